@@ -1,0 +1,108 @@
+//! Who a row is: its reference within a batch, and the marker by which its ticket is recognised.
+//!
+//! Frozen by golden vectors: a change here makes rows that were already opened look new, and opens
+//! them twice. A better validator must not change it, so the reference is of raw cells.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// Crockford's base32: no I, L, O or U, so that a person can read a marker out on the phone.
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// Characters of a [`ContentKey`]: 80 bits, so that a million rows collide with a chance of 1e-12.
+pub const CONTENT_KEY_LEN: usize = 16;
+
+/// Characters of a marker: 60 bits.
+pub const MARKER_LEN: usize = 12;
+
+/// What a marker is hashed with besides the reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchIdentity<'a> {
+    /// Rows of a file: the same file on another machine makes the same markers.
+    File { batch: &'a str },
+    /// Rows of a producer: a cloned database does not adopt foreign tickets.
+    Producer { outbox: &'a str, lote: &'a str },
+}
+
+/// What a row says, as a key: the raw cells of service, type and description, as they stand in the
+/// file. A row's reference is this and, from the second occurrence in the file on, `-N`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ContentKey([u8; CONTENT_KEY_LEN]);
+
+impl ContentKey {
+    pub fn new(id_cliente_servico: &str, id_tipo_atendimento: &str, descricao: &str) -> Self {
+        Self(base32(&digest(&["content", id_cliente_servico, id_tipo_atendimento, descricao])))
+    }
+
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("the alphabet is ASCII")
+    }
+
+    /// The reference of the `occurrence`th row (from 1) with this content.
+    pub fn reference(&self, occurrence: u64) -> String {
+        if occurrence <= 1 { self.as_str().to_owned() } else { format!("{}-{occurrence}", self.as_str()) }
+    }
+}
+
+/// The twelve characters in ` [ref XXXXXXXXXXXX]` at the end of `descricao`, the only field that is
+/// both sent and read back.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Marker([u8; MARKER_LEN]);
+
+impl Marker {
+    pub fn new(batch: BatchIdentity<'_>, reference: &str) -> Self {
+        Self(base32(&match batch {
+            BatchIdentity::File { batch } => digest(&["file", batch, reference]),
+            BatchIdentity::Producer { outbox, lote } => digest(&["producer", outbox, lote, reference]),
+        }))
+    }
+
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("the alphabet is ASCII")
+    }
+
+    /// Whether `descricao` carries this marker, wherever HubSoft's own suffix stands.
+    pub fn is_in(&self, descricao: &str) -> bool {
+        descricao.contains(self.to_string().trim_start())
+    }
+}
+
+/// As it is appended to `descricao`, with the blank that separates it.
+impl fmt::Display for Marker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, " [ref {}]", self.as_str())
+    }
+}
+
+impl fmt::Debug for Marker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Marker({})", self.as_str())
+    }
+}
+
+impl fmt::Debug for ContentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ContentKey({})", self.as_str())
+    }
+}
+
+/// SHA-256 over parts, each behind its length, so that no two lists of parts hash the same bytes.
+fn digest(parts: &[&str]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().into()
+}
+
+/// The first `5 * N` bits of `hash`.
+fn base32<const N: usize>(hash: &[u8; 32]) -> [u8; N] {
+    const { assert!(5 * N <= 256) };
+    std::array::from_fn(|at| {
+        let (byte, shift) = (at * 5 / 8, at * 5 % 8);
+        let pair = u16::from(hash[byte]) << 8 | u16::from(*hash.get(byte + 1).unwrap_or(&0));
+        ALPHABET[usize::from(pair >> (11 - shift) & 31)]
+    })
+}

@@ -1,0 +1,187 @@
+//! What the engine needs from the world: rows ([`Outbox`]), HubSoft ([`Api`]) and the time of day
+//! ([`Clock`]). Durations are measured with tokio's clock, which a test can make virtual.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Claim, Fault, Opening, Refused, Settle, Settled};
+use crate::delivery::identity::Marker;
+use crate::ticket::{Id, Ticket};
+
+/// The time of day. Only stored and compared with stored times; waiting is tokio's affair.
+pub trait Clock {
+    fn now(&self) -> Timestamp;
+}
+
+/// Where rows come from and outcomes go back to. The conformance suite in `tests/` holds every
+/// driver to these rules.
+#[allow(async_fn_in_trait)] // The engine is one task; nothing here crosses threads.
+pub trait Outbox {
+    /// Claims due rows, in order of priority, then due time, then id.
+    ///
+    /// In one transaction: each candidate is validated (an invalid one becomes `invalid`, never
+    /// having been possibly sent), each valid one becomes `in_flight` with its token raised and
+    /// `sent_at` set unless it is set. Durable on return. Never two live rows of one
+    /// `id_cliente_servico`, neither within the claim nor with rows live already (`in_flight`,
+    /// in doubt, or `unconfirmed`); rows that wait for such a turn are passed over at no write.
+    async fn claim(&self, want: Want) -> Result<Claimed, OutboxError>;
+
+    /// Writes outcomes, in one durable commit. Answers in the order of `settles`.
+    ///
+    /// Idempotent: a settle repeated after a lost commit answer gives [`Settled::Written`] again.
+    async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError>;
+
+    /// Takes in what a predecessor left `in_flight`, once, before the first claim: each such row
+    /// becomes `pending` and in doubt since `now` (a claimed look-up keeps its older doubt), and
+    /// each `unconfirmed` row in scope is made due for a look-up. Returns how many.
+    async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError>;
+}
+
+/// How many rows to claim, and of what kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Want {
+    pub now: Timestamp,
+    /// At most so many rows to post (those without a doubt).
+    pub posts: usize,
+    /// At most so many rows to look up.
+    pub look_ups: usize,
+}
+
+#[derive(Clone, Default)]
+pub struct Claimed {
+    pub claims: Vec<Claim>,
+    pub refused: Vec<Refused>,
+    pub outlook: Outlook,
+}
+
+/// What is left to do in scope after a claim.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outlook {
+    /// Rows `pending` in scope that this claim left, capped at 1 (is there anything at all?),
+    /// blocked ones included.
+    pub pending: bool,
+    /// When the next row that nobody blocks falls due; in the past if one is due now but was not
+    /// wanted. `None`: every pending row waits behind a live row of its service, or none is left.
+    pub next_due: Option<Timestamp>,
+}
+
+/// Why an outbox did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboxError {
+    /// No space is left; what was written before stands.
+    #[error("no space is left for the outbox")]
+    Full(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It may work again later by itself.
+    #[error("the outbox did not answer")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Retrying will not help: damaged, or not ours.
+    #[error("the outbox cannot be used")]
+    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// HubSoft. Every request it makes first takes a slot from `gate`, logins included.
+#[allow(async_fn_in_trait)] // As above.
+pub trait Api {
+    /// Opens the ticket, with the marker at the end of its `descricao`.
+    async fn open(&self, ticket: &Ticket, marker: Marker, gate: &impl Gate) -> Reply;
+
+    /// Looks for the ticket of a possibly-sent row.
+    async fn look_up(&self, what: &LookUp, gate: &impl Gate) -> Reply<Sighting>;
+
+    /// Looks for a pending ticket of the same service and type (`--skip-if-open`).
+    async fn find_open(&self, ticket: &Ticket, gate: &impl Gate) -> Reply<Sighting>;
+
+    /// Something harmless, to see whether HubSoft is back.
+    async fn probe(&self, gate: &impl Gate) -> Reply<()>;
+}
+
+/// Lets requests through, evenly spaced.
+#[allow(async_fn_in_trait)] // As above.
+pub trait Gate {
+    /// Waits for the next slot. `Err`: the run stops or pauses; send nothing.
+    async fn pass(&self, kind: RequestKind) -> Result<(), Withheld>;
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestKind {
+    Post,
+    LookUp,
+    Login,
+    Probe,
+}
+
+/// The gate is closed: nothing was sent and nothing may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Withheld;
+
+/// What is looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookUp {
+    pub service: Id,
+    pub marker: Marker,
+    /// When the earliest post that may have left something was claimed. A full page whose oldest
+    /// ticket is younger proves nothing. `None`: never sent from here.
+    pub sent_at: Option<Timestamp>,
+    /// See [`Doubt::not_before`].
+    pub not_before: Option<Timestamp>,
+}
+
+/// An answer, or the lack of one, with what the reports and the pace want to know about it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply<T = Proof> {
+    pub verdict: Verdict<T>,
+    pub http_status: Option<u16>,
+    /// From the slot to the end of the body. Zero if nothing was sent.
+    pub latency: Duration,
+    /// `Retry-After`, in both its forms, capped at 15 min.
+    pub retry_after: Option<Duration>,
+}
+
+/// What an answer proves. The variants differ by what is known to exist on the server.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use]
+pub enum Verdict<T = Proof> {
+    /// It answered what was asked.
+    Answered(T),
+    /// No ticket exists, and the same request would be refused again.
+    Rejected(Fault),
+    /// The request may have been carried out: look up before anything else.
+    Unknown(Fault),
+    /// Could not connect: nothing was sent. Counts for the breaker.
+    NotSent(Fault),
+    /// 429: turned away unread.
+    Throttled,
+    /// 401 with a token that cannot be renewed, or login refused: halt.
+    Unauthorized(Fault),
+    /// Login is out of reach (its 5xx, its time-out): nothing was sent for the row.
+    LoginUnavailable(Fault),
+    /// 403.
+    Forbidden(Fault),
+    /// 404, 405 on the route: halt.
+    Misconfigured(Fault),
+    /// The gate was closed before anything was sent.
+    Withheld,
+}
+
+/// A ticket was opened by this very request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    pub opening: Opening,
+    /// Whether the marker came back in `descricao_abertura`. `None`: no such field in the answer.
+    pub marker_echoed: Option<bool>,
+    /// What differs from what was asked for: `wrong_service`, `wrong_type`, `without_os`.
+    pub warnings: Vec<Fault>,
+}
+
+/// What a look-up saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sighting {
+    /// The first (oldest) ticket that carries the marker; `others` carry it too.
+    Found {
+        opening: Opening,
+        others: Vec<Opening>,
+    },
+    NotFound,
+    CouldNotTell(Fault),
+}

@@ -1,0 +1,176 @@
+//! A row on its way: its states, what is in doubt about it, and how it may change.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::identity::Marker;
+use crate::ticket::{Problem, Ticket};
+
+/// A row's number within its outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RowId(pub i64);
+
+/// The fence: raised by every claim, so that a stale owner's settle is recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Token(pub i64);
+
+/// The states of a row; see the README for what each means to a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum State {
+    Pending,
+    InFlight,
+    Opened,
+    Invalid,
+    Rejected,
+    Failed,
+    Unconfirmed,
+    Skipped,
+    Cancelled,
+}
+
+/// A ticket may exist that we have no proof of. While a row carries a doubt it may be looked up, but
+/// never posted. A row leaves it by a proof (`opened`), by enough absences (posted again), or by
+/// running out of patience (`unconfirmed`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// When we stopped waiting for the answer: the settle delay counts from here.
+    pub since: Timestamp,
+    /// A ticket created earlier than this is another's, whatever its marker says (last month's
+    /// batch of the same name). `None`: any age is ours.
+    pub not_before: Option<Timestamp>,
+    /// Whether this is a precaution before a post whose predecessors are known to have left nothing
+    /// (`retry`, `--verify-first`, a row from another outbox): one *not found* is then enough, and
+    /// no settle delay applies.
+    pub precaution: bool,
+    /// *Not found* answers so far, and when the last one came.
+    pub absences: u32,
+    pub last_absence: Option<Timestamp>,
+    /// Look-ups that HubSoft answered while the breaker was closed, of whatever kind.
+    pub answered: u32,
+}
+
+/// A row that this process now owns. Durable before it is handed out: from here on the row is
+/// *possibly sent*.
+#[derive(Clone)]
+pub struct Claim {
+    pub row: RowId,
+    pub token: Token,
+    /// The line of the input file, for people. 0: the row came from a program.
+    pub line: u64,
+    pub ticket: Ticket,
+    pub marker: Marker,
+    /// Counted outcomes so far; the post this claim leads to is number `attempts + 1`.
+    pub attempts: u32,
+    /// When the earliest post that may have left something was claimed; for a row never sent
+    /// before, the time of this claim.
+    pub sent_at: Timestamp,
+    /// `Some`: look up. `None`: post.
+    pub doubt: Option<Doubt>,
+    /// What the row already warns of (validation notices); kept in front of new warnings.
+    pub warning: Option<String>,
+}
+
+/// A ticket that exists, as HubSoft tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    pub protocolo: String,
+    pub id_atendimento: i64,
+    pub ids_ordem_servico: Vec<i64>,
+    pub numeros_ordem_servico: Vec<String>,
+}
+
+/// What went wrong, for a person: a stable code, and the words (HubSoft's own where it gave some).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub code: String,
+    pub message: String,
+}
+
+/// What a settle makes of a claimed row. Computed by the engine; an outbox only writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing was sent under this claim: the row is as it was before it, `sent_at` included.
+    Release,
+    /// `pending` again at `at`. With a doubt: to be looked up. Without: certain to have left
+    /// nothing, to be posted.
+    Later {
+        at: Timestamp,
+        attempts: u32,
+        doubt: Option<Doubt>,
+        fault: Option<Fault>,
+    },
+    Opened {
+        opening: Opening,
+        attempts: u32,
+        warning: Option<String>,
+    },
+    /// Code `already_open`; the opening is the ticket that was found.
+    Skipped {
+        opening: Opening,
+    },
+    Rejected {
+        attempts: u32,
+        fault: Fault,
+    },
+    Failed {
+        attempts: u32,
+        fault: Fault,
+    },
+    /// Keeps its doubt, so that the next run looks up again first.
+    Unconfirmed {
+        doubt: Doubt,
+        fault: Fault,
+    },
+}
+
+/// One settle. Matched on row, token and state `in_flight`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settle {
+    pub row: RowId,
+    pub token: Token,
+    pub change: Change,
+    /// The history entry; `None` for a plain success and for a release.
+    pub attempt: Option<Attempt>,
+}
+
+/// What became of a settle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// Written. Also a settle repeated after a lost commit answer, and a late proof of opening that
+    /// moved a `pending`, `failed`, `rejected` or `unconfirmed` row to `opened`.
+    Written,
+    /// The row has another owner or is final; nothing was written.
+    Stale,
+    /// The row is `opened` under another protocolo already: stands as the warning `duplicate`.
+    Duplicate,
+    /// The `id_atendimento` belongs to another row: this row is now `unconfirmed`.
+    Taken,
+}
+
+/// One entry of a row's history: a post or look-up that was not a plain success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    pub at: Timestamp,
+    pub kind: AttemptKind,
+    /// The verdict's name, `snake_case`: `unknown`, `throttled`, `not_found`.
+    pub verdict: String,
+    pub http_status: Option<u16>,
+    pub latency: Duration,
+    /// What is known beyond the verdict, capped, without secrets or personal data.
+    pub note: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptKind {
+    Post,
+    LookUp,
+}
+
+/// A row that validation refused at claim time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub row: RowId,
+    pub line: u64,
+    pub problems: Vec<Problem>,
+}

@@ -1,0 +1,25 @@
+//! Opens support tickets in HubSoft in bulk: none lost, none opened twice.
+//!
+//! Everything is an outbox: a spreadsheet fills it, [`delivery`] empties it, a results file reads it
+//! back. The rooms, from the street to the core; a room uses only rooms below it:
+//!
+//! - [`cli`]: what a person types. One file a command; prints, asks, and calls the rooms below.
+//! - [`config`]: flags over environment over files over defaults.
+//! - [`report`]: results, errors, problems, summary.
+//! - [`intake`]: spreadsheets in.
+//! - [`sandbox`]: a HubSoft that lives on loopback.
+//! - [`hubsoft`]: the API client; implements the port [`delivery::Api`].
+//! - [`outbox`]: the drivers; implement the port [`delivery::Outbox`].
+//! - [`delivery`]: the engine, its ports, and the decisions it takes.
+//! - [`ticket`]: a raw row becomes a valid ticket or all of its problems. No I/O.
+
+pub mod cli;
+pub mod config;
+pub mod delivery;
+pub mod hubsoft;
+pub mod intake;
+pub mod outbox;
+pub mod report;
+pub mod sandbox;
+pub mod telemetry;
+pub mod ticket;
