@@ -1,0 +1,64 @@
+//! `results.csv` and `errors.csv`: the input's own columns, then ours.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::text_out::Transcoder;
+use super::{CsvStyle, Guard, Line, RESULT_COLUMNS, ReportError};
+
+/// A results file that is being written. Nothing stands under its name before [`Self::finish`].
+pub struct ResultsCsv {
+    path: PathBuf,
+    writer: csv::Writer<Transcoder<NamedTempFile>>,
+    n_own: usize,
+    guard: Guard,
+}
+
+impl ResultsCsv {
+    /// Starts `path` with the header.
+    pub fn create(path: &Path, headers: &[String], style: &CsvStyle) -> Result<Self, ReportError> {
+        let writer = temporary(path).and_then(|file| style.writer(file)).map_err(ReportError::io(path))?;
+        let mut this = Self { path: path.to_owned(), writer, n_own: headers.len(), guard: style.guard };
+        let own = headers.iter().map(String::as_str);
+        this.record(own.chain(RESULT_COLUMNS))?;
+        Ok(this)
+    }
+
+    pub fn push(&mut self, line: &Line<'_>) -> Result<(), ReportError> {
+        let own = (0..self.n_own).map(|at| line.cells.get(at).map_or("", |cell| cell));
+        self.record(own.chain(line.result))
+    }
+
+    /// Gives the file its name, once it is on disk.
+    pub fn finish(self) -> Result<(), ReportError> {
+        let path = self.path;
+        let file = self.writer.into_inner().map_err(|error| ReportError::io(&path)(error.into_error()))?;
+        publish(file.into_inner(), &path)
+    }
+
+    fn record<'a>(&mut self, cells: impl Iterator<Item = &'a str>) -> Result<(), ReportError> {
+        let guard = self.guard;
+        let write = |writer: &mut csv::Writer<_>| {
+            for cell in cells {
+                writer.write_field(guard.apply(cell).as_ref())?;
+            }
+            writer.write_record(None::<&[u8]>)
+        };
+        write(&mut self.writer).map_err(|error: csv::Error| ReportError::io(&self.path)(error.into()))
+    }
+}
+
+/// A temporary file beside `path`, mode 0600.
+pub(super) fn temporary(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::Builder::new().prefix(".mutirao-").suffix(".tmp").tempfile_in(folder)
+}
+
+/// Syncs and renames.
+pub(super) fn publish(file: NamedTempFile, path: &Path) -> Result<(), ReportError> {
+    file.as_file().sync_all().map_err(ReportError::io(path))?;
+    file.persist(path).map_err(|error| ReportError::io(path)(error.error))?;
+    Ok(())
+}
