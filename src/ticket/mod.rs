@@ -1,85 +1,35 @@
 //! What a ticket is: a [`RawTicket`] (text, as a person or a program wrote it) becomes a [`Ticket`],
 //! whose types cannot hold a wrong value, or all of its [`Problem`]s at once. No I/O, no clock.
 
-use std::borrow::Cow;
+mod boolean;
+mod cell;
+mod ddd;
+mod email;
+mod field;
+mod id;
+mod params;
+mod parse;
+mod phone;
+mod problem;
+mod raw;
+mod text;
+mod words;
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
 
-/// A field of a ticket, by its API name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Field {
-    IdClienteServico,
-    IdTipoAtendimento,
-    Descricao,
-    Nome,
-    Telefone,
-    Email,
-    AbrirOs,
-    IdAtendimentoStatus,
-    IdUsuarioResponsavel,
-    Parametros,
-    ParametrosOrdemServico,
-}
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
-/// The fields of one row as text; an absent or blank cell is `None`.
-///
-/// This is the form in which an outbox stores a row: lenient, because validation is the reader's
-/// job and must never break a producer's transaction.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RawTicket<'a> {
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub id_cliente_servico: Option<Cow<'a, str>>,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub id_tipo_atendimento: Option<Cow<'a, str>>,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub descricao: Option<Cow<'a, str>>,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub nome: Option<Cow<'a, str>>,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub telefone: Option<Cow<'a, str>>,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub email: Option<Cow<'a, str>>,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub abrir_os: Option<Cow<'a, str>>,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub id_atendimento_status: Option<Cow<'a, str>>,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub id_usuario_responsavel: Option<Cow<'a, str>>,
-    /// JSON text of one object.
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub parametros: Option<Cow<'a, str>>,
-    /// JSON text of one object.
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    pub parametros_ordem_servico: Option<Cow<'a, str>>,
-}
-
-/// A positive id of the API that fits 63 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Id(i64); // Invariant: 1..=i64::MAX.
-
-impl Id {
-    /// `None` unless `value` is positive.
-    pub fn new(value: i64) -> Option<Self> {
-        (0 < value).then_some(Self(value))
-    }
-
-    pub fn get(self) -> i64 {
-        self.0
-    }
-}
-
-/// Text that is not blank: NFC, without control characters but for line breaks and tabs.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Text(String);
-
-/// A requester's phone: area code, then number. `Debug` masks it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Phone(String); // Invariant: 10 or 11 ASCII digits.
-
-/// An address by the rule of HTML's `<input type=email>`. `Debug` masks it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Email(String);
+pub use cell::{is_blank, trim};
+pub use ddd::Ddd;
+pub use email::Email;
+pub use field::Field;
+pub use id::Id;
+pub use phone::{Phone, fill_ddd};
+pub use problem::{Problem, cut};
+pub use raw::RawTicket;
+pub use text::Text;
+pub(crate) use words::{PHONE_DDD_FILLED, Words};
 
 /// A row that may be sent.
 #[derive(Clone, PartialEq)]
@@ -94,35 +44,56 @@ pub struct Ticket {
     pub id_atendimento_status: Option<Id>,
     /// Empty when absent.
     pub id_usuario_responsavel: Vec<Id>,
-    pub parametros: Option<serde_json::Map<String, serde_json::Value>>,
-    pub parametros_ordem_servico: Option<serde_json::Map<String, serde_json::Value>>,
+    pub parametros: Option<Map<String, Value>>,
+    /// Known keys have the types that HubSoft wants: an integer `id_tipo_ordem_servico`, lists of
+    /// ids as arrays of strings.
+    pub parametros_ordem_servico: Option<Map<String, Value>>,
 }
 
 /// A valid ticket, and what was repaired or looks odd in it.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Parsed {
     pub ticket: Ticket,
     pub notices: Vec<Problem>,
 }
 
-/// One thing that is wrong with a row, or (as a notice) that a person may want to know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Problem {
-    pub field: Cow<'static, str>,
-    /// Stable, `snake_case`: `phone_without_ddd`.
-    pub code: Cow<'static, str>,
-    /// What was found; masked where personal, cut where long.
-    pub found: String,
-    /// What is wrong and what is allowed.
-    pub message: String,
-    /// What to do next.
-    pub hint: Cow<'static, str>,
+impl Ticket {
+    /// Reads every field and reports every problem of the row at once, in the order of [`Field`].
+    pub fn parse(raw: &RawTicket<'_>) -> Result<Parsed, Vec<Problem>> {
+        parse::parse(raw)
+    }
+
+    /// What "the same row" means for `repeat`: service, type and description, as they are sent. The
+    /// same on every machine, so that it can be stored.
+    ///
+    /// 128 bits of SHA-256: two different rows of a million share a key with a chance of 1e-27.
+    pub fn repeat_key(&self) -> [u8; 16] {
+        let mut hash = Sha256::new();
+        hash.update(self.id_cliente_servico.get().to_be_bytes());
+        // 0 is no id: it stands for the absent type.
+        hash.update(self.id_tipo_atendimento.map_or(0, Id::get).to_be_bytes());
+        hash.update(self.descricao.as_str().as_bytes());
+        let hash: [u8; 32] = hash.finalize().into();
+        std::array::from_fn(|at| hash[at])
+    }
 }
 
-impl Ticket {
-    /// Reads every field and reports every problem of the row at once.
-    pub fn parse(raw: &RawTicket<'_>) -> Result<Parsed, Vec<Problem>> {
-        let _ = raw;
-        unimplemented!()
+/// Ids as they are; a person's words and contacts masked.
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let n_keys = |map: &Option<Map<String, Value>>| map.as_ref().map(Map::len);
+        f.debug_struct("Ticket")
+            .field("id_cliente_servico", &self.id_cliente_servico)
+            .field("id_tipo_atendimento", &self.id_tipo_atendimento)
+            .field("descricao", &self.descricao)
+            .field("nome", &self.nome)
+            .field("telefone", &self.telefone)
+            .field("email", &self.email)
+            .field("abrir_os", &self.abrir_os)
+            .field("id_atendimento_status", &self.id_atendimento_status)
+            .field("id_usuario_responsavel", &self.id_usuario_responsavel)
+            .field("parametros_keys", &n_keys(&self.parametros))
+            .field("parametros_ordem_servico_keys", &n_keys(&self.parametros_ordem_servico))
+            .finish()
     }
 }

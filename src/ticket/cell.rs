@@ -1,0 +1,143 @@
+//! What a spreadsheet wraps around a value: invisible characters, `="…"`, exponents.
+
+use std::borrow::Cow;
+
+/// Without the blanks and invisible characters at both ends.
+pub fn trim(text: &str) -> &str {
+    let bytes = text.as_bytes();
+    match (bytes.first(), bytes.last()) {
+        // Most cells begin and end with a visible ASCII character: nothing to look at.
+        (Some(b'!'..=b'~'), Some(b'!'..=b'~')) | (None, _) | (_, None) => text,
+        _ => text.trim_matches(is_invisible),
+    }
+}
+
+/// Whether nothing visible stands in the cell.
+pub fn is_blank(cell: &str) -> bool {
+    trim(cell).is_empty()
+}
+
+/// Blanks of all widths, and the marks that copying from pages and chats leaves behind.
+pub(super) fn is_invisible(it: char) -> bool {
+    it.is_whitespace()
+        || matches!(it, '\u{AD}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+            | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+}
+
+/// Trimmed and freed from `="…"`, however often it is wrapped, so that reading the result again
+/// changes nothing.
+pub(super) fn unwrap(text: &str) -> Cow<'_, str> {
+    let text = trim(text);
+    let Some(inner) = inside(text) else { return Cow::Borrowed(text) };
+    let mut value = inner.replace("\"\"", "\"");
+    loop {
+        let trimmed = trim(&value);
+        value = match inside(trimmed) {
+            Some(inner) => inner.replace("\"\"", "\""),
+            None if trimmed.len() == value.len() => return Cow::Owned(value),
+            None => trimmed.to_owned(),
+        };
+    }
+}
+
+fn inside(text: &str) -> Option<&str> {
+    text.strip_prefix("=\"")?.strip_suffix('"')
+}
+
+/// A number in scientific notation, as a spreadsheet shows a long one.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Scientific {
+    /// All digits are there.
+    Whole(String),
+    /// Digits are missing: `3,7999E+10`, or more than a spreadsheet's number can hold.
+    Lost,
+    /// Not an integer.
+    Fraction,
+}
+
+/// Digits that a spreadsheet's number (a double) holds for sure.
+const EXACT_DIGITS: usize = 15;
+
+/// `None` if `cell` is not in scientific notation.
+pub(super) fn scientific(cell: &str) -> Option<Scientific> {
+    let at = cell.find(['e', 'E'])?;
+    let (mantissa, exponent) = (&cell[..at], &cell[at + 1..]);
+    let (whole, fraction) = mantissa.split_once(['.', ',']).unwrap_or((mantissa, ""));
+    let (negative, exponent) = match exponent.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, exponent.strip_prefix('+').unwrap_or(exponent)),
+    };
+    let all_digits = |it: &str| it.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || exponent.is_empty() || exponent.len() > 3 {
+        return None;
+    }
+    if !all_digits(whole) || !all_digits(fraction) || !all_digits(exponent) {
+        return None;
+    }
+    let exponent: usize = exponent.parse().ok()?;
+    if negative && exponent != 0 {
+        return Some(Scientific::Fraction);
+    }
+    if fraction.len() < exponent {
+        return Some(Scientific::Lost);
+    }
+    let (integer, rest) = fraction.split_at(exponent);
+    if rest.bytes().any(|it| it != b'0') {
+        return Some(Scientific::Fraction);
+    }
+    let digits = format!("{whole}{integer}");
+    let digits = digits.trim_start_matches('0');
+    if digits.len() > EXACT_DIGITS {
+        return Some(Scientific::Lost);
+    }
+    Some(Scientific::Whole(if digits.is_empty() { "0".to_owned() } else { digits.to_owned() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_surrounds_a_value_is_taken_off() {
+        check(" 11000 ", "11000");
+        check("\u{A0}\u{200B}11000\u{FEFF}\u{200E}", "11000");
+        check("=\"12345\"", "12345");
+        check(" =\" 12345 \" ", "12345");
+        check("=\"=\"\"7\"\"\"", "7");
+        check("=\"a \"\"b\"\"\"", "a \"b\"");
+        check("=\"", "=\"");
+        check("=\"\"", "");
+        check("", "");
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(unwrap(text), expected);
+        assert_eq!(unwrap(expected), expected);
+    }
+
+    #[test]
+    fn an_exponent_is_believed_only_with_all_digits() {
+        use Scientific::{Fraction, Lost, Whole};
+        let whole = |it: &str| Some(Whole(it.to_owned()));
+        for (cell, expected) in [
+            ("3,7999E+10", Some(Lost)),
+            ("3,7999112233E+10", whole("37999112233")),
+            ("3.7999112233e10", whole("37999112233")),
+            ("1,1000E+4", whole("11000")),
+            ("1,1E+4", Some(Lost)),
+            ("1E+5", Some(Lost)),
+            ("1,15E+1", Some(Fraction)),
+            ("1,10E+1", whole("11")),
+            ("1,5E-3", Some(Fraction)),
+            ("2.0241126103000123456E+19", Some(Lost)), // All 20 digits, yet no number holds them.
+            ("0E+0", whole("0")),
+            ("E+5", None),
+            ("1E", None),
+            ("12A5", None),
+            ("11000", None),
+        ] {
+            assert_eq!(scientific(cell), expected, "{cell}");
+        }
+    }
+}

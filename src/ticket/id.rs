@@ -1,0 +1,128 @@
+//! Ids: positive numbers that spreadsheets like to reformat.
+
+use super::cell::{Scientific, scientific};
+use super::parse::Read;
+use super::words::{self, Words};
+
+/// A positive id of the API that fits 63 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id(i64); // Invariant: 1..=i64::MAX.
+
+impl Id {
+    /// `None` unless `value` is positive.
+    pub fn new(value: i64) -> Option<Self> {
+        (0 < value).then_some(Self(value))
+    }
+
+    pub fn get(self) -> i64 {
+        self.0
+    }
+}
+
+/// Reads an unwrapped cell.
+pub(super) fn read(cell: &str) -> Read<Id> {
+    // 18 digits always fit: the usual case needs no checked arithmetic.
+    if cell.len() <= 18 && cell.bytes().all(|it| it.is_ascii_digit()) {
+        let value = cell.bytes().fold(0, |sum, it| sum * 10 + i64::from(it - b'0'));
+        return Id::new(value).map(|id| (id, None)).ok_or(&words::ID_NOT_POSITIVE);
+    }
+    unusual(cell)
+}
+
+/// Reads a list: ids separated by commas.
+pub(super) fn read_list(cell: &str) -> Read<Vec<Id>> {
+    if let Ok((id, notice)) = read(cell) {
+        return Ok((vec![id], notice)); // `11000,00` is one id, not a list with a zero in it.
+    }
+    let ids = cell.split(',').map(|it| read(super::trim(it)).map(|(id, _)| id));
+    match ids.collect::<Result<Vec<Id>, &Words>>() {
+        Ok(ids) => Ok((ids, None)),
+        Err(problem) if !cell.contains(',') => Err(problem),
+        Err(_) => Err(&words::ID_LIST),
+    }
+}
+
+fn unusual(cell: &str) -> Read<Id> {
+    if let Some(rest) = cell.strip_prefix('-')
+        && rest.bytes().any(|it| it.is_ascii_digit())
+        && rest.bytes().all(|it| it.is_ascii_digit() || b".,".contains(&it))
+    {
+        return Err(&words::ID_NOT_POSITIVE);
+    }
+    match scientific(cell) {
+        Some(Scientific::Whole(digits)) => return Ok((integer(&digits)?, Some(&words::ID_REPAIRED))),
+        Some(Scientific::Lost) => return Err(&words::ID_LOST_DIGITS),
+        Some(Scientific::Fraction) => return Err(&words::ID_FRACTION),
+        None => {}
+    }
+    let n_separators = cell.bytes().filter(|it| b".,".contains(it)).count();
+    let Some((whole, fraction)) = cell.split_once(['.', ',']) else { return Ok((integer(cell)?, None)) };
+    let digits = |it: &str| it.bytes().all(|b| b.is_ascii_digit() || b".,".contains(&b));
+    if whole.is_empty() || fraction.is_empty() || !digits(whole) || !digits(fraction) {
+        return Err(&words::NOT_AN_ID);
+    }
+    if n_separators > 1 || fraction.len() == 3 {
+        return Err(&words::ID_AMBIGUOUS); // A separator of thousands, or a decimal one?
+    }
+    if fraction.bytes().any(|it| it != b'0') {
+        return Err(&words::ID_FRACTION);
+    }
+    integer(whole).map(|id| (id, None))
+}
+
+fn integer(digits: &str) -> Result<Id, &'static Words> {
+    if digits.is_empty() || !digits.bytes().all(|it| it.is_ascii_digit()) {
+        return Err(&words::NOT_AN_ID);
+    }
+    let value = digits.parse().map_err(|_| &words::ID_TOO_LARGE)?;
+    Id::new(value).ok_or(&words::ID_NOT_POSITIVE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_survives_the_ways_a_spreadsheet_writes_it() {
+        for cell in ["11000", "11000.0", "11000,00", "11000.0000", "0011000"] {
+            check(cell, Ok(11000), None);
+        }
+        check("9223372036854775807", Ok(i64::MAX), None);
+        check("1,1000E+4", Ok(11000), Some("id_repaired"));
+        check("11.00", Ok(11), None);
+        check("11.000", Err("id_ambiguous"), None);
+        check("11,000", Err("id_ambiguous"), None);
+        check("1.234.567", Err("id_ambiguous"), None);
+        check("1.234,00", Err("id_ambiguous"), None);
+        check("1,1E+4", Err("id_lost_digits"), None);
+        check("11000,5", Err("id_not_an_integer"), None);
+        check("9223372036854775808", Err("id_too_large"), None);
+        check("20241126103000123456", Err("id_too_large"), None);
+        check("0", Err("id_not_positive"), None);
+        check("000", Err("id_not_positive"), None);
+        check("-5", Err("id_not_positive"), None);
+        check("-5,0", Err("id_not_positive"), None);
+        for cell in ["abc", "11 000", "+11000", "11000,", ".0", "-", "1\u{200B}1", "1\u{FF11}"] {
+            check(cell, Err("not_an_id"), None);
+        }
+    }
+
+    #[track_caller]
+    fn check(cell: &str, expected: Result<i64, &str>, notice: Option<&str>) {
+        let found = read(cell);
+        assert_eq!(found.map(|(id, _)| id.get()).map_err(|it| it.code), expected, "{cell}");
+        assert_eq!(found.ok().and_then(|(_, notice)| notice).map(|it| it.code), notice, "{cell}");
+    }
+
+    #[test]
+    fn a_list_is_separated_by_commas() {
+        let list = |cell| read_list(cell).map(|(ids, _)| ids.iter().map(|it| it.get()).collect::<Vec<_>>());
+        assert_eq!(list("1").unwrap(), [1]);
+        assert_eq!(list("1,2").unwrap(), [1, 2]);
+        assert_eq!(list("1, 2 ,300").unwrap(), [1, 2, 300]);
+        assert_eq!(list("11000,00").unwrap(), [11000]);
+        assert_eq!(list("1,,2").unwrap_err().code, "not_an_id_list");
+        assert_eq!(list("1,x").unwrap_err().code, "not_an_id_list");
+        assert_eq!(list("x").unwrap_err().code, "not_an_id");
+    }
+}

@@ -1,0 +1,107 @@
+//! A row is read field by field; all problems are collected, none hides another.
+
+use std::borrow::Cow;
+
+use super::cell::unwrap;
+use super::problem::shown;
+use super::words::{self, Words};
+use super::{Field, Parsed, Problem, RawTicket, Text, Ticket, boolean, email, id, params, phone, text};
+
+/// What reading a cell gives: a value and perhaps a notice, or what is wrong.
+pub(super) type Read<T> = Result<(T, Option<&'static Words>), &'static Words>;
+
+pub(super) fn parse(raw: &RawTicket<'_>) -> Result<Parsed, Vec<Problem>> {
+    let mut to = Findings { raw, problems: Vec::new(), notices: Vec::new() };
+
+    let id_cliente_servico = to.required(Field::IdClienteServico, id::read);
+    let id_tipo_atendimento = to.optional(Field::IdTipoAtendimento, id::read);
+    let descricao = to.text(Field::Descricao);
+    let nome = to.text(Field::Nome);
+    let telefone = to.required(Field::Telefone, phone::read);
+    let email = to.optional(Field::Email, email::read);
+    let abrir_os = to.optional(Field::AbrirOs, boolean::read).unwrap_or(false);
+    let id_atendimento_status = to.optional(Field::IdAtendimentoStatus, id::read);
+    let id_usuario_responsavel = to.optional(Field::IdUsuarioResponsavel, id::read_list).unwrap_or_default();
+    let parametros = to.optional(Field::Parametros, params::read);
+    let parametros_ordem_servico = to.optional(Field::ParametrosOrdemServico, params::read_os);
+    if parametros_ordem_servico.is_some() && !abrir_os {
+        to.notices.push(words::OS_NOT_ASKED.problem(Field::ParametrosOrdemServico.name(), String::new()));
+    }
+
+    // A required field is `None` only together with a problem.
+    match (id_cliente_servico, descricao, nome, telefone) {
+        (Some(id_cliente_servico), Some(descricao), Some(nome), Some(telefone)) if to.problems.is_empty() => {
+            let ticket = Ticket {
+                id_cliente_servico,
+                id_tipo_atendimento,
+                descricao,
+                nome,
+                telefone,
+                email,
+                abrir_os,
+                id_atendimento_status,
+                id_usuario_responsavel,
+                parametros,
+                parametros_ordem_servico,
+            };
+            Ok(Parsed { ticket, notices: to.notices })
+        }
+        _ => Err(to.problems),
+    }
+}
+
+struct Findings<'a> {
+    raw: &'a RawTicket<'a>,
+    problems: Vec<Problem>,
+    notices: Vec<Problem>,
+}
+
+impl<'a> Findings<'a> {
+    fn required<T>(&mut self, field: Field, read: fn(&str) -> Read<T>) -> Option<T> {
+        match self.cell(field) {
+            Some(cell) => self.note(field, &cell, read(&cell)),
+            None => self.missing(field),
+        }
+    }
+
+    fn optional<T>(&mut self, field: Field, read: fn(&str) -> Read<T>) -> Option<T> {
+        let cell = self.cell(field)?;
+        self.note(field, &cell, read(&cell))
+    }
+
+    fn text(&mut self, field: Field) -> Option<Text> {
+        let cell = self.raw.get(field).unwrap_or_default();
+        let read = self.note(field, cell, text::read(cell))?;
+        if read.is_none() { self.missing(field) } else { read }
+    }
+
+    /// The cell without what surrounds its value; `None` if nothing is left.
+    fn cell(&self, field: Field) -> Option<Cow<'a, str>> {
+        let cell = unwrap(self.raw.get(field)?);
+        (!cell.is_empty()).then_some(cell)
+    }
+
+    fn missing<T>(&mut self, field: Field) -> Option<T> {
+        self.problems.push(words::REQUIRED.problem(field.name(), String::new()));
+        None
+    }
+
+    fn note<T>(&mut self, field: Field, cell: &str, read: Read<T>) -> Option<T> {
+        match read {
+            Ok((value, None)) => Some(value),
+            Ok((value, Some(notice))) => {
+                self.notices.push(notice.problem(field.name(), shown(field, cell)));
+                Some(value)
+            }
+            Err(problem) => {
+                // No field but text may hold a NUL, and that explains more than "not a number".
+                let problem = if cell.contains('\0') { &words::NUL } else { problem };
+                self.problems.push(problem.problem(field.name(), shown(field, cell)));
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

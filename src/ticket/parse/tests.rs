@@ -1,0 +1,167 @@
+//! Whole rows: all problems at once, and properties of reading whatever comes.
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::super::{Ddd, Id, fill_ddd};
+use super::*;
+
+fn raw<'a>(cells: &[(Field, &'a str)]) -> RawTicket<'a> {
+    let mut raw = RawTicket::default();
+    for (field, cell) in cells {
+        *raw.get_mut(*field) = Some(Cow::Borrowed(*cell));
+    }
+    raw
+}
+
+fn valid() -> RawTicket<'static> {
+    raw(&[
+        (Field::IdClienteServico, "11000"),
+        (Field::Descricao, "Queda de fibra"),
+        (Field::Nome, "Ana"),
+        (Field::Telefone, "(37) 99911-2233"),
+    ])
+}
+
+#[test]
+fn a_row_needs_four_cells() {
+    let parsed = Ticket::parse(&valid()).unwrap();
+    insta::assert_snapshot!(format!("{:?}", parsed), @"Parsed { ticket: Ticket { id_cliente_servico: Id(11000), id_tipo_atendimento: None, descricao: Text(14 characters), nome: Text(3 characters), telefone: Phone(37 9****-**33), email: None, abrir_os: false, id_atendimento_status: None, id_usuario_responsavel: [], parametros_keys: None, parametros_ordem_servico_keys: None }, notices: [] }");
+    for field in Field::ALL {
+        let mut raw = valid();
+        *raw.get_mut(field) = Some(Cow::Borrowed(" \u{A0}"));
+        let problems = Ticket::parse(&raw).err().unwrap_or_default();
+        let codes: Vec<_> = problems.iter().map(|it| (&*it.field, &*it.code)).collect();
+        let expected = Field::REQUIRED.contains(&field).then_some((field.name(), "required"));
+        assert_eq!(codes, Vec::from_iter(expected));
+    }
+}
+
+#[test]
+fn all_problems_of_a_row_come_at_once() {
+    let problems = Ticket::parse(&raw(&[
+        (Field::IdClienteServico, "11.000"),
+        (Field::IdTipoAtendimento, "SAC"),
+        (Field::Nome, "Ana\0"),
+        (Field::Telefone, "99911-2233"),
+        (Field::Email, "ana"),
+        (Field::AbrirOs, "talvez"),
+        (Field::IdAtendimentoStatus, "0"),
+        (Field::IdUsuarioResponsavel, "1;2"),
+        (Field::Parametros, "[]"),
+        (Field::ParametrosOrdemServico, "{\"status\":\"x\"}"),
+    ]))
+    .unwrap_err();
+    let lines: Vec<_> =
+        problems.iter().map(|it| format!("{} {} `{}`", it.field, it.code, it.found)).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    id_cliente_servico id_ambiguous `11.000`
+    id_tipo_atendimento not_an_id `SAC`
+    descricao required ``
+    nome nul_character `A***`
+    telefone phone_without_ddd `99***-**33`
+    email email_without_at `a***`
+    abrir_os not_a_boolean `talvez`
+    id_atendimento_status id_not_positive `0`
+    id_usuario_responsavel not_an_id `1;2`
+    parametros params_not_an_object `[]`
+    parametros_ordem_servico os_status_unknown `{"status":"x"}`
+    "#);
+}
+
+#[test]
+fn a_service_order_that_was_not_asked_for_is_said() {
+    let mut raw = valid();
+    raw.parametros_ordem_servico = Some("{}".into());
+    let notices = |raw: &RawTicket<'_>| Ticket::parse(raw).unwrap().notices;
+    assert_eq!(notices(&raw)[0].code, "os_not_asked");
+    raw.abrir_os = Some("sim".into());
+    assert_eq!(notices(&raw), []);
+}
+
+#[test]
+fn the_same_row_is_the_same_service_type_and_description() {
+    let key = |raw: &RawTicket<'_>| Ticket::parse(raw).unwrap().ticket.repeat_key();
+    let first = key(&valid());
+    let with = |field: Field, cell: &'static str| {
+        let mut raw = valid();
+        *raw.get_mut(field) = Some(cell.into());
+        key(&raw)
+    };
+    assert_eq!(first, with(Field::IdClienteServico, "11000,00"));
+    assert_eq!(first, with(Field::Descricao, " Queda de fibra "));
+    assert_eq!(first, with(Field::Nome, "Bia"));
+    assert_ne!(first, with(Field::IdClienteServico, "11001"));
+    assert_ne!(first, with(Field::IdTipoAtendimento, "1"));
+    assert_ne!(first, with(Field::Descricao, "queda de fibra"));
+    // Stored by an outbox: it must stay what it is.
+    insta::assert_snapshot!(first.map(|it| format!("{it:02x}")).concat(), @"d935f25057d8752b0051d0e27933958d");
+}
+
+/// A ticket as cells, the way it is sent.
+fn cells_of(ticket: &Ticket) -> RawTicket<'static> {
+    let id = |id: Id| Cow::<str>::Owned(id.get().to_string());
+    let object = |map: &serde_json::Map<String, Value>| Cow::Owned(Value::Object(map.clone()).to_string());
+    let list: Vec<String> = ticket.id_usuario_responsavel.iter().map(|it| it.get().to_string()).collect();
+    RawTicket {
+        id_cliente_servico: Some(id(ticket.id_cliente_servico)),
+        id_tipo_atendimento: ticket.id_tipo_atendimento.map(id),
+        descricao: Some(ticket.descricao.as_str().to_owned().into()),
+        nome: Some(ticket.nome.as_str().to_owned().into()),
+        telefone: Some(ticket.telefone.as_str().to_owned().into()),
+        email: ticket.email.as_ref().map(|it| it.as_str().to_owned().into()),
+        abrir_os: Some(ticket.abrir_os.to_string().into()),
+        id_atendimento_status: ticket.id_atendimento_status.map(id),
+        id_usuario_responsavel: (!list.is_empty()).then(|| list.join(",").into()),
+        parametros: ticket.parametros.as_ref().map(object),
+        parametros_ordem_servico: ticket.parametros_ordem_servico.as_ref().map(object),
+    }
+}
+
+/// Text that comes near to what the rules look for.
+fn tricky() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        "[0-9.,eE+\\-]{0,24}",
+        "[=\"\u{A0}\u{200B} 0-9a-z\u{301}\u{0}\u{1}\r\n]{0,16}",
+        "(\\+?55)?0?[0-9() -]{8,16}",
+        "[a-z.]{1,8}@[a-z.-]{1,8}",
+        "\\{\"(status|ids_tecnicos|x)\":(1|\"7 8\"|\"pendente\"|\\[1,\"2\"\\])\\}",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_without_a_panic(cells in proptest::collection::vec(tricky(), 11)) {
+        let mut raw = RawTicket::default();
+        for (field, cell) in Field::ALL.into_iter().zip(&cells) {
+            *raw.get_mut(field) = Some(Cow::Borrowed(cell.as_str()));
+        }
+        if let Err(problems) = Ticket::parse(&raw) {
+            prop_assert!(!problems.is_empty());
+        }
+        for ddd in [11, 55, 99] {
+            let _ = fill_ddd(&cells[0], Ddd::new(ddd).unwrap());
+        }
+    }
+
+    /// One odd cell in a valid row: where it is accepted, its sent form reads as the same ticket.
+    #[test]
+    fn what_was_read_once_reads_the_same_again(at in 0..11_usize, cell in tricky()) {
+        let mut raw = valid();
+        *raw.get_mut(Field::ALL[at]) = Some(Cow::Borrowed(cell.as_str()));
+        if let Ok(Parsed { ticket, .. }) = Ticket::parse(&raw) {
+            let again = Ticket::parse(&cells_of(&ticket));
+            prop_assert_eq!(again.map(|it| it.ticket), Ok(ticket));
+        }
+    }
+
+    #[test]
+    fn a_filled_phone_is_valid(cell in "[0-9 ().-]{7,14}") {
+        if let Some(filled) = fill_ddd(&cell, Ddd::new(37).unwrap()) {
+            let mut raw = valid();
+            raw.telefone = Some(filled.into());
+            prop_assert!(Ticket::parse(&raw).is_ok());
+        }
+    }
+}

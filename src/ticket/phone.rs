@@ -1,0 +1,248 @@
+//! Phones, as people write them in Brazil.
+
+use std::fmt;
+
+use super::Ddd;
+use super::cell::{Scientific, is_invisible, scientific, unwrap};
+use super::parse::Read;
+use super::words::{self, Words};
+
+/// A requester's phone: area code, then number. `Debug` masks it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Phone(String); // Invariant: 10 or 11 ASCII digits, the first two a `Ddd`.
+
+impl Phone {
+    /// 10 or 11 digits, nothing else.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// `37 9****-**33`.
+impl fmt::Display for Phone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (ddd, number) = self.0.split_at(2);
+        let stars = "*".repeat(number.len() - 5);
+        write!(f, "{ddd} {}{stars}-**{}", &number[..1], &number[number.len() - 2..])
+    }
+}
+
+impl fmt::Debug for Phone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Phone({self})")
+    }
+}
+
+/// Puts the area code in front of a number that lacks one. `None` if it does not lack one, or is no
+/// number that would be valid with it.
+///
+/// Done before a row is stored, so that a stored row needs no settings to be read.
+pub fn fill_ddd(cell: &str, ddd: Ddd) -> Option<String> {
+    let cell = unwrap(cell);
+    let (digits, _) = digits_of(&cell).ok()?;
+    let number = national(&digits, &cell).ok()?;
+    if judge(number) != Err(&words::PHONE_WITHOUT_DDD) {
+        return None;
+    }
+    let filled = format!("{ddd}{number}");
+    judge(&filled).is_ok().then_some(filled)
+}
+
+/// Reads an unwrapped cell that is not blank.
+pub(super) fn read(cell: &str) -> Read<Phone> {
+    // Digits only, without a prefix: nothing to take off.
+    if matches!(cell.len(), 10 | 11) && !cell.starts_with('0') && is_digits(cell) {
+        return judge(cell).map(|notice| (Phone(cell.to_owned()), notice));
+    }
+    let (digits, repaired) = digits_of(cell)?;
+    let number = national(&digits, cell)?;
+    judge(number).map(|notice| (Phone(number.to_owned()), notice.or(repaired)))
+}
+
+/// Strips punctuation.
+fn digits_of(cell: &str) -> Result<(String, Option<&'static Words>), &'static Words> {
+    match scientific(cell) {
+        Some(Scientific::Whole(digits)) => return Ok((digits, Some(&words::PHONE_REPAIRED))),
+        Some(Scientific::Lost) => return Err(&words::PHONE_LOST_DIGITS),
+        Some(Scientific::Fraction) => return Err(&words::PHONE_NOT_DIGITS),
+        None => {}
+    }
+    // A number cell comes with decimals: `37999112233.0`.
+    let whole = match cell.rsplit_once(['.', ',']) {
+        Some((whole, "0" | "00")) if 8 <= whole.len() && is_digits(whole) => whole,
+        _ => cell,
+    };
+    let is_punctuation = |it: char| {
+        "-().+/".contains(it) || is_invisible(it) || matches!(it, '\u{2010}'..='\u{2015}' | '\u{2212}')
+    };
+    let digits: String = whole.chars().filter(|it| !is_punctuation(*it)).collect();
+    if digits.is_empty() || !is_digits(&digits) {
+        return Err(&words::PHONE_NOT_DIGITS);
+    }
+    Ok((digits, None))
+}
+
+/// Takes off the country code, the trunk `0` and a carrier's code. `cell` is what was written.
+fn national<'a>(digits: &'a str, cell: &str) -> Result<&'a str, &'static Words> {
+    let mut digits = digits;
+    if cell.starts_with('+') && !digits.starts_with("55") {
+        return Err(&words::PHONE_FOREIGN);
+    }
+    if let Some(rest) = digits.strip_prefix("0055").filter(|it| 10 <= it.len()) {
+        digits = rest;
+    } else if 11 < digits.len() {
+        // Only then: 55 is an area code too.
+        digits = digits.strip_prefix("55").unwrap_or(digits);
+    }
+    if ["0800", "0300", "0500", "0900"].iter().any(|it| digits.starts_with(it)) {
+        return Err(if is_repeated(digits) { &words::PHONE_REPEATED } else { &words::PHONE_SERVICE });
+    }
+    Ok(match (digits.strip_prefix('0'), digits.len()) {
+        (Some(_), 13 | 14) => &digits[3..], // `0XX`, then an area code.
+        (Some(rest), 9..=12) if !is_repeated(digits) => rest,
+        _ => digits,
+    })
+}
+
+/// Judges a number without prefixes.
+fn judge(digits: &str) -> Result<Option<&'static Words>, &'static Words> {
+    if 8 <= digits.len() && is_repeated(digits) {
+        return Err(&words::PHONE_REPEATED);
+    }
+    let (ddd, number) = match digits.len() {
+        8 if digits.starts_with("400") => return Err(&words::PHONE_SERVICE),
+        8 | 9 => return Err(&words::PHONE_WITHOUT_DDD),
+        10 | 11 => digits.split_at(2),
+        _ => return Err(&words::PHONE_LENGTH),
+    };
+    if ddd.parse::<Ddd>().is_err() {
+        return Err(&words::PHONE_UNKNOWN_DDD);
+    }
+    if number.len() == 8 && number.starts_with("400") {
+        return Err(&words::PHONE_SERVICE);
+    }
+    if number.len() == 9 && !number.starts_with('9') {
+        return Err(&words::PHONE_MOBILE);
+    }
+    Ok(match number.as_bytes()[0] {
+        _ if is_repeated(number) => Some(&words::PHONE_UNLIKELY),
+        b'0' | b'1' => Some(&words::PHONE_UNLIKELY), // No subscriber's number starts so.
+        b'6'..=b'9' if number.len() == 8 => Some(&words::PHONE_OLD_MOBILE),
+        _ => None,
+    })
+}
+
+fn is_digits(text: &str) -> bool {
+    text.bytes().all(|it| it.is_ascii_digit())
+}
+
+fn is_repeated(digits: &str) -> bool {
+    let bytes = digits.as_bytes();
+    bytes.iter().all(|it| *it == bytes[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phone_is_read_however_it_is_written() {
+        for cell in [
+            "37999112233",
+            "(37) 99911-2233",
+            "37 99911 2233",
+            "37.99911.2233",
+            "37-99911/2233",
+            "+55 37 99911-2233",
+            "5537999112233",
+            "+55 (037) 99911-2233",
+            "0055 37 99911-2233",
+            "037 99911-2233",
+            "0 15 37 99911-2233",
+            "01537999112233",
+            "37999112233.0",
+            "37999112233,00",
+            "37\u{A0}99911\u{2011}2233",
+            "37\u{200B}999112233",
+        ] {
+            check(cell, Ok("37999112233"), None);
+        }
+        check("3732211234", Ok("3732211234"), None);
+        check("03732211234", Ok("3732211234"), None);
+        check("0153732211234", Ok("3732211234"), None);
+        check("553732211234", Ok("3732211234"), None);
+        check("3,7999112233E+10", Ok("37999112233"), Some("phone_repaired"));
+        // Area code 55: stripped only when more than 11 digits are left.
+        check("55999112233", Ok("55999112233"), None);
+        check("5532211234", Ok("5532211234"), None);
+        check("5555999112233", Ok("55999112233"), None);
+        check("055999112233", Ok("55999112233"), None);
+        // Ten digits, the third of them 6 to 9.
+        for third in ["6", "7", "8", "9"] {
+            let cell = format!("37{third}9112233");
+            check(&cell, Ok(&cell), Some("phone_old_mobile"));
+        }
+        check("3709112233", Ok("3709112233"), Some("phone_unlikely"));
+        check("37999999999", Ok("37999999999"), Some("phone_unlikely"));
+    }
+
+    #[test]
+    fn what_is_no_phone_is_refused_with_the_reason() {
+        check("99911-2233", Err("phone_without_ddd"), None);
+        check("3221-1234", Err("phone_without_ddd"), None);
+        check("0 3221-1234", Err("phone_without_ddd"), None);
+        check("20999112233", Err("phone_unknown_ddd"), None);
+        check("2032211234", Err("phone_unknown_ddd"), None);
+        check("37899112233", Err("phone_not_mobile"), None);
+        check("0800 123 4567", Err("phone_service_number"), None);
+        check("0800123456", Err("phone_service_number"), None);
+        check("0300 123 4567", Err("phone_service_number"), None);
+        check("4004-1234", Err("phone_service_number"), None);
+        check("11 4004-1234", Err("phone_service_number"), None);
+        check("99999999999", Err("phone_repeated_digit"), None);
+        check("9999999999", Err("phone_repeated_digit"), None);
+        check("99999999", Err("phone_repeated_digit"), None);
+        check("00000000000", Err("phone_repeated_digit"), None);
+        check("0000000000000", Err("phone_repeated_digit"), None);
+        check("3,7999E+10", Err("phone_lost_digits"), None);
+        check("+1 415 555 2671", Err("phone_foreign"), None);
+        check("+34 912 345 678", Err("phone_foreign"), None);
+        check("123", Err("phone_length"), None);
+        check("0", Err("phone_length"), None);
+        check("379991122334", Err("phone_length"), None);
+        check("37999112233/37999112244", Err("phone_length"), None);
+        check("37 99911-2233 ramal 2", Err("phone_not_digits"), None);
+        check("não tem", Err("phone_not_digits"), None);
+        check("-", Err("phone_not_digits"), None);
+    }
+
+    #[track_caller]
+    fn check(cell: &str, expected: Result<&str, &str>, notice: Option<&str>) {
+        let found = read(cell);
+        assert_eq!(found.as_ref().map(|it| it.0.as_str()).map_err(|it| it.code), expected, "{cell}");
+        assert_eq!(found.ok().and_then(|it| it.1).map(|it| it.code), notice, "{cell}");
+    }
+
+    #[test]
+    fn every_area_code_in_use_and_no_other_makes_a_phone() {
+        let n_read = (10..100).filter(|ddd| read(&format!("{ddd}999112233")).is_ok()).count();
+        assert_eq!(n_read, 67);
+    }
+
+    #[test]
+    fn a_default_area_code_fills_only_what_lacks_one() {
+        let ddd = Ddd::new(37).unwrap();
+        assert_eq!(fill_ddd("99911-2233", ddd).as_deref(), Some("37999112233"));
+        assert_eq!(fill_ddd("=\"3221-1234\"", ddd).as_deref(), Some("3732211234"));
+        for cell in ["", "11999112233", "899112233", "99999999", "4004-1234", "0800123456", "123", "x"] {
+            assert_eq!(fill_ddd(cell, ddd), None, "{cell}");
+        }
+    }
+
+    #[test]
+    fn a_phone_is_never_shown_whole() {
+        let shown = |cell| format!("{:?}", read(cell).unwrap().0);
+        assert_eq!(shown("37999112233"), "Phone(37 9****-**33)");
+        assert_eq!(shown("3732211234"), "Phone(37 3***-**34)");
+    }
+}

@@ -1,0 +1,144 @@
+//! Free text: `descricao` and `nome`.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+
+use super::cell::unwrap;
+use super::parse::Read;
+use super::words;
+
+/// Text that is not blank: NFC, without control characters but for `\n` and tabs. `Debug` tells its
+/// length only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Text(String);
+
+impl Text {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Text({} characters)", self.0.chars().count())
+    }
+}
+
+/// Reads a cell as it stands; `None` if it is blank.
+pub(super) fn read(cell: &str) -> Read<Option<Text>> {
+    if is_clean(cell) {
+        return Ok((text(unwrap(cell)), None));
+    }
+    if cell.contains('\0') {
+        return Err(&words::NUL);
+    }
+    let notice = is_doubly_encoded(cell).then_some(&words::DOUBLY_ENCODED);
+    // Control characters first: dropping one later could uncover what the other steps look for.
+    let plain = without_control(cell);
+    let composed = match is_nfc_quick(plain.chars()) {
+        IsNormalized::Yes => plain,
+        IsNormalized::No | IsNormalized::Maybe => Cow::Owned(plain.nfc().collect()),
+    };
+    Ok((text(unwrap(&composed)), notice))
+}
+
+fn text(value: Cow<'_, str>) -> Option<Text> {
+    (!value.is_empty()).then(|| Text(value.into_owned()))
+}
+
+/// Whether the bytes alone show that nothing has to be repaired: printable ASCII, `\n`, tab, and
+/// U+00C0 to U+02FF, which are composed. U+0080 to U+00BF (behind 0xC2) have control characters and
+/// the signs of double encoding among them.
+fn is_clean(cell: &str) -> bool {
+    const CLEAN: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut at = 0;
+        while at < 256 {
+            table[at] = matches!(at, 0x09 | 0x0A | 0x20..=0x7E | 0x80..=0xBF | 0xC3..=0xCB);
+            at += 1;
+        }
+        table
+    };
+    cell.bytes().all(|it| CLEAN[usize::from(it)])
+}
+
+/// Line breaks become `\n`; tabs stay; every other control character goes.
+fn without_control(cell: &str) -> Cow<'_, str> {
+    if !cell.chars().any(|it| it.is_control() && !matches!(it, '\n' | '\t')) {
+        return Cow::Borrowed(cell);
+    }
+    let mut kept = String::with_capacity(cell.len());
+    let mut chars = cell.chars().peekable();
+    while let Some(it) = chars.next() {
+        match it {
+            '\r' if chars.peek() == Some(&'\n') => {}
+            '\r' | '\u{85}' => kept.push('\n'),
+            '\n' | '\t' => kept.push(it),
+            it if it.is_control() => {}
+            it => kept.push(it),
+        }
+    }
+    Cow::Owned(kept)
+}
+
+/// Whether UTF-8 was read as Windows-1252 somewhere on the way: `Ã§` for `ç`.
+fn is_doubly_encoded(cell: &str) -> bool {
+    // What the second byte of a UTF-8 pair becomes: U+0080 to U+00BF, or what Windows-1252 has
+    // there instead. `Ã` before a letter or a blank is Portuguese.
+    let is_second =
+        |it: char| matches!(it, '\u{80}'..='\u{BF}') || "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ".contains(it);
+    let mut chars = cell.chars().peekable();
+    while let Some(it) = chars.next() {
+        let second = chars.peek().copied().unwrap_or(' ');
+        // `Â` is a letter that may stand before a quotation mark or a dash: fewer signs count.
+        let found = match it {
+            'Ã' => is_second(second) && !"”’…–—".contains(second),
+            'Â' => matches!(second, '\u{A0}'..='\u{BF}'),
+            _ => false,
+        };
+        if found {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn free_text_keeps_what_a_person_wrote() {
+        check("Sem sinal", "Sem sinal", None);
+        check("  São João  ", "São João", None);
+        check("linha 1\r\nlinha 2\rlinha 3\n", "linha 1\nlinha 2\nlinha 3", None);
+        check("a\tb\u{7}c\u{9b}d\u{7f}", "a\tbcd", None);
+        check("Joa\u{303}o", "João", None);
+        check("🙂 nº 5 — “x”", "🙂 nº 5 — “x”", None);
+        check("=\"texto\"", "texto", None);
+        check("=\u{1}\"texto\"", "texto", None);
+        check("NÃO, MAÇÃ, Â“x”", "NÃO, MAÇÃ, Â“x”", None);
+        check("Manutenção", "Manutenção", None);
+        check("ManutenÃ§Ã£o", "ManutenÃ§Ã£o", Some("doubly_encoded"));
+        check("nÂº 5", "nÂº 5", Some("doubly_encoded"));
+        check("MANUTENÃ‡ÃƒO", "MANUTENÃ‡ÃƒO", Some("doubly_encoded"));
+    }
+
+    #[track_caller]
+    fn check(cell: &str, expected: &str, notice: Option<&str>) {
+        let (found, noticed) = read(cell).unwrap();
+        assert_eq!(found.as_ref().map(Text::as_str), Some(expected));
+        assert_eq!(noticed.map(|it| it.code), notice, "{cell}");
+        assert_eq!(read(expected).unwrap().0, found, "reading again changes nothing");
+    }
+
+    #[test]
+    fn invisible_text_is_blank_and_nul_is_refused() {
+        for cell in ["", " ", "\n\t", "\u{200B}\u{A0}", "\u{1}\u{2}", "=\"\""] {
+            assert_eq!(read(cell).unwrap().0, None, "{cell:?}");
+        }
+        assert_eq!(read("a\0b").unwrap_err().code, "nul_character");
+    }
+}
