@@ -1,0 +1,132 @@
+-- The embedded outbox. Times are integer milliseconds UTC; lists and fields are JSON text.
+--
+-- What a file says (`record`) stands apart from what became of it (`outbox`): records are written
+-- once, in order; the narrow rows beside them are what claims and settles rewrite.
+
+-- `outbox_id`; `host` from the first send on.
+CREATE TABLE meta (
+    key   TEXT NOT NULL PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE batch (
+    id          INTEGER PRIMARY KEY,
+    name        TEXT NOT NULL UNIQUE,
+    created_at  INTEGER NOT NULL,
+    -- Of its last complete run.
+    finished_at INTEGER,
+    summary     TEXT,
+    -- The last whole file: results are in its order, under its headers.
+    source      INTEGER
+) STRICT;
+
+-- One imported file. A `correction` updates rows of a batch and leaves them at their place.
+CREATE TABLE source (
+    id          INTEGER PRIMARY KEY,
+    batch       INTEGER NOT NULL REFERENCES batch,
+    kind        TEXT NOT NULL CHECK (kind IN ('whole', 'correction')),
+    file_name   TEXT NOT NULL,
+    sha256      TEXT NOT NULL,
+    encoding    TEXT NOT NULL,
+    delimiter   TEXT NOT NULL,
+    headers     TEXT NOT NULL,
+    n_rows      INTEGER NOT NULL,
+    imported_at INTEGER NOT NULL
+) STRICT;
+
+-- One line of a file. `id` grows in input order, within a source and from one to the next.
+CREATE TABLE record (
+    id          INTEGER PRIMARY KEY,
+    source      INTEGER NOT NULL,
+    line        INTEGER NOT NULL,
+    content_key TEXT NOT NULL,
+    lote        TEXT,
+    referencia  TEXT,
+    service     INTEGER,
+    repeat_key  TEXT,
+    fields      TEXT NOT NULL,
+    cells       TEXT NOT NULL,
+    problems    TEXT,
+    warning     TEXT
+) STRICT;
+
+CREATE TABLE outbox (
+    id               INTEGER PRIMARY KEY,
+    batch            INTEGER NOT NULL REFERENCES batch,
+    -- The batch whose name goes into the marker; another than `batch` for a row from elsewhere.
+    lote             INTEGER NOT NULL REFERENCES batch,
+    referencia       TEXT NOT NULL,
+    -- Its place: the line of a file that it stands for in the results.
+    record           INTEGER NOT NULL,
+    line             INTEGER NOT NULL,
+    -- The last file it stood in, and whether the batch's file no longer has it.
+    import           INTEGER NOT NULL,
+    gone             INTEGER NOT NULL DEFAULT 0 CHECK (gone IN (0, 1)),
+    service          INTEGER,
+    repeat_key       TEXT,
+    priority         INTEGER NOT NULL DEFAULT 0,
+    available_at     INTEGER NOT NULL,
+    state            TEXT NOT NULL CHECK (state IN ('pending', 'in_flight', 'opened', 'invalid',
+                         'rejected', 'failed', 'unconfirmed', 'skipped', 'cancelled')),
+    -- The fence: raised by every claim, never lowered.
+    token            INTEGER NOT NULL DEFAULT 0,
+    attempts         INTEGER NOT NULL DEFAULT 0,
+    -- When the earliest post that may have left something was claimed. Only a release clears it, of
+    -- the very claim that set it (`first_claim`).
+    sent_at          INTEGER,
+    first_claim      INTEGER NOT NULL DEFAULT 0,
+    claimed_at       INTEGER,
+    doubt_since      INTEGER,
+    doubt_not_before INTEGER,
+    doubt_precaution INTEGER NOT NULL DEFAULT 0,
+    absences         INTEGER NOT NULL DEFAULT 0,
+    last_absence     INTEGER,
+    answered         INTEGER NOT NULL DEFAULT 0,
+    protocolo        TEXT,
+    id_atendimento   INTEGER,
+    ids_os           TEXT,
+    numeros_os       TEXT,
+    error_code       TEXT,
+    error_message    TEXT,
+    warning          TEXT,
+    finished_at      INTEGER,
+    CHECK (state <> 'unconfirmed' OR doubt_since IS NOT NULL),
+    CHECK (state <> 'opened' OR protocolo IS NOT NULL),
+    CHECK (state <> 'in_flight' OR (sent_at IS NOT NULL AND claimed_at IS NOT NULL))
+) STRICT;
+
+-- The unique index on (lote, referencia) is made after the first load: references are random, and
+-- keeping it sorted row by row would rewrite it all over. See merge.rs.
+
+CREATE UNIQUE INDEX outbox_record ON outbox (record);
+
+-- One ticket belongs to one row; a `skipped` row names a ticket that it does not own.
+CREATE UNIQUE INDEX outbox_ticket ON outbox (id_atendimento)
+    WHERE id_atendimento IS NOT NULL AND state = 'opened';
+
+-- To post, in the order of claims. The columns behind `id` let a claim pass over rows unread.
+CREATE INDEX outbox_due ON outbox (priority, available_at, id, service, import, gone, record)
+    WHERE state = 'pending' AND doubt_since IS NULL;
+
+-- To look up.
+CREATE INDEX outbox_doubt ON outbox (priority, available_at, id)
+    WHERE state = 'pending' AND doubt_since IS NOT NULL;
+
+-- Possibly sent and unsettled: no other row of the service may be posted.
+CREATE INDEX outbox_live ON outbox (service, state)
+    WHERE state IN ('in_flight', 'unconfirmed')
+       OR (state = 'pending' AND doubt_since IS NOT NULL AND doubt_precaution = 0);
+
+-- One post or look-up that was not a plain success.
+CREATE TABLE attempt (
+    id          INTEGER PRIMARY KEY,
+    row         INTEGER NOT NULL REFERENCES outbox,
+    at          INTEGER NOT NULL,
+    kind        TEXT NOT NULL CHECK (kind IN ('post', 'look_up')),
+    verdict     TEXT NOT NULL,
+    http_status INTEGER,
+    latency_ms  INTEGER NOT NULL,
+    note        TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX attempt_row ON attempt (row);

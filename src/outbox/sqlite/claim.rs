@@ -1,0 +1,304 @@
+//! Claims: rows that are due are validated, marked as possibly sent, and handed out, in one commit.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
+
+use super::desk::Range;
+use super::error::{Trouble, json, stored};
+use super::time;
+use crate::delivery::identity::{BatchIdentity, Marker};
+use crate::delivery::{Claim, Claimed, Doubt, OutboxError, Outlook, Refused, RowId, Token, Want};
+use crate::ticket::{Problem, RawTicket, Ticket};
+
+/// Of `l`: possibly sent and unsettled. Word for word the condition of the index `outbox_live`. A
+/// precaution is not among them: its predecessors are known to have left nothing.
+const LIVE: &str = "(l.state IN ('in_flight', 'unconfirmed')
+    OR (l.state = 'pending' AND l.doubt_since IS NOT NULL AND l.doubt_precaution = 0))";
+
+/// Of `o`: to be posted, in scope. `?1` batch, `?2` import, `?3` last place; NULL is no limit.
+const TO_POST: &str = "o.state = 'pending' AND o.doubt_since IS NULL AND o.gone = 0
+    AND (?2 IS NULL OR o.import = ?2) AND (?3 IS NULL OR o.record <= ?3)
+    AND (?1 IS NULL OR ?2 IS NOT NULL OR o.batch = ?1)";
+
+/// Of `o`: to be looked up, in scope. Doubts are settled for the whole batch, precautions only
+/// before a post.
+const TO_LOOK_UP: &str = "o.state = 'pending' AND o.doubt_since IS NOT NULL AND (?1 IS NULL OR o.batch = ?1)
+    AND (o.doubt_precaution = 0 OR o.gone = 0 AND (?2 IS NULL OR o.import = ?2)
+                                              AND (?3 IS NULL OR o.record <= ?3))";
+
+/// One row as it comes out of [`candidates`], and its fields.
+#[derive(Deserialize)]
+struct Candidate<'a>(Head, #[serde(borrow)] RawTicket<'a>);
+
+/// In the order of the columns.
+#[derive(Deserialize)]
+struct Head {
+    id: i64,
+    token: i64,
+    line: u64,
+    lote: String,
+    referencia: String,
+    service: Option<i64>,
+    attempts: u32,
+    sent_at: Option<i64>,
+    available_at: i64,
+    warning: Option<String>,
+    doubt_since: Option<i64>,
+    doubt_not_before: Option<i64>,
+    doubt_precaution: u8,
+    absences: u32,
+    last_absence: Option<i64>,
+    answered: u32,
+}
+
+/// What one look at the candidates led to.
+#[derive(Default)]
+struct Round {
+    claimed: Vec<i64>,
+    refused: Vec<RefusedRow>,
+    /// Rows whose stored service is not the one in their fields; they are looked at again.
+    services: Vec<(i64, i64)>,
+    /// When a row falls due that was free to be claimed, but not wanted.
+    spare: Option<Timestamp>,
+    /// Rows were passed over, and there may be more behind those that were seen.
+    is_short: bool,
+}
+
+#[derive(Serialize)]
+struct RefusedRow(i64, &'static str, String, String, String);
+
+pub(super) async fn claim(
+    conn: &mut SqliteConnection,
+    range: Range,
+    want: Want,
+) -> Result<Claimed, OutboxError> {
+    let mut claimed = Claimed::default();
+    let mut services = HashSet::new();
+    let mut left = (want.posts, want.look_ups);
+    let mut tx = conn.begin_with("BEGIN IMMEDIATE").await.trouble()?;
+    let spare = loop {
+        let (posts, look_ups) = candidates(&mut tx, range, want.now, left).await?;
+        let mut round = Round::default();
+        // Doubts first: they are older, and what they leave behind may be posted.
+        round.take(look_ups.as_deref(), &mut left.1, want.now, &mut services, &mut claimed)?;
+        round.take(posts.as_deref(), &mut left.0, want.now, &mut services, &mut claimed)?;
+        round.write(&mut tx, want.now).await?;
+        if !round.is_short {
+            break round.spare;
+        }
+    };
+    claimed.outlook = match spare {
+        Some(due) => Outlook { pending: true, next_due: Some(due) },
+        None => outlook(&mut tx, range, want.now).await?,
+    };
+    tx.commit().await.trouble()?;
+    Ok(claimed)
+}
+
+impl Round {
+    /// Takes up to `left` of `candidates` (JSON), in their order.
+    fn take(
+        &mut self,
+        candidates: Option<&str>,
+        left: &mut usize,
+        now: Timestamp,
+        services: &mut HashSet<i64>,
+        to: &mut Claimed,
+    ) -> Result<(), OutboxError> {
+        let candidates: Vec<Candidate<'_>> = stored("outbox", candidates.unwrap_or("[]"))?;
+        let n_seen_max = left.saturating_add(1);
+        let was_full = n_seen_max <= candidates.len();
+        for Candidate(head, fields) in candidates {
+            if head.service.is_some_and(|it| services.contains(&it)) {
+                continue;
+            }
+            if *left == 0 {
+                self.spare =
+                    Some(self.spare.map_or(time(head.available_at), |it| it.min(time(head.available_at))));
+                return Ok(());
+            }
+            let parsed = match Ticket::parse(&fields) {
+                Ok(it) => it,
+                Err(problems) => {
+                    self.refuse(&head, problems, to);
+                    continue;
+                }
+            };
+            let service = parsed.ticket.id_cliente_servico.get();
+            if head.service != Some(service) {
+                self.services.push((head.id, service));
+                continue;
+            }
+            services.insert(service);
+            *left -= 1;
+            self.claimed.push(head.id);
+            to.claims.push(head.into_claim(parsed.ticket, now));
+        }
+        self.is_short |= was_full || !self.services.is_empty();
+        Ok(())
+    }
+
+    fn refuse(&mut self, head: &Head, problems: Vec<Problem>, to: &mut Claimed) {
+        let may_exist = head.doubt_since.is_some() && head.doubt_precaution == 0;
+        let (state, code) = match problems.first() {
+            // It may have been sent under rules that have changed: only a person can tell.
+            _ if may_exist => ("unconfirmed", "unreadable"),
+            Some(first) => ("invalid", &*first.code),
+            None => ("invalid", "invalid"),
+        };
+        let said: Vec<String> = problems.iter().map(|it| format!("{}: {}", it.field, it.message)).collect();
+        self.refused.push(RefusedRow(head.id, state, code.to_owned(), said.join("; "), json(&problems)));
+        if !may_exist {
+            to.refused.push(Refused { row: RowId(head.id), line: head.line, problems });
+        }
+    }
+
+    async fn write(&self, conn: &mut SqliteConnection, now: Timestamp) -> Result<(), OutboxError> {
+        let now = now.as_millisecond();
+        if !self.claimed.is_empty() {
+            let sql = "UPDATE outbox
+                          SET state = 'in_flight', token = token + 1, claimed_at = ?2,
+                              first_claim = sent_at IS NULL, sent_at = coalesce(sent_at, ?2)
+                        WHERE id IN (SELECT value FROM json_each(?1))";
+            sqlx::query(sql).bind(json(&self.claimed)).bind(now).execute(&mut *conn).await.trouble()?;
+        }
+        if !self.refused.is_empty() {
+            let refused = json(&self.refused);
+            let sql = "UPDATE record SET problems = v.value ->> 4
+                         FROM json_each(?1) v JOIN outbox o ON o.id = v.value ->> 0 WHERE record.id = o.record";
+            sqlx::query(sql).bind(refused.clone()).execute(&mut *conn).await.trouble()?;
+            let sql = "UPDATE outbox
+                          SET state = v.value ->> 1, error_code = v.value ->> 2, error_message = v.value ->> 3,
+                              finished_at = ?2
+                         FROM json_each(?1) v WHERE outbox.id = v.value ->> 0";
+            sqlx::query(sql).bind(refused).bind(now).execute(&mut *conn).await.trouble()?;
+        }
+        if !self.services.is_empty() {
+            let sql =
+                "UPDATE outbox SET service = v.value ->> 1 FROM json_each(?1) v WHERE id = v.value ->> 0";
+            sqlx::query(sql).bind(json(&self.services)).execute(&mut *conn).await.trouble()?;
+        }
+        Ok(())
+    }
+}
+
+impl Head {
+    fn into_claim(self, ticket: Ticket, now: Timestamp) -> Claim {
+        let marker = Marker::new(BatchIdentity::File { batch: &self.lote }, &self.referencia);
+        let doubt = self.doubt_since.map(|since| Doubt {
+            since: time(since),
+            not_before: self.doubt_not_before.map(time),
+            precaution: self.doubt_precaution != 0,
+            absences: self.absences,
+            last_absence: self.last_absence.map(time),
+            answered: self.answered,
+        });
+        Claim {
+            row: RowId(self.id),
+            token: Token(self.token + 1),
+            line: self.line,
+            ticket,
+            marker,
+            attempts: self.attempts,
+            // As it was stored: to the millisecond.
+            sent_at: time(self.sent_at.unwrap_or(now.as_millisecond())),
+            doubt,
+            warning: self.warning,
+        }
+    }
+}
+
+/// The rows that may be claimed now, as JSON: to post, to look up. One more of each than wanted, to
+/// know whether more is due.
+async fn candidates(
+    conn: &mut SqliteConnection,
+    range: Range,
+    now: Timestamp,
+    (n_posts, n_look_ups): (usize, usize),
+) -> Result<(Option<String>, Option<String>), OutboxError> {
+    let limit = |n: usize| i64::try_from(n).unwrap_or(i64::MAX).saturating_add(1);
+    sqlx::query_as(AssertSqlSafe(candidates_sql()))
+        .bind(range.batch)
+        .bind(range.import)
+        .bind(range.last_record)
+        .bind(now.as_millisecond())
+        .bind(limit(n_posts))
+        .bind(limit(n_look_ups))
+        .fetch_one(conn)
+        .await
+        .trouble()
+}
+
+fn candidates_sql() -> String {
+    // `fields` is JSON already: it is put in as it stands instead of being read and written again.
+    let of = |rows: String| {
+        format!(
+            "(SELECT '[' || group_concat('[' || json_array(o.id, o.token, o.line, b.name, o.referencia, o.service,
+                         o.attempts, o.sent_at, o.available_at, o.warning, o.doubt_since, o.doubt_not_before,
+                         o.doubt_precaution, o.absences, o.last_absence, o.answered) || ',' || r.fields || ']')
+                     || ']'
+                FROM ({rows}) AS o CROSS JOIN record r ON r.id = o.record CROSS JOIN batch b ON b.id = o.lote)"
+        )
+    };
+    let posts = of(format!(
+        "SELECT * FROM outbox o
+          WHERE {TO_POST} AND o.available_at <= ?4
+            AND NOT EXISTS (SELECT 1 FROM outbox l WHERE l.service = o.service AND {LIVE})
+          ORDER BY o.priority, o.available_at, o.id LIMIT ?5"
+    ));
+    let look_ups = of(format!(
+        "SELECT * FROM outbox o
+          WHERE {TO_LOOK_UP} AND o.available_at <= ?4
+            AND NOT EXISTS (SELECT 1 FROM outbox l
+                             WHERE l.service = o.service AND l.state = 'in_flight' AND {LIVE})
+          ORDER BY o.priority, o.available_at, o.id LIMIT ?6"
+    ));
+    format!("SELECT {posts}, {look_ups}")
+}
+
+/// Asked only when the candidates did not tell.
+async fn outlook(conn: &mut SqliteConnection, range: Range, now: Timestamp) -> Result<Outlook, OutboxError> {
+    let (pending, next_due): (bool, Option<i64>) = sqlx::query_as(AssertSqlSafe(outlook_sql()))
+        .bind(range.batch)
+        .bind(range.import)
+        .bind(range.last_record)
+        .bind(now.as_millisecond())
+        .fetch_one(conn)
+        .await
+        .trouble()?;
+    Ok(Outlook { pending, next_due: next_due.map(time) })
+}
+
+fn outlook_sql() -> String {
+    // The first that is due answers at once; only if none is, all that wait are seen.
+    let next = |rows: &str, blockers: &str| {
+        let free = format!(
+            "FROM outbox o WHERE {rows} AND NOT EXISTS (SELECT 1 FROM outbox l WHERE l.service = o.service {blockers} AND {LIVE})"
+        );
+        format!(
+            "coalesce((SELECT o.available_at {free} AND o.available_at <= ?4
+                        ORDER BY o.priority, o.available_at, o.id LIMIT 1),
+                      (SELECT min(o.available_at) {free} AND ?4 < o.available_at))"
+        )
+    };
+    let post = next(TO_POST, "");
+    let look_up = next(TO_LOOK_UP, "AND l.state = 'in_flight'");
+    format!(
+        "WITH next(post, look_up) AS (SELECT {post}, {look_up})
+         SELECT EXISTS (SELECT 1 FROM outbox o WHERE {TO_POST})
+                    OR EXISTS (SELECT 1 FROM outbox o WHERE {TO_LOOK_UP}),
+                coalesce(min(post, look_up), post, look_up)
+           FROM next"
+    )
+}
+
+#[cfg(test)]
+pub(super) mod plans {
+    //! For the test of query plans beside the schema.
+    pub(in super::super) fn all() -> [String; 2] {
+        [super::candidates_sql(), super::outlook_sql()]
+    }
+}

@@ -1,0 +1,134 @@
+//! What a person does to rows and batches, outside of a run.
+
+use jiff::Timestamp;
+use sqlx::{AssertSqlSafe, Connection};
+
+use super::SqliteOutbox;
+use super::error::{Trouble, json};
+use super::proof::owner_of;
+use crate::delivery::{OutboxError, RowId, State};
+use crate::outbox::names::state_of;
+use crate::outbox::{BatchId, BindError, Cancelled, Resolution, ResolveError, state_name};
+
+/// What a person's word is kept as, in `error_code`.
+const NOT_OPENED: &str = "not_opened";
+
+impl SqliteOutbox {
+    /// Binds the outbox to the host that is about to be sent to, unless it is bound to another.
+    /// `host` is normalised; everything on loopback is the one word `loopback`.
+    pub async fn bind_host(&self, host: &str) -> Result<(), BindError> {
+        let sql = "INSERT INTO meta (key, value) VALUES ('host', ?1)
+                       ON CONFLICT DO UPDATE SET value = value RETURNING value";
+        let mut conn = self.conn().await;
+        let bound: String =
+            sqlx::query_scalar(sql).bind(host.to_owned()).fetch_one(&mut *conn).await.trouble()?;
+        if bound == host { Ok(()) } else { Err(BindError::OtherHost { bound, asked: host.to_owned() }) }
+    }
+
+    /// Notes that a run of the batch is complete, and what it came to (`summary.json`).
+    pub async fn finish_run(&self, batch: BatchId, now: Timestamp, summary: &str) -> Result<(), OutboxError> {
+        let sql = "UPDATE batch SET finished_at = ?2, summary = ?3 WHERE id = ?1";
+        sqlx::query(sql)
+            .bind(batch.0)
+            .bind(now.as_millisecond())
+            .bind(summary.to_owned())
+            .execute(&mut *self.conn().await)
+            .await
+            .trouble()
+            .map(drop)
+    }
+
+    /// Withdraws what was certainly not sent. Rows that the batch's file no longer has too.
+    pub async fn cancel(&self, batch: BatchId, now: Timestamp) -> Result<Cancelled, OutboxError> {
+        let mut conn = self.conn().await;
+        let mut tx = conn.begin_with("BEGIN IMMEDIATE").await.trouble()?;
+        let sql = "UPDATE outbox SET state = 'cancelled', finished_at = ?2
+                    WHERE batch = ?1 AND state = 'pending' AND doubt_since IS NULL";
+        let cancelled =
+            sqlx::query(sql).bind(batch.0).bind(now.as_millisecond()).execute(&mut *tx).await.trouble()?;
+        let sql = "SELECT count(*) FROM outbox
+                    WHERE batch = ?1 AND state IN ('pending', 'in_flight', 'unconfirmed')";
+        let n_left: i64 = sqlx::query_scalar(sql).bind(batch.0).fetch_one(&mut *tx).await.trouble()?;
+        tx.commit().await.trouble()?;
+        Ok(Cancelled { n_cancelled: cancelled.rows_affected(), n_left: u64::try_from(n_left).unwrap_or(0) })
+    }
+
+    /// Makes finished rows in `states` pending again; returns how many. One that was ever sent is
+    /// looked up first, an `unconfirmed` one is only looked up. `None`: every batch.
+    ///
+    /// States that are not finished, and `opened`, are left alone.
+    pub async fn retry(
+        &self,
+        batch: Option<BatchId>,
+        states: &[State],
+        now: Timestamp,
+    ) -> Result<u64, OutboxError> {
+        let is_finished = |it: &&State| !matches!(it, State::Pending | State::InFlight | State::Opened);
+        let states: Vec<&str> = states.iter().filter(is_finished).map(|it| state_name(*it)).collect();
+        let sql = "UPDATE outbox
+                      SET state = 'pending', available_at = ?1, finished_at = NULL,
+                          attempts = iif(state = 'unconfirmed', attempts, 0), answered = 0,
+                          doubt_since = coalesce(doubt_since, iif(sent_at IS NULL, NULL, ?1)),
+                          doubt_precaution = iif(state = 'unconfirmed', doubt_precaution,
+                                                 doubt_since IS NOT NULL OR sent_at IS NOT NULL),
+                          error_code = NULL, error_message = NULL, protocolo = NULL, id_atendimento = NULL,
+                          ids_os = NULL, numeros_os = NULL
+                    WHERE gone = 0 AND state IN (SELECT value FROM json_each(?2)) AND (?3 IS NULL OR batch = ?3)";
+        let retried = sqlx::query(sql)
+            .bind(now.as_millisecond())
+            .bind(json(&states))
+            .bind(batch.map(|it| it.0))
+            .execute(&mut *self.conn().await)
+            .await
+            .trouble()?;
+        Ok(retried.rows_affected())
+    }
+
+    /// Settles an `unconfirmed` row by a person's word.
+    pub async fn resolve(
+        &self,
+        row: RowId,
+        word: Resolution<'_>,
+        now: Timestamp,
+    ) -> Result<(), ResolveError> {
+        let mut conn = self.conn().await;
+        let mut tx = conn.begin_with("BEGIN IMMEDIATE").await.trouble()?;
+        let sql = "SELECT state FROM outbox WHERE id = ?1";
+        let state: Option<String> =
+            sqlx::query_scalar(sql).bind(row.0).fetch_optional(&mut *tx).await.trouble()?;
+        match state.as_deref().map(state_of) {
+            Some(Some(State::Unconfirmed)) => {}
+            Some(Some(state)) => return Err(ResolveError::NotUnconfirmed { row, state }),
+            Some(None) => return Err(super::error::unreadable("outbox.state").into()),
+            None => return Err(ResolveError::Unknown { row }),
+        }
+        let (state, protocolo, id_atendimento, code) = match word {
+            Resolution::Opened { protocolo, id_atendimento } => {
+                ("opened", Some(protocolo), id_atendimento, None)
+            }
+            Resolution::NotOpened => ("failed", None, None, Some(NOT_OPENED)),
+        };
+        if let Some(id_atendimento) = id_atendimento
+            && let Some(owner) = owner_of(&mut tx, id_atendimento).await?
+        {
+            return Err(ResolveError::Taken { id_atendimento, owner: RowId(owner) });
+        }
+        let sql = "UPDATE outbox
+                      SET state = ?2, protocolo = ?3, id_atendimento = ?4, error_code = ?5,
+                          error_message = iif(?5 IS NULL, NULL, 'a person found that no ticket was opened'),
+                          finished_at = ?6, doubt_since = NULL
+                    WHERE id = ?1";
+        sqlx::query(AssertSqlSafe(sql))
+            .bind(row.0)
+            .bind(state)
+            .bind(protocolo.map(str::to_owned))
+            .bind(id_atendimento)
+            .bind(code)
+            .bind(now.as_millisecond())
+            .execute(&mut *tx)
+            .await
+            .trouble()?;
+        tx.commit().await.trouble()?;
+        Ok(())
+    }
+}

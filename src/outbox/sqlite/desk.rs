@@ -1,0 +1,86 @@
+//! The outbox as the engine sees it: one that knows which rows are its own.
+
+use jiff::Timestamp;
+
+use super::error::Trouble;
+use super::{SqliteOutbox, claim, settle};
+use crate::delivery::{Claimed, Outbox, OutboxError, Settle, Settled, Want};
+use crate::outbox::Scope;
+
+/// The rows of a scope, to be delivered. Rows that their file no longer has are never posted, only
+/// looked up if something of theirs is in doubt.
+pub struct Desk<'a> {
+    outbox: &'a SqliteOutbox,
+    range: Range,
+}
+
+/// A scope as SQL takes it: `None` is no limit.
+#[derive(Clone, Copy)]
+pub(super) struct Range {
+    pub(super) batch: Option<i64>,
+    pub(super) import: Option<i64>,
+    /// The last place (`outbox.record`) to post from.
+    pub(super) last_record: Option<i64>,
+}
+
+impl Range {
+    pub(super) fn of(scope: Scope) -> Self {
+        let (batch, import) = match scope {
+            Scope::All => (None, None),
+            Scope::Batch(batch) => (Some(batch.0), None),
+            Scope::Import { batch, import } => (Some(batch.0), Some(import.0)),
+        };
+        Self { batch, import, last_record: None }
+    }
+}
+
+impl SqliteOutbox {
+    /// The rows of `scope`, to be delivered.
+    pub fn desk(&self, scope: Scope) -> Desk<'_> {
+        Desk { outbox: self, range: Range::of(scope) }
+    }
+
+    /// The first `n` pending rows of `scope` in the order of their file (`--sample`).
+    pub async fn sample(&self, scope: Scope, n: u64) -> Result<Desk<'_>, OutboxError> {
+        let mut range = Range::of(scope);
+        let sql = "SELECT max(record)
+                     FROM (SELECT record FROM outbox
+                            WHERE state = 'pending' AND gone = 0 AND (?1 IS NULL OR batch = ?1)
+                              AND (?2 IS NULL OR import = ?2)
+                            ORDER BY record LIMIT ?3)";
+        let last: Option<i64> = sqlx::query_scalar(sql)
+            .bind(range.batch)
+            .bind(range.import)
+            .bind(i64::try_from(n).unwrap_or(i64::MAX))
+            .fetch_one(&mut *self.conn().await)
+            .await
+            .trouble()?;
+        range.last_record = Some(last.unwrap_or(0));
+        Ok(Desk { outbox: self, range })
+    }
+}
+
+impl Outbox for Desk<'_> {
+    async fn claim(&self, want: Want) -> Result<Claimed, OutboxError> {
+        claim::claim(&mut *self.outbox.conn().await, self.range, want).await
+    }
+
+    async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
+        settle::settle(&mut *self.outbox.conn().await, settles).await
+    }
+
+    async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
+        // Whatever is in flight was left there: this process owns the outbox and has claimed nothing.
+        let sql = "UPDATE outbox
+                      SET state = 'pending', available_at = ?1, doubt_since = coalesce(doubt_since, ?1),
+                          answered = iif(state = 'unconfirmed', 0, answered)
+                    WHERE state = 'in_flight' OR state = 'unconfirmed' AND (?2 IS NULL OR batch = ?2)";
+        let recovered = sqlx::query(sql)
+            .bind(now.as_millisecond())
+            .bind(self.range.batch)
+            .execute(&mut *self.outbox.conn().await)
+            .await
+            .trouble()?;
+        Ok(recovered.rows_affected())
+    }
+}

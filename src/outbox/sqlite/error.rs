@@ -1,0 +1,87 @@
+//! What a fault of SQLite means to the engine.
+
+use std::error::Error;
+use std::io;
+
+use crate::delivery::OutboxError;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Primary result codes, <https://www.sqlite.org/rescode.html>.
+const BUSY: i32 = 5;
+const LOCKED: i32 = 6;
+const NOMEM: i32 = 7;
+const READONLY: i32 = 8;
+const INTERRUPT: i32 = 9;
+const IOERR: i32 = 10;
+const FULL: i32 = 13;
+const CANTOPEN: i32 = 14;
+const PROTOCOL: i32 = 15;
+
+/// Something stored is not what this program writes.
+#[derive(Debug, thiserror::Error)]
+#[error("`{what}` is not as this program writes it")]
+struct Unreadable {
+    what: &'static str,
+    source: Option<BoxError>,
+}
+
+/// Turns a library's fault into ours.
+pub(super) trait Trouble<T> {
+    fn trouble(self) -> Result<T, OutboxError>;
+}
+
+impl<T> Trouble<T> for Result<T, sqlx::Error> {
+    fn trouble(self) -> Result<T, OutboxError> {
+        self.map_err(classify)
+    }
+}
+
+pub(super) fn unreadable(what: &'static str) -> OutboxError {
+    OutboxError::Broken(Box::new(Unreadable { what, source: None }))
+}
+
+/// Reads JSON that this program stored or had SQLite put together.
+pub(super) fn stored<'a, T: serde::Deserialize<'a>>(
+    what: &'static str,
+    json: &'a str,
+) -> Result<T, OutboxError> {
+    serde_json::from_str(json)
+        .map_err(|source| OutboxError::Broken(Box::new(Unreadable { what, source: Some(source.into()) })))
+}
+
+/// Writes JSON; our own types cannot fail to become it.
+pub(super) fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value).expect("keys are text and nothing here refuses to be written")
+}
+
+pub(super) fn classify(error: sqlx::Error) -> OutboxError {
+    match &error {
+        sqlx::Error::Database(fault) => match primary_code(fault.code().as_deref()) {
+            Some(FULL) => OutboxError::Full(error.into()),
+            // SQLite makes FULL of ENOSPC; what is left of IOERR may pass (a disk that was pulled out).
+            Some(BUSY | LOCKED | NOMEM | INTERRUPT | IOERR | CANTOPEN | PROTOCOL) => {
+                OutboxError::Unavailable(error.into())
+            }
+            // CORRUPT, NOTADB, a constraint: trying again shows the same.
+            _ => OutboxError::Broken(error.into()),
+        },
+        sqlx::Error::Io(fault) => match fault.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => OutboxError::Full(error.into()),
+            _ => OutboxError::Unavailable(error.into()),
+        },
+        _ => OutboxError::Broken(error.into()),
+    }
+}
+
+/// Whether a connection that wants to write was turned away for lack of permission.
+pub(super) fn is_forbidden(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|fault| matches!(primary_code(fault.code().as_deref()), Some(READONLY | CANTOPEN)))
+}
+
+/// The low byte of an extended code.
+fn primary_code(extended: Option<&str>) -> Option<i32> {
+    Some(extended?.parse::<i32>().ok()? & 0xff)
+}

@@ -1,0 +1,72 @@
+//! One process owns an outbox; and a file system where that can be trusted.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock, statfs};
+
+/// Held while the outbox is ours; the system lets go of it when the process dies.
+///
+/// A file of its own, because SQLite loses its locks when any other handle on its file is closed.
+pub(super) struct FileLock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl FileLock {
+    /// `None`: another process holds it.
+    pub(super) fn take(database: &Path) -> io::Result<Option<Self>> {
+        let mut path = database.as_os_str().to_owned();
+        path.push("-lock");
+        let path = PathBuf::from(path);
+        loop {
+            let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path)?;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {}
+                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+            // The holder before us removes the file; we may have locked what has no name any more.
+            match std::fs::metadata(&path) {
+                Ok(named) if named.ino() == file.metadata()?.ino() => {
+                    return Ok(Some(Self { path, _file: file }));
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // While it is still locked. Left behind, it does no harm.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// The name of the network file system that `directory` is on, if it is on one: neither locks nor
+/// write-ahead logs can be trusted there.
+pub(super) fn network_file_system(directory: &Path) -> io::Result<Option<&'static str>> {
+    let kind = statfs(directory)?.f_type as u64 & 0xffff_ffff;
+    Ok(NETWORK_FILE_SYSTEMS.iter().find(|(magic, _)| *magic == kind).map(|(_, name)| *name))
+}
+
+/// Source: linux/magic.h and the file systems' own. FUSE is among them because sshfs, s3fs and
+/// their like cannot be told apart; 9p, because virtual machines share folders through it.
+const NETWORK_FILE_SYSTEMS: [(u64, &str); 11] = [
+    (0x6969, "NFS"),
+    (0x517b, "SMB"),
+    (0xff53_4d42, "CIFS"),
+    (0xfe53_4d42, "SMB2"),
+    (0x564c, "NCP"),
+    (0x0102_1997, "9p"),
+    (0x6573_5546, "FUSE"),
+    (0x5346_414f, "AFS"),
+    (0x7375_7245, "Coda"),
+    (0x00c3_6400, "Ceph"),
+    (0x0bd0_0bd0, "Lustre"),
+];

@@ -1,0 +1,437 @@
+//! Lines of a file become rows of the outbox: new, changed, or known.
+//!
+//! Everything is set-wise and in one transaction with the staging. A narrow temporary table
+//! (`staged`, one entry a line, no personal data) carries what the steps find out:
+//!
+//! 1. *who*: each line's reference; lines that say who they are decide whether it is a correction;
+//! 2. *known*: the row that a line is already, whether it is free to change, and whether it did;
+//! 3. *write*: known rows move to their new place, changed ones start over, new ones are added;
+//! 4. *repeats*: what would open a second ticket of the same content is skipped.
+//!
+//! A row is *free* if it certainly has no ticket of ours. Every other row keeps its fields, because
+//! they are what was sent.
+
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments, AssertSqlSafe, Sqlite, SqliteConnection, Transaction};
+
+use super::error::{Trouble, json, stored, unreadable};
+use super::staging::Staging;
+use crate::delivery::OutboxError;
+use crate::outbox::{BatchId, FirstPost, ImportId, MergeCounts, MergeKind, MergeOptions, Merged, Repeats};
+
+/// How old an adopted ticket may be under `--verify-first`. Milliseconds; from the design.
+const ADOPTABLE_MS: i64 = 48 * 3600 * 1000;
+
+/// Of `x`: certainly without a ticket of ours.
+const FREE: &str = "(x.state IN ('invalid', 'rejected', 'failed', 'cancelled')
+    OR x.state = 'skipped' AND x.error_code = 'repeat'
+    OR x.state = 'pending' AND (x.doubt_since IS NULL OR x.doubt_precaution = 1))";
+
+/// Of `x`: a ticket exists, or may.
+const MAY_EXIST: &str = "(x.state IN ('opened', 'in_flight', 'unconfirmed')
+    OR x.state = 'pending' AND x.doubt_since IS NOT NULL AND x.doubt_precaution = 0)";
+
+/// The row that `s` is, or becomes.
+const ROW_OF_S: &str = "coalesce(s.row, ?2 + s.record)";
+
+pub(super) async fn merge(staging: Staging<'_>, options: &MergeOptions<'_>) -> Result<Merged, OutboxError> {
+    let n_rows = staging.n_rows;
+    let mut merge = Merge::begin(staging, options).await?;
+    merge.stage().await?;
+    let (batch, kind) = merge.identify().await?;
+    (merge.batch, merge.kind) = (batch, kind);
+    merge.refuse_doubled().await?;
+    merge.find_known("s.row IS NULL").await?;
+    match kind {
+        MergeKind::Whole => merge.replace().await?,
+        MergeKind::Correction => merge.correct().await?,
+    }
+    merge.start_over().await?;
+    merge.add(options.first_post).await?;
+    if options.repeats == Repeats::Skip {
+        merge.skip_edited().await?;
+        merge.skip_repeats().await?;
+    }
+    merge.finish(options, n_rows).await
+}
+
+struct Merge<'a> {
+    tx: Transaction<'a, Sqlite>,
+    source: i64,
+    first_record: i64,
+    /// A new row's id is this and its record's.
+    base: i64,
+    batch: i64,
+    headers: Vec<String>,
+    kind: MergeKind,
+    now: i64,
+    /// Whether the outbox had rows before.
+    was_filled: bool,
+}
+
+impl<'a> Merge<'a> {
+    async fn begin(staging: Staging<'a>, options: &MergeOptions<'_>) -> Result<Self, OutboxError> {
+        let Staging { mut tx, source, first_record, headers, .. } = staging;
+        let sql = "SELECT coalesce(max(id), 0), (SELECT batch FROM source WHERE id = ?1) FROM outbox";
+        let (last_id, batch): (i64, i64) =
+            sqlx::query_as(sql).bind(source).fetch_one(&mut *tx).await.trouble()?;
+        Ok(Self {
+            tx,
+            source,
+            first_record,
+            base: last_id + 1 - first_record,
+            batch,
+            headers,
+            kind: MergeKind::Whole,
+            now: options.now.as_millisecond(),
+            was_filled: last_id != 0,
+        })
+    }
+
+    /// Makes `staged`, with the references that need no other line to be known.
+    async fn stage(&mut self) -> Result<(), OutboxError> {
+        let sql = "CREATE TEMP TABLE staged (
+                       record INTEGER PRIMARY KEY, line INTEGER, referencia TEXT, explicit INTEGER,
+                       lote INTEGER, own_lote INTEGER, service INTEGER, repeat_key TEXT, valid INTEGER,
+                       warning TEXT, row INTEGER, old_record INTEGER, old_state TEXT, was_gone INTEGER,
+                       free INTEGER, changed INTEGER, redo INTEGER)";
+        self.run(sql, &[]).await?;
+        let sql = "INSERT INTO batch (name, created_at)
+                   SELECT DISTINCT lote, ?2 FROM record WHERE ?1 <= id AND lote IS NOT NULL
+                       ON CONFLICT DO NOTHING";
+        self.run(sql, &[self.first_record, self.now]).await?;
+        let sql =
+            "INSERT INTO staged (record, line, referencia, explicit, lote, own_lote, service, repeat_key,
+                                       valid, warning)
+                   SELECT r.id, r.line, coalesce(r.referencia, r.content_key), r.referencia IS NOT NULL,
+                          coalesce(b.id, ?2), b.id IS NOT NULL, r.service,
+                          iif(r.problems IS NULL, r.repeat_key, NULL), r.problems IS NULL, r.warning
+                     FROM record r LEFT JOIN batch b ON b.name = r.lote
+                    WHERE ?1 <= r.id ORDER BY r.id";
+        self.run(sql, &[self.first_record, self.batch]).await?;
+        // As `ContentKey::reference` has it; the second sort is of the few that are there again.
+        let sql = "UPDATE staged SET referencia = staged.referencia || '-' || again.n
+                     FROM (SELECT record, row_number() OVER (PARTITION BY referencia ORDER BY record) AS n
+                             FROM staged
+                            WHERE explicit = 0
+                              AND referencia IN (SELECT referencia FROM staged WHERE explicit = 0
+                                                  GROUP BY referencia HAVING 1 < count(*))) AS again
+                    WHERE staged.record = again.record AND 1 < again.n";
+        self.run(sql, &[]).await.map(drop)
+    }
+
+    /// Decides what the file is by the lines that carry `lote` and `referencia`.
+    ///
+    /// All of them known here, as rows of one batch: a correction, whose other lines are additions
+    /// to that batch. But a producer's file, whose own columns they are, comes again as a whole.
+    async fn identify(&mut self) -> Result<(i64, MergeKind), OutboxError> {
+        self.find_known("s.own_lote AND s.explicit").await?;
+        let sql = "SELECT count(*), count(x.id), count(DISTINCT x.batch), coalesce(max(x.batch), 0),
+                          coalesce(max(r.lote IS NOT NULL AND r.referencia IS NOT NULL), 0)
+                     FROM staged s LEFT JOIN outbox x ON x.id = s.row LEFT JOIN record r ON r.id = x.record
+                    WHERE s.own_lote AND s.explicit";
+        let (n_named, n_known, n_batches, batch, came_named): (i64, i64, i64, i64, i64) =
+            sqlx::query_as(sql).fetch_one(&mut *self.tx).await.trouble()?;
+        let is_producers = came_named != 0 && batch == self.batch;
+        if n_named == 0 || n_known < n_named || n_batches != 1 || is_producers {
+            return Ok((self.batch, MergeKind::Whole));
+        }
+        self.run("UPDATE staged SET lote = ?1 WHERE NOT own_lote", &[batch]).await?;
+        Ok((batch, MergeKind::Correction))
+    }
+
+    /// Two lines may not be one row: the later one is invalid.
+    async fn refuse_doubled(&mut self) -> Result<(), OutboxError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM staged WHERE explicit)";
+        if !sqlx::query_scalar::<_, bool>(sql).fetch_one(&mut *self.tx).await.trouble()? {
+            return Ok(());
+        }
+        let sql = "CREATE TEMP TABLE doubled AS
+                   SELECT record, first_line
+                     FROM (SELECT record, row_number() OVER of_one AS n, first_value(line) OVER of_one AS first_line
+                             FROM staged WINDOW of_one AS (PARTITION BY lote, referencia ORDER BY record))
+                    WHERE 1 < n";
+        self.run(sql, &[]).await?;
+        let sql = "UPDATE record
+                      SET problems = json_insert(coalesce(problems, '[]'), '$[#]', json_object(
+                              'field', 'referencia', 'code', 'repeated_reference', 'found', s.referencia,
+                              'message', 'the same reference stands in line ' || d.first_line,
+                              'hint', 'give each row of a batch its own reference'))
+                     FROM doubled d JOIN staged s ON s.record = d.record WHERE record.id = d.record";
+        self.run(sql, &[]).await?;
+        // It needs a reference of its own to be kept at all; no marker is ever made of it.
+        let sql = "UPDATE staged
+                      SET valid = 0, repeat_key = NULL, row = NULL, free = NULL, redo = NULL,
+                          referencia = referencia || '#' || line
+                    WHERE record IN (SELECT record FROM doubled)";
+        self.run(sql, &[]).await?;
+        self.run("DROP TABLE doubled", &[]).await.map(drop)
+    }
+
+    /// Finds the row that each line is already, among the lines that `which` names.
+    async fn find_known(&mut self, which: &'static str) -> Result<(), OutboxError> {
+        if !self.was_filled {
+            return Ok(());
+        }
+        let sql = format!(
+            "UPDATE staged AS s
+                SET row = x.id, old_record = x.record, old_state = x.state, was_gone = x.gone, free = {FREE},
+                    changed = o.fields IS NOT n.fields
+               FROM outbox x, record o, record n
+              WHERE {which} AND x.lote = s.lote AND x.referencia = s.referencia
+                AND o.id = x.record AND n.id = s.record"
+        );
+        self.run(sql, &[]).await?;
+        let sql = "UPDATE staged SET redo = CASE WHEN NOT valid THEN 1
+                                                 WHEN old_state IN ('pending', 'rejected', 'failed') THEN changed
+                                                 ELSE 1 END
+                    WHERE free AND redo IS NULL";
+        self.run(sql, &[]).await.map(drop)
+    }
+
+    /// Known rows move to their line of the new file; what the file no longer has is gone.
+    async fn replace(&mut self) -> Result<(), OutboxError> {
+        if !self.was_filled {
+            return Ok(());
+        }
+        let sql = "UPDATE record SET fields = o.fields FROM staged s, record o
+                    WHERE record.id = s.record AND o.id = s.old_record AND s.changed AND NOT s.free";
+        self.run(sql, &[]).await?;
+        let sql = "UPDATE outbox SET batch = ?1, record = s.record, line = s.line, import = ?2, gone = 0
+                     FROM staged s WHERE outbox.id = s.row";
+        self.run(sql, &[self.batch, self.source]).await?;
+        self.run("DELETE FROM record WHERE id IN (SELECT old_record FROM staged)", &[]).await?;
+        let sql = "UPDATE outbox SET gone = 1 WHERE batch = ?1 AND import <> ?2 AND gone = 0";
+        self.run(sql, &[self.batch, self.source]).await.map(drop)
+    }
+
+    /// Known rows keep their place and take on the new cells; one that was gone comes back at the end.
+    async fn correct(&mut self) -> Result<(), OutboxError> {
+        let sql = "SELECT s.headers FROM batch b JOIN source s ON s.id = b.source WHERE b.id = ?1";
+        let found: Option<String> =
+            sqlx::query_scalar(sql).bind(self.batch).fetch_optional(&mut *self.tx).await.trouble()?;
+        let headers: Vec<String> = stored("source.headers", found.as_deref().unwrap_or("[]"))?;
+        if headers != self.headers {
+            self.rearrange(&headers).await?;
+        }
+        let sql = "UPDATE record SET fields = n.fields, cells = n.cells, problems = n.problems,
+                                     warning = n.warning, service = n.service, repeat_key = n.repeat_key
+                     FROM staged s, record n
+                    WHERE record.id = s.old_record AND n.id = s.record AND s.free AND NOT s.was_gone";
+        self.run(sql, &[]).await?;
+        let sql = "UPDATE record SET fields = o.fields, cells = o.cells FROM staged s, record o
+                    WHERE record.id = s.record AND o.id = s.old_record AND s.was_gone AND NOT s.free";
+        self.run(sql, &[]).await?;
+        let sql =
+            "UPDATE outbox SET import = ?1, gone = 0, record = iif(s.was_gone, s.record, outbox.record),
+                                     line = iif(s.was_gone, s.line, outbox.line)
+                     FROM staged s WHERE outbox.id = s.row";
+        self.run(sql, &[self.source]).await?;
+        let sql = "DELETE FROM record
+                    WHERE id IN (SELECT iif(was_gone, old_record, record) FROM staged WHERE row IS NOT NULL)";
+        self.run(sql, &[]).await.map(drop)
+    }
+
+    /// Puts the cells of this file under the columns of the batch's file. A column that this file
+    /// lacks keeps its old cells.
+    async fn rearrange(&mut self, headers: &[String]) -> Result<(), OutboxError> {
+        let at: Vec<Option<usize>> =
+            headers.iter().map(|header| self.headers.iter().position(|it| it == header)).collect();
+        let sql = "UPDATE record
+                      SET cells = (SELECT json_group_array(coalesce(
+                                       json_extract(record.cells, '$[' || at.value || ']'),
+                                       iif(at.value IS NULL, json_extract(o.cells, '$[' || at.key || ']'), NULL),
+                                       ''))
+                                     FROM json_each(?1) AS at)
+                     FROM staged s LEFT JOIN record o ON o.id = s.old_record WHERE record.id = s.record";
+        sqlx::query(sql).bind(json(&at)).execute(&mut *self.tx).await.trouble().map(drop)
+    }
+
+    /// Free rows that changed are as new, but for what they were: one that was sent is looked up
+    /// first, although its predecessors are known to have left nothing.
+    async fn start_over(&mut self) -> Result<(), OutboxError> {
+        let sql = format!(
+            "UPDATE outbox
+                SET state = iif(s.valid, 'pending', 'invalid'), service = s.service, repeat_key = s.repeat_key,
+                    attempts = 0, available_at = ?1, warning = s.warning, protocolo = NULL,
+                    doubt_since = coalesce(doubt_since, iif(sent_at IS NOT NULL AND state <> 'pending', ?1, NULL)),
+                    doubt_precaution = doubt_since IS NOT NULL OR sent_at IS NOT NULL AND state <> 'pending',
+                    error_code = {}, error_message = {}, finished_at = iif(s.valid, NULL, ?1)
+               FROM staged s WHERE outbox.id = s.row AND s.redo",
+            problem("code", "outbox.record"),
+            problem("message", "outbox.record"),
+        );
+        self.run(sql, &[self.now]).await.map(drop)
+    }
+
+    /// New rows. Their unique index comes after the first load, in one sort.
+    async fn add(&mut self, first_post: FirstPost) -> Result<(), OutboxError> {
+        let verified = match first_post {
+            FirstPost::AtOnce => 0,
+            FirstPost::VerifyFirst => 1,
+        };
+        let sql = format!(
+            "INSERT INTO outbox (id, batch, lote, referencia, record, line, import, service, repeat_key,
+                                 available_at, state, doubt_since, doubt_not_before, doubt_precaution,
+                                 error_code, error_message, warning, finished_at)
+             SELECT ?2 + s.record, ?3, s.lote, s.referencia, s.record, s.line, ?4, s.service, s.repeat_key, ?1,
+                    iif(s.valid, 'pending', 'invalid'),
+                    iif(?5 OR s.own_lote AND s.explicit, ?1, NULL),
+                    iif(?5 AND NOT (s.own_lote AND s.explicit), ?1 - {ADOPTABLE_MS}, NULL),
+                    ?5 OR s.own_lote AND s.explicit,
+                    {}, {}, s.warning, iif(s.valid, NULL, ?1)
+               FROM staged s WHERE s.row IS NULL ORDER BY s.record",
+            problem("code", "s.record"),
+            problem("message", "s.record"),
+        );
+        self.run(sql, &[self.now, self.base, self.batch, self.source, verified]).await?;
+        let sql = "CREATE UNIQUE INDEX IF NOT EXISTS outbox_identity ON outbox (lote, referencia)";
+        self.run(sql, &[]).await.map(drop)
+    }
+
+    /// A new reference of a service for which a row that is gone from the file was opened.
+    async fn skip_edited(&mut self) -> Result<(), OutboxError> {
+        if self.kind == MergeKind::Correction || !self.was_filled {
+            return Ok(());
+        }
+        self.run("CREATE TEMP TABLE lost (service INTEGER PRIMARY KEY, protocolo TEXT)", &[]).await?;
+        let sql = format!(
+            "INSERT INTO lost SELECT x.service, max(x.protocolo) FROM outbox x
+              WHERE x.batch = ?1 AND x.gone = 1 AND x.service IS NOT NULL AND {MAY_EXIST} GROUP BY x.service"
+        );
+        if self.run(sql, &[self.batch]).await? != 0 {
+            let sql = format!(
+                "UPDATE outbox
+                    SET state = 'skipped', error_code = 'repeat', finished_at = ?1,
+                        error_message = coalesce('opened as `' || lost.protocolo || '`', 'possibly opened')
+                            || ' from a row of this service that is no longer in the file (was its description edited?)'
+                   FROM lost, staged s
+                  WHERE outbox.id = {ROW_OF_S} AND outbox.service = lost.service AND outbox.state = 'pending'
+                    AND (s.row IS NULL OR s.old_state = 'skipped')"
+            );
+            self.run(sql, &[self.now, self.base]).await?;
+        }
+        self.run("DROP TABLE lost", &[]).await.map(drop)
+    }
+
+    /// Of rows with the same content, one is opened: the one that may be already, else the first.
+    async fn skip_repeats(&mut self) -> Result<(), OutboxError> {
+        // An invalid row has no key. What was skipped for another reason than a repeat counts as opened.
+        let rivals = format!(
+            "x.batch = ?1 AND (x.gone = 0 OR {MAY_EXIST}) AND x.repeat_key IS NOT NULL AND x.state <> 'invalid'"
+        );
+        self.run("CREATE TEMP TABLE repeated (repeat_key TEXT PRIMARY KEY) WITHOUT ROWID", &[]).await?;
+        let sql = format!(
+            "INSERT INTO repeated SELECT x.repeat_key FROM outbox x WHERE {rivals}
+              GROUP BY x.repeat_key HAVING 1 < count(*)"
+        );
+        if self.run(sql, &[self.batch]).await? != 0 {
+            let sql = format!(
+                "UPDATE outbox
+                    SET state = 'skipped', error_code = 'repeat', finished_at = ?2,
+                        error_message = 'the same service, type and description as '
+                            || iif(rival.gone, 'a row that is no longer in the file', 'line ' || rival.line)
+                            || coalesce(', opened as `' || rival.protocolo || '`', '')
+                   FROM (SELECT x.id, first_value(x.id) OVER same AS first
+                           FROM outbox x
+                          WHERE {rivals} AND x.repeat_key IN (SELECT repeat_key FROM repeated)
+                         WINDOW same AS (PARTITION BY x.repeat_key
+                                         ORDER BY {MAY_EXIST} OR x.error_code IS 'already_open' DESC, x.record)
+                        ) AS one, outbox AS rival
+                  WHERE outbox.id = one.id AND rival.id = one.first AND one.id <> one.first
+                    AND outbox.import = ?3 AND outbox.state = 'pending'
+                    AND (outbox.doubt_since IS NULL OR outbox.doubt_precaution = 1)"
+            );
+            self.run(sql, &[self.batch, self.now, self.source]).await?;
+        }
+        self.run("DROP TABLE repeated", &[]).await.map(drop)
+    }
+
+    async fn finish(mut self, options: &MergeOptions<'_>, n_rows: u64) -> Result<Merged, OutboxError> {
+        let counts = self.count().await?;
+        let sql = "UPDATE source SET batch = ?2, kind = ?3, sha256 = ?4, n_rows = ?5, imported_at = ?6 WHERE id = ?1";
+        sqlx::query(sql)
+            .bind(self.source)
+            .bind(self.batch)
+            .bind(match self.kind {
+                MergeKind::Whole => "whole",
+                MergeKind::Correction => "correction",
+            })
+            .bind(options.sha256.to_owned())
+            .bind(i64::try_from(n_rows).unwrap_or(i64::MAX))
+            .bind(self.now)
+            .execute(&mut *self.tx)
+            .await
+            .trouble()?;
+        let sql = match self.kind {
+            MergeKind::Whole => {
+                "UPDATE batch SET finished_at = NULL, source = ?2 WHERE id = ?1 RETURNING name"
+            }
+            MergeKind::Correction => "UPDATE batch SET finished_at = NULL WHERE id = ?1 RETURNING name",
+        };
+        let name: Option<String> = sqlx::query_scalar(sql)
+            .bind(self.batch)
+            .bind(self.source)
+            .fetch_optional(&mut *self.tx)
+            .await
+            .trouble()?;
+        self.run("DROP TABLE staged", &[]).await?;
+        self.tx.commit().await.trouble()?;
+        Ok(Merged {
+            kind: self.kind,
+            batch: BatchId(self.batch),
+            batch_name: name.ok_or_else(|| unreadable("batch"))?,
+            import: ImportId(self.source),
+            counts,
+        })
+    }
+
+    async fn count(&mut self) -> Result<MergeCounts, OutboxError> {
+        let sql = format!(
+            "SELECT count(*),
+                    coalesce(sum(x.state = 'pending' AND s.row IS NULL), 0),
+                    coalesce(sum(x.state = 'pending' AND s.redo AND s.changed), 0),
+                    coalesce(sum(x.state = 'pending' AND s.redo AND NOT s.changed), 0),
+                    coalesce(sum(x.state = 'invalid'), 0),
+                    coalesce(sum(x.state = 'skipped' AND x.error_code = 'repeat'), 0),
+                    coalesce(sum(x.state = 'pending' AND s.row IS NULL AND s.own_lote AND s.explicit), 0)
+               FROM staged s JOIN outbox x ON x.id = coalesce(s.row, ?1 + s.record)"
+        );
+        let (n_rows, new, updated, revived, invalid, repeats, foreign): (i64, i64, i64, i64, i64, i64, i64) =
+            sqlx::query_as(AssertSqlSafe(sql)).bind(self.base).fetch_one(&mut *self.tx).await.trouble()?;
+        let count = |n: i64| u64::try_from(n).unwrap_or(0);
+        Ok(MergeCounts {
+            n_rows: count(n_rows),
+            new: count(new),
+            updated: count(updated),
+            revived: count(revived),
+            unchanged: count(n_rows - new - updated - revived - invalid - repeats),
+            invalid: count(invalid),
+            repeats: count(repeats),
+            foreign: count(foreign),
+        })
+    }
+
+    /// Runs one statement whose parameters are all integers; returns how many rows it changed.
+    async fn run(&mut self, sql: impl Into<String>, integers: &[i64]) -> Result<u64, OutboxError> {
+        let mut arguments = SqliteArguments::default();
+        for it in integers {
+            arguments.add(*it).map_err(sqlx::Error::Encode).trouble()?;
+        }
+        let conn: &mut SqliteConnection = &mut self.tx;
+        let done =
+            sqlx::query_with(AssertSqlSafe(sql.into()), arguments).persistent(false).execute(conn).await;
+        done.trouble().map(|it| it.rows_affected())
+    }
+}
+
+/// The first problem's code, or all messages, of the line of `s` if it is invalid.
+fn problem(key: &'static str, record: &'static str) -> String {
+    let of_all = match key {
+        "code" => "min(p.value ->> 'code') FILTER (WHERE p.key = 0)",
+        _ => "group_concat((p.value ->> 'field') || ': ' || (p.value ->> 'message'), '; ')",
+    };
+    format!(
+        "iif(s.valid, NULL, (SELECT {of_all} FROM record r, json_each(r.problems) p WHERE r.id = {record}))"
+    )
+}

@@ -1,0 +1,182 @@
+//! Opening an outbox: whose it is, where it lies, and whether it is one.
+
+use std::fs::{OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+
+use super::error::{classify, is_forbidden};
+use super::lock::{FileLock, network_file_system};
+use crate::delivery::OutboxError;
+
+/// In order; `PRAGMA user_version` counts those that were applied. Never edited once released.
+const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_outbox.sql")];
+
+/// `PRAGMA application_id`: "mtro" in ASCII, so that another program's file is not taken for ours.
+const APPLICATION_ID: i64 = 0x6d74_726f;
+
+/// How long a reader and the owner wait for each other; only ends of transactions are exclusive.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Page cache. KiB. Enough for the indices that a claim touches at a million rows.
+const CACHE_KIB: i64 = 16 * 1024;
+
+/// What the write-ahead log is cut back to after a big transaction. Bytes.
+const LOG_BYTES_KEPT: i64 = 16 << 20;
+
+/// Why an outbox was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("another process works on `{}`", path.display())]
+    Locked { path: PathBuf },
+    #[error("`{}` lies on a network file system ({kind})", path.display())]
+    NetworkFileSystem { path: PathBuf, kind: &'static str },
+    #[error("`{}` was written by a newer version (schema {found}; this one knows {known})", path.display())]
+    Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("`{}` was written by an older version (schema {found}; this one reads {known})", path.display())]
+    Older { path: PathBuf, found: i64, known: i64 },
+    #[error("`{}` is not an outbox", path.display())]
+    NotOurs { path: PathBuf },
+    #[error("there is no outbox at `{}`", path.display())]
+    Missing { path: PathBuf },
+    #[error("cannot open `{}`", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("cannot open `{}`", path.display())]
+    Outbox { path: PathBuf, source: OutboxError },
+}
+
+impl OpenError {
+    /// What the person who ran the command can do next.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Locked { .. } => "wait for it to end, or stop it; `mutirao status` shows how far it is",
+            Self::NetworkFileSystem { .. } => {
+                "neither locks nor logs can be trusted there: work in a local folder (`-o DIR`), or use Postgres (`--database-url`)"
+            }
+            Self::Newer { .. } => "update mutirao on this machine",
+            Self::Older { .. } => "`mutirao import` or `mutirao migrate` brings it up to date",
+            Self::NotOurs { .. } => "give the path of an `outbox.db` that mutirao made",
+            Self::Missing { .. } => "`mutirao import FILE` makes one beside the file",
+            Self::Io { .. } | Self::Outbox { .. } => {
+                "check the path, its permissions, and the space that is left"
+            }
+        }
+    }
+}
+
+pub(super) async fn for_writing(path: &Path) -> Result<(SqliteConnection, FileLock), OpenError> {
+    let path = &absolute(path)?;
+    let failed = |source| OpenError::Io { path: path.clone(), source };
+    let directory = path.parent().unwrap_or(path);
+    if let Some(kind) = network_file_system(directory).map_err(failed)? {
+        return Err(OpenError::NetworkFileSystem { path: path.clone(), kind });
+    }
+    let lock = FileLock::take(path).map_err(failed)?;
+    let lock = lock.ok_or_else(|| OpenError::Locked { path: path.clone() })?;
+    make_private(path).map_err(failed)?;
+
+    let options = options(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("journal_size_limit", LOG_BYTES_KEPT.to_string());
+    let broken = |error| OpenError::Outbox { path: path.clone(), source: classify(error) };
+    let mut conn = options.connect().await.map_err(broken)?;
+    migrate(&mut conn, path).await?;
+    Ok((conn, lock))
+}
+
+pub(super) async fn for_reading(path: &Path) -> Result<SqliteConnection, OpenError> {
+    let path = &absolute(path)?;
+    match path.try_exists() {
+        Ok(true) => {}
+        Ok(false) => return Err(OpenError::Missing { path: path.clone() }),
+        Err(source) => return Err(OpenError::Io { path: path.clone(), source }),
+    }
+    let broken = |error| OpenError::Outbox { path: path.clone(), source: classify(error) };
+    // A connection that could write tidies up the log behind itself; one that cannot leaves it.
+    let mut conn = match options(path).pragma("query_only", "ON").connect().await {
+        Err(error) if is_forbidden(&error) => {
+            options(path).read_only(true).connect().await.map_err(broken)?
+        }
+        opened => opened.map_err(broken)?,
+    };
+    let known = MIGRATIONS.len() as i64;
+    match applied(&mut conn, path).await? {
+        found if found < known => Err(OpenError::Older { path: path.clone(), found, known }),
+        _ => Ok(conn),
+    }
+}
+
+/// SQLite would read `file:...` and `:memory:` as more than a path.
+fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
+    std::path::absolute(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })
+}
+
+/// Makes an empty file that only its owner reads, whatever the umask; SQLite gives the `-wal` and
+/// `-shm` beside it the same mode.
+fn make_private(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(file) => file.set_permissions(Permissions::from_mode(0o600)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .locking_mode(SqliteLockingMode::Normal) // EXCLUSIVE would keep `status` out.
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("cache_size", (-CACHE_KIB).to_string())
+        .disable_statement_logging() // Statements carry personal data.
+}
+
+/// The number of migrations that were applied; 0 for an empty file.
+async fn applied(conn: &mut SqliteConnection, path: &Path) -> Result<i64, OpenError> {
+    let broken = |error| OpenError::Outbox { path: path.to_owned(), source: classify(error) };
+    let sql = "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+                 FROM pragma_application_id, pragma_user_version";
+    let (application, found, n_objects): (i64, i64, i64) = match sqlx::query_as(sql).fetch_one(conn).await {
+        Ok(it) => it,
+        // 26: NOTADB.
+        Err(sqlx::Error::Database(fault)) if fault.code().as_deref() == Some("26") => {
+            return Err(OpenError::NotOurs { path: path.to_owned() });
+        }
+        Err(error) => return Err(broken(error)),
+    };
+    let known = MIGRATIONS.len() as i64;
+    match (application, found, n_objects) {
+        (0, 0, 0) => Ok(0),
+        (APPLICATION_ID, found, _) if known < found => {
+            Err(OpenError::Newer { path: path.to_owned(), found, known })
+        }
+        (APPLICATION_ID, found, _) => Ok(found),
+        _ => Err(OpenError::NotOurs { path: path.to_owned() }),
+    }
+}
+
+async fn migrate(conn: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
+    let n_applied = applied(conn, path).await?;
+    let run = async {
+        for (at, migration) in MIGRATIONS.iter().enumerate().skip(usize::try_from(n_applied).unwrap_or(0)) {
+            let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
+            sqlx::raw_sql(*migration).execute(&mut *tx).await?;
+            let sql = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {}", at + 1);
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *tx).await?;
+            tx.commit().await?;
+        }
+        sqlx::query(
+            "INSERT INTO meta VALUES ('outbox_id', lower(hex(randomblob(16)))) ON CONFLICT DO NOTHING",
+        )
+        .execute(conn)
+        .await
+    };
+    match run.await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(OpenError::Outbox { path: path.to_owned(), source: classify(error) }),
+    }
+}

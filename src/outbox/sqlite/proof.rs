@@ -1,0 +1,130 @@
+//! Settles that do not come from a row's living owner, or speak of another row's ticket.
+//!
+//! The fence keeps everything out but proof: that a ticket was opened is true whoever says it, and
+//! however late.
+
+use serde::Deserialize;
+use sqlx::SqliteConnection;
+
+use super::error::{Trouble, stored, unreadable};
+use super::settle::{OpenedRow, write, write_opened};
+use crate::delivery::{Change, Opening, OutboxError, Settle, Settled, State, Token};
+use crate::outbox::names::state_of;
+
+/// The row as a settle finds it, in the order of the columns.
+#[derive(Deserialize)]
+struct Found {
+    token: i64,
+    state: String,
+    protocolo: Option<String>,
+    available_at: i64,
+    claimed_at: Option<i64>,
+    attempts: u32,
+    doubt_since: Option<i64>,
+}
+
+/// Settles one row by itself.
+pub(super) async fn settle_odd(
+    conn: &mut SqliteConnection,
+    settle: &Settle,
+    now: i64,
+) -> Result<Settled, OutboxError> {
+    let sql = "SELECT json_array(token, state, protocolo, available_at, claimed_at, attempts, doubt_since)
+                 FROM outbox WHERE id = ?1";
+    let found: Option<String> =
+        sqlx::query_scalar(sql).bind(settle.row.0).fetch_optional(&mut *conn).await.trouble()?;
+    let Some(found) = found else { return Ok(Settled::Stale) };
+    let found: Found = stored("outbox", &found)?;
+    let state = state_of(&found.state).ok_or_else(|| unreadable("outbox.state"))?;
+    let is_owner = state == State::InFlight && Token(found.token) == settle.token;
+    match &settle.change {
+        Change::Opened { opening, attempts, warning } => {
+            if state == State::Opened {
+                return adopt_second(conn, settle, &found, opening).await;
+            }
+            if let Some(owner) = owner_of(conn, opening.id_atendimento).await? {
+                refuse_taken(conn, settle.row.0, owner, opening, now).await?;
+                return Ok(Settled::Taken);
+            }
+            // The count is of the living owner's making; a late proof adds nothing to it.
+            let attempts = is_owner.then_some(*attempts);
+            let row = OpenedRow::new(settle.row.0, opening, attempts, warning.as_deref());
+            write_opened(conn, &[row], now).await?;
+            Ok(Settled::Written)
+        }
+        _ if is_owner => {
+            write(conn, std::iter::once(settle), now).await?;
+            Ok(Settled::Written)
+        }
+        change if Token(found.token) == settle.token && found.is_after(state, change) => Ok(Settled::Written),
+        _ => Ok(Settled::Stale),
+    }
+}
+
+impl Found {
+    /// Whether the row is as `change` leaves it: the same settle came before, its answer was lost.
+    fn is_after(&self, state: State, change: &Change) -> bool {
+        match change {
+            Change::Release => state == State::Pending && self.claimed_at.is_none(),
+            Change::Later { at, attempts, doubt, .. } => {
+                state == State::Pending
+                    && self.available_at == at.as_millisecond()
+                    && self.attempts == *attempts
+                    && self.doubt_since == doubt.as_ref().map(|it| it.since.as_millisecond())
+            }
+            Change::Skipped { opening } => {
+                state == State::Skipped && self.protocolo.as_deref() == Some(&opening.protocolo)
+            }
+            Change::Rejected { .. } => state == State::Rejected,
+            Change::Failed { .. } => state == State::Failed,
+            Change::Unconfirmed { .. } => state == State::Unconfirmed,
+            Change::Opened { .. } => false,
+        }
+    }
+}
+
+/// Another proof for a row that is opened: the same, or of a second ticket.
+async fn adopt_second(
+    conn: &mut SqliteConnection,
+    settle: &Settle,
+    found: &Found,
+    opening: &Opening,
+) -> Result<Settled, OutboxError> {
+    if found.protocolo.as_deref() == Some(&opening.protocolo) {
+        // A person's word (`resolve`) may have come without the ticket's number.
+        let sql = "UPDATE outbox SET id_atendimento = ?2
+                    WHERE id = ?1 AND id_atendimento IS NULL
+                      AND NOT EXISTS (SELECT 1 FROM outbox WHERE id_atendimento = ?2 AND state = 'opened')";
+        sqlx::query(sql).bind(settle.row.0).bind(opening.id_atendimento).execute(conn).await.trouble()?;
+        return Ok(Settled::Written);
+    }
+    let said = format!("duplicate: `{}` was opened for this row too", opening.protocolo);
+    let sql = "UPDATE outbox SET warning = iif(warning IS NULL, ?2, warning || '; ' || ?2)
+                WHERE id = ?1 AND instr(coalesce(warning, ''), ?2) = 0";
+    sqlx::query(sql).bind(settle.row.0).bind(said).execute(conn).await.trouble()?;
+    Ok(Settled::Duplicate)
+}
+
+/// The row that a ticket belongs to.
+pub(super) async fn owner_of(
+    conn: &mut SqliteConnection,
+    id_atendimento: i64,
+) -> Result<Option<i64>, OutboxError> {
+    let sql = "SELECT id FROM outbox WHERE id_atendimento = ?1 AND state = 'opened'";
+    sqlx::query_scalar(sql).bind(id_atendimento).fetch_optional(conn).await.trouble()
+}
+
+async fn refuse_taken(
+    conn: &mut SqliteConnection,
+    row: i64,
+    owner: i64,
+    opening: &Opening,
+    now: i64,
+) -> Result<(), OutboxError> {
+    let said = format!("ticket `{}` belongs to row {owner} already", opening.protocolo);
+    let sql = "UPDATE outbox
+                  SET state = 'unconfirmed', doubt_since = coalesce(doubt_since, ?2), doubt_precaution = 0,
+                      error_code = 'taken', error_message = ?3, finished_at = ?2
+                WHERE id = ?1";
+    sqlx::query(sql).bind(row).bind(now).bind(said).execute(conn).await.trouble().map(drop)
+}

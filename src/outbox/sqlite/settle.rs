@@ -1,0 +1,301 @@
+//! Settles: what became of claimed rows, in one durable commit.
+//!
+//! Nearly all settles are of the row's living owner, and go in set-wise. The few others (stale, late,
+//! repeated, or of a ticket that belongs elsewhere) are found first and taken one by one in
+//! [`super::proof`].
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use sqlx::{Connection, SqliteConnection};
+
+use super::error::{Trouble, json, stored};
+use super::proof;
+use crate::delivery::{Attempt, Change, Doubt, Fault, Opening, OutboxError, Settle, Settled};
+use crate::outbox::names::kind_name;
+
+pub(super) async fn settle(
+    conn: &mut SqliteConnection,
+    settles: &[Settle],
+) -> Result<Vec<Settled>, OutboxError> {
+    if settles.is_empty() {
+        return Ok(Vec::new());
+    }
+    let now = Timestamp::now().as_millisecond();
+    let mut tx = conn.begin_with("BEGIN IMMEDIATE").await.trouble()?;
+    let odd = odd(&mut tx, settles).await?;
+    let mut plain = settles.iter().enumerate().filter(|(at, _)| !odd.contains(at)).map(|(_, it)| it);
+    write(&mut tx, plain.by_ref(), now).await?;
+
+    let mut settled = vec![Settled::Written; settles.len()];
+    for &at in &odd {
+        settled[at] = proof::settle_odd(&mut tx, &settles[at], now).await?;
+    }
+    let attempts = settles.iter().zip(&settled).enumerate().filter_map(|(at, (settle, settled))| {
+        // A repeated settle has its history already; a stale one is not the row's any more.
+        let is_new = !odd.contains(&at) || matches!(settled, Settled::Duplicate | Settled::Taken);
+        settle.attempt.as_ref().filter(|_| is_new).map(|it| AttemptRow::new(settle.row.0, it))
+    });
+    write_attempts(&mut tx, &attempts.collect::<Vec<_>>()).await?;
+    tx.commit().await.trouble()?;
+    Ok(settled)
+}
+
+/// The places of those settles that are not simply of a row in flight under the same token, in order.
+async fn odd(conn: &mut SqliteConnection, settles: &[Settle]) -> Result<Vec<usize>, OutboxError> {
+    #[derive(Serialize)]
+    struct Key(i64, i64, Option<i64>);
+    let ticket = |it: &Settle| match &it.change {
+        Change::Opened { opening, .. } => Some(opening.id_atendimento),
+        _ => None,
+    };
+    let keys: Vec<Key> = settles.iter().map(|it| Key(it.row.0, it.token.0, ticket(it))).collect();
+    let sql = "SELECT json_group_array(k.key)
+                 FROM json_each(?1) k LEFT JOIN outbox o ON o.id = k.value ->> 0
+                WHERE o.id IS NULL OR o.token <> k.value ->> 1 OR o.state <> 'in_flight'
+                   OR EXISTS (SELECT 1 FROM outbox t WHERE t.id_atendimento = k.value ->> 2 AND t.state = 'opened')";
+    let found: String = sqlx::query_scalar(sql).bind(json(&keys)).fetch_one(conn).await.trouble()?;
+    let found: HashSet<usize> = stored("json_each", &found)?;
+    let (mut rows, mut tickets) = (HashSet::new(), HashSet::new());
+    let is_odd = |at: usize| {
+        let is_second =
+            !rows.insert(settles[at].row) || ticket(&settles[at]).is_some_and(|it| !tickets.insert(it));
+        is_second || found.contains(&at)
+    };
+    let mut is_odd = is_odd;
+    Ok((0..settles.len()).filter(|&at| is_odd(at)).collect())
+}
+
+/// Writes settles of rows that are in flight under their token.
+pub(super) async fn write<'a>(
+    conn: &mut SqliteConnection,
+    settles: impl Iterator<Item = &'a Settle>,
+    now: i64,
+) -> Result<(), OutboxError> {
+    let (mut opened, mut released, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    for settle in settles {
+        match &settle.change {
+            Change::Opened { opening, attempts, warning } => {
+                opened.push(OpenedRow::new(settle.row.0, opening, *attempts, warning.as_deref()));
+            }
+            Change::Release => released.push(settle.row.0),
+            _ => others.push(OtherRow::new(settle, now)),
+        }
+    }
+    write_opened(conn, &opened, now).await?;
+    if !released.is_empty() {
+        // `claimed_at` goes too: by that a repeated release is known from a row that was recovered.
+        let sql = "UPDATE outbox
+                      SET state = 'pending', claimed_at = NULL, sent_at = iif(first_claim, NULL, sent_at)
+                    WHERE id IN (SELECT value FROM json_each(?1))";
+        sqlx::query(sql).bind(json(&released)).execute(&mut *conn).await.trouble()?;
+    }
+    write_others(conn, &others, now).await
+}
+
+#[derive(Serialize)]
+pub(super) struct OpenedRow<'a> {
+    id: i64,
+    protocolo: &'a str,
+    id_atendimento: i64,
+    ids_os: Option<String>,
+    numeros_os: Option<String>,
+    /// `None`: as it was.
+    attempts: Option<u32>,
+    warning: Option<&'a str>,
+}
+
+impl<'a> OpenedRow<'a> {
+    pub(super) fn new(
+        id: i64,
+        opening: &'a Opening,
+        attempts: impl Into<Option<u32>>,
+        warning: Option<&'a str>,
+    ) -> Self {
+        let (ids_os, numeros_os) = lists(opening);
+        let Opening { protocolo, id_atendimento, .. } = opening;
+        Self {
+            id,
+            protocolo,
+            id_atendimento: *id_atendimento,
+            ids_os,
+            numeros_os,
+            attempts: attempts.into(),
+            warning,
+        }
+    }
+}
+
+pub(super) async fn write_opened(
+    conn: &mut SqliteConnection,
+    rows: &[OpenedRow<'_>],
+    now: i64,
+) -> Result<(), OutboxError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let sql = "UPDATE outbox
+                  SET state = 'opened', protocolo = v.value ->> 'protocolo',
+                      id_atendimento = v.value ->> 'id_atendimento', ids_os = v.value ->> 'ids_os',
+                      numeros_os = v.value ->> 'numeros_os', attempts = coalesce(v.value ->> 'attempts', attempts),
+                      warning = coalesce(v.value ->> 'warning', warning), doubt_since = NULL,
+                      error_code = NULL, error_message = NULL, finished_at = ?2
+                 FROM json_each(?1) v WHERE outbox.id = v.value ->> 'id'";
+    sqlx::query(sql).bind(json(rows)).bind(now).execute(conn).await.trouble().map(drop)
+}
+
+/// Everything but an opening or a release.
+#[derive(Default, Serialize)]
+struct OtherRow<'a> {
+    id: i64,
+    state: &'static str,
+    available_at: Option<i64>,
+    attempts: Option<u32>,
+    doubt: Option<DoubtColumns>,
+    code: Option<&'a str>,
+    message: Option<&'a str>,
+    protocolo: Option<&'a str>,
+    id_atendimento: Option<i64>,
+    ids_os: Option<String>,
+    numeros_os: Option<String>,
+    finished_at: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct DoubtColumns {
+    since: i64,
+    not_before: Option<i64>,
+    precaution: u8,
+    absences: u32,
+    last_absence: Option<i64>,
+    answered: u32,
+}
+
+impl DoubtColumns {
+    fn of(doubt: &Doubt) -> Self {
+        Self {
+            since: doubt.since.as_millisecond(),
+            not_before: doubt.not_before.map(|it| it.as_millisecond()),
+            precaution: u8::from(doubt.precaution),
+            absences: doubt.absences,
+            last_absence: doubt.last_absence.map(|it| it.as_millisecond()),
+            answered: doubt.answered,
+        }
+    }
+}
+
+impl<'a> OtherRow<'a> {
+    fn new(settle: &'a Settle, now: i64) -> Self {
+        let blank = Self { id: settle.row.0, ..Self::default() };
+        let faulty = |fault: &'a Fault| Self {
+            code: Some(&fault.code),
+            message: Some(&fault.message),
+            finished_at: Some(now),
+            id: settle.row.0,
+            ..Self::default()
+        };
+        match &settle.change {
+            Change::Later { at, attempts, doubt, fault } => Self {
+                state: "pending",
+                available_at: Some(at.as_millisecond()),
+                attempts: Some(*attempts),
+                doubt: doubt.as_ref().map(DoubtColumns::of),
+                code: fault.as_ref().map(|it| &*it.code),
+                message: fault.as_ref().map(|it| &*it.message),
+                ..blank
+            },
+            Change::Skipped { opening } => {
+                let (ids_os, numeros_os) = lists(opening);
+                Self {
+                    state: "skipped",
+                    code: Some("already_open"),
+                    message: Some("a ticket of this service and type is open already"),
+                    protocolo: Some(&opening.protocolo),
+                    id_atendimento: Some(opening.id_atendimento),
+                    ids_os,
+                    numeros_os,
+                    finished_at: Some(now),
+                    ..blank
+                }
+            }
+            Change::Rejected { attempts, fault } => {
+                Self { state: "rejected", attempts: Some(*attempts), ..faulty(fault) }
+            }
+            Change::Failed { attempts, fault } => {
+                Self { state: "failed", attempts: Some(*attempts), ..faulty(fault) }
+            }
+            Change::Unconfirmed { doubt, fault } => {
+                Self { state: "unconfirmed", doubt: Some(DoubtColumns::of(doubt)), ..faulty(fault) }
+            }
+            Change::Opened { .. } | Change::Release => unreachable!("`write` has sorted them out"),
+        }
+    }
+}
+
+async fn write_others(
+    conn: &mut SqliteConnection,
+    rows: &[OtherRow<'_>],
+    now: i64,
+) -> Result<(), OutboxError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let sql = "UPDATE outbox
+                  SET state = v.value ->> 'state', available_at = coalesce(v.value ->> 'available_at', ?2),
+                      attempts = coalesce(v.value ->> 'attempts', attempts),
+                      doubt_since = v.value ->> '$.doubt.since',
+                      doubt_not_before = v.value ->> '$.doubt.not_before',
+                      doubt_precaution = coalesce(v.value ->> '$.doubt.precaution', 0),
+                      absences = coalesce(v.value ->> '$.doubt.absences', 0),
+                      last_absence = v.value ->> '$.doubt.last_absence',
+                      answered = coalesce(v.value ->> '$.doubt.answered', 0),
+                      error_code = v.value ->> 'code', error_message = v.value ->> 'message',
+                      protocolo = v.value ->> 'protocolo', id_atendimento = v.value ->> 'id_atendimento',
+                      ids_os = v.value ->> 'ids_os', numeros_os = v.value ->> 'numeros_os',
+                      finished_at = v.value ->> 'finished_at'
+                 FROM json_each(?1) v WHERE outbox.id = v.value ->> 'id'";
+    sqlx::query(sql).bind(json(rows)).bind(now).execute(conn).await.trouble().map(drop)
+}
+
+#[derive(Serialize)]
+struct AttemptRow<'a> {
+    row: i64,
+    at: i64,
+    kind: &'static str,
+    verdict: &'a str,
+    http_status: Option<u16>,
+    latency_ms: u64,
+    note: &'a str,
+}
+
+impl<'a> AttemptRow<'a> {
+    fn new(row: i64, attempt: &'a Attempt) -> Self {
+        Self {
+            row,
+            at: attempt.at.as_millisecond(),
+            kind: kind_name(attempt.kind),
+            verdict: &attempt.verdict,
+            http_status: attempt.http_status,
+            latency_ms: u64::try_from(attempt.latency.as_millis()).unwrap_or(u64::MAX).min(i64::MAX as u64),
+            note: &attempt.note,
+        }
+    }
+}
+
+async fn write_attempts(conn: &mut SqliteConnection, attempts: &[AttemptRow<'_>]) -> Result<(), OutboxError> {
+    if attempts.is_empty() {
+        return Ok(());
+    }
+    let sql = "INSERT INTO attempt (row, at, kind, verdict, http_status, latency_ms, note)
+               SELECT v.value ->> 'row', v.value ->> 'at', v.value ->> 'kind', v.value ->> 'verdict',
+                      v.value ->> 'http_status', v.value ->> 'latency_ms', v.value ->> 'note'
+                 FROM json_each(?1) v";
+    sqlx::query(sql).bind(json(attempts)).execute(conn).await.trouble().map(drop)
+}
+
+/// As JSON; `None` for the many that have none.
+fn lists(opening: &Opening) -> (Option<String>, Option<String>) {
+    let Opening { ids_ordem_servico: ids, numeros_ordem_servico: numbers, .. } = opening;
+    ((!ids.is_empty()).then(|| json(ids)), (!numbers.is_empty()).then(|| json(numbers)))
+}

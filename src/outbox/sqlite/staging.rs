@@ -1,0 +1,137 @@
+//! The lines of a file on their way in, in one transaction with the merge that makes rows of them.
+
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments, Connection, Sqlite, SqliteConnection, Transaction};
+
+use super::SqliteOutbox;
+use super::error::{Trouble, json};
+use crate::delivery::OutboxError;
+use crate::outbox::{MergeOptions, Merged, NewRow, NewSource};
+
+/// Rows of one `INSERT`: larger ones gain nothing (measured), and hold more in memory.
+const CHUNK_ROWS: usize = 64;
+
+const COLUMNS: usize = 11;
+
+/// A file that is being read in. Dropped without [`Staging::merge`]: nothing happened.
+pub struct Staging<'a> {
+    pub(super) tx: Transaction<'a, Sqlite>,
+    pub(super) headers: Vec<String>,
+    /// Of the `source` table; also the number of the import.
+    pub(super) source: i64,
+    /// Records from this one on are of this file.
+    pub(super) first_record: i64,
+    pub(super) n_rows: u64,
+    chunk: Values,
+}
+
+impl SqliteOutbox {
+    /// Starts to read a file in.
+    pub async fn begin(&mut self, source: &NewSource<'_>) -> Result<Staging<'_>, OutboxError> {
+        let mut tx = self.reader.conn.get_mut().begin_with("BEGIN IMMEDIATE").await.trouble()?;
+        // A correction turns out to be of another batch only at the end: 0 until then.
+        let sql =
+            "INSERT INTO batch (name, created_at) VALUES (?1, CAST(unixepoch('subsec') * 1000 AS INTEGER))
+                       ON CONFLICT DO NOTHING";
+        sqlx::query(sql).bind(source.batch.to_owned()).execute(&mut *tx).await.trouble()?;
+        let sql = "INSERT INTO source (batch, kind, file_name, sha256, encoding, delimiter, headers,
+                                       n_rows, imported_at)
+                   SELECT id, 'whole', ?2, '', ?3, ?4, ?5, 0, 0 FROM batch WHERE name = ?1
+                   RETURNING id, (SELECT coalesce(max(id), 0) + 1 FROM record)";
+        let (source_id, first_record) = sqlx::query_as(sql)
+            .bind(source.batch.to_owned())
+            .bind(source.file_name.to_owned())
+            .bind(source.encoding.to_owned())
+            .bind(source.delimiter.to_owned())
+            .bind(json(source.headers))
+            .fetch_one(&mut *tx)
+            .await
+            .trouble()?;
+        Ok(Staging {
+            tx,
+            headers: source.headers.to_vec(),
+            source: source_id,
+            first_record,
+            n_rows: 0,
+            chunk: Values::default(),
+        })
+    }
+}
+
+impl Staging<'_> {
+    /// Takes in lines, in the order of the file.
+    pub async fn push(&mut self, rows: &[NewRow<'_>]) -> Result<(), OutboxError> {
+        for row in rows {
+            self.chunk.push(self.source, row).trouble()?;
+            if self.chunk.n_rows == CHUNK_ROWS {
+                self.chunk.flush(&mut self.tx).await?;
+            }
+        }
+        self.n_rows += rows.len() as u64;
+        Ok(())
+    }
+
+    /// How many lines were taken in.
+    pub fn n_rows(&self) -> u64 {
+        self.n_rows
+    }
+
+    /// Makes rows of the lines, and commits.
+    pub async fn merge(mut self, options: &MergeOptions<'_>) -> Result<Merged, OutboxError> {
+        self.chunk.flush(&mut self.tx).await?;
+        super::merge::merge(self, options).await
+    }
+}
+
+/// The values of a multi-row `INSERT INTO record`.
+#[derive(Default)]
+struct Values {
+    arguments: SqliteArguments,
+    n_rows: usize,
+}
+
+impl Values {
+    fn push(&mut self, source: i64, row: &NewRow<'_>) -> Result<(), sqlx::Error> {
+        let owned = |it: &Option<std::borrow::Cow<'_, str>>| it.as_deref().map(str::to_owned);
+        let to = &mut self.arguments;
+        to.reserve(COLUMNS, 0);
+        to.add(source)
+            .and_then(|()| to.add(i64::try_from(row.line).unwrap_or(i64::MAX)))
+            .and_then(|()| to.add(row.content_key.as_str().to_owned()))
+            .and_then(|()| to.add(owned(&row.lote)))
+            .and_then(|()| to.add(owned(&row.referencia)))
+            .and_then(|()| to.add(row.service.map(|it| it.get())))
+            .and_then(|()| to.add(row.repeat_key.map(|it| it.as_str().to_owned())))
+            .and_then(|()| to.add(json(&row.fields)))
+            .and_then(|()| to.add(json(&row.cells)))
+            .and_then(|()| to.add((!row.problems.is_empty()).then(|| json(&row.problems))))
+            .and_then(|()| to.add(row.warning.clone()))
+            .map_err(sqlx::Error::Encode)?;
+        self.n_rows += 1;
+        Ok(())
+    }
+
+    async fn flush(&mut self, conn: &mut SqliteConnection) -> Result<(), OutboxError> {
+        if self.n_rows == 0 {
+            return Ok(());
+        }
+        let this = std::mem::take(self);
+        let persistent = this.n_rows == CHUNK_ROWS;
+        let sql = insert(this.n_rows);
+        sqlx::query_with(sqlx::AssertSqlSafe(sql), this.arguments)
+            .persistent(persistent)
+            .execute(conn)
+            .await
+            .trouble()?;
+        Ok(())
+    }
+}
+
+fn insert(n_rows: usize) -> String {
+    let values = format!("({})", ["?"; COLUMNS].join(","));
+    format!(
+        "INSERT INTO record (source, line, content_key, lote, referencia, service, repeat_key, fields, cells,
+                             problems, warning) VALUES {}",
+        vec![values; n_rows].join(",")
+    )
+}

@@ -1,0 +1,306 @@
+//! What a command says to an outbox, and what it hears back.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
+use crate::delivery::identity::ContentKey;
+use crate::delivery::{Attempt, Doubt, OutboxError, RowId, State};
+use crate::ticket::{Id, Problem, RawTicket};
+
+/// A batch by its number within the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BatchId(pub i64);
+
+/// One import by its number within the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ImportId(pub i64);
+
+/// A file that is about to be imported.
+#[derive(Clone, Debug)]
+pub struct NewSource<'a> {
+    /// The batch, unless the file turns out to be a correction of another.
+    pub batch: &'a str,
+    pub file_name: &'a str,
+    pub encoding: &'a str,
+    pub delimiter: &'a str,
+    /// The input's own columns, in its order; our result columns are not among them.
+    pub headers: &'a [String],
+}
+
+/// One line of a file, read and validated.
+#[derive(Clone, Debug)]
+pub struct NewRow<'a> {
+    /// The physical line at which the record starts, the header being 1.
+    pub line: u64,
+    /// As many as there are headers, or fewer.
+    pub cells: Vec<Cow<'a, str>>,
+    pub fields: RawTicket<'a>,
+    pub content_key: ContentKey,
+    /// The row's own cells of these names, if not blank.
+    pub lote: Option<Cow<'a, str>>,
+    pub referencia: Option<Cow<'a, str>>,
+    /// `None`: it has none that is valid.
+    pub service: Option<Id>,
+    /// A key of the parsed service, type and description; two rows that share it are repeats.
+    pub repeat_key: Option<ContentKey>,
+    /// Not empty: the row is invalid.
+    pub problems: Vec<Problem>,
+    /// What a person should know of a valid row.
+    pub warning: Option<String>,
+}
+
+/// How the rows of a file become rows of the outbox.
+#[derive(Clone, Copy, Debug)]
+pub struct MergeOptions<'a> {
+    pub now: Timestamp,
+    /// Of the file's bytes, in hexadecimal; known once the file was read.
+    pub sha256: &'a str,
+    pub repeats: Repeats,
+    pub first_post: FirstPost,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeats {
+    /// The second of two equal rows is `skipped`.
+    Skip,
+    /// `--allow-repeats`.
+    Allow,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstPost {
+    AtOnce,
+    /// `--verify-first`: a look-up comes first, and adopts a ticket at most 48 h old.
+    VerifyFirst,
+}
+
+/// What a file was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MergeKind {
+    /// The batch's file: rows that it no longer has are gone.
+    Whole,
+    /// Rows that this outbox wrote out earlier: updated in place, the batch's other rows stay.
+    Correction,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merged {
+    pub kind: MergeKind,
+    /// The batch that the rows belong to; for a correction, that of the rows.
+    pub batch: BatchId,
+    pub batch_name: String,
+    pub import: ImportId,
+    pub counts: MergeCounts,
+}
+
+impl Merged {
+    /// The rows of the imported file: for delivery, counts and the exit code.
+    pub fn scope(&self) -> Scope {
+        Scope::Import { batch: self.batch, import: self.import }
+    }
+
+    /// The rows of the batch's file: for the results.
+    pub fn results(&self) -> Scope {
+        Scope::Batch(self.batch)
+    }
+}
+
+/// Rows of the imported file; each is in exactly one of these, `foreign` aside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MergeCounts {
+    pub n_rows: u64,
+    /// Unknown until now, to be opened.
+    pub new: u64,
+    /// Known, certainly without a ticket, and changed: to be opened with the new fields.
+    pub updated: u64,
+    /// Known, unchanged, but to be opened again (it was cancelled, or the rules were changed).
+    pub revived: u64,
+    /// Known and left as it is.
+    pub unchanged: u64,
+    pub invalid: u64,
+    /// Skipped: the same row stands earlier in the file, or was opened in this batch.
+    pub repeats: u64,
+    /// A part of `new`: carries another outbox's identity, and is looked up first.
+    pub foreign: u64,
+}
+
+/// Which rows are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Every row that a batch's current file has.
+    All,
+    /// The rows of the batch's current file.
+    Batch(BatchId),
+    /// The rows of one imported file.
+    Import { batch: BatchId, import: ImportId },
+}
+
+/// What is known of a batch before a file is merged into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchInfo {
+    pub id: BatchId,
+    pub name: String,
+    pub created_at: Timestamp,
+    /// When its last complete run ended.
+    pub finished_at: Option<Timestamp>,
+    /// What was handed to `finish_run`.
+    pub summary: Option<String>,
+    pub counts: Counts,
+    /// Its last whole file.
+    pub source: SourceInfo,
+}
+
+/// The file whose order and columns the results have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceInfo {
+    pub import: ImportId,
+    pub file_name: String,
+    pub sha256: String,
+    pub encoding: String,
+    pub delimiter: String,
+    pub headers: Vec<String>,
+    pub n_rows: u64,
+    pub imported_at: Timestamp,
+}
+
+/// Rows by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub pending: u64,
+    pub in_flight: u64,
+    pub opened: u64,
+    /// A part of `opened`: a service order was asked for and is missing.
+    pub opened_without_os: u64,
+    pub invalid: u64,
+    pub rejected: u64,
+    pub failed: u64,
+    pub unconfirmed: u64,
+    pub skipped: u64,
+    pub cancelled: u64,
+}
+
+impl Counts {
+    pub fn total(&self) -> u64 {
+        self.pending
+            + self.in_flight
+            + self.opened
+            + self.invalid
+            + self.rejected
+            + self.failed
+            + self.unconfirmed
+            + self.skipped
+            + self.cancelled
+    }
+}
+
+/// Counts, and what waits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    pub counts: Counts,
+    /// `pending` and due, blocked rows included.
+    pub due_now: u64,
+    /// `pending` in doubt: looked up before anything else.
+    pub in_doubt: u64,
+    /// When the row that waits longest was imported.
+    pub oldest_pending: Option<Timestamp>,
+}
+
+/// One row, for reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportRow<'a> {
+    pub row: RowId,
+    pub line: u64,
+    pub lote: Cow<'a, str>,
+    pub referencia: Cow<'a, str>,
+    pub state: State,
+    pub cells: Vec<Cow<'a, str>>,
+    pub protocolo: Option<Cow<'a, str>>,
+    pub id_atendimento: Option<i64>,
+    pub ids_ordem_servico: Vec<i64>,
+    pub numeros_ordem_servico: Vec<Cow<'a, str>>,
+    pub attempts: u32,
+    pub error_code: Option<Cow<'a, str>>,
+    pub error_message: Option<Cow<'a, str>>,
+    pub warning: Option<Cow<'a, str>>,
+}
+
+/// Where a page ended: give it back to get the next one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor(pub(super) i64);
+
+/// All problems of one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowProblems {
+    pub row: RowId,
+    pub line: u64,
+    pub problems: Vec<Problem>,
+}
+
+/// A row by what a person knows of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowName<'a> {
+    Id(RowId),
+    /// `BATCH:LINE`.
+    Line {
+        batch: &'a str,
+        line: u64,
+    },
+}
+
+/// One row, whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowDetails {
+    pub report: ReportRow<'static>,
+    pub batch: String,
+    pub fields: RawTicket<'static>,
+    pub problems: Vec<Problem>,
+    pub sent_at: Option<Timestamp>,
+    pub available_at: Timestamp,
+    pub doubt: Option<Doubt>,
+    pub finished_at: Option<Timestamp>,
+    /// Oldest first.
+    pub history: Vec<Attempt>,
+}
+
+/// What `cancel` did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cancelled {
+    pub n_cancelled: u64,
+    /// In flight, in doubt or unconfirmed: they may have been sent.
+    pub n_left: u64,
+}
+
+/// A person's word on an `unconfirmed` row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution<'a> {
+    /// `id_atendimento` is `None` if nobody looked it up.
+    Opened {
+        protocolo: &'a str,
+        id_atendimento: Option<i64>,
+    },
+    NotOpened,
+}
+
+/// Why a row was not resolved.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    #[error("there is no row {}", row.0)]
+    Unknown { row: RowId },
+    #[error("row {} is `{}`, not `unconfirmed`", row.0, super::state_name(*state))]
+    NotUnconfirmed { row: RowId, state: State },
+    #[error("ticket {id_atendimento} belongs to row {} already", owner.0)]
+    Taken { id_atendimento: i64, owner: RowId },
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+}
+
+/// Why an outbox may not be used with a host.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    #[error("this outbox belongs to `{bound}`, not to `{asked}`")]
+    OtherHost { bound: String, asked: String },
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+}
