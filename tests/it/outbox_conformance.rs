@@ -1,0 +1,507 @@
+//! What every outbox must do. A driver joins with one test that calls [`conforms`].
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mutirao::delivery::{
+    Attempt, AttemptKind, Change, Claim, Claimed, Doubt, Fault, Opening, Outbox, RowId, Settle, Settled,
+    State, Want,
+};
+
+/// A row to put in. Everything about it is valid but, if asked for, its phone.
+#[derive(Clone, Copy, Debug)]
+pub struct Seed {
+    pub service: i64,
+    pub priority: i64,
+    pub phone: &'static str,
+}
+
+/// What a row is, as far as the promises speak of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    pub state: State,
+    pub attempts: u32,
+    pub sent_at: Option<Timestamp>,
+    pub available_at: Timestamp,
+    pub doubt: Option<Doubt>,
+    pub protocolo: Option<String>,
+    pub error_code: Option<String>,
+    pub warning: Option<String>,
+    pub n_history: usize,
+}
+
+/// An outbox that a test can fill and look into.
+#[allow(async_fn_in_trait)] // As the port.
+pub trait Bench: Outbox {
+    /// Puts rows in, `pending` and due at [`T0`], behind those that are there; ids grow in order.
+    async fn insert(&mut self, rows: &[Seed]) -> Vec<RowId>;
+    async fn look(&self, row: RowId) -> Seen;
+}
+
+const T0_S: i64 = 1_700_000_000;
+
+/// The `s`th second of the test; rows come in at 0.
+pub fn at(s: i64) -> Timestamp {
+    Timestamp::from_second(T0_S + s).expect("tests stay within a year")
+}
+
+pub fn valid(service: i64) -> Seed {
+    Seed { service, priority: 0, phone: "37999998888" }
+}
+
+fn invalid(service: i64) -> Seed {
+    Seed { phone: "12", ..valid(service) }
+}
+
+/// Runs every promise against a fresh outbox.
+pub async fn conforms<B: Bench>(make: impl AsyncFn() -> B) {
+    claims_come_in_order(make().await).await;
+    a_claim_is_counted_by_kind(make().await).await;
+    nothing_is_claimed_twice(make().await).await;
+    a_service_is_live_once(make().await).await;
+    a_crowd_of_one_service_starves_nobody(make().await).await;
+    a_doubt_keeps_its_service_from_posts(make().await).await;
+    an_invalid_row_is_refused_and_blocks_nothing(make().await).await;
+    a_release_leaves_no_trace(make().await).await;
+    a_release_keeps_what_was_sent_before(make().await).await;
+    every_change_is_written(make().await).await;
+    a_settle_may_be_repeated(make().await).await;
+    a_stale_token_changes_nothing(make().await).await;
+    proof_is_never_thrown_away(make().await).await;
+    a_second_ticket_is_a_warning(make().await).await;
+    a_ticket_belongs_to_one_row(make().await).await;
+    recovery_makes_doubts(make().await).await;
+    the_outlook_tells_when_to_come_back(make().await).await;
+    a_history_is_kept(make().await).await;
+}
+
+async fn claims_come_in_order(mut it: impl Bench) {
+    let rows = it.insert(&[valid(1), Seed { priority: -1, ..valid(2) }, valid(3), valid(4)]).await;
+    later(&it, rows[1], 0, 5, None).await;
+    let claimed = claim(&it, 4, 2).await;
+    assert_eq!(ids(&claimed), [rows[0], rows[2]], "by due time, then id; what is not due stays");
+    let claimed = claim(&it, 5, 9).await;
+    assert_eq!(ids(&claimed), [rows[1], rows[3]], "the lowest priority number comes first");
+}
+
+async fn a_claim_is_counted_by_kind(mut it: impl Bench) {
+    let rows = it.insert(&[valid(1), valid(2), valid(3), valid(4)]).await;
+    for row in &rows[..2] {
+        later(&it, *row, 0, 0, Some(doubt(0))).await;
+    }
+    let claimed = claim_both(&it, 1, 1, 1).await;
+    let (look_ups, posts): (Vec<_>, Vec<_>) = claimed.claims.iter().partition(|it| it.doubt.is_some());
+    assert_eq!((posts.len(), posts[0].row), (1, rows[2]));
+    assert_eq!((look_ups.len(), look_ups[0].row), (1, rows[0]));
+    assert_eq!(look_ups[0].doubt, Some(doubt(0)), "a claim hands out the doubt as it was stored");
+    assert!(claim_both(&it, 1, 0, 9).await.claims.iter().all(|it| it.doubt.is_some()));
+    assert!(claim_both(&it, 1, 9, 0).await.claims.iter().all(|it| it.doubt.is_none()));
+    assert!(claim_both(&it, 1, 9, 9).await.claims.is_empty());
+}
+
+async fn nothing_is_claimed_twice(mut it: impl Bench) {
+    let rows = it.insert(&(1..=20).map(valid).collect::<Vec<_>>()).await;
+    let mut seen = Vec::new();
+    for n in [7, 7, 7, 7] {
+        let claimed = claim(&it, 1, n).await;
+        for claim in &claimed.claims {
+            assert_eq!((claim.sent_at, claim.attempts), (at(1), 0));
+            assert_eq!(it.look(claim.row).await.state, State::InFlight);
+            assert_eq!(it.look(claim.row).await.sent_at, Some(at(1)), "it may have been sent from here on");
+        }
+        seen.extend(ids(&claimed));
+    }
+    assert_eq!(seen, rows);
+}
+
+async fn a_service_is_live_once(mut it: impl Bench) {
+    let rows = it.insert(&[valid(1), valid(1), valid(2)]).await;
+    let first = claim(&it, 1, 9).await;
+    assert_eq!(ids(&first), [rows[0], rows[2]], "not even within one claim");
+    assert!(claim(&it, 1, 9).await.claims.is_empty());
+    settle(&it, &first.claims[0], opened("p1", 1)).await;
+    assert_eq!(ids(&claim(&it, 1, 9).await), [rows[1]]);
+}
+
+async fn a_crowd_of_one_service_starves_nobody(mut it: impl Bench) {
+    let mut seeds = vec![valid(1); 100];
+    seeds.extend((2..=10).map(valid));
+    let rows = it.insert(&seeds).await;
+    let claimed = claim(&it, 1, 8).await;
+    let expected: Vec<RowId> = std::iter::once(rows[0]).chain(rows[100..107].iter().copied()).collect();
+    assert_eq!(ids(&claimed), expected);
+}
+
+async fn a_doubt_keeps_its_service_from_posts(mut it: impl Bench) {
+    let rows = it.insert(&[valid(1), valid(1)]).await;
+    let claimed = claim(&it, 1, 1).await;
+    settle(&it, &claimed.claims[0], change_later(50, 0, Some(doubt(1)))).await;
+    assert!(claim(&it, 2, 9).await.claims.is_empty(), "in doubt");
+    let looked = claim_both(&it, 50, 0, 1).await;
+    let unconfirmed = Change::Unconfirmed { doubt: doubt(1), fault: fault("patience") };
+    settle(&it, &looked.claims[0], unconfirmed).await;
+    assert!(claim(&it, 51, 9).await.claims.is_empty(), "unconfirmed");
+    it.recover(at(52)).await.expect("it recovers");
+    let looked = claim_both(&it, 52, 9, 9).await;
+    assert_eq!(ids(&looked), [rows[0]], "looked up, and nothing posted");
+    settle(&it, &looked.claims[0], change_later(52, 0, None)).await;
+    assert_eq!(ids(&claim(&it, 53, 9).await).len(), 1, "one of the two, certain of the other");
+}
+
+async fn an_invalid_row_is_refused_and_blocks_nothing(mut it: impl Bench) {
+    let rows = it.insert(&[invalid(1), valid(1), invalid(2), valid(3)]).await;
+    let claimed = claim(&it, 1, 2).await;
+    assert_eq!(ids(&claimed), [rows[1], rows[3]]);
+    let refused: Vec<RowId> = claimed.refused.iter().map(|it| it.row).collect();
+    assert_eq!(refused, [rows[0], rows[2]]);
+    for row in refused {
+        let seen = it.look(row).await;
+        assert_eq!((seen.state, seen.sent_at), (State::Invalid, None), "it was never possibly sent");
+    }
+    assert!(claimed.refused.iter().all(|it| !it.problems.is_empty()));
+    assert!(claim(&it, 1, 9).await.refused.is_empty(), "told once");
+}
+
+async fn a_release_leaves_no_trace(mut it: impl Bench) {
+    let row = it.insert(&[valid(1)]).await[0];
+    let before = it.look(row).await;
+    let claimed = claim(&it, 1, 1).await;
+    settle(&it, &claimed.claims[0], Change::Release).await;
+    assert_eq!(it.look(row).await, before);
+    let again = claim(&it, 2, 1).await;
+    assert!(claimed.claims[0].token < again.claims[0].token, "but for the token, that only grows");
+    assert_eq!(again.claims[0].sent_at, at(2));
+}
+
+async fn a_release_keeps_what_was_sent_before(mut it: impl Bench) {
+    let row = it.insert(&[valid(1)]).await[0];
+    later(&it, row, 1, 2, Some(doubt(1))).await;
+    let before = it.look(row).await;
+    assert_eq!(before.sent_at, Some(at(1)));
+    // In the very millisecond of the first claim too.
+    for now in [2, 7] {
+        let claimed = claim_both(&it, now, 0, 1).await;
+        assert_eq!(claimed.claims[0].sent_at, at(1), "the earliest that may have left something");
+        settle(&it, &claimed.claims[0], Change::Release).await;
+        assert_eq!(it.look(row).await, before);
+    }
+}
+
+async fn every_change_is_written(mut it: impl Bench) {
+    let rows = it.insert(&(1..=7).map(valid).collect::<Vec<_>>()).await;
+    let claimed = claim(&it, 1, 7).await;
+    let changes = [
+        change_later(9, 2, None),
+        change_later(9, 1, Some(doubt(3))),
+        Change::Opened { opening: opening("p", 1), attempts: 1, warning: Some("without_os".to_owned()) },
+        Change::Skipped { opening: opening("other", 2) },
+        Change::Rejected { attempts: 1, fault: fault("refused") },
+        Change::Failed { attempts: 8, fault: fault("exhausted") },
+        Change::Unconfirmed { doubt: doubt(4), fault: fault("patience") },
+    ];
+    let settles: Vec<Settle> =
+        claimed.claims.iter().zip(changes).map(|(it, change)| of(it, change)).collect();
+    assert_eq!(it.settle(&settles).await.expect("it settles"), [Settled::Written; 7]);
+
+    let blank = Seen {
+        state: State::Pending,
+        attempts: 0,
+        sent_at: Some(at(1)),
+        available_at: at(0),
+        doubt: None,
+        protocolo: None,
+        error_code: None,
+        warning: None,
+        n_history: 0,
+    };
+    let code = |it: &str| Some(it.to_owned());
+    let expected = [
+        Seen { attempts: 2, available_at: at(9), error_code: code("later"), ..blank.clone() },
+        Seen {
+            attempts: 1,
+            available_at: at(9),
+            doubt: Some(doubt(3)),
+            error_code: code("later"),
+            ..blank.clone()
+        },
+        Seen {
+            state: State::Opened,
+            attempts: 1,
+            protocolo: code("p"),
+            warning: code("without_os"),
+            ..blank.clone()
+        },
+        Seen {
+            state: State::Skipped,
+            protocolo: code("other"),
+            error_code: code("already_open"),
+            ..blank.clone()
+        },
+        Seen { state: State::Rejected, attempts: 1, error_code: code("refused"), ..blank.clone() },
+        Seen { state: State::Failed, attempts: 8, error_code: code("exhausted"), ..blank.clone() },
+        Seen { state: State::Unconfirmed, doubt: Some(doubt(4)), error_code: code("patience"), ..blank },
+    ];
+    for (row, expected) in rows.iter().zip(expected) {
+        // When a finished row would have been due says nothing.
+        let seen = it.look(*row).await;
+        let available_at =
+            if expected.state == State::Pending { expected.available_at } else { seen.available_at };
+        assert_eq!(seen, Seen { available_at, ..expected });
+    }
+}
+
+async fn a_settle_may_be_repeated(mut it: impl Bench) {
+    it.insert(&(1..=7).map(valid).collect::<Vec<_>>()).await;
+    let claimed = claim(&it, 1, 7).await;
+    let changes = [
+        Change::Release,
+        change_later(9, 1, Some(doubt(3))),
+        opened("p", 1),
+        Change::Skipped { opening: opening("other", 2) },
+        Change::Rejected { attempts: 1, fault: fault("refused") },
+        Change::Failed { attempts: 8, fault: fault("exhausted") },
+        Change::Unconfirmed { doubt: doubt(4), fault: fault("patience") },
+    ];
+    let mut settles: Vec<Settle> =
+        claimed.claims.iter().zip(changes).map(|(it, change)| of(it, change)).collect();
+    settles[1].attempt = Some(attempt());
+    assert_eq!(it.settle(&settles).await.expect("it settles"), [Settled::Written; 7]);
+    let mut before = Vec::new();
+    for settle in &settles {
+        before.push(it.look(settle.row).await);
+    }
+    assert_eq!(it.settle(&settles).await.expect("it settles"), [Settled::Written; 7]);
+    for (settle, before) in settles.iter().zip(before) {
+        assert_eq!(it.look(settle.row).await, before);
+    }
+}
+
+async fn a_stale_token_changes_nothing(mut it: impl Bench) {
+    let row = it.insert(&[valid(1)]).await[0];
+    let old = claim(&it, 1, 1).await;
+    settle(&it, &old.claims[0], change_later(1, 0, None)).await;
+    claim(&it, 2, 1).await;
+    let before = it.look(row).await;
+    let changes = [
+        Change::Release,
+        change_later(9, 5, None),
+        Change::Rejected { attempts: 5, fault: fault("refused") },
+        Change::Failed { attempts: 5, fault: fault("exhausted") },
+        Change::Unconfirmed { doubt: doubt(4), fault: fault("patience") },
+        Change::Skipped { opening: opening("other", 2) },
+    ];
+    for change in changes {
+        let stale = Settle { attempt: Some(attempt()), ..of(&old.claims[0], change) };
+        assert_eq!(it.settle(&[stale]).await.expect("it settles"), [Settled::Stale]);
+        assert_eq!(it.look(row).await, before);
+    }
+}
+
+async fn proof_is_never_thrown_away(mut it: impl Bench) {
+    let rows = it.insert(&(1..=6).map(valid).collect::<Vec<_>>()).await;
+    let old = claim(&it, 1, 6).await;
+    let again: Vec<Settle> = old.claims.iter().map(|it| of(it, change_later(1, 0, None))).collect();
+    it.settle(&again).await.expect("it settles");
+    let new = claim(&it, 2, 6).await;
+    let changes = [
+        change_later(9, 1, None),
+        change_later(9, 1, Some(doubt(3))),
+        Change::Rejected { attempts: 1, fault: fault("refused") },
+        Change::Failed { attempts: 8, fault: fault("exhausted") },
+        Change::Unconfirmed { doubt: doubt(4), fault: fault("patience") },
+    ];
+    // The sixth stays in flight, under a newer token.
+    let settles: Vec<Settle> = new.claims.iter().zip(changes).map(|(it, change)| of(it, change)).collect();
+    it.settle(&settles).await.expect("it settles");
+    for (n, claim) in (1..).zip(&old.claims) {
+        assert_eq!(settle_only(&it, claim, opened("late", n)).await, Settled::Written, "row {n}");
+    }
+    for row in rows {
+        let seen = it.look(row).await;
+        assert_eq!((seen.state, seen.protocolo.as_deref()), (State::Opened, Some("late")));
+        assert_eq!((seen.doubt, seen.error_code), (None, None));
+    }
+    let outrun = change_later(9, 1, None);
+    assert_eq!(settle_only(&it, &new.claims[5], outrun).await, Settled::Stale, "an opened row is final");
+}
+
+async fn a_second_ticket_is_a_warning(mut it: impl Bench) {
+    let row = it.insert(&[valid(1)]).await[0];
+    let old = claim(&it, 1, 1).await;
+    settle(&it, &old.claims[0], change_later(1, 0, None)).await;
+    let new = claim(&it, 2, 1).await;
+    settle(&it, &new.claims[0], opened("first", 1)).await;
+    for _ in 0..2 {
+        assert_eq!(settle_only(&it, &old.claims[0], opened("second", 2)).await, Settled::Duplicate);
+        let seen = it.look(row).await;
+        assert_eq!((seen.state, seen.protocolo.as_deref()), (State::Opened, Some("first")));
+        let warning = seen.warning.expect("a duplicate is a warning");
+        assert_eq!(warning.matches("duplicate").count(), 1, "{warning}");
+        assert!(warning.contains("second"), "{warning}");
+    }
+}
+
+async fn a_ticket_belongs_to_one_row(mut it: impl Bench) {
+    let rows = it.insert(&[valid(1), valid(2), valid(3)]).await;
+    let claimed = claim(&it, 1, 3).await;
+    settle(&it, &claimed.claims[0], opened("p", 7)).await;
+    assert_eq!(settle_only(&it, &claimed.claims[1], opened("p", 7)).await, Settled::Taken);
+    let seen = it.look(rows[1]).await;
+    assert_eq!((seen.state, seen.protocolo), (State::Unconfirmed, None));
+    assert!(seen.doubt.is_some(), "so that the next run looks again");
+    // Within one call too.
+    let more = it.insert(&[valid(4)]).await;
+    let last = claim(&it, 2, 9).await;
+    assert_eq!(ids(&last), more);
+    let both = [of(&claimed.claims[2], opened("q", 8)), of(&last.claims[0], opened("q", 8))];
+    assert_eq!(it.settle(&both).await.expect("it settles"), [Settled::Written, Settled::Taken]);
+    // What is skipped names a ticket that it does not own.
+    let row = it.insert(&[valid(5)]).await[0];
+    let claimed = claim(&it, 3, 9).await;
+    let skipped = Change::Skipped { opening: opening("p", 7) };
+    assert_eq!(settle_only(&it, &claimed.claims[0], skipped).await, Settled::Written);
+    assert_eq!(it.look(row).await.state, State::Skipped);
+}
+
+async fn recovery_makes_doubts(mut it: impl Bench) {
+    let rows = it.insert(&[valid(1), valid(2), valid(3), valid(4)]).await;
+    later(&it, rows[0], 0, 0, Some(doubt(-5))).await;
+    let looked = claim_both(&it, 1, 0, 9).await;
+    assert_eq!(ids(&looked), [rows[0]]);
+    let posted = claim(&it, 1, 2).await;
+    let answered = Doubt { answered: 9, absences: 1, last_absence: Some(at(1)), ..doubt(0) };
+    let unconfirmed = Change::Unconfirmed { doubt: answered.clone(), fault: fault("patience") };
+    settle(&it, &posted.claims[1], unconfirmed).await;
+
+    assert_eq!(it.recover(at(20)).await.expect("it recovers"), 3);
+    let seen = it.look(rows[0]).await;
+    assert_eq!((seen.state, seen.doubt), (State::Pending, Some(doubt(-5))), "a look-up keeps its doubt");
+    let seen = it.look(rows[1]).await;
+    assert_eq!((seen.state, seen.sent_at), (State::Pending, Some(at(1))));
+    assert_eq!(seen.doubt, Some(doubt(20)), "in doubt from now on");
+    let seen = it.look(rows[2]).await;
+    assert_eq!(seen.doubt, Some(Doubt { answered: 0, ..answered }), "looked up with new patience");
+
+    let claimed = claim_both(&it, 20, 9, 9).await;
+    let (look_ups, posts): (Vec<_>, Vec<_>) = claimed.claims.iter().partition(|it| it.doubt.is_some());
+    assert_eq!(posts.iter().map(|it| it.row).collect::<Vec<_>>(), [rows[3]], "what was never claimed");
+    assert_eq!(look_ups.len(), 3, "due at once");
+    let fresh = &look_ups.iter().find(|it| it.row == rows[1]).expect("it is among them");
+    assert!(posted.claims[0].token < fresh.token);
+    assert_eq!(settle_only(&it, &posted.claims[0], Change::Release).await, Settled::Stale);
+    assert_eq!(it.recover(at(21)).await.expect("it recovers"), 4);
+    assert_eq!(it.recover(at(22)).await.expect("it recovers"), 0);
+}
+
+async fn the_outlook_tells_when_to_come_back(mut it: impl Bench) {
+    assert_eq!(outlook(&it, 1, 0, 0).await, (false, None), "an empty outbox has nothing to wait for");
+    let rows = it.insert(&[valid(1), valid(1), valid(2)]).await;
+    let (pending, next) = outlook(&it, 1, 0, 0).await;
+    assert!(pending && next.is_some_and(|it| it <= at(1)), "due, and not wanted: {next:?}");
+
+    let claimed = claim(&it, 1, 9).await;
+    assert_eq!((claimed.outlook.pending, claimed.outlook.next_due), (true, None), "the one left is blocked");
+    settle(&it, &claimed.claims[1], change_later(30, 1, None)).await;
+    assert_eq!(outlook(&it, 1, 9, 9).await, (true, Some(at(30))));
+    settle(&it, &claimed.claims[0], change_later(20, 1, Some(doubt(1)))).await;
+    assert_eq!(outlook(&it, 1, 9, 9).await, (true, Some(at(20))), "a look-up is something to come back for");
+
+    let looked = claim_both(&it, 20, 0, 1).await;
+    assert_eq!(ids(&looked), [rows[0]]);
+    settle(&it, &looked.claims[0], opened("p", 1)).await;
+    let last = claim(&it, 30, 9).await;
+    assert_eq!(ids(&last).len(), 2);
+    assert_eq!((last.outlook.pending, last.outlook.next_due), (false, None));
+}
+
+async fn a_history_is_kept(mut it: impl Bench) {
+    let row = it.insert(&[valid(1)]).await[0];
+    for n in 1..=3 {
+        let claimed = claim(&it, n, 1).await;
+        let settle = Settle { attempt: Some(attempt()), ..of(&claimed.claims[0], change_later(n, 0, None)) };
+        it.settle(&[settle]).await.expect("it settles");
+    }
+    assert_eq!(it.look(row).await.n_history, 3);
+}
+
+// ---- words of the suite
+
+async fn claim(it: &impl Outbox, now: i64, posts: usize) -> Claimed {
+    claim_both(it, now, posts, 0).await
+}
+
+async fn claim_both(it: &impl Outbox, now: i64, posts: usize, look_ups: usize) -> Claimed {
+    it.claim(Want { now: at(now), posts, look_ups }).await.expect("it claims")
+}
+
+async fn outlook(it: &impl Outbox, now: i64, posts: usize, look_ups: usize) -> (bool, Option<Timestamp>) {
+    let claimed = claim_both(it, now, posts, look_ups).await;
+    assert!(claimed.claims.is_empty(), "nothing was to be claimed here");
+    (claimed.outlook.pending, claimed.outlook.next_due)
+}
+
+fn ids(claimed: &Claimed) -> Vec<RowId> {
+    claimed.claims.iter().map(|it| it.row).collect()
+}
+
+fn of(claim: &Claim, change: Change) -> Settle {
+    Settle { row: claim.row, token: claim.token, change, attempt: None }
+}
+
+async fn settle_only(it: &impl Outbox, claim: &Claim, change: Change) -> Settled {
+    it.settle(&[of(claim, change)]).await.expect("it settles")[0]
+}
+
+async fn settle(it: &impl Outbox, claim: &Claim, change: Change) {
+    assert_eq!(settle_only(it, claim, change).await, Settled::Written);
+}
+
+/// Claims everything that is to be posted `now`, gives `row` back for later, and releases the rest.
+async fn later(it: &impl Outbox, row: RowId, now: i64, available: i64, doubt: Option<Doubt>) {
+    let claimed = claim(it, now, 1000).await;
+    for claim in &claimed.claims {
+        let change =
+            if claim.row == row { change_later(available, 0, doubt.clone()) } else { Change::Release };
+        settle(it, claim, change).await;
+    }
+    assert!(claimed.claims.iter().any(|it| it.row == row));
+}
+
+fn change_later(available: i64, attempts: u32, doubt: Option<Doubt>) -> Change {
+    Change::Later { at: at(available), attempts, doubt, fault: Some(fault("later")) }
+}
+
+fn doubt(since: i64) -> Doubt {
+    Doubt {
+        since: at(since),
+        not_before: None,
+        precaution: false,
+        absences: 0,
+        last_absence: None,
+        answered: 0,
+    }
+}
+
+fn opening(protocolo: &str, id_atendimento: i64) -> Opening {
+    let (ids_ordem_servico, numeros_ordem_servico) = (vec![1, 2], vec!["320".to_owned()]);
+    Opening { protocolo: protocolo.to_owned(), id_atendimento, ids_ordem_servico, numeros_ordem_servico }
+}
+
+fn opened(protocolo: &str, id_atendimento: i64) -> Change {
+    Change::Opened { opening: opening(protocolo, id_atendimento), attempts: 1, warning: None }
+}
+
+fn fault(code: &str) -> Fault {
+    Fault { code: code.to_owned(), message: "said so".to_owned() }
+}
+
+fn attempt() -> Attempt {
+    Attempt {
+        at: at(1),
+        kind: AttemptKind::Post,
+        verdict: "unknown".to_owned(),
+        http_status: Some(502),
+        latency: Duration::from_millis(1500),
+        note: "a page of HTML".to_owned(),
+    }
+}
