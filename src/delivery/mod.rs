@@ -1,10 +1,31 @@
 //! The engine: takes rows from an [`Outbox`], gives them to an [`Api`], and writes back what is
 //! known. It names neither a database nor HTTP; both come through the ports, so that a whole run
 //! can be simulated in memory under virtual time.
+//!
+//! The core is pure, with no clock and no I/O: [`decide`] (what an answer makes of a row), [`pace`]
+//! (when the next request may go), [`breaker`], [`guards`] (when the run stops itself), [`retry`].
+//! [`run`] drives it through the ports.
 
+pub mod breaker;
+mod clock;
+pub mod decide;
+pub mod guards;
 pub mod identity;
+pub mod pace;
+mod policy;
 mod ports;
+mod rate;
+pub mod retry;
 mod row;
+mod run;
+mod stats;
 
+pub use clock::SystemClock;
+pub use guards::Halt;
+pub use pace::Pause;
+pub use policy::{GuardLimits, OpenTickets, Patience, Policy};
 pub use ports::*;
+pub use rate::{Rate, RateFault};
 pub use row::*;
+pub use run::{Control, Ending, Reason, run};
+pub use stats::{Note, PauseTaken, Stats, Watch};

@@ -9,9 +9,14 @@ use super::{Claim, Fault, Opening, Refused, Settle, Settled};
 use crate::delivery::identity::Marker;
 use crate::ticket::{Id, Ticket};
 
-/// The time of day. Only stored and compared with stored times; waiting is tokio's affair.
+/// The clocks that tokio does not have; waiting is tokio's affair.
 pub trait Clock {
+    /// The time of day. Only stored and compared with stored times.
     fn now(&self) -> Timestamp;
+
+    /// Time since some fixed point, which goes on while the machine sleeps. By it a sender sees that
+    /// it slept between the claim and the post.
+    fn awake(&self) -> Duration;
 }
 
 /// Where rows come from and outcomes go back to. The conformance suite in `tests/` holds every
@@ -32,9 +37,10 @@ pub trait Outbox {
     /// Idempotent: a settle repeated after a lost commit answer gives [`Settled::Written`] again.
     async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError>;
 
-    /// Takes in what a predecessor left `in_flight`, once, before the first claim: each such row
-    /// becomes `pending` and in doubt since `now` (a claimed look-up keeps its older doubt), and
-    /// each `unconfirmed` row in scope is made due for a look-up. Returns how many.
+    /// Takes in what is `in_flight` with nobody holding it: each such row becomes `pending` and in
+    /// doubt since `now` (a claimed look-up keeps its older doubt), and each `unconfirmed` row in
+    /// scope is made due for a look-up. Returns how many were `in_flight`. Called while the run holds
+    /// no row: before its first claim, and after a claim whose answer was lost.
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError>;
 }
 

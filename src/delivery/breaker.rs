@@ -1,0 +1,206 @@
+//! Stops sending while HubSoft is out of reach, and finds out when it is back.
+//!
+//! Pure: times are durations since the run began. Only what became of posts feeds it: a look-up
+//! that fails alone stops nothing.
+
+use std::time::Duration;
+
+use super::RowId;
+
+/// Opens after so many unavailable answers in a row ...
+const STREAK_MAX: u32 = 5;
+/// ... or when half of so many last answers were unavailable.
+const WINDOW: u32 = 20;
+
+/// Probes start this long after opening and double up to the second.
+const PROBE_FIRST: Duration = Duration::from_secs(5);
+const PROBE_LONGEST: Duration = Duration::from_secs(30);
+
+/// What became of a post, as far as the health of HubSoft goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// A ticket was opened.
+    Proof,
+    /// HubSoft judged the request, and opened nothing.
+    Judged,
+    /// Could not connect, timed out, or answered as something does that is falling over.
+    Unavailable,
+    /// Says nothing about health: turned away, or never sent.
+    Neutral,
+}
+
+/// What may be sent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traffic {
+    All,
+    /// Look-ups, and one post: this row's, or any if none is on its way.
+    OneTrial(Option<RowId>),
+    /// A probe, when it is due.
+    Nothing {
+        probe_at: Duration,
+    },
+}
+
+#[derive(Debug)]
+pub struct Breaker {
+    traffic: Traffic,
+    /// The last answers, newest in the lowest bit; a one was unavailable.
+    window: u32,
+    n_seen: u32,
+    streak: u32,
+    /// Times it opened or a probe failed since it was last closed.
+    n_probes: u32,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self { traffic: Traffic::All, window: 0, n_seen: 0, streak: 0, n_probes: 0 }
+    }
+}
+
+impl Breaker {
+    pub fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.traffic == Traffic::All
+    }
+
+    /// Unavailable answers in a row, over all rows.
+    pub fn streak(&self) -> u32 {
+        self.streak
+    }
+
+    /// `row` is about to be posted. After a good probe, this makes it the trial.
+    pub fn posting(&mut self, row: RowId) {
+        if let Traffic::OneTrial(trial @ None) = &mut self.traffic {
+            *trial = Some(row);
+        }
+    }
+
+    /// A post of `row` came back. Returns whether what may be sent has changed.
+    pub fn posted(&mut self, now: Duration, row: RowId, sign: Sign) -> Changed {
+        match sign {
+            Sign::Unavailable => self.streak = self.streak.saturating_add(1),
+            Sign::Proof | Sign::Judged => self.streak = 0,
+            Sign::Neutral => {}
+        }
+        match (self.traffic, sign) {
+            (Traffic::All, Sign::Neutral) => Changed::No,
+            (Traffic::All, _) => {
+                let bad = sign == Sign::Unavailable;
+                self.window = (self.window << 1 | u32::from(bad)) & ((1 << WINDOW) - 1);
+                self.n_seen = (self.n_seen + 1).min(WINDOW);
+                let half_bad = self.n_seen == WINDOW && WINDOW / 2 <= self.window.count_ones();
+                if bad && (STREAK_MAX <= self.streak || half_bad) { self.open(now) } else { Changed::No }
+            }
+            (Traffic::OneTrial(Some(trial)), _) if trial == row => match sign {
+                Sign::Proof => {
+                    *self = Self::default();
+                    Changed::Yes
+                }
+                // It lives, but has not shown that it opens tickets: one more may try.
+                Sign::Judged | Sign::Neutral => {
+                    self.traffic = Traffic::OneTrial(None);
+                    Changed::Yes
+                }
+                Sign::Unavailable => self.open(now),
+            },
+            // Sent before it opened: old news.
+            (Traffic::OneTrial(_) | Traffic::Nothing { .. }, _) => Changed::No,
+        }
+    }
+
+    /// A probe came back.
+    pub fn probed(&mut self, now: Duration, sign: Sign) {
+        if let Traffic::Nothing { .. } = self.traffic {
+            match sign {
+                Sign::Proof | Sign::Judged => self.traffic = Traffic::OneTrial(None),
+                Sign::Unavailable | Sign::Neutral => {
+                    self.open(now);
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, now: Duration) -> Changed {
+        let wait = PROBE_FIRST.saturating_mul(1 << self.n_probes.min(8)).min(PROBE_LONGEST);
+        self.n_probes += 1;
+        self.traffic = Traffic::Nothing { probe_at: now + wait };
+        Changed::Yes
+    }
+}
+
+/// Whether what may be sent is now something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    Yes,
+    No,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn feed(breaker: &mut Breaker, signs: impl IntoIterator<Item = Sign>) {
+        for (n, sign) in signs.into_iter().enumerate() {
+            breaker.posted(Duration::ZERO, RowId(n as i64), sign);
+        }
+    }
+
+    #[test]
+    fn opens_after_a_run_or_when_half_is_bad() {
+        use Sign::{Judged as J, Neutral as N, Proof as P, Unavailable as U};
+        check(vec![U; 4], true);
+        check(vec![U; 5], false);
+        check([vec![U; 4], vec![P], vec![U; 4]].concat(), true);
+        check([vec![U; 4], vec![J], vec![U; 4]].concat(), true);
+        check([vec![U; 4], vec![N], vec![U]].concat(), false); // Throttled between: still a run.
+        check([P, U].repeat(9), true); // Too few to tell.
+        check([P, U].repeat(10), false);
+        check([P, P, U].repeat(40), true);
+    }
+
+    #[track_caller]
+    fn check(signs: Vec<Sign>, closed: bool) {
+        let mut breaker = Breaker::default();
+        feed(&mut breaker, signs);
+        assert_eq!(breaker.is_closed(), closed);
+    }
+
+    #[test]
+    fn probes_grow_apart_and_only_the_proof_of_the_trial_closes() {
+        let mut breaker = Breaker::default();
+        feed(&mut breaker, [Sign::Unavailable; 5]);
+        let mut now = Duration::ZERO;
+        let mut waits = Vec::new();
+        for _ in 0..5 {
+            let Traffic::Nothing { probe_at } = breaker.traffic() else { panic!("it is open") };
+            waits.push((probe_at - now).as_secs());
+            now = probe_at;
+            breaker.probed(now, Sign::Unavailable);
+        }
+        assert_eq!(waits, [5, 10, 20, 30, 30]);
+
+        breaker.probed(now, Sign::Judged);
+        assert_eq!(breaker.traffic(), Traffic::OneTrial(None));
+        breaker.posting(RowId(70));
+        assert_eq!(breaker.traffic(), Traffic::OneTrial(Some(RowId(70))));
+        breaker.posted(now, RowId(3), Sign::Proof);
+        assert!(!breaker.is_closed(), "a late answer to an older post is no proof of now");
+        breaker.posted(now, RowId(70), Sign::Judged);
+        assert_eq!(breaker.traffic(), Traffic::OneTrial(None));
+        breaker.posting(RowId(71));
+        breaker.posted(now, RowId(71), Sign::Unavailable);
+        assert_eq!(breaker.traffic(), Traffic::Nothing { probe_at: now + 30 * S });
+        breaker.probed(now, Sign::Judged);
+        breaker.posting(RowId(71));
+        breaker.posted(now, RowId(71), Sign::Proof);
+        assert!(breaker.is_closed());
+        feed(&mut breaker, [Sign::Unavailable; 4]);
+        assert!(breaker.is_closed(), "it starts over");
+    }
+}

@@ -1,0 +1,391 @@
+//! What an answer makes of a row: the whole policy of rows, in one place.
+//!
+//! Pure. The question is never "did it fail?" but "may a ticket exist?": a row whose post may have
+//! left one carries a [`Doubt`] and can leave it only by a proof, by absences that can be believed,
+//! or by running out of patience. No path leads from a doubt to a post but through [`absent`].
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::retry::Retry;
+use super::{
+    Attempt, AttemptKind, Change, Claim, Doubt, Fault, Opening, Policy, Proof, Reply, Settle, Sighting,
+    Verdict,
+};
+
+/// Two absences this far apart are two; closer ones are one.
+pub const ABSENCES_APART: Duration = Duration::from_secs(10);
+
+/// The first look-up after a doubt: most posts whose answer was lost were carried out.
+const FIRST_LOOK: Duration = Duration::from_millis(1500);
+
+/// Look-ups before the settle delay is over. Few: they use up patience, and cannot show an absence.
+const EARLY_LOOKS: u32 = 5;
+
+/// Past the settle delay and past [`ABSENCES_APART`], so that the look-up does not come a hair early.
+const MARGIN: Duration = Duration::from_millis(500);
+
+/// Between look-ups that could not tell.
+const LOOK_LONGEST: Duration = Duration::from_secs(300);
+
+/// Between look-ups that nobody answered.
+const UNANSWERED_LONGEST: Duration = Duration::from_secs(60);
+
+/// How far the clocks of HubSoft and of the claim may be apart; see [`Doubt::not_before`].
+const OURS_AT_MOST: Duration = Duration::from_secs(48 * 3600);
+
+/// Texts up to this length surely come back whole. Characters.
+///
+/// Source: the length of a plain Laravel string column; HubSoft documents none.
+const SAFE_LEN: usize = 255;
+
+/// Of what is kept of an answer. Characters.
+const NOTE_LEN: usize = 300;
+
+/// What a decision depends on besides the row and the answer.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    pub policy: &'a Policy,
+    pub retry: &'a Retry,
+    /// When the run began: a row that lay in doubt while nothing ran has not been waited for.
+    pub started: Timestamp,
+    /// Just before the request was made: an absence is of this time, not of the answer's.
+    pub asked: Timestamp,
+    pub now: Timestamp,
+    /// The end of the pause; `now` or earlier without one.
+    pub held_until: Timestamp,
+    /// Unavailable answers in a row, over all rows.
+    pub streak: u32,
+    pub looks: Looks,
+    pub echo: Echo,
+    pub denials: Denials,
+}
+
+/// Whether an answered look-up costs patience.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looks {
+    Count,
+    /// The breaker is open: the outage is to blame.
+    Free,
+}
+
+/// Whether a marker has come back in this run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Echo {
+    Seen,
+    Unseen,
+}
+
+/// Whether this row was answered 403 before in this run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denials {
+    First,
+    Repeated,
+}
+
+/// What to do after looking for an open ticket.
+#[derive(Debug, PartialEq)]
+pub enum Next {
+    Post,
+    Settle(Settle),
+}
+
+/// What the answer to a post makes of its row.
+pub fn after_post(claim: &Claim, reply: Reply<Proof>, scene: &Scene<'_>) -> Settle {
+    let attempt = attempt(AttemptKind::Post, &reply, scene);
+    let spent = claim.attempts.saturating_add(1);
+    let change = match reply.verdict {
+        Verdict::Answered(proof) => {
+            let warning = warning(claim, &proof.warnings);
+            return settle(claim, Change::Opened { opening: proof.opening, attempts: spent, warning }, None);
+        }
+        Verdict::Rejected(fault) => Change::Rejected { attempts: spent, fault },
+        Verdict::Unknown(fault) => Change::Later {
+            at: after(scene.now, FIRST_LOOK),
+            attempts: claim.attempts,
+            doubt: Some(Doubt {
+                since: scene.now,
+                not_before: Some(before(claim.sent_at, OURS_AT_MOST)),
+                precaution: false,
+                absences: 0,
+                last_absence: None,
+                answered: 0,
+            }),
+            fault: Some(fault),
+        },
+        Verdict::Forbidden(fault) => match scene.denials {
+            // Whether it stands alone shows when the next rows have been answered.
+            Denials::First => again(claim, after(scene.now, scene.retry.ceiling(1)), Some(fault)),
+            Denials::Repeated => Change::Rejected { attempts: spent, fault },
+        },
+        Verdict::NotSent(fault) | Verdict::LoginUnavailable(fault) => {
+            again(claim, after(scene.now, scene.retry.wait(scene.streak)), Some(fault))
+        }
+        Verdict::Throttled => again(claim, scene.held_until.max(scene.now), None),
+        Verdict::Unauthorized(fault) | Verdict::Misconfigured(fault) => again(claim, scene.now, Some(fault)),
+        Verdict::Withheld => return release(claim),
+    };
+    settle(claim, change, Some(attempt))
+}
+
+/// What the answer to a look-up makes of a row in `doubt`.
+pub fn after_look_up(claim: &Claim, doubt: &Doubt, reply: Reply<Sighting>, scene: &Scene<'_>) -> Settle {
+    let attempt = attempt(AttemptKind::LookUp, &reply, scene);
+    let change = match reply.verdict {
+        Verdict::Answered(Sighting::Found { opening, others }) => found(claim, doubt, opening, &others),
+        Verdict::Answered(Sighting::NotFound) if marker_survives(claim, scene.echo) => {
+            absent(claim, doubt, scene)
+        }
+        Verdict::Answered(Sighting::NotFound) => untold(claim, doubt, marker_unproven(), scene),
+        Verdict::Answered(Sighting::CouldNotTell(fault))
+        | Verdict::Rejected(fault)
+        | Verdict::Forbidden(fault) => untold(claim, doubt, fault, scene),
+        Verdict::Unknown(fault) | Verdict::NotSent(fault) | Verdict::LoginUnavailable(fault) => {
+            unanswered(claim, doubt, fault, scene)
+        }
+        Verdict::Throttled => again(claim, scene.held_until.max(scene.now), None),
+        Verdict::Unauthorized(fault) | Verdict::Misconfigured(fault) => again(claim, scene.now, Some(fault)),
+        Verdict::Withheld => return release(claim),
+    };
+    settle(claim, change, Some(attempt))
+}
+
+/// What looking for an open ticket of the same service and type makes of a row that may be posted.
+pub fn after_find_open(claim: &Claim, reply: Reply<Sighting>, scene: &Scene<'_>) -> Next {
+    let attempt = attempt(AttemptKind::LookUp, &reply, scene);
+    let change = match reply.verdict {
+        Verdict::Answered(Sighting::NotFound) => return Next::Post,
+        Verdict::Answered(Sighting::Found { opening, .. }) => {
+            return Next::Settle(settle(claim, Change::Skipped { opening }, None));
+        }
+        // The operator asked not to open beside an open one, so a row that cannot be checked is tried
+        // again, and fails in the end: nothing was sent for it.
+        Verdict::Answered(Sighting::CouldNotTell(fault)) | Verdict::Rejected(fault) => {
+            spend(claim, fault, scene)
+        }
+        Verdict::Forbidden(fault) => match scene.denials {
+            Denials::First => again(claim, after(scene.now, scene.retry.ceiling(1)), Some(fault)),
+            Denials::Repeated => spend(claim, fault, scene),
+        },
+        Verdict::Unknown(fault) | Verdict::NotSent(fault) | Verdict::LoginUnavailable(fault) => {
+            again(claim, after(scene.now, scene.retry.wait(scene.streak.max(3))), Some(fault))
+        }
+        Verdict::Throttled => again(claim, scene.held_until.max(scene.now), None),
+        Verdict::Unauthorized(fault) | Verdict::Misconfigured(fault) => again(claim, scene.now, Some(fault)),
+        Verdict::Withheld => return Next::Settle(release(claim)),
+    };
+    Next::Settle(settle(claim, change, Some(attempt)))
+}
+
+/// Nothing was sent under this claim.
+pub fn release(claim: &Claim) -> Settle {
+    settle(claim, Change::Release, None)
+}
+
+/// The gate closed after the post was turned away unread (a 401 whose repetition was withheld): the
+/// row was sent, and left nothing.
+pub fn turned_away(claim: &Claim, now: Timestamp) -> Settle {
+    settle(claim, again(claim, now, None), None)
+}
+
+fn found(claim: &Claim, doubt: &Doubt, opening: Opening, others: &[Opening]) -> Change {
+    // A precaution finds what was not posted under this row's count.
+    let attempts = if doubt.precaution { claim.attempts } else { claim.attempts.saturating_add(1) };
+    let others = others.iter().map(|other| other.protocolo.as_str()).collect::<Vec<_>>().join(", ");
+    let warnings = (!others.is_empty()).then(|| Fault {
+        code: "duplicate".to_owned(),
+        message: format!("more tickets carry this row's marker: {others}"),
+    });
+    Change::Opened { opening, attempts, warning: warning(claim, warnings.as_slice()) }
+}
+
+/// HubSoft says that there is no such ticket. Believed when it says so twice, far enough apart, the
+/// last time after a slow server has had its time; of a mere precaution at once.
+fn absent(claim: &Claim, doubt: &Doubt, scene: &Scene<'_>) -> Change {
+    if doubt.precaution {
+        return Change::Later { at: scene.now, attempts: claim.attempts, doubt: None, fault: None };
+    }
+    let settled = after(doubt.since, scene.policy.settle_delay) <= scene.asked;
+    let apart = doubt.last_absence.is_none_or(|last| ABSENCES_APART <= between(last, scene.asked));
+    if settled && apart && doubt.last_absence.is_some() {
+        let fault = Fault {
+            code: "no_ticket".to_owned(),
+            message: "HubSoft gave no usable answer, and look-ups showed that no ticket was opened"
+                .to_owned(),
+        };
+        return spend(claim, fault, scene);
+    }
+    let mut doubt = answered(doubt, scene);
+    if apart {
+        doubt.absences = doubt.absences.saturating_add(1);
+        doubt.last_absence = Some(scene.asked);
+    }
+    let at = match next_early_look(&doubt, scene) {
+        Some(at) => at,
+        None => after(doubt.last_absence.unwrap_or(scene.now), ABSENCES_APART + MARGIN).max(scene.now),
+    };
+    Change::Later { at, attempts: claim.attempts, doubt: Some(doubt), fault: None }
+}
+
+/// HubSoft answered, and we are no wiser.
+fn untold(claim: &Claim, doubt: &Doubt, fault: Fault, scene: &Scene<'_>) -> Change {
+    let doubt = answered(doubt, scene);
+    if scene.policy.patience.n_answered <= doubt.answered || too_old(&doubt, scene) {
+        return Change::Unconfirmed { doubt, fault };
+    }
+    let at = next_early_look(&doubt, scene).unwrap_or_else(|| {
+        let waited = between(settled_at(&doubt, scene), scene.now);
+        after(scene.now, waited.clamp(ABSENCES_APART + MARGIN, LOOK_LONGEST))
+    });
+    Change::Later { at, attempts: claim.attempts, doubt: Some(doubt), fault: Some(fault) }
+}
+
+/// Nobody answered: that is the outage's fault, not the row's.
+fn unanswered(claim: &Claim, doubt: &Doubt, fault: Fault, scene: &Scene<'_>) -> Change {
+    let doubt = doubt.clone();
+    if too_old(&doubt, scene) {
+        return Change::Unconfirmed { doubt, fault };
+    }
+    let wait = between(doubt.since, scene.now).clamp(FIRST_LOOK, UNANSWERED_LONGEST);
+    Change::Later {
+        at: after(scene.now, wait),
+        attempts: claim.attempts,
+        doubt: Some(doubt),
+        fault: Some(fault),
+    }
+}
+
+/// An outcome that is certain to have left nothing, and counts.
+fn spend(claim: &Claim, fault: Fault, scene: &Scene<'_>) -> Change {
+    let attempts = claim.attempts.saturating_add(1);
+    if scene.policy.max_attempts <= attempts {
+        return Change::Failed { attempts, fault };
+    }
+    let at = after(scene.now, scene.retry.wait(attempts));
+    Change::Later { at, attempts, doubt: None, fault: Some(fault) }
+}
+
+/// The row goes back as it is, doubt and count untouched.
+fn again(claim: &Claim, at: Timestamp, fault: Option<Fault>) -> Change {
+    Change::Later { at, attempts: claim.attempts, doubt: claim.doubt.clone(), fault }
+}
+
+fn answered(doubt: &Doubt, scene: &Scene<'_>) -> Doubt {
+    let cost = match scene.looks {
+        Looks::Count => 1,
+        Looks::Free => 0,
+    };
+    Doubt { answered: doubt.answered.saturating_add(cost), ..doubt.clone() }
+}
+
+fn too_old(doubt: &Doubt, scene: &Scene<'_>) -> bool {
+    scene.policy.patience.age <= between(doubt.since.max(scene.started), scene.now)
+}
+
+/// When an absence can first be believed.
+fn settled_at(doubt: &Doubt, scene: &Scene<'_>) -> Timestamp {
+    if doubt.precaution { doubt.since } else { after(doubt.since, scene.policy.settle_delay) }
+}
+
+/// The next look-up of those up to the end of the settle delay: each after twice the time, and one
+/// just after it. `None`: it is over.
+fn next_early_look(doubt: &Doubt, scene: &Scene<'_>) -> Option<Timestamp> {
+    let settled = settled_at(doubt, scene);
+    if settled <= scene.asked {
+        return None;
+    }
+    let settled = after(settled, MARGIN).max(scene.now);
+    if EARLY_LOOKS <= doubt.answered {
+        return Some(settled);
+    }
+    Some(after(scene.now, between(doubt.since, scene.now).max(FIRST_LOOK)).min(settled))
+}
+
+fn marker_survives(claim: &Claim, echo: Echo) -> bool {
+    // The marker's own length, with its blank and brackets.
+    let marker_len = claim.marker.to_string().len();
+    echo == Echo::Seen || claim.ticket.descricao.as_str().chars().count() + marker_len <= SAFE_LEN
+}
+
+fn marker_unproven() -> Fault {
+    Fault {
+        code: "marker_unproven".to_owned(),
+        message: format!(
+            "not found, but the text is longer than {SAFE_LEN} characters and no ticket has shown yet that \
+             HubSoft keeps the marker at its end"
+        ),
+    }
+}
+
+/// What the row warns of already, then what is new.
+fn warning(claim: &Claim, new: &[Fault]) -> Option<String> {
+    if new.is_empty() {
+        return claim.warning.clone();
+    }
+    let old = claim.warning.iter().cloned();
+    let new = new.iter().map(|fault| format!("{}: {}", fault.code, fault.message));
+    Some(old.chain(new).collect::<Vec<_>>().join("; "))
+}
+
+fn settle(claim: &Claim, change: Change, attempt: Option<Attempt>) -> Settle {
+    Settle { row: claim.row, token: claim.token, change, attempt }
+}
+
+/// Names what an answer is, for the history.
+trait Named {
+    fn name_and_note(&self) -> (&'static str, &str);
+}
+
+impl Named for Proof {
+    fn name_and_note(&self) -> (&'static str, &str) {
+        ("opened", "")
+    }
+}
+
+impl Named for Sighting {
+    fn name_and_note(&self) -> (&'static str, &str) {
+        match self {
+            Self::Found { opening, .. } => ("found", &opening.protocolo),
+            Self::NotFound => ("not_found", ""),
+            Self::CouldNotTell(fault) => ("could_not_tell", &fault.message),
+        }
+    }
+}
+
+fn attempt<T: Named>(kind: AttemptKind, reply: &Reply<T>, scene: &Scene<'_>) -> Attempt {
+    let (verdict, note) = match &reply.verdict {
+        Verdict::Answered(answer) => answer.name_and_note(),
+        Verdict::Rejected(fault) => ("rejected", fault.message.as_str()),
+        Verdict::Unknown(fault) => ("unknown", fault.message.as_str()),
+        Verdict::NotSent(fault) => ("not_sent", fault.message.as_str()),
+        Verdict::Throttled => ("throttled", ""),
+        Verdict::Unauthorized(fault) => ("unauthorized", fault.message.as_str()),
+        Verdict::LoginUnavailable(fault) => ("login_unavailable", fault.message.as_str()),
+        Verdict::Forbidden(fault) => ("forbidden", fault.message.as_str()),
+        Verdict::Misconfigured(fault) => ("misconfigured", fault.message.as_str()),
+        Verdict::Withheld => ("withheld", ""),
+    };
+    Attempt {
+        at: scene.asked,
+        kind,
+        verdict: verdict.to_owned(),
+        http_status: reply.http_status,
+        latency: reply.latency,
+        note: note.chars().take(NOTE_LEN).collect(),
+    }
+}
+
+/// `at` and `wait`, or the end of time.
+pub fn after(at: Timestamp, wait: Duration) -> Timestamp {
+    at.checked_add(wait).unwrap_or(Timestamp::MAX)
+}
+
+fn before(at: Timestamp, wait: Duration) -> Timestamp {
+    at.checked_sub(wait).unwrap_or(Timestamp::MIN)
+}
+
+/// From `earlier` to `later`; nothing if the clock was set back between.
+pub fn between(earlier: Timestamp, later: Timestamp) -> Duration {
+    Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
+}

@@ -1,0 +1,278 @@
+//! When the next request may go: evenly spaced slots, and pauses that HubSoft asked for.
+//!
+//! Pure: times are durations since the run began, and the caller does the waiting. The spacing is
+//! governor's GCRA with a burst of one, its clock set by hand to the slot that is taken, so that
+//! slots lie on a grid: a wake-up that is a little late does not move the slots behind it, a later
+//! one does, and nothing is ever caught up in a burst.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use governor::clock;
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+
+use super::Rate;
+use super::retry::Retry;
+
+/// How late a slot may be taken without moving its successors, where half a slot is less. A timer
+/// is up to a millisecond late, and a busy loop another one.
+const LATE_MAX: Duration = Duration::from_millis(2);
+
+/// A pause nobody gave a length for grows from the first of these to the second.
+const PAUSE_FIRST: Duration = Duration::from_secs(1);
+const PAUSE_LONGEST: Duration = Duration::from_secs(60);
+
+/// What a server may ask for at most.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// The ceiling that the operator chose and the pauses that HubSoft asked for, as one gate.
+#[derive(Debug)]
+pub struct Pace {
+    grid: Option<Grid>,
+    pause: Option<Pause>,
+    /// Pauses in a row that had no length of their own.
+    n_guessed: u32,
+    lengths: Retry,
+}
+
+/// Nothing is sent from `at` until `until`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    pub at: Duration,
+    pub until: Duration,
+    /// In words, for a person.
+    pub reason: String,
+}
+
+impl Pace {
+    pub fn new(rate: Rate) -> Self {
+        Self {
+            grid: rate.slot().map(Grid::new),
+            pause: None,
+            n_guessed: 0,
+            lengths: Retry::new(PAUSE_FIRST, PAUSE_LONGEST, 0),
+        }
+    }
+
+    /// Takes the slot that is due. `Err`: none is before that time; come again.
+    pub fn take(&mut self, now: Duration) -> Result<(), Duration> {
+        let next = self.next_slot();
+        if now < next {
+            return Err(next);
+        }
+        if let Some(grid) = &mut self.grid {
+            grid.take(now);
+        }
+        Ok(())
+    }
+
+    /// The earliest time at which a slot is free; it may have passed.
+    pub fn next_slot(&self) -> Duration {
+        let paused = self.pause.as_ref().map_or(Duration::ZERO, |pause| pause.until);
+        self.grid.as_ref().map_or(Duration::ZERO, |grid| grid.next).max(paused)
+    }
+
+    /// The time between two slots; `None` without a rate limit.
+    pub fn slot(&self) -> Option<Duration> {
+        self.grid.as_ref().map(|grid| grid.slot)
+    }
+
+    /// When the pause ends, if there is one now.
+    pub fn paused_until(&self, now: Duration) -> Option<Duration> {
+        self.pause.as_ref().map(|pause| pause.until).filter(|until| now < *until)
+    }
+
+    /// HubSoft refused a request that had taken its slot at `sent`: everybody pauses, for as long as
+    /// it asked or else for a growing while. `None`: nothing changes, because the pause that stands
+    /// already covers it (all requests in flight are refused together, and count once).
+    pub fn refused(
+        &mut self,
+        now: Duration,
+        sent: Duration,
+        retry_after: Option<Duration>,
+        what: &str,
+    ) -> Option<Pause> {
+        let known = self.pause.as_ref().is_some_and(|pause| sent <= pause.at);
+        let (length, reason) = match retry_after {
+            Some(asked) => {
+                let asked = asked.min(RETRY_AFTER_MAX);
+                (asked, format!("HubSoft answered {what} and asked to wait {} s", asked.as_secs()))
+            }
+            None if known => return None,
+            None => {
+                self.n_guessed = self.n_guessed.saturating_add(1);
+                (self.lengths.ceiling(self.n_guessed), format!("HubSoft answered {what}"))
+            }
+        };
+        let until = now + length;
+        if self.pause.as_ref().is_some_and(|pause| until <= pause.until) {
+            return None;
+        }
+        let pause = Pause { at: now, until, reason };
+        self.pause = Some(pause.clone());
+        Some(pause)
+    }
+
+    /// HubSoft did what was asked: the next guessed pause is short again.
+    pub fn accepted(&mut self) {
+        self.n_guessed = 0;
+    }
+}
+
+/// Slots at even distances.
+#[derive(Debug)]
+struct Grid {
+    slot: Duration,
+    /// The next slot.
+    next: Duration,
+    late_max: Duration,
+    hand: Hand,
+    limiter: RateLimiter<NotKeyed, InMemoryState, Hand, NoOpMiddleware<Duration>>,
+}
+
+impl Grid {
+    fn new(slot: Duration) -> Self {
+        let slot = slot.max(Duration::from_nanos(1));
+        let hand = Hand::default();
+        let quota = Quota::with_period(slot).expect("a slot is longer than nothing");
+        Self {
+            slot,
+            next: Duration::ZERO,
+            late_max: (slot / 2).max(LATE_MAX),
+            hand: hand.clone(),
+            limiter: RateLimiter::direct_with_clock(quota, hand),
+        }
+    }
+
+    /// `now` is at or after `next`.
+    fn take(&mut self, now: Duration) {
+        let at = if now - self.next <= self.late_max { self.next } else { now };
+        self.hand.0.set(at);
+        let taken = self.limiter.check();
+        debug_assert!(taken.is_ok(), "`next` is the time that governor gave");
+        self.next = match self.limiter.check() {
+            Err(not_until) => not_until.earliest_possible(),
+            Ok(()) => at + self.slot, // Unreachable with a burst of one; the slot holds even so.
+        };
+    }
+}
+
+/// A clock that stands where it was set.
+#[derive(Clone, Debug, Default)]
+struct Hand(Rc<Cell<Duration>>);
+
+impl clock::Clock for Hand {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.0.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Takes slots at the first chance, each wake-up as late as told, and returns when.
+    fn walk(rate: f64, late: impl IntoIterator<Item = Duration>) -> Vec<Duration> {
+        let mut pace = Pace::new(Rate::PerSecond(rate));
+        let mut taken = Vec::new();
+        let mut now = Duration::ZERO;
+        for late in late {
+            if let Err(next) = pace.take(now) {
+                now = next + late;
+                assert_eq!(pace.take(now), Ok(()));
+            }
+            taken.push(now);
+        }
+        taken
+    }
+
+    fn peak_in_1s(taken: &[Duration]) -> usize {
+        let second = Duration::from_secs(1);
+        (0..taken.len())
+            .map(|from| taken[from..].iter().take_while(|at| **at - taken[from] < second).count())
+            .max()
+            .unwrap_or(0)
+    }
+
+    #[test]
+    fn a_slightly_late_wake_up_does_not_move_the_grid() {
+        let taken = walk(50.0, (0..3001).map(|n| MS * (n % 10)));
+        assert!((taken[3000].as_secs_f64() - 60.0).abs() < 0.02, "{:?}", taken[3000]);
+        assert!(peak_in_1s(&taken) <= 51);
+    }
+
+    #[test]
+    fn a_late_one_moves_its_successors() {
+        let taken = walk(10.0, [0, 0, 70, 0, 0].map(|n| MS * n));
+        assert_eq!(taken, [0, 100, 270, 370, 470].map(|n| MS * n));
+    }
+
+    #[test]
+    fn a_pause_holds_everybody_and_ends_without_a_burst() {
+        let mut pace = Pace::new(Rate::PerSecond(10.0));
+        assert_eq!(pace.take(Duration::ZERO), Ok(()));
+        let pause = pace.refused(50 * MS, Duration::ZERO, Some(2000 * MS), "429").expect("a new pause");
+        assert_eq!(pause.reason, "HubSoft answered 429 and asked to wait 2 s");
+        assert_eq!(pace.take(100 * MS), Err(2050 * MS));
+        assert_eq!(pace.take(2050 * MS), Ok(()));
+        assert_eq!(pace.take(2051 * MS), Err(2150 * MS));
+    }
+
+    #[test]
+    fn guessed_pauses_grow_once_a_round_and_forget_after_a_success() {
+        let mut pace = Pace::new(Rate::Unlimited);
+        let mut seconds = Vec::new();
+        let mut now = Duration::ZERO;
+        for _ in 0..8 {
+            let sent = now;
+            now += MS;
+            let pause = pace.refused(now, sent, None, "429").expect("a new pause");
+            assert_eq!(pace.refused(now + MS, sent, None, "429"), None, "sent before the pause");
+            seconds.push((pause.until - pause.at).as_secs());
+            now = pause.until + MS;
+        }
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
+        pace.accepted();
+        let pause = pace.refused(now, now, None, "429").expect("a new pause");
+        assert_eq!(pause.until - pause.at, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_shorter_wish_does_not_shorten_a_pause() {
+        let mut pace = Pace::new(Rate::Unlimited);
+        let hour = Duration::from_secs(3600);
+        let pause = pace.refused(MS, Duration::ZERO, Some(hour), "503").expect("a new pause");
+        assert_eq!(pause.until, MS + RETRY_AFTER_MAX, "capped");
+        assert_eq!(pace.refused(2 * MS, Duration::ZERO, Some(MS), "503"), None);
+        assert_eq!(pace.take(3 * MS), Err(pause.until));
+    }
+
+    proptest! {
+        #[test]
+        fn never_faster_than_the_rate(
+            rate in 0.1_f64..400.0,
+            late in prop::collection::vec(0_u64..2_000_000, 2..400),
+        ) {
+            let taken = walk(rate, late.into_iter().map(Duration::from_micros));
+            let slot = 1.0 / rate;
+            let slack = (slot / 2.0).max(LATE_MAX.as_secs_f64()) + 1e-6;
+            for (n, at) in taken.iter().enumerate() {
+                // From the first slot on, the nth comes no earlier than the grid allows.
+                prop_assert!(n as f64 * slot - 1e-6 <= at.as_secs_f64());
+            }
+            for pair in taken.windows(2) {
+                prop_assert!(slot - slack <= (pair[1] - pair[0]).as_secs_f64());
+            }
+            prop_assert!(peak_in_1s(&taken) as f64 <= rate + 1.0 + slack * rate);
+        }
+    }
+}

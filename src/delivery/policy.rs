@@ -1,0 +1,98 @@
+//! How a run behaves: the numbers behind the promise, and those that the operator chose.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Rate;
+
+/// What a run may do, complete. [`Policy::default`] is the table of defaults in the README.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The ceiling over all requests: posts, look-ups, logins, probes.
+    pub rate: Rate,
+    /// Requests in flight at once, at least 1.
+    pub concurrency: usize,
+    /// Certain outcomes a row may spend before it is `failed`, at least 1.
+    pub max_attempts: u32,
+    /// A retry waits for up to the first of these, doubling to the second, with full jitter.
+    pub retry_first: Duration,
+    pub retry_longest: Duration,
+    /// How long after we stopped waiting a slow server may still commit.
+    pub settle_delay: Duration,
+    pub patience: Patience,
+    pub guards: GuardLimits,
+    /// How long a clean stop waits for what is in flight. Longer than the API's time-out.
+    pub grace: Duration,
+    pub open_tickets: OpenTickets,
+    /// Seeds the jitter of retries.
+    pub seed: u64,
+}
+
+/// How long a row may stay in doubt before it is `unconfirmed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Look-ups that HubSoft answered while the breaker was closed.
+    pub n_answered: u32,
+    pub age: Duration,
+}
+
+/// When a run that goes wrong as a whole stops as a whole.
+#[derive(Clone, Copy, Debug)]
+pub struct GuardLimits {
+    /// So many rows go first, with nobody beside them; when all of them are refused alike, the run
+    /// halts.
+    pub n_alone: u32,
+    /// So many refusals in a row with the same message halt the run.
+    pub same_refusals: u32,
+    /// So many different rows answered 403 in a row halt the run.
+    pub forbidden_rows: u32,
+    /// More rejected and failed rows than this halt the run.
+    pub errors_max: Option<u64>,
+    /// Not one answer within this time of the first try halts the run. `None`: keep trying.
+    pub reach_within: Option<Duration>,
+    /// Nothing but failures for so long halts the run. `None`: keep trying.
+    pub unavailable_max: Option<Duration>,
+    /// The time of day at which to stop.
+    pub until: Option<Timestamp>,
+}
+
+/// What to do about tickets of the same service and type that are open already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenTickets {
+    Ignore,
+    /// `--skip-if-open`: look before every post, and skip the row if there is one.
+    Skip,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            rate: Rate::PerSecond(5.0),
+            concurrency: 8,
+            max_attempts: 8,
+            retry_first: Duration::from_secs(1),
+            retry_longest: Duration::from_secs(60),
+            settle_delay: Duration::from_secs(120),
+            patience: Patience { n_answered: 10, age: Duration::from_secs(24 * 3600) },
+            guards: GuardLimits::default(),
+            grace: Duration::from_secs(75),
+            open_tickets: OpenTickets::Ignore,
+            seed: 0,
+        }
+    }
+}
+
+impl Default for GuardLimits {
+    fn default() -> Self {
+        Self {
+            n_alone: 5,
+            same_refusals: 20,
+            forbidden_rows: 3,
+            errors_max: None,
+            reach_within: Some(Duration::from_secs(30)),
+            unavailable_max: Some(Duration::from_secs(15 * 60)),
+            until: None,
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! What the parts of a run share: the claims that wait, the outcomes that are to be stored, and the
+//! state of the core. Plain data; nothing here waits.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Reason;
+use crate::delivery::breaker::{Breaker, Traffic};
+use crate::delivery::decide::{Echo, Looks, release};
+use crate::delivery::guards::Guards;
+use crate::delivery::pace::Pace;
+use crate::delivery::{Claim, Policy, RowId, Settle, Stats};
+
+/// A pause longer than this gives claims back instead of holding them.
+const HOLD_MAX: Duration = Duration::from_secs(5);
+
+/// While both wait, every so many-th claim sent is a look-up.
+const LOOK_UP_SHARE: u32 = 5;
+
+/// What a request is made for. It decides what closes the gate on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A row, by a post.
+    Post(RowId),
+    /// A row, by a look-up.
+    LookUp,
+    /// The health of HubSoft.
+    Probe,
+}
+
+/// A claim on the desk, and when it was claimed by the clock that runs through sleep.
+pub struct Held {
+    pub claim: Claim,
+    pub claimed: Duration,
+}
+
+/// What the last claim said is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Unknown: ask.
+    Maybe,
+    /// Nothing falls due before.
+    NotBefore(Timestamp),
+    /// What is due may not be sent now.
+    Barred { since: Duration },
+    /// Nothing, unless a live row comes back.
+    None,
+}
+
+/// What the outbox does not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fails {
+    Claims,
+    Settles,
+}
+
+pub struct Desk {
+    pub posts: VecDeque<Held>,
+    pub look_ups: VecDeque<Held>,
+    n_posts_since_look_up: u32,
+    pub outgoing: VecDeque<Settle>,
+    /// Claims that are not settled yet, wherever they are.
+    pub n_live: usize,
+    /// Of these, claims whose request has not taken its slot yet.
+    pub n_unsent: usize,
+    /// Of these, claims to post whose answer has not been seen yet.
+    pub n_live_posts: usize,
+    /// The feeder is in a claim: more rows may come.
+    pub claiming: bool,
+    claims_fail: bool,
+    settles_fail: bool,
+    pub work: Work,
+    /// Whether the last claim left anything pending, due or not.
+    pub pending: bool,
+    /// Whether the answer to a claim was lost: its rows may be in flight with nobody holding them.
+    pub claims_lost: bool,
+    /// At so many unsent claims the feeder wants to know.
+    pub low_water: usize,
+    /// Raised by every batch that was stored, so that the feeder sees that its picture is old.
+    pub n_stored: u64,
+    pub ending: Option<(Reason, Duration)>,
+    pub pace: Pace,
+    pub breaker: Breaker,
+    pub guards: Guards,
+    pub echo: Echo,
+    /// Rows that were answered 403 once and went back.
+    pub denied: BTreeSet<RowId>,
+    pub stats: Stats,
+}
+
+impl Desk {
+    pub fn new(policy: &Policy, until: Option<Duration>) -> Self {
+        Self {
+            posts: VecDeque::new(),
+            look_ups: VecDeque::new(),
+            n_posts_since_look_up: 0,
+            outgoing: VecDeque::new(),
+            n_live: 0,
+            n_unsent: 0,
+            n_live_posts: 0,
+            claiming: false,
+            claims_fail: false,
+            settles_fail: false,
+            work: Work::Maybe,
+            pending: true,
+            claims_lost: false,
+            low_water: 0,
+            n_stored: 0,
+            ending: None,
+            pace: Pace::new(policy.rate),
+            breaker: Breaker::default(),
+            guards: Guards::new(policy.guards, until),
+            echo: Echo::Unseen,
+            denied: BTreeSet::new(),
+            stats: Stats::default(),
+        }
+    }
+
+    pub fn is_ending(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    pub fn end(&mut self, reason: Reason, now: Duration) {
+        self.ending.get_or_insert((reason, now));
+        self.give_back();
+    }
+
+    /// Whether nothing may be sent for this purpose now, and not within a moment either.
+    pub fn is_shut(&self, purpose: Purpose, now: Duration) -> bool {
+        if self.is_ending() {
+            return true;
+        }
+        match purpose {
+            Purpose::Probe => false,
+            Purpose::LookUp => self.rows_are_barred(now),
+            Purpose::Post(row) => {
+                self.rows_are_barred(now)
+                    || match self.breaker.traffic() {
+                        Traffic::All => false,
+                        Traffic::OneTrial(trial) => trial.is_some_and(|trial| trial != row),
+                        Traffic::Nothing { .. } => true,
+                    }
+            }
+        }
+    }
+
+    /// Whether no row may be claimed or sent now, of whatever kind.
+    pub fn rows_are_barred(&self, now: Duration) -> bool {
+        self.outbox_is_down() || self.is_withheld(now)
+    }
+
+    /// The same, but for the state of the outbox.
+    pub fn is_withheld(&self, now: Duration) -> bool {
+        self.is_dark() || self.is_long_paused(now)
+    }
+
+    pub fn outbox_is_down(&self) -> bool {
+        self.claims_fail || self.settles_fail
+    }
+
+    pub fn settles_fail(&self) -> bool {
+        self.settles_fail
+    }
+
+    pub fn set_failing(&mut self, what: Fails, failing: bool) {
+        match what {
+            Fails::Claims => self.claims_fail = failing,
+            Fails::Settles => self.settles_fail = failing,
+        }
+    }
+
+    /// What could not be sent before may be now.
+    pub fn unbar(&mut self) {
+        if let Work::Barred { .. } = self.work {
+            self.work = Work::Maybe;
+        }
+    }
+
+    /// How many more posts may be on their way.
+    pub fn post_room(&self) -> usize {
+        let most = match (self.breaker.traffic(), self.guards.alone_left()) {
+            (Traffic::Nothing { .. }, _) => 0,
+            (Traffic::OneTrial(_), _) => 1,
+            (Traffic::All, Some(left)) => left as usize,
+            (Traffic::All, None) => return usize::MAX,
+        };
+        most.saturating_sub(self.n_live_posts)
+    }
+
+    /// Whether an answered look-up costs patience. Once HubSoft answers again but there is no row
+    /// left whose post could prove it, look-ups count, or the rest would wait for a day.
+    pub fn looks(&self) -> Looks {
+        let no_trial = matches!(self.breaker.traffic(), Traffic::OneTrial(None)) && self.n_live_posts == 0;
+        if self.breaker.is_closed() || no_trial { Looks::Count } else { Looks::Free }
+    }
+
+    /// The claim that a sender takes next, of those that may be sent.
+    pub fn take_claim(&mut self) -> Option<Held> {
+        let look_up_first = self.posts.is_empty() || LOOK_UP_SHARE - 1 <= self.n_posts_since_look_up;
+        if look_up_first && let Some(held) = self.look_ups.pop_front() {
+            self.n_posts_since_look_up = 0;
+            return Some(held);
+        }
+        self.n_posts_since_look_up = self.n_posts_since_look_up.saturating_add(1);
+        self.posts.pop_front()
+    }
+
+    /// Gives back the claims on the desk that may not be sent any more: nothing of them was.
+    pub fn give_back(&mut self) {
+        for held in self.posts.drain(..).chain(self.look_ups.drain(..)) {
+            self.n_unsent -= 1;
+            if held.claim.doubt.is_none() {
+                self.n_live_posts -= 1;
+            }
+            self.outgoing.push_back(release(&held.claim));
+        }
+    }
+
+    fn is_dark(&self) -> bool {
+        matches!(self.breaker.traffic(), Traffic::Nothing { .. })
+    }
+
+    fn is_long_paused(&self, now: Duration) -> bool {
+        self.pace.paused_until(now).is_some_and(|until| HOLD_MAX < until - now)
+    }
+}

@@ -1,0 +1,264 @@
+//! Claims a little ahead of the senders: enough that none waits for a commit, and no more, because
+//! what is claimed when the power goes must be looked up afterwards.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::desk::{Fails, Held, Work};
+use super::{Engine, Reason};
+use crate::delivery::decide::between;
+use crate::delivery::{Api, Claimed, Clock, Note, Outbox, OutboxError, Want, Watch};
+
+/// Under a rate limit, only rows whose slots lie within this are claimed.
+const AHEAD: Duration = Duration::from_millis(500);
+
+/// While what is due may not be sent, the outbox is asked so often for anything else.
+const BARRED_POLL: Duration = Duration::from_secs(1);
+
+/// The longest sleep on a stored time, so that a clock that was set is noticed.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// How many claims may wait to be sent without a rate limit, however few senders there are.
+const AHEAD_MIN: usize = 4;
+
+/// What the feeder does next.
+enum Step {
+    Claim(Want),
+    /// Take in what a claim whose answer was lost may have left in flight.
+    Recover,
+    /// Wait for a change, at most until then.
+    Wait(Option<Instant>),
+}
+
+/// Which kinds the last claim brought less of than was wanted.
+#[derive(Clone, Copy, Default)]
+struct Short {
+    posts: bool,
+    look_ups: bool,
+}
+
+impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
+    /// Ends when the run does.
+    pub(super) async fn feeder(&self) {
+        let mut short = Short::default();
+        let mut failing: Option<(Duration, u32)> = None;
+        loop {
+            let changed = self.changed.notified();
+            if self.desk.borrow().is_ending() {
+                return;
+            }
+            let error = match self.step(short) {
+                Step::Wait(until) => {
+                    // Dropping any of these loses nothing: the next step looks at the desk again.
+                    tokio::select! {
+                        biased;
+                        () = changed => {}
+                        () = self.hungry.notified() => {}
+                        () = sleep_until(until) => {}
+                    }
+                    continue;
+                }
+                Step::Claim(want) => match self.claim(want).await {
+                    Ok(brought) => {
+                        short = brought;
+                        None
+                    }
+                    Err(error) => Some(error),
+                },
+                Step::Recover => self.recover_lost().await.err(),
+            };
+            let Some(error) = error else {
+                failing = None;
+                continue;
+            };
+            let (began, n_tries) = failing.get_or_insert((self.now(), 0));
+            *n_tries += 1;
+            let (began, n_tries) = (*began, *n_tries);
+            self.outbox_fails(Fails::Claims, &error);
+            match self.outbox_failed(&error, began) {
+                Some(halt) => self.end(Reason::Halted(halt)),
+                // Only a sleep; an end of the run is seen after it.
+                None => tokio::time::sleep(self.outbox_wait(n_tries)).await,
+            }
+        }
+    }
+
+    /// Not raced against a stop: a claim that nobody saw would have to be looked up.
+    async fn claim(&self, want: Want) -> Result<Short, OutboxError> {
+        let n_stored = {
+            let mut desk = self.desk.borrow_mut();
+            desk.claiming = true;
+            desk.n_stored
+        };
+        match self.outbox.claim(want).await {
+            Ok(claimed) => {
+                self.outbox_works(Fails::Claims);
+                let n_look_ups = claimed.claims.iter().filter(|it| it.doubt.is_some()).count();
+                let n_posts = claimed.claims.len() - n_look_ups;
+                let short = Short { posts: n_posts < want.posts, look_ups: n_look_ups < want.look_ups };
+                self.take_in(claimed, want, short, n_stored);
+                Ok(short)
+            }
+            Err(error) => {
+                let mut desk = self.desk.borrow_mut();
+                desk.claiming = false;
+                desk.claims_lost = true;
+                drop(desk);
+                self.handed.notify_one();
+                Err(error)
+            }
+        }
+    }
+
+    /// Nothing of this run is live, so whatever is in flight is nobody's.
+    async fn recover_lost(&self) -> Result<(), OutboxError> {
+        let n_rows = self.outbox.recover(self.clock.now()).await?;
+        self.outbox_works(Fails::Claims);
+        let mut desk = self.desk.borrow_mut();
+        desk.claims_lost = false;
+        desk.work = Work::Maybe;
+        drop(desk);
+        if 0 < n_rows {
+            self.watch.note(Note::Recovered(n_rows));
+        }
+        Ok(())
+    }
+
+    fn step(&self, short: Short) -> Step {
+        let mut desk = self.desk.borrow_mut();
+        let now = self.now();
+        let paused = desk.pace.paused_until(now).map(|until| self.instant(until.saturating_sub(AHEAD)));
+        if desk.settles_fail() || desk.is_withheld(now) {
+            return Step::Wait(paused);
+        }
+        if self.n_live_max() <= desk.n_live {
+            return Step::Wait(None);
+        }
+        let time = self.clock.now();
+        match desk.work {
+            Work::NotBefore(due) if time < due => {
+                return Step::Wait(Some(Instant::now() + between(time, due).min(SLEEP_MAX)));
+            }
+            Work::None if desk.claims_lost && desk.n_live == 0 => return Step::Recover,
+            Work::None => return Step::Wait(None),
+            Work::Barred { since } if now < since + BARRED_POLL => {
+                return Step::Wait(Some(self.instant(since + BARRED_POLL)));
+            }
+            Work::NotBefore(_) | Work::Barred { .. } | Work::Maybe => {}
+        }
+        let n_ahead = match desk.pace.slot() {
+            None => self.policy.concurrency.max(AHEAD_MIN),
+            Some(slot) => {
+                let next = desk.pace.next_slot();
+                if now + AHEAD < next {
+                    return Step::Wait(Some(self.instant(next - AHEAD)));
+                }
+                let n_slots = AHEAD.as_nanos() / slot.as_nanos().max(1);
+                usize::try_from(n_slots)
+                    .unwrap_or(usize::MAX)
+                    .clamp(1, 4 * self.policy.concurrency.max(AHEAD_MIN))
+            }
+        };
+        desk.low_water = n_ahead / 2;
+        if n_ahead / 2 < desk.n_unsent {
+            return Step::Wait(None);
+        }
+        let n_free = n_ahead - desk.n_unsent;
+        // A kind of which there is no more leaves its share to the other.
+        let (posts, look_ups) = match short {
+            Short { posts: false, look_ups: false } => (n_free - n_free / 5, (n_free / 5).max(1)),
+            Short { posts: true, look_ups: false } => (1, n_free),
+            Short { posts: _, look_ups: true } => (n_free, 1),
+        };
+        let posts = posts.min(desk.post_room());
+        Step::Claim(Want { now: time, posts, look_ups })
+    }
+
+    /// How many claims may be unsettled. Bounds what is kept while the outbox is slow.
+    fn n_live_max(&self) -> usize {
+        1024 + 4 * self.policy.concurrency
+    }
+
+    fn take_in(&self, claimed: Claimed, want: Want, short: Short, n_stored: u64) {
+        let awake = self.clock.awake();
+        let n_claims = claimed.claims.len();
+        let mut desk = self.desk.borrow_mut();
+        desk.claiming = false;
+        desk.stats.invalid += claimed.refused.len() as u64;
+        desk.n_live += n_claims;
+        desk.n_unsent += n_claims;
+        for claim in claimed.claims {
+            let held = Held { claim, claimed: awake };
+            if held.claim.doubt.is_none() {
+                desk.n_live_posts += 1;
+                desk.posts.push_back(held);
+            } else {
+                desk.look_ups.push_back(held);
+            }
+        }
+        desk.work = match claimed.outlook.next_due {
+            // Something was stored meanwhile, or there was more than was wanted.
+            _ if desk.n_stored != n_stored || !claimed.refused.is_empty() => Work::Maybe,
+            _ if !short.posts && !short.look_ups && want.posts > 0 => Work::Maybe,
+            Some(due) if want.now < due => Work::NotBefore(due),
+            Some(_) if 0 < n_claims => Work::Maybe,
+            Some(_) => Work::Barred { since: self.now() },
+            None => Work::None,
+        };
+        desk.pending = claimed.outlook.pending;
+        let drained = desk.work == Work::None && desk.n_live == 0 && !desk.claims_lost;
+        // The run ended, or a gate was shut, during the claim.
+        if desk.is_ending() || desk.rows_are_barred(self.now()) {
+            desk.give_back();
+        }
+        drop(desk);
+        for refused in &claimed.refused {
+            self.watch.invalid(refused);
+        }
+        for _ in 0..n_claims {
+            self.queued.notify_one();
+        }
+        self.handed.notify_one();
+        if drained {
+            self.end(Reason::Drained);
+        }
+    }
+
+    /// The outbox did not do as asked: sending stops at once, and what was not sent is given back
+    /// when it can be.
+    pub(super) fn outbox_fails(&self, what: Fails, error: &OutboxError) {
+        let was_down = {
+            let mut desk = self.desk.borrow_mut();
+            let was_down = desk.outbox_is_down();
+            desk.set_failing(what, true);
+            desk.give_back();
+            was_down
+        };
+        if !was_down {
+            self.watch.note(Note::OutboxDown(&error.to_string()));
+            self.wake();
+        }
+    }
+
+    /// It did as asked.
+    pub(super) fn outbox_works(&self, what: Fails) {
+        let is_up_again = {
+            let mut desk = self.desk.borrow_mut();
+            let was_down = desk.outbox_is_down();
+            desk.set_failing(what, false);
+            was_down && !desk.outbox_is_down()
+        };
+        if is_up_again {
+            self.watch.note(Note::OutboxUp);
+            self.wake();
+        }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

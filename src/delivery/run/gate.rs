@@ -1,0 +1,150 @@
+//! The gate that every request passes: first come, first served at the pace, and shut at once when
+//! nothing may be sent.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use super::Engine;
+use super::desk::Purpose;
+use crate::delivery::breaker::Traffic;
+use crate::delivery::{Api, Clock, Gate, Outbox, RequestKind, Watch, Withheld};
+
+/// How old a claim may be when its request is made. A sender that slept longer (a suspended laptop, a
+/// stopped process) gives it back. Shorter than the lease with which a shared outbox is held.
+const CLAIM_AGE_MAX: Duration = Duration::from_secs(45);
+
+/// One claim's, or one probe's, way to the API.
+pub struct Pass<'e, 'a, O, A, C, W> {
+    engine: &'e Engine<'a, O, A, C, W>,
+    purpose: Purpose,
+    /// When its row was claimed; `None` for a probe.
+    claimed: Option<Duration>,
+    /// When its first request took its slot.
+    began: Cell<Option<Duration>>,
+    /// When its last request took its slot.
+    sent: Cell<Option<Duration>>,
+    posted: Cell<bool>,
+}
+
+impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
+    pub fn new(engine: &'e Engine<'a, O, A, C, W>, purpose: Purpose, claimed: Option<Duration>) -> Self {
+        Self {
+            engine,
+            purpose,
+            claimed,
+            began: Cell::new(None),
+            sent: Cell::new(None),
+            posted: Cell::new(false),
+        }
+    }
+
+    /// When the last request took its slot; `None`: nothing was sent.
+    pub fn sent(&self) -> Option<Duration> {
+        self.sent.get()
+    }
+
+    /// Whether a post may have left.
+    pub fn posted(&self) -> bool {
+        self.posted.get()
+    }
+
+    /// Whether any request of it, a login included, took a slot.
+    pub fn began(&self) -> bool {
+        self.began.get().is_some()
+    }
+
+    fn is_shut(&self) -> bool {
+        self.engine.desk.borrow().is_shut(self.purpose, self.engine.now())
+    }
+
+    /// Waits until nothing may be sent for this purpose.
+    pub async fn shut(&self) {
+        loop {
+            // Made before the check, so that no change falls between them.
+            let changed = self.engine.changed.notified();
+            if self.is_shut() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    async fn slot(&self) {
+        let engine = self.engine;
+        // Never closed, so a permit always comes.
+        let _turn = engine.turn.acquire().await;
+        loop {
+            let changed = engine.changed.notified();
+            let next = engine.desk.borrow_mut().pace.take(engine.now());
+            let Err(next) = next else { return };
+            // A pause may have been made longer meanwhile. Dropping either future loses nothing.
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(engine.instant(next)) => {}
+                () = changed => {}
+            }
+        }
+    }
+
+    fn is_stale(&self) -> bool {
+        let now = self.engine.clock.awake();
+        self.claimed.is_some_and(|claimed| CLAIM_AGE_MAX < now.saturating_sub(claimed))
+    }
+}
+
+impl<O: Outbox, A: Api, C: Clock, W: Watch> Gate for Pass<'_, '_, O, A, C, W> {
+    async fn pass(&self, kind: RequestKind) -> Result<(), Withheld> {
+        let engine = self.engine;
+        if self.is_shut() {
+            return Err(Withheld);
+        }
+        let free = {
+            let mut desk = engine.desk.borrow_mut();
+            desk.pace.slot().is_none() && desk.pace.take(engine.now()).is_ok()
+        };
+        if !free {
+            // Cancel-safe: a slot is taken in the same poll in which `slot` ends.
+            tokio::select! {
+                biased;
+                () = self.shut() => return Err(Withheld),
+                () = self.slot() => {}
+            }
+            if self.is_shut() {
+                return Err(Withheld);
+            }
+        }
+        if self.is_stale() {
+            return Err(Withheld);
+        }
+
+        let now = engine.now();
+        let mut desk = engine.desk.borrow_mut();
+        if let Purpose::Post(row) = self.purpose
+            && kind == RequestKind::Post
+        {
+            // Two rows may have waited here for one trial.
+            if let Traffic::OneTrial(Some(trial)) = desk.breaker.traffic()
+                && trial != row
+            {
+                return Err(Withheld);
+            }
+            desk.breaker.posting(row);
+            self.posted.set(true);
+        }
+        desk.guards.tries(now);
+        desk.stats.sending(now, kind);
+        self.sent.set(Some(now));
+        if self.began.get().is_none() {
+            self.began.set(Some(now));
+            if self.claimed.is_some() {
+                desk.n_unsent -= 1;
+                if desk.n_unsent <= desk.low_water {
+                    engine.hungry.notify_one();
+                }
+            }
+        }
+        drop(desk);
+        engine.watch.sending(kind);
+        Ok(())
+    }
+}

@@ -1,0 +1,256 @@
+//! The run loop: drives the core through the ports.
+//!
+//! One task, nothing spawned. A *feeder* claims a little ahead, `concurrency` *senders* post and look
+//! up, a *settler* writes outcomes in batches, a *prober* finds out when HubSoft is back, and a
+//! *watchman* keeps the deadlines. They share one [`Desk`], never borrowed across an await.
+//!
+//! Dropping the future is safe at every await: what was claimed is in the outbox as possibly sent,
+//! and the next run's `recover` looks it up before anything else.
+
+mod desk;
+mod feeder;
+mod gate;
+mod sender;
+mod settler;
+mod watchman;
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesUnordered;
+use jiff::Timestamp;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::desk::Desk;
+use super::decide::between;
+use super::retry::Retry;
+use super::{Api, Clock, Halt, Note, Outbox, OutboxError, Policy, Stats, Watch};
+
+/// How a run is told from outside to do something else.
+#[derive(Clone, Debug, Default)]
+pub struct Control {
+    /// Cancelled: stop claiming, take back what was not sent, wait up to the grace for what is in
+    /// flight, settle everything, and return. To stop at once, drop the run's future.
+    pub stop: CancellationToken,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    pub reason: Reason,
+    pub stats: Stats,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Nothing is pending in scope, or all that is left waits behind `unconfirmed` rows.
+    Drained,
+    /// [`Control::stop`].
+    Stopped,
+    Halted(Halt),
+}
+
+/// Delivers what is pending in `outbox` through `api` until nothing is left, it is told to stop, or a
+/// guard halts it. Every outcome that was learnt is stored on return, unless the outbox itself is the
+/// reason for the halt.
+///
+/// Runs on one thread, on a tokio runtime with time enabled.
+pub async fn run<O: Outbox, A: Api, C: Clock>(
+    outbox: &O,
+    api: &A,
+    clock: &C,
+    policy: &Policy,
+    control: Control,
+    watch: &impl Watch,
+) -> Ending {
+    let engine = Engine::new(outbox, api, clock, policy, watch);
+    engine.run(&control).await;
+    engine.ending()
+}
+
+/// Everything a run works with. The parts take turns on it within one task.
+struct Engine<'a, O, A, C, W> {
+    outbox: &'a O,
+    api: &'a A,
+    clock: &'a C,
+    policy: &'a Policy,
+    watch: &'a W,
+    /// Durations of the core are counted from here.
+    epoch: Instant,
+    started: Timestamp,
+    /// Never borrowed across an await.
+    desk: RefCell<Desk>,
+    retry: Retry,
+    /// Something changed that a gate, the feeder, the prober or the watchman may be waiting for.
+    changed: Notify,
+    /// A claim lies on the desk for a sender.
+    queued: Notify,
+    /// The claims that wait to be sent became few.
+    hungry: Notify,
+    /// An outcome lies on the desk for the settler.
+    handed: Notify,
+    /// First come, first served at the pace.
+    turn: Semaphore,
+    /// The grace is over: what is in flight is given up.
+    cut: CancellationToken,
+}
+
+/// Who came to an end.
+#[derive(PartialEq, Eq)]
+enum Role {
+    Settler,
+    Other,
+}
+
+impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
+    fn new(outbox: &'a O, api: &'a A, clock: &'a C, policy: &'a Policy, watch: &'a W) -> Self {
+        let started = clock.now();
+        let until = policy.guards.until.map(|until| between(started, until));
+        Self {
+            outbox,
+            api,
+            clock,
+            policy,
+            watch,
+            epoch: Instant::now(),
+            started,
+            desk: RefCell::new(Desk::new(policy, until)),
+            retry: Retry::new(policy.retry_first, policy.retry_longest, policy.seed),
+            changed: Notify::new(),
+            queued: Notify::new(),
+            hungry: Notify::new(),
+            handed: Notify::new(),
+            turn: Semaphore::new(1),
+            cut: CancellationToken::new(),
+        }
+    }
+
+    async fn run(&self, control: &Control) {
+        if !self.recover(control).await {
+            return;
+        }
+        let mut crew: FuturesUnordered<LocalBoxFuture<'_, Role>> = FuturesUnordered::new();
+        crew.push(Box::pin(async {
+            self.settler().await;
+            Role::Settler
+        }));
+        crew.push(Box::pin(self.other(self.feeder())));
+        crew.push(Box::pin(self.other(self.prober())));
+        crew.push(Box::pin(self.other(self.watchman())));
+        crew.push(Box::pin(self.other(async {
+            control.stop.cancelled().await;
+            self.watch.note(Note::Stopping);
+            self.end(Reason::Stopped);
+        })));
+        for _ in 0..self.policy.concurrency.max(1) {
+            crew.push(Box::pin(self.other(self.sender())));
+        }
+        // The settler ends last: nothing is claimed any more and every outcome is stored. Whoever is
+        // still there then (the prober in a probe, the watchman, the ear for a stop) owns no row.
+        while let Some(role) = crew.next().await {
+            if role == Role::Settler {
+                break;
+            }
+        }
+    }
+
+    async fn other(&self, part: impl Future<Output = ()>) -> Role {
+        part.await;
+        Role::Other
+    }
+
+    /// Takes in what a predecessor left behind. Returns whether the run can begin.
+    async fn recover(&self, control: &Control) -> bool {
+        let began = self.now();
+        let mut tries = 0;
+        loop {
+            if control.stop.is_cancelled() {
+                self.end(Reason::Stopped);
+                return false;
+            }
+            match self.outbox.recover(self.clock.now()).await {
+                Ok(n_rows) => {
+                    if 0 < n_rows {
+                        self.watch.note(Note::Recovered(n_rows));
+                    }
+                    return true;
+                }
+                Err(error) => {
+                    if let Some(halt) = self.outbox_failed(&error, began) {
+                        self.end(Reason::Halted(halt));
+                        return false;
+                    }
+                    tries += 1;
+                    // Cancel-safe: only a sleep.
+                    let wait = self.outbox_wait(tries);
+                    let _ = control.stop.run_until_cancelled(tokio::time::sleep(wait)).await;
+                }
+            }
+        }
+    }
+
+    /// Time since the run began.
+    fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    fn instant(&self, at: Duration) -> Instant {
+        self.epoch + at
+    }
+
+    /// Ends the run: the first reason stands. Nothing more is claimed or sent; what is in flight
+    /// finishes, and what was not sent is given back.
+    fn end(&self, reason: Reason) {
+        self.desk.borrow_mut().end(reason, self.now());
+        self.wake();
+    }
+
+    fn wake(&self) {
+        self.changed.notify_waiters();
+        self.hungry.notify_one();
+        self.handed.notify_one();
+        self.queued.notify_waiters();
+    }
+
+    /// The halt that an error of the outbox calls for, if it has lasted since `began` for too long.
+    fn outbox_failed(&self, error: &OutboxError, began: Duration) -> Option<Halt> {
+        let lasted = self.now().saturating_sub(began);
+        match error {
+            OutboxError::Full(_) => (OUTBOX_FULL_MAX <= lasted).then_some(Halt::DiskFull),
+            OutboxError::Unavailable(_) => {
+                (self.policy.guards.unavailable_max? <= lasted).then(|| broken(error))
+            }
+            OutboxError::Broken(_) => Some(broken(error)),
+        }
+    }
+
+    /// Between tries of an outbox that did not answer.
+    fn outbox_wait(&self, tries: u32) -> Duration {
+        Retry::new(OUTBOX_RETRY_FIRST, OUTBOX_RETRY_LONGEST, 0).ceiling(tries)
+    }
+
+    fn ending(self) -> Ending {
+        let elapsed = self.now();
+        let mut desk = self.desk.into_inner();
+        desk.stats.elapsed = elapsed;
+        desk.stats.unsettled = desk.n_live as u64;
+        // Every way out of `run` has given its reason.
+        let reason = desk.ending.map_or(Reason::Stopped, |(reason, _)| reason);
+        Ending { reason, stats: desk.stats }
+    }
+}
+
+/// How long a full disk may stay full before the run halts: time enough for a log to be rotated.
+const OUTBOX_FULL_MAX: Duration = Duration::from_secs(30);
+
+const OUTBOX_RETRY_FIRST: Duration = Duration::from_millis(50);
+const OUTBOX_RETRY_LONGEST: Duration = Duration::from_secs(2);
+
+fn broken(error: &OutboxError) -> Halt {
+    let cause = std::error::Error::source(error).map(|it| format!(": {it}")).unwrap_or_default();
+    Halt::OutboxBroken { message: format!("{error}{cause}") }
+}

@@ -1,0 +1,304 @@
+//! Posts and looks up: takes a claim, asks the API, and hands over what the answer makes of it.
+
+use std::time::Duration;
+
+use super::desk::{Desk, Held, Purpose};
+use super::gate::Pass;
+use super::{Engine, Reason};
+use crate::delivery::breaker::{Changed, Sign, Traffic};
+use crate::delivery::decide::{self, Denials, Echo, Looks, Next, Scene, after};
+use crate::delivery::guards::{Halt, Progress};
+use crate::delivery::{
+    Api, Change, Claim, Clock, Doubt, Fault, LookUp, Note, OpenTickets, Outbox, Proof, Reply, RowId, Settle,
+    Sighting, Verdict, Watch,
+};
+
+impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
+    /// Ends when the run does.
+    pub(super) async fn sender(&self) {
+        loop {
+            // Made before the look at the desk, so that no claim falls between them.
+            let queued = self.queued.notified();
+            let held = {
+                let mut desk = self.desk.borrow_mut();
+                if desk.is_ending() {
+                    return;
+                }
+                desk.take_claim()
+            };
+            match held {
+                Some(held) => self.deliver(held).await,
+                None => queued.await,
+            }
+        }
+    }
+
+    async fn deliver(&self, Held { claim, claimed }: Held) {
+        let purpose = match claim.doubt {
+            Some(_) => Purpose::LookUp,
+            None => Purpose::Post(claim.row),
+        };
+        let pass = Pass::new(self, purpose, Some(claimed));
+        let settle = match &claim.doubt {
+            Some(doubt) => self.look_up(&claim, doubt, &pass).await,
+            None => match self.find_open(&claim, &pass).await {
+                Next::Post => self.post(&claim, &pass).await,
+                Next::Settle(settle) => settle,
+            },
+        };
+        let halt = {
+            let mut desk = self.desk.borrow_mut();
+            if !pass.began() {
+                desk.n_unsent -= 1;
+            }
+            if claim.doubt.is_none() {
+                desk.n_live_posts -= 1;
+                // A place for a post came free where they are counted.
+                if desk.guards.alone_left().is_some() || !desk.breaker.is_closed() {
+                    desk.unbar();
+                    self.changed.notify_waiters();
+                }
+            }
+            match settle.change {
+                Change::Rejected { .. } | Change::Failed { .. } => desk.guards.error(),
+                _ => None,
+            }
+        };
+        self.hand(settle);
+        if let Some(halt) = halt {
+            self.end(Reason::Halted(halt));
+        }
+    }
+
+    async fn post(&self, claim: &Claim, pass: &Pass<'_, 'a, O, A, C, W>) -> Settle {
+        let asked = self.clock.now();
+        let reply = match self.unless_cut(self.api.open(&claim.ticket, claim.marker, pass)).await {
+            Some(Reply { verdict: Verdict::Withheld, .. }) if pass.posted() => {
+                return decide::turned_away(claim, self.clock.now());
+            }
+            Some(reply) => reply,
+            None if pass.posted() => given_up(),
+            None => return decide::release(claim),
+        };
+        let denials = self.denials(claim.row, &reply.verdict);
+        self.hear_post(claim.row, &reply, denials, pass.sent());
+        let scene = self.scene(asked, denials);
+        decide::after_post(claim, reply, &scene)
+    }
+
+    async fn look_up(&self, claim: &Claim, doubt: &Doubt, pass: &Pass<'_, 'a, O, A, C, W>) -> Settle {
+        let what = LookUp {
+            service: claim.ticket.id_cliente_servico,
+            marker: claim.marker,
+            // A claim after the doubt arose is not what caused it: nothing was sent from here.
+            sent_at: (claim.sent_at <= doubt.since).then_some(claim.sent_at),
+            not_before: doubt.not_before,
+        };
+        let asked = self.clock.now();
+        // Dropped by a cut, it left nothing behind: it only reads.
+        let Some(reply) = self.unless_cut(self.api.look_up(&what, pass)).await else {
+            return decide::release(claim);
+        };
+        // Before this answer is heard: it may itself change whether look-ups count.
+        let looks = self.desk.borrow().looks();
+        let denials = self.denials(claim.row, &reply.verdict);
+        self.hear_look_up(claim.row, &reply, looks, pass.sent());
+        let scene = Scene { looks, ..self.scene(asked, denials) };
+        decide::after_look_up(claim, doubt, reply, &scene)
+    }
+
+    async fn find_open(&self, claim: &Claim, pass: &Pass<'_, 'a, O, A, C, W>) -> Next {
+        if self.policy.open_tickets == OpenTickets::Ignore {
+            return Next::Post;
+        }
+        let asked = self.clock.now();
+        let Some(reply) = self.unless_cut(self.api.find_open(&claim.ticket, pass)).await else {
+            return Next::Settle(decide::release(claim));
+        };
+        let denials = self.denials(claim.row, &reply.verdict);
+        self.hear_look_up(claim.row, &reply, Looks::Count, pass.sent());
+        let scene = self.scene(asked, denials);
+        decide::after_find_open(claim, reply, &scene)
+    }
+
+    /// `None` once the grace of a stop is over.
+    async fn unless_cut<T>(&self, request: impl Future<Output = T>) -> Option<T> {
+        // Dropping the request is a lost answer, and every caller treats it as one.
+        tokio::select! {
+            biased;
+            reply = request => Some(reply),
+            () = self.cut.cancelled() => None,
+        }
+    }
+
+    fn scene(&self, asked: jiff::Timestamp, denials: Denials) -> Scene<'_> {
+        let desk = self.desk.borrow();
+        let now = self.clock.now();
+        let elapsed = self.now();
+        let hold = desk.pace.paused_until(elapsed).map_or(Duration::ZERO, |until| until - elapsed);
+        Scene {
+            policy: self.policy,
+            retry: &self.retry,
+            started: self.started,
+            asked,
+            now,
+            held_until: after(now, hold),
+            streak: desk.breaker.streak(),
+            looks: desk.looks(),
+            echo: desk.echo,
+            denials,
+        }
+    }
+
+    fn denials<T>(&self, row: RowId, verdict: &Verdict<T>) -> Denials {
+        let denied = &mut self.desk.borrow_mut().denied;
+        match verdict {
+            Verdict::Forbidden(_) if denied.insert(row) => Denials::First,
+            Verdict::Forbidden(_) => {
+                denied.remove(&row);
+                Denials::Repeated
+            }
+            _ => {
+                denied.remove(&row);
+                Denials::First
+            }
+        }
+    }
+
+    /// What the answer to a post says about HubSoft and the run.
+    fn hear_post(&self, row: RowId, reply: &Reply<Proof>, denials: Denials, sent: Option<Duration>) {
+        let mut desk = self.desk.borrow_mut();
+        let now = self.now();
+        let mut halt = self.hear(&mut desk, row, reply, sent, Looks::Count);
+        let judged = match &reply.verdict {
+            Verdict::Answered(_) | Verdict::Unknown(_) => desk.guards.judged(None),
+            Verdict::Rejected(fault) => desk.guards.judged(Some(fault)),
+            Verdict::Forbidden(fault) if denials == Denials::Repeated => desk.guards.judged(Some(fault)),
+            _ => None,
+        };
+        halt = halt.or(judged);
+        if let Verdict::Answered(proof) = &reply.verdict {
+            match proof.marker_echoed {
+                Some(true) => desk.echo = Echo::Seen,
+                Some(false) => {
+                    halt = Some(Halt::EchoLost { protocolo: proof.opening.protocolo.clone() });
+                }
+                None => {}
+            }
+        }
+        let sign = match &reply.verdict {
+            Verdict::Answered(_) => Sign::Proof,
+            Verdict::Rejected(_) | Verdict::Forbidden(_) => Sign::Judged,
+            Verdict::Unknown(_) | Verdict::NotSent(_) | Verdict::LoginUnavailable(_) => Sign::Unavailable,
+            Verdict::Throttled | Verdict::Unauthorized(_) | Verdict::Misconfigured(_) | Verdict::Withheld => {
+                Sign::Neutral
+            }
+        };
+        let changed = desk.breaker.posted(now, row, sign);
+        let traffic = desk.breaker.traffic();
+        if changed == Changed::Yes {
+            desk.unbar();
+            if let Traffic::Nothing { .. } = traffic {
+                desk.give_back();
+            }
+        }
+        drop(desk);
+        if changed == Changed::Yes {
+            match traffic {
+                Traffic::All => self.watch.note(Note::BreakerClosed),
+                Traffic::Nothing { .. } => self.watch.note(Note::BreakerOpened),
+                Traffic::OneTrial(_) => {}
+            }
+            self.wake();
+        }
+        if let Some(halt) = halt {
+            self.end(Reason::Halted(halt));
+        }
+    }
+
+    fn hear_look_up(&self, row: RowId, reply: &Reply<Sighting>, looks: Looks, sent: Option<Duration>) {
+        let mut desk = self.desk.borrow_mut();
+        if let Verdict::Answered(Sighting::Found { .. }) = reply.verdict {
+            desk.echo = Echo::Seen;
+        }
+        let halt = self.hear(&mut desk, row, reply, sent, looks);
+        drop(desk);
+        if let Some(halt) = halt {
+            self.end(Reason::Halted(halt));
+        }
+    }
+
+    /// What any answer about a row says: counts, pauses, and the guards that do not care what was
+    /// asked. `looks`: whether an answer means that things go forward.
+    fn hear<T>(
+        &self,
+        desk: &mut Desk,
+        row: RowId,
+        reply: &Reply<T>,
+        sent: Option<Duration>,
+        looks: Looks,
+    ) -> Option<Halt> {
+        let now = self.now();
+        desk.stats.answered(reply.http_status, reply.latency);
+        self.pause_if_refused(desk, reply, sent);
+        let progress = match (&reply.verdict, looks) {
+            (Verdict::Answered(_) | Verdict::Rejected(_) | Verdict::Forbidden(_), Looks::Count) => {
+                desk.pace.accepted();
+                Some(Progress::Good)
+            }
+            (Verdict::NotSent(_) | Verdict::LoginUnavailable(_), _) if reply.http_status.is_none() => {
+                Some(Progress::Unreached)
+            }
+            (Verdict::Withheld, _) => None,
+            _ => Some(Progress::Stalled),
+        };
+        self.progress(desk, now, progress);
+        desk.guards.answered(row, &reply.verdict)
+    }
+
+    pub(super) fn progress(&self, desk: &mut Desk, now: Duration, progress: Option<Progress>) {
+        let deadline = desk.guards.deadline();
+        if let Some(progress) = progress {
+            desk.guards.progress(now, progress);
+        }
+        if deadline != desk.guards.deadline() {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// An explicit refusal pauses everybody.
+    pub(super) fn pause_if_refused<T>(&self, desk: &mut Desk, reply: &Reply<T>, sent: Option<Duration>) {
+        let what = match (&reply.verdict, reply.http_status) {
+            (Verdict::Throttled, _) => "429 (too many requests)",
+            (Verdict::Unknown(_) | Verdict::LoginUnavailable(_), Some(503)) => "503 (unavailable)",
+            (Verdict::Unknown(_) | Verdict::LoginUnavailable(_), _) if reply.retry_after.is_some() => {
+                "an error"
+            }
+            _ => return,
+        };
+        let now = self.now();
+        let Some(pause) = desk.pace.refused(now, sent.unwrap_or(now), reply.retry_after, what) else {
+            return;
+        };
+        desk.stats.paused(self.clock.now(), &pause);
+        self.watch.paused(pause.until - pause.at, &pause.reason);
+        if desk.rows_are_barred(now) {
+            desk.give_back();
+            self.handed.notify_one();
+        }
+        self.changed.notify_waiters();
+    }
+}
+
+/// The answer to a request that the end of the grace cut off.
+fn given_up() -> Reply<Proof> {
+    Reply {
+        verdict: Verdict::Unknown(Fault {
+            code: "stopped".to_owned(),
+            message: "the run stopped before HubSoft answered".to_owned(),
+        }),
+        http_status: None,
+        latency: Duration::ZERO,
+        retry_after: None,
+    }
+}

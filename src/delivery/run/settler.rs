@@ -1,0 +1,131 @@
+//! Writes outcomes in batches, one commit at a time, and keeps them until they are stored.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::desk::{Fails, Work};
+use super::{Engine, Reason};
+use crate::delivery::{Api, Change, Clock, Outbox, Settle, Settled, Watch};
+
+/// How long an outcome waits for company.
+const BATCH_WAIT: Duration = Duration::from_millis(15);
+
+/// So many outcomes wait no longer.
+const BATCH_FULL: usize = 256;
+
+/// The most that go into one commit.
+const BATCH_MAX: usize = 512;
+
+impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
+    /// A sender's outcome goes to the settler; the sender goes on.
+    pub(super) fn hand(&self, settle: Settle) {
+        let mut desk = self.desk.borrow_mut();
+        desk.outgoing.push_back(settle);
+        let n_waiting = desk.outgoing.len();
+        if n_waiting == 1 || BATCH_FULL <= n_waiting || n_waiting == desk.n_live {
+            self.handed.notify_one();
+        }
+    }
+
+    /// Ends when the run is ending and everything is stored, or when the outbox is given up.
+    pub(super) async fn settler(&self) {
+        while self.work_to_store().await {
+            self.company().await;
+            let batch: Vec<Settle> = {
+                let mut desk = self.desk.borrow_mut();
+                let n_batch = desk.outgoing.len().min(BATCH_MAX);
+                desk.outgoing.drain(..n_batch).collect()
+            };
+            if !self.store(&batch).await {
+                return;
+            }
+        }
+    }
+
+    /// Waits for an outcome. `false`: there will be none.
+    async fn work_to_store(&self) -> bool {
+        loop {
+            let handed = self.handed.notified();
+            {
+                let desk = self.desk.borrow();
+                if !desk.outgoing.is_empty() {
+                    return true;
+                }
+                if desk.is_ending() && !desk.claiming && desk.n_live == 0 {
+                    return false;
+                }
+            }
+            handed.await;
+        }
+    }
+
+    /// Waits until the batch is worth a commit. Whoever else is live may add to it soon.
+    async fn company(&self) {
+        let deadline = Instant::now() + BATCH_WAIT;
+        loop {
+            let handed = self.handed.notified();
+            {
+                let desk = self.desk.borrow();
+                let n_waiting = desk.outgoing.len();
+                if BATCH_FULL <= n_waiting || n_waiting == desk.n_live || desk.is_ending() {
+                    return;
+                }
+            }
+            // Dropping either loses nothing.
+            tokio::select! {
+                biased;
+                () = handed => {}
+                () = tokio::time::sleep_until(deadline) => return,
+            }
+        }
+    }
+
+    /// Tries until the batch is stored. `false`: the outbox is given up, and the rows stay as they
+    /// are there: in flight, to be looked up by the next run.
+    async fn store(&self, batch: &[Settle]) -> bool {
+        let mut failing_since = None;
+        let mut n_tries = 0;
+        loop {
+            match self.outbox.settle(batch).await {
+                Ok(became) => {
+                    self.outbox_works(Fails::Settles);
+                    self.stored(batch, &became);
+                    return true;
+                }
+                Err(error) => {
+                    let began = *failing_since.get_or_insert(self.now());
+                    n_tries += 1;
+                    self.outbox_fails(Fails::Settles, &error);
+                    if let Some(halt) = self.outbox_failed(&error, began) {
+                        self.end(Reason::Halted(halt));
+                        return false;
+                    }
+                    tokio::time::sleep(self.outbox_wait(n_tries)).await;
+                }
+            }
+        }
+    }
+
+    fn stored(&self, batch: &[Settle], became: &[Settled]) {
+        debug_assert_eq!(batch.len(), became.len(), "a settle has an answer");
+        {
+            let mut desk = self.desk.borrow_mut();
+            desk.n_live -= batch.len();
+            desk.n_stored += 1;
+            for (settle, became) in batch.iter().zip(became) {
+                desk.stats.settled(settle, *became);
+            }
+            // A row that went back, or that others waited behind, may be claimed now.
+            let comes_back =
+                batch.iter().any(|it| matches!(it.change, Change::Release | Change::Later { .. }));
+            if comes_back || desk.pending || desk.n_live == 0 {
+                desk.work = Work::Maybe;
+            }
+        }
+        for (settle, became) in batch.iter().zip(became) {
+            self.watch.settled(settle, *became);
+        }
+        self.changed.notify_waiters();
+    }
+}

@@ -1,0 +1,194 @@
+//! What a run counts, and who may look on.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use jiff::Timestamp;
+
+use super::{Change, Pause, Refused, RequestKind, Settle, Settled};
+
+/// Looks on while a run goes: progress bars, logs, metrics. Called from within the run, so an
+/// implementation must be quick and must not block.
+pub trait Watch {
+    /// A settle was written, or found its row changed.
+    fn settled(&self, settle: &Settle, became: Settled) {
+        let _ = (settle, became);
+    }
+
+    /// Validation refused a row at its claim.
+    fn invalid(&self, refused: &Refused) {
+        let _ = refused;
+    }
+
+    /// A request is about to leave.
+    fn sending(&self, kind: RequestKind) {
+        let _ = kind;
+    }
+
+    /// Everybody waits, for this long and for this reason.
+    fn paused(&self, length: Duration, reason: &str) {
+        let _ = (length, reason);
+    }
+
+    /// Something changed that a person should know: the breaker, the outbox, a stop.
+    fn note(&self, note: Note<'_>) {
+        let _ = note;
+    }
+}
+
+/// Nobody looks on.
+impl Watch for () {}
+
+/// What happens to a run as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note<'a> {
+    BreakerOpened,
+    BreakerClosed,
+    /// The outbox did not answer; nothing is sent until it does.
+    OutboxDown(&'a str),
+    OutboxUp,
+    /// A clean stop begins.
+    Stopping,
+    /// A predecessor left so many rows in flight; they are looked up.
+    Recovered(u64),
+}
+
+/// What a run did. Counts are of this run; rows that were final before are not in it.
+#[derive(Clone, Debug)]
+pub struct Stats {
+    pub opened: u64,
+    /// A part of `opened`: found by a look-up, not by the answer to a post.
+    pub adopted: u64,
+    pub invalid: u64,
+    pub rejected: u64,
+    pub failed: u64,
+    pub unconfirmed: u64,
+    pub skipped: u64,
+    /// Rows given back, to be tried or looked up later; a row may be given back many times.
+    pub deferred: u64,
+    /// Settles that found their row changed or already opened otherwise.
+    pub stale: u64,
+    pub duplicates: u64,
+    /// Claims whose outcome could not be stored. The next run looks them up.
+    pub unsettled: u64,
+    pub posts: u64,
+    pub look_ups: u64,
+    pub logins: u64,
+    pub probes: u64,
+    pub by_status: BTreeMap<u16, u64>,
+    /// From the slot to the end of the body, of requests that were answered. Microseconds.
+    pub latency_us: Histogram<u64>,
+    /// The most requests within any second.
+    pub peak_in_1s: u64,
+    pub pauses: Vec<PauseTaken>,
+    /// From the first request to the last.
+    pub sending_for: Duration,
+    pub elapsed: Duration,
+    first_sent: Option<Duration>,
+    last_second: VecDeque<Duration>,
+}
+
+/// A pause that HubSoft asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PauseTaken {
+    pub at: Timestamp,
+    pub length: Duration,
+    pub reason: String,
+}
+
+/// Pauses that are remembered; later ones are only acted on.
+const PAUSES_MAX: usize = 1000;
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self {
+            opened: 0,
+            adopted: 0,
+            invalid: 0,
+            rejected: 0,
+            failed: 0,
+            unconfirmed: 0,
+            skipped: 0,
+            deferred: 0,
+            stale: 0,
+            duplicates: 0,
+            unsettled: 0,
+            posts: 0,
+            look_ups: 0,
+            logins: 0,
+            probes: 0,
+            by_status: BTreeMap::new(),
+            latency_us: Histogram::new_with_max(LATENCY_MAX_US, 2).expect("the bounds are in order"),
+            peak_in_1s: 0,
+            pauses: Vec::new(),
+            sending_for: Duration::ZERO,
+            elapsed: Duration::ZERO,
+            first_sent: None,
+            last_second: VecDeque::new(),
+        }
+    }
+}
+
+/// Ten minutes; longer ones count as this.
+const LATENCY_MAX_US: u64 = 600_000_000;
+
+impl Stats {
+    /// Requests a second, over the time in which some were sent. 0 if there were fewer than two.
+    pub fn mean_per_s(&self) -> f64 {
+        let n_requests = self.posts + self.look_ups + self.logins + self.probes;
+        let seconds = self.sending_for.as_secs_f64();
+        // Between n requests lie n - 1 slots.
+        if seconds > 0.0 { n_requests.saturating_sub(1) as f64 / seconds } else { 0.0 }
+    }
+
+    pub(super) fn sending(&mut self, now: Duration, kind: RequestKind) {
+        match kind {
+            RequestKind::Post => self.posts += 1,
+            RequestKind::LookUp => self.look_ups += 1,
+            RequestKind::Login => self.logins += 1,
+            RequestKind::Probe => self.probes += 1,
+        }
+        let first = *self.first_sent.get_or_insert(now);
+        self.sending_for = now - first;
+        while self.last_second.front().is_some_and(|at| Duration::from_secs(1) <= now - *at) {
+            self.last_second.pop_front();
+        }
+        self.last_second.push_back(now);
+        self.peak_in_1s = self.peak_in_1s.max(self.last_second.len() as u64);
+    }
+
+    pub(super) fn answered(&mut self, http_status: Option<u16>, latency: Duration) {
+        if let Some(status) = http_status {
+            *self.by_status.entry(status).or_default() += 1;
+            let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+            self.latency_us.saturating_record(micros.clamp(1, LATENCY_MAX_US));
+        }
+    }
+
+    pub(super) fn paused(&mut self, at: Timestamp, pause: &Pause) {
+        if self.pauses.len() < PAUSES_MAX {
+            let length = pause.until - pause.at;
+            self.pauses.push(PauseTaken { at, length, reason: pause.reason.clone() });
+        }
+    }
+
+    pub(super) fn settled(&mut self, settle: &Settle, became: Settled) {
+        match became {
+            Settled::Written => match &settle.change {
+                Change::Release | Change::Later { .. } => self.deferred += 1,
+                Change::Opened { .. } => {
+                    self.opened += 1;
+                    self.adopted += u64::from(settle.attempt.is_some());
+                }
+                Change::Skipped { .. } => self.skipped += 1,
+                Change::Rejected { .. } => self.rejected += 1,
+                Change::Failed { .. } => self.failed += 1,
+                Change::Unconfirmed { .. } => self.unconfirmed += 1,
+            },
+            Settled::Stale => self.stale += 1,
+            Settled::Duplicate => self.duplicates += 1,
+            Settled::Taken => self.unconfirmed += 1,
+        }
+    }
+}
