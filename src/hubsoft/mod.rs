@@ -1,1 +1,320 @@
-//! ...
+//! The API client: opens tickets, and finds them again. Only this room knows HTTP.
+//!
+//! [`HubSoft`] implements the port [`Api`]. What an answer proves is decided by pure functions in
+//! `verdict` and `look_up`; `transport` sends, `token` keeps the bearer token, `wire` knows the JSON.
+
+mod look_up;
+mod settings;
+mod token;
+mod transport;
+mod verdict;
+mod wire;
+mod words;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{self, HeaderValue};
+use reqwest::{Method, Request, Url};
+
+pub use settings::{BaseUrl, BaseUrlFault, CONNECT_TIMEOUT, Credentials, HubSoftSettings, SetupError, TIMEOUT};
+
+use crate::delivery::identity::Marker;
+use crate::delivery::{Api, Gate, LookUp, Proof, Reply, RequestKind, Sighting, Verdict, Withheld};
+use crate::ticket::{Id, Ticket};
+use token::{NoToken, Refusals, Tokens};
+use transport::Transport;
+use verdict::{Asked, Exchange};
+
+/// The type a ticket gets when none is asked for.
+const TYPE_DEFAULT: &str = "SAC";
+
+/// HubSoft, at one address, as one user.
+pub struct HubSoft {
+    transport: Transport,
+    tokens: Tokens,
+    routes: Routes,
+    /// The labels of the ticket types, once they were read; the echo of a post is compared with them.
+    type_labels: RefCell<Option<Rc<HashMap<i64, String>>>>,
+}
+
+/// Parsed once, not once a row.
+struct Routes {
+    tickets: Url,
+    tickets_of_customer: Url,
+    catalogues: [Url; 3],
+}
+
+/// What a tenant numbers in its own way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Catalogue {
+    TicketTypes,
+    TicketStatuses,
+    ServiceOrderTypes,
+}
+
+/// One entry of a catalogue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub id: i64,
+    pub label: String,
+}
+
+impl Catalogue {
+    /// The route, the name of the list, and the name of the id.
+    fn names(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::TicketTypes => ("tipo_atendimento", "tipos_atendimento", "id_tipo_atendimento"),
+            Self::TicketStatuses => ("status_atendimento", "status_atendimento", "id_atendimento_status"),
+            Self::ServiceOrderTypes => ("tipo_ordem_servico", "tipo_ordem_servicos", "id_tipo_ordem_servico"),
+        }
+    }
+}
+
+impl HubSoft {
+    /// Builds the client. Sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the authority file cannot be read, HTTPS cannot be set up, or a given token cannot stand in
+    /// a header.
+    pub fn new(settings: HubSoftSettings) -> Result<Self, SetupError> {
+        let base = &settings.base_url;
+        let catalogue = |which: Catalogue| {
+            base.join(&format!("/api/v1/integracao/configuracao/{}", which.names().0))
+        };
+        let routes = Routes {
+            tickets: base.join("/api/v1/integracao/atendimento"),
+            tickets_of_customer: base.join("/api/v1/integracao/cliente/atendimento"),
+            catalogues: [
+                catalogue(Catalogue::TicketTypes),
+                catalogue(Catalogue::TicketStatuses),
+                catalogue(Catalogue::ServiceOrderTypes),
+            ],
+        };
+        Ok(Self {
+            transport: Transport::new(&settings)?,
+            tokens: Tokens::new(&settings.credentials, base.join("/oauth/token"))?,
+            routes,
+            type_labels: RefCell::new(None),
+        })
+    }
+
+    /// Logs in now. With a token given from outside there is nothing to do, and nothing is sent.
+    pub async fn login(&self, gate: &impl Gate) -> Reply<()> {
+        match self.tokens.renew(&self.transport, gate).await {
+            Ok(()) => unsent(Verdict::Answered(()), None),
+            Err(no_token) => stopped(no_token),
+        }
+    }
+
+    /// Reads a catalogue, as a [`RequestKind::Probe`]. The ticket types are remembered for the echo
+    /// check of later posts.
+    pub async fn catalogue(&self, which: Catalogue, gate: &impl Gate) -> Reply<Vec<Entry>> {
+        let reply = self.read_catalogue(which, gate).await;
+        if let (Catalogue::TicketTypes, Verdict::Answered(entries)) = (which, &reply.verdict) {
+            let labels = entries.iter().map(|it| (it.id, it.label.clone())).collect();
+            *self.type_labels.borrow_mut() = Some(Rc::new(labels));
+        }
+        reply
+    }
+
+    async fn read_catalogue(&self, which: Catalogue, gate: &impl Gate) -> Reply<Vec<Entry>> {
+        let url = &self.routes.catalogues[which as usize];
+        let answer = match self.authorised(RequestKind::Probe, gate, || get(url.clone())).await {
+            Ok(answer) => answer,
+            Err(no_token) => return stopped(no_token),
+        };
+        let (_, list_key, id_key) = which.names();
+        let verdict = match verdict::of_read(&answer.exchange) {
+            Ok(body) => match wire::catalogue(body, list_key, id_key) {
+                Some(rows) => {
+                    Verdict::Answered(rows.into_iter().map(|(id, label)| Entry { id, label }).collect())
+                }
+                None => Verdict::Unknown(words::fault("unreadable_catalogue", "the catalogue is unreadable")),
+            },
+            Err(verdict) => unanswered(verdict),
+        };
+        answer.reply(verdict)
+    }
+
+    /// The labels of the ticket types, read once.
+    async fn labels(&self, gate: &impl Gate) -> Result<Rc<HashMap<i64, String>>, Reply<Sighting>> {
+        if let Some(labels) = self.known_labels() {
+            return Ok(labels);
+        }
+        let Reply { verdict, http_status, latency, retry_after } =
+            self.catalogue(Catalogue::TicketTypes, gate).await;
+        match (verdict, self.known_labels()) {
+            (Verdict::Answered(_), Some(labels)) => Ok(labels),
+            (verdict, _) => Err(Reply { verdict: unanswered(verdict), http_status, latency, retry_after }),
+        }
+    }
+
+    fn known_labels(&self) -> Option<Rc<HashMap<i64, String>>> {
+        self.type_labels.borrow().clone()
+    }
+
+    /// Sends a request with the token; after a 401, again with a new one.
+    async fn authorised(
+        &self,
+        kind: RequestKind,
+        gate: &impl Gate,
+        request: impl Fn() -> Request,
+    ) -> Result<Answer, NoToken> {
+        let mut refusals = Refusals::default();
+        let mut bearer = self.tokens.current(&self.transport, gate).await?;
+        loop {
+            gate.pass(kind).await.map_err(|Withheld| NoToken::Withheld)?;
+            let mut request = request();
+            request.headers_mut().insert(header::AUTHORIZATION, bearer.header.clone());
+            let (exchange, latency) = self.transport.exchange(request).await;
+            match exchange.http_status() {
+                // 401 is an answer from before the work: the same row may be sent again.
+                Some(401) => {
+                    bearer = self.tokens.after_401(&bearer, &mut refusals, &self.transport, gate).await?;
+                    continue;
+                }
+                Some(200..=299 | 400 | 403 | 422) => self.tokens.accept(&bearer),
+                _ => {}
+            }
+            return Ok(Answer { exchange, latency });
+        }
+    }
+
+    /// The look-up of one service's tickets, newest first.
+    fn tickets_of(&self, service: Id, pending_only: &str) -> Request {
+        let mut url = self.routes.tickets_of_customer.clone();
+        url.set_query(Some(&format!(
+            "busca=id_cliente_servico&termo_busca={}&apenas_pendente={pending_only}\
+             &order_by=data_cadastro&order_type=desc&limit={}",
+            service.get(),
+            look_up::PAGE_LEN
+        )));
+        get(url)
+    }
+}
+
+impl Api for HubSoft {
+    async fn open(&self, ticket: &Ticket, marker: Marker, gate: &impl Gate) -> Reply {
+        let body = Bytes::from(wire::new_ticket(ticket, marker));
+        let request = || {
+            let mut request = Request::new(Method::POST, self.routes.tickets.clone());
+            let json = HeaderValue::from_static("application/json");
+            request.headers_mut().insert(header::CONTENT_TYPE, json);
+            *request.body_mut() = Some(body.clone().into());
+            request
+        };
+        let answer = match self.authorised(RequestKind::Post, gate, request).await {
+            Ok(answer) => answer,
+            Err(no_token) => return stopped(no_token),
+        };
+        let labels = self.known_labels();
+        let type_id = ticket.id_tipo_atendimento.map(Id::get);
+        let asked = Asked {
+            service: ticket.id_cliente_servico.get(),
+            type_label: type_id.and_then(|id| Some(labels.as_ref()?.get(&id)?.as_str())),
+            abrir_os: ticket.abrir_os,
+            marker,
+        };
+        let verdict: Verdict<Proof> = verdict::of_open(&answer.exchange, &asked);
+        answer.reply(verdict)
+    }
+
+    async fn look_up(&self, what: &LookUp, gate: &impl Gate) -> Reply<Sighting> {
+        let request = || self.tickets_of(what.service, "nao");
+        match self.authorised(RequestKind::LookUp, gate, request).await {
+            Ok(answer) => {
+                let verdict = look_up::of_look_up(&answer.exchange, what);
+                answer.reply(verdict)
+            }
+            Err(no_token) => stopped(no_token),
+        }
+    }
+
+    async fn find_open(&self, ticket: &Ticket, gate: &impl Gate) -> Reply<Sighting> {
+        let service = ticket.id_cliente_servico;
+        let label = match ticket.id_tipo_atendimento {
+            None => TYPE_DEFAULT.to_owned(),
+            Some(id) => match self.labels(gate).await {
+                Ok(labels) => match labels.get(&id.get()) {
+                    Some(label) => label.clone(),
+                    None => {
+                        let fault = look_up::unknown_type(id.get());
+                        return unsent(Verdict::Answered(Sighting::CouldNotTell(fault)), None);
+                    }
+                },
+                Err(reply) => return reply,
+            },
+        };
+        match self.authorised(RequestKind::LookUp, gate, || self.tickets_of(service, "sim")).await {
+            Ok(answer) => {
+                let verdict = look_up::of_find_open(&answer.exchange, service.get(), &label);
+                answer.reply(verdict)
+            }
+            Err(no_token) => stopped(no_token),
+        }
+    }
+
+    async fn probe(&self, gate: &impl Gate) -> Reply<()> {
+        let Reply { verdict, http_status, latency, retry_after } =
+            self.read_catalogue(Catalogue::TicketTypes, gate).await;
+        let verdict = match verdict {
+            Verdict::Answered(_) => Verdict::Answered(()),
+            other => unanswered(other),
+        };
+        Reply { verdict, http_status, latency, retry_after }
+    }
+}
+
+/// What came back for a request, and how long it took.
+struct Answer {
+    exchange: Exchange,
+    latency: Duration,
+}
+
+impl Answer {
+    fn reply<T>(&self, verdict: Verdict<T>) -> Reply<T> {
+        Reply {
+            verdict,
+            http_status: self.exchange.http_status(),
+            latency: match self.exchange {
+                Exchange::NotSent(_) => Duration::ZERO,
+                Exchange::Lost(_) | Exchange::Answered { .. } => self.latency,
+            },
+            retry_after: self.exchange.retry_after(),
+        }
+    }
+}
+
+fn get(url: Url) -> Request {
+    Request::new(Method::GET, url)
+}
+
+fn stopped<T>(no_token: NoToken) -> Reply<T> {
+    let (verdict, retry_after) = no_token.verdict();
+    unsent(verdict, retry_after)
+}
+
+fn unsent<T>(verdict: Verdict<T>, retry_after: Option<Duration>) -> Reply<T> {
+    Reply { verdict, http_status: None, latency: Duration::ZERO, retry_after }
+}
+
+/// The same verdict where another answer was asked for; an answer itself proves nothing there.
+fn unanswered<T, U>(verdict: Verdict<T>) -> Verdict<U> {
+    match verdict {
+        Verdict::Answered(_) => Verdict::Unknown(words::not_json()),
+        Verdict::Rejected(fault) => Verdict::Rejected(fault),
+        Verdict::Unknown(fault) => Verdict::Unknown(fault),
+        Verdict::NotSent(fault) => Verdict::NotSent(fault),
+        Verdict::Throttled => Verdict::Throttled,
+        Verdict::Unauthorized(fault) => Verdict::Unauthorized(fault),
+        Verdict::LoginUnavailable(fault) => Verdict::LoginUnavailable(fault),
+        Verdict::Forbidden(fault) => Verdict::Forbidden(fault),
+        Verdict::Misconfigured(fault) => Verdict::Misconfigured(fault),
+        Verdict::Withheld => Verdict::Withheld,
+    }
+}

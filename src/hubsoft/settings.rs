@@ -1,0 +1,193 @@
+//! What the client needs to know before the first request, checked once.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use reqwest::Url;
+use secrecy::SecretString;
+
+/// How long one request may take, from the connection to the end of the body.
+///
+/// Source: nobody has published HubSoft's latency; a short time-out makes doubtful rows.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a connection may take to be made, TLS included.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Everything the client is built from.
+#[derive(Clone, Debug)]
+pub struct HubSoftSettings {
+    pub base_url: BaseUrl,
+    pub credentials: Credentials,
+    /// A PEM file with further certificate authorities. Verification cannot be switched off.
+    pub ca_file: Option<PathBuf>,
+    /// Above `connect_timeout`, so that a slow connection is known to have sent nothing.
+    pub timeout: Duration,
+    pub connect_timeout: Duration,
+}
+
+impl HubSoftSettings {
+    /// With the default time-outs and no further authority.
+    pub fn new(base_url: BaseUrl, credentials: Credentials) -> Self {
+        Self { base_url, credentials, ca_file: None, timeout: TIMEOUT, connect_timeout: CONNECT_TIMEOUT }
+    }
+}
+
+/// How HubSoft knows us. `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    /// A bearer token obtained elsewhere; it cannot be renewed.
+    Token(SecretString),
+    /// Login by password grant; the token is renewed by itself.
+    Password { client_id: String, client_secret: SecretString, username: String, password: SecretString },
+}
+
+/// Where HubSoft lives: `https://host[:port]`; plain `http` only to loopback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl(Url); // Invariant: a host, the path `/`, no user, query or fragment.
+
+impl BaseUrl {
+    /// The host in lower case, with the port if one was given: `erp.example.com.br:8443`.
+    pub fn host(&self) -> String {
+        let host = self.0.host_str().unwrap_or_default();
+        match self.0.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        }
+    }
+
+    /// Whether it is this very machine: a sandbox, or a tunnel.
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.0)
+    }
+
+    pub fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// `path` starts with `/`.
+    pub(super) fn join(&self, path: &str) -> Url {
+        let mut url = self.0.clone();
+        url.set_path(path);
+        url
+    }
+}
+
+impl FromStr for BaseUrl {
+    type Err = BaseUrlFault;
+
+    fn from_str(raw: &str) -> Result<Self, BaseUrlFault> {
+        let url = Url::parse(raw.trim()).map_err(|_| BaseUrlFault::NotAUrl)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(BaseUrlFault::Secret);
+        }
+        match url.scheme() {
+            "https" => {}
+            "http" if is_loopback(&url) => {}
+            "http" => return Err(BaseUrlFault::PlainHttp),
+            scheme => return Err(BaseUrlFault::Scheme { scheme: scheme.to_owned() }),
+        }
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            return Err(BaseUrlFault::NotJustAHost);
+        }
+        Ok(Self(url))
+    }
+}
+
+impl std::fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.as_str().trim_end_matches('/'))
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let Some(host) = url.host_str() else { return false };
+    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    ip.map_or(host == "localhost", |ip| ip.is_loopback())
+}
+
+/// Why a text is not HubSoft's address. It does not repeat the text: a person may have put a
+/// password there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BaseUrlFault {
+    #[error("not a URL; write `https://host`, or `https://host:port`")]
+    NotAUrl,
+    #[error("it carries a user or a password; give those in `HUBSOFT_USERNAME` and `HUBSOFT_PASSWORD`")]
+    Secret,
+    #[error("plain `http` would show the token to everybody on the way; write `https://`")]
+    PlainHttp,
+    #[error("`{scheme}` is not `https`")]
+    Scheme { scheme: String },
+    #[error("it goes on after the host; write only `https://host`, or `https://host:port`")]
+    NotJustAHost,
+}
+
+/// Why the client cannot be built. Nothing was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    #[error("cannot read the certificate authority `{}`", path.display())]
+    CaFile { path: PathBuf, source: std::io::Error },
+    #[error("`{}` holds no certificate in PEM form", path.display())]
+    NoCertificate { path: PathBuf },
+    #[error("the token has characters that cannot stand in a header")]
+    Token,
+    #[error("cannot set up HTTPS; does this machine have certificate authorities?")]
+    Client(#[source] reqwest::Error),
+}
+
+impl SetupError {
+    /// What the person who ran the command can do next.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::CaFile { .. } | Self::NoCertificate { .. } => {
+                "`HUBSOFT_CA_FILE` names a readable file with `-----BEGIN CERTIFICATE-----`"
+            }
+            Self::Token => "copy the token again, without quotes or line breaks",
+            Self::Client(_) => "install `ca-certificates`, or name an authority in `HUBSOFT_CA_FILE`",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_https_or_loopback_and_nothing_but_a_host() {
+        let table = [
+            ("https://erp.example.com.br", Ok("erp.example.com.br")),
+            ("  https://ERP.example.com.br:8443/ ", Ok("erp.example.com.br:8443")),
+            ("http://127.0.0.1:8080", Ok("127.0.0.1:8080")),
+            ("http://127.9.9.9", Ok("127.9.9.9")),
+            ("http://[::1]:80", Ok("[::1]")),
+            ("http://localhost:1", Ok("localhost:1")),
+            ("http://erp.example.com.br", Err(BaseUrlFault::PlainHttp)),
+            ("http://127.0.0.1.example.com", Err(BaseUrlFault::PlainHttp)),
+            ("http://10.0.0.1", Err(BaseUrlFault::PlainHttp)),
+            ("ftp://erp", Err(BaseUrlFault::Scheme { scheme: "ftp".into() })),
+            ("erp.example.com.br", Err(BaseUrlFault::NotAUrl)),
+            ("", Err(BaseUrlFault::NotAUrl)),
+            ("https://me:secret@erp", Err(BaseUrlFault::Secret)),
+            ("https://erp/api/v1/integracao", Err(BaseUrlFault::NotJustAHost)),
+            ("https://erp/?x=1", Err(BaseUrlFault::NotJustAHost)),
+        ];
+        for (raw, expected) in table {
+            let found = raw.parse::<BaseUrl>().map(|url| url.host());
+            assert_eq!(found, expected.map(str::to_owned), "{raw}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let password = Credentials::Password {
+            client_id: "7".into(),
+            client_secret: "hush-one".into(),
+            username: "ana".into(),
+            password: "hush-two".into(),
+        };
+        let shown = format!("{:?} {:?}", password, Credentials::Token("hush-three".into()));
+        assert!(!shown.contains("hush"), "{shown}");
+    }
+}

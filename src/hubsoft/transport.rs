@@ -1,0 +1,156 @@
+//! One HTTP request, sent once: HTTP/1.1, no redirects, no cookies, no proxy from the environment
+//! (a proxy nobody named here would see the token), no retries.
+//!
+//! One repeat cannot be switched off in reqwest and does no harm: a request that was still waiting
+//! for a pooled connection when that connection closed goes to another one. hyper hands such a
+//! request back only before it has written a byte of it; whatever was begun ends in an error.
+
+use std::error::Error;
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use jiff::Timestamp;
+use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::{Certificate, Client, Request, Response};
+use tokio::time::Instant;
+
+use super::settings::{HubSoftSettings, SetupError};
+use super::verdict::{Exchange, retry_after};
+use super::words;
+use crate::delivery::Fault;
+
+/// Idle connections are dropped before nginx does it, at 75 s: a request on a dying connection
+/// becomes a doubtful row.
+const IDLE_MAX: Duration = Duration::from_secs(15);
+
+/// The longest body that is read, unpacked. A page of 50 tickets has some 200 KiB.
+pub(super) const BODY_LEN_MAX: usize = 1024 * 1024;
+
+pub(super) struct Transport {
+    client: Client,
+}
+
+impl Transport {
+    pub(super) fn new(settings: &HubSoftSettings) -> Result<Self, SetupError> {
+        // A second call finds the provider installed already; which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        let authorities = match &settings.ca_file {
+            Some(path) => read_authorities(path)?,
+            None => Vec::new(),
+        };
+        let builder = Client::builder()
+            .http1_only()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .referer(false)
+            .pool_idle_timeout(IDLE_MAX)
+            .timeout(settings.timeout)
+            .connect_timeout(settings.connect_timeout)
+            .user_agent(concat!("mutirao/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers);
+        let builder = if settings.base_url.is_https() {
+            builder.https_only(true).tls_certs_merge(authorities)
+        } else {
+            // Plain loopback needs no authorities, and a machine may have none: do not load them.
+            builder.tls_certs_only(authorities)
+        };
+        Ok(Self { client: builder.build().map_err(SetupError::Client)? })
+    }
+
+    /// Sends `request` and reads the answer to its end, at most [`BODY_LEN_MAX`] bytes of it. Returns
+    /// how long that took.
+    pub(super) async fn exchange(&self, request: Request) -> (Exchange, Duration) {
+        let start = Instant::now();
+        let exchange = match self.client.execute(request).await {
+            Ok(response) => read(response).await,
+            Err(error) => unanswered(&error),
+        };
+        (exchange, start.elapsed())
+    }
+}
+
+fn read_authorities(path: &Path) -> Result<Vec<Certificate>, SetupError> {
+    let pem = std::fs::read(path).map_err(|source| SetupError::CaFile { path: path.to_owned(), source })?;
+    match Certificate::from_pem_bundle(&pem) {
+        Ok(authorities) if !authorities.is_empty() => Ok(authorities),
+        _ => Err(SetupError::NoCertificate { path: path.to_owned() }),
+    }
+}
+
+async fn read(mut response: Response) -> Exchange {
+    let status = response.status().as_u16();
+    let headers = response.headers();
+    let retry_after = headers.get(header::RETRY_AFTER).and_then(|it| it.to_str().ok()).and_then(|it| {
+        let date = headers.get(header::DATE).and_then(|it| it.to_str().ok());
+        retry_after(it, date, Timestamp::now())
+    });
+    Exchange::Answered { status, retry_after, body: body(&mut response).await }
+}
+
+async fn body(response: &mut Response) -> Result<Bytes, Fault> {
+    // Most answers come in one piece, which is then not copied.
+    let Some(first) = chunk(response).await? else { return Ok(Bytes::new()) };
+    let Some(second) = chunk(response).await? else { return capped(first) };
+    let mut body = BytesMut::from(first);
+    let mut next = Some(second);
+    while let Some(chunk_bytes) = next {
+        if BODY_LEN_MAX < body.len() + chunk_bytes.len() {
+            return Err(words::too_large());
+        }
+        body.extend_from_slice(&chunk_bytes);
+        next = chunk(response).await?;
+    }
+    Ok(body.freeze())
+}
+
+fn capped(body: Bytes) -> Result<Bytes, Fault> {
+    if BODY_LEN_MAX < body.len() { Err(words::too_large()) } else { Ok(body) }
+}
+
+async fn chunk(response: &mut Response) -> Result<Option<Bytes>, Fault> {
+    response.chunk().await.map_err(|error| if error.is_timeout() { words::timeout() } else { words::cut() })
+}
+
+/// Tells "nothing was sent" from everything else; when in doubt it may have been sent.
+fn unanswered(error: &reqwest::Error) -> Exchange {
+    if error.is_builder() {
+        return Exchange::NotSent(words::fault("request", "the request could not be put together"));
+    }
+    if error.is_connect() {
+        return Exchange::NotSent(unconnected(error));
+    }
+    Exchange::Lost(if error.is_timeout() { words::timeout() } else { words::reset() })
+}
+
+fn unconnected(error: &reqwest::Error) -> Fault {
+    // The words of the innermost cause; the outer ones repeat the URL.
+    let innermost = causes(error).last().map(ToString::to_string).unwrap_or_default();
+    let innermost = words::capped(&innermost);
+    if let Some(tls) = causes(error).find_map(tls_error) {
+        return words::fault("tls", format!("no safe connection to HubSoft: {}", words::capped(&tls)));
+    }
+    if error.is_dns() || causes(error).any(|it| it.to_string() == "dns error") {
+        return words::fault("dns", format!("HubSoft's name was not found: {innermost}"));
+    }
+    if error.is_timeout() {
+        return words::fault("connect", "could not connect to HubSoft in time");
+    }
+    words::fault("connect", format!("could not connect to HubSoft: {innermost}"))
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |it: &&(dyn Error + 'static)| (*it).source())
+}
+
+/// rustls's own error hides inside an `io::Error`, which does not name it as its source.
+fn tls_error(cause: &(dyn Error + 'static)) -> Option<String> {
+    let inner = match cause.downcast_ref::<std::io::Error>() {
+        Some(io) => io.get_ref().and_then(|it| it.downcast_ref::<rustls::Error>()),
+        None => cause.downcast_ref::<rustls::Error>(),
+    };
+    inner.map(ToString::to_string)
+}

@@ -1,0 +1,245 @@
+//! What an answer proves: the verdict table, as pure functions over what came back.
+//!
+//! The question is never "did it fail?" but "may a ticket exist?". Whatever is not surely one thing
+//! or the other is [`Verdict::Unknown`].
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+use super::wire::{Envelope, LoginAnswer, Seen, Status};
+use super::words;
+use crate::delivery::identity::Marker;
+use crate::delivery::{Fault, Proof, Verdict};
+
+/// The longest pause a server may ask for.
+pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// What became of one HTTP request.
+#[derive(Clone, Debug)]
+pub(super) enum Exchange {
+    /// Not a byte of the request was sent.
+    NotSent(Fault),
+    /// It may have arrived; no status came back.
+    Lost(Fault),
+    /// The body is whole, or the fault says what became of it.
+    Answered { status: u16, retry_after: Option<Duration>, body: Result<Bytes, Fault> },
+}
+
+impl Exchange {
+    pub(super) fn http_status(&self) -> Option<u16> {
+        match self {
+            Self::Answered { status, .. } => Some(*status),
+            Self::NotSent(_) | Self::Lost(_) => None,
+        }
+    }
+
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Answered { retry_after, .. } => *retry_after,
+            Self::NotSent(_) | Self::Lost(_) => None,
+        }
+    }
+}
+
+/// What was asked for, to compare the echo with.
+pub(super) struct Asked<'a> {
+    pub(super) service: i64,
+    /// `None`: none was asked for, or the catalogue is not known.
+    pub(super) type_label: Option<&'a str>,
+    pub(super) abrir_os: bool,
+    pub(super) marker: Marker,
+}
+
+/// Judges the answer to a post.
+pub(super) fn of_open(exchange: &Exchange, asked: &Asked<'_>) -> Verdict<Proof> {
+    let (status, body) = match told(exchange) {
+        Ok(told) => told,
+        Err(verdict) => return verdict,
+    };
+    if status == 413 {
+        return Verdict::Rejected(words::http(413));
+    }
+    let answer = match envelope(body) {
+        Ok(answer) => answer,
+        Err(fault) => return Verdict::Unknown(fault),
+    };
+    if answer.is_exception() {
+        return Verdict::Unknown(words::exception());
+    }
+    let ticket = answer.ticket();
+    let opening = ticket.as_ref().and_then(Seen::opening);
+    match (status, answer.status(), ticket, opening) {
+        (200 | 201, Status::Success, Some(ticket), Some(opening)) => {
+            let descricao = ticket.descricao_abertura();
+            let marker_echoed = descricao.map(|it| asked.marker.is_in(&it));
+            let without_os = asked.abrir_os && opening.ids_ordem_servico.is_empty();
+            let warnings = echo_faults(&ticket, asked, without_os);
+            Verdict::Answered(Proof { opening, marker_echoed, warnings })
+        }
+        (200 | 201, Status::Success, ..) => Verdict::Unknown(words::no_proof()),
+        // Half a success exists: the ticket was opened and its service order failed.
+        (200 | 400 | 422, Status::Error, Some(ticket), _) if ticket.id_atendimento().is_some() => {
+            Verdict::Unknown(words::contradiction())
+        }
+        (200 | 400 | 422, Status::Error, ..) => Verdict::Rejected(refusal(&answer)),
+        (200 | 400 | 422, Status::Other, None, _) if !answer.errors().is_empty() => {
+            Verdict::Rejected(refusal(&answer))
+        }
+        (200 | 201, ..) => Verdict::Unknown(words::no_proof()),
+        (status, ..) => Verdict::Unknown(words::http(status)),
+    }
+}
+
+/// Judges the answer to a request that only has to work (a probe, a catalogue): its body if it did.
+pub(super) fn of_read(exchange: &Exchange) -> Result<&Bytes, Verdict<()>> {
+    let (status, body) = told(exchange)?;
+    let answer = envelope(body).map_err(Verdict::Unknown)?;
+    match (status, answer.status()) {
+        _ if answer.is_exception() => Err(Verdict::Unknown(words::exception())),
+        (200, Status::Success) => Ok(body.as_ref().expect("an envelope was read from it")),
+        (200 | 400 | 422, Status::Error) => Err(Verdict::Rejected(refusal(&answer))),
+        (200, Status::Other) => Err(Verdict::Unknown(words::not_json())),
+        (status, _) => Err(Verdict::Unknown(words::http(status))),
+    }
+}
+
+/// What a login gave.
+#[derive(Debug)]
+pub(super) enum Login<'a> {
+    Token { token: Cow<'a, str>, expires_in: Option<Duration> },
+    Refused(Fault),
+    Unavailable(Fault),
+    Misconfigured(Fault),
+}
+
+/// OAuth's words for "these credentials will not do" (RFC 6749, section 5.2), and HubSoft's
+/// `invalid_credentials`.
+fn is_refusal(error: &str) -> bool {
+    error.starts_with("invalid_") || matches!(error, "unauthorized_client" | "unsupported_grant_type")
+}
+
+/// Judges the answer to a login.
+pub(super) fn of_login(exchange: &Exchange) -> Login<'_> {
+    let (status, body) = match exchange {
+        Exchange::NotSent(fault) | Exchange::Lost(fault) => return Login::Unavailable(fault.clone()),
+        Exchange::Answered { status: status @ (404 | 405), .. } => {
+            return Login::Misconfigured(words::http(*status));
+        }
+        Exchange::Answered { body: Err(fault), .. } => return Login::Unavailable(fault.clone()),
+        Exchange::Answered { status, body: Ok(body), .. } => (*status, body),
+    };
+    let answer = LoginAnswer::read(body);
+    match (status, &answer) {
+        (200 | 201, Some(answer)) if answer.access_token().is_some() => Login::Token {
+            token: answer.access_token().unwrap_or_default(),
+            expires_in: answer.expires_in().map(Duration::from_secs),
+        },
+        (200 | 201, Some(_)) => {
+            Login::Unavailable(words::fault("login_no_token", "the login answer carries no access_token"))
+        }
+        (200 | 201, None) => Login::Unavailable(words::not_json()),
+        (400 | 401, Some(answer)) if answer.error().is_some_and(|it| is_refusal(&it)) => {
+            let error = answer.error().unwrap_or_default();
+            let said = answer.error_description();
+            let said = said.map_or_else(|| error.to_string(), |said| format!("{said} ({error})"));
+            let message = format!("HubSoft refused the login: {}", words::capped(&said));
+            Login::Refused(words::fault("login_refused", message))
+        }
+        (status, _) => {
+            let message = format!("the login answered HTTP {status}");
+            Login::Unavailable(words::fault(format!("login_http_{status}"), message))
+        }
+    }
+}
+
+/// What the status alone decides, whatever the body; else the status and the body.
+pub(super) fn told<T>(exchange: &Exchange) -> Result<(u16, &Result<Bytes, Fault>), Verdict<T>> {
+    let (status, body) = match exchange {
+        Exchange::NotSent(fault) => return Err(Verdict::NotSent(fault.clone())),
+        Exchange::Lost(fault) => return Err(Verdict::Unknown(fault.clone())),
+        Exchange::Answered { status, body, .. } => (*status, body),
+    };
+    Err(match status {
+        200 | 201 | 400 | 413 | 422 => return Ok((status, body)),
+        401 => Verdict::Unauthorized(words::refused(401, None)),
+        403 => Verdict::Forbidden(words::refused(403, said(body))),
+        404 | 405 => Verdict::Misconfigured(words::http(status)),
+        429 => Verdict::Throttled,
+        _ => Verdict::Unknown(words::http(status)),
+    })
+}
+
+/// The body as HubSoft's JSON, or what it is instead.
+pub(super) fn envelope(body: &Result<Bytes, Fault>) -> Result<Envelope<'_>, Fault> {
+    let body = body.as_ref().map_err(Fault::clone)?;
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(words::empty());
+    }
+    Envelope::read(body).ok_or_else(words::not_json)
+}
+
+/// HubSoft's reason for a refusal, if its body has one that may be shown.
+fn said(body: &Result<Bytes, Fault>) -> Option<String> {
+    let answer = envelope(body).ok().filter(|it| !it.is_exception())?;
+    words::joined(answer.msg(), &answer.errors())
+}
+
+/// `validation` when fields are named, `refused` for a business rule.
+pub(super) fn refusal(answer: &Envelope<'_>) -> Fault {
+    let errors = answer.errors();
+    let code = if errors.is_empty() { "refused" } else { "validation" };
+    let message = words::joined(answer.msg(), &errors);
+    words::fault(code, message.unwrap_or_else(|| "HubSoft refused the ticket and gave no reason".to_owned()))
+}
+
+/// The API ignores what it does not understand and still says success: so the echo is compared.
+fn echo_faults(ticket: &Seen<'_>, asked: &Asked<'_>, without_os: bool) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    if let Some(echoed) = ticket.id_cliente_servico().filter(|it| *it != asked.service) {
+        let message = format!("asked for id_cliente_servico {}, opened for {echoed}", asked.service);
+        faults.push(words::fault("wrong_service", message));
+    }
+    if let (Some(label), Some(echoed)) = (asked.type_label, ticket.tipo_atendimento())
+        && !same_label(label, &echoed)
+    {
+        let message = format!("asked for the type `{label}`, opened as `{}`", words::capped(&echoed));
+        faults.push(words::fault("wrong_type", message));
+    }
+    if without_os {
+        let message = "opened, but the service order that was asked for is missing";
+        faults.push(words::fault("without_os", message));
+    }
+    faults
+}
+
+/// Labels come back in capitals and with or without accents.
+pub(super) fn same_label(one: &str, other: &str) -> bool {
+    fn folded(label: &str) -> impl Iterator<Item = char> {
+        label.nfkd().filter(|it| !is_combining_mark(*it) && !it.is_whitespace()).flat_map(char::to_lowercase)
+    }
+    one == other || folded(one).eq(folded(other))
+}
+
+/// `Retry-After` in both its forms (RFC 9110, section 10.2.3), capped. A date counts from the
+/// server's own `date` if it gave one: its clock may differ from ours.
+pub(super) fn retry_after(header: &str, date: Option<&str>, now: Timestamp) -> Option<Duration> {
+    let header = header.trim();
+    if !header.is_empty() && header.bytes().all(|it| it.is_ascii_digit()) {
+        // Too many digits for a number are more than the cap as well.
+        let wait = header.parse().map_or(RETRY_AFTER_MAX, Duration::from_secs);
+        return Some(wait.min(RETRY_AFTER_MAX));
+    }
+    let until = http_date(header)?;
+    let from = date.and_then(http_date).unwrap_or(now);
+    let wait = Duration::try_from(until.duration_since(from)).unwrap_or(Duration::ZERO);
+    Some(wait.min(RETRY_AFTER_MAX))
+}
+
+fn http_date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::parse(text.trim()).ok().map(|it| it.timestamp())
+}

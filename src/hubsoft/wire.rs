@@ -1,0 +1,346 @@
+//! The shapes on the wire: what is sent is strict, what comes back is read with tolerance.
+//!
+//! Every field of an answer is kept as raw JSON first and read when asked for, so that an odd type
+//! in one field (an id as text, `[]` for an object) never hides the others, and so that a protocolo
+//! of 20 digits is never a number on the way.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::delivery::identity::Marker;
+use crate::delivery::Opening;
+use crate::ticket::{Id, Ticket};
+
+/// A field of an answer. `null` and absent are the same.
+type Raw<'a> = Option<&'a RawValue>;
+
+/// The body of `POST …/atendimento`. Unknown names would be ignored in silence; wrong types refused.
+#[derive(Serialize)]
+struct NewTicket<'a> {
+    id_cliente_servico: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_tipo_atendimento: Option<i64>,
+    descricao: Marked<'a>,
+    nome: &'a str,
+    telefone: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+    /// Always sent, always a boolean: what a tenant's default would be is nobody's to guess.
+    abrir_os: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_atendimento_status: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_usuario_responsavel: Option<Responsible<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parametros: Option<&'a serde_json::Map<String, serde_json::Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parametros_ordem_servico: Option<&'a serde_json::Map<String, serde_json::Value>>,
+}
+
+/// The text, and the marker by which the ticket is found again.
+struct Marked<'a>(&'a str, Marker);
+
+impl Serialize for Marked<'_> {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&format_args!("{}{}", self.0, self.1))
+    }
+}
+
+/// One user as a number, several as the text `1,2`.
+struct Responsible<'a>(&'a [Id]);
+
+impl Serialize for Responsible<'_> {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            [one] => to.serialize_i64(one.get()),
+            many => {
+                let ids: Vec<String> = many.iter().map(|it| it.get().to_string()).collect();
+                to.serialize_str(&ids.join(","))
+            }
+        }
+    }
+}
+
+/// The request body that opens `ticket`.
+pub(super) fn new_ticket(ticket: &Ticket, marker: Marker) -> Vec<u8> {
+    let body = NewTicket {
+        id_cliente_servico: ticket.id_cliente_servico.get(),
+        id_tipo_atendimento: ticket.id_tipo_atendimento.map(Id::get),
+        descricao: Marked(ticket.descricao.as_str(), marker),
+        nome: ticket.nome.as_str(),
+        telefone: ticket.telefone.as_str(),
+        email: ticket.email.as_ref().map(|it| it.as_str()),
+        abrir_os: ticket.abrir_os,
+        id_atendimento_status: ticket.id_atendimento_status.map(Id::get),
+        id_usuario_responsavel: Some(ticket.id_usuario_responsavel.as_slice())
+            .filter(|it| !it.is_empty())
+            .map(Responsible),
+        parametros: ticket.parametros.as_ref(),
+        parametros_ordem_servico: ticket.parametros_ordem_servico.as_ref(),
+    };
+    let mut bytes = Vec::with_capacity(512);
+    serde_json::to_writer(&mut bytes, &body).expect("writing text and numbers into memory cannot fail");
+    bytes
+}
+
+/// Any answer of HubSoft.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Envelope<'a> {
+    #[serde(borrow)]
+    status: Raw<'a>,
+    #[serde(borrow)]
+    msg: Raw<'a>,
+    #[serde(borrow)]
+    message: Raw<'a>,
+    #[serde(borrow)]
+    errors: Raw<'a>,
+    #[serde(borrow)]
+    file: Raw<'a>,
+    #[serde(borrow)]
+    line: Raw<'a>,
+    #[serde(borrow)]
+    trace: Raw<'a>,
+    #[serde(borrow)]
+    error_type: Raw<'a>,
+    #[serde(borrow)]
+    exception: Raw<'a>,
+    #[serde(borrow)]
+    atendimento: Raw<'a>,
+    #[serde(borrow)]
+    atendimentos: Raw<'a>,
+}
+
+/// How HubSoft judges its own answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    Success,
+    Error,
+    /// Absent, or a word we do not know.
+    Other,
+}
+
+impl<'a> Envelope<'a> {
+    /// `None`: not a JSON object.
+    pub(super) fn read(body: &'a [u8]) -> Option<Self> {
+        let text = std::str::from_utf8(body).ok()?;
+        serde_json::from_str(text.trim_start_matches('\u{feff}')).ok()
+    }
+
+    /// Also `suscess`, which three routes say.
+    pub(super) fn status(&self) -> Status {
+        let Some(word) = text(self.status) else { return Status::Other };
+        match word.trim() {
+            it if it.eq_ignore_ascii_case("success") || it.eq_ignore_ascii_case("suscess") => Status::Success,
+            it if it.eq_ignore_ascii_case("error") => Status::Error,
+            _ => Status::Other,
+        }
+    }
+
+    /// Whether it is an uncaught exception, which HubSoft renders as HTTP 200.
+    pub(super) fn is_exception(&self) -> bool {
+        [self.file, self.line, self.trace, self.error_type, self.exception].iter().any(Option::is_some)
+    }
+
+    pub(super) fn msg(&self) -> Option<Cow<'a, str>> {
+        text(self.msg).or_else(|| text(self.message))
+    }
+
+    /// Flat, whether it came as a list, as an object of lists, as one text, or not at all.
+    pub(super) fn errors(&self) -> Vec<String> {
+        fn gather(value: &serde_json::Value, into: &mut Vec<String>) {
+            match value {
+                serde_json::Value::String(text) if text.trim().is_empty() => {}
+                serde_json::Value::String(text) => into.push(text.trim().to_owned()),
+                serde_json::Value::Array(items) => items.iter().for_each(|it| gather(it, into)),
+                serde_json::Value::Object(fields) => fields.values().for_each(|it| gather(it, into)),
+                serde_json::Value::Number(number) => into.push(number.to_string()),
+                serde_json::Value::Null | serde_json::Value::Bool(_) => {}
+            }
+        }
+        let mut flat = Vec::new();
+        if let Some(value) = self.errors.and_then(|raw| serde_json::from_str(raw.get()).ok()) {
+            gather(&value, &mut flat);
+        }
+        flat
+    }
+
+    pub(super) fn ticket(&self) -> Option<Seen<'a>> {
+        object(self.atendimento)
+    }
+
+    /// `None`: no readable list. An item that is no object is `None` too.
+    pub(super) fn tickets(&self) -> Option<Vec<Option<Seen<'a>>>> {
+        Some(list(self.atendimentos)?.into_iter().map(object).collect())
+    }
+}
+
+/// A ticket as HubSoft shows it, after a post and in a look-up.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Seen<'a> {
+    #[serde(borrow)]
+    id_atendimento: Raw<'a>,
+    #[serde(borrow)]
+    protocolo: Raw<'a>,
+    #[serde(borrow)]
+    descricao_abertura: Raw<'a>,
+    #[serde(borrow)]
+    tipo_atendimento: Raw<'a>,
+    #[serde(borrow)]
+    data_cadastro: Raw<'a>,
+    #[serde(borrow)]
+    data_fechamento: Raw<'a>,
+    #[serde(borrow)]
+    servico: Raw<'a>,
+    #[serde(borrow)]
+    ordens_servico: Raw<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Service<'a> {
+    #[serde(borrow)]
+    id_cliente_servico: Raw<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ServiceOrder<'a> {
+    #[serde(borrow)]
+    id_ordem_servico: Raw<'a>,
+    #[serde(borrow)]
+    numero_ordem_servico: Raw<'a>,
+}
+
+impl<'a> Seen<'a> {
+    /// `None` without an id and a protocolo: then it proves nothing.
+    pub(super) fn opening(&self) -> Option<Opening> {
+        let id_atendimento = integer(self.id_atendimento).filter(|it| 0 < *it)?;
+        let protocolo = self.protocolo()?.into_owned();
+        let orders: Vec<ServiceOrder<'_>> =
+            list(self.ordens_servico).unwrap_or_default().into_iter().filter_map(object).collect();
+        Some(Opening {
+            protocolo,
+            id_atendimento,
+            ids_ordem_servico: orders.iter().filter_map(|it| integer(it.id_ordem_servico)).collect(),
+            numeros_ordem_servico: orders
+                .iter()
+                .filter_map(|it| text(it.numero_ordem_servico).map(Cow::into_owned))
+                .collect(),
+        })
+    }
+
+    pub(super) fn id_atendimento(&self) -> Option<i64> {
+        integer(self.id_atendimento)
+    }
+
+    pub(super) fn protocolo(&self) -> Option<Cow<'a, str>> {
+        let protocolo = text(self.protocolo)?;
+        let trimmed = protocolo.trim();
+        match trimmed.len() {
+            0 => None,
+            len if len == protocolo.len() => Some(protocolo),
+            _ => Some(Cow::Owned(trimmed.to_owned())),
+        }
+    }
+
+    pub(super) fn descricao_abertura(&self) -> Option<Cow<'a, str>> {
+        text(self.descricao_abertura)
+    }
+
+    pub(super) fn tipo_atendimento(&self) -> Option<Cow<'a, str>> {
+        text(self.tipo_atendimento)
+    }
+
+    pub(super) fn data_cadastro(&self) -> Option<Cow<'a, str>> {
+        text(self.data_cadastro)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        text(self.data_fechamento).is_some_and(|it| !it.trim().is_empty())
+    }
+
+    /// `None`: not told, which old versions do.
+    pub(super) fn id_cliente_servico(&self) -> Option<i64> {
+        integer(object::<Service<'_>>(self.servico)?.id_cliente_servico)
+    }
+}
+
+/// The answer to a login. The token stays inside until it is taken.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct LoginAnswer<'a> {
+    #[serde(borrow)]
+    access_token: Raw<'a>,
+    #[serde(borrow)]
+    expires_in: Raw<'a>,
+    #[serde(borrow)]
+    error: Raw<'a>,
+    #[serde(borrow)]
+    error_description: Raw<'a>,
+}
+
+impl<'a> LoginAnswer<'a> {
+    pub(super) fn read(body: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(body).ok()
+    }
+
+    pub(super) fn access_token(&self) -> Option<Cow<'a, str>> {
+        text(self.access_token).filter(|it| !it.is_empty())
+    }
+
+    /// Seconds.
+    pub(super) fn expires_in(&self) -> Option<u64> {
+        integer(self.expires_in).and_then(|it| u64::try_from(it).ok())
+    }
+
+    pub(super) fn error(&self) -> Option<Cow<'a, str>> {
+        text(self.error)
+    }
+
+    pub(super) fn error_description(&self) -> Option<Cow<'a, str>> {
+        text(self.error_description)
+    }
+}
+
+/// The rows of a catalogue: ids and labels, under whatever names this route uses.
+pub(super) fn catalogue(body: &[u8], list_key: &str, id_key: &str) -> Option<Vec<(i64, String)>> {
+    let answer: std::collections::HashMap<Cow<'_, str>, &RawValue> = serde_json::from_slice(body).ok()?;
+    let items = list(answer.get(list_key).copied())?;
+    let entry = |item: Raw<'_>| {
+        let fields: std::collections::HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(item?.get()).ok()?;
+        let id = integer(fields.get(id_key).copied())?;
+        Some((id, text(fields.get("descricao").copied())?.into_owned()))
+    };
+    items.into_iter().map(entry).collect()
+}
+
+/// A text, or the digits of a number.
+fn text(raw: Raw<'_>) -> Option<Cow<'_, str>> {
+    let raw = raw?.get();
+    match raw.as_bytes().first()? {
+        b'"' => serde_json::from_str::<Text<'_>>(raw).ok().map(|it| it.0),
+        b'0'..=b'9' | b'-' => Some(Cow::Borrowed(raw)),
+        _ => None,
+    }
+}
+
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// A whole number, or a text that holds one.
+fn integer(raw: Raw<'_>) -> Option<i64> {
+    text(raw)?.trim().parse().ok()
+}
+
+fn object<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Option<T> {
+    let raw = raw?.get();
+    raw.starts_with('{').then(|| serde_json::from_str(raw).ok()).flatten()
+}
+
+fn list<'a>(raw: Raw<'a>) -> Option<Vec<Raw<'a>>> {
+    serde_json::from_str::<Vec<&'a RawValue>>(raw?.get()).ok().map(|it| it.into_iter().map(Some).collect())
+}

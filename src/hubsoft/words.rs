@@ -1,0 +1,98 @@
+//! The faults of this room: stable codes, and what a person reads. Together in one place, so that
+//! they can be translated.
+
+use std::borrow::Cow;
+
+use crate::delivery::Fault;
+
+/// Characters of HubSoft's own words that are kept.
+const WORDS_MAX: usize = 500;
+
+pub(super) fn fault(code: impl Into<String>, message: impl Into<String>) -> Fault {
+    Fault { code: code.into(), message: message.into() }
+}
+
+pub(super) fn timeout() -> Fault {
+    fault("timeout", "HubSoft did not answer in time")
+}
+
+pub(super) fn reset() -> Fault {
+    fault("reset", "the connection broke before the answer came")
+}
+
+pub(super) fn cut() -> Fault {
+    fault("cut", "the answer broke off")
+}
+
+pub(super) fn too_large() -> Fault {
+    fault("too_large", "the answer is too large to be HubSoft's")
+}
+
+pub(super) fn not_json() -> Fault {
+    fault("not_json", "the answer is not JSON; a proxy or a maintenance page may have sent it")
+}
+
+pub(super) fn empty() -> Fault {
+    fault("empty", "the answer has no body")
+}
+
+pub(super) fn no_proof() -> Fault {
+    fault("no_proof", "the answer carries no id_atendimento and protocolo")
+}
+
+pub(super) fn contradiction() -> Fault {
+    fault("contradiction", "the answer says error and yet names a ticket")
+}
+
+/// Its `trace`, `file` and text may hold paths and queries: none of it is kept.
+pub(super) fn exception() -> Fault {
+    fault("exception", "HubSoft failed inside while it worked on the request")
+}
+
+pub(super) fn http(status: u16) -> Fault {
+    let message = match status {
+        300..400 => format!("HubSoft redirected elsewhere (HTTP {status}); redirects are not followed"),
+        404 | 405 => format!("HubSoft does not know this route (HTTP {status}); is `HUBSOFT_URL` right?"),
+        413 => "HubSoft found the request too large (HTTP 413)".to_owned(),
+        503 => "HubSoft is not available now (HTTP 503)".to_owned(),
+        500.. => format!("HubSoft failed (HTTP {status})"),
+        _ => format!("HubSoft answered HTTP {status}"),
+    };
+    fault(format!("http_{status}"), message)
+}
+
+/// A refusal that HubSoft may have put into words.
+pub(super) fn refused(status: u16, said: Option<String>) -> Fault {
+    let message = match (status, said) {
+        (_, Some(said)) => said,
+        (401, None) => "HubSoft refused the token (HTTP 401)".to_owned(),
+        (403, None) => "the API user may not do this (HTTP 403); its permissions are set in HubSoft".to_owned(),
+        (status, None) => return http(status),
+    };
+    fault(format!("http_{status}"), message)
+}
+
+/// HubSoft's words for a person: one line, capped.
+pub(super) fn capped(words: &str) -> String {
+    let mut kept = String::with_capacity(words.len().min(WORDS_MAX));
+    for (n_chars, char) in words.trim().chars().enumerate() {
+        if n_chars == WORDS_MAX {
+            kept.push('…');
+            break;
+        }
+        kept.push(if char.is_control() { ' ' } else { char });
+    }
+    kept
+}
+
+/// `msg: first error; second error`. `None` when HubSoft said nothing.
+pub(super) fn joined(msg: Option<Cow<'_, str>>, errors: &[String]) -> Option<String> {
+    let msg = msg.map(|it| it.trim().to_owned()).filter(|it| !it.is_empty());
+    let errors = errors.join("; ");
+    match (msg, errors.is_empty()) {
+        (Some(msg), true) => Some(capped(&msg)),
+        (Some(msg), false) => Some(capped(&format!("{}: {errors}", msg.trim_end_matches([':', '.'])))),
+        (None, false) => Some(capped(&errors)),
+        (None, true) => None,
+    }
+}
