@@ -296,9 +296,57 @@ fn outlook_sql() -> String {
 }
 
 #[cfg(test)]
-pub(super) mod plans {
-    //! For the test of query plans beside the schema.
-    pub(in super::super) fn all() -> [String; 2] {
-        [super::candidates_sql(), super::outlook_sql()]
+mod tests {
+    use super::*;
+    use crate::outbox::SqliteOutbox;
+
+    /// A claim at a million rows must not look at a million rows.
+    #[tokio::test]
+    async fn claims_go_by_their_indices() {
+        let dir = tempfile::tempdir().expect("there is room for a folder");
+        let outbox = SqliteOutbox::open(&dir.path().join("outbox.db")).await.expect("it opens");
+        insta::assert_snapshot!(plan(&outbox, candidates_sql()).await, @r"
+        SCAN o USING INDEX outbox_due
+        SEARCH l USING INDEX outbox_live (service=?)
+        SCAN o
+        SEARCH r USING INTEGER PRIMARY KEY (rowid=?)
+        SEARCH b USING INTEGER PRIMARY KEY (rowid=?)
+        SCAN o USING INDEX outbox_doubt
+        SEARCH l USING INDEX outbox_live (service=? AND state=?)
+        SCAN o
+        SEARCH r USING INTEGER PRIMARY KEY (rowid=?)
+        SEARCH b USING INTEGER PRIMARY KEY (rowid=?)
+        ");
+        insta::assert_snapshot!(plan(&outbox, outlook_sql()).await, @r"
+        SCAN o USING INDEX outbox_due
+        SEARCH l USING INDEX outbox_live (service=?)
+        SEARCH o USING INDEX outbox_due
+        SEARCH l USING INDEX outbox_live (service=?)
+        SCAN o USING INDEX outbox_doubt
+        SEARCH l USING INDEX outbox_live (service=? AND state=?)
+        SEARCH o USING INDEX outbox_doubt
+        SEARCH l USING INDEX outbox_live (service=? AND state=?)
+        SCAN next
+        SCAN o USING INDEX outbox_due
+        SCAN o USING INDEX outbox_doubt
+        ");
+    }
+
+    /// How SQLite reaches each table.
+    async fn plan(outbox: &SqliteOutbox, sql: String) -> String {
+        let sql = format!("EXPLAIN QUERY PLAN {sql}");
+        let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(1)
+            .bind(1)
+            .bind(1)
+            .bind(1)
+            .bind(1)
+            .bind(1)
+            .fetch_all(&mut *outbox.conn().await)
+            .await
+            .expect("it explains");
+        let mut said: Vec<String> = steps.into_iter().map(|it| it.3).collect();
+        said.retain(|it| !it.contains("SUBQUERY") && !it.contains("CO-ROUTINE") && !it.contains("CONSTANT"));
+        said.join("\n")
     }
 }

@@ -1,6 +1,7 @@
 //! The outbox as the engine sees it: one that knows which rows are its own.
 
 use jiff::Timestamp;
+use sqlx::Connection;
 
 use super::error::Trouble;
 use super::{SqliteOutbox, claim, settle};
@@ -70,17 +71,22 @@ impl Outbox for Desk<'_> {
     }
 
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
-        // Whatever is in flight was left there: this process owns the outbox and has claimed nothing.
+        let mut conn = self.outbox.conn().await;
+        let mut tx = conn.begin_with("BEGIN IMMEDIATE").await.trouble()?;
+        // Of whatever scope: this process owns the outbox, and its one run holds no row.
         let sql = "UPDATE outbox
-                      SET state = 'pending', available_at = ?1, doubt_since = coalesce(doubt_since, ?1),
-                          answered = iif(state = 'unconfirmed', 0, answered)
-                    WHERE state = 'in_flight' OR state = 'unconfirmed' AND (?2 IS NULL OR batch = ?2)";
-        let recovered = sqlx::query(sql)
+                      SET state = 'pending', available_at = ?1, doubt_since = coalesce(doubt_since, ?1)
+                    WHERE state = 'in_flight'";
+        let left = sqlx::query(sql).bind(now.as_millisecond()).execute(&mut *tx).await.trouble()?;
+        let sql = "UPDATE outbox SET state = 'pending', available_at = ?1, answered = 0
+                    WHERE state = 'unconfirmed' AND (?2 IS NULL OR batch = ?2)";
+        sqlx::query(sql)
             .bind(now.as_millisecond())
             .bind(self.range.batch)
-            .execute(&mut *self.outbox.conn().await)
+            .execute(&mut *tx)
             .await
             .trouble()?;
-        Ok(recovered.rows_affected())
+        tx.commit().await.trouble()?;
+        Ok(left.rows_affected())
     }
 }

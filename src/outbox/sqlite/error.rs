@@ -85,3 +85,30 @@ pub(super) fn is_forbidden(error: &sqlx::Error) -> bool {
 fn primary_code(extended: Option<&str>) -> Option<i32> {
     Some(extended?.parse::<i32>().ok()? & 0xff)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sqlx::sqlite::SqliteConnectOptions;
+    use sqlx::{ConnectOptions, SqliteConnection};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_from_a_lock_and_from_damage() {
+        let file = tempfile::NamedTempFile::new().expect("there is room for a file");
+        let options = SqliteConnectOptions::new().filename(file.path()).busy_timeout(Duration::ZERO);
+        let mut one = options.connect().await.expect("it connects");
+        let mut other = options.connect().await.expect("it connects");
+        let full = "CREATE TABLE t (x); PRAGMA max_page_count = 2; INSERT INTO t VALUES (zeroblob(99999))";
+        assert!(matches!(fault(&mut one, full).await, OutboxError::Full(_)));
+        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut one).await.expect("it locks");
+        assert!(matches!(fault(&mut other, "DELETE FROM t").await, OutboxError::Unavailable(_)));
+        assert!(matches!(fault(&mut other, "DELETE FROM missing").await, OutboxError::Broken(_)));
+    }
+
+    async fn fault(conn: &mut SqliteConnection, sql: &'static str) -> OutboxError {
+        classify(sqlx::raw_sql(sql).execute(conn).await.expect_err("it fails"))
+    }
+}

@@ -6,8 +6,8 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 
 use super::error::{classify, is_forbidden};
 use super::lock::{FileLock, network_file_system};
@@ -80,12 +80,14 @@ pub(super) async fn for_writing(path: &Path) -> Result<(SqliteConnection, FileLo
     make_private(path).map_err(failed)?;
 
     let options = options(path)
-        .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .pragma("journal_size_limit", LOG_BYTES_KEPT.to_string());
     let broken = |error| OpenError::Outbox { path: path.clone(), source: classify(error) };
     let mut conn = options.connect().await.map_err(broken)?;
-    migrate(&mut conn, path).await?;
+    let n_applied = applied(&mut conn, path).await?;
+    // Not before it is known to be ours: it is written into the file.
+    sqlx::raw_sql("PRAGMA journal_mode = WAL").execute(&mut conn).await.map_err(broken)?;
+    migrate(&mut conn, n_applied).await.map_err(broken)?;
     Ok((conn, lock))
 }
 
@@ -159,24 +161,15 @@ async fn applied(conn: &mut SqliteConnection, path: &Path) -> Result<i64, OpenEr
     }
 }
 
-async fn migrate(conn: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
-    let n_applied = applied(conn, path).await?;
-    let run = async {
-        for (at, migration) in MIGRATIONS.iter().enumerate().skip(usize::try_from(n_applied).unwrap_or(0)) {
-            let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
-            sqlx::raw_sql(*migration).execute(&mut *tx).await?;
-            let sql = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {}", at + 1);
-            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *tx).await?;
-            tx.commit().await?;
-        }
-        sqlx::query(
-            "INSERT INTO meta VALUES ('outbox_id', lower(hex(randomblob(16)))) ON CONFLICT DO NOTHING",
-        )
-        .execute(conn)
-        .await
-    };
-    match run.await {
-        Ok(_) => Ok(()),
-        Err(error) => Err(OpenError::Outbox { path: path.to_owned(), source: classify(error) }),
+/// Applies what is missing, each migration in a transaction of its own.
+async fn migrate(conn: &mut SqliteConnection, n_applied: i64) -> Result<(), sqlx::Error> {
+    for (at, migration) in (1..).zip(MIGRATIONS).filter(|(at, _)| n_applied < *at) {
+        let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::raw_sql(migration).execute(&mut *tx).await?;
+        let sql = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {at}");
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *tx).await?;
+        tx.commit().await?;
     }
+    let sql = "INSERT INTO meta VALUES ('outbox_id', lower(hex(randomblob(16)))) ON CONFLICT DO NOTHING";
+    sqlx::query(sql).execute(conn).await.map(drop)
 }

@@ -1,1 +1,182 @@
-//!
+//! What only a file can do: be locked, be cut off, be read meanwhile, be another's.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use mutirao::delivery::{
+    Attempt, AttemptKind, Change, Opening, Outbox, OutboxError, Settle, Settled, State, Want,
+};
+use mutirao::outbox::{BindError, Cursor, OpenError, Reader, Scope, SqliteOutbox};
+use sqlx::Row;
+
+use super::bench::{File, Fresh, Line, import, line};
+use crate::outbox_conformance::at;
+
+#[tokio::test]
+async fn one_process_owns_it_and_others_read() {
+    let mut it = Fresh::new().await;
+    let Err(OpenError::Locked { path }) = SqliteOutbox::open(&it.path).await else { panic!("it is ours") };
+    assert_eq!(path, it.path);
+    let reader = Reader::open(&it.path).await.expect("reading is free");
+    let merged = it.import(&File::of("b", &[line(1, "a"), line(2, "b")])).await;
+    assert_eq!(reader.counts(merged.scope()).await.expect("it counts").pending, 2);
+    it.outbox.desk(Scope::All).claim(want(1)).await.expect("it claims");
+    assert_eq!(reader.counts(Scope::All).await.expect("it counts").in_flight, 1);
+    reader.close().await.expect("it closes");
+
+    it.outbox.close().await.expect("it closes");
+    let left: Vec<_> = std::fs::read_dir(it.dir.path())
+        .expect("it lists")
+        .map(|it| it.expect("it lists").file_name())
+        .collect();
+    assert_eq!(left, ["outbox.db"], "one file, once it is closed");
+    SqliteOutbox::open(&it.path).await.expect("it is free again");
+}
+
+#[tokio::test]
+async fn what_was_claimed_survives_a_crash() {
+    let mut it = Fresh::new().await;
+    it.import(&File::of("b", &[line(1, "a"), line(2, "b")])).await;
+    let claimed = it.outbox.desk(Scope::All).claim(want(1)).await.expect("it claims");
+    let Fresh { outbox, path, dir, .. } = it;
+    // As a power cut leaves it: the file and its log, as they are on disk at this moment.
+    let other = dir.path().join("after");
+    std::fs::create_dir(&other).expect("it makes a folder");
+    for name in ["outbox.db", "outbox.db-wal"] {
+        std::fs::copy(dir.path().join(name), other.join(name)).expect("it copies");
+    }
+    drop(outbox);
+    for path in [other.join("outbox.db"), path] {
+        let outbox = SqliteOutbox::open(&path).await.expect("it opens");
+        let desk = outbox.desk(Scope::All);
+        assert_eq!(desk.recover(at(5)).await.expect("it recovers"), 1);
+        let again = desk.claim(Want { now: at(5), posts: 9, look_ups: 9 }).await.expect("it claims");
+        let row = again.claims.iter().find(|it| it.row == claimed.claims[0].row).expect("it is not lost");
+        assert!(row.doubt.is_some() && claimed.claims[0].token < row.token, "and not posted unseen");
+    }
+}
+
+#[tokio::test]
+async fn nobody_else_reads_the_files() {
+    let mut it = Fresh::new().await;
+    it.import(&File::of("b", &[line(1, "a")])).await;
+    let mut n_files = 0;
+    for file in std::fs::read_dir(it.dir.path()).expect("it lists") {
+        let file = file.expect("it lists");
+        let mode = file.metadata().expect("it is there").permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", file.file_name());
+        n_files += 1;
+    }
+    assert_eq!(n_files, 4, "the database, its log, its index and the lock");
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_ours_is_refused() {
+    let it = Fresh::new().await;
+    sqlx::raw_sql("PRAGMA user_version = 99").execute(&mut it.sql().await).await.expect("it writes");
+    it.outbox.close().await.expect("it closes");
+    let newer = SqliteOutbox::open(&it.path).await.err().expect("it is newer");
+    assert!(matches!(newer, OpenError::Newer { found: 99, .. }), "{newer}");
+    assert!(matches!(Reader::open(&it.path).await, Err(OpenError::Newer { .. })));
+
+    let text = it.dir.path().join("text.db");
+    std::fs::write(&text, "not a database, whatever its name says".repeat(99)).expect("it writes");
+    assert!(matches!(SqliteOutbox::open(&text).await, Err(OpenError::NotOurs { .. })));
+    let foreign = it.dir.path().join("foreign.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&foreign).create_if_missing(true);
+    let mut conn = sqlx::ConnectOptions::connect(&options).await.expect("it connects");
+    sqlx::raw_sql("CREATE TABLE theirs (x)").execute(&mut conn).await.expect("it writes");
+    assert!(matches!(SqliteOutbox::open(&foreign).await, Err(OpenError::NotOurs { .. })));
+    assert!(matches!(Reader::open(&it.dir.path().join("none.db")).await, Err(OpenError::Missing { .. })));
+}
+
+#[tokio::test]
+async fn a_settle_is_whole_or_nothing() {
+    let mut it = Fresh::new().await;
+    it.import(&File::of("b", &[line(1, "a")])).await;
+    let claim = it.outbox.desk(Scope::All).claim(want(1)).await.expect("it claims").claims.remove(0);
+    let attempt = Attempt {
+        at: at(1),
+        kind: AttemptKind::Post,
+        verdict: "unknown".to_owned(),
+        http_status: None,
+        latency: Duration::ZERO,
+        note: String::new(),
+    };
+    let settle =
+        Settle { row: claim.row, token: claim.token, change: Change::Release, attempt: Some(attempt) };
+    let desk = it.outbox.desk(Scope::All);
+    let settles = [settle];
+    rename(&it, "ALTER TABLE attempt RENAME TO elsewhere").await;
+    let error = desk.settle(&settles).await.expect_err("its history has no place");
+    assert!(matches!(error, OutboxError::Broken(_)), "{error}");
+    rename(&it, "ALTER TABLE elsewhere RENAME TO attempt").await;
+    assert_eq!(it.row("b", 2).await.report.state, State::InFlight, "nothing of it was written");
+    assert_eq!(
+        desk.settle(&settles).await.expect("it settles"),
+        [Settled::Written],
+        "and it can be repeated"
+    );
+}
+
+async fn rename(it: &Fresh, sql: &'static str) {
+    sqlx::raw_sql(sql).execute(&mut it.sql().await).await.expect("it renames");
+}
+
+#[tokio::test]
+async fn an_outbox_belongs_to_one_host() {
+    let it = Fresh::new().await;
+    it.outbox.bind_host("loopback").await.expect("it is free");
+    it.outbox.bind_host("loopback").await.expect("it is the same");
+    let Err(BindError::OtherHost { bound, asked }) = it.outbox.bind_host("erp.example").await else {
+        panic!("it is another")
+    };
+    assert_eq!((&*bound, &*asked), ("loopback", "erp.example"));
+    assert_eq!(it.outbox.reader().host().await.expect("it reads").as_deref(), Some("loopback"));
+}
+
+#[tokio::test]
+async fn a_large_file_goes_in_and_comes_out_in_order() {
+    const N: usize = 50_000;
+    let texts: Vec<String> = (0..N).map(|n| format!("queda {n}")).collect();
+    let lines: Vec<Line<'_>> = texts.iter().zip(1..).map(|(text, service)| line(service, text)).collect();
+    let mut it = Fresh::new().await;
+    let merged = import(&mut it.outbox, &File::of("b", &lines)).await;
+    assert_eq!(merged.counts.new, N as u64);
+    let (mut after, mut next_line) = (Cursor::default(), 2);
+    loop {
+        let page = it.outbox.reader().rows_page(merged.results(), after, 1000).await.expect("it reads");
+        let (rows, next) = page.rows().expect("it is ours");
+        for row in rows {
+            assert_eq!((row.line, &*row.cells[1]), (next_line, &*texts[next_line as usize - 2]));
+            next_line += 1;
+        }
+        match next {
+            Some(next) => after = next,
+            None => break,
+        }
+    }
+    assert_eq!(next_line as usize, N + 2);
+    let again = import(&mut it.outbox, &File::of("b", &lines)).await;
+    assert_eq!(again.counts.unchanged, N as u64);
+    let claimed = it.outbox.desk(again.scope()).claim(want(64)).await.expect("it claims");
+    assert_eq!(claimed.claims.len(), 64);
+    let settles = claimed.claims.iter().map(|it| {
+        let opening = Opening {
+            protocolo: format!("{}", it.row.0),
+            id_atendimento: it.row.0,
+            ids_ordem_servico: Vec::new(),
+            numeros_ordem_servico: Vec::new(),
+        };
+        let change = Change::Opened { opening, attempts: 1, warning: None };
+        Settle { row: it.row, token: it.token, change, attempt: None }
+    });
+    it.outbox.desk(again.scope()).settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
+    let mut conn = it.sql().await;
+    let row = sqlx::query("PRAGMA integrity_check").fetch_one(&mut conn).await.expect("it checks");
+    assert_eq!(row.get::<String, _>(0), "ok");
+}
+
+fn want(posts: usize) -> Want {
+    Want { now: at(1), posts, look_ups: 0 }
+}

@@ -1,1 +1,450 @@
-//!
+//! A file merged into what is known: no row loses its ticket, and none gets a second one.
+
+use std::time::Duration;
+
+use mutirao::delivery::{Change, Claimed, Doubt, Fault, Opening, Outbox, Settle, State, Want};
+use mutirao::outbox::{
+    Cursor, FirstPost, MergeCounts, MergeKind, Merged, Repeats, Resolution, ResolveError, RowName, Scope,
+    SqliteOutbox,
+};
+
+use super::bench::{File, Fresh, Line, line};
+use crate::outbox_conformance::at;
+
+/// Claims everything in scope and makes of it what `change` says of its line.
+async fn run(outbox: &SqliteOutbox, scope: Scope, change: impl Fn(u64) -> Change) -> usize {
+    let desk = outbox.desk(scope);
+    let mut n_claims = 0;
+    loop {
+        let Claimed { claims, .. } =
+            desk.claim(Want { now: at(1), posts: 100, look_ups: 0 }).await.expect("it claims");
+        if claims.is_empty() {
+            return n_claims;
+        }
+        n_claims += claims.len();
+        let settles = claims.iter().map(|it| {
+            let (row, token) = (it.row, it.token);
+            Settle { row, token, change: change(it.line), attempt: None }
+        });
+        desk.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
+    }
+}
+
+fn opened(n: u64) -> Change {
+    let opening = Opening {
+        protocolo: format!("P{n}"),
+        id_atendimento: n as i64,
+        ids_ordem_servico: Vec::new(),
+        numeros_ordem_servico: Vec::new(),
+    };
+    Change::Opened { opening, attempts: 1, warning: None }
+}
+
+fn fault() -> Fault {
+    Fault { code: "told".to_owned(), message: "as told".to_owned() }
+}
+
+fn rejected(_: u64) -> Change {
+    Change::Rejected { attempts: 1, fault: fault() }
+}
+
+fn failed(_: u64) -> Change {
+    Change::Failed { attempts: 8, fault: fault() }
+}
+
+fn doubt() -> Doubt {
+    Doubt { since: at(1), not_before: None, precaution: false, absences: 0, last_absence: None, answered: 0 }
+}
+
+fn in_doubt(_: u64) -> Change {
+    Change::Later { at: at(5), attempts: 0, doubt: Some(doubt()), fault: None }
+}
+
+fn unconfirmed(_: u64) -> Change {
+    Change::Unconfirmed { doubt: doubt(), fault: fault() }
+}
+
+fn already_open(n: u64) -> Change {
+    let Change::Opened { opening, .. } = opened(n) else { unreachable!() };
+    Change::Skipped { opening }
+}
+
+/// Each line's state, error code, and what is in doubt (`d`, or `p` for a precaution).
+async fn states(it: &Fresh, batch: &str, lines: std::ops::RangeInclusive<u64>) -> Vec<String> {
+    let mut found = Vec::new();
+    for n in lines {
+        let row = it.row(batch, n).await;
+        let doubt = row.doubt.map_or("", |it| if it.precaution { " p" } else { " d" });
+        let code = row.report.error_code.map_or(String::new(), |it| format!(" {it}"));
+        found.push(format!("{}{code}{doubt}", mutirao::outbox::state_name(row.report.state)));
+    }
+    found
+}
+
+const BAD: &str = "12";
+
+#[tokio::test]
+async fn a_known_row_changes_only_if_it_certainly_has_no_ticket() {
+    // What became of the row; what it is after the same file, and after a file with another phone.
+    check(opened, "opened", "opened").await;
+    check(in_doubt, "pending d", "pending d").await;
+    check(unconfirmed, "unconfirmed told d", "unconfirmed told d").await;
+    check(already_open, "skipped already_open", "skipped already_open").await;
+    check(rejected, "rejected told", "pending p").await;
+    check(failed, "failed told", "pending p").await;
+    check(|_| Change::Release, "pending", "pending").await;
+    check(|_| Change::Later { at: at(9), attempts: 3, doubt: None, fault: None }, "pending", "pending").await;
+}
+
+async fn check(change: fn(u64) -> Change, same: &str, changed: &str) {
+    let mut it = Fresh::new().await;
+    let file = [line(1, "a")];
+    let merged = it.import(&File::of("b", &file)).await;
+    let desk = it.outbox.desk(merged.scope());
+    let claim =
+        desk.claim(Want { now: at(1), posts: 1, look_ups: 0 }).await.expect("it claims").claims.remove(0);
+    let settle = Settle { row: claim.row, token: claim.token, change: change(2), attempt: None };
+    desk.settle(&[settle]).await.expect("it settles");
+    let before = it.row("b", 2).await;
+
+    it.import(&File::of("b", &file)).await;
+    assert_eq!(it.row("b", 2).await, before, "the same file changes nothing");
+    assert_eq!(states(&it, "b", 2..=2).await, [same]);
+
+    let merged = it.import(&File::of("b", &[Line { phone: "3188887777", ..file[0] }])).await;
+    assert_eq!(states(&it, "b", 2..=2).await, [changed]);
+    let after = it.row("b", 2).await;
+    assert_eq!(after.report.row, before.report.row);
+    assert_eq!(after.report.cells[2], "3188887777", "results show the file as it is now");
+    let is_updated = merged.counts.updated == 1;
+    let phone = if is_updated { "3188887777" } else { "37999998888" };
+    assert_eq!(after.fields.telefone.as_deref(), Some(phone), "what was sent stays");
+    assert_eq!(
+        is_updated,
+        !matches!(after.report.state, State::Opened | State::Unconfirmed | State::Skipped)
+            && after.doubt.is_none_or(|it| it.precaution)
+    );
+}
+
+#[tokio::test]
+async fn an_invalid_row_is_opened_once_it_is_mended() {
+    let mut it = Fresh::new().await;
+    let first = it.import(&File::of("b", &[Line { phone: BAD, ..line(1, "a") }, line(2, "b")])).await;
+    assert_eq!(first.counts, MergeCounts { n_rows: 2, new: 1, invalid: 1, ..MergeCounts::default() });
+    let row = it.row("b", 2).await;
+    assert_eq!((row.report.state, row.problems.len()), (State::Invalid, 1));
+    assert!(row.report.error_code.is_some() && row.report.error_message.is_some());
+    assert_eq!(run(&it.outbox, first.scope(), opened).await, 1);
+
+    let second = it.import(&File::of("b", &[line(1, "a"), line(2, "b")])).await;
+    assert_eq!(second.counts, MergeCounts { n_rows: 2, updated: 1, unchanged: 1, ..MergeCounts::default() });
+    assert_eq!(states(&it, "b", 2..=3).await, ["pending", "opened"]);
+    let row = it.row("b", 2).await;
+    assert_eq!((row.problems.len(), row.report.error_code, row.finished_at), (0, None, None));
+}
+
+#[tokio::test]
+async fn a_row_that_is_gone_is_looked_up_but_never_posted() {
+    let mut it = Fresh::new().await;
+    let first = it.import(&File::of("b", &[line(1, "a"), line(2, "b"), line(3, "c")])).await;
+    let desk = it.outbox.desk(first.scope());
+    let claimed = desk.claim(Want { now: at(1), posts: 1, look_ups: 0 }).await.expect("it claims");
+    let claim = &claimed.claims[0];
+    let settle = Settle { row: claim.row, token: claim.token, change: in_doubt(2), attempt: None };
+    desk.settle(&[settle]).await.expect("it settles");
+
+    let second = it.import(&File::of("b", &[line(3, "c")])).await;
+    assert_eq!(it.outbox.reader().counts(second.results()).await.expect("it counts").total(), 1);
+    let desk = it.outbox.desk(second.scope());
+    let claimed = desk.claim(Want { now: at(9), posts: 9, look_ups: 9 }).await.expect("it claims");
+    let found: Vec<_> =
+        claimed.claims.iter().map(|it| (it.ticket.id_cliente_servico.get(), it.doubt.is_some())).collect();
+    assert_eq!(found, [(1, true), (3, false)]);
+    assert!(!claimed.outlook.pending);
+
+    // Back in the file, it is itself again.
+    let third = it.import(&File::of("b", &[line(2, "b"), line(3, "c")])).await;
+    assert_eq!((third.counts.new, third.counts.n_rows), (0, 2));
+    assert_eq!(states(&it, "b", 2..=3).await, ["pending", "in_flight"]);
+}
+
+#[tokio::test]
+async fn the_same_line_twice_is_opened_once() {
+    let mut it = Fresh::new().await;
+    let twice = [line(1, "a"), Line { phone: BAD, ..line(1, "b") }, line(1, "a"), line(1, "b"), line(1, "a")];
+    let merged = it.import(&File::of("b", &twice)).await;
+    assert_eq!(
+        states(&it, "b", 2..=6).await,
+        ["pending", "invalid missing", "skipped repeat", "pending", "skipped repeat"]
+    );
+    let said = it.row("b", 4).await.report.error_message.expect("it says of which line");
+    assert!(said.ends_with("line 2"), "{said}");
+    assert_eq!(
+        merged.counts,
+        MergeCounts { n_rows: 5, new: 2, invalid: 1, repeats: 2, ..MergeCounts::default() }
+    );
+    // The occurrence is a part of the reference: as `ContentKey::reference` has it.
+    let key = mutirao::delivery::identity::ContentKey::new("1", "", "a");
+    for (n, occurrence) in [(2, 1), (4, 2), (6, 3)] {
+        assert_eq!(it.row("b", n).await.report.referencia, key.reference(occurrence));
+    }
+    assert_eq!(run(&it.outbox, merged.scope(), opened).await, 2);
+    let again = it.import(&File::of("b", &twice)).await;
+    assert_eq!((again.counts.repeats, again.counts.unchanged), (2, 2));
+
+    let allowed = it.import(&File { repeats: Repeats::Allow, ..File::of("b", &twice) }).await;
+    assert_eq!((allowed.counts.revived, allowed.counts.repeats), (2, 0));
+    assert_eq!(run(&it.outbox, allowed.scope(), |n| opened(n + 10)).await, 2);
+}
+
+#[tokio::test]
+async fn of_repeats_the_one_that_was_sent_wins() {
+    let mut it = Fresh::new().await;
+    let first = it
+        .import(&File {
+            repeats: Repeats::Allow,
+            ..File::of("b", &[line(1, "x"), line(1, "a"), line(1, "a")])
+        })
+        .await;
+    let outbox = &it.outbox;
+    // The third line is opened; the second is refused.
+    run(outbox, first.scope(), |n| if n == 3 { rejected(n) } else { opened(n) }).await;
+    let mended = [line(1, "x"), Line { phone: "3188887777", ..line(1, "a") }, line(1, "a")];
+    it.import(&File::of("b", &mended)).await;
+    assert_eq!(states(&it, "b", 2..=4).await, ["opened", "skipped repeat p", "opened"]);
+    let said = it.row("b", 3).await.report.error_message.expect("it says of which line");
+    assert!(said.contains("line 4") && said.contains("P4"), "{said}");
+}
+
+#[tokio::test]
+async fn an_edited_description_opens_no_second_ticket() {
+    let mut it = Fresh::new().await;
+    let first = it.import(&File::of("b", &[line(1, "a"), line(2, "b"), line(3, "c")])).await;
+    let change = |n| match n {
+        2 => opened(n),
+        3 => unconfirmed(n),
+        _ => rejected(n),
+    };
+    run(&it.outbox, first.scope(), change).await;
+    let edited = [line(1, "a!"), line(2, "b!"), line(3, "c!"), line(4, "d")];
+    for _ in 0..2 {
+        let second = it.import(&File::of("b", &edited)).await;
+        assert_eq!(states(&it, "b", 2..=5).await, ["skipped repeat", "skipped repeat", "pending", "pending"]);
+        assert_eq!(second.counts.repeats, 2);
+    }
+    let said = it.row("b", 2).await.report.error_message.expect("it says of which ticket");
+    assert!(said.contains("P2"), "{said}");
+    let allowed = it.import(&File { repeats: Repeats::Allow, ..File::of("b", &edited) }).await;
+    assert_eq!(allowed.counts.revived, 2);
+    assert_eq!(states(&it, "b", 2..=5).await, ["pending"; 4]);
+}
+
+#[tokio::test]
+async fn a_reference_stands_once_in_a_file() {
+    let mut it = Fresh::new().await;
+    let named = |service, text, referencia| Line { referencia: Some(referencia), ..line(service, text) };
+    let file = [named(1, "a", "A"), named(2, "b", "B"), named(3, "c", "A")];
+    for _ in 0..2 {
+        let merged = it.import(&File::of("b", &file)).await;
+        assert_eq!((merged.kind, merged.counts.invalid), (MergeKind::Whole, 1));
+        assert_eq!(states(&it, "b", 2..=4).await, ["pending", "pending", "invalid repeated_reference"]);
+    }
+    let row = it.row("b", 4).await;
+    assert!(row.problems[0].message.contains("line 2"), "{:?}", row.problems);
+    // A named row may change what it says; it stays itself.
+    let before = it.row("b", 2).await.report.row;
+    it.import(&File::of("b", &[named(9, "z", "A")])).await;
+    let after = it.row("b", 2).await;
+    assert_eq!((after.report.row, after.fields.descricao.as_deref()), (before, Some("z")));
+}
+
+/// The lines of `scope` that were not opened, as `errors.csv` has them.
+async fn errors(it: &Fresh, merged: &Merged) -> Vec<(String, String, String)> {
+    let page =
+        it.outbox.reader().rows_page(merged.results(), Cursor::default(), 100).await.expect("it reads");
+    let (rows, _) = page.rows().expect("it is ours");
+    let not_opened = rows.into_iter().filter(|it| it.state != State::Opened);
+    not_opened.map(|it| (it.cells[1].to_string(), it.lote.to_string(), it.referencia.to_string())).collect()
+}
+
+#[tokio::test]
+async fn a_correction_mends_rows_in_their_place() {
+    let mut it = Fresh::new().await;
+    let first = [
+        line(1, "a"),
+        Line { phone: BAD, ..line(2, "b") },
+        line(3, "c"),
+        Line { phone: BAD, ..line(4, "d") },
+    ];
+    let first = it.import(&File::of("queda", &first)).await;
+    run(&it.outbox, first.scope(), |n| if n == 4 { rejected(n) } else { opened(n) }).await;
+    let errors = errors(&it, &first).await;
+    assert_eq!(errors.len(), 3);
+
+    // Fixed in a spreadsheet, in another order of columns, with one line more, and the last unfixed.
+    let texts: Vec<_> = errors.iter().map(|it| it.0.clone()).collect();
+    let mut lines: Vec<Line<'_>> = (2..)
+        .zip(&errors)
+        .map(|(service, (_, lote, referencia))| Line {
+            lote: Some(lote),
+            referencia: Some(referencia),
+            phone: "3188887777",
+            ..line(service, &texts[service as usize - 2])
+        })
+        .collect();
+    lines[2].phone = BAD;
+    lines.push(line(9, "new"));
+    let file = File { headers: &["fone", "outra", "texto", "servico"], ..File::of("errors", &lines) };
+    let merged = it.import(&file).await;
+    assert_eq!(
+        (merged.kind, merged.batch, &*merged.batch_name),
+        (MergeKind::Correction, first.batch, "queda")
+    );
+    assert_eq!(
+        merged.counts,
+        MergeCounts { n_rows: 4, new: 1, updated: 2, invalid: 1, ..MergeCounts::default() }
+    );
+    assert_eq!(states(&it, "queda", 2..=5).await, ["opened", "pending", "pending p", "invalid missing"]);
+    let outbox = it.outbox.reader();
+    assert_eq!(outbox.counts(merged.scope()).await.expect("it counts").total(), 4, "its own rows");
+    assert_eq!(outbox.counts(merged.results()).await.expect("it counts").total(), 5, "the whole batch");
+
+    let page = outbox.rows_page(merged.results(), Cursor::default(), 100).await.expect("it reads");
+    let (rows, _) = page.rows().expect("it is ours");
+    let found: Vec<String> = rows.iter().map(|it| format!("{}: {}", it.line, it.cells.join(" "))).collect();
+    insta::assert_snapshot!(found.join("\n"), @r"
+    2: 1 a 37999998888
+    3: 2 b 3188887777
+    4: 3 c 3188887777
+    5: 4 d 12
+    5: 9 new 37999998888
+    ");
+    assert_eq!(
+        run(&it.outbox, merged.scope(), |n| opened(n * 10)).await,
+        2,
+        "the precaution is looked up first"
+    );
+    assert!(outbox.batch_info("errors").await.expect("it reads").is_none(), "it is no batch of its own");
+}
+
+#[tokio::test]
+async fn a_correction_brings_back_what_was_gone() {
+    let mut it = Fresh::new().await;
+    let first = it.import(&File::of("queda", &[Line { phone: BAD, ..line(1, "a") }, line(2, "b")])).await;
+    let (_, lote, referencia) = errors(&it, &first).await.remove(0);
+    it.import(&File::of("queda", &[line(2, "b")])).await;
+    let mended = Line { lote: Some(&lote), referencia: Some(&referencia), ..line(1, "a") };
+    let merged = it.import(&File::of("errors", &[mended])).await;
+    assert_eq!(merged.kind, MergeKind::Correction);
+    let page = it.outbox.reader().rows_page(merged.results(), Cursor::default(), 9).await.expect("it reads");
+    let found: Vec<String> = page.rows().expect("it is ours").0.iter().map(|it| it.cells.join(" ")).collect();
+    assert_eq!(found, ["2 b 37999998888", "1 a 37999998888"]);
+    assert_eq!(run(&it.outbox, merged.scope(), opened).await, 1);
+}
+
+#[tokio::test]
+async fn a_row_of_another_outbox_is_looked_up_first() {
+    let mut it = Fresh::new().await;
+    let foreign = Line { lote: Some("queda"), referencia: Some("R"), ..line(1, "a") };
+    let merged = it.import(&File::of("errors", &[foreign, line(2, "b")])).await;
+    assert_eq!((merged.kind, merged.counts.foreign, merged.counts.new), (MergeKind::Whole, 1, 2));
+    assert_eq!(states(&it, "errors", 2..=3).await, ["pending p", "pending"]);
+    let desk = it.outbox.desk(merged.scope());
+    let claimed = desk.claim(Want { now: at(1), posts: 9, look_ups: 9 }).await.expect("it claims");
+    let look_up = claimed.claims.iter().find(|it| it.doubt.is_some()).expect("it is looked up");
+    use mutirao::delivery::identity::{BatchIdentity, Marker};
+    assert_eq!(look_up.marker, Marker::new(BatchIdentity::File { batch: "queda" }, "R"), "by its own marker");
+    assert_eq!(look_up.doubt.as_ref().and_then(|it| it.not_before), None, "however old");
+}
+
+#[tokio::test]
+async fn verify_first_adopts_young_tickets_only() {
+    let mut it = Fresh::new().await;
+    let file = [line(1, "a"), Line { phone: BAD, ..line(2, "b") }];
+    it.import(&File { first_post: FirstPost::VerifyFirst, ..File::of("b", &file) }).await;
+    let doubt = it.row("b", 2).await.doubt.expect("it is looked up first");
+    assert_eq!(doubt.not_before, Some(at(0) - Duration::from_secs(48 * 3600)));
+    assert!(doubt.precaution);
+    let mended = [line(1, "a"), line(2, "b")];
+    it.import(&File::of("b", &mended)).await;
+    assert_eq!(states(&it, "b", 2..=3).await, ["pending p", "pending p"], "mended later, it still is");
+}
+
+#[tokio::test]
+async fn a_sample_is_the_first_lines() {
+    let mut it = Fresh::new().await;
+    it.import(&File::of("b", &[line(3, "c"), line(4, "d")])).await;
+    let merged = it.import(&File::of("b", &[line(1, "a"), line(2, "b"), line(3, "c"), line(4, "d")])).await;
+    let desk = it.outbox.sample(merged.scope(), 3).await.expect("it reads");
+    let claimed = desk.claim(Want { now: at(1), posts: 9, look_ups: 9 }).await.expect("it claims");
+    let mut lines: Vec<u64> = claimed.claims.iter().map(|it| it.line).collect();
+    lines.sort_unstable();
+    assert_eq!((lines, claimed.outlook.pending), (vec![2, 3, 4], false));
+}
+
+#[tokio::test]
+async fn a_dropped_staging_leaves_nothing() {
+    let mut it = Fresh::new().await;
+    it.import(&File::of("b", &[line(1, "a")])).await;
+    let source =
+        mutirao::outbox::NewSource { batch: "c", file_name: "", encoding: "", delimiter: "", headers: &[] };
+    let one = line(2, "z");
+    let mut staging = it.outbox.begin(&source).await.expect("it begins");
+    staging.push(&[super::bench::new_row(2, &one, "2", &[])]).await.expect("it stages");
+    drop(staging);
+    let merged = it.import(&File::of("b", &[line(1, "a")])).await;
+    assert_eq!(merged.counts.unchanged, 1);
+    assert!(it.outbox.reader().batch_info("c").await.expect("it reads").is_none());
+}
+
+#[tokio::test]
+async fn cancel_and_retry_know_what_was_sent() {
+    let mut it = Fresh::new().await;
+    let lines = [line(1, "a"), line(2, "b"), line(3, "c"), line(4, "d"), line(5, "e")];
+    let merged = it.import(&File::of("b", &lines)).await;
+    let desk = it.outbox.desk(merged.scope());
+    let claims = desk.claim(Want { now: at(1), posts: 4, look_ups: 0 }).await.expect("it claims").claims;
+    let changes = [opened(2), failed(3), unconfirmed(4), in_doubt(5)];
+    let settles = claims.iter().zip(changes).map(|(it, change)| Settle {
+        row: it.row,
+        token: it.token,
+        change,
+        attempt: None,
+    });
+    desk.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
+
+    let cancelled = it.outbox.cancel(merged.batch, at(2)).await.expect("it cancels");
+    assert_eq!((cancelled.n_cancelled, cancelled.n_left), (1, 2));
+    assert_eq!(
+        states(&it, "b", 2..=6).await,
+        ["opened", "failed told", "unconfirmed told d", "pending d", "cancelled"]
+    );
+    let all = [State::Opened, State::Failed, State::Unconfirmed, State::Pending, State::Cancelled];
+    assert_eq!(it.outbox.retry(Some(merged.batch), &all, at(3)).await.expect("it retries"), 3);
+    assert_eq!(states(&it, "b", 2..=6).await, ["opened", "pending p", "pending d", "pending d", "pending"]);
+
+    it.outbox.cancel(merged.batch, at(4)).await.expect("it cancels");
+    let again = it.import(&File::of("b", &lines)).await;
+    assert_eq!((again.counts.revived, again.counts.unchanged), (1, 4), "imported again, it is wanted again");
+}
+
+#[tokio::test]
+async fn a_person_settles_what_is_unconfirmed() {
+    let mut it = Fresh::new().await;
+    let merged = it.import(&File::of("b", &[line(1, "a"), line(2, "b"), line(3, "c")])).await;
+    run(&it.outbox, merged.scope(), |n| if n == 4 { opened(n) } else { unconfirmed(n) }).await;
+    let id = |line| RowName::Line { batch: "b", line };
+    let mut rows = Vec::new();
+    for n in 2..=4 {
+        rows.push(it.outbox.reader().row(id(n)).await.expect("it reads").expect("it is a row").report.row);
+    }
+    let opened = Resolution::Opened { protocolo: "20250101000000123456", id_atendimento: None };
+    let taken = Resolution::Opened { protocolo: "P4", id_atendimento: Some(4) };
+    let outbox = &it.outbox;
+    assert!(matches!(outbox.resolve(rows[0], taken, at(2)).await, Err(ResolveError::Taken { .. })));
+    outbox.resolve(rows[0], opened, at(2)).await.expect("it is unconfirmed");
+    outbox.resolve(rows[1], Resolution::NotOpened, at(2)).await.expect("it is unconfirmed");
+    assert!(matches!(outbox.resolve(rows[2], opened, at(2)).await, Err(ResolveError::NotUnconfirmed { .. })));
+    assert_eq!(states(&it, "b", 2..=4).await, ["opened", "failed not_opened", "opened"]);
+    assert_eq!(it.row("b", 2).await.report.protocolo.as_deref(), Some("20250101000000123456"));
+}
