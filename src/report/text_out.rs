@@ -37,7 +37,9 @@ impl Guard {
     /// `= + - @`, tab and CR start a formula, or break out of a cell into one (OWASP, CSV injection).
     pub fn apply(self, cell: &str) -> Cow<'_, str> {
         match (self, cell.as_bytes().first()) {
-            (Self::ExcelSafe, Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r')) => Cow::Owned(format!("'{cell}")),
+            (Self::ExcelSafe, Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r')) => {
+                Cow::Owned(format!("'{cell}"))
+            }
             _ => Cow::Borrowed(cell),
         }
     }
@@ -175,7 +177,9 @@ mod tests {
 
     #[test]
     fn only_cells_that_start_a_formula_are_guarded() {
-        for (cell, guarded) in [("=1+1", "'=1+1"), ("+55", "'+55"), ("-", "'-"), ("@x", "'@x"), ("a=1", "a=1"), ("", "")] {
+        for (cell, guarded) in
+            [("=1+1", "'=1+1"), ("+55", "'+55"), ("-", "'-"), ("@x", "'@x"), ("a=1", "a=1"), ("", "")]
+        {
             assert_eq!(Guard::ExcelSafe.apply(cell), guarded);
             assert_eq!(Guard::Faithful.apply(cell), cell);
         }

@@ -57,7 +57,8 @@ impl ResultsXlsx {
         self.n_rows += 1;
         let row = self.n_rows;
         let n_own = self.n_own;
-        let sheet = self.workbook.worksheet_from_index(0).map_err(|source| workbook_error(&self.path, source))?;
+        let sheet =
+            self.workbook.worksheet_from_index(0).map_err(|source| workbook_error(&self.path, source))?;
         shielded(&self.path, || {
             let own = (0..n_own).map(|at| line.cells.get(at).map_or("", |cell| cell.as_ref()));
             for (column, text) in (0..).zip(own.chain(line.result)) {

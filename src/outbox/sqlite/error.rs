@@ -17,6 +17,7 @@ const IOERR: i32 = 10;
 const FULL: i32 = 13;
 const CANTOPEN: i32 = 14;
 const PROTOCOL: i32 = 15;
+const NOTADB: i32 = 26;
 
 /// Something stored is not what this program writes.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +58,7 @@ pub(super) fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
 
 pub(super) fn classify(error: sqlx::Error) -> OutboxError {
     match &error {
-        sqlx::Error::Database(fault) => match primary_code(fault.code().as_deref()) {
+        sqlx::Error::Database(_) => match code_of(&error) {
             Some(FULL) => OutboxError::Full(error.into()),
             // SQLite makes FULL of ENOSPC; what is left of IOERR may pass (a disk that was pulled out).
             Some(BUSY | LOCKED | NOMEM | INTERRUPT | IOERR | CANTOPEN | PROTOCOL) => {
@@ -76,14 +77,16 @@ pub(super) fn classify(error: sqlx::Error) -> OutboxError {
 
 /// Whether a connection that wants to write was turned away for lack of permission.
 pub(super) fn is_forbidden(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .is_some_and(|fault| matches!(primary_code(fault.code().as_deref()), Some(READONLY | CANTOPEN)))
+    matches!(code_of(error), Some(READONLY | CANTOPEN))
 }
 
-/// The low byte of an extended code.
-fn primary_code(extended: Option<&str>) -> Option<i32> {
-    Some(extended?.parse::<i32>().ok()? & 0xff)
+pub(super) fn is_not_a_database(error: &sqlx::Error) -> bool {
+    code_of(error) == Some(NOTADB)
+}
+
+/// The primary code: the low byte of the extended one.
+fn code_of(error: &sqlx::Error) -> Option<i32> {
+    Some(error.as_database_error()?.code()?.parse::<i32>().ok()? & 0xff)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 
-use super::error::{classify, is_forbidden};
+use super::error::{classify, is_forbidden, is_not_a_database};
 use super::lock::{FileLock, network_file_system};
 use crate::delivery::OutboxError;
 
@@ -82,7 +82,7 @@ pub(super) async fn for_writing(path: &Path) -> Result<(SqliteConnection, FileLo
     let options = options(path)
         .synchronous(SqliteSynchronous::Full)
         .pragma("journal_size_limit", LOG_BYTES_KEPT.to_string());
-    let broken = |error| OpenError::Outbox { path: path.clone(), source: classify(error) };
+    let broken = |error| refused(path, error);
     let mut conn = options.connect().await.map_err(broken)?;
     let n_applied = applied(&mut conn, path).await?;
     // Not before it is known to be ours: it is written into the file.
@@ -98,7 +98,7 @@ pub(super) async fn for_reading(path: &Path) -> Result<SqliteConnection, OpenErr
         Ok(false) => return Err(OpenError::Missing { path: path.clone() }),
         Err(source) => return Err(OpenError::Io { path: path.clone(), source }),
     }
-    let broken = |error| OpenError::Outbox { path: path.clone(), source: classify(error) };
+    let broken = |error| refused(path, error);
     // A connection that could write tidies up the log behind itself; one that cannot leaves it.
     let mut conn = match options(path).pragma("query_only", "ON").connect().await {
         Err(error) if is_forbidden(&error) => {
@@ -137,19 +137,21 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging() // Statements carry personal data.
 }
 
+fn refused(path: &Path, error: sqlx::Error) -> OpenError {
+    let path = path.to_owned();
+    if is_not_a_database(&error) {
+        OpenError::NotOurs { path }
+    } else {
+        OpenError::Outbox { path, source: classify(error) }
+    }
+}
+
 /// The number of migrations that were applied; 0 for an empty file.
 async fn applied(conn: &mut SqliteConnection, path: &Path) -> Result<i64, OpenError> {
-    let broken = |error| OpenError::Outbox { path: path.to_owned(), source: classify(error) };
     let sql = "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
                  FROM pragma_application_id, pragma_user_version";
-    let (application, found, n_objects): (i64, i64, i64) = match sqlx::query_as(sql).fetch_one(conn).await {
-        Ok(it) => it,
-        // 26: NOTADB.
-        Err(sqlx::Error::Database(fault)) if fault.code().as_deref() == Some("26") => {
-            return Err(OpenError::NotOurs { path: path.to_owned() });
-        }
-        Err(error) => return Err(broken(error)),
-    };
+    let (application, found, n_objects): (i64, i64, i64) =
+        sqlx::query_as(sql).fetch_one(conn).await.map_err(|error| refused(path, error))?;
     let known = MIGRATIONS.len() as i64;
     match (application, found, n_objects) {
         (0, 0, 0) => Ok(0),

@@ -175,7 +175,7 @@ async fn the_same_line_twice_is_opened_once() {
     let merged = it.import(&File::of("b", &twice)).await;
     assert_eq!(
         states(&it, "b", 2..=6).await,
-        ["pending", "invalid missing", "skipped repeat", "pending", "skipped repeat"]
+        ["pending", "invalid phone_length", "skipped repeat", "pending", "skipped repeat"]
     );
     let said = it.row("b", 4).await.report.error_message.expect("it says of which line");
     assert!(said.ends_with("line 2"), "{said}");
@@ -304,7 +304,7 @@ async fn a_correction_mends_rows_in_their_place() {
         merged.counts,
         MergeCounts { n_rows: 4, new: 1, updated: 2, invalid: 1, ..MergeCounts::default() }
     );
-    assert_eq!(states(&it, "queda", 2..=5).await, ["opened", "pending", "pending p", "invalid missing"]);
+    assert_eq!(states(&it, "queda", 2..=5).await, ["opened", "pending", "pending p", "invalid phone_length"]);
     let outbox = it.outbox.reader();
     assert_eq!(outbox.counts(merged.scope()).await.expect("it counts").total(), 4, "its own rows");
     assert_eq!(outbox.counts(merged.results()).await.expect("it counts").total(), 5, "the whole batch");
