@@ -67,7 +67,9 @@ fn says_none(answer: &Envelope<'_>) -> bool {
 
 /// Looks for the marker.
 fn sight(answer: &Envelope<'_>, what: &LookUp) -> Sighting {
-    let Some(page) = answer.tickets() else { return could_not_tell("no_list", "the answer has no list of tickets") };
+    let Some(page) = answer.tickets() else {
+        return could_not_tell("no_list", "the answer has no list of tickets");
+    };
     let Some(page) = page.into_iter().collect::<Option<Vec<_>>>() else {
         return could_not_tell("unreadable_ticket", "an entry of the list is not a ticket");
     };
@@ -88,14 +90,17 @@ fn sight(answer: &Envelope<'_>, what: &LookUp) -> Sighting {
                     return could_not_tell("no_age", message);
                 }
                 (Some(_), Some(age)) if what.not_before.is_some_and(|limit| age.may_be_before(limit)) => {
-                    let message = "a ticket carries the marker, and its day is not enough to know whose it is";
+                    let message =
+                        "a ticket carries the marker, and its day is not enough to know whose it is";
                     return could_not_tell("no_age", message);
                 }
                 (Some(opening), age) => found.push((age.unwrap_or(Age::UNKNOWN), opening)),
             },
             // Without its text it may be ours, unless it was there before we sent anything.
             None if what.sent_at.is_some_and(|sent| age.is_some_and(|it| it.is_surely_before(sent))) => {}
-            None => doubtful = Some(words::fault("no_text", "a ticket of the list has no descricao_abertura")),
+            None => {
+                doubtful = Some(words::fault("no_text", "a ticket of the list has no descricao_abertura"))
+            }
         }
     }
     found.sort_by_key(|(age, opening)| (age.earliest, opening.id_atendimento));
@@ -110,7 +115,9 @@ fn sight(answer: &Envelope<'_>, what: &LookUp) -> Sighting {
         let message = format!("all {} newest tickets of the service are younger than the send", page.len());
         return Sighting::CouldNotTell(words::fault("full_page", message));
     }
-    if !page.is_empty() && page.iter().all(|it| it.id_cliente_servico().is_some_and(|id| id != what.service.get())) {
+    if !page.is_empty()
+        && page.iter().all(|it| it.id_cliente_servico().is_some_and(|id| id != what.service.get()))
+    {
         return could_not_tell("other_service", "the list is of another service than the one asked for");
     }
     Sighting::NotFound
@@ -118,7 +125,9 @@ fn sight(answer: &Envelope<'_>, what: &LookUp) -> Sighting {
 
 /// Looks for a pending ticket of the service with the type's label.
 fn sight_open(answer: &Envelope<'_>, service: i64, label: &str) -> Sighting {
-    let Some(page) = answer.tickets() else { return could_not_tell("no_list", "the answer has no list of tickets") };
+    let Some(page) = answer.tickets() else {
+        return could_not_tell("no_list", "the answer has no list of tickets");
+    };
     let Some(page) = page.into_iter().collect::<Option<Vec<_>>>() else {
         return could_not_tell("unreadable_ticket", "an entry of the list is not a ticket");
     };
@@ -139,7 +148,9 @@ fn sight_open(answer: &Envelope<'_>, service: i64, label: &str) -> Sighting {
     let mut found = found.into_iter();
     match found.next() {
         Some(opening) => Sighting::Found { opening, others: found.collect() },
-        None if doubtful => could_not_tell("unclear_list", "the list of pending tickets is cut or unreadable"),
+        None if doubtful => {
+            could_not_tell("unclear_list", "the list of pending tickets is cut or unreadable")
+        }
         None => Sighting::NotFound,
     }
 }
@@ -156,9 +167,7 @@ fn is_full(page: &[Seen<'_>]) -> bool {
 /// first (else the order was ignored and the newest may be missing), and the last is surely older.
 fn reaches_back(page: &[Seen<'_>], what: &LookUp) -> bool {
     let Some(ours_since) = what.sent_at.max(what.not_before) else { return false };
-    let (Some(newest), Some(oldest)) =
-        (page.first().and_then(Age::of), page.last().and_then(Age::of))
-    else {
+    let (Some(newest), Some(oldest)) = (page.first().and_then(Age::of), page.last().and_then(Age::of)) else {
         return false;
     };
     oldest.earliest < newest.earliest && oldest.is_surely_before(ours_since)

@@ -20,7 +20,9 @@ use bytes::Bytes;
 use reqwest::header::{self, HeaderValue};
 use reqwest::{Method, Request, Url};
 
-pub use settings::{BaseUrl, BaseUrlFault, CONNECT_TIMEOUT, Credentials, HubSoftSettings, SetupError, TIMEOUT};
+pub use settings::{
+    BaseUrl, BaseUrlFault, CONNECT_TIMEOUT, Credentials, HubSoftSettings, SetupError, TIMEOUT,
+};
 
 use crate::delivery::identity::Marker;
 use crate::delivery::{Api, Gate, LookUp, Proof, Reply, RequestKind, Sighting, Verdict, Withheld};
@@ -83,9 +85,8 @@ impl HubSoft {
     /// a header.
     pub fn new(settings: HubSoftSettings) -> Result<Self, SetupError> {
         let base = &settings.base_url;
-        let catalogue = |which: Catalogue| {
-            base.join(&format!("/api/v1/integracao/configuracao/{}", which.names().0))
-        };
+        let catalogue =
+            |which: Catalogue| base.join(&format!("/api/v1/integracao/configuracao/{}", which.names().0));
         let routes = Routes {
             tickets: base.join("/api/v1/integracao/atendimento"),
             tickets_of_customer: base.join("/api/v1/integracao/cliente/atendimento"),

@@ -40,7 +40,10 @@ pub(super) enum NoToken {
     Withheld,
     /// Login was refused, or no token works: halt.
     Refused(Fault),
-    Unavailable { fault: Fault, retry_after: Option<Duration> },
+    Unavailable {
+        fault: Fault,
+        retry_after: Option<Duration>,
+    },
     Misconfigured(Fault),
     /// Tokens work, but not for this request.
     NotForThis(Fault),
@@ -108,7 +111,9 @@ impl Tokens {
                 session.bearer = Some(Bearer { header, generation: 0 });
                 Source::Given
             }
-            Credentials::Password { .. } => Source::Login { url: login_url, credentials: credentials.clone() },
+            Credentials::Password { .. } => {
+                Source::Login { url: login_url, credentials: credentials.clone() }
+            }
         };
         Ok(Self { source, session: Mutex::new(session), n_logins: Cell::new(0) })
     }
@@ -116,7 +121,9 @@ impl Tokens {
     /// The token to send with, obtained or renewed if need be.
     pub(super) async fn current(&self, transport: &Transport, gate: &impl Gate) -> Result<Bearer, NoToken> {
         let mut session = self.lock().await?;
-        let Some(bearer) = session.bearer.clone() else { return self.log_in(&mut session, transport, gate).await };
+        let Some(bearer) = session.bearer.clone() else {
+            return self.log_in(&mut session, transport, gate).await;
+        };
         if session.renew_at.is_none_or(|at| Instant::now() < at) {
             return Ok(bearer);
         }
@@ -223,7 +230,10 @@ impl Tokens {
                     Ok(bearer)
                 }
                 None => Err(NoToken::Unavailable {
-                    fault: words::fault("login_no_token", "the token that HubSoft gave cannot stand in a header"),
+                    fault: words::fault(
+                        "login_no_token",
+                        "the token that HubSoft gave cannot stand in a header",
+                    ),
                     retry_after: None,
                 }),
             },

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::delivery::identity::Marker;
 use crate::delivery::Opening;
+use crate::delivery::identity::Marker;
 use crate::ticket::{Id, Ticket};
 
 /// A field of an answer. `null` and absent are the same.
@@ -311,7 +311,8 @@ pub(super) fn catalogue(body: &[u8], list_key: &str, id_key: &str) -> Option<Vec
     let answer: std::collections::HashMap<Cow<'_, str>, &RawValue> = serde_json::from_slice(body).ok()?;
     let items = list(answer.get(list_key).copied())?;
     let entry = |item: Raw<'_>| {
-        let fields: std::collections::HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(item?.get()).ok()?;
+        let fields: std::collections::HashMap<Cow<'_, str>, &RawValue> =
+            serde_json::from_str(item?.get()).ok()?;
         let id = integer(fields.get(id_key).copied())?;
         Some((id, text(fields.get("descricao").copied())?.into_owned()))
     };

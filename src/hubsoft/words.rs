@@ -66,7 +66,9 @@ pub(super) fn refused(status: u16, said: Option<String>) -> Fault {
     let message = match (status, said) {
         (_, Some(said)) => said,
         (401, None) => "HubSoft refused the token (HTTP 401)".to_owned(),
-        (403, None) => "the API user may not do this (HTTP 403); its permissions are set in HubSoft".to_owned(),
+        (403, None) => {
+            "the API user may not do this (HTTP 403); its permissions are set in HubSoft".to_owned()
+        }
         (status, None) => return http(status),
     };
     fault(format!("http_{status}"), message)

@@ -1,0 +1,262 @@
+//! What the sandbox does besides working: how slow it is, what it limits, and how it fails.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+/// How a sandbox behaves. The default is fast and never fails.
+///
+/// As text: `key=value` pairs behind commas, such as `seed=7,latency=20ms,reset_after=0.01`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SandboxOptions {
+    /// The same seed gives request number N the same fault and the same jitter.
+    pub seed: u64,
+    /// What every answer of the API takes, and up to how much more.
+    pub latency: Duration,
+    pub jitter: Duration,
+    /// Requests worked on at once; 0: without limit.
+    pub workers: usize,
+    /// Requests that may wait for a worker; those beyond get 503.
+    pub queue: usize,
+    /// API requests per second beyond which the answer is 429; 0: without limit.
+    pub rate: u32,
+    /// The `Retry-After` of 429 and 503, in seconds; `None`: without the header.
+    pub retry_after: Option<u64>,
+    /// How long a token lives.
+    pub token_life: Duration,
+    /// A ticket becomes visible to look-ups only so long after it was opened.
+    pub look_up_delay: Duration,
+    /// When the ticket of a late commit appears.
+    pub late_commit_after: Duration,
+    /// Service ids above this do not exist.
+    pub services_max: i64,
+    /// How a look-up says that there is nothing.
+    pub nothing: Nothing,
+    pub faults: Faults,
+}
+
+/// The two shapes of a look-up without tickets: both were seen in the field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nothing {
+    EmptyList,
+    Error,
+}
+
+impl Default for SandboxOptions {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            latency: Duration::ZERO,
+            jitter: Duration::ZERO,
+            workers: 0,
+            queue: 1_000,
+            rate: 0,
+            retry_after: None,
+            token_life: Duration::from_secs(2_592_000),
+            look_up_delay: Duration::ZERO,
+            late_commit_after: Duration::from_secs(3),
+            services_max: 999_999_999,
+            nothing: Nothing::EmptyList,
+            faults: Faults::default(),
+        }
+    }
+}
+
+macro_rules! faults {
+    ($($(#[doc = $doc:literal])+ $field:ident => $variant:ident,)+) => {
+        /// How probable each fault is, from 0 to 1.
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct Faults { $($(#[doc = $doc])+ pub $field: f64,)+ }
+
+        /// A fault, as it happened to one request.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum FaultKind { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl Faults {
+            fn set(&mut self, name: &str, probability: f64) -> bool {
+                match name {
+                    $(stringify!($field) => self.$field = probability,)+
+                    _ => return false,
+                }
+                true
+            }
+
+            pub(super) fn probability(&self, of: FaultKind) -> f64 {
+                match of { $(FaultKind::$variant => self.$field,)+ }
+            }
+
+            const NAMES: &'static [&'static str] = &[$(stringify!($field)),+];
+        }
+
+        impl FaultKind {
+            /// The option that asks for it.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($field),)+ }
+            }
+        }
+    };
+}
+
+faults! {
+    /// A connection is reset as soon as it was accepted. Per connection; all others are per request.
+    refuse => Refuse,
+    /// A post is read and the connection reset: no ticket.
+    reset_before => ResetBefore,
+    /// The ticket is opened and the connection reset.
+    reset_after => ResetAfter,
+    /// A post is never answered: no ticket.
+    hang => Hang,
+    /// A post's connection is reset and its ticket appears later.
+    late_commit => LateCommit,
+    /// A post is answered 500, 502, 503 or 504: no ticket.
+    error_before => ErrorBefore,
+    /// The same, and the ticket is opened.
+    error_after => ErrorAfter,
+    /// A post is answered by a maintenance page, with HTTP 200: no ticket.
+    html => Html,
+    /// The ticket is opened and the answer breaks off in its middle.
+    cut_body => CutBody,
+    /// An exception as HTTP 200, traces and all: the ticket is opened on every second such request.
+    exception => Exception,
+    /// All tokens are revoked just before this post.
+    token_revoked => TokenRevoked,
+    /// A post is answered 403.
+    forbid => Forbid,
+    /// A look-up is answered 500.
+    look_up_failure => LookUpFailure,
+    /// A login is answered 503.
+    login_failure => LoginFailure,
+}
+
+/// What was not understood in the options' text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OptionFault {
+    #[error("`{0}` is not `key=value`")]
+    NotAPair(String),
+    #[error("the sandbox has no option `{0}`; it has {known}", known = known_options())]
+    Unknown(String),
+    #[error("`{value}` will not do for `{key}`: {expected}")]
+    Value { key: String, value: String, expected: &'static str },
+}
+
+const OPTIONS: &[&str] = &[
+    "seed",
+    "latency",
+    "jitter",
+    "workers",
+    "queue",
+    "rate",
+    "retry_after",
+    "token_life",
+    "look_up_delay",
+    "late_commit_after",
+    "services_max",
+    "nothing",
+];
+
+fn known_options() -> String {
+    let names: Vec<&str> = OPTIONS.iter().chain(Faults::NAMES).copied().collect();
+    names.join(", ")
+}
+
+impl FromStr for SandboxOptions {
+    type Err = OptionFault;
+
+    fn from_str(text: &str) -> Result<Self, OptionFault> {
+        let mut options = Self::default();
+        for pair in text.split(',').map(str::trim).filter(|it| !it.is_empty()) {
+            let (key, value) = pair.split_once('=').ok_or_else(|| OptionFault::NotAPair(pair.to_owned()))?;
+            options.set(key.trim(), value.trim())?;
+        }
+        Ok(options)
+    }
+}
+
+impl SandboxOptions {
+    fn set(&mut self, key: &str, value: &str) -> Result<(), OptionFault> {
+        let will_not_do =
+            |expected| OptionFault::Value { key: key.to_owned(), value: value.to_owned(), expected };
+        let number = || value.parse::<u64>().map_err(|_| will_not_do("a whole number"));
+        let size = || value.parse::<usize>().map_err(|_| will_not_do("a whole number"));
+        let duration =
+            || duration(value).ok_or_else(|| will_not_do("a duration such as `20ms`, `3s` or `5m`"));
+        match key {
+            "seed" => self.seed = number()?,
+            "latency" => self.latency = duration()?,
+            "jitter" => self.jitter = duration()?,
+            "workers" => self.workers = size()?,
+            "queue" => self.queue = size()?,
+            "rate" => {
+                let per_second = value.trim_end_matches("/s").parse();
+                self.rate = per_second.map_err(|_| will_not_do("a rate such as `50/s`"))?;
+            }
+            "retry_after" => self.retry_after = Some(number()?),
+            "token_life" => self.token_life = duration()?,
+            "look_up_delay" => self.look_up_delay = duration()?,
+            "late_commit_after" => self.late_commit_after = duration()?,
+            "services_max" => self.services_max = value.parse().map_err(|_| will_not_do("a whole number"))?,
+            "nothing" => {
+                self.nothing = match value {
+                    "list" => Nothing::EmptyList,
+                    "error" => Nothing::Error,
+                    _ => return Err(will_not_do("`list` or `error`")),
+                }
+            }
+            _ => {
+                let probability = value.parse().ok().filter(|it| (0.0..=1.0).contains(it));
+                if !Faults::NAMES.contains(&key) {
+                    return Err(OptionFault::Unknown(key.to_owned()));
+                }
+                let probability = probability.ok_or_else(|| will_not_do("a probability from 0 to 1"))?;
+                self.faults.set(key, probability);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|it: char| !it.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    Some(match unit {
+        "ms" => Duration::from_millis(number),
+        "s" => Duration::from_secs(number),
+        "m" => Duration::from_secs(number.checked_mul(60)?),
+        "h" => Duration::from_secs(number.checked_mul(3_600)?),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_from_text() {
+        let read = "seed=7, latency=20ms,rate=50/s,retry_after=2,reset_after=0.01,nothing=error".parse();
+        let expected = SandboxOptions {
+            seed: 7,
+            latency: Duration::from_millis(20),
+            rate: 50,
+            retry_after: Some(2),
+            nothing: Nothing::Error,
+            faults: Faults { reset_after: 0.01, ..Faults::default() },
+            ..SandboxOptions::default()
+        };
+        assert_eq!(read, Ok(expected));
+        assert_eq!("".parse(), Ok(SandboxOptions::default()));
+    }
+
+    #[test]
+    fn what_is_wrong_with_options_is_named() {
+        let fault = |text: &str| text.parse::<SandboxOptions>().expect_err(text).to_string();
+        assert_eq!(fault("hang"), "`hang` is not `key=value`");
+        assert_eq!(fault("hang=2"), "`2` will not do for `hang`: a probability from 0 to 1");
+        assert_eq!(fault("hang=NaN"), "`NaN` will not do for `hang`: a probability from 0 to 1");
+        assert_eq!(
+            fault("latency=5"),
+            "`5` will not do for `latency`: a duration such as `20ms`, `3s` or `5m`"
+        );
+        assert!(fault("hangs=1").starts_with("the sandbox has no option `hangs`; it has seed, latency,"));
+    }
+}
