@@ -1,1 +1,253 @@
-//! ...
+//! Spreadsheets in: whatever a person saved becomes a stream of rows.
+//!
+//! [`Intake::open`] recognises encoding, delimiter and columns; [`Intake::next_row`] gives row after
+//! row, in constant memory (a workbook is the exception). A file that cannot be used is an
+//! [`IntakeError`]; what is wrong with one row is in that [`Row`].
+
+mod bytes;
+mod columns;
+mod delimiter;
+mod header;
+mod reader;
+mod records;
+mod repeats;
+mod row;
+pub mod template;
+mod words;
+mod workbook;
+
+use std::fs::File;
+
+pub use bytes::{Encoding, Hashing, Source, stem};
+pub use delimiter::Delimiter;
+pub use header::{Map, RESULT_COLUMNS, Set, Target};
+pub use repeats::Repeats;
+pub use row::{CELL_LEN_MAX, Row};
+pub use words::{BadOption, Blame, IntakeError};
+
+use bytes::{Decoding, Kind};
+use columns::{Columns, Role};
+use reader::Reader;
+use records::Record;
+use workbook::Sheet;
+
+use crate::ticket::{Ddd, is_blank, trim};
+
+/// What a person said about a file. By default everything is recognised.
+#[derive(Clone, Debug, Default)]
+pub struct IntakeOptions {
+    pub encoding: Option<Encoding>,
+    pub delimiter: Option<Delimiter>,
+    pub map: Vec<Map>,
+    pub set: Vec<Set>,
+    /// Put in front of phones that lack an area code.
+    pub default_ddd: Option<Ddd>,
+    pub hashing: Hashing,
+}
+
+/// What was recognised, for printing and for writing results in the same form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    pub format: Format,
+    /// The columns that are sent: as the file calls them, and what they are.
+    pub columns: Vec<(String, Target)>,
+    /// What is set where a cell is blank.
+    pub set: Vec<Target>,
+    /// Columns that are kept in the results and not sent.
+    pub extra: Vec<String>,
+    /// Columns that an earlier result added; ignored.
+    pub ours: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Format {
+    Text { encoding: Encoding, delimiter: u8, sep_line: bool },
+    Workbook { sheet: String, others: Vec<String> },
+}
+
+impl Summary {
+    /// One line a fact, for people.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![match &self.format {
+            Format::Text { encoding, delimiter, sep_line } => {
+                words::summary::text(encoding.name(), &words::summary::delimiter(*delimiter), *sep_line)
+            }
+            Format::Workbook { sheet, others } => words::summary::workbook(sheet, others),
+        }];
+        for (name, target) in &self.columns {
+            lines.push(words::summary::column(name, &target.to_string()));
+        }
+        lines.extend(self.set.iter().map(|it| words::summary::set(&it.to_string())));
+        if !self.extra.is_empty() {
+            lines.push(words::summary::extra(&self.extra));
+        }
+        if !self.ours.is_empty() {
+            lines.push(words::summary::ours(&self.ours));
+        }
+        lines
+    }
+}
+
+/// A spreadsheet being read.
+pub struct Intake {
+    input: Input,
+    columns: Columns,
+    summary: Summary,
+    default_ddd: Option<Ddd>,
+    /// The first record is read by `open`, to tell a file without rows.
+    is_first: bool,
+    n_rows: u64,
+}
+
+/// What was read, once all rows were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finish {
+    pub n_rows: u64,
+    /// Of the bytes that were read: of the whole file if every row was asked for. `None` if not wanted.
+    pub sha256: Option<[u8; 32]>,
+}
+
+enum Input {
+    Text(Reader),
+    Workbook { sheet: Box<Sheet>, sha256: Option<[u8; 32]> },
+}
+
+impl Intake {
+    /// Opens a file, recognises what it is, and reads its header.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, is no spreadsheet, has no rows, or lacks a column that every
+    /// ticket needs.
+    pub fn open(source: &Source, options: &IntakeOptions) -> Result<Self, IntakeError> {
+        let mut file = bytes::open(source)?;
+        let (mut input, format) = match bytes::sniff(&mut file, options.encoding)? {
+            Kind::Archive => open_workbook(file, options)?,
+            Kind::Text { encoding, bom_len } => open_text(file, encoding, bom_len, options)?,
+        };
+
+        if !input.advance()? {
+            return Err(IntakeError::Empty);
+        }
+        let names = input.record().cells().map(|it| it.trim_start_matches('\u{FEFF}').to_owned()).collect();
+        let columns = Columns::new(names, &options.map, &options.set)?;
+        let summary = summary(format, &columns, options);
+        let default_ddd = options.default_ddd;
+        let mut intake = Self { input, columns, summary, default_ddd, is_first: true, n_rows: 0 };
+        if !intake.advance()? {
+            return Err(IntakeError::NoRows);
+        }
+        Ok(intake)
+    }
+
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// The headers of the input's own columns, in order.
+    pub fn headers(&self) -> &[String] {
+        &self.columns.own_names
+    }
+
+    /// The column that a [`Problem::field`](crate::ticket::Problem::field) was read from, as the file
+    /// calls it.
+    pub fn column_of(&self, field: &str) -> Option<&str> {
+        self.columns.column_of(field)
+    }
+
+    /// The next row that is not blank.
+    ///
+    /// # Errors
+    ///
+    /// If the rest of the file cannot be read. The rows before it stand.
+    pub fn next_row(&mut self) -> Result<Option<Row<'_>>, IntakeError> {
+        if !std::mem::take(&mut self.is_first) && !self.advance()? {
+            return Ok(None);
+        }
+        self.n_rows += 1;
+        let delimiter = match self.summary.format {
+            Format::Text { delimiter, .. } => char::from(delimiter),
+            Format::Workbook { .. } => ';',
+        };
+        Ok(Some(Row::new(self.input.record(), &self.columns, self.default_ddd, delimiter)))
+    }
+
+    /// What was read.
+    pub fn finish(self) -> Finish {
+        let sha256 = match &self.input {
+            Input::Text(reader) => reader.sha256(),
+            Input::Workbook { sha256, .. } => *sha256,
+        };
+        Finish { n_rows: self.n_rows, sha256 }
+    }
+
+    /// Goes to the next record that is a row.
+    fn advance(&mut self) -> Result<bool, IntakeError> {
+        while self.input.advance()? {
+            let record = self.input.record();
+            if !record.cells().all(is_blank) && !template::explains(record) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Input {
+    fn advance(&mut self) -> Result<bool, IntakeError> {
+        match self {
+            Self::Text(reader) => reader.advance(),
+            Self::Workbook { sheet, .. } => Ok(sheet.advance()),
+        }
+    }
+
+    fn record(&self) -> Record<'_> {
+        match self {
+            Self::Text(reader) => reader.record(),
+            Self::Workbook { sheet, .. } => sheet.record(),
+        }
+    }
+}
+
+fn open_workbook(mut file: File, options: &IntakeOptions) -> Result<(Input, Format), IntakeError> {
+    let sha256 = match options.hashing {
+        Hashing::Off => None,
+        Hashing::Sha256 => Some(bytes::hash(&mut file)?),
+    };
+    let sheet = Box::new(Sheet::open(&mut file)?);
+    let format = Format::Workbook { sheet: sheet.name.clone(), others: sheet.others.clone() };
+    Ok((Input::Workbook { sheet, sha256 }, format))
+}
+
+fn open_text(
+    file: File,
+    encoding: Encoding,
+    bom_len: usize,
+    options: &IntakeOptions,
+) -> Result<(Input, Format), IntakeError> {
+    let mut reader = Reader::new(Decoding::new(file, encoding, bom_len, options.hashing)?)?;
+    let (text, rest) = reader.text();
+    if is_blank(text) && rest == records::Rest::Nothing {
+        return Err(IntakeError::Empty);
+    }
+    let sniffed = delimiter::sniff(text, rest, options.delimiter);
+    let sep_line_len = sniffed.sep_line_len;
+    reader.start(sniffed.delimiter, sep_line_len.unwrap_or(0), u64::from(sep_line_len.is_some()));
+    let format = Format::Text { encoding, delimiter: sniffed.delimiter, sep_line: sep_line_len.is_some() };
+    Ok((Input::Text(reader), format))
+}
+
+fn summary(format: Format, columns: &Columns, options: &IntakeOptions) -> Summary {
+    let named = columns.names.iter().zip(&columns.roles);
+    let sent = named.filter_map(|(name, role)| match role {
+        Role::Target(target) => Some((trim(name).to_owned(), target.clone())),
+        Role::Extra | Role::Ours => None,
+    });
+    Summary {
+        format,
+        columns: sent.collect(),
+        set: options.set.iter().map(|it| it.target.clone()).collect(),
+        extra: columns.extras(),
+        ours: columns.ours(),
+    }
+}

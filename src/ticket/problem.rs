@@ -26,7 +26,7 @@ pub struct Problem {
 const SHOWN_MAX: usize = 60;
 
 /// What a problem may show of `cell`: enough to find it in the file, no name and no contact.
-pub(super) fn shown(field: Field, cell: &str) -> String {
+pub(crate) fn shown(field: Field, cell: &str) -> String {
     match field {
         Field::Telefone => mask_phone(cell),
         Field::Email => mask_email(cell),
@@ -36,7 +36,7 @@ pub(super) fn shown(field: Field, cell: &str) -> String {
 }
 
 /// At most 60 characters, the invisible ones written out.
-pub fn cut(cell: &str) -> String {
+pub(crate) fn cut(cell: &str) -> String {
     let mut shown = String::new();
     for (n_shown, it) in cell.chars().enumerate() {
         if n_shown == SHOWN_MAX {

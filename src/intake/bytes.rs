@@ -1,0 +1,279 @@
+//! The bytes of a source, their encoding, and their text, piece by piece.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use encoding_rs::{Decoder, DecoderResult};
+use sha2::{Digest, Sha256};
+
+use super::words::{self, IntakeError};
+
+/// Where a spreadsheet comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    Path(PathBuf),
+    /// Copied to an anonymous temporary file first: its encoding shows only at its end.
+    Stdin,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.display().fmt(f),
+            Self::Stdin => f.write_str(words::STDIN),
+        }
+    }
+}
+
+/// An encoding that we read and write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    Utf8,
+    /// UTF-8 with a byte order mark, as Excel writes and wants it.
+    Utf8Bom,
+    Utf16Le,
+    Utf16Be,
+    Windows1252,
+}
+
+impl Encoding {
+    /// As `summary.json` and `--encoding` name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Utf8 => "utf-8",
+            Self::Utf8Bom => "utf-8-bom",
+            Self::Utf16Le => "utf-16le",
+            Self::Utf16Be => "utf-16be",
+            Self::Windows1252 => "windows-1252",
+        }
+    }
+
+    fn rules(self) -> &'static encoding_rs::Encoding {
+        match self {
+            Self::Utf8 | Self::Utf8Bom => encoding_rs::UTF_8,
+            Self::Utf16Le => encoding_rs::UTF_16LE,
+            Self::Utf16Be => encoding_rs::UTF_16BE,
+            Self::Windows1252 => encoding_rs::WINDOWS_1252,
+        }
+    }
+}
+
+impl FromStr for Encoding {
+    type Err = words::BadOption;
+
+    fn from_str(name: &str) -> Result<Self, words::BadOption> {
+        match name.to_ascii_lowercase().as_str() {
+            "utf-8" | "utf8" => Ok(Self::Utf8),
+            "utf-8-bom" | "utf8-bom" | "utf-8-sig" => Ok(Self::Utf8Bom),
+            "utf-16le" | "utf-16-le" => Ok(Self::Utf16Le),
+            "utf-16be" | "utf-16-be" => Ok(Self::Utf16Be),
+            "windows-1252" | "cp1252" | "latin1" | "iso-8859-1" => Ok(Self::Windows1252),
+            _ => Err(words::BadOption::Encoding { found: name.to_owned() }),
+        }
+    }
+}
+
+/// Whether the bytes are hashed while they are read; `check` need not pay for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hashing {
+    #[default]
+    Off,
+    Sha256,
+}
+
+/// What the first bytes show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text {
+        encoding: Encoding,
+        bom_len: usize,
+    },
+    /// A zip archive: `.xlsx` or `.ods`.
+    Archive,
+}
+
+/// How many bytes are looked at to tell text from something else.
+const PREFIX_LEN: usize = 8 * 1024;
+
+/// How many bytes are read at a time, unless a record needs more.
+const CHUNK_LEN: usize = 64 * 1024;
+
+/// Opens the source as a file that can be read twice.
+pub(super) fn open(source: &Source) -> Result<File, IntakeError> {
+    let failed = |error| IntakeError::Open { source_name: source.to_string(), error };
+    match source {
+        Source::Stdin => spool(io::stdin().lock()),
+        Source::Path(path) => {
+            let file = File::open(path).map_err(failed)?;
+            let kind = file.metadata().map_err(failed)?.file_type();
+            if kind.is_dir() {
+                return Err(IntakeError::Directory { source_name: source.to_string() });
+            }
+            // A pipe with a name, such as the shell's `<(…)`.
+            if kind.is_file() { Ok(file) } else { spool(file) }
+        }
+    }
+}
+
+fn spool(mut from: impl Read) -> Result<File, IntakeError> {
+    let mut file = tempfile::tempfile().map_err(IntakeError::Spool)?;
+    io::copy(&mut from, &mut file).map_err(IntakeError::Spool)?;
+    file.rewind().map_err(IntakeError::Spool)?;
+    Ok(file)
+}
+
+/// Finds out what the file is, reading as much of it as that takes: all of it, where only the last
+/// byte could show that it is not UTF-8. Leaves it at its start.
+pub(super) fn sniff(file: &mut File, wanted: Option<Encoding>) -> Result<Kind, IntakeError> {
+    let mut prefix = Vec::with_capacity(PREFIX_LEN);
+    file.by_ref().take(PREFIX_LEN as u64).read_to_end(&mut prefix).map_err(IntakeError::Read)?;
+    let kind = if prefix.is_empty() {
+        return Err(IntakeError::Empty);
+    } else if prefix.starts_with(b"PK\x03\x04") {
+        Kind::Archive
+    } else {
+        let (marked, bom_len) = match prefix.as_slice() {
+            [0xEF, 0xBB, 0xBF, ..] => (Some(Encoding::Utf8Bom), 3),
+            [0xFF, 0xFE, ..] => (Some(Encoding::Utf16Le), 2),
+            [0xFE, 0xFF, ..] => (Some(Encoding::Utf16Be), 2),
+            _ => (None, 0),
+        };
+        let encoding = match wanted.or(marked) {
+            Some(encoding) => encoding,
+            None => {
+                refuse_binary(&prefix)?;
+                file.rewind().map_err(IntakeError::Read)?;
+                if is_utf8(file)? { Encoding::Utf8 } else { Encoding::Windows1252 }
+            }
+        };
+        // A mark of another encoding than the wanted one is text, and garbage; not ours to judge.
+        let is_own = marked.is_some_and(|it| it.rules() == encoding.rules());
+        let encoding = if is_own && encoding == Encoding::Utf8 { Encoding::Utf8Bom } else { encoding };
+        Kind::Text { encoding, bom_len: if is_own { bom_len } else { 0 } }
+    };
+    file.rewind().map_err(IntakeError::Read)?;
+    Ok(kind)
+}
+
+fn refuse_binary(prefix: &[u8]) -> Result<(), IntakeError> {
+    for (magic, what) in words::FORMATS {
+        if prefix.starts_with(magic) {
+            return Err(IntakeError::NotASpreadsheet { what });
+        }
+    }
+    let is_odd = |it: &&u8| **it < 0x20 && !matches!(**it, b'\t' | b'\n' | b'\r');
+    let n_odd = prefix.iter().filter(is_odd).count();
+    let n_nul = prefix.iter().filter(|it| **it == 0).count();
+    if prefix.len() / 4 < n_nul {
+        return Err(IntakeError::NotASpreadsheet { what: words::UTF16_WITHOUT_BOM });
+    }
+    // A stray control character is a problem of its row; one in twenty is no text at all.
+    if 4 < n_odd && prefix.len() / 20 < n_odd {
+        return Err(IntakeError::NotASpreadsheet { what: words::BINARY });
+    }
+    Ok(())
+}
+
+fn is_utf8(file: &mut File) -> Result<bool, IntakeError> {
+    let mut buffer = vec![0; CHUNK_LEN];
+    let mut n_kept = 0;
+    loop {
+        let n_read = read(file, &mut buffer[n_kept..])?;
+        let bytes = &buffer[..n_kept + n_read];
+        if n_read == 0 {
+            return Ok(n_kept == 0);
+        }
+        let n_valid = match std::str::from_utf8(bytes) {
+            Ok(_) => bytes.len(),
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            Err(_) => return Ok(false),
+        };
+        let len = bytes.len();
+        buffer.copy_within(n_valid..len, 0); // A character cut in two: at most 3 bytes.
+        n_kept = len - n_valid;
+    }
+}
+
+fn read(file: &mut File, buffer: &mut [u8]) -> Result<usize, IntakeError> {
+    loop {
+        match file.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other.map_err(IntakeError::Read),
+        }
+    }
+}
+
+/// Hashes a whole file and leaves it at its start.
+pub(super) fn hash(file: &mut File) -> Result<[u8; 32], IntakeError> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; CHUNK_LEN];
+    loop {
+        match read(file, &mut buffer)? {
+            0 => break,
+            n_read => hash.update(&buffer[..n_read]),
+        }
+    }
+    file.seek(SeekFrom::Start(0)).map_err(IntakeError::Read)?;
+    Ok(hash.finalize().into())
+}
+
+/// Decodes a file piece by piece.
+pub(super) struct Decoding {
+    file: File,
+    encoding: Encoding,
+    decoder: Decoder,
+    hash: Option<Sha256>,
+    buffer: Vec<u8>,
+    n_read: u64,
+}
+
+impl Decoding {
+    pub(super) fn new(
+        mut file: File,
+        encoding: Encoding,
+        bom_len: usize,
+        hashing: Hashing,
+    ) -> Result<Self, IntakeError> {
+        let mut hash = (hashing == Hashing::Sha256).then(Sha256::new);
+        let mut bom = vec![0; bom_len];
+        file.read_exact(&mut bom).map_err(IntakeError::Read)?;
+        if let Some(hash) = &mut hash {
+            hash.update(&bom);
+        }
+        let decoder = encoding.rules().new_decoder_without_bom_handling();
+        Ok(Self { file, encoding, decoder, hash, buffer: vec![0; CHUNK_LEN], n_read: bom_len as u64 })
+    }
+
+    /// Appends the text of the next 64 KiB to `text`. `false`: the file has ended.
+    pub(super) fn append_to(&mut self, text: &mut String) -> Result<bool, IntakeError> {
+        let n_read = read(&mut self.file, &mut self.buffer)?;
+        let bytes = &self.buffer[..n_read];
+        if let Some(hash) = &mut self.hash {
+            hash.update(bytes);
+        }
+        let needed = self.decoder.max_utf8_buffer_length_without_replacement(n_read);
+        // `None` would be an overflow: no chunk is that long.
+        text.reserve(needed.unwrap_or(4 * CHUNK_LEN));
+        let is_last = n_read == 0;
+        let (result, n_decoded) = self.decoder.decode_to_string_without_replacement(bytes, text, is_last);
+        if let DecoderResult::Malformed(..) | DecoderResult::OutputFull = result {
+            let at = self.n_read + n_decoded as u64;
+            return Err(IntakeError::NotEncoded { encoding: self.encoding, at });
+        }
+        self.n_read += n_read as u64;
+        Ok(!is_last)
+    }
+
+    /// The hash of all that was read; of the whole file, once [`Self::append_to`] gave `false`.
+    pub(super) fn sha256(&self) -> Option<[u8; 32]> {
+        self.hash.clone().map(|it| it.finalize().into())
+    }
+}
+
+/// The file's name without its folder and last extension: a batch's default name.
+pub fn stem(path: &Path) -> Option<String> {
+    Some(path.file_stem()?.to_string_lossy().into_owned())
+}

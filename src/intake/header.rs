@@ -1,0 +1,299 @@
+//! What a column is called, and what it means.
+
+use std::fmt;
+use std::str::FromStr;
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+use super::words::BadOption;
+use crate::ticket::Field;
+
+/// What the cells of a column, or a value given for all rows, are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    Field(Field),
+    /// A key of `parametros` or `parametros_ordem_servico`.
+    Param {
+        object: Field,
+        key: String,
+    },
+    /// The batch that a row belongs to, in a file that we wrote.
+    Lote,
+    /// Who the row is.
+    Referencia,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(field) => field.fmt(f),
+            Self::Param { object, key } => write!(f, "{object}.{key}"),
+            Self::Lote => f.write_str("lote"),
+            Self::Referencia => f.write_str("referencia"),
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = BadOption;
+
+    fn from_str(text: &str) -> Result<Self, BadOption> {
+        of_name(text).ok_or_else(|| BadOption::Field { found: text.to_owned() })
+    }
+}
+
+/// `--map COLUMN=FIELD`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Map {
+    pub column: String,
+    pub target: Target,
+}
+
+impl FromStr for Map {
+    type Err = BadOption;
+
+    fn from_str(text: &str) -> Result<Self, BadOption> {
+        // A column may have `=` in its name, a field has none.
+        let Some((column, target)) = text.rsplit_once('=') else {
+            return Err(BadOption::Form { found: text.to_owned(), form: "COLUMN=FIELD" });
+        };
+        Ok(Self { column: column.to_owned(), target: target.parse()? })
+    }
+}
+
+/// `--set FIELD=VALUE`: for the rows whose cell is blank.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Set {
+    pub target: Target,
+    pub value: String,
+}
+
+impl FromStr for Set {
+    type Err = BadOption;
+
+    fn from_str(text: &str) -> Result<Self, BadOption> {
+        let Some((target, value)) = text.split_once('=') else {
+            return Err(BadOption::Form { found: text.to_owned(), form: "FIELD=VALUE" });
+        };
+        match target.parse()? {
+            Target::Lote | Target::Referencia => Err(BadOption::Identity { found: target.to_owned() }),
+            target => Ok(Self { target, value: value.to_owned() }),
+        }
+    }
+}
+
+/// The columns that we append to results, in their order. Part of the contract.
+pub const RESULT_COLUMNS: [&str; 12] = [
+    "line",
+    "lote",
+    "referencia",
+    "state",
+    "protocolo",
+    "id_atendimento",
+    "ids_ordem_servico",
+    "numeros_ordem_servico",
+    "attempts",
+    "error_code",
+    "error_message",
+    "warning",
+];
+
+/// What people call the fields, normalised.
+static ALIASES: [(Field, &[&str]); 11] = [
+    (
+        Field::IdClienteServico,
+        &["idclienteservico", "idservico", "codservico", "codigoservico", "servico", "iddoservico"],
+    ),
+    (Field::IdTipoAtendimento, &["idtipoatendimento", "tipoatendimento", "idtipo", "codtipoatendimento"]),
+    (Field::Descricao, &["descricao", "mensagem", "motivo", "relato", "texto"]),
+    (Field::Nome, &["nome", "nomesolicitante", "solicitante", "cliente", "nomecliente", "nomerazaosocial"]),
+    (
+        Field::Telefone,
+        &[
+            "telefone",
+            "fone",
+            "celular",
+            "telefonecontato",
+            "telefonecliente",
+            "telefoneprimario",
+            "whatsapp",
+        ],
+    ),
+    (Field::Email, &["email", "emailprincipal"]),
+    (Field::AbrirOs, &["abriros", "os", "geraros", "ordemdeservico"]),
+    (Field::IdAtendimentoStatus, &["idatendimentostatus"]),
+    (Field::IdUsuarioResponsavel, &["idusuarioresponsavel"]),
+    (Field::Parametros, &["parametros"]),
+    (Field::ParametrosOrdemServico, &["parametrosordemservico"]),
+];
+
+/// Without case, accents, blanks, punctuation and invisible characters.
+pub(super) fn normal(name: &str) -> String {
+    name.nfd()
+        .filter(|it| it.is_alphanumeric() && !is_combining_mark(*it))
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// What a column of this name means, if its name tells.
+pub(super) fn of_name(name: &str) -> Option<Target> {
+    if let Some((object, key)) = name.split_once('.') {
+        let object = match normal(object).as_str() {
+            "parametros" => Some(Field::Parametros),
+            "parametrosordemservico" => Some(Field::ParametrosOrdemServico),
+            _ => None,
+        };
+        let key = crate::ticket::trim(key);
+        if let Some(object) = object.filter(|_| !key.is_empty()) {
+            return Some(Target::Param { object, key: known_key(object, key) });
+        }
+    }
+    match normal(name).as_str() {
+        "lote" => Some(Target::Lote),
+        "referencia" | "ref" | "idexterno" => Some(Target::Referencia),
+        normal => {
+            let (field, _) = ALIASES.iter().find(|(_, names)| names.contains(&normal))?;
+            Some(Target::Field(*field))
+        }
+    }
+}
+
+/// What the field may be called, normalised; its own name first.
+pub(super) fn names_of(field: Field) -> &'static [&'static str] {
+    ALIASES.iter().find(|it| it.0 == field).map_or(&[], |it| it.1)
+}
+
+/// Whether a header cell is a name that we know, ours included.
+pub(super) fn is_known(name: &str) -> bool {
+    of_name(name).is_some() || result_column(name).is_some() || is_other_number(name)
+}
+
+/// The column of ours that has exactly this name.
+pub(super) fn result_column(name: &str) -> Option<usize> {
+    let name = crate::ticket::trim(name);
+    RESULT_COLUMNS.iter().position(|it| it.eq_ignore_ascii_case(name))
+}
+
+/// Whether the name is of a number that is constantly confused with `id_cliente_servico`.
+pub(super) fn is_other_number(name: &str) -> bool {
+    matches!(
+        normal(name).as_str(),
+        "codigocliente" | "idcliente" | "codcliente" | "codigodocliente" | "iddocliente"
+    )
+}
+
+/// How much two names look alike: the letters to change, by Levenshtein.
+pub(super) fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (n_a, of_a) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = n_a + 1;
+        for (n_b, of_b) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(of_a != *of_b);
+            diagonal = row[n_b + 1];
+            row[n_b + 1] = changed.min(diagonal + 1).min(row[n_b] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// HubSoft's spelling of a key that it knows; any other key as it was written.
+fn known_key(object: Field, key: &str) -> String {
+    const KNOWN: [&str; 4] = ["id_tipo_ordem_servico", "status", "ids_tecnicos", "id_disponibilidade"];
+    let known = KNOWN.iter().find(|it| object == Field::ParametrosOrdemServico && normal(it) == normal(key));
+    known.map_or(key, |it| it).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_recognised_however_it_is_written() {
+        let rows: [(Field, &[&str]); 7] = [
+            (
+                Field::IdClienteServico,
+                &[
+                    "id_cliente_servico",
+                    "ID cliente_servico",
+                    "id cliente servico",
+                    "id servico",
+                    "cod servico",
+                    "Código Serviço",
+                    "servico",
+                    "id do serviço",
+                    "\u{A0}ID\u{200B} CLIENTE SERVIÇO ",
+                ],
+            ),
+            (Field::IdTipoAtendimento, &["tipo atendimento", "id tipo", "cod tipo atendimento"]),
+            (
+                Field::Descricao,
+                &["descrição", "DESCRIC\u{327}A\u{303}O", "mensagem", "motivo", "relato", "texto"],
+            ),
+            (
+                Field::Nome,
+                &[
+                    "nome",
+                    "nome solicitante",
+                    "solicitante",
+                    "cliente",
+                    "nome cliente",
+                    "Nome / Razão social",
+                    "nome_razaosocial",
+                ],
+            ),
+            (
+                Field::Telefone,
+                &["fone", "celular", "telefone contato", "telefone cliente", "telefone primario", "WhatsApp"],
+            ),
+            (Field::Email, &["e-mail", "e mail", "email principal", "E-Mail"]),
+            (Field::AbrirOs, &["abrir os", "os", "O.S.", "gerar os", "ordem de serviço"]),
+        ];
+        for (field, names) in rows {
+            for name in names {
+                assert_eq!(of_name(name), Some(Target::Field(field)), "{name}");
+            }
+        }
+        for field in Field::ALL {
+            assert_eq!(of_name(field.name()), Some(Target::Field(field)));
+        }
+        for name in ["referencia", "ref", "Referência", "id externo"] {
+            assert_eq!(of_name(name), Some(Target::Referencia), "{name}");
+        }
+        for name in ["", "codigo_cliente", "id_cliente", "cidade", "parametros."] {
+            let found = of_name(name);
+            assert!(matches!(found, None | Some(Target::Field(Field::Parametros))), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_an_object_is_a_column() {
+        let param = |object, key: &str| Some(Target::Param { object, key: key.to_owned() });
+        assert_eq!(of_name("parametros.Lote"), param(Field::Parametros, "Lote"));
+        assert_eq!(
+            of_name("Parametros Ordem Servico.IDs Tecnicos"),
+            param(Field::ParametrosOrdemServico, "ids_tecnicos")
+        );
+        assert_eq!(of_name("parametros_ordem_servico.x y"), param(Field::ParametrosOrdemServico, "x y"));
+    }
+
+    #[test]
+    fn options_are_read() {
+        let map: Map = "a=b=nome".parse().unwrap();
+        assert_eq!((map.column.as_str(), map.target), ("a=b", Target::Field(Field::Nome)));
+        let set: Set = "descricao=a=b".parse().unwrap();
+        assert_eq!((set.target, set.value.as_str()), (Target::Field(Field::Descricao), "a=b"));
+        insta::assert_snapshot!("nome".parse::<Map>().unwrap_err(), @"`nome` is not of the form `COLUMN=FIELD`");
+        insta::assert_snapshot!("lote=x".parse::<Set>().unwrap_err(), @"`lote` says who a row is, and cannot be the same for all");
+        insta::assert_snapshot!("a=b".parse::<Map>().unwrap_err(), @"no ticket has a field `b`: id_cliente_servico, id_tipo_atendimento, descricao, nome, telefone, email, abrir_os, id_atendimento_status, id_usuario_responsavel, parametros, parametros_ordem_servico, parametros.KEY, parametros_ordem_servico.KEY");
+    }
+
+    #[test]
+    fn likeness_is_counted_in_letters() {
+        assert_eq!(distance("telefone", "telefone"), 0);
+        assert_eq!(distance("telefon", "telefone"), 1);
+        assert_eq!(distance("", "abc"), 3);
+    }
+}

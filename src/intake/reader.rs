@@ -1,0 +1,106 @@
+//! A text file as a stream of records, in constant memory.
+
+use super::bytes::Decoding;
+use super::records::{Found, Record, Rest, Span, Splitter};
+use super::words::IntakeError;
+
+/// Longest record. Bytes of UTF-8. A quote that is not closed swallows the rest of the file: this is
+/// how far we follow it.
+pub(super) const RECORD_LEN_MAX: usize = 16 * 1024 * 1024;
+
+/// Reads records one after the other; the current one stays until the next `advance`.
+pub(super) struct Reader {
+    bytes: Decoding,
+    text: String,
+    rest: Rest,
+    splitter: Splitter,
+    /// Where in `text` the next record starts, and its line.
+    next: usize,
+    next_line: u64,
+    /// The current record's line.
+    line: u64,
+    spans: Vec<Span>,
+    unescaped: String,
+}
+
+impl Reader {
+    /// Decodes the first piece: what [`Self::text`] shows until the first `advance`.
+    pub(super) fn new(bytes: Decoding) -> Result<Self, IntakeError> {
+        let mut reader = Self {
+            bytes,
+            text: String::new(),
+            rest: Rest::More,
+            splitter: Splitter::new(b';'),
+            next: 0,
+            next_line: 1,
+            line: 0,
+            spans: Vec::new(),
+            unescaped: String::new(),
+        };
+        reader.decode(1)?;
+        Ok(reader)
+    }
+
+    pub(super) fn text(&self) -> (&str, Rest) {
+        (&self.text, self.rest)
+    }
+
+    /// Begins `skipped` bytes and `n_lines` lines into the text, with this delimiter.
+    pub(super) fn start(&mut self, delimiter: u8, skipped: usize, n_lines: u64) {
+        self.splitter = Splitter::new(delimiter);
+        self.next = skipped;
+        self.next_line = 1 + n_lines;
+    }
+
+    /// Goes to the next record. `false`: there is none.
+    pub(super) fn advance(&mut self) -> Result<bool, IntakeError> {
+        loop {
+            let at = self.next;
+            let found = self.splitter.split(&self.text, at, self.rest, &mut self.spans, &mut self.unescaped);
+            match found {
+                Found::Record { next, .. } if RECORD_LEN_MAX < next - at => {
+                    return Err(IntakeError::RecordTooLong { line: self.next_line });
+                }
+                Found::Record { next, n_before, n_within } => {
+                    self.line = self.next_line + n_before;
+                    self.next = next;
+                    self.next_line = self.line + n_within;
+                    return Ok(true);
+                }
+                Found::End => return Ok(false),
+                Found::Unterminated { n_before } => {
+                    return Err(IntakeError::UnterminatedQuote { line: self.next_line + n_before });
+                }
+                Found::Incomplete => {
+                    let n_kept = self.text.len() - at;
+                    if RECORD_LEN_MAX < n_kept {
+                        return Err(IntakeError::RecordTooLong { line: self.next_line });
+                    }
+                    self.text.drain(..at);
+                    self.next = 0;
+                    // Twice as much each time: a long record is not split over and over.
+                    self.decode(n_kept.min(RECORD_LEN_MAX + 1 - n_kept))?;
+                }
+            }
+        }
+    }
+
+    pub(super) fn record(&self) -> Record<'_> {
+        Record { line: self.line, text: &self.text, unescaped: &self.unescaped, spans: &self.spans }
+    }
+
+    pub(super) fn sha256(&self) -> Option<[u8; 32]> {
+        self.bytes.sha256()
+    }
+
+    /// Appends at least `n_wanted` bytes of text, if there are so many.
+    fn decode(&mut self, n_wanted: usize) -> Result<(), IntakeError> {
+        let wanted = self.text.len() + n_wanted.max(1);
+        while self.rest == Rest::More && self.text.len() < wanted {
+            if !self.bytes.append_to(&mut self.text)? {
+                self.rest = Rest::Nothing;
+            }
+        }
+        Ok(())
+    }
+}

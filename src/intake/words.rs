@@ -1,0 +1,232 @@
+//! Everything this room says to a person, in one place, so that it can be translated.
+
+use std::io;
+
+use super::bytes::Encoding;
+use super::reader::RECORD_LEN_MAX;
+use crate::ticket::{Field, Words};
+
+/// How standard input is named.
+pub(super) const STDIN: &str = "standard input";
+
+/// Why a file cannot be used. A fault of one row is not here: a row carries its own problems.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IntakeError {
+    #[error("cannot open `{source_name}`")]
+    Open {
+        source_name: String,
+        #[source]
+        error: io::Error,
+    },
+    #[error("`{source_name}` is a folder, not a file")]
+    Directory { source_name: String },
+    #[error("reading stopped in the middle of the file")]
+    Read(#[source] io::Error),
+    #[error("cannot keep a copy of the input in the folder for temporary files")]
+    Spool(#[source] io::Error),
+    #[error("the file is empty")]
+    Empty,
+    #[error("the file has a header and no rows")]
+    NoRows,
+    #[error("the file is {what}, not a spreadsheet that can be read here")]
+    NotASpreadsheet { what: &'static str },
+    #[error("the workbook cannot be read: {reason}")]
+    Workbook { reason: String },
+    #[error("byte {at} of the file is not {}", encoding.name())]
+    NotEncoded { encoding: Encoding, at: u64 },
+    #[error("line {line}: a quotation mark opens a cell and is never closed")]
+    UnterminatedQuote { line: u64 },
+    #[error("line {line}: the row is longer than {} MiB", RECORD_LEN_MAX / (1024 * 1024))]
+    RecordTooLong { line: u64 },
+    #[error("columns {first_at} and {second_at} have the same name: `{first}` and `{second}`")]
+    DoubledHeader { first: String, first_at: usize, second: String, second_at: usize },
+    #[error("columns `{first}` and `{second}` both mean `{field}`")]
+    TwoColumns { field: String, first: String, second: String },
+    #[error("the file has `{found}` and no `id_cliente_servico`: they are different numbers")]
+    NotTheService { found: String },
+    #[error("no column is {}{}", quoted(missing), named(found, nearest))]
+    MissingColumns {
+        missing: Vec<&'static str>,
+        /// The columns that the file has.
+        found: Vec<String>,
+        /// A missing field, and the column that looks most like it.
+        nearest: Vec<(&'static str, String)>,
+    },
+    #[error("`--map` names the column `{column}`, and the file has {}", quoted(found))]
+    NoSuchColumn { column: String, found: Vec<String> },
+    #[error("`--map` gives the column `{column}` two meanings")]
+    MappedTwice { column: String },
+}
+
+/// Whose mistake an error is; decides the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The file cannot be used.
+    File,
+    /// The command was typed wrongly.
+    Usage,
+}
+
+impl IntakeError {
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::NoSuchColumn { .. } | Self::MappedTwice { .. } => Blame::Usage,
+            _ => Blame::File,
+        }
+    }
+
+    /// What the person who ran the command can do next; printed after `hint:`.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Open { .. } => "check the name and that you may read the file",
+            Self::Directory { .. } => "name a `.csv`, `.xlsx` or `.ods` file in it",
+            Self::Read(_) => "check the disk or network drive, then run the same command again",
+            Self::Spool(_) => "free some space there, or set TMPDIR to a folder that has it",
+            Self::Empty | Self::NoRows => {
+                "check that it was saved; `mutirao template FILE` writes one to start from"
+            }
+            Self::NotASpreadsheet { .. } => "save it as `.xlsx`, or as CSV with UTF-8",
+            Self::Workbook { .. } => "open it in a spreadsheet program, and save it as `.xlsx` or CSV again",
+            Self::NotEncoded { .. } => {
+                "leave `--encoding` out to let it be recognised, or save the file as UTF-8"
+            }
+            Self::UnterminatedQuote { .. } => "close it, or double it where it is meant as text: `\"\"`",
+            Self::RecordTooLong { .. } => {
+                "look for a quotation mark there that opens a cell and is never closed"
+            }
+            Self::DoubledHeader { .. } => "rename one of them, or delete it",
+            Self::TwoColumns { .. } => "say which one it is: `--map COLUMN=FIELD`",
+            Self::NotTheService { .. } => {
+                "add the column `id_cliente_servico` from HubSoft: a customer may have several services, \
+                 and a ticket is opened on one of them"
+            }
+            Self::MissingColumns { .. } => {
+                "say which column it is with `--map COLUMN=FIELD`, or give all rows one value with \
+                 `--set FIELD=VALUE`; `mutirao template FILE` writes the columns"
+            }
+            Self::NoSuchColumn { .. } => "write the column as it stands in the file's header",
+            Self::MappedTwice { .. } => "map each column once",
+        }
+    }
+}
+
+/// Why a value of `--map`, `--set`, `--encoding` or `--delimiter` was not understood.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BadOption {
+    #[error("`{found}` is no encoding that is known here: utf-8, utf-16le, utf-16be or windows-1252")]
+    Encoding { found: String },
+    #[error("`{found}` is no delimiter: one ASCII character such as `;` or `,`, or `tab`")]
+    Delimiter { found: String },
+    #[error("`{found}` is not of the form `{form}`")]
+    Form { found: String, form: &'static str },
+    #[error("no ticket has a field `{found}`: {}, parametros.KEY, parametros_ordem_servico.KEY", fields())]
+    Field { found: String },
+    #[error("`{found}` says who a row is, and cannot be the same for all")]
+    Identity { found: String },
+}
+
+/// What a file is instead, by its first bytes.
+pub(super) const FORMATS: [(&[u8], &str); 8] = [
+    (b"\xD0\xCF\x11\xE0", "an old Excel workbook (.xls)"),
+    (b"%PDF", "a PDF"),
+    (b"\x1F\x8B", "compressed (gzip)"),
+    (b"Rar!", "compressed (rar)"),
+    (b"7z\xBC\xAF", "compressed (7z)"),
+    (b"\x89PNG", "a picture"),
+    (b"\xFF\xD8\xFF", "a picture"),
+    (b"SQLite format 3", "a database"),
+];
+pub(super) const UTF16_WITHOUT_BOM: &str =
+    "full of NUL bytes (if it is text in UTF-16, try `--encoding utf-16le`)";
+pub(super) const BINARY: &str = "binary";
+pub(super) const NO_SHEET: &str = "it has no sheet with rows";
+pub(super) const SHEET_UNORDERED: &str = "its rows are not in order";
+pub(super) const SHEET_TOO_LARGE: &str = "its texts exceed 4 GiB";
+
+pub(super) static TOO_MANY_FIELDS: Words = Words {
+    code: "too_many_fields",
+    message: "the row has more cells than the header has columns",
+    hint: "put a text that has the delimiter in it between quotation marks",
+};
+pub(super) static CELL_TOO_LONG: Words = Words {
+    code: "cell_too_long",
+    message: "a cell has at most 64 KiB",
+    hint: "shorten it; look for a quotation mark that is not closed where it should be",
+};
+
+/// How long a cell is, or how many a row has: shown in place of what was found.
+pub(super) fn n_bytes(n: usize) -> String {
+    format!("{n} bytes")
+}
+pub(super) fn n_cells(n: usize, n_columns: usize) -> String {
+    format!("{n} cells, {n_columns} columns")
+}
+
+/// Explains the columns of a template; a file's line with one of these texts alone is no row.
+pub(super) const EXPLANATIONS: [(&str, &str); 12] = [
+    (
+        "id_cliente_servico",
+        "required; the service's id in HubSoft, digits only; not codigo_cliente and not id_cliente",
+    ),
+    ("id_tipo_atendimento", "the ticket type's id in HubSoft; blank: HubSoft's default, SAC"),
+    ("descricao", "required; any text, line breaks allowed"),
+    ("nome", "required; who asks"),
+    ("telefone", "required; DDD and number: 37999112233"),
+    ("email", "user@dominio.com; may be blank"),
+    ("abrir_os", "sim or não: whether a service order (a visit) is opened too; blank: não"),
+    ("id_atendimento_status", "the status' id in HubSoft; blank: HubSoft's default"),
+    ("id_usuario_responsavel", "one id, or several separated by commas; blank: HubSoft's default"),
+    ("parametros.KEY", "any number of columns of this form: further values stored with the ticket"),
+    (
+        "parametros_ordem_servico.KEY",
+        "KEY is id_tipo_ordem_servico, status (pendente or aguardando_agendamento) or ids_tecnicos (separated by blanks)",
+    ),
+    ("referencia", "your own key of the row, unique in the file; may be left out"),
+];
+
+/// One line a fact, for people.
+pub(super) mod summary {
+    pub(in crate::intake) fn text(encoding: &str, delimiter: &str, sep_line: bool) -> String {
+        let sep = if sep_line { ", said by its `sep=` line" } else { "" };
+        format!("read as {encoding}, cells separated by {delimiter}{sep}")
+    }
+    pub(in crate::intake) fn workbook(sheet: &str, others: &[String]) -> String {
+        match others {
+            [] => format!("read from sheet `{sheet}`"),
+            _ => format!("read from sheet `{sheet}`; not read: {}", super::quoted(others)),
+        }
+    }
+    pub(in crate::intake) fn column(name: &str, target: &str) -> String {
+        if name == target { format!("`{name}`") } else { format!("`{name}` is {target}") }
+    }
+    pub(in crate::intake) fn set(target: &str) -> String {
+        format!("{target} is set where its cell is blank")
+    }
+    pub(in crate::intake) fn extra(names: &[String]) -> String {
+        format!("kept in the results and not sent: {}", super::quoted(names))
+    }
+    pub(in crate::intake) fn ours(names: &[String]) -> String {
+        format!("from an earlier result: {}", super::quoted(names))
+    }
+    pub(in crate::intake) fn delimiter(delimiter: u8) -> String {
+        if delimiter == b'\t' { "tab".to_owned() } else { format!("`{}`", char::from(delimiter)) }
+    }
+}
+
+fn quoted(names: &[impl AsRef<str>]) -> String {
+    let names: Vec<String> = names.iter().map(|it| format!("`{}`", it.as_ref())).collect();
+    names.join(", ")
+}
+
+fn named(found: &[String], nearest: &[(&'static str, String)]) -> String {
+    let mut text = format!("; found: {}", quoted(found));
+    for (field, column) in nearest {
+        text.push_str(&format!("; is `{column}` meant to be `{field}`?"));
+    }
+    text
+}
+
+fn fields() -> String {
+    Field::ALL.map(Field::name).join(", ")
+}
