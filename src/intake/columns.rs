@@ -57,7 +57,7 @@ impl Columns {
         let mut roles = roles(&names, &ours, maps)?;
         refuse_doubled(&names, &ours)?;
         // The reference that we wrote wins over the column that it was read from.
-        let written = ours.iter().any(|it| *it == Some("referencia"));
+        let written = ours.contains(&Some("referencia"));
         for (role, ours) in roles.iter_mut().zip(&ours) {
             if written && ours.is_none() && *role == Role::Target(Target::Referencia) {
                 *role = Role::Extra;
@@ -162,10 +162,10 @@ fn ours(names: &[String]) -> Vec<Option<&'static str>> {
         .collect();
     let is_result = identity.iter().all(|it| last(*it).is_some());
     for (wanted, name) in RESULT_COLUMNS.into_iter().enumerate() {
-        if is_result || identity.contains(&wanted) {
-            if let Some(at) = last(wanted) {
-                found[at] = Some(name);
-            }
+        if (is_result || identity.contains(&wanted))
+            && let Some(at) = last(wanted)
+        {
+            found[at] = Some(name);
         }
     }
     found

@@ -108,7 +108,7 @@ pub struct Finish {
 }
 
 enum Input {
-    Text(Reader),
+    Text(Box<Reader>),
     Workbook { sheet: Box<Sheet>, sha256: Option<[u8; 32]> },
 }
 
@@ -126,8 +126,13 @@ impl Intake {
             Kind::Text { encoding, bom_len } => open_text(file, encoding, bom_len, options)?,
         };
 
-        if !input.advance()? {
-            return Err(IntakeError::Empty);
+        loop {
+            if !input.advance()? {
+                return Err(IntakeError::Empty);
+            }
+            if !input.record().cells().all(is_blank) {
+                break;
+            }
         }
         let names = input.record().cells().map(|it| it.trim_start_matches('\u{FEFF}').to_owned()).collect();
         let columns = Columns::new(names, &options.map, &options.set)?;
@@ -227,14 +232,11 @@ fn open_text(
 ) -> Result<(Input, Format), IntakeError> {
     let mut reader = Reader::new(Decoding::new(file, encoding, bom_len, options.hashing)?)?;
     let (text, rest) = reader.text();
-    if is_blank(text) && rest == records::Rest::Nothing {
-        return Err(IntakeError::Empty);
-    }
     let sniffed = delimiter::sniff(text, rest, options.delimiter);
     let sep_line_len = sniffed.sep_line_len;
     reader.start(sniffed.delimiter, sep_line_len.unwrap_or(0), u64::from(sep_line_len.is_some()));
     let format = Format::Text { encoding, delimiter: sniffed.delimiter, sep_line: sep_line_len.is_some() };
-    Ok((Input::Text(reader), format))
+    Ok((Input::Text(Box::new(reader)), format))
 }
 
 fn summary(format: Format, columns: &Columns, options: &IntakeOptions) -> Summary {

@@ -8,6 +8,9 @@ use super::words::IntakeError;
 /// how far we follow it.
 pub(super) const RECORD_LEN_MAX: usize = 16 * 1024 * 1024;
 
+/// How much text is shown to whoever has to recognise the delimiter. Bytes of UTF-8.
+const PREFIX_LEN: usize = 64 * 1024;
+
 /// Reads records one after the other; the current one stays until the next `advance`.
 pub(super) struct Reader {
     bytes: Decoding,
@@ -24,7 +27,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Decodes the first piece: what [`Self::text`] shows until the first `advance`.
+    /// Decodes the first 64 KiB: what [`Self::text`] shows until the first `advance`.
     pub(super) fn new(bytes: Decoding) -> Result<Self, IntakeError> {
         let mut reader = Self {
             bytes,
@@ -37,7 +40,7 @@ impl Reader {
             spans: Vec::new(),
             unescaped: String::new(),
         };
-        reader.decode(1)?;
+        reader.decode(PREFIX_LEN)?;
         Ok(reader)
     }
 

@@ -90,8 +90,8 @@ impl Part {
 /// The slot that holds `hash`, or the free one where it belongs. There is always a free one.
 fn find(slots: &[Slot], hash: u64) -> usize {
     // The first byte chose the part; the 32 bits behind it choose the slot.
-    let spread = hash >> 24 & 0xFFFF_FFFF;
-    let mut at = (spread * slots.len() as u64 >> 32) as usize;
+    let spread = (hash >> 24) & 0xFFFF_FFFF;
+    let mut at = ((spread * slots.len() as u64) >> 32) as usize;
     while slots[at].line != 0 && slots[at].hash != halves(hash) {
         at = if at + 1 == slots.len() { 0 } else { at + 1 };
     }

@@ -105,8 +105,9 @@ impl<'a> Row<'a> {
 fn faults_of_record(record: Record<'_>, columns: &Columns) -> Vec<Problem> {
     let mut problems = Vec::new();
     let n_columns = columns.names.len();
-    // Blank cells behind the last column are a spreadsheet program's habit.
-    if n_columns < record.len() && record.cells().skip(n_columns).any(|it| !is_blank(it)) {
+    // Blank ones too: where a text has the delimiter in it, the cells behind it move on, and only a
+    // blank one may fall over the edge, while a description has lost its end.
+    if n_columns < record.len() {
         problems.push(words::TOO_MANY_FIELDS.problem("row", words::n_cells(record.len(), n_columns)));
     }
     if record.spans.iter().any(|it| CELL_LEN_MAX < (it.end - it.start) as usize) {

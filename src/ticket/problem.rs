@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use super::Field;
+use super::cell::scientific;
 
 /// One thing that is wrong with a row, or (as a notice) that a person may want to know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,13 +57,14 @@ pub(crate) fn cut(cell: &str) -> String {
 /// The shape, the first two digits and the last two.
 pub(super) fn mask_phone(cell: &str) -> String {
     let n_digits = cell.chars().filter(char::is_ascii_digit).count();
+    let is_number = scientific(cell).is_some(); // Its one letter is an `E`.
     let mut seen = 0;
     let masked: String = cell
         .chars()
         .map(|it| {
             if !it.is_ascii_digit() {
                 // Punctuation tells what went wrong; letters could be a name.
-                return if it.is_ascii_punctuation() || it == ' ' { it } else { '?' };
+                return if it.is_ascii_punctuation() || it == ' ' || is_number { it } else { '?' };
             }
             seen += 1;
             // A short number would be shown nearly whole.

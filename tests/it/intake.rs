@@ -1,0 +1,368 @@
+//! Spreadsheets as people save them give the rows that people meant, or say why not.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use mutirao::intake::{
+    Blame, Encoding, Format, Hashing, Intake, IntakeError, IntakeOptions, RESULT_COLUMNS, Repeats, Source,
+    template,
+};
+use mutirao::ticket::Ticket;
+
+/// A valid row, `;`.
+const HEADER: &str = "id_cliente_servico;descricao;nome;telefone";
+const ROW: &str = "11000;Sem conexão;João;37999112233";
+
+fn open_bytes(bytes: &[u8], options: &IntakeOptions) -> Result<Intake, IntakeError> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(bytes).unwrap();
+    // The open file outlives its name.
+    Intake::open(&Source::Path(file.path().to_owned()), options)
+}
+
+fn open(text: &str) -> Result<Intake, IntakeError> {
+    open_bytes(text.as_bytes(), &IntakeOptions::default())
+}
+
+fn sample(name: &str) -> Source {
+    Source::Path(Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name))
+}
+
+/// The descriptions, or the codes of the problems, by line.
+fn read(mut intake: Intake) -> Vec<(u64, String)> {
+    let mut rows = Vec::new();
+    while let Some(row) = intake.next_row().unwrap() {
+        let said = match &row.parsed {
+            Ok(parsed) => parsed.ticket.descricao.as_str().to_owned(),
+            Err(problems) => problems.iter().map(|it| &*it.code).collect::<Vec<_>>().join(" "),
+        };
+        rows.push((row.line, said));
+    }
+    rows
+}
+
+#[track_caller]
+fn refused(bytes: &[u8]) -> IntakeError {
+    let options = IntakeOptions::default();
+    let error = match open_bytes(bytes, &options) {
+        Err(error) => error,
+        Ok(mut intake) => loop {
+            match intake.next_row() {
+                Err(error) => break error,
+                Ok(row) => assert!(row.is_some(), "the file was accepted"),
+            }
+        },
+    };
+    assert_eq!(error.blame(), Blame::File);
+    assert!(!error.hint().is_empty());
+    error
+}
+
+#[test]
+fn the_sample_reads_the_same_from_utf_8_and_from_excel() {
+    let tickets = |name: &str| {
+        let mut intake = Intake::open(&sample(name), &IntakeOptions::default()).unwrap();
+        let mut tickets = Vec::new();
+        while let Some(row) = intake.next_row().unwrap() {
+            let parsed = row.parsed.unwrap();
+            assert_eq!(parsed.notices, []);
+            tickets.push(parsed.ticket);
+        }
+        (tickets, intake.summary().format.clone())
+    };
+    let (plain, plain_format) = tickets("queda-de-fibra.csv");
+    let (excel, excel_format) = tickets("queda-de-fibra-excel.csv");
+    assert_eq!(plain, excel);
+    assert_eq!(plain.len(), 24);
+    assert_eq!(plain.iter().filter(|it| it.abrir_os).count(), 3);
+    let format = |encoding| Format::Text { encoding, delimiter: b';', sep_line: false };
+    assert_eq!(plain_format, format(Encoding::Utf8));
+    assert_eq!(excel_format, format(Encoding::Windows1252));
+    let mut services: Vec<_> = plain.iter().map(|it| it.id_cliente_servico).collect();
+    services.sort();
+    services.dedup();
+    assert_eq!(services.len(), 24);
+}
+
+#[test]
+fn every_kind_of_problem_is_said() {
+    let mut intake = Intake::open(&sample("problemas.csv"), &IntakeOptions::default()).unwrap();
+    let mut said = String::new();
+    while let Some(row) = intake.next_row().unwrap() {
+        let (kind, problems) = match &row.parsed {
+            Ok(parsed) => ("notice", &parsed.notices),
+            Err(problems) => ("problem", problems),
+        };
+        if problems.is_empty() {
+            said.push_str(&format!("{}: valid\n", row.line));
+        }
+        for it in problems {
+            said.push_str(&format!(
+                "{}: {kind} {} in {}: `{}`\n    {}\n    hint: {}\n",
+                row.line, it.code, it.field, it.found, it.message, it.hint
+            ));
+        }
+    }
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn the_encoding_is_recognised_however_late_it_shows() {
+    let text = format!("{HEADER}\n{ROW}\n");
+    let utf16 = |to_bytes: fn(u16) -> [u8; 2], bom: [u8; 2]| {
+        bom.into_iter().chain(text.encode_utf16().flat_map(to_bytes)).collect::<Vec<u8>>()
+    };
+    let windows = |text: &str| encoding_rs::WINDOWS_1252.encode(text).0.into_owned();
+    let ascii = "12000;Sem sinal;Ana;37999112233\n".repeat(20_000);
+    let late = windows(&format!("{HEADER}\n{ascii}{ROW}\n"));
+    for (bytes, expected) in [
+        (text.clone().into_bytes(), Encoding::Utf8),
+        (format!("\u{FEFF}{text}").into_bytes(), Encoding::Utf8Bom),
+        (utf16(u16::to_le_bytes, [0xFF, 0xFE]), Encoding::Utf16Le),
+        (utf16(u16::to_be_bytes, [0xFE, 0xFF]), Encoding::Utf16Be),
+        (windows(&text), Encoding::Windows1252),
+        (late, Encoding::Windows1252),
+        (format!("{HEADER}\n{ascii}{ROW}\n").into_bytes(), Encoding::Utf8),
+    ] {
+        let intake = open_bytes(&bytes, &IntakeOptions::default()).unwrap();
+        let Format::Text { encoding, .. } = intake.summary().format else { panic!("not text") };
+        assert_eq!(encoding, expected);
+        assert_eq!(read(intake).last().unwrap().1, "Sem conexão", "{expected:?}");
+    }
+}
+
+#[test]
+fn a_person_may_say_the_encoding_and_is_told_when_it_is_not() {
+    let options =
+        |encoding: &str| IntakeOptions { encoding: Some(encoding.parse().unwrap()), ..Default::default() };
+    let text = format!("{HEADER}\n{ROW}\n");
+    let read_as = |encoding: &str| read(open_bytes(text.as_bytes(), &options(encoding)).unwrap());
+    assert_eq!(read_as("utf-8")[0].1, "Sem conexão");
+    assert_eq!(read_as("latin1")[0].1, "Sem conexÃ£o");
+    let windows = encoding_rs::WINDOWS_1252.encode(&text).0.into_owned();
+    let error = open_bytes(&windows, &options("utf-8")).err().unwrap();
+    insta::assert_snapshot!(error, @"byte 59 of the file is not utf-8");
+}
+
+#[test]
+fn line_ends_quotes_and_blank_lines_keep_the_physical_line() {
+    let cell = "11000;\"a\r\nb\";Ana;37999112233";
+    for (line_end, lines) in [("\n", [2, 5, 7]), ("\r\n", [2, 5, 7]), ("\r", [2, 5, 7])] {
+        let text = [HEADER, cell, "", cell, "11000;c;Ana;37999112233"].join(line_end);
+        let rows = read(open(&text).unwrap());
+        assert_eq!(rows.iter().map(|it| it.0).collect::<Vec<_>>(), lines, "{line_end:?}");
+        assert_eq!(rows[0].1, "a\nb");
+    }
+    // The `sep=` line and blank rows are physical lines; a blank row is no row.
+    let text = format!("sep=,\r\n{}\r\n,,,\r\n{}\r\n", HEADER.replace(';', ","), ROW.replace(';', ","));
+    assert_eq!(read(open(&text).unwrap()), [(4, "Sem conexão".to_owned())]);
+}
+
+#[test]
+fn a_row_with_the_wrong_number_of_cells_is_its_own_problem() {
+    let text = format!("{HEADER}\n{ROW};x;y\n{ROW};\n11000;Sem sinal\n");
+    let rows = read(open(&text).unwrap());
+    assert_eq!(rows[0], (2, "too_many_fields".to_owned()));
+    assert_eq!(rows[1], (3, "too_many_fields".to_owned()));
+    assert_eq!(rows[2], (4, "required required".to_owned()));
+    // What stands behind the last column is not lost.
+    let mut intake = open(&text).unwrap();
+    let row = intake.next_row().unwrap().unwrap();
+    assert_eq!(row.own_cells().last().unwrap(), "37999112233;x;y");
+}
+
+#[test]
+fn a_file_that_is_no_spreadsheet_is_refused_with_the_reason() {
+    let mut said: Vec<String> = Vec::new();
+    for bytes in [
+        b"".as_slice(),
+        b"\xEF\xBB\xBF",
+        b"\r\n  \r\n",
+        HEADER.as_bytes(),
+        format!("{HEADER}\r\n;;;\r\n").as_bytes(),
+        &[0x7F, b'E', b'L', b'F', 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2],
+        b"\xD0\xCF\x11\xE0rest",
+        b"PK\x03\x04rest",
+        &HEADER.bytes().flat_map(|it| [it, 0]).collect::<Vec<u8>>(),
+        format!("{HEADER}\n{ROW}\n11000;\"Sem sinal;Ana;37999112233\n{ROW}\n").as_bytes(),
+        b"nome;telefone\nAna;1\n",
+    ] {
+        let error = refused(bytes);
+        said.push(format!("{error}\n  hint: {}", error.hint()));
+    }
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn a_path_that_cannot_be_read_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |path: PathBuf| Intake::open(&Source::Path(path), &IntakeOptions::default()).err().unwrap();
+    assert!(matches!(open(folder.path().to_owned()), IntakeError::Directory { .. }));
+    assert!(matches!(open(folder.path().join("none.csv")), IntakeError::Open { .. }));
+}
+
+#[test]
+fn a_huge_cell_is_bounded() {
+    let with = |n: usize| format!("{HEADER}\n{ROW}\n11000;{};Ana;37999112233\n{ROW}\n", "x".repeat(n));
+    let rows = read(open(&with(64 * 1024)).unwrap());
+    assert_eq!(rows[1].1.len(), 64 * 1024);
+    let rows = read(open(&with(10_000_000)).unwrap());
+    assert_eq!(rows[1], (3, "cell_too_long".to_owned()));
+    assert_eq!(rows[2], (4, "Sem conexão".to_owned()));
+    let error = refused(with(16 * 1024 * 1024).as_bytes());
+    insta::assert_snapshot!(error, @"line 3: the row is longer than 16 MiB");
+}
+
+#[test]
+fn a_nul_character_is_a_problem_of_its_row() {
+    let rows = read(open(&format!("{HEADER}\n11000;a\0b;Ana;37999112233\n{ROW}\n")).unwrap());
+    assert_eq!(rows, [(2, "nul_character".to_owned()), (3, "Sem conexão".to_owned())]);
+}
+
+#[test]
+fn what_intake_gives_to_be_stored_reads_the_same_later() {
+    let options = IntakeOptions {
+        default_ddd: Some("37".parse().unwrap()),
+        set: vec!["parametros.origem=planilha".parse().unwrap(), "descricao=Queda".parse().unwrap()],
+        ..IntakeOptions::default()
+    };
+    let header =
+        "servico;fone;nome;motivo;os;parametros;parametros.lote;parametros_ordem_servico.ids_tecnicos";
+    let text = format!(
+        "{header}\n11000;99911-2233;Ana;;x;\"{{\"\"a\"\":1}}\";7;4 5\n11001;3732211234;Bia;Sem luz;;;;\n"
+    );
+    let mut intake = open_bytes(text.as_bytes(), &options).unwrap();
+
+    let row = intake.next_row().unwrap().unwrap();
+    let parsed = row.parsed.as_ref().unwrap();
+    assert_eq!(parsed.notices[0].code, "phone_ddd_filled");
+    let stored = serde_json::to_string(&row.raw).unwrap();
+    insta::assert_snapshot!(stored, @r#"{"id_cliente_servico":"11000","descricao":"Queda","nome":"Ana","telefone":"37999112233","abrir_os":"x","parametros":"{\"a\":1,\"lote\":\"7\",\"origem\":\"planilha\"}","parametros_ordem_servico":"{\"ids_tecnicos\":\"4 5\"}"}"#);
+    let later = Ticket::parse(&serde_json::from_str(&stored).unwrap()).unwrap();
+    assert_eq!(later.ticket, parsed.ticket);
+    assert_eq!(later.notices, []);
+
+    let row = intake.next_row().unwrap().unwrap();
+    insta::assert_snapshot!(serde_json::to_string(&row.raw).unwrap(), @r#"{"id_cliente_servico":"11001","descricao":"Sem luz","nome":"Bia","telefone":"3732211234","parametros":"{\"origem\":\"planilha\"}"}"#);
+    assert!(intake.next_row().unwrap().is_none());
+    insta::assert_snapshot!(intake.summary().lines().join("\n"), @r"
+    read as utf-8, cells separated by `;`
+    `servico` is id_cliente_servico
+    `fone` is telefone
+    `nome`
+    `motivo` is descricao
+    `os` is abrir_os
+    `parametros`
+    `parametros.lote`
+    `parametros_ordem_servico.ids_tecnicos`
+    parametros.origem is set where its cell is blank
+    descricao is set where its cell is blank
+    ");
+}
+
+#[test]
+fn our_own_results_are_accepted_as_they_are() {
+    let text = format!(
+        "{HEADER};cidade;{}\n{ROW};Itaúna;2;queda;REF-1;rejected;;;;;1;x;y;\n",
+        RESULT_COLUMNS.join(";")
+    );
+    let mut intake = open(&text).unwrap();
+    assert_eq!(intake.headers().last().unwrap(), "cidade");
+    let row = intake.next_row().unwrap().unwrap();
+    assert_eq!((row.lote, row.referencia), (Some("queda"), Some("REF-1")));
+    assert_eq!(
+        row.own_cells().collect::<Vec<_>>(),
+        ["11000", "Sem conexão", "João", "37999112233", "Itaúna"]
+    );
+}
+
+#[test]
+fn a_rows_key_is_of_the_cells_as_they_stand() {
+    let key = |text: &str, options: &IntakeOptions| {
+        let mut intake = open_bytes(text.as_bytes(), options).unwrap();
+        intake.next_row().unwrap().unwrap().content_key()
+    };
+    let text = format!("{HEADER}\n{ROW}\n");
+    let plain = key(&text, &IntakeOptions::default());
+    let options = IntakeOptions {
+        set: vec!["id_tipo_atendimento=5".parse().unwrap(), "nome=x".parse().unwrap()],
+        default_ddd: Some("11".parse().unwrap()),
+        ..IntakeOptions::default()
+    };
+    assert_eq!(key(&text, &options), plain);
+    assert_eq!(key(&text.replace("João", "Maria"), &options), plain);
+    assert_ne!(key(&text.replace("11000", "11000,0"), &options), plain);
+}
+
+#[test]
+fn the_hash_is_of_the_whole_file() {
+    use sha2::{Digest, Sha256};
+
+    let text = format!("\u{FEFF}{HEADER}\n{}", format!("{ROW}\n").repeat(5000));
+    let options = IntakeOptions { hashing: Hashing::Sha256, ..IntakeOptions::default() };
+    let mut intake = open_bytes(text.as_bytes(), &options).unwrap();
+    while intake.next_row().unwrap().is_some() {}
+    let finish = intake.finish();
+    assert_eq!(finish.n_rows, 5000);
+    assert_eq!(finish.sha256.unwrap()[..], Sha256::digest(text.as_bytes())[..]);
+}
+
+#[test]
+fn repeats_are_found_by_what_is_sent() {
+    let text =
+        format!("{HEADER}\n{ROW}\n11000,0; Sem conexão ;Ana;3732211234\n11001;Sem conexão;Ana;3732211234\n");
+    let mut intake = open(&text).unwrap();
+    let mut repeats = Repeats::default();
+    let mut found = Vec::new();
+    while let Some(row) = intake.next_row().unwrap() {
+        found.push(repeats.first_line(&row.parsed.unwrap().ticket, row.line));
+    }
+    assert_eq!(found, [None, Some(2), None]);
+}
+
+#[test]
+fn a_template_has_no_rows_yet_and_takes_some() {
+    let csv = template::csv();
+    assert!(matches!(refused(&csv), IntakeError::NoRows));
+    let mut filled = csv;
+    filled.extend_from_slice("11000;;Sem conexão;Ana;37999112233;;não;;;A1\r\n".as_bytes());
+    assert_eq!(read(open_bytes(&filled, &IntakeOptions::default()).unwrap())[0].1, "Sem conexão");
+    assert!(matches!(refused(&template::xlsx().unwrap()), IntakeError::NoRows));
+}
+
+#[test]
+fn a_workbook_gives_the_rows_that_its_csv_would() {
+    let mut workbook = rust_xlsxwriter::Workbook::new();
+    let date = rust_xlsxwriter::Format::new().set_num_format("dd/mm/yyyy");
+    let sheet = workbook.add_worksheet();
+    for (at, name) in (0..).zip(["id_cliente_servico", "descricao", "nome", "telefone", "abrir_os", "data"]) {
+        sheet.write_string(1, at, name).unwrap();
+    }
+    sheet.write_number(2, 0, 11000.0).unwrap().write_string(2, 1, "Sem conexão").unwrap();
+    sheet.write_string(2, 2, "João").unwrap().write_number(2, 3, 37_999_112_233.0).unwrap();
+    sheet.write_boolean(2, 4, true).unwrap().write_number_with_format(2, 5, 45943.0, &date).unwrap();
+    sheet.write_number(5, 0, 20_241_126_103_000_123_456.0).unwrap().write_string(5, 1, "x").unwrap();
+    sheet.write_string(5, 2, "Ana").unwrap().write_string(5, 3, "3732211234").unwrap();
+    sheet.write_string(6, 30, "longe").unwrap();
+    let bytes = workbook.save_to_buffer().unwrap();
+
+    let mut intake = open_bytes(&bytes, &IntakeOptions::default()).unwrap();
+    let row = intake.next_row().unwrap().unwrap();
+    assert_eq!(
+        row.own_cells().collect::<Vec<_>>(),
+        ["11000", "Sem conexão", "João", "37999112233", "true", "2025-10-13"]
+    );
+    assert!(row.parsed.unwrap().ticket.abrir_os);
+    let rest: Vec<_> = read(intake);
+    assert_eq!(rest, [(6, "id_lost_digits".to_owned()), (7, "too_many_fields".to_owned())]);
+}
+
+#[test]
+fn reading_needs_no_name_that_lasts() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), format!("{HEADER}\n{}", format!("{ROW}\n").repeat(10_000))).unwrap();
+    let intake = Intake::open(&Source::Path(file.path().to_owned()), &IntakeOptions::default()).unwrap();
+    drop(file);
+    assert_eq!(read(intake).len(), 10_000);
+}
