@@ -146,11 +146,10 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)
     std::iter::successors(error.source(), |it: &&(dyn Error + 'static)| (*it).source())
 }
 
-/// rustls's own error hides inside an `io::Error`, which does not name it as its source.
+/// rustls's own error hides inside an `io::Error`, or two, which do not name it as their source.
 fn tls_error(cause: &(dyn Error + 'static)) -> Option<String> {
-    let inner = match cause.downcast_ref::<std::io::Error>() {
-        Some(io) => io.get_ref().and_then(|it| it.downcast_ref::<rustls::Error>()),
-        None => cause.downcast_ref::<rustls::Error>(),
-    };
-    inner.map(ToString::to_string)
+    if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+        return Some(tls.to_string());
+    }
+    tls_error(cause.downcast_ref::<std::io::Error>()?.get_ref()?)
 }

@@ -125,8 +125,7 @@ pub(super) enum Status {
 impl<'a> Envelope<'a> {
     /// `None`: not a JSON object.
     pub(super) fn read(body: &'a [u8]) -> Option<Self> {
-        let text = std::str::from_utf8(body).ok()?;
-        serde_json::from_str(text.trim_start_matches('\u{feff}')).ok()
+        read_object(std::str::from_utf8(body).ok()?)
     }
 
     /// Also `suscess`, which three routes say.
@@ -285,7 +284,7 @@ pub(super) struct LoginAnswer<'a> {
 
 impl<'a> LoginAnswer<'a> {
     pub(super) fn read(body: &'a [u8]) -> Option<Self> {
-        serde_json::from_slice(body).ok()
+        read_object(std::str::from_utf8(body).ok()?)
     }
 
     pub(super) fn access_token(&self) -> Option<Cow<'a, str>> {
@@ -338,10 +337,53 @@ fn integer(raw: Raw<'_>) -> Option<i64> {
 }
 
 fn object<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Option<T> {
-    let raw = raw?.get();
-    raw.starts_with('{').then(|| serde_json::from_str(raw).ok()).flatten()
+    read_object(raw?.get())
+}
+
+/// serde would fill a struct from a list as well.
+fn read_object<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
+    let json = json.trim_start_matches('\u{feff}').trim_start();
+    json.starts_with('{').then(|| serde_json::from_str(json).ok()).flatten()
 }
 
 fn list<'a>(raw: Raw<'a>) -> Option<Vec<Raw<'a>>> {
     serde_json::from_str::<Vec<&'a RawValue>>(raw?.get()).ok().map(|it| it.into_iter().map(Some).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::identity::BatchIdentity;
+    use crate::ticket::RawTicket;
+
+    fn body(raw: &RawTicket<'_>) -> String {
+        let parsed = Ticket::parse(raw).map_err(|problems| format!("{problems:?}")).expect("valid");
+        let marker = Marker::new(BatchIdentity::File { batch: "queda" }, "1");
+        String::from_utf8(new_ticket(&parsed.ticket, marker)).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_request_has_strict_types_and_nothing_that_is_absent() {
+        let least = RawTicket {
+            id_cliente_servico: Some("11000".into()),
+            descricao: Some("Sem \"luz\"\nna rua".into()),
+            nome: Some("Ana".into()),
+            telefone: Some("(37) 99911-2233".into()),
+            ..RawTicket::default()
+        };
+        insta::assert_snapshot!(body(&least), @r#"{"id_cliente_servico":11000,"descricao":"Sem \"luz\"\nna rua [ref WW3QTA41DZXC]","nome":"Ana","telefone":"37999112233","abrir_os":false}"#);
+        let most = RawTicket {
+            id_tipo_atendimento: Some("5".into()),
+            email: Some("ana@example.com".into()),
+            abrir_os: Some("sim".into()),
+            id_atendimento_status: Some("24".into()),
+            id_usuario_responsavel: Some("7".into()),
+            parametros: Some(r#"{"origem":"csv"}"#.into()),
+            parametros_ordem_servico: Some(r#"{"status":"pendente"}"#.into()),
+            ..least.clone()
+        };
+        insta::assert_snapshot!(body(&most), @r#"{"id_cliente_servico":11000,"id_tipo_atendimento":5,"descricao":"Sem \"luz\"\nna rua [ref WW3QTA41DZXC]","nome":"Ana","telefone":"37999112233","email":"ana@example.com","abrir_os":true,"id_atendimento_status":24,"id_usuario_responsavel":7,"parametros":{"origem":"csv"},"parametros_ordem_servico":{"status":"pendente"}}"#);
+        let several = RawTicket { id_usuario_responsavel: Some("1, 2".into()), ..least };
+        assert!(body(&several).contains(r#""id_usuario_responsavel":"1,2""#));
+    }
 }

@@ -175,7 +175,7 @@ impl Books {
     pub(super) fn within_rate(&mut self, rate: u32, at: Duration) -> bool {
         let Some(interval) = Duration::from_secs(1).checked_div(rate) else { return true };
         let slot = self.rate_slot.max(at);
-        let within = slot < at + Duration::from_secs(1);
+        let within = slot + interval <= at + Duration::from_secs(1);
         if within {
             self.rate_slot = slot + interval;
         }

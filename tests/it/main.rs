@@ -1,5 +1,7 @@
 //! The outside view: each module one promise.
 
+mod hubsoft;
 mod intake;
 mod outbox_conformance;
 mod outbox_sqlite;
+mod sandbox;
