@@ -101,19 +101,9 @@ pub fn after_post(claim: &Claim, reply: Reply<Proof>, scene: &Scene<'_>) -> Sett
             return settle(claim, Change::Opened { opening: proof.opening, attempts: spent, warning }, None);
         }
         Verdict::Rejected(fault) => Change::Rejected { attempts: spent, fault },
-        Verdict::Unknown(fault) => Change::Later {
-            at: after(scene.now, FIRST_LOOK),
-            attempts: claim.attempts,
-            doubt: Some(Doubt {
-                since: scene.now,
-                not_before: Some(before(claim.sent_at, OURS_AT_MOST)),
-                precaution: false,
-                absences: 0,
-                last_absence: None,
-                answered: 0,
-            }),
-            fault: Some(fault),
-        },
+        // Counted here, because after a crash nobody could tell whether an absence belongs to a post;
+        // the row fails for its count only when an absence has made this one certain.
+        Verdict::Unknown(fault) => in_doubt(claim, spent, fault, scene.now),
         Verdict::Forbidden(fault) => match scene.denials {
             // Whether it stands alone shows when the next rows have been answered.
             Denials::First => again(claim, after(scene.now, scene.retry.ceiling(1)), Some(fault)),
@@ -183,15 +173,42 @@ pub fn release(claim: &Claim) -> Settle {
     settle(claim, Change::Release, None)
 }
 
+/// We stop waiting for the answer to a post that may have left. No outcome, so nothing is counted.
+pub fn given_up(claim: &Claim, now: Timestamp) -> Settle {
+    let fault =
+        Fault { code: "stopped".to_owned(), message: "the run stopped before HubSoft answered".to_owned() };
+    let attempt = Attempt {
+        at: now,
+        kind: AttemptKind::Post,
+        verdict: "unknown".to_owned(),
+        http_status: None,
+        latency: Duration::ZERO,
+        note: fault.message.clone(),
+    };
+    settle(claim, in_doubt(claim, claim.attempts, fault, now), Some(attempt))
+}
+
 /// The gate closed after the post was turned away unread (a 401 whose repetition was withheld): the
 /// row was sent, and left nothing.
 pub fn turned_away(claim: &Claim, now: Timestamp) -> Settle {
     settle(claim, again(claim, now, None), None)
 }
 
+fn in_doubt(claim: &Claim, attempts: u32, fault: Fault, now: Timestamp) -> Change {
+    let doubt = Doubt {
+        since: now,
+        not_before: Some(before(claim.sent_at, OURS_AT_MOST)),
+        precaution: false,
+        absences: 0,
+        last_absence: None,
+        answered: 0,
+    };
+    Change::Later { at: after(now, FIRST_LOOK), attempts, doubt: Some(doubt), fault: Some(fault) }
+}
+
 fn found(claim: &Claim, doubt: &Doubt, opening: Opening, others: &[Opening]) -> Change {
-    // A precaution finds what was not posted under this row's count.
-    let attempts = if doubt.precaution { claim.attempts } else { claim.attempts.saturating_add(1) };
+    // A crash can have come before the post was counted. A precaution finds what was not posted here.
+    let attempts = if doubt.precaution { claim.attempts } else { claim.attempts.max(1) };
     let others = others.iter().map(|other| other.protocolo.as_str()).collect::<Vec<_>>().join(", ");
     let warnings = (!others.is_empty()).then(|| Fault {
         code: "duplicate".to_owned(),
@@ -214,7 +231,7 @@ fn absent(claim: &Claim, doubt: &Doubt, scene: &Scene<'_>) -> Change {
             message: "HubSoft gave no usable answer, and look-ups showed that no ticket was opened"
                 .to_owned(),
         };
-        return spend(claim, fault, scene);
+        return go_on(claim.attempts, fault, scene);
     }
     let mut doubt = answered(doubt, scene);
     if apart {
@@ -258,7 +275,11 @@ fn unanswered(claim: &Claim, doubt: &Doubt, fault: Fault, scene: &Scene<'_>) -> 
 
 /// An outcome that is certain to have left nothing, and counts.
 fn spend(claim: &Claim, fault: Fault, scene: &Scene<'_>) -> Change {
-    let attempts = claim.attempts.saturating_add(1);
+    go_on(claim.attempts.saturating_add(1), fault, scene)
+}
+
+/// Certain to have left nothing: once more, unless that was the last attempt.
+fn go_on(attempts: u32, fault: Fault, scene: &Scene<'_>) -> Change {
     if scene.policy.max_attempts <= attempts {
         return Change::Failed { attempts, fault };
     }

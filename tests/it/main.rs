@@ -5,3 +5,5 @@ mod intake;
 mod outbox_conformance;
 mod outbox_sqlite;
 mod sandbox;
+mod simulation;
+mod support;

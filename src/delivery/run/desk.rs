@@ -148,12 +148,18 @@ impl Desk {
 
     /// Whether no row may be claimed or sent now, of whatever kind.
     pub fn rows_are_barred(&self, now: Duration) -> bool {
-        self.outbox_is_down() || self.is_withheld(now)
+        self.outbox_is_down() || self.is_dark() || self.long_pause(now).is_some()
     }
 
-    /// The same, but for the state of the outbox.
-    pub fn is_withheld(&self, now: Duration) -> bool {
-        self.is_dark() || self.is_long_paused(now)
+    /// Whether the breaker is open.
+    pub fn is_dark(&self) -> bool {
+        matches!(self.breaker.traffic(), Traffic::Nothing { .. })
+    }
+
+    /// Until when no claim is held, if the pause is so long.
+    pub fn long_pause(&self, now: Duration) -> Option<Duration> {
+        let until = self.pace.paused_until(now)?.checked_sub(HOLD_MAX)?;
+        (now < until).then_some(until)
     }
 
     pub fn outbox_is_down(&self) -> bool {
@@ -216,13 +222,5 @@ impl Desk {
             }
             self.outgoing.push_back(release(&held.claim));
         }
-    }
-
-    fn is_dark(&self) -> bool {
-        matches!(self.breaker.traffic(), Traffic::Nothing { .. })
-    }
-
-    fn is_long_paused(&self, now: Duration) -> bool {
-        self.pace.paused_until(now).is_some_and(|until| HOLD_MAX < until - now)
     }
 }

@@ -128,9 +128,11 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     fn step(&self, short: Short) -> Step {
         let mut desk = self.desk.borrow_mut();
         let now = self.now();
-        let paused = desk.pace.paused_until(now).map(|until| self.instant(until.saturating_sub(AHEAD)));
-        if desk.settles_fail() || desk.is_withheld(now) {
-            return Step::Wait(paused);
+        if desk.settles_fail() || desk.is_dark() {
+            return Step::Wait(None);
+        }
+        if let Some(until) = desk.long_pause(now) {
+            return Step::Wait(Some(self.instant(until)));
         }
         if self.n_live_max() <= desk.n_live {
             return Step::Wait(None);

@@ -9,7 +9,7 @@ use crate::delivery::breaker::{Changed, Sign, Traffic};
 use crate::delivery::decide::{self, Denials, Echo, Looks, Next, Scene, after};
 use crate::delivery::guards::{Halt, Progress};
 use crate::delivery::{
-    Api, Change, Claim, Clock, Doubt, Fault, LookUp, Note, OpenTickets, Outbox, Proof, Reply, RowId, Settle,
+    Api, Change, Claim, Clock, Doubt, LookUp, Note, OpenTickets, Outbox, Proof, Reply, RowId, Settle,
     Sighting, Verdict, Watch,
 };
 
@@ -77,7 +77,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
                 return decide::turned_away(claim, self.clock.now());
             }
             Some(reply) => reply,
-            None if pass.posted() => given_up(),
+            None if pass.posted() => return decide::given_up(claim, self.clock.now()),
             None => return decide::release(claim),
         };
         let denials = self.denials(claim.row, &reply.verdict);
@@ -287,18 +287,5 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             self.handed.notify_one();
         }
         self.changed.notify_waiters();
-    }
-}
-
-/// The answer to a request that the end of the grace cut off.
-fn given_up() -> Reply<Proof> {
-    Reply {
-        verdict: Verdict::Unknown(Fault {
-            code: "stopped".to_owned(),
-            message: "the run stopped before HubSoft answered".to_owned(),
-        }),
-        http_status: None,
-        latency: Duration::ZERO,
-        retry_after: None,
     }
 }

@@ -1,0 +1,415 @@
+//! A HubSoft that loses, delays and doubles answers, and watches for what must never happen.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use mutirao::delivery::identity::Marker;
+use mutirao::delivery::{
+    Api, Doubt, Gate, LookUp, Opening, Proof, Reply, RequestKind, Sighting, Verdict, Withheld,
+};
+use mutirao::ticket::Ticket;
+use tokio::time::sleep;
+
+use crate::support::memory_outbox::MemoryOutbox;
+use crate::support::world::{VirtualClock, fault, opening, reply};
+
+/// How long the client waits for an answer.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A commit or its visibility comes at most so long after the post was sent.
+pub const LATEST: Duration = Duration::from_secs(115);
+
+/// How the server misbehaves. Chances are of one request, in percent.
+#[derive(Clone, Debug, Default)]
+pub struct Weather {
+    pub refuse_connect: u32,
+    pub reset_before: u32,
+    pub reset_after: u32,
+    pub late_commit: u32,
+    pub hang: u32,
+    pub error_before: u32,
+    pub error_after: u32,
+    pub unreadable: u32,
+    pub throttle: u32,
+    pub unauthorized: u32,
+    pub forbidden: u32,
+    pub doubled_answer: u32,
+    pub look_up_fails: u32,
+    pub look_up_vague: u32,
+    /// Nobody is there between these times.
+    pub outages: Vec<(Duration, Duration)>,
+    /// From here on the sky is blue.
+    pub clears_at: Duration,
+}
+
+pub struct Server {
+    pub clock: VirtualClock,
+    pub outbox: Rc<MemoryOutbox>,
+    pub weather: Weather,
+    /// Services for which HubSoft refuses tickets.
+    pub refused_services: BTreeSet<i64>,
+    /// Services whose look-ups never tell.
+    pub vague_services: BTreeSet<i64>,
+    state: RefCell<State>,
+}
+
+struct State {
+    rng: fastrand::Rng,
+    tickets: Vec<Created>,
+    next_id: i64,
+    has_token: bool,
+    in_flight: BTreeMap<i64, Marker>,
+    worked: BTreeMap<String, u32>,
+    last_opening: Option<Opening>,
+    misled: BTreeSet<String>,
+    violations: Vec<String>,
+}
+
+#[derive(Clone)]
+pub struct Created {
+    pub marker: Marker,
+    pub service: i64,
+    pub opening: Opening,
+    /// From when on a look-up sees it.
+    pub visible_from: Duration,
+}
+
+/// What becomes of one post.
+enum Fate {
+    Answer,
+    Slow,
+    RefuseConnect,
+    ResetBefore,
+    ResetAfter,
+    LateCommit,
+    Hang,
+    ErrorBefore,
+    ErrorAfter,
+    Unreadable,
+    Throttle,
+    Unauthorized,
+    Forbidden,
+    Doubled,
+}
+
+impl Server {
+    pub fn new(clock: VirtualClock, outbox: Rc<MemoryOutbox>, weather: Weather, seed: u64) -> Self {
+        let state = State {
+            rng: fastrand::Rng::with_seed(seed),
+            tickets: Vec::new(),
+            next_id: 1,
+            has_token: false,
+            in_flight: BTreeMap::new(),
+            worked: BTreeMap::new(),
+            last_opening: None,
+            misled: BTreeSet::new(),
+            violations: Vec::new(),
+        };
+        Self {
+            clock,
+            outbox,
+            weather,
+            refused_services: BTreeSet::new(),
+            vague_services: BTreeSet::new(),
+            state: RefCell::new(state),
+        }
+    }
+
+    pub fn tickets(&self) -> Vec<Created> {
+        self.state.borrow().tickets.clone()
+    }
+
+    pub fn violations(&self) -> Vec<String> {
+        self.state.borrow().violations.clone()
+    }
+
+    /// Posts that HubSoft did not turn away before work, by marker.
+    pub fn worked(&self, marker: Marker) -> u32 {
+        self.state.borrow().worked.get(marker.as_str()).copied().unwrap_or(0)
+    }
+
+    /// Rows that were once told another row's ticket.
+    pub fn misled(&self, marker: Marker) -> bool {
+        self.state.borrow().misled.contains(marker.as_str())
+    }
+
+    fn is_calm(&self) -> bool {
+        self.weather.clears_at <= self.clock.elapsed()
+    }
+
+    fn is_out(&self) -> bool {
+        let now = self.clock.elapsed();
+        !self.is_calm() && self.weather.outages.iter().any(|(from, to)| (*from..*to).contains(&now))
+    }
+
+    fn chance(&self, percent: u32) -> bool {
+        !self.is_calm() && self.state.borrow_mut().rng.u32(0..100) < percent
+    }
+
+    /// Up to `longest`, mostly short.
+    fn some(&self, longest: Duration) -> Duration {
+        let part = self.state.borrow_mut().rng.f64();
+        longest.mul_f64(part * part)
+    }
+
+    fn fate(&self) -> Fate {
+        let it = &self.weather;
+        if self.is_out() {
+            return if self.chance(70) { Fate::RefuseConnect } else { Fate::Hang };
+        }
+        let fates = [
+            (it.refuse_connect, Fate::RefuseConnect),
+            (it.reset_before, Fate::ResetBefore),
+            (it.reset_after, Fate::ResetAfter),
+            (it.late_commit, Fate::LateCommit),
+            (it.hang, Fate::Hang),
+            (it.error_before, Fate::ErrorBefore),
+            (it.error_after, Fate::ErrorAfter),
+            (it.unreadable, Fate::Unreadable),
+            (it.throttle, Fate::Throttle),
+            (it.unauthorized, Fate::Unauthorized),
+            (it.forbidden, Fate::Forbidden),
+            (it.doubled_answer, Fate::Doubled),
+            (5, Fate::Slow),
+        ];
+        fates.into_iter().find(|(percent, _)| self.chance(*percent)).map_or(Fate::Answer, |(_, fate)| fate)
+    }
+
+    /// The bytes of a post reach the server.
+    fn arrives(&self, marker: Marker, service: i64) {
+        let mut state = self.state.borrow_mut();
+        if let Some(ticket) = state.tickets.iter().find(|it| it.marker == marker) {
+            let seen = format!("{marker:?} is posted again over {}", ticket.opening.protocolo);
+            state.violations.push(seen);
+        }
+        let others = self.outbox.others_live(service, marker);
+        if !others.is_empty() {
+            state.violations.push(format!("{marker:?} is posted while rows {others:?} of {service} live"));
+        }
+        if let Some(other) = state.in_flight.get(&service) {
+            let seen = format!("{marker:?} and {other:?} of service {service} are in flight together");
+            state.violations.push(seen);
+        }
+    }
+
+    fn create(&self, marker: Marker, service: i64, visible_in: Duration) -> Opening {
+        let mut state = self.state.borrow_mut();
+        let opening = opening(state.next_id);
+        state.next_id += 1;
+        let visible_from = self.clock.elapsed() + visible_in;
+        state.tickets.push(Created { marker, service, opening: opening.clone(), visible_from });
+        opening
+    }
+
+    fn work(&self, marker: Marker) {
+        *self.state.borrow_mut().worked.entry(marker.as_str().to_owned()).or_default() += 1;
+    }
+
+    async fn log_in<T>(&self, gate: &impl Gate) -> Result<(), Reply<T>> {
+        if self.state.borrow().has_token {
+            return Ok(());
+        }
+        pass(gate, RequestKind::Login).await?;
+        sleep(self.some(Duration::from_secs(1))).await;
+        if self.is_out() || self.chance(self.weather.error_before) {
+            return Err(reply(Verdict::LoginUnavailable(fault("login_unavailable")), Some(502)));
+        }
+        self.state.borrow_mut().has_token = true;
+        Ok(())
+    }
+
+    async fn post(&self, ticket: &Ticket, marker: Marker, gate: &impl Gate) -> Result<Reply, Reply> {
+        let service = ticket.id_cliente_servico.get();
+        self.log_in(gate).await?;
+        pass(gate, RequestKind::Post).await?;
+        // No await between the slot and the bytes: a process frozen there is outside the promise.
+        let fate = self.fate();
+        if let Fate::RefuseConnect = fate {
+            sleep(self.some(Duration::from_secs(5))).await;
+            return Err(reply(Verdict::NotSent(fault("refused")), None));
+        }
+        self.arrives(marker, service);
+        let _in_flight = InFlight::new(self, service, marker);
+        let unknown = |status| reply(Verdict::Unknown(fault("unknown")), status);
+        let soon = self.some(Duration::from_secs(3));
+        let status = [500, 502, 503, 504][self.state.borrow_mut().rng.usize(0..4)];
+        match fate {
+            Fate::Throttle => {
+                sleep(soon).await;
+                let asked =
+                    self.chance(50).then(|| Duration::from_secs(self.state.borrow_mut().rng.u64(1..40)));
+                return Ok(Reply { retry_after: asked, ..reply(Verdict::Throttled, Some(429)) });
+            }
+            Fate::Unauthorized => {
+                sleep(soon).await;
+                self.state.borrow_mut().has_token = false;
+                return Err(reply(Verdict::Throttled, Some(401)));
+            }
+            Fate::Forbidden => {
+                self.work(marker);
+                sleep(soon).await;
+                return Ok(reply(Verdict::Forbidden(fault("http_403")), Some(403)));
+            }
+            _ => self.work(marker),
+        }
+        if self.refused_services.contains(&service) {
+            sleep(soon).await;
+            let refusal = fault(&format!("refused_{}", marker.as_str()));
+            return Ok(reply(Verdict::Rejected(refusal), Some(200)));
+        }
+        let answer = match fate {
+            Fate::ResetBefore => {
+                sleep(soon).await;
+                unknown(None)
+            }
+            Fate::ErrorBefore => {
+                sleep(soon).await;
+                let asked = self.chance(30).then(|| Duration::from_secs(7));
+                Reply { retry_after: asked, ..unknown(Some(status)) }
+            }
+            Fate::Hang => {
+                sleep(TIMEOUT).await;
+                unknown(None)
+            }
+            Fate::LateCommit => {
+                let wait = self.some(TIMEOUT);
+                let visible_in = wait + (LATEST - wait).mul_f64(self.state.borrow_mut().rng.f64());
+                self.create(marker, service, visible_in);
+                sleep(wait).await;
+                unknown(None)
+            }
+            Fate::ResetAfter | Fate::ErrorAfter | Fate::Unreadable => {
+                let lag = self.some(Duration::from_secs(20));
+                self.create(marker, service, soon + lag);
+                sleep(soon).await;
+                unknown(match fate {
+                    Fate::ErrorAfter => Some(status),
+                    Fate::Unreadable => Some(200),
+                    _ => None,
+                })
+            }
+            Fate::Doubled if self.state.borrow().last_opening.is_some() => {
+                self.create(marker, service, soon);
+                sleep(soon).await;
+                let mut state = self.state.borrow_mut();
+                state.misled.insert(marker.as_str().to_owned());
+                let opening = state.last_opening.clone().expect("there was one");
+                // The text that comes back, if any does, is the other row's.
+                let marker_echoed = state.rng.bool().then_some(false);
+                let proof = Proof { marker_echoed, ..proof(opening) };
+                reply(Verdict::Answered(proof), Some(200))
+            }
+            _ => {
+                let wait = if let Fate::Slow = fate { self.some(TIMEOUT) } else { soon };
+                let opening = self.create(marker, service, wait);
+                sleep(wait).await;
+                self.state.borrow_mut().last_opening = Some(opening.clone());
+                reply(Verdict::Answered(proof(opening)), Some(200))
+            }
+        };
+        Ok(answer)
+    }
+
+    async fn find(&self, what: &LookUp, gate: &impl Gate) -> Result<Reply<Sighting>, Reply<Sighting>> {
+        self.log_in(gate).await?;
+        pass(gate, RequestKind::LookUp).await?;
+        // What it sees is of the moment at which it was asked.
+        let now = self.clock.elapsed();
+        let seen: Vec<Opening> = {
+            let state = self.state.borrow();
+            let ours = state.tickets.iter().filter(|it| it.marker == what.marker && it.visible_from <= now);
+            ours.map(|it| it.opening.clone()).collect()
+        };
+        let vague = self.vague_services.contains(&what.service.get());
+        if self.is_out() || self.chance(self.weather.look_up_fails) {
+            sleep(self.some(TIMEOUT)).await;
+            return Ok(match self.state.borrow_mut().rng.u32(0..3) {
+                0 => reply(Verdict::NotSent(fault("refused")), None),
+                1 => reply(Verdict::Throttled, Some(429)),
+                _ => reply(Verdict::Unknown(fault("unknown")), Some(502)),
+            });
+        }
+        sleep(self.some(Duration::from_secs(3))).await;
+        let sighting = if vague || self.chance(self.weather.look_up_vague) {
+            Sighting::CouldNotTell(fault("vague"))
+        } else {
+            match seen.split_first() {
+                Some((opening, others)) => {
+                    Sighting::Found { opening: opening.clone(), others: others.to_vec() }
+                }
+                None => Sighting::NotFound,
+            }
+        };
+        Ok(reply(Verdict::Answered(sighting), Some(200)))
+    }
+}
+
+impl Api for Server {
+    async fn open(&self, ticket: &Ticket, marker: Marker, gate: &impl Gate) -> Reply {
+        loop {
+            match self.post(ticket, marker, gate).await {
+                // Turned away for its token: once more with a fresh one.
+                Err(Reply { http_status: Some(401), .. }) => {}
+                Ok(reply) | Err(reply) => return reply,
+            }
+        }
+    }
+
+    async fn look_up(&self, what: &LookUp, gate: &impl Gate) -> Reply<Sighting> {
+        self.find(what, gate).await.unwrap_or_else(|early| early)
+    }
+
+    async fn find_open(&self, ticket: &Ticket, gate: &impl Gate) -> Reply<Sighting> {
+        let _ = ticket;
+        match pass(gate, RequestKind::LookUp).await {
+            Ok(()) => reply(Verdict::Answered(Sighting::NotFound), Some(200)),
+            Err(withheld) => withheld,
+        }
+    }
+
+    async fn probe(&self, gate: &impl Gate) -> Reply<()> {
+        if let Err(withheld) = pass(gate, RequestKind::Probe).await {
+            return withheld;
+        }
+        sleep(self.some(Duration::from_secs(3))).await;
+        if self.is_out() || self.chance(self.weather.error_before) {
+            return reply(Verdict::NotSent(fault("refused")), None);
+        }
+        reply(Verdict::Answered(()), Some(200))
+    }
+}
+
+/// A post on its way; whatever ends it, a crash of the client too, takes it from the list.
+struct InFlight<'a> {
+    server: &'a Server,
+    service: i64,
+}
+
+impl<'a> InFlight<'a> {
+    fn new(server: &'a Server, service: i64, marker: Marker) -> Self {
+        server.state.borrow_mut().in_flight.insert(service, marker);
+        Self { server, service }
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.server.state.borrow_mut().in_flight.remove(&self.service);
+    }
+}
+
+async fn pass<T>(gate: &impl Gate, kind: RequestKind) -> Result<(), Reply<T>> {
+    let passed: Result<(), Withheld> = gate.pass(kind).await;
+    passed.map_err(|Withheld| reply(Verdict::Withheld, None))
+}
+
+fn proof(opening: Opening) -> Proof {
+    Proof { opening, marker_echoed: Some(true), warnings: Vec::new() }
+}
+
+/// A doubt that is a mere precaution.
+pub fn precaution(since: jiff::Timestamp) -> Doubt {
+    Doubt { since, not_before: None, precaution: true, absences: 0, last_absence: None, answered: 0 }
+}

@@ -1,0 +1,267 @@
+//! One seed's world: rows, a server, an outbox, and processes that die.
+
+use std::cell::{Cell, RefCell};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use mutirao::delivery::{Control, Ending, OpenTickets, Policy, Rate, Reason, State, run};
+use tokio::time::sleep;
+
+use super::server::{Created, Server, Weather, precaution};
+use crate::support::memory_outbox::{MemoryOutbox, Row, Trouble};
+use crate::support::world::{VirtualClock, start, ticket};
+
+/// Lives after which a world that has not come to rest is lost.
+const LIVES_MAX: u32 = 400;
+
+/// A fault on our side, outside the promise, that shows whether the checker sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    None,
+    ForgetDoubts,
+    SkipRecovery,
+}
+
+pub struct World {
+    seed: u64,
+    rng: Rc<RefCell<fastrand::Rng>>,
+    clock: VirtualClock,
+    outbox: Rc<MemoryOutbox>,
+    server: Server,
+    policy: Policy,
+    /// Chances in percent, of one life.
+    crashes: u32,
+    stops: u32,
+}
+
+impl World {
+    /// Within a runtime: the world has a clock.
+    pub fn new(seed: u64, sabotage: Sabotage) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let clock = VirtualClock::new();
+        let outbox = Rc::new(MemoryOutbox::default());
+        let n_rows = rng.i64(1..40);
+        let n_services = rng.i64(1..=n_rows);
+        let precautions = if rng.u32(0..4) == 0 { rng.u64(0..100) } else { 0 };
+        for n in 0..n_rows {
+            let service = rng.i64(1..=n_services);
+            let text = if rng.u32(0..10) == 0 { "x".repeat(300) } else { format!("Sem sinal {n}") };
+            let doubt = (rng.u64(0..100) < precautions).then(|| precaution(start()));
+            outbox.insert(ticket(service, &text), start(), doubt);
+        }
+        let clears_at = Duration::from_secs(rng.u64(60..2400));
+        let mut some = |percent| if rng.bool() { rng.u32(0..percent) } else { 0 };
+        let weather = Weather {
+            refuse_connect: some(15),
+            reset_before: some(15),
+            reset_after: some(15),
+            late_commit: some(15),
+            hang: some(10),
+            error_before: some(15),
+            error_after: some(15),
+            unreadable: some(8),
+            throttle: some(15),
+            unauthorized: some(10),
+            forbidden: some(6),
+            doubled_answer: if some(4) > 2 { 3 } else { 0 },
+            look_up_fails: some(40),
+            look_up_vague: some(40),
+            outages: Vec::new(),
+            clears_at,
+        };
+        let outages = (0..rng.u32(0..3)).map(|_| {
+            let from = Duration::from_secs(rng.u64(0..1200));
+            (from, from + Duration::from_secs(rng.u64(1..400)))
+        });
+        let weather = Weather { outages: outages.collect(), ..weather };
+        let (crashes, stops) = (rng.u32(0..95), rng.u32(0..40));
+        let policy = Policy {
+            rate: match rng.u32(0..3) {
+                0 => Rate::Unlimited,
+                1 => Rate::PerSecond(50.0),
+                _ => Rate::PerSecond(4.0),
+            },
+            concurrency: rng.usize(1..12),
+            max_attempts: rng.u32(1..9),
+            grace: Duration::from_secs(rng.u64(0..90)),
+            open_tickets: if rng.u32(0..8) == 0 { OpenTickets::Skip } else { OpenTickets::Ignore },
+            seed,
+            ..Policy::default()
+        };
+        let mut server = Server::new(clock, outbox.clone(), weather, rng.u64(..));
+        server.refused_services = (1..=n_services).filter(|_| rng.u32(0..12) == 0).collect();
+        server.vague_services = (1..=n_services).filter(|_| rng.u32(0..25) == 0).collect();
+
+        match sabotage {
+            Sabotage::None => {}
+            Sabotage::ForgetDoubts => outbox.forget_doubts(),
+            Sabotage::SkipRecovery => outbox.skip_recovery(),
+        }
+        let rng = Rc::new(RefCell::new(rng));
+        let slow_disk = rng.borrow_mut().u64(1..30);
+        let outbox_trouble = rng.borrow_mut().u32(0..12);
+        let dice = rng.clone();
+        outbox.set_weather(move || {
+            let mut dice = dice.borrow_mut();
+            let calm = clears_at <= clock.elapsed();
+            let trouble = match dice.u32(0..100) {
+                it if calm || outbox_trouble <= it => Trouble::None,
+                it if it % 5 == 4 => Trouble::Full,
+                it if it % 2 == 0 => Trouble::Before,
+                _ => Trouble::After,
+            };
+            let mut wait = || Duration::from_millis(dice.u64(0..slow_disk));
+            (trouble, wait(), wait())
+        });
+        Self { seed, rng, clock, outbox, server, policy, crashes, stops }
+    }
+
+    /// Lives until all is at rest, and returns what broke the promise.
+    pub async fn live(self) -> Vec<String> {
+        let mut at_rest = false;
+        for _ in 0..LIVES_MAX {
+            let was_calm = self.is_calm();
+            let ending = self.one_life().await;
+            if std::env::var("DBG").is_ok() {
+                eprintln!(
+                    "{:?} {:?} claims {} settles {}",
+                    self.clock.elapsed(),
+                    ending.as_ref().map(|e| &e.reason),
+                    self.outbox.n_claims.get(),
+                    self.outbox.n_settles.get()
+                );
+            }
+            let is_drained = ending.is_some_and(|it| it.reason == Reason::Drained);
+            let is_certain = self.outbox.count(State::Unconfirmed) == 0;
+            if is_drained && (was_calm || is_certain) {
+                at_rest = true;
+                break;
+            }
+            sleep(self.some(Duration::from_secs(60))).await;
+        }
+        let mut violations = self.server.violations();
+        if !at_rest {
+            violations.push(format!("seed {} has not come to rest after {LIVES_MAX} lives", self.seed));
+        }
+        violations.extend(self.check());
+        violations
+    }
+
+    /// One process. `None`: it died.
+    async fn one_life(&self) -> Option<Ending> {
+        let control = Control::default();
+        let stop_in = self.roll(self.stops).then(|| self.some(Duration::from_secs(120)));
+        let stop = control.stop.clone();
+        let polls_left = Cell::new(u64::MAX);
+        let mut dies_in = None;
+        if self.roll(self.crashes) {
+            // At some time, or at some await: most of those come together.
+            if self.rng.borrow_mut().bool() {
+                polls_left.set(self.rng.borrow_mut().u64(1..400));
+            } else {
+                dies_in = Some(self.some(Duration::from_secs(300)));
+            }
+        }
+        let outbox: &MemoryOutbox = &self.outbox;
+        let running = run(outbox, &self.server, &self.clock, &self.policy, control, &());
+        let mut running = pin!(Mortal { running: Box::pin(running), polls_left });
+        let mut stopping = pin!(after(stop_in));
+        let mut dying = pin!(after(dies_in));
+        loop {
+            tokio::select! {
+                biased;
+                ending = &mut running => return ending,
+                () = &mut stopping, if !stop.is_cancelled() => stop.cancel(),
+                () = &mut dying => return None,
+            }
+        }
+    }
+
+    fn is_calm(&self) -> bool {
+        self.server.weather.clears_at <= self.clock.elapsed()
+    }
+
+    fn roll(&self, percent: u32) -> bool {
+        !self.is_calm() && self.rng.borrow_mut().u32(0..100) < percent
+    }
+
+    /// Up to `longest`, mostly short.
+    fn some(&self, longest: Duration) -> Duration {
+        let part = self.rng.borrow_mut().f64();
+        longest.mul_f64(part * part)
+    }
+
+    /// What broke the promise, of everything that happened and of how it ended.
+    fn check(&self) -> Vec<String> {
+        let tickets = self.server.tickets();
+        let rows = self.outbox.rows();
+        let mut violations = Vec::new();
+        for (id, row) in &rows {
+            let created: Vec<_> = tickets.iter().filter(|it| it.marker == row.marker).collect();
+            let mut says = |what: String| violations.push(format!("row {id} {what}"));
+            if 1 < created.len() {
+                says(format!("has {} tickets", created.len()));
+            }
+            let n_worked = self.server.worked(row.marker);
+            if n_worked < row.attempts {
+                says(format!("spent {} attempts on {n_worked} posts", row.attempts));
+            }
+            match row.state {
+                State::Opened if !self.server.misled(row.marker) => {
+                    if !created.iter().any(|it| Some(&it.opening) == row.opening.as_ref()) {
+                        says(format!("is opened as {:?}, which is not its ticket", row.opening));
+                    }
+                }
+                State::Opened => {}
+                State::Unconfirmed if self.may_be_unconfirmed(row, &created, &rows) => {}
+                State::Rejected | State::Failed if created.is_empty() => {}
+                State::Pending if waits_behind_unconfirmed(row, &rows) => {}
+                state => {
+                    says(format!("is left {state:?} with {} tickets: {:?}", created.len(), row.error_code))
+                }
+            }
+        }
+        violations
+    }
+
+    /// Where even a calm HubSoft cannot tell.
+    fn may_be_unconfirmed(&self, row: &Row, created: &[&Created], rows: &[(i64, Row)]) -> bool {
+        let is_long = 200 < row.ticket.descricao.as_str().len();
+        let is_vague = self.server.vague_services.contains(&row.ticket.id_cliente_servico.get());
+        let is_stolen = rows.iter().any(|(_, other)| {
+            let theirs = other.opening.as_ref();
+            other.marker != row.marker && created.iter().any(|it| Some(&it.opening) == theirs)
+        });
+        is_long || is_vague || is_stolen
+    }
+}
+
+fn waits_behind_unconfirmed(row: &Row, rows: &[(i64, Row)]) -> bool {
+    let service = row.ticket.id_cliente_servico;
+    rows.iter().any(|(_, it)| it.ticket.id_cliente_servico == service && it.state == State::Unconfirmed)
+}
+
+/// A process that dies after so many polls.
+struct Mortal<F> {
+    running: Pin<Box<F>>,
+    polls_left: Cell<u64>,
+}
+
+impl<F: Future> Future for Mortal<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(left) = self.polls_left.get().checked_sub(1) else { return Poll::Ready(None) };
+        self.polls_left.set(left);
+        self.running.as_mut().poll(cx).map(Some)
+    }
+}
+
+async fn after(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => sleep(wait).await,
+        None => std::future::pending().await,
+    }
+}

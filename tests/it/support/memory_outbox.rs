@@ -1,0 +1,354 @@
+//! An outbox in memory, which keeps to the words of the port and can be told to fail.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mutirao::delivery::identity::Marker;
+use mutirao::delivery::{
+    Attempt, Change, Claim, Claimed, Doubt, Opening, Outbox, OutboxError, Outlook, RowId, Settle, Settled,
+    State, Token, Want,
+};
+use mutirao::ticket::Ticket;
+
+/// A row, and what became of it.
+#[derive(Clone)]
+pub struct Row {
+    pub ticket: Ticket,
+    pub marker: Marker,
+    pub state: State,
+    pub token: Token,
+    pub attempts: u32,
+    pub sent_at: Option<Timestamp>,
+    /// Whether the claim that holds it was the first to set `sent_at`.
+    first_claim: bool,
+    pub available_at: Timestamp,
+    pub doubt: Option<Doubt>,
+    pub opening: Option<Opening>,
+    pub error_code: Option<String>,
+    pub warning: Option<String>,
+    pub history: Vec<Attempt>,
+    last_settle: Option<Settle>,
+}
+
+/// What goes wrong in one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    None,
+    /// Nothing was done.
+    Before,
+    /// It was done, and the answer was lost.
+    After,
+    Full,
+}
+
+#[derive(Default)]
+pub struct MemoryOutbox {
+    rows: RefCell<BTreeMap<i64, Row>>,
+    /// Decides about each call; the first duration is waited before the commit, the second after.
+    weather: RefCell<Option<Box<dyn FnMut() -> (Trouble, Duration, Duration)>>>,
+    forgets_doubts: Cell<bool>,
+    skips_recovery: Cell<bool>,
+    pub n_claims: Cell<u64>,
+    pub n_settles: Cell<u64>,
+}
+
+impl MemoryOutbox {
+    pub fn with(tickets: impl IntoIterator<Item = Ticket>, now: Timestamp) -> Self {
+        let outbox = Self::default();
+        for ticket in tickets {
+            outbox.insert(ticket, now, None);
+        }
+        outbox
+    }
+
+    pub fn insert(&self, ticket: Ticket, now: Timestamp, doubt: Option<Doubt>) -> RowId {
+        let mut rows = self.rows.borrow_mut();
+        let id = rows.len() as i64 + 1;
+        let row = Row {
+            ticket,
+            marker: super::world::marker(id),
+            state: State::Pending,
+            token: Token(0),
+            attempts: 0,
+            sent_at: None,
+            first_claim: false,
+            available_at: now,
+            doubt,
+            opening: None,
+            error_code: None,
+            warning: None,
+            history: Vec::new(),
+            last_settle: None,
+        };
+        rows.insert(id, row);
+        RowId(id)
+    }
+
+    pub fn set_weather(&self, weather: impl FnMut() -> (Trouble, Duration, Duration) + 'static) {
+        *self.weather.borrow_mut() = Some(Box::new(weather));
+    }
+
+    /// From now on it breaks the promise: what is in doubt is given out to be posted.
+    pub fn forget_doubts(&self) {
+        self.forgets_doubts.set(true);
+    }
+
+    /// From now on it breaks the promise: what a predecessor left in flight stays so.
+    pub fn skip_recovery(&self) {
+        self.skips_recovery.set(true);
+    }
+
+    pub fn row(&self, id: i64) -> Row {
+        self.rows.borrow()[&id].clone()
+    }
+
+    pub fn rows(&self) -> Vec<(i64, Row)> {
+        self.rows.borrow().iter().map(|(id, row)| (*id, row.clone())).collect()
+    }
+
+    pub fn count(&self, state: State) -> usize {
+        self.rows.borrow().values().filter(|row| row.state == state).count()
+    }
+
+    /// Rows of the service that are live, but for `but`.
+    pub fn others_live(&self, service: i64, but: Marker) -> Vec<i64> {
+        let rows = self.rows.borrow();
+        let others = rows.iter().filter(|(_, row)| row.marker != but);
+        others.filter(|(_, row)| service_of(row) == service && is_live(row)).map(|(id, _)| *id).collect()
+    }
+
+    /// One call: waits, does its work or not, waits.
+    async fn commit<T>(&self, work: impl FnOnce(&mut BTreeMap<i64, Row>) -> T) -> Result<T, OutboxError> {
+        let planned = self.weather.borrow_mut().as_mut().map(|weather| weather());
+        let (trouble, before, after) = planned.unwrap_or((Trouble::None, Duration::ZERO, Duration::ZERO));
+        if before > Duration::ZERO {
+            tokio::time::sleep(before).await;
+        }
+        match trouble {
+            Trouble::Before => return Err(OutboxError::Unavailable("not begun".into())),
+            Trouble::Full => return Err(OutboxError::Full("no space".into())),
+            Trouble::None | Trouble::After => {}
+        }
+        let done = work(&mut self.rows.borrow_mut());
+        if after > Duration::ZERO {
+            tokio::time::sleep(after).await;
+        }
+        match trouble {
+            Trouble::After => Err(OutboxError::Unavailable("the answer was lost".into())),
+            _ => Ok(done),
+        }
+    }
+}
+
+impl Outbox for MemoryOutbox {
+    async fn claim(&self, want: Want) -> Result<Claimed, OutboxError> {
+        self.n_claims.set(self.n_claims.get() + 1);
+        self.commit(|rows| claim(rows, want)).await
+    }
+
+    async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
+        self.n_settles.set(self.n_settles.get() + 1);
+        let forgets = self.forgets_doubts.get();
+        self.commit(|rows| {
+            let became = settles.iter().map(|it| settle(rows, it)).collect();
+            if forgets {
+                rows.values_mut().for_each(|row| row.doubt = None);
+            }
+            became
+        })
+        .await
+    }
+
+    async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
+        let skips = self.skips_recovery.get();
+        self.commit(|rows| if skips { 0 } else { recover(rows, now) }).await
+    }
+}
+
+fn service_of(row: &Row) -> i64 {
+    row.ticket.id_cliente_servico.get()
+}
+
+fn is_live(row: &Row) -> bool {
+    match row.state {
+        State::InFlight | State::Unconfirmed => true,
+        State::Pending => row.doubt.as_ref().is_some_and(|doubt| !doubt.precaution),
+        _ => false,
+    }
+}
+
+fn claim(rows: &mut BTreeMap<i64, Row>, want: Want) -> Claimed {
+    let mut live: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
+    for (id, row) in rows.iter().filter(|(_, row)| is_live(row)) {
+        live.entry(service_of(row)).or_default().insert(*id);
+    }
+    let mut candidates: Vec<_> = rows.iter().filter(|(_, row)| row.state == State::Pending).collect();
+    // Doubts first, then by due time.
+    candidates.sort_by_key(|(id, row)| (row.doubt.is_none(), row.available_at, **id));
+    let candidates: Vec<i64> = candidates.into_iter().map(|(id, _)| *id).collect();
+
+    let mut claimed = Claimed::default();
+    let (mut posts, mut look_ups) = (want.posts, want.look_ups);
+    for id in candidates {
+        let row = rows.get_mut(&id).expect("it was just seen");
+        let service = service_of(row);
+        if live.get(&service).is_some_and(|ids| ids.iter().any(|other| *other != id)) {
+            claimed.outlook.pending = true;
+            continue;
+        }
+        let left = if row.doubt.is_some() { &mut look_ups } else { &mut posts };
+        if want.now < row.available_at || *left == 0 {
+            claimed.outlook.pending = true;
+            let due = Some(row.available_at);
+            claimed.outlook.next_due = claimed.outlook.next_due.min(due).or(due);
+            continue;
+        }
+        *left -= 1;
+        live.entry(service).or_default().insert(id);
+        row.state = State::InFlight;
+        row.token.0 += 1;
+        row.first_claim = row.sent_at.is_none();
+        let sent_at = *row.sent_at.get_or_insert(want.now);
+        claimed.claims.push(Claim {
+            row: RowId(id),
+            token: row.token,
+            line: id as u64 + 1,
+            ticket: row.ticket.clone(),
+            marker: row.marker,
+            attempts: row.attempts,
+            sent_at,
+            doubt: row.doubt.clone(),
+            warning: row.warning.clone(),
+        });
+    }
+    claimed.outlook = outlook(rows, claimed.outlook);
+    claimed
+}
+
+/// What was passed over because a row claimed later in the same call is of its service is blocked.
+fn outlook(rows: &BTreeMap<i64, Row>, seen: Outlook) -> Outlook {
+    let pending = rows.iter().filter(|(_, row)| row.state == State::Pending);
+    let free = pending.filter(|(id, row)| {
+        !rows.iter().any(|(other, it)| other != *id && service_of(it) == service_of(row) && is_live(it))
+    });
+    Outlook { pending: seen.pending, next_due: free.map(|(_, row)| row.available_at).min() }
+}
+
+fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle) -> Settled {
+    let id_taken = |rows: &BTreeMap<i64, Row>, opening: &Opening| {
+        rows.iter().any(|(id, row)| {
+            *id != settle.row.0
+                && row.state == State::Opened
+                && row.opening.as_ref().is_some_and(|it| it.id_atendimento == opening.id_atendimento)
+        })
+    };
+    let taken = matches!(&settle.change, Change::Opened { opening, .. } if id_taken(rows, opening));
+    let Some(row) = rows.get_mut(&settle.row.0) else { return Settled::Stale };
+    if row.last_settle.as_ref() == Some(settle) {
+        return if taken { Settled::Taken } else { Settled::Written };
+    }
+    let held = row.state == State::InFlight && row.token == settle.token;
+    if let (Change::Opened { opening, .. }, State::Opened) = (&settle.change, row.state) {
+        if row.opening.as_ref() == Some(opening) {
+            return Settled::Written;
+        }
+        row.warning = Some(format!("duplicate: {}", opening.protocolo));
+        return Settled::Duplicate;
+    }
+    let late_proof = matches!(settle.change, Change::Opened { .. })
+        && !matches!(row.state, State::Opened | State::Skipped | State::Cancelled);
+    if !held && !late_proof {
+        return Settled::Stale;
+    }
+    row.last_settle = Some(settle.clone());
+    row.history.extend(settle.attempt.clone());
+    row.error_code = None;
+    match &settle.change {
+        Change::Release => {
+            row.state = State::Pending;
+            if row.first_claim {
+                row.sent_at = None;
+            }
+        }
+        Change::Later { at, attempts, doubt, fault } => {
+            row.state = State::Pending;
+            row.available_at = *at;
+            row.attempts = *attempts;
+            row.doubt = doubt.clone();
+            row.error_code = fault.as_ref().map(|fault| fault.code.clone());
+        }
+        Change::Opened { opening, .. } if taken => {
+            row.state = State::Unconfirmed;
+            row.error_code = Some(format!("taken: {}", opening.protocolo));
+            row.doubt.get_or_insert(Doubt {
+                since: row.sent_at.unwrap_or(row.available_at),
+                not_before: None,
+                precaution: false,
+                absences: 0,
+                last_absence: None,
+                answered: 0,
+            });
+            return Settled::Taken;
+        }
+        Change::Opened { opening, attempts, warning } => {
+            row.state = State::Opened;
+            row.opening = Some(opening.clone());
+            row.attempts = *attempts;
+            row.warning = warning.clone();
+            row.doubt = None;
+        }
+        Change::Skipped { opening } => {
+            row.state = State::Skipped;
+            row.opening = Some(opening.clone());
+            row.error_code = Some("already_open".to_owned());
+        }
+        Change::Rejected { attempts, fault } => {
+            row.state = State::Rejected;
+            row.attempts = *attempts;
+            row.error_code = Some(fault.code.clone());
+        }
+        Change::Failed { attempts, fault } => {
+            row.state = State::Failed;
+            row.attempts = *attempts;
+            row.doubt = None;
+            row.error_code = Some(fault.code.clone());
+        }
+        Change::Unconfirmed { doubt, fault } => {
+            row.state = State::Unconfirmed;
+            row.doubt = Some(doubt.clone());
+            row.error_code = Some(fault.code.clone());
+        }
+    }
+    Settled::Written
+}
+
+fn recover(rows: &mut BTreeMap<i64, Row>, now: Timestamp) -> u64 {
+    let mut n_rows = 0;
+    for row in rows.values_mut() {
+        match row.state {
+            State::InFlight => {
+                n_rows += 1;
+                row.doubt.get_or_insert(Doubt {
+                    since: now,
+                    not_before: None,
+                    precaution: false,
+                    absences: 0,
+                    last_absence: None,
+                    answered: 0,
+                });
+            }
+            State::Unconfirmed => {
+                if let Some(doubt) = &mut row.doubt {
+                    doubt.answered = 0;
+                }
+            }
+            _ => continue,
+        }
+        row.state = State::Pending;
+        row.available_at = now;
+        row.last_settle = None;
+    }
+    n_rows
+}

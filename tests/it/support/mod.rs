@@ -1,0 +1,4 @@
+//! What several tests need.
+
+pub mod memory_outbox;
+pub mod world;

@@ -1,0 +1,91 @@
+//! Virtual time, tickets, and small answers.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mutirao::delivery::identity::{BatchIdentity, Marker};
+use mutirao::delivery::{Clock, Fault, Opening, Proof, Reply, Verdict};
+use mutirao::ticket::{RawTicket, Ticket};
+use tokio::time::Instant;
+
+/// Runs `test` on one thread under virtual time: whenever all wait, the next timer is due at once.
+pub fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime without I/O can be built")
+        .block_on(test)
+}
+
+/// The time of day, made of tokio's.
+#[derive(Clone, Copy)]
+pub struct VirtualClock {
+    epoch: Instant,
+}
+
+impl VirtualClock {
+    pub fn new() -> Self {
+        Self { epoch: Instant::now() }
+    }
+
+    /// Since the test began.
+    pub fn elapsed(self) -> Duration {
+        self.epoch.elapsed()
+    }
+}
+
+impl Clock for VirtualClock {
+    fn now(&self) -> Timestamp {
+        start() + self.elapsed()
+    }
+
+    fn awake(&self) -> Duration {
+        self.elapsed()
+    }
+}
+
+/// When every test begins.
+pub fn start() -> Timestamp {
+    Timestamp::from_second(1_700_000_000).expect("within range")
+}
+
+pub fn ticket(service: i64, descricao: &str) -> Ticket {
+    let raw = RawTicket {
+        id_cliente_servico: Some(service.to_string().into()),
+        descricao: Some(descricao.into()),
+        nome: Some("Maria".into()),
+        telefone: Some("37999998888".into()),
+        ..RawTicket::default()
+    };
+    match Ticket::parse(&raw) {
+        Ok(parsed) => parsed.ticket,
+        Err(problems) => panic!("the ticket is valid: {problems:?}"),
+    }
+}
+
+pub fn marker(row: i64) -> Marker {
+    Marker::new(BatchIdentity::File { batch: "test" }, &row.to_string())
+}
+
+pub fn opening(id: i64) -> Opening {
+    Opening {
+        protocolo: format!("20231114221320{id:06}"),
+        id_atendimento: id,
+        ids_ordem_servico: Vec::new(),
+        numeros_ordem_servico: Vec::new(),
+    }
+}
+
+pub fn opened(id: i64) -> Reply {
+    let proof = Proof { opening: opening(id), marker_echoed: Some(true), warnings: Vec::new() };
+    reply(Verdict::Answered(proof), Some(200))
+}
+
+pub fn reply<T>(verdict: Verdict<T>, http_status: Option<u16>) -> Reply<T> {
+    Reply { verdict, http_status, latency: Duration::from_millis(50), retry_after: None }
+}
+
+pub fn fault(code: &str) -> Fault {
+    Fault { code: code.to_owned(), message: format!("{code} happened") }
+}
