@@ -1,1 +1,138 @@
-//! ...
+//! What a person types. One file a command; prints, asks, and calls the rooms below.
+
+mod after;
+mod args;
+mod check;
+mod delivering;
+mod doctor;
+mod exit;
+mod failure;
+mod import;
+mod place;
+mod progress;
+mod reading;
+mod results;
+mod sandbox;
+mod screen;
+mod shell;
+mod summary;
+mod template;
+
+use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::config::{Config, ConfigError};
+use crate::outbox::OpenError;
+use crate::report::{self, Guard};
+use crate::telemetry;
+use args::{Cli, Command, Global};
+use exit::Exit;
+use failure::Failure;
+use screen::Screen;
+
+/// Runs the command that was typed.
+pub fn main() -> ExitCode {
+    report_panics();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Exit::Usage as u8 } else { Exit::Done as u8 });
+        }
+    };
+    let screen = Screen::new(&cli.global);
+    telemetry::log_to_stderr(cli.global.verbose, cli.global.quiet, cli.global.log_format);
+    let command = AssertUnwindSafe(|| run(cli.command, &cli.global, &screen));
+    let exit = match panic::catch_unwind(command) {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(failure)) => {
+            screen.err(failure.render(|it| screen.mark(it)).trim_end());
+            if screen.json {
+                screen.result(failure.json());
+            }
+            failure.exit
+        }
+        Err(_) => Exit::Internal,
+    };
+    ExitCode::from(exit as u8)
+}
+
+/// A panic is a defect of ours; it says so, without the values that it met.
+fn report_panics() {
+    panic::set_hook(Box::new(|info| {
+        if report::is_shielded() {
+            return;
+        }
+        let place = info.location().map(|it| format!(" at {}:{}", it.file(), it.line())).unwrap_or_default();
+        eprintln!("error: an internal error{place}");
+        eprintln!("hint: nothing that was opened is lost; run the same command again, and report this line");
+    }));
+}
+
+fn run(command: Command, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+    // One thread: the engine is one task, and a second core would cost more than it brings.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::of(Exit::Internal, &error, "this machine is out of threads or file handles")
+    })?;
+    runtime.block_on(async {
+        let after =
+            || Ok::<_, Failure>(after::Desk::new(global, &Config::load(global.config.as_deref())?, screen));
+        match command {
+            Command::Import(args) => import::import(args, global, screen).await,
+            Command::Check(args) => check::check(args, global, screen).await,
+            Command::Template { file } => template::template(file.as_deref(), screen),
+            Command::Status { batch } => after()?.status(batch.as_deref()).await,
+            Command::Show { row } => after()?.show(&row).await,
+            Command::Export { batch, output, excel_safe } => {
+                let guard = if excel_safe { Guard::ExcelSafe } else { Guard::Faithful };
+                after()?.export(batch.as_deref(), &output, guard).await
+            }
+            Command::Reconcile { batch, mut delivery } => {
+                let mut config = Config::load(global.config.as_deref())?;
+                config.complete_delivery(&mut delivery);
+                after::Desk::new(global, &config, screen)
+                    .reconcile(batch.as_deref(), &delivery, &config)
+                    .await
+            }
+            Command::Resolve(args) => after()?.resolve(&args).await,
+            Command::Retry { batch, state } => after()?.retry(batch.as_deref(), &state).await,
+            Command::Cancel { batch } => after()?.cancel(&batch).await,
+            Command::Doctor { delivery } => doctor::doctor(delivery, global, screen).await,
+            Command::Sandbox(args) => sandbox::sandbox(args, screen).await,
+            Command::Completions { shell } => Ok(shell::completions(shell)),
+            Command::Man => shell::man(),
+        }
+    })
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::of(Exit::Usage, &error, error.hint())
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        let exit = match error {
+            OpenError::Locked { .. } => Exit::Busy,
+            _ => Exit::Usage,
+        };
+        Self::of(exit, &error, error.hint())
+    }
+}
+
+impl From<crate::delivery::OutboxError> for Failure {
+    fn from(error: crate::delivery::OutboxError) -> Self {
+        use crate::delivery::OutboxError::{Broken, Full, Unavailable};
+        let (exit, hint) = match error {
+            Full(_) => {
+                (Exit::Guard, "free some space and run the same command again: it goes on where it stopped")
+            }
+            Unavailable(_) => (Exit::Unreachable, "run the same command again: it goes on where it stopped"),
+            Broken(_) => (Exit::Internal, "keep the .mutirao folder as it is and look at the disk"),
+        };
+        Self::of(exit, &error, hint)
+    }
+}

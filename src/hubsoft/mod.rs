@@ -17,6 +17,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::SignedDuration;
 use reqwest::header::{self, HeaderValue};
 use reqwest::{Method, Request, Url};
 
@@ -110,6 +111,13 @@ impl HubSoft {
             Ok(()) => unsent(Verdict::Answered(()), None),
             Err(no_token) => stopped(no_token),
         }
+    }
+
+    /// How far this machine's clock is ahead of HubSoft's; `None` if it does not tell.
+    pub async fn clock_ahead(&self, gate: &impl Gate) -> Option<SignedDuration> {
+        gate.pass(RequestKind::Probe).await.ok()?;
+        let request = get(self.routes.catalogues[Catalogue::TicketTypes as usize].clone());
+        transport::clock_ahead(&self.transport.ask(request).await?)
     }
 
     /// Reads a catalogue, as a [`RequestKind::Probe`]. The ticket types are remembered for the echo

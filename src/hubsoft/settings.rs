@@ -58,6 +58,12 @@ impl BaseUrl {
         }
     }
 
+    /// `host:port`, as a name to resolve.
+    pub fn address(&self) -> String {
+        let port = self.0.port_or_known_default().unwrap_or(443);
+        format!("{}:{port}", self.0.host_str().unwrap_or_default())
+    }
+
     /// Whether it is this very machine: a sandbox, or a tunnel.
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.0)

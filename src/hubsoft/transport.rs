@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, Request, Response};
 use tokio::time::Instant;
@@ -61,6 +61,11 @@ impl Transport {
         Ok(Self { client: builder.build().map_err(SetupError::Client)? })
     }
 
+    /// The headers of an answer, whatever it says.
+    pub(super) async fn ask(&self, request: Request) -> Option<Response> {
+        self.client.execute(request).await.ok()
+    }
+
     /// Sends `request` and reads the answer to its end, at most [`BODY_LEN_MAX`] bytes of it. Returns
     /// how long that took.
     pub(super) async fn exchange(&self, request: Request) -> (Exchange, Duration) {
@@ -71,6 +76,13 @@ impl Transport {
         };
         (exchange, start.elapsed())
     }
+}
+
+/// How far this machine's clock is ahead of the server's, by the `Date` of an answer.
+pub(super) fn clock_ahead(response: &Response) -> Option<SignedDuration> {
+    let date = response.headers().get(header::DATE)?.to_str().ok()?;
+    let there = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
+    Some(Timestamp::now().duration_since(there))
 }
 
 fn read_authorities(path: &Path) -> Result<Vec<Certificate>, SetupError> {

@@ -154,6 +154,13 @@ impl Intake {
         &self.columns.own_names
     }
 
+    /// The batch that the first row names, in a file that we wrote. Before the first
+    /// [`Self::next_row`].
+    pub fn first_lote(&self) -> Option<&str> {
+        let at = self.columns.lote.filter(|_| self.is_first)?;
+        Some(trim(self.input.record().cell(at))).filter(|it| !it.is_empty())
+    }
+
     /// The column that a [`Problem::field`](crate::ticket::Problem::field) was read from, as the file
     /// calls it.
     pub fn column_of(&self, field: &str) -> Option<&str> {

@@ -7,6 +7,6 @@ mod names;
 pub mod sqlite;
 mod words;
 
-pub use names::state_name;
-pub use sqlite::{OpenError, Reader, SqliteOutbox};
+pub use names::{kind_name, state_name};
+pub use sqlite::{OpenError, Reader, SqliteOutbox, Staging};
 pub use words::*;

@@ -34,7 +34,8 @@ pub(super) fn state_of(name: &str) -> Option<State> {
     STATES.into_iter().find(|(_, it)| *it == name).map(|(state, _)| state)
 }
 
-pub(super) fn kind_name(kind: AttemptKind) -> &'static str {
+/// The name of what was tried.
+pub fn kind_name(kind: AttemptKind) -> &'static str {
     match kind {
         AttemptKind::Post => "post",
         AttemptKind::LookUp => "look_up",

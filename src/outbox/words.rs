@@ -42,8 +42,8 @@ pub struct NewRow<'a> {
     pub referencia: Option<Cow<'a, str>>,
     /// `None`: it has none that is valid.
     pub service: Option<Id>,
-    /// A key of the parsed service, type and description; two rows that share it are repeats.
-    pub repeat_key: Option<ContentKey>,
+    /// [`Ticket::repeat_key`](crate::ticket::Ticket::repeat_key); two rows that share it are repeats.
+    pub repeat_key: Option<[u8; 16]>,
     /// Not empty: the row is invalid.
     pub problems: Vec<Problem>,
     /// What a person should know of a valid row.

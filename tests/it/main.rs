@@ -1,6 +1,7 @@
 //! The outside view: each module one promise.
 
 mod hubsoft;
+mod import;
 mod intake;
 mod outbox_conformance;
 mod outbox_sqlite;

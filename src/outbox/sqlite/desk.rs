@@ -41,6 +41,11 @@ impl SqliteOutbox {
         Desk { outbox: self, range: Range::of(scope) }
     }
 
+    /// The rows of `scope`, only to be looked up (`reconcile`).
+    pub fn reconciling(&self, scope: Scope) -> Desk<'_> {
+        Desk { outbox: self, range: Range { last_record: Some(0), ..Range::of(scope) } }
+    }
+
     /// The first `n` pending rows of `scope` in the order of their file (`--sample`).
     pub async fn sample(&self, scope: Scope, n: u64) -> Result<Desk<'_>, OutboxError> {
         let mut range = Range::of(scope);

@@ -92,7 +92,7 @@ impl<'a> Merge<'a> {
     async fn stage(&mut self) -> Result<(), OutboxError> {
         let sql = "CREATE TEMP TABLE staged (
                        record INTEGER PRIMARY KEY, line INTEGER, referencia TEXT, explicit INTEGER,
-                       lote INTEGER, own_lote INTEGER, service INTEGER, repeat_key TEXT, valid INTEGER,
+                       lote INTEGER, own_lote INTEGER, service INTEGER, repeat_key BLOB, valid INTEGER,
                        warning TEXT, row INTEGER, old_record INTEGER, old_state TEXT, was_gone INTEGER,
                        free INTEGER, changed INTEGER, redo INTEGER)";
         self.run(sql, &[]).await?;
@@ -320,7 +320,7 @@ impl<'a> Merge<'a> {
         let rivals = format!(
             "x.batch = ?1 AND (x.gone = 0 OR {MAY_EXIST}) AND x.repeat_key IS NOT NULL AND x.state <> 'invalid'"
         );
-        self.run("CREATE TEMP TABLE repeated (repeat_key TEXT PRIMARY KEY) WITHOUT ROWID", &[]).await?;
+        self.run("CREATE TEMP TABLE repeated (repeat_key BLOB PRIMARY KEY) WITHOUT ROWID", &[]).await?;
         let sql = format!(
             "INSERT INTO repeated SELECT x.repeat_key FROM outbox x WHERE {rivals}
               GROUP BY x.repeat_key HAVING 1 < count(*)"

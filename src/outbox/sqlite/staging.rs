@@ -101,7 +101,7 @@ impl Values {
             .and_then(|()| to.add(owned(&row.lote)))
             .and_then(|()| to.add(owned(&row.referencia)))
             .and_then(|()| to.add(row.service.map(|it| it.get())))
-            .and_then(|()| to.add(row.repeat_key.map(|it| it.as_str().to_owned())))
+            .and_then(|()| to.add(row.repeat_key.map(|it| it.to_vec())))
             .and_then(|()| to.add(json(&row.fields)))
             .and_then(|()| to.add(json(&row.cells)))
             .and_then(|()| to.add((!row.problems.is_empty()).then(|| json(&row.problems))))

@@ -186,7 +186,7 @@ pub fn new_row<'a>(line: u64, it: &'a Line<'a>, service: &'a str, headers: &[&st
         lote: it.lote.map(Into::into),
         referencia: it.referencia.map(Into::into),
         service: Id::new(it.service),
-        repeat_key: problems.is_empty().then_some(key),
+        repeat_key: problems.is_empty().then(|| key.as_str().as_bytes().try_into().unwrap()),
         problems,
         warning: None,
         fields,

@@ -1,4 +1,5 @@
 //! What several tests need.
 
 pub mod memory_outbox;
+pub mod site;
 pub mod world;

@@ -1,0 +1,289 @@
+//! The figures of the README: `cargo bench --bench figures -- [memory] [check] [cpu] [busy] [pace]`.
+//!
+//! Input is generated, the server is another process (`mutirao sandbox`, no latency unless said), the
+//! outbox is durable as always. Prints figures and ratios and asserts nothing: machines differ. CPU is
+//! user and system time of the process as the kernel counts it, peak memory is its `VmHWM`.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const MUTIRAO: &str = env!("CARGO_BIN_EXE_mutirao");
+
+/// Clock ticks a second in `/proc/*/stat`: fixed at 100 on Linux for user space (`USER_HZ`).
+const TICKS_PER_S: f64 = 100.0;
+
+fn main() {
+    // `cargo bench` adds `--bench`.
+    let asked: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
+    let wanted = |name: &str| asked.is_empty() || asked.iter().any(|it| it == name);
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for the input");
+    let bench = Bench { folder: folder.path().to_owned() };
+    for (name, run) in [
+        ("check", Bench::check as fn(&Bench)),
+        ("memory", Bench::memory),
+        ("cpu", Bench::cpu),
+        ("busy", Bench::busy),
+        ("pace", Bench::pace),
+    ] {
+        if wanted(name) {
+            println!("== {name}");
+            run(&bench);
+        }
+    }
+}
+
+struct Bench {
+    folder: PathBuf,
+}
+
+/// What a process used.
+#[derive(Clone, Copy, Debug)]
+struct Usage {
+    cpu_s: f64,
+    peak_mib: f64,
+    wall_s: f64,
+}
+
+impl Bench {
+    /// `check` against a bare loop of the csv crate over all fields, and its memory by rows.
+    fn check(&self) {
+        let small = self.spreadsheet(1_000_000);
+        let large = self.spreadsheet(2_000_000);
+        let bare = best_of(3, || cpu_of_self(|| count_bytes(&small)));
+        let of = |file: &Path| best_usage(3, || run(Command::new(MUTIRAO).args(["check", "-q"]).arg(file)));
+        let (check, larger) = (of(&small), of(&large));
+        println!("csv crate, all fields, 1,000,000 rows: {bare:.2} s CPU");
+        println!("check, 1,000,000 rows: {:.2} s CPU, peak {:.1} MiB", check.cpu_s, check.peak_mib);
+        println!("ratio: {:.2} (bar: 3.3)", check.cpu_s / bare);
+        let bytes = (larger.peak_mib - check.peak_mib) * 1024.0 * 1024.0 / 1e6;
+        println!(
+            "check, 2,000,000 rows: peak {:.1} MiB, {bytes:.1} bytes a further row (bar: 32)",
+            larger.peak_mib
+        );
+    }
+
+    /// Peak memory of `import --rate unlimited` by rows.
+    fn memory(&self) {
+        for n_rows in [300_000, 1_000_000] {
+            let usage = self.import(n_rows, &["--concurrency", "64"], "");
+            println!(
+                "import, {n_rows} rows: peak {:.1} MiB (bar: 96), {:.1} us CPU a ticket, {:.0} tickets/s",
+                usage.peak_mib,
+                usage.cpu_s * 1e6 / n_rows as f64,
+                n_rows as f64 / usage.wall_s
+            );
+        }
+    }
+
+    /// CPU per ticket against `oha` per request with the same body.
+    fn cpu(&self) {
+        let n_rows = 100_000;
+        let usage = best_usage(3, || self.import(n_rows, &["--concurrency", "64"], ""));
+        let ticket = usage.cpu_s * 1e6 / n_rows as f64;
+        println!("import: {ticket:.1} us CPU a ticket, {:.0} tickets/s", n_rows as f64 / usage.wall_s);
+        let server = Server::start("");
+        let body = self.folder.join("body.json");
+        fs::write(&body, BODY).expect("the body is written");
+        let oha = || {
+            let mut command = Command::new("oha");
+            command.args(["-n", "100000", "-c", "64", "--no-tui", "-m", "POST", "-T", "application/json"]);
+            command.arg("-H").arg(format!("Authorization: Bearer {}", server.token)).arg("-D").arg(&body);
+            command.arg(format!("{}/api/v1/integracao/atendimento", server.url));
+            run(&mut command)
+        };
+        if Command::new("oha").arg("--version").output().is_err() {
+            println!("oha is not installed: `cargo install oha`, and run this again");
+            return;
+        }
+        let request = best_usage(3, oha).cpu_s * 1e6 / 1e5;
+        println!("oha: {request:.1} us CPU a request");
+        println!("ratio: {:.2} (bar: 4.0, aim: 2.5)", ticket / request);
+    }
+
+    /// Throughput against a server that takes 50 ms an answer, 64 in flight.
+    fn busy(&self) {
+        let n_rows = 30_000;
+        let file = self.spreadsheet(n_rows);
+        let server = Server::start("latency=50ms");
+        let output = self.folder.join("busy.mutirao");
+        let json = summary(import_command(&server, &file, &output).args(["--concurrency", "64", "--json"]));
+        let rate = json["pace"]["mean_per_s"].as_f64().unwrap_or(f64::NAN);
+        println!("{rate:.0} tickets/s of an ideal 1280: {:.1} % (bar: 95 %)", rate / 12.8);
+        let _ = fs::remove_dir_all(output);
+    }
+
+    /// `--rate 50/s` for a minute, as the server sees it.
+    fn pace(&self) {
+        let n_rows = 3_005; // The first five go alone.
+        let file = self.spreadsheet(n_rows);
+        let server = Server::start("record_arrivals=true");
+        let output = self.folder.join("pace.mutirao");
+        summary(import_command(&server, &file, &output).args(["--rate", "50/s", "--json"]));
+        let arrivals = server.arrivals_ms();
+        let arrivals = &arrivals[arrivals.len().saturating_sub(3_000)..];
+        let gaps: Vec<f64> = arrivals.windows(2).map(|it| it[1] - it[0]).collect();
+        let mean = 1e3 * gaps.len() as f64 / (arrivals[arrivals.len() - 1] - arrivals[0]);
+        let wide = gaps.iter().filter(|gap| **gap >= 10.0).count();
+        let peak = (0..arrivals.len())
+            .map(|at| arrivals[at..].iter().take_while(|it| **it < arrivals[at] + 1e3).count())
+            .max()
+            .unwrap_or(0);
+        println!("mean {mean:.2}/s (bar: 49.5 to 50.5), at most {peak} in a sliding second (bar: 51)");
+        println!(
+            "{:.2} % of gaps at least half a slot (bar: 99.9 %)",
+            100.0 * wide as f64 / gaps.len() as f64
+        );
+        let _ = fs::remove_dir_all(output);
+    }
+
+    fn import(&self, n_rows: u64, args: &[&str], with: &str) -> Usage {
+        let file = self.spreadsheet(n_rows);
+        let server = Server::start(with);
+        let output = self.folder.join("import.mutirao");
+        let usage = run(import_command(&server, &file, &output).args(args));
+        let _ = fs::remove_dir_all(output);
+        usage
+    }
+
+    /// A clean spreadsheet of so many rows; made once.
+    fn spreadsheet(&self, n_rows: u64) -> PathBuf {
+        let path = self.folder.join(format!("rows-{n_rows}.csv"));
+        if !path.exists() {
+            let mut out = BufWriter::new(File::create(&path).expect("the input is created"));
+            writeln!(out, "id_cliente_servico;id_tipo_atendimento;descricao;nome;telefone;email;abrir_os")
+                .expect("written");
+            for n in 0..n_rows {
+                let (service, suffix) = (100_000 + n, n % 10_000);
+                writeln!(
+                    out,
+                    "{service};7;Sem conexão desde a queda de fibra na rota {};Cliente {service};(37) 99911-{suffix:04};cliente{service}@example.com.br;não",
+                    n % 97
+                )
+                .expect("written");
+            }
+            out.flush().expect("written");
+        }
+        path
+    }
+}
+
+/// As `import` sends it for a row of [`Bench::spreadsheet`].
+const BODY: &str = r#"{"id_cliente_servico":123456,"id_tipo_atendimento":7,"descricao":"Sem conexão desde a queda de fibra na rota 12 [ref 0123456789AB]","nome":"Cliente 123456","telefone":"37999110001","email":"cliente123456@example.com.br","abrir_os":false}"#;
+
+fn import_command(server: &Server, file: &Path, output: &Path) -> Command {
+    let mut command = Command::new(MUTIRAO);
+    command.arg("import").arg(file).args(["--rate", "unlimited", "--yes", "-q", "-o"]).arg(output);
+    command.env("HUBSOFT_URL", &server.url).env("HUBSOFT_TOKEN", &server.token);
+    command
+}
+
+/// A sandbox in another process.
+struct Server {
+    child: Child,
+    url: String,
+    token: String,
+}
+
+impl Server {
+    fn start(with: &str) -> Self {
+        let mut child = Command::new(MUTIRAO)
+            .args(["sandbox", "--json", "--with", with])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the sandbox starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("stdout is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("the sandbox says where it is");
+        let told: serde_json::Value = serde_json::from_str(&line).expect("one line of JSON");
+        let text = |key: &str| told[key].as_str().expect("the sandbox tells it").to_owned();
+        Self { url: text("url"), token: text("token"), child }
+    }
+
+    /// When each POST of a ticket arrived, in milliseconds since the first.
+    fn arrivals_ms(&self) -> Vec<f64> {
+        let url = format!("{}/sandbox/arrivals", self.url);
+        let output = Command::new("curl").args(["-s", &url]).output().expect("curl is installed");
+        serde_json::from_slice(&output.stdout).expect("a list of numbers")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn summary(command: &mut Command) -> serde_json::Value {
+    let output = command.stderr(Stdio::inherit()).output().expect("mutirao starts");
+    serde_json::from_slice(&output.stdout).expect("one line of JSON")
+}
+
+/// Runs a command to its end and tells what it used.
+fn run(command: &mut Command) -> Usage {
+    let (before, start) = (children_cpu_s(), Instant::now());
+    let mut child = command.stdout(Stdio::null()).spawn().expect("the command starts");
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak_kib = 0;
+    let code = loop {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let now =
+            text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().split(' ').next()?.parse().ok());
+        peak_kib = peak_kib.max(now.unwrap_or(0_u64));
+        if let Some(code) = child.try_wait().expect("the command can be waited for") {
+            break code;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    if !code.success() {
+        println!("!! it ended with {code}");
+    }
+    Usage {
+        cpu_s: children_cpu_s() - before,
+        peak_mib: peak_kib as f64 / 1024.0,
+        wall_s: start.elapsed().as_secs_f64(),
+    }
+}
+
+fn best_of(n: u32, mut measure: impl FnMut() -> f64) -> f64 {
+    (0..n).map(|_| measure()).fold(f64::INFINITY, f64::min)
+}
+
+fn best_usage(n: u32, mut measure: impl FnMut() -> Usage) -> Usage {
+    (0..n).map(|_| measure()).min_by(|a, b| a.cpu_s.total_cmp(&b.cpu_s)).expect("n is positive")
+}
+
+fn cpu_of_self(work: impl FnOnce()) -> f64 {
+    let before = cpu_s(13);
+    work();
+    cpu_s(13) - before
+}
+
+/// CPU of the children that were waited for.
+fn children_cpu_s() -> f64 {
+    cpu_s(15)
+}
+
+/// Two neighbouring fields of `/proc/self/stat`, numbered from 0: user and system time.
+fn cpu_s(field: usize) -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").expect("Linux");
+    // The name in the second field may hold blanks; everything is counted from behind it.
+    let rest = stat.rsplit_once(") ").expect("a name in brackets").1;
+    let ticks =
+        |at: usize| rest.split(' ').nth(at - 2).and_then(|it| it.parse::<f64>().ok()).unwrap_or(f64::NAN);
+    (ticks(field) + ticks(field + 1)) / TICKS_PER_S
+}
+
+fn count_bytes(file: &Path) {
+    let mut reader = csv::ReaderBuilder::new().delimiter(b';').from_path(file).expect("the input is there");
+    let mut record = csv::ByteRecord::new();
+    let mut n_bytes = 0;
+    while reader.read_byte_record(&mut record).expect("the input is well formed") {
+        n_bytes += record.iter().map(<[u8]>::len).sum::<usize>();
+    }
+    std::hint::black_box(n_bytes);
+}

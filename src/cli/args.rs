@@ -1,0 +1,180 @@
+//! Arguments as typed. [`crate::config`] makes settings of them; nobody else reads the environment.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::config::{DeliveryLayer, FileLayer};
+use crate::telemetry::LogFormat;
+
+/// Opens support tickets in HubSoft in bulk: none lost, none opened twice.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "Start with: mutirao template tickets.csv, then mutirao check tickets.csv")]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Settings file [default: ./mutirao.toml, then the user's and the system's]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Outbox to use instead of the file's own: sqlite:PATH
+    #[arg(long, global = true, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// Print the result as one line of JSON on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say only what went wrong
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more; twice: every request
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Validate FILE, open a ticket for every valid row, write the results
+    ///
+    /// The same command on the same file goes on where it stopped and never opens a row twice.
+    Import(Import),
+    /// Show every problem of every row at once; nothing is sent
+    Check(Check),
+    /// Write an empty spreadsheet with the columns, explained (.csv or .xlsx)
+    Template {
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Count rows by state, and say what is due
+    Status { batch: Option<String> },
+    /// Show one row: its fields, its state, every attempt
+    Show {
+        /// BATCH:LINE, or the row's id
+        row: String,
+    },
+    /// Write results and errors of a batch again, in input order
+    Export {
+        batch: Option<String>,
+        /// Folder to write to
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+        /// Guard cells that a spreadsheet would run as a formula
+        #[arg(long)]
+        excel_safe: bool,
+    },
+    /// Look up every `unconfirmed` row again and settle what can be proved
+    Reconcile {
+        batch: Option<String>,
+        #[command(flatten)]
+        delivery: DeliveryLayer,
+    },
+    /// Settle an `unconfirmed` row by a person's word
+    Resolve(Resolve),
+    /// Make finished rows pending again; one that was ever sent is looked up first
+    Retry {
+        batch: Option<String>,
+        /// States to take, separated by commas
+        #[arg(long, value_delimiter = ',', default_value = "failed,rejected", value_name = "STATES")]
+        state: Vec<RetryState>,
+    },
+    /// Power is back: what was not sent becomes `cancelled`
+    Cancel { batch: String },
+    /// Try everything that a run needs
+    Doctor {
+        #[command(flatten)]
+        delivery: DeliveryLayer,
+    },
+    /// Run a HubSoft on loopback, with latency, limits and faults to choose
+    Sandbox(Sandbox),
+    /// Print completions for a shell
+    Completions { shell: Shell },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub struct Import {
+    /// Spreadsheet (.csv, .tsv, .txt, .xlsx, .ods), or - for standard input
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub input: FileLayer,
+    #[command(flatten)]
+    pub delivery: DeliveryLayer,
+    /// Go on with a batch of this name that finished long ago
+    #[arg(long = "continue")]
+    pub go_on: bool,
+    /// Open the first N tickets, then stop; the next call goes on
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub sample: Option<u64>,
+    /// Do not ask before opening real tickets
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Folder for the outbox and the results [default: FILE's name with .mutirao]
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Validate and show what would be done; send nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Spreadsheet (.csv, .tsv, .txt, .xlsx, .ods), or - for standard input
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub input: FileLayer,
+    /// Also log in and check the ids against the tenant's catalogues
+    #[arg(long)]
+    pub online: bool,
+    /// With --online: use a sandbox instead of HubSoft
+    #[arg(long, requires = "online")]
+    pub sandbox: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Resolve {
+    /// BATCH:LINE, or the row's id
+    pub row: String,
+    /// The ticket exists, under this protocolo
+    #[arg(long, value_name = "PROTOCOLO", required_unless_present = "not_opened")]
+    pub opened: Option<String>,
+    /// No ticket exists
+    #[arg(long, conflicts_with = "opened")]
+    pub not_opened: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RetryState {
+    Failed,
+    Rejected,
+    Cancelled,
+    Unconfirmed,
+}
+
+#[derive(Debug, Args)]
+pub struct Sandbox {
+    /// Port on 127.0.0.1; 0 takes a free one
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+    /// Options, separated by commas: see the README
+    #[arg(long, value_name = "KEY=VALUE,…", default_value = "")]
+    pub with: String,
+}

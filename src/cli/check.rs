@@ -1,0 +1,192 @@
+//! `check`: every problem of every row at once; nothing is sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufWriter, Write, stdout};
+
+use serde_json::json;
+
+use super::args::{Check, Global};
+use super::delivering::{Calm, Target, halted};
+use super::exit::Exit;
+use super::failure::Failure;
+use super::reading;
+use super::screen::Screen;
+use crate::config::{Config, DeliveryLayer};
+use crate::delivery::{Halt, Rate, Verdict};
+use crate::hubsoft::Catalogue;
+use crate::intake::{Hashing, Repeats};
+use crate::ticket::{Id, Problem, Ticket};
+
+pub async fn check(mut args: Check, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+    let mut config = Config::load(global.config.as_deref())?;
+    config.complete_reading(&mut args.input);
+    let mut layer = DeliveryLayer { sandbox: Some(args.sandbox), ..DeliveryLayer::default() };
+    config.complete_delivery(&mut layer);
+    let target = if args.online { Some(Target::new(&config, &layer)?) } else { None };
+    screen.note(format!("reading {}", reading::name_of(&args.file)));
+    let mut intake = reading::open(&args.file, &args.input, Hashing::Off)?;
+    reading::describe(&intake, screen);
+    let columns = reading::column_names(&intake);
+
+    let mut told = Told { columns, out: BufWriter::new(stdout()), is_json: screen.json, n_problems: 0 };
+    let mut seen = args.input.allow_repeats.is_none_or(|it| !it).then(Repeats::default);
+    let (mut n_rows, mut n_invalid, mut n_repeats) = (0_u64, 0_u64, 0_u64);
+    let mut notices: BTreeMap<String, u64> = BTreeMap::new();
+    let mut ids = Ids::default();
+    while let Some(row) = intake.next_row()? {
+        n_rows += 1;
+        match &row.parsed {
+            Err(problems) => {
+                n_invalid += 1;
+                for problem in problems {
+                    told.problem(row.line, problem);
+                }
+            }
+            Ok(parsed) => {
+                if let Some(first) = seen.as_mut().and_then(|it| it.first_line(&parsed.ticket, row.line)) {
+                    n_repeats += 1;
+                    told.repeat(row.line, first);
+                }
+                for notice in &parsed.notices {
+                    *notices.entry(format!("{}: {}", notice.field, notice.message)).or_default() += 1;
+                }
+                if target.is_some() {
+                    ids.take(&parsed.ticket, row.line);
+                }
+            }
+        }
+    }
+    for (notice, n) in &notices {
+        screen.note(format!("{n} rows: {notice}"));
+    }
+    let n_unknown = match &target {
+        Some(target) => {
+            ids.compare(target, layer.rate.unwrap_or(Rate::PerSecond(5.0)), &mut told, screen).await?
+        }
+        None => 0,
+    };
+    if screen.json {
+        let counts = json!({
+            "version": 1, "rows": n_rows, "valid": n_rows - n_invalid, "invalid": n_invalid,
+            "repeats": n_repeats, "unknown_ids": n_unknown, "problems": told.n_problems,
+        });
+        told.line(&counts.to_string());
+    }
+    told.flush();
+    let repeats = if 0 < n_repeats { format!(", {n_repeats} repeat an earlier one") } else { String::new() };
+    screen.note(format!("{} of {n_rows} rows are valid{repeats}", n_rows - n_invalid));
+    if 0 < n_invalid || 0 < n_unknown {
+        screen.note("hint: correct the cells above and check again; `mutirao import` opens the valid rows and skips the others");
+        return Ok(Exit::File);
+    }
+    screen.note(format!("hint: `mutirao import {}` opens them", reading::name_of(&args.file)));
+    Ok(Exit::Done)
+}
+
+/// Problems on stdout, as they are found.
+struct Told {
+    columns: reading::ColumnNames,
+    out: BufWriter<std::io::Stdout>,
+    is_json: bool,
+    n_problems: u64,
+}
+
+impl Told {
+    fn problem(&mut self, line: u64, it: &Problem) {
+        self.n_problems += 1;
+        let column = self.columns.get(it.field.as_ref()).map_or(it.field.as_ref(), String::as_str);
+        let text = if self.is_json {
+            json!({
+                "line": line, "column": column, "field": it.field, "value": it.found, "code": it.code,
+                "message": it.message, "hint": it.hint,
+            })
+            .to_string()
+        } else {
+            let found = if it.found.is_empty() { String::new() } else { format!(", found `{}`", it.found) };
+            format!("line {line}, {column}{found}: {} ({})\n    hint: {}", it.message, it.code, it.hint)
+        };
+        self.line(&text);
+    }
+
+    fn repeat(&mut self, line: u64, first: u64) {
+        let text = if self.is_json {
+            json!({"line": line, "code": "repeat", "first_line": first}).to_string()
+        } else {
+            format!("line {line}: repeats line {first}; it would be skipped, unless --allow-repeats (repeat)")
+        };
+        self.line(&text);
+    }
+
+    /// A reader that went away (`| head`) is not our failure.
+    fn line(&mut self, text: &str) {
+        let _ = writeln!(self.out, "{text}");
+    }
+
+    fn flush(&mut self) {
+        let _ = self.out.flush();
+    }
+}
+
+/// The ids that valid rows ask for, and the first line that does.
+#[derive(Default)]
+struct Ids {
+    types: BTreeMap<i64, u64>,
+    statuses: BTreeMap<i64, u64>,
+}
+
+impl Ids {
+    fn take(&mut self, ticket: &Ticket, line: u64) {
+        if let Some(id) = ticket.id_tipo_atendimento.map(Id::get) {
+            self.types.entry(id).or_insert(line);
+        }
+        if let Some(id) = ticket.id_atendimento_status.map(Id::get) {
+            self.statuses.entry(id).or_insert(line);
+        }
+    }
+
+    /// Tells which ids the tenant does not know, and how many they are. A catalogue that cannot be
+    /// read proves nothing.
+    async fn compare(
+        &self,
+        target: &Target,
+        rate: Rate,
+        told: &mut Told,
+        screen: &Screen,
+    ) -> Result<u64, Failure> {
+        let mut n_unknown = 0;
+        for (which, field, ids) in [
+            (Catalogue::TicketTypes, "id_tipo_atendimento", &self.types),
+            (Catalogue::TicketStatuses, "id_atendimento_status", &self.statuses),
+        ] {
+            let known: BTreeSet<i64> = match target.api.catalogue(which, &Calm(rate)).await.verdict {
+                Verdict::Answered(entries) => entries.iter().map(|it| it.id).collect(),
+                Verdict::Unauthorized(fault) => return Err(halted(&Halt::Unauthorized(fault))),
+                Verdict::NotSent(fault) => {
+                    return Err(Failure::new(
+                        Exit::Unreachable,
+                        format!("{} cannot be reached: {}", target.host, fault.message),
+                        "`mutirao doctor` tries what a run needs",
+                    ));
+                }
+                _ => {
+                    screen.warn(format!("{field}: not verified, the catalogue cannot be read"));
+                    continue;
+                }
+            };
+            for (id, line) in ids.iter().filter(|(id, _)| !known.contains(id)) {
+                n_unknown += 1;
+                told.problem(
+                    *line,
+                    &Problem {
+                        field: field.into(),
+                        code: "unknown_id".into(),
+                        found: id.to_string(),
+                        message: format!("{} does not know this id (first used here)", target.host).into(),
+                        hint: "ids are each tenant's own: look it up in HubSoft".into(),
+                    },
+                );
+            }
+        }
+        Ok(n_unknown)
+    }
+}

@@ -1,0 +1,322 @@
+//! A run as a command makes it: HubSoft or a sandbox, the question, the signals, the engine.
+
+use std::io::{self, IsTerminal, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::exit::{Exit, Signal};
+use super::failure::Failure;
+use super::progress::Progress;
+use super::screen::Screen;
+use crate::config::{Config, DeliveryLayer, MaxErrors};
+use crate::delivery::{
+    Control, Ending, Gate, GuardLimits, Halt, OpenTickets, Outbox, Policy, Rate, Reason, RequestKind,
+    SystemClock, Verdict, Withheld, run,
+};
+use crate::hubsoft::{BaseUrl, BaseUrlFault, Catalogue, Credentials, Entry, HubSoft, HubSoftSettings};
+use crate::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
+
+/// Real tickets up to this number are opened without a question.
+const UNASKED_MAX: u64 = 20;
+
+/// HubSoft, ready to be asked, and what it is for people.
+pub struct Target {
+    pub api: HubSoft,
+    /// For people: `erp.example.com.br`.
+    pub host: String,
+    /// What the outbox is bound to: the host, or `loopback`.
+    pub binding: String,
+    /// `host:port`, as a name to resolve.
+    pub address: String,
+    /// Stops with the target.
+    sandbox: Option<RunningSandbox>,
+}
+
+impl Target {
+    /// Starts a sandbox if asked to, else reads where HubSoft is. Sends nothing.
+    pub fn new(config: &Config, layer: &DeliveryLayer) -> Result<Self, Failure> {
+        let (settings, sandbox) = if layer.sandbox.unwrap_or(false) {
+            let (mut settings, sandbox) = sandbox()?;
+            layer.set_time_outs(&mut settings);
+            (settings, Some(sandbox))
+        } else {
+            (config.hubsoft(layer)?, None)
+        };
+        if settings.timeout <= settings.connect_timeout {
+            return Err(Failure::new(
+                Exit::Usage,
+                "the timeout must be longer than the connect timeout",
+                "raise --timeout, or lower --connect-timeout",
+            ));
+        }
+        let host = if sandbox.is_some() { "the sandbox".to_owned() } else { settings.base_url.host() };
+        let binding =
+            if settings.base_url.is_loopback() { "loopback".to_owned() } else { settings.base_url.host() };
+        let address = settings.base_url.address();
+        let api = HubSoft::new(settings).map_err(|error| Failure::of(Exit::Usage, &error, error.hint()))?;
+        Ok(Self { api, host, binding, address, sandbox })
+    }
+
+    pub fn is_sandbox(&self) -> bool {
+        self.sandbox.is_some()
+    }
+}
+
+/// A sandbox in this process, and how to reach it.
+fn sandbox() -> Result<(HubSoftSettings, RunningSandbox), Failure> {
+    let start = || {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Sandbox::start(SandboxOptions::default(), listener)
+    };
+    let sandbox = start()
+        .map_err(|error| Failure::of(Exit::Internal, &error, "the sandbox needs a free port on 127.0.0.1"))?;
+    let base_url: BaseUrl = sandbox.url().parse().map_err(|error| {
+        Failure::of(Exit::Internal, &error as &BaseUrlFault, "this is a defect; report it")
+    })?;
+    let login = sandbox.credentials();
+    let credentials = Credentials::Password {
+        client_id: login.client_id.to_owned(),
+        client_secret: login.client_secret.to_owned().into(),
+        username: login.username.to_owned(),
+        password: login.password.to_owned().into(),
+    };
+    Ok((HubSoftSettings::new(base_url, credentials), sandbox))
+}
+
+/// The policy of a run from what was typed.
+pub fn policy(layer: &DeliveryLayer, n_rows: u64) -> Result<Policy, Failure> {
+    let defaults = Policy::default();
+    let timeout = layer.timeout.map_or(crate::hubsoft::TIMEOUT, |it| it.0);
+    let errors_max = layer.max_errors.map(|it| match it {
+        MaxErrors::Rows(n) => n,
+        MaxErrors::Percent(percent) => n_rows * u64::from(percent) / 100,
+    });
+    Ok(Policy {
+        rate: layer.rate.unwrap_or(defaults.rate),
+        concurrency: layer.concurrency.map_or(defaults.concurrency, usize::from),
+        max_attempts: layer.max_attempts.unwrap_or(defaults.max_attempts),
+        settle_delay: layer.settle_delay.map_or(defaults.settle_delay, |it| it.0),
+        guards: GuardLimits { errors_max, until: layer.until.map(|it| next(it.0)), ..defaults.guards },
+        // Longer than one answer may take, so that a post begun before the stop gets its answer.
+        grace: timeout + Duration::from_secs(15),
+        open_tickets: if layer.skip_if_open.unwrap_or(false) {
+            OpenTickets::Skip
+        } else {
+            OpenTickets::Ignore
+        },
+        seed: Timestamp::now().as_nanosecond() as u64,
+        ..defaults
+    })
+}
+
+/// The next time that a clock on the wall shows `time`.
+fn next(time: jiff::civil::Time) -> Timestamp {
+    let (zone, now) = (TimeZone::system(), Timestamp::now());
+    let today = zone.to_datetime(now).date();
+    [Ok(today), today.tomorrow()]
+        .into_iter()
+        .filter_map(|day| zone.to_timestamp(day.ok()?.to_datetime(time)).ok())
+        .find(|it| now < *it)
+        // Only at the end of time is there no tomorrow.
+        .unwrap_or(now)
+}
+
+/// The gate of the few requests outside a run: they keep the operator's distance.
+pub struct Calm(pub Rate);
+
+impl Gate for Calm {
+    async fn pass(&self, _: RequestKind) -> Result<(), Withheld> {
+        tokio::time::sleep(self.0.slot().unwrap_or_default()).await;
+        Ok(())
+    }
+}
+
+/// The ticket types of the tenant; `None` if they cannot be read, which proves nothing. Refused
+/// logins and permissions end the command here, before anything is sent.
+pub async fn ticket_types(target: &Target, rate: Rate) -> Result<Option<Vec<Entry>>, Failure> {
+    match target.api.catalogue(Catalogue::TicketTypes, &Calm(rate)).await.verdict {
+        Verdict::Answered(entries) => Ok(Some(entries)),
+        Verdict::Unauthorized(fault) => Err(halted(&Halt::Unauthorized(fault))),
+        _ => Ok(None),
+    }
+}
+
+/// What the question is about.
+pub struct Question<'a> {
+    pub n_tickets: u64,
+    /// At most so many of them with a visit.
+    pub n_service_orders: u64,
+    /// Ids of the types asked for, `None` for the tenant's default.
+    pub types: &'a [Option<i64>],
+    pub known_types: Option<&'a [Entry]>,
+}
+
+/// Asks a person to type the count before many real tickets are opened.
+pub fn confirm(
+    target: &Target,
+    question: &Question<'_>,
+    is_stdin_free: bool,
+    screen: &Screen,
+) -> Result<(), Failure> {
+    if question.n_tickets <= UNASKED_MAX || target.is_sandbox() {
+        return Ok(());
+    }
+    let n = question.n_tickets;
+    let about = format!(
+        "{n} real tickets at {}, type {}, with {} service orders (visits)",
+        target.host,
+        labels(question),
+        match question.n_service_orders {
+            0 => "no".to_owned(),
+            some => format!("up to {some}"),
+        }
+    );
+    if !(is_stdin_free && io::stdin().is_terminal()) {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("this would open {about}, and nobody is here to be asked"),
+            "give --yes if that is right; nothing was sent",
+        ));
+    }
+    screen.err(&format!("This opens {about}."));
+    screen.err("They cannot be deleted. To go on, type the number of tickets:");
+    let _ = io::stderr().flush();
+    let mut typed = String::new();
+    let _ = io::stdin().read_line(&mut typed);
+    if typed.trim() == n.to_string() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Usage,
+        "declined; nothing was sent",
+        "run the same command again and type the number",
+    ))
+}
+
+fn labels(question: &Question<'_>) -> String {
+    let label = |id: &Option<i64>| match (id, question.known_types) {
+        (None, _) => "of the tenant's default".to_owned(),
+        (Some(id), None) => format!("{id} (not verified)"),
+        (Some(id), Some(known)) => match known.iter().find(|it| it.id == *id) {
+            Some(entry) => format!("`{}`", entry.label),
+            None => format!("{id} (unknown to this tenant!)"),
+        },
+    };
+    question.types.iter().map(label).collect::<Vec<_>>().join(", ")
+}
+
+/// How a run ended, and who asked for it.
+pub struct Run {
+    pub ending: Ending,
+    pub signal: Option<Signal>,
+}
+
+/// Delivers what `outbox` holds until it is drained, stopped or halted, under the eyes of a person.
+///
+/// `headline` is said once a signal would stop the run cleanly.
+pub async fn deliver(
+    outbox: &impl Outbox,
+    target: &Target,
+    policy: &Policy,
+    n_rows: u64,
+    headline: &str,
+    screen: &Screen,
+) -> Result<Run, Failure> {
+    let signals = Signals::listen()?;
+    screen.note(headline);
+    let progress = Progress::new(screen, n_rows);
+    let control = Control { stop: signals.stop.clone() };
+    let running = run(outbox, &target.api, &SystemClock, policy, control, &progress);
+    let ending = tokio::select! {
+        ending = running => ending,
+        () = progress.tell() => unreachable!("it tells for ever"),
+    };
+    progress.finish();
+    Ok(Run { ending, signal: signals.asked.get().copied() })
+}
+
+/// A first signal stops the run cleanly; a second one leaves at once, which is as safe as a power
+/// cut. Listens on after the run, so that writing the results can be left too.
+struct Signals {
+    stop: CancellationToken,
+    asked: Arc<OnceLock<Signal>>,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind)
+                .map_err(|error| Failure::of(Exit::Internal, &error, "this machine refuses signal handlers"))
+        };
+        let (mut interrupt, mut terminate) =
+            (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+        let signals = Self { stop: CancellationToken::new(), asked: Arc::default() };
+        let (stop, asked) = (signals.stop.clone(), Arc::clone(&signals.asked));
+        // Not waited for: it listens as long as the process lives.
+        tokio::spawn(async move {
+            loop {
+                let signal = tokio::select! {
+                    _ = interrupt.recv() => Signal::Interrupt,
+                    _ = terminate.recv() => Signal::Terminate,
+                };
+                if asked.set(signal).is_err() {
+                    std::process::exit(signal.exit() as i32);
+                }
+                stop.cancel();
+            }
+        });
+        Ok(signals)
+    }
+}
+
+/// Why a run stopped itself, as a failure with the next command.
+pub fn halted(halt: &Halt) -> Failure {
+    let (exit, hint) = match halt {
+        Halt::Unauthorized(_) => {
+            (Exit::Denied, "check HUBSOFT_TOKEN, or user and password; `mutirao doctor` tries them")
+        }
+        Halt::Forbidden { .. } => (
+            Exit::Denied,
+            "ask for the permission to open tickets through the API; `mutirao doctor` tries it",
+        ),
+        Halt::Misconfigured(_) => (Exit::Guard, "check HUBSOFT_URL; `mutirao doctor` tries it"),
+        Halt::SameRefusal { .. } => (
+            Exit::Guard,
+            "correct the file or the setting that the message names, and run the same command again",
+        ),
+        Halt::TooManyErrors { .. } => {
+            (Exit::Guard, "look at errors.csv, then run the same command again, with a higher --max-errors")
+        }
+        Halt::NeverReached(_) => {
+            (Exit::Unreachable, "check HUBSOFT_URL and the network; `mutirao doctor` tries them")
+        }
+        Halt::Unavailable(_) | Halt::Until => {
+            (Exit::Guard, "run the same command again: it goes on where it stopped")
+        }
+        Halt::DiskFull => {
+            (Exit::Guard, "free some space, then run the same command again: it goes on where it stopped")
+        }
+        Halt::OutboxBroken { .. } => {
+            (Exit::Internal, "keep the .mutirao folder as it is and look at the disk; nothing more was sent")
+        }
+        Halt::EchoLost { .. } => {
+            (Exit::Guard, "do not run it again before it is clear why HubSoft changed the description")
+        }
+    };
+    Failure::of(exit, halt, hint)
+}
+
+/// The failure to print, if the run did not end by itself.
+pub fn why_ended(reason: &Reason) -> Option<Failure> {
+    match reason {
+        Reason::Drained => None,
+        Reason::Stopped => None,
+        Reason::Halted(halt) => Some(halted(halt)),
+    }
+}

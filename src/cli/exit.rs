@@ -1,0 +1,101 @@
+//! Exit codes: the one place that lists them, and the one function that chooses.
+
+use crate::delivery::{Halt, Reason};
+use crate::outbox::Counts;
+
+/// A contract; the README says what each means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    Done = 0,
+    Internal = 1,
+    Usage = 2,
+    NotAllOpened = 3,
+    Denied = 4,
+    File = 5,
+    Guard = 6,
+    Unconfirmed = 7,
+    Unreachable = 8,
+    Busy = 9,
+    Interrupted = 130,
+    Terminated = 143,
+}
+
+/// Which signal asked for the stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    Interrupt,
+    Terminate,
+}
+
+impl Signal {
+    pub fn exit(self) -> Exit {
+        match self {
+            Self::Interrupt => Exit::Interrupted,
+            Self::Terminate => Exit::Terminated,
+        }
+    }
+}
+
+/// The exit code of a run that ended by itself, by a guard or by a signal, with `counts` of the rows
+/// in scope. When several apply: 130/143, 4, 7, 6, 3, 0. 8 stands with 6: it is the guard that
+/// strikes before the first ticket.
+pub fn of_run(reason: &Reason, signal: Option<Signal>, counts: &Counts) -> Exit {
+    if let (Reason::Stopped, Some(signal)) = (reason, signal) {
+        return signal.exit();
+    }
+    let guard = match reason {
+        Reason::Halted(Halt::Unauthorized(_) | Halt::Forbidden { .. }) => return Exit::Denied,
+        Reason::Halted(Halt::NeverReached(_)) => Some(Exit::Unreachable),
+        Reason::Halted(Halt::OutboxBroken { .. }) => return Exit::Internal,
+        Reason::Halted(_) => Some(Exit::Guard),
+        Reason::Drained | Reason::Stopped => None,
+    };
+    if 0 < counts.unconfirmed {
+        return Exit::Unconfirmed;
+    }
+    guard.unwrap_or_else(|| of_counts(counts))
+}
+
+/// 0 if every row was opened.
+pub fn of_counts(counts: &Counts) -> Exit {
+    match counts {
+        it if 0 < it.unconfirmed => Exit::Unconfirmed,
+        it if it.opened == it.total() => Exit::Done,
+        _ => Exit::NotAllOpened,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::delivery::Fault;
+
+    #[test]
+    fn the_first_that_applies_in_the_order_of_the_contract() {
+        let fault = || Fault { code: String::new(), message: String::new() };
+        let opened = Counts { opened: 2, ..Counts::default() };
+        let invalid = Counts { opened: 1, invalid: 1, ..Counts::default() };
+        let unsure = Counts { opened: 1, unconfirmed: 1, invalid: 1, ..Counts::default() };
+        let halted = Reason::Halted;
+        for (reason, signal, counts, exit) in [
+            (Reason::Drained, None, opened, Exit::Done),
+            (Reason::Drained, None, invalid, Exit::NotAllOpened),
+            (Reason::Drained, None, unsure, Exit::Unconfirmed),
+            (Reason::Stopped, Some(Signal::Interrupt), unsure, Exit::Interrupted),
+            (Reason::Stopped, Some(Signal::Terminate), opened, Exit::Terminated),
+            (halted(Halt::Unauthorized(fault())), None, unsure, Exit::Denied),
+            (halted(Halt::Forbidden { n_rows: 3, fault: fault() }), None, invalid, Exit::Denied),
+            (halted(Halt::Until), None, unsure, Exit::Unconfirmed),
+            (halted(Halt::Until), None, invalid, Exit::Guard),
+            (halted(Halt::DiskFull), None, invalid, Exit::Guard),
+            (halted(Halt::NeverReached(Duration::ZERO)), None, invalid, Exit::Unreachable),
+            (halted(Halt::OutboxBroken { message: String::new() }), None, unsure, Exit::Internal),
+        ] {
+            assert_eq!(of_run(&reason, signal, &counts), exit, "{reason:?} {counts:?}");
+        }
+        assert_eq!(of_counts(&Counts::default()), Exit::Done, "nothing was asked for");
+    }
+}

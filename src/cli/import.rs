@@ -1,0 +1,341 @@
+//! `import`: a spreadsheet becomes opened tickets, and a results file.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::args::{Global, Import};
+use super::delivering::{self, Question, Run, Target};
+use super::exit::{self, Exit};
+use super::failure::Failure;
+use super::place::{OUTBOX_FILE, Place, sqlite_path};
+use super::reading::{self, Staged};
+use super::results;
+use super::screen::Screen;
+use super::summary;
+use crate::config::Config;
+use crate::delivery::{Rate, Reason};
+use crate::intake::{Hashing, Intake};
+use crate::outbox::{BindError, Counts, FirstPost, MergeKind, MergeOptions, Merged, Repeats, SqliteOutbox};
+use crate::report::{self, Guard};
+
+/// A batch that finished longer ago is not continued by a file of the same name.
+const SAME_BATCH_FOR: Duration = Duration::from_secs(12 * 3600);
+
+pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+    let started_at = Timestamp::now();
+    screen.note(format!("reading {}", reading::name_of(&args.file)));
+    let mut config = Config::load(global.config.as_deref())?;
+    config.complete_delivery(&mut args.delivery);
+    config.complete_reading(&mut args.input);
+    // Settings that are wrong are told before an hour of reading, not after it.
+    let target = if args.dry_run { None } else { Some(Target::new(&config, &args.delivery)?) };
+    let rate = args.delivery.rate.unwrap_or(Rate::PerSecond(5.0));
+
+    let intake = reading::open(&args.file, &args.input, Hashing::Sha256)?;
+    reading::describe(&intake, screen);
+    let database_url = global.database_url.as_deref().or(config.database_url());
+    let work = Work::find(&args, &intake, database_url)?;
+    let scratch = if args.dry_run { Some(work.scratch_copy().await?) } else { None };
+    if scratch.is_none() {
+        make_private(&work.folder)?;
+    }
+    let path = scratch.as_ref().map_or(work.outbox.as_path(), |it| it.path.as_path());
+    let mut outbox = SqliteOutbox::open(path).await?;
+    if !work.is_correction && !args.go_on {
+        refuse_old(&outbox, &work, started_at).await?;
+    }
+
+    let options = MergeOptions {
+        now: Timestamp::now(),
+        sha256: "",
+        repeats: if args.input.allow_repeats.unwrap_or(false) { Repeats::Allow } else { Repeats::Skip },
+        first_post: match args.delivery.verify_first {
+            Some(true) => FirstPost::VerifyFirst,
+            _ => FirstPost::AtOnce,
+        },
+    };
+    let staged = reading::stage(intake, &mut outbox, &work.batch, &args.file, &options).await?;
+    let merged = &staged.merged;
+    tell_merged(merged, screen);
+
+    let counts = outbox.reader().counts(merged.scope()).await?;
+    if args.dry_run {
+        screen.note(format!("dry run: {} tickets would be opened; nothing was sent", counts.pending));
+        outbox.close().await?;
+        return Ok(if 0 < counts.invalid { Exit::File } else { Exit::Done });
+    }
+    let Some(target) = target else { unreachable!("only a dry run has no target") };
+
+    let desk = match args.sample {
+        Some(n) => outbox.sample(merged.scope(), n).await?,
+        None => outbox.desk(merged.scope()),
+    };
+    let left = counts.pending + counts.in_flight + counts.unconfirmed;
+    let n_to_open = args.sample.map_or(left, |n| n.min(left));
+    let is_refused = args.input.strict.unwrap_or(false) && 0 < counts.invalid;
+    let run = if is_refused || left == 0 {
+        None
+    } else {
+        outbox.bind_host(&target.binding).await.map_err(other_host)?;
+        let known_types = delivering::ticket_types(&target, rate).await?;
+        if !args.yes {
+            let question = Question {
+                n_tickets: n_to_open,
+                n_service_orders: staged.n_service_orders,
+                types: &staged.types,
+                known_types: known_types.as_deref(),
+            };
+            delivering::confirm(&target, &question, !reading::is_stdin(&args.file), screen)?;
+        }
+        let policy = delivering::policy(&args.delivery, merged.counts.n_rows)?;
+        let headline = format!("opening {n_to_open} tickets at {}, {} at most", target.host, policy.rate);
+        Some(delivering::deliver(&desk, &target, &policy, n_to_open, &headline, screen).await?)
+    };
+
+    let report = Report { args: &args, work: &work, staged: &staged, started_at, rate };
+    let exit = report.write(&outbox, run.as_ref(), is_refused, screen).await?;
+    outbox.close().await?;
+    Ok(exit)
+}
+
+/// Where an import works.
+struct Work {
+    folder: PathBuf,
+    outbox: PathBuf,
+    batch: String,
+    /// The file carries rows that another import of ours wrote out.
+    is_correction: bool,
+}
+
+impl Work {
+    fn find(args: &Import, intake: &Intake, database_url: Option<&str>) -> Result<Self, Failure> {
+        let stem = || args.file.file_stem().map(|it| it.to_string_lossy().into_owned());
+        let missing = |what: &str| {
+            Failure::new(Exit::Usage, format!("standard input needs {what}"), "add --batch NAME and -o DIR")
+        };
+        let lote = intake.first_lote();
+        let parent = args.file.parent().unwrap_or(Path::new(""));
+        let holds = |folder: &Path| folder.join(OUTBOX_FILE).is_file();
+        // A corrected errors.csv lies in the work folder, or was moved beside it.
+        let origin = lote.and_then(|lote| {
+            let beside = parent.join(format!("{lote}.mutirao"));
+            [parent.to_owned(), beside].into_iter().find(|it| holds(it))
+        });
+        let folder = match (&args.output, origin) {
+            (Some(folder), _) => folder.clone(),
+            (None, Some(folder)) => folder,
+            (None, None) if reading::is_stdin(&args.file) => return Err(missing("a folder for the results")),
+            (None, None) => Place::folder_of(&args.file),
+        };
+        let is_correction = lote.is_some() && (database_url.is_some() || holds(&folder));
+        let batch = match (&args.input.batch, lote) {
+            (Some(batch), _) => batch.clone(),
+            (None, Some(lote)) if is_correction => lote.to_owned(),
+            (None, _) if reading::is_stdin(&args.file) => return Err(missing("a name for the batch")),
+            (None, _) => stem().unwrap_or_else(|| "import".to_owned()),
+        };
+        let outbox = match database_url {
+            Some(url) => sqlite_path(url)?,
+            None => folder.join(OUTBOX_FILE),
+        };
+        Ok(Self { folder, outbox, batch, is_correction })
+    }
+
+    /// A copy of the outbox that a dry run may write to, or an empty one.
+    async fn scratch_copy(&self) -> Result<Scratch, Failure> {
+        let folder = self.folder.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let failed = |error: std::io::Error| {
+            Failure::of(Exit::Usage, &error, "a dry run needs a folder that it may write to")
+        };
+        let scratch = tempfile::Builder::new().prefix(".mutirao-").tempdir_in(folder).map_err(failed)?;
+        let path = scratch.path().join(OUTBOX_FILE);
+        if self.outbox.is_file() {
+            // Opened and closed, so that nothing waits in its log and nobody else writes to it.
+            SqliteOutbox::open(&self.outbox).await?.close().await?;
+            fs::copy(&self.outbox, &path).map_err(failed)?;
+        }
+        Ok(Scratch { path, _folder: scratch })
+    }
+}
+
+struct Scratch {
+    path: PathBuf,
+    /// Removed when dropped.
+    _folder: tempfile::TempDir,
+}
+
+/// Makes the work folder, for its owner only.
+pub(super) fn make_private(folder: &Path) -> Result<(), Failure> {
+    let make = || {
+        if folder.is_dir() {
+            return Ok(());
+        }
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+    };
+    make().map_err(|error: std::io::Error| {
+        Failure::new(
+            Exit::File,
+            format!("cannot make the folder `{}`: {error}", folder.display()),
+            "give a folder that you may write to with -o DIR",
+        )
+    })
+}
+
+/// A batch that finished long ago may be another outage's.
+async fn refuse_old(outbox: &SqliteOutbox, work: &Work, now: Timestamp) -> Result<(), Failure> {
+    let Some(info) = outbox.reader().batch_info(&work.batch).await? else { return Ok(()) };
+    match info.finished_at {
+        Some(finished_at) if SAME_BATCH_FOR < now.duration_since(finished_at).unsigned_abs() => {
+            Err(Failure::new(
+                Exit::Usage,
+                format!("batch `{}` finished on {finished_at:.0}; is this the same outage?", work.batch),
+                "give --batch NAME for a new batch, or --continue to go on with the old one; nothing was sent",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn other_host(error: BindError) -> Failure {
+    match error {
+        BindError::OtherHost { .. } => Failure::of(
+            Exit::Usage,
+            &error,
+            "set HUBSOFT_URL to that host, or give another folder with -o DIR; nothing was sent",
+        ),
+        BindError::Outbox(error) => error.into(),
+    }
+}
+
+fn tell_merged(merged: &Merged, screen: &Screen) {
+    let counts = &merged.counts;
+    let mut parts = vec![format!("{} rows", counts.n_rows)];
+    for (n, what) in [
+        (counts.new, "new"),
+        (counts.updated, "corrected"),
+        (counts.revived, "to be opened again"),
+        (counts.unchanged, "known already"),
+        (counts.invalid, "invalid"),
+        (counts.repeats, "repeats, skipped"),
+    ] {
+        if 0 < n {
+            parts.push(format!("{n} {what}"));
+        }
+    }
+    screen.note(format!("batch {}: {}", merged.batch_name, parts.join(", ")));
+    if merged.kind == MergeKind::Correction {
+        screen.note("these rows correct an earlier import: the others of its batch stay as they are");
+    }
+    if 0 < counts.foreign {
+        screen.note(format!(
+            "{} rows come from another outbox: each is looked up before it is opened",
+            counts.foreign
+        ));
+    }
+}
+
+/// What is written at the end of a run.
+struct Report<'a> {
+    args: &'a Import,
+    work: &'a Work,
+    staged: &'a Staged,
+    started_at: Timestamp,
+    rate: Rate,
+}
+
+impl Report<'_> {
+    /// Writes the files, tells the counts, and chooses the exit code.
+    async fn write(
+        &self,
+        outbox: &SqliteOutbox,
+        run: Option<&Run>,
+        is_refused: bool,
+        screen: &Screen,
+    ) -> Result<Exit, Failure> {
+        let folder = &self.work.folder;
+        let info = outbox.reader().batch_info(&self.staged.merged.batch_name).await?;
+        let info =
+            info.ok_or_else(|| Failure::new(Exit::Internal, "the batch is gone", "look at the disk"))?;
+        let guard =
+            if self.args.input.excel_safe.unwrap_or(false) { Guard::ExcelSafe } else { Guard::Faithful };
+        make_private(folder)?;
+        let form = results::Form { source: &info.source, columns: &self.staged.columns, guard };
+        results::write(outbox.reader(), self.staged.merged.results(), &form, folder).await?;
+
+        let counts = outbox.reader().counts(self.staged.merged.scope()).await?;
+        let exit = match run {
+            _ if is_refused => Exit::File,
+            None => exit::of_counts(&counts),
+            Some(run) if self.is_good_sample(run) => Exit::Done,
+            Some(run) => exit::of_run(&run.ending.reason, run.signal, &counts),
+        };
+        let summary = summary::of_run(summary::Facts {
+            batch: &info.name,
+            file: &reading::name_of(&self.args.file),
+            sha256: &self.staged.sha256,
+            source: &info.source,
+            n_rows: self.staged.merged.counts.n_rows,
+            counts: &counts,
+            started_at: self.started_at,
+            rate: self.rate,
+            stats: run.map(|it| &it.ending.stats),
+            exit,
+        });
+        report::write_summary(&folder.join("summary.json"), &summary)?;
+        let json = serde_json::to_string(&summary).unwrap_or_default();
+        if counts.pending + counts.in_flight == 0 {
+            outbox.finish_run(info.id, Timestamp::now(), &json).await?;
+        }
+
+        if screen.json {
+            screen.result(&json);
+        }
+        if is_refused {
+            screen.err(&format!(
+                "{} {} invalid rows, and --strict: nothing was sent",
+                screen.mark("error:"),
+                counts.invalid
+            ));
+        }
+        if let Some(failure) = run.and_then(|it| delivering::why_ended(&it.ending.reason)) {
+            screen.err(failure.render(|it| screen.mark(it)).trim_end());
+        }
+        self.tell(&counts, exit, screen);
+        Ok(exit)
+    }
+
+    /// Whether all that a sample took was opened.
+    fn is_good_sample(&self, run: &Run) -> bool {
+        let stats = &run.ending.stats;
+        let others = stats.rejected + stats.failed + stats.unconfirmed + stats.skipped + stats.invalid;
+        self.args.sample.is_some() && run.ending.reason == Reason::Drained && others == 0
+    }
+
+    fn tell(&self, counts: &Counts, exit: Exit, screen: &Screen) {
+        screen.note(summary::in_words(counts));
+        screen.note(format!("results: {}", self.work.folder.join("results.csv").display()));
+        let file = reading::name_of(&self.args.file);
+        let folder = self.work.folder.display();
+        match exit {
+            Exit::Done if self.args.sample.is_some() && 0 < counts.pending => {
+                screen.note("hint: look at the tickets in HubSoft; the same command without --sample opens the rest");
+            }
+            Exit::NotAllOpened | Exit::File => screen.note(format!(
+                "hint: problems.csv says what is wrong; fix the rows in {folder}/errors.csv and run `mutirao import {folder}/errors.csv`"
+            )),
+            Exit::Unconfirmed => screen.note(format!(
+                "hint: `mutirao reconcile {folder}` looks again for the {} rows that may have been opened",
+                counts.unconfirmed
+            )),
+            Exit::Interrupted | Exit::Terminated => {
+                screen.note(format!("hint: `mutirao import {file}` goes on where this stopped"));
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Which outbox a command means: BATCH is a batch name, or the spreadsheet, or its `.mutirao` folder.
+
+use std::path::{Path, PathBuf};
+
+use super::exit::Exit;
+use super::failure::Failure;
+
+/// The embedded outbox within a work folder.
+pub const OUTBOX_FILE: &str = "outbox.db";
+
+/// Where an outbox is, and which of its batches is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Results go here.
+    pub folder: PathBuf,
+    pub outbox: PathBuf,
+    /// As typed, if it may be a batch of this outbox. `None`: the latest one.
+    pub batch: Option<String>,
+}
+
+impl Place {
+    /// The work folder of a spreadsheet: `queda.mutirao/` beside `queda.csv`.
+    pub fn folder_of(file: &Path) -> PathBuf {
+        file.with_extension("mutirao")
+    }
+
+    fn in_folder(folder: PathBuf, batch: Option<String>) -> Self {
+        Self { outbox: folder.join(OUTBOX_FILE), folder, batch }
+    }
+
+    /// Finds the outbox that `typed` means, in `here`.
+    pub fn find(typed: Option<&str>, database_url: Option<&str>, here: &Path) -> Result<Self, Failure> {
+        if let Some(url) = database_url {
+            let outbox = sqlite_path(url)?;
+            let folder = outbox.parent().unwrap_or(Path::new("")).to_owned();
+            return Ok(Self { folder, outbox, batch: typed.map(str::to_owned) });
+        }
+        let holds = |folder: &Path| folder.join(OUTBOX_FILE).is_file();
+        if let Some(typed) = typed {
+            let path = here.join(typed);
+            let mut named = path.clone().into_os_string();
+            named.push(".mutirao");
+            for folder in [path.clone(), Self::folder_of(&path), PathBuf::from(named)] {
+                if holds(&folder) {
+                    return Ok(Self::in_folder(folder, None));
+                }
+            }
+        }
+        let mut folders: Vec<PathBuf> = std::fs::read_dir(here)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|it| it == "mutirao") && holds(path))
+            .collect();
+        folders.sort();
+        match (&mut folders[..], typed) {
+            ([only], _) => Ok(Self::in_folder(std::mem::take(only), typed.map(str::to_owned))),
+            ([], Some(typed)) => Err(Failure::new(
+                Exit::Usage,
+                format!("there is no outbox for `{typed}` here"),
+                "name the spreadsheet that was imported, or its .mutirao folder",
+            )),
+            ([], None) => Err(Failure::new(
+                Exit::Usage,
+                "there is no .mutirao folder here",
+                "go to the folder of the spreadsheet, or name it",
+            )),
+            (several, _) => {
+                let names: Vec<_> = several.iter().filter_map(|it| it.file_name()?.to_str()).collect();
+                Err(Failure::new(
+                    Exit::Usage,
+                    format!("several outboxes are here: {}", names.join(", ")),
+                    format!("name one, like `{}`", names.first().unwrap_or(&"queda.mutirao")),
+                ))
+            }
+        }
+    }
+
+    /// Finds the outbox of ROW (`BATCH:LINE`, or an id) and says which row.
+    pub fn find_row(
+        typed: &str,
+        database_url: Option<&str>,
+        here: &Path,
+    ) -> Result<(Self, RowName), Failure> {
+        let bad = || {
+            Failure::new(
+                Exit::Usage,
+                format!("`{typed}` names no row"),
+                "write BATCH:LINE, like queda:17, or the row's id",
+            )
+        };
+        match typed.rsplit_once(':') {
+            Some((batch, line)) => {
+                let line = line.parse().map_err(|_| bad())?;
+                Ok((Self::find(Some(batch), database_url, here)?, RowName::Line(line)))
+            }
+            None => {
+                let id = typed.parse().map_err(|_| bad())?;
+                Ok((Self::find(None, database_url, here)?, RowName::Id(id)))
+            }
+        }
+    }
+}
+
+/// How a person names a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowName {
+    /// The line of the input file.
+    Line(u64),
+    Id(i64),
+}
+
+/// The path in `sqlite:path`.
+pub fn sqlite_path(url: &str) -> Result<PathBuf, Failure> {
+    match url.strip_prefix("sqlite:") {
+        Some(path) if !path.trim_start_matches("//").is_empty() => {
+            Ok(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))
+        }
+        // The URL may carry a password: it is not repeated.
+        _ => Err(Failure::new(
+            Exit::Usage,
+            "the database URL is not one that this version can use",
+            "write sqlite:PATH, or leave it out: each spreadsheet then has its own outbox",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_found_by_its_name_its_spreadsheet_or_its_folder() {
+        let here = tempfile::tempdir().unwrap();
+        let folder = here.path().join("queda.mutirao");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join(OUTBOX_FILE), "").unwrap();
+        for typed in [Some("queda"), Some("queda.csv"), Some("queda.mutirao"), None] {
+            let place = Place::find(typed, None, here.path()).unwrap();
+            assert_eq!(
+                place,
+                Place { folder: folder.clone(), outbox: folder.join(OUTBOX_FILE), batch: None },
+                "{typed:?}"
+            );
+        }
+        // A batch of another name (`--batch`) in the only outbox there is.
+        let place = Place::find(Some("novembro"), None, here.path()).unwrap();
+        assert_eq!(place.batch.as_deref(), Some("novembro"));
+
+        let other = here.path().join("outra.mutirao");
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(other.join(OUTBOX_FILE), "").unwrap();
+        assert_eq!(Place::find(None, None, here.path()).unwrap_err().exit, Exit::Usage);
+        assert!(Place::find(Some("queda"), None, here.path()).is_ok());
+    }
+
+    #[test]
+    fn a_database_url_names_a_path_and_is_never_repeated() {
+        assert_eq!(sqlite_path("sqlite:/var/x.db").unwrap(), Path::new("/var/x.db"));
+        assert_eq!(sqlite_path("sqlite://x.db").unwrap(), Path::new("x.db"));
+        let failure = sqlite_path("postgres://user:hunter2@db/x").unwrap_err();
+        assert!(!failure.render(str::to_owned).contains("hunter2"));
+    }
+
+    #[test]
+    fn a_row_is_a_line_of_a_batch_or_an_id() {
+        let url = Some("sqlite:x.db");
+        let here = Path::new(".");
+        assert_eq!(Place::find_row("queda:17", url, here).unwrap().1, RowName::Line(17));
+        assert_eq!(Place::find_row("42", url, here).unwrap().1, RowName::Id(42));
+        for bad in ["queda:", "queda", "a:b", ""] {
+            assert_eq!(Place::find_row(bad, url, here).unwrap_err().exit, Exit::Usage, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! How far a run is: a bar on a terminal, a line every ten seconds elsewhere.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::time::{Instant, interval};
+
+use super::screen::Screen;
+use crate::delivery::{Change, Note, RequestKind, Settle, Settled, Watch};
+
+/// Between two lines where nobody watches a bar.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Between two redraws of a bar.
+const BAR_EVERY: Duration = Duration::from_millis(200);
+
+/// Looks on while a run goes, and tells.
+pub struct Progress<'a> {
+    screen: &'a Screen,
+    bar: Option<ProgressBar>,
+    n_total: u64,
+    n_opened: Cell<u64>,
+    n_not_opened: Cell<u64>,
+    n_look_ups: Cell<u64>,
+    started: Instant,
+    /// Opened at the last tick, to tell the rate now.
+    last: Cell<(Instant, u64)>,
+    waiting: RefCell<String>,
+}
+
+impl<'a> Progress<'a> {
+    /// `n_total` rows may be settled by this run.
+    pub fn new(screen: &'a Screen, n_total: u64) -> Self {
+        let bar = (screen.is_terminal() && !screen.quiet).then(|| {
+            let bar = ProgressBar::with_draw_target(Some(n_total), ProgressDrawTarget::stderr());
+            let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg} ETA {eta}");
+            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        let started = Instant::now();
+        Self {
+            screen,
+            bar,
+            n_total,
+            n_opened: Cell::new(0),
+            n_not_opened: Cell::new(0),
+            n_look_ups: Cell::new(0),
+            started,
+            last: Cell::new((started, 0)),
+            waiting: RefCell::new(String::new()),
+        }
+    }
+
+    /// Tells how far it is, for ever.
+    pub async fn tell(&self) {
+        let mut ticks = interval(if self.bar.is_some() { BAR_EVERY } else { LINE_EVERY });
+        ticks.tick().await; // The first comes at once: nothing has happened yet.
+        loop {
+            ticks.tick().await;
+            self.tell_once();
+        }
+    }
+
+    fn tell_once(&self) {
+        let (now, n_done) = (Instant::now(), self.n_opened.get() + self.n_not_opened.get());
+        let (then, n_then) = self.last.replace((now, n_done));
+        let rate = (n_done - n_then) as f64 / (now - then).as_secs_f64().max(1e-3);
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(n_done);
+                bar.set_message(format!("{rate:.0}/s {}{}", self.counts(), self.waiting.borrow()));
+            }
+            None => {
+                let elapsed = (now - self.started).as_secs_f64();
+                let left = self.n_total.saturating_sub(n_done) as f64;
+                let eta = match n_done {
+                    0 => "unknown".to_owned(),
+                    n_done => minutes(left * elapsed / n_done as f64),
+                };
+                self.screen.note(format!(
+                    "{n_done} of {} done, {rate:.1}/s, {}{}, ETA {eta}",
+                    self.n_total,
+                    self.counts(),
+                    self.waiting.borrow()
+                ));
+            }
+        }
+    }
+
+    fn counts(&self) -> String {
+        let mut text = format!("{} opened", self.n_opened.get());
+        for (n, what) in [(self.n_not_opened.get(), "not opened"), (self.n_look_ups.get(), "look-ups")] {
+            if 0 < n {
+                text += &format!(", {n} {what}");
+            }
+        }
+        text
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn say(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => self.screen.note(text),
+        }
+    }
+}
+
+/// `3 min`, for people.
+fn minutes(seconds: f64) -> String {
+    if seconds < 90.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) }
+}
+
+impl Watch for Progress<'_> {
+    fn settled(&self, settle: &Settle, became: Settled) {
+        let count = |cell: &Cell<u64>| cell.set(cell.get() + 1);
+        match (became, &settle.change) {
+            (Settled::Written, Change::Opened { .. }) => count(&self.n_opened),
+            (Settled::Written, Change::Release | Change::Later { .. }) | (Settled::Stale, _) => {}
+            _ => count(&self.n_not_opened),
+        }
+        self.waiting.borrow_mut().clear();
+    }
+
+    fn sending(&self, kind: RequestKind) {
+        if kind == RequestKind::LookUp {
+            self.n_look_ups.set(self.n_look_ups.get() + 1);
+        }
+    }
+
+    fn paused(&self, length: Duration, reason: &str) {
+        self.say(&format!("pausing for {:.0} s: {reason}", length.as_secs_f64()));
+        *self.waiting.borrow_mut() = ", pausing".to_owned();
+    }
+
+    fn note(&self, note: Note<'_>) {
+        match note {
+            Note::BreakerOpened => self.say("HubSoft is unavailable: waiting, and trying it now and then"),
+            Note::BreakerClosed => self.say("HubSoft is back"),
+            Note::OutboxDown(why) => self.say(&format!(
+                "the outbox cannot be written ({why}): nothing more is sent; answers are kept until it can"
+            )),
+            Note::OutboxUp => self.say("the outbox can be written again"),
+            Note::Stopping => {
+                self.say("stopping: waiting for the answers under way; once more leaves at once")
+            }
+            Note::Recovered(n_rows) => {
+                self.say(&format!(
+                    "{n_rows} rows may have been sent by an earlier run: looking them up first"
+                ));
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! From a file to the outbox: opened, described, staged.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write;
+use std::path::Path;
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::screen::Screen;
+use crate::config::FileLayer;
+use crate::intake::{Blame, Format, Hashing, Intake, IntakeError, IntakeOptions, Row, Source};
+use crate::outbox::{MergeOptions, Merged, NewRow, NewSource, SqliteOutbox, Staging};
+use crate::ticket::{Field, Id};
+
+/// Ticket types that are told apart; a file with more is asked about in one word.
+const TYPES_MAX: usize = 10;
+
+/// Whether FILE is `-`.
+pub fn is_stdin(file: &Path) -> bool {
+    file.as_os_str() == "-"
+}
+
+/// FILE, for people.
+pub fn name_of(file: &Path) -> String {
+    if is_stdin(file) { "standard input".to_owned() } else { file.display().to_string() }
+}
+
+/// Opens FILE and reads its header.
+pub fn open(file: &Path, layer: &FileLayer, hashing: Hashing) -> Result<Intake, Failure> {
+    let source = if is_stdin(file) { Source::Stdin } else { Source::Path(file.to_owned()) };
+    let options = IntakeOptions {
+        encoding: layer.encoding,
+        delimiter: layer.delimiter,
+        map: layer.map.clone(),
+        set: layer.set.clone(),
+        default_ddd: layer.default_ddd,
+        hashing,
+    };
+    Ok(Intake::open(&source, &options)?)
+}
+
+/// Says what was recognised, before anything is sent.
+pub fn describe(intake: &Intake, screen: &Screen) {
+    for line in intake.summary().lines() {
+        screen.note(format!("  {line}"));
+    }
+}
+
+/// The file's own names of the fields, for `problems.csv`.
+pub type ColumnNames = HashMap<String, String>;
+
+/// What was read of a file, and what became of it.
+pub struct Staged {
+    pub merged: Merged,
+    /// Lower-case hexadecimal.
+    pub sha256: String,
+    /// The types that valid rows ask for, `None` for the tenant's default.
+    pub types: Vec<Option<i64>>,
+    /// Valid rows that ask for a service order.
+    pub n_service_orders: u64,
+    pub columns: ColumnNames,
+}
+
+/// Reads all rows of `intake` into `outbox`: all of them, or (on a failure) none.
+pub async fn stage(
+    mut intake: Intake,
+    outbox: &mut SqliteOutbox,
+    batch: &str,
+    file: &Path,
+    options: &MergeOptions<'_>,
+) -> Result<Staged, Failure> {
+    let (encoding, delimiter) = match &intake.summary().format {
+        Format::Text { encoding, delimiter, .. } => (encoding.name(), char::from(*delimiter).to_string()),
+        // A workbook's results are written as Excel pt-BR likes them.
+        Format::Workbook { .. } => (crate::intake::Encoding::Utf8Bom.name(), ";".to_owned()),
+    };
+    let headers = intake.headers().to_vec();
+    let name = file.file_name().map_or_else(|| name_of(file), |it| it.to_string_lossy().into_owned());
+    let source = NewSource { batch, file_name: &name, encoding, delimiter: &delimiter, headers: &headers };
+    let mut staging = outbox.begin(&source).await?;
+    let mut facts = Facts::default();
+    while let Some(row) = intake.next_row()? {
+        facts.take(&row);
+        push(&mut staging, row).await?;
+    }
+    let columns = column_names(&intake);
+    let finish = intake.finish();
+    let sha256 = finish.sha256.map(hexadecimal).unwrap_or_default();
+    let merged = staging.merge(&MergeOptions { sha256: &sha256, ..*options }).await?;
+    Ok(Staged {
+        merged,
+        sha256,
+        types: facts.types.into_iter().take(TYPES_MAX).collect(),
+        n_service_orders: facts.n_service_orders,
+        columns,
+    })
+}
+
+async fn push(staging: &mut Staging<'_>, row: Row<'_>) -> Result<(), Failure> {
+    let cells = row.own_cells().collect();
+    let content_key = row.content_key();
+    let (service, repeat_key, problems, warning) = match row.parsed {
+        Ok(parsed) => {
+            let warning = parsed.notices.iter().map(|it| format!("{}: {}", it.field, it.message));
+            let warning = warning.collect::<Vec<_>>().join("; ");
+            let ticket = parsed.ticket;
+            (
+                Some(ticket.id_cliente_servico),
+                Some(ticket.repeat_key()),
+                Vec::new(),
+                Some(warning).filter(|it| !it.is_empty()),
+            )
+        }
+        Err(problems) => (None, None, problems, None),
+    };
+    let row = NewRow {
+        line: row.line,
+        cells,
+        fields: row.raw,
+        content_key,
+        lote: row.lote.map(Into::into),
+        referencia: row.referencia.map(Into::into),
+        service,
+        repeat_key,
+        problems,
+        warning,
+    };
+    Ok(staging.push(&[row]).await?)
+}
+
+/// What the question before a run is about.
+#[derive(Default)]
+struct Facts {
+    types: BTreeSet<Option<i64>>,
+    n_service_orders: u64,
+}
+
+impl Facts {
+    fn take(&mut self, row: &Row<'_>) {
+        let Ok(parsed) = &row.parsed else { return };
+        self.n_service_orders += u64::from(parsed.ticket.abrir_os);
+        if self.types.len() <= TYPES_MAX {
+            self.types.insert(parsed.ticket.id_tipo_atendimento.map(Id::get));
+        }
+    }
+}
+
+/// The columns that fields are read from, as the file calls them.
+pub fn column_names(intake: &Intake) -> ColumnNames {
+    let named = |field: Field| {
+        let name = field.name();
+        Some((name.to_owned(), intake.column_of(name)?.to_owned()))
+    };
+    Field::ALL.into_iter().filter_map(named).collect()
+}
+
+fn hexadecimal(bytes: [u8; 32]) -> String {
+    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+impl From<IntakeError> for Failure {
+    fn from(error: IntakeError) -> Self {
+        let exit = match error.blame() {
+            Blame::File => Exit::File,
+            Blame::Usage => Exit::Usage,
+        };
+        Self::of(exit, &error, error.hint())
+    }
+}

@@ -1,0 +1,153 @@
+//! From the outbox to the files of an import.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::reading::ColumnNames;
+use crate::delivery::State;
+use crate::intake::Encoding;
+use crate::outbox::{Cursor, Reader, ReportRow, Scope, SourceInfo, state_name};
+use crate::report::{
+    CsvStyle, Guard, Line, OutputEncoding, ProblemsCsv, ReportError, ResultsCsv, ResultsXlsx,
+};
+
+/// Rows read from the outbox at a time.
+const PAGE_ROWS: usize = 1000;
+
+/// The form of the results: that of the input.
+pub struct Form<'a> {
+    pub source: &'a SourceInfo,
+    /// The file's names of the fields, where they are known.
+    pub columns: &'a ColumnNames,
+    pub guard: Guard,
+}
+
+impl Form<'_> {
+    fn style(&self) -> CsvStyle {
+        let encoding = match self.source.encoding.parse() {
+            Ok(Encoding::Utf8) => OutputEncoding::Utf8,
+            Ok(Encoding::Utf16Le) => OutputEncoding::Utf16Le,
+            Ok(Encoding::Utf16Be) => OutputEncoding::Utf16Be,
+            Ok(Encoding::Windows1252) => OutputEncoding::Legacy(encoding_rs::WINDOWS_1252),
+            // What Excel reads right.
+            Ok(Encoding::Utf8Bom) | Err(_) => OutputEncoding::Utf8WithBom,
+        };
+        let delimiter = *self.source.delimiter.as_bytes().first().unwrap_or(&b';');
+        CsvStyle { delimiter, encoding, guard: self.guard }
+    }
+}
+
+/// Writes `results.csv`, `results.xlsx`, `errors.csv` and `problems.csv` of `scope` into `folder`.
+pub async fn write(reader: &Reader, scope: Scope, form: &Form<'_>, folder: &Path) -> Result<(), Failure> {
+    let (style, source) = (form.style(), form.source);
+    let mut results = ResultsCsv::create(&folder.join("results.csv"), &source.headers, &style)?;
+    let mut workbook = ResultsXlsx::create(&folder.join("results.xlsx"), &source.headers)?;
+    let mut errors = ResultsCsv::create(&folder.join("errors.csv"), &source.headers, &style)?;
+    let mut after = Cursor::default();
+    let mut numbers = Numbers::default();
+    loop {
+        let page = reader.rows_page(scope, after, PAGE_ROWS).await?;
+        let (rows, next) = page.rows()?;
+        for row in &rows {
+            let line = numbers.line(row);
+            results.push(&line)?;
+            workbook.push(&line)?;
+            if row.state != State::Opened {
+                errors.push(&line)?;
+            }
+        }
+        let Some(next) = next else { break };
+        after = next;
+    }
+    results.finish()?;
+    workbook.finish()?;
+    errors.finish()?;
+    problems(reader, scope, form, &folder.join("problems.csv")).await
+}
+
+async fn problems(reader: &Reader, scope: Scope, form: &Form<'_>, path: &Path) -> Result<(), Failure> {
+    let mut out = ProblemsCsv::create(path, &form.style())?;
+    let mut after = Cursor::default();
+    loop {
+        let (rows, next) = reader.problems_page(scope, after, PAGE_ROWS).await?;
+        for row in &rows {
+            let line = row.line.to_string();
+            for it in &row.problems {
+                let column = form.columns.get(it.field.as_ref()).map_or(it.field.as_ref(), String::as_str);
+                out.push(&[&line, column, &it.field, &it.found, &it.code, &it.message, &it.hint])?;
+            }
+        }
+        let Some(next) = next else { break };
+        after = next;
+    }
+    Ok(out.finish()?)
+}
+
+/// Numbers as text, in buffers that are used again for each row.
+#[derive(Default)]
+struct Numbers {
+    line: String,
+    id_atendimento: String,
+    ids: String,
+    numeros: String,
+    attempts: String,
+}
+
+impl Numbers {
+    fn line<'a>(&'a mut self, row: &'a ReportRow<'_>) -> Line<'a> {
+        use std::fmt::Write;
+        for text in
+            [&mut self.line, &mut self.id_atendimento, &mut self.ids, &mut self.numeros, &mut self.attempts]
+        {
+            text.clear();
+        }
+        // Writing to a string does not fail.
+        let _ = write!(self.line, "{}", row.line);
+        let _ = write!(self.attempts, "{}", row.attempts);
+        if let Some(id) = row.id_atendimento {
+            let _ = write!(self.id_atendimento, "{id}");
+        }
+        for (n, id) in row.ids_ordem_servico.iter().enumerate() {
+            let _ = write!(self.ids, "{}{id}", if n == 0 { "" } else { " " });
+        }
+        for (n, numero) in row.numeros_ordem_servico.iter().enumerate() {
+            let _ = write!(self.numeros, "{}{numero}", if n == 0 { "" } else { " " });
+        }
+        fn text<'t>(cell: &'t Option<Cow<'_, str>>) -> &'t str {
+            cell.as_deref().unwrap_or_default()
+        }
+        Line {
+            cells: &row.cells,
+            result: [
+                &self.line,
+                &row.lote,
+                &row.referencia,
+                state_name(row.state),
+                text(&row.protocolo),
+                &self.id_atendimento,
+                &self.ids,
+                &self.numeros,
+                &self.attempts,
+                text(&row.error_code),
+                text(&row.error_message),
+                text(&row.warning),
+            ],
+        }
+    }
+}
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Self {
+        let (exit, hint) = if error.is_disk_full() {
+            (Exit::Guard, "free some space and run the same command again: nothing that was opened is lost")
+        } else {
+            (
+                Exit::Internal,
+                "check the folder and its permissions, then `mutirao export -o DIR` writes the results again",
+            )
+        };
+        Self::of(exit, &error, hint)
+    }
+}

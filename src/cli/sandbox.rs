@@ -1,0 +1,50 @@
+//! `sandbox`: a HubSoft on loopback, until it is told to stop.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::args;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::screen::Screen;
+use crate::sandbox::{Sandbox, SandboxOptions};
+
+pub async fn sandbox(args: args::Sandbox, screen: &Screen) -> Result<Exit, Failure> {
+    let options: SandboxOptions = args.with.parse().map_err(|fault: crate::sandbox::OptionFault| {
+        Failure::of(Exit::Usage, &fault, "write options like --with latency=50ms,reset_after=0.01")
+    })?;
+    let failed = |error: std::io::Error| {
+        Failure::of(Exit::Usage, &error, "choose another port with --port, or 0 for a free one")
+    };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).map_err(failed)?;
+    let running = Sandbox::start(options, listener).map_err(failed)?;
+    let (url, login, token) = (running.url(), running.credentials(), running.sandbox().issue_token());
+    if screen.json {
+        screen.result(
+            json!({
+                "version": 1, "url": url, "token": token, "client_id": login.client_id,
+                "client_secret": login.client_secret, "username": login.username, "password": login.password,
+                "audit": format!("{url}/sandbox/audit"),
+            })
+            .to_string(),
+        );
+    } else {
+        screen.result(format!("export HUBSOFT_URL={url} HUBSOFT_TOKEN={token}"));
+        screen.note(format!(
+            "a sandbox: nothing is real; what it opened is at {url}/sandbox/audit; Ctrl-C ends it"
+        ));
+    }
+    let listen = |kind| signal(kind).map_err(failed);
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    let audit = running.stop();
+    if screen.json {
+        screen.result(serde_json::to_string(&audit).unwrap_or_default());
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,42 @@
+//! `template`: an empty spreadsheet with the columns, explained.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::screen::Screen;
+use crate::intake::template;
+
+/// Writes to `file`, which must not exist yet, or a `.csv` to standard output.
+pub fn template(file: Option<&Path>, screen: &Screen) -> Result<Exit, Failure> {
+    let Some(file) = file else {
+        // A reader that went away (`| head`) is not our failure.
+        let _ = io::stdout().write_all(&template::csv());
+        return Ok(Exit::Done);
+    };
+    let ending = file.extension().map(|it| it.to_ascii_lowercase());
+    let bytes = match ending.as_ref().and_then(|it| it.to_str()) {
+        Some("csv") => template::csv(),
+        Some("xlsx") => template::xlsx()
+            .map_err(|error| Failure::of(Exit::Internal, &error, "write a .csv instead, and report this"))?,
+        _ => {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("`{}` ends neither in .csv nor in .xlsx", file.display()),
+                "name it like tickets.xlsx",
+            ));
+        }
+    };
+    let write = || OpenOptions::new().write(true).create_new(true).open(file)?.write_all(&bytes);
+    write().map_err(|error: io::Error| {
+        Failure::new(
+            Exit::Usage,
+            format!("cannot write `{}`: {error}", file.display()),
+            "choose another name: a file that exists is not overwritten",
+        )
+    })?;
+    screen.note(format!("wrote {}; fill it in, then `mutirao check {}`", file.display(), file.display()));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,224 @@
+//! The whole command against a sandbox: opened, none lost, none twice.
+
+use std::fmt::Write;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use rustix::process::Signal;
+
+use crate::support::site::Site;
+
+const HEADER: &str = "id_cliente_servico;descricao;nome;telefone;abrir_os\n";
+
+fn rows(n_rows: u32) -> String {
+    let mut text = HEADER.to_owned();
+    for n in 1..=n_rows {
+        writeln!(text, "{};Sem conexão na rua {n};Cliente {n};(37) 99911-{n:04};não", 11_000 + n).unwrap();
+    }
+    text
+}
+
+#[test]
+fn a_file_is_opened_once_however_often_it_is_imported() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(12));
+    let first = site.run(&["import", "queda.csv", "--rate", "unlimited", "--json"]).expect(0);
+    assert_eq!(first.json()["counts"]["opened"], 12);
+    assert_eq!(first.json()["exit_code"], 0);
+    site.run(&["import", "queda.csv", "--rate", "unlimited"]).expect(0);
+
+    let audit = site.audit();
+    assert_eq!((audit.tickets, audit.duplicates.len()), (12, 0));
+    let results = site.table("queda.mutirao/results.csv");
+    assert_eq!(results.len(), 12);
+    for (n, row) in results.iter().enumerate() {
+        assert_eq!(row["line"], (n + 2).to_string(), "in input order");
+        assert_eq!(row["state"], "opened");
+        assert_eq!(row["protocolo"].len(), 20);
+        assert_eq!(row["lote"], "queda");
+    }
+    for file in ["results.xlsx", "errors.csv", "problems.csv", "summary.json"] {
+        let mode = fs::metadata(site.path("queda.mutirao").join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    assert_eq!(fs::metadata(site.path("queda.mutirao")).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn what_was_fixed_in_errors_csv_is_opened_and_nothing_twice() {
+    let site = Site::new("");
+    let broken = rows(6).replace("(37) 99911-0003", "99911-0003").replace("Cliente 5", "");
+    site.write("queda.csv", broken);
+    site.run(&["import", "queda.csv", "--rate", "unlimited"]).expect(3);
+    assert_eq!(site.audit().tickets, 4);
+    let problems = site.table("queda.mutirao/problems.csv");
+    let codes: Vec<_> =
+        problems.iter().map(|it| (it["line"].as_str(), it["column"].as_str(), it["code"].as_str())).collect();
+    assert_eq!(codes, [("4", "telefone", "phone_without_ddd"), ("6", "nome", "required")]);
+
+    let errors = site.read("queda.mutirao/errors.csv");
+    assert_eq!(errors.lines().count(), 3);
+    site.write(
+        "queda.mutirao/errors.csv",
+        errors.replace(";99911-0003", ";(37) 99911-0003").replace("rua 5;;", "rua 5;Cliente 5;"),
+    );
+    let fixed = site.run(&["import", "queda.mutirao/errors.csv", "--rate", "unlimited", "--json"]).expect(0);
+    assert_eq!(fixed.json()["counts"]["total"], 2, "of the file that was given");
+    let audit = site.audit();
+    assert_eq!((audit.tickets, audit.duplicates.len()), (6, 0));
+    // The results are whole, and nothing is left to be fixed.
+    let results = site.table("queda.mutirao/results.csv");
+    assert_eq!(results.iter().filter(|it| it["state"] == "opened").count(), 6);
+    assert_eq!(site.read("queda.mutirao/errors.csv").lines().count(), 1);
+}
+
+#[test]
+fn the_same_rows_as_excel_saves_them_give_the_same_form_back() {
+    let site = Site::new("");
+    let text = rows(2).replace('\n', "\r\n");
+    site.write("excel.csv", encoding_rs::WINDOWS_1252.encode(&text).0);
+    site.run(&["import", "excel.csv", "--rate", "unlimited"]).expect(0);
+    let results = fs::read(site.path("excel.mutirao/results.csv")).unwrap();
+    assert!(results.windows(7).any(|it| it == b"conex\xE3o"), "Windows-1252");
+    assert!(results.ends_with(b"\r\n"));
+}
+
+#[test]
+fn many_real_tickets_are_not_opened_without_a_word() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(21));
+    let asked = site.run(&["import", "queda.csv"]).expect(2);
+    assert!(asked.stderr.contains("21 real tickets at 127.0.0.1"), "{}", asked.stderr);
+    assert!(asked.stderr.contains("--yes"), "{}", asked.stderr);
+    assert_eq!(site.audit().tickets, 0);
+    site.run(&["import", "queda.csv", "--rate", "unlimited", "--yes"]).expect(0);
+}
+
+#[test]
+fn strict_and_dry_run_send_nothing() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(3).replace("Cliente 2", ""));
+    site.run(&["import", "queda.csv", "--dry-run"]).expect(5);
+    assert!(!site.path("queda.mutirao").exists(), "a dry run leaves nothing behind");
+    site.run(&["import", "queda.csv", "--strict"]).expect(5);
+    assert_eq!(site.audit().tickets, 0);
+    assert_eq!(site.table("queda.mutirao/results.csv").len(), 3);
+}
+
+#[test]
+fn a_sample_is_opened_first_and_the_rest_later() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(9));
+    site.run(&["import", "queda.csv", "--rate", "unlimited", "--sample", "2"]).expect(0);
+    assert_eq!(site.audit().tickets, 2);
+    site.run(&["import", "queda.csv", "--rate", "unlimited"]).expect(0);
+    let audit = site.audit();
+    assert_eq!((audit.tickets, audit.duplicates.len()), (9, 0));
+}
+
+#[test]
+fn standard_input_needs_a_name_and_a_folder() {
+    let site = Site::new("");
+    site.run_with(&["import", "-"], rows(2).as_bytes()).expect(2);
+    let args = ["import", "-", "--batch", "queda", "-o", "out", "--rate", "unlimited"];
+    site.run_with(&args, rows(2).as_bytes()).expect(0);
+    assert_eq!(site.table("out/results.csv").len(), 2);
+}
+
+#[test]
+fn a_stop_is_clean_and_the_same_command_goes_on() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let site = Site::new("latency=20ms");
+        site.write("queda.csv", rows(60));
+        let args = ["import", "queda.csv", "--yes", "--rate", "20/s"];
+        let started = site.start_until(&args, "opening");
+        // While it runs nobody else works on the file, but everybody may look on.
+        site.run(&args).expect(9);
+        site.run(&["status", "queda"]).expect(0);
+        assert_eq!(started.end_by(signal), Some(code));
+        let results = site.table("queda.mutirao/results.csv");
+        assert_eq!(results.len(), 60, "complete also after an interruption");
+        assert!(
+            results.iter().all(|it| ["opened", "pending"].contains(&it["state"].as_str())),
+            "nothing in doubt"
+        );
+        site.run(&["import", "queda.csv", "--yes", "--rate", "unlimited"]).expect(0);
+        let audit = site.audit();
+        assert_eq!((audit.tickets, audit.duplicates.len()), (60, 0));
+    }
+}
+
+#[test]
+fn a_lost_answer_is_looked_up_and_adopted() {
+    let site = Site::new("seed=3,reset_after=0.3");
+    site.write("queda.csv", rows(20));
+    site.run(&["import", "queda.csv", "--rate", "unlimited", "--settle-delay", "1s"]).expect(0);
+    let audit = site.audit();
+    assert_eq!((audit.tickets, audit.duplicates.len()), (20, 0));
+    let shown = site.run(&["show", "queda:3"]).expect(0);
+    assert!(shown.stdout.contains("state: opened"), "{}", shown.stdout);
+}
+
+#[test]
+fn bad_files_are_refused_with_words_and_nothing_is_sent() {
+    let site = Site::new("");
+    site.write("empty.csv", "");
+    site.write("binary.csv", [0x7F, b'E', b'L', b'F', 0, 1, 2, 0, 0, 0, 200]);
+    site.write("header.csv", HEADER);
+    site.write("wrong.csv", "codigo_cliente;descricao;nome;telefone\n1;a;b;c\n");
+    fs::create_dir(site.path("folder.csv")).unwrap();
+    for file in ["empty.csv", "binary.csv", "header.csv", "wrong.csv", "folder.csv", "missing.csv"] {
+        for command in ["check", "import"] {
+            let ended = site.run(&[command, file]).expect(5);
+            assert!(
+                ended.stderr.contains("error:") && ended.stderr.contains("hint:"),
+                "{file}: {}",
+                ended.stderr
+            );
+            assert!(!ended.stderr.contains("panic"), "{file}: {}", ended.stderr);
+        }
+    }
+    assert_eq!(site.audit().tickets, 0);
+}
+
+#[test]
+fn odd_rows_are_told_and_the_others_opened() {
+    let site = Site::new("");
+    let long = "x".repeat(10 << 20);
+    let text = format!(
+        "{}11900;{long};Ana;37999110000;não\n11901;a;Ana;37999110000;não;too;many\n11902;a\0b;Ana;37999110000;não\n",
+        rows(1)
+    );
+    site.write("odd.csv", text);
+    site.run(&["import", "odd.csv", "--rate", "unlimited"]).expect(3);
+    let lines: Vec<_> = site.table("odd.mutirao/problems.csv").iter().map(|it| it["line"].clone()).collect();
+    assert_eq!(lines, ["3", "4", "5"]);
+    assert_eq!(site.audit().tickets, 1);
+}
+
+#[test]
+fn a_refused_login_and_wrong_settings_send_nothing() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(2));
+    let mut command = site.command(&["import", "queda.csv"]);
+    command.env("HUBSOFT_TOKEN", "wrong-and-secret");
+    let denied = crate::support::site::Ended::from(command.output().unwrap()).expect(4);
+    assert!(!denied.stderr.contains("wrong-and-secret"), "{}", denied.stderr);
+
+    site.write("mutirao.toml", "rat = \"5/s\"\n");
+    let wrong = site.run(&["import", "queda.csv"]).expect(2);
+    assert!(wrong.stderr.contains("mutirao.toml") && wrong.stderr.contains("`rat`"), "{}", wrong.stderr);
+    assert_eq!(site.audit().tickets, 0);
+}
+
+#[test]
+fn an_unconfirmed_row_takes_a_persons_word() {
+    // Every look-up fails, so the lost answers stay lost.
+    let site = Site::new("seed=1,reset_before=1,look_up_failure=1");
+    site.write("queda.csv", rows(1));
+    let started = site.start_until(&["import", "queda.csv", "--rate", "unlimited", "-v"], "opening");
+    assert_eq!(started.end_by(Signal::INT), Some(130));
+    site.run(&["resolve", "queda:2", "--opened", "20261124000000123456"]).expect(2);
+    site.run(&["cancel", "queda"]).expect(0);
+    site.run(&["status", "queda", "--json"]).expect(0);
+}

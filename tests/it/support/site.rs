@@ -1,0 +1,131 @@
+//! A folder, a sandbox, and the real binary.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+use mutirao::sandbox::{Audit, RunningSandbox, Sandbox};
+use tempfile::TempDir;
+
+/// Where one test happens.
+pub struct Site {
+    folder: TempDir,
+    sandbox: RunningSandbox,
+}
+
+/// What a command came to.
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Site {
+    /// With a sandbox that behaves as `options` say, such as `latency=20ms,reset_after=0.01`.
+    pub fn new(options: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let sandbox = Sandbox::start(options.parse().unwrap(), listener).unwrap();
+        Self { folder: tempfile::tempdir().unwrap(), sandbox }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.path(name), content).unwrap();
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// The records of a `;` file by column name.
+    pub fn table(&self, name: &str) -> Vec<std::collections::HashMap<String, String>> {
+        let mut reader = csv::ReaderBuilder::new().delimiter(b';').from_path(self.path(name)).unwrap();
+        reader.deserialize().map(|it| it.unwrap()).collect()
+    }
+
+    pub fn audit(&self) -> Audit {
+        self.sandbox.audit()
+    }
+
+    /// `mutirao` with these arguments, in the folder, with nothing but the sandbox to talk to.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mutirao"));
+        command.args(args).current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
+        command.env("HOME", self.folder.path()).env("HUBSOFT_URL", self.sandbox.url());
+        command.env("HUBSOFT_TOKEN", self.sandbox.sandbox().issue_token());
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Ended {
+        self.command(args).output().unwrap().into()
+    }
+
+    /// As [`Self::run`], with `input` on standard input.
+    pub fn run_with(&self, args: &[&str], input: &[u8]) -> Ended {
+        let mut child = piped(self.command(args)).stdin(Stdio::piped()).spawn().unwrap();
+        // A command that refuses its arguments leaves without reading.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        child.wait_with_output().unwrap().into()
+    }
+
+    /// Starts a command and waits until its stderr has a line with `text`.
+    pub fn start_until(&self, args: &[&str], text: &str) -> Started {
+        let mut child = piped(self.command(args)).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut seen = String::new();
+        while !seen.contains(text) {
+            assert_ne!(stderr.read_line(&mut seen).unwrap(), 0, "it ended without `{text}`:\n{seen}");
+        }
+        Started { child, stderr }
+    }
+}
+
+fn piped(mut command: Command) -> Command {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A command that runs.
+pub struct Started {
+    child: Child,
+    stderr: BufReader<std::process::ChildStderr>,
+}
+
+impl Started {
+    /// Sends a signal by its name and waits for the end.
+    pub fn end_by(mut self, signal: rustix::process::Signal) -> Option<i32> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+        // Read on, so that it cannot block on a full pipe.
+        std::io::copy(&mut self.stderr, &mut std::io::sink()).unwrap();
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Ended {
+    /// Panics with what was said unless the exit code is `code`.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+    }
+}
