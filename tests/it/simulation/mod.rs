@@ -7,6 +7,8 @@
 mod server;
 mod world;
 
+use std::collections::BTreeSet;
+
 use self::world::{Sabotage, World};
 use crate::support::world::in_virtual_time;
 
@@ -33,19 +35,34 @@ fn no_ticket_is_opened_twice_and_none_is_lost_4() {
     try_seeds(4);
 }
 
-/// The checker itself is checked: an outbox that forgets doubts makes posts without look-ups, and
-/// within a few seeds that is seen.
+/// The checker itself is checked: an outbox that forgets doubts makes posts without look-ups.
 #[test]
 fn a_forgotten_doubt_is_caught() {
-    let caught = (0..40).flat_map(|seed| live(seed, Sabotage::ForgetDoubts));
-    assert!({ caught }.any(|it| it.contains("is posted again over")));
+    caught(Sabotage::ForgetDoubts, "is posted again over");
 }
 
-/// And a row that vanishes is seen as well.
+#[test]
+fn a_look_up_believed_too_early_is_caught() {
+    caught(Sabotage::ShortDelay, "is posted again over");
+}
+
 #[test]
 fn a_lost_row_is_caught() {
-    let caught = (0..40).flat_map(|seed| live(seed, Sabotage::SkipRecovery));
-    assert!({ caught }.any(|it| it.contains("is left InFlight")));
+    caught(Sabotage::SkipRecovery, "is left InFlight");
+}
+
+#[track_caller]
+fn caught(sabotage: Sabotage, expected: &str) {
+    let mut violations = (0..200).flat_map(|seed| live(seed, sabotage).0);
+    assert!(violations.any(|it| it.contains(expected)), "nobody noticed {sabotage:?}");
+}
+
+/// What the seeds go through, so that a change which makes them harmless is seen.
+#[test]
+fn the_seeds_see_bad_weather() {
+    let seen: BTreeSet<_> = (0..250).flat_map(|seed| live(seed, Sabotage::None).1).collect();
+    let seen = seen.into_iter().collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!(seen);
 }
 
 fn try_seeds(part: u64) {
@@ -55,7 +72,7 @@ fn try_seeds(part: u64) {
         (None, n_seeds) => part * 1_000_000..part * 1_000_000 + n_seeds.unwrap_or(N_SEEDS),
     };
     for seed in seeds {
-        let violations = live(seed, Sabotage::None);
+        let (violations, _) = live(seed, Sabotage::None);
         assert!(
             violations.is_empty(),
             "seed {seed} breaks the promise:\n  {}\nreplay it with: MUTIRAO_SEED={seed} cargo test --test it \
@@ -65,7 +82,7 @@ fn try_seeds(part: u64) {
     }
 }
 
-/// Lives through one seed, and returns what broke the promise.
-fn live(seed: u64, sabotage: Sabotage) -> Vec<String> {
+/// Lives through one seed; returns what broke the promise, and what was seen.
+fn live(seed: u64, sabotage: Sabotage) -> (Vec<String>, BTreeSet<&'static str>) {
     in_virtual_time(async { World::new(seed, sabotage).live().await })
 }

@@ -65,18 +65,19 @@ struct State {
     last_opening: Option<Opening>,
     misled: BTreeSet<String>,
     violations: Vec<String>,
+    seen: BTreeSet<&'static str>,
 }
 
 #[derive(Clone)]
 pub struct Created {
     pub marker: Marker,
-    pub service: i64,
     pub opening: Opening,
     /// From when on a look-up sees it.
     pub visible_from: Duration,
 }
 
 /// What becomes of one post.
+#[derive(Clone, Copy)]
 enum Fate {
     Answer,
     Slow,
@@ -94,6 +95,27 @@ enum Fate {
     Doubled,
 }
 
+impl Fate {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Answer => "answer",
+            Self::Slow => "slow answer",
+            Self::RefuseConnect => "connect refused",
+            Self::ResetBefore => "reset before",
+            Self::ResetAfter => "reset after",
+            Self::LateCommit => "late commit",
+            Self::Hang => "hang",
+            Self::ErrorBefore => "5xx before",
+            Self::ErrorAfter => "5xx after",
+            Self::Unreadable => "unreadable",
+            Self::Throttle => "429",
+            Self::Unauthorized => "401",
+            Self::Forbidden => "403",
+            Self::Doubled => "doubled answer",
+        }
+    }
+}
+
 impl Server {
     pub fn new(clock: VirtualClock, outbox: Rc<MemoryOutbox>, weather: Weather, seed: u64) -> Self {
         let state = State {
@@ -106,6 +128,7 @@ impl Server {
             last_opening: None,
             misled: BTreeSet::new(),
             violations: Vec::new(),
+            seen: BTreeSet::new(),
         };
         Self {
             clock,
@@ -119,6 +142,15 @@ impl Server {
 
     pub fn tickets(&self) -> Vec<Created> {
         self.state.borrow().tickets.clone()
+    }
+
+    /// What happened at least once, for the record of what the seeds exercise.
+    pub fn seen(&self) -> BTreeSet<&'static str> {
+        self.state.borrow().seen.clone()
+    }
+
+    pub fn saw(&self, what: &'static str) {
+        self.state.borrow_mut().seen.insert(what);
     }
 
     pub fn violations(&self) -> Vec<String> {
@@ -194,12 +226,12 @@ impl Server {
         }
     }
 
-    fn create(&self, marker: Marker, service: i64, visible_in: Duration) -> Opening {
+    fn create(&self, marker: Marker, visible_in: Duration) -> Opening {
         let mut state = self.state.borrow_mut();
         let opening = opening(state.next_id);
         state.next_id += 1;
         let visible_from = self.clock.elapsed() + visible_in;
-        state.tickets.push(Created { marker, service, opening: opening.clone(), visible_from });
+        state.tickets.push(Created { marker, opening: opening.clone(), visible_from });
         opening
     }
 
@@ -226,6 +258,7 @@ impl Server {
         pass(gate, RequestKind::Post).await?;
         // No await between the slot and the bytes: a process frozen there is outside the promise.
         let fate = self.fate();
+        self.saw(fate.name());
         if let Fate::RefuseConnect = fate {
             sleep(self.some(Duration::from_secs(5))).await;
             return Err(reply(Verdict::NotSent(fault("refused")), None));
@@ -276,13 +309,13 @@ impl Server {
             Fate::LateCommit => {
                 let wait = self.some(TIMEOUT);
                 let visible_in = wait + (LATEST - wait).mul_f64(self.state.borrow_mut().rng.f64());
-                self.create(marker, service, visible_in);
+                self.create(marker, visible_in);
                 sleep(wait).await;
                 unknown(None)
             }
             Fate::ResetAfter | Fate::ErrorAfter | Fate::Unreadable => {
                 let lag = self.some(Duration::from_secs(20));
-                self.create(marker, service, soon + lag);
+                self.create(marker, soon + lag);
                 sleep(soon).await;
                 unknown(match fate {
                     Fate::ErrorAfter => Some(status),
@@ -291,7 +324,7 @@ impl Server {
                 })
             }
             Fate::Doubled if self.state.borrow().last_opening.is_some() => {
-                self.create(marker, service, soon);
+                self.create(marker, soon);
                 sleep(soon).await;
                 let mut state = self.state.borrow_mut();
                 state.misled.insert(marker.as_str().to_owned());
@@ -303,7 +336,7 @@ impl Server {
             }
             _ => {
                 let wait = if let Fate::Slow = fate { self.some(TIMEOUT) } else { soon };
-                let opening = self.create(marker, service, wait);
+                let opening = self.create(marker, wait);
                 sleep(wait).await;
                 self.state.borrow_mut().last_opening = Some(opening.clone());
                 reply(Verdict::Answered(proof(opening)), Some(200))

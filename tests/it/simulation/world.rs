@@ -1,12 +1,16 @@
 //! One seed's world: rows, a server, an outbox, and processes that die.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use mutirao::delivery::{Control, Ending, OpenTickets, Policy, Rate, Reason, State, run};
+use mutirao::delivery::{
+    Change, Control, Ending, Halt, Note, OpenTickets, Policy, Rate, Reason, Settle, Settled, State, Watch,
+    run,
+};
 use tokio::time::sleep;
 
 use super::server::{Created, Server, Weather, precaution};
@@ -22,6 +26,8 @@ pub enum Sabotage {
     None,
     ForgetDoubts,
     SkipRecovery,
+    /// Absences are believed long before a slow server has had its time.
+    ShortDelay,
 }
 
 pub struct World {
@@ -77,7 +83,7 @@ impl World {
         });
         let weather = Weather { outages: outages.collect(), ..weather };
         let (crashes, stops) = (rng.u32(0..95), rng.u32(0..40));
-        let policy = Policy {
+        let mut policy = Policy {
             rate: match rng.u32(0..3) {
                 0 => Rate::Unlimited,
                 1 => Rate::PerSecond(50.0),
@@ -98,6 +104,7 @@ impl World {
             Sabotage::None => {}
             Sabotage::ForgetDoubts => outbox.forget_doubts(),
             Sabotage::SkipRecovery => outbox.skip_recovery(),
+            Sabotage::ShortDelay => policy.settle_delay = Duration::from_secs(5),
         }
         let rng = Rc::new(RefCell::new(rng));
         let slow_disk = rng.borrow_mut().u64(1..30);
@@ -118,21 +125,13 @@ impl World {
         Self { seed, rng, clock, outbox, server, policy, crashes, stops }
     }
 
-    /// Lives until all is at rest, and returns what broke the promise.
-    pub async fn live(self) -> Vec<String> {
+    /// Lives until all is at rest, and returns what broke the promise and what was seen.
+    pub async fn live(self) -> (Vec<String>, BTreeSet<&'static str>) {
         let mut at_rest = false;
         for _ in 0..LIVES_MAX {
             let was_calm = self.is_calm();
             let ending = self.one_life().await;
-            if std::env::var("DBG").is_ok() {
-                eprintln!(
-                    "{:?} {:?} claims {} settles {}",
-                    self.clock.elapsed(),
-                    ending.as_ref().map(|e| &e.reason),
-                    self.outbox.n_claims.get(),
-                    self.outbox.n_settles.get()
-                );
-            }
+            self.server.saw(ending.as_ref().map_or("crash", |it| ending_name(&it.reason)));
             let is_drained = ending.is_some_and(|it| it.reason == Reason::Drained);
             let is_certain = self.outbox.count(State::Unconfirmed) == 0;
             if is_drained && (was_calm || is_certain) {
@@ -146,7 +145,7 @@ impl World {
             violations.push(format!("seed {} has not come to rest after {LIVES_MAX} lives", self.seed));
         }
         violations.extend(self.check());
-        violations
+        (violations, self.server.seen())
     }
 
     /// One process. `None`: it died.
@@ -165,7 +164,7 @@ impl World {
             }
         }
         let outbox: &MemoryOutbox = &self.outbox;
-        let running = run(outbox, &self.server, &self.clock, &self.policy, control, &());
+        let running = run(outbox, &self.server, &self.clock, &self.policy, control, self);
         let mut running = pin!(Mortal { running: Box::pin(running), polls_left });
         let mut stopping = pin!(after(stop_in));
         let mut dying = pin!(after(dies_in));
@@ -177,6 +176,17 @@ impl World {
                 () = &mut dying => return None,
             }
         }
+    }
+
+    fn saw(&self, note: Note<'_>) {
+        self.server.saw(match note {
+            Note::BreakerOpened => "breaker opened",
+            Note::BreakerClosed => "breaker closed",
+            Note::OutboxDown(_) => "outbox down",
+            Note::OutboxUp => "outbox up",
+            Note::Stopping => "stopping",
+            Note::Recovered(_) => "recovered",
+        });
     }
 
     fn is_calm(&self) -> bool {
@@ -241,6 +251,46 @@ impl World {
 fn waits_behind_unconfirmed(row: &Row, rows: &[(i64, Row)]) -> bool {
     let service = row.ticket.id_cliente_servico;
     rows.iter().any(|(_, it)| it.ticket.id_cliente_servico == service && it.state == State::Unconfirmed)
+}
+
+/// For the record of what the seeds exercise.
+impl Watch for World {
+    fn settled(&self, settle: &Settle, became: Settled) {
+        self.server.saw(match (&settle.change, became) {
+            (_, Settled::Stale) => "stale",
+            (_, Settled::Duplicate) => "duplicate",
+            (_, Settled::Taken) => "taken",
+            (Change::Release, _) => "release",
+            (Change::Later { doubt: Some(_), .. }, _) => "later in doubt",
+            (Change::Later { doubt: None, .. }, _) => "later",
+            (Change::Opened { .. }, _) if settle.attempt.is_some() => "adopted",
+            (Change::Opened { .. }, _) => "opened",
+            (Change::Skipped { .. }, _) => "skipped",
+            (Change::Rejected { .. }, _) => "rejected",
+            (Change::Failed { .. }, _) => "failed",
+            (Change::Unconfirmed { .. }, _) => "unconfirmed",
+        });
+    }
+
+    fn paused(&self, _: Duration, _: &str) {
+        self.server.saw("paused");
+    }
+
+    fn note(&self, note: Note<'_>) {
+        self.saw(note);
+    }
+}
+
+fn ending_name(reason: &Reason) -> &'static str {
+    match reason {
+        Reason::Drained => "drained",
+        Reason::Stopped => "stopped",
+        Reason::Halted(Halt::Forbidden { .. }) => "halted: forbidden",
+        Reason::Halted(Halt::NeverReached(_)) => "halted: never reached",
+        Reason::Halted(Halt::EchoLost { .. }) => "halted: echo lost",
+        Reason::Halted(Halt::DiskFull) => "halted: disk full",
+        Reason::Halted(_) => "halted",
+    }
 }
 
 /// A process that dies after so many polls.
