@@ -180,7 +180,7 @@ fn is_live(row: &Row) -> bool {
 }
 
 fn claim(rows: &mut BTreeMap<i64, Row>, want: Want) -> Claimed {
-    let mut live: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
+    let mut live = Live::new();
     for (id, row) in rows.iter().filter(|(_, row)| is_live(row)) {
         live.entry(service_of(row)).or_default().insert(*id);
     }
@@ -194,7 +194,7 @@ fn claim(rows: &mut BTreeMap<i64, Row>, want: Want) -> Claimed {
     for id in candidates {
         let row = rows.get_mut(&id).expect("it was just seen");
         let service = service_of(row);
-        if live.get(&service).is_some_and(|ids| ids.iter().any(|other| *other != id)) {
+        if is_blocked(&live, id, row) {
             claimed.outlook.pending = true;
             continue;
         }
@@ -223,28 +223,33 @@ fn claim(rows: &mut BTreeMap<i64, Row>, want: Want) -> Claimed {
             warning: row.warning.clone(),
         });
     }
-    claimed.outlook = outlook(rows, claimed.outlook);
+    claimed.outlook = outlook(rows, &live, claimed.outlook);
     claimed
 }
 
 /// What was passed over because a row claimed later in the same call is of its service is blocked.
-fn outlook(rows: &BTreeMap<i64, Row>, seen: Outlook) -> Outlook {
+fn outlook(rows: &BTreeMap<i64, Row>, live: &Live, seen: Outlook) -> Outlook {
     let pending = rows.iter().filter(|(_, row)| row.state == State::Pending);
-    let free = pending.filter(|(id, row)| {
-        !rows.iter().any(|(other, it)| other != *id && service_of(it) == service_of(row) && is_live(it))
-    });
+    let free = pending.filter(|(id, row)| !is_blocked(live, **id, row));
     Outlook { pending: seen.pending, next_due: free.map(|(_, row)| row.available_at).min() }
 }
 
+/// The live rows of each service.
+type Live = BTreeMap<i64, BTreeSet<i64>>;
+
+fn is_blocked(live: &Live, id: i64, row: &Row) -> bool {
+    live.get(&service_of(row)).is_some_and(|ids| ids.iter().any(|other| *other != id))
+}
+
 fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle) -> Settled {
-    let id_taken = |rows: &BTreeMap<i64, Row>, opening: &Opening| {
-        rows.iter().any(|(id, row)| {
-            *id != settle.row.0
-                && row.state == State::Opened
+    let taken = match &settle.change {
+        Change::Opened { opening, .. } => rows.iter().any(|(id, row)| {
+            row.state == State::Opened
+                && *id != settle.row.0
                 && row.opening.as_ref().is_some_and(|it| it.id_atendimento == opening.id_atendimento)
-        })
+        }),
+        _ => false,
     };
-    let taken = matches!(&settle.change, Change::Opened { opening, .. } if id_taken(rows, opening));
     let Some(row) = rows.get_mut(&settle.row.0) else { return Settled::Stale };
     if row.last_settle.as_ref() == Some(settle) {
         return if taken { Settled::Taken } else { Settled::Written };

@@ -1,0 +1,44 @@
+//! A run from outside, under virtual time: its pace, its stops, and what it does with rows in doubt.
+
+mod doubt;
+mod guards;
+mod pace;
+mod stop;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use mutirao::delivery::{Control, Ending, Policy, Rate, run};
+
+use crate::support::memory_outbox::MemoryOutbox;
+use crate::support::script::Script;
+use crate::support::world::{VirtualClock, start, ticket};
+
+/// A run over rows of services 1 to `n_rows`.
+struct Bench {
+    clock: VirtualClock,
+    outbox: Rc<MemoryOutbox>,
+    api: Script,
+    policy: Policy,
+    control: Control,
+}
+
+impl Bench {
+    /// Within a runtime: without a rate limit, answers after 50 ms.
+    fn new(n_rows: i64) -> Self {
+        let clock = VirtualClock::new();
+        let tickets = (1..=n_rows).map(|service| ticket(service, "Sem sinal"));
+        Self {
+            clock,
+            outbox: Rc::new(MemoryOutbox::with(tickets, start())),
+            api: Script::new(clock, Duration::from_millis(50)),
+            policy: Policy { rate: Rate::Unlimited, ..Policy::default() },
+            control: Control::default(),
+        }
+    }
+
+    async fn run(&self) -> Ending {
+        let outbox: &MemoryOutbox = &self.outbox;
+        run(outbox, &self.api, &self.clock, &self.policy, self.control.clone(), &()).await
+    }
+}

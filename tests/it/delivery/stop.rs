@@ -1,0 +1,86 @@
+//! A clean stop: nothing new is sent, what is in flight is waited for, everything is stored.
+
+use std::time::Duration;
+
+use mutirao::delivery::{Rate, Reason, RequestKind, State};
+use tokio::time::sleep;
+
+use super::Bench;
+use crate::support::world::in_virtual_time;
+
+#[test]
+fn what_is_in_flight_finishes_and_the_rest_goes_back() {
+    in_virtual_time(async {
+        let mut bench = Bench::new(100);
+        bench.policy.concurrency = 4;
+        bench.api.latency.set(Duration::from_secs(10));
+        let stop = bench.control.stop.clone();
+        let ((), ending) = tokio::join!(
+            async {
+                sleep(Duration::from_secs(25)).await;
+                stop.cancel();
+            },
+            bench.run()
+        );
+        assert_eq!((ending.reason, ending.stats.unsettled), (Reason::Stopped, 0));
+        let posts = bench.api.seconds(RequestKind::Post);
+        assert!(posts.iter().all(|at| *at < 25.0));
+        assert_eq!(bench.outbox.count(State::Opened), posts.len(), "every answer was waited for");
+        assert_eq!(bench.outbox.count(State::Pending), 100 - posts.len());
+        let untouched = bench.outbox.rows().into_iter().filter(|(_, row)| row.state == State::Pending);
+        assert!({ untouched }.all(|(_, row)| row.sent_at.is_none() && row.attempts == 0));
+        assert!(ending.stats.elapsed < Duration::from_secs(36));
+    });
+}
+
+#[test]
+fn what_outlasts_the_grace_is_left_in_doubt() {
+    in_virtual_time(async {
+        let mut bench = Bench::new(10);
+        bench.policy.concurrency = 2;
+        bench.policy.grace = Duration::from_secs(5);
+        bench.api.latency.set(Duration::from_secs(60));
+        let stop = bench.control.stop.clone();
+        let ((), ending) = tokio::join!(
+            async {
+                sleep(Duration::from_secs(10)).await;
+                stop.cancel();
+            },
+            bench.run()
+        );
+        assert_eq!((ending.reason, ending.stats.unsettled), (Reason::Stopped, 0));
+        let seconds = ending.stats.elapsed.as_secs_f64();
+        assert!((15.0..15.1).contains(&seconds), "{seconds} s");
+        let rows = bench.outbox.rows();
+        assert_eq!(rows.iter().filter(|(_, row)| row.doubt.is_some()).count(), 2);
+        assert!(rows.iter().all(|(_, row)| row.state == State::Pending && row.attempts == 0));
+    });
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_slot_or_a_retry() {
+    in_virtual_time(async {
+        let mut bench = Bench::new(100);
+        bench.policy.rate = Rate::PerSecond(1.0 / 60.0);
+        let stop = bench.control.stop.clone();
+        let ((), ending) = tokio::join!(
+            async {
+                sleep(Duration::from_millis(90_300)).await;
+                stop.cancel();
+            },
+            bench.run()
+        );
+        assert_eq!((ending.reason, ending.stats.posts), (Reason::Stopped, 2));
+        assert!(ending.stats.elapsed < Duration::from_millis(90_400));
+    });
+}
+
+#[test]
+fn a_stop_before_the_beginning_sends_nothing() {
+    in_virtual_time(async {
+        let bench = Bench::new(3);
+        bench.control.stop.cancel();
+        let ending = bench.run().await;
+        assert_eq!((ending.reason, ending.stats.posts), (Reason::Stopped, 0));
+    });
+}
