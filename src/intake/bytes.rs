@@ -186,11 +186,11 @@ fn is_utf8(file: &mut File) -> Result<bool, IntakeError> {
         if n_read == 0 {
             return Ok(n_kept == 0);
         }
-        let n_valid = match std::str::from_utf8(bytes) {
-            Ok(_) => bytes.len(),
-            Err(error) if error.error_len().is_none() => error.valid_up_to(),
-            Err(_) => return Ok(false),
-        };
+        let n_valid = encoding_rs::Encoding::utf8_valid_up_to(bytes);
+        // What is left may be the beginning of a character, and nothing else.
+        if std::str::from_utf8(&bytes[n_valid..]).is_err_and(|it| it.error_len().is_some()) {
+            return Ok(false);
+        }
         let len = bytes.len();
         buffer.copy_within(n_valid..len, 0); // A character cut in two: at most 3 bytes.
         n_kept = len - n_valid;

@@ -21,7 +21,7 @@ use std::fs::File;
 pub use bytes::{Encoding, Hashing, Source, stem};
 pub use delimiter::Delimiter;
 pub use header::{Map, RESULT_COLUMNS, Set, Target};
-pub use repeats::Repeats;
+pub use repeats::{Repeat, Repeats};
 pub use row::{CELL_LEN_MAX, Row};
 pub use words::{BadOption, Blame, IntakeError};
 

@@ -5,6 +5,8 @@
 //! that is exact, and cells that are borrowed from the decoded text. On all other points the two
 //! agree; a property test compares them.
 
+use memchr::{memchr, memchr3};
+
 /// Where a cell stands. Bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
@@ -76,17 +78,11 @@ pub(super) enum Found {
 /// Splits at one delimiter.
 pub(super) struct Splitter {
     delimiter: u8,
-    /// The delimiter, CR and LF: what ends a cell without quotes.
-    ends_cell: [bool; 256],
 }
 
 impl Splitter {
     pub(super) fn new(delimiter: u8) -> Self {
-        let mut ends_cell = [false; 256];
-        for it in [delimiter, b'\r', b'\n'] {
-            ends_cell[usize::from(it)] = true;
-        }
-        Self { delimiter, ends_cell }
+        Self { delimiter }
     }
 
     /// Splits the record that begins at `from`, or behind the blank lines there.
@@ -156,7 +152,7 @@ impl Splitter {
         let mut from = open + 1;
         let mut is_escaped = false;
         let close = loop {
-            let quote = from + text[from..].find('"')?;
+            let quote = from + memchr(b'"', &bytes[from..])?;
             match bytes.get(quote + 1) {
                 Some(b'"') => {
                     unescaped.push_str(&text[from..=quote]);
@@ -180,8 +176,7 @@ impl Splitter {
     }
 
     fn end_of_cell(&self, bytes: &[u8], from: usize) -> usize {
-        let n = bytes[from..].iter().position(|it| self.ends_cell[usize::from(*it)]);
-        n.map_or(bytes.len(), |n| from + n)
+        memchr3(self.delimiter, b'\r', b'\n', &bytes[from..]).map_or(bytes.len(), |n| from + n)
     }
 }
 

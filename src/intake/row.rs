@@ -55,10 +55,11 @@ impl<'a> Row<'a> {
         let filled = default_ddd.and_then(|ddd| fill_phone(&mut raw, ddd));
         let problems = faults_of_record(record, columns);
         let parsed = if problems.is_empty() {
-            Ticket::parse(&raw).map(|mut it| {
-                it.notices.extend(filled);
-                it
-            })
+            let mut parsed = Ticket::parse(&raw);
+            if let (Ok(parsed), Some(filled)) = (&mut parsed, filled) {
+                parsed.notices.push(filled);
+            }
+            parsed
         } else if problems.iter().any(|it| it.code == words::TOO_MANY_FIELDS.code) {
             Err(problems) // The cells stand in wrong columns: what they say there means nothing.
         } else {

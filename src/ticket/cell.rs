@@ -3,18 +3,19 @@
 use std::borrow::Cow;
 
 /// Without the blanks and invisible characters at both ends.
+#[inline]
 pub fn trim(text: &str) -> &str {
-    let bytes = text.as_bytes();
-    match (bytes.first(), bytes.last()) {
+    match text.as_bytes() {
         // Most cells begin and end with a visible ASCII character: nothing to look at.
-        (Some(b'!'..=b'~'), Some(b'!'..=b'~')) | (None, _) | (_, None) => text,
+        [] | [b'!'..=b'~'] | [b'!'..=b'~', .., b'!'..=b'~'] => text,
         _ => text.trim_matches(is_invisible),
     }
 }
 
 /// Whether nothing visible stands in the cell.
+#[inline]
 pub fn is_blank(cell: &str) -> bool {
-    trim(cell).is_empty()
+    !matches!(cell.as_bytes(), [b'!'..=b'~', ..]) && trim(cell).is_empty()
 }
 
 /// Blanks of all widths, and the marks that copying from pages and chats leaves behind.
@@ -26,15 +27,22 @@ pub(super) fn is_invisible(it: char) -> bool {
 
 /// Trimmed and freed from `="…"`, however often it is wrapped, so that reading the result again
 /// changes nothing.
+#[inline]
 pub(super) fn unwrap(text: &str) -> Cow<'_, str> {
     let text = trim(text);
-    let Some(inner) = inside(text) else { return Cow::Borrowed(text) };
+    match inside(text) {
+        None => Cow::Borrowed(text),
+        Some(inner) => Cow::Owned(unwrap_all(inner)),
+    }
+}
+
+fn unwrap_all(inner: &str) -> String {
     let mut value = inner.replace("\"\"", "\"");
     loop {
         let trimmed = trim(&value);
         value = match inside(trimmed) {
             Some(inner) => inner.replace("\"\"", "\""),
-            None if trimmed.len() == value.len() => return Cow::Owned(value),
+            None if trimmed.len() == value.len() => return value,
             None => trimmed.to_owned(),
         };
     }
@@ -60,7 +68,7 @@ const EXACT_DIGITS: usize = 15;
 
 /// `None` if `cell` is not in scientific notation.
 pub(super) fn scientific(cell: &str) -> Option<Scientific> {
-    let at = cell.find(['e', 'E'])?;
+    let at = cell.bytes().position(|it| it | 0x20 == b'e')?;
     let (mantissa, exponent) = (&cell[..at], &cell[at + 1..]);
     let (whole, fraction) = mantissa.split_once(['.', ',']).unwrap_or((mantissa, ""));
     let (negative, exponent) = match exponent.strip_prefix('-') {

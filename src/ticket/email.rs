@@ -29,22 +29,41 @@ const LABEL_LEN_MAX: usize = 63;
 ///
 /// The rule: <https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address>.
 pub(super) fn read(cell: &str) -> Read<Email> {
-    let Some((local, domain)) = cell.split_once('@') else { return Err(&words::EMAIL_WITHOUT_AT) };
-    let of_local = |it: u8| it.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&it);
-    if local.is_empty() || !local.bytes().all(of_local) {
+    let bytes = cell.as_bytes();
+    let Some(at) = bytes.iter().position(|it| *it == b'@') else { return Err(&words::EMAIL_WITHOUT_AT) };
+    let (local, domain) = (&bytes[..at], &bytes[at + 1..]);
+    if local.is_empty() || !local.iter().all(|it| IN_LOCAL_PART[usize::from(*it)]) {
         return Err(&words::EMAIL_LOCAL_PART);
     }
-    if !domain.split('.').all(is_label) {
+    if !domain.split(|it| *it == b'.').all(is_label) {
         return Err(&words::EMAIL_DOMAIN);
     }
     Ok((Email(cell.to_owned()), None))
 }
 
-fn is_label(label: &str) -> bool {
+const IN_LOCAL_PART: [bool; 256] = letters_digits_and(b".!#$%&'*+/=?^_`{|}~-");
+const IN_LABEL: [bool; 256] = letters_digits_and(b"-");
+
+const fn letters_digits_and(marks: &[u8]) -> [bool; 256] {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < 256 {
+        table[at] = (at as u8).is_ascii_alphanumeric();
+        at += 1;
+    }
+    at = 0;
+    while at < marks.len() {
+        table[marks[at] as usize] = true;
+        at += 1;
+    }
+    table
+}
+
+fn is_label(label: &[u8]) -> bool {
     (1..=LABEL_LEN_MAX).contains(&label.len())
-        && label.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-')
-        && !label.starts_with('-')
-        && !label.ends_with('-')
+        && label.iter().all(|it| IN_LABEL[usize::from(*it)])
+        && !label.starts_with(b"-")
+        && !label.ends_with(b"-")
 }
 
 #[cfg(test)]

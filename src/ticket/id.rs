@@ -22,8 +22,15 @@ impl Id {
 /// Reads an unwrapped cell.
 pub(super) fn read(cell: &str) -> Read<Id> {
     // 18 digits always fit: the usual case needs no checked arithmetic.
-    if cell.len() <= 18 && cell.bytes().all(|it| it.is_ascii_digit()) {
-        let value = cell.bytes().fold(0, |sum, it| sum * 10 + i64::from(it - b'0'));
+    if cell.len() <= 18 {
+        let mut value = 0;
+        for it in cell.bytes() {
+            let digit = it.wrapping_sub(b'0');
+            if 9 < digit {
+                return unusual(cell);
+            }
+            value = value * 10 + i64::from(digit);
+        }
         return Id::new(value).map(|id| (id, None)).ok_or(&words::ID_NOT_POSITIVE);
     }
     unusual(cell)

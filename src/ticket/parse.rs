@@ -57,14 +57,14 @@ struct Findings<'a> {
 }
 
 impl<'a> Findings<'a> {
-    fn required<T>(&mut self, field: Field, read: fn(&str) -> Read<T>) -> Option<T> {
+    fn required<T>(&mut self, field: Field, read: impl Fn(&str) -> Read<T>) -> Option<T> {
         match self.cell(field) {
             Some(cell) => self.note(field, &cell, read(&cell)),
             None => self.missing(field),
         }
     }
 
-    fn optional<T>(&mut self, field: Field, read: fn(&str) -> Read<T>) -> Option<T> {
+    fn optional<T>(&mut self, field: Field, read: impl Fn(&str) -> Read<T>) -> Option<T> {
         let cell = self.cell(field)?;
         self.note(field, &cell, read(&cell))
     }

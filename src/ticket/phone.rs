@@ -8,20 +8,27 @@ use super::parse::Read;
 use super::words::{self, Words};
 
 /// A requester's phone: area code, then number. `Debug` masks it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Phone(String); // Invariant: 10 or 11 ASCII digits, the first two a `Ddd`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Phone {
+    // Invariant: 10 or 11 ASCII digits, the first two a `Ddd`; then zeros.
+    digits: [u8; DIGITS_MAX],
+    n_digits: usize,
+}
+
+/// A DDD and a mobile number.
+const DIGITS_MAX: usize = 11;
 
 impl Phone {
     /// 10 or 11 digits, nothing else.
     pub fn as_str(&self) -> &str {
-        &self.0
+        std::str::from_utf8(&self.digits[..self.n_digits]).expect("a phone is ASCII digits")
     }
 }
 
 /// `37 9****-**33`.
 impl fmt::Display for Phone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (ddd, number) = self.0.split_at(2);
+        let (ddd, number) = self.as_str().split_at(2);
         let stars = "*".repeat(number.len() - 5);
         write!(f, "{ddd} {}{stars}-**{}", &number[..1], &number[number.len() - 2..])
     }
@@ -53,13 +60,31 @@ pub fn fill_ddd(cell: &str, ddd: Ddd) -> Option<String> {
 
 /// Reads an unwrapped cell that is not blank.
 pub(super) fn read(cell: &str) -> Read<Phone> {
-    // Digits only, without a prefix: nothing to take off.
-    if matches!(cell.len(), 10 | 11) && !cell.starts_with('0') && is_digits(cell) {
-        return judge(cell).map(|notice| (Phone(cell.to_owned()), notice));
+    if let Some(phone) = usual(cell) {
+        return judge(phone.as_str()).map(|notice| (phone, notice));
     }
     let (digits, repaired) = digits_of(cell)?;
     let number = national(&digits, cell)?;
-    judge(number).map(|notice| (Phone(number.to_owned()), notice.or(repaired)))
+    let notice = judge(number)?.or(repaired);
+    let mut phone = Phone { digits: [0; DIGITS_MAX], n_digits: number.len() };
+    phone.digits[..number.len()].copy_from_slice(number.as_bytes()); // `judge` saw that they fit.
+    Ok((phone, notice))
+}
+
+/// Reads what most cells are, a DDD and a number without a prefix, at no allocation. Still to be judged.
+fn usual(cell: &str) -> Option<Phone> {
+    let mut phone = Phone { digits: [0; DIGITS_MAX], n_digits: 0 };
+    for it in cell.bytes() {
+        match it {
+            b'0'..=b'9' => {
+                *phone.digits.get_mut(phone.n_digits)? = it;
+                phone.n_digits += 1;
+            }
+            b'(' | b')' | b'-' | b' ' => {}
+            _ => return None,
+        }
+    }
+    (phone.n_digits >= 10 && phone.digits[0] != b'0').then_some(phone)
 }
 
 /// Strips punctuation.
@@ -222,7 +247,11 @@ mod tests {
     #[track_caller]
     fn check(cell: &str, expected: Result<&str, &str>, notice: Option<&str>) {
         let found = read(cell);
-        assert_eq!(found.as_ref().map(|it| it.0.as_str()).map_err(|it| it.code), expected, "{cell}");
+        assert_eq!(
+            found.as_ref().map(|it| it.0.as_str().to_owned()).map_err(|it| it.code),
+            expected.map(str::to_owned),
+            "{cell}"
+        );
         assert_eq!(found.ok().and_then(|it| it.1).map(|it| it.code), notice, "{cell}");
     }
 

@@ -5,8 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use mutirao::intake::{
-    Blame, Encoding, Format, Hashing, Intake, IntakeError, IntakeOptions, RESULT_COLUMNS, Repeats, Source,
-    template,
+    Blame, Encoding, Format, Hashing, Intake, IntakeError, IntakeOptions, RESULT_COLUMNS, Repeat, Repeats,
+    Source, template,
 };
 use mutirao::ticket::Ticket;
 
@@ -316,9 +316,10 @@ fn repeats_are_found_by_what_is_sent() {
     let mut repeats = Repeats::default();
     let mut found = Vec::new();
     while let Some(row) = intake.next_row().unwrap() {
-        found.push(repeats.first_line(&row.parsed.unwrap().ticket, row.line));
+        repeats.add(&row.parsed.unwrap().ticket, row.line, |it| found.push(it));
     }
-    assert_eq!(found, [None, Some(2), None]);
+    repeats.finish(|it| found.push(it));
+    assert_eq!(found, [Repeat { line: 3, first_line: 2 }]);
 }
 
 #[test]
