@@ -46,9 +46,17 @@ struct Head {
     sent_at: Option<i64>,
     available_at: i64,
     warning: Option<String>,
-    doubt_since: Option<i64>,
-    doubt_not_before: Option<i64>,
-    doubt_precaution: u8,
+    /// Rows to post come without it.
+    #[serde(default)]
+    doubt: Option<StoredDoubt>,
+}
+
+/// In the order of the columns.
+#[derive(Deserialize)]
+struct StoredDoubt {
+    since: i64,
+    not_before: Option<i64>,
+    precaution: u8,
     absences: u32,
     last_absence: Option<i64>,
     answered: u32,
@@ -142,7 +150,7 @@ impl Round {
     }
 
     fn refuse(&mut self, head: &Head, problems: Vec<Problem>, to: &mut Claimed) {
-        let may_exist = head.doubt_since.is_some() && head.doubt_precaution == 0;
+        let may_exist = head.doubt.as_ref().is_some_and(|it| it.precaution == 0);
         let (state, code) = match problems.first() {
             // It may have been sent under rules that have changed: only a person can tell.
             _ if may_exist => ("unconfirmed", "unreadable"),
@@ -188,13 +196,13 @@ impl Round {
 impl Head {
     fn into_claim(self, ticket: Ticket, now: Timestamp) -> Claim {
         let marker = Marker::new(BatchIdentity::File { batch: &self.lote }, &self.referencia);
-        let doubt = self.doubt_since.map(|since| Doubt {
-            since: time(since),
-            not_before: self.doubt_not_before.map(time),
-            precaution: self.doubt_precaution != 0,
-            absences: self.absences,
-            last_absence: self.last_absence.map(time),
-            answered: self.answered,
+        let doubt = self.doubt.map(|it| Doubt {
+            since: time(it.since),
+            not_before: it.not_before.map(time),
+            precaution: it.precaution != 0,
+            absences: it.absences,
+            last_absence: it.last_absence.map(time),
+            answered: it.answered,
         });
         Claim {
             row: RowId(self.id),
@@ -233,29 +241,35 @@ async fn candidates(
 }
 
 fn candidates_sql() -> String {
-    // `fields` is JSON already: it is put in as it stands instead of being read and written again.
-    let of = |rows: String| {
+    // The ids come first, from the index alone. `fields` is JSON already: it is put in as it stands
+    // instead of being read and written again.
+    let of = |ids: String, doubt: &str| {
         format!(
             "(SELECT '[' || group_concat('[' || json_array(o.id, o.token, o.line, b.name, o.referencia, o.service,
-                         o.attempts, o.sent_at, o.available_at, o.warning, o.doubt_since, o.doubt_not_before,
-                         o.doubt_precaution, o.absences, o.last_absence, o.answered) || ',' || r.fields || ']')
-                     || ']'
-                FROM ({rows}) AS o CROSS JOIN record r ON r.id = o.record CROSS JOIN batch b ON b.id = o.lote)"
+                         o.attempts, o.sent_at, o.available_at, o.warning{doubt}) || ',' || r.fields || ']') || ']'
+                FROM ({ids}) AS due CROSS JOIN outbox o ON o.id = due.id
+                     CROSS JOIN record r ON r.id = o.record CROSS JOIN batch b ON b.id = o.lote)"
         )
     };
-    let posts = of(format!(
-        "SELECT * FROM outbox o
-          WHERE {TO_POST} AND o.available_at <= ?4
-            AND NOT EXISTS (SELECT 1 FROM outbox l WHERE l.service = o.service AND {LIVE})
-          ORDER BY o.priority, o.available_at, o.id LIMIT ?5"
-    ));
-    let look_ups = of(format!(
-        "SELECT * FROM outbox o
-          WHERE {TO_LOOK_UP} AND o.available_at <= ?4
-            AND NOT EXISTS (SELECT 1 FROM outbox l
-                             WHERE l.service = o.service AND l.state = 'in_flight' AND {LIVE})
-          ORDER BY o.priority, o.available_at, o.id LIMIT ?6"
-    ));
+    let posts = of(
+        format!(
+            "SELECT o.id FROM outbox o
+              WHERE {TO_POST} AND o.available_at <= ?4
+                AND NOT EXISTS (SELECT 1 FROM outbox l WHERE l.service = o.service AND {LIVE})
+              ORDER BY o.priority, o.available_at, o.id LIMIT ?5"
+        ),
+        "",
+    );
+    let look_ups = of(
+        format!(
+            "SELECT o.id FROM outbox o
+              WHERE {TO_LOOK_UP} AND o.available_at <= ?4
+                AND NOT EXISTS (SELECT 1 FROM outbox l
+                                 WHERE l.service = o.service AND l.state = 'in_flight' AND {LIVE})
+              ORDER BY o.priority, o.available_at, o.id LIMIT ?6"
+        ),
+        ", json_array(o.doubt_since, o.doubt_not_before, o.doubt_precaution, o.absences, o.last_absence, o.answered)",
+    );
     format!("SELECT {posts}, {look_ups}")
 }
 
@@ -308,12 +322,14 @@ mod tests {
         insta::assert_snapshot!(plan(&outbox, candidates_sql()).await, @r"
         SCAN o USING INDEX outbox_due
         SEARCH l USING INDEX outbox_live (service=?)
-        SCAN o
+        SCAN due
+        SEARCH o USING INTEGER PRIMARY KEY (rowid=?)
         SEARCH r USING INTEGER PRIMARY KEY (rowid=?)
         SEARCH b USING INTEGER PRIMARY KEY (rowid=?)
         SCAN o USING INDEX outbox_doubt
         SEARCH l USING INDEX outbox_live (service=? AND state=?)
-        SCAN o
+        SCAN due
+        SEARCH o USING INTEGER PRIMARY KEY (rowid=?)
         SEARCH r USING INTEGER PRIMARY KEY (rowid=?)
         SEARCH b USING INTEGER PRIMARY KEY (rowid=?)
         ");

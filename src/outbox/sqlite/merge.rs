@@ -63,6 +63,8 @@ struct Merge<'a> {
     base: i64,
     batch: i64,
     headers: Vec<String>,
+    names_lotes: bool,
+    names_rows: bool,
     kind: MergeKind,
     now: i64,
     /// Whether the outbox had rows before.
@@ -71,7 +73,7 @@ struct Merge<'a> {
 
 impl<'a> Merge<'a> {
     async fn begin(staging: Staging<'a>, options: &MergeOptions<'_>) -> Result<Self, OutboxError> {
-        let Staging { mut tx, source, first_record, headers, .. } = staging;
+        let Staging { mut tx, source, first_record, headers, names_lotes, names_rows, .. } = staging;
         let sql = "SELECT coalesce(max(id), 0), (SELECT batch FROM source WHERE id = ?1) FROM outbox";
         let (last_id, batch): (i64, i64) =
             sqlx::query_as(sql).bind(source).fetch_one(&mut *tx).await.trouble()?;
@@ -82,6 +84,8 @@ impl<'a> Merge<'a> {
             base: last_id + 1 - first_record,
             batch,
             headers,
+            names_lotes,
+            names_rows,
             kind: MergeKind::Whole,
             now: options.now.as_millisecond(),
             was_filled: last_id != 0,
@@ -96,10 +100,12 @@ impl<'a> Merge<'a> {
                        warning TEXT, row INTEGER, old_record INTEGER, old_state TEXT, was_gone INTEGER,
                        free INTEGER, changed INTEGER, redo INTEGER)";
         self.run(sql, &[]).await?;
-        let sql = "INSERT INTO batch (name, created_at)
-                   SELECT DISTINCT lote, ?2 FROM record WHERE ?1 <= id AND lote IS NOT NULL
-                       ON CONFLICT DO NOTHING";
-        self.run(sql, &[self.first_record, self.now]).await?;
+        if self.names_lotes {
+            let sql = "INSERT INTO batch (name, created_at)
+                       SELECT DISTINCT lote, ?2 FROM record WHERE ?1 <= id AND lote IS NOT NULL
+                           ON CONFLICT DO NOTHING";
+            self.run(sql, &[self.first_record, self.now]).await?;
+        }
         let sql =
             "INSERT INTO staged (record, line, referencia, explicit, lote, own_lote, service, repeat_key,
                                        valid, warning)
@@ -125,6 +131,9 @@ impl<'a> Merge<'a> {
     /// All of them known here, as rows of one batch: a correction, whose other lines are additions
     /// to that batch. But a producer's file, whose own columns they are, comes again as a whole.
     async fn identify(&mut self) -> Result<(i64, MergeKind), OutboxError> {
+        if !(self.names_lotes && self.names_rows) {
+            return Ok((self.batch, MergeKind::Whole));
+        }
         self.find_known("s.own_lote AND s.explicit").await?;
         let sql = "SELECT count(*), count(x.id), count(DISTINCT x.batch), coalesce(max(x.batch), 0),
                           coalesce(max(r.lote IS NOT NULL AND r.referencia IS NOT NULL), 0)
@@ -142,8 +151,7 @@ impl<'a> Merge<'a> {
 
     /// Two lines may not be one row: the later one is invalid.
     async fn refuse_doubled(&mut self) -> Result<(), OutboxError> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM staged WHERE explicit)";
-        if !sqlx::query_scalar::<_, bool>(sql).fetch_one(&mut *self.tx).await.trouble()? {
+        if !self.names_rows {
             return Ok(());
         }
         let sql = "CREATE TEMP TABLE doubled AS

@@ -11,6 +11,7 @@ mod error;
 mod lock;
 mod merge;
 mod open;
+mod opened;
 mod proof;
 mod read;
 mod settle;

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use sqlx::SqliteConnection;
 
 use super::error::{Trouble, stored, unreadable};
-use super::settle::{OpenedRow, write, write_opened};
+use super::opened::lists;
+use super::settle::write;
 use crate::delivery::{Change, Opening, OutboxError, Settle, Settled, State, Token};
 use crate::outbox::names::state_of;
 
@@ -48,8 +49,7 @@ pub(super) async fn settle_odd(
             }
             // The count is of the living owner's making; a late proof adds nothing to it.
             let attempts = is_owner.then_some(*attempts);
-            let row = OpenedRow::new(settle.row.0, opening, attempts, warning.as_deref());
-            write_opened(conn, &[row], now).await?;
+            adopt(conn, settle.row.0, opening, attempts, warning.as_deref(), now).await?;
             Ok(Settled::Written)
         }
         _ if is_owner => {
@@ -81,6 +81,36 @@ impl Found {
             Change::Opened { .. } => false,
         }
     }
+}
+
+/// A proof for a row that is not opened yet, whatever else it is.
+async fn adopt(
+    conn: &mut SqliteConnection,
+    row: i64,
+    opening: &Opening,
+    attempts: Option<u32>,
+    warning: Option<&str>,
+    now: i64,
+) -> Result<(), OutboxError> {
+    let (ids_os, numeros_os) = lists(opening);
+    let sql = "UPDATE outbox
+                  SET state = 'opened', protocolo = ?2, id_atendimento = ?3, ids_os = ?4, numeros_os = ?5,
+                      attempts = coalesce(?6, attempts), warning = coalesce(?7, warning), doubt_since = NULL,
+                      error_code = NULL, error_message = NULL, finished_at = ?8
+                WHERE id = ?1";
+    sqlx::query(sql)
+        .bind(row)
+        .bind(opening.protocolo.clone())
+        .bind(opening.id_atendimento)
+        .bind(ids_os)
+        .bind(numeros_os)
+        .bind(attempts.map(i64::from))
+        .bind(warning.map(str::to_owned))
+        .bind(now)
+        .execute(conn)
+        .await
+        .trouble()
+        .map(drop)
 }
 
 /// Another proof for a row that is opened: the same, or of a second ticket.

@@ -1,8 +1,9 @@
 //! Settles: what became of claimed rows, in one durable commit.
 //!
-//! Nearly all settles are of the row's living owner, and go in set-wise. The few others (stale, late,
-//! repeated, or of a ticket that belongs elsewhere) are found first and taken one by one in
-//! [`super::proof`].
+//! Nearly all settles are of the row's living owner, and go in set-wise, each matched on row, token
+//! and state. If fewer rows changed than were to, the transaction starts again with a search for the
+//! odd ones (stale, late, repeated, or of a ticket that belongs elsewhere), which [`super::proof`]
+//! takes one by one.
 
 use std::collections::HashSet;
 
@@ -11,8 +12,9 @@ use serde::Serialize;
 use sqlx::{Connection, SqliteConnection};
 
 use super::error::{Trouble, json, stored};
+use super::opened::{OpenedRow, lists, write_opened};
 use super::proof;
-use crate::delivery::{Attempt, Change, Doubt, Fault, Opening, OutboxError, Settle, Settled};
+use crate::delivery::{Attempt, Change, Doubt, Fault, OutboxError, Settle, Settled};
 use crate::outbox::names::kind_name;
 
 pub(super) async fn settle(
@@ -24,33 +26,48 @@ pub(super) async fn settle(
     }
     let now = Timestamp::now().as_millisecond();
     let mut tx = conn.begin_with("BEGIN IMMEDIATE").await.trouble()?;
-    let odd = odd(&mut tx, settles).await?;
-    let mut plain = settles.iter().enumerate().filter(|(at, _)| !odd.contains(at)).map(|(_, it)| it);
-    write(&mut tx, plain.by_ref(), now).await?;
-
     let mut settled = vec![Settled::Written; settles.len()];
+    if are_distinct(settles) && write(&mut tx, settles.iter(), now).await? == settles.len() as u64 {
+        write_attempts(&mut tx, settles.iter()).await?;
+        tx.commit().await.trouble()?;
+        return Ok(settled);
+    }
+    tx.rollback().await.trouble()?;
+
+    let mut tx = conn.begin_with("BEGIN IMMEDIATE").await.trouble()?;
+    let odd = odd(&mut tx, settles).await?;
+    let plain = settles.iter().enumerate().filter(|(at, _)| !odd.contains(at)).map(|(_, it)| it);
+    write(&mut tx, plain, now).await?;
     for &at in &odd {
         settled[at] = proof::settle_odd(&mut tx, &settles[at], now).await?;
     }
-    let attempts = settles.iter().zip(&settled).enumerate().filter_map(|(at, (settle, settled))| {
-        // A repeated settle has its history already; a stale one is not the row's any more.
-        let is_new = !odd.contains(&at) || matches!(settled, Settled::Duplicate | Settled::Taken);
-        settle.attempt.as_ref().filter(|_| is_new).map(|it| AttemptRow::new(settle.row.0, it))
+    // A repeated settle has its history already; a stale one is not the row's any more.
+    let news = settles.iter().zip(&settled).enumerate().filter(|(at, (_, settled))| {
+        !odd.contains(at) || matches!(settled, Settled::Duplicate | Settled::Taken)
     });
-    write_attempts(&mut tx, &attempts.collect::<Vec<_>>()).await?;
+    write_attempts(&mut tx, news.map(|(_, (settle, _))| settle)).await?;
     tx.commit().await.trouble()?;
     Ok(settled)
+}
+
+fn ticket_of(settle: &Settle) -> Option<i64> {
+    match &settle.change {
+        Change::Opened { opening, .. } => Some(opening.id_atendimento),
+        _ => None,
+    }
+}
+
+/// Whether no row and no ticket comes twice.
+fn are_distinct(settles: &[Settle]) -> bool {
+    let (mut rows, mut tickets) = (HashSet::new(), HashSet::new());
+    settles.iter().all(|it| rows.insert(it.row) && ticket_of(it).is_none_or(|ticket| tickets.insert(ticket)))
 }
 
 /// The places of those settles that are not simply of a row in flight under the same token, in order.
 async fn odd(conn: &mut SqliteConnection, settles: &[Settle]) -> Result<Vec<usize>, OutboxError> {
     #[derive(Serialize)]
     struct Key(i64, i64, Option<i64>);
-    let ticket = |it: &Settle| match &it.change {
-        Change::Opened { opening, .. } => Some(opening.id_atendimento),
-        _ => None,
-    };
-    let keys: Vec<Key> = settles.iter().map(|it| Key(it.row.0, it.token.0, ticket(it))).collect();
+    let keys: Vec<Key> = settles.iter().map(|it| Key(it.row.0, it.token.0, ticket_of(it))).collect();
     let sql = "SELECT json_group_array(k.key)
                  FROM json_each(?1) k LEFT JOIN outbox o ON o.id = k.value ->> 0
                 WHERE o.id IS NULL OR o.token <> k.value ->> 1 OR o.state <> 'in_flight'
@@ -58,97 +75,56 @@ async fn odd(conn: &mut SqliteConnection, settles: &[Settle]) -> Result<Vec<usiz
     let found: String = sqlx::query_scalar(sql).bind(json(&keys)).fetch_one(conn).await.trouble()?;
     let found: HashSet<usize> = stored("json_each", &found)?;
     let (mut rows, mut tickets) = (HashSet::new(), HashSet::new());
-    let is_odd = |at: usize| {
+    let mut is_odd = |at: usize| {
         let is_second =
-            !rows.insert(settles[at].row) || ticket(&settles[at]).is_some_and(|it| !tickets.insert(it));
+            !rows.insert(settles[at].row) || ticket_of(&settles[at]).is_some_and(|it| !tickets.insert(it));
         is_second || found.contains(&at)
     };
-    let mut is_odd = is_odd;
     Ok((0..settles.len()).filter(|&at| is_odd(at)).collect())
 }
 
-/// Writes settles of rows that are in flight under their token.
+/// Writes settles of rows that are in flight under their token; returns how many that were.
 pub(super) async fn write<'a>(
     conn: &mut SqliteConnection,
     settles: impl Iterator<Item = &'a Settle>,
     now: i64,
-) -> Result<(), OutboxError> {
+) -> Result<u64, OutboxError> {
     let (mut opened, mut released, mut others) = (Vec::new(), Vec::new(), Vec::new());
     for settle in settles {
+        let (row, token) = (settle.row.0, settle.token.0);
         match &settle.change {
             Change::Opened { opening, attempts, warning } => {
-                opened.push(OpenedRow::new(settle.row.0, opening, *attempts, warning.as_deref()));
+                opened.push(OpenedRow {
+                    row,
+                    token,
+                    opening,
+                    attempts: *attempts,
+                    warning: warning.as_deref(),
+                });
             }
-            Change::Release => released.push(settle.row.0),
+            Change::Release => released.push((row, token)),
             _ => others.push(OtherRow::new(settle, now)),
         }
     }
-    write_opened(conn, &opened, now).await?;
+    let n_opened = write_opened(conn, &opened, now).await?;
+    let mut n_released = 0;
     if !released.is_empty() {
         // `claimed_at` goes too: by that a repeated release is known from a row that was recovered.
         let sql = "UPDATE outbox
                       SET state = 'pending', claimed_at = NULL, sent_at = iif(first_claim, NULL, sent_at)
-                    WHERE id IN (SELECT value FROM json_each(?1))";
-        sqlx::query(sql).bind(json(&released)).execute(&mut *conn).await.trouble()?;
+                     FROM json_each(?1) v
+                    WHERE outbox.id = v.value ->> 0 AND token = v.value ->> 1 AND state = 'in_flight'";
+        let done = sqlx::query(sql).bind(json(&released)).execute(&mut *conn).await.trouble()?;
+        n_released = done.rows_affected();
     }
-    write_others(conn, &others, now).await
-}
-
-#[derive(Serialize)]
-pub(super) struct OpenedRow<'a> {
-    id: i64,
-    protocolo: &'a str,
-    id_atendimento: i64,
-    ids_os: Option<String>,
-    numeros_os: Option<String>,
-    /// `None`: as it was.
-    attempts: Option<u32>,
-    warning: Option<&'a str>,
-}
-
-impl<'a> OpenedRow<'a> {
-    pub(super) fn new(
-        id: i64,
-        opening: &'a Opening,
-        attempts: impl Into<Option<u32>>,
-        warning: Option<&'a str>,
-    ) -> Self {
-        let (ids_os, numeros_os) = lists(opening);
-        let Opening { protocolo, id_atendimento, .. } = opening;
-        Self {
-            id,
-            protocolo,
-            id_atendimento: *id_atendimento,
-            ids_os,
-            numeros_os,
-            attempts: attempts.into(),
-            warning,
-        }
-    }
-}
-
-pub(super) async fn write_opened(
-    conn: &mut SqliteConnection,
-    rows: &[OpenedRow<'_>],
-    now: i64,
-) -> Result<(), OutboxError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let sql = "UPDATE outbox
-                  SET state = 'opened', protocolo = v.value ->> 'protocolo',
-                      id_atendimento = v.value ->> 'id_atendimento', ids_os = v.value ->> 'ids_os',
-                      numeros_os = v.value ->> 'numeros_os', attempts = coalesce(v.value ->> 'attempts', attempts),
-                      warning = coalesce(v.value ->> 'warning', warning), doubt_since = NULL,
-                      error_code = NULL, error_message = NULL, finished_at = ?2
-                 FROM json_each(?1) v WHERE outbox.id = v.value ->> 'id'";
-    sqlx::query(sql).bind(json(rows)).bind(now).execute(conn).await.trouble().map(drop)
+    Ok(n_opened + n_released + write_others(conn, &others, now).await?)
 }
 
 /// Everything but an opening or a release.
 #[derive(Default, Serialize)]
 struct OtherRow<'a> {
     id: i64,
+    token: i64,
     state: &'static str,
     available_at: Option<i64>,
     attempts: Option<u32>,
@@ -187,12 +163,13 @@ impl DoubtColumns {
 
 impl<'a> OtherRow<'a> {
     fn new(settle: &'a Settle, now: i64) -> Self {
-        let blank = Self { id: settle.row.0, ..Self::default() };
+        let blank = Self { id: settle.row.0, token: settle.token.0, ..Self::default() };
         let faulty = |fault: &'a Fault| Self {
             code: Some(&fault.code),
             message: Some(&fault.message),
             finished_at: Some(now),
             id: settle.row.0,
+            token: settle.token.0,
             ..Self::default()
         };
         match &settle.change {
@@ -237,9 +214,9 @@ async fn write_others(
     conn: &mut SqliteConnection,
     rows: &[OtherRow<'_>],
     now: i64,
-) -> Result<(), OutboxError> {
+) -> Result<u64, OutboxError> {
     if rows.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let sql = "UPDATE outbox
                   SET state = v.value ->> 'state', available_at = coalesce(v.value ->> 'available_at', ?2),
@@ -254,8 +231,10 @@ async fn write_others(
                       protocolo = v.value ->> 'protocolo', id_atendimento = v.value ->> 'id_atendimento',
                       ids_os = v.value ->> 'ids_os', numeros_os = v.value ->> 'numeros_os',
                       finished_at = v.value ->> 'finished_at'
-                 FROM json_each(?1) v WHERE outbox.id = v.value ->> 'id'";
-    sqlx::query(sql).bind(json(rows)).bind(now).execute(conn).await.trouble().map(drop)
+                 FROM json_each(?1) v
+                WHERE outbox.id = v.value ->> 'id' AND token = v.value ->> 'token' AND state = 'in_flight'";
+    let done = sqlx::query(sql).bind(json(rows)).bind(now).execute(conn).await.trouble()?;
+    Ok(done.rows_affected())
 }
 
 #[derive(Serialize)]
@@ -283,7 +262,12 @@ impl<'a> AttemptRow<'a> {
     }
 }
 
-async fn write_attempts(conn: &mut SqliteConnection, attempts: &[AttemptRow<'_>]) -> Result<(), OutboxError> {
+async fn write_attempts<'a>(
+    conn: &mut SqliteConnection,
+    settles: impl Iterator<Item = &'a Settle>,
+) -> Result<(), OutboxError> {
+    let attempts = settles.filter_map(|it| Some(AttemptRow::new(it.row.0, it.attempt.as_ref()?)));
+    let attempts: Vec<AttemptRow<'_>> = attempts.collect();
     if attempts.is_empty() {
         return Ok(());
     }
@@ -291,11 +275,5 @@ async fn write_attempts(conn: &mut SqliteConnection, attempts: &[AttemptRow<'_>]
                SELECT v.value ->> 'row', v.value ->> 'at', v.value ->> 'kind', v.value ->> 'verdict',
                       v.value ->> 'http_status', v.value ->> 'latency_ms', v.value ->> 'note'
                  FROM json_each(?1) v";
-    sqlx::query(sql).bind(json(attempts)).execute(conn).await.trouble().map(drop)
-}
-
-/// As JSON; `None` for the many that have none.
-fn lists(opening: &Opening) -> (Option<String>, Option<String>) {
-    let Opening { ids_ordem_servico: ids, numeros_ordem_servico: numbers, .. } = opening;
-    ((!ids.is_empty()).then(|| json(ids)), (!numbers.is_empty()).then(|| json(numbers)))
+    sqlx::query(sql).bind(json(&attempts)).execute(conn).await.trouble().map(drop)
 }

@@ -22,6 +22,9 @@ pub struct Staging<'a> {
     /// Records from this one on are of this file.
     pub(super) first_record: i64,
     pub(super) n_rows: u64,
+    /// Whether any line names its batch, or itself: most files have neither.
+    pub(super) names_lotes: bool,
+    pub(super) names_rows: bool,
     chunk: Values,
 }
 
@@ -53,6 +56,8 @@ impl SqliteOutbox {
             source: source_id,
             first_record,
             n_rows: 0,
+            names_lotes: false,
+            names_rows: false,
             chunk: Values::default(),
         })
     }
@@ -62,6 +67,8 @@ impl Staging<'_> {
     /// Takes in lines, in the order of the file.
     pub async fn push(&mut self, rows: &[NewRow<'_>]) -> Result<(), OutboxError> {
         for row in rows {
+            self.names_lotes |= row.lote.is_some();
+            self.names_rows |= row.referencia.is_some();
             self.chunk.push(self.source, row).trouble()?;
             if self.chunk.n_rows == CHUNK_ROWS {
                 self.chunk.flush(&mut self.tx).await?;
