@@ -14,7 +14,7 @@ use super::screen::Screen;
 use crate::config::{Config, DeliveryLayer};
 use crate::delivery::{Halt, Rate, Verdict};
 use crate::hubsoft::Catalogue;
-use crate::intake::{Hashing, Repeats};
+use crate::intake::{Hashing, Repeat, Repeats};
 use crate::ticket::{Id, Problem, Ticket};
 
 pub async fn check(mut args: Check, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
@@ -28,9 +28,10 @@ pub async fn check(mut args: Check, global: &Global, screen: &Screen) -> Result<
     reading::describe(&intake, screen);
     let columns = reading::column_names(&intake);
 
-    let mut told = Told { columns, out: BufWriter::new(stdout()), is_json: screen.json, n_problems: 0 };
+    let mut told =
+        Told { columns, out: BufWriter::new(stdout()), is_json: screen.json, n_problems: 0, n_repeats: 0 };
     let mut seen = args.input.allow_repeats.is_none_or(|it| !it).then(Repeats::default);
-    let (mut n_rows, mut n_invalid, mut n_repeats) = (0_u64, 0_u64, 0_u64);
+    let (mut n_rows, mut n_invalid) = (0_u64, 0_u64);
     let mut notices: BTreeMap<String, u64> = BTreeMap::new();
     let mut ids = Ids::default();
     while let Some(row) = intake.next_row()? {
@@ -43,9 +44,8 @@ pub async fn check(mut args: Check, global: &Global, screen: &Screen) -> Result<
                 }
             }
             Ok(parsed) => {
-                if let Some(first) = seen.as_mut().and_then(|it| it.first_line(&parsed.ticket, row.line)) {
-                    n_repeats += 1;
-                    told.repeat(row.line, first);
+                if let Some(seen) = &mut seen {
+                    seen.add(&parsed.ticket, row.line, |it| told.repeat(it));
                 }
                 for notice in &parsed.notices {
                     *notices.entry(format!("{}: {}", notice.field, notice.message)).or_default() += 1;
@@ -55,6 +55,9 @@ pub async fn check(mut args: Check, global: &Global, screen: &Screen) -> Result<
                 }
             }
         }
+    }
+    if let Some(seen) = seen {
+        seen.finish(|it| told.repeat(it));
     }
     for (notice, n) in &notices {
         screen.note(format!("{n} rows: {notice}"));
@@ -68,12 +71,15 @@ pub async fn check(mut args: Check, global: &Global, screen: &Screen) -> Result<
     if screen.json {
         let counts = json!({
             "version": 1, "rows": n_rows, "valid": n_rows - n_invalid, "invalid": n_invalid,
-            "repeats": n_repeats, "unknown_ids": n_unknown, "problems": told.n_problems,
+            "repeats": told.n_repeats, "unknown_ids": n_unknown, "problems": told.n_problems,
         });
         told.line(&counts.to_string());
     }
     told.flush();
-    let repeats = if 0 < n_repeats { format!(", {n_repeats} repeat an earlier one") } else { String::new() };
+    let repeats = match told.n_repeats {
+        0 => String::new(),
+        n_repeats => format!(", {n_repeats} repeat an earlier one"),
+    };
     screen.note(format!("{} of {n_rows} rows are valid{repeats}", n_rows - n_invalid));
     if 0 < n_invalid || 0 < n_unknown {
         screen.note("hint: correct the cells above and check again; `mutirao import` opens the valid rows and skips the others");
@@ -89,6 +95,7 @@ struct Told {
     out: BufWriter<std::io::Stdout>,
     is_json: bool,
     n_problems: u64,
+    n_repeats: u64,
 }
 
 impl Told {
@@ -108,11 +115,14 @@ impl Told {
         self.line(&text);
     }
 
-    fn repeat(&mut self, line: u64, first: u64) {
+    fn repeat(&mut self, Repeat { line, first_line }: Repeat) {
+        self.n_repeats += 1;
         let text = if self.is_json {
-            json!({"line": line, "code": "repeat", "first_line": first}).to_string()
+            json!({"line": line, "code": "repeat", "first_line": first_line}).to_string()
         } else {
-            format!("line {line}: repeats line {first}; it would be skipped, unless --allow-repeats (repeat)")
+            format!(
+                "line {line}: repeats line {first_line}; it would be skipped, unless --allow-repeats (repeat)"
+            )
         };
         self.line(&text);
     }
