@@ -86,6 +86,7 @@ pub enum Denials {
 
 /// What to do after looking for an open ticket.
 #[derive(Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "it is matched where it is made, never stored")]
 pub enum Next {
     Post,
     Settle(Settle),
@@ -410,3 +411,6 @@ fn before(at: Timestamp, wait: Duration) -> Timestamp {
 pub fn between(earlier: Timestamp, later: Timestamp) -> Duration {
     Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

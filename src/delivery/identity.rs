@@ -106,3 +106,67 @@ fn base32<const N: usize>(hash: &[u8; 32]) -> [u8; N] {
         ALPHABET[usize::from(pair >> (11 - shift) & 31)]
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Frozen. If one of these fails, the change is wrong, not the test.
+    #[test]
+    fn golden_vectors() {
+        let key = |service, kind, text| ContentKey::new(service, kind, text).as_str().to_owned();
+        let marker = |batch, reference| Marker::new(batch, reference).to_string();
+        // Computed once by another implementation (Python's hashlib).
+        assert_eq!(key("11000", "", "Sem sinal"), "EW9FFZZEGMRQN5TZ");
+        assert_eq!(key("11000", "17", "Sem sinal"), "RWC7QW3YFEJV67MM");
+        assert_eq!(key(" 11000", "", "Sem sinal"), "WX0GE07RKEXXYVHV");
+        assert_eq!(key("", "", ""), "0B94M1XJCS064T2V");
+        assert_eq!(key("11000", "", "Sem conexão\nDesde ontem 🙂"), "D7GX3Q2QPHBXK65E");
+        assert_eq!(marker(BatchIdentity::File { batch: "queda" }, "a"), " [ref 8Q7N7KGSCNNH]");
+        assert_eq!(marker(BatchIdentity::File { batch: "queda-2" }, "a"), " [ref HWX8Y45H3FZE]");
+        assert_eq!(marker(BatchIdentity::File { batch: "" }, ""), " [ref WHPX7NTP9G6Y]");
+        assert_eq!(
+            marker(BatchIdentity::Producer { outbox: "o1", lote: "queda" }, "a"),
+            " [ref E2SKFCN45YC2]"
+        );
+        assert_eq!(
+            marker(BatchIdentity::Producer { outbox: "o2", lote: "queda" }, "a"),
+            " [ref QYRF3P30SZJZ]"
+        );
+        let second = ContentKey::new("11000", "", "Sem sinal").reference(2);
+        assert_eq!(second, "EW9FFZZEGMRQN5TZ-2");
+    }
+
+    #[test]
+    fn the_first_bits_of_the_hash_in_order() {
+        let mut hash = [0_u8; 32];
+        // 00001 00010 00011 00100, and what follows.
+        hash[..3].copy_from_slice(&[0b0000_1000, 0b1000_0110, 0b0100_1111]);
+        assert_eq!(base32::<4>(&hash), *b"1234");
+        assert_eq!(base32::<12>(&[0xFF; 32]), *b"ZZZZZZZZZZZZ");
+    }
+
+    #[test]
+    fn a_marker_is_found_wherever_it_stands() {
+        let marker = Marker::new(BatchIdentity::File { batch: "queda" }, "a");
+        assert!(marker.is_in(&format!("Sem sinal{marker} | ATENDIMENTO ABERTO VIA API")));
+        assert!(marker.is_in(&format!("Sem sinal\n{}", marker.to_string().trim())));
+        assert!(!marker.is_in("Sem sinal | ATENDIMENTO ABERTO VIA API"));
+        assert!(!marker.is_in(marker.as_str()), "without its brackets it may be anything");
+    }
+
+    proptest! {
+        #[test]
+        fn where_a_part_ends_matters(a in ".{0,12}", b in ".{0,12}", cut in 0_usize..12) {
+            let joined: Vec<char> = a.chars().chain(b.chars()).collect();
+            let cut = cut.min(joined.len());
+            let (left, right): (String, String) = (joined[..cut].iter().collect(), joined[cut..].iter().collect());
+            prop_assert_eq!(
+                ContentKey::new(&a, &b, "x") == ContentKey::new(&left, &right, "x"),
+                (a.as_str(), b.as_str()) == (left.as_str(), right.as_str())
+            );
+        }
+    }
+}

@@ -53,7 +53,7 @@ fn nothing_is_posted_again_before_two_absences_and_the_settle_delay() {
         assert_eq!(posts.len(), 2);
         let look_ups = bench.api.seconds(RequestKind::LookUp);
         let last = look_ups[look_ups.len() - 1];
-        assert!(120.05 <= last && last < 121.0, "just after the settle delay: {last}");
+        assert!((120.05..121.0).contains(&last), "just after the settle delay: {last}");
         assert!(last < posts[1]);
         assert!(look_ups.len() <= 7, "{look_ups:?}");
         assert_eq!(bench.outbox.row(1).attempts, 2);

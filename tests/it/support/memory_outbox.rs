@@ -43,11 +43,13 @@ pub enum Trouble {
     Full,
 }
 
+type Weather = Box<dyn FnMut() -> (Trouble, Duration, Duration)>;
+
 #[derive(Default)]
 pub struct MemoryOutbox {
     rows: RefCell<BTreeMap<i64, Row>>,
     /// Decides about each call; the first duration is waited before the commit, the second after.
-    weather: RefCell<Option<Box<dyn FnMut() -> (Trouble, Duration, Duration)>>>,
+    weather: RefCell<Option<Weather>>,
     forgets_doubts: Cell<bool>,
     skips_recovery: Cell<bool>,
     pub n_claims: Cell<u64>,

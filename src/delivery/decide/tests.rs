@@ -1,0 +1,288 @@
+use super::*;
+use crate::delivery::identity::{BatchIdentity, Marker};
+use crate::delivery::{RowId, Token};
+use crate::ticket::{RawTicket, Ticket};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + seconds).expect("within range")
+}
+
+fn claim(attempts: u32) -> Claim {
+    let raw = RawTicket {
+        id_cliente_servico: Some("11000".into()),
+        descricao: Some("Sem sinal".into()),
+        nome: Some("Maria".into()),
+        telefone: Some("37999998888".into()),
+        ..RawTicket::default()
+    };
+    let Ok(parsed) = Ticket::parse(&raw) else { panic!("the ticket is valid") };
+    Claim {
+        row: RowId(1),
+        token: Token(4),
+        line: 2,
+        ticket: parsed.ticket,
+        marker: Marker::new(BatchIdentity::File { batch: "queda" }, "a"),
+        attempts,
+        sent_at: at(-60),
+        doubt: None,
+        warning: Some("notice".to_owned()),
+    }
+}
+
+fn fault(code: &str) -> Fault {
+    Fault { code: code.to_owned(), message: format!("{code} happened") }
+}
+
+fn opening(id: i64) -> Opening {
+    Opening {
+        protocolo: format!("p{id}"),
+        id_atendimento: id,
+        ids_ordem_servico: vec![],
+        numeros_ordem_servico: vec![],
+    }
+}
+
+fn doubt(since: i64) -> Doubt {
+    Doubt {
+        since: at(since),
+        not_before: None,
+        precaution: false,
+        absences: 0,
+        last_absence: None,
+        answered: 0,
+    }
+}
+
+fn reply<T>(verdict: Verdict<T>) -> Reply<T> {
+    Reply { verdict, http_status: Some(200), latency: Duration::from_millis(80), retry_after: None }
+}
+
+/// It is `now` seconds, asked a second before; the rest as in a quiet run.
+fn with_scene<T>(now: i64, change: impl FnOnce(&mut Scene<'_>), then: impl FnOnce(&Scene<'_>) -> T) -> T {
+    let policy = Policy::default();
+    // Without jitter to speak of: a retry waits for less than a microsecond.
+    let retry = Retry::new(Duration::from_nanos(1), Duration::from_nanos(1), 0);
+    let mut scene = Scene {
+        policy: &policy,
+        retry: &retry,
+        started: at(-1000),
+        asked: at(now - 1),
+        now: at(now),
+        held_until: at(now),
+        streak: 0,
+        looks: Looks::Count,
+        echo: Echo::Unseen,
+        denials: Denials::First,
+    };
+    change(&mut scene);
+    then(&scene)
+}
+
+/// In a word what a change is: where the row goes, after how many seconds, with how many attempts.
+fn told(change: &Change, now: i64) -> String {
+    match change {
+        Change::Release => "release".to_owned(),
+        Change::Later { at: due, attempts, doubt, .. } => {
+            let wait = due.duration_since(at(now)).as_millis() as f64 / 1000.0;
+            let doubt = doubt
+                .as_ref()
+                .map(|doubt| format!(", in doubt ({} absent, {} answered)", doubt.absences, doubt.answered));
+            format!("after {wait} s, {attempts} spent{}", doubt.unwrap_or_default())
+        }
+        Change::Opened { opening, attempts, warning } => {
+            format!("opened {}, {attempts} spent, {warning:?}", opening.protocolo)
+        }
+        Change::Skipped { opening } => format!("skipped for {}", opening.protocolo),
+        Change::Rejected { attempts, fault } => format!("rejected {}, {attempts} spent", fault.code),
+        Change::Failed { attempts, fault } => format!("failed {}, {attempts} spent", fault.code),
+        Change::Unconfirmed { doubt, fault } => {
+            format!("unconfirmed {}, {} answered", fault.code, doubt.answered)
+        }
+    }
+}
+
+#[track_caller]
+fn check_post(attempts: u32, verdict: Verdict, change: impl FnOnce(&mut Scene<'_>), expected: &str) {
+    let settle = with_scene(0, change, |scene| after_post(&claim(attempts), reply(verdict), scene));
+    assert_eq!((settle.row, settle.token), (RowId(1), Token(4)));
+    assert_eq!(told(&settle.change, 0), expected);
+}
+
+fn proof(warnings: Vec<Fault>) -> Verdict {
+    Verdict::Answered(Proof { opening: opening(7), marker_echoed: Some(true), warnings })
+}
+
+#[test]
+fn a_post_is_judged_by_what_its_answer_proves() {
+    let as_is = |_: &mut Scene<'_>| {};
+    check_post(0, proof(vec![]), as_is, r#"opened p7, 1 spent, Some("notice")"#);
+    let warned = r#"opened p7, 3 spent, Some("notice; without_os: without_os happened")"#;
+    check_post(2, proof(vec![fault("without_os")]), as_is, warned);
+    check_post(0, Verdict::Rejected(fault("refused")), as_is, "rejected refused, 1 spent");
+    let unknown = "after 1.5 s, 1 spent, in doubt (0 absent, 0 answered)";
+    check_post(0, Verdict::Unknown(fault("timeout")), as_is, unknown);
+    // Also the last attempt is looked up before it counts as failed.
+    let last = "after 1.5 s, 8 spent, in doubt (0 absent, 0 answered)";
+    check_post(7, Verdict::Unknown(fault("timeout")), as_is, last);
+    check_post(7, Verdict::NotSent(fault("refused")), as_is, "after 0 s, 7 spent");
+    check_post(7, Verdict::LoginUnavailable(fault("login")), as_is, "after 0 s, 7 spent");
+    check_post(7, Verdict::Throttled, |it| it.held_until = at(30), "after 30 s, 7 spent");
+    check_post(7, Verdict::Unauthorized(fault("http_401")), as_is, "after 0 s, 7 spent");
+    check_post(7, Verdict::Misconfigured(fault("http_404")), as_is, "after 0 s, 7 spent");
+    check_post(0, Verdict::Forbidden(fault("http_403")), as_is, "after 0 s, 0 spent");
+    let repeated = |it: &mut Scene<'_>| it.denials = Denials::Repeated;
+    check_post(0, Verdict::Forbidden(fault("http_403")), repeated, "rejected http_403, 1 spent");
+    check_post(0, Verdict::Withheld, as_is, "release");
+}
+
+#[test]
+fn a_doubt_begins_when_we_stop_waiting_and_reaches_back_two_days() {
+    let settle = with_scene(
+        0,
+        |_| {},
+        |scene| after_post(&claim(0), reply(Verdict::Unknown(fault("timeout"))), scene),
+    );
+    let Change::Later { doubt: Some(doubt), .. } = settle.change else { panic!("it is in doubt") };
+    assert_eq!((doubt.since, doubt.not_before), (at(0), Some(at(-60 - 48 * 3600))));
+    let attempt = settle.attempt.expect("a doubt is history");
+    assert_eq!((attempt.verdict.as_str(), attempt.note.as_str()), ("unknown", "timeout happened"));
+}
+
+#[test]
+fn a_plain_success_is_no_history_and_a_note_is_capped() {
+    with_scene(
+        0,
+        |_| {},
+        |scene| {
+            assert_eq!(after_post(&claim(0), reply(proof(vec![])), scene).attempt, None);
+            let long = Fault { code: "x".to_owned(), message: "ã".repeat(5000) };
+            let settle = after_post(&claim(0), reply(Verdict::Rejected(long)), scene);
+            assert_eq!(settle.attempt.map(|it| it.note.chars().count()), Some(NOTE_LEN));
+        },
+    );
+}
+
+#[track_caller]
+fn check_look(now: i64, doubt: Doubt, verdict: Verdict<Sighting>, expected: &str) {
+    check_look_with(now, doubt, verdict, |_| {}, expected);
+}
+
+#[track_caller]
+fn check_look_with(
+    now: i64,
+    doubt: Doubt,
+    verdict: Verdict<Sighting>,
+    change: impl FnOnce(&mut Scene<'_>),
+    expected: &str,
+) {
+    let claim = Claim { doubt: Some(doubt.clone()), ..claim(1) };
+    let settle = with_scene(now, change, |scene| after_look_up(&claim, &doubt, reply(verdict), scene));
+    assert_eq!(told(&settle.change, now), expected);
+}
+
+fn absent() -> Verdict<Sighting> {
+    Verdict::Answered(Sighting::NotFound)
+}
+
+fn vague() -> Verdict<Sighting> {
+    Verdict::Answered(Sighting::CouldNotTell(fault("full_page")))
+}
+
+#[test]
+fn an_absence_is_believed_twice_apart_and_late_enough() {
+    // Asked a second before `now`: the settle delay of 120 s is over for questions from 120 on.
+    let once = |last: i64| Doubt { absences: 1, last_absence: Some(at(last)), answered: 1, ..doubt(0) };
+    check_look(3, doubt(0), absent(), "after 3 s, 1 spent, in doubt (1 absent, 1 answered)");
+    check_look(5, once(2), absent(), "after 5 s, 1 spent, in doubt (1 absent, 2 answered)"); // Too close.
+    check_look(13, once(2), absent(), "after 13 s, 1 spent, in doubt (2 absent, 2 answered)");
+    check_look(100, once(2), absent(), "after 20.5 s, 1 spent, in doubt (2 absent, 2 answered)");
+    check_look(120, once(2), absent(), "after 0.5 s, 1 spent, in doubt (2 absent, 2 answered)"); // Asked at 119.
+    check_look(121, once(2), absent(), "after 0 s, 1 spent");
+    check_look(121, once(110), absent(), "after 0 s, 1 spent");
+    check_look(121, once(111), absent(), "after 0.5 s, 1 spent, in doubt (1 absent, 2 answered)");
+    check_look(500, doubt(0), absent(), "after 9.5 s, 1 spent, in doubt (1 absent, 1 answered)"); // The first.
+    let early = Doubt { answered: 5, ..once(2) };
+    check_look(10, early, absent(), "after 110.5 s, 1 spent, in doubt (1 absent, 6 answered)"); // Enough early ones.
+    let precaution = Doubt { precaution: true, ..doubt(0) };
+    check_look(1, precaution, absent(), "after 0 s, 1 spent");
+}
+
+#[test]
+fn the_last_attempt_fails_once_its_absence_is_believed() {
+    let doubt = Doubt { absences: 1, last_absence: Some(at(2)), ..doubt(0) };
+    let claim = Claim { doubt: Some(doubt.clone()), ..claim(8) };
+    let settle = with_scene(200, |_| {}, |scene| after_look_up(&claim, &doubt, reply(absent()), scene));
+    assert_eq!(told(&settle.change, 200), "failed no_ticket, 8 spent");
+}
+
+#[test]
+fn what_is_found_is_adopted() {
+    let found = |others| Verdict::Answered(Sighting::Found { opening: opening(7), others });
+    check_look(3, doubt(0), found(vec![]), r#"opened p7, 1 spent, Some("notice")"#);
+    let doubled =
+        r#"opened p7, 1 spent, Some("notice; duplicate: more tickets carry this row's marker: p8, p9")"#;
+    check_look(3, doubt(0), found(vec![opening(8), opening(9)]), doubled);
+}
+
+#[test]
+fn patience_is_for_the_row_and_not_for_the_outage() {
+    let asked = |answered| Doubt { answered, ..doubt(0) };
+    check_look(3, asked(0), vague(), "after 3 s, 1 spent, in doubt (0 absent, 1 answered)");
+    check_look(200, asked(8), vague(), "after 80 s, 1 spent, in doubt (0 absent, 9 answered)");
+    check_look(200, asked(9), vague(), "unconfirmed full_page, 10 answered");
+    check_look(200, asked(9), Verdict::Rejected(fault("odd")), "unconfirmed odd, 10 answered");
+    check_look(200, asked(9), Verdict::Forbidden(fault("http_403")), "unconfirmed http_403, 10 answered");
+    let free = |it: &mut Scene<'_>| it.looks = Looks::Free;
+    check_look_with(200, asked(9), vague(), free, "after 80 s, 1 spent, in doubt (0 absent, 9 answered)");
+    // An absence goes on towards being believed.
+    check_look(200, asked(9), absent(), "after 9.5 s, 1 spent, in doubt (1 absent, 10 answered)");
+    for verdict in
+        [Verdict::Unknown(fault("x")), Verdict::NotSent(fault("x")), Verdict::LoginUnavailable(fault("x"))]
+    {
+        check_look(200, asked(9), verdict, "after 60 s, 1 spent, in doubt (0 absent, 9 answered)");
+    }
+    let held = |it: &mut Scene<'_>| it.held_until = at(230);
+    check_look_with(
+        200,
+        asked(9),
+        Verdict::Throttled,
+        held,
+        "after 30 s, 1 spent, in doubt (0 absent, 9 answered)",
+    );
+    check_look(200, asked(9), Verdict::Withheld, "release");
+}
+
+#[test]
+fn a_day_is_enough_but_only_of_this_run() {
+    let day = 24 * 3600;
+    let unanswered = || Verdict::Unknown(fault("timeout"));
+    check_look(day - 1, doubt(0), unanswered(), "after 60 s, 1 spent, in doubt (0 absent, 0 answered)");
+    check_look(day, doubt(0), unanswered(), "unconfirmed timeout, 0 answered");
+    let just_started = |it: &mut Scene<'_>| it.started = at(day - 5);
+    let goes_on = "after 60 s, 1 spent, in doubt (0 absent, 0 answered)";
+    check_look_with(day, doubt(0), unanswered(), just_started, goes_on);
+}
+
+#[test]
+fn a_clock_set_back_believes_nothing_early() {
+    let doubt = Doubt { absences: 1, last_absence: Some(at(110)), ..doubt(100) };
+    check_look(50, doubt, absent(), "after 1.5 s, 1 spent, in doubt (1 absent, 1 answered)");
+}
+
+#[test]
+fn an_open_ticket_skips_and_its_absence_posts() {
+    #[track_caller]
+    fn check(attempts: u32, verdict: Verdict<Sighting>, expected: &str) {
+        let next = with_scene(0, |_| {}, |scene| after_find_open(&claim(attempts), reply(verdict), scene));
+        match next {
+            Next::Post => assert_eq!("post", expected),
+            Next::Settle(settle) => assert_eq!(told(&settle.change, 0), expected),
+        }
+    }
+    check(0, absent(), "post");
+    check(0, Verdict::Answered(Sighting::Found { opening: opening(3), others: vec![] }), "skipped for p3");
+    check(0, vague(), "after 0 s, 1 spent");
+    check(7, vague(), "failed full_page, 8 spent");
+    check(7, Verdict::Unknown(fault("timeout")), "after 0 s, 7 spent");
+    check(0, Verdict::Withheld, "release");
+}
