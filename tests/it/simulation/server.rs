@@ -65,6 +65,7 @@ struct State {
     last_opening: Option<Opening>,
     misled: BTreeSet<String>,
     violations: Vec<String>,
+    posts: Vec<(Duration, Marker)>,
     seen: BTreeSet<&'static str>,
 }
 
@@ -128,6 +129,7 @@ impl Server {
             last_opening: None,
             misled: BTreeSet::new(),
             violations: Vec::new(),
+            posts: Vec::new(),
             seen: BTreeSet::new(),
         };
         Self {
@@ -147,6 +149,11 @@ impl Server {
     /// What happened at least once, for the record of what the seeds exercise.
     pub fn seen(&self) -> BTreeSet<&'static str> {
         self.state.borrow().seen.clone()
+    }
+
+    /// Every post that reached the server, and when.
+    pub fn posts(&self) -> Vec<(Duration, Marker)> {
+        self.state.borrow().posts.clone()
     }
 
     pub fn saw(&self, what: &'static str) {
@@ -212,6 +219,7 @@ impl Server {
     /// The bytes of a post reach the server.
     fn arrives(&self, marker: Marker, service: i64) {
         let mut state = self.state.borrow_mut();
+        state.posts.push((self.clock.elapsed(), marker));
         if let Some(ticket) = state.tickets.iter().find(|it| it.marker == marker) {
             let seen = format!("{marker:?} is posted again over {}", ticket.opening.protocolo);
             state.violations.push(seen);

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use mutirao::delivery::identity::Marker;
 use mutirao::delivery::{
     Change, Control, Ending, Halt, Note, OpenTickets, Policy, Rate, Reason, Settle, Settled, State, Watch,
     run,
@@ -28,6 +29,15 @@ pub enum Sabotage {
     SkipRecovery,
     /// Absences are believed long before a slow server has had its time.
     ShortDelay,
+}
+
+/// What a world went through.
+#[derive(Debug, PartialEq)]
+pub struct Tale {
+    /// What broke the promise.
+    pub violations: Vec<String>,
+    pub seen: BTreeSet<&'static str>,
+    pub posts: Vec<(Duration, Marker)>,
 }
 
 pub struct World {
@@ -125,8 +135,8 @@ impl World {
         Self { seed, rng, clock, outbox, server, policy, crashes, stops }
     }
 
-    /// Lives until all is at rest, and returns what broke the promise and what was seen.
-    pub async fn live(self) -> (Vec<String>, BTreeSet<&'static str>) {
+    /// Lives until all is at rest.
+    pub async fn live(self) -> Tale {
         let mut at_rest = false;
         for _ in 0..LIVES_MAX {
             let was_calm = self.is_calm();
@@ -145,7 +155,7 @@ impl World {
             violations.push(format!("seed {} has not come to rest after {LIVES_MAX} lives", self.seed));
         }
         violations.extend(self.check());
-        (violations, self.server.seen())
+        Tale { violations, seen: self.server.seen(), posts: self.server.posts() }
     }
 
     /// One process. `None`: it died.

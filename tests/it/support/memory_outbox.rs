@@ -7,15 +7,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mutirao::delivery::identity::Marker;
 use mutirao::delivery::{
-    Attempt, Change, Claim, Claimed, Doubt, Opening, Outbox, OutboxError, Outlook, RowId, Settle, Settled,
-    State, Token, Want,
+    Attempt, Change, Claim, Claimed, Doubt, Opening, Outbox, OutboxError, Outlook, Refused, RowId, Settle,
+    Settled, State, Token, Want,
 };
-use mutirao::ticket::Ticket;
+use mutirao::ticket::{Problem, Ticket};
 
 /// A row, and what became of it.
 #[derive(Clone)]
 pub struct Row {
     pub ticket: Ticket,
+    /// What validation will find at the claim; none: it is valid.
+    problems: Vec<Problem>,
+    priority: i64,
     pub marker: Marker,
     pub state: State,
     pub token: Token,
@@ -66,10 +69,24 @@ impl MemoryOutbox {
     }
 
     pub fn insert(&self, ticket: Ticket, now: Timestamp, doubt: Option<Doubt>) -> RowId {
+        self.insert_as(ticket, Vec::new(), 0, now, doubt)
+    }
+
+    /// With what validation will find, and a priority: lower numbers come first.
+    pub fn insert_as(
+        &self,
+        ticket: Ticket,
+        problems: Vec<Problem>,
+        priority: i64,
+        now: Timestamp,
+        doubt: Option<Doubt>,
+    ) -> RowId {
         let mut rows = self.rows.borrow_mut();
         let id = rows.len() as i64 + 1;
         let row = Row {
             ticket,
+            problems,
+            priority,
             marker: super::world::marker(id),
             state: State::Pending,
             token: Token(0),
@@ -188,7 +205,7 @@ fn claim(rows: &mut BTreeMap<i64, Row>, want: Want) -> Claimed {
     }
     let mut candidates: Vec<_> = rows.iter().filter(|(_, row)| row.state == State::Pending).collect();
     // Doubts first, then by due time.
-    candidates.sort_by_key(|(id, row)| (row.doubt.is_none(), row.available_at, **id));
+    candidates.sort_by_key(|(id, row)| (row.doubt.is_none(), row.priority, row.available_at, **id));
     let candidates: Vec<i64> = candidates.into_iter().map(|(id, _)| *id).collect();
 
     let mut claimed = Claimed::default();
@@ -205,6 +222,12 @@ fn claim(rows: &mut BTreeMap<i64, Row>, want: Want) -> Claimed {
             claimed.outlook.pending = true;
             let due = Some(row.available_at);
             claimed.outlook.next_due = claimed.outlook.next_due.min(due).or(due);
+            continue;
+        }
+        if !row.problems.is_empty() {
+            row.state = State::Invalid;
+            let problems = row.problems.clone();
+            claimed.refused.push(Refused { row: RowId(id), line: id as u64 + 1, problems });
             continue;
         }
         *left -= 1;
@@ -271,7 +294,9 @@ fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle) -> Settled {
     }
     row.last_settle = Some(settle.clone());
     row.history.extend(settle.attempt.clone());
-    row.error_code = None;
+    if settle.change != Change::Release {
+        row.error_code = None;
+    }
     match &settle.change {
         Change::Release => {
             row.state = State::Pending;
