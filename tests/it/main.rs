@@ -5,6 +5,7 @@ mod hubsoft;
 mod import;
 mod intake;
 mod outbox_conformance;
+mod outbox_memory;
 mod outbox_sqlite;
 mod sandbox;
 mod simulation;

@@ -1,0 +1,45 @@
+//! The outbox of the simulation keeps the promises that a real one keeps.
+
+use mutirao::delivery::RowId;
+use mutirao::ticket::{RawTicket, Ticket};
+
+use crate::outbox_conformance::{Bench, Seed, Seen, conforms};
+use crate::support::memory_outbox::MemoryOutbox;
+use crate::support::world::{at, in_virtual_time, ticket};
+
+impl Bench for MemoryOutbox {
+    async fn insert(&mut self, rows: &[Seed]) -> Vec<RowId> {
+        let insert = |seed: &Seed| {
+            let raw = RawTicket {
+                id_cliente_servico: Some(seed.service.to_string().into()),
+                descricao: Some("x".into()),
+                nome: Some("m".into()),
+                telefone: Some(seed.phone.into()),
+                ..RawTicket::default()
+            };
+            let problems = Ticket::parse(&raw).err().unwrap_or_default();
+            self.insert_as(ticket(seed.service, "Sem sinal"), problems, seed.priority, at(0), None)
+        };
+        rows.iter().map(insert).collect()
+    }
+
+    async fn look(&self, row: RowId) -> Seen {
+        let row = self.row(row.0);
+        Seen {
+            state: row.state,
+            attempts: row.attempts,
+            sent_at: row.sent_at,
+            available_at: row.available_at,
+            doubt: row.doubt,
+            protocolo: row.opening.map(|it| it.protocolo),
+            error_code: row.error_code,
+            warning: row.warning,
+            n_history: row.history.len(),
+        }
+    }
+}
+
+#[test]
+fn it_conforms() {
+    in_virtual_time(conforms(async || MemoryOutbox::default()));
+}
