@@ -241,7 +241,8 @@ async fn candidates(
 }
 
 fn candidates_sql() -> String {
-    // The ids come first, from the index alone. `fields` is JSON already: it is put in as it stands
+    // `LIMIT +?`: of a bare parameter SQLite reads the value, and plans anew for every claim (measured:
+    // a fifth of it). The ids come first, from the index alone. `fields` is JSON already: it is put in as it stands
     // instead of being read and written again.
     let of = |ids: String, doubt: &str| {
         format!(
@@ -256,7 +257,7 @@ fn candidates_sql() -> String {
             "SELECT o.id FROM outbox o
               WHERE {TO_POST} AND o.available_at <= ?4
                 AND NOT EXISTS (SELECT 1 FROM outbox l WHERE l.service = o.service AND {LIVE})
-              ORDER BY o.priority, o.available_at, o.id LIMIT ?5"
+              ORDER BY o.priority, o.available_at, o.id LIMIT +?5"
         ),
         "",
     );
@@ -266,7 +267,7 @@ fn candidates_sql() -> String {
               WHERE {TO_LOOK_UP} AND o.available_at <= ?4
                 AND NOT EXISTS (SELECT 1 FROM outbox l
                                  WHERE l.service = o.service AND l.state = 'in_flight' AND {LIVE})
-              ORDER BY o.priority, o.available_at, o.id LIMIT ?6"
+              ORDER BY o.priority, o.available_at, o.id LIMIT +?6"
         ),
         ", json_array(o.doubt_since, o.doubt_not_before, o.doubt_precaution, o.absences, o.last_absence, o.answered)",
     );

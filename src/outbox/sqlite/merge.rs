@@ -22,6 +22,9 @@ use crate::outbox::{BatchId, FirstPost, ImportId, MergeCounts, MergeKind, MergeO
 /// How old an adopted ticket may be under `--verify-first`. Milliseconds; from the design.
 const ADOPTABLE_MS: i64 = 48 * 3600 * 1000;
 
+/// Records that are deleted at a time.
+const FORGET_STEP: i64 = 50_000;
+
 /// Of `x`: certainly without a ticket of ours.
 const FREE: &str = "(x.state IN ('invalid', 'rejected', 'failed', 'cancelled')
     OR x.state = 'skipped' AND x.error_code = 'repeat'
@@ -208,7 +211,7 @@ impl<'a> Merge<'a> {
         let sql = "UPDATE outbox SET batch = ?1, record = s.record, line = s.line, import = ?2, gone = 0
                      FROM staged s WHERE outbox.id = s.row";
         self.run(sql, &[self.batch, self.source]).await?;
-        self.run("DELETE FROM record WHERE id IN (SELECT old_record FROM staged)", &[]).await?;
+        self.forget("old_record").await?;
         let sql = "UPDATE outbox SET gone = 1 WHERE batch = ?1 AND import <> ?2 AND gone = 0";
         self.run(sql, &[self.batch, self.source]).await.map(drop)
     }
@@ -235,9 +238,23 @@ impl<'a> Merge<'a> {
                                      line = iif(s.was_gone, s.line, outbox.line)
                      FROM staged s WHERE outbox.id = s.row";
         self.run(sql, &[self.source]).await?;
-        let sql = "DELETE FROM record
-                    WHERE id IN (SELECT iif(was_gone, old_record, record) FROM staged WHERE row IS NOT NULL)";
-        self.run(sql, &[]).await.map(drop)
+        self.forget("iif(was_gone, old_record, iif(row IS NULL, NULL, record))").await
+    }
+
+    /// Deletes the records that `which` names for each line; in steps, because SQLite collects what
+    /// it is about to delete in memory.
+    async fn forget(&mut self, which: &str) -> Result<(), OutboxError> {
+        let sql = "SELECT coalesce(max(record), 0) FROM staged";
+        let last: i64 = sqlx::query_scalar(sql).fetch_one(&mut *self.tx).await.trouble()?;
+        let mut from = self.first_record;
+        while from <= last {
+            let sql = format!(
+                "DELETE FROM record WHERE id IN (SELECT {which} FROM staged WHERE ?1 <= record AND record < ?2)"
+            );
+            self.run(sql, &[from, from + FORGET_STEP]).await?;
+            from += FORGET_STEP;
+        }
+        Ok(())
     }
 
     /// Puts the cells of this file under the columns of the batch's file. A column that this file

@@ -82,7 +82,7 @@ impl Reader {
         let range = Range::of(scope);
         let sql = format!(
             "SELECT '[' || group_concat('[' || {ROW_HEAD} || ',' || r.cells || ']') || ']'
-               FROM (SELECT * FROM outbox o WHERE ?3 < o.record AND {IN_SCOPE} ORDER BY o.record LIMIT ?4) AS o
+               FROM (SELECT * FROM outbox o WHERE ?3 < o.record AND {IN_SCOPE} ORDER BY o.record LIMIT +?4) AS o
                     CROSS JOIN record r ON r.id = o.record CROSS JOIN batch b ON b.id = o.lote"
         );
         let json: Option<String> = sqlx::query_scalar(AssertSqlSafe(sql))
@@ -107,7 +107,7 @@ impl Reader {
         let sql = format!(
             "SELECT '[' || group_concat('[' || json_array(o.id, o.line, o.record) || ',' || r.problems || ']') || ']'
                FROM (SELECT * FROM outbox o
-                      WHERE ?3 < o.record AND {IN_SCOPE} AND o.state = 'invalid' ORDER BY o.record LIMIT ?4) AS o
+                      WHERE ?3 < o.record AND {IN_SCOPE} AND o.state = 'invalid' ORDER BY o.record LIMIT +?4) AS o
                     CROSS JOIN record r ON r.id = o.record"
         );
         let json: Option<String> = sqlx::query_scalar(AssertSqlSafe(sql))
