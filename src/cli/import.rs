@@ -122,7 +122,7 @@ impl Work {
         let holds = |folder: &Path| folder.join(OUTBOX_FILE).is_file();
         // A corrected errors.csv lies in the work folder, or was moved beside it.
         let origin = lote.and_then(|lote| {
-            let beside = parent.join(format!("{lote}.mutirao"));
+            let beside = parent.join(Path::new(&format!("{lote}.mutirao")).file_name()?);
             [parent.to_owned(), beside].into_iter().find(|it| holds(it))
         });
         let folder = match (&args.output, origin) {

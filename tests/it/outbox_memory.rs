@@ -3,9 +3,9 @@
 use mutirao::delivery::RowId;
 use mutirao::ticket::{RawTicket, Ticket};
 
-use crate::outbox_conformance::{Bench, Seed, Seen, conforms};
+use crate::outbox_conformance::{Bench, Seed, Seen, at, conforms};
 use crate::support::memory_outbox::MemoryOutbox;
-use crate::support::world::{at, in_virtual_time, ticket};
+use crate::support::world::{in_virtual_time, ticket};
 
 impl Bench for MemoryOutbox {
     async fn insert(&mut self, rows: &[Seed]) -> Vec<RowId> {
