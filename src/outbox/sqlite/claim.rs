@@ -4,10 +4,11 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
+use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::desk::Range;
 use super::error::{Trouble, json, stored};
+use super::session::Session;
 use super::time;
 use crate::delivery::identity::{BatchIdentity, Marker};
 use crate::delivery::{Claim, Claimed, Doubt, OutboxError, Outlook, Refused, RowId, Token, Want};
@@ -78,15 +79,11 @@ struct Round {
 #[derive(Serialize)]
 struct RefusedRow(i64, &'static str, String, String, String);
 
-pub(super) async fn claim(
-    conn: &mut SqliteConnection,
-    range: Range,
-    want: Want,
-) -> Result<Claimed, OutboxError> {
+pub(super) async fn claim(session: &mut Session, range: Range, want: Want) -> Result<Claimed, OutboxError> {
     let mut claimed = Claimed::default();
     let mut services = HashSet::new();
     let mut left = (want.posts, want.look_ups);
-    let mut tx = conn.begin_with("BEGIN IMMEDIATE").await.trouble()?;
+    let mut tx = session.begin().await?;
     let spare = loop {
         let (posts, look_ups) = candidates(&mut tx, range, want.now, left).await?;
         let mut round = Round::default();
@@ -102,7 +99,7 @@ pub(super) async fn claim(
         Some(due) => Outlook { pending: true, next_due: Some(due) },
         None => outlook(&mut tx, range, want.now).await?,
     };
-    tx.commit().await.trouble()?;
+    tx.commit().await?;
     Ok(claimed)
 }
 

@@ -1,7 +1,6 @@
 //! What a person does to rows and batches, outside of a run.
 
 use jiff::Timestamp;
-use sqlx::{AssertSqlSafe, Connection};
 
 use super::SqliteOutbox;
 use super::error::{Trouble, json};
@@ -40,8 +39,8 @@ impl SqliteOutbox {
 
     /// Withdraws what was certainly not sent. Rows that the batch's file no longer has too.
     pub async fn cancel(&self, batch: BatchId, now: Timestamp) -> Result<Cancelled, OutboxError> {
-        let mut conn = self.conn().await;
-        let mut tx = conn.begin_with("BEGIN IMMEDIATE").await.trouble()?;
+        let mut session = self.session().await;
+        let mut tx = session.begin().await?;
         let sql = "UPDATE outbox SET state = 'cancelled', finished_at = ?2
                     WHERE batch = ?1 AND state = 'pending' AND doubt_since IS NULL";
         let cancelled =
@@ -49,7 +48,7 @@ impl SqliteOutbox {
         let sql = "SELECT count(*) FROM outbox
                     WHERE batch = ?1 AND state IN ('pending', 'in_flight', 'unconfirmed')";
         let n_left: i64 = sqlx::query_scalar(sql).bind(batch.0).fetch_one(&mut *tx).await.trouble()?;
-        tx.commit().await.trouble()?;
+        tx.commit().await?;
         Ok(Cancelled { n_cancelled: cancelled.rows_affected(), n_left: u64::try_from(n_left).unwrap_or(0) })
     }
 
@@ -91,8 +90,8 @@ impl SqliteOutbox {
         word: Resolution<'_>,
         now: Timestamp,
     ) -> Result<(), ResolveError> {
-        let mut conn = self.conn().await;
-        let mut tx = conn.begin_with("BEGIN IMMEDIATE").await.trouble()?;
+        let mut session = self.session().await;
+        let mut tx = session.begin().await?;
         let sql = "SELECT state FROM outbox WHERE id = ?1";
         let state: Option<String> =
             sqlx::query_scalar(sql).bind(row.0).fetch_optional(&mut *tx).await.trouble()?;
@@ -118,7 +117,7 @@ impl SqliteOutbox {
                           error_message = iif(?5 IS NULL, NULL, 'a person found that no ticket was opened'),
                           finished_at = ?6, doubt_since = NULL
                     WHERE id = ?1";
-        sqlx::query(AssertSqlSafe(sql))
+        sqlx::query(sql)
             .bind(row.0)
             .bind(state)
             .bind(protocolo.map(str::to_owned))
@@ -128,7 +127,7 @@ impl SqliteOutbox {
             .execute(&mut *tx)
             .await
             .trouble()?;
-        tx.commit().await.trouble()?;
+        tx.commit().await?;
         Ok(())
     }
 }

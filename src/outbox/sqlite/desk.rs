@@ -1,7 +1,6 @@
 //! The outbox as the engine sees it: one that knows which rows are its own.
 
 use jiff::Timestamp;
-use sqlx::Connection;
 
 use super::error::Trouble;
 use super::{SqliteOutbox, claim, settle};
@@ -68,16 +67,22 @@ impl SqliteOutbox {
 
 impl Outbox for Desk<'_> {
     async fn claim(&self, want: Want) -> Result<Claimed, OutboxError> {
-        claim::claim(&mut *self.outbox.conn().await, self.range, want).await
+        let mut session = self.outbox.session().await;
+        let done = claim::claim(&mut session, self.range, want).await;
+        session.idle().await; // What failed is undone now, not when somebody comes next.
+        done
     }
 
     async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
-        settle::settle(&mut *self.outbox.conn().await, settles).await
+        let mut session = self.outbox.session().await;
+        let done = settle::settle(&mut session, settles).await;
+        session.idle().await;
+        done
     }
 
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
-        let mut conn = self.outbox.conn().await;
-        let mut tx = conn.begin_with("BEGIN IMMEDIATE").await.trouble()?;
+        let mut session = self.outbox.session().await;
+        let mut tx = session.begin().await?;
         // Of whatever scope: this process owns the outbox, and its one run holds no row.
         let sql = "UPDATE outbox
                       SET state = 'pending', available_at = ?1, doubt_since = coalesce(doubt_since, ?1)
@@ -91,7 +96,7 @@ impl Outbox for Desk<'_> {
             .execute(&mut *tx)
             .await
             .trouble()?;
-        tx.commit().await.trouble()?;
+        tx.commit().await?;
         Ok(left.rows_affected())
     }
 }

@@ -12,9 +12,10 @@
 //! they are what was sent.
 
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments, AssertSqlSafe, Sqlite, SqliteConnection, Transaction};
+use sqlx::{Arguments, AssertSqlSafe, SqliteConnection};
 
 use super::error::{Trouble, json, stored, unreadable};
+use super::session::Tx;
 use super::staging::Staging;
 use crate::delivery::OutboxError;
 use crate::outbox::{BatchId, FirstPost, ImportId, MergeCounts, MergeKind, MergeOptions, Merged, Repeats};
@@ -59,7 +60,7 @@ pub(super) async fn merge(staging: Staging<'_>, options: &MergeOptions<'_>) -> R
 }
 
 struct Merge<'a> {
-    tx: Transaction<'a, Sqlite>,
+    tx: Tx<'a>,
     source: i64,
     first_record: i64,
     /// A new row's id is this and its record's.
@@ -401,7 +402,7 @@ impl<'a> Merge<'a> {
             .await
             .trouble()?;
         self.run("DROP TABLE staged", &[]).await?;
-        self.tx.commit().await.trouble()?;
+        self.tx.commit().await?;
         Ok(Merged {
             kind: self.kind,
             batch: BatchId(self.batch),

@@ -14,14 +14,15 @@ mod open;
 mod opened;
 mod proof;
 mod read;
+mod session;
 mod settle;
 mod staging;
 
 use std::path::Path;
 
 use jiff::Timestamp;
-use sqlx::{Connection, SqliteConnection};
-use tokio::sync::{Mutex, MutexGuard};
+use sqlx::SqliteConnection;
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 use crate::delivery::OutboxError;
 
@@ -32,6 +33,7 @@ pub use staging::Staging;
 
 use error::Trouble;
 use lock::FileLock;
+use session::Session;
 
 /// An outbox that this process owns.
 pub struct SqliteOutbox {
@@ -42,14 +44,14 @@ pub struct SqliteOutbox {
 
 /// An outbox to look at, whoever owns it. One connection, one statement at a time.
 pub struct Reader {
-    conn: Mutex<SqliteConnection>,
+    session: Mutex<Session>,
 }
 
 impl SqliteOutbox {
     /// Takes the outbox at `path`, making it if it is missing (mode 0600). The directory must exist.
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
         let (conn, lock) = open::for_writing(path).await?;
-        Ok(Self { reader: Reader { conn: Mutex::new(conn) }, _lock: lock })
+        Ok(Self { reader: Reader { session: Mutex::new(Session::new(conn)) }, _lock: lock })
     }
 
     /// What can be read from it.
@@ -59,29 +61,112 @@ impl SqliteOutbox {
 
     /// Moves everything into the one file and lets go of it: no `-wal` is left behind.
     pub async fn close(self) -> Result<(), OutboxError> {
-        let mut conn = self.reader.conn.into_inner();
-        let emptied = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut conn).await;
-        conn.close().await.trouble()?;
+        let mut session = self.reader.session.into_inner();
+        let emptied = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(session.idle().await).await;
+        session.close().await?;
         emptied.trouble().map(drop)
     }
 
-    async fn conn(&self) -> MutexGuard<'_, SqliteConnection> {
-        self.reader.conn.lock().await
+    async fn conn(&self) -> MappedMutexGuard<'_, SqliteConnection> {
+        self.reader.conn().await
+    }
+
+    async fn session(&self) -> MutexGuard<'_, Session> {
+        self.reader.session.lock().await
     }
 }
 
 impl Reader {
     /// Opens the outbox at `path` to look at it, also while its owner writes.
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
-        Ok(Self { conn: Mutex::new(open::for_reading(path).await?) })
+        Ok(Self { session: Mutex::new(Session::new(open::for_reading(path).await?)) })
     }
 
     pub async fn close(self) -> Result<(), OutboxError> {
-        self.conn.into_inner().close().await.trouble()
+        self.session.into_inner().close().await
+    }
+
+    async fn conn(&self) -> MappedMutexGuard<'_, SqliteConnection> {
+        let mut session = self.session.lock().await;
+        session.idle().await;
+        MutexGuard::map(session, Session::connection)
     }
 }
 
 /// A stored time. Times that no clock shows are clamped, not refused: they come from our own columns.
 fn time(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 { Timestamp::MIN } else { Timestamp::MAX })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+    use crate::delivery::identity::ContentKey;
+    use crate::delivery::{Change, Outbox, Settle, Settled, Want};
+    use crate::outbox::{FirstPost, MergeOptions, NewRow, NewSource, Repeats, Scope};
+    use crate::ticket::{Id, RawTicket};
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    async fn import(outbox: &mut SqliteOutbox, lines: std::ops::Range<i64>) -> Result<(), OutboxError> {
+        let source = NewSource { batch: "b", file_name: "", encoding: "", delimiter: "", headers: &[] };
+        let mut staging = outbox.begin(&source).await?;
+        for line in lines {
+            let service = line.to_string();
+            let fields = RawTicket {
+                id_cliente_servico: Some(service.as_str().into()),
+                descricao: Some("sem sinal ".repeat(50).into()),
+                nome: Some("Maria".into()),
+                telefone: Some("37999998888".into()),
+                ..RawTicket::default()
+            };
+            let row = NewRow {
+                line: line.unsigned_abs(),
+                cells: Vec::<Cow<'_, str>>::new(),
+                content_key: ContentKey::new(&service, "", ""),
+                lote: None,
+                referencia: None,
+                service: Id::new(line),
+                repeat_key: None,
+                problems: Vec::new(),
+                warning: None,
+                fields,
+            };
+            staging.push(&[row]).await?;
+        }
+        let (repeats, first_post) = (Repeats::Allow, FirstPost::AtOnce);
+        staging.merge(&MergeOptions { now: NOW, sha256: "", repeats, first_post }).await.map(drop)
+    }
+
+    async fn pragma(outbox: &SqliteOutbox, sql: &'static str) {
+        sqlx::raw_sql(sql).execute(&mut *outbox.conn().await).await.expect("it is a pragma");
+    }
+
+    /// Answers that were received must be storable once there is space again.
+    #[tokio::test]
+    async fn an_outbox_that_was_full_works_on() {
+        let dir = tempfile::tempdir().expect("there is room for a folder");
+        let mut outbox = SqliteOutbox::open(&dir.path().join("outbox.db")).await.expect("it opens");
+        import(&mut outbox, 1..9).await.expect("there is space");
+        let want = Want { now: NOW, posts: 9, look_ups: 0 };
+        let claims = outbox.desk(Scope::All).claim(want).await.expect("there is space").claims;
+        pragma(&outbox, "PRAGMA max_page_count = 1").await; // As many as there are.
+        for _ in 0..2 {
+            let error = import(&mut outbox, 1..5000).await.expect_err("there is no space");
+            assert!(matches!(error, OutboxError::Full(_)), "{error:?}");
+        }
+        pragma(&outbox, "PRAGMA max_page_count = 4294967294").await;
+        let settles = claims.iter().map(|it| Settle {
+            row: it.row,
+            token: it.token,
+            change: Change::Release,
+            attempt: None,
+        });
+        let settles: Vec<Settle> = settles.collect();
+        let settled = outbox.desk(Scope::All).settle(&settles).await.expect("there is space");
+        assert_eq!(settled, [Settled::Written; 8]);
+        assert_eq!(outbox.reader().counts(Scope::All).await.expect("it reads").pending, 8);
+    }
 }

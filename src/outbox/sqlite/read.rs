@@ -6,7 +6,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, SqliteConnection};
-use tokio::sync::MutexGuard;
 
 use super::desk::Range;
 use super::error::{Trouble, stored, unreadable};
@@ -259,10 +258,6 @@ impl Reader {
     pub async fn host(&self) -> Result<Option<String>, OutboxError> {
         let sql = "SELECT value FROM meta WHERE key = 'host'";
         sqlx::query_scalar(sql).fetch_optional(&mut *self.conn().await).await.trouble()
-    }
-
-    async fn conn(&self) -> MutexGuard<'_, SqliteConnection> {
-        self.conn.lock().await
     }
 }
 

@@ -9,32 +9,28 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::error::{Trouble, json, stored};
 use super::opened::{OpenedRow, lists, write_opened};
 use super::proof;
+use super::session::Session;
 use crate::delivery::{Attempt, Change, Doubt, Fault, OutboxError, Settle, Settled};
 use crate::outbox::names::kind_name;
 
-pub(super) async fn settle(
-    conn: &mut SqliteConnection,
-    settles: &[Settle],
-) -> Result<Vec<Settled>, OutboxError> {
+pub(super) async fn settle(session: &mut Session, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
     if settles.is_empty() {
         return Ok(Vec::new());
     }
     let now = Timestamp::now().as_millisecond();
-    let mut tx = conn.begin_with("BEGIN IMMEDIATE").await.trouble()?;
+    let mut tx = session.begin().await?;
     let mut settled = vec![Settled::Written; settles.len()];
     if are_distinct(settles) && write(&mut tx, settles.iter(), now).await? == settles.len() as u64 {
         write_attempts(&mut tx, settles.iter()).await?;
-        tx.commit().await.trouble()?;
+        tx.commit().await?;
         return Ok(settled);
     }
-    tx.rollback().await.trouble()?;
-
-    let mut tx = conn.begin_with("BEGIN IMMEDIATE").await.trouble()?;
+    tx.restart().await?;
     let odd = odd(&mut tx, settles).await?;
     let plain = settles.iter().enumerate().filter(|(at, _)| !odd.contains(at)).map(|(_, it)| it);
     write(&mut tx, plain, now).await?;
@@ -46,7 +42,7 @@ pub(super) async fn settle(
         !odd.contains(at) || matches!(settled, Settled::Duplicate | Settled::Taken)
     });
     write_attempts(&mut tx, news.map(|(_, (settle, _))| settle)).await?;
-    tx.commit().await.trouble()?;
+    tx.commit().await?;
     Ok(settled)
 }
 

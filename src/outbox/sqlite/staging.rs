@@ -1,10 +1,11 @@
 //! The lines of a file on their way in, in one transaction with the merge that makes rows of them.
 
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments, Connection, Sqlite, SqliteConnection, Transaction};
+use sqlx::{Arguments, SqliteConnection};
 
 use super::SqliteOutbox;
 use super::error::{Trouble, json};
+use super::session::Tx;
 use crate::delivery::OutboxError;
 use crate::outbox::{MergeOptions, Merged, NewRow, NewSource};
 
@@ -15,7 +16,7 @@ const COLUMNS: usize = 11;
 
 /// A file that is being read in. Dropped without [`Staging::merge`]: nothing happened.
 pub struct Staging<'a> {
-    pub(super) tx: Transaction<'a, Sqlite>,
+    pub(super) tx: Tx<'a>,
     pub(super) headers: Vec<String>,
     /// Of the `source` table; also the number of the import.
     pub(super) source: i64,
@@ -31,7 +32,7 @@ pub struct Staging<'a> {
 impl SqliteOutbox {
     /// Starts to read a file in.
     pub async fn begin(&mut self, source: &NewSource<'_>) -> Result<Staging<'_>, OutboxError> {
-        let mut tx = self.reader.conn.get_mut().begin_with("BEGIN IMMEDIATE").await.trouble()?;
+        let mut tx = self.reader.session.get_mut().begin().await?;
         // A correction turns out to be of another batch only at the end: 0 until then.
         let sql =
             "INSERT INTO batch (name, created_at) VALUES (?1, CAST(unixepoch('subsec') * 1000 AS INTEGER))

@@ -1,0 +1,83 @@
+//! The connection and its one transaction.
+//!
+//! Not sqlx's own: SQLite itself rolls back when the disk is full or fails, sqlx then counts one
+//! transaction too many, and every later one is refused; but an outbox must work again once there is
+//! space. Nor can a rollback be awaited where a future is dropped. So what was left open is closed by
+//! whoever comes next.
+
+use std::ops::{Deref, DerefMut};
+
+use sqlx::{Connection, SqliteConnection};
+
+use super::error::Trouble;
+use crate::delivery::OutboxError;
+
+pub(super) struct Session {
+    conn: SqliteConnection,
+    /// A transaction was begun, and nobody saw its commit.
+    is_open: bool,
+}
+
+/// A transaction. Dropped without [`Tx::commit`]: nothing of it is kept.
+pub(super) struct Tx<'a>(&'a mut Session);
+
+impl Session {
+    pub(super) fn new(conn: SqliteConnection) -> Self {
+        Self { conn, is_open: false }
+    }
+
+    /// The connection, outside of any transaction.
+    pub(super) async fn idle(&mut self) -> &mut SqliteConnection {
+        if std::mem::take(&mut self.is_open) {
+            // Fails if SQLite has rolled back already, or if the commit went through after all. A
+            // transaction that is still there shows at the next `BEGIN`.
+            let _ = sqlx::query("ROLLBACK").execute(&mut self.conn).await;
+        }
+        &mut self.conn
+    }
+
+    pub(super) async fn begin(&mut self) -> Result<Tx<'_>, OutboxError> {
+        self.idle().await;
+        self.is_open = true;
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut self.conn).await.trouble()?;
+        Ok(Tx(self))
+    }
+
+    /// For a guard of the connection alone, once it is idle.
+    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.conn
+    }
+
+    pub(super) async fn close(mut self) -> Result<(), OutboxError> {
+        self.idle().await;
+        self.conn.close().await.trouble()
+    }
+}
+
+impl Tx<'_> {
+    /// Durable on return. After an error, nobody knows; a settle may be repeated.
+    pub(super) async fn commit(self) -> Result<(), OutboxError> {
+        sqlx::query("COMMIT").execute(&mut self.0.conn).await.trouble()?;
+        self.0.is_open = false;
+        Ok(())
+    }
+
+    /// Undoes everything so far, and goes on with a fresh transaction.
+    pub(super) async fn restart(&mut self) -> Result<(), OutboxError> {
+        self.0.begin().await.map(drop)
+    }
+}
+
+impl Deref for Tx<'_> {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.0.conn
+    }
+}
+
+impl DerefMut for Tx<'_> {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.0.conn
+    }
+}
