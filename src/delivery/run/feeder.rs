@@ -150,7 +150,9 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             Work::NotBefore(_) | Work::Barred { .. } | Work::Maybe => {}
         }
         let n_ahead = match desk.pace.slot() {
-            None => self.policy.concurrency.max(AHEAD_MIN),
+            // Several times as many as are sent at once: a commit costs the same for two hundred rows as
+            // for thirty.
+            None => 4 * self.policy.concurrency.max(AHEAD_MIN),
             Some(slot) => {
                 let next = desk.pace.next_slot();
                 if now + AHEAD < next {
