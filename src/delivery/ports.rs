@@ -21,7 +21,7 @@ pub trait Clock {
 
 /// Where rows come from and outcomes go back to. The conformance suite in `tests/` holds every
 /// driver to these rules.
-#[allow(async_fn_in_trait)] // The engine is one task; nothing here crosses threads.
+#[expect(async_fn_in_trait, reason = "the engine is one task; nothing here crosses threads")]
 pub trait Outbox {
     /// Claims due rows, in order of priority, then due time, then id.
     ///
@@ -87,7 +87,7 @@ pub enum OutboxError {
 }
 
 /// HubSoft. Every request it makes first takes a slot from `gate`, logins included.
-#[allow(async_fn_in_trait)] // As above.
+#[expect(async_fn_in_trait, reason = "as above")]
 pub trait Api {
     /// Opens the ticket, with the marker at the end of its `descricao`.
     async fn open(&self, ticket: &Ticket, marker: Marker, gate: &impl Gate) -> Reply;
@@ -103,7 +103,7 @@ pub trait Api {
 }
 
 /// Lets requests through, evenly spaced.
-#[allow(async_fn_in_trait)] // As above.
+#[expect(async_fn_in_trait, reason = "as above")]
 pub trait Gate {
     /// Waits for the next slot. `Err`: the run stops or pauses; send nothing.
     async fn pass(&self, kind: RequestKind) -> Result<(), Withheld>;

@@ -12,27 +12,13 @@ mod xlsx_out;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// What is read back is what was written: one list for both.
+pub use crate::intake::RESULT_COLUMNS;
 pub use csv_out::ResultsCsv;
 pub use problems::{PROBLEM_COLUMNS, ProblemLine, ProblemsCsv};
 pub use summary::{ApiSummary, Counts, Latency, PaceSummary, Pause, SourceSummary, Summary, write_summary};
 pub use text_out::{CsvStyle, Guard, OutputEncoding};
 pub use xlsx_out::{ROWS_MAX as XLSX_ROWS_MAX, ResultsXlsx, is_shielded};
-
-/// The columns that follow the input's own, in `results.csv` and `errors.csv`. A contract.
-pub const RESULT_COLUMNS: [&str; 12] = [
-    "line",
-    "lote",
-    "referencia",
-    "state",
-    "protocolo",
-    "id_atendimento",
-    "ids_ordem_servico",
-    "numeros_ordem_servico",
-    "attempts",
-    "error_code",
-    "error_message",
-    "warning",
-];
 
 /// One row as it is reported.
 #[derive(Clone, Copy, Debug)]
