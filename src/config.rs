@@ -19,7 +19,7 @@ use crate::hubsoft::{self, BaseUrl, BaseUrlFault, Credentials, HubSoftSettings};
 use crate::intake::{Delimiter, Encoding, Map, Set};
 use crate::ticket::Ddd;
 
-/// How tickets are sent: flags of `import`.
+/// How tickets are sent: flags of `import` and `worker`.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Sending")]
 pub struct DeliveryLayer {
@@ -50,6 +50,12 @@ pub struct DeliveryLayer {
     /// Start a sandbox in the process and use it instead of HubSoft
     #[arg(long, env = "MUTIRAO_SANDBOX", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub sandbox: Option<bool>,
+}
+
+/// When an import stops by itself before its end.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Sending")]
+pub struct EndLayer {
     /// Stop when so many rows were not opened: N, or P% of the file
     #[arg(long, value_name = "N|P%", env = "MUTIRAO_MAX_ERRORS")]
     pub max_errors: Option<MaxErrors>,
@@ -97,6 +103,21 @@ pub struct FileLayer {
     /// Guard cells of the results that a spreadsheet would run as a formula
     #[arg(long, env = "MUTIRAO_EXCEL_SAFE", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub excel_safe: Option<bool>,
+}
+
+/// How a worker lives beside others.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Working")]
+pub struct WorkerLayer {
+    /// How long a worker may be silent before the others take over its rows; at least 60s [default: 60s]
+    #[arg(long, value_name = "TIME", env = "MUTIRAO_LEASE")]
+    pub lease: Option<Span>,
+    /// How long a clean stop waits for answers [default: 15s longer than --timeout]
+    #[arg(long, value_name = "TIME", env = "MUTIRAO_GRACE")]
+    pub grace: Option<Span>,
+    /// How often to look for new rows [default: 1s; a fifth as often while inserts wake the worker]
+    #[arg(long, value_name = "TIME", env = "MUTIRAO_POLL")]
+    pub poll: Option<Span>,
 }
 
 /// A duration as a person writes it: `500ms`, `2s`, `5m`, `1h 30m`.
@@ -198,6 +219,12 @@ struct SettingsFile {
     max_errors: Option<MaxErrors>,
     #[serde(deserialize_with = "from_text")]
     until: Option<ClockTime>,
+    #[serde(deserialize_with = "from_text")]
+    lease: Option<Span>,
+    #[serde(deserialize_with = "from_text")]
+    grace: Option<Span>,
+    #[serde(deserialize_with = "from_text")]
+    poll: Option<Span>,
 
     #[serde(deserialize_with = "from_text")]
     encoding: Option<Encoding>,
@@ -273,6 +300,9 @@ impl SettingsFile {
                 sandbox,
                 max_errors,
                 until,
+                lease,
+                grace,
+                poll,
             ]
         );
         fill!(self, below, [encoding, delimiter, default_ddd, allow_repeats, strict, excel_safe]);
@@ -331,10 +361,18 @@ impl Config {
                 skip_if_open,
                 verify_first,
                 sandbox,
-                max_errors,
-                until,
             ]
         );
+    }
+
+    /// Completes what was typed by what the settings files say.
+    pub fn complete_end(&mut self, layer: &mut EndLayer) {
+        fill!(layer, self.file, [max_errors, until]);
+    }
+
+    /// Completes what was typed by what the settings files say.
+    pub fn complete_worker(&mut self, layer: &mut WorkerLayer) {
+        fill!(layer, self.file, [lease, grace, poll]);
     }
 
     /// Completes what was typed by what the settings files say.

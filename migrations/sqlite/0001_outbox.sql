@@ -17,7 +17,10 @@ CREATE TABLE batch (
     finished_at INTEGER,
     summary     TEXT,
     -- The last whole file: results are in its order, under its headers.
-    source      INTEGER
+    source      INTEGER,
+    -- Halted by a worker: nothing of it is posted until `mutirao retry`, or until it is imported again.
+    halted_at   INTEGER,
+    halt_reason TEXT
 ) STRICT;
 
 -- One imported file. A `correction` updates rows of a batch and leaves them at their place.

@@ -1,4 +1,4 @@
-//! The commands after an import: `status`, `show`, `export`, `reconcile`, `resolve`, `retry`, `cancel`.
+//! The commands after an import: `show`, `export`, `reconcile`, `resolve`, `retry`, `cancel`.
 
 use std::path::Path;
 
@@ -16,15 +16,18 @@ use super::{results, summary};
 use crate::config::{Config, DeliveryLayer};
 use crate::delivery::{RowId, State};
 use crate::outbox::{
-    self, BatchInfo, Reader, Resolution, ResolveError, RowDetails, Scope, SqliteOutbox, state_name,
+    self, Address, AnyReader, BatchInfo, LEASE, Resolution, ResolveError, RowDetails, Scope, state_name,
 };
 use crate::report::Guard;
-use crate::ticket;
+use crate::ticket::{self, Field, RawTicket};
+
+/// Batches that an error names at most.
+const NAMES_MAX: usize = 10;
 
 /// The settings that these commands share.
 pub struct Desk<'a> {
     database_url: Option<String>,
-    screen: &'a Screen,
+    pub(super) screen: &'a Screen,
 }
 
 impl<'a> Desk<'a> {
@@ -33,72 +36,33 @@ impl<'a> Desk<'a> {
         Self { database_url, screen }
     }
 
-    fn place(&self, batch: Option<&str>) -> Result<Place, Failure> {
+    pub(super) fn place(&self, batch: Option<&str>) -> Result<Place, Failure> {
         Place::find(batch, self.database_url.as_deref(), Path::new(""))
-    }
-
-    /// Counts by state, what is due, the oldest pending row.
-    pub async fn status(&self, batch: Option<&str>) -> Result<Exit, Failure> {
-        let place = self.place(batch)?;
-        let reader = Reader::open(&place.outbox).await?;
-        let infos = match &place.batch {
-            Some(_) => vec![batch_of(&reader, &place).await?],
-            None => reader.batches().await?,
-        };
-        let mut all = Vec::new();
-        for info in &infos {
-            let status = reader.status(Scope::Batch(info.id), Timestamp::now()).await?;
-            if self.screen.json {
-                all.push(json!({
-                    "batch": info.name, "counts": summary::counts(&status.counts), "due_now": status.due_now,
-                    "in_doubt": status.in_doubt, "oldest_pending": status.oldest_pending,
-                    "finished_at": info.finished_at,
-                }));
-                continue;
-            }
-            self.screen.result(format!("{}: {}", info.name, summary::in_words(&status.counts)));
-            if 0 < status.counts.in_flight {
-                self.screen
-                    .result(format!("  {} in flight: they may have been sent", status.counts.in_flight));
-            }
-            if 0 < status.in_doubt {
-                self.screen.result(format!("  {} in doubt: looked up before anything else", status.in_doubt));
-            }
-            if let Some(oldest) = status.oldest_pending {
-                self.screen
-                    .result(format!("  {} due now, the oldest pending since {oldest:.0}", status.due_now));
-            }
-        }
-        if self.screen.json {
-            self.screen.result(json!({"version": 1, "batches": all}).to_string());
-        }
-        reader.close().await?;
-        Ok(Exit::Done)
     }
 
     /// One row: its fields, its state, every attempt.
     pub async fn show(&self, row: &str) -> Result<Exit, Failure> {
         let (place, name) = Place::find_row(row, self.database_url.as_deref(), Path::new(""))?;
-        let reader = Reader::open(&place.outbox).await?;
-        let details = details_of(&reader, &place, name, row).await?;
+        let outbox = place.outbox.look().await?;
+        let details = details_of(outbox.reader(), &place, name, row).await?;
         if self.screen.json {
             self.screen.result(as_json(&details).to_string());
         } else {
             self.screen.result(in_lines(&details).trim_end());
         }
-        reader.close().await?;
+        outbox.close().await?;
         Ok(Exit::Done)
     }
 
     /// Results and errors of a batch, again.
     pub async fn export(&self, batch: Option<&str>, folder: &Path, guard: Guard) -> Result<Exit, Failure> {
         let place = self.place(batch)?;
-        let reader = Reader::open(&place.outbox).await?;
-        let info = batch_of(&reader, &place).await?;
+        let outbox = place.outbox.look().await?;
+        let info = batch_of(outbox.reader(), &place).await?;
         super::import::make_private(folder)?;
         let form = results::Form { source: &info.source, columns: &ColumnNames::new(), guard };
-        results::write(&reader, Scope::Batch(info.id), &form, folder).await?;
-        reader.close().await?;
+        results::write(outbox.reader(), Scope::Batch(info.id), &form, folder).await?;
+        outbox.close().await?;
         self.screen.note(format!("results: {}", folder.join("results.csv").display()));
         Ok(Exit::Done)
     }
@@ -112,19 +76,26 @@ impl<'a> Desk<'a> {
     ) -> Result<Exit, Failure> {
         let place = self.place(batch)?;
         let target = Target::new(config, layer)?;
-        let outbox = SqliteOutbox::open(&place.outbox).await?;
+        let outbox = place.outbox.open().await?;
         let info = batch_of(outbox.reader(), &place).await?;
         let scope = Scope::Batch(info.id);
         outbox.bind_host(&target.binding).await.map_err(super::import::other_host)?;
         let n_unsure = outbox.reader().counts(scope).await?.unconfirmed;
-        let policy = delivering::policy(layer, n_unsure)?;
+        let policy = delivering::policy(layer);
         let headline = format!("looking up {n_unsure} unconfirmed rows at {}", target.host);
-        let desk = outbox.reconciling(scope);
-        let run = delivering::deliver(&desk, &target, &policy, n_unsure, &headline, self.screen).await?;
+        let worker = outbox.register("reconcile", policy.rate, LEASE).await?;
+        let desk = worker.reconciling(scope);
+        let run = tokio::select! {
+            run = delivering::deliver(&desk, &target, &policy, Some(n_unsure), &headline, self.screen) => run?,
+            never = worker.keep(delivering::tell_rescued(self.screen)) => match never {},
+        };
+        let _ = worker.retire().await; // Its lease ends by itself.
         let counts = outbox.reader().counts(scope).await?;
-        let form =
-            results::Form { source: &info.source, columns: &ColumnNames::new(), guard: Guard::Faithful };
-        results::write(outbox.reader(), scope, &form, &place.folder).await?;
+        if let Some(folder) = &place.folder {
+            let form =
+                results::Form { source: &info.source, columns: &ColumnNames::new(), guard: Guard::Faithful };
+            results::write(outbox.reader(), scope, &form, folder).await?;
+        }
         outbox.close().await?;
         if let Some(failure) = delivering::why_ended(&run.ending.reason) {
             self.screen.err(failure.render(|it| self.screen.mark(it)).trim_end());
@@ -139,7 +110,7 @@ impl<'a> Desk<'a> {
     /// Takes a person's word.
     pub async fn resolve(&self, args: &Resolve) -> Result<Exit, Failure> {
         let (place, name) = Place::find_row(&args.row, self.database_url.as_deref(), Path::new(""))?;
-        let outbox = SqliteOutbox::open(&place.outbox).await?;
+        let outbox = place.outbox.open().await?;
         let details = details_of(outbox.reader(), &place, name, &args.row).await?;
         let word = match args.opened.as_deref().map(str::trim) {
             Some("") => {
@@ -166,15 +137,15 @@ impl<'a> Desk<'a> {
         outbox.close().await?;
         let became = if args.not_opened { State::Failed } else { State::Opened };
         self.screen.note(format!("{} is now `{}`", args.row, state_name(became)));
-        self.screen
-            .note(format!("hint: `mutirao export -o {}` writes the results again", place.folder.display()));
+        let folder = place.folder.unwrap_or_else(|| "DIR".into());
+        self.screen.note(format!("hint: `mutirao export -o {}` writes the results again", folder.display()));
         Ok(Exit::Done)
     }
 
     /// Makes finished rows pending again.
     pub async fn retry(&self, batch: Option<&str>, states: &[RetryState]) -> Result<Exit, Failure> {
         let place = self.place(batch)?;
-        let outbox = SqliteOutbox::open(&place.outbox).await?;
+        let outbox = place.outbox.open().await?;
         let info = batch_of(outbox.reader(), &place).await?;
         let states: Vec<State> = states
             .iter()
@@ -192,7 +163,10 @@ impl<'a> Desk<'a> {
             &format!("{n_rows} rows are pending again; each that was ever sent is looked up first"),
         );
         if 0 < n_rows {
-            self.screen.note(format!("hint: `mutirao import {}` opens them", info.source.file_name));
+            self.screen.note(match place.outbox {
+                Address::File(_) => format!("hint: `mutirao import {}` opens them", info.source.file_name),
+                Address::Postgres(_) => "hint: `mutirao worker` opens them".to_owned(),
+            });
         }
         Ok(Exit::Done)
     }
@@ -200,7 +174,7 @@ impl<'a> Desk<'a> {
     /// Withdraws what was not sent.
     pub async fn cancel(&self, batch: &str) -> Result<Exit, Failure> {
         let place = self.place(Some(batch))?;
-        let outbox = SqliteOutbox::open(&place.outbox).await?;
+        let outbox = place.outbox.open().await?;
         let info = batch_of(outbox.reader(), &place).await?;
         let cancelled = outbox.cancel(info.id, Timestamp::now()).await?;
         outbox.close().await?;
@@ -223,31 +197,48 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// The batch that was named, the only one, or the one imported last.
-async fn batch_of(reader: &Reader, place: &Place) -> Result<BatchInfo, Failure> {
-    let mut infos = reader.batches().await?;
-    if let Some(name) = &place.batch {
-        let known = infos.iter().map(|it| it.name.as_str()).collect::<Vec<_>>().join(", ");
-        return infos.into_iter().find(|it| it.name == *name).ok_or_else(|| {
-            Failure::new(
-                Exit::Usage,
-                format!("there is no batch `{name}` in {}", place.outbox.display()),
-                format!("it has: {known}"),
-            )
-        });
-    }
-    infos.sort_by_key(|it| it.source.imported_at);
-    infos.pop().ok_or_else(|| {
-        Failure::new(
+/// The batch that was named, the only one, or (of a file) the one imported last.
+pub(super) async fn batch_of(reader: AnyReader<'_>, place: &Place) -> Result<BatchInfo, Failure> {
+    let outbox = &place.outbox;
+    let names = reader.batch_names(if outbox.file().is_some() { usize::MAX } else { NAMES_MAX }).await?;
+    if let Some(typed) = &place.batch {
+        // Or its spreadsheet, or its folder.
+        let stem = Path::new(typed).file_stem().map(|it| it.to_string_lossy().into_owned());
+        for name in [Some(typed.clone()), stem].into_iter().flatten() {
+            if let Some(info) = reader.batch_info(&name).await? {
+                return Ok(info);
+            }
+        }
+        return Err(Failure::new(
             Exit::Usage,
-            format!("{} is empty", place.outbox.display()),
-            "`mutirao import FILE` fills it",
-        )
+            format!("there is no batch `{typed}` in {outbox}"),
+            format!("it has: {}", listed(&names)),
+        ));
+    }
+    if outbox.file().is_none() && 1 < names.len() {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("{outbox} has several batches"),
+            format!("name one: {}", listed(&names)),
+        ));
+    }
+    let mut latest: Option<BatchInfo> = None;
+    for name in &names {
+        let info = reader.batch_info(name).await?;
+        latest = latest.into_iter().chain(info).max_by_key(|it| it.source.imported_at);
+    }
+    latest.ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("{outbox} is empty"), "`mutirao import FILE` fills it")
     })
 }
 
+fn listed(names: &[String]) -> String {
+    let more = if NAMES_MAX <= names.len() { ", …" } else { "" };
+    format!("{}{more}", names.iter().take(NAMES_MAX).map(String::as_str).collect::<Vec<_>>().join(", "))
+}
+
 async fn details_of(
-    reader: &Reader,
+    reader: AnyReader<'_>,
     place: &Place,
     name: RowName,
     typed: &str,
@@ -263,7 +254,7 @@ async fn details_of(
     reader.row(name).await?.ok_or_else(|| {
         Failure::new(
             Exit::Usage,
-            format!("there is no row `{typed}` in {}", place.outbox.display()),
+            format!("there is no row `{typed}` in {}", place.outbox),
             "results.csv has the lines of all rows, in the column `line`",
         )
     })
@@ -277,7 +268,7 @@ fn as_json(details: &RowDetails) -> Value {
         "id_atendimento": report.id_atendimento, "ids_ordem_servico": report.ids_ordem_servico,
         "numeros_ordem_servico": report.numeros_ordem_servico, "attempts": report.attempts,
         "error_code": report.error_code, "error_message": report.error_message, "warning": report.warning,
-        "fields": details.fields, "problems": details.problems, "sent_at": details.sent_at,
+        "fields": fields(&details.fields), "problems": details.problems, "sent_at": details.sent_at,
         "available_at": details.available_at, "finished_at": details.finished_at,
         "in_doubt_since": details.doubt.as_ref().map(|it| it.since),
         "history": details.history.iter().map(|it| json!({
@@ -285,6 +276,11 @@ fn as_json(details: &RowDetails) -> Value {
             "latency_ms": it.latency.as_secs_f64() * 1e3, "note": it.note,
         })).collect::<Vec<_>>(),
     })
+}
+
+/// By name: in the outbox they stand as a list.
+fn fields(fields: &RawTicket<'_>) -> Value {
+    Field::ALL.iter().filter_map(|it| Some((it.name().to_owned(), Value::from(fields.get(*it)?)))).collect()
 }
 
 /// Fields as they are: a person asked for this one row.
@@ -322,10 +318,8 @@ fn in_lines(details: &RowDetails) -> String {
     for problem in &details.problems {
         line("problem", Some(format!("{}: {} ({})", problem.field, problem.message, problem.code)));
     }
-    if let Ok(Value::Object(fields)) = serde_json::to_value(&details.fields) {
-        for (name, value) in fields {
-            line(&format!("  {name}"), value.as_str().map(ticket::cut));
-        }
+    for field in Field::ALL {
+        line(&format!("  {field}"), details.fields.get(field).map(ticket::cut));
     }
     for it in &details.history {
         let status = it.http_status.map_or_else(String::new, |status| format!(" {status}"));

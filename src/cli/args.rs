@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::config::{DeliveryLayer, FileLayer};
+use crate::config::{DeliveryLayer, EndLayer, FileLayer, WorkerLayer};
 use crate::telemetry::LogFormat;
 
 /// Opens support tickets in HubSoft in bulk: none lost, none opened twice.
@@ -25,7 +25,7 @@ pub struct Global {
     /// Settings file [default: ./mutirao.toml, then the user's and the system's]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Outbox to use instead of the file's own: sqlite:PATH
+    /// Outbox to use instead of the file's own: postgres://…, or sqlite:PATH
     #[arg(long, global = true, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// Print the result as one line of JSON on stdout
@@ -58,6 +58,8 @@ pub enum Command {
     Import(Import),
     /// Show every problem of every row at once; nothing is sent
     Check(Check),
+    /// Put the rows of FILE into the outbox for workers to open; nothing is sent
+    Enqueue(Enqueue),
     /// Write an empty spreadsheet with the columns, explained (.csv or .xlsx)
     Template {
         #[arg(value_name = "FILE")]
@@ -97,6 +99,20 @@ pub enum Command {
     },
     /// Power is back: what was not sent becomes `cancelled`
     Cancel { batch: String },
+    /// Open what is in the outbox, and what comes, until told to stop
+    ///
+    /// Any number of workers share one Postgres outbox, and one rate: the lowest of theirs.
+    Worker(Worker),
+    /// Stop all workers of a shared outbox, until `resume`
+    Pause {
+        /// Why, for whoever looks
+        #[arg(long, value_name = "TEXT", default_value = "paused by a person")]
+        reason: String,
+    },
+    /// Let all workers go on; with LOTE: let a lote that was halted go on
+    Resume { lote: Option<String> },
+    /// Create or update the outbox in a Postgres database
+    Migrate(Migrate),
     /// Try everything that a run needs
     Doctor {
         #[command(flatten)]
@@ -118,6 +134,8 @@ pub struct Import {
     pub input: FileLayer,
     #[command(flatten)]
     pub delivery: DeliveryLayer,
+    #[command(flatten)]
+    pub end: EndLayer,
     /// Go on with a batch of this name that finished long ago
     #[arg(long = "continue")]
     pub go_on: bool,
@@ -136,6 +154,17 @@ pub struct Import {
 }
 
 #[derive(Debug, Args)]
+pub struct Worker {
+    #[command(flatten)]
+    pub delivery: DeliveryLayer,
+    #[command(flatten)]
+    pub working: WorkerLayer,
+    /// End when no row is pending, in flight or waiting; exit codes are those of import
+    #[arg(long, env = "MUTIRAO_UNTIL_EMPTY")]
+    pub until_empty: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct Check {
     /// Spreadsheet (.csv, .tsv, .txt, .xlsx, .ods), or - for standard input
     pub file: PathBuf,
@@ -150,6 +179,20 @@ pub struct Check {
 }
 
 #[derive(Debug, Args)]
+pub struct Enqueue {
+    /// Spreadsheet (.csv, .tsv, .txt, .xlsx, .ods), or - for standard input
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub input: FileLayer,
+    /// Look every row up before its first post
+    #[arg(long)]
+    pub verify_first: bool,
+    /// Go on with a batch of this name that finished long ago
+    #[arg(long = "continue")]
+    pub go_on: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct Resolve {
     /// BATCH:LINE, or the row's id
     pub row: String,
@@ -159,6 +202,19 @@ pub struct Resolve {
     /// No ticket exists
     #[arg(long, conflicts_with = "opened")]
     pub not_opened: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// Print the SQL that makes an outbox; nothing is changed
+    #[arg(long, conflicts_with = "check")]
+    pub print: bool,
+    /// Only see whether the outbox is up to date
+    #[arg(long)]
+    pub check: bool,
+    /// Workers poll and are not woken, for programs that prepare transactions (two-phase commit)
+    #[arg(long, conflicts_with = "check")]
+    pub no_notify: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -14,7 +14,7 @@ use super::exit::{Exit, Signal};
 use super::failure::Failure;
 use super::progress::Progress;
 use super::screen::Screen;
-use crate::config::{Config, DeliveryLayer, MaxErrors};
+use crate::config::{Config, DeliveryLayer, EndLayer, MaxErrors};
 use crate::delivery::{
     Control, Ending, Gate, GuardLimits, Halt, OpenTickets, Outbox, Policy, Rate, Reason, RequestKind,
     SystemClock, Verdict, Withheld, run,
@@ -89,20 +89,24 @@ fn sandbox() -> Result<(HubSoftSettings, RunningSandbox), Failure> {
     Ok((HubSoftSettings::new(base_url, credentials), sandbox))
 }
 
-/// The policy of a run from what was typed.
-pub fn policy(layer: &DeliveryLayer, n_rows: u64) -> Result<Policy, Failure> {
-    let defaults = Policy::default();
-    let timeout = layer.timeout.map_or(crate::hubsoft::TIMEOUT, |it| it.0);
+/// When an import stops by itself before its end.
+pub fn limits(layer: &EndLayer, n_rows: u64) -> GuardLimits {
     let errors_max = layer.max_errors.map(|it| match it {
         MaxErrors::Rows(n) => n,
         MaxErrors::Percent(percent) => n_rows * u64::from(percent) / 100,
     });
-    Ok(Policy {
+    GuardLimits { errors_max, until: layer.until.map(|it| next(it.0)), ..GuardLimits::default() }
+}
+
+/// The policy of a run from what was typed.
+pub fn policy(layer: &DeliveryLayer) -> Policy {
+    let defaults = Policy::default();
+    let timeout = layer.timeout.map_or(crate::hubsoft::TIMEOUT, |it| it.0);
+    Policy {
         rate: layer.rate.unwrap_or(defaults.rate),
         concurrency: layer.concurrency.map_or(defaults.concurrency, usize::from),
         max_attempts: layer.max_attempts.unwrap_or(defaults.max_attempts),
         settle_delay: layer.settle_delay.map_or(defaults.settle_delay, |it| it.0),
-        guards: GuardLimits { errors_max, until: layer.until.map(|it| next(it.0)), ..defaults.guards },
         // Longer than one answer may take, so that a post begun before the stop gets its answer.
         grace: timeout + Duration::from_secs(15),
         open_tickets: if layer.skip_if_open.unwrap_or(false) {
@@ -112,7 +116,7 @@ pub fn policy(layer: &DeliveryLayer, n_rows: u64) -> Result<Policy, Failure> {
         },
         seed: Timestamp::now().as_nanosecond() as u64,
         ..defaults
-    })
+    }
 }
 
 /// The next time that a clock on the wall shows `time`.
@@ -211,6 +215,13 @@ fn labels(question: &Question<'_>) -> String {
     question.types.iter().map(label).collect::<Vec<_>>().join(", ")
 }
 
+/// Tells of rows that were taken over from workers that died.
+pub fn tell_rescued(screen: &Screen) -> impl Fn(u64) {
+    |n_rows| {
+        screen.note(format!("{n_rows} rows of a worker that died may have been sent: looking them up first"));
+    }
+}
+
 /// How a run ended, and who asked for it.
 pub struct Run {
     pub ending: Ending,
@@ -224,7 +235,7 @@ pub async fn deliver(
     outbox: &impl Outbox,
     target: &Target,
     policy: &Policy,
-    n_rows: u64,
+    n_rows: Option<u64>,
     headline: &str,
     screen: &Screen,
 ) -> Result<Run, Failure> {

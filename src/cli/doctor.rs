@@ -10,11 +10,12 @@ use super::args::Global;
 use super::delivering::{Calm, Target, halted};
 use super::exit::Exit;
 use super::failure::Failure;
+use super::place;
 use super::screen::Screen;
 use crate::config::{Config, DeliveryLayer};
 use crate::delivery::{Halt, Rate, Verdict};
 use crate::hubsoft::Catalogue;
-use crate::outbox::SqliteOutbox;
+use crate::outbox::{Onlooker, SqliteOutbox};
 
 /// Less than this is little for an outbox and its results. Bytes.
 const SPACE_MIN: u64 = 1 << 30;
@@ -28,7 +29,10 @@ pub async fn doctor(mut layer: DeliveryLayer, global: &Global, screen: &Screen) 
     let target = Target::new(&config, &layer)?;
     screen.result(format!("settings: ok, HubSoft at {}", target.host));
 
-    let mut exit = outbox(screen).await;
+    let mut exit = match global.database_url.as_deref().or(config.database_url()) {
+        None => outbox(screen).await,
+        Some(url) => database(url, screen).await,
+    };
     let rate = layer.rate.unwrap_or(Rate::PerSecond(5.0));
     match target.address.to_socket_addrs() {
         Ok(found) => screen.result(format!("name: ok, {} addresses", found.count())),
@@ -99,6 +103,49 @@ async fn outbox(screen: &Screen) -> Exit {
         screen.result(format!("space: {enough}, {} MiB free at {:.0}", free >> 20, Timestamp::now()));
     }
     Exit::Done
+}
+
+/// Opens the outbox at `url`, and looks at the server.
+async fn database(url: &str, screen: &Screen) -> Exit {
+    let opened = match place::address(url) {
+        Ok(address) => address.look().await.map_err(Failure::from),
+        Err(failure) => Err(failure),
+    };
+    let health = match opened {
+        Ok(Onlooker::Postgres(outbox)) => outbox.health().await.map_err(Failure::from),
+        Ok(Onlooker::Sqlite(_)) => {
+            screen.result("database: ok, a file");
+            return Exit::Done;
+        }
+        Err(failure) => Err(failure),
+    };
+    let health = match health {
+        Ok(health) => health,
+        Err(failure) => {
+            screen.result(format!("database: {}", failure.in_a_line()));
+            return failure.exit;
+        }
+    };
+    screen.result(format!("database: ok, PostgreSQL {}, its schema is up to date", health.version));
+    let mut exit = Exit::Done;
+    for (is_right, wrong) in [
+        (health.takes_writes, "it is read-only or a standby; name the primary in the database URL"),
+        (
+            health.is_utf8,
+            "its encoding is not UTF8 and lacks characters; make the database with ENCODING 'UTF8'",
+        ),
+    ] {
+        if !is_right {
+            screen.result(format!("database: {wrong}"));
+            exit = Exit::Usage;
+        }
+    }
+    screen.result(if health.is_durable {
+        "durability: ok"
+    } else {
+        "durability: fsync or full_page_writes is off, so a power cut may forget what was sent; set both on in postgresql.conf"
+    });
+    exit
 }
 
 fn unreachable_at(target: &Target) -> Failure {

@@ -45,6 +45,12 @@ impl Failure {
         text
     }
 
+    /// For a list of what was tried.
+    pub fn in_a_line(&self) -> String {
+        let causes = self.causes.iter().map(|it| format!(" ({it})")).collect::<String>();
+        format!("{}{causes}; {}", self.message, self.hint)
+    }
+
     /// For `--json`: one line.
     pub fn json(&self) -> String {
         serde_json::json!({

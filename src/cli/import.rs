@@ -11,15 +11,18 @@ use super::args::{Global, Import};
 use super::delivering::{self, Question, Run, Target};
 use super::exit::{self, Exit};
 use super::failure::Failure;
-use super::place::{OUTBOX_FILE, Place, sqlite_path};
-use super::reading::{self, Staged};
+use super::place::{OUTBOX_FILE, Place, address};
+use super::reading::{self, Staged, Taking};
 use super::results;
 use super::screen::Screen;
 use super::summary;
-use crate::config::Config;
-use crate::delivery::{Rate, Reason};
+use crate::config::{Config, DeliveryLayer, FileLayer};
+use crate::delivery::{Policy, Rate, Reason};
 use crate::intake::{Hashing, Intake};
-use crate::outbox::{BindError, Counts, FirstPost, MergeKind, MergeOptions, Merged, Repeats, SqliteOutbox};
+use crate::outbox::{
+    Address, AnyOutbox, AnyReader, BindError, Counts, FirstPost, LEASE, MergeKind, MergeOptions, Merged,
+    Repeats,
+};
 use crate::report::{self, Guard};
 
 /// A batch that finished longer ago is not continued by a file of the same name.
@@ -30,6 +33,7 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
     screen.note(format!("reading {}", reading::name_of(&args.file)));
     let mut config = Config::load(global.config.as_deref())?;
     config.complete_delivery(&mut args.delivery);
+    config.complete_end(&mut args.end);
     config.complete_reading(&mut args.input);
     // Settings that are wrong are told before an hour of reading, not after it.
     let target = if args.dry_run { None } else { Some(Target::new(&config, &args.delivery)?) };
@@ -39,45 +43,30 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
     reading::describe(&intake, screen);
     let database_url = global.database_url.as_deref().or(config.database_url());
     let work = Work::find(&args, &intake, database_url)?;
-    let scratch = if args.dry_run { Some(work.scratch_copy().await?) } else { None };
-    if scratch.is_none() {
-        make_private(&work.folder)?;
+    let options = merge_options(&args.input, &args.delivery);
+    if args.dry_run {
+        return rehearse(intake, &args, &work, &options, screen).await;
     }
-    let path = scratch.as_ref().map_or(work.outbox.as_path(), |it| it.path.as_path());
-    let mut outbox = SqliteOutbox::open(path).await?;
+    make_private(&work.folder)?;
+    let mut outbox = work.outbox.open().await?;
     if !work.is_correction && !args.go_on {
-        refuse_old(&outbox, &work, started_at).await?;
+        refuse_old(outbox.reader(), &work.batch, started_at).await?;
     }
-
-    let options = MergeOptions {
-        now: Timestamp::now(),
-        sha256: "",
-        repeats: if args.input.allow_repeats.unwrap_or(false) { Repeats::Allow } else { Repeats::Skip },
-        first_post: match args.delivery.verify_first {
-            Some(true) => FirstPost::VerifyFirst,
-            _ => FirstPost::AtOnce,
-        },
-    };
-    let staged = reading::stage(intake, &mut outbox, &work.batch, &args.file, &options).await?;
+    // Workers must not open what a person has not been asked about yet.
+    let staged = reading::stage(intake, &mut outbox, &work.batch, &args.file, &options, Taking::Held).await?;
     let merged = &staged.merged;
     tell_merged(merged, screen);
 
     let counts = outbox.reader().counts(merged.scope()).await?;
-    if args.dry_run {
-        screen.note(format!("dry run: {} tickets would be opened; nothing was sent", counts.pending));
-        outbox.close().await?;
-        return Ok(if 0 < counts.invalid { Exit::File } else { Exit::Done });
-    }
     let Some(target) = target else { unreachable!("only a dry run has no target") };
 
-    let desk = match args.sample {
-        Some(n) => outbox.sample(merged.scope(), n).await?,
-        None => outbox.desk(merged.scope()),
-    };
     let left = counts.pending + counts.in_flight + counts.unconfirmed;
     let n_to_open = args.sample.map_or(left, |n| n.min(left));
     let is_refused = args.input.strict.unwrap_or(false) && 0 < counts.invalid;
-    let run = if is_refused || left == 0 {
+    let run = if is_refused {
+        None
+    } else if left == 0 {
+        outbox.release(merged.batch).await?;
         None
     } else {
         outbox.bind_host(&target.binding).await.map_err(other_host)?;
@@ -91,9 +80,24 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
             };
             delivering::confirm(&target, &question, !reading::is_stdin(&args.file), screen)?;
         }
-        let policy = delivering::policy(&args.delivery, merged.counts.n_rows)?;
+        if args.sample.is_none() {
+            outbox.release(merged.batch).await?;
+        }
+        let guards = delivering::limits(&args.end, merged.counts.n_rows);
+        let policy = Policy { guards, ..delivering::policy(&args.delivery) };
         let headline = format!("opening {n_to_open} tickets at {}, {} at most", target.host, policy.rate);
-        Some(delivering::deliver(&desk, &target, &policy, n_to_open, &headline, screen).await?)
+        let worker = outbox.register("import", policy.rate, LEASE).await?;
+        let desk = match args.sample {
+            Some(n) => worker.sample(merged.scope(), n).await?,
+            None => worker.desk(merged.scope()),
+        };
+        let run = tokio::select! {
+            run = delivering::deliver(&desk, &target, &policy, Some(n_to_open), &headline, screen) => run?,
+            never = worker.keep(delivering::tell_rescued(screen)) => match never {},
+        };
+        // What is left is known by the end of its lease at the latest.
+        let _ = worker.retire().await;
+        Some(run)
     };
 
     let report = Report { args: &args, work: &work, staged: &staged, started_at, rate };
@@ -102,10 +106,48 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
     Ok(exit)
 }
 
+/// How rows are merged, as the flags say.
+pub(super) fn merge_options(input: &FileLayer, delivery: &DeliveryLayer) -> MergeOptions<'static> {
+    MergeOptions {
+        now: Timestamp::now(),
+        sha256: "",
+        repeats: if input.allow_repeats.unwrap_or(false) { Repeats::Allow } else { Repeats::Skip },
+        first_post: match delivery.verify_first {
+            Some(true) => FirstPost::VerifyFirst,
+            _ => FirstPost::AtOnce,
+        },
+    }
+}
+
+/// `--dry-run`: tells what an import would do.
+async fn rehearse(
+    intake: Intake,
+    args: &Import,
+    work: &Work,
+    options: &MergeOptions<'_>,
+    screen: &Screen,
+) -> Result<Exit, Failure> {
+    // A file is copied, so that nothing is left behind, not even an empty one.
+    let scratch = match &work.outbox {
+        Address::File(path) => Some(work.scratch_copy(path).await?),
+        Address::Postgres(_) => None,
+    };
+    let mut outbox = scratch.as_ref().map_or(&work.outbox, |it| &it.outbox).open().await?;
+    if !work.is_correction && !args.go_on {
+        refuse_old(outbox.reader(), &work.batch, options.now).await?;
+    }
+    let would_be = reading::rehearse(intake, &mut outbox, &work.batch, &args.file, options).await?;
+    outbox.close().await?;
+    tell_merged(&would_be.merged, screen);
+    let counts = would_be.counts;
+    screen.note(format!("dry run: {} tickets would be opened; nothing was sent", counts.pending));
+    Ok(if 0 < counts.invalid { Exit::File } else { Exit::Done })
+}
+
 /// Where an import works.
 struct Work {
     folder: PathBuf,
-    outbox: PathBuf,
+    outbox: Address,
     batch: String,
     /// The file carries rows that another import of ours wrote out.
     is_correction: bool,
@@ -139,31 +181,31 @@ impl Work {
             (None, _) => stem().unwrap_or_else(|| "import".to_owned()),
         };
         let outbox = match database_url {
-            Some(url) => sqlite_path(url)?,
-            None => folder.join(OUTBOX_FILE),
+            Some(url) => address(url)?,
+            None => Address::File(folder.join(OUTBOX_FILE)),
         };
         Ok(Self { folder, outbox, batch, is_correction })
     }
 
     /// A copy of the outbox that a dry run may write to, or an empty one.
-    async fn scratch_copy(&self) -> Result<Scratch, Failure> {
+    async fn scratch_copy(&self, outbox: &Path) -> Result<Scratch, Failure> {
         let folder = self.folder.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let failed = |error: std::io::Error| {
             Failure::of(Exit::Usage, &error, "a dry run needs a folder that it may write to")
         };
         let scratch = tempfile::Builder::new().prefix(".mutirao-").tempdir_in(folder).map_err(failed)?;
         let path = scratch.path().join(OUTBOX_FILE);
-        if self.outbox.is_file() {
+        if outbox.is_file() {
             // Opened and closed, so that nothing waits in its log and nobody else writes to it.
-            SqliteOutbox::open(&self.outbox).await?.close().await?;
-            fs::copy(&self.outbox, &path).map_err(failed)?;
+            self.outbox.open().await?.close().await?;
+            fs::copy(outbox, &path).map_err(failed)?;
         }
-        Ok(Scratch { path, _folder: scratch })
+        Ok(Scratch { outbox: Address::File(path), _folder: scratch })
     }
 }
 
 struct Scratch {
-    path: PathBuf,
+    outbox: Address,
     /// Removed when dropped.
     _folder: tempfile::TempDir,
 }
@@ -187,13 +229,13 @@ pub(super) fn make_private(folder: &Path) -> Result<(), Failure> {
 }
 
 /// A batch that finished long ago may be another outage's.
-async fn refuse_old(outbox: &SqliteOutbox, work: &Work, now: Timestamp) -> Result<(), Failure> {
-    let Some(info) = outbox.reader().batch_info(&work.batch).await? else { return Ok(()) };
+pub(super) async fn refuse_old(reader: AnyReader<'_>, batch: &str, now: Timestamp) -> Result<(), Failure> {
+    let Some(info) = reader.batch_info(batch).await? else { return Ok(()) };
     match info.finished_at {
         Some(finished_at) if SAME_BATCH_FOR < now.duration_since(finished_at).unsigned_abs() => {
             Err(Failure::new(
                 Exit::Usage,
-                format!("batch `{}` finished on {finished_at:.0}; is this the same outage?", work.batch),
+                format!("batch `{}` finished on {finished_at:.0}; is this the same outage?", info.name),
                 "give --batch NAME for a new batch, or --continue to go on with the old one; nothing was sent",
             ))
         }
@@ -212,7 +254,7 @@ pub(super) fn other_host(error: BindError) -> Failure {
     }
 }
 
-fn tell_merged(merged: &Merged, screen: &Screen) {
+pub(super) fn tell_merged(merged: &Merged, screen: &Screen) {
     let counts = &merged.counts;
     let mut parts = vec![format!("{} rows", counts.n_rows)];
     for (n, what) in [
@@ -252,7 +294,7 @@ impl Report<'_> {
     /// Writes the files, tells the counts, and chooses the exit code.
     async fn write(
         &self,
-        outbox: &SqliteOutbox,
+        outbox: &AnyOutbox,
         run: Option<&Run>,
         is_refused: bool,
         screen: &Screen,

@@ -5,9 +5,11 @@ mod args;
 mod check;
 mod delivering;
 mod doctor;
+mod enqueue;
 mod exit;
 mod failure;
 mod import;
+mod migrate;
 mod place;
 mod progress;
 mod reading;
@@ -15,8 +17,10 @@ mod results;
 mod sandbox;
 mod screen;
 mod shell;
+mod status;
 mod summary;
 mod template;
+mod worker;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
@@ -24,7 +28,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::config::{Config, ConfigError};
-use crate::outbox::OpenError;
+use crate::outbox::{OpenError, OpenFault};
 use crate::report::{self, Guard};
 use crate::telemetry;
 use args::{Cli, Command, Global};
@@ -82,6 +86,7 @@ fn run(command: Command, global: &Global, screen: &Screen) -> Result<Exit, Failu
         match command {
             Command::Import(args) => import::import(args, global, screen).await,
             Command::Check(args) => check::check(args, global, screen).await,
+            Command::Enqueue(args) => enqueue::enqueue(args, global, screen).await,
             Command::Template { file } => template::template(file.as_deref(), screen),
             Command::Status { batch } => after()?.status(batch.as_deref()).await,
             Command::Show { row } => after()?.show(&row).await,
@@ -99,6 +104,10 @@ fn run(command: Command, global: &Global, screen: &Screen) -> Result<Exit, Failu
             Command::Resolve(args) => after()?.resolve(&args).await,
             Command::Retry { batch, state } => after()?.retry(batch.as_deref(), &state).await,
             Command::Cancel { batch } => after()?.cancel(&batch).await,
+            Command::Migrate(args) => migrate::migrate(&args, global, screen).await,
+            Command::Worker(args) => worker::worker(args, global, screen).await,
+            Command::Pause { reason } => worker::pause(&reason, global, screen).await,
+            Command::Resume { lote } => worker::resume(lote.as_deref(), global, screen).await,
             Command::Doctor { delivery } => doctor::doctor(delivery, global, screen).await,
             Command::Sandbox(args) => sandbox::sandbox(args, screen).await,
             Command::Completions { shell } => Ok(shell::completions(shell)),
@@ -110,6 +119,15 @@ fn run(command: Command, global: &Global, screen: &Screen) -> Result<Exit, Failu
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::of(Exit::Usage, &error, error.hint())
+    }
+}
+
+impl From<OpenFault> for Failure {
+    fn from(fault: OpenFault) -> Self {
+        match fault {
+            OpenFault::File(error) => error.into(),
+            OpenFault::Postgres(error) => error.into(),
+        }
     }
 }
 
@@ -131,7 +149,7 @@ impl From<crate::delivery::OutboxError> for Failure {
                 (Exit::Guard, "free some space and run the same command again: it goes on where it stopped")
             }
             Unavailable(_) => (Exit::Unreachable, "run the same command again: it goes on where it stopped"),
-            Broken(_) => (Exit::Internal, "keep the .mutirao folder as it is and look at the disk"),
+            Broken(_) => (Exit::Internal, "keep the outbox as it is, and look at the disk or the database"),
         };
         Self::of(exit, &error, hint)
     }

@@ -4,16 +4,17 @@ use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
 use super::failure::Failure;
+use crate::outbox::Address;
 
 /// The embedded outbox within a work folder.
 pub const OUTBOX_FILE: &str = "outbox.db";
 
 /// Where an outbox is, and which of its batches is meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Place {
-    /// Results go here.
-    pub folder: PathBuf,
-    pub outbox: PathBuf,
+    /// Results go here; `None`: nowhere by themselves.
+    pub folder: Option<PathBuf>,
+    pub outbox: Address,
     /// As typed, if it may be a batch of this outbox. `None`: the latest one.
     pub batch: Option<String>,
 }
@@ -25,14 +26,14 @@ impl Place {
     }
 
     fn in_folder(folder: PathBuf, batch: Option<String>) -> Self {
-        Self { outbox: folder.join(OUTBOX_FILE), folder, batch }
+        Self { outbox: Address::File(folder.join(OUTBOX_FILE)), folder: Some(folder), batch }
     }
 
     /// Finds the outbox that `typed` means, in `here`.
     pub fn find(typed: Option<&str>, database_url: Option<&str>, here: &Path) -> Result<Self, Failure> {
         if let Some(url) = database_url {
-            let outbox = sqlite_path(url)?;
-            let folder = outbox.parent().unwrap_or(Path::new("")).to_owned();
+            let outbox = address(url)?;
+            let folder = outbox.file().map(|it| it.parent().unwrap_or(Path::new("")).to_owned());
             return Ok(Self { folder, outbox, batch: typed.map(str::to_owned) });
         }
         let holds = |folder: &Path| folder.join(OUTBOX_FILE).is_file();
@@ -110,19 +111,16 @@ pub enum RowName {
     Id(i64),
 }
 
-/// The path in `sqlite:path`.
-pub fn sqlite_path(url: &str) -> Result<PathBuf, Failure> {
-    match url.strip_prefix("sqlite:") {
-        Some(path) if !path.trim_start_matches("//").is_empty() => {
-            Ok(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))
-        }
-        // The URL may carry a password: it is not repeated.
-        _ => Err(Failure::new(
+/// The outbox at a URL.
+pub fn address(url: &str) -> Result<Address, Failure> {
+    // The URL may carry a password: it is not repeated.
+    Address::of_url(url).ok_or_else(|| {
+        Failure::new(
             Exit::Usage,
             "the database URL is not one that this version can use",
-            "write sqlite:PATH, or leave it out: each spreadsheet then has its own outbox",
-        )),
-    }
+            "write postgres://USER@HOST/DATABASE or sqlite:PATH, or leave it out: each spreadsheet then has its own outbox",
+        )
+    })
 }
 
 #[cfg(test)]
@@ -137,11 +135,9 @@ mod tests {
         std::fs::write(folder.join(OUTBOX_FILE), "").unwrap();
         for typed in [Some("queda"), Some("queda.csv"), Some("queda.mutirao"), None] {
             let place = Place::find(typed, None, here.path()).unwrap();
-            assert_eq!(
-                place,
-                Place { folder: folder.clone(), outbox: folder.join(OUTBOX_FILE), batch: None },
-                "{typed:?}"
-            );
+            let outbox = place.outbox.file().map(Path::to_owned);
+            let found = (place.folder, outbox, place.batch);
+            assert_eq!(found, (Some(folder.clone()), Some(folder.join(OUTBOX_FILE)), None), "{typed:?}");
         }
         // A batch of another name (`--batch`) in the only outbox there is.
         let place = Place::find(Some("novembro"), None, here.path()).unwrap();
@@ -155,10 +151,15 @@ mod tests {
     }
 
     #[test]
-    fn a_database_url_names_a_path_and_is_never_repeated() {
-        assert_eq!(sqlite_path("sqlite:/var/x.db").unwrap(), Path::new("/var/x.db"));
-        assert_eq!(sqlite_path("sqlite://x.db").unwrap(), Path::new("x.db"));
-        let failure = sqlite_path("postgres://user:hunter2@db/x").unwrap_err();
+    fn a_database_url_names_a_path_or_a_server_and_is_never_repeated() {
+        assert_eq!(address("sqlite:/var/x.db").unwrap().file(), Some(Path::new("/var/x.db")));
+        assert_eq!(address("sqlite://x.db").unwrap().file(), Some(Path::new("x.db")));
+        for url in ["postgres://user:hunter2@db/x", "postgresql://user:hunter2@db/x"] {
+            let place = Place::find(Some("queda"), Some(url), Path::new(".")).unwrap();
+            assert_eq!((&place.folder, place.batch.as_deref()), (&None, Some("queda")));
+            assert!(!format!("{place:?} {}", place.outbox).contains("hunter2"));
+        }
+        let failure = address("mysql://user:hunter2@db/x").unwrap_err();
         assert!(!failure.render(str::to_owned).contains("hunter2"));
     }
 

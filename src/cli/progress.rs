@@ -19,7 +19,8 @@ const BAR_EVERY: Duration = Duration::from_millis(200);
 pub struct Progress<'a> {
     screen: &'a Screen,
     bar: Option<ProgressBar>,
-    n_total: u64,
+    /// `None`: there is no end.
+    n_total: Option<u64>,
     n_opened: Cell<u64>,
     n_not_opened: Cell<u64>,
     n_look_ups: Cell<u64>,
@@ -31,8 +32,9 @@ pub struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     /// `n_total` rows may be settled by this run.
-    pub fn new(screen: &'a Screen, n_total: u64) -> Self {
-        let bar = (screen.is_terminal() && !screen.quiet).then(|| {
+    pub fn new(screen: &'a Screen, n_total: Option<u64>) -> Self {
+        let watched = n_total.filter(|_| screen.is_terminal() && !screen.quiet);
+        let bar = watched.map(|n_total| {
             let bar = ProgressBar::with_draw_target(Some(n_total), ProgressDrawTarget::stderr());
             let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg} ETA {eta}");
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
@@ -70,19 +72,21 @@ impl<'a> Progress<'a> {
                 bar.set_position(n_done);
                 bar.set_message(format!("{rate:.0}/s {}{}", self.counts(), self.waiting.borrow()));
             }
+            // Who never ends is silent while nothing happens.
+            None if self.n_total.is_none() && n_done == n_then => {}
             None => {
+                let (counts, waiting) = (self.counts(), self.waiting.borrow());
+                let Some(n_total) = self.n_total else {
+                    return self.screen.note(format!("{rate:.1}/s, {counts}{waiting}"));
+                };
                 let elapsed = (now - self.started).as_secs_f64();
-                let left = self.n_total.saturating_sub(n_done) as f64;
+                let left = n_total.saturating_sub(n_done) as f64;
                 let eta = match n_done {
                     0 => "unknown".to_owned(),
                     n_done => minutes(left * elapsed / n_done as f64),
                 };
-                self.screen.note(format!(
-                    "{n_done} of {} done, {rate:.1}/s, {}{}, ETA {eta}",
-                    self.n_total,
-                    self.counts(),
-                    self.waiting.borrow()
-                ));
+                self.screen
+                    .note(format!("{n_done} of {n_total} done, {rate:.1}/s, {counts}{waiting}, ETA {eta}"));
             }
         }
     }
@@ -150,6 +154,11 @@ impl Watch for Progress<'_> {
             Note::Stopping => {
                 self.say("stopping: waiting for the answers under way; once more leaves at once")
             }
+            Note::Held(reason) => self.say(&format!("stopped ({reason}): `mutirao resume` goes on")),
+            Note::Resumed => self.say("going on"),
+            Note::Halted(halt) => self.say(&format!("waiting, and trying now and then: {halt}")),
+            Note::HaltOver => self.say("it works again"),
+            Note::LoteHalted { lote, reason } => self.say(&format!("`{lote}` is halted: {reason}")),
             Note::Recovered(n_rows) => {
                 self.say(&format!(
                     "{n_rows} rows may have been sent by an earlier run: looking them up first"

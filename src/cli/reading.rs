@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::screen::Screen;
 use crate::config::FileLayer;
 use crate::intake::{Blame, Format, Hashing, Intake, IntakeError, IntakeOptions, Row, Source};
-use crate::outbox::{MergeOptions, Merged, NewRow, NewSource, SqliteOutbox, Staging};
+use crate::outbox::{AnyOutbox, AnyStaging, MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal};
 use crate::ticket::{Field, Id};
 
 /// Ticket types that are told apart; a file with more is asked about in one word.
@@ -61,14 +61,74 @@ pub struct Staged {
     pub columns: ColumnNames,
 }
 
+/// What is to become of the rows that were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taking {
+    /// They are rows of the outbox.
+    ForGood,
+    /// So they are, unless any of them is invalid (`--strict`).
+    IfAllAreValid,
+    /// So they are, but no worker posts them before [`AnyOutbox::release`].
+    Held,
+}
+
 /// Reads all rows of `intake` into `outbox`: all of them, or (on a failure) none.
 pub async fn stage(
-    mut intake: Intake,
-    outbox: &mut SqliteOutbox,
+    intake: Intake,
+    outbox: &mut AnyOutbox,
     batch: &str,
     file: &Path,
     options: &MergeOptions<'_>,
+    taking: Taking,
 ) -> Result<Staged, Failure> {
+    let (mut staging, read) = read_in(intake, outbox, batch, file).await?;
+    match taking {
+        Taking::ForGood => {}
+        Taking::IfAllAreValid if read.facts.n_invalid == 0 => {}
+        Taking::IfAllAreValid => {
+            return Err(Failure::new(
+                Exit::File,
+                format!("{} rows are invalid, and --strict: none was taken in", read.facts.n_invalid),
+                format!("`mutirao check {}` shows what is wrong with them", name_of(file)),
+            ));
+        }
+        Taking::Held => staging.hold(),
+    }
+    let merged = staging.merge(&MergeOptions { sha256: &read.sha256, ..*options }).await?;
+    Ok(Staged {
+        merged,
+        sha256: read.sha256,
+        types: read.facts.types.into_iter().take(TYPES_MAX).collect(),
+        n_service_orders: read.facts.n_service_orders,
+        columns: read.columns,
+    })
+}
+
+/// Tells what [`stage`] would do.
+pub async fn rehearse(
+    intake: Intake,
+    outbox: &mut AnyOutbox,
+    batch: &str,
+    file: &Path,
+    options: &MergeOptions<'_>,
+) -> Result<Rehearsal, Failure> {
+    let (staging, _) = read_in(intake, outbox, batch, file).await?;
+    Ok(staging.rehearse(options).await?)
+}
+
+/// What was found out while reading.
+struct Read {
+    facts: Facts,
+    columns: ColumnNames,
+    sha256: String,
+}
+
+async fn read_in<'a>(
+    mut intake: Intake,
+    outbox: &'a mut AnyOutbox,
+    batch: &str,
+    file: &Path,
+) -> Result<(AnyStaging<'a>, Read), Failure> {
     let (encoding, delimiter) = match &intake.summary().format {
         Format::Text { encoding, delimiter, .. } => (encoding.name(), char::from(*delimiter).to_string()),
         // A workbook's results are written as Excel pt-BR likes them.
@@ -84,19 +144,11 @@ pub async fn stage(
         push(&mut staging, row).await?;
     }
     let columns = column_names(&intake);
-    let finish = intake.finish();
-    let sha256 = finish.sha256.map(hexadecimal).unwrap_or_default();
-    let merged = staging.merge(&MergeOptions { sha256: &sha256, ..*options }).await?;
-    Ok(Staged {
-        merged,
-        sha256,
-        types: facts.types.into_iter().take(TYPES_MAX).collect(),
-        n_service_orders: facts.n_service_orders,
-        columns,
-    })
+    let sha256 = intake.finish().sha256.map(hexadecimal).unwrap_or_default();
+    Ok((staging, Read { facts, columns, sha256 }))
 }
 
-async fn push(staging: &mut Staging<'_>, row: Row<'_>) -> Result<(), Failure> {
+async fn push(staging: &mut AnyStaging<'_>, row: Row<'_>) -> Result<(), Failure> {
     let cells = row.own_cells().collect();
     let content_key = row.content_key();
     let (service, repeat_key, problems, warning) = match row.parsed {
@@ -133,11 +185,15 @@ async fn push(staging: &mut Staging<'_>, row: Row<'_>) -> Result<(), Failure> {
 struct Facts {
     types: BTreeSet<Option<i64>>,
     n_service_orders: u64,
+    n_invalid: u64,
 }
 
 impl Facts {
     fn take(&mut self, row: &Row<'_>) {
-        let Ok(parsed) = &row.parsed else { return };
+        let Ok(parsed) = &row.parsed else {
+            self.n_invalid += 1;
+            return;
+        };
         self.n_service_orders += u64::from(parsed.ticket.abrir_os);
         if self.types.len() <= TYPES_MAX {
             self.types.insert(parsed.ticket.id_tipo_atendimento.map(Id::get));
@@ -160,6 +216,19 @@ fn hexadecimal(bytes: [u8; 32]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+impl From<MergeError> for Failure {
+    fn from(error: MergeError) -> Self {
+        match error {
+            MergeError::Busy { .. } => Self::of(
+                Exit::Busy,
+                &error,
+                "wait for it to end, or stop it; `mutirao status` shows how far it is",
+            ),
+            MergeError::Outbox(error) => error.into(),
+        }
+    }
 }
 
 impl From<IntakeError> for Failure {

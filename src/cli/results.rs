@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::reading::ColumnNames;
 use crate::delivery::State;
 use crate::intake::Encoding;
-use crate::outbox::{Cursor, Reader, ReportRow, Scope, SourceInfo, state_name};
+use crate::outbox::{AnyReader, Cursor, ReportRow, Scope, SourceInfo, state_name};
 use crate::report::{
     CsvStyle, Guard, Line, OutputEncoding, ProblemsCsv, ReportError, ResultsCsv, ResultsXlsx,
 };
@@ -40,7 +40,12 @@ impl Form<'_> {
 }
 
 /// Writes `results.csv`, `results.xlsx`, `errors.csv` and `problems.csv` of `scope` into `folder`.
-pub async fn write(reader: &Reader, scope: Scope, form: &Form<'_>, folder: &Path) -> Result<(), Failure> {
+pub async fn write(
+    reader: AnyReader<'_>,
+    scope: Scope,
+    form: &Form<'_>,
+    folder: &Path,
+) -> Result<(), Failure> {
     let (style, source) = (form.style(), form.source);
     let mut results = ResultsCsv::create(&folder.join("results.csv"), &source.headers, &style)?;
     let mut workbook = ResultsXlsx::create(&folder.join("results.xlsx"), &source.headers)?;
@@ -67,7 +72,7 @@ pub async fn write(reader: &Reader, scope: Scope, form: &Form<'_>, folder: &Path
     problems(reader, scope, form, &folder.join("problems.csv")).await
 }
 
-async fn problems(reader: &Reader, scope: Scope, form: &Form<'_>, path: &Path) -> Result<(), Failure> {
+async fn problems(reader: AnyReader<'_>, scope: Scope, form: &Form<'_>, path: &Path) -> Result<(), Failure> {
     let mut out = ProblemsCsv::create(path, &form.style())?;
     let mut after = Cursor::default();
     loop {

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::RowId;
+use super::standing::{Holder, Shared};
 
 /// Opens after so many unavailable answers in a row ...
 const STREAK_MAX: u32 = 5;
@@ -35,9 +36,11 @@ pub enum Traffic {
     All,
     /// Look-ups, and one post: this row's, or any if none is on its way.
     OneTrial(Option<RowId>),
-    /// A probe, when it is due.
+    /// Look-ups: another worker tries a post.
+    LookUps,
+    /// A probe, when it is due; `None`: another worker probes.
     Nothing {
-        probe_at: Duration,
+        probe_at: Option<Duration>,
     },
 }
 
@@ -108,7 +111,7 @@ impl Breaker {
                 Sign::Unavailable => self.open(now),
             },
             // Sent before it opened: old news.
-            (Traffic::OneTrial(_) | Traffic::Nothing { .. }, _) => Changed::No,
+            (Traffic::OneTrial(_) | Traffic::LookUps | Traffic::Nothing { .. }, _) => Changed::No,
         }
     }
 
@@ -124,12 +127,35 @@ impl Breaker {
         }
     }
 
-    fn open(&mut self, now: Duration) -> Changed {
-        let wait = PROBE_FIRST.saturating_mul(1 << self.n_probes.min(8)).min(PROBE_LONGEST);
-        self.n_probes += 1;
-        self.traffic = Traffic::Nothing { probe_at: now + wait };
+    /// Nothing is to be sent until HubSoft has shown that it works, whatever it was that went wrong.
+    pub fn open(&mut self, now: Duration) -> Changed {
+        let wait = probe_wait(self.n_probes);
+        self.n_probes = self.n_probes.saturating_add(1);
+        self.traffic = Traffic::Nothing { probe_at: Some(now + wait) };
         Changed::Yes
     }
+
+    /// What all workers know of HubSoft stands above what this one has seen.
+    pub fn heed(&mut self, now: Duration, shared: Shared) -> Changed {
+        let before = self.traffic;
+        match (shared, before) {
+            (Shared::Closed, Traffic::All) => {}
+            (Shared::Closed, _) => *self = Self::default(),
+            // It is probing already, or will; the outbox gives a probe only when it is due.
+            (Shared::Open(Holder::Me), Traffic::Nothing { probe_at: Some(at) }) if at <= now => {}
+            (Shared::Open(Holder::Me), _) => self.traffic = Traffic::Nothing { probe_at: Some(now) },
+            (Shared::Open(Holder::Other), _) => self.traffic = Traffic::Nothing { probe_at: None },
+            (Shared::Trial(Holder::Me), Traffic::OneTrial(_)) => {}
+            (Shared::Trial(Holder::Me), _) => self.traffic = Traffic::OneTrial(None),
+            (Shared::Trial(Holder::Other), _) => self.traffic = Traffic::LookUps,
+        }
+        if self.traffic == before { Changed::No } else { Changed::Yes }
+    }
+}
+
+/// How long after opening, or after the last of so many failed probes, the next one comes.
+pub fn probe_wait(n_probes: u32) -> Duration {
+    PROBE_FIRST.saturating_mul(1 << n_probes.min(8)).min(PROBE_LONGEST)
 }
 
 /// Whether what may be sent is now something else.
@@ -178,7 +204,9 @@ mod tests {
         let mut now = Duration::ZERO;
         let mut waits = Vec::new();
         for _ in 0..5 {
-            let Traffic::Nothing { probe_at } = breaker.traffic() else { panic!("it is open") };
+            let Traffic::Nothing { probe_at: Some(probe_at) } = breaker.traffic() else {
+                panic!("it is open")
+            };
             waits.push((probe_at - now).as_secs());
             now = probe_at;
             breaker.probed(now, Sign::Unavailable);
@@ -195,7 +223,7 @@ mod tests {
         assert_eq!(breaker.traffic(), Traffic::OneTrial(None));
         breaker.posting(RowId(71));
         breaker.posted(now, RowId(71), Sign::Unavailable);
-        assert_eq!(breaker.traffic(), Traffic::Nothing { probe_at: now + 30 * S });
+        assert_eq!(breaker.traffic(), Traffic::Nothing { probe_at: Some(now + 30 * S) });
         breaker.probed(now, Sign::Judged);
         breaker.posting(RowId(71));
         breaker.posted(now, RowId(71), Sign::Proof);

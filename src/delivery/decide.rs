@@ -84,7 +84,7 @@ pub enum Denials {
     Repeated,
 }
 
-/// What to do after looking for an open ticket.
+/// What to do after looking before a post.
 #[derive(Debug, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "it is matched where it is made, never stored")]
 pub enum Next {
@@ -142,6 +142,16 @@ pub fn after_look_up(claim: &Claim, doubt: &Doubt, reply: Reply<Sighting>, scene
     settle(claim, change, Some(attempt))
 }
 
+/// What looking for the ticket of a row that was never sent from here makes of it.
+pub fn after_verifying(claim: &Claim, doubt: &Doubt, reply: Reply<Sighting>, scene: &Scene<'_>) -> Next {
+    let settle = after_look_up(claim, doubt, reply, scene);
+    match settle.change {
+        // It is as it was: nobody has sent it.
+        Change::Later { doubt: None, fault: None, .. } => Next::Post,
+        _ => Next::Settle(settle),
+    }
+}
+
 /// What looking for an open ticket of the same service and type makes of a row that may be posted.
 pub fn after_find_open(claim: &Claim, reply: Reply<Sighting>, scene: &Scene<'_>) -> Next {
     let attempt = attempt(AttemptKind::LookUp, &reply, scene);
@@ -193,6 +203,18 @@ pub fn given_up(claim: &Claim, now: Timestamp) -> Settle {
 /// row was sent, and left nothing.
 pub fn turned_away(claim: &Claim, now: Timestamp) -> Settle {
     settle(claim, again(claim, now, None), None)
+}
+
+/// A doubt about a row that was never sent from here, as of `now`.
+pub fn precaution(now: Timestamp) -> Doubt {
+    Doubt {
+        since: now,
+        not_before: Some(before(now, OURS_AT_MOST)),
+        precaution: true,
+        absences: 0,
+        last_absence: None,
+        answered: 0,
+    }
 }
 
 fn in_doubt(claim: &Claim, attempts: u32, fault: Fault, now: Timestamp) -> Change {

@@ -3,9 +3,11 @@
 //! Pure: times are durations since the run began. Each observation may answer with the halt it
 //! calls for; the first one ends the run.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Fault, GuardLimits, RowId, Verdict};
+use super::{Blame, Fault, GuardLimits, RowId, Verdict};
 
 /// Why a run stopped itself. The rows that are left can be taken up again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +38,9 @@ pub enum Halt {
     EchoLost { protocolo: String },
 }
 
+/// Lotes with a streak that are remembered. A forgotten streak begins anew.
+const LOTES_MAX: usize = 1000;
+
 /// What the run has seen so far, as far as a guard cares.
 #[derive(Debug)]
 pub struct Guards {
@@ -44,8 +49,9 @@ pub struct Guards {
     until: Option<Duration>,
     /// Rows that HubSoft judged, up to `n_alone`.
     n_judged: u32,
-    /// The refusal that repeats, and how often it came in a row.
-    same: Option<(String, u32)>,
+    /// The refusal that repeats, and how often it came in a row; by lote where those are to blame,
+    /// else under the empty name.
+    same: BTreeMap<Arc<str>, (String, u32)>,
     /// Different rows answered 403 since something else was answered; never more than the limit.
     forbidden: Vec<RowId>,
     n_errors: u64,
@@ -74,7 +80,7 @@ impl Guards {
             limits,
             until,
             n_judged: 0,
-            same: None,
+            same: BTreeMap::new(),
             forbidden: Vec::new(),
             n_errors: 0,
             first_try: None,
@@ -135,29 +141,37 @@ impl Guards {
         }
     }
 
-    /// A post was judged: `refusal` is what HubSoft said against it, `None` if it opened a ticket or
-    /// left us in doubt.
-    pub fn judged(&mut self, refusal: Option<&Fault>) -> Option<Halt> {
+    /// A post of a row of `lote` was judged: `refusal` is what HubSoft said against it, `None` if it
+    /// opened a ticket or left us in doubt. The halt is the lote's where lotes are to blame.
+    pub fn judged(&mut self, lote: &Arc<str>, refusal: Option<&Fault>) -> Option<Halt> {
         let alone = self.n_judged < self.limits.n_alone;
         self.n_judged = self.n_judged.saturating_add(1);
+        let blamed = match self.limits.blame {
+            Blame::Run => Arc::from(""),
+            Blame::Lote => Arc::clone(lote),
+        };
         let Some(fault) = refusal else {
-            self.same = None;
+            self.same.remove(&blamed);
             return None;
         };
-        let n_rows = match &mut self.same {
-            Some((message, n_rows)) if *message == fault.message => {
-                *n_rows += 1;
-                *n_rows
-            }
-            same => {
-                *same = Some((fault.message.clone(), 1));
-                1
-            }
-        };
+        if LOTES_MAX <= self.same.len() {
+            self.same.clear();
+        }
+        let same = self.same.entry(blamed).or_default();
+        if same.0 != fault.message {
+            *same = (fault.message.clone(), 0);
+        }
+        same.1 += 1;
+        let n_rows = same.1;
         // All of the first rows: as many refusals as judgements, and those are the last that go alone.
         let all_alone = alone && self.n_judged == self.limits.n_alone && n_rows == self.n_judged;
         (all_alone || self.limits.same_refusals <= n_rows)
             .then(|| Halt::SameRefusal { n_rows, message: fault.message.clone() })
+    }
+
+    /// `lote` was halted: when it goes on, its streak begins anew.
+    pub fn lote_halted(&mut self, lote: &str) {
+        self.same.remove(lote);
     }
 
     /// A row became `rejected` or `failed`.
@@ -218,7 +232,7 @@ mod tests {
         let mut guards = guards(GuardLimits::default());
         said.iter().position(|message| {
             let fault = says(message);
-            guards.judged((!message.is_empty()).then_some(&fault)).is_some()
+            guards.judged(&"queda".into(), (!message.is_empty()).then_some(&fault)).is_some()
         })
     }
 
@@ -238,7 +252,7 @@ mod tests {
         let left: Vec<_> = (0..6)
             .map(|_| {
                 let left = guards.alone_left();
-                assert_eq!(guards.judged(None), None);
+                assert_eq!(guards.judged(&"queda".into(), None), None);
                 left
             })
             .collect();

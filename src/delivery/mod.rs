@@ -3,27 +3,30 @@
 //! can be simulated in memory under virtual time.
 //!
 //! The core is pure, with no clock and no I/O: [`decide`] (what an answer makes of a row), [`pace`]
-//! (when the next request may go), [`breaker`], [`guards`] (when the run stops itself), [`retry`].
-//! [`run`] drives it through the ports.
+//! (when the next request may go), [`breaker`], [`guards`] (when the run stops itself), [`retry`],
+//! [`standing`] (what the workers of one outbox know together). [`run`] drives it through the ports.
 
 pub mod breaker;
 mod clock;
 pub mod decide;
+mod far_clock;
 pub mod guards;
 pub mod identity;
 pub mod pace;
 mod policy;
 mod ports;
 mod rate;
+mod ration;
 pub mod retry;
 mod row;
 mod run;
+pub mod standing;
 mod stats;
 
 pub use clock::SystemClock;
 pub use guards::Halt;
 pub use pace::Pause;
-pub use policy::{GuardLimits, OpenTickets, Patience, Policy};
+pub use policy::{Blame, GuardLimits, Lasting, OpenTickets, Patience, Policy, Verify};
 pub use ports::*;
 pub use rate::{Rate, RateFault};
 pub use row::*;

@@ -1,4 +1,5 @@
-//! When the next request may go: evenly spaced slots, and pauses that HubSoft asked for.
+//! When the next request may go: evenly spaced slots, and pauses that HubSoft asked for. The slots are
+//! the run's own, or its share of those that all workers of an outbox take together.
 //!
 //! Pure: times are durations since the run began, and the caller does the waiting. The spacing is
 //! governor's GCRA with a burst of one, its clock set by hand to the slot that is taken, so that
@@ -15,7 +16,9 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
 use super::Rate;
+use super::ration::Ration;
 use super::retry::Retry;
+use super::standing::Standing;
 
 /// How late a slot may be taken without moving its successors, where half a slot is less. A timer
 /// is up to a millisecond late, and a busy loop another one.
@@ -25,17 +28,28 @@ const LATE_MAX: Duration = Duration::from_millis(2);
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_LONGEST: Duration = Duration::from_secs(60);
 
+/// Two ends of a pause that are no further apart are one: it was told through another clock.
+const SAME_PAUSE: Duration = Duration::from_millis(100);
+
 /// What a server may ask for at most.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// The ceiling that the operator chose and the pauses that HubSoft asked for, as one gate.
 #[derive(Debug)]
 pub struct Pace {
-    grid: Option<Grid>,
+    slots: Slots,
     pause: Option<Pause>,
     /// Pauses in a row that had no length of their own.
     n_guessed: u32,
     lengths: Retry,
+}
+
+/// Where slots come from.
+#[derive(Debug)]
+enum Slots {
+    Unlimited,
+    Own(Grid),
+    Shared(Ration),
 }
 
 /// Nothing is sent from `at` until `until`.
@@ -50,34 +64,76 @@ pub struct Pause {
 impl Pace {
     pub fn new(rate: Rate) -> Self {
         Self {
-            grid: rate.slot().map(Grid::new),
+            slots: rate.slot().map_or(Slots::Unlimited, |slot| Slots::Own(Grid::new(slot))),
             pause: None,
             n_guessed: 0,
             lengths: Retry::new(PAUSE_FIRST, PAUSE_LONGEST, 0),
         }
     }
 
-    /// Takes the slot that is due. `Err`: none is before that time; come again.
-    pub fn take(&mut self, now: Duration) -> Result<(), Duration> {
-        let next = self.next_slot();
-        if now < next {
-            return Err(next);
+    /// Takes the slot that is due. `Err`: none is before that time, or none is known of; come again.
+    pub fn take(&mut self, now: Duration) -> Result<(), Option<Duration>> {
+        if let Some(until) = self.paused_until(now) {
+            return Err(Some(until));
         }
-        if let Some(grid) = &mut self.grid {
-            grid.take(now);
+        match &mut self.slots {
+            Slots::Unlimited => Ok(()),
+            Slots::Own(grid) => grid.take(now).map_err(Some),
+            Slots::Shared(ration) => ration.take(now),
         }
-        Ok(())
     }
 
-    /// The earliest time at which a slot is free; it may have passed.
+    /// The earliest time at which a slot is free, as far as is known; it may have passed.
     pub fn next_slot(&self) -> Duration {
         let paused = self.pause.as_ref().map_or(Duration::ZERO, |pause| pause.until);
-        self.grid.as_ref().map_or(Duration::ZERO, |grid| grid.next).max(paused)
+        let next = match &self.slots {
+            Slots::Unlimited => Duration::ZERO,
+            Slots::Own(grid) => grid.next,
+            Slots::Shared(ration) => ration.next_slot(),
+        };
+        next.max(paused)
     }
 
-    /// The time between two slots; `None` without a rate limit.
+    /// The time from one slot of this run to its next; `None` without a rate limit.
     pub fn slot(&self) -> Option<Duration> {
-        self.grid.as_ref().map(|grid| grid.slot)
+        match &self.slots {
+            Slots::Unlimited => None,
+            Slots::Own(grid) => Some(grid.slot),
+            Slots::Shared(ration) => Some(ration.slot * ration.n_workers),
+        }
+    }
+
+    /// The outbox has answered how things stood at `then`. Returns the pause, if it is news.
+    pub fn heed(&mut self, now: Duration, then: Duration, standing: &Standing) -> Option<Pause> {
+        match (standing.rate.slot(), &mut self.slots) {
+            (None, slots) => *slots = Slots::Unlimited,
+            (Some(slot), slots) => {
+                if !matches!(slots, Slots::Shared(_)) {
+                    *slots = Slots::Shared(Ration::new());
+                }
+                if let Slots::Shared(ration) = slots {
+                    ration.hear(then, slot, standing.n_workers, standing.free_in, standing.slots);
+                }
+            }
+        }
+        let (length, reason) = standing.pause.as_ref()?;
+        let until = then + *length;
+        if self.pause.as_ref().is_some_and(|pause| until <= pause.until + SAME_PAUSE) || until <= now {
+            return None;
+        }
+        // Whoever refused another worker refuses this one too: its next guess is longer as well.
+        self.n_guessed = self.n_guessed.saturating_add(1);
+        let pause = Pause { at: now, until, reason: reason.clone() };
+        self.pause = Some(pause.clone());
+        Some(pause)
+    }
+
+    /// The share of the slots, where they are shared.
+    pub fn ration(&mut self) -> Option<&mut Ration> {
+        match &mut self.slots {
+            Slots::Shared(ration) => Some(ration),
+            Slots::Unlimited | Slots::Own(_) => None,
+        }
     }
 
     /// When the pause ends, if there is one now.
@@ -147,8 +203,11 @@ impl Grid {
         }
     }
 
-    /// `now` is at or after `next`.
-    fn take(&mut self, now: Duration) {
+    /// `Err`: none is before that time.
+    fn take(&mut self, now: Duration) -> Result<(), Duration> {
+        if now < self.next {
+            return Err(self.next);
+        }
         let at = if now - self.next <= self.late_max { self.next } else { now };
         self.hand.0.set(at);
         let taken = self.limiter.check();
@@ -157,6 +216,7 @@ impl Grid {
             Err(not_until) => not_until.earliest_possible(),
             Ok(()) => at + self.slot, // Unreachable with a burst of one; the slot holds even so.
         };
+        Ok(())
     }
 }
 
@@ -186,7 +246,7 @@ mod tests {
         let mut taken = Vec::new();
         let mut now = Duration::ZERO;
         for late in late {
-            if let Err(next) = pace.take(now) {
+            if let Err(Some(next)) = pace.take(now) {
                 now = next + late;
                 assert_eq!(pace.take(now), Ok(()));
             }
@@ -222,9 +282,9 @@ mod tests {
         assert_eq!(pace.take(Duration::ZERO), Ok(()));
         let pause = pace.refused(50 * MS, Duration::ZERO, Some(2000 * MS), "429").expect("a new pause");
         assert_eq!(pause.reason, "HubSoft answered 429 and asked to wait 2 s");
-        assert_eq!(pace.take(100 * MS), Err(2050 * MS));
+        assert_eq!(pace.take(100 * MS), Err(Some(2050 * MS)));
         assert_eq!(pace.take(2050 * MS), Ok(()));
-        assert_eq!(pace.take(2051 * MS), Err(2150 * MS));
+        assert_eq!(pace.take(2051 * MS), Err(Some(2150 * MS)));
     }
 
     #[test]
@@ -253,7 +313,7 @@ mod tests {
         let pause = pace.refused(MS, Duration::ZERO, Some(hour), "503").expect("a new pause");
         assert_eq!(pause.until, MS + RETRY_AFTER_MAX, "capped");
         assert_eq!(pace.refused(2 * MS, Duration::ZERO, Some(MS), "503"), None);
-        assert_eq!(pace.take(3 * MS), Err(pause.until));
+        assert_eq!(pace.take(3 * MS), Err(Some(pause.until)));
     }
 
     proptest! {

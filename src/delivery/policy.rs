@@ -25,6 +25,11 @@ pub struct Policy {
     /// How long a clean stop waits for what is in flight. Longer than the API's time-out.
     pub grace: Duration,
     pub open_tickets: OpenTickets,
+    pub verify: Verify,
+    pub lasting: Lasting,
+    /// Others may add rows: how often to look when nothing is left. `None`: nobody does; only of a shared
+    /// outbox rows may come back, for which it looks each second.
+    pub poll: Option<Duration>,
     /// Seeds the jitter of retries.
     pub seed: u64,
 }
@@ -41,10 +46,12 @@ pub struct Patience {
 #[derive(Clone, Copy, Debug)]
 pub struct GuardLimits {
     /// So many rows go first, with nobody beside them; when all of them are refused alike, the run
-    /// halts.
+    /// halts. 0 where lotes are to blame: a run that never ends has no first rows, and rows of one lote
+    /// that go alone would hold up all others.
     pub n_alone: u32,
-    /// So many refusals in a row with the same message halt the run.
+    /// So many refusals in a row with the same message halt the run, or their lote.
     pub same_refusals: u32,
+    pub blame: Blame,
     /// So many different rows answered 403 in a row halt the run.
     pub forbidden_rows: u32,
     /// More rejected and failed rows than this halt the run.
@@ -65,6 +72,32 @@ pub enum OpenTickets {
     Skip,
 }
 
+/// Whether a row that was never sent from here may have been sent from elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verify {
+    Never,
+    /// `--verify-first` of a worker: look for the row's own ticket before its first post.
+    First,
+}
+
+/// When a run ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasting {
+    /// When nothing is left to do; or it halts, when it goes wrong as a whole.
+    UntilDrained,
+    /// Never: it waits for rows, for the outbox, and for what is wrong to be put right.
+    Forever,
+}
+
+/// What the same refusal, again and again, stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The run: it has one file to send.
+    Run,
+    /// The lote whose rows are refused; the others go on.
+    Lote,
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
@@ -78,6 +111,9 @@ impl Default for Policy {
             guards: GuardLimits::default(),
             grace: Duration::from_secs(75),
             open_tickets: OpenTickets::Ignore,
+            verify: Verify::Never,
+            lasting: Lasting::UntilDrained,
+            poll: None,
             seed: 0,
         }
     }
@@ -88,6 +124,7 @@ impl Default for GuardLimits {
         Self {
             n_alone: 5,
             same_refusals: 20,
+            blame: Blame::Run,
             forbidden_rows: 3,
             errors_max: None,
             reach_within: Some(Duration::from_secs(30)),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::standing::{Report, Standing};
 use super::{Claim, Fault, Opening, Refused, Settle, Settled};
 use crate::delivery::identity::Marker;
 use crate::ticket::{Id, Ticket};
@@ -42,6 +43,29 @@ pub trait Outbox {
     /// scope is made due for a look-up. Returns how many were `in_flight`. Called while the run holds
     /// no row: before its first claim, and after a claim whose answer was lost.
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError>;
+
+    /// From now on no row of `lote` is posted, because HubSoft refuses all of them alike; look-ups go
+    /// on. Its rows are passed over at no write until a person has put it right. May be told twice.
+    async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError>;
+
+    /// Tells the other workers of this outbox what this one knows, and hears what stands for all.
+    /// One call, at most every 200 ms while a rate is shared, about every second otherwise, and at
+    /// once when there is news. `None`: nobody shares this outbox.
+    ///
+    /// Slots are given out once, evenly spaced at the lowest rate of the living workers, in blocks of
+    /// [`BLOCK`](super::standing::BLOCK) divided among them, and at most
+    /// [`LEAD`](super::standing::LEAD) ahead. A probe or a trial is held by one worker at a time, which
+    /// loses it when it is silent for [`HELD`](super::standing::HELD).
+    async fn share(&self, report: &Report) -> Result<Option<Standing>, OutboxError> {
+        let _ = report;
+        Ok(None)
+    }
+
+    /// Waits until rows may have come that an earlier claim did not see: someone says so, or it is
+    /// time to look; by itself after about `poll`. Dropping the wait loses nothing.
+    async fn woken(&self, poll: Duration) {
+        tokio::time::sleep(poll).await;
+    }
 }
 
 /// How many rows to claim, and of what kind.
@@ -70,6 +94,8 @@ pub struct Outlook {
     /// When the next row that nobody blocks falls due; in the past if one is due now but was not
     /// wanted. `None`: every pending row waits behind a live row of its service, or none is left.
     pub next_due: Option<Timestamp>,
+    /// Whether another worker has rows of this scope in flight: they may come back.
+    pub elsewhere: bool,
 }
 
 /// Why an outbox did not do as asked.

@@ -46,6 +46,11 @@ impl Retry {
         self.ceiling(tries).mul_f64(self.roll())
     }
 
+    /// About `wait`: up to a quarter less or more, so that those who wait do not come together.
+    pub fn about(&self, wait: Duration) -> Duration {
+        wait.mul_f64(0.75 + self.roll() / 2.0)
+    }
+
     /// In `0.0..1.0`.
     fn roll(&self) -> f64 {
         let state = self.dice.get().wrapping_add(0x9E37_79B9_7F4A_7C15);

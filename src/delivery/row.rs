@@ -1,5 +1,6 @@
 //! A row on its way: its states, what is in doubt about it, and how it may change.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -59,6 +60,8 @@ pub struct Claim {
     /// The line of the input file, for people. 0: the row came from a program.
     pub line: u64,
     pub ticket: Ticket,
+    /// The batch it came in with: what halts when all its rows are refused alike.
+    pub lote: Arc<str>,
     pub marker: Marker,
     /// Counted outcomes so far; the post this claim leads to is number `attempts + 1`.
     pub attempts: u32,

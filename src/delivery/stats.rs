@@ -6,7 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
 
-use super::{Change, Pause, Refused, RequestKind, Settle, Settled};
+use super::{Change, Halt, Pause, Refused, RequestKind, Settle, Settled};
 
 /// Looks on while a run goes: progress bars, logs, metrics. Called from within the run, so an
 /// implementation must be quick and must not block.
@@ -50,6 +50,18 @@ pub enum Note<'a> {
     OutboxUp,
     /// A clean stop begins.
     Stopping,
+    /// Everybody was stopped: nothing is sent until a person says so.
+    Held(&'a str),
+    Resumed,
+    /// Something is wrong with a run that never ends: it is not ready, and tries now and then.
+    Halted(&'a Halt),
+    /// It works again.
+    HaltOver,
+    /// HubSoft refuses all rows of a lote alike: none of it is posted until a person has put it right.
+    LoteHalted {
+        lote: &'a str,
+        reason: &'a str,
+    },
     /// A predecessor left so many rows in flight; they are looked up.
     Recovered(u64),
 }
@@ -70,6 +82,8 @@ pub struct Stats {
     /// Settles that found their row changed or already opened otherwise.
     pub stale: u64,
     pub duplicates: u64,
+    /// Lotes that were halted because all their rows were refused alike.
+    pub lotes_halted: u64,
     /// Claims whose outcome could not be stored. The next run looks them up.
     pub unsettled: u64,
     pub posts: u64,
@@ -113,6 +127,7 @@ impl Default for Stats {
             deferred: 0,
             stale: 0,
             duplicates: 0,
+            lotes_halted: 0,
             unsettled: 0,
             posts: 0,
             look_ups: 0,

@@ -1,12 +1,18 @@
 //! The drivers: where rows wait, and where their outcomes stay. Implement [`crate::delivery::Outbox`].
 //!
 //! Only this room knows SQL. What the commands say to an outbox is in words of its own (here), so
-//! that another driver moves in beside [`sqlite`] without moving walls.
+//! that both drivers hear the same.
 
+mod any;
 mod names;
+pub mod postgres;
 pub mod sqlite;
+mod stored;
 mod words;
 
+pub use any::{Address, AnyDesk, AnyOutbox, AnyReader, AnyStaging, AnyWorker, LEASE, Onlooker, OpenFault};
 pub use names::{kind_name, state_name};
+pub use postgres::PgOutbox;
 pub use sqlite::{OpenError, Reader, SqliteOutbox, Staging};
+pub use stored::Page;
 pub use words::*;

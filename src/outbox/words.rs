@@ -126,6 +126,23 @@ pub struct MergeCounts {
     pub foreign: u64,
 }
 
+/// What an import would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rehearsal {
+    pub merged: Merged,
+    /// Of the rows of the file, as they would be.
+    pub counts: Counts,
+}
+
+/// Why a file was not taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    #[error("another process imports batch `{batch}`")]
+    Busy { batch: String },
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+}
+
 /// Which rows are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -207,6 +224,28 @@ pub struct Status {
     pub oldest_pending: Option<Timestamp>,
 }
 
+/// Who works on a shared outbox, and what holds them back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Crew {
+    /// Workers that are alive.
+    pub n_workers: u64,
+    /// The lowest of their ceilings, which rules. Requests a second; `None`: unlimited.
+    pub rate_per_s: Option<f64>,
+    /// A person stopped all workers, for this reason.
+    pub stopped: Option<String>,
+    /// HubSoft asked for a pause: until when, and why.
+    pub paused: Option<(Timestamp, String)>,
+    pub is_breaker_closed: bool,
+    pub halted: Vec<Halted>,
+}
+
+/// A batch of which nothing is posted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Halted {
+    pub lote: String,
+    pub reason: String,
+}
+
 /// One row, for reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportRow<'a> {
@@ -282,6 +321,9 @@ pub enum Resolution<'a> {
     },
     NotOpened,
 }
+
+/// What a person's word that nothing was opened is kept as, in `error_code`.
+pub(super) const NOT_OPENED: &str = "not_opened";
 
 /// Why a row was not resolved.
 #[derive(Debug, thiserror::Error)]

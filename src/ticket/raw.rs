@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Field;
 
@@ -11,32 +11,35 @@ use super::Field;
 ///
 /// This is the form in which an outbox stores a row: lenient, because validation is the reader's
 /// job and must never break a producer's transaction.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+///
+/// Serialized as a list in the order of [`Field::ALL`], without the blank end: names would be half of
+/// what an outbox stores and reads for a row.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct RawTicket<'a> {
-    #[serde(borrow, deserialize_with = "borrowed", skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub id_cliente_servico: Option<Cow<'a, str>>,
-    #[serde(borrow, deserialize_with = "borrowed", skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub id_tipo_atendimento: Option<Cow<'a, str>>,
-    #[serde(borrow, deserialize_with = "borrowed", skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub descricao: Option<Cow<'a, str>>,
-    #[serde(borrow, deserialize_with = "borrowed", skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub nome: Option<Cow<'a, str>>,
-    #[serde(borrow, deserialize_with = "borrowed", skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub telefone: Option<Cow<'a, str>>,
-    #[serde(borrow, deserialize_with = "borrowed", skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub email: Option<Cow<'a, str>>,
-    #[serde(borrow, deserialize_with = "borrowed", skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub abrir_os: Option<Cow<'a, str>>,
-    #[serde(borrow, deserialize_with = "borrowed", skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub id_atendimento_status: Option<Cow<'a, str>>,
-    #[serde(borrow, deserialize_with = "borrowed", skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub id_usuario_responsavel: Option<Cow<'a, str>>,
     /// JSON text of one object.
-    #[serde(borrow, deserialize_with = "borrowed", skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub parametros: Option<Cow<'a, str>>,
     /// JSON text of one object.
-    #[serde(borrow, deserialize_with = "borrowed", skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, deserialize_with = "borrowed")]
     pub parametros_ordem_servico: Option<Cow<'a, str>>,
 }
 
@@ -94,6 +97,13 @@ impl fmt::Debug for RawTicket<'_> {
     }
 }
 
+impl Serialize for RawTicket<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let n_fields = Field::ALL.iter().rposition(|it| self.get(*it).is_some()).map_or(0, |last| last + 1);
+        to.collect_seq(Field::ALL[..n_fields].iter().map(|it| self.get(*it)))
+    }
+}
+
 /// Serde borrows a plain `Cow`, but copies one behind an `Option`: this borrows both.
 fn borrowed<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Cow<'de, str>>, D::Error> {
     #[derive(Deserialize)]
@@ -108,10 +118,21 @@ mod tests {
 
     #[test]
     fn a_stored_row_is_read_without_copying() {
-        let raw: RawTicket<'_> = serde_json::from_str(r#"{"nome":"Ana","descricao":null}"#).unwrap();
+        let stored = r#"[null,null,null,"Ana"]"#;
+        let raw: RawTicket<'_> = serde_json::from_str(stored).unwrap();
         assert!(matches!(raw.nome, Some(Cow::Borrowed("Ana"))));
         assert_eq!(raw.descricao, None);
-        assert_eq!(serde_json::to_string(&raw).unwrap(), r#"{"nome":"Ana"}"#);
+        assert_eq!(serde_json::to_string(&raw).unwrap(), stored);
+    }
+
+    #[test]
+    fn what_is_stored_is_in_the_order_of_the_fields() {
+        for field in Field::ALL {
+            let mut raw = RawTicket::default();
+            *raw.get_mut(field) = Some("x".into());
+            let stored = serde_json::to_string(&raw).unwrap();
+            assert!(serde_json::from_str::<RawTicket<'_>>(&stored).unwrap() == raw, "{stored}");
+        }
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! A run from outside, under virtual time: its pace, its stops, and what it does with rows in doubt.
 
 mod doubt;
+mod fleet;
 mod guards;
 mod pace;
 mod stop;
+mod worker;
 
 use std::rc::Rc;
 use std::time::Duration;

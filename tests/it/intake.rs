@@ -238,13 +238,13 @@ fn what_intake_gives_to_be_stored_reads_the_same_later() {
     let parsed = row.parsed.as_ref().unwrap();
     assert_eq!(parsed.notices[0].code, "phone_ddd_filled");
     let stored = serde_json::to_string(&row.raw).unwrap();
-    insta::assert_snapshot!(stored, @r#"{"id_cliente_servico":"11000","descricao":"Queda","nome":"Ana","telefone":"37999112233","abrir_os":"x","parametros":"{\"a\":1,\"lote\":\"7\",\"origem\":\"planilha\"}","parametros_ordem_servico":"{\"ids_tecnicos\":\"4 5\"}"}"#);
+    insta::assert_snapshot!(stored, @r#"["11000",null,"Queda","Ana","37999112233",null,"x",null,null,"{\"a\":1,\"lote\":\"7\",\"origem\":\"planilha\"}","{\"ids_tecnicos\":\"4 5\"}"]"#);
     let later = Ticket::parse(&serde_json::from_str(&stored).unwrap()).unwrap();
     assert_eq!(later.ticket, parsed.ticket);
     assert_eq!(later.notices, []);
 
     let row = intake.next_row().unwrap().unwrap();
-    insta::assert_snapshot!(serde_json::to_string(&row.raw).unwrap(), @r#"{"id_cliente_servico":"11001","descricao":"Sem luz","nome":"Bia","telefone":"3732211234","parametros":"{\"origem\":\"planilha\"}"}"#);
+    insta::assert_snapshot!(serde_json::to_string(&row.raw).unwrap(), @r#"["11001",null,"Sem luz","Bia","3732211234",null,null,null,null,"{\"origem\":\"planilha\"}"]"#);
     assert!(intake.next_row().unwrap().is_none());
     insta::assert_snapshot!(intake.summary().lines().join("\n"), @r"
     read as utf-8, cells separated by `;`

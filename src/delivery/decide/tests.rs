@@ -21,6 +21,7 @@ fn claim(attempts: u32) -> Claim {
         token: Token(4),
         line: 2,
         ticket: parsed.ticket,
+        lote: "queda".into(),
         marker: Marker::new(BatchIdentity::File { batch: "queda" }, "a"),
         attempts,
         sent_at: at(-60),

@@ -2,16 +2,18 @@
 //! state of the core. Plain data; nothing here waits.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Reason;
 use crate::delivery::breaker::{Breaker, Traffic};
 use crate::delivery::decide::{Echo, Looks, release};
 use crate::delivery::guards::Guards;
 use crate::delivery::pace::Pace;
-use crate::delivery::{Claim, Policy, RowId, Settle, Stats};
+use crate::delivery::standing::News;
+use crate::delivery::{Claim, Halt, Policy, RowId, Settle, Stats};
 
 /// A pause longer than this gives claims back instead of holding them.
 const HOLD_MAX: Duration = Duration::from_secs(5);
@@ -54,6 +56,20 @@ pub enum Work {
 pub enum Fails {
     Claims,
     Settles,
+    Shares,
+}
+
+/// Whether other workers may be on the same outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    Alone,
+    Shared,
+}
+
+/// See [`Desk::halting`].
+struct Halting {
+    lote: Arc<str>,
+    is_stored: bool,
 }
 
 pub struct Desk {
@@ -65,12 +81,31 @@ pub struct Desk {
     pub n_live: usize,
     /// Of these, claims whose request has not taken its slot yet.
     pub n_unsent: usize,
-    /// Of these, claims to post whose answer has not been seen yet.
+    /// Requests that wait for a slot besides the first one of each of these.
+    pub n_waiting: usize,
+    /// Claims to post whose answer has not been seen yet.
     pub n_live_posts: usize,
     /// The feeder is in a claim: more rows may come.
     pub claiming: bool,
+    /// Lotes that were halted, as long as a claim may bring their rows: until the outbox knows, and a
+    /// claim that began before has ended.
+    halting: Vec<Halting>,
     claims_fail: bool,
     settles_fail: bool,
+    shares_fail: bool,
+    /// Why a person, or a worker in need of one, stopped everybody.
+    pub stop: Option<String>,
+    /// What is wrong with a run that never ends; the breaker is open until it works again.
+    pub held: Option<Halt>,
+    /// What the other workers have not been told yet; stays empty where there are none.
+    pub news: News,
+    /// What they are being told, until it is certain that they were.
+    pub telling: News,
+    pub sharing: Sharing,
+    /// Whether whoever looks on was last told that the breaker is open.
+    pub told_open: Option<bool>,
+    /// The outbox's time of day minus the machine's.
+    pub time_off: SignedDuration,
     pub work: Work,
     /// Whether the last claim left anything pending, due or not.
     pub pending: bool,
@@ -99,10 +134,20 @@ impl Desk {
             outgoing: VecDeque::new(),
             n_live: 0,
             n_unsent: 0,
+            n_waiting: 0,
             n_live_posts: 0,
             claiming: false,
+            halting: Vec::new(),
             claims_fail: false,
             settles_fail: false,
+            shares_fail: false,
+            stop: None,
+            held: None,
+            news: News::default(),
+            telling: News::default(),
+            sharing: Sharing::Alone,
+            told_open: Some(false),
+            time_off: SignedDuration::ZERO,
             work: Work::Maybe,
             pending: true,
             claims_lost: false,
@@ -133,14 +178,14 @@ impl Desk {
             return true;
         }
         match purpose {
-            Purpose::Probe => false,
+            Purpose::Probe => self.stop.is_some(),
             Purpose::LookUp => self.rows_are_barred(now),
             Purpose::Post(row) => {
                 self.rows_are_barred(now)
                     || match self.breaker.traffic() {
                         Traffic::All => false,
                         Traffic::OneTrial(trial) => trial.is_some_and(|trial| trial != row),
-                        Traffic::Nothing { .. } => true,
+                        Traffic::LookUps | Traffic::Nothing { .. } => true,
                     }
             }
         }
@@ -148,7 +193,7 @@ impl Desk {
 
     /// Whether no row may be claimed or sent now, of whatever kind.
     pub fn rows_are_barred(&self, now: Duration) -> bool {
-        self.outbox_is_down() || self.is_dark() || self.long_pause(now).is_some()
+        self.stop.is_some() || self.outbox_is_down() || self.is_dark() || self.long_pause(now).is_some()
     }
 
     /// Whether the breaker is open.
@@ -163,7 +208,7 @@ impl Desk {
     }
 
     pub fn outbox_is_down(&self) -> bool {
-        self.claims_fail || self.settles_fail
+        self.claims_fail || self.settles_fail || self.shares_fail
     }
 
     pub fn settles_fail(&self) -> bool {
@@ -174,6 +219,14 @@ impl Desk {
         match what {
             Fails::Claims => self.claims_fail = failing,
             Fails::Settles => self.settles_fail = failing,
+            Fails::Shares => self.shares_fail = failing,
+        }
+    }
+
+    /// Something all must know.
+    pub fn tell(&mut self, news: impl Into<News>) {
+        if self.sharing == Sharing::Shared {
+            self.news.add(news.into());
         }
     }
 
@@ -184,10 +237,24 @@ impl Desk {
         }
     }
 
+    /// How many more slots this run has use for, if slots are shared: for what waits, and while more is
+    /// due for twice as many as it used last, so that a quick run asks for enough at once.
+    pub fn slots_wanted(&mut self, now: Duration) -> u32 {
+        let more_is_due = self.work == Work::Maybe && 0 < self.n_unsent;
+        let n_waiting = u32::try_from(self.n_unsent + self.n_waiting).unwrap_or(u32::MAX);
+        match self.pace.ration() {
+            None => 0,
+            Some(ration) => {
+                let n_hoped = if more_is_due { ration.n_used().saturating_mul(2) } else { 0 };
+                n_waiting.max(n_hoped).saturating_sub(ration.n_left(now))
+            }
+        }
+    }
+
     /// How many more posts may be on their way.
     pub fn post_room(&self) -> usize {
         let most = match (self.breaker.traffic(), self.guards.alone_left()) {
-            (Traffic::Nothing { .. }, _) => 0,
+            (Traffic::LookUps | Traffic::Nothing { .. }, _) => 0,
             (Traffic::OneTrial(_), _) => 1,
             (Traffic::All, Some(left)) => left as usize,
             (Traffic::All, None) => return usize::MAX,
@@ -213,9 +280,45 @@ impl Desk {
         self.posts.pop_front()
     }
 
+    /// A lote is halted: gives back what is to be posted of it, now and from claims under way.
+    pub fn halt_lote(&mut self, lote: &Arc<str>) {
+        self.halting.push(Halting { lote: Arc::clone(lote), is_stored: false });
+        self.give_back_halting();
+    }
+
+    /// The outbox knows: claims that begin from now on do not bring the lote's rows.
+    pub fn halt_stored(&mut self, lote: &Arc<str>) {
+        for it in self.halting.iter_mut().filter(|it| it.lote == *lote) {
+            it.is_stored = true;
+        }
+        if !self.claiming {
+            self.halting.retain(|it| !it.is_stored);
+        }
+    }
+
+    /// What the claim brought lies on the desk.
+    pub fn claim_ended(&mut self) {
+        self.claiming = false;
+        self.give_back_halting();
+        self.halting.retain(|it| !it.is_stored);
+    }
+
+    fn give_back_halting(&mut self) {
+        let halting = &self.halting;
+        let (back, keep) =
+            self.posts.drain(..).partition(|it| halting.iter().any(|halt| halt.lote == it.claim.lote));
+        self.posts = keep;
+        self.release(back);
+    }
+
     /// Gives back the claims on the desk that may not be sent any more: nothing of them was.
     pub fn give_back(&mut self) {
-        for held in self.posts.drain(..).chain(self.look_ups.drain(..)) {
+        let back = self.posts.drain(..).chain(self.look_ups.drain(..)).collect();
+        self.release(back);
+    }
+
+    fn release(&mut self, back: VecDeque<Held>) {
+        for held in back {
             self.n_unsent -= 1;
             if held.claim.doubt.is_none() {
                 self.n_live_posts -= 1;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::desk::{Fails, Held, Work};
-use super::{Engine, Reason};
+use super::{Engine, Reason, sleep_until};
 use crate::delivery::decide::between;
-use crate::delivery::{Api, Claimed, Clock, Note, Outbox, OutboxError, Want, Watch};
+use crate::delivery::{Api, Claimed, Clock, Lasting, Note, Outbox, OutboxError, Want, Watch};
 
 /// Under a rate limit, only rows whose slots lie within this are claimed.
 const AHEAD: Duration = Duration::from_millis(500);
@@ -19,8 +19,12 @@ const BARRED_POLL: Duration = Duration::from_secs(1);
 /// The longest sleep on a stored time, so that a clock that was set is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
-/// How many claims may wait to be sent without a rate limit, however few senders there are.
-const AHEAD_MIN: usize = 4;
+/// How many claims a sender has waiting for it, at most and without a rate limit: a commit costs the
+/// same for two hundred rows as for thirty.
+const AHEAD_FACTOR: usize = 8;
+
+/// As many senders at least are counted for that.
+const AHEAD_MIN: usize = 2;
 
 /// What the feeder does next.
 enum Step {
@@ -102,7 +106,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             }
             Err(error) => {
                 let mut desk = self.desk.borrow_mut();
-                desk.claiming = false;
+                desk.claim_ended();
                 desk.claims_lost = true;
                 drop(desk);
                 self.handed.notify_one();
@@ -111,9 +115,12 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         }
     }
 
+    /// Takes in what a predecessor, or a claim whose answer was lost, left behind.
+    ///
     /// Nothing of this run is live, so whatever is in flight is nobody's.
-    async fn recover_lost(&self) -> Result<(), OutboxError> {
-        let n_rows = self.outbox.recover(self.clock.now()).await?;
+    pub(super) async fn recover_lost(&self) -> Result<(), OutboxError> {
+        let time = self.time(&self.desk.borrow());
+        let n_rows = self.outbox.recover(time).await?;
         self.outbox_works(Fails::Claims);
         let mut desk = self.desk.borrow_mut();
         desk.claims_lost = false;
@@ -128,21 +135,24 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     fn step(&self, short: Short) -> Step {
         let mut desk = self.desk.borrow_mut();
         let now = self.now();
-        if desk.settles_fail() || desk.is_dark() {
+        if desk.settles_fail() || desk.is_dark() || desk.stop.is_some() {
             return Step::Wait(None);
         }
         if let Some(until) = desk.long_pause(now) {
             return Step::Wait(Some(self.instant(until)));
         }
+        if desk.claims_lost {
+            // There may always be more to claim, so it is not put off until there is not.
+            return if desk.n_live == 0 { Step::Recover } else { Step::Wait(None) };
+        }
         if self.n_live_max() <= desk.n_live {
             return Step::Wait(None);
         }
-        let time = self.clock.now();
+        let time = self.time(&desk);
         match desk.work {
             Work::NotBefore(due) if time < due => {
                 return Step::Wait(Some(Instant::now() + between(time, due).min(SLEEP_MAX)));
             }
-            Work::None if desk.claims_lost && desk.n_live == 0 => return Step::Recover,
             Work::None => return Step::Wait(None),
             Work::Barred { since } if now < since + BARRED_POLL => {
                 return Step::Wait(Some(self.instant(since + BARRED_POLL)));
@@ -150,9 +160,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             Work::NotBefore(_) | Work::Barred { .. } | Work::Maybe => {}
         }
         let n_ahead = match desk.pace.slot() {
-            // Several times as many as are sent at once: a commit costs the same for two hundred rows as
-            // for thirty.
-            None => 4 * self.policy.concurrency.max(AHEAD_MIN),
+            None => AHEAD_FACTOR * self.policy.concurrency.max(AHEAD_MIN),
             Some(slot) => {
                 let next = desk.pace.next_slot();
                 if now + AHEAD < next {
@@ -161,7 +169,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                 let n_slots = AHEAD.as_nanos() / slot.as_nanos().max(1);
                 usize::try_from(n_slots)
                     .unwrap_or(usize::MAX)
-                    .clamp(1, 4 * self.policy.concurrency.max(AHEAD_MIN))
+                    .clamp(1, AHEAD_FACTOR * self.policy.concurrency.max(AHEAD_MIN))
             }
         };
         desk.low_water = n_ahead / 2;
@@ -188,7 +196,6 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         let awake = self.clock.awake();
         let n_claims = claimed.claims.len();
         let mut desk = self.desk.borrow_mut();
-        desk.claiming = false;
         desk.stats.invalid += claimed.refused.len() as u64;
         desk.n_live += n_claims;
         desk.n_unsent += n_claims;
@@ -201,6 +208,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                 desk.look_ups.push_back(held);
             }
         }
+        desk.claim_ended();
         desk.work = match claimed.outlook.next_due {
             // Something was stored meanwhile, or there was more than was wanted.
             _ if desk.n_stored != n_stored || !claimed.refused.is_empty() => Work::Maybe,
@@ -211,7 +219,11 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             None => Work::None,
         };
         desk.pending = claimed.outlook.pending;
-        let drained = desk.work == Work::None && desk.n_live == 0 && !desk.claims_lost;
+        let drained = self.policy.lasting == Lasting::UntilDrained
+            && desk.work == Work::None
+            && desk.n_live == 0
+            && !desk.claims_lost
+            && !claimed.outlook.elsewhere;
         // The run ended, or a gate was shut, during the claim.
         if desk.is_ending() || desk.rows_are_barred(self.now()) {
             desk.give_back();
@@ -224,8 +236,25 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             self.queued.notify_one();
         }
         self.handed.notify_one();
+        self.told.notify_one();
         if drained {
             self.end(Reason::Drained);
+        }
+    }
+
+    /// Looks again now and then, and when somebody says that there are rows.
+    pub(super) async fn ear(&self, poll: Duration) {
+        loop {
+            self.outbox.woken(self.retry.about(poll)).await;
+            let mut desk = self.desk.borrow_mut();
+            if desk.is_ending() {
+                return;
+            }
+            if let Work::None | Work::NotBefore(_) = desk.work {
+                desk.work = Work::Maybe;
+            }
+            drop(desk);
+            self.hungry.notify_one();
         }
     }
 
@@ -257,12 +286,5 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             self.watch.note(Note::OutboxUp);
             self.wake();
         }
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

@@ -1,11 +1,12 @@
 //! The gate that every request passes: first come, first served at the pace, and shut at once when
 //! nothing may be sent.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use super::Engine;
-use super::desk::Purpose;
+use super::desk::{Desk, Purpose};
+use super::sleep_until;
 use crate::delivery::breaker::Traffic;
 use crate::delivery::{Api, Clock, Gate, Outbox, RequestKind, Watch, Withheld};
 
@@ -71,16 +72,20 @@ impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
 
     async fn slot(&self) {
         let engine = self.engine;
+        // The slot of a claim's first request is asked for since it was claimed.
+        let _waiting = (self.began() || self.claimed.is_none()).then(|| Waiting::new(engine));
+        engine.told.notify_one();
         // Never closed, so a permit always comes.
         let _turn = engine.turn.acquire().await;
         loop {
             let changed = engine.changed.notified();
             let next = engine.desk.borrow_mut().pace.take(engine.now());
             let Err(next) = next else { return };
-            // A pause may have been made longer meanwhile. Dropping either future loses nothing.
+            // A pause may have been made longer meanwhile, or slots may have come. Dropping either future
+            // loses nothing.
             tokio::select! {
                 biased;
-                () = tokio::time::sleep_until(engine.instant(next)) => {}
+                () = sleep_until(next.map(|it| engine.instant(it))) => {}
                 () = changed => {}
             }
         }
@@ -89,6 +94,31 @@ impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
     fn is_stale(&self) -> bool {
         let now = self.engine.clock.awake();
         self.claimed.is_some_and(|claimed| CLAIM_AGE_MAX < now.saturating_sub(claimed))
+    }
+
+    /// Waits until the claim is too old to be sent: no slot is spent on it.
+    async fn stale(&self) {
+        let Some(claimed) = self.claimed else { return std::future::pending().await };
+        while !self.is_stale() {
+            let age = self.engine.clock.awake().saturating_sub(claimed);
+            tokio::time::sleep(CLAIM_AGE_MAX.saturating_sub(age) + Duration::from_millis(1)).await;
+        }
+    }
+}
+
+/// Counts a request that waits for a slot, as long as it does.
+struct Waiting<'d>(&'d RefCell<Desk>);
+
+impl<'d> Waiting<'d> {
+    fn new<O, A, C, W>(engine: &'d Engine<'_, O, A, C, W>) -> Self {
+        engine.desk.borrow_mut().n_waiting += 1;
+        Self(&engine.desk)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.borrow_mut().n_waiting -= 1;
     }
 }
 
@@ -107,6 +137,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Gate for Pass<'_, '_, O, A, C, W> {
             tokio::select! {
                 biased;
                 () = self.shut() => return Err(Withheld),
+                () = self.stale() => return Err(Withheld),
                 () = self.slot() => {}
             }
             if self.is_shut() {

@@ -1,8 +1,8 @@
 //! The run loop: drives the core through the ports.
 //!
 //! One task, nothing spawned. A *feeder* claims a little ahead, `concurrency` *senders* post and look
-//! up, a *settler* writes outcomes in batches, a *prober* finds out when HubSoft is back, and a
-//! *watchman* keeps the deadlines. They share one [`Desk`], never borrowed across an await.
+//! up, a *settler* writes outcomes in batches, a *prober* finds out when HubSoft is back, a *watchman*
+//! keeps the deadlines, a *sharer* speaks with the other workers, and an *ear* listens for new rows. They share one [`Desk`], never borrowed across an await.
 //!
 //! Dropping the future is safe at every await: what was claimed is in the outbox as possibly sent,
 //! and the next run's `recover` looks it up before anything else.
@@ -12,6 +12,7 @@ mod feeder;
 mod gate;
 mod sender;
 mod settler;
+mod sharer;
 mod watchman;
 
 use std::cell::RefCell;
@@ -25,10 +26,12 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::desk::Desk;
+use self::desk::{Desk, Sharing};
 use super::decide::between;
+use super::far_clock::FarClock;
 use super::retry::Retry;
-use super::{Api, Clock, Halt, Note, Outbox, OutboxError, Policy, Stats, Watch};
+use super::standing::News;
+use super::{Api, Clock, Halt, Lasting, Note, Outbox, OutboxError, Policy, Stats, Watch};
 
 /// How a run is told from outside to do something else.
 #[derive(Clone, Debug, Default)]
@@ -93,6 +96,8 @@ struct Engine<'a, O, A, C, W> {
     hungry: Notify,
     /// An outcome lies on the desk for the settler.
     handed: Notify,
+    /// Slots are wanted, or there is news for the other workers.
+    told: Notify,
     /// First come, first served at the pace.
     turn: Semaphore,
     /// The grace is over: what is in flight is given up.
@@ -124,13 +129,18 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             queued: Notify::new(),
             hungry: Notify::new(),
             handed: Notify::new(),
+            told: Notify::new(),
             turn: Semaphore::new(1),
             cut: CancellationToken::new(),
         }
     }
 
     async fn run(&self, control: &Control) {
-        if !self.recover(control).await {
+        // What stands for all comes first: who has been stopped takes nothing.
+        let mut far_clock = FarClock::default();
+        if !self.persist(control, async || self.share(&mut far_clock).await.map(drop)).await
+            || !self.persist(control, async || self.recover_lost().await).await
+        {
             return;
         }
         let mut crew: FuturesUnordered<LocalBoxFuture<'_, Role>> = FuturesUnordered::new();
@@ -141,6 +151,11 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         crew.push(Box::pin(self.other(self.feeder())));
         crew.push(Box::pin(self.other(self.prober())));
         crew.push(Box::pin(self.other(self.watchman())));
+        crew.push(Box::pin(self.other(self.sharer())));
+        let sharing = self.desk.borrow().sharing;
+        if let Some(poll) = self.policy.poll.or((sharing == Sharing::Shared).then_some(POLL)) {
+            crew.push(Box::pin(self.other(self.ear(poll))));
+        }
         crew.push(Box::pin(self.other(async {
             control.stop.cancelled().await;
             self.watch.note(Note::Stopping);
@@ -163,8 +178,12 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         Role::Other
     }
 
-    /// Takes in what a predecessor left behind. Returns whether the run can begin.
-    async fn recover(&self, control: &Control) -> bool {
+    /// Calls the outbox until it answers. Returns whether the run can go on.
+    async fn persist(
+        &self,
+        control: &Control,
+        mut call: impl AsyncFnMut() -> Result<(), OutboxError>,
+    ) -> bool {
         let began = self.now();
         let mut tries = 0;
         loop {
@@ -172,13 +191,8 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
                 self.end(Reason::Stopped);
                 return false;
             }
-            match self.outbox.recover(self.clock.now()).await {
-                Ok(n_rows) => {
-                    if 0 < n_rows {
-                        self.watch.note(Note::Recovered(n_rows));
-                    }
-                    return true;
-                }
+            match call().await {
+                Ok(()) => return true,
                 Err(error) => {
                     if let Some(halt) = self.outbox_failed(&error, began) {
                         self.end(Reason::Halted(halt));
@@ -198,6 +212,12 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         self.epoch.elapsed()
     }
 
+    /// The time of day, by the clock of a shared outbox.
+    fn time(&self, desk: &Desk) -> Timestamp {
+        let here = self.clock.now();
+        here.checked_add(desk.time_off).unwrap_or(here)
+    }
+
     fn instant(&self, at: Duration) -> Instant {
         self.epoch + at
     }
@@ -206,6 +226,30 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
     /// finishes, and what was not sent is given back.
     fn end(&self, reason: Reason) {
         self.desk.borrow_mut().end(reason, self.now());
+        self.wake();
+    }
+
+    /// Something is wrong with the run as a whole: it ends, or else waits until it works again.
+    fn halt(&self, halt: Halt) {
+        if self.policy.lasting == Lasting::UntilDrained {
+            return self.end(Reason::Halted(halt));
+        }
+        let mut desk = self.desk.borrow_mut();
+        // The rows of others are in the same danger, and no try is harmless: a person must say when.
+        if let Halt::EchoLost { .. } = &halt {
+            let reason = halt.to_string();
+            desk.tell(News { stop: Some(reason.clone()), ..News::default() });
+            desk.stop = Some(reason);
+        }
+        desk.breaker.open(self.now());
+        let is_new = desk.held.as_ref() != Some(&halt);
+        desk.held = Some(halt.clone());
+        desk.give_back();
+        drop(desk);
+        self.told.notify_one();
+        if is_new {
+            self.watch.note(Note::Halted(&halt));
+        }
         self.wake();
     }
 
@@ -218,6 +262,9 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
 
     /// The halt that an error of the outbox calls for, if it has lasted since `began` for too long.
     fn outbox_failed(&self, error: &OutboxError, began: Duration) -> Option<Halt> {
+        if self.policy.lasting == Lasting::Forever {
+            return None;
+        }
         let lasted = self.now().saturating_sub(began);
         match error {
             OutboxError::Full(_) => (OUTBOX_FULL_MAX <= lasted).then_some(Halt::DiskFull),
@@ -247,8 +294,18 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
 /// How long a full disk may stay full before the run halts: time enough for a log to be rotated.
 const OUTBOX_FULL_MAX: Duration = Duration::from_secs(30);
 
+/// Others may bring rows back, whether or not this run was told to look for new ones.
+const POLL: Duration = Duration::from_secs(1);
+
 const OUTBOX_RETRY_FIRST: Duration = Duration::from_millis(50);
 const OUTBOX_RETRY_LONGEST: Duration = Duration::from_secs(2);
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
 
 fn broken(error: &OutboxError) -> Halt {
     let cause = std::error::Error::source(error).map(|it| format!(": {it}")).unwrap_or_default();

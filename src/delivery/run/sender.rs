@@ -1,16 +1,18 @@
 //! Posts and looks up: takes a claim, asks the API, and hands over what the answer makes of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::Engine;
 use super::desk::{Desk, Held, Purpose};
 use super::gate::Pass;
-use super::{Engine, Reason};
 use crate::delivery::breaker::{Changed, Sign, Traffic};
 use crate::delivery::decide::{self, Denials, Echo, Looks, Next, Scene, after};
 use crate::delivery::guards::{Halt, Progress};
+use crate::delivery::standing::{Finding, News};
 use crate::delivery::{
-    Api, Change, Claim, Clock, Doubt, LookUp, Note, OpenTickets, Outbox, Proof, Reply, RowId, Settle,
-    Sighting, Verdict, Watch,
+    Api, Blame, Change, Claim, Clock, Doubt, LookUp, Note, OpenTickets, Outbox, Proof, Reply, RowId, Settle,
+    Sighting, Verdict, Verify, Watch,
 };
 
 impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
@@ -41,7 +43,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         let pass = Pass::new(self, purpose, Some(claimed));
         let settle = match &claim.doubt {
             Some(doubt) => self.look_up(&claim, doubt, &pass).await,
-            None => match self.find_open(&claim, &pass).await {
+            None => match self.look_before(&claim, &pass).await {
                 Next::Post => self.post(&claim, &pass).await,
                 Next::Settle(settle) => settle,
             },
@@ -66,24 +68,55 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         };
         self.hand(settle);
         if let Some(halt) = halt {
-            self.end(Reason::Halted(halt));
+            self.halt(halt);
         }
     }
 
     async fn post(&self, claim: &Claim, pass: &Pass<'_, 'a, O, A, C, W>) -> Settle {
-        let asked = self.clock.now();
+        let asked = self.time(&self.desk.borrow());
         let reply = match self.unless_cut(self.api.open(&claim.ticket, claim.marker, pass)).await {
             Some(Reply { verdict: Verdict::Withheld, .. }) if pass.posted() => {
-                return decide::turned_away(claim, self.clock.now());
+                return decide::turned_away(claim, self.time(&self.desk.borrow()));
             }
             Some(reply) => reply,
-            None if pass.posted() => return decide::given_up(claim, self.clock.now()),
+            None if pass.posted() => return decide::given_up(claim, self.time(&self.desk.borrow())),
             None => return decide::release(claim),
         };
         let denials = self.denials(claim.row, &reply.verdict);
-        self.hear_post(claim.row, &reply, denials, pass.sent());
+        let lote_halt = self.hear_post(claim, &reply, denials, pass.sent());
+        if let Some(halt) = lote_halt {
+            self.halt_lote(&claim.lote, &halt).await;
+        }
         let scene = self.scene(asked, denials);
         decide::after_post(claim, reply, &scene)
+    }
+
+    async fn look_before(&self, claim: &Claim, pass: &Pass<'_, 'a, O, A, C, W>) -> Next {
+        match self.verify(claim, pass).await {
+            Next::Post => self.find_open(claim, pass).await,
+            settle => settle,
+        }
+    }
+
+    async fn verify(&self, claim: &Claim, pass: &Pass<'_, 'a, O, A, C, W>) -> Next {
+        if self.policy.verify == Verify::Never || 0 < claim.attempts {
+            return Next::Post;
+        }
+        let asked = self.time(&self.desk.borrow());
+        let doubt = decide::precaution(asked);
+        let what = LookUp {
+            service: claim.ticket.id_cliente_servico,
+            marker: claim.marker,
+            sent_at: None,
+            not_before: doubt.not_before,
+        };
+        let Some(reply) = self.unless_cut(self.api.look_up(&what, pass)).await else {
+            return Next::Settle(decide::release(claim));
+        };
+        let denials = self.denials(claim.row, &reply.verdict);
+        self.hear_look_up(claim.row, &reply, Looks::Count, pass.sent());
+        let scene = self.scene(asked, denials);
+        decide::after_verifying(claim, &doubt, reply, &scene)
     }
 
     async fn look_up(&self, claim: &Claim, doubt: &Doubt, pass: &Pass<'_, 'a, O, A, C, W>) -> Settle {
@@ -94,7 +127,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             sent_at: (claim.sent_at <= doubt.since).then_some(claim.sent_at),
             not_before: doubt.not_before,
         };
-        let asked = self.clock.now();
+        let asked = self.time(&self.desk.borrow());
         // Dropped by a cut, it left nothing behind: it only reads.
         let Some(reply) = self.unless_cut(self.api.look_up(&what, pass)).await else {
             return decide::release(claim);
@@ -111,7 +144,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         if self.policy.open_tickets == OpenTickets::Ignore {
             return Next::Post;
         }
-        let asked = self.clock.now();
+        let asked = self.time(&self.desk.borrow());
         let Some(reply) = self.unless_cut(self.api.find_open(&claim.ticket, pass)).await else {
             return Next::Settle(decide::release(claim));
         };
@@ -133,13 +166,13 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
 
     fn scene(&self, asked: jiff::Timestamp, denials: Denials) -> Scene<'_> {
         let desk = self.desk.borrow();
-        let now = self.clock.now();
+        let now = self.time(&desk);
         let elapsed = self.now();
         let hold = desk.pace.paused_until(elapsed).map_or(Duration::ZERO, |until| until - elapsed);
         Scene {
             policy: self.policy,
             retry: &self.retry,
-            started: self.started,
+            started: self.started.checked_add(desk.time_off).unwrap_or(self.started),
             asked,
             now,
             held_until: after(now, hold),
@@ -151,7 +184,12 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
     }
 
     fn denials<T>(&self, row: RowId, verdict: &Verdict<T>) -> Denials {
-        let denied = &mut self.desk.borrow_mut().denied;
+        let mut desk = self.desk.borrow_mut();
+        if desk.held.is_some() {
+            // What is wrong is wrong with the run, and says nothing of the row.
+            return Denials::First;
+        }
+        let denied = &mut desk.denied;
         match verdict {
             Verdict::Forbidden(_) if denied.insert(row) => Denials::First,
             Verdict::Forbidden(_) => {
@@ -165,18 +203,28 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         }
     }
 
-    /// What the answer to a post says about HubSoft and the run.
-    fn hear_post(&self, row: RowId, reply: &Reply<Proof>, denials: Denials, sent: Option<Duration>) {
+    /// What the answer to a post says about HubSoft and the run. Returns the halt of its lote.
+    fn hear_post(
+        &self,
+        claim: &Claim,
+        reply: &Reply<Proof>,
+        denials: Denials,
+        sent: Option<Duration>,
+    ) -> Option<Halt> {
         let mut desk = self.desk.borrow_mut();
         let now = self.now();
-        let mut halt = self.hear(&mut desk, row, reply, sent, Looks::Count);
-        let judged = match &reply.verdict {
-            Verdict::Answered(_) | Verdict::Unknown(_) => desk.guards.judged(None),
-            Verdict::Rejected(fault) => desk.guards.judged(Some(fault)),
-            Verdict::Forbidden(fault) if denials == Denials::Repeated => desk.guards.judged(Some(fault)),
+        let mut halt = self.hear(&mut desk, claim.row, reply, sent, Looks::Count);
+        let mut judged = match &reply.verdict {
+            Verdict::Answered(_) | Verdict::Unknown(_) => desk.guards.judged(&claim.lote, None),
+            Verdict::Rejected(fault) => desk.guards.judged(&claim.lote, Some(fault)),
+            Verdict::Forbidden(fault) if denials == Denials::Repeated => {
+                desk.guards.judged(&claim.lote, Some(fault))
+            }
             _ => None,
         };
-        halt = halt.or(judged);
+        if self.policy.guards.blame == Blame::Run {
+            halt = halt.or(judged.take());
+        }
         if let Verdict::Answered(proof) = &reply.verdict {
             match proof.marker_echoed {
                 Some(true) => desk.echo = Echo::Seen,
@@ -194,26 +242,57 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
                 Sign::Neutral
             }
         };
-        let changed = desk.breaker.posted(now, row, sign);
+        let changed = desk.breaker.posted(now, claim.row, sign);
         let traffic = desk.breaker.traffic();
+        let mut is_over = false;
         if changed == Changed::Yes {
             desk.unbar();
             if let Traffic::Nothing { .. } = traffic {
                 desk.give_back();
             }
+            match traffic {
+                // What was wrong with this worker alone is not what the others wait for.
+                Traffic::All if desk.held.take().is_some() => is_over = true,
+                Traffic::All => desk.tell(Finding::Proven),
+                Traffic::Nothing { .. } if desk.held.is_none() => desk.tell(Finding::Unreachable),
+                _ => {}
+            }
+            self.told.notify_one();
         }
         drop(desk);
+        self.tell_traffic(changed, traffic);
+        if is_over {
+            self.watch.note(Note::HaltOver);
+        }
         if changed == Changed::Yes {
-            match traffic {
-                Traffic::All => self.watch.note(Note::BreakerClosed),
-                Traffic::Nothing { .. } => self.watch.note(Note::BreakerOpened),
-                Traffic::OneTrial(_) => {}
-            }
             self.wake();
         }
         if let Some(halt) = halt {
-            self.end(Reason::Halted(halt));
+            self.halt(halt);
         }
+        judged
+    }
+
+    /// Tries until the outbox knows, or the run ends: then another twenty rows tell again.
+    async fn halt_lote(&self, lote: &Arc<str>, halt: &Halt) {
+        {
+            let mut desk = self.desk.borrow_mut();
+            desk.guards.lote_halted(lote);
+            desk.stats.lotes_halted += 1;
+            desk.halt_lote(lote);
+        }
+        self.handed.notify_one();
+        let reason = halt.to_string();
+        self.watch.note(Note::LoteHalted { lote, reason: &reason });
+        let mut n_tries = 0;
+        while self.outbox.halt(lote, &reason).await.is_err() {
+            if self.desk.borrow().is_ending() {
+                return;
+            }
+            n_tries += 1;
+            tokio::time::sleep(self.outbox_wait(n_tries)).await;
+        }
+        self.desk.borrow_mut().halt_stored(lote);
     }
 
     fn hear_look_up(&self, row: RowId, reply: &Reply<Sighting>, looks: Looks, sent: Option<Duration>) {
@@ -224,7 +303,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         let halt = self.hear(&mut desk, row, reply, sent, looks);
         drop(desk);
         if let Some(halt) = halt {
-            self.end(Reason::Halted(halt));
+            self.halt(halt);
         }
     }
 
@@ -280,8 +359,11 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         let Some(pause) = desk.pace.refused(now, sent.unwrap_or(now), reply.retry_after, what) else {
             return;
         };
-        desk.stats.paused(self.clock.now(), &pause);
-        self.watch.paused(pause.until - pause.at, &pause.reason);
+        desk.stats.paused(self.time(desk), &pause);
+        let length = pause.until - pause.at;
+        self.watch.paused(length, &pause.reason);
+        desk.tell(News { pause: Some((length, pause.reason)), ..News::default() });
+        self.told.notify_one();
         if desk.rows_are_barred(now) {
             desk.give_back();
             self.handed.notify_one();

@@ -9,7 +9,7 @@ use super::{Engine, Reason};
 use crate::delivery::{Api, Change, Clock, Outbox, Settle, Settled, Watch};
 
 /// How long an outcome waits for company.
-const BATCH_WAIT: Duration = Duration::from_millis(15);
+const BATCH_WAIT: Duration = Duration::from_millis(25);
 
 /// So many outcomes wait no longer.
 const BATCH_FULL: usize = 256;

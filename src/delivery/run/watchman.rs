@@ -2,10 +2,11 @@
 
 use super::desk::Purpose;
 use super::gate::Pass;
-use super::{Engine, Reason};
+use super::{Engine, Reason, sleep_until};
 use crate::delivery::breaker::{Sign, Traffic};
 use crate::delivery::guards::{Halt, Progress};
-use crate::delivery::{Api, Clock, Outbox, Reply, Verdict, Watch};
+use crate::delivery::standing::Finding;
+use crate::delivery::{Api, Clock, Note, Outbox, Reply, Verdict, Watch};
 
 impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     /// Halts the run when a guard's time has come, and cuts off what outlasts the grace of a stop.
@@ -28,12 +29,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                 self.end(Reason::Halted(halt));
                 continue;
             }
-            let deadline = async {
-                match deadline {
-                    Some(at) => tokio::time::sleep_until(self.instant(at)).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let deadline = sleep_until(deadline.map(|it| self.instant(it)));
             // Dropping either loses nothing.
             tokio::select! {
                 biased;
@@ -47,22 +43,25 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     pub(super) async fn prober(&self) {
         loop {
             let changed = self.changed.notified();
-            let traffic = {
+            let probe_at = {
                 let desk = self.desk.borrow();
                 if desk.is_ending() {
                     return;
                 }
-                desk.breaker.traffic()
+                match desk.breaker.traffic() {
+                    Traffic::Nothing { probe_at } if desk.stop.is_none() => probe_at,
+                    _ => None,
+                }
             };
-            match traffic {
-                Traffic::Nothing { probe_at } if probe_at <= self.now() => self.probe().await,
-                // Dropping either loses nothing.
-                Traffic::Nothing { probe_at } => tokio::select! {
-                    biased;
-                    () = changed => {}
-                    () = tokio::time::sleep_until(self.instant(probe_at)) => {}
-                },
-                Traffic::All | Traffic::OneTrial(_) => changed.await,
+            if probe_at.is_some_and(|at| at <= self.now()) {
+                self.probe().await;
+                continue;
+            }
+            // Dropping either loses nothing.
+            tokio::select! {
+                biased;
+                () = changed => {}
+                () = sleep_until(probe_at.map(|it| self.instant(it))) => {}
             }
         }
     }
@@ -78,7 +77,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         let halt = self.hear_probe(&reply, &pass);
         self.wake();
         if let Some(halt) = halt {
-            self.end(Reason::Halted(halt));
+            self.halt(halt);
         }
     }
 
@@ -106,8 +105,23 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             Verdict::Withheld => (Sign::Neutral, None, None),
         };
         desk.breaker.probed(now, sign);
+        // A good login is all that was missing.
+        let is_over =
+            matches!((&desk.held, &reply.verdict), (Some(Halt::Unauthorized(_)), Verdict::Answered(())));
+        if desk.held.is_none() && reply.verdict != Verdict::Withheld {
+            let finding = if desk.is_dark() { Finding::Unreachable } else { Finding::Answered };
+            desk.tell(finding);
+            self.told.notify_one();
+        }
+        if is_over {
+            desk.held = None;
+        }
         desk.unbar();
         self.progress(&mut desk, now, progress);
+        drop(desk);
+        if is_over {
+            self.watch.note(Note::HaltOver);
+        }
         halt
     }
 }

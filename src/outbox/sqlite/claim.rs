@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::desk::Range;
 use super::error::{Trouble, json, stored};
-use super::session::Session;
+use super::session::{BEGIN, COMMIT, Session};
 use super::time;
 use crate::delivery::identity::{BatchIdentity, Marker};
 use crate::delivery::{Claim, Claimed, Doubt, OutboxError, Outlook, Refused, RowId, Token, Want};
@@ -19,10 +19,12 @@ use crate::ticket::{Problem, RawTicket, Ticket};
 const LIVE: &str = "(l.state IN ('in_flight', 'unconfirmed')
     OR (l.state = 'pending' AND l.doubt_since IS NOT NULL AND l.doubt_precaution = 0))";
 
-/// Of `o`: to be posted, in scope. `?1` batch, `?2` import, `?3` last place; NULL is no limit.
+/// Of `o`: to be posted, in scope. `?1` batch, `?2` import, `?3` last place; NULL is no limit. A halted
+/// batch waits, unless the run is for it alone: then somebody has asked for it.
 const TO_POST: &str = "o.state = 'pending' AND o.doubt_since IS NULL AND o.gone = 0
     AND (?2 IS NULL OR o.import = ?2) AND (?3 IS NULL OR o.record <= ?3)
-    AND (?1 IS NULL OR ?2 IS NOT NULL OR o.batch = ?1)";
+    AND (?1 IS NULL OR ?2 IS NOT NULL OR o.batch = ?1)
+    AND (?1 IS NOT NULL OR NOT EXISTS (SELECT 1 FROM batch h WHERE h.id = o.lote AND h.halted_at IS NOT NULL))";
 
 /// Of `o`: to be looked up, in scope. Doubts are settled for the whole batch, precautions only
 /// before a post.
@@ -83,20 +85,31 @@ pub(super) async fn claim(session: &mut Session, range: Range, want: Want) -> Re
     let mut claimed = Claimed::default();
     let mut services = HashSet::new();
     let mut left = (want.posts, want.look_ups);
-    let mut tx = session.begin().await?;
+    let mut tx = session.begin_with_first().await;
+    let mut begin = BEGIN;
     let spare = loop {
-        let (posts, look_ups) = candidates(&mut tx, range, want.now, left).await?;
+        let (posts, look_ups) = candidates(&mut tx, begin, range, want.now, left).await?;
+        begin = "";
         let mut round = Round::default();
         // Doubts first: they are older, and what they leave behind may be posted.
         round.take(look_ups.as_deref(), &mut left.1, want.now, &mut services, &mut claimed)?;
         round.take(posts.as_deref(), &mut left.0, want.now, &mut services, &mut claimed)?;
+        // Most claims get all that they want, and know that there is more.
+        if let Some(due) = round.spare
+            && round.is_plain()
+        {
+            round.mark(&mut tx, COMMIT, want.now).await?;
+            tx.committed();
+            claimed.outlook = Outlook { pending: true, next_due: Some(due), ..Outlook::default() };
+            return Ok(claimed);
+        }
         round.write(&mut tx, want.now).await?;
         if !round.is_short {
             break round.spare;
         }
     };
     claimed.outlook = match spare {
-        Some(due) => Outlook { pending: true, next_due: Some(due) },
+        Some(due) => Outlook { pending: true, next_due: Some(due), elsewhere: false },
         None => outlook(&mut tx, range, want.now).await?,
     };
     tx.commit().await?;
@@ -161,15 +174,38 @@ impl Round {
         }
     }
 
+    /// Whether there is nothing to write but claims, and no other round to come.
+    fn is_plain(&self) -> bool {
+        !self.is_short && self.refused.is_empty() && self.services.is_empty() && !self.claimed.is_empty()
+    }
+
+    /// Marks what is claimed as possibly sent; `then` is what follows in the same breath.
+    async fn mark(
+        &self,
+        conn: &mut SqliteConnection,
+        then: &'static str,
+        now: Timestamp,
+    ) -> Result<(), OutboxError> {
+        let sql = format!(
+            "UPDATE outbox
+                SET state = 'in_flight', token = token + 1, claimed_at = ?2,
+                    first_claim = sent_at IS NULL, sent_at = coalesce(sent_at, ?2)
+              WHERE id IN (SELECT value FROM json_each(?1)){then}"
+        );
+        sqlx::query(AssertSqlSafe(sql))
+            .bind(json(&self.claimed))
+            .bind(now.as_millisecond())
+            .execute(conn)
+            .await
+            .trouble()
+            .map(drop)
+    }
+
     async fn write(&self, conn: &mut SqliteConnection, now: Timestamp) -> Result<(), OutboxError> {
-        let now = now.as_millisecond();
         if !self.claimed.is_empty() {
-            let sql = "UPDATE outbox
-                          SET state = 'in_flight', token = token + 1, claimed_at = ?2,
-                              first_claim = sent_at IS NULL, sent_at = coalesce(sent_at, ?2)
-                        WHERE id IN (SELECT value FROM json_each(?1))";
-            sqlx::query(sql).bind(json(&self.claimed)).bind(now).execute(&mut *conn).await.trouble()?;
+            self.mark(conn, "", now).await?;
         }
+        let now = now.as_millisecond();
         if !self.refused.is_empty() {
             let refused = json(&self.refused);
             let sql = "UPDATE record SET problems = v.value ->> 4
@@ -206,6 +242,7 @@ impl Head {
             token: Token(self.token + 1),
             line: self.line,
             ticket,
+            lote: self.lote.into(),
             marker,
             attempts: self.attempts,
             // As it was stored: to the millisecond.
@@ -217,15 +254,16 @@ impl Head {
 }
 
 /// The rows that may be claimed now, as JSON: to post, to look up. One more of each than wanted, to
-/// know whether more is due.
+/// know whether more is due. `first` stands in front of the statement.
 async fn candidates(
     conn: &mut SqliteConnection,
+    first: &'static str,
     range: Range,
     now: Timestamp,
     (n_posts, n_look_ups): (usize, usize),
 ) -> Result<(Option<String>, Option<String>), OutboxError> {
     let limit = |n: usize| i64::try_from(n).unwrap_or(i64::MAX).saturating_add(1);
-    sqlx::query_as(AssertSqlSafe(candidates_sql()))
+    sqlx::query_as(AssertSqlSafe(candidates_sql(first)))
         .bind(range.batch)
         .bind(range.import)
         .bind(range.last_record)
@@ -237,7 +275,7 @@ async fn candidates(
         .trouble()
 }
 
-fn candidates_sql() -> String {
+fn candidates_sql(first: &'static str) -> String {
     // `LIMIT +?`: of a bare parameter SQLite reads the value, and plans anew for every claim (measured:
     // a fifth of it). The ids come first, from the index alone. `fields` is JSON already: it is put in as it stands
     // instead of being read and written again.
@@ -268,7 +306,7 @@ fn candidates_sql() -> String {
         ),
         ", json_array(o.doubt_since, o.doubt_not_before, o.doubt_precaution, o.absences, o.last_absence, o.answered)",
     );
-    format!("SELECT {posts}, {look_ups}")
+    format!("{first}SELECT {posts}, {look_ups}")
 }
 
 /// Asked only when the candidates did not tell.
@@ -281,7 +319,7 @@ async fn outlook(conn: &mut SqliteConnection, range: Range, now: Timestamp) -> R
         .fetch_one(conn)
         .await
         .trouble()?;
-    Ok(Outlook { pending, next_due: next_due.map(time) })
+    Ok(Outlook { pending, next_due: next_due.map(time), elsewhere: false })
 }
 
 fn outlook_sql() -> String {
@@ -317,8 +355,9 @@ mod tests {
     async fn claims_go_by_their_indices() {
         let dir = tempfile::tempdir().expect("there is room for a folder");
         let outbox = SqliteOutbox::open(&dir.path().join("outbox.db")).await.expect("it opens");
-        insta::assert_snapshot!(plan(&outbox, candidates_sql()).await, @r"
+        insta::assert_snapshot!(plan(&outbox, candidates_sql("")).await, @r"
         SCAN o USING INDEX outbox_due
+        SEARCH h USING INTEGER PRIMARY KEY (rowid=?)
         SEARCH l USING INDEX outbox_live (service=?)
         SCAN due
         SEARCH o USING INTEGER PRIMARY KEY (rowid=?)
@@ -333,8 +372,10 @@ mod tests {
         ");
         insta::assert_snapshot!(plan(&outbox, outlook_sql()).await, @r"
         SCAN o USING INDEX outbox_due
+        SEARCH h USING INTEGER PRIMARY KEY (rowid=?)
         SEARCH l USING INDEX outbox_live (service=?)
         SEARCH o USING INDEX outbox_due
+        SEARCH h USING INTEGER PRIMARY KEY (rowid=?)
         SEARCH l USING INDEX outbox_live (service=?)
         SCAN o USING INDEX outbox_doubt
         SEARCH l USING INDEX outbox_live (service=? AND state=?)
@@ -342,6 +383,7 @@ mod tests {
         SEARCH l USING INDEX outbox_live (service=? AND state=?)
         SCAN next
         SCAN o USING INDEX outbox_due
+        SEARCH h USING INTEGER PRIMARY KEY (rowid=?)
         SCAN o USING INDEX outbox_doubt
         ");
     }

@@ -7,10 +7,7 @@ use super::error::{Trouble, json};
 use super::proof::owner_of;
 use crate::delivery::{OutboxError, RowId, State};
 use crate::outbox::names::state_of;
-use crate::outbox::{BatchId, BindError, Cancelled, Resolution, ResolveError, state_name};
-
-/// What a person's word is kept as, in `error_code`.
-const NOT_OPENED: &str = "not_opened";
+use crate::outbox::{BatchId, BindError, Cancelled, NOT_OPENED, Resolution, ResolveError, state_name};
 
 impl SqliteOutbox {
     /// Binds the outbox to the host that is about to be sent to, unless it is bound to another.
@@ -55,7 +52,7 @@ impl SqliteOutbox {
     /// Makes finished rows in `states` pending again; returns how many. One that was ever sent is
     /// looked up first, an `unconfirmed` one is only looked up. `None`: every batch.
     ///
-    /// States that are not finished, and `opened`, are left alone.
+    /// States that are not finished, and `opened`, are left alone. What was halted goes on.
     pub async fn retry(
         &self,
         batch: Option<BatchId>,
@@ -64,6 +61,8 @@ impl SqliteOutbox {
     ) -> Result<u64, OutboxError> {
         let is_finished = |it: &&State| !matches!(it, State::Pending | State::InFlight | State::Opened);
         let states: Vec<&str> = states.iter().filter(is_finished).map(|it| state_name(*it)).collect();
+        let mut session = self.session().await;
+        let mut tx = session.begin().await?;
         let sql = "UPDATE outbox
                       SET state = 'pending', available_at = ?1, finished_at = NULL,
                           attempts = iif(state = 'unconfirmed', attempts, 0), answered = 0,
@@ -77,9 +76,12 @@ impl SqliteOutbox {
             .bind(now.as_millisecond())
             .bind(json(&states))
             .bind(batch.map(|it| it.0))
-            .execute(&mut *self.conn().await)
+            .execute(&mut *tx)
             .await
             .trouble()?;
+        let sql = "UPDATE batch SET halted_at = NULL, halt_reason = NULL WHERE ?1 IS NULL OR id = ?1";
+        sqlx::query(sql).bind(batch.map(|it| it.0)).execute(&mut *tx).await.trouble()?;
+        tx.commit().await?;
         Ok(retried.rows_affected())
     }
 

@@ -99,4 +99,16 @@ impl Outbox for Desk<'_> {
         tx.commit().await?;
         Ok(left.rows_affected())
     }
+
+    async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
+        let sql = "UPDATE batch SET halted_at = ?2, halt_reason = ?3 WHERE name = ?1";
+        sqlx::query(sql)
+            .bind(lote.to_owned())
+            .bind(Timestamp::now().as_millisecond())
+            .bind(reason.to_owned())
+            .execute(&mut *self.outbox.conn().await)
+            .await
+            .trouble()
+            .map(drop)
+    }
 }

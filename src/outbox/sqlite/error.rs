@@ -1,11 +1,10 @@
 //! What a fault of SQLite means to the engine.
 
-use std::error::Error;
 use std::io;
 
 use crate::delivery::OutboxError;
 
-type BoxError = Box<dyn Error + Send + Sync>;
+pub(super) use crate::outbox::stored::{json, stored, unreadable};
 
 /// Primary result codes, <https://www.sqlite.org/rescode.html>.
 const BUSY: i32 = 5;
@@ -19,14 +18,6 @@ const CANTOPEN: i32 = 14;
 const PROTOCOL: i32 = 15;
 const NOTADB: i32 = 26;
 
-/// Something stored is not what this program writes.
-#[derive(Debug, thiserror::Error)]
-#[error("`{what}` is not as this program writes it")]
-struct Unreadable {
-    what: &'static str,
-    source: Option<BoxError>,
-}
-
 /// Turns a library's fault into ours.
 pub(super) trait Trouble<T> {
     fn trouble(self) -> Result<T, OutboxError>;
@@ -36,24 +27,6 @@ impl<T> Trouble<T> for Result<T, sqlx::Error> {
     fn trouble(self) -> Result<T, OutboxError> {
         self.map_err(classify)
     }
-}
-
-pub(super) fn unreadable(what: &'static str) -> OutboxError {
-    OutboxError::Broken(Box::new(Unreadable { what, source: None }))
-}
-
-/// Reads JSON that this program stored or had SQLite put together.
-pub(super) fn stored<'a, T: serde::Deserialize<'a>>(
-    what: &'static str,
-    json: &'a str,
-) -> Result<T, OutboxError> {
-    serde_json::from_str(json)
-        .map_err(|source| OutboxError::Broken(Box::new(Unreadable { what, source: Some(source.into()) })))
-}
-
-/// Writes JSON; our own types cannot fail to become it.
-pub(super) fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
-    serde_json::to_string(value).expect("keys are text and nothing here refuses to be written")
 }
 
 pub(super) fn classify(error: sqlx::Error) -> OutboxError {

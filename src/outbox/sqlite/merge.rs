@@ -14,11 +14,15 @@
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, AssertSqlSafe, SqliteConnection};
 
+use super::desk::Range;
 use super::error::{Trouble, json, stored, unreadable};
+use super::read::counts;
 use super::session::Tx;
 use super::staging::Staging;
 use crate::delivery::OutboxError;
-use crate::outbox::{BatchId, FirstPost, ImportId, MergeCounts, MergeKind, MergeOptions, Merged, Repeats};
+use crate::outbox::{
+    BatchId, FirstPost, ImportId, MergeCounts, MergeKind, MergeOptions, Merged, Rehearsal, Repeats,
+};
 
 /// How old an adopted ticket may be under `--verify-first`. Milliseconds; from the design.
 const ADOPTABLE_MS: i64 = 48 * 3600 * 1000;
@@ -39,6 +43,24 @@ const MAY_EXIST: &str = "(x.state IN ('opened', 'in_flight', 'unconfirmed')
 const ROW_OF_S: &str = "coalesce(s.row, ?2 + s.record)";
 
 pub(super) async fn merge(staging: Staging<'_>, options: &MergeOptions<'_>) -> Result<Merged, OutboxError> {
+    let (merge, merged) = merged(staging, options).await?;
+    merge.tx.commit().await?;
+    Ok(merged)
+}
+
+pub(super) async fn rehearse(
+    staging: Staging<'_>,
+    options: &MergeOptions<'_>,
+) -> Result<Rehearsal, OutboxError> {
+    let (mut merge, merged) = merged(staging, options).await?;
+    let counts = counts(&mut merge.tx, Range::of(merged.scope())).await?;
+    Ok(Rehearsal { merged, counts })
+}
+
+async fn merged<'a>(
+    staging: Staging<'a>,
+    options: &MergeOptions<'_>,
+) -> Result<(Merge<'a>, Merged), OutboxError> {
     let n_rows = staging.n_rows;
     let mut merge = Merge::begin(staging, options).await?;
     merge.stage().await?;
@@ -56,7 +78,8 @@ pub(super) async fn merge(staging: Staging<'_>, options: &MergeOptions<'_>) -> R
         merge.skip_edited().await?;
         merge.skip_repeats().await?;
     }
-    merge.finish(options, n_rows).await
+    let merged = merge.finish(options, n_rows).await?;
+    Ok((merge, merged))
 }
 
 struct Merge<'a> {
@@ -373,7 +396,7 @@ impl<'a> Merge<'a> {
         self.run("DROP TABLE repeated", &[]).await.map(drop)
     }
 
-    async fn finish(mut self, options: &MergeOptions<'_>, n_rows: u64) -> Result<Merged, OutboxError> {
+    async fn finish(&mut self, options: &MergeOptions<'_>, n_rows: u64) -> Result<Merged, OutboxError> {
         let counts = self.count().await?;
         let sql = "UPDATE source SET batch = ?2, kind = ?3, sha256 = ?4, n_rows = ?5, imported_at = ?6 WHERE id = ?1";
         sqlx::query(sql)
@@ -402,7 +425,6 @@ impl<'a> Merge<'a> {
             .await
             .trouble()?;
         self.run("DROP TABLE staged", &[]).await?;
-        self.tx.commit().await?;
         Ok(Merged {
             kind: self.kind,
             batch: BatchId(self.batch),

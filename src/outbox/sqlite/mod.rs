@@ -20,7 +20,6 @@ mod staging;
 
 use std::path::Path;
 
-use jiff::Timestamp;
 use sqlx::SqliteConnection;
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
@@ -28,9 +27,9 @@ use crate::delivery::OutboxError;
 
 pub use desk::Desk;
 pub use open::OpenError;
-pub use read::Page;
 pub use staging::Staging;
 
+use super::stored::time;
 use error::Trouble;
 use lock::FileLock;
 use session::Session;
@@ -93,14 +92,11 @@ impl Reader {
     }
 }
 
-/// A stored time. Times that no clock shows are clamped, not refused: they come from our own columns.
-fn time(ms: i64) -> Timestamp {
-    Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 { Timestamp::MIN } else { Timestamp::MAX })
-}
-
 #[cfg(test)]
 mod tests {
     use std::borrow::Cow;
+
+    use jiff::Timestamp;
 
     use super::*;
     use crate::delivery::identity::ContentKey;

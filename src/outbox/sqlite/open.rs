@@ -22,9 +22,13 @@ const APPLICATION_ID: i64 = 0x6d74_726f;
 /// How long a reader and the owner wait for each other; only ends of transactions are exclusive.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The log is written back after so many pages: 32 MiB. Rows near each other are settled near each
+/// Bytes. Rows near each other are written near each other in time: a larger page is looked for,
+/// changed and logged less often than four small ones (measured: a tenth of a ticket's CPU).
+const PAGE_LEN: u32 = 16 << 10;
+
+/// The log is written back after so many pages: 64 MiB. Rows near each other are settled near each
 /// other in time, so a page that was written to many times is written back once.
-const WAL_PAGES: u32 = 8_000;
+const WAL_PAGES: u32 = 4_000;
 
 /// Page cache. KiB. Enough for the indices that a claim touches at a million rows.
 const CACHE_KIB: i64 = 8 * 1024;
@@ -137,6 +141,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .filename(path)
         .locking_mode(SqliteLockingMode::Normal) // EXCLUSIVE would keep `status` out.
         .busy_timeout(BUSY_TIMEOUT)
+        .page_size(PAGE_LEN)
         .pragma("cache_size", (-CACHE_KIB).to_string())
         .pragma("wal_autocheckpoint", WAL_PAGES.to_string())
         .disable_statement_logging() // Statements carry personal data.

@@ -1,14 +1,15 @@
 //! The settle that matters most: the ticket exists.
 
+use futures_util::TryStreamExt;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments, AssertSqlSafe, SqliteConnection};
+use sqlx::{Arguments, AssertSqlSafe, Either, Executor, SqliteConnection};
 
 use super::error::{Trouble, json};
 use crate::delivery::{Opening, OutboxError};
 
 /// Rows of one statement. Shorter lists are filled up with rows that match nothing, so that few
 /// statements are ever prepared.
-const CHUNKS: [usize; 3] = [4, 16, 64];
+const CHUNKS: [usize; 4] = [4, 16, 64, 256];
 
 pub(super) struct OpenedRow<'a> {
     pub(super) row: i64,
@@ -19,12 +20,13 @@ pub(super) struct OpenedRow<'a> {
 }
 
 /// Writes openings of rows that are in flight under their token, but for tickets that belong to
-/// another row; returns how many that were.
+/// another row; returns how many that were. `first` stands in front of the first statement.
 ///
 /// As `VALUES`, not as one JSON text: taking that apart would cost more than the rest of the update
 /// (measured: 50,000 instructions a row instead of 15,000).
 pub(super) async fn write_opened(
     conn: &mut SqliteConnection,
+    mut first: &'static str,
     rows: &[OpenedRow<'_>],
     now: i64,
 ) -> Result<u64, OutboxError> {
@@ -33,9 +35,16 @@ pub(super) async fn write_opened(
     for rows in rows.chunks(largest) {
         let n_values = CHUNKS.into_iter().find(|it| rows.len() <= *it).unwrap_or(largest);
         let arguments = arguments(rows, n_values, now).map_err(sqlx::Error::Encode).trouble()?;
-        let sql = AssertSqlSafe(update(n_values));
-        let done = sqlx::query_with(sql, arguments).execute(&mut *conn).await.trouble()?;
-        n_written += done.rows_affected();
+        let sql = AssertSqlSafe(update(std::mem::take(&mut first), n_values));
+        // Of the last statement: to a `BEGIN`, SQLite gives the count of the statement before it.
+        let mut results = conn.fetch_many(sqlx::query_with(sql, arguments));
+        let mut n_last = 0;
+        while let Some(result) = results.try_next().await.trouble()? {
+            if let Either::Left(done) = result {
+                n_last = done.rows_affected();
+            }
+        }
+        n_written += n_last;
     }
     Ok(n_written)
 }
@@ -62,10 +71,10 @@ fn arguments(
     Ok(to) // What is not bound is NULL.
 }
 
-fn update(n_values: usize) -> String {
+fn update(first: &'static str, n_values: usize) -> String {
     let rows: Vec<&str> = vec!["(?,?,?,?,?,?,?,?)"; n_values];
     format!(
-        "WITH at(now) AS (VALUES (?)),
+        "{first}WITH at(now) AS (VALUES (?)),
               v(id, token, protocolo, id_atendimento, ids_os, numeros_os, attempts, warning) AS (VALUES {})
          UPDATE outbox
             SET state = 'opened', protocolo = v.protocolo, id_atendimento = v.id_atendimento, ids_os = v.ids_os,

@@ -53,7 +53,7 @@ pub(super) async fn settle_odd(
             Ok(Settled::Written)
         }
         _ if is_owner => {
-            write(conn, std::iter::once(settle), now).await?;
+            write(conn, "", std::iter::once(settle), now).await?;
             Ok(Settled::Written)
         }
         change if Token(found.token) == settle.token && found.is_after(state, change) => Ok(Settled::Written),

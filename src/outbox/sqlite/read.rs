@@ -1,79 +1,25 @@
 //! What can be seen of an outbox, by its owner and by anybody else.
 
-use std::borrow::Cow;
-use std::time::Duration;
-
 use jiff::Timestamp;
-use serde::Deserialize;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::desk::Range;
-use super::error::{Trouble, stored, unreadable};
+use super::error::{Trouble, stored};
 use super::{Reader, time};
-use crate::delivery::{Attempt, Doubt, OutboxError, RowId, State};
-use crate::outbox::names::{kind_of, state_of};
+use crate::delivery::{OutboxError, RowId};
+use crate::outbox::stored::{self, DetailsColumns, Page, count};
 use crate::outbox::{
-    BatchId, BatchInfo, Counts, Cursor, ImportId, ReportRow, RowDetails, RowName, RowProblems, Scope,
-    SourceInfo, Status,
+    BatchId, BatchInfo, Counts, Cursor, ImportId, RowDetails, RowName, RowProblems, Scope, SourceInfo, Status,
 };
-use crate::ticket::{Problem, RawTicket};
+use crate::ticket::Problem;
 
 /// Of `o`: the rows that a file still has. `?1` batch, `?2` import; NULL is no limit.
 const IN_SCOPE: &str = "o.gone = 0 AND (?1 IS NULL OR o.batch = ?1) AND (?2 IS NULL OR o.import = ?2)";
 
-/// The head of a [`StoredRow`]; its cells are put in as they stand.
+/// The head of an entry of a [`Page`]; its cells are put in as they stand.
 const ROW_HEAD: &str =
     "json_array(o.id, o.line, b.name, o.referencia, o.state, o.protocolo, o.id_atendimento,
     json(o.ids_os), json(o.numeros_os), o.attempts, o.error_code, o.error_message, o.warning, o.record)";
-
-#[derive(Deserialize)]
-struct StoredRow<'a>(#[serde(borrow)] RowHead<'a>, #[serde(borrow)] Vec<Text<'a>>);
-
-/// Borrowed where the JSON has no escapes.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// In the order of [`ROW_HEAD`].
-#[derive(Deserialize)]
-struct RowHead<'a> {
-    id: i64,
-    line: u64,
-    #[serde(borrow)]
-    lote: Text<'a>,
-    #[serde(borrow)]
-    referencia: Text<'a>,
-    #[serde(borrow)]
-    state: Text<'a>,
-    #[serde(borrow)]
-    protocolo: Option<Text<'a>>,
-    id_atendimento: Option<i64>,
-    ids_os: Option<Vec<i64>>,
-    #[serde(borrow)]
-    numeros_os: Option<Vec<Text<'a>>>,
-    attempts: u32,
-    #[serde(borrow)]
-    error_code: Option<Text<'a>>,
-    #[serde(borrow)]
-    error_message: Option<Text<'a>>,
-    #[serde(borrow)]
-    warning: Option<Text<'a>>,
-    record: i64,
-}
-
-/// Rows as SQLite put them together: one text, that [`Page::rows`] reads.
-pub struct Page {
-    json: String,
-}
-
-impl Page {
-    /// The rows, in input order; where the next page starts, or `None` if there are no more rows.
-    pub fn rows(&self) -> Result<(Vec<ReportRow<'_>>, Option<Cursor>), OutboxError> {
-        let stored: Vec<StoredRow<'_>> = stored("outbox", &self.json)?;
-        let next = stored.last().map(|it| Cursor(it.0.record));
-        let rows = stored.into_iter().map(StoredRow::into_report).collect::<Result<_, _>>()?;
-        Ok((rows, next))
-    }
-}
 
 impl Reader {
     /// The rows of `scope` in input order, at most `n` of them, after the one where `after` stands.
@@ -92,7 +38,7 @@ impl Reader {
             .fetch_one(&mut *self.conn().await)
             .await
             .trouble()?;
-        Ok(Page { json: json.unwrap_or_else(|| "[]".to_owned()) })
+        Ok(Page::new(json))
     }
 
     /// The invalid rows of `scope` with all their problems, in input order.
@@ -158,40 +104,16 @@ impl Reader {
 
     /// What is known of a batch; `None` if nothing was ever imported under that name.
     pub async fn batch_info(&self, name: &str) -> Result<Option<BatchInfo>, OutboxError> {
-        Ok(self.infos(Some(name)).await?.pop())
-    }
-
-    /// Every batch that has rows, the oldest first.
-    pub async fn batches(&self) -> Result<Vec<BatchInfo>, OutboxError> {
-        self.infos(None).await
-    }
-
-    async fn infos(&self, name: Option<&str>) -> Result<Vec<BatchInfo>, OutboxError> {
-        type Row = (
-            i64,
-            String,
-            i64,
-            Option<i64>,
-            Option<String>,
-            i64,
-            String,
-            String,
-            String,
-            String,
-            String,
-            i64,
-            i64,
-        );
+        type Row =
+            (i64, i64, Option<i64>, Option<String>, i64, String, String, String, String, String, i64, i64);
         let mut conn = self.conn().await;
-        let sql = "SELECT b.id, b.name, b.created_at, b.finished_at, b.summary, s.id, s.file_name, s.sha256,
+        let sql = "SELECT b.id, b.created_at, b.finished_at, b.summary, s.id, s.file_name, s.sha256,
                           s.encoding, s.delimiter, s.headers, s.n_rows, s.imported_at
-                     FROM batch b JOIN source s ON s.id = b.source WHERE ?1 IS NULL OR b.name = ?1 ORDER BY b.id";
-        let rows: Vec<Row> =
-            sqlx::query_as(sql).bind(name.map(str::to_owned)).fetch_all(&mut *conn).await.trouble()?;
-        let mut infos = Vec::with_capacity(rows.len());
-        for (
+                     FROM batch b JOIN source s ON s.id = b.source WHERE b.name = ?1";
+        let found: Option<Row> =
+            sqlx::query_as(sql).bind(name.to_owned()).fetch_optional(&mut *conn).await.trouble()?;
+        let Some((
             id,
-            name,
             created_at,
             finished_at,
             summary,
@@ -203,29 +125,39 @@ impl Reader {
             headers,
             n_rows,
             imported_at,
-        ) in rows
-        {
-            let range = Range::of(Scope::Batch(BatchId(id)));
-            infos.push(BatchInfo {
-                id: BatchId(id),
-                name,
-                created_at: time(created_at),
-                finished_at: finished_at.map(time),
-                summary,
-                counts: counts(&mut conn, range).await?,
-                source: SourceInfo {
-                    import: ImportId(import),
-                    file_name,
-                    sha256,
-                    encoding,
-                    delimiter,
-                    headers: stored("source.headers", &headers)?,
-                    n_rows: count(n_rows),
-                    imported_at: time(imported_at),
-                },
-            });
-        }
-        Ok(infos)
+        )) = found
+        else {
+            return Ok(None);
+        };
+        let range = Range::of(Scope::Batch(BatchId(id)));
+        Ok(Some(BatchInfo {
+            id: BatchId(id),
+            name: name.to_owned(),
+            created_at: time(created_at),
+            finished_at: finished_at.map(time),
+            summary,
+            counts: counts(&mut conn, range).await?,
+            source: SourceInfo {
+                import: ImportId(import),
+                file_name,
+                sha256,
+                encoding,
+                delimiter,
+                headers: stored("source.headers", &headers)?,
+                n_rows: count(n_rows),
+                imported_at: time(imported_at),
+            },
+        }))
+    }
+
+    /// The names of at most `n` batches that have rows.
+    pub async fn batch_names(&self, n: usize) -> Result<Vec<String>, OutboxError> {
+        let sql = "SELECT name FROM batch WHERE source IS NOT NULL ORDER BY name LIMIT ?1";
+        sqlx::query_scalar(sql)
+            .bind(i64::try_from(n).unwrap_or(i64::MAX))
+            .fetch_all(&mut *self.conn().await)
+            .await
+            .trouble()
     }
 
     /// One row, whole; `None` if there is none of that name.
@@ -261,7 +193,7 @@ impl Reader {
     }
 }
 
-async fn counts(conn: &mut SqliteConnection, range: Range) -> Result<Counts, OutboxError> {
+pub(super) async fn counts(conn: &mut SqliteConnection, range: Range) -> Result<Counts, OutboxError> {
     let sql = format!(
         "SELECT o.state, count(*), count(*) FILTER (WHERE instr(o.warning, 'without_os'))
            FROM outbox o WHERE {IN_SCOPE} GROUP BY o.state"
@@ -274,153 +206,25 @@ async fn counts(conn: &mut SqliteConnection, range: Range) -> Result<Counts, Out
         .trouble()?;
     let mut counts = Counts::default();
     for (state, n, n_without_os) in rows {
-        let n = count(n);
-        match state_of(&state).ok_or_else(|| unreadable("outbox.state"))? {
-            State::Pending => counts.pending = n,
-            State::InFlight => counts.in_flight = n,
-            State::Opened => (counts.opened, counts.opened_without_os) = (n, count(n_without_os)),
-            State::Invalid => counts.invalid = n,
-            State::Rejected => counts.rejected = n,
-            State::Failed => counts.failed = n,
-            State::Unconfirmed => counts.unconfirmed = n,
-            State::Skipped => counts.skipped = n,
-            State::Cancelled => counts.cancelled = n,
-        }
+        counts.set(&state, n, n_without_os)?;
     }
     Ok(counts)
 }
 
 async fn details(conn: &mut SqliteConnection, id: i64) -> Result<Option<RowDetails>, OutboxError> {
-    /// In the order of the columns.
-    #[derive(Deserialize)]
-    struct Rest {
-        batch: String,
-        sent_at: Option<i64>,
-        available_at: i64,
-        doubt_since: Option<i64>,
-        doubt_not_before: Option<i64>,
-        doubt_precaution: u8,
-        absences: u32,
-        last_absence: Option<i64>,
-        answered: u32,
-        finished_at: Option<i64>,
-    }
     let sql = format!(
-        "SELECT '[' || {ROW_HEAD} || ',' || r.cells || ']', r.fields, coalesce(r.problems, '[]'),
+        "SELECT '[' || {ROW_HEAD} || ',' || r.cells || ']', r.fields, r.problems,
                 json_array(home.name, o.sent_at, o.available_at, o.doubt_since, o.doubt_not_before,
                            o.doubt_precaution, o.absences, o.last_absence, o.answered, o.finished_at)
            FROM outbox o JOIN record r ON r.id = o.record JOIN batch b ON b.id = o.lote
                 JOIN batch home ON home.id = o.batch
           WHERE o.id = ?1"
     );
-    let found: Option<(String, String, String, String)> =
+    let found: Option<DetailsColumns> =
         sqlx::query_as(AssertSqlSafe(sql)).bind(id).fetch_optional(&mut *conn).await.trouble()?;
-    let Some((row, fields, problems, rest)) = found else { return Ok(None) };
-    let rest: Rest = stored("outbox", &rest)?;
-    let fields: RawTicket<'_> = stored("record.fields", &fields)?;
-    Ok(Some(RowDetails {
-        report: stored::<StoredRow<'_>>("outbox", &row)?.into_report()?.into_owned(),
-        batch: rest.batch,
-        fields: into_owned(fields),
-        problems: stored("record.problems", &problems)?,
-        sent_at: rest.sent_at.map(time),
-        available_at: time(rest.available_at),
-        doubt: rest.doubt_since.map(|since| Doubt {
-            since: time(since),
-            not_before: rest.doubt_not_before.map(time),
-            precaution: rest.doubt_precaution != 0,
-            absences: rest.absences,
-            last_absence: rest.last_absence.map(time),
-            answered: rest.answered,
-        }),
-        finished_at: rest.finished_at.map(time),
-        history: history(conn, id).await?,
-    }))
-}
-
-async fn history(conn: &mut SqliteConnection, id: i64) -> Result<Vec<Attempt>, OutboxError> {
+    let Some(found) = found else { return Ok(None) };
     let sql =
         "SELECT at, kind, verdict, http_status, latency_ms, note FROM attempt WHERE row = ?1 ORDER BY id";
-    let rows: Vec<(i64, String, String, Option<i64>, i64, String)> =
-        sqlx::query_as(sql).bind(id).fetch_all(conn).await.trouble()?;
-    rows.into_iter()
-        .map(|(at, kind, verdict, http_status, latency_ms, note)| {
-            Ok(Attempt {
-                at: time(at),
-                kind: kind_of(&kind).ok_or_else(|| unreadable("attempt.kind"))?,
-                verdict,
-                http_status: http_status.and_then(|it| u16::try_from(it).ok()),
-                latency: Duration::from_millis(count(latency_ms)),
-                note,
-            })
-        })
-        .collect()
-}
-
-impl<'a> StoredRow<'a> {
-    fn into_report(self) -> Result<ReportRow<'a>, OutboxError> {
-        let Self(head, cells) = self;
-        let text = |it: Option<Text<'a>>| it.map(|it| it.0);
-        Ok(ReportRow {
-            row: RowId(head.id),
-            line: head.line,
-            lote: head.lote.0,
-            referencia: head.referencia.0,
-            state: state_of(&head.state.0).ok_or_else(|| unreadable("outbox.state"))?,
-            cells: cells.into_iter().map(|it| it.0).collect(),
-            protocolo: text(head.protocolo),
-            id_atendimento: head.id_atendimento,
-            ids_ordem_servico: head.ids_os.unwrap_or_default(),
-            numeros_ordem_servico: head.numeros_os.into_iter().flatten().map(|it| it.0).collect(),
-            attempts: head.attempts,
-            error_code: text(head.error_code),
-            error_message: text(head.error_message),
-            warning: text(head.warning),
-        })
-    }
-}
-
-impl ReportRow<'_> {
-    /// The same row, on its own.
-    pub fn into_owned(self) -> ReportRow<'static> {
-        let own = |it: Cow<'_, str>| Cow::Owned(it.into_owned());
-        ReportRow {
-            row: self.row,
-            line: self.line,
-            lote: own(self.lote),
-            referencia: own(self.referencia),
-            state: self.state,
-            cells: self.cells.into_iter().map(own).collect(),
-            protocolo: self.protocolo.map(own),
-            id_atendimento: self.id_atendimento,
-            ids_ordem_servico: self.ids_ordem_servico,
-            numeros_ordem_servico: self.numeros_ordem_servico.into_iter().map(own).collect(),
-            attempts: self.attempts,
-            error_code: self.error_code.map(own),
-            error_message: self.error_message.map(own),
-            warning: self.warning.map(own),
-        }
-    }
-}
-
-fn into_owned(fields: RawTicket<'_>) -> RawTicket<'static> {
-    let own = |it: Option<Cow<'_, str>>| it.map(|it| Cow::Owned(it.into_owned()));
-    RawTicket {
-        id_cliente_servico: own(fields.id_cliente_servico),
-        id_tipo_atendimento: own(fields.id_tipo_atendimento),
-        descricao: own(fields.descricao),
-        nome: own(fields.nome),
-        telefone: own(fields.telefone),
-        email: own(fields.email),
-        abrir_os: own(fields.abrir_os),
-        id_atendimento_status: own(fields.id_atendimento_status),
-        id_usuario_responsavel: own(fields.id_usuario_responsavel),
-        parametros: own(fields.parametros),
-        parametros_ordem_servico: own(fields.parametros_ordem_servico),
-    }
-}
-
-/// A count of SQL, which has no unsigned numbers.
-fn count(n: i64) -> u64 {
-    u64::try_from(n).unwrap_or(0)
+    let history = sqlx::query_as(sql).bind(id).fetch_all(conn).await.trouble()?;
+    stored::details(found, history).map(Some)
 }

@@ -12,6 +12,12 @@ use sqlx::{Connection, SqliteConnection};
 use super::error::Trouble;
 use crate::delivery::OutboxError;
 
+/// In front of a transaction's first statement.
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE; ";
+
+/// Behind a transaction's last statement.
+pub(super) const COMMIT: &str = "; COMMIT";
+
 pub(super) struct Session {
     conn: SqliteConnection,
     /// A transaction was begun, and nobody saw its commit.
@@ -37,10 +43,17 @@ impl Session {
     }
 
     pub(super) async fn begin(&mut self) -> Result<Tx<'_>, OutboxError> {
+        let mut tx = self.begin_with_first().await;
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *tx).await.trouble()?;
+        Ok(tx)
+    }
+
+    /// A transaction that begins with its first statement, which is to start with [`BEGIN`]: one way
+    /// to SQLite's thread and back instead of two (measured: a fortieth of a ticket's CPU).
+    pub(super) async fn begin_with_first(&mut self) -> Tx<'_> {
         self.idle().await;
         self.is_open = true;
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut self.conn).await.trouble()?;
-        Ok(Tx(self))
+        Tx(self)
     }
 
     /// For a guard of the connection alone, once it is idle.
@@ -58,8 +71,13 @@ impl Tx<'_> {
     /// Durable on return. After an error, nobody knows; a settle may be repeated.
     pub(super) async fn commit(self) -> Result<(), OutboxError> {
         sqlx::query("COMMIT").execute(&mut self.0.conn).await.trouble()?;
-        self.0.is_open = false;
+        self.committed();
         Ok(())
+    }
+
+    /// Its last statement ended with [`COMMIT`], and that went through.
+    pub(super) fn committed(self) {
+        self.0.is_open = false;
     }
 
     /// Undoes everything so far, and goes on with a fresh transaction.

@@ -14,7 +14,7 @@ use sqlx::SqliteConnection;
 use super::error::{Trouble, json, stored};
 use super::opened::{OpenedRow, lists, write_opened};
 use super::proof;
-use super::session::Session;
+use super::session::{BEGIN, Session};
 use crate::delivery::{Attempt, Change, Doubt, Fault, OutboxError, Settle, Settled};
 use crate::outbox::names::kind_name;
 
@@ -23,9 +23,9 @@ pub(super) async fn settle(session: &mut Session, settles: &[Settle]) -> Result<
         return Ok(Vec::new());
     }
     let now = Timestamp::now().as_millisecond();
-    let mut tx = session.begin().await?;
+    let mut tx = session.begin_with_first().await;
     let mut settled = vec![Settled::Written; settles.len()];
-    if are_distinct(settles) && write(&mut tx, settles.iter(), now).await? == settles.len() as u64 {
+    if are_distinct(settles) && write(&mut tx, BEGIN, settles.iter(), now).await? == settles.len() as u64 {
         write_attempts(&mut tx, settles.iter()).await?;
         tx.commit().await?;
         return Ok(settled);
@@ -33,7 +33,7 @@ pub(super) async fn settle(session: &mut Session, settles: &[Settle]) -> Result<
     tx.restart().await?;
     let odd = odd(&mut tx, settles).await?;
     let plain = settles.iter().enumerate().filter(|(at, _)| !odd.contains(at)).map(|(_, it)| it);
-    write(&mut tx, plain, now).await?;
+    write(&mut tx, "", plain, now).await?;
     for &at in &odd {
         settled[at] = proof::settle_odd(&mut tx, &settles[at], now).await?;
     }
@@ -79,9 +79,11 @@ async fn odd(conn: &mut SqliteConnection, settles: &[Settle]) -> Result<Vec<usiz
     Ok((0..settles.len()).filter(|&at| is_odd(at)).collect())
 }
 
-/// Writes settles of rows that are in flight under their token; returns how many that were.
+/// Writes settles of rows that are in flight under their token; returns how many that were. `first`
+/// stands in front of the first statement.
 pub(super) async fn write<'a>(
     conn: &mut SqliteConnection,
+    first: &'static str,
     settles: impl Iterator<Item = &'a Settle>,
     now: i64,
 ) -> Result<u64, OutboxError> {
@@ -102,7 +104,10 @@ pub(super) async fn write<'a>(
             _ => others.push(OtherRow::new(settle, now)),
         }
     }
-    let n_opened = write_opened(conn, &opened, now).await?;
+    if opened.is_empty() && !first.is_empty() {
+        sqlx::query(first).execute(&mut *conn).await.trouble()?;
+    }
+    let n_opened = write_opened(conn, first, &opened, now).await?;
     let mut n_released = 0;
     if !released.is_empty() {
         // `claimed_at` goes too: by that a repeated release is known from a row that was recovered.

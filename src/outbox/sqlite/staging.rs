@@ -7,7 +7,7 @@ use super::SqliteOutbox;
 use super::error::{Trouble, json};
 use super::session::Tx;
 use crate::delivery::OutboxError;
-use crate::outbox::{MergeOptions, Merged, NewRow, NewSource};
+use crate::outbox::{MergeOptions, Merged, NewRow, NewSource, Rehearsal};
 
 /// Rows of one `INSERT`: larger ones gain nothing (measured), and hold more in memory.
 const CHUNK_ROWS: usize = 64;
@@ -88,6 +88,12 @@ impl Staging<'_> {
     pub async fn merge(mut self, options: &MergeOptions<'_>) -> Result<Merged, OutboxError> {
         self.chunk.flush(&mut self.tx).await?;
         super::merge::merge(self, options).await
+    }
+
+    /// Tells what [`Self::merge`] would do.
+    pub async fn rehearse(mut self, options: &MergeOptions<'_>) -> Result<Rehearsal, OutboxError> {
+        self.chunk.flush(&mut self.tx).await?;
+        super::merge::rehearse(self, options).await
     }
 }
 

@@ -3,19 +3,16 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use mutirao::delivery::identity::ContentKey;
-use mutirao::delivery::{Claimed, Outbox, OutboxError, RowId, Settle, Settled, Want};
-use mutirao::outbox::{
-    FirstPost, MergeOptions, Merged, NewRow, NewSource, Repeats, RowDetails, RowName, Scope, SqliteOutbox,
-};
-use mutirao::ticket::{Id, RawTicket};
+use mutirao::delivery::{Claimed, Outbox, OutboxError, Rate, RowId, Settle, Settled, Want};
+use mutirao::outbox::{Address, AnyOutbox, AnyWorker, Merged, Repeats, RowDetails, RowName, Scope};
 use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 
-use crate::outbox_conformance::{Bench, Seed, Seen, at};
+use crate::outbox_conformance::{Bench, Seed, Seen};
+use crate::support::files::{File, Line, import};
 
 pub struct Fresh {
-    pub outbox: SqliteOutbox,
+    pub outbox: AnyOutbox,
     pub path: PathBuf,
     pub dir: TempDir,
     n_inserts: usize,
@@ -25,7 +22,7 @@ impl Fresh {
     pub async fn new() -> Self {
         let dir = tempfile::tempdir().expect("there is room for a folder");
         let path = dir.path().join("outbox.db");
-        let outbox = SqliteOutbox::open(&path).await.expect("it opens");
+        let outbox = Address::File(path.clone()).open().await.expect("it opens");
         Self { outbox, path, dir, n_inserts: 0 }
     }
 
@@ -33,6 +30,10 @@ impl Fresh {
     pub async fn sql(&self) -> SqliteConnection {
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&self.path);
         SqliteConnection::connect_with(&options).await.expect("it connects")
+    }
+
+    pub async fn worker(&self) -> AnyWorker<'_> {
+        self.outbox.register("a test", Rate::Unlimited, mutirao::outbox::LEASE).await.expect("it registers")
     }
 
     pub async fn import(&mut self, file: &File<'_>) -> Merged {
@@ -47,15 +48,19 @@ impl Fresh {
 
 impl Outbox for Fresh {
     async fn claim(&self, want: Want) -> Result<Claimed, OutboxError> {
-        self.outbox.desk(Scope::All).claim(want).await
+        self.worker().await.desk(Scope::All).claim(want).await
     }
 
     async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
-        self.outbox.desk(Scope::All).settle(settles).await
+        self.worker().await.desk(Scope::All).settle(settles).await
     }
 
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
-        self.outbox.desk(Scope::All).recover(now).await
+        self.worker().await.desk(Scope::All).recover(now).await
+    }
+
+    async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
+        self.worker().await.desk(Scope::All).halt(lote, reason).await
     }
 }
 
@@ -101,94 +106,5 @@ impl Bench for Fresh {
             warning: own(found.report.warning),
             n_history: found.history.len(),
         }
-    }
-}
-
-/// One line of a made-up file; the first is line 2.
-#[derive(Clone, Copy, Debug)]
-pub struct Line<'a> {
-    pub service: i64,
-    pub text: &'a str,
-    pub phone: &'a str,
-    pub lote: Option<&'a str>,
-    pub referencia: Option<&'a str>,
-    pub is_trusted: bool,
-}
-
-impl Default for Line<'_> {
-    fn default() -> Self {
-        Self { service: 1, text: "x", phone: "37999998888", lote: None, referencia: None, is_trusted: false }
-    }
-}
-
-pub fn line(service: i64, text: &str) -> Line<'_> {
-    Line { service, text, ..Line::default() }
-}
-
-pub struct File<'a> {
-    pub batch: &'a str,
-    pub lines: &'a [Line<'a>],
-    pub headers: &'a [&'a str],
-    pub repeats: Repeats,
-    pub first_post: FirstPost,
-    pub now: Timestamp,
-}
-
-impl<'a> File<'a> {
-    pub fn of(batch: &'a str, lines: &'a [Line<'a>]) -> Self {
-        let (repeats, first_post) = (Repeats::Skip, FirstPost::AtOnce);
-        Self { batch, lines, headers: &["servico", "texto", "fone"], repeats, first_post, now: at(0) }
-    }
-}
-
-pub async fn import(outbox: &mut SqliteOutbox, file: &File<'_>) -> Merged {
-    let headers: Vec<String> = file.headers.iter().map(|it| (*it).to_owned()).collect();
-    let source = NewSource {
-        batch: file.batch,
-        file_name: "file.csv",
-        encoding: "UTF-8",
-        delimiter: ";",
-        headers: &headers,
-    };
-    let mut staging = outbox.begin(&source).await.expect("it begins");
-    let services: Vec<String> = file.lines.iter().map(|it| it.service.to_string()).collect();
-    for (n, (it, service)) in file.lines.iter().zip(&services).enumerate() {
-        staging.push(&[new_row(n as u64 + 2, it, service, file.headers)]).await.expect("it stages");
-    }
-    let File { now, repeats, first_post, .. } = *file;
-    staging.merge(&MergeOptions { now, sha256: "00", repeats, first_post }).await.expect("it merges")
-}
-
-pub fn new_row<'a>(line: u64, it: &'a Line<'a>, service: &'a str, headers: &[&str]) -> NewRow<'a> {
-    let fields = RawTicket {
-        id_cliente_servico: Some(service.into()),
-        descricao: Some(it.text.into()),
-        nome: Some("Maria".into()),
-        telefone: Some(it.phone.into()),
-        ..RawTicket::default()
-    };
-    let problems = if it.is_trusted {
-        Vec::new()
-    } else {
-        mutirao::ticket::Ticket::parse(&fields).err().unwrap_or_default()
-    };
-    let key = ContentKey::new(service, "", it.text);
-    let cell = |header: &&str| match *header {
-        "servico" => service,
-        "texto" => it.text,
-        "fone" => it.phone,
-        _ => "",
-    };
-    NewRow {
-        line,
-        cells: headers.iter().map(|it| cell(it).into()).collect(),
-        content_key: key,
-        lote: it.lote.map(Into::into),
-        referencia: it.referencia.map(Into::into),
-        service: Id::new(it.service),
-        repeat_key: problems.is_empty().then(|| key.as_str().as_bytes().try_into().unwrap()),
-        problems,
-        warning: None,
-        fields,
     }
 }

@@ -9,8 +9,9 @@ use mutirao::delivery::{
 use mutirao::outbox::{BindError, Cursor, OpenError, Reader, Scope, SqliteOutbox};
 use sqlx::Row;
 
-use super::bench::{File, Fresh, Line, import, line};
+use super::bench::Fresh;
 use crate::outbox_conformance::at;
+use crate::support::files::{File, Line, import, line};
 
 #[tokio::test]
 async fn one_process_owns_it_and_others_read() {
@@ -20,7 +21,7 @@ async fn one_process_owns_it_and_others_read() {
     let reader = Reader::open(&it.path).await.expect("reading is free");
     let merged = it.import(&File::of("b", &[line(1, "a"), line(2, "b")])).await;
     assert_eq!(reader.counts(merged.scope()).await.expect("it counts").pending, 2);
-    it.outbox.desk(Scope::All).claim(want(1)).await.expect("it claims");
+    it.worker().await.desk(Scope::All).claim(want(1)).await.expect("it claims");
     assert_eq!(reader.counts(Scope::All).await.expect("it counts").in_flight, 1);
     reader.close().await.expect("it closes");
 
@@ -37,7 +38,7 @@ async fn one_process_owns_it_and_others_read() {
 async fn what_was_claimed_survives_a_crash() {
     let mut it = Fresh::new().await;
     it.import(&File::of("b", &[line(1, "a"), line(2, "b")])).await;
-    let claimed = it.outbox.desk(Scope::All).claim(want(1)).await.expect("it claims");
+    let claimed = it.worker().await.desk(Scope::All).claim(want(1)).await.expect("it claims");
     let Fresh { outbox, path, dir, .. } = it;
     // As a power cut leaves it: the file and its log, as they are on disk at this moment.
     let other = dir.path().join("after");
@@ -94,7 +95,7 @@ async fn a_file_that_is_not_ours_is_refused() {
 async fn a_settle_is_whole_or_nothing() {
     let mut it = Fresh::new().await;
     it.import(&File::of("b", &[line(1, "a")])).await;
-    let claim = it.outbox.desk(Scope::All).claim(want(1)).await.expect("it claims").claims.remove(0);
+    let claim = it.worker().await.desk(Scope::All).claim(want(1)).await.expect("it claims").claims.remove(0);
     let attempt = Attempt {
         at: at(1),
         kind: AttemptKind::Post,
@@ -105,7 +106,8 @@ async fn a_settle_is_whole_or_nothing() {
     };
     let settle =
         Settle { row: claim.row, token: claim.token, change: Change::Release, attempt: Some(attempt) };
-    let desk = it.outbox.desk(Scope::All);
+    let worker = it.worker().await;
+    let desk = worker.desk(Scope::All);
     let settles = [settle];
     rename(&it, "ALTER TABLE attempt RENAME TO elsewhere").await;
     let error = desk.settle(&settles).await.expect_err("its history has no place");
@@ -159,7 +161,7 @@ async fn a_large_file_goes_in_and_comes_out_in_order() {
     assert_eq!(next_line as usize, N + 2);
     let again = import(&mut it.outbox, &File::of("b", &lines)).await;
     assert_eq!(again.counts.unchanged, N as u64);
-    let claimed = it.outbox.desk(again.scope()).claim(want(64)).await.expect("it claims");
+    let claimed = it.worker().await.desk(again.scope()).claim(want(64)).await.expect("it claims");
     assert_eq!(claimed.claims.len(), 64);
     let settles = claimed.claims.iter().map(|it| {
         let opening = Opening {
@@ -171,7 +173,7 @@ async fn a_large_file_goes_in_and_comes_out_in_order() {
         let change = Change::Opened { opening, attempts: 1, warning: None };
         Settle { row: it.row, token: it.token, change, attempt: None }
     });
-    it.outbox.desk(again.scope()).settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
+    it.worker().await.desk(again.scope()).settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
     let mut conn = it.sql().await;
     let row = sqlx::query("PRAGMA integrity_check").fetch_one(&mut conn).await.expect("it checks");
     assert_eq!(row.get::<String, _>(0), "ok");

@@ -2,7 +2,6 @@
 
 mod bench;
 mod file;
-mod merges;
 
 use super::outbox_conformance::conforms;
 use bench::Fresh;

@@ -4,16 +4,21 @@
 //! A seed that breaks the promise is printed with the command that replays it. `MUTIRAO_SEED=N`
 //! replays one; `MUTIRAO_SEEDS=N` sets how many each of the tests tries.
 
+mod fleet;
 mod server;
 mod world;
 
 use std::collections::BTreeSet;
 
+use self::fleet::Fleet;
 use self::world::{Sabotage, Tale, World};
 use crate::support::world::in_virtual_time;
 
 /// Seeds of each of the four tests below, which run side by side.
 const N_SEEDS: u64 = 300;
+
+/// And of each of the two with several workers.
+const N_FLEETS: u64 = 100;
 
 #[test]
 fn no_ticket_is_opened_twice_and_none_is_lost_1() {
@@ -57,6 +62,30 @@ fn caught(sabotage: Sabotage, expected: &str) {
     assert!(violations.any(|it| it.contains(expected)), "nobody noticed {sabotage:?}");
 }
 
+/// Several workers over one outbox.
+#[test]
+fn a_fleet_opens_none_twice_and_loses_none_1() {
+    try_fleets(1);
+}
+
+#[test]
+fn a_fleet_opens_none_twice_and_loses_none_2() {
+    try_fleets(2);
+}
+
+#[test]
+fn slots_given_twice_are_caught() {
+    let mut violations = (0..20).flat_map(|seed| live_as_fleet(seed, Sabotage::SameSlots).violations);
+    assert!(violations.any(|it| it.contains("requests in a second")), "nobody noticed");
+}
+
+#[test]
+fn the_fleets_see_bad_weather() {
+    let seen: BTreeSet<_> = (0..120).flat_map(|seed| live_as_fleet(seed, Sabotage::None).seen).collect();
+    let seen = seen.into_iter().collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!(seen);
+}
+
 /// What the seeds go through, so that a change which makes them harmless is seen.
 #[test]
 fn the_seeds_see_bad_weather() {
@@ -74,17 +103,25 @@ fn a_seed_tells_the_same_tale_twice() {
 }
 
 fn try_seeds(part: u64) {
+    try_all(part, N_SEEDS, |seed| live(seed, Sabotage::None).violations);
+}
+
+fn try_fleets(part: u64) {
+    try_all(part, N_FLEETS, |seed| live_as_fleet(seed, Sabotage::None).violations);
+}
+
+fn try_all(part: u64, n_seeds: u64, violations_of: impl Fn(u64) -> Vec<String>) {
     let number = |name| std::env::var(name).ok().and_then(|it| it.parse::<u64>().ok());
     let seeds = match (number("MUTIRAO_SEED"), number("MUTIRAO_SEEDS")) {
         (Some(seed), _) => seed..seed + 1,
-        (None, n_seeds) => part * 1_000_000..part * 1_000_000 + n_seeds.unwrap_or(N_SEEDS),
+        (None, some) => part * 1_000_000..part * 1_000_000 + some.unwrap_or(n_seeds),
     };
     for seed in seeds {
-        let violations = live(seed, Sabotage::None).violations;
+        let violations = violations_of(seed);
         assert!(
             violations.is_empty(),
             "seed {seed} breaks the promise:\n  {}\nreplay it with: MUTIRAO_SEED={seed} cargo test --test it \
-             simulation::no_ticket_is_opened_twice_and_none_is_lost_1",
+             simulation, the test that failed",
             violations.join("\n  "),
         );
     }
@@ -92,4 +129,8 @@ fn try_seeds(part: u64) {
 
 fn live(seed: u64, sabotage: Sabotage) -> Tale {
     in_virtual_time(async { World::new(seed, sabotage).live().await })
+}
+
+fn live_as_fleet(seed: u64, sabotage: Sabotage) -> Tale {
+    in_virtual_time(async { Fleet::new(seed, sabotage).live().await })
 }

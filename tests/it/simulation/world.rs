@@ -29,6 +29,8 @@ pub enum Sabotage {
     SkipRecovery,
     /// Absences are believed long before a slow server has had its time.
     ShortDelay,
+    /// The outbox gives the same slots to all workers.
+    SameSlots,
 }
 
 /// What a world went through.
@@ -42,14 +44,14 @@ pub struct Tale {
 
 pub struct World {
     seed: u64,
-    rng: Rc<RefCell<fastrand::Rng>>,
-    clock: VirtualClock,
-    outbox: Rc<MemoryOutbox>,
-    server: Server,
-    policy: Policy,
+    pub rng: Rc<RefCell<fastrand::Rng>>,
+    pub clock: VirtualClock,
+    pub outbox: Rc<MemoryOutbox>,
+    pub server: Server,
+    pub policy: Policy,
     /// Chances in percent, of one life.
-    crashes: u32,
-    stops: u32,
+    pub crashes: u32,
+    pub stops: u32,
 }
 
 impl World {
@@ -111,7 +113,7 @@ impl World {
         server.vague_services = (1..=n_services).filter(|_| rng.u32(0..25) == 0).collect();
 
         match sabotage {
-            Sabotage::None => {}
+            Sabotage::None | Sabotage::SameSlots => {}
             Sabotage::ForgetDoubts => outbox.forget_doubts(),
             Sabotage::SkipRecovery => outbox.skip_recovery(),
             Sabotage::ShortDelay => policy.settle_delay = Duration::from_secs(5),
@@ -196,25 +198,30 @@ impl World {
             Note::OutboxUp => "outbox up",
             Note::Stopping => "stopping",
             Note::Recovered(_) => "recovered",
+            Note::Held(_) => "held by a person",
+            Note::Resumed => "resumed",
+            Note::Halted(_) => "waits for its halt",
+            Note::HaltOver => "halt is over",
+            Note::LoteHalted { .. } => "a lote is halted",
         });
     }
 
-    fn is_calm(&self) -> bool {
+    pub fn is_calm(&self) -> bool {
         self.server.weather.clears_at <= self.clock.elapsed()
     }
 
-    fn roll(&self, percent: u32) -> bool {
+    pub fn roll(&self, percent: u32) -> bool {
         !self.is_calm() && self.rng.borrow_mut().u32(0..100) < percent
     }
 
     /// Up to `longest`, mostly short.
-    fn some(&self, longest: Duration) -> Duration {
+    pub fn some(&self, longest: Duration) -> Duration {
         let part = self.rng.borrow_mut().f64();
         longest.mul_f64(part * part)
     }
 
     /// What broke the promise, of everything that happened and of how it ended.
-    fn check(&self) -> Vec<String> {
+    pub fn check(&self) -> Vec<String> {
         let tickets = self.server.tickets();
         let rows = self.outbox.rows();
         let mut violations = Vec::new();
@@ -258,7 +265,7 @@ impl World {
     }
 }
 
-fn waits_behind_unconfirmed(row: &Row, rows: &[(i64, Row)]) -> bool {
+pub fn waits_behind_unconfirmed(row: &Row, rows: &[(i64, Row)]) -> bool {
     let service = row.ticket.id_cliente_servico;
     rows.iter().any(|(_, it)| it.ticket.id_cliente_servico == service && it.state == State::Unconfirmed)
 }
@@ -304,9 +311,9 @@ fn ending_name(reason: &Reason) -> &'static str {
 }
 
 /// A process that dies after so many polls.
-struct Mortal<F> {
-    running: Pin<Box<F>>,
-    polls_left: Cell<u64>,
+pub struct Mortal<F> {
+    pub running: Pin<Box<F>>,
+    pub polls_left: Cell<u64>,
 }
 
 impl<F: Future> Future for Mortal<F> {
@@ -319,7 +326,7 @@ impl<F: Future> Future for Mortal<F> {
     }
 }
 
-async fn after(wait: Option<Duration>) {
+pub async fn after(wait: Option<Duration>) {
     match wait {
         Some(wait) => sleep(wait).await,
         None => std::future::pending().await,

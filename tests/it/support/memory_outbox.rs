@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,6 +12,9 @@ use mutirao::delivery::{
     Settled, State, Token, Want,
 };
 use mutirao::ticket::{Problem, Ticket};
+use tokio::sync::Notify;
+
+use super::board::Board;
 
 /// A row, and what became of it.
 #[derive(Clone)]
@@ -19,6 +23,9 @@ pub struct Row {
     /// What validation will find at the claim; none: it is valid.
     problems: Vec<Problem>,
     priority: i64,
+    pub lote: Arc<str>,
+    /// Who claimed it last; 0 where there is but one.
+    pub worker: u64,
     pub marker: Marker,
     pub state: State,
     pub token: Token,
@@ -48,15 +55,26 @@ pub enum Trouble {
 
 type Weather = Box<dyn FnMut() -> (Trouble, Duration, Duration)>;
 
+/// All that is stored.
+#[derive(Default)]
+pub struct Shelf {
+    pub rows: BTreeMap<i64, Row>,
+    pub halted: BTreeSet<Arc<str>>,
+    pub board: Board,
+}
+
 #[derive(Default)]
 pub struct MemoryOutbox {
-    rows: RefCell<BTreeMap<i64, Row>>,
+    shelf: RefCell<Shelf>,
+    /// A row came, and somebody says so.
+    pub inserted: Notify,
     /// Decides about each call; the first duration is waited before the commit, the second after.
     weather: RefCell<Option<Weather>>,
     forgets_doubts: Cell<bool>,
     skips_recovery: Cell<bool>,
     pub n_claims: Cell<u64>,
     pub n_settles: Cell<u64>,
+    pub n_shares: Cell<u64>,
 }
 
 impl MemoryOutbox {
@@ -72,6 +90,15 @@ impl MemoryOutbox {
         self.insert_as(ticket, Vec::new(), 0, now, doubt)
     }
 
+    /// A row of another lote.
+    pub fn insert_in(&self, lote: &str, ticket: Ticket, now: Timestamp) -> RowId {
+        let row = self.insert(ticket, now, None);
+        if let Some(stored) = self.shelf.borrow_mut().rows.get_mut(&row.0) {
+            stored.lote = lote.into();
+        }
+        row
+    }
+
     /// With what validation will find, and a priority: lower numbers come first.
     pub fn insert_as(
         &self,
@@ -81,12 +108,14 @@ impl MemoryOutbox {
         now: Timestamp,
         doubt: Option<Doubt>,
     ) -> RowId {
-        let mut rows = self.rows.borrow_mut();
+        let rows = &mut self.shelf.borrow_mut().rows;
         let id = rows.len() as i64 + 1;
         let row = Row {
             ticket,
             problems,
             priority,
+            lote: "queda".into(),
+            worker: 0,
             marker: super::world::marker(id),
             state: State::Pending,
             token: Token(0),
@@ -102,6 +131,7 @@ impl MemoryOutbox {
             last_settle: None,
         };
         rows.insert(id, row);
+        self.inserted.notify_waiters();
         RowId(id)
     }
 
@@ -114,32 +144,37 @@ impl MemoryOutbox {
         self.forgets_doubts.set(true);
     }
 
+    /// From now on it breaks the promise: the same slots go to all workers.
+    pub fn give_slots_twice(&self) {
+        self.shelf.borrow_mut().board.gives_twice = true;
+    }
+
     /// From now on it breaks the promise: what a predecessor left in flight stays so.
     pub fn skip_recovery(&self) {
         self.skips_recovery.set(true);
     }
 
     pub fn row(&self, id: i64) -> Row {
-        self.rows.borrow()[&id].clone()
+        self.shelf.borrow().rows[&id].clone()
     }
 
     pub fn rows(&self) -> Vec<(i64, Row)> {
-        self.rows.borrow().iter().map(|(id, row)| (*id, row.clone())).collect()
+        self.shelf.borrow().rows.iter().map(|(id, row)| (*id, row.clone())).collect()
     }
 
     pub fn count(&self, state: State) -> usize {
-        self.rows.borrow().values().filter(|row| row.state == state).count()
+        self.shelf.borrow().rows.values().filter(|row| row.state == state).count()
     }
 
     /// Rows of the service that are live, but for `but`.
     pub fn others_live(&self, service: i64, but: Marker) -> Vec<i64> {
-        let rows = self.rows.borrow();
+        let rows = &self.shelf.borrow().rows;
         let others = rows.iter().filter(|(_, row)| row.marker != but);
         others.filter(|(_, row)| service_of(row) == service && is_live(row)).map(|(id, _)| *id).collect()
     }
 
     /// One call: waits, does its work or not, waits.
-    async fn commit<T>(&self, work: impl FnOnce(&mut BTreeMap<i64, Row>) -> T) -> Result<T, OutboxError> {
+    pub async fn commit<T>(&self, work: impl FnOnce(&mut Shelf) -> T) -> Result<T, OutboxError> {
         let planned = self.weather.borrow_mut().as_mut().map(|weather| weather());
         let (trouble, before, after) = planned.unwrap_or((Trouble::None, Duration::ZERO, Duration::ZERO));
         if before > Duration::ZERO {
@@ -150,7 +185,7 @@ impl MemoryOutbox {
             Trouble::Full => return Err(OutboxError::Full("no space".into())),
             Trouble::None | Trouble::After => {}
         }
-        let done = work(&mut self.rows.borrow_mut());
+        let done = work(&mut self.shelf.borrow_mut());
         if after > Duration::ZERO {
             tokio::time::sleep(after).await;
         }
@@ -164,16 +199,16 @@ impl MemoryOutbox {
 impl Outbox for MemoryOutbox {
     async fn claim(&self, want: Want) -> Result<Claimed, OutboxError> {
         self.n_claims.set(self.n_claims.get() + 1);
-        self.commit(|rows| claim(rows, want)).await
+        self.commit(|shelf| claim(shelf, want, 0)).await
     }
 
     async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
         self.n_settles.set(self.n_settles.get() + 1);
         let forgets = self.forgets_doubts.get();
-        self.commit(|rows| {
-            let became = settles.iter().map(|it| settle(rows, it)).collect();
+        self.commit(|shelf| {
+            let became = settles.iter().map(|it| settle(&mut shelf.rows, it)).collect();
             if forgets {
-                rows.values_mut().for_each(|row| row.doubt = None);
+                shelf.rows.values_mut().for_each(|row| row.doubt = None);
             }
             became
         })
@@ -182,7 +217,11 @@ impl Outbox for MemoryOutbox {
 
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
         let skips = self.skips_recovery.get();
-        self.commit(|rows| if skips { 0 } else { recover(rows, now) }).await
+        self.commit(|shelf| if skips { 0 } else { recover(&mut shelf.rows, now, |_| true) }).await
+    }
+
+    async fn halt(&self, lote: &str, _: &str) -> Result<(), OutboxError> {
+        self.commit(|shelf| shelf.halted.extend([Arc::from(lote)])).await
     }
 }
 
@@ -198,7 +237,8 @@ fn is_live(row: &Row) -> bool {
     }
 }
 
-fn claim(rows: &mut BTreeMap<i64, Row>, want: Want) -> Claimed {
+pub fn claim(shelf: &mut Shelf, want: Want, worker: u64) -> Claimed {
+    let Shelf { rows, halted, .. } = shelf;
     let mut live = Live::new();
     for (id, row) in rows.iter().filter(|(_, row)| is_live(row)) {
         live.entry(service_of(row)).or_default().insert(*id);
@@ -213,7 +253,7 @@ fn claim(rows: &mut BTreeMap<i64, Row>, want: Want) -> Claimed {
     for id in candidates {
         let row = rows.get_mut(&id).expect("it was just seen");
         let service = service_of(row);
-        if is_blocked(&live, id, row) {
+        if is_blocked(&live, halted, id, row) {
             claimed.outlook.pending = true;
             continue;
         }
@@ -234,6 +274,7 @@ fn claim(rows: &mut BTreeMap<i64, Row>, want: Want) -> Claimed {
         live.entry(service).or_default().insert(id);
         row.state = State::InFlight;
         row.token.0 += 1;
+        row.worker = worker;
         row.first_claim = row.sent_at.is_none();
         let sent_at = *row.sent_at.get_or_insert(want.now);
         claimed.claims.push(Claim {
@@ -241,6 +282,7 @@ fn claim(rows: &mut BTreeMap<i64, Row>, want: Want) -> Claimed {
             token: row.token,
             line: id as u64 + 1,
             ticket: row.ticket.clone(),
+            lote: row.lote.clone(),
             marker: row.marker,
             attempts: row.attempts,
             sent_at,
@@ -248,25 +290,26 @@ fn claim(rows: &mut BTreeMap<i64, Row>, want: Want) -> Claimed {
             warning: row.warning.clone(),
         });
     }
-    claimed.outlook = outlook(rows, &live, claimed.outlook);
+    claimed.outlook = outlook(rows, &live, halted, claimed.outlook);
     claimed
 }
 
 /// What was passed over because a row claimed later in the same call is of its service is blocked.
-fn outlook(rows: &BTreeMap<i64, Row>, live: &Live, seen: Outlook) -> Outlook {
+fn outlook(rows: &BTreeMap<i64, Row>, live: &Live, halted: &BTreeSet<Arc<str>>, seen: Outlook) -> Outlook {
     let pending = rows.iter().filter(|(_, row)| row.state == State::Pending);
-    let free = pending.filter(|(id, row)| !is_blocked(live, **id, row));
-    Outlook { pending: seen.pending, next_due: free.map(|(_, row)| row.available_at).min() }
+    let free = pending.filter(|(id, row)| !is_blocked(live, halted, **id, row));
+    Outlook { next_due: free.map(|(_, row)| row.available_at).min(), ..seen }
 }
 
 /// The live rows of each service.
 type Live = BTreeMap<i64, BTreeSet<i64>>;
 
-fn is_blocked(live: &Live, id: i64, row: &Row) -> bool {
-    live.get(&service_of(row)).is_some_and(|ids| ids.iter().any(|other| *other != id))
+fn is_blocked(live: &Live, halted: &BTreeSet<Arc<str>>, id: i64, row: &Row) -> bool {
+    let is_halted = row.doubt.is_none() && halted.contains(&row.lote);
+    is_halted || live.get(&service_of(row)).is_some_and(|ids| ids.iter().any(|other| *other != id))
 }
 
-fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle) -> Settled {
+pub fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle) -> Settled {
     let taken = match &settle.change {
         Change::Opened { opening, .. } => rows.iter().any(|(id, row)| {
             row.state == State::Opened
@@ -356,31 +399,37 @@ fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle) -> Settled {
     Settled::Written
 }
 
-fn recover(rows: &mut BTreeMap<i64, Row>, now: Timestamp) -> u64 {
-    let mut n_rows = 0;
-    for row in rows.values_mut() {
-        match row.state {
-            State::InFlight => {
-                n_rows += 1;
-                row.doubt.get_or_insert(Doubt {
-                    since: now,
-                    not_before: None,
-                    precaution: false,
-                    absences: 0,
-                    last_absence: None,
-                    answered: 0,
-                });
-            }
-            State::Unconfirmed => {
-                if let Some(doubt) = &mut row.doubt {
-                    doubt.answered = 0;
-                }
-            }
-            _ => continue,
+/// As the port has it, for the rows of `whose`.
+pub fn recover(rows: &mut BTreeMap<i64, Row>, now: Timestamp, whose: impl Fn(u64) -> bool) -> u64 {
+    for row in rows.values_mut().filter(|row| row.state == State::Unconfirmed) {
+        if let Some(doubt) = &mut row.doubt {
+            doubt.answered = 0;
         }
-        row.state = State::Pending;
-        row.available_at = now;
-        row.last_settle = None;
+        make_due(row, now);
+    }
+    take_in(rows, now, whose)
+}
+
+/// What is in flight of `whose` becomes a doubt.
+pub fn take_in(rows: &mut BTreeMap<i64, Row>, now: Timestamp, whose: impl Fn(u64) -> bool) -> u64 {
+    let mut n_rows = 0;
+    for row in rows.values_mut().filter(|row| row.state == State::InFlight && whose(row.worker)) {
+        n_rows += 1;
+        row.doubt.get_or_insert(Doubt {
+            since: now,
+            not_before: None,
+            precaution: false,
+            absences: 0,
+            last_absence: None,
+            answered: 0,
+        });
+        make_due(row, now);
     }
     n_rows
+}
+
+fn make_due(row: &mut Row, now: Timestamp) {
+    row.state = State::Pending;
+    row.available_at = now;
+    row.last_settle = None;
 }

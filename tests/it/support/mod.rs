@@ -1,6 +1,10 @@
 //! What several tests need.
 
+pub mod board;
+pub mod files;
 pub mod memory_outbox;
+pub mod memory_worker;
+pub mod postgres;
 pub mod script;
 pub mod site;
 pub mod world;

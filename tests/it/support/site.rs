@@ -65,6 +65,11 @@ impl Site {
         self.command(args).output().unwrap().into()
     }
 
+    /// As [`Self::run`], with this outbox.
+    pub fn run_at(&self, url: &str, args: &[&str]) -> Ended {
+        self.command(args).env("DATABASE_URL", url).output().unwrap().into()
+    }
+
     /// As [`Self::run`], with `input` on standard input.
     pub fn run_with(&self, args: &[&str], input: &[u8]) -> Ended {
         let mut child = piped(self.command(args)).stdin(Stdio::piped()).spawn().unwrap();

@@ -1,0 +1,309 @@
+-- The shared outbox. Programs INSERT into `mutirao.outbox` within their own transactions; workers
+-- drain it. The comments below are the contract: `\d+ mutirao.outbox` shows them.
+
+COMMENT ON SCHEMA mutirao IS 'Tickets to be opened in HubSoft, and what became of them';
+
+CREATE TABLE mutirao.meta (
+    key   text PRIMARY KEY,
+    value text NOT NULL
+);
+
+COMMENT ON TABLE mutirao.meta IS 'Facts about this outbox: outbox_id (made once; a part of every marker) and host (the HubSoft it belongs to, from the first send on)';
+COMMENT ON COLUMN mutirao.meta.key IS 'outbox_id or host';
+COMMENT ON COLUMN mutirao.meta.value IS 'The fact';
+
+INSERT INTO mutirao.meta (key, value) VALUES ('outbox_id', gen_random_uuid()::text);
+
+CREATE TABLE mutirao.outbox (
+    id                      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+
+    -- What a producer says. Lenient text: validation is the worker's job and must never break a
+    -- producer's transaction.
+    id_cliente_servico      text NOT NULL,
+    descricao               text NOT NULL,
+    nome                    text NOT NULL,
+    telefone                text NOT NULL,
+    id_tipo_atendimento     text,
+    email                   text,
+    abrir_os                text,
+    id_atendimento_status   text,
+    id_usuario_responsavel  text,
+    parametros              jsonb,
+    parametros_ordem_servico jsonb,
+    lote                    text NOT NULL DEFAULT 'default',
+    -- Not derived from `id`: a database restored from a backup counts ids again, and a marker that
+    -- comes twice would take another row's ticket for its own. The time stands in front, so that new
+    -- rows lie together in their index, however many old ones there are.
+    referencia              text NOT NULL
+        DEFAULT to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint) || '-' || gen_random_uuid(),
+    prioridade              integer NOT NULL DEFAULT 0,
+    available_at            timestamptz NOT NULL DEFAULT now() CHECK (isfinite(available_at)),
+
+    -- What became of it.
+    created_at              timestamptz NOT NULL DEFAULT now(),
+    state                   text NOT NULL DEFAULT 'pending'
+        CHECK (state IN ('pending', 'in_flight', 'opened', 'invalid', 'rejected', 'failed', 'unconfirmed',
+                         'skipped', 'cancelled')),
+    protocolo               text,
+    id_atendimento          bigint,
+    ids_ordem_servico       bigint[],
+    numeros_ordem_servico   text[],
+    attempts                integer NOT NULL DEFAULT 0,
+    error_code              text,
+    error_message           text,
+    warning                 text,
+    finished_at             timestamptz,
+
+    -- The engine's own.
+    -- The service as a number: 1 to 19 digits, if bigint has it. An id that is written in another way
+    -- is rewritten by the first worker that reads it.
+    service                 bigint GENERATED ALWAYS AS
+        (CASE WHEN octet_length(id_cliente_servico) <= 19 AND id_cliente_servico ~ '^[0-9]+$'
+               AND (octet_length(id_cliente_servico) < 19 OR id_cliente_servico COLLATE "C" <= '9223372036854775807')
+              THEN id_cliente_servico::bigint END) STORED,
+    token                   bigint NOT NULL DEFAULT 0,
+    worker                  bigint,
+    sent_at                 timestamptz,
+    first_claim             boolean NOT NULL DEFAULT false,
+    claimed_at              timestamptz,
+    doubt_since             timestamptz,
+    doubt_not_before        timestamptz,
+    doubt_precaution        boolean NOT NULL DEFAULT false,
+    absences                integer NOT NULL DEFAULT 0,
+    last_absence            timestamptz,
+    answered                integer NOT NULL DEFAULT 0,
+
+    -- Of rows that came in a file: the batch in whose results they stand (NULL: the one that `lote`
+    -- names), and the line that they stand for.
+    batch                   bigint,
+    record                  bigint,
+    line                    bigint NOT NULL DEFAULT 0,
+    import                  bigint,
+    gone                    boolean NOT NULL DEFAULT false,
+    repeat_key              bytea,
+
+    CHECK (state <> 'unconfirmed' OR doubt_since IS NOT NULL),
+    CHECK (state <> 'opened' OR protocolo IS NOT NULL),
+    CHECK (state <> 'in_flight' OR (sent_at IS NOT NULL AND claimed_at IS NOT NULL AND worker IS NOT NULL))
+);
+
+COMMENT ON TABLE mutirao.outbox IS 'One row, one ticket to be opened. INSERT rows within your own transactions; read back state, protocolo and what stands beside them';
+COMMENT ON COLUMN mutirao.outbox.id IS 'The row, as every command and log names it';
+COMMENT ON COLUMN mutirao.outbox.id_cliente_servico IS 'INSERT: the service in HubSoft (not codigo_cliente)';
+COMMENT ON COLUMN mutirao.outbox.descricao IS 'INSERT: what the ticket says; a marker of 19 characters is put behind it';
+COMMENT ON COLUMN mutirao.outbox.nome IS 'INSERT: who asks';
+COMMENT ON COLUMN mutirao.outbox.telefone IS 'INSERT: phone of who asks, with its area code';
+COMMENT ON COLUMN mutirao.outbox.id_tipo_atendimento IS 'INSERT, optional: the type of ticket';
+COMMENT ON COLUMN mutirao.outbox.email IS 'INSERT, optional: e-mail of who asks';
+COMMENT ON COLUMN mutirao.outbox.abrir_os IS 'INSERT, optional: whether a service order (a visit) is opened too';
+COMMENT ON COLUMN mutirao.outbox.id_atendimento_status IS 'INSERT, optional: the status to open with';
+COMMENT ON COLUMN mutirao.outbox.id_usuario_responsavel IS 'INSERT, optional: the user to hand it to';
+COMMENT ON COLUMN mutirao.outbox.parametros IS 'INSERT, optional: one object, passed on as it is';
+COMMENT ON COLUMN mutirao.outbox.parametros_ordem_servico IS 'INSERT, optional: one object for the service order, passed on as it is';
+COMMENT ON COLUMN mutirao.outbox.lote IS 'INSERT, optional: the batch, by which commands speak of rows';
+COMMENT ON COLUMN mutirao.outbox.referencia IS 'INSERT, optional: your own id of the ticket, unique within its lote; a second INSERT of it is refused';
+COMMENT ON COLUMN mutirao.outbox.prioridade IS 'INSERT, optional: lower numbers go first';
+COMMENT ON COLUMN mutirao.outbox.available_at IS 'INSERT, optional: not before; later, when the row is due again';
+COMMENT ON COLUMN mutirao.outbox.created_at IS 'When the row came in';
+COMMENT ON COLUMN mutirao.outbox.state IS 'READ: pending, in_flight, opened, invalid, rejected, failed, unconfirmed, skipped or cancelled';
+COMMENT ON COLUMN mutirao.outbox.protocolo IS 'READ: of the ticket, once opened (skipped: of the ticket that was open already)';
+COMMENT ON COLUMN mutirao.outbox.id_atendimento IS 'READ: id of the ticket';
+COMMENT ON COLUMN mutirao.outbox.ids_ordem_servico IS 'READ: ids of its service orders';
+COMMENT ON COLUMN mutirao.outbox.numeros_ordem_servico IS 'READ: their numbers';
+COMMENT ON COLUMN mutirao.outbox.attempts IS 'READ: outcomes that counted';
+COMMENT ON COLUMN mutirao.outbox.error_code IS 'READ: a stable code of what went wrong';
+COMMENT ON COLUMN mutirao.outbox.error_message IS 'READ: the same in words';
+COMMENT ON COLUMN mutirao.outbox.warning IS 'READ: what a person should know although the ticket was opened';
+COMMENT ON COLUMN mutirao.outbox.finished_at IS 'READ: when the row left for a state that is final';
+COMMENT ON COLUMN mutirao.outbox.service IS 'Engine: id_cliente_servico as a number';
+COMMENT ON COLUMN mutirao.outbox.token IS 'Engine: raised by every claim; a settle under an older one is stale';
+COMMENT ON COLUMN mutirao.outbox.worker IS 'Engine: who claimed it last';
+COMMENT ON COLUMN mutirao.outbox.sent_at IS 'Engine: the first claim that may have been sent';
+COMMENT ON COLUMN mutirao.outbox.first_claim IS 'Engine: whether the running claim is the first that may send';
+COMMENT ON COLUMN mutirao.outbox.claimed_at IS 'Engine: the last claim, unless it was taken back unsent';
+COMMENT ON COLUMN mutirao.outbox.doubt_since IS 'Engine: a ticket may exist that nobody has proof of; since when nobody waits for the answer';
+COMMENT ON COLUMN mutirao.outbox.doubt_not_before IS 'Engine: a ticket older than this is another one';
+COMMENT ON COLUMN mutirao.outbox.doubt_precaution IS 'Engine: the doubt is only a precaution; one look-up that finds nothing ends it';
+COMMENT ON COLUMN mutirao.outbox.absences IS 'Engine: look-ups in a row that found nothing';
+COMMENT ON COLUMN mutirao.outbox.last_absence IS 'Engine: when the last of them came';
+COMMENT ON COLUMN mutirao.outbox.answered IS 'Engine: look-ups that HubSoft answered';
+COMMENT ON COLUMN mutirao.outbox.batch IS 'Of a row that came in a file: the batch in whose results it stands; NULL: the one that lote names';
+COMMENT ON COLUMN mutirao.outbox.record IS 'Engine: its line in mutirao.record, if it came in a file';
+COMMENT ON COLUMN mutirao.outbox.line IS 'Engine: the line of its file; 0: it came from a program';
+COMMENT ON COLUMN mutirao.outbox.import IS 'Engine: the last file that had it';
+COMMENT ON COLUMN mutirao.outbox.gone IS 'Engine: its file no longer has it; it is not posted';
+COMMENT ON COLUMN mutirao.outbox.repeat_key IS 'Engine: equal for rows that ask for the same ticket';
+
+-- A reference is unique within its lote: the same ticket handed in twice is refused at the door.
+CREATE UNIQUE INDEX outbox_reference ON mutirao.outbox (lote, referencia);
+
+-- One ticket belongs to one row; a `skipped` row names a ticket that it does not own.
+CREATE UNIQUE INDEX outbox_ticket ON mutirao.outbox (id_atendimento)
+    WHERE id_atendimento IS NOT NULL AND state = 'opened';
+
+-- To post, in the order of claims.
+CREATE INDEX outbox_due ON mutirao.outbox (prioridade, available_at, id)
+    WHERE state = 'pending' AND doubt_since IS NULL AND NOT gone;
+
+-- To look up.
+CREATE INDEX outbox_doubt ON mutirao.outbox (prioridade, available_at, id)
+    WHERE state = 'pending' AND doubt_since IS NOT NULL;
+
+-- Possibly sent and unsettled: no other row of the service may be posted.
+CREATE INDEX outbox_live ON mutirao.outbox (service, state)
+    WHERE state IN ('in_flight', 'unconfirmed')
+       OR (state = 'pending' AND doubt_since IS NOT NULL AND NOT doubt_precaution);
+
+-- The place of rows that came in a file.
+CREATE UNIQUE INDEX outbox_place ON mutirao.outbox (batch, record) WHERE record IS NOT NULL;
+
+-- One post or look-up that was not a plain success.
+CREATE TABLE mutirao.attempt (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    row_id      bigint NOT NULL REFERENCES mutirao.outbox ON DELETE CASCADE,
+    at          timestamptz NOT NULL,
+    kind        text NOT NULL CHECK (kind IN ('post', 'look_up')),
+    verdict     text NOT NULL,
+    http_status integer,
+    latency_ms  bigint NOT NULL,
+    note        text NOT NULL
+);
+
+COMMENT ON TABLE mutirao.attempt IS 'Every post and look-up that was not a plain success';
+COMMENT ON COLUMN mutirao.attempt.id IS 'In the order in which they were written';
+COMMENT ON COLUMN mutirao.attempt.row_id IS 'The row';
+COMMENT ON COLUMN mutirao.attempt.at IS 'When it was made';
+COMMENT ON COLUMN mutirao.attempt.kind IS 'post or look_up';
+COMMENT ON COLUMN mutirao.attempt.verdict IS 'What the answer proves';
+COMMENT ON COLUMN mutirao.attempt.http_status IS 'Of the answer, if there was one';
+COMMENT ON COLUMN mutirao.attempt.latency_ms IS 'Milliseconds until the end of the answer';
+COMMENT ON COLUMN mutirao.attempt.note IS 'What is known beyond that, capped, without secrets or personal data';
+
+CREATE INDEX attempt_row ON mutirao.attempt (row_id);
+
+-- What is known of a lote besides its rows. Made when a command or a worker has something to say of it.
+CREATE TABLE mutirao.batch (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name        text NOT NULL UNIQUE,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    -- Of its last complete import.
+    finished_at timestamptz,
+    summary     text,
+    -- The last whole file: results are in its order, under its headers.
+    source      bigint,
+    -- Halted: nothing of it is posted until `mutirao resume LOTE` or `retry`.
+    halted_at   timestamptz,
+    halt_reason text
+);
+
+CREATE INDEX batch_halted ON mutirao.batch (name) WHERE halted_at IS NOT NULL;
+
+COMMENT ON TABLE mutirao.batch IS 'What is known of a lote besides its rows';
+COMMENT ON COLUMN mutirao.batch.id IS 'The lote as a number';
+COMMENT ON COLUMN mutirao.batch.name IS 'The lote';
+COMMENT ON COLUMN mutirao.batch.created_at IS 'When it was first spoken of';
+COMMENT ON COLUMN mutirao.batch.finished_at IS 'When its last complete import ended';
+COMMENT ON COLUMN mutirao.batch.summary IS 'Of that import, as JSON';
+COMMENT ON COLUMN mutirao.batch.source IS 'The last whole file: results are in its order, under its headers';
+COMMENT ON COLUMN mutirao.batch.halted_at IS 'Since when nothing of it is posted';
+COMMENT ON COLUMN mutirao.batch.halt_reason IS 'Why';
+
+-- One imported file. A `correction` updates rows of a batch and leaves them at their place.
+CREATE TABLE mutirao.source (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    batch       bigint NOT NULL REFERENCES mutirao.batch,
+    kind        text NOT NULL CHECK (kind IN ('whole', 'correction')),
+    file_name   text NOT NULL,
+    sha256      text NOT NULL,
+    encoding    text NOT NULL,
+    delimiter   text NOT NULL,
+    headers     text NOT NULL,
+    n_rows      bigint NOT NULL,
+    imported_at timestamptz NOT NULL
+);
+
+COMMENT ON TABLE mutirao.source IS 'One imported file';
+COMMENT ON COLUMN mutirao.source.id IS 'The import';
+COMMENT ON COLUMN mutirao.source.batch IS 'The lote that its rows belong to';
+COMMENT ON COLUMN mutirao.source.kind IS 'whole: the file of its lote; correction: rows of it, updated in place';
+COMMENT ON COLUMN mutirao.source.file_name IS 'As it was given';
+COMMENT ON COLUMN mutirao.source.sha256 IS 'Of its bytes, in hexadecimal';
+COMMENT ON COLUMN mutirao.source.encoding IS 'As it was read';
+COMMENT ON COLUMN mutirao.source.delimiter IS 'As it was read';
+COMMENT ON COLUMN mutirao.source.headers IS 'Its own columns, as JSON';
+COMMENT ON COLUMN mutirao.source.n_rows IS 'Its lines without the header';
+COMMENT ON COLUMN mutirao.source.imported_at IS 'When';
+
+-- One line of a file. `id` grows in input order, within a source and from one to the next.
+CREATE TABLE mutirao.record (
+    id          bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    source      bigint NOT NULL,
+    line        bigint NOT NULL,
+    -- A JSON list of texts. Not `jsonb`, which holds no NUL.
+    cells       text NOT NULL,
+    problems    text,
+    -- Whether the line had a `lote` and a `referencia` of its own.
+    named       boolean NOT NULL DEFAULT false
+);
+
+COMMENT ON TABLE mutirao.record IS 'One line of an imported file';
+COMMENT ON COLUMN mutirao.record.id IS 'Grows in input order, within a source and from one to the next';
+COMMENT ON COLUMN mutirao.record.source IS 'The file';
+COMMENT ON COLUMN mutirao.record.line IS 'The physical line at which it starts, the header being 1';
+COMMENT ON COLUMN mutirao.record.cells IS 'Its cells, as JSON';
+COMMENT ON COLUMN mutirao.record.problems IS 'Why it is invalid, as JSON';
+COMMENT ON COLUMN mutirao.record.named IS 'Whether the line had a lote and a referencia of its own';
+
+-- Who works on this outbox. A worker whose lease has run out is dead: its rows in flight may have
+-- been sent, and are looked up by the others.
+CREATE TABLE mutirao.worker (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name        text NOT NULL,
+    started_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    lease_until timestamptz NOT NULL,
+    n_renewals  integer NOT NULL DEFAULT 0,
+    -- Its ceiling in requests a second; NULL: unlimited. The lowest of all living workers rules.
+    rate        double precision CHECK (0 < rate AND rate < 'infinity')
+);
+
+COMMENT ON TABLE mutirao.worker IS 'Who works on this outbox now';
+COMMENT ON COLUMN mutirao.worker.id IS 'The worker';
+COMMENT ON COLUMN mutirao.worker.name IS 'Host and process, for people';
+COMMENT ON COLUMN mutirao.worker.started_at IS 'When it came';
+COMMENT ON COLUMN mutirao.worker.lease_until IS 'Until then its claims are its own; past it, it is dead';
+COMMENT ON COLUMN mutirao.worker.n_renewals IS 'Renewals in time, one after another; with two of them it may rescue the rows of the dead';
+COMMENT ON COLUMN mutirao.worker.rate IS 'Its ceiling in requests a second; NULL: unlimited. The lowest of all living workers rules';
+
+-- What all workers know together, in one row: the next slot, pauses, and the breaker. Times are the
+-- database's.
+CREATE TABLE mutirao.pace (
+    one           boolean PRIMARY KEY DEFAULT true CHECK (one),
+    -- The next slot that nobody has taken.
+    next_slot_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- HubSoft asked for a pause.
+    paused_until  timestamptz,
+    pause_reason  text,
+    -- A person asked for one, by `mutirao pause`.
+    stopped_at    timestamptz,
+    stop_reason   text,
+    breaker       text NOT NULL DEFAULT 'closed' CHECK (breaker IN ('closed', 'open', 'trial')),
+    -- When the next probe, or the next trial, may be taken by anybody.
+    breaker_at    timestamptz,
+    -- Who probes or tries now.
+    breaker_worker bigint,
+    n_probes      integer NOT NULL DEFAULT 0
+);
+
+COMMENT ON TABLE mutirao.pace IS 'What all workers know together, in one row';
+COMMENT ON COLUMN mutirao.pace.one IS 'There is one row';
+COMMENT ON COLUMN mutirao.pace.next_slot_at IS 'The next slot that nobody has taken';
+COMMENT ON COLUMN mutirao.pace.paused_until IS 'HubSoft asked for a pause until then';
+COMMENT ON COLUMN mutirao.pace.pause_reason IS 'In words';
+COMMENT ON COLUMN mutirao.pace.stopped_at IS 'Since when a person has stopped everybody';
+COMMENT ON COLUMN mutirao.pace.stop_reason IS 'In words';
+COMMENT ON COLUMN mutirao.pace.breaker IS 'closed, open or trial';
+COMMENT ON COLUMN mutirao.pace.breaker_at IS 'When the next probe or trial may be taken';
+COMMENT ON COLUMN mutirao.pace.breaker_worker IS 'Who probes or tries now';
+COMMENT ON COLUMN mutirao.pace.n_probes IS 'Probes since it opened';
+
+INSERT INTO mutirao.pace DEFAULT VALUES;

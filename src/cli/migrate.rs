@@ -1,0 +1,53 @@
+//! `migrate`: makes the outbox in a database, or brings it up to date.
+
+use super::args::{Global, Migrate};
+use super::exit::Exit;
+use super::failure::Failure;
+use super::screen::Screen;
+use crate::config::Config;
+use crate::outbox::postgres::{self, Migrated, OpenError, WakeUp};
+
+pub async fn migrate(args: &Migrate, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+    let wake_up = if args.no_notify { WakeUp::Poll } else { WakeUp::Notify };
+    if args.print {
+        screen.result(postgres::script(wake_up).trim_end());
+        return Ok(Exit::Done);
+    }
+    let config = Config::load(global.config.as_deref())?;
+    let url = global.database_url.as_deref().or(config.database_url()).ok_or_else(|| {
+        Failure::new(
+            Exit::Usage,
+            "no database is named",
+            "set DATABASE_URL, like postgres://user@host/database",
+        )
+    })?;
+    if url.starts_with("sqlite:") {
+        return Err(Failure::new(
+            Exit::Usage,
+            "an outbox in a file needs no migration",
+            "it is made, and brought up to date, by the command that uses it",
+        ));
+    }
+    if args.check {
+        postgres::check(url).await?;
+        screen.note("the outbox is up to date");
+        return Ok(Exit::Done);
+    }
+    let Migrated { from, to } = postgres::migrate(url, wake_up).await?;
+    screen.note(match from {
+        0 => format!("made the outbox (version {to})"),
+        _ if from == to => format!("the outbox is up to date (version {to})"),
+        _ => format!("brought the outbox from version {from} to {to}"),
+    });
+    Ok(Exit::Done)
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        let exit = match error {
+            OpenError::Unreachable(_) => Exit::Unreachable,
+            _ => Exit::Usage,
+        };
+        Self::of(exit, &error, error.hint())
+    }
+}

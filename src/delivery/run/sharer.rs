@@ -1,0 +1,157 @@
+//! Shares with the other workers of the outbox: asks for slots, tells news at once, and heeds what
+//! stands for all. Where nobody shares, it ends at its first word.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::time::Instant;
+
+use super::Engine;
+use super::desk::{Fails, Sharing};
+use crate::delivery::breaker::{Changed, Traffic};
+use crate::delivery::far_clock::FarClock;
+use crate::delivery::standing::{News, Prober, Report, Standing};
+use crate::delivery::{Api, Clock, Note, Outbox, OutboxError, Watch};
+
+/// Between two calls for slots, at least.
+const SLOTS_EVERY: Duration = Duration::from_millis(200);
+
+/// Between two calls where nothing is asked for: a stop or a pause is heeded within so long.
+const EVERY: Duration = Duration::from_millis(1800);
+
+impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
+    /// Ends when the run does, or when nobody shares.
+    pub(super) async fn sharer(&self) {
+        let mut far_clock = FarClock::default();
+        let mut n_tries = 0;
+        loop {
+            if self.desk.borrow().is_ending() {
+                return;
+            }
+            let wait = match self.share(&mut far_clock).await {
+                Ok(true) => {
+                    n_tries = 0;
+                    self.silence().await;
+                    continue;
+                }
+                Ok(false) => return,
+                Err(error) => {
+                    n_tries += 1;
+                    // No slot comes, so nothing is sent; a guard halts the run if claims fail as well.
+                    self.outbox_fails(Fails::Shares, &error);
+                    self.outbox_wait(n_tries)
+                }
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// One call. Returns whether anybody shares this outbox.
+    pub(super) async fn share(&self, far_clock: &mut FarClock) -> Result<bool, OutboxError> {
+        let report = self.report();
+        let asked = self.now();
+        let standing = self.outbox.share(&report).await?;
+        let heard = self.now();
+        self.outbox_works(Fails::Shares);
+        let Some(standing) = standing else { return Ok(false) };
+        let then = far_clock.hear(asked, heard, standing.now);
+        self.heed(then, &standing);
+        Ok(true)
+    }
+
+    fn report(&self) -> Report {
+        let mut desk = self.desk.borrow_mut();
+        let now = self.now();
+        let news = std::mem::take(&mut desk.news);
+        desk.telling.add(news);
+        Report {
+            slots: desk.slots_wanted(now),
+            news: desk.telling.clone(),
+            prober: if desk.held.is_some() || desk.stop.is_some() { Prober::Unfit } else { Prober::Ready },
+        }
+    }
+
+    /// Waits until there is something to ask or to tell, or it is time to listen again.
+    async fn silence(&self) {
+        let last = Instant::now();
+        loop {
+            let told = self.told.notified();
+            let until = {
+                let mut desk = self.desk.borrow_mut();
+                if desk.is_ending() || !desk.news.is_empty() {
+                    return;
+                }
+                match desk.slots_wanted(self.now()) {
+                    0 => last + EVERY,
+                    _ => {
+                        let ask_at = desk.pace.ration().map_or(Duration::ZERO, |it| it.ask_at());
+                        (last + SLOTS_EVERY).max(self.instant(ask_at)).min(last + EVERY)
+                    }
+                }
+            };
+            // Dropping either loses nothing.
+            tokio::select! {
+                biased;
+                () = told => {}
+                () = tokio::time::sleep_until(until) => return,
+            }
+        }
+    }
+
+    fn heed(&self, then: Duration, standing: &Standing) {
+        let now = self.now();
+        let mut desk = self.desk.borrow_mut();
+        desk.sharing = Sharing::Shared;
+        desk.telling = News::default();
+        // What it found out meanwhile is newer than what it hears.
+        let crossed = !desk.news.is_empty();
+        desk.time_off = standing.now.duration_since(self.clock.now())
+            + SignedDuration::try_from(now.saturating_sub(then)).unwrap_or(SignedDuration::ZERO);
+        let pause = desk.pace.heed(now, then, standing);
+        if let Some(pause) = &pause {
+            desk.stats.paused(self.clock.now(), pause);
+        }
+        let stopped = !crossed && desk.stop != standing.stop;
+        if stopped {
+            desk.stop.clone_from(&standing.stop);
+        }
+        // While something is wrong with this worker itself, what holds for all does not help it.
+        let changed = match crossed || desk.held.is_some() {
+            true => Changed::No,
+            false => desk.breaker.heed(now, standing.breaker),
+        };
+        let traffic = desk.breaker.traffic();
+        if changed == Changed::Yes {
+            desk.unbar();
+        }
+        if desk.rows_are_barred(now) {
+            desk.give_back();
+        }
+        drop(desk);
+        if let Some(pause) = pause {
+            self.watch.paused(pause.until - pause.at, &pause.reason);
+        }
+        if stopped {
+            self.watch.note(match &standing.stop {
+                Some(reason) => Note::Held(reason),
+                None => Note::Resumed,
+            });
+        }
+        self.tell_traffic(changed, traffic);
+        self.wake();
+    }
+
+    /// Tells whoever looks on what may be sent now.
+    pub(super) fn tell_traffic(&self, changed: Changed, traffic: Traffic) {
+        let is_open = matches!(traffic, Traffic::Nothing { .. });
+        let note = match (changed, traffic) {
+            (Changed::Yes, Traffic::All) => Note::BreakerClosed,
+            (Changed::Yes, Traffic::Nothing { .. }) => Note::BreakerOpened,
+            _ => return,
+        };
+        // Who probes may change while it is open.
+        if self.desk.borrow_mut().told_open.replace(is_open) != Some(is_open) {
+            self.watch.note(note);
+        }
+    }
+}

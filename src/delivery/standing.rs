@@ -1,0 +1,127 @@
+//! What the workers of one outbox know together: whose slots are whose, pauses, the breaker, and
+//! whether a person has stopped everybody. Each tells its part and hears the rest in one call,
+//! [`Outbox::share`](super::Outbox::share). An outbox of one process shares nothing.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Rate;
+
+/// Blocks of slots span this much time in all, divided among the living workers; each gets at least
+/// one slot.
+pub const BLOCK: Duration = Duration::from_millis(500);
+
+/// Slots are given out only so far ahead. So whatever lies further ahead than this and one block is
+/// the work of a clock that was set, and may be pulled back without giving a slot twice.
+pub const LEAD: Duration = Duration::from_secs(1);
+
+/// Who probes or tries keeps doing so as long as it shares; silent for so long, it is replaced.
+pub const HELD: Duration = Duration::from_secs(10);
+
+/// What one worker says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// How many slots it has use for, beyond those that it has. 0: none.
+    pub slots: u32,
+    pub news: News,
+    pub prober: Prober,
+}
+
+/// What one worker found out and all must know. Told again when the answer to a call was lost: all of
+/// it may be told twice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// HubSoft refused: nothing is sent for so long, for this reason. A longer pause that stands is not
+    /// shortened.
+    pub pause: Option<(Duration, String)>,
+    pub finding: Option<Finding>,
+    /// Something is wrong that only a person can clear: everybody stops, as by `mutirao pause`.
+    pub stop: Option<String>,
+}
+
+/// Whether HubSoft works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// It is out of reach. Opens the breaker; from who probes or tries: keeps it open, and the next
+    /// probe comes later.
+    Unreachable,
+    /// A probe was answered. Counts from who probes: the same worker now tries one post.
+    Answered,
+    /// The trial opened a ticket. Counts from who tries: the breaker closes.
+    Proven,
+}
+
+impl News {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What is newer stands above what it was.
+    pub fn add(&mut self, newer: Self) {
+        self.pause = newer.pause.or(self.pause.take());
+        self.finding = newer.finding.or(self.finding);
+        self.stop = newer.stop.or(self.stop.take());
+    }
+}
+
+impl From<Finding> for News {
+    fn from(finding: Finding) -> Self {
+        Self { finding: Some(finding), ..Self::default() }
+    }
+}
+
+/// Whether a worker can find out for all that HubSoft is back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prober {
+    Ready,
+    /// Something is wrong with itself (its login, say): what it holds goes to another.
+    Unfit,
+}
+
+/// What one worker hears.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// The time of day at the outbox, at which all the rest was so.
+    pub now: Timestamp,
+    /// The lowest rate of the living workers, its own among them.
+    pub rate: Rate,
+    /// Living workers, itself among them; at least 1.
+    pub n_workers: u32,
+    /// What it got of the slots it asked for.
+    pub slots: Option<Slots>,
+    /// From `now` to the first slot that nobody has; zero if it has passed.
+    pub free_in: Duration,
+    /// What is left of the pause in force, and why there is one.
+    pub pause: Option<(Duration, String)>,
+    /// Why a person, or a worker in need of one, has stopped everybody.
+    pub stop: Option<String>,
+    pub breaker: Shared,
+}
+
+/// A block of slots at even distances. Those not used in their time are lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slots {
+    /// From [`Standing::now`] to the first.
+    pub first_in: Duration,
+    /// At least 1.
+    pub count: u32,
+    pub spacing: Duration,
+}
+
+/// The breaker of all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shared {
+    Closed,
+    /// Nothing is sent but probes, by their holder. Held by this worker only once a probe is due.
+    Open(Holder),
+    /// Look-ups go on, and the holder tries one post.
+    Trial(Holder),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    Me,
+    /// Another worker, or nobody yet.
+    Other,
+}

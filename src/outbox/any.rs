@@ -1,0 +1,395 @@
+//! One outbox for the commands, whichever driver holds it.
+
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::sqlite::{self, SqliteOutbox};
+use super::{
+    BatchId, BatchInfo, BindError, Cancelled, Counts, Crew, Cursor, MergeError, MergeOptions, Merged, NewRow,
+    NewSource, Page, PgOutbox, Rehearsal, Resolution, ResolveError, RowDetails, RowName, RowProblems, Scope,
+    Status, postgres,
+};
+use crate::delivery::standing::{Report, Standing};
+use crate::delivery::{Claimed, Outbox, OutboxError, Rate, RowId, Settle, Settled, State, Want};
+
+/// How long an import that died keeps its rows from others, and how often it says that it lives.
+/// How long a worker may be silent before the others take over its rows. A claim needs three quarters
+/// of a minute of it, and renewals need room: no lease may be shorter.
+pub const LEASE: Duration = Duration::from_secs(60);
+
+/// Why an outbox was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenFault {
+    #[error(transparent)]
+    File(#[from] sqlite::OpenError),
+    #[error(transparent)]
+    Postgres(#[from] postgres::OpenError),
+}
+
+/// Where an outbox is. Its `Debug` shows no password.
+#[derive(Clone, Debug)]
+pub enum Address {
+    File(PathBuf),
+    /// A URL.
+    Postgres(SecretString),
+}
+
+impl Address {
+    /// The address in `sqlite:path`, `postgres://…` or `postgresql://…`.
+    pub fn of_url(url: &str) -> Option<Self> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Some(Self::Postgres(url.to_owned().into()));
+        }
+        let path = url.strip_prefix("sqlite:")?;
+        let path = path.strip_prefix("//").unwrap_or(path);
+        (!path.is_empty()).then(|| Self::File(PathBuf::from(path)))
+    }
+
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Postgres(_) => None,
+        }
+    }
+
+    /// Opens it to write to it. Of a file, everybody else is kept away.
+    pub async fn open(&self) -> Result<AnyOutbox, OpenFault> {
+        Ok(match self {
+            Self::File(path) => AnyOutbox::Sqlite(SqliteOutbox::open(path).await?),
+            Self::Postgres(url) => AnyOutbox::Postgres(PgOutbox::open(url.expose_secret()).await?),
+        })
+    }
+
+    /// Opens it to look at it, whoever works on it.
+    pub async fn look(&self) -> Result<Onlooker, OpenFault> {
+        Ok(match self {
+            Self::File(path) => Onlooker::Sqlite(sqlite::Reader::open(path).await?),
+            Self::Postgres(url) => Onlooker::Postgres(PgOutbox::open(url.expose_secret()).await?),
+        })
+    }
+}
+
+/// For people.
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Postgres(_) => f.write_str("the database"),
+        }
+    }
+}
+
+/// An outbox to write to.
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
+pub enum AnyOutbox {
+    Sqlite(SqliteOutbox),
+    Postgres(PgOutbox),
+}
+
+/// An outbox to look at.
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
+pub enum Onlooker {
+    Sqlite(sqlite::Reader),
+    Postgres(PgOutbox),
+}
+
+/// What can be seen of an outbox.
+#[derive(Clone, Copy)]
+pub enum AnyReader<'a> {
+    Sqlite(&'a sqlite::Reader),
+    Postgres(&'a PgOutbox),
+}
+
+/// A file that is being read in.
+pub enum AnyStaging<'a> {
+    Sqlite(sqlite::Staging<'a>),
+    Postgres(postgres::Staging),
+}
+
+/// A process that delivers from an outbox.
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
+pub enum AnyWorker<'a> {
+    Sqlite(&'a SqliteOutbox),
+    Postgres(postgres::Worker),
+}
+
+/// The rows of a scope, to be delivered.
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
+pub enum AnyDesk<'a> {
+    Sqlite(sqlite::Desk<'a>),
+    Postgres(postgres::Desk<'a>),
+}
+
+macro_rules! each {
+    ($of:expr, $it:ident => $call:expr) => {
+        match $of {
+            Self::Sqlite($it) => $call,
+            Self::Postgres($it) => $call,
+        }
+    };
+}
+
+impl AnyOutbox {
+    pub fn reader(&self) -> AnyReader<'_> {
+        match self {
+            Self::Sqlite(it) => AnyReader::Sqlite(it.reader()),
+            Self::Postgres(it) => AnyReader::Postgres(it),
+        }
+    }
+
+    /// Starts to read a file in.
+    pub async fn begin(&mut self, source: &NewSource<'_>) -> Result<AnyStaging<'_>, MergeError> {
+        Ok(match self {
+            Self::Sqlite(it) => AnyStaging::Sqlite(it.begin(source).await?),
+            Self::Postgres(it) => AnyStaging::Postgres(it.begin(source).await?),
+        })
+    }
+
+    /// Makes this process one of those that deliver from the outbox.
+    /// `what`, the machine and the process are its name, for people. `lease`: see [`LEASE`].
+    pub async fn register(
+        &self,
+        what: &str,
+        rate: Rate,
+        lease: Duration,
+    ) -> Result<AnyWorker<'_>, OutboxError> {
+        Ok(match self {
+            Self::Sqlite(it) => AnyWorker::Sqlite(it),
+            Self::Postgres(it) => {
+                let machine = rustix::system::uname();
+                let name = format!("{what} {}@{}", std::process::id(), machine.nodename().to_string_lossy());
+                AnyWorker::Postgres(it.register(&name, rate, lease).await?)
+            }
+        })
+    }
+
+    /// Binds the outbox to the host that is about to be sent to, unless it is bound to another.
+    pub async fn bind_host(&self, host: &str) -> Result<(), BindError> {
+        each!(self, it => it.bind_host(host).await)
+    }
+
+    /// Lets workers post the rows of a batch that its import held back.
+    pub async fn release(&self, batch: BatchId) -> Result<(), OutboxError> {
+        match self {
+            Self::Sqlite(_) => Ok(()), // Nobody else delivers from it.
+            Self::Postgres(it) => it.release(batch).await,
+        }
+    }
+
+    /// Notes that a run of the batch is complete, and what it came to (`summary.json`).
+    pub async fn finish_run(&self, batch: BatchId, now: Timestamp, summary: &str) -> Result<(), OutboxError> {
+        each!(self, it => it.finish_run(batch, now, summary).await)
+    }
+
+    /// Withdraws what was certainly not sent.
+    pub async fn cancel(&self, batch: BatchId, now: Timestamp) -> Result<Cancelled, OutboxError> {
+        each!(self, it => it.cancel(batch, now).await)
+    }
+
+    /// Makes finished rows in `states` pending again; returns how many.
+    pub async fn retry(
+        &self,
+        batch: Option<BatchId>,
+        states: &[State],
+        now: Timestamp,
+    ) -> Result<u64, OutboxError> {
+        each!(self, it => it.retry(batch, states, now).await)
+    }
+
+    /// Settles an `unconfirmed` row by a person's word.
+    pub async fn resolve(
+        &self,
+        row: RowId,
+        word: Resolution<'_>,
+        now: Timestamp,
+    ) -> Result<(), ResolveError> {
+        each!(self, it => it.resolve(row, word, now).await)
+    }
+
+    pub async fn close(self) -> Result<(), OutboxError> {
+        match self {
+            Self::Sqlite(it) => it.close().await,
+            Self::Postgres(it) => {
+                it.close().await;
+                Ok(())
+            }
+        }
+    }
+}
+
+impl AnyWorker<'_> {
+    pub fn desk(&self, scope: Scope) -> AnyDesk<'_> {
+        match self {
+            Self::Sqlite(it) => AnyDesk::Sqlite(it.desk(scope)),
+            Self::Postgres(it) => AnyDesk::Postgres(it.desk(scope)),
+        }
+    }
+
+    /// The rows of `scope`, only to be looked up (`reconcile`).
+    pub fn reconciling(&self, scope: Scope) -> AnyDesk<'_> {
+        match self {
+            Self::Sqlite(it) => AnyDesk::Sqlite(it.reconciling(scope)),
+            Self::Postgres(it) => AnyDesk::Postgres(it.reconciling(scope)),
+        }
+    }
+
+    /// The first `n` pending rows of `scope` in the order of their file (`--sample`).
+    pub async fn sample(&self, scope: Scope, n: u64) -> Result<AnyDesk<'_>, OutboxError> {
+        Ok(match self {
+            Self::Sqlite(it) => AnyDesk::Sqlite(it.sample(scope, n).await?),
+            Self::Postgres(it) => AnyDesk::Postgres(it.sample(scope, n).await?),
+        })
+    }
+
+    /// Keeps the lease, and takes in what dead workers left, as long as it is polled; `rescued` hears of
+    /// how many rows that were.
+    pub async fn keep(&self, rescued: impl Fn(u64)) -> Infallible {
+        match self {
+            Self::Sqlite(_) => std::future::pending().await,
+            Self::Postgres(it) => it.keep(rescued).await,
+        }
+    }
+
+    /// Leaves, after a clean stop.
+    pub async fn retire(self) -> Result<(), OutboxError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(it) => it.retire().await,
+        }
+    }
+}
+
+impl Onlooker {
+    pub fn reader(&self) -> AnyReader<'_> {
+        match self {
+            Self::Sqlite(it) => AnyReader::Sqlite(it),
+            Self::Postgres(it) => AnyReader::Postgres(it),
+        }
+    }
+
+    pub async fn close(self) -> Result<(), OutboxError> {
+        match self {
+            Self::Sqlite(it) => it.close().await,
+            Self::Postgres(it) => {
+                it.close().await;
+                Ok(())
+            }
+        }
+    }
+}
+
+impl AnyReader<'_> {
+    /// The rows of `scope` in input order, at most `n` of them, after the one where `after` stands.
+    pub async fn rows_page(self, scope: Scope, after: Cursor, n: usize) -> Result<Page, OutboxError> {
+        each!(self, it => it.rows_page(scope, after, n).await)
+    }
+
+    /// The invalid rows of `scope` with all their problems, in input order.
+    pub async fn problems_page(
+        self,
+        scope: Scope,
+        after: Cursor,
+        n: usize,
+    ) -> Result<(Vec<RowProblems>, Option<Cursor>), OutboxError> {
+        each!(self, it => it.problems_page(scope, after, n).await)
+    }
+
+    /// The rows of `scope` by state.
+    pub async fn counts(self, scope: Scope) -> Result<Counts, OutboxError> {
+        each!(self, it => it.counts(scope).await)
+    }
+
+    /// Counts, and what waits.
+    pub async fn status(self, scope: Scope, now: Timestamp) -> Result<Status, OutboxError> {
+        each!(self, it => it.status(scope, now).await)
+    }
+
+    /// What is known of a batch; `None` if it has no rows.
+    pub async fn batch_info(self, name: &str) -> Result<Option<BatchInfo>, OutboxError> {
+        each!(self, it => it.batch_info(name).await)
+    }
+
+    /// The names of at most `n` batches that have rows.
+    pub async fn batch_names(self, n: usize) -> Result<Vec<String>, OutboxError> {
+        each!(self, it => it.batch_names(n).await)
+    }
+
+    /// One row, whole; `None` if there is none of that name.
+    pub async fn row(self, name: RowName<'_>) -> Result<Option<RowDetails>, OutboxError> {
+        each!(self, it => it.row(name).await)
+    }
+
+    /// The host that the outbox is bound to, once something was sent.
+    pub async fn host(self) -> Result<Option<String>, OutboxError> {
+        each!(self, it => it.host().await)
+    }
+
+    /// Who works on it; `None` if it is a file, which one process owns.
+    pub async fn crew(self) -> Result<Option<Crew>, OutboxError> {
+        match self {
+            Self::Sqlite(_) => Ok(None),
+            Self::Postgres(it) => it.crew().await.map(Some),
+        }
+    }
+}
+
+impl AnyStaging<'_> {
+    /// Lets nobody else post the rows before [`AnyOutbox::release`].
+    pub fn hold(&mut self) {
+        match self {
+            Self::Sqlite(_) => {}
+            Self::Postgres(it) => it.hold(),
+        }
+    }
+
+    /// Takes in lines, in the order of the file.
+    pub async fn push(&mut self, rows: &[NewRow<'_>]) -> Result<(), OutboxError> {
+        each!(self, it => it.push(rows).await)
+    }
+
+    /// Makes rows of the lines, and commits.
+    pub async fn merge(self, options: &MergeOptions<'_>) -> Result<Merged, MergeError> {
+        Ok(match self {
+            Self::Sqlite(it) => it.merge(options).await?,
+            Self::Postgres(it) => it.merge(options).await?,
+        })
+    }
+
+    /// Tells what [`Self::merge`] would do.
+    pub async fn rehearse(self, options: &MergeOptions<'_>) -> Result<Rehearsal, MergeError> {
+        Ok(match self {
+            Self::Sqlite(it) => it.rehearse(options).await?,
+            Self::Postgres(it) => it.rehearse(options).await?,
+        })
+    }
+}
+
+impl Outbox for AnyDesk<'_> {
+    async fn claim(&self, want: Want) -> Result<Claimed, OutboxError> {
+        each!(self, it => it.claim(want).await)
+    }
+
+    async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
+        each!(self, it => it.settle(settles).await)
+    }
+
+    async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
+        each!(self, it => it.recover(now).await)
+    }
+
+    async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
+        each!(self, it => it.halt(lote, reason).await)
+    }
+
+    async fn share(&self, report: &Report) -> Result<Option<Standing>, OutboxError> {
+        each!(self, it => it.share(report).await)
+    }
+
+    async fn woken(&self, poll: Duration) {
+        each!(self, it => it.woken(poll).await);
+    }
+}

@@ -1,0 +1,262 @@
+//! What may be claimed now, and when there will be more: the questions, and a row as it answers.
+
+use jiff::Timestamp;
+use sqlx::postgres::{PgRow, Postgres};
+use sqlx::{AssertSqlSafe, Decode, PgConnection, Row, Type};
+
+use super::desk::Range;
+use super::error::Trouble;
+use super::values::Time;
+use crate::delivery::identity::{BatchIdentity, Marker};
+use crate::delivery::{Claim, Doubt, OutboxError, Outlook, RowId, Token};
+use crate::ticket::{Field, Problem, RawTicket, Ticket};
+
+/// Longest cell that is read whole. Bytes. Programs may insert what they like; several hundred rows
+/// are in memory at once.
+const CELL_MAX: usize = 64 << 10;
+
+/// Of `l`: possibly sent and unsettled. Word for word the condition of the index `outbox_live`. A
+/// precaution is not among them: its predecessors are known to have left nothing.
+const LIVE: &str = "(l.state IN ('in_flight', 'unconfirmed')
+    OR (l.state = 'pending' AND l.doubt_since IS NOT NULL AND NOT l.doubt_precaution))";
+
+/// Of `o`: in the batch `$1` (see [`super::read`] for what a negative number is); NULL is no limit.
+pub(super) const IN_BATCH: &str = "($1::bigint IS NULL OR o.batch = $1 OR o.batch IS NULL
+    AND o.lote = coalesce((SELECT name FROM mutirao.batch WHERE id = $1), (SELECT lote FROM mutirao.outbox WHERE id = -$1)))";
+
+/// Of `o`: to be posted, in scope. `$2` import, `$3` last place; NULL is no limit. Nothing of a batch
+/// that was halted, but for the sample that a person asked for.
+fn to_post() -> String {
+    format!(
+        "o.state = 'pending' AND o.doubt_since IS NULL AND NOT o.gone
+         AND ($2::bigint IS NULL OR o.import = $2) AND ($3::bigint IS NULL OR o.record <= $3)
+         AND ($2 IS NOT NULL OR {IN_BATCH})
+         AND ($3 IS NOT NULL
+              OR CASE WHEN o.batch IS NULL
+                      THEN o.lote <> ALL (ARRAY(SELECT name FROM mutirao.batch WHERE halted_at IS NOT NULL))
+                      ELSE o.batch <> ALL (ARRAY(SELECT id FROM mutirao.batch WHERE halted_at IS NOT NULL)) END)"
+    )
+}
+
+/// Of `o`: to be looked up, in scope. Doubts are settled for the whole batch, precautions only
+/// before a post.
+fn to_look_up() -> String {
+    format!(
+        "o.state = 'pending' AND o.doubt_since IS NOT NULL AND {IN_BATCH}
+         AND (NOT o.doubt_precaution OR NOT o.gone AND ($2::bigint IS NULL OR o.import = $2)
+                                                   AND ($3::bigint IS NULL OR o.record <= $3))"
+    )
+}
+
+/// A row that is due and free.
+pub(super) struct Candidate<'r> {
+    pub(super) id: i64,
+    /// Changes with every change of the row.
+    pub(super) version: &'r str,
+    pub(super) service: Option<i64>,
+    pub(super) available_at: Timestamp,
+    pub(super) doubt: Option<Doubt>,
+    pub(super) line: u64,
+    fields: RawTicket<'r>,
+    token: i64,
+    lote: &'r str,
+    referencia: &'r str,
+    came_in_a_file: bool,
+    attempts: u32,
+    sent_at: Option<Timestamp>,
+    warning: Option<String>,
+}
+
+impl<'r> Candidate<'r> {
+    /// In the order of [`columns`].
+    pub(super) fn read(row: &'r PgRow) -> Result<Self, OutboxError> {
+        let mut cells = Cells { row, at: 0 };
+        let time = |it: Option<Time>| it.map(|it| it.0);
+        let count = |it: i32| u32::try_from(it).unwrap_or(0);
+        Ok(Self {
+            id: cells.next()?,
+            version: cells.next()?,
+            service: cells.next()?,
+            available_at: cells.next::<Time>()?.0,
+            line: u64::try_from(cells.next::<i64>()?).unwrap_or(0),
+            token: cells.next()?,
+            lote: cells.next()?,
+            referencia: cells.next()?,
+            came_in_a_file: cells.next()?,
+            attempts: count(cells.next()?),
+            sent_at: time(cells.next()?),
+            warning: cells.next()?,
+            doubt: match cells.next::<Option<Time>>()? {
+                None => {
+                    cells.at += 5;
+                    None
+                }
+                Some(since) => Some(Doubt {
+                    since: since.0,
+                    not_before: time(cells.next()?),
+                    precaution: cells.next()?,
+                    absences: count(cells.next()?),
+                    last_absence: time(cells.next()?),
+                    answered: count(cells.next()?),
+                }),
+            },
+            fields: {
+                let mut fields = RawTicket::default();
+                for field in Field::ALL {
+                    *fields.get_mut(field) = cells.next::<Option<&str>>()?.map(Into::into);
+                }
+                fields
+            },
+        })
+    }
+
+    /// The ticket, or what is wrong with the row.
+    pub(super) fn parse(&self) -> Result<Ticket, Vec<Problem>> {
+        let is_long = |it: &Field| self.fields.get(*it).is_some_and(|cell| CELL_MAX < cell.len());
+        match Field::ALL.into_iter().find(is_long) {
+            Some(field) => Err(vec![Problem {
+                field: field.name().into(),
+                code: "too_long".into(),
+                found: String::new(),
+                message: "longer than 64 KiB".into(),
+                hint: "shorten it".into(),
+            }]),
+            None => Ticket::parse(&self.fields).map(|it| it.ticket),
+        }
+    }
+
+    pub(super) fn into_claim(self, ticket: Ticket, outbox_id: &str, now: Timestamp) -> Claim {
+        let batch = if self.came_in_a_file {
+            BatchIdentity::File { batch: self.lote }
+        } else {
+            BatchIdentity::Producer { outbox: outbox_id, lote: self.lote }
+        };
+        Claim {
+            row: RowId(self.id),
+            token: Token(self.token.saturating_add(1)),
+            line: self.line,
+            ticket,
+            lote: self.lote.into(),
+            marker: Marker::new(batch, self.referencia),
+            attempts: self.attempts,
+            sent_at: self.sent_at.unwrap_or(Time(now).stored()),
+            doubt: self.doubt,
+            warning: self.warning,
+        }
+    }
+}
+
+/// The cells of a row, one after another: finding each by its name would cost more than reading it.
+struct Cells<'r> {
+    row: &'r PgRow,
+    at: usize,
+}
+
+impl<'r> Cells<'r> {
+    fn next<T: Decode<'r, Postgres> + Type<Postgres>>(&mut self) -> Result<T, OutboxError> {
+        let cell = self.row.try_get(self.at).trouble();
+        self.at += 1;
+        cell
+    }
+}
+
+fn columns() -> String {
+    let fields = Field::ALL.map(|it| {
+        let (cell, size) = match it {
+            // A text that is no JSON is stored as a JSON string.
+            Field::Parametros | Field::ParametrosOrdemServico => {
+                (format!("o.{it} #>> '{{}}'"), format!("pg_column_size(o.{it})"))
+            }
+            _ => (format!("o.{it}"), format!("octet_length(o.{it})")),
+        };
+        format!("CASE WHEN {CELL_MAX} < {size} THEN left({cell}, {CELL_MAX} + 1) ELSE {cell} END")
+    });
+    format!(
+        "o.id, o.xmin::text, o.service, o.available_at, o.line, o.token, o.lote, o.referencia, o.record IS NOT NULL,
+         o.attempts, o.sent_at, o.warning,
+         o.doubt_since, o.doubt_not_before, o.doubt_precaution, o.absences, o.last_absence, o.answered, {}",
+        fields.join(", ")
+    )
+}
+
+/// The rows that may be claimed now: those to look up, then those to post, both in the order of
+/// claims. One more of each than wanted, to know whether more is due.
+pub(super) async fn candidates(
+    conn: &mut PgConnection,
+    range: Range,
+    now: Timestamp,
+    (n_posts, n_look_ups): (usize, usize),
+) -> Result<Vec<PgRow>, OutboxError> {
+    let limit = |n: usize| i64::try_from(n).unwrap_or(i64::MAX).saturating_add(1);
+    sqlx::query(AssertSqlSafe(candidates_sql()))
+        .bind(range.batch)
+        .bind(range.import)
+        .bind(range.last_record)
+        .bind(Time(now))
+        .bind(limit(n_posts))
+        .bind(limit(n_look_ups))
+        .fetch_all(conn)
+        .await
+        .trouble()
+}
+
+fn candidates_sql() -> String {
+    let (columns, to_post, to_look_up) = (columns(), to_post(), to_look_up());
+    format!(
+        "(SELECT {columns} FROM mutirao.outbox o
+           WHERE {to_look_up} AND o.available_at <= $4
+             AND NOT EXISTS (SELECT FROM mutirao.outbox l
+                              WHERE l.service = o.service AND l.state = 'in_flight' AND {LIVE})
+           ORDER BY o.prioridade, o.available_at, o.id LIMIT $6)
+         UNION ALL
+         (SELECT {columns} FROM mutirao.outbox o
+           WHERE {to_post} AND o.available_at <= $4
+             AND NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = o.service AND {LIVE})
+           ORDER BY o.prioridade, o.available_at, o.id LIMIT $5)"
+    )
+}
+
+/// Asked only when the candidates did not tell.
+pub(super) async fn outlook(
+    conn: &mut PgConnection,
+    range: Range,
+    now: Timestamp,
+    worker: i64,
+) -> Result<Outlook, OutboxError> {
+    let (pending, next_due, elsewhere): (bool, Option<Time>, bool) =
+        sqlx::query_as(AssertSqlSafe(outlook_sql()))
+            .bind(range.batch)
+            .bind(range.import)
+            .bind(range.last_record)
+            .bind(Time(now))
+            .bind(worker)
+            .fetch_one(conn)
+            .await
+            .trouble()?;
+    Ok(Outlook { pending, next_due: next_due.map(|it| it.0), elsewhere })
+}
+
+fn outlook_sql() -> String {
+    // The first that is due answers at once; only if none is, all that wait are seen.
+    let next = |rows: &str, blockers: &str| {
+        let free = format!(
+            "FROM mutirao.outbox o
+             WHERE {rows} AND NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = o.service {blockers} AND {LIVE})"
+        );
+        format!(
+            "coalesce((SELECT o.available_at {free} AND o.available_at <= $4
+                        ORDER BY o.prioridade, o.available_at, o.id LIMIT 1),
+                      (SELECT min(o.available_at) {free} AND $4 < o.available_at))"
+        )
+    };
+    let (to_post, to_look_up) = (to_post(), to_look_up());
+    let post = next(&to_post, "");
+    let look_up = next(&to_look_up, "AND l.state = 'in_flight'");
+    format!(
+        "SELECT EXISTS (SELECT FROM mutirao.outbox o WHERE {to_post})
+             OR EXISTS (SELECT FROM mutirao.outbox o WHERE {to_look_up}),
+                least({post}, {look_up}),
+                EXISTS (SELECT FROM mutirao.outbox o 
+                         WHERE o.state = 'in_flight' AND o.worker <> $5 AND {IN_BATCH} AND ($2::bigint IS NULL OR o.import = $2))"
+    )
+}

@@ -1,0 +1,183 @@
+//! What a person does to rows and batches, outside of a run.
+
+use jiff::Timestamp;
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use super::PgOutbox;
+use super::error::Trouble;
+use super::read::Reach;
+use super::session::Access;
+use crate::delivery::{OutboxError, RowId, State};
+use crate::outbox::names::state_of;
+use crate::outbox::stored::{count, unreadable};
+use crate::outbox::{BatchId, BindError, Cancelled, NOT_OPENED, Resolution, ResolveError, Scope, state_name};
+
+/// Of `o`: of the batch. `$1` its number, `$2` its name; NULL is every batch.
+const OF_BATCH: &str = "($2::text IS NULL OR o.batch = $1::bigint AND o.record IS NOT NULL
+    OR o.batch IS NULL AND o.lote = $2)";
+
+/// `$3` as a time.
+const NOW: &str = "(timestamptz 'epoch' + $3::bigint * interval '1 millisecond')";
+
+impl PgOutbox {
+    /// Binds the outbox to the host that is about to be sent to, unless it is bound to another.
+    /// `host` is normalised; everything on loopback is the one word `loopback`.
+    pub async fn bind_host(&self, host: &str) -> Result<(), BindError> {
+        let mut conn = self.conn().await?;
+        let sql = "INSERT INTO mutirao.meta AS m (key, value) VALUES ('host', $1)
+                       ON CONFLICT (key) DO UPDATE SET value = m.value RETURNING value";
+        let bound: String =
+            sqlx::query_scalar(sql).bind(host).persistent(false).fetch_one(&mut *conn).await.trouble()?;
+        if bound == host { Ok(()) } else { Err(BindError::OtherHost { bound, asked: host.to_owned() }) }
+    }
+
+    /// Notes that a run of the batch is complete, and what it came to (`summary.json`).
+    pub async fn finish_run(&self, batch: BatchId, now: Timestamp, summary: &str) -> Result<(), OutboxError> {
+        let sql = "UPDATE mutirao.batch
+                      SET finished_at = timestamptz 'epoch' + $2::bigint * interval '1 millisecond', summary = $3
+                    WHERE id = $1";
+        sqlx::query(sql)
+            .bind(batch.0)
+            .bind(now.as_millisecond())
+            .bind(summary)
+            .persistent(false)
+            .execute(&mut *self.conn().await?)
+            .await
+            .trouble()
+            .map(drop)
+    }
+
+    /// Lets the rows of a batch be posted that was halted, or held by its import.
+    pub async fn release(&self, batch: BatchId) -> Result<(), OutboxError> {
+        release(&mut *self.conn().await?, Some(batch)).await
+    }
+
+    /// Withdraws what was certainly not sent. Rows that the batch's file no longer has too.
+    pub async fn cancel(&self, batch: BatchId, now: Timestamp) -> Result<Cancelled, OutboxError> {
+        let mut tx = self.tx(Access::Shared).await?;
+        let range = Reach::of(Scope::Batch(batch), &mut tx).await?;
+        let sql = format!(
+            "UPDATE mutirao.outbox o SET state = 'cancelled', finished_at = {NOW}
+              WHERE {OF_BATCH} AND o.state = 'pending' AND o.doubt_since IS NULL"
+        );
+        let cancelled = sqlx::query(AssertSqlSafe(sql))
+            .bind(range.batch)
+            .bind(&range.lote)
+            .bind(now.as_millisecond())
+            .persistent(false)
+            .execute(&mut *tx)
+            .await
+            .trouble()?;
+        let sql = format!(
+            "SELECT count(*) FROM mutirao.outbox o
+              WHERE {OF_BATCH} AND o.state IN ('pending', 'in_flight', 'unconfirmed')"
+        );
+        let n_left: i64 = sqlx::query_scalar(AssertSqlSafe(sql))
+            .bind(range.batch)
+            .bind(&range.lote)
+            .persistent(false)
+            .fetch_one(&mut *tx)
+            .await
+            .trouble()?;
+        tx.commit().await?;
+        Ok(Cancelled { n_cancelled: cancelled.rows_affected(), n_left: count(n_left) })
+    }
+
+    /// Makes finished rows in `states` pending again, and lets a halted batch go on; returns how many.
+    /// One that was ever sent is looked up first, an `unconfirmed` one is only looked up. `None`:
+    /// every batch.
+    ///
+    /// States that are not finished, and `opened`, are left alone.
+    pub async fn retry(
+        &self,
+        batch: Option<BatchId>,
+        states: &[State],
+        now: Timestamp,
+    ) -> Result<u64, OutboxError> {
+        let is_finished = |it: &&State| !matches!(it, State::Pending | State::InFlight | State::Opened);
+        let states: Vec<&str> = states.iter().filter(is_finished).map(|it| state_name(*it)).collect();
+        let mut tx = self.tx(Access::Shared).await?;
+        let range = Reach::of(batch.map_or(Scope::All, Scope::Batch), &mut tx).await?;
+        let sql = format!(
+            "UPDATE mutirao.outbox o
+                SET state = 'pending', available_at = {NOW}, finished_at = NULL,
+                    attempts = CASE WHEN o.state = 'unconfirmed' THEN o.attempts ELSE 0 END, answered = 0,
+                    doubt_since = coalesce(o.doubt_since, CASE WHEN o.sent_at IS NOT NULL THEN {NOW} END),
+                    doubt_precaution = CASE WHEN o.state = 'unconfirmed' THEN o.doubt_precaution
+                                            ELSE o.doubt_since IS NOT NULL OR o.sent_at IS NOT NULL END,
+                    error_code = NULL, error_message = NULL, protocolo = NULL, id_atendimento = NULL,
+                    ids_ordem_servico = NULL, numeros_ordem_servico = NULL
+              WHERE NOT o.gone AND o.state = ANY($4) AND {OF_BATCH}"
+        );
+        let retried = sqlx::query(AssertSqlSafe(sql))
+            .bind(range.batch)
+            .bind(&range.lote)
+            .bind(now.as_millisecond())
+            .bind(states)
+            .persistent(false)
+            .execute(&mut *tx)
+            .await
+            .trouble()?;
+        release(&mut tx, batch).await?;
+        tx.commit().await?;
+        Ok(retried.rows_affected())
+    }
+
+    /// Settles an `unconfirmed` row by a person's word.
+    pub async fn resolve(
+        &self,
+        row: RowId,
+        word: Resolution<'_>,
+        now: Timestamp,
+    ) -> Result<(), ResolveError> {
+        let mut tx = self.tx(Access::Shared).await?;
+        let sql = "SELECT state FROM mutirao.outbox WHERE id = $1 FOR UPDATE";
+        let state: Option<String> =
+            sqlx::query_scalar(sql).bind(row.0).persistent(false).fetch_optional(&mut *tx).await.trouble()?;
+        match state.as_deref().map(state_of) {
+            Some(Some(State::Unconfirmed)) => {}
+            Some(Some(state)) => return Err(ResolveError::NotUnconfirmed { row, state }),
+            Some(None) => return Err(unreadable("outbox.state").into()),
+            None => return Err(ResolveError::Unknown { row }),
+        }
+        let (state, protocolo, id_atendimento, code) = match word {
+            Resolution::Opened { protocolo, id_atendimento } => {
+                ("opened", Some(protocolo), id_atendimento, None)
+            }
+            Resolution::NotOpened => ("failed", None, None, Some(NOT_OPENED)),
+        };
+        if let Some(id_atendimento) = id_atendimento {
+            let sql = "SELECT id FROM mutirao.outbox WHERE id_atendimento = $1 AND state = 'opened'";
+            let owner = sqlx::query_scalar(sql).bind(id_atendimento).persistent(false);
+            if let Some(owner) = owner.fetch_optional(&mut *tx).await.trouble()? {
+                return Err(ResolveError::Taken { id_atendimento, owner: RowId(owner) });
+            }
+        }
+        let sql = format!(
+            "UPDATE mutirao.outbox
+                SET state = $1, protocolo = $2, id_atendimento = $4, error_code = $5,
+                    error_message = CASE WHEN $5 IS NOT NULL THEN 'a person found that no ticket was opened' END,
+                    finished_at = {NOW}, doubt_since = NULL
+              WHERE id = $6"
+        );
+        sqlx::query(AssertSqlSafe(sql))
+            .bind(state)
+            .bind(protocolo)
+            .bind(now.as_millisecond())
+            .bind(id_atendimento)
+            .bind(code)
+            .bind(row.0)
+            .persistent(false)
+            .execute(&mut *tx)
+            .await
+            .trouble()?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+async fn release(conn: &mut PgConnection, batch: Option<BatchId>) -> Result<(), OutboxError> {
+    let sql = "UPDATE mutirao.batch SET halted_at = NULL, halt_reason = NULL
+                WHERE halted_at IS NOT NULL AND ($1::bigint IS NULL OR id = $1)";
+    sqlx::query(sql).bind(batch.map(|it| it.0)).persistent(false).execute(conn).await.trouble().map(drop)
+}

@@ -1,0 +1,130 @@
+//! The outbox as the engine sees it: one that knows which rows are its own.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
+use tokio::sync::Mutex;
+
+use super::candidate::IN_BATCH;
+use super::error::Trouble;
+use super::keeper::Ear;
+use super::lease::Worker;
+use super::session::{Access, in_time};
+use super::values::Time;
+use super::{claim, settle};
+use crate::delivery::standing::{Report, Standing};
+use crate::delivery::{Claimed, Outbox, OutboxError, Settle, Settled, Want};
+use crate::outbox::Scope;
+
+/// The rows of a scope, to be delivered by one worker. Rows that their file no longer has are never
+/// posted, only looked up if something of theirs is in doubt.
+pub struct Desk<'a> {
+    worker: &'a Worker,
+    range: Range,
+    ear: Mutex<Ear>,
+}
+
+/// A scope as SQL takes it: `None` is no limit.
+#[derive(Clone, Copy)]
+pub(super) struct Range {
+    pub(super) batch: Option<i64>,
+    pub(super) import: Option<i64>,
+    /// The last place (`outbox.record`) to post from.
+    pub(super) last_record: Option<i64>,
+}
+
+impl Range {
+    fn of(scope: Scope) -> Self {
+        let (batch, import) = match scope {
+            Scope::All => (None, None),
+            Scope::Batch(batch) => (Some(batch.0), None),
+            Scope::Import { batch, import } => (Some(batch.0), Some(import.0)),
+        };
+        Self { batch, import, last_record: None }
+    }
+}
+
+impl Worker {
+    /// The rows of `scope`, to be delivered.
+    pub fn desk(&self, scope: Scope) -> Desk<'_> {
+        self.desk_of(Range::of(scope))
+    }
+
+    /// The rows of `scope`, only to be looked up (`reconcile`).
+    pub fn reconciling(&self, scope: Scope) -> Desk<'_> {
+        self.desk_of(Range { last_record: Some(0), ..Range::of(scope) })
+    }
+
+    /// The first `n` pending rows of `scope` in the order of their file (`--sample`).
+    pub async fn sample(&self, scope: Scope, n: u64) -> Result<Desk<'_>, OutboxError> {
+        let mut range = Range::of(scope);
+        let sql = "SELECT max(record)
+                     FROM (SELECT record FROM mutirao.outbox
+                            WHERE state = 'pending' AND NOT gone AND record IS NOT NULL
+                              AND ($1::bigint IS NULL OR batch = $1) AND ($2::bigint IS NULL OR import = $2)
+                            ORDER BY record LIMIT $3) AS first";
+        let last: Option<i64> = in_time(async {
+            sqlx::query_scalar(sql)
+                .bind(range.batch)
+                .bind(range.import)
+                .bind(i64::try_from(n).unwrap_or(i64::MAX))
+                .fetch_one(&self.outbox().pool)
+                .await
+                .trouble()
+        })
+        .await?;
+        range.last_record = Some(last.unwrap_or(0));
+        Ok(self.desk_of(range))
+    }
+
+    fn desk_of(&self, range: Range) -> Desk<'_> {
+        Desk { worker: self, range, ear: Mutex::new(Ear::new(self.outbox().listen())) }
+    }
+}
+
+impl Desk<'_> {}
+
+impl Outbox for Desk<'_> {
+    async fn claim(&self, want: Want) -> Result<Claimed, OutboxError> {
+        in_time(claim::claim(self.worker, self.range, want)).await
+    }
+
+    async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
+        in_time(settle::settle(self.worker.outbox(), settles)).await
+    }
+
+    async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
+        in_time(async {
+            // Behind the lock: a claim whose answer was lost may still be on its way there.
+            let mut tx = self.worker.outbox().tx(Access::Claiming).await?;
+            // Of whatever scope: the worker's one run holds no row.
+            let sql = "UPDATE mutirao.outbox
+                          SET state = 'pending', available_at = $1, doubt_since = coalesce(doubt_since, $1)
+                        WHERE state = 'in_flight' AND worker = $2";
+            let left =
+                sqlx::query(sql).bind(Time(now)).bind(self.worker.id()).execute(&mut *tx).await.trouble()?;
+            let sql = format!(
+                "UPDATE mutirao.outbox o SET state = 'pending', available_at = $2, answered = 0
+                  WHERE state = 'unconfirmed' AND {IN_BATCH}"
+            );
+            let unsure = sqlx::query(AssertSqlSafe(sql)).bind(self.range.batch).bind(Time(now));
+            unsure.execute(&mut *tx).await.trouble()?;
+            tx.commit().await?;
+            Ok(left.rows_affected())
+        })
+        .await
+    }
+
+    async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
+        self.worker.outbox().halt(lote, reason).await
+    }
+
+    async fn share(&self, report: &Report) -> Result<Option<Standing>, OutboxError> {
+        self.worker.share(report).await.map(Some)
+    }
+
+    async fn woken(&self, poll: Duration) {
+        self.ear.lock().await.woken(poll).await;
+    }
+}

@@ -1,0 +1,76 @@
+//! What a fault of Postgres, or of the way to it, means to the engine.
+
+use std::error::Error;
+
+use crate::delivery::OutboxError;
+
+pub(super) use crate::outbox::stored::unreadable;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// What the server said: its message and code alone, because its details quote the row.
+#[derive(Debug, thiserror::Error)]
+#[error("{message} (SQLSTATE {code})")]
+struct Said {
+    code: String,
+    message: String,
+}
+
+/// The database took too long. The connection is given up: what it was doing may still happen.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {0:?}")]
+pub(super) struct Late(pub(super) std::time::Duration);
+
+/// The lease ended, or would end before a claim could be sent.
+#[derive(Debug, thiserror::Error)]
+#[error("this worker's lease has run out")]
+pub(super) struct LeaseOver;
+
+/// Turns a library's fault into ours.
+pub(super) trait Trouble<T> {
+    fn trouble(self) -> Result<T, OutboxError>;
+}
+
+impl<T> Trouble<T> for Result<T, sqlx::Error> {
+    fn trouble(self) -> Result<T, OutboxError> {
+        self.map_err(classify)
+    }
+}
+
+pub(super) fn unavailable(cause: impl Into<BoxError>) -> OutboxError {
+    OutboxError::Unavailable(cause.into())
+}
+
+/// By SQLSTATE, <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+pub(super) fn classify(error: sqlx::Error) -> OutboxError {
+    let error = match error {
+        sqlx::Error::Database(it) => it,
+        // Every try has a connection of its own, so that a muddled one is no reason to give up.
+        sqlx::Error::Io(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::BeginFailed => return OutboxError::Unavailable(error.into()),
+        _ => return OutboxError::Broken(error.into()),
+    };
+    let code = error.code().unwrap_or_default().into_owned();
+    let said: BoxError = Said { code: code.clone(), message: error.message().to_owned() }.into();
+    match &*code {
+        "53100" => OutboxError::Full(said),
+        // What a restart, a failover to a server that is read-only yet, a pooler or another session
+        // does. `0A000` and `26000`: a prepared statement that a migration outdated, or a pooler lost.
+        // `23505`: another settle names the same ticket at this moment; the next try sees whose it is.
+        "25006" | "25P03" | "0A000" | "26000" | "55P03" | "23505" => OutboxError::Unavailable(said),
+        _ => match &code[..code.len().min(2)] {
+            // Connection, serialization and deadlock, resources, operator intervention, system.
+            "08" | "40" | "53" | "57" | "58" => OutboxError::Unavailable(said),
+            _ => OutboxError::Broken(said),
+        },
+    }
+}
+
+/// Whether two transactions waited for each other, and this one gave way.
+pub(super) fn is_deadlock(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|it| it.code()).as_deref() == Some("40P01")
+}

@@ -1,0 +1,151 @@
+//! Who works on an outbox, and until when what it claimed is its own.
+//!
+//! A lease is one small row a worker, not one update a ticket. All times here are the database's.
+//! Leases are given up and taken over behind the lock of the claims, so that a claim sees either a
+//! worker that lives or rows that are rescued.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use sqlx::PgConnection;
+
+use super::error::{LeaseOver, Trouble, unavailable};
+use super::session::{Access, in_time};
+use super::{PgOutbox, values::text};
+use crate::delivery::{OutboxError, Rate};
+
+/// A claim may be sent for 45 s (`CLAIM_AGE_MAX` of the gate): a worker whose lease would end earlier
+/// claims nothing, so that nothing is sent after a lease has ended.
+pub(super) const LEASE_LEFT_MIN_S: f64 = 45.0;
+
+/// So many renewals in time, one after another, before a worker takes over the rows of the dead. After
+/// an outage all leases have run out, and whoever comes back first must not take everybody for dead.
+const RENEWALS_BEFORE_RESCUE: i32 = 2;
+
+/// A process that works on an outbox.
+pub struct Worker {
+    outbox: PgOutbox,
+    name: String,
+    rate: Rate,
+    lease: Duration,
+    id: AtomicI64,
+}
+
+impl PgOutbox {
+    /// Makes this process a worker called `name` (for people), whose lease of so long is to be
+    /// renewed several times within it. A lease of less than 45 s claims nothing.
+    pub async fn register(&self, name: &str, rate: Rate, lease: Duration) -> Result<Worker, OutboxError> {
+        let (name, id) = (text(name).into_owned(), AtomicI64::new(0));
+        let worker = Worker { outbox: self.clone(), name, rate, lease, id };
+        in_time(worker.enrol()).await?;
+        Ok(worker)
+    }
+}
+
+impl Worker {
+    pub fn outbox(&self) -> &PgOutbox {
+        &self.outbox
+    }
+
+    pub(super) fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    pub(super) fn lease(&self) -> Duration {
+        self.lease
+    }
+
+    /// Its row in `mutirao.worker`. Another one after it was taken for dead.
+    pub fn id(&self) -> i64 {
+        self.id.load(Ordering::Relaxed)
+    }
+
+    /// Makes the lease last from now on. A worker that was taken for dead registers anew; what it had
+    /// claimed is no longer its own.
+    pub async fn renew(&self) -> Result<(), OutboxError> {
+        let sql = "UPDATE mutirao.worker
+                      SET n_renewals = CASE WHEN clock_timestamp() < lease_until THEN n_renewals + 1 ELSE 0 END,
+                          lease_until = clock_timestamp() + make_interval(secs => $2)
+                    WHERE id = $1";
+        in_time(async {
+            let mut tx = self.outbox.tx(Access::Shared).await?;
+            let renewed =
+                sqlx::query(sql).bind(self.id()).bind(self.lease.as_secs_f64()).execute(&mut *tx).await;
+            let is_known = 0 < renewed.trouble()?.rows_affected();
+            tx.commit().await?;
+            if is_known { Ok(()) } else { self.enrol().await }
+        })
+        .await
+    }
+
+    /// Takes in what dead workers left `in_flight`: each such row becomes `pending` and in doubt since
+    /// now (a claimed look-up keeps its older doubt). Returns how many; none before this worker has
+    /// renewed its own lease twice.
+    pub async fn rescue(&self) -> Result<u64, OutboxError> {
+        in_time(async {
+            let mut tx = self.outbox.tx(Access::Claiming).await?;
+            let sql = "SELECT EXISTS (SELECT FROM mutirao.worker
+                                       WHERE id = $1 AND $2 <= n_renewals AND clock_timestamp() < lease_until)";
+            let may: bool = sqlx::query_scalar(sql)
+                .bind(self.id())
+                .bind(RENEWALS_BEFORE_RESCUE)
+                .fetch_one(&mut *tx)
+                .await
+                .trouble()?;
+            if !may {
+                return Ok(0);
+            }
+            let sql = "DELETE FROM mutirao.worker WHERE lease_until <= clock_timestamp()";
+            sqlx::query(sql).execute(&mut *tx).await.trouble()?;
+            let sql = "UPDATE mutirao.outbox o
+                          SET state = 'pending', available_at = clock_timestamp(),
+                              doubt_since = coalesce(doubt_since, clock_timestamp())
+                        WHERE state = 'in_flight'
+                          AND NOT EXISTS (SELECT FROM mutirao.worker w WHERE w.id = o.worker)";
+            let rescued = sqlx::query(sql).execute(&mut *tx).await.trouble()?.rows_affected();
+            tx.commit().await?;
+            Ok(rescued)
+        })
+        .await
+    }
+
+    /// Leaves, after a clean stop. What it still held (it should not) is rescued at once by others.
+    pub async fn retire(self) -> Result<(), OutboxError> {
+        in_time(async {
+            let mut tx = self.outbox.tx(Access::Shared).await?;
+            let sql = "DELETE FROM mutirao.worker WHERE id = $1";
+            sqlx::query(sql).bind(self.id()).execute(&mut *tx).await.trouble()?;
+            tx.commit().await
+        })
+        .await
+    }
+
+    /// Whether there is enough of the lease left for a claim.
+    pub(super) async fn check_lease(&self, conn: &mut PgConnection) -> Result<(), OutboxError> {
+        let sql = "SELECT EXISTS (SELECT FROM mutirao.worker
+                                   WHERE id = $1 AND clock_timestamp() + make_interval(secs => $2) < lease_until)";
+        let lasts: bool =
+            sqlx::query_scalar(sql).bind(self.id()).bind(LEASE_LEFT_MIN_S).fetch_one(conn).await.trouble()?;
+        if lasts { Ok(()) } else { Err(unavailable(LeaseOver)) }
+    }
+
+    async fn enrol(&self) -> Result<(), OutboxError> {
+        let rate = match self.rate {
+            Rate::PerSecond(it) => Some(it),
+            Rate::Unlimited => None,
+        };
+        let mut tx = self.outbox.tx(Access::Shared).await?;
+        let sql = "INSERT INTO mutirao.worker (name, lease_until, rate)
+                   VALUES ($1, clock_timestamp() + make_interval(secs => $2), $3) RETURNING id";
+        let id: i64 = sqlx::query_scalar(sql)
+            .bind(&self.name)
+            .bind(self.lease.as_secs_f64())
+            .bind(rate)
+            .fetch_one(&mut *tx)
+            .await
+            .trouble()?;
+        tx.commit().await?;
+        self.id.store(id, Ordering::Relaxed);
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! Being woken by inserts.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgListener};
+use tokio::time::Instant;
+
+use super::PgOutbox;
+use super::connect::pool;
+
+const CHANNEL: &str = "mutirao";
+
+/// How long to wait before trying again to listen.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// Rows came in.
+    Inserted,
+    /// Listens, from now on. Rows may have come in before.
+    Listening,
+    /// Listens no more: until it says otherwise, nothing wakes but polling.
+    Deaf,
+}
+
+/// Hears of inserts, on a connection of its own.
+pub struct Listener {
+    options: PgConnectOptions,
+    /// `None`: not connected.
+    listener: Option<PgListener>,
+    /// When the next try is due. A time, so that a future that is dropped and made again waits no
+    /// longer.
+    again: Instant,
+}
+
+impl PgOutbox {
+    pub fn listen(&self) -> Listener {
+        Listener { options: self.options.clone(), listener: None, again: Instant::now() }
+    }
+}
+
+impl Listener {
+    /// Waits until something happens; connects, and connects again, by itself. Dropping the future
+    /// loses nothing.
+    pub async fn woken(&mut self) -> Woken {
+        loop {
+            if let Some(listener) = &mut self.listener {
+                // It would connect again by itself, and not tell.
+                if let Ok(Some(_)) = listener.try_recv().await {
+                    return Woken::Inserted;
+                }
+                self.listener = None;
+                return Woken::Deaf;
+            }
+            tokio::time::sleep_until(self.again).await;
+            self.again = Instant::now() + AGAIN;
+            if let Ok(listener) = listening(self.options.clone()).await {
+                self.listener = Some(listener);
+                return Woken::Listening;
+            }
+        }
+    }
+}
+
+async fn listening(options: PgConnectOptions) -> Result<PgListener, sqlx::Error> {
+    let mut listener = PgListener::connect_with(&pool(options)).await?;
+    listener.eager_reconnect(false);
+    listener.listen(CHANNEL).await?;
+    Ok(listener)
+}

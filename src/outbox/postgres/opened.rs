@@ -1,0 +1,84 @@
+//! The settle that matters most: the ticket exists.
+
+use std::borrow::Cow;
+
+use sqlx::PgConnection;
+
+use super::error::Trouble;
+use super::values::{list, text};
+use crate::delivery::{Opening, OutboxError, Settle};
+
+/// Openings column by column, as one statement takes them.
+#[derive(Default)]
+pub(super) struct OpenedRows<'a> {
+    ids: Vec<i64>,
+    tokens: Vec<i64>,
+    protocolos: Vec<Cow<'a, str>>,
+    tickets: Vec<i64>,
+    ids_os: Vec<Option<String>>,
+    numeros_os: Vec<Option<String>>,
+    attempts: Vec<i32>,
+    warnings: Vec<Option<Cow<'a, str>>>,
+}
+
+impl<'a> OpenedRows<'a> {
+    pub(super) fn push(
+        &mut self,
+        settle: &Settle,
+        opening: &'a Opening,
+        attempts: u32,
+        warning: Option<&'a str>,
+    ) {
+        let (ids_os, numeros_os) = lists(opening);
+        self.ids.push(settle.row.0);
+        self.tokens.push(settle.token.0);
+        self.protocolos.push(text(&opening.protocolo));
+        self.tickets.push(opening.id_atendimento);
+        self.ids_os.push(ids_os);
+        self.numeros_os.push(numeros_os);
+        self.attempts.push(count(attempts));
+        self.warnings.push(warning.map(text));
+    }
+}
+
+/// Writes openings of rows that are in flight under their token, but for tickets that belong to
+/// another row; returns how many that were.
+pub(super) async fn write_opened(conn: &mut PgConnection, rows: OpenedRows<'_>) -> Result<u64, OutboxError> {
+    if rows.ids.is_empty() {
+        return Ok(0);
+    }
+    let sql = "UPDATE mutirao.outbox o
+                  SET state = 'opened', protocolo = v.protocolo, id_atendimento = v.id_atendimento,
+                      ids_ordem_servico = v.ids_os::bigint[], numeros_ordem_servico = v.numeros_os::text[],
+                      attempts = v.attempts, warning = coalesce(v.warning, o.warning), doubt_since = NULL,
+                      error_code = NULL, error_message = NULL, finished_at = clock_timestamp()
+                 FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::int[], $8::text[])
+                      v(id, token, protocolo, id_atendimento, ids_os, numeros_os, attempts, warning)
+                WHERE o.id = v.id AND o.token = v.token AND o.state = 'in_flight'
+                  AND NOT EXISTS (SELECT FROM mutirao.outbox t
+                                   WHERE t.id_atendimento = v.id_atendimento AND t.state = 'opened')";
+    let done = sqlx::query(sql)
+        .bind(rows.ids)
+        .bind(rows.tokens)
+        .bind(rows.protocolos)
+        .bind(rows.tickets)
+        .bind(rows.ids_os)
+        .bind(rows.numeros_os)
+        .bind(rows.attempts)
+        .bind(rows.warnings)
+        .execute(conn)
+        .await
+        .trouble()?;
+    Ok(done.rows_affected())
+}
+
+/// Ids and numbers of service orders, as texts of arrays.
+pub(super) fn lists(opening: &Opening) -> (Option<String>, Option<String>) {
+    let ids: Vec<String> = opening.ids_ordem_servico.iter().map(i64::to_string).collect();
+    (list(&ids), list(&opening.numeros_ordem_servico))
+}
+
+/// A count as it is stored; no policy comes near the limit.
+pub(super) fn count(n: u32) -> i32 {
+    i32::try_from(n).unwrap_or(i32::MAX)
+}

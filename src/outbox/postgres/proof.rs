@@ -1,0 +1,152 @@
+//! Settles that do not come from a row's living owner, or speak of another row's ticket.
+//!
+//! The fence keeps everything out but proof: that a ticket was opened is true whoever says it, and
+//! however late.
+
+use sqlx::PgConnection;
+
+use super::error::{Trouble, unreadable};
+use super::opened::{count, lists};
+use super::settle::write;
+use super::values::{Time, text};
+use crate::delivery::{Change, Opening, OutboxError, Settle, Settled, State, Token};
+use crate::outbox::names::state_of;
+
+/// The row as a settle finds it.
+#[derive(sqlx::FromRow)]
+struct Found {
+    token: i64,
+    state: String,
+    protocolo: Option<String>,
+    available_at: Time,
+    claimed_at: Option<Time>,
+    attempts: i32,
+    doubt_since: Option<Time>,
+}
+
+/// Settles one row by itself.
+pub(super) async fn settle_odd(conn: &mut PgConnection, settle: &Settle) -> Result<Settled, OutboxError> {
+    let sql = "SELECT token, state, protocolo, available_at, claimed_at, attempts, doubt_since
+                 FROM mutirao.outbox WHERE id = $1 FOR UPDATE";
+    let found: Option<Found> =
+        sqlx::query_as(sql).bind(settle.row.0).fetch_optional(&mut *conn).await.trouble()?;
+    let Some(found) = found else { return Ok(Settled::Stale) };
+    let state = state_of(&found.state).ok_or_else(|| unreadable("outbox.state"))?;
+    let is_owner = state == State::InFlight && Token(found.token) == settle.token;
+    match &settle.change {
+        Change::Opened { opening, attempts, warning } => {
+            if state == State::Opened {
+                return adopt_second(conn, settle, &found, opening).await;
+            }
+            if let Some(owner) = owner_of(conn, opening.id_atendimento).await? {
+                refuse_taken(conn, settle.row.0, owner, opening).await?;
+                return Ok(Settled::Taken);
+            }
+            // The count is of the living owner's making; a late proof adds nothing to it.
+            let attempts = is_owner.then_some(*attempts);
+            adopt(conn, settle.row.0, opening, attempts, warning.as_deref()).await?;
+            Ok(Settled::Written)
+        }
+        _ if is_owner => {
+            write(conn, std::iter::once(settle)).await?;
+            Ok(Settled::Written)
+        }
+        change if Token(found.token) == settle.token && found.is_after(state, change) => Ok(Settled::Written),
+        _ => Ok(Settled::Stale),
+    }
+}
+
+impl Found {
+    /// Whether the row is as `change` leaves it: the same settle came before, its answer was lost.
+    fn is_after(&self, state: State, change: &Change) -> bool {
+        match change {
+            Change::Release => state == State::Pending && self.claimed_at.is_none(),
+            Change::Later { at, attempts, doubt, .. } => {
+                state == State::Pending
+                    && self.available_at.0 == Time(*at).stored()
+                    && self.attempts == count(*attempts)
+                    && self.doubt_since.map(|it| it.0) == doubt.as_ref().map(|it| Time(it.since).stored())
+            }
+            Change::Skipped { opening } => {
+                state == State::Skipped && self.protocolo.as_deref() == Some(&*text(&opening.protocolo))
+            }
+            Change::Rejected { .. } => state == State::Rejected,
+            Change::Failed { .. } => state == State::Failed,
+            Change::Unconfirmed { .. } => state == State::Unconfirmed,
+            Change::Opened { .. } => false,
+        }
+    }
+}
+
+/// A proof for a row that is not opened yet, whatever else it is.
+async fn adopt(
+    conn: &mut PgConnection,
+    row: i64,
+    opening: &Opening,
+    attempts: Option<u32>,
+    warning: Option<&str>,
+) -> Result<(), OutboxError> {
+    let (ids_os, numeros_os) = lists(opening);
+    let sql = "UPDATE mutirao.outbox
+                  SET state = 'opened', protocolo = $2, id_atendimento = $3, ids_ordem_servico = $4::text::bigint[],
+                      numeros_ordem_servico = $5::text::text[], attempts = coalesce($6, attempts),
+                      warning = coalesce($7, warning), doubt_since = NULL,
+                      error_code = NULL, error_message = NULL, finished_at = clock_timestamp()
+                WHERE id = $1";
+    sqlx::query(sql)
+        .bind(row)
+        .bind(text(&opening.protocolo))
+        .bind(opening.id_atendimento)
+        .bind(ids_os)
+        .bind(numeros_os)
+        .bind(attempts.map(count))
+        .bind(warning.map(text))
+        .execute(conn)
+        .await
+        .trouble()
+        .map(drop)
+}
+
+/// Another proof for a row that is opened: the same, or of a second ticket.
+async fn adopt_second(
+    conn: &mut PgConnection,
+    settle: &Settle,
+    found: &Found,
+    opening: &Opening,
+) -> Result<Settled, OutboxError> {
+    let protocolo = text(&opening.protocolo);
+    if found.protocolo.as_deref() == Some(&*protocolo) {
+        // A person's word (`resolve`) may have come without the ticket's number.
+        let sql = "UPDATE mutirao.outbox SET id_atendimento = $2
+                    WHERE id = $1 AND id_atendimento IS NULL
+                      AND NOT EXISTS (SELECT FROM mutirao.outbox WHERE id_atendimento = $2 AND state = 'opened')";
+        sqlx::query(sql).bind(settle.row.0).bind(opening.id_atendimento).execute(conn).await.trouble()?;
+        return Ok(Settled::Written);
+    }
+    let said = format!("duplicate: `{protocolo}` was opened for this row too");
+    let sql = "UPDATE mutirao.outbox SET warning = coalesce(warning || '; ', '') || $2
+                WHERE id = $1 AND position($2 IN coalesce(warning, '')) = 0";
+    sqlx::query(sql).bind(settle.row.0).bind(said).execute(conn).await.trouble()?;
+    Ok(Settled::Duplicate)
+}
+
+/// The row that a ticket belongs to.
+async fn owner_of(conn: &mut PgConnection, id_atendimento: i64) -> Result<Option<i64>, OutboxError> {
+    let sql = "SELECT id FROM mutirao.outbox WHERE id_atendimento = $1 AND state = 'opened'";
+    sqlx::query_scalar(sql).bind(id_atendimento).fetch_optional(conn).await.trouble()
+}
+
+async fn refuse_taken(
+    conn: &mut PgConnection,
+    row: i64,
+    owner: i64,
+    opening: &Opening,
+) -> Result<(), OutboxError> {
+    let said = format!("ticket `{}` belongs to row {owner} already", text(&opening.protocolo));
+    let sql = "UPDATE mutirao.outbox
+                  SET state = 'unconfirmed', doubt_since = coalesce(doubt_since, clock_timestamp()),
+                      doubt_precaution = false, error_code = 'taken', error_message = $2,
+                      finished_at = clock_timestamp()
+                WHERE id = $1";
+    sqlx::query(sql).bind(row).bind(said).execute(conn).await.trouble().map(drop)
+}

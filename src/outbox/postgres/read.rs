@@ -1,0 +1,444 @@
+//! What can be seen of an outbox, by anybody who may read it.
+//!
+//! A lote that only programs wrote to, and that nobody has said anything of, has no row in `batch`:
+//! its number is then its first row's, negated. So looking writes nothing, also on a standby.
+
+use jiff::Timestamp;
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use super::PgOutbox;
+use super::error::Trouble;
+use crate::delivery::{OutboxError, RowId};
+use crate::outbox::names::state_of;
+use crate::outbox::stored::{self, DetailsColumns, Page, count, stored, time, unreadable};
+use crate::outbox::{
+    BatchId, BatchInfo, Counts, Crew, Cursor, Halted, ImportId, RowDetails, RowName, RowProblems, Scope,
+    SourceInfo, Status,
+};
+use crate::ticket::{Field, RawTicket};
+
+/// Of `o`: the rows that are meant. `$1` batch, `$2` its name, `$3` import; NULL is no limit.
+const IN_SCOPE: &str = "NOT o.gone AND ($3::bigint IS NULL OR o.import = $3)
+    AND ($2::text IS NULL OR o.batch = $1::bigint AND o.record IS NOT NULL OR o.batch IS NULL AND o.lote = $2)";
+
+/// Of `o`: those of [`IN_SCOPE`] that came in files, and those that programs inserted.
+const OF_FILES: &str = "NOT o.gone AND o.record IS NOT NULL AND ($3::bigint IS NULL OR o.import = $3)
+    AND ($1::bigint IS NULL OR o.batch = $1)";
+const OF_PROGRAMS: &str = "NOT o.gone AND o.record IS NULL AND ($3::bigint IS NULL OR o.import = $3)
+    AND ($2::text IS NULL OR o.batch IS NULL AND o.lote = $2)";
+
+/// Rows of files come in their order; those that programs inserted follow, in theirs, behind this
+/// place.
+const PROGRAMS: i64 = 1 << 62;
+const PLACE: &str = "coalesce(o.record, o.id + (1::bigint << 62))";
+
+/// The head of an entry of a [`Page`].
+const ROW_HEAD: &str = "json_build_array(o.id, o.line, o.lote, o.referencia, o.state, o.protocolo, o.id_atendimento,
+    array_remove(o.ids_ordem_servico, NULL), array_remove(o.numeros_ordem_servico, NULL), greatest(o.attempts, 0),
+    o.error_code, o.error_message, o.warning, o.place)";
+
+/// Of `o`: what a producer says, as JSON of a [`RawTicket`].
+const FIELDS: &str = "json_build_object('id_cliente_servico', nullif(o.id_cliente_servico, ''),
+    'id_tipo_atendimento', o.id_tipo_atendimento, 'descricao', nullif(o.descricao, ''), 'nome', nullif(o.nome, ''),
+    'telefone', nullif(o.telefone, ''), 'email', o.email, 'abrir_os', o.abrir_os,
+    'id_atendimento_status', o.id_atendimento_status, 'id_usuario_responsavel', o.id_usuario_responsavel,
+    'parametros', o.parametros #>> '{}', 'parametros_ordem_servico', o.parametros_ordem_servico #>> '{}')";
+
+/// `r.cells`, or for a row that came from a program its fields under the columns `$4`.
+fn cells() -> String {
+    format!(
+        "coalesce(r.cells, (SELECT coalesce(json_agg(coalesce(f.fields ->> c.name, '') ORDER BY c.n), '[]')::text
+                              FROM (SELECT {FIELDS} AS fields) AS f,
+                                   unnest($4::text[]) WITH ORDINALITY AS c(name, n)))"
+    )
+}
+
+/// A time in milliseconds, or NULL. What no clock shows becomes the end of times.
+fn ms(column: &str) -> String {
+    format!(
+        "CASE WHEN isfinite({column}) THEN floor(extract(epoch FROM {column}) * 1000)::bigint
+              WHEN {column} > now() THEN {} WHEN {column} < now() THEN {} END",
+        i64::MAX,
+        i64::MIN + 1,
+    )
+}
+
+/// The columns of results of rows that came from programs.
+pub(super) fn field_names() -> Vec<String> {
+    Field::ALL.map(|it| it.name().to_owned()).to_vec()
+}
+
+/// A scope as SQL takes it.
+#[derive(Debug, Default)]
+pub(super) struct Reach {
+    pub(super) batch: Option<i64>,
+    /// Its name.
+    pub(super) lote: Option<String>,
+    pub(super) import: Option<i64>,
+    /// The columns of its results.
+    headers: Vec<String>,
+}
+
+impl Reach {
+    pub(super) fn of_import(import: ImportId) -> Self {
+        Self { import: Some(import.0), ..Self::default() }
+    }
+
+    pub(super) async fn of(scope: Scope, conn: &mut PgConnection) -> Result<Self, OutboxError> {
+        let (batch, import) = match scope {
+            Scope::All => return Ok(Self { headers: field_names(), ..Self::default() }),
+            Scope::Batch(batch) => (batch, None),
+            Scope::Import { batch, import } => (batch, Some(import.0)),
+        };
+        let sql =
+            "SELECT b.name, s.headers FROM mutirao.batch b LEFT JOIN mutirao.source s ON s.id = b.source
+                    WHERE b.id = $1
+                   UNION ALL SELECT lote, NULL FROM mutirao.outbox WHERE id = -$1";
+        let found: Option<(String, Option<String>)> =
+            sqlx::query_as(sql).bind(batch.0).persistent(false).fetch_optional(conn).await.trouble()?;
+        let (lote, headers) = found.ok_or_else(|| unreadable("batch"))?;
+        let headers = match headers {
+            Some(headers) => stored("source.headers", &headers)?,
+            None => field_names(),
+        };
+        // An import has rows of one batch, whatever they are called.
+        let lote = import.is_none().then_some(lote);
+        Ok(Self { batch: Some(batch.0), lote, import, headers })
+    }
+}
+
+impl PgOutbox {
+    /// The rows of `scope` in input order, at most `n` of them, after the one where `after` stands.
+    pub async fn rows_page(&self, scope: Scope, after: Cursor, n: usize) -> Result<Page, OutboxError> {
+        let mut conn = self.conn().await?;
+        let range = Reach::of(scope, &mut conn).await?;
+        for page in placed(after, "true") {
+            let sql = format!(
+                "SELECT '[' || string_agg('[' || {ROW_HEAD} || ',' || {} || ']', ',' ORDER BY o.place) || ']'
+                   FROM {page} AS o LEFT JOIN mutirao.record r ON r.id = o.record",
+                cells(),
+            );
+            let json: Option<String> = sqlx::query_scalar(AssertSqlSafe(sql))
+                .bind(range.batch)
+                .bind(&range.lote)
+                .bind(range.import)
+                .bind(&range.headers)
+                .bind(after.0)
+                .bind(i64::try_from(n).unwrap_or(i64::MAX))
+                .persistent(false)
+                .fetch_one(&mut *conn)
+                .await
+                .trouble()?;
+            if json.is_some() {
+                return Ok(Page::new(json));
+            }
+        }
+        Ok(Page::new(None))
+    }
+
+    /// The invalid rows of `scope` with all their problems, in input order.
+    pub async fn problems_page(
+        &self,
+        scope: Scope,
+        after: Cursor,
+        n: usize,
+    ) -> Result<(Vec<RowProblems>, Option<Cursor>), OutboxError> {
+        type Columns = (i64, i64, i64, String, Option<String>, String);
+        let mut conn = self.conn().await?;
+        let range = Reach::of(scope, &mut conn).await?;
+        let mut found: Vec<Columns> = Vec::new();
+        for page in placed(after, "o.state = 'invalid'") {
+            let sql = format!(
+                "SELECT o.id, o.line, o.place, o.state, r.problems, {FIELDS}::text
+                   FROM {page} AS o LEFT JOIN mutirao.record r ON r.id = o.record ORDER BY o.place"
+            );
+            found = sqlx::query_as(AssertSqlSafe(sql))
+                .bind(range.batch)
+                .bind(&range.lote)
+                .bind(range.import)
+                .bind(&range.headers)
+                .bind(after.0)
+                .bind(i64::try_from(n).unwrap_or(i64::MAX))
+                .persistent(false)
+                .fetch_all(&mut *conn)
+                .await
+                .trouble()?;
+            if !found.is_empty() {
+                break;
+            }
+        }
+        let next = found.last().map(|it| Cursor(it.2));
+        let rows = found.iter().map(|(id, line, _, state, of_line, fields)| {
+            let state = state_of(state).ok_or_else(|| unreadable("outbox.state"))?;
+            let fields: RawTicket<'_> = stored("outbox fields", fields)?;
+            let problems = stored::problems(state, of_line.as_deref(), &fields)?;
+            Ok(RowProblems { row: RowId(*id), line: count(*line), problems })
+        });
+        Ok((rows.collect::<Result<_, OutboxError>>()?, next))
+    }
+
+    /// The rows of `scope` by state.
+    pub async fn counts(&self, scope: Scope) -> Result<Counts, OutboxError> {
+        let mut conn = self.conn().await?;
+        let range = Reach::of(scope, &mut conn).await?;
+        counts(&mut conn, &range).await
+    }
+
+    /// Counts, and what waits.
+    pub async fn status(&self, scope: Scope, now: Timestamp) -> Result<Status, OutboxError> {
+        let mut conn = self.conn().await?;
+        let range = Reach::of(scope, &mut conn).await?;
+        let sql = format!(
+            "SELECT count(*) FILTER (WHERE o.available_at <= timestamptz 'epoch' + $4::bigint * interval '1 millisecond'),
+                    count(o.doubt_since), {}
+               FROM mutirao.outbox o WHERE {IN_SCOPE} AND o.state = 'pending'",
+            ms("min(o.created_at)")
+        );
+        let (due_now, in_doubt, oldest): (i64, i64, Option<i64>) = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(range.batch)
+            .bind(&range.lote)
+            .bind(range.import)
+            .bind(now.as_millisecond())
+            .persistent(false)
+            .fetch_one(&mut *conn)
+            .await
+            .trouble()?;
+        Ok(Status {
+            counts: counts(&mut conn, &range).await?,
+            due_now: count(due_now),
+            in_doubt: count(in_doubt),
+            oldest_pending: oldest.map(time),
+        })
+    }
+
+    /// What is known of a batch; `None` if it has no rows and no file.
+    pub async fn batch_info(&self, name: &str) -> Result<Option<BatchInfo>, OutboxError> {
+        type Columns = (i64, i64, Option<i64>, Option<String>, Option<i64>, bool);
+        let mut conn = self.conn().await?;
+        let sql = format!(
+            "SELECT b.id, {}, {}, b.summary, b.source, true FROM mutirao.batch b WHERE b.name = $1
+             UNION ALL
+             SELECT -min(o.id), {}, NULL, NULL, NULL, false FROM mutirao.outbox o
+              WHERE o.lote = $1 AND o.batch IS NULL HAVING count(*) <> 0
+              ORDER BY 6 DESC",
+            ms("b.created_at"),
+            ms("b.finished_at"),
+            ms("min(o.created_at)"),
+        );
+        let found: Vec<Columns> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(name)
+            .persistent(false)
+            .fetch_all(&mut *conn)
+            .await
+            .trouble()?;
+        let is_produced = found.iter().any(|it| !it.5);
+        let Some((id, created_at, finished_at, summary, source, _)) = found.into_iter().next() else {
+            return Ok(None);
+        };
+        let range = Reach::of(Scope::Batch(BatchId(id)), &mut conn).await?;
+        let counts = counts(&mut conn, &range).await?;
+        let source = match source {
+            Some(source) => source_info(&mut conn, source).await?,
+            None if is_produced => produced(name, counts.total(), time(created_at)),
+            None => return Ok(None),
+        };
+        Ok(Some(BatchInfo {
+            id: BatchId(id),
+            name: name.to_owned(),
+            created_at: time(created_at),
+            finished_at: finished_at.map(time),
+            summary,
+            counts,
+            source,
+        }))
+    }
+
+    /// The names of at most `n` batches that have rows.
+    pub async fn batch_names(&self, n: usize) -> Result<Vec<String>, OutboxError> {
+        // From one lote to the next by the index, whatever lies between.
+        let sql = "WITH RECURSIVE it(lote) AS (
+                       (SELECT lote FROM mutirao.outbox ORDER BY lote LIMIT 1)
+                       UNION ALL
+                       SELECT (SELECT o.lote FROM mutirao.outbox o WHERE it.lote < o.lote ORDER BY o.lote LIMIT 1)
+                         FROM it WHERE it.lote IS NOT NULL),
+                   named AS (SELECT name FROM mutirao.batch WHERE source IS NOT NULL)
+                   SELECT name FROM named
+                   UNION
+                   SELECT lote FROM it
+                    WHERE lote NOT IN (SELECT name FROM named)
+                      AND EXISTS (SELECT FROM mutirao.outbox o WHERE o.lote = it.lote AND o.batch IS NULL)
+                    ORDER BY 1 LIMIT $1";
+        sqlx::query_scalar(sql)
+            .bind(i64::try_from(n).unwrap_or(i64::MAX))
+            .persistent(false)
+            .fetch_all(&mut *self.conn().await?)
+            .await
+            .trouble()
+    }
+
+    /// One row, whole; `None` if there is none of that name.
+    pub async fn row(&self, name: RowName<'_>) -> Result<Option<RowDetails>, OutboxError> {
+        let mut conn = self.conn().await?;
+        let id = match name {
+            RowName::Id(id) => Some(id.0),
+            RowName::Line { batch, line } => {
+                // Lines of other files may have the number too: rows that are gone, rows that came
+                // with a correction. The batch's own file comes first.
+                let sql = "SELECT o.id
+                             FROM mutirao.batch b JOIN mutirao.outbox o ON o.batch = b.id
+                                  JOIN mutirao.record r ON r.id = o.record
+                            WHERE b.name = $1 AND o.line = $2 AND o.record IS NOT NULL
+                            ORDER BY o.gone, r.source IS DISTINCT FROM b.source, o.id LIMIT 1";
+                sqlx::query_scalar(sql)
+                    .bind(batch)
+                    .bind(i64::try_from(line).unwrap_or(i64::MAX))
+                    .persistent(false)
+                    .fetch_optional(&mut *conn)
+                    .await
+                    .trouble()?
+            }
+        };
+        match id {
+            Some(id) => details(&mut conn, id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The host that the outbox is bound to, once something was sent.
+    pub async fn host(&self) -> Result<Option<String>, OutboxError> {
+        let sql = "SELECT value FROM mutirao.meta WHERE key = 'host'";
+        sqlx::query_scalar(sql).persistent(false).fetch_optional(&mut *self.conn().await?).await.trouble()
+    }
+
+    /// Who works on it, and what holds them back.
+    pub async fn crew(&self) -> Result<Crew, OutboxError> {
+        type Columns = (i64, Option<f64>, bool, Option<String>, Option<i64>, Option<String>, String);
+        let mut conn = self.conn().await?;
+        let sql = format!(
+            "SELECT w.n, w.rate, p.stopped_at IS NOT NULL, p.stop_reason,
+                    CASE WHEN clock_timestamp() < p.paused_until THEN {} END, p.pause_reason, p.breaker
+               FROM mutirao.pace p,
+                    (SELECT count(*) AS n, min(rate) AS rate FROM mutirao.worker
+                      WHERE clock_timestamp() < lease_until) AS w",
+            ms("p.paused_until")
+        );
+        let found: Option<Columns> = sqlx::query_as(AssertSqlSafe(sql))
+            .persistent(false)
+            .fetch_optional(&mut *conn)
+            .await
+            .trouble()?;
+        let (n_workers, rate_per_s, is_stopped, stop_reason, paused_until, pause_reason, breaker) =
+            found.ok_or_else(|| unreadable("pace"))?;
+        let sql = "SELECT name, coalesce(halt_reason, '') FROM mutirao.batch WHERE halted_at IS NOT NULL ORDER BY 1";
+        let halted: Vec<(String, String)> =
+            sqlx::query_as(sql).persistent(false).fetch_all(&mut *conn).await.trouble()?;
+        Ok(Crew {
+            n_workers: count(n_workers),
+            rate_per_s,
+            stopped: is_stopped.then(|| stop_reason.unwrap_or_default()),
+            paused: paused_until.map(|until| (time(until), pause_reason.unwrap_or_default())),
+            is_breaker_closed: breaker == "closed",
+            halted: halted.into_iter().map(|(lote, reason)| Halted { lote, reason }).collect(),
+        })
+    }
+}
+
+/// The rows of the next page with their places, as SQL: `$5` after, `$6` how many (and `$4`, the
+/// columns). Where the first has none, those of the second. Each goes by its own index.
+fn placed(after: Cursor, which: &str) -> Vec<String> {
+    let of = |rows: &str, order: &str, from: &str| {
+        format!(
+            "(SELECT o.*, {PLACE} AS place FROM mutirao.outbox o
+               WHERE {rows} AND {which} AND {from} < {order} ORDER BY {order} LIMIT $6::bigint)"
+        )
+    };
+    let of_files = of(OF_FILES, "o.record", "$5::bigint");
+    let of_programs = of(OF_PROGRAMS, "o.id", "$5::bigint - (1::bigint << 62)");
+    if after.0 < PROGRAMS { vec![of_files, of_programs] } else { vec![of_programs] }
+}
+
+pub(super) async fn counts(conn: &mut PgConnection, range: &Reach) -> Result<Counts, OutboxError> {
+    let sql = format!(
+        "SELECT o.state, count(*), count(*) FILTER (WHERE strpos(o.warning, 'without_os') <> 0)
+           FROM mutirao.outbox o WHERE {IN_SCOPE} GROUP BY o.state"
+    );
+    let rows: Vec<(String, i64, i64)> = sqlx::query_as(AssertSqlSafe(sql))
+        .bind(range.batch)
+        .bind(&range.lote)
+        .bind(range.import)
+        .persistent(false)
+        .fetch_all(conn)
+        .await
+        .trouble()?;
+    let mut counts = Counts::default();
+    for (state, n, n_without_os) in rows {
+        counts.set(&state, n, n_without_os)?;
+    }
+    Ok(counts)
+}
+
+async fn source_info(conn: &mut PgConnection, source: i64) -> Result<SourceInfo, OutboxError> {
+    type Columns = (String, String, String, String, String, i64, i64);
+    let sql = format!(
+        "SELECT file_name, sha256, encoding, delimiter, headers, n_rows, {} FROM mutirao.source WHERE id = $1",
+        ms("imported_at")
+    );
+    let found: Columns =
+        sqlx::query_as(AssertSqlSafe(sql)).bind(source).persistent(false).fetch_one(conn).await.trouble()?;
+    let (file_name, sha256, encoding, delimiter, headers, n_rows, imported_at) = found;
+    Ok(SourceInfo {
+        import: ImportId(source),
+        file_name,
+        sha256,
+        encoding,
+        delimiter,
+        headers: stored("source.headers", &headers)?,
+        n_rows: count(n_rows),
+        imported_at: time(imported_at),
+    })
+}
+
+/// Of a lote without a file: results are written as Excel reads them right.
+fn produced(lote: &str, n_rows: u64, since: Timestamp) -> SourceInfo {
+    SourceInfo {
+        import: ImportId(0),
+        file_name: lote.to_owned(),
+        sha256: String::new(),
+        encoding: String::new(),
+        delimiter: ";".to_owned(),
+        headers: field_names(),
+        n_rows,
+        imported_at: since,
+    }
+}
+
+async fn details(conn: &mut PgConnection, id: i64) -> Result<Option<RowDetails>, OutboxError> {
+    let sql = format!(
+        "SELECT '[' || {ROW_HEAD} || ',' || coalesce(r.cells, '[]') || ']', {FIELDS}::text, r.problems,
+                json_build_array(coalesce(b.name, o.lote), {}, {}, {}, {}, o.doubt_precaution::int, o.absences, {},
+                                 o.answered, {})::text
+           FROM (SELECT *, {PLACE} AS place FROM mutirao.outbox o WHERE id = $1) AS o
+                LEFT JOIN mutirao.record r ON r.id = o.record LEFT JOIN mutirao.batch b ON b.id = o.batch",
+        ms("o.sent_at"),
+        ms("o.available_at"),
+        ms("o.doubt_since"),
+        ms("o.doubt_not_before"),
+        ms("o.last_absence"),
+        ms("o.finished_at"),
+    );
+    let found: Option<DetailsColumns> = sqlx::query_as(AssertSqlSafe(sql))
+        .bind(id)
+        .persistent(false)
+        .fetch_optional(&mut *conn)
+        .await
+        .trouble()?;
+    let Some(found) = found else { return Ok(None) };
+    let sql = format!(
+        "SELECT {}, kind, verdict, http_status::bigint, latency_ms, note
+           FROM mutirao.attempt WHERE row_id = $1 ORDER BY id",
+        ms("at")
+    );
+    let history =
+        sqlx::query_as(AssertSqlSafe(sql)).bind(id).persistent(false).fetch_all(conn).await.trouble()?;
+    stored::details(found, history).map(Some)
+}

@@ -1,0 +1,124 @@
+//! The schema: making it, bringing it up to date, and knowing which one is there.
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use super::connect::{OpenError, connection, options};
+use super::error::Trouble;
+use super::session::in_time;
+use crate::delivery::OutboxError;
+
+/// In order. Never edited once released.
+const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/postgres/0001_outbox.sql")];
+
+/// The version that this program knows.
+pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// Which versions were applied. Not sqlx's own migrator: its lock is bound to a session, which a
+/// pooler may share out, and it commits each step by itself.
+const HISTORY: &str = "CREATE TABLE mutirao.migration (
+    version     bigint PRIMARY KEY,
+    applied_at  timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE mutirao.migration IS 'The versions of this schema, as `mutirao migrate` made them';
+COMMENT ON COLUMN mutirao.migration.version IS 'Counted from 1';
+COMMENT ON COLUMN mutirao.migration.applied_at IS 'When';
+";
+
+/// An insert wakes the workers. The payload is constant, so that a transaction says it once.
+const WAKE_UP: &str = "CREATE OR REPLACE FUNCTION mutirao.wake_up() RETURNS trigger LANGUAGE plpgsql AS
+    $$BEGIN PERFORM pg_catalog.pg_notify('mutirao', ''); RETURN NULL; END$$;
+COMMENT ON FUNCTION mutirao.wake_up() IS 'Tells the workers that rows came in; `mutirao migrate --no-notify` removes it';
+CREATE TRIGGER wake_up AFTER INSERT ON mutirao.outbox EXECUTE FUNCTION mutirao.wake_up();
+";
+
+const NO_WAKE_UP: &str = "DROP FUNCTION mutirao.wake_up() CASCADE;\n";
+
+/// Held while a schema is made, so that two who make it take turns.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('mutirao.migration', 0))";
+
+/// Whether an insert wakes the workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WakeUp {
+    /// By `NOTIFY`; polling is the net below it.
+    Notify,
+    /// Workers only poll: a transaction that notified cannot be prepared (two-phase commit).
+    Poll,
+}
+
+/// What `migrate` found and left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// The version before; 0: there was no outbox.
+    pub from: i64,
+    pub to: i64,
+}
+
+/// Makes the outbox at `url`, or brings it up to date, in one transaction. Others who do the same
+/// wait; whoever inserts meanwhile waits too, if there is something to be changed.
+pub async fn migrate(url: &str, wake_up: WakeUp) -> Result<Migrated, OpenError> {
+    let mut conn = connection(&options(url)?).await?;
+    let mut tx = conn.begin().await.trouble()?;
+    sqlx::raw_sql(LOCK).execute(&mut *tx).await.trouble()?;
+    let from = find(&mut tx).await?;
+    if VERSION < from {
+        return Err(OpenError::Newer { found: from, known: VERSION });
+    }
+    if from == 0 {
+        let exists = "SELECT to_regnamespace('mutirao') IS NOT NULL";
+        // Asked first: `IF NOT EXISTS` wants the right to make schemas even where there is one.
+        if !sqlx::query_scalar::<_, bool>(exists).fetch_one(&mut *tx).await.trouble()? {
+            sqlx::raw_sql("CREATE SCHEMA mutirao").execute(&mut *tx).await.trouble()?;
+        }
+        sqlx::raw_sql(HISTORY).execute(&mut *tx).await.trouble()?;
+    }
+    for (version, sql) in (1..).zip(MIGRATIONS).skip(usize::try_from(from).unwrap_or(0)) {
+        sqlx::raw_sql(AssertSqlSafe(step(version, sql))).execute(&mut *tx).await.trouble()?;
+    }
+    let sql = "SELECT to_regprocedure('mutirao.wake_up()') IS NOT NULL";
+    let notifies: bool = sqlx::query_scalar(sql).fetch_one(&mut *tx).await.trouble()?;
+    match (notifies, wake_up) {
+        (false, WakeUp::Notify) => sqlx::raw_sql(WAKE_UP).execute(&mut *tx).await.trouble().map(drop)?,
+        (true, WakeUp::Poll) => sqlx::raw_sql(NO_WAKE_UP).execute(&mut *tx).await.trouble().map(drop)?,
+        (true, WakeUp::Notify) | (false, WakeUp::Poll) => {}
+    }
+    tx.commit().await.trouble()?;
+    Ok(Migrated { from, to: VERSION })
+}
+
+/// What makes an outbox where there is none, for whoever keeps the database's changes elsewhere.
+pub fn script(wake_up: WakeUp) -> String {
+    let steps: String = (1..).zip(MIGRATIONS).map(|(version, sql)| step(version, sql)).collect();
+    let wake_up = match wake_up {
+        WakeUp::Notify => WAKE_UP,
+        WakeUp::Poll => "",
+    };
+    format!("BEGIN;\n\nCREATE SCHEMA mutirao;\n\n{HISTORY}\n{steps}\n{wake_up}\nCOMMIT;\n")
+}
+
+fn step(version: i64, sql: &str) -> String {
+    format!("{sql}\nINSERT INTO mutirao.migration (version) VALUES ({version});\n")
+}
+
+/// Whether the outbox at `url` is of the version that this program knows.
+pub async fn check(url: &str) -> Result<(), OpenError> {
+    checked(&mut connection(&options(url)?).await?).await
+}
+
+pub(super) async fn checked(conn: &mut PgConnection) -> Result<(), OpenError> {
+    match in_time(find(conn)).await? {
+        0 => Err(OpenError::NoSchema),
+        found if found < VERSION => Err(OpenError::Older { found, needed: VERSION }),
+        found if VERSION < found => Err(OpenError::Newer { found, known: VERSION }),
+        _ => Ok(()),
+    }
+}
+
+/// The version that is there; 0: none.
+async fn find(conn: &mut PgConnection) -> Result<i64, OutboxError> {
+    let sql = "SELECT to_regclass('mutirao.migration') IS NOT NULL";
+    if !sqlx::query_scalar::<_, bool>(sql).fetch_one(&mut *conn).await.trouble()? {
+        return Ok(0);
+    }
+    let sql = "SELECT coalesce(max(version), 0) FROM mutirao.migration";
+    sqlx::query_scalar(sql).fetch_one(conn).await.trouble()
+}

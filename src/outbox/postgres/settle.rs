@@ -1,0 +1,139 @@
+//! Settles: what became of claimed rows, in one durable commit.
+//!
+//! Nearly all settles are of the row's living owner, and go in set-wise, each matched on row, token
+//! and state. If fewer rows changed than were to, the transaction starts again with a search for the
+//! odd ones (stale, late, repeated, or of a ticket that belongs elsewhere), which [`super::proof`]
+//! takes one by one.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::PgConnection;
+
+use super::PgOutbox;
+use super::error::Trouble;
+use super::opened::{OpenedRows, write_opened};
+use super::others::{OtherRows, write_others};
+use super::proof;
+use super::session::Access;
+use super::values::{Time, text};
+use crate::delivery::{Change, OutboxError, Settle, Settled};
+use crate::outbox::kind_name;
+
+pub(super) async fn settle(outbox: &PgOutbox, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
+    if settles.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut tx = outbox.tx(Access::Shared).await?;
+    let mut settled = vec![Settled::Written; settles.len()];
+    if are_distinct(settles) && write(&mut tx, settles.iter()).await? == settles.len() as u64 {
+        write_attempts(&mut tx, settles.iter()).await?;
+        tx.commit().await?;
+        return Ok(settled);
+    }
+    tx.restart().await?;
+    let odd = odd(&mut tx, settles).await?;
+    let plain = settles.iter().enumerate().filter(|(at, _)| !odd.contains(at)).map(|(_, it)| it);
+    write(&mut tx, plain).await?;
+    for &at in &odd {
+        settled[at] = proof::settle_odd(&mut tx, &settles[at]).await?;
+    }
+    // A repeated settle has its history already; a stale one is not the row's any more.
+    let news = settles.iter().zip(&settled).enumerate().filter(|(at, (_, settled))| {
+        !odd.contains(at) || matches!(settled, Settled::Duplicate | Settled::Taken)
+    });
+    write_attempts(&mut tx, news.map(|(_, (settle, _))| settle)).await?;
+    tx.commit().await?;
+    Ok(settled)
+}
+
+fn ticket_of(settle: &Settle) -> Option<i64> {
+    match &settle.change {
+        Change::Opened { opening, .. } => Some(opening.id_atendimento),
+        _ => None,
+    }
+}
+
+/// Whether no row and no ticket comes twice.
+fn are_distinct(settles: &[Settle]) -> bool {
+    let (mut rows, mut tickets) = (HashSet::new(), HashSet::new());
+    settles.iter().all(|it| rows.insert(it.row) && ticket_of(it).is_none_or(|ticket| tickets.insert(ticket)))
+}
+
+/// The places of those settles that are not simply of a row in flight under the same token, in order.
+/// From here on nobody else changes any of the rows.
+async fn odd(conn: &mut PgConnection, settles: &[Settle]) -> Result<Vec<usize>, OutboxError> {
+    let ids: Vec<i64> = settles.iter().map(|it| it.row.0).collect();
+    let sql = "SELECT id, token FROM mutirao.outbox WHERE id = ANY($1) AND state = 'in_flight' ORDER BY id FOR UPDATE";
+    let in_flight: Vec<(i64, i64)> = sqlx::query_as(sql).bind(ids).fetch_all(&mut *conn).await.trouble()?;
+    let in_flight: HashMap<i64, i64> = in_flight.into_iter().collect();
+    let tickets: Vec<i64> = settles.iter().filter_map(ticket_of).collect();
+    let sql = "SELECT id_atendimento FROM mutirao.outbox WHERE id_atendimento = ANY($1) AND state = 'opened'";
+    let taken: Vec<i64> = sqlx::query_scalar(sql).bind(tickets).fetch_all(conn).await.trouble()?;
+    let mut tickets: HashSet<i64> = taken.into_iter().collect();
+    let mut rows = HashSet::new();
+    let mut is_odd = |settle: &Settle| {
+        let is_second = !rows.insert(settle.row) || ticket_of(settle).is_some_and(|it| !tickets.insert(it));
+        is_second || in_flight.get(&settle.row.0) != Some(&settle.token.0)
+    };
+    Ok((0..settles.len()).filter(|&at| is_odd(&settles[at])).collect())
+}
+
+/// Writes settles of rows that are in flight under their token; returns how many that were.
+pub(super) async fn write<'a>(
+    conn: &mut PgConnection,
+    settles: impl Iterator<Item = &'a Settle>,
+) -> Result<u64, OutboxError> {
+    let (mut opened, mut others) = (OpenedRows::default(), OtherRows::default());
+    let (mut released, mut released_tokens) = (Vec::new(), Vec::new());
+    for settle in settles {
+        match &settle.change {
+            Change::Opened { opening, attempts, warning } => {
+                opened.push(settle, opening, *attempts, warning.as_deref());
+            }
+            Change::Release => {
+                released.push(settle.row.0);
+                released_tokens.push(settle.token.0);
+            }
+            _ => others.push(settle),
+        }
+    }
+    let n_opened = write_opened(conn, opened).await?;
+    let mut n_released = 0;
+    if !released.is_empty() {
+        // `claimed_at` goes too: by that a repeated release is known from a row that was recovered.
+        let sql = "UPDATE mutirao.outbox o
+                      SET state = 'pending', claimed_at = NULL, sent_at = CASE WHEN o.first_claim THEN NULL ELSE o.sent_at END
+                     FROM unnest($1::bigint[], $2::bigint[]) v(id, token)
+                    WHERE o.id = v.id AND o.token = v.token AND o.state = 'in_flight'";
+        let done =
+            sqlx::query(sql).bind(released).bind(released_tokens).execute(&mut *conn).await.trouble()?;
+        n_released = done.rows_affected();
+    }
+    Ok(n_opened + n_released + write_others(conn, others).await?)
+}
+
+async fn write_attempts<'a>(
+    conn: &mut PgConnection,
+    settles: impl Iterator<Item = &'a Settle>,
+) -> Result<(), OutboxError> {
+    let (rows, attempts): (Vec<i64>, Vec<_>) =
+        settles.filter_map(|it| Some((it.row.0, it.attempt.as_ref()?))).unzip();
+    if attempts.is_empty() {
+        return Ok(());
+    }
+    let latency_ms = |it: std::time::Duration| i64::try_from(it.as_millis()).unwrap_or(i64::MAX);
+    let sql = "INSERT INTO mutirao.attempt (row_id, at, kind, verdict, http_status, latency_ms, note)
+               SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::int[], $6::bigint[], $7::text[])";
+    sqlx::query(sql)
+        .bind(rows)
+        .bind(attempts.iter().map(|it| Time(it.at)).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|it| kind_name(it.kind)).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|it| text(&it.verdict)).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|it| it.http_status.map(i32::from)).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|it| latency_ms(it.latency)).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|it| text(&it.note)).collect::<Vec<_>>())
+        .execute(conn)
+        .await
+        .trouble()
+        .map(drop)
+}

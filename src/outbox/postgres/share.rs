@@ -1,0 +1,88 @@
+//! What all workers know together: one row, `mutirao.pace`, read and written by one statement on the
+//! database's clock. It waits for its turn at the row, and holds it for no longer than it runs.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::error::{Trouble, unreadable};
+use super::lease::Worker;
+use super::session::in_time;
+use super::values::text;
+use crate::delivery::standing::{Finding, Holder, Prober, Report, Shared, Slots, Standing};
+use crate::delivery::{OutboxError, Rate};
+
+/// In the order of the columns; times in microseconds.
+type Answer = (
+    i64,            // now
+    Option<f64>,    // rate
+    i32,            // workers
+    i32,            // slots given
+    i64,            // to the first of them, or to the first free one
+    Option<i64>,    // between two slots
+    Option<i64>,    // what is left of the pause
+    Option<String>, // why
+    Option<String>, // why all are stopped
+    String,         // breaker
+    bool,           // held by this worker
+);
+
+impl Worker {
+    /// Tells what this worker knows, and hears what stands for all.
+    pub(super) async fn share(&self, report: &Report) -> Result<Standing, OutboxError> {
+        let pause = report.news.pause.as_ref();
+        let finding = report.news.finding.map(|it| match it {
+            Finding::Unreachable => "unreachable",
+            Finding::Answered => "answered",
+            Finding::Proven => "proven",
+        });
+        let rate = match self.rate() {
+            Rate::PerSecond(it) => Some(it),
+            Rate::Unlimited => None,
+        };
+        let mut conn = self.outbox().pool.acquire().await.trouble()?;
+        let asked = sqlx::query_as(include_str!("share.sql"))
+            .bind(self.id())
+            .bind(rate)
+            .bind(i32::try_from(report.slots).unwrap_or(i32::MAX))
+            .bind(pause.map(|(length, _)| length.as_secs_f64()))
+            .bind(pause.map(|(_, reason)| text(reason)))
+            .bind(finding)
+            .bind(report.news.stop.as_deref().map(text))
+            .bind(report.prober == Prober::Ready);
+        match in_time(async { asked.fetch_one(&mut *conn).await.trouble() }).await {
+            Ok(answer) => standing(answer),
+            Err(error) => {
+                // Nobody knows what is still on its way there.
+                drop(conn.detach());
+                Err(error)
+            }
+        }
+    }
+}
+
+fn standing(answer: Answer) -> Result<Standing, OutboxError> {
+    let (now, rate, n_workers, n_slots, first_in, slot, pause, pause_reason, stop, breaker, is_mine) = answer;
+    let micros = |it: i64| Duration::from_micros(u64::try_from(it).unwrap_or(0));
+    let first_in = micros(first_in);
+    let slots = match (u32::try_from(n_slots), slot) {
+        (Ok(count @ 1..), Some(slot)) => Some(Slots { first_in, count, spacing: micros(slot) }),
+        _ => None,
+    };
+    let holder = if is_mine { Holder::Me } else { Holder::Other };
+    Ok(Standing {
+        now: Timestamp::from_microsecond(now).map_err(|_| unreadable("the time"))?,
+        rate: rate.map_or(Rate::Unlimited, Rate::PerSecond),
+        n_workers: u32::try_from(n_workers).unwrap_or(1),
+        free_in: slots.map_or(first_in, |it| it.first_in + it.spacing * it.count),
+        slots,
+        pause: pause.map(|left| (micros(left), pause_reason.unwrap_or_default())),
+        stop,
+        breaker: match breaker.as_str() {
+            "closed" => Shared::Closed,
+            "open" => Shared::Open(holder),
+            "trial" => Shared::Trial(holder),
+            _ => return Err(unreadable("pace.breaker")),
+        },
+    })
+}

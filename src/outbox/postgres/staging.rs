@@ -1,0 +1,207 @@
+//! The lines of a file on their way in: by `COPY` into a temporary table, in one transaction with the
+//! merge that makes rows of them. So a file is in wholly or not at all, and costs no memory.
+
+use serde_json::Value;
+use sqlx::postgres::Postgres;
+use sqlx::{AssertSqlSafe, Transaction};
+
+use super::PgOutbox;
+use super::error::Trouble;
+use crate::delivery::OutboxError;
+use crate::outbox::stored::json;
+use crate::outbox::{MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal};
+use crate::ticket::Field;
+
+/// Lines are sent on when there are so many bytes of them.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// First of the two numbers of a batch's advisory lock: "mtro" in ASCII, so that another program's
+/// locks are not taken for ours.
+const LOCK_CLASS: i32 = 0x6d74_726f;
+
+/// A file that is being read in. Dropped without [`Staging::merge`]: nothing happened.
+pub struct Staging {
+    pub(super) tx: Transaction<'static, Postgres>,
+    pub(super) batch: String,
+    pub(super) file_name: String,
+    pub(super) encoding: String,
+    pub(super) delimiter: String,
+    pub(super) headers: Vec<String>,
+    pub(super) n_rows: u64,
+    /// Whether any line names its batch, or itself: most files have neither.
+    pub(super) names_lotes: bool,
+    pub(super) names_rows: bool,
+    pub(super) is_held: bool,
+    /// In the text form of `COPY`.
+    lines: String,
+}
+
+impl PgOutbox {
+    /// Starts to read a file in. One process at a time does so for a batch.
+    pub async fn begin(&self, source: &NewSource<'_>) -> Result<Staging, MergeError> {
+        let mut tx = self.pool.begin().await.trouble()?;
+        let sql = "SELECT set_config('synchronous_commit', 'on', true), set_config('jit', 'off', true)";
+        sqlx::query(sql).persistent(false).execute(&mut *tx).await.trouble()?;
+        lock(&mut tx, source.batch).await?;
+        let sql = format!(
+            "CREATE TEMP TABLE incoming (
+                 record bigint NOT NULL DEFAULT nextval('mutirao.record_id_seq'), line bigint NOT NULL,
+                 content_key text NOT NULL, lote text, referencia text, repeat_key bytea, cells text NOT NULL,
+                 problems text, warning text, error_code text, error_message text, {FIELD_TYPES}
+             ) ON COMMIT DROP"
+        );
+        sqlx::query(AssertSqlSafe(sql)).persistent(false).execute(&mut *tx).await.trouble()?;
+        Ok(Staging {
+            tx,
+            batch: source.batch.to_owned(),
+            file_name: source.file_name.to_owned(),
+            encoding: source.encoding.to_owned(),
+            delimiter: source.delimiter.to_owned(),
+            headers: source.headers.to_vec(),
+            n_rows: 0,
+            names_lotes: false,
+            names_rows: false,
+            is_held: false,
+            lines: String::new(),
+        })
+    }
+}
+
+/// Keeps every other import away from a batch until the transaction ends.
+pub(super) async fn lock(tx: &mut Transaction<'static, Postgres>, batch: &str) -> Result<(), MergeError> {
+    let sql = "SELECT pg_try_advisory_xact_lock($1, hashtext($2))";
+    let is_ours: bool = sqlx::query_scalar(sql)
+        .bind(LOCK_CLASS)
+        .bind(batch)
+        .persistent(false)
+        .fetch_one(&mut **tx)
+        .await
+        .trouble()?;
+    if is_ours { Ok(()) } else { Err(MergeError::Busy { batch: batch.to_owned() }) }
+}
+
+impl Staging {
+    /// Lets nobody post the rows before [`PgOutbox::release`]: a person is asked first.
+    pub fn hold(&mut self) {
+        self.is_held = true;
+    }
+
+    /// Takes in lines, in the order of the file.
+    pub async fn push(&mut self, rows: &[NewRow<'_>]) -> Result<(), OutboxError> {
+        for row in rows {
+            self.names_lotes |= row.lote.is_some();
+            self.names_rows |= row.referencia.is_some();
+            write_line(&mut self.lines, row);
+            if CHUNK_BYTES <= self.lines.len() {
+                self.flush().await?;
+            }
+        }
+        self.n_rows += rows.len() as u64;
+        Ok(())
+    }
+
+    /// How many lines were taken in.
+    pub fn n_rows(&self) -> u64 {
+        self.n_rows
+    }
+
+    /// Makes rows of the lines, and commits.
+    pub async fn merge(mut self, options: &MergeOptions<'_>) -> Result<Merged, MergeError> {
+        self.flush().await?;
+        super::merge::merge(self, options).await
+    }
+
+    /// Tells what [`Self::merge`] would do.
+    pub async fn rehearse(mut self, options: &MergeOptions<'_>) -> Result<Rehearsal, MergeError> {
+        self.flush().await?;
+        super::merge::rehearse(self, options).await
+    }
+
+    async fn flush(&mut self) -> Result<(), OutboxError> {
+        let sql = format!(
+            "COPY pg_temp.incoming (line, content_key, lote, referencia, repeat_key, cells, problems, warning,
+                                    error_code, error_message, {FIELDS}) FROM STDIN"
+        );
+        let mut copy = self.tx.copy_in_raw(&sql).await.trouble()?;
+        copy.send(self.lines.as_bytes()).await.trouble()?;
+        copy.finish().await.trouble()?;
+        self.lines.clear();
+        Ok(())
+    }
+}
+
+/// The ticket's fields as columns, in the order of [`Field::ALL`].
+pub(super) const FIELDS: &str =
+    "id_cliente_servico, id_tipo_atendimento, descricao, nome, telefone, email, abrir_os,
+    id_atendimento_status, id_usuario_responsavel, parametros, parametros_ordem_servico";
+
+const FIELD_TYPES: &str =
+    "id_cliente_servico text NOT NULL, id_tipo_atendimento text, descricao text NOT NULL,
+    nome text NOT NULL, telefone text NOT NULL, email text, abrir_os text, id_atendimento_status text,
+    id_usuario_responsavel text, parametros jsonb, parametros_ordem_servico jsonb";
+
+fn write_line(to: &mut String, row: &NewRow<'_>) {
+    let is_valid = row.problems.is_empty();
+    to.push_str(&row.line.to_string());
+    value(to, Some(row.content_key.as_str()));
+    value(to, row.lote.as_deref());
+    value(to, row.referencia.as_deref());
+    let key = row.repeat_key.map(|key| {
+        key.iter().fold("\\x".to_owned(), |mut text, byte| {
+            text.push_str(&format!("{byte:02x}"));
+            text
+        })
+    });
+    value(to, key.as_deref());
+    value(to, Some(&json(&row.cells)));
+    value(to, (!is_valid).then(|| json(&row.problems)).as_deref());
+    value(to, row.warning.as_deref());
+    value(to, row.problems.first().map(|it| &*it.code));
+    let said: Vec<String> = row.problems.iter().map(|it| format!("{}: {}", it.field, it.message)).collect();
+    value(to, (!is_valid).then(|| said.join("; ")).as_deref());
+    for field in Field::ALL {
+        let cell = row.fields.get(field);
+        match field {
+            // As the claims compare it. The cell stays as it is in `cells`.
+            Field::IdClienteServico if is_valid && row.service.is_some() => {
+                value(to, row.service.map(|it| it.get().to_string()).as_deref());
+            }
+            Field::Parametros | Field::ParametrosOrdemServico => {
+                value(to, cell.map(|it| object(it, is_valid)).as_deref());
+            }
+            _ if Field::REQUIRED.contains(&field) => value(to, Some(cell.unwrap_or_default())),
+            _ => value(to, cell),
+        }
+    }
+    to.push('\n');
+}
+
+/// The text of an object as one; a text that is none (the row is invalid) as a JSON string.
+fn object(cell: &str, is_valid: bool) -> String {
+    match serde_json::from_str(cell) {
+        Ok(value @ Value::Object(_)) if is_valid => value.to_string(),
+        _ => json(&cell.replace('\0', REPLACEMENT)),
+    }
+}
+
+/// Stands for a NUL, which no text of Postgres holds. A row that has one is invalid.
+const REPLACEMENT: &str = "\u{FFFD}";
+
+/// Appends a value of the text form of `COPY`.
+fn value(to: &mut String, text: Option<&str>) {
+    to.push('\t');
+    let Some(text) = text else { return to.push_str("\\N") };
+    let mut rest = text;
+    while let Some(at) = rest.find(['\\', '\t', '\n', '\r', '\0']) {
+        to.push_str(&rest[..at]);
+        to.push_str(match rest.as_bytes()[at] {
+            b'\\' => "\\\\",
+            b'\t' => "\\t",
+            b'\n' => "\\n",
+            b'\r' => "\\r",
+            _ => REPLACEMENT,
+        });
+        rest = &rest[at + 1..];
+    }
+    to.push_str(rest);
+}

@@ -1,0 +1,60 @@
+//! A person stops all workers, and lets them and halted lotes go on.
+
+use super::PgOutbox;
+use super::error::Trouble;
+use super::session::{Access, in_time};
+use super::values::text;
+use crate::delivery::OutboxError;
+
+impl PgOutbox {
+    /// All workers stop, within about two seconds. A reason that stands already is replaced.
+    pub async fn pause(&self, reason: &str) -> Result<(), OutboxError> {
+        let sql =
+            "UPDATE mutirao.pace SET stopped_at = coalesce(stopped_at, clock_timestamp()), stop_reason = $1";
+        in_time(async {
+            let mut tx = self.tx(Access::Shared).await?;
+            sqlx::query(sql).bind(text(reason)).execute(&mut *tx).await.trouble()?;
+            tx.commit().await
+        })
+        .await
+    }
+
+    /// All workers go on, within about two seconds. Lotes that were halted stay so.
+    pub async fn resume(&self) -> Result<(), OutboxError> {
+        let sql = "UPDATE mutirao.pace SET stopped_at = NULL, stop_reason = NULL";
+        in_time(async {
+            let mut tx = self.tx(Access::Shared).await?;
+            sqlx::query(sql).execute(&mut *tx).await.trouble()?;
+            tx.commit().await
+        })
+        .await
+    }
+
+    /// Rows of `lote` may be posted again. Returns whether it was halted.
+    pub async fn resume_lote(&self, lote: &str) -> Result<bool, OutboxError> {
+        let sql = "UPDATE mutirao.batch SET halted_at = NULL, halt_reason = NULL
+                    WHERE name = $1 AND halted_at IS NOT NULL";
+        in_time(async {
+            let mut tx = self.tx(Access::Shared).await?;
+            let resumed = sqlx::query(sql).bind(text(lote)).execute(&mut *tx).await.trouble()?;
+            tx.commit().await?;
+            Ok(0 < resumed.rows_affected())
+        })
+        .await
+    }
+
+    /// See [`Outbox::halt`](crate::delivery::Outbox::halt). The first reason stands.
+    pub(super) async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
+        let sql =
+            "INSERT INTO mutirao.batch AS b (name, halted_at, halt_reason) VALUES ($1, clock_timestamp(), $2)
+                       ON CONFLICT (name) DO UPDATE
+                       SET halted_at = excluded.halted_at, halt_reason = excluded.halt_reason
+                       WHERE b.halted_at IS NULL";
+        in_time(async {
+            let mut tx = self.tx(Access::Shared).await?;
+            sqlx::query(sql).bind(text(lote)).bind(text(reason)).execute(&mut *tx).await.trouble()?;
+            tx.commit().await
+        })
+        .await
+    }
+}

@@ -1,0 +1,261 @@
+//! Rows as SQL puts them together: JSON text, that is read in the same way for every driver.
+//!
+//! A page of rows crosses over as one value, and its texts are borrowed from it where they have no
+//! escapes.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::names::{kind_of, state_of};
+use super::{Counts, Cursor, ReportRow, RowDetails};
+use crate::delivery::{Attempt, Doubt, OutboxError, RowId, State};
+use crate::ticket::{Problem, RawTicket};
+
+/// Something stored is not what this program writes.
+#[derive(Debug, thiserror::Error)]
+#[error("`{what}` is not as this program writes it")]
+struct Unreadable {
+    what: &'static str,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+pub(super) fn unreadable(what: &'static str) -> OutboxError {
+    OutboxError::Broken(Box::new(Unreadable { what, source: None }))
+}
+
+/// Reads JSON that this program stored or had a database put together.
+pub(super) fn stored<'a, T: Deserialize<'a>>(what: &'static str, json: &'a str) -> Result<T, OutboxError> {
+    serde_json::from_str(json)
+        .map_err(|source| OutboxError::Broken(Box::new(Unreadable { what, source: Some(source.into()) })))
+}
+
+/// Writes JSON; our own types cannot fail to become it.
+pub(super) fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value).expect("keys are text and nothing here refuses to be written")
+}
+
+/// A stored time. Times that no clock shows are clamped, not refused: they come from our own columns.
+pub(super) fn time(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 { Timestamp::MIN } else { Timestamp::MAX })
+}
+
+/// A count of SQL, which has no unsigned numbers.
+pub(super) fn count(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or(0)
+}
+
+/// Rows in input order, as one text: `[[[head…], [cells…]], …]`.
+pub struct Page {
+    json: String,
+}
+
+impl Page {
+    /// `None`: no rows.
+    pub(super) fn new(json: Option<String>) -> Self {
+        Self { json: json.unwrap_or_else(|| "[]".to_owned()) }
+    }
+
+    /// The rows, in input order; where the next page starts, or `None` if there are no more rows.
+    pub fn rows(&self) -> Result<(Vec<ReportRow<'_>>, Option<Cursor>), OutboxError> {
+        let stored: Vec<StoredRow<'_>> = stored("outbox", &self.json)?;
+        let next = stored.last().map(|it| Cursor(it.0.place));
+        let rows = stored.into_iter().map(StoredRow::into_report).collect::<Result<_, _>>()?;
+        Ok((rows, next))
+    }
+}
+
+#[derive(Deserialize)]
+struct StoredRow<'a>(#[serde(borrow)] RowHead<'a>, #[serde(borrow)] Vec<Text<'a>>);
+
+/// Borrowed where the JSON has no escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// In the order in which every driver's `ROW_HEAD` has them.
+#[derive(Deserialize)]
+struct RowHead<'a> {
+    id: i64,
+    line: u64,
+    #[serde(borrow)]
+    lote: Text<'a>,
+    #[serde(borrow)]
+    referencia: Text<'a>,
+    #[serde(borrow)]
+    state: Text<'a>,
+    #[serde(borrow)]
+    protocolo: Option<Text<'a>>,
+    id_atendimento: Option<i64>,
+    ids_os: Option<Vec<i64>>,
+    #[serde(borrow)]
+    numeros_os: Option<Vec<Text<'a>>>,
+    attempts: u32,
+    #[serde(borrow)]
+    error_code: Option<Text<'a>>,
+    #[serde(borrow)]
+    error_message: Option<Text<'a>>,
+    #[serde(borrow)]
+    warning: Option<Text<'a>>,
+    place: i64,
+}
+
+impl<'a> StoredRow<'a> {
+    fn into_report(self) -> Result<ReportRow<'a>, OutboxError> {
+        let Self(head, cells) = self;
+        let text = |it: Option<Text<'a>>| it.map(|it| it.0);
+        Ok(ReportRow {
+            row: RowId(head.id),
+            line: head.line,
+            lote: head.lote.0,
+            referencia: head.referencia.0,
+            state: state_of(&head.state.0).ok_or_else(|| unreadable("outbox.state"))?,
+            cells: cells.into_iter().map(|it| it.0).collect(),
+            protocolo: text(head.protocolo),
+            id_atendimento: head.id_atendimento,
+            ids_ordem_servico: head.ids_os.unwrap_or_default(),
+            numeros_ordem_servico: head.numeros_os.into_iter().flatten().map(|it| it.0).collect(),
+            attempts: head.attempts,
+            error_code: text(head.error_code),
+            error_message: text(head.error_message),
+            warning: text(head.warning),
+        })
+    }
+}
+
+/// One row, whole, as its columns come back: one entry of a [`Page`], its fields, its problems, and
+/// the [`Rest`].
+pub(super) type DetailsColumns = (String, String, Option<String>, String);
+
+/// Time in milliseconds, kind, verdict, HTTP status, latency in milliseconds, note.
+pub(super) type AttemptColumns = (i64, String, String, Option<i64>, i64, String);
+
+/// What a person wants to know of one row besides. Times are milliseconds.
+#[derive(Deserialize)]
+struct Rest {
+    batch: String,
+    sent_at: Option<i64>,
+    available_at: i64,
+    doubt_since: Option<i64>,
+    doubt_not_before: Option<i64>,
+    doubt_precaution: u8,
+    absences: u32,
+    last_absence: Option<i64>,
+    answered: u32,
+    finished_at: Option<i64>,
+}
+
+pub(super) fn details(
+    (row, fields, of_line, rest): DetailsColumns,
+    history: Vec<AttemptColumns>,
+) -> Result<RowDetails, OutboxError> {
+    let rest: Rest = stored("outbox", &rest)?;
+    let fields: RawTicket<'_> = stored("outbox fields", &fields)?;
+    let report = stored::<StoredRow<'_>>("outbox", &row)?.into_report()?.into_owned();
+    Ok(RowDetails {
+        batch: rest.batch,
+        problems: problems(report.state, of_line.as_deref(), &fields)?,
+        fields: into_owned(fields),
+        sent_at: rest.sent_at.map(time),
+        available_at: time(rest.available_at),
+        doubt: rest.doubt_since.map(|since| Doubt {
+            since: time(since),
+            not_before: rest.doubt_not_before.map(time),
+            precaution: rest.doubt_precaution != 0,
+            absences: rest.absences,
+            last_absence: rest.last_absence.map(time),
+            answered: rest.answered,
+        }),
+        finished_at: rest.finished_at.map(time),
+        history: history.into_iter().map(attempt).collect::<Result<_, _>>()?,
+        report,
+    })
+}
+
+fn attempt(
+    (at, kind, verdict, http_status, latency_ms, note): AttemptColumns,
+) -> Result<Attempt, OutboxError> {
+    Ok(Attempt {
+        at: time(at),
+        kind: kind_of(&kind).ok_or_else(|| unreadable("attempt.kind"))?,
+        verdict,
+        http_status: http_status.and_then(|it| u16::try_from(it).ok()),
+        latency: Duration::from_millis(count(latency_ms)),
+        note,
+    })
+}
+
+/// The problems of a row. Those of a row that came from a program are not stored: they are read from
+/// its fields again.
+pub(super) fn problems(
+    state: State,
+    of_line: Option<&str>,
+    fields: &RawTicket<'_>,
+) -> Result<Vec<Problem>, OutboxError> {
+    match (state, of_line) {
+        (_, Some(json)) => stored("record.problems", json),
+        (State::Invalid, None) => Ok(crate::ticket::Ticket::parse(fields).err().unwrap_or_default()),
+        (_, None) => Ok(Vec::new()),
+    }
+}
+
+impl Counts {
+    /// Takes in how many rows are in the state of that name.
+    pub(super) fn set(&mut self, state: &str, n: i64, n_without_os: i64) -> Result<(), OutboxError> {
+        let n = count(n);
+        match state_of(state).ok_or_else(|| unreadable("outbox.state"))? {
+            State::Pending => self.pending = n,
+            State::InFlight => self.in_flight = n,
+            State::Opened => (self.opened, self.opened_without_os) = (n, count(n_without_os)),
+            State::Invalid => self.invalid = n,
+            State::Rejected => self.rejected = n,
+            State::Failed => self.failed = n,
+            State::Unconfirmed => self.unconfirmed = n,
+            State::Skipped => self.skipped = n,
+            State::Cancelled => self.cancelled = n,
+        }
+        Ok(())
+    }
+}
+
+impl ReportRow<'_> {
+    /// The same row, on its own.
+    pub fn into_owned(self) -> ReportRow<'static> {
+        let own = |it: Cow<'_, str>| Cow::Owned(it.into_owned());
+        ReportRow {
+            row: self.row,
+            line: self.line,
+            lote: own(self.lote),
+            referencia: own(self.referencia),
+            state: self.state,
+            cells: self.cells.into_iter().map(own).collect(),
+            protocolo: self.protocolo.map(own),
+            id_atendimento: self.id_atendimento,
+            ids_ordem_servico: self.ids_ordem_servico,
+            numeros_ordem_servico: self.numeros_ordem_servico.into_iter().map(own).collect(),
+            attempts: self.attempts,
+            error_code: self.error_code.map(own),
+            error_message: self.error_message.map(own),
+            warning: self.warning.map(own),
+        }
+    }
+}
+
+fn into_owned(fields: RawTicket<'_>) -> RawTicket<'static> {
+    let own = |it: Option<Cow<'_, str>>| it.map(|it| Cow::Owned(it.into_owned()));
+    RawTicket {
+        id_cliente_servico: own(fields.id_cliente_servico),
+        id_tipo_atendimento: own(fields.id_tipo_atendimento),
+        descricao: own(fields.descricao),
+        nome: own(fields.nome),
+        telefone: own(fields.telefone),
+        email: own(fields.email),
+        abrir_os: own(fields.abrir_os),
+        id_atendimento_status: own(fields.id_atendimento_status),
+        id_usuario_responsavel: own(fields.id_usuario_responsavel),
+        parametros: own(fields.parametros),
+        parametros_ordem_servico: own(fields.parametros_ordem_servico),
+    }
+}

@@ -1,0 +1,249 @@
+//! Several workers over one outbox: one pace, one breaker, and a person who stops them all.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use mutirao::delivery::{
+    Control, Ending, Lasting, Policy, Rate, Reason, Reply, RequestKind, State, Verdict, run,
+};
+use tokio::time::sleep;
+
+use super::worker::worker_policy;
+use crate::support::memory_outbox::{MemoryOutbox, Trouble};
+use crate::support::memory_worker::MemoryWorker;
+use crate::support::script::Script;
+use crate::support::world::{VirtualClock, fault, in_virtual_time, opened, reply, start, ticket};
+
+const S: Duration = Duration::from_secs(1);
+
+struct Fleet {
+    clock: VirtualClock,
+    outbox: Rc<MemoryOutbox>,
+    api: Script,
+    policy: Policy,
+}
+
+impl Fleet {
+    fn new(n_rows: i64, rate: Rate) -> Self {
+        let clock = VirtualClock::new();
+        let tickets = (1..=n_rows).map(|service| ticket(service, "Sem sinal"));
+        let outbox = Rc::new(MemoryOutbox::with(tickets, start()));
+        // A commit takes as long as an honest disk does.
+        outbox.set_weather(|| (Trouble::None, Duration::from_millis(2), Duration::from_millis(3)));
+        let api = Script::new(clock, Duration::from_millis(50));
+        Self { clock, outbox, api, policy: Policy { rate, ..worker_policy() } }
+    }
+
+    /// One worker, stopped cleanly after so long.
+    async fn worker(&self, id: u64, length: Duration) -> Ending {
+        let control = Control::default();
+        let worker =
+            MemoryWorker { outbox: Rc::clone(&self.outbox), clock: self.clock, id, rate: self.policy.rate };
+        let running = run(&worker, &self.api, &self.clock, &self.policy, control.clone(), &());
+        let stopping = async {
+            sleep(length).await;
+            control.stop.cancel();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            ending = running => {
+                worker.retire().await;
+                ending
+            }
+            () = stopping => unreachable!("it waits for ever"),
+            () = worker.keep() => unreachable!("it keeps for ever"),
+        }
+    }
+
+    /// One that is gone from one moment to the next.
+    async fn dies(&self, id: u64, length: Duration) {
+        tokio::select! {
+            _ = self.worker(id, 10 * length) => {}
+            () = sleep(length) => {}
+        }
+    }
+
+    async fn workers(&self, n_workers: u64, length: Duration) {
+        let endings = join_all((1..=n_workers).map(|id| self.worker(id, length))).await;
+        assert!(endings.iter().all(|it| it.reason == Reason::Stopped && it.stats.unsettled == 0));
+        assert_eq!(self.outbox.count(State::InFlight), 0, "a clean stop leaves nothing in flight");
+    }
+
+    fn times(&self) -> Vec<f64> {
+        self.api.asked().iter().map(|it| it.at.as_secs_f64()).collect()
+    }
+}
+
+fn peak_in_1s(times: &[f64]) -> usize {
+    (0..times.len())
+        .map(|from| times[from..].partition_point(|it| *it < times[from] + 1.0))
+        .max()
+        .unwrap_or(0)
+}
+
+#[test]
+fn four_send_as_fast_as_one_may_even_when_one_dies() {
+    in_virtual_time(async {
+        let fleet = Fleet::new(4000, Rate::PerSecond(40.0));
+        tokio::join!(
+            fleet.worker(1, 60 * S),
+            fleet.worker(2, 60 * S),
+            fleet.worker(3, 60 * S),
+            fleet.dies(4, 30 * S)
+        );
+        let times = fleet.times();
+        assert!(peak_in_1s(&times) <= 41, "{}", peak_in_1s(&times));
+        let steady =
+            times.iter().filter(|at| (2.0..29.0).contains(*at) || (31.0..59.0).contains(*at)).count();
+        assert!(0.97 * 55.0 * 40.0 <= steady as f64, "{steady} of {}", 55 * 40);
+    });
+}
+
+#[test]
+fn everybody_gets_some() {
+    in_virtual_time(async {
+        let fleet = Fleet::new(1000, Rate::PerSecond(5.0));
+        let endings = join_all((1..=4).map(|id| fleet.worker(id, 60 * S))).await;
+        let posts: Vec<u64> = endings.iter().map(|it| it.stats.posts).collect();
+        assert!(posts.iter().all(|it| (60..=90).contains(it)), "{posts:?}");
+        assert!(peak_in_1s(&fleet.times()) <= 6);
+    });
+}
+
+#[test]
+fn who_is_alone_gets_all_and_calls_seldom() {
+    in_virtual_time(async {
+        let fleet = Fleet::new(4000, Rate::PerSecond(50.0));
+        fleet.workers(1, 60 * S).await;
+        let n_posts = fleet.times().len();
+        assert!((2940..=3002).contains(&n_posts), "{n_posts}");
+        let n_shares = fleet.outbox.n_shares.get();
+        assert!(n_shares <= 60 * 5, "{n_shares} calls");
+    });
+}
+
+#[test]
+fn the_slowest_rules() {
+    in_virtual_time(async {
+        let mut fleet = Fleet::new(4000, Rate::PerSecond(40.0));
+        let slow = Fleet {
+            policy: Policy { rate: Rate::PerSecond(4.0), ..fleet.policy.clone() },
+            api: Script::new(fleet.clock, Duration::from_millis(50)),
+            outbox: Rc::clone(&fleet.outbox),
+            clock: fleet.clock,
+        };
+        fleet.policy.rate = Rate::Unlimited;
+        tokio::join!(fleet.worker(1, 30 * S), slow.worker(2, 30 * S));
+        // From when both know of each other.
+        let mut times = [fleet.times(), slow.times()].concat();
+        times.retain(|it| 3.0 < *it);
+        times.sort_by(f64::total_cmp);
+        assert!(peak_in_1s(&times) <= 5, "{}", peak_in_1s(&times));
+        assert!(100 <= times.len(), "{}", times.len());
+    });
+}
+
+#[test]
+fn idle_workers_hardly_call() {
+    in_virtual_time(async {
+        let fleet = Fleet {
+            policy: Policy { poll: Some(5 * S), ..worker_policy() },
+            ..Fleet::new(0, Rate::Unlimited)
+        };
+        fleet.workers(1, 600 * S).await;
+        let n_calls = fleet.outbox.n_shares.get() + fleet.outbox.n_claims.get();
+        assert!(n_calls <= 600, "{n_calls} calls in 600 s");
+    });
+}
+
+#[test]
+fn a_person_stops_and_resumes_all() {
+    in_virtual_time(async {
+        let fleet = Fleet::new(2000, Rate::PerSecond(20.0));
+        let say = |stop: Option<&str>| {
+            let stop = stop.map(str::to_owned);
+            fleet.outbox.commit(|it| it.board.stop = stop)
+        };
+        let person = async {
+            sleep(10 * S).await;
+            let _ = say(Some("maintenance")).await;
+            sleep(20 * S).await;
+            assert_eq!(fleet.outbox.count(State::InFlight), 0, "nothing is held meanwhile");
+            let _ = say(None).await;
+        };
+        tokio::join!(fleet.workers(3, 40 * S), person);
+        let times = fleet.times();
+        assert_eq!(times.iter().filter(|it| (12.0..30.0).contains(*it)).count(), 0);
+        assert!(times.iter().any(|it| (30.0..32.0).contains(it)), "all go on within two seconds");
+        assert!(peak_in_1s(&times) <= 21);
+    });
+}
+
+#[test]
+fn a_pause_holds_all() {
+    in_virtual_time(async {
+        let mut fleet = Fleet::new(2000, Rate::PerSecond(20.0));
+        fleet.api.post = Box::new(|asked| match asked.service {
+            50 if asked.at < 5 * S => {
+                Reply { retry_after: Some(20 * S), ..reply(Verdict::Throttled, Some(429)) }
+            }
+            _ => opened(asked.service),
+        });
+        fleet.workers(3, 40 * S).await;
+        let times = fleet.times();
+        let longest = times.windows(2).map(|it| it[1] - it[0]).fold(0.0, f64::max);
+        assert!((19.0..21.5).contains(&longest), "{longest} s");
+    });
+}
+
+#[test]
+fn one_probes_for_all_and_another_when_it_dies() {
+    in_virtual_time(async {
+        let mut fleet = Fleet::new(2000, Rate::PerSecond(20.0));
+        let is_out = |at: Duration| (5 * S..120 * S).contains(&at);
+        fleet.api.post = Box::new(move |asked| match is_out(asked.at) {
+            true => reply(Verdict::NotSent(fault("refused")), None),
+            false => opened(asked.service),
+        });
+        fleet.api.probe = Box::new(move |asked| match is_out(asked.at) {
+            true => reply(Verdict::NotSent(fault("refused")), None),
+            false => reply(Verdict::Answered(()), Some(200)),
+        });
+        tokio::join!(fleet.worker(1, 200 * S), fleet.worker(2, 200 * S), fleet.dies(3, 40 * S));
+        let probes = fleet.api.seconds(RequestKind::Probe);
+        assert!((4..=9).contains(&probes.len()), "one probes for all: {probes:?}");
+        assert!(probes.windows(2).all(|it| 4.5 < it[1] - it[0]), "{probes:?}");
+        let posts = fleet.api.seconds(RequestKind::Post);
+        let n_in_the_dark = posts.iter().filter(|it| (6.0..120.0).contains(*it)).count();
+        assert_eq!(n_in_the_dark, 0, "who hears of it tries no more");
+        let back = posts.iter().filter(|it| 120.0 < **it).count();
+        assert!(20 * 40 <= back, "{back} posts after it came back");
+        // The first after the outage goes alone.
+        let first = posts.iter().position(|it| 120.0 < *it).expect("it came back");
+        assert!(0.05 <= posts[first + 1] - posts[first]);
+        assert!(peak_in_1s(&fleet.times()) <= 21);
+    });
+}
+
+#[test]
+fn who_is_to_end_waits_for_what_others_hold() {
+    in_virtual_time(async {
+        let fleet = Fleet::new(1, Rate::Unlimited);
+        fleet.api.latency.set(20 * S);
+        let last = Fleet {
+            policy: Policy { lasting: Lasting::UntilDrained, ..fleet.policy.clone() },
+            api: Script::new(fleet.clock, Duration::ZERO),
+            outbox: Rc::clone(&fleet.outbox),
+            clock: fleet.clock,
+        };
+        let late = async {
+            sleep(S).await;
+            last.worker(2, 300 * S).await
+        };
+        let (_, ending) = tokio::join!(fleet.worker(1, 30 * S), late);
+        assert_eq!(ending.reason, Reason::Drained);
+        assert!(18 * S < ending.stats.elapsed, "{:?}", ending.stats.elapsed);
+        assert_eq!(fleet.outbox.count(State::Opened), 1);
+    });
+}

@@ -1,0 +1,143 @@
+//! An outbox in a database of its own, filled as any program would fill it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mutirao::delivery::{Claimed, Doubt, Outbox, OutboxError, Rate, RowId, Settle, Settled, State, Want};
+use mutirao::outbox::postgres::{PgOutbox, Worker};
+use mutirao::outbox::{Scope, state_name};
+use sqlx::{PgConnection, Row};
+
+use crate::outbox_conformance::{Bench, Seed, Seen, at};
+use crate::support::postgres::Database;
+
+pub const LEASE: Duration = Duration::from_secs(60);
+
+pub struct Fresh {
+    pub worker: Worker,
+    pub outbox: PgOutbox,
+    pub database: Database,
+}
+
+impl Fresh {
+    pub async fn new() -> Self {
+        let database = Database::fresh().await;
+        let outbox = PgOutbox::open(&database.url()).await.expect("it opens");
+        let worker = register(&outbox).await;
+        Self { worker, outbox, database }
+    }
+
+    /// As another program would see it.
+    pub async fn sql(&self) -> PgConnection {
+        self.database.connect().await
+    }
+
+    pub async fn execute(&self, sql: &'static str) -> u64 {
+        sqlx::raw_sql(sql).execute(&mut self.sql().await).await.expect("it is done").rows_affected()
+    }
+
+    pub async fn state(&self, row: RowId) -> State {
+        self.look(row).await.state
+    }
+}
+
+pub async fn register(outbox: &PgOutbox) -> Worker {
+    outbox.register("a test", Rate::Unlimited, LEASE).await.expect("it registers")
+}
+
+pub fn want(posts: usize) -> Want {
+    Want { now: at(1), posts, look_ups: 0 }
+}
+
+pub fn ids(claimed: &Claimed) -> Vec<RowId> {
+    claimed.claims.iter().map(|it| it.row).collect()
+}
+
+impl Outbox for Fresh {
+    async fn claim(&self, want: Want) -> Result<Claimed, OutboxError> {
+        self.worker.desk(Scope::All).claim(want).await
+    }
+
+    async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
+        self.worker.desk(Scope::All).settle(settles).await
+    }
+
+    async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
+        self.worker.desk(Scope::All).recover(now).await
+    }
+
+    async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
+        self.worker.desk(Scope::All).halt(lote, reason).await
+    }
+}
+
+impl Bench for Fresh {
+    async fn insert(&mut self, rows: &[Seed]) -> Vec<RowId> {
+        let mut conn = self.sql().await;
+        let mut ids = Vec::new();
+        for it in rows {
+            let sql = "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, prioridade, available_at)
+                       VALUES ($1, 'x', 'Maria', $2, $3, to_timestamp($4)) RETURNING id";
+            let id = sqlx::query_scalar(sql)
+                .bind(it.service.to_string())
+                .bind(it.phone)
+                .bind(i32::try_from(it.priority).expect("tests stay small"))
+                .bind(at(0).as_second() as f64)
+                .fetch_one(&mut conn)
+                .await;
+            ids.push(RowId(id.expect("it inserts")));
+        }
+        ids
+    }
+
+    async fn look(&self, row: RowId) -> Seen {
+        let us = |column: &str| format!("(extract(epoch FROM {column}) * 1000000)::bigint");
+        let sql =
+            format!(
+            "SELECT state, attempts, protocolo, error_code, warning, doubt_precaution, absences, answered,
+                    (SELECT count(*) FROM mutirao.attempt WHERE row_id = o.id),
+                    {}, {}, {}, {}, {}
+               FROM mutirao.outbox o WHERE id = $1",
+            us("sent_at"), us("available_at"), us("doubt_since"), us("doubt_not_before"), us("last_absence"),
+        );
+        let it = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(row.0).fetch_one(&mut self.sql().await).await;
+        let it = it.expect("it reads");
+        let time = |at: usize| {
+            it.get::<Option<i64>, _>(at).map(|us| Timestamp::from_microsecond(us).expect("within range"))
+        };
+        let count = |at: usize| u32::try_from(it.get::<i32, _>(at)).expect("it counts");
+        Seen {
+            state: state_of(it.get(0)),
+            attempts: count(1),
+            protocolo: it.get(2),
+            error_code: it.get(3),
+            warning: it.get(4),
+            sent_at: time(9),
+            available_at: time(10).expect("it is always there"),
+            doubt: time(11).map(|since| Doubt {
+                since,
+                not_before: time(12),
+                precaution: it.get(5),
+                absences: count(6),
+                last_absence: time(13),
+                answered: count(7),
+            }),
+            n_history: usize::try_from(it.get::<i64, _>(8)).expect("it counts"),
+        }
+    }
+}
+
+fn state_of(name: &str) -> State {
+    let all = [
+        State::Pending,
+        State::InFlight,
+        State::Opened,
+        State::Invalid,
+        State::Rejected,
+        State::Failed,
+        State::Unconfirmed,
+        State::Skipped,
+        State::Cancelled,
+    ];
+    all.into_iter().find(|it| state_name(*it) == name).expect("it is a state")
+}

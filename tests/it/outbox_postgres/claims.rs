@@ -1,0 +1,270 @@
+//! What programs may do to an outbox while workers drain it.
+
+use mutirao::delivery::identity::{BatchIdentity, Marker};
+use mutirao::delivery::{Change, Opening, Outbox, OutboxError, RowId, Settle, Settled, State, Want};
+use mutirao::outbox::Scope;
+use mutirao::outbox::postgres::PgOutbox;
+use sqlx::Connection;
+
+use super::bench::{Fresh, ids, register, want};
+use crate::outbox_conformance::{Bench, at, valid};
+
+const PLAIN: &str =
+    "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, available_at)";
+
+#[tokio::test]
+async fn four_columns_are_enough() {
+    let it = Fresh::new().await;
+    it.execute(
+        "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone)
+         VALUES ('11000', 'Sem sinal', 'Maria', '37999998888')",
+    )
+    .await;
+    let now = jiff::Timestamp::now() + std::time::Duration::from_secs(1);
+    let claimed = it.claim(Want { now, posts: 9, look_ups: 9 }).await.expect("it claims");
+    let (outbox, referencia): (String, String) = sqlx::query_as(
+        "SELECT (SELECT value FROM mutirao.meta WHERE key = 'outbox_id'), referencia FROM mutirao.outbox",
+    )
+    .fetch_one(&mut it.sql().await)
+    .await
+    .expect("it reads");
+    let marker = Marker::new(BatchIdentity::Producer { outbox: &outbox, lote: "default" }, &referencia);
+    let [claim] = &claimed.claims[..] else { panic!("one row is due") };
+    assert_eq!((claim.marker, claim.line), (marker, 0));
+    assert_eq!(claim.ticket.id_cliente_servico.get(), 11000);
+}
+
+#[tokio::test]
+async fn a_producers_ill_data_is_the_workers_to_refuse() {
+    let it = Fresh::new().await;
+    it.execute(
+        "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, parametros, available_at) VALUES
+         ('', '', '', '', NULL, '2023-01-01'),
+         ('99999999999999999999999', 'x', 'Maria', '37999998888', NULL, '2023-01-01'),
+         ('9999999999999999999', 'x', 'Maria', '37999998888', NULL, '2023-01-01'),
+         (repeat('1', 100000), 'x', 'Maria', '37999998888', NULL, '2023-01-01'),
+         ('1', repeat('x', 1000000), 'Maria', '37999998888', NULL, '2023-01-01'),
+         ('1', 'x', 'Maria', 'none', NULL, '2023-01-01'),
+         ('1', 'x', 'Maria', '37999998888', '[1]', '2023-01-01'),
+         ('1', 'x', 'Maria', '37999998888', '\"no JSON\"', '2023-01-01'),
+         ('9223372036854775807', 'the largest', 'Maria', '37999998888', '\"{}\"', '2023-01-01'),
+         ('2', 'good', 'Maria', '37999998888', '{\"a\": 1}', '2023-01-01')",
+    )
+    .await;
+    let claimed = it.claim(want(1)).await.expect("it claims");
+    assert_eq!(claimed.refused.len(), 8);
+    assert_eq!(ids(&claimed), [RowId(9)]);
+    let claimed = it.claim(want(9)).await.expect("it claims");
+    assert_eq!((ids(&claimed), claimed.refused.len()), (vec![RowId(10)], 0));
+    assert_eq!(it.look(RowId(5)).await.error_code.as_deref(), Some("too_long"));
+}
+
+#[tokio::test]
+async fn an_id_in_an_unusual_form_is_the_same_service() {
+    let it = Fresh::new().await;
+    it.execute(
+        "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, available_at) VALUES
+         ('1.234', 'a', 'Maria', '37999998888', '2023-01-01'),
+         (' 001234 ', 'b', 'Maria', '37999998888', '2023-01-01'),
+         ('1234', 'c', 'Maria', '37999998888', '2023-01-01'),
+         ('0001234', 'd', 'Maria', '37999998888', '2023-01-01'),
+         ('5', 'e', 'Maria', '37999998888', '2023-01-01')",
+    )
+    .await;
+    let claimed = it.claim(want(9)).await.expect("it claims");
+    assert_eq!(claimed.claims.len(), 2, "one of the four, and the other service");
+    assert!(it.claim(want(9)).await.expect("it claims").claims.is_empty());
+}
+
+#[tokio::test]
+async fn odd_times_and_numbers_are_no_reason_to_fall() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1), valid(2), valid(3)]).await;
+    it.execute(
+        "UPDATE mutirao.outbox SET created_at = 'infinity', finished_at = '-infinity', sent_at = '-infinity',
+                claimed_at = 'infinity', doubt_since = 'infinity', last_absence = '-infinity', absences = -1, line = -1
+          WHERE id = 1",
+    )
+    .await;
+    let claimed = it.claim(Want { now: at(1), posts: 9, look_ups: 9 }).await.expect("it claims");
+    assert_eq!(claimed.claims.len(), 3);
+    assert_eq!(claimed.claims[0].sent_at, jiff::Timestamp::MIN);
+    let opening = Opening {
+        protocolo: "with\0nul".to_owned(),
+        id_atendimento: i64::MAX,
+        ids_ordem_servico: vec![i64::MIN],
+        numeros_ordem_servico: vec!["a,\"b\\\0".to_owned(), String::new(), "NULL".to_owned()],
+    };
+    let change = Change::Opened { opening, attempts: u32::MAX, warning: Some("\0".to_owned()) };
+    let settle = Settle { row: rows[0], token: claimed.claims[0].token, change, attempt: None };
+    for _ in 0..2 {
+        let settled = it.settle(std::slice::from_ref(&settle)).await.expect("proof is never refused");
+        assert_eq!(settled, [Settled::Written]);
+    }
+    let numbers: Vec<String> =
+        sqlx::query_scalar("SELECT numeros_ordem_servico FROM mutirao.outbox WHERE id = 1")
+            .fetch_one(&mut it.sql().await)
+            .await
+            .expect("it reads");
+    assert_eq!(numbers, ["a,\"b\\\u{FFFD}", "", "NULL"]);
+}
+
+#[tokio::test]
+async fn rows_that_a_program_holds_are_passed_over_and_not_waited_for() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1), valid(2)]).await;
+    let mut producer = it.sql().await;
+    let mut tx = producer.begin().await.expect("it begins");
+    let sql = "UPDATE mutirao.outbox SET telefone = '37911112222' WHERE id = $1";
+    sqlx::query(sql).bind(rows[0].0).execute(&mut *tx).await.expect("it updates");
+    assert_eq!(ids(&it.claim(want(9)).await.expect("it does not wait")), [rows[1]]);
+    tx.commit().await.expect("it commits");
+    let claimed = it.claim(want(9)).await.expect("it claims");
+    assert_eq!(ids(&claimed), [rows[0]]);
+    assert_eq!(claimed.claims[0].ticket.telefone.as_str(), "37911112222");
+}
+
+#[tokio::test]
+async fn a_halted_batch_is_left_alone_but_for_its_doubts() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1), valid(2), valid(3)]).await;
+    it.execute(
+        "UPDATE mutirao.outbox SET lote = 'bad', doubt_since = CASE id WHEN 2 THEN now() END WHERE id <= 2;
+         INSERT INTO mutirao.batch (name, halted_at) VALUES ('bad', now())",
+    )
+    .await;
+    let claimed = it.claim(Want { now: at(1), posts: 9, look_ups: 9 }).await.expect("it claims");
+    assert_eq!(ids(&claimed), [rows[1], rows[2]]);
+    it.execute("UPDATE mutirao.batch SET halted_at = NULL").await;
+    assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), [rows[0]]);
+}
+
+#[tokio::test]
+async fn waiting_costs_no_write() {
+    let mut it = Fresh::new().await;
+    it.insert(&[valid(1), valid(1), valid(1), valid(2), valid(3)]).await;
+    let versions = "SELECT array_agg(xmin::text || ' ' || xmax::text ORDER BY id) FROM mutirao.outbox WHERE state = 'pending'";
+    it.claim(want(2)).await.expect("it claims");
+    let mut conn = it.sql().await;
+    let before: Vec<String> = sqlx::query_scalar(versions).fetch_one(&mut conn).await.expect("it reads");
+    it.claim(want(0)).await.expect("it claims");
+    let after: Vec<String> = sqlx::query_scalar(versions).fetch_one(&mut conn).await.expect("it reads");
+    assert_eq!((before.len(), before), (3, after));
+}
+
+/// Two workers at once, over and over: no row and no service is ever held twice.
+#[tokio::test]
+async fn workers_never_share_a_row_nor_a_service() {
+    let mut it = Fresh::new().await;
+    let seeds: Vec<_> = (0..60).map(|n| valid(1 + n / 3)).collect();
+    it.insert(&seeds).await;
+    let other = PgOutbox::open(&it.database.url()).await.expect("it opens");
+    let other = register(&other).await;
+    let mut rows = Vec::new();
+    for n in 0.. {
+        let (one, two) = (it.worker.desk(Scope::All), other.desk(Scope::All));
+        let (one_claimed, two_claimed) = tokio::join!(one.claim(want(7)), two.claim(want(7)));
+        let (one_claimed, two_claimed) = (one_claimed.expect("it claims"), two_claimed.expect("it claims"));
+        let live = "SELECT count(*) - count(DISTINCT service) FROM mutirao.outbox WHERE state = 'in_flight'";
+        let shared: i64 = sqlx::query_scalar(live).fetch_one(&mut it.sql().await).await.expect("it reads");
+        assert_eq!(shared, 0);
+        if one_claimed.claims.is_empty() && two_claimed.claims.is_empty() {
+            break;
+        }
+        let opened = |claims: &mutirao::delivery::Claimed| -> Vec<Settle> {
+            let opened = |it: &mutirao::delivery::Claim| Settle {
+                row: it.row,
+                token: it.token,
+                change: Change::Opened {
+                    opening: Opening {
+                        protocolo: n.to_string(),
+                        id_atendimento: it.row.0,
+                        ids_ordem_servico: Vec::new(),
+                        numeros_ordem_servico: Vec::new(),
+                    },
+                    attempts: 1,
+                    warning: None,
+                },
+                attempt: None,
+            };
+            claims.claims.iter().map(opened).collect()
+        };
+        rows.extend(ids(&one_claimed));
+        rows.extend(ids(&two_claimed));
+        let (one_settles, two_settles) = (opened(&one_claimed), opened(&two_claimed));
+        let (first, second) = tokio::join!(one.settle(&one_settles), two.settle(&two_settles));
+        assert!(
+            first
+                .expect("it settles")
+                .iter()
+                .chain(&second.expect("it settles"))
+                .all(|it| *it == Settled::Written)
+        );
+    }
+    rows.sort();
+    let n_claims = rows.len();
+    rows.dedup();
+    assert_eq!((rows.len(), n_claims), (60, 60));
+}
+
+/// Two settles at once that name the same ticket: it belongs to one of them.
+#[tokio::test]
+async fn a_ticket_named_twice_at_once_belongs_to_one_row() {
+    let mut it = Fresh::new().await;
+    it.insert(&[valid(1), valid(2)]).await;
+    let claimed = it.claim(want(2)).await.expect("it claims");
+    let settle = |nth: usize| {
+        let opening = Opening {
+            protocolo: "p".to_owned(),
+            id_atendimento: 7,
+            ids_ordem_servico: Vec::new(),
+            numeros_ordem_servico: Vec::new(),
+        };
+        let change = Change::Opened { opening, attempts: 1, warning: None };
+        [Settle { row: claimed.claims[nth].row, token: claimed.claims[nth].token, change, attempt: None }]
+    };
+    let (one, two) = (settle(0), settle(1));
+    let desk = it.worker.desk(Scope::All);
+    let again = async |settles: &[Settle]| loop {
+        match desk.settle(settles).await {
+            Ok(settled) => return settled[0],
+            Err(OutboxError::Unavailable(_)) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    };
+    let (one, two) = tokio::join!(again(&one), again(&two));
+    assert!(matches!((one, two), (Settled::Written, Settled::Taken) | (Settled::Taken, Settled::Written)));
+}
+
+/// What was on its way when the connection broke may have been committed, or not; either way nobody
+/// posts what nobody holds.
+#[tokio::test]
+async fn a_claim_whose_connection_broke_is_recovered() {
+    let mut it = Fresh::new().await;
+    it.insert(&[valid(1)]).await;
+    it.claim(want(1)).await.expect("it claims");
+    let killed = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                   WHERE application_name = 'mutirao' AND datname = current_database()";
+    it.execute(killed).await;
+    let recovered = loop {
+        match it.recover(at(5)).await {
+            Ok(n_rows) => break n_rows,
+            Err(OutboxError::Unavailable(_)) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    };
+    assert_eq!(recovered, 1);
+    assert_eq!(it.state(RowId(1)).await, State::Pending);
+}
+
+#[tokio::test]
+async fn a_plain_insert_may_come_in_bulk() {
+    let it = Fresh::new().await;
+    let sql = format!(
+        "{PLAIN} SELECT n::text, 'x', 'Maria', '37999998888', '2023-01-01' FROM generate_series(1, 300) n"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut it.sql().await).await.expect("it inserts");
+    assert_eq!(it.claim(want(256)).await.expect("it claims").claims.len(), 256);
+    let claimed = it.claim(want(256)).await.expect("it claims");
+    assert_eq!((claimed.claims.len(), claimed.outlook.pending), (44, false));
+}

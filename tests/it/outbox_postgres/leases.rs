@@ -1,0 +1,115 @@
+//! Whose rows they are, and when they are nobody's.
+
+use std::time::Duration;
+
+use mutirao::delivery::{Outbox, OutboxError, Rate, State};
+use mutirao::outbox::Scope;
+
+use super::bench::{Fresh, LEASE, ids, register, want};
+use crate::outbox_conformance::{Bench, at, valid};
+
+const ALL_OVER: &str = "UPDATE mutirao.worker SET lease_until = clock_timestamp() - interval '1 second'";
+
+#[tokio::test]
+async fn the_dead_are_rescued_after_two_renewals() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1), valid(2)]).await;
+    let dead = register(&it.outbox).await;
+    assert_eq!(ids(&dead.desk(Scope::All).claim(want(1)).await.expect("it claims")), [rows[0]]);
+    assert_eq!(ids(&it.claim(want(1)).await.expect("it claims")), [rows[1]]);
+    sqlx::query(
+        "UPDATE mutirao.worker SET lease_until = clock_timestamp() - interval '1 second' WHERE id = $1",
+    )
+    .bind(dead.id())
+    .execute(&mut it.sql().await)
+    .await
+    .expect("it updates");
+    for _ in 0..2 {
+        assert_eq!(it.worker.rescue().await.expect("it looks"), 0, "not before two renewals");
+        it.worker.renew().await.expect("it renews");
+    }
+    assert_eq!(it.worker.rescue().await.expect("it rescues"), 1);
+    let seen = it.look(rows[0]).await;
+    assert_eq!(seen.state, State::Pending);
+    assert!(seen.doubt.is_some_and(|it| !it.precaution), "it may have been sent");
+    assert_eq!(it.state(rows[1]).await, State::InFlight, "its own rows are nobody's to rescue");
+}
+
+#[tokio::test]
+async fn after_an_outage_nobody_takes_everybody_for_dead() {
+    let it = Fresh::new().await;
+    for _ in 0..3 {
+        it.worker.renew().await.expect("it renews");
+    }
+    it.execute(ALL_OVER).await;
+    let other = register(&it.outbox).await;
+    it.worker.renew().await.expect("it renews, late");
+    it.worker.renew().await.expect("it renews");
+    assert_eq!(it.worker.rescue().await.expect("it looks"), 0);
+    assert_eq!(other.rescue().await.expect("it looks"), 0);
+    let living: i64 = sqlx::query_scalar("SELECT count(*) FROM mutirao.worker")
+        .fetch_one(&mut it.sql().await)
+        .await
+        .expect("it reads");
+    assert_eq!(living, 2);
+}
+
+#[tokio::test]
+async fn a_lease_that_runs_out_claims_nothing_until_it_is_renewed() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1)]).await;
+    it.execute("UPDATE mutirao.worker SET lease_until = clock_timestamp() + interval '44 seconds'").await;
+    let error = it.claim(want(9)).await.err().expect("a claim could outlive the lease");
+    assert!(matches!(error, OutboxError::Unavailable(_)));
+    assert_eq!(it.state(rows[0]).await, State::Pending);
+    it.worker.renew().await.expect("it renews");
+    assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), rows);
+}
+
+#[tokio::test]
+async fn a_worker_that_was_taken_for_dead_registers_anew() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1), valid(2)]).await;
+    it.claim(want(1)).await.expect("it claims");
+    let other = register(&it.outbox).await;
+    other.renew().await.expect("it renews");
+    other.renew().await.expect("it renews");
+    sqlx::query("UPDATE mutirao.worker SET lease_until = clock_timestamp() WHERE id = $1")
+        .bind(it.worker.id())
+        .execute(&mut it.sql().await)
+        .await
+        .expect("it updates");
+    assert_eq!(other.rescue().await.expect("it rescues"), 1);
+    assert!(it.claim(want(9)).await.is_err());
+    let old = it.worker.id();
+    it.worker.renew().await.expect("it registers");
+    assert_ne!(it.worker.id(), old);
+    assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), [rows[1]]);
+}
+
+#[tokio::test]
+async fn recovery_leaves_the_living_alone() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1), valid(2)]).await;
+    let other = it.outbox.register("another", Rate::PerSecond(5.0), LEASE).await.expect("it registers");
+    other.desk(Scope::All).claim(want(1)).await.expect("it claims");
+    it.claim(want(1)).await.expect("it claims");
+    assert_eq!(it.recover(at(2)).await.expect("it recovers"), 1);
+    assert_eq!(it.state(rows[0]).await, State::InFlight);
+    assert_eq!(it.state(rows[1]).await, State::Pending);
+}
+
+#[tokio::test]
+async fn a_clean_stop_leaves_no_worker_behind() {
+    let it = Fresh::new().await;
+    let worker =
+        it.outbox.register("b", Rate::Unlimited, Duration::from_secs(60)).await.expect("it registers");
+    let id = worker.id();
+    worker.retire().await.expect("it leaves");
+    let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM mutirao.worker WHERE id = $1)")
+        .bind(id)
+        .fetch_one(&mut it.sql().await)
+        .await
+        .expect("it reads");
+    assert!(!there);
+}

@@ -1,0 +1,17 @@
+//! The Postgres outbox: as every outbox, and what only a shared one can do.
+
+mod bench;
+mod claims;
+mod leases;
+mod plans;
+mod schema;
+mod shares;
+mod wake_up;
+
+use super::outbox_conformance::conforms;
+use bench::Fresh;
+
+#[tokio::test]
+async fn it_conforms() {
+    conforms(Fresh::new).await;
+}

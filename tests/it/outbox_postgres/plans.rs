@@ -1,0 +1,1 @@
+//! A claim at a million rows must not look at a million rows.

@@ -1,0 +1,182 @@
+//! One pace, one breaker and one stop for all, by one statement.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use mutirao::delivery::standing::{Finding, Holder, News, Prober, Report, Shared, Standing};
+use mutirao::delivery::{Outbox, Rate, State};
+use mutirao::outbox::Scope;
+use mutirao::outbox::postgres::Worker;
+
+use super::bench::{Fresh, LEASE, ids, want};
+use crate::outbox_conformance::{Bench, valid};
+
+/// Longer than anything here takes, shorter than what never happens.
+const LONG: Duration = Duration::from_secs(20);
+
+fn report(slots: u32) -> Report {
+    Report { slots, news: News::default(), prober: Prober::Ready }
+}
+
+fn found(finding: Finding) -> Report {
+    Report { news: finding.into(), ..report(0) }
+}
+
+async fn share(worker: &Worker, report: &Report) -> Standing {
+    let standing = worker.desk(Scope::All).share(report).await.expect("it shares");
+    standing.expect("others may share it")
+}
+
+async fn worker(it: &Fresh, rate: Rate) -> Worker {
+    it.outbox.register("a test", rate, LEASE).await.expect("it registers")
+}
+
+/// As if the database had seen so much time go by.
+async fn let_pass(it: &Fresh, what: &'static str) {
+    assert_eq!(it.execute(what).await, 1);
+}
+
+#[tokio::test]
+async fn every_slot_is_given_once_and_evenly() {
+    let it = Fresh::new().await;
+    it.execute("DELETE FROM mutirao.worker").await;
+    let workers = join_all((0..4).map(|_| worker(&it, Rate::PerSecond(200.0)))).await;
+    let mut times = Vec::new();
+    while times.len() < 300 {
+        let wish = report(1000);
+        for standing in join_all(workers.iter().map(|it| share(it, &wish))).await {
+            assert_eq!(standing.n_workers, 4);
+            let Some(slots) = standing.slots else { continue };
+            assert!((1..=25).contains(&slots.count), "half a second, divided: {}", slots.count);
+            assert!(slots.first_in <= Duration::from_secs(1));
+            let first = standing.now + slots.first_in;
+            times.extend((0..slots.count).map(|nth| (first + slots.spacing * nth).as_microsecond()));
+        }
+    }
+    times.sort();
+    assert!(times.windows(2).all(|it| 4_999 <= it[1] - it[0]), "two slots are too close");
+}
+
+#[tokio::test]
+async fn the_lowest_rate_of_the_living_rules() {
+    let it = Fresh::new().await;
+    it.execute("DELETE FROM mutirao.worker").await;
+    let (free, slow) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::PerSecond(0.5)).await);
+    let standing = share(&free, &report(10)).await;
+    assert_eq!((standing.rate, standing.n_workers), (Rate::PerSecond(0.5), 2));
+    assert_eq!(standing.slots.map(|it| (it.count, it.spacing)), Some((1, Duration::from_secs(2))));
+    assert_eq!(share(&slow, &report(1)).await.slots, None, "two seconds ahead is too far");
+    slow.retire().await.expect("it leaves");
+    let standing = share(&free, &report(10)).await;
+    assert_eq!((standing.rate, standing.slots, standing.n_workers), (Rate::Unlimited, None, 1));
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_freezes_nobody() {
+    let it = Fresh::new().await;
+    let worker = worker(&it, Rate::PerSecond(10.0)).await;
+    let_pass(
+        &it,
+        "UPDATE mutirao.pace SET next_slot_at = now() + interval '1 year', paused_until = now() + interval '1 year',
+                breaker = 'open', breaker_at = now() + interval '1 year'",
+    )
+    .await;
+    let standing = share(&worker, &report(10)).await;
+    let (left, _) = standing.pause.expect("it is paused");
+    assert!(left <= Duration::from_secs(15 * 60));
+    let_pass(&it, "UPDATE mutirao.pace SET paused_until = NULL, next_slot_at = now() + interval '1 year'")
+        .await;
+    assert!(share(&worker, &report(10)).await.free_in <= Duration::from_millis(1500));
+    let at: f64 = sqlx::query_scalar(
+        "SELECT extract(epoch FROM breaker_at - clock_timestamp())::float8 FROM mutirao.pace",
+    )
+    .fetch_one(&mut it.sql().await)
+    .await
+    .expect("it reads");
+    assert!(at <= 30.0, "the next probe is {at} s away");
+}
+
+#[tokio::test]
+async fn a_pause_is_told_and_only_made_longer() {
+    let it = Fresh::new().await;
+    let (one, other) = (worker(&it, Rate::PerSecond(10.0)).await, worker(&it, Rate::PerSecond(10.0)).await);
+    let pause = |seconds, reason: &str| {
+        let pause = Some((Duration::from_secs(seconds), reason.to_owned()));
+        Report { news: News { pause, ..News::default() }, ..report(5) }
+    };
+    assert_eq!(share(&one, &pause(600, "429")).await.slots, None, "nobody gets a slot in a pause");
+    share(&other, &pause(5, "503")).await;
+    let (left, reason) = share(&other, &report(5)).await.pause.expect("it is paused");
+    assert!(Duration::from_secs(590) < left && reason == "429", "{left:?} {reason}");
+}
+
+#[tokio::test]
+async fn one_probes_and_tries_for_all_and_is_replaced_when_silent() {
+    let it = Fresh::new().await;
+    let (one, other) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::Unlimited).await);
+    let due = "UPDATE mutirao.pace SET breaker_at = clock_timestamp()";
+    assert_eq!(share(&one, &report(0)).await.breaker, Shared::Closed);
+    assert_eq!(share(&one, &found(Finding::Unreachable)).await.breaker, Shared::Open(Holder::Other));
+    assert_eq!(share(&other, &found(Finding::Unreachable)).await.breaker, Shared::Open(Holder::Other));
+    let_pass(&it, due).await;
+    assert_eq!(share(&other, &report(0)).await.breaker, Shared::Open(Holder::Me));
+    assert_eq!(share(&one, &report(0)).await.breaker, Shared::Open(Holder::Other), "one is enough");
+    assert_eq!(share(&one, &found(Finding::Answered)).await.breaker, Shared::Open(Holder::Other), "not his");
+    // A probe that failed: somebody probes later.
+    assert_eq!(share(&other, &found(Finding::Unreachable)).await.breaker, Shared::Open(Holder::Other));
+    let_pass(&it, due).await;
+    assert_eq!(share(&other, &report(0)).await.breaker, Shared::Open(Holder::Me));
+    // Silent for too long.
+    let_pass(&it, due).await;
+    assert_eq!(share(&one, &report(0)).await.breaker, Shared::Open(Holder::Me));
+    assert_eq!(share(&other, &found(Finding::Answered)).await.breaker, Shared::Open(Holder::Other));
+    assert_eq!(share(&one, &found(Finding::Answered)).await.breaker, Shared::Trial(Holder::Me));
+    assert_eq!(share(&one, &found(Finding::Answered)).await.breaker, Shared::Trial(Holder::Me), "told twice");
+    assert_eq!(share(&other, &report(0)).await.breaker, Shared::Trial(Holder::Other));
+    let unfit = Report { prober: Prober::Unfit, ..report(0) };
+    assert_eq!(share(&one, &unfit).await.breaker, Shared::Trial(Holder::Other));
+    assert_eq!(share(&other, &report(0)).await.breaker, Shared::Trial(Holder::Me));
+    assert_eq!(share(&other, &found(Finding::Proven)).await.breaker, Shared::Closed);
+    assert_eq!(share(&one, &report(0)).await.breaker, Shared::Closed);
+}
+
+#[tokio::test]
+async fn a_stop_is_for_all_until_somebody_resumes() {
+    let it = Fresh::new().await;
+    let (one, other) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::Unlimited).await);
+    let stop = News { stop: Some("the marker was lost".to_owned()), ..News::default() };
+    share(&one, &Report { news: stop, ..report(0) }).await;
+    assert_eq!(share(&other, &report(0)).await.stop.as_deref(), Some("the marker was lost"));
+    it.outbox.resume().await.expect("it resumes");
+    assert_eq!(share(&other, &report(0)).await.stop, None);
+    it.outbox.pause("lunch").await.expect("it pauses");
+    assert_eq!(share(&one, &report(0)).await.stop.as_deref(), Some("lunch"));
+}
+
+#[tokio::test]
+async fn a_halted_lote_waits_and_what_others_hold_is_told() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1), valid(2)]).await;
+    it.execute("UPDATE mutirao.outbox SET lote = 'errado' WHERE service = 1").await;
+    it.halt("errado", "tipo inválido").await.expect("it halts");
+    it.halt("errado", "again").await.expect("it may be told twice");
+    let other = worker(&it, Rate::Unlimited).await;
+    assert_eq!(ids(&other.desk(Scope::All).claim(want(5)).await.expect("it claims")), [rows[1]]);
+    let claimed = it.claim(want(5)).await.expect("it claims");
+    assert!(claimed.claims.is_empty() && claimed.outlook.elsewhere);
+    assert_eq!(it.outbox.crew().await.expect("it reads").halted[0].reason, "tipo inválido");
+    assert!(it.outbox.resume_lote("errado").await.expect("it resumes"));
+    assert!(!it.outbox.resume_lote("errado").await.expect("it goes on already"));
+    assert_eq!(ids(&it.claim(want(5)).await.expect("it claims")), [rows[0]]);
+    assert_eq!(it.state(rows[0]).await, State::InFlight);
+}
+
+#[tokio::test]
+async fn an_insert_wakes_long_before_the_poll() {
+    let mut it = Fresh::new().await;
+    let other = worker(&it, Rate::Unlimited).await;
+    let desk = other.desk(Scope::All);
+    desk.woken(60 * LONG).await; // It listens from now on.
+    it.insert(&[valid(1)]).await;
+    tokio::time::timeout(LONG, desk.woken(60 * LONG)).await.expect("it wakes");
+}

@@ -1,0 +1,264 @@
+//! Whole commands on an outbox that is not the spreadsheet's own: a database, or a file.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+
+use crate::support::postgres::Database;
+use crate::support::site::Site;
+
+const HEADER: &str = "id_cliente_servico;descricao;nome;telefone;abrir_os\n";
+
+fn rows(n_rows: u32) -> String {
+    let mut text = HEADER.to_owned();
+    for n in 1..=n_rows {
+        writeln!(text, "{};Sem conexão na rua {n};Cliente {n};(37) 99911-{n:04};não", 11_000 + n).unwrap();
+    }
+    text
+}
+
+/// An outbox that programs reach by its URL, and through SQL.
+enum Shared {
+    File(String),
+    Server(Box<Database>),
+}
+
+impl Shared {
+    fn file(site: &Site) -> Self {
+        Self::File(site.path("box.db").display().to_string())
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::File(path) => format!("sqlite:{path}"),
+            Self::Server(database) => database.url(),
+        }
+    }
+
+    async fn sql(&self, sql: &str) {
+        match self {
+            Self::File(path) => {
+                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+                let mut conn = SqliteConnection::connect_with(&options).await.unwrap();
+                sqlx::raw_sql(AssertSqlSafe(sql.replace("mutirao.", ""))).execute(&mut conn).await.unwrap();
+            }
+            Self::Server(database) => {
+                sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut database.connect().await).await.unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_import_gives_the_same_results_wherever_its_outbox_is() {
+    let problems = include_str!("../../samples/problemas.csv");
+    let own = Site::new("");
+    own.write("problemas.csv", problems);
+    own.run(&["import", "problemas.csv", "--rate", "unlimited", "--yes"]).expect(3);
+    let at_server = Site::new("");
+    at_server.write("problemas.csv", problems);
+    let database = Database::fresh().await;
+    let import = ["import", "problemas.csv", "--rate", "unlimited", "--yes"];
+    at_server.run_at(&database.url(), &import).expect(3);
+    assert!(!at_server.path("problemas.mutirao/outbox.db").exists(), "the rows are in the database");
+
+    let told = |site: &Site, file: &str| {
+        let mut table = site.table(&format!("problemas.mutirao/{file}"));
+        for row in &mut table {
+            // Each HubSoft counts for itself.
+            row.retain(|name, _| !["protocolo", "id_atendimento"].contains(&&**name));
+        }
+        table
+    };
+    for file in ["results.csv", "errors.csv", "problems.csv"] {
+        let (own, shared): (Vec<HashMap<_, _>>, _) = (told(&own, file), told(&at_server, file));
+        assert_eq!(own.len(), shared.len(), "{file}");
+        for (own, shared) in own.iter().zip(&shared) {
+            assert_eq!(own, shared, "{file}");
+        }
+    }
+    let audits = [&own, &at_server].map(|site| (site.audit().tickets, site.audit().duplicates.len()));
+    assert_eq!(audits[0], audits[1]);
+
+    // The same command goes on, and opens nothing twice.
+    at_server.run_at(&database.url(), &import).expect(3);
+    assert_eq!(at_server.audit().tickets, audits[0].0);
+}
+
+#[tokio::test]
+async fn what_is_enqueued_can_be_seen_withdrawn_and_wanted_again() {
+    let site = Site::new("");
+    for shared in [Shared::file(&site), Shared::Server(Database::fresh().await.into())] {
+        check_commands(&site, &shared).await;
+    }
+    assert_eq!(site.audit().tickets, 0, "nothing was sent");
+}
+
+async fn check_commands(site: &Site, shared: &Shared) {
+    let run = |args: &[&str]| site.run_at(&shared.url(), args);
+    site.write("queda.csv", rows(4));
+    run(&["enqueue", "queda.csv"]).expect(0);
+    site.write("errada.csv", rows(3).replace("Cliente 2", ""));
+    assert_eq!(run(&["enqueue", "errada.csv", "--json"]).expect(3).json()["invalid"], 1);
+    run(&["enqueue", "errada.csv", "--batch", "toda", "--strict"]).expect(5);
+    run(&["status", "toda"]).expect(2);
+
+    let counts =
+        |batch: &str| run(&["status", batch, "--json"]).expect(0).json()["batches"][0]["counts"].clone();
+    assert_eq!((&counts("queda")["pending"], &counts("queda.csv")["total"]), (&4.into(), &4.into()));
+    assert!(run(&["show", "queda:3"]).expect(0).stdout.contains("rua 2"));
+    run(&["show", "queda:99"]).expect(2);
+    run(&["export", "queda", "-o", "out"]).expect(0);
+    let results = site.table("out/results.csv");
+    assert_eq!(results.iter().map(|it| it["line"].as_str()).collect::<Vec<_>>(), ["2", "3", "4", "5"]);
+    assert_eq!(site.table("out/errors.csv").len(), 4);
+
+    run(&["cancel", "queda"]).expect(0);
+    assert_eq!(counts("queda")["cancelled"], 4);
+    assert_eq!(run(&["retry", "queda", "--state", "cancelled", "--json"]).expect(0).json()["rows"], 4);
+    assert_eq!(counts("queda")["pending"], 4);
+    assert_eq!(counts("errada")["invalid"], 1, "another batch is left alone");
+
+    run(&["resolve", "queda:2", "--opened", "20261124000000123456"]).expect(2);
+    let time = match shared {
+        Shared::File(_) => "1",
+        Shared::Server(_) => "now()",
+    };
+    let sql =
+        format!("UPDATE mutirao.outbox SET state = 'unconfirmed', doubt_since = {time}, sent_at = {time}");
+    shared.sql(&format!("{sql} WHERE line IN (2, 3) AND state = 'pending'")).await;
+    run(&["resolve", "queda:2", "--opened", "20261124000000123456"]).expect(0);
+    run(&["resolve", "queda:3", "--not-opened"]).expect(0);
+    assert_eq!((&counts("queda")["opened"], &counts("queda")["failed"]), (&1.into(), &1.into()));
+    assert!(run(&["show", "queda:2"]).expect(0).stdout.contains("20261124000000123456"));
+}
+
+#[tokio::test]
+async fn a_row_of_a_program_can_be_seen_and_mended_through_a_file() {
+    let site = Site::new("");
+    let shared = Shared::Server(Database::fresh().await.into());
+    let run = |args: &[&str]| site.run_at(&shared.url(), args);
+    let sql = "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, parametros, lote)
+               VALUES ('11001', 'Sem sinal', 'Ana', '37999112201', '{\"a\": [1]}', 'noite'),
+                      ('11002', 'Sem sinal; luz', 'Bia', '12', NULL, 'noite');
+               UPDATE mutirao.outbox SET state = 'invalid' WHERE telefone = '12'";
+    shared.sql(sql).await;
+    assert!(run(&["show", "1"]).expect(0).stdout.contains("Sem sinal"));
+    let status = run(&["status", "--json"]).expect(0).json();
+    assert_eq!((&status["outbox"]["counts"]["total"], &status["workers"]["alive"]), (&2.into(), &0.into()));
+    run(&["export", "noite", "-o", "out"]).expect(0);
+    let results = site.table("out/results.csv");
+    assert_eq!((&*results[0]["parametros"], &*results[1]["descricao"]), ("{\"a\": [1]}", "Sem sinal; luz"));
+    let problems = site.table("out/problems.csv");
+    assert_eq!((problems.len(), &*problems[0]["field"]), (1, "telefone"));
+
+    let errors = site.read("out/errors.csv").replace(";12;", ";37999112202;");
+    site.write("errors.csv", errors);
+    let mended = run(&["enqueue", "errors.csv", "--json"]).expect(0).json();
+    assert_eq!(
+        (&mended["batch"], &mended["updated"], &mended["new"]),
+        (&"noite".into(), &1.into(), &0.into())
+    );
+    let Shared::Server(database) = &shared else { unreachable!() };
+    let sql = "SELECT count(*) FROM mutirao.outbox WHERE state = 'pending' AND record IS NULL";
+    let n_rows: i64 = sqlx::query_scalar(sql).fetch_one(&mut database.connect().await).await.unwrap();
+    assert_eq!(n_rows, 2, "they keep the marker of a producer's row");
+
+    run(&["cancel", "noite"]).expect(0);
+    shared
+        .sql(
+            "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone) VALUES ('','','','')",
+        )
+        .await;
+    let ambiguous = run(&["export", "-o", "out"]).expect(2);
+    assert!(ambiguous.stderr.contains("default, noite"), "{}", ambiguous.stderr);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_before_a_person_was_asked() {
+    let site = Site::new("");
+    let database = Database::fresh().await;
+    site.write("queda.csv", rows(21));
+    let halted = async || -> Vec<String> {
+        let sql = "SELECT name FROM mutirao.batch WHERE halted_at IS NOT NULL";
+        sqlx::query_scalar(sql).fetch_all(&mut database.connect().await).await.unwrap()
+    };
+    site.run_at(&database.url(), &["import", "queda.csv", "--dry-run"]).expect(0);
+    site.run_at(&database.url(), &["status", "queda"]).expect(2);
+    let asked = site.run_at(&database.url(), &["import", "queda.csv"]).expect(2);
+    assert!(asked.stderr.contains("21 real tickets"), "{}", asked.stderr);
+    assert_eq!(halted().await, ["queda"], "no worker may open them meanwhile");
+    assert!(site.run_at(&database.url(), &["status"]).expect(0).stdout.contains("queda is halted"));
+    site.run_at(&database.url(), &["import", "queda.csv", "--rate", "unlimited", "--sample", "2"]).expect(0);
+    assert_eq!((site.audit().tickets, halted().await.len()), (2, 1));
+    site.run_at(&database.url(), &["import", "queda.csv", "--rate", "unlimited", "--yes"]).expect(0);
+    assert_eq!((site.audit().tickets, halted().await.len()), (21, 0));
+}
+
+#[tokio::test]
+async fn two_imports_of_a_batch_do_not_mix() {
+    let site = Site::new("");
+    let database = Database::fresh().await;
+    site.write("queda.csv", rows(2));
+    let mut other: PgConnection = database.connect().await;
+    sqlx::raw_sql("SELECT pg_advisory_lock(x'6d74726f'::int, hashtext('queda'))")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let busy = site.run_at(&database.url(), &["enqueue", "queda.csv"]).expect(9);
+    assert!(busy.stderr.contains("`queda`"), "{}", busy.stderr);
+    site.run_at(&database.url(), &["enqueue", "queda.csv", "--batch", "outra"]).expect(0);
+    other.close().await.unwrap();
+    site.run_at(&database.url(), &["enqueue", "queda.csv"]).expect(0);
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_used_is_told_without_its_password() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(1));
+    let empty = Database::empty().await;
+    let unreachable = "postgres://ana:hunter2@127.0.0.1:1/x";
+    for command in [&["import", "queda.csv"][..], &["enqueue", "queda.csv"], &["status"], &["show", "1"]] {
+        let missing = site.run_at(&empty.url(), command).expect(2);
+        assert!(missing.stderr.contains("mutirao migrate"), "{command:?}: {}", missing.stderr);
+        let ended = site.run_at(unreachable, command).expect(8);
+        assert!(!format!("{}{}", ended.stdout, ended.stderr).contains("hunter2"), "{command:?}");
+    }
+    for url in [unreachable, "postgres://ana:hunter2@[", "mysql://ana:hunter2@h/x"] {
+        let ended = site.run_at(url, &["doctor"]);
+        assert!(!format!("{}{}", ended.stdout, ended.stderr).contains("hunter2"), "{}", ended.stderr);
+        assert_ne!(ended.code, Some(0));
+    }
+    let told = site.run_at(&empty.url(), &["doctor"]).expect(2);
+    assert!(told.stdout.contains("mutirao migrate"), "{}", told.stdout);
+    let ready = Database::fresh().await;
+    let told = site.run_at(&ready.url(), &["doctor"]);
+    assert!(told.stdout.contains("database: ok"), "{}", told.stdout);
+    // These need no outbox, and do not ask for one.
+    site.run_at(unreachable, &["check", "queda.csv"]).expect(0);
+    site.run_at(unreachable, &["template", "empty.csv"]).expect(0);
+    assert_eq!(site.audit().tickets, 0);
+}
+
+/// The README's SQL, as a program would run it.
+#[tokio::test]
+async fn the_readme_tells_programs_the_truth() {
+    let database = Database::fresh().await;
+    let readme = include_str!("../../README.md");
+    let sql: Vec<&str> =
+        readme.split("```sql\n").skip(1).filter_map(|it| Some(it.split_once("```")?.0)).collect();
+    let [insert, read_back] = sql[..] else { panic!("the README has an insert and a query") };
+    let mut conn = database.connect().await;
+    for _ in 0..2 {
+        sqlx::raw_sql(AssertSqlSafe(insert)).execute(&mut conn).await.unwrap();
+    }
+
+    let site = Site::new("");
+    site.run(&["--database-url", &database.url(), "worker", "--until-empty"]).expect(0);
+    let found: Vec<(String, Option<String>)> =
+        sqlx::query_as(AssertSqlSafe(read_back)).fetch_all(&mut conn).await.unwrap();
+    let [(state, protocolo)] = &found[..] else { panic!("handed in twice, it is one row") };
+    assert_eq!(state, "opened");
+    assert!(protocolo.as_ref().is_some_and(|it| it.len() == 20));
+}

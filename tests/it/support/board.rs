@@ -1,0 +1,159 @@
+//! What the workers of one outbox share, as the words of [`standing`](mutirao::delivery::standing) have
+//! it: the model that a database has to match.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mutirao::delivery::Rate;
+use mutirao::delivery::breaker::probe_wait;
+use mutirao::delivery::standing::{
+    BLOCK, Finding, HELD, Holder, LEAD, News, Prober, Report, Shared, Slots, Standing,
+};
+
+/// One worker's place on the board.
+#[derive(Clone, Copy)]
+pub struct Seat {
+    pub rate: Rate,
+    pub lease_until: Timestamp,
+    pub n_renewals: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Closed,
+    Open,
+    Trial,
+}
+
+pub struct Board {
+    pub seats: BTreeMap<u64, Seat>,
+    next_slot: Timestamp,
+    pause: Option<(Timestamp, String)>,
+    pub stop: Option<String>,
+    phase: Phase,
+    /// Who probes or tries, and when another may.
+    holder: Option<u64>,
+    free_at: Timestamp,
+    n_probes: u32,
+    /// Whether it breaks the promise.
+    pub gives_twice: bool,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self {
+            seats: BTreeMap::new(),
+            next_slot: Timestamp::UNIX_EPOCH,
+            pause: None,
+            stop: None,
+            phase: Phase::Closed,
+            holder: None,
+            free_at: Timestamp::UNIX_EPOCH,
+            n_probes: 0,
+            gives_twice: false,
+        }
+    }
+}
+
+impl Board {
+    pub fn share(&mut self, now: Timestamp, me: u64, own_rate: Rate, report: &Report) -> Standing {
+        self.hear(now, me, &report.news);
+        self.hold(now, me, report.prober);
+        let living = self.seats.iter().filter(|(id, seat)| **id != me && now < seat.lease_until);
+        let slots = living.clone().filter_map(|(_, seat)| seat.rate.slot()).chain(own_rate.slot());
+        let slot = slots.max();
+        let n_workers = u32::try_from(living.count()).unwrap_or(u32::MAX) + 1;
+        let (slots, free_in) = match slot {
+            Some(slot) => self.give(now, slot, n_workers, report.slots),
+            None => (None, Duration::ZERO),
+        };
+        let holder = if self.holder == Some(me) { Holder::Me } else { Holder::Other };
+        Standing {
+            now,
+            rate: slot.map_or(Rate::Unlimited, |slot| Rate::PerSecond(1.0 / slot.as_secs_f64())),
+            n_workers,
+            slots,
+            free_in,
+            pause: self.pause.clone().map(|(until, reason)| (between(now, until), reason)),
+            stop: self.stop.clone(),
+            breaker: match self.phase {
+                Phase::Closed => Shared::Closed,
+                Phase::Open => Shared::Open(holder),
+                Phase::Trial => Shared::Trial(holder),
+            },
+        }
+    }
+
+    fn hear(&mut self, now: Timestamp, me: u64, news: &News) {
+        let held = self.holder == Some(me);
+        if let Some((length, reason)) = &news.pause {
+            let until = now + *length;
+            if self.pause.as_ref().is_none_or(|(known, _)| *known < until) {
+                self.pause = Some((until, reason.clone()));
+            }
+        }
+        if let Some(reason) = &news.stop {
+            self.stop.get_or_insert(reason.clone());
+        }
+        match news.finding {
+            Some(Finding::Unreachable) if self.phase == Phase::Closed || held => {
+                self.phase = Phase::Open;
+                self.holder = None;
+                self.free_at = now + probe_wait(self.n_probes);
+                self.n_probes += 1;
+            }
+            Some(Finding::Answered) if self.phase == Phase::Open && held => self.phase = Phase::Trial,
+            Some(Finding::Proven) if self.phase == Phase::Trial && held => {
+                self.phase = Phase::Closed;
+                self.holder = None;
+                self.n_probes = 0;
+            }
+            _ => {}
+        }
+    }
+
+    fn hold(&mut self, now: Timestamp, me: u64, prober: Prober) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        match prober {
+            Prober::Ready if self.holder == Some(me) || self.free_at <= now => {
+                self.holder = Some(me);
+                self.free_at = now + HELD;
+            }
+            Prober::Unfit if self.holder == Some(me) => {
+                self.holder = None;
+                self.free_at = now;
+            }
+            _ => {}
+        }
+    }
+
+    fn give(
+        &mut self,
+        now: Timestamp,
+        slot: Duration,
+        n_workers: u32,
+        wanted: u32,
+    ) -> (Option<Slots>, Duration) {
+        // Further ahead lies only what a clock that was set has left.
+        let ahead_max = now + LEAD + BLOCK.max(slot);
+        let paused = self.pause.as_ref().map_or(now, |(until, _)| *until);
+        let free = self.next_slot.min(ahead_max).max(now).max(paused);
+        let free_in = between(now, free);
+        if wanted == 0 || LEAD < free_in {
+            return (None, free_in);
+        }
+        let share = BLOCK.as_nanos() / slot.as_nanos() / u128::from(n_workers);
+        let count = u32::try_from(share).unwrap_or(u32::MAX).max(1).min(wanted);
+        if !self.gives_twice {
+            self.next_slot = free + slot * count;
+        }
+        (Some(Slots { first_in: free_in, count, spacing: slot }), between(now, self.next_slot))
+    }
+}
+
+fn between(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or(Duration::ZERO)
+}

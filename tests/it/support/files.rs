@@ -1,0 +1,102 @@
+//! The words in which tests fill an outbox from a file.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use jiff::Timestamp;
+use mutirao::delivery::identity::ContentKey;
+use mutirao::outbox::{AnyOutbox, FirstPost, MergeOptions, Merged, NewRow, NewSource, Repeats};
+use mutirao::ticket::{Id, RawTicket};
+
+use crate::outbox_conformance::at;
+
+/// One line of a made-up file; the first is line 2.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    pub service: i64,
+    pub text: &'a str,
+    pub phone: &'a str,
+    pub lote: Option<&'a str>,
+    pub referencia: Option<&'a str>,
+    pub is_trusted: bool,
+}
+
+impl Default for Line<'_> {
+    fn default() -> Self {
+        Self { service: 1, text: "x", phone: "37999998888", lote: None, referencia: None, is_trusted: false }
+    }
+}
+
+pub fn line(service: i64, text: &str) -> Line<'_> {
+    Line { service, text, ..Line::default() }
+}
+
+pub struct File<'a> {
+    pub batch: &'a str,
+    pub lines: &'a [Line<'a>],
+    pub headers: &'a [&'a str],
+    pub repeats: Repeats,
+    pub first_post: FirstPost,
+    pub now: Timestamp,
+}
+
+impl<'a> File<'a> {
+    pub fn of(batch: &'a str, lines: &'a [Line<'a>]) -> Self {
+        let (repeats, first_post) = (Repeats::Skip, FirstPost::AtOnce);
+        Self { batch, lines, headers: &["servico", "texto", "fone"], repeats, first_post, now: at(0) }
+    }
+}
+
+pub async fn import(outbox: &mut AnyOutbox, file: &File<'_>) -> Merged {
+    let headers: Vec<String> = file.headers.iter().map(|it| (*it).to_owned()).collect();
+    let source = NewSource {
+        batch: file.batch,
+        file_name: "file.csv",
+        encoding: "UTF-8",
+        delimiter: ";",
+        headers: &headers,
+    };
+    let mut staging = outbox.begin(&source).await.expect("it begins");
+    let services: Vec<String> = file.lines.iter().map(|it| it.service.to_string()).collect();
+    for (n, (it, service)) in file.lines.iter().zip(&services).enumerate() {
+        staging.push(&[new_row(n as u64 + 2, it, service, file.headers)]).await.expect("it stages");
+    }
+    let File { now, repeats, first_post, .. } = *file;
+    let mut hash = DefaultHasher::new();
+    format!("{:?}", file.lines).hash(&mut hash);
+    let sha256 = format!("{:064x}", hash.finish());
+    staging.merge(&MergeOptions { now, sha256: &sha256, repeats, first_post }).await.expect("it merges")
+}
+
+pub fn new_row<'a>(line: u64, it: &'a Line<'a>, service: &'a str, headers: &[&str]) -> NewRow<'a> {
+    let fields = RawTicket {
+        id_cliente_servico: Some(service.into()),
+        descricao: Some(it.text.into()),
+        nome: Some("Maria".into()),
+        telefone: Some(it.phone.into()),
+        ..RawTicket::default()
+    };
+    let problems = if it.is_trusted {
+        Vec::new()
+    } else {
+        mutirao::ticket::Ticket::parse(&fields).err().unwrap_or_default()
+    };
+    let key = ContentKey::new(service, "", it.text);
+    let cell = |header: &&str| match *header {
+        "servico" => service,
+        "texto" => it.text,
+        "fone" => it.phone,
+        _ => "",
+    };
+    NewRow {
+        line,
+        cells: headers.iter().map(|it| cell(it).into()).collect(),
+        content_key: key,
+        lote: it.lote.map(Into::into),
+        referencia: it.referencia.map(Into::into),
+        service: Id::new(it.service),
+        repeat_key: problems.is_empty().then(|| key.as_str().as_bytes().try_into().unwrap()),
+        problems,
+        warning: None,
+        fields,
+    }
+}

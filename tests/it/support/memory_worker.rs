@@ -1,0 +1,105 @@
+//! One of several workers on an outbox in memory: what it claims is its own, for as long as its lease
+//! lasts.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mutirao::delivery::standing::{Report, Standing};
+use mutirao::delivery::{Claimed, Clock, Outbox, OutboxError, Outlook, Rate, Settle, Settled, State, Want};
+use tokio::time::sleep;
+
+use super::board::Seat;
+use super::memory_outbox::{MemoryOutbox, claim, recover, settle, take_in};
+use super::world::VirtualClock;
+
+/// How long a lease lasts, how often it is renewed, and what of it must be left for a claim.
+const LEASE: Duration = Duration::from_secs(60);
+const RENEWED_EVERY: Duration = Duration::from_secs(10);
+const CLAIM_COVER: Duration = Duration::from_secs(45);
+
+pub struct MemoryWorker {
+    pub outbox: Rc<MemoryOutbox>,
+    pub clock: VirtualClock,
+    /// Of this life: a worker that starts again is another one.
+    pub id: u64,
+    pub rate: Rate,
+}
+
+impl MemoryWorker {
+    /// Renews the lease and takes in what the dead have left, for ever.
+    pub async fn keep(&self) {
+        loop {
+            let renewed = self.outbox.commit(|shelf| {
+                let now = self.clock.now();
+                let seat = shelf.board.seats.entry(self.id).or_insert(Seat {
+                    rate: self.rate,
+                    lease_until: now,
+                    n_renewals: 0,
+                });
+                // One that was taken for dead registers anew.
+                let was_dead = seat.lease_until < now;
+                seat.n_renewals = if was_dead { 0 } else { seat.n_renewals + 1 };
+                seat.lease_until = now + LEASE;
+                if 2 < seat.n_renewals {
+                    let dead = |worker| shelf.board.seats.get(&worker).is_none_or(|it| it.lease_until < now);
+                    take_in(&mut shelf.rows, now, dead);
+                    shelf.board.seats.retain(|_, it| now <= it.lease_until);
+                }
+            });
+            let wait = if renewed.await.is_ok() { RENEWED_EVERY } else { Duration::from_secs(1) };
+            sleep(wait).await;
+        }
+    }
+
+    /// After a clean stop.
+    pub async fn retire(&self) {
+        let _ = self.outbox.commit(|shelf| shelf.board.seats.remove(&self.id)).await;
+    }
+}
+
+impl Outbox for MemoryWorker {
+    async fn claim(&self, want: Want) -> Result<Claimed, OutboxError> {
+        self.outbox.n_claims.set(self.outbox.n_claims.get() + 1);
+        self.outbox
+            .commit(|shelf| {
+                let lease = shelf.board.seats.get(&self.id).map(|it| it.lease_until);
+                if lease.is_none_or(|it| it < self.clock.now() + CLAIM_COVER) {
+                    let outlook =
+                        Outlook { pending: true, next_due: Some(self.clock.now()), elsewhere: true };
+                    return Claimed { outlook, ..Claimed::default() };
+                }
+                let mut claimed = claim(shelf, want, self.id);
+                claimed.outlook.elsewhere =
+                    shelf.rows.values().any(|it| it.state == State::InFlight && it.worker != self.id);
+                claimed
+            })
+            .await
+    }
+
+    async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
+        self.outbox.commit(|shelf| settles.iter().map(|it| settle(&mut shelf.rows, it)).collect()).await
+    }
+
+    async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
+        self.outbox.commit(|shelf| recover(&mut shelf.rows, now, |worker| worker == self.id)).await
+    }
+
+    async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
+        self.outbox.halt(lote, reason).await
+    }
+
+    async fn share(&self, report: &Report) -> Result<Option<Standing>, OutboxError> {
+        self.outbox.n_shares.set(self.outbox.n_shares.get() + 1);
+        self.outbox
+            .commit(|shelf| Some(shelf.board.share(self.clock.now(), self.id, self.rate, report)))
+            .await
+    }
+
+    async fn woken(&self, poll: Duration) {
+        tokio::select! {
+            () = self.outbox.inserted.notified() => {}
+            () = sleep(poll) => {}
+        }
+    }
+}

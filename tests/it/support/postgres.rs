@@ -1,0 +1,71 @@
+//! Databases in the server that `tests/run` provides: every test has its own.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use mutirao::outbox::postgres::{WakeUp, migrate};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+
+/// Where the server is, for a role that may make databases.
+const SERVER: &str = "TEST_DATABASE_URL";
+
+/// A database of one test; it goes with this value.
+pub struct Database {
+    options: PgConnectOptions,
+    name: String,
+}
+
+impl Database {
+    /// With nothing in it.
+    pub async fn empty() -> Self {
+        static N_MADE: AtomicU32 = AtomicU32::new(0);
+        let nth = N_MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("mutirao_test_{}_{nth}_{:06x}", std::process::id(), fastrand::u32(..1 << 24));
+        on_server(&format!("CREATE DATABASE {name} TEMPLATE template0")).await;
+        Self { options: server().database(&name), name }
+    }
+
+    /// With an outbox in it.
+    pub async fn fresh() -> Self {
+        let database = Self::empty().await;
+        migrate(&database.url(), WakeUp::Notify).await.expect("the schema is made");
+        database
+    }
+
+    /// For `--database-url`.
+    pub fn url(&self) -> String {
+        self.options.to_url_lossy().to_string()
+    }
+
+    /// A connection as any program would have one.
+    pub async fn connect(&self) -> PgConnection {
+        self.options.connect().await.expect("the database answers")
+    }
+}
+
+impl Drop for Database {
+    /// The server may outlive the tests. With a runtime of its own: a test has left its own here.
+    fn drop(&mut self) {
+        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("there are threads").block_on(on_server(&sql));
+        });
+        let _ = dropped.join(); // A database that stays is no failure of the test.
+    }
+}
+
+fn server() -> PgConnectOptions {
+    let url = std::env::var(SERVER).unwrap_or_default();
+    assert!(!url.is_empty(), "these tests need a PostgreSQL server: run `tests/run`, or set {SERVER} to one");
+    url.parse().unwrap_or_else(|_| panic!("{SERVER} is no postgres:// URL"))
+}
+
+async fn on_server(sql: &str) {
+    let mut conn = server().connect().await.unwrap_or_else(|error| panic!("{SERVER}: {error}"));
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(&mut conn)
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let _ = conn.close().await;
+}

@@ -1,0 +1,203 @@
+//! `mutirao worker`, as a process: it drains, waits, shares, stops.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use sqlx::{AssertSqlSafe, PgConnection};
+use tokio::time::{Instant, sleep};
+
+use crate::support::postgres::Database;
+use crate::support::site::{Site, Started};
+
+/// Longer than anything here takes on a busy machine.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Between two looks at what another process does.
+const LOOK: Duration = Duration::from_millis(20);
+
+struct Outbox {
+    database: Database,
+    conn: PgConnection,
+}
+
+impl Outbox {
+    async fn new() -> Self {
+        let database = Database::fresh().await;
+        let conn = database.connect().await;
+        Self { database, conn }
+    }
+
+    async fn insert(&mut self, services: std::ops::RangeInclusive<i64>) {
+        let sql = "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, abrir_os)
+                   SELECT n::text, 'Sem sinal', 'Maria', '37999998888', 'não' FROM generate_series($1, $2) n";
+        let insert = sqlx::query(sql).bind(services.start()).bind(services.end());
+        insert.execute(&mut self.conn).await.unwrap();
+    }
+
+    async fn count(&mut self, what: &str) -> i64 {
+        sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {what}")))
+            .fetch_one(&mut self.conn)
+            .await
+            .unwrap()
+    }
+
+    /// Waits until so many rows are in this state.
+    async fn until(&mut self, state: &str, n_rows: i64) {
+        let began = Instant::now();
+        while self.count(&format!("mutirao.outbox WHERE state = '{state}'")).await != n_rows {
+            assert!(began.elapsed() < LONG, "{n_rows} rows are not `{state}`");
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Starts a worker and waits until it works.
+    fn worker(&self, site: &Site, args: &[&str]) -> Started {
+        let url = self.database.url();
+        let args = [&["worker", "--database-url", &url][..], args].concat();
+        site.start_until(&args, "working for")
+    }
+}
+
+#[tokio::test]
+async fn it_drains_wakes_and_leaves_cleanly() {
+    let (site, mut outbox) = (Site::new("latency=20ms"), Outbox::new().await);
+    outbox.insert(1..=30).await;
+    // So seldom that only being woken explains it.
+    let worker = outbox.worker(&site, &["--rate", "unlimited", "--poll", "10m"]);
+    outbox.until("opened", 30).await;
+    outbox.insert(31..=33).await;
+    outbox.until("opened", 33).await;
+
+    assert_eq!(worker.end_by(Signal::TERM), Some(0));
+}
+
+#[tokio::test]
+async fn a_stop_leaves_nothing_in_flight() {
+    let (site, mut outbox) = (Site::new("latency=50ms"), Outbox::new().await);
+    outbox.insert(1..=2000).await;
+    let worker = outbox.worker(&site, &["--rate", "200/s"]);
+    let began = Instant::now();
+    while outbox.count("mutirao.outbox WHERE state = 'opened'").await < 20 {
+        assert!(began.elapsed() < LONG);
+        sleep(LOOK).await;
+    }
+    assert_eq!(worker.end_by(Signal::TERM), Some(0));
+    assert_eq!(outbox.count("mutirao.outbox WHERE state = 'in_flight'").await, 0);
+    assert_eq!(outbox.count("mutirao.outbox WHERE doubt_since IS NOT NULL").await, 0);
+    assert_eq!(outbox.count("mutirao.worker").await, 0, "it has left");
+    let n_opened = outbox.count("mutirao.outbox WHERE state = 'opened'").await;
+    assert_eq!(site.audit().tickets as i64, n_opened);
+}
+
+#[tokio::test]
+async fn workers_share_rows_and_open_none_twice() {
+    let (site, mut outbox) = (Site::new("latency=20ms"), Outbox::new().await);
+    outbox.insert(1..=300).await;
+    let workers = [(); 3].map(|()| outbox.worker(&site, &["--rate", "100/s"]));
+    outbox.until("opened", 300).await;
+    for worker in workers {
+        assert_eq!(worker.end_by(Signal::TERM), Some(0));
+    }
+    let audit = site.audit();
+    assert_eq!((audit.tickets, audit.duplicates.len()), (300, 0));
+    assert_eq!(audit.requests.get("post"), Some(&300), "nothing was asked twice");
+}
+
+#[tokio::test]
+async fn a_person_pauses_and_resumes_all() {
+    let (site, mut outbox) = (Site::new(""), Outbox::new().await);
+    let url = outbox.database.url();
+    site.run(&["pause", "--reason", "maintenance", "--database-url", &url]).expect(0);
+    let worker = outbox.worker(&site, &["--rate", "unlimited"]);
+    outbox.insert(1..=5).await;
+    let status = site.run(&["status", "--database-url", &url]).expect(0);
+    assert!(status.stdout.contains("maintenance"), "{}", status.stdout);
+    assert_eq!(site.audit().tickets, 0);
+    site.run(&["resume", "--database-url", &url]).expect(0);
+    outbox.until("opened", 5).await;
+    assert_eq!(worker.end_by(Signal::TERM), Some(0));
+}
+
+#[tokio::test]
+async fn until_empty_ends_as_an_import_does() {
+    let (site, mut outbox) = (Site::new(""), Outbox::new().await);
+    let url = outbox.database.url();
+    let run = || site.run(&["worker", "--until-empty", "--rate", "unlimited", "--database-url", &url]);
+    run().expect(0);
+    outbox.insert(1..=10).await;
+    run().expect(0);
+    outbox.until("opened", 10).await;
+    outbox.insert(11..=12).await;
+    sqlx::raw_sql("UPDATE mutirao.outbox SET telefone = '1' WHERE service = 12")
+        .execute(&mut outbox.conn)
+        .await
+        .unwrap();
+    run().expect(3);
+    outbox.insert(13..=13).await;
+    let denied = site
+        .command(&["worker", "--until-empty", "--database-url", &url])
+        .env("HUBSOFT_TOKEN", "wrong")
+        .output()
+        .unwrap();
+    assert_eq!(denied.status.code(), Some(4), "{}", String::from_utf8_lossy(&denied.stderr));
+    assert_eq!(outbox.count("mutirao.outbox WHERE state = 'pending'").await, 1);
+}
+
+#[tokio::test]
+async fn a_lote_that_is_refused_halts_and_resumes() {
+    let (site, mut outbox) = (Site::new("services_max=100"), Outbox::new().await);
+    let url = outbox.database.url();
+    outbox.insert(1..=10).await;
+    outbox.insert(1001..=1100).await;
+    sqlx::raw_sql("UPDATE mutirao.outbox SET lote = 'errado' WHERE 1000 < service")
+        .execute(&mut outbox.conn)
+        .await
+        .unwrap();
+    let args =
+        ["worker", "--until-empty", "--rate", "unlimited", "--concurrency", "1", "--database-url", &url];
+    let ended = site.run(&args).expect(6);
+    assert!(ended.stderr.contains("`errado` is halted"), "{}", ended.stderr);
+    assert_eq!(outbox.count("mutirao.outbox WHERE state = 'opened'").await, 10, "the other lote went on");
+    let n_left = outbox.count("mutirao.outbox WHERE state = 'pending'").await;
+    assert!((70..=80).contains(&n_left), "{n_left} rows are left");
+    site.run(&args).expect(0);
+    assert_eq!(outbox.count("mutirao.outbox WHERE state = 'pending'").await, n_left, "it stays halted");
+    site.run(&["resume", "errado", "--database-url", &url]).expect(0);
+    site.run(&args).expect(6);
+    assert!(outbox.count("mutirao.outbox WHERE state = 'pending'").await < n_left);
+}
+
+#[tokio::test]
+async fn a_worker_opens_what_an_import_left_in_its_file() {
+    let site = Site::new("");
+    let mut file = "id_cliente_servico;descricao;nome;telefone\n".to_owned();
+    for n in 1..=9 {
+        file += &format!("{n};Sem sinal;Maria;37999998888\n");
+    }
+    site.write("queda.csv", file);
+    site.run(&["import", "queda.csv", "--sample", "2", "--rate", "unlimited"]).expect(0);
+    let url = "sqlite:queda.mutirao/outbox.db";
+    site.run(&["worker", "--until-empty", "--rate", "unlimited", "--database-url", url]).expect(0);
+    assert_eq!(site.audit().tickets, 9);
+    site.run(&["pause", "--database-url", url]).expect(2);
+    let worker = site.start_until(&["worker", "--database-url", url], "working for");
+    site.run(&["worker", "--database-url", url]).expect(9);
+    assert_eq!(worker.end_by(Signal::TERM), Some(0));
+}
+
+#[tokio::test]
+async fn rows_of_a_worker_that_died_are_looked_up_and_opened_once() {
+    let (site, mut outbox) = (Site::new("latency=300ms"), Outbox::new().await);
+    outbox.insert(1..=8).await;
+    let dead = outbox.worker(&site, &["--rate", "unlimited"]);
+    outbox.until("in_flight", 8).await;
+    dead.end_by(Signal::KILL);
+    // As if its lease had run out; and so that the test need not wait for renewals.
+    sqlx::raw_sql("DELETE FROM mutirao.worker").execute(&mut outbox.conn).await.unwrap();
+    let worker = outbox.worker(&site, &["--rate", "unlimited", "--settle-delay", "1s"]);
+    sqlx::raw_sql("UPDATE mutirao.worker SET n_renewals = 2").execute(&mut outbox.conn).await.unwrap();
+    outbox.until("opened", 8).await;
+    assert_eq!(worker.end_by(Signal::TERM), Some(0));
+    let audit = site.audit();
+    assert_eq!((audit.tickets, audit.duplicates.len()), (8, 0));
+}
