@@ -5,15 +5,13 @@
 //! user and system time of the process as the kernel counts it, peak memory is its `VmHWM`.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-const MUTIRAO: &str = env!("CARGO_BIN_EXE_mutirao");
+use support::{MUTIRAO, Server, Spacing, Usage, cpu_s, run, summary};
 
-/// Clock ticks a second in `/proc/*/stat`: fixed at 100 on Linux for user space (`USER_HZ`).
-const TICKS_PER_S: f64 = 100.0;
+mod support;
 
 fn main() {
     // `cargo bench` adds `--bench`.
@@ -37,14 +35,6 @@ fn main() {
 
 struct Bench {
     folder: PathBuf,
-}
-
-/// What a process used.
-#[derive(Clone, Copy, Debug)]
-struct Usage {
-    cpu_s: f64,
-    peak_mib: f64,
-    wall_s: f64,
 }
 
 impl Bench {
@@ -122,16 +112,21 @@ impl Bench {
         let _ = fs::remove_dir_all(output);
     }
 
-    /// `--rate 50/s` for a minute, by the client's own account.
+    /// `--rate 50/s` for a minute, by the server's account.
     fn pace(&self) {
         let file = self.spreadsheet(3_005);
-        let server = Server::start("");
+        let server = Server::here("");
         let output = self.folder.join("pace.mutirao");
-        let json = summary(import_command(&server, &file, &output).args(["--rate", "50/s", "--json"]));
-        let pace = &json["pace"];
+        let mut command = import_command(&server, &file, &output);
+        run(command.args(["--rate", "50/s"]));
+        let spacing = Spacing::of(&server.arrivals());
         println!(
-            "mean {}/s (bar: 49.5 to 50.5), at most {} in a second (bar: 51)",
-            pace["mean_per_s"], pace["peak_in_1s"]
+            "mean {:.2}/s (bar: 49.5 to 50.5), at most {} in a second (bar: 51), {:.2} % of the gaps are half a \
+             slot or more (bar: 99.9 %), the shortest {:.1} ms",
+            spacing.mean_per_s,
+            spacing.peak_in_1s,
+            spacing.share_of_gaps(0.010) * 100.0,
+            spacing.shortest_s() * 1e3,
         );
         let _ = fs::remove_dir_all(output);
     }
@@ -177,68 +172,6 @@ fn import_command(server: &Server, file: &Path, output: &Path) -> Command {
     command
 }
 
-/// A sandbox in another process.
-struct Server {
-    child: Child,
-    url: String,
-    token: String,
-}
-
-impl Server {
-    fn start(with: &str) -> Self {
-        let mut child = Command::new(MUTIRAO)
-            .args(["sandbox", "--json", "--with", with])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the sandbox starts");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("stdout is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("the sandbox says where it is");
-        let told: serde_json::Value = serde_json::from_str(&line).expect("one line of JSON");
-        let text = |key: &str| told[key].as_str().expect("the sandbox tells it").to_owned();
-        Self { url: text("url"), token: text("token"), child }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn summary(command: &mut Command) -> serde_json::Value {
-    let output = command.stderr(Stdio::inherit()).output().expect("mutirao starts");
-    serde_json::from_slice(&output.stdout).expect("one line of JSON")
-}
-
-/// Runs a command to its end and tells what it used.
-fn run(command: &mut Command) -> Usage {
-    let (before, start) = (children_cpu_s(), Instant::now());
-    let mut child = command.stdout(Stdio::null()).spawn().expect("the command starts");
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak_kib = 0;
-    let code = loop {
-        let text = fs::read_to_string(&status).unwrap_or_default();
-        let now =
-            text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().split(' ').next()?.parse().ok());
-        peak_kib = peak_kib.max(now.unwrap_or(0_u64));
-        if let Some(code) = child.try_wait().expect("the command can be waited for") {
-            break code;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    };
-    if !code.success() {
-        println!("!! it ended with {code}");
-    }
-    Usage {
-        cpu_s: children_cpu_s() - before,
-        peak_mib: peak_kib as f64 / 1024.0,
-        wall_s: start.elapsed().as_secs_f64(),
-    }
-}
-
 fn best_of(n: u32, mut measure: impl FnMut() -> f64) -> f64 {
     (0..n).map(|_| measure()).fold(f64::INFINITY, f64::min)
 }
@@ -251,21 +184,6 @@ fn cpu_of_self(work: impl FnOnce()) -> f64 {
     let before = cpu_s(13);
     work();
     cpu_s(13) - before
-}
-
-/// CPU of the children that were waited for.
-fn children_cpu_s() -> f64 {
-    cpu_s(15)
-}
-
-/// Two neighbouring fields of `/proc/self/stat`, numbered from 0: user and system time.
-fn cpu_s(field: usize) -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").expect("Linux");
-    // The name in the second field may hold blanks; everything is counted from behind it.
-    let rest = stat.rsplit_once(") ").expect("a name in brackets").1;
-    let ticks =
-        |at: usize| rest.split(' ').nth(at - 2).and_then(|it| it.parse::<f64>().ok()).unwrap_or(f64::NAN);
-    (ticks(field) + ticks(field + 1)) / TICKS_PER_S
 }
 
 fn count_bytes(file: &Path) {

@@ -50,6 +50,8 @@ pub(super) struct Books {
     tokens: HashMap<String, Duration>,
     n_tokens: u64,
     requests: BTreeMap<&'static str, u64>,
+    /// When each request was there, in nanoseconds since the start.
+    pub(super) arrivals: Vec<u64>,
     answers: BTreeMap<u16, u64>,
     faults: BTreeMap<&'static str, u64>,
     pub(super) n_connections: u64,
@@ -152,7 +154,8 @@ impl Books {
     }
 
     /// Counts a request, and returns its number among those of its kind, from 1.
-    pub(super) fn count(&mut self, kind: &'static str) -> u64 {
+    pub(super) fn count(&mut self, kind: &'static str, at: Duration) -> u64 {
+        self.arrivals.push(u64::try_from(at.as_nanos()).unwrap_or(u64::MAX));
         let n_requests = self.requests.entry(kind).or_default();
         *n_requests += 1;
         *n_requests

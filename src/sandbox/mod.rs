@@ -149,6 +149,12 @@ impl Sandbox {
         self.0.books().audit()
     }
 
+    /// When each request was there, in the order of arrival.
+    pub fn arrivals(&self) -> Vec<Instant> {
+        let arrivals = self.0.books().arrivals.clone();
+        arrivals.into_iter().map(|nanos| self.0.start + Duration::from_nanos(nanos)).collect()
+    }
+
     pub fn credentials(&self) -> SandboxCredentials {
         SandboxCredentials {
             client_id: routes::CLIENT_ID,
@@ -321,7 +327,7 @@ impl Inner {
         }
         let (number, within_rate) = {
             let mut books = self.books();
-            (books.count(kind.name()), books.within_rate(self.options.rate, self.now()))
+            (books.count(kind.name(), self.now()), books.within_rate(self.options.rate, self.now()))
         };
         let busy =
             |status, body| Response { retry_after: self.options.retry_after, ..Response::html(status, body) };
