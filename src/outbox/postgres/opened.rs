@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::error::Trouble;
+use super::settle::FENCED;
 use super::values::{list, text};
 use crate::delivery::{Opening, OutboxError, Settle};
 
@@ -47,17 +48,19 @@ pub(super) async fn write_opened(conn: &mut PgConnection, rows: OpenedRows<'_>) 
     if rows.ids.is_empty() {
         return Ok(0);
     }
-    let sql = "UPDATE mutirao.outbox o
+    // `OFFSET 0` keeps the question a look at one entry of an index a row: as a join, the planner may choose
+    // to read the whole index for every row.
+    let sql = format!("UPDATE mutirao.outbox o
                   SET state = 'opened', protocolo = v.protocolo, id_atendimento = v.id_atendimento,
                       ids_ordem_servico = v.ids_os::bigint[], numeros_ordem_servico = v.numeros_os::text[],
                       attempts = v.attempts, warning = coalesce(v.warning, o.warning), doubt_since = NULL,
                       error_code = NULL, error_message = NULL, finished_at = clock_timestamp()
                  FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::int[], $8::text[])
                       v(id, token, protocolo, id_atendimento, ids_os, numeros_os, attempts, warning)
-                WHERE o.id = v.id AND o.token = v.token AND o.state = 'in_flight'
+                WHERE {FENCED}
                   AND NOT EXISTS (SELECT FROM mutirao.outbox t
-                                   WHERE t.id_atendimento = v.id_atendimento AND t.state = 'opened')";
-    let done = sqlx::query(sql)
+                                   WHERE t.id_atendimento = v.id_atendimento AND t.state = 'opened' OFFSET 0)");
+    let done = sqlx::query(AssertSqlSafe(sql))
         .bind(rows.ids)
         .bind(rows.tokens)
         .bind(rows.protocolos)

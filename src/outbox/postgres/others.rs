@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::error::Trouble;
 use super::opened::{count, lists};
+use super::settle::FENCED;
 use super::values::{Time, text};
 use crate::delivery::{Change, Doubt, Fault, Opening, OutboxError, Settle, State};
 use crate::outbox::state_name;
@@ -101,7 +102,7 @@ pub(super) async fn write_others(conn: &mut PgConnection, rows: OtherRows<'_>) -
     if rows.ids.is_empty() {
         return Ok(0);
     }
-    let sql = "UPDATE mutirao.outbox o
+    let sql = format!("UPDATE mutirao.outbox o
                   SET state = v.state, available_at = coalesce(v.available_at, o.available_at),
                       attempts = coalesce(v.attempts, o.attempts),
                       doubt_since = v.since, doubt_not_before = v.not_before, doubt_precaution = v.precaution,
@@ -115,8 +116,8 @@ pub(super) async fn write_others(conn: &mut PgConnection, rows: OtherRows<'_>) -
                              $13::timestamptz[], $14::bool[], $15::int[], $16::timestamptz[], $17::int[])
                       v(id, token, state, available_at, attempts, code, message, protocolo, id_atendimento,
                         ids_os, numeros_os, since, not_before, precaution, absences, last_absence, answered)
-                WHERE o.id = v.id AND o.token = v.token AND o.state = 'in_flight'";
-    let done = sqlx::query(sql)
+                WHERE {FENCED}");
+    let done = sqlx::query(AssertSqlSafe(sql))
         .bind(rows.ids)
         .bind(rows.tokens)
         .bind(rows.states)
