@@ -193,7 +193,10 @@ async fn rows_of_a_worker_that_died_are_looked_up_and_opened_once() {
     outbox.until("in_flight", 8).await;
     dead.end_by(Signal::KILL);
     // As if its lease had run out; and so that the test need not wait for renewals.
-    sqlx::raw_sql("DELETE FROM mutirao.worker").execute(&mut outbox.conn).await.unwrap();
+    sqlx::raw_sql("UPDATE mutirao.worker SET lease_until = clock_timestamp()")
+        .execute(&mut outbox.conn)
+        .await
+        .unwrap();
     let worker = outbox.worker(&site, &["--rate", "unlimited", "--settle-delay", "1s"]);
     sqlx::raw_sql("UPDATE mutirao.worker SET n_renewals = 2").execute(&mut outbox.conn).await.unwrap();
     outbox.until("opened", 8).await;

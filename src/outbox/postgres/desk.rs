@@ -1,5 +1,6 @@
 //! The outbox as the engine sees it: one that knows which rows are its own.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,9 +9,9 @@ use tokio::sync::Mutex;
 
 use super::candidate::IN_BATCH;
 use super::error::Trouble;
-use super::keeper::Ear;
+use super::keeper::{Ear, Heard};
 use super::lease::Worker;
-use super::session::{Access, in_time};
+use super::session::{Access, alone, in_time};
 use super::values::Time;
 use super::{claim, settle};
 use crate::delivery::standing::{Report, Standing};
@@ -23,6 +24,8 @@ pub struct Desk<'a> {
     worker: &'a Worker,
     range: Range,
     ear: Mutex<Ear>,
+    /// Whether anything was due or in flight at the last look.
+    stirred: Cell<bool>,
 }
 
 /// A scope as SQL takes it: `None` is no limit.
@@ -79,11 +82,34 @@ impl Worker {
     }
 
     fn desk_of(&self, range: Range) -> Desk<'_> {
-        Desk { worker: self, range, ear: Mutex::new(Ear::new(self.outbox().listen())) }
+        Desk {
+            worker: self,
+            range,
+            ear: Mutex::new(Ear::new(self.outbox().listen())),
+            stirred: Cell::new(true),
+        }
     }
 }
 
-impl Desk<'_> {}
+impl Desk<'_> {
+    /// Whether a row is due or in flight, of whatever scope: one short statement, where a claim is a
+    /// transaction of several. The orders are those of the indices, so that no scan looks cheaper.
+    async fn stirs(&self) -> Result<bool, OutboxError> {
+        let sql = "SELECT coalesce(
+                     (SELECT true FROM mutirao.outbox
+                       WHERE state = 'pending' AND doubt_since IS NULL AND NOT gone AND available_at <= now()
+                       ORDER BY prioridade, available_at, id LIMIT 1),
+                     (SELECT true FROM mutirao.outbox
+                       WHERE state = 'pending' AND doubt_since IS NOT NULL AND available_at <= now()
+                       ORDER BY prioridade, available_at, id LIMIT 1),
+                     (SELECT true FROM mutirao.outbox WHERE state = 'in_flight' ORDER BY service, state LIMIT 1),
+                     false)";
+        alone(&self.worker.outbox().pool, async |conn| {
+            sqlx::query_scalar(sql).fetch_one(conn).await.trouble()
+        })
+        .await
+    }
+}
 
 impl Outbox for Desk<'_> {
     async fn claim(&self, want: Want) -> Result<Claimed, OutboxError> {
@@ -125,6 +151,14 @@ impl Outbox for Desk<'_> {
     }
 
     async fn woken(&self, poll: Duration) {
-        self.ear.lock().await.woken(poll).await;
+        let mut ear = self.ear.lock().await;
+        while let Heard::Nothing = ear.heard(poll).await {
+            // An error: the claim meets it as well, and says so.
+            let stirs = self.stirs().await.unwrap_or(true);
+            // What was in flight elsewhere has ended: that may be the end of all work.
+            if self.stirred.replace(stirs) || stirs {
+                return;
+            }
+        }
     }
 }

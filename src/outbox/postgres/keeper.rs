@@ -4,11 +4,15 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use super::lease::Worker;
+use super::lease::{Others, Worker};
 use super::listen::{Listener, Woken};
 
 /// So often within a lease it is renewed.
 const RENEWALS: u32 = 6;
+
+/// While no lease has run out, the rows in flight are looked through every so many renewals only: for
+/// those of a worker whose lease is no longer there at all.
+const RENEWALS_PER_ROUND: u32 = 6;
 
 /// Between tries of a database that did not answer.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -21,10 +25,17 @@ impl Worker {
     /// many rows that were. Runs beside the run: a lease that is not renewed claims nothing.
     pub async fn keep(&self, rescued: impl Fn(u64)) -> Infallible {
         let mut wait = self.lease() / RENEWALS;
+        let mut n_renewals = 0_u32;
         loop {
             tokio::time::sleep(wait).await;
             let kept = match self.renew().await {
-                Ok(()) => self.rescue().await,
+                Ok(others) => {
+                    n_renewals = n_renewals.wrapping_add(1);
+                    match others {
+                        Others::Alive if !n_renewals.is_multiple_of(RENEWALS_PER_ROUND) => Ok(0),
+                        _ => self.rescue().await,
+                    }
+                }
                 Err(error) => Err(error),
             };
             // An error: the run meets it as well, and says so.
@@ -52,14 +63,25 @@ impl Ear {
         Self { listener, is_listening: false }
     }
 
-    /// Waits until rows may have come. Dropping the future loses nothing.
-    pub(super) async fn woken(&mut self, poll: Duration) {
+    /// Waits until somebody says that rows have come, or it is time to look. Dropping the future loses
+    /// nothing.
+    pub(super) async fn heard(&mut self, poll: Duration) -> Heard {
         let wait = if self.is_listening { poll * AWAKE } else { poll };
         tokio::select! {
             biased;
             // Also when it begins to listen, or can no longer: rows may have come meanwhile.
-            woken = self.listener.woken() => self.is_listening = woken != Woken::Deaf,
-            () = tokio::time::sleep(wait) => {}
+            woken = self.listener.woken() => {
+                self.is_listening = woken != Woken::Deaf;
+                Heard::Call
+            }
+            () = tokio::time::sleep(wait) => Heard::Nothing,
         }
     }
+}
+
+/// What an [`Ear`] heard.
+pub(super) enum Heard {
+    Call,
+    /// It is time to look.
+    Nothing,
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use sqlx::PgConnection;
 
 use super::error::{LeaseOver, Trouble, unavailable};
-use super::session::{Access, in_time};
+use super::session::{Access, alone, in_time};
 use super::{PgOutbox, values::text};
 use crate::delivery::{OutboxError, Rate};
 
@@ -21,6 +21,14 @@ pub(super) const LEASE_LEFT_MIN_S: f64 = 45.0;
 /// So many renewals in time, one after another, before a worker takes over the rows of the dead. After
 /// an outage all leases have run out, and whoever comes back first must not take everybody for dead.
 const RENEWALS_BEFORE_RESCUE: i32 = 2;
+
+/// The other workers of an outbox, by their leases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Others {
+    Alive,
+    /// Some may have left rows in flight.
+    SomeDead,
+}
 
 /// A process that works on an outbox.
 pub struct Worker {
@@ -62,20 +70,26 @@ impl Worker {
 
     /// Makes the lease last from now on. A worker that was taken for dead registers anew; what it had
     /// claimed is no longer its own.
-    pub async fn renew(&self) -> Result<(), OutboxError> {
+    pub async fn renew(&self) -> Result<Others, OutboxError> {
         let sql = "UPDATE mutirao.worker
                       SET n_renewals = CASE WHEN clock_timestamp() < lease_until THEN n_renewals + 1 ELSE 0 END,
                           lease_until = clock_timestamp() + make_interval(secs => $2)
-                    WHERE id = $1";
-        in_time(async {
-            let mut tx = self.outbox.tx(Access::Shared).await?;
-            let renewed =
-                sqlx::query(sql).bind(self.id()).bind(self.lease.as_secs_f64()).execute(&mut *tx).await;
-            let is_known = 0 < renewed.trouble()?.rows_affected();
-            tx.commit().await?;
-            if is_known { Ok(()) } else { self.enrol().await }
+                    WHERE id = $1
+                RETURNING EXISTS (SELECT FROM mutirao.worker w WHERE w.id <> $1 AND w.lease_until <= clock_timestamp())";
+        let renewed: Option<bool> = alone(&self.outbox.pool, async |conn| {
+            sqlx::query_scalar(sql)
+                .bind(self.id())
+                .bind(self.lease.as_secs_f64())
+                .fetch_optional(conn)
+                .await
+                .trouble()
         })
-        .await
+        .await?;
+        match renewed {
+            Some(false) => Ok(Others::Alive),
+            Some(true) => Ok(Others::SomeDead),
+            None => in_time(self.enrol()).await.map(|()| Others::SomeDead),
+        }
     }
 
     /// Takes in what dead workers left `in_flight`: each such row becomes `pending` and in doubt since

@@ -111,3 +111,17 @@ pub(super) async fn in_time<T>(work: impl Future<Output = Result<T, OutboxError>
         Err(_) => Err(unavailable(Late(ANSWER_MAX))),
     }
 }
+
+/// One statement by itself, that need not be durable.
+pub(super) async fn alone<T>(
+    pool: &PgPool,
+    statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, OutboxError>,
+) -> Result<T, OutboxError> {
+    let mut conn = pool.acquire().await.trouble()?;
+    let done = in_time(statement(&mut conn)).await;
+    if done.is_err() {
+        // Nobody knows what is still on its way there.
+        drop(conn.detach());
+    }
+    done
+}
