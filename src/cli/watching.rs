@@ -265,7 +265,7 @@ impl Watch for Watching {
 
     fn invalid(&self, refused: &Refused) {
         count(&self.n_not_opened);
-        let code = refused.problems.first().map_or("", |it| it.code);
+        let code = refused.problems.first().map_or("", |it| &*it.code);
         tracing::info!(row.id = refused.row.0, state = "invalid", code, "the row is invalid");
     }
 
