@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -118,6 +119,9 @@ pub struct WorkerLayer {
     /// How often to look for new rows [default: 1s; a fifth as often while inserts wake the worker]
     #[arg(long, value_name = "TIME", env = "MUTIRAO_POLL")]
     pub poll: Option<Span>,
+    /// Answer /metrics, /livez and /readyz at this address, such as 127.0.0.1:9464 [default: nowhere]
+    #[arg(long, value_name = "ADDR", env = "MUTIRAO_METRICS_LISTEN")]
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 /// A duration as a person writes it: `500ms`, `2s`, `5m`, `1h 30m`.
@@ -225,6 +229,8 @@ struct SettingsFile {
     grace: Option<Span>,
     #[serde(deserialize_with = "from_text")]
     poll: Option<Span>,
+    #[serde(deserialize_with = "from_text")]
+    metrics_listen: Option<SocketAddr>,
 
     #[serde(deserialize_with = "from_text")]
     encoding: Option<Encoding>,
@@ -303,6 +309,7 @@ impl SettingsFile {
                 lease,
                 grace,
                 poll,
+                metrics_listen,
             ]
         );
         fill!(self, below, [encoding, delimiter, default_ddd, allow_repeats, strict, excel_safe]);
@@ -372,7 +379,7 @@ impl Config {
 
     /// Completes what was typed by what the settings files say.
     pub fn complete_worker(&mut self, layer: &mut WorkerLayer) {
-        fill!(layer, self.file, [lease, grace, poll]);
+        fill!(layer, self.file, [lease, grace, poll, metrics_listen]);
     }
 
     /// Completes what was typed by what the settings files say.

@@ -86,7 +86,7 @@ impl<'a> Desk<'a> {
         let worker = outbox.register("reconcile", policy.rate, LEASE).await?;
         let desk = worker.reconciling(scope);
         let run = tokio::select! {
-            run = delivering::deliver(&desk, &target, &policy, Some(n_unsure), &headline, self.screen) => run?,
+            run = delivering::deliver(&desk, &target, &policy, Some(n_unsure), &headline, self.screen, &()) => run?,
             never = worker.keep(delivering::tell_rescued(self.screen)) => match never {},
         };
         let _ = worker.retire().await; // Its lease ends by itself.

@@ -17,7 +17,7 @@ use super::screen::Screen;
 use crate::config::{Config, DeliveryLayer, EndLayer, MaxErrors};
 use crate::delivery::{
     Control, Ending, Gate, GuardLimits, Halt, OpenTickets, Outbox, Policy, Rate, Reason, RequestKind,
-    SystemClock, Verdict, Withheld, run,
+    SystemClock, Verdict, Watch, Withheld, run,
 };
 use crate::hubsoft::{BaseUrl, BaseUrlFault, Catalogue, Credentials, Entry, HubSoft, HubSoftSettings};
 use crate::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
@@ -230,7 +230,7 @@ pub struct Run {
 
 /// Delivers what `outbox` holds until it is drained, stopped or halted, under the eyes of a person.
 ///
-/// `headline` is said once a signal would stop the run cleanly.
+/// `watch` looks on besides that person. `headline` is said once a signal would stop the run cleanly.
 pub async fn deliver(
     outbox: &impl Outbox,
     target: &Target,
@@ -238,12 +238,14 @@ pub async fn deliver(
     n_rows: Option<u64>,
     headline: &str,
     screen: &Screen,
+    watch: &impl Watch,
 ) -> Result<Run, Failure> {
     let signals = Signals::listen()?;
     screen.note(headline);
     let progress = Progress::new(screen, n_rows);
+    let watch = (&progress, watch);
     let control = Control { stop: signals.stop.clone() };
-    let running = run(outbox, &target.api, &SystemClock, policy, control, &progress);
+    let running = run(outbox, &target.api, &SystemClock, policy, control, &watch);
     let ending = tokio::select! {
         ending = running => ending,
         () = progress.tell() => unreachable!("it tells for ever"),

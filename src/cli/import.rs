@@ -92,7 +92,7 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
             None => worker.desk(merged.scope()),
         };
         let run = tokio::select! {
-            run = delivering::deliver(&desk, &target, &policy, Some(n_to_open), &headline, screen) => run?,
+            run = delivering::deliver(&desk, &target, &policy, Some(n_to_open), &headline, screen, &()) => run?,
             never = worker.keep(delivering::tell_rescued(screen)) => match never {},
         };
         // What is left is known by the end of its lease at the latest.

@@ -20,6 +20,7 @@ mod shell;
 mod status;
 mod summary;
 mod template;
+mod watching;
 mod worker;
 
 use std::panic::{self, AssertUnwindSafe};

@@ -1,6 +1,9 @@
 //! `mutirao worker`, and `pause` and `resume` for all workers of a shared outbox.
 
+use std::net::SocketAddr;
 use std::time::Duration;
+
+use tokio::net::TcpListener;
 
 use super::args::{Global, Worker};
 use super::delivering::{self, Run, Target};
@@ -9,6 +12,7 @@ use super::failure::Failure;
 use super::import::other_host;
 use super::place;
 use super::screen::Screen;
+use super::watching::{Audience, Watching};
 use crate::config::{Config, WorkerLayer};
 use crate::delivery::{Blame, GuardLimits, Lasting, Policy, Reason, Stats, Verify};
 use crate::outbox::{Address, AnyOutbox, Counts, LEASE, PgOutbox, Scope};
@@ -26,15 +30,55 @@ pub async fn worker(mut args: Worker, global: &Global, screen: &Screen) -> Resul
     let address = address(global, &config)?;
     let (policy, lease) = (policy(&args), lease(&args.working)?);
     let target = Target::new(&config, &args.delivery)?;
-    let outbox = patiently(policy.lasting, screen, async || open(&address, &target.binding).await).await?;
-    let worker =
-        patiently(policy.lasting, screen, async || Ok(outbox.register("worker", policy.rate, lease).await?))
-            .await?;
+    let listener = match args.working.metrics_listen {
+        Some(at) => Some(listen(at).await?),
+        None => None,
+    };
+    let audience = if listener.is_some() { Audience::Asks } else { Audience::Nobody };
+    let watching = Watching::new(audience, policy.rate);
+    watching.begin();
+    let work = work(&args, &policy, lease, &target, &address, &watching, screen);
+    let Some(listener) = listener else { return work.await };
+    // Dropping the others loses nothing: they only look.
+    tokio::select! {
+        exit = work => exit,
+        never = watching.serve(listener) => match never {},
+        never = watching.look_at_api(&target.address) => match never {},
+        never = watching.look_at_outbox(&address) => match never {},
+        never = watching.count(&address) => match never {},
+    }
+}
+
+async fn listen(at: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(at).await.map_err(|error| {
+        Failure::new(
+            Exit::Usage,
+            format!("cannot listen at {at}: {error}"),
+            "give --metrics-listen a free address",
+        )
+    })
+}
+
+async fn work(
+    args: &Worker,
+    policy: &Policy,
+    lease: Duration,
+    target: &Target,
+    address: &Address,
+    watching: &Watching,
+    screen: &Screen,
+) -> Result<Exit, Failure> {
+    let lasting = policy.lasting;
+    let outbox = patiently(lasting, watching, screen, async || open(address, &target.binding).await).await?;
+    let worker = patiently(lasting, watching, screen, async || {
+        Ok(outbox.register("worker", policy.rate, lease).await?)
+    })
+    .await?;
     let desk = worker.desk(Scope::All);
     let until = if args.until_empty { "until it is empty" } else { "until told to stop" };
     let headline = format!("working for {}, {} at most, {until}", target.host, policy.rate);
     let run = tokio::select! {
-        run = delivering::deliver(&desk, &target, &policy, None, &headline, screen) => run?,
+        run = delivering::deliver(&desk, target, policy, None, &headline, screen, watching) => run?,
         never = worker.keep(delivering::tell_rescued(screen)) => match never {},
     };
     drop(desk);
@@ -51,11 +95,13 @@ pub async fn worker(mut args: Worker, global: &Global, screen: &Screen) -> Resul
 /// Does what needs the outbox. A worker that is to last waits for a database that does not answer yet.
 async fn patiently<T>(
     lasting: Lasting,
+    watching: &Watching,
     screen: &Screen,
     mut work: impl AsyncFnMut() -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let mut said = false;
     loop {
+        watching.tried();
         match work().await {
             Err(failure) if failure.exit == Exit::Unreachable && lasting == Lasting::Forever => {
                 if !std::mem::replace(&mut said, true) {

@@ -400,15 +400,7 @@ impl Named for Sighting {
 fn attempt<T: Named>(kind: AttemptKind, reply: &Reply<T>, scene: &Scene<'_>) -> Attempt {
     let (verdict, note) = match &reply.verdict {
         Verdict::Answered(answer) => answer.name_and_note(),
-        Verdict::Rejected(fault) => ("rejected", fault.message.as_str()),
-        Verdict::Unknown(fault) => ("unknown", fault.message.as_str()),
-        Verdict::NotSent(fault) => ("not_sent", fault.message.as_str()),
-        Verdict::Throttled => ("throttled", ""),
-        Verdict::Unauthorized(fault) => ("unauthorized", fault.message.as_str()),
-        Verdict::LoginUnavailable(fault) => ("login_unavailable", fault.message.as_str()),
-        Verdict::Forbidden(fault) => ("forbidden", fault.message.as_str()),
-        Verdict::Misconfigured(fault) => ("misconfigured", fault.message.as_str()),
-        Verdict::Withheld => ("withheld", ""),
+        other => (other.name(), other.fault().map_or("", |it| it.message.as_str())),
     };
     Attempt {
         at: scene.asked,

@@ -31,4 +31,4 @@ pub use ports::*;
 pub use rate::{Rate, RateFault};
 pub use row::*;
 pub use run::{Control, Ending, Reason, run};
-pub use stats::{Note, PauseTaken, Stats, Watch};
+pub use stats::{Note, PauseTaken, Pulse, Stats, Watch};

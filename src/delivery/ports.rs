@@ -196,6 +196,38 @@ pub enum Verdict<T = Proof> {
     Withheld,
 }
 
+impl<T> Verdict<T> {
+    /// For the history and for metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Answered(_) => "answered",
+            Self::Rejected(_) => "rejected",
+            Self::Unknown(_) => "unknown",
+            Self::NotSent(_) => "not_sent",
+            Self::Throttled => "throttled",
+            Self::Unauthorized(_) => "unauthorized",
+            Self::LoginUnavailable(_) => "login_unavailable",
+            Self::Forbidden(_) => "forbidden",
+            Self::Misconfigured(_) => "misconfigured",
+            Self::Withheld => "withheld",
+        }
+    }
+
+    /// What is wrong, where something is.
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Rejected(fault)
+            | Self::Unknown(fault)
+            | Self::NotSent(fault)
+            | Self::Unauthorized(fault)
+            | Self::LoginUnavailable(fault)
+            | Self::Forbidden(fault)
+            | Self::Misconfigured(fault) => Some(fault),
+            Self::Answered(_) | Self::Throttled | Self::Withheld => None,
+        }
+    }
+}
+
 /// A ticket was opened by this very request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proof {

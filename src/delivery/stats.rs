@@ -6,7 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
 
-use super::{Change, Halt, Pause, Refused, RequestKind, Settle, Settled};
+use super::{Change, Claim, Halt, Pause, Refused, RequestKind, Settle, Settled};
 
 /// Looks on while a run goes: progress bars, logs, metrics. Called from within the run, so an
 /// implementation must be quick and must not block.
@@ -26,6 +26,26 @@ pub trait Watch {
         let _ = kind;
     }
 
+    /// A request came to this (the verdict's name), after so long.
+    fn answered(&self, kind: RequestKind, verdict: &'static str, latency: Duration) {
+        let _ = (kind, verdict, latency);
+    }
+
+    /// It was found out what became of a claim; that is stored next.
+    fn learnt(&self, claim: &Claim, settle: &Settle) {
+        let _ = (claim, settle);
+    }
+
+    /// How often the loop is to come by at least, also when idle. `None`: it need not.
+    fn pulse_every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The loop came by, and so it stands.
+    fn turned(&self, pulse: &Pulse) {
+        let _ = pulse;
+    }
+
     /// Everybody waits, for this long and for this reason.
     fn paused(&self, length: Duration, reason: &str) {
         let _ = (length, reason);
@@ -39,6 +59,68 @@ pub trait Watch {
 
 /// Nobody looks on.
 impl Watch for () {}
+
+/// How a run stands while it goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pulse {
+    /// Between two slots of this run; `None` without a rate limit.
+    pub slot: Option<Duration>,
+    pub is_paused: bool,
+    pub is_breaker_open: bool,
+    /// A person stopped everybody.
+    pub is_stopped: bool,
+    /// Something is wrong with this run as a whole.
+    pub is_halted: bool,
+    pub is_outbox_down: bool,
+    pub is_ending: bool,
+}
+
+/// Two look on.
+impl<A: Watch, B: Watch> Watch for (&A, &B) {
+    fn settled(&self, settle: &Settle, became: Settled) {
+        self.0.settled(settle, became);
+        self.1.settled(settle, became);
+    }
+
+    fn invalid(&self, refused: &Refused) {
+        self.0.invalid(refused);
+        self.1.invalid(refused);
+    }
+
+    fn sending(&self, kind: RequestKind) {
+        self.0.sending(kind);
+        self.1.sending(kind);
+    }
+
+    fn answered(&self, kind: RequestKind, verdict: &'static str, latency: Duration) {
+        self.0.answered(kind, verdict, latency);
+        self.1.answered(kind, verdict, latency);
+    }
+
+    fn learnt(&self, claim: &Claim, settle: &Settle) {
+        self.0.learnt(claim, settle);
+        self.1.learnt(claim, settle);
+    }
+
+    fn pulse_every(&self) -> Option<Duration> {
+        [self.0.pulse_every(), self.1.pulse_every()].into_iter().flatten().min()
+    }
+
+    fn turned(&self, pulse: &Pulse) {
+        self.0.turned(pulse);
+        self.1.turned(pulse);
+    }
+
+    fn paused(&self, length: Duration, reason: &str) {
+        self.0.paused(length, reason);
+        self.1.paused(length, reason);
+    }
+
+    fn note(&self, note: Note<'_>) {
+        self.0.note(note.clone());
+        self.1.note(note);
+    }
+}
 
 /// What happens to a run as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -222,6 +222,8 @@ pub struct Status {
     pub in_doubt: u64,
     /// When the row that waits longest was imported.
     pub oldest_pending: Option<Timestamp>,
+    /// Since when the row that is `unconfirmed` longest is in doubt.
+    pub oldest_unconfirmed: Option<Timestamp>,
 }
 
 /// Who works on a shared outbox, and what holds them back.

@@ -10,6 +10,7 @@ mod outbox_memory;
 mod outbox_postgres;
 mod outbox_sqlite;
 mod sandbox;
+mod service;
 mod shared;
 mod simulation;
 mod support;

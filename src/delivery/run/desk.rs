@@ -13,7 +13,7 @@ use crate::delivery::decide::{Echo, Looks, release};
 use crate::delivery::guards::Guards;
 use crate::delivery::pace::Pace;
 use crate::delivery::standing::News;
-use crate::delivery::{Claim, Halt, Policy, RowId, Settle, Stats};
+use crate::delivery::{Claim, Halt, Policy, Pulse, RowId, Settle, Stats};
 
 /// A pause longer than this gives claims back instead of holding them.
 const HOLD_MAX: Duration = Duration::from_secs(5);
@@ -160,6 +160,19 @@ impl Desk {
             echo: Echo::Unseen,
             denied: BTreeSet::new(),
             stats: Stats::default(),
+        }
+    }
+
+    /// How the run stands, for whoever looks on.
+    pub fn pulse(&self, now: Duration) -> Pulse {
+        Pulse {
+            slot: self.pace.slot(),
+            is_paused: self.pace.paused_until(now).is_some(),
+            is_breaker_open: self.is_dark(),
+            is_stopped: self.stop.is_some(),
+            is_halted: self.held.is_some(),
+            is_outbox_down: self.outbox_is_down(),
+            is_ending: self.is_ending(),
         }
     }
 

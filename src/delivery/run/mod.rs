@@ -31,7 +31,7 @@ use super::decide::between;
 use super::far_clock::FarClock;
 use super::retry::Retry;
 use super::standing::News;
-use super::{Api, Clock, Halt, Lasting, Note, Outbox, OutboxError, Policy, Stats, Watch};
+use super::{Api, Clock, Halt, Lasting, Note, Outbox, OutboxError, Policy, Pulse, Stats, Watch};
 
 /// How a run is told from outside to do something else.
 #[derive(Clone, Debug, Default)]
@@ -194,6 +194,8 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             match call().await {
                 Ok(()) => return true,
                 Err(error) => {
+                    // The loop turns, though only in search of its outbox.
+                    self.watch.turned(&Pulse { is_outbox_down: true, ..Pulse::default() });
                     if let Some(halt) = self.outbox_failed(&error, began) {
                         self.end(Reason::Halted(halt));
                         return false;

@@ -11,8 +11,8 @@ use crate::delivery::decide::{self, Denials, Echo, Looks, Next, Scene, after};
 use crate::delivery::guards::{Halt, Progress};
 use crate::delivery::standing::{Finding, News};
 use crate::delivery::{
-    Api, Blame, Change, Claim, Clock, Doubt, LookUp, Note, OpenTickets, Outbox, Proof, Reply, RowId, Settle,
-    Sighting, Verdict, Verify, Watch,
+    Api, Blame, Change, Claim, Clock, Doubt, LookUp, Note, OpenTickets, Outbox, Proof, Reply, RequestKind,
+    RowId, Settle, Sighting, Verdict, Verify, Watch,
 };
 
 impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
@@ -66,6 +66,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
                 _ => None,
             }
         };
+        self.watch.learnt(&claim, &settle);
         self.hand(settle);
         if let Some(halt) = halt {
             self.halt(halt);
@@ -211,6 +212,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         denials: Denials,
         sent: Option<Duration>,
     ) -> Option<Halt> {
+        self.tell_answer(RequestKind::Post, reply);
         let mut desk = self.desk.borrow_mut();
         let now = self.now();
         let mut halt = self.hear(&mut desk, claim.row, reply, sent, Looks::Count);
@@ -296,6 +298,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
     }
 
     fn hear_look_up(&self, row: RowId, reply: &Reply<Sighting>, looks: Looks, sent: Option<Duration>) {
+        self.tell_answer(RequestKind::LookUp, reply);
         let mut desk = self.desk.borrow_mut();
         if let Verdict::Answered(Sighting::Found { .. }) = reply.verdict {
             desk.echo = Echo::Seen;
@@ -304,6 +307,13 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         drop(desk);
         if let Some(halt) = halt {
             self.halt(halt);
+        }
+    }
+
+    /// Tells whoever looks on; what was withheld was never asked.
+    pub(super) fn tell_answer<T>(&self, kind: RequestKind, reply: &Reply<T>) {
+        if !matches!(reply.verdict, Verdict::Withheld) {
+            self.watch.answered(kind, reply.verdict.name(), reply.latency);
         }
     }
 

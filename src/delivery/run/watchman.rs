@@ -6,10 +6,11 @@ use super::{Engine, Reason, sleep_until};
 use crate::delivery::breaker::{Sign, Traffic};
 use crate::delivery::guards::{Halt, Progress};
 use crate::delivery::standing::Finding;
-use crate::delivery::{Api, Clock, Note, Outbox, Reply, Verdict, Watch};
+use crate::delivery::{Api, Clock, Note, Outbox, Reply, RequestKind, Verdict, Watch};
 
 impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
-    /// Halts the run when a guard's time has come, and cuts off what outlasts the grace of a stop.
+    /// Halts the run when a guard's time has come, and cuts off what outlasts the grace of a stop. Tells
+    /// whoever looks on that the loop turns, and how it stands.
     pub(super) async fn watchman(&self) {
         loop {
             let changed = self.changed.notified();
@@ -29,12 +30,15 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                 self.end(Reason::Halted(halt));
                 continue;
             }
+            self.watch.turned(&self.desk.borrow().pulse(now));
             let deadline = sleep_until(deadline.map(|it| self.instant(it)));
-            // Dropping either loses nothing.
+            let pulse = sleep_until(self.watch.pulse_every().map(|it| self.instant(now + it)));
+            // Dropping any loses nothing.
             tokio::select! {
                 biased;
                 () = changed => {}
                 () = deadline => {}
+                () = pulse => {}
             }
         }
     }
@@ -82,6 +86,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     }
 
     fn hear_probe(&self, reply: &Reply<()>, pass: &Pass<'_, '_, O, A, C, W>) -> Option<Halt> {
+        self.tell_answer(RequestKind::Probe, reply);
         let mut desk = self.desk.borrow_mut();
         let now = self.now();
         desk.stats.answered(reply.http_status, reply.latency);

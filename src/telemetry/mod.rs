@@ -1,4 +1,9 @@
-//! Logs. A line reads alone; it carries row ids, never names, phones or secrets.
+//! What others hear of a process: logs, metrics, and what systemd is told. A log line reads alone; it
+//! carries row ids, never names, phones or secrets.
+
+pub mod metrics;
+pub mod server;
+pub mod systemd;
 
 use tracing_subscriber::EnvFilter;
 
