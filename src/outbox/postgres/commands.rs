@@ -13,7 +13,7 @@ use crate::outbox::stored::{count, unreadable};
 use crate::outbox::{BatchId, BindError, Cancelled, NOT_OPENED, Resolution, ResolveError, Scope, state_name};
 
 /// Of `o`: of the batch. `$1` its number, `$2` its name; NULL is every batch.
-const OF_BATCH: &str = "($2::text IS NULL OR o.batch = $1::bigint AND o.record IS NOT NULL
+pub(super) const OF_BATCH: &str = "($2::text IS NULL OR o.batch = $1::bigint AND o.record IS NOT NULL
     OR o.batch IS NULL AND o.lote = $2)";
 
 /// `$3` as a time.
@@ -87,7 +87,7 @@ impl PgOutbox {
     /// One that was ever sent is looked up first, an `unconfirmed` one is only looked up. `None`:
     /// every batch.
     ///
-    /// States that are not finished, and `opened`, are left alone.
+    /// States that are not finished, `opened`, and rows that were purged are left alone.
     pub async fn retry(
         &self,
         batch: Option<BatchId>,
@@ -107,7 +107,7 @@ impl PgOutbox {
                                             ELSE o.doubt_since IS NOT NULL OR o.sent_at IS NOT NULL END,
                     error_code = NULL, error_message = NULL, protocolo = NULL, id_atendimento = NULL,
                     ids_ordem_servico = NULL, numeros_ordem_servico = NULL
-              WHERE NOT o.gone AND o.state = ANY($4) AND {OF_BATCH}"
+              WHERE NOT o.gone AND o.purged_at IS NULL AND o.state = ANY($4) AND {OF_BATCH}"
         );
         let retried = sqlx::query(AssertSqlSafe(sql))
             .bind(range.batch)

@@ -19,6 +19,7 @@ mod merge;
 mod opened;
 mod others;
 mod proof;
+mod purge;
 mod read;
 mod schema;
 mod session;
