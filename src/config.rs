@@ -388,6 +388,11 @@ impl Config {
         self.file.database_url.as_deref()
     }
 
+    /// Where a worker hears of inserts, if a pooler stands before the database: past it.
+    pub fn listen_url(&self) -> Result<Option<SecretString>, ConfigError> {
+        self.secret("MUTIRAO_LISTEN_URL", "mutirao-listen-url", None)
+    }
+
     /// Where HubSoft is and how to log in to it.
     pub fn hubsoft(&self, layer: &DeliveryLayer) -> Result<HubSoftSettings, ConfigError> {
         let url =

@@ -217,6 +217,9 @@ pub struct Migrate {
     /// Print the SQL that makes an outbox; nothing is changed
     #[arg(long, conflicts_with = "check")]
     pub print: bool,
+    /// Print the SQL that makes roles for owner, producers, workers and readers; nothing is changed
+    #[arg(long, conflicts_with_all = ["print", "check", "no_notify"])]
+    pub print_roles: bool,
     /// Only see whether the outbox is up to date
     #[arg(long)]
     pub check: bool,

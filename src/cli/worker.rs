@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
+
 use super::args::{Global, Worker};
 use super::delivering::{self, Run, Target};
 use super::exit::{self, Exit, Signal};
@@ -26,7 +28,11 @@ pub async fn worker(mut args: Worker, global: &Global, screen: &Screen) -> Resul
     let address = address(global, &config)?;
     let (policy, lease) = (policy(&args), lease(&args.working)?);
     let target = Target::new(&config, &args.delivery)?;
-    let outbox = patiently(policy.lasting, screen, async || open(&address, &target.binding).await).await?;
+    let mut outbox =
+        patiently(policy.lasting, screen, async || open(&address, &target.binding).await).await?;
+    if let (AnyOutbox::Postgres(outbox), Some(url)) = (&mut outbox, config.listen_url()?) {
+        outbox.listen_at(url.expose_secret())?;
+    }
     let worker =
         patiently(policy.lasting, screen, async || Ok(outbox.register("worker", policy.rate, lease).await?))
             .await?;

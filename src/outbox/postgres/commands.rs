@@ -23,16 +23,18 @@ impl PgOutbox {
     /// Binds the outbox to the host that is about to be sent to, unless it is bound to another.
     /// `host` is normalised; everything on loopback is the one word `loopback`.
     pub async fn bind_host(&self, host: &str) -> Result<(), BindError> {
-        let mut conn = self.conn().await?;
+        let mut tx = self.tx(Access::Shared).await?;
         let sql = "INSERT INTO mutirao.meta AS m (key, value) VALUES ('host', $1)
                        ON CONFLICT (key) DO UPDATE SET value = m.value RETURNING value";
         let bound: String =
-            sqlx::query_scalar(sql).bind(host).persistent(false).fetch_one(&mut *conn).await.trouble()?;
+            sqlx::query_scalar(sql).bind(host).persistent(false).fetch_one(&mut *tx).await.trouble()?;
+        tx.commit().await?;
         if bound == host { Ok(()) } else { Err(BindError::OtherHost { bound, asked: host.to_owned() }) }
     }
 
     /// Notes that a run of the batch is complete, and what it came to (`summary.json`).
     pub async fn finish_run(&self, batch: BatchId, now: Timestamp, summary: &str) -> Result<(), OutboxError> {
+        let mut tx = self.tx(Access::Shared).await?;
         let sql = "UPDATE mutirao.batch
                       SET finished_at = timestamptz 'epoch' + $2::bigint * interval '1 millisecond', summary = $3
                     WHERE id = $1";
@@ -41,15 +43,17 @@ impl PgOutbox {
             .bind(now.as_millisecond())
             .bind(summary)
             .persistent(false)
-            .execute(&mut *self.conn().await?)
+            .execute(&mut *tx)
             .await
-            .trouble()
-            .map(drop)
+            .trouble()?;
+        tx.commit().await
     }
 
     /// Lets the rows of a batch be posted that was halted, or held by its import.
     pub async fn release(&self, batch: BatchId) -> Result<(), OutboxError> {
-        release(&mut *self.conn().await?, Some(batch)).await
+        let mut tx = self.tx(Access::Shared).await?;
+        release(&mut tx, Some(batch)).await?;
+        tx.commit().await
     }
 
     /// Withdraws what was certainly not sent. Rows that the batch's file no longer has too.

@@ -33,6 +33,9 @@ CREATE TRIGGER wake_up AFTER INSERT ON mutirao.outbox EXECUTE FUNCTION mutirao.w
 
 const NO_WAKE_UP: &str = "DROP FUNCTION mutirao.wake_up() CASCADE;\n";
 
+/// What makes the roles that need the least each; to be run by who may make roles.
+pub const ROLES: &str = include_str!("../../../migrations/postgres/roles.sql");
+
 /// Held while a schema is made, so that two who make it take turns.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('mutirao.migration', 0))";
 
@@ -101,7 +104,8 @@ fn step(version: i64, sql: &str) -> String {
 
 /// Whether the outbox at `url` is of the version that this program knows.
 pub async fn check(url: &str) -> Result<(), OpenError> {
-    checked(&mut connection(&options(url)?).await?).await
+    let mut conn = connection(&options(url)?).await?;
+    checked(&mut *conn.begin().await.trouble()?).await
 }
 
 pub(super) async fn checked(conn: &mut PgConnection) -> Result<(), OpenError> {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::error::{Trouble, unreadable};
 use super::lease::Worker;
-use super::session::in_time;
+use super::session::{Access, in_time};
 use super::values::text;
 use crate::delivery::standing::{Finding, Holder, Prober, Report, Shared, Slots, Standing};
 use crate::delivery::{OutboxError, Rate};
@@ -40,7 +40,6 @@ impl Worker {
             Rate::PerSecond(it) => Some(it),
             Rate::Unlimited => None,
         };
-        let mut conn = self.outbox().pool.acquire().await.trouble()?;
         let asked = sqlx::query_as(include_str!("share.sql"))
             .bind(self.id())
             .bind(rate)
@@ -50,6 +49,16 @@ impl Worker {
             .bind(finding)
             .bind(report.news.stop.as_deref().map(text))
             .bind(report.prober == Prober::Ready);
+        if self.outbox().is_pooled {
+            let answer = in_time(async {
+                let mut tx = self.outbox().tx(Access::Shared).await?;
+                let answer = asked.fetch_one(&mut *tx).await.trouble()?;
+                tx.commit().await?;
+                Ok(answer)
+            });
+            return standing(answer.await?);
+        }
+        let mut conn = self.outbox().pool.acquire().await.trouble()?;
         match in_time(async { asked.fetch_one(&mut *conn).await.trouble() }).await {
             Ok(answer) => standing(answer),
             Err(error) => {
