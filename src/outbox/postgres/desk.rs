@@ -69,6 +69,7 @@ impl Worker {
                 .bind(range.batch)
                 .bind(range.import)
                 .bind(i64::try_from(n).unwrap_or(i64::MAX))
+                .persistent(false)
                 .fetch_one(&mut *self.outbox().conn().await?)
                 .await
                 .trouble()

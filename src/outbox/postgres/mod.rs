@@ -5,7 +5,7 @@
 //! live together, and are of many rows each. A worker holds rows only while its [`Worker`] lease
 //! lasts. Postgres 14 and later; nothing but [`Listener`] and prepared statements needs a session of its
 //! own. So a pooler may stand before the server that gives a session to every transaction: then the URL
-//! says `statement-cache-capacity=0`, nothing is prepared, and every statement is in a transaction.
+//! says `statement-cache-capacity=0`, nothing prepared outlives its transaction, and every statement is in one.
 
 mod candidate;
 mod claim;
@@ -67,8 +67,10 @@ impl PgOutbox {
         let mut conn = in_time(async { conn.begin().await.trouble() }).await?;
         schema::checked(&mut conn).await?;
         let sql = "SELECT value FROM mutirao.meta WHERE key = 'outbox_id'";
-        let outbox_id =
-            in_time(async { sqlx::query_scalar(sql).fetch_one(&mut *conn).await.trouble() }).await?;
+        let outbox_id = in_time(async {
+            sqlx::query_scalar(sql).persistent(false).fetch_one(&mut *conn).await.trouble()
+        })
+        .await?;
         let is_pooled = connect::is_pooled(url);
         let pool = connect::pool(options.clone());
         Ok(Self { pool, is_pooled, listen: (!is_pooled).then_some(options), outbox_id })
@@ -86,7 +88,7 @@ impl PgOutbox {
     }
 
     async fn tx(&self, access: Access) -> Result<Tx, OutboxError> {
-        Tx::begin(&self.pool, access).await
+        Tx::begin(&self.pool, access, self.is_pooled).await
     }
 
     /// To look. In a transaction, because a statement is prepared and run in two messages, and a pooler

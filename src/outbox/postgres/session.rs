@@ -48,11 +48,12 @@ pub(super) struct Tx {
     /// `None`: committed.
     conn: Option<PoolConnection<Postgres>>,
     access: Access,
+    is_pooled: bool,
 }
 
 impl Tx {
-    pub(super) async fn begin(pool: &PgPool, access: Access) -> Result<Self, OutboxError> {
-        let mut tx = Self { conn: Some(pool.acquire().await.trouble()?), access };
+    pub(super) async fn begin(pool: &PgPool, access: Access, is_pooled: bool) -> Result<Self, OutboxError> {
+        let mut tx = Self { conn: Some(pool.acquire().await.trouble()?), access, is_pooled };
         tx.start().await?;
         Ok(tx)
     }
@@ -62,9 +63,11 @@ impl Tx {
             Access::Shared => String::new(),
             Access::Claiming => format!(", pg_advisory_xact_lock({CLAIM_KEY})"),
         };
+        // A pooler's session may know our statements' names from somebody else, with other statements.
+        let forget = if self.is_pooled { "DEALLOCATE ALL; " } else { "" };
         // One message, without preparing. In a statement before the others, so that they see what
         // was committed while this waited.
-        let sql = format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT {SETTINGS}{lock}");
+        let sql = format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {forget}SELECT {SETTINGS}{lock}");
         self.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.trouble().map(drop)
     }
 
