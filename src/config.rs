@@ -124,7 +124,7 @@ pub struct WorkerLayer {
     pub metrics_listen: Option<SocketAddr>,
 }
 
-/// A duration as a person writes it: `500ms`, `2s`, `5m`, `1h 30m`.
+/// A duration as a person writes it: `500ms`, `2s`, `5m`, `1h 30m`, `90d` of 24 hours each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(pub Duration);
 
@@ -132,8 +132,9 @@ impl std::str::FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let allowed = || format!("`{text}` is not a duration; write it like 500ms, 2s, 5m");
-        let signed: jiff::SignedDuration = text.parse().map_err(|_| allowed())?;
+        let allowed = || format!("`{text}` is not a duration; write it like 500ms, 2s, 5m, 90d");
+        let span: jiff::Span = text.parse().map_err(|_| allowed())?;
+        let signed = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| allowed())?;
         Duration::try_from(signed).map(Self).map_err(|_| allowed())
     }
 }
@@ -392,6 +393,11 @@ impl Config {
 
     pub fn database_url(&self) -> Option<&str> {
         self.file.database_url.as_deref()
+    }
+
+    /// Where a worker hears of inserts, if a pooler stands before the database: past it.
+    pub fn listen_url(&self) -> Result<Option<SecretString>, ConfigError> {
+        self.secret("MUTIRAO_LISTEN_URL", "mutirao-listen-url", None)
     }
 
     /// Where HubSoft is and how to log in to it.

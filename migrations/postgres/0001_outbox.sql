@@ -53,6 +53,7 @@ CREATE TABLE mutirao.outbox (
     error_message           text,
     warning                 text,
     finished_at             timestamptz,
+    purged_at               timestamptz,
 
     -- The engine's own.
     -- The service as a number: 1 to 19 digits, if bigint has it. An id that is written in another way
@@ -115,6 +116,7 @@ COMMENT ON COLUMN mutirao.outbox.error_code IS 'READ: a stable code of what went
 COMMENT ON COLUMN mutirao.outbox.error_message IS 'READ: the same in words';
 COMMENT ON COLUMN mutirao.outbox.warning IS 'READ: what a person should know although the ticket was opened';
 COMMENT ON COLUMN mutirao.outbox.finished_at IS 'READ: when the row left for a state that is final';
+COMMENT ON COLUMN mutirao.outbox.purged_at IS 'READ: when `mutirao purge` took what it says of people';
 COMMENT ON COLUMN mutirao.outbox.service IS 'Engine: id_cliente_servico as a number';
 COMMENT ON COLUMN mutirao.outbox.token IS 'Engine: raised by every claim; a settle under an older one is stale';
 COMMENT ON COLUMN mutirao.outbox.worker IS 'Engine: who claimed it last';

@@ -96,6 +96,8 @@ CREATE TABLE outbox (
     error_message    TEXT,
     warning          TEXT,
     finished_at      INTEGER,
+    -- When `mutirao purge` took what the row says of people.
+    purged_at        INTEGER,
     CHECK (state <> 'unconfirmed' OR doubt_since IS NOT NULL),
     CHECK (state <> 'opened' OR protocolo IS NOT NULL),
     CHECK (state <> 'in_flight' OR (sent_at IS NOT NULL AND claimed_at IS NOT NULL))

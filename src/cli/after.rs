@@ -1,8 +1,9 @@
-//! The commands after an import: `show`, `export`, `reconcile`, `resolve`, `retry`, `cancel`.
+//! The commands after an import: `show`, `export`, `reconcile`, `resolve`, `retry`,
+//! `cancel`, `purge`.
 
 use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::args::{Global, Resolve, RetryState};
@@ -13,7 +14,7 @@ use super::place::{Place, RowName};
 use super::reading::ColumnNames;
 use super::screen::Screen;
 use super::{results, summary};
-use crate::config::{Config, DeliveryLayer};
+use crate::config::{Config, DeliveryLayer, Span};
 use crate::delivery::{RowId, State};
 use crate::outbox::{
     self, Address, AnyReader, BatchInfo, LEASE, Resolution, ResolveError, RowDetails, Scope, state_name,
@@ -171,6 +172,32 @@ impl<'a> Desk<'a> {
         Ok(Exit::Done)
     }
 
+    /// Takes what rows say of people that finished so long ago; of a file, from its results too.
+    pub async fn purge(&self, batch: Option<&str>, older_than: Span) -> Result<Exit, Failure> {
+        let now = Timestamp::now();
+        let age = SignedDuration::try_from(older_than.0).unwrap_or(SignedDuration::MAX);
+        let before = now.checked_sub(age).unwrap_or(Timestamp::MIN);
+        let place = self.place(batch)?;
+        let outbox = place.outbox.open().await?;
+        let info = match &place.batch {
+            Some(_) => Some(batch_of(outbox.reader(), &place).await?),
+            None => None,
+        };
+        let n_rows = outbox.purge(info.map(|it| it.id), before, now).await?;
+        if let Some(folder) = place.folder.as_ref().filter(|it| it.join("results.csv").exists()) {
+            let info = batch_of(outbox.reader(), &place).await?;
+            let form =
+                results::Form { source: &info.source, columns: &ColumnNames::new(), guard: Guard::Faithful };
+            results::write(outbox.reader(), Scope::Batch(info.id), &form, folder).await?;
+        }
+        outbox.close().await?;
+        self.tell(n_rows, &format!("{n_rows} rows are purged; what became of them stays known"));
+        if place.folder.is_some() {
+            self.screen.note("hint: the spreadsheet itself, and copies of its results, are yours to delete");
+        }
+        Ok(Exit::Done)
+    }
+
     /// Withdraws what was not sent.
     pub async fn cancel(&self, batch: &str) -> Result<Exit, Failure> {
         let place = self.place(Some(batch))?;
@@ -270,6 +297,7 @@ fn as_json(details: &RowDetails) -> Value {
         "error_code": report.error_code, "error_message": report.error_message, "warning": report.warning,
         "fields": fields(&details.fields), "problems": details.problems, "sent_at": details.sent_at,
         "available_at": details.available_at, "finished_at": details.finished_at,
+        "purged_at": details.purged_at,
         "in_doubt_since": details.doubt.as_ref().map(|it| it.since),
         "history": details.history.iter().map(|it| json!({
             "at": it.at, "kind": outbox::kind_name(it.kind), "verdict": it.verdict, "http_status": it.http_status,
@@ -315,6 +343,7 @@ fn in_lines(details: &RowDetails) -> String {
         line("next", Some(format!("{:.0}", details.available_at)));
     }
     line("finished", details.finished_at.map(|it| format!("{it:.0}")));
+    line("purged", details.purged_at.map(|it| format!("{it:.0}")));
     for problem in &details.problems {
         line("problem", Some(format!("{}: {} ({})", problem.field, problem.message, problem.code)));
     }

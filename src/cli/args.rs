@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::config::{DeliveryLayer, EndLayer, FileLayer, WorkerLayer};
+use crate::config::{DeliveryLayer, EndLayer, FileLayer, Span, WorkerLayer};
 use crate::telemetry::LogFormat;
 
 /// Opens support tickets in HubSoft in bulk: none lost, none opened twice.
@@ -111,6 +111,14 @@ pub enum Command {
     },
     /// Let all workers go on; with LOTE: let a lote that was halted go on
     Resume { lote: Option<String> },
+    /// Remove personal data of rows that finished long ago; their counts and tickets stay known
+    Purge {
+        /// Only of this batch [default: all of a database; all of a file]
+        batch: Option<String>,
+        /// How long ago a row must have finished: 90d, 12h
+        #[arg(long, value_name = "TIME")]
+        older_than: Span,
+    },
     /// Create or update the outbox in a Postgres database
     Migrate(Migrate),
     /// Try everything that a run needs
@@ -209,6 +217,9 @@ pub struct Migrate {
     /// Print the SQL that makes an outbox; nothing is changed
     #[arg(long, conflicts_with = "check")]
     pub print: bool,
+    /// Print the SQL that makes roles for owner, producers, workers and readers; nothing is changed
+    #[arg(long, conflicts_with_all = ["print", "check", "no_notify"])]
+    pub print_roles: bool,
     /// Only see whether the outbox is up to date
     #[arg(long)]
     pub check: bool,

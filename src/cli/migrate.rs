@@ -9,6 +9,10 @@ use crate::outbox::postgres::{self, Migrated, OpenError, WakeUp};
 
 pub async fn migrate(args: &Migrate, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
     let wake_up = if args.no_notify { WakeUp::Poll } else { WakeUp::Notify };
+    if args.print_roles {
+        screen.result(postgres::ROLES.trim_end());
+        return Ok(Exit::Done);
+    }
     if args.print {
         screen.result(postgres::script(wake_up).trim_end());
         return Ok(Exit::Done);

@@ -105,6 +105,7 @@ fn run(command: Command, global: &Global, screen: &Screen) -> Result<Exit, Failu
             Command::Resolve(args) => after()?.resolve(&args).await,
             Command::Retry { batch, state } => after()?.retry(batch.as_deref(), &state).await,
             Command::Cancel { batch } => after()?.cancel(&batch).await,
+            Command::Purge { batch, older_than } => after()?.purge(batch.as_deref(), older_than).await,
             Command::Migrate(args) => migrate::migrate(&args, global, screen).await,
             Command::Worker(args) => worker::worker(args, global, screen).await,
             Command::Pause { reason } => worker::pause(&reason, global, screen).await,

@@ -47,7 +47,9 @@ impl Place {
                 }
             }
         }
-        let mut folders: Vec<PathBuf> = std::fs::read_dir(here)
+        // An empty path joins well, but is no folder.
+        let listed = if here.as_os_str().is_empty() { Path::new(".") } else { here };
+        let mut folders: Vec<PathBuf> = std::fs::read_dir(listed)
             .into_iter()
             .flatten()
             .filter_map(|entry| Some(entry.ok()?.path()))

@@ -54,7 +54,7 @@ pub enum Audience {
 
 impl Watching {
     pub fn new(audience: Audience, ceiling: Rate) -> Self {
-        let metrics = (audience == Audience::Asks).then(Metrics::new);
+        let metrics = (audience == Audience::Asks).then(Metrics::default);
         if let Some(metrics) = &metrics {
             metrics.rate_ceiling.set(per_second(ceiling.slot()));
             set_rows(metrics, &Counts::default());

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 
 use super::args::{Global, Worker};
@@ -34,10 +35,11 @@ pub async fn worker(mut args: Worker, global: &Global, screen: &Screen) -> Resul
         Some(at) => Some(listen(at).await?),
         None => None,
     };
+    let database = Database { address: &address, listen_url: config.listen_url()? };
     let audience = if listener.is_some() { Audience::Asks } else { Audience::Nobody };
     let watching = Watching::new(audience, policy.rate);
     watching.begin();
-    let work = work(&args, &policy, lease, &target, &address, &watching, screen);
+    let work = work(&args, &policy, lease, &target, &database, &watching, screen);
     let Some(listener) = listener else { return work.await };
     // Dropping the others loses nothing: they only look.
     tokio::select! {
@@ -64,12 +66,12 @@ async fn work(
     policy: &Policy,
     lease: Duration,
     target: &Target,
-    address: &Address,
+    database: &Database<'_>,
     watching: &Watching,
     screen: &Screen,
 ) -> Result<Exit, Failure> {
     let lasting = policy.lasting;
-    let outbox = patiently(lasting, watching, screen, async || open(address, &target.binding).await).await?;
+    let outbox = patiently(lasting, watching, screen, async || database.open(&target.binding).await).await?;
     let worker = patiently(lasting, watching, screen, async || {
         Ok(outbox.register("worker", policy.rate, lease).await?)
     })
@@ -115,10 +117,21 @@ async fn patiently<T>(
     }
 }
 
-async fn open(address: &Address, binding: &str) -> Result<AnyOutbox, Failure> {
-    let outbox = address.open().await?;
-    outbox.bind_host(binding).await.map_err(other_host)?;
-    Ok(outbox)
+/// Where the outbox is, and where inserts are heard of if not there.
+struct Database<'a> {
+    address: &'a Address,
+    listen_url: Option<SecretString>,
+}
+
+impl Database<'_> {
+    async fn open(&self, binding: &str) -> Result<AnyOutbox, Failure> {
+        let mut outbox = self.address.open().await?;
+        outbox.bind_host(binding).await.map_err(other_host)?;
+        if let (AnyOutbox::Postgres(outbox), Some(url)) = (&mut outbox, &self.listen_url) {
+            outbox.listen_at(url.expose_secret())?;
+        }
+        Ok(outbox)
+    }
 }
 
 /// All workers stop.

@@ -200,6 +200,17 @@ impl AnyOutbox {
         each!(self, it => it.retry(batch, states, now).await)
     }
 
+    /// Takes what finished rows say of people, if they finished before `before`; returns how many. In
+    /// steps: what was taken before an error stays taken.
+    pub async fn purge(
+        &self,
+        batch: Option<BatchId>,
+        before: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, OutboxError> {
+        each!(self, it => it.purge(batch, before, now).await)
+    }
+
     /// Settles an `unconfirmed` row by a person's word.
     pub async fn resolve(
         &self,

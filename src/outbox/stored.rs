@@ -145,6 +145,7 @@ struct Rest {
     last_absence: Option<i64>,
     answered: u32,
     finished_at: Option<i64>,
+    purged_at: Option<i64>,
 }
 
 pub(super) fn details(
@@ -169,6 +170,7 @@ pub(super) fn details(
             answered: rest.answered,
         }),
         finished_at: rest.finished_at.map(time),
+        purged_at: rest.purged_at.map(time),
         history: history.into_iter().map(attempt).collect::<Result<_, _>>()?,
         report,
     })

@@ -301,6 +301,8 @@ pub struct RowDetails {
     pub available_at: Timestamp,
     pub doubt: Option<Doubt>,
     pub finished_at: Option<Timestamp>,
+    /// When what it said of people was taken from it.
+    pub purged_at: Option<Timestamp>,
     /// Oldest first.
     pub history: Vec<Attempt>,
 }
@@ -323,6 +325,12 @@ pub enum Resolution<'a> {
     },
     NotOpened,
 }
+
+/// States, as SQL lists them, of rows that nobody needs to open or to look up any more.
+pub(super) const PURGEABLE: &str = "'opened', 'invalid', 'rejected', 'failed', 'skipped', 'cancelled'";
+
+/// Rows that are purged at a time: others wait for no longer than that takes.
+pub(super) const PURGE_STEP: i64 = 1000;
 
 /// What a person's word that nothing was opened is kept as, in `error_code`.
 pub(super) const NOT_OPENED: &str = "not_opened";

@@ -29,9 +29,9 @@ pub struct Metrics {
     pub ready: IntGauge,
 }
 
-impl Metrics {
+impl Default for Metrics {
     /// All of them, at nothing.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let registry = Registry::new();
         Self {
             rows: keep(&registry, GaugeVec::new(opts("rows", "Rows in the outbox, by state"), &["state"])),
@@ -106,7 +106,9 @@ impl Metrics {
             registry,
         }
     }
+}
 
+impl Metrics {
     pub fn answered(&self, kind: &str, verdict: &str, latency: Duration) {
         self.attempts.with_label_values(&[kind, verdict]).inc();
         self.request_duration.with_label_values(&[kind]).observe(latency.as_secs_f64());

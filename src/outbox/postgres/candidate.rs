@@ -200,18 +200,20 @@ pub(super) async fn candidates(
         .trouble()
 }
 
+/// `OFFSET 0` keeps the question for live rows a look by service, a candidate at a time. As a join, the
+/// planner may choose to read all of `outbox_live` for each, if it believes that there is nothing in it.
 fn candidates_sql() -> String {
     let (columns, to_post, to_look_up) = (columns(), to_post(), to_look_up());
     format!(
         "(SELECT {columns} FROM mutirao.outbox o
            WHERE {to_look_up} AND o.available_at <= $4
              AND NOT EXISTS (SELECT FROM mutirao.outbox l
-                              WHERE l.service = o.service AND l.state = 'in_flight' AND {LIVE})
+                              WHERE l.service = o.service AND l.state = 'in_flight' AND {LIVE} OFFSET 0)
            ORDER BY o.prioridade, o.available_at, o.id LIMIT $6)
          UNION ALL
          (SELECT {columns} FROM mutirao.outbox o
            WHERE {to_post} AND o.available_at <= $4
-             AND NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = o.service AND {LIVE})
+             AND NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = o.service AND {LIVE} OFFSET 0)
            ORDER BY o.prioridade, o.available_at, o.id LIMIT $5)"
     )
 }
@@ -241,7 +243,7 @@ fn outlook_sql() -> String {
     let next = |rows: &str, blockers: &str| {
         let free = format!(
             "FROM mutirao.outbox o
-             WHERE {rows} AND NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = o.service {blockers} AND {LIVE})"
+             WHERE {rows} AND NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = o.service {blockers} AND {LIVE} OFFSET 0)"
         );
         format!(
             "coalesce((SELECT o.available_at {free} AND o.available_at <= $4

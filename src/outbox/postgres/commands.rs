@@ -13,7 +13,7 @@ use crate::outbox::stored::{count, unreadable};
 use crate::outbox::{BatchId, BindError, Cancelled, NOT_OPENED, Resolution, ResolveError, Scope, state_name};
 
 /// Of `o`: of the batch. `$1` its number, `$2` its name; NULL is every batch.
-const OF_BATCH: &str = "($2::text IS NULL OR o.batch = $1::bigint AND o.record IS NOT NULL
+pub(super) const OF_BATCH: &str = "($2::text IS NULL OR o.batch = $1::bigint AND o.record IS NOT NULL
     OR o.batch IS NULL AND o.lote = $2)";
 
 /// `$3` as a time.
@@ -23,16 +23,18 @@ impl PgOutbox {
     /// Binds the outbox to the host that is about to be sent to, unless it is bound to another.
     /// `host` is normalised; everything on loopback is the one word `loopback`.
     pub async fn bind_host(&self, host: &str) -> Result<(), BindError> {
-        let mut conn = self.conn().await?;
+        let mut tx = self.tx(Access::Shared).await?;
         let sql = "INSERT INTO mutirao.meta AS m (key, value) VALUES ('host', $1)
                        ON CONFLICT (key) DO UPDATE SET value = m.value RETURNING value";
         let bound: String =
-            sqlx::query_scalar(sql).bind(host).persistent(false).fetch_one(&mut *conn).await.trouble()?;
+            sqlx::query_scalar(sql).bind(host).persistent(false).fetch_one(&mut *tx).await.trouble()?;
+        tx.commit().await?;
         if bound == host { Ok(()) } else { Err(BindError::OtherHost { bound, asked: host.to_owned() }) }
     }
 
     /// Notes that a run of the batch is complete, and what it came to (`summary.json`).
     pub async fn finish_run(&self, batch: BatchId, now: Timestamp, summary: &str) -> Result<(), OutboxError> {
+        let mut tx = self.tx(Access::Shared).await?;
         let sql = "UPDATE mutirao.batch
                       SET finished_at = timestamptz 'epoch' + $2::bigint * interval '1 millisecond', summary = $3
                     WHERE id = $1";
@@ -41,15 +43,17 @@ impl PgOutbox {
             .bind(now.as_millisecond())
             .bind(summary)
             .persistent(false)
-            .execute(&mut *self.conn().await?)
+            .execute(&mut *tx)
             .await
-            .trouble()
-            .map(drop)
+            .trouble()?;
+        tx.commit().await
     }
 
     /// Lets the rows of a batch be posted that was halted, or held by its import.
     pub async fn release(&self, batch: BatchId) -> Result<(), OutboxError> {
-        release(&mut *self.conn().await?, Some(batch)).await
+        let mut tx = self.tx(Access::Shared).await?;
+        release(&mut tx, Some(batch)).await?;
+        tx.commit().await
     }
 
     /// Withdraws what was certainly not sent. Rows that the batch's file no longer has too.
@@ -87,7 +91,7 @@ impl PgOutbox {
     /// One that was ever sent is looked up first, an `unconfirmed` one is only looked up. `None`:
     /// every batch.
     ///
-    /// States that are not finished, and `opened`, are left alone.
+    /// States that are not finished, `opened`, and rows that were purged are left alone.
     pub async fn retry(
         &self,
         batch: Option<BatchId>,
@@ -107,7 +111,7 @@ impl PgOutbox {
                                             ELSE o.doubt_since IS NOT NULL OR o.sent_at IS NOT NULL END,
                     error_code = NULL, error_message = NULL, protocolo = NULL, id_atendimento = NULL,
                     ids_ordem_servico = NULL, numeros_ordem_servico = NULL
-              WHERE NOT o.gone AND o.state = ANY($4) AND {OF_BATCH}"
+              WHERE NOT o.gone AND o.purged_at IS NULL AND o.state = ANY($4) AND {OF_BATCH}"
         );
         let retried = sqlx::query(AssertSqlSafe(sql))
             .bind(range.batch)

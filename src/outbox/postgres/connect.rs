@@ -63,6 +63,11 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
     Ok(options.application_name("mutirao").disable_statement_logging())
 }
 
+/// Whether `url` says that a pooler stands before the server: sessions keep no prepared statements.
+pub(super) fn is_pooled(url: &str) -> bool {
+    url.split(['?', '&']).any(|it| it == "statement-cache-capacity=0")
+}
+
 /// A connection of its own, outside of the pool.
 pub(super) async fn connection(options: &PgConnectOptions) -> Result<PgConnection, OutboxError> {
     match tokio::time::timeout(CONNECT_MAX, options.connect()).await {

@@ -72,7 +72,8 @@ impl Worker {
                 .bind(range.batch)
                 .bind(range.import)
                 .bind(i64::try_from(n).unwrap_or(i64::MAX))
-                .fetch_one(&self.outbox().pool)
+                .persistent(false)
+                .fetch_one(&mut *self.outbox().conn().await?)
                 .await
                 .trouble()
         })
@@ -104,10 +105,8 @@ impl Desk<'_> {
                        ORDER BY prioridade, available_at, id LIMIT 1),
                      (SELECT true FROM mutirao.outbox WHERE state = 'in_flight' ORDER BY service, state LIMIT 1),
                      false)";
-        alone(&self.worker.outbox().pool, async |conn| {
-            sqlx::query_scalar(sql).fetch_one(conn).await.trouble()
-        })
-        .await
+        alone(self.worker.outbox(), async |conn| sqlx::query_scalar(sql).fetch_one(conn).await.trouble())
+            .await
     }
 }
 

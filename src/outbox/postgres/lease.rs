@@ -76,7 +76,7 @@ impl Worker {
                           lease_until = clock_timestamp() + make_interval(secs => $2)
                     WHERE id = $1
                 RETURNING EXISTS (SELECT FROM mutirao.worker w WHERE w.id <> $1 AND w.lease_until <= clock_timestamp())";
-        let renewed: Option<bool> = alone(&self.outbox.pool, async |conn| {
+        let renewed: Option<bool> = alone(&self.outbox, async |conn| {
             sqlx::query_scalar(sql)
                 .bind(self.id())
                 .bind(self.lease.as_secs_f64())

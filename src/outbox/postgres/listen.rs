@@ -26,7 +26,8 @@ pub enum Woken {
 
 /// Hears of inserts, on a connection of its own.
 pub struct Listener {
-    options: PgConnectOptions,
+    /// `None`: nothing wakes.
+    options: Option<PgConnectOptions>,
     /// `None`: not connected.
     listener: Option<PgListener>,
     /// When the next try is due. A time, so that a future that is dropped and made again waits no
@@ -36,14 +37,16 @@ pub struct Listener {
 
 impl PgOutbox {
     pub fn listen(&self) -> Listener {
-        Listener { options: self.options.clone(), listener: None, again: Instant::now() }
+        Listener { options: self.listen.clone(), listener: None, again: Instant::now() }
     }
 }
 
 impl Listener {
-    /// Waits until something happens; connects, and connects again, by itself. Dropping the future
+    /// Waits until something happens (for ever behind a pooler, which would take a `LISTEN` and let nobody
+    /// hear); connects, and connects again, by itself. Dropping the future
     /// loses nothing.
     pub async fn woken(&mut self) -> Woken {
+        let Some(options) = &self.options else { return std::future::pending().await };
         loop {
             if let Some(listener) = &mut self.listener {
                 // It would connect again by itself, and not tell.
@@ -55,7 +58,7 @@ impl Listener {
             }
             tokio::time::sleep_until(self.again).await;
             self.again = Instant::now() + AGAIN;
-            if let Ok(listener) = listening(self.options.clone()).await {
+            if let Ok(listener) = listening(options.clone()).await {
                 self.listener = Some(listener);
                 return Woken::Listening;
             }

@@ -461,7 +461,7 @@ impl Merge {
                         CASE WHEN o.sent_at IS NOT NULL AND o.state <> 'pending' THEN {NOW} END),
                     doubt_precaution = o.doubt_since IS NOT NULL OR o.sent_at IS NOT NULL AND o.state <> 'pending',
                     error_code = i.error_code, error_message = i.error_message,
-                    finished_at = CASE WHEN NOT s.valid THEN {NOW} END
+                    finished_at = CASE WHEN NOT s.valid THEN {NOW} END, purged_at = NULL
                FROM staged s JOIN incoming i ON i.record = s.record
               WHERE o.id = s.row_id AND s.redo",
             fields.collect::<Vec<_>>().join(", "),
@@ -614,7 +614,8 @@ fn place(kind: MergeKind, which: &str) -> String {
         "UPDATE mutirao.outbox AS o
             SET batch = CASE WHEN o.record IS NOT NULL THEN $1 END, import = $2, gone = false,
                 record = CASE WHEN {moves} THEN s.record ELSE o.record END,
-                line = CASE WHEN {moves} THEN s.line ELSE o.line END
+                line = CASE WHEN {moves} THEN s.line ELSE o.line END,
+                purged_at = CASE WHEN NOT ({moves}) THEN o.purged_at END
            FROM staged s WHERE o.id = s.row_id AND {which}"
     )
 }

@@ -3,7 +3,9 @@
 //!
 //! Claims of all workers stand in line behind one lock, so that two rows of one service are never
 //! live together, and are of many rows each. A worker holds rows only while its [`Worker`] lease
-//! lasts. Postgres 14 and later; nothing but [`Listener`] needs a session of its own.
+//! lasts. Postgres 14 and later; nothing but [`Listener`] and prepared statements needs a session of its
+//! own. So a pooler may stand before the server that gives a session to every transaction: then the URL
+//! says `statement-cache-capacity=0`, nothing prepared outlives its transaction, and every statement is in one.
 
 mod candidate;
 mod claim;
@@ -19,6 +21,7 @@ mod merge;
 mod opened;
 mod others;
 mod proof;
+mod purge;
 mod read;
 mod schema;
 mod session;
@@ -28,9 +31,8 @@ mod staging;
 mod stop;
 mod values;
 
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{PgPool, Postgres};
+use sqlx::{Connection, PgPool, Postgres, Transaction};
 
 use crate::delivery::OutboxError;
 
@@ -39,7 +41,7 @@ pub use desk::Desk;
 pub use health::Health;
 pub use lease::Worker;
 pub use listen::{Listener, Woken};
-pub use schema::{Migrated, WakeUp, check, migrate, script};
+pub use schema::{Migrated, ROLES, WakeUp, check, migrate, script};
 pub use staging::Staging;
 
 use error::Trouble;
@@ -49,7 +51,10 @@ use session::{Access, Tx, in_time};
 #[derive(Clone)]
 pub struct PgOutbox {
     pool: PgPool,
-    options: PgConnectOptions,
+    /// Behind a pooler, whose sessions are nobody's.
+    is_pooled: bool,
+    /// Where inserts are heard of; `None`: nowhere.
+    listen: Option<PgConnectOptions>,
     /// What makes the markers of producers' rows this outbox's own.
     outbox_id: String,
 }
@@ -59,11 +64,22 @@ impl PgOutbox {
     pub async fn open(url: &str) -> Result<Self, OpenError> {
         let options = connect::options(url)?;
         let mut conn = connect::connection(&options).await?;
+        let mut conn = in_time(async { conn.begin().await.trouble() }).await?;
         schema::checked(&mut conn).await?;
         let sql = "SELECT value FROM mutirao.meta WHERE key = 'outbox_id'";
-        let outbox_id =
-            in_time(async { sqlx::query_scalar(sql).fetch_one(&mut conn).await.trouble() }).await?;
-        Ok(Self { pool: connect::pool(options.clone()), options, outbox_id })
+        let outbox_id = in_time(async {
+            sqlx::query_scalar(sql).persistent(false).fetch_one(&mut *conn).await.trouble()
+        })
+        .await?;
+        let is_pooled = connect::is_pooled(url);
+        let pool = connect::pool(options.clone());
+        Ok(Self { pool, is_pooled, listen: (!is_pooled).then_some(options), outbox_id })
+    }
+
+    /// Hears of inserts at `url`: the same database, past the pooler.
+    pub fn listen_at(&mut self, url: &str) -> Result<(), OpenError> {
+        self.listen = Some(connect::options(url)?);
+        Ok(())
     }
 
     /// Lets go of its connections; those of its clones too.
@@ -72,11 +88,12 @@ impl PgOutbox {
     }
 
     async fn tx(&self, access: Access) -> Result<Tx, OutboxError> {
-        Tx::begin(&self.pool, access).await
+        Tx::begin(&self.pool, access, self.is_pooled).await
     }
 
-    /// A connection for statements that need no transaction.
-    async fn conn(&self) -> Result<PoolConnection<Postgres>, OutboxError> {
-        self.pool.acquire().await.trouble()
+    /// To look. In a transaction, because a statement is prepared and run in two messages, and a pooler
+    /// may give each to another session.
+    async fn conn(&self) -> Result<Transaction<'static, Postgres>, OutboxError> {
+        self.pool.begin().await.trouble()
     }
 }

@@ -147,7 +147,7 @@ impl PgOutbox {
         let mut conn = self.conn().await?;
         let range = Reach::of(scope, &mut conn).await?;
         let mut found: Vec<Columns> = Vec::new();
-        for page in placed(after, "o.state = 'invalid'") {
+        for page in placed(after, "o.state = 'invalid' AND o.purged_at IS NULL") {
             let sql = format!(
                 "SELECT o.id, o.line, o.place, o.state, r.problems, {FIELDS}::text
                    FROM {page} AS o LEFT JOIN mutirao.record r ON r.id = o.record ORDER BY o.place"
@@ -418,9 +418,10 @@ fn produced(lote: &str, n_rows: u64, since: Timestamp) -> SourceInfo {
 
 async fn details(conn: &mut PgConnection, id: i64) -> Result<Option<RowDetails>, OutboxError> {
     let sql = format!(
-        "SELECT '[' || {ROW_HEAD} || ',' || coalesce(r.cells, '[]') || ']', {FIELDS}::text, r.problems,
+        "SELECT '[' || {ROW_HEAD} || ',' || coalesce(r.cells, '[]') || ']', {FIELDS}::text,
+                CASE WHEN o.purged_at IS NOT NULL THEN '[]' ELSE r.problems END,
                 json_build_array(coalesce(b.name, o.lote), {}, {}, {}, {}, o.doubt_precaution::int, o.absences, {},
-                                 o.answered, {})::text
+                                 o.answered, {}, {})::text
            FROM (SELECT *, {PLACE} AS place FROM mutirao.outbox o WHERE id = $1) AS o
                 LEFT JOIN mutirao.record r ON r.id = o.record LEFT JOIN mutirao.batch b ON b.id = o.batch",
         ms("o.sent_at"),
@@ -429,6 +430,7 @@ async fn details(conn: &mut PgConnection, id: i64) -> Result<Option<RowDetails>,
         ms("o.doubt_not_before"),
         ms("o.last_absence"),
         ms("o.finished_at"),
+        ms("o.purged_at"),
     );
     let found: Option<DetailsColumns> = sqlx::query_as(AssertSqlSafe(sql))
         .bind(id)

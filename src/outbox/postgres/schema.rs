@@ -33,6 +33,9 @@ CREATE TRIGGER wake_up AFTER INSERT ON mutirao.outbox EXECUTE FUNCTION mutirao.w
 
 const NO_WAKE_UP: &str = "DROP FUNCTION mutirao.wake_up() CASCADE;\n";
 
+/// What makes the roles that need the least each; to be run by who may make roles.
+pub const ROLES: &str = include_str!("../../../migrations/postgres/roles.sql");
+
 /// Held while a schema is made, so that two who make it take turns.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('mutirao.migration', 0))";
 
@@ -66,7 +69,7 @@ pub async fn migrate(url: &str, wake_up: WakeUp) -> Result<Migrated, OpenError> 
     if from == 0 {
         let exists = "SELECT to_regnamespace('mutirao') IS NOT NULL";
         // Asked first: `IF NOT EXISTS` wants the right to make schemas even where there is one.
-        if !sqlx::query_scalar::<_, bool>(exists).fetch_one(&mut *tx).await.trouble()? {
+        if !sqlx::query_scalar::<_, bool>(exists).persistent(false).fetch_one(&mut *tx).await.trouble()? {
             sqlx::raw_sql("CREATE SCHEMA mutirao").execute(&mut *tx).await.trouble()?;
         }
         sqlx::raw_sql(HISTORY).execute(&mut *tx).await.trouble()?;
@@ -75,7 +78,7 @@ pub async fn migrate(url: &str, wake_up: WakeUp) -> Result<Migrated, OpenError> 
         sqlx::raw_sql(AssertSqlSafe(step(version, sql))).execute(&mut *tx).await.trouble()?;
     }
     let sql = "SELECT to_regprocedure('mutirao.wake_up()') IS NOT NULL";
-    let notifies: bool = sqlx::query_scalar(sql).fetch_one(&mut *tx).await.trouble()?;
+    let notifies: bool = sqlx::query_scalar(sql).persistent(false).fetch_one(&mut *tx).await.trouble()?;
     match (notifies, wake_up) {
         (false, WakeUp::Notify) => sqlx::raw_sql(WAKE_UP).execute(&mut *tx).await.trouble().map(drop)?,
         (true, WakeUp::Poll) => sqlx::raw_sql(NO_WAKE_UP).execute(&mut *tx).await.trouble().map(drop)?,
@@ -101,7 +104,8 @@ fn step(version: i64, sql: &str) -> String {
 
 /// Whether the outbox at `url` is of the version that this program knows.
 pub async fn check(url: &str) -> Result<(), OpenError> {
-    checked(&mut connection(&options(url)?).await?).await
+    let mut conn = connection(&options(url)?).await?;
+    checked(&mut *conn.begin().await.trouble()?).await
 }
 
 pub(super) async fn checked(conn: &mut PgConnection) -> Result<(), OpenError> {
@@ -116,9 +120,9 @@ pub(super) async fn checked(conn: &mut PgConnection) -> Result<(), OpenError> {
 /// The version that is there; 0: none.
 async fn find(conn: &mut PgConnection) -> Result<i64, OutboxError> {
     let sql = "SELECT to_regclass('mutirao.migration') IS NOT NULL";
-    if !sqlx::query_scalar::<_, bool>(sql).fetch_one(&mut *conn).await.trouble()? {
+    if !sqlx::query_scalar::<_, bool>(sql).persistent(false).fetch_one(&mut *conn).await.trouble()? {
         return Ok(0);
     }
     let sql = "SELECT coalesce(max(version), 0) FROM mutirao.migration";
-    sqlx::query_scalar(sql).fetch_one(conn).await.trouble()
+    sqlx::query_scalar(sql).persistent(false).fetch_one(conn).await.trouble()
 }

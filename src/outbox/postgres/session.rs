@@ -10,6 +10,7 @@ use std::time::Duration;
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Executor, PgConnection, PgPool, Postgres};
 
+use super::PgOutbox;
 use super::error::{Late, Trouble, unavailable};
 use crate::delivery::OutboxError;
 
@@ -48,11 +49,12 @@ pub(super) struct Tx {
     /// `None`: committed.
     conn: Option<PoolConnection<Postgres>>,
     access: Access,
+    is_pooled: bool,
 }
 
 impl Tx {
-    pub(super) async fn begin(pool: &PgPool, access: Access) -> Result<Self, OutboxError> {
-        let mut tx = Self { conn: Some(pool.acquire().await.trouble()?), access };
+    pub(super) async fn begin(pool: &PgPool, access: Access, is_pooled: bool) -> Result<Self, OutboxError> {
+        let mut tx = Self { conn: Some(pool.acquire().await.trouble()?), access, is_pooled };
         tx.start().await?;
         Ok(tx)
     }
@@ -62,9 +64,11 @@ impl Tx {
             Access::Shared => String::new(),
             Access::Claiming => format!(", pg_advisory_xact_lock({CLAIM_KEY})"),
         };
+        // A pooler's session may know our statements' names from somebody else, with other statements.
+        let forget = if self.is_pooled { "DEALLOCATE ALL; " } else { "" };
         // One message, without preparing. In a statement before the others, so that they see what
         // was committed while this waited.
-        let sql = format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT {SETTINGS}{lock}");
+        let sql = format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {forget}SELECT {SETTINGS}{lock}");
         self.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.trouble().map(drop)
     }
 
@@ -114,10 +118,19 @@ pub(super) async fn in_time<T>(work: impl Future<Output = Result<T, OutboxError>
 
 /// One statement by itself, that need not be durable.
 pub(super) async fn alone<T>(
-    pool: &PgPool,
+    outbox: &PgOutbox,
     statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, OutboxError>,
 ) -> Result<T, OutboxError> {
-    let mut conn = pool.acquire().await.trouble()?;
+    if outbox.is_pooled {
+        return in_time(async {
+            let mut tx = outbox.tx(Access::Shared).await?;
+            let done = statement(&mut tx).await?;
+            tx.commit().await?;
+            Ok(done)
+        })
+        .await;
+    }
+    let mut conn = outbox.pool.acquire().await.trouble()?;
     let done = in_time(statement(&mut conn)).await;
     if done.is_err() {
         // Nobody knows what is still on its way there.

@@ -49,7 +49,7 @@ impl Worker {
             .bind(finding)
             .bind(report.news.stop.as_deref().map(text))
             .bind(report.prober == Prober::Ready);
-        standing(alone(&self.outbox().pool, async |conn| asked.fetch_one(conn).await.trouble()).await?)
+        standing(alone(self.outbox(), async |conn| asked.fetch_one(conn).await.trouble()).await?)
     }
 }
 

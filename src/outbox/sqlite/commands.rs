@@ -52,7 +52,7 @@ impl SqliteOutbox {
     /// Makes finished rows in `states` pending again; returns how many. One that was ever sent is
     /// looked up first, an `unconfirmed` one is only looked up. `None`: every batch.
     ///
-    /// States that are not finished, and `opened`, are left alone. What was halted goes on.
+    /// States that are not finished, `opened`, and rows that were purged are left alone. What was halted goes on.
     pub async fn retry(
         &self,
         batch: Option<BatchId>,
@@ -71,7 +71,8 @@ impl SqliteOutbox {
                                                  doubt_since IS NOT NULL OR sent_at IS NOT NULL),
                           error_code = NULL, error_message = NULL, protocolo = NULL, id_atendimento = NULL,
                           ids_os = NULL, numeros_os = NULL
-                    WHERE gone = 0 AND state IN (SELECT value FROM json_each(?2)) AND (?3 IS NULL OR batch = ?3)";
+                    WHERE gone = 0 AND purged_at IS NULL AND state IN (SELECT value FROM json_each(?2))
+                      AND (?3 IS NULL OR batch = ?3)";
         let retried = sqlx::query(sql)
             .bind(now.as_millisecond())
             .bind(json(&states))

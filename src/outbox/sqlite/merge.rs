@@ -232,7 +232,8 @@ impl<'a> Merge<'a> {
         let sql = "UPDATE record SET fields = o.fields FROM staged s, record o
                     WHERE record.id = s.record AND o.id = s.old_record AND s.changed AND NOT s.free";
         self.run(sql, &[]).await?;
-        let sql = "UPDATE outbox SET batch = ?1, record = s.record, line = s.line, import = ?2, gone = 0
+        let sql = "UPDATE outbox SET batch = ?1, record = s.record, line = s.line, import = ?2, gone = 0,
+                          purged_at = NULL
                      FROM staged s WHERE outbox.id = s.row";
         self.run(sql, &[self.batch, self.source]).await?;
         self.forget("old_record").await?;
@@ -305,7 +306,7 @@ impl<'a> Merge<'a> {
                     attempts = 0, available_at = ?1, warning = s.warning, protocolo = NULL,
                     doubt_since = coalesce(doubt_since, iif(sent_at IS NOT NULL AND state <> 'pending', ?1, NULL)),
                     doubt_precaution = doubt_since IS NOT NULL OR sent_at IS NOT NULL AND state <> 'pending',
-                    error_code = {}, error_message = {}, finished_at = iif(s.valid, NULL, ?1)
+                    error_code = {}, error_message = {}, finished_at = iif(s.valid, NULL, ?1), purged_at = NULL
                FROM staged s WHERE outbox.id = s.row AND s.redo",
             problem("code", "outbox.record"),
             problem("message", "outbox.record"),

@@ -13,6 +13,7 @@ mod merge;
 mod open;
 mod opened;
 mod proof;
+mod purge;
 mod read;
 mod session;
 mod settle;

@@ -52,7 +52,8 @@ impl Reader {
         let sql = format!(
             "SELECT '[' || group_concat('[' || json_array(o.id, o.line, o.record) || ',' || r.problems || ']') || ']'
                FROM (SELECT * FROM outbox o
-                      WHERE ?3 < o.record AND {IN_SCOPE} AND o.state = 'invalid' ORDER BY o.record LIMIT +?4) AS o
+                      WHERE ?3 < o.record AND {IN_SCOPE} AND o.state = 'invalid' AND o.purged_at IS NULL
+                      ORDER BY o.record LIMIT +?4) AS o
                     CROSS JOIN record r ON r.id = o.record"
         );
         let json: Option<String> = sqlx::query_scalar(AssertSqlSafe(sql))
@@ -218,7 +219,8 @@ async fn details(conn: &mut SqliteConnection, id: i64) -> Result<Option<RowDetai
     let sql = format!(
         "SELECT '[' || {ROW_HEAD} || ',' || r.cells || ']', r.fields, r.problems,
                 json_array(home.name, o.sent_at, o.available_at, o.doubt_since, o.doubt_not_before,
-                           o.doubt_precaution, o.absences, o.last_absence, o.answered, o.finished_at)
+                           o.doubt_precaution, o.absences, o.last_absence, o.answered, o.finished_at,
+                           o.purged_at)
            FROM outbox o JOIN record r ON r.id = o.record JOIN batch b ON b.id = o.lote
                 JOIN batch home ON home.id = o.batch
           WHERE o.id = ?1"

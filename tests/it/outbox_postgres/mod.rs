@@ -3,7 +3,9 @@
 mod bench;
 mod claims;
 mod leases;
+mod pgbouncer;
 mod plans;
+mod roles;
 mod schema;
 mod shares;
 mod wake_up;

@@ -37,6 +37,22 @@ impl Database {
         self.options.to_url_lossy().to_string()
     }
 
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// An entry of PgBouncer's `[databases]`.
+    pub fn as_pgbouncer_has_it(&self) -> String {
+        let host = match self.options.get_socket() {
+            Some(folder) => folder.display().to_string(),
+            None => self.options.get_host().to_owned(),
+        };
+        let login = self.options.to_url_lossy();
+        let password = login.password().map(|it| format!(" password={it}")).unwrap_or_default();
+        let (port, user, name) = (self.options.get_port(), self.options.get_username(), &self.name);
+        format!("{name} = host={host} port={port} dbname={name} user={user}{password}")
+    }
+
     /// A connection as any program would have one.
     pub async fn connect(&self) -> PgConnection {
         self.options.connect().await.expect("the database answers")

@@ -80,7 +80,12 @@ impl Site {
 
     /// Starts a command and waits until its stderr has a line with `text`.
     pub fn start_until(&self, args: &[&str], text: &str) -> Started {
-        let mut child = piped(self.command(args)).spawn().unwrap();
+        Self::start(self.command(args), text)
+    }
+
+    /// The same, of a command that was made elsewhere.
+    pub fn start(command: Command, text: &str) -> Started {
+        let mut child = piped(command).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut seen = String::new();
         while !seen.contains(text) {

@@ -1,0 +1,76 @@
+-- Four roles with the least that each needs, as groups: GRANT them to the roles that log in, like
+--     GRANT mutirao_worker TO tickets;
+--
+-- Run it in the outbox's database as a role that may make roles, before the first `mutirao migrate` (which
+-- mutirao_owner can run then), and again after it and after every upgrade: run again, it leaves exactly what
+-- stands here.
+
+BEGIN;
+
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['mutirao_owner', 'mutirao_producer', 'mutirao_worker', 'mutirao_reader'] LOOP
+        IF to_regrole(name) IS NULL THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', name);
+        END IF;
+    END LOOP;
+END $$;
+
+-- The owner runs `mutirao migrate`, and owns the outbox whoever made it.
+CREATE SCHEMA IF NOT EXISTS mutirao;
+ALTER SCHEMA mutirao OWNER TO mutirao_owner;
+
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOR name IN SELECT c.oid::regclass FROM pg_class c
+                 WHERE c.relnamespace = 'mutirao'::regnamespace AND c.relkind IN ('r', 'p') LOOP
+        EXECUTE format('ALTER TABLE %s OWNER TO mutirao_owner', name);
+    END LOOP;
+    IF to_regprocedure('mutirao.wake_up()') IS NOT NULL THEN
+        ALTER FUNCTION mutirao.wake_up() OWNER TO mutirao_owner;
+    END IF;
+END $$;
+
+REVOKE ALL ON ALL TABLES IN SCHEMA mutirao FROM PUBLIC, mutirao_producer, mutirao_worker, mutirao_reader;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA mutirao FROM PUBLIC, mutirao_producer, mutirao_worker, mutirao_reader;
+REVOKE ALL ON SCHEMA mutirao FROM PUBLIC, mutirao_producer, mutirao_worker, mutirao_reader;
+GRANT USAGE ON SCHEMA mutirao TO mutirao_producer, mutirao_worker, mutirao_reader;
+
+DO $$
+BEGIN
+    IF to_regclass('mutirao.outbox') IS NULL THEN
+        RAISE NOTICE 'there is no outbox yet: run `mutirao migrate` as mutirao_owner, then this again';
+        RETURN;
+    END IF;
+
+    -- A producer writes what it says, and reads back what became of it; not what others say of people.
+    -- (`ON CONFLICT (lote, referencia)` reads these two.)
+    GRANT INSERT (id_cliente_servico, descricao, nome, telefone, id_tipo_atendimento, email, abrir_os,
+                  id_atendimento_status, id_usuario_responsavel, parametros, parametros_ordem_servico, lote,
+                  referencia, prioridade, available_at)
+        ON mutirao.outbox TO mutirao_producer;
+    GRANT SELECT (id, lote, referencia, prioridade, available_at, created_at, state, protocolo, id_atendimento,
+                  ids_ordem_servico, numeros_ordem_servico, attempts, error_code, error_message, warning,
+                  finished_at, purged_at)
+        ON mutirao.outbox TO mutirao_producer;
+
+    -- `status`, `show`, `export`.
+    GRANT SELECT ON ALL TABLES IN SCHEMA mutirao TO mutirao_reader;
+
+    -- `worker` and every command but `migrate`. Rows and their history stay: there is no DELETE for them.
+    GRANT SELECT ON ALL TABLES IN SCHEMA mutirao TO mutirao_worker;
+    GRANT INSERT, UPDATE ON mutirao.outbox, mutirao.batch, mutirao.source, mutirao.meta TO mutirao_worker;
+    GRANT INSERT, UPDATE (note) ON mutirao.attempt TO mutirao_worker;
+    GRANT UPDATE ON mutirao.pace TO mutirao_worker;
+    -- A worker leaves; a file that comes again replaces its lines.
+    GRANT INSERT, UPDATE, DELETE ON mutirao.worker, mutirao.record TO mutirao_worker;
+    -- Lines are numbered while they are read in, in temporary tables.
+    GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA mutirao TO mutirao_worker;
+    EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO mutirao_worker', current_database());
+END $$;
+
+COMMIT;

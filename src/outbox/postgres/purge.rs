@@ -1,0 +1,71 @@
+//! Taking personal data from rows that are done with.
+
+use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
+
+use super::PgOutbox;
+use super::commands::OF_BATCH;
+use super::error::Trouble;
+use super::read::Reach;
+use super::session::{Access, in_time};
+use super::values::Time;
+use crate::delivery::OutboxError;
+use crate::outbox::stored::count;
+use crate::outbox::{BatchId, PURGE_STEP, PURGEABLE, Scope};
+
+impl PgOutbox {
+    /// Takes what finished rows say of people, if they finished before `before`; returns how many.
+    ///
+    /// What tells a row, its ticket and its content apart stays: a reference that comes again is
+    /// still known, and counts hold. A row that somebody else holds is left for the next time.
+    pub async fn purge(
+        &self,
+        batch: Option<BatchId>,
+        before: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, OutboxError> {
+        let range = Reach::of(batch.map_or(Scope::All, Scope::Batch), &mut *self.conn().await?).await?;
+        let sql = format!(
+            "WITH due AS MATERIALIZED (
+                 SELECT o.id, o.record FROM mutirao.outbox o
+                  WHERE $5 < o.id AND o.purged_at IS NULL AND o.finished_at < $3 AND o.state IN ({PURGEABLE})
+                    AND {OF_BATCH}
+                  ORDER BY o.id LIMIT {PURGE_STEP} FOR UPDATE OF o SKIP LOCKED),
+             lines AS (
+                 UPDATE mutirao.record r
+                    SET cells = '[]', problems = CASE WHEN r.problems IS NOT NULL THEN '[]' END
+                   FROM due WHERE r.id = due.record),
+             notes AS (UPDATE mutirao.attempt a SET note = '' FROM due WHERE a.row_id = due.id),
+             purged AS (
+                 UPDATE mutirao.outbox o
+                    SET descricao = '', nome = '', telefone = '', email = NULL, parametros = NULL,
+                        parametros_ordem_servico = NULL, error_message = NULL, purged_at = $4
+                   FROM due WHERE o.id = due.id RETURNING o.id)
+             SELECT count(*), coalesce(max(id), 0) FROM purged"
+        );
+        let (mut n_purged, mut last) = (0, i64::MIN);
+        loop {
+            let (n, id): (i64, i64) = in_time(async {
+                let mut tx = self.tx(Access::Shared).await?;
+                let purged = sqlx::query_as(AssertSqlSafe(sql.clone()))
+                    .bind(range.batch)
+                    .bind(&range.lote)
+                    .bind(Time(before))
+                    .bind(Time(now))
+                    .bind(last)
+                    .persistent(false)
+                    .fetch_one(&mut *tx)
+                    .await
+                    .trouble()?;
+                tx.commit().await?;
+                Ok(purged)
+            })
+            .await?;
+            n_purged += count(n);
+            last = id;
+            if n < PURGE_STEP {
+                return Ok(n_purged);
+            }
+        }
+    }
+}

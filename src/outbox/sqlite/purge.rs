@@ -1,0 +1,62 @@
+//! Taking personal data from rows that are done with.
+
+use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
+
+use super::SqliteOutbox;
+use super::error::{Trouble, json};
+use crate::delivery::OutboxError;
+use crate::outbox::{BatchId, PURGE_STEP, PURGEABLE};
+
+impl SqliteOutbox {
+    /// Takes what finished rows say of people, if they finished before `before`; returns how many.
+    ///
+    /// What tells a row, its ticket and its content apart stays: a reference that comes again is
+    /// still known, and counts hold.
+    pub async fn purge(
+        &self,
+        batch: Option<BatchId>,
+        before: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, OutboxError> {
+        let due = format!(
+            "SELECT id FROM outbox
+              WHERE ?1 < id AND purged_at IS NULL AND finished_at < ?2 AND state IN ({PURGEABLE})
+                AND (?3 IS NULL OR batch = ?3)
+              ORDER BY id LIMIT {PURGE_STEP}"
+        );
+        let mut session = self.session().await;
+        // What is overwritten is gone from the file's free space too.
+        sqlx::query("PRAGMA secure_delete = ON").execute(session.idle().await).await.trouble()?;
+        let (mut n_purged, mut last) = (0, i64::MIN);
+        loop {
+            let mut tx = session.begin().await?;
+            let ids: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(due.clone()))
+                .bind(last)
+                .bind(before.as_millisecond())
+                .bind(batch.map(|it| it.0))
+                .fetch_all(&mut *tx)
+                .await
+                .trouble()?;
+            let Some(id) = ids.last() else { return Ok(n_purged) };
+            last = *id;
+            n_purged += ids.len() as u64;
+            for sql in [
+                // The fields that are about people, by their place in the list.
+                "UPDATE record
+                    SET cells = '[]', problems = iif(problems IS NULL, NULL, '[]'),
+                        fields = json_array(fields ->> 0, fields ->> 1, NULL, NULL, NULL, NULL, fields ->> 6,
+                                            fields ->> 7, fields ->> 8)
+                  WHERE id IN (SELECT record FROM outbox WHERE id IN (SELECT value FROM json_each(?1)))",
+                "UPDATE attempt SET note = '' WHERE row IN (SELECT value FROM json_each(?1))",
+                "UPDATE outbox SET error_message = NULL, purged_at = ?2
+                  WHERE id IN (SELECT value FROM json_each(?1))",
+            ] {
+                let purge = sqlx::query(sql).bind(json(&ids));
+                let purge = if sql.contains("?2") { purge.bind(now.as_millisecond()) } else { purge };
+                purge.execute(&mut *tx).await.trouble()?;
+            }
+            tx.commit().await?;
+        }
+    }
+}

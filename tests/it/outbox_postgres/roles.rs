@@ -1,0 +1,150 @@
+//! Each role may do what it is for, and nothing else.
+
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use crate::support::postgres::Database;
+use crate::support::site::Site;
+
+/// Insufficient privilege.
+const REFUSED: &str = "42501";
+
+/// Roles are the server's, not the database's: each test has its own, and takes them away.
+struct Roles {
+    database: Database,
+    admin: PgConnection,
+    prefix: String,
+    sql: String,
+}
+
+impl Roles {
+    async fn new(site: &Site) -> Self {
+        let database = Database::empty().await;
+        let prefix = format!("test_{:08x}", fastrand::u32(..));
+        let mut sql = site.run(&["migrate", "--print-roles"]).expect(0).stdout;
+        for role in ["owner", "producer", "worker", "reader"] {
+            sql = sql.replace(&format!("mutirao_{role}"), &format!("{prefix}_{role}"));
+        }
+        let admin = database.connect().await;
+        Self { database, admin, prefix, sql }
+    }
+
+    async fn grant(&mut self) {
+        sqlx::raw_sql(AssertSqlSafe(self.sql.clone())).execute(&mut self.admin).await.unwrap();
+    }
+
+    fn name(&self, role: &str) -> String {
+        format!("{}_{role}", self.prefix)
+    }
+
+    fn url(&self, role: &str) -> String {
+        let url = self.database.url();
+        let joint = if url.contains('?') { '&' } else { '?' };
+        format!("{url}{joint}options[role]={}", self.name(role))
+    }
+
+    /// Runs `sql` as a role; the SQLSTATE if it is refused.
+    async fn try_as(&mut self, role: &str, sql: &str) -> Option<String> {
+        let set = format!("SET ROLE {}", self.name(role));
+        sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut self.admin).await.unwrap();
+        let done = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut self.admin).await;
+        sqlx::raw_sql("RESET ROLE").execute(&mut self.admin).await.unwrap();
+        done.err().map(|error| error.as_database_error().unwrap().code().unwrap().into_owned())
+    }
+
+    async fn refuses(&mut self, role: &str, all: &[&str]) {
+        for sql in all {
+            assert_eq!(self.try_as(role, sql).await.as_deref(), Some(REFUSED), "{role}: {sql}");
+        }
+    }
+
+    async fn drop_roles(&mut self) {
+        let names = ["owner", "producer", "worker", "reader"].map(|it| self.name(it)).join(", ");
+        let sql = format!("DROP OWNED BY {names} CASCADE; DROP ROLE {names}");
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.admin).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn each_role_may_do_what_it_is_for_and_nothing_else() {
+    let site = Site::new("");
+    let mut it = Roles::new(&site).await;
+    it.grant().await; // Before there is an outbox;
+    site.run_at(&it.url("owner"), &["migrate"]).expect(0);
+    it.grant().await; // after it;
+    it.grant().await; // and again.
+    site.run_at(&it.url("owner"), &["migrate"]).expect(0);
+
+    // The README's insert, and its query.
+    let readme = include_str!("../../../README.md");
+    let told = readme.split("```sql\n").skip(1).filter_map(|it| Some(it.split_once("```")?.0));
+    for sql in told {
+        assert_eq!(it.try_as("producer", sql).await, None, "{sql}");
+    }
+    site.write(
+        "queda.csv",
+        "id_cliente_servico;descricao;nome;telefone\n11001;Sem sinal;Ana;37999112201\n11002;Sem sinal;Bia;1\n",
+    );
+    let (worker, reader) = (it.url("worker"), it.url("reader"));
+    site.run_at(&worker, &["enqueue", "queda.csv"]).expect(3);
+    site.run_at(&worker, &["worker", "--until-empty", "--rate", "unlimited"]).expect(0);
+    site.run_at(&worker, &["enqueue", "queda.csv"]).expect(3);
+    for command in [&["retry", "queda"][..], &["cancel", "queda"], &["pause"], &["resume"]] {
+        site.run_at(&worker, command).expect(0);
+    }
+    assert_eq!(site.audit().tickets, 2);
+    for command in [&["status"][..], &["status", "queda"], &["show", "1"], &["export", "queda", "-o", "out"]]
+    {
+        site.run_at(&reader, command).expect(0);
+    }
+    assert_eq!(site.table("out/results.csv").len(), 2);
+    site.run_at(&worker, &["purge", "--older-than", "0s"]).expect(0);
+
+    it.refuses("owner", &["CREATE ROLE test_more", "CREATE DATABASE test_more", "CREATE SCHEMA test_more"])
+        .await;
+    it.refuses(
+        "producer",
+        &[
+            "SELECT nome FROM mutirao.outbox",
+            "SELECT * FROM mutirao.outbox",
+            "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, state)
+             VALUES ('1', 'x', 'y', 'z', 'cancelled')",
+            "UPDATE mutirao.outbox SET nome = 'x'",
+            "DELETE FROM mutirao.outbox",
+            "SELECT note FROM mutirao.attempt",
+            "SELECT cells FROM mutirao.record",
+            "UPDATE mutirao.pace SET stopped_at = now()",
+            "CREATE TABLE mutirao.more ()",
+        ],
+    )
+    .await;
+    it.refuses(
+        "worker",
+        &[
+            "DELETE FROM mutirao.outbox",
+            "DELETE FROM mutirao.attempt",
+            "TRUNCATE mutirao.outbox CASCADE",
+            "ALTER TABLE mutirao.outbox ADD more text",
+            "DROP TABLE mutirao.attempt",
+            "CREATE TABLE mutirao.more ()",
+            "INSERT INTO mutirao.migration (version) VALUES (99)",
+        ],
+    )
+    .await;
+    it.refuses(
+        "reader",
+        &[
+            "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone) VALUES ('1', 'x', 'y', 'z')",
+            "UPDATE mutirao.outbox SET state = 'cancelled'",
+            "DELETE FROM mutirao.record",
+            "UPDATE mutirao.pace SET stopped_at = now()",
+            "CREATE TABLE mutirao.more ()",
+        ],
+    )
+    .await;
+    for command in
+        [&["retry", "queda"][..], &["cancel", "queda"], &["pause"], &["purge", "--older-than", "0s"]]
+    {
+        assert_ne!(site.run_at(&reader, command).code, Some(0), "{command:?}");
+    }
+    it.drop_roles().await;
+}
