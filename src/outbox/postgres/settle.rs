@@ -18,6 +18,7 @@ use super::session::Access;
 use super::values::{Time, text};
 use crate::delivery::{Change, OutboxError, Settle, Settled};
 use crate::outbox::kind_name;
+use crate::outbox::settles::{are_distinct, ticket_of};
 
 pub(super) async fn settle(outbox: &PgOutbox, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
     if settles.is_empty() {
@@ -44,19 +45,6 @@ pub(super) async fn settle(outbox: &PgOutbox, settles: &[Settle]) -> Result<Vec<
     write_attempts(&mut tx, news.map(|(_, (settle, _))| settle)).await?;
     tx.commit().await?;
     Ok(settled)
-}
-
-fn ticket_of(settle: &Settle) -> Option<i64> {
-    match &settle.change {
-        Change::Opened { opening, .. } => Some(opening.id_atendimento),
-        _ => None,
-    }
-}
-
-/// Whether no row and no ticket comes twice.
-fn are_distinct(settles: &[Settle]) -> bool {
-    let (mut rows, mut tickets) = (HashSet::new(), HashSet::new());
-    settles.iter().all(|it| rows.insert(it.row) && ticket_of(it).is_none_or(|ticket| tickets.insert(ticket)))
 }
 
 /// The places of those settles that are not simply of a row in flight under the same token, in order.
