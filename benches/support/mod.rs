@@ -146,15 +146,10 @@ pub fn run(command: &mut Command) -> Usage {
 
 /// CPU of the children that were waited for.
 pub fn children_cpu_s() -> f64 {
-    cpu_s(15)
+    cpu_s_of("self", 15)
 }
 
-/// Two neighbouring fields of `/proc/self/stat`, numbered from 0: user and system time.
-pub fn cpu_s(field: usize) -> f64 {
-    cpu_s_of("self", field)
-}
-
-/// As [`cpu_s`], of another process.
+/// Two neighbouring fields of `/proc/PID/stat`, numbered from 0: user and system time.
 pub fn cpu_s_of(pid: &str, field: usize) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
     // The name in the second field may hold blanks; everything is counted from behind it.

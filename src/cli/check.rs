@@ -36,7 +36,7 @@ pub async fn check(mut args: Check, global: &Global, screen: &Screen) -> Result<
     let mut ids = Ids::default();
     while let Some(row) = intake.next_row()? {
         n_rows += 1;
-        match &row.parsed {
+        match &row.parse(&row.raw()) {
             Err(problems) => {
                 n_invalid += 1;
                 for problem in problems {
@@ -45,7 +45,7 @@ pub async fn check(mut args: Check, global: &Global, screen: &Screen) -> Result<
             }
             Ok(parsed) => {
                 if let Some(seen) = &mut seen {
-                    seen.add(&parsed.ticket, row.line, |it| told.repeat(it));
+                    seen.add(&parsed.ticket, row.line);
                 }
                 for notice in &parsed.notices {
                     *notices.entry(format!("{}: {}", notice.field, notice.message)).or_default() += 1;
@@ -56,8 +56,8 @@ pub async fn check(mut args: Check, global: &Global, screen: &Screen) -> Result<
             }
         }
     }
-    if let Some(seen) = seen {
-        seen.finish(|it| told.repeat(it));
+    for repeat in seen.map(Repeats::finish).unwrap_or_default() {
+        told.repeat(repeat);
     }
     for (notice, n) in &notices {
         screen.note(format!("{n} rows: {notice}"));

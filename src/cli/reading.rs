@@ -10,7 +10,7 @@ use super::screen::Screen;
 use crate::config::FileLayer;
 use crate::intake::{Blame, Format, Hashing, Intake, IntakeError, IntakeOptions, Row, Source};
 use crate::outbox::{AnyOutbox, AnyStaging, MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal};
-use crate::ticket::{Field, Id};
+use crate::ticket::{Field, Id, Parsed, Problem, RawTicket};
 
 /// Ticket types that are told apart; a file with more is asked about in one word.
 const TYPES_MAX: usize = 10;
@@ -140,18 +140,25 @@ async fn read_in<'a>(
     let mut staging = outbox.begin(&source).await?;
     let mut facts = Facts::default();
     while let Some(row) = intake.next_row()? {
-        facts.take(&row);
-        push(&mut staging, row).await?;
+        let fields = row.raw();
+        let parsed = row.parse(&fields);
+        facts.take(&parsed);
+        push(&mut staging, &row, fields, parsed).await?;
     }
     let columns = column_names(&intake);
     let sha256 = intake.finish().sha256.map(hexadecimal).unwrap_or_default();
     Ok((staging, Read { facts, columns, sha256 }))
 }
 
-async fn push(staging: &mut AnyStaging<'_>, row: Row<'_>) -> Result<(), Failure> {
+async fn push(
+    staging: &mut AnyStaging<'_>,
+    row: &Row<'_>,
+    fields: RawTicket<'_>,
+    parsed: Result<Parsed, Vec<Problem>>,
+) -> Result<(), Failure> {
     let cells = row.own_cells().collect();
     let content_key = row.content_key();
-    let (service, repeat_key, problems, warning) = match row.parsed {
+    let (service, repeat_key, problems, warning) = match parsed {
         Ok(parsed) => {
             let warning = parsed.notices.iter().map(|it| format!("{}: {}", it.field, it.message));
             let warning = warning.collect::<Vec<_>>().join("; ");
@@ -168,10 +175,10 @@ async fn push(staging: &mut AnyStaging<'_>, row: Row<'_>) -> Result<(), Failure>
     let row = NewRow {
         line: row.line,
         cells,
-        fields: row.raw,
+        fields,
         content_key,
-        lote: row.lote.map(Into::into),
-        referencia: row.referencia.map(Into::into),
+        lote: row.lote().map(Into::into),
+        referencia: row.referencia().map(Into::into),
         service,
         repeat_key,
         problems,
@@ -189,8 +196,8 @@ struct Facts {
 }
 
 impl Facts {
-    fn take(&mut self, row: &Row<'_>) {
-        let Ok(parsed) = &row.parsed else {
+    fn take(&mut self, parsed: &Result<Parsed, Vec<Problem>>) {
+        let Ok(parsed) = parsed else {
             self.n_invalid += 1;
             return;
         };

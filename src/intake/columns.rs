@@ -16,13 +16,16 @@ pub(super) struct Columns {
     pub own: Vec<usize>,
     /// The headers of `own`.
     pub own_names: Vec<String>,
-    /// Where each field stands, and what it is if its cell is blank.
-    pub fields: [(Option<usize>, Option<String>); Field::ALL.len()],
+    /// Where each field comes from.
+    pub fields: [Origin; Field::ALL.len()],
     /// The keys of the two objects that have columns or values of their own.
     pub params: Vec<Param>,
     pub lote: Option<usize>,
     pub referencia: Option<usize>,
 }
+
+/// The column of a field, and what is set where its cell is blank.
+pub(super) type Origin = (Option<usize>, Option<String>);
 
 #[derive(Debug)]
 pub(super) struct Param {

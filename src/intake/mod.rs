@@ -181,7 +181,9 @@ impl Intake {
             Format::Text { delimiter, .. } => char::from(delimiter),
             Format::Workbook { .. } => ';',
         };
-        Ok(Some(Row::new(self.input.record(), &self.columns, self.default_ddd, delimiter)))
+        let record = self.input.record();
+        let (columns, default_ddd) = (&self.columns, self.default_ddd);
+        Ok(Some(Row { line: record.line, record, columns, default_ddd, delimiter }))
     }
 
     /// What was read.

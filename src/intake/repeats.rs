@@ -1,24 +1,25 @@
 //! Finding rows that repeat an earlier one, in memory.
 
 use std::hash::{BuildHasher, Hasher};
+use std::num::NonZeroU32;
 
 use foldhash::quality::RandomState;
 
 use crate::ticket::{Id, Ticket};
 
-/// What was seen, and on which line first. For `check`; `import` asks its outbox.
+/// What was seen, and on which line. For `check`; `import` asks its outbox.
 ///
-/// A row is kept as 64 bits of a hash under a random key, and its line: 16 to 24 bytes a row, and
-/// less than 32 while a part grows. Two different rows of a million share a hash with a chance of
-/// 3e-8. The second of them would be reported as a repeat that it is not; nothing is sent or left out
-/// because of it, since `import` compares 128 bits ([`Ticket::repeat_key`]).
+/// A row is kept as 64 bits of a hash under a random key, and its line: 12 bytes. Two different rows
+/// of a million share a hash with a chance of 3e-8. The second of them would be reported as a repeat
+/// that it is not; nothing is sent or left out because of it, since `import` compares 128 bits
+/// ([`Ticket::repeat_key`]).
+///
+/// Rows are compared at the end, part by part: a table of all rows is larger than any cache, and
+/// filling it costs a wait for memory a row.
 pub struct Repeats {
     hasher: RandomState,
-    /// By the hash's first byte: one part grows at a time, so that the old and the new place of
-    /// all rows never stand side by side.
+    /// By the hash's first byte.
     parts: Vec<Part>,
-    /// Rows that were added and not compared yet: hash and line.
-    waiting: Vec<(u64, u32)>,
 }
 
 /// A row that says what an earlier one said.
@@ -28,132 +29,93 @@ pub struct Repeat {
     pub first_line: u64,
 }
 
-/// How many rows are compared together. With each one alone, most of the time of a check went into
-/// waiting for memory; the waits of a batch overlap.
-const BATCH_LEN: usize = 64;
-
 impl Default for Repeats {
     fn default() -> Self {
-        Self {
-            hasher: RandomState::default(),
-            parts: (0..N_PARTS).map(|_| Part::default()).collect(),
-            waiting: Vec::with_capacity(BATCH_LEN),
-        }
+        Self { hasher: RandomState::default(), parts: (0..N_PARTS).map(|_| Part::default()).collect() }
     }
 }
 
 impl Repeats {
-    /// Adds a row. Now and then tells `found` of the repeats among the last 64 rows, in their order.
-    ///
-    /// Lines beyond 2^32 - 1 are told as that.
-    pub fn add(&mut self, ticket: &Ticket, line: u64, found: impl FnMut(Repeat)) {
+    /// Adds a row. Lines beyond 2^32 - 1 are told as that.
+    pub fn add(&mut self, ticket: &Ticket, line: u64) {
         let mut hash = self.hasher.build_hasher();
         hash.write_i64(ticket.id_cliente_servico.get());
         // 0 is no id: it stands for the absent type.
         hash.write_i64(ticket.id_tipo_atendimento.map_or(0, Id::get));
         hash.write(ticket.descricao.as_str().as_bytes());
-        self.push(hash.finish(), line, found);
+        self.push(hash.finish(), line);
     }
 
-    /// Tells of the repeats that are left.
-    pub fn finish(mut self, found: impl FnMut(Repeat)) {
-        self.compare(found);
+    fn push(&mut self, hash: u64, line: u64) {
+        let line = u32::try_from(line).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX);
+        self.parts[(hash >> 56) as usize].push(Seen { hash: [(hash >> 32) as u32, hash as u32], line });
     }
 
-    fn push(&mut self, hash: u64, line: u64, found: impl FnMut(Repeat)) {
-        self.waiting.push((hash, u32::try_from(line).unwrap_or(u32::MAX)));
-        if self.waiting.len() == BATCH_LEN {
-            self.compare(found);
+    /// The repeats, in the order of their lines.
+    pub fn finish(self) -> Vec<Repeat> {
+        let mut found = Vec::new();
+        let mut table = Vec::new();
+        for part in self.parts {
+            part.compare(&mut table, &mut found);
         }
+        found.sort_unstable_by_key(|it: &Repeat| it.line);
+        found
     }
-
-    fn compare(&mut self, mut found: impl FnMut(Repeat)) {
-        // Reads one slot of each row and does nothing with it: the reads do not wait for each other,
-        // and the comparisons below find the slots in the cache.
-        let touched = self.waiting.iter().map(|(hash, _)| self.parts[part_of(*hash)].touch(*hash));
-        std::hint::black_box(touched.fold(0, |sum, it| sum ^ it));
-        for (hash, line) in self.waiting.drain(..) {
-            if let Some(first) = self.parts[part_of(hash)].insert(hash, line) {
-                found(Repeat { line: line.into(), first_line: first.into() });
-            }
-        }
-    }
-
-    #[cfg(test)]
-    fn n_bytes(&self) -> usize {
-        self.parts.iter().map(|it| it.slots.len() * size_of::<Slot>()).sum()
-    }
-}
-
-fn part_of(hash: u64) -> usize {
-    (hash >> 56) as usize
 }
 
 const N_PARTS: usize = 256;
 
-/// A hash table with linear probing.
+/// Rows that share the first byte of their hash, in their order. In chunks, which never move.
 #[derive(Default)]
 struct Part {
-    slots: Vec<Slot>,
-    n_used: usize,
+    chunks: Vec<Vec<Seen>>,
 }
 
-/// 12 bytes. `line` 0: free.
-#[derive(Clone, Copy, Default)]
-struct Slot {
+const CHUNK_LEN: usize = 512;
+
+/// 12 bytes, as an `Option` too.
+#[derive(Clone, Copy)]
+struct Seen {
     hash: [u32; 2],
-    line: u32,
+    line: NonZeroU32,
 }
 
 impl Part {
-    fn touch(&self, hash: u64) -> u32 {
-        self.slots.get(home(self.slots.len(), hash)).map_or(0, |it| it.line)
-    }
-
-    /// The line under which `hash` was inserted first; `None`: now.
-    fn insert(&mut self, hash: u64, line: u32) -> Option<u32> {
-        // Three quarters full: then half as many slots again, so that 16 to 24 bytes a row are used.
-        if self.slots.len() * 3 <= self.n_used * 4 {
-            self.grow();
+    fn push(&mut self, seen: Seen) {
+        match self.chunks.last_mut() {
+            Some(chunk) if chunk.len() < CHUNK_LEN => chunk.push(seen),
+            _ => {
+                let mut chunk = Vec::with_capacity(CHUNK_LEN);
+                chunk.push(seen);
+                self.chunks.push(chunk);
+            }
         }
-        let at = find(&self.slots, hash);
-        let slot = &mut self.slots[at];
-        if slot.line != 0 {
-            return Some(slot.line);
+    }
+
+    /// Uses `table` to find rows by their hash, with linear probing. It is of the part's size, so that
+    /// it stays in the cache.
+    fn compare(&self, table: &mut Vec<Option<Seen>>, found: &mut Vec<Repeat>) {
+        let n_slots = (self.chunks.len() * CHUNK_LEN * 2).next_power_of_two();
+        table.clear();
+        table.resize(n_slots, None);
+        for seen in self.chunks.iter().flatten() {
+            let mut at = seen.hash[1] as usize;
+            let first = loop {
+                match &mut table[at & (n_slots - 1)] {
+                    Some(first) if first.hash == seen.hash => break Some(first.line),
+                    Some(_) => at += 1,
+                    free => {
+                        *free = Some(*seen);
+                        break None;
+                    }
+                }
+            };
+            if let Some(first_line) = first {
+                let [line, first_line] = [seen.line, first_line].map(|it| it.get().into());
+                found.push(Repeat { line, first_line });
+            }
         }
-        *slot = Slot { hash: halves(hash), line: line.max(1) };
-        self.n_used += 1;
-        None
     }
-
-    fn grow(&mut self) {
-        let mut slots = vec![Slot::default(); self.slots.len() * 3 / 2 + 16];
-        for slot in self.slots.iter().filter(|it| it.line != 0) {
-            let at = find(&slots, u64::from(slot.hash[0]) << 32 | u64::from(slot.hash[1]));
-            slots[at] = *slot;
-        }
-        self.slots = slots;
-    }
-}
-
-/// The slot that holds `hash`, or the free one where it belongs. There is always a free one.
-fn find(slots: &[Slot], hash: u64) -> usize {
-    let mut at = home(slots.len(), hash);
-    while slots[at].line != 0 && slots[at].hash != halves(hash) {
-        at = if at + 1 == slots.len() { 0 } else { at + 1 };
-    }
-    at
-}
-
-/// Where a hash belongs among so many slots. Its first byte chose the part; the 32 bits behind that
-/// choose the slot.
-fn home(n_slots: usize, hash: u64) -> usize {
-    let spread = (hash >> 24) & 0xFFFF_FFFF;
-    ((spread * n_slots as u64) >> 32) as usize
-}
-
-fn halves(hash: u64) -> [u32; 2] {
-    [(hash >> 32) as u32, hash as u32]
 }
 
 #[cfg(test)]
@@ -176,37 +138,25 @@ mod tests {
     #[test]
     fn the_first_line_is_told() {
         let mut repeats = Repeats::default();
-        let mut found = Vec::new();
         let rows = [(1, "a"), (2, "a"), (1, "b"), (1, "a"), (1, "a")];
         for (line, (service, descricao)) in (2..).zip(rows) {
-            repeats.add(&ticket(service, descricao), line, |it| found.push(it));
+            repeats.add(&ticket(service, descricao), line);
         }
-        repeats.finish(|it| found.push(it));
         let repeat = |line| Repeat { line, first_line: 2 };
-        assert_eq!(found, [repeat(5), repeat(6)]);
+        assert_eq!(repeats.finish(), [repeat(5), repeat(6)]);
     }
 
     #[test]
-    fn a_row_costs_at_most_32_bytes_while_growing_too() {
+    fn every_repeat_of_many_rows_is_found_and_no_other() {
         let mut repeats = Repeats::default();
-        // Spread like a hash; the table takes any.
+        // Spread like a hash.
         let hash = |n: u64| n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        for n in 1..200_000 {
-            repeats.push(hash(n), n, |it| panic!("no row is a repeat: {it:?}"));
-            if n % 997 == 0 && 20_000 < n {
-                // While a part grows, its old and new slots stand side by side.
-                let part_max = repeats.parts.iter().map(|it| it.slots.len() * size_of::<Slot>()).max();
-                assert!(repeats.n_bytes() + part_max.unwrap() <= n as usize * 32, "{n} rows");
-            }
+        let n_rows = 300_000;
+        for line in 1..=2 * n_rows {
+            repeats.push(hash(line % n_rows), line);
         }
-        let mut n_found = 0;
-        for n in 1..200_000 {
-            repeats.push(hash(n), 200_000 + n, |it| {
-                assert_eq!(it.first_line, it.line - 200_000);
-                n_found += 1;
-            });
-        }
-        repeats.finish(|_| n_found += 1);
-        assert_eq!(n_found, 199_999);
+        let found = repeats.finish();
+        let expected = (n_rows + 1..=2 * n_rows).map(|line| Repeat { line, first_line: line - n_rows });
+        assert!(found.into_iter().eq(expected));
     }
 }

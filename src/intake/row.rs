@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::columns::Columns;
+use super::columns::{Columns, Origin};
 use super::records::Record;
 use super::words;
 use crate::delivery::identity::ContentKey;
@@ -17,57 +17,78 @@ use crate::ticket::{
 pub const CELL_LEN_MAX: usize = 64 * 1024;
 
 /// One row of the input. Borrows from the [`Intake`](super::Intake) until its next row.
+///
+/// Small, and reads its cells when asked for them: a row that carried all it says would be copied
+/// from hand to hand.
 pub struct Row<'a> {
     /// The physical line at which the row starts; the header's is 1, unless something stands before.
     pub line: u64,
-    /// The fields, mapped, with `--set` and `--default-ddd` applied: what an outbox stores. Reading
-    /// it again with [`Ticket::parse`] needs no settings and gives the same ticket.
-    pub raw: RawTicket<'a>,
-    /// The batch that the row names, in a file that we wrote.
-    pub lote: Option<&'a str>,
-    /// Who the row says it is.
-    pub referencia: Option<&'a str>,
-    /// The ticket with its notices, or every problem of the row. A row with problems that `raw` does
-    /// not show (too many cells) must be stored as invalid: its `raw` may be readable.
-    pub parsed: Result<Parsed, Vec<Problem>>,
-    record: Record<'a>,
-    columns: &'a Columns,
-    delimiter: char,
+    pub(super) record: Record<'a>,
+    pub(super) columns: &'a Columns,
+    pub(super) default_ddd: Option<Ddd>,
+    pub(super) delimiter: char,
 }
 
 impl<'a> Row<'a> {
-    pub(super) fn new(
-        record: Record<'a>,
-        columns: &'a Columns,
-        default_ddd: Option<Ddd>,
-        delimiter: char,
-    ) -> Self {
-        let mut raw = RawTicket::default();
-        for (field, (column, set)) in Field::ALL.into_iter().zip(&columns.fields) {
-            let cell = column.map(|it| record.cell(it)).filter(|it| !is_blank(it));
-            if let Some(cell) = cell.or(set.as_deref()) {
-                *raw.get_mut(field) = Some(Cow::Borrowed(cell));
-            }
+    /// The fields, mapped, with `--set` and `--default-ddd` applied: what an outbox stores. Reading
+    /// it again with [`Ticket::parse`] needs no settings and gives the same ticket.
+    pub fn raw(&self) -> RawTicket<'a> {
+        let origins = &self.columns.fields;
+        let mut raw = RawTicket::of(|it| self.cell(&origins[it as usize]).map(Cow::Borrowed));
+        if !self.columns.params.is_empty() {
+            fill_objects(&mut raw, self.record, self.columns);
         }
-        if !columns.params.is_empty() {
-            fill_objects(&mut raw, record, columns);
+        if let Some((_, filled)) = self.filled_phone() {
+            raw.telefone = Some(Cow::Owned(filled));
         }
-        let filled = default_ddd.and_then(|ddd| fill_phone(&mut raw, ddd));
-        let problems = faults_of_record(record, columns);
-        let parsed = if problems.is_empty() {
-            let mut parsed = Ticket::parse(&raw);
-            if let (Ok(parsed), Some(filled)) = (&mut parsed, filled) {
-                parsed.notices.push(filled);
+        raw
+    }
+
+    /// The ticket with its notices, or every problem of the row. `raw` is what [`Self::raw`] gave.
+    ///
+    /// A row with problems that `raw` does not show (too many cells) must be stored as invalid: its
+    /// `raw` may be readable.
+    pub fn parse(&self, raw: &RawTicket<'_>) -> Result<Parsed, Vec<Problem>> {
+        let mut problems = faults_of_record(self.record, self.columns);
+        if problems.is_empty() {
+            let mut parsed = Ticket::parse(raw);
+            if let (Ok(parsed), Some((phone, _))) = (&mut parsed, self.filled_phone()) {
+                let field = Field::Telefone;
+                parsed.notices.push(PHONE_DDD_FILLED.problem(field.name(), shown(field, phone)));
             }
-            parsed
-        } else if problems.iter().any(|it| it.code == words::TOO_MANY_FIELDS.code) {
-            Err(problems) // The cells stand in wrong columns: what they say there means nothing.
-        } else {
-            Err(problems.into_iter().chain(Ticket::parse(&raw).err().into_iter().flatten()).collect())
-        };
-        let cell = |at: Option<usize>| at.map(|it| trim(record.cell(it))).filter(|it| !it.is_empty());
-        let (lote, referencia) = (cell(columns.lote), cell(columns.referencia));
-        Self { line: record.line, raw, lote, referencia, parsed, record, columns, delimiter }
+            return parsed;
+        }
+        // Too many cells stand in wrong columns: what they say there means nothing.
+        if problems.iter().all(|it| it.code != words::TOO_MANY_FIELDS.code) {
+            problems.extend(Ticket::parse(raw).err().into_iter().flatten());
+        }
+        Err(problems)
+    }
+
+    /// The batch that the row names, in a file that we wrote.
+    pub fn lote(&self) -> Option<&'a str> {
+        self.trimmed(self.columns.lote?)
+    }
+
+    /// Who the row says it is.
+    pub fn referencia(&self) -> Option<&'a str> {
+        self.trimmed(self.columns.referencia?)
+    }
+
+    fn trimmed(&self, column: usize) -> Option<&'a str> {
+        Some(trim(self.record.cell(column))).filter(|it| !it.is_empty())
+    }
+
+    fn cell(&self, (column, set): &'a Origin) -> Option<&'a str> {
+        let cell = column.map(|it| self.record.cell(it)).filter(|it| !is_blank(it));
+        cell.or(set.as_deref())
+    }
+
+    /// The phone as it stands, and with the area code that it lacks.
+    fn filled_phone(&self) -> Option<(&'a str, String)> {
+        let ddd = self.default_ddd?;
+        let phone = self.cell(&self.columns.fields[Field::Telefone as usize])?;
+        Some((phone, fill_ddd(phone, ddd)?))
     }
 
     /// The faithful text of the input's own columns, one for each of
@@ -124,15 +145,6 @@ fn faults_of_record(record: Record<'_>, columns: &Columns) -> Vec<Problem> {
         }
     }
     problems
-}
-
-fn fill_phone(raw: &mut RawTicket<'_>, ddd: Ddd) -> Option<Problem> {
-    let phone = raw.telefone.as_deref()?;
-    let filled = fill_ddd(phone, ddd)?;
-    let field = Field::Telefone;
-    let notice = PHONE_DDD_FILLED.problem(field.name(), shown(field, phone));
-    raw.telefone = Some(Cow::Owned(filled));
-    Some(notice)
 }
 
 /// Puts the cells of `parametros.KEY` columns into the objects, whose own cell they complete.

@@ -245,19 +245,6 @@ impl ReportRow<'_> {
     }
 }
 
-fn into_owned(fields: RawTicket<'_>) -> RawTicket<'static> {
-    let own = |it: Option<Cow<'_, str>>| it.map(|it| Cow::Owned(it.into_owned()));
-    RawTicket {
-        id_cliente_servico: own(fields.id_cliente_servico),
-        id_tipo_atendimento: own(fields.id_tipo_atendimento),
-        descricao: own(fields.descricao),
-        nome: own(fields.nome),
-        telefone: own(fields.telefone),
-        email: own(fields.email),
-        abrir_os: own(fields.abrir_os),
-        id_atendimento_status: own(fields.id_atendimento_status),
-        id_usuario_responsavel: own(fields.id_usuario_responsavel),
-        parametros: own(fields.parametros),
-        parametros_ordem_servico: own(fields.parametros_ordem_servico),
-    }
+fn into_owned(mut fields: RawTicket<'_>) -> RawTicket<'static> {
+    RawTicket::of(|field| Some(Cow::Owned(fields.get_mut(field).take()?.into_owned())))
 }

@@ -5,16 +5,19 @@ use super::words;
 
 /// Reads an unwrapped cell that is not blank.
 pub(super) fn read(cell: &str) -> Read<bool> {
-    const YES: [&str; 7] = ["true", "sim", "s", "1", "verdadeiro", "yes", "x"];
-    const NO: [&str; 7] = ["false", "nao", "n", "0", "falso", "no", "não"];
+    const LEN_MAX: usize = "verdadeiro".len();
 
-    let is_one_of = |of: &[&str]| of.iter().any(|it| it.eq_ignore_ascii_case(cell));
-    if is_one_of(&YES) {
-        Ok((true, None))
-    } else if is_one_of(&NO) || matches!(cell.to_lowercase().as_str(), "não" | "na\u{303}o") {
-        Ok((false, None))
-    } else {
-        Err(&words::NOT_A_BOOLEAN)
+    // No word for yes or no is longer, and lowering this one takes no allocation.
+    let mut lower = [0; LEN_MAX];
+    let Some(lower) = lower.get_mut(..cell.len()) else { return Err(&words::NOT_A_BOOLEAN) };
+    lower.copy_from_slice(cell.as_bytes());
+    lower.make_ascii_lowercase();
+    match std::str::from_utf8(lower) {
+        Ok("true" | "sim" | "s" | "1" | "verdadeiro" | "yes" | "x") => Ok((true, None)),
+        Ok("false" | "não" | "nÃo" | "na\u{303}o" | "nao" | "n" | "0" | "falso" | "no") => {
+            Ok((false, None))
+        }
+        _ => Err(&words::NOT_A_BOOLEAN),
     }
 }
 

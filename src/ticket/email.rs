@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use memchr::memchr;
+
 use super::parse::Read;
 use super::problem::mask_email;
 use super::words;
@@ -30,9 +32,9 @@ const LABEL_LEN_MAX: usize = 63;
 /// The rule: <https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address>.
 pub(super) fn read(cell: &str) -> Read<Email> {
     let bytes = cell.as_bytes();
-    let Some(at) = bytes.iter().position(|it| *it == b'@') else { return Err(&words::EMAIL_WITHOUT_AT) };
+    let Some(at) = memchr(b'@', bytes) else { return Err(&words::EMAIL_WITHOUT_AT) };
     let (local, domain) = (&bytes[..at], &bytes[at + 1..]);
-    if local.is_empty() || !local.iter().all(|it| IN_LOCAL_PART[usize::from(*it)]) {
+    if local.is_empty() || !are_all(&IN_LOCAL_PART, local) {
         return Err(&words::EMAIL_LOCAL_PART);
     }
     if !domain.split(|it| *it == b'.').all(is_label) {
@@ -41,8 +43,8 @@ pub(super) fn read(cell: &str) -> Read<Email> {
     Ok((Email(cell.to_owned()), None))
 }
 
-const IN_LOCAL_PART: [bool; 256] = letters_digits_and(b".!#$%&'*+/=?^_`{|}~-");
-const IN_LABEL: [bool; 256] = letters_digits_and(b"-");
+static IN_LOCAL_PART: [bool; 256] = letters_digits_and(b".!#$%&'*+/=?^_`{|}~-");
+static IN_LABEL: [bool; 256] = letters_digits_and(b"-");
 
 const fn letters_digits_and(marks: &[u8]) -> [bool; 256] {
     let mut table = [false; 256];
@@ -59,9 +61,14 @@ const fn letters_digits_and(marks: &[u8]) -> [bool; 256] {
     table
 }
 
+/// To the end, without a branch a byte.
+fn are_all(among: &[bool; 256], bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |all, it| all & among[usize::from(*it)])
+}
+
 fn is_label(label: &[u8]) -> bool {
     (1..=LABEL_LEN_MAX).contains(&label.len())
-        && label.iter().all(|it| IN_LABEL[usize::from(*it)])
+        && are_all(&IN_LABEL, label)
         && !label.starts_with(b"-")
         && !label.ends_with(b"-")
 }

@@ -1,21 +1,23 @@
 //! Ids: positive numbers that spreadsheets like to reformat.
 
+use std::num::NonZeroI64;
+
 use super::cell::{Scientific, scientific};
 use super::parse::Read;
 use super::words::{self, Words};
 
 /// A positive id of the API that fits 63 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Id(i64); // Invariant: 1..=i64::MAX.
+pub struct Id(NonZeroI64); // Invariant: 1..=i64::MAX.
 
 impl Id {
     /// `None` unless `value` is positive.
     pub fn new(value: i64) -> Option<Self> {
-        (0 < value).then_some(Self(value))
+        NonZeroI64::new(value).filter(|it| it.is_positive()).map(Self)
     }
 
     pub fn get(self) -> i64 {
-        self.0
+        self.0.get()
     }
 }
 

@@ -12,7 +12,7 @@ use super::words::{self, Words};
 pub struct Phone {
     // Invariant: 10 or 11 ASCII digits, the first two a `Ddd`; then zeros.
     digits: [u8; DIGITS_MAX],
-    n_digits: usize,
+    n_digits: u8,
 }
 
 /// A DDD and a mobile number.
@@ -21,7 +21,11 @@ const DIGITS_MAX: usize = 11;
 impl Phone {
     /// 10 or 11 digits, nothing else.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.digits[..self.n_digits]).expect("a phone is ASCII digits")
+        std::str::from_utf8(self.digits()).expect("a phone is ASCII digits")
+    }
+
+    fn digits(&self) -> &[u8] {
+        &self.digits[..usize::from(self.n_digits)]
     }
 }
 
@@ -51,40 +55,41 @@ pub fn fill_ddd(cell: &str, ddd: Ddd) -> Option<String> {
     let cell = unwrap(cell);
     let (digits, _) = digits_of(&cell).ok()?;
     let number = national(&digits, &cell).ok()?;
-    if judge(number) != Err(&words::PHONE_WITHOUT_DDD) {
+    if judge(number.as_bytes()) != Err(&words::PHONE_WITHOUT_DDD) {
         return None;
     }
     let filled = format!("{ddd}{number}");
-    judge(&filled).is_ok().then_some(filled)
+    judge(filled.as_bytes()).is_ok().then_some(filled)
 }
 
 /// Reads an unwrapped cell that is not blank.
 pub(super) fn read(cell: &str) -> Read<Phone> {
     if let Some(phone) = usual(cell) {
-        return judge(phone.as_str()).map(|notice| (phone, notice));
+        return judge(phone.digits()).map(|notice| (phone, notice));
     }
     let (digits, repaired) = digits_of(cell)?;
-    let number = national(&digits, cell)?;
+    let number = national(&digits, cell)?.as_bytes();
     let notice = judge(number)?.or(repaired);
-    let mut phone = Phone { digits: [0; DIGITS_MAX], n_digits: number.len() };
-    phone.digits[..number.len()].copy_from_slice(number.as_bytes()); // `judge` saw that they fit.
+    let mut phone = Phone { digits: [0; DIGITS_MAX], n_digits: number.len() as u8 };
+    phone.digits[..number.len()].copy_from_slice(number); // `judge` saw that they fit.
     Ok((phone, notice))
 }
 
 /// Reads what most cells are, a DDD and a number without a prefix, at no allocation. Still to be judged.
 fn usual(cell: &str) -> Option<Phone> {
-    let mut phone = Phone { digits: [0; DIGITS_MAX], n_digits: 0 };
+    let mut digits = [0; DIGITS_MAX];
+    let mut n_digits = 0;
     for it in cell.bytes() {
         match it {
             b'0'..=b'9' => {
-                *phone.digits.get_mut(phone.n_digits)? = it;
-                phone.n_digits += 1;
+                *digits.get_mut(n_digits)? = it;
+                n_digits += 1;
             }
             b'(' | b')' | b'-' | b' ' => {}
             _ => return None,
         }
     }
-    (phone.n_digits >= 10 && phone.digits[0] != b'0').then_some(phone)
+    (n_digits >= 10 && digits[0] != b'0').then_some(Phone { digits, n_digits: n_digits as u8 })
 }
 
 /// Strips punctuation.
@@ -123,36 +128,41 @@ fn national<'a>(digits: &'a str, cell: &str) -> Result<&'a str, &'static Words> 
         digits = digits.strip_prefix("55").unwrap_or(digits);
     }
     if ["0800", "0300", "0500", "0900"].iter().any(|it| digits.starts_with(it)) {
-        return Err(if is_repeated(digits) { &words::PHONE_REPEATED } else { &words::PHONE_SERVICE });
+        return Err(if is_repeated(digits.as_bytes()) {
+            &words::PHONE_REPEATED
+        } else {
+            &words::PHONE_SERVICE
+        });
     }
     Ok(match (digits.strip_prefix('0'), digits.len()) {
         (Some(_), 13 | 14) => &digits[3..], // `0XX`, then an area code.
-        (Some(rest), 9..=12) if !is_repeated(digits) => rest,
+        (Some(rest), 9..=12) if !is_repeated(digits.as_bytes()) => rest,
         _ => digits,
     })
 }
 
-/// Judges a number without prefixes.
-fn judge(digits: &str) -> Result<Option<&'static Words>, &'static Words> {
+/// Judges a number without prefixes: ASCII digits.
+fn judge(digits: &[u8]) -> Result<Option<&'static Words>, &'static Words> {
     if 8 <= digits.len() && is_repeated(digits) {
         return Err(&words::PHONE_REPEATED);
     }
-    let (ddd, number) = match digits.len() {
-        8 if digits.starts_with("400") => return Err(&words::PHONE_SERVICE),
-        8 | 9 => return Err(&words::PHONE_WITHOUT_DDD),
-        10 | 11 => digits.split_at(2),
+    let (ddd, number) = match digits {
+        [b'4', b'0', b'0', rest @ ..] if rest.len() == 5 => return Err(&words::PHONE_SERVICE),
+        [tens, units, number @ ..] if matches!(number.len(), 8 | 9) => {
+            ((tens - b'0') * 10 + (units - b'0'), number)
+        }
+        _ if matches!(digits.len(), 8 | 9) => return Err(&words::PHONE_WITHOUT_DDD),
         _ => return Err(&words::PHONE_LENGTH),
     };
-    if ddd.parse::<Ddd>().is_err() {
+    if Ddd::new(ddd).is_none() {
         return Err(&words::PHONE_UNKNOWN_DDD);
     }
-    if number.len() == 8 && number.starts_with("400") {
-        return Err(&words::PHONE_SERVICE);
+    match number {
+        [b'4', b'0', b'0', rest @ ..] if rest.len() == 5 => return Err(&words::PHONE_SERVICE),
+        [first, rest @ ..] if rest.len() == 8 && *first != b'9' => return Err(&words::PHONE_MOBILE),
+        _ => {}
     }
-    if number.len() == 9 && !number.starts_with('9') {
-        return Err(&words::PHONE_MOBILE);
-    }
-    Ok(match number.as_bytes()[0] {
+    Ok(match number[0] {
         _ if is_repeated(number) => Some(&words::PHONE_UNLIKELY),
         b'0' | b'1' => Some(&words::PHONE_UNLIKELY), // No subscriber's number starts so.
         b'6'..=b'9' if number.len() == 8 => Some(&words::PHONE_OLD_MOBILE),
@@ -164,9 +174,8 @@ fn is_digits(text: &str) -> bool {
     text.bytes().all(|it| it.is_ascii_digit())
 }
 
-fn is_repeated(digits: &str) -> bool {
-    let bytes = digits.as_bytes();
-    bytes.iter().all(|it| *it == bytes[0])
+fn is_repeated(digits: &[u8]) -> bool {
+    digits.iter().all(|it| *it == digits[0])
 }
 
 #[cfg(test)]

@@ -44,6 +44,24 @@ pub struct RawTicket<'a> {
 }
 
 impl<'a> RawTicket<'a> {
+    /// Of a cell for each field.
+    #[inline]
+    pub fn of(mut cell: impl FnMut(Field) -> Option<Cow<'a, str>>) -> Self {
+        Self {
+            id_cliente_servico: cell(Field::IdClienteServico),
+            id_tipo_atendimento: cell(Field::IdTipoAtendimento),
+            descricao: cell(Field::Descricao),
+            nome: cell(Field::Nome),
+            telefone: cell(Field::Telefone),
+            email: cell(Field::Email),
+            abrir_os: cell(Field::AbrirOs),
+            id_atendimento_status: cell(Field::IdAtendimentoStatus),
+            id_usuario_responsavel: cell(Field::IdUsuarioResponsavel),
+            parametros: cell(Field::Parametros),
+            parametros_ordem_servico: cell(Field::ParametrosOrdemServico),
+        }
+    }
+
     pub fn get(&self, field: Field) -> Option<&str> {
         let cell = match field {
             Field::IdClienteServico => &self.id_cliente_servico,

@@ -33,7 +33,7 @@ fn sample(name: &str) -> Source {
 fn read(mut intake: Intake) -> Vec<(u64, String)> {
     let mut rows = Vec::new();
     while let Some(row) = intake.next_row().unwrap() {
-        let said = match &row.parsed {
+        let said = match row.parse(&row.raw()) {
             Ok(parsed) => parsed.ticket.descricao.as_str().to_owned(),
             Err(problems) => problems.iter().map(|it| &*it.code).collect::<Vec<_>>().join(" "),
         };
@@ -65,7 +65,7 @@ fn the_sample_reads_the_same_from_utf_8_and_from_excel() {
         let mut intake = Intake::open(&sample(name), &IntakeOptions::default()).unwrap();
         let mut tickets = Vec::new();
         while let Some(row) = intake.next_row().unwrap() {
-            let parsed = row.parsed.unwrap();
+            let parsed = row.parse(&row.raw()).unwrap();
             assert_eq!(parsed.notices, []);
             tickets.push(parsed.ticket);
         }
@@ -90,8 +90,8 @@ fn every_kind_of_problem_is_said() {
     let mut intake = Intake::open(&sample("problemas.csv"), &IntakeOptions::default()).unwrap();
     let mut said = String::new();
     while let Some(row) = intake.next_row().unwrap() {
-        let (kind, problems) = match &row.parsed {
-            Ok(parsed) => ("notice", &parsed.notices),
+        let (kind, problems) = match row.parse(&row.raw()) {
+            Ok(parsed) => ("notice", parsed.notices),
             Err(problems) => ("problem", problems),
         };
         if problems.is_empty() {
@@ -235,16 +235,16 @@ fn what_intake_gives_to_be_stored_reads_the_same_later() {
     let mut intake = open_bytes(text.as_bytes(), &options).unwrap();
 
     let row = intake.next_row().unwrap().unwrap();
-    let parsed = row.parsed.as_ref().unwrap();
+    let parsed = row.parse(&row.raw()).unwrap();
     assert_eq!(parsed.notices[0].code, "phone_ddd_filled");
-    let stored = serde_json::to_string(&row.raw).unwrap();
+    let stored = serde_json::to_string(&row.raw()).unwrap();
     insta::assert_snapshot!(stored, @r#"["11000",null,"Queda","Ana","37999112233",null,"x",null,null,"{\"a\":1,\"lote\":\"7\",\"origem\":\"planilha\"}","{\"ids_tecnicos\":\"4 5\"}"]"#);
     let later = Ticket::parse(&serde_json::from_str(&stored).unwrap()).unwrap();
     assert_eq!(later.ticket, parsed.ticket);
     assert_eq!(later.notices, []);
 
     let row = intake.next_row().unwrap().unwrap();
-    insta::assert_snapshot!(serde_json::to_string(&row.raw).unwrap(), @r#"["11001",null,"Sem luz","Bia","3732211234",null,null,null,null,"{\"origem\":\"planilha\"}"]"#);
+    insta::assert_snapshot!(serde_json::to_string(&row.raw()).unwrap(), @r#"["11001",null,"Sem luz","Bia","3732211234",null,null,null,null,"{\"origem\":\"planilha\"}"]"#);
     assert!(intake.next_row().unwrap().is_none());
     insta::assert_snapshot!(intake.summary().lines().join("\n"), @r"
     read as utf-8, cells separated by `;`
@@ -270,7 +270,7 @@ fn our_own_results_are_accepted_as_they_are() {
     let mut intake = open(&text).unwrap();
     assert_eq!(intake.headers().last().unwrap(), "cidade");
     let row = intake.next_row().unwrap().unwrap();
-    assert_eq!((row.lote, row.referencia), (Some("queda"), Some("REF-1")));
+    assert_eq!((row.lote(), row.referencia()), (Some("queda"), Some("REF-1")));
     assert_eq!(
         row.own_cells().collect::<Vec<_>>(),
         ["11000", "Sem conexão", "João", "37999112233", "Itaúna"]
@@ -314,12 +314,10 @@ fn repeats_are_found_by_what_is_sent() {
         format!("{HEADER}\n{ROW}\n11000,0; Sem conexão ;Ana;3732211234\n11001;Sem conexão;Ana;3732211234\n");
     let mut intake = open(&text).unwrap();
     let mut repeats = Repeats::default();
-    let mut found = Vec::new();
     while let Some(row) = intake.next_row().unwrap() {
-        repeats.add(&row.parsed.unwrap().ticket, row.line, |it| found.push(it));
+        repeats.add(&row.parse(&row.raw()).unwrap().ticket, row.line);
     }
-    repeats.finish(|it| found.push(it));
-    assert_eq!(found, [Repeat { line: 3, first_line: 2 }]);
+    assert_eq!(repeats.finish(), [Repeat { line: 3, first_line: 2 }]);
 }
 
 #[test]
@@ -354,7 +352,7 @@ fn a_workbook_gives_the_rows_that_its_csv_would() {
         row.own_cells().collect::<Vec<_>>(),
         ["11000", "Sem conexão", "João", "37999112233", "true", "2025-10-13"]
     );
-    assert!(row.parsed.unwrap().ticket.abrir_os);
+    assert!(row.parse(&row.raw()).unwrap().ticket.abrir_os);
     let rest: Vec<_> = read(intake);
     assert_eq!(rest, [(6, "id_lost_digits".to_owned()), (7, "too_many_fields".to_owned())]);
 }
