@@ -187,7 +187,7 @@ impl Round {
         now: Timestamp,
     ) -> Result<(), OutboxError> {
         let sql = format!(
-            "UPDATE outbox
+            "UPDATE OR FAIL outbox
                 SET state = 'in_flight', token = token + 1, claimed_at = ?2,
                     first_claim = sent_at IS NULL, sent_at = coalesce(sent_at, ?2)
               WHERE id IN (SELECT value FROM json_each(?1)){then}"

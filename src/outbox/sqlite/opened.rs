@@ -76,7 +76,7 @@ fn update(first: &'static str, n_values: usize) -> String {
     format!(
         "{first}WITH at(now) AS (VALUES (?)),
               v(id, token, protocolo, id_atendimento, ids_os, numeros_os, attempts, warning) AS (VALUES {})
-         UPDATE outbox
+         UPDATE OR FAIL outbox
             SET state = 'opened', protocolo = v.protocolo, id_atendimento = v.id_atendimento, ids_os = v.ids_os,
                 numeros_os = v.numeros_os, attempts = v.attempts, warning = coalesce(v.warning, outbox.warning),
                 doubt_since = NULL, error_code = NULL, error_message = NULL, finished_at = at.now
