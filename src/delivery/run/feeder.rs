@@ -20,8 +20,8 @@ const BARRED_POLL: Duration = Duration::from_secs(1);
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
 /// How many claims a sender has waiting for it, at most and without a rate limit: a commit costs the
-/// same for two hundred rows as for thirty.
-const AHEAD_FACTOR: usize = 8;
+/// same for two hundred rows as for thirty, and while it is written the others are sent.
+const AHEAD_FACTOR: usize = 16;
 
 /// As many senders at least are counted for that.
 const AHEAD_MIN: usize = 2;

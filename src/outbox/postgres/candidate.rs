@@ -51,8 +51,6 @@ fn to_look_up() -> String {
 /// A row that is due and free.
 pub(super) struct Candidate<'r> {
     pub(super) id: i64,
-    /// Changes with every change of the row.
-    pub(super) version: &'r str,
     pub(super) service: Option<i64>,
     pub(super) available_at: Timestamp,
     pub(super) doubt: Option<Doubt>,
@@ -75,7 +73,6 @@ impl<'r> Candidate<'r> {
         let count = |it: i32| u32::try_from(it).unwrap_or(0);
         Ok(Self {
             id: cells.next()?,
-            version: cells.next()?,
             service: cells.next()?,
             available_at: cells.next::<Time>()?.0,
             line: u64::try_from(cells.next::<i64>()?).unwrap_or(0),
@@ -172,7 +169,7 @@ fn columns() -> String {
         format!("CASE WHEN {CELL_MAX} < {size} THEN left({cell}, {CELL_MAX} + 1) ELSE {cell} END")
     });
     format!(
-        "o.id, o.xmin::text, o.service, o.available_at, o.line, o.token, o.lote, o.referencia, o.record IS NOT NULL,
+        "o.id, o.service, o.available_at, o.line, o.token, o.lote, o.referencia, o.record IS NOT NULL,
          o.attempts, o.sent_at, o.warning,
          o.doubt_since, o.doubt_not_before, o.doubt_precaution, o.absences, o.last_absence, o.answered, {}",
         fields.join(", ")
@@ -181,13 +178,17 @@ fn columns() -> String {
 
 /// The rows that may be claimed now: those to look up, then those to post, both in the order of
 /// claims. One more of each than wanted, to know whether more is due.
+///
+/// They are locked, all of them, so that nobody changes them before they are written; a row that
+/// another transaction holds is passed over.
 pub(super) async fn candidates(
     conn: &mut PgConnection,
     range: Range,
     now: Timestamp,
     (n_posts, n_look_ups): (usize, usize),
 ) -> Result<Vec<PgRow>, OutboxError> {
-    let limit = |n: usize| i64::try_from(n).unwrap_or(i64::MAX).saturating_add(1);
+    // Of a kind that is not wanted none is locked, which would be a write.
+    let limit = |n: usize| if n == 0 { 0 } else { i64::try_from(n).unwrap_or(i64::MAX).saturating_add(1) };
     sqlx::query(AssertSqlSafe(candidates_sql()))
         .bind(range.batch)
         .bind(range.import)
@@ -205,16 +206,17 @@ pub(super) async fn candidates(
 fn candidates_sql() -> String {
     let (columns, to_post, to_look_up) = (columns(), to_post(), to_look_up());
     format!(
-        "(SELECT {columns} FROM mutirao.outbox o
+        "SELECT * FROM
+         (SELECT {columns} FROM mutirao.outbox o
            WHERE {to_look_up} AND o.available_at <= $4
              AND NOT EXISTS (SELECT FROM mutirao.outbox l
                               WHERE l.service = o.service AND l.state = 'in_flight' AND {LIVE} OFFSET 0)
-           ORDER BY o.prioridade, o.available_at, o.id LIMIT $6)
-         UNION ALL
+           ORDER BY o.prioridade, o.available_at, o.id LIMIT $6 FOR UPDATE OF o SKIP LOCKED) look_ups
+         UNION ALL SELECT * FROM
          (SELECT {columns} FROM mutirao.outbox o
            WHERE {to_post} AND o.available_at <= $4
              AND NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = o.service AND {LIVE} OFFSET 0)
-           ORDER BY o.prioridade, o.available_at, o.id LIMIT $5)"
+           ORDER BY o.prioridade, o.available_at, o.id LIMIT $5 FOR UPDATE OF o SKIP LOCKED) posts"
     )
 }
 

@@ -7,9 +7,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use sqlx::PgConnection;
-
-use super::error::{LeaseOver, Trouble, unavailable};
+use super::error::Trouble;
 use super::session::{Access, alone, in_time};
 use super::{PgOutbox, values::text};
 use crate::delivery::{OutboxError, Rate};
@@ -132,15 +130,6 @@ impl Worker {
             tx.commit().await
         })
         .await
-    }
-
-    /// Whether there is enough of the lease left for a claim.
-    pub(super) async fn check_lease(&self, conn: &mut PgConnection) -> Result<(), OutboxError> {
-        let sql = "SELECT EXISTS (SELECT FROM mutirao.worker
-                                   WHERE id = $1 AND clock_timestamp() + make_interval(secs => $2) < lease_until)";
-        let lasts: bool =
-            sqlx::query_scalar(sql).bind(self.id()).bind(LEASE_LEFT_MIN_S).fetch_one(conn).await.trouble()?;
-        if lasts { Ok(()) } else { Err(unavailable(LeaseOver)) }
     }
 
     async fn enrol(&self) -> Result<(), OutboxError> {

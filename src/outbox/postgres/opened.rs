@@ -42,14 +42,15 @@ impl<'a> OpenedRows<'a> {
     }
 }
 
-/// Writes openings of rows that are in flight under their token, but for tickets that belong to
-/// another row; returns how many that were.
+/// Writes openings of rows that are in flight under their token; returns how many that were.
+///
+/// # Errors
+///
+/// If a ticket belongs to another row: the index of tickets refuses it.
 pub(super) async fn write_opened(conn: &mut PgConnection, rows: OpenedRows<'_>) -> Result<u64, OutboxError> {
     if rows.ids.is_empty() {
         return Ok(0);
     }
-    // `OFFSET 0` keeps the question a look at one entry of an index a row: as a join, the planner may choose
-    // to read the whole index for every row.
     let sql = format!("UPDATE mutirao.outbox o
                   SET state = 'opened', protocolo = v.protocolo, id_atendimento = v.id_atendimento,
                       ids_ordem_servico = v.ids_os::bigint[], numeros_ordem_servico = v.numeros_os::text[],
@@ -57,9 +58,7 @@ pub(super) async fn write_opened(conn: &mut PgConnection, rows: OpenedRows<'_>) 
                       error_code = NULL, error_message = NULL, finished_at = clock_timestamp()
                  FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::int[], $8::text[])
                       v(id, token, protocolo, id_atendimento, ids_os, numeros_os, attempts, warning)
-                WHERE {FENCED}
-                  AND NOT EXISTS (SELECT FROM mutirao.outbox t
-                                   WHERE t.id_atendimento = v.id_atendimento AND t.state = 'opened' OFFSET 0)");
+                WHERE {FENCED}");
     let done = sqlx::query(AssertSqlSafe(sql))
         .bind(rows.ids)
         .bind(rows.tokens)

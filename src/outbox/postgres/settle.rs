@@ -26,7 +26,11 @@ pub(super) async fn settle(outbox: &PgOutbox, settles: &[Settle]) -> Result<Vec<
     }
     let mut tx = outbox.tx(Access::Shared).await?;
     let mut settled = vec![Settled::Written; settles.len()];
-    if are_distinct(settles) && write(&mut tx, settles.iter()).await? == settles.len() as u64 {
+    // It fails if a ticket belongs to another row.
+    if are_distinct(settles)
+        && let Ok(n_written) = write(&mut tx, settles.iter()).await
+        && n_written == settles.len() as u64
+    {
         write_attempts(&mut tx, settles.iter()).await?;
         tx.commit().await?;
         return Ok(settled);

@@ -26,7 +26,11 @@ pub(super) async fn settle(session: &mut Session, settles: &[Settle]) -> Result<
     let now = Timestamp::now().as_millisecond();
     let mut tx = session.begin_with_first().await;
     let mut settled = vec![Settled::Written; settles.len()];
-    if are_distinct(settles) && write(&mut tx, BEGIN, settles.iter(), now).await? == settles.len() as u64 {
+    // It fails if a ticket belongs to another row.
+    if are_distinct(settles)
+        && let Ok(n_written) = write(&mut tx, BEGIN, settles.iter(), now).await
+        && n_written == settles.len() as u64
+    {
         write_attempts(&mut tx, settles.iter()).await?;
         tx.commit().await?;
         return Ok(settled);
