@@ -86,7 +86,10 @@ CREATE TABLE mutirao.outbox (
     CHECK (state <> 'unconfirmed' OR doubt_since IS NOT NULL),
     CHECK (state <> 'opened' OR protocolo IS NOT NULL),
     CHECK (state <> 'in_flight' OR (sent_at IS NOT NULL AND claimed_at IS NOT NULL AND worker IS NOT NULL))
-);
+)
+-- A row is written anew twice, soon after it came in: by its claim and by its settle. With room for that on
+-- the page it stands on, WAL has the change and not the row (measured: a third less WAL).
+WITH (fillfactor = 45);
 
 COMMENT ON TABLE mutirao.outbox IS 'One row, one ticket to be opened. INSERT rows within your own transactions; read back state, protocolo and what stands beside them';
 COMMENT ON COLUMN mutirao.outbox.id IS 'The row, as every command and log names it';
