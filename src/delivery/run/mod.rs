@@ -187,13 +187,15 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         let began = self.now();
         let mut tries = 0;
         loop {
-            if control.stop.is_cancelled() {
-                self.end(Reason::Stopped);
-                return false;
-            }
-            match call().await {
-                Ok(()) => return true,
-                Err(error) => {
+            // Dropping a call is as safe as dropping the run.
+            match control.stop.run_until_cancelled(call()).await {
+                None => {
+                    self.watch.note(Note::Stopping);
+                    self.end(Reason::Stopped);
+                    return false;
+                }
+                Some(Ok(())) => return true,
+                Some(Err(error)) => {
                     // The loop turns, though only in search of its outbox.
                     self.watch.turned(&Pulse { is_outbox_down: true, ..Pulse::default() });
                     if let Some(halt) = self.outbox_failed(&error, began) {
