@@ -87,7 +87,7 @@ impl<'a> Desk<'a> {
         let worker = outbox.register("reconcile", policy.rate, LEASE).await?;
         let desk = worker.reconciling(scope);
         let signals = Signals::listen()?;
-        let control = Control { stop: signals.stop.clone() };
+        let control = Control { stop: signals.stop.clone(), ..Control::default() };
         let sight = Sight { n_rows: Some(n_unsure), headline: &headline, screen: self.screen };
         let ending = tokio::select! {
             ending = delivering::deliver(&desk, &target, &policy, control, sight, &()) => ending,

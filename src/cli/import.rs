@@ -92,7 +92,7 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
             None => worker.desk(merged.scope()),
         };
         let signals = Signals::listen()?;
-        let control = Control { stop: signals.stop.clone() };
+        let control = Control { stop: signals.stop.clone(), ..Control::default() };
         let sight = Sight { n_rows: Some(n_to_open), headline: &headline, screen };
         let ending = tokio::select! {
             ending = delivering::deliver(&desk, &target, &policy, control, sight, &()) => ending,

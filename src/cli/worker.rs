@@ -1,10 +1,12 @@
 //! `mutirao worker`, and `pause` and `resume` for all workers of a shared outbox.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 use super::args::{Global, Worker};
 use super::delivering::{self, Run, Sight, Signals, Target};
@@ -13,17 +15,18 @@ use super::failure::Failure;
 use super::import::other_host;
 use super::place;
 use super::screen::Screen;
-use super::watching::{Audience, Watching};
+use super::watching::Watching;
 use crate::config::{Config, WorkerLayer};
-use crate::delivery::{
-    Blame, Control, GuardLimits, Lasting, Note, Policy, Reason, Stats, Verify, Watch,
-};
+use crate::delivery::{Blame, Control, GuardLimits, Lasting, Note, Policy, Reason, Stats, Verify, Watch};
 use crate::outbox::{Address, AnyOutbox, Counts, LEASE, PgOutbox, Scope};
 
 const POLL: Duration = Duration::from_secs(1);
 
 /// Between tries of a database that is not there yet.
 const AGAIN: Duration = Duration::from_secs(2);
+
+/// Longest wait for the database to hear that the worker leaves.
+const LEAVE_MAX: Duration = Duration::from_secs(5);
 
 /// Opens what is in the outbox, and what comes.
 pub async fn worker(mut args: Worker, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
@@ -38,8 +41,7 @@ pub async fn worker(mut args: Worker, global: &Global, screen: &Screen) -> Resul
         None => None,
     };
     let database = Database { address: &address, listen_url: config.listen_url()? };
-    let audience = if listener.is_some() { Audience::Asks } else { Audience::Nobody };
-    let watching = Watching::new(audience, policy.rate);
+    let watching = Watching::new(policy.rate);
     // Before systemd hears that it is ready: from then on it may be told to stop.
     let signals = Signals::listen()?;
     watching.begin();
@@ -58,10 +60,15 @@ pub async fn worker(mut args: Worker, global: &Global, screen: &Screen) -> Resul
 
 async fn listen(at: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(at).await.map_err(|error| {
+        // Who is there may go, and then it is right to have tried again; what is wrong otherwise stays wrong.
+        let exit = match error.kind() {
+            ErrorKind::AddrInUse => Exit::Busy,
+            _ => Exit::Usage,
+        };
         Failure::new(
-            Exit::Usage,
+            exit,
             format!("cannot listen at {at}: {error}"),
-            "give --metrics-listen a free address",
+            "give --metrics-listen a free address of this machine",
         )
     })
 }
@@ -83,7 +90,7 @@ async fn work(
     let desk = worker.desk(Scope::All);
     let until = if args.until_empty { "until it is empty" } else { "until told to stop" };
     let headline = format!("working for {}, {} at most, {until}", target.host, policy.rate);
-    let control = Control { stop: signals.stop.clone() };
+    let control = Control { stop: signals.stop.clone(), returned: watching.returned() };
     let sight = Sight { n_rows: None, headline: &headline, screen };
     let ending = tokio::select! {
         ending = delivering::deliver(&desk, target, policy, control, sight, watching) => ending,
@@ -92,7 +99,7 @@ async fn work(
     let run = Run { ending, signal: signals.asked() };
     drop(desk);
     // When the database is away, its lease ends by itself.
-    let _ = worker.retire().await;
+    let _ = timeout(LEAVE_MAX, worker.retire()).await;
     outbox.close().await?;
     if let Some(failure) = delivering::why_ended(&run.ending.reason) {
         screen.err(failure.render(|it| screen.mark(it)).trim_end());
