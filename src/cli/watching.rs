@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::delivery::{Change, Claim, Note, Pulse, Rate, Refused, RequestKind, Settle, Settled, Watch};
+use crate::delivery::{Change, Note, Pulse, Rate, Refused, RequestKind, Settle, Settled, Watch};
 use crate::outbox::{Address, Counts, Feeler, Scope, Status};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::server::{self, Answer};
@@ -255,6 +255,38 @@ fn count(cell: &Cell<u64>) {
     cell.set(cell.get() + 1);
 }
 
+/// One line for what became of a row, once that is stored: what was only learnt may come otherwise. All lines of a
+/// row have its `row.id`.
+fn log(settle: &Settle, became: Settled) {
+    let id = settle.row.0;
+    let (state, code) = match (became, &settle.change) {
+        (_, Change::Release) => return,
+        (Settled::Stale, _) => {
+            tracing::info!(row.id = id, "row {id} was settled by another, and stays as it is");
+            return;
+        }
+        (Settled::Duplicate, _) => {
+            tracing::error!(
+                row.id = id,
+                state = "opened",
+                code = "duplicate",
+                "row {id} has a second ticket"
+            );
+            return;
+        }
+        (Settled::Taken, _) => ("unconfirmed", "ticket_taken"),
+        (Settled::Written, Change::Opened { .. }) => ("opened", ""),
+        (Settled::Written, Change::Later { fault, .. }) => {
+            ("pending", fault.as_ref().map_or("", |it| &*it.code))
+        }
+        (Settled::Written, Change::Skipped { .. }) => ("skipped", "already_open"),
+        (Settled::Written, Change::Rejected { fault, .. }) => ("rejected", &*fault.code),
+        (Settled::Written, Change::Failed { fault, .. }) => ("failed", &*fault.code),
+        (Settled::Written, Change::Unconfirmed { fault, .. }) => ("unconfirmed", &*fault.code),
+    };
+    tracing::info!(row.id = id, state, code, "row {id} is {state}");
+}
+
 impl Watch for Watching {
     fn settled(&self, settle: &Settle, became: Settled) {
         if became == Settled::Duplicate {
@@ -270,56 +302,13 @@ impl Watch for Watching {
             }
             _ => {}
         }
+        log(settle, became);
     }
 
     fn invalid(&self, refused: &Refused) {
         count(&self.n_not_opened);
         let code = refused.problems.first().map_or("", |it| &*it.code);
-        tracing::info!(row.id = refused.row.0, state = "invalid", code, "the row is invalid");
-    }
-
-    fn learnt(&self, claim: &Claim, settle: &Settle) {
-        let (id, lote) = (claim.row.0, &*claim.lote);
-        match &settle.change {
-            Change::Release => {}
-            Change::Opened { .. } => {
-                tracing::debug!(row.id = id, lote, state = "opened", "the row is opened")
-            }
-            Change::Later { fault, .. } => {
-                let code = fault.as_ref().map_or("", |it| &it.code);
-                tracing::info!(row.id = id, lote, state = "pending", code, "the row comes again later");
-            }
-            Change::Skipped { .. } => {
-                tracing::info!(
-                    row.id = id,
-                    lote,
-                    state = "skipped",
-                    code = "already_open",
-                    "the row is skipped"
-                );
-            }
-            Change::Rejected { fault, .. } => {
-                tracing::info!(
-                    row.id = id,
-                    lote,
-                    state = "rejected",
-                    code = fault.code,
-                    "the row is rejected"
-                );
-            }
-            Change::Failed { fault, .. } => {
-                tracing::info!(row.id = id, lote, state = "failed", code = fault.code, "the row has failed");
-            }
-            Change::Unconfirmed { fault, .. } => {
-                tracing::info!(
-                    row.id = id,
-                    lote,
-                    state = "unconfirmed",
-                    code = fault.code,
-                    "the row is unconfirmed"
-                );
-            }
-        }
+        tracing::info!(row.id = refused.row.0, state = "invalid", code, "row {} is invalid", refused.row.0);
     }
 
     fn answered(&self, kind: RequestKind, verdict: &'static str, latency: Duration) {

@@ -1,6 +1,8 @@
 //! A worker as a service: what systemd hears, what Prometheus reads, what the samples say.
 
+mod log;
 mod readiness;
+mod samples;
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -157,63 +159,4 @@ fn an_address_that_is_taken_is_no_fault_of_the_settings() {
     listen_at("192.0.2.1:9464").expect(2); // Nobody's (RFC 5737), so not this machine's.
     // For these systemd does not start it again.
     assert!(sample("mutirao.service").contains("\nRestartPreventExitStatus=2 4\n"));
-}
-
-#[tokio::test]
-async fn every_metric_of_the_samples_is_told() {
-    let (site, database) = (Site::new(""), Database::fresh().await);
-    let at = free_port();
-    let (url, listen) = (database.url(), at.to_string());
-    let mut worker =
-        Running::start(site.command(&["worker", "--database-url", &url, "--metrics-listen", &listen]));
-    until_ready_is(at, 200);
-    let told = names(&get(at, "/metrics").unwrap().1);
-    for file in ["alerts.yml", "grafana-dashboard.json"] {
-        for word in sample(file).split(|it: char| !it.is_ascii_alphanumeric() && it != '_') {
-            if word.starts_with("mutirao_") {
-                assert!(told.contains(word), "{file} uses `{word}`; told are {told:?}");
-            }
-        }
-    }
-    assert_eq!(worker.end(), Some(0));
-}
-
-/// The names of the samples of a text in Prometheus's format, every line of which must be right.
-fn names(text: &str) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for line in text.lines() {
-        if let Some(comment) = line.strip_prefix("# ") {
-            assert!(comment.starts_with("HELP mutirao_") || comment.starts_with("TYPE mutirao_"), "{line}");
-            continue;
-        }
-        let (series, value) = line.rsplit_once(' ').unwrap();
-        assert!(value == "+Inf" || value.parse::<f64>().is_ok(), "{line}");
-        let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
-        assert!(labels.ends_with('}') && labels.matches('"').count() % 2 == 0, "{line}");
-        names.insert(name.to_owned());
-    }
-    names
-}
-
-#[test]
-fn the_units_are_right_and_shut_in() {
-    if Command::new("systemd-analyze").arg("--version").output().is_err() {
-        println!("skipped: systemd-analyze is not installed");
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let units = ["mutirao.service", "mutirao-drain.service", "mutirao-drain.timer"];
-    let paths = units.map(|name| {
-        let path = folder.path().join(name);
-        let text = sample(name).replace("/usr/local/bin/mutirao", env!("CARGO_BIN_EXE_mutirao"));
-        std::fs::write(&path, text.replace("Documentation=man:mutirao(1)\n", "")).unwrap();
-        path
-    });
-    let analyze = |args: &[&str], paths: &[std::path::PathBuf]| {
-        let output = Command::new("systemd-analyze").args(args).args(paths).output().unwrap();
-        let said = [output.stdout, output.stderr].concat();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
-    };
-    analyze(&["verify", "--man=no"], &paths);
-    analyze(&["security", "--offline=true", "--threshold=20"], &paths[..2]);
 }
