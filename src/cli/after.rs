@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::args::{Global, Resolve, RetryState};
-use super::delivering::{self, Target};
+use super::delivering::{self, Run, Sight, Signals, Target};
 use super::exit::{self, Exit};
 use super::failure::Failure;
 use super::place::{Place, RowName};
@@ -15,7 +15,7 @@ use super::reading::ColumnNames;
 use super::screen::Screen;
 use super::{results, summary};
 use crate::config::{Config, DeliveryLayer, Span};
-use crate::delivery::{RowId, State};
+use crate::delivery::{Control, RowId, State};
 use crate::outbox::{
     self, Address, AnyReader, BatchInfo, LEASE, Resolution, ResolveError, RowDetails, Scope, state_name,
 };
@@ -86,10 +86,14 @@ impl<'a> Desk<'a> {
         let headline = format!("looking up {n_unsure} unconfirmed rows at {}", target.host);
         let worker = outbox.register("reconcile", policy.rate, LEASE).await?;
         let desk = worker.reconciling(scope);
-        let run = tokio::select! {
-            run = delivering::deliver(&desk, &target, &policy, Some(n_unsure), &headline, self.screen, &()) => run?,
+        let signals = Signals::listen()?;
+        let control = Control { stop: signals.stop.clone(), ..Control::default() };
+        let sight = Sight { n_rows: Some(n_unsure), headline: &headline, screen: self.screen };
+        let ending = tokio::select! {
+            ending = delivering::deliver(&desk, &target, &policy, control, sight, &()) => ending,
             never = worker.keep(delivering::tell_rescued(self.screen)) => match never {},
         };
+        let run = Run { ending, signal: signals.asked() };
         let _ = worker.retire().await; // Its lease ends by itself.
         let counts = outbox.reader().counts(scope).await?;
         if let Some(folder) = &place.folder {

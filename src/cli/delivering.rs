@@ -228,41 +228,52 @@ pub struct Run {
     pub signal: Option<Signal>,
 }
 
+/// What a person sees of a run.
+pub struct Sight<'a> {
+    /// Rows to deliver, where that is known.
+    pub n_rows: Option<u64>,
+    /// Said once a signal would stop the run cleanly.
+    pub headline: &'a str,
+    pub screen: &'a Screen,
+}
+
 /// Delivers what `outbox` holds until it is drained, stopped or halted, under the eyes of a person.
 ///
-/// `watch` looks on besides that person. `headline` is said once a signal would stop the run cleanly.
+/// `watch` looks on besides that person.
 pub async fn deliver(
     outbox: &impl Outbox,
     target: &Target,
     policy: &Policy,
-    n_rows: Option<u64>,
-    headline: &str,
-    screen: &Screen,
+    control: Control,
+    sight: Sight<'_>,
     watch: &impl Watch,
-) -> Result<Run, Failure> {
-    let signals = Signals::listen()?;
-    screen.note(headline);
-    let progress = Progress::new(screen, n_rows);
+) -> Ending {
+    sight.screen.note(sight.headline);
+    let progress = Progress::new(sight.screen, sight.n_rows);
     let watch = (&progress, watch);
-    let control = Control { stop: signals.stop.clone() };
     let running = run(outbox, &target.api, &SystemClock, policy, control, &watch);
     let ending = tokio::select! {
         ending = running => ending,
         () = progress.tell() => unreachable!("it tells for ever"),
     };
     progress.finish();
-    Ok(Run { ending, signal: signals.asked.get().copied() })
+    ending
 }
 
 /// A first signal stops the run cleanly; a second one leaves at once, which is as safe as a power
 /// cut. Listens on after the run, so that writing the results can be left too.
-struct Signals {
-    stop: CancellationToken,
+pub struct Signals {
+    pub stop: CancellationToken,
     asked: Arc<OnceLock<Signal>>,
 }
 
 impl Signals {
-    fn listen() -> Result<Self, Failure> {
+    /// The first that came.
+    pub fn asked(&self) -> Option<Signal> {
+        self.asked.get().copied()
+    }
+
+    pub fn listen() -> Result<Self, Failure> {
         let listen = |kind| {
             signal(kind)
                 .map_err(|error| Failure::of(Exit::Internal, &error, "this machine refuses signal handlers"))

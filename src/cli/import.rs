@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::args::{Global, Import};
-use super::delivering::{self, Question, Run, Target};
+use super::delivering::{self, Question, Run, Sight, Signals, Target};
 use super::exit::{self, Exit};
 use super::failure::Failure;
 use super::place::{OUTBOX_FILE, Place, address};
@@ -17,7 +17,7 @@ use super::results;
 use super::screen::Screen;
 use super::summary;
 use crate::config::{Config, DeliveryLayer, FileLayer};
-use crate::delivery::{Policy, Rate, Reason};
+use crate::delivery::{Control, Policy, Rate, Reason};
 use crate::intake::{Hashing, Intake};
 use crate::outbox::{
     Address, AnyOutbox, AnyReader, BindError, Counts, FirstPost, LEASE, MergeKind, MergeOptions, Merged,
@@ -91,10 +91,14 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
             Some(n) => worker.sample(merged.scope(), n).await?,
             None => worker.desk(merged.scope()),
         };
-        let run = tokio::select! {
-            run = delivering::deliver(&desk, &target, &policy, Some(n_to_open), &headline, screen, &()) => run?,
+        let signals = Signals::listen()?;
+        let control = Control { stop: signals.stop.clone(), ..Control::default() };
+        let sight = Sight { n_rows: Some(n_to_open), headline: &headline, screen };
+        let ending = tokio::select! {
+            ending = delivering::deliver(&desk, &target, &policy, control, sight, &()) => ending,
             never = worker.keep(delivering::tell_rescued(screen)) => match never {},
         };
+        let run = Run { ending, signal: signals.asked() };
         // What is left is known by the end of its lease at the latest.
         let _ = worker.retire().await;
         Some(run)

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use super::args::{Color, Global};
+use crate::telemetry::{LogFormat, STORY};
 
 /// Where and how loudly to speak.
 #[derive(Clone, Copy, Debug)]
@@ -11,17 +12,19 @@ pub struct Screen {
     pub json: bool,
     color: bool,
     terminal: bool,
+    format: LogFormat,
 }
 
 impl Screen {
     pub fn new(global: &Global) -> Self {
-        let terminal = io::stderr().is_terminal();
+        // A bar and colours are for eyes.
+        let terminal = io::stderr().is_terminal() && global.log_format == LogFormat::Text;
         let color = match global.color {
             Color::Always => true,
             Color::Never => false,
             Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty()),
         };
-        Self { quiet: global.quiet, json: global.json, color, terminal }
+        Self { quiet: global.quiet, json: global.json, color, terminal, format: global.log_format }
     }
 
     /// Whether stderr shows a bar that moves.
@@ -31,14 +34,19 @@ impl Screen {
 
     /// A line of the story, unless `--quiet`.
     pub fn note(&self, text: impl AsRef<str>) {
-        if !self.quiet {
-            self.err(text.as_ref());
+        match (self.quiet, self.format) {
+            (true, _) => {}
+            (false, LogFormat::Text) => self.err(text.as_ref()),
+            (false, LogFormat::Json) => tracing::info!(target: STORY, "{}", text.as_ref()),
         }
     }
 
     /// Something that a person should know, also with `--quiet`.
     pub fn warn(&self, text: impl AsRef<str>) {
-        self.err(&format!("{} {}", self.mark("warning:"), text.as_ref()));
+        match self.format {
+            LogFormat::Text => self.err(&format!("{} {}", self.mark("warning:"), text.as_ref())),
+            LogFormat::Json => tracing::warn!(target: STORY, "{}", text.as_ref()),
+        }
     }
 
     /// The result of a command.
@@ -51,8 +59,13 @@ impl Screen {
         if self.color { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    /// A line on stderr, as it is.
+    /// On stderr, as it is.
     pub fn err(&self, text: &str) {
-        let _ = writeln!(io::stderr(), "{text}");
+        match self.format {
+            LogFormat::Text => {
+                let _ = writeln!(io::stderr(), "{text}");
+            }
+            LogFormat::Json => tracing::error!(target: STORY, "{text}"),
+        }
     }
 }

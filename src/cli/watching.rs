@@ -2,14 +2,16 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::delivery::{Change, Claim, Note, Pulse, Rate, Refused, RequestKind, Settle, Settled, Watch};
-use crate::outbox::{Address, Counts, Onlooker, Scope, Status};
+use crate::delivery::{Change, Note, Pulse, Rate, Refused, RequestKind, Settle, Settled, Watch};
+use crate::outbox::{Address, Counts, Feeler, Scope, Status};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::server::{self, Answer};
 use crate::telemetry::systemd::Systemd;
@@ -21,9 +23,11 @@ const PULSE: Duration = Duration::from_secs(1);
 /// (30 s) before the first row.
 const STUCK: Duration = Duration::from_secs(40);
 
-/// Between two looks at whether the database and HubSoft can be reached, and the longest wait for
-/// either. Together shorter than the 5 s within which readiness has to follow.
+/// Between two looks at whether the database and HubSoft can be reached, and between two while they cannot;
+/// and the longest wait for either. Readiness has to follow within 5 s: a look that just missed a change, and
+/// the next one, must fit in, and after a return a probe besides.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const LOOK_MAX: Duration = Duration::from_secs(2);
 
 /// Between two counts of the rows: at least this, and [`COUNT_SHARE`] times as long as the last one
@@ -31,38 +35,33 @@ const LOOK_MAX: Duration = Duration::from_secs(2);
 const COUNT_EVERY: Duration = Duration::from_secs(15);
 const COUNT_SHARE: u32 = 50;
 
+/// A count that takes so long does not come any more: the connection is dead.
+const COUNT_MAX: Duration = Duration::from_secs(120);
+
 /// Looks on while a worker works, and tells.
 pub struct Watching {
     systemd: Systemd,
-    metrics: Option<Metrics>,
+    metrics: Metrics,
     /// When the loop last came by, and how it stood. `None`: it has not begun.
     turned: Cell<Instant>,
     pulse: Cell<Option<Pulse>>,
     is_database_near: Cell<bool>,
     is_api_near: Cell<bool>,
+    api_returned: Arc<Notify>,
     n_opened: Cell<u64>,
     n_not_opened: Cell<u64>,
     n_unconfirmed: Cell<u64>,
 }
 
-/// Whether somebody may ask for metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audience {
-    Nobody,
-    Asks,
-}
-
 impl Watching {
-    pub fn new(audience: Audience, ceiling: Rate) -> Self {
-        let metrics = (audience == Audience::Asks).then(Metrics::default);
-        if let Some(metrics) = &metrics {
-            metrics.rate_ceiling.set(per_second(ceiling.slot()));
-            set_rows(metrics, &Counts::default());
-            for verdict in ["answered", "rejected", "unknown"] {
-                metrics.attempts.with_label_values(&["post", verdict]).reset();
-            }
-            metrics.request_duration.with_label_values(&["post"]);
+    pub fn new(ceiling: Rate) -> Self {
+        let metrics = Metrics::default();
+        metrics.rate_ceiling.set(per_second(ceiling.slot()));
+        set_rows(&metrics, &Counts::default());
+        for verdict in ["answered", "rejected", "unknown"] {
+            metrics.attempts.with_label_values(&["post", verdict]).reset();
         }
+        metrics.request_duration.with_label_values(&["post"]);
         Self {
             systemd: Systemd::from_env(),
             metrics,
@@ -70,6 +69,7 @@ impl Watching {
             pulse: Cell::default(),
             is_database_near: Cell::default(),
             is_api_near: Cell::default(),
+            api_returned: Arc::default(),
             n_opened: Cell::default(),
             n_not_opened: Cell::default(),
             n_unconfirmed: Cell::default(),
@@ -82,6 +82,11 @@ impl Watching {
     pub fn begin(&self) {
         self.systemd.ready();
         self.systemd.status("waiting for the database".to_owned());
+    }
+
+    /// Tells that HubSoft takes connections again. See [`Control::returned`](crate::delivery::Control::returned).
+    pub fn returned(&self) -> Arc<Notify> {
+        Arc::clone(&self.api_returned)
     }
 
     /// One more try to reach the database before the work begins.
@@ -106,10 +111,9 @@ impl Watching {
     }
 
     fn tell_metrics(&self) -> Answer {
-        let Some(metrics) = &self.metrics else { return Answer::text(404, "") };
-        metrics.ready.set(i64::from(self.why_not_ready().is_none()));
+        self.metrics.ready.set(i64::from(self.why_not_ready().is_none()));
         let content_type = "text/plain; version=0.0.4; charset=utf-8";
-        Answer { content_type, ..Answer::text(200, metrics.text()) }
+        Answer { content_type, ..Answer::text(200, self.metrics.text()) }
     }
 
     fn why_not_ready(&self) -> Option<&'static str> {
@@ -138,38 +142,43 @@ impl Watching {
         .find_map(|(holds, why)| holds.then_some(why))
     }
 
-    /// Sees every few seconds whether HubSoft (`host:port`) can be reached.
+    /// Sees every few seconds whether HubSoft (`host:port`) can be reached. An idle worker would not notice,
+    /// and one that waits for its next probe would notice late.
     pub async fn look_at_api(&self, address: &str) -> Infallible {
+        let mut was_near = true;
         loop {
-            let connected = timeout(LOOK_MAX, TcpStream::connect(address)).await;
-            self.is_api_near.set(matches!(connected, Ok(Ok(_))));
-            sleep(LOOK_EVERY).await;
+            let is_near = matches!(timeout(LOOK_MAX, TcpStream::connect(address)).await, Ok(Ok(_)));
+            self.is_api_near.set(is_near);
+            if is_near && !was_near {
+                self.api_returned.notify_one();
+            }
+            was_near = is_near;
+            sleep(if is_near { LOOK_EVERY } else { LOOK_AGAIN }).await;
         }
     }
 
-    /// Sees every few seconds whether the outbox can be reached, by a connection of its own.
+    /// Sees every few seconds whether the outbox answers.
     pub async fn look_at_outbox(&self, address: &Address) -> Infallible {
-        let mut onlooker = None;
+        let mut feeler = None;
         loop {
-            let is_near = match &onlooker {
-                None => {
-                    onlooker = timeout(LOOK_MAX, address.look()).await.ok().and_then(Result::ok);
-                    onlooker.is_some()
-                }
-                Some(onlooker) => self.ask(onlooker).await,
-            };
-            self.is_database_near.set(is_near);
-            sleep(LOOK_EVERY).await;
+            feeler = timeout(LOOK_MAX, self.ask(feeler, address)).await.ok().flatten();
+            self.is_database_near.set(feeler.is_some());
+            sleep(if feeler.is_some() { LOOK_EVERY } else { LOOK_AGAIN }).await;
         }
     }
 
-    async fn ask(&self, onlooker: &Onlooker) -> bool {
-        let began = Instant::now();
-        let is_near = matches!(timeout(LOOK_MAX, onlooker.reader().host()).await, Ok(Ok(_)));
-        if let (true, Some(metrics)) = (is_near, &self.metrics) {
-            metrics.database_round_trip.observe(began.elapsed().as_secs_f64());
+    /// Asks with `feeler`, or a new one if it is broken. Returns the one that was answered.
+    async fn ask(&self, feeler: Option<Feeler>, address: &Address) -> Option<Feeler> {
+        if let Some(mut feeler) = feeler {
+            let began = Instant::now();
+            if feeler.ask().await.is_ok() {
+                self.metrics.database_round_trip.observe(began.elapsed().as_secs_f64());
+                return Some(feeler);
+            }
         }
-        is_near
+        let mut feeler = address.feeler().await.ok()?;
+        feeler.ask().await.ok()?;
+        Some(feeler)
     }
 
     /// Counts the rows now and then.
@@ -180,23 +189,23 @@ impl Watching {
             if onlooker.is_none() {
                 onlooker = address.look().await.ok();
             }
-            if let Some(onlooker) = &onlooker
-                && let Ok(status) = onlooker.reader().status(Scope::All, Timestamp::now()).await
-            {
-                self.counted(&status);
+            if let Some(looking) = &onlooker {
+                match timeout(COUNT_MAX, looking.reader().status(Scope::All, Timestamp::now())).await {
+                    Ok(Ok(status)) => self.counted(&status),
+                    _ => onlooker = None,
+                }
             }
             sleep_until(Instant::now() + COUNT_EVERY.max(began.elapsed() * COUNT_SHARE)).await;
         }
     }
 
     fn counted(&self, status: &Status) {
-        let Some(metrics) = &self.metrics else { return };
-        set_rows(metrics, &status.counts);
+        set_rows(&self.metrics, &status.counts);
         let age = |since: Option<Timestamp>| {
             since.map_or(0.0, |it| Timestamp::now().duration_since(it).as_secs_f64().max(0.0))
         };
-        metrics.oldest_pending_age.set(age(status.oldest_pending));
-        metrics.oldest_unconfirmed_age.set(age(status.oldest_unconfirmed));
+        self.metrics.oldest_pending_age.set(age(status.oldest_pending));
+        self.metrics.oldest_unconfirmed_age.set(age(status.oldest_unconfirmed));
     }
 
     fn tell_status(&self, pulse: &Pulse) {
@@ -246,10 +255,42 @@ fn count(cell: &Cell<u64>) {
     cell.set(cell.get() + 1);
 }
 
+/// One line for what became of a row, once that is stored: what was only learnt may come otherwise. All lines of a
+/// row have its `row.id`.
+fn log(settle: &Settle, became: Settled) {
+    let id = settle.row.0;
+    let (state, code) = match (became, &settle.change) {
+        (_, Change::Release) => return,
+        (Settled::Stale, _) => {
+            tracing::info!(row.id = id, "row {id} was settled by another, and stays as it is");
+            return;
+        }
+        (Settled::Duplicate, _) => {
+            tracing::error!(
+                row.id = id,
+                state = "opened",
+                code = "duplicate",
+                "row {id} has a second ticket"
+            );
+            return;
+        }
+        (Settled::Taken, _) => ("unconfirmed", "ticket_taken"),
+        (Settled::Written, Change::Opened { .. }) => ("opened", ""),
+        (Settled::Written, Change::Later { fault, .. }) => {
+            ("pending", fault.as_ref().map_or("", |it| &*it.code))
+        }
+        (Settled::Written, Change::Skipped { .. }) => ("skipped", "already_open"),
+        (Settled::Written, Change::Rejected { fault, .. }) => ("rejected", &*fault.code),
+        (Settled::Written, Change::Failed { fault, .. }) => ("failed", &*fault.code),
+        (Settled::Written, Change::Unconfirmed { fault, .. }) => ("unconfirmed", &*fault.code),
+    };
+    tracing::info!(row.id = id, state, code, "row {id} is {state}");
+}
+
 impl Watch for Watching {
     fn settled(&self, settle: &Settle, became: Settled) {
-        if let (Settled::Duplicate, Some(metrics)) = (became, &self.metrics) {
-            metrics.duplicates.inc();
+        if became == Settled::Duplicate {
+            self.metrics.duplicates.inc();
         }
         match (became, &settle.change) {
             (Settled::Written, Change::Opened { .. }) => count(&self.n_opened),
@@ -261,62 +302,17 @@ impl Watch for Watching {
             }
             _ => {}
         }
+        log(settle, became);
     }
 
     fn invalid(&self, refused: &Refused) {
         count(&self.n_not_opened);
         let code = refused.problems.first().map_or("", |it| &*it.code);
-        tracing::info!(row.id = refused.row.0, state = "invalid", code, "the row is invalid");
-    }
-
-    fn learnt(&self, claim: &Claim, settle: &Settle) {
-        let (id, lote) = (claim.row.0, &*claim.lote);
-        match &settle.change {
-            Change::Release => {}
-            Change::Opened { .. } => {
-                tracing::debug!(row.id = id, lote, state = "opened", "the row is opened")
-            }
-            Change::Later { fault, .. } => {
-                let code = fault.as_ref().map_or("", |it| &it.code);
-                tracing::info!(row.id = id, lote, state = "pending", code, "the row comes again later");
-            }
-            Change::Skipped { .. } => {
-                tracing::info!(
-                    row.id = id,
-                    lote,
-                    state = "skipped",
-                    code = "already_open",
-                    "the row is skipped"
-                );
-            }
-            Change::Rejected { fault, .. } => {
-                tracing::info!(
-                    row.id = id,
-                    lote,
-                    state = "rejected",
-                    code = fault.code,
-                    "the row is rejected"
-                );
-            }
-            Change::Failed { fault, .. } => {
-                tracing::info!(row.id = id, lote, state = "failed", code = fault.code, "the row has failed");
-            }
-            Change::Unconfirmed { fault, .. } => {
-                tracing::info!(
-                    row.id = id,
-                    lote,
-                    state = "unconfirmed",
-                    code = fault.code,
-                    "the row is unconfirmed"
-                );
-            }
-        }
+        tracing::info!(row.id = refused.row.0, state = "invalid", code, "row {} is invalid", refused.row.0);
     }
 
     fn answered(&self, kind: RequestKind, verdict: &'static str, latency: Duration) {
-        if let Some(metrics) = &self.metrics {
-            metrics.answered(kind_name(kind), verdict, latency);
-        }
+        self.metrics.answered(kind_name(kind), verdict, latency);
     }
 
     fn pulse_every(&self) -> Option<Duration> {
@@ -328,11 +324,9 @@ impl Watch for Watching {
         self.pulse.set(Some(*pulse));
         self.systemd.feed();
         self.tell_status(pulse);
-        if let Some(metrics) = &self.metrics {
-            let stands = pulse.is_paused || self.why_idle(pulse).is_some();
-            metrics.rate.set(if stands { 0.0 } else { per_second(pulse.slot) });
-            metrics.breaker_open.set(i64::from(pulse.is_breaker_open));
-        }
+        let stands = pulse.is_paused || self.why_idle(pulse).is_some();
+        self.metrics.rate.set(if stands { 0.0 } else { per_second(pulse.slot) });
+        self.metrics.breaker_open.set(i64::from(pulse.is_breaker_open));
     }
 
     fn note(&self, note: Note<'_>) {

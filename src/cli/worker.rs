@@ -1,27 +1,32 @@
 //! `mutirao worker`, and `pause` and `resume` for all workers of a shared outbox.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 use super::args::{Global, Worker};
-use super::delivering::{self, Run, Target};
+use super::delivering::{self, Run, Sight, Signals, Target};
 use super::exit::{self, Exit, Signal};
 use super::failure::Failure;
 use super::import::other_host;
 use super::place;
 use super::screen::Screen;
-use super::watching::{Audience, Watching};
+use super::watching::Watching;
 use crate::config::{Config, WorkerLayer};
-use crate::delivery::{Blame, GuardLimits, Lasting, Policy, Reason, Stats, Verify};
+use crate::delivery::{Blame, Control, GuardLimits, Lasting, Note, Policy, Reason, Stats, Verify, Watch};
 use crate::outbox::{Address, AnyOutbox, Counts, LEASE, PgOutbox, Scope};
 
 const POLL: Duration = Duration::from_secs(1);
 
 /// Between tries of a database that is not there yet.
 const AGAIN: Duration = Duration::from_secs(2);
+
+/// Longest wait for the database to hear that the worker leaves.
+const LEAVE_MAX: Duration = Duration::from_secs(5);
 
 /// Opens what is in the outbox, and what comes.
 pub async fn worker(mut args: Worker, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
@@ -36,10 +41,12 @@ pub async fn worker(mut args: Worker, global: &Global, screen: &Screen) -> Resul
         None => None,
     };
     let database = Database { address: &address, listen_url: config.listen_url()? };
-    let audience = if listener.is_some() { Audience::Asks } else { Audience::Nobody };
-    let watching = Watching::new(audience, policy.rate);
+    let watching = Watching::new(policy.rate);
+    // Before systemd hears that it is ready: from then on it may be told to stop.
+    let signals = Signals::listen()?;
     watching.begin();
-    let work = work(&args, &policy, lease, &target, &database, &watching, screen);
+    let start = Start { lasting: policy.lasting, signals: &signals, watching: &watching, screen };
+    let work = work(&args, &policy, lease, &target, &database, &start);
     let Some(listener) = listener else { return work.await };
     // Dropping the others loses nothing: they only look.
     tokio::select! {
@@ -53,10 +60,15 @@ pub async fn worker(mut args: Worker, global: &Global, screen: &Screen) -> Resul
 
 async fn listen(at: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(at).await.map_err(|error| {
+        // Who is there may go, and then it is right to have tried again; what is wrong otherwise stays wrong.
+        let exit = match error.kind() {
+            ErrorKind::AddrInUse => Exit::Busy,
+            _ => Exit::Usage,
+        };
         Failure::new(
-            Exit::Usage,
+            exit,
             format!("cannot listen at {at}: {error}"),
-            "give --metrics-listen a free address",
+            "give --metrics-listen a free address of this machine",
         )
     })
 }
@@ -67,25 +79,27 @@ async fn work(
     lease: Duration,
     target: &Target,
     database: &Database<'_>,
-    watching: &Watching,
-    screen: &Screen,
+    start: &Start<'_>,
 ) -> Result<Exit, Failure> {
-    let lasting = policy.lasting;
-    let outbox = patiently(lasting, watching, screen, async || database.open(&target.binding).await).await?;
-    let worker = patiently(lasting, watching, screen, async || {
-        Ok(outbox.register("worker", policy.rate, lease).await?)
-    })
-    .await?;
+    let Start { signals, watching, screen, .. } = *start;
+    let Some(outbox) = start.patiently(async || database.open(&target.binding).await).await? else {
+        return Ok(stopped(signals.asked()));
+    };
+    let worker = start.patiently(async || Ok(outbox.register("worker", policy.rate, lease).await?)).await?;
+    let Some(worker) = worker else { return Ok(stopped(signals.asked())) };
     let desk = worker.desk(Scope::All);
     let until = if args.until_empty { "until it is empty" } else { "until told to stop" };
     let headline = format!("working for {}, {} at most, {until}", target.host, policy.rate);
-    let run = tokio::select! {
-        run = delivering::deliver(&desk, target, policy, None, &headline, screen, watching) => run?,
+    let control = Control { stop: signals.stop.clone(), returned: watching.returned() };
+    let sight = Sight { n_rows: None, headline: &headline, screen };
+    let ending = tokio::select! {
+        ending = delivering::deliver(&desk, target, policy, control, sight, watching) => ending,
         never = worker.keep(delivering::tell_rescued(screen)) => match never {},
     };
+    let run = Run { ending, signal: signals.asked() };
     drop(desk);
     // When the database is away, its lease ends by itself.
-    let _ = worker.retire().await;
+    let _ = timeout(LEAVE_MAX, worker.retire()).await;
     outbox.close().await?;
     if let Some(failure) = delivering::why_ended(&run.ending.reason) {
         screen.err(failure.render(|it| screen.mark(it)).trim_end());
@@ -94,25 +108,43 @@ async fn work(
     Ok(exit_of(&run))
 }
 
-/// Does what needs the outbox. A worker that is to last waits for a database that does not answer yet.
-async fn patiently<T>(
+/// A worker before its first row.
+struct Start<'a> {
     lasting: Lasting,
-    watching: &Watching,
-    screen: &Screen,
-    mut work: impl AsyncFnMut() -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let mut said = false;
-    loop {
-        watching.tried();
-        match work().await {
-            Err(failure) if failure.exit == Exit::Unreachable && lasting == Lasting::Forever => {
-                if !std::mem::replace(&mut said, true) {
-                    screen.err(failure.render(|it| screen.mark(it)).trim_end());
-                    screen.note("trying again until it can be reached");
+    signals: &'a Signals,
+    watching: &'a Watching,
+    screen: &'a Screen,
+}
+
+impl Start<'_> {
+    /// Does what needs the outbox. A worker that is to last waits for a database that does not answer yet.
+    /// `None`: it was told to stop.
+    async fn patiently<T>(
+        &self,
+        work: impl AsyncFnMut() -> Result<T, Failure>,
+    ) -> Result<Option<T>, Failure> {
+        // Dropped in the middle, it leaves at most a worker without rows, whose lease ends by itself.
+        let done = self.signals.stop.run_until_cancelled(self.try_on(work)).await;
+        if done.is_none() {
+            self.watching.note(Note::Stopping);
+        }
+        done.transpose()
+    }
+
+    async fn try_on<T>(&self, mut work: impl AsyncFnMut() -> Result<T, Failure>) -> Result<T, Failure> {
+        let mut said = false;
+        loop {
+            self.watching.tried();
+            match work().await {
+                Err(failure) if failure.exit == Exit::Unreachable && self.lasting == Lasting::Forever => {
+                    if !std::mem::replace(&mut said, true) {
+                        self.screen.err(failure.render(|it| self.screen.mark(it)).trim_end());
+                        self.screen.note("trying again until it can be reached");
+                    }
+                    tokio::time::sleep(AGAIN).await;
                 }
-                tokio::time::sleep(AGAIN).await;
+                done => return done,
             }
-            done => return done,
         }
     }
 }
@@ -230,6 +262,14 @@ fn in_words(stats: &Stats) -> String {
     text
 }
 
+/// A worker that ends because it was told to has done what it is for, unless a person broke it off.
+fn stopped(signal: Option<Signal>) -> Exit {
+    match signal {
+        Some(Signal::Interrupt) => Exit::Interrupted,
+        Some(Signal::Terminate) | None => Exit::Done,
+    }
+}
+
 /// Of what this run did: the rest of the outbox is not its affair.
 fn exit_of(run: &Run) -> Exit {
     let stats = &run.ending.stats;
@@ -243,7 +283,7 @@ fn exit_of(run: &Run) -> Exit {
         ..Counts::default()
     };
     match (&run.ending.reason, run.signal) {
-        (Reason::Stopped, Some(Signal::Terminate)) => Exit::Done,
+        (Reason::Stopped, signal) => stopped(signal),
         (Reason::Drained, _) if 0 < stats.lotes_halted && stats.unconfirmed == 0 => Exit::Guard,
         (reason, signal) => exit::of_run(reason, signal, &counts),
     }

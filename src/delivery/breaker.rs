@@ -127,6 +127,13 @@ impl Breaker {
         }
     }
 
+    /// HubSoft may be back: the next probe is due now, if it is this run's.
+    pub fn hurry(&mut self, now: Duration) {
+        if let Traffic::Nothing { probe_at: Some(at) } = &mut self.traffic {
+            *at = now.min(*at);
+        }
+    }
+
     /// Nothing is to be sent until HubSoft has shown that it works, whatever it was that went wrong.
     pub fn open(&mut self, now: Duration) -> Changed {
         let wait = probe_wait(self.n_probes);
@@ -230,5 +237,20 @@ mod tests {
         assert!(breaker.is_closed());
         feed(&mut breaker, [Sign::Unavailable; 4]);
         assert!(breaker.is_closed(), "it starts over");
+    }
+
+    #[test]
+    fn a_hurried_probe_comes_at_once_and_the_next_ones_as_far_apart_as_ever() {
+        let mut breaker = Breaker::default();
+        breaker.hurry(S);
+        assert!(breaker.is_closed(), "there is nothing to find out");
+        feed(&mut breaker, [Sign::Unavailable; 5]);
+        breaker.hurry(2 * S);
+        assert_eq!(breaker.traffic(), Traffic::Nothing { probe_at: Some(2 * S) });
+        breaker.probed(2 * S, Sign::Unavailable);
+        assert_eq!(breaker.traffic(), Traffic::Nothing { probe_at: Some(12 * S) });
+        breaker.heed(3 * S, Shared::Open(Holder::Other));
+        breaker.hurry(3 * S);
+        assert_eq!(breaker.traffic(), Traffic::Nothing { probe_at: None }, "another worker's affair");
     }
 }

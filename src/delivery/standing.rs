@@ -36,6 +36,9 @@ pub struct News {
     /// shortened.
     pub pause: Option<(Duration, String)>,
     pub finding: Option<Finding>,
+    /// HubSoft takes connections again, which it did not: while the breaker is open, the next probe is due
+    /// now, unless one is on its way.
+    pub returned: bool,
     /// Something is wrong that only a person can clear: everybody stops, as by `mutirao pause`.
     pub stop: Option<String>,
 }
@@ -61,6 +64,7 @@ impl News {
     pub fn add(&mut self, newer: Self) {
         self.pause = newer.pause.or(self.pause.take());
         self.finding = newer.finding.or(self.finding);
+        self.returned |= newer.returned;
         self.stop = newer.stop.or(self.stop.take());
     }
 }

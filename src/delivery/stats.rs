@@ -6,7 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
 
-use super::{Change, Claim, Halt, Pause, Refused, RequestKind, Settle, Settled};
+use super::{Change, Halt, Pause, Refused, RequestKind, Settle, Settled};
 
 /// Looks on while a run goes: progress bars, logs, metrics. Called from within the run, so an
 /// implementation must be quick and must not block.
@@ -29,11 +29,6 @@ pub trait Watch {
     /// A request came to this (the verdict's name), after so long.
     fn answered(&self, kind: RequestKind, verdict: &'static str, latency: Duration) {
         let _ = (kind, verdict, latency);
-    }
-
-    /// It was found out what became of a claim; that is stored next.
-    fn learnt(&self, claim: &Claim, settle: &Settle) {
-        let _ = (claim, settle);
     }
 
     /// How often the loop is to come by at least, also when idle. `None`: it need not.
@@ -95,11 +90,6 @@ impl<A: Watch, B: Watch> Watch for (&A, &B) {
     fn answered(&self, kind: RequestKind, verdict: &'static str, latency: Duration) {
         self.0.answered(kind, verdict, latency);
         self.1.answered(kind, verdict, latency);
-    }
-
-    fn learnt(&self, claim: &Claim, settle: &Settle) {
-        self.0.learnt(claim, settle);
-        self.1.learnt(claim, settle);
     }
 
     fn pulse_every(&self) -> Option<Duration> {

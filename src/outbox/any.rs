@@ -71,6 +71,14 @@ impl Address {
             Self::Postgres(url) => Onlooker::Postgres(PgOutbox::open(url.expose_secret()).await?),
         })
     }
+
+    /// A way to ask it whether it answers.
+    pub async fn feeler(&self) -> Result<Feeler, OpenFault> {
+        Ok(match self {
+            Self::File(path) => Feeler::Sqlite(sqlite::Reader::open(path).await?),
+            Self::Postgres(url) => Feeler::Postgres(postgres::Feeler::open(url.expose_secret()).await?),
+        })
+    }
 }
 
 /// For people.
@@ -95,6 +103,21 @@ pub enum AnyOutbox {
 pub enum Onlooker {
     Sqlite(sqlite::Reader),
     Postgres(PgOutbox),
+}
+
+/// A way to ask an outbox whether it answers.
+pub enum Feeler {
+    Sqlite(sqlite::Reader),
+    Postgres(postgres::Feeler),
+}
+
+impl Feeler {
+    pub async fn ask(&mut self) -> Result<(), OutboxError> {
+        match self {
+            Self::Sqlite(it) => it.host().await.map(drop),
+            Self::Postgres(it) => it.ask().await,
+        }
+    }
 }
 
 /// What can be seen of an outbox.

@@ -11,7 +11,9 @@ pub mod sqlite;
 mod stored;
 mod words;
 
-pub use any::{Address, AnyDesk, AnyOutbox, AnyReader, AnyStaging, AnyWorker, LEASE, Onlooker, OpenFault};
+pub use any::{
+    Address, AnyDesk, AnyOutbox, AnyReader, AnyStaging, AnyWorker, Feeler, LEASE, Onlooker, OpenFault,
+};
 pub use names::{kind_name, state_name};
 pub use postgres::PgOutbox;
 pub use sqlite::{OpenError, Reader, SqliteOutbox, Staging};

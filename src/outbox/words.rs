@@ -220,7 +220,7 @@ pub struct Status {
     pub due_now: u64,
     /// `pending` in doubt: looked up before anything else.
     pub in_doubt: u64,
-    /// When the row that waits longest was imported.
+    /// Since when the row that waits longest has been due, as well as it is known.
     pub oldest_pending: Option<Timestamp>,
     /// Since when the row that is `unconfirmed` longest is in doubt.
     pub oldest_unconfirmed: Option<Timestamp>,

@@ -39,7 +39,7 @@ impl Default for Metrics {
                 &registry,
                 Gauge::with_opts(opts(
                     "oldest_pending_age_seconds",
-                    "Age of the pending row that came in first; 0 if none is pending",
+                    "For how long the pending row that waits longest has been due; 0 if none is",
                 )),
             ),
             oldest_unconfirmed_age: keep(

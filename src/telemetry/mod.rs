@@ -14,6 +14,10 @@ pub enum LogFormat {
     Json,
 }
 
+/// Who tells a person the story of a command. Where log lines are JSON, that is told in such lines too, so that
+/// every line is one.
+pub const STORY: &str = "story";
+
 /// Sends log lines to stderr: warnings, with `-v` what the engine does, with `-vv` every request.
 /// With `--quiet`, errors.
 pub fn log_to_stderr(verbose: u8, is_quiet: bool, format: LogFormat) {
@@ -23,7 +27,9 @@ pub fn log_to_stderr(verbose: u8, is_quiet: bool, format: LogFormat) {
         (false, 1) => "mutirao=info,warn",
         (false, _) => "mutirao=debug,info",
     };
-    let lines = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(level)).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(format!("{level},{STORY}=info")))
+        .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => lines.with_target(false).init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),

@@ -5,10 +5,10 @@ use crate::support::site::Site;
 
 const FILE: &str = "id_cliente_servico;descricao;nome;telefone;email\n\
     11001;Sem sinal na rua Ipiranga;Maria Aparecida;37999112201;maria@example.com\n\
-    11002;Sem sinal na rua Ipiranga;Maria Aparecida;12;maria@example.com\n";
+    Joaquim;Sem sinal na rua Ipiranga;Maria Aparecida;12;maria@example.com\n";
 
 /// None of it may be left.
-const PERSONAL: [&str; 4] = ["Ipiranga", "Aparecida", "37999112201", "maria@example.com"];
+const PERSONAL: [&str; 5] = ["Ipiranga", "Joaquim", "Aparecida", "37999112201", "maria@example.com"];
 
 #[tokio::test]
 async fn a_purge_of_a_file_leaves_counts_and_tickets() {

@@ -1,5 +1,9 @@
 //! A worker as a service: what systemd hears, what Prometheus reads, what the samples say.
 
+mod log;
+mod readiness;
+mod samples;
+
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,16 +12,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mutirao::sandbox::Sandbox;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::postgres::Database;
 use crate::support::site::Site;
 
 const LONG: Duration = Duration::from_secs(60);
-
-/// Readiness follows within so long; one second more for a busy machine.
-const SOON: Duration = Duration::from_secs(6);
 
 fn sample(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)).unwrap()
@@ -44,7 +44,14 @@ impl Running {
 
     fn end(&mut self) -> Option<i32> {
         kill_process(Pid::from_child(&self.0), Signal::TERM).unwrap();
-        self.0.wait().unwrap().code()
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(began.elapsed() < LONG, "it does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
@@ -59,39 +66,56 @@ fn get(at: SocketAddr, path: &str) -> Option<(u16, String)> {
     Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
 }
 
+/// Looks until `/readyz` has this status.
 #[track_caller]
-fn until_ready_is(at: SocketAddr, status: u16, within: Duration) {
+fn until_ready_is(at: SocketAddr, status: u16) -> Duration {
     let began = Instant::now();
     loop {
         let found = get(at, "/readyz");
         if found.as_ref().is_some_and(|it| it.0 == status) {
-            return;
+            return began.elapsed();
         }
-        assert!(began.elapsed() < within, "/readyz is {found:?}, not {status}");
+        assert!(began.elapsed() < LONG, "/readyz is {found:?}, not {status}");
         std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// What systemd would hear of a command.
+struct Systemd(UnixDatagram);
+
+impl Systemd {
+    fn listens_to(site: &Site, command: &mut Command) -> Self {
+        let path = site.path("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(LONG)).unwrap();
+        command.env("NOTIFY_SOCKET", path);
+        Self(socket)
+    }
+
+    fn hear(&self) -> String {
+        let mut buffer = [0; 1024];
+        let n = self.0.recv(&mut buffer).expect("systemd hears something in time");
+        String::from_utf8_lossy(&buffer[..n]).trim().to_owned()
+    }
+
+    fn hear_until(&self, text: &str) {
+        while self.hear() != text {}
     }
 }
 
 #[tokio::test]
 async fn systemd_hears_of_the_start_the_work_and_the_stop() {
     let (site, database) = (Site::new(""), Database::fresh().await);
-    let socket = UnixDatagram::bind(site.path("notify")).unwrap();
-    socket.set_read_timeout(Some(LONG)).unwrap();
     let url = database.url();
     let mut command = site.command(&["worker", "--database-url", &url]);
-    command.env("NOTIFY_SOCKET", site.path("notify")).env("WATCHDOG_USEC", "2000000");
+    let systemd = Systemd::listens_to(&site, command.env("WATCHDOG_USEC", "2000000"));
     let mut worker = Running::start(command);
-    let hear = || {
-        let mut buffer = [0; 1024];
-        let n = socket.recv(&mut buffer).expect("systemd hears something in time");
-        String::from_utf8_lossy(&buffer[..n]).trim().to_owned()
-    };
-    assert_eq!(hear(), "READY=1");
+    assert_eq!(systemd.hear(), "READY=1");
     let mut heard = BTreeSet::new();
     let mut fed = Vec::new();
     // The worker is idle, and still its loop feeds the watchdog.
     while fed.len() < 8 || !heard.iter().any(|it: &String| it.starts_with("STATUS=0 opened")) {
-        let text = hear();
+        let text = systemd.hear();
         if text == "WATCHDOG=1" {
             fed.push(Instant::now());
         }
@@ -100,85 +124,39 @@ async fn systemd_hears_of_the_start_the_work_and_the_stop() {
     let longest = fed.windows(2).skip(2).map(|it| it[1] - it[0]).max().unwrap();
     assert!(longest < Duration::from_secs(1), "half the interval, but it was {longest:?}");
     assert_eq!(worker.end(), Some(0));
-    while hear() != "STOPPING=1" {}
-}
-
-#[tokio::test]
-async fn readiness_follows_hubsoft_also_when_idle() {
-    let (site, database) = (Site::new(""), Database::fresh().await);
-    let at = free_port();
-    let hubsoft = free_port();
-    let start = || Sandbox::start("".parse().unwrap(), TcpListener::bind(hubsoft).unwrap()).unwrap();
-    let sandbox = start();
-    let (url, listen) = (database.url(), at.to_string());
-    let mut command = site.command(&["worker", "--database-url", &url, "--metrics-listen", &listen]);
-    command.env("HUBSOFT_URL", format!("http://{hubsoft}"));
-    let mut worker = Running::start(command);
-    until_ready_is(at, 200, LONG);
-    assert_eq!(get(at, "/livez").unwrap().0, 200);
-    sandbox.stop();
-    until_ready_is(at, 503, SOON);
-    let sandbox = start();
-    until_ready_is(at, 200, SOON);
-    drop(sandbox);
-    assert_eq!(worker.end(), Some(0));
-}
-
-#[tokio::test]
-async fn every_metric_of_the_samples_is_told() {
-    let (site, database) = (Site::new(""), Database::fresh().await);
-    let at = free_port();
-    let (url, listen) = (database.url(), at.to_string());
-    let mut worker =
-        Running::start(site.command(&["worker", "--database-url", &url, "--metrics-listen", &listen]));
-    until_ready_is(at, 200, LONG);
-    let told = names(&get(at, "/metrics").unwrap().1);
-    for file in ["alerts.yml", "grafana-dashboard.json"] {
-        for word in sample(file).split(|it: char| !it.is_ascii_alphanumeric() && it != '_') {
-            if word.starts_with("mutirao_") {
-                assert!(told.contains(word), "{file} uses `{word}`; told are {told:?}");
-            }
-        }
-    }
-    assert_eq!(worker.end(), Some(0));
-}
-
-/// The names of the samples of a text in Prometheus's format, every line of which must be right.
-fn names(text: &str) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for line in text.lines() {
-        if let Some(comment) = line.strip_prefix("# ") {
-            assert!(comment.starts_with("HELP mutirao_") || comment.starts_with("TYPE mutirao_"), "{line}");
-            continue;
-        }
-        let (series, value) = line.rsplit_once(' ').unwrap();
-        assert!(value == "+Inf" || value.parse::<f64>().is_ok(), "{line}");
-        let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
-        assert!(labels.ends_with('}') && labels.matches('"').count() % 2 == 0, "{line}");
-        names.insert(name.to_owned());
-    }
-    names
+    systemd.hear_until("STOPPING=1");
 }
 
 #[test]
-fn the_units_are_right_and_shut_in() {
-    if Command::new("systemd-analyze").arg("--version").output().is_err() {
-        println!("skipped: systemd-analyze is not installed");
-        return;
+fn a_worker_that_waits_for_its_first_database_stops_cleanly() {
+    // One refuses, the other takes connections and says nothing.
+    let hangs = TcpListener::bind("127.0.0.1:0").unwrap();
+    for database in [free_port(), hangs.local_addr().unwrap()] {
+        let site = Site::new("");
+        let url = format!("postgres://mutirao@{database}/mutirao");
+        let mut command = site.command(&["worker", "--database-url", &url]);
+        let systemd = Systemd::listens_to(&site, &mut command);
+        let mut worker = Running::start(command);
+        systemd.hear_until("STATUS=waiting for the database");
+        assert_eq!(worker.end(), Some(0));
+        systemd.hear_until("STOPPING=1");
     }
-    let folder = tempfile::tempdir().unwrap();
-    let units = ["mutirao.service", "mutirao-drain.service", "mutirao-drain.timer"];
-    let paths = units.map(|name| {
-        let path = folder.path().join(name);
-        let text = sample(name).replace("/usr/local/bin/mutirao", env!("CARGO_BIN_EXE_mutirao"));
-        std::fs::write(&path, text.replace("Documentation=man:mutirao(1)\n", "")).unwrap();
-        path
-    });
-    let analyze = |args: &[&str], paths: &[std::path::PathBuf]| {
-        let output = Command::new("systemd-analyze").args(args).args(paths).output().unwrap();
-        let said = [output.stdout, output.stderr].concat();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+}
+
+#[test]
+fn an_address_that_is_taken_is_no_fault_of_the_settings() {
+    let (site, taken) = (Site::new(""), TcpListener::bind("127.0.0.1:0").unwrap());
+    let listen_at = |at: &str| {
+        site.run(&[
+            "worker",
+            "--database-url",
+            "postgres://mutirao@127.0.0.1/mutirao",
+            "--metrics-listen",
+            at,
+        ])
     };
-    analyze(&["verify", "--man=no"], &paths);
-    analyze(&["security", "--offline=true", "--threshold=20"], &paths[..2]);
+    listen_at(&taken.local_addr().unwrap().to_string()).expect(9);
+    listen_at("192.0.2.1:9464").expect(2); // Nobody's (RFC 5737), so not this machine's.
+    // For these systemd does not start it again.
+    assert!(sample("mutirao.service").contains("\nRestartPreventExitStatus=2 4\n"));
 }

@@ -16,6 +16,7 @@ mod sharer;
 mod watchman;
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -39,6 +40,8 @@ pub struct Control {
     /// Cancelled: stop claiming, take back what was not sent, wait up to the grace for what is in
     /// flight, settle everything, and return. To stop at once, drop the run's future.
     pub stop: CancellationToken,
+    /// Told: HubSoft takes connections again, which it did not. A breaker that is open probes at once.
+    pub returned: Arc<Notify>,
 }
 
 /// How a run ended.
@@ -149,7 +152,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             Role::Settler
         }));
         crew.push(Box::pin(self.other(self.feeder())));
-        crew.push(Box::pin(self.other(self.prober())));
+        crew.push(Box::pin(self.other(self.prober(&control.returned))));
         crew.push(Box::pin(self.other(self.watchman())));
         crew.push(Box::pin(self.other(self.sharer())));
         let sharing = self.desk.borrow().sharing;
@@ -187,13 +190,15 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         let began = self.now();
         let mut tries = 0;
         loop {
-            if control.stop.is_cancelled() {
-                self.end(Reason::Stopped);
-                return false;
-            }
-            match call().await {
-                Ok(()) => return true,
-                Err(error) => {
+            // Dropping a call is as safe as dropping the run.
+            match control.stop.run_until_cancelled(call()).await {
+                None => {
+                    self.watch.note(Note::Stopping);
+                    self.end(Reason::Stopped);
+                    return false;
+                }
+                Some(Ok(())) => return true,
+                Some(Err(error)) => {
                     // The loop turns, though only in search of its outbox.
                     self.watch.turned(&Pulse { is_outbox_down: true, ..Pulse::default() });
                     if let Some(halt) = self.outbox_failed(&error, began) {

@@ -66,7 +66,6 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
                 _ => None,
             }
         };
-        self.watch.learnt(&claim, &settle);
         self.hand(settle);
         if let Some(halt) = halt {
             self.halt(halt);

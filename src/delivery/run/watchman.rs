@@ -1,11 +1,13 @@
 //! Keeps the deadlines of a run, and finds out when HubSoft is back.
 
-use super::desk::Purpose;
+use tokio::sync::Notify;
+
+use super::desk::{Purpose, Sharing};
 use super::gate::Pass;
 use super::{Engine, Reason, sleep_until};
 use crate::delivery::breaker::{Sign, Traffic};
 use crate::delivery::guards::{Halt, Progress};
-use crate::delivery::standing::Finding;
+use crate::delivery::standing::{Finding, News};
 use crate::delivery::{Api, Clock, Note, Outbox, Reply, RequestKind, Verdict, Watch};
 
 impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
@@ -43,8 +45,8 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         }
     }
 
-    /// Probes while the breaker is open. Ends when the run does.
-    pub(super) async fn prober(&self) {
+    /// Probes while the breaker is open, and at once when HubSoft has `returned`. Ends when the run does.
+    pub(super) async fn prober(&self, returned: &Notify) {
         loop {
             let changed = self.changed.notified();
             let probe_at = {
@@ -61,13 +63,28 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                 self.probe().await;
                 continue;
             }
-            // Dropping either loses nothing.
+            // Dropping any loses nothing. A return during a probe is heard after it, because the probe may
+            // have come too early.
             tokio::select! {
                 biased;
                 () = changed => {}
+                () = returned.notified() => self.hurry(),
                 () = sleep_until(probe_at.map(|it| self.instant(it))) => {}
             }
         }
+    }
+
+    /// Whose probe it is, the outbox says where it is shared. A login that was refused is not tried sooner.
+    fn hurry(&self) {
+        let mut desk = self.desk.borrow_mut();
+        if desk.held.is_some() || !desk.is_dark() {
+            return;
+        }
+        match desk.sharing {
+            Sharing::Alone => desk.breaker.hurry(self.now()),
+            Sharing::Shared => desk.tell(News { returned: true, ..News::default() }),
+        }
+        self.told.notify_one();
     }
 
     async fn probe(&self) {

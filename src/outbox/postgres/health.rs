@@ -1,7 +1,9 @@
 //! What a run needs of the server besides the schema.
 
-use super::PgOutbox;
+use sqlx::{Executor, PgConnection};
+
 use super::error::Trouble;
+use super::{OpenError, PgOutbox, connect};
 use crate::delivery::OutboxError;
 
 /// How the server keeps what it was told.
@@ -14,6 +16,20 @@ pub struct Health {
     pub is_durable: bool,
     /// It holds every character.
     pub is_utf8: bool,
+}
+
+/// A connection by which to see whether the database answers. It is nobody else's: given up in the middle
+/// of a question, it is closed, where one of a pool would be kept until it has an answer.
+pub struct Feeler(PgConnection);
+
+impl Feeler {
+    pub async fn open(url: &str) -> Result<Self, OpenError> {
+        Ok(Self(connect::connection(&connect::options(url)?).await?))
+    }
+
+    pub async fn ask(&mut self) -> Result<(), OutboxError> {
+        self.0.execute("SELECT 1").await.trouble().map(drop)
+    }
 }
 
 impl PgOutbox {

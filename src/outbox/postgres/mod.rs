@@ -31,6 +31,8 @@ mod staging;
 mod stop;
 mod values;
 
+use std::time::Duration;
+
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgPool, Postgres, Transaction};
 
@@ -38,7 +40,7 @@ use crate::delivery::OutboxError;
 
 pub use connect::OpenError;
 pub use desk::Desk;
-pub use health::Health;
+pub use health::{Feeler, Health};
 pub use lease::Worker;
 pub use listen::{Listener, Woken};
 pub use schema::{Migrated, ROLES, WakeUp, check, migrate, script};
@@ -46,6 +48,9 @@ pub use staging::Staging;
 
 use error::Trouble;
 use session::{Access, Tx, in_time};
+
+/// Longest wait for connections to end in order.
+const CLOSE_MAX: Duration = Duration::from_secs(5);
 
 /// An outbox that others use too. To be cloned: clones share their connections.
 #[derive(Clone)]
@@ -82,9 +87,10 @@ impl PgOutbox {
         Ok(())
     }
 
-    /// Lets go of its connections; those of its clones too.
+    /// Lets go of its connections; those of its clones too. One on which the database owes an answer is
+    /// waited for, but not for as long as TCP believes in it.
     pub async fn close(&self) {
-        self.pool.close().await;
+        let _ = tokio::time::timeout(CLOSE_MAX, self.pool.close()).await;
     }
 
     async fn tx(&self, access: Access) -> Result<Tx, OutboxError> {

@@ -39,7 +39,13 @@ impl PgOutbox {
              purged AS (
                  UPDATE mutirao.outbox o
                     SET descricao = '', nome = '', telefone = '', email = NULL, parametros = NULL,
-                        parametros_ordem_servico = NULL, error_message = NULL, purged_at = $4
+                        parametros_ordem_servico = NULL, error_message = NULL, purged_at = $4,
+                        -- Ids, or whatever was put there by mistake.
+                        id_cliente_servico = CASE WHEN o.state <> 'invalid' THEN id_cliente_servico ELSE '' END,
+                        id_tipo_atendimento = CASE WHEN o.state <> 'invalid' THEN id_tipo_atendimento END,
+                        abrir_os = CASE WHEN o.state <> 'invalid' THEN abrir_os END,
+                        id_atendimento_status = CASE WHEN o.state <> 'invalid' THEN id_atendimento_status END,
+                        id_usuario_responsavel = CASE WHEN o.state <> 'invalid' THEN id_usuario_responsavel END
                    FROM due WHERE o.id = due.id RETURNING o.id)
              SELECT count(*), coalesce(max(id), 0) FROM purged"
         );

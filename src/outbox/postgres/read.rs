@@ -32,6 +32,11 @@ const OF_PROGRAMS: &str = "NOT o.gone AND o.record IS NULL AND ($3::bigint IS NU
 const PROGRAMS: i64 = 1 << 62;
 const PLACE: &str = "coalesce(o.record, o.id + (1::bigint << 62))";
 
+/// Of pending rows: since when the first of them waits. A row that was never tried waits since it was due, one that comes
+/// again since it was first tried. NULL if none waits.
+const DUE_LONGEST: &str = "min(coalesce(o.sent_at, greatest(o.created_at, o.available_at)))
+    FILTER (WHERE o.sent_at IS NOT NULL OR o.available_at <= timestamptz 'epoch' + $4::bigint * interval '1 millisecond')";
+
 /// The head of an entry of a [`Page`].
 const ROW_HEAD: &str = "json_build_array(o.id, o.line, o.lote, o.referencia, o.state, o.protocolo, o.id_atendimento,
     array_remove(o.ids_ordem_servico, NULL), array_remove(o.numeros_ordem_servico, NULL), greatest(o.attempts, 0),
@@ -193,7 +198,7 @@ impl PgOutbox {
                     count(o.doubt_since), {},
                     (SELECT {} FROM mutirao.outbox o WHERE {IN_SCOPE} AND o.state = 'unconfirmed')
                FROM mutirao.outbox o WHERE {IN_SCOPE} AND o.state = 'pending'",
-            ms("min(o.created_at)"),
+            ms(DUE_LONGEST),
             ms("min(o.doubt_since)")
         );
         let (due_now, in_doubt, oldest, unsure): (i64, i64, Option<i64>, Option<i64>) =

@@ -48,7 +48,8 @@ impl Worker {
             .bind(pause.map(|(_, reason)| text(reason)))
             .bind(finding)
             .bind(report.news.stop.as_deref().map(text))
-            .bind(report.prober == Prober::Ready);
+            .bind(report.prober == Prober::Ready)
+            .bind(report.news.returned);
         standing(alone(self.outbox(), async |conn| asked.fetch_one(conn).await.trouble()).await?)
     }
 }

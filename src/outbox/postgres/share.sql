@@ -1,5 +1,6 @@
 -- $1 this worker, $2 its own rate, $3 slots it wants,
--- $4 seconds to pause and $5 why, $6 what it found of HubSoft, $7 why all must stop, $8 whether it can probe.
+-- $4 seconds to pause and $5 why, $6 what it found of HubSoft, $7 why all must stop, $8 whether it can probe,
+-- $9 whether HubSoft takes connections again.
 WITH quick AS MATERIALIZED (
     -- What is lost in a crash of the server here is old when the server is back.
     SELECT set_config('synchronous_commit', 'off', true)
@@ -38,8 +39,10 @@ turned AS MATERIALIZED (
            CASE WHEN h.pause_asked > coalesce(h.paused_until, '-infinity') THEN $5 ELSE h.pause_reason END AS pause_reason,
            coalesce(h.turns, h.breaker) AS breaker,
            CASE h.turns WHEN 'open' THEN NULL ELSE h.breaker_worker END AS holder,
-           CASE h.turns WHEN 'open' THEN h.now + least(5 * 2 ^ least(h.n_probes, 8), 30) * interval '1 s'
-                        ELSE h.breaker_at END AS free_at,
+           -- While one probes, it is left to that one to come again.
+           CASE WHEN $9 AND (h.turns = 'open' OR h.breaker = 'open' AND h.turns IS NULL AND h.breaker_worker IS NULL) THEN h.now
+                WHEN h.turns = 'open' THEN h.now + least(5 * 2 ^ least(h.n_probes, 8), 30) * interval '1 s'
+                ELSE h.breaker_at END AS free_at,
            CASE h.turns WHEN 'open' THEN h.n_probes + 1 WHEN 'closed' THEN 0 ELSE h.n_probes END AS n_probes
       FROM heard h
 ),

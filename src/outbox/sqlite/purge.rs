@@ -42,14 +42,18 @@ impl SqliteOutbox {
             last = *id;
             n_purged += ids.len() as u64;
             for sql in [
-                // The fields that are about people, by their place in the list.
+                // The fields that are about people, by their place in the list; of an invalid row all, because
+                // anything may have been put there by mistake.
                 "UPDATE record
                     SET cells = '[]', problems = iif(problems IS NULL, NULL, '[]'),
-                        fields = json_array(fields ->> 0, fields ->> 1, NULL, NULL, NULL, NULL, fields ->> 6,
-                                            fields ->> 7, fields ->> 8)
+                        service = iif(problems IS NULL, service, NULL),
+                        fields = iif(problems IS NULL,
+                                     json_array(fields ->> 0, fields ->> 1, NULL, NULL, NULL, NULL, fields ->> 6,
+                                                fields ->> 7, fields ->> 8),
+                                     json_array(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL))
                   WHERE id IN (SELECT record FROM outbox WHERE id IN (SELECT value FROM json_each(?1)))",
                 "UPDATE attempt SET note = '' WHERE row IN (SELECT value FROM json_each(?1))",
-                "UPDATE outbox SET error_message = NULL, purged_at = ?2
+                "UPDATE outbox SET error_message = NULL, purged_at = ?2, service = iif(state = 'invalid', NULL, service)
                   WHERE id IN (SELECT value FROM json_each(?1))",
             ] {
                 let purge = sqlx::query(sql).bind(json(&ids));

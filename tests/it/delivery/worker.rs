@@ -229,6 +229,38 @@ fn nobody_there_is_no_reason_to_end() {
     });
 }
 
+/// Its breaker is open for so long that the next probe is half a minute away.
+#[test]
+fn a_return_is_probed_at_once() {
+    in_virtual_time(async {
+        let mut bench = bench(20);
+        let is_out = |at: Duration| at < 200 * S;
+        bench.api.post = Box::new(move |asked| match is_out(asked.at) {
+            true => reply(Verdict::NotSent(fault("connect")), None),
+            false => opened(asked.service),
+        });
+        bench.api.probe = Box::new(move |asked| match is_out(asked.at) {
+            true => reply(Verdict::NotSent(fault("connect")), None),
+            false => reply(Verdict::Answered(()), Some(200)),
+        });
+        let returned = async {
+            // Too early, then right.
+            for at in [190, 200] {
+                sleep(at * S - bench.clock.elapsed()).await;
+                bench.control.returned.notify_one();
+            }
+        };
+        run_for(&bench, 260 * S, returned).await;
+        let probes = bench.api.seconds(RequestKind::Probe);
+        let last = probes.len() - 2;
+        assert!(
+            (190.0..190.1).contains(&probes[last]) && (200.0..200.1).contains(&probes[last + 1]),
+            "{probes:?}"
+        );
+        assert_eq!(bench.outbox.count(State::Opened), 20);
+    });
+}
+
 #[test]
 fn halts_end_a_run_that_is_to_end() {
     in_virtual_time(async {

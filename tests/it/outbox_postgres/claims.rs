@@ -268,3 +268,27 @@ async fn a_plain_insert_may_come_in_bulk() {
     let claimed = it.claim(want(256)).await.expect("it claims");
     assert_eq!((claimed.claims.len(), claimed.outlook.pending), (44, false));
 }
+
+#[tokio::test]
+async fn a_row_waits_from_when_it_was_due_not_from_when_it_came() {
+    let it = Fresh::new().await;
+    let oldest = async || {
+        let now = jiff::Timestamp::now();
+        let status = it.outbox.status(Scope::All, now).await.expect("it reads");
+        status.oldest_pending.map(|since| now.duration_since(since).as_hours())
+    };
+    it.execute(
+        "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, created_at, available_at)
+         VALUES ('1', 'a', 'b', 'c', now() - interval '9 h', now() + interval '1 h')",
+    )
+    .await;
+    assert_eq!(oldest().await, None, "it is not due");
+    it.execute("UPDATE mutirao.outbox SET available_at = now() - interval '2 h'").await;
+    assert_eq!(oldest().await, Some(2));
+    // Tried in vain since it was due, and soon to be tried again.
+    it.execute(
+        "UPDATE mutirao.outbox SET sent_at = now() - interval '1 h', available_at = now() + interval '1 min'",
+    )
+    .await;
+    assert_eq!(oldest().await, Some(1));
+}

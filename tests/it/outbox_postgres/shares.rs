@@ -141,6 +141,29 @@ async fn one_probes_and_tries_for_all_and_is_replaced_when_silent() {
 }
 
 #[tokio::test]
+async fn after_a_return_the_next_probe_is_due_unless_one_is_on_its_way() {
+    let it = Fresh::new().await;
+    let (one, other) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::Unlimited).await);
+    let returned = News { returned: true, ..News::default() };
+    let came_back = Report { news: returned.clone(), ..report(0) };
+    assert_eq!(share(&one, &came_back).await.breaker, Shared::Closed, "there is nothing to find out");
+    share(&one, &found(Finding::Unreachable)).await;
+    let unfit = Report { prober: Prober::Unfit, ..came_back.clone() };
+    assert_eq!(share(&other, &unfit).await.breaker, Shared::Open(Holder::Other));
+    assert_eq!(
+        share(&one, &report(0)).await.breaker,
+        Shared::Open(Holder::Me),
+        "it is due for whoever comes"
+    );
+    assert_eq!(share(&other, &came_back).await.breaker, Shared::Open(Holder::Other), "one is on its way");
+    // That one failed: it came too early.
+    let failed = News { finding: Some(Finding::Unreachable), ..returned };
+    assert_eq!(share(&one, &Report { news: failed, ..report(0) }).await.breaker, Shared::Open(Holder::Me));
+    share(&one, &found(Finding::Answered)).await;
+    assert_eq!(share(&other, &came_back).await.breaker, Shared::Trial(Holder::Other), "a trial goes on");
+}
+
+#[tokio::test]
 async fn a_stop_is_for_all_until_somebody_resumes() {
     let it = Fresh::new().await;
     let (one, other) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::Unlimited).await);

@@ -86,7 +86,7 @@ impl Fleet {
     async fn worker(&self, stop: &CancellationToken) {
         let world = &self.world;
         while !stop.is_cancelled() {
-            let control = Control { stop: stop.child_token() };
+            let control = Control { stop: stop.child_token(), ..Control::default() };
             let stop_in = world.roll(world.stops).then(|| world.some(Duration::from_secs(300)));
             let (mut dies_in, mut polls) = (None, u64::MAX);
             if world.roll(world.crashes) {

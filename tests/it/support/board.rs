@@ -111,6 +111,9 @@ impl Board {
             }
             _ => {}
         }
+        if news.returned && self.phase == Phase::Open && self.holder.is_none() {
+            self.free_at = now;
+        }
     }
 
     fn hold(&mut self, now: Timestamp, me: u64, prober: Prober) {

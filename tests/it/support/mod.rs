@@ -5,6 +5,7 @@ pub mod files;
 pub mod memory_outbox;
 pub mod memory_worker;
 pub mod postgres;
+pub mod proxy;
 pub mod script;
 pub mod site;
 pub mod world;

@@ -1,10 +1,13 @@
 //! Databases in the server that `tests/run` provides: every test has its own.
 
+use std::net::ToSocketAddrs;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use mutirao::outbox::postgres::{WakeUp, migrate};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+
+use super::proxy::{Proxy, Server};
 
 /// Where the server is, for a role that may make databases.
 const SERVER: &str = "TEST_DATABASE_URL";
@@ -35,6 +38,25 @@ impl Database {
     /// For `--database-url`.
     pub fn url(&self) -> String {
         self.options.to_url_lossy().to_string()
+    }
+
+    /// A way to it that makes the weather, and its URL for `--database-url`.
+    pub fn behind_a_proxy(&self) -> (Proxy, String) {
+        let (options, port) = (&self.options, self.options.get_port());
+        let server = match options.get_socket() {
+            Some(folder) => Server::Unix(folder.join(format!(".s.PGSQL.{port}"))),
+            None => {
+                let mut found =
+                    (options.get_host(), port).to_socket_addrs().expect("the server has an address");
+                Server::Tcp(found.next().expect("the server has an address"))
+            }
+        };
+        let proxy = Proxy::before(server);
+        let login = self.options.to_url_lossy();
+        let (user, password) = (login.username(), login.password());
+        let password = password.map(|it| format!(":{it}")).unwrap_or_default();
+        let url = format!("postgres://{user}{password}@{}/{}?sslmode=disable", proxy.address, self.name);
+        (proxy, url)
     }
 
     pub fn name(&self) -> &str {

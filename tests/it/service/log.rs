@@ -1,0 +1,50 @@
+//! `--log-format json`: for machines, all of it, and nothing of people.
+
+use serde_json::Value;
+
+use crate::support::postgres::Database;
+use crate::support::site::Site;
+
+/// Rows of a program: one that is opened, one that is invalid, one that HubSoft refuses.
+const ROWS: &str = "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, email) VALUES
+    ('11', 'Sem sinal na rua Ipiranga', 'Maria Aparecida', '37999112201', 'maria@example.com'),
+    ('12', 'Sem sinal na rua Ipiranga', 'Maria Aparecida', '9112201', 'maria@example.com'),
+    ('5000', 'Sem sinal na rua Ipiranga', 'Maria Aparecida', '37999112201', 'maria@example.com')";
+
+#[tokio::test]
+async fn every_line_is_json_and_a_rows_lines_are_found_by_its_id() {
+    let (site, database) = (Site::new("services_max=100"), Database::fresh().await);
+    let mut conn = database.connect().await;
+    sqlx::raw_sql(ROWS).execute(&mut conn).await.unwrap();
+    let url = database.url();
+    let mut command =
+        site.command(&["worker", "--until-empty", "-vv", "--log-format", "json", "--database-url", &url]);
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+
+    let lines: Vec<Value> = said.lines().map(|it| serde_json::from_str(it).expect(it)).collect();
+    assert!(lines.iter().all(|it| it["message"].is_string() && it["level"].is_string()), "{said}");
+    let rows: Vec<(i64, String)> = sqlx::query_as("SELECT id, state FROM mutirao.outbox ORDER BY id")
+        .fetch_all(&mut conn)
+        .await
+        .unwrap();
+    let states: Vec<&str> = rows.iter().map(|it| &*it.1).collect();
+    assert_eq!(states, ["opened", "invalid", "rejected"]);
+    for (id, state) in &rows {
+        let of_row: Vec<&Value> = lines.iter().filter(|it| it["row.id"] == *id).collect();
+        assert_eq!(of_row.last().map(|it| &it["state"]), Some(&Value::from(&**state)), "{said}");
+    }
+    let token = command.get_envs().find(|it| it.0 == "HUBSOFT_TOKEN").unwrap().1.unwrap().to_str().unwrap();
+    for secret in ["Ipiranga", "Aparecida", "9112201", "maria@example.com", token] {
+        assert!(!said.contains(secret), "`{secret}` is in the log: {said}");
+    }
+}
+
+#[test]
+fn a_failure_is_a_line_too() {
+    let ended = Site::new("").run(&["worker", "--log-format", "json"]).expect(2);
+    let line: Value = serde_json::from_str(ended.stderr.trim()).unwrap();
+    assert_eq!(line["level"], "ERROR");
+    assert!(line["message"].as_str().unwrap().contains("no outbox is named"), "{line}");
+}

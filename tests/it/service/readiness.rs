@@ -1,0 +1,118 @@
+//! `/readyz` says whether a worker can open tickets now: it follows the database and HubSoft, there and
+//! back, whether or not there is work.
+//!
+//! How soon is told and not asserted: a busy machine is slow (`tests/run readiness -- --nocapture` shows it).
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use mutirao::sandbox::{RunningSandbox, Sandbox};
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use super::{LONG, Running, free_port, get, until_ready_is};
+use crate::support::postgres::Database;
+use crate::support::proxy::{Proxy, Server, Weather};
+use crate::support::site::Site;
+
+/// A worker, and what it needs, all behind proxies.
+struct Scene {
+    worker: Running,
+    /// Where it answers.
+    at: SocketAddr,
+    database_way: Proxy,
+    api_way: Proxy,
+    database: Database,
+    _hubsoft: RunningSandbox,
+    _site: Site,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let (site, database) = (Site::new(""), Database::fresh().await);
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (hubsoft, at) = (listener.local_addr().unwrap(), free_port());
+        let sandbox = Sandbox::start("".parse().unwrap(), listener).unwrap();
+        let (database_way, url) = database.behind_a_proxy();
+        let api_way = Proxy::before(Server::Tcp(hubsoft));
+        let listen = at.to_string();
+        let args = ["worker", "--database-url", &url, "--metrics-listen", &listen, "--rate", "unlimited"];
+        let mut command = site.command(&args);
+        command.env("HUBSOFT_URL", format!("http://{}", api_way.address));
+        command.env("HUBSOFT_TOKEN", sandbox.sandbox().issue_token());
+        let worker = Running::start(command);
+        until_ready_is(at, 200);
+        assert_eq!(get(at, "/livez").unwrap().0, 200);
+        Self { worker, at, database_way, api_way, database, _hubsoft: sandbox, _site: site }
+    }
+
+    fn follows(&self, way: &Proxy, weather: Weather) {
+        way.set(weather);
+        let gone = until_ready_is(self.at, 503);
+        way.set(Weather::Fair);
+        println!("{weather:?}: not ready after {gone:.1?}, ready after {:.1?}", until_ready_is(self.at, 200));
+    }
+
+    fn end(mut self) {
+        assert_eq!(self.worker.end(), Some(0));
+    }
+}
+
+#[tokio::test]
+async fn it_follows_a_database_that_refuses() {
+    let it = Scene::new().await;
+    it.follows(&it.database_way, Weather::Refuses);
+    it.end();
+}
+
+#[tokio::test]
+async fn it_follows_a_database_that_hangs() {
+    let it = Scene::new().await;
+    it.follows(&it.database_way, Weather::Hangs);
+    // A second time: nothing of the first is left in the way.
+    it.follows(&it.database_way, Weather::Hangs);
+    it.end();
+}
+
+#[tokio::test]
+async fn it_follows_hubsoft_when_idle() {
+    let it = Scene::new().await;
+    it.follows(&it.api_way, Weather::Refuses);
+    it.end();
+}
+
+/// The breaker is open then, and its next probe may be half a minute away.
+#[tokio::test]
+async fn it_follows_hubsoft_when_at_work() {
+    let it = Scene::new().await;
+    let mut conn = it.database.connect().await;
+    it.api_way.set(Weather::Refuses);
+    let gone = until_ready_is(it.at, 503);
+    insert(&mut conn, 20).await;
+    until(&mut conn, "mutirao.pace WHERE breaker = 'open'").await;
+    // As after an outage of minutes.
+    let sql = "UPDATE mutirao.pace SET n_probes = 9, breaker_at = clock_timestamp() + interval '30 s'";
+    sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
+    it.api_way.set(Weather::Fair);
+    println!("at work: not ready after {gone:.1?}, ready after {:.1?}", until_ready_is(it.at, 200));
+    until(&mut conn, "mutirao.outbox WHERE state = 'opened'").await;
+    it.end();
+}
+
+async fn insert(conn: &mut PgConnection, n_rows: i32) {
+    let sql = "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone)
+               SELECT n::text, 'Sem sinal', 'Maria', '37999998888' FROM generate_series(1, $1) n";
+    sqlx::query(sql).bind(n_rows).execute(conn).await.unwrap();
+}
+
+/// Looks until there is such a thing.
+async fn until(conn: &mut PgConnection, what: &str) {
+    let began = Instant::now();
+    loop {
+        let sql = format!("SELECT EXISTS (SELECT FROM {what})");
+        if sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *conn).await.unwrap() {
+            return;
+        }
+        assert!(began.elapsed() < LONG, "there is no {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
