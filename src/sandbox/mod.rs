@@ -97,7 +97,7 @@ impl Sandbox {
         let address = listener.local_addr()?;
         only_loopback(address)?;
         listener.set_nonblocking(true)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().event_interval(8).enable_all().build()?;
         let sandbox = Self::new(options);
         let serving = sandbox.clone();
         let (stop, stopped) = oneshot::channel::<()>();

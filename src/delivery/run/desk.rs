@@ -111,6 +111,8 @@ pub struct Desk {
     pub pending: bool,
     /// Whether the answer to a claim was lost: its rows may be in flight with nobody holding them.
     pub claims_lost: bool,
+    /// How many claims a sender may have waiting for it.
+    pub ahead: usize,
     /// At so many unsent claims the feeder wants to know.
     pub low_water: usize,
     /// Raised by every batch that was stored, so that the feeder sees that its picture is old.
@@ -151,6 +153,7 @@ impl Desk {
             work: Work::Maybe,
             pending: true,
             claims_lost: false,
+            ahead: 1,
             low_water: 0,
             n_stored: 0,
             ending: None,

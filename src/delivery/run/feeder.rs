@@ -20,11 +20,13 @@ const BARRED_POLL: Duration = Duration::from_secs(1);
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
 /// How many claims a sender has waiting for it, at most and without a rate limit: a commit costs the
-/// same for two hundred rows as for thirty, and while it is written the others are sent.
-const AHEAD_FACTOR: usize = 16;
+/// same for two hundred rows as for thirty, and while it is written the others are sent. It begins with
+/// one and doubles with every claim, so that the first rows are on their way soon, and few are claimed
+/// in a run that ends at once.
+const AHEAD_MAX: usize = 16;
 
 /// As many senders at least are counted for that.
-const AHEAD_MIN: usize = 2;
+const SENDERS_MIN: usize = 2;
 
 /// What the feeder does next.
 enum Step {
@@ -159,17 +161,16 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             }
             Work::NotBefore(_) | Work::Barred { .. } | Work::Maybe => {}
         }
+        let n_ahead_max = desk.ahead * self.policy.concurrency.max(SENDERS_MIN);
         let n_ahead = match desk.pace.slot() {
-            None => AHEAD_FACTOR * self.policy.concurrency.max(AHEAD_MIN),
+            None => n_ahead_max,
             Some(slot) => {
                 let next = desk.pace.next_slot();
                 if now + AHEAD < next {
                     return Step::Wait(Some(self.instant(next - AHEAD)));
                 }
                 let n_slots = AHEAD.as_nanos() / slot.as_nanos().max(1);
-                usize::try_from(n_slots)
-                    .unwrap_or(usize::MAX)
-                    .clamp(1, AHEAD_FACTOR * self.policy.concurrency.max(AHEAD_MIN))
+                usize::try_from(n_slots).unwrap_or(usize::MAX).clamp(1, n_ahead_max)
             }
         };
         desk.low_water = n_ahead / 2;
@@ -196,6 +197,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         let awake = self.clock.awake();
         let n_claims = claimed.claims.len();
         let mut desk = self.desk.borrow_mut();
+        desk.ahead = (2 * desk.ahead).min(AHEAD_MAX);
         desk.stats.invalid += claimed.refused.len() as u64;
         desk.n_live += n_claims;
         desk.n_unsent += n_claims;
