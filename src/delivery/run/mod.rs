@@ -271,7 +271,9 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         match error {
             OutboxError::Full(_) => (OUTBOX_FULL_MAX <= lasted).then_some(Halt::DiskFull),
             OutboxError::Unavailable(_) => {
-                (self.policy.guards.unavailable_max? <= lasted).then(|| broken(error))
+                let n_posts = self.desk.borrow().stats.posts;
+                (self.policy.guards.unavailable_max? <= lasted)
+                    .then_some(Halt::OutboxUnavailable { lasted, n_posts })
             }
             OutboxError::Broken(_) => Some(broken(error)),
         }
