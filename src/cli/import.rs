@@ -15,6 +15,7 @@ use super::place::{OUTBOX_FILE, Place, address};
 use super::reading::{self, Staged, Taking};
 use super::results;
 use super::screen::Screen;
+use super::status;
 use super::summary;
 use crate::config::{Config, DeliveryLayer, FileLayer};
 use crate::delivery::{Policy, Rate, Reason};
@@ -314,6 +315,7 @@ impl Report<'_> {
             _ if is_refused => Exit::File,
             None => exit::of_counts(&counts),
             Some(run) if self.is_good_sample(run) => Exit::Done,
+            Some(run) if self.had_to_leave(run, &counts) => Exit::Guard,
             Some(run) => exit::of_run(&run.ending.reason, run.signal, &counts),
         };
         let summary = summary::of_run(summary::Facts {
@@ -347,6 +349,15 @@ impl Report<'_> {
         if let Some(failure) = run.and_then(|it| delivering::why_ended(&it.ending.reason)) {
             screen.err(failure.render(|it| screen.mark(it)).trim_end());
         }
+        if run.is_some_and(|it| self.had_to_leave(it, &counts)) {
+            let halted = outbox.reader().halted().await?;
+            match halted.iter().find(|it| it.lote == info.name) {
+                Some(halted) => screen.err(&status::halted(halted)),
+                None => screen.err(
+                    "rows wait behind unconfirmed rows of their services in other batches; `mutirao reconcile` looks for those",
+                ),
+            }
+        }
         self.tell(&counts, exit, screen);
         Ok(exit)
     }
@@ -356,6 +367,12 @@ impl Report<'_> {
         let stats = &run.ending.stats;
         let others = stats.rejected + stats.failed + stats.unconfirmed + stats.skipped + stats.invalid;
         self.args.sample.is_some() && run.ending.reason == Reason::Drained && others == 0
+    }
+
+    /// Whether rows are left that only a person can let go on.
+    fn had_to_leave(&self, run: &Run, counts: &Counts) -> bool {
+        let is_whole = self.args.sample.is_none() && run.ending.reason == Reason::Drained;
+        is_whole && 0 < counts.pending && counts.unconfirmed == 0
     }
 
     fn tell(&self, counts: &Counts, exit: Exit, screen: &Screen) {

@@ -13,10 +13,11 @@ use super::failure::Failure;
 use super::import::other_host;
 use super::place;
 use super::screen::Screen;
+use super::status;
 use super::watching::{Audience, Watching};
 use crate::config::{Config, WorkerLayer};
 use crate::delivery::{Blame, GuardLimits, Lasting, Policy, Reason, Stats, Verify};
-use crate::outbox::{Address, AnyOutbox, Counts, LEASE, PgOutbox, Scope};
+use crate::outbox::{Address, AnyOutbox, AnyReader, Counts, Halted, LEASE, PgOutbox, Scope};
 
 const POLL: Duration = Duration::from_secs(1);
 
@@ -86,12 +87,16 @@ async fn work(
     drop(desk);
     // When the database is away, its lease ends by itself.
     let _ = worker.retire().await;
+    let left = left(&run, outbox.reader()).await?;
     outbox.close().await?;
     if let Some(failure) = delivering::why_ended(&run.ending.reason) {
         screen.err(failure.render(|it| screen.mark(it)).trim_end());
     }
+    for halted in &left {
+        screen.err(&status::halted(halted));
+    }
     screen.note(in_words(&run.ending.stats));
-    Ok(exit_of(&run))
+    Ok(exit_of(&run, &left))
 }
 
 /// Does what needs the outbox. A worker that is to last waits for a database that does not answer yet.
@@ -143,24 +148,13 @@ pub async fn pause(reason: &str, global: &Global, screen: &Screen) -> Result<Exi
     Ok(Exit::Done)
 }
 
-/// All workers go on, or one lote does.
-pub async fn resume(lote: Option<&str>, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+/// All workers go on.
+pub async fn resume(global: &Global, screen: &Screen) -> Result<Exit, Failure> {
     let outbox = shared(global).await?;
-    match lote {
-        Some(lote) => {
-            let said = if outbox.resume_lote(lote).await? { "goes on" } else { "was not halted" };
-            screen.note(format!("`{lote}` {said}"));
-        }
-        None => {
-            outbox.resume().await?;
-            screen.note("all workers go on");
-            for halted in outbox.crew().await?.halted {
-                let (lote, reason) = (halted.lote, halted.reason);
-                screen.note(format!(
-                    "`{lote}` is still halted: {reason}; `mutirao resume {lote}` lets it go on"
-                ));
-            }
-        }
+    outbox.resume().await?;
+    screen.note("all workers go on");
+    for halted in outbox.halted().await? {
+        screen.note(status::halted(&halted));
     }
     outbox.close().await;
     Ok(Exit::Done)
@@ -173,7 +167,7 @@ async fn shared(global: &Global) -> Result<PgOutbox, Failure> {
         AnyOutbox::Sqlite(_) => Err(Failure::new(
             Exit::Usage,
             "an outbox in a file has one worker at most",
-            "end that worker to stop it, and start it to go on",
+            "end that worker to stop it, and start it to go on; `mutirao resume LOTE` is for a lote that was halted",
         )),
     }
 }
@@ -230,8 +224,16 @@ fn in_words(stats: &Stats) -> String {
     text
 }
 
-/// Of what this run did: the rest of the outbox is not its affair.
-fn exit_of(run: &Run) -> Exit {
+/// Lotes with rows that a run until it is empty has left, because a person must say when they go on.
+async fn left(run: &Run, reader: AnyReader<'_>) -> Result<Vec<Halted>, Failure> {
+    if run.ending.reason != Reason::Drained {
+        return Ok(Vec::new());
+    }
+    Ok(reader.halted().await?.into_iter().filter(|it| 0 < it.n_waiting).collect())
+}
+
+/// Of what this run did, and what it had to leave.
+fn exit_of(run: &Run, left: &[Halted]) -> Exit {
     let stats = &run.ending.stats;
     let counts = Counts {
         opened: stats.opened,
@@ -244,7 +246,9 @@ fn exit_of(run: &Run) -> Exit {
     };
     match (&run.ending.reason, run.signal) {
         (Reason::Stopped, Some(Signal::Terminate)) => Exit::Done,
-        (Reason::Drained, _) if 0 < stats.lotes_halted && stats.unconfirmed == 0 => Exit::Guard,
+        (Reason::Drained, _) if (0 < stats.lotes_halted || !left.is_empty()) && stats.unconfirmed == 0 => {
+            Exit::Guard
+        }
         (reason, signal) => exit::of_run(reason, signal, &counts),
     }
 }

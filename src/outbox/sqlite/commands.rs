@@ -34,6 +34,21 @@ impl SqliteOutbox {
             .map(drop)
     }
 
+    /// Lets workers post the rows of a batch that was halted.
+    pub async fn release(&self, batch: BatchId) -> Result<(), OutboxError> {
+        let sql = "UPDATE batch SET halted_at = NULL, halt_reason = NULL WHERE id = ?1";
+        sqlx::query(sql).bind(batch.0).execute(&mut *self.conn().await).await.trouble().map(drop)
+    }
+
+    /// Workers may post the rows of `lote` again. Returns whether it was halted.
+    pub async fn resume_lote(&self, lote: &str) -> Result<bool, OutboxError> {
+        let sql = "UPDATE batch SET halted_at = NULL, halt_reason = NULL
+                    WHERE name = ?1 AND halted_at IS NOT NULL";
+        let resumed =
+            sqlx::query(sql).bind(lote.to_owned()).execute(&mut *self.conn().await).await.trouble()?;
+        Ok(0 < resumed.rows_affected())
+    }
+
     /// Withdraws what was certainly not sent. Rows that the batch's file no longer has too.
     pub async fn cancel(&self, batch: BatchId, now: Timestamp) -> Result<Cancelled, OutboxError> {
         let mut session = self.session().await;

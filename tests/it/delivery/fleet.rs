@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use mutirao::delivery::{
-    Control, Ending, GuardLimits, Halt, Lasting, Policy, Rate, Reason, Reply, RequestKind, State, Verdict, run,
+    Control, Ending, GuardLimits, Halt, Lasting, Policy, Rate, Reason, Reply, RequestKind, State, Verdict,
+    run,
 };
 use tokio::time::sleep;
 

@@ -225,7 +225,8 @@ fn answers_outlive_an_outbox_that_is_away_for_a_while() {
 
 /// A database that is gone for good, from so many seconds on.
 fn outbox_away_from(second: u64) -> Bench {
-    let bench = Bench { policy: Policy { rate: Rate::PerSecond(10.0), ..Policy::default() }, ..Bench::new(500) };
+    let bench =
+        Bench { policy: Policy { rate: Rate::PerSecond(10.0), ..Policy::default() }, ..Bench::new(500) };
     let clock = bench.clock;
     bench.outbox.set_weather(move || {
         let trouble = if clock.elapsed().as_secs() < second { Trouble::None } else { Trouble::Before };
