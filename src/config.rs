@@ -116,7 +116,7 @@ pub struct WorkerLayer {
     /// How long a clean stop waits for answers [default: 15s longer than --timeout]
     #[arg(long, value_name = "TIME", env = "MUTIRAO_GRACE")]
     pub grace: Option<Span>,
-    /// How often to look for new rows [default: 1s; a fifth as often while inserts wake the worker]
+    /// How often to look for new rows; at least 50ms [default: 1s; a fifth as often while inserts wake the worker]
     #[arg(long, value_name = "TIME", env = "MUTIRAO_POLL")]
     pub poll: Option<Span>,
     /// Answer /metrics, /livez and /readyz at this address, such as 127.0.0.1:9464 [default: nowhere]
@@ -199,6 +199,7 @@ where
 #[serde(default, deny_unknown_fields)]
 struct SettingsFile {
     database_url: Option<String>,
+    listen_url_file: Option<PathBuf>,
     hubsoft_url: Option<String>,
     hubsoft_client_id: Option<String>,
     hubsoft_username: Option<String>,
@@ -283,6 +284,7 @@ impl SettingsFile {
             below,
             [
                 database_url,
+                listen_url_file,
                 hubsoft_url,
                 hubsoft_client_id,
                 hubsoft_username,
@@ -333,23 +335,24 @@ impl Config {
         let env: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        let mut paths = Vec::new();
-        if let Some(path) = explicit {
-            paths.push(path.to_owned());
-        } else {
-            paths.push(PathBuf::from("mutirao.toml"));
+        let own = "mutirao/mutirao.toml";
+        let at_home = || Some(Path::new(env.get("HOME")?).join(".config").join(own));
+        let users = match env.get("XDG_CONFIG_HOME").filter(|it| !it.is_empty()) {
+            Some(folder) => Some(Path::new(folder).join(own)),
+            // A service, or a program under another user's name, may have a home that is shut to it.
+            None => at_home().filter(|it| it.exists()),
+        };
+        let mut found = Vec::new();
+        match explicit {
+            Some(path) => found.push(path.to_owned()),
+            None => found.extend(if_there("mutirao.toml".into())?),
         }
-        let xdg = env.get("XDG_CONFIG_HOME").filter(|it| !it.is_empty()).map(PathBuf::from);
-        if let Some(dir) = xdg.or_else(|| Some(PathBuf::from(env.get("HOME")?).join(".config"))) {
-            paths.push(dir.join("mutirao/mutirao.toml"));
+        for path in users.into_iter().chain([PathBuf::from("/etc/mutirao/mutirao.toml")]) {
+            found.extend(if_there(path)?);
         }
-        paths.push(PathBuf::from("/etc/mutirao/mutirao.toml"));
-
         let mut file = SettingsFile::default();
-        for path in &paths {
-            if explicit == Some(path) || path.exists() {
-                file = file.over(SettingsFile::read(path)?);
-            }
+        for path in &found {
+            file = file.over(SettingsFile::read(path)?);
         }
         Ok(Self { file, env })
     }
@@ -397,7 +400,7 @@ impl Config {
 
     /// Where a worker hears of inserts, if a pooler stands before the database: past it.
     pub fn listen_url(&self) -> Result<Option<SecretString>, ConfigError> {
-        self.secret("MUTIRAO_LISTEN_URL", "mutirao-listen-url", None)
+        self.secret("MUTIRAO_LISTEN_URL", "mutirao-listen-url", self.file.listen_url_file.as_deref())
     }
 
     /// Where HubSoft is and how to log in to it.
@@ -460,10 +463,12 @@ impl Config {
         if let Some(value) = self.value(key, None) {
             return Ok(Some(value.to_owned().into()));
         }
-        let handed = || {
-            Some(Path::new(self.env.get("CREDENTIALS_DIRECTORY")?).join(credential)).filter(|it| it.exists())
+        let path = match (self.path(&format!("{key}_FILE"), file), self.env.get("CREDENTIALS_DIRECTORY")) {
+            (Some(path), _) => Some(path),
+            (None, Some(handed)) => if_there(Path::new(handed).join(credential))?,
+            (None, None) => None,
         };
-        let Some(path) = self.path(&format!("{key}_FILE"), file).or_else(handed) else { return Ok(None) };
+        let Some(path) = path else { return Ok(None) };
         let text = std::fs::read_to_string(&path)
             .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
         let text = text.trim_end_matches(['\r', '\n']);
@@ -474,6 +479,15 @@ impl Config {
             });
         }
         Ok(Some(text.to_owned().into()))
+    }
+}
+
+/// The file, unless there is none. One that cannot be reached must not count as none: what it says, a
+/// lower rate perhaps, would be ignored without a word.
+fn if_there(path: PathBuf) -> Result<Option<PathBuf>, ConfigError> {
+    match path.try_exists() {
+        Ok(is_there) => Ok(is_there.then_some(path)),
+        Err(source) => Err(ConfigError::Unreadable { path, source }),
     }
 }
 
@@ -494,12 +508,44 @@ impl ConfigError {
     /// What the person who ran the command can do next.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Unreadable { .. } => "check the path and its permissions",
+            Self::Unreadable { .. } => "check the path, and the permissions of the file and of its folders",
             Self::File { .. } => "correct the place that is marked; samples/mutirao.toml shows every key",
             Self::Value { .. } => "correct the value; `mutirao doctor` tries all settings",
             Self::Missing { .. } => {
                 "set it in the environment or in mutirao.toml; `--sandbox` needs no settings"
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_reached_is_not_taken_for_none() {
+        let here = tempfile::tempdir().unwrap();
+        let file = here.path().join("mutirao.toml");
+        assert_eq!(if_there(file.clone()).unwrap(), None);
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(if_there(file.clone()).unwrap(), Some(file.clone()));
+        // No permission needs another user; this is as far out of reach.
+        let error = if_there(file.join("mutirao.toml")).unwrap_err();
+        assert!(matches!(error, ConfigError::Unreadable { .. }), "{error}");
+    }
+
+    #[test]
+    fn the_sample_has_every_key() {
+        let sample = include_str!("../samples/mutirao.toml");
+        let error = toml::from_str::<SettingsFile>("unheard_of = 1").unwrap_err().message().to_owned();
+        let keys: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
+        assert!(20 < keys.len(), "{error}");
+        for key in keys {
+            let has = |line: &str| {
+                let line = line.trim_start_matches("# ");
+                line.starts_with(&format!("{key} = ")) || line.starts_with(&format!("[{key}]"))
+            };
+            assert!(sample.lines().any(has), "`{key}` is missing");
         }
     }
 }

@@ -211,21 +211,27 @@ struct Scratch {
     _folder: tempfile::TempDir,
 }
 
-/// Makes the work folder, for its owner only.
+/// Makes the work folder, for its owner only; or sees that it can be written to, before an hour of
+/// sending whose results would have no place.
 pub(super) fn make_private(folder: &Path) -> Result<(), Failure> {
     let make = || {
         if folder.is_dir() {
-            return Ok(());
+            return tempfile::Builder::new().prefix(".mutirao-").tempfile_in(folder).map(drop);
         }
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
     };
-    make().map_err(|error: std::io::Error| {
-        Failure::new(
-            Exit::File,
-            format!("cannot make the folder `{}`: {error}", folder.display()),
+    make().map_err(|error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Failure::new(
+            Exit::Guard,
+            format!("no space is left in the folder `{}`", folder.display()),
+            "free some space and run the same command again",
+        ),
+        _ => Failure::new(
+            Exit::Usage,
+            format!("cannot write to the folder `{}`: {error}", folder.display()),
             "give a folder that you may write to with -o DIR",
-        )
+        ),
     })
 }
 
