@@ -55,6 +55,14 @@ impl Address {
         }
     }
 
+    /// Parameters of its URL that mean nothing.
+    pub fn unknown_parameters(&self) -> Vec<&str> {
+        match self {
+            Self::File(_) => Vec::new(),
+            Self::Postgres(url) => postgres::unknown_parameters(url.expose_secret()).collect(),
+        }
+    }
+
     /// Opens it to write to it. Of a file, everybody else is kept away.
     pub async fn open(&self) -> Result<AnyOutbox, OpenFault> {
         Ok(match self {

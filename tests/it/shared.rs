@@ -251,6 +251,18 @@ async fn a_database_that_cannot_be_used_is_told_without_its_password() {
         assert!(!format!("{}{}", ended.stdout, ended.stderr).contains("hunter2"), "{}", ended.stderr);
         assert_ne!(ended.code, Some(0));
     }
+    // A parameter whose name is misspelt may be a secret, or may have been meant to protect one.
+    let misspelt = "postgres://ana@127.0.0.1:1/x?passwrod=hunter2&sslmod=verify-full";
+    for verbose in ["-q", "--json", "-v", "-vv"] {
+        let ended = site.run_at(misspelt, &["status", verbose]).expect(8);
+        assert!(!format!("{}{}", ended.stdout, ended.stderr).contains("hunter2"), "{}", ended.stderr);
+        assert_eq!(
+            ended.stderr.contains("`passwrod`, which is ignored"),
+            verbose != "-q",
+            "{}",
+            ended.stderr
+        );
+    }
     let told = site.run_at(&empty.url(), &["doctor"]).expect(2);
     assert!(told.stdout.contains("mutirao migrate"), "{}", told.stdout);
     let ready = Database::fresh().await;
