@@ -275,7 +275,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
                 (self.policy.guards.unavailable_max? <= lasted)
                     .then_some(Halt::OutboxUnavailable { lasted, n_posts })
             }
-            OutboxError::Broken(_) => Some(broken(error)),
+            OutboxError::Broken(_) => Some(Halt::OutboxBroken { message: with_cause(error) }),
         }
     }
 
@@ -311,7 +311,8 @@ async fn sleep_until(at: Option<Instant>) {
     }
 }
 
-fn broken(error: &OutboxError) -> Halt {
+/// What the outbox did, and why.
+fn with_cause(error: &OutboxError) -> String {
     let cause = std::error::Error::source(error).map(|it| format!(": {it}")).unwrap_or_default();
-    Halt::OutboxBroken { message: format!("{error}{cause}") }
+    format!("{error}{cause}")
 }
