@@ -21,6 +21,9 @@ use crate::outbox::{Address, AnyOutbox, AnyReader, Counts, Halted, LEASE, PgOutb
 
 const POLL: Duration = Duration::from_secs(1);
 
+/// Looking more often than this is a load on the database that no row is opened sooner for.
+const POLL_MIN: Duration = Duration::from_millis(50);
+
 /// Between tries of a database that is not there yet.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -30,10 +33,10 @@ pub async fn worker(mut args: Worker, global: &Global, screen: &Screen) -> Resul
     config.complete_delivery(&mut args.delivery);
     config.complete_worker(&mut args.working);
     let address = address(global, &config)?;
-    let (policy, lease) = (policy(&args), lease(&args.working)?);
+    let (policy, lease) = (policy(&args)?, lease(&args.working)?);
     let target = Target::new(&config, &args.delivery)?;
     let listener = match args.working.metrics_listen {
-        Some(at) => Some(listen(at).await?),
+        Some(at) => Some(listen(at, screen).await?),
         None => None,
     };
     let database = Database { address: &address, listen_url: config.listen_url()? };
@@ -52,8 +55,14 @@ pub async fn worker(mut args: Worker, global: &Global, screen: &Screen) -> Resul
     }
 }
 
-async fn listen(at: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(at).await.map_err(|error| {
+async fn listen(at: SocketAddr, screen: &Screen) -> Result<TcpListener, Failure> {
+    let bind = async {
+        let listener = TcpListener::bind(at).await?;
+        // Of port 0 nobody else knows what became of it.
+        screen.note(format!("answering /metrics, /livez and /readyz at {}", listener.local_addr()?));
+        Ok(listener)
+    };
+    bind.await.map_err(|error: std::io::Error| {
         Failure::new(
             Exit::Usage,
             format!("cannot listen at {at}: {error}"),
@@ -184,7 +193,7 @@ fn address(global: &Global, config: &Config) -> Result<Address, Failure> {
 }
 
 /// A worker waits where an import would halt, unless it is to end.
-fn policy(args: &Worker) -> Policy {
+fn policy(args: &Worker) -> Result<Policy, Failure> {
     let defaults = GuardLimits { n_alone: 0, blame: Blame::Lote, ..GuardLimits::default() };
     let (lasting, guards) = match args.until_empty {
         true => (Lasting::UntilDrained, defaults),
@@ -195,9 +204,16 @@ fn policy(args: &Worker) -> Policy {
     };
     let policy = delivering::policy(&args.delivery);
     let verify = if args.delivery.verify_first.unwrap_or(false) { Verify::First } else { Verify::Never };
-    let poll = Some(args.working.poll.map_or(POLL, |it| it.0));
+    let poll = args.working.poll.map_or(POLL, |it| it.0);
+    if poll < POLL_MIN {
+        return Err(Failure::new(
+            Exit::Usage,
+            "the poll is so short that it would do nothing but ask the database",
+            "give --poll of 50ms or more, or leave it out",
+        ));
+    }
     let grace = args.working.grace.map_or(policy.grace, |it| it.0);
-    Policy { lasting, guards, verify, poll, grace, ..policy }
+    Ok(Policy { lasting, guards, verify, poll: Some(poll), grace, ..policy })
 }
 
 fn lease(layer: &WorkerLayer) -> Result<Duration, Failure> {

@@ -12,7 +12,7 @@ use mutirao::sandbox::Sandbox;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::postgres::Database;
-use crate::support::site::Site;
+use crate::support::site::{Site, Started};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -21,10 +21,6 @@ const SOON: Duration = Duration::from_secs(6);
 
 fn sample(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)).unwrap()
-}
-
-fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// A process that does not outlive its test.
@@ -46,6 +42,19 @@ impl Running {
         kill_process(Pid::from_child(&self.0), Signal::TERM).unwrap();
         self.0.wait().unwrap().code()
     }
+}
+
+/// A worker that answers whoever asks, and where.
+fn answering(site: &Site, database: &Database, hubsoft: Option<SocketAddr>) -> (Started, SocketAddr) {
+    let url = database.url();
+    let mut command = site.command(&["worker", "--database-url", &url, "--metrics-listen", "127.0.0.1:0"]);
+    if let Some(hubsoft) = hubsoft {
+        command.env("HUBSOFT_URL", format!("http://{hubsoft}"));
+    }
+    let worker = Site::start(command, "answering");
+    let at = worker.said.trim().rsplit(' ').next().and_then(|it| it.parse().ok());
+    let at = at.unwrap_or_else(|| panic!("it says where: {}", worker.said));
+    (worker, at)
 }
 
 /// Status and body of a GET; `None` if nobody answers.
@@ -106,31 +115,25 @@ async fn systemd_hears_of_the_start_the_work_and_the_stop() {
 #[tokio::test]
 async fn readiness_follows_hubsoft_also_when_idle() {
     let (site, database) = (Site::new(""), Database::fresh().await);
-    let at = free_port();
-    let hubsoft = free_port();
-    let start = || Sandbox::start("".parse().unwrap(), TcpListener::bind(hubsoft).unwrap()).unwrap();
-    let sandbox = start();
-    let (url, listen) = (database.url(), at.to_string());
-    let mut command = site.command(&["worker", "--database-url", &url, "--metrics-listen", &listen]);
-    command.env("HUBSOFT_URL", format!("http://{hubsoft}"));
-    let mut worker = Running::start(command);
+    let start = |listener| Sandbox::start("".parse().unwrap(), listener).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let hubsoft = listener.local_addr().unwrap();
+    let sandbox = start(listener);
+    let (worker, at) = answering(&site, &database, Some(hubsoft));
     until_ready_is(at, 200, LONG);
     assert_eq!(get(at, "/livez").unwrap().0, 200);
     sandbox.stop();
     until_ready_is(at, 503, SOON);
-    let sandbox = start();
+    let sandbox = start(TcpListener::bind(hubsoft).unwrap());
     until_ready_is(at, 200, SOON);
     drop(sandbox);
-    assert_eq!(worker.end(), Some(0));
+    assert_eq!(worker.end_by(Signal::TERM), Some(0));
 }
 
 #[tokio::test]
 async fn every_metric_of_the_samples_is_told() {
     let (site, database) = (Site::new(""), Database::fresh().await);
-    let at = free_port();
-    let (url, listen) = (database.url(), at.to_string());
-    let mut worker =
-        Running::start(site.command(&["worker", "--database-url", &url, "--metrics-listen", &listen]));
+    let (worker, at) = answering(&site, &database, None);
     until_ready_is(at, 200, LONG);
     let told = names(&get(at, "/metrics").unwrap().1);
     for file in ["alerts.yml", "grafana-dashboard.json"] {
@@ -140,7 +143,7 @@ async fn every_metric_of_the_samples_is_told() {
             }
         }
     }
-    assert_eq!(worker.end(), Some(0));
+    assert_eq!(worker.end_by(Signal::TERM), Some(0));
 }
 
 /// The names of the samples of a text in Prometheus's format, every line of which must be right.

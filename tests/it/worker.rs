@@ -114,8 +114,17 @@ async fn a_person_pauses_and_resumes_all() {
     let (site, mut outbox) = (Site::new(""), Outbox::new().await);
     let url = outbox.database.url();
     site.run(&["pause", "--reason", "maintenance", "--database-url", &url]).expect(0);
-    let worker = outbox.worker(&site, &["--rate", "unlimited"]);
+    let args = ["worker", "--rate", "unlimited", "--database-url", &url];
+    let worker = site.start_until(&args, "stopped (maintenance)");
     outbox.insert(1..=5).await;
+    // It has been woken since, and has asked whether it may go on.
+    let shared = "pg_stat_activity WHERE application_name = 'mutirao' AND query LIKE '%mutirao.pace%'
+                     AND (SELECT max(created_at) FROM mutirao.outbox) < query_start";
+    let began = Instant::now();
+    while outbox.count(shared).await == 0 {
+        assert!(began.elapsed() < LONG);
+        sleep(LOOK).await;
+    }
     let status = site.run(&["status", "--database-url", &url]).expect(0);
     assert!(status.stdout.contains("maintenance"), "{}", status.stdout);
     assert_eq!(site.audit().tickets, 0);
@@ -147,6 +156,16 @@ async fn until_empty_ends_as_an_import_does() {
         .unwrap();
     assert_eq!(denied.status.code(), Some(4), "{}", String::from_utf8_lossy(&denied.stderr));
     assert_eq!(outbox.count("mutirao.outbox WHERE state = 'pending'").await, 1);
+}
+
+#[test]
+fn a_poll_that_would_never_rest_is_refused() {
+    let site = Site::new("");
+    for poll in ["0s", "49ms"] {
+        let ended = site.run_at("sqlite:box.db", &["worker", "--until-empty", "--poll", poll]).expect(2);
+        assert!(ended.stderr.contains("--poll of 50ms or more"), "{}", ended.stderr);
+    }
+    site.run_at("sqlite:box.db", &["worker", "--until-empty", "--poll", "50ms"]).expect(0);
 }
 
 #[tokio::test]
