@@ -35,8 +35,9 @@ const COUNT_SHARE: u32 = 50;
 pub struct Watching {
     systemd: Systemd,
     metrics: Option<Metrics>,
-    /// When the loop last came by, and how it stood. `None`: it has not begun.
+    /// When the loop last came by.
     turned: Cell<Instant>,
+    /// How it stood then. `None`: it has not begun.
     pulse: Cell<Option<Pulse>>,
     is_database_near: Cell<bool>,
     is_api_near: Cell<bool>,
