@@ -220,6 +220,8 @@ async fn what_an_import_holds_is_not_taken_for_nothing() {
     site.write("queda.csv", rows(30));
     // Nobody is there to be asked.
     site.run_at(&url, &["import", "queda.csv"]).expect(2);
+    // Meant for the rows of others.
+    site.run_at(&url, &["retry"]).expect(0);
     let ended = site.run_at(&url, &["worker", "--until-empty"]).expect(6);
     assert!(ended.stderr.contains("`queda` is halted, 30 rows wait"), "{}", ended.stderr);
     assert_eq!(site.audit().tickets, 0);

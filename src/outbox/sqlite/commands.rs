@@ -67,7 +67,8 @@ impl SqliteOutbox {
     /// Makes finished rows in `states` pending again; returns how many. One that was ever sent is
     /// looked up first, an `unconfirmed` one is only looked up. `None`: every batch.
     ///
-    /// States that are not finished, `opened`, and rows that were purged are left alone. What was halted goes on.
+    /// States that are not finished, `opened`, and rows that were purged are left alone. The batch goes on if it was
+    /// halted; with `None`, none does.
     pub async fn retry(
         &self,
         batch: Option<BatchId>,
@@ -95,7 +96,7 @@ impl SqliteOutbox {
             .execute(&mut *tx)
             .await
             .trouble()?;
-        let sql = "UPDATE batch SET halted_at = NULL, halt_reason = NULL WHERE ?1 IS NULL OR id = ?1";
+        let sql = "UPDATE batch SET halted_at = NULL, halt_reason = NULL WHERE id = ?1";
         sqlx::query(sql).bind(batch.map(|it| it.0)).execute(&mut *tx).await.trouble()?;
         tx.commit().await?;
         Ok(retried.rows_affected())
