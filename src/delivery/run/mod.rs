@@ -275,7 +275,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
                 (self.policy.guards.unavailable_max? <= lasted)
                     .then_some(Halt::OutboxUnavailable { lasted, n_posts })
             }
-            OutboxError::Broken(_) => Some(Halt::OutboxBroken { message: with_cause(error) }),
+            OutboxError::Broken(cause) => Some(Halt::OutboxBroken { message: cause.to_string() }),
         }
     }
 
