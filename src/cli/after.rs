@@ -1,5 +1,5 @@
 //! The commands after an import: `show`, `export`, `reconcile`, `resolve`, `retry`,
-//! `cancel`, `purge`.
+//! `resume LOTE`, `cancel`, `purge`.
 
 use std::path::Path;
 
@@ -78,8 +78,8 @@ impl<'a> Desk<'a> {
         let place = self.place(batch)?;
         let target = Target::new(config, layer)?;
         let outbox = place.outbox.open().await?;
-        let info = batch_of(outbox.reader(), &place).await?;
-        let scope = Scope::Batch(info.id);
+        let info = batch_or_all(outbox.reader(), &place).await?;
+        let scope = info.as_ref().map_or(Scope::All, |it| Scope::Batch(it.id));
         outbox.bind_host(&target.binding).await.map_err(super::import::other_host)?;
         let n_unsure = outbox.reader().counts(scope).await?.unconfirmed;
         let policy = delivering::policy(layer);
@@ -90,13 +90,13 @@ impl<'a> Desk<'a> {
         let control = Control { stop: signals.stop.clone(), ..Control::default() };
         let sight = Sight { n_rows: Some(n_unsure), headline: &headline, screen: self.screen };
         let ending = tokio::select! {
-            ending = delivering::deliver(&desk, &target, &policy, control, sight, &()) => ending,
+            ending = delivering::deliver(&desk, &target, &policy, control, sight, &()) => ending?,
             never = worker.keep(delivering::tell_rescued(self.screen)) => match never {},
         };
         let run = Run { ending, signal: signals.asked() };
         let _ = worker.retire().await; // Its lease ends by itself.
         let counts = outbox.reader().counts(scope).await?;
-        if let Some(folder) = &place.folder {
+        if let (Some(folder), Some(info)) = (&place.folder, &info) {
             let form =
                 results::Form { source: &info.source, columns: &ColumnNames::new(), guard: Guard::Faithful };
             results::write(outbox.reader(), scope, &form, folder).await?;
@@ -151,7 +151,7 @@ impl<'a> Desk<'a> {
     pub async fn retry(&self, batch: Option<&str>, states: &[RetryState]) -> Result<Exit, Failure> {
         let place = self.place(batch)?;
         let outbox = place.outbox.open().await?;
-        let info = batch_of(outbox.reader(), &place).await?;
+        let info = batch_or_all(outbox.reader(), &place).await?;
         let states: Vec<State> = states
             .iter()
             .map(|it| match it {
@@ -161,18 +161,31 @@ impl<'a> Desk<'a> {
                 RetryState::Unconfirmed => State::Unconfirmed,
             })
             .collect();
-        let n_rows = outbox.retry(Some(info.id), &states, Timestamp::now()).await?;
+        let n_rows = outbox.retry(info.as_ref().map(|it| it.id), &states, Timestamp::now()).await?;
         outbox.close().await?;
         self.tell(
             n_rows,
             &format!("{n_rows} rows are pending again; each that was ever sent is looked up first"),
         );
         if 0 < n_rows {
-            self.screen.note(match place.outbox {
-                Address::File(_) => format!("hint: `mutirao import {}` opens them", info.source.file_name),
-                Address::Postgres(_) => "hint: `mutirao worker` opens them".to_owned(),
+            self.screen.note(match (&place.outbox, &info) {
+                (Address::File(_), Some(info)) => {
+                    format!("hint: `mutirao import {}` opens them", info.source.file_name)
+                }
+                _ => "hint: `mutirao worker` opens them".to_owned(),
             });
         }
+        Ok(Exit::Done)
+    }
+
+    /// Lets a lote go on that was halted.
+    pub async fn resume(&self, lote: &str) -> Result<Exit, Failure> {
+        let place = self.place(Some(lote))?;
+        let outbox = place.outbox.open().await?;
+        let name = batch_of(outbox.reader(), &place).await?.name;
+        let said = if outbox.resume_lote(&name).await? { "goes on" } else { "was not halted" };
+        outbox.close().await?;
+        self.screen.note(format!("`{name}` {said}"));
         Ok(Exit::Done)
     }
 
@@ -225,6 +238,14 @@ impl<'a> Desk<'a> {
         } else {
             self.screen.note(text);
         }
+    }
+}
+
+/// The batch that was named; else of a file the one imported last, of a database all (`None`).
+async fn batch_or_all(reader: AnyReader<'_>, place: &Place) -> Result<Option<BatchInfo>, Failure> {
+    match (&place.batch, &place.outbox) {
+        (None, Address::Postgres(_)) => Ok(None),
+        _ => batch_of(reader, place).await.map(Some),
     }
 }
 

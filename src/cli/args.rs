@@ -84,6 +84,7 @@ pub enum Command {
     },
     /// Look up every `unconfirmed` row again and settle what can be proved
     Reconcile {
+        /// Only of this batch [default: all of a database; the latest of a file]
         batch: Option<String>,
         #[command(flatten)]
         delivery: DeliveryLayer,
@@ -92,6 +93,7 @@ pub enum Command {
     Resolve(Resolve),
     /// Make finished rows pending again; one that was ever sent is looked up first
     Retry {
+        /// Only of this batch [default: all of a database; the latest of a file]
         batch: Option<String>,
         /// States to take, separated by commas
         #[arg(long, value_delimiter = ',', default_value = "failed,rejected", value_name = "STATES")]

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::exit::{Exit, Signal};
+use super::exit::{self, Exit, Signal};
 use super::failure::Failure;
 use super::progress::Progress;
 use super::screen::Screen;
@@ -247,7 +247,7 @@ pub async fn deliver(
     control: Control,
     sight: Sight<'_>,
     watch: &impl Watch,
-) -> Ending {
+) -> Result<Ending, Failure> {
     sight.screen.note(sight.headline);
     let progress = Progress::new(sight.screen, sight.n_rows);
     let watch = (&progress, watch);
@@ -257,7 +257,11 @@ pub async fn deliver(
         () = progress.tell() => unreachable!("it tells for ever"),
     };
     progress.finish();
-    ending
+    // Whoever asked for the run would read the outbox next, and fail for the same reason.
+    if let Reason::Halted(halt @ Halt::OutboxUnavailable { .. }) = &ending.reason {
+        return Err(halted(halt));
+    }
+    Ok(ending)
 }
 
 /// A first signal stops the run cleanly; a second one leaves at once, which is as safe as a power
@@ -301,39 +305,30 @@ impl Signals {
 
 /// Why a run stopped itself, as a failure with the next command.
 pub fn halted(halt: &Halt) -> Failure {
-    let (exit, hint) = match halt {
-        Halt::Unauthorized(_) => {
-            (Exit::Denied, "check HUBSOFT_TOKEN, or user and password; `mutirao doctor` tries them")
+    let hint = match halt {
+        Halt::Unauthorized(_) => "check HUBSOFT_TOKEN, or user and password; `mutirao doctor` tries them",
+        Halt::Forbidden { .. } => {
+            "ask for the permission to open tickets through the API; `mutirao doctor` tries it"
         }
-        Halt::Forbidden { .. } => (
-            Exit::Denied,
-            "ask for the permission to open tickets through the API; `mutirao doctor` tries it",
-        ),
-        Halt::Misconfigured(_) => (Exit::Guard, "check HUBSOFT_URL; `mutirao doctor` tries it"),
-        Halt::SameRefusal { .. } => (
-            Exit::Guard,
-            "correct the file or the setting that the message names, and run the same command again",
-        ),
+        Halt::Misconfigured(_) => "check HUBSOFT_URL; `mutirao doctor` tries it",
+        Halt::SameRefusal { .. } => {
+            "correct the file or the setting that the message names, and run the same command again"
+        }
         Halt::TooManyErrors { .. } => {
-            (Exit::Guard, "look at errors.csv, then run the same command again, with a higher --max-errors")
+            "look at errors.csv, then run the same command again, with a higher --max-errors"
         }
-        Halt::NeverReached(_) => {
-            (Exit::Unreachable, "check HUBSOFT_URL and the network; `mutirao doctor` tries them")
-        }
-        Halt::Unavailable(_) | Halt::Until => {
-            (Exit::Guard, "run the same command again: it goes on where it stopped")
-        }
-        Halt::DiskFull => {
-            (Exit::Guard, "free some space, then run the same command again: it goes on where it stopped")
+        Halt::NeverReached(_) => "check HUBSOFT_URL and the network; `mutirao doctor` tries them",
+        Halt::Unavailable(_) | Halt::Until => "run the same command again: it goes on where it stopped",
+        Halt::DiskFull => "free some space, then run the same command again: it goes on where it stopped",
+        Halt::OutboxUnavailable { .. } => {
+            "see that the database runs and is reached from here, then run the same command again: what may have been sent is looked up first"
         }
         Halt::OutboxBroken { .. } => {
-            (Exit::Internal, "keep the .mutirao folder as it is and look at the disk; nothing more was sent")
+            "keep the outbox as it is, and look at the disk or the database; nothing more was sent"
         }
-        Halt::EchoLost { .. } => {
-            (Exit::Guard, "do not run it again before it is clear why HubSoft changed the description")
-        }
+        Halt::EchoLost { .. } => "do not run it again before it is clear why HubSoft changed the description",
     };
-    Failure::of(exit, halt, hint)
+    Failure::of(exit::of_halt(halt), halt, hint)
 }
 
 /// The failure to print, if the run did not end by itself.

@@ -45,16 +45,33 @@ pub fn of_run(reason: &Reason, signal: Option<Signal>, counts: &Counts) -> Exit 
         return signal.exit();
     }
     let guard = match reason {
-        Reason::Halted(Halt::Unauthorized(_) | Halt::Forbidden { .. }) => return Exit::Denied,
-        Reason::Halted(Halt::NeverReached(_)) => Some(Exit::Unreachable),
-        Reason::Halted(Halt::OutboxBroken { .. }) => return Exit::Internal,
-        Reason::Halted(_) => Some(Exit::Guard),
+        Reason::Halted(halt) => match of_halt(halt) {
+            exit @ (Exit::Internal | Exit::Denied) => return exit,
+            exit => Some(exit),
+        },
         Reason::Drained | Reason::Stopped => None,
     };
     if 0 < counts.unconfirmed {
         return Exit::Unconfirmed;
     }
     guard.unwrap_or_else(|| of_counts(counts))
+}
+
+/// The exit code that a halt calls for, whatever became of the rows.
+pub fn of_halt(halt: &Halt) -> Exit {
+    match halt {
+        Halt::Unauthorized(_) | Halt::Forbidden { .. } => Exit::Denied,
+        Halt::NeverReached(_) | Halt::OutboxUnavailable { n_posts: 0, .. } => Exit::Unreachable,
+        Halt::OutboxBroken { .. } => Exit::Internal,
+        Halt::Misconfigured(_)
+        | Halt::SameRefusal { .. }
+        | Halt::TooManyErrors { .. }
+        | Halt::Unavailable(_)
+        | Halt::Until
+        | Halt::DiskFull
+        | Halt::OutboxUnavailable { .. }
+        | Halt::EchoLost { .. } => Exit::Guard,
+    }
 }
 
 /// 0 if every row was opened.
@@ -80,6 +97,7 @@ mod tests {
         let invalid = Counts { opened: 1, invalid: 1, ..Counts::default() };
         let unsure = Counts { opened: 1, unconfirmed: 1, invalid: 1, ..Counts::default() };
         let halted = Reason::Halted;
+        let outbox_away = |n_posts| Halt::OutboxUnavailable { lasted: Duration::from_secs(900), n_posts };
         for (reason, signal, counts, exit) in [
             (Reason::Drained, None, opened, Exit::Done),
             (Reason::Drained, None, invalid, Exit::NotAllOpened),
@@ -92,6 +110,8 @@ mod tests {
             (halted(Halt::Until), None, invalid, Exit::Guard),
             (halted(Halt::DiskFull), None, invalid, Exit::Guard),
             (halted(Halt::NeverReached(Duration::ZERO)), None, invalid, Exit::Unreachable),
+            (halted(outbox_away(0)), None, invalid, Exit::Unreachable),
+            (halted(outbox_away(1)), None, invalid, Exit::Guard),
             (halted(Halt::OutboxBroken { message: String::new() }), None, unsure, Exit::Internal),
         ] {
             assert_eq!(of_run(&reason, signal, &counts), exit, "{reason:?} {counts:?}");

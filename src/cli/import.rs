@@ -15,6 +15,7 @@ use super::place::{OUTBOX_FILE, Place, address};
 use super::reading::{self, Staged, Taking};
 use super::results;
 use super::screen::Screen;
+use super::status;
 use super::summary;
 use crate::config::{Config, DeliveryLayer, FileLayer};
 use crate::delivery::{Control, Policy, Rate, Reason};
@@ -95,7 +96,7 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
         let control = Control { stop: signals.stop.clone(), ..Control::default() };
         let sight = Sight { n_rows: Some(n_to_open), headline: &headline, screen };
         let ending = tokio::select! {
-            ending = delivering::deliver(&desk, &target, &policy, control, sight, &()) => ending,
+            ending = delivering::deliver(&desk, &target, &policy, control, sight, &()) => ending?,
             never = worker.keep(delivering::tell_rescued(screen)) => match never {},
         };
         let run = Run { ending, signal: signals.asked() };
@@ -214,21 +215,27 @@ struct Scratch {
     _folder: tempfile::TempDir,
 }
 
-/// Makes the work folder, for its owner only.
+/// Makes the work folder, for its owner only; or sees that it can be written to, before an hour of
+/// sending whose results would have no place.
 pub(super) fn make_private(folder: &Path) -> Result<(), Failure> {
     let make = || {
         if folder.is_dir() {
-            return Ok(());
+            return tempfile::Builder::new().prefix(".mutirao-").tempfile_in(folder).map(drop);
         }
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
     };
-    make().map_err(|error: std::io::Error| {
-        Failure::new(
-            Exit::File,
-            format!("cannot make the folder `{}`: {error}", folder.display()),
+    make().map_err(|error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Failure::new(
+            Exit::Guard,
+            format!("no space is left in the folder `{}`", folder.display()),
+            "free some space and run the same command again",
+        ),
+        _ => Failure::new(
+            Exit::Usage,
+            format!("cannot write to the folder `{}`: {error}", folder.display()),
             "give a folder that you may write to with -o DIR",
-        )
+        ),
     })
 }
 
@@ -318,6 +325,7 @@ impl Report<'_> {
             _ if is_refused => Exit::File,
             None => exit::of_counts(&counts),
             Some(run) if self.is_good_sample(run) => Exit::Done,
+            Some(run) if self.had_to_leave(run, &counts) => Exit::Guard,
             Some(run) => exit::of_run(&run.ending.reason, run.signal, &counts),
         };
         let summary = summary::of_run(summary::Facts {
@@ -351,6 +359,15 @@ impl Report<'_> {
         if let Some(failure) = run.and_then(|it| delivering::why_ended(&it.ending.reason)) {
             screen.err(failure.render(|it| screen.mark(it)).trim_end());
         }
+        if run.is_some_and(|it| self.had_to_leave(it, &counts)) {
+            let halted = outbox.reader().halted().await?;
+            match halted.iter().find(|it| it.lote == info.name) {
+                Some(halted) => screen.err(&status::halted(halted)),
+                None => screen.err(
+                    "rows wait behind unconfirmed rows of their services in other batches; `mutirao reconcile` looks for those",
+                ),
+            }
+        }
         self.tell(&counts, exit, screen);
         Ok(exit)
     }
@@ -360,6 +377,12 @@ impl Report<'_> {
         let stats = &run.ending.stats;
         let others = stats.rejected + stats.failed + stats.unconfirmed + stats.skipped + stats.invalid;
         self.args.sample.is_some() && run.ending.reason == Reason::Drained && others == 0
+    }
+
+    /// Whether rows are left that only a person can let go on.
+    fn had_to_leave(&self, run: &Run, counts: &Counts) -> bool {
+        let is_whole = self.args.sample.is_none() && run.ending.reason == Reason::Drained;
+        is_whole && 0 < counts.pending && counts.unconfirmed == 0
     }
 
     fn tell(&self, counts: &Counts, exit: Exit, screen: &Screen) {

@@ -116,13 +116,18 @@ pub enum RowName {
 /// The outbox at a URL.
 pub fn address(url: &str) -> Result<Address, Failure> {
     // The URL may carry a password: it is not repeated.
-    Address::of_url(url).ok_or_else(|| {
+    let address = Address::of_url(url).ok_or_else(|| {
         Failure::new(
             Exit::Usage,
             "the database URL is not one that this version can use",
             "write postgres://USER@HOST/DATABASE or sqlite:PATH, or leave it out: each spreadsheet then has its own outbox",
         )
-    })
+    })?;
+    // Not in silence: `sslmod=verify-full` protects nothing.
+    for name in address.unknown_parameters() {
+        tracing::warn!("the database URL has a parameter `{name}`, which is ignored");
+    }
+    Ok(address)
 }
 
 #[cfg(test)]

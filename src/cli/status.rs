@@ -1,5 +1,5 @@
-//! `status`: counts by state, what is due, the oldest pending row; and of a shared outbox, who works
-//! on it and what holds them back.
+//! `status`: counts by state, what is due, the oldest pending row, what holds a batch back; and of a
+//! shared outbox, who works on it and what holds them back.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::after::{Desk, batch_of};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::summary;
-use crate::outbox::{Address, Crew, Scope, Status};
+use crate::outbox::{Address, Crew, Halted, Scope, Status};
 
 impl Desk<'_> {
     pub async fn status(&self, batch: Option<&str>) -> Result<Exit, Failure> {
@@ -27,6 +27,10 @@ impl Desk<'_> {
             (None, Address::Postgres(_)) => whole = Some(reader.status(Scope::All, Timestamp::now()).await?),
         }
         let crew = reader.crew().await?;
+        let mut halted = reader.halted().await?;
+        if whole.is_none() {
+            halted.retain(|it| infos.iter().any(|info| info.name == it.lote));
+        }
         let mut all = Vec::new();
         for info in &infos {
             let status = reader.status(Scope::Batch(info.id), Timestamp::now()).await?;
@@ -40,7 +44,7 @@ impl Desk<'_> {
             }
         }
         if self.screen.json {
-            let mut told = json!({"version": 1, "batches": all});
+            let mut told = json!({"version": 1, "batches": all, "halted": halted_as_json(&halted)});
             if let Some(whole) = &whole {
                 told["outbox"] = as_json(whole);
             }
@@ -52,8 +56,11 @@ impl Desk<'_> {
             if let Some(whole) = &whole {
                 self.tell_status("all batches", whole);
             }
-            for line in crew.iter().flat_map(|it| in_lines(it, whole.is_none().then_some(&infos[..]))) {
+            for line in crew.iter().flat_map(in_lines) {
                 self.screen.result(line);
+            }
+            for it in &halted {
+                self.screen.result(self::halted(it));
             }
         }
         outbox.close().await?;
@@ -89,12 +96,20 @@ fn crew_as_json(crew: &Crew) -> Value {
         "alive": crew.n_workers, "rate_per_s": crew.rate_per_s, "stopped": crew.stopped,
         "paused_until": crew.paused.as_ref().map(|it| it.0), "pause_reason": crew.paused.as_ref().map(|it| &it.1),
         "is_breaker_closed": crew.is_breaker_closed,
-        "halted": crew.halted.iter().map(|it| json!({"batch": it.lote, "reason": it.reason})).collect::<Vec<_>>(),
     })
 }
 
-/// Of `batches` only, if given, the halts are told.
-fn in_lines(crew: &Crew, batches: Option<&[crate::outbox::BatchInfo]>) -> Vec<String> {
+fn halted_as_json(halted: &[Halted]) -> Value {
+    halted.iter().map(|it| json!({"batch": it.lote, "reason": it.reason, "waiting": it.n_waiting})).collect()
+}
+
+/// A lote that waits for a person, and what lets it go on.
+pub(super) fn halted(it: &Halted) -> String {
+    let Halted { lote, reason, n_waiting } = it;
+    format!("`{lote}` is halted, {n_waiting} rows wait: {reason}; `mutirao resume {lote}` lets it go on")
+}
+
+fn in_lines(crew: &Crew) -> Vec<String> {
     let mut lines = vec![match (crew.n_workers, crew.rate_per_s) {
         (0, _) => "no worker is alive; `mutirao worker` opens what is due".to_owned(),
         (n, None) => format!("{n} workers, without a rate limit"),
@@ -108,14 +123,6 @@ fn in_lines(crew: &Crew, batches: Option<&[crate::outbox::BatchInfo]>) -> Vec<St
     }
     if !crew.is_breaker_closed {
         lines.push("  HubSoft does not answer: one of them tries again and again".to_owned());
-    }
-    for it in &crew.halted {
-        if batches.is_none_or(|all| all.iter().any(|batch| batch.name == it.lote)) {
-            lines.push(format!(
-                "  {} is halted: {}; the same import, or `mutirao retry {0}`, lets it go on",
-                it.lote, it.reason
-            ));
-        }
     }
     lines
 }

@@ -42,8 +42,9 @@ const COUNT_MAX: Duration = Duration::from_secs(120);
 pub struct Watching {
     systemd: Systemd,
     metrics: Metrics,
-    /// When the loop last came by, and how it stood. `None`: it has not begun.
+    /// When the loop last came by.
     turned: Cell<Instant>,
+    /// How it stood then. `None`: it has not begun.
     pulse: Cell<Option<Pulse>>,
     is_database_near: Cell<bool>,
     is_api_near: Cell<bool>,

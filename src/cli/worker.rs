@@ -15,12 +15,16 @@ use super::failure::Failure;
 use super::import::other_host;
 use super::place;
 use super::screen::Screen;
+use super::status;
 use super::watching::Watching;
 use crate::config::{Config, WorkerLayer};
 use crate::delivery::{Blame, Control, GuardLimits, Lasting, Note, Policy, Reason, Stats, Verify, Watch};
-use crate::outbox::{Address, AnyOutbox, Counts, LEASE, PgOutbox, Scope};
+use crate::outbox::{Address, AnyOutbox, AnyReader, Counts, Halted, LEASE, PgOutbox, Scope};
 
 const POLL: Duration = Duration::from_secs(1);
+
+/// Looking more often than this is a load on the database that no row is opened sooner for.
+const POLL_MIN: Duration = Duration::from_millis(50);
 
 /// Between tries of a database that is not there yet.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -34,10 +38,10 @@ pub async fn worker(mut args: Worker, global: &Global, screen: &Screen) -> Resul
     config.complete_delivery(&mut args.delivery);
     config.complete_worker(&mut args.working);
     let address = address(global, &config)?;
-    let (policy, lease) = (policy(&args), lease(&args.working)?);
+    let (policy, lease) = (policy(&args)?, lease(&args.working)?);
     let target = Target::new(&config, &args.delivery)?;
     let listener = match args.working.metrics_listen {
-        Some(at) => Some(listen(at).await?),
+        Some(at) => Some(listen(at, screen).await?),
         None => None,
     };
     let database = Database { address: &address, listen_url: config.listen_url()? };
@@ -58,8 +62,14 @@ pub async fn worker(mut args: Worker, global: &Global, screen: &Screen) -> Resul
     }
 }
 
-async fn listen(at: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(at).await.map_err(|error| {
+async fn listen(at: SocketAddr, screen: &Screen) -> Result<TcpListener, Failure> {
+    let bind = async {
+        let listener = TcpListener::bind(at).await?;
+        // Of port 0 nobody else knows what became of it.
+        screen.note(format!("answering /metrics, /livez and /readyz at {}", listener.local_addr()?));
+        Ok(listener)
+    };
+    bind.await.map_err(|error: std::io::Error| {
         // Who is there may go, and then it is right to have tried again; what is wrong otherwise stays wrong.
         let exit = match error.kind() {
             ErrorKind::AddrInUse => Exit::Busy,
@@ -93,19 +103,23 @@ async fn work(
     let control = Control { stop: signals.stop.clone(), returned: watching.returned() };
     let sight = Sight { n_rows: None, headline: &headline, screen };
     let ending = tokio::select! {
-        ending = delivering::deliver(&desk, target, policy, control, sight, watching) => ending,
+        ending = delivering::deliver(&desk, target, policy, control, sight, watching) => ending?,
         never = worker.keep(delivering::tell_rescued(screen)) => match never {},
     };
     let run = Run { ending, signal: signals.asked() };
     drop(desk);
     // When the database is away, its lease ends by itself.
     let _ = timeout(LEAVE_MAX, worker.retire()).await;
+    let left = left(&run, outbox.reader()).await?;
     outbox.close().await?;
     if let Some(failure) = delivering::why_ended(&run.ending.reason) {
         screen.err(failure.render(|it| screen.mark(it)).trim_end());
     }
+    for halted in &left {
+        screen.err(&status::halted(halted));
+    }
     screen.note(in_words(&run.ending.stats));
-    Ok(exit_of(&run))
+    Ok(exit_of(&run, &left))
 }
 
 /// A worker before its first row.
@@ -175,24 +189,13 @@ pub async fn pause(reason: &str, global: &Global, screen: &Screen) -> Result<Exi
     Ok(Exit::Done)
 }
 
-/// All workers go on, or one lote does.
-pub async fn resume(lote: Option<&str>, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+/// All workers go on.
+pub async fn resume(global: &Global, screen: &Screen) -> Result<Exit, Failure> {
     let outbox = shared(global).await?;
-    match lote {
-        Some(lote) => {
-            let said = if outbox.resume_lote(lote).await? { "goes on" } else { "was not halted" };
-            screen.note(format!("`{lote}` {said}"));
-        }
-        None => {
-            outbox.resume().await?;
-            screen.note("all workers go on");
-            for halted in outbox.crew().await?.halted {
-                let (lote, reason) = (halted.lote, halted.reason);
-                screen.note(format!(
-                    "`{lote}` is still halted: {reason}; `mutirao resume {lote}` lets it go on"
-                ));
-            }
-        }
+    outbox.resume().await?;
+    screen.note("all workers go on");
+    for halted in outbox.halted().await? {
+        screen.note(status::halted(&halted));
     }
     outbox.close().await;
     Ok(Exit::Done)
@@ -205,7 +208,7 @@ async fn shared(global: &Global) -> Result<PgOutbox, Failure> {
         AnyOutbox::Sqlite(_) => Err(Failure::new(
             Exit::Usage,
             "an outbox in a file has one worker at most",
-            "end that worker to stop it, and start it to go on",
+            "end that worker to stop it, and start it to go on; `mutirao resume LOTE` is for a lote that was halted",
         )),
     }
 }
@@ -222,7 +225,7 @@ fn address(global: &Global, config: &Config) -> Result<Address, Failure> {
 }
 
 /// A worker waits where an import would halt, unless it is to end.
-fn policy(args: &Worker) -> Policy {
+fn policy(args: &Worker) -> Result<Policy, Failure> {
     let defaults = GuardLimits { n_alone: 0, blame: Blame::Lote, ..GuardLimits::default() };
     let (lasting, guards) = match args.until_empty {
         true => (Lasting::UntilDrained, defaults),
@@ -233,9 +236,16 @@ fn policy(args: &Worker) -> Policy {
     };
     let policy = delivering::policy(&args.delivery);
     let verify = if args.delivery.verify_first.unwrap_or(false) { Verify::First } else { Verify::Never };
-    let poll = Some(args.working.poll.map_or(POLL, |it| it.0));
+    let poll = args.working.poll.map_or(POLL, |it| it.0);
+    if poll < POLL_MIN {
+        return Err(Failure::new(
+            Exit::Usage,
+            "the poll is so short that it would do nothing but ask the database",
+            "give --poll of 50ms or more, or leave it out",
+        ));
+    }
     let grace = args.working.grace.map_or(policy.grace, |it| it.0);
-    Policy { lasting, guards, verify, poll, grace, ..policy }
+    Ok(Policy { lasting, guards, verify, poll: Some(poll), grace, ..policy })
 }
 
 fn lease(layer: &WorkerLayer) -> Result<Duration, Failure> {
@@ -270,8 +280,16 @@ fn stopped(signal: Option<Signal>) -> Exit {
     }
 }
 
-/// Of what this run did: the rest of the outbox is not its affair.
-fn exit_of(run: &Run) -> Exit {
+/// Lotes with rows that a run until it is empty has left, because a person must say when they go on.
+async fn left(run: &Run, reader: AnyReader<'_>) -> Result<Vec<Halted>, Failure> {
+    if run.ending.reason != Reason::Drained {
+        return Ok(Vec::new());
+    }
+    Ok(reader.halted().await?.into_iter().filter(|it| 0 < it.n_waiting).collect())
+}
+
+/// Of what this run did, and what it had to leave.
+fn exit_of(run: &Run, left: &[Halted]) -> Exit {
     let stats = &run.ending.stats;
     let counts = Counts {
         opened: stats.opened,
@@ -284,7 +302,9 @@ fn exit_of(run: &Run) -> Exit {
     };
     match (&run.ending.reason, run.signal) {
         (Reason::Stopped, signal) => stopped(signal),
-        (Reason::Drained, _) if 0 < stats.lotes_halted && stats.unconfirmed == 0 => Exit::Guard,
+        (Reason::Drained, _) if (0 < stats.lotes_halted || !left.is_empty()) && stats.unconfirmed == 0 => {
+            Exit::Guard
+        }
         (reason, signal) => exit::of_run(reason, signal, &counts),
     }
 }

@@ -30,6 +30,12 @@ pub enum Halt {
     Until,
     #[error("no space is left for the outbox")]
     DiskFull,
+    #[error("the outbox has been unavailable for {} min", .lasted.as_secs() / 60)]
+    OutboxUnavailable {
+        lasted: Duration,
+        /// What had left before.
+        n_posts: u64,
+    },
     #[error("the outbox cannot be used: {message}")]
     OutboxBroken { message: String },
     #[error(

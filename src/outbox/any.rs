@@ -9,14 +9,13 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::sqlite::{self, SqliteOutbox};
 use super::{
-    BatchId, BatchInfo, BindError, Cancelled, Counts, Crew, Cursor, MergeError, MergeOptions, Merged, NewRow,
-    NewSource, Page, PgOutbox, Rehearsal, Resolution, ResolveError, RowDetails, RowName, RowProblems, Scope,
-    Status, postgres,
+    BatchId, BatchInfo, BindError, Cancelled, Counts, Crew, Cursor, Halted, MergeError, MergeOptions, Merged,
+    NewRow, NewSource, Page, PgOutbox, Rehearsal, Resolution, ResolveError, RowDetails, RowName, RowProblems,
+    Scope, Status, postgres,
 };
 use crate::delivery::standing::{Report, Standing};
 use crate::delivery::{Claimed, Outbox, OutboxError, Rate, RowId, Settle, Settled, State, Want};
 
-/// How long an import that died keeps its rows from others, and how often it says that it lives.
 /// How long a worker may be silent before the others take over its rows. A claim needs three quarters
 /// of a minute of it, and renewals need room: no lease may be shorter.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -53,6 +52,14 @@ impl Address {
         match self {
             Self::File(path) => Some(path),
             Self::Postgres(_) => None,
+        }
+    }
+
+    /// Parameters of its URL that mean nothing.
+    pub fn unknown_parameters(&self) -> Vec<&str> {
+        match self {
+            Self::File(_) => Vec::new(),
+            Self::Postgres(url) => postgres::unknown_parameters(url.expose_secret()).collect(),
         }
     }
 
@@ -195,12 +202,14 @@ impl AnyOutbox {
         each!(self, it => it.bind_host(host).await)
     }
 
-    /// Lets workers post the rows of a batch that its import held back.
+    /// Lets workers post the rows of a batch that was halted, or that its import held back.
     pub async fn release(&self, batch: BatchId) -> Result<(), OutboxError> {
-        match self {
-            Self::Sqlite(_) => Ok(()), // Nobody else delivers from it.
-            Self::Postgres(it) => it.release(batch).await,
-        }
+        each!(self, it => it.release(batch).await)
+    }
+
+    /// Workers may post the rows of `lote` again. Returns whether it was halted.
+    pub async fn resume_lote(&self, lote: &str) -> Result<bool, OutboxError> {
+        each!(self, it => it.resume_lote(lote).await)
     }
 
     /// Notes that a run of the batch is complete, and what it came to (`summary.json`).
@@ -360,6 +369,11 @@ impl AnyReader<'_> {
     /// The host that the outbox is bound to, once something was sent.
     pub async fn host(self) -> Result<Option<String>, OutboxError> {
         each!(self, it => it.host().await)
+    }
+
+    /// The batches of which workers post nothing, by name.
+    pub async fn halted(self) -> Result<Vec<Halted>, OutboxError> {
+        each!(self, it => it.halted().await)
     }
 
     /// Who works on it; `None` if it is a file, which one process owns.

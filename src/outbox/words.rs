@@ -238,7 +238,6 @@ pub struct Crew {
     /// HubSoft asked for a pause: until when, and why.
     pub paused: Option<(Timestamp, String)>,
     pub is_breaker_closed: bool,
-    pub halted: Vec<Halted>,
 }
 
 /// A batch of which nothing is posted.
@@ -246,6 +245,8 @@ pub struct Crew {
 pub struct Halted {
     pub lote: String,
     pub reason: String,
+    /// Rows that would be posted if it were not.
+    pub n_waiting: u64,
 }
 
 /// One row, for reports.

@@ -21,11 +21,13 @@ pub const STORY: &str = "story";
 /// Sends log lines to stderr: warnings, with `-v` what the engine does, with `-vv` every request.
 /// With `--quiet`, errors.
 pub fn log_to_stderr(verbose: u8, is_quiet: bool, format: LogFormat) {
+    // sqlx warns of URL parameters that it does not know, with their values: a password, if its name is
+    // misspelt.
     let level = match (is_quiet, verbose) {
         (true, _) => "error",
-        (false, 0) => "warn",
-        (false, 1) => "mutirao=info,warn",
-        (false, _) => "mutirao=debug,info",
+        (false, 0) => "warn,sqlx=error",
+        (false, 1) => "mutirao=info,warn,sqlx=error",
+        (false, _) => "mutirao=debug,info,sqlx=error",
     };
     let lines = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(format!("{level},{STORY}=info")))

@@ -1,12 +1,13 @@
 //! The whole command against a sandbox: opened, none lost, none twice.
 
 use std::fmt::Write;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 
 use rustix::process::Signal;
 
-use crate::support::site::Site;
+use crate::support::site::{Ended, Site};
 
 const HEADER: &str = "id_cliente_servico;descricao;nome;telefone;abrir_os\n";
 
@@ -202,7 +203,7 @@ fn a_refused_login_and_wrong_settings_send_nothing() {
     site.write("queda.csv", rows(2));
     let mut command = site.command(&["import", "queda.csv"]);
     command.env("HUBSOFT_TOKEN", "wrong-and-secret");
-    let denied = crate::support::site::Ended::from(command.output().unwrap()).expect(4);
+    let denied = Ended::from(command.output().unwrap()).expect(4);
     assert!(!denied.stderr.contains("wrong-and-secret"), "{}", denied.stderr);
 
     site.write("mutirao.toml", "rat = \"5/s\"\n");
@@ -221,4 +222,46 @@ fn an_unconfirmed_row_takes_a_persons_word() {
     site.run(&["resolve", "queda:2", "--opened", "20261124000000123456"]).expect(2);
     site.run(&["cancel", "queda"]).expect(0);
     site.run(&["status", "queda", "--json"]).expect(0);
+}
+
+/// Debian's `nobody` and `nogroup`: what root becomes where it could do anything.
+const NOBODY: u32 = 65534;
+
+#[test]
+fn what_may_not_be_read_or_written_is_told() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(2));
+    site.write("secret.csv", rows(2));
+    fs::create_dir(site.path("shut")).unwrap();
+    fs::create_dir(site.path("etc")).unwrap();
+    fs::create_dir(site.path("etc/mutirao")).unwrap();
+    site.write("etc/mutirao/mutirao.toml", "rate = \"1/s\"\n");
+    let mode = |name: &str, mode| fs::set_permissions(site.path(name), Permissions::from_mode(mode)).unwrap();
+    mode("", 0o755);
+    mode("secret.csv", 0o000);
+    mode("shut", 0o555);
+    mode("etc/mutirao", 0o000);
+    let run = |args: &[&str], config: &str| {
+        let mut command = site.command(args);
+        command.env("XDG_CONFIG_HOME", site.path(config));
+        if rustix::process::geteuid().is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        Ended::from(command.output().unwrap())
+    };
+    for command in ["check", "import"] {
+        let ended = run(&[command, "secret.csv"], "").expect(5);
+        assert!(ended.stderr.contains("secret.csv"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("ermission denied"), "{}", ended.stderr);
+    }
+    for folder in ["shut/out", "shut"] {
+        let ended = run(&["import", "queda.csv", "-o", folder], "").expect(2);
+        let said = format!("cannot write to the folder `{folder}`");
+        assert!(ended.stderr.contains(&said) && ended.stderr.contains("-o DIR"), "{}", ended.stderr);
+    }
+    // Not as if there were no settings.
+    let ended = run(&["check", "queda.csv"], "etc").expect(2);
+    assert!(ended.stderr.contains("etc/mutirao/mutirao.toml"), "{}", ended.stderr);
+    assert_eq!(site.audit().tickets, 0);
+    mode("etc/mutirao", 0o700);
 }

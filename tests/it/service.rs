@@ -15,16 +15,12 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::postgres::Database;
-use crate::support::site::Site;
+use crate::support::site::{Site, Started};
 
 const LONG: Duration = Duration::from_secs(60);
 
 fn sample(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)).unwrap()
-}
-
-fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// A process that does not outlive its test.
@@ -53,6 +49,15 @@ impl Running {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// A worker that answers whoever asks, and where.
+fn answering(mut command: Command) -> (Started, SocketAddr) {
+    command.args(["--metrics-listen", "127.0.0.1:0"]);
+    let worker = Site::start(command, "answering");
+    let at = worker.said.trim().rsplit(' ').next().and_then(|it| it.parse().ok());
+    let at = at.unwrap_or_else(|| panic!("it says where: {}", worker.said));
+    (worker, at)
 }
 
 /// Status and body of a GET; `None` if nobody answers.
@@ -131,7 +136,7 @@ async fn systemd_hears_of_the_start_the_work_and_the_stop() {
 fn a_worker_that_waits_for_its_first_database_stops_cleanly() {
     // One refuses, the other takes connections and says nothing.
     let hangs = TcpListener::bind("127.0.0.1:0").unwrap();
-    for database in [free_port(), hangs.local_addr().unwrap()] {
+    for database in ["127.0.0.1:1", &hangs.local_addr().unwrap().to_string()] {
         let site = Site::new("");
         let url = format!("postgres://mutirao@{database}/mutirao");
         let mut command = site.command(&["worker", "--database-url", &url]);

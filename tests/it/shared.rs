@@ -175,6 +175,27 @@ async fn a_row_of_a_program_can_be_seen_and_mended_through_a_file() {
     assert!(ambiguous.stderr.contains("default, noite"), "{}", ambiguous.stderr);
 }
 
+/// As the runbook has it, at three in the morning.
+#[tokio::test]
+async fn without_a_batch_all_of_a_database_is_meant() {
+    let site = Site::new("");
+    let shared = Shared::Server(Database::fresh().await.into());
+    let run = |args: &[&str]| site.run_at(&shared.url(), args);
+    let sql = "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, lote, state, sent_at, doubt_since)
+               SELECT n::text, 'Sem sinal', 'Ana', '37999112201', CASE WHEN n % 2 = 0 THEN 'par' ELSE 'impar' END,
+                      CASE WHEN n <= 4 THEN 'failed' ELSE 'unconfirmed' END, now(),
+                      CASE WHEN 4 < n THEN now() - interval '1 day' END
+                 FROM generate_series(1, 6) n";
+    shared.sql(sql).await;
+    run(&["export", "-o", "out"]).expect(2);
+    run(&["reconcile", "--rate", "unlimited"]);
+    assert_eq!(site.audit().requests.get("post"), None);
+    let counts = || run(&["status", "--json"]).expect(0).json()["outbox"]["counts"].clone();
+    assert_eq!(counts()["unconfirmed"], 0, "both are looked up: {}", counts());
+    assert_eq!(run(&["retry", "--json"]).expect(0).json()["rows"], 4);
+    assert_eq!((&counts()["failed"], &counts()["pending"]), (&0.into(), &6.into()));
+}
+
 #[tokio::test]
 async fn nothing_is_sent_before_a_person_was_asked() {
     let site = Site::new("");
@@ -189,7 +210,7 @@ async fn nothing_is_sent_before_a_person_was_asked() {
     let asked = site.run_at(&database.url(), &["import", "queda.csv"]).expect(2);
     assert!(asked.stderr.contains("21 real tickets"), "{}", asked.stderr);
     assert_eq!(halted().await, ["queda"], "no worker may open them meanwhile");
-    assert!(site.run_at(&database.url(), &["status"]).expect(0).stdout.contains("queda is halted"));
+    assert!(site.run_at(&database.url(), &["status"]).expect(0).stdout.contains("`queda` is halted"));
     site.run_at(&database.url(), &["import", "queda.csv", "--rate", "unlimited", "--sample", "2"]).expect(0);
     assert_eq!((site.audit().tickets, halted().await.len()), (2, 1));
     site.run_at(&database.url(), &["import", "queda.csv", "--rate", "unlimited", "--yes"]).expect(0);
@@ -229,6 +250,18 @@ async fn a_database_that_cannot_be_used_is_told_without_its_password() {
         let ended = site.run_at(url, &["doctor"]);
         assert!(!format!("{}{}", ended.stdout, ended.stderr).contains("hunter2"), "{}", ended.stderr);
         assert_ne!(ended.code, Some(0));
+    }
+    // A parameter whose name is misspelt may be a secret, or may have been meant to protect one.
+    let misspelt = "postgres://ana@127.0.0.1:1/x?passwrod=hunter2&sslmod=verify-full";
+    for verbose in ["-q", "--json", "-v", "-vv"] {
+        let ended = site.run_at(misspelt, &["status", verbose]).expect(8);
+        assert!(!format!("{}{}", ended.stdout, ended.stderr).contains("hunter2"), "{}", ended.stderr);
+        assert_eq!(
+            ended.stderr.contains("`passwrod`, which is ignored"),
+            verbose != "-q",
+            "{}",
+            ended.stderr
+        );
     }
     let told = site.run_at(&empty.url(), &["doctor"]).expect(2);
     assert!(told.stdout.contains("mutirao migrate"), "{}", told.stdout);

@@ -15,6 +15,12 @@ const LONG: Duration = Duration::from_secs(60);
 /// Between two looks at what another process does.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// A spreadsheet.
+fn rows(n_rows: u32) -> String {
+    let rows = (1..=n_rows).map(|n| format!("{n};Sem sinal;Maria;37999998888\n"));
+    ["id_cliente_servico;descricao;nome;telefone\n".to_owned()].into_iter().chain(rows).collect()
+}
+
 struct Outbox {
     database: Database,
     conn: PgConnection,
@@ -108,8 +114,17 @@ async fn a_person_pauses_and_resumes_all() {
     let (site, mut outbox) = (Site::new(""), Outbox::new().await);
     let url = outbox.database.url();
     site.run(&["pause", "--reason", "maintenance", "--database-url", &url]).expect(0);
-    let worker = outbox.worker(&site, &["--rate", "unlimited"]);
+    let args = ["worker", "--rate", "unlimited", "--database-url", &url];
+    let worker = site.start_until(&args, "stopped (maintenance)");
     outbox.insert(1..=5).await;
+    // It has been woken since, and has asked whether it may go on.
+    let shared = "pg_stat_activity WHERE application_name = 'mutirao' AND query LIKE '%mutirao.pace%'
+                     AND (SELECT max(created_at) FROM mutirao.outbox) < query_start";
+    let began = Instant::now();
+    while outbox.count(shared).await == 0 {
+        assert!(began.elapsed() < LONG);
+        sleep(LOOK).await;
+    }
     let status = site.run(&["status", "--database-url", &url]).expect(0);
     assert!(status.stdout.contains("maintenance"), "{}", status.stdout);
     assert_eq!(site.audit().tickets, 0);
@@ -143,6 +158,16 @@ async fn until_empty_ends_as_an_import_does() {
     assert_eq!(outbox.count("mutirao.outbox WHERE state = 'pending'").await, 1);
 }
 
+#[test]
+fn a_poll_that_would_never_rest_is_refused() {
+    let site = Site::new("");
+    for poll in ["0s", "49ms"] {
+        let ended = site.run_at("sqlite:box.db", &["worker", "--until-empty", "--poll", poll]).expect(2);
+        assert!(ended.stderr.contains("--poll of 50ms or more"), "{}", ended.stderr);
+    }
+    site.run_at("sqlite:box.db", &["worker", "--until-empty", "--poll", "50ms"]).expect(0);
+}
+
 #[tokio::test]
 async fn a_lote_that_is_refused_halts_and_resumes() {
     let (site, mut outbox) = (Site::new("services_max=100"), Outbox::new().await);
@@ -160,8 +185,15 @@ async fn a_lote_that_is_refused_halts_and_resumes() {
     assert_eq!(outbox.count("mutirao.outbox WHERE state = 'opened'").await, 10, "the other lote went on");
     let n_left = outbox.count("mutirao.outbox WHERE state = 'pending'").await;
     assert!((70..=80).contains(&n_left), "{n_left} rows are left");
-    site.run(&args).expect(0);
-    assert_eq!(outbox.count("mutirao.outbox WHERE state = 'pending'").await, n_left, "it stays halted");
+    // It stays halted, and a timer that starts this again and again reports no success.
+    let ended = site.run(&args).expect(6);
+    let said = format!("`errado` is halted, {n_left} rows wait");
+    assert!(
+        ended.stderr.contains(&said) && ended.stderr.contains("mutirao resume errado"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(outbox.count("mutirao.outbox WHERE state = 'pending'").await, n_left);
     site.run(&["resume", "errado", "--database-url", &url]).expect(0);
     site.run(&args).expect(6);
     assert!(outbox.count("mutirao.outbox WHERE state = 'pending'").await < n_left);
@@ -170,11 +202,7 @@ async fn a_lote_that_is_refused_halts_and_resumes() {
 #[tokio::test]
 async fn a_worker_opens_what_an_import_left_in_its_file() {
     let site = Site::new("");
-    let mut file = "id_cliente_servico;descricao;nome;telefone\n".to_owned();
-    for n in 1..=9 {
-        file += &format!("{n};Sem sinal;Maria;37999998888\n");
-    }
-    site.write("queda.csv", file);
+    site.write("queda.csv", rows(9));
     site.run(&["import", "queda.csv", "--sample", "2", "--rate", "unlimited"]).expect(0);
     let url = "sqlite:queda.mutirao/outbox.db";
     site.run(&["worker", "--until-empty", "--rate", "unlimited", "--database-url", url]).expect(0);
@@ -183,6 +211,40 @@ async fn a_worker_opens_what_an_import_left_in_its_file() {
     let worker = site.start_until(&["worker", "--database-url", url], "working for");
     site.run(&["worker", "--database-url", url]).expect(9);
     assert_eq!(worker.end_by(Signal::TERM), Some(0));
+}
+
+#[tokio::test]
+async fn what_an_import_holds_is_not_taken_for_nothing() {
+    let (site, outbox) = (Site::new(""), Outbox::new().await);
+    let url = outbox.database.url();
+    site.write("queda.csv", rows(30));
+    // Nobody is there to be asked.
+    site.run_at(&url, &["import", "queda.csv"]).expect(2);
+    // Meant for the rows of others.
+    site.run_at(&url, &["retry"]).expect(0);
+    let ended = site.run_at(&url, &["worker", "--until-empty"]).expect(6);
+    assert!(ended.stderr.contains("`queda` is halted, 30 rows wait"), "{}", ended.stderr);
+    assert_eq!(site.audit().tickets, 0);
+}
+
+#[tokio::test]
+async fn a_lote_that_was_halted_in_a_file_is_seen_and_resumes() {
+    let site = Site::new("services_max=100");
+    site.write("errado.csv", rows(40).replace(";Sem", "0000;Sem"));
+    let url = "sqlite:box.db";
+    site.run_at(url, &["enqueue", "errado.csv"]).expect(0);
+    let work = ["worker", "--until-empty", "--rate", "unlimited", "--concurrency", "1"];
+    site.run_at(url, &work).expect(6);
+    for seen in [site.run_at(url, &["status"]).expect(0).stdout, site.run_at(url, &work).expect(6).stderr] {
+        assert!(seen.contains("`errado` is halted") && seen.contains("mutirao resume errado"), "{seen}");
+    }
+    let n_posts = || site.audit().requests["post"];
+    let before = n_posts();
+    site.run_at(url, &["resume", "errado"]).expect(0);
+    assert!(!site.run_at(url, &["status"]).expect(0).stdout.contains("halted"));
+    site.run_at(url, &work);
+    assert!(before < n_posts(), "it goes on");
+    assert!(site.run_at(url, &["resume"]).expect(2).stderr.contains("mutirao resume LOTE"));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::desk::{Fails, Held, Work};
-use super::{Engine, Reason, sleep_until};
+use super::{Engine, Reason, sleep_until, with_cause};
 use crate::delivery::decide::between;
 use crate::delivery::{Api, Claimed, Clock, Lasting, Note, Outbox, OutboxError, Want, Watch};
 
@@ -271,7 +271,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             was_down
         };
         if !was_down {
-            self.watch.note(Note::OutboxDown(&error.to_string()));
+            self.watch.note(Note::OutboxDown(&with_cause(error)));
             self.wake();
         }
     }

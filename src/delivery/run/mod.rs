@@ -276,9 +276,11 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         match error {
             OutboxError::Full(_) => (OUTBOX_FULL_MAX <= lasted).then_some(Halt::DiskFull),
             OutboxError::Unavailable(_) => {
-                (self.policy.guards.unavailable_max? <= lasted).then(|| broken(error))
+                let n_posts = self.desk.borrow().stats.posts;
+                (self.policy.guards.unavailable_max? <= lasted)
+                    .then_some(Halt::OutboxUnavailable { lasted, n_posts })
             }
-            OutboxError::Broken(_) => Some(broken(error)),
+            OutboxError::Broken(cause) => Some(Halt::OutboxBroken { message: cause.to_string() }),
         }
     }
 
@@ -314,7 +316,8 @@ async fn sleep_until(at: Option<Instant>) {
     }
 }
 
-fn broken(error: &OutboxError) -> Halt {
+/// What the outbox did, and why.
+fn with_cause(error: &OutboxError) -> String {
     let cause = std::error::Error::source(error).map(|it| format!(": {it}")).unwrap_or_default();
-    Halt::OutboxBroken { message: format!("{error}{cause}") }
+    format!("{error}{cause}")
 }

@@ -10,7 +10,8 @@ use super::Engine;
 use super::desk::{Fails, Sharing};
 use crate::delivery::breaker::{Changed, Traffic};
 use crate::delivery::far_clock::FarClock;
-use crate::delivery::standing::{News, Prober, Report, Standing};
+use crate::delivery::guards::Progress;
+use crate::delivery::standing::{Holder, News, Prober, Report, Shared, Standing};
 use crate::delivery::{Api, Clock, Note, Outbox, OutboxError, Watch};
 
 /// Between two calls for slots, at least.
@@ -120,6 +121,20 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             true => Changed::No,
             false => desk.breaker.heed(now, standing.breaker),
         };
+        // What others saw of HubSoft counts for who waits for them: else it would wait for ever.
+        let seen = match (standing.breaker, changed) {
+            _ if crossed => None,
+            (Shared::Open(Holder::Other), _) => {
+                desk.guards.tries(now);
+                Some(Progress::Unreached)
+            }
+            (Shared::Trial(Holder::Other), _) => Some(Progress::Stalled),
+            (Shared::Closed, Changed::Yes) => Some(Progress::Good),
+            (Shared::Closed | Shared::Open(Holder::Me) | Shared::Trial(Holder::Me), _) => None,
+        };
+        if let Some(seen) = seen {
+            desk.guards.progress(now, seen);
+        }
         let traffic = desk.breaker.traffic();
         if changed == Changed::Yes {
             desk.unbar();

@@ -52,7 +52,7 @@ impl PgOutbox {
     /// Lets the rows of a batch be posted that was halted, or held by its import.
     pub async fn release(&self, batch: BatchId) -> Result<(), OutboxError> {
         let mut tx = self.tx(Access::Shared).await?;
-        release(&mut tx, Some(batch)).await?;
+        release(&mut tx, batch).await?;
         tx.commit().await
     }
 
@@ -87,9 +87,9 @@ impl PgOutbox {
         Ok(Cancelled { n_cancelled: cancelled.rows_affected(), n_left: count(n_left) })
     }
 
-    /// Makes finished rows in `states` pending again, and lets a halted batch go on; returns how many.
-    /// One that was ever sent is looked up first, an `unconfirmed` one is only looked up. `None`:
-    /// every batch.
+    /// Makes finished rows in `states` pending again, and lets the batch go on if it was halted; returns
+    /// how many. One that was ever sent is looked up first, an `unconfirmed` one is only looked up.
+    /// `None`: every batch, and none that was halted goes on. An import may hold it for a person's word.
     ///
     /// States that are not finished, `opened`, and rows that were purged are left alone.
     pub async fn retry(
@@ -122,7 +122,9 @@ impl PgOutbox {
             .execute(&mut *tx)
             .await
             .trouble()?;
-        release(&mut tx, batch).await?;
+        if let Some(batch) = batch {
+            release(&mut tx, batch).await?;
+        }
         tx.commit().await?;
         Ok(retried.rows_affected())
     }
@@ -180,8 +182,8 @@ impl PgOutbox {
     }
 }
 
-async fn release(conn: &mut PgConnection, batch: Option<BatchId>) -> Result<(), OutboxError> {
+async fn release(conn: &mut PgConnection, batch: BatchId) -> Result<(), OutboxError> {
     let sql = "UPDATE mutirao.batch SET halted_at = NULL, halt_reason = NULL
-                WHERE halted_at IS NOT NULL AND ($1::bigint IS NULL OR id = $1)";
-    sqlx::query(sql).bind(batch.map(|it| it.0)).persistent(false).execute(conn).await.trouble().map(drop)
+                WHERE halted_at IS NOT NULL AND id = $1";
+    sqlx::query(sql).bind(batch.0).persistent(false).execute(conn).await.trouble().map(drop)
 }

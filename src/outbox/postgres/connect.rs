@@ -63,6 +63,35 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
     Ok(options.application_name("mutirao").disable_statement_logging())
 }
 
+/// Those that sqlx 0.9 reads.
+const PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
+/// The names of parameters that mean nothing; values may be secrets.
+pub fn unknown_parameters(url: &str) -> impl Iterator<Item = &str> {
+    let parameters = url.split_once('?').map_or("", |it| it.1);
+    let names = parameters.split('&').filter_map(|it| it.split('=').next()).filter(|it| !it.is_empty());
+    names.filter(|it| !PARAMETERS.contains(it) && !it.starts_with("options["))
+}
+
 /// Whether `url` says that a pooler stands before the server: sessions keep no prepared statements.
 pub(super) fn is_pooled(url: &str) -> bool {
     url.split(['?', '&']).any(|it| it == "statement-cache-capacity=0")

@@ -16,6 +16,13 @@ struct Said {
     message: String,
 }
 
+/// Another program's statements stand under our names in a session that was ours before.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "a pooler gives each transaction another session: add `statement-cache-capacity=0` to the database URL"
+)]
+struct Pooled(#[source] Said);
+
 /// The database took too long. The connection is given up: what it was doing may still happen.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {0:?}")]
@@ -55,7 +62,11 @@ pub(super) fn classify(error: sqlx::Error) -> OutboxError {
         _ => return OutboxError::Broken(error.into()),
     };
     let code = error.code().unwrap_or_default().into_owned();
-    let said: BoxError = Said { code: code.clone(), message: error.message().to_owned() }.into();
+    let said = Said { code: code.clone(), message: error.message().to_owned() };
+    let said: BoxError = match &*code {
+        "26000" | "42P05" => Pooled(said).into(),
+        _ => said.into(),
+    };
     match &*code {
         "53100" => OutboxError::Full(said),
         // What a restart, a failover to a server that is read-only yet, a pooler or another session

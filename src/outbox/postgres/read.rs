@@ -338,17 +338,26 @@ impl PgOutbox {
             .trouble()?;
         let (n_workers, rate_per_s, is_stopped, stop_reason, paused_until, pause_reason, breaker) =
             found.ok_or_else(|| unreadable("pace"))?;
-        let sql = "SELECT name, coalesce(halt_reason, '') FROM mutirao.batch WHERE halted_at IS NOT NULL ORDER BY 1";
-        let halted: Vec<(String, String)> =
-            sqlx::query_as(sql).persistent(false).fetch_all(&mut *conn).await.trouble()?;
         Ok(Crew {
             n_workers: count(n_workers),
             rate_per_s,
             stopped: is_stopped.then(|| stop_reason.unwrap_or_default()),
             paused: paused_until.map(|until| (time(until), pause_reason.unwrap_or_default())),
             is_breaker_closed: breaker == "closed",
-            halted: halted.into_iter().map(|(lote, reason)| Halted { lote, reason }).collect(),
         })
+    }
+
+    /// The batches of which nothing is posted, by name.
+    pub async fn halted(&self) -> Result<Vec<Halted>, OutboxError> {
+        let sql = "SELECT b.name, coalesce(b.halt_reason, ''),
+                          (SELECT count(*) FROM mutirao.outbox o
+                            WHERE o.state = 'pending' AND o.doubt_since IS NULL AND NOT o.gone
+                              AND (o.batch = b.id OR o.batch IS NULL AND o.lote = b.name))
+                     FROM mutirao.batch b WHERE b.halted_at IS NOT NULL ORDER BY 1";
+        let halted: Vec<(String, String, i64)> =
+            sqlx::query_as(sql).persistent(false).fetch_all(&mut *self.conn().await?).await.trouble()?;
+        let halted = halted.into_iter();
+        Ok(halted.map(|(lote, reason, n)| Halted { lote, reason, n_waiting: count(n) }).collect())
     }
 }
 

@@ -34,6 +34,21 @@ impl SqliteOutbox {
             .map(drop)
     }
 
+    /// Lets workers post the rows of a batch that was halted.
+    pub async fn release(&self, batch: BatchId) -> Result<(), OutboxError> {
+        let sql = "UPDATE batch SET halted_at = NULL, halt_reason = NULL WHERE id = ?1";
+        sqlx::query(sql).bind(batch.0).execute(&mut *self.conn().await).await.trouble().map(drop)
+    }
+
+    /// Workers may post the rows of `lote` again. Returns whether it was halted.
+    pub async fn resume_lote(&self, lote: &str) -> Result<bool, OutboxError> {
+        let sql = "UPDATE batch SET halted_at = NULL, halt_reason = NULL
+                    WHERE name = ?1 AND halted_at IS NOT NULL";
+        let resumed =
+            sqlx::query(sql).bind(lote.to_owned()).execute(&mut *self.conn().await).await.trouble()?;
+        Ok(0 < resumed.rows_affected())
+    }
+
     /// Withdraws what was certainly not sent. Rows that the batch's file no longer has too.
     pub async fn cancel(&self, batch: BatchId, now: Timestamp) -> Result<Cancelled, OutboxError> {
         let mut session = self.session().await;
@@ -52,7 +67,8 @@ impl SqliteOutbox {
     /// Makes finished rows in `states` pending again; returns how many. One that was ever sent is
     /// looked up first, an `unconfirmed` one is only looked up. `None`: every batch.
     ///
-    /// States that are not finished, `opened`, and rows that were purged are left alone. What was halted goes on.
+    /// States that are not finished, `opened`, and rows that were purged are left alone. The batch goes on if it was
+    /// halted; with `None`, none does.
     pub async fn retry(
         &self,
         batch: Option<BatchId>,
@@ -80,7 +96,7 @@ impl SqliteOutbox {
             .execute(&mut *tx)
             .await
             .trouble()?;
-        let sql = "UPDATE batch SET halted_at = NULL, halt_reason = NULL WHERE ?1 IS NULL OR id = ?1";
+        let sql = "UPDATE batch SET halted_at = NULL, halt_reason = NULL WHERE id = ?1";
         sqlx::query(sql).bind(batch.map(|it| it.0)).execute(&mut *tx).await.trouble()?;
         tx.commit().await?;
         Ok(retried.rows_affected())

@@ -9,7 +9,8 @@ use super::{Reader, time};
 use crate::delivery::{OutboxError, RowId};
 use crate::outbox::stored::{self, DetailsColumns, Page, count};
 use crate::outbox::{
-    BatchId, BatchInfo, Counts, Cursor, ImportId, RowDetails, RowName, RowProblems, Scope, SourceInfo, Status,
+    BatchId, BatchInfo, Counts, Cursor, Halted, ImportId, RowDetails, RowName, RowProblems, Scope,
+    SourceInfo, Status,
 };
 use crate::ticket::Problem;
 
@@ -194,6 +195,18 @@ impl Reader {
     pub async fn host(&self) -> Result<Option<String>, OutboxError> {
         let sql = "SELECT value FROM meta WHERE key = 'host'";
         sqlx::query_scalar(sql).fetch_optional(&mut *self.conn().await).await.trouble()
+    }
+
+    /// The batches of which a worker posts nothing, by name.
+    pub async fn halted(&self) -> Result<Vec<Halted>, OutboxError> {
+        let sql = "SELECT b.name, coalesce(b.halt_reason, ''),
+                          (SELECT count(*) FROM outbox o
+                            WHERE o.lote = b.id AND o.state = 'pending' AND o.doubt_since IS NULL AND o.gone = 0)
+                     FROM batch b WHERE b.halted_at IS NOT NULL ORDER BY 1";
+        let halted: Vec<(String, String, i64)> =
+            sqlx::query_as(sql).fetch_all(&mut *self.conn().await).await.trouble()?;
+        let halted = halted.into_iter();
+        Ok(halted.map(|(lote, reason, n)| Halted { lote, reason, n_waiting: count(n) }).collect())
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use mutirao::delivery::{
-    Control, Ending, Lasting, Policy, Rate, Reason, Reply, RequestKind, State, Verdict, run,
+    Control, Ending, GuardLimits, Halt, Lasting, Policy, Rate, Reason, Reply, RequestKind, State, Verdict,
+    run,
 };
 use tokio::time::sleep;
 
@@ -245,5 +246,34 @@ fn who_is_to_end_waits_for_what_others_hold() {
         assert_eq!(ending.reason, Reason::Drained);
         assert!(18 * S < ending.stats.elapsed, "{:?}", ending.stats.elapsed);
         assert_eq!(fleet.outbox.count(State::Opened), 1);
+    });
+}
+
+/// Another worker holds the breaker open, and waits for the answer to its probe.
+#[test]
+fn who_is_to_end_does_not_wait_for_ever_behind_the_breaker_of_another() {
+    in_virtual_time(async {
+        let mut fleet = Fleet::new(50, Rate::PerSecond(10.0));
+        fleet.api.post = Box::new(|_| reply(Verdict::NotSent(fault("refused")), None));
+        let last = Fleet {
+            policy: Policy {
+                lasting: Lasting::UntilDrained,
+                guards: GuardLimits::default(),
+                ..fleet.policy.clone()
+            },
+            api: Script::new(fleet.clock, Duration::from_millis(50)),
+            outbox: Rc::clone(&fleet.outbox),
+            clock: fleet.clock,
+        };
+        let late = async {
+            // Open by now, and not probed yet.
+            sleep(3 * S).await;
+            fleet.api.latency.set(7200 * S);
+            sleep(60 * S).await;
+            last.worker(2, 3600 * S).await
+        };
+        let (_, ending) = tokio::join!(fleet.worker(1, 3700 * S), late);
+        assert_eq!(ending.reason, Reason::Halted(Halt::NeverReached(30 * S)));
+        assert_eq!(ending.stats.posts, 0);
     });
 }

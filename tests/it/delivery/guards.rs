@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use mutirao::delivery::{Fault, Halt, Proof, Reason, Reply, RequestKind, State, Verdict};
+use mutirao::delivery::{Fault, Halt, Policy, Proof, Rate, Reason, Reply, RequestKind, State, Verdict};
 
 use super::Bench;
 use crate::support::memory_outbox::Trouble;
@@ -173,7 +173,7 @@ fn a_lost_marker_halts_and_keeps_the_ticket() {
 fn the_time_to_stop_is_kept() {
     in_virtual_time(async {
         let mut bench = Bench::new(500);
-        bench.policy.rate = mutirao::delivery::Rate::PerSecond(5.0);
+        bench.policy.rate = Rate::PerSecond(5.0);
         bench.policy.guards.until = Some(start() + Duration::from_secs(10));
         let ending = bench.run().await;
         assert_eq!(halt(ending.reason), Halt::Until);
@@ -187,7 +187,7 @@ fn the_time_to_stop_is_kept() {
 fn a_full_disk_stops_sending_at_once_and_halts_in_the_end() {
     in_virtual_time(async {
         let mut bench = Bench::new(500);
-        bench.policy.rate = mutirao::delivery::Rate::PerSecond(10.0);
+        bench.policy.rate = Rate::PerSecond(10.0);
         let clock = bench.clock;
         bench.outbox.set_weather(move || {
             let trouble = if clock.elapsed().as_secs() < 5 { Trouble::None } else { Trouble::Full };
@@ -204,7 +204,7 @@ fn a_full_disk_stops_sending_at_once_and_halts_in_the_end() {
 fn answers_outlive_an_outbox_that_is_away_for_a_while() {
     in_virtual_time(async {
         let mut bench = Bench::new(100);
-        bench.policy.rate = mutirao::delivery::Rate::PerSecond(10.0);
+        bench.policy.rate = Rate::PerSecond(10.0);
         bench.api.latency.set(Duration::from_secs(2));
         let clock = bench.clock;
         let n_calls = Cell::new(0);
@@ -220,5 +220,31 @@ fn answers_outlive_an_outbox_that_is_away_for_a_while() {
         let ending = bench.run().await;
         assert_eq!((ending.reason, ending.stats.opened), (Reason::Drained, 100));
         assert_eq!(bench.api.count(RequestKind::Post), 100, "no answer was lost, so none was asked again");
+    });
+}
+
+/// A database that is gone for good, from so many seconds on.
+fn outbox_away_from(second: u64) -> Bench {
+    let bench =
+        Bench { policy: Policy { rate: Rate::PerSecond(10.0), ..Policy::default() }, ..Bench::new(500) };
+    let clock = bench.clock;
+    bench.outbox.set_weather(move || {
+        let trouble = if clock.elapsed().as_secs() < second { Trouble::None } else { Trouble::Before };
+        (trouble, Duration::from_millis(1), Duration::ZERO)
+    });
+    bench
+}
+
+#[test]
+fn an_outbox_that_stays_away_is_unavailable_and_not_broken() {
+    in_virtual_time(async {
+        for (second, some_left) in [(0, false), (5, true)] {
+            let bench = outbox_away_from(second);
+            let Halt::OutboxUnavailable { lasted, n_posts } = halt(bench.run().await.reason) else {
+                panic!("it waits, and then halts for what it was")
+            };
+            assert!(Duration::from_secs(900) <= lasted, "{lasted:?}");
+            assert_eq!((0 < n_posts, n_posts), (some_left, bench.api.count(RequestKind::Post) as u64));
+        }
     });
 }

@@ -1,7 +1,7 @@
 //! Through PgBouncer, which gives a session to every transaction and takes it away again.
 
-use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -18,24 +18,27 @@ use crate::support::site::Site;
 /// Longer than anything here takes on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
 
+/// Part of its socket's name.
+const PORT: u16 = 6432;
+
 /// What root becomes: PgBouncer refuses to run as root. Debian's `nobody` and `nogroup`.
 const NOBODY: u32 = 65534;
 
 /// One before the server of the tests; it goes with this value.
 struct PgBouncer {
     process: Child,
-    port: u16,
-    _folder: TempDir,
+    /// Of its socket, so that no port has to be free.
+    folder: TempDir,
 }
 
 impl PgBouncer {
     fn before(database: &Database) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+        let socket_folder = folder.path().display();
         // Every transaction has another session than the last one, if there is another.
         let settings = format!(
-            "[databases]\n{}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
+            "[databases]\n{}\n[pgbouncer]\nlisten_addr =\nlisten_port = {PORT}\nunix_socket_dir = {socket_folder}\n\
              auth_type = any\npool_mode = transaction\ndefault_pool_size = 4\nserver_round_robin = 1\n\
              ignore_startup_parameters = extra_float_digits\n",
             database.as_pgbouncer_has_it(),
@@ -53,9 +56,9 @@ impl PgBouncer {
             command.uid(NOBODY).gid(NOBODY);
         }
         let process = command.spawn().expect("pgbouncer is installed: `tests/run` does it");
-        let it = Self { process, port, _folder: folder };
+        let it = Self { process, folder };
         let began = std::time::Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while UnixStream::connect(it.folder.path().join(format!(".s.PGSQL.{PORT}"))).is_err() {
             assert!(began.elapsed() < LONG, "pgbouncer does not answer");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -63,8 +66,12 @@ impl PgBouncer {
     }
 
     fn url(&self, database: &Database) -> String {
-        let name = database.name();
-        format!("postgres://x@127.0.0.1:{}/{name}?sslmode=disable&statement-cache-capacity=0", self.port)
+        format!("{}&statement-cache-capacity=0", self.plain_url(database))
+    }
+
+    /// One that does not say that there is a pooler.
+    fn plain_url(&self, database: &Database) -> String {
+        format!("postgres://x@localhost:{PORT}/{}?host={}", database.name(), self.folder.path().display())
     }
 }
 
@@ -138,4 +145,22 @@ async fn without_a_way_past_it_nobody_believes_to_listen() {
     let bouncer = PgBouncer::before(&database);
     let mut listener = PgOutbox::open(&bouncer.url(&database)).await.unwrap().listen();
     assert!(timeout(Duration::from_secs(1), listener.woken()).await.is_err());
+}
+
+/// Its URL does not say that it is there.
+#[tokio::test]
+async fn who_does_not_know_of_it_is_told_what_to_do() {
+    let (site, database) = (Site::new(""), Database::fresh().await);
+    let bouncer = PgBouncer::before(&database);
+    insert(&mut database.connect().await, 1..=100).await;
+    let ended =
+        site.run_at(&bouncer.plain_url(&database), &["worker", "--until-empty", "--rate", "unlimited"]);
+    // Since 1.21 it can be set up to know of prepared statements: then it works.
+    if ended.code != Some(0) {
+        assert!(
+            ended.stderr.contains("add `statement-cache-capacity=0` to the database URL"),
+            "{}",
+            ended.stderr
+        );
+    }
 }

@@ -7,16 +7,17 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mutirao::sandbox::{RunningSandbox, Sandbox};
+use rustix::process::Signal;
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::{LONG, Running, free_port, get, until_ready_is};
+use super::{LONG, answering, get, until_ready_is};
 use crate::support::postgres::Database;
 use crate::support::proxy::{Proxy, Server, Weather};
-use crate::support::site::Site;
+use crate::support::site::{Site, Started};
 
 /// A worker, and what it needs, all behind proxies.
 struct Scene {
-    worker: Running,
+    worker: Started,
     /// Where it answers.
     at: SocketAddr,
     database_way: Proxy,
@@ -30,16 +31,14 @@ impl Scene {
     async fn new() -> Self {
         let (site, database) = (Site::new(""), Database::fresh().await);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let (hubsoft, at) = (listener.local_addr().unwrap(), free_port());
+        let hubsoft = listener.local_addr().unwrap();
         let sandbox = Sandbox::start("".parse().unwrap(), listener).unwrap();
         let (database_way, url) = database.behind_a_proxy();
         let api_way = Proxy::before(Server::Tcp(hubsoft));
-        let listen = at.to_string();
-        let args = ["worker", "--database-url", &url, "--metrics-listen", &listen, "--rate", "unlimited"];
-        let mut command = site.command(&args);
+        let mut command = site.command(&["worker", "--database-url", &url, "--rate", "unlimited"]);
         command.env("HUBSOFT_URL", format!("http://{}", api_way.address));
         command.env("HUBSOFT_TOKEN", sandbox.sandbox().issue_token());
-        let worker = Running::start(command);
+        let (worker, at) = answering(command);
         until_ready_is(at, 200);
         assert_eq!(get(at, "/livez").unwrap().0, 200);
         Self { worker, at, database_way, api_way, database, _hubsoft: sandbox, _site: site }
@@ -52,8 +51,8 @@ impl Scene {
         println!("{weather:?}: not ready after {gone:.1?}, ready after {:.1?}", until_ready_is(self.at, 200));
     }
 
-    fn end(mut self) {
-        assert_eq!(self.worker.end(), Some(0));
+    fn end(self) {
+        assert_eq!(self.worker.end_by(Signal::TERM), Some(0));
     }
 }
 

@@ -3,17 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use super::{Running, free_port, get, sample, until_ready_is};
+use rustix::process::Signal;
+
+use super::{answering, get, sample, until_ready_is};
 use crate::support::postgres::Database;
 use crate::support::site::Site;
 
 #[tokio::test]
 async fn every_metric_of_the_samples_is_told() {
     let (site, database) = (Site::new(""), Database::fresh().await);
-    let at = free_port();
-    let (url, listen) = (database.url(), at.to_string());
-    let mut worker =
-        Running::start(site.command(&["worker", "--database-url", &url, "--metrics-listen", &listen]));
+    let (worker, at) = answering(site.command(&["worker", "--database-url", &database.url()]));
     until_ready_is(at, 200);
     let told = names(&get(at, "/metrics").unwrap().1);
     for file in ["alerts.yml", "grafana-dashboard.json"] {
@@ -23,7 +22,7 @@ async fn every_metric_of_the_samples_is_told() {
             }
         }
     }
-    assert_eq!(worker.end(), Some(0));
+    assert_eq!(worker.end_by(Signal::TERM), Some(0));
 }
 
 #[derive(serde::Deserialize)]

@@ -91,7 +91,7 @@ impl Site {
         while !seen.contains(text) {
             assert_ne!(stderr.read_line(&mut seen).unwrap(), 0, "it ended without `{text}`:\n{seen}");
         }
-        Started { child, stderr }
+        Started { child, stderr, said: seen }
     }
 }
 
@@ -104,6 +104,8 @@ fn piped(mut command: Command) -> Command {
 pub struct Started {
     child: Child,
     stderr: BufReader<std::process::ChildStderr>,
+    /// On stderr, until it was waited for.
+    pub said: String,
 }
 
 impl Started {
@@ -114,6 +116,14 @@ impl Started {
         // Read on, so that it cannot block on a full pipe.
         std::io::copy(&mut self.stderr, &mut std::io::sink()).unwrap();
         self.child.wait().unwrap().code()
+    }
+}
+
+/// It does not outlive its test.
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

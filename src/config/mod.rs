@@ -1,0 +1,234 @@
+//! Settings: flags over environment over files over defaults.
+//!
+//! A layer is a struct of options that clap fills from flags and environment, and serde fills from a
+//! settings file; the first layer that says something wins. One rule names everything: the key in a
+//! file is the environment variable in lower case, without `MUTIRAO_`.
+
+mod file;
+mod layers;
+mod values;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+use crate::hubsoft::{BaseUrl, BaseUrlFault, Credentials, HubSoftSettings};
+
+pub use layers::{DeliveryLayer, EndLayer, FileLayer, WorkerLayer};
+pub use values::{ClockTime, MaxErrors, Span};
+
+use file::{SettingsFile, fill};
+
+/// The settings files and the environment, read once.
+#[derive(Debug)]
+pub struct Config {
+    file: SettingsFile,
+    env: BTreeMap<String, String>,
+}
+
+impl Config {
+    /// Reads `explicit` or `./mutirao.toml`, then the user's and the system's file.
+    pub fn load(explicit: Option<&Path>) -> Result<Self, ConfigError> {
+        let env: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let own = "mutirao/mutirao.toml";
+        let at_home = || Some(Path::new(env.get("HOME")?).join(".config").join(own));
+        let users = match env.get("XDG_CONFIG_HOME").filter(|it| !it.is_empty()) {
+            Some(folder) => Some(Path::new(folder).join(own)),
+            // A service, or a program under another user's name, may have a home that is shut to it.
+            None => at_home().filter(|it| it.exists()),
+        };
+        let mut found = Vec::new();
+        match explicit {
+            Some(path) => found.push(path.to_owned()),
+            None => found.extend(if_there("mutirao.toml".into())?),
+        }
+        for path in users.into_iter().chain([PathBuf::from("/etc/mutirao/mutirao.toml")]) {
+            found.extend(if_there(path)?);
+        }
+        let mut file = SettingsFile::default();
+        for path in &found {
+            file = file.over(SettingsFile::read(path)?);
+        }
+        Ok(Self { file, env })
+    }
+
+    /// Completes what was typed by what the settings files say.
+    pub fn complete_delivery(&mut self, layer: &mut DeliveryLayer) {
+        fill!(
+            layer,
+            self.file,
+            [
+                rate,
+                concurrency,
+                max_attempts,
+                timeout,
+                connect_timeout,
+                settle_delay,
+                skip_if_open,
+                verify_first,
+                sandbox,
+            ]
+        );
+    }
+
+    /// Completes what was typed by what the settings files say.
+    pub fn complete_end(&mut self, layer: &mut EndLayer) {
+        fill!(layer, self.file, [max_errors, until]);
+    }
+
+    /// Completes what was typed by what the settings files say.
+    pub fn complete_worker(&mut self, layer: &mut WorkerLayer) {
+        fill!(layer, self.file, [lease, grace, poll, metrics_listen]);
+    }
+
+    /// Completes what was typed by what the settings files say.
+    pub fn complete_reading(&mut self, layer: &mut FileLayer) {
+        fill!(layer, self.file, [encoding, delimiter, default_ddd, allow_repeats, strict, excel_safe]);
+        // A typed pair stands after the file's, and the last one for a field wins.
+        layer.map.splice(0..0, std::mem::take(&mut self.file.map));
+        layer.set.splice(0..0, std::mem::take(&mut self.file.set));
+    }
+
+    pub fn database_url(&self) -> Option<&str> {
+        self.file.database_url.as_deref()
+    }
+
+    /// Where a worker hears of inserts, if a pooler stands before the database: past it.
+    pub fn listen_url(&self) -> Result<Option<SecretString>, ConfigError> {
+        self.secret("MUTIRAO_LISTEN_URL", "mutirao-listen-url", self.file.listen_url_file.as_deref())
+    }
+
+    /// Where HubSoft is and how to log in to it.
+    pub fn hubsoft(&self, layer: &DeliveryLayer) -> Result<HubSoftSettings, ConfigError> {
+        let url =
+            self.value("HUBSOFT_URL", self.file.hubsoft_url.as_deref()).ok_or(ConfigError::Missing {
+                key: "HUBSOFT_URL",
+                why: "where HubSoft is, like https://example.hubsoft.com.br",
+            })?;
+        let base_url: BaseUrl = url.parse().map_err(|fault: BaseUrlFault| ConfigError::Value {
+            key: "HUBSOFT_URL".into(),
+            problem: fault.to_string(),
+        })?;
+        let mut settings = HubSoftSettings::new(base_url, self.credentials()?);
+        settings.ca_file = self.path("HUBSOFT_CA_FILE", self.file.hubsoft_ca_file.as_deref());
+        layer.set_time_outs(&mut settings);
+        Ok(settings)
+    }
+
+    fn credentials(&self) -> Result<Credentials, ConfigError> {
+        if let Some(token) =
+            self.secret("HUBSOFT_TOKEN", "hubsoft-token", self.file.hubsoft_token_file.as_deref())?
+        {
+            return Ok(Credentials::Token(token));
+        }
+        let need = |key| ConfigError::Missing { key, why: "needed to log in, unless HUBSOFT_TOKEN is given" };
+        let client_id = self.value("HUBSOFT_CLIENT_ID", self.file.hubsoft_client_id.as_deref());
+        let username = self.value("HUBSOFT_USERNAME", self.file.hubsoft_username.as_deref());
+        Ok(Credentials::Password {
+            client_id: client_id.ok_or(need("HUBSOFT_CLIENT_ID"))?.to_owned(),
+            client_secret: self
+                .secret(
+                    "HUBSOFT_CLIENT_SECRET",
+                    "hubsoft-client-secret",
+                    self.file.hubsoft_client_secret_file.as_deref(),
+                )?
+                .ok_or(need("HUBSOFT_CLIENT_SECRET"))?,
+            username: username.ok_or(need("HUBSOFT_USERNAME"))?.to_owned(),
+            password: self
+                .secret("HUBSOFT_PASSWORD", "hubsoft-password", self.file.hubsoft_password_file.as_deref())?
+                .ok_or(need("HUBSOFT_PASSWORD"))?,
+        })
+    }
+
+    fn value<'a>(&'a self, key: &str, file: Option<&'a str>) -> Option<&'a str> {
+        self.env.get(key).map(String::as_str).or(file).map(str::trim).filter(|it| !it.is_empty())
+    }
+
+    fn path(&self, key: &str, file: Option<&Path>) -> Option<PathBuf> {
+        self.value(key, None).map(PathBuf::from).or_else(|| file.map(Path::to_owned))
+    }
+
+    /// `KEY`, else the file named by `KEY_FILE` or the settings, else systemd's credential.
+    fn secret(
+        &self,
+        key: &'static str,
+        credential: &str,
+        file: Option<&Path>,
+    ) -> Result<Option<SecretString>, ConfigError> {
+        if let Some(value) = self.value(key, None) {
+            return Ok(Some(value.to_owned().into()));
+        }
+        let path = match (self.path(&format!("{key}_FILE"), file), self.env.get("CREDENTIALS_DIRECTORY")) {
+            (Some(path), _) => Some(path),
+            (None, Some(handed)) => if_there(Path::new(handed).join(credential))?,
+            (None, None) => None,
+        };
+        let Some(path) = path else { return Ok(None) };
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+        let text = text.trim_end_matches(['\r', '\n']);
+        if text.is_empty() {
+            return Err(ConfigError::Value {
+                key: format!("{key}_FILE"),
+                problem: format!("`{}` is empty", path.display()),
+            });
+        }
+        Ok(Some(text.to_owned().into()))
+    }
+}
+
+/// The file, unless there is none. One that cannot be reached must not count as none: what it says, a
+/// lower rate perhaps, would be ignored without a word.
+fn if_there(path: PathBuf) -> Result<Option<PathBuf>, ConfigError> {
+    match path.try_exists() {
+        Ok(is_there) => Ok(is_there.then_some(path)),
+        Err(source) => Err(ConfigError::Unreadable { path, source }),
+    }
+}
+
+/// What is wrong with the settings. Never carries a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read `{}`", path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("`{}` is not a valid settings file", path.display())]
+    File { path: PathBuf, source: Box<toml::de::Error> },
+    #[error("{key}: {problem}")]
+    Value { key: String, problem: String },
+    #[error("{key} is not set: {why}")]
+    Missing { key: &'static str, why: &'static str },
+}
+
+impl ConfigError {
+    /// What the person who ran the command can do next.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "check the path, and the permissions of the file and of its folders",
+            Self::File { .. } => "correct the place that is marked; samples/mutirao.toml shows every key",
+            Self::Value { .. } => "correct the value; `mutirao doctor` tries all settings",
+            Self::Missing { .. } => {
+                "set it in the environment or in mutirao.toml; `--sandbox` needs no settings"
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_reached_is_not_taken_for_none() {
+        let here = tempfile::tempdir().unwrap();
+        let file = here.path().join("mutirao.toml");
+        assert_eq!(if_there(file.clone()).unwrap(), None);
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(if_there(file.clone()).unwrap(), Some(file.clone()));
+        // No permission needs another user; this is as far out of reach.
+        let error = if_there(file.join("mutirao.toml")).unwrap_err();
+        assert!(matches!(error, ConfigError::Unreadable { .. }), "{error}");
+    }
+}

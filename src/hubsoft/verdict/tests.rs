@@ -1,0 +1,295 @@
+use super::*;
+use crate::delivery::identity::BatchIdentity;
+
+fn marker() -> Marker {
+    Marker::new(BatchIdentity::File { batch: "queda" }, "1")
+}
+
+fn asked() -> Asked<'static> {
+    Asked { service: 11_000, type_label: Some("Suporte Técnico"), abrir_os: false, marker: marker() }
+}
+
+fn answer(status: u16, body: &str) -> Exchange {
+    let body = Ok(Bytes::copy_from_slice(body.as_bytes()));
+    Exchange::Answered { status, retry_after: None, body }
+}
+
+/// The verdict in short: its name and its code; for an opening its protocolo and warnings.
+fn short(verdict: &Verdict<Proof>) -> String {
+    match verdict {
+        Verdict::Answered(proof) => {
+            let warnings: Vec<&str> = proof.warnings.iter().map(|it| it.code.as_str()).collect();
+            format!("opened {} {}", proof.opening.protocolo, warnings.join(" ")).trim_end().to_owned()
+        }
+        Verdict::Rejected(fault) => format!("rejected {}", fault.code),
+        Verdict::Unknown(fault) => format!("unknown {}", fault.code),
+        Verdict::NotSent(fault) => format!("not_sent {}", fault.code),
+        Verdict::Throttled => "throttled".to_owned(),
+        Verdict::Unauthorized(fault) => format!("unauthorized {}", fault.code),
+        Verdict::LoginUnavailable(fault) => format!("login_unavailable {}", fault.code),
+        Verdict::Forbidden(fault) => format!("forbidden {}", fault.code),
+        Verdict::Misconfigured(fault) => format!("misconfigured {}", fault.code),
+        Verdict::Withheld => "withheld".to_owned(),
+    }
+}
+
+#[test]
+fn the_verdict_table() {
+    let opened =
+        r#"{"status":"success","atendimento":{"id_atendimento":300,"protocolo":"20181116105821000006"}}"#;
+    let invalid = r#"{"status":"error","msg":"Os dados fornecidos são inválidos","errors":["O campo nome é obrigatório."]}"#;
+    let exception = r#"{"status":"error","msg":"SQLSTATE","file":"/var/www/x.php","line":3,"trace":[]}"#;
+    let table: &[(u16, &str, &str)] = &[
+        // Proof.
+        (200, opened, "opened 20181116105821000006"),
+        (201, opened, "opened 20181116105821000006"),
+        (
+            200,
+            r#"{"status":"SUSCESS","atendimento":{"id_atendimento":"300","protocolo":20181116105821000006}}"#,
+            "opened 20181116105821000006",
+        ),
+        (
+            200,
+            "\u{feff}{\"status\":\"Success\",\"x\":1,\"atendimento\":{\"id_atendimento\":3,\"protocolo\":\" 1 \",\"servico\":[],\"ordens_servico\":null}}",
+            "opened 1",
+        ),
+        // A success that proves nothing.
+        (200, r#"{"status":"success"}"#, "unknown no_proof"),
+        (200, r#"{"status":"success","atendimento":null}"#, "unknown no_proof"),
+        (200, r#"{"status":"success","atendimento":[]}"#, "unknown no_proof"),
+        (
+            200,
+            r#"{"status":"success","atendimento":{"id_atendimento":300,"protocolo":""}}"#,
+            "unknown no_proof",
+        ),
+        (
+            200,
+            r#"{"status":"success","atendimento":{"id_atendimento":300,"protocolo":"  "}}"#,
+            "unknown no_proof",
+        ),
+        (200, r#"{"status":"success","atendimento":{"id_atendimento":300}}"#, "unknown no_proof"),
+        (200, r#"{"status":"success","atendimento":{"protocolo":"1"}}"#, "unknown no_proof"),
+        (
+            200,
+            r#"{"status":"success","atendimento":{"id_atendimento":0,"protocolo":"1"}}"#,
+            "unknown no_proof",
+        ),
+        (200, r#"{"status":"success","id_atendimento":300,"protocolo":"1"}"#, "unknown no_proof"),
+        (200, r#"{"atendimento":{"id_atendimento":300,"protocolo":"1"}}"#, "unknown no_proof"),
+        (202, opened, "unknown http_202"),
+        // Refusals.
+        (200, invalid, "rejected validation"),
+        (400, invalid, "rejected validation"),
+        (422, invalid, "rejected validation"),
+        (200, r#"{"status":"ERROR","msg":"Serviço cancelado"}"#, "rejected refused"),
+        (200, r#"{"status":"error","msg":"Serviço cancelado","errors":[]}"#, "rejected refused"),
+        (200, r#"{"status":"error","errors":{}}"#, "rejected refused"),
+        (
+            422,
+            r#"{"message":"The given data was invalid.","errors":{"nome":["obrigatório"]}}"#,
+            "rejected validation",
+        ),
+        (400, r#"{"message":"Bad Request"}"#, "unknown http_400"),
+        (413, "<html>", "rejected http_413"),
+        // Refusals that are none.
+        (200, exception, "unknown exception"),
+        (400, exception, "unknown exception"),
+        (422, exception, "unknown exception"),
+        (200, r#"{"status":"error","msg":"x","error_type":"QueryException"}"#, "unknown exception"),
+        (
+            200,
+            r#"{"status":"success","trace":[],"atendimento":{"id_atendimento":1,"protocolo":"1"}}"#,
+            "unknown exception",
+        ),
+        (
+            200,
+            r#"{"status":"error","msg":"OS","atendimento":{"id_atendimento":1,"protocolo":"1"}}"#,
+            "unknown contradiction",
+        ),
+        (201, invalid, "unknown no_proof"),
+        // Halts and pauses.
+        (401, r#"{"message":"Unauthenticated."}"#, "unauthorized http_401"),
+        (401, "<html>", "unauthorized http_401"),
+        (403, "", "forbidden http_403"),
+        (404, "<html>", "misconfigured http_404"),
+        (405, invalid, "misconfigured http_405"),
+        (429, "", "throttled"),
+        (429, invalid, "throttled"),
+        // Whatever else may have done its work.
+        (408, invalid, "unknown http_408"),
+        (409, invalid, "unknown http_409"),
+        (418, invalid, "unknown http_418"),
+        (301, "", "unknown http_301"),
+        (302, opened, "unknown http_302"),
+        (500, invalid, "unknown http_500"),
+        (502, "<html>", "unknown http_502"),
+        (503, "", "unknown http_503"),
+        (504, opened, "unknown http_504"),
+        (204, "", "unknown http_204"),
+        (200, "", "unknown empty"),
+        (200, " \r\n", "unknown empty"),
+        (200, "<html>ok</html>", "unknown not_json"),
+        (200, "[]", "unknown not_json"),
+        (200, "null", "unknown not_json"),
+        (200, "\"success\"", "unknown not_json"),
+        (200, r#"{"status":"success","atendimento":{"id_atend"#, "unknown not_json"),
+        (200, "<br />Notice{\"status\":\"error\"}", "unknown not_json"),
+        (422, "<html>", "unknown not_json"),
+    ];
+    for (status, body, expected) in table {
+        assert_eq!(short(&of_open(&answer(*status, body), &asked())), *expected, "{status} {body}");
+    }
+}
+
+#[test]
+fn a_body_that_never_came_whole_is_no_refusal_and_no_proof() {
+    let broken = |status, fault| Exchange::Answered { status, retry_after: None, body: Err(fault) };
+    let table = [
+        (broken(200, words::cut()), "unknown cut"),
+        (broken(200, words::timeout()), "unknown timeout"),
+        (broken(422, words::too_large()), "unknown too_large"),
+        // The status alone tells.
+        (broken(429, words::cut()), "throttled"),
+        (broken(401, words::cut()), "unauthorized http_401"),
+        (broken(403, words::cut()), "forbidden http_403"),
+        (broken(413, words::cut()), "rejected http_413"),
+        (broken(500, words::timeout()), "unknown http_500"),
+        (Exchange::Lost(words::timeout()), "unknown timeout"),
+        (Exchange::Lost(words::reset()), "unknown reset"),
+        (Exchange::NotSent(words::fault("dns", "")), "not_sent dns"),
+    ];
+    for (exchange, expected) in table {
+        assert_eq!(short(&of_open(&exchange, &asked())), expected, "{exchange:?}");
+    }
+}
+
+#[test]
+fn the_echo_is_compared_with_what_was_asked_for() {
+    let with = |fields: &str| {
+        let body = format!(
+            r#"{{"status":"success","atendimento":{{"id_atendimento":1,"protocolo":"1",{fields}}}}}"#
+        );
+        answer(200, &body)
+    };
+    let os = r#""ordens_servico":[{"id_ordem_servico":"340","numero_ordem_servico":320}]"#;
+    let table = [
+        (
+            with(r#""servico":{"id_cliente_servico":"11000"},"tipo_atendimento":"SUPORTE TECNICO""#),
+            false,
+            "opened 1",
+        ),
+        (with(r#""servico":{"id_cliente_servico":11001}"#), false, "opened 1 wrong_service"),
+        (with(r#""servico":{"nome":"FIBRA"},"tipo_atendimento":null"#), false, "opened 1"),
+        (with(r#""tipo_atendimento":"SAC""#), false, "opened 1 wrong_type"),
+        (with(r#""ordens_servico":[]"#), true, "opened 1 without_os"),
+        (with(r#""x":1"#), true, "opened 1 without_os"),
+        (with(os), true, "opened 1"),
+    ];
+    for (exchange, abrir_os, expected) in table {
+        assert_eq!(short(&of_open(&exchange, &Asked { abrir_os, ..asked() })), expected, "{exchange:?}");
+    }
+    let Verdict::Answered(proof) = of_open(&with(os), &asked()) else { panic!("it proves") };
+    assert_eq!(proof.opening.ids_ordem_servico, [340]);
+    assert_eq!(proof.opening.numeros_ordem_servico, ["320"]);
+}
+
+#[test]
+fn the_marker_comes_back_or_not_or_nobody_knows() {
+    let echoed = |text: Option<String>| {
+        let text = serde_json::to_string(&text).expect("text");
+        let body = format!(
+            r#"{{"status":"success","atendimento":{{"id_atendimento":1,"protocolo":"1","descricao_abertura":{text}}}}}"#
+        );
+        match of_open(&answer(200, &body), &asked()) {
+            Verdict::Answered(proof) => proof.marker_echoed,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(echoed(Some(format!("Sem luz{} | ATENDIMENTO ABERTO VIA API", marker()))), Some(true));
+    assert_eq!(echoed(Some("Sem luz | ATENDIMENTO ABERTO VIA API".into())), Some(false));
+    assert_eq!(echoed(None), None);
+}
+
+#[test]
+fn hubsofts_own_words_are_shown_and_its_insides_never() {
+    let message = |status, body: &str| match of_open(&answer(status, body), &asked()) {
+        Verdict::Rejected(fault) | Verdict::Unknown(fault) | Verdict::Forbidden(fault) => fault.message,
+        other => panic!("{other:?}"),
+    };
+    let both = r#"{"status":"error","msg":"Dados inválidos.","errors":["nome é obrigatório.","a\nb"]}"#;
+    assert_eq!(message(200, both), "Dados inválidos: nome é obrigatório.; a b");
+    let nested = r#"{"message":"Inválido","errors":{"nome":["n1","n2"],"email":"e"}}"#;
+    assert_eq!(message(422, nested), "Inválido: e; n1; n2");
+    assert_eq!(message(200, r#"{"status":"error"}"#), "HubSoft refused the ticket and gave no reason");
+    let long = format!(r#"{{"status":"error","msg":"{}"}}"#, "é".repeat(10_000));
+    assert_eq!(message(200, &long).chars().count(), 501);
+    for status in [200, 400, 403, 422, 500] {
+        let insides = r#"{"status":"error","msg":"SECRET","file":"SECRET","line":1,"trace":["SECRET"]}"#;
+        assert!(!message(status, insides).contains("SECRET"), "{status}");
+    }
+}
+
+#[test]
+fn the_login_table() {
+    let table: &[(u16, &str, &str)] = &[
+        (200, r#"{"access_token":"t","expires_in":2592000}"#, "token 2592000"),
+        (200, r#"{"access_token":"t","expires_in":"60"}"#, "token 60"),
+        (200, r#"{"access_token":"t"}"#, "token"),
+        (200, r#"{"access_token":""}"#, "unavailable login_no_token"),
+        (200, "<html>", "unavailable not_json"),
+        (401, r#"{"error":"invalid_credentials"}"#, "refused login_refused"),
+        (400, r#"{"error":"invalid_grant"}"#, "refused login_refused"),
+        (401, r#"{"error":"invalid_client"}"#, "refused login_refused"),
+        (400, "<html>", "unavailable login_http_400"),
+        (401, r#"{"message":"Unauthenticated."}"#, "unavailable login_http_401"),
+        (403, "", "unavailable login_http_403"),
+        (404, "", "misconfigured http_404"),
+        (429, "", "unavailable login_http_429"),
+        (500, r#"{"error":"invalid_grant"}"#, "unavailable login_http_500"),
+        (503, "", "unavailable login_http_503"),
+    ];
+    for (status, body, expected) in table {
+        let exchange = answer(*status, body);
+        let found = match of_login(&exchange) {
+            Login::Token { expires_in, .. } => {
+                format!("token {}", expires_in.map_or(String::new(), |it| it.as_secs().to_string()))
+            }
+            Login::Refused(fault) => format!("refused {}", fault.code),
+            Login::Unavailable(fault) => format!("unavailable {}", fault.code),
+            Login::Misconfigured(fault) => format!("misconfigured {}", fault.code),
+        };
+        assert_eq!(found.trim_end(), *expected, "{status} {body}");
+    }
+}
+
+#[test]
+fn retry_after_in_both_forms() {
+    let now: Timestamp = "2026-11-24T12:00:00Z".parse().expect("a time");
+    let date = Some("Tue, 24 Nov 2026 11:00:00 GMT");
+    let table = [
+        ("0", None, Some(0)),
+        (" 120 ", None, Some(120)),
+        ("901", None, Some(900)),
+        ("99999999999999999999999", None, Some(900)),
+        ("Tue, 24 Nov 2026 12:00:30 GMT", None, Some(30)),
+        ("Tue, 24 Nov 2026 11:00:10 GMT", date, Some(10)),
+        ("Tue, 24 Nov 2026 11:00:00 GMT", None, Some(0)),
+        ("Wed, 24 Nov 2027 11:00:00 GMT", None, Some(900)),
+        ("-5", None, None),
+        ("soon", None, None),
+        ("", None, None),
+    ];
+    for (header, date, expected) in table {
+        let found = retry_after(header, date, now).map(|it| it.as_secs());
+        assert_eq!(found, expected, "{header}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_answer_makes_it_panic(status in 100_u16..600, body in ".{0,200}") {
+        let _ = of_open(&answer(status, &body), &asked());
+        let _ = super::super::look_up::of_find_open(&answer(status, &body), 1, "SAC");
+        let _ = of_login(&answer(status, &body));
+    }
+}

@@ -1,0 +1,160 @@
+//! Against a server that does with each request and its connection as a test says.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use mutirao::delivery::Api;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+/// What the scripted server does with a request, once it has read it whole.
+#[derive(Clone)]
+enum Act {
+    Answer(Vec<u8>),
+    AnswerAndClose(Vec<u8>),
+    Close,
+}
+
+/// A server that acts on request N by `acts[N]`, on all later ones by the last act. Counts requests.
+async fn scripted(acts: Vec<Act>) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    let n_requests = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&n_requests);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(follow(stream, acts.clone(), Arc::clone(&counter)));
+        }
+    });
+    (url, n_requests)
+}
+
+async fn follow(mut stream: TcpStream, acts: Vec<Act>, n_requests: Arc<AtomicUsize>) {
+    while read_request(&mut stream).await {
+        let number = n_requests.fetch_add(1, Ordering::SeqCst);
+        match &acts[number.min(acts.len() - 1)] {
+            Act::Answer(bytes) => stream.write_all(bytes).await.expect("the client reads"),
+            Act::AnswerAndClose(bytes) => return drop(stream.write_all(bytes).await),
+            Act::Close => return,
+        }
+    }
+}
+
+/// `false`: the client closed.
+async fn read_request(stream: &mut TcpStream) -> bool {
+    let mut request = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&request);
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let lower = head.to_lowercase();
+            let len = lower.lines().find_map(|it| it.strip_prefix("content-length: ")).map_or("0", str::trim);
+            if len.parse::<usize>().expect("a number") <= body.len() {
+                return true;
+            }
+        }
+        if stream.read_buf(&mut request).await.unwrap_or_default() == 0 {
+            return false;
+        }
+    }
+}
+
+async fn open_on(url: &str) -> Reply {
+    client(url, token("t")).open(&parsed(&raw()), marker("1"), &Turnstile::default()).await
+}
+
+#[tokio::test]
+async fn a_post_is_never_repeated_after_a_connection_died() {
+    let half = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"status\":".to_vec();
+    let table = [
+        (Act::Close, "unknown reset"),
+        (Act::AnswerAndClose(b"HTTP/1.1 2".to_vec()), "unknown reset"),
+        (Act::AnswerAndClose(b"not HTTP at all\r\n\r\n".to_vec()), "unknown reset"),
+        (Act::AnswerAndClose(half), "unknown cut"),
+    ];
+    for (act, expected) in table {
+        let (url, n_requests) = scripted(vec![act]).await;
+        assert_eq!(short(&open_on(&url).await), expected);
+        assert_eq!(n_requests.load(Ordering::SeqCst), 1, "{expected}");
+    }
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_dies_at_the_next_request_leaves_a_doubt_and_no_repeat() {
+    let (url, n_requests) = scripted(vec![Act::Answer(opened()), Act::Close, Act::Answer(opened())]).await;
+    let (hubsoft, gate, ticket) = (client(&url, token("t")), Turnstile::default(), parsed(&raw()));
+    let mut found = Vec::new();
+    for row in ["1", "2", "3"] {
+        found.push(short(&hubsoft.open(&ticket, marker(row), &gate).await));
+    }
+    assert_eq!(found, ["answered", "unknown reset", "answered"]);
+    assert_eq!(n_requests.load(Ordering::SeqCst), 3);
+}
+
+/// nginx closes an idle connection just as the next request comes: whichever side wins the race, no
+/// request is seen twice, and one that was answered was seen.
+#[tokio::test]
+async fn racing_a_server_that_closes_after_each_answer_repeats_nothing() {
+    let (url, n_requests) = scripted(vec![Act::AnswerAndClose(opened())]).await;
+    let (hubsoft, gate, ticket) = (client(&url, token("t")), Turnstile::default(), parsed(&raw()));
+    for row in 1..=300 {
+        let before = n_requests.load(Ordering::SeqCst);
+        let reply = hubsoft.open(&ticket, marker(&row.to_string()), &gate).await;
+        let n_seen = n_requests.load(Ordering::SeqCst) - before;
+        match reply.verdict {
+            Verdict::Answered(_) => assert_eq!(n_seen, 1),
+            Verdict::Unknown(_) => assert!(n_seen <= 1),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_no_answers() {
+    let huge = "x".repeat(1024 * 1024 + 1);
+    let redirect = http("302 Found\r\nLocation: /elsewhere", "");
+    let table = [
+        (http("200 OK", &huge), "unknown too_large"),
+        (redirect, "unknown http_302"),
+        (http("307 Temporary Redirect\r\nLocation: /api/v1/integracao/atendimento", ""), "unknown http_307"),
+        (http("500 Oops\r\nRetry-After: 5", ""), "unknown http_500"),
+        (http("404 Not Found", "<html>"), "misconfigured http_404"),
+        (http("401 Unauthorized", "<html>"), "unauthorized http_401"),
+        (http("413 Too Large", ""), "rejected http_413"),
+        (http("200 OK\r\nContent-Encoding: gzip", "no gzip"), "unknown cut"),
+    ];
+    for (answer, expected) in table {
+        let (url, n_requests) = scripted(vec![Act::Answer(answer)]).await;
+        assert_eq!(short(&open_on(&url).await), expected);
+        // A given token is confirmed to be refused; nothing else is sent twice.
+        let n_expected = if expected.starts_with("unauthorized") { 2 } else { 1 };
+        assert_eq!(n_requests.load(Ordering::SeqCst), n_expected, "{expected}");
+    }
+}
+
+/// Has the token accepted for something else just before each post.
+struct Proving<'a>(&'a HubSoft);
+
+impl Gate for Proving<'_> {
+    async fn pass(&self, kind: RequestKind) -> Result<(), Withheld> {
+        if kind == RequestKind::Post {
+            assert_eq!(short(&self.0.probe(&Turnstile::default()).await), "answered");
+        }
+        Ok(())
+    }
+}
+
+/// Among tokens that work, a lone 401 is the row's affair and not the run's; nor does it renew forever.
+#[tokio::test]
+async fn a_request_that_no_good_token_helps_is_forbidden() {
+    let login = Act::Answer(http("200 OK", r#"{"access_token":"t","expires_in":2592000}"#));
+    let catalogue = Act::Answer(http("200 OK", r#"{"status":"success","tipos_atendimento":[]}"#));
+    let refusal = Act::Answer(http("401 Unauthorized", r#"{"message":"Unauthenticated."}"#));
+    let (url, n_requests) =
+        scripted([login, catalogue, refusal].into_iter().cycle().take(15).collect()).await;
+    let hubsoft = client(&url, password(sandbox("").credentials()));
+    let reply = hubsoft.open(&parsed(&raw()), marker("1"), &Proving(&hubsoft)).await;
+    assert_eq!(short(&reply), "forbidden http_401");
+    assert_eq!(n_requests.load(Ordering::SeqCst), 12);
+}
