@@ -44,6 +44,7 @@ on_every_driver! {
     a_correction_brings_back_what_was_gone,
     a_row_of_another_outbox_is_looked_up_first,
     verify_first_adopts_young_tickets_only,
+    verify_first_looks_for_known_rows_too,
     a_sample_is_the_first_lines,
     a_dropped_staging_leaves_nothing,
     cancel_and_retry_know_what_was_sent,
@@ -446,6 +447,37 @@ async fn verify_first_adopts_young_tickets_only(driver: Driver) {
     let mended = [line(1, "a"), line(2, "b")];
     it.import(&File::of("b", &mended)).await;
     assert_eq!(states(&it, "b", 2..=3).await, ["pending p", "pending p"], "mended later, it still is");
+}
+
+/// A restored outbox knows rows that were opened since.
+async fn verify_first_looks_for_known_rows_too(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let file = [line(1, "a"), line(2, "b"), line(3, "c")];
+    let merged = it.import(&File::of("b", &file)).await;
+    let sent = |n| match n {
+        2 => opened(n),
+        _ => Change::Later { at: at(2), attempts: 1, doubt: None, fault: None },
+    };
+    let worker = it.worker().await;
+    let desk = worker.desk(merged.scope());
+    let claims = desk.claim(Want { now: at(1), posts: 2, look_ups: 0 }).await.expect("it claims").claims;
+    let settles = claims.iter().map(|it| Settle {
+        row: it.row,
+        token: it.token,
+        change: sent(it.line),
+        attempt: None,
+    });
+    desk.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
+
+    // The very same file, and another one.
+    for last in ["c", "d"] {
+        let file = [file[0], file[1], line(3, last)];
+        let verified = it.import(&File { first_post: FirstPost::VerifyFirst, ..File::of("b", &file) }).await;
+        assert_eq!(states(&it, "b", 2..=4).await, ["opened", "pending p", "pending p"]);
+        let doubt = it.row("b", 3).await.doubt.expect("it is looked up first");
+        assert_eq!(doubt.not_before, Some(at(0) - Duration::from_secs(48 * 3600)));
+        assert_eq!(run(&it.outbox, verified.scope(), opened).await, 0, "nothing is posted before");
+    }
 }
 
 async fn a_sample_is_the_first_lines(driver: Driver) {

@@ -113,6 +113,9 @@ impl Merge {
         }
         it.start_over().await?;
         it.add(options.first_post).await?;
+        if options.first_post == FirstPost::VerifyFirst {
+            it.doubt_known().await?;
+        }
         if it.places == Places::New {
             it.take_busy_places().await?;
         }
@@ -492,6 +495,21 @@ impl Merge {
              UPDATE staged SET row_id = added.id FROM added WHERE staged.record = added.record"
         );
         self.run_sql(&sql, &[self.now, self.batch, self.source]).await.map(drop)
+    }
+
+    /// `--verify-first` is of known rows too: an outbox from an old backup takes for new what was
+    /// opened since. A row that a worker is claiming at this moment is on its way.
+    async fn doubt_known(&mut self) -> Result<(), OutboxError> {
+        let to_post = "x.state = 'pending' AND x.doubt_since IS NULL";
+        self.hold(to_post).await?;
+        let sql = format!(
+            "UPDATE mutirao.outbox AS x
+                SET doubt_since = {NOW}, doubt_not_before = {NOW} - {ADOPTABLE}, doubt_precaution = true,
+                    absences = 0, last_absence = NULL, answered = 0
+               FROM staged s JOIN held h ON h.id = s.row_id
+              WHERE x.id = s.row_id AND {to_post}"
+        );
+        self.run_sql(&sql, &[self.now]).await.map(drop)
     }
 
     /// A new reference of a service for which a row that is gone from the file was opened.
