@@ -21,7 +21,7 @@ use crate::delivery::{Policy, Rate, Reason};
 use crate::intake::{Hashing, Intake};
 use crate::outbox::{
     Address, AnyOutbox, AnyReader, BindError, Counts, FirstPost, LEASE, MergeKind, MergeOptions, Merged,
-    Repeats,
+    Repeats, Terms,
 };
 use crate::report::{self, Guard};
 
@@ -86,7 +86,8 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
         let guards = delivering::limits(&args.end, merged.counts.n_rows);
         let policy = Policy { guards, ..delivering::policy(&args.delivery) };
         let headline = format!("opening {n_to_open} tickets at {}, {} at most", target.host, policy.rate);
-        let worker = outbox.register("import", policy.rate, LEASE).await?;
+        let terms = Terms { rate: policy.rate, lease: LEASE, timeout: target.timeout };
+        let worker = outbox.register("import", terms).await?;
         let desk = match args.sample {
             Some(n) => worker.sample(merged.scope(), n).await?,
             None => worker.desk(merged.scope()),

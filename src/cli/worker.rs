@@ -16,7 +16,7 @@ use super::screen::Screen;
 use super::watching::{Audience, Watching};
 use crate::config::{Config, WorkerLayer};
 use crate::delivery::{Blame, GuardLimits, Lasting, Policy, Reason, Stats, Verify};
-use crate::outbox::{Address, AnyOutbox, Counts, LEASE, PgOutbox, Scope};
+use crate::outbox::{Address, AnyOutbox, Counts, LEASE, PgOutbox, Scope, Terms};
 
 const POLL: Duration = Duration::from_secs(1);
 
@@ -72,10 +72,9 @@ async fn work(
 ) -> Result<Exit, Failure> {
     let lasting = policy.lasting;
     let outbox = patiently(lasting, watching, screen, async || database.open(&target.binding).await).await?;
-    let worker = patiently(lasting, watching, screen, async || {
-        Ok(outbox.register("worker", policy.rate, lease).await?)
-    })
-    .await?;
+    let terms = Terms { rate: policy.rate, lease, timeout: target.timeout };
+    let worker =
+        patiently(lasting, watching, screen, async || Ok(outbox.register("worker", terms).await?)).await?;
     let desk = worker.desk(Scope::All);
     let until = if args.until_empty { "until it is empty" } else { "until told to stop" };
     let headline = format!("working for {}, {} at most, {until}", target.host, policy.rate);

@@ -11,12 +11,11 @@ use super::sqlite::{self, SqliteOutbox};
 use super::{
     BatchId, BatchInfo, BindError, Cancelled, Counts, Crew, Cursor, MergeError, MergeOptions, Merged, NewRow,
     NewSource, Page, PgOutbox, Rehearsal, Resolution, ResolveError, RowDetails, RowName, RowProblems, Scope,
-    Status, postgres,
+    Status, Terms, postgres,
 };
 use crate::delivery::standing::{Report, Standing};
-use crate::delivery::{Claimed, Outbox, OutboxError, Rate, RowId, Settle, Settled, State, Want};
+use crate::delivery::{Claimed, Outbox, OutboxError, RowId, Settle, Settled, State, Want};
 
-/// How long an import that died keeps its rows from others, and how often it says that it lives.
 /// How long a worker may be silent before the others take over its rows. A claim needs three quarters
 /// of a minute of it, and renewals need room: no lease may be shorter.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -150,19 +149,14 @@ impl AnyOutbox {
     }
 
     /// Makes this process one of those that deliver from the outbox.
-    /// `what`, the machine and the process are its name, for people. `lease`: see [`LEASE`].
-    pub async fn register(
-        &self,
-        what: &str,
-        rate: Rate,
-        lease: Duration,
-    ) -> Result<AnyWorker<'_>, OutboxError> {
+    /// `what`, the machine and the process are its name, for people.
+    pub async fn register(&self, what: &str, terms: Terms) -> Result<AnyWorker<'_>, OutboxError> {
         Ok(match self {
             Self::Sqlite(it) => AnyWorker::Sqlite(it),
             Self::Postgres(it) => {
                 let machine = rustix::system::uname();
                 let name = format!("{what} {}@{}", std::process::id(), machine.nodename().to_string_lossy());
-                AnyWorker::Postgres(it.register(&name, rate, lease).await?)
+                AnyWorker::Postgres(it.register(&name, terms).await?)
             }
         })
     }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use mutirao::delivery::{Change, Claimed, Doubt, Fault, Opening, Outbox, Rate, Settle, State, Want};
+use mutirao::delivery::{Change, Claimed, Doubt, Fault, Opening, Outbox, Settle, State, Want};
 use mutirao::outbox::{
     Address, AnyOutbox, AnyWorker, Cursor, FirstPost, MergeCounts, MergeKind, Merged, Repeats, Resolution,
     ResolveError, RowDetails, RowName, Scope,
 };
 use tempfile::TempDir;
 
-use crate::outbox_conformance::at;
+use crate::outbox_conformance::{TERMS, at};
 use crate::support::files::{self, File, Line, line};
 use crate::support::postgres::Database;
 
@@ -80,7 +80,7 @@ impl Books {
     }
 
     async fn worker(&self) -> AnyWorker<'_> {
-        self.outbox.register("a test", Rate::Unlimited, mutirao::outbox::LEASE).await.expect("it registers")
+        self.outbox.register("a test", TERMS).await.expect("it registers")
     }
 
     async fn import(&mut self, file: &File<'_>) -> Merged {
@@ -95,8 +95,7 @@ impl Books {
 
 /// Claims everything in scope and makes of it what `change` says of its line.
 async fn run(outbox: &AnyOutbox, scope: Scope, change: impl Fn(u64) -> Change) -> usize {
-    let worker =
-        outbox.register("a test", Rate::Unlimited, mutirao::outbox::LEASE).await.expect("it registers");
+    let worker = outbox.register("a test", TERMS).await.expect("it registers");
     let desk = worker.desk(scope);
     let mut n_claims = 0;
     loop {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mutirao::delivery::{
-    Attempt, AttemptKind, Change, Claim, Claimed, Doubt, Fault, Opening, Outbox, RowId, Settle, Settled,
-    State, Want,
+    Attempt, AttemptKind, Change, Claim, Claimed, Doubt, Fault, Opening, Outbox, Rate, RowId, Settle,
+    Settled, State, Want,
 };
+use mutirao::outbox::{LEASE, Terms};
 
 /// A row to put in. Everything about it is valid but, if asked for, its phone.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +38,9 @@ pub trait Bench: Outbox {
     async fn insert(&mut self, rows: &[Seed]) -> Vec<RowId>;
     async fn look(&self, row: RowId) -> Seen;
 }
+
+/// Of a worker that nothing holds back.
+pub const TERMS: Terms = Terms { rate: Rate::Unlimited, lease: LEASE, timeout: Duration::from_secs(60) };
 
 const T0_S: i64 = 1_700_000_000;
 

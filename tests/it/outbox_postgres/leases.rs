@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use mutirao::delivery::{Outbox, OutboxError, Rate, State};
-use mutirao::outbox::Scope;
+use mutirao::outbox::{Scope, Terms};
 
-use super::bench::{Fresh, LEASE, ids, register, want};
-use crate::outbox_conformance::{Bench, at, valid};
+use super::bench::{Fresh, ids, register, want};
+use crate::outbox_conformance::{Bench, TERMS, at, valid};
 
 const ALL_OVER: &str = "UPDATE mutirao.worker SET lease_until = clock_timestamp() - interval '1 second'";
 
@@ -31,7 +31,17 @@ async fn the_dead_are_rescued_after_two_renewals() {
     assert_eq!(it.worker.rescue().await.expect("it rescues"), 1);
     let seen = it.look(rows[0]).await;
     assert_eq!(seen.state, State::Pending);
-    assert!(seen.doubt.is_some_and(|it| !it.precaution), "it may have been sent");
+    let doubt = seen.doubt.expect("it may have been sent");
+    assert!(!doubt.precaution);
+    let waits_until: bool = sqlx::query_scalar(
+        "SELECT doubt_since BETWEEN clock_timestamp() + interval '25 seconds' AND clock_timestamp() + interval '59 seconds'
+           FROM mutirao.outbox WHERE id = $1",
+    )
+    .bind(rows[0].0)
+    .fetch_one(&mut it.sql().await)
+    .await
+    .expect("it reads");
+    assert!(waits_until, "it may be cut off from the database only, and wait for an answer: {doubt:?}");
     assert_eq!(it.state(rows[1]).await, State::InFlight, "its own rows are nobody's to rescue");
 }
 
@@ -91,7 +101,7 @@ async fn a_worker_that_was_taken_for_dead_registers_anew() {
 async fn recovery_leaves_the_living_alone() {
     let mut it = Fresh::new().await;
     let rows = it.insert(&[valid(1), valid(2)]).await;
-    let other = it.outbox.register("another", Rate::PerSecond(5.0), LEASE).await.expect("it registers");
+    let other = it.outbox.register("another", Terms { rate: Rate::PerSecond(5.0), ..TERMS }).await.expect("it registers");
     other.desk(Scope::All).claim(want(1)).await.expect("it claims");
     it.claim(want(1)).await.expect("it claims");
     assert_eq!(it.recover(at(2)).await.expect("it recovers"), 1);
@@ -102,8 +112,7 @@ async fn recovery_leaves_the_living_alone() {
 #[tokio::test]
 async fn a_clean_stop_leaves_no_worker_behind() {
     let it = Fresh::new().await;
-    let worker =
-        it.outbox.register("b", Rate::Unlimited, Duration::from_secs(60)).await.expect("it registers");
+    let worker = it.outbox.register("b", TERMS).await.expect("it registers");
     let id = worker.id();
     worker.retire().await.expect("it leaves");
     let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM mutirao.worker WHERE id = $1)")

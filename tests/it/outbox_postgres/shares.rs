@@ -5,11 +5,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use mutirao::delivery::standing::{Finding, Holder, News, Prober, Report, Shared, Standing};
 use mutirao::delivery::{Outbox, Rate, State};
-use mutirao::outbox::Scope;
+use mutirao::outbox::{Scope, Terms};
 use mutirao::outbox::postgres::Worker;
 
-use super::bench::{Fresh, LEASE, ids, want};
-use crate::outbox_conformance::{Bench, valid};
+use super::bench::{Fresh, ids, want};
+use crate::outbox_conformance::{Bench, TERMS, valid};
 
 /// Longer than anything here takes, shorter than what never happens.
 const LONG: Duration = Duration::from_secs(20);
@@ -28,7 +28,7 @@ async fn share(worker: &Worker, report: &Report) -> Standing {
 }
 
 async fn worker(it: &Fresh, rate: Rate) -> Worker {
-    it.outbox.register("a test", rate, LEASE).await.expect("it registers")
+    it.outbox.register("a test", Terms { rate, ..TERMS }).await.expect("it registers")
 }
 
 /// As if the database had seen so much time go by.
