@@ -95,13 +95,15 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             desk.claiming = true;
             desk.n_stored
         };
+        // Before it is asked: the outbox saw then that the lease lasts, and an answer may come late.
+        let awake = self.clock.awake();
         match self.outbox.claim(want).await {
             Ok(claimed) => {
                 self.outbox_works(Fails::Claims);
                 let n_look_ups = claimed.claims.iter().filter(|it| it.doubt.is_some()).count();
                 let n_posts = claimed.claims.len() - n_look_ups;
                 let short = Short { posts: n_posts < want.posts, look_ups: n_look_ups < want.look_ups };
-                self.take_in(claimed, want, short, n_stored);
+                self.take_in(claimed, awake, want, short, n_stored);
                 Ok(short)
             }
             Err(error) => {
@@ -192,8 +194,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         1024 + 4 * self.policy.concurrency
     }
 
-    fn take_in(&self, claimed: Claimed, want: Want, short: Short, n_stored: u64) {
-        let awake = self.clock.awake();
+    fn take_in(&self, claimed: Claimed, awake: Duration, want: Want, short: Short, n_stored: u64) {
         let n_claims = claimed.claims.len();
         let mut desk = self.desk.borrow_mut();
         desk.stats.invalid += claimed.refused.len() as u64;

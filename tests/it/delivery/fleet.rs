@@ -38,8 +38,8 @@ impl Fleet {
     /// One worker, stopped cleanly after so long.
     async fn worker(&self, id: u64, length: Duration) -> Ending {
         let control = Control::default();
-        let worker =
-            MemoryWorker { outbox: Rc::clone(&self.outbox), clock: self.clock, id, rate: self.policy.rate };
+        let (outbox, rate) = (Rc::clone(&self.outbox), self.policy.rate);
+        let worker = MemoryWorker { outbox, clock: self.clock, id, rate, timeout: 60 * S, cut: None };
         let running = run(&worker, &self.api, &self.clock, &self.policy, control.clone(), &());
         let stopping = async {
             sleep(length).await;

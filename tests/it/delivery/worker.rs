@@ -85,6 +85,23 @@ fn it_waits_for_rows_and_finds_them() {
     });
 }
 
+/// The outbox sees that a lease lasts when it is asked for rows, and its answer may come long after.
+#[test]
+fn a_claim_is_as_old_as_its_question() {
+    in_virtual_time(async {
+        let mut bench = bench(8);
+        bench.policy.concurrency = 1;
+        bench.api.latency.set(8 * S);
+        bench.outbox.set_weather(|| (Trouble::None, Duration::ZERO, 20 * S));
+        run_for(&bench, 300 * S, async {}).await;
+        assert_eq!(bench.outbox.count(State::Opened), 8);
+        // Recovery takes 20 s, the claim that begins then as long.
+        let posts = bench.api.seconds(RequestKind::Post);
+        assert!(posts[0] < 41.0, "{posts:?}");
+        assert!(!posts.iter().any(|it| (65.5..85.0).contains(it)), "45 s after it was asked for: {posts:?}");
+    });
+}
+
 #[test]
 fn a_refused_login_is_waited_out() {
     in_virtual_time(async {

@@ -1,7 +1,5 @@
 //! Whose rows they are, and when they are nobody's.
 
-use std::time::Duration;
-
 use mutirao::delivery::{Outbox, OutboxError, Rate, State};
 use mutirao::outbox::{Scope, Terms};
 

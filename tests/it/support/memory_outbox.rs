@@ -166,6 +166,12 @@ impl MemoryOutbox {
         self.shelf.borrow().rows.values().filter(|row| row.state == state).count()
     }
 
+    /// Whether somebody has claimed the row and not settled it.
+    pub fn is_held(&self, marker: Marker) -> bool {
+        let rows = &self.shelf.borrow().rows;
+        rows.values().any(|row| row.marker == marker && row.state == State::InFlight)
+    }
+
     /// Rows of the service that are live, but for `but`.
     pub fn others_live(&self, service: i64, but: Marker) -> Vec<i64> {
         let rows = &self.shelf.borrow().rows;
@@ -407,16 +413,21 @@ pub fn recover(rows: &mut BTreeMap<i64, Row>, now: Timestamp, whose: impl Fn(u64
         }
         make_due(row, now);
     }
-    take_in(rows, now, whose)
+    take_in(rows, now, |worker| whose(worker).then_some(now))
 }
 
-/// What is in flight of `whose` becomes a doubt.
-pub fn take_in(rows: &mut BTreeMap<i64, Row>, now: Timestamp, whose: impl Fn(u64) -> bool) -> u64 {
+/// What is in flight becomes a doubt, if its worker is dead: since when that says.
+pub fn take_in(
+    rows: &mut BTreeMap<i64, Row>,
+    now: Timestamp,
+    dead_since: impl Fn(u64) -> Option<Timestamp>,
+) -> u64 {
     let mut n_rows = 0;
-    for row in rows.values_mut().filter(|row| row.state == State::InFlight && whose(row.worker)) {
+    for row in rows.values_mut().filter(|row| row.state == State::InFlight) {
+        let Some(since) = dead_since(row.worker) else { continue };
         n_rows += 1;
         row.doubt.get_or_insert(Doubt {
-            since: now,
+            since,
             not_before: None,
             precaution: false,
             absences: 0,
