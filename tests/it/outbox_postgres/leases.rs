@@ -1,6 +1,6 @@
 //! Whose rows they are, and when they are nobody's.
 
-use mutirao::delivery::{Outbox, OutboxError, Rate, State};
+use mutirao::delivery::{Change, Doubt, Outbox, OutboxError, Rate, Settle, Settled, State};
 use mutirao::outbox::{Scope, Terms};
 
 use super::bench::{Fresh, ids, register, want};
@@ -92,6 +92,40 @@ async fn a_worker_that_was_taken_for_dead_registers_anew() {
     let old = it.worker.id();
     it.worker.renew().await.expect("it registers");
     assert_ne!(it.worker.id(), old);
+    assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), [rows[1]]);
+}
+
+/// A standby took over without the last commits: the claims are gone, and one has been posted.
+#[tokio::test]
+async fn a_forgotten_claim_leaves_a_doubt() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1), valid(2)]).await;
+    let claims = it.claim(want(2)).await.expect("it claims").claims;
+    it.execute(
+        "UPDATE mutirao.outbox SET state = 'pending', token = token - 1, sent_at = NULL, claimed_at = NULL,
+                worker = NULL, first_claim = false",
+    )
+    .await;
+    let lost = Doubt {
+        since: at(2),
+        not_before: None,
+        precaution: false,
+        absences: 0,
+        last_absence: None,
+        answered: 0,
+    };
+    let changes = [Change::Later { at: at(3), attempts: 1, doubt: Some(lost), fault: None }, Change::Release];
+    let settles = claims.iter().zip(changes).map(|(claim, change)| Settle {
+        row: claim.row,
+        token: claim.token,
+        change,
+        attempt: None,
+    });
+    let settled = it.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
+    assert_eq!(settled, [Settled::Stale; 2]);
+    let seen = it.look(rows[0]).await;
+    assert!(seen.sent_at.is_some() && seen.doubt.is_some_and(|it| !it.precaution), "it may have been opened");
+    assert_eq!(it.look(rows[1]).await.doubt, None, "nothing was sent");
     assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), [rows[1]]);
 }
 
