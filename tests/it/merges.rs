@@ -575,6 +575,33 @@ async fn a_row_in_flight_keeps_its_fields_and_takes_its_new_place(driver: Driver
     assert_eq!(states(&it, "b", 2..=3).await, ["pending", "opened"]);
 }
 
+/// A worker knows rows by their lote; those of another outbox stand in a batch of another name.
+#[tokio::test]
+async fn a_halted_lote_is_not_posted_whatever_its_batch() {
+    let mut it = Books::new(Driver::Postgres).await;
+    let foreign = Line { lote: Some("queda"), referencia: Some("R"), ..line(1, "a") };
+    let merged = it.import(&File::of("errors", &[foreign, line(2, "b")])).await;
+    let worker = it.worker().await;
+    let desk = worker.desk(Scope::All);
+    let want = Want { now: at(1), posts: 9, look_ups: 9 };
+    let claims = desk.claim(want).await.expect("it claims").claims;
+    let settles = claims.iter().map(|it| Settle {
+        row: it.row,
+        token: it.token,
+        change: Change::Later { at: at(1), attempts: 0, doubt: None, fault: None },
+        attempt: None,
+    });
+    desk.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
+    desk.halt("queda", "tipo inválido").await.expect("it halts");
+    let lotes = async || {
+        let claims = desk.claim(want).await.expect("it claims").claims;
+        claims.iter().map(|it| it.lote.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(lotes().await, ["errors"]);
+    it.outbox.release(merged.batch).await.expect("it goes on");
+    assert_eq!(lotes().await, ["queda"]);
+}
+
 /// Others may help with an import; it is done when they are.
 #[tokio::test]
 async fn an_import_waits_for_what_other_workers_hold() {

@@ -181,7 +181,11 @@ impl PgOutbox {
 }
 
 async fn release(conn: &mut PgConnection, batch: Option<BatchId>) -> Result<(), OutboxError> {
-    let sql = "UPDATE mutirao.batch SET halted_at = NULL, halt_reason = NULL
-                WHERE halted_at IS NOT NULL AND ($1::bigint IS NULL OR id = $1)";
+    // Rows of the batch may have come in under another name.
+    let sql = "UPDATE mutirao.batch b SET halted_at = NULL, halt_reason = NULL
+                WHERE halted_at IS NOT NULL
+                  AND ($1::bigint IS NULL OR id = $1
+                       OR EXISTS (SELECT FROM mutirao.outbox o
+                                   WHERE o.batch = $1 AND o.record IS NOT NULL AND o.lote = b.name))";
     sqlx::query(sql).bind(batch.map(|it| it.0)).persistent(false).execute(conn).await.trouble().map(drop)
 }
