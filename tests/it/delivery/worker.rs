@@ -95,10 +95,11 @@ fn a_claim_is_as_old_as_its_question() {
         bench.outbox.set_weather(|| (Trouble::None, Duration::ZERO, 20 * S));
         run_for(&bench, 300 * S, async {}).await;
         assert_eq!(bench.outbox.count(State::Opened), 8);
-        // Recovery takes 20 s, the claim that begins then as long.
         let posts = bench.api.seconds(RequestKind::Post);
-        assert!(posts[0] < 41.0, "{posts:?}");
-        assert!(!posts.iter().any(|it| (65.5..85.0).contains(it)), "45 s after it was asked for: {posts:?}");
+        let asked = posts[0] - 20.0;
+        let too_late = asked + 45.5..posts[0] + 45.0;
+        assert!(!posts.iter().any(|it| too_late.contains(it)), "asked for at {asked}: {posts:?}");
+        assert_eq!(posts.iter().filter(|it| **it < too_late.start).count(), 4, "{posts:?}");
     });
 }
 

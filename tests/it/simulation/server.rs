@@ -319,7 +319,7 @@ impl Server {
             }
             Fate::LateCommit => {
                 // Often as late as it can be.
-                let mut part = || if self.chance(50) { 1.0 } else { self.state.borrow_mut().rng.f64() };
+                let part = || if self.chance(50) { 1.0 } else { self.state.borrow_mut().rng.f64() };
                 let wait = TIMEOUT.mul_f64(part());
                 let visible_in = wait + LATEST.mul_f64(part());
                 self.create(marker, visible_in);
