@@ -386,6 +386,10 @@ impl Outbox for AnyDesk<'_> {
         each!(self, it => it.recover(now).await)
     }
 
+    async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
+        each!(self, it => it.look_again(now).await)
+    }
+
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
         each!(self, it => it.halt(lote, reason).await)
     }

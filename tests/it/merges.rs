@@ -45,6 +45,7 @@ on_every_driver! {
     a_row_of_another_outbox_is_looked_up_first,
     verify_first_adopts_young_tickets_only,
     verify_first_looks_for_known_rows_too,
+    a_precaution_that_could_not_tell_is_looked_up_by_reconcile,
     a_sample_is_the_first_lines,
     a_dropped_staging_leaves_nothing,
     cancel_and_retry_know_what_was_sent,
@@ -477,6 +478,25 @@ async fn verify_first_looks_for_known_rows_too(driver: Driver) {
         assert_eq!(doubt.not_before, Some(at(0) - Duration::from_secs(48 * 3600)));
         assert_eq!(run(&it.outbox, verified.scope(), opened).await, 0, "nothing is posted before");
     }
+}
+
+async fn a_precaution_that_could_not_tell_is_looked_up_by_reconcile(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let file = [line(1, "a")];
+    let merged = it.import(&File { first_post: FirstPost::VerifyFirst, ..File::of("b", &file) }).await;
+    let worker = it.worker().await;
+    let desk = worker.desk(merged.scope());
+    let want = Want { now: at(1), posts: 9, look_ups: 9 };
+    let claim = desk.claim(want).await.expect("it claims").claims.remove(0);
+    let doubt = claim.doubt.expect("it is looked up first");
+    let change = Change::Unconfirmed { doubt, fault: fault() };
+    desk.settle(&[Settle { row: claim.row, token: claim.token, change, attempt: None }])
+        .await
+        .expect("it does");
+    let desk = worker.reconciling(Scope::Batch(merged.batch));
+    desk.look_again(at(1)).await.expect("it does");
+    let claims = desk.claim(want).await.expect("it claims").claims;
+    assert!(claims[0].doubt.as_ref().is_some_and(|it| !it.precaution));
 }
 
 async fn a_sample_is_the_first_lines(driver: Driver) {

@@ -134,6 +134,12 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         Ok(())
     }
 
+    /// What earlier runs could not tell is asked once more.
+    pub(super) async fn look_again(&self) -> Result<(), OutboxError> {
+        let time = self.time(&self.desk.borrow());
+        self.outbox.look_again(time).await
+    }
+
     fn step(&self, short: Short) -> Step {
         let mut desk = self.desk.borrow_mut();
         let now = self.now();

@@ -135,14 +135,23 @@ impl Outbox for Desk<'_> {
                         WHERE state = 'in_flight' AND worker = $2";
             let left =
                 sqlx::query(sql).bind(Time(now)).bind(self.worker.id()).execute(&mut *tx).await.trouble()?;
+            tx.commit().await?;
+            Ok(left.rows_affected())
+        })
+        .await
+    }
+
+    async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
+        in_time(async {
+            let mut tx = self.worker.outbox().tx(Access::Shared).await?;
             let sql = format!(
-                "UPDATE mutirao.outbox o SET state = 'pending', available_at = $2, answered = 0
+                "UPDATE mutirao.outbox o
+                    SET state = 'pending', available_at = $2, answered = 0, doubt_precaution = false
                   WHERE state = 'unconfirmed' AND {IN_BATCH}"
             );
             let unsure = sqlx::query(AssertSqlSafe(sql)).bind(self.range.batch).bind(Time(now));
             unsure.execute(&mut *tx).await.trouble()?;
-            tx.commit().await?;
-            Ok(left.rows_affected())
+            tx.commit().await
         })
         .await
     }

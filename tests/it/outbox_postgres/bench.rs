@@ -62,6 +62,10 @@ impl Outbox for Fresh {
         self.worker.desk(Scope::All).recover(now).await
     }
 
+    async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
+        self.worker.desk(Scope::All).look_again(now).await
+    }
+
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
         self.worker.desk(Scope::All).halt(lote, reason).await
     }

@@ -59,6 +59,10 @@ impl Outbox for Fresh {
         self.worker().await.desk(Scope::All).recover(now).await
     }
 
+    async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
+        self.worker().await.desk(Scope::All).look_again(now).await
+    }
+
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
         self.worker().await.desk(Scope::All).halt(lote, reason).await
     }

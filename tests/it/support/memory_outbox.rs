@@ -226,6 +226,10 @@ impl Outbox for MemoryOutbox {
         self.commit(|shelf| if skips { 0 } else { recover(&mut shelf.rows, now, |_| true) }).await
     }
 
+    async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
+        self.commit(|shelf| look_again(&mut shelf.rows, now)).await
+    }
+
     async fn halt(&self, lote: &str, _: &str) -> Result<(), OutboxError> {
         self.commit(|shelf| shelf.halted.extend([Arc::from(lote)])).await
     }
@@ -407,13 +411,18 @@ pub fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle) -> Settled {
 
 /// As the port has it, for the rows of `whose`.
 pub fn recover(rows: &mut BTreeMap<i64, Row>, now: Timestamp, whose: impl Fn(u64) -> bool) -> u64 {
+    take_in(rows, now, |worker| whose(worker).then_some(now))
+}
+
+/// As the port has it.
+pub fn look_again(rows: &mut BTreeMap<i64, Row>, now: Timestamp) {
     for row in rows.values_mut().filter(|row| row.state == State::Unconfirmed) {
         if let Some(doubt) = &mut row.doubt {
             doubt.answered = 0;
+            doubt.precaution = false;
         }
         make_due(row, now);
     }
-    take_in(rows, now, |worker| whose(worker).then_some(now))
 }
 
 /// What is in flight becomes a doubt, if its worker is dead: since when that says.

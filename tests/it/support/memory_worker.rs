@@ -11,7 +11,7 @@ use mutirao::delivery::{Claimed, Clock, Outbox, OutboxError, Outlook, Rate, Sett
 use tokio::time::sleep;
 
 use super::board::Seat;
-use super::memory_outbox::{MemoryOutbox, Shelf, claim, recover, settle, take_in};
+use super::memory_outbox::{MemoryOutbox, Shelf, claim, look_again, recover, settle, take_in};
 use super::world::VirtualClock;
 
 /// How long a lease lasts, how often it is renewed, and what of it must be left for a claim.
@@ -52,7 +52,9 @@ impl MemoryWorker {
                 if 2 < seat.n_renewals {
                     // It may only be cut off from here, and wait for an answer yet.
                     let dead_since = |worker| match shelf.board.seats.get(&worker) {
-                        Some(seat) if seat.lease_until < now => Some(now.max(seat.lease_until + self.timeout)),
+                        Some(seat) if seat.lease_until < now => {
+                            Some(now.max(seat.lease_until + self.timeout))
+                        }
                         Some(_) => None,
                         None => Some(now),
                     };
@@ -109,6 +111,10 @@ impl Outbox for MemoryWorker {
 
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
         self.commit(|shelf| recover(&mut shelf.rows, now, |worker| worker == self.id)).await
+    }
+
+    async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
+        self.commit(|shelf| look_again(&mut shelf.rows, now)).await
     }
 
     async fn halt(&self, lote: &str, _: &str) -> Result<(), OutboxError> {
