@@ -17,7 +17,7 @@ use super::results;
 use super::screen::Screen;
 use super::summary;
 use crate::config::{Config, DeliveryLayer, FileLayer};
-use crate::delivery::{Policy, Rate, Reason};
+use crate::delivery::{Halt, Policy, Rate, Reason};
 use crate::intake::{Hashing, Intake};
 use crate::outbox::{
     Address, AnyOutbox, AnyReader, BindError, Counts, FirstPost, LEASE, MergeKind, MergeOptions, Merged,
@@ -96,6 +96,12 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
             run = delivering::deliver(&desk, &target, &policy, Some(n_to_open), &headline, screen, &()) => run?,
             never = worker.keep(delivering::tell_rescued(screen)) => match never {},
         };
+        if let Reason::Halted(
+            halt @ (Halt::SameRefusal { .. } | Halt::Forbidden { .. } | Halt::EchoLost { .. }),
+        ) = &run.ending.reason
+        {
+            outbox.halt(&merged.batch_name, &halt.to_string()).await?;
+        }
         // What is left is known by the end of its lease at the latest.
         let _ = worker.retire().await;
         Some(run)

@@ -174,6 +174,14 @@ impl AnyOutbox {
         }
     }
 
+    /// Keeps other workers from posting the rows of a batch whose import has gone wrong as a whole.
+    pub async fn halt(&self, batch: &str, reason: &str) -> Result<(), OutboxError> {
+        match self {
+            Self::Sqlite(_) => Ok(()), // As above.
+            Self::Postgres(it) => it.halt(batch, reason).await,
+        }
+    }
+
     /// Notes that a run of the batch is complete, and what it came to (`summary.json`).
     pub async fn finish_run(&self, batch: BatchId, now: Timestamp, summary: &str) -> Result<(), OutboxError> {
         each!(self, it => it.finish_run(batch, now, summary).await)
