@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use mutirao::delivery::{Change, Claimed, Doubt, Fault, Opening, Outbox, Settle, State, Want};
 use mutirao::outbox::{
     Address, AnyOutbox, AnyWorker, Cursor, FirstPost, MergeCounts, MergeKind, Merged, Repeats, Resolution,
@@ -461,12 +462,8 @@ async fn verify_first_looks_for_known_rows_too(driver: Driver) {
     let worker = it.worker().await;
     let desk = worker.desk(merged.scope());
     let claims = desk.claim(Want { now: at(1), posts: 2, look_ups: 0 }).await.expect("it claims").claims;
-    let settles = claims.iter().map(|it| Settle {
-        row: it.row,
-        token: it.token,
-        change: sent(it.line),
-        attempt: None,
-    });
+    let settles =
+        claims.iter().map(|it| Settle { row: it.row, token: it.token, change: sent(it.line), attempt: None });
     desk.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
 
     // The very same file, and another one.
@@ -593,6 +590,39 @@ async fn a_row_in_flight_keeps_its_fields_and_takes_its_new_place(driver: Driver
     let settle = Settle { row: claim.row, token: claim.token, change: opened(3), attempt: None };
     worker.desk(second.scope()).settle(&[settle]).await.expect("it settles");
     assert_eq!(states(&it, "b", 2..=3).await, ["pending", "opened"]);
+}
+
+/// What a laptop whose clock is ahead brings in is due by the database's clock.
+#[tokio::test]
+async fn a_clock_that_is_ahead_puts_nothing_off() {
+    let mut it = Books::new(Driver::Postgres).await;
+    let now = Timestamp::now() + Duration::from_secs(3600);
+    let merged = it.import(&File { now, ..File::of("b", &[line(1, "a"), line(2, "b")]) }).await;
+    let worker = it.worker().await;
+    let desk = worker.desk(merged.scope());
+    let claim = async || {
+        let now = Timestamp::now() + Duration::from_secs(60);
+        desk.claim(Want { now, posts: 9, look_ups: 9 }).await.expect("it claims").claims
+    };
+    let settles = claim().await.into_iter().map(|it| Settle {
+        row: it.row,
+        token: it.token,
+        change: if it.line == 2 { failed(2) } else { rejected(3) },
+        attempt: None,
+    });
+    let settles: Vec<_> = settles.collect();
+    assert_eq!(settles.len(), 2);
+    desk.settle(&settles).await.expect("it settles");
+    it.outbox.retry(Some(merged.batch), &[State::Failed], now).await.expect("it retries");
+    assert_eq!(claim().await.len(), 1);
+    let changed = [line(1, "a"), Line { phone: "3188887777", ..line(2, "b") }];
+    let merged = it.import(&File { now, ..File::of("b", &changed) }).await;
+    assert_eq!(merged.counts.updated, 1);
+    let worker = it.worker().await;
+    let desk = worker.desk(merged.scope());
+    let now = Timestamp::now() + Duration::from_secs(60);
+    let claimed = desk.claim(Want { now, posts: 9, look_ups: 9 }).await.expect("it claims");
+    assert_eq!(claimed.claims.len(), 1);
 }
 
 /// A worker knows rows by their lote; those of another outbox stand in a batch of another name.

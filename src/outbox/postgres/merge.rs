@@ -40,11 +40,11 @@ const FREE: &str = "(x.state IN ('invalid', 'rejected', 'failed', 'cancelled')
 const MAY_EXIST: &str = "(x.state IN ('opened', 'in_flight', 'unconfirmed')
     OR x.state = 'pending' AND x.doubt_since IS NOT NULL AND NOT x.doubt_precaution)";
 
-/// `$1` as a time.
-const NOW: &str = "(timestamptz 'epoch' + $1::bigint * interval '1 millisecond')";
+/// `$1` as a time, but not later than the database's: by that workers see what is due.
+const NOW: &str = "least(timestamptz 'epoch' + $1::bigint * interval '1 millisecond', now())";
 
 pub(super) async fn merge(staging: Staging, options: &MergeOptions<'_>) -> Result<Merged, MergeError> {
-    let (merge, merged) = Merge::run(staging, options).await?;
+    let (merge, merged) = Merge::run(staging, options, Purpose::Merge).await?;
     merge.tx.commit().await.trouble()?;
     Ok(merged)
 }
