@@ -301,7 +301,8 @@ impl Merge {
         Ok(())
     }
 
-    /// Whether the batch's file comes again as it was, so that every row stands at its place.
+    /// Whether the batch's file comes again as it was, so that every row stands at its place. Not if
+    /// a line was purged, which is filled anew.
     async fn finds_its_places(&mut self, sha256: &str) -> Result<bool, OutboxError> {
         let sql = "SELECT s.id, s.headers FROM mutirao.batch b JOIN mutirao.source s ON s.id = b.source
                     WHERE b.id = $1 AND s.sha256 = $2 AND s.n_rows = $3";
@@ -318,7 +319,8 @@ impl Merge {
             return Ok(false);
         }
         let sql = "SELECT (SELECT count(*) FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id
-                            WHERE x.import = $1 AND x.line = s.line AND x.batch = $2 AND NOT x.gone),
+                            WHERE x.import = $1 AND x.line = s.line AND x.batch = $2 AND NOT x.gone
+                              AND x.purged_at IS NULL),
                           (SELECT count(*) FROM mutirao.outbox x
                             WHERE x.batch = $2 AND x.record IS NOT NULL AND NOT x.gone)";
         let (n_placed, n_there): (i64, i64) = sqlx::query_as(sql)
