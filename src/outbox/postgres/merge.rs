@@ -50,7 +50,7 @@ pub(super) async fn merge(staging: Staging, options: &MergeOptions<'_>) -> Resul
 }
 
 pub(super) async fn rehearse(staging: Staging, options: &MergeOptions<'_>) -> Result<Rehearsal, MergeError> {
-    let (mut merge, merged) = Merge::run(staging, options).await?;
+    let (mut merge, merged) = Merge::run(staging, options, Purpose::Rehearse).await?;
     let range = Reach::of_import(merged.import);
     let counts = counts(&mut merge.tx, &range).await?;
     merge.tx.rollback().await.trouble()?;
@@ -62,6 +62,7 @@ struct Merge {
     file: File,
     kind: MergeKind,
     places: Places,
+    purpose: Purpose,
     /// The batch's name, and its number once it is certain which it is.
     name: String,
     batch: i64,
@@ -78,6 +79,15 @@ enum Places {
     Taken,
 }
 
+/// What a merge is made for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Merge,
+    /// To be told of, and undone. The settles of living workers need not wait for it: rows that they
+    /// hold are left where they are.
+    Rehearse,
+}
+
 /// What is known of the file besides its lines.
 struct File {
     file_name: String,
@@ -91,13 +101,17 @@ struct File {
 }
 
 impl Merge {
-    async fn run(staging: Staging, options: &MergeOptions<'_>) -> Result<(Self, Merged), MergeError> {
+    async fn run(
+        staging: Staging,
+        options: &MergeOptions<'_>,
+        purpose: Purpose,
+    ) -> Result<(Self, Merged), MergeError> {
         let Staging { tx, batch, file_name, encoding, delimiter, headers, .. } = staging;
         let Staging { n_rows, names_lotes, names_rows, is_held, .. } = staging;
         let file = File { file_name, encoding, delimiter, headers, n_rows, names_lotes, names_rows, is_held };
         let now = options.now.as_millisecond();
         let (kind, places) = (MergeKind::Whole, Places::New);
-        let mut it = Self { tx, file, kind, places, name: batch, batch: 0, source: 0, now };
+        let mut it = Self { tx, file, kind, places, purpose, name: batch, batch: 0, source: 0, now };
         it.stage().await?;
         it.identify().await?;
         it.refuse_doubled().await?;
@@ -438,17 +452,25 @@ impl Merge {
 
     async fn try_busy_places(&mut self) -> Result<(), sqlx::Error> {
         let mut part = self.tx.begin().await?;
-        let sql = place(self.kind, "s.busy");
-        sqlx::query(AssertSqlSafe(sql))
-            .bind(self.batch)
-            .bind(self.source)
-            .persistent(false)
-            .execute(&mut *part)
-            .await?;
+        let mut steps = Vec::new();
+        if self.purpose == Purpose::Merge {
+            steps.push(place(self.kind, "s.busy"));
+        }
         if self.kind == MergeKind::Whole {
-            let sql = "UPDATE mutirao.outbox SET gone = true
-                        WHERE batch = $1 AND import <> $2 AND record IS NOT NULL AND NOT gone";
-            sqlx::query(sql).bind(self.batch).bind(self.source).persistent(false).execute(&mut *part).await?;
+            let reach = match self.purpose {
+                Purpose::Merge => "",
+                Purpose::Rehearse => {
+                    "AND state <> 'in_flight' AND id NOT IN (SELECT row_id FROM staged WHERE busy)"
+                }
+            };
+            steps.push(format!(
+                "UPDATE mutirao.outbox SET gone = true
+                  WHERE batch = $1 AND import <> $2 AND record IS NOT NULL AND NOT gone {reach}"
+            ));
+        }
+        for sql in steps {
+            let step = sqlx::query(AssertSqlSafe(sql)).bind(self.batch).bind(self.source);
+            step.persistent(false).execute(&mut *part).await?;
         }
         part.commit().await
     }
