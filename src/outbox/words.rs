@@ -341,7 +341,7 @@ pub enum Resolution<'a> {
 /// States, as SQL lists them, of rows that nobody needs to open or to look up any more.
 pub(super) const PURGEABLE: &str = "'opened', 'invalid', 'rejected', 'failed', 'skipped', 'cancelled'";
 
-/// Rows that are purged at a time: others wait for no longer than that takes.
+/// Rows that are looked at, or purged, at a time: others wait for no longer than that takes.
 pub(super) const PURGE_STEP: i64 = 1000;
 
 /// What a person's word that nothing was opened is kept as, in `error_code`.
