@@ -37,7 +37,7 @@ CREATE TABLE mutirao.outbox (
     referencia              text NOT NULL
         DEFAULT to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint) || '-' || gen_random_uuid(),
     prioridade              integer NOT NULL DEFAULT 0,
-    available_at            timestamptz NOT NULL DEFAULT now() CHECK (isfinite(available_at)),
+    available_at            timestamptz NOT NULL DEFAULT now(),
 
     -- What became of it.
     created_at              timestamptz NOT NULL DEFAULT now(),

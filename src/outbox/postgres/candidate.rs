@@ -165,14 +165,14 @@ impl<'r> Cells<'r> {
 
 fn columns() -> String {
     let fields = Field::ALL.map(|it| {
-        let (cell, size) = match it {
+        let cell = match it {
             // A text that is no JSON is stored as a JSON string.
-            Field::Parametros | Field::ParametrosOrdemServico => {
-                (format!("o.{it} #>> '{{}}'"), format!("pg_column_size(o.{it})"))
-            }
-            _ => (format!("o.{it}"), format!("octet_length(o.{it})")),
+            Field::Parametros | Field::ParametrosOrdemServico => format!("o.{it} #>> '{{}}'"),
+            _ => format!("o.{it}"),
         };
-        format!("CASE WHEN {CELL_MAX} < {size} THEN left({cell}, {CELL_MAX} + 1) ELSE {cell} END")
+        format!(
+            "CASE WHEN {CELL_MAX} < octet_length({cell}) THEN left({cell}, {CELL_MAX} + 1) ELSE {cell} END"
+        )
     });
     format!(
         "o.id, o.xmin::text, o.service, o.available_at, o.line, o.token, o.lote, o.referencia, o.record IS NOT NULL,
