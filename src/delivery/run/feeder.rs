@@ -90,10 +90,10 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
 
     /// Not raced against a stop: a claim that nobody saw would have to be looked up.
     async fn claim(&self, want: Want) -> Result<Short, OutboxError> {
-        let n_stored = {
+        let n_changes = {
             let mut desk = self.desk.borrow_mut();
             desk.claiming = true;
-            desk.n_stored
+            desk.n_changes
         };
         // Before it is asked: the outbox saw then that the lease lasts, and an answer may come late.
         let awake = self.clock.awake();
@@ -103,7 +103,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                 let n_look_ups = claimed.claims.iter().filter(|it| it.doubt.is_some()).count();
                 let n_posts = claimed.claims.len() - n_look_ups;
                 let short = Short { posts: n_posts < want.posts, look_ups: n_look_ups < want.look_ups };
-                self.take_in(claimed, awake, want, short, n_stored);
+                self.take_in(claimed, awake, want, short, n_changes);
                 Ok(short)
             }
             Err(error) => {
@@ -200,7 +200,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         1024 + 4 * self.policy.concurrency
     }
 
-    fn take_in(&self, claimed: Claimed, awake: Duration, want: Want, short: Short, n_stored: u64) {
+    fn take_in(&self, claimed: Claimed, awake: Duration, want: Want, short: Short, n_changes: u64) {
         let n_claims = claimed.claims.len();
         let mut desk = self.desk.borrow_mut();
         desk.stats.invalid += claimed.refused.len() as u64;
@@ -217,8 +217,8 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         }
         desk.claim_ended();
         desk.work = match claimed.outlook.next_due {
-            // Something was stored meanwhile, or there was more than was wanted.
-            _ if desk.n_stored != n_stored || !claimed.refused.is_empty() => Work::Maybe,
+            // Something was stored or came in meanwhile, or there was more than was wanted.
+            _ if desk.n_changes != n_changes || !claimed.refused.is_empty() => Work::Maybe,
             _ if !short.posts && !short.look_ups && want.posts > 0 => Work::Maybe,
             Some(due) if want.now < due => Work::NotBefore(due),
             Some(_) if 0 < n_claims => Work::Maybe,
@@ -257,6 +257,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             if desk.is_ending() {
                 return;
             }
+            desk.n_changes += 1;
             if let Work::None | Work::NotBefore(_) = desk.work {
                 desk.work = Work::Maybe;
             }

@@ -133,7 +133,11 @@ async fn a_forgotten_claim_leaves_a_doubt() {
 async fn recovery_leaves_the_living_alone() {
     let mut it = Fresh::new().await;
     let rows = it.insert(&[valid(1), valid(2)]).await;
-    let other = it.outbox.register("another", Terms { rate: Rate::PerSecond(5.0), ..TERMS }).await.expect("it registers");
+    let other = it
+        .outbox
+        .register("another", Terms { rate: Rate::PerSecond(5.0), ..TERMS })
+        .await
+        .expect("it registers");
     other.desk(Scope::All).claim(want(1)).await.expect("it claims");
     it.claim(want(1)).await.expect("it claims");
     assert_eq!(it.recover(at(2)).await.expect("it recovers"), 1);
