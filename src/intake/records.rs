@@ -197,7 +197,7 @@ impl Splitter {
 /// The high bit of the first byte of `word` that is `byte`, and of nothing before it.
 fn places(word: u64, byte: u8) -> u64 {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
-    let zero_where_equal = word ^ ONES * u64::from(byte);
+    let zero_where_equal = word ^ (ONES * u64::from(byte));
     zero_where_equal.wrapping_sub(ONES) & !zero_where_equal & (ONES << 7)
 }
 
