@@ -37,7 +37,7 @@ CREATE TABLE mutirao.outbox (
     referencia              text NOT NULL
         DEFAULT to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint) || '-' || gen_random_uuid(),
     prioridade              integer NOT NULL DEFAULT 0,
-    available_at            timestamptz NOT NULL DEFAULT now() CHECK (isfinite(available_at)),
+    available_at            timestamptz NOT NULL DEFAULT now(),
 
     -- What became of it.
     created_at              timestamptz NOT NULL DEFAULT now(),
@@ -268,7 +268,9 @@ CREATE TABLE mutirao.worker (
     lease_until timestamptz NOT NULL,
     n_renewals  integer NOT NULL DEFAULT 0,
     -- Its ceiling in requests a second; NULL: unlimited. The lowest of all living workers rules.
-    rate        double precision CHECK (0 < rate AND rate < 'infinity')
+    rate        double precision CHECK (0 < rate AND rate < 'infinity'),
+    -- How long it waits for HubSoft's answer. Past its lease too: it may only be cut off from here.
+    timeout_s   double precision NOT NULL CHECK (0 <= timeout_s AND timeout_s < 'infinity')
 );
 
 COMMENT ON TABLE mutirao.worker IS 'Who works on this outbox now';
@@ -278,6 +280,7 @@ COMMENT ON COLUMN mutirao.worker.started_at IS 'When it came';
 COMMENT ON COLUMN mutirao.worker.lease_until IS 'Until then its claims are its own; past it, it is dead';
 COMMENT ON COLUMN mutirao.worker.n_renewals IS 'Renewals in time, one after another; with two of them it may rescue the rows of the dead';
 COMMENT ON COLUMN mutirao.worker.rate IS 'Its ceiling in requests a second; NULL: unlimited. The lowest of all living workers rules';
+COMMENT ON COLUMN mutirao.worker.timeout_s IS 'How long it waits for an answer of HubSoft, in seconds';
 
 -- What all workers know together, in one row: the next slot, pauses, and the breaker. Times are the
 -- database's.

@@ -17,7 +17,8 @@ use super::{results, summary};
 use crate::config::{Config, DeliveryLayer, Span};
 use crate::delivery::{Control, RowId, State};
 use crate::outbox::{
-    self, Address, AnyReader, BatchInfo, LEASE, Resolution, ResolveError, RowDetails, Scope, state_name,
+    self, Address, AnyReader, BatchInfo, LEASE, Resolution, ResolveError, RowDetails, Scope, Terms,
+    state_name,
 };
 use crate::report::Guard;
 use crate::ticket::{self, Field, RawTicket};
@@ -84,7 +85,8 @@ impl<'a> Desk<'a> {
         let n_unsure = outbox.reader().counts(scope).await?.unconfirmed;
         let policy = delivering::policy(layer);
         let headline = format!("looking up {n_unsure} unconfirmed rows at {}", target.host);
-        let worker = outbox.register("reconcile", policy.rate, LEASE).await?;
+        let terms = Terms { rate: policy.rate, lease: LEASE, timeout: target.timeout };
+        let worker = outbox.register("reconcile", terms).await?;
         let desk = worker.reconciling(scope);
         let signals = Signals::listen()?;
         let control = Control { stop: signals.stop.clone(), ..Control::default() };

@@ -34,6 +34,8 @@ pub struct Target {
     pub binding: String,
     /// `host:port`, as a name to resolve.
     pub address: String,
+    /// How long an answer is waited for.
+    pub timeout: Duration,
     /// Stops with the target.
     sandbox: Option<RunningSandbox>,
 }
@@ -59,8 +61,9 @@ impl Target {
         let binding =
             if settings.base_url.is_loopback() { "loopback".to_owned() } else { settings.base_url.host() };
         let address = settings.base_url.address();
+        let timeout = settings.timeout;
         let api = HubSoft::new(settings).map_err(|error| Failure::of(Exit::Usage, &error, error.hint()))?;
-        Ok(Self { api, host, binding, address, sandbox })
+        Ok(Self { api, host, binding, address, timeout, sandbox })
     }
 
     pub fn is_sandbox(&self) -> bool {

@@ -128,17 +128,9 @@ async fn database(url: &str, screen: &Screen) -> Exit {
     };
     screen.result(format!("database: ok, PostgreSQL {}, its schema is up to date", health.version));
     let mut exit = Exit::Done;
-    for (is_right, wrong) in [
-        (health.takes_writes, "it is read-only or a standby; name the primary in the database URL"),
-        (
-            health.is_utf8,
-            "its encoding is not UTF8 and lacks characters; make the database with ENCODING 'UTF8'",
-        ),
-    ] {
-        if !is_right {
-            screen.result(format!("database: {wrong}"));
-            exit = Exit::Usage;
-        }
+    if !health.takes_writes {
+        screen.result("database: it is read-only or a standby; name the primary in the database URL");
+        exit = Exit::Usage;
     }
     screen.result(if health.is_durable {
         "durability: ok"

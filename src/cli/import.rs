@@ -18,11 +18,11 @@ use super::screen::Screen;
 use super::status;
 use super::summary;
 use crate::config::{Config, DeliveryLayer, FileLayer};
-use crate::delivery::{Control, Policy, Rate, Reason};
+use crate::delivery::{Control, Halt, Policy, Rate, Reason};
 use crate::intake::{Hashing, Intake};
 use crate::outbox::{
     Address, AnyOutbox, AnyReader, BindError, Counts, FirstPost, LEASE, MergeKind, MergeOptions, Merged,
-    Repeats,
+    Repeats, Terms,
 };
 use crate::report::{self, Guard};
 
@@ -87,7 +87,8 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
         let guards = delivering::limits(&args.end, merged.counts.n_rows);
         let policy = Policy { guards, ..delivering::policy(&args.delivery) };
         let headline = format!("opening {n_to_open} tickets at {}, {} at most", target.host, policy.rate);
-        let worker = outbox.register("import", policy.rate, LEASE).await?;
+        let terms = Terms { rate: policy.rate, lease: LEASE, timeout: target.timeout };
+        let worker = outbox.register("import", terms).await?;
         let desk = match args.sample {
             Some(n) => worker.sample(merged.scope(), n).await?,
             None => worker.desk(merged.scope()),
@@ -100,6 +101,12 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
             never = worker.keep(delivering::tell_rescued(screen)) => match never {},
         };
         let run = Run { ending, signal: signals.asked() };
+        if let Reason::Halted(
+            halt @ (Halt::SameRefusal { .. } | Halt::Forbidden { .. } | Halt::EchoLost { .. }),
+        ) = &run.ending.reason
+        {
+            outbox.halt(&merged.batch_name, &halt.to_string()).await?;
+        }
         // What is left is known by the end of its lease at the latest.
         let _ = worker.retire().await;
         Some(run)

@@ -19,7 +19,7 @@ use super::status;
 use super::watching::Watching;
 use crate::config::{Config, WorkerLayer};
 use crate::delivery::{Blame, Control, GuardLimits, Lasting, Note, Policy, Reason, Stats, Verify, Watch};
-use crate::outbox::{Address, AnyOutbox, AnyReader, Counts, Halted, LEASE, PgOutbox, Scope};
+use crate::outbox::{Address, AnyOutbox, AnyReader, Counts, Halted, LEASE, PgOutbox, Scope, Terms};
 
 const POLL: Duration = Duration::from_secs(1);
 
@@ -95,7 +95,8 @@ async fn work(
     let Some(outbox) = start.patiently(async || database.open(&target.binding).await).await? else {
         return Ok(stopped(signals.asked()));
     };
-    let worker = start.patiently(async || Ok(outbox.register("worker", policy.rate, lease).await?)).await?;
+    let terms = Terms { rate: policy.rate, lease, timeout: target.timeout };
+    let worker = start.patiently(async || Ok(outbox.register("worker", terms).await?)).await?;
     let Some(worker) = worker else { return Ok(stopped(signals.asked())) };
     let desk = worker.desk(Scope::All);
     let until = if args.until_empty { "until it is empty" } else { "until told to stop" };

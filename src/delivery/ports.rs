@@ -39,10 +39,13 @@ pub trait Outbox {
     async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError>;
 
     /// Takes in what is `in_flight` with nobody holding it: each such row becomes `pending` and in
-    /// doubt since `now` (a claimed look-up keeps its older doubt), and each `unconfirmed` row in
-    /// scope is made due for a look-up. Returns how many were `in_flight`. Called while the run holds
-    /// no row: before its first claim, and after a claim whose answer was lost.
+    /// doubt since `now` (a claimed look-up keeps its older doubt). Returns how many. Called while the
+    /// run holds no row: before its first claim, and after a claim whose answer was lost.
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError>;
+
+    /// Makes each `unconfirmed` row in scope due for a look-up, with new patience; its doubt is no mere
+    /// precaution any more. Called once, before the first claim of a run.
+    async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError>;
 
     /// From now on no row of `lote` is posted, because HubSoft refuses all of them alike; look-ups go
     /// on. Its rows are passed over at no write until a person has put it right. May be told twice.

@@ -143,7 +143,8 @@ pub enum Settled {
     /// Written. Also a settle repeated after a lost commit answer, and a late proof of opening that
     /// moved a `pending`, `failed`, `rejected` or `unconfirmed` row to `opened`.
     Written,
-    /// The row has another owner or is final; nothing was written.
+    /// The row has another owner, is final, or was never claimed as far as the outbox knows; nothing of
+    /// the change was written.
     Stale,
     /// The row is `opened` under another protocolo already: stands as the warning `duplicate`.
     Duplicate,

@@ -11,10 +11,10 @@ use super::sqlite::{self, SqliteOutbox};
 use super::{
     BatchId, BatchInfo, BindError, Cancelled, Counts, Crew, Cursor, Halted, MergeError, MergeOptions, Merged,
     NewRow, NewSource, Page, PgOutbox, Rehearsal, Resolution, ResolveError, RowDetails, RowName, RowProblems,
-    Scope, Status, postgres,
+    Scope, Status, Terms, postgres,
 };
 use crate::delivery::standing::{Report, Standing};
-use crate::delivery::{Claimed, Outbox, OutboxError, Rate, RowId, Settle, Settled, State, Want};
+use crate::delivery::{Claimed, Outbox, OutboxError, RowId, Settle, Settled, State, Want};
 
 /// How long a worker may be silent before the others take over its rows. A claim needs three quarters
 /// of a minute of it, and renewals need room: no lease may be shorter.
@@ -180,19 +180,14 @@ impl AnyOutbox {
     }
 
     /// Makes this process one of those that deliver from the outbox.
-    /// `what`, the machine and the process are its name, for people. `lease`: see [`LEASE`].
-    pub async fn register(
-        &self,
-        what: &str,
-        rate: Rate,
-        lease: Duration,
-    ) -> Result<AnyWorker<'_>, OutboxError> {
+    /// `what`, the machine and the process are its name, for people.
+    pub async fn register(&self, what: &str, terms: Terms) -> Result<AnyWorker<'_>, OutboxError> {
         Ok(match self {
             Self::Sqlite(it) => AnyWorker::Sqlite(it),
             Self::Postgres(it) => {
                 let machine = rustix::system::uname();
                 let name = format!("{what} {}@{}", std::process::id(), machine.nodename().to_string_lossy());
-                AnyWorker::Postgres(it.register(&name, rate, lease).await?)
+                AnyWorker::Postgres(it.register(&name, terms).await?)
             }
         })
     }
@@ -210,6 +205,14 @@ impl AnyOutbox {
     /// Workers may post the rows of `lote` again. Returns whether it was halted.
     pub async fn resume_lote(&self, lote: &str) -> Result<bool, OutboxError> {
         each!(self, it => it.resume_lote(lote).await)
+    }
+
+    /// Keeps other workers from posting the rows of a batch whose import has gone wrong as a whole.
+    pub async fn halt(&self, batch: &str, reason: &str) -> Result<(), OutboxError> {
+        match self {
+            Self::Sqlite(_) => Ok(()), // Nobody else delivers from it.
+            Self::Postgres(it) => it.halt(batch, reason).await,
+        }
     }
 
     /// Notes that a run of the batch is complete, and what it came to (`summary.json`).
@@ -427,6 +430,10 @@ impl Outbox for AnyDesk<'_> {
 
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
         each!(self, it => it.recover(now).await)
+    }
+
+    async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
+        each!(self, it => it.look_again(now).await)
     }
 
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {

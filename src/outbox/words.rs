@@ -1,12 +1,24 @@
 //! What a command says to an outbox, and what it hears back.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::delivery::identity::ContentKey;
-use crate::delivery::{Attempt, Doubt, OutboxError, RowId, State};
+use crate::delivery::{Attempt, Doubt, OutboxError, Rate, RowId, State};
 use crate::ticket::{Id, Problem, RawTicket};
+
+/// What a process says of itself when it becomes one of those that deliver.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// Its ceiling; the lowest of all rules.
+    pub rate: Rate,
+    /// How long the others wait for a sign of life. See [`LEASE`](super::LEASE).
+    pub lease: Duration,
+    /// How long it waits for an answer: for so long after its lease a post of its own may be under way.
+    pub timeout: Duration,
+}
 
 /// A batch by its number within the outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -330,7 +342,7 @@ pub enum Resolution<'a> {
 /// States, as SQL lists them, of rows that nobody needs to open or to look up any more.
 pub(super) const PURGEABLE: &str = "'opened', 'invalid', 'rejected', 'failed', 'skipped', 'cancelled'";
 
-/// Rows that are purged at a time: others wait for no longer than that takes.
+/// Rows that are looked at, or purged, at a time: others wait for no longer than that takes.
 pub(super) const PURGE_STEP: i64 = 1000;
 
 /// What a person's word that nothing was opened is kept as, in `error_code`.

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use mutirao::delivery::{Change, Claimed, Doubt, Fault, Opening, Outbox, Rate, Settle, State, Want};
+use jiff::Timestamp;
+use mutirao::delivery::{Change, Claimed, Doubt, Fault, Opening, Outbox, Settle, State, Want};
 use mutirao::outbox::{
     Address, AnyOutbox, AnyWorker, Cursor, FirstPost, MergeCounts, MergeKind, Merged, Repeats, Resolution,
     ResolveError, RowDetails, RowName, Scope,
 };
 use tempfile::TempDir;
 
-use crate::outbox_conformance::at;
+use crate::outbox_conformance::{TERMS, at};
 use crate::support::files::{self, File, Line, line};
 use crate::support::postgres::Database;
 
@@ -44,6 +45,8 @@ on_every_driver! {
     a_correction_brings_back_what_was_gone,
     a_row_of_another_outbox_is_looked_up_first,
     verify_first_adopts_young_tickets_only,
+    verify_first_looks_for_known_rows_too,
+    a_precaution_that_could_not_tell_is_looked_up_by_reconcile,
     a_sample_is_the_first_lines,
     a_dropped_staging_leaves_nothing,
     cancel_and_retry_know_what_was_sent,
@@ -79,7 +82,7 @@ impl Books {
     }
 
     async fn worker(&self) -> AnyWorker<'_> {
-        self.outbox.register("a test", Rate::Unlimited, mutirao::outbox::LEASE).await.expect("it registers")
+        self.outbox.register("a test", TERMS).await.expect("it registers")
     }
 
     async fn import(&mut self, file: &File<'_>) -> Merged {
@@ -94,8 +97,7 @@ impl Books {
 
 /// Claims everything in scope and makes of it what `change` says of its line.
 async fn run(outbox: &AnyOutbox, scope: Scope, change: impl Fn(u64) -> Change) -> usize {
-    let worker =
-        outbox.register("a test", Rate::Unlimited, mutirao::outbox::LEASE).await.expect("it registers");
+    let worker = outbox.register("a test", TERMS).await.expect("it registers");
     let desk = worker.desk(scope);
     let mut n_claims = 0;
     loop {
@@ -448,6 +450,52 @@ async fn verify_first_adopts_young_tickets_only(driver: Driver) {
     assert_eq!(states(&it, "b", 2..=3).await, ["pending p", "pending p"], "mended later, it still is");
 }
 
+/// A restored outbox knows rows that were opened since.
+async fn verify_first_looks_for_known_rows_too(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let file = [line(1, "a"), line(2, "b"), line(3, "c")];
+    let merged = it.import(&File::of("b", &file)).await;
+    let sent = |n| match n {
+        2 => opened(n),
+        _ => Change::Later { at: at(2), attempts: 1, doubt: None, fault: None },
+    };
+    let worker = it.worker().await;
+    let desk = worker.desk(merged.scope());
+    let claims = desk.claim(Want { now: at(1), posts: 2, look_ups: 0 }).await.expect("it claims").claims;
+    let settles =
+        claims.iter().map(|it| Settle { row: it.row, token: it.token, change: sent(it.line), attempt: None });
+    desk.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
+
+    // The very same file, and another one.
+    for last in ["c", "d"] {
+        let file = [file[0], file[1], line(3, last)];
+        let verified = it.import(&File { first_post: FirstPost::VerifyFirst, ..File::of("b", &file) }).await;
+        assert_eq!(states(&it, "b", 2..=4).await, ["opened", "pending p", "pending p"]);
+        let doubt = it.row("b", 3).await.doubt.expect("it is looked up first");
+        assert_eq!(doubt.not_before, Some(at(0) - Duration::from_secs(48 * 3600)));
+        assert_eq!(run(&it.outbox, verified.scope(), opened).await, 0, "nothing is posted before");
+    }
+}
+
+async fn a_precaution_that_could_not_tell_is_looked_up_by_reconcile(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let file = [line(1, "a")];
+    let merged = it.import(&File { first_post: FirstPost::VerifyFirst, ..File::of("b", &file) }).await;
+    let worker = it.worker().await;
+    let desk = worker.desk(merged.scope());
+    let want = Want { now: at(1), posts: 9, look_ups: 9 };
+    let claim = desk.claim(want).await.expect("it claims").claims.remove(0);
+    let doubt = claim.doubt.expect("it is looked up first");
+    let change = Change::Unconfirmed { doubt, fault: fault() };
+    desk.settle(&[Settle { row: claim.row, token: claim.token, change, attempt: None }])
+        .await
+        .expect("it does");
+    let desk = worker.reconciling(Scope::Batch(merged.batch));
+    desk.look_again(at(1)).await.expect("it does");
+    let claims = desk.claim(want).await.expect("it claims").claims;
+    assert!(claims[0].doubt.as_ref().is_some_and(|it| !it.precaution));
+}
+
 async fn a_sample_is_the_first_lines(driver: Driver) {
     let mut it = Books::new(driver).await;
     it.import(&File::of("b", &[line(3, "c"), line(4, "d")])).await;
@@ -542,6 +590,66 @@ async fn a_row_in_flight_keeps_its_fields_and_takes_its_new_place(driver: Driver
     let settle = Settle { row: claim.row, token: claim.token, change: opened(3), attempt: None };
     worker.desk(second.scope()).settle(&[settle]).await.expect("it settles");
     assert_eq!(states(&it, "b", 2..=3).await, ["pending", "opened"]);
+}
+
+/// What a laptop whose clock is ahead brings in is due by the database's clock.
+#[tokio::test]
+async fn a_clock_that_is_ahead_puts_nothing_off() {
+    let mut it = Books::new(Driver::Postgres).await;
+    let now = Timestamp::now() + Duration::from_secs(3600);
+    let merged = it.import(&File { now, ..File::of("b", &[line(1, "a"), line(2, "b")]) }).await;
+    let worker = it.worker().await;
+    let desk = worker.desk(merged.scope());
+    let claim = async || {
+        let now = Timestamp::now() + Duration::from_secs(60);
+        desk.claim(Want { now, posts: 9, look_ups: 9 }).await.expect("it claims").claims
+    };
+    let settles = claim().await.into_iter().map(|it| Settle {
+        row: it.row,
+        token: it.token,
+        change: if it.line == 2 { failed(2) } else { rejected(3) },
+        attempt: None,
+    });
+    let settles: Vec<_> = settles.collect();
+    assert_eq!(settles.len(), 2);
+    desk.settle(&settles).await.expect("it settles");
+    it.outbox.retry(Some(merged.batch), &[State::Failed], now).await.expect("it retries");
+    assert_eq!(claim().await.len(), 1);
+    let changed = [line(1, "a"), Line { phone: "3188887777", ..line(2, "b") }];
+    let merged = it.import(&File { now, ..File::of("b", &changed) }).await;
+    assert_eq!(merged.counts.updated, 1);
+    let worker = it.worker().await;
+    let desk = worker.desk(merged.scope());
+    let now = Timestamp::now() + Duration::from_secs(60);
+    let claimed = desk.claim(Want { now, posts: 9, look_ups: 9 }).await.expect("it claims");
+    assert_eq!(claimed.claims.len(), 1);
+}
+
+/// A worker knows rows by their lote; those of another outbox stand in a batch of another name.
+#[tokio::test]
+async fn a_halted_lote_is_not_posted_whatever_its_batch() {
+    let mut it = Books::new(Driver::Postgres).await;
+    let foreign = Line { lote: Some("queda"), referencia: Some("R"), ..line(1, "a") };
+    let merged = it.import(&File::of("errors", &[foreign, line(2, "b")])).await;
+    let worker = it.worker().await;
+    let desk = worker.desk(Scope::All);
+    let want = Want { now: at(1), posts: 9, look_ups: 9 };
+    let claims = desk.claim(want).await.expect("it claims").claims;
+    let settles = claims.iter().map(|it| Settle {
+        row: it.row,
+        token: it.token,
+        change: Change::Later { at: at(1), attempts: 0, doubt: None, fault: None },
+        attempt: None,
+    });
+    desk.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
+    desk.halt("queda", "tipo inválido").await.expect("it halts");
+    let lotes = async || {
+        let claims = desk.claim(want).await.expect("it claims").claims;
+        claims.iter().map(|it| it.lote.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(lotes().await, ["errors"]);
+    it.outbox.release(merged.batch).await.expect("it goes on");
+    assert_eq!(lotes().await, ["queda"]);
 }
 
 /// Others may help with an import; it is done when they are.

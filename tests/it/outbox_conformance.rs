@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mutirao::delivery::{
-    Attempt, AttemptKind, Change, Claim, Claimed, Doubt, Fault, Opening, Outbox, RowId, Settle, Settled,
-    State, Want,
+    Attempt, AttemptKind, Change, Claim, Claimed, Doubt, Fault, Opening, Outbox, Rate, RowId, Settle,
+    Settled, State, Want,
 };
+use mutirao::outbox::{LEASE, Terms};
 
 /// A row to put in. Everything about it is valid but, if asked for, its phone.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +38,9 @@ pub trait Bench: Outbox {
     async fn insert(&mut self, rows: &[Seed]) -> Vec<RowId>;
     async fn look(&self, row: RowId) -> Seen;
 }
+
+/// Of a worker that nothing holds back.
+pub const TERMS: Terms = Terms { rate: Rate::Unlimited, lease: LEASE, timeout: Duration::from_secs(60) };
 
 const T0_S: i64 = 1_700_000_000;
 
@@ -141,7 +145,7 @@ async fn a_doubt_keeps_its_service_from_posts(mut it: impl Bench) {
     let unconfirmed = Change::Unconfirmed { doubt: doubt(1), fault: fault("patience") };
     settle(&it, &looked.claims[0], unconfirmed).await;
     assert!(claim(&it, 51, 9).await.claims.is_empty(), "unconfirmed");
-    it.recover(at(52)).await.expect("it recovers");
+    it.look_again(at(52)).await.expect("it does");
     let looked = claim_both(&it, 52, 9, 9).await;
     assert_eq!(ids(&looked), [rows[0]], "looked up, and nothing posted");
     settle(&it, &looked.claims[0], change_later(52, 0, None)).await;
@@ -379,6 +383,13 @@ async fn recovery_makes_doubts(mut it: impl Bench) {
     let seen = it.look(rows[1]).await;
     assert_eq!((seen.state, seen.sent_at), (State::Pending, Some(at(1))));
     assert_eq!(seen.doubt, Some(doubt(20)), "in doubt from now on");
+    let seen = it.look(rows[2]).await;
+    assert_eq!(
+        (seen.state, seen.doubt),
+        (State::Unconfirmed, Some(answered.clone())),
+        "in the middle of a run"
+    );
+    it.look_again(at(20)).await.expect("it does");
     let seen = it.look(rows[2]).await;
     assert_eq!(seen.doubt, Some(Doubt { answered: 0, ..answered }), "looked up with new patience");
 

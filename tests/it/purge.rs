@@ -57,6 +57,12 @@ async fn check(site: &Site, run: &dyn Fn(&[&str]) -> crate::support::site::Ended
     assert_eq!(run(&["retry", "queda", "--json"]).expect(0).json()["rows"], 0);
     run(&import).expect(3);
     assert_eq!((site.audit().tickets, site.audit().duplicates.len()), (1, 0));
+    let results = site.table("queda.mutirao/results.csv");
+    assert_eq!(
+        (&*results[0]["state"], &*results[0]["nome"]),
+        ("opened", "Maria Aparecida"),
+        "it is filled anew"
+    );
     // What came again can be taken again.
     run(&["purge", "queda", "--older-than", "0s"]).expect(0);
 }

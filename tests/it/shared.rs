@@ -217,6 +217,24 @@ async fn nothing_is_sent_before_a_person_was_asked() {
     assert_eq!((site.audit().tickets, halted().await.len()), (21, 0));
 }
 
+/// What is wrong with the whole file is no better in the hands of the workers that help.
+#[tokio::test]
+async fn an_import_that_halts_holds_its_batch() {
+    let site = Site::new("services_max=1000");
+    let database = Database::fresh().await;
+    site.write("queda.csv", rows(20));
+    let import = ["import", "queda.csv", "--rate", "unlimited"];
+    let halted = site.run_at(&database.url(), &import).expect(6);
+    assert!(halted.stderr.contains("refused"), "{}", halted.stderr);
+    let n_tried = site.audit().requests_of("post");
+    let worked = site.run_at(&database.url(), &["worker", "--until-empty", "--rate", "unlimited"]);
+    assert_eq!(site.audit().requests_of("post"), n_tried, "{}", worked.stderr);
+    let status = site.run_at(&database.url(), &["status"]).expect(0);
+    assert!(status.stdout.contains("queda is halted"), "{}", status.stdout);
+    site.run_at(&database.url(), &import).expect(6);
+    assert!(n_tried < site.audit().requests_of("post"), "the next import tries again");
+}
+
 #[tokio::test]
 async fn two_imports_of_a_batch_do_not_mix() {
     let site = Site::new("");

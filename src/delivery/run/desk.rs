@@ -115,8 +115,9 @@ pub struct Desk {
     pub ahead: usize,
     /// At so many unsent claims the feeder wants to know.
     pub low_water: usize,
-    /// Raised by every batch that was stored, so that the feeder sees that its picture is old.
-    pub n_stored: u64,
+    /// Raised by every batch that was stored, and by whoever says that rows may have come, so that a claim
+    /// under way sees that its picture is old.
+    pub n_changes: u64,
     pub ending: Option<(Reason, Duration)>,
     pub pace: Pace,
     pub breaker: Breaker,
@@ -155,7 +156,7 @@ impl Desk {
             claims_lost: false,
             ahead: 1,
             low_water: 0,
-            n_stored: 0,
+            n_changes: 0,
             ending: None,
             pace: Pace::new(policy.rate),
             breaker: Breaker::default(),

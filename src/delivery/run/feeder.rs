@@ -92,18 +92,20 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
 
     /// Not raced against a stop: a claim that nobody saw would have to be looked up.
     async fn claim(&self, want: Want) -> Result<Short, OutboxError> {
-        let n_stored = {
+        let n_changes = {
             let mut desk = self.desk.borrow_mut();
             desk.claiming = true;
-            desk.n_stored
+            desk.n_changes
         };
+        // Before it is asked: the outbox saw then that the lease lasts, and an answer may come late.
+        let awake = self.clock.awake();
         match self.outbox.claim(want).await {
             Ok(claimed) => {
                 self.outbox_works(Fails::Claims);
                 let n_look_ups = claimed.claims.iter().filter(|it| it.doubt.is_some()).count();
                 let n_posts = claimed.claims.len() - n_look_ups;
                 let short = Short { posts: n_posts < want.posts, look_ups: n_look_ups < want.look_ups };
-                self.take_in(claimed, want, short, n_stored);
+                self.take_in(claimed, awake, want, short, n_changes);
                 Ok(short)
             }
             Err(error) => {
@@ -132,6 +134,12 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             self.watch.note(Note::Recovered(n_rows));
         }
         Ok(())
+    }
+
+    /// What earlier runs could not tell is asked once more.
+    pub(super) async fn look_again(&self) -> Result<(), OutboxError> {
+        let time = self.time(&self.desk.borrow());
+        self.outbox.look_again(time).await
     }
 
     fn step(&self, short: Short) -> Step {
@@ -193,8 +201,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         1024 + 4 * self.policy.concurrency
     }
 
-    fn take_in(&self, claimed: Claimed, want: Want, short: Short, n_stored: u64) {
-        let awake = self.clock.awake();
+    fn take_in(&self, claimed: Claimed, awake: Duration, want: Want, short: Short, n_changes: u64) {
         let n_claims = claimed.claims.len();
         let mut desk = self.desk.borrow_mut();
         desk.ahead = (2 * desk.ahead).min(AHEAD_MAX);
@@ -212,8 +219,8 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         }
         desk.claim_ended();
         desk.work = match claimed.outlook.next_due {
-            // Something was stored meanwhile, or there was more than was wanted.
-            _ if desk.n_stored != n_stored || !claimed.refused.is_empty() => Work::Maybe,
+            // Something was stored or came in meanwhile, or there was more than was wanted.
+            _ if desk.n_changes != n_changes || !claimed.refused.is_empty() => Work::Maybe,
             _ if !short.posts && !short.look_ups && want.posts > 0 => Work::Maybe,
             Some(due) if want.now < due => Work::NotBefore(due),
             Some(_) if 0 < n_claims => Work::Maybe,
@@ -252,6 +259,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             if desk.is_ending() {
                 return;
             }
+            desk.n_changes += 1;
             if let Work::None | Work::NotBefore(_) = desk.work {
                 desk.work = Work::Maybe;
             }

@@ -143,6 +143,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         let mut far_clock = FarClock::default();
         if !self.persist(control, async || self.share(&mut far_clock).await.map(drop)).await
             || !self.persist(control, async || self.recover_lost().await).await
+            || !self.persist(control, async || self.look_again().await).await
         {
             return;
         }

@@ -112,7 +112,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         {
             let mut desk = self.desk.borrow_mut();
             desk.n_live -= batch.len();
-            desk.n_stored += 1;
+            desk.n_changes += 1;
             for (settle, became) in batch.iter().zip(became) {
                 desk.stats.settled(settle, *became);
             }

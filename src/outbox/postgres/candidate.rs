@@ -24,6 +24,12 @@ const LIVE: &str = "(l.state IN ('in_flight', 'unconfirmed')
 pub(super) const IN_BATCH: &str = "($1::bigint IS NULL OR o.batch = $1 OR o.batch IS NULL
     AND o.lote = coalesce((SELECT name FROM mutirao.batch WHERE id = $1), (SELECT lote FROM mutirao.outbox WHERE id = -$1)))";
 
+/// Of `o`: neither its lote nor the batch in whose results it stands was halted. A row of another
+/// outbox has two names.
+pub(super) const NOT_HALTED: &str =
+    "(o.lote <> ALL (ARRAY(SELECT name FROM mutirao.batch WHERE halted_at IS NOT NULL))
+    AND (o.batch IS NULL OR o.batch <> ALL (ARRAY(SELECT id FROM mutirao.batch WHERE halted_at IS NOT NULL))))";
+
 /// Of `o`: to be posted, in scope. `$2` import, `$3` last place; NULL is no limit. Nothing of a batch
 /// that was halted, but for the sample that a person asked for.
 fn to_post() -> String {
@@ -31,10 +37,7 @@ fn to_post() -> String {
         "o.state = 'pending' AND o.doubt_since IS NULL AND NOT o.gone
          AND ($2::bigint IS NULL OR o.import = $2) AND ($3::bigint IS NULL OR o.record <= $3)
          AND ($2 IS NOT NULL OR {IN_BATCH})
-         AND ($3 IS NOT NULL
-              OR CASE WHEN o.batch IS NULL
-                      THEN o.lote <> ALL (ARRAY(SELECT name FROM mutirao.batch WHERE halted_at IS NOT NULL))
-                      ELSE o.batch <> ALL (ARRAY(SELECT id FROM mutirao.batch WHERE halted_at IS NOT NULL)) END)"
+         AND ($3 IS NOT NULL OR {NOT_HALTED})"
     )
 }
 
@@ -159,14 +162,14 @@ impl<'r> Cells<'r> {
 
 fn columns() -> String {
     let fields = Field::ALL.map(|it| {
-        let (cell, size) = match it {
+        let cell = match it {
             // A text that is no JSON is stored as a JSON string.
-            Field::Parametros | Field::ParametrosOrdemServico => {
-                (format!("o.{it} #>> '{{}}'"), format!("pg_column_size(o.{it})"))
-            }
-            _ => (format!("o.{it}"), format!("octet_length(o.{it})")),
+            Field::Parametros | Field::ParametrosOrdemServico => format!("o.{it} #>> '{{}}'"),
+            _ => format!("o.{it}"),
         };
-        format!("CASE WHEN {CELL_MAX} < {size} THEN left({cell}, {CELL_MAX} + 1) ELSE {cell} END")
+        format!(
+            "CASE WHEN {CELL_MAX} < octet_length({cell}) THEN left({cell}, {CELL_MAX} + 1) ELSE {cell} END"
+        )
     });
     format!(
         "o.id, o.service, o.available_at, o.line, o.token, o.lote, o.referencia, o.record IS NOT NULL,

@@ -16,8 +16,8 @@ use crate::outbox::{BatchId, BindError, Cancelled, NOT_OPENED, Resolution, Resol
 pub(super) const OF_BATCH: &str = "($2::text IS NULL OR o.batch = $1::bigint AND o.record IS NOT NULL
     OR o.batch IS NULL AND o.lote = $2)";
 
-/// `$3` as a time.
-const NOW: &str = "(timestamptz 'epoch' + $3::bigint * interval '1 millisecond')";
+/// `$3` as a time, but not later than the database's: by that workers see what is due.
+const NOW: &str = "least(timestamptz 'epoch' + $3::bigint * interval '1 millisecond', now())";
 
 impl PgOutbox {
     /// Binds the outbox to the host that is about to be sent to, unless it is bound to another.
@@ -183,7 +183,11 @@ impl PgOutbox {
 }
 
 async fn release(conn: &mut PgConnection, batch: BatchId) -> Result<(), OutboxError> {
-    let sql = "UPDATE mutirao.batch SET halted_at = NULL, halt_reason = NULL
-                WHERE halted_at IS NOT NULL AND id = $1";
+    // Rows of the batch may have come in under another name.
+    let sql = "UPDATE mutirao.batch b SET halted_at = NULL, halt_reason = NULL
+                WHERE halted_at IS NOT NULL
+                  AND (id = $1
+                       OR EXISTS (SELECT FROM mutirao.outbox o
+                                   WHERE o.batch = $1 AND o.record IS NOT NULL AND o.lote = b.name))";
     sqlx::query(sql).bind(batch.0).persistent(false).execute(conn).await.trouble().map(drop)
 }

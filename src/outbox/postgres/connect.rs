@@ -24,6 +24,8 @@ pub enum OpenError {
     Unreachable(#[source] OutboxError),
     #[error("the database refuses")]
     Refused(#[source] OutboxError),
+    #[error("the database's encoding is {found}, which lacks characters that HubSoft may answer with")]
+    Encoding { found: String },
     #[error("the database has no outbox")]
     NoSchema,
     #[error("the outbox is of an older version ({found}; this program needs {needed})")]
@@ -41,6 +43,7 @@ impl OpenError {
             Self::Refused(_) => {
                 "see which role, password and database the URL names, and what the role may do"
             }
+            Self::Encoding { .. } => "make a database with ENCODING 'UTF8' and move the outbox there",
             Self::NoSchema | Self::Older { .. } => "run `mutirao migrate` with the same URL",
             Self::Newer { .. } => "update this program",
         }

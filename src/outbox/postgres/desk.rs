@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 use tokio::sync::Mutex;
 
-use super::candidate::IN_BATCH;
+use super::candidate::{IN_BATCH, NOT_HALTED};
 use super::error::Trouble;
 use super::keeper::{Ear, Heard};
 use super::lease::Worker;
@@ -93,20 +93,26 @@ impl Worker {
 }
 
 impl Desk<'_> {
-    /// Whether a row is due or in flight, of whatever scope: one short statement, where a claim is a
-    /// transaction of several. The orders are those of the indices, so that no scan looks cheaper.
+    /// Whether a row is due or in flight, of whatever scope but not halted: one short statement, where a
+    /// claim is a transaction of several that others wait for. The orders are those of the indices, so
+    /// that no scan looks cheaper.
     async fn stirs(&self) -> Result<bool, OutboxError> {
-        let sql = "SELECT coalesce(
-                     (SELECT true FROM mutirao.outbox
+        // A sample is taken from a batch that is held.
+        let passed = if self.range.last_record.is_some() { "true" } else { NOT_HALTED };
+        let sql = format!(
+            "SELECT coalesce(
+                     (SELECT true FROM mutirao.outbox o
                        WHERE state = 'pending' AND doubt_since IS NULL AND NOT gone AND available_at <= now()
+                         AND {passed}
                        ORDER BY prioridade, available_at, id LIMIT 1),
                      (SELECT true FROM mutirao.outbox
                        WHERE state = 'pending' AND doubt_since IS NOT NULL AND available_at <= now()
                        ORDER BY prioridade, available_at, id LIMIT 1),
                      (SELECT true FROM mutirao.outbox WHERE state = 'in_flight' ORDER BY service, state LIMIT 1),
-                     false)";
-        alone(self.worker.outbox(), async |conn| sqlx::query_scalar(sql).fetch_one(conn).await.trouble())
-            .await
+                     false)"
+        );
+        let asked = sqlx::query_scalar(AssertSqlSafe(sql));
+        alone(self.worker.outbox(), async |conn| asked.fetch_one(conn).await.trouble()).await
     }
 }
 
@@ -129,14 +135,23 @@ impl Outbox for Desk<'_> {
                         WHERE state = 'in_flight' AND worker = $2";
             let left =
                 sqlx::query(sql).bind(Time(now)).bind(self.worker.id()).execute(&mut *tx).await.trouble()?;
+            tx.commit().await?;
+            Ok(left.rows_affected())
+        })
+        .await
+    }
+
+    async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
+        in_time(async {
+            let mut tx = self.worker.outbox().tx(Access::Shared).await?;
             let sql = format!(
-                "UPDATE mutirao.outbox o SET state = 'pending', available_at = $2, answered = 0
+                "UPDATE mutirao.outbox o
+                    SET state = 'pending', available_at = $2, answered = 0, doubt_precaution = false
                   WHERE state = 'unconfirmed' AND {IN_BATCH}"
             );
             let unsure = sqlx::query(AssertSqlSafe(sql)).bind(self.range.batch).bind(Time(now));
             unsure.execute(&mut *tx).await.trouble()?;
-            tx.commit().await?;
-            Ok(left.rows_affected())
+            tx.commit().await
         })
         .await
     }

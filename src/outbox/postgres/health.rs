@@ -14,8 +14,6 @@ pub struct Health {
     pub takes_writes: bool,
     /// What was committed survives a power cut.
     pub is_durable: bool,
-    /// It holds every character.
-    pub is_utf8: bool,
 }
 
 /// A connection by which to see whether the database answers. It is nobody else's: given up in the middle
@@ -37,10 +35,9 @@ impl PgOutbox {
         // Workers ask for `synchronous_commit` themselves, whatever the server's default.
         let sql = "SELECT current_setting('server_version'),
                           NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off',
-                          current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on',
-                          current_setting('server_encoding') = 'UTF8'";
-        let (version, takes_writes, is_durable, is_utf8) =
+                          current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on'";
+        let (version, takes_writes, is_durable) =
             sqlx::query_as(sql).persistent(false).fetch_one(&mut *self.conn().await?).await.trouble()?;
-        Ok(Health { version, takes_writes, is_durable, is_utf8 })
+        Ok(Health { version, takes_writes, is_durable })
     }
 }

@@ -11,6 +11,7 @@ use super::error::Trouble;
 use super::session::{Access, alone, in_time};
 use super::{PgOutbox, values::text};
 use crate::delivery::{OutboxError, Rate};
+use crate::outbox::Terms;
 
 /// A claim may be sent for 45 s (`CLAIM_AGE_MAX` of the gate): a worker whose lease would end earlier
 /// claims nothing, so that nothing is sent after a lease has ended.
@@ -32,17 +33,16 @@ pub enum Others {
 pub struct Worker {
     outbox: PgOutbox,
     name: String,
-    rate: Rate,
-    lease: Duration,
+    terms: Terms,
     id: AtomicI64,
 }
 
 impl PgOutbox {
-    /// Makes this process a worker called `name` (for people), whose lease of so long is to be
-    /// renewed several times within it. A lease of less than 45 s claims nothing.
-    pub async fn register(&self, name: &str, rate: Rate, lease: Duration) -> Result<Worker, OutboxError> {
+    /// Makes this process a worker called `name` (for people), whose lease is to be renewed several
+    /// times within it. A lease of less than 45 s claims nothing.
+    pub async fn register(&self, name: &str, terms: Terms) -> Result<Worker, OutboxError> {
         let (name, id) = (text(name).into_owned(), AtomicI64::new(0));
-        let worker = Worker { outbox: self.clone(), name, rate, lease, id };
+        let worker = Worker { outbox: self.clone(), name, terms, id };
         in_time(worker.enrol()).await?;
         Ok(worker)
     }
@@ -54,11 +54,11 @@ impl Worker {
     }
 
     pub(super) fn rate(&self) -> Rate {
-        self.rate
+        self.terms.rate
     }
 
     pub(super) fn lease(&self) -> Duration {
-        self.lease
+        self.terms.lease
     }
 
     /// Its row in `mutirao.worker`. Another one after it was taken for dead.
@@ -77,7 +77,7 @@ impl Worker {
         let renewed: Option<bool> = alone(&self.outbox, async |conn| {
             sqlx::query_scalar(sql)
                 .bind(self.id())
-                .bind(self.lease.as_secs_f64())
+                .bind(self.terms.lease.as_secs_f64())
                 .fetch_optional(conn)
                 .await
                 .trouble()
@@ -90,9 +90,12 @@ impl Worker {
         }
     }
 
-    /// Takes in what dead workers left `in_flight`: each such row becomes `pending` and in doubt since
-    /// now (a claimed look-up keeps its older doubt). Returns how many; none before this worker has
-    /// renewed its own lease twice.
+    /// Takes in what dead workers left `in_flight`: each such row becomes `pending` and in doubt (a
+    /// claimed look-up keeps its older doubt). Returns how many; none before this worker has renewed
+    /// its own lease twice.
+    ///
+    /// Whoever was only cut off from here may have posted until its lease ended, and waits for the
+    /// answer: the doubt is of when it stops waiting.
     pub async fn rescue(&self) -> Result<u64, OutboxError> {
         in_time(async {
             let mut tx = self.outbox.tx(Access::Claiming).await?;
@@ -107,13 +110,16 @@ impl Worker {
             if !may {
                 return Ok(0);
             }
-            let sql = "DELETE FROM mutirao.worker WHERE lease_until <= clock_timestamp()";
-            sqlx::query(sql).execute(&mut *tx).await.trouble()?;
-            let sql = "UPDATE mutirao.outbox o
+            let sql = "WITH dead AS MATERIALIZED (
+                           DELETE FROM mutirao.worker WHERE lease_until <= clock_timestamp()
+                           RETURNING id, lease_until + make_interval(secs => timeout_s) AS waits_until)
+                       UPDATE mutirao.outbox o
                           SET state = 'pending', available_at = clock_timestamp(),
-                              doubt_since = coalesce(doubt_since, clock_timestamp())
-                        WHERE state = 'in_flight'
-                          AND NOT EXISTS (SELECT FROM mutirao.worker w WHERE w.id = o.worker)";
+                              doubt_since = coalesce(o.doubt_since, greatest(clock_timestamp(),
+                                  (SELECT d.waits_until FROM dead d WHERE d.id = o.worker)))
+                        WHERE o.state = 'in_flight'
+                          AND NOT EXISTS (SELECT FROM mutirao.worker w
+                                           WHERE w.id = o.worker AND w.id NOT IN (SELECT d.id FROM dead d))";
             let rescued = sqlx::query(sql).execute(&mut *tx).await.trouble()?.rows_affected();
             tx.commit().await?;
             Ok(rescued)
@@ -133,17 +139,18 @@ impl Worker {
     }
 
     async fn enrol(&self) -> Result<(), OutboxError> {
-        let rate = match self.rate {
+        let rate = match self.terms.rate {
             Rate::PerSecond(it) => Some(it),
             Rate::Unlimited => None,
         };
         let mut tx = self.outbox.tx(Access::Shared).await?;
-        let sql = "INSERT INTO mutirao.worker (name, lease_until, rate)
-                   VALUES ($1, clock_timestamp() + make_interval(secs => $2), $3) RETURNING id";
+        let sql = "INSERT INTO mutirao.worker (name, lease_until, rate, timeout_s)
+                   VALUES ($1, clock_timestamp() + make_interval(secs => $2), $3, $4) RETURNING id";
         let id: i64 = sqlx::query_scalar(sql)
             .bind(&self.name)
-            .bind(self.lease.as_secs_f64())
+            .bind(self.terms.lease.as_secs_f64())
             .bind(rate)
+            .bind(self.terms.timeout.as_secs_f64())
             .fetch_one(&mut *tx)
             .await
             .trouble()?;

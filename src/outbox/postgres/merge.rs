@@ -40,17 +40,17 @@ const FREE: &str = "(x.state IN ('invalid', 'rejected', 'failed', 'cancelled')
 const MAY_EXIST: &str = "(x.state IN ('opened', 'in_flight', 'unconfirmed')
     OR x.state = 'pending' AND x.doubt_since IS NOT NULL AND NOT x.doubt_precaution)";
 
-/// `$1` as a time.
-const NOW: &str = "(timestamptz 'epoch' + $1::bigint * interval '1 millisecond')";
+/// `$1` as a time, but not later than the database's: by that workers see what is due.
+const NOW: &str = "least(timestamptz 'epoch' + $1::bigint * interval '1 millisecond', now())";
 
 pub(super) async fn merge(staging: Staging, options: &MergeOptions<'_>) -> Result<Merged, MergeError> {
-    let (merge, merged) = Merge::run(staging, options).await?;
+    let (merge, merged) = Merge::run(staging, options, Purpose::Merge).await?;
     merge.tx.commit().await.trouble()?;
     Ok(merged)
 }
 
 pub(super) async fn rehearse(staging: Staging, options: &MergeOptions<'_>) -> Result<Rehearsal, MergeError> {
-    let (mut merge, merged) = Merge::run(staging, options).await?;
+    let (mut merge, merged) = Merge::run(staging, options, Purpose::Rehearse).await?;
     let range = Reach::of_import(merged.import);
     let counts = counts(&mut merge.tx, &range).await?;
     merge.tx.rollback().await.trouble()?;
@@ -62,6 +62,7 @@ struct Merge {
     file: File,
     kind: MergeKind,
     places: Places,
+    purpose: Purpose,
     /// The batch's name, and its number once it is certain which it is.
     name: String,
     batch: i64,
@@ -78,6 +79,15 @@ enum Places {
     Taken,
 }
 
+/// What a merge is made for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Merge,
+    /// To be told of, and undone. The settles of living workers need not wait for it: rows that they
+    /// hold are left where they are.
+    Rehearse,
+}
+
 /// What is known of the file besides its lines.
 struct File {
     file_name: String,
@@ -91,13 +101,17 @@ struct File {
 }
 
 impl Merge {
-    async fn run(staging: Staging, options: &MergeOptions<'_>) -> Result<(Self, Merged), MergeError> {
+    async fn run(
+        staging: Staging,
+        options: &MergeOptions<'_>,
+        purpose: Purpose,
+    ) -> Result<(Self, Merged), MergeError> {
         let Staging { tx, batch, file_name, encoding, delimiter, headers, .. } = staging;
         let Staging { n_rows, names_lotes, names_rows, is_held, .. } = staging;
         let file = File { file_name, encoding, delimiter, headers, n_rows, names_lotes, names_rows, is_held };
         let now = options.now.as_millisecond();
         let (kind, places) = (MergeKind::Whole, Places::New);
-        let mut it = Self { tx, file, kind, places, name: batch, batch: 0, source: 0, now };
+        let mut it = Self { tx, file, kind, places, purpose, name: batch, batch: 0, source: 0, now };
         it.stage().await?;
         it.identify().await?;
         it.refuse_doubled().await?;
@@ -113,6 +127,9 @@ impl Merge {
         }
         it.start_over().await?;
         it.add(options.first_post).await?;
+        if options.first_post == FirstPost::VerifyFirst {
+            it.doubt_known().await?;
+        }
         if it.places == Places::New {
             it.take_busy_places().await?;
         }
@@ -298,7 +315,8 @@ impl Merge {
         Ok(())
     }
 
-    /// Whether the batch's file comes again as it was, so that every row stands at its place.
+    /// Whether the batch's file comes again as it was, so that every row stands at its place. Not if
+    /// a line was purged, which is filled anew.
     async fn finds_its_places(&mut self, sha256: &str) -> Result<bool, OutboxError> {
         let sql = "SELECT s.id, s.headers FROM mutirao.batch b JOIN mutirao.source s ON s.id = b.source
                     WHERE b.id = $1 AND s.sha256 = $2 AND s.n_rows = $3";
@@ -315,7 +333,8 @@ impl Merge {
             return Ok(false);
         }
         let sql = "SELECT (SELECT count(*) FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id
-                            WHERE x.import = $1 AND x.line = s.line AND x.batch = $2 AND NOT x.gone),
+                            WHERE x.import = $1 AND x.line = s.line AND x.batch = $2 AND NOT x.gone
+                              AND x.purged_at IS NULL),
                           (SELECT count(*) FROM mutirao.outbox x
                             WHERE x.batch = $2 AND x.record IS NOT NULL AND NOT x.gone)";
         let (n_placed, n_there): (i64, i64) = sqlx::query_as(sql)
@@ -433,17 +452,25 @@ impl Merge {
 
     async fn try_busy_places(&mut self) -> Result<(), sqlx::Error> {
         let mut part = self.tx.begin().await?;
-        let sql = place(self.kind, "s.busy");
-        sqlx::query(AssertSqlSafe(sql))
-            .bind(self.batch)
-            .bind(self.source)
-            .persistent(false)
-            .execute(&mut *part)
-            .await?;
+        let mut steps = Vec::new();
+        if self.purpose == Purpose::Merge {
+            steps.push(place(self.kind, "s.busy"));
+        }
         if self.kind == MergeKind::Whole {
-            let sql = "UPDATE mutirao.outbox SET gone = true
-                        WHERE batch = $1 AND import <> $2 AND record IS NOT NULL AND NOT gone";
-            sqlx::query(sql).bind(self.batch).bind(self.source).persistent(false).execute(&mut *part).await?;
+            let reach = match self.purpose {
+                Purpose::Merge => "",
+                Purpose::Rehearse => {
+                    "AND state <> 'in_flight' AND id NOT IN (SELECT row_id FROM staged WHERE busy)"
+                }
+            };
+            steps.push(format!(
+                "UPDATE mutirao.outbox SET gone = true
+                  WHERE batch = $1 AND import <> $2 AND record IS NOT NULL AND NOT gone {reach}"
+            ));
+        }
+        for sql in steps {
+            let step = sqlx::query(AssertSqlSafe(sql)).bind(self.batch).bind(self.source);
+            step.persistent(false).execute(&mut *part).await?;
         }
         part.commit().await
     }
@@ -492,6 +519,21 @@ impl Merge {
              UPDATE staged SET row_id = added.id FROM added WHERE staged.record = added.record"
         );
         self.run_sql(&sql, &[self.now, self.batch, self.source]).await.map(drop)
+    }
+
+    /// `--verify-first` is of known rows too: an outbox from an old backup takes for new what was
+    /// opened since. A row that a worker is claiming at this moment is on its way.
+    async fn doubt_known(&mut self) -> Result<(), OutboxError> {
+        let to_post = "x.state = 'pending' AND x.doubt_since IS NULL";
+        self.hold(to_post).await?;
+        let sql = format!(
+            "UPDATE mutirao.outbox AS x
+                SET doubt_since = {NOW}, doubt_not_before = {NOW} - {ADOPTABLE}, doubt_precaution = true,
+                    absences = 0, last_absence = NULL, answered = 0
+               FROM staged s JOIN held h ON h.id = s.row_id
+              WHERE x.id = s.row_id AND {to_post}"
+        );
+        self.run_sql(&sql, &[self.now]).await.map(drop)
     }
 
     /// A new reference of a service for which a row that is gone from the file was opened.

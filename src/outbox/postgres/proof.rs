@@ -52,6 +52,11 @@ pub(super) async fn settle_odd(conn: &mut PgConnection, settle: &Settle) -> Resu
             Ok(Settled::Written)
         }
         change if Token(found.token) == settle.token && found.is_after(state, change) => Ok(Settled::Written),
+        Change::Release => Ok(Settled::Stale),
+        _ if Token(found.token) < settle.token && state == State::Pending => {
+            doubt_forgotten(conn, settle).await?;
+            Ok(Settled::Stale)
+        }
         _ => Ok(Settled::Stale),
     }
 }
@@ -76,6 +81,22 @@ impl Found {
             Change::Opened { .. } => false,
         }
     }
+}
+
+/// A claim that the database does not know: a standby without the last commits took over. Something
+/// was sent under it, so the row is not posted before a look-up.
+async fn doubt_forgotten(conn: &mut PgConnection, settle: &Settle) -> Result<(), OutboxError> {
+    let sql = "UPDATE mutirao.outbox
+                  SET sent_at = coalesce(sent_at, $2, clock_timestamp()), doubt_since = clock_timestamp(),
+                      doubt_precaution = false, absences = 0, last_absence = NULL, answered = 0
+                WHERE id = $1";
+    sqlx::query(sql)
+        .bind(settle.row.0)
+        .bind(settle.attempt.as_ref().map(|it| Time(it.at)))
+        .execute(conn)
+        .await
+        .trouble()
+        .map(drop)
 }
 
 /// A proof for a row that is not opened yet, whatever else it is.

@@ -25,12 +25,16 @@ impl PgOutbox {
         now: Timestamp,
     ) -> Result<u64, OutboxError> {
         let range = Reach::of(batch.map_or(Scope::All, Scope::Batch), &mut *self.conn().await?).await?;
+        // A step is of rows that are seen, not of rows that are found: those that were purged before may be
+        // millions.
         let sql = format!(
-            "WITH due AS MATERIALIZED (
+            "WITH seen AS MATERIALIZED (
+                 SELECT max(id) AS last FROM (SELECT id FROM mutirao.outbox WHERE $5 < id ORDER BY id LIMIT {PURGE_STEP}) s),
+             due AS MATERIALIZED (
                  SELECT o.id, o.record FROM mutirao.outbox o
-                  WHERE $5 < o.id AND o.purged_at IS NULL AND o.finished_at < $3 AND o.state IN ({PURGEABLE})
-                    AND {OF_BATCH}
-                  ORDER BY o.id LIMIT {PURGE_STEP} FOR UPDATE OF o SKIP LOCKED),
+                  WHERE $5 < o.id AND o.id <= (SELECT last FROM seen) AND o.purged_at IS NULL
+                    AND o.finished_at < $3 AND o.state IN ({PURGEABLE}) AND {OF_BATCH}
+                  ORDER BY o.id FOR UPDATE OF o SKIP LOCKED),
              lines AS (
                  UPDATE mutirao.record r
                     SET cells = '[]', problems = CASE WHEN r.problems IS NOT NULL THEN '[]' END
@@ -47,11 +51,11 @@ impl PgOutbox {
                         id_atendimento_status = CASE WHEN o.state <> 'invalid' THEN id_atendimento_status END,
                         id_usuario_responsavel = CASE WHEN o.state <> 'invalid' THEN id_usuario_responsavel END
                    FROM due WHERE o.id = due.id RETURNING o.id)
-             SELECT count(*), coalesce(max(id), 0) FROM purged"
+             SELECT (SELECT count(*) FROM purged), (SELECT last FROM seen)"
         );
         let (mut n_purged, mut last) = (0, i64::MIN);
         loop {
-            let (n, id): (i64, i64) = in_time(async {
+            let (n, seen): (i64, Option<i64>) = in_time(async {
                 let mut tx = self.tx(Access::Shared).await?;
                 let purged = sqlx::query_as(AssertSqlSafe(sql.clone()))
                     .bind(range.batch)
@@ -68,10 +72,8 @@ impl PgOutbox {
             })
             .await?;
             n_purged += count(n);
-            last = id;
-            if n < PURGE_STEP {
-                return Ok(n_purged);
-            }
+            let Some(seen) = seen else { return Ok(n_purged) };
+            last = seen;
         }
     }
 }

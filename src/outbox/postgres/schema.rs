@@ -61,6 +61,7 @@ pub struct Migrated {
 pub async fn migrate(url: &str, wake_up: WakeUp) -> Result<Migrated, OpenError> {
     let mut conn = connection(&options(url)?).await?;
     let mut tx = conn.begin().await.trouble()?;
+    refuse_encoding(&mut tx).await?;
     sqlx::raw_sql(LOCK).execute(&mut *tx).await.trouble()?;
     let from = find(&mut tx).await?;
     if VERSION < from {
@@ -109,12 +110,21 @@ pub async fn check(url: &str) -> Result<(), OpenError> {
 }
 
 pub(super) async fn checked(conn: &mut PgConnection) -> Result<(), OpenError> {
+    refuse_encoding(conn).await?;
     match in_time(find(conn)).await? {
         0 => Err(OpenError::NoSchema),
         found if found < VERSION => Err(OpenError::Older { found, needed: VERSION }),
         found if VERSION < found => Err(OpenError::Newer { found, known: VERSION }),
         _ => Ok(()),
     }
+}
+
+/// An answer that the database cannot hold could never be stored, and would stop a worker for ever.
+async fn refuse_encoding(conn: &mut PgConnection) -> Result<(), OpenError> {
+    let sql = "SELECT current_setting('server_encoding')";
+    let asked = async { sqlx::query_scalar(sql).persistent(false).fetch_one(conn).await.trouble() };
+    let found: String = in_time(asked).await?;
+    if found == "UTF8" { Ok(()) } else { Err(OpenError::Encoding { found }) }
 }
 
 /// The version that is there; 0: none.

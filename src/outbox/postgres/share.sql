@@ -2,8 +2,10 @@
 -- $4 seconds to pause and $5 why, $6 what it found of HubSoft, $7 why all must stop, $8 whether it can probe,
 -- $9 whether HubSoft takes connections again.
 WITH quick AS MATERIALIZED (
-    -- What is lost in a crash of the server here is old when the server is back.
-    SELECT set_config('synchronous_commit', 'off', true)
+    -- What is lost in a crash of the server here is old when the server is back, but for a stop, which
+    -- stands until a person takes it back.
+    SELECT set_config('synchronous_commit', CASE WHEN $7 IS NULL THEN 'off'
+        WHEN current_setting('synchronous_commit') = 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)
 ),
 here AS MATERIALIZED (
     SELECT p.*, p.breaker_worker IS NOT DISTINCT FROM $1 AS mine FROM mutirao.pace p, quick WHERE p.one LIMIT 1 FOR UPDATE OF p

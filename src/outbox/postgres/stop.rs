@@ -44,7 +44,7 @@ impl PgOutbox {
     }
 
     /// See [`Outbox::halt`](crate::delivery::Outbox::halt). The first reason stands.
-    pub(super) async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
+    pub async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
         let sql =
             "INSERT INTO mutirao.batch AS b (name, halted_at, halt_reason) VALUES ($1, clock_timestamp(), $2)
                        ON CONFLICT (name) DO UPDATE

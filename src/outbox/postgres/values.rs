@@ -16,6 +16,9 @@ const TIMESTAMPTZ_ARRAY: Oid = Oid(1185);
 /// Postgres counts microseconds from 2000-01-01.
 const YEAR_2000_US: i64 = 946_684_800_000_000;
 
+/// The first day that a `timestamptz` has, in 4714 BC; what is earlier is stored as `-infinity`.
+const FIRST_US: i64 = -211_813_488_000_000_000;
+
 /// A `timestamptz`: to the microsecond. What no clock of ours shows (`infinity`) is clamped.
 #[derive(Clone, Copy)]
 pub(super) struct Time(pub(super) Timestamp);
@@ -28,7 +31,8 @@ impl Time {
 }
 
 fn to_wire(at: Timestamp) -> i64 {
-    at.as_microsecond() - YEAR_2000_US
+    let us = at.as_microsecond() - YEAR_2000_US;
+    if us < FIRST_US { i64::MIN } else { us }
 }
 
 fn from_wire(us: i64) -> Timestamp {
@@ -99,6 +103,7 @@ mod tests {
         assert_eq!(to_wire("2000-01-01T00:00:00.000001Z".parse().unwrap()), 1);
         assert_eq!(from_wire(i64::MAX), Timestamp::MAX, "infinity");
         assert_eq!(from_wire(i64::MIN), Timestamp::MIN, "-infinity");
+        assert_eq!(to_wire(Timestamp::MIN), i64::MIN, "there is no such date");
     }
 
     #[test]

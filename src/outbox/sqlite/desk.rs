@@ -81,23 +81,24 @@ impl Outbox for Desk<'_> {
     }
 
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
-        let mut session = self.outbox.session().await;
-        let mut tx = session.begin().await?;
         // Of whatever scope: this process owns the outbox, and its one run holds no row.
         let sql = "UPDATE outbox
                       SET state = 'pending', available_at = ?1, doubt_since = coalesce(doubt_since, ?1)
                     WHERE state = 'in_flight'";
-        let left = sqlx::query(sql).bind(now.as_millisecond()).execute(&mut *tx).await.trouble()?;
-        let sql = "UPDATE outbox SET state = 'pending', available_at = ?1, answered = 0
+        let left = sqlx::query(sql).bind(now.as_millisecond()).execute(&mut *self.outbox.conn().await).await;
+        Ok(left.trouble()?.rows_affected())
+    }
+
+    async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
+        let sql = "UPDATE outbox SET state = 'pending', available_at = ?1, answered = 0, doubt_precaution = 0
                     WHERE state = 'unconfirmed' AND (?2 IS NULL OR batch = ?2)";
         sqlx::query(sql)
             .bind(now.as_millisecond())
             .bind(self.range.batch)
-            .execute(&mut *tx)
+            .execute(&mut *self.outbox.conn().await)
             .await
-            .trouble()?;
-        tx.commit().await?;
-        Ok(left.rows_affected())
+            .trouble()
+            .map(drop)
     }
 
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {

@@ -74,6 +74,9 @@ async fn merged<'a>(
     }
     merge.start_over().await?;
     merge.add(options.first_post).await?;
+    if options.first_post == FirstPost::VerifyFirst {
+        merge.doubt_known().await?;
+    }
     if options.repeats == Repeats::Skip {
         merge.skip_edited().await?;
         merge.skip_repeats().await?;
@@ -337,6 +340,19 @@ impl<'a> Merge<'a> {
         self.run(sql, &[self.now, self.base, self.batch, self.source, verified]).await?;
         let sql = "CREATE UNIQUE INDEX IF NOT EXISTS outbox_identity ON outbox (lote, referencia)";
         self.run(sql, &[]).await.map(drop)
+    }
+
+    /// `--verify-first` is of known rows too: an outbox from an old backup takes for new what was
+    /// opened since.
+    async fn doubt_known(&mut self) -> Result<(), OutboxError> {
+        let sql = format!(
+            "UPDATE outbox
+                SET doubt_since = ?1, doubt_not_before = ?1 - {ADOPTABLE_MS}, doubt_precaution = 1,
+                    absences = 0, last_absence = NULL, answered = 0
+               FROM staged s
+              WHERE outbox.id = s.row AND outbox.state = 'pending' AND outbox.doubt_since IS NULL"
+        );
+        self.run(sql, &[self.now]).await.map(drop)
     }
 
     /// A new reference of a service for which a row that is gone from the file was opened.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use mutirao::delivery::{
-    Control, Ending, GuardLimits, Halt, Lasting, Policy, Rate, Reason, Reply, RequestKind, State, Verdict,
-    run,
+    Clock, Control, Ending, GuardLimits, Halt, Lasting, Policy, Rate, Reason, Reply, RequestKind, State,
+    Verdict, run,
 };
 use tokio::time::sleep;
 
@@ -39,8 +39,8 @@ impl Fleet {
     /// One worker, stopped cleanly after so long.
     async fn worker(&self, id: u64, length: Duration) -> Ending {
         let control = Control::default();
-        let worker =
-            MemoryWorker { outbox: Rc::clone(&self.outbox), clock: self.clock, id, rate: self.policy.rate };
+        let (outbox, rate) = (Rc::clone(&self.outbox), self.policy.rate);
+        let worker = MemoryWorker { outbox, clock: self.clock, id, rate, timeout: 60 * S, cut: None };
         let running = run(&worker, &self.api, &self.clock, &self.policy, control.clone(), &());
         let stopping = async {
             sleep(length).await;
@@ -155,6 +155,26 @@ fn idle_workers_hardly_call() {
         fleet.workers(1, 600 * S).await;
         let n_calls = fleet.outbox.n_shares.get() + fleet.outbox.n_claims.get();
         assert!(n_calls <= 600, "{n_calls} calls in 600 s");
+    });
+}
+
+/// The claim under way has not seen the row, and its answer comes after the call.
+#[test]
+fn a_row_that_comes_during_a_claim_is_not_left_until_the_next_poll() {
+    in_virtual_time(async {
+        let fleet = Fleet {
+            policy: Policy { poll: Some(600 * S), ..worker_policy() },
+            ..Fleet::new(0, Rate::Unlimited)
+        };
+        fleet.outbox.set_weather(|| (Trouble::None, Duration::ZERO, 5 * S));
+        let insert = async {
+            while fleet.outbox.n_claims.get() == 0 {
+                sleep(S).await;
+            }
+            fleet.outbox.insert(ticket(1, "Sem sinal"), fleet.clock.now(), None);
+        };
+        tokio::join!(fleet.workers(1, 120 * S), insert);
+        assert_eq!(fleet.outbox.count(State::Opened), 1);
     });
 }
 

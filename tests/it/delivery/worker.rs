@@ -85,6 +85,24 @@ fn it_waits_for_rows_and_finds_them() {
     });
 }
 
+/// The outbox sees that a lease lasts when it is asked for rows, and its answer may come long after.
+#[test]
+fn a_claim_is_as_old_as_its_question() {
+    in_virtual_time(async {
+        let mut bench = bench(8);
+        bench.policy.concurrency = 1;
+        bench.api.latency.set(8 * S);
+        bench.outbox.set_weather(|| (Trouble::None, Duration::ZERO, 20 * S));
+        run_for(&bench, 300 * S, async {}).await;
+        assert_eq!(bench.outbox.count(State::Opened), 8);
+        let posts = bench.api.seconds(RequestKind::Post);
+        let asked = posts[0] - 20.0;
+        let too_late = asked + 45.5..posts[0] + 45.0;
+        assert!(!posts.iter().any(|it| too_late.contains(it)), "asked for at {asked}: {posts:?}");
+        assert_eq!(posts.iter().filter(|it| **it < too_late.start).count(), 4, "{posts:?}");
+    });
+}
+
 #[test]
 fn a_refused_login_is_waited_out() {
     in_virtual_time(async {

@@ -1,17 +1,13 @@
 //! An outbox in a database of its own, filled as any program would fill it.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
-use mutirao::delivery::{Claimed, Doubt, Outbox, OutboxError, Rate, RowId, Settle, Settled, State, Want};
+use mutirao::delivery::{Claimed, Doubt, Outbox, OutboxError, RowId, Settle, Settled, State, Want};
 use mutirao::outbox::postgres::{PgOutbox, Worker};
 use mutirao::outbox::{Scope, state_name};
 use sqlx::{PgConnection, Row};
 
-use crate::outbox_conformance::{Bench, Seed, Seen, at};
+use crate::outbox_conformance::{Bench, Seed, Seen, TERMS, at};
 use crate::support::postgres::Database;
-
-pub const LEASE: Duration = Duration::from_secs(60);
 
 pub struct Fresh {
     pub worker: Worker,
@@ -42,7 +38,7 @@ impl Fresh {
 }
 
 pub async fn register(outbox: &PgOutbox) -> Worker {
-    outbox.register("a test", Rate::Unlimited, LEASE).await.expect("it registers")
+    outbox.register("a test", TERMS).await.expect("it registers")
 }
 
 pub fn want(posts: usize) -> Want {
@@ -64,6 +60,10 @@ impl Outbox for Fresh {
 
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
         self.worker.desk(Scope::All).recover(now).await
+    }
+
+    async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
+        self.worker.desk(Scope::All).look_again(now).await
     }
 
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {

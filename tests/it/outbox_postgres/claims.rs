@@ -1,7 +1,7 @@
 //! What programs may do to an outbox while workers drain it.
 
 use mutirao::delivery::identity::{BatchIdentity, Marker};
-use mutirao::delivery::{Change, Opening, Outbox, OutboxError, RowId, Settle, Settled, State, Want};
+use mutirao::delivery::{Change, Doubt, Opening, Outbox, OutboxError, RowId, Settle, Settled, State, Want};
 use mutirao::outbox::Scope;
 use mutirao::outbox::postgres::PgOutbox;
 use sqlx::Connection;
@@ -48,15 +48,18 @@ async fn a_producers_ill_data_is_the_workers_to_refuse() {
          ('1', 'x', 'Maria', '37999998888', '[1]', '2023-01-01'),
          ('1', 'x', 'Maria', '37999998888', '\"no JSON\"', '2023-01-01'),
          ('9223372036854775807', 'the largest', 'Maria', '37999998888', '\"{}\"', '2023-01-01'),
-         ('2', 'good', 'Maria', '37999998888', '{\"a\": 1}', '2023-01-01')",
+         ('2', 'good', 'Maria', '37999998888', '{\"a\": 1}', '2023-01-01'),
+         ('3', 'x', 'Maria', '37999998888', jsonb_build_object('a', repeat('x', 1000000)), '2023-01-01')",
     )
     .await;
     let claimed = it.claim(want(1)).await.expect("it claims");
     assert_eq!(claimed.refused.len(), 8);
     assert_eq!(ids(&claimed), [RowId(9)]);
     let claimed = it.claim(want(9)).await.expect("it claims");
-    assert_eq!((ids(&claimed), claimed.refused.len()), (vec![RowId(10)], 0));
-    assert_eq!(it.look(RowId(5)).await.error_code.as_deref(), Some("too_long"));
+    assert_eq!((ids(&claimed), claimed.refused.len()), (vec![RowId(10)], 1));
+    for row in [5, 11] {
+        assert_eq!(it.look(RowId(row)).await.error_code.as_deref(), Some("too_long"));
+    }
 }
 
 #[tokio::test]
@@ -107,6 +110,42 @@ async fn odd_times_and_numbers_are_no_reason_to_fall() {
             .await
             .expect("it reads");
     assert_eq!(numbers, ["a,\"b\\\u{FFFD}", "", "NULL"]);
+}
+
+/// A producer's transaction is not broken for it.
+#[tokio::test]
+async fn a_row_may_be_due_always_or_never() {
+    let it = Fresh::new().await;
+    it.execute(
+        "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, available_at) VALUES
+         ('1', 'x', 'Maria', '37999998888', 'infinity'), ('2', 'x', 'Maria', '37999998888', '-infinity')",
+    )
+    .await;
+    let claimed = it.claim(want(9)).await.expect("it claims");
+    assert_eq!(ids(&claimed), [RowId(2)]);
+    assert_eq!(claimed.outlook.next_due, Some(jiff::Timestamp::MAX));
+    // What comes of such times is stored as well.
+    let doubt = Doubt {
+        since: at(1),
+        not_before: Some(jiff::Timestamp::MIN),
+        precaution: false,
+        absences: 0,
+        last_absence: None,
+        answered: 0,
+    };
+    let change =
+        Change::Later { at: jiff::Timestamp::MAX, attempts: 1, doubt: Some(doubt.clone()), fault: None };
+    let settle = Settle { row: RowId(2), token: claimed.claims[0].token, change, attempt: None };
+    for _ in 0..2 {
+        let settled = it.settle(std::slice::from_ref(&settle)).await.expect("it settles");
+        assert_eq!(settled, [Settled::Written]);
+    }
+    it.execute("UPDATE mutirao.outbox SET available_at = '2023-01-01' WHERE id = 2").await;
+    let claimed = it.claim(Want { look_ups: 1, ..want(9) }).await.expect("it claims");
+    assert_eq!(claimed.claims[0].doubt, Some(doubt));
+    let scope = it.outbox.status(Scope::All, at(1)).await.expect("it reads");
+    assert_eq!(scope.counts.pending, 1);
+    it.outbox.row(mutirao::outbox::RowName::Id(RowId(1))).await.expect("it reads").expect("it is there");
 }
 
 #[tokio::test]

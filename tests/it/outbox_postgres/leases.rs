@@ -1,12 +1,10 @@
 //! Whose rows they are, and when they are nobody's.
 
-use std::time::Duration;
+use mutirao::delivery::{Change, Doubt, Outbox, OutboxError, Rate, Settle, Settled, State};
+use mutirao::outbox::{Scope, Terms};
 
-use mutirao::delivery::{Outbox, OutboxError, Rate, State};
-use mutirao::outbox::Scope;
-
-use super::bench::{Fresh, LEASE, ids, register, want};
-use crate::outbox_conformance::{Bench, at, valid};
+use super::bench::{Fresh, ids, register, want};
+use crate::outbox_conformance::{Bench, TERMS, at, valid};
 
 const ALL_OVER: &str = "UPDATE mutirao.worker SET lease_until = clock_timestamp() - interval '1 second'";
 
@@ -31,7 +29,17 @@ async fn the_dead_are_rescued_after_two_renewals() {
     assert_eq!(it.worker.rescue().await.expect("it rescues"), 1);
     let seen = it.look(rows[0]).await;
     assert_eq!(seen.state, State::Pending);
-    assert!(seen.doubt.is_some_and(|it| !it.precaution), "it may have been sent");
+    let doubt = seen.doubt.expect("it may have been sent");
+    assert!(!doubt.precaution);
+    let waits_until: bool = sqlx::query_scalar(
+        "SELECT doubt_since BETWEEN clock_timestamp() + interval '25 seconds' AND clock_timestamp() + interval '59 seconds'
+           FROM mutirao.outbox WHERE id = $1",
+    )
+    .bind(rows[0].0)
+    .fetch_one(&mut it.sql().await)
+    .await
+    .expect("it reads");
+    assert!(waits_until, "it may be cut off from the database only, and wait for an answer: {doubt:?}");
     assert_eq!(it.state(rows[1]).await, State::InFlight, "its own rows are nobody's to rescue");
 }
 
@@ -87,11 +95,49 @@ async fn a_worker_that_was_taken_for_dead_registers_anew() {
     assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), [rows[1]]);
 }
 
+/// A standby took over without the last commits: the claims are gone, and one has been posted.
+#[tokio::test]
+async fn a_forgotten_claim_leaves_a_doubt() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1), valid(2)]).await;
+    let claims = it.claim(want(2)).await.expect("it claims").claims;
+    it.execute(
+        "UPDATE mutirao.outbox SET state = 'pending', token = token - 1, sent_at = NULL, claimed_at = NULL,
+                worker = NULL, first_claim = false",
+    )
+    .await;
+    let lost = Doubt {
+        since: at(2),
+        not_before: None,
+        precaution: false,
+        absences: 0,
+        last_absence: None,
+        answered: 0,
+    };
+    let changes = [Change::Later { at: at(3), attempts: 1, doubt: Some(lost), fault: None }, Change::Release];
+    let settles = claims.iter().zip(changes).map(|(claim, change)| Settle {
+        row: claim.row,
+        token: claim.token,
+        change,
+        attempt: None,
+    });
+    let settled = it.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
+    assert_eq!(settled, [Settled::Stale; 2]);
+    let seen = it.look(rows[0]).await;
+    assert!(seen.sent_at.is_some() && seen.doubt.is_some_and(|it| !it.precaution), "it may have been opened");
+    assert_eq!(it.look(rows[1]).await.doubt, None, "nothing was sent");
+    assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), [rows[1]]);
+}
+
 #[tokio::test]
 async fn recovery_leaves_the_living_alone() {
     let mut it = Fresh::new().await;
     let rows = it.insert(&[valid(1), valid(2)]).await;
-    let other = it.outbox.register("another", Rate::PerSecond(5.0), LEASE).await.expect("it registers");
+    let other = it
+        .outbox
+        .register("another", Terms { rate: Rate::PerSecond(5.0), ..TERMS })
+        .await
+        .expect("it registers");
     other.desk(Scope::All).claim(want(1)).await.expect("it claims");
     it.claim(want(1)).await.expect("it claims");
     assert_eq!(it.recover(at(2)).await.expect("it recovers"), 1);
@@ -102,8 +148,7 @@ async fn recovery_leaves_the_living_alone() {
 #[tokio::test]
 async fn a_clean_stop_leaves_no_worker_behind() {
     let it = Fresh::new().await;
-    let worker =
-        it.outbox.register("b", Rate::Unlimited, Duration::from_secs(60)).await.expect("it registers");
+    let worker = it.outbox.register("b", TERMS).await.expect("it registers");
     let id = worker.id();
     worker.retire().await.expect("it leaves");
     let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM mutirao.worker WHERE id = $1)")

@@ -53,6 +53,18 @@ async fn the_printed_script_makes_the_same_schema() {
 }
 
 #[tokio::test]
+async fn a_database_that_lacks_characters_is_refused() {
+    for encoding in ["LATIN1", "SQL_ASCII"] {
+        let database = Database::made(&format!("ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'")).await;
+        let migrated = migrate(&database.url(), WakeUp::Notify).await;
+        assert!(matches!(migrated, Err(OpenError::Encoding { found }) if found == encoding));
+        let sql = AssertSqlSafe(script(WakeUp::Notify));
+        sqlx::raw_sql(sql).execute(&mut database.connect().await).await.expect("it runs");
+        assert!(matches!(PgOutbox::open(&database.url()).await, Err(OpenError::Encoding { .. })));
+    }
+}
+
+#[tokio::test]
 async fn a_newer_schema_is_left_alone() {
     let database = Database::fresh().await;
     sqlx::raw_sql("INSERT INTO mutirao.migration (version) VALUES (99)")

@@ -5,11 +5,12 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use mutirao::delivery::standing::{Finding, Holder, News, Prober, Report, Shared, Standing};
 use mutirao::delivery::{Outbox, Rate, State};
-use mutirao::outbox::Scope;
 use mutirao::outbox::postgres::Worker;
+use mutirao::outbox::{Scope, Terms};
+use sqlx::Connection;
 
-use super::bench::{Fresh, LEASE, ids, want};
-use crate::outbox_conformance::{Bench, valid};
+use super::bench::{Fresh, ids, want};
+use crate::outbox_conformance::{Bench, TERMS, valid};
 
 /// Longer than anything here takes, shorter than what never happens.
 const LONG: Duration = Duration::from_secs(20);
@@ -28,7 +29,7 @@ async fn share(worker: &Worker, report: &Report) -> Standing {
 }
 
 async fn worker(it: &Fresh, rate: Rate) -> Worker {
-    it.outbox.register("a test", rate, LEASE).await.expect("it registers")
+    it.outbox.register("a test", Terms { rate, ..TERMS }).await.expect("it registers")
 }
 
 /// As if the database had seen so much time go by.
@@ -176,6 +177,32 @@ async fn a_stop_is_for_all_until_somebody_resumes() {
     assert_eq!(share(&one, &report(0)).await.stop.as_deref(), Some("lunch"));
 }
 
+/// The server may crash before a person has seen the stop.
+#[tokio::test]
+async fn a_stop_is_on_disk_when_it_is_told() {
+    let it = Fresh::new().await;
+    let worker = worker(&it, Rate::Unlimited).await;
+    for (stop, waits) in [(None, "off"), (Some("the marker was lost"), "on")] {
+        let mut conn = it.sql().await;
+        let mut tx = conn.begin().await.expect("it begins");
+        sqlx::query(include_str!("../../../src/outbox/postgres/share.sql"))
+            .bind(worker.id())
+            .bind(None::<f64>)
+            .bind(0)
+            .bind(None::<f64>)
+            .bind(None::<&str>)
+            .bind(None::<&str>)
+            .bind(stop)
+            .bind(true)
+            .fetch_one(&mut *tx)
+            .await
+            .expect("it shares");
+        let found: String =
+            sqlx::query_scalar("SHOW synchronous_commit").fetch_one(&mut *tx).await.expect("it reads");
+        assert_eq!(found, waits, "{stop:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_halted_lote_waits_and_what_others_hold_is_told() {
     let mut it = Fresh::new().await;
@@ -192,6 +219,23 @@ async fn a_halted_lote_waits_and_what_others_hold_is_told() {
     assert!(!it.outbox.resume_lote("errado").await.expect("it goes on already"));
     assert_eq!(ids(&it.claim(want(5)).await.expect("it claims")), [rows[0]]);
     assert_eq!(it.state(rows[0]).await, State::InFlight);
+}
+
+/// A claim that finds nothing but halted rows would read them under the lock of all claims.
+#[tokio::test]
+async fn halted_rows_wake_nobody() {
+    let mut it = Fresh::new().await;
+    it.insert(&[valid(1)]).await;
+    it.halt("default", "tipo inválido").await.expect("it halts");
+    let other = worker(&it, Rate::Unlimited).await;
+    let desk = other.desk(Scope::All);
+    let poll = Duration::from_millis(1);
+    desk.woken(60 * LONG).await; // It listens from now on.
+    desk.woken(poll).await; // What was in flight elsewhere may just have ended.
+    let woken = tokio::time::timeout(Duration::from_millis(200), desk.woken(poll)).await;
+    assert!(woken.is_err(), "there is nothing to claim");
+    assert!(it.outbox.resume_lote("default").await.expect("it resumes"));
+    tokio::time::timeout(LONG, desk.woken(poll)).await.expect("it wakes");
 }
 
 #[tokio::test]

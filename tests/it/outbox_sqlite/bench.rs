@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use mutirao::delivery::{Claimed, Outbox, OutboxError, Rate, RowId, Settle, Settled, Want};
+use mutirao::delivery::{Claimed, Outbox, OutboxError, RowId, Settle, Settled, Want};
 use mutirao::outbox::{Address, AnyOutbox, AnyWorker, Merged, Repeats, RowDetails, RowName, Scope};
 use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 
-use crate::outbox_conformance::{Bench, Seed, Seen};
+use crate::outbox_conformance::{Bench, Seed, Seen, TERMS};
 use crate::support::files::{File, Line, import};
 
 pub struct Fresh {
@@ -33,7 +33,7 @@ impl Fresh {
     }
 
     pub async fn worker(&self) -> AnyWorker<'_> {
-        self.outbox.register("a test", Rate::Unlimited, mutirao::outbox::LEASE).await.expect("it registers")
+        self.outbox.register("a test", TERMS).await.expect("it registers")
     }
 
     pub async fn import(&mut self, file: &File<'_>) -> Merged {
@@ -57,6 +57,10 @@ impl Outbox for Fresh {
 
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
         self.worker().await.desk(Scope::All).recover(now).await
+    }
+
+    async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
+        self.worker().await.desk(Scope::All).look_again(now).await
     }
 
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {

@@ -10,6 +10,7 @@ use mutirao::delivery::{Note, Settle, Settled};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::server::TIMEOUT;
 use super::world::{Mortal, Sabotage, Tale, World, after, waits_behind_unconfirmed};
 use crate::support::memory_worker::MemoryWorker;
 
@@ -113,7 +114,13 @@ impl Fleet {
         let world = &self.world;
         let id = self.next_id.replace(self.next_id.get() + 1);
         let rate = policy.rate;
-        let worker = MemoryWorker { outbox: Rc::clone(&world.outbox), clock: world.clock, id, rate };
+        // Mostly at once, when there is much to do, and mostly for longer than its lease.
+        let cut = world.roll(30).then(|| {
+            let from = world.clock.elapsed() + world.some(Duration::from_secs(60));
+            (from, from + Duration::from_secs(world.rng.borrow_mut().u64(40..300)))
+        });
+        let (outbox, clock) = (Rc::clone(&world.outbox), world.clock);
+        let worker = MemoryWorker { outbox, clock, id, rate, timeout: TIMEOUT, cut };
         let running = run(&worker, &world.server, &world.clock, policy, control.clone(), self);
         let running = Mortal { running: Box::pin(running), polls_left: Cell::new(polls) };
         let stopping = async {

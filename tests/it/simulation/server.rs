@@ -18,7 +18,7 @@ use crate::support::world::{VirtualClock, fault, opening, reply};
 /// How long the client waits for an answer.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A commit or its visibility comes at most so long after the post was sent.
+/// A commit or its visibility comes at most so long after the client stopped waiting for it.
 pub const LATEST: Duration = Duration::from_secs(115);
 
 /// How the server misbehaves. Chances are of one request, in percent.
@@ -224,6 +224,9 @@ impl Server {
             let seen = format!("{marker:?} is posted again over {}", ticket.opening.protocolo);
             state.violations.push(seen);
         }
+        if !self.outbox.is_held(marker) {
+            state.violations.push(format!("{marker:?} is posted by somebody whose lease has ended"));
+        }
         let others = self.outbox.others_live(service, marker);
         if !others.is_empty() {
             state.violations.push(format!("{marker:?} is posted while rows {others:?} of {service} live"));
@@ -315,8 +318,10 @@ impl Server {
                 unknown(None)
             }
             Fate::LateCommit => {
-                let wait = self.some(TIMEOUT);
-                let visible_in = wait + (LATEST - wait).mul_f64(self.state.borrow_mut().rng.f64());
+                // Often as late as it can be.
+                let part = || if self.chance(50) { 1.0 } else { self.state.borrow_mut().rng.f64() };
+                let wait = TIMEOUT.mul_f64(part());
+                let visible_in = wait + LATEST.mul_f64(part());
                 self.create(marker, visible_in);
                 sleep(wait).await;
                 unknown(None)
@@ -426,18 +431,24 @@ impl Api for Server {
 struct InFlight<'a> {
     server: &'a Server,
     service: i64,
+    marker: Marker,
 }
 
 impl<'a> InFlight<'a> {
     fn new(server: &'a Server, service: i64, marker: Marker) -> Self {
         server.state.borrow_mut().in_flight.insert(service, marker);
-        Self { server, service }
+        Self { server, service, marker }
     }
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.server.state.borrow_mut().in_flight.remove(&self.service);
+        let mut state = self.server.state.borrow_mut();
+        state.in_flight.remove(&self.service);
+        let latest = self.server.clock.elapsed() + LATEST;
+        for it in state.tickets.iter_mut().filter(|it| it.marker == self.marker) {
+            it.visible_from = it.visible_from.min(latest);
+        }
     }
 }
 

@@ -94,6 +94,12 @@ impl World {
             (from, from + Duration::from_secs(rng.u64(1..400)))
         });
         let weather = Weather { outages: outages.collect(), ..weather };
+        // Between these times a commit may take as long as one is waited for.
+        let crawls = (0..rng.u32(0..3)).map(|_| {
+            let from = Duration::from_secs(rng.u64(0..1200));
+            from..from + Duration::from_secs(rng.u64(60..400))
+        });
+        let crawls: Vec<_> = crawls.collect();
         let (crashes, stops) = (rng.u32(0..95), rng.u32(0..40));
         let mut policy = Policy {
             rate: match rng.u32(0..3) {
@@ -131,7 +137,9 @@ impl World {
                 it if it % 2 == 0 => Trouble::Before,
                 _ => Trouble::After,
             };
-            let mut wait = || Duration::from_millis(dice.u64(0..slow_disk));
+            let is_slow = !calm && crawls.iter().any(|it| it.contains(&clock.elapsed()));
+            let longest = if is_slow { 15_000 } else { slow_disk };
+            let mut wait = || Duration::from_millis(dice.u64(0..longest));
             (trouble, wait(), wait())
         });
         Self { seed, rng, clock, outbox, server, policy, crashes, stops }

@@ -166,6 +166,12 @@ impl MemoryOutbox {
         self.shelf.borrow().rows.values().filter(|row| row.state == state).count()
     }
 
+    /// Whether somebody has claimed the row and not settled it.
+    pub fn is_held(&self, marker: Marker) -> bool {
+        let rows = &self.shelf.borrow().rows;
+        rows.values().any(|row| row.marker == marker && row.state == State::InFlight)
+    }
+
     /// Rows of the service that are live, but for `but`.
     pub fn others_live(&self, service: i64, but: Marker) -> Vec<i64> {
         let rows = &self.shelf.borrow().rows;
@@ -218,6 +224,10 @@ impl Outbox for MemoryOutbox {
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
         let skips = self.skips_recovery.get();
         self.commit(|shelf| if skips { 0 } else { recover(&mut shelf.rows, now, |_| true) }).await
+    }
+
+    async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
+        self.commit(|shelf| look_again(&mut shelf.rows, now)).await
     }
 
     async fn halt(&self, lote: &str, _: &str) -> Result<(), OutboxError> {
@@ -401,22 +411,32 @@ pub fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle) -> Settled {
 
 /// As the port has it, for the rows of `whose`.
 pub fn recover(rows: &mut BTreeMap<i64, Row>, now: Timestamp, whose: impl Fn(u64) -> bool) -> u64 {
+    take_in(rows, now, |worker| whose(worker).then_some(now))
+}
+
+/// As the port has it.
+pub fn look_again(rows: &mut BTreeMap<i64, Row>, now: Timestamp) {
     for row in rows.values_mut().filter(|row| row.state == State::Unconfirmed) {
         if let Some(doubt) = &mut row.doubt {
             doubt.answered = 0;
+            doubt.precaution = false;
         }
         make_due(row, now);
     }
-    take_in(rows, now, whose)
 }
 
-/// What is in flight of `whose` becomes a doubt.
-pub fn take_in(rows: &mut BTreeMap<i64, Row>, now: Timestamp, whose: impl Fn(u64) -> bool) -> u64 {
+/// What is in flight becomes a doubt, if its worker is dead: since when that says.
+pub fn take_in(
+    rows: &mut BTreeMap<i64, Row>,
+    now: Timestamp,
+    dead_since: impl Fn(u64) -> Option<Timestamp>,
+) -> u64 {
     let mut n_rows = 0;
-    for row in rows.values_mut().filter(|row| row.state == State::InFlight && whose(row.worker)) {
+    for row in rows.values_mut().filter(|row| row.state == State::InFlight) {
+        let Some(since) = dead_since(row.worker) else { continue };
         n_rows += 1;
         row.doubt.get_or_insert(Doubt {
-            since: now,
+            since,
             not_before: None,
             precaution: false,
             absences: 0,

@@ -2,6 +2,7 @@
 //! lasts.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,7 +11,7 @@ use mutirao::delivery::{Claimed, Clock, Outbox, OutboxError, Outlook, Rate, Sett
 use tokio::time::sleep;
 
 use super::board::Seat;
-use super::memory_outbox::{MemoryOutbox, claim, recover, settle, take_in};
+use super::memory_outbox::{MemoryOutbox, Shelf, claim, look_again, recover, settle, take_in};
 use super::world::VirtualClock;
 
 /// How long a lease lasts, how often it is renewed, and what of it must be left for a claim.
@@ -18,19 +19,26 @@ const LEASE: Duration = Duration::from_secs(60);
 const RENEWED_EVERY: Duration = Duration::from_secs(10);
 const CLAIM_COVER: Duration = Duration::from_secs(45);
 
+/// How long a call waits for an outbox that does not answer.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+
 pub struct MemoryWorker {
     pub outbox: Rc<MemoryOutbox>,
     pub clock: VirtualClock,
     /// Of this life: a worker that starts again is another one.
     pub id: u64,
     pub rate: Rate,
+    /// How long it waits for an answer of HubSoft.
+    pub timeout: Duration,
+    /// Between these times it cannot reach the outbox; HubSoft it can.
+    pub cut: Option<(Duration, Duration)>,
 }
 
 impl MemoryWorker {
     /// Renews the lease and takes in what the dead have left, for ever.
     pub async fn keep(&self) {
         loop {
-            let renewed = self.outbox.commit(|shelf| {
+            let renewed = self.commit(|shelf| {
                 let now = self.clock.now();
                 let seat = shelf.board.seats.entry(self.id).or_insert(Seat {
                     rate: self.rate,
@@ -42,8 +50,15 @@ impl MemoryWorker {
                 seat.n_renewals = if was_dead { 0 } else { seat.n_renewals + 1 };
                 seat.lease_until = now + LEASE;
                 if 2 < seat.n_renewals {
-                    let dead = |worker| shelf.board.seats.get(&worker).is_none_or(|it| it.lease_until < now);
-                    take_in(&mut shelf.rows, now, dead);
+                    // It may only be cut off from here, and wait for an answer yet.
+                    let dead_since = |worker| match shelf.board.seats.get(&worker) {
+                        Some(seat) if seat.lease_until < now => {
+                            Some(now.max(seat.lease_until + self.timeout))
+                        }
+                        Some(_) => None,
+                        None => Some(now),
+                    };
+                    take_in(&mut shelf.rows, now, dead_since);
                     shelf.board.seats.retain(|_, it| now <= it.lease_until);
                 }
             });
@@ -54,46 +69,61 @@ impl MemoryWorker {
 
     /// After a clean stop.
     pub async fn retire(&self) {
-        let _ = self.outbox.commit(|shelf| shelf.board.seats.remove(&self.id)).await;
+        let _ = self.commit(|shelf| shelf.board.seats.remove(&self.id)).await;
+    }
+
+    async fn commit<T>(&self, work: impl FnOnce(&mut Shelf) -> T) -> Result<T, OutboxError> {
+        if !self.is_cut_off() {
+            let done = self.outbox.commit(work).await;
+            if !self.is_cut_off() {
+                return done;
+            }
+        }
+        sleep(ANSWER_MAX).await;
+        Err(OutboxError::Unavailable("no answer".into()))
+    }
+
+    fn is_cut_off(&self) -> bool {
+        self.cut.is_some_and(|(from, to)| (from..to).contains(&self.clock.elapsed()))
     }
 }
 
 impl Outbox for MemoryWorker {
     async fn claim(&self, want: Want) -> Result<Claimed, OutboxError> {
         self.outbox.n_claims.set(self.outbox.n_claims.get() + 1);
-        self.outbox
-            .commit(|shelf| {
-                let lease = shelf.board.seats.get(&self.id).map(|it| it.lease_until);
-                if lease.is_none_or(|it| it < self.clock.now() + CLAIM_COVER) {
-                    let outlook =
-                        Outlook { pending: true, next_due: Some(self.clock.now()), elsewhere: true };
-                    return Claimed { outlook, ..Claimed::default() };
-                }
-                let mut claimed = claim(shelf, want, self.id);
-                claimed.outlook.elsewhere =
-                    shelf.rows.values().any(|it| it.state == State::InFlight && it.worker != self.id);
-                claimed
-            })
-            .await
+        self.commit(|shelf| {
+            let lease = shelf.board.seats.get(&self.id).map(|it| it.lease_until);
+            if lease.is_none_or(|it| it < self.clock.now() + CLAIM_COVER) {
+                let outlook = Outlook { pending: true, next_due: Some(self.clock.now()), elsewhere: true };
+                return Claimed { outlook, ..Claimed::default() };
+            }
+            let mut claimed = claim(shelf, want, self.id);
+            claimed.outlook.elsewhere =
+                shelf.rows.values().any(|it| it.state == State::InFlight && it.worker != self.id);
+            claimed
+        })
+        .await
     }
 
     async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
-        self.outbox.commit(|shelf| settles.iter().map(|it| settle(&mut shelf.rows, it)).collect()).await
+        self.commit(|shelf| settles.iter().map(|it| settle(&mut shelf.rows, it)).collect()).await
     }
 
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
-        self.outbox.commit(|shelf| recover(&mut shelf.rows, now, |worker| worker == self.id)).await
+        self.commit(|shelf| recover(&mut shelf.rows, now, |worker| worker == self.id)).await
     }
 
-    async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
-        self.outbox.halt(lote, reason).await
+    async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
+        self.commit(|shelf| look_again(&mut shelf.rows, now)).await
+    }
+
+    async fn halt(&self, lote: &str, _: &str) -> Result<(), OutboxError> {
+        self.commit(|shelf| shelf.halted.extend([Arc::from(lote)])).await
     }
 
     async fn share(&self, report: &Report) -> Result<Option<Standing>, OutboxError> {
         self.outbox.n_shares.set(self.outbox.n_shares.get() + 1);
-        self.outbox
-            .commit(|shelf| Some(shelf.board.share(self.clock.now(), self.id, self.rate, report)))
-            .await
+        self.commit(|shelf| Some(shelf.board.share(self.clock.now(), self.id, self.rate, report))).await
     }
 
     async fn woken(&self, poll: Duration) {

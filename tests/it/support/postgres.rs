@@ -21,10 +21,15 @@ pub struct Database {
 impl Database {
     /// With nothing in it.
     pub async fn empty() -> Self {
+        Self::made("").await
+    }
+
+    /// With nothing in it, and `options` of `CREATE DATABASE`.
+    pub async fn made(options: &str) -> Self {
         static N_MADE: AtomicU32 = AtomicU32::new(0);
         let nth = N_MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("mutirao_test_{}_{nth}_{:06x}", std::process::id(), fastrand::u32(..1 << 24));
-        on_server(&format!("CREATE DATABASE {name} TEMPLATE template0")).await;
+        on_server(&format!("CREATE DATABASE {name} TEMPLATE template0 {options}")).await;
         Self { options: server().database(&name), name }
     }
 
