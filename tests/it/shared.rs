@@ -230,7 +230,7 @@ async fn an_import_that_halts_holds_its_batch() {
     let worked = site.run_at(&database.url(), &["worker", "--until-empty", "--rate", "unlimited"]);
     assert_eq!(site.audit().requests_of("post"), n_tried, "{}", worked.stderr);
     let status = site.run_at(&database.url(), &["status"]).expect(0);
-    assert!(status.stdout.contains("queda is halted"), "{}", status.stdout);
+    assert!(status.stdout.contains("`queda` is halted"), "{}", status.stdout);
     site.run_at(&database.url(), &import).expect(6);
     assert!(n_tried < site.audit().requests_of("post"), "the next import tries again");
 }

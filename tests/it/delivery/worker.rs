@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::Bench;
 use crate::support::memory_outbox::{MemoryOutbox, Trouble};
+use crate::support::script::Asked;
 use crate::support::world::{fault, in_virtual_time, opened, opening, reply, start, ticket};
 
 const S: Duration = Duration::from_secs(1);
@@ -89,17 +90,21 @@ fn it_waits_for_rows_and_finds_them() {
 #[test]
 fn a_claim_is_as_old_as_its_question() {
     in_virtual_time(async {
-        let mut bench = bench(8);
+        let mut bench = bench(60);
         bench.policy.concurrency = 1;
-        bench.api.latency.set(8 * S);
+        bench.api.latency.set(4 * S);
         bench.outbox.set_weather(|| (Trouble::None, Duration::ZERO, 20 * S));
-        run_for(&bench, 300 * S, async {}).await;
-        assert_eq!(bench.outbox.count(State::Opened), 8);
-        let posts = bench.api.seconds(RequestKind::Post);
-        let asked = posts[0] - 20.0;
-        let too_late = asked + 45.5..posts[0] + 45.0;
-        assert!(!posts.iter().any(|it| too_late.contains(it)), "asked for at {asked}: {posts:?}");
-        assert_eq!(posts.iter().filter(|it| **it < too_late.start).count(), 4, "{posts:?}");
+        run_for(&bench, 900 * S, async {}).await;
+        assert_eq!(bench.outbox.count(State::Opened), 60);
+        let rows = bench.outbox.rows();
+        let age = |post: &Asked| {
+            let row = rows.iter().find(|it| it.1.ticket.id_cliente_servico.get() == post.service);
+            let claimed_at = row.and_then(|it| it.1.sent_at).expect("it was claimed");
+            (start() + post.at).duration_since(claimed_at).as_secs_f64()
+        };
+        let ages: Vec<f64> = bench.api.asked().iter().map(age).collect();
+        assert!(ages.iter().all(|it| *it < 45.5), "{ages:?}");
+        assert!(ages.iter().any(|it| 40.0 < *it), "rows waited until they were too old: {ages:?}");
     });
 }
 

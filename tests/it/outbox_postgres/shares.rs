@@ -194,6 +194,7 @@ async fn a_stop_is_on_disk_when_it_is_told() {
             .bind(None::<&str>)
             .bind(stop)
             .bind(true)
+            .bind(false)
             .fetch_one(&mut *tx)
             .await
             .expect("it shares");
