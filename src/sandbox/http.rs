@@ -1,13 +1,14 @@
 //! Just enough of HTTP/1.1 to be a server on loopback that can also misbehave below HTTP: a library
 //! would not let an answer be cut or a connection be reset at a chosen moment.
 
-use std::io;
+use std::io::{self, Write};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 const HEAD_LEN_MAX: usize = 16 * 1024;
+const N_HEADERS_MAX: usize = 64;
 const BODY_LEN_MAX: usize = 1024 * 1024;
 
 /// A request as it stands in the connection's buffer.
@@ -83,28 +84,33 @@ impl Connection {
             }
             self.head = Head::default();
         }
-        let head_len = loop {
-            if let Some(at) = self.buffer.windows(4).position(|it| it == b"\r\n\r\n") {
-                break at + 4;
-            }
-            if HEAD_LEN_MAX < self.buffer.len() {
-                return Ok(Next::TooLarge);
+        let (head_len, body_len, keeps_alive, waits) = loop {
+            let mut headers = [httparse::EMPTY_HEADER; N_HEADERS_MAX];
+            let mut head = httparse::Request::new(&mut headers);
+            match head.parse(&self.buffer) {
+                Ok(httparse::Status::Complete(head_len)) => {
+                    let body_len = match header(&head, "content-length").map(str::parse::<usize>) {
+                        None => 0,
+                        Some(Ok(len)) => len,
+                        Some(Err(_)) => return Ok(Next::End),
+                    };
+                    if header(&head, "transfer-encoding").is_some() {
+                        return Ok(Next::End);
+                    }
+                    let closes =
+                        header(&head, "connection").is_some_and(|it| it.eq_ignore_ascii_case("close"));
+                    break (head_len, body_len, !closes, header(&head, "expect").is_some());
+                }
+                Ok(httparse::Status::Partial) if HEAD_LEN_MAX < self.buffer.len() => {
+                    return Ok(Next::TooLarge);
+                }
+                Ok(httparse::Status::Partial) => {}
+                Err(_) => return Ok(Next::End),
             }
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 return Ok(Next::End);
             }
         };
-        let Some(text) = std::str::from_utf8(&self.buffer[..head_len]).ok() else { return Ok(Next::End) };
-        let body_len = match header(text, "content-length").map(str::parse::<usize>) {
-            None => 0,
-            Some(Ok(len)) => len,
-            Some(Err(_)) => return Ok(Next::End),
-        };
-        if header(text, "transfer-encoding").is_some() {
-            return Ok(Next::End);
-        }
-        let keeps_alive = !header(text, "connection").is_some_and(|it| it.eq_ignore_ascii_case("close"));
-        let waits = header(text, "expect").is_some();
         if BODY_LEN_MAX < body_len {
             return Ok(Next::TooLarge);
         }
@@ -123,16 +129,17 @@ impl Connection {
     /// The request that [`Self::next`] found; `None` if its first line makes no sense.
     pub(super) fn request(&self) -> Option<Request<'_>> {
         let Head { head_len, body_len, .. } = self.head;
-        let head = std::str::from_utf8(self.buffer.get(..head_len)?).ok()?;
-        let mut line = head.lines().next()?.split(' ');
-        let (method, target) = (line.next()?, line.next()?);
+        let mut headers = [httparse::EMPTY_HEADER; N_HEADERS_MAX];
+        let mut head = httparse::Request::new(&mut headers);
+        head.parse(self.buffer.get(..head_len)?).ok()?;
+        let target = head.path?;
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let accept = header(head, "accept").unwrap_or_default();
+        let accept = header(&head, "accept").unwrap_or_default();
         Some(Request {
-            method,
+            method: head.method?,
             path,
             query,
-            bearer: header(head, "authorization").and_then(|it| it.strip_prefix("Bearer ")),
+            bearer: header(&head, "authorization").and_then(|it| it.strip_prefix("Bearer ")),
             wants_json: accept.contains("json"),
             body: self.buffer.get(head_len..head_len + body_len)?,
         })
@@ -167,27 +174,25 @@ impl Connection {
         let Response { status, content_type, body, retry_after, location } = response;
         let (reason, len) = (reason(*status), body.len());
         self.out.clear();
-        let mut write = |text: String| self.out.extend_from_slice(text.as_bytes());
-        write(format!(
+        // Writing into memory cannot fail.
+        let _ = write!(
+            self.out,
             "HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\nContent-Length: {len}\r\n"
-        ));
+        );
         if let Some(seconds) = retry_after {
-            write(format!("Retry-After: {seconds}\r\n"));
+            let _ = write!(self.out, "Retry-After: {seconds}\r\n");
         }
         if let Some(location) = location {
-            write(format!("Location: {location}\r\n"));
+            let _ = write!(self.out, "Location: {location}\r\n");
         }
         self.out.extend_from_slice(b"\r\n");
         self.out.extend_from_slice(body.as_bytes());
     }
 }
 
-/// The value of the header `name`, which is given in lower case.
-fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    head.lines().skip(1).find_map(|line| {
-        let (key, value) = line.split_once(':')?;
-        key.eq_ignore_ascii_case(name).then(|| value.trim())
-    })
+fn header<'a>(head: &httparse::Request<'_, 'a>, name: &str) -> Option<&'a str> {
+    let value = head.headers.iter().find(|it| it.name.eq_ignore_ascii_case(name))?.value;
+    std::str::from_utf8(value).ok()
 }
 
 fn reason(status: u16) -> &'static str {

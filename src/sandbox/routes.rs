@@ -240,30 +240,21 @@ pub(super) fn opened(index: usize, ticket: &Ticket) -> Response {
         ""
     };
     let mut body = String::with_capacity(1_024);
-    let msg =
-        format!("Atendimento aberto com sucesso. Anote o protocolo: {}.{also}", ticket.protocolo(index));
-    body.push_str(r#"{"status":"success","msg":""#);
-    body.push_str(&msg);
-    body.push_str(r#"","atendimento":"#);
-    write_ticket(&mut body, index, ticket, "");
+    let protocolo = ticket.protocolo(index);
+    body.push_str(r#"{"status":"success","msg":"Atendimento aberto com sucesso. Anote o protocolo: "#);
+    body.extend([&*protocolo, ".", also, r#"","atendimento":"#]);
+    write_ticket(&mut body, index, &protocolo, ticket, "");
     body.push('}');
     Response::json(200, body)
 }
 
 /// `quote` stands around the service's id: HubSoft shows it as text in look-ups.
-fn write_ticket(body: &mut String, index: usize, ticket: &Ticket, quote: &str) {
+fn write_ticket(body: &mut String, index: usize, protocolo: &str, ticket: &Ticket, quote: &str) {
     let text = serde_json::to_string(&format!("{}{SUFFIX}", ticket.descricao)).unwrap_or_default();
-    let (id, protocolo, local, service) =
-        (index + 1, ticket.protocolo(index), ticket.local(), ticket.service);
+    let (id, local, service) = (index + 1, ticket.local(), ticket.service);
     let day = local.strftime("%d/%m/%Y").to_string();
     let closed = if ticket.closed { format!("\"{day}\"") } else { "null".to_owned() };
-    let cliente = format!(
-        r#"{{"codigo_cliente":{service},"nome_razaosocial":"CLIENTE {service}","cpf_cnpj":"00000000000"}}"#
-    );
     let label = type_label(ticket.tipo);
-    let servico = format!(
-        r#"{{"id_cliente_servico":{quote}{service}{quote},"numero_plano":1,"nome":"FIBRA 500MB","valor":99.9,"status":"Serviço Habilitado","status_prefixo":"servico_habilitado"}}"#
-    );
     let orders = if ticket.abrir_os {
         let at = local.strftime("%d/%m/%Y %H:%M:%S");
         format!(
@@ -274,7 +265,7 @@ fn write_ticket(body: &mut String, index: usize, ticket: &Ticket, quote: &str) {
     };
     let written = write!(
         body,
-        r#"{{"id_atendimento":{id},"protocolo":"{protocolo}","descricao_abertura":{text},"descricao_fechamento":null,"tipo_atendimento":"{label}","usuario_abertura":"SANDBOX","usuario_responsavel":"SAC (Atendimento)","usuario_fechamento":null,"data_cadastro":"{day}","data_fechamento":{closed},"setor_responsavel":null,"status_fechamento":null,"motivo_fechamento":null,"status":"Aguardando Análise","rascunho":null,"cliente":{cliente},"servico":{servico},"ordens_servico":[{orders}]}}"#
+        r#"{{"id_atendimento":{id},"protocolo":"{protocolo}","descricao_abertura":{text},"descricao_fechamento":null,"tipo_atendimento":"{label}","usuario_abertura":"SANDBOX","usuario_responsavel":"SAC (Atendimento)","usuario_fechamento":null,"data_cadastro":"{day}","data_fechamento":{closed},"setor_responsavel":null,"status_fechamento":null,"motivo_fechamento":null,"status":"Aguardando Análise","rascunho":null,"cliente":{{"codigo_cliente":{service},"nome_razaosocial":"CLIENTE {service}","cpf_cnpj":"00000000000"}},"servico":{{"id_cliente_servico":{quote}{service}{quote},"numero_plano":1,"nome":"FIBRA 500MB","valor":99.9,"status":"Serviço Habilitado","status_prefixo":"servico_habilitado"}},"ordens_servico":[{orders}]}}"#
     );
     written.expect("writing into memory cannot fail");
 }
@@ -330,7 +321,7 @@ pub(super) fn look_up(query: &str, books: &Books, options: &SandboxOptions, at: 
         if n_written != 0 {
             body.push(',');
         }
-        write_ticket(&mut body, index, ticket, "\"");
+        write_ticket(&mut body, index, &ticket.protocolo(index), ticket, "\"");
     }
     body.push_str("]}");
     Response::json(200, body)
