@@ -6,6 +6,7 @@
 mod any;
 mod names;
 pub mod postgres;
+mod range;
 mod refusal;
 mod settles;
 pub mod sqlite;

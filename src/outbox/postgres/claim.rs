@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use sqlx::PgConnection;
 
 use super::candidate::{Candidate, candidates, outlook};
-use super::desk::Range;
 use super::error::{LeaseOver, Trouble, unavailable};
 use super::lease::{LEASE_LEFT_MIN_S, Worker};
 use super::session::Access;
 use super::values::{Time, text};
 use crate::delivery::{Claim, Claimed, OutboxError, Outlook, Refused, RowId, Want};
+use crate::outbox::range::Range;
 use crate::outbox::refusal::Refusal;
 use crate::outbox::state_name;
 use crate::outbox::stored::json;

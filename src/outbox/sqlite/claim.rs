@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::desk::Range;
 use super::error::{Trouble, json, stored};
 use super::session::{BEGIN, COMMIT, Session};
 use super::time;
 use crate::delivery::identity::{BatchIdentity, Marker};
 use crate::delivery::{Claim, Claimed, Doubt, OutboxError, Outlook, Refused, RowId, Token, Want};
+use crate::outbox::range::Range;
 use crate::outbox::refusal::Refusal;
 use crate::outbox::state_name;
 use crate::ticket::{RawTicket, Ticket};

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::desk::Range;
 use super::error::{Trouble, stored};
 use super::{Reader, time};
 use crate::delivery::{OutboxError, RowId};
+use crate::outbox::range::Range;
 use crate::outbox::stored::{self, DetailsColumns, Page, count};
 use crate::outbox::{
     BatchId, BatchInfo, Counts, Cursor, Halted, ImportId, RowDetails, RowName, RowProblems, Scope,
