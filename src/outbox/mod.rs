@@ -4,6 +4,7 @@
 //! that both drivers hear the same.
 
 mod any;
+mod commands;
 mod names;
 pub mod postgres;
 mod range;
