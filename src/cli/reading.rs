@@ -10,7 +10,7 @@ use super::screen::Screen;
 use crate::config::FileLayer;
 use crate::intake::{Blame, Format, Hashing, Intake, IntakeError, IntakeOptions, Row, Source};
 use crate::outbox::{AnyOutbox, AnyStaging, MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal};
-use crate::ticket::{Field, Id, Parsed, Problem, RawTicket};
+use crate::ticket::{Field, Id, Parsed, Problem, RawTicket, in_words};
 
 /// Ticket types that are told apart; a file with more is asked about in one word.
 const TYPES_MAX: usize = 10;
@@ -160,8 +160,7 @@ async fn push(
     let content_key = row.content_key();
     let (service, repeat_key, problems, warning) = match parsed {
         Ok(parsed) => {
-            let warning = parsed.notices.iter().map(|it| format!("{}: {}", it.field, it.message));
-            let warning = warning.collect::<Vec<_>>().join("; ");
+            let warning = in_words(&parsed.notices);
             let ticket = parsed.ticket;
             (
                 Some(ticket.id_cliente_servico),

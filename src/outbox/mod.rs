@@ -4,8 +4,11 @@
 //! that both drivers hear the same.
 
 mod any;
+mod commands;
 mod names;
 pub mod postgres;
+mod range;
+mod refusal;
 mod settles;
 pub mod sqlite;
 mod stored;

@@ -204,21 +204,24 @@ pub(super) fn problems(
 }
 
 impl Counts {
-    /// Takes in how many rows are in the state of that name.
-    pub(super) fn set(&mut self, state: &str, n: i64, n_without_os: i64) -> Result<(), OutboxError> {
-        let n = count(n);
-        match state_of(state).ok_or_else(|| unreadable("outbox.state"))? {
-            State::Pending => self.pending = n,
-            State::InFlight => self.in_flight = n,
-            State::Opened => (self.opened, self.opened_without_os) = (n, count(n_without_os)),
-            State::Invalid => self.invalid = n,
-            State::Rejected => self.rejected = n,
-            State::Failed => self.failed = n,
-            State::Unconfirmed => self.unconfirmed = n,
-            State::Skipped => self.skipped = n,
-            State::Cancelled => self.cancelled = n,
+    /// Of each state its name, how many rows are in it, and how many of them lack a service order.
+    pub(super) fn of(states: Vec<(String, i64, i64)>) -> Result<Self, OutboxError> {
+        let mut it = Self::default();
+        for (state, n, n_without_os) in states {
+            let n = count(n);
+            match state_of(&state).ok_or_else(|| unreadable("outbox.state"))? {
+                State::Pending => it.pending = n,
+                State::InFlight => it.in_flight = n,
+                State::Opened => (it.opened, it.opened_without_os) = (n, count(n_without_os)),
+                State::Invalid => it.invalid = n,
+                State::Rejected => it.rejected = n,
+                State::Failed => it.failed = n,
+                State::Unconfirmed => it.unconfirmed = n,
+                State::Skipped => it.skipped = n,
+                State::Cancelled => it.cancelled = n,
+            }
         }
-        Ok(())
+        Ok(it)
     }
 }
 

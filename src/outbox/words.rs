@@ -345,9 +345,6 @@ pub(super) const PURGEABLE: &str = "'opened', 'invalid', 'rejected', 'failed', '
 /// Rows that are looked at, or purged, at a time: others wait for no longer than that takes.
 pub(super) const PURGE_STEP: i64 = 1000;
 
-/// What a person's word that nothing was opened is kept as, in `error_code`.
-pub(super) const NOT_OPENED: &str = "not_opened";
-
 /// Why a row was not resolved.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {

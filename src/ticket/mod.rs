@@ -27,7 +27,7 @@ pub use field::Field;
 pub use id::Id;
 pub use phone::{Phone, fill_ddd};
 pub use problem::Problem;
-pub(crate) use problem::{cut, shown};
+pub(crate) use problem::{cut, in_words, shown};
 pub use raw::RawTicket;
 pub use text::Text;
 pub(crate) use words::{PHONE_DDD_FILLED, Words};

@@ -23,6 +23,12 @@ pub struct Problem {
     pub hint: Cow<'static, str>,
 }
 
+/// What is wrong, as one line: each field and its message.
+pub(crate) fn in_words(problems: &[Problem]) -> String {
+    let each = problems.iter().map(|it| format!("{}: {}", it.field, it.message));
+    each.collect::<Vec<_>>().join("; ")
+}
+
 /// Longest value that is shown whole. Characters.
 const SHOWN_MAX: usize = 60;
 

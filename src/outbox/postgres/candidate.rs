@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use sqlx::postgres::{PgRow, Postgres};
 use sqlx::{AssertSqlSafe, Decode, PgConnection, Row, Type};
 
-use super::desk::Range;
 use super::error::Trouble;
 use super::values::Time;
 use crate::delivery::identity::{BatchIdentity, Marker};
 use crate::delivery::{Claim, Doubt, OutboxError, Outlook, RowId, Token};
+use crate::outbox::range::Range;
 use crate::ticket::{Field, Problem, RawTicket, Ticket};
 
 /// Longest cell that is read whole. Bytes. Programs may insert what they like; several hundred rows

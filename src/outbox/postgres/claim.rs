@@ -9,14 +9,15 @@ use jiff::Timestamp;
 use sqlx::PgConnection;
 
 use super::candidate::{Candidate, candidates, outlook};
-use super::desk::Range;
-use super::error::{LeaseOver, Trouble, unavailable, unreadable};
+use super::error::{LeaseOver, Trouble, unavailable};
 use super::lease::{LEASE_LEFT_MIN_S, Worker};
 use super::session::Access;
 use super::values::{Time, text};
-use crate::delivery::{Claim, Claimed, OutboxError, Outlook, Refused, RowId, State, Want};
+use crate::delivery::{Claim, Claimed, OutboxError, Outlook, Refused, RowId, Want};
+use crate::outbox::range::Range;
+use crate::outbox::refusal::Refusal;
 use crate::outbox::state_name;
-use crate::ticket::Problem;
+use crate::outbox::stored::json;
 
 /// What one look at the candidates led to.
 #[derive(Default)]
@@ -30,14 +31,6 @@ struct Round {
     spare: Option<Timestamp>,
     /// Rows were passed over, and there may be more behind those that were seen.
     is_short: bool,
-}
-
-/// A row that is not to be sent.
-struct Refusal {
-    told: Refused,
-    state: State,
-    code: String,
-    said: String,
 }
 
 pub(super) async fn claim(worker: &Worker, range: Range, want: Want) -> Result<Claimed, OutboxError> {
@@ -92,7 +85,8 @@ impl Round {
             let ticket = match candidate.parse() {
                 Ok(it) => it,
                 Err(problems) => {
-                    self.refusals.push(Refusal::new(&candidate, problems));
+                    let told = Refused { row: RowId(candidate.id), line: candidate.line, problems };
+                    self.refusals.push(Refusal::new(told, candidate.doubt.as_ref()));
                     continue;
                 }
             };
@@ -125,33 +119,12 @@ impl Round {
         }
         if !refusals.is_empty() {
             refuse(conn, &refusals).await?;
-            let told = refusals.into_iter().filter(|it| it.state == State::Invalid);
-            to.refused.extend(told.map(|it| it.told));
+            to.refused.extend(refusals.into_iter().filter_map(Refusal::into_told));
         }
         if !services.is_empty() {
             rewrite(conn, services).await?;
         }
         Ok(n_written)
-    }
-}
-
-impl Refusal {
-    fn new(candidate: &Candidate<'_>, problems: Vec<Problem>) -> Self {
-        let (state, code) = match problems.first() {
-            // It may have been sent under rules that have changed: only a person can tell.
-            _ if candidate.doubt.as_ref().is_some_and(|it| !it.precaution) => {
-                (State::Unconfirmed, "unreadable")
-            }
-            Some(first) => (State::Invalid, &*first.code),
-            None => (State::Invalid, "invalid"),
-        };
-        let said: Vec<String> = problems.iter().map(|it| format!("{}: {}", it.field, it.message)).collect();
-        Self {
-            state,
-            code: code.to_owned(),
-            said: said.join("; "),
-            told: Refused { row: RowId(candidate.id), line: candidate.line, problems },
-        }
     }
 }
 
@@ -182,11 +155,6 @@ async fn mark(
 }
 
 async fn refuse(conn: &mut PgConnection, refusals: &[Refusal]) -> Result<(), OutboxError> {
-    let ids: Vec<i64> = refusals.iter().map(|it| it.told.row.0).collect();
-    let problems: Vec<String> = refusals
-        .iter()
-        .map(|it| serde_json::to_string(&it.told.problems).map_err(|_| unreadable("a problem")))
-        .collect::<Result<_, _>>()?;
     let sql = "WITH v AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[])
                                         v(id, state, code, said, problems)),
                     told AS (UPDATE mutirao.record r SET problems = v.problems
@@ -195,11 +163,11 @@ async fn refuse(conn: &mut PgConnection, refusals: &[Refusal]) -> Result<(), Out
                   SET state = v.state, error_code = v.code, error_message = v.said, finished_at = clock_timestamp()
                  FROM v WHERE o.id = v.id";
     sqlx::query(sql)
-        .bind(ids)
+        .bind(refusals.iter().map(|it| it.told.row.0).collect::<Vec<_>>())
         .bind(refusals.iter().map(|it| state_name(it.state)).collect::<Vec<_>>())
         .bind(refusals.iter().map(|it| text(&it.code)).collect::<Vec<_>>())
         .bind(refusals.iter().map(|it| text(&it.said)).collect::<Vec<_>>())
-        .bind(problems)
+        .bind(refusals.iter().map(|it| json(&it.told.problems)).collect::<Vec<_>>())
         .execute(conn)
         .await
         .trouble()

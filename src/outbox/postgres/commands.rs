@@ -8,9 +8,9 @@ use super::error::Trouble;
 use super::read::Reach;
 use super::session::Access;
 use crate::delivery::{OutboxError, RowId, State};
-use crate::outbox::names::state_of;
-use crate::outbox::stored::{count, unreadable};
-use crate::outbox::{BatchId, BindError, Cancelled, NOT_OPENED, Resolution, ResolveError, Scope, state_name};
+use crate::outbox::commands::{Resolved, check_unconfirmed, retryable};
+use crate::outbox::stored::count;
+use crate::outbox::{BatchId, BindError, Cancelled, Resolution, ResolveError, Scope};
 
 /// Of `o`: of the batch. `$1` its number, `$2` its name; NULL is every batch.
 pub(super) const OF_BATCH: &str = "($2::text IS NULL OR o.batch = $1::bigint AND o.record IS NOT NULL
@@ -98,8 +98,6 @@ impl PgOutbox {
         states: &[State],
         now: Timestamp,
     ) -> Result<u64, OutboxError> {
-        let is_finished = |it: &&State| !matches!(it, State::Pending | State::InFlight | State::Opened);
-        let states: Vec<&str> = states.iter().filter(is_finished).map(|it| state_name(*it)).collect();
         let mut tx = self.tx(Access::Shared).await?;
         let range = Reach::of(batch.map_or(Scope::All, Scope::Batch), &mut tx).await?;
         let sql = format!(
@@ -117,7 +115,7 @@ impl PgOutbox {
             .bind(range.batch)
             .bind(&range.lote)
             .bind(now.as_millisecond())
-            .bind(states)
+            .bind(retryable(states))
             .persistent(false)
             .execute(&mut *tx)
             .await
@@ -140,19 +138,9 @@ impl PgOutbox {
         let sql = "SELECT state FROM mutirao.outbox WHERE id = $1 FOR UPDATE";
         let state: Option<String> =
             sqlx::query_scalar(sql).bind(row.0).persistent(false).fetch_optional(&mut *tx).await.trouble()?;
-        match state.as_deref().map(state_of) {
-            Some(Some(State::Unconfirmed)) => {}
-            Some(Some(state)) => return Err(ResolveError::NotUnconfirmed { row, state }),
-            Some(None) => return Err(unreadable("outbox.state").into()),
-            None => return Err(ResolveError::Unknown { row }),
-        }
-        let (state, protocolo, id_atendimento, code) = match word {
-            Resolution::Opened { protocolo, id_atendimento } => {
-                ("opened", Some(protocolo), id_atendimento, None)
-            }
-            Resolution::NotOpened => ("failed", None, None, Some(NOT_OPENED)),
-        };
-        if let Some(id_atendimento) = id_atendimento {
+        check_unconfirmed(row, state.as_deref())?;
+        let to = Resolved::by(word);
+        if let Some(id_atendimento) = to.id_atendimento {
             let sql = "SELECT id FROM mutirao.outbox WHERE id_atendimento = $1 AND state = 'opened'";
             let owner = sqlx::query_scalar(sql).bind(id_atendimento).persistent(false);
             if let Some(owner) = owner.fetch_optional(&mut *tx).await.trouble()? {
@@ -167,11 +155,11 @@ impl PgOutbox {
               WHERE id = $6"
         );
         sqlx::query(AssertSqlSafe(sql))
-            .bind(state)
-            .bind(protocolo)
+            .bind(to.state)
+            .bind(to.protocolo)
             .bind(now.as_millisecond())
-            .bind(id_atendimento)
-            .bind(code)
+            .bind(to.id_atendimento)
+            .bind(to.error_code)
             .bind(row.0)
             .persistent(false)
             .execute(&mut *tx)

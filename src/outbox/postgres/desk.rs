@@ -17,6 +17,7 @@ use super::{claim, settle};
 use crate::delivery::standing::{Report, Standing};
 use crate::delivery::{Claimed, Outbox, OutboxError, Settle, Settled, Want};
 use crate::outbox::Scope;
+use crate::outbox::range::Range;
 
 /// The rows of a scope, to be delivered by one worker. Rows that their file no longer has are never
 /// posted, only looked up if something of theirs is in doubt.
@@ -26,26 +27,6 @@ pub struct Desk<'a> {
     ear: Mutex<Ear>,
     /// Whether anything was due or in flight at the last look.
     stirred: Cell<bool>,
-}
-
-/// A scope as SQL takes it: `None` is no limit.
-#[derive(Clone, Copy)]
-pub(super) struct Range {
-    pub(super) batch: Option<i64>,
-    pub(super) import: Option<i64>,
-    /// The last place (`outbox.record`) to post from.
-    pub(super) last_record: Option<i64>,
-}
-
-impl Range {
-    fn of(scope: Scope) -> Self {
-        let (batch, import) = match scope {
-            Scope::All => (None, None),
-            Scope::Batch(batch) => (Some(batch.0), None),
-            Scope::Import { batch, import } => (Some(batch.0), Some(import.0)),
-        };
-        Self { batch, import, last_record: None }
-    }
 }
 
 impl Worker {

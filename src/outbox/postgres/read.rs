@@ -4,7 +4,8 @@
 //! its number is then its first row's, negated. So looking writes nothing, also on a standby.
 
 use jiff::Timestamp;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
 use super::PgOutbox;
 use super::error::Trouble;
@@ -115,30 +116,15 @@ impl Reach {
 impl PgOutbox {
     /// The rows of `scope` in input order, at most `n` of them, after the one where `after` stands.
     pub async fn rows_page(&self, scope: Scope, after: Cursor, n: usize) -> Result<Page, OutboxError> {
-        let mut conn = self.conn().await?;
-        let range = Reach::of(scope, &mut conn).await?;
-        for page in placed(after, "true") {
-            let sql = format!(
+        let sql = |page: &str| {
+            format!(
                 "SELECT '[' || string_agg('[' || {ROW_HEAD} || ',' || {} || ']', ',' ORDER BY o.place) || ']'
-                   FROM {page} AS o LEFT JOIN mutirao.record r ON r.id = o.record",
+                   FROM {page} AS o LEFT JOIN mutirao.record r ON r.id = o.record HAVING count(*) <> 0",
                 cells(),
-            );
-            let json: Option<String> = sqlx::query_scalar(AssertSqlSafe(sql))
-                .bind(range.batch)
-                .bind(&range.lote)
-                .bind(range.import)
-                .bind(&range.headers)
-                .bind(after.0)
-                .bind(i64::try_from(n).unwrap_or(i64::MAX))
-                .persistent(false)
-                .fetch_one(&mut *conn)
-                .await
-                .trouble()?;
-            if json.is_some() {
-                return Ok(Page::new(json));
-            }
-        }
-        Ok(Page::new(None))
+            )
+        };
+        let found: Vec<(String,)> = self.page(scope, after, n, "true", sql).await?;
+        Ok(Page::new(found.into_iter().next().map(|it| it.0)))
     }
 
     /// The invalid rows of `scope` with all their problems, in input order.
@@ -149,29 +135,14 @@ impl PgOutbox {
         n: usize,
     ) -> Result<(Vec<RowProblems>, Option<Cursor>), OutboxError> {
         type Columns = (i64, i64, i64, String, Option<String>, String);
-        let mut conn = self.conn().await?;
-        let range = Reach::of(scope, &mut conn).await?;
-        let mut found: Vec<Columns> = Vec::new();
-        for page in placed(after, "o.state = 'invalid' AND o.purged_at IS NULL") {
-            let sql = format!(
+        let sql = |page: &str| {
+            format!(
                 "SELECT o.id, o.line, o.place, o.state, r.problems, {FIELDS}::text
                    FROM {page} AS o LEFT JOIN mutirao.record r ON r.id = o.record ORDER BY o.place"
-            );
-            found = sqlx::query_as(AssertSqlSafe(sql))
-                .bind(range.batch)
-                .bind(&range.lote)
-                .bind(range.import)
-                .bind(&range.headers)
-                .bind(after.0)
-                .bind(i64::try_from(n).unwrap_or(i64::MAX))
-                .persistent(false)
-                .fetch_all(&mut *conn)
-                .await
-                .trouble()?;
-            if !found.is_empty() {
-                break;
-            }
-        }
+            )
+        };
+        let which = "o.state = 'invalid' AND o.purged_at IS NULL";
+        let found: Vec<Columns> = self.page(scope, after, n, which, sql).await?;
         let next = found.last().map(|it| Cursor(it.2));
         let rows = found.iter().map(|(id, line, _, state, of_line, fields)| {
             let state = state_of(state).ok_or_else(|| unreadable("outbox.state"))?;
@@ -359,6 +330,39 @@ impl PgOutbox {
         let halted = halted.into_iter();
         Ok(halted.map(|(lote, reason, n)| Halted { lote, reason, n_waiting: count(n) }).collect())
     }
+
+    /// What `sql` says of the next page of rows that are as `which` says.
+    async fn page<T>(
+        &self,
+        scope: Scope,
+        after: Cursor,
+        n: usize,
+        which: &str,
+        sql: impl Fn(&str) -> String,
+    ) -> Result<Vec<T>, OutboxError>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let mut conn = self.conn().await?;
+        let range = Reach::of(scope, &mut conn).await?;
+        for page in placed(after, which) {
+            let found: Vec<T> = sqlx::query_as(AssertSqlSafe(sql(&page)))
+                .bind(range.batch)
+                .bind(&range.lote)
+                .bind(range.import)
+                .bind(&range.headers)
+                .bind(after.0)
+                .bind(i64::try_from(n).unwrap_or(i64::MAX))
+                .persistent(false)
+                .fetch_all(&mut *conn)
+                .await
+                .trouble()?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        Ok(Vec::new())
+    }
 }
 
 /// The rows of the next page with their places, as SQL: `$5` after, `$6` how many (and `$4`, the
@@ -380,7 +384,7 @@ pub(super) async fn counts(conn: &mut PgConnection, range: &Reach) -> Result<Cou
         "SELECT o.state, count(*), count(*) FILTER (WHERE strpos(o.warning, 'without_os') <> 0)
            FROM mutirao.outbox o WHERE {IN_SCOPE} GROUP BY o.state"
     );
-    let rows: Vec<(String, i64, i64)> = sqlx::query_as(AssertSqlSafe(sql))
+    let states = sqlx::query_as(AssertSqlSafe(sql))
         .bind(range.batch)
         .bind(&range.lote)
         .bind(range.import)
@@ -388,11 +392,7 @@ pub(super) async fn counts(conn: &mut PgConnection, range: &Reach) -> Result<Cou
         .fetch_all(conn)
         .await
         .trouble()?;
-    let mut counts = Counts::default();
-    for (state, n, n_without_os) in rows {
-        counts.set(&state, n, n_without_os)?;
-    }
-    Ok(counts)
+    Counts::of(states)
 }
 
 async fn source_info(conn: &mut PgConnection, source: i64) -> Result<SourceInfo, OutboxError> {

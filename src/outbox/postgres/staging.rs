@@ -10,7 +10,7 @@ use super::error::Trouble;
 use crate::delivery::OutboxError;
 use crate::outbox::stored::json;
 use crate::outbox::{MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal};
-use crate::ticket::Field;
+use crate::ticket::{Field, in_words};
 
 /// Lines are sent on when there are so many bytes of them.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -157,8 +157,7 @@ fn write_line(to: &mut String, row: &NewRow<'_>) {
     value(to, (!is_valid).then(|| json(&row.problems)).as_deref());
     value(to, row.warning.as_deref());
     value(to, row.problems.first().map(|it| &*it.code));
-    let said: Vec<String> = row.problems.iter().map(|it| format!("{}: {}", it.field, it.message)).collect();
-    value(to, (!is_valid).then(|| said.join("; ")).as_deref());
+    value(to, (!is_valid).then(|| in_words(&row.problems)).as_deref());
     for field in Field::ALL {
         let cell = row.fields.get(field);
         match field {

@@ -3,16 +3,18 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::desk::Range;
 use super::error::{Trouble, json, stored};
 use super::session::{BEGIN, COMMIT, Session};
 use super::time;
 use crate::delivery::identity::{BatchIdentity, Marker};
 use crate::delivery::{Claim, Claimed, Doubt, OutboxError, Outlook, Refused, RowId, Token, Want};
-use crate::ticket::{Problem, RawTicket, Ticket};
+use crate::outbox::range::Range;
+use crate::outbox::refusal::Refusal;
+use crate::outbox::state_name;
+use crate::ticket::{RawTicket, Ticket};
 
 /// Of `l`: possibly sent and unsettled. Word for word the condition of the index `outbox_live`. A
 /// precaution is not among them: its predecessors are known to have left nothing.
@@ -55,7 +57,7 @@ struct Head {
 }
 
 /// In the order of the columns.
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Deserialize)]
 struct StoredDoubt {
     since: i64,
     not_before: Option<i64>,
@@ -69,7 +71,7 @@ struct StoredDoubt {
 #[derive(Default)]
 struct Round {
     claimed: Vec<i64>,
-    refused: Vec<RefusedRow>,
+    refusals: Vec<Refusal>,
     /// Rows whose stored service is not the one in their fields; they are looked at again.
     services: Vec<(i64, i64)>,
     /// When a row falls due that was free to be claimed, but not wanted.
@@ -77,9 +79,6 @@ struct Round {
     /// Rows were passed over, and there may be more behind those that were seen.
     is_short: bool,
 }
-
-#[derive(Serialize)]
-struct RefusedRow(i64, &'static str, String, String, String);
 
 pub(super) async fn claim(session: &mut Session, range: Range, want: Want) -> Result<Claimed, OutboxError> {
     let mut claimed = Claimed::default();
@@ -104,6 +103,7 @@ pub(super) async fn claim(session: &mut Session, range: Range, want: Want) -> Re
             return Ok(claimed);
         }
         round.write(&mut tx, want.now).await?;
+        claimed.refused.extend(round.refusals.into_iter().filter_map(Refusal::into_told));
         if !round.is_short {
             break round.spare;
         }
@@ -141,7 +141,8 @@ impl Round {
             let parsed = match Ticket::parse(&fields) {
                 Ok(it) => it,
                 Err(problems) => {
-                    self.refuse(&head, problems, to);
+                    let told = Refused { row: RowId(head.id), line: head.line, problems };
+                    self.refusals.push(Refusal::new(told, head.doubt.map(Doubt::from).as_ref()));
                     continue;
                 }
             };
@@ -159,24 +160,9 @@ impl Round {
         Ok(())
     }
 
-    fn refuse(&mut self, head: &Head, problems: Vec<Problem>, to: &mut Claimed) {
-        let may_exist = head.doubt.as_ref().is_some_and(|it| it.precaution == 0);
-        let (state, code) = match problems.first() {
-            // It may have been sent under rules that have changed: only a person can tell.
-            _ if may_exist => ("unconfirmed", "unreadable"),
-            Some(first) => ("invalid", &*first.code),
-            None => ("invalid", "invalid"),
-        };
-        let said: Vec<String> = problems.iter().map(|it| format!("{}: {}", it.field, it.message)).collect();
-        self.refused.push(RefusedRow(head.id, state, code.to_owned(), said.join("; "), json(&problems)));
-        if !may_exist {
-            to.refused.push(Refused { row: RowId(head.id), line: head.line, problems });
-        }
-    }
-
     /// Whether there is nothing to write but claims, and no other round to come.
     fn is_plain(&self) -> bool {
-        !self.is_short && self.refused.is_empty() && self.services.is_empty() && !self.claimed.is_empty()
+        !self.is_short && self.refusals.is_empty() && self.services.is_empty() && !self.claimed.is_empty()
     }
 
     /// Marks what is claimed as possibly sent; `then` is what follows in the same breath.
@@ -206,8 +192,12 @@ impl Round {
             self.mark(conn, "", now).await?;
         }
         let now = now.as_millisecond();
-        if !self.refused.is_empty() {
-            let refused = json(&self.refused);
+        if !self.refusals.is_empty() {
+            let refused = self
+                .refusals
+                .iter()
+                .map(|it| (it.told.row.0, state_name(it.state), &it.code, &it.said, json(&it.told.problems)));
+            let refused = json(&refused.collect::<Vec<_>>());
             let sql = "UPDATE record SET problems = v.value ->> 4
                          FROM json_each(?1) v JOIN outbox o ON o.id = v.value ->> 0 WHERE record.id = o.record";
             sqlx::query(sql).bind(refused.clone()).execute(&mut *conn).await.trouble()?;
@@ -229,14 +219,6 @@ impl Round {
 impl Head {
     fn into_claim(self, ticket: Ticket, now: Timestamp) -> Claim {
         let marker = Marker::new(BatchIdentity::File { batch: &self.lote }, &self.referencia);
-        let doubt = self.doubt.map(|it| Doubt {
-            since: time(it.since),
-            not_before: it.not_before.map(time),
-            precaution: it.precaution != 0,
-            absences: it.absences,
-            last_absence: it.last_absence.map(time),
-            answered: it.answered,
-        });
         Claim {
             row: RowId(self.id),
             token: Token(self.token + 1),
@@ -247,8 +229,21 @@ impl Head {
             attempts: self.attempts,
             // As it was stored: to the millisecond.
             sent_at: time(self.sent_at.unwrap_or(now.as_millisecond())),
-            doubt,
+            doubt: self.doubt.map(Doubt::from),
             warning: self.warning,
+        }
+    }
+}
+
+impl From<StoredDoubt> for Doubt {
+    fn from(it: StoredDoubt) -> Self {
+        Self {
+            since: time(it.since),
+            not_before: it.not_before.map(time),
+            precaution: it.precaution != 0,
+            absences: it.absences,
+            last_absence: it.last_absence.map(time),
+            answered: it.answered,
         }
     }
 }

@@ -6,8 +6,8 @@ use super::SqliteOutbox;
 use super::error::{Trouble, json};
 use super::proof::owner_of;
 use crate::delivery::{OutboxError, RowId, State};
-use crate::outbox::names::state_of;
-use crate::outbox::{BatchId, BindError, Cancelled, NOT_OPENED, Resolution, ResolveError, state_name};
+use crate::outbox::commands::{Resolved, check_unconfirmed, retryable};
+use crate::outbox::{BatchId, BindError, Cancelled, Resolution, ResolveError};
 
 impl SqliteOutbox {
     /// Binds the outbox to the host that is about to be sent to, unless it is bound to another.
@@ -75,8 +75,6 @@ impl SqliteOutbox {
         states: &[State],
         now: Timestamp,
     ) -> Result<u64, OutboxError> {
-        let is_finished = |it: &&State| !matches!(it, State::Pending | State::InFlight | State::Opened);
-        let states: Vec<&str> = states.iter().filter(is_finished).map(|it| state_name(*it)).collect();
         let mut session = self.session().await;
         let mut tx = session.begin().await?;
         let sql = "UPDATE outbox
@@ -91,7 +89,7 @@ impl SqliteOutbox {
                       AND (?3 IS NULL OR batch = ?3)";
         let retried = sqlx::query(sql)
             .bind(now.as_millisecond())
-            .bind(json(&states))
+            .bind(json(&retryable(states)))
             .bind(batch.map(|it| it.0))
             .execute(&mut *tx)
             .await
@@ -114,19 +112,9 @@ impl SqliteOutbox {
         let sql = "SELECT state FROM outbox WHERE id = ?1";
         let state: Option<String> =
             sqlx::query_scalar(sql).bind(row.0).fetch_optional(&mut *tx).await.trouble()?;
-        match state.as_deref().map(state_of) {
-            Some(Some(State::Unconfirmed)) => {}
-            Some(Some(state)) => return Err(ResolveError::NotUnconfirmed { row, state }),
-            Some(None) => return Err(super::error::unreadable("outbox.state").into()),
-            None => return Err(ResolveError::Unknown { row }),
-        }
-        let (state, protocolo, id_atendimento, code) = match word {
-            Resolution::Opened { protocolo, id_atendimento } => {
-                ("opened", Some(protocolo), id_atendimento, None)
-            }
-            Resolution::NotOpened => ("failed", None, None, Some(NOT_OPENED)),
-        };
-        if let Some(id_atendimento) = id_atendimento
+        check_unconfirmed(row, state.as_deref())?;
+        let to = Resolved::by(word);
+        if let Some(id_atendimento) = to.id_atendimento
             && let Some(owner) = owner_of(&mut tx, id_atendimento).await?
         {
             return Err(ResolveError::Taken { id_atendimento, owner: RowId(owner) });
@@ -138,10 +126,10 @@ impl SqliteOutbox {
                     WHERE id = ?1";
         sqlx::query(sql)
             .bind(row.0)
-            .bind(state)
-            .bind(protocolo.map(str::to_owned))
-            .bind(id_atendimento)
-            .bind(code)
+            .bind(to.state)
+            .bind(to.protocolo.map(str::to_owned))
+            .bind(to.id_atendimento)
+            .bind(to.error_code)
             .bind(now.as_millisecond())
             .execute(&mut *tx)
             .await

@@ -6,32 +6,13 @@ use super::error::Trouble;
 use super::{SqliteOutbox, claim, settle};
 use crate::delivery::{Claimed, Outbox, OutboxError, Settle, Settled, Want};
 use crate::outbox::Scope;
+use crate::outbox::range::Range;
 
 /// The rows of a scope, to be delivered. Rows that their file no longer has are never posted, only
 /// looked up if something of theirs is in doubt.
 pub struct Desk<'a> {
     outbox: &'a SqliteOutbox,
     range: Range,
-}
-
-/// A scope as SQL takes it: `None` is no limit.
-#[derive(Clone, Copy)]
-pub(super) struct Range {
-    pub(super) batch: Option<i64>,
-    pub(super) import: Option<i64>,
-    /// The last place (`outbox.record`) to post from.
-    pub(super) last_record: Option<i64>,
-}
-
-impl Range {
-    pub(super) fn of(scope: Scope) -> Self {
-        let (batch, import) = match scope {
-            Scope::All => (None, None),
-            Scope::Batch(batch) => (Some(batch.0), None),
-            Scope::Import { batch, import } => (Some(batch.0), Some(import.0)),
-        };
-        Self { batch, import, last_record: None }
-    }
 }
 
 impl SqliteOutbox {

@@ -14,12 +14,12 @@
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, AssertSqlSafe, SqliteConnection};
 
-use super::desk::Range;
 use super::error::{Trouble, json, stored, unreadable};
 use super::read::counts;
 use super::session::Tx;
 use super::staging::Staging;
 use crate::delivery::OutboxError;
+use crate::outbox::range::Range;
 use crate::outbox::{
     BatchId, FirstPost, ImportId, MergeCounts, MergeKind, MergeOptions, Merged, Rehearsal, Repeats,
 };

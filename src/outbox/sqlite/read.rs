@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::desk::Range;
 use super::error::{Trouble, stored};
 use super::{Reader, time};
 use crate::delivery::{OutboxError, RowId};
+use crate::outbox::range::Range;
 use crate::outbox::stored::{self, DetailsColumns, Page, count};
 use crate::outbox::{
     BatchId, BatchInfo, Counts, Cursor, Halted, ImportId, RowDetails, RowName, RowProblems, Scope,
@@ -215,17 +215,13 @@ pub(super) async fn counts(conn: &mut SqliteConnection, range: Range) -> Result<
         "SELECT o.state, count(*), count(*) FILTER (WHERE instr(o.warning, 'without_os'))
            FROM outbox o WHERE {IN_SCOPE} GROUP BY o.state"
     );
-    let rows: Vec<(String, i64, i64)> = sqlx::query_as(AssertSqlSafe(sql))
+    let states = sqlx::query_as(AssertSqlSafe(sql))
         .bind(range.batch)
         .bind(range.import)
         .fetch_all(conn)
         .await
         .trouble()?;
-    let mut counts = Counts::default();
-    for (state, n, n_without_os) in rows {
-        counts.set(&state, n, n_without_os)?;
-    }
-    Ok(counts)
+    Counts::of(states)
 }
 
 async fn details(conn: &mut SqliteConnection, id: i64) -> Result<Option<RowDetails>, OutboxError> {

@@ -1,0 +1,56 @@
+//! What known rows are by now, and which of them are to start over.
+
+use super::super::staging::FIELDS;
+use super::{Merge, Places};
+use crate::delivery::OutboxError;
+
+/// Of `x`: certainly without a ticket of ours.
+const FREE: &str = "(x.state IN ('invalid', 'rejected', 'failed', 'cancelled')
+    OR x.state = 'skipped' AND x.error_code = 'repeat'
+    OR x.state = 'pending' AND (x.doubt_since IS NULL OR x.doubt_precaution))";
+
+/// Of `x`: a ticket exists, or may.
+pub(super) const MAY_EXIST: &str = "(x.state IN ('opened', 'in_flight', 'unconfirmed')
+    OR x.state = 'pending' AND x.doubt_since IS NOT NULL AND NOT x.doubt_precaution)";
+
+impl Merge {
+    /// What known rows are, and which of them are to start over.
+    pub(super) async fn judge(&mut self) -> Result<(), OutboxError> {
+        if self.places == Places::Taken {
+            // Only those that start over need to be ours.
+            self.judge_those("s.row_id IS NOT NULL", "false").await?;
+            self.hold("s.redo").await?;
+            return self.judge_those("s.redo", "h.id IS NULL").await;
+        }
+        self.hold("s.row_id IS NOT NULL").await?;
+        self.judge_those("s.row_id IS NOT NULL", "h.id IS NULL").await
+    }
+
+    /// Locks known rows, but those that a worker holds at this moment. In a statement of its own: the
+    /// next one sees what the last owner of each row left.
+    pub(super) async fn hold(&mut self, which: &'static str) -> Result<(), OutboxError> {
+        let sql = format!(
+            "INSERT INTO held SELECT x.id FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id
+              WHERE {which} AND x.state <> 'in_flight' FOR UPDATE OF x SKIP LOCKED
+                 ON CONFLICT DO NOTHING"
+        );
+        self.run_sql(&sql, &[]).await.map(drop)
+    }
+
+    async fn judge_those(&mut self, which: &'static str, busy: &'static str) -> Result<(), OutboxError> {
+        let columns = |of: &str| {
+            let names = FIELDS.split(',').map(|it| format!("{of}.{}", it.trim()));
+            names.collect::<Vec<_>>().join(", ")
+        };
+        let changed = format!("(({}) IS DISTINCT FROM ({}))", columns("x"), columns("i"));
+        let free = format!("(NOT ({busy}) AND {FREE})");
+        let sql = format!(
+            "UPDATE staged AS s
+                SET old_state = x.state, was_gone = x.gone, busy = {busy}, free = {free}, changed = {changed},
+                    redo = {free} AND (NOT s.valid OR x.state NOT IN ('pending', 'rejected', 'failed') OR {changed})
+               FROM mutirao.outbox x LEFT JOIN held h ON h.id = x.id, incoming i
+              WHERE {which} AND x.id = s.row_id AND i.record = s.record"
+        );
+        self.run_sql(&sql, &[]).await.map(drop)
+    }
+}

@@ -1,0 +1,192 @@
+//! Lines of a file become rows of the outbox: new, changed, or known. Step for step as
+//! [`super::super::sqlite`] does it, beside workers that go on meanwhile.
+//!
+//! The lines stand in `incoming`; a narrow table (`staged`, one entry a line, no personal data)
+//! carries what the steps find out. Known rows that can be had at once are locked first, so that what
+//! is found out of them stays true (of the very same file, only those that start over); a row that a
+//! worker holds (in flight, or just being claimed or settled) is `busy`: only its place in the results
+//! changes, and that last, because a settle may then have to wait for the end of the merge.
+//!
+//! A row that came from a program keeps its own place and never gets a record: its marker is that of
+//! a producer, and must stay so.
+
+mod judge;
+mod places;
+mod rows;
+mod who;
+
+use sqlx::postgres::{PgArguments, Postgres};
+use sqlx::{Arguments, AssertSqlSafe, Transaction};
+
+use super::error::Trouble;
+use super::read::{Reach, counts};
+use super::staging::Staging;
+use crate::delivery::OutboxError;
+use crate::outbox::stored::count;
+use crate::outbox::{
+    BatchId, FirstPost, ImportId, MergeCounts, MergeError, MergeKind, MergeOptions, Merged, Rehearsal,
+    Repeats,
+};
+
+/// `$1` as a time, but not later than the database's: by that workers see what is due.
+const NOW: &str = "least(timestamptz 'epoch' + $1::bigint * interval '1 millisecond', now())";
+
+pub(super) async fn merge(staging: Staging, options: &MergeOptions<'_>) -> Result<Merged, MergeError> {
+    let (merge, merged) = Merge::run(staging, options, Purpose::Merge).await?;
+    merge.tx.commit().await.trouble()?;
+    Ok(merged)
+}
+
+pub(super) async fn rehearse(staging: Staging, options: &MergeOptions<'_>) -> Result<Rehearsal, MergeError> {
+    let (mut merge, merged) = Merge::run(staging, options, Purpose::Rehearse).await?;
+    let range = Reach::of_import(merged.import);
+    let counts = counts(&mut merge.tx, &range).await?;
+    merge.tx.rollback().await.trouble()?;
+    Ok(Rehearsal { merged, counts })
+}
+
+struct Merge {
+    tx: Transaction<'static, Postgres>,
+    file: File,
+    kind: MergeKind,
+    places: Places,
+    purpose: Purpose,
+    /// The batch's name, and its number once it is certain which it is.
+    name: String,
+    batch: i64,
+    source: i64,
+    now: i64,
+}
+
+/// Where known rows stand in the results.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Places {
+    /// Somewhere else than before, perhaps.
+    New,
+    /// All at the place that they have: the very same file comes again, to go on.
+    Taken,
+}
+
+/// What a merge is made for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Merge,
+    /// To be told of, and undone. The settles of living workers need not wait for it: rows that they
+    /// hold are left where they are.
+    Rehearse,
+}
+
+/// What is known of the file besides its lines.
+struct File {
+    file_name: String,
+    encoding: String,
+    delimiter: String,
+    headers: Vec<String>,
+    n_rows: u64,
+    names_lotes: bool,
+    names_rows: bool,
+    is_held: bool,
+}
+
+impl Merge {
+    async fn run(
+        staging: Staging,
+        options: &MergeOptions<'_>,
+        purpose: Purpose,
+    ) -> Result<(Self, Merged), MergeError> {
+        let Staging { tx, batch, file_name, encoding, delimiter, headers, .. } = staging;
+        let Staging { n_rows, names_lotes, names_rows, is_held, .. } = staging;
+        let file = File { file_name, encoding, delimiter, headers, n_rows, names_lotes, names_rows, is_held };
+        let now = options.now.as_millisecond();
+        let (kind, places) = (MergeKind::Whole, Places::New);
+        let mut it = Self { tx, file, kind, places, purpose, name: batch, batch: 0, source: 0, now };
+        it.stage().await?;
+        it.identify().await?;
+        it.refuse_doubled().await?;
+        it.find_known("s.row_id IS NULL").await?;
+        it.note_source(options).await?;
+        it.judge().await?;
+        if it.kind == MergeKind::Correction {
+            it.rearrange().await?;
+        }
+        it.write_records().await?;
+        if it.places == Places::New {
+            it.take_places().await?;
+        }
+        it.start_over().await?;
+        it.add(options.first_post).await?;
+        if options.first_post == FirstPost::VerifyFirst {
+            it.doubt_known().await?;
+        }
+        if it.places == Places::New {
+            it.take_busy_places().await?;
+        }
+        if options.repeats == Repeats::Skip {
+            it.skip_edited().await?;
+            it.skip_repeats().await?;
+        }
+        let merged = it.finish().await?;
+        Ok((it, merged))
+    }
+
+    async fn finish(&mut self) -> Result<Merged, OutboxError> {
+        let sql = "UPDATE mutirao.batch
+                      SET finished_at = NULL, source = CASE WHEN $3 THEN $2 ELSE source END,
+                          halted_at = CASE WHEN $4 THEN now() ELSE halted_at END,
+                          halt_reason = CASE WHEN $4 THEN 'its import waits for a word of the person who started it'
+                                             ELSE halt_reason END
+                    WHERE id = $1";
+        sqlx::query(sql)
+            .bind(self.batch)
+            .bind(self.source)
+            .bind(self.kind == MergeKind::Whole)
+            .bind(self.file.is_held)
+            .persistent(false)
+            .execute(&mut *self.tx)
+            .await
+            .trouble()?;
+        Ok(Merged {
+            kind: self.kind,
+            batch: BatchId(self.batch),
+            batch_name: self.name.clone(),
+            import: ImportId(self.source),
+            counts: self.count().await?,
+        })
+    }
+
+    async fn count(&mut self) -> Result<MergeCounts, OutboxError> {
+        let sql = "SELECT count(*),
+                    count(*) FILTER (WHERE x.state = 'pending' AND s.old_state IS NULL),
+                    count(*) FILTER (WHERE x.state = 'pending' AND s.redo AND s.changed),
+                    count(*) FILTER (WHERE x.state = 'pending' AND s.redo AND NOT s.changed),
+                    count(*) FILTER (WHERE x.state = 'invalid'),
+                    count(*) FILTER (WHERE x.state = 'skipped' AND x.error_code = 'repeat'),
+                    count(*) FILTER (WHERE x.state = 'pending' AND s.old_state IS NULL AND s.own_lote AND s.explicit)
+               FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id";
+        let (n_rows, new, updated, revived, invalid, repeats, foreign): (i64, i64, i64, i64, i64, i64, i64) =
+            sqlx::query_as(sql).persistent(false).fetch_one(&mut *self.tx).await.trouble()?;
+        Ok(MergeCounts {
+            n_rows: count(n_rows),
+            new: count(new),
+            updated: count(updated),
+            revived: count(revived),
+            unchanged: count(n_rows - new - updated - revived - invalid - repeats),
+            invalid: count(invalid),
+            repeats: count(repeats),
+            foreign: count(foreign),
+        })
+    }
+
+    /// Runs one statement whose parameters are all integers; returns how many rows it changed.
+    async fn run_sql(&mut self, sql: &str, integers: &[i64]) -> Result<u64, OutboxError> {
+        let mut arguments = PgArguments::default();
+        for it in integers {
+            arguments.add(*it).map_err(sqlx::Error::Encode).trouble()?;
+        }
+        let done = sqlx::query_with(AssertSqlSafe(sql.to_owned()), arguments)
+            .persistent(false)
+            .execute(&mut *self.tx)
+            .await;
+        done.trouble().map(|it| it.rows_affected())
+    }
+}

@@ -1,0 +1,228 @@
+//! Where rows stand in the results, and the lines of the file that they stand for.
+
+use std::time::Duration;
+
+use sqlx::{Acquire, AssertSqlSafe};
+
+use super::super::error::{Trouble, is_deadlock};
+use super::super::read::field_names;
+use super::{Merge, NOW, Places, Purpose};
+use crate::delivery::OutboxError;
+use crate::outbox::stored::{count, json, stored};
+use crate::outbox::{MergeKind, MergeOptions};
+
+/// How often rows that workers hold are waited for, when two waits cross.
+const CROSSINGS_MAX: u32 = 5;
+
+impl Merge {
+    pub(super) async fn note_source(&mut self, options: &MergeOptions<'_>) -> Result<(), OutboxError> {
+        // As late as possible: whoever else speaks of the batch waits from here on.
+        let sql = "INSERT INTO mutirao.batch (name) VALUES ($1)
+                       ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id";
+        let batch = sqlx::query_scalar(sql).bind(&self.name).persistent(false).fetch_one(&mut *self.tx);
+        self.batch = batch.await.trouble()?;
+        if self.kind == MergeKind::Whole && self.finds_its_places(options.sha256).await? {
+            self.places = Places::Taken;
+            let sql = format!("UPDATE mutirao.source SET imported_at = {NOW} WHERE id = $2");
+            return self.run_sql(&sql, &[self.now, self.source]).await.map(drop);
+        }
+        let sql = format!(
+            "INSERT INTO mutirao.source (imported_at, batch, kind, file_name, sha256, encoding, delimiter, headers,
+                                         n_rows)
+             VALUES ({NOW}, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id"
+        );
+        let source = sqlx::query_scalar(AssertSqlSafe(sql))
+            .bind(self.now)
+            .bind(self.batch)
+            .bind(match self.kind {
+                MergeKind::Whole => "whole",
+                MergeKind::Correction => "correction",
+            })
+            .bind(&self.file.file_name)
+            .bind(options.sha256)
+            .bind(&self.file.encoding)
+            .bind(&self.file.delimiter)
+            .bind(json(&self.file.headers))
+            .bind(i64::try_from(self.file.n_rows).unwrap_or(i64::MAX))
+            .persistent(false)
+            .fetch_one(&mut *self.tx);
+        self.source = source.await.trouble()?;
+        Ok(())
+    }
+
+    /// Whether the batch's file comes again as it was, so that every row stands at its place. Not if
+    /// a line was purged, which is filled anew.
+    async fn finds_its_places(&mut self, sha256: &str) -> Result<bool, OutboxError> {
+        let sql = "SELECT s.id, s.headers FROM mutirao.batch b JOIN mutirao.source s ON s.id = b.source
+                    WHERE b.id = $1 AND s.sha256 = $2 AND s.n_rows = $3";
+        let found: Option<(i64, String)> = sqlx::query_as(sql)
+            .bind(self.batch)
+            .bind(sha256)
+            .bind(i64::try_from(self.file.n_rows).unwrap_or(i64::MAX))
+            .persistent(false)
+            .fetch_optional(&mut *self.tx)
+            .await
+            .trouble()?;
+        let Some((source, headers)) = found else { return Ok(false) };
+        if sha256.is_empty() || headers != json(&self.file.headers) {
+            return Ok(false);
+        }
+        let sql = "SELECT (SELECT count(*) FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id
+                            WHERE x.import = $1 AND x.line = s.line AND x.batch = $2 AND NOT x.gone
+                              AND x.purged_at IS NULL),
+                          (SELECT count(*) FROM mutirao.outbox x
+                            WHERE x.batch = $2 AND x.record IS NOT NULL AND NOT x.gone)";
+        let (n_placed, n_there): (i64, i64) = sqlx::query_as(sql)
+            .bind(source)
+            .bind(self.batch)
+            .persistent(false)
+            .fetch_one(&mut *self.tx)
+            .await
+            .trouble()?;
+        self.source = source;
+        Ok(count(n_placed) == self.file.n_rows && n_there == n_placed)
+    }
+
+    /// Puts the cells of a correction under the columns of the batch's file. A column that it lacks
+    /// keeps its old cells.
+    pub(super) async fn rearrange(&mut self) -> Result<(), OutboxError> {
+        let sql =
+            "SELECT s.headers FROM mutirao.batch b JOIN mutirao.source s ON s.id = b.source WHERE b.id = $1";
+        let found = sqlx::query_scalar(sql).bind(self.batch).persistent(false).fetch_optional(&mut *self.tx);
+        let found: Option<String> = found.await.trouble()?;
+        let headers: Vec<String> = match found {
+            Some(found) => stored("source.headers", &found)?,
+            None => field_names(),
+        };
+        if headers == self.file.headers {
+            return Ok(());
+        }
+        let position = |header: &String| self.file.headers.iter().position(|it| it == header);
+        let at = headers.iter().map(|it| position(it).and_then(|at| i32::try_from(at).ok()));
+        // `json`, not `jsonb`: the cells stay as they are, NUL included.
+        let sql = "UPDATE incoming AS i
+                      SET cells = (SELECT '[' || coalesce(string_agg(coalesce(
+                                             (i.cells::json -> h.at)::text,
+                                             CASE WHEN h.at IS NULL THEN (o.cells::json -> (h.n - 1)::int)::text END,
+                                             '\"\"'), ',' ORDER BY h.n), '') || ']'
+                                     FROM unnest($1::int[]) WITH ORDINALITY AS h(at, n))
+                     FROM staged s LEFT JOIN mutirao.record o ON o.id = s.old_record WHERE s.record = i.record";
+        sqlx::query(sql)
+            .bind(at.collect::<Vec<Option<i32>>>())
+            .persistent(false)
+            .execute(&mut *self.tx)
+            .await
+            .trouble()
+            .map(drop)
+    }
+
+    /// The lines that rows will stand for. A row that stays where it is takes on the new cells.
+    pub(super) async fn write_records(&mut self) -> Result<(), OutboxError> {
+        if self.kind == MergeKind::Correction || self.places == Places::Taken {
+            let sql = "UPDATE mutirao.record AS r SET cells = i.cells, problems = i.problems
+                         FROM staged s JOIN incoming i ON i.record = s.record
+                        WHERE r.id = s.old_record AND s.free AND NOT s.was_gone
+                          AND (r.cells, r.problems) IS DISTINCT FROM (i.cells, i.problems)";
+            self.run_sql(sql, &[]).await?;
+        }
+        if self.places == Places::Taken {
+            return Ok(());
+        }
+        let which = match self.kind {
+            // A producer's row needs none.
+            MergeKind::Whole => "s.row_id IS NULL OR s.old_record IS NOT NULL",
+            MergeKind::Correction => {
+                "s.row_id IS NULL OR s.old_record IS NOT NULL AND s.was_gone AND NOT s.busy"
+            }
+        };
+        let (cells, problems) = match self.kind {
+            MergeKind::Whole => ("i.cells", "i.problems"),
+            MergeKind::Correction => (
+                "CASE WHEN s.was_gone AND NOT s.free THEN o.cells ELSE i.cells END",
+                "CASE WHEN s.was_gone AND NOT s.free THEN o.problems ELSE i.problems END",
+            ),
+        };
+        let sql = format!(
+            "INSERT INTO mutirao.record (id, source, line, cells, problems, named)
+             SELECT i.record, $1, i.line, {cells}, {problems}, i.lote IS NOT NULL AND i.referencia IS NOT NULL
+               FROM staged s JOIN incoming i ON i.record = s.record
+                    LEFT JOIN mutirao.record o ON o.id = s.old_record AND s.was_gone
+              WHERE {which} ORDER BY i.record"
+        );
+        self.run_sql(&sql, &[self.source]).await.map(drop)
+    }
+
+    /// Known rows move to their line of the new file. Of a correction they keep their place, but one
+    /// that was gone comes back at the end.
+    pub(super) async fn take_places(&mut self) -> Result<(), OutboxError> {
+        self.run_sql(&place(self.kind, "NOT s.busy"), &[self.batch, self.source]).await?;
+        let moved = match self.kind {
+            MergeKind::Whole => "",
+            MergeKind::Correction => "AND was_gone",
+        };
+        let sql = format!(
+            "DELETE FROM mutirao.record
+              WHERE id IN (SELECT old_record FROM staged WHERE old_record IS NOT NULL AND NOT busy {moved})"
+        );
+        self.run_sql(&sql, &[]).await.map(drop)
+    }
+
+    /// The same for rows that workers hold; and what the file no longer has is gone.
+    pub(super) async fn take_busy_places(&mut self) -> Result<(), OutboxError> {
+        let mut n_crossings = 0;
+        loop {
+            let Err(error) = self.try_busy_places().await else { break };
+            n_crossings += 1;
+            if !is_deadlock(&error) || CROSSINGS_MAX <= n_crossings {
+                return Err(error).trouble();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        if self.kind == MergeKind::Correction {
+            return Ok(());
+        }
+        let sql = "DELETE FROM mutirao.record WHERE id IN (SELECT old_record FROM staged WHERE busy)";
+        self.run_sql(sql, &[]).await.map(drop)
+    }
+
+    async fn try_busy_places(&mut self) -> Result<(), sqlx::Error> {
+        let mut part = self.tx.begin().await?;
+        let mut steps = Vec::new();
+        if self.purpose == Purpose::Merge {
+            steps.push(place(self.kind, "s.busy"));
+        }
+        if self.kind == MergeKind::Whole {
+            let reach = match self.purpose {
+                Purpose::Merge => "",
+                Purpose::Rehearse => {
+                    "AND state <> 'in_flight' AND id NOT IN (SELECT row_id FROM staged WHERE busy)"
+                }
+            };
+            steps.push(format!(
+                "UPDATE mutirao.outbox SET gone = true
+                  WHERE batch = $1 AND import <> $2 AND record IS NOT NULL AND NOT gone {reach}"
+            ));
+        }
+        for sql in steps {
+            let step = sqlx::query(AssertSqlSafe(sql)).bind(self.batch).bind(self.source);
+            step.persistent(false).execute(&mut *part).await?;
+        }
+        part.commit().await
+    }
+}
+
+/// Gives known rows their place: `$1` batch, `$2` import. A producer's row keeps its own.
+fn place(kind: MergeKind, which: &str) -> String {
+    let moves = match kind {
+        MergeKind::Whole => "o.record IS NOT NULL",
+        MergeKind::Correction => "o.record IS NOT NULL AND s.was_gone AND NOT s.busy",
+    };
+    format!(
+        "UPDATE mutirao.outbox AS o
+            SET batch = CASE WHEN o.record IS NOT NULL THEN $1 END, import = $2, gone = false,
+                record = CASE WHEN {moves} THEN s.record ELSE o.record END,
+                line = CASE WHEN {moves} THEN s.line ELSE o.line END,
+                purged_at = CASE WHEN NOT ({moves}) THEN o.purged_at END
+           FROM staged s WHERE o.id = s.row_id AND {which}"
+    )
+}

@@ -1,0 +1,108 @@
+//! What the file is, and which row each of its lines is already.
+
+use super::super::error::Trouble;
+use super::super::staging::lock;
+use super::Merge;
+use crate::delivery::OutboxError;
+use crate::outbox::{MergeError, MergeKind};
+
+impl Merge {
+    /// Makes `staged`, with the references that need no other line to be known.
+    pub(super) async fn stage(&mut self) -> Result<(), OutboxError> {
+        self.run_sql("ALTER TABLE incoming ADD PRIMARY KEY (record)", &[]).await?;
+        self.run_sql("ANALYZE incoming (record)", &[]).await?;
+        let sql = "CREATE TEMP TABLE staged (
+                       record bigint PRIMARY KEY, line bigint, referencia text, explicit boolean, lote text,
+                       own_lote boolean, repeat_key bytea, valid boolean, warning text, row_id bigint,
+                       old_record bigint, old_state text, was_gone boolean, busy boolean, free boolean,
+                       changed boolean, redo boolean) ON COMMIT DROP";
+        self.run_sql(sql, &[]).await?;
+        self.run_sql("CREATE TEMP TABLE held (id bigint PRIMARY KEY) ON COMMIT DROP", &[]).await?;
+        let sql = "INSERT INTO staged (record, line, referencia, explicit, lote, own_lote, repeat_key, valid, warning)
+                   SELECT i.record, i.line, coalesce(i.referencia, i.content_key), i.referencia IS NOT NULL,
+                          coalesce(i.lote, $1), i.lote IS NOT NULL,
+                          CASE WHEN i.problems IS NULL THEN i.repeat_key END, i.problems IS NULL, i.warning
+                     FROM incoming i ORDER BY i.record";
+        let done = sqlx::query(sql).bind(&self.name).persistent(false).execute(&mut *self.tx).await;
+        done.trouble()?;
+        // As `ContentKey::reference` has it; the second sort is of the few that are there again.
+        let sql = "UPDATE staged SET referencia = staged.referencia || '-' || again.n
+                     FROM (SELECT record, row_number() OVER (PARTITION BY referencia ORDER BY record) AS n
+                             FROM staged
+                            WHERE NOT explicit
+                              AND referencia IN (SELECT referencia FROM staged WHERE NOT explicit
+                                                  GROUP BY referencia HAVING 1 < count(*))) AS again
+                    WHERE staged.record = again.record AND 1 < again.n";
+        self.run_sql(sql, &[]).await?;
+        self.run_sql("ANALYZE staged", &[]).await.map(drop)
+    }
+
+    /// Decides what the file is by the lines that carry `lote` and `referencia`.
+    ///
+    /// All of them known here, as rows of one batch: a correction, whose other lines are additions
+    /// to that batch. But a file whose own columns they are comes again as a whole.
+    pub(super) async fn identify(&mut self) -> Result<(), MergeError> {
+        if !(self.file.names_lotes && self.file.names_rows) {
+            return Ok(());
+        }
+        self.find_known("s.own_lote AND s.explicit").await?;
+        let sql = "SELECT count(*), count(x.id), count(DISTINCT coalesce(b.name, x.lote)),
+                          max(coalesce(b.name, x.lote)), coalesce(bool_or(r.named), false)
+                     FROM staged s LEFT JOIN mutirao.outbox x ON x.id = s.row_id
+                          LEFT JOIN mutirao.batch b ON b.id = x.batch
+                          LEFT JOIN mutirao.record r ON r.id = x.record
+                    WHERE s.own_lote AND s.explicit";
+        let (n_named, n_known, n_batches, batch, came_named): (i64, i64, i64, Option<String>, bool) =
+            sqlx::query_as(sql).persistent(false).fetch_one(&mut *self.tx).await.trouble()?;
+        let Some(batch) = batch else { return Ok(()) };
+        if n_known < n_named || n_batches != 1 || came_named && batch == self.name {
+            return Ok(());
+        }
+        if batch != self.name {
+            lock(&mut self.tx, &batch).await?;
+        }
+        let sql = "UPDATE staged SET lote = $1 WHERE NOT own_lote";
+        sqlx::query(sql).bind(&batch).persistent(false).execute(&mut *self.tx).await.trouble()?;
+        (self.name, self.kind) = (batch, MergeKind::Correction);
+        Ok(())
+    }
+
+    /// Two lines may not be one row: the later one is invalid.
+    pub(super) async fn refuse_doubled(&mut self) -> Result<(), OutboxError> {
+        if !self.file.names_rows {
+            return Ok(());
+        }
+        let sql = "CREATE TEMP TABLE doubled ON COMMIT DROP AS
+                   SELECT record, first_line
+                     FROM (SELECT record, row_number() OVER of_one AS n, first_value(line) OVER of_one AS first_line
+                             FROM staged WINDOW of_one AS (PARTITION BY lote, referencia ORDER BY record)) AS it
+                    WHERE 1 < n";
+        self.run_sql(sql, &[]).await?;
+        let sql = "UPDATE incoming AS i
+                      SET problems = (coalesce(i.problems, '[]')::jsonb || jsonb_build_array(jsonb_build_object(
+                              'field', 'referencia', 'code', 'repeated_reference', 'found', s.referencia,
+                              'message', 'the same reference stands in line ' || d.first_line,
+                              'hint', 'give each row of a batch its own reference')))::text,
+                          error_code = coalesce(i.error_code, 'repeated_reference'),
+                          error_message = concat_ws('; ', i.error_message,
+                              'referencia: the same reference stands in line ' || d.first_line)
+                     FROM doubled d JOIN staged s ON s.record = d.record WHERE i.record = d.record";
+        self.run_sql(sql, &[]).await?;
+        // It needs a reference of its own to be kept at all; no marker is ever made of it.
+        let sql = "UPDATE staged
+                      SET valid = false, repeat_key = NULL, row_id = NULL, old_record = NULL, old_state = NULL,
+                          was_gone = NULL, busy = NULL, free = NULL, changed = NULL, redo = NULL,
+                          referencia = referencia || '#' || line
+                    WHERE record IN (SELECT record FROM doubled)";
+        self.run_sql(sql, &[]).await.map(drop)
+    }
+
+    /// Finds the row that each line is already, among the lines that `which` names.
+    pub(super) async fn find_known(&mut self, which: &'static str) -> Result<(), OutboxError> {
+        let sql = format!(
+            "UPDATE staged AS s SET row_id = x.id, old_record = x.record FROM mutirao.outbox x
+              WHERE {which} AND x.lote = s.lote AND x.referencia = s.referencia"
+        );
+        self.run_sql(&sql, &[]).await.map(drop)
+    }
+}

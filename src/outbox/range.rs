@@ -1,0 +1,23 @@
+//! Which rows a run is for.
+
+use super::Scope;
+
+/// A scope as SQL takes it: `None` is no limit.
+#[derive(Clone, Copy)]
+pub(super) struct Range {
+    pub(super) batch: Option<i64>,
+    pub(super) import: Option<i64>,
+    /// The last place (`outbox.record`) to post from.
+    pub(super) last_record: Option<i64>,
+}
+
+impl Range {
+    pub(super) fn of(scope: Scope) -> Self {
+        let (batch, import) = match scope {
+            Scope::All => (None, None),
+            Scope::Batch(batch) => (Some(batch.0), None),
+            Scope::Import { batch, import } => (Some(batch.0), Some(import.0)),
+        };
+        Self { batch, import, last_record: None }
+    }
+}

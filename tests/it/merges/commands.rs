@@ -1,0 +1,124 @@
+//! What a person asks for once a file is in.
+
+use mutirao::delivery::{Change, Outbox, Settle, State, Want};
+use mutirao::outbox::{FirstPost, Resolution, ResolveError, RowName, Scope};
+
+use super::{Books, Driver, failed, fault, in_doubt, opened, run, states, unconfirmed};
+use crate::outbox_conformance::at;
+use crate::support::files::{File, Line, line};
+
+on_every_driver! {
+    a_precaution_that_could_not_tell_is_looked_up_by_reconcile,
+    a_sample_is_the_first_lines,
+    cancel_and_retry_know_what_was_sent,
+    a_person_settles_what_is_unconfirmed,
+}
+
+async fn a_precaution_that_could_not_tell_is_looked_up_by_reconcile(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let file = [line(1, "a")];
+    let merged = it.import(&File { first_post: FirstPost::VerifyFirst, ..File::of("b", &file) }).await;
+    let worker = it.worker().await;
+    let desk = worker.desk(merged.scope());
+    let want = Want { now: at(1), posts: 9, look_ups: 9 };
+    let claim = desk.claim(want).await.expect("it claims").claims.remove(0);
+    let doubt = claim.doubt.expect("it is looked up first");
+    let change = Change::Unconfirmed { doubt, fault: fault() };
+    desk.settle(&[Settle { row: claim.row, token: claim.token, change, attempt: None }])
+        .await
+        .expect("it does");
+    let desk = worker.reconciling(Scope::Batch(merged.batch));
+    desk.look_again(at(1)).await.expect("it does");
+    let claims = desk.claim(want).await.expect("it claims").claims;
+    assert!(claims[0].doubt.as_ref().is_some_and(|it| !it.precaution));
+}
+
+async fn a_sample_is_the_first_lines(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    it.import(&File::of("b", &[line(3, "c"), line(4, "d")])).await;
+    let merged = it.import(&File::of("b", &[line(1, "a"), line(2, "b"), line(3, "c"), line(4, "d")])).await;
+    let worker = it.worker().await;
+    let desk = worker.sample(merged.scope(), 3).await.expect("it reads");
+    let claimed = desk.claim(Want { now: at(1), posts: 9, look_ups: 9 }).await.expect("it claims");
+    let mut lines: Vec<u64> = claimed.claims.iter().map(|it| it.line).collect();
+    lines.sort_unstable();
+    assert_eq!((lines, claimed.outlook.pending), (vec![2, 3, 4], false));
+}
+
+async fn cancel_and_retry_know_what_was_sent(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let lines = [line(1, "a"), line(2, "b"), line(3, "c"), line(4, "d"), line(5, "e")];
+    let merged = it.import(&File::of("b", &lines)).await;
+    let worker = it.worker().await;
+    let desk = worker.desk(merged.scope());
+    let claims = desk.claim(Want { now: at(1), posts: 4, look_ups: 0 }).await.expect("it claims").claims;
+    let changes = [opened(2), failed(3), unconfirmed(4), in_doubt(5)];
+    let settles = claims.iter().zip(changes).map(|(it, change)| Settle {
+        row: it.row,
+        token: it.token,
+        change,
+        attempt: None,
+    });
+    desk.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
+
+    let cancelled = it.outbox.cancel(merged.batch, at(2)).await.expect("it cancels");
+    assert_eq!((cancelled.n_cancelled, cancelled.n_left), (1, 2));
+    assert_eq!(
+        states(&it, "b", 2..=6).await,
+        ["opened", "failed told", "unconfirmed told d", "pending d", "cancelled"]
+    );
+    let all = [State::Opened, State::Failed, State::Unconfirmed, State::Pending, State::Cancelled];
+    assert_eq!(it.outbox.retry(Some(merged.batch), &all, at(3)).await.expect("it retries"), 3);
+    assert_eq!(states(&it, "b", 2..=6).await, ["opened", "pending p", "pending d", "pending d", "pending"]);
+
+    it.outbox.cancel(merged.batch, at(4)).await.expect("it cancels");
+    let again = it.import(&File::of("b", &lines)).await;
+    assert_eq!((again.counts.revived, again.counts.unchanged), (1, 4), "imported again, it is wanted again");
+}
+
+async fn a_person_settles_what_is_unconfirmed(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let merged = it.import(&File::of("b", &[line(1, "a"), line(2, "b"), line(3, "c")])).await;
+    run(&it.outbox, merged.scope(), |n| if n == 4 { opened(n) } else { unconfirmed(n) }).await;
+    let id = |line| RowName::Line { batch: "b", line };
+    let mut rows = Vec::new();
+    for n in 2..=4 {
+        rows.push(it.outbox.reader().row(id(n)).await.expect("it reads").expect("it is a row").report.row);
+    }
+    let opened = Resolution::Opened { protocolo: "20250101000000123456", id_atendimento: None };
+    let taken = Resolution::Opened { protocolo: "P4", id_atendimento: Some(4) };
+    let outbox = &it.outbox;
+    assert!(matches!(outbox.resolve(rows[0], taken, at(2)).await, Err(ResolveError::Taken { .. })));
+    outbox.resolve(rows[0], opened, at(2)).await.expect("it is unconfirmed");
+    outbox.resolve(rows[1], Resolution::NotOpened, at(2)).await.expect("it is unconfirmed");
+    assert!(matches!(outbox.resolve(rows[2], opened, at(2)).await, Err(ResolveError::NotUnconfirmed { .. })));
+    assert_eq!(states(&it, "b", 2..=4).await, ["opened", "failed not_opened", "opened"]);
+    assert_eq!(it.row("b", 2).await.report.protocolo.as_deref(), Some("20250101000000123456"));
+}
+
+/// A worker knows rows by their lote; those of another outbox stand in a batch of another name.
+#[tokio::test]
+async fn a_halted_lote_is_not_posted_whatever_its_batch() {
+    let mut it = Books::new(Driver::Postgres).await;
+    let foreign = Line { lote: Some("queda"), referencia: Some("R"), ..line(1, "a") };
+    let merged = it.import(&File::of("errors", &[foreign, line(2, "b")])).await;
+    let worker = it.worker().await;
+    let desk = worker.desk(Scope::All);
+    let want = Want { now: at(1), posts: 9, look_ups: 9 };
+    let claims = desk.claim(want).await.expect("it claims").claims;
+    let settles = claims.iter().map(|it| Settle {
+        row: it.row,
+        token: it.token,
+        change: Change::Later { at: at(1), attempts: 0, doubt: None, fault: None },
+        attempt: None,
+    });
+    desk.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
+    desk.halt("queda", "tipo inválido").await.expect("it halts");
+    let lotes = async || {
+        let claims = desk.claim(want).await.expect("it claims").claims;
+        claims.iter().map(|it| it.lote.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(lotes().await, ["errors"]);
+    it.outbox.release(merged.batch).await.expect("it goes on");
+    assert_eq!(lotes().await, ["queda"]);
+}

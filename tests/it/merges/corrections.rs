@@ -1,0 +1,126 @@
+//! Rows that carry an identity: a reference of their own, or what an outbox wrote out for them.
+
+use mutirao::delivery::{Outbox, State, Want};
+use mutirao::outbox::{Cursor, MergeCounts, MergeKind, Merged};
+
+use super::{BAD, Books, Driver, opened, rejected, run, states};
+use crate::outbox_conformance::at;
+use crate::support::files::{File, Line, line};
+
+on_every_driver! {
+    a_reference_stands_once_in_a_file,
+    a_correction_mends_rows_in_their_place,
+    a_correction_brings_back_what_was_gone,
+    a_row_of_another_outbox_is_looked_up_first,
+}
+
+async fn a_reference_stands_once_in_a_file(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let named = |service, text, referencia| Line { referencia: Some(referencia), ..line(service, text) };
+    let file = [named(1, "a", "A"), named(2, "b", "B"), named(3, "c", "A")];
+    for _ in 0..2 {
+        let merged = it.import(&File::of("b", &file)).await;
+        assert_eq!((merged.kind, merged.counts.invalid), (MergeKind::Whole, 1));
+        assert_eq!(states(&it, "b", 2..=4).await, ["pending", "pending", "invalid repeated_reference"]);
+    }
+    let row = it.row("b", 4).await;
+    assert!(row.problems[0].message.contains("line 2"), "{:?}", row.problems);
+    // A named row may change what it says; it stays itself.
+    let before = it.row("b", 2).await.report.row;
+    it.import(&File::of("b", &[named(9, "z", "A")])).await;
+    let after = it.row("b", 2).await;
+    assert_eq!((after.report.row, after.fields.descricao.as_deref()), (before, Some("z")));
+}
+
+/// The lines of `scope` that were not opened, as `errors.csv` has them.
+async fn errors(it: &Books, merged: &Merged) -> Vec<(String, String, String)> {
+    let page =
+        it.outbox.reader().rows_page(merged.results(), Cursor::default(), 100).await.expect("it reads");
+    let (rows, _) = page.rows().expect("it is ours");
+    let not_opened = rows.into_iter().filter(|it| it.state != State::Opened);
+    not_opened.map(|it| (it.cells[1].to_string(), it.lote.to_string(), it.referencia.to_string())).collect()
+}
+
+async fn a_correction_mends_rows_in_their_place(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let first = [
+        line(1, "a"),
+        Line { phone: BAD, ..line(2, "b") },
+        line(3, "c"),
+        Line { phone: BAD, ..line(4, "d") },
+    ];
+    let first = it.import(&File::of("queda", &first)).await;
+    run(&it.outbox, first.scope(), |n| if n == 4 { rejected(n) } else { opened(n) }).await;
+    let errors = errors(&it, &first).await;
+    assert_eq!(errors.len(), 3);
+
+    // Fixed in a spreadsheet, in another order of columns, with one line more, and the last unfixed.
+    let texts: Vec<_> = errors.iter().map(|it| it.0.clone()).collect();
+    let mut lines: Vec<Line<'_>> = (2..)
+        .zip(&errors)
+        .map(|(service, (_, lote, referencia))| Line {
+            lote: Some(lote),
+            referencia: Some(referencia),
+            phone: "3188887777",
+            ..line(service, &texts[service as usize - 2])
+        })
+        .collect();
+    lines[2].phone = BAD;
+    lines.push(line(9, "new"));
+    let file = File { headers: &["fone", "outra", "texto", "servico"], ..File::of("errors", &lines) };
+    let merged = it.import(&file).await;
+    assert_eq!(
+        (merged.kind, merged.batch, &*merged.batch_name),
+        (MergeKind::Correction, first.batch, "queda")
+    );
+    assert_eq!(
+        merged.counts,
+        MergeCounts { n_rows: 4, new: 1, updated: 2, invalid: 1, ..MergeCounts::default() }
+    );
+    assert_eq!(states(&it, "queda", 2..=5).await, ["opened", "pending", "pending p", "invalid phone_length"]);
+    let outbox = it.outbox.reader();
+    assert_eq!(outbox.counts(merged.scope()).await.expect("it counts").total(), 4, "its own rows");
+    assert_eq!(outbox.counts(merged.results()).await.expect("it counts").total(), 5, "the whole batch");
+
+    let page = outbox.rows_page(merged.results(), Cursor::default(), 100).await.expect("it reads");
+    let (rows, _) = page.rows().expect("it is ours");
+    let found: Vec<String> = rows.iter().map(|it| format!("{}: {}", it.line, it.cells.join(" "))).collect();
+    let told =
+        ["2: 1 a 37999998888", "3: 2 b 3188887777", "4: 3 c 3188887777", "5: 4 d 12", "5: 9 new 37999998888"];
+    assert_eq!(found, told);
+    assert_eq!(
+        run(&it.outbox, merged.scope(), |n| opened(n * 10)).await,
+        2,
+        "the precaution is looked up first"
+    );
+    assert!(outbox.batch_info("errors").await.expect("it reads").is_none(), "it is no batch of its own");
+}
+
+async fn a_correction_brings_back_what_was_gone(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let first = it.import(&File::of("queda", &[Line { phone: BAD, ..line(1, "a") }, line(2, "b")])).await;
+    let (_, lote, referencia) = errors(&it, &first).await.remove(0);
+    it.import(&File::of("queda", &[line(2, "b")])).await;
+    let mended = Line { lote: Some(&lote), referencia: Some(&referencia), ..line(1, "a") };
+    let merged = it.import(&File::of("errors", &[mended])).await;
+    assert_eq!(merged.kind, MergeKind::Correction);
+    let page = it.outbox.reader().rows_page(merged.results(), Cursor::default(), 9).await.expect("it reads");
+    let found: Vec<String> = page.rows().expect("it is ours").0.iter().map(|it| it.cells.join(" ")).collect();
+    assert_eq!(found, ["2 b 37999998888", "1 a 37999998888"]);
+    assert_eq!(run(&it.outbox, merged.scope(), opened).await, 1);
+}
+
+async fn a_row_of_another_outbox_is_looked_up_first(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let foreign = Line { lote: Some("queda"), referencia: Some("R"), ..line(1, "a") };
+    let merged = it.import(&File::of("errors", &[foreign, line(2, "b")])).await;
+    assert_eq!((merged.kind, merged.counts.foreign, merged.counts.new), (MergeKind::Whole, 1, 2));
+    assert_eq!(states(&it, "errors", 2..=3).await, ["pending p", "pending"]);
+    let worker = it.worker().await;
+    let desk = worker.desk(merged.scope());
+    let claimed = desk.claim(Want { now: at(1), posts: 9, look_ups: 9 }).await.expect("it claims");
+    let look_up = claimed.claims.iter().find(|it| it.doubt.is_some()).expect("it is looked up");
+    use mutirao::delivery::identity::{BatchIdentity, Marker};
+    assert_eq!(look_up.marker, Marker::new(BatchIdentity::File { batch: "queda" }, "R"), "by its own marker");
+    assert_eq!(look_up.doubt.as_ref().and_then(|it| it.not_before), None, "however old");
+}

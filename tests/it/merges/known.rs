@@ -1,0 +1,305 @@
+//! Rows that are known when they come again, and rows that are as good as known.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mutirao::delivery::{Change, Outbox, Settle, State, Want};
+use mutirao::outbox::{FirstPost, MergeCounts, Repeats, Scope};
+
+use super::{BAD, Books, Driver, already_open, failed, in_doubt, opened, rejected, run, states, unconfirmed};
+use crate::outbox_conformance::at;
+use crate::support::files::{self, File, Line, line};
+
+on_every_driver! {
+    a_known_row_changes_only_if_it_certainly_has_no_ticket,
+    an_invalid_row_is_opened_once_it_is_mended,
+    a_row_that_is_gone_is_looked_up_but_never_posted,
+    the_same_line_twice_is_opened_once,
+    of_repeats_the_one_that_was_sent_wins,
+    an_edited_description_opens_no_second_ticket,
+    verify_first_adopts_young_tickets_only,
+    verify_first_looks_for_known_rows_too,
+    a_dropped_staging_leaves_nothing,
+    a_row_in_flight_keeps_its_fields_and_takes_its_new_place,
+}
+
+async fn a_known_row_changes_only_if_it_certainly_has_no_ticket(driver: Driver) {
+    // What became of the row; what it is after the same file, and after a file with another phone.
+    check(driver, opened, "opened", "opened").await;
+    check(driver, in_doubt, "pending d", "pending d").await;
+    check(driver, unconfirmed, "unconfirmed told d", "unconfirmed told d").await;
+    check(driver, already_open, "skipped already_open", "skipped already_open").await;
+    check(driver, rejected, "rejected told", "pending p").await;
+    check(driver, failed, "failed told", "pending p").await;
+    check(driver, |_| Change::Release, "pending", "pending").await;
+    check(
+        driver,
+        |_| Change::Later { at: at(9), attempts: 3, doubt: None, fault: None },
+        "pending",
+        "pending",
+    )
+    .await;
+}
+
+async fn check(driver: Driver, change: fn(u64) -> Change, same: &str, changed: &str) {
+    let mut it = Books::new(driver).await;
+    let file = [line(1, "a")];
+    let merged = it.import(&File::of("b", &file)).await;
+    let worker = it.worker().await;
+    let desk = worker.desk(merged.scope());
+    let claim =
+        desk.claim(Want { now: at(1), posts: 1, look_ups: 0 }).await.expect("it claims").claims.remove(0);
+    let settle = Settle { row: claim.row, token: claim.token, change: change(2), attempt: None };
+    desk.settle(&[settle]).await.expect("it settles");
+    let before = it.row("b", 2).await;
+
+    it.import(&File::of("b", &file)).await;
+    assert_eq!(it.row("b", 2).await, before, "the same file changes nothing");
+    assert_eq!(states(&it, "b", 2..=2).await, [same]);
+
+    let merged = it.import(&File::of("b", &[Line { phone: "3188887777", ..file[0] }])).await;
+    assert_eq!(states(&it, "b", 2..=2).await, [changed]);
+    let after = it.row("b", 2).await;
+    assert_eq!(after.report.row, before.report.row);
+    assert_eq!(after.report.cells[2], "3188887777", "results show the file as it is now");
+    let is_updated = merged.counts.updated == 1;
+    let phone = if is_updated { "3188887777" } else { "37999998888" };
+    assert_eq!(after.fields.telefone.as_deref(), Some(phone), "what was sent stays");
+    assert_eq!(
+        is_updated,
+        !matches!(after.report.state, State::Opened | State::Unconfirmed | State::Skipped)
+            && after.doubt.is_none_or(|it| it.precaution)
+    );
+}
+
+async fn an_invalid_row_is_opened_once_it_is_mended(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let first = it.import(&File::of("b", &[Line { phone: BAD, ..line(1, "a") }, line(2, "b")])).await;
+    assert_eq!(first.counts, MergeCounts { n_rows: 2, new: 1, invalid: 1, ..MergeCounts::default() });
+    let row = it.row("b", 2).await;
+    assert_eq!((row.report.state, row.problems.len()), (State::Invalid, 1));
+    assert!(row.report.error_code.is_some() && row.report.error_message.is_some());
+    assert_eq!(run(&it.outbox, first.scope(), opened).await, 1);
+
+    let second = it.import(&File::of("b", &[line(1, "a"), line(2, "b")])).await;
+    assert_eq!(second.counts, MergeCounts { n_rows: 2, updated: 1, unchanged: 1, ..MergeCounts::default() });
+    assert_eq!(states(&it, "b", 2..=3).await, ["pending", "opened"]);
+    let row = it.row("b", 2).await;
+    assert_eq!((row.problems.len(), row.report.error_code, row.finished_at), (0, None, None));
+}
+
+async fn a_row_that_is_gone_is_looked_up_but_never_posted(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let first = it.import(&File::of("b", &[line(1, "a"), line(2, "b"), line(3, "c")])).await;
+    let worker = it.worker().await;
+    let desk = worker.desk(first.scope());
+    let claimed = desk.claim(Want { now: at(1), posts: 1, look_ups: 0 }).await.expect("it claims");
+    let claim = &claimed.claims[0];
+    let settle = Settle { row: claim.row, token: claim.token, change: in_doubt(2), attempt: None };
+    desk.settle(&[settle]).await.expect("it settles");
+
+    let second = it.import(&File::of("b", &[line(3, "c")])).await;
+    assert_eq!(it.outbox.reader().counts(second.results()).await.expect("it counts").total(), 1);
+    let worker = it.worker().await;
+    let desk = worker.desk(second.scope());
+    let claimed = desk.claim(Want { now: at(9), posts: 9, look_ups: 9 }).await.expect("it claims");
+    let found: Vec<_> =
+        claimed.claims.iter().map(|it| (it.ticket.id_cliente_servico.get(), it.doubt.is_some())).collect();
+    assert_eq!(found, [(1, true), (3, false)]);
+    assert!(!claimed.outlook.pending);
+
+    // Back in the file, it is itself again.
+    let third = it.import(&File::of("b", &[line(2, "b"), line(3, "c")])).await;
+    assert_eq!((third.counts.new, third.counts.n_rows), (0, 2));
+    assert_eq!(states(&it, "b", 2..=3).await, ["pending", "in_flight"]);
+}
+
+async fn the_same_line_twice_is_opened_once(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let twice = [line(1, "a"), Line { phone: BAD, ..line(1, "b") }, line(1, "a"), line(1, "b"), line(1, "a")];
+    let merged = it.import(&File::of("b", &twice)).await;
+    assert_eq!(
+        states(&it, "b", 2..=6).await,
+        ["pending", "invalid phone_length", "skipped repeat", "pending", "skipped repeat"]
+    );
+    let said = it.row("b", 4).await.report.error_message.expect("it says of which line");
+    assert!(said.ends_with("line 2"), "{said}");
+    assert_eq!(
+        merged.counts,
+        MergeCounts { n_rows: 5, new: 2, invalid: 1, repeats: 2, ..MergeCounts::default() }
+    );
+    // The occurrence is a part of the reference: as `ContentKey::reference` has it.
+    let key = mutirao::delivery::identity::ContentKey::new("1", "", "a");
+    for (n, occurrence) in [(2, 1), (4, 2), (6, 3)] {
+        assert_eq!(it.row("b", n).await.report.referencia, key.reference(occurrence));
+    }
+    assert_eq!(run(&it.outbox, merged.scope(), opened).await, 2);
+    let again = it.import(&File::of("b", &twice)).await;
+    assert_eq!((again.counts.repeats, again.counts.unchanged), (2, 2));
+
+    let allowed = it.import(&File { repeats: Repeats::Allow, ..File::of("b", &twice) }).await;
+    assert_eq!((allowed.counts.revived, allowed.counts.repeats), (2, 0));
+    assert_eq!(run(&it.outbox, allowed.scope(), |n| opened(n + 10)).await, 2);
+}
+
+async fn of_repeats_the_one_that_was_sent_wins(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let first = it
+        .import(&File {
+            repeats: Repeats::Allow,
+            ..File::of("b", &[line(1, "x"), line(1, "a"), line(1, "a")])
+        })
+        .await;
+    let outbox = &it.outbox;
+    // The third line is opened; the second is refused.
+    run(outbox, first.scope(), |n| if n == 3 { rejected(n) } else { opened(n) }).await;
+    let mended = [line(1, "x"), Line { phone: "3188887777", ..line(1, "a") }, line(1, "a")];
+    it.import(&File::of("b", &mended)).await;
+    assert_eq!(states(&it, "b", 2..=4).await, ["opened", "skipped repeat p", "opened"]);
+    let said = it.row("b", 3).await.report.error_message.expect("it says of which line");
+    assert!(said.contains("line 4") && said.contains("P4"), "{said}");
+}
+
+async fn an_edited_description_opens_no_second_ticket(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let first = it.import(&File::of("b", &[line(1, "a"), line(2, "b"), line(3, "c")])).await;
+    let change = |n| match n {
+        2 => opened(n),
+        3 => unconfirmed(n),
+        _ => rejected(n),
+    };
+    run(&it.outbox, first.scope(), change).await;
+    let edited = [line(1, "a!"), line(2, "b!"), line(3, "c!"), line(4, "d")];
+    for _ in 0..2 {
+        let second = it.import(&File::of("b", &edited)).await;
+        assert_eq!(states(&it, "b", 2..=5).await, ["skipped repeat", "skipped repeat", "pending", "pending"]);
+        assert_eq!(second.counts.repeats, 2);
+    }
+    let said = it.row("b", 2).await.report.error_message.expect("it says of which ticket");
+    assert!(said.contains("P2"), "{said}");
+    let allowed = it.import(&File { repeats: Repeats::Allow, ..File::of("b", &edited) }).await;
+    assert_eq!(allowed.counts.revived, 2);
+    assert_eq!(states(&it, "b", 2..=5).await, ["pending"; 4]);
+}
+
+async fn verify_first_adopts_young_tickets_only(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let file = [line(1, "a"), Line { phone: BAD, ..line(2, "b") }];
+    it.import(&File { first_post: FirstPost::VerifyFirst, ..File::of("b", &file) }).await;
+    let doubt = it.row("b", 2).await.doubt.expect("it is looked up first");
+    assert_eq!(doubt.not_before, Some(at(0) - Duration::from_secs(48 * 3600)));
+    assert!(doubt.precaution);
+    let mended = [line(1, "a"), line(2, "b")];
+    it.import(&File::of("b", &mended)).await;
+    assert_eq!(states(&it, "b", 2..=3).await, ["pending p", "pending p"], "mended later, it still is");
+}
+
+/// A restored outbox knows rows that were opened since.
+async fn verify_first_looks_for_known_rows_too(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let file = [line(1, "a"), line(2, "b"), line(3, "c")];
+    let merged = it.import(&File::of("b", &file)).await;
+    let sent = |n| match n {
+        2 => opened(n),
+        _ => Change::Later { at: at(2), attempts: 1, doubt: None, fault: None },
+    };
+    let worker = it.worker().await;
+    let desk = worker.desk(merged.scope());
+    let claims = desk.claim(Want { now: at(1), posts: 2, look_ups: 0 }).await.expect("it claims").claims;
+    let settles =
+        claims.iter().map(|it| Settle { row: it.row, token: it.token, change: sent(it.line), attempt: None });
+    desk.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
+
+    // The very same file, and another one.
+    for last in ["c", "d"] {
+        let file = [file[0], file[1], line(3, last)];
+        let verified = it.import(&File { first_post: FirstPost::VerifyFirst, ..File::of("b", &file) }).await;
+        assert_eq!(states(&it, "b", 2..=4).await, ["opened", "pending p", "pending p"]);
+        let doubt = it.row("b", 3).await.doubt.expect("it is looked up first");
+        assert_eq!(doubt.not_before, Some(at(0) - Duration::from_secs(48 * 3600)));
+        assert_eq!(run(&it.outbox, verified.scope(), opened).await, 0, "nothing is posted before");
+    }
+}
+
+async fn a_dropped_staging_leaves_nothing(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    it.import(&File::of("b", &[line(1, "a")])).await;
+    let source =
+        mutirao::outbox::NewSource { batch: "c", file_name: "", encoding: "", delimiter: "", headers: &[] };
+    let one = line(2, "z");
+    let mut staging = it.outbox.begin(&source).await.expect("it begins");
+    staging.push(&[files::new_row(2, &one, "2", &[])]).await.expect("it stages");
+    drop(staging);
+    let merged = it.import(&File::of("b", &[line(1, "a")])).await;
+    assert_eq!(merged.counts.unchanged, 1);
+    assert!(it.outbox.reader().batch_info("c").await.expect("it reads").is_none());
+}
+
+async fn a_row_in_flight_keeps_its_fields_and_takes_its_new_place(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let merged = it.import(&File::of("b", &[line(1, "a"), line(2, "b")])).await;
+    let worker = it.worker().await;
+    let want = Want { now: at(1), posts: 1, look_ups: 0 };
+    let claim = worker.desk(merged.scope()).claim(want).await.expect("it claims").claims.remove(0);
+
+    let changed = [line(9, "z"), Line { phone: "3188887777", ..line(1, "a") }];
+    let second = it.import(&File::of("b", &changed)).await;
+    let row = it.row("b", 3).await;
+    assert_eq!((row.report.row, row.report.state), (claim.row, State::InFlight));
+    assert_eq!(row.fields.telefone.as_deref(), Some("37999998888"), "what was sent stays");
+    assert_eq!(row.report.cells[2], "3188887777");
+    let worker = it.worker().await;
+    let settle = Settle { row: claim.row, token: claim.token, change: opened(3), attempt: None };
+    worker.desk(second.scope()).settle(&[settle]).await.expect("it settles");
+    assert_eq!(states(&it, "b", 2..=3).await, ["pending", "opened"]);
+}
+
+/// What a laptop whose clock is ahead brings in is due by the database's clock.
+#[tokio::test]
+async fn a_clock_that_is_ahead_puts_nothing_off() {
+    let mut it = Books::new(Driver::Postgres).await;
+    let now = Timestamp::now() + Duration::from_secs(3600);
+    let merged = it.import(&File { now, ..File::of("b", &[line(1, "a"), line(2, "b")]) }).await;
+    let worker = it.worker().await;
+    let desk = worker.desk(merged.scope());
+    let claim = async || {
+        let now = Timestamp::now() + Duration::from_secs(60);
+        desk.claim(Want { now, posts: 9, look_ups: 9 }).await.expect("it claims").claims
+    };
+    let settles = claim().await.into_iter().map(|it| Settle {
+        row: it.row,
+        token: it.token,
+        change: if it.line == 2 { failed(2) } else { rejected(3) },
+        attempt: None,
+    });
+    let settles: Vec<_> = settles.collect();
+    assert_eq!(settles.len(), 2);
+    desk.settle(&settles).await.expect("it settles");
+    it.outbox.retry(Some(merged.batch), &[State::Failed], now).await.expect("it retries");
+    assert_eq!(claim().await.len(), 1);
+    let changed = [line(1, "a"), Line { phone: "3188887777", ..line(2, "b") }];
+    let merged = it.import(&File { now, ..File::of("b", &changed) }).await;
+    assert_eq!(merged.counts.updated, 1);
+    let worker = it.worker().await;
+    let desk = worker.desk(merged.scope());
+    let now = Timestamp::now() + Duration::from_secs(60);
+    let claimed = desk.claim(Want { now, posts: 9, look_ups: 9 }).await.expect("it claims");
+    assert_eq!(claimed.claims.len(), 1);
+}
+
+/// Others may help with an import; it is done when they are.
+#[tokio::test]
+async fn an_import_waits_for_what_other_workers_hold() {
+    let mut it = Books::new(Driver::Postgres).await;
+    let merged = it.import(&File::of("b", &[line(1, "a")])).await;
+    let (own, other) = (it.worker().await, it.worker().await);
+    let want = Want { now: at(1), posts: 9, look_ups: 9 };
+    let claimed = other.desk(Scope::All).claim(want).await.expect("it claims");
+    let seen = own.desk(merged.scope()).claim(want).await.expect("it claims");
+    assert!(seen.claims.is_empty() && seen.outlook.elsewhere);
+    let (row, token) = (claimed.claims[0].row, claimed.claims[0].token);
+    let settle = Settle { row, token, change: opened(2), attempt: None };
+    other.desk(Scope::All).settle(&[settle]).await.expect("it settles");
+    let seen = own.desk(merged.scope()).claim(want).await.expect("it claims");
+    assert!(!seen.outlook.pending && !seen.outlook.elsewhere);
+}

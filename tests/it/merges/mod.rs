@@ -1,0 +1,146 @@
+//! A file merged into what is known: no row loses its ticket, and none gets a second one.
+
+/// Makes a test of each promise for each driver.
+macro_rules! on_every_driver {
+    ($($promise:ident,)*) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $promise() {
+                super::$promise(super::Driver::Sqlite).await;
+            })*
+        }
+
+        mod postgres {
+            $(#[tokio::test]
+            async fn $promise() {
+                super::$promise(super::Driver::Postgres).await;
+            })*
+        }
+    };
+}
+
+mod commands;
+mod corrections;
+mod known;
+
+use mutirao::delivery::{Change, Claimed, Doubt, Fault, Opening, Outbox, Settle, Want};
+use mutirao::outbox::{Address, AnyOutbox, AnyWorker, Merged, RowDetails, RowName, Scope};
+use tempfile::TempDir;
+
+use crate::outbox_conformance::{TERMS, at};
+use crate::support::files::{self, File};
+use crate::support::postgres::Database;
+
+#[derive(Clone, Copy)]
+enum Driver {
+    Sqlite,
+    Postgres,
+}
+
+/// An empty outbox, and where it is.
+struct Books {
+    outbox: AnyOutbox,
+    _home: (Option<TempDir>, Option<Database>),
+}
+
+impl Books {
+    async fn new(driver: Driver) -> Self {
+        let (address, home) = match driver {
+            Driver::Sqlite => {
+                let folder = tempfile::tempdir().expect("there is room for a folder");
+                (Address::File(folder.path().join("outbox.db")), (Some(folder), None))
+            }
+            Driver::Postgres => {
+                let database = Database::fresh().await;
+                (Address::of_url(&database.url()).expect("it is a URL"), (None, Some(database)))
+            }
+        };
+        Self { outbox: address.open().await.expect("it opens"), _home: home }
+    }
+
+    async fn worker(&self) -> AnyWorker<'_> {
+        self.outbox.register("a test", TERMS).await.expect("it registers")
+    }
+
+    async fn import(&mut self, file: &File<'_>) -> Merged {
+        files::import(&mut self.outbox, file).await
+    }
+
+    async fn row(&self, batch: &str, line: u64) -> RowDetails {
+        let found = self.outbox.reader().row(RowName::Line { batch, line }).await.expect("it reads");
+        found.unwrap_or_else(|| panic!("{batch}:{line} is a row"))
+    }
+}
+
+/// Claims everything in scope and makes of it what `change` says of its line.
+async fn run(outbox: &AnyOutbox, scope: Scope, change: impl Fn(u64) -> Change) -> usize {
+    let worker = outbox.register("a test", TERMS).await.expect("it registers");
+    let desk = worker.desk(scope);
+    let mut n_claims = 0;
+    loop {
+        let Claimed { claims, .. } =
+            desk.claim(Want { now: at(1), posts: 100, look_ups: 0 }).await.expect("it claims");
+        if claims.is_empty() {
+            return n_claims;
+        }
+        n_claims += claims.len();
+        let settles = claims.iter().map(|it| {
+            let (row, token) = (it.row, it.token);
+            Settle { row, token, change: change(it.line), attempt: None }
+        });
+        desk.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
+    }
+}
+
+fn opened(n: u64) -> Change {
+    let opening = Opening {
+        protocolo: format!("P{n}"),
+        id_atendimento: n as i64,
+        ids_ordem_servico: Vec::new(),
+        numeros_ordem_servico: Vec::new(),
+    };
+    Change::Opened { opening, attempts: 1, warning: None }
+}
+
+fn fault() -> Fault {
+    Fault { code: "told".to_owned(), message: "as told".to_owned() }
+}
+
+fn rejected(_: u64) -> Change {
+    Change::Rejected { attempts: 1, fault: fault() }
+}
+
+fn failed(_: u64) -> Change {
+    Change::Failed { attempts: 8, fault: fault() }
+}
+
+fn doubt() -> Doubt {
+    Doubt { since: at(1), not_before: None, precaution: false, absences: 0, last_absence: None, answered: 0 }
+}
+
+fn in_doubt(_: u64) -> Change {
+    Change::Later { at: at(5), attempts: 0, doubt: Some(doubt()), fault: None }
+}
+
+fn unconfirmed(_: u64) -> Change {
+    Change::Unconfirmed { doubt: doubt(), fault: fault() }
+}
+
+fn already_open(n: u64) -> Change {
+    let Change::Opened { opening, .. } = opened(n) else { unreachable!() };
+    Change::Skipped { opening }
+}
+
+/// Each line's state, error code, and what is in doubt (`d`, or `p` for a precaution).
+async fn states(it: &Books, batch: &str, lines: std::ops::RangeInclusive<u64>) -> Vec<String> {
+    let mut found = Vec::new();
+    for n in lines {
+        let row = it.row(batch, n).await;
+        let doubt = row.doubt.map_or("", |it| if it.precaution { " p" } else { " d" });
+        let code = row.report.error_code.map_or(String::new(), |it| format!(" {it}"));
+        found.push(format!("{}{code}{doubt}", mutirao::outbox::state_name(row.report.state)));
+    }
+    found
+}
+
+const BAD: &str = "12";
