@@ -77,11 +77,8 @@ fn report_panics() {
 }
 
 fn run(command: Command, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
-    // One thread: the engine is one task, and a second core would cost more than it brings. It gets its
-    // turn after every eight connections, so that new requests go out before all answers are read:
-    // else HubSoft and we take turns in waiting.
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.event_interval(8).enable_all().build().map_err(|error| {
+    // One thread: the engine is one task, and a second core would cost more than it brings.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         Failure::of(Exit::Internal, &error, "this machine is out of threads or file handles")
     })?;
     runtime.block_on(async {
