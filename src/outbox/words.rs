@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::stored::count;
 use crate::delivery::identity::ContentKey;
 use crate::delivery::{Attempt, Doubt, OutboxError, Rate, RowId, State};
 use crate::ticket::{Id, Problem, RawTicket};
@@ -136,6 +137,24 @@ pub struct MergeCounts {
     pub repeats: u64,
     /// A part of `new`: carries another outbox's identity, and is looked up first.
     pub foreign: u64,
+}
+
+/// How many rows there are, and how many of them are new, updated, revived, invalid, repeats and foreign.
+pub(super) type Counted = (i64, i64, i64, i64, i64, i64, i64);
+
+impl MergeCounts {
+    pub(super) fn of((n_rows, new, updated, revived, invalid, repeats, foreign): Counted) -> Self {
+        Self {
+            n_rows: count(n_rows),
+            new: count(new),
+            updated: count(updated),
+            revived: count(revived),
+            unchanged: count(n_rows - new - updated - revived - invalid - repeats),
+            invalid: count(invalid),
+            repeats: count(repeats),
+            foreign: count(foreign),
+        }
+    }
 }
 
 /// What an import would do.

@@ -460,19 +460,8 @@ impl<'a> Merge<'a> {
                     coalesce(sum(x.state = 'skipped' AND x.error_code = 'repeat'), 0),
                     coalesce(sum(x.state = 'pending' AND s.row IS NULL AND s.own_lote AND s.explicit), 0)
                FROM staged s JOIN outbox x ON x.id = coalesce(s.row, ?1 + s.record)";
-        let (n_rows, new, updated, revived, invalid, repeats, foreign): (i64, i64, i64, i64, i64, i64, i64) =
-            sqlx::query_as(sql).bind(self.base).fetch_one(&mut *self.tx).await.trouble()?;
-        let count = |n: i64| u64::try_from(n).unwrap_or(0);
-        Ok(MergeCounts {
-            n_rows: count(n_rows),
-            new: count(new),
-            updated: count(updated),
-            revived: count(revived),
-            unchanged: count(n_rows - new - updated - revived - invalid - repeats),
-            invalid: count(invalid),
-            repeats: count(repeats),
-            foreign: count(foreign),
-        })
+        let counted = sqlx::query_as(sql).bind(self.base).fetch_one(&mut *self.tx).await.trouble()?;
+        Ok(MergeCounts::of(counted))
     }
 
     /// Runs one statement whose parameters are all integers; returns how many rows it changed.

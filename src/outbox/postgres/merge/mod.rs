@@ -22,7 +22,6 @@ use super::error::Trouble;
 use super::read::{Reach, counts};
 use super::staging::Staging;
 use crate::delivery::OutboxError;
-use crate::outbox::stored::count;
 use crate::outbox::{
     BatchId, FirstPost, ImportId, MergeCounts, MergeError, MergeKind, MergeOptions, Merged, Rehearsal,
     Repeats,
@@ -163,18 +162,8 @@ impl Merge {
                     count(*) FILTER (WHERE x.state = 'skipped' AND x.error_code = 'repeat'),
                     count(*) FILTER (WHERE x.state = 'pending' AND s.old_state IS NULL AND s.own_lote AND s.explicit)
                FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id";
-        let (n_rows, new, updated, revived, invalid, repeats, foreign): (i64, i64, i64, i64, i64, i64, i64) =
-            sqlx::query_as(sql).persistent(false).fetch_one(&mut *self.tx).await.trouble()?;
-        Ok(MergeCounts {
-            n_rows: count(n_rows),
-            new: count(new),
-            updated: count(updated),
-            revived: count(revived),
-            unchanged: count(n_rows - new - updated - revived - invalid - repeats),
-            invalid: count(invalid),
-            repeats: count(repeats),
-            foreign: count(foreign),
-        })
+        let counted = sqlx::query_as(sql).persistent(false).fetch_one(&mut *self.tx).await.trouble()?;
+        Ok(MergeCounts::of(counted))
     }
 
     /// Runs one statement whose parameters are all integers; returns how many rows it changed.
