@@ -8,11 +8,9 @@ CREATE TABLE mutirao.meta (
     value text NOT NULL
 );
 
-COMMENT ON TABLE mutirao.meta IS 'Facts about this outbox: outbox_id (made once; a part of every marker) and host (the HubSoft it belongs to, from the first send on)';
-COMMENT ON COLUMN mutirao.meta.key IS 'outbox_id or host';
+COMMENT ON TABLE mutirao.meta IS 'Facts about this outbox: host (the HubSoft it belongs to), from the first send on';
+COMMENT ON COLUMN mutirao.meta.key IS 'host';
 COMMENT ON COLUMN mutirao.meta.value IS 'The fact';
-
-INSERT INTO mutirao.meta (key, value) VALUES ('outbox_id', gen_random_uuid()::text);
 
 CREATE TABLE mutirao.outbox (
     id                      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -42,8 +40,8 @@ CREATE TABLE mutirao.outbox (
     -- What became of it.
     created_at              timestamptz NOT NULL DEFAULT now(),
     state                   text NOT NULL DEFAULT 'pending'
-        CHECK (state IN ('pending', 'in_flight', 'opened', 'invalid', 'rejected', 'failed', 'unconfirmed',
-                         'skipped', 'cancelled')),
+        CHECK (state IN ('pending', 'in_flight', 'in_doubt', 'opened', 'invalid', 'rejected', 'failed',
+                         'unconfirmed', 'conflict', 'skipped', 'cancelled')),
     protocolo               text,
     id_atendimento          bigint,
     ids_ordem_servico       bigint[],
@@ -84,6 +82,7 @@ CREATE TABLE mutirao.outbox (
     repeat_key              bytea,
 
     CHECK (state <> 'unconfirmed' OR doubt_since IS NOT NULL),
+    CHECK (state <> 'in_doubt' OR doubt_since IS NOT NULL),
     CHECK (state <> 'opened' OR protocolo IS NOT NULL),
     CHECK (state <> 'in_flight' OR (sent_at IS NOT NULL AND claimed_at IS NOT NULL AND worker IS NOT NULL))
 )
@@ -109,7 +108,7 @@ COMMENT ON COLUMN mutirao.outbox.referencia IS 'INSERT, optional: your own id of
 COMMENT ON COLUMN mutirao.outbox.prioridade IS 'INSERT, optional: lower numbers go first';
 COMMENT ON COLUMN mutirao.outbox.available_at IS 'INSERT, optional: not before; later, when the row is due again';
 COMMENT ON COLUMN mutirao.outbox.created_at IS 'When the row came in';
-COMMENT ON COLUMN mutirao.outbox.state IS 'READ: pending, in_flight, opened, invalid, rejected, failed, unconfirmed, skipped or cancelled';
+COMMENT ON COLUMN mutirao.outbox.state IS 'READ: pending, in_flight, in_doubt, opened, invalid, rejected, failed, unconfirmed, conflict, skipped or cancelled';
 COMMENT ON COLUMN mutirao.outbox.protocolo IS 'READ: of the ticket, once opened (skipped: of the ticket that was open already)';
 COMMENT ON COLUMN mutirao.outbox.id_atendimento IS 'READ: id of the ticket';
 COMMENT ON COLUMN mutirao.outbox.ids_ordem_servico IS 'READ: ids of its service orders';
@@ -152,11 +151,11 @@ CREATE INDEX outbox_due ON mutirao.outbox (prioridade, available_at, id)
 
 -- To look up.
 CREATE INDEX outbox_doubt ON mutirao.outbox (prioridade, available_at, id)
-    WHERE state = 'pending' AND doubt_since IS NOT NULL;
+    WHERE state IN ('pending', 'in_doubt') AND doubt_since IS NOT NULL;
 
 -- Possibly sent and unsettled: no other row of the service may be posted.
 CREATE INDEX outbox_live ON mutirao.outbox (service, state)
-    WHERE state IN ('in_flight', 'unconfirmed')
+    WHERE state IN ('in_flight', 'in_doubt', 'unconfirmed')
        OR (state = 'pending' AND doubt_since IS NOT NULL AND NOT doubt_precaution);
 
 -- The place of rows that came in a file.
@@ -186,10 +185,13 @@ COMMENT ON COLUMN mutirao.attempt.note IS 'What is known beyond that, capped, wi
 
 CREATE INDEX attempt_row ON mutirao.attempt (row_id);
 
--- What is known of a lote besides its rows. Made when a command or a worker has something to say of it.
+-- What is known of a lote besides its rows. Made when a command or a worker has something to say of it: before
+-- its first row is claimed at the latest.
 CREATE TABLE mutirao.batch (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name        text NOT NULL UNIQUE,
+    -- What its markers are made with: random, so that none comes twice.
+    key         text NOT NULL DEFAULT replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''),
     created_at  timestamptz NOT NULL DEFAULT now(),
     -- Of its last complete import.
     finished_at timestamptz,
@@ -206,6 +208,7 @@ CREATE INDEX batch_halted ON mutirao.batch (name) WHERE halted_at IS NOT NULL;
 COMMENT ON TABLE mutirao.batch IS 'What is known of a lote besides its rows';
 COMMENT ON COLUMN mutirao.batch.id IS 'The lote as a number';
 COMMENT ON COLUMN mutirao.batch.name IS 'The lote';
+COMMENT ON COLUMN mutirao.batch.key IS 'What its markers are made with: made once, and never shown or copied to another outbox that lives';
 COMMENT ON COLUMN mutirao.batch.created_at IS 'When it was first spoken of';
 COMMENT ON COLUMN mutirao.batch.finished_at IS 'When its last complete import ended';
 COMMENT ON COLUMN mutirao.batch.summary IS 'Of that import, as JSON';

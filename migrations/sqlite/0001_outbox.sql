@@ -3,7 +3,7 @@
 -- What a file says (`record`) stands apart from what became of it (`outbox`): records are written
 -- once, in order; the narrow rows beside them are what claims and settles rewrite.
 
--- `outbox_id`; `host` from the first send on.
+-- `host`, from the first send on.
 CREATE TABLE meta (
     key   TEXT NOT NULL PRIMARY KEY,
     value TEXT NOT NULL
@@ -12,6 +12,8 @@ CREATE TABLE meta (
 CREATE TABLE batch (
     id          INTEGER PRIMARY KEY,
     name        TEXT NOT NULL UNIQUE,
+    -- What its markers are made with: random, so that none comes twice. In hexadecimal.
+    key         TEXT NOT NULL DEFAULT (lower(hex(randomblob(16)))),
     created_at  INTEGER NOT NULL,
     -- Of its last complete run.
     finished_at INTEGER,
@@ -71,9 +73,9 @@ CREATE TABLE outbox (
     available_at     INTEGER NOT NULL,
     -- Not IN (...): SQLite would build that list anew for every row it writes (measured: a third of
     -- a claim).
-    state            TEXT NOT NULL CHECK (state = 'pending' OR state = 'in_flight' OR state = 'opened'
+    state            TEXT NOT NULL CHECK (state = 'pending' OR state = 'in_flight' OR state = 'in_doubt' OR state = 'opened'
                          OR state = 'invalid' OR state = 'rejected' OR state = 'failed'
-                         OR state = 'unconfirmed' OR state = 'skipped' OR state = 'cancelled'),
+                         OR state = 'unconfirmed' OR state = 'conflict' OR state = 'skipped' OR state = 'cancelled'),
     -- The fence: raised by every claim, never lowered.
     token            INTEGER NOT NULL DEFAULT 0,
     attempts         INTEGER NOT NULL DEFAULT 0,
@@ -99,6 +101,7 @@ CREATE TABLE outbox (
     -- When `mutirao purge` took what the row says of people.
     purged_at        INTEGER,
     CHECK (state <> 'unconfirmed' OR doubt_since IS NOT NULL),
+    CHECK (state <> 'in_doubt' OR doubt_since IS NOT NULL),
     CHECK (state <> 'opened' OR protocolo IS NOT NULL),
     CHECK (state <> 'in_flight' OR (sent_at IS NOT NULL AND claimed_at IS NOT NULL))
 ) STRICT;
@@ -118,11 +121,11 @@ CREATE INDEX outbox_due ON outbox (priority, available_at, id, service, import, 
 
 -- To look up.
 CREATE INDEX outbox_doubt ON outbox (priority, available_at, id)
-    WHERE state = 'pending' AND doubt_since IS NOT NULL;
+    WHERE state IN ('pending', 'in_doubt') AND doubt_since IS NOT NULL;
 
 -- Possibly sent and unsettled: no other row of the service may be posted.
 CREATE INDEX outbox_live ON outbox (service, state)
-    WHERE state IN ('in_flight', 'unconfirmed')
+    WHERE state IN ('in_flight', 'in_doubt', 'unconfirmed')
        OR (state = 'pending' AND doubt_since IS NOT NULL AND doubt_precaution = 0);
 
 -- One post or look-up that was not a plain success.

@@ -61,7 +61,7 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
     let counts = outbox.reader().counts(merged.scope()).await?;
     let Some(target) = target else { unreachable!("only a dry run has no target") };
 
-    let left = counts.pending + counts.in_flight + counts.unconfirmed;
+    let left = counts.pending + counts.in_flight + counts.in_doubt + counts.unconfirmed;
     let n_to_open = args.sample.map_or(left, |n| n.min(left));
     let is_refused = args.input.strict.unwrap_or(false) && 0 < counts.invalid;
     let run = if is_refused {
@@ -382,7 +382,12 @@ impl Report<'_> {
     /// Whether all that a sample took was opened.
     fn is_good_sample(&self, run: &Run) -> bool {
         let stats = &run.ending.stats;
-        let others = stats.rejected + stats.failed + stats.unconfirmed + stats.skipped + stats.invalid;
+        let others = stats.rejected
+            + stats.failed
+            + stats.unconfirmed
+            + stats.conflicts
+            + stats.skipped
+            + stats.invalid;
         self.args.sample.is_some() && run.ending.reason == Reason::Drained && others == 0
     }
 

@@ -72,8 +72,8 @@ impl Desk<'_> {
         if 0 < status.counts.in_flight {
             lines.push(format!("  {} in flight: they may have been sent", status.counts.in_flight));
         }
-        if 0 < status.in_doubt {
-            lines.push(format!("  {} in doubt: looked up before anything else", status.in_doubt));
+        if 0 < status.counts.in_doubt {
+            lines.push(format!("  {} in doubt: looked up before anything else", status.counts.in_doubt));
         }
         if let Some(oldest) = status.oldest_pending {
             lines.push(format!("  {} due now, the oldest pending since {oldest:.0}", status.due_now));
@@ -86,7 +86,7 @@ impl Desk<'_> {
 
 fn as_json(status: &Status) -> Value {
     json!({
-        "counts": summary::counts(&status.counts), "due_now": status.due_now, "in_doubt": status.in_doubt,
+        "counts": summary::counts(&status.counts), "due_now": status.due_now,
         "oldest_pending": status.oldest_pending,
     })
 }

@@ -49,7 +49,7 @@ pub fn of_run(facts: Facts<'_>) -> Summary {
     }
 }
 
-/// In flight counts as pending.
+/// What is in flight may have been sent: once nobody works on it, it is in doubt.
 pub fn counts(counts: &Counts) -> report::Counts {
     report::Counts {
         total: counts.total(),
@@ -58,10 +58,12 @@ pub fn counts(counts: &Counts) -> report::Counts {
         invalid: counts.invalid,
         rejected: counts.rejected,
         failed: counts.failed,
+        in_doubt: counts.in_doubt + counts.in_flight,
         unconfirmed: counts.unconfirmed,
+        conflict: counts.conflict,
         skipped: counts.skipped,
         cancelled: counts.cancelled,
-        pending: counts.pending + counts.in_flight,
+        pending: counts.pending,
     }
 }
 
@@ -111,10 +113,12 @@ pub fn in_words(counts: &Counts) -> String {
         (counts.invalid, "invalid"),
         (counts.rejected, "rejected"),
         (counts.failed, "failed"),
+        (counts.in_doubt + counts.in_flight, "in doubt"),
         (counts.unconfirmed, "unconfirmed"),
+        (counts.conflict, "in conflict"),
         (counts.skipped, "skipped"),
         (counts.cancelled, "cancelled"),
-        (counts.pending + counts.in_flight, "pending"),
+        (counts.pending, "pending"),
     ] {
         if 0 < n {
             text += &format!(", {n} {what}");

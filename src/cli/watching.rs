@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::delivery::{Change, Note, Pulse, Rate, Refused, RequestKind, Settle, Settled, Watch};
-use crate::outbox::{Address, Counts, Feeler, Scope, Status};
+use crate::outbox::{Address, Counts, Feeler, Scope, Status, state_name};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::server::{self, Answer};
 use crate::telemetry::systemd::Systemd;
@@ -227,11 +227,13 @@ fn set_rows(metrics: &Metrics, counts: &Counts) {
     for (state, n_rows) in [
         ("pending", counts.pending),
         ("in_flight", counts.in_flight),
+        ("in_doubt", counts.in_doubt),
         ("opened", counts.opened),
         ("invalid", counts.invalid),
         ("rejected", counts.rejected),
         ("failed", counts.failed),
         ("unconfirmed", counts.unconfirmed),
+        ("conflict", counts.conflict),
         ("skipped", counts.skipped),
         ("cancelled", counts.cancelled),
     ] {
@@ -275,15 +277,16 @@ fn log(settle: &Settle, became: Settled) {
             );
             return;
         }
-        (Settled::Taken, _) => ("unconfirmed", "ticket_taken"),
+        (Settled::Taken, _) => ("conflict", "taken"),
         (Settled::Written, Change::Opened { .. }) => ("opened", ""),
         (Settled::Written, Change::Later { fault, .. }) => {
-            ("pending", fault.as_ref().map_or("", |it| &*it.code))
+            (state_name(settle.change.state(None)), fault.as_ref().map_or("", |it| &*it.code))
         }
         (Settled::Written, Change::Skipped { .. }) => ("skipped", "already_open"),
         (Settled::Written, Change::Rejected { fault, .. }) => ("rejected", &*fault.code),
         (Settled::Written, Change::Failed { fault, .. }) => ("failed", &*fault.code),
         (Settled::Written, Change::Unconfirmed { fault, .. }) => ("unconfirmed", &*fault.code),
+        (Settled::Written, Change::Conflict { fault, .. }) => ("conflict", &*fault.code),
     };
     tracing::info!(row.id = id, state, code, "row {id} is {state}");
 }
@@ -295,8 +298,9 @@ impl Watch for Watching {
         }
         match (became, &settle.change) {
             (Settled::Written, Change::Opened { .. }) => count(&self.n_opened),
-            (Settled::Written, Change::Unconfirmed { .. }) | (Settled::Taken, _) => {
-                count(&self.n_unconfirmed)
+            (Settled::Written, Change::Unconfirmed { .. } | Change::Conflict { .. })
+            | (Settled::Taken, _) => {
+                count(&self.n_unconfirmed);
             }
             (Settled::Written, Change::Rejected { .. } | Change::Failed { .. } | Change::Skipped { .. }) => {
                 count(&self.n_not_opened);

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 /// Crockford's base32: no I, L, O or U, so that a person can read a marker out on the phone.
@@ -16,13 +17,17 @@ pub const CONTENT_KEY_LEN: usize = 16;
 /// Characters of a marker: 60 bits.
 pub const MARKER_LEN: usize = 12;
 
-/// What a marker is hashed with besides the reference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BatchIdentity<'a> {
-    /// Rows of a file: the same file on another machine makes the same markers.
-    File { batch: &'a str },
-    /// Rows of a producer: a cloned database does not adopt foreign tickets.
-    Producer { outbox: &'a str, lote: &'a str },
+/// What the markers of a batch are hashed with besides the reference: random, made with the batch by its
+/// outbox, in hexadecimal (128 bits or more). So no marker ever comes twice: not next month, not in another folder.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct BatchKey(pub String);
+
+/// Who knows the key can make markers that pass for ours.
+impl fmt::Debug for BatchKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BatchKey(…)")
+    }
 }
 
 /// What a row says, as a key: the raw cells of service, type and description, as they stand in the
@@ -51,11 +56,8 @@ impl ContentKey {
 pub struct Marker([u8; MARKER_LEN]);
 
 impl Marker {
-    pub fn new(batch: BatchIdentity<'_>, reference: &str) -> Self {
-        Self(base32(&match batch {
-            BatchIdentity::File { batch } => digest(&["file", batch, reference]),
-            BatchIdentity::Producer { outbox, lote } => digest(&["producer", outbox, lote, reference]),
-        }))
+    pub fn new(key: &BatchKey, reference: &str) -> Self {
+        Self(base32(&digest(&["marker", &key.0, reference])))
     }
 
     pub fn as_str(&self) -> &str {
@@ -117,24 +119,17 @@ mod tests {
     #[test]
     fn golden_vectors() {
         let key = |service, kind, text| ContentKey::new(service, kind, text).as_str().to_owned();
-        let marker = |batch, reference| Marker::new(batch, reference).to_string();
+        let marker = |key: &str, reference| Marker::new(&BatchKey(key.to_owned()), reference).to_string();
         // Computed once by another implementation (Python's hashlib).
         assert_eq!(key("11000", "", "Sem sinal"), "EW9FFZZEGMRQN5TZ");
         assert_eq!(key("11000", "17", "Sem sinal"), "RWC7QW3YFEJV67MM");
         assert_eq!(key(" 11000", "", "Sem sinal"), "WX0GE07RKEXXYVHV");
         assert_eq!(key("", "", ""), "0B94M1XJCS064T2V");
         assert_eq!(key("11000", "", "Sem conexão\nDesde ontem 🙂"), "D7GX3Q2QPHBXK65E");
-        assert_eq!(marker(BatchIdentity::File { batch: "queda" }, "a"), " [ref 8Q7N7KGSCNNH]");
-        assert_eq!(marker(BatchIdentity::File { batch: "queda-2" }, "a"), " [ref HWX8Y45H3FZE]");
-        assert_eq!(marker(BatchIdentity::File { batch: "" }, ""), " [ref WHPX7NTP9G6Y]");
-        assert_eq!(
-            marker(BatchIdentity::Producer { outbox: "o1", lote: "queda" }, "a"),
-            " [ref E2SKFCN45YC2]"
-        );
-        assert_eq!(
-            marker(BatchIdentity::Producer { outbox: "o2", lote: "queda" }, "a"),
-            " [ref QYRF3P30SZJZ]"
-        );
+        assert_eq!(marker("000102030405060708090a0b0c0d0e0f", "a"), " [ref XF3CFFBWXXJ3]");
+        assert_eq!(marker("000102030405060708090a0b0c0d0e0f", "a-2"), " [ref SZW998EBS537]");
+        assert_eq!(marker("ffeeddccbbaa99887766554433221100", "a"), " [ref 5NN703FV8CGB]");
+        assert_eq!(marker("", ""), " [ref VXEBBX5TPJNC]");
         let second = ContentKey::new("11000", "", "Sem sinal").reference(2);
         assert_eq!(second, "EW9FFZZEGMRQN5TZ-2");
     }
@@ -150,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_marker_is_found_wherever_it_stands() {
-        let marker = Marker::new(BatchIdentity::File { batch: "queda" }, "a");
+        let marker = Marker::new(&BatchKey("queda".to_owned()), "a");
         assert!(marker.is_in(&format!("Sem sinal{marker} | ATENDIMENTO ABERTO VIA API")));
         assert!(marker.is_in(&format!("Sem sinal\n{}", marker.to_string().trim())));
         assert!(!marker.is_in("Sem sinal | ATENDIMENTO ABERTO VIA API"));

@@ -21,11 +21,13 @@ pub struct Token(pub i64);
 pub enum State {
     Pending,
     InFlight,
+    InDoubt,
     Opened,
     Invalid,
     Rejected,
     Failed,
     Unconfirmed,
+    Conflict,
     Skipped,
     Cancelled,
 }
@@ -95,8 +97,8 @@ pub struct Fault {
 pub enum Change {
     /// Nothing was sent under this claim: the row is as it was before it, `sent_at` included.
     Release,
-    /// `pending` again at `at`. With a doubt: to be looked up. Without: certain to have left
-    /// nothing, to be posted.
+    /// Again at `at`: `in_doubt`, to be looked up; or `pending`, certain to have left nothing, to be posted
+    /// (behind a look-up, if the doubt is a mere precaution).
     Later {
         at: Timestamp,
         attempts: u32,
@@ -125,6 +127,36 @@ pub enum Change {
         doubt: Doubt,
         fault: Fault,
     },
+    /// HubSoft answered something else than was asked: the opening is what it names, whosever it is. Only
+    /// a person can tell.
+    Conflict {
+        opening: Opening,
+        attempts: u32,
+        fault: Fault,
+    },
+}
+
+impl Doubt {
+    /// The state of a row that waits with this doubt.
+    pub fn state(&self) -> State {
+        if self.precaution { State::Pending } else { State::InDoubt }
+    }
+}
+
+impl Change {
+    /// The state that it leaves a claimed row in.
+    pub fn state(&self, claimed_with: Option<&Doubt>) -> State {
+        match self {
+            Self::Release => claimed_with.map_or(State::Pending, Doubt::state),
+            Self::Later { doubt, .. } => doubt.as_ref().map_or(State::Pending, Doubt::state),
+            Self::Opened { .. } => State::Opened,
+            Self::Skipped { .. } => State::Skipped,
+            Self::Rejected { .. } => State::Rejected,
+            Self::Failed { .. } => State::Failed,
+            Self::Unconfirmed { .. } => State::Unconfirmed,
+            Self::Conflict { .. } => State::Conflict,
+        }
+    }
 }
 
 /// One settle. Matched on row, token and state `in_flight`.
@@ -141,14 +173,14 @@ pub struct Settle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// Written. Also a settle repeated after a lost commit answer, and a late proof of opening that
-    /// moved a `pending`, `failed`, `rejected` or `unconfirmed` row to `opened`.
+    /// moved a row that was not opened to `opened`.
     Written,
     /// The row has another owner, is final, or was never claimed as far as the outbox knows; nothing of
     /// the change was written.
     Stale,
     /// The row is `opened` under another protocolo already: stands as the warning `duplicate`.
     Duplicate,
-    /// The `id_atendimento` belongs to another row: this row is now `unconfirmed`.
+    /// The `id_atendimento` belongs to another row: this row is now in `conflict`.
     Taken,
 }
 

@@ -148,6 +148,7 @@ pub struct Stats {
     pub rejected: u64,
     pub failed: u64,
     pub unconfirmed: u64,
+    pub conflicts: u64,
     pub skipped: u64,
     /// Rows given back, to be tried or looked up later; a row may be given back many times.
     pub deferred: u64,
@@ -195,6 +196,7 @@ impl Default for Stats {
             rejected: 0,
             failed: 0,
             unconfirmed: 0,
+            conflicts: 0,
             skipped: 0,
             deferred: 0,
             stale: 0,
@@ -272,10 +274,11 @@ impl Stats {
                 Change::Rejected { .. } => self.rejected += 1,
                 Change::Failed { .. } => self.failed += 1,
                 Change::Unconfirmed { .. } => self.unconfirmed += 1,
+                Change::Conflict { .. } => self.conflicts += 1,
             },
             Settled::Stale => self.stale += 1,
             Settled::Duplicate => self.duplicates += 1,
-            Settled::Taken => self.unconfirmed += 1,
+            Settled::Taken => self.conflicts += 1,
         }
     }
 }

@@ -239,7 +239,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::delivery::identity::{BatchIdentity, Marker};
+    use crate::delivery::identity::{BatchKey, Marker};
     use crate::ticket::Id;
 
     /// Noon in UTC; nine in the morning where HubSoft is.
@@ -250,7 +250,7 @@ mod tests {
     }
 
     fn marker() -> Marker {
-        Marker::new(BatchIdentity::File { batch: "queda" }, "1")
+        Marker::new(&BatchKey("queda".to_owned()), "1")
     }
 
     fn sent() -> LookUp {

@@ -353,12 +353,12 @@ fn list<'a>(raw: Raw<'a>) -> Option<Vec<Raw<'a>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::identity::BatchIdentity;
+    use crate::delivery::identity::BatchKey;
     use crate::ticket::RawTicket;
 
     fn body(raw: &RawTicket<'_>) -> String {
         let parsed = Ticket::parse(raw).map_err(|problems| format!("{problems:?}")).expect("valid");
-        let marker = Marker::new(BatchIdentity::File { batch: "queda" }, "1");
+        let marker = Marker::new(&BatchKey("queda".to_owned()), "1");
         String::from_utf8(new_ticket(&parsed.ticket, marker)).expect("UTF-8")
     }
 
@@ -371,7 +371,7 @@ mod tests {
             telefone: Some("(37) 99911-2233".into()),
             ..RawTicket::default()
         };
-        insta::assert_snapshot!(body(&least), @r#"{"id_cliente_servico":11000,"descricao":"Sem \"luz\"\nna rua [ref WW3QTA41DZXC]","nome":"Ana","telefone":"37999112233","abrir_os":false}"#);
+        insta::assert_snapshot!(body(&least), @r#"{"id_cliente_servico":11000,"descricao":"Sem \"luz\"\nna rua [ref WHQXBJ4VFWYF]","nome":"Ana","telefone":"37999112233","abrir_os":false}"#);
         let most = RawTicket {
             id_tipo_atendimento: Some("5".into()),
             email: Some("ana@example.com".into()),
@@ -382,7 +382,7 @@ mod tests {
             parametros_ordem_servico: Some(r#"{"status":"pendente"}"#.into()),
             ..least.clone()
         };
-        insta::assert_snapshot!(body(&most), @r#"{"id_cliente_servico":11000,"id_tipo_atendimento":5,"descricao":"Sem \"luz\"\nna rua [ref WW3QTA41DZXC]","nome":"Ana","telefone":"37999112233","email":"ana@example.com","abrir_os":true,"id_atendimento_status":24,"id_usuario_responsavel":7,"parametros":{"origem":"csv"},"parametros_ordem_servico":{"status":"pendente"}}"#);
+        insta::assert_snapshot!(body(&most), @r#"{"id_cliente_servico":11000,"id_tipo_atendimento":5,"descricao":"Sem \"luz\"\nna rua [ref WHQXBJ4VFWYF]","nome":"Ana","telefone":"37999112233","email":"ana@example.com","abrir_os":true,"id_atendimento_status":24,"id_usuario_responsavel":7,"parametros":{"origem":"csv"},"parametros_ordem_servico":{"status":"pendente"}}"#);
         let several = RawTicket { id_usuario_responsavel: Some("1, 2".into()), ..least };
         assert!(body(&several).contains(r#""id_usuario_responsavel":"1,2""#));
     }

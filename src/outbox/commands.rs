@@ -10,7 +10,8 @@ const NOT_OPENED: &str = "not_opened";
 
 /// The names of those of `states` that a row may be retried from: finished, and not `opened`.
 pub(super) fn retryable(states: &[State]) -> Vec<&'static str> {
-    let is_retryable = |it: &&State| !matches!(it, State::Pending | State::InFlight | State::Opened);
+    let is_retryable =
+        |it: &&State| !matches!(it, State::Pending | State::InFlight | State::InDoubt | State::Opened);
     states.iter().filter(is_retryable).map(|it| state_name(*it)).collect()
 }
 

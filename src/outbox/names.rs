@@ -2,14 +2,16 @@
 
 use crate::delivery::{AttemptKind, State};
 
-const STATES: [(State, &str); 9] = [
+const STATES: [(State, &str); 11] = [
     (State::Pending, "pending"),
     (State::InFlight, "in_flight"),
+    (State::InDoubt, "in_doubt"),
     (State::Opened, "opened"),
     (State::Invalid, "invalid"),
     (State::Rejected, "rejected"),
     (State::Failed, "failed"),
     (State::Unconfirmed, "unconfirmed"),
+    (State::Conflict, "conflict"),
     (State::Skipped, "skipped"),
     (State::Cancelled, "cancelled"),
 ];
@@ -19,11 +21,13 @@ pub fn state_name(state: State) -> &'static str {
     match state {
         State::Pending => "pending",
         State::InFlight => "in_flight",
+        State::InDoubt => "in_doubt",
         State::Opened => "opened",
         State::Invalid => "invalid",
         State::Rejected => "rejected",
         State::Failed => "failed",
         State::Unconfirmed => "unconfirmed",
+        State::Conflict => "conflict",
         State::Skipped => "skipped",
         State::Cancelled => "cancelled",
     }

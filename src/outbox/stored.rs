@@ -212,11 +212,13 @@ impl Counts {
             match state_of(&state).ok_or_else(|| unreadable("outbox.state"))? {
                 State::Pending => it.pending = n,
                 State::InFlight => it.in_flight = n,
+                State::InDoubt => it.in_doubt = n,
                 State::Opened => (it.opened, it.opened_without_os) = (n, count(n_without_os)),
                 State::Invalid => it.invalid = n,
                 State::Rejected => it.rejected = n,
                 State::Failed => it.failed = n,
                 State::Unconfirmed => it.unconfirmed = n,
+                State::Conflict => it.conflict = n,
                 State::Skipped => it.skipped = n,
                 State::Cancelled => it.cancelled = n,
             }

@@ -218,6 +218,7 @@ pub struct SourceInfo {
 pub struct Counts {
     pub pending: u64,
     pub in_flight: u64,
+    pub in_doubt: u64,
     pub opened: u64,
     /// A part of `opened`: a service order was asked for and is missing.
     pub opened_without_os: u64,
@@ -225,6 +226,7 @@ pub struct Counts {
     pub rejected: u64,
     pub failed: u64,
     pub unconfirmed: u64,
+    pub conflict: u64,
     pub skipped: u64,
     pub cancelled: u64,
 }
@@ -233,11 +235,13 @@ impl Counts {
     pub fn total(&self) -> u64 {
         self.pending
             + self.in_flight
+            + self.in_doubt
             + self.opened
             + self.invalid
             + self.rejected
             + self.failed
             + self.unconfirmed
+            + self.conflict
             + self.skipped
             + self.cancelled
     }
@@ -247,10 +251,8 @@ impl Counts {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     pub counts: Counts,
-    /// `pending` and due, blocked rows included.
+    /// `pending` or `in_doubt`, and due; blocked rows included.
     pub due_now: u64,
-    /// `pending` in doubt: looked up before anything else.
-    pub in_doubt: u64,
     /// Since when the row that waits longest has been due, as well as it is known.
     pub oldest_pending: Option<Timestamp>,
     /// Since when the row that is `unconfirmed` longest is in doubt.

@@ -35,7 +35,7 @@ pub struct SourceSummary {
     pub rows: u64,
 }
 
-/// Of the current file's rows. In flight counts as pending.
+/// Of the current file's rows. What is in flight when a run has ended is in doubt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     pub total: u64,
@@ -45,7 +45,9 @@ pub struct Counts {
     pub invalid: u64,
     pub rejected: u64,
     pub failed: u64,
+    pub in_doubt: u64,
     pub unconfirmed: u64,
+    pub conflict: u64,
     pub skipped: u64,
     pub cancelled: u64,
     pub pending: u64,

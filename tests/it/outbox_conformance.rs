@@ -192,8 +192,8 @@ async fn a_release_keeps_what_was_sent_before(mut it: impl Bench) {
 }
 
 async fn every_change_is_written(mut it: impl Bench) {
-    let rows = it.insert(&(1..=7).map(valid).collect::<Vec<_>>()).await;
-    let claimed = claim(&it, 1, 7).await;
+    let rows = it.insert(&(1..=8).map(valid).collect::<Vec<_>>()).await;
+    let claimed = claim(&it, 1, 8).await;
     let changes = [
         change_later(9, 2, None),
         change_later(9, 1, Some(doubt(3))),
@@ -202,10 +202,11 @@ async fn every_change_is_written(mut it: impl Bench) {
         Change::Rejected { attempts: 1, fault: fault("refused") },
         Change::Failed { attempts: 8, fault: fault("exhausted") },
         Change::Unconfirmed { doubt: doubt(4), fault: fault("patience") },
+        Change::Conflict { opening: opening("whose", 2), attempts: 1, fault: fault("other_service") },
     ];
     let settles: Vec<Settle> =
         claimed.claims.iter().zip(changes).map(|(it, change)| of(it, change)).collect();
-    assert_eq!(it.settle(&settles).await.expect("it settles"), [Settled::Written; 7]);
+    assert_eq!(it.settle(&settles).await.expect("it settles"), [Settled::Written; 8]);
 
     let blank = Seen {
         state: State::Pending,
@@ -222,6 +223,7 @@ async fn every_change_is_written(mut it: impl Bench) {
     let expected = [
         Seen { attempts: 2, available_at: at(9), error_code: code("later"), ..blank.clone() },
         Seen {
+            state: State::InDoubt,
             attempts: 1,
             available_at: at(9),
             doubt: Some(doubt(3)),
@@ -243,20 +245,32 @@ async fn every_change_is_written(mut it: impl Bench) {
         },
         Seen { state: State::Rejected, attempts: 1, error_code: code("refused"), ..blank.clone() },
         Seen { state: State::Failed, attempts: 8, error_code: code("exhausted"), ..blank.clone() },
-        Seen { state: State::Unconfirmed, doubt: Some(doubt(4)), error_code: code("patience"), ..blank },
+        Seen {
+            state: State::Unconfirmed,
+            doubt: Some(doubt(4)),
+            error_code: code("patience"),
+            ..blank.clone()
+        },
+        Seen {
+            state: State::Conflict,
+            attempts: 1,
+            protocolo: code("whose"),
+            error_code: code("other_service"),
+            ..blank
+        },
     ];
     for (row, expected) in rows.iter().zip(expected) {
         // When a finished row would have been due says nothing.
         let seen = it.look(*row).await;
-        let available_at =
-            if expected.state == State::Pending { expected.available_at } else { seen.available_at };
+        let waits = matches!(expected.state, State::Pending | State::InDoubt);
+        let available_at = if waits { expected.available_at } else { seen.available_at };
         assert_eq!(seen, Seen { available_at, ..expected });
     }
 }
 
 async fn a_settle_may_be_repeated(mut it: impl Bench) {
-    it.insert(&(1..=7).map(valid).collect::<Vec<_>>()).await;
-    let claimed = claim(&it, 1, 7).await;
+    it.insert(&(1..=8).map(valid).collect::<Vec<_>>()).await;
+    let claimed = claim(&it, 1, 8).await;
     let changes = [
         Change::Release,
         change_later(9, 1, Some(doubt(3))),
@@ -265,16 +279,17 @@ async fn a_settle_may_be_repeated(mut it: impl Bench) {
         Change::Rejected { attempts: 1, fault: fault("refused") },
         Change::Failed { attempts: 8, fault: fault("exhausted") },
         Change::Unconfirmed { doubt: doubt(4), fault: fault("patience") },
+        Change::Conflict { opening: opening("whose", 2), attempts: 1, fault: fault("other_service") },
     ];
     let mut settles: Vec<Settle> =
         claimed.claims.iter().zip(changes).map(|(it, change)| of(it, change)).collect();
     settles[1].attempt = Some(attempt());
-    assert_eq!(it.settle(&settles).await.expect("it settles"), [Settled::Written; 7]);
+    assert_eq!(it.settle(&settles).await.expect("it settles"), [Settled::Written; 8]);
     let mut before = Vec::new();
     for settle in &settles {
         before.push(it.look(settle.row).await);
     }
-    assert_eq!(it.settle(&settles).await.expect("it settles"), [Settled::Written; 7]);
+    assert_eq!(it.settle(&settles).await.expect("it settles"), [Settled::Written; 8]);
     for (settle, before) in settles.iter().zip(before) {
         assert_eq!(it.look(settle.row).await, before);
     }
@@ -313,6 +328,7 @@ async fn proof_is_never_thrown_away(mut it: impl Bench) {
         Change::Rejected { attempts: 1, fault: fault("refused") },
         Change::Failed { attempts: 8, fault: fault("exhausted") },
         Change::Unconfirmed { doubt: doubt(4), fault: fault("patience") },
+        Change::Conflict { opening: opening("whose", 2), attempts: 1, fault: fault("other_service") },
     ];
     // The sixth stays in flight, under a newer token.
     let settles: Vec<Settle> = new.claims.iter().zip(changes).map(|(it, change)| of(it, change)).collect();
@@ -351,8 +367,11 @@ async fn a_ticket_belongs_to_one_row(mut it: impl Bench) {
     settle(&it, &claimed.claims[0], opened("p", 7)).await;
     assert_eq!(settle_only(&it, &claimed.claims[1], opened("p", 7)).await, Settled::Taken);
     let seen = it.look(rows[1]).await;
-    assert_eq!((seen.state, seen.protocolo), (State::Unconfirmed, None));
-    assert!(seen.doubt.is_some(), "so that the next run looks again");
+    assert_eq!(
+        (seen.state, seen.protocolo.as_deref()),
+        (State::Conflict, Some("p")),
+        "a person is shown both"
+    );
     // Within one call too.
     let more = it.insert(&[valid(4)]).await;
     let last = claim(&it, 2, 9).await;
@@ -379,9 +398,9 @@ async fn recovery_makes_doubts(mut it: impl Bench) {
 
     assert_eq!(it.recover(at(20)).await.expect("it recovers"), 2, "those that were in flight");
     let seen = it.look(rows[0]).await;
-    assert_eq!((seen.state, seen.doubt), (State::Pending, Some(doubt(-5))), "a look-up keeps its doubt");
+    assert_eq!((seen.state, seen.doubt), (State::InDoubt, Some(doubt(-5))), "a look-up keeps its doubt");
     let seen = it.look(rows[1]).await;
-    assert_eq!((seen.state, seen.sent_at), (State::Pending, Some(at(1))));
+    assert_eq!((seen.state, seen.sent_at), (State::InDoubt, Some(at(1))));
     assert_eq!(seen.doubt, Some(doubt(20)), "in doubt from now on");
     let seen = it.look(rows[2]).await;
     assert_eq!(

@@ -1,5 +1,5 @@
 use super::*;
-use crate::delivery::identity::{BatchIdentity, Marker};
+use crate::delivery::identity::{BatchKey, Marker};
 use crate::delivery::{RowId, Token};
 use crate::ticket::{RawTicket, Ticket};
 
@@ -22,7 +22,7 @@ fn claim(attempts: u32) -> Claim {
         line: 2,
         ticket: parsed.ticket,
         lote: "queda".into(),
-        marker: Marker::new(BatchIdentity::File { batch: "queda" }, "a"),
+        marker: Marker::new(&BatchKey("queda".to_owned()), "a"),
         attempts,
         sent_at: at(-60),
         doubt: None,
@@ -98,6 +98,9 @@ fn told(change: &Change, now: i64) -> String {
         Change::Failed { attempts, fault } => format!("failed {}, {attempts} spent", fault.code),
         Change::Unconfirmed { doubt, fault } => {
             format!("unconfirmed {}, {} answered", fault.code, doubt.answered)
+        }
+        Change::Conflict { opening, attempts, fault } => {
+            format!("conflict {} with {}, {attempts} spent", fault.code, opening.protocolo)
         }
     }
 }

@@ -1,8 +1,8 @@
 use super::*;
-use crate::delivery::identity::BatchIdentity;
+use crate::delivery::identity::BatchKey;
 
 fn marker() -> Marker {
-    Marker::new(BatchIdentity::File { batch: "queda" }, "1")
+    Marker::new(&BatchKey("queda".to_owned()), "1")
 }
 
 fn asked() -> Asked<'static> {

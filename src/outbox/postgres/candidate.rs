@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Decode, PgConnection, Row, Type};
 
 use super::error::Trouble;
 use super::values::Time;
-use crate::delivery::identity::{BatchIdentity, Marker};
+use crate::delivery::identity::{BatchKey, Marker};
 use crate::delivery::{Claim, Doubt, OutboxError, Outlook, RowId, Token};
 use crate::outbox::range::Range;
 use crate::ticket::{Field, Problem, RawTicket, Ticket};
@@ -17,7 +17,7 @@ const CELL_MAX: usize = 64 << 10;
 
 /// Of `l`: possibly sent and unsettled. Word for word the condition of the index `outbox_live`. A
 /// precaution is not among them: its predecessors are known to have left nothing.
-const LIVE: &str = "(l.state IN ('in_flight', 'unconfirmed')
+const LIVE: &str = "(l.state IN ('in_flight', 'in_doubt', 'unconfirmed')
     OR (l.state = 'pending' AND l.doubt_since IS NOT NULL AND NOT l.doubt_precaution))";
 
 /// Of `o`: in the batch `$1` (see [`super::read`] for what a negative number is); NULL is no limit.
@@ -45,7 +45,7 @@ fn to_post() -> String {
 /// before a post.
 fn to_look_up() -> String {
     format!(
-        "o.state = 'pending' AND o.doubt_since IS NOT NULL AND {IN_BATCH}
+        "o.state IN ('pending', 'in_doubt') AND o.doubt_since IS NOT NULL AND {IN_BATCH}
          AND (NOT o.doubt_precaution OR NOT o.gone AND ($2::bigint IS NULL OR o.import = $2)
                                                    AND ($3::bigint IS NULL OR o.record <= $3))"
     )
@@ -60,9 +60,10 @@ pub(super) struct Candidate<'r> {
     pub(super) line: u64,
     fields: RawTicket<'r>,
     token: i64,
-    lote: &'r str,
+    pub(super) lote: &'r str,
+    /// `None`: nobody has spoken of its lote yet.
+    pub(super) key: Option<BatchKey>,
     referencia: &'r str,
-    came_in_a_file: bool,
     attempts: u32,
     sent_at: Option<Timestamp>,
     warning: Option<String>,
@@ -81,8 +82,8 @@ impl<'r> Candidate<'r> {
             line: u64::try_from(cells.next::<i64>()?).unwrap_or(0),
             token: cells.next()?,
             lote: cells.next()?,
+            key: cells.next::<Option<String>>()?.map(BatchKey),
             referencia: cells.next()?,
-            came_in_a_file: cells.next()?,
             attempts: count(cells.next()?),
             sent_at: time(cells.next()?),
             warning: cells.next()?,
@@ -125,19 +126,14 @@ impl<'r> Candidate<'r> {
         }
     }
 
-    pub(super) fn into_claim(self, ticket: Ticket, outbox_id: &str, now: Timestamp) -> Claim {
-        let batch = if self.came_in_a_file {
-            BatchIdentity::File { batch: self.lote }
-        } else {
-            BatchIdentity::Producer { outbox: outbox_id, lote: self.lote }
-        };
+    pub(super) fn into_claim(self, ticket: Ticket, key: &BatchKey, now: Timestamp) -> Claim {
         Claim {
             row: RowId(self.id),
             token: Token(self.token.saturating_add(1)),
             line: self.line,
             ticket,
             lote: self.lote.into(),
-            marker: Marker::new(batch, self.referencia),
+            marker: Marker::new(key, self.referencia),
             attempts: self.attempts,
             sent_at: self.sent_at.unwrap_or(Time(now).stored()),
             doubt: self.doubt,
@@ -172,7 +168,8 @@ fn columns() -> String {
         )
     });
     format!(
-        "o.id, o.service, o.available_at, o.line, o.token, o.lote, o.referencia, o.record IS NOT NULL,
+        "o.id, o.service, o.available_at, o.line, o.token, o.lote,
+         (SELECT b.key FROM mutirao.batch b WHERE b.name = o.lote), o.referencia,
          o.attempts, o.sent_at, o.warning,
          o.doubt_since, o.doubt_not_before, o.doubt_precaution, o.absences, o.last_absence, o.answered, {}",
         fields.join(", ")

@@ -3,7 +3,7 @@
 //! Claims stand in line behind a lock, so what this one reads of a service is the truth. Candidates
 //! are locked as they are read: producers and commands that want to change one wait for the commit.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use jiff::Timestamp;
 use sqlx::PgConnection;
@@ -27,6 +27,8 @@ struct Round {
     /// Rows whose service is written in an unusual way, and how it is to be written. They are looked
     /// at again.
     services: Vec<(i64, i64)>,
+    /// Lotes that have no key yet. Their rows are looked at again.
+    lotes: BTreeSet<String>,
     /// When a row falls due that was free to be claimed, but not wanted.
     spare: Option<Timestamp>,
     /// Rows were passed over, and there may be more behind those that were seen.
@@ -38,15 +40,14 @@ pub(super) async fn claim(worker: &Worker, range: Range, want: Want) -> Result<C
     let mut services = HashSet::new();
     let mut left = (want.posts, want.look_ups);
     let mut tx = worker.outbox().tx(Access::Claiming).await?;
-    let outbox_id = &worker.outbox().outbox_id;
     let spare = loop {
         let rows = candidates(&mut tx, range, want.now, left).await?;
         let candidates = rows.iter().map(Candidate::read).collect::<Result<Vec<_>, _>>()?;
         let (look_ups, posts): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|it| it.doubt.is_some());
         let mut round = Round::default();
         // Doubts first: they are older, and what they leave behind may be posted.
-        round.take(look_ups, &mut left.1, want.now, outbox_id, &mut services)?;
-        round.take(posts, &mut left.0, want.now, outbox_id, &mut services)?;
+        round.take(look_ups, &mut left.1, want.now, &mut services)?;
+        round.take(posts, &mut left.0, want.now, &mut services)?;
         let (spare, is_short) = (round.spare, round.is_short);
         let n_written = round.write(&mut tx, worker, want.now, &mut claimed).await?;
         // Without any progress the next look would be the same.
@@ -69,11 +70,10 @@ impl Round {
         candidates: Vec<Candidate<'_>>,
         left: &mut usize,
         now: Timestamp,
-        outbox_id: &str,
         services: &mut HashSet<i64>,
     ) -> Result<(), OutboxError> {
         let was_full = *left < candidates.len();
-        for candidate in candidates {
+        for mut candidate in candidates {
             if candidate.service.is_some_and(|it| services.contains(&it)) {
                 continue;
             }
@@ -95,11 +95,15 @@ impl Round {
                 self.services.push((candidate.id, service));
                 continue;
             }
+            let Some(key) = candidate.key.take() else {
+                self.lotes.insert(candidate.lote.to_owned());
+                continue;
+            };
             services.insert(service);
             *left -= 1;
-            self.claims.push(candidate.into_claim(ticket, outbox_id, now));
+            self.claims.push(candidate.into_claim(ticket, &key, now));
         }
-        self.is_short |= was_full || !self.services.is_empty();
+        self.is_short |= was_full || !self.services.is_empty() || !self.lotes.is_empty();
         Ok(())
     }
 
@@ -111,8 +115,8 @@ impl Round {
         now: Timestamp,
         to: &mut Claimed,
     ) -> Result<usize, OutboxError> {
-        let Self { claims, refusals, services, .. } = self;
-        let n_written = claims.len() + refusals.len() + services.len();
+        let Self { claims, refusals, services, lotes, .. } = self;
+        let n_written = claims.len() + refusals.len() + services.len() + lotes.len();
         if !claims.is_empty() {
             mark(conn, worker, &claims, now).await?;
             to.claims.extend(claims);
@@ -123,6 +127,9 @@ impl Round {
         }
         if !services.is_empty() {
             rewrite(conn, services).await?;
+        }
+        if !lotes.is_empty() {
+            name(conn, lotes).await?;
         }
         Ok(n_written)
     }
@@ -172,6 +179,12 @@ async fn refuse(conn: &mut PgConnection, refusals: &[Refusal]) -> Result<(), Out
         .await
         .trouble()
         .map(drop)
+}
+
+/// Makes the keys of lotes that nobody has spoken of yet.
+async fn name(conn: &mut PgConnection, lotes: BTreeSet<String>) -> Result<(), OutboxError> {
+    let sql = "INSERT INTO mutirao.batch (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING";
+    sqlx::query(sql).bind(Vec::from_iter(lotes)).execute(conn).await.trouble().map(drop)
 }
 
 /// Writes services as plain digits, by which rows of one service are known.

@@ -62,7 +62,7 @@ impl PgOutbox {
         let range = Reach::of(Scope::Batch(batch), &mut tx).await?;
         let sql = format!(
             "UPDATE mutirao.outbox o SET state = 'cancelled', finished_at = {NOW}
-              WHERE {OF_BATCH} AND o.state = 'pending' AND o.doubt_since IS NULL"
+              WHERE {OF_BATCH} AND o.state = 'pending' AND (o.doubt_since IS NULL OR o.doubt_precaution)"
         );
         let cancelled = sqlx::query(AssertSqlSafe(sql))
             .bind(range.batch)
@@ -74,7 +74,7 @@ impl PgOutbox {
             .trouble()?;
         let sql = format!(
             "SELECT count(*) FROM mutirao.outbox o
-              WHERE {OF_BATCH} AND o.state IN ('pending', 'in_flight', 'unconfirmed')"
+              WHERE {OF_BATCH} AND o.state IN ('pending', 'in_flight', 'in_doubt', 'unconfirmed')"
         );
         let n_left: i64 = sqlx::query_scalar(AssertSqlSafe(sql))
             .bind(range.batch)
@@ -102,7 +102,8 @@ impl PgOutbox {
         let range = Reach::of(batch.map_or(Scope::All, Scope::Batch), &mut tx).await?;
         let sql = format!(
             "UPDATE mutirao.outbox o
-                SET state = 'pending', available_at = {NOW}, finished_at = NULL,
+                SET state = CASE WHEN o.state = 'unconfirmed' AND NOT o.doubt_precaution THEN 'in_doubt' ELSE 'pending' END,
+                    available_at = {NOW}, finished_at = NULL,
                     attempts = CASE WHEN o.state = 'unconfirmed' THEN o.attempts ELSE 0 END, answered = 0,
                     doubt_since = coalesce(o.doubt_since, CASE WHEN o.sent_at IS NOT NULL THEN {NOW} END),
                     doubt_precaution = CASE WHEN o.state = 'unconfirmed' THEN o.doubt_precaution

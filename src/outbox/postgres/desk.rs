@@ -87,7 +87,7 @@ impl Desk<'_> {
                          AND {passed}
                        ORDER BY prioridade, available_at, id LIMIT 1),
                      (SELECT true FROM mutirao.outbox
-                       WHERE state = 'pending' AND doubt_since IS NOT NULL AND available_at <= now()
+                       WHERE state IN ('pending', 'in_doubt') AND doubt_since IS NOT NULL AND available_at <= now()
                        ORDER BY prioridade, available_at, id LIMIT 1),
                      (SELECT true FROM mutirao.outbox WHERE state = 'in_flight' ORDER BY service, state LIMIT 1),
                      false)"
@@ -112,7 +112,8 @@ impl Outbox for Desk<'_> {
             let mut tx = self.worker.outbox().tx(Access::Claiming).await?;
             // Of whatever scope: the worker's one run holds no row.
             let sql = "UPDATE mutirao.outbox
-                          SET state = 'pending', available_at = $1, doubt_since = coalesce(doubt_since, $1)
+                          SET state = CASE WHEN doubt_since IS NOT NULL AND doubt_precaution THEN 'pending' ELSE 'in_doubt' END,
+                              available_at = $1, doubt_since = coalesce(doubt_since, $1)
                         WHERE state = 'in_flight' AND worker = $2";
             let left =
                 sqlx::query(sql).bind(Time(now)).bind(self.worker.id()).execute(&mut *tx).await.trouble()?;
@@ -127,7 +128,7 @@ impl Outbox for Desk<'_> {
             let mut tx = self.worker.outbox().tx(Access::Shared).await?;
             let sql = format!(
                 "UPDATE mutirao.outbox o
-                    SET state = 'pending', available_at = $2, answered = 0, doubt_precaution = false
+                    SET state = 'in_doubt', available_at = $2, answered = 0, doubt_precaution = false
                   WHERE state = 'unconfirmed' AND {IN_BATCH}"
             );
             let unsure = sqlx::query(AssertSqlSafe(sql)).bind(self.range.batch).bind(Time(now));

@@ -114,7 +114,8 @@ impl Worker {
                            DELETE FROM mutirao.worker WHERE lease_until <= clock_timestamp()
                            RETURNING id, lease_until + make_interval(secs => timeout_s) AS waits_until)
                        UPDATE mutirao.outbox o
-                          SET state = 'pending', available_at = clock_timestamp(),
+                          SET state = CASE WHEN o.doubt_since IS NOT NULL AND o.doubt_precaution THEN 'pending' ELSE 'in_doubt' END,
+                              available_at = clock_timestamp(),
                               doubt_since = coalesce(o.doubt_since, greatest(clock_timestamp(),
                                   (SELECT d.waits_until FROM dead d WHERE d.id = o.worker)))
                         WHERE o.state = 'in_flight'

@@ -60,8 +60,6 @@ pub struct PgOutbox {
     is_pooled: bool,
     /// Where inserts are heard of; `None`: nowhere.
     listen: Option<PgConnectOptions>,
-    /// What makes the markers of producers' rows this outbox's own.
-    outbox_id: String,
 }
 
 impl PgOutbox {
@@ -71,14 +69,9 @@ impl PgOutbox {
         let mut conn = connect::connection(&options).await?;
         let mut conn = in_time(async { conn.begin().await.trouble() }).await?;
         schema::checked(&mut conn).await?;
-        let sql = "SELECT value FROM mutirao.meta WHERE key = 'outbox_id'";
-        let outbox_id = in_time(async {
-            sqlx::query_scalar(sql).persistent(false).fetch_one(&mut *conn).await.trouble()
-        })
-        .await?;
         let is_pooled = connect::is_pooled(url);
         let pool = connect::pool(options.clone());
-        Ok(Self { pool, is_pooled, listen: (!is_pooled).then_some(options), outbox_id })
+        Ok(Self { pool, is_pooled, listen: (!is_pooled).then_some(options) })
     }
 
     /// Hears of inserts at `url`: the same database, past the pooler.

@@ -57,7 +57,7 @@ impl<'a> OtherRows<'a> {
             Change::Later { at, attempts, doubt, fault } => {
                 let after = fault.as_ref().map(After::fault).unwrap_or_default();
                 let (available_at, attempts, doubt) = (Some(*at), Some(*attempts), doubt.as_ref());
-                (State::Pending, After { available_at, attempts, doubt, ..after })
+                (settle.change.state(None), After { available_at, attempts, doubt, ..after })
             }
             Change::Skipped { opening } => {
                 let message = Some("a ticket of this service and type is open already");
@@ -72,6 +72,10 @@ impl<'a> OtherRows<'a> {
             }
             Change::Unconfirmed { doubt, fault } => {
                 (State::Unconfirmed, After { doubt: Some(doubt), ..After::fault(fault) })
+            }
+            Change::Conflict { opening, attempts, fault } => {
+                let (opening, attempts) = (Some(opening), Some(*attempts));
+                (State::Conflict, After { opening, attempts, ..After::fault(fault) })
             }
             Change::Opened { .. } | Change::Release => unreachable!("`write` has sorted them out"),
         };
@@ -110,7 +114,7 @@ pub(super) async fn write_others(conn: &mut PgConnection, rows: OtherRows<'_>) -
                       error_code = v.code, error_message = v.message, protocolo = v.protocolo,
                       id_atendimento = v.id_atendimento, ids_ordem_servico = v.ids_os::bigint[],
                       numeros_ordem_servico = v.numeros_os::text[],
-                      finished_at = CASE WHEN v.state <> 'pending' THEN clock_timestamp() END
+                      finished_at = CASE WHEN v.state NOT IN ('pending', 'in_doubt') THEN clock_timestamp() END
                  FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::timestamptz[], $5::int[], $6::text[],
                              $7::text[], $8::text[], $9::bigint[], $10::text[], $11::text[], $12::timestamptz[],
                              $13::timestamptz[], $14::bool[], $15::int[], $16::timestamptz[], $17::int[])

@@ -65,9 +65,9 @@ impl Found {
     /// Whether the row is as `change` leaves it: the same settle came before, its answer was lost.
     fn is_after(&self, state: State, change: &Change) -> bool {
         match change {
-            Change::Release => state == State::Pending && self.claimed_at.is_none(),
+            Change::Release => matches!(state, State::Pending | State::InDoubt) && self.claimed_at.is_none(),
             Change::Later { at, attempts, doubt, .. } => {
-                state == State::Pending
+                state == change.state(None)
                     && self.available_at.0 == Time(*at).stored()
                     && self.attempts == count(*attempts)
                     && self.doubt_since.map(|it| it.0) == doubt.as_ref().map(|it| Time(it.since).stored())
@@ -78,6 +78,7 @@ impl Found {
             Change::Rejected { .. } => state == State::Rejected,
             Change::Failed { .. } => state == State::Failed,
             Change::Unconfirmed { .. } => state == State::Unconfirmed,
+            Change::Conflict { .. } => state == State::Conflict,
             Change::Opened { .. } => false,
         }
     }
@@ -87,7 +88,7 @@ impl Found {
 /// was sent under it, so the row is not posted before a look-up.
 async fn doubt_forgotten(conn: &mut PgConnection, settle: &Settle) -> Result<(), OutboxError> {
     let sql = "UPDATE mutirao.outbox
-                  SET sent_at = coalesce(sent_at, $2, clock_timestamp()), doubt_since = clock_timestamp(),
+                  SET state = 'in_doubt', sent_at = coalesce(sent_at, $2, clock_timestamp()), doubt_since = clock_timestamp(),
                       doubt_precaution = false, absences = 0, last_absence = NULL, answered = 0
                 WHERE id = $1";
     sqlx::query(sql)
@@ -165,9 +166,17 @@ async fn refuse_taken(
 ) -> Result<(), OutboxError> {
     let said = format!("ticket `{}` belongs to row {owner} already", text(&opening.protocolo));
     let sql = "UPDATE mutirao.outbox
-                  SET state = 'unconfirmed', doubt_since = coalesce(doubt_since, clock_timestamp()),
-                      doubt_precaution = false, error_code = 'taken', error_message = $2,
+                  SET state = 'conflict', doubt_since = NULL, protocolo = $3, id_atendimento = $4,
+                      error_code = 'taken', error_message = $2,
                       finished_at = clock_timestamp()
                 WHERE id = $1";
-    sqlx::query(sql).bind(row).bind(said).execute(conn).await.trouble().map(drop)
+    sqlx::query(sql)
+        .bind(row)
+        .bind(said)
+        .bind(text(&opening.protocolo))
+        .bind(opening.id_atendimento)
+        .execute(conn)
+        .await
+        .trouble()
+        .map(drop)
 }

@@ -166,26 +166,24 @@ impl PgOutbox {
         let range = Reach::of(scope, &mut conn).await?;
         let sql = format!(
             "SELECT count(*) FILTER (WHERE o.available_at <= timestamptz 'epoch' + $4::bigint * interval '1 millisecond'),
-                    count(o.doubt_since), {},
+                    {},
                     (SELECT {} FROM mutirao.outbox o WHERE {IN_SCOPE} AND o.state = 'unconfirmed')
-               FROM mutirao.outbox o WHERE {IN_SCOPE} AND o.state = 'pending'",
+               FROM mutirao.outbox o WHERE {IN_SCOPE} AND o.state IN ('pending', 'in_doubt')",
             ms(DUE_LONGEST),
             ms("min(o.doubt_since)")
         );
-        let (due_now, in_doubt, oldest, unsure): (i64, i64, Option<i64>, Option<i64>) =
-            sqlx::query_as(AssertSqlSafe(sql))
-                .bind(range.batch)
-                .bind(&range.lote)
-                .bind(range.import)
-                .bind(now.as_millisecond())
-                .persistent(false)
-                .fetch_one(&mut *conn)
-                .await
-                .trouble()?;
+        let (due_now, oldest, unsure): (i64, Option<i64>, Option<i64>) = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(range.batch)
+            .bind(&range.lote)
+            .bind(range.import)
+            .bind(now.as_millisecond())
+            .persistent(false)
+            .fetch_one(&mut *conn)
+            .await
+            .trouble()?;
         Ok(Status {
             counts: counts(&mut conn, &range).await?,
             due_now: count(due_now),
-            in_doubt: count(in_doubt),
             oldest_pending: oldest.map(time),
             oldest_unconfirmed: unsure.map(time),
         })

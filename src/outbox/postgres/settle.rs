@@ -102,7 +102,8 @@ pub(super) async fn write<'a>(
         // `claimed_at` goes too: by that a repeated release is known from a row that was recovered.
         let sql = format!(
             "UPDATE mutirao.outbox o
-                      SET state = 'pending', claimed_at = NULL, sent_at = CASE WHEN o.first_claim THEN NULL ELSE o.sent_at END
+                      SET state = CASE WHEN o.doubt_since IS NULL OR o.doubt_precaution THEN 'pending' ELSE 'in_doubt' END,
+                          claimed_at = NULL, sent_at = CASE WHEN o.first_claim THEN NULL ELSE o.sent_at END
                      FROM unnest($1::bigint[], $2::bigint[]) v(id, token)
                     WHERE {FENCED}"
         );

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 use super::error::{Trouble, json, stored};
 use super::session::{BEGIN, COMMIT, Session};
 use super::time;
-use crate::delivery::identity::{BatchIdentity, Marker};
+use crate::delivery::identity::{BatchKey, Marker};
 use crate::delivery::{Claim, Claimed, Doubt, OutboxError, Outlook, Refused, RowId, Token, Want};
 use crate::outbox::range::Range;
 use crate::outbox::refusal::Refusal;
@@ -18,7 +18,7 @@ use crate::ticket::{RawTicket, Ticket};
 
 /// Of `l`: possibly sent and unsettled. Word for word the condition of the index `outbox_live`. A
 /// precaution is not among them: its predecessors are known to have left nothing.
-const LIVE: &str = "(l.state IN ('in_flight', 'unconfirmed')
+const LIVE: &str = "(l.state IN ('in_flight', 'in_doubt', 'unconfirmed')
     OR (l.state = 'pending' AND l.doubt_since IS NOT NULL AND l.doubt_precaution = 0))";
 
 /// Of `o`: to be posted, in scope. `?1` batch, `?2` import, `?3` last place; NULL is no limit. A halted
@@ -30,7 +30,8 @@ const TO_POST: &str = "o.state = 'pending' AND o.doubt_since IS NULL AND o.gone 
 
 /// Of `o`: to be looked up, in scope. Doubts are settled for the whole batch, precautions only
 /// before a post.
-const TO_LOOK_UP: &str = "o.state = 'pending' AND o.doubt_since IS NOT NULL AND (?1 IS NULL OR o.batch = ?1)
+const TO_LOOK_UP: &str =
+    "o.state IN ('pending', 'in_doubt') AND o.doubt_since IS NOT NULL AND (?1 IS NULL OR o.batch = ?1)
     AND (o.doubt_precaution = 0 OR o.gone = 0 AND (?2 IS NULL OR o.import = ?2)
                                               AND (?3 IS NULL OR o.record <= ?3))";
 
@@ -45,6 +46,7 @@ struct Head {
     token: i64,
     line: u64,
     lote: String,
+    key: BatchKey,
     referencia: String,
     service: Option<i64>,
     attempts: u32,
@@ -218,7 +220,7 @@ impl Round {
 
 impl Head {
     fn into_claim(self, ticket: Ticket, now: Timestamp) -> Claim {
-        let marker = Marker::new(BatchIdentity::File { batch: &self.lote }, &self.referencia);
+        let marker = Marker::new(&self.key, &self.referencia);
         Claim {
             row: RowId(self.id),
             token: Token(self.token + 1),
@@ -276,7 +278,7 @@ fn candidates_sql(first: &'static str) -> String {
     // instead of being read and written again.
     let of = |ids: String, doubt: &str| {
         format!(
-            "(SELECT '[' || group_concat('[' || json_array(o.id, o.token, o.line, b.name, o.referencia, o.service,
+            "(SELECT '[' || group_concat('[' || json_array(o.id, o.token, o.line, b.name, b.key, o.referencia, o.service,
                          o.attempts, o.sent_at, o.available_at, o.warning{doubt}) || ',' || r.fields || ']') || ']'
                 FROM ({ids}) AS due CROSS JOIN outbox o ON o.id = due.id
                      CROSS JOIN record r ON r.id = o.record CROSS JOIN batch b ON b.id = o.lote)"

@@ -54,11 +54,11 @@ impl SqliteOutbox {
         let mut session = self.session().await;
         let mut tx = session.begin().await?;
         let sql = "UPDATE outbox SET state = 'cancelled', finished_at = ?2
-                    WHERE batch = ?1 AND state = 'pending' AND doubt_since IS NULL";
+                    WHERE batch = ?1 AND state = 'pending' AND (doubt_since IS NULL OR doubt_precaution)";
         let cancelled =
             sqlx::query(sql).bind(batch.0).bind(now.as_millisecond()).execute(&mut *tx).await.trouble()?;
         let sql = "SELECT count(*) FROM outbox
-                    WHERE batch = ?1 AND state IN ('pending', 'in_flight', 'unconfirmed')";
+                    WHERE batch = ?1 AND state IN ('pending', 'in_flight', 'in_doubt', 'unconfirmed')";
         let n_left: i64 = sqlx::query_scalar(sql).bind(batch.0).fetch_one(&mut *tx).await.trouble()?;
         tx.commit().await?;
         Ok(Cancelled { n_cancelled: cancelled.rows_affected(), n_left: u64::try_from(n_left).unwrap_or(0) })
@@ -78,7 +78,8 @@ impl SqliteOutbox {
         let mut session = self.session().await;
         let mut tx = session.begin().await?;
         let sql = "UPDATE outbox
-                      SET state = 'pending', available_at = ?1, finished_at = NULL,
+                      SET state = iif(state = 'unconfirmed' AND NOT doubt_precaution, 'in_doubt', 'pending'),
+                          available_at = ?1, finished_at = NULL,
                           attempts = iif(state = 'unconfirmed', attempts, 0), answered = 0,
                           doubt_since = coalesce(doubt_since, iif(sent_at IS NULL, NULL, ?1)),
                           doubt_precaution = iif(state = 'unconfirmed', doubt_precaution,

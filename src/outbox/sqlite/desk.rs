@@ -64,14 +64,16 @@ impl Outbox for Desk<'_> {
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
         // Of whatever scope: this process owns the outbox, and its one run holds no row.
         let sql = "UPDATE outbox
-                      SET state = 'pending', available_at = ?1, doubt_since = coalesce(doubt_since, ?1)
+                      SET state = iif(doubt_since IS NOT NULL AND doubt_precaution, 'pending', 'in_doubt'),
+                          available_at = ?1, doubt_since = coalesce(doubt_since, ?1)
                     WHERE state = 'in_flight'";
         let left = sqlx::query(sql).bind(now.as_millisecond()).execute(&mut *self.outbox.conn().await).await;
         Ok(left.trouble()?.rows_affected())
     }
 
     async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
-        let sql = "UPDATE outbox SET state = 'pending', available_at = ?1, answered = 0, doubt_precaution = 0
+        let sql =
+            "UPDATE outbox SET state = 'in_doubt', available_at = ?1, answered = 0, doubt_precaution = 0
                     WHERE state = 'unconfirmed' AND (?2 IS NULL OR batch = ?2)";
         sqlx::query(sql)
             .bind(now.as_millisecond())

@@ -36,7 +36,7 @@ const FREE: &str = "(x.state IN ('invalid', 'rejected', 'failed', 'cancelled')
     OR x.state = 'pending' AND (x.doubt_since IS NULL OR x.doubt_precaution = 1))";
 
 /// Of `x`: a ticket exists, or may.
-const MAY_EXIST: &str = "(x.state IN ('opened', 'in_flight', 'unconfirmed')
+const MAY_EXIST: &str = "(x.state IN ('opened', 'in_flight', 'in_doubt', 'unconfirmed', 'conflict')
     OR x.state = 'pending' AND x.doubt_since IS NOT NULL AND x.doubt_precaution = 0)";
 
 /// The row that `s` is, or becomes.

@@ -182,6 +182,5 @@ async fn migrate(conn: &mut SqliteConnection, n_applied: i64) -> Result<(), sqlx
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *tx).await?;
         tx.commit().await?;
     }
-    let sql = "INSERT INTO meta VALUES ('outbox_id', lower(hex(randomblob(16)))) ON CONFLICT DO NOTHING";
-    sqlx::query(sql).execute(conn).await.map(drop)
+    Ok(())
 }

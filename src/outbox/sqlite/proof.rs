@@ -65,9 +65,9 @@ impl Found {
     /// Whether the row is as `change` leaves it: the same settle came before, its answer was lost.
     fn is_after(&self, state: State, change: &Change) -> bool {
         match change {
-            Change::Release => state == State::Pending && self.claimed_at.is_none(),
+            Change::Release => matches!(state, State::Pending | State::InDoubt) && self.claimed_at.is_none(),
             Change::Later { at, attempts, doubt, .. } => {
-                state == State::Pending
+                state == change.state(None)
                     && self.available_at == at.as_millisecond()
                     && self.attempts == *attempts
                     && self.doubt_since == doubt.as_ref().map(|it| it.since.as_millisecond())
@@ -78,6 +78,7 @@ impl Found {
             Change::Rejected { .. } => state == State::Rejected,
             Change::Failed { .. } => state == State::Failed,
             Change::Unconfirmed { .. } => state == State::Unconfirmed,
+            Change::Conflict { .. } => state == State::Conflict,
             Change::Opened { .. } => false,
         }
     }
@@ -153,8 +154,17 @@ async fn refuse_taken(
 ) -> Result<(), OutboxError> {
     let said = format!("ticket `{}` belongs to row {owner} already", opening.protocolo);
     let sql = "UPDATE outbox
-                  SET state = 'unconfirmed', doubt_since = coalesce(doubt_since, ?2), doubt_precaution = 0,
+                  SET state = 'conflict', doubt_since = NULL, protocolo = ?4, id_atendimento = ?5,
                       error_code = 'taken', error_message = ?3, finished_at = ?2
                 WHERE id = ?1";
-    sqlx::query(sql).bind(row).bind(now).bind(said).execute(conn).await.trouble().map(drop)
+    sqlx::query(sql)
+        .bind(row)
+        .bind(now)
+        .bind(said)
+        .bind(opening.protocolo.clone())
+        .bind(opening.id_atendimento)
+        .execute(conn)
+        .await
+        .trouble()
+        .map(drop)
 }

@@ -83,25 +83,23 @@ impl Reader {
         let mut conn = self.conn().await;
         let range = Range::of(scope);
         let sql = format!(
-            "SELECT count(*) FILTER (WHERE o.available_at <= ?3), count(o.doubt_since), min(o.record),
+            "SELECT count(*) FILTER (WHERE o.available_at <= ?3), min(o.record),
                     (SELECT min(o.doubt_since) FROM outbox o WHERE {IN_SCOPE} AND o.state = 'unconfirmed')
-               FROM outbox o WHERE {IN_SCOPE} AND o.state = 'pending'"
+               FROM outbox o WHERE {IN_SCOPE} AND o.state IN ('pending', 'in_doubt')"
         );
-        let (due_now, in_doubt, oldest, unsure): (i64, i64, Option<i64>, Option<i64>) =
-            sqlx::query_as(AssertSqlSafe(sql))
-                .bind(range.batch)
-                .bind(range.import)
-                .bind(now.as_millisecond())
-                .fetch_one(&mut *conn)
-                .await
-                .trouble()?;
+        let (due_now, oldest, unsure): (i64, Option<i64>, Option<i64>) = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(range.batch)
+            .bind(range.import)
+            .bind(now.as_millisecond())
+            .fetch_one(&mut *conn)
+            .await
+            .trouble()?;
         let sql = "SELECT s.imported_at FROM record r JOIN source s ON s.id = r.source WHERE r.id = ?1";
         let oldest: Option<i64> =
             sqlx::query_scalar(sql).bind(oldest).fetch_optional(&mut *conn).await.trouble()?;
         Ok(Status {
             counts: counts(&mut conn, range).await?,
             due_now: count(due_now),
-            in_doubt: count(in_doubt),
             oldest_pending: oldest.map(time),
             oldest_unconfirmed: unsure.map(time),
         })

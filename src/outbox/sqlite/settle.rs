@@ -16,7 +16,7 @@ use super::opened::{OpenedRow, lists, write_opened};
 use super::proof;
 use super::session::{BEGIN, Session};
 use crate::delivery::{Attempt, Change, Doubt, Fault, OutboxError, Settle, Settled};
-use crate::outbox::names::kind_name;
+use crate::outbox::names::{kind_name, state_name};
 use crate::outbox::settles::{are_distinct, ticket_of};
 
 pub(super) async fn settle(session: &mut Session, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
@@ -104,7 +104,8 @@ pub(super) async fn write<'a>(
     if !released.is_empty() {
         // `claimed_at` goes too: by that a repeated release is known from a row that was recovered.
         let sql = "UPDATE outbox
-                      SET state = 'pending', claimed_at = NULL, sent_at = iif(first_claim, NULL, sent_at)
+                      SET state = iif(doubt_since IS NULL OR doubt_precaution, 'pending', 'in_doubt'),
+                          claimed_at = NULL, sent_at = iif(first_claim, NULL, sent_at)
                      FROM json_each(?1) v
                     WHERE outbox.id = v.value ->> 0 AND token = v.value ->> 1 AND state = 'in_flight'";
         let done = sqlx::query(sql).bind(json(&released)).execute(&mut *conn).await.trouble()?;
@@ -167,7 +168,7 @@ impl<'a> OtherRow<'a> {
         };
         match &settle.change {
             Change::Later { at, attempts, doubt, fault } => Self {
-                state: "pending",
+                state: state_name(settle.change.state(None)),
                 available_at: Some(at.as_millisecond()),
                 attempts: Some(*attempts),
                 doubt: doubt.as_ref().map(DoubtColumns::of),
@@ -197,6 +198,18 @@ impl<'a> OtherRow<'a> {
             }
             Change::Unconfirmed { doubt, fault } => {
                 Self { state: "unconfirmed", doubt: Some(DoubtColumns::of(doubt)), ..faulty(fault) }
+            }
+            Change::Conflict { opening, attempts, fault } => {
+                let (ids_os, numeros_os) = lists(opening);
+                Self {
+                    state: "conflict",
+                    attempts: Some(*attempts),
+                    protocolo: Some(&opening.protocolo),
+                    id_atendimento: Some(opening.id_atendimento),
+                    ids_os,
+                    numeros_os,
+                    ..faulty(fault)
+                }
             }
             Change::Opened { .. } | Change::Release => unreachable!("`write` has sorted them out"),
         }

@@ -52,8 +52,8 @@ fn what_outlasts_the_grace_is_left_in_doubt() {
         let seconds = ending.stats.elapsed.as_secs_f64();
         assert!((15.0..15.1).contains(&seconds), "{seconds} s");
         let rows = bench.outbox.rows();
-        assert_eq!(rows.iter().filter(|(_, row)| row.doubt.is_some()).count(), 2);
-        assert!(rows.iter().all(|(_, row)| row.state == State::Pending && row.attempts == 0));
+        assert_eq!(rows.iter().filter(|(_, row)| row.state == State::InDoubt).count(), 2);
+        assert!(rows.iter().all(|(_, row)| row.attempts == 0));
     });
 }
 

@@ -7,7 +7,7 @@ mod tls;
 use std::cell::RefCell;
 use std::time::Duration;
 
-use mutirao::delivery::identity::{BatchIdentity, Marker};
+use mutirao::delivery::identity::{BatchKey, Marker};
 use mutirao::delivery::{Gate, LookUp, Reply, RequestKind, Verdict, Withheld};
 use mutirao::hubsoft::{Credentials, HubSoft, HubSoftSettings};
 use mutirao::sandbox::{RunningSandbox, Sandbox, SandboxCredentials};
@@ -86,7 +86,7 @@ fn parsed(raw: &RawTicket<'_>) -> Ticket {
 }
 
 fn marker(reference: &str) -> Marker {
-    Marker::new(BatchIdentity::File { batch: "queda" }, reference)
+    Marker::new(&BatchKey("queda".to_owned()), reference)
 }
 
 fn sent(reference: &str) -> LookUp {

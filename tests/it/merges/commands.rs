@@ -65,15 +65,15 @@ async fn cancel_and_retry_know_what_was_sent(driver: Driver) {
     assert_eq!((cancelled.n_cancelled, cancelled.n_left), (1, 2));
     assert_eq!(
         states(&it, "b", 2..=6).await,
-        ["opened", "failed told", "unconfirmed told d", "pending d", "cancelled"]
+        ["opened", "failed told", "unconfirmed told d", "in_doubt d", "cancelled"]
     );
-    let all = [State::Opened, State::Failed, State::Unconfirmed, State::Pending, State::Cancelled];
+    let all = [State::Opened, State::Failed, State::Unconfirmed, State::InDoubt, State::Cancelled];
     assert_eq!(it.outbox.retry(Some(merged.batch), &all, at(3)).await.expect("it retries"), 3);
-    assert_eq!(states(&it, "b", 2..=6).await, ["opened", "pending p", "pending d", "pending d", "pending"]);
+    assert_eq!(states(&it, "b", 2..=6).await, ["opened", "pending p", "in_doubt d", "in_doubt d", "pending"]);
 
     it.outbox.cancel(merged.batch, at(4)).await.expect("it cancels");
     let again = it.import(&File::of("b", &lines)).await;
-    assert_eq!((again.counts.revived, again.counts.unchanged), (1, 4), "imported again, it is wanted again");
+    assert_eq!((again.counts.revived, again.counts.unchanged), (2, 3), "imported again, it is wanted again");
 }
 
 async fn a_person_settles_what_is_unconfirmed(driver: Driver) {

@@ -120,7 +120,5 @@ async fn a_row_of_another_outbox_is_looked_up_first(driver: Driver) {
     let desk = worker.desk(merged.scope());
     let claimed = desk.claim(Want { now: at(1), posts: 9, look_ups: 9 }).await.expect("it claims");
     let look_up = claimed.claims.iter().find(|it| it.doubt.is_some()).expect("it is looked up");
-    use mutirao::delivery::identity::{BatchIdentity, Marker};
-    assert_eq!(look_up.marker, Marker::new(BatchIdentity::File { batch: "queda" }, "R"), "by its own marker");
     assert_eq!(look_up.doubt.as_ref().and_then(|it| it.not_before), None, "however old");
 }

@@ -131,11 +131,13 @@ fn state_of(name: &str) -> State {
     let all = [
         State::Pending,
         State::InFlight,
+        State::InDoubt,
         State::Opened,
         State::Invalid,
         State::Rejected,
         State::Failed,
         State::Unconfirmed,
+        State::Conflict,
         State::Skipped,
         State::Cancelled,
     ];

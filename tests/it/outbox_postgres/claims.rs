@@ -1,6 +1,6 @@
 //! What programs may do to an outbox while workers drain it.
 
-use mutirao::delivery::identity::{BatchIdentity, Marker};
+use mutirao::delivery::identity::{BatchKey, Marker};
 use mutirao::delivery::{Change, Doubt, Opening, Outbox, OutboxError, RowId, Settle, Settled, State, Want};
 use mutirao::outbox::Scope;
 use mutirao::outbox::postgres::PgOutbox;
@@ -22,13 +22,13 @@ async fn four_columns_are_enough() {
     .await;
     let now = jiff::Timestamp::now() + std::time::Duration::from_secs(1);
     let claimed = it.claim(Want { now, posts: 9, look_ups: 9 }).await.expect("it claims");
-    let (outbox, referencia): (String, String) = sqlx::query_as(
-        "SELECT (SELECT value FROM mutirao.meta WHERE key = 'outbox_id'), referencia FROM mutirao.outbox",
+    let (key, referencia): (String, String) = sqlx::query_as(
+        "SELECT b.key, o.referencia FROM mutirao.outbox o JOIN mutirao.batch b ON b.name = o.lote",
     )
     .fetch_one(&mut it.sql().await)
     .await
     .expect("it reads");
-    let marker = Marker::new(BatchIdentity::Producer { outbox: &outbox, lote: "default" }, &referencia);
+    let marker = Marker::new(&BatchKey(key), &referencia);
     let [claim] = &claimed.claims[..] else { panic!("one row is due") };
     assert_eq!((claim.marker, claim.line), (marker, 0));
     assert_eq!(claim.ticket.id_cliente_servico.get(), 11000);
@@ -293,7 +293,7 @@ async fn a_claim_whose_connection_broke_is_recovered() {
         }
     };
     assert_eq!(recovered, 1);
-    assert_eq!(it.state(RowId(1)).await, State::Pending);
+    assert_eq!(it.state(RowId(1)).await, State::InDoubt);
 }
 
 #[tokio::test]

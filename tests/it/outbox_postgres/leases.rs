@@ -28,7 +28,7 @@ async fn the_dead_are_rescued_after_two_renewals() {
     }
     assert_eq!(it.worker.rescue().await.expect("it rescues"), 1);
     let seen = it.look(rows[0]).await;
-    assert_eq!(seen.state, State::Pending);
+    assert_eq!(seen.state, State::InDoubt);
     let doubt = seen.doubt.expect("it may have been sent");
     assert!(!doubt.precaution);
     let waits_until: bool = sqlx::query_scalar(
@@ -142,7 +142,7 @@ async fn recovery_leaves_the_living_alone() {
     it.claim(want(1)).await.expect("it claims");
     assert_eq!(it.recover(at(2)).await.expect("it recovers"), 1);
     assert_eq!(it.state(rows[0]).await, State::InFlight);
-    assert_eq!(it.state(rows[1]).await, State::Pending);
+    assert_eq!(it.state(rows[1]).await, State::InDoubt);
 }
 
 #[tokio::test]

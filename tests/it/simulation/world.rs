@@ -250,7 +250,8 @@ impl World {
                     }
                 }
                 State::Opened => {}
-                State::Unconfirmed if self.may_be_unconfirmed(row, &created, &rows) => {}
+                State::Unconfirmed if self.may_be_unconfirmed(row) => {}
+                State::Conflict if self.server.misled(row.marker) || is_stolen(row, &created, &rows) => {}
                 State::Rejected | State::Failed if created.is_empty() => {}
                 State::Pending if waits_behind_unconfirmed(row, &rows) => {}
                 state => {
@@ -262,15 +263,19 @@ impl World {
     }
 
     /// Where even a calm HubSoft cannot tell.
-    fn may_be_unconfirmed(&self, row: &Row, created: &[&Created], rows: &[(i64, Row)]) -> bool {
+    fn may_be_unconfirmed(&self, row: &Row) -> bool {
         let is_long = 200 < row.ticket.descricao.as_str().len();
         let is_vague = self.server.vague_services.contains(&row.ticket.id_cliente_servico.get());
-        let is_stolen = rows.iter().any(|(_, other)| {
-            let theirs = other.opening.as_ref();
-            other.marker != row.marker && created.iter().any(|it| Some(&it.opening) == theirs)
-        });
-        is_long || is_vague || is_stolen
+        is_long || is_vague
     }
+}
+
+/// Whether another row has taken the row's ticket for its own.
+fn is_stolen(row: &Row, created: &[&Created], rows: &[(i64, Row)]) -> bool {
+    rows.iter().any(|(_, other)| {
+        let theirs = other.opening.as_ref();
+        other.marker != row.marker && created.iter().any(|it| Some(&it.opening) == theirs)
+    })
 }
 
 pub fn waits_behind_unconfirmed(row: &Row, rows: &[(i64, Row)]) -> bool {
@@ -294,6 +299,7 @@ impl Watch for World {
             (Change::Rejected { .. }, _) => "rejected",
             (Change::Failed { .. }, _) => "failed",
             (Change::Unconfirmed { .. }, _) => "unconfirmed",
+            (Change::Conflict { .. }, _) => "conflict",
         });
     }
 

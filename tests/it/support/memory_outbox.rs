@@ -241,10 +241,13 @@ fn service_of(row: &Row) -> i64 {
 
 fn is_live(row: &Row) -> bool {
     match row.state {
-        State::InFlight | State::Unconfirmed => true,
-        State::Pending => row.doubt.as_ref().is_some_and(|doubt| !doubt.precaution),
+        State::InFlight | State::InDoubt | State::Unconfirmed => true,
         _ => false,
     }
+}
+
+fn waits(row: &Row) -> bool {
+    matches!(row.state, State::Pending | State::InDoubt)
 }
 
 pub fn claim(shelf: &mut Shelf, want: Want, worker: u64) -> Claimed {
@@ -253,7 +256,7 @@ pub fn claim(shelf: &mut Shelf, want: Want, worker: u64) -> Claimed {
     for (id, row) in rows.iter().filter(|(_, row)| is_live(row)) {
         live.entry(service_of(row)).or_default().insert(*id);
     }
-    let mut candidates: Vec<_> = rows.iter().filter(|(_, row)| row.state == State::Pending).collect();
+    let mut candidates: Vec<_> = rows.iter().filter(|(_, row)| waits(row)).collect();
     // Doubts first, then by due time.
     candidates.sort_by_key(|(id, row)| (row.doubt.is_none(), row.priority, row.available_at, **id));
     let candidates: Vec<i64> = candidates.into_iter().map(|(id, _)| *id).collect();
@@ -306,7 +309,7 @@ pub fn claim(shelf: &mut Shelf, want: Want, worker: u64) -> Claimed {
 
 /// What was passed over because a row claimed later in the same call is of its service is blocked.
 fn outlook(rows: &BTreeMap<i64, Row>, live: &Live, halted: &BTreeSet<Arc<str>>, seen: Outlook) -> Outlook {
-    let pending = rows.iter().filter(|(_, row)| row.state == State::Pending);
+    let pending = rows.iter().filter(|(_, row)| waits(row));
     let free = pending.filter(|(id, row)| !is_blocked(live, halted, **id, row));
     Outlook { next_due: free.map(|(_, row)| row.available_at).min(), ..seen }
 }
@@ -350,59 +353,53 @@ pub fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle) -> Settled {
     if settle.change != Change::Release {
         row.error_code = None;
     }
+    row.state = settle.change.state(row.doubt.as_ref());
     match &settle.change {
         Change::Release => {
-            row.state = State::Pending;
             if row.first_claim {
                 row.sent_at = None;
             }
         }
         Change::Later { at, attempts, doubt, fault } => {
-            row.state = State::Pending;
             row.available_at = *at;
             row.attempts = *attempts;
             row.doubt = doubt.clone();
             row.error_code = fault.as_ref().map(|fault| fault.code.clone());
         }
         Change::Opened { opening, .. } if taken => {
-            row.state = State::Unconfirmed;
+            row.state = State::Conflict;
             row.error_code = Some(format!("taken: {}", opening.protocolo));
-            row.doubt.get_or_insert(Doubt {
-                since: row.sent_at.unwrap_or(row.available_at),
-                not_before: None,
-                precaution: false,
-                absences: 0,
-                last_absence: None,
-                answered: 0,
-            });
+            row.opening = Some(opening.clone());
+            row.doubt = None;
             return Settled::Taken;
         }
         Change::Opened { opening, attempts, warning } => {
-            row.state = State::Opened;
             row.opening = Some(opening.clone());
             row.attempts = *attempts;
             row.warning = warning.clone();
             row.doubt = None;
         }
         Change::Skipped { opening } => {
-            row.state = State::Skipped;
             row.opening = Some(opening.clone());
             row.error_code = Some("already_open".to_owned());
         }
         Change::Rejected { attempts, fault } => {
-            row.state = State::Rejected;
             row.attempts = *attempts;
             row.error_code = Some(fault.code.clone());
         }
         Change::Failed { attempts, fault } => {
-            row.state = State::Failed;
             row.attempts = *attempts;
             row.doubt = None;
             row.error_code = Some(fault.code.clone());
         }
         Change::Unconfirmed { doubt, fault } => {
-            row.state = State::Unconfirmed;
             row.doubt = Some(doubt.clone());
+            row.error_code = Some(fault.code.clone());
+        }
+        Change::Conflict { opening, attempts, fault } => {
+            row.opening = Some(opening.clone());
+            row.attempts = *attempts;
+            row.doubt = None;
             row.error_code = Some(fault.code.clone());
         }
     }
@@ -449,7 +446,7 @@ pub fn take_in(
 }
 
 fn make_due(row: &mut Row, now: Timestamp) {
-    row.state = State::Pending;
+    row.state = row.doubt.as_ref().map_or(State::Pending, Doubt::state);
     row.available_at = now;
     row.last_settle = None;
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mutirao::delivery::identity::{BatchIdentity, Marker};
+use mutirao::delivery::identity::{BatchKey, Marker};
 use mutirao::delivery::{Clock, Fault, Opening, Proof, Reply, Verdict};
 use mutirao::ticket::{RawTicket, Ticket};
 use tokio::time::Instant;
@@ -65,7 +65,7 @@ pub fn ticket(service: i64, descricao: &str) -> Ticket {
 }
 
 pub fn marker(row: i64) -> Marker {
-    Marker::new(BatchIdentity::File { batch: "test" }, &row.to_string())
+    Marker::new(&BatchKey("test".to_owned()), &row.to_string())
 }
 
 pub fn opening(id: i64) -> Opening {

@@ -10,7 +10,8 @@ const FREE: &str = "(x.state IN ('invalid', 'rejected', 'failed', 'cancelled')
     OR x.state = 'pending' AND (x.doubt_since IS NULL OR x.doubt_precaution))";
 
 /// Of `x`: a ticket exists, or may.
-pub(super) const MAY_EXIST: &str = "(x.state IN ('opened', 'in_flight', 'unconfirmed')
+pub(super) const MAY_EXIST: &str =
+    "(x.state IN ('opened', 'in_flight', 'in_doubt', 'unconfirmed', 'conflict')
     OR x.state = 'pending' AND x.doubt_since IS NOT NULL AND NOT x.doubt_precaution)";
 
 impl Merge {
