@@ -21,6 +21,7 @@ use crate::outbox::{
     state_name,
 };
 use crate::report::Guard;
+use crate::sandbox;
 use crate::ticket::{self, Field, RawTicket};
 
 /// Batches that an error names at most.
@@ -79,6 +80,9 @@ impl<'a> Desk<'a> {
         let place = self.place(batch)?;
         let target = Target::new(config, layer)?;
         let outbox = place.outbox.open().await?;
+        if let Some(folder) = &place.folder {
+            target.keep_books(folder)?;
+        }
         let info = batch_or_all(outbox.reader(), &place).await?;
         let scope = info.as_ref().map_or(Scope::All, |it| Scope::Batch(it.id));
         outbox.bind_host(&target.binding).await.map_err(super::import::other_host)?;
@@ -203,6 +207,9 @@ impl<'a> Desk<'a> {
             None => None,
         };
         let n_rows = outbox.purge(info.map(|it| it.id), before, now).await?;
+        if let Some(folder) = &place.folder {
+            sandbox::forget(folder, before)?;
+        }
         if let Some(folder) = place.folder.as_ref().filter(|it| it.join("results.csv").exists()) {
             let info = batch_of(outbox.reader(), &place).await?;
             let form =

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::delivery::{
     SystemClock, Verdict, Watch, Withheld, run,
 };
 use crate::hubsoft::{BaseUrl, BaseUrlFault, Catalogue, Credentials, Entry, HubSoft, HubSoftSettings};
-use crate::sandbox::{RunningSandbox, Sandbox, SandboxOptions};
+use crate::sandbox::{BookFault, RunningSandbox, Sandbox, SandboxOptions};
 
 /// Real tickets up to this number are opened without a question.
 const UNASKED_MAX: u64 = 20;
@@ -69,6 +70,13 @@ impl Target {
     pub fn is_sandbox(&self) -> bool {
         self.sandbox.is_some()
     }
+
+    /// A sandbox keeps its tickets in `folder` from now on, and knows those that stand there: what it opened is
+    /// still there when the command is repeated. Whoever calls it holds the outbox of the folder.
+    pub fn keep_books(&self, folder: &Path) -> Result<(), Failure> {
+        let Some(sandbox) = &self.sandbox else { return Ok(()) };
+        sandbox.sandbox().keep_in(folder).map_err(Failure::from)
+    }
 }
 
 /// A sandbox in this process, and how to reach it.
@@ -90,6 +98,22 @@ fn sandbox() -> Result<(HubSoftSettings, RunningSandbox), Failure> {
         password: login.password.to_owned().into(),
     };
     Ok((HubSoftSettings::new(base_url, credentials), sandbox))
+}
+
+impl From<BookFault> for Failure {
+    fn from(fault: BookFault) -> Self {
+        let (exit, hint) = match &fault {
+            BookFault::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                (Exit::Guard, "free some space and run the same command again")
+            }
+            BookFault::Io { .. } => (Exit::Usage, "give a folder that you may write to with -o DIR"),
+            BookFault::Line { .. } => {
+                (Exit::Usage, "it was changed by hand; move the folder away to begin a new sandbox")
+            }
+            BookFault::Busy { .. } => (Exit::Busy, "wait until it has ended"),
+        };
+        Self::of(exit, &fault, hint)
+    }
 }
 
 /// When an import stops by itself before its end.

@@ -50,6 +50,9 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
     }
     make_private(&work.folder)?;
     let mut outbox = work.outbox.open().await?;
+    if let Some(target) = &target {
+        target.keep_books(&work.folder)?;
+    }
     if !work.is_correction && !args.go_on {
         refuse_old(outbox.reader(), &work.batch, started_at).await?;
     }

@@ -95,6 +95,9 @@ async fn work(
     let Some(outbox) = start.patiently(async || database.open(&target.binding).await).await? else {
         return Ok(stopped(signals.asked()));
     };
+    if let Some(folder) = database.address.folder() {
+        target.keep_books(folder)?;
+    }
     let terms = Terms { rate: policy.rate, lease, timeout: target.timeout };
     let worker = start.patiently(async || Ok(outbox.register("worker", terms).await?)).await?;
     let Some(worker) = worker else { return Ok(stopped(signals.asked())) };

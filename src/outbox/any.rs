@@ -55,6 +55,12 @@ impl Address {
         }
     }
 
+    /// The folder that a file lies in.
+    pub fn folder(&self) -> Option<&Path> {
+        let folder = self.file()?.parent()?;
+        Some(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
+    }
+
     /// Parameters of its URL that mean nothing.
     pub fn unknown_parameters(&self) -> Vec<&str> {
         match self {

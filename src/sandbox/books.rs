@@ -1,12 +1,15 @@
 //! What the sandbox remembers: tickets, tokens, and what it did, for the audit.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::book::{Book, BookFault};
 use super::options::{FaultKind, SandboxOptions};
 use crate::delivery::identity::MARKER_LEN;
 
@@ -32,7 +35,8 @@ pub(super) struct Ticket {
     pub(super) closed: bool,
 }
 
-/// What a valid request asks for.
+/// What a valid request asks for. So it stands in the book, with the time.
+#[derive(Serialize, Deserialize)]
 pub(super) struct NewTicket {
     pub(super) service: i64,
     pub(super) tipo: i64,
@@ -43,6 +47,8 @@ pub(super) struct NewTicket {
 
 #[derive(Default)]
 pub(super) struct Books {
+    /// `None`: what it remembers ends with it.
+    book: Option<Book>,
     tickets: Vec<Ticket>,
     /// The newest ticket of each service.
     newest: HashMap<i64, u32>,
@@ -90,7 +96,29 @@ impl Audit {
 }
 
 impl Books {
-    pub(super) fn open(&mut self, new: NewTicket, at: Duration, options: &SandboxOptions) -> usize {
+    pub(super) fn keep_in(&mut self, folder: &Path) -> Result<(), BookFault> {
+        let book = Book::open(folder, |created, ticket| {
+            self.add(ticket, created, Duration::ZERO);
+        })?;
+        self.book = Some(book);
+        Ok(())
+    }
+
+    /// Opens a ticket, and returns its place. An error: there is none.
+    pub(super) fn open(
+        &mut self,
+        new: NewTicket,
+        at: Duration,
+        options: &SandboxOptions,
+    ) -> io::Result<usize> {
+        let created = Timestamp::now();
+        if let Some(book) = &mut self.book {
+            book.add(created, &new)?;
+        }
+        Ok(self.add(new, created, at + options.look_up_delay))
+    }
+
+    fn add(&mut self, new: NewTicket, created: Timestamp, visible_from: Duration) -> usize {
         let marker = marker_in(&new.descricao);
         self.texts_len += new.descricao.len();
         let descricao = match marker {
@@ -105,8 +133,8 @@ impl Books {
         self.tickets.push(Ticket {
             service: new.service,
             tipo: new.tipo,
-            created: Timestamp::now(),
-            visible_from: at + options.look_up_delay,
+            created,
+            visible_from,
             descricao,
             marker,
             previous,
@@ -237,7 +265,7 @@ impl Ticket {
 }
 
 /// The characters between the last `[ref ` and `]`.
-fn marker_in(descricao: &str) -> Option<[u8; MARKER_LEN]> {
+pub(super) fn marker_in(descricao: &str) -> Option<[u8; MARKER_LEN]> {
     let (_, rest) = descricao.rsplit_once("[ref ")?;
     let (marker, _) = rest.split_once(']')?;
     marker.as_bytes().try_into().ok()

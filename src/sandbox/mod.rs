@@ -4,6 +4,7 @@
 //!
 //! [`Sandbox::serve`] runs on the caller's runtime; [`Sandbox::start`] on a thread of its own.
 
+mod book;
 mod books;
 mod dice;
 mod http;
@@ -13,6 +14,7 @@ mod routes;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -22,6 +24,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use tokio::task::JoinSet;
 
+pub use book::{BOOK_FILE, BookFault, forget};
 pub use books::Audit;
 pub use options::{FaultKind, Faults, Nothing, OptionFault, SandboxOptions};
 
@@ -142,6 +145,16 @@ impl Sandbox {
         }
         connections.shutdown().await;
         Ok(())
+    }
+
+    /// Keeps its tickets in `folder` from now on, in [`BOOK_FILE`], and knows those that stand there: as if
+    /// the sandbox that wrote them had never ended. A ticket stands there before it is answered.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or written, is not a sandbox's, or another sandbox keeps it.
+    pub fn keep_in(&self, folder: &Path) -> Result<(), BookFault> {
+        self.0.books().keep_in(folder)
     }
 
     /// What happened so far.
@@ -302,7 +315,9 @@ impl Inner {
                     tokio::time::sleep(self.options.late_commit_after).await;
                     let mut books = self.books();
                     books.late_commits_pending -= 1;
-                    books.open(ticket, self.now(), &self.options);
+                    if let Err(error) = books.open(ticket, self.now(), &self.options) {
+                        tracing::warn!(%error, "the sandbox cannot keep a ticket, so there is none");
+                    }
                     return;
                 }
             };
@@ -414,7 +429,13 @@ impl Inner {
                     }
                     _ => {}
                 }
-                let index = books.open(ticket, now, &self.options);
+                let index = match books.open(ticket, now, &self.options) {
+                    Ok(index) => index,
+                    Err(error) => {
+                        tracing::warn!(%error, "the sandbox cannot keep a ticket, so there is none");
+                        return Deed::Answer(failure(500));
+                    }
+                };
                 match fault {
                     Some(FaultKind::ResetAfter) => return Deed::Reset,
                     Some(FaultKind::ErrorAfter) => failure(server_error(number)),

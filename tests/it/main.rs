@@ -11,6 +11,7 @@ mod outbox_postgres;
 mod outbox_sqlite;
 mod purge;
 mod sandbox;
+mod sandbox_books;
 mod service;
 mod shared;
 mod simulation;
