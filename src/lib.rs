@@ -5,6 +5,7 @@
 //!
 //! - [`cli`]: what a person types. One file a command; prints, asks, and calls the rooms below.
 //! - [`config`]: flags over environment over files over defaults.
+//! - [`printable`]: text from outside, before a person sees it. For all rooms.
 //! - [`report`]: results, errors, problems, summary.
 //! - [`intake`]: spreadsheets in.
 //! - [`sandbox`]: a HubSoft that lives on loopback.
@@ -19,6 +20,7 @@ pub mod delivery;
 pub mod hubsoft;
 pub mod intake;
 pub mod outbox;
+pub mod printable;
 pub mod report;
 pub mod sandbox;
 pub mod telemetry;

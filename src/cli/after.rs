@@ -20,6 +20,7 @@ use crate::outbox::{
     self, Address, AnyReader, BatchInfo, LEASE, Resolution, ResolveError, RowDetails, Scope, Terms,
     state_name,
 };
+use crate::printable::{self, LINE_CHARS_MAX};
 use crate::report::Guard;
 use crate::sandbox;
 use crate::ticket::{self, Field, RawTicket};
@@ -49,9 +50,9 @@ impl<'a> Desk<'a> {
         let outbox = place.outbox.look().await?;
         let details = details_of(outbox.reader(), &place, name, row).await?;
         if self.screen.json {
-            self.screen.result(as_json(&details).to_string());
+            self.screen.result_json(as_json(&details).to_string());
         } else {
-            self.screen.result(in_lines(&details).trim_end());
+            self.screen.result_lines(in_lines(&details).trim_end());
         }
         outbox.close().await?;
         Ok(Exit::Done)
@@ -109,7 +110,7 @@ impl<'a> Desk<'a> {
         }
         outbox.close().await?;
         if let Some(failure) = delivering::why_ended(&run.ending.reason) {
-            self.screen.err(failure.render(|it| self.screen.mark(it)).trim_end());
+            self.screen.fail(&failure);
         }
         self.screen.note(summary::in_words(&counts));
         if 0 < counts.unconfirmed {
@@ -243,7 +244,7 @@ impl<'a> Desk<'a> {
 
     fn tell(&self, n_rows: u64, text: &str) {
         if self.screen.json {
-            self.screen.result(json!({"version": 1, "rows": n_rows}).to_string());
+            self.screen.result_json(json!({"version": 1, "rows": n_rows}).to_string());
         } else {
             self.screen.note(text);
         }
@@ -352,15 +353,15 @@ fn in_lines(details: &RowDetails) -> String {
     let mut text = format!(
         "row {} ({}:{}), reference {}\nstate: {}\n",
         report.row.0,
-        details.batch,
+        printable::name(&details.batch),
         report.line,
-        report.referencia,
+        printable::name(&report.referencia),
         state_name(report.state)
     );
     let mut line = |name: &str, value: Option<String>| {
         if let Some(value) = value.filter(|it| !it.is_empty()) {
             // Writing to a string does not fail.
-            let _ = writeln!(text, "{name}: {value}");
+            let _ = writeln!(text, "{name}: {}", printable::line(&value, LINE_CHARS_MAX));
         }
     };
     let owned = |it: &Option<std::borrow::Cow<'_, str>>| it.as_ref().map(|it| it.to_string());

@@ -15,6 +15,7 @@ use crate::config::{Config, DeliveryLayer};
 use crate::delivery::{Halt, Rate, Verdict};
 use crate::hubsoft::Catalogue;
 use crate::intake::{Hashing, Repeat, Repeats};
+use crate::printable::{self, LINE_CHARS_MAX};
 use crate::ticket::{Id, Problem, Ticket};
 
 pub async fn check(mut args: Check, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
@@ -28,8 +29,7 @@ pub async fn check(mut args: Check, global: &Global, screen: &Screen) -> Result<
     reading::describe(&intake, screen);
     let columns = reading::column_names(&intake);
 
-    let mut told =
-        Told { columns, out: BufWriter::new(stdout()), is_json: screen.json, n_problems: 0, n_repeats: 0 };
+    let mut told = Told { columns, out: BufWriter::new(stdout()), screen, n_problems: 0, n_repeats: 0 };
     let mut seen = args.input.allow_repeats.is_none_or(|it| !it).then(Repeats::default);
     let (mut n_rows, mut n_invalid) = (0_u64, 0_u64);
     let mut notices: BTreeMap<String, u64> = BTreeMap::new();
@@ -90,34 +90,35 @@ pub async fn check(mut args: Check, global: &Global, screen: &Screen) -> Result<
 }
 
 /// Problems on stdout, as they are found.
-struct Told {
+struct Told<'a> {
     columns: reading::ColumnNames,
     out: BufWriter<std::io::Stdout>,
-    is_json: bool,
+    screen: &'a Screen,
     n_problems: u64,
     n_repeats: u64,
 }
 
-impl Told {
+impl Told<'_> {
     fn problem(&mut self, line: u64, it: &Problem) {
         self.n_problems += 1;
         let column = self.columns.get(it.field.as_ref()).map_or(it.field.as_ref(), String::as_str);
-        let text = if self.is_json {
-            json!({
+        if self.screen.json {
+            let text = json!({
                 "line": line, "column": column, "field": it.field, "value": it.found, "code": it.code,
                 "message": it.message, "hint": it.hint,
-            })
-            .to_string()
-        } else {
-            let found = if it.found.is_empty() { String::new() } else { format!(", found `{}`", it.found) };
-            format!("line {line}, {column}{found}: {} ({})\n    hint: {}", it.message, it.code, it.hint)
-        };
+            });
+            return self.line(&text.to_string());
+        }
+        let column = printable::name(column);
+        let found = if it.found.is_empty() { String::new() } else { format!(", found `{}`", it.found) };
+        let text = format!("line {line}, {column}{found}: {} ({})", it.message, it.code);
         self.line(&text);
+        self.line(&format!("    hint: {}", it.hint));
     }
 
     fn repeat(&mut self, Repeat { line, first_line }: Repeat) {
         self.n_repeats += 1;
-        let text = if self.is_json {
+        let text = if self.screen.json {
             json!({"line": line, "code": "repeat", "first_line": first_line}).to_string()
         } else {
             format!(
@@ -127,13 +128,14 @@ impl Told {
         self.line(&text);
     }
 
-    /// A reader that went away (`| head`) is not our failure.
     fn line(&mut self, text: &str) {
-        let _ = writeln!(self.out, "{text}");
+        let text =
+            if self.screen.json { printable::json(text) } else { printable::line(text, LINE_CHARS_MAX) };
+        self.screen.wrote(writeln!(self.out, "{text}"));
     }
 
     fn flush(&mut self) {
-        let _ = self.out.flush();
+        self.screen.wrote(self.out.flush());
     }
 }
 
@@ -160,7 +162,7 @@ impl Ids {
         &self,
         target: &Target,
         rate: Rate,
-        told: &mut Told,
+        told: &mut Told<'_>,
         screen: &Screen,
     ) -> Result<u64, Failure> {
         let mut n_unknown = 0;

@@ -215,7 +215,7 @@ pub fn confirm(
             "give --yes if that is right; nothing was sent",
         ));
     }
-    screen.err(&format!("This opens {about}."));
+    screen.err(format!("This opens {about}."));
     screen.err("They cannot be deleted. To go on, type the number of tickets:");
     let _ = io::stderr().flush();
     let mut typed = String::new();

@@ -48,7 +48,7 @@ pub async fn enqueue(mut args: Enqueue, global: &Global, screen: &Screen) -> Res
             "updated": counts.updated, "revived": counts.revived, "unchanged": counts.unchanged,
             "invalid": counts.invalid, "repeats": counts.repeats,
         });
-        screen.result(told.to_string());
+        screen.result_json(told.to_string());
     }
     if 0 < counts.invalid {
         screen.note(format!(

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt::Write;
 
 use super::exit::Exit;
+use crate::printable::{LINE_CHARS_MAX, line};
 
 /// Printed as `error:`, `caused by:` and `hint:`; ends the process with `exit`.
 #[derive(Debug)]
@@ -33,15 +34,13 @@ impl Failure {
         Self { exit, message: error.to_string(), causes, hint: hint.into() }
     }
 
-    /// The lines for stderr; `red` wraps the word that marks an error.
+    /// The lines for stderr; `mark` wraps the words that they begin with. Whatever they tell of, each is one line.
     pub fn render(&self, mark: impl Fn(&str) -> String) -> String {
-        let mut text = format!("{} {}\n", mark("error:"), self.message);
+        let mut text = format!("{} {}\n", mark("error:"), line(&self.message, LINE_CHARS_MAX));
         for cause in &self.causes {
-            // A cause may have lines of its own, such as a settings file's with the place marked.
-            let cause = cause.trim_end().replace('\n', "\n    ");
-            let _ = writeln!(text, "  caused by: {cause}");
+            let _ = writeln!(text, "  caused by: {}", line(cause.trim_end(), LINE_CHARS_MAX));
         }
-        let _ = writeln!(text, "{} {}", mark("hint:"), self.hint);
+        let _ = writeln!(text, "{} {}", mark("hint:"), line(&self.hint, LINE_CHARS_MAX));
         text
     }
 

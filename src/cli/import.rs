@@ -357,22 +357,22 @@ impl Report<'_> {
         }
 
         if screen.json {
-            screen.result(&json);
+            screen.result_json(&json);
         }
         if is_refused {
-            screen.err(&format!(
-                "{} {} invalid rows, and --strict: nothing was sent",
-                screen.mark("error:"),
-                counts.invalid
+            screen.fail(&Failure::new(
+                Exit::File,
+                format!("{} invalid rows, and --strict: nothing was sent", counts.invalid),
+                "problems.csv says what is wrong with them",
             ));
         }
         if let Some(failure) = run.and_then(|it| delivering::why_ended(&it.ending.reason)) {
-            screen.err(failure.render(|it| screen.mark(it)).trim_end());
+            screen.fail(&failure);
         }
         if run.is_some_and(|it| self.had_to_leave(it, &counts)) {
             let halted = outbox.reader().halted().await?;
             match halted.iter().find(|it| it.lote == info.name) {
-                Some(halted) => screen.err(&status::halted(halted)),
+                Some(halted) => screen.err(status::halted(halted)),
                 None => screen.err(
                     "rows wait behind unconfirmed rows of their services in other batches; `mutirao reconcile` looks for those",
                 ),

@@ -10,11 +10,11 @@ use crate::outbox::postgres::{self, Migrated, OpenError, WakeUp};
 pub async fn migrate(args: &Migrate, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
     let wake_up = if args.no_notify { WakeUp::Poll } else { WakeUp::Notify };
     if args.print_roles {
-        screen.result(postgres::ROLES.trim_end());
+        screen.result_lines(postgres::ROLES.trim_end());
         return Ok(Exit::Done);
     }
     if args.print {
-        screen.result(postgres::script(wake_up).trim_end());
+        screen.result_lines(postgres::script(wake_up).trim_end());
         return Ok(Exit::Done);
     }
     let config = Config::load(global.config.as_deref())?;

@@ -30,6 +30,7 @@ use clap::Parser;
 
 use crate::config::{Config, ConfigError};
 use crate::outbox::{OpenError, OpenFault};
+use crate::printable;
 use crate::report::{self, Guard};
 use crate::telemetry;
 use args::{Cli, Command, Global};
@@ -43,7 +44,11 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
+            // Help has its colours; an error repeats what was typed, a file's name perhaps.
+            match error.use_stderr() {
+                true => eprint!("{}", printable::lines(&error.render().to_string())),
+                false => drop(error.print()),
+            }
             return ExitCode::from(if error.use_stderr() { Exit::Usage as u8 } else { Exit::Done as u8 });
         }
     };
@@ -53,13 +58,20 @@ pub fn main() -> ExitCode {
     let exit = match panic::catch_unwind(command) {
         Ok(Ok(exit)) => exit,
         Ok(Err(failure)) => {
-            screen.err(failure.render(|it| screen.mark(it)).trim_end());
+            screen.fail(&failure);
             if screen.json {
-                screen.result(failure.json());
+                screen.result_json(failure.json());
             }
             failure.exit
         }
         Err(_) => Exit::Internal,
+    };
+    let exit = match screen.lost() {
+        Some(failure) if exit == Exit::Done => {
+            screen.fail(&failure);
+            failure.exit
+        }
+        _ => exit,
     };
     ExitCode::from(exit as u8)
 }
@@ -113,8 +125,8 @@ fn run(command: Command, global: &Global, screen: &Screen) -> Result<Exit, Failu
             Command::Resume { lote: None } => worker::resume(global, screen).await,
             Command::Doctor { delivery } => doctor::doctor(delivery, global, screen).await,
             Command::Sandbox(args) => sandbox::sandbox(args, screen).await,
-            Command::Completions { shell } => Ok(shell::completions(shell)),
-            Command::Man => shell::man(),
+            Command::Completions { shell } => Ok(shell::completions(shell, screen)),
+            Command::Man => Ok(shell::man(screen)),
         }
     })
 }

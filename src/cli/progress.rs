@@ -8,6 +8,7 @@ use tokio::time::{Instant, interval};
 
 use super::screen::Screen;
 use crate::delivery::{Change, Note, RequestKind, Settle, Settled, Watch};
+use crate::printable::{self, LINE_CHARS_MAX};
 
 /// Between two lines where nobody watches a bar.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -110,7 +111,7 @@ impl<'a> Progress<'a> {
 
     fn say(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(text),
+            Some(bar) => bar.println(printable::line(text, LINE_CHARS_MAX)),
             None => self.screen.note(text),
         }
     }

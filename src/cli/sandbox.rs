@@ -22,7 +22,7 @@ pub async fn sandbox(args: args::Sandbox, screen: &Screen) -> Result<Exit, Failu
     let running = Sandbox::start(options, listener).map_err(failed)?;
     let (url, login, token) = (running.url(), running.credentials(), running.sandbox().issue_token());
     if screen.json {
-        screen.result(
+        screen.result_json(
             json!({
                 "version": 1, "url": url, "token": token, "client_id": login.client_id,
                 "client_secret": login.client_secret, "username": login.username, "password": login.password,
@@ -44,7 +44,7 @@ pub async fn sandbox(args: args::Sandbox, screen: &Screen) -> Result<Exit, Failu
     }
     let audit = running.stop();
     if screen.json {
-        screen.result(serde_json::to_string(&audit).unwrap_or_default());
+        screen.result_json(serde_json::to_string(&audit).unwrap_or_default());
     }
     Ok(Exit::Done)
 }

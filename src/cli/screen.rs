@@ -1,18 +1,27 @@
 //! What a person sees. Results of a command go to stdout, everything else to stderr.
+//!
+//! All of it passes [`printable`]: whatever stands in a file name, a cell, an answer or a database, one call is one
+//! line, and only [`Screen::mark`] colours anything.
 
+use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
 
 use super::args::{Color, Global};
+use super::exit::Exit;
+use super::failure::Failure;
+use crate::printable::{self, LINE_CHARS_MAX};
 use crate::telemetry::{LogFormat, STORY};
 
 /// Where and how loudly to speak.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Screen {
     pub quiet: bool,
     pub json: bool,
     color: bool,
     terminal: bool,
     format: LogFormat,
+    /// Why a result did not reach standard output.
+    lost: RefCell<Option<io::Error>>,
 }
 
 impl Screen {
@@ -24,7 +33,8 @@ impl Screen {
             Color::Never => false,
             Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty()),
         };
-        Self { quiet: global.quiet, json: global.json, color, terminal, format: global.log_format }
+        let (quiet, json, format) = (global.quiet, global.json, global.log_format);
+        Self { quiet, json, color, terminal, format, lost: RefCell::default() }
     }
 
     /// Whether stderr shows a bar that moves.
@@ -34,38 +44,95 @@ impl Screen {
 
     /// A line of the story, unless `--quiet`.
     pub fn note(&self, text: impl AsRef<str>) {
+        let text = printable::line(text.as_ref(), LINE_CHARS_MAX);
         match (self.quiet, self.format) {
             (true, _) => {}
-            (false, LogFormat::Text) => self.err(text.as_ref()),
-            (false, LogFormat::Json) => tracing::info!(target: STORY, "{}", text.as_ref()),
+            (false, LogFormat::Text) => say(&text),
+            (false, LogFormat::Json) => tracing::info!(target: STORY, "{text}"),
         }
     }
 
     /// Something that a person should know, also with `--quiet`.
     pub fn warn(&self, text: impl AsRef<str>) {
+        let text = printable::line(text.as_ref(), LINE_CHARS_MAX);
         match self.format {
-            LogFormat::Text => self.err(&format!("{} {}", self.mark("warning:"), text.as_ref())),
-            LogFormat::Json => tracing::warn!(target: STORY, "{}", text.as_ref()),
+            LogFormat::Text => say(&format!("{} {text}", self.mark("warning:"))),
+            LogFormat::Json => tracing::warn!(target: STORY, "{text}"),
         }
     }
 
-    /// The result of a command.
-    pub fn result(&self, text: impl AsRef<str>) {
-        // A reader that went away (`| head`) is not our failure.
-        let _ = writeln!(io::stdout(), "{}", text.as_ref());
-    }
-
-    pub fn mark(&self, text: &str) -> String {
-        if self.color { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
-    }
-
-    /// On stderr, as it is.
-    pub fn err(&self, text: &str) {
+    /// Something that went wrong, or that a person is asked.
+    pub fn err(&self, text: impl AsRef<str>) {
+        let text = printable::line(text.as_ref(), LINE_CHARS_MAX);
         match self.format {
-            LogFormat::Text => {
-                let _ = writeln!(io::stderr(), "{text}");
-            }
+            LogFormat::Text => say(&text),
             LogFormat::Json => tracing::error!(target: STORY, "{text}"),
         }
     }
+
+    /// Why the command failed: `error:`, `caused by:` and `hint:`, a line each.
+    pub fn fail(&self, failure: &Failure) {
+        let text = failure.render(|it| self.mark(it));
+        match self.format {
+            LogFormat::Text => say(text.trim_end()),
+            LogFormat::Json => tracing::error!(target: STORY, "{}", text.trim_end()),
+        }
+    }
+
+    /// A line of a command's result, for people.
+    pub fn result(&self, text: impl AsRef<str>) {
+        self.put(&printable::line(text.as_ref(), LINE_CHARS_MAX));
+    }
+
+    /// A result of several lines, each of which is known to be one.
+    pub fn result_lines(&self, text: impl AsRef<str>) {
+        self.put(&printable::lines(text.as_ref()));
+    }
+
+    /// The result of a command, for programs: a line of JSON.
+    pub fn result_json(&self, text: impl AsRef<str>) {
+        self.put(&printable::json(text.as_ref()));
+    }
+
+    fn put(&self, text: &str) {
+        self.wrote(writeln!(io::stdout(), "{text}"));
+    }
+
+    /// What came of writing to standard output; [`Self::lost`] tells of it at the end.
+    pub fn wrote(&self, done: io::Result<()>) {
+        match done {
+            // A reader that went away (`| head`) is not our failure.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                self.lost.borrow_mut().get_or_insert(error);
+            }
+            _ => {}
+        }
+    }
+
+    /// Why results were lost, if they were: a script that reads them must not take an empty file for them.
+    pub fn lost(&self) -> Option<Failure> {
+        let error = self.lost.take()?;
+        let exit = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Exit::Guard,
+            _ => Exit::Internal,
+        };
+        Some(Failure::new(
+            exit,
+            format!("the result could not be written to standard output: {error}"),
+            "see where it goes; `mutirao status` and the results in the folder tell what became of the rows",
+        ))
+    }
+
+    pub fn mark(&self, text: &str) -> String {
+        if self.color && self.format == LogFormat::Text {
+            format!("\x1b[1m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// Nobody is left to be told if stderr is gone.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }

@@ -51,7 +51,7 @@ impl Desk<'_> {
             if let Some(crew) = &crew {
                 told["workers"] = crew_as_json(crew);
             }
-            self.screen.result(told.to_string());
+            self.screen.result_json(told.to_string());
         } else {
             if let Some(whole) = &whole {
                 self.tell_status("all batches", whole);

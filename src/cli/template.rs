@@ -12,8 +12,7 @@ use crate::intake::template;
 /// Writes to `file`, which must not exist yet, or a `.csv` to standard output.
 pub fn template(file: Option<&Path>, screen: &Screen) -> Result<Exit, Failure> {
     let Some(file) = file else {
-        // A reader that went away (`| head`) is not our failure.
-        let _ = io::stdout().write_all(&template::csv());
+        screen.wrote(io::stdout().write_all(&template::csv()));
         return Ok(Exit::Done);
     };
     let ending = file.extension().map(|it| it.to_ascii_lowercase());

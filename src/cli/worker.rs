@@ -117,10 +117,10 @@ async fn work(
     let left = left(&run, outbox.reader()).await?;
     outbox.close().await?;
     if let Some(failure) = delivering::why_ended(&run.ending.reason) {
-        screen.err(failure.render(|it| screen.mark(it)).trim_end());
+        screen.fail(&failure);
     }
     for halted in &left {
-        screen.err(&status::halted(halted));
+        screen.err(status::halted(halted));
     }
     screen.note(in_words(&run.ending.stats));
     Ok(exit_of(&run, &left))
@@ -156,7 +156,7 @@ impl Start<'_> {
             match work().await {
                 Err(failure) if failure.exit == Exit::Unreachable && self.lasting == Lasting::Forever => {
                     if !std::mem::replace(&mut said, true) {
-                        self.screen.err(failure.render(|it| self.screen.mark(it)).trim_end());
+                        self.screen.fail(&failure);
                         self.screen.note("trying again until it can be reached");
                     }
                     tokio::time::sleep(AGAIN).await;

@@ -15,6 +15,7 @@ use super::wire::{Envelope, LoginAnswer, Seen, Status};
 use super::words;
 use crate::delivery::identity::Marker;
 use crate::delivery::{Fault, Proof, Verdict};
+use crate::printable;
 
 /// The longest pause a server may ask for.
 pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(15 * 60);
@@ -204,10 +205,12 @@ fn echo_faults(ticket: &Seen<'_>, asked: &Asked<'_>, without_os: bool) -> Vec<Fa
         let message = format!("asked for id_cliente_servico {}, opened for {echoed}", asked.service);
         faults.push(words::fault("wrong_service", message));
     }
+    // Labels are printable, as the catalogue's are.
     if let (Some(label), Some(echoed)) = (asked.type_label, ticket.tipo_atendimento())
+        && let echoed = printable::name(&echoed)
         && !same_label(label, &echoed)
     {
-        let message = format!("asked for the type `{label}`, opened as `{}`", words::capped(&echoed));
+        let message = format!("asked for the type `{label}`, opened as `{echoed}`");
         faults.push(words::fault("wrong_type", message));
     }
     if without_os {

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::delivery::Opening;
 use crate::delivery::identity::Marker;
+use crate::printable;
 use crate::ticket::{Id, Ticket};
 
 /// A field of an answer. `null` and absent are the same.
@@ -215,7 +216,7 @@ struct ServiceOrder<'a> {
 }
 
 impl<'a> Seen<'a> {
-    /// `None` without an id and a protocolo: then it proves nothing.
+    /// `None` without an id and a protocolo: then it proves nothing. What is text in it may be shown.
     pub(super) fn opening(&self) -> Option<Opening> {
         let id_atendimento = integer(self.id_atendimento).filter(|it| 0 < *it)?;
         let protocolo = self.protocolo()?.into_owned();
@@ -227,7 +228,7 @@ impl<'a> Seen<'a> {
             ids_ordem_servico: orders.iter().filter_map(|it| integer(it.id_ordem_servico)).collect(),
             numeros_ordem_servico: orders
                 .iter()
-                .filter_map(|it| text(it.numero_ordem_servico).map(Cow::into_owned))
+                .filter_map(|it| Some(printable::name(&text(it.numero_ordem_servico)?).into_owned()))
                 .collect(),
         })
     }
@@ -239,10 +240,10 @@ impl<'a> Seen<'a> {
     pub(super) fn protocolo(&self) -> Option<Cow<'a, str>> {
         let protocolo = text(self.protocolo)?;
         let trimmed = protocolo.trim();
-        match trimmed.len() {
-            0 => None,
-            len if len == protocolo.len() => Some(protocolo),
-            _ => Some(Cow::Owned(trimmed.to_owned())),
+        match printable::name(trimmed) {
+            shown if shown.is_empty() => None,
+            shown if shown.len() == protocolo.len() && *shown == *protocolo => Some(protocolo),
+            shown => Some(Cow::Owned(shown.into_owned())),
         }
     }
 
@@ -305,7 +306,7 @@ impl<'a> LoginAnswer<'a> {
     }
 }
 
-/// The rows of a catalogue: ids and labels, under whatever names this route uses.
+/// The rows of a catalogue: ids and labels (which may be shown), under whatever names this route uses.
 pub(super) fn catalogue(body: &[u8], list_key: &str, id_key: &str) -> Option<Vec<(i64, String)>> {
     let answer: std::collections::HashMap<Cow<'_, str>, &RawValue> = serde_json::from_slice(body).ok()?;
     let items = list(answer.get(list_key).copied())?;
@@ -313,7 +314,7 @@ pub(super) fn catalogue(body: &[u8], list_key: &str, id_key: &str) -> Option<Vec
         let fields: std::collections::HashMap<Cow<'_, str>, &RawValue> =
             serde_json::from_str(item?.get()).ok()?;
         let id = integer(fields.get(id_key).copied())?;
-        Some((id, text(fields.get("descricao").copied())?.into_owned()))
+        Some((id, printable::name(&text(fields.get("descricao").copied())?).into_owned()))
     };
     items.into_iter().map(entry).collect()
 }
@@ -385,5 +386,16 @@ mod tests {
         insta::assert_snapshot!(body(&most), @r#"{"id_cliente_servico":11000,"id_tipo_atendimento":5,"descricao":"Sem \"luz\"\nna rua [ref WHQXBJ4VFWYF]","nome":"Ana","telefone":"37999112233","email":"ana@example.com","abrir_os":true,"id_atendimento_status":24,"id_usuario_responsavel":7,"parametros":{"origem":"csv"},"parametros_ordem_servico":{"status":"pendente"}}"#);
         let several = RawTicket { id_usuario_responsavel: Some("1, 2".into()), ..least };
         assert!(body(&several).contains(r#""id_usuario_responsavel":"1,2""#));
+    }
+
+    #[test]
+    fn what_hubsoft_names_may_be_shown() {
+        let body = r#"{"atendimento":{"id_atendimento":7,"protocolo":" 2024\u001b[2J\n1 ",
+            "ordens_servico":[{"id_ordem_servico":1,"numero_ordem_servico":"=\u202e9"}]}}"#;
+        let opening = Envelope::read(body.as_bytes()).unwrap().ticket().unwrap().opening().unwrap();
+        assert_eq!(opening.protocolo, "2024?[2J 1");
+        assert_eq!(opening.numeros_ordem_servico, ["=?9"]);
+        let types = r#"{"tipos":[{"id":5,"descricao":"a\u001b]0;x\u0007"}]}"#;
+        assert_eq!(catalogue(types.as_bytes(), "tipos", "id").unwrap(), [(5, "a?]0;x?".to_owned())]);
     }
 }

@@ -4,9 +4,7 @@
 use std::borrow::Cow;
 
 use crate::delivery::Fault;
-
-/// Characters of HubSoft's own words that are kept.
-const WORDS_MAX: usize = 500;
+use crate::printable::{self, WORDS_CHARS_MAX};
 
 pub(super) fn fault(code: impl Into<String>, message: impl Into<String>) -> Fault {
     Fault { code: code.into(), message: message.into() }
@@ -76,15 +74,7 @@ pub(super) fn refused(status: u16, said: Option<String>) -> Fault {
 
 /// HubSoft's words for a person: one line, capped.
 pub(super) fn capped(words: &str) -> String {
-    let mut kept = String::with_capacity(words.len().min(WORDS_MAX));
-    for (n_chars, char) in words.trim().chars().enumerate() {
-        if n_chars == WORDS_MAX {
-            kept.push('…');
-            break;
-        }
-        kept.push(if char.is_control() { ' ' } else { char });
-    }
-    kept
+    printable::line(words.trim(), WORDS_CHARS_MAX).into_owned()
 }
 
 /// `msg: first error; second error`. `None` when HubSoft said nothing.

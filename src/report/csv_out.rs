@@ -1,5 +1,6 @@
 //! `results.csv` and `errors.csv`: the input's own columns, then ours.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -21,14 +22,14 @@ impl ResultsCsv {
     pub fn create(path: &Path, headers: &[String], style: &CsvStyle) -> Result<Self, ReportError> {
         let writer = temporary(path).and_then(|file| style.writer(file)).map_err(ReportError::io(path))?;
         let mut this = Self { path: path.to_owned(), writer, n_own: headers.len(), guard: style.guard };
-        let own = headers.iter().map(String::as_str);
-        this.record(own.chain(RESULT_COLUMNS))?;
+        let own = headers.iter().map(|it| Cow::Borrowed(it.as_str()));
+        this.record(own, RESULT_COLUMNS.into_iter().map(Cow::Borrowed))?;
         Ok(this)
     }
 
     pub fn push(&mut self, line: &Line<'_>) -> Result<(), ReportError> {
-        let own = (0..self.n_own).map(|at| line.cells.get(at).map_or("", |cell| cell));
-        self.record(own.chain(line.result))
+        let own = (0..self.n_own).map(|at| Cow::Borrowed(line.cells.get(at).map_or("", |cell| cell)));
+        self.record(own, line.results())
     }
 
     /// Gives the file its name, once it is on disk.
@@ -38,11 +39,16 @@ impl ResultsCsv {
         publish(file.into_inner(), &path)
     }
 
-    fn record<'a>(&mut self, cells: impl Iterator<Item = &'a str>) -> Result<(), ReportError> {
+    fn record<'a>(
+        &mut self,
+        inputs: impl Iterator<Item = Cow<'a, str>>,
+        ours: impl Iterator<Item = Cow<'a, str>>,
+    ) -> Result<(), ReportError> {
         let guard = self.guard;
         let write = |writer: &mut csv::Writer<_>| {
-            for cell in cells {
-                writer.write_field(guard.apply(cell).as_ref())?;
+            let guarded = inputs.map(|it| (guard, it)).chain(ours.map(|it| (Guard::ExcelSafe, it)));
+            for (guard, cell) in guarded {
+                writer.write_field(guard.apply(&cell).as_ref())?;
             }
             writer.write_record(None::<&[u8]>)
         };

@@ -9,8 +9,11 @@ mod summary;
 mod text_out;
 mod xlsx_out;
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::printable::{self, LINE_CHARS_MAX};
 
 /// What is read back is what was written: one list for both.
 pub use crate::intake::RESULT_COLUMNS;
@@ -24,9 +27,25 @@ pub use xlsx_out::{ROWS_MAX as XLSX_ROWS_MAX, ResultsXlsx, is_shielded};
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a> {
     /// The input's own cells; a short record is filled up with blanks.
-    pub cells: &'a [std::borrow::Cow<'a, str>],
+    pub cells: &'a [Cow<'a, str>],
     /// The values of [`RESULT_COLUMNS`], in their order.
     pub result: [&'a str; RESULT_COLUMNS.len()],
+}
+
+/// Columns of ours by which a row is known again: what is read back is what was written, to the last character.
+const IDENTITY: [&str; 2] = ["lote", "referencia"];
+
+impl<'a> Line<'a> {
+    /// The values of [`RESULT_COLUMNS`], as they may be shown: one line each.
+    fn results(&self) -> impl Iterator<Item = Cow<'a, str>> {
+        RESULT_COLUMNS.into_iter().zip(self.result).map(|(column, text)| {
+            if IDENTITY.contains(&column) {
+                Cow::Borrowed(text)
+            } else {
+                printable::line(text, LINE_CHARS_MAX)
+            }
+        })
+    }
 }
 
 /// Why a report could not be written.
@@ -53,5 +72,31 @@ impl ReportError {
             },
         };
         matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_runs_and_repaints_nothing_in_our_columns() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results.csv");
+        let style = CsvStyle { delimiter: b';', encoding: OutputEncoding::Utf8, guard: Guard::Faithful };
+        let mut out = ResultsCsv::create(&path, &["nome".to_owned()], &style).unwrap();
+        let result = RESULT_COLUMNS.map(|column| match column {
+            "referencia" => "-a\u{202E}1",
+            "protocolo" => "=cmd|' /C calc'!A0",
+            "error_message" => "+55\u{1B}[2J\nline 3, opened",
+            _ => "",
+        });
+        out.push(&Line { cells: &["=1+1".into()], result }).unwrap();
+        out.finish().unwrap();
+        let written = std::fs::read_to_string(path).unwrap();
+        let row = written.lines().nth(1).unwrap();
+        // The input's own cell is as it was; a row is known again by its reference, to the last character.
+        let expected = "=1+1;;;'-a\u{202E}1;;'=cmd|' /C calc'!A0;;;;;;'+55?[2J line 3, opened;";
+        assert_eq!(row, expected);
     }
 }

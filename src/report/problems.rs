@@ -7,6 +7,7 @@ use tempfile::NamedTempFile;
 use super::csv_out::{publish, temporary};
 use super::text_out::Transcoder;
 use super::{CsvStyle, Guard, ReportError};
+use crate::printable::{self, LINE_CHARS_MAX};
 
 /// A contract.
 pub const PROBLEM_COLUMNS: [&str; 7] = ["line", "column", "field", "value", "code", "message", "hint"];
@@ -18,22 +19,21 @@ pub type ProblemLine<'a> = [&'a str; PROBLEM_COLUMNS.len()];
 pub struct ProblemsCsv {
     path: PathBuf,
     writer: csv::Writer<Transcoder<NamedTempFile>>,
-    guard: Guard,
 }
 
 impl ProblemsCsv {
     /// Starts `path` with the header.
     pub fn create(path: &Path, style: &CsvStyle) -> Result<Self, ReportError> {
         let writer = temporary(path).and_then(|file| style.writer(file)).map_err(ReportError::io(path))?;
-        let mut this = Self { path: path.to_owned(), writer, guard: style.guard };
+        let mut this = Self { path: path.to_owned(), writer };
         this.push(&PROBLEM_COLUMNS)?;
         Ok(this)
     }
 
     pub fn push(&mut self, problem: &ProblemLine<'_>) -> Result<(), ReportError> {
-        let guarded = problem.map(|cell| self.guard.apply(cell));
+        let shown = problem.map(|cell| printable::line(cell, LINE_CHARS_MAX));
         self.writer
-            .write_record(guarded.iter().map(|cell| cell.as_bytes()))
+            .write_record(shown.iter().map(|cell| Guard::ExcelSafe.apply(cell).into_owned()))
             .map_err(|error| ReportError::io(&self.path)(error.into()))
     }
 

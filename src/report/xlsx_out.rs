@@ -1,6 +1,7 @@
 //! `results.xlsx`: the same for people. Every cell is text, so that a spreadsheet cannot round a
 //! protocolo of 20 digits; text cells are never run as formulas.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -62,10 +63,10 @@ impl ResultsXlsx {
         let sheet =
             self.workbook.worksheet_from_index(0).map_err(|source| workbook_error(&self.path, source))?;
         shielded(&self.path, || {
-            let own = (0..n_own).map(|at| line.cells.get(at).map_or("", |cell| cell.as_ref()));
-            for (column, text) in (0..).zip(own.chain(line.result)) {
+            let own = (0..n_own).map(|at| Cow::Borrowed(line.cells.get(at).map_or("", |cell| cell.as_ref())));
+            for (column, text) in (0..).zip(own.chain(line.results())) {
                 if !text.is_empty() {
-                    sheet.write_string(row, column, shortened(text))?;
+                    sheet.write_string(row, column, shortened(&text))?;
                 }
             }
             Ok(())

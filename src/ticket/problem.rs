@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Field;
 use super::cell::scientific;
+use crate::printable::is_printable;
 
 /// One thing that is wrong with a row, or (as a notice) that a person may want to know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +51,7 @@ pub(crate) fn cut(cell: &str) -> String {
             shown.push('…');
             break;
         }
-        if it != ' ' && (it.is_control() || super::cell::is_invisible(it)) {
+        if it != ' ' && (!is_printable(it) || super::cell::is_invisible(it)) {
             // Writing to a String cannot fail.
             let _ = write!(shown, "{}", it.escape_unicode());
         } else {

@@ -9,6 +9,7 @@ mod outbox_conformance;
 mod outbox_memory;
 mod outbox_postgres;
 mod outbox_sqlite;
+mod outside_text;
 mod purge;
 mod sandbox;
 mod sandbox_books;
