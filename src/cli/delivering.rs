@@ -26,12 +26,16 @@ use crate::sandbox::{BookFault, RunningSandbox, Sandbox, SandboxOptions};
 /// Real tickets up to this number are opened without a question.
 const UNASKED_MAX: u64 = 20;
 
+/// What an outbox is bound to whose tickets are not real.
+pub const SANDBOX: &str = "sandbox";
+
 /// HubSoft, ready to be asked, and what it is for people.
 pub struct Target {
     pub api: HubSoft,
     /// For people: `erp.example.com.br`.
     pub host: String,
-    /// What the outbox is bound to: the host, or `loopback`.
+    /// What the outbox is bound to: [`SANDBOX`], or the host; on loopback with its port, since tunnels to
+    /// several HubSofts differ in nothing else.
     pub binding: String,
     /// `host:port`, as a name to resolve.
     pub address: String,
@@ -59,8 +63,7 @@ impl Target {
             ));
         }
         let host = if sandbox.is_some() { "the sandbox".to_owned() } else { settings.base_url.host() };
-        let binding =
-            if settings.base_url.is_loopback() { "loopback".to_owned() } else { settings.base_url.host() };
+        let binding = if sandbox.is_some() { SANDBOX.to_owned() } else { binding(&settings.base_url) };
         let address = settings.base_url.address();
         let timeout = settings.timeout;
         let api = HubSoft::new(settings).map_err(|error| Failure::of(Exit::Usage, &error, error.hint()))?;
@@ -77,6 +80,19 @@ impl Target {
         let Some(sandbox) = &self.sandbox else { return Ok(()) };
         sandbox.sandbox().keep_in(folder).map_err(Failure::from)
     }
+}
+
+/// What an outbox would be bound to, where the settings say so: a dry run goes without them.
+pub fn known_binding(config: &Config, layer: &DeliveryLayer) -> Option<String> {
+    if layer.sandbox.unwrap_or(false) {
+        return Some(SANDBOX.to_owned());
+    }
+    config.hubsoft(layer).ok().map(|it| binding(&it.base_url))
+}
+
+/// What an outbox that belongs to the HubSoft at `url` is bound to.
+fn binding(url: &BaseUrl) -> String {
+    if url.is_loopback() { url.address() } else { url.host() }
 }
 
 /// A sandbox in this process, and how to reach it.

@@ -45,14 +45,18 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
     let database_url = global.database_url.as_deref().or(config.database_url());
     let work = Work::find(&args, &intake, database_url)?;
     let options = merge_options(&args.input, &args.delivery);
-    if args.dry_run {
-        return rehearse(intake, &args, &work, &options, screen).await;
-    }
+    let Some(target) = target else {
+        let binding = delivering::known_binding(&config, &args.delivery);
+        return rehearse(intake, &args, &work, binding.as_deref(), &options, screen).await;
+    };
     make_private(&work.folder)?;
     let mut outbox = work.outbox.open().await?;
-    if let Some(target) = &target {
-        target.keep_books(&work.folder)?;
+    // Before a word is said of rows that another HubSoft knows.
+    refuse_other_host(outbox.reader(), &work.outbox, &target.binding).await?;
+    if target.is_sandbox() && work.outbox.file().is_some() {
+        outbox.bind_host(&target.binding).await.map_err(other_host)?; // Also if nothing is ever sent.
     }
+    target.keep_books(&work.folder)?;
     if !work.is_correction && !args.go_on {
         refuse_old(outbox.reader(), &work.batch, started_at).await?;
     }
@@ -62,7 +66,6 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
     tell_merged(merged, screen);
 
     let counts = outbox.reader().counts(merged.scope()).await?;
-    let Some(target) = target else { unreachable!("only a dry run has no target") };
 
     let left = counts.pending + counts.in_flight + counts.in_doubt + counts.unconfirmed;
     let n_to_open = args.sample.map_or(left, |n| n.min(left));
@@ -115,7 +118,14 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
         Some(run)
     };
 
-    let report = Report { args: &args, work: &work, staged: &staged, started_at, rate };
+    let report = Report {
+        args: &args,
+        work: &work,
+        staged: &staged,
+        started_at,
+        rate,
+        is_sandbox: target.is_sandbox(),
+    };
     let exit = report.write(&outbox, run.as_ref(), is_refused, screen).await?;
     outbox.close().await?;
     Ok(exit)
@@ -139,6 +149,7 @@ async fn rehearse(
     intake: Intake,
     args: &Import,
     work: &Work,
+    binding: Option<&str>,
     options: &MergeOptions<'_>,
     screen: &Screen,
 ) -> Result<Exit, Failure> {
@@ -148,6 +159,9 @@ async fn rehearse(
         Address::Postgres(_) => None,
     };
     let mut outbox = scratch.as_ref().map_or(&work.outbox, |it| &it.outbox).open().await?;
+    if let Some(binding) = binding {
+        refuse_other_host(outbox.reader(), &work.outbox, binding).await?;
+    }
     if !work.is_correction && !args.go_on {
         refuse_old(outbox.reader(), &work.batch, options.now).await?;
     }
@@ -177,15 +191,18 @@ impl Work {
         let lote = intake.first_lote();
         let parent = args.file.parent().unwrap_or(Path::new(""));
         let holds = |folder: &Path| folder.join(OUTBOX_FILE).is_file();
+        let is_sandbox = args.delivery.sandbox.unwrap_or(false);
         // A corrected errors.csv lies in the work folder, or was moved beside it.
         let origin = lote.and_then(|lote| {
-            let beside = parent.join(Path::new(&format!("{lote}.mutirao")).file_name()?);
+            let suffix = if is_sandbox { "sandbox.mutirao" } else { "mutirao" };
+            let beside = parent.join(Path::new(&format!("{lote}.{suffix}")).file_name()?);
             [parent.to_owned(), beside].into_iter().find(|it| holds(it))
         });
         let folder = match (&args.output, origin) {
             (Some(folder), _) => folder.clone(),
             (None, Some(folder)) => folder,
             (None, None) if reading::is_stdin(&args.file) => return Err(missing("a folder for the results")),
+            (None, None) if is_sandbox => Place::sandbox_folder_of(&args.file),
             (None, None) => Place::folder_of(&args.file),
         };
         let is_correction = lote.is_some() && (database_url.is_some() || holds(&folder));
@@ -264,6 +281,25 @@ pub(super) async fn refuse_old(reader: AnyReader<'_>, batch: &str, now: Timestam
     }
 }
 
+/// An outbox that belongs to another HubSoft says nothing of what is open at this one.
+pub(super) async fn refuse_other_host(
+    reader: AnyReader<'_>,
+    outbox: &Address,
+    asked: &str,
+) -> Result<(), Failure> {
+    let Some(bound) = reader.host().await?.filter(|it| it != asked) else { return Ok(()) };
+    let hint = if bound == delivering::SANDBOX {
+        "what it says was opened is not real; give another folder with -o DIR, or another database"
+    } else {
+        "set HUBSOFT_URL to that host, or give another folder with -o DIR"
+    };
+    Err(Failure::new(
+        Exit::Usage,
+        format!("the outbox `{outbox}` belongs to `{bound}`, not to `{asked}`; nothing was sent"),
+        hint,
+    ))
+}
+
 pub(super) fn other_host(error: BindError) -> Failure {
     match error {
         BindError::OtherHost { .. } => Failure::of(
@@ -309,6 +345,7 @@ struct Report<'a> {
     staged: &'a Staged,
     started_at: Timestamp,
     rate: Rate,
+    is_sandbox: bool,
 }
 
 impl Report<'_> {
@@ -349,6 +386,7 @@ impl Report<'_> {
             rate: self.rate,
             stats: run.map(|it| &it.ending.stats),
             exit,
+            host: outbox.reader().host().await?,
         });
         report::write_summary(&folder.join("summary.json"), &summary)?;
         let json = serde_json::to_string(&summary).unwrap_or_default();
@@ -401,7 +439,8 @@ impl Report<'_> {
     }
 
     fn tell(&self, counts: &Counts, exit: Exit, screen: &Screen) {
-        screen.note(summary::in_words(counts));
+        let real = if self.is_sandbox { "in the sandbox, nothing of it real: " } else { "" };
+        screen.note(format!("{real}{}", summary::in_words(counts)));
         screen.note(format!("results: {}", self.work.folder.join("results.csv").display()));
         let file = reading::name_of(&self.args.file);
         let folder = self.work.folder.display();

@@ -25,6 +25,11 @@ impl Place {
         file.with_extension("mutirao")
     }
 
+    /// The same of an import in the sandbox: what it opened is not real, and must not stand among what is.
+    pub fn sandbox_folder_of(file: &Path) -> PathBuf {
+        file.with_extension("sandbox.mutirao")
+    }
+
     fn in_folder(folder: PathBuf, batch: Option<String>) -> Self {
         Self { outbox: Address::File(folder.join(OUTBOX_FILE)), folder: Some(folder), batch }
     }
@@ -41,7 +46,9 @@ impl Place {
             let path = here.join(typed);
             let mut named = path.clone().into_os_string();
             named.push(".mutirao");
-            for folder in [path.clone(), Self::folder_of(&path), PathBuf::from(named)] {
+            let folders =
+                [path.clone(), named.into(), Self::folder_of(&path), Self::sandbox_folder_of(&path)];
+            for folder in folders {
                 if holds(&folder) {
                     return Ok(Self::in_folder(folder, None));
                 }
@@ -149,6 +156,18 @@ mod tests {
         // A batch of another name (`--batch`) in the only outbox there is.
         let place = Place::find(Some("novembro"), None, here.path()).unwrap();
         assert_eq!(place.batch.as_deref(), Some("novembro"));
+
+        // The sandbox's, only where it is named or the only one.
+        let sandbox = here.path().join("queda.sandbox.mutirao");
+        std::fs::create_dir(&sandbox).unwrap();
+        std::fs::write(sandbox.join(OUTBOX_FILE), "").unwrap();
+        for (typed, expected) in [("queda", &folder), ("queda.csv", &folder), ("queda.sandbox", &sandbox)] {
+            let place = Place::find(Some(typed), None, here.path()).unwrap();
+            assert_eq!(place.folder.as_ref(), Some(expected), "{typed}");
+        }
+        std::fs::rename(&folder, here.path().join("away")).unwrap();
+        assert_eq!(Place::find(Some("queda.csv"), None, here.path()).unwrap().folder, Some(sandbox));
+        std::fs::rename(here.path().join("away"), &folder).unwrap();
 
         let other = here.path().join("outra.mutirao");
         std::fs::create_dir(&other).unwrap();

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use super::delivering::SANDBOX;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::reading::ColumnNames;
@@ -12,6 +13,9 @@ use crate::outbox::{AnyReader, Cursor, ReportRow, Scope, SourceInfo, state_name}
 use crate::report::{
     CsvStyle, Guard, Line, OutputEncoding, ProblemsCsv, ReportError, ResultsCsv, ResultsXlsx,
 };
+
+/// Stands on every line of an outbox that belongs to the sandbox, in the column `warning`.
+const NOT_REAL: &str = "sandbox: not a real ticket";
 
 /// Rows read from the outbox at a time.
 const PAGE_ROWS: usize = 1000;
@@ -47,6 +51,7 @@ pub async fn write(
     folder: &Path,
 ) -> Result<(), Failure> {
     let (style, source) = (form.style(), form.source);
+    let is_real = reader.host().await?.is_none_or(|it| it != SANDBOX);
     let mut results = ResultsCsv::create(&folder.join("results.csv"), &source.headers, &style)?;
     let mut workbook = ResultsXlsx::create(&folder.join("results.xlsx"), &source.headers)?;
     let mut errors = ResultsCsv::create(&folder.join("errors.csv"), &source.headers, &style)?;
@@ -54,7 +59,10 @@ pub async fn write(
     let mut numbers = Numbers::default();
     loop {
         let page = reader.rows_page(scope, after, PAGE_ROWS).await?;
-        let (rows, next) = page.rows()?;
+        let (mut rows, next) = page.rows()?;
+        if !is_real {
+            rows.iter_mut().for_each(mark_not_real);
+        }
         for row in &rows {
             let line = numbers.line(row);
             results.push(&line)?;
@@ -70,6 +78,14 @@ pub async fn write(
     workbook.finish()?;
     errors.finish()?;
     problems(reader, scope, form, &folder.join("problems.csv")).await
+}
+
+fn mark_not_real(row: &mut ReportRow<'_>) {
+    let warning = match row.warning.take() {
+        Some(warning) => format!("{NOT_REAL}; {warning}").into(),
+        None => NOT_REAL.into(),
+    };
+    row.warning = Some(warning);
 }
 
 async fn problems(reader: AnyReader<'_>, scope: Scope, form: &Form<'_>, path: &Path) -> Result<(), Failure> {

@@ -22,6 +22,8 @@ pub struct Facts<'a> {
     /// `None`: nothing had to be sent.
     pub stats: Option<&'a Stats>,
     pub exit: Exit,
+    /// What the outbox belongs to, once something was sent.
+    pub host: Option<String>,
 }
 
 pub fn of_run(facts: Facts<'_>) -> Summary {
@@ -29,6 +31,7 @@ pub fn of_run(facts: Facts<'_>) -> Summary {
     Summary {
         version: 1,
         batch: facts.batch.to_owned(),
+        host: facts.host,
         source: SourceSummary {
             file: facts.file.to_owned(),
             sha256: facts.sha256.to_owned(),

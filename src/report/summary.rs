@@ -15,6 +15,8 @@ use super::csv_out::{publish, temporary};
 pub struct Summary {
     pub version: u32,
     pub batch: String,
+    /// Where the tickets are: a host, or `sandbox` if nothing of it is real. `None`: nothing was sent.
+    pub host: Option<String>,
     pub source: SourceSummary,
     pub counts: Counts,
     pub started_at: Timestamp,

@@ -1,5 +1,6 @@
 //! The outside view: each module one promise.
 
+mod batches;
 mod delivery;
 mod hubsoft;
 mod import;

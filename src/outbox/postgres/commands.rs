@@ -21,7 +21,7 @@ const NOW: &str = "least(timestamptz 'epoch' + $3::bigint * interval '1 millisec
 
 impl PgOutbox {
     /// Binds the outbox to the host that is about to be sent to, unless it is bound to another.
-    /// `host` is normalised; everything on loopback is the one word `loopback`.
+    /// `host` is normalised, with its port on loopback; `sandbox` is one whose tickets are not real.
     pub async fn bind_host(&self, host: &str) -> Result<(), BindError> {
         let mut tx = self.tx(Access::Shared).await?;
         let sql = "INSERT INTO mutirao.meta AS m (key, value) VALUES ('host', $1)

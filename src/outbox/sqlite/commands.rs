@@ -11,7 +11,7 @@ use crate::outbox::{BatchId, BindError, Cancelled, Resolution, ResolveError};
 
 impl SqliteOutbox {
     /// Binds the outbox to the host that is about to be sent to, unless it is bound to another.
-    /// `host` is normalised; everything on loopback is the one word `loopback`.
+    /// `host` is normalised, with its port on loopback; `sandbox` is one whose tickets are not real.
     pub async fn bind_host(&self, host: &str) -> Result<(), BindError> {
         let sql = "INSERT INTO meta (key, value) VALUES ('host', ?1)
                        ON CONFLICT DO UPDATE SET value = value RETURNING value";

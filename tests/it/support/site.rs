@@ -48,6 +48,16 @@ impl Site {
         reader.deserialize().map(|it| it.unwrap()).collect()
     }
 
+    /// Where its HubSoft is.
+    pub fn url(&self) -> String {
+        self.sandbox.url()
+    }
+
+    /// What an outbox is bound to.
+    pub fn host(&self) -> String {
+        self.url().trim_start_matches("http://").to_owned()
+    }
+
     pub fn audit(&self) -> Audit {
         self.sandbox.audit()
     }
