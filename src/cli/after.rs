@@ -13,6 +13,7 @@ use super::failure::Failure;
 use super::place::{Place, RowName};
 use super::reading::ColumnNames;
 use super::screen::Screen;
+use super::typed::Typed;
 use super::{results, summary};
 use crate::config::{Config, DeliveryLayer, Span};
 use crate::delivery::{Control, RowId, State};
@@ -103,11 +104,8 @@ impl<'a> Desk<'a> {
         let run = Run { ending, signal: signals.asked() };
         let _ = worker.retire().await; // Its lease ends by itself.
         let counts = outbox.reader().counts(scope).await?;
-        if let (Some(folder), Some(info)) = (&place.folder, &info) {
-            let form =
-                results::Form { source: &info.source, columns: &ColumnNames::new(), guard: Guard::Faithful };
-            results::write(outbox.reader(), scope, &form, folder).await?;
-        }
+        let info = batch_or_all(outbox.reader(), &place).await?;
+        self.write_again(outbox.reader(), &place, info.as_ref()).await?;
         outbox.close().await?;
         if let Some(failure) = delivering::why_ended(&run.ending.reason) {
             self.screen.fail(&failure);
@@ -169,6 +167,7 @@ impl<'a> Desk<'a> {
             })
             .collect();
         let n_rows = outbox.retry(info.as_ref().map(|it| it.id), &states, Timestamp::now()).await?;
+        self.write_again(outbox.reader(), &place, info.as_ref()).await?;
         outbox.close().await?;
         self.tell(
             n_rows,
@@ -176,10 +175,11 @@ impl<'a> Desk<'a> {
         );
         if 0 < n_rows {
             self.screen.note(match (&place.outbox, &info) {
-                (Address::File(_), Some(info)) => {
-                    format!("hint: `mutirao import {}` opens them", info.source.file_name)
-                }
-                _ => "hint: `mutirao worker` opens them".to_owned(),
+                (Address::File(_), Some(info)) => format!(
+                    "hint: `mutirao import {}`, with the flags that it was imported with, opens them",
+                    info.source.file_name
+                ),
+                _ => format!("hint: `{}` opens them", Typed::now().other(&["worker"])),
             });
         }
         Ok(Exit::Done)
@@ -211,12 +211,8 @@ impl<'a> Desk<'a> {
         if let Some(folder) = &place.folder {
             sandbox::forget(folder, before)?;
         }
-        if let Some(folder) = place.folder.as_ref().filter(|it| it.join("results.csv").exists()) {
-            let info = batch_of(outbox.reader(), &place).await?;
-            let form =
-                results::Form { source: &info.source, columns: &ColumnNames::new(), guard: Guard::Faithful };
-            results::write(outbox.reader(), Scope::Batch(info.id), &form, folder).await?;
-        }
+        let whose = latest(outbox.reader(), &place).await?;
+        self.write_again(outbox.reader(), &place, whose.as_ref()).await?;
         outbox.close().await?;
         self.tell(n_rows, &format!("{n_rows} rows are purged; what became of them stays known"));
         if place.folder.is_some() {
@@ -231,6 +227,7 @@ impl<'a> Desk<'a> {
         let outbox = place.outbox.open().await?;
         let info = batch_of(outbox.reader(), &place).await?;
         let cancelled = outbox.cancel(info.id, Timestamp::now()).await?;
+        self.write_again(outbox.reader(), &place, Some(&info)).await?;
         outbox.close().await?;
         self.tell(cancelled.n_cancelled, &format!("{} rows are cancelled", cancelled.n_cancelled));
         if 0 < cancelled.n_left {
@@ -240,6 +237,26 @@ impl<'a> Desk<'a> {
             ));
         }
         Ok(Exit::Done)
+    }
+
+    /// Writes the results of the work folder again, if it has some and they are `batch`'s: what they said is not
+    /// true any more.
+    async fn write_again(
+        &self,
+        reader: AnyReader<'_>,
+        place: &Place,
+        batch: Option<&BatchInfo>,
+    ) -> Result<(), Failure> {
+        let (Some(batch), Some(folder)) = (batch, &place.folder) else { return Ok(()) };
+        let whose = latest(reader, place).await?;
+        if whose.is_none_or(|it| it.id != batch.id) || !folder.join("results.csv").exists() {
+            return Ok(());
+        }
+        let columns = ColumnNames::new();
+        let form = results::Form { source: &batch.source, columns: &columns, guard: Guard::Faithful };
+        results::write(reader, Scope::Batch(batch.id), &form, folder).await?;
+        self.screen.note(format!("results: {}", folder.join("results.csv").display()));
+        Ok(())
     }
 
     fn tell(&self, n_rows: u64, text: &str) {
@@ -284,14 +301,20 @@ pub(super) async fn batch_of(reader: AnyReader<'_>, place: &Place) -> Result<Bat
             format!("name one: {}", listed(&names)),
         ));
     }
-    let mut latest: Option<BatchInfo> = None;
-    for name in &names {
-        let info = reader.batch_info(name).await?;
-        latest = latest.into_iter().chain(info).max_by_key(|it| it.source.imported_at);
-    }
-    latest.ok_or_else(|| {
+    latest(reader, place).await?.ok_or_else(|| {
         Failure::new(Exit::Usage, format!("{outbox} is empty"), "`mutirao import FILE` fills it")
     })
+}
+
+/// The batch imported last, whose results lie in the work folder. `None`: nothing was imported.
+async fn latest(reader: AnyReader<'_>, place: &Place) -> Result<Option<BatchInfo>, Failure> {
+    let mut latest: Option<BatchInfo> = None;
+    for name in reader.batch_names(if place.outbox.file().is_some() { usize::MAX } else { NAMES_MAX }).await?
+    {
+        let info = reader.batch_info(&name).await?;
+        latest = latest.into_iter().chain(info).max_by_key(|it| it.source.imported_at);
+    }
+    Ok(latest)
 }
 
 fn listed(names: &[String]) -> String {

@@ -355,10 +355,10 @@ pub fn halted(halt: &Halt) -> Failure {
         }
         Halt::Misconfigured(_) => "check HUBSOFT_URL; `mutirao doctor` tries it",
         Halt::SameRefusal { .. } => {
-            "correct the file or the setting that the message names, and run the same command again"
+            "correct the file or the setting that the message names, and run the same command again; `mutirao retry` is for rows that HubSoft would take now as they are"
         }
         Halt::TooManyErrors { .. } => {
-            "look at errors.csv, then run the same command again, with a higher --max-errors"
+            "errors.csv tells what is wrong with them; `mutirao retry` is for rows that HubSoft would take now as they are"
         }
         Halt::NeverReached(_) => "check HUBSOFT_URL and the network; `mutirao doctor` tries them",
         Halt::Unavailable(_) | Halt::Until => "run the same command again: it goes on where it stopped",

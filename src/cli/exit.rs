@@ -38,7 +38,7 @@ impl Signal {
 }
 
 /// The exit code of a run that ended by itself, by a guard or by a signal, with `counts` of the rows
-/// in scope. When several apply: 130/143, 4, 7, 6, 3, 0. 8 stands with 6: it is the guard that
+/// in scope. When several apply: 130/143, 4, 7, 6, 3, 0; rows in doubt alone are 7 where no guard struck. 8 stands with 6: it is the guard that
 /// strikes before the first ticket.
 pub fn of_run(reason: &Reason, signal: Option<Signal>, counts: &Counts) -> Exit {
     if let (Reason::Stopped, Some(signal)) = (reason, signal) {
@@ -96,12 +96,19 @@ mod tests {
         let opened = Counts { opened: 2, ..Counts::default() };
         let invalid = Counts { opened: 1, invalid: 1, ..Counts::default() };
         let unsure = Counts { opened: 1, unconfirmed: 1, invalid: 1, ..Counts::default() };
+        let in_doubt = Counts { opened: 1, in_doubt: 1, ..Counts::default() };
+        let in_flight = Counts { opened: 1, in_flight: 1, ..Counts::default() };
+        let conflict = Counts { opened: 1, conflict: 1, ..Counts::default() };
         let halted = Reason::Halted;
         let outbox_away = |n_posts| Halt::OutboxUnavailable { lasted: Duration::from_secs(900), n_posts };
         for (reason, signal, counts, exit) in [
             (Reason::Drained, None, opened, Exit::Done),
             (Reason::Drained, None, invalid, Exit::NotAllOpened),
             (Reason::Drained, None, unsure, Exit::Unconfirmed),
+            (Reason::Drained, None, in_doubt, Exit::Unconfirmed),
+            (Reason::Drained, None, in_flight, Exit::Unconfirmed),
+            (Reason::Drained, None, conflict, Exit::NotAllOpened),
+            (halted(Halt::Until), None, in_doubt, Exit::Guard),
             (Reason::Stopped, Some(Signal::Interrupt), unsure, Exit::Interrupted),
             (Reason::Stopped, Some(Signal::Terminate), opened, Exit::Terminated),
             (halted(Halt::Unauthorized(fault())), None, unsure, Exit::Denied),

@@ -34,6 +34,12 @@ impl Failure {
         Self { exit, message: error.to_string(), causes, hint: hint.into() }
     }
 
+    /// With another hint, of one who knows more.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+
     /// The lines for stderr; `mark` wraps the words that they begin with. Whatever they tell of, each is one line.
     pub fn render(&self, mark: impl Fn(&str) -> String) -> String {
         let mut text = format!("{} {}\n", mark("error:"), line(&self.message, LINE_CHARS_MAX));

@@ -17,6 +17,7 @@ use super::results;
 use super::screen::Screen;
 use super::status;
 use super::summary;
+use super::typed::Typed;
 use crate::config::{Config, DeliveryLayer, FileLayer};
 use crate::delivery::{Control, Halt, Policy, Rate, Reason};
 use crate::intake::{Hashing, Intake};
@@ -404,7 +405,7 @@ impl Report<'_> {
                 "problems.csv says what is wrong with them",
             ));
         }
-        if let Some(failure) = run.and_then(|it| delivering::why_ended(&it.ending.reason)) {
+        if let Some(failure) = run.and_then(|it| self.why_ended(&it.ending.reason)) {
             screen.fail(&failure);
         }
         if run.is_some_and(|it| self.had_to_leave(it, &counts)) {
@@ -418,6 +419,39 @@ impl Report<'_> {
         }
         self.tell(&counts, exit, screen);
         Ok(exit)
+    }
+
+    /// As an argument of the commands for a batch.
+    fn place(&self) -> String {
+        match self.work.outbox {
+            Address::File(_) => self.work.folder.display().to_string(),
+            Address::Postgres(_) => self.staged.merged.batch_name.clone(),
+        }
+    }
+
+    /// The command for what was corrected in errors.csv.
+    fn corrected(&self) -> String {
+        Typed::now().with_file(&self.args.file, &self.work.folder.join("errors.csv"))
+    }
+
+    /// Why the run stopped itself, with the commands that go on.
+    fn why_ended(&self, reason: &Reason) -> Option<Failure> {
+        let failure = delivering::why_ended(reason)?;
+        let (typed, place) = (Typed::now(), self.place());
+        Some(match reason {
+            Reason::Halted(Halt::SameRefusal { .. } | Halt::TooManyErrors { .. }) => {
+                failure.with_hint(format!(
+                    "what was refused stays so until its row is another: correct it in errors.csv and run `{}`; or, once HubSoft takes it as it is, run `{}`. `{}` goes on with the rest",
+                    self.corrected(),
+                    typed.other(&["retry", &place]),
+                    typed.again(),
+                ))
+            }
+            Reason::Halted(Halt::Unavailable(_) | Halt::Until | Halt::DiskFull) => {
+                failure.with_hint(format!("`{}` goes on where it stopped", typed.again()))
+            }
+            _ => failure,
+        })
     }
 
     /// Whether all that a sample took was opened.
@@ -442,21 +476,32 @@ impl Report<'_> {
         let real = if self.is_sandbox { "in the sandbox, nothing of it real: " } else { "" };
         screen.note(format!("{real}{}", summary::in_words(counts)));
         screen.note(format!("results: {}", self.work.folder.join("results.csv").display()));
-        let file = reading::name_of(&self.args.file);
-        let folder = self.work.folder.display();
+        let typed = Typed::now();
         match exit {
-            Exit::Done if self.args.sample.is_some() && 0 < counts.pending => {
-                screen.note("hint: look at the tickets in HubSoft; the same command without --sample opens the rest");
-            }
+            Exit::Done if self.args.sample.is_some() && 0 < counts.pending => screen.note(format!(
+                "hint: look at the tickets in HubSoft; `{}` opens the rest",
+                typed.without("--sample")
+            )),
             Exit::NotAllOpened | Exit::File => screen.note(format!(
-                "hint: problems.csv says what is wrong; fix the rows in {folder}/errors.csv and run `mutirao import {folder}/errors.csv`"
+                "hint: errors.csv has the rows that need you, problems.csv says what is wrong; fix them there and run `{}`",
+                self.corrected()
             )),
-            Exit::Unconfirmed => screen.note(format!(
-                "hint: `mutirao reconcile {folder}` looks again for the {} rows that may have been opened",
-                counts.unconfirmed
+            Exit::Unconfirmed if counts.unconfirmed == 0 => screen.note(format!(
+                "hint: `{}` looks up the rows that may have been opened; do not open them by hand",
+                typed.again()
             )),
+            Exit::Unconfirmed => {
+                let place = self.place();
+                let sandbox = self.args.delivery.sandbox.unwrap_or(false).then_some("--sandbox");
+                let command: Vec<&str> = ["reconcile", &place].into_iter().chain(sandbox).collect();
+                screen.note(format!(
+                    "hint: `{}` looks again for the {} rows that may have been opened",
+                    typed.other(&command),
+                    counts.unconfirmed
+                ));
+            }
             Exit::Interrupted | Exit::Terminated => {
-                screen.note(format!("hint: `mutirao import {file}` goes on where this stopped"));
+                screen.note(format!("hint: `{}` goes on where this stopped", typed.again()));
             }
             _ => {}
         }

@@ -20,6 +20,7 @@ mod shell;
 mod status;
 mod summary;
 mod template;
+mod typed;
 mod watching;
 mod worker;
 

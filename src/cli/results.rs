@@ -20,6 +20,9 @@ const NOT_REAL: &str = "sandbox: not a real ticket";
 /// Rows read from the outbox at a time.
 const PAGE_ROWS: usize = 1000;
 
+/// What becomes of a row that may have a ticket. Files are of a moment: what was in flight then is in doubt.
+const IN_DOUBT: &str = "it may have been opened: do not open it by hand, the next run looks it up first";
+
 /// The form of the results: that of the input.
 pub struct Form<'a> {
     pub source: &'a SourceInfo,
@@ -67,7 +70,7 @@ pub async fn write(
             let line = numbers.line(row);
             results.push(&line)?;
             workbook.push(&line)?;
-            if row.state != State::Opened {
+            if needs_a_person(row.state) {
                 errors.push(&line)?;
             }
         }
@@ -86,6 +89,16 @@ fn mark_not_real(row: &mut ReportRow<'_>) {
         None => NOT_REAL.into(),
     };
     row.warning = Some(warning);
+}
+
+/// Whether nothing becomes of such a row before somebody corrects it or says what is true of it.
+fn needs_a_person(state: State) -> bool {
+    match state {
+        State::Invalid | State::Rejected | State::Failed | State::Unconfirmed | State::Conflict => true,
+        // These go on by themselves, are done with, or stay as somebody wanted them.
+        State::Pending | State::InFlight | State::InDoubt | State::Opened => false,
+        State::Skipped | State::Cancelled => false,
+    }
 }
 
 async fn problems(reader: AnyReader<'_>, scope: Scope, form: &Form<'_>, path: &Path) -> Result<(), Failure> {
@@ -114,14 +127,20 @@ struct Numbers {
     ids: String,
     numeros: String,
     attempts: String,
+    said: String,
 }
 
 impl Numbers {
     fn line<'a>(&'a mut self, row: &'a ReportRow<'_>) -> Line<'a> {
         use std::fmt::Write;
-        for text in
-            [&mut self.line, &mut self.id_atendimento, &mut self.ids, &mut self.numeros, &mut self.attempts]
-        {
+        for text in [
+            &mut self.line,
+            &mut self.id_atendimento,
+            &mut self.ids,
+            &mut self.numeros,
+            &mut self.attempts,
+            &mut self.said,
+        ] {
             text.clear();
         }
         // Writing to a string does not fail.
@@ -139,20 +158,28 @@ impl Numbers {
         fn text<'t>(cell: &'t Option<Cow<'_, str>>) -> &'t str {
             cell.as_deref().unwrap_or_default()
         }
+        let is_in_doubt = matches!(row.state, State::InFlight | State::InDoubt);
+        let said = if is_in_doubt {
+            let known = row.error_message.as_deref().unwrap_or("HubSoft's answer is not known");
+            let _ = write!(self.said, "{known}; {IN_DOUBT}");
+            self.said.as_str()
+        } else {
+            text(&row.error_message)
+        };
         Line {
             cells: &row.cells,
             result: [
                 &self.line,
                 &row.lote,
                 &row.referencia,
-                state_name(row.state),
+                state_name(if is_in_doubt { State::InDoubt } else { row.state }),
                 text(&row.protocolo),
                 &self.id_atendimento,
                 &self.ids,
                 &self.numeros,
                 &self.attempts,
                 text(&row.error_code),
-                text(&row.error_message),
+                said,
                 text(&row.warning),
             ],
         }

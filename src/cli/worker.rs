@@ -266,9 +266,12 @@ fn lease(layer: &WorkerLayer) -> Result<Duration, Failure> {
 fn in_words(stats: &Stats) -> String {
     let not_opened = stats.invalid + stats.rejected + stats.failed + stats.skipped;
     let mut text = format!("{} opened", stats.opened);
-    for (n, what) in
-        [(not_opened, "not opened"), (stats.unconfirmed, "unconfirmed"), (stats.lotes_halted, "lotes halted")]
-    {
+    for (n, what) in [
+        (not_opened, "not opened"),
+        (stats.unconfirmed, "unconfirmed"),
+        (stats.conflicts, "in conflict"),
+        (stats.lotes_halted, "lotes halted"),
+    ] {
         if 0 < n {
             text += &format!(", {n} {what}");
         }
@@ -301,6 +304,7 @@ fn exit_of(run: &Run, left: &[Halted]) -> Exit {
         rejected: stats.rejected,
         failed: stats.failed,
         unconfirmed: stats.unconfirmed,
+        conflict: stats.conflicts,
         skipped: stats.skipped,
         ..Counts::default()
     };

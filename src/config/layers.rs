@@ -68,7 +68,7 @@ impl DeliveryLayer {
 #[command(next_help_heading = "Reading")]
 pub struct FileLayer {
     /// Name of the batch [default: FILE's name without its ending]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = name)]
     pub batch: Option<String>,
     /// utf-8, utf-16, windows-1252, … [default: found out]
     #[arg(long, value_name = "NAME", env = "MUTIRAO_ENCODING")]
@@ -94,6 +94,12 @@ pub struct FileLayer {
     /// Guard cells of the results that a spreadsheet would run as a formula
     #[arg(long, env = "MUTIRAO_EXCEL_SAFE", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub excel_safe: Option<bool>,
+}
+
+/// A name that is not blank.
+fn name(typed: &str) -> Result<String, &'static str> {
+    let name = typed.trim();
+    if name.is_empty() { Err("a batch needs a name, such as queda-cto-12") } else { Ok(name.to_owned()) }
 }
 
 /// How a worker lives beside others.

@@ -1,6 +1,7 @@
 //! The outside view: each module one promise.
 
 mod batches;
+mod commands;
 mod delivery;
 mod hubsoft;
 mod import;

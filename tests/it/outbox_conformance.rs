@@ -76,6 +76,7 @@ pub async fn conforms<B: Bench>(make: impl AsyncFn() -> B) {
     a_ticket_belongs_to_one_row(make().await).await;
     recovery_makes_doubts(make().await).await;
     the_outlook_tells_when_to_come_back(make().await).await;
+    a_row_in_doubt_tells_what_became_of_its_post(make().await).await;
     a_history_is_kept(make().await).await;
 }
 
@@ -442,6 +443,25 @@ async fn the_outlook_tells_when_to_come_back(mut it: impl Bench) {
     let last = claim(&it, 30, 9).await;
     assert_eq!(ids(&last).len(), 2);
     assert_eq!((last.outlook.pending, last.outlook.next_due), (false, None));
+}
+
+async fn a_row_in_doubt_tells_what_became_of_its_post(mut it: impl Bench) {
+    let row = it.insert(&[valid(1)]).await[0];
+    let in_doubt = |at_s, code: &str| Change::Later {
+        at: at(at_s),
+        attempts: 1,
+        doubt: Some(doubt(1)),
+        fault: Some(fault(code)),
+    };
+    let posted = claim(&it, 0, 9).await;
+    settle(&it, &posted.claims[0], in_doubt(5, "no_answer")).await;
+    let looked_up = claim_both(&it, 5, 0, 9).await;
+    settle(&it, &looked_up.claims[0], in_doubt(9, "unreadable_list")).await;
+    assert_eq!(it.look(row).await.error_code.as_deref(), Some("no_answer"), "not the look-up's");
+    let looked_up = claim_both(&it, 9, 0, 9).await;
+    settle(&it, &looked_up.claims[0], Change::Unconfirmed { doubt: doubt(1), fault: fault("patience") })
+        .await;
+    assert_eq!(it.look(row).await.error_code.as_deref(), Some("patience"), "why nobody could tell");
 }
 
 async fn a_history_is_kept(mut it: impl Bench) {

@@ -101,6 +101,9 @@ impl<'a> OtherRows<'a> {
     }
 }
 
+/// A look-up was of no use: what is known of the row is still what became of its post.
+const STILL_IN_DOUBT: &str = "v.state = 'in_doubt' AND o.doubt_since IS NOT NULL";
+
 /// Writes settles of rows that are in flight under their token; returns how many that were.
 pub(super) async fn write_others(conn: &mut PgConnection, rows: OtherRows<'_>) -> Result<u64, OutboxError> {
     if rows.ids.is_empty() {
@@ -111,7 +114,8 @@ pub(super) async fn write_others(conn: &mut PgConnection, rows: OtherRows<'_>) -
                       attempts = coalesce(v.attempts, o.attempts),
                       doubt_since = v.since, doubt_not_before = v.not_before, doubt_precaution = v.precaution,
                       absences = v.absences, last_absence = v.last_absence, answered = v.answered,
-                      error_code = v.code, error_message = v.message, protocolo = v.protocolo,
+                      error_code = CASE WHEN {STILL_IN_DOUBT} THEN o.error_code ELSE v.code END,
+                      error_message = CASE WHEN {STILL_IN_DOUBT} THEN o.error_message ELSE v.message END, protocolo = v.protocolo,
                       id_atendimento = v.id_atendimento, ids_ordem_servico = v.ids_os::bigint[],
                       numeros_ordem_servico = v.numeros_os::text[],
                       finished_at = CASE WHEN v.state NOT IN ('pending', 'in_doubt') THEN clock_timestamp() END

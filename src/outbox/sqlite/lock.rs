@@ -1,7 +1,7 @@
 //! One process owns an outbox; and a file system where that can be trusted.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -16,11 +16,9 @@ pub(super) struct FileLock {
 }
 
 impl FileLock {
-    /// `None`: another process holds it.
+    /// `None`: another process holds it. See [`holder`].
     pub(super) fn take(database: &Path) -> io::Result<Option<Self>> {
-        let mut path = database.as_os_str().to_owned();
-        path.push("-lock");
-        let path = PathBuf::from(path);
+        let path = path_of(database);
         loop {
             let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path)?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -31,6 +29,8 @@ impl FileLock {
             // The holder before us removes the file; we may have locked what has no name any more.
             match std::fs::metadata(&path) {
                 Ok(named) if named.ino() == file.metadata()?.ino() => {
+                    file.set_len(0)?;
+                    (&file).write_all(std::process::id().to_string().as_bytes())?;
                     return Ok(Some(Self { path, _file: file }));
                 }
                 Ok(_) => {}
@@ -39,6 +39,21 @@ impl FileLock {
             }
         }
     }
+}
+
+fn path_of(database: &Path) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push("-lock");
+    PathBuf::from(path)
+}
+
+/// The process that says that it holds the lock, as long as it lives.
+pub(crate) fn holder(database: &Path) -> Option<u32> {
+    let said = std::fs::read_to_string(path_of(database)).ok()?;
+    let pid = said.trim().parse().ok()?;
+    let lives = rustix::process::test_kill_process(rustix::process::Pid::from_raw(i32::try_from(pid).ok()?)?);
+    // Another user's cannot be asked, but is there.
+    matches!(lives, Ok(()) | Err(rustix::io::Errno::PERM)).then_some(pid)
 }
 
 impl Drop for FileLock {

@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 
 use super::error::{classify, is_forbidden, is_not_a_database};
-use super::lock::{FileLock, network_file_system};
+use super::lock::{FileLock, holder, network_file_system};
 use crate::delivery::OutboxError;
 
 /// In order; `PRAGMA user_version` counts those that were applied. Never edited once released.
@@ -39,8 +39,8 @@ const LOG_BYTES_KEPT: i64 = 16 << 20;
 /// Why an outbox was not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("another process works on `{}`", path.display())]
-    Locked { path: PathBuf },
+    #[error("another process{} works on `{}`", in_words(*pid), path.display())]
+    Locked { path: PathBuf, pid: Option<u32> },
     #[error("`{}` lies on a network file system ({kind})", path.display())]
     NetworkFileSystem { path: PathBuf, kind: &'static str },
     #[error("`{}` was written by a newer version (schema {found}; this one knows {known})", path.display())]
@@ -76,6 +76,11 @@ impl OpenError {
     }
 }
 
+/// Which process, where that is known.
+fn in_words(pid: Option<u32>) -> String {
+    pid.map_or_else(String::new, |it| format!(" (pid {it})"))
+}
+
 pub(super) async fn for_writing(path: &Path) -> Result<(SqliteConnection, FileLock), OpenError> {
     let path = &absolute(path)?;
     let failed = |source| OpenError::Io { path: path.clone(), source };
@@ -84,7 +89,7 @@ pub(super) async fn for_writing(path: &Path) -> Result<(SqliteConnection, FileLo
         return Err(OpenError::NetworkFileSystem { path: path.clone(), kind });
     }
     let lock = FileLock::take(path).map_err(failed)?;
-    let lock = lock.ok_or_else(|| OpenError::Locked { path: path.clone() })?;
+    let lock = lock.ok_or_else(|| OpenError::Locked { path: path.clone(), pid: holder(path) })?;
     make_private(path).map_err(failed)?;
 
     let options = options(path)

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use sqlx::SqliteConnection;
+use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::error::{Trouble, json, stored};
 use super::opened::{OpenedRow, lists, write_opened};
@@ -216,6 +216,9 @@ impl<'a> OtherRow<'a> {
     }
 }
 
+/// A look-up was of no use: what is known of the row is still what became of its post.
+const STILL_IN_DOUBT: &str = "v.value ->> 'state' = 'in_doubt' AND doubt_since IS NOT NULL";
+
 async fn write_others(
     conn: &mut SqliteConnection,
     rows: &[OtherRow<'_>],
@@ -224,7 +227,8 @@ async fn write_others(
     if rows.is_empty() {
         return Ok(0);
     }
-    let sql = "UPDATE outbox
+    let sql = format!(
+        "UPDATE outbox
                   SET state = v.value ->> 'state', available_at = coalesce(v.value ->> 'available_at', ?2),
                       attempts = coalesce(v.value ->> 'attempts', attempts),
                       doubt_since = v.value ->> '$.doubt.since',
@@ -233,13 +237,15 @@ async fn write_others(
                       absences = coalesce(v.value ->> '$.doubt.absences', 0),
                       last_absence = v.value ->> '$.doubt.last_absence',
                       answered = coalesce(v.value ->> '$.doubt.answered', 0),
-                      error_code = v.value ->> 'code', error_message = v.value ->> 'message',
+                      error_code = iif({STILL_IN_DOUBT}, error_code, v.value ->> 'code'),
+                      error_message = iif({STILL_IN_DOUBT}, error_message, v.value ->> 'message'),
                       protocolo = v.value ->> 'protocolo', id_atendimento = v.value ->> 'id_atendimento',
                       ids_os = v.value ->> 'ids_os', numeros_os = v.value ->> 'numeros_os',
                       finished_at = v.value ->> 'finished_at'
                  FROM json_each(?1) v
-                WHERE outbox.id = v.value ->> 'id' AND token = v.value ->> 'token' AND state = 'in_flight'";
-    let done = sqlx::query(sql).bind(json(rows)).bind(now).execute(conn).await.trouble()?;
+                WHERE outbox.id = v.value ->> 'id' AND token = v.value ->> 'token' AND state = 'in_flight'"
+    );
+    let done = sqlx::query(AssertSqlSafe(sql)).bind(json(rows)).bind(now).execute(conn).await.trouble()?;
     Ok(done.rows_affected())
 }
 

@@ -16,7 +16,10 @@ use crate::support::files::{File, Line, import, line};
 #[tokio::test]
 async fn one_process_owns_it_and_others_read() {
     let mut it = Fresh::new().await;
-    let Err(OpenError::Locked { path }) = SqliteOutbox::open(&it.path).await else { panic!("it is ours") };
+    let Err(OpenError::Locked { path, pid }) = SqliteOutbox::open(&it.path).await else {
+        panic!("it is ours")
+    };
+    assert_eq!(pid, Some(std::process::id()));
     assert_eq!(path, it.path);
     let reader = Reader::open(&it.path).await.expect("reading is free");
     let merged = it.import(&File::of("b", &[line(1, "a"), line(2, "b")])).await;

@@ -350,6 +350,7 @@ pub fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle) -> Settled {
     }
     row.last_settle = Some(settle.clone());
     row.history.extend(settle.attempt.clone());
+    let known = row.error_code.clone();
     if settle.change != Change::Release {
         row.error_code = None;
     }
@@ -363,8 +364,12 @@ pub fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle) -> Settled {
         Change::Later { at, attempts, doubt, fault } => {
             row.available_at = *at;
             row.attempts = *attempts;
+            // A look-up that was of no use leaves what is known of the post.
+            row.error_code = match row.doubt {
+                Some(_) if row.state == State::InDoubt => known,
+                _ => fault.as_ref().map(|fault| fault.code.clone()),
+            };
             row.doubt = doubt.clone();
-            row.error_code = fault.as_ref().map(|fault| fault.code.clone());
         }
         Change::Opened { opening, .. } if taken => {
             row.state = State::Conflict;

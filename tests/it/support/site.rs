@@ -119,6 +119,10 @@ pub struct Started {
 }
 
 impl Started {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by its name and waits for the end.
     pub fn end_by(mut self, signal: rustix::process::Signal) -> Option<i32> {
         let pid = rustix::process::Pid::from_child(&self.child);
