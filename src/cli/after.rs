@@ -90,7 +90,7 @@ impl<'a> Desk<'a> {
         outbox.bind_host(&target.binding).await.map_err(super::import::other_host)?;
         let n_unsure = outbox.reader().counts(scope).await?.unconfirmed;
         let policy = delivering::policy(layer);
-        let headline = format!("looking up {n_unsure} unconfirmed rows at {}", target.host);
+        let headline = format!("looking up {n_unsure} unconfirmed rows at {}", target.named);
         let terms = Terms { rate: policy.rate, lease: LEASE, timeout: target.timeout };
         let worker = outbox.register("reconcile", terms).await?;
         let desk = worker.reconciling(scope);

@@ -25,8 +25,8 @@ pub struct Global {
     /// Settings file [default: ./mutirao.toml, then the user's and the system's]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Outbox to use instead of the file's own: postgres://…, or sqlite:PATH
-    #[arg(long, global = true, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    /// Outbox to use instead of the file's own: postgres://…, without a password, or sqlite:PATH [env: DATABASE_URL]
+    #[arg(long, global = true, value_name = "URL")]
     pub database_url: Option<String>,
     /// Print the result as one line of JSON on stdout
     #[arg(long, global = true)]

@@ -34,6 +34,8 @@ pub struct Target {
     pub api: HubSoft,
     /// For people: `erp.example.com.br`.
     pub host: String,
+    /// For people, at the start of a run: the host, and where it was said: `erp.example.com.br (HUBSOFT_URL)`.
+    pub named: String,
     /// What the outbox is bound to: [`SANDBOX`], or the host; on loopback with its port, since tunnels to
     /// several HubSofts differ in nothing else.
     pub binding: String,
@@ -63,11 +65,15 @@ impl Target {
             ));
         }
         let host = if sandbox.is_some() { "the sandbox".to_owned() } else { settings.base_url.host() };
+        let named = match sandbox {
+            Some(_) => host.clone(),
+            None => format!("{host} ({})", config.hubsoft_url_from()),
+        };
         let binding = if sandbox.is_some() { SANDBOX.to_owned() } else { binding(&settings.base_url) };
         let address = settings.base_url.address();
         let timeout = settings.timeout;
         let api = HubSoft::new(settings).map_err(|error| Failure::of(Exit::Usage, &error, error.hint()))?;
-        Ok(Self { api, host, binding, address, timeout, sandbox })
+        Ok(Self { api, host, named, binding, address, timeout, sandbox })
     }
 
     pub fn is_sandbox(&self) -> bool {
@@ -108,10 +114,10 @@ fn sandbox() -> Result<(HubSoftSettings, RunningSandbox), Failure> {
     })?;
     let login = sandbox.credentials();
     let credentials = Credentials::Password {
-        client_id: login.client_id.to_owned(),
-        client_secret: login.client_secret.to_owned().into(),
-        username: login.username.to_owned(),
-        password: login.password.to_owned().into(),
+        client_id: login.client_id,
+        client_secret: login.client_secret.into(),
+        username: login.username,
+        password: login.password.into(),
     };
     Ok((HubSoftSettings::new(base_url, credentials), sandbox))
 }
@@ -217,7 +223,7 @@ pub fn confirm(
     let n = question.n_tickets;
     let about = format!(
         "{n} real tickets at {}, type {}, with {} service orders (visits)",
-        target.host,
+        target.named,
         labels(question),
         match question.n_service_orders {
             0 => "no".to_owned(),

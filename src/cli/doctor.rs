@@ -27,7 +27,7 @@ pub async fn doctor(mut layer: DeliveryLayer, global: &Global, screen: &Screen) 
     let mut config = Config::load(global.config.as_deref())?;
     config.complete_delivery(&mut layer);
     let target = Target::new(&config, &layer)?;
-    screen.result(format!("settings: ok, HubSoft at {}", target.host));
+    screen.result(format!("settings: ok, HubSoft at {}", target.named));
 
     let mut exit = match global.database_url.as_deref().or(config.database_url()) {
         None => outbox(screen).await,

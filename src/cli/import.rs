@@ -93,7 +93,7 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
         }
         let guards = delivering::limits(&args.end, merged.counts.n_rows);
         let policy = Policy { guards, ..delivering::policy(&args.delivery) };
-        let headline = format!("opening {n_to_open} tickets at {}, {} at most", target.host, policy.rate);
+        let headline = format!("opening {n_to_open} tickets at {}, {} at most", target.named, policy.rate);
         let terms = Terms { rate: policy.rate, lease: LEASE, timeout: target.timeout };
         let worker = outbox.register("import", terms).await?;
         let desk = match args.sample {

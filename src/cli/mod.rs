@@ -30,7 +30,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::config::{Config, ConfigError};
-use crate::outbox::{OpenError, OpenFault};
+use crate::outbox::{OpenError, OpenFault, has_password};
 use crate::printable;
 use crate::report::{self, Guard};
 use crate::telemetry;
@@ -42,6 +42,7 @@ use screen::Screen;
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
     report_panics();
+    refuse_dumps();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -77,6 +78,13 @@ pub fn main() -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
+/// No core of it is written, and no other program of the user's attaches to it: its memory holds tokens, passwords and
+/// customers. Where the kernel does not know how, it goes without.
+fn refuse_dumps() {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
 /// A panic is a defect of ours; it says so, without the values that it met.
 fn report_panics() {
     panic::set_hook(Box::new(|info| {
@@ -90,6 +98,13 @@ fn report_panics() {
 }
 
 fn run(command: Command, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+    if global.database_url.as_deref().is_some_and(has_password) {
+        return Err(Failure::new(
+            Exit::Usage,
+            "--database-url carries a password, which everybody on this machine can see in a list of processes",
+            "set DATABASE_URL in the environment, or name the password's file with PGPASSFILE; change that password",
+        ));
+    }
     // One thread: the engine is one task, and a second core would cost more than it brings.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         Failure::of(Exit::Internal, &error, "this machine is out of threads or file handles")

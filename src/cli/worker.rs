@@ -103,7 +103,7 @@ async fn work(
     let Some(worker) = worker else { return Ok(stopped(signals.asked())) };
     let desk = worker.desk(Scope::All);
     let until = if args.until_empty { "until it is empty" } else { "until told to stop" };
-    let headline = format!("working for {}, {} at most, {until}", target.host, policy.rate);
+    let headline = format!("working for {}, {} at most, {until}", target.named, policy.rate);
     let control = Control { stop: signals.stop.clone(), returned: watching.returned() };
     let sight = Sight { n_rows: None, headline: &headline, screen };
     let ending = tokio::select! {

@@ -6,6 +6,7 @@
 
 mod file;
 mod layers;
+mod private;
 mod values;
 
 use std::collections::BTreeMap;
@@ -18,12 +19,15 @@ use crate::hubsoft::{BaseUrl, BaseUrlFault, Credentials, HubSoftSettings};
 pub use layers::{DeliveryLayer, EndLayer, FileLayer, WorkerLayer};
 pub use values::{ClockTime, MaxErrors, Span};
 
-use file::{SettingsFile, fill};
+use file::{Reach, SettingsFile, fill};
+use private::Keeper;
 
 /// The settings files and the environment, read once.
 #[derive(Debug)]
 pub struct Config {
     file: SettingsFile,
+    /// The file that `hubsoft_url` is from, if the environment says nothing.
+    url_from: Option<PathBuf>,
     env: BTreeMap<String, String>,
 }
 
@@ -42,17 +46,21 @@ impl Config {
         };
         let mut found = Vec::new();
         match explicit {
-            Some(path) => found.push(path.to_owned()),
-            None => found.extend(if_there("mutirao.toml".into())?),
+            Some(path) => found.push((path.to_owned(), Reach::Everything)),
+            None => found.extend(if_there("mutirao.toml".into())?.map(|it| (it, Reach::Run))),
         }
         for path in users.into_iter().chain([PathBuf::from("/etc/mutirao/mutirao.toml")]) {
-            found.extend(if_there(path)?);
+            found.extend(if_there(path)?.map(|it| (it, Reach::Everything)));
         }
-        let mut file = SettingsFile::default();
-        for path in &found {
-            file = file.over(SettingsFile::read(path)?);
+        let (mut file, mut url_from) = (SettingsFile::default(), None);
+        for (path, reach) in found {
+            let below = SettingsFile::read(&path, reach)?;
+            if file.hubsoft_url.is_none() && below.hubsoft_url.is_some() {
+                url_from = Some(path);
+            }
+            file = file.over(below);
         }
-        Ok(Self { file, env })
+        Ok(Self { file, url_from, env })
     }
 
     /// Completes what was typed by what the settings files say.
@@ -92,13 +100,22 @@ impl Config {
         layer.set.splice(0..0, std::mem::take(&mut self.file.set));
     }
 
+    /// `DATABASE_URL`, else what the files say.
     pub fn database_url(&self) -> Option<&str> {
-        self.file.database_url.as_deref()
+        self.value("DATABASE_URL", self.file.database_url.as_deref())
     }
 
     /// Where a worker hears of inserts, if a pooler stands before the database: past it.
     pub fn listen_url(&self) -> Result<Option<SecretString>, ConfigError> {
         self.secret("MUTIRAO_LISTEN_URL", "mutirao-listen-url", self.file.listen_url_file.as_deref())
+    }
+
+    /// Where it was said where HubSoft is, for people: `HUBSOFT_URL`, or a file.
+    pub fn hubsoft_url_from(&self) -> String {
+        match (&self.url_from, self.value("HUBSOFT_URL", None)) {
+            (Some(path), None) => path.display().to_string(),
+            _ => "HUBSOFT_URL".to_owned(),
+        }
     }
 
     /// Where HubSoft is and how to log in to it.
@@ -161,22 +178,22 @@ impl Config {
         if let Some(value) = self.value(key, None) {
             return Ok(Some(value.to_owned().into()));
         }
-        let path = match (self.path(&format!("{key}_FILE"), file), self.env.get("CREDENTIALS_DIRECTORY")) {
+        let handed = self.env.get("CREDENTIALS_DIRECTORY").filter(|it| !it.is_empty()).map(Path::new);
+        let path = match (self.path(&format!("{key}_FILE"), file), handed) {
             (Some(path), _) => Some(path),
-            (None, Some(handed)) => if_there(Path::new(handed).join(credential))?,
+            (None, Some(handed)) => if_there(handed.join(credential))?,
             (None, None) => None,
         };
         let Some(path) = path else { return Ok(None) };
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
-        let text = text.trim_end_matches(['\r', '\n']);
+        let is_handed = handed.is_some_and(|it| path.starts_with(it));
+        let text = private::read(&path, if is_handed { Keeper::Systemd } else { Keeper::User })?;
         if text.is_empty() {
             return Err(ConfigError::Value {
                 key: format!("{key}_FILE"),
                 problem: format!("`{}` is empty", path.display()),
             });
         }
-        Ok(Some(text.to_owned().into()))
+        Ok(Some(text.into()))
     }
 }
 
@@ -189,13 +206,24 @@ fn if_there(path: PathBuf) -> Result<Option<PathBuf>, ConfigError> {
     }
 }
 
-/// What is wrong with the settings. Never carries a secret.
+/// What is wrong with the settings. Never carries a secret, nor a value from a file: a password may stand where
+/// something else belongs.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("cannot read `{}`", path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
-    #[error("`{}` is not a valid settings file", path.display())]
-    File { path: PathBuf, source: Box<toml::de::Error> },
+    #[error("`{}`, line {line}, column {column}: {problem}", path.display())]
+    Line { path: PathBuf, line: usize, column: usize, problem: String },
+    #[error(
+        "`{}`, line {line}: `{key}` may be a secret, and secrets do not stand in settings files", path.display()
+    )]
+    Secret { path: PathBuf, line: usize, key: String },
+    #[error(
+        "`{}` says `{key}`, but a settings file in the current folder says only how a run goes", path.display()
+    )]
+    Elsewhere { path: PathBuf, key: &'static str },
+    #[error("`{}` holds a secret and {problem}", path.display())]
+    Shared { path: PathBuf, problem: String, command: String },
     #[error("{key}: {problem}")]
     Value { key: String, problem: String },
     #[error("{key} is not set: {why}")]
@@ -204,13 +232,22 @@ pub enum ConfigError {
 
 impl ConfigError {
     /// What the person who ran the command can do next.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> String {
         match self {
-            Self::Unreadable { .. } => "check the path, and the permissions of the file and of its folders",
-            Self::File { .. } => "correct the place that is marked; samples/mutirao.toml shows every key",
-            Self::Value { .. } => "correct the value; `mutirao doctor` tries all settings",
+            Self::Unreadable { .. } => "check the path, and the permissions of the file and of its folders".into(),
+            Self::Line { .. } => "correct that place; samples/mutirao.toml shows every key".into(),
+            Self::Secret { .. } => {
+                "put it into a file that only you can read, and name that: `hubsoft_password_file`, `hubsoft_client_secret_file`, `hubsoft_token_file`, `listen_url_file`"
+                    .into()
+            }
+            Self::Elsewhere { .. } => {
+                "where to log in and with what belongs into ~/.config/mutirao/mutirao.toml or /etc/mutirao/mutirao.toml, lest a folder from others decide it; or name this file with --config"
+                    .into()
+            }
+            Self::Shared { path, command, .. } => format!("`{command} {}`", path.display()),
+            Self::Value { .. } => "correct the value; `mutirao doctor` tries all settings".into(),
             Self::Missing { .. } => {
-                "set it in the environment or in mutirao.toml; `--sandbox` needs no settings"
+                "set it in the environment or in ~/.config/mutirao/mutirao.toml; `--sandbox` needs no settings".into()
             }
         }
     }

@@ -18,7 +18,7 @@ pub use any::{
     Address, AnyDesk, AnyOutbox, AnyReader, AnyStaging, AnyWorker, Feeler, LEASE, Onlooker, OpenFault,
 };
 pub use names::{kind_name, state_name};
-pub use postgres::PgOutbox;
+pub use postgres::{PgOutbox, has_password};
 pub use sqlite::{OpenError, Reader, SqliteOutbox, Staging};
 pub use stored::Page;
 pub use words::*;

@@ -165,10 +165,10 @@ impl Books {
         self.tickets.iter().enumerate().find(found).filter(|(_, it)| it.visible_from <= at)
     }
 
-    pub(super) fn issue_token(&mut self, seed: u64, until: Duration) -> String {
+    pub(super) fn issue_token(&mut self, key: u64, until: Duration) -> String {
         self.n_tokens += 1;
         let token =
-            format!("sandbox.{}.{:016x}", self.n_tokens, super::dice::roll(seed, "token", self.n_tokens));
+            format!("sandbox.{}.{:016x}", self.n_tokens, super::dice::roll(key, "token", self.n_tokens));
         self.tokens.insert(token.clone(), until);
         token
     }

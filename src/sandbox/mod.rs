@@ -53,19 +53,41 @@ pub struct Sandbox(Arc<Inner>);
 
 struct Inner {
     options: SandboxOptions,
+    login: SandboxCredentials,
+    /// What its tokens are made with.
+    token_key: u64,
     start: Instant,
     books: Mutex<Books>,
     workers: Semaphore,
     n_waiting: AtomicUsize,
 }
 
-/// How to log in. None of it is secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How to log in: another secret and password at each start, so that nobody else on this machine puts tickets among
+/// those of a run, or reads them.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SandboxCredentials {
-    pub client_id: &'static str,
-    pub client_secret: &'static str,
-    pub username: &'static str,
-    pub password: &'static str,
+    pub client_id: String,
+    pub client_secret: String,
+    pub username: String,
+    pub password: String,
+}
+
+impl SandboxCredentials {
+    fn random() -> Self {
+        Self {
+            client_id: "1".to_owned(),
+            client_secret: format!("{:016x}{:016x}", random(), random()),
+            username: "sandbox@example.com".to_owned(),
+            password: format!("{:016x}{:016x}", random(), random()),
+        }
+    }
+}
+
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .expect("Linux gives random numbers to everybody once it has booted");
+    u64::from_ne_bytes(bytes)
 }
 
 /// A sandbox on a thread of its own; it ends when this is dropped.
@@ -84,6 +106,8 @@ impl Sandbox {
         };
         Self(Arc::new(Inner {
             options,
+            login: SandboxCredentials::random(),
+            token_key: random(),
             start: Instant::now(),
             books: Mutex::default(),
             workers: Semaphore::new(workers),
@@ -169,18 +193,13 @@ impl Sandbox {
     }
 
     pub fn credentials(&self) -> SandboxCredentials {
-        SandboxCredentials {
-            client_id: routes::CLIENT_ID,
-            client_secret: routes::CLIENT_SECRET,
-            username: routes::USERNAME,
-            password: routes::PASSWORD,
-        }
+        self.0.login.clone()
     }
 
     /// A token as if obtained elsewhere.
     pub fn issue_token(&self) -> String {
         let until = self.0.now() + self.0.options.token_life;
-        self.0.books().issue_token(self.0.options.seed, until)
+        self.0.books().issue_token(self.0.token_key, until)
     }
 
     /// Ends all tokens at once, as system updates do.
@@ -409,7 +428,7 @@ impl Inner {
             _ => {}
         }
         if kind == Kind::Login {
-            return Deed::Answer(routes::login(request, &mut books, &self.options, now));
+            return Deed::Answer(routes::login(request, &mut books, self, now));
         }
         if let Some(response) = routes::stranger(request, &books, now) {
             return Deed::Answer(response);

@@ -6,14 +6,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::Inner;
 use super::books::{Books, NewTicket, Ticket};
 use super::http::{Request, Response, parameter};
 use super::options::{Nothing, SandboxOptions};
-
-pub(super) const CLIENT_ID: &str = "1";
-pub(super) const CLIENT_SECRET: &str = "sandbox-client-secret";
-pub(super) const USERNAME: &str = "sandbox@example.com";
-pub(super) const PASSWORD: &str = "sandbox-password";
 
 /// Ticket types 1 to 100 exist; the first have names.
 const TYPES_MAX: i64 = 100;
@@ -74,12 +70,8 @@ pub(super) fn stranger(request: &Request<'_>, books: &Books, at: Duration) -> Op
     })
 }
 
-pub(super) fn login(
-    request: &Request<'_>,
-    books: &mut Books,
-    options: &SandboxOptions,
-    at: Duration,
-) -> Response {
+pub(super) fn login(request: &Request<'_>, books: &mut Books, inner: &Inner, at: Duration) -> Response {
+    let (options, login) = (&inner.options, &inner.login);
     let grant: Value = serde_json::from_slice(request.body).unwrap_or_default();
     let said = |key: &str| match &grant[key] {
         Value::String(text) => text.clone(),
@@ -91,17 +83,17 @@ pub(super) fn login(
             "The authorization grant type is not supported by the authorization server."});
         return Response::json(400, body.to_string());
     }
-    if said("client_id") != CLIENT_ID || said("client_secret") != CLIENT_SECRET {
+    if said("client_id") != login.client_id || said("client_secret") != login.client_secret {
         let body = json!({"error": "invalid_client", "error_description": "Client authentication failed",
             "message": "Client authentication failed"});
         return Response::json(401, body.to_string());
     }
-    if said("username") != USERNAME || said("password") != PASSWORD {
+    if said("username") != login.username || said("password") != login.password {
         let words = "The user credentials were incorrect.";
         let body = json!({"error": "invalid_credentials", "error_description": words, "message": words});
         return Response::json(401, body.to_string());
     }
-    let token = books.issue_token(options.seed, at + options.token_life);
+    let token = books.issue_token(inner.token_key, at + options.token_life);
     let body =
         json!({"token_type": "Bearer", "expires_in": options.token_life.as_secs(), "access_token": token});
     Response::json(200, body.to_string())

@@ -16,6 +16,7 @@ mod purge;
 mod sandbox;
 mod sandbox_books;
 mod service;
+mod settings;
 mod shared;
 mod simulation;
 mod support;

@@ -1,9 +1,10 @@
 //! Getting to the database, and whether it is one that this program can use.
 
 use std::error::Error;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, PgConnection, PgPool};
 
 use super::error::{Late, Trouble, unavailable};
@@ -63,7 +64,20 @@ impl From<OutboxError> for OpenError {
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
     let options: PgConnectOptions =
         url.parse().map_err(|error: sqlx::Error| OpenError::BadUrl(error.into()))?;
+    let options = match (is_far(&options), options.get_ssl_mode()) {
+        // Both would fall back to plain text without a word, `allow` always. Whoever wants that says `disable`.
+        (true, PgSslMode::Prefer | PgSslMode::Allow) => options.ssl_mode(PgSslMode::Require),
+        _ => options,
+    };
     Ok(options.application_name("mutirao").disable_statement_logging())
+}
+
+/// Whether what is said to the server leaves this machine.
+fn is_far(options: &PgConnectOptions) -> bool {
+    let host = options.get_host();
+    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let is_near = host.starts_with('/') || ip.map_or(host == "localhost", |it| it.is_loopback());
+    options.get_socket().is_none() && !is_near
 }
 
 /// Those that sqlx 0.9 reads.
@@ -95,6 +109,15 @@ pub fn unknown_parameters(url: &str) -> impl Iterator<Item = &str> {
     names.filter(|it| !PARAMETERS.contains(it) && !it.starts_with("options["))
 }
 
+/// Whether `url` carries a password.
+pub fn has_password(url: &str) -> bool {
+    let Some((_, rest)) = url.split_once("://") else { return false };
+    // As far as the last `@`: a password that was not escaped may have a slash.
+    let user = rest.split('?').next().and_then(|it| it.rsplit_once('@')).map_or("", |it| it.0);
+    let in_user = user.split_once(':').is_some_and(|it| !it.1.is_empty());
+    in_user || url.split(['?', '&']).skip(1).any(|it| it.starts_with("password="))
+}
+
 /// Whether `url` says that a pooler stands before the server: sessions keep no prepared statements.
 pub(super) fn is_pooled(url: &str) -> bool {
     url.split(['?', '&']).any(|it| it == "statement-cache-capacity=0")
@@ -116,4 +139,47 @@ pub(super) fn pool(options: PgConnectOptions) -> PgPool {
         // A broken one shows at its next use, and is not used again.
         .test_before_acquire(false)
         .connect_lazy_with(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remote_server_without_tls_needs_a_word() {
+        for (url, mode) in [
+            ("postgres://u@db.example.com.br/x", PgSslMode::Require),
+            ("postgres://u@10.0.0.5/x", PgSslMode::Require),
+            ("postgres://u@db/x?sslmode=prefer", PgSslMode::Require),
+            ("postgres://u@db/x?sslmode=allow", PgSslMode::Require),
+            ("postgres://u@db/x?sslmode=disable", PgSslMode::Disable),
+            ("postgres://u@db/x?sslmode=verify-full", PgSslMode::VerifyFull),
+            ("postgres://u@localhost/x?host=db.example.com.br", PgSslMode::Require),
+            ("postgres://u@localhost/x", PgSslMode::Prefer),
+            ("postgres://u@127.0.0.2/x", PgSslMode::Prefer),
+            ("postgres://u@[::1]/x", PgSslMode::Prefer),
+            ("postgres://u@%2Frun%2Fpostgresql/x", PgSslMode::Prefer),
+            ("postgres:///x?host=/run/postgresql", PgSslMode::Prefer),
+        ] {
+            let found = options(url).unwrap().get_ssl_mode();
+            assert_eq!(format!("{found:?}"), format!("{mode:?}"), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_seen() {
+        for (url, has) in [
+            ("postgres://u:p@db/x", true),
+            ("postgres://u:p%40@db/x?sslmode=require", true),
+            ("postgres://u:p/#@db/x", true),
+            ("postgres://u@db/x?password=p", true),
+            ("postgres://u@db/x?sslmode=require&password=p", true),
+            ("postgres://u@db:5432/x", false),
+            ("postgres://u:@db/x", false),
+            ("postgres://u@db/x?options=-c%20a:b@c", false),
+            ("sqlite:a:b@c.db", false),
+        ] {
+            assert_eq!(has_password(url), has, "{url}");
+        }
+    }
 }

@@ -23,6 +23,11 @@ struct Said {
 )]
 struct Pooled(#[source] Said);
 
+/// What is said to another machine would be read on the way, or the machine is another.
+#[derive(Debug, thiserror::Error)]
+#[error("no safe connection ({0}); where that is meant, the database URL says `sslmode=disable`")]
+struct Unsafe(BoxError);
+
 /// The database took too long. The connection is given up: what it was doing may still happen.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {0:?}")]
@@ -59,6 +64,7 @@ pub(super) fn classify(error: sqlx::Error) -> OutboxError {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::BeginFailed => return OutboxError::Unavailable(error.into()),
+        sqlx::Error::Tls(why) => return OutboxError::Broken(Unsafe(why).into()),
         _ => return OutboxError::Broken(error.into()),
     };
     let code = error.code().unwrap_or_default().into_owned();

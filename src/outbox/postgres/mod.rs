@@ -38,7 +38,7 @@ use sqlx::{Connection, PgPool, Postgres, Transaction};
 
 use crate::delivery::OutboxError;
 
-pub use connect::{OpenError, unknown_parameters};
+pub use connect::{OpenError, has_password, unknown_parameters};
 pub use desk::Desk;
 pub use health::{Feeler, Health};
 pub use lease::Worker;

@@ -43,9 +43,9 @@ fn sandbox(options: &str) -> RunningSandbox {
 
 fn password(of: SandboxCredentials) -> Credentials {
     Credentials::Password {
-        client_id: of.client_id.into(),
+        client_id: of.client_id,
         client_secret: of.client_secret.into(),
-        username: of.username.into(),
+        username: of.username,
         password: of.password.into(),
     }
 }

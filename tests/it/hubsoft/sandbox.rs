@@ -135,7 +135,7 @@ async fn a_given_token_halts_at_its_first_confirmed_401() {
 #[tokio::test]
 async fn a_refused_login_is_tried_once_for_all_who_wait() {
     let sandbox = sandbox("latency=5ms");
-    let wrong = SandboxCredentials { password: "wrong", ..sandbox.credentials() };
+    let wrong = SandboxCredentials { password: "wrong".to_owned(), ..sandbox.credentials() };
     let (hubsoft, gate, ticket) =
         (client(&sandbox.url(), password(wrong)), Turnstile::default(), parsed(&raw()));
     let replies = join_all((0..8).map(|_| hubsoft.open(&ticket, marker("1"), &gate))).await;

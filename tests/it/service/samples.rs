@@ -100,6 +100,7 @@ fn the_units_are_right_and_shut_in() {
     let paths = units.map(|name| {
         let path = folder.path().join(name);
         let text = sample(name).replace("/usr/local/bin/mutirao", env!("CARGO_BIN_EXE_mutirao"));
+        assert!(name.ends_with(".timer") || text.lines().any(|it| it == "LimitCORE=0"), "{name}");
         std::fs::write(&path, text.replace("Documentation=man:mutirao(1)\n", "")).unwrap();
         path
     });

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
-use mutirao::sandbox::{Audit, RunningSandbox, Sandbox};
+use mutirao::sandbox::{Audit, RunningSandbox, Sandbox, SandboxCredentials};
 use tempfile::TempDir;
 
 /// Where one test happens.
@@ -62,12 +62,22 @@ impl Site {
         self.sandbox.audit()
     }
 
+    /// How to log in to the sandbox.
+    pub fn login(&self) -> SandboxCredentials {
+        self.sandbox.credentials()
+    }
+
+    /// A new token of the sandbox.
+    pub fn token(&self) -> String {
+        self.sandbox.sandbox().issue_token()
+    }
+
     /// `mutirao` with these arguments, in the folder, with nothing but the sandbox to talk to.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mutirao"));
         command.args(args).current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
         command.env("HOME", self.folder.path()).env("HUBSOFT_URL", self.sandbox.url());
-        command.env("HUBSOFT_TOKEN", self.sandbox.sandbox().issue_token());
+        command.env("HUBSOFT_TOKEN", self.token());
         command
     }
 

@@ -1,0 +1,94 @@
+//! Files that hold a secret: only their owner reads them, as ssh asks of a private key.
+
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::ConfigError;
+
+/// Longest file of a secret. Bytes: a certificate's key has some thousand; a disk image is a mistake.
+const LEN_MAX: u64 = 64 << 10;
+
+/// Who answers for a file being read by nobody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keeper {
+    /// The user: owner and mode are looked at.
+    User,
+    /// systemd, which hands credentials to one service, by modes and lists of its own.
+    Systemd,
+}
+
+/// The text of `path`, without the mark that some editors put in front and the line's end behind.
+pub(super) fn read(path: &Path, keeper: Keeper) -> Result<String, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    if keeper == Keeper::User {
+        refuse_shared(path, &file.metadata().map_err(unreadable)?)?;
+    }
+    let mut text = String::new();
+    file.take(LEN_MAX).read_to_string(&mut text).map_err(unreadable)?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// Refuses a file that others may read, or that another user than root gave us.
+pub(super) fn refuse_shared(path: &Path, found: &Metadata) -> Result<(), ConfigError> {
+    let (owner, ours) = (found.uid(), rustix::process::geteuid().as_raw());
+    let (problem, command) = if owner != ours && owner != 0 {
+        (format!("belongs to user {owner}; allowed are user {ours} and root"), format!("chown {ours}"))
+    } else if found.mode() & 0o077 != 0 {
+        (
+            format!("has mode {:04o}, so that others may read it", found.mode() & 0o7777),
+            "chmod 600".to_owned(),
+        )
+    } else {
+        return Ok(());
+    };
+    Err(ConfigError::Shared { path: path.to_owned(), problem, command })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{Permissions, set_permissions, write};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_that_others_may_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        for (mode, keeper, is_read) in [
+            (0o600, Keeper::User, true),
+            (0o400, Keeper::User, true),
+            (0o640, Keeper::User, false),
+            (0o604, Keeper::User, false),
+            (0o660, Keeper::User, false),
+            (0o440, Keeper::Systemd, true),
+        ] {
+            write(&path, "hunter2\n").unwrap();
+            set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            match read(&path, keeper) {
+                Ok(text) => assert!(is_read && text == "hunter2", "{mode:o}"),
+                Err(error) => {
+                    assert!(!is_read, "{mode:o}: {error}");
+                    assert!(error.to_string().contains(&format!("{mode:04o}")), "{error}");
+                    assert!(error.hint().contains("chmod 600"), "{}", error.hint());
+                }
+            }
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+
+    #[test]
+    fn a_mark_in_front_and_a_line_end_behind_are_no_part_of_a_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        for written in ["hunter2", "\u{feff}hunter2\r\n", "hunter2\n\n"] {
+            write(&path, written).unwrap();
+            set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+            assert_eq!(read(&path, Keeper::User).unwrap(), "hunter2", "{written:?}");
+        }
+    }
+}
