@@ -12,7 +12,7 @@ use super::{Blame, Fault, GuardLimits, RowId, Verdict};
 /// Why a run stopped itself. The rows that are left can be taken up again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Halt {
-    #[error("HubSoft refused the login: {}", .0.message)]
+    #[error("{}", .0.message)]
     Unauthorized(Fault),
     #[error("HubSoft denied {n_rows} different rows in a row (403): {}", .fault.message)]
     Forbidden { n_rows: u32, fault: Fault },

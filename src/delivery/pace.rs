@@ -28,6 +28,14 @@ const LATE_MAX: Duration = Duration::from_millis(2);
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_LONGEST: Duration = Duration::from_secs(60);
 
+/// So many logins may follow each other at once (a token that is refused is renewed twice), and then
+/// one more each so often, for each run.
+///
+/// Source: HubSoft documents 30 logins a minute with a burst of 20; ten workers that renew without an end
+/// stay below both.
+const LOGINS_AT_ONCE: u32 = 3;
+const LOGIN_EVERY: Duration = Duration::from_secs(20);
+
 /// Two ends of a pause that are no further apart are one: it was told through another clock.
 const SAME_PAUSE: Duration = Duration::from_millis(100);
 
@@ -42,6 +50,8 @@ pub struct Pace {
     /// Pauses in a row that had no length of their own.
     n_guessed: u32,
     lengths: Retry,
+    /// By when the logins so far have used up their time, at one each [`LOGIN_EVERY`].
+    logins_until: Duration,
 }
 
 /// Where slots come from.
@@ -68,6 +78,7 @@ impl Pace {
             pause: None,
             n_guessed: 0,
             lengths: Retry::new(PAUSE_FIRST, PAUSE_LONGEST, 0),
+            logins_until: Duration::ZERO,
         }
     }
 
@@ -81,6 +92,16 @@ impl Pace {
             Slots::Own(grid) => grid.take(now).map_err(Some),
             Slots::Shared(ration) => ration.take(now),
         }
+    }
+
+    /// When the next login may take its slot; it may have passed.
+    pub fn next_login(&self) -> Duration {
+        self.logins_until.saturating_sub(LOGIN_EVERY * (LOGINS_AT_ONCE - 1))
+    }
+
+    /// A login is about to be sent.
+    pub fn logs_in(&mut self, now: Duration) {
+        self.logins_until = self.logins_until.max(now) + LOGIN_EVERY;
     }
 
     /// The earliest time at which a slot is free, as far as is known; it may have passed.
@@ -142,7 +163,7 @@ impl Pace {
     }
 
     /// HubSoft refused a request that had taken its slot at `sent`: everybody pauses, for as long as
-    /// it asked or else for a growing while. `None`: nothing changes, because the pause that stands
+    /// it asked, and for our own growing while at least: `Retry-After: 0` asks for a flood. `None`: nothing changes, because the pause that stands
     /// already covers it (all requests in flight are refused together, and count once).
     pub fn refused(
         &mut self,
@@ -152,19 +173,21 @@ impl Pace {
         what: &str,
     ) -> Option<Pause> {
         let known = self.pause.as_ref().is_some_and(|pause| sent <= pause.at);
-        let (length, reason) = match retry_after {
-            Some(asked) => {
-                let asked = asked.min(RETRY_AFTER_MAX);
-                (asked, format!("HubSoft answered {what} and asked to wait {} s", asked.as_secs()))
-            }
-            None if known => return None,
-            None => {
+        let own = match known {
+            true => Duration::ZERO,
+            false => {
                 self.n_guessed = self.n_guessed.saturating_add(1);
-                (self.lengths.ceiling(self.n_guessed), format!("HubSoft answered {what}"))
+                self.lengths.ceiling(self.n_guessed)
             }
         };
+        let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
+        let length = own.max(asked);
+        let mut reason = format!("HubSoft answered {what}");
+        if own < asked {
+            reason += &format!(" and asked to wait {} s", asked.as_secs());
+        }
         let until = now + length;
-        if self.pause.as_ref().is_some_and(|pause| until <= pause.until) {
+        if length.is_zero() || self.pause.as_ref().is_some_and(|pause| until <= pause.until) {
             return None;
         }
         let pause = Pause { at: now, until, reason };
@@ -304,6 +327,43 @@ mod tests {
         pace.accepted();
         let pause = pace.refused(now, now, None, "429").expect("a new pause");
         assert_eq!(pause.until - pause.at, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn retry_after_nothing_is_no_leave_to_go_on_at_once() {
+        let mut pace = Pace::new(Rate::Unlimited);
+        let mut now = Duration::ZERO;
+        let mut lengths = Vec::new();
+        for asked in [0, 0, 20, 0, 3] {
+            let sent = now;
+            now += MS;
+            let asked = Some(Duration::from_secs(asked));
+            let pause = pace.refused(now, sent, asked, "429").expect("a new pause");
+            lengths.push((pause.until - pause.at).as_secs());
+            assert_eq!(pace.refused(now + MS, sent, Some(MS), "429"), None, "sent before the pause");
+            now = pause.until + MS;
+        }
+        assert_eq!(lengths, [1, 2, 20, 8, 16]);
+    }
+
+    #[test]
+    fn logins_have_a_pace_of_their_own() {
+        let mut pace = Pace::new(Rate::Unlimited);
+        let mut now = Duration::ZERO;
+        let mut seconds = Vec::new();
+        for _ in 0..6 {
+            now = now.max(pace.next_login());
+            pace.logs_in(now);
+            seconds.push(now.as_secs());
+        }
+        assert_eq!(seconds, [0, 0, 0, 20, 40, 60]);
+        // What was not used in an hour is not caught up.
+        now += Duration::from_secs(3600);
+        for _ in 0..3 {
+            assert!(pace.next_login() <= now);
+            pace.logs_in(now);
+        }
+        assert_eq!(pace.next_login(), now + Duration::from_secs(20));
     }
 
     #[test]

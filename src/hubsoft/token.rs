@@ -21,6 +21,10 @@ use crate::delivery::{Fault, Gate, RequestKind, Verdict, Withheld};
 const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
 const RENEW_AT_LEAST: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// However short its life is said to be, a token is used for so long, unless HubSoft refuses it: with
+/// `expires_in: 0` each request would log in.
+const LIFE_MIN: Duration = Duration::from_secs(60);
+
 /// How long the old token is used on when it could not be renewed in time.
 const RENEW_AGAIN: Duration = Duration::from_secs(60);
 
@@ -44,7 +48,6 @@ pub(super) enum NoToken {
         fault: Fault,
         retry_after: Option<Duration>,
     },
-    Misconfigured(Fault),
     /// Tokens work, but not for this request.
     NotForThis(Fault),
 }
@@ -55,7 +58,6 @@ impl NoToken {
             Self::Withheld => (Verdict::Withheld, None),
             Self::Refused(fault) => (Verdict::Unauthorized(fault), None),
             Self::Unavailable { fault, retry_after } => (Verdict::LoginUnavailable(fault), retry_after),
-            Self::Misconfigured(fault) => (Verdict::Misconfigured(fault), None),
             Self::NotForThis(fault) => (Verdict::Forbidden(fault), None),
         }
     }
@@ -238,7 +240,11 @@ impl Tokens {
                 }),
             },
             Login::Refused(fault) => Err(NoToken::Refused(fault)),
-            Login::Misconfigured(fault) => Err(NoToken::Misconfigured(fault)),
+            // Where a login has worked, it is the right place, and something stands before it for a while.
+            Login::Elsewhere(fault) if 0 < session.generation => {
+                Err(NoToken::Unavailable { fault, retry_after: exchange.retry_after() })
+            }
+            Login::Elsewhere(fault) => Err(NoToken::Refused(fault)),
             Login::Unavailable(fault) => {
                 Err(NoToken::Unavailable { fault, retry_after: exchange.retry_after() })
             }
@@ -252,7 +258,7 @@ impl Tokens {
 /// When to renew a token that lives so long.
 fn renew_after(expires_in: Option<Duration>) -> Duration {
     let Some(life) = expires_in else { return RENEW_AT_LEAST };
-    (life - RENEW_BEFORE.min(life / 2)).min(RENEW_AT_LEAST)
+    (life - RENEW_BEFORE.min(life / 2)).clamp(LIFE_MIN, RENEW_AT_LEAST)
 }
 
 fn bearer(token: &str) -> Option<HeaderValue> {
@@ -302,8 +308,8 @@ mod tests {
         assert_eq!(renew_after(None), s(86_400));
         assert_eq!(renew_after(Some(s(2_592_000))), s(86_400));
         assert_eq!(renew_after(Some(s(3_600))), s(3_300));
-        assert_eq!(renew_after(Some(s(60))), s(30));
-        assert_eq!(renew_after(Some(s(0))), s(0));
+        assert_eq!(renew_after(Some(s(300))), s(150));
+        assert_eq!(renew_after(Some(s(0))), s(60), "or each request would log in");
     }
 
     #[test]

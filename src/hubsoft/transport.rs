@@ -16,7 +16,7 @@ use reqwest::{Certificate, Client, Request, Response};
 use tokio::time::Instant;
 
 use super::settings::{HubSoftSettings, SetupError};
-use super::verdict::{Exchange, retry_after};
+use super::verdict::{Exchange, retry_after, retry_after_of_body};
 use super::words;
 use crate::delivery::Fault;
 
@@ -96,11 +96,13 @@ fn read_authorities(path: &Path) -> Result<Vec<Certificate>, SetupError> {
 async fn read(mut response: Response) -> Exchange {
     let status = response.status().as_u16();
     let headers = response.headers();
-    let retry_after = headers.get(header::RETRY_AFTER).and_then(|it| it.to_str().ok()).and_then(|it| {
-        let date = headers.get(header::DATE).and_then(|it| it.to_str().ok());
-        retry_after(it, date, Timestamp::now())
-    });
-    Exchange::Answered { status, retry_after, body: body(&mut response).await }
+    let now = Timestamp::now();
+    let text = |name| headers.get(name).and_then(|it| it.to_str().ok());
+    let in_header = text(header::RETRY_AFTER).and_then(|it| retry_after(it, text(header::DATE), now));
+    let date = matches!(status, 429 | 500..).then(|| text(header::DATE).map(str::to_owned)).flatten();
+    let body = body(&mut response).await;
+    let in_body = body.as_ref().ok().and_then(|it| retry_after_of_body(status, it, date.as_deref(), now));
+    Exchange::Answered { status, retry_after: in_header.max(in_body), body }
 }
 
 async fn body(response: &mut Response) -> Result<Bytes, Fault> {

@@ -112,48 +112,46 @@ pub(super) fn of_read(exchange: &Exchange) -> Result<&Bytes, Verdict<()>> {
 /// What a login gave.
 #[derive(Debug)]
 pub(super) enum Login<'a> {
-    Token { token: Cow<'a, str>, expires_in: Option<Duration> },
+    Token {
+        token: Cow<'a, str>,
+        expires_in: Option<Duration>,
+    },
     Refused(Fault),
     Unavailable(Fault),
-    Misconfigured(Fault),
+    /// Whoever answered does not log in as HubSoft does.
+    Elsewhere(Fault),
 }
 
-/// OAuth's words for "these credentials will not do" (RFC 6749, section 5.2), and HubSoft's
-/// `invalid_credentials`.
-fn is_refusal(error: &str) -> bool {
-    error.starts_with("invalid_") || matches!(error, "unauthorized_client" | "unsupported_grant_type")
-}
-
-/// Judges the answer to a login.
+/// Judges the answer to a login. Whatever does not say that it may be better later is for a person.
 pub(super) fn of_login(exchange: &Exchange) -> Login<'_> {
     let (status, body) = match exchange {
         Exchange::NotSent(fault) | Exchange::Lost(fault) => return Login::Unavailable(fault.clone()),
-        Exchange::Answered { status: status @ (404 | 405), .. } => {
-            return Login::Misconfigured(words::http(*status));
+        Exchange::Answered { status: status @ (408 | 425 | 429 | 500..), .. } => {
+            let message = format!("the login answered HTTP {status}");
+            return Login::Unavailable(words::fault(format!("login_http_{status}"), message));
+        }
+        Exchange::Answered { status: status @ (404 | 405 | 300..400), .. } => {
+            return Login::Elsewhere(words::no_login(*status, None));
         }
         Exchange::Answered { body: Err(fault), .. } => return Login::Unavailable(fault.clone()),
         Exchange::Answered { status, body: Ok(body), .. } => (*status, body),
     };
     let answer = LoginAnswer::read(body);
-    match (status, &answer) {
-        (200 | 201, Some(answer)) if answer.access_token().is_some() => Login::Token {
-            token: answer.access_token().unwrap_or_default(),
-            expires_in: answer.expires_in().map(Duration::from_secs),
-        },
-        (200 | 201, Some(_)) => {
-            Login::Unavailable(words::fault("login_no_token", "the login answer carries no access_token"))
+    match (status, answer.as_ref().map(LoginAnswer::access_token)) {
+        (200 | 201, Some(Some(token))) => {
+            Login::Token { token, expires_in: answer.and_then(|it| it.expires_in()).map(Duration::from_secs) }
         }
-        (200 | 201, None) => Login::Unavailable(words::not_json()),
-        (400 | 401, Some(answer)) if answer.error().is_some_and(|it| is_refusal(&it)) => {
-            let error = answer.error().unwrap_or_default();
-            let said = answer.error_description();
-            let said = said.map_or_else(|| error.to_string(), |said| format!("{said} ({error})"));
-            let message = format!("HubSoft refused the login: {}", words::capped(&said));
-            Login::Refused(words::fault("login_refused", message))
+        // OAuth's words for "these credentials will not do" (RFC 6749, section 5.2), HubSoft's
+        // `invalid_credentials`, and whatever else it says to them.
+        (400 | 401 | 403 | 422, Some(_)) => {
+            Login::Refused(words::login_refused(status, answer.and_then(|it| it.said())))
         }
         (status, _) => {
-            let message = format!("the login answered HTTP {status}");
-            Login::Unavailable(words::fault(format!("login_http_{status}"), message))
+            let said = match answer {
+                Some(answer) => answer.said(),
+                None => words::title(body),
+            };
+            Login::Elsewhere(words::no_login(status, said))
         }
     }
 }
@@ -241,6 +239,28 @@ pub(super) fn retry_after(header: &str, date: Option<&str>, now: Timestamp) -> O
     let from = date.and_then(http_date).unwrap_or(now);
     let wait = Duration::try_from(until.duration_since(from)).unwrap_or(Duration::ZERO);
     Some(wait.min(RETRY_AFTER_MAX))
+}
+
+/// The same, as a key of the body of a refusal that passes; whole or broken seconds, or a date.
+///
+/// Source: HubSoft's documentation names `retry_after`, and does not say where it stands.
+pub(super) fn retry_after_of_body(
+    status: u16,
+    body: &[u8],
+    date: Option<&str>,
+    now: Timestamp,
+) -> Option<Duration> {
+    if !matches!(status, 429 | 500..) {
+        return None;
+    }
+    let asked = Envelope::read(body)?.retry_after()?;
+    match asked.trim().parse::<f64>() {
+        Ok(seconds) if 0.0 <= seconds => {
+            Some(Duration::from_secs_f64(seconds.ceil().min(RETRY_AFTER_MAX.as_secs_f64())))
+        }
+        Ok(_) => None,
+        Err(_) => retry_after(&asked, date, now),
+    }
 }
 
 fn http_date(text: &str) -> Option<Timestamp> {

@@ -99,6 +99,8 @@ pub(super) struct Envelope<'a> {
     #[serde(borrow)]
     errors: Raw<'a>,
     #[serde(borrow)]
+    retry_after: Raw<'a>,
+    #[serde(borrow)]
     file: Raw<'a>,
     #[serde(borrow)]
     line: Raw<'a>,
@@ -127,6 +129,11 @@ impl<'a> Envelope<'a> {
     /// `None`: not a JSON object.
     pub(super) fn read(body: &'a [u8]) -> Option<Self> {
         read_object(std::str::from_utf8(body).ok()?)
+    }
+
+    /// Seconds, or a date.
+    pub(super) fn retry_after(&self) -> Option<Cow<'a, str>> {
+        text(self.retry_after)
     }
 
     /// Also `suscess`, which three routes say.
@@ -281,6 +288,10 @@ pub(super) struct LoginAnswer<'a> {
     error: Raw<'a>,
     #[serde(borrow)]
     error_description: Raw<'a>,
+    #[serde(borrow)]
+    msg: Raw<'a>,
+    #[serde(borrow)]
+    message: Raw<'a>,
 }
 
 impl<'a> LoginAnswer<'a> {
@@ -297,12 +308,13 @@ impl<'a> LoginAnswer<'a> {
         integer(self.expires_in).and_then(|it| u64::try_from(it).ok())
     }
 
-    pub(super) fn error(&self) -> Option<Cow<'a, str>> {
-        text(self.error)
-    }
-
-    pub(super) fn error_description(&self) -> Option<Cow<'a, str>> {
-        text(self.error_description)
+    /// In its own words, and by its code.
+    pub(super) fn said(&self) -> Option<String> {
+        let words = [self.error_description, self.message, self.msg].into_iter().find_map(text);
+        match (words, text(self.error)) {
+            (Some(words), Some(error)) => Some(format!("{words} ({error})")),
+            (words, error) => words.or(error).map(Cow::into_owned),
+        }
     }
 }
 

@@ -72,6 +72,41 @@ pub(super) fn refused(status: u16, said: Option<String>) -> Fault {
     fault(format!("http_{status}"), message)
 }
 
+/// Whoever answered the login is not HubSoft, or not its API.
+pub(super) fn no_login(status: u16, said: Option<String>) -> Fault {
+    let found = match (status, said) {
+        (_, Some(said)) => format!(", `{}`", capped(&said)),
+        (300..400, None) => ", a redirect".to_owned(),
+        _ => String::new(),
+    };
+    let message = format!(
+        "the login answered something else than a token (HTTP {status}{found}); is `HUBSOFT_URL` the address \
+         of the API?"
+    );
+    fault("login_not_here", message)
+}
+
+pub(super) fn login_refused(status: u16, said: Option<String>) -> Fault {
+    let said = said.map_or_else(|| format!("HTTP {status}"), |it| capped(&it));
+    let message = format!(
+        "HubSoft refused the login: {said}; look at HUBSOFT_CLIENT_ID and its secret, then at user and password"
+    );
+    fault("login_refused", message)
+}
+
+/// What a page in HTML calls itself.
+pub(super) fn title(body: &[u8]) -> Option<String> {
+    /// A title stands near the top.
+    const HEAD_LEN: usize = 16 * 1024;
+    let head = String::from_utf8_lossy(&body[..body.len().min(HEAD_LEN)]);
+    let lower = head.to_ascii_lowercase(); // Keeps every place where it is.
+    let from = lower.find("<title")?;
+    let from = from + lower[from..].find('>')? + 1;
+    let len = lower[from..].find("</title")?;
+    let title = head[from..from + len].trim();
+    (!title.is_empty()).then(|| title.to_owned())
+}
+
 /// HubSoft's words for a person: one line, capped.
 pub(super) fn capped(words: &str) -> String {
     printable::line(words.trim(), WORDS_CHARS_MAX).into_owned()

@@ -91,6 +91,17 @@ impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
         }
     }
 
+    /// Waits until another login may be tried. Whoever waits holds all other logins of the run back.
+    async fn login_turn(&self) {
+        loop {
+            let at = self.engine.desk.borrow().pace.next_login();
+            if at <= self.engine.now() {
+                return;
+            }
+            sleep_until(Some(self.engine.instant(at))).await;
+        }
+    }
+
     fn is_stale(&self) -> bool {
         let now = self.engine.clock.awake();
         self.claimed.is_some_and(|claimed| CLAIM_AGE_MAX < now.saturating_sub(claimed))
@@ -128,6 +139,15 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Gate for Pass<'_, '_, O, A, C, W> {
         if self.is_shut() {
             return Err(Withheld);
         }
+        if kind == RequestKind::Login {
+            // Dropping any loses nothing: no slot is taken yet.
+            tokio::select! {
+                biased;
+                () = self.shut() => return Err(Withheld),
+                () = self.stale() => return Err(Withheld),
+                () = self.login_turn() => {}
+            }
+        }
         let free = {
             let mut desk = engine.desk.borrow_mut();
             desk.pace.slot().is_none() && desk.pace.take(engine.now()).is_ok()
@@ -161,6 +181,9 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Gate for Pass<'_, '_, O, A, C, W> {
             }
             desk.breaker.posting(row);
             self.posted.set(true);
+        }
+        if kind == RequestKind::Login {
+            desk.pace.logs_in(now);
         }
         desk.guards.tries(now);
         desk.stats.sending(now, kind);

@@ -235,15 +235,18 @@ fn the_login_table() {
         (200, r#"{"access_token":"t","expires_in":2592000}"#, "token 2592000"),
         (200, r#"{"access_token":"t","expires_in":"60"}"#, "token 60"),
         (200, r#"{"access_token":"t"}"#, "token"),
-        (200, r#"{"access_token":""}"#, "unavailable login_no_token"),
-        (200, "<html>", "unavailable not_json"),
+        (200, r#"{"access_token":""}"#, "elsewhere login_not_here"),
+        (200, "<html>", "elsewhere login_not_here"),
         (401, r#"{"error":"invalid_credentials"}"#, "refused login_refused"),
         (400, r#"{"error":"invalid_grant"}"#, "refused login_refused"),
         (401, r#"{"error":"invalid_client"}"#, "refused login_refused"),
-        (400, "<html>", "unavailable login_http_400"),
-        (401, r#"{"message":"Unauthenticated."}"#, "unavailable login_http_401"),
-        (403, "", "unavailable login_http_403"),
-        (404, "", "misconfigured http_404"),
+        (400, "<html>", "elsewhere login_not_here"),
+        (401, r#"{"message":"Unauthenticated."}"#, "refused login_refused"),
+        (403, "", "elsewhere login_not_here"),
+        (302, "", "elsewhere login_not_here"),
+        (419, "<html>", "elsewhere login_not_here"),
+        (422, r#"{"errors":["client_id"]}"#, "refused login_refused"),
+        (404, "", "elsewhere login_not_here"),
         (429, "", "unavailable login_http_429"),
         (500, r#"{"error":"invalid_grant"}"#, "unavailable login_http_500"),
         (503, "", "unavailable login_http_503"),
@@ -256,9 +259,66 @@ fn the_login_table() {
             }
             Login::Refused(fault) => format!("refused {}", fault.code),
             Login::Unavailable(fault) => format!("unavailable {}", fault.code),
-            Login::Misconfigured(fault) => format!("misconfigured {}", fault.code),
+            Login::Elsewhere(fault) => format!("elsewhere {}", fault.code),
         };
         assert_eq!(found.trim_end(), *expected, "{status} {body}");
+    }
+}
+
+#[test]
+fn a_login_elsewhere_tells_what_was_found_and_what_to_look_at() {
+    let table = [
+        (
+            200,
+            "<!DOCTYPE html><html><TITLE>\n Painel\u{1b}[2J do provedor </TITLE>",
+            "the login answered something else than a token (HTTP 200, `Painel [2J do provedor`); is \
+             `HUBSOFT_URL` the address of the API?",
+        ),
+        (
+            200,
+            r#"{"status":"error","msg":"Rota desativada"}"#,
+            "the login answered something else than a token (HTTP 200, `Rota desativada`); is \
+             `HUBSOFT_URL` the address of the API?",
+        ),
+        (
+            302,
+            "",
+            "the login answered something else than a token (HTTP 302, a redirect); is `HUBSOFT_URL` the \
+             address of the API?",
+        ),
+        (
+            400,
+            r#"{"error":"unsupported_grant_type","error_description":"Check the grant"}"#,
+            "HubSoft refused the login: Check the grant (unsupported_grant_type); look at HUBSOFT_CLIENT_ID \
+             and its secret, then at user and password",
+        ),
+    ];
+    for (status, body, expected) in table {
+        let exchange = answer(status, body);
+        match of_login(&exchange) {
+            Login::Elsewhere(fault) | Login::Refused(fault) => assert_eq!(fault.message, expected),
+            other => panic!("{body}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn retry_after_in_the_body() {
+    let table = [
+        (429, r#"{"retry_after":30}"#, Some(30)),
+        (429, r#"{"message":"Too Many Attempts.","retry_after":"12"}"#, Some(12)),
+        (429, r#"{"retry_after":1.2}"#, Some(2)),
+        (503, r#"{"retry_after":"Tue, 24 Nov 2026 12:00:30 GMT"}"#, Some(30)),
+        (429, r#"{"retry_after":1e99}"#, Some(900)),
+        (429, r#"{"retry_after":-5}"#, None),
+        (429, r#"{"retry_after":null}"#, None),
+        (429, "<html>", None),
+        (200, r#"{"retry_after":30}"#, None), // It was served.
+    ];
+    let now: Timestamp = "2026-11-24T12:00:00Z".parse().expect("a time");
+    for (status, body, expected) in table {
+        let found = retry_after_of_body(status, body.as_bytes(), None, now).map(|it| it.as_secs());
+        assert_eq!(found, expected, "{status} {body}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use mutirao::delivery::{Rate, Reason, Reply, RequestKind, State, Verdict};
+use mutirao::delivery::{Halt, Rate, Reason, Reply, RequestKind, State, Verdict};
 
 use super::Bench;
 use crate::support::world::{fault, in_virtual_time, opened, reply};
@@ -131,6 +131,34 @@ fn a_429_pauses_everybody_and_spends_nothing() {
         assert!(peak_in_1s(&times) <= 21, "no burst after the pause");
         let reasons: Vec<_> = ending.stats.pauses.iter().map(|it| it.reason.as_str()).collect();
         assert_eq!(reasons, ["HubSoft answered 429 (too many requests) and asked to wait 20 s"]);
+    });
+}
+
+/// Seen: 900 posts a second.
+#[test]
+fn retry_after_0_is_no_flood() {
+    in_virtual_time(async {
+        let mut bench = Bench::new(100);
+        bench.policy.guards.unavailable_max = Some(Duration::from_secs(120));
+        bench.api.post =
+            Box::new(|_| Reply { retry_after: Some(Duration::ZERO), ..reply(Verdict::Throttled, Some(429)) });
+        let ending = bench.run().await;
+        assert_eq!(ending.reason, Reason::Halted(Halt::Unavailable(Duration::from_secs(120))));
+        // Five go alone each time, and are refused together.
+        assert!(ending.stats.posts <= 8 * 5, "{} posts in two minutes", ending.stats.posts);
+    });
+}
+
+/// Seen: `expires_in: 0` made a login a request.
+#[test]
+fn tokens_that_do_not_last_make_no_flood_of_logins() {
+    in_virtual_time(async {
+        let bench = Bench::new(20);
+        bench.api.logs_in.set(true);
+        assert_eq!(bench.run().await.stats.opened, 20);
+        let logins = bench.api.seconds(RequestKind::Login);
+        let most = (0..logins.len()).map(|n| logins[n..].partition_point(|it| *it < logins[n] + 60.0)).max();
+        assert!(most <= Some(6), "{most:?} in a minute: {logins:?}");
     });
 }
 

@@ -158,3 +158,61 @@ async fn a_request_that_no_good_token_helps_is_forbidden() {
     assert_eq!(short(&reply), "forbidden http_401");
     assert_eq!(n_requests.load(Ordering::SeqCst), 12);
 }
+
+fn logging_in(url: &str) -> HubSoft {
+    let credentials = Credentials::Password {
+        client_id: "1".into(),
+        client_secret: "s".into(),
+        username: "u".into(),
+        password: "p".into(),
+    };
+    client(url, credentials)
+}
+
+fn a_token(expires_in: u64) -> Act {
+    Act::Answer(http("200 OK", &format!(r#"{{"access_token":"t","expires_in":{expires_in}}}"#)))
+}
+
+/// Seen: each request logged in.
+#[tokio::test]
+async fn a_token_that_expires_at_once_is_used_until_it_is_refused() {
+    let (url, n_requests) = scripted(vec![a_token(0), Act::Answer(opened())]).await;
+    let (hubsoft, gate) = (logging_in(&url), Turnstile::default());
+    for row in 0..10 {
+        let reply = hubsoft.open(&parsed(&raw()), marker(&row.to_string()), &gate).await;
+        assert_eq!(short(&reply), "answered");
+    }
+    assert_eq!((gate.count(RequestKind::Login), n_requests.load(Ordering::SeqCst)), (1, 11));
+}
+
+/// Seen: seven logins in half a minute, exit 8, the cause never shown.
+#[tokio::test]
+async fn a_login_at_a_wrong_address_is_tried_once() {
+    let found = http("302 Found", "");
+    for answer in [http("200 OK", "<html><title>Loja</title>"), http("404 Not Found", ""), found] {
+        let (url, n_requests) = scripted(vec![Act::Answer(answer)]).await;
+        let (hubsoft, gate) = (logging_in(&url), Turnstile::default());
+        let reply = hubsoft.open(&parsed(&raw()), marker("1"), &gate).await;
+        assert_eq!(short(&reply), "unauthorized login_not_here");
+        assert_eq!(n_requests.load(Ordering::SeqCst), 1);
+    }
+}
+
+#[tokio::test]
+async fn where_a_login_has_worked_a_page_in_its_place_is_an_outage() {
+    let page = Act::Answer(http("200 OK", "<html><title>Em manutencao</title>"));
+    let denied = Act::Answer(http("401 Unauthorized", ""));
+    let (url, _) = scripted(vec![a_token(3600), Act::Answer(opened()), denied, page]).await;
+    let (hubsoft, gate) = (logging_in(&url), Turnstile::default());
+    assert_eq!(short(&hubsoft.open(&parsed(&raw()), marker("1"), &gate).await), "answered");
+    let reply = hubsoft.open(&parsed(&raw()), marker("2"), &gate).await;
+    assert_eq!(short(&reply), "login_unavailable login_not_here");
+}
+
+#[tokio::test]
+async fn a_wish_to_wait_is_read_from_the_body_too() {
+    let body = http("429 Too Many Requests", r#"{"message":"Too Many Attempts.","retry_after":17}"#);
+    let (url, _) = scripted(vec![Act::Answer(body)]).await;
+    let reply = open_on(&url).await;
+    assert_eq!((short(&reply).as_str(), reply.retry_after), ("throttled", Some(Duration::from_secs(17))));
+}

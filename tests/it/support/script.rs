@@ -26,6 +26,8 @@ pub struct Script {
     asked: RefCell<Vec<Asked>>,
     n_in_flight: Cell<usize>,
     pub most_in_flight: Cell<usize>,
+    /// Whether each post logs in first, as if no token lasted.
+    pub logs_in: Cell<bool>,
     pub post: Answer<Proof>,
     pub look_up: Answer<Sighting>,
     pub find_open: Answer<Sighting>,
@@ -42,6 +44,7 @@ impl Script {
             asked: RefCell::default(),
             n_in_flight: Cell::default(),
             most_in_flight: Cell::default(),
+            logs_in: Cell::default(),
             post: Box::new(|asked| opened(asked.service)),
             look_up: Box::new(not_found),
             find_open: Box::new(not_found),
@@ -70,11 +73,15 @@ impl Script {
         service: i64,
         answer: &Answer<T>,
     ) -> Reply<T> {
-        if gate.pass(kind).await.is_err() {
-            return reply(Verdict::Withheld, None);
+        let log_in = (kind == RequestKind::Post && self.logs_in.get()).then_some(RequestKind::Login);
+        let mut asked = Asked { at: Duration::ZERO, kind, service };
+        for kind in log_in.into_iter().chain([kind]) {
+            if gate.pass(kind).await.is_err() {
+                return reply(Verdict::Withheld, None);
+            }
+            asked = Asked { at: self.clock.elapsed(), kind, service };
+            self.asked.borrow_mut().push(asked);
         }
-        let asked = Asked { at: self.clock.elapsed(), kind, service };
-        self.asked.borrow_mut().push(asked);
         self.n_in_flight.set(self.n_in_flight.get() + 1);
         self.most_in_flight.set(self.most_in_flight.get().max(self.n_in_flight.get()));
         if self.latency.get() > Duration::ZERO {
