@@ -97,6 +97,9 @@ pub fn after_post(claim: &Claim, reply: Reply<Proof>, scene: &Scene<'_>) -> Sett
     let attempt = attempt(AttemptKind::Post, &reply, scene);
     let spent = claim.attempts.saturating_add(1);
     let change = match reply.verdict {
+        Verdict::Answered(Proof { opening, conflict: Some(fault), .. }) => {
+            Change::Conflict { opening, attempts: spent, fault }
+        }
         Verdict::Answered(proof) => {
             let warning = warning(claim, &proof.warnings);
             return settle(claim, Change::Opened { opening: proof.opening, attempts: spent, warning }, None);
@@ -124,7 +127,12 @@ pub fn after_post(claim: &Claim, reply: Reply<Proof>, scene: &Scene<'_>) -> Sett
 pub fn after_look_up(claim: &Claim, doubt: &Doubt, reply: Reply<Sighting>, scene: &Scene<'_>) -> Settle {
     let attempt = attempt(AttemptKind::LookUp, &reply, scene);
     let change = match reply.verdict {
-        Verdict::Answered(Sighting::Found { opening, others }) => found(claim, doubt, opening, &others),
+        Verdict::Answered(Sighting::Found { opening, conflict: Some(fault), .. }) => {
+            Change::Conflict { opening, attempts: claim.attempts, fault }
+        }
+        Verdict::Answered(Sighting::Found { opening, others, conflict: None }) => {
+            found(claim, doubt, opening, &others)
+        }
         Verdict::Answered(Sighting::NotFound) if marker_survives(claim, scene.echo) => {
             absent(claim, doubt, scene)
         }

@@ -64,9 +64,19 @@ impl Marker {
         std::str::from_utf8(&self.0).expect("the alphabet is ASCII")
     }
 
-    /// Whether `descricao` carries this marker, wherever HubSoft's own suffix stands.
+    /// Whether `descricao` carries this marker, wherever HubSoft's own suffix stands: as it was sent, or as a server
+    /// gives texts back that capitalises them, escapes them for HTML (once or twice) or breaks their lines anew.
     pub fn is_in(&self, descricao: &str) -> bool {
-        descricao.contains(self.to_string().trim_start())
+        let marker = self.to_string();
+        let marker = marker.trim_start();
+        if descricao.contains(marker) {
+            return true;
+        }
+        // Most texts that lack it have nothing to undo.
+        let once = html_escape::decode_html_entities(descricao);
+        let twice = html_escape::decode_html_entities(&once);
+        let words = twice.split_whitespace().collect::<Vec<_>>().join(" ");
+        words.to_ascii_uppercase().contains(&marker.to_ascii_uppercase())
     }
 }
 
@@ -149,6 +159,15 @@ mod tests {
         assert!(marker.is_in(&format!("Sem sinal{marker} | ATENDIMENTO ABERTO VIA API")));
         assert!(marker.is_in(&format!("Sem sinal\n{}", marker.to_string().trim())));
         assert!(!marker.is_in("Sem sinal | ATENDIMENTO ABERTO VIA API"));
+        let sent = format!("Sem sinal{marker} | ATENDIMENTO ABERTO VIA API");
+        assert!(marker.is_in(&sent.to_uppercase()));
+        assert!(marker.is_in(&sent.to_lowercase()));
+        assert!(marker.is_in(&sent.replace('[', "&#91;").replace(']', "&#x5D;")));
+        assert!(marker.is_in(&sent.replace('[', "&amp;lbrack;").replace(']', "&amp;rbrack;")));
+        assert!(marker.is_in(&sent.replace(' ', "&nbsp;")));
+        assert!(marker.is_in(&sent.replace("[ref ", "[ref\r\n")));
+        let other = Marker::new(&BatchKey("queda".to_owned()), "b");
+        assert!(!other.is_in(&sent.to_uppercase()), "another row's");
         assert!(!marker.is_in(marker.as_str()), "without its brackets it may be anything");
     }
 

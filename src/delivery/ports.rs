@@ -237,8 +237,10 @@ pub struct Proof {
     pub opening: Opening,
     /// Whether the marker came back in `descricao_abertura`. `None`: no such field in the answer.
     pub marker_echoed: Option<bool>,
-    /// What differs from what was asked for: `wrong_service`, `wrong_type`, `without_os`.
+    /// What differs from what was asked for, and can be put right: `wrong_type`, `without_os`.
     pub warnings: Vec<Fault>,
+    /// Why it may not be what was asked for at all: `wrong_service`, `success_with_errors`.
+    pub conflict: Option<Fault>,
 }
 
 /// What a look-up saw.
@@ -248,6 +250,8 @@ pub enum Sighting {
     Found {
         opening: Opening,
         others: Vec<Opening>,
+        /// Why it may not be the row's: `wrong_service`.
+        conflict: Option<Fault>,
     },
     NotFound,
     CouldNotTell(Fault),

@@ -3,7 +3,7 @@
 use jiff::civil::{Date, DateTime};
 use jiff::{SignedDuration, Timestamp, tz};
 
-use super::verdict::{Exchange, envelope, refusal, same_label, told};
+use super::verdict::{Exchange, envelope, folded, of_refusal, same_label, told};
 use super::wire::{Envelope, Seen, Status};
 use super::words;
 use crate::delivery::{Fault, LookUp, Opening, Sighting, Verdict};
@@ -48,21 +48,27 @@ fn judge(exchange: &Exchange, sight: impl FnOnce(&Envelope<'_>) -> Sighting) -> 
         _ if answer.is_exception() => Sighting::CouldNotTell(words::exception()),
         Status::Success if status == 200 => sight(&answer),
         Status::Error if says_none(&answer) => Sighting::NotFound,
-        Status::Error => Sighting::CouldNotTell(refusal(&answer)),
+        Status::Error => match of_refusal(&answer) {
+            Ok(of_all) => return of_all,
+            Err(refusal) => Sighting::CouldNotTell(refusal),
+        },
         Status::Success | Status::Other => Sighting::CouldNotTell(words::http(status)),
     })
 }
 
-/// HubSoft's other way of saying "an empty list": an error with the message "nenhum … encontrado".
-/// That no *customer* or *service* was found says nothing about tickets.
+/// HubSoft's other way of saying "an empty list": an error with the message "nenhum … encontrado", if what there is
+/// none of is tickets. That no *customer* or *service* was found says nothing about them.
 fn says_none(answer: &Envelope<'_>) -> bool {
-    if answer.status() != Status::Error || answer.is_exception() {
+    if answer.status() != Status::Error || answer.is_exception() || !answer.errors().is_empty() {
         return false;
     }
-    let said = answer.msg().unwrap_or_default().to_lowercase();
-    let about_tickets = said.contains("atendimento")
-        || !["cliente", "servi", "contrato"].iter().any(|other| said.contains(other));
-    said.contains("nenhum") && said.contains("encontrad") && about_tickets && answer.errors().is_empty()
+    let said = folded(&answer.msg().unwrap_or_default()).collect::<String>();
+    let of_tickets = ["atendimento", "registro", "resultado", "chamado"].iter().any(|it| {
+        [format!("nenhum{it}encontrado"), format!("nenhum{it}foiencontrado")]
+            .iter()
+            .any(|none| said.starts_with(none))
+    });
+    of_tickets && said.matches("nenhum").count() == 1
 }
 
 /// Looks for the marker.
@@ -73,8 +79,10 @@ fn sight(answer: &Envelope<'_>, what: &LookUp) -> Sighting {
     let Some(page) = page.into_iter().collect::<Option<Vec<_>>>() else {
         return could_not_tell("unreadable_ticket", "an entry of the list is not a ticket");
     };
+    let other_service =
+        |ticket: &Seen<'_>| ticket.id_cliente_servico().filter(|it| *it != what.service.get());
     let mut found: Vec<(Age, Opening)> = Vec::new();
-    let mut doubtful = None;
+    let (mut doubtful, mut conflict) = (None, None);
     for ticket in &page {
         let age = Age::of(ticket);
         let too_old = what.not_before.is_some_and(|limit| age.is_some_and(|it| it.is_surely_before(limit)));
@@ -94,7 +102,11 @@ fn sight(answer: &Envelope<'_>, what: &LookUp) -> Sighting {
                         "a ticket carries the marker, and its day is not enough to know whose it is";
                     return could_not_tell("no_age", message);
                 }
-                (Some(opening), age) => found.push((age.unwrap_or(Age::UNKNOWN), opening)),
+                (Some(opening), age) => {
+                    let other = other_service(ticket).map(|it| words::wrong_service(what.service.get(), it));
+                    conflict = conflict.or(other);
+                    found.push((age.unwrap_or(Age::UNKNOWN), opening));
+                }
             },
             // Without its text it may be ours, unless it was there before we sent anything.
             None if what.sent_at.is_some_and(|sent| age.is_some_and(|it| it.is_surely_before(sent))) => {}
@@ -106,7 +118,7 @@ fn sight(answer: &Envelope<'_>, what: &LookUp) -> Sighting {
     found.sort_by_key(|(age, opening)| (age.earliest, opening.id_atendimento));
     let mut found = found.into_iter().map(|(_, opening)| opening);
     if let Some(opening) = found.next() {
-        return Sighting::Found { opening, others: found.collect() };
+        return Sighting::Found { opening, others: found.collect(), conflict };
     }
     if let Some(fault) = doubtful {
         return Sighting::CouldNotTell(fault);
@@ -115,10 +127,11 @@ fn sight(answer: &Envelope<'_>, what: &LookUp) -> Sighting {
         let message = format!("all {} newest tickets of the service are younger than the send", page.len());
         return Sighting::CouldNotTell(words::fault("full_page", message));
     }
-    if !page.is_empty()
-        && page.iter().all(|it| it.id_cliente_servico().is_some_and(|id| id != what.service.get()))
-    {
-        return could_not_tell("other_service", "the list is of another service than the one asked for");
+    if page.iter().any(|it| other_service(it).is_some()) {
+        return could_not_tell(
+            "other_service",
+            "the list has tickets of another service than the one asked for",
+        );
     }
     Sighting::NotFound
 }
@@ -147,7 +160,7 @@ fn sight_open(answer: &Envelope<'_>, service: i64, label: &str) -> Sighting {
     found.sort_by_key(|it| it.id_atendimento);
     let mut found = found.into_iter();
     match found.next() {
-        Some(opening) => Sighting::Found { opening, others: found.collect() },
+        Some(opening) => Sighting::Found { opening, others: found.collect(), conflict: None },
         None if doubtful => {
             could_not_tell("unclear_list", "the list of pending tickets is cut or unreadable")
         }
@@ -278,9 +291,10 @@ mod tests {
 
     fn short(verdict: &Verdict<Sighting>) -> String {
         match verdict {
-            Verdict::Answered(Sighting::Found { opening, others }) => {
+            Verdict::Answered(Sighting::Found { opening, others, conflict }) => {
                 let ids = std::iter::once(opening).chain(others).map(|it| it.id_atendimento.to_string());
-                format!("found {}", ids.collect::<Vec<_>>().join(" "))
+                let conflict = conflict.as_ref().map(|it| format!(" {}", it.code)).unwrap_or_default();
+                format!("found {}{conflict}", ids.collect::<Vec<_>>().join(" "))
             }
             Verdict::Answered(Sighting::NotFound) => "not_found".to_owned(),
             Verdict::Answered(Sighting::CouldNotTell(fault)) => format!("could_not_tell {}", fault.code),
@@ -313,7 +327,17 @@ mod tests {
             (200, r#"{"status":"error","msg":"Nenhum atendimento encontrado"}"#.into(), "not_found"),
             (404, r#"{"status":"error","msg":"Nenhum registro encontrado."}"#.into(), "not_found"),
             (200, r#"{"status":"error","msg":"Nenhum atendimento encontrado para o cliente","errors":[]}"#.into(), "not_found"),
+            (200, r#"{"status":"error","msg":"Nenhum atendimento foi encontrado."}"#.into(), "not_found"),
             (200, r#"{"status":"error","msg":"Nenhum cliente encontrado"}"#.into(), "could_not_tell refused"),
+            (200, r#"{"status":"error","msg":"Nenhum servico encontrado. Nao e possivel listar os atendimentos"}"#.into(), "could_not_tell refused"),
+            (200, r#"{"status":"error","msg":"Nenhum atendimento encontrado: nenhum servico com este id"}"#.into(), "could_not_tell refused"),
+            (200, r#"{"status":"error","msg":"Método index não disponível"}"#.into(), "misconfigured"),
+            (200, r#"{"status":"error","msg":"O Usuário não possui a permissão desejada!"}"#.into(), "forbidden"),
+            (403, "<html>Attention Required!</html>".into(), "unknown http_403_page"),
+            // Found, but where it should not be.
+            (200, page(&[ours(7, "20261124090001000007").replace('{', r#"{"servico":{"id_cliente_servico":5},"#)]), "found 7 wrong_service"),
+            // The filter was ignored: what is missing may stand elsewhere.
+            (200, page(&[other().replace('{', r#"{"servico":{"id_cliente_servico":5},"#), other()]), "could_not_tell other_service"),
             (200, r#"{"status":"error","msg":"Serviço não encontrado"}"#.into(), "could_not_tell refused"),
             (200, r#"{"status":"error","msg":"x","errors":["O campo limit não contém um valor válido."]}"#.into(), "could_not_tell validation"),
             (422, r#"{"status":"error","msg":"x"}"#.into(), "could_not_tell refused"),

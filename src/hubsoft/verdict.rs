@@ -80,14 +80,15 @@ pub(super) fn of_open(exchange: &Exchange, asked: &Asked<'_>) -> Verdict<Proof> 
             let marker_echoed = descricao.map(|it| asked.marker.is_in(&it));
             let without_os = asked.abrir_os && opening.ids_ordem_servico.is_empty();
             let warnings = echo_faults(&ticket, asked, without_os);
-            Verdict::Answered(Proof { opening, marker_echoed, warnings })
+            let conflict = contradiction(&answer, &ticket, asked.service);
+            Verdict::Answered(Proof { opening, marker_echoed, warnings, conflict })
         }
         (200 | 201, Status::Success, ..) => Verdict::Unknown(words::no_proof()),
         // Half a success exists: the ticket was opened and its service order failed.
-        (200 | 400 | 422, Status::Error, Some(ticket), _) if ticket.id_atendimento().is_some() => {
+        (200 | 400 | 422, Status::Error, ..) if answer.names_a_ticket() => {
             Verdict::Unknown(words::contradiction())
         }
-        (200 | 400 | 422, Status::Error, ..) => Verdict::Rejected(refusal(&answer)),
+        (200 | 400 | 422, Status::Error, ..) => of_refusal(&answer).unwrap_or_else(Verdict::Rejected),
         (200 | 400 | 422, Status::Other, None, _) if !answer.errors().is_empty() => {
             Verdict::Rejected(refusal(&answer))
         }
@@ -103,7 +104,7 @@ pub(super) fn of_read(exchange: &Exchange) -> Result<&Bytes, Verdict<()>> {
     match (status, answer.status()) {
         _ if answer.is_exception() => Err(Verdict::Unknown(words::exception())),
         (200, Status::Success) => Ok(body.as_ref().expect("an envelope was read from it")),
-        (200 | 400 | 422, Status::Error) => Err(Verdict::Rejected(refusal(&answer))),
+        (200 | 400 | 422, Status::Error) => Err(of_refusal(&answer).unwrap_or_else(Verdict::Rejected)),
         (200, Status::Other) => Err(Verdict::Unknown(words::not_json())),
         (status, _) => Err(Verdict::Unknown(words::http(status))),
     }
@@ -166,11 +167,48 @@ pub(super) fn told<T>(exchange: &Exchange) -> Result<(u16, &Result<Bytes, Fault>
     Err(match status {
         200 | 201 | 400 | 413 | 422 => return Ok((status, body)),
         401 => Verdict::Unauthorized(words::refused(401, None)),
-        403 => Verdict::Forbidden(words::refused(403, said(body))),
+        403 => of_403(body),
         404 | 405 => Verdict::Misconfigured(words::http(status)),
         429 => Verdict::Throttled,
         _ => Verdict::Unknown(words::http(status)),
     })
+}
+
+/// A 403 means a permission only where HubSoft itself says it.
+fn of_403<T>(body: &Result<Bytes, Fault>) -> Verdict<T> {
+    let Ok(bytes) = body else { return Verdict::Forbidden(words::refused(403, None)) };
+    match envelope(body) {
+        Ok(answer) if answer.msg().is_some_and(|it| is_switched_off(&it)) => {
+            Verdict::Misconfigured(words::switched_off(said(body)))
+        }
+        Err(_) if !bytes.iter().all(u8::is_ascii_whitespace) => Verdict::Unknown(words::page_403()),
+        _ => Verdict::Forbidden(words::refused(403, said(body))),
+    }
+}
+
+/// What HubSoft refuses whatever is asked, by its words: an error that is of the row comes back as it is.
+pub(super) fn of_refusal<T>(answer: &Envelope<'_>) -> Result<Verdict<T>, Fault> {
+    let msg = answer.msg().unwrap_or_default();
+    let said = || words::joined(answer.msg(), &answer.errors());
+    if is_switched_off(&msg) {
+        return Ok(Verdict::Misconfigured(words::switched_off(said())));
+    }
+    if is_permission(&msg) {
+        return Ok(Verdict::Forbidden(words::refused(403, said())));
+    }
+    Err(refusal(answer))
+}
+
+/// `Método store não disponível`, `Método/endpoint não disponível`.
+fn is_switched_off(msg: &str) -> bool {
+    let msg = folded(msg).collect::<String>();
+    msg.starts_with("metodo") && msg.contains("naodisponivel")
+}
+
+/// `O Usuário não possui a permissão desejada!`
+fn is_permission(msg: &str) -> bool {
+    let msg = folded(msg).collect::<String>();
+    msg.contains("usuario") && msg.contains("naopossuiapermissao")
 }
 
 /// The body as HubSoft's JSON, or what it is instead.
@@ -196,13 +234,18 @@ pub(super) fn refusal(answer: &Envelope<'_>) -> Fault {
     words::fault(code, message.unwrap_or_else(|| "HubSoft refused the ticket and gave no reason".to_owned()))
 }
 
+/// Why the ticket of a success may not be the one that was asked for.
+fn contradiction(answer: &Envelope<'_>, ticket: &Seen<'_>, service: i64) -> Option<Fault> {
+    let other = ticket.id_cliente_servico().filter(|it| *it != service);
+    let errors = answer.errors();
+    other
+        .map(|found| words::wrong_service(service, found))
+        .or_else(|| (!errors.is_empty()).then(|| words::success_with_errors(&errors)))
+}
+
 /// The API ignores what it does not understand and still says success: so the echo is compared.
 fn echo_faults(ticket: &Seen<'_>, asked: &Asked<'_>, without_os: bool) -> Vec<Fault> {
     let mut faults = Vec::new();
-    if let Some(echoed) = ticket.id_cliente_servico().filter(|it| *it != asked.service) {
-        let message = format!("asked for id_cliente_servico {}, opened for {echoed}", asked.service);
-        faults.push(words::fault("wrong_service", message));
-    }
     // Labels are printable, as the catalogue's are.
     if let (Some(label), Some(echoed)) = (asked.type_label, ticket.tipo_atendimento())
         && let echoed = printable::name(&echoed)
@@ -220,10 +263,12 @@ fn echo_faults(ticket: &Seen<'_>, asked: &Asked<'_>, without_os: bool) -> Vec<Fa
 
 /// Labels come back in capitals and with or without accents.
 pub(super) fn same_label(one: &str, other: &str) -> bool {
-    fn folded(label: &str) -> impl Iterator<Item = char> {
-        label.nfkd().filter(|it| !is_combining_mark(*it) && !it.is_whitespace()).flat_map(char::to_lowercase)
-    }
     one == other || folded(one).eq(folded(other))
+}
+
+/// Without case, accents and blanks.
+pub(super) fn folded(text: &str) -> impl Iterator<Item = char> {
+    text.nfkd().filter(|it| !is_combining_mark(*it) && !it.is_whitespace()).flat_map(char::to_lowercase)
 }
 
 /// `Retry-After` in both its forms (RFC 9110, section 10.2.3), capped. A date counts from the

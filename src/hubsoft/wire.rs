@@ -111,6 +111,10 @@ pub(super) struct Envelope<'a> {
     #[serde(borrow)]
     exception: Raw<'a>,
     #[serde(borrow)]
+    id_atendimento: Raw<'a>,
+    #[serde(borrow)]
+    protocolo: Raw<'a>,
+    #[serde(borrow)]
     atendimento: Raw<'a>,
     #[serde(borrow)]
     atendimentos: Raw<'a>,
@@ -172,6 +176,14 @@ impl<'a> Envelope<'a> {
             gather(&value, &mut flat);
         }
         flat
+    }
+
+    /// Whether it speaks of a ticket, by any number: there may be one.
+    pub(super) fn names_a_ticket(&self) -> bool {
+        let ticket = self.ticket().unwrap_or_default();
+        let ids = [self.id_atendimento, ticket.id_atendimento].into_iter().filter_map(integer);
+        let protocolos = [self.protocolo, ticket.protocolo].into_iter().filter_map(text);
+        ids.into_iter().any(|it| it != 0) || protocolos.into_iter().any(|it| !it.trim().is_empty())
     }
 
     pub(super) fn ticket(&self) -> Option<Seen<'a>> {
@@ -238,10 +250,6 @@ impl<'a> Seen<'a> {
                 .filter_map(|it| Some(printable::name(&text(it.numero_ordem_servico)?).into_owned()))
                 .collect(),
         })
-    }
-
-    pub(super) fn id_atendimento(&self) -> Option<i64> {
-        integer(self.id_atendimento)
     }
 
     pub(super) fn protocolo(&self) -> Option<Cow<'a, str>> {

@@ -42,6 +42,28 @@ pub(super) fn contradiction() -> Fault {
     fault("contradiction", "the answer says error and yet names a ticket")
 }
 
+pub(super) fn wrong_service(asked: i64, found: i64) -> Fault {
+    fault("wrong_service", format!("asked for id_cliente_servico {asked}, but the ticket is of {found}"))
+}
+
+/// A success that carries errors.
+pub(super) fn success_with_errors(errors: &[String]) -> Fault {
+    fault("success_with_errors", format!("HubSoft says success and errors: {}", capped(&errors.join("; "))))
+}
+
+/// A 403 in something else than HubSoft's JSON: a firewall or a CDN stands before it.
+pub(super) fn page_403() -> Fault {
+    fault(
+        "http_403_page",
+        "a page that is not HubSoft's answered HTTP 403; a firewall or a CDN may have sent it",
+    )
+}
+
+/// HubSoft's words for a method that was switched off.
+pub(super) fn switched_off(said: Option<String>) -> Fault {
+    fault("switched_off", said.unwrap_or_else(|| "the method is switched off".to_owned()))
+}
+
 /// Its `trace`, `file` and text may hold paths and queries: none of it is kept.
 pub(super) fn exception() -> Fault {
     fault("exception", "HubSoft failed inside while it worked on the request")

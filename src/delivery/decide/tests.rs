@@ -113,7 +113,7 @@ fn check_post(attempts: u32, verdict: Verdict, change: impl FnOnce(&mut Scene<'_
 }
 
 fn proof(warnings: Vec<Fault>) -> Verdict {
-    Verdict::Answered(Proof { opening: opening(7), marker_echoed: Some(true), warnings })
+    Verdict::Answered(Proof { opening: opening(7), marker_echoed: Some(true), warnings, conflict: None })
 }
 
 #[test]
@@ -122,6 +122,13 @@ fn a_post_is_judged_by_what_its_answer_proves() {
     check_post(0, proof(vec![]), as_is, r#"opened p7, 1 spent, Some("notice")"#);
     let warned = r#"opened p7, 3 spent, Some("notice; without_os: without_os happened")"#;
     check_post(2, proof(vec![fault("without_os")]), as_is, warned);
+    let another = Proof {
+        opening: opening(7),
+        marker_echoed: Some(true),
+        warnings: vec![],
+        conflict: Some(fault("wrong_service")),
+    };
+    check_post(2, Verdict::Answered(another), as_is, "conflict wrong_service with p7, 3 spent");
     check_post(0, Verdict::Rejected(fault("refused")), as_is, "rejected refused, 1 spent");
     let unknown = "after 1.5 s, 1 spent, in doubt (0 absent, 0 answered)";
     check_post(0, Verdict::Unknown(fault("timeout")), as_is, unknown);
@@ -221,11 +228,14 @@ fn the_last_attempt_fails_once_its_absence_is_believed() {
 
 #[test]
 fn what_is_found_is_adopted() {
-    let found = |others| Verdict::Answered(Sighting::Found { opening: opening(7), others });
+    let found = |others| Verdict::Answered(Sighting::Found { opening: opening(7), others, conflict: None });
     check_look(3, doubt(0), found(vec![]), r#"opened p7, 1 spent, Some("notice")"#);
     let doubled =
         r#"opened p7, 1 spent, Some("notice; duplicate: more tickets carry this row's marker: p8, p9")"#;
     check_look(3, doubt(0), found(vec![opening(8), opening(9)]), doubled);
+    let elsewhere =
+        Sighting::Found { opening: opening(7), others: vec![], conflict: Some(fault("wrong_service")) };
+    check_look(3, doubt(0), Verdict::Answered(elsewhere), "conflict wrong_service with p7, 1 spent");
 }
 
 #[test]
@@ -284,7 +294,11 @@ fn an_open_ticket_skips_and_its_absence_posts() {
         }
     }
     check(0, absent(), "post");
-    check(0, Verdict::Answered(Sighting::Found { opening: opening(3), others: vec![] }), "skipped for p3");
+    check(
+        0,
+        Verdict::Answered(Sighting::Found { opening: opening(3), others: vec![], conflict: None }),
+        "skipped for p3",
+    );
     check(0, vague(), "after 0 s, 1 spent");
     check(7, vague(), "failed full_page, 8 spent");
     check(7, Verdict::Unknown(fault("timeout")), "after 0 s, 7 spent");

@@ -11,8 +11,8 @@ use crate::delivery::decide::{self, Denials, Echo, Looks, Next, Scene, after};
 use crate::delivery::guards::{Halt, Progress};
 use crate::delivery::standing::{Finding, News};
 use crate::delivery::{
-    Api, Blame, Change, Claim, Clock, Doubt, LookUp, Note, OpenTickets, Outbox, Proof, Reply, RequestKind,
-    RowId, Settle, Sighting, Verdict, Verify, Watch,
+    Api, Blame, Change, Claim, Clock, Doubt, Fault, LookUp, Note, OpenTickets, Outbox, Proof, Reply,
+    RequestKind, RowId, Settle, Sighting, Verdict, Verify, Watch,
 };
 
 impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
@@ -216,6 +216,11 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         let now = self.now();
         let mut halt = self.hear(&mut desk, claim.row, reply, sent, Looks::Count);
         let mut judged = match &reply.verdict {
+            // One ticket for the wrong service is that row's; twenty are a run that goes wrong.
+            Verdict::Answered(Proof { conflict: Some(fault), .. }) => {
+                let message = format!("what it opened is not what was asked for ({})", fault.code);
+                desk.guards.judged(&claim.lote, Some(&Fault { code: fault.code.clone(), message }))
+            }
             Verdict::Answered(_) | Verdict::Unknown(_) => desk.guards.judged(&claim.lote, None),
             Verdict::Rejected(fault) => desk.guards.judged(&claim.lote, Some(fault)),
             Verdict::Forbidden(fault) if denials == Denials::Repeated => {

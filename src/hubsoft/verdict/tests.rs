@@ -18,7 +18,8 @@ fn answer(status: u16, body: &str) -> Exchange {
 fn short(verdict: &Verdict<Proof>) -> String {
     match verdict {
         Verdict::Answered(proof) => {
-            let warnings: Vec<&str> = proof.warnings.iter().map(|it| it.code.as_str()).collect();
+            let warnings: Vec<&str> =
+                proof.warnings.iter().chain(&proof.conflict).map(|it| it.code.as_str()).collect();
             format!("opened {} {}", proof.opening.protocolo, warnings.join(" ")).trim_end().to_owned()
         }
         Verdict::Rejected(fault) => format!("rejected {}", fault.code),
@@ -106,7 +107,32 @@ fn the_verdict_table() {
             r#"{"status":"error","msg":"OS","atendimento":{"id_atendimento":1,"protocolo":"1"}}"#,
             "unknown contradiction",
         ),
+        (200, r#"{"status":"error","msg":"OS","atendimento":{"protocolo":"1"}}"#, "unknown contradiction"),
+        (200, r#"{"status":"error","msg":"OS","protocolo":"1"}"#, "unknown contradiction"),
+        (422, r#"{"status":"error","msg":"OS","id_atendimento":7}"#, "unknown contradiction"),
+        (200, r#"{"status":"error","msg":"OS","protocolo":"","id_atendimento":null}"#, "rejected refused"),
         (201, invalid, "unknown no_proof"),
+        // Another ticket than was asked for, perhaps.
+        (
+            200,
+            r#"{"status":"success","errors":["OS não aberta"],"atendimento":{"id_atendimento":1,"protocolo":"1"}}"#,
+            "opened 1 success_with_errors",
+        ),
+        (
+            200,
+            r#"{"status":"success","errors":[],"atendimento":{"id_atendimento":1,"protocolo":"1"}}"#,
+            "opened 1",
+        ),
+        // What is refused whatever is asked.
+        (200, r#"{"status":"error","msg":"Método store não disponível"}"#, "misconfigured switched_off"),
+        (403, r#"{"status":"error","msg":"Método/endpoint não disponível"}"#, "misconfigured switched_off"),
+        (
+            200,
+            r#"{"status":"error","msg":"O Usuário não possui a permissão desejada!"}"#,
+            "forbidden http_403",
+        ),
+        (200, r#"{"status":"error","msg":"Método de pagamento inválido"}"#, "rejected refused"),
+        (403, "<html>Attention Required! | Cloudflare</html>", "unknown http_403_page"),
         // Halts and pauses.
         (401, r#"{"message":"Unauthenticated."}"#, "unauthorized http_401"),
         (401, "<html>", "unauthorized http_401"),

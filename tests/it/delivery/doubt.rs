@@ -22,8 +22,9 @@ fn a_ticket_that_is_found_is_adopted() {
     in_virtual_time(async {
         let mut bench = Bench::new(1);
         bench.api.post = Box::new(|_| lost());
-        bench.api.look_up =
-            Box::new(|_| sighting(Sighting::Found { opening: opening(7), others: vec![opening(8)] }));
+        bench.api.look_up = Box::new(|_| {
+            sighting(Sighting::Found { opening: opening(7), others: vec![opening(8)], conflict: None })
+        });
         let ending = bench.run().await;
         assert_eq!((ending.reason, ending.stats.adopted), (Reason::Drained, 1));
         assert_eq!(bench.api.count(RequestKind::Post), 1);
@@ -115,7 +116,11 @@ fn look_ups_that_fail_do_not_stop_posts() {
         bench.api.latency.set(Duration::from_secs(2));
         bench.api.look_up = Box::new(|asked| match asked.at.as_secs() {
             ..300 => reply(Verdict::NotSent(fault("refused")), None),
-            _ => sighting(Sighting::Found { opening: opening(asked.service), others: Vec::new() }),
+            _ => sighting(Sighting::Found {
+                opening: opening(asked.service),
+                others: Vec::new(),
+                conflict: None,
+            }),
         });
         let ending = bench.run().await;
         assert_eq!((ending.reason, ending.stats.opened), (Reason::Drained, 200));
@@ -189,7 +194,7 @@ fn an_open_ticket_is_skipped_if_asked() {
         let mut bench = Bench::new(2);
         bench.policy.open_tickets = OpenTickets::Skip;
         bench.api.find_open = Box::new(|asked| match asked.service {
-            1 => sighting(Sighting::Found { opening: opening(99), others: Vec::new() }),
+            1 => sighting(Sighting::Found { opening: opening(99), others: Vec::new(), conflict: None }),
             _ => sighting(Sighting::NotFound),
         });
         let ending = bench.run().await;

@@ -159,8 +159,12 @@ fn a_lost_marker_halts_and_keeps_the_ticket() {
         let mut bench = Bench::new(20);
         bench.policy.concurrency = 1;
         bench.api.post = Box::new(|asked| {
-            let proof =
-                Proof { opening: opening(asked.service), marker_echoed: Some(false), warnings: Vec::new() };
+            let proof = Proof {
+                opening: opening(asked.service),
+                marker_echoed: Some(false),
+                warnings: Vec::new(),
+                conflict: None,
+            };
             reply(Verdict::Answered(proof), Some(200))
         });
         let ending = bench.run().await;

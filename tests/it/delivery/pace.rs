@@ -93,7 +93,7 @@ fn look_ups_have_their_share() {
         });
         bench.api.look_up = Box::new(|asked| {
             let opening = crate::support::world::opening(asked.service);
-            let seen = mutirao::delivery::Sighting::Found { opening, others: Vec::new() };
+            let seen = mutirao::delivery::Sighting::Found { opening, others: Vec::new(), conflict: None };
             reply(Verdict::Answered(seen), Some(200))
         });
         let ending = bench.run().await;

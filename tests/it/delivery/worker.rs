@@ -302,7 +302,9 @@ fn verify_first_adopts_what_was_sent_from_elsewhere() {
         bench.policy.verify = Verify::First;
         bench.api.look_up = Box::new(|asked| {
             let seen = match asked.service {
-                ..=3 => Sighting::Found { opening: opening(asked.service), others: Vec::new() },
+                ..=3 => {
+                    Sighting::Found { opening: opening(asked.service), others: Vec::new(), conflict: None }
+                }
                 4 if asked.at < 30 * S => Sighting::CouldNotTell(fault("vague")),
                 _ => Sighting::NotFound,
             };

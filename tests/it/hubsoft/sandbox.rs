@@ -175,7 +175,9 @@ async fn what_an_answer_did_not_prove_a_look_up_does() {
     let reply = hubsoft.open(&parsed(&raw()), marker("1"), &gate).await;
     assert_eq!(short(&reply), "unknown reset");
     let found = hubsoft.look_up(&sent("1"), &gate).await.verdict;
-    let Verdict::Answered(Sighting::Found { opening, others }) = found else { panic!("{found:?}") };
+    let Verdict::Answered(Sighting::Found { opening, others, conflict: None }) = found else {
+        panic!("{found:?}")
+    };
     assert_eq!((opening.id_atendimento, others.len()), (1, 0));
     let other = hubsoft.look_up(&sent("2"), &gate).await.verdict;
     assert_eq!(other, Verdict::Answered(Sighting::NotFound));

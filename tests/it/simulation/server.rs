@@ -383,7 +383,7 @@ impl Server {
         } else {
             match seen.split_first() {
                 Some((opening, others)) => {
-                    Sighting::Found { opening: opening.clone(), others: others.to_vec() }
+                    Sighting::Found { opening: opening.clone(), others: others.to_vec(), conflict: None }
                 }
                 None => Sighting::NotFound,
             }
@@ -458,7 +458,7 @@ async fn pass<T>(gate: &impl Gate, kind: RequestKind) -> Result<(), Reply<T>> {
 }
 
 fn proof(opening: Opening) -> Proof {
-    Proof { opening, marker_echoed: Some(true), warnings: Vec::new() }
+    Proof { opening, marker_echoed: Some(true), warnings: Vec::new(), conflict: None }
 }
 
 /// A doubt that is a mere precaution.

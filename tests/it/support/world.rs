@@ -78,7 +78,8 @@ pub fn opening(id: i64) -> Opening {
 }
 
 pub fn opened(id: i64) -> Reply {
-    let proof = Proof { opening: opening(id), marker_echoed: Some(true), warnings: Vec::new() };
+    let proof =
+        Proof { opening: opening(id), marker_echoed: Some(true), warnings: Vec::new(), conflict: None };
     reply(Verdict::Answered(proof), Some(200))
 }
 
