@@ -5,6 +5,7 @@
 //!
 //! - [`cli`]: what a person types. One file a command; prints, asks, and calls the rooms below.
 //! - [`config`]: flags over environment over files over defaults.
+//! - [`ownership`]: whose a file is; what others may change is not used. For all rooms.
 //! - [`printable`]: text from outside, before a person sees it. For all rooms.
 //! - [`report`]: results, errors, problems, summary.
 //! - [`intake`]: spreadsheets in.
@@ -20,6 +21,7 @@ pub mod delivery;
 pub mod hubsoft;
 pub mod intake;
 pub mod outbox;
+pub mod ownership;
 pub mod printable;
 pub mod report;
 pub mod sandbox;

@@ -14,7 +14,7 @@ use super::place::{Place, RowName};
 use super::reading::ColumnNames;
 use super::screen::Screen;
 use super::typed::Typed;
-use super::{results, summary};
+use super::{results, room, summary};
 use crate::config::{Config, DeliveryLayer, Span};
 use crate::delivery::{Control, RowId, State};
 use crate::outbox::{
@@ -66,7 +66,7 @@ impl<'a> Desk<'a> {
         let info = batch_of(outbox.reader(), &place).await?;
         super::import::make_private(folder)?;
         let form = results::Form { source: &info.source, columns: &ColumnNames::new(), guard };
-        results::write(outbox.reader(), Scope::Batch(info.id), &form, folder).await?;
+        results::write(outbox.reader(), Scope::Batch(info.id), &form, folder, self.screen).await?;
         outbox.close().await?;
         self.screen.note(format!("results: {}", folder.join("results.csv").display()));
         Ok(Exit::Done)
@@ -210,6 +210,7 @@ impl<'a> Desk<'a> {
         let n_rows = outbox.purge(info.map(|it| it.id), before, now).await?;
         if let Some(folder) = &place.folder {
             sandbox::forget(folder, before)?;
+            room::sweep(folder);
         }
         let whose = latest(outbox.reader(), &place).await?;
         self.write_again(outbox.reader(), &place, whose.as_ref()).await?;
@@ -254,7 +255,7 @@ impl<'a> Desk<'a> {
         }
         let columns = ColumnNames::new();
         let form = results::Form { source: &batch.source, columns: &columns, guard: Guard::Faithful };
-        results::write(reader, Scope::Batch(batch.id), &form, folder).await?;
+        results::write(reader, Scope::Batch(batch.id), &form, folder, self.screen).await?;
         self.screen.note(format!("results: {}", folder.join("results.csv").display()));
         Ok(())
     }

@@ -16,6 +16,7 @@ use crate::config::{Config, DeliveryLayer};
 use crate::delivery::{Halt, Rate, Verdict};
 use crate::hubsoft::Catalogue;
 use crate::outbox::{Onlooker, SqliteOutbox};
+use crate::report;
 
 /// Less than this is little for an outbox and its results. Bytes.
 const SPACE_MIN: u64 = 1 << 30;
@@ -82,7 +83,7 @@ pub async fn doctor(mut layer: DeliveryLayer, global: &Global, screen: &Screen) 
 /// Makes an outbox here, as an import would, and takes it away again.
 async fn outbox(screen: &Screen) -> Exit {
     let tried = async {
-        let folder = tempfile::Builder::new().prefix(".mutirao-").tempdir_in(".")?;
+        let folder = tempfile::Builder::new().prefix(&report::temporary_prefix()).tempdir_in(".")?;
         let outbox = SqliteOutbox::open(&folder.path().join("outbox.db")).await?;
         outbox.bind_host("doctor").await?;
         outbox.close().await?;

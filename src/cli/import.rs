@@ -14,6 +14,7 @@ use super::failure::Failure;
 use super::place::{OUTBOX_FILE, Place, address};
 use super::reading::{self, Staged, Taking};
 use super::results;
+use super::room;
 use super::screen::Screen;
 use super::status;
 use super::summary;
@@ -52,6 +53,7 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
     };
     make_private(&work.folder)?;
     let mut outbox = work.outbox.open().await?;
+    room::sweep(&work.folder);
     // Before a word is said of rows that another HubSoft knows.
     refuse_other_host(outbox.reader(), &work.outbox, &target.binding).await?;
     if target.is_sandbox() && work.outbox.file().is_some() {
@@ -61,6 +63,7 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
     if !work.is_correction && !args.go_on {
         refuse_old(outbox.reader(), &work.batch, started_at).await?;
     }
+    let n_columns = intake.headers().len();
     // Workers must not open what a person has not been asked about yet.
     let staged = reading::stage(intake, &mut outbox, &work.batch, &args.file, &options, Taking::Held).await?;
     let merged = &staged.merged;
@@ -77,6 +80,8 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
         outbox.release(merged.batch).await?;
         None
     } else {
+        room::check(&work.folder, merged.counts.n_rows)?;
+        room::tell_limits(n_columns, merged.counts.n_rows, screen);
         outbox.bind_host(&target.binding).await.map_err(other_host)?;
         let known_types = delivering::ticket_types(&target, rate).await?;
         if !args.yes {
@@ -100,6 +105,7 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
             Some(n) => worker.sample(merged.scope(), n).await?,
             None => worker.desk(merged.scope()),
         };
+        room::clear(&work.folder, &args.file);
         let signals = Signals::listen()?;
         let control = Control { stop: signals.stop.clone(), ..Control::default() };
         let sight = Sight { n_rows: Some(n_to_open), headline: &headline, screen };
@@ -226,7 +232,10 @@ impl Work {
         let failed = |error: std::io::Error| {
             Failure::of(Exit::Usage, &error, "a dry run needs a folder that it may write to")
         };
-        let scratch = tempfile::Builder::new().prefix(".mutirao-").tempdir_in(folder).map_err(failed)?;
+        let scratch = tempfile::Builder::new()
+            .prefix(&report::temporary_prefix())
+            .tempdir_in(folder)
+            .map_err(failed)?;
         let path = scratch.path().join(OUTBOX_FILE);
         if outbox.is_file() {
             // Opened and closed, so that nothing waits in its log and nobody else writes to it.
@@ -248,7 +257,10 @@ struct Scratch {
 pub(super) fn make_private(folder: &Path) -> Result<(), Failure> {
     let make = || {
         if folder.is_dir() {
-            return tempfile::Builder::new().prefix(".mutirao-").tempfile_in(folder).map(drop);
+            return tempfile::Builder::new()
+                .prefix(&report::temporary_prefix())
+                .tempfile_in(folder)
+                .map(drop);
         }
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
@@ -366,7 +378,7 @@ impl Report<'_> {
             if self.args.input.excel_safe.unwrap_or(false) { Guard::ExcelSafe } else { Guard::Faithful };
         make_private(folder)?;
         let form = results::Form { source: &info.source, columns: &self.staged.columns, guard };
-        results::write(outbox.reader(), self.staged.merged.results(), &form, folder).await?;
+        results::write(outbox.reader(), self.staged.merged.results(), &form, folder, screen).await?;
 
         let counts = outbox.reader().counts(self.staged.merged.scope()).await?;
         let exit = match run {

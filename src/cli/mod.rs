@@ -14,6 +14,7 @@ mod place;
 mod progress;
 mod reading;
 mod results;
+mod room;
 mod sandbox;
 mod screen;
 mod shell;
@@ -153,6 +154,11 @@ impl From<ConfigError> for Failure {
     }
 }
 
+/// Whether there was no room left: a guard, and the command can go on once there is.
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+}
+
 impl From<OpenFault> for Failure {
     fn from(fault: OpenFault) -> Self {
         match fault {
@@ -164,8 +170,10 @@ impl From<OpenFault> for Failure {
 
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
-        let exit = match error {
+        let exit = match &error {
             OpenError::Locked { .. } => Exit::Busy,
+            OpenError::Outbox { source: crate::delivery::OutboxError::Full(_), .. } => Exit::Guard,
+            OpenError::Io { source, .. } if is_full(source) => Exit::Guard,
             _ => Exit::Usage,
         };
         Self::of(exit, &error, error.hint())

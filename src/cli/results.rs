@@ -1,12 +1,14 @@
 //! From the outbox to the files of an import.
 
 use std::borrow::Cow;
+use std::fs;
 use std::path::Path;
 
 use super::delivering::SANDBOX;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::reading::ColumnNames;
+use super::screen::Screen;
 use crate::delivery::State;
 use crate::intake::Encoding;
 use crate::outbox::{AnyReader, Cursor, ReportRow, Scope, SourceInfo, state_name};
@@ -46,17 +48,48 @@ impl Form<'_> {
     }
 }
 
+/// What [`write()`] and the summary make in a folder.
+pub const FILES: [&str; 5] = ["results.csv", "results.xlsx", "errors.csv", "problems.csv", "summary.json"];
+
 /// Writes `results.csv`, `results.xlsx`, `errors.csv` and `problems.csv` of `scope` into `folder`.
+///
+/// The workbook is for comfort: where it fails, that is told, and the others are whole all the same.
 pub async fn write(
     reader: AnyReader<'_>,
     scope: Scope,
     form: &Form<'_>,
     folder: &Path,
+    screen: &Screen,
+) -> Result<(), Failure> {
+    let path = folder.join("results.xlsx");
+    let mut workbook = ResultsXlsx::create(&path, &form.source.headers);
+    let mut written = write_rows(reader, scope, form, folder, &mut workbook).await;
+    if written.as_ref().is_err_and(|it| it.exit == Exit::Guard) && workbook.is_ok() {
+        // It takes about as much room as the others.
+        workbook = Err(ReportError::disk_full(&path));
+        written = write_rows(reader, scope, form, folder, &mut workbook).await;
+    }
+    written?;
+    problems(reader, scope, form, &folder.join("problems.csv")).await?;
+    if let Err(error) = workbook.and_then(ResultsXlsx::finish) {
+        // One of an earlier run would be taken for it.
+        let _ = fs::remove_file(&path);
+        let why = Failure::of(Exit::Internal, &error, "results.csv and errors.csv are whole");
+        screen.warn(why.in_a_line());
+    }
+    Ok(())
+}
+
+async fn write_rows(
+    reader: AnyReader<'_>,
+    scope: Scope,
+    form: &Form<'_>,
+    folder: &Path,
+    workbook: &mut Result<ResultsXlsx, ReportError>,
 ) -> Result<(), Failure> {
     let (style, source) = (form.style(), form.source);
     let is_real = reader.host().await?.is_none_or(|it| it != SANDBOX);
     let mut results = ResultsCsv::create(&folder.join("results.csv"), &source.headers, &style)?;
-    let mut workbook = ResultsXlsx::create(&folder.join("results.xlsx"), &source.headers)?;
     let mut errors = ResultsCsv::create(&folder.join("errors.csv"), &source.headers, &style)?;
     let mut after = Cursor::default();
     let mut numbers = Numbers::default();
@@ -69,7 +102,11 @@ pub async fn write(
         for row in &rows {
             let line = numbers.line(row);
             results.push(&line)?;
-            workbook.push(&line)?;
+            if let Ok(sheet) = workbook
+                && let Err(error) = sheet.push(&line)
+            {
+                *workbook = Err(error);
+            }
             if needs_a_person(row.state) {
                 errors.push(&line)?;
             }
@@ -78,9 +115,7 @@ pub async fn write(
         after = next;
     }
     results.finish()?;
-    workbook.finish()?;
-    errors.finish()?;
-    problems(reader, scope, form, &folder.join("problems.csv")).await
+    Ok(errors.finish()?)
 }
 
 fn mark_not_real(row: &mut ReportRow<'_>) {

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 
 use crate::hubsoft::{BaseUrl, BaseUrlFault, Credentials, HubSoftSettings};
+use crate::ownership::NotOurs;
 
 pub use layers::{DeliveryLayer, EndLayer, FileLayer, WorkerLayer};
 pub use values::{ClockTime, MaxErrors, Span};
@@ -222,8 +223,8 @@ pub enum ConfigError {
         "`{}` says `{key}`, but a settings file in the current folder says only how a run goes", path.display()
     )]
     Elsewhere { path: PathBuf, key: &'static str },
-    #[error("`{}` holds a secret and {problem}", path.display())]
-    Shared { path: PathBuf, problem: String, command: String },
+    #[error("a file of a secret is not used: {0}")]
+    Shared(NotOurs),
     #[error("{key}: {problem}")]
     Value { key: String, problem: String },
     #[error("{key} is not set: {why}")]
@@ -244,7 +245,7 @@ impl ConfigError {
                 "where to log in and with what belongs into ~/.config/mutirao/mutirao.toml or /etc/mutirao/mutirao.toml, lest a folder from others decide it; or name this file with --config"
                     .into()
             }
-            Self::Shared { path, command, .. } => format!("`{command} {}`", path.display()),
+            Self::Shared(found) => found.hint().to_owned(),
             Self::Value { .. } => "correct the value; `mutirao doctor` tries all settings".into(),
             Self::Missing { .. } => {
                 "set it in the environment or in ~/.config/mutirao/mutirao.toml; `--sandbox` needs no settings".into()

@@ -2,10 +2,10 @@
 
 use std::fs::{File, Metadata};
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::ConfigError;
+use crate::ownership::{self, Asked};
 
 /// Longest file of a secret. Bytes: a certificate's key has some thousand; a disk image is a mistake.
 const LEN_MAX: u64 = 64 << 10;
@@ -34,18 +34,7 @@ pub(super) fn read(path: &Path, keeper: Keeper) -> Result<String, ConfigError> {
 
 /// Refuses a file that others may read, or that another user than root gave us.
 pub(super) fn refuse_shared(path: &Path, found: &Metadata) -> Result<(), ConfigError> {
-    let (owner, ours) = (found.uid(), rustix::process::geteuid().as_raw());
-    let (problem, command) = if owner != ours && owner != 0 {
-        (format!("belongs to user {owner}; allowed are user {ours} and root"), format!("chown {ours}"))
-    } else if found.mode() & 0o077 != 0 {
-        (
-            format!("has mode {:04o}, so that others may read it", found.mode() & 0o7777),
-            "chmod 600".to_owned(),
-        )
-    } else {
-        return Ok(());
-    };
-    Err(ConfigError::Shared { path: path.to_owned(), problem, command })
+    ownership::check(path, found, Asked::Secret).map_err(ConfigError::Shared)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use super::leftovers::temporary_prefix;
 use super::text_out::Transcoder;
 use super::{CsvStyle, Guard, Line, RESULT_COLUMNS, ReportError};
 
@@ -59,7 +60,7 @@ impl ResultsCsv {
 /// A temporary file beside `path`, mode 0600.
 pub(super) fn temporary(path: &Path) -> io::Result<NamedTempFile> {
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    tempfile::Builder::new().prefix(".mutirao-").suffix(".tmp").tempfile_in(folder)
+    tempfile::Builder::new().prefix(&temporary_prefix()).suffix(".tmp").tempfile_in(folder)
 }
 
 /// Syncs and renames.

@@ -4,6 +4,7 @@
 //! a file under its own name is always whole.
 
 mod csv_out;
+mod leftovers;
 mod problems;
 mod summary;
 mod text_out;
@@ -18,10 +19,11 @@ use crate::printable::{self, LINE_CHARS_MAX};
 /// What is read back is what was written: one list for both.
 pub use crate::intake::RESULT_COLUMNS;
 pub use csv_out::ResultsCsv;
+pub use leftovers::{sweep, temporary_prefix};
 pub use problems::{PROBLEM_COLUMNS, ProblemLine, ProblemsCsv};
 pub use summary::{ApiSummary, Counts, Latency, PaceSummary, Pause, SourceSummary, Summary, write_summary};
 pub use text_out::{CsvStyle, Guard, OutputEncoding};
-pub use xlsx_out::{ROWS_MAX as XLSX_ROWS_MAX, ResultsXlsx, is_shielded};
+pub use xlsx_out::{COLUMNS_MAX as XLSX_COLUMNS_MAX, ROWS_MAX as XLSX_ROWS_MAX, ResultsXlsx, is_shielded};
 
 /// One row as it is reported.
 #[derive(Clone, Copy, Debug)]
@@ -55,11 +57,18 @@ pub enum ReportError {
     Io { path: PathBuf, source: io::Error },
     #[error("cannot write `{}`", path.display())]
     Workbook { path: PathBuf, source: Box<rust_xlsxwriter::XlsxError> },
+    #[error("`{}` would have {n_columns} columns, and a sheet has {XLSX_COLUMNS_MAX}", path.display())]
+    TooWide { path: PathBuf, n_columns: usize },
 }
 
 impl ReportError {
     fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { path: path.to_owned(), source }
+    }
+
+    /// No space is left for `path`.
+    pub fn disk_full(path: &Path) -> Self {
+        Self::Io { path: path.to_owned(), source: io::ErrorKind::StorageFull.into() }
     }
 
     /// Whether no space was left: the run stops as by a guard, and can go on.
@@ -70,6 +79,7 @@ impl ReportError {
                 rust_xlsxwriter::XlsxError::IoError(source) => source,
                 _ => return false,
             },
+            Self::TooWide { .. } => return false,
         };
         matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
@@ -98,5 +108,19 @@ mod tests {
         // The input's own cell is as it was; a row is known again by its reference, to the last character.
         let expected = "=1+1;;;'-a\u{202E}1;;'=cmd|' /C calc'!A0;;;;;;'+55?[2J line 3, opened;";
         assert_eq!(row, expected);
+    }
+
+    #[test]
+    fn a_sheet_that_is_too_wide_is_no_sheet() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results.xlsx");
+        let widest = XLSX_COLUMNS_MAX - RESULT_COLUMNS.len();
+        for (n_own, is_made) in [(widest, true), (widest + 1, false), (70_000, false)] {
+            let headers = vec![String::new(); n_own];
+            match ResultsXlsx::create(&path, &headers) {
+                Ok(_) => assert!(is_made, "{n_own}"),
+                Err(error) => assert!(!is_made && error.to_string().contains("16384"), "{n_own}: {error}"),
+            }
+        }
     }
 }

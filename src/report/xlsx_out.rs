@@ -15,6 +15,9 @@ use super::{Line, RESULT_COLUMNS, ReportError};
 /// Rows a sheet takes, the header not counted; a sheet of Excel ends at 1,048,576.
 pub const ROWS_MAX: u32 = 1_000_000;
 
+/// Columns a sheet takes.
+pub const COLUMNS_MAX: usize = 16_384;
+
 /// Characters a cell takes (Excel's limit).
 const CELL_CHARS_MAX: usize = 32_767;
 
@@ -29,6 +32,10 @@ pub struct ResultsXlsx {
 impl ResultsXlsx {
     /// Starts `path` with the header.
     pub fn create(path: &Path, headers: &[String]) -> Result<Self, ReportError> {
+        let n_columns = headers.len() + RESULT_COLUMNS.len();
+        if COLUMNS_MAX < n_columns {
+            return Err(ReportError::TooWide { path: path.to_owned(), n_columns });
+        }
         let start = || {
             let mut workbook = Workbook::new();
             // Level 6 took an eighth of the CPU time of a whole import.

@@ -20,4 +20,5 @@ mod settings;
 mod shared;
 mod simulation;
 mod support;
+mod work_folder;
 mod worker;

@@ -77,7 +77,7 @@ fn a_secret_that_others_may_read_is_not_used() {
         Ended::from(command.output().unwrap())
     };
     let ended = import(0o644).expect(2);
-    assert!(ended.stderr.contains("0644") && ended.stderr.contains("chmod 600 token"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("0644") && ended.stderr.contains("chmod 600 'token'"), "{}", ended.stderr);
     import(0o600).expect(0);
     assert_eq!(site.audit().tickets, 1);
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock, statfs};
+use rustix::fs::{FlockOperation, OFlags, flock, statfs};
 
 /// Held while the outbox is ours; the system lets go of it when the process dies.
 ///
@@ -20,7 +20,15 @@ impl FileLock {
     pub(super) fn take(database: &Path) -> io::Result<Option<Self>> {
         let path = path_of(database);
         loop {
-            let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path)?;
+            // Neither through a link nor, for ever, at a pipe that nobody reads.
+            let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+            let file = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .mode(0o600)
+                .custom_flags(flags.cast_signed())
+                .open(&path)?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
@@ -41,7 +49,7 @@ impl FileLock {
     }
 }
 
-fn path_of(database: &Path) -> PathBuf {
+pub(super) fn path_of(database: &Path) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
     path.push("-lock");
     PathBuf::from(path)

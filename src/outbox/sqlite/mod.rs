@@ -18,6 +18,7 @@ mod read;
 mod session;
 mod settle;
 mod staging;
+mod strict;
 
 use std::path::Path;
 

@@ -11,10 +11,12 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 
 use super::error::{classify, is_forbidden, is_not_a_database};
 use super::lock::{FileLock, holder, network_file_system};
+use super::strict::{refuse_additions, refuse_others};
 use crate::delivery::OutboxError;
+use crate::{ownership, printable};
 
 /// In order; `PRAGMA user_version` counts those that were applied. Never edited once released.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_outbox.sql")];
+pub(super) const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_outbox.sql")];
 
 /// `PRAGMA application_id`: "mtro" in ASCII, so that another program's file is not taken for ours.
 const APPLICATION_ID: i64 = 0x6d74_726f;
@@ -26,15 +28,16 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// changed and logged less often than four small ones (measured: a tenth of a ticket's CPU).
 const PAGE_LEN: u32 = 16 << 10;
 
-/// The log is written back after so many pages: 64 MiB. Rows near each other are settled near each
-/// other in time, so a page that was written to many times is written back once.
-const WAL_PAGES: u32 = 4_000;
+/// The log is written back after so many pages: 16 MiB, so that a small import does not leave a log many times its size
+/// (49 MB of 3,000 rows, at four times as many). Rows near each other are settled near each other in time, so a
+/// page that was written to many times is written back once.
+const WAL_PAGES: u32 = 1_000;
 
 /// Page cache. KiB. Enough for the indices that a claim touches at a million rows.
 const CACHE_KIB: i64 = 8 * 1024;
 
 /// What the write-ahead log is cut back to after a big transaction. Bytes.
-const LOG_BYTES_KEPT: i64 = 16 << 20;
+const LOG_BYTES_KEPT: i64 = PAGE_LEN as i64 * WAL_PAGES as i64;
 
 /// Why an outbox was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +52,10 @@ pub enum OpenError {
     Older { path: PathBuf, found: i64, known: i64 },
     #[error("`{}` is not an outbox", path.display())]
     NotOurs { path: PathBuf },
+    #[error(transparent)]
+    Others(#[from] ownership::NotOurs),
+    #[error("`{}` has a {kind} `{}` that mutirao did not make", path.display(), printable::name(name))]
+    Additions { path: PathBuf, kind: String, name: String },
     #[error("there is no outbox at `{}`", path.display())]
     Missing { path: PathBuf },
     #[error("cannot open `{}`", path.display())]
@@ -59,15 +66,21 @@ pub enum OpenError {
 
 impl OpenError {
     /// What the person who ran the command can do next.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &str {
         match self {
             Self::Locked { .. } => "wait for it to end, or stop it; `mutirao status` shows how far it is",
             Self::NetworkFileSystem { .. } => {
                 "neither locks nor logs can be trusted there: work in a local folder (`-o DIR`), or use Postgres (`--database-url`)"
             }
             Self::Newer { .. } => "update mutirao on this machine",
-            Self::Older { .. } => "`mutirao import` or `mutirao migrate` brings it up to date",
+            Self::Older { .. } => {
+                "`mutirao import FILE` brings it up to date; to look at it alone, use the version that wrote it"
+            }
             Self::NotOurs { .. } => "give the path of an `outbox.db` that mutirao made",
+            Self::Others(found) => found.hint(),
+            Self::Additions { .. } => {
+                "it would run under your name: find out who put it there, and go on from a copy of the outbox that is older; with --verify-first, since that copy does not know of later tickets"
+            }
             Self::Missing { .. } => "`mutirao import FILE` makes one beside the file",
             Self::Io { .. } | Self::Outbox { .. } => {
                 "check the path, its permissions, and the space that is left"
@@ -88,9 +101,12 @@ pub(super) async fn for_writing(path: &Path) -> Result<(SqliteConnection, FileLo
     if let Some(kind) = network_file_system(directory).map_err(failed)? {
         return Err(OpenError::NetworkFileSystem { path: path.clone(), kind });
     }
+    refuse_others(path)?;
     let lock = FileLock::take(path).map_err(failed)?;
     let lock = lock.ok_or_else(|| OpenError::Locked { path: path.clone(), pid: holder(path) })?;
     make_private(path).map_err(failed)?;
+    // What came into being meanwhile, in a folder where others may make files.
+    refuse_others(path)?;
 
     let options = options(path)
         .synchronous(SqliteSynchronous::Full)
@@ -111,6 +127,7 @@ pub(super) async fn for_reading(path: &Path) -> Result<SqliteConnection, OpenErr
         Ok(false) => return Err(OpenError::Missing { path: path.clone() }),
         Err(source) => return Err(OpenError::Io { path: path.clone(), source }),
     }
+    refuse_others(path)?;
     let broken = |error| refused(path, error);
     // A connection that could write tidies up the log behind itself; one that cannot leaves it.
     let mut conn = match options(path).pragma("query_only", "ON").connect().await {
@@ -148,11 +165,12 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(BUSY_TIMEOUT)
         .page_size(PAGE_LEN)
         .pragma("cache_size", (-CACHE_KIB).to_string())
+        .pragma("trusted_schema", "OFF")
         .pragma("wal_autocheckpoint", WAL_PAGES.to_string())
         .disable_statement_logging() // Statements carry personal data.
 }
 
-fn refused(path: &Path, error: sqlx::Error) -> OpenError {
+pub(super) fn refused(path: &Path, error: sqlx::Error) -> OpenError {
     let path = path.to_owned();
     if is_not_a_database(&error) {
         OpenError::NotOurs { path }
@@ -166,14 +184,17 @@ async fn applied(conn: &mut SqliteConnection, path: &Path) -> Result<i64, OpenEr
     let sql = "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
                  FROM pragma_application_id, pragma_user_version";
     let (application, found, n_objects): (i64, i64, i64) =
-        sqlx::query_as(sql).fetch_one(conn).await.map_err(|error| refused(path, error))?;
+        sqlx::query_as(sql).fetch_one(&mut *conn).await.map_err(|error| refused(path, error))?;
     let known = MIGRATIONS.len() as i64;
     match (application, found, n_objects) {
         (0, 0, 0) => Ok(0),
         (APPLICATION_ID, found, _) if known < found => {
             Err(OpenError::Newer { path: path.to_owned(), found, known })
         }
-        (APPLICATION_ID, found, _) => Ok(found),
+        (APPLICATION_ID, found, _) => {
+            refuse_additions(conn, usize::try_from(found).unwrap_or_default(), path).await?;
+            Ok(found)
+        }
         _ => Err(OpenError::NotOurs { path: path.to_owned() }),
     }
 }

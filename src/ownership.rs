@@ -1,0 +1,158 @@
+//! Whose a file is. What another user owns, or may write to, could have been put there, or be changed at any moment:
+//! it is not used, as ssh's `StrictModes` has it.
+//!
+//! Root is a user like any other: in another user's folder that user could swap files under its feet, and what root
+//! left there the user could not go on with.
+
+use std::fs::{Metadata, symlink_metadata};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::process::geteuid;
+
+/// What is asked of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A folder, which only we write to; or one where each may remove only what is its own, like /tmp.
+    Folder,
+    /// A plain file, which only we write to.
+    File,
+    /// Something to read that only we can read.
+    Secret,
+}
+
+/// Why a file is not used.
+#[derive(Debug, thiserror::Error)]
+#[error("`{}` {found}", path.display())]
+pub struct NotOurs {
+    path: PathBuf,
+    found: String,
+    hint: String,
+}
+
+impl NotOurs {
+    /// The command that mends it.
+    pub fn hint(&self) -> &str {
+        &self.hint
+    }
+}
+
+/// Looks at what stands at `path`. Of a folder what a link leads to, of a file the link itself.
+pub fn look(path: &Path, asked: Asked) -> io::Result<Result<(), NotOurs>> {
+    let found = if asked == Asked::Folder { path.metadata()? } else { symlink_metadata(path)? };
+    Ok(check(path, &found, asked))
+}
+
+/// Judges `found`, which stands at `path`.
+pub fn check(path: &Path, found: &Metadata, asked: Asked) -> Result<(), NotOurs> {
+    let kind = found.file_type();
+    let (owner, ours, mode) = (found.uid(), geteuid().as_raw(), found.mode() & 0o7777);
+    let shown = path.display();
+    let refused = |found: String, hint: String| Err(NotOurs { path: path.to_owned(), found, hint });
+    let is_right = match asked {
+        Asked::Folder => kind.is_dir(),
+        Asked::File => kind.is_file(),
+        Asked::Secret => !kind.is_dir(),
+    };
+    if !is_right {
+        let kind = match () {
+            () if kind.is_symlink() => "a link",
+            () if kind.is_fifo() => "a pipe",
+            () if kind.is_dir() => "a folder",
+            () if kind.is_file() => "a file",
+            () => "no file",
+        };
+        let wanted = if asked == Asked::Folder { "a folder" } else { "a plain file" };
+        let hint = format!("see who put it there; `ls -ld '{shown}'` shows it, and only {wanted} is used");
+        return refused(format!("is {kind}"), hint);
+    }
+    if owner != ours && owner != 0 {
+        let hint = if ours == 0 {
+            format!(
+                "work as that user: `sudo -u '#{owner}' mutirao …`; or take it over: `chown root '{shown}'`"
+            )
+        } else {
+            format!("use one of your own, or have it given to you: `sudo chown {ours} '{shown}'`")
+        };
+        return refused(format!("belongs to user {owner}, not to user {ours}"), hint);
+    }
+    match asked {
+        Asked::Secret if mode & 0o077 != 0 => refused(
+            format!("has mode {mode:04o}, so that others may read it"),
+            format!("`chmod 600 '{shown}'`"),
+        ),
+        Asked::Folder | Asked::File if mode & 0o022 != 0 && (asked == Asked::File || mode & 0o1000 == 0) => {
+            refused(
+                format!("has mode {mode:04o}, so that others may change it"),
+                format!("`chmod go-w '{shown}'`"),
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn what_others_may_change_is_refused_with_the_command_that_mends_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("it");
+        for (asked, mode, mends) in [
+            (Asked::Folder, 0o700, None),
+            (Asked::Folder, 0o755, None),
+            (Asked::Folder, 0o1777, None),
+            (Asked::Folder, 0o775, Some("chmod go-w")),
+            (Asked::Folder, 0o777, Some("chmod go-w")),
+            (Asked::File, 0o600, None),
+            (Asked::File, 0o644, None),
+            (Asked::File, 0o664, Some("chmod go-w")),
+            (Asked::File, 0o602, Some("chmod go-w")),
+            (Asked::Secret, 0o600, None),
+            (Asked::Secret, 0o400, None),
+            (Asked::Secret, 0o640, Some("chmod 600")),
+            (Asked::Secret, 0o604, Some("chmod 600")),
+        ] {
+            match asked {
+                Asked::Folder => std::fs::create_dir(&path).unwrap(),
+                _ => std::fs::write(&path, "").unwrap(),
+            }
+            set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let refused = look(&path, asked).unwrap().err();
+            assert_eq!(refused.is_some(), mends.is_some(), "{asked:?} {mode:o}");
+            if let (Some(refused), Some(mends)) = (refused, mends) {
+                assert!(refused.to_string().contains(&format!("{mode:04o}")), "{refused}");
+                assert!(
+                    refused.hint().contains(mends) && refused.hint().contains("it"),
+                    "{}",
+                    refused.hint()
+                );
+            }
+            let _ = std::fs::remove_dir(&path).or_else(|_| std::fs::remove_file(&path));
+        }
+    }
+
+    #[test]
+    fn what_is_no_plain_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link, pipe) =
+            (folder.path().join("file"), folder.path().join("link"), folder.path().join("pipe"));
+        std::fs::write(&file, "").unwrap();
+        symlink(&file, &link).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        for (path, asked, said) in [
+            (&link, Asked::File, "is a link"),
+            (&pipe, Asked::File, "is a pipe"),
+            (&folder.path().to_owned(), Asked::File, "is a folder"),
+            (&file, Asked::Folder, "is a file"),
+        ] {
+            let refused = look(path, asked).unwrap().unwrap_err();
+            assert!(refused.to_string().ends_with(said), "{refused}");
+        }
+    }
+}

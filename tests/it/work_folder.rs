@@ -1,0 +1,191 @@
+//! The work folder: one's own, swept, with room, and with results that nothing holds back.
+
+use std::fmt::Write;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::process::Command;
+
+use sqlx::{ConnectOptions, Connection};
+
+use crate::support::site::Site;
+
+const HEADER: &str = "id_cliente_servico;descricao;nome;telefone\n";
+
+fn rows(n_rows: u32) -> String {
+    let mut text = HEADER.to_owned();
+    for n in 1..=n_rows {
+        writeln!(text, "{};Sem conexão na rua {n};Cliente {n};(37) 99911-{n:04}", 11_000 + n).unwrap();
+    }
+    text
+}
+
+fn opened() -> Site {
+    let site = Site::new("");
+    site.write("queda.csv", rows(2));
+    site.run(&["import", "queda.csv"]).expect(0);
+    site
+}
+
+/// As ssh's StrictModes: what others may change could send rows of theirs under our name.
+#[test]
+fn a_work_folder_that_others_may_change_is_refused() {
+    for (what, mode) in [("", 0o777), ("", 0o770), ("outbox.db", 0o666), ("outbox.db", 0o620)] {
+        let site = opened();
+        let path = site.path("queda.mutirao").join(what);
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        for args in
+            [&["import", "queda.csv"][..], &["status", "queda"], &["purge", "queda", "--older-than", "1d"]]
+        {
+            let ended = site.run(args).expect(2);
+            let says = |it: &str| ended.stderr.contains(it);
+            assert!(says(&format!("has mode {mode:04o}")) && says("chmod go-w"), "{}", ended.stderr);
+            assert!(says(path.to_str().unwrap().trim_end_matches('/')), "{}", ended.stderr);
+        }
+    }
+    if rustix::process::geteuid().is_root() {
+        let site = opened();
+        chown(site.path("queda.mutirao"), Some(65534), None).unwrap();
+        let ended = site.run(&["import", "queda.csv"]).expect(2);
+        assert!(ended.stderr.contains("belongs to user 65534") && ended.stderr.contains("sudo -u '#65534'"));
+    }
+}
+
+#[test]
+fn a_lock_or_an_outbox_that_is_a_link_or_a_pipe_is_refused() {
+    for name in ["outbox.db", "outbox.db-lock", "outbox.db-wal"] {
+        for kind in ["a link", "a pipe"] {
+            let site = Site::new("");
+            site.write("queda.csv", rows(1));
+            site.write("precious", "keep this");
+            fs::create_dir(site.path("queda.mutirao")).unwrap();
+            let path = site.path("queda.mutirao").join(name);
+            if kind == "a link" {
+                symlink(site.path("precious"), &path).unwrap();
+            } else {
+                assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+            }
+            let ended = site.run(&["import", "queda.csv"]).expect(2);
+            assert!(ended.stderr.contains(&format!("is {kind}")), "{}", ended.stderr);
+            assert_eq!(site.read("precious"), "keep this");
+            assert_eq!(site.audit().tickets, 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_database_with_more_in_it_than_we_made_is_refused() {
+    for (sql, said) in [
+        ("CREATE TRIGGER evil AFTER UPDATE ON outbox BEGIN DELETE FROM attempt; END", "a trigger `evil`"),
+        ("CREATE VIEW spy AS SELECT * FROM record", "a view `spy`"),
+        ("CREATE TABLE more (x)", "a table `more`"),
+        ("ALTER TABLE batch ADD COLUMN x TEXT", "a table `batch`"),
+        ("CREATE INDEX odd ON outbox (abs(id))", "a index `odd`"),
+    ] {
+        let site = opened();
+        let path = site.path("queda.mutirao/outbox.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+        let mut conn = options.connect().await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
+        conn.close().await.unwrap();
+        for args in [&["import", "queda.csv"][..], &["status", "queda"]] {
+            let ended = site.run(args).expect(2);
+            assert!(ended.stderr.contains(said), "{sql}: {}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_a_dead_process_left_is_swept_by_the_next_run_and_by_a_purge() {
+    let site = opened();
+    let mut child = Command::new("true").spawn().unwrap();
+    let dead = child.id();
+    child.wait().unwrap();
+    for args in [&["import", "queda.csv"][..], &["purge", "queda", "--older-than", "1d"]] {
+        let left = [format!("queda.mutirao/.mutirao-{dead}-x.tmp"), format!(".mutirao-{dead}-y")];
+        left.iter().for_each(|it| site.write(it, "Ana"));
+        site.run(args).expect(0);
+        assert!(left.iter().all(|it| !site.path(it).exists()), "{args:?}");
+    }
+}
+
+/// A person took them for those of the run.
+#[test]
+fn results_of_an_earlier_run_do_not_outlive_the_start_of_the_next() {
+    let site = Site::new("latency=30ms");
+    site.write("queda.csv", rows(1));
+    site.run(&["import", "queda.csv"]).expect(0);
+    site.write("queda.csv", rows(60));
+    let started = site.start_until(&["import", "queda.csv", "--rate", "2/s", "--yes"], "opening");
+    let left: Vec<_> = ["results.csv", "results.xlsx", "errors.csv", "problems.csv", "summary.json"]
+        .into_iter()
+        .filter(|it| site.path("queda.mutirao").join(it).exists())
+        .collect();
+    assert_eq!(left, [""; 0]);
+    assert_eq!(started.end_by(rustix::process::Signal::INT), Some(130));
+    assert!(site.path("queda.mutirao/results.xlsx").exists());
+}
+
+#[test]
+fn a_workbook_that_cannot_be_written_holds_no_results_back() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(3));
+    fs::create_dir_all(site.path("queda.mutirao/results.xlsx/in the way")).unwrap();
+    fs::set_permissions(site.path("queda.mutirao"), Permissions::from_mode(0o700)).unwrap();
+    let ended = site.run(&["import", "queda.csv"]).expect(0);
+    assert!(ended.stderr.contains("results.xlsx") && ended.stderr.contains("are whole"), "{}", ended.stderr);
+    assert_eq!(site.table("queda.mutirao/results.csv").len(), 3);
+    assert_eq!(site.table("queda.mutirao/errors.csv").len(), 0);
+    assert!(site.path("queda.mutirao/summary.json").exists());
+}
+
+/// A small disk, if this user may mount one.
+struct Disk(std::path::PathBuf);
+
+impl Disk {
+    fn mount(at: std::path::PathBuf, size: &str) -> Option<Self> {
+        fs::create_dir(&at).unwrap();
+        let options = format!("size={size},mode=0700");
+        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&at).output();
+        status.is_ok_and(|it| it.status.success()).then_some(Self(at))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_disk_without_room_is_told_before_the_first_ticket() {
+    let site = Site::new("");
+    let Some(_disk) = Disk::mount(site.path("disk"), "2m") else {
+        println!("skipped: no disk can be mounted");
+        return;
+    };
+    site.write("queda.csv", rows(2_000));
+    let ended = site.run(&["import", "queda.csv", "-o", "disk/out", "--yes"]).expect(6);
+    assert!(ended.stderr.contains("-o DIR") || ended.stderr.contains("free some space"), "{}", ended.stderr);
+    fs::write(site.path("disk/filler"), vec![0; 8 << 20]).unwrap_err();
+    site.run(&["import", "queda.csv", "-o", "disk/other", "--yes"]).expect(6);
+    assert_eq!(site.audit().tickets, 0);
+}
+
+/// Its log was many times as large as the outbox.
+#[test]
+fn the_log_of_a_small_import_stays_small() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(3_000));
+    let started = site.start_until(
+        &["import", "queda.csv", "--rate", "unlimited", "--yes", "--concurrency", "64"],
+        "opening",
+    );
+    let log = site.path("queda.mutirao/outbox.db-wal");
+    let mut largest = 0;
+    while let Ok(found) = fs::metadata(&log) {
+        largest = largest.max(found.len());
+        std::thread::yield_now();
+    }
+    drop(started);
+    assert!((1..24 << 20).contains(&largest), "{} MiB", largest >> 20);
+}
