@@ -14,6 +14,7 @@ use super::place::{Place, RowName};
 use super::reading::ColumnNames;
 use super::screen::Screen;
 use super::typed::Typed;
+use super::watching::RowLog;
 use super::{results, room, summary};
 use crate::config::{Config, DeliveryLayer, Span};
 use crate::delivery::{Control, RowId, State};
@@ -98,7 +99,7 @@ impl<'a> Desk<'a> {
         let control = Control { stop: signals.stop.clone(), ..Control::default() };
         let sight = Sight { n_rows: Some(n_unsure), headline: &headline, screen: self.screen };
         let ending = tokio::select! {
-            ending = delivering::deliver(&desk, &target, &policy, control, sight, &()) => ending?,
+            ending = delivering::deliver(&desk, &target, &policy, control, sight, &RowLog) => ending?,
             never = worker.keep(delivering::tell_rescued(self.screen)) => match never {},
         };
         let run = Run { ending, signal: signals.asked() };

@@ -34,7 +34,7 @@ pub struct Global {
     /// Say only what went wrong
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Say more; twice: every request
+    /// Say what becomes of each row; twice: also every request
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]

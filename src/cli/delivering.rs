@@ -377,7 +377,24 @@ pub fn halted(halt: &Halt) -> Failure {
         }
         Halt::EchoLost { .. } => "do not run it again before it is clear why HubSoft changed the description",
     };
-    Failure::of(exit::of_halt(halt), halt, hint)
+    Failure::of(exit::of_halt(halt), halt, hint).in_log(in_log(halt))
+}
+
+/// Why a run stopped itself, for a log: HubSoft's words may tell of a customer, its code does not.
+pub fn in_log(halt: &Halt) -> String {
+    match halt {
+        Halt::Unauthorized(fault) => format!("HubSoft refused the login ({})", fault.code),
+        Halt::Forbidden { n_rows, fault } => {
+            format!("HubSoft denied {n_rows} different rows in a row ({})", fault.code)
+        }
+        Halt::Misconfigured(fault) => {
+            format!("HubSoft does not know the route that opens tickets ({})", fault.code)
+        }
+        Halt::SameRefusal { n_rows, .. } => {
+            format!("HubSoft refused {n_rows} rows in a row with the same message (same_refusal)")
+        }
+        told => told.to_string(),
+    }
 }
 
 /// The failure to print, if the run did not end by itself.

@@ -13,11 +13,13 @@ pub struct Failure {
     message: String,
     causes: Vec<String>,
     hint: String,
+    /// The message as it stands in a log, if it is another there.
+    logged: Option<String>,
 }
 
 impl Failure {
     pub fn new(exit: Exit, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), causes: Vec::new(), hint: hint.into() }
+        Self { exit, message: message.into(), causes: Vec::new(), hint: hint.into(), logged: None }
     }
 
     /// From an error with its causes.
@@ -31,7 +33,21 @@ impl Failure {
             }
             source = cause.source();
         }
-        Self { exit, message: error.to_string(), causes, hint: hint.into() }
+        Self { exit, message: error.to_string(), causes, hint: hint.into(), logged: None }
+    }
+
+    /// Keeps others' words out of logs: there it says `text`.
+    pub fn in_log(self, text: String) -> Self {
+        Self { logged: Some(text), ..self }
+    }
+
+    /// [`Self::render`], for a log.
+    pub fn render_logged(&self) -> String {
+        let hint = line(&self.hint, LINE_CHARS_MAX);
+        match &self.logged {
+            Some(text) => format!("error: {}\nhint: {hint}", line(text, LINE_CHARS_MAX)),
+            None => self.render(str::to_owned),
+        }
     }
 
     /// With another hint, of one who knows more.

@@ -19,6 +19,7 @@ use super::screen::Screen;
 use super::status;
 use super::summary;
 use super::typed::Typed;
+use super::watching::RowLog;
 use crate::config::{Config, DeliveryLayer, FileLayer};
 use crate::delivery::{Control, Halt, Policy, Rate, Reason};
 use crate::intake::{Hashing, Intake};
@@ -110,7 +111,7 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
         let control = Control { stop: signals.stop.clone(), ..Control::default() };
         let sight = Sight { n_rows: Some(n_to_open), headline: &headline, screen };
         let ending = tokio::select! {
-            ending = delivering::deliver(&desk, &target, &policy, control, sight, &()) => ending?,
+            ending = delivering::deliver(&desk, &target, &policy, control, sight, &RowLog) => ending?,
             never = worker.keep(delivering::tell_rescued(screen)) => match never {},
         };
         let run = Run { ending, signal: signals.asked() };
@@ -423,7 +424,7 @@ impl Report<'_> {
         if run.is_some_and(|it| self.had_to_leave(it, &counts)) {
             let halted = outbox.reader().halted().await?;
             match halted.iter().find(|it| it.lote == info.name) {
-                Some(halted) => screen.err(status::halted(halted)),
+                Some(halted) => screen.err_or_log(status::halted(halted), status::halted_in_log(halted)),
                 None => screen.err(
                     "rows wait behind unconfirmed rows of their services in other batches; `mutirao reconcile` looks for those",
                 ),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::{Instant, interval};
 
+use super::delivering::in_log;
 use super::screen::Screen;
 use crate::delivery::{Change, Note, RequestKind, Settle, Settled, Watch};
 use crate::printable::{self, LINE_CHARS_MAX};
@@ -110,9 +111,14 @@ impl<'a> Progress<'a> {
     }
 
     fn say(&self, text: &str) {
+        self.say_or_log(text, text);
+    }
+
+    /// Others' words are for a person's eyes, and not for a log.
+    fn say_or_log(&self, text: &str, logged: &str) {
         match &self.bar {
             Some(bar) => bar.println(printable::line(text, LINE_CHARS_MAX)),
-            None => self.screen.note(text),
+            None => self.screen.note_or_log(text, logged),
         }
     }
 }
@@ -157,9 +163,15 @@ impl Watch for Progress<'_> {
             }
             Note::Held(reason) => self.say(&format!("stopped ({reason}): `mutirao resume` goes on")),
             Note::Resumed => self.say("going on"),
-            Note::Halted(halt) => self.say(&format!("waiting, and trying now and then: {halt}")),
+            Note::Halted(halt) => self.say_or_log(
+                &format!("waiting, and trying now and then: {halt}"),
+                &format!("waiting, and trying now and then: {}", in_log(halt)),
+            ),
             Note::HaltOver => self.say("it works again"),
-            Note::LoteHalted { lote, reason } => self.say(&format!("`{lote}` is halted: {reason}")),
+            Note::LoteHalted { lote, reason } => self.say_or_log(
+                &format!("`{lote}` is halted: {reason}"),
+                &format!("`{lote}` is halted; `mutirao status` says why"),
+            ),
             Note::Recovered(n_rows) => {
                 self.say(&format!(
                     "{n_rows} rows may have been sent by an earlier run: looking them up first"

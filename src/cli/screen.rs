@@ -70,12 +70,27 @@ impl Screen {
         }
     }
 
+    /// [`Self::note`], where a person is told others' words and a log is not.
+    pub fn note_or_log(&self, text: impl AsRef<str>, logged: impl AsRef<str>) {
+        match self.format {
+            LogFormat::Text => self.note(text),
+            LogFormat::Json => self.note(logged),
+        }
+    }
+
+    /// [`Self::err`], where a person is told others' words and a log is not.
+    pub fn err_or_log(&self, text: impl AsRef<str>, logged: impl AsRef<str>) {
+        match self.format {
+            LogFormat::Text => self.err(text),
+            LogFormat::Json => self.err(logged),
+        }
+    }
+
     /// Why the command failed: `error:`, `caused by:` and `hint:`, a line each.
     pub fn fail(&self, failure: &Failure) {
-        let text = failure.render(|it| self.mark(it));
         match self.format {
-            LogFormat::Text => say(text.trim_end()),
-            LogFormat::Json => tracing::error!(target: STORY, "{}", text.trim_end()),
+            LogFormat::Text => say(failure.render(|it| self.mark(it)).trim_end()),
+            LogFormat::Json => tracing::error!(target: STORY, "{}", failure.render_logged().trim_end()),
         }
     }
 

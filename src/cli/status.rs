@@ -103,6 +103,12 @@ fn halted_as_json(halted: &[Halted]) -> Value {
     halted.iter().map(|it| json!({"batch": it.lote, "reason": it.reason, "waiting": it.n_waiting})).collect()
 }
 
+/// [`halted()`], for a log: HubSoft's words may tell of a customer.
+pub(super) fn halted_in_log(it: &Halted) -> String {
+    let Halted { lote, n_waiting, .. } = it;
+    format!("`{lote}` is halted, {n_waiting} rows wait; `mutirao status` says why")
+}
+
 /// A lote that waits for a person, and what lets it go on.
 pub(super) fn halted(it: &Halted) -> String {
     let Halted { lote, reason, n_waiting } = it;

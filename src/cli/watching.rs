@@ -291,6 +291,24 @@ fn log(settle: &Settle, became: Settled) {
     tracing::info!(row.id = id, state, code, "row {id} is {state}");
 }
 
+/// Tells in the log what becomes of the rows of a command that ends by itself (`-v`).
+pub struct RowLog;
+
+impl Watch for RowLog {
+    fn settled(&self, settle: &Settle, became: Settled) {
+        log(settle, became);
+    }
+
+    fn invalid(&self, refused: &Refused) {
+        log_invalid(refused);
+    }
+}
+
+fn log_invalid(refused: &Refused) {
+    let code = refused.problems.first().map_or("", |it| &*it.code);
+    tracing::info!(row.id = refused.row.0, state = "invalid", code, "row {} is invalid", refused.row.0);
+}
+
 impl Watch for Watching {
     fn settled(&self, settle: &Settle, became: Settled) {
         if became == Settled::Duplicate {
@@ -312,8 +330,7 @@ impl Watch for Watching {
 
     fn invalid(&self, refused: &Refused) {
         count(&self.n_not_opened);
-        let code = refused.problems.first().map_or("", |it| &*it.code);
-        tracing::info!(row.id = refused.row.0, state = "invalid", code, "row {} is invalid", refused.row.0);
+        log_invalid(refused);
     }
 
     fn answered(&self, kind: RequestKind, verdict: &'static str, latency: Duration) {

@@ -120,7 +120,7 @@ async fn work(
         screen.fail(&failure);
     }
     for halted in &left {
-        screen.err(status::halted(halted));
+        screen.err_or_log(status::halted(halted), status::halted_in_log(halted));
     }
     screen.note(in_words(&run.ending.stats));
     Ok(exit_of(&run, &left))
@@ -199,7 +199,7 @@ pub async fn resume(global: &Global, screen: &Screen) -> Result<Exit, Failure> {
     outbox.resume().await?;
     screen.note("all workers go on");
     for halted in outbox.halted().await? {
-        screen.note(status::halted(&halted));
+        screen.note_or_log(status::halted(&halted), status::halted_in_log(&halted));
     }
     outbox.close().await;
     Ok(Exit::Done)

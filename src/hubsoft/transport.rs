@@ -69,12 +69,20 @@ impl Transport {
     /// Sends `request` and reads the answer to its end, at most [`BODY_LEN_MAX`] bytes of it. Returns
     /// how long that took.
     pub(super) async fn exchange(&self, request: Request) -> (Exchange, Duration) {
+        // Without the query, which names services.
+        let told = tracing::enabled!(tracing::Level::DEBUG)
+            .then(|| format!("{} {}", request.method(), request.url().path()));
         let start = Instant::now();
         let exchange = match self.client.execute(request).await {
             Ok(response) => read(response).await,
             Err(error) => unanswered(&error),
         };
-        (exchange, start.elapsed())
+        let latency = start.elapsed();
+        if let Some(told) = told {
+            let (code, latency_ms) = (exchange.code(), latency.as_millis());
+            tracing::debug!(code, latency_ms, "{told}: {code} after {latency_ms} ms");
+        }
+        (exchange, latency)
     }
 }
 

@@ -32,6 +32,16 @@ pub(super) enum Exchange {
 }
 
 impl Exchange {
+    /// The status, or the code of what came instead.
+    pub(super) fn code(&self) -> String {
+        match self {
+            Self::NotSent(fault) | Self::Lost(fault) => fault.code.clone(),
+            Self::Answered { status, .. } => status.to_string(),
+        }
+    }
+}
+
+impl Exchange {
     pub(super) fn http_status(&self) -> Option<u16> {
         match self {
             Self::Answered { status, .. } => Some(*status),

@@ -132,7 +132,8 @@ impl Columns {
         {
             return Err(IntakeError::NotTheService { found: found.clone() });
         }
-        let found = self.names.iter().filter(|it| !is_blank(it)).cloned().collect();
+        let found = header::shown(&self.names);
+        nearest.retain(|(_, name)| found.contains(name));
         Err(IntakeError::MissingColumns { missing, found, nearest })
     }
 
@@ -192,7 +193,10 @@ fn roles(names: &[String], ours: &[Option<&str>], maps: &[Map]) -> Result<Vec<Ro
         let exact = names.iter().position(|it| *it == map.column);
         let at = exact.or_else(|| names.iter().position(|it| header::normal(it) == normal && !is_blank(it)));
         let Some(at) = at else {
-            return Err(IntakeError::NoSuchColumn { column: map.column.clone(), found: names.to_vec() });
+            return Err(IntakeError::NoSuchColumn {
+                column: map.column.clone(),
+                found: header::shown(names),
+            });
         };
         if mapped.contains(&at) {
             return Err(IntakeError::MappedTwice { column: map.column.clone() });
@@ -219,9 +223,8 @@ fn refuse_doubled(names: &[String], ours: &[Option<&str>]) -> Result<(), IntakeE
         }
         if let Some((_, first)) = seen.iter().find(|it| it.0 == normal) {
             return Err(IntakeError::DoubledHeader {
-                first: names[*first].clone(),
+                name: header::shown(names).into_iter().find(|it| it == name),
                 first_at: first + 1,
-                second: name.clone(),
                 second_at: at + 1,
             });
         }

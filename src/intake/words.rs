@@ -4,6 +4,7 @@ use std::io;
 
 use super::bytes::Encoding;
 use super::reader::RECORD_LEN_MAX;
+use crate::printable;
 use crate::ticket::{Field, Words};
 
 /// How standard input is named.
@@ -39,8 +40,13 @@ pub enum IntakeError {
     UnterminatedQuote { line: u64 },
     #[error("line {line}: the row is longer than {} MiB", RECORD_LEN_MAX / (1024 * 1024))]
     RecordTooLong { line: u64 },
-    #[error("columns {first_at} and {second_at} have the same name: `{first}` and `{second}`")]
-    DoubledHeader { first: String, first_at: usize, second: String, second_at: usize },
+    #[error("columns {first_at} and {second_at} have the same name{}", colon_quoted(name.as_ref()))]
+    DoubledHeader {
+        /// As it stands in the second one; `None` if it may be no name, but a person's data.
+        name: Option<String>,
+        first_at: usize,
+        second_at: usize,
+    },
     #[error("columns `{first}` and `{second}` both mean `{field}`")]
     TwoColumns { field: String, first: String, second: String },
     #[error("the file has `{found}` and no `id_cliente_servico`: they are different numbers")]
@@ -48,12 +54,12 @@ pub enum IntakeError {
     #[error("no column is {}{}", quoted(missing), named(found, nearest))]
     MissingColumns {
         missing: Vec<&'static str>,
-        /// The columns that the file has.
+        /// The columns that the file has, as far as they may be shown.
         found: Vec<String>,
         /// A missing field, and the column that looks most like it.
         nearest: Vec<(&'static str, String)>,
     },
-    #[error("`--map` names the column `{column}`, and the file has {}", quoted(found))]
+    #[error("`--map` names the column `{column}`, and the file has {}", quoted_or_none(found))]
     NoSuchColumn { column: String, found: Vec<String> },
     #[error("`--map` gives the column `{column}` two meanings")]
     MappedTwice { column: String },
@@ -215,11 +221,25 @@ pub(super) mod summary {
 }
 
 fn quoted(names: &[impl AsRef<str>]) -> String {
-    let names: Vec<String> = names.iter().map(|it| format!("`{}`", it.as_ref())).collect();
+    let names: Vec<String> = names.iter().map(|it| format!("`{}`", printable::name(it.as_ref()))).collect();
     names.join(", ")
 }
 
+fn colon_quoted(name: Option<&String>) -> String {
+    match name {
+        Some(name) => format!(": `{}`", printable::name(name)),
+        None => "; is the header missing?".to_owned(),
+    }
+}
+
+fn quoted_or_none(found: &[String]) -> String {
+    if found.is_empty() { "none that is known; is its header missing?".to_owned() } else { quoted(found) }
+}
+
 fn named(found: &[String], nearest: &[(&'static str, String)]) -> String {
+    if found.is_empty() {
+        return "; no name in the first line is known: is the header missing?".to_owned();
+    }
     let mut text = format!("; found: {}", quoted(found));
     for (field, column) in nearest {
         text.push_str(&format!("; is `{column}` meant to be `{field}`?"));

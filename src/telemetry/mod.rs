@@ -22,7 +22,7 @@ pub enum LogFormat {
 /// every line is one.
 pub const STORY: &str = "story";
 
-/// Sends log lines to stderr: warnings, with `-v` what the engine does, with `-vv` every request.
+/// Sends log lines to stderr: warnings, with `-v` what becomes of each row, with `-vv` every request.
 /// With `--quiet`, errors.
 pub fn log_to_stderr(verbose: u8, is_quiet: bool, format: LogFormat) {
     // sqlx warns of URL parameters that it does not know, with their values: a password, if its name is

@@ -71,3 +71,29 @@ fn a_result_that_cannot_be_written_is_a_failure() {
     }
     assert_eq!(site.audit().tickets, 1, "what was opened stays so");
 }
+
+/// Where the header is missing, its place is a customer.
+#[test]
+fn the_first_row_is_not_shown_as_the_names_of_columns() {
+    let site = Site::new("");
+    let row = "11000;Rua Ipiranga 7;Maria Aparecida;37 99911-2233;Maria Aparecida;maria@example.com\n";
+    site.write("queda.csv", format!("{row}{row}"));
+    site.write(
+        "part.csv",
+        "nome;telefone;Rua Ipiranga 7, 38400-123;maria@example.com\nAna;37 99911-2233;;\n",
+    );
+    for args in [
+        &["check", "queda.csv"][..],
+        &["import", "queda.csv", "--sandbox"],
+        &["check", "queda.csv", "--map", "cliente=nome"],
+        &["check", "part.csv"],
+    ] {
+        let ended = site.run(args);
+        assert!(matches!(ended.code, Some(2 | 5)), "{}", ended.stderr);
+        let said = ended.stdout + &ended.stderr;
+        for of_a_person in ["Ipiranga", "Aparecida", "99911", "maria@"] {
+            assert!(!said.contains(of_a_person), "{args:?}: {said}");
+        }
+        assert!(said.contains("header") || said.contains("`telefone`"), "{said}");
+    }
+}

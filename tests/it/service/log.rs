@@ -48,3 +48,38 @@ fn a_failure_is_a_line_too() {
     assert_eq!(line["level"], "ERROR");
     assert!(line["message"].as_str().unwrap().contains("no outbox is named"), "{line}");
 }
+
+const HEADER: &str = "id_cliente_servico;descricao;nome;telefone\n";
+
+/// They may tell of a customer. On a screen a person sees them.
+#[test]
+fn hubsofts_words_at_a_halt_are_not_in_the_log() {
+    let site = Site::new("services_max=100");
+    let rows: String = (0..6).map(|n| format!("50{n:02};Sem sinal {n};Ana;37 99911-22{n:02}\n")).collect();
+    site.write("queda.csv", format!("{HEADER}{rows}"));
+    let log = site.run(&["import", "queda.csv", "--log-format", "json"]).expect(6);
+    let words = site.table("queda.mutirao/results.csv")[0]["error_message"].clone();
+    assert!(10 < words.len(), "{words}");
+    assert!(log.stderr.contains("same_refusal") && !log.stderr.contains(&words), "{}", log.stderr);
+    site.write("outra.csv", format!("{HEADER}{rows}"));
+    let seen = site.run(&["import", "outra.csv"]).expect(6);
+    assert!(seen.stderr.contains(&words), "{}", seen.stderr);
+}
+
+#[test]
+fn each_v_says_what_help_says_and_a_pipe_has_no_colours() {
+    let site = Site::new("");
+    for (name, flags, rows, requests) in [
+        ("a", &[][..], false, false),
+        ("b", &["-v"], true, false),
+        ("c", &["-vv", "--color", "never"], true, true),
+    ] {
+        site.write(&format!("{name}.csv"), format!("{HEADER}11000;Sem sinal {name};Ana;37 99911-2233\n"));
+        let file = format!("{name}.csv");
+        let args = [&["import", &file][..], flags].concat();
+        let said = site.run(&args).expect(0).stderr;
+        assert_eq!(said.contains(" is opened"), rows, "{said}");
+        assert_eq!(said.contains("POST /") && said.contains(": 200 after "), requests, "{said}");
+        assert!(!said.contains('\u{1B}'), "{said:?}");
+    }
+}
