@@ -166,18 +166,18 @@ CREATE TABLE mutirao.attempt (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     row_id      bigint NOT NULL REFERENCES mutirao.outbox ON DELETE CASCADE,
     at          timestamptz NOT NULL,
-    kind        text NOT NULL CHECK (kind IN ('post', 'look_up')),
+    kind        text NOT NULL CHECK (kind IN ('post', 'look_up', 'word')),
     verdict     text NOT NULL,
     http_status integer,
     latency_ms  bigint NOT NULL,
     note        text NOT NULL
 );
 
-COMMENT ON TABLE mutirao.attempt IS 'Every post and look-up that was not a plain success';
+COMMENT ON TABLE mutirao.attempt IS 'Every post and look-up that was not a plain success, and every word of a person (resolve)';
 COMMENT ON COLUMN mutirao.attempt.id IS 'In the order in which they were written';
 COMMENT ON COLUMN mutirao.attempt.row_id IS 'The row';
 COMMENT ON COLUMN mutirao.attempt.at IS 'When it was made';
-COMMENT ON COLUMN mutirao.attempt.kind IS 'post or look_up';
+COMMENT ON COLUMN mutirao.attempt.kind IS 'post, look_up or word';
 COMMENT ON COLUMN mutirao.attempt.verdict IS 'What the answer proves';
 COMMENT ON COLUMN mutirao.attempt.http_status IS 'Of the answer, if there was one';
 COMMENT ON COLUMN mutirao.attempt.latency_ms IS 'Milliseconds until the end of the answer';

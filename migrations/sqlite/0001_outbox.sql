@@ -3,7 +3,7 @@
 -- What a file says (`record`) stands apart from what became of it (`outbox`): records are written
 -- once, in order; the narrow rows beside them are what claims and settles rewrite.
 
--- `host`, from the first send on.
+-- `host`, from the first send on; `clock`, how the clocks stood when it was last opened to be written.
 CREATE TABLE meta (
     key   TEXT NOT NULL PRIMARY KEY,
     value TEXT NOT NULL
@@ -128,12 +128,12 @@ CREATE INDEX outbox_live ON outbox (service, state)
     WHERE state IN ('in_flight', 'in_doubt', 'unconfirmed')
        OR (state = 'pending' AND doubt_since IS NOT NULL AND doubt_precaution = 0);
 
--- One post or look-up that was not a plain success.
+-- One post or look-up that was not a plain success, or a person's word.
 CREATE TABLE attempt (
     id          INTEGER PRIMARY KEY,
     row         INTEGER NOT NULL REFERENCES outbox,
     at          INTEGER NOT NULL,
-    kind        TEXT NOT NULL CHECK (kind IN ('post', 'look_up')),
+    kind        TEXT NOT NULL CHECK (kind IN ('post', 'look_up', 'word')),
     verdict     TEXT NOT NULL,
     http_status INTEGER,
     latency_ms  INTEGER NOT NULL,

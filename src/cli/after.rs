@@ -1,12 +1,13 @@
-//! The commands after an import: `show`, `export`, `reconcile`, `resolve`, `retry`,
+//! The commands after an import: `show`, `export`, `reconcile`, `retry`,
 //! `resume LOTE`, `cancel`, `purge`.
 
 use std::path::Path;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::args::{Global, Resolve, RetryState};
+use super::args::{Global, RetryState};
 use super::delivering::{self, Run, Sight, Signals, Target};
 use super::exit::{self, Exit};
 use super::failure::Failure;
@@ -17,11 +18,8 @@ use super::typed::Typed;
 use super::watching::RowLog;
 use super::{results, room, summary};
 use crate::config::{Config, DeliveryLayer, Span};
-use crate::delivery::{Control, RowId, State};
-use crate::outbox::{
-    self, Address, AnyReader, BatchInfo, LEASE, Resolution, ResolveError, RowDetails, Scope, Terms,
-    state_name,
-};
+use crate::delivery::{AttemptKind, Control, RowId, State};
+use crate::outbox::{self, Address, AnyReader, BatchInfo, LEASE, RowDetails, Scope, Terms, state_name};
 use crate::printable::{self, LINE_CHARS_MAX};
 use crate::report::Guard;
 use crate::sandbox;
@@ -46,9 +44,17 @@ impl<'a> Desk<'a> {
         Place::find(batch, self.database_url.as_deref(), Path::new(""))
     }
 
+    pub(super) fn places(&self) -> Result<Vec<Place>, Failure> {
+        Place::all(self.database_url.as_deref(), Path::new(""))
+    }
+
+    pub(super) fn place_of_row(&self, row: &str) -> Result<(Place, RowName), Failure> {
+        Place::find_row(row, self.database_url.as_deref(), Path::new(""))
+    }
+
     /// One row: its fields, its state, every attempt.
     pub async fn show(&self, row: &str) -> Result<Exit, Failure> {
-        let (place, name) = Place::find_row(row, self.database_url.as_deref(), Path::new(""))?;
+        let (place, name) = self.place_of_row(row)?;
         let outbox = place.outbox.look().await?;
         let details = details_of(outbox.reader(), &place, name, row).await?;
         if self.screen.json {
@@ -97,9 +103,11 @@ impl<'a> Desk<'a> {
         let desk = worker.reconciling(scope);
         let signals = Signals::listen()?;
         let control = Control { stop: signals.stop.clone(), ..Control::default() };
-        let sight = Sight { n_rows: Some(n_unsure), headline: &headline, screen: self.screen };
+        let sight =
+            Sight { n_rows: Some(n_unsure), outbox: &outbox, headline: &headline, screen: self.screen };
+        let log = RowLog::default();
         let ending = tokio::select! {
-            ending = delivering::deliver(&desk, &target, &policy, control, sight, &RowLog) => ending?,
+            ending = delivering::deliver(&desk, &target, &policy, control, sight, &log) => ending?,
             never = worker.keep(delivering::tell_rescued(self.screen)) => match never {},
         };
         let run = Run { ending, signal: signals.asked() };
@@ -113,44 +121,9 @@ impl<'a> Desk<'a> {
         }
         self.screen.note(summary::in_words(&counts));
         if 0 < counts.unconfirmed {
-            self.screen.note("hint: look the rest up in HubSoft, then `mutirao resolve ROW --opened PROTOCOLO` or `--not-opened`");
+            self.screen.note("hint: look the rest up in HubSoft, then `mutirao resolve ROW --opened PROTOCOLO`, or `mutirao resolve BATCH --state unconfirmed --not-opened` for all that have no ticket");
         }
         Ok(exit::of_run(&run.ending.reason, run.signal, &counts))
-    }
-
-    /// Takes a person's word.
-    pub async fn resolve(&self, args: &Resolve) -> Result<Exit, Failure> {
-        let (place, name) = Place::find_row(&args.row, self.database_url.as_deref(), Path::new(""))?;
-        let outbox = place.outbox.open().await?;
-        let details = details_of(outbox.reader(), &place, name, &args.row).await?;
-        let word = match args.opened.as_deref().map(str::trim) {
-            Some("") => {
-                return Err(Failure::new(
-                    Exit::Usage,
-                    "the protocolo is blank",
-                    "copy it from the ticket in HubSoft",
-                ));
-            }
-            Some(protocolo) => Resolution::Opened { protocolo, id_atendimento: None },
-            None => Resolution::NotOpened,
-        };
-        outbox.resolve(details.report.row, word, Timestamp::now()).await.map_err(|error| match error {
-            ResolveError::Outbox(error) => error.into(),
-            other => Failure::of(
-                Exit::Usage,
-                &other,
-                format!(
-                    "`mutirao show {}` tells the row's state; only an unconfirmed row takes a person's word",
-                    args.row
-                ),
-            ),
-        })?;
-        outbox.close().await?;
-        let became = if args.not_opened { State::Failed } else { State::Opened };
-        self.screen.note(format!("{} is now `{}`", args.row, state_name(became)));
-        let folder = place.folder.unwrap_or_else(|| "DIR".into());
-        self.screen.note(format!("hint: `mutirao export -o {}` writes the results again", folder.display()));
-        Ok(Exit::Done)
     }
 
     /// Makes finished rows pending again.
@@ -165,6 +138,7 @@ impl<'a> Desk<'a> {
                 RetryState::Rejected => State::Rejected,
                 RetryState::Cancelled => State::Cancelled,
                 RetryState::Unconfirmed => State::Unconfirmed,
+                RetryState::Skipped => State::Skipped,
             })
             .collect();
         let n_rows = outbox.retry(info.as_ref().map(|it| it.id), &states, Timestamp::now()).await?;
@@ -243,7 +217,7 @@ impl<'a> Desk<'a> {
 
     /// Writes the results of the work folder again, if it has some and they are `batch`'s: what they said is not
     /// true any more.
-    async fn write_again(
+    pub(super) async fn write_again(
         &self,
         reader: AnyReader<'_>,
         place: &Place,
@@ -261,13 +235,18 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    fn tell(&self, n_rows: u64, text: &str) {
+    pub(super) fn tell(&self, n_rows: u64, text: &str) {
         if self.screen.json {
             self.screen.result_json(json!({"version": 1, "rows": n_rows}).to_string());
         } else {
             self.screen.note(text);
         }
     }
+}
+
+/// A moment as the clocks here show it.
+pub(super) fn local(at: Timestamp) -> String {
+    TimeZone::system().to_datetime(at).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// The batch that was named; else of a file the one imported last, of a database all (`None`).
@@ -324,25 +303,34 @@ fn listed(names: &[String]) -> String {
     format!("{}{more}", names.iter().take(NAMES_MAX).map(String::as_str).collect::<Vec<_>>().join(", "))
 }
 
-async fn details_of(
+pub(super) async fn details_of(
     reader: AnyReader<'_>,
     place: &Place,
     name: RowName,
     typed: &str,
 ) -> Result<RowDetails, Failure> {
-    let info;
-    let name = match name {
-        RowName::Id(id) => outbox::RowName::Id(RowId(id)),
+    let found = match name {
+        RowName::Id(id) => reader.row(outbox::RowName::Id(RowId(id))).await?,
         RowName::Line(line) => {
-            info = batch_of(reader, place).await?;
-            outbox::RowName::Line { batch: &info.name, line }
+            let batch = &batch_of(reader, place).await?.name;
+            match reader.row(outbox::RowName::Line { batch, line }).await? {
+                None => {
+                    let referencia = &line.to_string();
+                    reader.row(outbox::RowName::Reference { lote: batch, referencia }).await?
+                }
+                found => found,
+            }
+        }
+        RowName::Reference(referencia) => {
+            let lote = &batch_of(reader, place).await?.name;
+            reader.row(outbox::RowName::Reference { lote, referencia: &referencia }).await?
         }
     };
-    reader.row(name).await?.ok_or_else(|| {
+    found.ok_or_else(|| {
         Failure::new(
             Exit::Usage,
             format!("there is no row `{typed}` in {}", place.outbox),
-            "results.csv has the lines of all rows, in the column `line`",
+            "results.csv has the lines and references of all rows, in the columns `line` and `referencia`",
         )
     })
 }
@@ -397,13 +385,17 @@ fn in_lines(details: &RowDetails) -> String {
     line("error", owned(&report.error_code));
     line("message", owned(&report.error_message));
     line("warning", owned(&report.warning));
-    line("first sent", details.sent_at.map(|it| format!("{it:.0}")));
-    line("in doubt since", details.doubt.as_ref().map(|it| format!("{:.0}", it.since)));
-    if report.state == State::Pending {
-        line("next", Some(format!("{:.0}", details.available_at)));
+    line("first sent", details.sent_at.map(local));
+    line("in doubt since", details.doubt.as_ref().map(|it| local(it.since)));
+    match report.state {
+        State::Pending => line("next", Some(local(details.available_at))),
+        State::InDoubt => {
+            line("next look-up", Some(format!("{}, if somebody works", local(details.available_at))))
+        }
+        _ => {}
     }
-    line("finished", details.finished_at.map(|it| format!("{it:.0}")));
-    line("purged", details.purged_at.map(|it| format!("{it:.0}")));
+    line("finished", details.finished_at.map(local));
+    line("purged", details.purged_at.map(local));
     for problem in &details.problems {
         line("problem", Some(format!("{}: {} ({})", problem.field, problem.message, problem.code)));
     }
@@ -413,8 +405,13 @@ fn in_lines(details: &RowDetails) -> String {
     for it in &details.history {
         let status = it.http_status.map_or_else(String::new, |status| format!(" {status}"));
         line(
-            &format!("{:.0} {}", it.at, outbox::kind_name(it.kind)),
-            Some(format!("{}{status} after {} ms; {}", it.verdict, it.latency.as_millis(), it.note)),
+            &format!("{} {}", local(it.at), outbox::kind_name(it.kind)),
+            Some(match it.kind {
+                AttemptKind::Word => format!("{}; {}", it.verdict, it.note),
+                AttemptKind::Post | AttemptKind::LookUp => {
+                    format!("{}{status} after {} ms; {}", it.verdict, it.latency.as_millis(), it.note)
+                }
+            }),
         );
     }
     text

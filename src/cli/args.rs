@@ -69,7 +69,7 @@ pub enum Command {
     Status { batch: Option<String> },
     /// Show one row: its fields, its state, every attempt
     Show {
-        /// BATCH:LINE, or the row's id
+        /// BATCH:LINE, LOTE:REFERENCIA, or the row's id
         row: String,
     },
     /// Write results and errors of a batch again, in input order
@@ -89,7 +89,9 @@ pub enum Command {
         #[command(flatten)]
         delivery: DeliveryLayer,
     },
-    /// Settle an `unconfirmed` row by a person's word
+    /// Settle rows that may have a ticket by a person's word
+    ///
+    /// For rows that are in_doubt, unconfirmed or in conflict. A protocolo is looked up in HubSoft first.
     Resolve(Resolve),
     /// Make finished rows pending again; one that was ever sent is looked up first
     Retry {
@@ -204,14 +206,32 @@ pub struct Enqueue {
 
 #[derive(Debug, Args)]
 pub struct Resolve {
-    /// BATCH:LINE, or the row's id
-    pub row: String,
+    /// BATCH:LINE, LOTE:REFERENCIA, or the row's id; several with --not-opened; with --state: BATCH
+    #[arg(required = true, value_name = "ROW")]
+    pub rows: Vec<String>,
     /// The ticket exists, under this protocolo
     #[arg(long, value_name = "PROTOCOLO", required_unless_present = "not_opened")]
     pub opened: Option<String>,
     /// No ticket exists
     #[arg(long, conflicts_with = "opened")]
     pub not_opened: bool,
+    /// With --not-opened: all rows of BATCH in these states, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "STATES", requires = "not_opened")]
+    pub state: Vec<DoubtState>,
+    /// Do not ask, also where HubSoft could not be asked
+    #[arg(short, long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub delivery: DeliveryLayer,
+}
+
+/// States of rows that may have a ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum DoubtState {
+    InDoubt,
+    Unconfirmed,
+    Conflict,
 }
 
 #[derive(Debug, Args)]
@@ -236,6 +256,7 @@ pub enum RetryState {
     Rejected,
     Cancelled,
     Unconfirmed,
+    Skipped,
 }
 
 #[derive(Debug, Args)]

@@ -21,6 +21,7 @@ use crate::delivery::{
     SystemClock, Verdict, Watch, Withheld, run,
 };
 use crate::hubsoft::{BaseUrl, BaseUrlFault, Catalogue, Credentials, Entry, HubSoft, HubSoftSettings};
+use crate::outbox::AnyOutbox;
 use crate::sandbox::{BookFault, RunningSandbox, Sandbox, SandboxOptions};
 
 /// Real tickets up to this number are opened without a question.
@@ -277,10 +278,15 @@ pub struct Run {
     pub signal: Option<Signal>,
 }
 
+/// Between two words to those who look at the outbox from outside.
+const SAY_EVERY: Duration = Duration::from_secs(1);
+
 /// What a person sees of a run.
 pub struct Sight<'a> {
     /// Rows to deliver, where that is known.
     pub n_rows: Option<u64>,
+    /// Tells others how far it is.
+    pub outbox: &'a AnyOutbox,
     /// Said once a signal would stop the run cleanly.
     pub headline: &'a str,
     pub screen: &'a Screen,
@@ -298,12 +304,20 @@ pub async fn deliver(
     watch: &impl Watch,
 ) -> Result<Ending, Failure> {
     sight.screen.note(sight.headline);
-    let progress = Progress::new(sight.screen, sight.n_rows);
+    let progress = Progress::new(sight.screen, sight.n_rows, policy.rate);
+    let told = async {
+        let mut ticks = tokio::time::interval(SAY_EVERY);
+        loop {
+            ticks.tick().await;
+            sight.outbox.say(&progress.now());
+        }
+    };
     let watch = (&progress, watch);
     let running = run(outbox, &target.api, &SystemClock, policy, control, &watch);
     let ending = tokio::select! {
         ending = running => ending,
         () = progress.tell() => unreachable!("it tells for ever"),
+        () = told => unreachable!("it says for ever"),
     };
     progress.finish();
     // Whoever asked for the run would read the outbox next, and fail for the same reason.

@@ -1,11 +1,14 @@
 //! `doctor`: tries everything that a run needs, one line each.
 
+use std::cell::RefCell;
 use std::net::ToSocketAddrs;
 use std::path::Path;
 
 use jiff::Timestamp;
 use rustix::fs::statvfs;
+use serde_json::{Value, json};
 
+use super::after::local;
 use super::args::Global;
 use super::delivering::{Calm, Target, halted};
 use super::exit::Exit;
@@ -24,32 +27,86 @@ const SPACE_MIN: u64 = 1 << 30;
 /// Clocks further apart than this make the age of tickets misleading. Seconds.
 const CLOCK_AHEAD_MAX_S: i64 = 60;
 
-pub async fn doctor(mut layer: DeliveryLayer, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+/// What was found, one line each; in JSON all at the end.
+struct Findings<'a> {
+    screen: &'a Screen,
+    checks: RefCell<Vec<Value>>,
+}
+
+impl Findings<'_> {
+    /// As it should be.
+    fn ok(&self, name: &str, text: &str) {
+        self.tell(name, "ok", text);
+    }
+
+    /// Nobody can say, or it is not what one would wish for.
+    fn doubtful(&self, name: &str, text: &str) {
+        self.tell(name, "doubtful", text);
+    }
+
+    /// A run would fail.
+    fn wrong(&self, name: &str, text: &str) {
+        self.tell(name, "wrong", text);
+    }
+
+    fn tell(&self, name: &str, verdict: &str, text: &str) {
+        if self.screen.json {
+            self.checks.borrow_mut().push(json!({"name": name, "verdict": verdict, "said": text}));
+        } else {
+            self.screen.result(format!("{name}: {text}"));
+        }
+    }
+}
+
+pub async fn doctor(layer: DeliveryLayer, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+    let findings = Findings { screen, checks: RefCell::default() };
+    let tried = examine(layer, global, &findings).await;
+    if !screen.json {
+        return tried;
+    }
+    let exit = match tried {
+        Ok(exit) => exit,
+        Err(failure) => {
+            screen.fail(&failure);
+            findings.wrong("run", &failure.in_a_line());
+            failure.exit
+        }
+    };
+    let checks = findings.checks.into_inner();
+    screen.result_json(json!({"version": 1, "checks": checks, "exit_code": exit as u8}).to_string());
+    Ok(exit)
+}
+
+async fn examine(
+    mut layer: DeliveryLayer,
+    global: &Global,
+    findings: &Findings<'_>,
+) -> Result<Exit, Failure> {
     let mut config = Config::load(global.config.as_deref())?;
     config.complete_delivery(&mut layer);
     let target = Target::new(&config, &layer)?;
-    screen.result(format!("settings: ok, HubSoft at {}", target.named));
+    findings.ok("settings", &format!("ok, HubSoft at {}", target.named));
 
     let mut exit = match global.database_url.as_deref().or(config.database_url()) {
-        None => outbox(screen).await,
-        Some(url) => database(url, screen).await,
+        None => outbox(findings).await,
+        Some(url) => database(url, findings).await,
     };
     let rate = layer.rate.unwrap_or(Rate::PerSecond(5.0));
     match target.address.to_socket_addrs() {
-        Ok(found) => screen.result(format!("name: ok, {} addresses", found.count())),
+        Ok(found) => findings.ok("name", &format!("ok, {} addresses", found.count())),
         Err(error) => {
-            screen.result(format!("name: {} cannot be resolved ({error})", target.host));
+            findings.wrong("name", &format!("{} cannot be resolved ({error})", target.host));
             return Err(unreachable_at(&target));
         }
     }
     match target.api.login(&Calm(rate)).await.verdict {
-        Verdict::Answered(()) => screen.result("login: ok"),
+        Verdict::Answered(()) => findings.ok("login", "ok"),
         Verdict::Unauthorized(fault) => return Err(halted(&Halt::Unauthorized(fault))),
         Verdict::LoginUnavailable(fault) | Verdict::NotSent(fault) | Verdict::Unknown(fault) => {
-            screen.result(format!("login: no answer ({})", fault.message));
+            findings.wrong("login", &format!("no answer ({})", fault.message));
             return Err(unreachable_at(&target));
         }
-        other => screen.result(format!("login: {}", name_of(&other))),
+        other => findings.doubtful("login", &name_of(&other)),
     }
     for (catalogue, name) in [
         (Catalogue::TicketTypes, "ticket types"),
@@ -57,31 +114,31 @@ pub async fn doctor(mut layer: DeliveryLayer, global: &Global, screen: &Screen) 
         (Catalogue::ServiceOrderTypes, "service order types"),
     ] {
         match target.api.catalogue(catalogue, &Calm(rate)).await.verdict {
-            Verdict::Answered(entries) => screen.result(format!("{name}: ok, {} known", entries.len())),
+            Verdict::Answered(entries) => findings.ok(name, &format!("ok, {} known", entries.len())),
             Verdict::Unauthorized(fault) => return Err(halted(&Halt::Unauthorized(fault))),
             Verdict::NotSent(fault) => {
-                screen.result(format!("{name}: no connection ({})", fault.message));
+                findings.wrong(name, &format!("no connection ({})", fault.message));
                 return Err(unreachable_at(&target));
             }
             Verdict::Forbidden(fault) => {
-                screen.result(format!("{name}: no permission ({})", fault.message));
+                findings.wrong(name, &format!("no permission ({})", fault.message));
                 exit = Exit::Denied;
             }
-            other => screen.result(format!("{name}: not verified, {}", name_of(&other))),
+            other => findings.doubtful(name, &format!("not verified, {}", name_of(&other))),
         }
     }
     match target.api.clock_ahead(&Calm(rate)).await.map(|it| it.as_secs()) {
-        None => screen.result("clock: not verified, HubSoft does not tell the time"),
-        Some(ahead_s) if ahead_s.abs() <= CLOCK_AHEAD_MAX_S => screen.result("clock: ok"),
+        None => findings.doubtful("clock", "not verified, HubSoft does not tell the time"),
+        Some(ahead_s) if ahead_s.abs() <= CLOCK_AHEAD_MAX_S => findings.ok("clock", "ok"),
         Some(ahead_s) => {
-            screen.result(format!("clock: {ahead_s} s ahead of HubSoft's; set this machine's clock"));
+            findings.doubtful("clock", &format!("{ahead_s} s ahead of HubSoft's; set this machine's clock"));
         }
     }
     Ok(exit)
 }
 
 /// Makes an outbox here, as an import would, and takes it away again.
-async fn outbox(screen: &Screen) -> Exit {
+async fn outbox(findings: &Findings<'_>) -> Exit {
     let tried = async {
         let folder = tempfile::Builder::new().prefix(&report::temporary_prefix()).tempdir_in(".")?;
         let outbox = SqliteOutbox::open(&folder.path().join("outbox.db")).await?;
@@ -90,24 +147,28 @@ async fn outbox(screen: &Screen) -> Exit {
         Ok::<_, Box<dyn std::error::Error>>(())
     };
     match tried.await {
-        Ok(()) => screen.result("outbox in this folder: ok, durable"),
+        Ok(()) => findings.ok("outbox in this folder", "ok, durable"),
         Err(error) => {
-            screen.result(format!(
-                "outbox in this folder: {error}; go to a local folder that you may write to"
-            ));
+            findings.wrong(
+                "outbox in this folder",
+                &format!("{error}; go to a local folder that you may write to"),
+            );
             return Exit::Usage;
         }
     }
     if let Ok(space) = statvfs(Path::new(".")) {
         let free = space.f_bavail.saturating_mul(space.f_frsize);
-        let enough = if free < SPACE_MIN { "little" } else { "ok" };
-        screen.result(format!("space: {enough}, {} MiB free at {:.0}", free >> 20, Timestamp::now()));
+        let text = format!("{} MiB free at {}", free >> 20, local(Timestamp::now()));
+        match free < SPACE_MIN {
+            true => findings.doubtful("space", &format!("little, {text}")),
+            false => findings.ok("space", &format!("ok, {text}")),
+        }
     }
     Exit::Done
 }
 
 /// Opens the outbox at `url`, and looks at the server.
-async fn database(url: &str, screen: &Screen) -> Exit {
+async fn database(url: &str, findings: &Findings<'_>) -> Exit {
     let opened = match place::address(url) {
         Ok(address) => address.look().await.map_err(Failure::from),
         Err(failure) => Err(failure),
@@ -115,7 +176,7 @@ async fn database(url: &str, screen: &Screen) -> Exit {
     let health = match opened {
         Ok(Onlooker::Postgres(outbox)) => outbox.health().await.map_err(Failure::from),
         Ok(Onlooker::Sqlite(_)) => {
-            screen.result("database: ok, a file");
+            findings.ok("database", "ok, a file");
             return Exit::Done;
         }
         Err(failure) => Err(failure),
@@ -123,21 +184,20 @@ async fn database(url: &str, screen: &Screen) -> Exit {
     let health = match health {
         Ok(health) => health,
         Err(failure) => {
-            screen.result(format!("database: {}", failure.in_a_line()));
+            findings.wrong("database", &failure.in_a_line());
             return failure.exit;
         }
     };
-    screen.result(format!("database: ok, PostgreSQL {}, its schema is up to date", health.version));
+    findings.ok("database", &format!("ok, PostgreSQL {}, its schema is up to date", health.version));
     let mut exit = Exit::Done;
     if !health.takes_writes {
-        screen.result("database: it is read-only or a standby; name the primary in the database URL");
+        findings.wrong("database", "it is read-only or a standby; name the primary in the database URL");
         exit = Exit::Usage;
     }
-    screen.result(if health.is_durable {
-        "durability: ok"
-    } else {
-        "durability: fsync or full_page_writes is off, so a power cut may forget what was sent; set both on in postgresql.conf"
-    });
+    match health.is_durable {
+        true => findings.ok("durability", "ok"),
+        false => findings.wrong("durability", "fsync or full_page_writes is off, so a power cut may forget what was sent; set both on in postgresql.conf"),
+    }
     exit
 }
 

@@ -109,9 +109,10 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
         room::clear(&work.folder, &args.file);
         let signals = Signals::listen()?;
         let control = Control { stop: signals.stop.clone(), ..Control::default() };
-        let sight = Sight { n_rows: Some(n_to_open), headline: &headline, screen };
+        let sight = Sight { n_rows: Some(n_to_open), outbox: &outbox, headline: &headline, screen };
+        let log = RowLog::default();
         let ending = tokio::select! {
-            ending = delivering::deliver(&desk, &target, &policy, control, sight, &RowLog) => ending?,
+            ending = delivering::deliver(&desk, &target, &policy, control, sight, &log) => ending?,
             never = worker.keep(delivering::tell_rescued(screen)) => match never {},
         };
         let run = Run { ending, signal: signals.asked() };

@@ -13,6 +13,7 @@ mod migrate;
 mod place;
 mod progress;
 mod reading;
+mod resolve;
 mod results;
 mod room;
 mod sandbox;
@@ -131,7 +132,11 @@ fn run(command: Command, global: &Global, screen: &Screen) -> Result<Exit, Failu
                     .reconcile(batch.as_deref(), &delivery, &config)
                     .await
             }
-            Command::Resolve(args) => after()?.resolve(&args).await,
+            Command::Resolve(mut args) => {
+                let mut config = Config::load(global.config.as_deref())?;
+                config.complete_delivery(&mut args.delivery);
+                after::Desk::new(global, &config, screen).resolve(&args, &config).await
+            }
             Command::Retry { batch, state } => after()?.retry(batch.as_deref(), &state).await,
             Command::Cancel { batch } => after()?.cancel(&batch).await,
             Command::Purge { batch, older_than } => after()?.purge(batch.as_deref(), older_than).await,

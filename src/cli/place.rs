@@ -54,15 +54,7 @@ impl Place {
                 }
             }
         }
-        // An empty path joins well, but is no folder.
-        let listed = if here.as_os_str().is_empty() { Path::new(".") } else { here };
-        let mut folders: Vec<PathBuf> = std::fs::read_dir(listed)
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|it| it == "mutirao") && holds(path))
-            .collect();
-        folders.sort();
+        let mut folders = folders_in(here);
         match (&mut folders[..], typed) {
             ([only], _) => Ok(Self::in_folder(std::mem::take(only), typed.map(str::to_owned))),
             ([], Some(typed)) => Err(Failure::new(
@@ -86,6 +78,15 @@ impl Place {
         }
     }
 
+    /// All outboxes in `here`, as a person finds them who names none.
+    pub fn all(database_url: Option<&str>, here: &Path) -> Result<Vec<Self>, Failure> {
+        let folders = if database_url.is_some() { Vec::new() } else { folders_in(here) };
+        if folders.len() < 2 {
+            return Ok(vec![Self::find(None, database_url, here)?]);
+        }
+        Ok(folders.into_iter().map(|it| Self::in_folder(it, None)).collect())
+    }
+
     /// Finds the outbox of ROW (`BATCH:LINE`, or an id) and says which row.
     pub fn find_row(
         typed: &str,
@@ -96,14 +97,15 @@ impl Place {
             Failure::new(
                 Exit::Usage,
                 format!("`{typed}` names no row"),
-                "write BATCH:LINE, like queda:17, or the row's id",
+                "write BATCH:LINE, like queda:17, LOTE:REFERENCIA, or the row's id",
             )
         };
         match typed.rsplit_once(':') {
-            Some((batch, line)) => {
-                let line = line.parse().map_err(|_| bad())?;
-                Ok((Self::find(Some(batch), database_url, here)?, RowName::Line(line)))
+            Some((batch, name)) if !batch.is_empty() && !name.is_empty() => {
+                let name = name.parse().map_or_else(|_| RowName::Reference(name.to_owned()), RowName::Line);
+                Ok((Self::find(Some(batch), database_url, here)?, name))
             }
+            Some(_) => Err(bad()),
             None => {
                 let id = typed.parse().map_err(|_| bad())?;
                 Ok((Self::find(None, database_url, here)?, RowName::Id(id)))
@@ -112,11 +114,26 @@ impl Place {
     }
 }
 
+/// The work folders in `here`, by name.
+fn folders_in(here: &Path) -> Vec<PathBuf> {
+    // An empty path joins well, but is no folder.
+    let listed = if here.as_os_str().is_empty() { Path::new(".") } else { here };
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(listed)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|it| it.extension().is_some_and(|it| it == "mutirao") && it.join(OUTBOX_FILE).is_file())
+        .collect();
+    folders.sort();
+    folders
+}
+
 /// How a person names a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RowName {
-    /// The line of the input file.
+    /// The line of the input file; or a reference that looks like one.
     Line(u64),
+    Reference(String),
     Id(i64),
 }
 
@@ -195,7 +212,8 @@ mod tests {
         let here = Path::new(".");
         assert_eq!(Place::find_row("queda:17", url, here).unwrap().1, RowName::Line(17));
         assert_eq!(Place::find_row("42", url, here).unwrap().1, RowName::Id(42));
-        for bad in ["queda:", "queda", "a:b", ""] {
+        assert_eq!(Place::find_row("a:b", url, here).unwrap().1, RowName::Reference("b".to_owned()));
+        for bad in ["queda:", "queda", ":b", ""] {
             assert_eq!(Place::find_row(bad, url, here).unwrap_err().exit, Exit::Usage, "{bad}");
         }
     }

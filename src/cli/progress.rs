@@ -1,6 +1,7 @@
 //! How far a run is: a bar on a terminal, a line every ten seconds elsewhere.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -8,7 +9,7 @@ use tokio::time::{Instant, interval};
 
 use super::delivering::in_log;
 use super::screen::Screen;
-use crate::delivery::{Change, Note, RequestKind, Settle, Settled, Watch};
+use crate::delivery::{Change, Note, Rate, RequestKind, RowId, Settle, Settled, State, Watch};
 use crate::printable::{self, LINE_CHARS_MAX};
 
 /// Between two lines where nobody watches a bar.
@@ -26,15 +27,21 @@ pub struct Progress<'a> {
     n_opened: Cell<u64>,
     n_not_opened: Cell<u64>,
     n_look_ups: Cell<u64>,
+    /// A ticket may exist; look-ups will tell.
+    in_doubt: RefCell<HashSet<RowId>>,
     started: Instant,
     /// Opened at the last tick, to tell the rate now.
     last: Cell<(Instant, u64)>,
     waiting: RefCell<String>,
+    ceiling: Rate,
+    /// Done when others were told last, and why nothing is sent meanwhile.
+    said: Cell<(Instant, u64)>,
+    why: RefCell<String>,
 }
 
 impl<'a> Progress<'a> {
     /// `n_total` rows may be settled by this run.
-    pub fn new(screen: &'a Screen, n_total: Option<u64>) -> Self {
+    pub fn new(screen: &'a Screen, n_total: Option<u64>, ceiling: Rate) -> Self {
         let watched = n_total.filter(|_| screen.is_terminal() && !screen.quiet);
         let bar = watched.map(|n_total| {
             let bar = ProgressBar::with_draw_target(Some(n_total), ProgressDrawTarget::stderr());
@@ -49,10 +56,23 @@ impl<'a> Progress<'a> {
             n_opened: Cell::new(0),
             n_not_opened: Cell::new(0),
             n_look_ups: Cell::new(0),
+            in_doubt: RefCell::default(),
             started,
             last: Cell::new((started, 0)),
             waiting: RefCell::new(String::new()),
+            ceiling,
+            said: Cell::new((started, 0)),
+            why: RefCell::default(),
         }
+    }
+
+    /// How it stands, for those who look on from outside: the pace, why it is so, and what was done.
+    pub fn now(&self) -> String {
+        let (now, n_done) = (Instant::now(), self.n_opened.get() + self.n_not_opened.get());
+        let (then, n_then) = self.said.replace((now, n_done));
+        let rate = (n_done - n_then) as f64 / (now - then).as_secs_f64().max(1e-3);
+        let rate = if now == then { 0.0 } else { rate };
+        format!("{rate:.1}/s ({} at most), {}{}", self.ceiling, self.counts(), self.why.borrow())
     }
 
     /// Tells how far it is, for ever.
@@ -95,7 +115,12 @@ impl<'a> Progress<'a> {
 
     fn counts(&self) -> String {
         let mut text = format!("{} opened", self.n_opened.get());
-        for (n, what) in [(self.n_not_opened.get(), "not opened"), (self.n_look_ups.get(), "look-ups")] {
+        let n_in_doubt = self.in_doubt.borrow().len() as u64;
+        for (n, what) in [
+            (self.n_not_opened.get(), "not opened"),
+            (n_in_doubt, "in doubt"),
+            (self.n_look_ups.get(), "look-ups"),
+        ] {
             if 0 < n {
                 text += &format!(", {n} {what}");
             }
@@ -136,7 +161,15 @@ impl Watch for Progress<'_> {
             (Settled::Written, Change::Release | Change::Later { .. }) | (Settled::Stale, _) => {}
             _ => count(&self.n_not_opened),
         }
+        if settle.change != Change::Release {
+            let mut in_doubt = self.in_doubt.borrow_mut();
+            match settle.change.state(None) {
+                State::InDoubt => in_doubt.insert(settle.row),
+                _ => in_doubt.remove(&settle.row),
+            };
+        }
         self.waiting.borrow_mut().clear();
+        self.why.borrow_mut().clear();
     }
 
     fn sending(&self, kind: RequestKind) {
@@ -148,11 +181,15 @@ impl Watch for Progress<'_> {
     fn paused(&self, length: Duration, reason: &str) {
         self.say(&format!("pausing for {:.0} s: {reason}", length.as_secs_f64()));
         *self.waiting.borrow_mut() = ", pausing".to_owned();
+        *self.why.borrow_mut() = format!("; pausing: {reason}");
     }
 
     fn note(&self, note: Note<'_>) {
         match note {
-            Note::BreakerOpened => self.say("HubSoft is unavailable: waiting, and trying it now and then"),
+            Note::BreakerOpened => {
+                *self.why.borrow_mut() = "; HubSoft is unavailable, it is tried now and then".to_owned();
+                self.say("HubSoft is unavailable: waiting, and trying it now and then");
+            }
             Note::BreakerClosed => self.say("HubSoft is back"),
             Note::OutboxDown(why) => self.say(&format!(
                 "the outbox cannot be written ({why}): nothing more is sent; answers are kept until it can"

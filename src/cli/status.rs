@@ -4,21 +4,41 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::after::{Desk, batch_of};
+use super::after::{Desk, batch_of, local};
 use super::exit::Exit;
 use super::failure::Failure;
+use super::place::Place;
 use super::summary;
+use crate::outbox::sqlite::Holder;
 use crate::outbox::{Address, Crew, Halted, Scope, Status};
 
 impl Desk<'_> {
     pub async fn status(&self, batch: Option<&str>) -> Result<Exit, Failure> {
-        let place = self.place(batch)?;
+        let places = match batch {
+            Some(_) => vec![self.place(batch)?],
+            None => self.places()?,
+        };
+        let mut told = json!({"version": 1, "batches": [], "halted": []});
+        for place in &places {
+            if 1 < places.len() && !self.screen.json {
+                self.screen.result(format!("{}:", place.outbox));
+            }
+            self.status_of(place, &mut told).await?;
+        }
+        if self.screen.json {
+            self.screen.result_json(told.to_string());
+        }
+        Ok(Exit::Done)
+    }
+
+    /// Tells of one outbox, or adds it to what is `told` in JSON.
+    async fn status_of(&self, place: &Place, told: &mut Value) -> Result<(), Failure> {
         let outbox = place.outbox.look().await?;
         let reader = outbox.reader();
         let mut infos = Vec::new();
         let mut whole = None;
         match (&place.batch, &place.outbox) {
-            (Some(_), _) => infos.push(batch_of(reader, &place).await?),
+            (Some(_), _) => infos.push(batch_of(reader, place).await?),
             (None, Address::File(_)) => {
                 for name in reader.batch_names(usize::MAX).await? {
                     infos.extend(reader.batch_info(&name).await?);
@@ -31,40 +51,49 @@ impl Desk<'_> {
         if whole.is_none() {
             halted.retain(|it| infos.iter().any(|info| info.name == it.lote));
         }
-        let mut all = Vec::new();
+        let holder = place.outbox.holder();
         for info in &infos {
             let status = reader.status(Scope::Batch(info.id), Timestamp::now()).await?;
             if self.screen.json {
-                let mut told = as_json(&status);
-                told["batch"] = json!(info.name);
-                told["finished_at"] = json!(info.finished_at);
-                all.push(told);
+                let mut it = as_json(&status);
+                it["batch"] = json!(info.name);
+                it["finished_at"] = json!(info.finished_at);
+                it["outbox"] = json!(place.outbox.to_string());
+                it["pid"] = json!(holder.as_ref().map(|it| it.pid));
+                it["doing"] = json!(holder.as_ref().map(|it| &it.doing));
+                push(&mut told["batches"], it);
             } else {
                 self.tell_status(&info.name, &status);
             }
         }
+        outbox.close().await?;
         if self.screen.json {
-            let mut told = json!({"version": 1, "batches": all, "halted": halted_as_json(&halted)});
             if let Some(whole) = &whole {
                 told["outbox"] = as_json(whole);
             }
             if let Some(crew) = &crew {
                 told["workers"] = crew_as_json(crew);
             }
-            self.screen.result_json(told.to_string());
-        } else {
-            if let Some(whole) = &whole {
-                self.tell_status("all batches", whole);
-            }
-            for line in crew.iter().flat_map(in_lines) {
-                self.screen.result(line);
-            }
             for it in &halted {
-                self.screen.result(self::halted(it));
+                let it = json!({"batch": it.lote, "reason": it.reason, "waiting": it.n_waiting});
+                push(&mut told["halted"], it);
             }
+            return Ok(());
         }
-        outbox.close().await?;
-        Ok(Exit::Done)
+        if let Some(whole) = &whole {
+            self.tell_status("all batches", whole);
+        }
+        if let Some(Holder { pid, doing }) = &holder {
+            let doing = if doing.is_empty() { String::new() } else { format!(": {doing}") };
+            self.screen.result(format!("  process {pid} works on it{doing}"));
+        }
+        for line in crew.iter().flat_map(in_lines) {
+            self.screen.result(line);
+        }
+        for it in &halted {
+            self.screen.result(self::halted(it));
+        }
+        Ok(())
     }
 
     fn tell_status(&self, name: &str, status: &Status) {
@@ -73,10 +102,29 @@ impl Desk<'_> {
             lines.push(format!("  {} in flight: they may have been sent", status.counts.in_flight));
         }
         if 0 < status.counts.in_doubt {
-            lines.push(format!("  {} in doubt: looked up before anything else", status.counts.in_doubt));
+            let next =
+                status.next_look_up.map_or_else(String::new, |it| format!(", the next at {}", local(it)));
+            lines.push(format!(
+                "  {} in doubt: a ticket may exist, look-ups will tell{next}, if somebody works; do not open them by hand",
+                status.counts.in_doubt
+            ));
+        }
+        for (n, what) in [
+            (
+                status.counts.unconfirmed,
+                "unconfirmed: look-ups could not tell; `mutirao reconcile` looks again",
+            ),
+            (
+                status.counts.conflict,
+                "in conflict: `mutirao show` tells why, `mutirao resolve` takes your word",
+            ),
+        ] {
+            if 0 < n {
+                lines.push(format!("  {n} {what}"));
+            }
         }
         if let Some(oldest) = status.oldest_pending {
-            lines.push(format!("  {} due now, the oldest pending since {oldest:.0}", status.due_now));
+            lines.push(format!("  {} due now, the oldest pending since {}", status.due_now, local(oldest)));
         }
         for line in lines {
             self.screen.result(line);
@@ -87,7 +135,8 @@ impl Desk<'_> {
 fn as_json(status: &Status) -> Value {
     json!({
         "counts": summary::counts(&status.counts), "due_now": status.due_now,
-        "oldest_pending": status.oldest_pending,
+        "in_flight": status.counts.in_flight, "oldest_pending": status.oldest_pending,
+        "next_look_up": status.next_look_up,
     })
 }
 
@@ -99,8 +148,10 @@ fn crew_as_json(crew: &Crew) -> Value {
     })
 }
 
-fn halted_as_json(halted: &[Halted]) -> Value {
-    halted.iter().map(|it| json!({"batch": it.lote, "reason": it.reason, "waiting": it.n_waiting})).collect()
+fn push(list: &mut Value, it: Value) {
+    if let Value::Array(list) = list {
+        list.push(it);
+    }
 }
 
 /// [`halted()`], for a log: HubSoft's words may tell of a customer.
@@ -125,7 +176,7 @@ fn in_lines(crew: &Crew) -> Vec<String> {
         lines.push(format!("  all are stopped ({reason}); `mutirao resume` lets them go on"));
     }
     if let Some((until, reason)) = &crew.paused {
-        lines.push(format!("  they pause until {until:.0}: {reason}"));
+        lines.push(format!("  they pause until {}: {reason}", local(*until)));
     }
     if !crew.is_breaker_closed {
         lines.push("  HubSoft does not answer: one of them tries again and again".to_owned());

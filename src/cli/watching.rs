@@ -1,6 +1,7 @@
 //! What others see of a worker: systemd, Prometheus, and who reads its log.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::delivery::{Change, Note, Pulse, Rate, Refused, RequestKind, Settle, Settled, Watch};
+use crate::delivery::{
+    Change, Claim, Note, Pulse, Rate, Refused, RequestKind, RowId, Settle, Settled, Watch,
+};
 use crate::outbox::{Address, Counts, Feeler, Scope, Status, state_name};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::server::{self, Answer};
@@ -52,6 +55,7 @@ pub struct Watching {
     n_opened: Cell<u64>,
     n_not_opened: Cell<u64>,
     n_unconfirmed: Cell<u64>,
+    rows: RowLog,
 }
 
 impl Watching {
@@ -74,6 +78,7 @@ impl Watching {
             n_opened: Cell::default(),
             n_not_opened: Cell::default(),
             n_unconfirmed: Cell::default(),
+            rows: RowLog::default(),
         }
     }
 
@@ -211,7 +216,9 @@ impl Watching {
 
     fn tell_status(&self, pulse: &Pulse) {
         let mut text = format!("{} opened", self.n_opened.get());
-        for (n, what) in [(&self.n_not_opened, "not opened"), (&self.n_unconfirmed, "unconfirmed")] {
+        for (n, what) in
+            [(&self.n_not_opened, "not opened"), (&self.n_unconfirmed, "unconfirmed or in conflict")]
+        {
             if 0 < n.get() {
                 text += &format!(", {} {what}", n.get());
             }
@@ -260,17 +267,25 @@ fn count(cell: &Cell<u64>) {
 
 /// One line for what became of a row, once that is stored: what was only learnt may come otherwise. All lines of a
 /// row have its `row.id`.
-fn log(settle: &Settle, became: Settled) {
+fn log(settle: &Settle, became: Settled, name: &Name) {
     let id = settle.row.0;
+    let (lote, referencia) = (&*name.lote, &*name.referencia);
     let (state, code) = match (became, &settle.change) {
         (_, Change::Release) => return,
         (Settled::Stale, _) => {
-            tracing::info!(row.id = id, "row {id} was settled by another, and stays as it is");
+            tracing::info!(
+                row.id = id,
+                lote,
+                referencia,
+                "row {id} was settled by another, and stays as it is"
+            );
             return;
         }
         (Settled::Duplicate, _) => {
             tracing::error!(
                 row.id = id,
+                lote,
+                referencia,
                 state = "opened",
                 code = "duplicate",
                 "row {id} has a second ticket"
@@ -288,25 +303,39 @@ fn log(settle: &Settle, became: Settled) {
         (Settled::Written, Change::Unconfirmed { fault, .. }) => ("unconfirmed", &*fault.code),
         (Settled::Written, Change::Conflict { fault, .. }) => ("conflict", &*fault.code),
     };
-    tracing::info!(row.id = id, state, code, "row {id} is {state}");
+    tracing::info!(row.id = id, lote, referencia, state, code, "row {id} is {state}");
 }
 
-/// Tells in the log what becomes of the rows of a command that ends by itself (`-v`).
-pub struct RowLog;
+/// Tells in the log what becomes of rows (`-v`), by the names that a producer knows them by.
+#[derive(Default)]
+pub struct RowLog {
+    /// Of the rows that are claimed.
+    names: RefCell<HashMap<RowId, Name>>,
+}
+
+/// By what a producer knows its row.
+#[derive(Clone, Debug, Default)]
+struct Name {
+    lote: Arc<str>,
+    referencia: Arc<str>,
+}
 
 impl Watch for RowLog {
+    fn claimed(&self, claim: &Claim) {
+        let name = Name { lote: Arc::clone(&claim.lote), referencia: Arc::clone(&claim.referencia) };
+        self.names.borrow_mut().insert(claim.row, name);
+    }
+
     fn settled(&self, settle: &Settle, became: Settled) {
-        log(settle, became);
+        let name = self.names.borrow_mut().remove(&settle.row).unwrap_or_default();
+        log(settle, became, &name);
     }
 
     fn invalid(&self, refused: &Refused) {
-        log_invalid(refused);
+        let code = refused.problems.first().map_or("", |it| &*it.code);
+        let (id, lote, referencia) = (refused.row.0, &*refused.lote, &*refused.referencia);
+        tracing::info!(row.id = id, lote, referencia, state = "invalid", code, "row {id} is invalid");
     }
-}
-
-fn log_invalid(refused: &Refused) {
-    let code = refused.problems.first().map_or("", |it| &*it.code);
-    tracing::info!(row.id = refused.row.0, state = "invalid", code, "row {} is invalid", refused.row.0);
 }
 
 impl Watch for Watching {
@@ -325,12 +354,16 @@ impl Watch for Watching {
             }
             _ => {}
         }
-        log(settle, became);
+        self.rows.settled(settle, became);
     }
 
     fn invalid(&self, refused: &Refused) {
         count(&self.n_not_opened);
-        log_invalid(refused);
+        self.rows.invalid(refused);
+    }
+
+    fn claimed(&self, claim: &Claim) {
+        self.rows.claimed(claim);
     }
 
     fn answered(&self, kind: RequestKind, verdict: &'static str, latency: Duration) {

@@ -105,7 +105,7 @@ async fn work(
     let until = if args.until_empty { "until it is empty" } else { "until told to stop" };
     let headline = format!("working for {}, {} at most, {until}", target.named, policy.rate);
     let control = Control { stop: signals.stop.clone(), returned: watching.returned() };
-    let sight = Sight { n_rows: None, headline: &headline, screen };
+    let sight = Sight { n_rows: None, outbox: &outbox, headline: &headline, screen };
     let ending = tokio::select! {
         ending = delivering::deliver(&desk, target, policy, control, sight, watching) => ending?,
         never = worker.keep(delivering::tell_rescued(screen)) => match never {},

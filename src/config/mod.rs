@@ -169,6 +169,12 @@ impl Config {
         self.value(key, None).map(PathBuf::from).or_else(|| file.map(Path::to_owned))
     }
 
+    /// Who runs the command, for a row's history.
+    pub fn user(&self) -> String {
+        let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|it| self.env.get(*it));
+        named.map_or_else(|| format!("user {}", rustix::process::getuid().as_raw()), Clone::clone)
+    }
+
     /// `KEY`, else the file named by `KEY_FILE` or the settings, else systemd's credential.
     fn secret(
         &self,

@@ -64,6 +64,7 @@ pub struct Claim {
     pub ticket: Ticket,
     /// The batch it came in with: what halts when all its rows are refused alike.
     pub lote: Arc<str>,
+    pub referencia: Arc<str>,
     pub marker: Marker,
     /// Counted outcomes so far; the post this claim leads to is number `attempts + 1`.
     pub attempts: u32,
@@ -201,6 +202,8 @@ pub struct Attempt {
 pub enum AttemptKind {
     Post,
     LookUp,
+    /// A person said what became of the row.
+    Word,
 }
 
 /// A row that validation refused at claim time.
@@ -208,5 +211,7 @@ pub enum AttemptKind {
 pub struct Refused {
     pub row: RowId,
     pub line: u64,
+    pub lote: Arc<str>,
+    pub referencia: Arc<str>,
     pub problems: Vec<Problem>,
 }

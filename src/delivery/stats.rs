@@ -6,7 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
 
-use super::{Change, Halt, Pause, Refused, RequestKind, Settle, Settled};
+use super::{Change, Claim, Halt, Pause, Refused, RequestKind, Settle, Settled};
 
 /// Looks on while a run goes: progress bars, logs, metrics. Called from within the run, so an
 /// implementation must be quick and must not block.
@@ -19,6 +19,11 @@ pub trait Watch {
     /// Validation refused a row at its claim.
     fn invalid(&self, refused: &Refused) {
         let _ = refused;
+    }
+
+    /// A row was claimed: it will be settled.
+    fn claimed(&self, claim: &Claim) {
+        let _ = claim;
     }
 
     /// A request is about to leave.
@@ -80,6 +85,11 @@ impl<A: Watch, B: Watch> Watch for (&A, &B) {
     fn invalid(&self, refused: &Refused) {
         self.0.invalid(refused);
         self.1.invalid(refused);
+    }
+
+    fn claimed(&self, claim: &Claim) {
+        self.0.claimed(claim);
+        self.1.claimed(claim);
     }
 
     fn sending(&self, kind: RequestKind) {

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp, tz};
 
 use super::verdict::{Exchange, envelope, folded, of_refusal, same_label, told};
 use super::wire::{Envelope, Seen, Status};
-use super::words;
+use super::{Shown, words};
 use crate::delivery::{Fault, LookUp, Opening, Sighting, Verdict};
 
 /// How many tickets a look-up asks for: the most that HubSoft gives.
@@ -26,6 +26,26 @@ pub(super) fn of_look_up(exchange: &Exchange, what: &LookUp) -> Verdict<Sighting
 /// Judges the answer to a search for a pending ticket of the type `label`.
 pub(super) fn of_find_open(exchange: &Exchange, service: i64, label: &str) -> Verdict<Sighting> {
     judge(exchange, |answer| sight_open(answer, service, label))
+}
+
+/// Judges the answer to a look-up by protocolo.
+pub(super) fn of_protocolo(exchange: &Exchange, protocolo: &str) -> Verdict<Option<Shown>> {
+    let mut shown = None;
+    let verdict = judge(exchange, |answer| {
+        let Some(page) = answer.tickets() else {
+            return could_not_tell("no_list", "the answer has no list of tickets");
+        };
+        let found = page.iter().flatten().find(|it| it.protocolo().is_some_and(|it| it == protocolo));
+        let Some(ticket) = found else { return Sighting::NotFound };
+        let Some(opening) = ticket.opening() else { return Sighting::CouldNotTell(words::no_proof()) };
+        shown = Some(Shown { id_atendimento: opening.id_atendimento, service: ticket.id_cliente_servico() });
+        Sighting::Found { opening, others: Vec::new(), conflict: None }
+    });
+    match verdict {
+        Verdict::Answered(Sighting::Found { .. } | Sighting::NotFound) => Verdict::Answered(shown),
+        Verdict::Answered(Sighting::CouldNotTell(fault)) => Verdict::Unknown(fault),
+        other => super::unanswered(other),
+    }
 }
 
 /// Whatever HubSoft answered in its own JSON is an answer, if only that it could not tell; what stood

@@ -59,6 +59,14 @@ pub enum Catalogue {
     ServiceOrderTypes,
 }
 
+/// A ticket as a look-up shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    pub id_atendimento: i64,
+    /// `id_cliente_servico`; `None` if it does not tell.
+    pub service: Option<i64>,
+}
+
 /// One entry of a catalogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -109,6 +117,26 @@ impl HubSoft {
     pub async fn login(&self, gate: &impl Gate) -> Reply<()> {
         match self.tokens.renew(&self.transport, gate).await {
             Ok(()) => unsent(Verdict::Answered(()), None),
+            Err(no_token) => stopped(no_token),
+        }
+    }
+
+    /// The ticket of that protocolo; `None` if HubSoft shows none to this user.
+    pub async fn ticket(&self, protocolo: &str, gate: &impl Gate) -> Reply<Option<Shown>> {
+        let mut url = self.routes.tickets_of_customer.clone();
+        url.query_pairs_mut().extend_pairs([
+            ("busca", "protocolo"),
+            ("termo_busca", protocolo),
+            ("apenas_pendente", "nao"),
+            ("order_by", "data_cadastro"),
+            ("order_type", "desc"),
+            ("limit", "50"),
+        ]);
+        match self.authorised(RequestKind::LookUp, gate, || get(url.clone())).await {
+            Ok(answer) => {
+                let verdict = look_up::of_protocolo(&answer.exchange, protocolo);
+                answer.reply(verdict)
+            }
             Err(no_token) => stopped(no_token),
         }
     }

@@ -10,11 +10,11 @@ use secrecy::{ExposeSecret, SecretString};
 use super::sqlite::{self, SqliteOutbox};
 use super::{
     BatchId, BatchInfo, BindError, Cancelled, Counts, Crew, Cursor, Halted, MergeError, MergeOptions, Merged,
-    NewRow, NewSource, Page, PgOutbox, Rehearsal, Resolution, ResolveError, RowDetails, RowName, RowProblems,
-    Scope, Status, Terms, postgres,
+    NewRow, NewSource, Page, PgOutbox, Rehearsal, ResolveError, RowDetails, RowName, RowProblems, Scope,
+    Status, Terms, Word, postgres,
 };
 use crate::delivery::standing::{Report, Standing};
-use crate::delivery::{Claimed, Outbox, OutboxError, RowId, Settle, Settled, State, Want};
+use crate::delivery::{Claimed, Outbox, OutboxError, Settle, Settled, State, Want};
 
 /// How long a worker may be silent before the others take over its rows. A claim needs three quarters
 /// of a minute of it, and renewals need room: no lease may be shorter.
@@ -59,6 +59,11 @@ impl Address {
     pub fn folder(&self) -> Option<&Path> {
         let folder = self.file()?.parent()?;
         Some(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
+    }
+
+    /// The process that works on a file, where that is known.
+    pub fn holder(&self) -> Option<sqlite::Holder> {
+        sqlite::holder(self.file()?)
     }
 
     /// Parameters of its URL that mean nothing.
@@ -177,6 +182,14 @@ impl AnyOutbox {
         }
     }
 
+    /// Tells whoever looks at a file what this process does just now; in a database the workers' pace is there to see.
+    pub fn say(&self, doing: &str) {
+        match self {
+            Self::Sqlite(it) => it.say(doing),
+            Self::Postgres(_) => {}
+        }
+    }
+
     /// Starts to read a file in.
     pub async fn begin(&mut self, source: &NewSource<'_>) -> Result<AnyStaging<'_>, MergeError> {
         Ok(match self {
@@ -252,14 +265,9 @@ impl AnyOutbox {
         each!(self, it => it.purge(batch, before, now).await)
     }
 
-    /// Settles an `unconfirmed` row by a person's word.
-    pub async fn resolve(
-        &self,
-        row: RowId,
-        word: Resolution<'_>,
-        now: Timestamp,
-    ) -> Result<(), ResolveError> {
-        each!(self, it => it.resolve(row, word, now).await)
+    /// Settles rows by a person's word: all of them, or none.
+    pub async fn resolve(&self, words: &[Word<'_>], now: Timestamp) -> Result<(), ResolveError> {
+        each!(self, it => it.resolve(words, now).await)
     }
 
     pub async fn close(self) -> Result<(), OutboxError> {

@@ -43,6 +43,7 @@ pub fn kind_name(kind: AttemptKind) -> &'static str {
     match kind {
         AttemptKind::Post => "post",
         AttemptKind::LookUp => "look_up",
+        AttemptKind::Word => "word",
     }
 }
 
@@ -50,6 +51,7 @@ pub(super) fn kind_of(name: &str) -> Option<AttemptKind> {
     match name {
         "post" => Some(AttemptKind::Post),
         "look_up" => Some(AttemptKind::LookUp),
+        "word" => Some(AttemptKind::Word),
         _ => None,
     }
 }

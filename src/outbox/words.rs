@@ -255,6 +255,8 @@ pub struct Status {
     pub due_now: u64,
     /// Since when the row that waits longest has been due, as well as it is known.
     pub oldest_pending: Option<Timestamp>,
+    /// When the first of the rows in doubt is looked up, if somebody works.
+    pub next_look_up: Option<Timestamp>,
     /// Since when the row that is `unconfirmed` longest is in doubt.
     pub oldest_unconfirmed: Option<Timestamp>,
 }
@@ -322,6 +324,11 @@ pub enum RowName<'a> {
         batch: &'a str,
         line: u64,
     },
+    /// `LOTE:REFERENCIA`.
+    Reference {
+        lote: &'a str,
+        referencia: &'a str,
+    },
 }
 
 /// One row, whole.
@@ -349,7 +356,15 @@ pub struct Cancelled {
     pub n_left: u64,
 }
 
-/// A person's word on an `unconfirmed` row.
+/// A person's word on a row that may have a ticket: `in_doubt`, `unconfirmed` or in `conflict`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word<'a> {
+    pub row: RowId,
+    pub says: Resolution<'a>,
+    /// Who says so, and how far it was checked: for the history.
+    pub note: &'a str,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolution<'a> {
     /// `id_atendimento` is `None` if nobody looked it up.
@@ -371,8 +386,10 @@ pub(super) const PURGE_STEP: i64 = 1000;
 pub enum ResolveError {
     #[error("there is no row {}", row.0)]
     Unknown { row: RowId },
-    #[error("row {} is `{}`, not `unconfirmed`", row.0, super::state_name(*state))]
-    NotUnconfirmed { row: RowId, state: State },
+    #[error("row {} is `{}`; a person's word is for rows that are `in_doubt`, `unconfirmed` or in `conflict`", row.0, super::state_name(*state))]
+    NotUnsettled { row: RowId, state: State },
+    #[error("protocolo `{protocolo}` is that of row {} already", owner.0)]
+    OtherRows { protocolo: String, owner: RowId },
     #[error("ticket {id_atendimento} belongs to row {} already", owner.0)]
     Taken { id_atendimento: i64, owner: RowId },
     #[error(transparent)]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use mutirao::sandbox::Audit;
 use rustix::process::Signal;
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
 use crate::support::site::{Ended, Site};
 
@@ -142,4 +143,150 @@ fn a_batch_without_a_name_is_refused() {
         assert!(refused.stderr.contains("a batch needs a name"), "{}", refused.stderr);
     }
     assert_eq!(site.audit().tickets, 0);
+}
+
+/// Does something to the outbox that only time or a fault would do.
+async fn sql(site: &Site, sql: &str) {
+    let path = site.path("queda.mutirao/outbox.db");
+    let mut conn = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+}
+
+/// As if the answers to these lines had been lost, and look-ups could not tell.
+async fn unconfirmed(site: &Site, lines: &str) {
+    let state =
+        "state = 'unconfirmed', doubt_since = 1, protocolo = NULL, id_atendimento = NULL, finished_at = NULL";
+    sql(site, &format!("UPDATE outbox SET {state} WHERE line IN ({lines})")).await;
+}
+
+#[tokio::test]
+async fn resolve_takes_no_ticket_of_another_row() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(4));
+    site.run(&["import", "queda.csv", "--rate", "unlimited"]).expect(0);
+    let results = site.table("queda.mutirao/results.csv");
+    let protocolo = |row: usize| results[row]["protocolo"].as_str();
+    unconfirmed(&site, "2, 3, 4").await;
+    for (typed, said) in [
+        ("opened it", "is no protocolo"),
+        ("2,02611E+19", "a spreadsheet has rounded it"),
+        (protocolo(1), "the ticket is of service 11002, the row of service 11001"),
+        (protocolo(3), "the ticket is of service 11004"),
+    ] {
+        let refused = site.run(&["resolve", "queda:2", "--opened", typed, "--yes"]).expect(2);
+        assert!(refused.stderr.contains(said), "{typed}: {}", refused.stderr);
+    }
+    let unknown = site.run(&["resolve", "queda:2", "--opened", "20200101000000000001"]).expect(2);
+    assert!(
+        unknown.stderr.contains("shows no ticket") && unknown.stderr.contains("--yes"),
+        "{}",
+        unknown.stderr
+    );
+    site.run(&["resolve", "queda:5", "--not-opened"]).expect(2);
+    site.run(&["resolve", "queda:2", "queda:3", "--opened", protocolo(0)]).expect(2);
+    assert_eq!(states(&site), "4 opened", "the results are of the import: nothing was changed");
+
+    site.run(&["resolve", "queda:2", "--opened", protocolo(0)]).expect(0);
+    let after = site.table("queda.mutirao/results.csv");
+    assert_eq!(
+        (&after[0]["state"], &after[0]["protocolo"]),
+        (&"opened".to_owned(), &results[0]["protocolo"])
+    );
+    assert_eq!(after[0]["id_atendimento"], results[0]["id_atendimento"], "HubSoft was asked");
+    let shown = site.run(&["show", "queda:2"]).expect(0);
+    assert!(
+        shown.stdout.contains("HubSoft shows it"),
+        "who said so, and how it was checked: {}",
+        shown.stdout
+    );
+
+    site.run(&["resolve", "queda", "--state", "unconfirmed", "--not-opened"]).expect(2);
+    let many = ["resolve", "queda", "--state", "unconfirmed,in_doubt", "--not-opened", "--yes", "--json"];
+    assert_eq!(site.run(&many).expect(0).json()["rows"], 2);
+    assert_eq!(states(&site), "2 failed, 2 opened");
+}
+
+#[test]
+fn a_row_in_doubt_takes_a_persons_word() {
+    let site = Site::new("reset_after=1,look_up_failure=1");
+    left_in_doubt(&site);
+    let protocolo = "20261124000000123456";
+    let unchecked = site.run(&["resolve", "queda:2", "--opened", protocolo]).expect(2);
+    assert!(unchecked.stderr.contains("not checked"), "{}", unchecked.stderr);
+    site.run(&["resolve", "queda:2", "--opened", protocolo, "--yes"]).expect(0);
+    assert_eq!(states(&site), "1 opened");
+}
+
+#[test]
+fn status_lists_what_it_finds_and_who_works_on_it() {
+    let site = Site::new("latency=20ms");
+    site.write("outra.csv", rows(1));
+    site.run(&["import", "outra.csv", "--rate", "unlimited"]).expect(0);
+    site.write("queda.csv", rows(60));
+    let started = site.start_until(&["import", "queda.csv", "--yes", "--rate", "10/s"], "opening");
+    wait_until(&site, |it| 3 <= it.tickets);
+    let json = site.run(&["status", "--json"]).expect(0).json();
+    let of = |outbox: &str| {
+        let all = json["batches"].as_array().unwrap();
+        all.iter().find(|it| it["outbox"].as_str().unwrap().contains(outbox)).unwrap().clone()
+    };
+    assert_eq!(
+        (&of("outra")["counts"]["opened"], &of("outra")["pid"]),
+        (&1.into(), &serde_json::Value::Null)
+    );
+    assert_eq!(of("queda")["pid"], started.pid());
+    let said = site.run(&["status"]).expect(0).stdout;
+    assert!(said.contains("outra.mutirao") && said.contains("queda.mutirao"), "{said}");
+    assert!(said.contains(&format!("process {} works on it: ", started.pid())), "{said}");
+    assert!(said.contains("(10/s at most)"), "{said}");
+}
+
+#[test]
+fn a_row_is_shown_by_its_reference() {
+    let site = Site::new("");
+    site.write(
+        "queda.csv",
+        "referencia;".to_owned()
+            + &rows(2).replace("\n11001", "\nOS-7;11001").replace("\n11002", "\n9;11002"),
+    );
+    site.run(&["import", "queda.csv", "--rate", "unlimited"]);
+    let row = &site.table("queda.mutirao/results.csv")[0];
+    let shown = site.run(&["show", &format!("queda:{}", row["referencia"])]).expect(0);
+    assert!(shown.stdout.contains(&row["protocolo"]), "{}", shown.stdout);
+    assert!(site.run(&["show", "queda:9"]).expect(0).stdout.contains("11002"), "there is no line 9");
+    site.run(&["show", "queda:OS-8"]).expect(2);
+}
+
+#[test]
+fn doctor_speaks_json() {
+    let site = Site::new("");
+    let json = site.run(&["doctor", "--json"]).expect(0).json();
+    let checks = json["checks"].as_array().unwrap();
+    assert!(checks.iter().any(|it| it["name"] == "login" && it["verdict"] == "ok"), "{json}");
+    assert_eq!(json["exit_code"], 0);
+    let mut denied = site.command(&["doctor", "--json"]);
+    let denied = Ended::from(denied.env("HUBSOFT_TOKEN", "wrong").output().unwrap()).expect(4).json();
+    assert_eq!(denied["exit_code"], 4, "{denied}");
+}
+
+#[tokio::test]
+async fn purge_takes_nothing_that_is_minutes_old_on_a_machine_a_day_ahead() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(2));
+    site.run(&["import", "queda.csv", "--rate", "unlimited"]).expect(0);
+    // As if the clock had been right until now, and is a day ahead from here on.
+    const DAY_MS: i64 = 24 * 3600 * 1000;
+    sql(
+        &site,
+        &format!(
+            "UPDATE outbox SET finished_at = finished_at - {DAY_MS};
+             UPDATE meta SET value = json_set(value, '$.wall_ms', (value ->> 'wall_ms') - {DAY_MS}) WHERE key = 'clock'"
+        ),
+    )
+    .await;
+    let purge =
+        |age| site.run(&["purge", "queda", "--older-than", age, "--json"]).expect(0).json()["rows"].clone();
+    assert_eq!(purge("1h"), 0);
+    assert_eq!(purge("0s"), 2, "it is the age that protects them");
 }

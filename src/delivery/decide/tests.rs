@@ -22,6 +22,7 @@ fn claim(attempts: u32) -> Claim {
         line: 2,
         ticket: parsed.ticket,
         lote: "queda".into(),
+        referencia: "a".into(),
         marker: Marker::new(&BatchKey("queda".to_owned()), "a"),
         attempts,
         sent_at: at(-60),

@@ -209,6 +209,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         desk.n_live += n_claims;
         desk.n_unsent += n_claims;
         for claim in claimed.claims {
+            self.watch.claimed(&claim);
             let held = Held { claim, claimed: awake };
             if held.claim.doubt.is_none() {
                 desk.n_live_posts += 1;

@@ -63,7 +63,7 @@ pub(super) struct Candidate<'r> {
     pub(super) lote: &'r str,
     /// `None`: nobody has spoken of its lote yet.
     pub(super) key: Option<BatchKey>,
-    referencia: &'r str,
+    pub(super) referencia: &'r str,
     attempts: u32,
     sent_at: Option<Timestamp>,
     warning: Option<String>,
@@ -133,6 +133,7 @@ impl<'r> Candidate<'r> {
             line: self.line,
             ticket,
             lote: self.lote.into(),
+            referencia: self.referencia.into(),
             marker: Marker::new(key, self.referencia),
             attempts: self.attempts,
             sent_at: self.sent_at.unwrap_or(Time(now).stored()),

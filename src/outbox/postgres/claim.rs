@@ -85,7 +85,13 @@ impl Round {
             let ticket = match candidate.parse() {
                 Ok(it) => it,
                 Err(problems) => {
-                    let told = Refused { row: RowId(candidate.id), line: candidate.line, problems };
+                    let told = Refused {
+                        row: RowId(candidate.id),
+                        line: candidate.line,
+                        lote: candidate.lote.into(),
+                        referencia: candidate.referencia.into(),
+                        problems,
+                    };
                     self.refusals.push(Refusal::new(told, candidate.doubt.as_ref()));
                     continue;
                 }

@@ -7,10 +7,11 @@ use super::PgOutbox;
 use super::error::Trouble;
 use super::read::Reach;
 use super::session::Access;
+use super::values::text;
 use crate::delivery::{OutboxError, RowId, State};
-use crate::outbox::commands::{Resolved, check_unconfirmed, retryable};
+use crate::outbox::commands::{Resolved, check_unsettled, protocolos, retryable};
 use crate::outbox::stored::count;
-use crate::outbox::{BatchId, BindError, Cancelled, Resolution, ResolveError, Scope};
+use crate::outbox::{BatchId, BindError, Cancelled, ResolveError, Scope, Word};
 
 /// Of `o`: of the batch. `$1` its number, `$2` its name; NULL is every batch.
 pub(super) const OF_BATCH: &str = "($2::text IS NULL OR o.batch = $1::bigint AND o.record IS NOT NULL
@@ -128,47 +129,75 @@ impl PgOutbox {
         Ok(retried.rows_affected())
     }
 
-    /// Settles an `unconfirmed` row by a person's word.
-    pub async fn resolve(
-        &self,
-        row: RowId,
-        word: Resolution<'_>,
-        now: Timestamp,
-    ) -> Result<(), ResolveError> {
+    /// Settles rows by a person's word: all of them, or none.
+    pub async fn resolve(&self, words: &[Word<'_>], now: Timestamp) -> Result<(), ResolveError> {
+        let protocolos: Vec<&str> = protocolos(words)?.into_iter().map(|it| it.0).collect();
         let mut tx = self.tx(Access::Shared).await?;
-        let sql = "SELECT state FROM mutirao.outbox WHERE id = $1 FOR UPDATE";
-        let state: Option<String> =
-            sqlx::query_scalar(sql).bind(row.0).persistent(false).fetch_optional(&mut *tx).await.trouble()?;
-        check_unconfirmed(row, state.as_deref())?;
-        let to = Resolved::by(word);
-        if let Some(id_atendimento) = to.id_atendimento {
-            let sql = "SELECT id FROM mutirao.outbox WHERE id_atendimento = $1 AND state = 'opened'";
-            let owner = sqlx::query_scalar(sql).bind(id_atendimento).persistent(false);
-            if let Some(owner) = owner.fetch_optional(&mut *tx).await.trouble()? {
-                return Err(ResolveError::Taken { id_atendimento, owner: RowId(owner) });
-            }
-        }
-        let sql = format!(
-            "UPDATE mutirao.outbox
-                SET state = $1, protocolo = $2, id_atendimento = $4, error_code = $5,
-                    error_message = CASE WHEN $5 IS NOT NULL THEN 'a person found that no ticket was opened' END,
-                    finished_at = {NOW}, doubt_since = NULL
-              WHERE id = $6"
-        );
-        sqlx::query(AssertSqlSafe(sql))
-            .bind(to.state)
-            .bind(to.protocolo)
-            .bind(now.as_millisecond())
-            .bind(to.id_atendimento)
-            .bind(to.error_code)
-            .bind(row.0)
+        let sql =
+            "SELECT protocolo, id FROM mutirao.outbox WHERE protocolo = ANY($1) AND state = 'opened' LIMIT 1";
+        let taken: Option<(String, i64)> = sqlx::query_as(sql)
+            .bind(protocolos)
             .persistent(false)
-            .execute(&mut *tx)
+            .fetch_optional(&mut *tx)
             .await
             .trouble()?;
+        if let Some((protocolo, owner)) = taken {
+            return Err(ResolveError::OtherRows { protocolo, owner: RowId(owner) });
+        }
+        for word in words {
+            resolve(&mut tx, word, now).await?;
+        }
         tx.commit().await?;
         Ok(())
     }
+}
+
+async fn resolve(tx: &mut PgConnection, word: &Word<'_>, now: Timestamp) -> Result<(), ResolveError> {
+    let row = word.row;
+    let sql = "SELECT state FROM mutirao.outbox WHERE id = $1 FOR UPDATE";
+    let state: Option<String> =
+        sqlx::query_scalar(sql).bind(row.0).persistent(false).fetch_optional(&mut *tx).await.trouble()?;
+    check_unsettled(row, state.as_deref())?;
+    let to = Resolved::by(word.says);
+    if let Some(id_atendimento) = to.id_atendimento {
+        let sql = "SELECT id FROM mutirao.outbox WHERE id_atendimento = $1 AND state = 'opened'";
+        let owner = sqlx::query_scalar(sql).bind(id_atendimento).persistent(false);
+        if let Some(owner) = owner.fetch_optional(&mut *tx).await.trouble()? {
+            return Err(ResolveError::Taken { id_atendimento, owner: RowId(owner) });
+        }
+    }
+    let sql = format!(
+        "UPDATE mutirao.outbox
+            SET state = $1, protocolo = $2, id_atendimento = $4, error_code = $5,
+                error_message = CASE WHEN $5 IS NOT NULL THEN 'a person found that no ticket was opened' END,
+                ids_ordem_servico = NULL, numeros_ordem_servico = NULL, finished_at = {NOW}, doubt_since = NULL
+          WHERE id = $6"
+    );
+    sqlx::query(AssertSqlSafe(sql))
+        .bind(to.state)
+        .bind(to.protocolo)
+        .bind(now.as_millisecond())
+        .bind(to.id_atendimento)
+        .bind(to.error_code)
+        .bind(row.0)
+        .persistent(false)
+        .execute(&mut *tx)
+        .await
+        .trouble()?;
+    let sql = format!(
+        "INSERT INTO mutirao.attempt (row_id, at, kind, verdict, latency_ms, note)
+         VALUES ($1, {NOW}, 'word', $2, 0, $4)"
+    );
+    sqlx::query(AssertSqlSafe(sql))
+        .bind(row.0)
+        .bind(to.state)
+        .bind(now.as_millisecond())
+        .bind(text(word.note))
+        .persistent(false)
+        .execute(tx)
+        .await
+        .trouble()?;
+    Ok(())
 }
 
 async fn release(conn: &mut PgConnection, batch: BatchId) -> Result<(), OutboxError> {

@@ -17,7 +17,8 @@ impl PgOutbox {
     /// Takes what finished rows say of people, if they finished before `before`; returns how many.
     ///
     /// What tells a row, its ticket and its content apart stays: a reference that comes again is
-    /// still known, and counts hold. A row that somebody else holds is left for the next time.
+    /// still known, and counts hold. How old a row is, is also asked of the database's clock: a machine that is a
+    /// day ahead takes nothing that is minutes old. A row that somebody else holds is left for the next time.
     pub async fn purge(
         &self,
         batch: Option<BatchId>,
@@ -33,7 +34,7 @@ impl PgOutbox {
              due AS MATERIALIZED (
                  SELECT o.id, o.record FROM mutirao.outbox o
                   WHERE $5 < o.id AND o.id <= (SELECT last FROM seen) AND o.purged_at IS NULL
-                    AND o.finished_at < $3 AND o.state IN ({PURGEABLE}) AND {OF_BATCH}
+                    AND o.finished_at < least($3, now() - ($4::timestamptz - $3)) AND o.state IN ({PURGEABLE}) AND {OF_BATCH}
                   ORDER BY o.id FOR UPDATE OF o SKIP LOCKED),
              lines AS (
                  UPDATE mutirao.record r

@@ -166,13 +166,15 @@ impl PgOutbox {
         let range = Reach::of(scope, &mut conn).await?;
         let sql = format!(
             "SELECT count(*) FILTER (WHERE o.available_at <= timestamptz 'epoch' + $4::bigint * interval '1 millisecond'),
-                    {},
+                    {}, {},
                     (SELECT {} FROM mutirao.outbox o WHERE {IN_SCOPE} AND o.state = 'unconfirmed')
                FROM mutirao.outbox o WHERE {IN_SCOPE} AND o.state IN ('pending', 'in_doubt')",
             ms(DUE_LONGEST),
+            ms("min(o.available_at) FILTER (WHERE o.state = 'in_doubt')"),
             ms("min(o.doubt_since)")
         );
-        let (due_now, oldest, unsure): (i64, Option<i64>, Option<i64>) = sqlx::query_as(AssertSqlSafe(sql))
+        type Columns = (i64, Option<i64>, Option<i64>, Option<i64>);
+        let (due_now, oldest, look_up, unsure): Columns = sqlx::query_as(AssertSqlSafe(sql))
             .bind(range.batch)
             .bind(&range.lote)
             .bind(range.import)
@@ -185,6 +187,7 @@ impl PgOutbox {
             counts: counts(&mut conn, &range).await?,
             due_now: count(due_now),
             oldest_pending: oldest.map(time),
+            next_look_up: look_up.map(time),
             oldest_unconfirmed: unsure.map(time),
         })
     }
@@ -270,6 +273,16 @@ impl PgOutbox {
                 sqlx::query_scalar(sql)
                     .bind(batch)
                     .bind(i64::try_from(line).unwrap_or(i64::MAX))
+                    .persistent(false)
+                    .fetch_optional(&mut *conn)
+                    .await
+                    .trouble()?
+            }
+            RowName::Reference { lote, referencia } => {
+                let sql = "SELECT id FROM mutirao.outbox WHERE lote = $1 AND referencia = $2 ORDER BY gone, id LIMIT 1";
+                sqlx::query_scalar(sql)
+                    .bind(lote)
+                    .bind(referencia)
                     .persistent(false)
                     .fetch_optional(&mut *conn)
                     .await

@@ -143,7 +143,13 @@ impl Round {
             let parsed = match Ticket::parse(&fields) {
                 Ok(it) => it,
                 Err(problems) => {
-                    let told = Refused { row: RowId(head.id), line: head.line, problems };
+                    let told = Refused {
+                        row: RowId(head.id),
+                        line: head.line,
+                        lote: head.lote.as_str().into(),
+                        referencia: head.referencia.as_str().into(),
+                        problems,
+                    };
                     self.refusals.push(Refusal::new(told, head.doubt.map(Doubt::from).as_ref()));
                     continue;
                 }
@@ -227,6 +233,7 @@ impl Head {
             line: self.line,
             ticket,
             lote: self.lote.into(),
+            referencia: self.referencia.into(),
             marker,
             attempts: self.attempts,
             // As it was stored: to the millisecond.

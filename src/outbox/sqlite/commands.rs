@@ -6,8 +6,8 @@ use super::SqliteOutbox;
 use super::error::{Trouble, json};
 use super::proof::owner_of;
 use crate::delivery::{OutboxError, RowId, State};
-use crate::outbox::commands::{Resolved, check_unconfirmed, retryable};
-use crate::outbox::{BatchId, BindError, Cancelled, Resolution, ResolveError};
+use crate::outbox::commands::{Resolved, check_unsettled, protocolos, retryable};
+use crate::outbox::{BatchId, BindError, Cancelled, ResolveError, Word};
 
 impl SqliteOutbox {
     /// Binds the outbox to the host that is about to be sent to, unless it is bound to another.
@@ -101,40 +101,56 @@ impl SqliteOutbox {
         Ok(retried.rows_affected())
     }
 
-    /// Settles an `unconfirmed` row by a person's word.
-    pub async fn resolve(
-        &self,
-        row: RowId,
-        word: Resolution<'_>,
-        now: Timestamp,
-    ) -> Result<(), ResolveError> {
+    /// Settles rows by a person's word: all of them, or none.
+    pub async fn resolve(&self, words: &[Word<'_>], now: Timestamp) -> Result<(), ResolveError> {
+        let protocolos = protocolos(words)?;
         let mut session = self.session().await;
         let mut tx = session.begin().await?;
-        let sql = "SELECT state FROM outbox WHERE id = ?1";
-        let state: Option<String> =
-            sqlx::query_scalar(sql).bind(row.0).fetch_optional(&mut *tx).await.trouble()?;
-        check_unconfirmed(row, state.as_deref())?;
-        let to = Resolved::by(word);
-        if let Some(id_atendimento) = to.id_atendimento
-            && let Some(owner) = owner_of(&mut tx, id_atendimento).await?
-        {
-            return Err(ResolveError::Taken { id_atendimento, owner: RowId(owner) });
+        let sql = "SELECT v.value ->> 0, o.id FROM json_each(?1) v
+                     JOIN outbox o ON o.protocolo = v.value ->> 0 AND o.state = 'opened' LIMIT 1";
+        let keys = protocolos.iter().map(|it| (it.0, it.1.0)).collect::<Vec<_>>();
+        let taken: Option<(String, i64)> =
+            sqlx::query_as(sql).bind(json(&keys)).fetch_optional(&mut *tx).await.trouble()?;
+        if let Some((protocolo, owner)) = taken {
+            return Err(ResolveError::OtherRows { protocolo, owner: RowId(owner) });
         }
-        let sql = "UPDATE outbox
+        for word in words {
+            let row = word.row;
+            let sql = "SELECT state FROM outbox WHERE id = ?1";
+            let state: Option<String> =
+                sqlx::query_scalar(sql).bind(row.0).fetch_optional(&mut *tx).await.trouble()?;
+            check_unsettled(row, state.as_deref())?;
+            let to = Resolved::by(word.says);
+            if let Some(id_atendimento) = to.id_atendimento
+                && let Some(owner) = owner_of(&mut tx, id_atendimento).await?
+            {
+                return Err(ResolveError::Taken { id_atendimento, owner: RowId(owner) });
+            }
+            let sql = "UPDATE outbox
                       SET state = ?2, protocolo = ?3, id_atendimento = ?4, error_code = ?5,
                           error_message = iif(?5 IS NULL, NULL, 'a person found that no ticket was opened'),
-                          finished_at = ?6, doubt_since = NULL
+                          ids_os = NULL, numeros_os = NULL, finished_at = ?6, doubt_since = NULL
                     WHERE id = ?1";
-        sqlx::query(sql)
-            .bind(row.0)
-            .bind(to.state)
-            .bind(to.protocolo.map(str::to_owned))
-            .bind(to.id_atendimento)
-            .bind(to.error_code)
-            .bind(now.as_millisecond())
-            .execute(&mut *tx)
-            .await
-            .trouble()?;
+            sqlx::query(sql)
+                .bind(row.0)
+                .bind(to.state)
+                .bind(to.protocolo.map(str::to_owned))
+                .bind(to.id_atendimento)
+                .bind(to.error_code)
+                .bind(now.as_millisecond())
+                .execute(&mut *tx)
+                .await
+                .trouble()?;
+            let sql = "INSERT INTO attempt (row, at, kind, verdict, latency_ms, note) VALUES (?1, ?2, 'word', ?3, 0, ?4)";
+            sqlx::query(sql)
+                .bind(row.0)
+                .bind(now.as_millisecond())
+                .bind(to.state)
+                .bind(word.note.to_owned())
+                .execute(&mut *tx)
+                .await
+                .trouble()?;
+        }
         tx.commit().await?;
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! One process owns an outbox; and a file system where that can be trusted.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags, flock, statfs};
@@ -12,7 +12,18 @@ use rustix::fs::{FlockOperation, OFlags, flock, statfs};
 /// A file of its own, because SQLite loses its locks when any other handle on its file is closed.
 pub(super) struct FileLock {
     path: PathBuf,
-    _file: File,
+    file: File,
+}
+
+/// What is read of a lock file at most. Bytes.
+const SAID_MAX: u64 = 4096;
+
+/// Who holds a lock, as it says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub pid: u32,
+    /// What it does just now. Blank: it has not said.
+    pub doing: String,
 }
 
 impl FileLock {
@@ -37,15 +48,24 @@ impl FileLock {
             // The holder before us removes the file; we may have locked what has no name any more.
             match std::fs::metadata(&path) {
                 Ok(named) if named.ino() == file.metadata()?.ino() => {
-                    file.set_len(0)?;
-                    (&file).write_all(std::process::id().to_string().as_bytes())?;
-                    return Ok(Some(Self { path, _file: file }));
+                    let lock = Self { path, file };
+                    lock.say("")?;
+                    return Ok(Some(lock));
                 }
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+impl FileLock {
+    /// Tells whoever looks on what its holder does.
+    pub(super) fn say(&self, doing: &str) -> io::Result<()> {
+        let text = format!("{}\n{doing}\n", std::process::id());
+        self.file.write_all_at(text.as_bytes(), 0)?;
+        self.file.set_len(text.len() as u64)
     }
 }
 
@@ -56,12 +76,17 @@ pub(super) fn path_of(database: &Path) -> PathBuf {
 }
 
 /// The process that says that it holds the lock, as long as it lives.
-pub(crate) fn holder(database: &Path) -> Option<u32> {
-    let said = std::fs::read_to_string(path_of(database)).ok()?;
-    let pid = said.trim().parse().ok()?;
+pub fn holder(database: &Path) -> Option<Holder> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path_of(database)).ok()?;
+    let mut said = String::new();
+    file.take(SAID_MAX).read_to_string(&mut said).ok()?;
+    let (pid, doing) = said.split_once('\n')?;
+    let pid: u32 = pid.parse().ok()?;
     let lives = rustix::process::test_kill_process(rustix::process::Pid::from_raw(i32::try_from(pid).ok()?)?);
     // Another user's cannot be asked, but is there.
-    matches!(lives, Ok(()) | Err(rustix::io::Errno::PERM)).then_some(pid)
+    matches!(lives, Ok(()) | Err(rustix::io::Errno::PERM))
+        .then(|| Holder { pid, doing: doing.trim().to_owned() })
 }
 
 impl Drop for FileLock {

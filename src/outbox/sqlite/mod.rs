@@ -5,6 +5,7 @@
 //! as one.
 
 mod claim;
+mod clock;
 mod commands;
 mod desk;
 mod error;
@@ -28,6 +29,7 @@ use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 use crate::delivery::OutboxError;
 
 pub use desk::Desk;
+pub use lock::{Holder, holder};
 pub use open::OpenError;
 pub use staging::Staging;
 
@@ -40,7 +42,7 @@ use session::Session;
 pub struct SqliteOutbox {
     reader: Reader,
     /// Released after the connection is gone: fields are dropped in order.
-    _lock: FileLock,
+    lock: FileLock,
 }
 
 /// An outbox to look at, whoever owns it. One connection, one statement at a time.
@@ -52,7 +54,12 @@ impl SqliteOutbox {
     /// Takes the outbox at `path`, making it if it is missing (mode 0600). The directory must exist.
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
         let (conn, lock) = open::for_writing(path).await?;
-        Ok(Self { reader: Reader { session: Mutex::new(Session::new(conn)) }, _lock: lock })
+        Ok(Self { reader: Reader { session: Mutex::new(Session::new(conn)) }, lock })
+    }
+
+    /// Tells whoever looks on what this process does just now. Nothing rests on it.
+    pub fn say(&self, doing: &str) {
+        let _ = self.lock.say(doing);
     }
 
     /// What can be read from it.

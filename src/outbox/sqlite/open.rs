@@ -9,6 +9,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 
+use super::clock;
 use super::error::{classify, is_forbidden, is_not_a_database};
 use super::lock::{FileLock, holder, network_file_system};
 use super::strict::{refuse_additions, refuse_others};
@@ -103,7 +104,8 @@ pub(super) async fn for_writing(path: &Path) -> Result<(SqliteConnection, FileLo
     }
     refuse_others(path)?;
     let lock = FileLock::take(path).map_err(failed)?;
-    let lock = lock.ok_or_else(|| OpenError::Locked { path: path.clone(), pid: holder(path) })?;
+    let lock =
+        lock.ok_or_else(|| OpenError::Locked { path: path.clone(), pid: holder(path).map(|it| it.pid) })?;
     make_private(path).map_err(failed)?;
     // What came into being meanwhile, in a folder where others may make files.
     refuse_others(path)?;
@@ -117,6 +119,7 @@ pub(super) async fn for_writing(path: &Path) -> Result<(SqliteConnection, FileLo
     // Not before it is known to be ours: it is written into the file.
     sqlx::raw_sql("PRAGMA journal_mode = WAL").execute(&mut conn).await.map_err(broken)?;
     migrate(&mut conn, n_applied).await.map_err(broken)?;
+    clock::note(&mut conn).await.map_err(|source| OpenError::Outbox { path: path.clone(), source })?;
     Ok((conn, lock))
 }
 

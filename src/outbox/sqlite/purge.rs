@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
-use super::SqliteOutbox;
 use super::error::{Trouble, json};
+use super::{SqliteOutbox, clock};
 use crate::delivery::OutboxError;
 use crate::outbox::{BatchId, PURGE_STEP, PURGEABLE};
 
@@ -12,7 +12,7 @@ impl SqliteOutbox {
     /// Takes what finished rows say of people, if they finished before `before`; returns how many.
     ///
     /// What tells a row, its ticket and its content apart stays: a reference that comes again is
-    /// still known, and counts hold.
+    /// still known, and counts hold. A wall clock that was set ahead makes no row older than it is.
     pub async fn purge(
         &self,
         batch: Option<BatchId>,
@@ -26,6 +26,7 @@ impl SqliteOutbox {
               ORDER BY id LIMIT {PURGE_STEP}"
         );
         let mut session = self.session().await;
+        let before_ms = before.as_millisecond() - clock::ahead_ms(session.idle().await).await?;
         // What is overwritten is gone from the file's free space too.
         sqlx::query("PRAGMA secure_delete = ON").execute(session.idle().await).await.trouble()?;
         let (mut n_purged, mut last) = (0, i64::MIN);
@@ -33,7 +34,7 @@ impl SqliteOutbox {
             let mut tx = session.begin().await?;
             let ids: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(due.clone()))
                 .bind(last)
-                .bind(before.as_millisecond())
+                .bind(before_ms)
                 .bind(batch.map(|it| it.0))
                 .fetch_all(&mut *tx)
                 .await

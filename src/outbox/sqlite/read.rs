@@ -84,10 +84,12 @@ impl Reader {
         let range = Range::of(scope);
         let sql = format!(
             "SELECT count(*) FILTER (WHERE o.available_at <= ?3), min(o.record),
+                    min(o.available_at) FILTER (WHERE o.state = 'in_doubt'),
                     (SELECT min(o.doubt_since) FROM outbox o WHERE {IN_SCOPE} AND o.state = 'unconfirmed')
                FROM outbox o WHERE {IN_SCOPE} AND o.state IN ('pending', 'in_doubt')"
         );
-        let (due_now, oldest, unsure): (i64, Option<i64>, Option<i64>) = sqlx::query_as(AssertSqlSafe(sql))
+        type Columns = (i64, Option<i64>, Option<i64>, Option<i64>);
+        let (due_now, oldest, look_up, unsure): Columns = sqlx::query_as(AssertSqlSafe(sql))
             .bind(range.batch)
             .bind(range.import)
             .bind(now.as_millisecond())
@@ -101,6 +103,7 @@ impl Reader {
             counts: counts(&mut conn, range).await?,
             due_now: count(due_now),
             oldest_pending: oldest.map(time),
+            next_look_up: look_up.map(time),
             oldest_unconfirmed: unsure.map(time),
         })
     }
@@ -178,6 +181,16 @@ impl Reader {
                 sqlx::query_scalar(sql)
                     .bind(batch.to_owned())
                     .bind(i64::try_from(line).unwrap_or(i64::MAX))
+                    .fetch_optional(&mut *conn)
+                    .await
+                    .trouble()?
+            }
+            RowName::Reference { lote, referencia } => {
+                let sql = "SELECT o.id FROM batch b JOIN outbox o ON o.lote = b.id
+                            WHERE b.name = ?1 AND o.referencia = ?2 ORDER BY o.gone, o.id LIMIT 1";
+                sqlx::query_scalar(sql)
+                    .bind(lote.to_owned())
+                    .bind(referencia.to_owned())
                     .fetch_optional(&mut *conn)
                     .await
                     .trouble()?

@@ -1,7 +1,7 @@
 //! What a person asks for once a file is in.
 
-use mutirao::delivery::{Change, Outbox, Settle, State, Want};
-use mutirao::outbox::{FirstPost, Resolution, ResolveError, RowName, Scope};
+use mutirao::delivery::{AttemptKind, Change, Outbox, Settle, State, Want};
+use mutirao::outbox::{FirstPost, Resolution, ResolveError, RowName, Scope, Word};
 
 use super::{Books, Driver, failed, fault, in_doubt, opened, run, states, unconfirmed};
 use crate::outbox_conformance::at;
@@ -85,13 +85,24 @@ async fn a_person_settles_what_is_unconfirmed(driver: Driver) {
     for n in 2..=4 {
         rows.push(it.outbox.reader().row(id(n)).await.expect("it reads").expect("it is a row").report.row);
     }
-    let opened = Resolution::Opened { protocolo: "20250101000000123456", id_atendimento: None };
-    let taken = Resolution::Opened { protocolo: "P4", id_atendimento: Some(4) };
+    let opened = |protocolo, id_atendimento| Resolution::Opened { protocolo, id_atendimento };
+    let word = |row, says| Word { row, says, note: "ana" };
     let outbox = &it.outbox;
-    assert!(matches!(outbox.resolve(rows[0], taken, at(2)).await, Err(ResolveError::Taken { .. })));
-    outbox.resolve(rows[0], opened, at(2)).await.expect("it is unconfirmed");
-    outbox.resolve(rows[1], Resolution::NotOpened, at(2)).await.expect("it is unconfirmed");
-    assert!(matches!(outbox.resolve(rows[2], opened, at(2)).await, Err(ResolveError::NotUnconfirmed { .. })));
+    let of_another = [word(rows[0], opened("20250101000000123457", Some(4)))];
+    assert!(matches!(outbox.resolve(&of_another, at(2)).await, Err(ResolveError::Taken { .. })));
+    let theirs = it.row("b", 4).await.report.protocolo.expect("it is opened");
+    let of_another = [word(rows[0], opened(&theirs, None))];
+    assert!(matches!(outbox.resolve(&of_another, at(2)).await, Err(ResolveError::OtherRows { .. })));
+    let twice = [word(rows[0], opened("2025", None)), word(rows[1], opened("2025", None))];
+    assert!(matches!(outbox.resolve(&twice, at(2)).await, Err(ResolveError::OtherRows { .. })));
+    let known = opened("20250101000000123456", None);
+    let one_too_many = [word(rows[0], known), word(rows[2], Resolution::NotOpened)];
+    assert!(matches!(outbox.resolve(&one_too_many, at(2)).await, Err(ResolveError::NotUnsettled { .. })));
+    assert_eq!(states(&it, "b", 2..=2).await, ["unconfirmed told d"], "all or none");
+    let words = [word(rows[0], known), word(rows[1], Resolution::NotOpened)];
+    outbox.resolve(&words, at(2)).await.expect("they are unconfirmed");
+    let history = it.row("b", 2).await.history;
+    assert_eq!(history.last().map(|it| (it.kind, &*it.note)), Some((AttemptKind::Word, "ana")));
     assert_eq!(states(&it, "b", 2..=4).await, ["opened", "failed not_opened", "opened"]);
     assert_eq!(it.row("b", 2).await.report.protocolo.as_deref(), Some("20250101000000123456"));
 }

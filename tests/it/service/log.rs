@@ -25,15 +25,18 @@ async fn every_line_is_json_and_a_rows_lines_are_found_by_its_id() {
 
     let lines: Vec<Value> = said.lines().map(|it| serde_json::from_str(it).expect(it)).collect();
     assert!(lines.iter().all(|it| it["message"].is_string() && it["level"].is_string()), "{said}");
-    let rows: Vec<(i64, String)> = sqlx::query_as("SELECT id, state FROM mutirao.outbox ORDER BY id")
-        .fetch_all(&mut conn)
-        .await
-        .unwrap();
+    let rows: Vec<(i64, String, String, String)> =
+        sqlx::query_as("SELECT id, state, lote, referencia FROM mutirao.outbox ORDER BY id")
+            .fetch_all(&mut conn)
+            .await
+            .unwrap();
     let states: Vec<&str> = rows.iter().map(|it| &*it.1).collect();
     assert_eq!(states, ["opened", "invalid", "rejected"]);
-    for (id, state) in &rows {
+    for (id, state, lote, referencia) in &rows {
         let of_row: Vec<&Value> = lines.iter().filter(|it| it["row.id"] == *id).collect();
         assert_eq!(of_row.last().map(|it| &it["state"]), Some(&Value::from(&**state)), "{said}");
+        let named = |it: &&Value| it["lote"] == lote.as_str() && it["referencia"] == referencia.as_str();
+        assert!(of_row.iter().all(named), "a producer knows its row by lote and referencia: {said}");
     }
     let token = command.get_envs().find(|it| it.0 == "HUBSOFT_TOKEN").unwrap().1.unwrap().to_str().unwrap();
     for secret in ["Ipiranga", "Aparecida", "9112201", "maria@example.com", token] {

@@ -280,7 +280,13 @@ pub fn claim(shelf: &mut Shelf, want: Want, worker: u64) -> Claimed {
         if !row.problems.is_empty() {
             row.state = State::Invalid;
             let problems = row.problems.clone();
-            claimed.refused.push(Refused { row: RowId(id), line: id as u64 + 1, problems });
+            claimed.refused.push(Refused {
+                row: RowId(id),
+                line: id as u64 + 1,
+                lote: row.lote.clone(),
+                referencia: id.to_string().into(),
+                problems,
+            });
             continue;
         }
         *left -= 1;
@@ -296,6 +302,7 @@ pub fn claim(shelf: &mut Shelf, want: Want, worker: u64) -> Claimed {
             line: id as u64 + 1,
             ticket: row.ticket.clone(),
             lote: row.lote.clone(),
+            referencia: id.to_string().into(),
             marker: row.marker,
             attempts: row.attempts,
             sent_at,
