@@ -1,12 +1,15 @@
 //! Who a row is: its reference within a batch, and the marker by which its ticket is recognised.
 //!
 //! Frozen by golden vectors: a change here makes rows that were already opened look new, and opens
-//! them twice. A better validator must not change it, so the reference is of raw cells.
+//! them twice. A better validator must not change it, so the reference is of raw cells, freed only of what a
+//! spreadsheet changes when it saves a file again (`normal`, `normal_number`).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 /// Crockford's base32: no I, L, O or U, so that a person can read a marker out on the phone.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -30,14 +33,15 @@ impl fmt::Debug for BatchKey {
     }
 }
 
-/// What a row says, as a key: the raw cells of service, type and description, as they stand in the
-/// file. A row's reference is this and, from the second occurrence in the file on, `-N`.
+/// What a row says, as a key: the normalised cells of service, type and description. A row's reference is
+/// this and, from the second occurrence in the file on, `-N`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ContentKey([u8; CONTENT_KEY_LEN]);
 
 impl ContentKey {
     pub fn new(id_cliente_servico: &str, id_tipo_atendimento: &str, descricao: &str) -> Self {
-        Self(base32(&digest(&["content", id_cliente_servico, id_tipo_atendimento, descricao])))
+        let (service, kind) = (normal_number(id_cliente_servico), normal_number(id_tipo_atendimento));
+        Self(base32(&digest(&["content", &service, &kind, &normal(descricao)])))
     }
 
     pub fn as_str(&self) -> &str {
@@ -47,6 +51,78 @@ impl ContentKey {
     /// The reference of the `occurrence`th row (from 1) with this content.
     pub fn reference(&self, occurrence: u64) -> String {
         if occurrence <= 1 { self.as_str().to_owned() } else { format!("{}-{occurrence}", self.as_str()) }
+    }
+}
+
+/// What a file says, whatever its bytes: the same after a spreadsheet saved it again, another after any
+/// change of what is sent. In the order of its rows.
+#[derive(Clone, Default)]
+pub struct FileContent(Sha256);
+
+impl FileContent {
+    /// Takes in a row: what its key is of, then what else is sent, as pairs of a column's meaning and a cell.
+    pub fn add<'a>(&mut self, key: ContentKey, others: impl Iterator<Item = (&'a str, &'a str)>) {
+        self.0.update(key.0);
+        for (name, cell) in others {
+            let cell = normal_number(cell);
+            if !cell.is_empty() {
+                self.0.update((name.len() as u64).to_be_bytes());
+                self.0.update(name);
+                self.0.update((cell.len() as u64).to_be_bytes());
+                self.0.update(cell.as_bytes());
+            }
+        }
+        // No name is so long: a row ends here.
+        self.0.update(u64::MAX.to_be_bytes());
+    }
+
+    /// In lower-case hexadecimal.
+    pub fn finish(self) -> String {
+        self.0.finalize().iter().map(|it| format!("{it:02x}")).collect()
+    }
+}
+
+/// `cell` without what a spreadsheet changes when it saves a file again: accents are composed (NFC), blanks
+/// and line breaks of any kind and number are one blank, and none stands outside.
+fn normal(cell: &str) -> Cow<'_, str> {
+    // Most cells are as they should be: visible ASCII, single blanks inside.
+    let mut before = b' ';
+    let is_plain = cell.bytes().all(|it| {
+        let is_good = it.is_ascii_graphic() || it == b' ' && before != b' ';
+        before = it;
+        is_good
+    });
+    if is_plain && (before != b' ' || cell.is_empty()) {
+        return Cow::Borrowed(cell);
+    }
+    let composed: Cow<'_, str> = match is_nfc_quick(cell.chars()) {
+        IsNormalized::Yes => Cow::Borrowed(cell),
+        IsNormalized::No | IsNormalized::Maybe => Cow::Owned(cell.nfc().collect()),
+    };
+    let mut kept = String::with_capacity(composed.len());
+    for word in composed.split_whitespace() {
+        if !kept.is_empty() {
+            kept.push(' ');
+        }
+        kept.push_str(word);
+    }
+    Cow::Owned(kept)
+}
+
+/// As [`normal`]; and a number in digits is without what a spreadsheet takes from it or puts to it: `="007"`,
+/// `007`, `7.0` and `7,00` are `7`.
+fn normal_number(cell: &str) -> Cow<'_, str> {
+    let cell = normal(cell);
+    let inner = cell.strip_prefix("=\"").and_then(|it| it.strip_suffix('"')).unwrap_or(&cell);
+    let (whole, fraction) = inner.split_once(['.', ',']).unwrap_or((inner, "0"));
+    let all = |text: &str, is_it: fn(&u8) -> bool| !text.is_empty() && text.bytes().all(|it| is_it(&it));
+    if !all(whole, u8::is_ascii_digit) || !all(fraction, |it| *it == b'0') {
+        return cell;
+    }
+    let digits = whole.trim_start_matches('0');
+    match if digits.is_empty() { "0" } else { digits } {
+        digits if digits == cell => cell,
+        digits => Cow::Owned(digits.to_owned()),
     }
 }
 
@@ -133,15 +209,64 @@ mod tests {
         // Computed once by another implementation (Python's hashlib).
         assert_eq!(key("11000", "", "Sem sinal"), "EW9FFZZEGMRQN5TZ");
         assert_eq!(key("11000", "17", "Sem sinal"), "RWC7QW3YFEJV67MM");
-        assert_eq!(key(" 11000", "", "Sem sinal"), "WX0GE07RKEXXYVHV");
+        assert_eq!(key(" 011000.0", "", "Sem  sinal\r\n"), "EW9FFZZEGMRQN5TZ");
         assert_eq!(key("", "", ""), "0B94M1XJCS064T2V");
-        assert_eq!(key("11000", "", "Sem conexão\nDesde ontem 🙂"), "D7GX3Q2QPHBXK65E");
+        assert_eq!(key("11000", "", "Sem conexa\u{303}o\nDesde ontem 🙂"), "V50F7DNRERXXZBVM");
+        assert_eq!(key("abc", "=\"7\"", "x"), "577900SNRV8H2TN2");
+        assert_eq!(key("0", "0,0", "\u{A0}"), "11FADYNGKHR9HWE9");
         assert_eq!(marker("000102030405060708090a0b0c0d0e0f", "a"), " [ref XF3CFFBWXXJ3]");
         assert_eq!(marker("000102030405060708090a0b0c0d0e0f", "a-2"), " [ref SZW998EBS537]");
         assert_eq!(marker("ffeeddccbbaa99887766554433221100", "a"), " [ref 5NN703FV8CGB]");
         assert_eq!(marker("", ""), " [ref VXEBBX5TPJNC]");
         let second = ContentKey::new("11000", "", "Sem sinal").reference(2);
         assert_eq!(second, "EW9FFZZEGMRQN5TZ-2");
+    }
+
+    /// What LibreOffice and Excel do to a file that is opened and saved.
+    #[test]
+    fn a_file_that_was_only_saved_again_has_the_same_rows() {
+        let saved = [
+            ("11000.0", "17", "Sem sinal\ndesde ontem"),
+            ("11000,00", "17,0", "Sem sinal\r\ndesde ontem"),
+            ("011000", "=\"17\"", "Sem sinal desde ontem "),
+            (" 11000\u{A0}", "017", "\tSem  sinal\rdesde\u{2028}ontem\n"),
+        ];
+        for (service, kind, text) in saved {
+            let key = ContentKey::new("11000", "17", "Sem sinal\ndesde ontem");
+            assert_eq!(ContentKey::new(service, kind, text), key, "{service} {kind} {text}");
+        }
+        assert_eq!(ContentKey::new("1", "", "Conexa\u{303}o"), ContentKey::new("1", "", "Conexão"));
+        for (service, kind, text) in
+            [("11000.5", "17", "a"), ("1100", "17", "a"), ("11000", "", "a"), ("11000", "17", "A")]
+        {
+            assert_ne!(
+                ContentKey::new(service, kind, text),
+                ContentKey::new("11000", "17", "a"),
+                "{service} {kind} {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_is_its_cells_in_order() {
+        let content = |rows: &[(&str, &[(&str, &str)])]| {
+            let mut content = FileContent::default();
+            for (text, others) in rows {
+                content.add(ContentKey::new("1", "", text), others.iter().copied());
+            }
+            content.finish()
+        };
+        let one = content(&[("a", &[("nome", "Maria"), ("telefone", "37999998888")]), ("b", &[])]);
+        assert_eq!(
+            one,
+            content(&[
+                ("a ", &[("nome", " Maria"), ("telefone", "37999998888.0"), ("email", " ")]),
+                ("b", &[])
+            ])
+        );
+        assert_ne!(one, content(&[("b", &[]), ("a", &[("nome", "Maria"), ("telefone", "37999998888")])]));
+        assert_ne!(one, content(&[("a", &[("nome", "Maria")]), ("b", &[("telefone", "37999998888")])]));
+        assert_ne!(one, content(&[("a", &[("nome", "Maria"), ("email", "37999998888")]), ("b", &[])]));
     }
 
     #[test]
@@ -173,7 +298,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn where_a_part_ends_matters(a in ".{0,12}", b in ".{0,12}", cut in 0_usize..12) {
+        fn where_a_part_ends_matters(a in "[a-zà-ü#]{0,12}", b in "[a-zà-ü#]{0,12}", cut in 0_usize..12) {
             let joined: Vec<char> = a.chars().chain(b.chars()).collect();
             let cut = cut.min(joined.len());
             let (left, right): (String, String) = (joined[..cut].iter().collect(), joined[cut..].iter().collect());

@@ -8,6 +8,7 @@
 
 pub mod breaker;
 mod clock;
+pub mod code;
 pub mod decide;
 mod far_clock;
 pub mod guards;
