@@ -79,7 +79,7 @@ impl<'a> Desk<'a> {
         Ok(Exit::Done)
     }
 
-    /// Looks up every `unconfirmed` row again; posts nothing.
+    /// Looks up every row that may have a ticket; posts nothing.
     pub async fn reconcile(
         &self,
         batch: Option<&str>,
@@ -95,9 +95,10 @@ impl<'a> Desk<'a> {
         let info = batch_or_all(outbox.reader(), &place).await?;
         let scope = info.as_ref().map_or(Scope::All, |it| Scope::Batch(it.id));
         outbox.bind_host(&target.binding).await.map_err(super::import::other_host)?;
-        let n_unsure = outbox.reader().counts(scope).await?.unconfirmed;
+        let counts = outbox.reader().counts(scope).await?;
+        let n_unsure = counts.in_flight + counts.in_doubt + counts.unconfirmed;
         let policy = delivering::policy(layer);
-        let headline = format!("looking up {n_unsure} unconfirmed rows at {}", target.named);
+        let headline = format!("looking up {n_unsure} rows that may have a ticket at {}", target.named);
         let terms = Terms { rate: policy.rate, lease: LEASE, timeout: target.timeout };
         let worker = outbox.register("reconcile", terms).await?;
         let desk = worker.reconciling(scope);
@@ -225,7 +226,9 @@ impl<'a> Desk<'a> {
     ) -> Result<(), Failure> {
         let (Some(batch), Some(folder)) = (batch, &place.folder) else { return Ok(()) };
         let whose = latest(reader, place).await?;
-        if whose.is_none_or(|it| it.id != batch.id) || !folder.join("results.csv").exists() {
+        let is_work_folder = folder.extension().is_some_and(|it| it == "mutirao");
+        let has_results = is_work_folder || folder.join("results.csv").exists();
+        if whose.is_none_or(|it| it.id != batch.id) || !has_results {
             return Ok(());
         }
         let columns = ColumnNames::new();

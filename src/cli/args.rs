@@ -82,7 +82,7 @@ pub enum Command {
         #[arg(long)]
         excel_safe: bool,
     },
-    /// Look up every `unconfirmed` row again and settle what can be proved
+    /// Look up every row that may have a ticket again, and settle what can be proved
     Reconcile {
         /// Only of this batch [default: all of a database; the latest of a file]
         batch: Option<String>,

@@ -490,6 +490,12 @@ impl Report<'_> {
         let real = if self.is_sandbox { "in the sandbox, nothing of it real: " } else { "" };
         screen.note(format!("{real}{}", summary::in_words(counts)));
         screen.note(format!("results: {}", self.work.folder.join("results.csv").display()));
+        let n_in_doubt = counts.in_doubt + counts.in_flight;
+        if 0 < n_in_doubt && exit != Exit::Unconfirmed {
+            screen.note(format!(
+                "{n_in_doubt} rows may have been opened: do not open them by hand, the next run looks them up first"
+            ));
+        }
         let typed = Typed::now();
         match exit {
             Exit::Done if self.args.sample.is_some() && 0 < counts.pending => screen.note(format!(

@@ -86,8 +86,11 @@ impl Desk<'_> {
         let n = words.len();
         self.tell(n as u64, &format!("{n} rows are now `{became}`: {}", args.rows.join(", ")));
         if args.not_opened && 0 < n {
-            let retry = Typed::now().other(&["retry"]);
-            self.screen.note(format!("hint: `{retry} BATCH` opens them; each is looked up first"));
+            let first = &args.rows[0];
+            let batch =
+                if args.state.is_empty() { first.rsplit_once(':').map(|it| it.0) } else { Some(&**first) };
+            let retry = Typed::now().other(&["retry", batch.unwrap_or("BATCH")]);
+            self.screen.note(format!("hint: `{retry}` makes them pending again; each is looked up first"));
         }
         Ok(Exit::Done)
     }

@@ -97,7 +97,7 @@ impl Desk<'_> {
     }
 
     fn tell_status(&self, name: &str, status: &Status) {
-        let mut lines = vec![format!("{name}: {}", summary::in_words(&status.counts))];
+        let mut lines = vec![format!("{name}: {}", summary::in_words_now(&status.counts))];
         if 0 < status.counts.in_flight {
             lines.push(format!("  {} in flight: they may have been sent", status.counts.in_flight));
         }
@@ -133,9 +133,12 @@ impl Desk<'_> {
 }
 
 fn as_json(status: &Status) -> Value {
+    let mut counts = json!(summary::counts(&status.counts));
+    // A run may live: what is in flight is not in doubt yet.
+    counts["in_doubt"] = json!(status.counts.in_doubt);
+    counts["in_flight"] = json!(status.counts.in_flight);
     json!({
-        "counts": summary::counts(&status.counts), "due_now": status.due_now,
-        "in_flight": status.counts.in_flight, "oldest_pending": status.oldest_pending,
+        "counts": counts, "due_now": status.due_now, "oldest_pending": status.oldest_pending,
         "next_look_up": status.next_look_up,
     })
 }

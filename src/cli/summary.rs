@@ -108,6 +108,12 @@ fn pace(stats: &Stats) -> PaceSummary {
     }
 }
 
+/// The same while somebody may work on the rows: what is in flight is just that.
+pub fn in_words_now(counts: &Counts) -> String {
+    let text = in_words(&Counts { in_flight: 0, pending: counts.pending + counts.in_flight, ..*counts });
+    if counts.in_flight == 0 { text } else { format!("{text} ({} of them in flight)", counts.in_flight) }
+}
+
 /// `22 of 24 opened, 1 invalid, 1 skipped`.
 pub fn in_words(counts: &Counts) -> String {
     let mut text = format!("{} of {} opened", counts.opened, counts.total());

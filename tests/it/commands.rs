@@ -116,6 +116,7 @@ fn a_halt_names_the_commands_that_work() {
 fn results_tell_the_truth_after_cancel_and_retry() {
     let site = Site::new("latency=20ms");
     stopped(&site);
+    std::fs::remove_file(site.path("queda.mutirao/results.csv")).unwrap(); // As after a kill.
     site.run(&["cancel", "queda"]).expect(0);
     let n_opened = site.audit().tickets;
     assert_eq!(states(&site), format!("{} cancelled, {n_opened} opened", 40 - n_opened));
@@ -236,6 +237,7 @@ fn status_lists_what_it_finds_and_who_works_on_it() {
         (&1.into(), &serde_json::Value::Null)
     );
     assert_eq!(of("queda")["pid"], started.pid());
+    assert_eq!(of("queda")["counts"]["in_doubt"], 0, "what a living run has in flight is not in doubt");
     let said = site.run(&["status"]).expect(0).stdout;
     assert!(said.contains("outra.mutirao") && said.contains("queda.mutirao"), "{said}");
     assert!(said.contains(&format!("process {} works on it: ", started.pid())), "{said}");

@@ -1,5 +1,10 @@
 //! `mutirao purge`: what rows say of people goes, what became of them stays.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mutirao::outbox::PgOutbox;
+
 use crate::support::postgres::Database;
 use crate::support::site::Site;
 
@@ -84,4 +89,18 @@ async fn rows_that_are_not_done_with_are_left_and_others_cannot_be_tried_again()
     let n_left: i64 = sqlx::query_scalar(sql).fetch_one(&mut conn).await.unwrap();
     assert_eq!(n_left, 3);
     assert_eq!(run(&["retry", "default", "--json"]).json()["rows"], 1, "the one that was not purged");
+}
+
+#[tokio::test]
+async fn a_machine_a_day_ahead_of_its_database_takes_nothing_that_is_minutes_old() {
+    let database = Database::fresh().await;
+    let sql = "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone)
+               VALUES ('1', 'Sem sinal', 'Ana', '37999112201'), ('2', 'Sem sinal', 'Ana', '37999112201');
+               UPDATE mutirao.outbox SET state = 'failed', finished_at = now() - interval '10 min' WHERE id_cliente_servico = '1';
+               UPDATE mutirao.outbox SET state = 'failed', finished_at = now() - interval '2 h' WHERE id_cliente_servico = '2'";
+    sqlx::raw_sql(sql).execute(&mut database.connect().await).await.unwrap();
+    let outbox = PgOutbox::open(&database.url()).await.unwrap();
+    let now = Timestamp::now() + Duration::from_secs(24 * 3600);
+    let n_purged = outbox.purge(None, now - Duration::from_secs(3600), now).await.unwrap();
+    assert_eq!(n_purged, 1, "the one that finished two hours ago");
 }
