@@ -67,6 +67,8 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
     let n_columns = intake.headers().len();
     // Workers must not open what a person has not been asked about yet.
     let staged = reading::stage(intake, &mut outbox, &work.batch, &args.file, &options, Taking::Held).await?;
+    // All of the file went through the log; nothing of it waits there when the disk fills up later.
+    outbox.tidy().await;
     let merged = &staged.merged;
     tell_merged(merged, screen);
 
@@ -378,6 +380,8 @@ impl Report<'_> {
             info.ok_or_else(|| Failure::new(Exit::Internal, "the batch is gone", "look at the disk"))?;
         let guard =
             if self.args.input.excel_safe.unwrap_or(false) { Guard::ExcelSafe } else { Guard::Faithful };
+        // Of a disk that is full, the results need what the log took.
+        outbox.tidy().await;
         make_private(folder)?;
         let form = results::Form { source: &info.source, columns: &self.staged.columns, guard };
         results::write(outbox.reader(), self.staged.merged.results(), &form, folder, screen).await?;

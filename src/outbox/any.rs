@@ -270,6 +270,13 @@ impl AnyOutbox {
         each!(self, it => it.resolve(words, now).await)
     }
 
+    /// Gives back what a file's log takes of the disk; tried, since a disk that is full may be in its way.
+    pub async fn tidy(&self) {
+        if let Self::Sqlite(it) = self {
+            let _ = it.tidy().await;
+        }
+    }
+
     pub async fn close(self) -> Result<(), OutboxError> {
         match self {
             Self::Sqlite(it) => it.close().await,

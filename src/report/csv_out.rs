@@ -53,7 +53,7 @@ impl ResultsCsv {
             }
             writer.write_record(None::<&[u8]>)
         };
-        write(&mut self.writer).map_err(|error: csv::Error| ReportError::io(&self.path)(error.into()))
+        write(&mut self.writer).map_err(|error| ReportError::csv(&self.path, error))
     }
 }
 

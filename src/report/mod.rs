@@ -66,6 +66,15 @@ impl ReportError {
         move |source| Self::Io { path: path.to_owned(), source }
     }
 
+    /// The library's own way to an `io::Error` forgets of which kind it was: a full disk is one.
+    fn csv(path: &Path, error: csv::Error) -> Self {
+        let source = match error.into_kind() {
+            csv::ErrorKind::Io(source) => source,
+            other => io::Error::other(format!("{other:?}")),
+        };
+        Self::Io { path: path.to_owned(), source }
+    }
+
     /// No space is left for `path`.
     pub fn disk_full(path: &Path) -> Self {
         Self::Io { path: path.to_owned(), source: io::ErrorKind::StorageFull.into() }

@@ -34,7 +34,7 @@ impl ProblemsCsv {
         let shown = problem.map(|cell| printable::line(cell, LINE_CHARS_MAX));
         self.writer
             .write_record(shown.iter().map(|cell| Guard::ExcelSafe.apply(cell).into_owned()))
-            .map_err(|error| ReportError::io(&self.path)(error.into()))
+            .map_err(|error| ReportError::csv(&self.path, error))
     }
 
     /// Gives the file its name, once it is on disk.

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::ReportError;
 use super::csv_out::{publish, temporary};
+use crate::printable;
 
 /// A contract: names and meanings change only with `version`.
 #[derive(Debug, Serialize)]
@@ -96,7 +97,8 @@ pub struct Pause {
 pub fn write_summary(path: &Path, summary: &Summary) -> Result<(), ReportError> {
     let write = || {
         let mut file = temporary(path)?;
-        serde_json::to_writer_pretty(&mut file, summary)?;
+        let text = serde_json::to_string_pretty(summary)?;
+        file.write_all(printable::json(&text).as_bytes())?;
         file.write_all(b"\n")?;
         Ok(file)
     };

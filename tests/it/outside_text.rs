@@ -43,6 +43,9 @@ fn names_of_files_headers_and_cells_neither_repaint_the_screen_nor_forge_a_line(
     ] {
         only_says_something(&site.run(args));
     }
+    let summary = site.read(&format!("{HOSTILE}.mutirao/summary.json"));
+    assert!(summary.chars().all(|it| it == '\n' || mutirao::printable::is_printable(it)), "{summary:?}");
+    assert!(serde_json::from_str::<serde_json::Value>(&summary).unwrap().to_string().contains("\\u001b"));
     let ended = site.run(&["check", "good.csv", HOSTILE]).expect(2);
     assert!(!ended.stderr.contains('\u{1B}'), "{:?}", ended.stderr);
 }

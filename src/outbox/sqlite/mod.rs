@@ -67,12 +67,17 @@ impl SqliteOutbox {
         &self.reader
     }
 
+    /// Moves everything into the one file and empties the log: what it took of the disk is free again.
+    pub async fn tidy(&self) -> Result<(), OutboxError> {
+        empty_log(&mut *self.session().await).await
+    }
+
     /// Moves everything into the one file and lets go of it: no `-wal` is left behind.
     pub async fn close(self) -> Result<(), OutboxError> {
         let mut session = self.reader.session.into_inner();
-        let emptied = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(session.idle().await).await;
+        let emptied = empty_log(&mut session).await;
         session.close().await?;
-        emptied.trouble().map(drop)
+        emptied
     }
 
     async fn conn(&self) -> MappedMutexGuard<'_, SqliteConnection> {
@@ -82,6 +87,10 @@ impl SqliteOutbox {
     async fn session(&self) -> MutexGuard<'_, Session> {
         self.reader.session.lock().await
     }
+}
+
+async fn empty_log(session: &mut Session) -> Result<(), OutboxError> {
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(session.idle().await).await.trouble().map(drop)
 }
 
 impl Reader {
