@@ -157,7 +157,7 @@ impl Desk<'_> {
                 "give --yes if that is right; nothing was changed",
             ));
         }
-        self.screen.err(&format!("This says that {this}. To go on, type yes:"));
+        self.screen.err(format!("This says that {this}. To go on, type yes:"));
         let mut typed = String::new();
         let _ = io::stdin().read_line(&mut typed);
         match typed.trim() {
@@ -254,11 +254,8 @@ async fn check(
 }
 
 fn refused(error: ResolveError) -> Failure {
-    let hint = match &error {
-        ResolveError::Outbox(_) => {
-            let ResolveError::Outbox(error) = error else { unreachable!("it was matched") };
-            return error.into();
-        }
+    let hint = match error {
+        ResolveError::Outbox(error) => return error.into(),
         ResolveError::Unknown { .. } => "results.csv has the lines of all rows, in the column `line`",
         ResolveError::NotUnsettled { state: State::InFlight, .. } => {
             "it is being looked up just now: try again in a minute"

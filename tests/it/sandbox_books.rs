@@ -23,8 +23,8 @@ fn rows(n_rows: u32) -> String {
 
 /// The one work folder of the site.
 fn folder(site: &Site) -> PathBuf {
-    let all = fs::read_dir(site.path("")).unwrap().map(|it| it.unwrap().path());
-    all.filter(|it| it.extension().is_some_and(|it| it == "mutirao")).next().expect("a work folder")
+    let mut all = fs::read_dir(site.path("")).unwrap().map(|it| it.unwrap().path());
+    all.find(|it| it.extension().is_some_and(|it| it == "mutirao")).expect("a work folder")
 }
 
 /// A file of the work folder, as an argument.

@@ -240,10 +240,7 @@ fn service_of(row: &Row) -> i64 {
 }
 
 fn is_live(row: &Row) -> bool {
-    match row.state {
-        State::InFlight | State::InDoubt | State::Unconfirmed => true,
-        _ => false,
-    }
+    matches!(row.state, State::InFlight | State::InDoubt | State::Unconfirmed)
 }
 
 fn waits(row: &Row) -> bool {
