@@ -192,6 +192,8 @@ CREATE TABLE mutirao.batch (
     name        text NOT NULL UNIQUE,
     -- What its markers are made with: random, so that none comes twice.
     key         text NOT NULL DEFAULT replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''),
+    -- By which its rows are known again in our files: random, spelled by `delivery::code`.
+    code        integer NOT NULL UNIQUE DEFAULT floor(random() * 268435456)::integer,
     created_at  timestamptz NOT NULL DEFAULT now(),
     -- Of its last complete import.
     finished_at timestamptz,
@@ -209,6 +211,7 @@ COMMENT ON TABLE mutirao.batch IS 'What is known of a lote besides its rows';
 COMMENT ON COLUMN mutirao.batch.id IS 'The lote as a number';
 COMMENT ON COLUMN mutirao.batch.name IS 'The lote';
 COMMENT ON COLUMN mutirao.batch.key IS 'What its markers are made with: made once, and never shown or copied to another outbox that lives';
+COMMENT ON COLUMN mutirao.batch.code IS 'By which its rows are known again in our files; spelled there in letters';
 COMMENT ON COLUMN mutirao.batch.created_at IS 'When it was first spoken of';
 COMMENT ON COLUMN mutirao.batch.finished_at IS 'When its last complete import ended';
 COMMENT ON COLUMN mutirao.batch.summary IS 'Of that import, as JSON';
@@ -223,6 +226,7 @@ CREATE TABLE mutirao.source (
     kind        text NOT NULL CHECK (kind IN ('whole', 'correction')),
     file_name   text NOT NULL,
     sha256      text NOT NULL,
+    content     text NOT NULL,
     encoding    text NOT NULL,
     delimiter   text NOT NULL,
     headers     text NOT NULL,
@@ -236,6 +240,7 @@ COMMENT ON COLUMN mutirao.source.batch IS 'The lote that its rows belong to';
 COMMENT ON COLUMN mutirao.source.kind IS 'whole: the file of its lote; correction: rows of it, updated in place';
 COMMENT ON COLUMN mutirao.source.file_name IS 'As it was given';
 COMMENT ON COLUMN mutirao.source.sha256 IS 'Of its bytes, in hexadecimal';
+COMMENT ON COLUMN mutirao.source.content IS 'Of its cells, in hexadecimal: the same after a spreadsheet saved it again';
 COMMENT ON COLUMN mutirao.source.encoding IS 'As it was read';
 COMMENT ON COLUMN mutirao.source.delimiter IS 'As it was read';
 COMMENT ON COLUMN mutirao.source.headers IS 'Its own columns, as JSON';
@@ -249,9 +254,7 @@ CREATE TABLE mutirao.record (
     line        bigint NOT NULL,
     -- A JSON list of texts. Not `jsonb`, which holds no NUL.
     cells       text NOT NULL,
-    problems    text,
-    -- Whether the line had a `lote` and a `referencia` of its own.
-    named       boolean NOT NULL DEFAULT false
+    problems    text
 );
 
 COMMENT ON TABLE mutirao.record IS 'One line of an imported file';
@@ -260,7 +263,6 @@ COMMENT ON COLUMN mutirao.record.source IS 'The file';
 COMMENT ON COLUMN mutirao.record.line IS 'The physical line at which it starts, the header being 1';
 COMMENT ON COLUMN mutirao.record.cells IS 'Its cells, as JSON';
 COMMENT ON COLUMN mutirao.record.problems IS 'Why it is invalid, as JSON';
-COMMENT ON COLUMN mutirao.record.named IS 'Whether the line had a lote and a referencia of its own';
 
 -- Who works on this outbox. A worker whose lease has run out is dead: its rows in flight may have
 -- been sent, and are looked up by the others.

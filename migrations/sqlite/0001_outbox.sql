@@ -14,6 +14,8 @@ CREATE TABLE batch (
     name        TEXT NOT NULL UNIQUE,
     -- What its markers are made with: random, so that none comes twice. In hexadecimal.
     key         TEXT NOT NULL DEFAULT (lower(hex(randomblob(16)))),
+    -- By which its rows are known again in our files: random, spelled by `delivery::code`.
+    code        INTEGER NOT NULL UNIQUE DEFAULT (random() & 268435455),
     created_at  INTEGER NOT NULL,
     -- Of its last complete run.
     finished_at INTEGER,
@@ -31,7 +33,9 @@ CREATE TABLE source (
     batch       INTEGER NOT NULL REFERENCES batch,
     kind        TEXT NOT NULL CHECK (kind IN ('whole', 'correction')),
     file_name   TEXT NOT NULL,
+    -- Of its bytes; of its cells, which are the same after a spreadsheet saved it again.
     sha256      TEXT NOT NULL,
+    content     TEXT NOT NULL,
     encoding    TEXT NOT NULL,
     delimiter   TEXT NOT NULL,
     headers     TEXT NOT NULL,
@@ -45,7 +49,8 @@ CREATE TABLE record (
     source      INTEGER NOT NULL,
     line        INTEGER NOT NULL,
     content_key TEXT NOT NULL,
-    lote        TEXT,
+    -- The code of the batch that the line names, if it is one of ours.
+    code        INTEGER,
     referencia  TEXT,
     service     INTEGER,
     repeat_key  BLOB,

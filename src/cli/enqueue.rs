@@ -1,5 +1,7 @@
 //! `enqueue`: the rows of a spreadsheet go into an outbox, and workers open them.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -28,7 +30,7 @@ pub async fn enqueue(mut args: Enqueue, global: &Global, screen: &Screen) -> Res
     let intake = reading::open(&args.file, &args.input, Hashing::Sha256)?;
     reading::describe(&intake, screen);
     let batch = batch_name(&args, &intake)?;
-    let is_correction = intake.first_lote().is_some();
+    let is_correction = !intake.ours().by_batch.is_empty();
 
     let mut outbox = address.open().await?;
     if !is_correction && !args.go_on {
@@ -63,8 +65,8 @@ pub async fn enqueue(mut args: Enqueue, global: &Global, screen: &Screen) -> Res
 
 /// `--batch`, else the one that the rows name, else the file's stem.
 fn batch_name(args: &Enqueue, intake: &Intake) -> Result<String, Failure> {
-    if let Some(batch) = args.input.batch.as_deref().or(intake.first_lote()) {
-        return Ok(batch.to_owned());
+    if let Some(batch) = args.input.batch.clone().or(intake.first_lote().map(Cow::into_owned)) {
+        return Ok(batch);
     }
     match args.file.file_stem() {
         Some(stem) if !reading::is_stdin(&args.file) => Ok(stem.to_string_lossy().into_owned()),

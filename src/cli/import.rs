@@ -147,6 +147,7 @@ pub(super) fn merge_options(input: &FileLayer, delivery: &DeliveryLayer) -> Merg
     MergeOptions {
         now: Timestamp::now(),
         sha256: "",
+        content: "",
         repeats: if input.allow_repeats.unwrap_or(false) { Repeats::Allow } else { Repeats::Skip },
         first_post: match delivery.verify_first {
             Some(true) => FirstPost::VerifyFirst,
@@ -204,22 +205,25 @@ impl Work {
         let holds = |folder: &Path| folder.join(OUTBOX_FILE).is_file();
         let is_sandbox = args.delivery.sandbox.unwrap_or(false);
         // A corrected errors.csv lies in the work folder, or was moved beside it.
-        let origin = lote.and_then(|lote| {
+        let is_ours = !intake.ours().by_batch.is_empty();
+        let origin = is_ours.then(|| {
             let suffix = if is_sandbox { "sandbox.mutirao" } else { "mutirao" };
-            let beside = parent.join(Path::new(&format!("{lote}.{suffix}")).file_name()?);
-            [parent.to_owned(), beside].into_iter().find(|it| holds(it))
+            let beside = lote
+                .as_deref()
+                .and_then(|it| Some(parent.join(Path::new(&format!("{it}.{suffix}")).file_name()?)));
+            [Some(parent.to_owned()), beside].into_iter().flatten().find(|it| holds(it))
         });
-        let folder = match (&args.output, origin) {
+        let folder = match (&args.output, origin.flatten()) {
             (Some(folder), _) => folder.clone(),
             (None, Some(folder)) => folder,
             (None, None) if reading::is_stdin(&args.file) => return Err(missing("a folder for the results")),
             (None, None) if is_sandbox => Place::sandbox_folder_of(&args.file),
             (None, None) => Place::folder_of(&args.file),
         };
-        let is_correction = lote.is_some() && (database_url.is_some() || holds(&folder));
+        let is_correction = is_ours && (database_url.is_some() || holds(&folder));
         let batch = match (&args.input.batch, lote) {
             (Some(batch), _) => batch.clone(),
-            (None, Some(lote)) if is_correction => lote.to_owned(),
+            (None, Some(lote)) if is_correction => lote.into_owned(),
             (None, _) if reading::is_stdin(&args.file) => return Err(missing("a name for the batch")),
             (None, _) => stem().unwrap_or_else(|| "import".to_owned()),
         };

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
 use super::failure::Failure;
+use crate::delivery::code::BatchCode;
 use crate::outbox::Address;
 
 /// The embedded outbox within a work folder.
@@ -102,7 +103,10 @@ impl Place {
         };
         match typed.rsplit_once(':') {
             Some((batch, name)) if !batch.is_empty() && !name.is_empty() => {
-                let name = name.parse().map_or_else(|_| RowName::Reference(name.to_owned()), RowName::Line);
+                // As our files have it, or as its program does.
+                let reference =
+                    || BatchCode::of_cell(name).map_or_else(|| name.to_owned(), |it| it.1.into_owned());
+                let name = name.parse().map_or_else(|_| RowName::Reference(reference()), RowName::Line);
                 Ok((Self::find(Some(batch), database_url, here)?, name))
             }
             Some(_) => Err(bad()),

@@ -8,6 +8,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
 use crate::config::FileLayer;
+use crate::delivery::identity::FileContent;
 use crate::intake::{Blame, Format, Hashing, Intake, IntakeError, IntakeOptions, Row, Source};
 use crate::outbox::{AnyOutbox, AnyStaging, MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal};
 use crate::ticket::{Field, Id, Parsed, Problem, RawTicket, in_words};
@@ -94,7 +95,8 @@ pub async fn stage(
         }
         Taking::Held => staging.hold(),
     }
-    let merged = staging.merge(&MergeOptions { sha256: &read.sha256, ..*options }).await?;
+    let merged =
+        staging.merge(&MergeOptions { sha256: &read.sha256, content: &read.content, ..*options }).await?;
     Ok(Staged {
         merged,
         sha256: read.sha256,
@@ -121,6 +123,7 @@ struct Read {
     facts: Facts,
     columns: ColumnNames,
     sha256: String,
+    content: String,
 }
 
 async fn read_in<'a>(
@@ -136,18 +139,20 @@ async fn read_in<'a>(
     };
     let headers = intake.headers().to_vec();
     let name = file.file_name().map_or_else(|| name_of(file), |it| it.to_string_lossy().into_owned());
-    let source = NewSource { batch, file_name: &name, encoding, delimiter: &delimiter, headers: &headers };
+    let source =
+        NewSource { batch, code: None, file_name: &name, encoding, delimiter: &delimiter, headers: &headers };
     let mut staging = outbox.begin(&source).await?;
     let mut facts = Facts::default();
+    let mut content = FileContent::default();
     while let Some(row) = intake.next_row()? {
         let fields = row.raw();
         let parsed = row.parse(&fields);
         facts.take(&parsed);
-        push(&mut staging, &row, fields, parsed).await?;
+        push(&mut staging, &row, fields, parsed, &mut content).await?;
     }
     let columns = column_names(&intake);
     let sha256 = intake.finish().sha256.map(hexadecimal).unwrap_or_default();
-    Ok((staging, Read { facts, columns, sha256 }))
+    Ok((staging, Read { facts, columns, sha256, content: content.finish() }))
 }
 
 async fn push(
@@ -155,9 +160,12 @@ async fn push(
     row: &Row<'_>,
     fields: RawTicket<'_>,
     parsed: Result<Parsed, Vec<Problem>>,
+    content: &mut FileContent,
 ) -> Result<(), Failure> {
     let cells = row.own_cells().collect();
     let content_key = row.content_key();
+    row.add_to(content, content_key);
+    let (code, referencia) = row.identity().map_or((None, None), |(code, it)| (code, Some(it)));
     let (service, repeat_key, problems, warning) = match parsed {
         Ok(parsed) => {
             let warning = in_words(&parsed.notices);
@@ -176,8 +184,8 @@ async fn push(
         cells,
         fields,
         content_key,
-        lote: row.lote().map(Into::into),
-        referencia: row.referencia().map(Into::into),
+        code,
+        referencia,
         service,
         repeat_key,
         problems,
@@ -231,6 +239,16 @@ impl From<MergeError> for Failure {
                 Exit::Busy,
                 &error,
                 "wait for it to end, or stop it; `mutirao status` shows how far it is",
+            ),
+            MergeError::Taken { .. } => Self::of(
+                Exit::Usage,
+                &error,
+                "give the batch another name with --batch NAME; nothing was sent",
+            ),
+            MergeError::SeveralBatches { .. } => Self::of(
+                Exit::Usage,
+                &error,
+                "make a file of each batch's rows (the column `lote` names it) and import one by one; nothing was sent",
             ),
             MergeError::Outbox(error) => error.into(),
         }

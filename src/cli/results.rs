@@ -158,6 +158,8 @@ async fn problems(reader: AnyReader<'_>, scope: Scope, form: &Form<'_>, path: &P
 #[derive(Default)]
 struct Numbers {
     line: String,
+    lote: String,
+    referencia: String,
     id_atendimento: String,
     ids: String,
     numeros: String,
@@ -178,6 +180,9 @@ impl Numbers {
         ] {
             text.clear();
         }
+        // A lote that nobody has spoken of yet has no code: its rows are named as their program named them.
+        let named = |text: &str| row.code.map_or_else(|| text.to_owned(), |it| it.cell(text));
+        (self.lote, self.referencia) = (named(&row.lote), named(&row.referencia));
         // Writing to a string does not fail.
         let _ = write!(self.line, "{}", row.line);
         let _ = write!(self.attempts, "{}", row.attempts);
@@ -205,8 +210,8 @@ impl Numbers {
             cells: &row.cells,
             result: [
                 &self.line,
-                &row.lote,
-                &row.referencia,
+                &self.lote,
+                &self.referencia,
                 state_name(if is_in_doubt { State::InDoubt } else { row.state }),
                 text(&row.protocolo),
                 &self.id_atendimento,

@@ -20,8 +20,15 @@ pub(super) struct Columns {
     pub fields: [Origin; Field::ALL.len()],
     /// The keys of the two objects that have columns or values of their own.
     pub params: Vec<Param>,
+    /// Where a result of ours tells the batch.
     pub lote: Option<usize>,
     pub referencia: Option<usize>,
+    /// Where a result of ours tells what became of a row.
+    pub state: Option<usize>,
+    /// Where a ticket's number stands, whoever wrote it.
+    pub protocolo: Option<usize>,
+    /// We wrote the file.
+    pub is_result: bool,
 }
 
 /// The column of a field, and what is set where its cell is blank.
@@ -88,10 +95,31 @@ impl Columns {
                 params.push(Param { object: *object, key: key.clone(), column, set });
             }
         }
-        let (lote, referencia) = (at(&Target::Lote), at(&Target::Referencia));
-        let columns = Self { names, roles, own, own_names, fields, params, lote, referencia };
+        let referencia = at(&Target::Referencia);
+        let our = |name| ours.iter().position(|it| *it == Some(name));
+        let (lote, state) = (our("lote"), our("state"));
+        let protocolo = names.iter().rposition(|it| header::normal(it) == "protocolo");
+        let is_result = state.is_some();
+        let columns = Self {
+            names,
+            roles,
+            own,
+            own_names,
+            fields,
+            params,
+            lote,
+            referencia,
+            state,
+            protocolo,
+            is_result,
+        };
         columns.refuse_missing()?;
         Ok(columns)
+    }
+
+    /// Whether a column may say that a row was in an outbox before.
+    pub(super) fn tell_rows(&self) -> bool {
+        self.referencia.is_some() || self.state.is_some() || self.protocolo.is_some()
     }
 
     /// The name of the column that a field is read from.
@@ -155,19 +183,18 @@ impl Columns {
 
 /// For each column, which of ours it is, if it is one.
 ///
-/// `lote` and `referencia` say who a row is wherever they stand. The other names are common words
-/// (`state`, `line`): they are ours only beside both of these. An input that has such a column of
-/// its own has it twice in its results: the last one is ours.
+/// `referencia` says who a row is wherever it stands. The other names are common words (`state`, `lote`: a
+/// piece of land, `line`): they are ours only where `state` stands beside `referencia` or `protocolo`. An input
+/// that has such a column of its own has it twice in its results: the last one is ours.
 fn ours(names: &[String]) -> Vec<Option<&'static str>> {
     let mut found = vec![None; names.len()];
-    let last = |wanted: usize| names.iter().rposition(|it| header::result_column(it) == Some(wanted));
-    let identity: Vec<usize> = (0..RESULT_COLUMNS.len())
-        .filter(|it| ["lote", "referencia"].contains(&RESULT_COLUMNS[*it]))
-        .collect();
-    let is_result = identity.iter().all(|it| last(*it).is_some());
-    for (wanted, name) in RESULT_COLUMNS.into_iter().enumerate() {
-        if (is_result || identity.contains(&wanted))
-            && let Some(at) = last(wanted)
+    let last = |wanted: &str| {
+        names.iter().rposition(|it| header::result_column(it).is_some_and(|it| RESULT_COLUMNS[it] == wanted))
+    };
+    let is_result = last("state").is_some() && (last("referencia").is_some() || last("protocolo").is_some());
+    for name in RESULT_COLUMNS {
+        if (is_result || name == "referencia")
+            && let Some(at) = last(name)
         {
             found[at] = Some(name);
         }
@@ -180,7 +207,6 @@ fn roles(names: &[String], ours: &[Option<&str>], maps: &[Map]) -> Result<Vec<Ro
         .iter()
         .zip(ours)
         .map(|(name, ours)| match (ours, header::of_name(name)) {
-            (Some("lote"), _) => Role::Target(Target::Lote),
             (Some("referencia"), _) => Role::Target(Target::Referencia),
             (Some(_), _) => Role::Ours,
             (None, Some(target)) => Role::Target(target),
@@ -274,8 +300,13 @@ mod tests {
         let header = format!("servico;motivo;cliente;fone;cidade;state;{}", RESULT_COLUMNS.join(";"));
         let found = columns(&header, &[], &[]).unwrap();
         assert_eq!(found.own_names, ["servico", "motivo", "cliente", "fone", "cidade", "state"]);
-        assert_eq!(found.ours().len(), 10);
-        assert_eq!((found.lote, found.referencia), (Some(7), Some(8)));
+        assert_eq!(found.ours().len(), 11);
+        assert_eq!((found.referencia, found.state), (Some(8), Some(9)));
+
+        // A piece of land is no batch.
+        let found = columns("lote;referencia;servico;motivo;cliente;fone", &[], &[]).unwrap();
+        assert_eq!(found.own_names[0], "lote");
+        assert_eq!((found.is_result, found.referencia), (false, Some(1)));
 
         // Its reference came from a column of its own.
         let header = format!("id externo;servico;motivo;cliente;fone;{}", RESULT_COLUMNS.join(";"));

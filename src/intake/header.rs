@@ -18,8 +18,6 @@ pub enum Target {
         object: Field,
         key: String,
     },
-    /// The batch that a row belongs to, in a file that we wrote.
-    Lote,
     /// Who the row is.
     Referencia,
 }
@@ -29,7 +27,6 @@ impl fmt::Display for Target {
         match self {
             Self::Field(field) => field.fmt(f),
             Self::Param { object, key } => write!(f, "{object}.{key}"),
-            Self::Lote => f.write_str("lote"),
             Self::Referencia => f.write_str("referencia"),
         }
     }
@@ -77,7 +74,7 @@ impl FromStr for Set {
             return Err(BadOption::Form { found: text.to_owned(), form: "FIELD=VALUE" });
         };
         match target.parse()? {
-            Target::Lote | Target::Referencia => Err(BadOption::Identity { found: target.to_owned() }),
+            Target::Referencia => Err(BadOption::Identity { found: target.to_owned() }),
             target => Ok(Self { target, value: value.to_owned() }),
         }
     }
@@ -150,7 +147,6 @@ pub(super) fn of_name(name: &str) -> Option<Target> {
         }
     }
     match normal(name).as_str() {
-        "lote" => Some(Target::Lote),
         "referencia" | "ref" | "idexterno" => Some(Target::Referencia),
         normal => {
             let (field, _) = ALIASES.iter().find(|(_, names)| names.contains(&normal))?;
@@ -297,7 +293,7 @@ mod tests {
         let set: Set = "descricao=a=b".parse().unwrap();
         assert_eq!((set.target, set.value.as_str()), (Target::Field(Field::Descricao), "a=b"));
         insta::assert_snapshot!("nome".parse::<Map>().unwrap_err(), @"`nome` is not of the form `COLUMN=FIELD`");
-        insta::assert_snapshot!("lote=x".parse::<Set>().unwrap_err(), @"`lote` says who a row is, and cannot be the same for all");
+        insta::assert_snapshot!("referencia=x".parse::<Set>().unwrap_err(), @"`referencia` says who a row is, and cannot be the same for all");
         insta::assert_snapshot!("a=b".parse::<Map>().unwrap_err(), @"no ticket has a field `b`: id_cliente_servico, id_tipo_atendimento, descricao, nome, telefone, email, abrir_os, id_atendimento_status, id_usuario_responsavel, parametros, parametros_ordem_servico, parametros.KEY, parametros_ordem_servico.KEY");
     }
 

@@ -16,7 +16,10 @@ pub mod template;
 mod words;
 mod workbook;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Seek;
 
 pub use bytes::{Encoding, Hashing, Source, stem};
 pub use delimiter::Delimiter;
@@ -31,6 +34,8 @@ use reader::Reader;
 use records::Record;
 use workbook::Sheet;
 
+use crate::delivery::State;
+use crate::delivery::code::BatchCode;
 use crate::ticket::{Ddd, is_blank, trim};
 
 /// What a person said about a file. By default everything is recognised.
@@ -97,6 +102,50 @@ pub struct Intake {
     /// The first record is read by `open`, to tell a file without rows.
     is_first: bool,
     n_rows: u64,
+    ours: Ours,
+}
+
+/// Rows that were in an outbox before, by what they carry of its results. All zero in a file that has none of
+/// the columns `referencia`, `state` and `protocolo`; it is read once more to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ours {
+    pub n_rows: u64,
+    /// How many rows name each batch. Those that name none are not here.
+    pub by_batch: BTreeMap<BatchCode, u64>,
+    /// Rows that name no batch, and yet carry a `protocolo` or a state of ours: a ticket may stand beside them.
+    pub n_nameless: u64,
+    /// Rows beside which a `protocolo` stands.
+    pub with_protocolo: u64,
+    /// Rows whose state says that they were opened, skipped, withdrawn, or may have been sent.
+    pub n_settled: u64,
+}
+
+impl Ours {
+    /// Reads `intake` to its end.
+    fn of(intake: &mut Intake) -> Result<Self, IntakeError> {
+        let mut it = Self::default();
+        while let Some(row) = intake.next_row()? {
+            it.n_rows += 1;
+            let (has_protocolo, state) = (row.has_protocolo(), row.state());
+            match row.identity().and_then(|it| it.0) {
+                Some(code) => *it.by_batch.entry(code).or_default() += 1,
+                None => it.n_nameless += u64::from(has_protocolo || state.is_some()),
+            }
+            it.with_protocolo += u64::from(has_protocolo);
+            let may_be_sent = !matches!(
+                state,
+                None | Some(State::Pending | State::Invalid | State::Rejected | State::Failed)
+            );
+            it.n_settled += u64::from(may_be_sent);
+        }
+        Ok(it)
+    }
+
+    /// The batch that the rows are of, if they are all of one.
+    pub fn batch(&self) -> Option<BatchCode> {
+        let mut all = self.by_batch.keys();
+        all.next().copied().filter(|_| all.next().is_none())
+    }
 }
 
 /// What was read, once all rows were.
@@ -120,7 +169,18 @@ impl Intake {
     /// If the file cannot be read, is no spreadsheet, has no rows, or lacks a column that every
     /// ticket needs.
     pub fn open(source: &Source, options: &IntakeOptions) -> Result<Self, IntakeError> {
-        let mut file = bytes::open(source)?;
+        let file = bytes::open(source)?;
+        let mut again = file.try_clone().map_err(IntakeError::Read)?;
+        let mut intake = Self::begin(file, options)?;
+        if intake.columns.tell_rows() {
+            let ours = Ours::of(&mut intake)?;
+            again.rewind().map_err(IntakeError::Read)?;
+            intake = Self { ours, ..Self::begin(again, options)? };
+        }
+        Ok(intake)
+    }
+
+    fn begin(mut file: File, options: &IntakeOptions) -> Result<Self, IntakeError> {
         let (mut input, format) = match bytes::sniff(&mut file, options.encoding)? {
             Kind::Archive => open_workbook(file, options)?,
             Kind::Text { encoding, bom_len } => open_text(file, encoding, bom_len, options)?,
@@ -138,7 +198,8 @@ impl Intake {
         let columns = Columns::new(names, &options.map, &options.set)?;
         let summary = summary(format, &columns, options);
         let default_ddd = options.default_ddd;
-        let mut intake = Self { input, columns, summary, default_ddd, is_first: true, n_rows: 0 };
+        let ours = Ours::default();
+        let mut intake = Self { input, columns, summary, default_ddd, is_first: true, n_rows: 0, ours };
         if !intake.advance()? {
             return Err(IntakeError::NoRows);
         }
@@ -154,11 +215,16 @@ impl Intake {
         &self.columns.own_names
     }
 
-    /// The batch that the first row names, in a file that we wrote. Before the first
+    /// The name of the batch that the first row is of, in a file that we wrote. Before the first
     /// [`Self::next_row`].
-    pub fn first_lote(&self) -> Option<&str> {
+    pub fn first_lote(&self) -> Option<Cow<'_, str>> {
         let at = self.columns.lote.filter(|_| self.is_first)?;
-        Some(trim(self.input.record().cell(at))).filter(|it| !it.is_empty())
+        BatchCode::of_cell(trim(self.input.record().cell(at))).map(|it| it.1)
+    }
+
+    /// What rows of ours the file has. Known before the first row is given.
+    pub fn ours(&self) -> &Ours {
+        &self.ours
     }
 
     /// The column that a [`Problem::field`](crate::ticket::Problem::field) was read from, as the file

@@ -7,7 +7,10 @@ use serde_json::{Map, Value};
 use super::columns::{Columns, Origin};
 use super::records::Record;
 use super::words;
-use crate::delivery::identity::ContentKey;
+use crate::delivery::State;
+use crate::delivery::code::BatchCode;
+use crate::delivery::identity::{ContentKey, FileContent};
+use crate::outbox::state_of;
 use crate::ticket::{
     Ddd, Field, PHONE_DDD_FILLED, Parsed, Problem, RawTicket, Ticket, cut, fill_ddd, is_blank, shown, trim,
 };
@@ -36,7 +39,7 @@ impl<'a> Row<'a> {
         let origins = &self.columns.fields;
         let mut raw = RawTicket::of(|it| self.cell(&origins[it as usize]).map(Cow::Borrowed));
         if !self.columns.params.is_empty() {
-            fill_objects(&mut raw, self.record, self.columns);
+            self.fill_objects(&mut raw);
         }
         if let Some((_, filled)) = self.filled_phone() {
             raw.telefone = Some(Cow::Owned(filled));
@@ -65,14 +68,23 @@ impl<'a> Row<'a> {
         Err(problems)
     }
 
-    /// The batch that the row names, in a file that we wrote.
-    pub fn lote(&self) -> Option<&'a str> {
-        self.trimmed(self.columns.lote?)
+    /// Who the row says it is: its reference, and the batch whose row it is if we wrote that.
+    pub fn identity(&self) -> Option<(Option<BatchCode>, Cow<'a, str>)> {
+        let cell = self.trimmed(self.columns.referencia?)?;
+        Some(match BatchCode::of_cell(cell) {
+            Some((code, referencia)) => (Some(code), referencia),
+            None => (None, Cow::Borrowed(cell)),
+        })
     }
 
-    /// Who the row says it is.
-    pub fn referencia(&self) -> Option<&'a str> {
-        self.trimmed(self.columns.referencia?)
+    /// Whether a ticket's number stands beside the row.
+    pub fn has_protocolo(&self) -> bool {
+        self.columns.protocolo.is_some_and(|it| self.trimmed(it).is_some())
+    }
+
+    /// What became of the row, as a result of ours tells it.
+    pub fn state(&self) -> Option<State> {
+        state_of(self.trimmed(self.columns.state?)?)
     }
 
     fn trimmed(&self, column: usize) -> Option<&'a str> {
@@ -80,8 +92,17 @@ impl<'a> Row<'a> {
     }
 
     fn cell(&self, (column, set): &'a Origin) -> Option<&'a str> {
-        let cell = column.map(|it| self.record.cell(it)).filter(|it| !is_blank(it));
+        let cell = column.map(|it| self.at(it)).filter(|it| !is_blank(it));
         cell.or(set.as_deref())
+    }
+
+    /// A cell as the input had it: without the apostrophe of `--excel-safe`, where we wrote the file.
+    fn at(&self, column: usize) -> &'a str {
+        let cell = self.record.cell(column);
+        match cell.as_bytes() {
+            [b'\'', b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r', ..] if self.columns.is_result => &cell[1..],
+            _ => cell,
+        }
     }
 
     /// The phone as it stands, and with the area code that it lacks.
@@ -99,7 +120,7 @@ impl<'a> Row<'a> {
         let n_columns = self.columns.names.len();
         let has_surplus = n_columns < self.record.len();
         self.columns.own.iter().map(move |at| {
-            let cell = self.record.cell(*at);
+            let cell = self.at(*at);
             if !has_surplus || at + 1 != n_columns {
                 return Cow::Borrowed(cell);
             }
@@ -112,14 +133,49 @@ impl<'a> Row<'a> {
         })
     }
 
+    /// Puts the cells of `parametros.KEY` columns into the objects, whose own cell they complete.
+    fn fill_objects(&self, raw: &mut RawTicket<'a>) {
+        for object in [Field::Parametros, Field::ParametrosOrdemServico] {
+            let mut added: Vec<(&str, &str)> = Vec::new();
+            for param in self.columns.params.iter().filter(|it| it.object == object) {
+                let cell = param.column.map(|it| self.at(it)).filter(|it| !is_blank(it));
+                if let Some(value) = cell.or(param.set.as_deref()) {
+                    added.push((&param.key, trim(value)));
+                }
+            }
+            if added.is_empty() {
+                continue;
+            }
+            let cell = raw.get_mut(object);
+            let mut map = match cell.as_deref().map(serde_json::from_str::<Map<String, Value>>) {
+                None => Map::new(),
+                Some(Ok(map)) => map,
+                Some(Err(_)) => continue, // Validation says what is wrong with the object's own cell.
+            };
+            map.extend(added.into_iter().map(|(key, value)| (key.to_owned(), Value::from(value))));
+            *cell = Some(Cow::Owned(Value::Object(map).to_string()));
+        }
+    }
+
     /// What the row says, for its reference. Of the cells as they stand in the file: neither the
     /// settings nor a better validator changes it. Costs a hash; computed when asked for.
     pub fn content_key(&self) -> ContentKey {
-        let cell = |field: Field| match self.columns.fields[field as usize].0 {
-            Some(at) => self.record.cell(at),
-            None => "",
-        };
+        let cell = |field| self.bare(field);
         ContentKey::new(cell(Field::IdClienteServico), cell(Field::IdTipoAtendimento), cell(Field::Descricao))
+    }
+
+    /// Adds the row to what the file says. `key` is what [`Self::content_key`] gave.
+    pub fn add_to(&self, content: &mut FileContent, key: ContentKey) {
+        let keyed = [Field::IdClienteServico, Field::IdTipoAtendimento, Field::Descricao];
+        let fields =
+            Field::ALL.into_iter().filter(|it| !keyed.contains(it)).map(|it| (it.name(), self.bare(it)));
+        let params = self.columns.params.iter().map(|it| (&*it.key, it.column.map_or("", |at| self.at(at))));
+        content.add(key, fields.chain(params));
+    }
+
+    /// A field's cell as it stands in the file.
+    fn bare(&self, field: Field) -> &'a str {
+        self.columns.fields[field as usize].0.map_or("", |it| self.at(it))
     }
 }
 
@@ -145,28 +201,4 @@ fn faults_of_record(record: Record<'_>, columns: &Columns) -> Vec<Problem> {
         }
     }
     problems
-}
-
-/// Puts the cells of `parametros.KEY` columns into the objects, whose own cell they complete.
-fn fill_objects<'a>(raw: &mut RawTicket<'a>, record: Record<'a>, columns: &'a Columns) {
-    for object in [Field::Parametros, Field::ParametrosOrdemServico] {
-        let mut added: Vec<(&str, &str)> = Vec::new();
-        for param in columns.params.iter().filter(|it| it.object == object) {
-            let cell = param.column.map(|it| record.cell(it)).filter(|it| !is_blank(it));
-            if let Some(value) = cell.or(param.set.as_deref()) {
-                added.push((&param.key, trim(value)));
-            }
-        }
-        if added.is_empty() {
-            continue;
-        }
-        let cell = raw.get_mut(object);
-        let mut map = match cell.as_deref().map(serde_json::from_str::<Map<String, Value>>) {
-            None => Map::new(),
-            Some(Ok(map)) => map,
-            Some(Err(_)) => continue, // Validation says what is wrong with the object's own cell.
-        };
-        map.extend(added.into_iter().map(|(key, value)| (key.to_owned(), Value::from(value))));
-        *cell = Some(Cow::Owned(Value::Object(map).to_string()));
-    }
 }

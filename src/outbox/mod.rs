@@ -18,7 +18,7 @@ pub use any::{
     Address, AnyDesk, AnyOutbox, AnyReader, AnyStaging, AnyWorker, Feeler, LEASE, Onlooker, OpenFault,
 };
 pub use commands::takes_a_word;
-pub use names::{kind_name, state_name};
+pub use names::{kind_name, state_name, state_of};
 pub use postgres::{PgOutbox, has_password};
 pub use sqlite::{OpenError, Reader, SqliteOutbox, Staging};
 pub use stored::Page;

@@ -34,7 +34,7 @@ pub fn state_name(state: State) -> &'static str {
 }
 
 /// The state of that name.
-pub(super) fn state_of(name: &str) -> Option<State> {
+pub fn state_of(name: &str) -> Option<State> {
     STATES.into_iter().find(|(_, it)| *it == name).map(|(state, _)| state)
 }
 

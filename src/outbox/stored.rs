@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::names::{kind_of, state_of};
 use super::{Counts, Cursor, ReportRow, RowDetails};
+use crate::delivery::code::BatchCode;
 use crate::delivery::{Attempt, Doubt, OutboxError, RowId, State};
 use crate::ticket::{Problem, RawTicket};
 
@@ -82,6 +83,7 @@ struct RowHead<'a> {
     line: u64,
     #[serde(borrow)]
     lote: Text<'a>,
+    code: Option<i64>,
     #[serde(borrow)]
     referencia: Text<'a>,
     #[serde(borrow)]
@@ -110,6 +112,7 @@ impl<'a> StoredRow<'a> {
             row: RowId(head.id),
             line: head.line,
             lote: head.lote.0,
+            code: head.code.and_then(BatchCode::of_number),
             referencia: head.referencia.0,
             state: state_of(&head.state.0).ok_or_else(|| unreadable("outbox.state"))?,
             cells: cells.into_iter().map(|it| it.0).collect(),
@@ -235,6 +238,7 @@ impl ReportRow<'_> {
             row: self.row,
             line: self.line,
             lote: own(self.lote),
+            code: self.code,
             referencia: own(self.referencia),
             state: self.state,
             cells: self.cells.into_iter().map(own).collect(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::stored::count;
+use crate::delivery::code::BatchCode;
 use crate::delivery::identity::ContentKey;
 use crate::delivery::{Attempt, Doubt, OutboxError, Rate, RowId, State};
 use crate::ticket::{Id, Problem, RawTicket};
@@ -34,6 +35,9 @@ pub struct ImportId(pub i64);
 pub struct NewSource<'a> {
     /// The batch, unless the file turns out to be a correction of another.
     pub batch: &'a str,
+    /// Its code: the batch is made with it, and one of this name that has another is somebody else's
+    /// ([`MergeError::Taken`]). `None`: whichever batch has the name.
+    pub code: Option<BatchCode>,
     pub file_name: &'a str,
     pub encoding: &'a str,
     pub delimiter: &'a str,
@@ -50,8 +54,9 @@ pub struct NewRow<'a> {
     pub cells: Vec<Cow<'a, str>>,
     pub fields: RawTicket<'a>,
     pub content_key: ContentKey,
-    /// The row's own cells of these names, if not blank.
-    pub lote: Option<Cow<'a, str>>,
+    /// The batch whose row it is, where we wrote that.
+    pub code: Option<BatchCode>,
+    /// Who the row says it is.
     pub referencia: Option<Cow<'a, str>>,
     /// `None`: it has none that is valid.
     pub service: Option<Id>,
@@ -69,6 +74,8 @@ pub struct MergeOptions<'a> {
     pub now: Timestamp,
     /// Of the file's bytes, in hexadecimal; known once the file was read.
     pub sha256: &'a str,
+    /// [`FileContent`](crate::delivery::identity::FileContent) of its cells; known then too.
+    pub content: &'a str,
     pub repeats: Repeats,
     pub first_post: FirstPost,
 }
@@ -170,6 +177,10 @@ pub struct Rehearsal {
 pub enum MergeError {
     #[error("another process imports batch `{batch}`")]
     Busy { batch: String },
+    #[error("another file's batch is called `{batch}`")]
+    Taken { batch: String },
+    #[error("the file has rows of {n_batches} batches of this outbox")]
+    SeveralBatches { n_batches: u64 },
     #[error(transparent)]
     Outbox(#[from] OutboxError),
 }
@@ -190,6 +201,8 @@ pub enum Scope {
 pub struct BatchInfo {
     pub id: BatchId,
     pub name: String,
+    /// `None`: a lote that only programs wrote to, and that nobody has spoken of yet.
+    pub code: Option<BatchCode>,
     pub created_at: Timestamp,
     /// When its last complete run ended.
     pub finished_at: Option<Timestamp>,
@@ -206,6 +219,8 @@ pub struct SourceInfo {
     pub import: ImportId,
     pub file_name: String,
     pub sha256: String,
+    /// Of its cells: the same after a spreadsheet saved it again.
+    pub content: String,
     pub encoding: String,
     pub delimiter: String,
     pub headers: Vec<String>,
@@ -290,6 +305,8 @@ pub struct ReportRow<'a> {
     pub row: RowId,
     pub line: u64,
     pub lote: Cow<'a, str>,
+    /// Of the batch that `lote` names, if that has one yet.
+    pub code: Option<BatchCode>,
     pub referencia: Cow<'a, str>,
     pub state: State,
     pub cells: Vec<Cow<'a, str>>,

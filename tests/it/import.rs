@@ -7,6 +7,8 @@ use std::os::unix::process::CommandExt;
 
 use rustix::process::Signal;
 
+use mutirao::delivery::code::BatchCode;
+
 use crate::support::site::{Ended, Site};
 
 const HEADER: &str = "id_cliente_servico;descricao;nome;telefone;abrir_os\n";
@@ -36,7 +38,9 @@ fn a_file_is_opened_once_however_often_it_is_imported() {
         assert_eq!(row["line"], (n + 2).to_string(), "in input order");
         assert_eq!(row["state"], "opened");
         assert_eq!(row["protocolo"].len(), 20);
-        assert_eq!(row["lote"], "queda");
+        let (code, name) = BatchCode::of_cell(&row["lote"]).expect("it is ours");
+        assert_eq!(name, "queda");
+        assert_eq!(BatchCode::of_cell(&row["referencia"]).map(|it| it.0), Some(code));
     }
     for file in ["results.xlsx", "errors.csv", "problems.csv", "summary.json"] {
         let mode = fs::metadata(site.path("queda.mutirao").join(file)).unwrap().permissions().mode();

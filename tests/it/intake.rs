@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use mutirao::delivery::code::BatchCode;
 use mutirao::intake::{
     Blame, Encoding, Format, Hashing, Intake, IntakeError, IntakeOptions, RESULT_COLUMNS, Repeat, Repeats,
     Source, template,
@@ -261,16 +262,54 @@ fn what_intake_gives_to_be_stored_reads_the_same_later() {
     ");
 }
 
+/// Without `lote` every row of a `results.csv` was new, with a protocolo beside it.
+#[test]
+fn a_row_beside_which_a_protocolo_stands_is_told() {
+    let text = format!("{HEADER};state;protocolo\n{ROW};opened;20250101\n{ROW};skipped;\n{ROW};;\n");
+    let ours = open(&text).unwrap().ours().clone();
+    assert_eq!((ours.n_rows, ours.n_nameless, ours.with_protocolo, ours.n_settled), (3, 2, 1, 2));
+    let text = format!("{HEADER};Protocolo\n{ROW};20250101\n{ROW};\n");
+    let ours = open(&text).unwrap().ours().clone();
+    assert_eq!((ours.n_nameless, ours.with_protocolo), (1, 1), "whoever wrote it");
+}
+
+/// Land lots stood in a column `lote`: the file took another batch's name, and none of its guards.
+#[test]
+fn a_column_lote_of_the_sheet_is_its_own() {
+    let intake = open(&format!("{HEADER};lote;referencia\n{ROW};24-11;7\n")).unwrap();
+    assert_eq!(intake.headers().last().unwrap(), "lote");
+    assert!(intake.first_lote().is_none() && intake.ours().by_batch.is_empty());
+}
+
+/// `--excel-safe` puts an apostrophe before `-28 dBm`, and it was posted to HubSoft.
+#[test]
+fn the_guard_of_our_own_files_is_undone() {
+    let guarded = ROW.replace("Sem conexão", "'-28 dBm");
+    let of = |text: &str| {
+        let mut intake = open(text).unwrap();
+        let row = intake.next_row().unwrap().unwrap();
+        let text = row.raw().descricao.unwrap().into_owned();
+        assert_eq!(row.own_cells().nth(1).unwrap(), text);
+        text
+    };
+    assert_eq!(of(&format!("{HEADER};state;protocolo\n{guarded};rejected;\n")), "-28 dBm");
+    assert_eq!(of(&format!("{HEADER}\n{guarded}\n")), "'-28 dBm", "not ours: as it stands");
+}
+
 #[test]
 fn our_own_results_are_accepted_as_they_are() {
     let text = format!(
-        "{HEADER};cidade;{}\n{ROW};Itaúna;2;queda;REF-1;rejected;;;;;1;x;y;\n",
+        "{HEADER};cidade;{}\n{ROW};Itaúna;2;BBBBBBBB.queda;BBBBBBBB.REF%201;rejected;;;;;1;x;y;\n",
         RESULT_COLUMNS.join(";")
     );
     let mut intake = open(&text).unwrap();
     assert_eq!(intake.headers().last().unwrap(), "cidade");
+    assert_eq!(intake.first_lote().as_deref(), Some("queda"));
+    let ours = intake.ours();
+    assert_eq!((ours.batch(), ours.n_rows, ours.n_settled), (Some(BatchCode::of_bits(0)), 1, 0));
     let row = intake.next_row().unwrap().unwrap();
-    assert_eq!((row.lote(), row.referencia()), (Some("queda"), Some("REF-1")));
+    let (code, referencia) = row.identity().expect("we wrote it");
+    assert_eq!((code, &*referencia), (Some(BatchCode::of_bits(0)), "REF 1"));
     assert_eq!(
         row.own_cells().collect::<Vec<_>>(),
         ["11000", "Sem conexão", "João", "37999112233", "Itaúna"]
@@ -292,7 +331,8 @@ fn a_rows_key_is_of_the_cells_as_they_stand() {
     };
     assert_eq!(key(&text, &options), plain);
     assert_eq!(key(&text.replace("João", "Maria"), &options), plain);
-    assert_ne!(key(&text.replace("11000", "11000,0"), &options), plain);
+    assert_eq!(key(&text.replace("11000", "11000,0"), &options), plain, "as a spreadsheet saves it");
+    assert_ne!(key(&text.replace("11000", "11001"), &options), plain);
 }
 
 #[test]

@@ -92,6 +92,10 @@ impl Round {
                         referencia: candidate.referencia.into(),
                         problems,
                     };
+                    // Its results name the batch, too.
+                    if candidate.key.is_none() {
+                        self.lotes.insert(candidate.lote.to_owned());
+                    }
                     self.refusals.push(Refusal::new(told, candidate.doubt.as_ref()));
                     continue;
                 }

@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
 use super::PgOutbox;
 use super::error::Trouble;
+use crate::delivery::code::BatchCode;
 use crate::delivery::{OutboxError, RowId};
 use crate::outbox::names::state_of;
 use crate::outbox::stored::{self, DetailsColumns, Page, count, stored, time, unreadable};
@@ -39,7 +40,8 @@ const DUE_LONGEST: &str = "min(coalesce(o.sent_at, greatest(o.created_at, o.avai
     FILTER (WHERE o.sent_at IS NOT NULL OR o.available_at <= timestamptz 'epoch' + $4::bigint * interval '1 millisecond')";
 
 /// The head of an entry of a [`Page`].
-const ROW_HEAD: &str = "json_build_array(o.id, o.line, o.lote, o.referencia, o.state, o.protocolo, o.id_atendimento,
+const ROW_HEAD: &str = "json_build_array(o.id, o.line, o.lote,
+    (SELECT it.code FROM mutirao.batch it WHERE it.name = o.lote), o.referencia, o.state, o.protocolo, o.id_atendimento,
     array_remove(o.ids_ordem_servico, NULL), array_remove(o.numeros_ordem_servico, NULL), greatest(o.attempts, 0),
     o.error_code, o.error_message, o.warning, o.place)";
 
@@ -194,14 +196,14 @@ impl PgOutbox {
 
     /// What is known of a batch; `None` if it has no rows and no file.
     pub async fn batch_info(&self, name: &str) -> Result<Option<BatchInfo>, OutboxError> {
-        type Columns = (i64, i64, Option<i64>, Option<String>, Option<i64>, bool);
+        type Columns = (i64, Option<i32>, i64, Option<i64>, Option<String>, Option<i64>, bool);
         let mut conn = self.conn().await?;
         let sql = format!(
-            "SELECT b.id, {}, {}, b.summary, b.source, true FROM mutirao.batch b WHERE b.name = $1
+            "SELECT b.id, b.code, {}, {}, b.summary, b.source, true FROM mutirao.batch b WHERE b.name = $1
              UNION ALL
-             SELECT -min(o.id), {}, NULL, NULL, NULL, false FROM mutirao.outbox o
+             SELECT -min(o.id), NULL, {}, NULL, NULL, NULL, false FROM mutirao.outbox o
               WHERE o.lote = $1 AND o.batch IS NULL HAVING count(*) <> 0
-              ORDER BY 6 DESC",
+              ORDER BY 7 DESC",
             ms("b.created_at"),
             ms("b.finished_at"),
             ms("min(o.created_at)"),
@@ -212,8 +214,8 @@ impl PgOutbox {
             .fetch_all(&mut *conn)
             .await
             .trouble()?;
-        let is_produced = found.iter().any(|it| !it.5);
-        let Some((id, created_at, finished_at, summary, source, _)) = found.into_iter().next() else {
+        let is_produced = found.iter().any(|it| !it.6);
+        let Some((id, code, created_at, finished_at, summary, source, _)) = found.into_iter().next() else {
             return Ok(None);
         };
         let range = Reach::of(Scope::Batch(BatchId(id)), &mut conn).await?;
@@ -226,6 +228,7 @@ impl PgOutbox {
         Ok(Some(BatchInfo {
             id: BatchId(id),
             name: name.to_owned(),
+            code: code.and_then(|it| BatchCode::of_number(it.into())),
             created_at: time(created_at),
             finished_at: finished_at.map(time),
             summary,
@@ -407,18 +410,19 @@ pub(super) async fn counts(conn: &mut PgConnection, range: &Reach) -> Result<Cou
 }
 
 async fn source_info(conn: &mut PgConnection, source: i64) -> Result<SourceInfo, OutboxError> {
-    type Columns = (String, String, String, String, String, i64, i64);
+    type Columns = (String, String, String, String, String, String, i64, i64);
     let sql = format!(
-        "SELECT file_name, sha256, encoding, delimiter, headers, n_rows, {} FROM mutirao.source WHERE id = $1",
+        "SELECT file_name, sha256, content, encoding, delimiter, headers, n_rows, {} FROM mutirao.source WHERE id = $1",
         ms("imported_at")
     );
     let found: Columns =
         sqlx::query_as(AssertSqlSafe(sql)).bind(source).persistent(false).fetch_one(conn).await.trouble()?;
-    let (file_name, sha256, encoding, delimiter, headers, n_rows, imported_at) = found;
+    let (file_name, sha256, content, encoding, delimiter, headers, n_rows, imported_at) = found;
     Ok(SourceInfo {
         import: ImportId(source),
         file_name,
         sha256,
+        content,
         encoding,
         delimiter,
         headers: stored("source.headers", &headers)?,
@@ -433,6 +437,7 @@ fn produced(lote: &str, n_rows: u64, since: Timestamp) -> SourceInfo {
         import: ImportId(0),
         file_name: lote.to_owned(),
         sha256: String::new(),
+        content: String::new(),
         encoding: String::new(),
         delimiter: ";".to_owned(),
         headers: field_names(),

@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Transaction};
 use super::PgOutbox;
 use super::error::Trouble;
 use crate::delivery::OutboxError;
+use crate::delivery::code::BatchCode;
 use crate::outbox::stored::json;
 use crate::outbox::{MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal};
 use crate::ticket::{Field, in_words};
@@ -23,13 +24,14 @@ const LOCK_CLASS: i32 = 0x6d74_726f;
 pub struct Staging {
     pub(super) tx: Transaction<'static, Postgres>,
     pub(super) batch: String,
+    pub(super) code: Option<BatchCode>,
     pub(super) file_name: String,
     pub(super) encoding: String,
     pub(super) delimiter: String,
     pub(super) headers: Vec<String>,
     pub(super) n_rows: u64,
-    /// Whether any line names its batch, or itself: most files have neither.
-    pub(super) names_lotes: bool,
+    /// Whether any line is one of ours, or names itself: most files have neither.
+    pub(super) has_codes: bool,
     pub(super) names_rows: bool,
     pub(super) is_held: bool,
     /// In the text form of `COPY`.
@@ -46,7 +48,7 @@ impl PgOutbox {
         let sql = format!(
             "CREATE TEMP TABLE incoming (
                  record bigint NOT NULL DEFAULT nextval('mutirao.record_id_seq'), line bigint NOT NULL,
-                 content_key text NOT NULL, lote text, referencia text, repeat_key bytea, cells text NOT NULL,
+                 content_key text NOT NULL, code integer, referencia text, repeat_key bytea, cells text NOT NULL,
                  problems text, warning text, error_code text, error_message text, {FIELD_TYPES}
              ) ON COMMIT DROP"
         );
@@ -54,12 +56,13 @@ impl PgOutbox {
         Ok(Staging {
             tx,
             batch: source.batch.to_owned(),
+            code: source.code,
             file_name: source.file_name.to_owned(),
             encoding: source.encoding.to_owned(),
             delimiter: source.delimiter.to_owned(),
             headers: source.headers.to_vec(),
             n_rows: 0,
-            names_lotes: false,
+            has_codes: false,
             names_rows: false,
             is_held: false,
             lines: String::new(),
@@ -89,7 +92,7 @@ impl Staging {
     /// Takes in lines, in the order of the file.
     pub async fn push(&mut self, rows: &[NewRow<'_>]) -> Result<(), OutboxError> {
         for row in rows {
-            self.names_lotes |= row.lote.is_some();
+            self.has_codes |= row.code.is_some();
             self.names_rows |= row.referencia.is_some();
             write_line(&mut self.lines, row);
             if CHUNK_BYTES <= self.lines.len() {
@@ -119,7 +122,7 @@ impl Staging {
 
     async fn flush(&mut self) -> Result<(), OutboxError> {
         let sql = format!(
-            "COPY pg_temp.incoming (line, content_key, lote, referencia, repeat_key, cells, problems, warning,
+            "COPY pg_temp.incoming (line, content_key, code, referencia, repeat_key, cells, problems, warning,
                                     error_code, error_message, {FIELDS}) FROM STDIN"
         );
         let mut copy = self.tx.copy_in_raw(&sql).await.trouble()?;
@@ -144,7 +147,7 @@ fn write_line(to: &mut String, row: &NewRow<'_>) {
     let is_valid = row.problems.is_empty();
     to.push_str(&row.line.to_string());
     value(to, Some(row.content_key.as_str()));
-    value(to, row.lote.as_deref());
+    value(to, row.code.map(|it| it.number().to_string()).as_deref());
     value(to, row.referencia.as_deref());
     let key = row.repeat_key.map(|key| {
         key.iter().fold("\\x".to_owned(), |mut text, byte| {

@@ -20,8 +20,10 @@ use super::session::Tx;
 use super::staging::Staging;
 use crate::delivery::OutboxError;
 use crate::outbox::range::Range;
+use crate::outbox::stored::count;
 use crate::outbox::{
-    BatchId, FirstPost, ImportId, MergeCounts, MergeKind, MergeOptions, Merged, Rehearsal, Repeats,
+    BatchId, FirstPost, ImportId, MergeCounts, MergeError, MergeKind, MergeOptions, Merged, Rehearsal,
+    Repeats,
 };
 
 /// A row is known by its reference. Made after the first load: references are random, and keeping them sorted row by
@@ -47,7 +49,7 @@ const MAY_EXIST: &str = "(x.state IN ('opened', 'in_flight', 'in_doubt', 'unconf
 /// The row that `s` is, or becomes.
 const ROW_OF_S: &str = "coalesce(s.row, ?2 + s.record)";
 
-pub(super) async fn merge(staging: Staging<'_>, options: &MergeOptions<'_>) -> Result<Merged, OutboxError> {
+pub(super) async fn merge(staging: Staging<'_>, options: &MergeOptions<'_>) -> Result<Merged, MergeError> {
     let (merge, merged) = merged(staging, options).await?;
     merge.tx.commit().await?;
     Ok(merged)
@@ -56,7 +58,7 @@ pub(super) async fn merge(staging: Staging<'_>, options: &MergeOptions<'_>) -> R
 pub(super) async fn rehearse(
     staging: Staging<'_>,
     options: &MergeOptions<'_>,
-) -> Result<Rehearsal, OutboxError> {
+) -> Result<Rehearsal, MergeError> {
     let (mut merge, merged) = merged(staging, options).await?;
     let counts = counts(&mut merge.tx, Range::of(merged.scope())).await?;
     Ok(Rehearsal { merged, counts })
@@ -65,14 +67,14 @@ pub(super) async fn rehearse(
 async fn merged<'a>(
     staging: Staging<'a>,
     options: &MergeOptions<'_>,
-) -> Result<(Merge<'a>, Merged), OutboxError> {
+) -> Result<(Merge<'a>, Merged), MergeError> {
     let n_rows = staging.n_rows;
     let mut merge = Merge::begin(staging, options).await?;
     merge.stage().await?;
     let (batch, kind) = merge.identify().await?;
     (merge.batch, merge.kind) = (batch, kind);
     merge.refuse_doubled().await?;
-    merge.find_known("s.row IS NULL").await?;
+    merge.find_known().await?;
     match kind {
         MergeKind::Whole => merge.replace().await?,
         MergeKind::Correction => merge.correct().await?,
@@ -98,7 +100,7 @@ struct Merge<'a> {
     base: i64,
     batch: i64,
     headers: Vec<String>,
-    names_lotes: bool,
+    has_codes: bool,
     names_rows: bool,
     kind: MergeKind,
     now: i64,
@@ -108,7 +110,7 @@ struct Merge<'a> {
 
 impl<'a> Merge<'a> {
     async fn begin(staging: Staging<'a>, options: &MergeOptions<'_>) -> Result<Self, OutboxError> {
-        let Staging { mut tx, source, first_record, headers, names_lotes, names_rows, .. } = staging;
+        let Staging { mut tx, source, first_record, headers, has_codes, names_rows, .. } = staging;
         let sql = "SELECT coalesce(max(id), 0), (SELECT batch FROM source WHERE id = ?1) FROM outbox";
         let (last_id, batch): (i64, i64) =
             sqlx::query_as(sql).bind(source).fetch_one(&mut *tx).await.trouble()?;
@@ -119,7 +121,7 @@ impl<'a> Merge<'a> {
             base: last_id + 1 - first_record,
             batch,
             headers,
-            names_lotes,
+            has_codes,
             names_rows,
             kind: MergeKind::Whole,
             now: options.now.as_millisecond(),
@@ -131,23 +133,20 @@ impl<'a> Merge<'a> {
     async fn stage(&mut self) -> Result<(), OutboxError> {
         let sql = "CREATE TEMP TABLE staged (
                        record INTEGER PRIMARY KEY, line INTEGER, referencia TEXT, explicit INTEGER,
-                       lote INTEGER, own_lote INTEGER, service INTEGER, repeat_key BLOB, valid INTEGER,
+                       lote INTEGER, is_ours INTEGER, is_here INTEGER, service INTEGER, repeat_key BLOB, valid INTEGER,
                        warning TEXT, row INTEGER, old_record INTEGER, old_state TEXT, was_gone INTEGER,
                        free INTEGER, changed INTEGER, redo INTEGER)";
         self.run(sql, &[]).await?;
-        if self.names_lotes {
-            let sql = "INSERT INTO batch (name, created_at)
-                       SELECT DISTINCT lote, ?2 FROM record WHERE ?1 <= id AND lote IS NOT NULL
-                           ON CONFLICT DO NOTHING";
-            self.run(sql, &[self.first_record, self.now]).await?;
-        }
+        // A row of an outbox that is not this one keeps its code within its reference: so it is the same when
+        // it comes again, and no row of the batch that it comes into.
         let sql =
-            "INSERT INTO staged (record, line, referencia, explicit, lote, own_lote, service, repeat_key,
+            "INSERT INTO staged (record, line, referencia, explicit, lote, is_ours, is_here, service, repeat_key,
                                        valid, warning)
-                   SELECT r.id, r.line, coalesce(r.referencia, r.content_key), r.referencia IS NOT NULL,
-                          coalesce(b.id, ?2), b.id IS NOT NULL, r.service,
-                          iif(r.problems IS NULL, r.repeat_key, NULL), r.problems IS NULL, r.warning
-                     FROM record r LEFT JOIN batch b ON b.name = r.lote
+                   SELECT r.id, r.line,
+                          coalesce(iif(b.id IS NULL, r.code || '.', '') || r.referencia, r.referencia, r.content_key),
+                          r.referencia IS NOT NULL, coalesce(b.id, ?2), r.code IS NOT NULL, b.id IS NOT NULL,
+                          r.service, iif(r.problems IS NULL, r.repeat_key, NULL), r.problems IS NULL, r.warning
+                     FROM record r LEFT JOIN batch b ON b.code = r.code
                     WHERE ?1 <= r.id ORDER BY r.id";
         self.run(sql, &[self.first_record, self.batch]).await?;
         // As `ContentKey::reference` has it; the second sort is of the few that are there again.
@@ -161,26 +160,20 @@ impl<'a> Merge<'a> {
         self.run(sql, &[]).await.map(drop)
     }
 
-    /// Decides what the file is by the lines that carry `lote` and `referencia`.
-    ///
-    /// All of them known here, as rows of one batch: a correction, whose other lines are additions
-    /// to that batch. But a producer's file, whose own columns they are, comes again as a whole.
-    async fn identify(&mut self) -> Result<(i64, MergeKind), OutboxError> {
-        if !(self.names_lotes && self.names_rows) {
+    /// Decides what the file is by the lines that we wrote. Where they are of one batch of this outbox, it
+    /// is a correction, whose other lines are additions to that batch.
+    async fn identify(&mut self) -> Result<(i64, MergeKind), MergeError> {
+        if !self.has_codes {
             return Ok((self.batch, MergeKind::Whole));
         }
-        self.find_known("s.own_lote AND s.explicit").await?;
-        let sql = "SELECT count(*), count(x.id), count(DISTINCT x.batch), coalesce(max(x.batch), 0),
-                          coalesce(max(r.lote IS NOT NULL AND r.referencia IS NOT NULL), 0)
-                     FROM staged s LEFT JOIN outbox x ON x.id = s.row LEFT JOIN record r ON r.id = x.record
-                    WHERE s.own_lote AND s.explicit";
-        let (n_named, n_known, n_batches, batch, came_named): (i64, i64, i64, i64, i64) =
-            sqlx::query_as(sql).fetch_one(&mut *self.tx).await.trouble()?;
-        let is_producers = came_named != 0 && batch == self.batch;
-        if n_named == 0 || n_known < n_named || n_batches != 1 || is_producers {
-            return Ok((self.batch, MergeKind::Whole));
+        let sql = "SELECT count(DISTINCT lote), coalesce(max(lote), 0) FROM staged WHERE is_here";
+        let (n_batches, batch): (i64, i64) = sqlx::query_as(sql).fetch_one(&mut *self.tx).await.trouble()?;
+        match n_batches {
+            0 => return Ok((self.batch, MergeKind::Whole)),
+            1 => {}
+            _ => return Err(MergeError::SeveralBatches { n_batches: count(n_batches) }),
         }
-        self.run("UPDATE staged SET lote = ?1 WHERE NOT own_lote", &[batch]).await?;
+        self.run("UPDATE staged SET lote = ?1 WHERE NOT is_here", &[batch]).await?;
         Ok((batch, MergeKind::Correction))
     }
 
@@ -211,8 +204,8 @@ impl<'a> Merge<'a> {
         self.run("DROP TABLE doubled", &[]).await.map(drop)
     }
 
-    /// Finds the row that each line is already, among the lines that `which` names.
-    async fn find_known(&mut self, which: &'static str) -> Result<(), OutboxError> {
+    /// Finds the row that each line is already.
+    async fn find_known(&mut self) -> Result<(), OutboxError> {
         if !self.was_filled {
             return Ok(());
         }
@@ -221,7 +214,7 @@ impl<'a> Merge<'a> {
                 SET row = x.id, old_record = x.record, old_state = x.state, was_gone = x.gone, free = {FREE},
                     changed = o.fields IS NOT n.fields
                FROM outbox x, record o, record n
-              WHERE {which} AND x.lote = s.lote AND x.referencia = s.referencia
+              WHERE x.lote = s.lote AND x.referencia = s.referencia
                 AND o.id = x.record AND n.id = s.record"
         );
         self.run(sql, &[]).await?;
@@ -334,9 +327,9 @@ impl<'a> Merge<'a> {
                                  error_code, error_message, warning, finished_at)
              SELECT ?2 + s.record, ?3, s.lote, s.referencia, s.record, s.line, ?4, s.service, s.repeat_key, ?1,
                     iif(s.valid, 'pending', 'invalid'),
-                    iif(?5 OR s.own_lote AND s.explicit, ?1, NULL),
-                    iif(?5 AND NOT (s.own_lote AND s.explicit), ?1 - {ADOPTABLE_MS}, NULL),
-                    ?5 OR s.own_lote AND s.explicit,
+                    iif(?5 OR s.is_ours, ?1, NULL),
+                    iif(?5 AND NOT (s.is_ours), ?1 - {ADOPTABLE_MS}, NULL),
+                    ?5 OR s.is_ours,
                     {}, {}, s.warning, iif(s.valid, NULL, ?1)
                FROM staged s WHERE s.row IS NULL ORDER BY s.record",
             problem("code", "s.record"),
@@ -419,7 +412,7 @@ impl<'a> Merge<'a> {
 
     async fn finish(&mut self, options: &MergeOptions<'_>, n_rows: u64) -> Result<Merged, OutboxError> {
         let counts = self.count().await?;
-        let sql = "UPDATE source SET batch = ?2, kind = ?3, sha256 = ?4, n_rows = ?5, imported_at = ?6 WHERE id = ?1";
+        let sql = "UPDATE source SET batch = ?2, kind = ?3, sha256 = ?4, n_rows = ?5, imported_at = ?6, content = ?7 WHERE id = ?1";
         sqlx::query(sql)
             .bind(self.source)
             .bind(self.batch)
@@ -430,6 +423,7 @@ impl<'a> Merge<'a> {
             .bind(options.sha256.to_owned())
             .bind(i64::try_from(n_rows).unwrap_or(i64::MAX))
             .bind(self.now)
+            .bind(options.content.to_owned())
             .execute(&mut *self.tx)
             .await
             .trouble()?;
@@ -462,7 +456,7 @@ impl<'a> Merge<'a> {
                     coalesce(sum(x.state = 'pending' AND s.redo AND NOT s.changed), 0),
                     coalesce(sum(x.state = 'invalid'), 0),
                     coalesce(sum(x.state = 'skipped' AND x.error_code = 'repeat'), 0),
-                    coalesce(sum(x.state = 'pending' AND s.row IS NULL AND s.own_lote AND s.explicit), 0)
+                    coalesce(sum(x.state = 'pending' AND s.row IS NULL AND s.is_ours), 0)
                FROM staged s JOIN outbox x ON x.id = coalesce(s.row, ?1 + s.record)";
         let counted = sqlx::query_as(sql).bind(self.base).fetch_one(&mut *self.tx).await.trouble()?;
         Ok(MergeCounts::of(counted))

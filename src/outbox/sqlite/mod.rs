@@ -119,13 +119,14 @@ mod tests {
     use super::*;
     use crate::delivery::identity::ContentKey;
     use crate::delivery::{Change, Outbox, Settle, Settled, Want};
-    use crate::outbox::{FirstPost, MergeOptions, NewRow, NewSource, Repeats, Scope};
+    use crate::outbox::{FirstPost, MergeError, MergeOptions, NewRow, NewSource, Repeats, Scope};
     use crate::ticket::{Id, RawTicket};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
-    async fn import(outbox: &mut SqliteOutbox, lines: std::ops::Range<i64>) -> Result<(), OutboxError> {
-        let source = NewSource { batch: "b", file_name: "", encoding: "", delimiter: "", headers: &[] };
+    async fn import(outbox: &mut SqliteOutbox, lines: std::ops::Range<i64>) -> Result<(), MergeError> {
+        let source =
+            NewSource { batch: "b", code: None, file_name: "", encoding: "", delimiter: "", headers: &[] };
         let mut staging = outbox.begin(&source).await?;
         for line in lines {
             let service = line.to_string();
@@ -140,7 +141,7 @@ mod tests {
                 line: line.unsigned_abs(),
                 cells: Vec::<Cow<'_, str>>::new(),
                 content_key: ContentKey::new(&service, "", ""),
-                lote: None,
+                code: None,
                 referencia: None,
                 service: Id::new(line),
                 repeat_key: None,
@@ -151,7 +152,10 @@ mod tests {
             staging.push(&[row]).await?;
         }
         let (repeats, first_post) = (Repeats::Allow, FirstPost::AtOnce);
-        staging.merge(&MergeOptions { now: NOW, sha256: "", repeats, first_post }).await.map(drop)
+        staging
+            .merge(&MergeOptions { now: NOW, sha256: "", content: "", repeats, first_post })
+            .await
+            .map(drop)
     }
 
     async fn pragma(outbox: &SqliteOutbox, sql: &'static str) {
@@ -169,7 +173,7 @@ mod tests {
         pragma(&outbox, "PRAGMA max_page_count = 1").await; // As many as there are.
         for _ in 0..2 {
             let error = import(&mut outbox, 1..5000).await.expect_err("there is no space");
-            assert!(matches!(error, OutboxError::Full(_)), "{error:?}");
+            assert!(matches!(error, MergeError::Outbox(OutboxError::Full(_))), "{error:?}");
         }
         pragma(&outbox, "PRAGMA max_page_count = 4294967294").await;
         let settles = claims.iter().map(|it| Settle {

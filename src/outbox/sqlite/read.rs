@@ -5,6 +5,7 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::error::{Trouble, stored};
 use super::{Reader, time};
+use crate::delivery::code::BatchCode;
 use crate::delivery::{OutboxError, RowId};
 use crate::outbox::range::Range;
 use crate::outbox::stored::{self, DetailsColumns, Page, count};
@@ -19,7 +20,7 @@ const IN_SCOPE: &str = "o.gone = 0 AND (?1 IS NULL OR o.batch = ?1) AND (?2 IS N
 
 /// The head of an entry of a [`Page`]; its cells are put in as they stand.
 const ROW_HEAD: &str =
-    "json_array(o.id, o.line, b.name, o.referencia, o.state, o.protocolo, o.id_atendimento,
+    "json_array(o.id, o.line, b.name, b.code, o.referencia, o.state, o.protocolo, o.id_atendimento,
     json(o.ids_os), json(o.numeros_os), o.attempts, o.error_code, o.error_message, o.warning, o.record)";
 
 impl Reader {
@@ -110,22 +111,38 @@ impl Reader {
 
     /// What is known of a batch; `None` if nothing was ever imported under that name.
     pub async fn batch_info(&self, name: &str) -> Result<Option<BatchInfo>, OutboxError> {
-        type Row =
-            (i64, i64, Option<i64>, Option<String>, i64, String, String, String, String, String, i64, i64);
+        type Row = (
+            i64,
+            i64,
+            i64,
+            Option<i64>,
+            Option<String>,
+            i64,
+            String,
+            String,
+            String,
+            String,
+            String,
+            String,
+            i64,
+            i64,
+        );
         let mut conn = self.conn().await;
-        let sql = "SELECT b.id, b.created_at, b.finished_at, b.summary, s.id, s.file_name, s.sha256,
+        let sql = "SELECT b.id, b.code, b.created_at, b.finished_at, b.summary, s.id, s.file_name, s.sha256, s.content,
                           s.encoding, s.delimiter, s.headers, s.n_rows, s.imported_at
                      FROM batch b JOIN source s ON s.id = b.source WHERE b.name = ?1";
         let found: Option<Row> =
             sqlx::query_as(sql).bind(name.to_owned()).fetch_optional(&mut *conn).await.trouble()?;
         let Some((
             id,
+            code,
             created_at,
             finished_at,
             summary,
             import,
             file_name,
             sha256,
+            content,
             encoding,
             delimiter,
             headers,
@@ -139,6 +156,7 @@ impl Reader {
         Ok(Some(BatchInfo {
             id: BatchId(id),
             name: name.to_owned(),
+            code: BatchCode::of_number(code),
             created_at: time(created_at),
             finished_at: finished_at.map(time),
             summary,
@@ -147,6 +165,7 @@ impl Reader {
                 import: ImportId(import),
                 file_name,
                 sha256,
+                content,
                 encoding,
                 delimiter,
                 headers: stored("source.headers", &headers)?,

@@ -7,7 +7,8 @@ use super::SqliteOutbox;
 use super::error::{Trouble, json};
 use super::session::Tx;
 use crate::delivery::OutboxError;
-use crate::outbox::{MergeOptions, Merged, NewRow, NewSource, Rehearsal};
+use crate::delivery::code::BatchCode;
+use crate::outbox::{MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal};
 
 /// Rows of one `INSERT`: larger ones gain nothing (measured), and hold more in memory.
 const CHUNK_ROWS: usize = 64;
@@ -23,24 +24,32 @@ pub struct Staging<'a> {
     /// Records from this one on are of this file.
     pub(super) first_record: i64,
     pub(super) n_rows: u64,
-    /// Whether any line names its batch, or itself: most files have neither.
-    pub(super) names_lotes: bool,
+    /// Whether any line is one of ours, or names itself: most files have neither.
+    pub(super) has_codes: bool,
     pub(super) names_rows: bool,
     chunk: Values,
 }
 
 impl SqliteOutbox {
     /// Starts to read a file in.
-    pub async fn begin(&mut self, source: &NewSource<'_>) -> Result<Staging<'_>, OutboxError> {
+    pub async fn begin(&mut self, source: &NewSource<'_>) -> Result<Staging<'_>, MergeError> {
         let mut tx = self.reader.session.get_mut().begin().await?;
         // A correction turns out to be of another batch only at the end: 0 until then.
-        let sql =
-            "INSERT INTO batch (name, created_at) VALUES (?1, CAST(unixepoch('subsec') * 1000 AS INTEGER))
-                       ON CONFLICT DO NOTHING";
-        sqlx::query(sql).bind(source.batch.to_owned()).execute(&mut *tx).await.trouble()?;
-        let sql = "INSERT INTO source (batch, kind, file_name, sha256, encoding, delimiter, headers,
+        let sql = "INSERT INTO batch (name, code, created_at)
+             VALUES (?1, coalesce(?2, random() & 268435455), CAST(unixepoch('subsec') * 1000 AS INTEGER))
+                 ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING code";
+        let code: i64 = sqlx::query_scalar(sql)
+            .bind(source.batch.to_owned())
+            .bind(source.code.map(BatchCode::number))
+            .fetch_one(&mut *tx)
+            .await
+            .trouble()?;
+        if source.code.is_some_and(|it| it.number() != code) {
+            return Err(MergeError::Taken { batch: source.batch.to_owned() });
+        }
+        let sql = "INSERT INTO source (batch, kind, file_name, sha256, content, encoding, delimiter, headers,
                                        n_rows, imported_at)
-                   SELECT id, 'whole', ?2, '', ?3, ?4, ?5, 0, 0 FROM batch WHERE name = ?1
+                   SELECT id, 'whole', ?2, '', '', ?3, ?4, ?5, 0, 0 FROM batch WHERE name = ?1
                    RETURNING id, (SELECT coalesce(max(id), 0) + 1 FROM record)";
         let (source_id, first_record) = sqlx::query_as(sql)
             .bind(source.batch.to_owned())
@@ -57,7 +66,7 @@ impl SqliteOutbox {
             source: source_id,
             first_record,
             n_rows: 0,
-            names_lotes: false,
+            has_codes: false,
             names_rows: false,
             chunk: Values::default(),
         })
@@ -68,7 +77,7 @@ impl Staging<'_> {
     /// Takes in lines, in the order of the file.
     pub async fn push(&mut self, rows: &[NewRow<'_>]) -> Result<(), OutboxError> {
         for row in rows {
-            self.names_lotes |= row.lote.is_some();
+            self.has_codes |= row.code.is_some();
             self.names_rows |= row.referencia.is_some();
             self.chunk.push(self.source, row).trouble()?;
             if self.chunk.n_rows == CHUNK_ROWS {
@@ -85,13 +94,13 @@ impl Staging<'_> {
     }
 
     /// Makes rows of the lines, and commits.
-    pub async fn merge(mut self, options: &MergeOptions<'_>) -> Result<Merged, OutboxError> {
+    pub async fn merge(mut self, options: &MergeOptions<'_>) -> Result<Merged, MergeError> {
         self.chunk.flush(&mut self.tx).await?;
         super::merge::merge(self, options).await
     }
 
     /// Tells what [`Self::merge`] would do.
-    pub async fn rehearse(mut self, options: &MergeOptions<'_>) -> Result<Rehearsal, OutboxError> {
+    pub async fn rehearse(mut self, options: &MergeOptions<'_>) -> Result<Rehearsal, MergeError> {
         self.chunk.flush(&mut self.tx).await?;
         super::merge::rehearse(self, options).await
     }
@@ -112,7 +121,7 @@ impl Values {
         to.add(source)
             .and_then(|()| to.add(i64::try_from(row.line).unwrap_or(i64::MAX)))
             .and_then(|()| to.add(row.content_key.as_str().to_owned()))
-            .and_then(|()| to.add(owned(&row.lote)))
+            .and_then(|()| to.add(row.code.map(BatchCode::number)))
             .and_then(|()| to.add(owned(&row.referencia)))
             .and_then(|()| to.add(row.service.map(|it| it.get())))
             .and_then(|()| to.add(row.repeat_key.map(|it| it.to_vec())))
@@ -144,7 +153,7 @@ impl Values {
 fn insert(n_rows: usize) -> String {
     let values = format!("({})", ["?"; COLUMNS].join(","));
     format!(
-        "INSERT INTO record (source, line, content_key, lote, referencia, service, repeat_key, fields, cells,
+        "INSERT INTO record (source, line, content_key, code, referencia, service, repeat_key, fields, cells,
                              problems, warning) VALUES {}",
         vec![values; n_rows].join(",")
     )

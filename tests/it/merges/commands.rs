@@ -5,7 +5,7 @@ use mutirao::outbox::{FirstPost, Resolution, ResolveError, RowName, Scope, Word}
 
 use super::{Books, Driver, failed, fault, in_doubt, opened, run, states, unconfirmed};
 use crate::outbox_conformance::at;
-use crate::support::files::{File, Line, line};
+use crate::support::files::{File, line};
 
 on_every_driver! {
     a_precaution_that_could_not_tell_is_looked_up_by_reconcile,
@@ -105,31 +105,4 @@ async fn a_person_settles_what_is_unconfirmed(driver: Driver) {
     assert_eq!(history.last().map(|it| (it.kind, &*it.note)), Some((AttemptKind::Word, "ana")));
     assert_eq!(states(&it, "b", 2..=4).await, ["opened", "failed not_opened", "opened"]);
     assert_eq!(it.row("b", 2).await.report.protocolo.as_deref(), Some("20250101000000123456"));
-}
-
-/// A worker knows rows by their lote; those of another outbox stand in a batch of another name.
-#[tokio::test]
-async fn a_halted_lote_is_not_posted_whatever_its_batch() {
-    let mut it = Books::new(Driver::Postgres).await;
-    let foreign = Line { lote: Some("queda"), referencia: Some("R"), ..line(1, "a") };
-    let merged = it.import(&File::of("errors", &[foreign, line(2, "b")])).await;
-    let worker = it.worker().await;
-    let desk = worker.desk(Scope::All);
-    let want = Want { now: at(1), posts: 9, look_ups: 9 };
-    let claims = desk.claim(want).await.expect("it claims").claims;
-    let settles = claims.iter().map(|it| Settle {
-        row: it.row,
-        token: it.token,
-        change: Change::Later { at: at(1), attempts: 0, doubt: None, fault: None },
-        attempt: None,
-    });
-    desk.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
-    desk.halt("queda", "tipo inválido").await.expect("it halts");
-    let lotes = async || {
-        let claims = desk.claim(want).await.expect("it claims").claims;
-        claims.iter().map(|it| it.lote.to_string()).collect::<Vec<_>>()
-    };
-    assert_eq!(lotes().await, ["errors"]);
-    it.outbox.release(merged.batch).await.expect("it goes on");
-    assert_eq!(lotes().await, ["queda"]);
 }

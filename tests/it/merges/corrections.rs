@@ -1,5 +1,6 @@
 //! Rows that carry an identity: a reference of their own, or what an outbox wrote out for them.
 
+use mutirao::delivery::code::BatchCode;
 use mutirao::delivery::{Outbox, State, Want};
 use mutirao::outbox::{Cursor, MergeCounts, MergeKind, Merged};
 
@@ -33,12 +34,12 @@ async fn a_reference_stands_once_in_a_file(driver: Driver) {
 }
 
 /// The lines of `scope` that were not opened, as `errors.csv` has them.
-async fn errors(it: &Books, merged: &Merged) -> Vec<(String, String, String)> {
+async fn errors(it: &Books, merged: &Merged) -> Vec<(String, Option<BatchCode>, String)> {
     let page =
         it.outbox.reader().rows_page(merged.results(), Cursor::default(), 100).await.expect("it reads");
     let (rows, _) = page.rows().expect("it is ours");
     let not_opened = rows.into_iter().filter(|it| it.state != State::Opened);
-    not_opened.map(|it| (it.cells[1].to_string(), it.lote.to_string(), it.referencia.to_string())).collect()
+    not_opened.map(|it| (it.cells[1].to_string(), it.code, it.referencia.to_string())).collect()
 }
 
 async fn a_correction_mends_rows_in_their_place(driver: Driver) {
@@ -58,8 +59,8 @@ async fn a_correction_mends_rows_in_their_place(driver: Driver) {
     let texts: Vec<_> = errors.iter().map(|it| it.0.clone()).collect();
     let mut lines: Vec<Line<'_>> = (2..)
         .zip(&errors)
-        .map(|(service, (_, lote, referencia))| Line {
-            lote: Some(lote),
+        .map(|(service, (_, code, referencia))| Line {
+            code: *code,
             referencia: Some(referencia),
             phone: "3188887777",
             ..line(service, &texts[service as usize - 2])
@@ -99,9 +100,9 @@ async fn a_correction_mends_rows_in_their_place(driver: Driver) {
 async fn a_correction_brings_back_what_was_gone(driver: Driver) {
     let mut it = Books::new(driver).await;
     let first = it.import(&File::of("queda", &[Line { phone: BAD, ..line(1, "a") }, line(2, "b")])).await;
-    let (_, lote, referencia) = errors(&it, &first).await.remove(0);
+    let (_, code, referencia) = errors(&it, &first).await.remove(0);
     it.import(&File::of("queda", &[line(2, "b")])).await;
-    let mended = Line { lote: Some(&lote), referencia: Some(&referencia), ..line(1, "a") };
+    let mended = Line { code, referencia: Some(&referencia), ..line(1, "a") };
     let merged = it.import(&File::of("errors", &[mended])).await;
     assert_eq!(merged.kind, MergeKind::Correction);
     let page = it.outbox.reader().rows_page(merged.results(), Cursor::default(), 9).await.expect("it reads");
@@ -112,7 +113,7 @@ async fn a_correction_brings_back_what_was_gone(driver: Driver) {
 
 async fn a_row_of_another_outbox_is_looked_up_first(driver: Driver) {
     let mut it = Books::new(driver).await;
-    let foreign = Line { lote: Some("queda"), referencia: Some("R"), ..line(1, "a") };
+    let foreign = Line { code: Some(BatchCode::of_bits(7)), referencia: Some("R"), ..line(1, "a") };
     let merged = it.import(&File::of("errors", &[foreign, line(2, "b")])).await;
     assert_eq!((merged.kind, merged.counts.foreign, merged.counts.new), (MergeKind::Whole, 1, 2));
     assert_eq!(states(&it, "errors", 2..=3).await, ["pending p", "pending"]);

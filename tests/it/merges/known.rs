@@ -224,8 +224,14 @@ async fn verify_first_looks_for_known_rows_too(driver: Driver) {
 async fn a_dropped_staging_leaves_nothing(driver: Driver) {
     let mut it = Books::new(driver).await;
     it.import(&File::of("b", &[line(1, "a")])).await;
-    let source =
-        mutirao::outbox::NewSource { batch: "c", file_name: "", encoding: "", delimiter: "", headers: &[] };
+    let source = mutirao::outbox::NewSource {
+        batch: "c",
+        code: None,
+        file_name: "",
+        encoding: "",
+        delimiter: "",
+        headers: &[],
+    };
     let one = line(2, "z");
     let mut staging = it.outbox.begin(&source).await.expect("it begins");
     staging.push(&[files::new_row(2, &one, "2", &[])]).await.expect("it stages");

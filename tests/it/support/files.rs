@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
+use mutirao::delivery::code::BatchCode;
 use mutirao::delivery::identity::ContentKey;
 use mutirao::outbox::{AnyOutbox, FirstPost, MergeOptions, Merged, NewRow, NewSource, Repeats};
 use mutirao::ticket::{Id, RawTicket};
@@ -15,14 +16,14 @@ pub struct Line<'a> {
     pub service: i64,
     pub text: &'a str,
     pub phone: &'a str,
-    pub lote: Option<&'a str>,
+    pub code: Option<BatchCode>,
     pub referencia: Option<&'a str>,
     pub is_trusted: bool,
 }
 
 impl Default for Line<'_> {
     fn default() -> Self {
-        Self { service: 1, text: "x", phone: "37999998888", lote: None, referencia: None, is_trusted: false }
+        Self { service: 1, text: "x", phone: "37999998888", code: None, referencia: None, is_trusted: false }
     }
 }
 
@@ -50,6 +51,7 @@ pub async fn import(outbox: &mut AnyOutbox, file: &File<'_>) -> Merged {
     let headers: Vec<String> = file.headers.iter().map(|it| (*it).to_owned()).collect();
     let source = NewSource {
         batch: file.batch,
+        code: None,
         file_name: "file.csv",
         encoding: "UTF-8",
         delimiter: ";",
@@ -64,7 +66,10 @@ pub async fn import(outbox: &mut AnyOutbox, file: &File<'_>) -> Merged {
     let mut hash = DefaultHasher::new();
     format!("{:?}", file.lines).hash(&mut hash);
     let sha256 = format!("{:064x}", hash.finish());
-    staging.merge(&MergeOptions { now, sha256: &sha256, repeats, first_post }).await.expect("it merges")
+    staging
+        .merge(&MergeOptions { now, sha256: &sha256, content: &sha256, repeats, first_post })
+        .await
+        .expect("it merges")
 }
 
 pub fn new_row<'a>(line: u64, it: &'a Line<'a>, service: &'a str, headers: &[&str]) -> NewRow<'a> {
@@ -91,7 +96,7 @@ pub fn new_row<'a>(line: u64, it: &'a Line<'a>, service: &'a str, headers: &[&st
         line,
         cells: headers.iter().map(|it| cell(it).into()).collect(),
         content_key: key,
-        lote: it.lote.map(Into::into),
+        code: it.code,
         referencia: it.referencia.map(Into::into),
         service: Id::new(it.service),
         repeat_key: problems.is_empty().then(|| key.as_str().as_bytes().try_into().unwrap()),

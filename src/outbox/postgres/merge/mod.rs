@@ -22,6 +22,7 @@ use super::error::Trouble;
 use super::read::{Reach, counts};
 use super::staging::Staging;
 use crate::delivery::OutboxError;
+use crate::delivery::code::BatchCode;
 use crate::outbox::{
     BatchId, FirstPost, ImportId, MergeCounts, MergeError, MergeKind, MergeOptions, Merged, Rehearsal,
     Repeats,
@@ -52,6 +53,8 @@ struct Merge {
     purpose: Purpose,
     /// The batch's name, and its number once it is certain which it is.
     name: String,
+    /// That of the batch that the file is meant for.
+    code: Option<BatchCode>,
     batch: i64,
     source: i64,
     now: i64,
@@ -82,7 +85,7 @@ struct File {
     delimiter: String,
     headers: Vec<String>,
     n_rows: u64,
-    names_lotes: bool,
+    has_codes: bool,
     names_rows: bool,
     is_held: bool,
 }
@@ -93,16 +96,16 @@ impl Merge {
         options: &MergeOptions<'_>,
         purpose: Purpose,
     ) -> Result<(Self, Merged), MergeError> {
-        let Staging { tx, batch, file_name, encoding, delimiter, headers, .. } = staging;
-        let Staging { n_rows, names_lotes, names_rows, is_held, .. } = staging;
-        let file = File { file_name, encoding, delimiter, headers, n_rows, names_lotes, names_rows, is_held };
+        let Staging { tx, batch, code, file_name, encoding, delimiter, headers, .. } = staging;
+        let Staging { n_rows, has_codes, names_rows, is_held, .. } = staging;
+        let file = File { file_name, encoding, delimiter, headers, n_rows, has_codes, names_rows, is_held };
         let now = options.now.as_millisecond();
         let (kind, places) = (MergeKind::Whole, Places::New);
-        let mut it = Self { tx, file, kind, places, purpose, name: batch, batch: 0, source: 0, now };
+        let mut it = Self { tx, file, kind, places, purpose, name: batch, code, batch: 0, source: 0, now };
         it.stage().await?;
         it.identify().await?;
         it.refuse_doubled().await?;
-        it.find_known("s.row_id IS NULL").await?;
+        it.find_known().await?;
         it.note_source(options).await?;
         it.judge().await?;
         if it.kind == MergeKind::Correction {
@@ -160,7 +163,7 @@ impl Merge {
                     count(*) FILTER (WHERE x.state = 'pending' AND s.redo AND NOT s.changed),
                     count(*) FILTER (WHERE x.state = 'invalid'),
                     count(*) FILTER (WHERE x.state = 'skipped' AND x.error_code = 'repeat'),
-                    count(*) FILTER (WHERE x.state = 'pending' AND s.old_state IS NULL AND s.own_lote AND s.explicit)
+                    count(*) FILTER (WHERE x.state = 'pending' AND s.old_state IS NULL AND s.is_ours)
                FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id";
         let counted = sqlx::query_as(sql).persistent(false).fetch_one(&mut *self.tx).await.trouble()?;
         Ok(MergeCounts::of(counted))

@@ -8,28 +8,40 @@ use super::super::error::{Trouble, is_deadlock};
 use super::super::read::field_names;
 use super::{Merge, NOW, Places, Purpose};
 use crate::delivery::OutboxError;
+use crate::delivery::code::BatchCode;
 use crate::outbox::stored::{count, json, stored};
-use crate::outbox::{MergeKind, MergeOptions};
+use crate::outbox::{MergeError, MergeKind, MergeOptions};
 
 /// How often rows that workers hold are waited for, when two waits cross.
 const CROSSINGS_MAX: u32 = 5;
 
 impl Merge {
-    pub(super) async fn note_source(&mut self, options: &MergeOptions<'_>) -> Result<(), OutboxError> {
+    pub(super) async fn note_source(&mut self, options: &MergeOptions<'_>) -> Result<(), MergeError> {
         // As late as possible: whoever else speaks of the batch waits from here on.
-        let sql = "INSERT INTO mutirao.batch (name) VALUES ($1)
-                       ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id";
-        let batch = sqlx::query_scalar(sql).bind(&self.name).persistent(false).fetch_one(&mut *self.tx);
-        self.batch = batch.await.trouble()?;
+        let sql = "INSERT INTO mutirao.batch (name, code)
+                   VALUES ($1, coalesce($2, floor(random() * 268435456)::integer))
+                       ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id, code::bigint";
+        let wanted = self.code.map(BatchCode::number);
+        let (batch, code): (i64, i64) = sqlx::query_as(sql)
+            .bind(&self.name)
+            .bind(wanted.and_then(|it| i32::try_from(it).ok()))
+            .persistent(false)
+            .fetch_one(&mut *self.tx)
+            .await
+            .trouble()?;
+        if wanted.is_some_and(|it| it != code) {
+            return Err(MergeError::Taken { batch: self.name.clone() });
+        }
+        self.batch = batch;
         if self.kind == MergeKind::Whole && self.finds_its_places(options.sha256).await? {
             self.places = Places::Taken;
             let sql = format!("UPDATE mutirao.source SET imported_at = {NOW} WHERE id = $2");
-            return self.run_sql(&sql, &[self.now, self.source]).await.map(drop);
+            return Ok(self.run_sql(&sql, &[self.now, self.source]).await.map(drop)?);
         }
         let sql = format!(
             "INSERT INTO mutirao.source (imported_at, batch, kind, file_name, sha256, encoding, delimiter, headers,
-                                         n_rows)
-             VALUES ({NOW}, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id"
+                                         n_rows, content)
+             VALUES ({NOW}, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id"
         );
         let source = sqlx::query_scalar(AssertSqlSafe(sql))
             .bind(self.now)
@@ -44,6 +56,7 @@ impl Merge {
             .bind(&self.file.delimiter)
             .bind(json(&self.file.headers))
             .bind(i64::try_from(self.file.n_rows).unwrap_or(i64::MAX))
+            .bind(options.content)
             .persistent(false)
             .fetch_one(&mut *self.tx);
         self.source = source.await.trouble()?;
@@ -143,8 +156,8 @@ impl Merge {
             ),
         };
         let sql = format!(
-            "INSERT INTO mutirao.record (id, source, line, cells, problems, named)
-             SELECT i.record, $1, i.line, {cells}, {problems}, i.lote IS NOT NULL AND i.referencia IS NOT NULL
+            "INSERT INTO mutirao.record (id, source, line, cells, problems)
+             SELECT i.record, $1, i.line, {cells}, {problems}
                FROM staged s JOIN incoming i ON i.record = s.record
                     LEFT JOIN mutirao.record o ON o.id = s.old_record AND s.was_gone
               WHERE {which} ORDER BY i.record"

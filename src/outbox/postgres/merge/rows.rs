@@ -44,9 +44,9 @@ impl Merge {
                                              error_code, error_message, warning, finished_at)
                  SELECT {fields}, s.lote, s.referencia, $2, s.record, s.line, $3, s.repeat_key, {NOW},
                         CASE WHEN s.valid THEN 'pending' ELSE 'invalid' END,
-                        CASE WHEN {verified} OR s.own_lote AND s.explicit THEN {NOW} END,
-                        CASE WHEN {verified} AND NOT (s.own_lote AND s.explicit) THEN {NOW} - {ADOPTABLE} END,
-                        {verified} OR s.own_lote AND s.explicit,
+                        CASE WHEN {verified} OR s.is_ours THEN {NOW} END,
+                        CASE WHEN {verified} AND NOT (s.is_ours) THEN {NOW} - {ADOPTABLE} END,
+                        {verified} OR s.is_ours,
                         i.error_code, i.error_message, s.warning, CASE WHEN NOT s.valid THEN {NOW} END
                    FROM staged s JOIN incoming i ON i.record = s.record
                   WHERE s.row_id IS NULL ORDER BY s.record

@@ -4,6 +4,7 @@ use super::super::error::Trouble;
 use super::super::staging::lock;
 use super::Merge;
 use crate::delivery::OutboxError;
+use crate::outbox::stored::count;
 use crate::outbox::{MergeError, MergeKind};
 
 impl Merge {
@@ -13,16 +14,21 @@ impl Merge {
         self.run_sql("ANALYZE incoming (record)", &[]).await?;
         let sql = "CREATE TEMP TABLE staged (
                        record bigint PRIMARY KEY, line bigint, referencia text, explicit boolean, lote text,
-                       own_lote boolean, repeat_key bytea, valid boolean, warning text, row_id bigint,
+                       is_ours boolean, is_here boolean, repeat_key bytea, valid boolean, warning text, row_id bigint,
                        old_record bigint, old_state text, was_gone boolean, busy boolean, free boolean,
                        changed boolean, redo boolean) ON COMMIT DROP";
         self.run_sql(sql, &[]).await?;
         self.run_sql("CREATE TEMP TABLE held (id bigint PRIMARY KEY) ON COMMIT DROP", &[]).await?;
-        let sql = "INSERT INTO staged (record, line, referencia, explicit, lote, own_lote, repeat_key, valid, warning)
-                   SELECT i.record, i.line, coalesce(i.referencia, i.content_key), i.referencia IS NOT NULL,
-                          coalesce(i.lote, $1), i.lote IS NOT NULL,
+        // A row of an outbox that is not this one keeps its code within its reference: so it is the same when
+        // it comes again, and no row of the batch that it comes into.
+        let sql = "INSERT INTO staged (record, line, referencia, explicit, lote, is_ours, is_here, repeat_key, valid,
+                                       warning)
+                   SELECT i.record, i.line,
+                          coalesce(CASE WHEN b.id IS NULL THEN i.code || '.' ELSE '' END || i.referencia,
+                                   i.referencia, i.content_key),
+                          i.referencia IS NOT NULL, coalesce(b.name, $1), i.code IS NOT NULL, b.id IS NOT NULL,
                           CASE WHEN i.problems IS NULL THEN i.repeat_key END, i.problems IS NULL, i.warning
-                     FROM incoming i ORDER BY i.record";
+                     FROM incoming i LEFT JOIN mutirao.batch b ON b.code = i.code ORDER BY i.record";
         let done = sqlx::query(sql).bind(&self.name).persistent(false).execute(&mut *self.tx).await;
         done.trouble()?;
         // As `ContentKey::reference` has it; the second sort is of the few that are there again.
@@ -37,33 +43,25 @@ impl Merge {
         self.run_sql("ANALYZE staged", &[]).await.map(drop)
     }
 
-    /// Decides what the file is by the lines that carry `lote` and `referencia`.
-    ///
-    /// All of them known here, as rows of one batch: a correction, whose other lines are additions
-    /// to that batch. But a file whose own columns they are comes again as a whole.
+    /// Decides what the file is by the lines that we wrote. Where they are of one batch of this outbox, it
+    /// is a correction, whose other lines are additions to that batch.
     pub(super) async fn identify(&mut self) -> Result<(), MergeError> {
-        if !(self.file.names_lotes && self.file.names_rows) {
+        if !self.file.has_codes {
             return Ok(());
         }
-        self.find_known("s.own_lote AND s.explicit").await?;
-        let sql = "SELECT count(*), count(x.id), count(DISTINCT coalesce(b.name, x.lote)),
-                          max(coalesce(b.name, x.lote)), coalesce(bool_or(r.named), false)
-                     FROM staged s LEFT JOIN mutirao.outbox x ON x.id = s.row_id
-                          LEFT JOIN mutirao.batch b ON b.id = x.batch
-                          LEFT JOIN mutirao.record r ON r.id = x.record
-                    WHERE s.own_lote AND s.explicit";
-        let (n_named, n_known, n_batches, batch, came_named): (i64, i64, i64, Option<String>, bool) =
+        let sql = "SELECT count(DISTINCT lote), max(lote) FROM staged WHERE is_here";
+        let (n_batches, batch): (i64, Option<String>) =
             sqlx::query_as(sql).persistent(false).fetch_one(&mut *self.tx).await.trouble()?;
         let Some(batch) = batch else { return Ok(()) };
-        if n_known < n_named || n_batches != 1 || came_named && batch == self.name {
-            return Ok(());
+        if n_batches != 1 {
+            return Err(MergeError::SeveralBatches { n_batches: count(n_batches) });
         }
         if batch != self.name {
             lock(&mut self.tx, &batch).await?;
         }
-        let sql = "UPDATE staged SET lote = $1 WHERE NOT own_lote";
+        let sql = "UPDATE staged SET lote = $1 WHERE NOT is_here";
         sqlx::query(sql).bind(&batch).persistent(false).execute(&mut *self.tx).await.trouble()?;
-        (self.name, self.kind) = (batch, MergeKind::Correction);
+        (self.name, self.kind, self.code) = (batch, MergeKind::Correction, None);
         Ok(())
     }
 
@@ -97,12 +95,10 @@ impl Merge {
         self.run_sql(sql, &[]).await.map(drop)
     }
 
-    /// Finds the row that each line is already, among the lines that `which` names.
-    pub(super) async fn find_known(&mut self, which: &'static str) -> Result<(), OutboxError> {
-        let sql = format!(
-            "UPDATE staged AS s SET row_id = x.id, old_record = x.record FROM mutirao.outbox x
-              WHERE {which} AND x.lote = s.lote AND x.referencia = s.referencia"
-        );
-        self.run_sql(&sql, &[]).await.map(drop)
+    /// Finds the row that each line is already.
+    pub(super) async fn find_known(&mut self) -> Result<(), OutboxError> {
+        let sql = "UPDATE staged AS s SET row_id = x.id, old_record = x.record FROM mutirao.outbox x
+              WHERE x.lote = s.lote AND x.referencia = s.referencia";
+        self.run_sql(sql, &[]).await.map(drop)
     }
 }
