@@ -83,7 +83,8 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
         outbox.release(merged.batch).await?;
         None
     } else {
-        room::check(&work.folder, merged.counts.n_rows)?;
+        // Given back at the end of the run, before its results are written.
+        let _reserve = room::reserve(&work.folder, merged.counts.n_rows)?;
         room::tell_limits(n_columns, merged.counts.n_rows, screen);
         outbox.bind_host(&target.binding).await.map_err(other_host)?;
         let known_types = delivering::ticket_types(&target, rate).await?;

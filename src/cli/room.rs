@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use rustix::fs::statvfs;
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use tempfile::NamedTempFile;
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -15,6 +16,9 @@ use crate::report::{self, RESULT_COLUMNS, XLSX_COLUMNS_MAX, XLSX_ROWS_MAX};
 
 /// What a row adds to an outbox and to each file of its results besides its own cells, at most. Bytes.
 const ROW_LEN: u64 = 1 << 10;
+
+/// What an outbox of few rows may grow by when its log is emptied. Bytes.
+const GROWTH_LEN: u64 = 1 << 20;
 
 /// Removes what processes left that died: in the work folder and, of dry runs, beside it.
 pub fn sweep(folder: &Path) {
@@ -35,8 +39,9 @@ pub fn clear(folder: &Path, source: &Path) {
     }
 }
 
-/// Sees that what a run of `n_rows` rows adds has room in `folder`, in whose outbox they stand already.
-pub fn check(folder: &Path, n_rows: u64) -> Result<(), Failure> {
+/// Sees that what a run of `n_rows` rows adds has room in `folder`, in whose outbox they stand already, and keeps
+/// back what its results need: when the disk fills up amid the run, what was opened must still be told.
+pub fn reserve(folder: &Path, n_rows: u64) -> Result<Reserve, Failure> {
     // Results are the cells once more, up to three times (two files of text, and a workbook).
     let cells = [OUTBOX_FILE.to_owned(), format!("{OUTBOX_FILE}-wal")]
         .iter()
@@ -44,6 +49,24 @@ pub fn check(folder: &Path, n_rows: u64) -> Result<(), Failure> {
         .max()
         .unwrap_or_default();
     let needed = 2 * cells + n_rows.saturating_mul(3 * ROW_LEN);
+    check(folder, needed)?;
+    let kept =
+        tempfile::Builder::new().prefix(&report::temporary_prefix()).tempfile_in(folder).and_then(|file| {
+            // The two files of text, and what the outbox grows by when its log is emptied. No byte is written.
+            let len = cells + n_rows.saturating_mul(2 * ROW_LEN) + GROWTH_LEN;
+            fallocate(&file, FallocateFlags::empty(), 0, len)?;
+            Ok(file)
+        });
+    // A file system that cannot keep room back is no reason not to begin.
+    Ok(Reserve { _file: kept.ok() })
+}
+
+/// Room for the results. Free again when dropped.
+pub struct Reserve {
+    _file: Option<NamedTempFile>,
+}
+
+fn check(folder: &Path, needed: u64) -> Result<(), Failure> {
     // Where it cannot be asked, the run finds out.
     let Ok(space) = statvfs(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }) else {
         return Ok(());
