@@ -1,11 +1,10 @@
 //! The work folder before a run: what earlier ones left there is taken away, and what would not fit is told before
 //! the first ticket.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
-use tempfile::NamedTempFile;
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -50,20 +49,20 @@ pub fn reserve(folder: &Path, n_rows: u64) -> Result<Reserve, Failure> {
         .unwrap_or_default();
     let needed = 2 * cells + n_rows.saturating_mul(3 * ROW_LEN);
     check(folder, needed)?;
-    let kept =
-        tempfile::Builder::new().prefix(&report::temporary_prefix()).tempfile_in(folder).and_then(|file| {
-            // The two files of text, and what the outbox grows by when its log is emptied. No byte is written.
-            let len = cells + n_rows.saturating_mul(2 * ROW_LEN) + GROWTH_LEN;
-            fallocate(&file, FallocateFlags::empty(), 0, len)?;
-            Ok(file)
-        });
+    // Without a name: a process that is killed leaves nothing of it.
+    let kept = tempfile::tempfile_in(folder).and_then(|file| {
+        // The two files of text, and what the outbox grows by when its log is emptied. No byte is written.
+        let len = cells + n_rows.saturating_mul(2 * ROW_LEN) + GROWTH_LEN;
+        fallocate(&file, FallocateFlags::empty(), 0, len)?;
+        Ok(file)
+    });
     // A file system that cannot keep room back is no reason not to begin.
     Ok(Reserve { _file: kept.ok() })
 }
 
 /// Room for the results. Free again when dropped.
 pub struct Reserve {
-    _file: Option<NamedTempFile>,
+    _file: Option<File>,
 }
 
 fn check(folder: &Path, needed: u64) -> Result<(), Failure> {
