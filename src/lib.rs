@@ -7,6 +7,7 @@
 //! - [`config`]: flags over environment over files over defaults.
 //! - [`ownership`]: whose a file is; what others may change is not used. For all rooms.
 //! - [`printable`]: text from outside, before a person sees it. For all rooms.
+//! - [`registry`]: what this user imported lately, and where to.
 //! - [`report`]: results, errors, problems, summary.
 //! - [`intake`]: spreadsheets in.
 //! - [`sandbox`]: a HubSoft that lives on loopback.
@@ -23,6 +24,7 @@ pub mod intake;
 pub mod outbox;
 pub mod ownership;
 pub mod printable;
+pub mod registry;
 pub mod report;
 pub mod sandbox;
 pub mod telemetry;

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::args::{Global, RetryState};
+use super::batches::name;
 use super::delivering::{self, Run, Sight, Signals, Target};
 use super::exit::{self, Exit};
 use super::failure::Failure;
@@ -267,9 +268,28 @@ pub(super) async fn batch_of(reader: AnyReader<'_>, place: &Place) -> Result<Bat
     if let Some(typed) = &place.batch {
         // Or its spreadsheet, or its folder.
         let stem = Path::new(typed).file_stem().map(|it| it.to_string_lossy().into_owned());
-        for name in [Some(typed.clone()), stem].into_iter().flatten() {
+        for name in [Some(typed.clone()), stem.clone()].into_iter().flatten() {
             if let Some(info) = reader.batch_info(&name).await? {
                 return Ok(info);
+            }
+        }
+        // Or one of a file, which has the day and a code in its name.
+        let base = stem.as_deref().unwrap_or(typed);
+        let all = reader.batch_names(usize::MAX).await?;
+        let of_file: Vec<_> = all.iter().filter(|it| name::code_of(it, base).is_some()).cloned().collect();
+        match &of_file[..] {
+            [] => {}
+            [only] => {
+                if let Some(info) = reader.batch_info(only).await? {
+                    return Ok(info);
+                }
+            }
+            several => {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    format!("{outbox} has several batches of `{base}`"),
+                    format!("name one: {}", listed(several)),
+                ));
             }
         }
         return Err(Failure::new(

@@ -138,6 +138,20 @@ pub enum Command {
     Man,
 }
 
+/// What a script says where a person would be asked.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Meeting {
+    /// FILE is an edit of the batch that is there; what it lacks and was not sent is withdrawn
+    #[arg(long = "continue", conflicts_with = "new")]
+    pub go_on: bool,
+    /// FILE is another outage: a batch of its own, beside the one that is there
+    #[arg(long)]
+    pub new: bool,
+    /// Open the same content once more
+    #[arg(long)]
+    pub again: bool,
+}
+
 #[derive(Debug, Args)]
 pub struct Import {
     /// Spreadsheet (.csv, .tsv, .txt, .xlsx, .ods), or - for standard input
@@ -148,9 +162,8 @@ pub struct Import {
     pub delivery: DeliveryLayer,
     #[command(flatten)]
     pub end: EndLayer,
-    /// Go on with a batch of this name that finished long ago
-    #[arg(long = "continue")]
-    pub go_on: bool,
+    #[command(flatten)]
+    pub meeting: Meeting,
     /// Open the first N tickets, then stop; the next call goes on
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub sample: Option<u64>,
@@ -199,9 +212,8 @@ pub struct Enqueue {
     /// Look every row up before its first post
     #[arg(long)]
     pub verify_first: bool,
-    /// Go on with a batch of this name that finished long ago
-    #[arg(long = "continue")]
-    pub go_on: bool,
+    #[command(flatten)]
+    pub meeting: Meeting,
 }
 
 #[derive(Debug, Args)]

@@ -1,11 +1,12 @@
 //! `enqueue`: the rows of a spreadsheet go into an outbox, and workers open them.
 
-use std::borrow::Cow;
+use std::path::Path;
 
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::args::{Enqueue, Global};
+use super::batches::{self, Asking, Look, Wish};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::import;
@@ -13,7 +14,8 @@ use super::place;
 use super::reading::{self, Taking};
 use super::screen::Screen;
 use crate::config::{Config, DeliveryLayer};
-use crate::intake::{Hashing, Intake};
+use crate::intake::Hashing;
+use crate::registry::{Entry, Registry};
 
 pub async fn enqueue(mut args: Enqueue, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
     let mut config = Config::load(global.config.as_deref())?;
@@ -27,15 +29,41 @@ pub async fn enqueue(mut args: Enqueue, global: &Global, screen: &Screen) -> Res
     })?;
     let address = place::address(url)?;
     screen.note(format!("reading {}", reading::name_of(&args.file)));
-    let intake = reading::open(&args.file, &args.input, Hashing::Sha256)?;
+    let source = reading::source(&args.file)?;
+    let intake = reading::open_source(&source, &args.input, Hashing::Sha256)?;
     reading::describe(&intake, screen);
-    let batch = batch_name(&args, &intake)?;
-    let is_correction = !intake.ours().by_batch.is_empty();
-
     let mut outbox = address.open().await?;
-    if !is_correction && !args.go_on {
-        import::refuse_old(outbox.reader(), &batch, Timestamp::now()).await?;
+    let wish = Wish {
+        file: &args.file,
+        source: &source,
+        input: &args.input,
+        output: reading::is_stdin(&args.file).then_some(Path::new("")),
+        database_url: Some(url),
+        binding: None,
+        is_sandbox: false,
+        answers: args.meeting.answers(),
+    };
+    let asking = Asking::Person { is_stdin_free: !reading::is_stdin(&args.file) };
+    let work = wish.find(&intake, &asking, screen).await?;
+    drop(intake);
+    if !work.is_correction && work.met.is_none() {
+        let look = Look::at(&source, &args.input)?.read()?;
+        // Before the first send nobody knows whose it will be: then only this outbox is asked.
+        let host = outbox.reader().host().await?.unwrap_or_default();
+        let entry = Entry {
+            at: Timestamp::now(),
+            host,
+            content: look.content.to_string(),
+            batch: String::new(),
+            folder: String::new(),
+        };
+        let registry = Registry::at(config.state_folder());
+        let shared = Some((outbox.reader(), look.sha256.as_str()));
+        batches::recognise(&registry, &entry, shared, work.left.as_ref(), work.answers, &asking, screen)
+            .await?;
     }
+    let batch = work.batch;
+    let intake = reading::open_source(&source, &args.input, Hashing::Sha256)?;
     let delivery = DeliveryLayer { verify_first: Some(args.verify_first), ..DeliveryLayer::default() };
     let options = import::merge_options(&args.input, &delivery);
     let taking = if args.input.strict.unwrap_or(false) { Taking::IfAllAreValid } else { Taking::ForGood };
@@ -61,15 +89,4 @@ pub async fn enqueue(mut args: Enqueue, global: &Global, screen: &Screen) -> Res
     }
     screen.note("hint: `mutirao worker` opens them, `mutirao status` shows how far it is");
     Ok(Exit::Done)
-}
-
-/// `--batch`, else the one that the rows name, else the file's stem.
-fn batch_name(args: &Enqueue, intake: &Intake) -> Result<String, Failure> {
-    if let Some(batch) = args.input.batch.clone().or(intake.first_lote().map(Cow::into_owned)) {
-        return Ok(batch);
-    }
-    match args.file.file_stem() {
-        Some(stem) if !reading::is_stdin(&args.file) => Ok(stem.to_string_lossy().into_owned()),
-        _ => Err(Failure::new(Exit::Usage, "standard input needs a name for the batch", "add --batch NAME")),
-    }
 }

@@ -2,16 +2,17 @@
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::args::{Global, Import};
+use super::args::{Global, Import, Meeting};
+use super::batches::decide::Answers;
+use super::batches::{self, Asking, Wish, Work};
 use super::delivering::{self, Question, Run, Sight, Signals, Target};
 use super::exit::{self, Exit};
 use super::failure::Failure;
-use super::place::{OUTBOX_FILE, Place, address};
+use super::place::OUTBOX_FILE;
 use super::reading::{self, Staged, Taking};
 use super::results;
 use super::room;
@@ -24,13 +25,11 @@ use crate::config::{Config, DeliveryLayer, FileLayer};
 use crate::delivery::{Control, Halt, Policy, Rate, Reason};
 use crate::intake::{Hashing, Intake};
 use crate::outbox::{
-    Address, AnyOutbox, AnyReader, BindError, Counts, FirstPost, LEASE, MergeKind, MergeOptions, Merged,
-    Repeats, Terms,
+    Address, AnyOutbox, AnyReader, BatchInfo, BindError, Counts, FirstPost, LEASE, MergeKind, MergeOptions,
+    Merged, Repeats, Terms,
 };
+use crate::registry::{Entry, Registry};
 use crate::report::{self, Guard};
-
-/// A batch that finished longer ago is not continued by a file of the same name.
-const SAME_BATCH_FOR: Duration = Duration::from_secs(12 * 3600);
 
 pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
     let started_at = Timestamp::now();
@@ -43,16 +42,42 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
     let target = if args.dry_run { None } else { Some(Target::new(&config, &args.delivery)?) };
     let rate = args.delivery.rate.unwrap_or(Rate::PerSecond(5.0));
 
-    let intake = reading::open(&args.file, &args.input, Hashing::Sha256)?;
+    let source = reading::source(&args.file)?;
+    let intake = reading::open_source(&source, &args.input, Hashing::Sha256)?;
     reading::describe(&intake, screen);
-    let database_url = global.database_url.as_deref().or(config.database_url());
-    let work = Work::find(&args, &intake, database_url)?;
+    let binding = match &target {
+        Some(target) => Some(target.binding.clone()),
+        None => delivering::known_binding(&config, &args.delivery),
+    };
+    let asking = match &target {
+        Some(_) => Asking::Person { is_stdin_free: !reading::is_stdin(&args.file) },
+        None => Asking::DryRun(screen),
+    };
+    let wish = Wish {
+        file: &args.file,
+        source: &source,
+        input: &args.input,
+        output: args.output.as_deref(),
+        database_url: global.database_url.as_deref().or(config.database_url()),
+        binding: binding.as_deref(),
+        is_sandbox: args.delivery.sandbox.unwrap_or(false),
+        answers: args.meeting.answers(),
+    };
+    let work = wish.find(&intake, &asking, screen).await?;
+    let intake = if reading::is_stdin(&args.file) {
+        // The copy may have been read meanwhile.
+        drop(intake);
+        reading::open_source(&source, &args.input, Hashing::Sha256)?
+    } else {
+        intake
+    };
     let options = merge_options(&args.input, &args.delivery);
     let Some(target) = target else {
-        let binding = delivering::known_binding(&config, &args.delivery);
         return rehearse(intake, &args, &work, binding.as_deref(), &options, screen).await;
     };
     make_private(&work.folder)?;
+    let registry = Registry::at(config.state_folder());
+    let database_url = wish.database_url;
     let mut outbox = work.outbox.open().await?;
     room::sweep(&work.folder);
     // Before a word is said of rows that another HubSoft knows.
@@ -61,9 +86,6 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
         outbox.bind_host(&target.binding).await.map_err(other_host)?; // Also if nothing is ever sent.
     }
     target.keep_books(&work.folder)?;
-    if !work.is_correction && !args.go_on {
-        refuse_old(outbox.reader(), &work.batch, started_at).await?;
-    }
     let n_columns = intake.headers().len();
     // Workers must not open what a person has not been asked about yet.
     let staged = reading::stage(intake, &mut outbox, &work.batch, &args.file, &options, Taking::Held).await?;
@@ -86,6 +108,16 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
         // Given back at the end of the run, before its results are written.
         let _reserve = room::reserve(&work.folder, merged.counts.n_rows)?;
         room::tell_limits(n_columns, merged.counts.n_rows, screen);
+        let noted = if counts.pending == 0 || work.is_correction || target.is_sandbox() {
+            None
+        } else {
+            let info = info_of(&outbox, &merged.batch_name).await?;
+            let entry = entry(&work, &staged, &info, &target.binding);
+            let shared = database_url.map(|_| (outbox.reader(), staged.sha256.as_str()));
+            batches::recognise(&registry, &entry, shared, work.left.as_ref(), work.answers, &asking, screen)
+                .await?;
+            Some(entry)
+        };
         outbox.bind_host(&target.binding).await.map_err(other_host)?;
         let known_types = delivering::ticket_types(&target, rate).await?;
         if !args.yes {
@@ -110,6 +142,15 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
             None => worker.desk(merged.scope()),
         };
         room::clear(&work.folder, &args.file);
+        let is_first = match noted.as_ref().map(|it| registry.add(it)) {
+            None | Some(Ok(false)) => false,
+            Some(Ok(true)) => true,
+            Some(Err(error)) => {
+                screen
+                    .warn(format!("{error}: the same rows, imported from elsewhere, will not be recognised"));
+                false
+            }
+        };
         let signals = Signals::listen()?;
         let control = Control { stop: signals.stop.clone(), ..Control::default() };
         let sight = Sight { n_rows: Some(n_to_open), outbox: &outbox, headline: &headline, screen };
@@ -119,6 +160,9 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
             never = worker.keep(delivering::tell_rescued(screen)) => match never {},
         };
         let run = Run { ending, signal: signals.asked() };
+        if let Some(entry) = noted.filter(|_| is_first && run.ending.stats.posts == 0) {
+            let _ = registry.remove(&entry); // Left in, it makes a question too many.
+        }
         if let Reason::Halted(
             halt @ (Halt::SameRefusal { .. } | Halt::Forbidden { .. } | Halt::EchoLost { .. }),
         ) = &run.ending.reason
@@ -137,10 +181,35 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
         started_at,
         rate,
         is_sandbox: target.is_sandbox(),
+        opened_before: counts.opened,
     };
     let exit = report.write(&outbox, run.as_ref(), is_refused, screen).await?;
     outbox.close().await?;
     Ok(exit)
+}
+
+async fn info_of(outbox: &AnyOutbox, batch: &str) -> Result<BatchInfo, Failure> {
+    let info = outbox.reader().batch_info(batch).await?;
+    info.ok_or_else(|| Failure::new(Exit::Internal, "the batch is gone", "look at the disk"))
+}
+
+/// What the user's registry is told of an import.
+fn entry(work: &Work, staged: &Staged, info: &BatchInfo, host: &str) -> Entry {
+    let folder = work.folder.canonicalize().unwrap_or_else(|_| work.folder.clone());
+    Entry {
+        at: Timestamp::now(),
+        host: host.to_owned(),
+        content: staged.content.to_string(),
+        batch: batches::identity(info),
+        folder: folder.display().to_string(),
+    }
+}
+
+impl Meeting {
+    pub(super) fn answers(self) -> Answers {
+        let Self { go_on, new, again } = self;
+        Answers { go_on, new, again }
+    }
 }
 
 /// How rows are merged, as the flags say.
@@ -175,9 +244,6 @@ async fn rehearse(
     if let Some(binding) = binding {
         refuse_other_host(outbox.reader(), &work.outbox, binding).await?;
     }
-    if !work.is_correction && !args.go_on {
-        refuse_old(outbox.reader(), &work.batch, options.now).await?;
-    }
     let would_be = reading::rehearse(intake, &mut outbox, &work.batch, &args.file, options).await?;
     outbox.close().await?;
     tell_merged(&would_be.merged, screen);
@@ -186,55 +252,7 @@ async fn rehearse(
     Ok(if 0 < counts.invalid { Exit::File } else { Exit::Done })
 }
 
-/// Where an import works.
-struct Work {
-    folder: PathBuf,
-    outbox: Address,
-    batch: String,
-    /// The file carries rows that another import of ours wrote out.
-    is_correction: bool,
-}
-
 impl Work {
-    fn find(args: &Import, intake: &Intake, database_url: Option<&str>) -> Result<Self, Failure> {
-        let stem = || args.file.file_stem().map(|it| it.to_string_lossy().into_owned());
-        let missing = |what: &str| {
-            Failure::new(Exit::Usage, format!("standard input needs {what}"), "add --batch NAME and -o DIR")
-        };
-        let lote = intake.first_lote();
-        let parent = args.file.parent().unwrap_or(Path::new(""));
-        let holds = |folder: &Path| folder.join(OUTBOX_FILE).is_file();
-        let is_sandbox = args.delivery.sandbox.unwrap_or(false);
-        // A corrected errors.csv lies in the work folder, or was moved beside it.
-        let is_ours = !intake.ours().by_batch.is_empty();
-        let origin = is_ours.then(|| {
-            let suffix = if is_sandbox { "sandbox.mutirao" } else { "mutirao" };
-            let beside = lote
-                .as_deref()
-                .and_then(|it| Some(parent.join(Path::new(&format!("{it}.{suffix}")).file_name()?)));
-            [Some(parent.to_owned()), beside].into_iter().flatten().find(|it| holds(it))
-        });
-        let folder = match (&args.output, origin.flatten()) {
-            (Some(folder), _) => folder.clone(),
-            (None, Some(folder)) => folder,
-            (None, None) if reading::is_stdin(&args.file) => return Err(missing("a folder for the results")),
-            (None, None) if is_sandbox => Place::sandbox_folder_of(&args.file),
-            (None, None) => Place::folder_of(&args.file),
-        };
-        let is_correction = is_ours && (database_url.is_some() || holds(&folder));
-        let batch = match (&args.input.batch, lote) {
-            (Some(batch), _) => batch.clone(),
-            (None, Some(lote)) if is_correction => lote.into_owned(),
-            (None, _) if reading::is_stdin(&args.file) => return Err(missing("a name for the batch")),
-            (None, _) => stem().unwrap_or_else(|| "import".to_owned()),
-        };
-        let outbox = match database_url {
-            Some(url) => address(url)?,
-            None => Address::File(folder.join(OUTBOX_FILE)),
-        };
-        Ok(Self { folder, outbox, batch, is_correction })
-    }
-
     /// A copy of the outbox that a dry run may write to, or an empty one.
     async fn scratch_copy(&self, outbox: &Path) -> Result<Scratch, Failure> {
         let folder = self.folder.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -280,27 +298,21 @@ pub(super) fn make_private(folder: &Path) -> Result<(), Failure> {
             format!("no space is left in the folder `{}`", folder.display()),
             "free some space and run the same command again",
         ),
+        // Another folder does not know what was opened.
+        _ if folder.join(OUTBOX_FILE).exists() => Failure::new(
+            Exit::Usage,
+            format!("cannot write to the folder `{}`: {error}", folder.display()),
+            format!(
+                "it says what was opened: take it with you, `cp -a '{}' DIR`, then run the same command with -o DIR",
+                folder.display()
+            ),
+        ),
         _ => Failure::new(
             Exit::Usage,
             format!("cannot write to the folder `{}`: {error}", folder.display()),
             "give a folder that you may write to with -o DIR",
         ),
     })
-}
-
-/// A batch that finished long ago may be another outage's.
-pub(super) async fn refuse_old(reader: AnyReader<'_>, batch: &str, now: Timestamp) -> Result<(), Failure> {
-    let Some(info) = reader.batch_info(batch).await? else { return Ok(()) };
-    match info.finished_at {
-        Some(finished_at) if SAME_BATCH_FOR < now.duration_since(finished_at).unsigned_abs() => {
-            Err(Failure::new(
-                Exit::Usage,
-                format!("batch `{}` finished on {finished_at:.0}; is this the same outage?", info.name),
-                "give --batch NAME for a new batch, or --continue to go on with the old one; nothing was sent",
-            ))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// An outbox that belongs to another HubSoft says nothing of what is open at this one.
@@ -368,6 +380,7 @@ struct Report<'a> {
     started_at: Timestamp,
     rate: Rate,
     is_sandbox: bool,
+    opened_before: u64,
 }
 
 impl Report<'_> {
@@ -380,9 +393,7 @@ impl Report<'_> {
         screen: &Screen,
     ) -> Result<Exit, Failure> {
         let folder = &self.work.folder;
-        let info = outbox.reader().batch_info(&self.staged.merged.batch_name).await?;
-        let info =
-            info.ok_or_else(|| Failure::new(Exit::Internal, "the batch is gone", "look at the disk"))?;
+        let info = info_of(outbox, &self.staged.merged.batch_name).await?;
         let guard =
             if self.args.input.excel_safe.unwrap_or(false) { Guard::ExcelSafe } else { Guard::Faithful };
         // Of a disk that is full, the results need what the log took.
@@ -406,6 +417,7 @@ impl Report<'_> {
             source: &info.source,
             n_rows: self.staged.merged.counts.n_rows,
             counts: &counts,
+            opened_before: self.opened_before,
             started_at: self.started_at,
             rate: self.rate,
             stats: run.map(|it| &it.ending.stats),
@@ -498,6 +510,14 @@ impl Report<'_> {
     fn tell(&self, counts: &Counts, exit: Exit, screen: &Screen) {
         let real = if self.is_sandbox { "in the sandbox, nothing of it real: " } else { "" };
         screen.note(format!("{real}{}", summary::in_words(counts)));
+        if let Some(info) = self.work.met.as_ref().filter(|_| 0 < self.opened_before) {
+            let now = counts.opened.saturating_sub(self.opened_before);
+            screen.note(format!(
+                "{} of them were opened before (last active on {}), {now} now",
+                self.opened_before,
+                batches::when(info.active_at)
+            ));
+        }
         screen.note(format!("results: {}", self.work.folder.join("results.csv").display()));
         let n_in_doubt = counts.in_doubt + counts.in_flight;
         if 0 < n_in_doubt && exit != Exit::Unconfirmed {

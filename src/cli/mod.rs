@@ -2,6 +2,7 @@
 
 mod after;
 mod args;
+mod batches;
 mod check;
 mod delivering;
 mod doctor;

@@ -8,7 +8,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
 use crate::config::FileLayer;
-use crate::delivery::identity::FileContent;
+use crate::delivery::identity::{ContentKey, FileContent};
 use crate::intake::{Blame, Format, Hashing, Intake, IntakeError, IntakeOptions, Row, Source};
 use crate::outbox::{AnyOutbox, AnyStaging, MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal};
 use crate::ticket::{Field, Id, Parsed, Problem, RawTicket, in_words};
@@ -26,9 +26,22 @@ pub fn name_of(file: &Path) -> String {
     if is_stdin(file) { "standard input".to_owned() } else { file.display().to_string() }
 }
 
+/// FILE, such that it can be read twice.
+pub fn source(file: &Path) -> Result<Source, Failure> {
+    Ok(source_of(file).kept()?)
+}
+
+fn source_of(file: &Path) -> Source {
+    if is_stdin(file) { Source::Stdin } else { Source::Path(file.to_owned()) }
+}
+
 /// Opens FILE and reads its header.
 pub fn open(file: &Path, layer: &FileLayer, hashing: Hashing) -> Result<Intake, Failure> {
-    let source = if is_stdin(file) { Source::Stdin } else { Source::Path(file.to_owned()) };
+    open_source(&source_of(file), layer, hashing)
+}
+
+/// The same of what [`source`] gave.
+pub fn open_source(source: &Source, layer: &FileLayer, hashing: Hashing) -> Result<Intake, Failure> {
     let options = IntakeOptions {
         encoding: layer.encoding,
         delimiter: layer.delimiter,
@@ -37,7 +50,7 @@ pub fn open(file: &Path, layer: &FileLayer, hashing: Hashing) -> Result<Intake, 
         default_ddd: layer.default_ddd,
         hashing,
     };
-    Ok(Intake::open(&source, &options)?)
+    Ok(Intake::open(source, &options)?)
 }
 
 /// Says what was recognised, before anything is sent.
@@ -60,6 +73,28 @@ pub struct Staged {
     /// Valid rows that ask for a service order.
     pub n_service_orders: u64,
     pub columns: ColumnNames,
+    pub content: Content,
+}
+
+/// What the rows of a file ask for, whatever order and form they stand in: a sum of their content keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    sum: u128,
+    n_rows: u64,
+}
+
+impl Content {
+    pub fn add(&mut self, key: ContentKey) {
+        let bytes = key.as_str().as_bytes().try_into().unwrap_or_default();
+        self.sum = self.sum.wrapping_add(u128::from_be_bytes(bytes));
+        self.n_rows += 1;
+    }
+}
+
+impl std::fmt::Display for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:032x}-{}", self.sum, self.n_rows)
+    }
 }
 
 /// What is to become of the rows that were read.
@@ -103,6 +138,7 @@ pub async fn stage(
         types: read.facts.types.into_iter().take(TYPES_MAX).collect(),
         n_service_orders: read.facts.n_service_orders,
         columns: read.columns,
+        content: read.facts.content,
     })
 }
 
@@ -148,6 +184,7 @@ async fn read_in<'a>(
         let fields = row.raw();
         let parsed = row.parse(&fields);
         facts.take(&parsed);
+        facts.content.add(row.content_key());
         push(&mut staging, &row, fields, parsed, &mut content).await?;
     }
     let columns = column_names(&intake);
@@ -200,6 +237,7 @@ struct Facts {
     types: BTreeSet<Option<i64>>,
     n_service_orders: u64,
     n_invalid: u64,
+    content: Content,
 }
 
 impl Facts {
@@ -224,7 +262,7 @@ pub fn column_names(intake: &Intake) -> ColumnNames {
     Field::ALL.into_iter().filter_map(named).collect()
 }
 
-fn hexadecimal(bytes: [u8; 32]) -> String {
+pub fn hexadecimal(bytes: [u8; 32]) -> String {
     bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
         // Writing to a string does not fail.
         let _ = write!(text, "{byte:02x}");

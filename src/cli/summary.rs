@@ -17,6 +17,8 @@ pub struct Facts<'a> {
     pub source: &'a SourceInfo,
     pub n_rows: u64,
     pub counts: &'a Counts,
+    /// Opened before this run.
+    pub opened_before: u64,
     pub started_at: Timestamp,
     pub rate: Rate,
     /// `None`: nothing had to be sent.
@@ -39,7 +41,7 @@ pub fn of_run(facts: Facts<'_>) -> Summary {
             delimiter: facts.source.delimiter.clone(),
             rows: facts.n_rows,
         },
-        counts: counts(facts.counts),
+        counts: report::Counts { opened_before: Some(facts.opened_before), ..counts(facts.counts) },
         started_at: facts.started_at,
         finished_at,
         elapsed_s: finished_at.duration_since(facts.started_at).as_secs_f64(),
@@ -67,6 +69,7 @@ pub fn counts(counts: &Counts) -> report::Counts {
         skipped: counts.skipped,
         cancelled: counts.cancelled,
         pending: counts.pending,
+        opened_before: None,
     }
 }
 

@@ -106,6 +106,17 @@ impl Config {
         self.value("DATABASE_URL", self.file.database_url.as_deref())
     }
 
+    /// Where programs keep what they know of their earlier runs: what systemd gives, else the user's.
+    pub fn state_folder(&self) -> Option<PathBuf> {
+        // systemd separates several by colons.
+        let systemd =
+            self.value("STATE_DIRECTORY", None).and_then(|it| it.split(':').next()).map(PathBuf::from);
+        systemd
+            .or_else(|| Some(Path::new(self.value("XDG_STATE_HOME", None)?).join("mutirao")))
+            .or_else(|| Some(Path::new(self.value("HOME", None)?).join(".local/state/mutirao")))
+            .filter(|it| it.is_absolute())
+    }
+
     /// Where a worker hears of inserts, if a pooler stands before the database: past it.
     pub fn listen_url(&self) -> Result<Option<SecretString>, ConfigError> {
         self.secret("MUTIRAO_LISTEN_URL", "mutirao-listen-url", self.file.listen_url_file.as_deref())

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use encoding_rs::{Decoder, DecoderResult};
 use sha2::{Digest, Sha256};
@@ -12,18 +13,30 @@ use sha2::{Digest, Sha256};
 use super::words::{self, IntakeError};
 
 /// Where a spreadsheet comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Source {
     Path(PathBuf),
     /// Copied to an anonymous temporary file first: its encoding shows only at its end.
     Stdin,
+    /// Standard input, copied already: it can be read several times, one after the other.
+    Copied(Arc<File>),
+}
+
+impl Source {
+    /// The same, such that it can be opened several times.
+    pub fn kept(self) -> Result<Self, IntakeError> {
+        match self {
+            Self::Stdin => Ok(Self::Copied(Arc::new(spool(io::stdin().lock())?))),
+            other => Ok(other),
+        }
+    }
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path) => path.display().fmt(f),
-            Self::Stdin => f.write_str(words::STDIN),
+            Self::Stdin | Self::Copied(_) => f.write_str(words::STDIN),
         }
     }
 }
@@ -106,6 +119,11 @@ pub(super) fn open(source: &Source) -> Result<File, IntakeError> {
     let failed = |error| IntakeError::Open { source_name: source.to_string(), error };
     match source {
         Source::Stdin => spool(io::stdin().lock()),
+        Source::Copied(copy) => {
+            let mut file = copy.try_clone().map_err(IntakeError::Spool)?;
+            file.rewind().map_err(IntakeError::Spool)?;
+            Ok(file)
+        }
         Source::Path(path) => {
             let file = File::open(path).map_err(failed)?;
             let kind = file.metadata().map_err(failed)?.file_type();

@@ -380,6 +380,15 @@ impl AnyReader<'_> {
         each!(self, it => it.batch_info(name).await)
     }
 
+    /// Whole files with these bytes that were imported since `since`: what tells their batch from all others, and when.
+    pub async fn imports_of(
+        self,
+        sha256: &str,
+        since: Timestamp,
+    ) -> Result<Vec<((String, i64), Timestamp)>, OutboxError> {
+        each!(self, it => it.imports_of(sha256, since).await)
+    }
+
     /// The names of at most `n` batches that have rows.
     pub async fn batch_names(self, n: usize) -> Result<Vec<String>, OutboxError> {
         each!(self, it => it.batch_names(n).await)

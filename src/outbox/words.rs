@@ -206,6 +206,8 @@ pub struct BatchInfo {
     pub created_at: Timestamp,
     /// When its last complete run ended.
     pub finished_at: Option<Timestamp>,
+    /// When something last happened to it: a file, a claim, an outcome.
+    pub active_at: Timestamp,
     /// What was handed to `finish_run`.
     pub summary: Option<String>,
     pub counts: Counts,

@@ -54,6 +54,9 @@ pub struct Counts {
     pub skipped: u64,
     pub cancelled: u64,
     pub pending: u64,
+    /// A part of `opened`: by an earlier run. `None`: no run is told of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened_before: Option<u64>,
 }
 
 /// Of this run.

@@ -1,6 +1,8 @@
 //! Which batch a file belongs to, at which HubSoft, and what a person is asked before anything is sent.
 
 mod hosts;
+mod same;
+mod shared;
 
 use std::fmt::Write;
 

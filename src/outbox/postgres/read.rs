@@ -225,7 +225,20 @@ impl PgOutbox {
             None if is_produced => produced(name, counts.total(), time(created_at)),
             None => return Ok(None),
         };
+        let sql = format!(
+            "SELECT {} FROM mutirao.outbox o WHERE o.batch = $1 OR o.batch IS NULL AND o.lote = $2",
+            ms("greatest(max(o.finished_at), max(o.claimed_at), max(o.created_at))"),
+        );
+        let active_at: Option<i64> = sqlx::query_scalar(AssertSqlSafe(sql))
+            .bind(id)
+            .bind(name)
+            .persistent(false)
+            .fetch_one(&mut *conn)
+            .await
+            .trouble()?;
+        let active_at = active_at.into_iter().chain(finished_at).max().unwrap_or(created_at);
         Ok(Some(BatchInfo {
+            active_at: time(active_at).max(source.imported_at),
             id: BatchId(id),
             name: name.to_owned(),
             code: code.and_then(|it| BatchCode::of_number(it.into())),
@@ -235,6 +248,28 @@ impl PgOutbox {
             counts,
             source,
         }))
+    }
+
+    /// Whole files with these bytes that were imported since: name and creation time (milliseconds) of their batch, and when.
+    pub async fn imports_of(
+        &self,
+        sha256: &str,
+        since: Timestamp,
+    ) -> Result<Vec<((String, i64), Timestamp)>, OutboxError> {
+        let sql = format!(
+            "SELECT b.name, {}, {} FROM mutirao.source s JOIN mutirao.batch b ON b.id = s.batch
+              WHERE s.sha256 = $1 AND s.kind = 'whole'",
+            ms("b.created_at"),
+            ms("s.imported_at"),
+        );
+        let found: Vec<(String, i64, i64)> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(sha256)
+            .persistent(false)
+            .fetch_all(&mut *self.conn().await?)
+            .await
+            .trouble()?;
+        let found = found.into_iter().map(|(name, created, at)| ((name, created), time(at)));
+        Ok(found.filter(|it| since <= it.1).collect())
     }
 
     /// The names of at most `n` batches that have rows.

@@ -152,8 +152,14 @@ impl Reader {
         else {
             return Ok(None);
         };
+        let sql = "SELECT max(coalesce(max(o.finished_at), 0), coalesce(max(o.claimed_at), 0),
+                              (SELECT max(s.imported_at) FROM source s WHERE s.batch = ?1))
+                     FROM outbox o WHERE o.batch = ?1";
+        let active_at: Option<i64> =
+            sqlx::query_scalar(sql).bind(id).fetch_one(&mut *conn).await.trouble()?;
         let range = Range::of(Scope::Batch(BatchId(id)));
         Ok(Some(BatchInfo {
+            active_at: time(active_at.into_iter().chain(finished_at).max().unwrap_or(created_at)),
             id: BatchId(id),
             name: name.to_owned(),
             code: BatchCode::of_number(code),
@@ -173,6 +179,23 @@ impl Reader {
                 imported_at: time(imported_at),
             },
         }))
+    }
+
+    /// Whole files with these bytes that were imported since: name and creation time (milliseconds) of their batch, and when.
+    pub async fn imports_of(
+        &self,
+        sha256: &str,
+        since: Timestamp,
+    ) -> Result<Vec<((String, i64), Timestamp)>, OutboxError> {
+        let sql = "SELECT b.name, b.created_at, s.imported_at FROM source s JOIN batch b ON b.id = s.batch
+                    WHERE s.sha256 = ?1 AND s.kind = 'whole' AND ?2 <= s.imported_at";
+        let found: Vec<(String, i64, i64)> = sqlx::query_as(sql)
+            .bind(sha256.to_owned())
+            .bind(since.as_millisecond())
+            .fetch_all(&mut *self.conn().await)
+            .await
+            .trouble()?;
+        Ok(found.into_iter().map(|(name, created, at)| ((name, created), time(at))).collect())
     }
 
     /// The names of at most `n` batches that have rows.

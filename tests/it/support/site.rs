@@ -34,7 +34,9 @@ impl Site {
         self.folder.path().join(name)
     }
 
+    /// Also the folders that it lies in.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
         fs::write(self.path(name), content).unwrap();
     }
 
@@ -53,6 +55,10 @@ impl Site {
         self.sandbox.url()
     }
 
+    pub fn token(&self) -> String {
+        self.sandbox.sandbox().issue_token()
+    }
+
     /// What an outbox is bound to.
     pub fn host(&self) -> String {
         self.url().trim_start_matches("http://").to_owned()
@@ -68,10 +74,6 @@ impl Site {
     }
 
     /// A new token of the sandbox.
-    pub fn token(&self) -> String {
-        self.sandbox.sandbox().issue_token()
-    }
-
     /// `mutirao` with these arguments, in the folder, with nothing but the sandbox to talk to.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mutirao"));

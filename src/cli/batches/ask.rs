@@ -1,0 +1,144 @@
+//! The questions about a batch, and who answers them.
+
+use std::io::{self, IsTerminal, Write};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::Candidate;
+use super::decide::{Answer, Doubt, Situation};
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::screen::Screen;
+use crate::cli::summary;
+use crate::registry::Entry;
+
+/// Who is there to be asked.
+pub enum Asking<'a> {
+    /// A person, if standard input is theirs.
+    Person { is_stdin_free: bool },
+    /// Nobody: it is told what would be asked.
+    DryRun(&'a Screen),
+}
+
+impl Asking<'_> {
+    /// One of `offers`; anything else ends the command, and nothing was sent.
+    pub fn ask(&self, question: &str, offers: &[Answer], screen: &Screen) -> Result<Answer, Failure> {
+        let first = offers.first().copied().unwrap_or(Answer::Again);
+        let is_stdin_free = match self {
+            Self::DryRun(screen) => {
+                screen.note(format!("it would be asked: {question}; {}", flags(offers)));
+                return Ok(first);
+            }
+            Self::Person { is_stdin_free } => *is_stdin_free,
+        };
+        if !(is_stdin_free && io::stdin().is_terminal()) {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("{question}; nobody is here to be asked, and nothing was sent"),
+                flags(offers),
+            ));
+        }
+        screen.err(&format!("{question}."));
+        for offer in offers {
+            screen.err(&format!("  {:<9}{}", word(*offer), meaning(*offer)));
+        }
+        let words: Vec<_> = offers.iter().map(|it| format!("`{}`", word(*it))).collect();
+        screen.err(&format!("Type {}; anything else stops:", words.join(" or ")));
+        let _ = io::stderr().flush();
+        let mut typed = String::new();
+        let _ = io::stdin().read_line(&mut typed);
+        let chosen = offers.iter().find(|it| typed.trim().eq_ignore_ascii_case(word(**it)));
+        chosen.copied().ok_or_else(|| {
+            Failure::new(
+                Exit::Usage,
+                "declined; nothing was sent",
+                "run the same command again and type the answer",
+            )
+        })
+    }
+}
+
+/// As it is typed, and (with `--` in front) as a flag.
+fn word(answer: Answer) -> &'static str {
+    match answer {
+        Answer::Continue => "continue",
+        Answer::New => "new",
+        Answer::Again => "again",
+    }
+}
+
+fn meaning(answer: Answer) -> &'static str {
+    match answer {
+        Answer::Continue => "it is the same outage: go on with that batch",
+        Answer::New => "it is another outage: a batch of its own, beside the other one",
+        Answer::Again => "open these tickets once more",
+    }
+}
+
+fn flags(offers: &[Answer]) -> String {
+    let each: Vec<_> = offers.iter().map(|it| format!("--{} says: {}", word(*it), meaning(*it))).collect();
+    each.join("; ")
+}
+
+/// What is asked before a file is taken in.
+pub fn question(doubt: Doubt, situation: &Situation, found: Option<&Candidate>) -> String {
+    let Some(found) = found else {
+        return format!(
+            "{} rows of this file say that they were opened, or may have been, and that import is not here: they would be opened once more",
+            situation.n_carried
+        );
+    };
+    let compared = &found.compared;
+    let (name, when, counts) =
+        (&found.info.name, when(found.info.active_at), summary::in_words(&found.info.counts));
+    let mut rows = Vec::new();
+    for (n, what) in [
+        (compared.unchanged, "are known"),
+        (compared.changed, "changed"),
+        (compared.new, "are new"),
+        (compared.reused, "have a referencia that belongs to a row of another service"),
+    ] {
+        if 0 < n {
+            rows.push(format!("{n} {what}"));
+        }
+    }
+    if 0 < compared.gone {
+        rows.push(format!(
+            "{} of the batch are gone ({} of them not sent yet: withdrawn with `continue`)",
+            compared.gone, compared.gone_unsent
+        ));
+    }
+    let asked = match doubt {
+        Doubt::Edit => "is this an edit of it?",
+        Doubt::Other => "is this another outage?",
+        Doubt::Old => "is it still the same outage?",
+        Doubt::Reused => "no customer is taken for another: a batch of its own opens them",
+        Doubt::Carried => "are they to be opened once more?",
+    };
+    format!(
+        "batch `{name}` stands in {} (last active on {when}: {counts}), and of the {} rows of this file {}: {asked}",
+        found.outbox,
+        compared.n_rows,
+        rows.join(", ")
+    )
+}
+
+/// What is asked before the same content is opened once more.
+pub fn again(earlier: &Entry) -> String {
+    format!(
+        "the same rows were imported on {} to {}, {}: each ticket would be opened a second time",
+        when(earlier.at),
+        earlier.host,
+        if earlier.folder.starts_with("into ") {
+            earlier.folder.clone()
+        } else {
+            format!("with results in `{}`", earlier.folder)
+        }
+    )
+}
+
+/// On the clock of the person who is asked.
+pub fn when(at: Timestamp) -> String {
+    TimeZone::system().to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string()
+}

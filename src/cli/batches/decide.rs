@@ -1,0 +1,259 @@
+//! What a file is to the batch that stands where it would work: the decision, without I/O.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// How long a batch counts as the one at hand after something last happened to it.
+const SAME_OUTAGE_FOR: SignedDuration = SignedDuration::from_hours(12);
+
+/// How far in the future a time may lie that was written before a clock was set right.
+const CLOCK_SLIP: SignedDuration = SignedDuration::from_mins(5);
+
+/// The rows of a file beside those of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    pub n_rows: u64,
+    /// Rows that the batch has, as they are.
+    pub unchanged: u64,
+    /// Rows that the batch has, with other cells.
+    pub changed: u64,
+    pub new: u64,
+    /// Rows of the batch that the file lacks.
+    pub gone: u64,
+    /// Of these: certainly not sent. They would be withdrawn.
+    pub gone_unsent: u64,
+    /// Rows whose `referencia` belongs to a row of another service. Not part of the others.
+    pub reused: u64,
+}
+
+impl Comparison {
+    pub fn is_same(&self) -> bool {
+        self.changed + self.new + self.gone + self.reused == 0
+    }
+
+    /// At least half of the rows are known.
+    pub fn is_mostly_known(&self) -> bool {
+        self.n_rows <= 2 * (self.unchanged + self.changed)
+    }
+}
+
+/// The batch that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Met {
+    pub compared: Comparison,
+    /// Nothing of it waits to be opened or looked up.
+    pub is_done: bool,
+    /// When something last happened to it.
+    pub active_at: Timestamp,
+}
+
+/// What is known before a file is taken in.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation {
+    pub now: Timestamp,
+    /// `None`: nothing was imported here.
+    pub met: Option<Met>,
+    /// The file was written by us, from rows of the batch that was found.
+    pub is_correction: bool,
+    /// Rows with a protocolo or a state of ours, in a file that corrects nothing here.
+    pub n_carried: u64,
+    /// Nothing is real: nothing is asked.
+    pub is_sandbox: bool,
+    pub answers: Answers,
+}
+
+/// What a person said, as a flag or when asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// `--continue`: an edit of the batch that is there.
+    pub go_on: bool,
+    /// `--new`: another outage, a batch of its own.
+    pub new: bool,
+    /// `--again`: the same content once more.
+    pub again: bool,
+}
+
+/// One answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Continue,
+    New,
+    Again,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Into the batch that is there, or the first one.
+    Here,
+    /// A batch of its own beside the one that is there.
+    Beside,
+    /// Only a person knows. Any other answer than these: nothing is sent.
+    Ask(Doubt, &'static [Answer]),
+}
+
+/// What only a person knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// Most rows are known: is it an edit of the batch?
+    Edit,
+    /// Few rows are known: is it another outage?
+    Other,
+    /// It was left alone for long, or the clock was set: is it still the same outage?
+    Old,
+    /// `referencia`s of the batch stand beside other services.
+    Reused,
+    /// Rows say that they are open already.
+    Carried,
+}
+
+/// The table of "The same batch" in the design.
+pub fn decide(it: &Situation) -> Plan {
+    if it.is_correction || it.is_sandbox {
+        return Plan::Here;
+    }
+    let Answers { go_on, new, again } = it.answers;
+    let Some(met) = it.met else {
+        return match it.n_carried {
+            0 => Plan::Here,
+            _ if again => Plan::Here,
+            _ => Plan::Ask(Doubt::Carried, &[Answer::Again]),
+        };
+    };
+    let compared = met.compared;
+    if 0 < compared.reused && !new {
+        return Plan::Ask(Doubt::Reused, &[Answer::New]);
+    }
+    if go_on {
+        return Plan::Here;
+    }
+    let is_recent = is_recent(it.now, met.active_at);
+    if compared.is_same() && is_recent {
+        // What is not done yet is gone on with, also if `--again` or `--new` began it: a script that
+        // repeats its command must not open everything once more.
+        return if again && met.is_done { Plan::Beside } else { Plan::Here };
+    }
+    if new || again && compared.is_same() {
+        return Plan::Beside;
+    }
+    match (is_recent, compared.is_mostly_known()) {
+        (true, true) => Plan::Ask(Doubt::Edit, &[Answer::Continue, Answer::New]),
+        (true, false) => Plan::Ask(Doubt::Other, &[Answer::New, Answer::Continue]),
+        (false, _) => Plan::Ask(Doubt::Old, &[Answer::New, Answer::Continue]),
+    }
+}
+
+/// A time in the future is no proof of anything: the clock was set.
+fn is_recent(now: Timestamp, at: Timestamp) -> bool {
+    let age = now.duration_since(at);
+    -CLOCK_SLIP <= age && age <= SAME_OUTAGE_FOR
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::constant(1_795_000_000, 0);
+    const NONE: Answers = Answers { go_on: false, new: false, again: false };
+    const CONTINUE: Answers = Answers { go_on: true, ..NONE };
+    const NEW: Answers = Answers { new: true, ..NONE };
+    const AGAIN: Answers = Answers { again: true, ..NONE };
+    const EDIT: Plan = Plan::Ask(Doubt::Edit, &[Answer::Continue, Answer::New]);
+    const OTHER: Plan = Plan::Ask(Doubt::Other, &[Answer::New, Answer::Continue]);
+    const OLD: Plan = Plan::Ask(Doubt::Old, &[Answer::New, Answer::Continue]);
+    const REUSED: Plan = Plan::Ask(Doubt::Reused, &[Answer::New]);
+    const CARRIED: Plan = Plan::Ask(Doubt::Carried, &[Answer::Again]);
+
+    const SAME: Comparison =
+        Comparison { n_rows: 10, unchanged: 10, changed: 0, new: 0, gone: 0, gone_unsent: 0, reused: 0 };
+    const EDITED: Comparison = Comparison { unchanged: 4, changed: 1, new: 5, gone: 5, ..SAME };
+    const STRANGE: Comparison = Comparison { unchanged: 4, new: 6, gone: 6, ..SAME };
+    const TAKEN: Comparison = Comparison { unchanged: 9, reused: 1, ..SAME };
+
+    #[derive(Clone, Copy, Debug)]
+    enum Is {
+        Done,
+        Unfinished,
+    }
+    use Is::{Done, Unfinished};
+
+    #[test]
+    fn the_same_batch_is_what_the_table_says() {
+        for (compared, is, minutes, answers, plan) in [
+            // The same content, at hand: it goes on, or tells that it is done.
+            (SAME, Unfinished, 0, NONE, Plan::Here),
+            (SAME, Unfinished, 12 * 60, NONE, Plan::Here),
+            (SAME, Done, 5, NONE, Plan::Here),
+            (SAME, Done, 5, CONTINUE, Plan::Here),
+            (SAME, Done, 5, AGAIN, Plan::Beside),
+            // A script that repeats its command after a power cut.
+            (SAME, Unfinished, 5, AGAIN, Plan::Here),
+            (SAME, Unfinished, 5, NEW, Plan::Here),
+            (SAME, Done, 5, NEW, Plan::Here),
+            // A month-old batch is not continued in silence, unfinished or not.
+            (SAME, Unfinished, 12 * 60 + 1, NONE, OLD),
+            (SAME, Unfinished, 30 * 24 * 60, NONE, OLD),
+            (SAME, Done, 30 * 24 * 60, NONE, OLD),
+            (SAME, Done, 30 * 24 * 60, NEW, Plan::Beside),
+            (SAME, Done, 30 * 24 * 60, AGAIN, Plan::Beside),
+            (SAME, Unfinished, 30 * 24 * 60, CONTINUE, Plan::Here),
+            // The clock was set back: what lies in the future is not of today.
+            (SAME, Unfinished, -4, NONE, Plan::Here),
+            (SAME, Unfinished, -6, NONE, OLD),
+            (SAME, Done, -600, NONE, OLD),
+            // An edit.
+            (EDITED, Unfinished, 5, NONE, EDIT),
+            (EDITED, Done, 5, NONE, EDIT),
+            (EDITED, Unfinished, 5, CONTINUE, Plan::Here),
+            (EDITED, Unfinished, 5, NEW, Plan::Beside),
+            (EDITED, Unfinished, 5, AGAIN, EDIT),
+            (EDITED, Unfinished, 13 * 60, NONE, OLD),
+            // Another outage.
+            (STRANGE, Unfinished, 5, NONE, OTHER),
+            (STRANGE, Unfinished, 5, AGAIN, OTHER),
+            (STRANGE, Unfinished, 5, NEW, Plan::Beside),
+            (STRANGE, Done, 5, CONTINUE, Plan::Here),
+            (STRANGE, Done, 13 * 60, NONE, OLD),
+            // No customer is taken for another, whatever is said of the batch.
+            (TAKEN, Unfinished, 5, NONE, REUSED),
+            (TAKEN, Done, 5, CONTINUE, REUSED),
+            (TAKEN, Done, 13 * 60, AGAIN, REUSED),
+            (TAKEN, Done, 5, NEW, Plan::Beside),
+        ] {
+            let active_at = NOW - SignedDuration::from_mins(minutes);
+            let met = Met { compared, is_done: matches!(is, Done), active_at };
+            let situation = Situation { met: Some(met), answers, ..bare() };
+            assert_eq!(decide(&situation), plan, "{compared:?} {is:?} {minutes} min ago, {answers:?}");
+            for trusted in
+                [Situation { is_correction: true, ..situation }, Situation { is_sandbox: true, ..situation }]
+            {
+                assert_eq!(decide(&trusted), Plan::Here, "a correction and the sandbox are not asked about");
+            }
+        }
+    }
+
+    #[test]
+    fn rows_that_say_that_they_are_open_are_not_taken_for_new() {
+        for (n_carried, answers, plan) in [
+            (0, NONE, Plan::Here),
+            (0, NEW, Plan::Here),
+            (0, AGAIN, Plan::Here),
+            (3, NONE, CARRIED),
+            (3, NEW, CARRIED),
+            (3, CONTINUE, CARRIED),
+            (3, AGAIN, Plan::Here),
+        ] {
+            let situation = Situation { n_carried, answers, ..bare() };
+            assert_eq!(decide(&situation), plan, "{n_carried} {answers:?}");
+        }
+    }
+
+    fn bare() -> Situation {
+        Situation {
+            now: NOW,
+            met: None,
+            is_correction: false,
+            n_carried: 0,
+            is_sandbox: false,
+            answers: NONE,
+        }
+    }
+}

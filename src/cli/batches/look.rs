@@ -1,0 +1,179 @@
+//! A first look at a file whose name some batch has: which of the batch's rows it has, before anything is changed.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use unicode_normalization::UnicodeNormalization;
+
+use super::decide::Comparison;
+use crate::cli::failure::Failure;
+use crate::cli::reading::{self, Content};
+use crate::config::FileLayer;
+use crate::delivery::State;
+use crate::intake::{Hashing, Intake, Source};
+use crate::outbox::{AnyReader, BatchInfo, Cursor, Scope};
+use crate::ticket::Field;
+
+/// Rows read from the outbox at a time.
+const PAGE_ROWS: usize = 1000;
+
+/// What a file has, by hashes: some 50 bytes a row are kept.
+pub struct Look {
+    pub content: Content,
+    pub sha256: String,
+    headers: Vec<String>,
+    /// The column of the service.
+    service: Option<String>,
+    n_rows: u64,
+    rows: HashMap<u64, Line>,
+}
+
+#[derive(Clone, Copy)]
+struct Line {
+    cells: u64,
+    service: u64,
+    /// Whether the batch that is being compared has it.
+    is_known: bool,
+}
+
+/// A file that can be looked at.
+pub struct Unread {
+    intake: Intake,
+}
+
+impl Look {
+    pub fn at(source: &Source, layer: &FileLayer) -> Result<Unread, Failure> {
+        Ok(Unread { intake: reading::open_source(source, layer, Hashing::Sha256)? })
+    }
+}
+
+impl Unread {
+    /// Reads it whole.
+    pub fn read(self) -> Result<Look, Failure> {
+        let mut intake = self.intake;
+        let headers = intake.headers().to_vec();
+        let service = intake.column_of(Field::IdClienteServico.name()).map(str::to_owned);
+        let service_at = service.as_ref().and_then(|it| headers.iter().position(|header| header == it));
+        let mut it = Look {
+            content: Content::default(),
+            sha256: String::new(),
+            headers,
+            service,
+            n_rows: 0,
+            rows: HashMap::new(),
+        };
+        let mut occurrences: HashMap<u64, u64> = HashMap::new();
+        while let Some(row) = intake.next_row()? {
+            let key = row.content_key();
+            it.content.add(key);
+            it.n_rows += 1;
+            let reference = match row.identity() {
+                Some((_, referencia)) => hash(&*referencia),
+                None => {
+                    let n = occurrences.entry(hash(key.as_str())).or_default();
+                    *n += 1;
+                    hash(&*key.reference(*n))
+                }
+            };
+            let cells: Vec<_> = row.own_cells().collect();
+            let service = service_at.and_then(|at| cells.get(at)).map_or(0, |it| hash_cell(it));
+            it.rows.insert(reference, Line { cells: hash_cells(&cells), service, is_known: false });
+        }
+        it.sha256 = intake.finish().sha256.map(reading::hexadecimal).unwrap_or_default();
+        Ok(it)
+    }
+}
+
+impl Look {
+    /// The rows of the file beside those of a batch.
+    pub async fn compare(&mut self, reader: AnyReader<'_>, batch: &BatchInfo) -> Result<Comparison, Failure> {
+        for line in self.rows.values_mut() {
+            line.is_known = false;
+        }
+        let source = &batch.source;
+        let is_alike = source.headers == self.headers;
+        let service_at =
+            self.service.as_ref().and_then(|it| source.headers.iter().position(|header| header == it));
+        let mut found = Comparison { n_rows: self.n_rows, ..Comparison::default() };
+        let mut after = Cursor::default();
+        loop {
+            let page = reader.rows_page(Scope::Batch(batch.id), after, PAGE_ROWS).await?;
+            let (rows, next) = page.rows()?;
+            for row in &rows {
+                let Some(line) = self.rows.get_mut(&hash(&*row.referencia)) else {
+                    found.gone += 1;
+                    found.gone_unsent += u64::from(matches!(row.state, State::Pending));
+                    continue;
+                };
+                line.is_known = true;
+                let service = service_at.and_then(|at| row.cells.get(at)).map_or(0, |it| hash_cell(it));
+                if service != 0 && line.service != 0 && service != line.service {
+                    found.reused += 1;
+                } else if is_alike && hash_cells(&row.cells) == line.cells {
+                    found.unchanged += 1;
+                } else {
+                    found.changed += 1;
+                }
+            }
+            let Some(next) = next else { break };
+            after = next;
+        }
+        found.new = self.rows.values().filter(|it| !it.is_known).count() as u64;
+        // A purged batch keeps no cells: they tell nothing.
+        if source.sha256 == self.sha256 && !self.sha256.is_empty() {
+            found = Comparison { unchanged: found.unchanged + found.changed, changed: 0, ..found };
+        }
+        Ok(found)
+    }
+}
+
+fn hash<T: Hash + ?Sized>(it: &T) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    it.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn hash_cells<T: AsRef<str>>(cells: &[T]) -> u64 {
+    // A short row is filled up with blanks.
+    let n = cells.iter().rposition(|it| !it.as_ref().trim().is_empty()).map_or(0, |it| it + 1);
+    let mut hasher = DefaultHasher::new();
+    for cell in &cells[..n] {
+        hash_cell(cell.as_ref()).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// Of a cell as it survives being saved by a spreadsheet program: blanks, line ends, accents, `11000.0`.
+fn hash_cell(cell: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let whole = cell.trim().strip_suffix(".0").filter(|it| it.bytes().all(|it| it.is_ascii_digit()));
+    for word in whole.unwrap_or(cell).split_whitespace() {
+        if word.is_ascii() {
+            word.hash(&mut hasher);
+        } else {
+            word.nfc().collect::<String>().hash(&mut hasher);
+        }
+    }
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mere_re_save_changes_no_cell() {
+        for (one, other) in [
+            ("11000", "11000.0"),
+            ("Sem sinal\r\ndesde ontem", "Sem sinal\ndesde ontem "),
+            ("São João", "Sa\u{303}o Joa\u{303}o"),
+        ] {
+            assert_eq!(hash_cell(one), hash_cell(other), "{one}");
+        }
+        for (one, other) in [("11000", "11001"), ("1.5", "15"), ("a b", "ab")] {
+            assert_ne!(hash_cell(one), hash_cell(other), "{one}");
+        }
+        assert_eq!(hash_cells(&["a", "b", ""]), hash_cells(&["a", "b"]));
+        assert_ne!(hash_cells(&["a", "", "b"]), hash_cells(&["a", "b"]));
+    }
+}

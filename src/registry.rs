@@ -1,0 +1,285 @@
+//! What this user imported lately, and where to: so that the same rows under another name or in another folder are
+//! recognised before they are opened a second time.
+//!
+//! One small file of JSON lines in the user's state folder, rewritten whole under a lock. It says when, where (host,
+//! folder, batch) and a hash of the content; nothing of customers. Whatever is wrong with it is told and blocks
+//! nothing: it is a net, the outbox is the promise.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use crate::ownership::{self, Asked};
+
+/// How long content counts as imported lately.
+pub const REMEMBERED_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+const FILE: &str = "imports.jsonl";
+const LOCK: &str = "imports.lock";
+
+/// Largest file that is read. Bytes: some 10,000 imports; more within a week is not a person's.
+const LEN_MAX: u64 = 4 << 20;
+
+/// Another import holds the lock for as long as it takes to write one small file.
+const LOCK_TRIES: u32 = 100;
+const LOCK_WAIT: Duration = Duration::from_millis(20);
+
+/// One import that sent something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    pub at: Timestamp,
+    pub host: String,
+    /// A hash of what the rows ask for, in whatever order they stand.
+    pub content: String,
+    /// Which batch it was, whatever it is called.
+    pub batch: String,
+    /// Where its results are.
+    pub folder: String,
+}
+
+impl Entry {
+    fn is_same_import(&self, other: &Self) -> bool {
+        (&self.host, &self.content, &self.batch) == (&other.host, &other.content, &other.batch)
+    }
+}
+
+/// Why the registry is of no use, or of less.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    #[error("there is no state folder: neither STATE_DIRECTORY, XDG_STATE_HOME nor HOME is set")]
+    NoFolder,
+    #[error("cannot use `{}`: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    NotOurs(#[from] ownership::NotOurs),
+    #[error("line {line} of `{}` is not as this program writes it", path.display())]
+    Damaged { path: PathBuf, line: usize },
+    #[error("`{}` is larger than {LEN_MAX} bytes", path.display())]
+    TooLong { path: PathBuf },
+    #[error("another process holds `{}`", path.display())]
+    Locked { path: PathBuf },
+}
+
+pub struct Registry {
+    folder: Option<PathBuf>,
+}
+
+impl Registry {
+    /// In `folder`, which may not be there yet.
+    pub fn at(folder: Option<PathBuf>) -> Self {
+        Self { folder }
+    }
+
+    /// Imports of `content` to `host` within [`REMEMBERED_FOR`], by either way that the clock may have been set.
+    /// What is wrong with the registry comes beside what could be read.
+    pub fn find(&self, host: &str, content: &str, now: Timestamp) -> (Vec<Entry>, Option<RegistryError>) {
+        let (mut entries, error) = match self.read() {
+            Ok(read) => read,
+            Err(error) => return (Vec::new(), Some(error)),
+        };
+        entries.retain(|it| it.host == host && it.content == content && is_lately(now, it.at));
+        (entries, error)
+    }
+
+    /// Notes an import that is about to send. Returns whether it was not noted before.
+    pub fn add(&self, entry: &Entry) -> Result<bool, RegistryError> {
+        self.change(|entries| {
+            let n_before = entries.len();
+            entries.retain(|it| !it.is_same_import(entry));
+            let is_new = entries.len() == n_before;
+            // The newest that is known may be older than a clock that was set: nothing is dropped by that alone.
+            if let Some(newest) = entries.iter().map(|it| it.at).max() {
+                let today = newest.min(entry.at);
+                entries.retain(|it| today.duration_since(it.at) <= REMEMBERED_FOR);
+            }
+            entries.push(entry.clone());
+            is_new
+        })
+    }
+
+    /// Takes back what [`Self::add`] noted: nothing was sent.
+    pub fn remove(&self, entry: &Entry) -> Result<(), RegistryError> {
+        self.change(|entries| entries.retain(|it| !it.is_same_import(entry)))
+    }
+
+    fn change<T>(&self, by: impl FnOnce(&mut Vec<Entry>) -> T) -> Result<T, RegistryError> {
+        let folder = self.folder()?;
+        if !folder.is_dir() {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            made.map_err(failed(folder))?;
+        }
+        ownership::look(folder, Asked::Folder).map_err(failed(folder))??;
+        let _lock = lock(&folder.join(LOCK))?;
+        // What is damaged is told when it is read, and is gone after this.
+        let (mut entries, _) = self.read()?;
+        let result = by(&mut entries);
+        let path = folder.join(FILE);
+        write(folder, &path, &entries).map_err(failed(&path))?;
+        Ok(result)
+    }
+
+    fn read(&self) -> Result<(Vec<Entry>, Option<RegistryError>), RegistryError> {
+        let path = self.folder()?.join(FILE);
+        let none = || Ok((Vec::new(), None));
+        match ownership::look(&path, Asked::File) {
+            Ok(judged) => judged?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return none(),
+            Err(error) => return Err(failed(&path)(error)),
+        }
+        let mut text = Vec::new();
+        let file = File::open(&path).map_err(failed(&path))?;
+        file.take(LEN_MAX + 1).read_to_end(&mut text).map_err(failed(&path))?;
+        if LEN_MAX < text.len() as u64 {
+            return Err(RegistryError::TooLong { path });
+        }
+        let (mut entries, mut error) = (Vec::new(), None);
+        for (n, line) in text.split(|it| *it == b'\n').enumerate().filter(|it| !it.1.is_empty()) {
+            match serde_json::from_slice(line) {
+                Ok(entry) => entries.push(entry),
+                Err(_) => error = Some(RegistryError::Damaged { path: path.clone(), line: n + 1 }),
+            }
+        }
+        Ok((entries, error))
+    }
+
+    fn folder(&self) -> Result<&Path, RegistryError> {
+        self.folder.as_deref().ok_or(RegistryError::NoFolder)
+    }
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> RegistryError {
+    move |source| RegistryError::Io { path: path.to_owned(), source }
+}
+
+fn is_lately(now: Timestamp, at: Timestamp) -> bool {
+    now.duration_since(at).abs() <= REMEMBERED_FOR
+}
+
+/// Held until it is dropped.
+fn lock(path: &Path) -> Result<File, RegistryError> {
+    if let Ok(judged) = ownership::look(path, Asked::File) {
+        judged?;
+    }
+    let mut options = OpenOptions::new();
+    let file =
+        options.create(true).truncate(false).write(true).mode(0o600).open(path).map_err(failed(path))?;
+    for _ in 0..LOCK_TRIES {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) => sleep(LOCK_WAIT),
+            Err(error) => return Err(failed(path)(error.into())),
+        }
+    }
+    Err(RegistryError::Locked { path: path.to_owned() })
+}
+
+/// Under another name first: a reader, or a power cut, meets the old file or the new one.
+fn write(folder: &Path, path: &Path, entries: &[Entry]) -> io::Result<()> {
+    let mut file = tempfile::Builder::new().prefix(".imports-").tempfile_in(folder)?;
+    let mut text = Vec::new();
+    for entry in entries {
+        serde_json::to_writer(&mut text, entry)?;
+        text.push(b'\n');
+    }
+    file.write_all(&text)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    fs::File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn at(hours: i64) -> Timestamp {
+        Timestamp::constant(1_795_000_000, 0) + SignedDuration::from_hours(hours)
+    }
+
+    fn entry(content: &str, batch: &str, hours: i64) -> Entry {
+        let text = str::to_owned;
+        Entry {
+            at: at(hours),
+            host: text("erp"),
+            content: text(content),
+            batch: text(batch),
+            folder: text("/x"),
+        }
+    }
+
+    fn batches(registry: &Registry, hours: i64) -> Vec<String> {
+        let (found, error) = registry.find("erp", "c", at(hours));
+        assert!(error.is_none(), "{error:?}");
+        found.into_iter().map(|it| it.batch).collect()
+    }
+
+    #[test]
+    fn content_is_recognised_for_a_week_whichever_way_the_clock_was_set() {
+        let here = tempfile::tempdir().unwrap();
+        let registry = Registry::at(Some(here.path().join("state/mutirao")));
+        assert_eq!(batches(&registry, 0), [] as [&str; 0]);
+        assert!(registry.add(&entry("c", "a", 0)).unwrap());
+        assert!(!registry.add(&entry("c", "a", 1)).unwrap(), "noted before");
+        registry.add(&entry("other", "b", 1)).unwrap();
+        assert_eq!(registry.find("elsewhere", "c", at(1)).0, []);
+        for (hours, n) in [(1, 1), (1 + 7 * 24, 1), (2 + 7 * 24, 0), (1 - 7 * 24, 1), (-7 * 24, 0)] {
+            assert_eq!(batches(&registry, hours).len(), n, "{hours} hours");
+        }
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let folder = here.path().join("state/mutirao");
+        assert_eq!((mode(&folder), mode(&folder.join(FILE))), (0o700, 0o600));
+
+        // One run with a clock a year ahead forgets nothing.
+        registry.add(&entry("c", "ahead", 365 * 24)).unwrap();
+        assert_eq!(batches(&registry, 2), ["a"]);
+        // What is older than a week goes.
+        registry.add(&entry("c", "later", 300)).unwrap();
+        assert_eq!(batches(&registry, 2), ["ahead"; 0]);
+        registry.remove(&entry("c", "later", 0)).unwrap();
+        assert_eq!(batches(&registry, 300), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_it_is_told_and_the_rest_is_read() {
+        let here = tempfile::tempdir().unwrap();
+        let registry = Registry::at(Some(here.path().to_owned()));
+        let path = here.path().join(FILE);
+        registry.add(&entry("c", "a", 0)).unwrap();
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, [b"\xFF{}\n", whole.as_slice(), b"{\"at\":"].concat()).unwrap();
+        let (found, error) = registry.find("erp", "c", at(0));
+        assert!(matches!(error, Some(RegistryError::Damaged { line: 3, .. })), "{error:?}");
+        assert_eq!(found.len(), 1);
+
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+        assert!(matches!(registry.find("erp", "c", at(0)).1, Some(RegistryError::NotOurs(_))));
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(matches!(registry.find("erp", "c", at(0)).1, Some(RegistryError::NotOurs(_))));
+        assert!(registry.add(&entry("c", "a", 0)).is_err());
+        assert!(matches!(Registry::at(None).find("", "", at(0)).1, Some(RegistryError::NoFolder)));
+        fs::write(here.path().join("file"), "").unwrap();
+        let below_a_file = Registry::at(Some(here.path().join("file")));
+        assert!(below_a_file.add(&entry("c", "a", 0)).is_err());
+    }
+
+    #[test]
+    fn imports_at_the_same_time_are_all_remembered() {
+        let here = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for n in 0..8 {
+                let registry = Registry::at(Some(here.path().to_owned()));
+                scope.spawn(move || registry.add(&entry("c", &n.to_string(), 0)).unwrap());
+            }
+        });
+        assert_eq!(batches(&Registry::at(Some(here.path().to_owned())), 0).len(), 8);
+    }
+}

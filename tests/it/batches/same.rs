@@ -1,0 +1,291 @@
+//! "The same batch" in the design: each row of its table, with and without somebody to be asked.
+
+use std::process::Command;
+
+use super::{rows, tickets};
+use crate::support::site::{Ended, Site};
+
+const IMPORT: [&str; 4] = ["import", "queda.csv", "--rate", "unlimited"];
+
+fn import(site: &Site, more: &[&str]) -> Ended {
+    site.run(&[&IMPORT[..], more].concat())
+}
+
+/// Sets back what an outbox knows of when something happened.
+fn age(site: &Site, outbox: &str, hours: i64) {
+    let run = async {
+        use sqlx::{AssertSqlSafe, Connection};
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(site.path(outbox));
+        let mut conn = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+        let ms = hours * 3_600_000;
+        let sql = format!(
+            "UPDATE source SET imported_at = imported_at - {ms};
+             UPDATE batch SET finished_at = finished_at - {ms};
+             UPDATE outbox SET finished_at = finished_at - {ms}, claimed_at = claimed_at - {ms};"
+        );
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut conn).await.unwrap();
+        conn.close().await.unwrap();
+    };
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run);
+}
+
+/// Folders of batches beside the first one.
+fn beside(site: &Site) -> Vec<String> {
+    let names =
+        std::fs::read_dir(site.path("")).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap());
+    let mut found: Vec<_> =
+        names.filter(|it| it.starts_with("queda.") && it.len() == "queda.XXXXXXXX.mutirao".len()).collect();
+    found.sort();
+    found
+}
+
+/// The command on a terminal, where somebody types `answers`.
+fn on_a_terminal(site: &Site, args: &[&str], answers: &str) -> Ended {
+    let plain = site.command(args);
+    let line = [plain.get_program()].into_iter().chain(plain.get_args()).map(|it| it.to_str().unwrap());
+    let line = line.map(|it| format!("'{it}'")).collect::<Vec<_>>().join(" ");
+    let mut command = Command::new("script");
+    command.args(["-qefc", &line, "/dev/null"]).current_dir(site.path("")).env_clear();
+    command.env("PATH", std::env::var_os("PATH").unwrap()).env("SHELL", "/bin/sh");
+    for (key, value) in plain.get_envs() {
+        command.env(key, value.unwrap());
+    }
+    command.stdin(std::process::Stdio::piped());
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), answers.as_bytes()).unwrap();
+    child.wait_with_output().unwrap().into()
+}
+
+#[test]
+fn the_same_content_goes_on_and_tells_what_was_opened_before() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(1..=6));
+    import(&site, &["--sample", "2"]).expect(0);
+    let whole = import(&site, &["--json"]).expect(0).json();
+    assert_eq!((&whole["counts"]["opened"], &whole["counts"]["opened_before"]), (&6.into(), &2.into()));
+    let again = import(&site, &["--json"]).expect(0);
+    assert_eq!(again.json()["counts"]["opened_before"], 6);
+    assert!(again.stderr.contains("6 of them were opened before"), "{}", again.stderr);
+    // `--new` of a script that repeats its command is no word for opening all once more.
+    import(&site, &["--new"]).expect(0);
+    assert_eq!((tickets(&site), beside(&site).len()), ((6, 0), 0));
+}
+
+#[test]
+fn a_month_old_batch_is_not_continued_in_silence() {
+    for sample in [&["--sample", "2"][..], &[]] {
+        let site = Site::new("");
+        site.write("queda.csv", rows(1..=4));
+        import(&site, sample).expect(0);
+        let n_before = tickets(&site).0;
+        age(&site, "queda.mutirao/outbox.db", 13);
+        let asked = import(&site, &[]).expect(2);
+        for said in ["still the same outage", "--new", "--continue", "nothing was sent"] {
+            assert!(asked.stderr.contains(said), "{said}: {}", asked.stderr);
+        }
+        let told = import(&site, &["--dry-run"]).expect(0);
+        assert!(told.stderr.contains("it would be asked"), "{}", told.stderr);
+        assert_eq!((tickets(&site).0, beside(&site).len()), (n_before, 0));
+        import(&site, &["--continue"]).expect(0);
+        assert_eq!(tickets(&site), (4, 0));
+    }
+}
+
+#[test]
+fn a_batch_from_the_future_is_asked_about() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(1..=4));
+    import(&site, &["--sample", "1"]).expect(0);
+    age(&site, "queda.mutirao/outbox.db", -3);
+    import(&site, &[]).expect(2);
+    assert_eq!(tickets(&site), (1, 0));
+}
+
+#[test]
+fn an_edit_is_told_and_asked_about_before_rows_are_dropped() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(1..=6));
+    import(&site, &["--sample", "2"]).expect(0);
+    site.write(
+        "queda.csv",
+        rows(1..=4).replace("99911-0004", "99911-4444") + &rows(8..=8)[super::HEADER.len()..],
+    );
+    let asked = import(&site, &[]).expect(2);
+    for said in ["3 are known", "1 changed", "1 are new", "2 of the batch are gone (2 of them not sent yet"] {
+        assert!(asked.stderr.contains(said), "{said}: {}", asked.stderr);
+    }
+    assert_eq!(tickets(&site), (2, 0));
+    let declined = on_a_terminal(&site, &IMPORT, "no\n").expect(2);
+    assert!(declined.stdout.contains("declined"), "{}", declined.stdout);
+    assert_eq!(tickets(&site), (2, 0));
+    on_a_terminal(&site, &IMPORT, "continue\n").expect(0);
+    assert_eq!((tickets(&site), beside(&site).len()), ((5, 0), 0));
+}
+
+#[test]
+fn another_outage_of_the_same_name_is_a_batch_of_its_own() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(1..=4));
+    import(&site, &["--sample", "2"]).expect(0);
+    let old = site.read("queda.mutirao/results.csv");
+    site.write("queda.csv", rows(11..=15));
+    let asked = import(&site, &[]).expect(2);
+    assert!(asked.stderr.contains("another outage"), "{}", asked.stderr);
+    import(&site, &["--new", "--sample", "1"]).expect(0);
+    let [folder] = &beside(&site)[..] else { panic!("{:?}", beside(&site)) };
+    let lote = folder.trim_end_matches(".mutirao").replace('.', "-");
+    assert!(
+        site.table(&format!("{folder}/results.csv"))
+            .iter()
+            .all(|it| it["lote"].ends_with(&format!(".{lote}"))),
+        "{lote}"
+    );
+    // Repeated, it goes on with that one; the old one stays as it is.
+    import(&site, &["--new"]).expect(0);
+    import(&site, &[]).expect(0);
+    assert_eq!((tickets(&site), beside(&site).len()), ((7, 0), 1));
+    assert_eq!(site.read("queda.mutirao/results.csv"), old);
+    // And the file of the first one finds its own.
+    site.write("queda.csv", rows(1..=4));
+    import(&site, &[]).expect(0);
+    assert_eq!((tickets(&site), beside(&site).len()), ((9, 0), 1));
+}
+
+#[test]
+fn the_same_content_once_more_needs_a_word() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(1..=3));
+    import(&site, &[]).expect(0);
+    import(&site, &["--again", "--sample", "1"]).expect(0);
+    // The same command, repeated, ends what it began.
+    import(&site, &["--again"]).expect(0);
+    assert_eq!((tickets(&site).0, beside(&site).len()), (6, 1));
+}
+
+#[test]
+fn a_reference_of_another_customer_is_not_told_to_be_open() {
+    let site = Site::new("");
+    let file = |from: u32| {
+        let mut text = "referencia;id_cliente_servico;descricao;nome;telefone\n".to_owned();
+        for n in 1..=3 {
+            text += &format!("{n};{};Sem conexão;Cliente;(37) 99911-0001\n", 11_000 + from + n);
+        }
+        text
+    };
+    site.write("queda.csv", file(0));
+    import(&site, &[]).expect(0);
+    site.write("queda.csv", file(10));
+    for flags in [&[][..], &["--continue"]] {
+        let asked = import(&site, flags).expect(2);
+        assert!(asked.stderr.contains("3 have a referencia"), "{}", asked.stderr);
+    }
+    import(&site, &["--new"]).expect(0);
+    assert_eq!(tickets(&site), (6, 0));
+}
+
+#[test]
+fn the_same_rows_under_another_name_are_recognised() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(1..=3));
+    import(&site, &[]).expect(0);
+    // Saved again, and sorted: the same rows.
+    let lines: Vec<_> = rows(1..=3).lines().map(str::to_owned).collect();
+    site.write("queda (1).csv", format!("{}\r\n{}\r\n{}\r\n{}\r\n", lines[0], lines[3], lines[2], lines[1]));
+    let args = ["import", "queda (1).csv", "--rate", "unlimited"];
+    for _ in 0..2 {
+        let asked = site.run(&args).expect(2);
+        for said in ["a second time", "queda.mutirao", "--again"] {
+            assert!(asked.stderr.contains(said), "{said}: {}", asked.stderr);
+        }
+    }
+    assert_eq!(tickets(&site).0, 3);
+    on_a_terminal(&site, &args, "yes\n").expect(2);
+    assert_eq!(tickets(&site).0, 3);
+    // A deleted folder knows nothing either.
+    std::fs::rename(site.path("queda.mutirao"), site.path("away")).unwrap();
+    import(&site, &[]).expect(2);
+    // The sandbox is neither asked about nor remembered, and another HubSoft is another.
+    site.run(&["import", "queda (1).csv", "--sandbox", "--rate", "unlimited"]).expect(0);
+    let other = Site::new("");
+    let mut command = site.command(&["import", "queda.csv", "-o", "other", "--rate", "unlimited"]);
+    command.env("HUBSOFT_URL", other.url()).env("HUBSOFT_TOKEN", other.token());
+    Ended::from(command.output().unwrap()).expect(0);
+
+    on_a_terminal(&site, &args, "again\n").expect(0);
+    site.run(&args).expect(0);
+    assert_eq!(tickets(&site).0, 6);
+}
+
+#[test]
+fn a_registry_that_cannot_be_used_is_told_and_blocks_nothing() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(1..=2));
+    std::fs::create_dir_all(site.path("state/mutirao/imports.jsonl")).unwrap();
+    let mut command = site.command(&IMPORT);
+    command.env("XDG_STATE_HOME", site.path("state"));
+    let told = Ended::from(command.output().unwrap()).expect(0);
+    assert!(told.stderr.contains("imports.jsonl") && told.stderr.contains("recognised"), "{}", told.stderr);
+    assert_eq!(tickets(&site), (2, 0));
+}
+
+#[test]
+fn rows_that_say_that_they_are_open_are_not_opened_elsewhere() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(1..=3));
+    import(&site, &[]).expect(0);
+    let results = site.read("queda.mutirao/results.csv");
+    // Without the columns that say whose they are, and in another file.
+    let cut: String = results
+        .lines()
+        .map(|it| {
+            let cells: Vec<_> = it.split(';').collect();
+            let kept: Vec<_> =
+                cells.iter().enumerate().filter(|(n, _)| *n != 6 && *n != 7).map(|it| *it.1).collect();
+            kept.join(";") + "\n"
+        })
+        .collect();
+    site.write("outra/resultado.csv", cut);
+    let asked = site.run(&["import", "outra/resultado.csv", "--rate", "unlimited"]).expect(2);
+    assert!(asked.stderr.contains("3 rows of this file say"), "{}", asked.stderr);
+    site.write("outra/results.csv", results);
+    site.run(&["import", "outra/results.csv", "--rate", "unlimited"]).expect(2);
+    assert_eq!(tickets(&site), (3, 0));
+}
+
+#[test]
+fn an_own_column_lote_neither_renames_the_batch_nor_switches_off_the_guard() {
+    let site = Site::new("");
+    site.write(
+        "queda.csv",
+        "lote;id_cliente_servico;descricao;nome;telefone\nA1;11001;Sem luz;Ana;(37) 99911-0001\n",
+    );
+    import(&site, &[]).expect(0);
+    age(&site, "queda.mutirao/outbox.db", 24);
+    import(&site, &[]).expect(2);
+    site.run(&["status", "queda"]).expect(0);
+    assert_eq!(tickets(&site), (1, 0));
+}
+
+#[test]
+fn a_name_that_a_spreadsheet_rewrites_is_not_given() {
+    let site = Site::new("");
+    site.write("24-11.csv", rows(1..=2));
+    let told = site.run(&["import", "24-11.csv", "--rate", "unlimited"]).expect(0);
+    assert!(told.stderr.contains("`lote-24-11`"), "{}", told.stderr);
+    assert!(site.table("24-11.mutirao/results.csv").iter().all(|it| it["lote"].ends_with(".lote-24-11")));
+    site.run(&["import", "24-11.csv", "--rate", "unlimited"]).expect(0);
+    assert_eq!(tickets(&site), (2, 0));
+}
+
+#[test]
+fn standard_input_is_compared_too() {
+    let site = Site::new("");
+    let args = ["import", "-", "--batch", "queda", "-o", "out", "--rate", "unlimited"];
+    site.run_with(&args, rows(1..=3).as_bytes()).expect(0);
+    site.run_with(&args, rows(1..=3).as_bytes()).expect(0);
+    site.run_with(&args, rows(2..=4).as_bytes()).expect(2);
+    assert_eq!(tickets(&site), (3, 0));
+    site.run_with(&[&args[..], &["--continue"]].concat(), rows(2..=4).as_bytes()).expect(0);
+    assert_eq!(tickets(&site), (4, 0));
+}

@@ -1,0 +1,65 @@
+//! Batches in an outbox that several people share.
+
+use super::{rows, tickets};
+use crate::support::postgres::Database;
+use crate::support::site::Site;
+
+#[tokio::test]
+async fn two_people_with_a_file_of_one_name_have_two_batches() {
+    let (ana, bia) = (Site::new(""), Site::new(""));
+    let database = Database::fresh().await;
+    ana.write("queda.csv", rows(1..=4));
+    bia.write("queda.csv", rows(11..=13));
+    let enqueue = |site: &Site, more: &[&str]| {
+        site.run_at(&database.url(), &[&["enqueue", "queda.csv"], more].concat())
+    };
+    let first = enqueue(&ana, &["--json"]).expect(0).json()["batch"].as_str().unwrap().to_owned();
+    let second = enqueue(&bia, &["--json"]).expect(0).json()["batch"].as_str().unwrap().to_owned();
+    assert!(
+        first.starts_with("queda-20") && second.starts_with("queda-20") && first != second,
+        "{first} {second}"
+    );
+    let counts = |batch: &str| {
+        ana.run_at(&database.url(), &["status", batch, "--json"]).expect(0).json()["batches"][0]["counts"]
+            .clone()
+    };
+    assert_eq!(
+        (&counts(&first)["pending"], &counts(&second)["pending"]),
+        (&4.into(), &3.into()),
+        "none is dropped"
+    );
+    let ambiguous = ana.run_at(&database.url(), &["cancel", "queda"]).expect(2);
+    assert!(ambiguous.stderr.contains(&first), "{}", ambiguous.stderr);
+
+    // The same command again finds its own; an edit is asked about.
+    assert_eq!(enqueue(&ana, &["--json"]).expect(0).json()["new"], 0);
+    ana.write("queda.csv", rows(2..=5));
+    enqueue(&ana, &[]).expect(2);
+    assert_eq!(enqueue(&ana, &["--continue", "--json"]).expect(0).json()["batch"], first.as_str());
+    // Another name for the same file.
+    bia.write("outra.csv", rows(11..=13));
+    let args = ["enqueue", "outra.csv"];
+    let asked = bia.run_at(&database.url(), &args).expect(2);
+    assert!(asked.stderr.contains(&second) && asked.stderr.contains("--again"), "{}", asked.stderr);
+    bia.run_at(&database.url(), &[&args[..], &["--again"]].concat()).expect(0);
+    assert_eq!(tickets(&ana), (0, 0));
+}
+
+#[tokio::test]
+async fn an_import_into_a_shared_outbox_goes_on_with_its_own_batch() {
+    let site = Site::new("");
+    let database = Database::fresh().await;
+    site.write("queda.csv", rows(1..=5));
+    let import = |more: &[&str]| {
+        site.run_at(&database.url(), &[&["import", "queda.csv", "--rate", "unlimited"], more].concat())
+    };
+    import(&["--sample", "2"]).expect(0);
+    import(&[]).expect(0);
+    assert_eq!(tickets(&site), (5, 0));
+    assert_eq!(site.table("queda.mutirao/results.csv").len(), 5);
+    // Another outage keeps its results apart.
+    site.write("queda.csv", rows(21..=23));
+    import(&[]).expect(0);
+    assert_eq!(tickets(&site), (8, 0));
+    assert_eq!(site.table("queda.mutirao/results.csv").len(), 5, "the old ones stay");
+}
