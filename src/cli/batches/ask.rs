@@ -39,12 +39,12 @@ impl Asking<'_> {
                 flags(offers),
             ));
         }
-        screen.err(&format!("{question}."));
+        screen.err(format!("{question}."));
         for offer in offers {
-            screen.err(&format!("  {:<9}{}", word(*offer), meaning(*offer)));
+            screen.err(format!("  {:<9}{}", word(*offer), meaning(*offer)));
         }
         let words: Vec<_> = offers.iter().map(|it| format!("`{}`", word(*it))).collect();
-        screen.err(&format!("Type {}; anything else stops:", words.join(" or ")));
+        screen.err(format!("Type {}; anything else stops:", words.join(" or ")));
         let _ = io::stderr().flush();
         let mut typed = String::new();
         let _ = io::stdin().read_line(&mut typed);
