@@ -65,7 +65,7 @@ pub async fn enqueue(mut args: Enqueue, global: &Global, screen: &Screen) -> Res
     let batch = work.batch;
     let intake = reading::open_source(&source, &args.input, Hashing::Sha256)?;
     let delivery = DeliveryLayer { verify_first: Some(args.verify_first), ..DeliveryLayer::default() };
-    let options = import::merge_options(&args.input, &delivery);
+    let options = import::merge_options(&args.input, &delivery, work.answers);
     let taking = if args.input.strict.unwrap_or(false) { Taking::IfAllAreValid } else { Taking::ForGood };
     let staged = reading::stage(intake, &mut outbox, &batch, &args.file, &options, taking).await?;
     outbox.close().await?;

@@ -26,7 +26,7 @@ use crate::delivery::{Control, Halt, Policy, Rate, Reason};
 use crate::intake::{Hashing, Intake};
 use crate::outbox::{
     Address, AnyOutbox, AnyReader, BatchInfo, BindError, Counts, FirstPost, LEASE, MergeKind, MergeOptions,
-    Merged, Repeats, Terms,
+    Merged, Repeats, Reused, Terms, Withdrawn,
 };
 use crate::registry::{Entry, Registry};
 use crate::report::{self, Guard};
@@ -71,7 +71,7 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
     } else {
         intake
     };
-    let options = merge_options(&args.input, &args.delivery);
+    let options = merge_options(&args.input, &args.delivery, work.answers);
     let Some(target) = target else {
         return rehearse(intake, &args, &work, binding.as_deref(), &options, screen).await;
     };
@@ -213,11 +213,17 @@ impl Meeting {
 }
 
 /// How rows are merged, as the flags say.
-pub(super) fn merge_options(input: &FileLayer, delivery: &DeliveryLayer) -> MergeOptions<'static> {
+pub(super) fn merge_options(
+    input: &FileLayer,
+    delivery: &DeliveryLayer,
+    answers: Answers,
+) -> MergeOptions<'static> {
     MergeOptions {
         now: Timestamp::now(),
         sha256: "",
         content: "",
+        reused: if answers.go_on { Reused::Take } else { Reused::Refuse },
+        withdrawn: if answers.again { Withdrawn::Reopen } else { Withdrawn::Stay },
         repeats: if input.allow_repeats.unwrap_or(false) { Repeats::Allow } else { Repeats::Skip },
         first_post: match delivery.verify_first {
             Some(true) => FirstPost::VerifyFirst,
@@ -355,6 +361,8 @@ pub(super) fn tell_merged(merged: &Merged, screen: &Screen) {
         (counts.unchanged, "known already"),
         (counts.invalid, "invalid"),
         (counts.repeats, "repeats, skipped"),
+        (counts.gone - counts.withdrawn, "no longer in the file"),
+        (counts.withdrawn, "no longer in the file and withdrawn"),
     ] {
         if 0 < n {
             parts.push(format!("{n} {what}"));

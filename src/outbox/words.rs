@@ -78,6 +78,26 @@ pub struct MergeOptions<'a> {
     pub content: &'a str,
     pub repeats: Repeats,
     pub first_post: FirstPost,
+    pub reused: Reused,
+    pub withdrawn: Withdrawn,
+}
+
+/// What becomes of a `referencia` that comes again with another service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reused {
+    /// It is another customer's: the file is not taken in ([`MergeError::Reused`]).
+    Refuse,
+    /// A person said that it is an edit.
+    Take,
+}
+
+/// What becomes of a row that `cancel` withdrew, when its line comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withdrawn {
+    /// It stays `cancelled`: nobody asked for it.
+    Stay,
+    /// A person asked for it.
+    Reopen,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +147,7 @@ impl Merged {
     }
 }
 
-/// Rows of the imported file; each is in exactly one of these, `foreign` aside.
+/// Rows of the imported file; each is in exactly one of these, `foreign` and what is gone aside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MergeCounts {
     pub n_rows: u64,
@@ -144,13 +164,20 @@ pub struct MergeCounts {
     pub repeats: u64,
     /// A part of `new`: carries another outbox's identity, and is looked up first.
     pub foreign: u64,
+    /// Rows of the batch that its file had until now, and has no longer.
+    pub gone: u64,
+    /// A part of `gone`: had yet to be opened, and is `cancelled` (code `gone`).
+    pub withdrawn: u64,
 }
 
 /// How many rows there are, and how many of them are new, updated, revived, invalid, repeats and foreign.
 pub(super) type Counted = (i64, i64, i64, i64, i64, i64, i64);
 
 impl MergeCounts {
-    pub(super) fn of((n_rows, new, updated, revived, invalid, repeats, foreign): Counted) -> Self {
+    pub(super) fn of(
+        (n_rows, new, updated, revived, invalid, repeats, foreign): Counted,
+        (gone, withdrawn): (i64, i64),
+    ) -> Self {
         Self {
             n_rows: count(n_rows),
             new: count(new),
@@ -160,6 +187,8 @@ impl MergeCounts {
             invalid: count(invalid),
             repeats: count(repeats),
             foreign: count(foreign),
+            gone: count(gone),
+            withdrawn: count(withdrawn),
         }
     }
 }
@@ -179,6 +208,8 @@ pub enum MergeError {
     Busy { batch: String },
     #[error("another file's batch is called `{batch}`")]
     Taken { batch: String },
+    #[error("{n_rows} rows have a `referencia` that was another service's before, the first in line {line}")]
+    Reused { n_rows: u64, line: u64 },
     #[error("the file has rows of {n_batches} batches of this outbox")]
     SeveralBatches { n_batches: u64 },
     #[error(transparent)]

@@ -23,7 +23,7 @@ use crate::outbox::range::Range;
 use crate::outbox::stored::count;
 use crate::outbox::{
     BatchId, FirstPost, ImportId, MergeCounts, MergeError, MergeKind, MergeOptions, Merged, Rehearsal,
-    Repeats,
+    Repeats, Reused, Withdrawn,
 };
 
 /// A row is known by its reference. Made after the first load: references are random, and keeping them sorted row by
@@ -37,14 +37,18 @@ const ADOPTABLE_MS: i64 = 48 * 3600 * 1000;
 /// Records that are deleted at a time.
 const FORGET_STEP: i64 = 50_000;
 
-/// Of `x`: certainly without a ticket of ours.
-const FREE: &str = "(x.state IN ('invalid', 'rejected', 'failed', 'cancelled')
+/// Of `x`: certainly without a ticket of ours, and not withdrawn by a person (but where `?1` says so).
+const FREE: &str = "(x.state IN ('invalid', 'rejected', 'failed')
+    OR x.state = 'cancelled' AND (x.error_code IS 'gone' OR ?1)
     OR x.state = 'skipped' AND x.error_code = 'repeat'
     OR x.state = 'pending' AND (x.doubt_since IS NULL OR x.doubt_precaution = 1))";
 
 /// Of `x`: a ticket exists, or may.
 const MAY_EXIST: &str = "(x.state IN ('opened', 'in_flight', 'in_doubt', 'unconfirmed', 'conflict')
     OR x.state = 'pending' AND x.doubt_since IS NOT NULL AND x.doubt_precaution = 0)";
+
+/// Of a row: had yet to be opened, and certainly was not.
+const WITHDRAWABLE: &str = "(state = 'pending' AND (doubt_since IS NULL OR doubt_precaution = 1))";
 
 /// The row that `s` is, or becomes.
 const ROW_OF_S: &str = "coalesce(s.row, ?2 + s.record)";
@@ -74,7 +78,10 @@ async fn merged<'a>(
     let (batch, kind) = merge.identify().await?;
     (merge.batch, merge.kind) = (batch, kind);
     merge.refuse_doubled().await?;
-    merge.find_known().await?;
+    merge.find_known(options.withdrawn).await?;
+    if options.reused == Reused::Refuse {
+        merge.refuse_reused().await?;
+    }
     match kind {
         MergeKind::Whole => merge.replace().await?,
         MergeKind::Correction => merge.correct().await?,
@@ -104,6 +111,8 @@ struct Merge<'a> {
     names_rows: bool,
     kind: MergeKind,
     now: i64,
+    /// Rows that the file no longer has, and how many of them were withdrawn by that.
+    gone: (i64, i64),
     /// Whether the outbox had rows before.
     was_filled: bool,
 }
@@ -125,6 +134,7 @@ impl<'a> Merge<'a> {
             names_rows,
             kind: MergeKind::Whole,
             now: options.now.as_millisecond(),
+            gone: (0, 0),
             was_filled: last_id != 0,
         })
     }
@@ -134,7 +144,7 @@ impl<'a> Merge<'a> {
         let sql = "CREATE TEMP TABLE staged (
                        record INTEGER PRIMARY KEY, line INTEGER, referencia TEXT, explicit INTEGER,
                        lote INTEGER, is_ours INTEGER, is_here INTEGER, service INTEGER, repeat_key BLOB, valid INTEGER,
-                       warning TEXT, row INTEGER, old_record INTEGER, old_state TEXT, was_gone INTEGER,
+                       warning TEXT, row INTEGER, token INTEGER, moved INTEGER, old_record INTEGER, old_state TEXT, was_gone INTEGER,
                        free INTEGER, changed INTEGER, redo INTEGER)";
         self.run(sql, &[]).await?;
         // A row of an outbox that is not this one keeps its code within its reference: so it is the same when
@@ -205,24 +215,40 @@ impl<'a> Merge<'a> {
     }
 
     /// Finds the row that each line is already.
-    async fn find_known(&mut self) -> Result<(), OutboxError> {
+    async fn find_known(&mut self, withdrawn: Withdrawn) -> Result<(), OutboxError> {
         if !self.was_filled {
             return Ok(());
         }
         let sql = format!(
             "UPDATE staged AS s
-                SET row = x.id, old_record = x.record, old_state = x.state, was_gone = x.gone, free = {FREE},
+                SET row = x.id, token = x.token, moved = x.service <> s.service, old_record = x.record, old_state = x.state, was_gone = x.gone, free = {FREE},
                     changed = o.fields IS NOT n.fields
                FROM outbox x, record o, record n
               WHERE x.lote = s.lote AND x.referencia = s.referencia
                 AND o.id = x.record AND n.id = s.record"
         );
-        self.run(sql, &[]).await?;
+        self.run(sql, &[i64::from(withdrawn == Withdrawn::Reopen)]).await?;
         let sql = "UPDATE staged SET redo = CASE WHEN NOT valid THEN 1
                                                  WHEN old_state IN ('pending', 'rejected', 'failed') THEN changed
                                                  ELSE 1 END
                     WHERE free AND redo IS NULL";
         self.run(sql, &[]).await.map(drop)
+    }
+
+    /// A reference that comes again with another service is another customer's. Not in a file of ours: there
+    /// a person mends the service.
+    async fn refuse_reused(&mut self) -> Result<(), MergeError> {
+        if !self.was_filled || !self.names_rows {
+            return Ok(());
+        }
+        let sql =
+            "SELECT count(*), coalesce(min(line), 0) FROM staged WHERE moved AND explicit AND NOT is_ours";
+        let (n_rows, line): (i64, i64) = sqlx::query_as(sql).fetch_one(&mut *self.tx).await.trouble()?;
+        if n_rows == 0 {
+            Ok(())
+        } else {
+            Err(MergeError::Reused { n_rows: count(n_rows), line: count(line) })
+        }
     }
 
     /// Known rows move to their line of the new file; what the file no longer has is gone.
@@ -238,8 +264,23 @@ impl<'a> Merge<'a> {
                      FROM staged s WHERE outbox.id = s.row";
         self.run(sql, &[self.batch, self.source]).await?;
         self.forget("old_record").await?;
-        let sql = "UPDATE outbox SET gone = 1 WHERE batch = ?1 AND import <> ?2 AND gone = 0";
-        self.run(sql, &[self.batch, self.source]).await.map(drop)
+        let gone = "batch = ?1 AND import <> ?2 AND gone = 0";
+        let sql = format!("SELECT count(*), coalesce(sum({WITHDRAWABLE}), 0) FROM outbox WHERE {gone}");
+        self.gone = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(self.batch)
+            .bind(self.source)
+            .fetch_one(&mut *self.tx)
+            .await
+            .trouble()?;
+        let sql = format!(
+            "UPDATE outbox
+                SET gone = 1, state = iif({WITHDRAWABLE}, 'cancelled', state),
+                    error_code = iif({WITHDRAWABLE}, 'gone', error_code),
+                    error_message = iif({WITHDRAWABLE}, 'no longer in the file', error_message),
+                    finished_at = iif({WITHDRAWABLE}, ?3, finished_at)
+              WHERE {gone}"
+        );
+        self.run(sql, &[self.batch, self.source, self.now]).await.map(drop)
     }
 
     /// Known rows keep their place and take on the new cells; one that was gone comes back at the end.
@@ -308,7 +349,8 @@ impl<'a> Merge<'a> {
                     doubt_since = coalesce(doubt_since, iif(sent_at IS NOT NULL AND state <> 'pending', ?1, NULL)),
                     doubt_precaution = doubt_since IS NOT NULL OR sent_at IS NOT NULL AND state <> 'pending',
                     error_code = {}, error_message = {}, finished_at = iif(s.valid, NULL, ?1), purged_at = NULL
-               FROM staged s WHERE outbox.id = s.row AND s.redo",
+               FROM staged s
+              WHERE outbox.id = s.row AND s.redo AND outbox.token = s.token AND outbox.state = s.old_state",
             problem("code", "outbox.record"),
             problem("message", "outbox.record"),
         );
@@ -354,7 +396,7 @@ impl<'a> Merge<'a> {
 
     /// A new reference of a service for which a row that is gone from the file was opened.
     async fn skip_edited(&mut self) -> Result<(), OutboxError> {
-        if self.kind == MergeKind::Correction || !self.was_filled {
+        if !self.was_filled {
             return Ok(());
         }
         self.run("CREATE TEMP TABLE lost (service INTEGER PRIMARY KEY, protocolo TEXT)", &[]).await?;
@@ -370,7 +412,7 @@ impl<'a> Merge<'a> {
                             || ' from a row of this service that is no longer in the file (was its description edited?)'
                    FROM lost, staged s
                   WHERE outbox.id = {ROW_OF_S} AND outbox.service = lost.service AND outbox.state = 'pending'
-                    AND (s.row IS NULL OR s.old_state = 'skipped')"
+                    AND (s.row IS NULL OR s.old_state IN ('skipped', 'invalid'))"
             );
             self.run(sql, &[self.now, self.base]).await?;
         }
@@ -459,7 +501,7 @@ impl<'a> Merge<'a> {
                     coalesce(sum(x.state = 'pending' AND s.row IS NULL AND s.is_ours), 0)
                FROM staged s JOIN outbox x ON x.id = coalesce(s.row, ?1 + s.record)";
         let counted = sqlx::query_as(sql).bind(self.base).fetch_one(&mut *self.tx).await.trouble()?;
-        Ok(MergeCounts::of(counted))
+        Ok(MergeCounts::of(counted, self.gone))
     }
 
     /// Runs one statement whose parameters are all integers; returns how many rows it changed.

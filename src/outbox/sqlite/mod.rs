@@ -119,7 +119,9 @@ mod tests {
     use super::*;
     use crate::delivery::identity::ContentKey;
     use crate::delivery::{Change, Outbox, Settle, Settled, Want};
-    use crate::outbox::{FirstPost, MergeError, MergeOptions, NewRow, NewSource, Repeats, Scope};
+    use crate::outbox::{
+        FirstPost, MergeError, MergeOptions, NewRow, NewSource, Repeats, Reused, Scope, Withdrawn,
+    };
     use crate::ticket::{Id, RawTicket};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -152,10 +154,10 @@ mod tests {
             staging.push(&[row]).await?;
         }
         let (repeats, first_post) = (Repeats::Allow, FirstPost::AtOnce);
-        staging
-            .merge(&MergeOptions { now: NOW, sha256: "", content: "", repeats, first_post })
-            .await
-            .map(drop)
+        let (reused, withdrawn) = (Reused::Refuse, Withdrawn::Stay);
+        let options =
+            MergeOptions { now: NOW, sha256: "", content: "", repeats, first_post, reused, withdrawn };
+        staging.merge(&options).await.map(drop)
     }
 
     async fn pragma(outbox: &SqliteOutbox, sql: &'static str) {

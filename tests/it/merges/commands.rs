@@ -1,7 +1,7 @@
 //! What a person asks for once a file is in.
 
 use mutirao::delivery::{AttemptKind, Change, Outbox, Settle, State, Want};
-use mutirao::outbox::{FirstPost, Resolution, ResolveError, RowName, Scope, Word};
+use mutirao::outbox::{FirstPost, Resolution, ResolveError, RowName, Scope, Withdrawn, Word};
 
 use super::{Books, Driver, failed, fault, in_doubt, opened, run, states, unconfirmed};
 use crate::outbox_conformance::at;
@@ -73,7 +73,9 @@ async fn cancel_and_retry_know_what_was_sent(driver: Driver) {
 
     it.outbox.cancel(merged.batch, at(4)).await.expect("it cancels");
     let again = it.import(&File::of("b", &lines)).await;
-    assert_eq!((again.counts.revived, again.counts.unchanged), (2, 3), "imported again, it is wanted again");
+    assert_eq!((again.counts.revived, again.counts.unchanged), (0, 5), "what was withdrawn stays so");
+    let wanted = it.import(&File { withdrawn: Withdrawn::Reopen, ..File::of("b", &lines) }).await;
+    assert_eq!((wanted.counts.revived, wanted.counts.unchanged), (2, 3), "until a person asks for it");
 }
 
 async fn a_person_settles_what_is_unconfirmed(driver: Driver) {

@@ -2,7 +2,7 @@
 
 use mutirao::delivery::code::BatchCode;
 use mutirao::delivery::{Outbox, State, Want};
-use mutirao::outbox::{Cursor, MergeCounts, MergeKind, Merged};
+use mutirao::outbox::{Cursor, MergeCounts, MergeError, MergeKind, Merged, Repeats, Reused};
 
 use super::{BAD, Books, Driver, opened, rejected, run, states};
 use crate::outbox_conformance::at;
@@ -13,6 +13,11 @@ on_every_driver! {
     a_correction_mends_rows_in_their_place,
     a_correction_brings_back_what_was_gone,
     a_row_of_another_outbox_is_looked_up_first,
+    a_row_of_another_outbox_comes_again_as_itself,
+    rows_of_two_batches_are_no_correction,
+    references_that_began_anew_for_other_customers_are_a_question,
+    what_was_skipped_as_edited_is_not_opened_by_a_correction,
+    a_row_mended_in_errors_csv_and_then_in_its_file_is_one_ticket,
 }
 
 async fn a_reference_stands_once_in_a_file(driver: Driver) {
@@ -28,7 +33,7 @@ async fn a_reference_stands_once_in_a_file(driver: Driver) {
     assert!(row.problems[0].message.contains("line 2"), "{:?}", row.problems);
     // A named row may change what it says; it stays itself.
     let before = it.row("b", 2).await.report.row;
-    it.import(&File::of("b", &[named(9, "z", "A")])).await;
+    it.import(&File { reused: Reused::Take, ..File::of("b", &[named(9, "z", "A")]) }).await;
     let after = it.row("b", 2).await;
     assert_eq!((after.report.row, after.fields.descricao.as_deref()), (before, Some("z")));
 }
@@ -122,4 +127,84 @@ async fn a_row_of_another_outbox_is_looked_up_first(driver: Driver) {
     let claimed = desk.claim(Want { now: at(1), posts: 9, look_ups: 9 }).await.expect("it claims");
     let look_up = claimed.claims.iter().find(|it| it.doubt.is_some()).expect("it is looked up");
     assert_eq!(look_up.doubt.as_ref().and_then(|it| it.not_before), None, "however old");
+}
+
+async fn a_row_of_another_outbox_comes_again_as_itself(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let own = Line { referencia: Some("R"), ..line(2, "b") };
+    it.import(&File::of("b", &[own])).await;
+    let foreign = Line { code: Some(BatchCode::of_bits(7)), referencia: Some("R"), ..line(1, "a") };
+    for expected in [(1, 1), (0, 0)] {
+        let merged = it.import(&File::of("b", &[own, foreign])).await;
+        assert_eq!((merged.counts.new, merged.counts.foreign), expected, "and it is not the batch's own `R`");
+    }
+}
+
+/// Their rows moved from one batch into the other.
+async fn rows_of_two_batches_are_no_correction(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let a = it.import(&File::of("a", &[line(1, "a")])).await;
+    let b = it.import(&File::of("b", &[line(2, "b")])).await;
+    let (a, b) = (errors(&it, &a).await.remove(0), errors(&it, &b).await.remove(0));
+    let both = [
+        Line { code: a.1, referencia: Some(&a.2), ..line(1, "a") },
+        Line { code: b.1, referencia: Some(&b.2), ..line(2, "b") },
+    ];
+    let refused = it.try_import(&File::of("errors", &both)).await;
+    assert!(matches!(refused, Err(MergeError::SeveralBatches { n_batches: 2 })), "{refused:?}");
+    assert_eq!(states(&it, "a", 2..=2).await, ["pending"]);
+}
+
+/// `referencia` 1 to n, used again for the customers of the next outage: "opened", and nothing was sent.
+async fn references_that_began_anew_for_other_customers_are_a_question(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let numbered = |services: [i64; 2]| {
+        let line = |service, referencia| Line { referencia: Some(referencia), ..line(service, "a") };
+        [line(services[0], "1"), line(services[1], "2")]
+    };
+    let october = numbered([1, 2]);
+    let merged = it.import(&File::of("b", &october)).await;
+    run(&it.outbox, merged.scope(), opened).await;
+    let november = numbered([1, 9]);
+    let refused = it.try_import(&File::of("b", &november)).await;
+    assert!(matches!(refused, Err(MergeError::Reused { n_rows: 1, line: 3 })), "{refused:?}");
+    let again = it.import(&File::of("b", &october)).await;
+    assert_eq!(again.counts.unchanged, 2, "nothing of it was taken");
+}
+
+/// `--sample 4`, look, add a column, import: 4 skipped; and errors.csv with these 4 opened them again.
+async fn what_was_skipped_as_edited_is_not_opened_by_a_correction(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let first = it.import(&File::of("b", &[line(1, "a"), line(2, "b")])).await;
+    run(&it.outbox, first.scope(), opened).await;
+    let edited = it.import(&File::of("b", &[line(1, "a!"), line(2, "b!")])).await;
+    assert_eq!(states(&it, "b", 2..=3).await, ["skipped repeat"; 2]);
+    let errors = errors(&it, &edited).await;
+    let texts = ["a!", "b?"];
+    let lines: Vec<_> = (0..2)
+        .map(|n| Line { code: errors[n].1, referencia: Some(&errors[n].2), ..line(n as i64 + 1, texts[n]) })
+        .collect();
+    let merged = it.import(&File::of("errors", &lines)).await;
+    assert_eq!((merged.kind, merged.counts.repeats), (MergeKind::Correction, 2));
+    assert_eq!(run(&it.outbox, merged.scope(), |n| opened(n + 10)).await, 0);
+    let allowed = it.import(&File { repeats: Repeats::Allow, ..File::of("errors", &lines) }).await;
+    assert_eq!(run(&it.outbox, allowed.scope(), |n| opened(n + 10)).await, 2, "a person's word");
+}
+
+/// Fixed in errors.csv while the original stayed as it was, then fixed there too, in other words.
+async fn a_row_mended_in_errors_csv_and_then_in_its_file_is_one_ticket(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let bad = Line { phone: BAD, ..line(1, "a") };
+    let first = it.import(&File::of("b", &[bad, line(2, "b")])).await;
+    let (_, code, referencia) = errors(&it, &first).await.remove(0);
+    let mended = Line { code, referencia: Some(&referencia), ..line(1, "a") };
+    let merged = it.import(&File::of("errors", &[mended])).await;
+    assert_eq!(run(&it.outbox, merged.scope(), opened).await, 1);
+    it.import(&File::of("b", &[bad, line(2, "b")])).await;
+    assert_eq!(states(&it, "b", 2..=2).await, ["opened"]);
+    // Invalid under its new reference first, then mended: its words are new, its service is not.
+    for phone in [BAD, "37999998888"] {
+        it.import(&File::of("b", &[Line { phone, ..line(1, "a, em outras palavras") }, line(2, "b")])).await;
+    }
+    assert_eq!(states(&it, "b", 2..=2).await, ["skipped repeat"]);
 }

@@ -99,6 +99,8 @@ async fn a_row_that_is_gone_is_looked_up_but_never_posted(driver: Driver) {
     desk.settle(&[settle]).await.expect("it settles");
 
     let second = it.import(&File::of("b", &[line(3, "c")])).await;
+    assert_eq!((second.counts.gone, second.counts.withdrawn), (2, 1), "one may have been sent");
+    assert_eq!(states(&it, "b", 3..=3).await, ["cancelled gone"]);
     assert_eq!(it.outbox.reader().counts(second.results()).await.expect("it counts").total(), 1);
     let worker = it.worker().await;
     let desk = worker.desk(second.scope());

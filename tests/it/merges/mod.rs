@@ -24,7 +24,7 @@ mod corrections;
 mod known;
 
 use mutirao::delivery::{Change, Claimed, Doubt, Fault, Opening, Outbox, Settle, Want};
-use mutirao::outbox::{Address, AnyOutbox, AnyWorker, Merged, RowDetails, RowName, Scope};
+use mutirao::outbox::{Address, AnyOutbox, AnyWorker, MergeError, Merged, RowDetails, RowName, Scope};
 use tempfile::TempDir;
 
 use crate::outbox_conformance::{TERMS, at};
@@ -64,6 +64,10 @@ impl Books {
 
     async fn import(&mut self, file: &File<'_>) -> Merged {
         files::import(&mut self.outbox, file).await
+    }
+
+    async fn try_import(&mut self, file: &File<'_>) -> Result<Merged, MergeError> {
+        files::try_import(&mut self.outbox, file).await
     }
 
     async fn row(&self, batch: &str, line: u64) -> RowDetails {

@@ -5,7 +5,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use jiff::Timestamp;
 use mutirao::delivery::code::BatchCode;
 use mutirao::delivery::identity::ContentKey;
-use mutirao::outbox::{AnyOutbox, FirstPost, MergeOptions, Merged, NewRow, NewSource, Repeats};
+use mutirao::outbox::{
+    AnyOutbox, FirstPost, MergeError, MergeOptions, Merged, NewRow, NewSource, Repeats, Reused, Withdrawn,
+};
 use mutirao::ticket::{Id, RawTicket};
 
 use crate::outbox_conformance::at;
@@ -37,17 +39,25 @@ pub struct File<'a> {
     pub headers: &'a [&'a str],
     pub repeats: Repeats,
     pub first_post: FirstPost,
+    pub reused: Reused,
+    pub withdrawn: Withdrawn,
     pub now: Timestamp,
 }
 
 impl<'a> File<'a> {
     pub fn of(batch: &'a str, lines: &'a [Line<'a>]) -> Self {
         let (repeats, first_post) = (Repeats::Skip, FirstPost::AtOnce);
-        Self { batch, lines, headers: &["servico", "texto", "fone"], repeats, first_post, now: at(0) }
+        let (reused, withdrawn) = (Reused::Refuse, Withdrawn::Stay);
+        let headers = &["servico", "texto", "fone"];
+        Self { batch, lines, headers, repeats, first_post, reused, withdrawn, now: at(0) }
     }
 }
 
 pub async fn import(outbox: &mut AnyOutbox, file: &File<'_>) -> Merged {
+    try_import(outbox, file).await.expect("it merges")
+}
+
+pub async fn try_import(outbox: &mut AnyOutbox, file: &File<'_>) -> Result<Merged, MergeError> {
     let headers: Vec<String> = file.headers.iter().map(|it| (*it).to_owned()).collect();
     let source = NewSource {
         batch: file.batch,
@@ -62,14 +72,13 @@ pub async fn import(outbox: &mut AnyOutbox, file: &File<'_>) -> Merged {
     for (n, (it, service)) in file.lines.iter().zip(&services).enumerate() {
         staging.push(&[new_row(n as u64 + 2, it, service, file.headers)]).await.expect("it stages");
     }
-    let File { now, repeats, first_post, .. } = *file;
+    let File { now, repeats, first_post, reused, withdrawn, .. } = *file;
     let mut hash = DefaultHasher::new();
     format!("{:?}", file.lines).hash(&mut hash);
     let sha256 = format!("{:064x}", hash.finish());
-    staging
-        .merge(&MergeOptions { now, sha256: &sha256, content: &sha256, repeats, first_post })
-        .await
-        .expect("it merges")
+    let content = &sha256;
+    let options = MergeOptions { now, sha256: &sha256, content, repeats, first_post, reused, withdrawn };
+    staging.merge(&options).await
 }
 
 pub fn new_row<'a>(line: u64, it: &'a Line<'a>, service: &'a str, headers: &[&str]) -> NewRow<'a> {

@@ -3,9 +3,11 @@
 use super::super::staging::FIELDS;
 use super::{Merge, Places};
 use crate::delivery::OutboxError;
+use crate::outbox::Withdrawn;
 
-/// Of `x`: certainly without a ticket of ours.
-const FREE: &str = "(x.state IN ('invalid', 'rejected', 'failed', 'cancelled')
+/// Of `x`: certainly without a ticket of ours, and not withdrawn by a person (but where `$1` says so).
+const FREE: &str = "(x.state IN ('invalid', 'rejected', 'failed')
+    OR x.state = 'cancelled' AND (x.error_code IS NOT DISTINCT FROM 'gone' OR $1 <> 0)
     OR x.state = 'skipped' AND x.error_code = 'repeat'
     OR x.state = 'pending' AND (x.doubt_since IS NULL OR x.doubt_precaution))";
 
@@ -47,11 +49,11 @@ impl Merge {
         let free = format!("(NOT ({busy}) AND {FREE})");
         let sql = format!(
             "UPDATE staged AS s
-                SET old_state = x.state, was_gone = x.gone, busy = {busy}, free = {free}, changed = {changed},
+                SET old_state = x.state, token = x.token, was_gone = x.gone, busy = {busy}, free = {free}, changed = {changed},
                     redo = {free} AND (NOT s.valid OR x.state NOT IN ('pending', 'rejected', 'failed') OR {changed})
                FROM mutirao.outbox x LEFT JOIN held h ON h.id = x.id, incoming i
               WHERE {which} AND x.id = s.row_id AND i.record = s.record"
         );
-        self.run_sql(&sql, &[]).await.map(drop)
+        self.run_sql(&sql, &[i64::from(self.withdrawn == Withdrawn::Reopen)]).await.map(drop)
     }
 }

@@ -25,7 +25,7 @@ use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
 use crate::outbox::{
     BatchId, FirstPost, ImportId, MergeCounts, MergeError, MergeKind, MergeOptions, Merged, Rehearsal,
-    Repeats,
+    Repeats, Reused, Withdrawn,
 };
 
 /// `$1` as a time, but not later than the database's: by that workers see what is due.
@@ -58,6 +58,9 @@ struct Merge {
     batch: i64,
     source: i64,
     now: i64,
+    withdrawn: Withdrawn,
+    /// Rows that the file no longer has, and how many of them were withdrawn by that.
+    gone: (i64, i64),
 }
 
 /// Where known rows stand in the results.
@@ -101,11 +104,27 @@ impl Merge {
         let file = File { file_name, encoding, delimiter, headers, n_rows, has_codes, names_rows, is_held };
         let now = options.now.as_millisecond();
         let (kind, places) = (MergeKind::Whole, Places::New);
-        let mut it = Self { tx, file, kind, places, purpose, name: batch, code, batch: 0, source: 0, now };
+        let mut it = Self {
+            tx,
+            file,
+            kind,
+            places,
+            purpose,
+            name: batch,
+            code,
+            batch: 0,
+            source: 0,
+            now,
+            withdrawn: options.withdrawn,
+            gone: (0, 0),
+        };
         it.stage().await?;
         it.identify().await?;
         it.refuse_doubled().await?;
         it.find_known().await?;
+        if options.reused == Reused::Refuse {
+            it.refuse_reused().await?;
+        }
         it.note_source(options).await?;
         it.judge().await?;
         if it.kind == MergeKind::Correction {
@@ -166,7 +185,7 @@ impl Merge {
                     count(*) FILTER (WHERE x.state = 'pending' AND s.old_state IS NULL AND s.is_ours)
                FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id";
         let counted = sqlx::query_as(sql).persistent(false).fetch_one(&mut *self.tx).await.trouble()?;
-        Ok(MergeCounts::of(counted))
+        Ok(MergeCounts::of(counted, self.gone))
     }
 
     /// Runs one statement whose parameters are all integers; returns how many rows it changed.

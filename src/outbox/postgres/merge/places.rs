@@ -15,6 +15,9 @@ use crate::outbox::{MergeError, MergeKind, MergeOptions};
 /// How often rows that workers hold are waited for, when two waits cross.
 const CROSSINGS_MAX: u32 = 5;
 
+/// Of a row: had yet to be opened, and certainly was not.
+const WITHDRAWABLE: &str = "(state = 'pending' AND (doubt_since IS NULL OR doubt_precaution))";
+
 impl Merge {
     pub(super) async fn note_source(&mut self, options: &MergeOptions<'_>) -> Result<(), MergeError> {
         // As late as possible: whoever else speaks of the batch waits from here on.
@@ -211,9 +214,19 @@ impl Merge {
                     "AND state <> 'in_flight' AND id NOT IN (SELECT row_id FROM staged WHERE busy)"
                 }
             };
+            let which = format!("batch = $1 AND import <> $2 AND record IS NOT NULL AND NOT gone {reach}");
+            let sql = format!(
+                "SELECT count(*), count(*) FILTER (WHERE {WITHDRAWABLE}) FROM mutirao.outbox WHERE {which}"
+            );
+            let gone = sqlx::query_as(AssertSqlSafe(sql)).bind(self.batch).bind(self.source);
+            self.gone = gone.persistent(false).fetch_one(&mut *part).await?;
             steps.push(format!(
-                "UPDATE mutirao.outbox SET gone = true
-                  WHERE batch = $1 AND import <> $2 AND record IS NOT NULL AND NOT gone {reach}"
+                "UPDATE mutirao.outbox
+                    SET gone = true, state = CASE WHEN {WITHDRAWABLE} THEN 'cancelled' ELSE state END,
+                        error_code = CASE WHEN {WITHDRAWABLE} THEN 'gone' ELSE error_code END,
+                        error_message = CASE WHEN {WITHDRAWABLE} THEN 'no longer in the file' ELSE error_message END,
+                        finished_at = CASE WHEN {WITHDRAWABLE} THEN now() ELSE finished_at END
+                  WHERE {which}"
             ));
         }
         for sql in steps {

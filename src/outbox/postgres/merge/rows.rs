@@ -4,7 +4,7 @@ use super::super::staging::FIELDS;
 use super::judge::MAY_EXIST;
 use super::{Merge, NOW};
 use crate::delivery::OutboxError;
-use crate::outbox::{FirstPost, MergeKind};
+use crate::outbox::FirstPost;
 
 /// How old an adopted ticket may be under `--verify-first`; from the design.
 const ADOPTABLE: &str = "interval '48 hours'";
@@ -25,7 +25,7 @@ impl Merge {
                     error_code = i.error_code, error_message = i.error_message,
                     finished_at = CASE WHEN NOT s.valid THEN {NOW} END, purged_at = NULL
                FROM staged s JOIN incoming i ON i.record = s.record
-              WHERE o.id = s.row_id AND s.redo",
+              WHERE o.id = s.row_id AND s.redo AND o.token = s.token AND o.state = s.old_state",
             fields.collect::<Vec<_>>().join(", "),
         );
         self.run_sql(&sql, &[self.now]).await.map(drop)
@@ -73,9 +73,6 @@ impl Merge {
 
     /// A new reference of a service for which a row that is gone from the file was opened.
     pub(super) async fn skip_edited(&mut self) -> Result<(), OutboxError> {
-        if self.kind == MergeKind::Correction {
-            return Ok(());
-        }
         let sql = format!(
             "UPDATE mutirao.outbox AS o
                 SET state = 'skipped', error_code = 'repeat', finished_at = {NOW},
@@ -85,7 +82,7 @@ impl Merge {
                       WHERE x.batch = $2 AND x.record IS NOT NULL AND x.gone AND x.service IS NOT NULL AND {MAY_EXIST}
                       GROUP BY x.service) AS lost, staged s
               WHERE o.id = s.row_id AND o.service = lost.service AND o.state = 'pending'
-                AND (s.old_state IS NULL OR s.old_state = 'skipped')"
+                AND (s.old_state IS NULL OR s.old_state IN ('skipped', 'invalid'))"
         );
         self.run_sql(&sql, &[self.now, self.batch]).await.map(drop)
     }

@@ -14,7 +14,7 @@ impl Merge {
         self.run_sql("ANALYZE incoming (record)", &[]).await?;
         let sql = "CREATE TEMP TABLE staged (
                        record bigint PRIMARY KEY, line bigint, referencia text, explicit boolean, lote text,
-                       is_ours boolean, is_here boolean, repeat_key bytea, valid boolean, warning text, row_id bigint,
+                       is_ours boolean, is_here boolean, repeat_key bytea, valid boolean, warning text, row_id bigint, token bigint, moved boolean,
                        old_record bigint, old_state text, was_gone boolean, busy boolean, free boolean,
                        changed boolean, redo boolean) ON COMMIT DROP";
         self.run_sql(sql, &[]).await?;
@@ -95,10 +95,29 @@ impl Merge {
         self.run_sql(sql, &[]).await.map(drop)
     }
 
+    /// A reference that comes again with another service is another customer's. Not in a file of ours: there
+    /// a person mends the service.
+    pub(super) async fn refuse_reused(&mut self) -> Result<(), MergeError> {
+        if !self.file.names_rows {
+            return Ok(());
+        }
+        let sql = "SELECT count(*), coalesce(min(line), 0) FROM staged
+                    WHERE moved AND valid AND explicit AND NOT is_ours";
+        let (n_rows, line): (i64, i64) =
+            sqlx::query_as(sql).persistent(false).fetch_one(&mut *self.tx).await.trouble()?;
+        if n_rows == 0 {
+            Ok(())
+        } else {
+            Err(MergeError::Reused { n_rows: count(n_rows), line: count(line) })
+        }
+    }
+
     /// Finds the row that each line is already.
     pub(super) async fn find_known(&mut self) -> Result<(), OutboxError> {
-        let sql = "UPDATE staged AS s SET row_id = x.id, old_record = x.record FROM mutirao.outbox x
-              WHERE x.lote = s.lote AND x.referencia = s.referencia";
+        let sql = "UPDATE staged AS s SET row_id = x.id, old_record = x.record,
+                   moved = x.service IS NOT NULL AND i.id_cliente_servico <> x.service::text
+              FROM mutirao.outbox x, incoming i
+              WHERE i.record = s.record AND x.lote = s.lote AND x.referencia = s.referencia";
         self.run_sql(sql, &[]).await.map(drop)
     }
 }
