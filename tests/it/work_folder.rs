@@ -115,7 +115,8 @@ fn results_of_an_earlier_run_do_not_outlive_the_start_of_the_next() {
     site.write("queda.csv", rows(1));
     site.run(&["import", "queda.csv"]).expect(0);
     site.write("queda.csv", rows(60));
-    let started = site.start_until(&["import", "queda.csv", "--rate", "2/s", "--yes"], "opening");
+    let started =
+        site.start_until(&["import", "queda.csv", "--continue", "--rate", "2/s", "--yes"], "opening");
     let left: Vec<_> = ["results.csv", "results.xlsx", "errors.csv", "problems.csv", "summary.json"]
         .into_iter()
         .filter(|it| site.path("queda.mutirao").join(it).exists())

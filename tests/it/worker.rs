@@ -219,7 +219,7 @@ async fn what_an_import_holds_is_not_taken_for_nothing() {
     let url = outbox.database.url();
     site.write("queda.csv", rows(30));
     // Nobody is there to be asked.
-    site.run_at(&url, &["import", "queda.csv"]).expect(2);
+    site.run_at(&url, &["import", "queda.csv", "--batch", "queda"]).expect(2);
     // Meant for the rows of others.
     site.run_at(&url, &["retry"]).expect(0);
     let ended = site.run_at(&url, &["worker", "--until-empty"]).expect(6);
@@ -232,7 +232,7 @@ async fn a_lote_that_was_halted_in_a_file_is_seen_and_resumes() {
     let site = Site::new("services_max=100");
     site.write("errado.csv", rows(40).replace(";Sem", "0000;Sem"));
     let url = "sqlite:box.db";
-    site.run_at(url, &["enqueue", "errado.csv"]).expect(0);
+    site.run_at(url, &["enqueue", "errado.csv", "--batch", "errado"]).expect(0);
     let work = ["worker", "--until-empty", "--rate", "unlimited", "--concurrency", "1"];
     site.run_at(url, &work).expect(6);
     for seen in [site.run_at(url, &["status"]).expect(0).stdout, site.run_at(url, &work).expect(6).stderr] {

@@ -297,7 +297,7 @@ fn a_login_elsewhere_tells_what_was_found_and_what_to_look_at() {
         (
             200,
             "<!DOCTYPE html><html><TITLE>\n Painel\u{1b}[2J do provedor </TITLE>",
-            "the login answered something else than a token (HTTP 200, `Painel [2J do provedor`); is \
+            "the login answered something else than a token (HTTP 200, `Painel?[2J do provedor`); is \
              `HUBSOFT_URL` the address of the API?",
         ),
         (

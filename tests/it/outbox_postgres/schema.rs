@@ -95,10 +95,10 @@ async fn the_command_says_what_to_do_and_never_the_url() {
     assert_eq!((printed.code, printed.stdout.contains("CREATE TABLE mutirao.outbox")), (Some(0), true));
 
     assert_eq!(site.run(&["migrate"]).code, Some(2), "without a database");
-    let down = site.run(&["--database-url", "postgres://u:hunter2@127.0.0.1:1/x", "migrate"]);
+    let down = site.run_at("postgres://u:hunter2@127.0.0.1:1/x?sslmode=disable", &["migrate"]);
     assert_eq!(down.code, Some(8), "{}", down.stderr);
     assert!(!down.stderr.contains("hunter2"), "{}", down.stderr);
-    let odd = site.run(&["--database-url", "postgres://u:hunter2@:bad/x", "migrate"]);
+    let odd = site.run_at("postgres://u:hunter2@:bad/x", &["migrate"]);
     assert_eq!(odd.code, Some(2), "{}", odd.stderr);
     assert!(!odd.stderr.contains("hunter2"), "{}", odd.stderr);
 }
