@@ -113,7 +113,7 @@ impl<'a> Desk<'a> {
             never = worker.keep(delivering::tell_rescued(self.screen)) => match never {},
         };
         let run = Run { ending, signal: signals.asked() };
-        let _ = worker.retire().await; // Its lease ends by itself.
+        delivering::leave(worker).await;
         let counts = outbox.reader().counts(scope).await?;
         let info = batch_or_all(outbox.reader(), &place).await?;
         self.write_again(outbox.reader(), &place, info.as_ref()).await?;

@@ -169,8 +169,7 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
         {
             outbox.halt(&merged.batch_name, &halt.to_string()).await?;
         }
-        // What is left is known by the end of its lease at the latest.
-        let _ = worker.retire().await;
+        delivering::leave(worker).await;
         Some(run)
     };
 

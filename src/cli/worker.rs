@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
-use tokio::time::timeout;
 
 use super::args::{Global, Worker};
 use super::delivering::{self, Run, Sight, Signals, Target};
@@ -28,9 +27,6 @@ const POLL_MIN: Duration = Duration::from_millis(50);
 
 /// Between tries of a database that is not there yet.
 const AGAIN: Duration = Duration::from_secs(2);
-
-/// Longest wait for the database to hear that the worker leaves.
-const LEAVE_MAX: Duration = Duration::from_secs(5);
 
 /// Opens what is in the outbox, and what comes.
 pub async fn worker(mut args: Worker, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
@@ -112,8 +108,7 @@ async fn work(
     };
     let run = Run { ending, signal: signals.asked() };
     drop(desk);
-    // When the database is away, its lease ends by itself.
-    let _ = timeout(LEAVE_MAX, worker.retire()).await;
+    delivering::leave(worker).await;
     let left = left(&run, outbox.reader()).await?;
     outbox.close().await?;
     if let Some(failure) = delivering::why_ended(&run.ending.reason) {
@@ -271,6 +266,7 @@ fn in_words(stats: &Stats) -> String {
         (stats.unconfirmed, "unconfirmed"),
         (stats.conflicts, "in conflict"),
         (stats.lotes_halted, "lotes halted"),
+        (stats.unsettled, "left that may have been sent, and are looked up first next time"),
     ] {
         if 0 < n {
             text += &format!(", {n} {what}");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::timeout;
 
 use super::sqlite::{self, SqliteOutbox};
 use super::{
@@ -19,6 +20,9 @@ use crate::delivery::{Claimed, Outbox, OutboxError, Settle, Settled, State, Want
 /// How long a worker may be silent before the others take over its rows. A claim needs three quarters
 /// of a minute of it, and renewals need room: no lease may be shorter.
 pub const LEASE: Duration = Duration::from_secs(60);
+
+/// Longest wait for an answer to a question, which may be about millions of rows.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
 
 /// Why an outbox was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -352,7 +356,7 @@ impl Onlooker {
 impl AnyReader<'_> {
     /// The rows of `scope` in input order, at most `n` of them, after the one where `after` stands.
     pub async fn rows_page(self, scope: Scope, after: Cursor, n: usize) -> Result<Page, OutboxError> {
-        each!(self, it => it.rows_page(scope, after, n).await)
+        answered(async { each!(self, it => it.rows_page(scope, after, n).await) }).await
     }
 
     /// The invalid rows of `scope` with all their problems, in input order.
@@ -362,22 +366,22 @@ impl AnyReader<'_> {
         after: Cursor,
         n: usize,
     ) -> Result<(Vec<RowProblems>, Option<Cursor>), OutboxError> {
-        each!(self, it => it.problems_page(scope, after, n).await)
+        answered(async { each!(self, it => it.problems_page(scope, after, n).await) }).await
     }
 
     /// The rows of `scope` by state.
     pub async fn counts(self, scope: Scope) -> Result<Counts, OutboxError> {
-        each!(self, it => it.counts(scope).await)
+        answered(async { each!(self, it => it.counts(scope).await) }).await
     }
 
     /// Counts, and what waits.
     pub async fn status(self, scope: Scope, now: Timestamp) -> Result<Status, OutboxError> {
-        each!(self, it => it.status(scope, now).await)
+        answered(async { each!(self, it => it.status(scope, now).await) }).await
     }
 
     /// What is known of a batch; `None` if it has no rows.
     pub async fn batch_info(self, name: &str) -> Result<Option<BatchInfo>, OutboxError> {
-        each!(self, it => it.batch_info(name).await)
+        answered(async { each!(self, it => it.batch_info(name).await) }).await
     }
 
     /// Whole files with these bytes that were imported since `since`: what tells their batch from all others, and when.
@@ -386,35 +390,43 @@ impl AnyReader<'_> {
         sha256: &str,
         since: Timestamp,
     ) -> Result<Vec<((String, i64), Timestamp)>, OutboxError> {
-        each!(self, it => it.imports_of(sha256, since).await)
+        answered(async { each!(self, it => it.imports_of(sha256, since).await) }).await
     }
 
     /// The names of at most `n` batches that have rows.
     pub async fn batch_names(self, n: usize) -> Result<Vec<String>, OutboxError> {
-        each!(self, it => it.batch_names(n).await)
+        answered(async { each!(self, it => it.batch_names(n).await) }).await
     }
 
     /// One row, whole; `None` if there is none of that name.
     pub async fn row(self, name: RowName<'_>) -> Result<Option<RowDetails>, OutboxError> {
-        each!(self, it => it.row(name).await)
+        answered(async { each!(self, it => it.row(name).await) }).await
     }
 
     /// The host that the outbox is bound to, once something was sent.
     pub async fn host(self) -> Result<Option<String>, OutboxError> {
-        each!(self, it => it.host().await)
+        answered(async { each!(self, it => it.host().await) }).await
     }
 
     /// The batches of which workers post nothing, by name.
     pub async fn halted(self) -> Result<Vec<Halted>, OutboxError> {
-        each!(self, it => it.halted().await)
+        answered(async { each!(self, it => it.halted().await) }).await
     }
 
     /// Who works on it; `None` if it is a file, which one process owns.
     pub async fn crew(self) -> Result<Option<Crew>, OutboxError> {
         match self {
             Self::Sqlite(_) => Ok(None),
-            Self::Postgres(it) => it.crew().await.map(Some),
+            Self::Postgres(it) => answered(it.crew()).await.map(Some),
         }
+    }
+}
+
+/// What was asked for, unless no answer comes: a command that was told to stop must end where a database hangs.
+async fn answered<T>(asked: impl Future<Output = Result<T, OutboxError>>) -> Result<T, OutboxError> {
+    match timeout(ANSWER_MAX, asked).await {
+        Ok(answer) => answer,
+        Err(late) => Err(OutboxError::Unavailable(late.into())),
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
@@ -151,6 +152,47 @@ fn a_stop_is_clean_and_the_same_command_goes_on() {
         let audit = site.audit();
         assert_eq!((audit.tickets, audit.duplicates.len()), (60, 0));
     }
+}
+
+/// Seen: a closed ssh session ended a run at once, without results.
+#[test]
+fn a_terminal_that_is_closed_stops_as_a_kill_does() {
+    let site = Site::new("latency=20ms");
+    site.write("queda.csv", rows(60));
+    let started = site.start_until(&["import", "queda.csv", "--yes", "--rate", "20/s"], "opening");
+    assert_eq!(started.end_by(Signal::HUP), Some(143));
+    assert_eq!(site.table("queda.mutirao/results.csv").len(), 60);
+}
+
+#[test]
+fn under_nohup_a_closed_terminal_stops_nothing() {
+    let site = Site::new("latency=20ms");
+    site.write("queda.csv", rows(30));
+    let import = site.command(&["import", "queda.csv", "--yes", "--rate", "20/s"]);
+    let mut nohup = Command::new("sh");
+    nohup.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(import.get_program()).args(import.get_args());
+    nohup.current_dir(site.path("")).env_clear().stdin(Stdio::null());
+    nohup.envs(import.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let started = Site::start(nohup, "opening");
+    assert_eq!(started.end_by(Signal::HUP), Some(0));
+    assert_eq!(site.audit().tickets, 30);
+}
+
+/// Seen: a terminal that tells a script and its child, and a script that passes it on, ended a run at once.
+#[test]
+fn two_signals_at_once_are_one() {
+    let site = Site::new("latency=500ms");
+    site.write("queda.csv", rows(20));
+    let started = site.start_until(&["import", "queda.csv", "--rate", "20/s"], "opening");
+    started.send(Signal::TERM);
+    let code = started.end_by(Signal::INT);
+    assert!([Some(130), Some(143)].contains(&code), "{code:?}");
+    let results = site.table("queda.mutirao/results.csv");
+    assert!(
+        results.iter().all(|it| ["opened", "pending"].contains(&it["state"].as_str())),
+        "it stopped cleanly"
+    );
+    assert_eq!(results.len(), 20);
 }
 
 #[test]

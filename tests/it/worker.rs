@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::time::{Instant, sleep};
 
 use crate::support::postgres::Database;
+use crate::support::proxy::Weather;
 use crate::support::site::{Site, Started};
 
 /// Longer than anything here takes on a busy machine.
@@ -93,6 +94,24 @@ async fn a_stop_leaves_nothing_in_flight() {
     assert_eq!(outbox.count("mutirao.worker").await, 0, "it has left");
     let n_opened = outbox.count("mutirao.outbox WHERE state = 'opened'").await;
     assert_eq!(site.audit().tickets as i64, n_opened);
+}
+
+/// Seen: it ended by `kill -9` only.
+#[tokio::test]
+async fn a_database_that_hangs_holds_up_no_stop() {
+    let (site, mut outbox) = (Site::new("latency=20ms"), Outbox::new().await);
+    let (way, url) = outbox.database.behind_a_proxy();
+    outbox.insert(1..=2000).await;
+    let args = ["worker", "--database-url", &url, "--rate", "50/s", "--grace", "2s"];
+    let args = [&args[..], &["--timeout", "1s", "--connect-timeout", "500ms"]].concat();
+    let worker = site.start_until(&args, "working for");
+    let began = Instant::now();
+    while outbox.count("mutirao.outbox WHERE state = 'opened'").await < 20 {
+        assert!(began.elapsed() < LONG);
+        sleep(LOOK).await;
+    }
+    way.set(Weather::Hangs);
+    assert_eq!(worker.end_by(Signal::TERM), Some(0));
 }
 
 #[tokio::test]

@@ -38,7 +38,8 @@ use super::{Api, Clock, Halt, Lasting, Note, Outbox, OutboxError, Policy, Pulse,
 #[derive(Clone, Debug, Default)]
 pub struct Control {
     /// Cancelled: stop claiming, take back what was not sent, wait up to the grace for what is in
-    /// flight, settle everything, and return. To stop at once, drop the run's future.
+    /// flight, settle everything, and return; two seconds after the grace at the latest, whatever hangs. To stop at
+    /// once, drop the run's future.
     pub stop: CancellationToken,
     /// Told: HubSoft takes connections again, which it did not. A breaker that is open probes at once.
     pub returned: Arc<Notify>,
@@ -62,7 +63,7 @@ pub enum Reason {
 
 /// Delivers what is pending in `outbox` through `api` until nothing is left, it is told to stop, or a
 /// guard halts it. Every outcome that was learnt is stored on return, unless the outbox itself is the
-/// reason for the halt.
+/// reason for the halt, or did not answer a stop in time: [`Stats::unsettled`] counts what it does not know.
 ///
 /// Runs on one thread, on a tokio runtime with time enabled.
 pub async fn run<O: Outbox, A: Api, C: Clock>(
@@ -110,7 +111,8 @@ struct Engine<'a, O, A, C, W> {
 /// Who came to an end.
 #[derive(PartialEq, Eq)]
 enum Role {
-    Settler,
+    /// The run ends with it.
+    Last,
     Other,
 }
 
@@ -150,7 +152,11 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         let mut crew: FuturesUnordered<LocalBoxFuture<'_, Role>> = FuturesUnordered::new();
         crew.push(Box::pin(async {
             self.settler().await;
-            Role::Settler
+            Role::Last
+        }));
+        crew.push(Box::pin(async {
+            self.overstayed().await;
+            Role::Last
         }));
         crew.push(Box::pin(self.other(self.feeder())));
         crew.push(Box::pin(self.other(self.prober(&control.returned))));
@@ -169,12 +175,19 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             crew.push(Box::pin(self.other(self.sender())));
         }
         // The settler ends last: nothing is claimed any more and every outcome is stored. Whoever is
-        // still there then (the prober in a probe, the watchman, the ear for a stop) owns no row.
+        // still there then (the prober in a probe, the watchman, the ear for a stop) owns no row. Where the
+        // outbox hangs, the rows are left there in flight, to be looked up.
         while let Some(role) = crew.next().await {
-            if role == Role::Settler {
+            if role == Role::Last {
                 break;
             }
         }
+    }
+
+    /// Waits until the grace is over, and the time to store what it left.
+    async fn overstayed(&self) {
+        self.cut.cancelled().await;
+        tokio::time::sleep(STORE_MAX).await;
     }
 
     async fn other(&self, part: impl Future<Output = ()>) -> Role {
@@ -300,6 +313,9 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         Ending { reason, stats: desk.stats }
     }
 }
+
+/// How long the outbox may take to store what a stop has cut off. An outbox that hangs must not hold up the stop.
+const STORE_MAX: Duration = Duration::from_secs(2);
 
 /// How long a full disk may stay full before the run halts: time enough for a log to be rotated.
 const OUTBOX_FULL_MAX: Duration = Duration::from_secs(30);

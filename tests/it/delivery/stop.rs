@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use mutirao::delivery::{Rate, Reason, RequestKind, State};
+use mutirao::delivery::{Lasting, Rate, Reason, RequestKind, State};
 use tokio::time::sleep;
 
 use super::Bench;
+use crate::support::memory_outbox::Trouble;
 use crate::support::world::in_virtual_time;
 
 #[test]
@@ -54,6 +55,40 @@ fn what_outlasts_the_grace_is_left_in_doubt() {
         let rows = bench.outbox.rows();
         assert_eq!(rows.iter().filter(|(_, row)| row.state == State::InDoubt).count(), 2);
         assert!(rows.iter().all(|(_, row)| row.attempts == 0));
+    });
+}
+
+/// Seen: a worker whose database hung ended by `kill -9` only.
+#[test]
+fn an_outbox_that_hangs_holds_up_no_stop() {
+    in_virtual_time(async {
+        for lasting in [Lasting::Forever, Lasting::UntilDrained] {
+            let mut bench = Bench::new(100);
+            bench.policy.rate = Rate::PerSecond(10.0);
+            bench.policy.grace = Duration::from_secs(5);
+            bench.policy.lasting = lasting;
+            let hangs_from = bench.clock.elapsed() + Duration::from_secs(3);
+            let clock = bench.clock;
+            bench.outbox.set_weather(move || {
+                let hangs = hangs_from <= clock.elapsed();
+                (Trouble::None, Duration::from_secs(if hangs { 86_400 } else { 0 }), Duration::ZERO)
+            });
+            let stop = bench.control.stop.clone();
+            let ((), ending) = tokio::join!(
+                async {
+                    sleep(Duration::from_secs(10)).await;
+                    stop.cancel();
+                },
+                bench.run()
+            );
+            assert_eq!(ending.reason, Reason::Stopped);
+            assert!(ending.stats.elapsed <= Duration::from_secs(17), "{:?}", ending.stats.elapsed);
+            let n_left = bench.outbox.count(State::InFlight);
+            assert!(
+                0 < n_left && n_left as u64 <= ending.stats.unsettled,
+                "they are looked up by the next run"
+            );
+        }
     });
 }
 

@@ -135,10 +135,15 @@ impl Started {
         self.child.id()
     }
 
-    /// Sends a signal by its name and waits for the end.
-    pub fn end_by(mut self, signal: rustix::process::Signal) -> Option<i32> {
+    /// Sends a signal by its name.
+    pub fn send(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Sends a signal and waits for the end.
+    pub fn end_by(mut self, signal: rustix::process::Signal) -> Option<i32> {
+        self.send(signal);
         // Read on, so that it cannot block on a full pipe.
         std::io::copy(&mut self.stderr, &mut std::io::sink()).unwrap();
         self.child.wait().unwrap().code()
