@@ -2,6 +2,7 @@
 //! input's own and only kept.
 
 use super::header::{self, Map, RESULT_COLUMNS, Set, Target};
+use super::records::RowShape;
 use super::words::IntakeError;
 use crate::ticket::{Field, is_blank};
 
@@ -120,6 +121,13 @@ impl Columns {
     /// Whether a column may say that a row was in an outbox before.
     pub(super) fn tell_rows(&self) -> bool {
         self.referencia.is_some() || self.state.is_some() || self.protocolo.is_some()
+    }
+
+    /// By what a line is taken for a row: it reaches the last column without which no ticket is opened.
+    pub(super) fn shape(&self) -> RowShape {
+        let column = |field: Field| self.fields[field as usize].0;
+        let last = Field::REQUIRED.into_iter().filter_map(column).max();
+        RowShape { n_cells: last.unwrap_or(1).max(1) + 1, number: column(Field::IdClienteServico) }
     }
 
     /// The name of the column that a field is read from.

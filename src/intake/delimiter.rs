@@ -76,7 +76,7 @@ fn score(text: &str, rest: Rest, delimiter: u8) -> (usize, usize, usize) {
     while n_records <= RECORDS_MAX {
         let found = splitter.split(text, at, rest, &mut spans, &mut unescaped);
         let Found::Record { next, .. } = found else { break };
-        let record = Record { line: 0, text, unescaped: &unescaped, spans: &spans };
+        let record = Record { line: 0, text, unescaped: &unescaped, spans: &spans, stray: None };
         if n_records == 0 {
             n_columns = record.len();
             n_known = record.cells().filter(|it| header::is_known(it)).count();

@@ -194,8 +194,14 @@ impl Intake {
                 break;
             }
         }
+        if let Some(line) = input.record().stray {
+            return Err(IntakeError::StrayQuoteInHeader { line });
+        }
         let names = input.record().cells().map(|it| it.trim_start_matches('\u{FEFF}').to_owned()).collect();
         let columns = Columns::new(names, &options.map, &options.set)?;
+        if let Input::Text(reader) = &mut input {
+            reader.expect(columns.shape());
+        }
         let summary = summary(format, &columns, options);
         let default_ddd = options.default_ddd;
         let ours = Ours::default();

@@ -1,12 +1,15 @@
 //! A text file as a stream of records, in constant memory.
 
 use super::bytes::Decoding;
-use super::records::{Found, Record, Rest, Span, Splitter};
+use super::records::{Found, Record, Rest, RowShape, Span, Splitter};
 use super::words::IntakeError;
 
-/// Longest record. Bytes of UTF-8. A quote that is not closed swallows the rest of the file: this is
-/// how far we follow it.
+/// Longest record. Bytes of UTF-8. Also how far a quotation is followed that is not closed.
 pub(super) const RECORD_LEN_MAX: usize = 16 * 1024 * 1024;
+
+/// How far stray quotations are followed in all. Bytes: each is read again from its second line on, and a file of
+/// nothing else would be read once for each line.
+const FOLLOWED_MAX: usize = 256 * 1024 * 1024;
 
 /// How much text is shown to whoever has to recognise the delimiter. Bytes of UTF-8.
 const PREFIX_LEN: usize = 64 * 1024;
@@ -20,8 +23,10 @@ pub(super) struct Reader {
     /// Where in `text` the next record starts, and its line.
     next: usize,
     next_line: u64,
-    /// The current record's line.
+    /// The current record's line, and that of a stray quotation in it.
     line: u64,
+    stray: Option<u64>,
+    n_followed: usize,
     spans: Vec<Span>,
     unescaped: String,
 }
@@ -37,6 +42,8 @@ impl Reader {
             next: 0,
             next_line: 1,
             line: 0,
+            stray: None,
+            n_followed: 0,
             spans: Vec::new(),
             unescaped: String::new(),
         };
@@ -55,41 +62,60 @@ impl Reader {
         self.next_line = 1 + n_lines;
     }
 
+    /// From now on a quotation that runs over rows is stray.
+    pub(super) fn expect(&mut self, shape: RowShape) {
+        self.splitter.expect(shape);
+    }
+
     /// Goes to the next record. `false`: there is none.
     pub(super) fn advance(&mut self) -> Result<bool, IntakeError> {
+        let mut rest = self.rest;
         loop {
             let at = self.next;
-            let found = self.splitter.split(&self.text, at, self.rest, &mut self.spans, &mut self.unescaped);
+            let found = self.splitter.split(&self.text, at, rest, &mut self.spans, &mut self.unescaped);
             match found {
                 Found::Record { next, .. } if RECORD_LEN_MAX < next - at => {
                     return Err(IntakeError::RecordTooLong { line: self.next_line });
                 }
-                Found::Record { next, n_before, n_within } => {
+                Found::Record { next, n_before, n_within, stray } => {
                     self.line = self.next_line + n_before;
                     self.next = next;
                     self.next_line = self.line + n_within;
-                    return Ok(true);
+                    self.stray = stray.map(|it| self.line + it.n_breaks);
+                    self.n_followed += stray.map_or(0, |it| it.n_followed);
+                    return match self.stray {
+                        Some(line) if FOLLOWED_MAX < self.n_followed => {
+                            Err(IntakeError::StrayQuotes { line })
+                        }
+                        _ => Ok(true),
+                    };
                 }
                 Found::End => return Ok(false),
-                Found::Unterminated { n_before } => {
-                    return Err(IntakeError::UnterminatedQuote { line: self.next_line + n_before });
-                }
                 Found::Incomplete => {
                     let n_kept = self.text.len() - at;
                     if RECORD_LEN_MAX < n_kept {
-                        return Err(IntakeError::RecordTooLong { line: self.next_line });
+                        // No quotation is followed further: the text is taken as if it ended here.
+                        rest = Rest::Nothing;
+                        continue;
                     }
                     self.text.drain(..at);
                     self.next = 0;
                     // Twice as much each time: a long record is not split over and over.
                     self.decode(n_kept.min(RECORD_LEN_MAX + 1 - n_kept))?;
+                    rest = self.rest;
                 }
             }
         }
     }
 
     pub(super) fn record(&self) -> Record<'_> {
-        Record { line: self.line, text: &self.text, unescaped: &self.unescaped, spans: &self.spans }
+        Record {
+            line: self.line,
+            text: &self.text,
+            unescaped: &self.unescaped,
+            spans: &self.spans,
+            stray: self.stray,
+        }
     }
 
     pub(super) fn sha256(&self) -> Option<[u8; 32]> {

@@ -61,8 +61,11 @@ impl<'a> Row<'a> {
             }
             return parsed;
         }
-        // Too many cells stand in wrong columns: what they say there means nothing.
-        if problems.iter().all(|it| it.code != words::TOO_MANY_FIELDS.code) {
+        // Too many cells, or those behind a stray quotation mark, stand in wrong columns: what they say there means
+        // nothing.
+        let is_shifted =
+            |it: &Problem| it.code == words::TOO_MANY_FIELDS.code || it.code == words::STRAY_QUOTE.code;
+        if !problems.iter().any(is_shifted) {
             problems.extend(Ticket::parse(raw).err().into_iter().flatten());
         }
         Err(problems)
@@ -181,6 +184,9 @@ impl<'a> Row<'a> {
 
 /// What is wrong with the record itself, before its cells are read.
 fn faults_of_record(record: Record<'_>, columns: &Columns) -> Vec<Problem> {
+    if let Some(line) = record.stray {
+        return vec![words::STRAY_QUOTE.problem("row", words::at_line(line))];
+    }
     let mut problems = Vec::new();
     let n_columns = columns.names.len();
     // Blank ones too: where a text has the delimiter in it, the cells behind it move on, and only a

@@ -36,8 +36,12 @@ pub enum IntakeError {
     Workbook { reason: String },
     #[error("byte {at} of the file is not {}", encoding.name())]
     NotEncoded { encoding: Encoding, at: u64 },
-    #[error("line {line}: a quotation mark opens a cell and is never closed")]
-    UnterminatedQuote { line: u64 },
+    #[error("line {line}: a quotation mark opens a name of the header and is not closed where the name ends")]
+    StrayQuoteInHeader { line: u64 },
+    #[error(
+        "line {line}: quotation marks that open a cell and are not closed where it ends, too many to go on"
+    )]
+    StrayQuotes { line: u64 },
     #[error("line {line}: the row is longer than {} MiB", RECORD_LEN_MAX / (1024 * 1024))]
     RecordTooLong { line: u64 },
     #[error("columns {first_at} and {second_at} have the same name{}", colon_quoted(name.as_ref()))]
@@ -97,7 +101,10 @@ impl IntakeError {
             Self::NotEncoded { .. } => {
                 "leave `--encoding` out to let it be recognised, or save the file as UTF-8"
             }
-            Self::UnterminatedQuote { .. } => "close it, or double it where it is meant as text: `\"\"`",
+            Self::StrayQuoteInHeader { .. } => "delete it, or close it where the name ends",
+            Self::StrayQuotes { .. } => {
+                "save the file again as CSV from a spreadsheet program, which writes quotation marks that fit"
+            }
             Self::RecordTooLong { .. } => {
                 "look for a quotation mark there that opens a cell and is never closed"
             }
@@ -155,6 +162,11 @@ pub(super) static TOO_MANY_FIELDS: Words = Words {
     message: "the row has more cells than the header has columns",
     hint: "put a text that has the delimiter in it between quotation marks",
 };
+pub(super) static STRAY_QUOTE: Words = Words {
+    code: "stray_quotation_mark",
+    message: "a quotation mark opens a cell there and is not closed where the cell ends",
+    hint: "delete it; or put the whole text between quotation marks, and double those in it: `\"a \"\"b\"\" c\"`",
+};
 pub(super) static CELL_TOO_LONG: Words = Words {
     code: "cell_too_long",
     message: "a cell has at most 64 KiB",
@@ -164,6 +176,9 @@ pub(super) static CELL_TOO_LONG: Words = Words {
 /// How long a cell is, or how many a row has: shown in place of what was found.
 pub(super) fn n_bytes(n: usize) -> String {
     format!("{n} bytes")
+}
+pub(super) fn at_line(line: u64) -> String {
+    format!("line {line}")
 }
 pub(super) fn n_cells(n: usize, n_columns: usize) -> String {
     format!("{n} cells, {n_columns} columns")

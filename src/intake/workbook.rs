@@ -147,7 +147,7 @@ impl Sheet {
     }
 
     pub(super) fn record(&self) -> Record<'_> {
-        Record { line: self.line, text: &self.text, unescaped: "", spans: &self.spans }
+        Record { line: self.line, text: &self.text, unescaped: "", spans: &self.spans, stray: None }
     }
 }
 

@@ -186,7 +186,7 @@ fn a_file_that_is_no_spreadsheet_is_refused_with_the_reason() {
         b"\xD0\xCF\x11\xE0rest",
         b"PK\x03\x04rest",
         &HEADER.bytes().flat_map(|it| [it, 0]).collect::<Vec<u8>>(),
-        format!("{HEADER}\n{ROW}\n11000;\"Sem sinal;Ana;37999112233\n{ROW}\n").as_bytes(),
+        format!("\"{HEADER}\n{ROW}\n").as_bytes(),
         b"nome;telefone\nAna;1\n",
     ] {
         let error = refused(bytes);
@@ -201,6 +201,19 @@ fn a_path_that_cannot_be_read_is_named() {
     let open = |path: PathBuf| Intake::open(&Source::Path(path), &IntakeOptions::default()).err().unwrap();
     assert!(matches!(open(folder.path().to_owned()), IntakeError::Directory { .. }));
     assert!(matches!(open(folder.path().join("none.csv")), IntakeError::Open { .. }));
+}
+
+/// It ended the reading, and every row behind it was lost.
+#[test]
+fn a_quotation_that_is_never_closed_is_a_problem_of_its_row() {
+    let text = format!("{HEADER}\n{ROW}\n11000;\"Sem sinal;Ana;37999112233\n{ROW}\n");
+    let far = format!("{text}{}", format!("{ROW}\n").repeat(600_000)); // Further than it is followed.
+    for text in [text, far] {
+        let rows = read(open(&text).unwrap());
+        assert_eq!(rows[1], (3, "stray_quotation_mark".to_owned()));
+        assert_eq!(rows[2], (4, "Sem conexão".to_owned()));
+        assert_eq!(rows.len(), text.lines().count() - 1);
+    }
 }
 
 #[test]

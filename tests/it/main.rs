@@ -1,6 +1,7 @@
 //! The outside view: each module one promise.
 
 mod batches;
+mod cases;
 mod commands;
 mod delivery;
 mod hubsoft;

@@ -1,0 +1,138 @@
+//! Small files that went wrong once, through the real binary. What is right for `NAME` stands beside it in `NAME.expect`:
+//!
+//! ```text
+//! # Why the case is kept.
+//! $ check --encoding macintosh      a command; FILE comes behind its name
+//! exit 5                            its exit code
+//! says line 2, nome                 what it says, on stdout or stderr
+//! not Ana                           what it does not say
+//! json /counts/opened 3             a value of the JSON on stdout
+//! ```
+//!
+//! For all of them: 10 s of CPU, 256 MiB of memory, an exit code of the contract, and nothing on the terminal that a
+//! terminal would obey.
+
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use mutirao::printable::is_printable;
+
+use crate::support::site::{Ended, Site};
+
+/// What one command over a file must come to.
+#[derive(Debug, Default)]
+struct Case {
+    args: Vec<String>,
+    exit: i32,
+    says: Vec<String>,
+    not: Vec<String>,
+    json: Vec<(String, String)>,
+}
+
+#[test]
+fn every_case_ends_as_is_said_beside_it() {
+    let mut failed = String::new();
+    let mut n_cases = 0;
+    for file in inputs() {
+        let expected = PathBuf::from(format!("{}.expect", file.display()));
+        let expected =
+            fs::read_to_string(&expected).unwrap_or_else(|error| panic!("{}: {error}", expected.display()));
+        for case in cases(&expected) {
+            n_cases += 1;
+            let site = Site::new("");
+            let name = file.file_name().and_then(OsStr::to_str).unwrap();
+            site.write(name, fs::read(&file).unwrap());
+            let ended = run(&site, &case, name);
+            let wrong = case.wrong(&ended);
+            if !wrong.is_empty() {
+                let command = case.args.join(" ");
+                writeln!(
+                    failed,
+                    "{} ({command}): {}\nstdout:\n{}stderr:\n{}",
+                    file.display(),
+                    wrong.join("; "),
+                    ended.stdout,
+                    ended.stderr
+                )
+                .unwrap();
+            }
+        }
+    }
+    assert!(0 < n_cases && failed.is_empty(), "{failed}");
+}
+
+fn inputs() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let folders = fs::read_dir(root).unwrap().map(|it| it.unwrap().path());
+    let files = folders.flat_map(|it| fs::read_dir(it).unwrap()).map(|it| it.unwrap().path());
+    let mut files: Vec<_> = files.filter(|it| it.extension() != Some(OsStr::new("expect"))).collect();
+    files.sort();
+    files
+}
+
+fn cases(text: &str) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    for line in text.lines().filter(|it| !it.is_empty() && !it.starts_with('#')) {
+        let (word, rest) = line.split_once(' ').unwrap();
+        if word == "$" {
+            let args = rest.split(' ').map(str::to_owned).collect();
+            cases.push(Case { args, ..Case::default() });
+            continue;
+        }
+        let case = cases.last_mut().expect("a command comes first");
+        match word {
+            "exit" => case.exit = rest.parse().unwrap(),
+            "says" => case.says.push(rest.to_owned()),
+            "not" => case.not.push(rest.to_owned()),
+            "json" => {
+                let (place, value) = rest.split_once(' ').unwrap();
+                case.json.push((place.to_owned(), value.to_owned()));
+            }
+            _ => panic!("`{line}` is none of the words above"),
+        }
+    }
+    cases
+}
+
+/// With bounds: CPU rather than time, since tests share the machine.
+fn run(site: &Site, case: &Case, file: &str) -> Ended {
+    let (command, flags) = case.args.split_first().unwrap();
+    let mut args = vec![command.as_str(), file];
+    args.extend(flags.iter().map(String::as_str));
+    let plain = site.command(&args);
+    let mut bounded = Command::new("sh");
+    bounded.args(["-c", "ulimit -c 0; ulimit -t 10; ulimit -d 262144; exec \"$@\"", "sh"]);
+    bounded.arg(plain.get_program()).args(plain.get_args()).env_clear();
+    bounded.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    // What the allocator keeps ready and does not use is no memory.
+    bounded.env("MIMALLOC_ARENA_EAGER_COMMIT", "0").env("PATH", "/usr/bin:/bin");
+    bounded.current_dir(plain.get_current_dir().unwrap()).stdin(std::process::Stdio::null());
+    bounded.output().unwrap().into()
+}
+
+impl Case {
+    fn wrong(&self, ended: &Ended) -> Vec<String> {
+        let said = format!("{}\n{}", ended.stdout, ended.stderr);
+        let mut wrong = Vec::new();
+        if ended.code != Some(self.exit) {
+            wrong.push(format!("exit {:?}, not {}", ended.code, self.exit));
+        }
+        if let Some(char) = said.chars().find(|it| *it != '\n' && !is_printable(*it)) {
+            wrong.push(format!("{char:?} on the terminal"));
+        }
+        wrong.extend(self.says.iter().filter(|it| !said.contains(*it)).map(|it| format!("no `{it}`")));
+        wrong.extend(self.not.iter().filter(|it| said.contains(*it)).map(|it| format!("`{it}`")));
+        if !self.json.is_empty() {
+            let json = serde_json::from_str(&ended.stdout).unwrap_or(serde_json::Value::Null);
+            let value = |place: &str| json.pointer(place).map(ToString::to_string).unwrap_or_default();
+            let other = self.json.iter().filter(|(place, expected)| value(place) != *expected);
+            wrong.extend(
+                other.map(|(place, expected)| format!("{place} is {}, not {expected}", value(place))),
+            );
+        }
+        wrong
+    }
+}
