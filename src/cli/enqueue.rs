@@ -11,10 +11,11 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::import;
 use super::place;
-use super::reading::{self, Taking};
+use super::reading::{self, Staged, Taking};
 use super::screen::Screen;
 use crate::config::{Config, DeliveryLayer};
 use crate::intake::Hashing;
+use crate::outbox::AnyOutbox;
 use crate::registry::{Entry, Registry};
 
 pub async fn enqueue(mut args: Enqueue, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
@@ -46,6 +47,7 @@ pub async fn enqueue(mut args: Enqueue, global: &Global, screen: &Screen) -> Res
     let asking = Asking::Person { is_stdin_free: !reading::is_stdin(&args.file) };
     let work = wish.find(&intake, &asking, screen).await?;
     drop(intake);
+    let registry = Registry::at(config.state_folder());
     if !work.is_correction && work.met.is_none() {
         let look = Look::at(&source, &args.input)?.read()?;
         // Before the first send nobody knows whose it will be: then only this outbox is asked.
@@ -57,10 +59,8 @@ pub async fn enqueue(mut args: Enqueue, global: &Global, screen: &Screen) -> Res
             batch: String::new(),
             folder: String::new(),
         };
-        let registry = Registry::at(config.state_folder());
-        let shared = Some((outbox.reader(), look.sha256.as_str()));
-        batches::recognise(&registry, &entry, shared, work.left.as_ref(), work.answers, &asking, screen)
-            .await?;
+        let (left, shared) = (work.left.as_ref(), Some(outbox.reader()));
+        batches::recognise(&registry, &entry, shared, left, work.answers, &asking, screen).await?;
     }
     let batch = work.batch;
     let intake = reading::open_source(&source, &args.input, Hashing::Sha256)?;
@@ -68,6 +68,7 @@ pub async fn enqueue(mut args: Enqueue, global: &Global, screen: &Screen) -> Res
     let options = import::merge_options(&args.input, &delivery, work.answers);
     let taking = if args.input.strict.unwrap_or(false) { Taking::IfAllAreValid } else { Taking::ForGood };
     let staged = reading::stage(intake, &mut outbox, &batch, &args.file, &options, taking).await?;
+    remember(&registry, &staged, &outbox, screen).await?;
     outbox.close().await?;
 
     let counts = staged.merged.counts;
@@ -89,4 +90,26 @@ pub async fn enqueue(mut args: Enqueue, global: &Global, screen: &Screen) -> Res
     }
     screen.note("hint: `mutirao worker` opens them, `mutirao status` shows how far it is");
     Ok(Exit::Done)
+}
+
+/// So that an `import` of the same rows is asked about. Whose they are is known once something was sent.
+async fn remember(
+    registry: &Registry,
+    staged: &Staged,
+    outbox: &AnyOutbox,
+    screen: &Screen,
+) -> Result<(), Failure> {
+    let Some(host) = outbox.reader().host().await? else { return Ok(()) };
+    let info = import::info_of(outbox, &staged.merged.batch_name).await?;
+    let entry = Entry {
+        at: Timestamp::now(),
+        host,
+        content: staged.content.to_string(),
+        batch: batches::identity(&info),
+        folder: format!("into batch `{}` of an outbox", info.name),
+    };
+    if let Err(error) = registry.add(&entry) {
+        screen.warn(format!("{error}: the same rows, imported from elsewhere, will not be recognised"));
+    }
+    Ok(())
 }

@@ -113,7 +113,7 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
         } else {
             let info = info_of(&outbox, &merged.batch_name).await?;
             let entry = entry(&work, &staged, &info, &target.binding);
-            let shared = database_url.map(|_| (outbox.reader(), staged.sha256.as_str()));
+            let shared = database_url.map(|_| outbox.reader());
             batches::recognise(&registry, &entry, shared, work.left.as_ref(), work.answers, &asking, screen)
                 .await?;
             Some(entry)
@@ -187,7 +187,7 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
     Ok(exit)
 }
 
-async fn info_of(outbox: &AnyOutbox, batch: &str) -> Result<BatchInfo, Failure> {
+pub(super) async fn info_of(outbox: &AnyOutbox, batch: &str) -> Result<BatchInfo, Failure> {
     let info = outbox.reader().batch_info(batch).await?;
     info.ok_or_else(|| Failure::new(Exit::Internal, "the batch is gone", "look at the disk"))
 }

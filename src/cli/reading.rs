@@ -8,7 +8,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
 use crate::config::FileLayer;
-use crate::delivery::identity::{ContentKey, FileContent};
+use crate::delivery::identity::Content;
 use crate::intake::{Blame, Format, Hashing, Intake, IntakeError, IntakeOptions, Row, Source};
 use crate::outbox::{AnyOutbox, AnyStaging, MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal};
 use crate::ticket::{Field, Id, Parsed, Problem, RawTicket, in_words};
@@ -76,27 +76,6 @@ pub struct Staged {
     pub content: Content,
 }
 
-/// What the rows of a file ask for, whatever order and form they stand in: a sum of their content keys.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Content {
-    sum: u128,
-    n_rows: u64,
-}
-
-impl Content {
-    pub fn add(&mut self, key: ContentKey) {
-        let bytes = key.as_str().as_bytes().try_into().unwrap_or_default();
-        self.sum = self.sum.wrapping_add(u128::from_be_bytes(bytes));
-        self.n_rows += 1;
-    }
-}
-
-impl std::fmt::Display for Content {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:032x}-{}", self.sum, self.n_rows)
-    }
-}
-
 /// What is to become of the rows that were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taking {
@@ -130,8 +109,9 @@ pub async fn stage(
         }
         Taking::Held => staging.hold(),
     }
-    let merged =
-        staging.merge(&MergeOptions { sha256: &read.sha256, content: &read.content, ..*options }).await?;
+    let merged = staging
+        .merge(&MergeOptions { sha256: &read.sha256, content: &read.facts.content.to_string(), ..*options })
+        .await?;
     Ok(Staged {
         merged,
         sha256: read.sha256,
@@ -159,7 +139,6 @@ struct Read {
     facts: Facts,
     columns: ColumnNames,
     sha256: String,
-    content: String,
 }
 
 async fn read_in<'a>(
@@ -179,17 +158,16 @@ async fn read_in<'a>(
         NewSource { batch, code: None, file_name: &name, encoding, delimiter: &delimiter, headers: &headers };
     let mut staging = outbox.begin(&source).await?;
     let mut facts = Facts::default();
-    let mut content = FileContent::default();
     while let Some(row) = intake.next_row()? {
         let fields = row.raw();
         let parsed = row.parse(&fields);
         facts.take(&parsed);
         facts.content.add(row.content_key());
-        push(&mut staging, &row, fields, parsed, &mut content).await?;
+        push(&mut staging, &row, fields, parsed).await?;
     }
     let columns = column_names(&intake);
     let sha256 = intake.finish().sha256.map(hexadecimal).unwrap_or_default();
-    Ok((staging, Read { facts, columns, sha256, content: content.finish() }))
+    Ok((staging, Read { facts, columns, sha256 }))
 }
 
 async fn push(
@@ -197,11 +175,9 @@ async fn push(
     row: &Row<'_>,
     fields: RawTicket<'_>,
     parsed: Result<Parsed, Vec<Problem>>,
-    content: &mut FileContent,
 ) -> Result<(), Failure> {
     let cells = row.own_cells().collect();
     let content_key = row.content_key();
-    row.add_to(content, content_key);
     let (code, referencia) = row.identity().map_or((None, None), |(code, it)| (code, Some(it)));
     let (service, repeat_key, problems, warning) = match parsed {
         Ok(parsed) => {

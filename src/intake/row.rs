@@ -9,7 +9,7 @@ use super::records::Record;
 use super::words;
 use crate::delivery::State;
 use crate::delivery::code::BatchCode;
-use crate::delivery::identity::{ContentKey, FileContent};
+use crate::delivery::identity::ContentKey;
 use crate::outbox::state_of;
 use crate::ticket::{
     Ddd, Field, PHONE_DDD_FILLED, Parsed, Problem, RawTicket, Ticket, cut, fill_ddd, is_blank, shown, trim,
@@ -165,15 +165,6 @@ impl<'a> Row<'a> {
     pub fn content_key(&self) -> ContentKey {
         let cell = |field| self.bare(field);
         ContentKey::new(cell(Field::IdClienteServico), cell(Field::IdTipoAtendimento), cell(Field::Descricao))
-    }
-
-    /// Adds the row to what the file says. `key` is what [`Self::content_key`] gave.
-    pub fn add_to(&self, content: &mut FileContent, key: ContentKey) {
-        let keyed = [Field::IdClienteServico, Field::IdTipoAtendimento, Field::Descricao];
-        let fields =
-            Field::ALL.into_iter().filter(|it| !keyed.contains(it)).map(|it| (it.name(), self.bare(it)));
-        let params = self.columns.params.iter().map(|it| (&*it.key, it.column.map_or("", |at| self.at(at))));
-        content.add(key, fields.chain(params));
     }
 
     /// A field's cell as it stands in the file.

@@ -384,13 +384,13 @@ impl AnyReader<'_> {
         answered(async { each!(self, it => it.batch_info(name).await) }).await
     }
 
-    /// Whole files with these bytes that were imported since `since`: what tells their batch from all others, and when.
+    /// Whole files with these rows that were imported since `since`: what tells their batch from all others, and when.
     pub async fn imports_of(
         self,
-        sha256: &str,
+        content: &str,
         since: Timestamp,
     ) -> Result<Vec<((String, i64), Timestamp)>, OutboxError> {
-        answered(async { each!(self, it => it.imports_of(sha256, since).await) }).await
+        answered(async { each!(self, it => it.imports_of(content, since).await) }).await
     }
 
     /// The names of at most `n` batches that have rows.

@@ -74,7 +74,7 @@ pub struct MergeOptions<'a> {
     pub now: Timestamp,
     /// Of the file's bytes, in hexadecimal; known once the file was read.
     pub sha256: &'a str,
-    /// [`FileContent`](crate::delivery::identity::FileContent) of its cells; known then too.
+    /// [`Content`](crate::delivery::identity::Content) of its rows; known then too.
     pub content: &'a str,
     pub repeats: Repeats,
     pub first_post: FirstPost,

@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use unicode_normalization::UnicodeNormalization;
-
 use super::decide::Comparison;
 use crate::cli::failure::Failure;
-use crate::cli::reading::{self, Content};
+use crate::cli::reading;
 use crate::config::FileLayer;
 use crate::delivery::State;
+use crate::delivery::identity::{Content, normal_number};
 use crate::intake::{Hashing, Intake, Source};
 use crate::outbox::{AnyReader, BatchInfo, Cursor, Scope};
 use crate::ticket::Field;
@@ -143,18 +142,9 @@ fn hash_cells<T: AsRef<str>>(cells: &[T]) -> u64 {
     hasher.finish()
 }
 
-/// Of a cell as it survives being saved by a spreadsheet program: blanks, line ends, accents, `11000.0`.
+/// Of a cell as it survives being saved by a spreadsheet program.
 fn hash_cell(cell: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    let whole = cell.trim().strip_suffix(".0").filter(|it| it.bytes().all(|it| it.is_ascii_digit()));
-    for word in whole.unwrap_or(cell).split_whitespace() {
-        if word.is_ascii() {
-            word.hash(&mut hasher);
-        } else {
-            word.nfc().collect::<String>().hash(&mut hasher);
-        }
-    }
-    hasher.finish()
+    hash(&*normal_number(cell))
 }
 
 #[cfg(test)]

@@ -307,7 +307,7 @@ fn is_done(info: &BatchInfo) -> bool {
 pub async fn recognise(
     registry: &Registry,
     entry: &Entry,
-    shared: Option<(AnyReader<'_>, &str)>,
+    shared: Option<AnyReader<'_>>,
     told_of: Option<&String>,
     answers: Answers,
     asking: &Asking<'_>,
@@ -321,9 +321,9 @@ pub async fn recognise(
     if answers.again || found.iter().any(|it| it.batch == entry.batch) {
         return Ok(());
     }
-    if let Some((reader, sha256)) = shared {
+    if let Some(reader) = shared {
         let since = entry.at.checked_sub(crate::registry::REMEMBERED_FOR).unwrap_or(Timestamp::MIN);
-        let imports = reader.imports_of(sha256, since).await?;
+        let imports = reader.imports_of(&entry.content, since).await?;
         found.extend(imports.into_iter().map(|((name, created_ms), at)| {
             let folder = format!("into batch `{name}` of this outbox");
             Entry { at, batch: format!("{name}@{created_ms}"), folder, ..entry.clone() }

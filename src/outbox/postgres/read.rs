@@ -250,20 +250,20 @@ impl PgOutbox {
         }))
     }
 
-    /// Whole files with these bytes that were imported since: name and creation time (milliseconds) of their batch, and when.
+    /// Whole files with these rows that were imported since: name and creation time (milliseconds) of their batch, and when.
     pub async fn imports_of(
         &self,
-        sha256: &str,
+        content: &str,
         since: Timestamp,
     ) -> Result<Vec<((String, i64), Timestamp)>, OutboxError> {
         let sql = format!(
             "SELECT b.name, {}, {} FROM mutirao.source s JOIN mutirao.batch b ON b.id = s.batch
-              WHERE s.sha256 = $1 AND s.kind = 'whole'",
+              WHERE s.content = $1 AND s.kind = 'whole'",
             ms("b.created_at"),
             ms("s.imported_at"),
         );
         let found: Vec<(String, i64, i64)> = sqlx::query_as(AssertSqlSafe(sql))
-            .bind(sha256)
+            .bind(content)
             .persistent(false)
             .fetch_all(&mut *self.conn().await?)
             .await

@@ -181,16 +181,16 @@ impl Reader {
         }))
     }
 
-    /// Whole files with these bytes that were imported since: name and creation time (milliseconds) of their batch, and when.
+    /// Whole files with these rows that were imported since: name and creation time (milliseconds) of their batch, and when.
     pub async fn imports_of(
         &self,
-        sha256: &str,
+        content: &str,
         since: Timestamp,
     ) -> Result<Vec<((String, i64), Timestamp)>, OutboxError> {
         let sql = "SELECT b.name, b.created_at, s.imported_at FROM source s JOIN batch b ON b.id = s.batch
-                    WHERE s.sha256 = ?1 AND s.kind = 'whole' AND ?2 <= s.imported_at";
+                    WHERE s.content = ?1 AND s.kind = 'whole' AND ?2 <= s.imported_at";
         let found: Vec<(String, i64, i64)> = sqlx::query_as(sql)
-            .bind(sha256.to_owned())
+            .bind(content.to_owned())
             .bind(since.as_millisecond())
             .fetch_all(&mut *self.conn().await)
             .await

@@ -36,13 +36,30 @@ async fn two_people_with_a_file_of_one_name_have_two_batches() {
     ana.write("queda.csv", rows(2..=5));
     enqueue(&ana, &[]).expect(2);
     assert_eq!(enqueue(&ana, &["--continue", "--json"]).expect(0).json()["batch"], first.as_str());
-    // Another name for the same file.
-    bia.write("outra.csv", rows(11..=13));
+    // Another name for the same rows, saved by another program.
+    bia.write("outra.csv", rows(11..=13).replace('\n', "\r\n"));
     let args = ["enqueue", "outra.csv"];
     let asked = bia.run_at(&database.url(), &args).expect(2);
     assert!(asked.stderr.contains(&second) && asked.stderr.contains("--again"), "{}", asked.stderr);
     bia.run_at(&database.url(), &[&args[..], &["--again"]].concat()).expect(0);
     assert_eq!(tickets(&ana), (0, 0));
+}
+
+#[tokio::test]
+async fn rows_that_were_enqueued_are_not_opened_by_an_import_beside_it_without_a_word() {
+    let site = Site::new("");
+    let database = Database::fresh().await;
+    site.write("primeira.csv", rows(1..=2));
+    site.run_at(&database.url(), &["import", "primeira.csv"]).expect(0);
+    site.write("queda.csv", rows(11..=13));
+    site.run_at(&database.url(), &["enqueue", "queda.csv"]).expect(0);
+    let asked = site.run(&["import", "queda.csv"]).expect(2);
+    assert!(
+        asked.stderr.contains("into batch `queda-") && asked.stderr.contains("--again"),
+        "{}",
+        asked.stderr
+    );
+    assert_eq!(tickets(&site), (2, 0));
 }
 
 #[tokio::test]
