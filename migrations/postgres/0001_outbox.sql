@@ -287,6 +287,11 @@ COMMENT ON COLUMN mutirao.worker.n_renewals IS 'Renewals in time, one after anot
 COMMENT ON COLUMN mutirao.worker.rate IS 'Its ceiling in requests a second; NULL: unlimited. The lowest of all living workers rules';
 COMMENT ON COLUMN mutirao.worker.timeout_s IS 'How long it waits for an answer of HubSoft, in seconds';
 
+-- Claims of all workers stand in line behind the lock of this table. It has no rows; who may UPDATE it may stand in line.
+CREATE TABLE mutirao.turn ();
+
+COMMENT ON TABLE mutirao.turn IS 'No rows: claims of all workers stand in line behind its lock';
+
 -- What all workers know together, in one row: the next slot, pauses, and the breaker. Times are the
 -- database's.
 CREATE TABLE mutirao.pace (

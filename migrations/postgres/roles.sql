@@ -7,6 +7,9 @@
 
 BEGIN;
 
+-- What runs here runs as you: nothing that somebody put into `public` may be meant.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 DO $$
 DECLARE
     name text;
@@ -16,6 +19,29 @@ BEGIN
             EXECUTE format('CREATE ROLE %I NOLOGIN', name);
         END IF;
     END LOOP;
+END $$;
+
+-- What runs when somebody writes to the outbox runs as that one: it must be ours.
+DO $$
+DECLARE
+    odd text;
+BEGIN
+    SELECT string_agg(what, ', ' ORDER BY what) INTO odd FROM (
+        SELECT 'function ' || p.oid::regprocedure FROM pg_proc p
+         WHERE p.pronamespace = to_regnamespace('mutirao')
+           AND (p.oid IS DISTINCT FROM to_regprocedure('mutirao.wake_up()') OR p.prosecdef
+                OR btrim(p.prosrc, E' \n') <> $body$BEGIN PERFORM pg_catalog.pg_notify('mutirao', ''); RETURN NULL; END$body$)
+        UNION ALL
+        SELECT 'trigger ' || t.tgname || ' of ' || c.oid::regclass FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+         WHERE c.relnamespace = to_regnamespace('mutirao') AND NOT t.tgisinternal
+           AND t.tgfoid IS DISTINCT FROM to_regprocedure('mutirao.wake_up()')
+        UNION ALL
+        SELECT 'rule ' || r.rulename || ' of ' || c.oid::regclass FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+         WHERE c.relnamespace = to_regnamespace('mutirao')) it(what);
+    IF odd IS NOT NULL THEN
+        RAISE EXCEPTION 'the schema mutirao holds what is not ours: %', odd
+            USING HINT = 'see who made it and what for, drop it, then run this again';
+    END IF;
 END $$;
 
 -- The owner runs `mutirao migrate`, and owns the outbox whoever made it.
@@ -66,6 +92,8 @@ BEGIN
     GRANT INSERT, UPDATE ON mutirao.outbox, mutirao.batch, mutirao.source, mutirao.meta TO mutirao_worker;
     GRANT INSERT, UPDATE (note) ON mutirao.attempt TO mutirao_worker;
     GRANT UPDATE ON mutirao.pace TO mutirao_worker;
+    -- Claims stand in line behind its lock.
+    GRANT UPDATE ON mutirao.turn TO mutirao_worker;
     -- A worker leaves; a file that comes again replaces its lines.
     GRANT INSERT, UPDATE, DELETE ON mutirao.worker, mutirao.record TO mutirao_worker;
     -- Lines are numbered while they are read in, in temporary tables.

@@ -60,6 +60,36 @@ impl From<OutboxError> for OpenError {
     }
 }
 
+/// What holds on every connection of ours, whatever was set for the server, the database or the role: what runs is
+/// what this program wrote and not what somebody put into `public`, it is planned by its indices and not compiled,
+/// and what hangs ends.
+///
+/// In the startup packet. A pooler refuses that, or leaves it out: then every transaction says it again
+/// ([`super::session`]). Said in a session, it would be another program's next.
+const PINNED: [(&str, &str); 18] = [
+    ("search_path", SEARCH_PATH),
+    ("jit", "off"),
+    ("plan_cache_mode", "auto"),
+    ("enable_nestloop", "on"),
+    ("enable_indexscan", "on"),
+    ("enable_indexonlyscan", "on"),
+    ("enable_bitmapscan", "on"),
+    ("enable_seqscan", "on"),
+    ("enable_hashjoin", "on"),
+    ("enable_mergejoin", "on"),
+    ("enable_hashagg", "on"),
+    ("enable_sort", "on"),
+    ("enable_material", "on"),
+    ("default_transaction_isolation", "read committed"),
+    ("statement_timeout", "0"),
+    ("lock_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "10min"),
+    ("client_min_messages", "warning"),
+];
+
+/// Tables of ours are named with their schema; temporary ones are seen last.
+pub(super) const SEARCH_PATH: &str = "pg_catalog, pg_temp";
+
 /// What `url` says, under our name. Statements are not logged: their values are people's.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
     let options: PgConnectOptions =
@@ -69,6 +99,7 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
         (true, PgSslMode::Prefer | PgSslMode::Allow) => options.ssl_mode(PgSslMode::Require),
         _ => options,
     };
+    let options = if is_pooled(url) { options } else { options.options(PINNED) };
     Ok(options.application_name("mutirao").disable_statement_logging())
 }
 

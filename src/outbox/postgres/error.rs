@@ -71,6 +71,10 @@ pub(super) fn classify(error: sqlx::Error) -> OutboxError {
     let said = Said { code: code.clone(), message: error.message().to_owned() };
     let said: BoxError = match &*code {
         "26000" | "42P05" => Pooled(said).into(),
+        // PgBouncer's: it knows nothing of what we say at the start.
+        "08P01" if said.message.starts_with("unsupported startup parameter") => {
+            return OutboxError::Broken(Pooled(said).into());
+        }
         _ => said.into(),
     };
     match &*code {

@@ -47,7 +47,7 @@ pub use schema::{Migrated, ROLES, WakeUp, check, migrate, script};
 pub use staging::Staging;
 
 use error::Trouble;
-use session::{Access, Tx, in_time};
+use session::{Access, PIN, Tx, in_time};
 
 /// Longest wait for connections to end in order.
 const CLOSE_MAX: Duration = Duration::from_secs(5);
@@ -93,6 +93,10 @@ impl PgOutbox {
     /// To look. In a transaction, because a statement is prepared and run in two messages, and a pooler
     /// may give each to another session.
     async fn conn(&self) -> Result<Transaction<'static, Postgres>, OutboxError> {
-        self.pool.begin().await.trouble()
+        let mut tx = self.pool.begin().await.trouble()?;
+        if self.is_pooled {
+            sqlx::raw_sql(PIN).execute(&mut *tx).await.trouble()?;
+        }
+        Ok(tx)
     }
 }

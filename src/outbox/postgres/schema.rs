@@ -25,7 +25,8 @@ COMMENT ON COLUMN mutirao.migration.applied_at IS 'When';
 ";
 
 /// An insert wakes the workers. The payload is constant, so that a transaction says it once.
-const WAKE_UP: &str = "CREATE OR REPLACE FUNCTION mutirao.wake_up() RETURNS trigger LANGUAGE plpgsql AS
+const WAKE_UP: &str = "CREATE OR REPLACE FUNCTION mutirao.wake_up() RETURNS trigger LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp AS
     $$BEGIN PERFORM pg_catalog.pg_notify('mutirao', ''); RETURN NULL; END$$;
 COMMENT ON FUNCTION mutirao.wake_up() IS 'Tells the workers that rows came in; `mutirao migrate --no-notify` removes it';
 CREATE TRIGGER wake_up AFTER INSERT ON mutirao.outbox EXECUTE FUNCTION mutirao.wake_up();
@@ -36,8 +37,11 @@ const NO_WAKE_UP: &str = "DROP FUNCTION mutirao.wake_up() CASCADE;\n";
 /// What makes the roles that need the least each; to be run by who may make roles.
 pub const ROLES: &str = include_str!("../../../migrations/postgres/roles.sql");
 
-/// Held while a schema is made, so that two who make it take turns.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('mutirao.migration', 0))";
+/// Held while a schema is made, so that two who make it take turns. Nothing is in the way of what it is
+/// made with.
+const LOCK: &str = "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL lock_timeout = 0;
+SELECT pg_advisory_xact_lock(hashtextextended('mutirao.migration', 0));
+SET LOCAL lock_timeout = '10s'";
 
 /// Whether an insert wakes the workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +65,8 @@ pub struct Migrated {
 pub async fn migrate(url: &str, wake_up: WakeUp) -> Result<Migrated, OpenError> {
     let mut conn = connection(&options(url)?).await?;
     let mut tx = conn.begin().await.trouble()?;
-    refuse_encoding(&mut tx).await?;
     sqlx::raw_sql(LOCK).execute(&mut *tx).await.trouble()?;
+    refuse_encoding(&mut tx).await?;
     let from = find(&mut tx).await?;
     if VERSION < from {
         return Err(OpenError::Newer { found: from, known: VERSION });
@@ -96,7 +100,9 @@ pub fn script(wake_up: WakeUp) -> String {
         WakeUp::Notify => WAKE_UP,
         WakeUp::Poll => "",
     };
-    format!("BEGIN;\n\nCREATE SCHEMA mutirao;\n\n{HISTORY}\n{steps}\n{wake_up}\nCOMMIT;\n")
+    format!(
+        "BEGIN;\nSET LOCAL search_path = pg_catalog, pg_temp;\n\nCREATE SCHEMA mutirao;\n\n{HISTORY}\n{steps}\n{wake_up}\nCOMMIT;\n"
+    )
 }
 
 fn step(version: i64, sql: &str) -> String {

@@ -5,12 +5,14 @@
 //! nobody knows what is still on its way there; the server undoes what it finds open.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Executor, PgConnection, PgPool, Postgres};
 
 use super::PgOutbox;
+use super::connect::SEARCH_PATH;
 use super::error::{Late, Trouble, unavailable};
 use crate::delivery::OutboxError;
 
@@ -18,22 +20,46 @@ use crate::delivery::OutboxError;
 /// a worker for as long as TCP believes in it.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
-/// The key under which all claims of one database stand in line ("mutirao" in ASCII).
-const CLAIM_KEY: i64 = 0x006d_7574_6972_616f;
+/// All claims stand in line behind the lock of a table without rows: only who may write to it can take it, where an
+/// advisory lock is anybody's who can log in.
+/// The statements behind it end when nobody waits for them any more ([`ANSWER_MAX`]): the others stand behind them.
+const IN_LINE: &str =
+    "SET LOCAL statement_timeout = '30s'; LOCK TABLE mutirao.turn IN SHARE UPDATE EXCLUSIVE MODE";
 
 /// Commits wait for the disk, whatever the server's default. Statements are planned once, and by
 /// their indices: a plan made while the table was small must not become a scan of what it has grown
-/// to. Another's lock is not waited for long, and a worker that stops in the middle is thrown out, so
-/// that the others can claim.
-const SETTINGS: &str = "
-    set_config('synchronous_commit',
-               CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true),
-    set_config('plan_cache_mode', 'force_generic_plan', true),
-    set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
-    set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-    set_config('enable_sort', 'off', true), set_config('jit', 'off', true),
-    set_config('max_parallel_workers_per_gather', '0', true),
-    set_config('lock_timeout', '10s', true), set_config('idle_in_transaction_session_timeout', '10s', true)";
+/// to, nor a program for Postgres' compiler. Another's lock is not waited for long, and a worker that stops in the
+/// middle is thrown out, so that the others can claim.
+///
+/// Written so that nobody else's functions and operators can be meant.
+static PINS: LazyLock<String> = LazyLock::new(|| {
+    let set = |(name, value): (&str, &str)| format!("pg_catalog.set_config('{name}', '{value}', true)");
+    let durable = "pg_catalog.set_config('synchronous_commit',
+        CASE WHEN pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'remote_apply'
+             THEN 'remote_apply' ELSE 'on' END, true)";
+    let all = SETTINGS.into_iter().chain([("search_path", SEARCH_PATH)]).map(set);
+    std::iter::once(durable.to_owned()).chain(all).collect::<Vec<_>>().join(", ")
+});
+
+const SETTINGS: [(&str, &str); 13] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("enable_sort", "off"),
+    ("enable_nestloop", "on"),
+    ("enable_indexscan", "on"),
+    ("enable_indexonlyscan", "on"),
+    ("jit", "off"),
+    ("max_parallel_workers_per_gather", "0"),
+    ("lock_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "10s"),
+];
+
+/// For whoever only looks or reads a file in: what matters of [`SETTINGS`], where a pooler stands between.
+pub(super) const PIN: &str =
+    "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL jit = off; SET LOCAL lock_timeout = '10s'";
 
 /// What others may do meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,14 +87,14 @@ impl Tx {
 
     async fn start(&mut self) -> Result<(), OutboxError> {
         let lock = match self.access {
-            Access::Shared => String::new(),
-            Access::Claiming => format!(", pg_advisory_xact_lock({CLAIM_KEY})"),
+            Access::Shared => "",
+            Access::Claiming => IN_LINE,
         };
         // A pooler's session may know our statements' names from somebody else, with other statements.
         let forget = if self.is_pooled { "DEALLOCATE ALL; " } else { "" };
         // One message, without preparing. In a statement before the others, so that they see what
         // was committed while this waited.
-        let sql = format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {forget}SELECT {SETTINGS}{lock}");
+        let sql = format!("BEGIN ISOLATION LEVEL READ COMMITTED; {forget}SELECT {}; {lock}", *PINS);
         self.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.trouble().map(drop)
     }
 

@@ -41,8 +41,8 @@ pub struct Staging {
 impl PgOutbox {
     /// Starts to read a file in. One process at a time does so for a batch.
     pub async fn begin(&self, source: &NewSource<'_>) -> Result<Staging, MergeError> {
-        let mut tx = self.pool.begin().await.trouble()?;
-        let sql = "SELECT set_config('synchronous_commit', 'on', true), set_config('jit', 'off', true)";
+        let mut tx = self.conn().await?;
+        let sql = "SELECT pg_catalog.set_config('synchronous_commit', 'on', true)";
         sqlx::query(sql).persistent(false).execute(&mut *tx).await.trouble()?;
         lock(&mut tx, source.batch).await?;
         let sql = format!(

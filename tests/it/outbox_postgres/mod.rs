@@ -4,6 +4,7 @@ mod bench;
 mod claims;
 mod leases;
 mod pgbouncer;
+mod pins;
 mod plans;
 mod roles;
 mod schema;
