@@ -223,9 +223,9 @@ impl Intake {
 
     /// The name of the batch that the first row is of, in a file that we wrote. Before the first
     /// [`Self::next_row`].
-    pub fn first_lote(&self) -> Option<Cow<'_, str>> {
+    pub fn first_lote(&self) -> Option<(BatchCode, Cow<'_, str>)> {
         let at = self.columns.lote.filter(|_| self.is_first)?;
-        BatchCode::of_cell(trim(self.input.record().cell(at))).map(|it| it.1)
+        BatchCode::of_cell(trim(self.input.record().cell(at)))
     }
 
     /// What rows of ours the file has. Known before the first row is given.

@@ -117,7 +117,7 @@ impl Wish<'_> {
 
     /// The batch that wrote the file, if this outbox knows it.
     async fn corrected(&self, intake: &Intake) -> Result<Option<Work>, Failure> {
-        let Some(lote) = intake.first_lote() else { return Ok(None) };
+        let Some((code, lote)) = intake.first_lote() else { return Ok(None) };
         let lote = &*lote;
         let parent = self.file.parent().unwrap_or(Path::new(""));
         let folders: Vec<PathBuf> = match (self.output, self.database_url) {
@@ -147,7 +147,8 @@ impl Wish<'_> {
             }
             let info = reader.batch_info(lote).await?;
             onlooker.close().await?;
-            if let Some(info) = info {
+            // Last month's had the same name.
+            if let Some(info) = info.filter(|it| it.code == Some(code)) {
                 let answers = self.answers;
                 let batch = info.name.clone();
                 return Ok(Some(Work {

@@ -254,6 +254,22 @@ fn rows_that_say_that_they_are_open_are_not_opened_elsewhere() {
 }
 
 #[test]
+fn what_was_fixed_for_one_month_is_no_correction_of_the_next_ones_batch_of_the_same_name() {
+    let site = Site::new("");
+    site.write("outubro/queda.csv", rows(1..=3) + "x;Sem luz;Ana;(37) 99911-0001\n");
+    site.write("novembro/queda.csv", rows(11..=13) + "y;Sem luz;Bia;(37) 99911-0002\n");
+    for folder in ["outubro", "novembro"] {
+        site.run(&["import", &format!("{folder}/queda.csv"), "--rate", "unlimited"]).expect(3);
+    }
+    let fixed = site.read("outubro/queda.mutirao/errors.csv").replace("\nx;", "\n11004;");
+    site.write("novembro/errors.csv", fixed);
+    site.run(&["import", "novembro/errors.csv", "--rate", "unlimited"]).expect(0);
+    assert_eq!(tickets(&site), (7, 0));
+    assert_eq!(site.table("novembro/queda.mutirao/results.csv").len(), 4, "November's are as they were");
+    assert_eq!(site.table("novembro/errors.mutirao/results.csv").len(), 1);
+}
+
+#[test]
 fn an_own_column_lote_neither_renames_the_batch_nor_switches_off_the_guard() {
     let site = Site::new("");
     site.write(
