@@ -12,7 +12,7 @@ use crate::delivery::code::BatchCode;
 use crate::delivery::identity::ContentKey;
 use crate::outbox::state_of;
 use crate::ticket::{
-    Ddd, Field, PHONE_DDD_FILLED, Parsed, Problem, RawTicket, Ticket, cut, fill_ddd, is_blank, shown, trim,
+    Ddd, Field, PHONE_DDD_FILLED, Parsed, Problem, RawTicket, Ticket, cut, fill_ddd, is_vacant, shown, trim,
 };
 
 /// Longest cell. Bytes of UTF-8. Source: far above any description that a person writes, and twice
@@ -95,7 +95,7 @@ impl<'a> Row<'a> {
     }
 
     fn cell(&self, (column, set): &'a Origin) -> Option<&'a str> {
-        let cell = column.map(|it| self.at(it)).filter(|it| !is_blank(it));
+        let cell = column.map(|it| self.at(it)).filter(|it| !is_vacant(it));
         cell.or(set.as_deref())
     }
 
@@ -141,7 +141,7 @@ impl<'a> Row<'a> {
         for object in [Field::Parametros, Field::ParametrosOrdemServico] {
             let mut added: Vec<(&str, &str)> = Vec::new();
             for param in self.columns.params.iter().filter(|it| it.object == object) {
-                let cell = param.column.map(|it| self.at(it)).filter(|it| !is_blank(it));
+                let cell = param.column.map(|it| self.at(it)).filter(|it| !is_vacant(it));
                 if let Some(value) = cell.or(param.set.as_deref()) {
                     added.push((&param.key, trim(value)));
                 }

@@ -13,10 +13,12 @@ pub(super) fn read(cell: &str) -> Read<bool> {
     lower.copy_from_slice(cell.as_bytes());
     lower.make_ascii_lowercase();
     match std::str::from_utf8(lower) {
-        Ok("true" | "sim" | "s" | "1" | "verdadeiro" | "yes" | "x") => Ok((true, None)),
-        Ok("false" | "não" | "nÃo" | "na\u{303}o" | "nao" | "n" | "0" | "falso" | "no") => {
-            Ok((false, None))
+        Ok("true" | "t" | "sim" | "s" | "1" | "1.0" | "1,0" | "verdadeiro" | "v" | "yes" | "x") => {
+            Ok((true, None))
         }
+        Ok(
+            "false" | "f" | "não" | "nÃo" | "na\u{303}o" | "nao" | "n" | "0" | "0.0" | "0,0" | "falso" | "no",
+        ) => Ok((false, None)),
         _ => Err(&words::NOT_A_BOOLEAN),
     }
 }
@@ -27,10 +29,11 @@ mod tests {
 
     #[test]
     fn yes_and_no_have_many_words() {
-        for cell in ["true", "TRUE", "Sim", "s", "S", "1", "verdadeiro", "VERDADEIRO", "yes", "x", "X"] {
+        for cell in ["true", "TRUE", "Sim", "s", "S", "1", "verdadeiro", "V", "t", "1.0", "yes", "x", "X"] {
             assert_eq!(read(cell).map(|it| it.0).ok(), Some(true), "{cell}");
         }
-        for cell in ["false", "não", "NÃO", "Na\u{303}o", "nao", "NAO", "n", "0", "falso", "FALSO", "no"] {
+        for cell in ["false", "não", "NÃO", "Na\u{303}o", "nao", "NAO", "n", "0", "0,0", "falso", "F", "no"]
+        {
             assert_eq!(read(cell).map(|it| it.0).ok(), Some(false), "{cell}");
         }
         for cell in ["talvez", "2", "si", "-", "ok", "sim não"] {

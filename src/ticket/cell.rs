@@ -18,6 +18,49 @@ pub fn is_blank(cell: &str) -> bool {
     !matches!(cell.as_bytes(), [b'!'..=b'~', ..]) && trim(cell).is_empty()
 }
 
+/// Whether a cell says nothing: it is blank, or has one of the words that databases and people write into cells that
+/// they leave empty.
+#[inline]
+pub fn is_vacant(cell: &str) -> bool {
+    const WORDS: [&str; 9] = ["null", "(null)", "[null]", "<null>", "\\n", "n/a", "n/d", "nan", "none"];
+    const LEN_MAX: usize = "(null)".len();
+
+    let cell = trim(cell);
+    match cell.as_bytes() {
+        [] => true,
+        // Most cells begin otherwise, or are longer.
+        [b'-' | b'(' | b'[' | b'<' | b'\\' | b'N' | b'n' | 0xE2, ..] if cell.len() <= LEN_MAX => {
+            matches!(cell, "-" | "--" | "–" | "—") || WORDS.iter().any(|it| cell.eq_ignore_ascii_case(it))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a cell is what a formula shows that could not be computed: `#N/D`, `#REF!`, `#VALOR!`, in whatever language
+/// the spreadsheet spoke.
+#[inline]
+pub(super) fn is_formula_error(cell: &str) -> bool {
+    const LEN_MAX: usize = 24; // `#GETTING_DATA` and the like.
+
+    if !matches!(cell.as_bytes(), [b'#', ..] | [b'E', b'r', b'r', b':', ..]) || LEN_MAX < cell.len() {
+        return false;
+    }
+    if let Some(code) = cell.strip_prefix("Err:") {
+        return code.len() == 3 && code.bytes().all(|it| it.is_ascii_digit()); // LibreOffice
+    }
+    let name = &cell[1..];
+    let is_name = |it: &str| {
+        !it.is_empty() && it.chars().all(|it| it.is_uppercase() || matches!(it, '0'..='9' | '/' | '_'))
+    };
+    matches!(name, "N/D" | "N/A" | "N/DISP" | "GETTING_DATA" | "OBTENDO_DADOS")
+        || name.strip_suffix(['!', '?']).is_some_and(is_name)
+}
+
+/// Whether a character was lost on the way to this cell: U+FFFD stands for it, or what Windows-1252 leaves undefined.
+pub(super) fn has_lost_character(cell: &str) -> bool {
+    cell.contains(['\u{FFFD}', '\u{81}', '\u{8D}', '\u{8F}', '\u{90}', '\u{9D}'])
+}
+
 /// Blanks of all widths, and the marks that copying from pages and chats leaves behind.
 pub(super) fn is_invisible(it: char) -> bool {
     it.is_whitespace()
@@ -122,6 +165,30 @@ mod tests {
     fn check(text: &str, expected: &str) {
         assert_eq!(unwrap(text), expected);
         assert_eq!(unwrap(expected), expected);
+    }
+
+    #[test]
+    fn a_cell_without_a_value_has_many_words() {
+        for cell in ["", " ", "NULL", "null", "(null)", "[NULL]", "\\N", " N/A ", "nan", "None", "-", "—"] {
+            assert!(is_vacant(cell), "{cell:?}");
+        }
+        for cell in ["0", "não", "Nuno", "Nadir", "-28 dBm", "(nullo)", "#N/D", "\\Na", "ñ"] {
+            assert!(!is_vacant(cell), "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn a_formula_that_failed_is_no_value() {
+        for cell in [
+            "#N/D", "#N/A", "#REF!", "#VALOR!", "#VALUE!", "#NOME?", "#DIV/0!", "#NÚM!", "#NULO!", "#SPILL!",
+            "Err:502",
+        ] {
+            assert!(is_formula_error(cell), "{cell:?}");
+        }
+        for cell in ["#", "#!", "#1", "#REF", "# REF!", "#Ref!", "#REF! não liga", "Err:", "Err:5020", "Erro"]
+        {
+            assert!(!is_formula_error(cell), "{cell:?}");
+        }
     }
 
     #[test]

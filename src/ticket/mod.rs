@@ -20,7 +20,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-pub use cell::{is_blank, trim};
+pub use cell::{is_blank, is_vacant, trim};
 pub use ddd::Ddd;
 pub use email::Email;
 pub use field::Field;

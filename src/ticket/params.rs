@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::cell::{has_lost_character, is_formula_error};
 use super::id;
 use super::parse::Read;
 use super::words::{self, Words};
@@ -100,6 +101,8 @@ fn check(value: &Value) -> Result<(), &'static Words> {
             _ => Ok(()),
         },
         Value::String(text) if text.contains('\0') => Err(&words::NUL),
+        Value::String(text) if has_lost_character(text) => Err(&words::LOST_CHARACTER),
+        Value::String(text) if is_formula_error(super::trim(text)) => Err(&words::FORMULA_ERROR),
         Value::Array(items) => items.iter().try_for_each(check),
         Value::Object(map) => map
             .iter()

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::cell::unwrap;
-use super::problem::shown;
+use super::cell::{has_lost_character, is_formula_error, is_vacant, unwrap};
+use super::problem::{cut, shown};
 use super::words::{self, Words};
 use super::{Field, Parsed, Problem, RawTicket, Text, Ticket, boolean, email, id, params, phone, text};
 
@@ -59,6 +59,7 @@ struct Findings<'a> {
 impl<'a> Findings<'a> {
     fn required<T>(&mut self, field: Field, read: impl Fn(&str) -> Read<T>) -> Option<T> {
         match self.cell(field) {
+            Some(cell) if is_formula_error(&cell) => self.failed_formula(field, &cell),
             Some(cell) => self.note(field, &cell, read(&cell)),
             None => self.missing(field),
         }
@@ -66,23 +67,37 @@ impl<'a> Findings<'a> {
 
     fn optional<T>(&mut self, field: Field, read: impl Fn(&str) -> Read<T>) -> Option<T> {
         let cell = self.cell(field)?;
+        // Blank it would be another ticket than the sheet was meant to ask for.
+        if is_formula_error(&cell) {
+            return self.failed_formula(field, &cell);
+        }
         self.note(field, &cell, read(&cell))
     }
 
     fn text(&mut self, field: Field) -> Option<Text> {
         let cell = self.raw.get(field).unwrap_or_default();
+        let value = unwrap(cell);
+        if is_formula_error(&value) {
+            return self.failed_formula(field, &value);
+        }
         let read = self.note(field, cell, text::read(cell))?;
         if read.is_none() { self.missing(field) } else { read }
     }
 
-    /// The cell without what surrounds its value; `None` if nothing is left.
+    /// The cell without what surrounds its value; `None` if it has none.
     fn cell(&self, field: Field) -> Option<Cow<'a, str>> {
         let cell = unwrap(self.raw.get(field)?);
-        (!cell.is_empty()).then_some(cell)
+        (!is_vacant(&cell)).then_some(cell)
     }
 
     fn missing<T>(&mut self, field: Field) -> Option<T> {
         self.problems.push(words::REQUIRED.problem(field.name(), String::new()));
+        None
+    }
+
+    /// It names nobody, and is shown as it stands.
+    fn failed_formula<T>(&mut self, field: Field, cell: &str) -> Option<T> {
+        self.problems.push(words::FORMULA_ERROR.problem(field.name(), cut(cell)));
         None
     }
 
@@ -94,8 +109,12 @@ impl<'a> Findings<'a> {
                 Some(value)
             }
             Err(problem) => {
-                // No field but text may hold a NUL, and that explains more than "not a number".
-                let problem = if cell.contains('\0') { &words::NUL } else { problem };
+                // That explains more than "not a number".
+                let problem = match cell {
+                    _ if cell.contains('\0') => &words::NUL,
+                    _ if has_lost_character(cell) => &words::LOST_CHARACTER,
+                    _ => problem,
+                };
                 self.problems.push(problem.problem(field.name(), shown(field, cell)));
                 None
             }

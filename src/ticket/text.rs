@@ -5,7 +5,7 @@ use std::fmt;
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-use super::cell::unwrap;
+use super::cell::{has_lost_character, is_vacant, unwrap};
 use super::parse::Read;
 use super::words;
 
@@ -26,13 +26,16 @@ impl fmt::Debug for Text {
     }
 }
 
-/// Reads a cell as it stands; `None` if it is blank.
+/// Reads a cell as it stands; `None` if it says nothing.
 pub(super) fn read(cell: &str) -> Read<Option<Text>> {
     if is_clean(cell) {
         return Ok((text(unwrap(cell)), None));
     }
     if cell.contains('\0') {
         return Err(&words::NUL);
+    }
+    if has_lost_character(cell) {
+        return Err(&words::LOST_CHARACTER);
     }
     let notice = is_doubly_encoded(cell).then_some(&words::DOUBLY_ENCODED);
     // Control characters first: dropping one later could uncover what the other steps look for.
@@ -45,7 +48,7 @@ pub(super) fn read(cell: &str) -> Read<Option<Text>> {
 }
 
 fn text(value: Cow<'_, str>) -> Option<Text> {
-    (!value.is_empty()).then(|| Text(value.into_owned()))
+    (!is_vacant(&value)).then(|| Text(value.into_owned()))
 }
 
 /// Whether the bytes alone show that nothing has to be repaired: printable ASCII, `\n`, tab, and
@@ -131,9 +134,12 @@ mod tests {
 
     #[test]
     fn invisible_text_is_blank_and_nul_is_refused() {
-        for cell in ["", " ", "\n\t", "\u{200B}\u{A0}", "\u{1}\u{2}", "=\"\""] {
+        for cell in ["", " ", "\n\t", "\u{200B}\u{A0}", "\u{1}\u{2}", "=\"\"", "NULL", "\u{1}-"] {
             assert_eq!(read(cell).unwrap().0, None, "{cell:?}");
         }
         assert_eq!(read("a\0b").unwrap_err().code, "nul_character");
+        for cell in ["Sem conex\u{FFFD}o", "Concei\u{8D}\u{8B}o"] {
+            assert_eq!(read(cell).unwrap_err().code, "lost_character");
+        }
     }
 }

@@ -40,6 +40,10 @@ words! {
         "fill it in, or give one value for all such rows with `--set FIELD=VALUE`";
     NUL = "nul_character", "the cell has a NUL character in it, so that the file may be damaged",
         "type the cell again";
+    FORMULA_ERROR = "formula_error", "the formula of this cell failed, and what it shows is no value",
+        "correct the formula, or type the value";
+    LOST_CHARACTER = "lost_character", "a character of the cell was lost when the file was made, and it would be sent garbled",
+        "type the text again, or export the file again as UTF-8";
 
     // Ids.
     NOT_AN_ID = "not_an_id", "not a whole number",
@@ -61,7 +65,7 @@ words! {
         "format the column as text";
 
     NOT_A_BOOLEAN = "not_a_boolean",
-        "neither yes nor no: allowed are true/false, sim/não, s/n, 1/0, verdadeiro/falso, yes/no, x, and blank for no",
+        "neither yes nor no: allowed are true/false, t/f, sim/não, s/n, 1/0, verdadeiro/falso, v/f, yes/no, x, and blank for no",
         "write `sim` or `não`";
 
     // Phones.
