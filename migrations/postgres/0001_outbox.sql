@@ -66,7 +66,7 @@ CREATE TABLE mutirao.outbox (
     first_claim             boolean NOT NULL DEFAULT false,
     claimed_at              timestamptz,
     doubt_since             timestamptz,
-    doubt_not_before        timestamptz,
+    doubt_hubsoft_at        timestamptz,
     doubt_precaution        boolean NOT NULL DEFAULT false,
     absences                integer NOT NULL DEFAULT 0,
     last_absence            timestamptz,
@@ -126,7 +126,7 @@ COMMENT ON COLUMN mutirao.outbox.sent_at IS 'Engine: the first claim that may ha
 COMMENT ON COLUMN mutirao.outbox.first_claim IS 'Engine: whether the running claim is the first that may send';
 COMMENT ON COLUMN mutirao.outbox.claimed_at IS 'Engine: the last claim, unless it was taken back unsent';
 COMMENT ON COLUMN mutirao.outbox.doubt_since IS 'Engine: a ticket may exist that nobody has proof of; since when nobody waits for the answer';
-COMMENT ON COLUMN mutirao.outbox.doubt_not_before IS 'Engine: a ticket older than this is another one';
+COMMENT ON COLUMN mutirao.outbox.doubt_hubsoft_at IS 'Engine: what the clock of HubSoft showed at doubt_since, or later';
 COMMENT ON COLUMN mutirao.outbox.doubt_precaution IS 'Engine: the doubt is only a precaution; one look-up that finds nothing ends it';
 COMMENT ON COLUMN mutirao.outbox.absences IS 'Engine: look-ups in a row that found nothing';
 COMMENT ON COLUMN mutirao.outbox.last_absence IS 'Engine: when the last of them came';

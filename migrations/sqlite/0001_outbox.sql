@@ -90,7 +90,7 @@ CREATE TABLE outbox (
     first_claim      INTEGER NOT NULL DEFAULT 0,
     claimed_at       INTEGER,
     doubt_since      INTEGER,
-    doubt_not_before INTEGER,
+    doubt_hubsoft_at INTEGER,
     doubt_precaution INTEGER NOT NULL DEFAULT 0,
     absences         INTEGER NOT NULL DEFAULT 0,
     last_absence     INTEGER,

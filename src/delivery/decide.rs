@@ -32,8 +32,9 @@ const LOOK_LONGEST: Duration = Duration::from_secs(300);
 /// Between look-ups that nobody answered.
 const UNANSWERED_LONGEST: Duration = Duration::from_secs(60);
 
-/// How far the clocks of HubSoft and of the claim may be apart; see [`Doubt::not_before`].
-const OURS_AT_MOST: Duration = Duration::from_secs(48 * 3600);
+/// A doubt in a shared outbox may begin so far ahead: when a worker that was cut off stops waiting. What lies
+/// further ahead was stamped by a clock that was set back since. Longer than any `--timeout`.
+const AHEAD_AT_MOST: Duration = Duration::from_secs(600);
 
 /// Texts up to this length surely come back whole. Characters.
 ///
@@ -50,9 +51,12 @@ pub struct Scene<'a> {
     pub retry: &'a Retry,
     /// When the run began: a row that lay in doubt while nothing ran has not been waited for.
     pub started: Timestamp,
+    pub steady: Steady,
     /// Just before the request was made: an absence is of this time, not of the answer's.
     pub asked: Timestamp,
     pub now: Timestamp,
+    /// What HubSoft's clock shows now; `None`: it has told nobody in this run.
+    pub hubsoft_now: Option<Timestamp>,
     /// The end of the pause; `now` or earlier without one.
     pub held_until: Timestamp,
     /// Unavailable answers in a row, over all rows.
@@ -60,6 +64,14 @@ pub struct Scene<'a> {
     pub looks: Looks,
     pub echo: Echo,
     pub denials: Denials,
+}
+
+/// Whether the scene's times are by a clock that nobody has set since the run began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Steady {
+    Yes,
+    /// They are by the clock of a shared outbox.
+    No,
 }
 
 /// Whether an answered look-up costs patience.
@@ -107,7 +119,7 @@ pub fn after_post(claim: &Claim, reply: Reply<Proof>, scene: &Scene<'_>) -> Sett
         Verdict::Rejected(fault) => Change::Rejected { attempts: spent, fault },
         // Counted here, because after a crash nobody could tell whether an absence belongs to a post;
         // the row fails for its count only when an absence has made this one certain.
-        Verdict::Unknown(fault) => in_doubt(claim, spent, fault, scene.now),
+        Verdict::Unknown(fault) => in_doubt(spent, fault, scene.now, scene.hubsoft_now),
         Verdict::Forbidden(fault) => match scene.denials {
             // Whether it stands alone shows when the next rows have been answered.
             Denials::First => again(claim, after(scene.now, scene.retry.ceiling(1)), Some(fault)),
@@ -193,7 +205,7 @@ pub fn release(claim: &Claim) -> Settle {
 }
 
 /// We stop waiting for the answer to a post that may have left. No outcome, so nothing is counted.
-pub fn given_up(claim: &Claim, now: Timestamp) -> Settle {
+pub fn given_up(claim: &Claim, now: Timestamp, hubsoft_now: Option<Timestamp>) -> Settle {
     let fault =
         Fault { code: "stopped".to_owned(), message: "the run stopped before HubSoft answered".to_owned() };
     let attempt = Attempt {
@@ -204,7 +216,7 @@ pub fn given_up(claim: &Claim, now: Timestamp) -> Settle {
         latency: Duration::ZERO,
         note: fault.message.clone(),
     };
-    settle(claim, in_doubt(claim, claim.attempts, fault, now), Some(attempt))
+    settle(claim, in_doubt(claim.attempts, fault, now, hubsoft_now), Some(attempt))
 }
 
 /// The gate closed after the post was turned away unread (a 401 whose repetition was withheld): the
@@ -215,20 +227,13 @@ pub fn turned_away(claim: &Claim, now: Timestamp) -> Settle {
 
 /// A doubt about a row that was never sent from here, as of `now`.
 pub fn precaution(now: Timestamp) -> Doubt {
-    Doubt {
-        since: now,
-        not_before: Some(before(now, OURS_AT_MOST)),
-        precaution: true,
-        absences: 0,
-        last_absence: None,
-        answered: 0,
-    }
+    Doubt { since: now, hubsoft_at: None, precaution: true, absences: 0, last_absence: None, answered: 0 }
 }
 
-fn in_doubt(claim: &Claim, attempts: u32, fault: Fault, now: Timestamp) -> Change {
+fn in_doubt(attempts: u32, fault: Fault, now: Timestamp, hubsoft_now: Option<Timestamp>) -> Change {
     let doubt = Doubt {
         since: now,
-        not_before: Some(before(claim.sent_at, OURS_AT_MOST)),
+        hubsoft_at: hubsoft_now,
         precaution: false,
         absences: 0,
         last_absence: None,
@@ -254,9 +259,11 @@ fn absent(claim: &Claim, doubt: &Doubt, scene: &Scene<'_>) -> Change {
     if doubt.precaution {
         return Change::Later { at: scene.now, attempts: claim.attempts, doubt: None, fault: None };
     }
-    let settled = after(doubt.since, scene.policy.settle_delay) <= scene.asked;
-    let apart = doubt.last_absence.is_none_or(|last| ABSENCES_APART <= between(last, scene.asked));
-    if settled && apart && doubt.last_absence.is_some() {
+    let is_settled = unsettled_for(doubt, scene).is_zero();
+    // An absence that an earlier run saw was not waited out here: clocks may have been set since.
+    let apart =
+        doubt.last_absence.is_none_or(|last| ABSENCES_APART <= between(last.max(scene.started), scene.asked));
+    if is_settled && apart && doubt.last_absence.is_some() {
         let fault = Fault {
             code: "no_ticket".to_owned(),
             message: "HubSoft gave no usable answer, and look-ups showed that no ticket was opened"
@@ -283,15 +290,15 @@ fn untold(claim: &Claim, doubt: &Doubt, fault: Fault, scene: &Scene<'_>) -> Chan
         return Change::Unconfirmed { doubt, fault };
     }
     let at = next_early_look(&doubt, scene).unwrap_or_else(|| {
-        let waited = between(settled_at(&doubt, scene), scene.now);
-        after(scene.now, waited.clamp(ABSENCES_APART + MARGIN, LOOK_LONGEST))
+        let settled_for = waited(&doubt, scene).saturating_sub(scene.policy.settle_delay);
+        after(scene.now, settled_for.clamp(ABSENCES_APART + MARGIN, LOOK_LONGEST))
     });
     Change::Later { at, attempts: claim.attempts, doubt: Some(doubt), fault: Some(fault) }
 }
 
 /// Nobody answered: that is the outage's fault, not the row's.
 fn unanswered(claim: &Claim, doubt: &Doubt, fault: Fault, scene: &Scene<'_>) -> Change {
-    let doubt = doubt.clone();
+    let doubt = seen_from_here(doubt, scene);
     if too_old(&doubt, scene) {
         return Change::Unconfirmed { doubt, fault };
     }
@@ -328,26 +335,67 @@ fn answered(doubt: &Doubt, scene: &Scene<'_>) -> Doubt {
         Looks::Count => 1,
         Looks::Free => 0,
     };
-    Doubt { answered: doubt.answered.saturating_add(cost), ..doubt.clone() }
+    Doubt { answered: doubt.answered.saturating_add(cost), ..seen_from_here(doubt, scene) }
+}
+
+/// Its times as they can be, as far as this moment tells: a clock that was set back leaves times that are yet
+/// to come.
+fn seen_from_here(doubt: &Doubt, scene: &Scene<'_>) -> Doubt {
+    let latest = match scene.steady {
+        Steady::Yes => scene.now,
+        Steady::No => after(scene.now, AHEAD_AT_MOST),
+    };
+    let since = doubt.since.min(latest);
+    let hubsoft_latest = scene.hubsoft_now.map(|now| after(now, between(scene.now, since)));
+    Doubt {
+        since,
+        hubsoft_at: match (doubt.hubsoft_at, hubsoft_latest) {
+            (Some(known), Some(latest)) => Some(known.min(latest)),
+            (known, latest) => known.or(latest),
+        },
+        last_absence: doubt.last_absence.map(|it| it.min(scene.asked)),
+        ..doubt.clone()
+    }
+}
+
+/// How long a slow server has had since we stopped waiting, up to the moment at which it was asked.
+///
+/// What this run has waited itself, by a clock that nobody sets, is certain. Of what was before, two clocks tell,
+/// the outbox's and HubSoft's, and either may have been set: the more careful one is believed.
+fn waited(doubt: &Doubt, scene: &Scene<'_>) -> Duration {
+    let here = between(doubt.since.max(scene.started), scene.asked);
+    let by_hubsoft = match (doubt.hubsoft_at, scene.hubsoft_now) {
+        (Some(then), Some(now)) => between(then, now).saturating_sub(between(scene.asked, scene.now)),
+        _ => here,
+    };
+    let by_both = between(doubt.since, scene.asked).min(by_hubsoft);
+    match scene.steady {
+        Steady::Yes => here.max(by_both),
+        Steady::No => by_both,
+    }
+}
+
+/// How long until an absence can first be believed; zero if it can.
+fn unsettled_for(doubt: &Doubt, scene: &Scene<'_>) -> Duration {
+    if doubt.precaution {
+        return Duration::ZERO;
+    }
+    let ahead = between(scene.asked, doubt.since);
+    (ahead + scene.policy.settle_delay).saturating_sub(waited(doubt, scene))
 }
 
 fn too_old(doubt: &Doubt, scene: &Scene<'_>) -> bool {
     scene.policy.patience.age <= between(doubt.since.max(scene.started), scene.now)
 }
 
-/// When an absence can first be believed.
-fn settled_at(doubt: &Doubt, scene: &Scene<'_>) -> Timestamp {
-    if doubt.precaution { doubt.since } else { after(doubt.since, scene.policy.settle_delay) }
-}
-
 /// The next look-up of those up to the end of the settle delay: each after twice the time, and one
 /// just after it. `None`: it is over.
 fn next_early_look(doubt: &Doubt, scene: &Scene<'_>) -> Option<Timestamp> {
-    let settled = settled_at(doubt, scene);
-    if settled <= scene.asked {
+    let left = unsettled_for(doubt, scene);
+    if left.is_zero() {
         return None;
     }
-    let settled = after(settled, MARGIN).max(scene.now);
+    let settled = after(scene.asked, left + MARGIN).max(scene.now);
     if EARLY_LOOKS <= doubt.answered {
         return Some(settled);
     }
@@ -423,10 +471,6 @@ fn attempt<T: Named>(kind: AttemptKind, reply: &Reply<T>, scene: &Scene<'_>) -> 
 /// `at` and `wait`, or the end of time.
 pub fn after(at: Timestamp, wait: Duration) -> Timestamp {
     at.checked_add(wait).unwrap_or(Timestamp::MAX)
-}
-
-fn before(at: Timestamp, wait: Duration) -> Timestamp {
-    at.checked_sub(wait).unwrap_or(Timestamp::MIN)
 }
 
 /// From `earlier` to `later`; nothing if the clock was set back between.

@@ -12,11 +12,12 @@ use crate::ticket::{Id, Ticket};
 
 /// The clocks that tokio does not have; waiting is tokio's affair.
 pub trait Clock {
-    /// The time of day. Only stored and compared with stored times.
+    /// The time of day. It may be set at any moment, so a run looks at it once and goes on by
+    /// [`awake`](Self::awake).
     fn now(&self) -> Timestamp;
 
-    /// Time since some fixed point, which goes on while the machine sleeps. By it a sender sees that
-    /// it slept between the claim and the post.
+    /// Time since some fixed point, which nobody sets, and which goes on while the machine sleeps. By it
+    /// a run measures its waits, and a sender sees that it slept between the claim and the post.
     fn awake(&self) -> Duration;
 }
 
@@ -44,8 +45,14 @@ pub trait Outbox {
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError>;
 
     /// Makes each `unconfirmed` row in scope due for a look-up, with new patience; its doubt is no mere
-    /// precaution any more. Called once, before the first claim of a run.
+    /// precaution any more. A scope that is only looked up (`reconcile`) has its rows in doubt due as well.
+    /// Called once, before the first claim of a run.
     async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError>;
+
+    /// No row that the engine gave back waits for longer than [`WAIT_MAX`] from `now` on: what is due later
+    /// was stamped by a clock that was set back since, and is due at once. Called before the first claim of a
+    /// run, and when a shared outbox's clock was set back.
+    async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError>;
 
     /// From now on no row of `lote` is posted, because HubSoft refuses all of them alike; look-ups go
     /// on. Its rows are passed over at no write until a person has put it right. May be told twice.
@@ -70,6 +77,11 @@ pub trait Outbox {
         tokio::time::sleep(poll).await;
     }
 }
+
+/// The engine puts a row off for at most so long.
+///
+/// Source: a pause is at most 15 min long, and everything else is shorter.
+pub const WAIT_MAX: Duration = Duration::from_secs(20 * 60);
 
 /// How many rows to claim, and of what kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,8 +170,6 @@ pub struct LookUp {
     /// When the earliest post that may have left something was claimed. A full page whose oldest
     /// ticket is younger proves nothing. `None`: never sent from here.
     pub sent_at: Option<Timestamp>,
-    /// See [`Doubt::not_before`].
-    pub not_before: Option<Timestamp>,
 }
 
 /// An answer, or the lack of one, with what the reports and the pace want to know about it.
@@ -171,6 +181,16 @@ pub struct Reply<T = Proof> {
     pub latency: Duration,
     /// `Retry-After`, in both its forms, capped at 15 min.
     pub retry_after: Option<Duration>,
+    /// What HubSoft's clock showed, to the second: the answer's `Date`.
+    pub date: Option<Timestamp>,
+}
+
+impl<T> Reply<T> {
+    /// The same answer, read otherwise.
+    pub fn map<U>(self, read: impl FnOnce(Verdict<T>) -> Verdict<U>) -> Reply<U> {
+        let Self { verdict, http_status, latency, retry_after, date } = self;
+        Reply { verdict: read(verdict), http_status, latency, retry_after, date }
+    }
 }
 
 /// What an answer proves. The variants differ by what is known to exist on the server.

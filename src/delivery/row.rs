@@ -39,9 +39,8 @@ pub enum State {
 pub struct Doubt {
     /// When we stopped waiting for the answer: the settle delay counts from here.
     pub since: Timestamp,
-    /// A ticket created earlier than this is another's, whatever its marker says (last month's
-    /// batch of the same name). `None`: any age is ours.
-    pub not_before: Option<Timestamp>,
+    /// What HubSoft's own clock showed then, or later. `None`: it has not been heard yet.
+    pub hubsoft_at: Option<Timestamp>,
     /// Whether this is a precaution before a post whose predecessors are known to have left nothing
     /// (`retry`, `--verify-first`, a row from another outbox): one *not found* is then enough, and
     /// no settle delay applies.

@@ -105,24 +105,11 @@ fn sight(answer: &Envelope<'_>, what: &LookUp) -> Sighting {
     let (mut doubtful, mut conflict) = (None, None);
     for ticket in &page {
         let age = Age::of(ticket);
-        let too_old = what.not_before.is_some_and(|limit| age.is_some_and(|it| it.is_surely_before(limit)));
-        if too_old {
-            continue;
-        }
         match ticket.descricao_abertura() {
             Some(text) if !what.marker.is_in(&text) => {}
-            Some(_) => match (ticket.opening(), age) {
-                (None, _) => return Sighting::CouldNotTell(words::no_proof()),
-                (Some(_), None) if what.not_before.is_some() => {
-                    let message = "a ticket carries the marker, but not when it was opened";
-                    return could_not_tell("no_age", message);
-                }
-                (Some(_), Some(age)) if what.not_before.is_some_and(|limit| age.may_be_before(limit)) => {
-                    let message =
-                        "a ticket carries the marker, and its day is not enough to know whose it is";
-                    return could_not_tell("no_age", message);
-                }
-                (Some(opening), age) => {
+            Some(_) => match ticket.opening() {
+                None => return Sighting::CouldNotTell(words::no_proof()),
+                Some(opening) => {
                     let other = other_service(ticket).map(|it| words::wrong_service(what.service.get(), it));
                     conflict = conflict.or(other);
                     found.push((age.unwrap_or(Age::UNKNOWN), opening));
@@ -199,7 +186,7 @@ fn is_full(page: &[Seen<'_>]) -> bool {
 /// Whether a full page goes back beyond the earliest moment our ticket can be from: the newest stand
 /// first (else the order was ignored and the newest may be missing), and the last is surely older.
 fn reaches_back(page: &[Seen<'_>], what: &LookUp) -> bool {
-    let Some(ours_since) = what.sent_at.max(what.not_before) else { return false };
+    let Some(ours_since) = what.sent_at else { return false };
     let (Some(newest), Some(oldest)) = (page.first().and_then(Age::of), page.last().and_then(Age::of)) else {
         return false;
     };
@@ -251,11 +238,6 @@ impl Age {
         Some(Self { earliest: utc(earliest)?, latest: utc(latest)? })
     }
 
-    /// A day that begins before `at`, and ends after it.
-    fn may_be_before(self, at: Timestamp) -> bool {
-        self.earliest != self.latest && self.earliest < at
-    }
-
     /// Whatever its clock and ours show.
     fn is_surely_before(self, at: Timestamp) -> bool {
         self.latest.checked_add(CLOCK_SLACK).is_ok_and(|it| it < at)
@@ -288,7 +270,7 @@ mod tests {
 
     fn sent() -> LookUp {
         let service = Id::new(11_000).expect("positive");
-        LookUp { service, marker: marker(), sent_at: Some(at(SENT_AT)), not_before: None }
+        LookUp { service, marker: marker(), sent_at: Some(at(SENT_AT)) }
     }
 
     fn ticket(id: i64, protocolo: &str, descricao: &str) -> String {
@@ -306,7 +288,12 @@ mod tests {
     }
 
     fn answer(status: u16, body: &str) -> Exchange {
-        Exchange::Answered { status, retry_after: None, body: Ok(Bytes::copy_from_slice(body.as_bytes())) }
+        Exchange::Answered {
+            status,
+            retry_after: None,
+            date: None,
+            body: Ok(Bytes::copy_from_slice(body.as_bytes())),
+        }
     }
 
     fn short(verdict: &Verdict<Sighting>) -> String {
@@ -386,7 +373,8 @@ mod tests {
         for (status, body, expected) in table {
             check(*status, body, &sent(), expected);
         }
-        let broken = Exchange::Answered { status: 200, retry_after: None, body: Err(words::cut()) };
+        let broken =
+            Exchange::Answered { status: 200, retry_after: None, date: None, body: Err(words::cut()) };
         assert_eq!(short(&of_look_up(&broken, &sent())), "unknown cut");
     }
 
@@ -419,11 +407,9 @@ mod tests {
         let mut with_ours = foreign(49, 1);
         with_ours.push(ours(7, "20261124090001000007"));
         check(200, &page(&with_ours), &sent(), "found 7");
-        // Never sent from here: only the limit of age can show that the page is enough.
+        // Never sent from here: it may be as old as it will.
         let never_sent = LookUp { sent_at: None, ..sent() };
         check(200, &page(&foreign(50, 10)), &never_sent, "could_not_tell full_page");
-        let bounded = LookUp { not_before: Some(at(SENT_AT)), ..never_sent };
-        check(200, &page(&foreign(50, 10)), &bounded, "not_found");
     }
 
     #[test]
@@ -445,28 +431,11 @@ mod tests {
         check(200, &full("?"), &sent(), "could_not_tell full_page");
     }
 
+    /// Markers never come twice, and a machine's clock may be days ahead.
     #[test]
-    fn a_ticket_from_before_the_limit_is_anothers() {
-        let limited = LookUp { not_before: Some(at(SENT_AT)), ..sent() };
-        check(200, &page(&[ours(7, "20261024090000000007")]), &limited, "not_found");
-        check(200, &page(&[ours(7, "20261124090000000007")]), &limited, "found 7");
-        // Within what clocks and time zones may differ it is ours.
-        check(200, &page(&[ours(7, "20261124080000000007")]), &limited, "found 7");
-        check(
-            200,
-            &page(&[ours(9, "20261124090500000009"), ours(7, "20261024090000000007")]),
-            &limited,
-            "found 9",
-        );
-        check(200, &page(&[ours(7, "77")]), &limited, "could_not_tell no_age");
-        let dated = |day: &str| {
-            let text = ours(7, "77");
-            page(&[text.replace('{', &format!(r#"{{"data_cadastro":"{day}","#))])
-        };
-        check(200, &dated("23/11/2026"), &limited, "not_found");
-        check(200, &dated("24/11/2026"), &limited, "could_not_tell no_age");
-        check(200, &dated("25/11/2026"), &limited, "found 7");
-        check(200, &dated("2026-11-24 09:00:01"), &limited, "found 7");
+    fn a_ticket_that_looks_older_than_its_row_is_ours() {
+        check(200, &page(&[ours(7, "20261024090000000007")]), &sent(), "found 7");
+        check(200, &page(&[ours(7, "77")]), &sent(), "found 7");
     }
 
     #[test]

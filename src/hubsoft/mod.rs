@@ -183,11 +183,10 @@ impl HubSoft {
         if let Some(labels) = self.known_labels() {
             return Ok(labels);
         }
-        let Reply { verdict, http_status, latency, retry_after } =
-            self.catalogue(Catalogue::TicketTypes, gate).await;
-        match (verdict, self.known_labels()) {
+        let reply = self.catalogue(Catalogue::TicketTypes, gate).await;
+        match (&reply.verdict, self.known_labels()) {
             (Verdict::Answered(_), Some(labels)) => Ok(labels),
-            (verdict, _) => Err(Reply { verdict: unanswered(verdict), http_status, latency, retry_after }),
+            _ => Err(reply.map(unanswered)),
         }
     }
 
@@ -297,13 +296,11 @@ impl Api for HubSoft {
     }
 
     async fn probe(&self, gate: &impl Gate) -> Reply<()> {
-        let Reply { verdict, http_status, latency, retry_after } =
-            self.read_catalogue(Catalogue::TicketTypes, gate).await;
-        let verdict = match verdict {
+        let reply = self.read_catalogue(Catalogue::TicketTypes, gate).await;
+        reply.map(|verdict| match verdict {
             Verdict::Answered(_) => Verdict::Answered(()),
             other => unanswered(other),
-        };
-        Reply { verdict, http_status, latency, retry_after }
+        })
     }
 }
 
@@ -323,6 +320,7 @@ impl Answer {
                 Exchange::Lost(_) | Exchange::Answered { .. } => self.latency,
             },
             retry_after: self.exchange.retry_after(),
+            date: self.exchange.date(),
         }
     }
 }
@@ -337,7 +335,7 @@ fn stopped<T>(no_token: NoToken) -> Reply<T> {
 }
 
 fn unsent<T>(verdict: Verdict<T>, retry_after: Option<Duration>) -> Reply<T> {
-    Reply { verdict, http_status: None, latency: Duration::ZERO, retry_after }
+    Reply { verdict, http_status: None, latency: Duration::ZERO, retry_after, date: None }
 }
 
 /// The same verdict where another answer was asked for; an answer itself proves nothing there.

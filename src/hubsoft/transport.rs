@@ -16,7 +16,7 @@ use reqwest::{Certificate, Client, Request, Response};
 use tokio::time::Instant;
 
 use super::settings::{HubSoftSettings, SetupError};
-use super::verdict::{Exchange, retry_after, retry_after_of_body};
+use super::verdict::{Exchange, http_date, retry_after, retry_after_of_body};
 use super::words;
 use crate::delivery::Fault;
 
@@ -89,8 +89,7 @@ impl Transport {
 /// How far this machine's clock is ahead of the server's, by the `Date` of an answer.
 pub(super) fn clock_ahead(response: &Response) -> Option<SignedDuration> {
     let date = response.headers().get(header::DATE)?.to_str().ok()?;
-    let there = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
-    Some(Timestamp::now().duration_since(there))
+    Some(Timestamp::now().duration_since(http_date(date)?))
 }
 
 fn read_authorities(path: &Path) -> Result<Vec<Certificate>, SetupError> {
@@ -106,11 +105,11 @@ async fn read(mut response: Response) -> Exchange {
     let headers = response.headers();
     let now = Timestamp::now();
     let text = |name| headers.get(name).and_then(|it| it.to_str().ok());
-    let in_header = text(header::RETRY_AFTER).and_then(|it| retry_after(it, text(header::DATE), now));
-    let date = matches!(status, 429 | 500..).then(|| text(header::DATE).map(str::to_owned)).flatten();
+    let date = text(header::DATE).and_then(http_date);
+    let in_header = text(header::RETRY_AFTER).and_then(|it| retry_after(it, date, now));
     let body = body(&mut response).await;
-    let in_body = body.as_ref().ok().and_then(|it| retry_after_of_body(status, it, date.as_deref(), now));
-    Exchange::Answered { status, retry_after: in_header.max(in_body), body }
+    let in_body = body.as_ref().ok().and_then(|it| retry_after_of_body(status, it, date, now));
+    Exchange::Answered { status, retry_after: in_header.max(in_body), date, body }
 }
 
 async fn body(response: &mut Response) -> Result<Bytes, Fault> {

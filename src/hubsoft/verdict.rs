@@ -28,7 +28,13 @@ pub(super) enum Exchange {
     /// It may have arrived; no status came back.
     Lost(Fault),
     /// The body is whole, or the fault says what became of it.
-    Answered { status: u16, retry_after: Option<Duration>, body: Result<Bytes, Fault> },
+    Answered {
+        status: u16,
+        retry_after: Option<Duration>,
+        /// What the server's clock showed.
+        date: Option<Timestamp>,
+        body: Result<Bytes, Fault>,
+    },
 }
 
 impl Exchange {
@@ -45,6 +51,13 @@ impl Exchange {
     pub(super) fn http_status(&self) -> Option<u16> {
         match self {
             Self::Answered { status, .. } => Some(*status),
+            Self::NotSent(_) | Self::Lost(_) => None,
+        }
+    }
+
+    pub(super) fn date(&self) -> Option<Timestamp> {
+        match self {
+            Self::Answered { date, .. } => *date,
             Self::NotSent(_) | Self::Lost(_) => None,
         }
     }
@@ -283,7 +296,7 @@ pub(super) fn folded(text: &str) -> impl Iterator<Item = char> {
 
 /// `Retry-After` in both its forms (RFC 9110, section 10.2.3), capped. A date counts from the
 /// server's own `date` if it gave one: its clock may differ from ours.
-pub(super) fn retry_after(header: &str, date: Option<&str>, now: Timestamp) -> Option<Duration> {
+pub(super) fn retry_after(header: &str, date: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
     let header = header.trim();
     if !header.is_empty() && header.bytes().all(|it| it.is_ascii_digit()) {
         // Too many digits for a number are more than the cap as well.
@@ -291,8 +304,7 @@ pub(super) fn retry_after(header: &str, date: Option<&str>, now: Timestamp) -> O
         return Some(wait.min(RETRY_AFTER_MAX));
     }
     let until = http_date(header)?;
-    let from = date.and_then(http_date).unwrap_or(now);
-    let wait = Duration::try_from(until.duration_since(from)).unwrap_or(Duration::ZERO);
+    let wait = Duration::try_from(until.duration_since(date.unwrap_or(now))).unwrap_or(Duration::ZERO);
     Some(wait.min(RETRY_AFTER_MAX))
 }
 
@@ -302,7 +314,7 @@ pub(super) fn retry_after(header: &str, date: Option<&str>, now: Timestamp) -> O
 pub(super) fn retry_after_of_body(
     status: u16,
     body: &[u8],
-    date: Option<&str>,
+    date: Option<Timestamp>,
     now: Timestamp,
 ) -> Option<Duration> {
     if !matches!(status, 429 | 500..) {
@@ -318,7 +330,7 @@ pub(super) fn retry_after_of_body(
     }
 }
 
-fn http_date(text: &str) -> Option<Timestamp> {
+pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::parse(text.trim()).ok().map(|it| it.timestamp())
 }
 

@@ -478,6 +478,10 @@ impl Outbox for AnyDesk<'_> {
         each!(self, it => it.look_again(now).await)
     }
 
+    async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError> {
+        each!(self, it => it.pull_in(now).await)
+    }
+
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
         each!(self, it => it.halt(lote, reason).await)
     }

@@ -20,4 +20,13 @@ impl Range {
         };
         Self { batch, import, last_record: None }
     }
+
+    /// The rows of a scope, only to be looked up.
+    pub(super) fn only_to_look(scope: Scope) -> Self {
+        Self { last_record: Some(0), ..Self::of(scope) }
+    }
+
+    pub(super) fn is_only_to_look(self) -> bool {
+        self.last_record == Some(0)
+    }
 }

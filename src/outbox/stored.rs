@@ -142,7 +142,7 @@ struct Rest {
     sent_at: Option<i64>,
     available_at: i64,
     doubt_since: Option<i64>,
-    doubt_not_before: Option<i64>,
+    doubt_hubsoft_at: Option<i64>,
     doubt_precaution: u8,
     absences: u32,
     last_absence: Option<i64>,
@@ -166,7 +166,7 @@ pub(super) fn details(
         available_at: time(rest.available_at),
         doubt: rest.doubt_since.map(|since| Doubt {
             since: time(since),
-            not_before: rest.doubt_not_before.map(time),
+            hubsoft_at: rest.doubt_hubsoft_at.map(time),
             precaution: rest.doubt_precaution != 0,
             absences: rest.absences,
             last_absence: rest.last_absence.map(time),

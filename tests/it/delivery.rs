@@ -1,5 +1,6 @@
 //! A run from outside, under virtual time: its pace, its stops, and what it does with rows in doubt.
 
+mod clocks;
 mod doubt;
 mod fleet;
 mod guards;

@@ -75,6 +75,7 @@ pub async fn conforms<B: Bench>(make: impl AsyncFn() -> B) {
     a_second_ticket_is_a_warning(make().await).await;
     a_ticket_belongs_to_one_row(make().await).await;
     recovery_makes_doubts(make().await).await;
+    what_a_clock_set_back_has_left_waits_no_longer(make().await).await;
     the_outlook_tells_when_to_come_back(make().await).await;
     a_row_in_doubt_tells_what_became_of_its_post(make().await).await;
     a_history_is_kept(make().await).await;
@@ -445,6 +446,17 @@ async fn the_outlook_tells_when_to_come_back(mut it: impl Bench) {
     assert_eq!((last.outlook.pending, last.outlook.next_due), (false, None));
 }
 
+async fn what_a_clock_set_back_has_left_waits_no_longer(mut it: impl Bench) {
+    let rows = it.insert(&[valid(1), valid(2)]).await;
+    const HOUR: i64 = 3600;
+    let claimed = claim(&it, 10 * HOUR, 2).await;
+    settle(&it, &claimed.claims[0], change_later(10 * HOUR + 5, 1, Some(doubt(10 * HOUR)))).await;
+    settle(&it, &claimed.claims[1], change_later(10 * HOUR + 5, 1, None)).await;
+    assert!(claim_both(&it, 3, 9, 9).await.claims.is_empty(), "put off until then");
+    it.pull_in(at(3)).await.expect("it is possible");
+    assert_eq!(claim_both(&it, 3, 9, 9).await.claims.len(), rows.len());
+}
+
 async fn a_row_in_doubt_tells_what_became_of_its_post(mut it: impl Bench) {
     let row = it.insert(&[valid(1)]).await[0];
     let in_doubt = |at_s, code: &str| Change::Later {
@@ -524,7 +536,7 @@ fn change_later(available: i64, attempts: u32, doubt: Option<Doubt>) -> Change {
 fn doubt(since: i64) -> Doubt {
     Doubt {
         since: at(since),
-        not_before: None,
+        hubsoft_at: None,
         precaution: false,
         absences: 0,
         last_absence: None,

@@ -47,7 +47,7 @@ fn opening(id: i64) -> Opening {
 fn doubt(since: i64) -> Doubt {
     Doubt {
         since: at(since),
-        not_before: None,
+        hubsoft_at: None,
         precaution: false,
         absences: 0,
         last_absence: None,
@@ -56,7 +56,13 @@ fn doubt(since: i64) -> Doubt {
 }
 
 fn reply<T>(verdict: Verdict<T>) -> Reply<T> {
-    Reply { verdict, http_status: Some(200), latency: Duration::from_millis(80), retry_after: None }
+    Reply {
+        verdict,
+        http_status: Some(200),
+        latency: Duration::from_millis(80),
+        retry_after: None,
+        date: None,
+    }
 }
 
 /// It is `now` seconds, asked a second before; the rest as in a quiet run.
@@ -68,8 +74,10 @@ fn with_scene<T>(now: i64, change: impl FnOnce(&mut Scene<'_>), then: impl FnOnc
         policy: &policy,
         retry: &retry,
         started: at(-1000),
+        steady: Steady::Yes,
         asked: at(now - 1),
         now: at(now),
+        hubsoft_now: None,
         held_until: at(now),
         streak: 0,
         looks: Looks::Count,
@@ -148,14 +156,14 @@ fn a_post_is_judged_by_what_its_answer_proves() {
 }
 
 #[test]
-fn a_doubt_begins_when_we_stop_waiting_and_reaches_back_two_days() {
+fn a_doubt_begins_when_we_stop_waiting_by_both_clocks() {
     let settle = with_scene(
         0,
-        |_| {},
+        |it| it.hubsoft_now = Some(at(-40)),
         |scene| after_post(&claim(0), reply(Verdict::Unknown(fault("timeout"))), scene),
     );
     let Change::Later { doubt: Some(doubt), .. } = settle.change else { panic!("it is in doubt") };
-    assert_eq!((doubt.since, doubt.not_before), (at(0), Some(at(-60 - 48 * 3600))));
+    assert_eq!((doubt.since, doubt.hubsoft_at), (at(0), Some(at(-40))));
     let attempt = settle.attempt.expect("a doubt is history");
     assert_eq!((attempt.verdict.as_str(), attempt.note.as_str()), ("unknown", "timeout happened"));
 }
@@ -243,12 +251,12 @@ fn what_is_found_is_adopted() {
 fn patience_is_for_the_row_and_not_for_the_outage() {
     let asked = |answered| Doubt { answered, ..doubt(0) };
     check_look(3, asked(0), vague(), "after 3 s, 1 spent, in doubt (0 absent, 1 answered)");
-    check_look(200, asked(8), vague(), "after 80 s, 1 spent, in doubt (0 absent, 9 answered)");
+    check_look(200, asked(8), vague(), "after 79 s, 1 spent, in doubt (0 absent, 9 answered)");
     check_look(200, asked(9), vague(), "unconfirmed full_page, 10 answered");
     check_look(200, asked(9), Verdict::Rejected(fault("odd")), "unconfirmed odd, 10 answered");
     check_look(200, asked(9), Verdict::Forbidden(fault("http_403")), "unconfirmed http_403, 10 answered");
     let free = |it: &mut Scene<'_>| it.looks = Looks::Free;
-    check_look_with(200, asked(9), vague(), free, "after 80 s, 1 spent, in doubt (0 absent, 9 answered)");
+    check_look_with(200, asked(9), vague(), free, "after 79 s, 1 spent, in doubt (0 absent, 9 answered)");
     // An absence goes on towards being believed.
     check_look(200, asked(9), absent(), "after 9.5 s, 1 spent, in doubt (1 absent, 10 answered)");
     for verdict in
@@ -276,6 +284,41 @@ fn a_day_is_enough_but_only_of_this_run() {
     let just_started = |it: &mut Scene<'_>| it.started = at(day - 5);
     let goes_on = "after 60 s, 1 spent, in doubt (0 absent, 0 answered)";
     check_look_with(day, doubt(0), unanswered(), just_started, goes_on);
+}
+
+/// What a run has waited itself is certain; of what was before, the more careful clock is believed.
+#[test]
+fn the_settle_delay_is_over_on_both_clocks() {
+    // The run began at 1000; the doubt is of 0. What HubSoft's clock showed then, and what it shows now.
+    #[track_caller]
+    fn check(steady: Steady, now: i64, hubsoft: (Option<i64>, Option<i64>), is_over: bool) {
+        let doubt = Doubt {
+            absences: 1,
+            last_absence: Some(at(now - 60)),
+            hubsoft_at: hubsoft.0.map(at),
+            ..doubt(0)
+        };
+        let scene = |it: &mut Scene<'_>| {
+            it.started = at(1000);
+            it.steady = steady;
+            it.hubsoft_now = hubsoft.1.map(at);
+        };
+        let settle = with_scene(now, scene, |scene| after_look_up(&claim(1), &doubt, reply(absent()), scene));
+        let Change::Later { doubt, .. } = settle.change else { panic!("{:?}", settle.change) };
+        assert_eq!(doubt.is_none(), is_over, "{steady:?} {now} {hubsoft:?}");
+    }
+    for steady in [Steady::Yes, Steady::No] {
+        check(steady, 1061, (Some(0), Some(130)), true);
+        check(steady, 1061, (Some(0), Some(110)), false); // This machine's clock was set ahead.
+        check(steady, 1061, (Some(0), Some(-5000)), false); // HubSoft's was set back.
+        check(steady, 1061, (None, Some(2000)), false);
+        check(steady, 1061, (Some(0), None), false);
+        check(steady, 1061, (None, None), false);
+        check(steady, 1122, (None, None), true);
+    }
+    // Two minutes of its own are enough, whatever clocks say; the clock of a shared outbox may be set meanwhile.
+    check(Steady::Yes, 1122, (Some(0), Some(-5000)), true);
+    check(Steady::No, 1122, (Some(0), Some(-5000)), false);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Reason;
 use crate::delivery::breaker::{Breaker, Traffic};
-use crate::delivery::decide::{Echo, Looks, release};
+use crate::delivery::decide::{Echo, Looks, after, release};
 use crate::delivery::guards::Guards;
 use crate::delivery::pace::Pace;
 use crate::delivery::standing::News;
@@ -104,8 +104,12 @@ pub struct Desk {
     pub sharing: Sharing,
     /// Whether whoever looks on was last told that the breaker is open.
     pub told_open: Option<bool>,
-    /// The outbox's time of day minus the machine's.
+    /// The outbox's time of day minus the run's.
     pub time_off: SignedDuration,
+    /// The outbox's clock was set back: what it has stamped may lie far ahead.
+    pub was_set_back: bool,
+    /// What HubSoft's clock showed last, and when that was by [`Clock::awake`](crate::delivery::Clock).
+    pub hubsoft_clock: Option<(Timestamp, Duration)>,
     pub work: Work,
     /// Whether the last claim left anything pending, due or not.
     pub pending: bool,
@@ -151,6 +155,8 @@ impl Desk {
             sharing: Sharing::Alone,
             told_open: Some(false),
             time_off: SignedDuration::ZERO,
+            was_set_back: false,
+            hubsoft_clock: None,
             work: Work::Maybe,
             pending: true,
             claims_lost: false,
@@ -222,6 +228,12 @@ impl Desk {
     pub fn long_pause(&self, now: Duration) -> Option<Duration> {
         let until = self.pace.paused_until(now)?.checked_sub(HOLD_MAX)?;
         (now < until).then_some(until)
+    }
+
+    /// What HubSoft's clock shows, as well as can be told `awake` after it was heard.
+    pub fn hubsoft_now(&self, awake: Duration) -> Option<Timestamp> {
+        let (date, heard) = self.hubsoft_clock?;
+        Some(after(date, awake.saturating_sub(heard)))
     }
 
     pub fn outbox_is_down(&self) -> bool {

@@ -33,6 +33,8 @@ enum Step {
     Claim(Want),
     /// Take in what a claim whose answer was lost may have left in flight.
     Recover,
+    /// Take what a clock has stamped that was set back since.
+    PullIn,
     /// Wait for a change, at most until then.
     Wait(Option<Instant>),
 }
@@ -73,6 +75,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                     Err(error) => Some(error),
                 },
                 Step::Recover => self.recover_lost().await.err(),
+                Step::PullIn => self.pull_in().await.err(),
             };
             let Some(error) = error else {
                 failing = None;
@@ -142,6 +145,16 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         self.outbox.look_again(time).await
     }
 
+    /// What was put off by a clock that was set back since waits no longer.
+    pub(super) async fn pull_in(&self) -> Result<(), OutboxError> {
+        let time = self.time(&self.desk.borrow());
+        self.outbox.pull_in(time).await?;
+        let mut desk = self.desk.borrow_mut();
+        desk.was_set_back = false;
+        desk.work = Work::Maybe;
+        Ok(())
+    }
+
     fn step(&self, short: Short) -> Step {
         let mut desk = self.desk.borrow_mut();
         let now = self.now();
@@ -154,6 +167,9 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         if desk.claims_lost {
             // There may always be more to claim, so it is not put off until there is not.
             return if desk.n_live == 0 { Step::Recover } else { Step::Wait(None) };
+        }
+        if desk.was_set_back {
+            return Step::PullIn;
         }
         if self.n_live_max() <= desk.n_live {
             return Step::Wait(None);

@@ -28,7 +28,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::desk::{Desk, Sharing};
-use super::decide::between;
+use super::decide::{after, between};
 use super::far_clock::FarClock;
 use super::retry::Retry;
 use super::standing::News;
@@ -88,7 +88,9 @@ struct Engine<'a, O, A, C, W> {
     watch: &'a W,
     /// Durations of the core are counted from here.
     epoch: Instant,
+    /// The time of day when the run began, and then by the clock that nobody sets.
     started: Timestamp,
+    started_awake: Duration,
     /// Never borrowed across an await.
     desk: RefCell<Desk>,
     retry: Retry,
@@ -128,6 +130,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             watch,
             epoch: Instant::now(),
             started,
+            started_awake: clock.awake(),
             desk: RefCell::new(Desk::new(policy, until)),
             retry: Retry::new(policy.retry_first, policy.retry_longest, policy.seed),
             changed: Notify::new(),
@@ -146,6 +149,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         if !self.persist(control, async || self.share(&mut far_clock).await.map(drop)).await
             || !self.persist(control, async || self.recover_lost().await).await
             || !self.persist(control, async || self.look_again().await).await
+            || !self.persist(control, async || self.pull_in().await).await
         {
             return;
         }
@@ -233,9 +237,14 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         self.epoch.elapsed()
     }
 
-    /// The time of day, by the clock of a shared outbox.
+    /// The time of day, as if nobody had set the machine's clock since the run began.
+    fn here(&self) -> Timestamp {
+        after(self.started, self.clock.awake().saturating_sub(self.started_awake))
+    }
+
+    /// The same by the clock of a shared outbox.
     fn time(&self, desk: &Desk) -> Timestamp {
-        let here = self.clock.now();
+        let here = self.here();
         here.checked_add(desk.time_off).unwrap_or(here)
     }
 

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::Engine;
-use super::desk::{Desk, Held, Purpose};
+use super::desk::{Desk, Held, Purpose, Sharing};
 use super::gate::Pass;
 use crate::delivery::breaker::{Changed, Sign, Traffic};
-use crate::delivery::decide::{self, Denials, Echo, Looks, Next, Scene, after};
+use crate::delivery::decide::{self, Denials, Echo, Looks, Next, Scene, Steady, after, between};
 use crate::delivery::guards::{Halt, Progress};
 use crate::delivery::standing::{Finding, News};
 use crate::delivery::{
@@ -79,7 +81,10 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
                 return decide::turned_away(claim, self.time(&self.desk.borrow()));
             }
             Some(reply) => reply,
-            None if pass.posted() => return decide::given_up(claim, self.time(&self.desk.borrow())),
+            None if pass.posted() => {
+                let desk = self.desk.borrow();
+                return decide::given_up(claim, self.time(&desk), desk.hubsoft_now(self.clock.awake()));
+            }
             None => return decide::release(claim),
         };
         let denials = self.denials(claim.row, &reply.verdict);
@@ -104,12 +109,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         }
         let asked = self.time(&self.desk.borrow());
         let doubt = decide::precaution(asked);
-        let what = LookUp {
-            service: claim.ticket.id_cliente_servico,
-            marker: claim.marker,
-            sent_at: None,
-            not_before: doubt.not_before,
-        };
+        let what = LookUp { service: claim.ticket.id_cliente_servico, marker: claim.marker, sent_at: None };
         let Some(reply) = self.unless_cut(self.api.look_up(&what, pass)).await else {
             return Next::Settle(decide::release(claim));
         };
@@ -124,8 +124,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             service: claim.ticket.id_cliente_servico,
             marker: claim.marker,
             // A claim after the doubt arose is not what caused it: nothing was sent from here.
-            sent_at: (claim.sent_at <= doubt.since).then_some(claim.sent_at),
-            not_before: doubt.not_before,
+            sent_at: (claim.sent_at <= doubt.since).then(|| self.by_hubsoft(claim.sent_at)),
         };
         let asked = self.time(&self.desk.borrow());
         // Dropped by a cut, it left nothing behind: it only reads.
@@ -138,6 +137,14 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         self.hear_look_up(claim.row, &reply, looks, pass.sent());
         let scene = Scene { looks, ..self.scene(asked, denials) };
         decide::after_look_up(claim, doubt, reply, &scene)
+    }
+
+    /// A time by which tickets can be judged that HubSoft has stamped: the earlier one, if clocks differ.
+    fn by_hubsoft(&self, at: Timestamp) -> Timestamp {
+        let desk = self.desk.borrow();
+        let now = self.time(&desk);
+        let ahead = desk.hubsoft_now(self.clock.awake()).map_or(Duration::ZERO, |it| between(it, now));
+        at.min(now).checked_sub(ahead).unwrap_or(Timestamp::MIN)
     }
 
     async fn find_open(&self, claim: &Claim, pass: &Pass<'_, 'a, O, A, C, W>) -> Next {
@@ -164,7 +171,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         }
     }
 
-    fn scene(&self, asked: jiff::Timestamp, denials: Denials) -> Scene<'_> {
+    fn scene(&self, asked: Timestamp, denials: Denials) -> Scene<'_> {
         let desk = self.desk.borrow();
         let now = self.time(&desk);
         let elapsed = self.now();
@@ -173,8 +180,13 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             policy: self.policy,
             retry: &self.retry,
             started: self.started.checked_add(desk.time_off).unwrap_or(self.started),
+            steady: match desk.sharing {
+                Sharing::Alone => Steady::Yes,
+                Sharing::Shared => Steady::No,
+            },
             asked,
             now,
+            hubsoft_now: desk.hubsoft_now(self.clock.awake()),
             held_until: after(now, hold),
             streak: desk.breaker.streak(),
             looks: desk.looks(),
@@ -333,6 +345,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
     ) -> Option<Halt> {
         let now = self.now();
         desk.stats.answered(reply.http_status, reply.latency);
+        self.hear_date(desk, reply);
         self.pause_if_refused(desk, reply, sent);
         let progress = match (&reply.verdict, looks) {
             (Verdict::Answered(_) | Verdict::Rejected(_) | Verdict::Forbidden(_), Looks::Count) => {
@@ -347,6 +360,13 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         };
         self.progress(desk, now, progress);
         desk.guards.answered(row, &reply.verdict)
+    }
+
+    /// What HubSoft's clock showed when it answered.
+    pub(super) fn hear_date<T>(&self, desk: &mut Desk, reply: &Reply<T>) {
+        if let Some(date) = reply.date {
+            desk.hubsoft_clock = Some((date, self.clock.awake()));
+        }
     }
 
     pub(super) fn progress(&self, desk: &mut Desk, now: Duration, progress: Option<Progress>) {

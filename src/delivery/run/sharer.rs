@@ -20,6 +20,9 @@ const SLOTS_EVERY: Duration = Duration::from_millis(200);
 /// Between two calls where nothing is asked for: a stop or a pause is heeded within so long.
 const EVERY: Duration = Duration::from_millis(1800);
 
+/// A smaller step of the outbox's clock puts no row off for long.
+const SET_BACK_MIN: SignedDuration = SignedDuration::from_secs(5);
+
 impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     /// Ends when the run does, or when nobody shares.
     pub(super) async fn sharer(&self) {
@@ -106,11 +109,13 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         desk.telling = News::default();
         // What it found out meanwhile is newer than what it hears.
         let crossed = !desk.news.is_empty();
-        desk.time_off = standing.now.duration_since(self.clock.now())
+        let time_off = standing.now.duration_since(self.here())
             + SignedDuration::try_from(now.saturating_sub(then)).unwrap_or(SignedDuration::ZERO);
+        desk.was_set_back |= time_off + SET_BACK_MIN < desk.time_off;
+        desk.time_off = time_off;
         let pause = desk.pace.heed(now, then, standing);
         if let Some(pause) = &pause {
-            desk.stats.paused(self.clock.now(), pause);
+            desk.stats.paused(self.here(), pause);
         }
         let stopped = !crossed && desk.stop != standing.stop;
         if stopped {

@@ -107,6 +107,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         let mut desk = self.desk.borrow_mut();
         let now = self.now();
         desk.stats.answered(reply.http_status, reply.latency);
+        self.hear_date(&mut desk, reply);
         self.pause_if_refused(&mut desk, reply, pass.sent());
         let (sign, progress, halt) = match &reply.verdict {
             // Also a route that this user may not see shows that HubSoft is there.

@@ -11,7 +11,7 @@ fn asked() -> Asked<'static> {
 
 fn answer(status: u16, body: &str) -> Exchange {
     let body = Ok(Bytes::copy_from_slice(body.as_bytes()));
-    Exchange::Answered { status, retry_after: None, body }
+    Exchange::Answered { status, retry_after: None, date: None, body }
 }
 
 /// The verdict in short: its name and its code; for an opening its protocolo and warnings.
@@ -169,7 +169,8 @@ fn the_verdict_table() {
 
 #[test]
 fn a_body_that_never_came_whole_is_no_refusal_and_no_proof() {
-    let broken = |status, fault| Exchange::Answered { status, retry_after: None, body: Err(fault) };
+    let broken =
+        |status, fault| Exchange::Answered { status, retry_after: None, date: None, body: Err(fault) };
     let table = [
         (broken(200, words::cut()), "unknown cut"),
         (broken(200, words::timeout()), "unknown timeout"),
@@ -366,7 +367,7 @@ fn retry_after_in_both_forms() {
         ("", None, None),
     ];
     for (header, date, expected) in table {
-        let found = retry_after(header, date, now).map(|it| it.as_secs());
+        let found = retry_after(header, date.and_then(http_date), now).map(|it| it.as_secs());
         assert_eq!(found, expected, "{header}");
     }
 }

@@ -94,7 +94,7 @@ impl<'r> Candidate<'r> {
                 }
                 Some(since) => Some(Doubt {
                     since: since.0,
-                    not_before: time(cells.next()?),
+                    hubsoft_at: time(cells.next()?),
                     precaution: cells.next()?,
                     absences: count(cells.next()?),
                     last_absence: time(cells.next()?),
@@ -172,7 +172,7 @@ fn columns() -> String {
         "o.id, o.service, o.available_at, o.line, o.token, o.lote,
          (SELECT b.key FROM mutirao.batch b WHERE b.name = o.lote), o.referencia,
          o.attempts, o.sent_at, o.warning,
-         o.doubt_since, o.doubt_not_before, o.doubt_precaution, o.absences, o.last_absence, o.answered, {}",
+         o.doubt_since, o.doubt_hubsoft_at, o.doubt_precaution, o.absences, o.last_absence, o.answered, {}",
         fields.join(", ")
     )
 }

@@ -14,8 +14,9 @@ use super::lease::Worker;
 use super::session::{Access, alone, in_time};
 use super::values::Time;
 use super::{claim, settle};
+use crate::delivery::decide::after;
 use crate::delivery::standing::{Report, Standing};
-use crate::delivery::{Claimed, Outbox, OutboxError, Settle, Settled, Want};
+use crate::delivery::{Claimed, Outbox, OutboxError, Settle, Settled, WAIT_MAX, Want};
 use crate::outbox::Scope;
 use crate::outbox::range::Range;
 
@@ -37,7 +38,7 @@ impl Worker {
 
     /// The rows of `scope`, only to be looked up (`reconcile`).
     pub fn reconciling(&self, scope: Scope) -> Desk<'_> {
-        self.desk_of(Range { last_record: Some(0), ..Range::of(scope) })
+        self.desk_of(Range::only_to_look(scope))
     }
 
     /// The first `n` pending rows of `scope` in the order of their file (`--sample`).
@@ -128,11 +129,31 @@ impl Outbox for Desk<'_> {
             let mut tx = self.worker.outbox().tx(Access::Shared).await?;
             let sql = format!(
                 "UPDATE mutirao.outbox o
-                    SET state = 'in_doubt', available_at = $2, answered = 0, doubt_precaution = false
-                  WHERE state = 'unconfirmed' AND {IN_BATCH}"
+                    SET state = 'in_doubt', available_at = $2, doubt_precaution = false,
+                        answered = CASE WHEN state = 'unconfirmed' THEN 0 ELSE answered END
+                  WHERE (state = 'unconfirmed' OR $3 AND state = 'in_doubt') AND {IN_BATCH}"
             );
-            let unsure = sqlx::query(AssertSqlSafe(sql)).bind(self.range.batch).bind(Time(now));
+            // Who comes only to look (`reconcile`) waits for no row's turn.
+            let unsure = sqlx::query(AssertSqlSafe(sql))
+                .bind(self.range.batch)
+                .bind(Time(now))
+                .bind(self.range.is_only_to_look());
             unsure.execute(&mut *tx).await.trouble()?;
+            tx.commit().await
+        })
+        .await
+    }
+
+    async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError> {
+        in_time(async {
+            let mut tx = self.worker.outbox().tx(Access::Shared).await?;
+            // A program may want its row to wait for days; it says so before the first claim.
+            let sql = "UPDATE mutirao.outbox
+                          SET available_at = $1
+                        WHERE state IN ('pending', 'in_doubt') AND $2 < available_at
+                          AND (0 < token OR record IS NOT NULL)";
+            let put_off = sqlx::query(sql).bind(Time(now)).bind(Time(after(now, WAIT_MAX)));
+            put_off.execute(&mut *tx).await.trouble()?;
             tx.commit().await
         })
         .await

@@ -27,7 +27,7 @@ pub(super) struct OtherRows<'a> {
     ids_os: Vec<Option<String>>,
     numeros_os: Vec<Option<String>>,
     since: Vec<Option<Time>>,
-    not_before: Vec<Option<Time>>,
+    hubsoft_at: Vec<Option<Time>>,
     precautions: Vec<bool>,
     absences: Vec<i32>,
     last_absence: Vec<Option<Time>>,
@@ -93,7 +93,7 @@ impl<'a> OtherRows<'a> {
         self.ids_os.push(ids_os);
         self.numeros_os.push(numeros_os);
         self.since.push(time(after.doubt.map(|it| it.since)));
-        self.not_before.push(time(after.doubt.and_then(|it| it.not_before)));
+        self.hubsoft_at.push(time(after.doubt.and_then(|it| it.hubsoft_at)));
         self.precautions.push(after.doubt.is_some_and(|it| it.precaution));
         self.absences.push(after.doubt.map_or(0, |it| count(it.absences)));
         self.last_absence.push(time(after.doubt.and_then(|it| it.last_absence)));
@@ -112,7 +112,7 @@ pub(super) async fn write_others(conn: &mut PgConnection, rows: OtherRows<'_>) -
     let sql = format!("UPDATE mutirao.outbox o
                   SET state = v.state, available_at = coalesce(v.available_at, o.available_at),
                       attempts = coalesce(v.attempts, o.attempts),
-                      doubt_since = v.since, doubt_not_before = v.not_before, doubt_precaution = v.precaution,
+                      doubt_since = v.since, doubt_hubsoft_at = v.hubsoft_at, doubt_precaution = v.precaution,
                       absences = v.absences, last_absence = v.last_absence, answered = v.answered,
                       error_code = CASE WHEN {STILL_IN_DOUBT} THEN o.error_code ELSE v.code END,
                       error_message = CASE WHEN {STILL_IN_DOUBT} THEN o.error_message ELSE v.message END, protocolo = v.protocolo,
@@ -123,7 +123,7 @@ pub(super) async fn write_others(conn: &mut PgConnection, rows: OtherRows<'_>) -
                              $7::text[], $8::text[], $9::bigint[], $10::text[], $11::text[], $12::timestamptz[],
                              $13::timestamptz[], $14::bool[], $15::int[], $16::timestamptz[], $17::int[])
                       v(id, token, state, available_at, attempts, code, message, protocolo, id_atendimento,
-                        ids_os, numeros_os, since, not_before, precaution, absences, last_absence, answered)
+                        ids_os, numeros_os, since, hubsoft_at, precaution, absences, last_absence, answered)
                 WHERE {FENCED}");
     let done = sqlx::query(AssertSqlSafe(sql))
         .bind(rows.ids)
@@ -138,7 +138,7 @@ pub(super) async fn write_others(conn: &mut PgConnection, rows: OtherRows<'_>) -
         .bind(rows.ids_os)
         .bind(rows.numeros_os)
         .bind(rows.since)
-        .bind(rows.not_before)
+        .bind(rows.hubsoft_at)
         .bind(rows.precautions)
         .bind(rows.absences)
         .bind(rows.last_absence)

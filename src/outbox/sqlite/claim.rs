@@ -62,7 +62,7 @@ struct Head {
 #[derive(Clone, Copy, Deserialize)]
 struct StoredDoubt {
     since: i64,
-    not_before: Option<i64>,
+    hubsoft_at: Option<i64>,
     precaution: u8,
     absences: u32,
     last_absence: Option<i64>,
@@ -248,7 +248,7 @@ impl From<StoredDoubt> for Doubt {
     fn from(it: StoredDoubt) -> Self {
         Self {
             since: time(it.since),
-            not_before: it.not_before.map(time),
+            hubsoft_at: it.hubsoft_at.map(time),
             precaution: it.precaution != 0,
             absences: it.absences,
             last_absence: it.last_absence.map(time),
@@ -308,7 +308,7 @@ fn candidates_sql(first: &'static str) -> String {
                                  WHERE l.service = o.service AND l.state = 'in_flight' AND {LIVE})
               ORDER BY o.priority, o.available_at, o.id LIMIT +?6"
         ),
-        ", json_array(o.doubt_since, o.doubt_not_before, o.doubt_precaution, o.absences, o.last_absence, o.answered)",
+        ", json_array(o.doubt_since, o.doubt_hubsoft_at, o.doubt_precaution, o.absences, o.last_absence, o.answered)",
     );
     format!("{first}SELECT {posts}, {look_ups}")
 }

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use super::error::Trouble;
 use super::{SqliteOutbox, claim, settle};
-use crate::delivery::{Claimed, Outbox, OutboxError, Settle, Settled, Want};
+use crate::delivery::decide::after;
+use crate::delivery::{Claimed, Outbox, OutboxError, Settle, Settled, WAIT_MAX, Want};
 use crate::outbox::Scope;
 use crate::outbox::range::Range;
 
@@ -23,7 +24,7 @@ impl SqliteOutbox {
 
     /// The rows of `scope`, only to be looked up (`reconcile`).
     pub fn reconciling(&self, scope: Scope) -> Desk<'_> {
-        Desk { outbox: self, range: Range { last_record: Some(0), ..Range::of(scope) } }
+        Desk { outbox: self, range: Range::only_to_look(scope) }
     }
 
     /// The first `n` pending rows of `scope` in the order of their file (`--sample`).
@@ -72,12 +73,28 @@ impl Outbox for Desk<'_> {
     }
 
     async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
+        // Who comes only to look (`reconcile`) waits for no row's turn.
         let sql =
-            "UPDATE outbox SET state = 'in_doubt', available_at = ?1, answered = 0, doubt_precaution = 0
-                    WHERE state = 'unconfirmed' AND (?2 IS NULL OR batch = ?2)";
+            "UPDATE outbox SET state = 'in_doubt', available_at = ?1, answered = iif(state = 'unconfirmed', 0, answered),
+                               doubt_precaution = 0
+                    WHERE (state = 'unconfirmed' OR ?3 AND state = 'in_doubt') AND (?2 IS NULL OR batch = ?2)";
         sqlx::query(sql)
             .bind(now.as_millisecond())
             .bind(self.range.batch)
+            .bind(self.range.is_only_to_look())
+            .execute(&mut *self.outbox.conn().await)
+            .await
+            .trouble()
+            .map(drop)
+    }
+
+    async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError> {
+        // Nobody but this program stamps a row.
+        let sql = "UPDATE outbox SET available_at = ?1
+                    WHERE (state = 'pending' OR state = 'in_doubt') AND ?2 < available_at";
+        sqlx::query(sql)
+            .bind(now.as_millisecond())
+            .bind(after(now, WAIT_MAX).as_millisecond())
             .execute(&mut *self.outbox.conn().await)
             .await
             .trouble()

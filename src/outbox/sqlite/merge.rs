@@ -31,9 +31,6 @@ use crate::outbox::{
 pub(super) const IDENTITY_INDEX: &str =
     "CREATE UNIQUE INDEX IF NOT EXISTS outbox_identity ON outbox (lote, referencia)";
 
-/// How old an adopted ticket may be under `--verify-first`. Milliseconds; from the design.
-const ADOPTABLE_MS: i64 = 48 * 3600 * 1000;
-
 /// Records that are deleted at a time.
 const FORGET_STEP: i64 = 50_000;
 
@@ -365,12 +362,11 @@ impl<'a> Merge<'a> {
         };
         let sql = format!(
             "INSERT INTO outbox (id, batch, lote, referencia, record, line, import, service, repeat_key,
-                                 available_at, state, doubt_since, doubt_not_before, doubt_precaution,
+                                 available_at, state, doubt_since, doubt_precaution,
                                  error_code, error_message, warning, finished_at)
              SELECT ?2 + s.record, ?3, s.lote, s.referencia, s.record, s.line, ?4, s.service, s.repeat_key, ?1,
                     iif(s.valid, 'pending', 'invalid'),
                     iif(?5 OR s.is_ours, ?1, NULL),
-                    iif(?5 AND NOT (s.is_ours), ?1 - {ADOPTABLE_MS}, NULL),
                     ?5 OR s.is_ours,
                     {}, {}, s.warning, iif(s.valid, NULL, ?1)
                FROM staged s WHERE s.row IS NULL ORDER BY s.record",
@@ -384,13 +380,11 @@ impl<'a> Merge<'a> {
     /// `--verify-first` is of known rows too: an outbox from an old backup takes for new what was
     /// opened since.
     async fn doubt_known(&mut self) -> Result<(), OutboxError> {
-        let sql = format!(
-            "UPDATE outbox
-                SET doubt_since = ?1, doubt_not_before = ?1 - {ADOPTABLE_MS}, doubt_precaution = 1,
+        let sql = "UPDATE outbox
+                SET doubt_since = ?1, doubt_hubsoft_at = NULL, doubt_precaution = 1,
                     absences = 0, last_absence = NULL, answered = 0
                FROM staged s
-              WHERE outbox.id = s.row AND outbox.state = 'pending' AND outbox.doubt_since IS NULL"
-        );
+              WHERE outbox.id = s.row AND outbox.state = 'pending' AND outbox.doubt_since IS NULL";
         self.run(sql, &[self.now]).await.map(drop)
     }
 

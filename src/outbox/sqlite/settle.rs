@@ -135,7 +135,7 @@ struct OtherRow<'a> {
 #[derive(Serialize)]
 struct DoubtColumns {
     since: i64,
-    not_before: Option<i64>,
+    hubsoft_at: Option<i64>,
     precaution: u8,
     absences: u32,
     last_absence: Option<i64>,
@@ -146,7 +146,7 @@ impl DoubtColumns {
     fn of(doubt: &Doubt) -> Self {
         Self {
             since: doubt.since.as_millisecond(),
-            not_before: doubt.not_before.map(|it| it.as_millisecond()),
+            hubsoft_at: doubt.hubsoft_at.map(|it| it.as_millisecond()),
             precaution: u8::from(doubt.precaution),
             absences: doubt.absences,
             last_absence: doubt.last_absence.map(|it| it.as_millisecond()),
@@ -232,7 +232,7 @@ async fn write_others(
                   SET state = v.value ->> 'state', available_at = coalesce(v.value ->> 'available_at', ?2),
                       attempts = coalesce(v.value ->> 'attempts', attempts),
                       doubt_since = v.value ->> '$.doubt.since',
-                      doubt_not_before = v.value ->> '$.doubt.not_before',
+                      doubt_hubsoft_at = v.value ->> '$.doubt.hubsoft_at',
                       doubt_precaution = coalesce(v.value ->> '$.doubt.precaution', 0),
                       absences = coalesce(v.value ->> '$.doubt.absences', 0),
                       last_absence = v.value ->> '$.doubt.last_absence',

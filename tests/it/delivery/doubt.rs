@@ -158,7 +158,7 @@ fn one_absence_is_enough_for_a_precaution() {
         let bench = Bench::new(0);
         let doubt = Doubt {
             since: start() - Duration::from_secs(5),
-            not_before: None,
+            hubsoft_at: None,
             precaution: true,
             absences: 0,
             last_absence: None,

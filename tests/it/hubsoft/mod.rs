@@ -92,7 +92,7 @@ fn marker(reference: &str) -> Marker {
 fn sent(reference: &str) -> LookUp {
     let service = Id::new(11_000).expect("positive");
     let sent_at = Some(jiff::Timestamp::now());
-    LookUp { service, marker: marker(reference), sent_at, not_before: None }
+    LookUp { service, marker: marker(reference), sent_at }
 }
 
 /// The verdict's name and the fault's code.

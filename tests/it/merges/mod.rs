@@ -119,7 +119,7 @@ fn failed(_: u64) -> Change {
 }
 
 fn doubt() -> Doubt {
-    Doubt { since: at(1), not_before: None, precaution: false, absences: 0, last_absence: None, answered: 0 }
+    Doubt { since: at(1), hubsoft_at: None, precaution: false, absences: 0, last_absence: None, answered: 0 }
 }
 
 fn in_doubt(_: u64) -> Change {

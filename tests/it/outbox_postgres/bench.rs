@@ -66,6 +66,10 @@ impl Outbox for Fresh {
         self.worker.desk(Scope::All).look_again(now).await
     }
 
+    async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError> {
+        self.worker.desk(Scope::All).pull_in(now).await
+    }
+
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
         self.worker.desk(Scope::All).halt(lote, reason).await
     }
@@ -98,7 +102,7 @@ impl Bench for Fresh {
                     (SELECT count(*) FROM mutirao.attempt WHERE row_id = o.id),
                     {}, {}, {}, {}, {}
                FROM mutirao.outbox o WHERE id = $1",
-            us("sent_at"), us("available_at"), us("doubt_since"), us("doubt_not_before"), us("last_absence"),
+            us("sent_at"), us("available_at"), us("doubt_since"), us("doubt_hubsoft_at"), us("last_absence"),
         );
         let it = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(row.0).fetch_one(&mut self.sql().await).await;
         let it = it.expect("it reads");
@@ -116,7 +120,7 @@ impl Bench for Fresh {
             available_at: time(10).expect("it is always there"),
             doubt: time(11).map(|since| Doubt {
                 since,
-                not_before: time(12),
+                hubsoft_at: time(12),
                 precaution: it.get(5),
                 absences: count(6),
                 last_absence: time(13),

@@ -127,7 +127,7 @@ async fn a_row_may_be_due_always_or_never() {
     // What comes of such times is stored as well.
     let doubt = Doubt {
         since: at(1),
-        not_before: Some(jiff::Timestamp::MIN),
+        hubsoft_at: Some(jiff::Timestamp::MIN),
         precaution: false,
         absences: 0,
         last_absence: None,

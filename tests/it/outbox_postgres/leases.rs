@@ -108,7 +108,7 @@ async fn a_forgotten_claim_leaves_a_doubt() {
     .await;
     let lost = Doubt {
         since: at(2),
-        not_before: None,
+        hubsoft_at: None,
         precaution: false,
         absences: 0,
         last_absence: None,

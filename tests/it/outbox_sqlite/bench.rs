@@ -63,6 +63,10 @@ impl Outbox for Fresh {
         self.worker().await.desk(Scope::All).look_again(now).await
     }
 
+    async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError> {
+        self.worker().await.desk(Scope::All).pull_in(now).await
+    }
+
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
         self.worker().await.desk(Scope::All).halt(lote, reason).await
     }

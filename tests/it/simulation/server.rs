@@ -463,5 +463,5 @@ fn proof(opening: Opening) -> Proof {
 
 /// A doubt that is a mere precaution.
 pub fn precaution(since: jiff::Timestamp) -> Doubt {
-    Doubt { since, not_before: None, precaution: true, absences: 0, last_absence: None, answered: 0 }
+    Doubt { since, hubsoft_at: None, precaution: true, absences: 0, last_absence: None, answered: 0 }
 }

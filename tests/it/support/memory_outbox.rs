@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use mutirao::delivery::identity::Marker;
 use mutirao::delivery::{
     Attempt, Change, Claim, Claimed, Doubt, Opening, Outbox, OutboxError, Outlook, Refused, RowId, Settle,
-    Settled, State, Token, Want,
+    Settled, State, Token, WAIT_MAX, Want,
 };
 use mutirao::ticket::{Problem, Ticket};
 use tokio::sync::Notify;
@@ -230,6 +230,10 @@ impl Outbox for MemoryOutbox {
         self.commit(|shelf| look_again(&mut shelf.rows, now)).await
     }
 
+    async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError> {
+        self.commit(|shelf| pull_in(&mut shelf.rows, now)).await
+    }
+
     async fn halt(&self, lote: &str, _: &str) -> Result<(), OutboxError> {
         self.commit(|shelf| shelf.halted.extend([Arc::from(lote)])).await
     }
@@ -431,6 +435,13 @@ pub fn look_again(rows: &mut BTreeMap<i64, Row>, now: Timestamp) {
     }
 }
 
+/// As the port has it.
+pub fn pull_in(rows: &mut BTreeMap<i64, Row>, now: Timestamp) {
+    for row in rows.values_mut().filter(|row| waits(row) && now + WAIT_MAX < row.available_at) {
+        row.available_at = now;
+    }
+}
+
 /// What is in flight becomes a doubt, if its worker is dead: since when that says.
 pub fn take_in(
     rows: &mut BTreeMap<i64, Row>,
@@ -443,7 +454,7 @@ pub fn take_in(
         n_rows += 1;
         row.doubt.get_or_insert(Doubt {
             since,
-            not_before: None,
+            hubsoft_at: None,
             precaution: false,
             absences: 0,
             last_absence: None,

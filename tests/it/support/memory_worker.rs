@@ -11,7 +11,7 @@ use mutirao::delivery::{Claimed, Clock, Outbox, OutboxError, Outlook, Rate, Sett
 use tokio::time::sleep;
 
 use super::board::Seat;
-use super::memory_outbox::{MemoryOutbox, Shelf, claim, look_again, recover, settle, take_in};
+use super::memory_outbox::{MemoryOutbox, Shelf, claim, look_again, pull_in, recover, settle, take_in};
 use super::world::VirtualClock;
 
 /// How long a lease lasts, how often it is renewed, and what of it must be left for a claim.
@@ -115,6 +115,10 @@ impl Outbox for MemoryWorker {
 
     async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
         self.commit(|shelf| look_again(&mut shelf.rows, now)).await
+    }
+
+    async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError> {
+        self.commit(|shelf| pull_in(&mut shelf.rows, now)).await
     }
 
     async fn halt(&self, lote: &str, _: &str) -> Result<(), OutboxError> {

@@ -8,7 +8,7 @@ use mutirao::delivery::{Api, Gate, LookUp, Proof, Reply, RequestKind, Sighting, 
 use mutirao::ticket::Ticket;
 use tokio::time::sleep;
 
-use super::world::{VirtualClock, opened, reply};
+use super::world::{VirtualClock, opened, reply, start};
 
 /// One request as it passed the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ type Answer<T> = Box<dyn Fn(Asked) -> Reply<T>>;
 pub struct Script {
     pub clock: VirtualClock,
     pub latency: Cell<Duration>,
+    /// Whether its answers say what time it is. It has a clock of its own, which nobody sets.
+    pub tells_time: Cell<bool>,
     asked: RefCell<Vec<Asked>>,
     n_in_flight: Cell<usize>,
     pub most_in_flight: Cell<usize>,
@@ -41,6 +43,7 @@ impl Script {
         Self {
             clock,
             latency: Cell::new(latency),
+            tells_time: Cell::default(),
             asked: RefCell::default(),
             n_in_flight: Cell::default(),
             most_in_flight: Cell::default(),
@@ -88,7 +91,8 @@ impl Script {
             sleep(self.latency.get()).await;
         }
         self.n_in_flight.set(self.n_in_flight.get() - 1);
-        answer(asked)
+        let date = self.tells_time.get().then(|| start() + self.clock.elapsed());
+        Reply { date, ..answer(asked) }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Virtual time, tickets, and small answers.
 
+use std::cell::Cell;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mutirao::delivery::identity::{BatchKey, Marker};
 use mutirao::delivery::{Clock, Fault, Opening, Proof, Reply, Verdict};
 use mutirao::ticket::{RawTicket, Ticket};
@@ -18,15 +19,22 @@ pub fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
         .block_on(test)
 }
 
-/// The time of day, made of tokio's.
+/// The time of day, made of tokio's; it can be set.
 #[derive(Clone, Copy)]
 pub struct VirtualClock {
     epoch: Instant,
+    /// By how many seconds it was set ahead. Leaked, so that all who have the clock see it set.
+    ahead_s: &'static Cell<i64>,
 }
 
 impl VirtualClock {
     pub fn new() -> Self {
-        Self { epoch: Instant::now() }
+        Self { epoch: Instant::now(), ahead_s: Box::leak(Box::default()) }
+    }
+
+    /// Sets it ahead, or back.
+    pub fn step(self, by_s: i64) {
+        self.ahead_s.set(self.ahead_s.get() + by_s);
     }
 
     /// Since the test began.
@@ -37,7 +45,7 @@ impl VirtualClock {
 
 impl Clock for VirtualClock {
     fn now(&self) -> Timestamp {
-        start() + self.elapsed()
+        start() + self.elapsed() + SignedDuration::from_secs(self.ahead_s.get())
     }
 
     fn awake(&self) -> Duration {
@@ -84,7 +92,7 @@ pub fn opened(id: i64) -> Reply {
 }
 
 pub fn reply<T>(verdict: Verdict<T>, http_status: Option<u16>) -> Reply<T> {
-    Reply { verdict, http_status, latency: Duration::from_millis(50), retry_after: None }
+    Reply { verdict, http_status, latency: Duration::from_millis(50), retry_after: None, date: None }
 }
 
 pub fn fault(code: &str) -> Fault {

@@ -6,9 +6,6 @@ use super::{Merge, NOW};
 use crate::delivery::OutboxError;
 use crate::outbox::FirstPost;
 
-/// How old an adopted ticket may be under `--verify-first`; from the design.
-const ADOPTABLE: &str = "interval '48 hours'";
-
 impl Merge {
     /// Free rows that changed are as new, but for what they were: one that was sent is looked up
     /// first, although its predecessors are known to have left nothing.
@@ -40,12 +37,11 @@ impl Merge {
         let sql = format!(
             "WITH added AS (
                  INSERT INTO mutirao.outbox ({FIELDS}, lote, referencia, batch, record, line, import, repeat_key,
-                                             available_at, state, doubt_since, doubt_not_before, doubt_precaution,
+                                             available_at, state, doubt_since, doubt_precaution,
                                              error_code, error_message, warning, finished_at)
                  SELECT {fields}, s.lote, s.referencia, $2, s.record, s.line, $3, s.repeat_key, {NOW},
                         CASE WHEN s.valid THEN 'pending' ELSE 'invalid' END,
                         CASE WHEN {verified} OR s.is_ours THEN {NOW} END,
-                        CASE WHEN {verified} AND NOT (s.is_ours) THEN {NOW} - {ADOPTABLE} END,
                         {verified} OR s.is_ours,
                         i.error_code, i.error_message, s.warning, CASE WHEN NOT s.valid THEN {NOW} END
                    FROM staged s JOIN incoming i ON i.record = s.record
@@ -63,7 +59,7 @@ impl Merge {
         self.hold(to_post).await?;
         let sql = format!(
             "UPDATE mutirao.outbox AS x
-                SET doubt_since = {NOW}, doubt_not_before = {NOW} - {ADOPTABLE}, doubt_precaution = true,
+                SET doubt_since = {NOW}, doubt_hubsoft_at = NULL, doubt_precaution = true,
                     absences = 0, last_absence = NULL, answered = 0
                FROM staged s JOIN held h ON h.id = s.row_id
               WHERE x.id = s.row_id AND {to_post}"
