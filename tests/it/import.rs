@@ -311,3 +311,32 @@ fn what_may_not_be_read_or_written_is_told() {
     assert_eq!(site.audit().tickets, 0);
     mode("etc/mutirao", 0o700);
 }
+
+/// `-o DIR` alone was the advice, and a folder that knows nothing opens all again.
+#[test]
+fn an_outbox_in_a_folder_that_may_not_be_written_to_is_to_be_taken_along() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(2));
+    let mode = |name: &str, mode| fs::set_permissions(site.path(name), Permissions::from_mode(mode)).unwrap();
+    mode("", 0o755);
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root {
+        std::os::unix::fs::chown(site.path(""), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let run = |args: &[&str]| {
+        let mut command = site.command(args);
+        if is_root {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        Ended::from(command.output().unwrap())
+    };
+    run(&["import", "queda.csv"]).expect(0);
+    mode("queda.mutirao", 0o555);
+    let ended = run(&["import", "queda.csv"]).expect(2);
+    assert!(ended.stderr.contains("cp -a") && ended.stderr.contains("queda.mutirao"), "{}", ended.stderr);
+    mode("queda.mutirao", 0o755);
+    fs::rename(site.path("queda.mutirao"), site.path("copia")).unwrap();
+    mode("copia", 0o700);
+    run(&["import", "queda.csv", "-o", "copia"]).expect(0);
+    assert_eq!(site.audit().tickets, 2);
+}

@@ -84,7 +84,8 @@ impl OpenError {
             }
             Self::Missing { .. } => "`mutirao import FILE` makes one beside the file",
             Self::Io { .. } | Self::Outbox { .. } => {
-                "check the path, its permissions, and the space that is left"
+                "check the path, its permissions, and the space that is left; where you may not write, take the whole \
+                 folder with you (`cp -a`) and give the copy with -o DIR: it knows what was opened"
             }
         }
     }
