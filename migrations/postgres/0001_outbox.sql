@@ -301,6 +301,9 @@ CREATE TABLE mutirao.pace (
     -- HubSoft asked for a pause.
     paused_until  timestamptz,
     pause_reason  text,
+    n_pauses      bigint NOT NULL DEFAULT 0,
+    -- By it a clock that was set back is noticed.
+    seen_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- A person asked for one, by `mutirao pause`.
     stopped_at    timestamptz,
     stop_reason   text,
@@ -317,6 +320,8 @@ COMMENT ON COLUMN mutirao.pace.one IS 'There is one row';
 COMMENT ON COLUMN mutirao.pace.next_slot_at IS 'The next slot that nobody has taken';
 COMMENT ON COLUMN mutirao.pace.paused_until IS 'HubSoft asked for a pause until then';
 COMMENT ON COLUMN mutirao.pace.pause_reason IS 'In words';
+COMMENT ON COLUMN mutirao.pace.n_pauses IS 'The number of that pause';
+COMMENT ON COLUMN mutirao.pace.seen_at IS 'What the clock showed when this row was written: a clock that was set back takes all times here with it';
 COMMENT ON COLUMN mutirao.pace.stopped_at IS 'Since when a person has stopped everybody';
 COMMENT ON COLUMN mutirao.pace.stop_reason IS 'In words';
 COMMENT ON COLUMN mutirao.pace.breaker IS 'closed, open or trial';

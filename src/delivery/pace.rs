@@ -47,6 +47,8 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(15 * 60);
 pub struct Pace {
     slots: Slots,
     pause: Option<Pause>,
+    /// The number of the last pause of all workers that it heard of.
+    heard: Option<i64>,
     /// Pauses in a row that had no length of their own.
     n_guessed: u32,
     lengths: Retry,
@@ -76,6 +78,7 @@ impl Pace {
         Self {
             slots: rate.slot().map_or(Slots::Unlimited, |slot| Slots::Own(Grid::new(slot))),
             pause: None,
+            heard: None,
             n_guessed: 0,
             lengths: Retry::new(PAUSE_FIRST, PAUSE_LONGEST, 0),
             logins_until: Duration::ZERO,
@@ -137,14 +140,19 @@ impl Pace {
                 }
             }
         }
-        let (length, reason) = standing.pause.as_ref()?;
-        let until = then + *length;
-        if self.pause.as_ref().is_some_and(|pause| until <= pause.until + SAME_PAUSE) || until <= now {
+        let told = standing.pause.as_ref()?;
+        let until = then + told.left;
+        let is_known = self.heard.replace(told.number) == Some(told.number);
+        if let Some(pause) = self.pause.as_mut().filter(|it| is_known || until <= it.until + SAME_PAUSE) {
+            pause.until = pause.until.max(until);
+            return None;
+        }
+        if until <= now {
             return None;
         }
         // Whoever refused another worker refuses this one too: its next guess is longer as well.
         self.n_guessed = self.n_guessed.saturating_add(1);
-        let pause = Pause { at: now, until, reason: reason.clone() };
+        let pause = Pause { at: now, until, reason: told.reason.clone() };
         self.pause = Some(pause.clone());
         Some(pause)
     }
@@ -260,6 +268,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::delivery::standing::{Paused, Shared};
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -308,6 +317,32 @@ mod tests {
         assert_eq!(pace.take(100 * MS), Err(Some(2050 * MS)));
         assert_eq!(pace.take(2050 * MS), Ok(()));
         assert_eq!(pace.take(2051 * MS), Err(Some(2150 * MS)));
+    }
+
+    /// Seen: a database's clock that was set back made a pause of 10 min one of 70, begun anew every 2 s.
+    #[test]
+    fn a_pause_of_all_is_begun_once_whatever_the_clocks_say() {
+        let mut pace = Pace::new(Rate::Unlimited);
+        let mut hear = |now: u64, number, left: u64| {
+            let (now, left) = (Duration::from_secs(now), Duration::from_secs(left));
+            let standing = Standing {
+                now: jiff::Timestamp::UNIX_EPOCH,
+                rate: Rate::Unlimited,
+                n_workers: 2,
+                slots: None,
+                free_in: Duration::ZERO,
+                pause: Some(Paused { number, left, reason: "429".to_owned() }),
+                stop: None,
+                breaker: Shared::Closed,
+            };
+            pace.heed(now, now, &standing).map(|it| it.until.as_secs())
+        };
+        assert_eq!(hear(10, 1, 60), Some(70));
+        assert_eq!(hear(12, 1, 58), None);
+        assert_eq!(hear(14, 1, 900), None, "the same pause, by a clock that was set");
+        assert_eq!(hear(16, 1, 900), None);
+        assert_eq!(hear(20, 2, 5), None, "another one, which ends before");
+        assert_eq!(hear(30, 3, 2000), Some(2030));
     }
 
     #[test]

@@ -96,11 +96,22 @@ pub struct Standing {
     pub slots: Option<Slots>,
     /// From `now` to the first slot that nobody has; zero if it has passed.
     pub free_in: Duration,
-    /// What is left of the pause in force, and why there is one.
-    pub pause: Option<(Duration, String)>,
+    /// The pause in force.
+    pub pause: Option<Paused>,
     /// Why a person, or a worker in need of one, has stopped everybody.
     pub stop: Option<String>,
     pub breaker: Shared,
+}
+
+/// A pause of all workers, as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paused {
+    /// Another pause has another number, whatever the clocks say. Those who were refused together make one.
+    pub number: i64,
+    /// From [`Standing::now`] to its end.
+    pub left: Duration,
+    /// In words, for a person.
+    pub reason: String,
 }
 
 /// A block of slots at even distances. Those not used in their time are lost.

@@ -9,7 +9,7 @@ use super::error::{Trouble, unreadable};
 use super::lease::Worker;
 use super::session::alone;
 use super::values::text;
-use crate::delivery::standing::{Finding, Holder, Prober, Report, Shared, Slots, Standing};
+use crate::delivery::standing::{Finding, Holder, Paused, Prober, Report, Shared, Slots, Standing};
 use crate::delivery::{OutboxError, Rate};
 
 /// In the order of the columns; times in microseconds.
@@ -22,6 +22,7 @@ type Answer = (
     Option<i64>,    // between two slots
     Option<i64>,    // what is left of the pause
     Option<String>, // why
+    i64,            // its number
     Option<String>, // why all are stopped
     String,         // breaker
     bool,           // held by this worker
@@ -55,7 +56,8 @@ impl Worker {
 }
 
 fn standing(answer: Answer) -> Result<Standing, OutboxError> {
-    let (now, rate, n_workers, n_slots, first_in, slot, pause, pause_reason, stop, breaker, is_mine) = answer;
+    let (now, rate, n_workers, n_slots, first_in, slot, pause, reason, number, stop, breaker, is_mine) =
+        answer;
     let micros = |it: i64| Duration::from_micros(u64::try_from(it).unwrap_or(0));
     let first_in = micros(first_in);
     let slots = match (u32::try_from(n_slots), slot) {
@@ -69,7 +71,7 @@ fn standing(answer: Answer) -> Result<Standing, OutboxError> {
         n_workers: u32::try_from(n_workers).unwrap_or(1),
         free_in: slots.map_or(first_in, |it| it.first_in + it.spacing * it.count),
         slots,
-        pause: pause.map(|left| (micros(left), pause_reason.unwrap_or_default())),
+        pause: pause.map(|left| Paused { number, left: micros(left), reason: reason.unwrap_or_default() }),
         stop,
         breaker: match breaker.as_str() {
             "closed" => Shared::Closed,

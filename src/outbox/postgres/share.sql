@@ -18,27 +18,34 @@ others AS MATERIALIZED (
     SELECT count(*)::integer AS n, min(w.rate) AS rate
       FROM mutirao.worker w, moment m WHERE w.id <> $1 AND m.now < w.lease_until
 ),
+-- When the clock was set back, all that is to come goes back with it.
+known AS MATERIALIZED (
+    SELECT h.next_slot_at + b.back AS next_slot_at, h.paused_until + b.back AS paused_until, h.breaker_at + b.back AS breaker_at
+      FROM here h, moment m, LATERAL (SELECT least(m.now - h.seen_at, interval '0 s') AS back) b
+),
 heard AS MATERIALIZED (
-    SELECT m.now, h.next_slot_at, h.stopped_at, h.stop_reason, h.n_probes, h.breaker_worker,
+    SELECT m.now, k.next_slot_at, h.stopped_at, h.stop_reason, h.n_probes, h.breaker_worker,
            -- A pause is at most so long, and so is the wait for a probe: more is the work of a clock that
            -- was set.
-           CASE WHEN m.now < h.paused_until THEN least(h.paused_until, m.now + interval '15 min') END AS paused_until,
-           h.pause_reason,
-           CASE WHEN m.now < h.breaker_at THEN least(h.breaker_at, m.now + interval '30 s') ELSE m.now END AS breaker_at,
+           CASE WHEN m.now < k.paused_until THEN least(k.paused_until, m.now + interval '15 min') END AS paused_until,
+           h.pause_reason, h.n_pauses,
+           CASE WHEN m.now < k.breaker_at THEN least(k.breaker_at, m.now + interval '30 s') ELSE m.now END AS breaker_at,
            m.now + make_interval(secs => $4) AS pause_asked,
            h.breaker,
            CASE WHEN $6 = 'unreachable' AND (h.breaker = 'closed' OR h.mine) THEN 'open'
                 WHEN $6 = 'answered' AND h.breaker = 'open' AND h.mine THEN 'trial'
                 WHEN $6 = 'proven' AND h.breaker = 'trial' AND h.mine THEN 'closed'
            END AS turns
-      FROM here h, moment m
+      FROM here h, known k, moment m
 ),
 turned AS MATERIALIZED (
     SELECT h.now, h.next_slot_at,
            coalesce(h.stopped_at, CASE WHEN $7 IS NOT NULL THEN h.now END) AS stopped_at,
            coalesce(h.stop_reason, $7) AS stop_reason,
            greatest(h.paused_until, h.pause_asked) AS paused_until,
-           CASE WHEN h.pause_asked > coalesce(h.paused_until, '-infinity') THEN $5 ELSE h.pause_reason END AS pause_reason,
+           -- Workers that were refused together tell of one pause.
+           CASE WHEN n.is_new THEN $5 ELSE h.pause_reason END AS pause_reason,
+           h.n_pauses + n.is_new::integer AS n_pauses,
            coalesce(h.turns, h.breaker) AS breaker,
            CASE h.turns WHEN 'open' THEN NULL ELSE h.breaker_worker END AS holder,
            -- While one probes, it is left to that one to come again.
@@ -46,7 +53,8 @@ turned AS MATERIALIZED (
                 WHEN h.turns = 'open' THEN h.now + least(5 * 2 ^ least(h.n_probes, 8), 30) * interval '1 s'
                 ELSE h.breaker_at END AS free_at,
            CASE h.turns WHEN 'open' THEN h.n_probes + 1 WHEN 'closed' THEN 0 ELSE h.n_probes END AS n_probes
-      FROM heard h
+      FROM heard h,
+           LATERAL (SELECT coalesce(coalesce(h.paused_until, '-infinity') + interval '1 s' < h.pause_asked, false) AS is_new) n
 ),
 held AS MATERIALIZED (
     SELECT t.*,
@@ -63,33 +71,36 @@ free AS MATERIALIZED (
            CASE WHEN h.new_holder = $1 THEN h.now + interval '10 s'
                 WHEN h.holder = $1 AND h.new_holder IS NULL THEN h.now
                 ELSE h.free_at END AS new_free_at,
-           -- Slots are given out so far ahead at most; what lies further ahead is a clock's work too.
-           greatest(least(h.next_slot_at, h.now + interval '1 s' + greatest(interval '500 ms', h.slot)),
-                    h.now, h.paused_until) AS first_at
+           -- Slots are given out so far ahead at most; what lies further ahead is a clock's work too, or that of a
+           -- slower worker that has left.
+           least(h.next_slot_at, h.now + interval '1 s' + greatest(interval '500 ms', h.slot)) AS next_at
       FROM held h
 ),
 given AS MATERIALIZED (
     SELECT f.*,
-           CASE WHEN f.slot IS NULL OR $3 = 0 OR interval '1 s' < f.first_at - f.now THEN 0
-                ELSE least($3, greatest(1, floor(0.5 * f.rate / f.n_workers)))::integer END AS n_slots
-      FROM free f
+           CASE WHEN f.slot IS NULL OR $3 = 0 OR interval '1 s' < a.first_at - f.now THEN 0
+                ELSE least($3, greatest(1, floor(0.5 * f.rate / f.n_workers)))::integer END AS n_slots,
+           a.first_at
+      FROM free f, LATERAL (SELECT greatest(f.next_at, f.now, f.paused_until) AS first_at) a
 ),
 written AS (
     UPDATE mutirao.pace p
-       SET next_slot_at = CASE WHEN 0 < g.n_slots THEN g.first_at + g.slot * g.n_slots ELSE p.next_slot_at END,
-           paused_until = g.paused_until, pause_reason = g.pause_reason,
+       SET next_slot_at = CASE WHEN 0 < g.n_slots THEN g.first_at + g.slot * g.n_slots ELSE g.next_at END,
+           seen_at = g.now,
+           paused_until = g.paused_until, pause_reason = g.pause_reason, n_pauses = g.n_pauses,
            stopped_at = g.stopped_at, stop_reason = g.stop_reason,
            breaker = g.breaker, breaker_worker = g.new_holder, breaker_at = g.new_free_at, n_probes = g.n_probes
       FROM given g
      WHERE p.one
        -- Listening leaves nothing behind.
        AND (0 < g.n_slots OR $4 IS NOT NULL OR $6 IS NOT NULL OR $7 IS NOT NULL
-            OR p.breaker <> 'closed')
+            -- While something is to come, the clock is watched.
+            OR p.breaker <> 'closed' OR g.paused_until IS NOT NULL OR p.next_slot_at <> g.next_at)
 )
 SELECT (extract(epoch FROM g.now) * 1000000)::bigint, g.rate, g.n_workers, g.n_slots,
        (extract(epoch FROM g.first_at - g.now) * 1000000)::bigint,
        (extract(epoch FROM g.slot) * 1000000)::bigint,
        (extract(epoch FROM g.paused_until - g.now) * 1000000)::bigint,
-       g.pause_reason, CASE WHEN g.stopped_at IS NOT NULL THEN coalesce(g.stop_reason, '') END,
+       g.pause_reason, g.n_pauses, CASE WHEN g.stopped_at IS NOT NULL THEN coalesce(g.stop_reason, '') END,
        g.breaker, g.new_holder IS NOT DISTINCT FROM $1
   FROM given g

@@ -8,6 +8,7 @@ use mutirao::delivery::{Outbox, Rate, State};
 use mutirao::outbox::postgres::Worker;
 use mutirao::outbox::{Scope, Terms};
 use sqlx::Connection;
+use tokio::time::{sleep, timeout};
 
 use super::bench::{Fresh, ids, want};
 use crate::outbox_conformance::{Bench, TERMS, valid};
@@ -83,7 +84,7 @@ async fn a_clock_that_was_set_freezes_nobody() {
     )
     .await;
     let standing = share(&worker, &report(10)).await;
-    let (left, _) = standing.pause.expect("it is paused");
+    let left = standing.pause.expect("it is paused").left;
     assert!(left <= Duration::from_secs(15 * 60));
     let_pass(&it, "UPDATE mutirao.pace SET paused_until = NULL, next_slot_at = now() + interval '1 year'")
         .await;
@@ -97,6 +98,67 @@ async fn a_clock_that_was_set_freezes_nobody() {
     assert!(at <= 30.0, "the next probe is {at} s away");
 }
 
+/// Seen: nothing was sent for as long as the slot lay ahead.
+#[tokio::test]
+async fn a_slot_far_ahead_is_stored_anew() {
+    let it = Fresh::new().await;
+    let worker = worker(&it, Rate::PerSecond(10.0)).await;
+    let_pass(&it, "UPDATE mutirao.pace SET next_slot_at = now() + interval '1 year'").await;
+    let given = async {
+        while share(&worker, &report(1)).await.slots.is_none() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(LONG, given).await.expect("slots are given out again");
+}
+
+/// As if the database's clock had been set back by an hour: all that is stored lies an hour ahead.
+async fn set_back(it: &Fresh) {
+    let sql = "UPDATE mutirao.pace SET seen_at = seen_at + interval '1 h', next_slot_at = next_slot_at + interval '1 h',
+                      paused_until = paused_until + interval '1 h', breaker_at = breaker_at + interval '1 h'";
+    let_pass(it, sql).await;
+}
+
+/// Seen: the pace of all stood still for as long, and a pause of 10 min became one of 70.
+#[tokio::test]
+async fn a_clock_that_is_set_back_takes_slots_pauses_and_probes_with_it() {
+    let it = Fresh::new().await;
+    let one = worker(&it, Rate::PerSecond(10.0)).await;
+    assert!(share(&one, &report(1)).await.slots.is_some());
+    set_back(&it).await;
+    assert!(share(&one, &report(1)).await.slots.is_some());
+
+    let pause = News { pause: Some((Duration::from_secs(600), "429".to_owned())), ..News::default() };
+    let began = share(&one, &Report { news: pause, ..report(0) }).await.pause.expect("it is paused");
+    share(&one, &found(Finding::Unreachable)).await;
+    set_back(&it).await;
+    for _ in 0..3 {
+        let told = share(&one, &report(0)).await.pause.expect("it is paused");
+        assert!(told.left <= began.left && told.number == began.number, "{told:?} of {began:?}");
+    }
+    let at: f64 = sqlx::query_scalar(
+        "SELECT extract(epoch FROM breaker_at - clock_timestamp())::float8 FROM mutirao.pace",
+    )
+    .fetch_one(&mut it.sql().await)
+    .await
+    .expect("it reads");
+    assert!(at <= 5.0, "the next probe is {at} s away");
+}
+
+#[tokio::test]
+async fn workers_that_are_refused_together_make_one_pause() {
+    let it = Fresh::new().await;
+    let (one, other) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::Unlimited).await);
+    let pause =
+        |seconds| News { pause: Some((Duration::from_secs(seconds), "429".to_owned())), ..News::default() };
+    let mut numbers = Vec::new();
+    for (worker, seconds) in [(&one, 60), (&other, 60), (&one, 60), (&other, 90)] {
+        let told = share(worker, &Report { news: pause(seconds), ..report(0) }).await.pause;
+        numbers.push(told.expect("it is paused").number);
+    }
+    assert!(numbers[..3].iter().all(|it| *it == numbers[0]) && numbers[3] == numbers[0] + 1, "{numbers:?}");
+}
+
 #[tokio::test]
 async fn a_pause_is_told_and_only_made_longer() {
     let it = Fresh::new().await;
@@ -107,8 +169,8 @@ async fn a_pause_is_told_and_only_made_longer() {
     };
     assert_eq!(share(&one, &pause(600, "429")).await.slots, None, "nobody gets a slot in a pause");
     share(&other, &pause(5, "503")).await;
-    let (left, reason) = share(&other, &report(5)).await.pause.expect("it is paused");
-    assert!(Duration::from_secs(590) < left && reason == "429", "{left:?} {reason}");
+    let told = share(&other, &report(5)).await.pause.expect("it is paused");
+    assert!(Duration::from_secs(590) < told.left && told.reason == "429", "{told:?}");
 }
 
 #[tokio::test]

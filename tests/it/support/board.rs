@@ -8,8 +8,11 @@ use jiff::Timestamp;
 use mutirao::delivery::Rate;
 use mutirao::delivery::breaker::probe_wait;
 use mutirao::delivery::standing::{
-    BLOCK, Finding, HELD, Holder, LEAD, News, Prober, Report, Shared, Slots, Standing,
+    BLOCK, Finding, HELD, Holder, LEAD, News, Paused, Prober, Report, Shared, Slots, Standing,
 };
+
+/// Pauses that end no further apart are one: those who were refused together tell of it.
+const SAME_PAUSE: Duration = Duration::from_secs(1);
 
 /// One worker's place on the board.
 #[derive(Clone, Copy)]
@@ -30,6 +33,9 @@ pub struct Board {
     pub seats: BTreeMap<u64, Seat>,
     next_slot: Timestamp,
     pause: Option<(Timestamp, String)>,
+    n_pauses: i64,
+    /// What the clock showed last.
+    seen: Timestamp,
     pub stop: Option<String>,
     phase: Phase,
     /// Who probes or tries, and when another may.
@@ -46,6 +52,8 @@ impl Default for Board {
             seats: BTreeMap::new(),
             next_slot: Timestamp::UNIX_EPOCH,
             pause: None,
+            n_pauses: 0,
+            seen: Timestamp::UNIX_EPOCH,
             stop: None,
             phase: Phase::Closed,
             holder: None,
@@ -58,6 +66,7 @@ impl Default for Board {
 
 impl Board {
     pub fn share(&mut self, now: Timestamp, me: u64, own_rate: Rate, report: &Report) -> Standing {
+        self.see(now);
         self.hear(now, me, &report.news);
         self.hold(now, me, report.prober);
         let living = self.seats.iter().filter(|(id, seat)| **id != me && now < seat.lease_until);
@@ -75,7 +84,11 @@ impl Board {
             n_workers,
             slots,
             free_in,
-            pause: self.pause.clone().map(|(until, reason)| (between(now, until), reason)),
+            pause: self.pause.clone().map(|(until, reason)| Paused {
+                number: self.n_pauses,
+                left: between(now, until),
+                reason,
+            }),
             stop: self.stop.clone(),
             breaker: match self.phase {
                 Phase::Closed => Shared::Closed,
@@ -85,12 +98,28 @@ impl Board {
         }
     }
 
+    /// When the clock was set back, all that is to come goes back with it.
+    fn see(&mut self, now: Timestamp) {
+        let back = between(now, self.seen);
+        self.seen = now;
+        self.next_slot -= back;
+        self.free_at -= back;
+        if let Some((until, _)) = &mut self.pause {
+            *until -= back;
+        }
+        self.pause.take_if(|(until, _)| *until <= now);
+    }
+
     fn hear(&mut self, now: Timestamp, me: u64, news: &News) {
         let held = self.holder == Some(me);
         if let Some((length, reason)) = &news.pause {
             let until = now + *length;
-            if self.pause.as_ref().is_none_or(|(known, _)| *known < until) {
-                self.pause = Some((until, reason.clone()));
+            match &mut self.pause {
+                Some((known, _)) if until <= *known + SAME_PAUSE => *known = until.max(*known),
+                pause => {
+                    *pause = Some((until, reason.clone()));
+                    self.n_pauses += 1;
+                }
             }
         }
         if let Some(reason) = &news.stop {
@@ -143,7 +172,8 @@ impl Board {
         // Further ahead lies only what a clock that was set has left.
         let ahead_max = now + LEAD + BLOCK.max(slot);
         let paused = self.pause.as_ref().map_or(now, |(until, _)| *until);
-        let free = self.next_slot.min(ahead_max).max(now).max(paused);
+        self.next_slot = self.next_slot.min(ahead_max);
+        let free = self.next_slot.max(now).max(paused);
         let free_in = between(now, free);
         if wanted == 0 || LEAD < free_in {
             return (None, free_in);
