@@ -11,8 +11,8 @@ use crate::delivery::{Claim, Doubt, OutboxError, Outlook, RowId, Token};
 use crate::outbox::range::Range;
 use crate::ticket::{Field, Problem, RawTicket, Ticket};
 
-/// Longest cell that is read whole. Bytes. Programs may insert what they like; several hundred rows
-/// are in memory at once.
+/// Longest cell that is taken. Bytes. Programs may insert what they like; several hundred rows are in memory at
+/// once. A longer one is not even read.
 const CELL_MAX: usize = 64 << 10;
 
 /// Of `l`: possibly sent and unsettled. Word for word the condition of the index `outbox_live`. A
@@ -58,6 +58,8 @@ pub(super) struct Candidate<'r> {
     pub(super) available_at: Timestamp,
     pub(super) doubt: Option<Doubt>,
     pub(super) line: u64,
+    /// The place of a field in [`Field::ALL`] that is longer than [`CELL_MAX`].
+    long: Option<i32>,
     fields: RawTicket<'r>,
     token: i64,
     pub(super) lote: &'r str,
@@ -101,6 +103,7 @@ impl<'r> Candidate<'r> {
                     answered: count(cells.next()?),
                 }),
             },
+            long: cells.next()?,
             fields: {
                 let mut fields = RawTicket::default();
                 for field in Field::ALL {
@@ -114,7 +117,8 @@ impl<'r> Candidate<'r> {
     /// The ticket, or what is wrong with the row.
     pub(super) fn parse(&self) -> Result<Ticket, Vec<Problem>> {
         let is_long = |it: &Field| self.fields.get(*it).is_some_and(|cell| CELL_MAX < cell.len());
-        match Field::ALL.into_iter().find(is_long) {
+        let unread = self.long.and_then(|it| Field::ALL.get(usize::try_from(it).ok()?).copied());
+        match unread.or_else(|| Field::ALL.into_iter().find(is_long)) {
             Some(field) => Err(vec![Problem {
                 field: field.name().into(),
                 code: "too_long".into(),
@@ -158,27 +162,35 @@ impl<'r> Cells<'r> {
 }
 
 fn columns() -> String {
+    let is_json = |it: Field| matches!(it, Field::Parametros | Field::ParametrosOrdemServico);
+    // What is stored outside of the row stays there until its length is known: of a text without reading it, of
+    // JSON only as it is stored, which may be compressed.
+    let is_long = |it: Field| match is_json(it) {
+        true => format!("{CELL_MAX} < pg_column_size(o.{it})"),
+        false => format!("{CELL_MAX} < octet_length(o.{it})"),
+    };
+    let long: String =
+        (0..).zip(Field::ALL).map(|(at, it)| format!(" WHEN {} THEN {at}", is_long(it))).collect();
     let fields = Field::ALL.map(|it| {
-        let cell = match it {
+        let cell = match is_json(it) {
             // A text that is no JSON is stored as a JSON string.
-            Field::Parametros | Field::ParametrosOrdemServico => format!("o.{it} #>> '{{}}'"),
-            _ => format!("o.{it}"),
+            true => format!("left(o.{it} #>> '{{}}', {CELL_MAX} + 1)"),
+            false => format!("o.{it}"),
         };
-        format!(
-            "CASE WHEN {CELL_MAX} < octet_length({cell}) THEN left({cell}, {CELL_MAX} + 1) ELSE {cell} END"
-        )
+        format!("CASE WHEN NOT {} THEN {cell} END", is_long(it))
     });
     format!(
         "o.id, o.service, o.available_at, o.line, o.token, o.lote,
          (SELECT b.key FROM mutirao.batch b WHERE b.name = o.lote), o.referencia,
          o.attempts, o.sent_at, o.warning,
-         o.doubt_since, o.doubt_hubsoft_at, o.doubt_precaution, o.absences, o.last_absence, o.answered, {}",
+         o.doubt_since, o.doubt_hubsoft_at, o.doubt_precaution, o.absences, o.last_absence, o.answered,
+         CASE{long} END, {}",
         fields.join(", ")
     )
 }
 
 /// The rows that may be claimed now: those to look up, then those to post, both in the order of
-/// claims. One more of each than wanted, to know whether more is due.
+/// claims, up to so many of each.
 ///
 /// They are locked, all of them, so that nobody changes them before they are written; a row that
 /// another transaction holds is passed over.
@@ -188,8 +200,7 @@ pub(super) async fn candidates(
     now: Timestamp,
     (n_posts, n_look_ups): (usize, usize),
 ) -> Result<Vec<PgRow>, OutboxError> {
-    // Of a kind that is not wanted none is locked, which would be a write.
-    let limit = |n: usize| if n == 0 { 0 } else { i64::try_from(n).unwrap_or(i64::MAX).saturating_add(1) };
+    let limit = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     sqlx::query(AssertSqlSafe(candidates_sql()))
         .bind(range.batch)
         .bind(range.import)

@@ -4,9 +4,11 @@
 //! are locked as they are read: producers and commands that want to change one wait for the commit.
 
 use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::PgConnection;
+use tokio::time::Instant;
 
 use super::candidate::{Candidate, candidates, outlook};
 use super::error::{LeaseOver, Trouble, unavailable};
@@ -18,6 +20,16 @@ use crate::outbox::range::Range;
 use crate::outbox::refusal::Refusal;
 use crate::outbox::state_name;
 use crate::outbox::stored::json;
+
+/// Of invalid rows in a row, so many are read at once and refused.
+const REFUSALS: usize = 512;
+
+/// So many are refused in one commit, about: what was decided of a flood of them counts at once, and the others claim
+/// in between.
+const REFUSALS_MAX: usize = 4 * REFUSALS;
+
+/// A claim that has looked for so long looks no further.
+const LOOKING_MAX: Duration = Duration::from_millis(400);
 
 /// What one look at the candidates led to.
 #[derive(Default)]
@@ -39,20 +51,33 @@ pub(super) async fn claim(worker: &Worker, range: Range, want: Want) -> Result<C
     let mut claimed = Claimed::default();
     let mut services = HashSet::new();
     let mut left = (want.posts, want.look_ups);
+    let began = Instant::now();
     let mut tx = worker.outbox().tx(Access::Claiming).await?;
+    let (mut n_refused, mut ahead) = (0, 1);
     let spare = loop {
-        let rows = candidates(&mut tx, range, want.now, left).await?;
+        // One more of each than wanted, to know whether more is due. Of a kind that is not wanted none is locked,
+        // which would be a write.
+        let ask = |n: usize| if n == 0 { 0 } else { n.saturating_add(ahead) };
+        let asked = (ask(left.0), ask(left.1));
+        let rows = candidates(&mut tx, range, want.now, asked).await?;
         let candidates = rows.iter().map(Candidate::read).collect::<Result<Vec<_>, _>>()?;
         let (look_ups, posts): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|it| it.doubt.is_some());
         let mut round = Round::default();
         // Doubts first: they are older, and what they leave behind may be posted.
-        round.take(look_ups, &mut left.1, want.now, &mut services)?;
-        round.take(posts, &mut left.0, want.now, &mut services)?;
+        round.take(look_ups, asked.1, &mut left.1, want.now, &mut services);
+        round.take(posts, asked.0, &mut left.0, want.now, &mut services);
         let (spare, is_short) = (round.spare, round.is_short);
+        n_refused += round.refusals.len();
+        if !round.refusals.is_empty() {
+            ahead = REFUSALS;
+        }
         let n_written = round.write(&mut tx, worker, want.now, &mut claimed).await?;
         // Without any progress the next look would be the same.
         if !is_short || n_written == 0 {
             break spare;
+        }
+        if REFUSALS_MAX <= n_refused || LOOKING_MAX <= began.elapsed() {
+            break Some(want.now);
         }
     };
     claimed.outlook = match spare {
@@ -64,15 +89,16 @@ pub(super) async fn claim(worker: &Worker, range: Range, want: Want) -> Result<C
 }
 
 impl Round {
-    /// Takes up to `left` of `candidates`, in their order.
+    /// Takes up to `left` of `candidates`, in their order; so many were asked for.
     fn take(
         &mut self,
         candidates: Vec<Candidate<'_>>,
+        n_asked: usize,
         left: &mut usize,
         now: Timestamp,
         services: &mut HashSet<i64>,
-    ) -> Result<(), OutboxError> {
-        let was_full = *left < candidates.len();
+    ) {
+        let was_full = 0 < n_asked && n_asked <= candidates.len();
         for mut candidate in candidates {
             if candidate.service.is_some_and(|it| services.contains(&it)) {
                 continue;
@@ -80,7 +106,7 @@ impl Round {
             if *left == 0 {
                 let due = candidate.available_at;
                 self.spare = Some(self.spare.map_or(due, |it| it.min(due)));
-                return Ok(());
+                return;
             }
             let ticket = match candidate.parse() {
                 Ok(it) => it,
@@ -114,7 +140,6 @@ impl Round {
             self.claims.push(candidate.into_claim(ticket, &key, now));
         }
         self.is_short |= was_full || !self.services.is_empty() || !self.lotes.is_empty();
-        Ok(())
     }
 
     /// Hands out what is written; returns how many rows that were.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::candidate::{IN_BATCH, NOT_HALTED};
 use super::error::Trouble;
@@ -28,7 +29,20 @@ pub struct Desk<'a> {
     ear: Mutex<Ear>,
     /// Whether anything was due or in flight at the last look.
     stirred: Cell<bool>,
+    /// At most so many rows to post in a claim: fewer after one that took long, whatever it was that it read.
+    posts_max: Cell<usize>,
+    /// When it was last said that claims are slow.
+    told_slow: Cell<Option<Instant>>,
 }
+
+/// A claim that takes so long keeps all others waiting.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// A claim that takes no longer is none of them.
+const QUICK: Duration = Duration::from_millis(250);
+
+/// It is said so often at most.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 impl Worker {
     /// The rows of `scope`, to be delivered.
@@ -70,11 +84,33 @@ impl Worker {
             range,
             ear: Mutex::new(Ear::new(self.outbox().listen())),
             stirred: Cell::new(true),
+            posts_max: Cell::new(usize::MAX),
+            told_slow: Cell::default(),
         }
     }
 }
 
 impl Desk<'_> {
+    /// A claim of up to `posts` rows to post took so long.
+    fn took(&self, long: Duration, posts: usize) {
+        if long < QUICK {
+            self.posts_max.set(self.posts_max.get().saturating_mul(2));
+        }
+        if long < SLOW {
+            return;
+        }
+        self.posts_max.set((posts / 2).max(1));
+        if self.told_slow.get().is_none_or(|it| TOLD_EVERY <= it.elapsed()) {
+            self.told_slow.set(Some(Instant::now()));
+            let seconds = long.as_secs_f64();
+            tracing::warn!(
+                seconds,
+                "a claim of rows took {seconds:.1} s: see what the database waits for (pg_stat_activity), and what \
+                 lies in mutirao.outbox"
+            );
+        }
+    }
+
     /// Whether a row is due or in flight, of whatever scope but not halted: one short statement, where a
     /// claim is a transaction of several that others wait for. The orders are those of the indices, so
     /// that no scan looks cheaper.
@@ -100,7 +136,11 @@ impl Desk<'_> {
 
 impl Outbox for Desk<'_> {
     async fn claim(&self, want: Want) -> Result<Claimed, OutboxError> {
-        in_time(claim::claim(self.worker, self.range, want)).await
+        let want = Want { posts: want.posts.min(self.posts_max.get()), ..want };
+        let began = Instant::now();
+        let claimed = in_time(claim::claim(self.worker, self.range, want)).await;
+        self.took(began.elapsed(), want.posts);
+        claimed
     }
 
     async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {

@@ -331,3 +331,69 @@ async fn a_row_waits_from_when_it_was_due_not_from_when_it_came() {
     .await;
     assert_eq!(oldest().await, Some(1));
 }
+
+/// Seen: 60,000 of them in one transaction, cut off after 30 s and begun anew, for ever.
+#[tokio::test]
+async fn a_flood_of_invalid_rows_is_refused_in_steps_and_a_good_row_behind_it_is_claimed() {
+    let it = Fresh::new().await;
+    it.execute(
+        "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, available_at)
+         SELECT n::text, 'x', 'Maria', CASE WHEN n <= 5000 THEN 'none' ELSE '37999998888' END, '2023-01-01'
+           FROM generate_series(1, 5001) n",
+    )
+    .await;
+    let (mut n_refused, mut n_claims) = (0, 0);
+    let claimed = loop {
+        let claimed = it.claim(want(1)).await.expect("it claims");
+        n_claims += 1;
+        let refused = claimed.refused.len();
+        n_refused += refused;
+        assert!(refused < 3000, "{refused} rows in one commit");
+        if !claimed.claims.is_empty() {
+            break claimed;
+        }
+        let next = claimed.outlook.next_due;
+        assert!(0 < refused && next.is_some_and(|next| next <= at(1)), "it goes on at once: {next:?}");
+    };
+    assert_eq!((ids(&claimed), n_refused), (vec![RowId(5001)], 5000));
+    assert!(n_claims < 50, "{n_claims} claims, each of which all others wait for");
+}
+
+/// Seen: 40 rows of 60 MB each, which every claim read from end to end.
+#[tokio::test]
+async fn what_is_too_long_is_refused_without_being_read() {
+    let it = Fresh::new().await;
+    // Random, so that it is as long as it is stored.
+    it.execute(
+        "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, parametros, available_at)
+         SELECT n::text, CASE n WHEN 2 THEN long ELSE 'x' END, 'Maria', '37999998888',
+                CASE n WHEN 1 THEN jsonb_build_object('a', long) END, '2023-01-01'
+           FROM generate_series(1, 3) n,
+                (SELECT string_agg(md5(m::text), '') AS long FROM generate_series(1, 100000) m) it",
+    )
+    .await;
+    // What a connection read is counted when it ends at the latest, its updates too.
+    let mut conn = it.sql().await;
+    let mut n_blocks = async |n_updates: i64| loop {
+        let sql = "SELECT n_tup_upd, toast_blks_hit + toast_blks_read
+                     FROM pg_stat_user_tables JOIN pg_statio_user_tables USING (relid)
+                    WHERE relid = 'mutirao.outbox'::regclass AND n_tup_ins = 3";
+        let counted: Option<(i64, i64)> =
+            sqlx::query_as(sql).fetch_optional(&mut conn).await.expect("it counts");
+        match counted {
+            Some((n, n_blocks)) if n_updates <= n => return n_blocks,
+            _ => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+        }
+    };
+    let before = n_blocks(0).await;
+    let claimed = it.claim(want(9)).await.expect("it claims");
+    assert_eq!((ids(&claimed), claimed.refused.len()), (vec![RowId(3)], 2));
+    for (row, field) in [(1, "parametros"), (2, "descricao")] {
+        let refused = claimed.refused.iter().find(|it| it.row == RowId(row)).expect("it is refused");
+        let problem = &refused.problems[0];
+        assert_eq!((&*problem.field, &*problem.code), (field, "too_long"));
+    }
+    it.outbox.close().await;
+    let n_read = n_blocks(3).await - before;
+    assert!(n_read < 20, "{n_read} blocks of long values were read");
+}
