@@ -39,7 +39,8 @@ impl Form<'_> {
             Ok(Encoding::Utf8) => OutputEncoding::Utf8,
             Ok(Encoding::Utf16Le) => OutputEncoding::Utf16Le,
             Ok(Encoding::Utf16Be) => OutputEncoding::Utf16Be,
-            Ok(Encoding::Windows1252) => OutputEncoding::Legacy(encoding_rs::WINDOWS_1252),
+            Ok(Encoding::Web(it)) => OutputEncoding::Web(it),
+            Ok(Encoding::Dos(it)) => OutputEncoding::Dos(it),
             // What Excel reads right.
             Ok(Encoding::Utf8Bom) | Err(_) => OutputEncoding::Utf8WithBom,
         };

@@ -70,7 +70,7 @@ pub struct FileLayer {
     /// Name of the batch [default: FILE's name without its ending]
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub batch: Option<String>,
-    /// utf-8, utf-16, windows-1252, … [default: found out]
+    /// utf-8, utf-16, windows-1252, macintosh, cp850, … [default: found out]
     #[arg(long, value_name = "NAME", env = "MUTIRAO_ENCODING")]
     pub encoding: Option<Encoding>,
     /// One character, or tab [default: found out]

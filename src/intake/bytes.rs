@@ -4,12 +4,15 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 
 use encoding_rs::{Decoder, DecoderResult};
 use sha2::{Digest, Sha256};
 
+use super::code_page::CodePage;
+use super::encoding::Encoding;
+use super::records::LineBreaks;
+use super::survey::{Finding, Survey};
 use super::words::{self, IntakeError};
 
 /// Where a spreadsheet comes from.
@@ -41,54 +44,6 @@ impl fmt::Display for Source {
     }
 }
 
-/// An encoding that we read and write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    Utf8,
-    /// UTF-8 with a byte order mark, as Excel writes and wants it.
-    Utf8Bom,
-    Utf16Le,
-    Utf16Be,
-    Windows1252,
-}
-
-impl Encoding {
-    /// As `summary.json` and `--encoding` name it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Utf8 => "utf-8",
-            Self::Utf8Bom => "utf-8-bom",
-            Self::Utf16Le => "utf-16le",
-            Self::Utf16Be => "utf-16be",
-            Self::Windows1252 => "windows-1252",
-        }
-    }
-
-    fn rules(self) -> &'static encoding_rs::Encoding {
-        match self {
-            Self::Utf8 | Self::Utf8Bom => encoding_rs::UTF_8,
-            Self::Utf16Le => encoding_rs::UTF_16LE,
-            Self::Utf16Be => encoding_rs::UTF_16BE,
-            Self::Windows1252 => encoding_rs::WINDOWS_1252,
-        }
-    }
-}
-
-impl FromStr for Encoding {
-    type Err = words::BadOption;
-
-    fn from_str(name: &str) -> Result<Self, words::BadOption> {
-        match name.to_ascii_lowercase().as_str() {
-            "utf-8" | "utf8" => Ok(Self::Utf8),
-            "utf-8-bom" | "utf8-bom" | "utf-8-sig" => Ok(Self::Utf8Bom),
-            "utf-16le" | "utf-16-le" => Ok(Self::Utf16Le),
-            "utf-16be" | "utf-16-be" => Ok(Self::Utf16Be),
-            "windows-1252" | "cp1252" | "latin1" | "iso-8859-1" => Ok(Self::Windows1252),
-            _ => Err(words::BadOption::Encoding { found: name.to_owned() }),
-        }
-    }
-}
-
 /// Whether the bytes are hashed while they are read; `check` need not pay for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Hashing {
@@ -103,9 +58,19 @@ pub(super) enum Kind {
     Text {
         encoding: Encoding,
         bom_len: usize,
+        damage: Damage,
     },
     /// A zip archive: `.xlsx` or `.ods`.
     Archive,
+}
+
+/// What becomes of bytes that the encoding does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Damage {
+    /// The whole file is refused: a person said what it is, or it is said by its mark.
+    Refused,
+    /// U+FFFD stands for them, which is a problem of its row.
+    Shown,
 }
 
 /// How many bytes are looked at to tell text from something else.
@@ -159,18 +124,17 @@ pub(super) fn sniff(file: &mut File, wanted: Option<Encoding>) -> Result<Kind, I
             [0xFE, 0xFF, ..] => (Some(Encoding::Utf16Be), 2),
             _ => (None, 0),
         };
-        let encoding = match wanted.or(marked) {
-            Some(encoding) => encoding,
+        let (encoding, damage) = match wanted.or(marked) {
+            Some(encoding) => (encoding, Damage::Refused),
             None => {
                 refuse_binary(&prefix)?;
-                file.rewind().map_err(IntakeError::Read)?;
-                if is_utf8(file)? { Encoding::Utf8 } else { Encoding::Windows1252 }
+                recognise(file)?
             }
         };
         // A mark of another encoding than the wanted one is text, and garbage; not ours to judge.
         let is_own = marked.is_some_and(|it| it.rules() == encoding.rules());
         let encoding = if is_own && encoding == Encoding::Utf8 { Encoding::Utf8Bom } else { encoding };
-        Kind::Text { encoding, bom_len: if is_own { bom_len } else { 0 } }
+        Kind::Text { encoding, bom_len: if is_own { bom_len } else { 0 }, damage }
     };
     file.rewind().map_err(IntakeError::Read)?;
     Ok(kind)
@@ -193,6 +157,36 @@ fn refuse_binary(prefix: &[u8]) -> Result<(), IntakeError> {
         return Err(IntakeError::NotASpreadsheet { what: words::BINARY });
     }
     Ok(())
+}
+
+/// The encoding of text without a mark.
+fn recognise(file: &mut File) -> Result<(Encoding, Damage), IntakeError> {
+    file.rewind().map_err(IntakeError::Read)?;
+    if is_utf8(file)? {
+        return Ok((Encoding::Utf8, Damage::Refused));
+    }
+    file.rewind().map_err(IntakeError::Read)?;
+    let mut survey = Survey::new();
+    let mut buffer = vec![0; CHUNK_LEN];
+    let mut n_kept = 0;
+    loop {
+        let n_read = read(file, &mut buffer[n_kept..])?;
+        let len = n_kept + n_read;
+        let n_taken = survey.take(&buffer[..len], n_read == 0);
+        if n_read == 0 {
+            break;
+        }
+        buffer.copy_within(n_taken..len, 0); // A character cut in two: at most 3 bytes.
+        n_kept = len - n_taken;
+    }
+    match survey.finding() {
+        Finding::Is(encoding) => Ok((encoding, Damage::Refused)),
+        Finding::DamagedUtf8 => Ok((Encoding::Utf8, Damage::Shown)),
+        Finding::Unclear => {
+            let place = survey.first_odd();
+            Err(IntakeError::UnclearEncoding { line: place.line, byte: place.byte })
+        }
+    }
 }
 
 fn is_utf8(file: &mut File) -> Result<bool, IntakeError> {
@@ -238,14 +232,36 @@ pub(super) fn hash(file: &mut File) -> Result<[u8; 32], IntakeError> {
     Ok(hash.finalize().into())
 }
 
+/// The line, from 1, in which byte `at` stands; `None` where bytes are not enough to know.
+fn line_at(file: &mut File, encoding: Encoding, at: u64) -> Option<u64> {
+    if matches!(encoding, Encoding::Utf16Le | Encoding::Utf16Be) {
+        return None;
+    }
+    file.rewind().ok()?;
+    let mut n_breaks = LineBreaks::default();
+    let mut buffer = vec![0; CHUNK_LEN];
+    let mut before = file.take(at);
+    loop {
+        match before.read(&mut buffer).ok()? {
+            0 => return Some(1 + n_breaks.n),
+            n_read => n_breaks.count(&buffer[..n_read]),
+        }
+    }
+}
+
 /// Decodes a file piece by piece.
 pub(super) struct Decoding {
     file: File,
     encoding: Encoding,
-    decoder: Decoder,
+    form: Form,
     hash: Option<Sha256>,
     buffer: Vec<u8>,
     n_read: u64,
+}
+
+enum Form {
+    Web { decoder: Decoder, damage: Damage },
+    Dos(CodePage),
 }
 
 impl Decoding {
@@ -253,6 +269,7 @@ impl Decoding {
         mut file: File,
         encoding: Encoding,
         bom_len: usize,
+        damage: Damage,
         hashing: Hashing,
     ) -> Result<Self, IntakeError> {
         let mut hash = (hashing == Hashing::Sha256).then(Sha256::new);
@@ -261,8 +278,11 @@ impl Decoding {
         if let Some(hash) = &mut hash {
             hash.update(&bom);
         }
-        let decoder = encoding.rules().new_decoder_without_bom_handling();
-        Ok(Self { file, encoding, decoder, hash, buffer: vec![0; CHUNK_LEN], n_read: bom_len as u64 })
+        let form = match encoding.rules() {
+            Ok(rules) => Form::Web { decoder: rules.new_decoder_without_bom_handling(), damage },
+            Err(page) => Form::Dos(page),
+        };
+        Ok(Self { file, encoding, form, hash, buffer: vec![0; CHUNK_LEN], n_read: bom_len as u64 })
     }
 
     /// Appends the text of the next 64 KiB to `text`. `false`: the file has ended.
@@ -272,14 +292,24 @@ impl Decoding {
         if let Some(hash) = &mut self.hash {
             hash.update(bytes);
         }
-        let needed = self.decoder.max_utf8_buffer_length_without_replacement(n_read);
-        // `None` would be an overflow: no chunk is that long.
-        text.reserve(needed.unwrap_or(4 * CHUNK_LEN));
         let is_last = n_read == 0;
-        let (result, n_decoded) = self.decoder.decode_to_string_without_replacement(bytes, text, is_last);
-        if let DecoderResult::Malformed(..) | DecoderResult::OutputFull = result {
-            let at = self.n_read + n_decoded as u64;
-            return Err(IntakeError::NotEncoded { encoding: self.encoding, at });
+        match &mut self.form {
+            Form::Dos(page) => text.extend(bytes.iter().map(|it| page.char_of(*it))),
+            Form::Web { decoder, damage } => {
+                // `None` would be an overflow: no chunk is that long.
+                text.reserve(decoder.max_utf8_buffer_length(n_read).unwrap_or(4 * CHUNK_LEN));
+                if *damage == Damage::Shown {
+                    let _ = decoder.decode_to_string(bytes, text, is_last);
+                } else {
+                    let (result, n_decoded) =
+                        decoder.decode_to_string_without_replacement(bytes, text, is_last);
+                    if let DecoderResult::Malformed(..) | DecoderResult::OutputFull = result {
+                        let at = self.n_read + n_decoded as u64;
+                        let line = line_at(&mut self.file, self.encoding, at);
+                        return Err(IntakeError::NotEncoded { encoding: self.encoding, at, line });
+                    }
+                }
+            }
         }
         self.n_read += n_read as u64;
         Ok(!is_last)

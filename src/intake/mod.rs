@@ -5,13 +5,16 @@
 //! [`IntakeError`]; what is wrong with one row is in that [`Row`].
 
 mod bytes;
+mod code_page;
 mod columns;
 mod delimiter;
+mod encoding;
 mod header;
 mod reader;
 mod records;
 mod repeats;
 mod row;
+mod survey;
 pub mod template;
 mod words;
 mod workbook;
@@ -21,14 +24,16 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Seek;
 
-pub use bytes::{Encoding, Hashing, Source, stem};
+pub use bytes::{Hashing, Source, stem};
+pub use code_page::CodePage;
 pub use delimiter::Delimiter;
+pub use encoding::Encoding;
 pub use header::{Map, RESULT_COLUMNS, Set, Target};
 pub use repeats::{Repeat, Repeats};
 pub use row::{CELL_LEN_MAX, Row};
 pub use words::{BadOption, Blame, IntakeError};
 
-use bytes::{Decoding, Kind};
+use bytes::{Damage, Decoding, Kind};
 use columns::{Columns, Role};
 use reader::Reader;
 use records::Record;
@@ -183,7 +188,7 @@ impl Intake {
     fn begin(mut file: File, options: &IntakeOptions) -> Result<Self, IntakeError> {
         let (mut input, format) = match bytes::sniff(&mut file, options.encoding)? {
             Kind::Archive => open_workbook(file, options)?,
-            Kind::Text { encoding, bom_len } => open_text(file, encoding, bom_len, options)?,
+            Kind::Text { encoding, bom_len, damage } => open_text(file, encoding, bom_len, damage, options)?,
         };
 
         loop {
@@ -309,9 +314,10 @@ fn open_text(
     file: File,
     encoding: Encoding,
     bom_len: usize,
+    damage: Damage,
     options: &IntakeOptions,
 ) -> Result<(Input, Format), IntakeError> {
-    let mut reader = Reader::new(Decoding::new(file, encoding, bom_len, options.hashing)?)?;
+    let mut reader = Reader::new(Decoding::new(file, encoding, bom_len, damage, options.hashing)?)?;
     let (text, rest) = reader.text();
     let sniffed = delimiter::sniff(text, rest, options.delimiter);
     let sep_line_len = sniffed.sep_line_len;

@@ -366,15 +366,26 @@ fn behind_break(bytes: &[u8], at: usize, rest: Rest) -> Option<usize> {
     }
 }
 
-/// Counts CRLF, LF and lone CR.
-fn n_breaks(bytes: &[u8]) -> u64 {
-    let mut n = 0;
-    let mut previous = 0;
-    for it in bytes {
-        n += u64::from(*it == b'\r' || *it == b'\n' && previous != b'\r');
-        previous = *it;
+/// Counts CRLF, LF and lone CR, also in text that comes in pieces.
+#[derive(Default)]
+pub(super) struct LineBreaks {
+    pub n: u64,
+    last: u8,
+}
+
+impl LineBreaks {
+    pub(super) fn count(&mut self, bytes: &[u8]) {
+        for it in bytes {
+            self.n += u64::from(*it == b'\r' || *it == b'\n' && self.last != b'\r');
+            self.last = *it;
+        }
     }
-    n
+}
+
+fn n_breaks(bytes: &[u8]) -> u64 {
+    let mut breaks = LineBreaks::default();
+    breaks.count(bytes);
+    breaks.n
 }
 
 #[cfg(test)]

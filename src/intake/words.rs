@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::bytes::Encoding;
+use super::encoding::Encoding;
 use super::reader::RECORD_LEN_MAX;
 use crate::printable;
 use crate::ticket::{Field, Words};
@@ -34,8 +34,12 @@ pub enum IntakeError {
     NotASpreadsheet { what: &'static str },
     #[error("the workbook cannot be read: {reason}")]
     Workbook { reason: String },
-    #[error("byte {at} of the file is not {}", encoding.name())]
-    NotEncoded { encoding: Encoding, at: u64 },
+    #[error(
+        "line {line}, byte {byte} of it: the text is not UTF-8, and its letters do not show what else it is"
+    )]
+    UnclearEncoding { line: u64, byte: u64 },
+    #[error("byte {at} of the file{} is not {}", in_line(*line), encoding.name())]
+    NotEncoded { encoding: Encoding, at: u64, line: Option<u64> },
     #[error("line {line}: a quotation mark opens a name of the header and is not closed where the name ends")]
     StrayQuoteInHeader { line: u64 },
     #[error(
@@ -98,6 +102,10 @@ impl IntakeError {
             }
             Self::NotASpreadsheet { .. } => "save it as `.xlsx`, or as CSV with UTF-8",
             Self::Workbook { .. } => "open it in a spreadsheet program, and save it as `.xlsx` or CSV again",
+            Self::UnclearEncoding { .. } => {
+                "save it as UTF-8 (`CSV UTF-8` in Excel); or say what it is and look at what is read: \
+                 `--encoding windows-1252`, `macintosh` (from a Mac) or `cp850` (from DOS)"
+            }
             Self::NotEncoded { .. } => {
                 "leave `--encoding` out to let it be recognised, or save the file as UTF-8"
             }
@@ -127,7 +135,9 @@ impl IntakeError {
 /// Why a value of `--map`, `--set`, `--encoding` or `--delimiter` was not understood.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadOption {
-    #[error("`{found}` is no encoding that is known here: utf-8, utf-16le, utf-16be or windows-1252")]
+    #[error(
+        "`{found}` is no encoding that is known here: utf-8, utf-8-bom, utf-16le, windows-1252, macintosh, cp850, cp437, iso-8859-15 and all others of the web"
+    )]
     Encoding { found: String },
     #[error("`{found}` is no delimiter: one ASCII character such as `;` or `,`, or `tab`")]
     Delimiter { found: String },
@@ -238,6 +248,10 @@ pub(super) mod summary {
 fn quoted(names: &[impl AsRef<str>]) -> String {
     let names: Vec<String> = names.iter().map(|it| format!("`{}`", printable::name(it.as_ref()))).collect();
     names.join(", ")
+}
+
+fn in_line(line: Option<u64>) -> String {
+    line.map_or(String::new(), |it| format!(", in line {it},"))
 }
 
 fn colon_quoted(name: Option<&String>) -> String {

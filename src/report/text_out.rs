@@ -5,6 +5,8 @@ use std::io::{self, Write};
 
 use encoding_rs::{Encoder, EncoderResult, Encoding};
 
+use crate::intake::CodePage;
+
 /// The form of the input, given back.
 #[derive(Clone, Copy, Debug)]
 pub struct CsvStyle {
@@ -20,8 +22,9 @@ pub enum OutputEncoding {
     Utf8WithBom,
     Utf16Le,
     Utf16Be,
-    /// Any other; a character that it lacks becomes `?`.
-    Legacy(&'static Encoding),
+    /// A character that it lacks becomes `?`; so with the next.
+    Web(&'static Encoding),
+    Dos(CodePage),
 }
 
 /// What becomes of a cell of the input that a spreadsheet would run as a formula. The columns that are ours are
@@ -76,7 +79,8 @@ pub(super) struct Transcoder<W> {
 enum Form {
     Utf8,
     Utf16(fn(u16) -> [u8; 2]),
-    Legacy(Encoder),
+    Web(Encoder),
+    Dos(CodePage),
 }
 
 impl<W: Write> Transcoder<W> {
@@ -95,7 +99,8 @@ impl<W: Write> Transcoder<W> {
                 out.write_all(b"\xFE\xFF")?;
                 Form::Utf16(u16::to_be_bytes)
             }
-            OutputEncoding::Legacy(encoding) => Form::Legacy(encoding.new_encoder()),
+            OutputEncoding::Web(encoding) => Form::Web(encoding.new_encoder()),
+            OutputEncoding::Dos(page) => Form::Dos(page),
         };
         Ok(Self { out, form, cut: Vec::new(), buffer: Vec::new() })
     }
@@ -109,7 +114,8 @@ impl<W: Write> Transcoder<W> {
         match &mut self.form {
             Form::Utf8 => return self.out.write_all(text.as_bytes()),
             Form::Utf16(bytes) => self.buffer.extend(text.encode_utf16().flat_map(*bytes)),
-            Form::Legacy(encoder) => {
+            Form::Dos(page) => self.buffer.extend(text.chars().map(|it| page.byte_of(it).unwrap_or(b'?'))),
+            Form::Web(encoder) => {
                 let mut rest = text;
                 while !rest.is_empty() {
                     self.buffer.reserve(rest.len() + 16);
@@ -163,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_character_the_encoding_lacks_becomes_a_question_mark() {
-        let bytes = written(OutputEncoding::Legacy(encoding_rs::WINDOWS_1252), &["ação 📡 €".as_bytes()]);
+        let bytes = written(OutputEncoding::Web(encoding_rs::WINDOWS_1252), &["ação 📡 €".as_bytes()]);
         assert_eq!(bytes, b"a\xE7\xE3o ? \x80");
     }
 

@@ -79,7 +79,7 @@ fn the_sample_reads_the_same_from_utf_8_and_from_excel() {
     assert_eq!(plain.iter().filter(|it| it.abrir_os).count(), 3);
     let format = |encoding| Format::Text { encoding, delimiter: b';', sep_line: false };
     assert_eq!(plain_format, format(Encoding::Utf8));
-    assert_eq!(excel_format, format(Encoding::Windows1252));
+    assert_eq!(excel_format, format(Encoding::WINDOWS_1252));
     let mut services: Vec<_> = plain.iter().map(|it| it.id_cliente_servico).collect();
     services.sort();
     services.dedup();
@@ -122,8 +122,8 @@ fn the_encoding_is_recognised_however_late_it_shows() {
         (format!("\u{FEFF}{text}").into_bytes(), Encoding::Utf8Bom),
         (utf16(u16::to_le_bytes, [0xFF, 0xFE]), Encoding::Utf16Le),
         (utf16(u16::to_be_bytes, [0xFE, 0xFF]), Encoding::Utf16Be),
-        (windows(&text), Encoding::Windows1252),
-        (late, Encoding::Windows1252),
+        (windows(&text), Encoding::WINDOWS_1252),
+        (late, Encoding::WINDOWS_1252),
         (format!("{HEADER}\n{ascii}{ROW}\n").into_bytes(), Encoding::Utf8),
     ] {
         let intake = open_bytes(&bytes, &IntakeOptions::default()).unwrap();
@@ -143,7 +143,7 @@ fn a_person_may_say_the_encoding_and_is_told_when_it_is_not() {
     assert_eq!(read_as("latin1")[0].1, "Sem conexÃ£o");
     let windows = encoding_rs::WINDOWS_1252.encode(&text).0.into_owned();
     let error = open_bytes(&windows, &options("utf-8")).err().unwrap();
-    insta::assert_snapshot!(error, @"byte 59 of the file is not utf-8");
+    insta::assert_snapshot!(error, @"byte 59 of the file, in line 2, is not utf-8");
 }
 
 #[test]
