@@ -65,6 +65,9 @@ CREATE TABLE mutirao.outbox (
     sent_at                 timestamptz,
     first_claim             boolean NOT NULL DEFAULT false,
     claimed_at              timestamptz,
+    -- A claim to post makes the row in doubt at once, from when nobody waits for its answer any more: so whatever
+    -- somebody writes into `state`, the row is looked up first. This tells that doubt from an older one.
+    posting                 boolean NOT NULL DEFAULT false,
     doubt_since             timestamptz,
     doubt_hubsoft_at        timestamptz,
     doubt_precaution        boolean NOT NULL DEFAULT false,
@@ -125,6 +128,7 @@ COMMENT ON COLUMN mutirao.outbox.worker IS 'Engine: who claimed it last';
 COMMENT ON COLUMN mutirao.outbox.sent_at IS 'Engine: the first claim that may have been sent';
 COMMENT ON COLUMN mutirao.outbox.first_claim IS 'Engine: whether the running claim is the first that may send';
 COMMENT ON COLUMN mutirao.outbox.claimed_at IS 'Engine: the last claim, unless it was taken back unsent';
+COMMENT ON COLUMN mutirao.outbox.posting IS 'Engine: the last claim was to post: until it is settled, doubt_since is of that claim';
 COMMENT ON COLUMN mutirao.outbox.doubt_since IS 'Engine: a ticket may exist that nobody has proof of; since when nobody waits for the answer';
 COMMENT ON COLUMN mutirao.outbox.doubt_hubsoft_at IS 'Engine: what the clock of HubSoft showed at doubt_since, or later';
 COMMENT ON COLUMN mutirao.outbox.doubt_precaution IS 'Engine: the doubt is only a precaution; one look-up that finds nothing ends it';

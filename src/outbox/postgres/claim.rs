@@ -179,7 +179,9 @@ async fn mark(
 ) -> Result<(), OutboxError> {
     let sql = "UPDATE mutirao.outbox o
                   SET state = 'in_flight', token = o.token + 1, worker = $2, claimed_at = $3,
-                      first_claim = o.sent_at IS NULL, sent_at = coalesce(o.sent_at, $3)
+                      first_claim = o.sent_at IS NULL, sent_at = coalesce(o.sent_at, $3),
+                      posting = o.doubt_since IS NULL,
+                      doubt_since = coalesce(o.doubt_since, $3 + make_interval(secs => $5))
                  FROM unnest($1::bigint[]) v(id)
                 WHERE o.id = v.id
                   AND EXISTS (SELECT FROM mutirao.worker w
@@ -189,6 +191,7 @@ async fn mark(
         .bind(worker.id())
         .bind(Time(now))
         .bind(LEASE_LEFT_MIN_S)
+        .bind(LEASE_LEFT_MIN_S + worker.timeout_s())
         .execute(conn)
         .await
         .trouble()?;

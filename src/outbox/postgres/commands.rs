@@ -103,12 +103,12 @@ impl PgOutbox {
         let range = Reach::of(batch.map_or(Scope::All, Scope::Batch), &mut tx).await?;
         let sql = format!(
             "UPDATE mutirao.outbox o
-                SET state = CASE WHEN o.state = 'unconfirmed' AND NOT o.doubt_precaution THEN 'in_doubt' ELSE 'pending' END,
+                SET state = CASE WHEN o.doubt_since IS NOT NULL AND NOT o.doubt_precaution THEN 'in_doubt' ELSE 'pending' END,
                     available_at = {NOW}, finished_at = NULL,
                     attempts = CASE WHEN o.state = 'unconfirmed' THEN o.attempts ELSE 0 END, answered = 0,
                     doubt_since = coalesce(o.doubt_since, CASE WHEN o.sent_at IS NOT NULL THEN {NOW} END),
-                    doubt_precaution = CASE WHEN o.state = 'unconfirmed' THEN o.doubt_precaution
-                                            ELSE o.doubt_since IS NOT NULL OR o.sent_at IS NOT NULL END,
+                    doubt_precaution = CASE WHEN o.doubt_since IS NOT NULL THEN o.doubt_precaution
+                                            ELSE o.sent_at IS NOT NULL END,
                     error_code = NULL, error_message = NULL, protocolo = NULL, id_atendimento = NULL,
                     ids_ordem_servico = NULL, numeros_ordem_servico = NULL
               WHERE NOT o.gone AND o.purged_at IS NULL AND o.state = ANY($4) AND {OF_BATCH}"

@@ -144,7 +144,7 @@ impl Outbox for Desk<'_> {
     }
 
     async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
-        in_time(settle::settle(self.worker.outbox(), settles)).await
+        in_time(settle::settle(self.worker, settles)).await
     }
 
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
@@ -153,8 +153,8 @@ impl Outbox for Desk<'_> {
             let mut tx = self.worker.outbox().tx(Access::Claiming).await?;
             // Of whatever scope: the worker's one run holds no row.
             let sql = "UPDATE mutirao.outbox
-                          SET state = CASE WHEN doubt_since IS NOT NULL AND doubt_precaution THEN 'pending' ELSE 'in_doubt' END,
-                              available_at = $1, doubt_since = coalesce(doubt_since, $1)
+                          SET state = CASE WHEN NOT posting AND doubt_precaution THEN 'pending' ELSE 'in_doubt' END,
+                              available_at = $1, doubt_since = CASE WHEN posting THEN $1 ELSE doubt_since END
                         WHERE state = 'in_flight' AND worker = $2";
             let left =
                 sqlx::query(sql).bind(Time(now)).bind(self.worker.id()).execute(&mut *tx).await.trouble()?;

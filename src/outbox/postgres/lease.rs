@@ -57,6 +57,11 @@ impl Worker {
         self.terms.rate
     }
 
+    /// How long it waits for an answer of HubSoft.
+    pub(super) fn timeout_s(&self) -> f64 {
+        self.terms.timeout.as_secs_f64()
+    }
+
     pub(super) fn lease(&self) -> Duration {
         self.terms.lease
     }
@@ -114,9 +119,9 @@ impl Worker {
                            DELETE FROM mutirao.worker WHERE lease_until <= clock_timestamp()
                            RETURNING id, lease_until + make_interval(secs => timeout_s) AS waits_until)
                        UPDATE mutirao.outbox o
-                          SET state = CASE WHEN o.doubt_since IS NOT NULL AND o.doubt_precaution THEN 'pending' ELSE 'in_doubt' END,
+                          SET state = CASE WHEN NOT o.posting AND o.doubt_precaution THEN 'pending' ELSE 'in_doubt' END,
                               available_at = clock_timestamp(),
-                              doubt_since = coalesce(o.doubt_since, greatest(clock_timestamp(),
+                              doubt_since = coalesce(CASE WHEN NOT o.posting THEN o.doubt_since END, greatest(clock_timestamp(),
                                   (SELECT d.waits_until FROM dead d WHERE d.id = o.worker)))
                         WHERE o.state = 'in_flight'
                           AND NOT EXISTS (SELECT FROM mutirao.worker w
@@ -151,7 +156,7 @@ impl Worker {
             .bind(&self.name)
             .bind(self.terms.lease.as_secs_f64())
             .bind(rate)
-            .bind(self.terms.timeout.as_secs_f64())
+            .bind(self.timeout_s())
             .fetch_one(&mut *tx)
             .await
             .trouble()?;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::error::Trouble;
-use super::settle::FENCED;
+use super::settle::fenced;
 use super::values::{list, text};
 use crate::delivery::{Opening, OutboxError, Settle};
 
@@ -47,7 +47,11 @@ impl<'a> OpenedRows<'a> {
 /// # Errors
 ///
 /// If a ticket belongs to another row: the index of tickets refuses it.
-pub(super) async fn write_opened(conn: &mut PgConnection, rows: OpenedRows<'_>) -> Result<u64, OutboxError> {
+pub(super) async fn write_opened(
+    conn: &mut PgConnection,
+    worker: i64,
+    rows: OpenedRows<'_>,
+) -> Result<u64, OutboxError> {
     if rows.ids.is_empty() {
         return Ok(0);
     }
@@ -58,7 +62,7 @@ pub(super) async fn write_opened(conn: &mut PgConnection, rows: OpenedRows<'_>) 
                       error_code = NULL, error_message = NULL, finished_at = clock_timestamp()
                  FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::int[], $8::text[])
                       v(id, token, protocolo, id_atendimento, ids_os, numeros_os, attempts, warning)
-                WHERE {FENCED}");
+                WHERE {}", fenced(9));
     let done = sqlx::query(AssertSqlSafe(sql))
         .bind(rows.ids)
         .bind(rows.tokens)
@@ -68,6 +72,7 @@ pub(super) async fn write_opened(conn: &mut PgConnection, rows: OpenedRows<'_>) 
         .bind(rows.numeros_os)
         .bind(rows.attempts)
         .bind(rows.warnings)
+        .bind(worker)
         .execute(conn)
         .await
         .trouble()?;

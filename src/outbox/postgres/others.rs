@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::error::Trouble;
 use super::opened::{count, lists};
-use super::settle::FENCED;
+use super::settle::fenced;
 use super::values::{Time, text};
 use crate::delivery::{Change, Doubt, Fault, Opening, OutboxError, Settle, State};
 use crate::outbox::state_name;
@@ -102,10 +102,14 @@ impl<'a> OtherRows<'a> {
 }
 
 /// A look-up was of no use: what is known of the row is still what became of its post.
-const STILL_IN_DOUBT: &str = "v.state = 'in_doubt' AND o.doubt_since IS NOT NULL";
+const STILL_IN_DOUBT: &str = "v.state = 'in_doubt' AND NOT o.posting";
 
 /// Writes settles of rows that are in flight under their token; returns how many that were.
-pub(super) async fn write_others(conn: &mut PgConnection, rows: OtherRows<'_>) -> Result<u64, OutboxError> {
+pub(super) async fn write_others(
+    conn: &mut PgConnection,
+    worker: i64,
+    rows: OtherRows<'_>,
+) -> Result<u64, OutboxError> {
     if rows.ids.is_empty() {
         return Ok(0);
     }
@@ -124,7 +128,7 @@ pub(super) async fn write_others(conn: &mut PgConnection, rows: OtherRows<'_>) -
                              $13::timestamptz[], $14::bool[], $15::int[], $16::timestamptz[], $17::int[])
                       v(id, token, state, available_at, attempts, code, message, protocolo, id_atendimento,
                         ids_os, numeros_os, since, hubsoft_at, precaution, absences, last_absence, answered)
-                WHERE {FENCED}");
+                WHERE {}", fenced(18));
     let done = sqlx::query(AssertSqlSafe(sql))
         .bind(rows.ids)
         .bind(rows.tokens)
@@ -143,6 +147,7 @@ pub(super) async fn write_others(conn: &mut PgConnection, rows: OtherRows<'_>) -
         .bind(rows.absences)
         .bind(rows.last_absence)
         .bind(rows.answered)
+        .bind(worker)
         .execute(conn)
         .await
         .trouble()?;

@@ -16,6 +16,7 @@ use crate::outbox::names::state_of;
 #[derive(sqlx::FromRow)]
 struct Found {
     token: i64,
+    worker: Option<i64>,
     state: String,
     protocolo: Option<String>,
     available_at: Time,
@@ -25,14 +26,20 @@ struct Found {
 }
 
 /// Settles one row by itself.
-pub(super) async fn settle_odd(conn: &mut PgConnection, settle: &Settle) -> Result<Settled, OutboxError> {
-    let sql = "SELECT token, state, protocolo, available_at, claimed_at, attempts, doubt_since
+pub(super) async fn settle_odd(
+    conn: &mut PgConnection,
+    worker: i64,
+    settle: &Settle,
+) -> Result<Settled, OutboxError> {
+    let sql = "SELECT token, worker, state, protocolo, available_at, claimed_at, attempts, doubt_since
                  FROM mutirao.outbox WHERE id = $1 FOR UPDATE";
     let found: Option<Found> =
         sqlx::query_as(sql).bind(settle.row.0).fetch_optional(&mut *conn).await.trouble()?;
     let Some(found) = found else { return Ok(Settled::Stale) };
     let state = state_of(&found.state).ok_or_else(|| unreadable("outbox.state"))?;
-    let is_owner = state == State::InFlight && Token(found.token) == settle.token;
+    // The claim that was settled was this row's last.
+    let is_last = Token(found.token) == settle.token && found.worker == Some(worker);
+    let is_owner = is_last && state == State::InFlight;
     match &settle.change {
         Change::Opened { opening, attempts, warning } => {
             if state == State::Opened {
@@ -48,12 +55,12 @@ pub(super) async fn settle_odd(conn: &mut PgConnection, settle: &Settle) -> Resu
             Ok(Settled::Written)
         }
         _ if is_owner => {
-            write(conn, std::iter::once(settle)).await?;
+            write(conn, worker, std::iter::once(settle)).await?;
             Ok(Settled::Written)
         }
-        change if Token(found.token) == settle.token && found.is_after(state, change) => Ok(Settled::Written),
+        change if is_last && found.is_after(state, change) => Ok(Settled::Written),
         Change::Release => Ok(Settled::Stale),
-        _ if Token(found.token) < settle.token && state == State::Pending => {
+        _ if !is_last && Token(found.token) <= settle.token && state == State::Pending => {
             doubt_forgotten(conn, settle).await?;
             Ok(Settled::Stale)
         }

@@ -9,8 +9,8 @@ use std::collections::{HashMap, HashSet};
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::PgOutbox;
 use super::error::Trouble;
+use super::lease::Worker;
 use super::opened::{OpenedRows, write_opened};
 use super::others::{OtherRows, write_others};
 use super::proof;
@@ -20,15 +20,16 @@ use crate::delivery::{Change, OutboxError, Settle, Settled};
 use crate::outbox::kind_name;
 use crate::outbox::settles::{are_distinct, ticket_of};
 
-pub(super) async fn settle(outbox: &PgOutbox, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
+pub(super) async fn settle(worker: &Worker, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
     if settles.is_empty() {
         return Ok(Vec::new());
     }
-    let mut tx = outbox.tx(Access::Shared).await?;
+    let id = worker.id();
+    let mut tx = worker.outbox().tx(Access::Shared).await?;
     let mut settled = vec![Settled::Written; settles.len()];
     // It fails if a ticket belongs to another row.
     if are_distinct(settles)
-        && let Ok(n_written) = write(&mut tx, settles.iter()).await
+        && let Ok(n_written) = write(&mut tx, id, settles.iter()).await
         && n_written == settles.len() as u64
     {
         write_attempts(&mut tx, settles.iter()).await?;
@@ -36,11 +37,11 @@ pub(super) async fn settle(outbox: &PgOutbox, settles: &[Settle]) -> Result<Vec<
         return Ok(settled);
     }
     tx.restart().await?;
-    let odd = odd(&mut tx, settles).await?;
+    let odd = odd(&mut tx, id, settles).await?;
     let plain = settles.iter().enumerate().filter(|(at, _)| !odd.contains(at)).map(|(_, it)| it);
-    write(&mut tx, plain).await?;
+    write(&mut tx, id, plain).await?;
     for &at in &odd {
-        settled[at] = proof::settle_odd(&mut tx, &settles[at]).await?;
+        settled[at] = proof::settle_odd(&mut tx, id, &settles[at]).await?;
     }
     // A repeated settle has its history already; a stale one is not the row's any more.
     let news = settles.iter().zip(&settled).enumerate().filter(|(at, (_, settled))| {
@@ -53,10 +54,12 @@ pub(super) async fn settle(outbox: &PgOutbox, settles: &[Settle]) -> Result<Vec<
 
 /// The places of those settles that are not simply of a row in flight under the same token, in order.
 /// From here on nobody else changes any of the rows.
-async fn odd(conn: &mut PgConnection, settles: &[Settle]) -> Result<Vec<usize>, OutboxError> {
+async fn odd(conn: &mut PgConnection, worker: i64, settles: &[Settle]) -> Result<Vec<usize>, OutboxError> {
     let ids: Vec<i64> = settles.iter().map(|it| it.row.0).collect();
-    let sql = "SELECT id, token FROM mutirao.outbox WHERE id = ANY($1) AND state = 'in_flight' ORDER BY id FOR UPDATE";
-    let in_flight: Vec<(i64, i64)> = sqlx::query_as(sql).bind(ids).fetch_all(&mut *conn).await.trouble()?;
+    let sql = "SELECT id, token FROM mutirao.outbox
+                WHERE id = ANY($1) AND state = 'in_flight' AND worker = $2 ORDER BY id FOR UPDATE";
+    let in_flight: Vec<(i64, i64)> =
+        sqlx::query_as(sql).bind(ids).bind(worker).fetch_all(&mut *conn).await.trouble()?;
     let in_flight: HashMap<i64, i64> = in_flight.into_iter().collect();
     let tickets: Vec<i64> = settles.iter().filter_map(ticket_of).collect();
     let sql = "SELECT id_atendimento FROM mutirao.outbox WHERE id_atendimento = ANY($1) AND state = 'opened'";
@@ -70,16 +73,20 @@ async fn odd(conn: &mut PgConnection, settles: &[Settle]) -> Result<Vec<usize>, 
     Ok((0..settles.len()).filter(|&at| is_odd(&settles[at])).collect())
 }
 
-/// Of `o`: in flight under the token of `v`.
+/// Of `o`: in flight under the token of `v`, claimed by the worker of that parameter. A database that lost its last
+/// commits gives tokens again.
 ///
 /// `IS TRUE` hides the state from the planner. A worker's statistics often say that nothing is in
 /// flight; the index of such rows then looks like the cheapest way in, and is read from end to end for
 /// every row of a settle.
-pub(super) const FENCED: &str = "o.id = v.id AND o.token = v.token AND (o.state = 'in_flight') IS TRUE";
+pub(super) fn fenced(worker: usize) -> String {
+    format!("o.id = v.id AND o.token = v.token AND o.worker = ${worker} AND (o.state = 'in_flight') IS TRUE")
+}
 
 /// Writes settles of rows that are in flight under their token; returns how many that were.
 pub(super) async fn write<'a>(
     conn: &mut PgConnection,
+    worker: i64,
     settles: impl Iterator<Item = &'a Settle>,
 ) -> Result<u64, OutboxError> {
     let (mut opened, mut others) = (OpenedRows::default(), OtherRows::default());
@@ -96,26 +103,29 @@ pub(super) async fn write<'a>(
             _ => others.push(settle),
         }
     }
-    let n_opened = write_opened(conn, opened).await?;
+    let n_opened = write_opened(conn, worker, opened).await?;
     let mut n_released = 0;
     if !released.is_empty() {
         // `claimed_at` goes too: by that a repeated release is known from a row that was recovered.
         let sql = format!(
             "UPDATE mutirao.outbox o
-                      SET state = CASE WHEN o.doubt_since IS NULL OR o.doubt_precaution THEN 'pending' ELSE 'in_doubt' END,
+                      SET state = CASE WHEN o.posting OR o.doubt_precaution THEN 'pending' ELSE 'in_doubt' END,
+                          doubt_since = CASE WHEN NOT o.posting THEN o.doubt_since END,
                           claimed_at = NULL, sent_at = CASE WHEN o.first_claim THEN NULL ELSE o.sent_at END
                      FROM unnest($1::bigint[], $2::bigint[]) v(id, token)
-                    WHERE {FENCED}"
+                    WHERE {}",
+            fenced(3)
         );
         let done = sqlx::query(AssertSqlSafe(sql))
             .bind(released)
             .bind(released_tokens)
+            .bind(worker)
             .execute(&mut *conn)
             .await
             .trouble()?;
         n_released = done.rows_affected();
     }
-    Ok(n_opened + n_released + write_others(conn, others).await?)
+    Ok(n_opened + n_released + write_others(conn, worker, others).await?)
 }
 
 async fn write_attempts<'a>(

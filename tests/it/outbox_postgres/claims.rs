@@ -7,7 +7,7 @@ use mutirao::outbox::postgres::PgOutbox;
 use sqlx::Connection;
 
 use super::bench::{Fresh, ids, register, want};
-use crate::outbox_conformance::{Bench, at, valid};
+use crate::outbox_conformance::{Bench, TERMS, at, valid};
 
 const PLAIN: &str =
     "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, available_at)";
@@ -396,4 +396,45 @@ async fn what_is_too_long_is_refused_without_being_read() {
     it.outbox.close().await;
     let n_read = n_blocks(3).await - before;
     assert!(n_read < 20, "{n_read} blocks of long values were read");
+}
+
+/// Seen: what everybody does to a queue that seems stuck made 33 second tickets.
+#[tokio::test]
+async fn whatever_a_person_writes_into_state_what_may_have_been_sent_is_looked_up_first() {
+    for (written, retried) in [
+        ("UPDATE mutirao.outbox SET state = 'pending' WHERE state = 'in_flight'", false),
+        ("UPDATE mutirao.outbox SET state = 'failed' WHERE state = 'in_flight'", true),
+        ("UPDATE mutirao.outbox SET state = 'rejected' WHERE state = 'in_flight'", true),
+        ("UPDATE mutirao.outbox SET state = 'failed'; UPDATE mutirao.outbox SET state = 'pending'", false),
+    ] {
+        let mut it = Fresh::new().await;
+        let rows = it.insert(&[valid(1)]).await;
+        let posted = it.claim(want(1)).await.expect("it claims").claims.remove(0);
+        it.execute(written).await;
+        if retried {
+            let states = [State::Failed, State::Rejected];
+            assert_eq!(it.outbox.retry(None, &states, at(2)).await.expect("it does"), 1, "{written}");
+        }
+        assert_eq!(ids(&it.claim(Want { now: at(9), ..want(9) }).await.expect("it claims")), [], "{written}");
+        let other = it.insert(&[valid(1)]).await;
+        let claimed = it.claim(Want { now: at(9), posts: 9, look_ups: 9 }).await.expect("it claims");
+        assert_eq!(ids(&claimed), rows, "{written}: a look-up, and nothing else of its service");
+        let doubt = claimed.claims[0].doubt.as_ref().expect("it is looked up");
+        // From when nobody waits for the answer to a post under the claim.
+        assert!(!doubt.precaution && at(1) + TERMS.timeout < doubt.since, "{written}: {doubt:?}");
+        let change = Change::Opened {
+            opening: Opening {
+                protocolo: "p".to_owned(),
+                id_atendimento: 1,
+                ids_ordem_servico: Vec::new(),
+                numeros_ordem_servico: Vec::new(),
+            },
+            attempts: 1,
+            warning: None,
+        };
+        let settle = Settle { row: rows[0], token: posted.token, change, attempt: None };
+        assert_eq!(it.settle(&[settle]).await.expect("it settles"), [Settled::Written], "proof is proof");
+        assert_eq!(it.state(rows[0]).await, State::Opened);
+        assert_eq!(it.state(other[0]).await, State::Pending);
+    }
 }

@@ -1,6 +1,6 @@
 //! Whose rows they are, and when they are nobody's.
 
-use mutirao::delivery::{Change, Doubt, Outbox, OutboxError, Rate, Settle, Settled, State};
+use mutirao::delivery::{Change, Doubt, Opening, Outbox, OutboxError, Rate, Settle, Settled, State};
 use mutirao::outbox::{Scope, Terms};
 
 use super::bench::{Fresh, ids, register, want};
@@ -103,7 +103,7 @@ async fn a_forgotten_claim_leaves_a_doubt() {
     let claims = it.claim(want(2)).await.expect("it claims").claims;
     it.execute(
         "UPDATE mutirao.outbox SET state = 'pending', token = token - 1, sent_at = NULL, claimed_at = NULL,
-                worker = NULL, first_claim = false",
+                worker = NULL, first_claim = false, doubt_since = NULL, posting = false",
     )
     .await;
     let lost = Doubt {
@@ -157,4 +157,36 @@ async fn a_clean_stop_leaves_no_worker_behind() {
         .await
         .expect("it reads");
     assert!(!there);
+}
+
+/// Seen: a stale 429 gave another worker's row back while that one was posting it.
+#[tokio::test]
+async fn a_token_that_comes_again_is_not_the_first_workers() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1), valid(2)]).await;
+    let claims = it.claim(want(2)).await.expect("it claims").claims;
+    // A standby without the last commit takes over, and another worker claims.
+    it.execute(
+        "UPDATE mutirao.outbox SET state = 'pending', token = token - 1, sent_at = NULL, claimed_at = NULL,
+                worker = NULL, first_claim = false, doubt_since = NULL, posting = false",
+    )
+    .await;
+    let other = register(&it.outbox).await;
+    let others = other.desk(Scope::All).claim(want(2)).await.expect("it claims").claims;
+    assert_eq!(others[0].token, claims[0].token);
+    let later = Change::Later { at: at(3), attempts: 0, doubt: None, fault: None };
+    for change in [Change::Release, later] {
+        let settle = Settle { row: rows[0], token: claims[0].token, change, attempt: None };
+        assert_eq!(it.settle(&[settle]).await.expect("it settles"), [Settled::Stale]);
+        assert_eq!(it.state(rows[0]).await, State::InFlight);
+    }
+    let opening = Opening {
+        protocolo: "p".to_owned(),
+        id_atendimento: 1,
+        ids_ordem_servico: Vec::new(),
+        numeros_ordem_servico: Vec::new(),
+    };
+    let opened = Change::Opened { opening, attempts: 1, warning: None };
+    let settle = Settle { row: rows[1], token: claims[1].token, change: opened, attempt: None };
+    assert_eq!(it.settle(&[settle]).await.expect("it settles"), [Settled::Written], "proof is proof");
 }
