@@ -59,6 +59,7 @@ pub async fn check(mut args: Check, global: &Global, screen: &Screen) -> Result<
     for repeat in seen.map(Repeats::finish).unwrap_or_default() {
         told.repeat(repeat);
     }
+    reading::tell_asides(intake.asides(), screen);
     for (notice, n) in &notices {
         screen.note(format!("{n} rows: {notice}"));
     }

@@ -92,6 +92,7 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
     // All of the file went through the log; nothing of it waits there when the disk fills up later.
     outbox.tidy().await;
     let merged = &staged.merged;
+    reading::tell_asides(staged.asides, screen);
     tell_merged(merged, screen);
 
     let counts = outbox.reader().counts(merged.scope()).await?;
@@ -249,8 +250,9 @@ async fn rehearse(
     if let Some(binding) = binding {
         refuse_other_host(outbox.reader(), &work.outbox, binding).await?;
     }
-    let would_be = reading::rehearse(intake, &mut outbox, &work.batch, &args.file, options).await?;
+    let (would_be, asides) = reading::rehearse(intake, &mut outbox, &work.batch, &args.file, options).await?;
     outbox.close().await?;
+    reading::tell_asides(asides, screen);
     tell_merged(&would_be.merged, screen);
     let counts = would_be.counts;
     screen.note(format!("dry run: {} tickets would be opened; nothing was sent", counts.pending));

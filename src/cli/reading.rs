@@ -9,16 +9,16 @@ use super::failure::Failure;
 use super::screen::Screen;
 use crate::config::FileLayer;
 use crate::delivery::identity::Content;
-use crate::intake::{Blame, Format, Hashing, Intake, IntakeError, IntakeOptions, Row, Source};
+use crate::intake::{Asides, Blame, Format, Hashing, Intake, IntakeError, IntakeOptions, Row, Source};
 use crate::outbox::{AnyOutbox, AnyStaging, MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal};
 use crate::ticket::{Field, Id, Parsed, Problem, RawTicket, in_words};
 
 /// Ticket types that are told apart; a file with more is asked about in one word.
 const TYPES_MAX: usize = 10;
 
-/// Whether FILE is `-`.
+/// Whether FILE is standard input, `-` or by its names: it has no folder for results beside it, and is read once.
 pub fn is_stdin(file: &Path) -> bool {
-    file.as_os_str() == "-"
+    ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].iter().any(|it| file.as_os_str() == *it)
 }
 
 /// FILE, for people.
@@ -60,6 +60,13 @@ pub fn describe(intake: &Intake, screen: &Screen) {
     }
 }
 
+/// Says what was passed over.
+pub fn tell_asides(asides: Asides, screen: &Screen) {
+    for line in asides.lines() {
+        screen.note(line);
+    }
+}
+
 /// The file's own names of the fields, for `problems.csv`.
 pub type ColumnNames = HashMap<String, String>;
 
@@ -74,6 +81,7 @@ pub struct Staged {
     pub n_service_orders: u64,
     pub columns: ColumnNames,
     pub content: Content,
+    pub asides: Asides,
 }
 
 /// What is to become of the rows that were read.
@@ -119,6 +127,7 @@ pub async fn stage(
         n_service_orders: read.facts.n_service_orders,
         columns: read.columns,
         content: read.facts.content,
+        asides: read.asides,
     })
 }
 
@@ -129,9 +138,9 @@ pub async fn rehearse(
     batch: &str,
     file: &Path,
     options: &MergeOptions<'_>,
-) -> Result<Rehearsal, Failure> {
-    let (staging, _) = read_in(intake, outbox, batch, file).await?;
-    Ok(staging.rehearse(options).await?)
+) -> Result<(Rehearsal, Asides), Failure> {
+    let (staging, read) = read_in(intake, outbox, batch, file).await?;
+    Ok((staging.rehearse(options).await?, read.asides))
 }
 
 /// What was found out while reading.
@@ -139,6 +148,7 @@ struct Read {
     facts: Facts,
     columns: ColumnNames,
     sha256: String,
+    asides: Asides,
 }
 
 async fn read_in<'a>(
@@ -165,9 +175,9 @@ async fn read_in<'a>(
         facts.content.add(row.content_key());
         push(&mut staging, &row, fields, parsed).await?;
     }
-    let columns = column_names(&intake);
+    let (columns, asides) = (column_names(&intake), intake.asides());
     let sha256 = intake.finish().sha256.map(hexadecimal).unwrap_or_default();
-    Ok((staging, Read { facts, columns, sha256 }))
+    Ok((staging, Read { facts, columns, sha256, asides }))
 }
 
 async fn push(

@@ -1,10 +1,32 @@
 //! The columns of a file: which are fields, which are ours from an earlier result, which are the
 //! input's own and only kept.
 
+use std::collections::{HashMap, HashSet};
+
 use super::header::{self, Map, RESULT_COLUMNS, Set, Target};
-use super::records::RowShape;
+use super::records::{CELLS_MAX, Record, RowShape};
 use super::words::IntakeError;
-use crate::ticket::{Field, is_blank};
+use crate::ticket::{Field, is_blank, trim};
+
+/// Columns of a text file. Source: ten times what a person's sheet has; a delimiter that was taken for another gives more.
+const TEXT_COLUMNS_MAX: usize = 1024;
+
+/// How many columns a kind of file may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Width {
+    Text,
+    /// As many as Excel has.
+    Workbook,
+}
+
+impl Width {
+    fn columns_max(self) -> usize {
+        match self {
+            Self::Text => TEXT_COLUMNS_MAX,
+            Self::Workbook => CELLS_MAX,
+        }
+    }
+}
 
 /// How a file's columns are read. Built from its header, once.
 #[derive(Debug)]
@@ -13,8 +35,15 @@ pub(super) struct Columns {
     pub names: Vec<String>,
     /// What each column is.
     pub roles: Vec<Role>,
-    /// The columns of the input itself, in order.
+    /// The columns of the input itself that have a name, in order. Those without one are not kept: a sheet with one
+    /// cell in its last corner would fill a disk.
     pub own: Vec<usize>,
+    /// Columns without a name between others.
+    pub unnamed: Vec<usize>,
+    /// Columns up to the last one with a name.
+    pub n_named: usize,
+    /// Whether blank cells behind the last column may be nothing but a delimiter too many.
+    pub may_end_in_delimiters: bool,
     /// The headers of `own`.
     pub own_names: Vec<String>,
     /// Where each field comes from.
@@ -30,6 +59,7 @@ pub(super) struct Columns {
     pub protocolo: Option<usize>,
     /// We wrote the file.
     pub is_result: bool,
+    pub width: Width,
 }
 
 /// The column of a field, and what is set where its cell is blank.
@@ -63,10 +93,20 @@ impl Role {
 }
 
 impl Columns {
-    pub(super) fn new(names: Vec<String>, maps: &[Map], sets: &[Set]) -> Result<Self, IntakeError> {
+    pub(super) fn new(
+        names: Vec<String>,
+        width: Width,
+        maps: &[Map],
+        sets: &[Set],
+    ) -> Result<Self, IntakeError> {
+        let n_named = names.iter().rposition(|it| !is_blank(it)).map_or(0, |at| at + 1);
+        let n_max = width.columns_max();
+        if n_max < n_named || CELLS_MAX < names.len() {
+            return Err(IntakeError::TooManyColumns { n_max });
+        }
         let ours = ours(&names);
         let mut roles = roles(&names, &ours, maps)?;
-        refuse_doubled(&names, &ours)?;
+        refuse_doubled(&names, &ours, &roles, maps)?;
         // The reference that we wrote wins over the column that it was read from.
         let written = ours.contains(&Some("referencia"));
         for (role, ours) in roles.iter_mut().zip(&ours) {
@@ -76,22 +116,31 @@ impl Columns {
         }
         refuse_two_of_one(&names, &roles)?;
 
-        let own: Vec<usize> = (0..names.len()).filter(|it| ours[*it].is_none()).collect();
+        let is_unnamed = |at: &usize| is_blank(&names[*at]);
+        let own: Vec<usize> = (0..n_named).filter(|it| ours[*it].is_none() && !is_unnamed(it)).collect();
         let own_names = own.iter().map(|it| names[*it].clone()).collect();
-        let at = |target: &Target| roles.iter().position(|it| matches!(it, Role::Target(it) if it == target));
+        let unnamed = (0..n_named).filter(is_unnamed).collect();
+        let mut places: HashMap<&Target, usize> = HashMap::new();
+        for (at, role) in roles.iter().enumerate() {
+            if let Role::Target(target) = role {
+                places.entry(target).or_insert(at);
+            }
+        }
+        let at = |target: &Target| places.get(target).copied();
         let set = |target: &Target| {
             let set = sets.iter().rev().find(|it| it.target == *target);
             set.map(|it| it.value.clone()).filter(|it| !is_blank(it))
         };
         let fields = Field::ALL.map(|it| (at(&Target::Field(it)), set(&Target::Field(it))));
         let mut params: Vec<Param> = Vec::new();
+        let mut seen = HashSet::new();
         let of_columns = roles.iter().filter_map(|it| match it {
             Role::Target(target) => Some(target),
             Role::Extra | Role::Ours => None,
         });
         for target in of_columns.chain(sets.iter().map(|it| &it.target)) {
             let Target::Param { object, key } = target else { continue };
-            if params.iter().all(|it| it.object != *object || it.key != *key) {
+            if seen.insert(target) {
                 let (column, set) = (at(target), set(target));
                 params.push(Param { object: *object, key: key.clone(), column, set });
             }
@@ -99,6 +148,7 @@ impl Columns {
         let referencia = at(&Target::Referencia);
         let our = |name| ours.iter().position(|it| *it == Some(name));
         let (lote, state) = (our("lote"), our("state"));
+        let may_end_in_delimiters = may_end_in_delimiters(&roles[..n_named]);
         let protocolo = names.iter().rposition(|it| header::normal(it) == "protocolo");
         let is_result = state.is_some();
         let columns = Self {
@@ -106,6 +156,9 @@ impl Columns {
             roles,
             own,
             own_names,
+            unnamed,
+            n_named,
+            may_end_in_delimiters,
             fields,
             params,
             lote,
@@ -113,6 +166,7 @@ impl Columns {
             state,
             protocolo,
             is_result,
+            width,
         };
         columns.refuse_missing()?;
         Ok(columns)
@@ -130,6 +184,40 @@ impl Columns {
         RowShape { n_cells: last.unwrap_or(1).max(1) + 1, number: column(Field::IdClienteServico) }
     }
 
+    /// Whether the record counts rows rather than being one: its first word is `Total`, and little stands beside.
+    pub(super) fn is_total(&self, record: Record<'_>) -> bool {
+        const CELLS_MAX: usize = 3;
+
+        // Most rows begin with a number: told by one look.
+        let Some((at, first)) = record.cells().enumerate().find(|it| !is_blank(it.1)) else { return false };
+        if !matches!(trim(first).as_bytes(), [b'T' | b't' | b'S' | b's', ..]) {
+            return false;
+        }
+        let word = header::normal(first);
+        ["total", "subtotal"].iter().any(|it| word.starts_with(it))
+            && record.cells().skip(at).filter(|it| !is_blank(it)).count() <= CELLS_MAX
+            && Field::REQUIRED.iter().any(|it| {
+                let column = self.fields[*it as usize].0;
+                column.is_some_and(|column| column != at && is_blank(record.cell(column)))
+            })
+    }
+
+    /// Whether something stands in a column without a name. Behind the last column of a text that may be a problem of
+    /// the row, and is told as such.
+    pub(super) fn has_note(&self, record: Record<'_>) -> bool {
+        let is_told = self.width == Width::Workbook || self.may_end_in_delimiters;
+        self.unnamed.iter().any(|at| !is_blank(record.cell(*at)))
+            || self.n_named < record.len()
+                && is_told
+                && record.cells().skip(self.n_named).any(|it| !is_blank(it))
+    }
+
+    /// Whether nothing stands in a column with a name.
+    pub(super) fn is_beside(&self, record: Record<'_>) -> bool {
+        self.width == Width::Workbook
+            && (0..self.n_named).all(|at| is_blank(&self.names[at]) || is_blank(record.cell(at)))
+    }
+
     /// The name of the column that a field is read from.
     pub(super) fn column_of(&self, field: &str) -> Option<&str> {
         let at = self.roles.iter().position(|it| it.field().is_some_and(|it| it.name() == field))?;
@@ -138,6 +226,12 @@ impl Columns {
 
     pub(super) fn extras(&self) -> Vec<String> {
         self.named(|role, name| *role == Role::Extra && !is_blank(name))
+    }
+
+    /// Names that several columns have.
+    pub(super) fn doubled(&self) -> Vec<String> {
+        let is_ours: Vec<_> = self.roles.iter().map(|it| (*it == Role::Ours).then_some("")).collect();
+        doubled(&self.names, &is_ours).into_iter().map(|(_, second)| self.names[second].clone()).collect()
     }
 
     pub(super) fn ours(&self) -> Vec<String> {
@@ -177,6 +271,9 @@ impl Columns {
     /// the letters differ, or one is a part of the other.
     fn nearest(&self, field: Field) -> Option<String> {
         let close = self.extras().into_iter().filter_map(|name| {
+            if LIKENESS_LEN_MAX < name.len() {
+                return None;
+            }
             let found = header::normal(&name);
             let to = |wanted: &&str| {
                 let is_part = 3 < found.len() && (wanted.contains(&found) || found.contains(wanted));
@@ -188,6 +285,9 @@ impl Columns {
         close.min().map(|it| it.1)
     }
 }
+
+/// Longest name that is compared letter by letter. Bytes.
+const LIKENESS_LEN_MAX: usize = 200;
 
 /// For each column, which of ours it is, if it is one.
 ///
@@ -248,29 +348,52 @@ fn roles(names: &[String], ours: &[Option<&str>], maps: &[Map]) -> Result<Vec<Ro
     Ok(roles)
 }
 
-fn refuse_doubled(names: &[String], ours: &[Option<&str>]) -> Result<(), IntakeError> {
-    let mut seen: Vec<(String, usize)> = Vec::new();
+/// Two columns of one name are refused where one of them is needed. Of others both are kept.
+fn refuse_doubled(
+    names: &[String],
+    ours: &[Option<&str>],
+    roles: &[Role],
+    maps: &[Map],
+) -> Result<(), IntakeError> {
+    for (first, second) in doubled(names, ours) {
+        let normal = header::normal(&names[second]);
+        let is_needed = |at: usize| matches!(roles[at], Role::Target(_));
+        if is_needed(first) || is_needed(second) || maps.iter().any(|it| header::normal(&it.column) == normal)
+        {
+            return Err(IntakeError::DoubledHeader {
+                name: header::shown(names).into_iter().find(|it| *it == names[second]),
+                first_at: first + 1,
+                second_at: second + 1,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The columns, ours apart, that have the same name as an earlier one: that, and they.
+fn doubled(names: &[String], ours: &[Option<&str>]) -> Vec<(usize, usize)> {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut doubled = Vec::new();
     for (at, name) in names.iter().enumerate() {
         let normal = header::normal(name);
         if normal.is_empty() || ours[at].is_some() {
             continue;
         }
-        if let Some((_, first)) = seen.iter().find(|it| it.0 == normal) {
-            return Err(IntakeError::DoubledHeader {
-                name: header::shown(names).into_iter().find(|it| it == name),
-                first_at: first + 1,
-                second_at: at + 1,
-            });
+        match seen.get(&normal) {
+            Some(first) => doubled.push((*first, at)),
+            None => {
+                seen.insert(normal, at);
+            }
         }
-        seen.push((normal, at));
     }
-    Ok(())
+    doubled
 }
 
 fn refuse_two_of_one(names: &[String], roles: &[Role]) -> Result<(), IntakeError> {
+    let mut seen: HashMap<&Target, usize> = HashMap::new();
     for (second, role) in roles.iter().enumerate() {
         let Role::Target(target) = role else { continue };
-        if let Some(first) = roles[..second].iter().position(|it| it == role) {
+        if let Some(first) = seen.insert(target, second) {
             return Err(IntakeError::TwoColumns {
                 field: target.to_string(),
                 first: names[first].clone(),
@@ -281,6 +404,23 @@ fn refuse_two_of_one(names: &[String], roles: &[Role]) -> Result<(), IntakeError
     Ok(())
 }
 
+/// Whether a text that has the delimiter in it, and so moves the cells behind it on, is always noticed: a service's id
+/// or a phone stands behind it, or it is the last column, so that its rest is a cell too many. Then a blank cell too
+/// many is nothing but a delimiter at the line's end.
+fn may_end_in_delimiters(roles: &[Role]) -> bool {
+    let is = |role: &Role, fields: &[Field]| role.field().is_some_and(|it| fields.contains(&it));
+    let is_typed = |role: &Role| is(role, &[Field::IdClienteServico, Field::Telefone]);
+    let Some(typed) = roles.iter().rposition(is_typed) else { return false };
+    match &roles[typed + 1..] {
+        [_] => true,
+        behind => behind.iter().all(|it| {
+            let is_text =
+                is(it, &[Field::Descricao, Field::Nome, Field::Parametros, Field::ParametrosOrdemServico]);
+            !is_text && *it != Role::Target(Target::Referencia)
+        }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,7 +429,7 @@ mod tests {
         let names = header.split(';').map(str::to_owned).collect();
         let maps: Vec<Map> = maps.iter().map(|it| it.parse().unwrap()).collect();
         let sets: Vec<Set> = sets.iter().map(|it| it.parse().unwrap()).collect();
-        Columns::new(names, &maps, &sets)
+        Columns::new(names, Width::Text, &maps, &sets)
     }
 
     fn refused(header: &str, maps: &[&str]) -> String {
@@ -331,6 +471,50 @@ mod tests {
         assert_eq!(found.extras(), ["fone"]);
         assert!(columns("servico;fone;nome", &[], &["descricao=Queda"]).is_ok());
         assert!(columns("servico;fone;nome", &[], &["descricao= "]).is_err());
+    }
+
+    /// Every one was compared with every other.
+    #[test]
+    fn many_columns_are_refused_and_as_many_as_excel_has_are_read_in_no_time() {
+        let header = |n: usize| {
+            let names = (0..n).map(|it| format!("parametros.coluna{it}"));
+            ["servico", "motivo", "nome", "fone"].map(str::to_owned).into_iter().chain(names).collect()
+        };
+        let names: Vec<String> = header(CELLS_MAX - 4);
+        assert_eq!(Columns::new(names, Width::Workbook, &[], &[]).unwrap().params.len(), CELLS_MAX - 4);
+        let names: Vec<String> = header(100_000);
+        assert!(matches!(
+            Columns::new(names, Width::Text, &[], &[]),
+            Err(IntakeError::TooManyColumns { n_max: 1024 })
+        ));
+        assert!(Columns::new(header(1020), Width::Text, &[], &[]).is_ok());
+    }
+
+    #[test]
+    fn a_doubled_column_is_in_the_way_only_where_it_is_needed() {
+        let found = columns("servico;motivo;nome;fone;status;Status", &[], &[]).unwrap();
+        assert_eq!(found.doubled(), ["Status"]);
+        assert!(columns("servico;motivo;nome;fone;status;status", &["status=email"], &[]).is_err());
+    }
+
+    #[test]
+    fn a_delimiter_too_many_is_nothing_where_a_moved_text_would_be_noticed() {
+        for (header, expected) in [
+            ("servico;motivo;nome;fone", true),
+            ("servico;motivo;nome;fone;cidade;abrir_os", true),
+            ("servico;nome;fone;motivo", true),
+            ("servico;nome;fone;motivo;cidade", false),
+            ("servico;nome;fone;cidade;motivo", false),
+        ] {
+            assert_eq!(columns(header, &[], &[]).unwrap().may_end_in_delimiters, expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn a_column_without_a_name_is_not_kept() {
+        let found = columns(";servico;motivo; ;nome;fone;;", &[], &[]).unwrap();
+        assert_eq!(found.own_names, ["servico", "motivo", "nome", "fone"]);
+        assert_eq!((found.n_named, &found.unnamed[..]), (6, [0, 3].as_slice()));
     }
 
     #[test]

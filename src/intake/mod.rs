@@ -34,7 +34,7 @@ pub use row::{CELL_LEN_MAX, Row};
 pub use words::{BadOption, Blame, IntakeError};
 
 use bytes::{Damage, Decoding, Kind};
-use columns::{Columns, Role};
+use columns::{Columns, Role, Width};
 use reader::Reader;
 use records::Record;
 use workbook::Sheet;
@@ -65,6 +65,10 @@ pub struct Summary {
     pub set: Vec<Target>,
     /// Columns that are kept in the results and not sent.
     pub extra: Vec<String>,
+    /// Names that several columns have, none of which is sent.
+    pub doubled: Vec<String>,
+    /// Columns without a name between others; not kept.
+    pub n_unnamed: usize,
     /// Columns that an earlier result added; ignored.
     pub ours: Vec<String>,
 }
@@ -91,6 +95,12 @@ impl Summary {
         if !self.extra.is_empty() {
             lines.push(words::summary::extra(&self.extra));
         }
+        if !self.doubled.is_empty() {
+            lines.push(words::summary::doubled(&self.doubled));
+        }
+        if 0 < self.n_unnamed {
+            lines.push(words::summary::unnamed(self.n_unnamed));
+        }
         if !self.ours.is_empty() {
             lines.push(words::summary::ours(&self.ours));
         }
@@ -108,6 +118,25 @@ pub struct Intake {
     is_first: bool,
     n_rows: u64,
     ours: Ours,
+    asides: Asides,
+}
+
+/// What stands in a sheet and is no row: passed over, and told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asides {
+    /// Rows such as `Total: 800`, and the line of the first.
+    n_totals: u64,
+    first_total: u64,
+    /// Rows that have something in a column without a name, and the line of the first.
+    n_notes: u64,
+    first_note: u64,
+}
+
+impl Asides {
+    /// One line a fact, for people.
+    pub fn lines(self) -> Vec<String> {
+        words::asides(self.n_totals, self.first_total, self.n_notes, self.first_note)
+    }
 }
 
 /// Rows that were in an outbox before, by what they carry of its results. All zero in a file that has none of
@@ -203,14 +232,16 @@ impl Intake {
             return Err(IntakeError::StrayQuoteInHeader { line });
         }
         let names = input.record().cells().map(|it| it.trim_start_matches('\u{FEFF}').to_owned()).collect();
-        let columns = Columns::new(names, &options.map, &options.set)?;
+        let width = if matches!(input, Input::Text(_)) { Width::Text } else { Width::Workbook };
+        let columns = Columns::new(names, width, &options.map, &options.set)?;
         if let Input::Text(reader) = &mut input {
             reader.expect(columns.shape());
         }
         let summary = summary(format, &columns, options);
         let default_ddd = options.default_ddd;
-        let ours = Ours::default();
-        let mut intake = Self { input, columns, summary, default_ddd, is_first: true, n_rows: 0, ours };
+        let (ours, asides) = (Ours::default(), Asides::default());
+        let mut intake =
+            Self { input, columns, summary, default_ddd, is_first: true, n_rows: 0, ours, asides };
         if !intake.advance()? {
             return Err(IntakeError::NoRows);
         }
@@ -236,6 +267,11 @@ impl Intake {
     /// What rows of ours the file has. Known before the first row is given.
     pub fn ours(&self) -> &Ours {
         &self.ours
+    }
+
+    /// What was passed over so far.
+    pub fn asides(&self) -> Asides {
+        self.asides
     }
 
     /// The column that a [`Problem::field`](crate::ticket::Problem::field) was read from, as the file
@@ -276,9 +312,27 @@ impl Intake {
     fn advance(&mut self) -> Result<bool, IntakeError> {
         while self.input.advance()? {
             let record = self.input.record();
-            if !record.cells().all(is_blank) && !template::explains(record) {
-                return Ok(true);
+            if record.cells().all(is_blank) || template::explains(record) {
+                continue;
             }
+            if self.columns.is_total(record) {
+                self.asides.n_totals += 1;
+                if self.asides.n_totals == 1 {
+                    self.asides.first_total = record.line;
+                }
+                continue;
+            }
+            if self.columns.has_note(record) {
+                self.asides.n_notes += 1;
+                if self.asides.n_notes == 1 {
+                    self.asides.first_note = record.line;
+                }
+                // Nothing of it is in a column.
+                if self.columns.is_beside(record) {
+                    continue;
+                }
+            }
+            return Ok(true);
         }
         Ok(false)
     }
@@ -337,6 +391,8 @@ fn summary(format: Format, columns: &Columns, options: &IntakeOptions) -> Summar
         columns: sent.collect(),
         set: options.set.iter().map(|it| it.target.clone()).collect(),
         extra: columns.extras(),
+        doubled: columns.doubled(),
+        n_unnamed: columns.unnamed.len(),
         ours: columns.ours(),
     }
 }

@@ -48,6 +48,8 @@ pub enum IntakeError {
     StrayQuotes { line: u64 },
     #[error("line {line}: the row is longer than {} MiB", RECORD_LEN_MAX / (1024 * 1024))]
     RecordTooLong { line: u64 },
+    #[error("the header has more than {n_max} columns")]
+    TooManyColumns { n_max: usize },
     #[error("columns {first_at} and {second_at} have the same name{}", colon_quoted(name.as_ref()))]
     DoubledHeader {
         /// As it stands in the second one; `None` if it may be no name, but a person's data.
@@ -115,6 +117,10 @@ impl IntakeError {
             }
             Self::RecordTooLong { .. } => {
                 "look for a quotation mark there that opens a cell and is never closed"
+            }
+            Self::TooManyColumns { .. } => {
+                "delete the columns that are not needed; or say what separates the cells, if it was not recognised: \
+                 `--delimiter ';'`"
             }
             Self::DoubledHeader { .. } => "rename one of them, or delete it",
             Self::TwoColumns { .. } => "say which one it is: `--map COLUMN=FIELD`",
@@ -237,6 +243,12 @@ pub(super) mod summary {
     pub(in crate::intake) fn extra(names: &[String]) -> String {
         format!("kept in the results and not sent: {}", super::quoted(names))
     }
+    pub(in crate::intake) fn doubled(names: &[String]) -> String {
+        format!("several columns of one name, none of them sent: {}", super::quoted(names))
+    }
+    pub(in crate::intake) fn unnamed(n_columns: usize) -> String {
+        format!("columns without a name, neither sent nor kept: {n_columns}")
+    }
     pub(in crate::intake) fn ours(names: &[String]) -> String {
         format!("from an earlier result: {}", super::quoted(names))
     }
@@ -245,9 +257,16 @@ pub(super) mod summary {
     }
 }
 
+/// Names that are listed whole; of more, so many are shown.
+const QUOTED_MAX: usize = 30;
+
 fn quoted(names: &[impl AsRef<str>]) -> String {
-    let names: Vec<String> = names.iter().map(|it| format!("`{}`", printable::name(it.as_ref()))).collect();
-    names.join(", ")
+    let shown = names.iter().take(QUOTED_MAX);
+    let mut shown: Vec<String> = shown.map(|it| format!("`{}`", printable::name(it.as_ref()))).collect();
+    if QUOTED_MAX < names.len() {
+        shown.push(format!("and {} more", names.len() - QUOTED_MAX));
+    }
+    shown.join(", ")
 }
 
 fn in_line(line: Option<u64>) -> String {
@@ -274,6 +293,20 @@ fn named(found: &[String], nearest: &[(&'static str, String)]) -> String {
         text.push_str(&format!("; is `{column}` meant to be `{field}`?"));
     }
     text
+}
+
+/// What was passed over while reading, one line a fact.
+pub(super) fn asides(n_totals: u64, first_total: u64, n_notes: u64, first_note: u64) -> Vec<String> {
+    let mut lines = Vec::new();
+    if 0 < n_totals {
+        lines.push(format!("{n_totals} rows that begin with `Total` are no customers, and were passed over (the first: line {first_total})"));
+    }
+    if 0 < n_notes {
+        lines.push(format!(
+            "{n_notes} rows have something beside the table, in a column without a name; it is neither sent nor kept (the first: line {first_note})"
+        ));
+    }
+    lines
 }
 
 fn fields() -> String {

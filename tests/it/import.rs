@@ -125,7 +125,10 @@ fn a_sample_is_opened_first_and_the_rest_later() {
 #[test]
 fn standard_input_needs_a_name_and_a_folder() {
     let site = Site::new("");
-    site.run_with(&["import", "-"], rows(2).as_bytes()).expect(2);
+    for name in ["-", "/dev/stdin", "/dev/fd/0"] {
+        let asked = site.run_with(&["import", name], rows(2).as_bytes()).expect(2);
+        assert!(asked.stderr.contains("standard input"), "{}", asked.stderr);
+    }
     let args = ["import", "-", "--batch", "queda", "-o", "out", "--rate", "unlimited"];
     site.run_with(&args, rows(2).as_bytes()).expect(0);
     assert_eq!(site.table("out/results.csv").len(), 2);

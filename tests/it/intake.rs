@@ -165,12 +165,40 @@ fn a_row_with_the_wrong_number_of_cells_is_its_own_problem() {
     let text = format!("{HEADER}\n{ROW};x;y\n{ROW};\n11000;Sem sinal\n");
     let rows = read(open(&text).unwrap());
     assert_eq!(rows[0], (2, "too_many_fields".to_owned()));
-    assert_eq!(rows[1], (3, "too_many_fields".to_owned()));
+    // A description with `;` in it would have pushed a name into the phone: there is none.
+    assert_eq!(rows[1], (3, "Sem conexão".to_owned()));
     assert_eq!(rows[2], (4, "required required".to_owned()));
     // What stands behind the last column is not lost.
     let mut intake = open(&text).unwrap();
     let row = intake.next_row().unwrap().unwrap();
     assert_eq!(row.own_cells().last().unwrap(), "37999112233;x;y");
+    // Here it could have, and lost its end.
+    let text =
+        "id_cliente_servico;nome;telefone;descricao;cidade\n11000;Ana;37999112233;Sem sinal; urgente;\n";
+    assert_eq!(read(open(text).unwrap()), [(2, "too_many_fields".to_owned())]);
+}
+
+/// They filled the outbox and the results: 50,000 blank cells a row.
+#[test]
+fn columns_without_a_name_are_told_and_not_kept() {
+    let blanks = ";".repeat(5_000); // None of them has a name: no column too many.
+    let mut intake = open(&format!("{HEADER}{blanks}\n{ROW}{blanks}\n{ROW};nota\n;;;;nota\n")).unwrap();
+    assert_eq!(intake.headers().len(), 4);
+    let mut n_cells = 0;
+    while let Some(row) = intake.next_row().unwrap() {
+        n_cells = row.own_cells().count();
+    }
+    assert_eq!(n_cells, 4);
+    insta::assert_snapshot!(intake.asides().lines().join("\n"), @"2 rows have something beside the table, in a column without a name; it is neither sent nor kept (the first: line 3)");
+}
+
+#[test]
+fn a_total_below_the_table_is_no_row() {
+    let text = format!("{HEADER}\n{ROW}\n11001;Total;Ana;37999112233\nTotal geral: 800;;;\n;;TOTAL;800\n");
+    let mut intake = open(&text).unwrap();
+    while intake.next_row().unwrap().is_some() {}
+    insta::assert_snapshot!(intake.asides().lines().join("\n"), @"2 rows that begin with `Total` are no customers, and were passed over (the first: line 4)");
+    assert_eq!(intake.finish().n_rows, 2);
 }
 
 #[test]
@@ -407,7 +435,8 @@ fn a_workbook_gives_the_rows_that_its_csv_would() {
     );
     assert!(row.parse(&row.raw()).unwrap().ticket.abrir_os);
     let rest: Vec<_> = read(intake);
-    assert_eq!(rest, [(6, "id_lost_digits".to_owned()), (7, "too_many_fields".to_owned())]);
+    // What stands beside the table is a note.
+    assert_eq!(rest, [(6, "id_lost_digits".to_owned())]);
 }
 
 #[test]
