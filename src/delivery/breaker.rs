@@ -36,8 +36,10 @@ pub enum Traffic {
     All,
     /// Look-ups, and one post: this row's, or any if none is on its way.
     OneTrial(Option<RowId>),
-    /// Look-ups: another worker tries a post.
-    LookUps,
+    /// Look-ups: another worker tries a post, or (`is_tried` is false) none has a row to try with.
+    LookUps {
+        is_tried: bool,
+    },
     /// A probe, when it is due; `None`: another worker probes.
     Nothing {
         probe_at: Option<Duration>,
@@ -111,8 +113,18 @@ impl Breaker {
                 Sign::Unavailable => self.open(now),
             },
             // Sent before it opened: old news.
-            (Traffic::OneTrial(_) | Traffic::LookUps | Traffic::Nothing { .. }, _) => Changed::No,
+            (Traffic::OneTrial(_) | Traffic::LookUps { .. } | Traffic::Nothing { .. }, _) => Changed::No,
         }
+    }
+
+    /// Nothing more is sent under this claim of `row`, whatever became of it: a trial that told nothing is over,
+    /// or all other rows would wait for it for ever.
+    pub fn ended(&mut self, row: RowId) -> Changed {
+        if self.traffic != Traffic::OneTrial(Some(row)) {
+            return Changed::No;
+        }
+        self.traffic = Traffic::OneTrial(None);
+        Changed::Yes
     }
 
     /// A probe came back.
@@ -151,10 +163,14 @@ impl Breaker {
             // It is probing already, or will; the outbox gives a probe only when it is due.
             (Shared::Open(Holder::Me), Traffic::Nothing { probe_at: Some(at) }) if at <= now => {}
             (Shared::Open(Holder::Me), _) => self.traffic = Traffic::Nothing { probe_at: Some(now) },
-            (Shared::Open(Holder::Other), _) => self.traffic = Traffic::Nothing { probe_at: None },
+            (Shared::Open(Holder::Other | Holder::Nobody), _) => {
+                self.traffic = Traffic::Nothing { probe_at: None };
+            }
             (Shared::Trial(Holder::Me), Traffic::OneTrial(_)) => {}
             (Shared::Trial(Holder::Me), _) => self.traffic = Traffic::OneTrial(None),
-            (Shared::Trial(Holder::Other), _) => self.traffic = Traffic::LookUps,
+            (Shared::Trial(holder @ (Holder::Other | Holder::Nobody)), _) => {
+                self.traffic = Traffic::LookUps { is_tried: holder == Holder::Other };
+            }
         }
         if self.traffic == before { Changed::No } else { Changed::Yes }
     }
@@ -237,6 +253,19 @@ mod tests {
         assert!(breaker.is_closed());
         feed(&mut breaker, [Sign::Unavailable; 4]);
         assert!(breaker.is_closed(), "it starts over");
+    }
+
+    /// Seen: it was answered 401, its repetition was withheld, and no row was posted any more.
+    #[test]
+    fn a_trial_that_told_nothing_is_over_with_its_claim() {
+        let mut breaker = Breaker::default();
+        feed(&mut breaker, [Sign::Unavailable; 5]);
+        breaker.probed(S, Sign::Judged);
+        breaker.posting(RowId(7));
+        assert_eq!(breaker.ended(RowId(8)), Changed::No);
+        assert_eq!(breaker.traffic(), Traffic::OneTrial(Some(RowId(7))));
+        assert_eq!(breaker.ended(RowId(7)), Changed::Yes);
+        assert_eq!(breaker.traffic(), Traffic::OneTrial(None));
     }
 
     #[test]

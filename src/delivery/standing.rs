@@ -79,6 +79,8 @@ impl From<Finding> for News {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prober {
     Ready,
+    /// It has no row to post: it may probe, and a trial goes to another.
+    Postless,
     /// Something is wrong with itself (its login, say): what it holds goes to another.
     Unfit,
 }
@@ -137,6 +139,7 @@ pub enum Shared {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
     Me,
-    /// Another worker, or nobody yet.
     Other,
+    /// Nobody yet, or whoever held it had no use for it.
+    Nobody,
 }

@@ -12,11 +12,17 @@ use crate::delivery::breaker::{Breaker, Traffic};
 use crate::delivery::decide::{Echo, Looks, after, release};
 use crate::delivery::guards::Guards;
 use crate::delivery::pace::Pace;
-use crate::delivery::standing::News;
+use crate::delivery::standing::{News, Prober};
 use crate::delivery::{Claim, Halt, Policy, Pulse, RowId, Settle, Stats};
 
 /// A pause longer than this gives claims back instead of holding them.
 const HOLD_MAX: Duration = Duration::from_secs(5);
+
+/// Under a rate limit, only rows whose slots lie within this are claimed.
+pub const AHEAD: Duration = Duration::from_millis(500);
+
+/// Who might try a post for all is left so long to find a row for it.
+const TRIAL_IDLE_MAX: Duration = Duration::from_secs(3);
 
 /// While both wait, every so many-th claim sent is a look-up.
 const LOOK_UP_SHARE: u32 = 5;
@@ -102,6 +108,8 @@ pub struct Desk {
     /// What they are being told, until it is certain that they were.
     pub telling: News,
     pub sharing: Sharing,
+    /// Since when it might try a post for all, and has no row for it.
+    idle_since: Option<Duration>,
     /// Whether whoever looks on was last told that the breaker is open.
     pub told_open: Option<bool>,
     /// The outbox's time of day minus the run's.
@@ -153,6 +161,7 @@ impl Desk {
             news: News::default(),
             telling: News::default(),
             sharing: Sharing::Alone,
+            idle_since: None,
             told_open: Some(false),
             time_off: SignedDuration::ZERO,
             was_set_back: false,
@@ -208,7 +217,7 @@ impl Desk {
                     || match self.breaker.traffic() {
                         Traffic::All => false,
                         Traffic::OneTrial(trial) => trial.is_some_and(|trial| trial != row),
-                        Traffic::LookUps | Traffic::Nothing { .. } => true,
+                        Traffic::LookUps { .. } | Traffic::Nothing { .. } => true,
                     }
             }
         }
@@ -283,7 +292,7 @@ impl Desk {
     /// How many more posts may be on their way.
     pub fn post_room(&self) -> usize {
         let most = match (self.breaker.traffic(), self.guards.alone_left()) {
-            (Traffic::LookUps | Traffic::Nothing { .. }, _) => 0,
+            (Traffic::LookUps { .. } | Traffic::Nothing { .. }, _) => 0,
             (Traffic::OneTrial(_), _) => 1,
             (Traffic::All, Some(left)) => left as usize,
             (Traffic::All, None) => return usize::MAX,
@@ -294,8 +303,31 @@ impl Desk {
     /// Whether an answered look-up costs patience. Once HubSoft answers again but there is no row
     /// left whose post could prove it, look-ups count, or the rest would wait for a day.
     pub fn looks(&self) -> Looks {
-        let no_trial = matches!(self.breaker.traffic(), Traffic::OneTrial(None)) && self.n_live_posts == 0;
-        if self.breaker.is_closed() || no_trial { Looks::Count } else { Looks::Free }
+        match self.breaker.traffic() {
+            Traffic::All | Traffic::LookUps { is_tried: false } => Looks::Count,
+            Traffic::OneTrial(None) if self.n_live_posts == 0 => Looks::Count,
+            Traffic::OneTrial(_) | Traffic::LookUps { is_tried: true } | Traffic::Nothing { .. } => {
+                Looks::Free
+            }
+        }
+    }
+
+    /// Whether this run can find out for all that HubSoft is back: with a post, only if it has a row for it.
+    pub fn prober(&mut self, now: Duration) -> Prober {
+        if self.held.is_some() || self.stop.is_some() {
+            return Prober::Unfit;
+        }
+        let was_idle = self.idle_since.take();
+        match self.breaker.traffic() {
+            // Where it is the pace that it waits for, others would wait too.
+            Traffic::OneTrial(None) if self.n_live_posts == 0 && self.pace.next_slot() <= now + AHEAD => {
+                let since = *self.idle_since.insert(was_idle.unwrap_or(now));
+                if since + TRIAL_IDLE_MAX <= now { Prober::Postless } else { Prober::Ready }
+            }
+            // What is due and may not be sent now can only be a post.
+            Traffic::LookUps { .. } if !matches!(self.work, Work::Barred { .. }) => Prober::Postless,
+            _ => Prober::Ready,
+        }
     }
 
     /// The claim that a sender takes next, of those that may be sent.

@@ -5,13 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::desk::{Fails, Held, Work};
+use super::desk::{AHEAD, Fails, Held, Work};
 use super::{Engine, Reason, sleep_until, with_cause};
 use crate::delivery::decide::between;
 use crate::delivery::{Api, Claimed, Clock, Lasting, Note, Outbox, OutboxError, Want, Watch};
-
-/// Under a rate limit, only rows whose slots lie within this are claimed.
-const AHEAD: Duration = Duration::from_millis(500);
 
 /// While what is due may not be sent, the outbox is asked so often for anything else.
 const BARRED_POLL: Duration = Duration::from_secs(1);

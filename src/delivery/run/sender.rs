@@ -57,6 +57,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             }
             if claim.doubt.is_none() {
                 desk.n_live_posts -= 1;
+                let _ = desk.breaker.ended(claim.row);
                 // A place for a post came free where they are counted.
                 if desk.guards.alone_left().is_some() || !desk.breaker.is_closed() {
                     desk.unbar();

@@ -11,7 +11,7 @@ use super::desk::{Fails, Sharing};
 use crate::delivery::breaker::{Changed, Traffic};
 use crate::delivery::far_clock::FarClock;
 use crate::delivery::guards::Progress;
-use crate::delivery::standing::{Holder, News, Prober, Report, Shared, Standing};
+use crate::delivery::standing::{Holder, News, Report, Shared, Standing};
 use crate::delivery::{Api, Clock, Note, Outbox, OutboxError, Watch};
 
 /// Between two calls for slots, at least.
@@ -68,11 +68,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         let now = self.now();
         let news = std::mem::take(&mut desk.news);
         desk.telling.add(news);
-        Report {
-            slots: desk.slots_wanted(now),
-            news: desk.telling.clone(),
-            prober: if desk.held.is_some() || desk.stop.is_some() { Prober::Unfit } else { Prober::Ready },
-        }
+        Report { slots: desk.slots_wanted(now), news: desk.telling.clone(), prober: desk.prober(now) }
     }
 
     /// Waits until there is something to ask or to tell, or it is time to listen again.
@@ -129,11 +125,11 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         // What others saw of HubSoft counts for who waits for them: else it would wait for ever.
         let seen = match (standing.breaker, changed) {
             _ if crossed => None,
-            (Shared::Open(Holder::Other), _) => {
+            (Shared::Open(Holder::Other | Holder::Nobody), _) => {
                 desk.guards.tries(now);
                 Some(Progress::Unreached)
             }
-            (Shared::Trial(Holder::Other), _) => Some(Progress::Stalled),
+            (Shared::Trial(Holder::Other | Holder::Nobody), _) => Some(Progress::Stalled),
             (Shared::Closed, Changed::Yes) => Some(Progress::Good),
             (Shared::Closed | Shared::Open(Holder::Me) | Shared::Trial(Holder::Me), _) => None,
         };

@@ -25,7 +25,7 @@ type Answer = (
     i64,            // its number
     Option<String>, // why all are stopped
     String,         // breaker
-    bool,           // held by this worker
+    Option<bool>,   // held by this worker; nobody holds it
 );
 
 impl Worker {
@@ -49,8 +49,9 @@ impl Worker {
             .bind(pause.map(|(_, reason)| text(reason)))
             .bind(finding)
             .bind(report.news.stop.as_deref().map(text))
-            .bind(report.prober == Prober::Ready)
-            .bind(report.news.returned);
+            .bind(report.prober != Prober::Unfit)
+            .bind(report.news.returned)
+            .bind(report.prober == Prober::Ready);
         standing(alone(self.outbox(), async |conn| asked.fetch_one(conn).await.trouble()).await?)
     }
 }
@@ -64,7 +65,11 @@ fn standing(answer: Answer) -> Result<Standing, OutboxError> {
         (Ok(count @ 1..), Some(slot)) => Some(Slots { first_in, count, spacing: micros(slot) }),
         _ => None,
     };
-    let holder = if is_mine { Holder::Me } else { Holder::Other };
+    let holder = match is_mine {
+        Some(true) => Holder::Me,
+        Some(false) => Holder::Other,
+        None => Holder::Nobody,
+    };
     Ok(Standing {
         now: Timestamp::from_microsecond(now).map_err(|_| unreadable("the time"))?,
         rate: rate.map_or(Rate::Unlimited, Rate::PerSecond),

@@ -1,6 +1,6 @@
 -- $1 this worker, $2 its own rate, $3 slots it wants,
 -- $4 seconds to pause and $5 why, $6 what it found of HubSoft, $7 why all must stop, $8 whether it can probe,
--- $9 whether HubSoft takes connections again.
+-- $9 whether HubSoft takes connections again, $10 whether it can try a post.
 WITH quick AS MATERIALIZED (
     -- What is lost in a crash of the server here is old when the server is back, but for a stop, which
     -- stands until a person takes it back.
@@ -59,12 +59,12 @@ turned AS MATERIALIZED (
 held AS MATERIALIZED (
     SELECT t.*,
            CASE WHEN t.breaker = 'closed' THEN NULL
-                WHEN $8 AND (t.holder = $1 OR t.free_at <= t.now) THEN $1
-                WHEN NOT $8 AND t.holder = $1 THEN NULL
+                WHEN f.is_fit AND (t.holder = $1 OR t.free_at <= t.now) THEN $1
+                WHEN NOT f.is_fit AND (t.holder = $1 OR t.free_at <= t.now) THEN NULL
                 ELSE t.holder END AS new_holder,
            1 / least(o.rate, $2) * interval '1 s' AS slot,
            least(o.rate, $2) AS rate, o.n + 1 AS n_workers
-      FROM turned t, others o
+      FROM turned t, others o, LATERAL (SELECT CASE t.breaker WHEN 'trial' THEN $10 ELSE $8 END AS is_fit) f
 ),
 free AS MATERIALIZED (
     SELECT h.*,
@@ -102,5 +102,5 @@ SELECT (extract(epoch FROM g.now) * 1000000)::bigint, g.rate, g.n_workers, g.n_s
        (extract(epoch FROM g.slot) * 1000000)::bigint,
        (extract(epoch FROM g.paused_until - g.now) * 1000000)::bigint,
        g.pause_reason, g.n_pauses, CASE WHEN g.stopped_at IS NOT NULL THEN coalesce(g.stop_reason, '') END,
-       g.breaker, g.new_holder IS NOT DISTINCT FROM $1
+       g.breaker, g.new_holder = $1
   FROM given g

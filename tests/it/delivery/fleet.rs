@@ -4,25 +4,32 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use mutirao::delivery::decide::precaution;
 use mutirao::delivery::{
-    Clock, Control, Ending, GuardLimits, Halt, Lasting, Policy, Rate, Reason, Reply, RequestKind, State,
-    Verdict, run,
+    Clock, Control, Doubt, Ending, GuardLimits, Halt, Lasting, Policy, Rate, Reason, Reply, RequestKind,
+    Sighting, State, Verdict, run,
 };
 use tokio::time::sleep;
 
 use super::worker::worker_policy;
 use crate::support::memory_outbox::{MemoryOutbox, Trouble};
 use crate::support::memory_worker::MemoryWorker;
-use crate::support::script::Script;
+use crate::support::script::{Asked, Script};
 use crate::support::world::{VirtualClock, fault, in_virtual_time, opened, reply, start, ticket};
 
 const S: Duration = Duration::from_secs(1);
+
+fn vague(_: Asked) -> Reply<Sighting> {
+    reply(Verdict::Answered(Sighting::CouldNotTell(fault("vague"))), Some(200))
+}
 
 struct Fleet {
     clock: VirtualClock,
     outbox: Rc<MemoryOutbox>,
     api: Script,
     policy: Policy,
+    /// As `reconcile` does.
+    only_looks: bool,
 }
 
 impl Fleet {
@@ -33,14 +40,41 @@ impl Fleet {
         // A commit takes as long as an honest disk does.
         outbox.set_weather(|| (Trouble::None, Duration::from_millis(2), Duration::from_millis(3)));
         let api = Script::new(clock, Duration::from_millis(50));
-        Self { clock, outbox, api, policy: Policy { rate, ..worker_policy() } }
+        Self { clock, outbox, api, policy: Policy { rate, ..worker_policy() }, only_looks: false }
+    }
+
+    /// Another kind of worker on the same outbox, for which HubSoft is as `api` has it.
+    fn beside(&self, policy: Policy) -> Self {
+        let api = Script::new(self.clock, Duration::from_millis(50));
+        Self { clock: self.clock, outbox: Rc::clone(&self.outbox), api, policy, only_looks: false }
+    }
+
+    /// One that looks up rows in doubt, and cannot tell.
+    fn reconciling(&self) -> Self {
+        let policy = Policy { lasting: Lasting::UntilDrained, ..self.policy.clone() };
+        let mut it = Self { only_looks: true, ..self.beside(policy) };
+        it.api.look_up = Box::new(vague);
+        it
+    }
+
+    /// A row that may have been sent.
+    fn doubt(&self, service: i64) {
+        let doubt = Doubt { precaution: false, ..precaution(start()) };
+        self.outbox.insert(ticket(service, "Sem sinal"), start(), Some(doubt));
+    }
+
+    /// HubSoft has answered a probe of this worker.
+    async fn hand_trial_to(&self, id: u64) {
+        let _ = self.outbox.commit(|it| it.board.hand_trial_to(id, self.clock.now())).await;
     }
 
     /// One worker, stopped cleanly after so long.
     async fn worker(&self, id: u64, length: Duration) -> Ending {
         let control = Control::default();
         let (outbox, rate) = (Rc::clone(&self.outbox), self.policy.rate);
-        let worker = MemoryWorker { outbox, clock: self.clock, id, rate, timeout: 60 * S, cut: None };
+        let only_looks = self.only_looks;
+        let worker =
+            MemoryWorker { outbox, clock: self.clock, id, rate, timeout: 60 * S, cut: None, only_looks };
         let running = run(&worker, &self.api, &self.clock, &self.policy, control.clone(), &());
         let stopping = async {
             sleep(length).await;
@@ -128,12 +162,7 @@ fn who_is_alone_gets_all_and_calls_seldom() {
 fn the_slowest_rules() {
     in_virtual_time(async {
         let mut fleet = Fleet::new(4000, Rate::PerSecond(40.0));
-        let slow = Fleet {
-            policy: Policy { rate: Rate::PerSecond(4.0), ..fleet.policy.clone() },
-            api: Script::new(fleet.clock, Duration::from_millis(50)),
-            outbox: Rc::clone(&fleet.outbox),
-            clock: fleet.clock,
-        };
+        let slow = fleet.beside(Policy { rate: Rate::PerSecond(4.0), ..fleet.policy.clone() });
         fleet.policy.rate = Rate::Unlimited;
         tokio::join!(fleet.worker(1, 30 * S), slow.worker(2, 30 * S));
         // From when both know of each other.
@@ -252,12 +281,7 @@ fn who_is_to_end_waits_for_what_others_hold() {
     in_virtual_time(async {
         let fleet = Fleet::new(1, Rate::Unlimited);
         fleet.api.latency.set(20 * S);
-        let last = Fleet {
-            policy: Policy { lasting: Lasting::UntilDrained, ..fleet.policy.clone() },
-            api: Script::new(fleet.clock, Duration::ZERO),
-            outbox: Rc::clone(&fleet.outbox),
-            clock: fleet.clock,
-        };
+        let last = fleet.beside(Policy { lasting: Lasting::UntilDrained, ..fleet.policy.clone() });
         let late = async {
             sleep(S).await;
             last.worker(2, 300 * S).await
@@ -275,16 +299,11 @@ fn who_is_to_end_does_not_wait_for_ever_behind_the_breaker_of_another() {
     in_virtual_time(async {
         let mut fleet = Fleet::new(50, Rate::PerSecond(10.0));
         fleet.api.post = Box::new(|_| reply(Verdict::NotSent(fault("refused")), None));
-        let last = Fleet {
-            policy: Policy {
-                lasting: Lasting::UntilDrained,
-                guards: GuardLimits::default(),
-                ..fleet.policy.clone()
-            },
-            api: Script::new(fleet.clock, Duration::from_millis(50)),
-            outbox: Rc::clone(&fleet.outbox),
-            clock: fleet.clock,
-        };
+        let last = fleet.beside(Policy {
+            lasting: Lasting::UntilDrained,
+            guards: GuardLimits::default(),
+            ..fleet.policy.clone()
+        });
         let late = async {
             // Open by now, and not probed yet.
             sleep(3 * S).await;
@@ -295,5 +314,33 @@ fn who_is_to_end_does_not_wait_for_ever_behind_the_breaker_of_another() {
         let (_, ending) = tokio::join!(fleet.worker(1, 3700 * S), late);
         assert_eq!(ending.reason, Reason::Halted(Halt::NeverReached(30 * S)));
         assert_eq!(ending.stats.posts, 0);
+    });
+}
+
+/// Seen after an outage: a worker with 310 rows to post opened none.
+#[test]
+fn who_has_nothing_to_post_gives_the_trial_up() {
+    in_virtual_time(async {
+        let fleet = Fleet::new(310, Rate::PerSecond(10.0));
+        let reconciling = fleet.reconciling();
+        fleet.doubt(1000);
+        fleet.hand_trial_to(1).await;
+        tokio::join!(reconciling.worker(1, 60 * S), fleet.worker(2, 60 * S));
+        assert_eq!(fleet.outbox.count(State::Opened), 310);
+    });
+}
+
+/// Else they would wait for a row to post for as long as patience lasts: a day.
+#[test]
+fn look_ups_cost_patience_where_nobody_has_a_row_to_try_with() {
+    in_virtual_time(async {
+        let mut fleet = Fleet::new(0, Rate::PerSecond(10.0));
+        fleet.api.look_up = Box::new(vague);
+        let reconciling = fleet.reconciling();
+        fleet.doubt(1000);
+        fleet.hand_trial_to(1).await;
+        let (ending, _) = tokio::join!(reconciling.worker(1, 7200 * S), fleet.worker(2, 7200 * S));
+        assert_eq!(ending.reason, Reason::Drained);
+        assert_eq!(fleet.outbox.count(State::Unconfirmed), 1);
     });
 }

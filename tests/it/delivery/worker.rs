@@ -284,6 +284,30 @@ fn a_return_is_probed_at_once() {
     });
 }
 
+/// Seen: a trial was answered 401, its repetition withheld, and the others were claimed and released for ever:
+/// 29,000 settles in ten minutes.
+#[test]
+fn a_trial_that_is_turned_away_holds_up_nobody() {
+    in_virtual_time(async {
+        let mut bench = bench(20);
+        bench.outbox.set_weather(|| (Trouble::None, Duration::from_millis(2), Duration::ZERO));
+        let n_tried = Cell::new(0);
+        bench.api.post = Box::new(move |asked| match asked.at < 20 * S {
+            true => reply(Verdict::NotSent(fault("refused")), None),
+            // The gate has shut before the repetition.
+            false if n_tried.replace(n_tried.get() + 1) < 3 => reply(Verdict::Withheld, None),
+            false => opened(asked.service),
+        });
+        bench.api.probe = Box::new(|asked| match asked.at < 20 * S {
+            true => reply(Verdict::NotSent(fault("refused")), None),
+            false => reply(Verdict::Answered(()), Some(200)),
+        });
+        run_for(&bench, 120 * S, async {}).await;
+        assert_eq!(bench.outbox.count(State::Opened), 20);
+        assert!(bench.outbox.n_settles.get() < 100, "{} settles", bench.outbox.n_settles.get());
+    });
+}
+
 #[test]
 fn halts_end_a_run_that_is_to_end() {
     in_virtual_time(async {

@@ -179,14 +179,14 @@ async fn one_probes_and_tries_for_all_and_is_replaced_when_silent() {
     let (one, other) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::Unlimited).await);
     let due = "UPDATE mutirao.pace SET breaker_at = clock_timestamp()";
     assert_eq!(share(&one, &report(0)).await.breaker, Shared::Closed);
-    assert_eq!(share(&one, &found(Finding::Unreachable)).await.breaker, Shared::Open(Holder::Other));
-    assert_eq!(share(&other, &found(Finding::Unreachable)).await.breaker, Shared::Open(Holder::Other));
+    assert_eq!(share(&one, &found(Finding::Unreachable)).await.breaker, Shared::Open(Holder::Nobody));
+    assert_eq!(share(&other, &found(Finding::Unreachable)).await.breaker, Shared::Open(Holder::Nobody));
     let_pass(&it, due).await;
     assert_eq!(share(&other, &report(0)).await.breaker, Shared::Open(Holder::Me));
     assert_eq!(share(&one, &report(0)).await.breaker, Shared::Open(Holder::Other), "one is enough");
     assert_eq!(share(&one, &found(Finding::Answered)).await.breaker, Shared::Open(Holder::Other), "not his");
     // A probe that failed: somebody probes later.
-    assert_eq!(share(&other, &found(Finding::Unreachable)).await.breaker, Shared::Open(Holder::Other));
+    assert_eq!(share(&other, &found(Finding::Unreachable)).await.breaker, Shared::Open(Holder::Nobody));
     let_pass(&it, due).await;
     assert_eq!(share(&other, &report(0)).await.breaker, Shared::Open(Holder::Me));
     // Silent for too long.
@@ -197,7 +197,7 @@ async fn one_probes_and_tries_for_all_and_is_replaced_when_silent() {
     assert_eq!(share(&one, &found(Finding::Answered)).await.breaker, Shared::Trial(Holder::Me), "told twice");
     assert_eq!(share(&other, &report(0)).await.breaker, Shared::Trial(Holder::Other));
     let unfit = Report { prober: Prober::Unfit, ..report(0) };
-    assert_eq!(share(&one, &unfit).await.breaker, Shared::Trial(Holder::Other));
+    assert_eq!(share(&one, &unfit).await.breaker, Shared::Trial(Holder::Nobody));
     assert_eq!(share(&other, &report(0)).await.breaker, Shared::Trial(Holder::Me));
     assert_eq!(share(&other, &found(Finding::Proven)).await.breaker, Shared::Closed);
     assert_eq!(share(&one, &report(0)).await.breaker, Shared::Closed);
@@ -212,7 +212,7 @@ async fn after_a_return_the_next_probe_is_due_unless_one_is_on_its_way() {
     assert_eq!(share(&one, &came_back).await.breaker, Shared::Closed, "there is nothing to find out");
     share(&one, &found(Finding::Unreachable)).await;
     let unfit = Report { prober: Prober::Unfit, ..came_back.clone() };
-    assert_eq!(share(&other, &unfit).await.breaker, Shared::Open(Holder::Other));
+    assert_eq!(share(&other, &unfit).await.breaker, Shared::Open(Holder::Nobody));
     assert_eq!(
         share(&one, &report(0)).await.breaker,
         Shared::Open(Holder::Me),
@@ -224,6 +224,23 @@ async fn after_a_return_the_next_probe_is_due_unless_one_is_on_its_way() {
     assert_eq!(share(&one, &Report { news: failed, ..report(0) }).await.breaker, Shared::Open(Holder::Me));
     share(&one, &found(Finding::Answered)).await;
     assert_eq!(share(&other, &came_back).await.breaker, Shared::Trial(Holder::Other), "a trial goes on");
+}
+
+/// Seen: `reconcile` held the trial, and a worker with 310 rows to post opened none.
+#[tokio::test]
+async fn a_trial_goes_to_who_can_post() {
+    let it = Fresh::new().await;
+    let (one, other) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::Unlimited).await);
+    let postless = Report { prober: Prober::Postless, ..report(0) };
+    share(&one, &found(Finding::Unreachable)).await;
+    let_pass(&it, "UPDATE mutirao.pace SET breaker_at = clock_timestamp()").await;
+    assert_eq!(share(&one, &postless).await.breaker, Shared::Open(Holder::Me), "it may probe");
+    assert_eq!(share(&one, &found(Finding::Answered)).await.breaker, Shared::Trial(Holder::Me));
+    assert_eq!(share(&other, &report(0)).await.breaker, Shared::Trial(Holder::Other));
+    assert_eq!(share(&one, &postless).await.breaker, Shared::Trial(Holder::Nobody), "it has no row for it");
+    assert_eq!(share(&one, &postless).await.breaker, Shared::Trial(Holder::Nobody));
+    assert_eq!(share(&other, &report(0)).await.breaker, Shared::Trial(Holder::Me));
+    assert_eq!(share(&one, &report(0)).await.breaker, Shared::Trial(Holder::Other));
 }
 
 #[tokio::test]
@@ -257,6 +274,7 @@ async fn a_stop_is_on_disk_when_it_is_told() {
             .bind(stop)
             .bind(true)
             .bind(false)
+            .bind(true)
             .fetch_one(&mut *tx)
             .await
             .expect("it shares");

@@ -120,7 +120,7 @@ impl Fleet {
             (from, from + Duration::from_secs(world.rng.borrow_mut().u64(40..300)))
         });
         let (outbox, clock) = (Rc::clone(&world.outbox), world.clock);
-        let worker = MemoryWorker { outbox, clock, id, rate, timeout: TIMEOUT, cut };
+        let worker = MemoryWorker { outbox, clock, id, rate, timeout: TIMEOUT, cut, only_looks: false };
         let running = run(&worker, &world.server, &world.clock, policy, control.clone(), self);
         let running = Mortal { running: Box::pin(running), polls_left: Cell::new(polls) };
         let stopping = async {

@@ -77,7 +77,11 @@ impl Board {
             Some(slot) => self.give(now, slot, n_workers, report.slots),
             None => (None, Duration::ZERO),
         };
-        let holder = if self.holder == Some(me) { Holder::Me } else { Holder::Other };
+        let holder = match self.holder {
+            Some(it) if it == me => Holder::Me,
+            Some(_) => Holder::Other,
+            None => Holder::Nobody,
+        };
         Standing {
             now,
             rate: slot.map_or(Rate::Unlimited, |slot| Rate::PerSecond(1.0 / slot.as_secs_f64())),
@@ -145,20 +149,33 @@ impl Board {
         }
     }
 
+    /// HubSoft has answered a probe of `id`, which is to try a post.
+    pub fn hand_trial_to(&mut self, id: u64, now: Timestamp) {
+        (self.phase, self.holder, self.free_at) = (Phase::Trial, Some(id), now + HELD);
+    }
+
     fn hold(&mut self, now: Timestamp, me: u64, prober: Prober) {
         if self.phase == Phase::Closed {
             return;
         }
-        match prober {
-            Prober::Ready if self.holder == Some(me) || self.free_at <= now => {
+        let is_fit = match self.phase {
+            Phase::Trial => prober == Prober::Ready,
+            Phase::Open | Phase::Closed => prober != Prober::Unfit,
+        };
+        let was_mine = self.holder == Some(me);
+        if !was_mine && now < self.free_at {
+            return;
+        }
+        match is_fit {
+            true => {
                 self.holder = Some(me);
                 self.free_at = now + HELD;
             }
-            Prober::Unfit if self.holder == Some(me) => {
+            // Who has fallen silent has lost it, too.
+            false => {
                 self.holder = None;
-                self.free_at = now;
+                self.free_at = self.free_at.min(now);
             }
-            _ => {}
         }
     }
 

@@ -32,6 +32,8 @@ pub struct MemoryWorker {
     pub timeout: Duration,
     /// Between these times it cannot reach the outbox; HubSoft it can.
     pub cut: Option<(Duration, Duration)>,
+    /// Whether it looks up only, as `reconcile` does.
+    pub only_looks: bool,
 }
 
 impl MemoryWorker {
@@ -97,7 +99,10 @@ impl Outbox for MemoryWorker {
                 let outlook = Outlook { pending: true, next_due: Some(self.clock.now()), elsewhere: true };
                 return Claimed { outlook, ..Claimed::default() };
             }
-            let mut claimed = claim(shelf, want, self.id);
+            let mut claimed = match self.only_looks {
+                true => claim_look_ups(shelf, want, self.id),
+                false => claim(shelf, want, self.id),
+            };
             claimed.outlook.elsewhere =
                 shelf.rows.values().any(|it| it.state == State::InFlight && it.worker != self.id);
             claimed
@@ -136,4 +141,13 @@ impl Outbox for MemoryWorker {
             () = sleep(poll) => {}
         }
     }
+}
+
+/// What is to be posted is out of scope.
+fn claim_look_ups(shelf: &mut Shelf, want: Want, worker: u64) -> Claimed {
+    let claimed = claim(shelf, Want { posts: 0, ..want }, worker);
+    let waits = |state| matches!(state, State::Pending | State::InDoubt);
+    let in_doubt = shelf.rows.values().filter(|it| it.doubt.is_some() && waits(it.state));
+    let next_due = in_doubt.map(|it| it.available_at).min();
+    Claimed { outlook: Outlook { pending: next_due.is_some(), next_due, ..claimed.outlook }, ..claimed }
 }
