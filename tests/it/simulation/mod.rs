@@ -81,7 +81,7 @@ fn slots_given_twice_are_caught() {
 
 #[test]
 fn the_fleets_see_bad_weather() {
-    let seen: BTreeSet<_> = (0..300).flat_map(|seed| live_as_fleet(seed, Sabotage::None).seen).collect();
+    let seen: BTreeSet<_> = (0..500).flat_map(|seed| live_as_fleet(seed, Sabotage::None).seen).collect();
     let seen = seen.into_iter().collect::<Vec<_>>().join("\n");
     insta::assert_snapshot!(seen);
 }
