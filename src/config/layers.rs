@@ -56,10 +56,11 @@ pub struct EndLayer {
 }
 
 impl DeliveryLayer {
-    /// Lets what was typed win over the defaults.
+    /// Lets what was typed win over the defaults. A time to connect that nobody named is half of a short time-out.
     pub fn set_time_outs(&self, settings: &mut HubSoftSettings) {
         settings.timeout = self.timeout.map_or(hubsoft::TIMEOUT, |it| it.0);
-        settings.connect_timeout = self.connect_timeout.map_or(hubsoft::CONNECT_TIMEOUT, |it| it.0);
+        let default = hubsoft::CONNECT_TIMEOUT.min(settings.timeout / 2);
+        settings.connect_timeout = self.connect_timeout.map_or(default, |it| it.0);
     }
 }
 
