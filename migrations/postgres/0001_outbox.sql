@@ -82,6 +82,7 @@ CREATE TABLE mutirao.outbox (
     line                    bigint NOT NULL DEFAULT 0,
     import                  bigint,
     gone                    boolean NOT NULL DEFAULT false,
+    outdated                boolean NOT NULL DEFAULT false,
     repeat_key              bytea,
 
     CHECK (state <> 'unconfirmed' OR doubt_since IS NOT NULL),
@@ -140,6 +141,7 @@ COMMENT ON COLUMN mutirao.outbox.record IS 'Engine: its line in mutirao.record, 
 COMMENT ON COLUMN mutirao.outbox.line IS 'Engine: the line of its file; 0: it came from a program';
 COMMENT ON COLUMN mutirao.outbox.import IS 'Engine: the last file that had it';
 COMMENT ON COLUMN mutirao.outbox.gone IS 'Engine: its file no longer has it; it is not posted';
+COMMENT ON COLUMN mutirao.outbox.outdated IS 'Engine: a file says something else of it, and what it says was sent, or may have been';
 COMMENT ON COLUMN mutirao.outbox.repeat_key IS 'Engine: equal for rows that ask for the same ticket';
 
 -- A reference is unique within its lote: the same ticket handed in twice is refused at the door.

@@ -72,6 +72,8 @@ CREATE TABLE outbox (
     -- The last file it stood in, and whether the batch's file no longer has it.
     import           INTEGER NOT NULL,
     gone             INTEGER NOT NULL DEFAULT 0 CHECK (gone IN (0, 1)),
+    -- A file says something else of it, and what it says was sent, or may have been.
+    outdated         INTEGER NOT NULL DEFAULT 0 CHECK (outdated IN (0, 1)),
     service          INTEGER,
     repeat_key       BLOB,
     priority         INTEGER NOT NULL DEFAULT 0,

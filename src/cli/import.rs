@@ -358,8 +358,12 @@ pub(super) fn tell_merged(merged: &Merged, screen: &Screen) {
     for (n, what) in [
         (counts.new, "new"),
         (counts.updated, "corrected"),
+        (
+            counts.outdated,
+            "known already, which the file says something else of now (`warning` names the columns)",
+        ),
         (counts.revived, "to be opened again"),
-        (counts.unchanged, "known already"),
+        (counts.unchanged - counts.outdated, "known already"),
         (counts.invalid, "invalid"),
         (counts.repeats, "repeats, skipped"),
         (counts.gone - counts.withdrawn, "no longer in the file"),

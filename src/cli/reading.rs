@@ -164,8 +164,15 @@ async fn read_in<'a>(
     };
     let headers = intake.headers().to_vec();
     let name = file.file_name().map_or_else(|| name_of(file), |it| it.to_string_lossy().into_owned());
-    let source =
-        NewSource { batch, code: None, file_name: &name, encoding, delimiter: &delimiter, headers: &headers };
+    let source = NewSource {
+        batch,
+        code: None,
+        file_name: &name,
+        encoding,
+        delimiter: &delimiter,
+        headers: &headers,
+        lacks: &intake.lacks(),
+    };
     let mut staging = outbox.begin(&source).await?;
     let mut facts = Facts::default();
     while let Some(row) = intake.next_row()? {

@@ -264,6 +264,9 @@ fn absent(claim: &Claim, doubt: &Doubt, scene: &Scene<'_>) -> Change {
     let apart =
         doubt.last_absence.is_none_or(|last| ABSENCES_APART <= between(last.max(scene.started), scene.asked));
     if is_settled && apart && doubt.last_absence.is_some() {
+        if claim.is_outdated {
+            return Change::Failed { attempts: claim.attempts, fault: outdated() };
+        }
         let fault = Fault {
             code: "no_ticket".to_owned(),
             message: "HubSoft gave no usable answer, and look-ups showed that no ticket was opened"
@@ -281,6 +284,17 @@ fn absent(claim: &Claim, doubt: &Doubt, scene: &Scene<'_>) -> Change {
         None => after(doubt.last_absence.unwrap_or(scene.now), ABSENCES_APART + MARGIN).max(scene.now),
     };
     Change::Later { at, attempts: claim.attempts, doubt: Some(doubt), fault: None }
+}
+
+/// Nothing was left, and a person has said something else meanwhile.
+fn outdated() -> Fault {
+    Fault {
+        code: "corrected_meanwhile".to_owned(),
+        message:
+            "no ticket was opened, and the row was corrected before that was known: import the file with \
+                  the correction again"
+                .to_owned(),
+    }
 }
 
 /// HubSoft answered, and we are no wiser.

@@ -74,6 +74,8 @@ pub struct Claim {
     pub doubt: Option<Doubt>,
     /// What the row already warns of (validation notices); kept in front of new warnings.
     pub warning: Option<String>,
+    /// Its file says something else of it by now: it is not posted again as it is.
+    pub is_outdated: bool,
 }
 
 /// A ticket that exists, as HubSoft tells it.

@@ -41,7 +41,7 @@ use workbook::Sheet;
 
 use crate::delivery::State;
 use crate::delivery::code::BatchCode;
-use crate::ticket::{Ddd, is_blank, trim};
+use crate::ticket::{Ddd, Field, is_blank, trim};
 
 /// What a person said about a file. By default everything is recognised.
 #[derive(Clone, Debug, Default)]
@@ -262,6 +262,16 @@ impl Intake {
     pub fn first_lote(&self) -> Option<(BatchCode, Cow<'_, str>)> {
         let at = self.columns.lote.filter(|_| self.is_first)?;
         BatchCode::of_cell(trim(self.input.record().cell(at)))
+    }
+
+    /// Fields that no column and no setting says anything of.
+    pub fn lacks(&self) -> Vec<Field> {
+        let columns = &self.columns;
+        let is_said = |it: &Field| {
+            columns.fields[*it as usize] != (None, None)
+                || columns.params.iter().any(|param| param.object == *it)
+        };
+        Field::ALL.into_iter().filter(|it| !is_said(it)).collect()
     }
 
     /// What rows of ours the file has. Known before the first row is given.

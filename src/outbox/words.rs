@@ -9,7 +9,7 @@ use super::stored::count;
 use crate::delivery::code::BatchCode;
 use crate::delivery::identity::ContentKey;
 use crate::delivery::{Attempt, Doubt, OutboxError, Rate, RowId, State};
-use crate::ticket::{Id, Problem, RawTicket};
+use crate::ticket::{Field, Id, Problem, RawTicket};
 
 /// What a process says of itself when it becomes one of those that deliver.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +43,8 @@ pub struct NewSource<'a> {
     pub delimiter: &'a str,
     /// The input's own columns, in its order; our result columns are not among them.
     pub headers: &'a [String],
+    /// Fields that the file says nothing of: a correction leaves them as they are.
+    pub lacks: &'a [Field],
 }
 
 /// One line of a file, read and validated.
@@ -168,14 +170,16 @@ pub struct MergeCounts {
     pub gone: u64,
     /// A part of `gone`: had yet to be opened, and is `cancelled` (code `gone`).
     pub withdrawn: u64,
+    /// A part of `unchanged`: the file says something else of them now, and they were sent, or may have been.
+    pub outdated: u64,
 }
 
-/// How many rows there are, and how many of them are new, updated, revived, invalid, repeats and foreign.
-pub(super) type Counted = (i64, i64, i64, i64, i64, i64, i64);
+/// How many rows there are, and how many of them are new, updated, revived, invalid, repeats, foreign and outdated.
+pub(super) type Counted = (i64, i64, i64, i64, i64, i64, i64, i64);
 
 impl MergeCounts {
     pub(super) fn of(
-        (n_rows, new, updated, revived, invalid, repeats, foreign): Counted,
+        (n_rows, new, updated, revived, invalid, repeats, foreign, outdated): Counted,
         (gone, withdrawn): (i64, i64),
     ) -> Self {
         Self {
@@ -189,8 +193,19 @@ impl MergeCounts {
             foreign: count(foreign),
             gone: count(gone),
             withdrawn: count(withdrawn),
+            outdated: count(outdated),
         }
     }
+}
+
+/// Begins what stands in `warning` of a row that its file says something else of than was sent.
+pub(super) const OUTDATED: &str = "the file says something else now";
+
+/// Of `{warning}`, a row's, SQL without such words; they stand at its end.
+pub(super) fn without_outdated(warning: &str, position: &str) -> String {
+    format!(
+        "nullif(rtrim(CASE WHEN 0 < {position} THEN substr({warning}, 1, {position} - 1) ELSE {warning} END, '; '), '')"
+    )
 }
 
 /// What an import would do.

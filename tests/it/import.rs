@@ -315,6 +315,42 @@ fn what_may_not_be_read_or_written_is_told() {
     mode("etc/mutirao", 0o700);
 }
 
+#[test]
+fn what_was_opened_is_not_shown_as_a_later_edit_has_it() {
+    let site = Site::new("");
+    let sheet = |os: &str, phone: &str| {
+        format!(
+            "id_cliente_servico;descricao;nome;telefone;abrir_os\n11001;Sem luz;Ana;(37) 99911-0001;{os}\n\
+             11002;Sem luz;Bia;{phone};sim\n"
+        )
+    };
+    site.write("queda.csv", sheet("não", "1"));
+    site.run(&["import", "queda.csv"]).expect(3);
+    // Without the column `abrir_os`: Bia's visit was lost.
+    let errors = site.read("queda.mutirao/errors.csv");
+    let cut: String = errors
+        .lines()
+        .map(|it| {
+            let cells: Vec<_> = it.split(';').collect();
+            [&cells[..4], &cells[5..]].concat().join(";").replace(";1;", ";(37) 99911-0002;") + "\n"
+        })
+        .collect();
+    site.write("queda.mutirao/errors.csv", cut);
+    site.run(&["import", "queda.mutirao/errors.csv"]).expect(0);
+    let bia = &site.table("queda.mutirao/results.csv")[1];
+    assert_eq!(
+        (&*bia["state"], &*bia["abrir_os"], bia["ids_ordem_servico"].is_empty()),
+        ("opened", "sim", false)
+    );
+
+    site.write("queda.csv", sheet("sim", "(37) 99911-0002"));
+    let ended = site.run(&["import", "queda.csv", "--continue"]).expect(0);
+    assert!(ended.stderr.contains("which the file says something else of now"), "{}", ended.stderr);
+    let ana = &site.table("queda.mutirao/results.csv")[0];
+    assert_eq!((&*ana["abrir_os"], &*ana["ids_ordem_servico"]), ("não", ""), "what was sent");
+    assert_eq!(ana["warning"], "the file says something else now, in `abrir_os`");
+}
+
 /// `-o DIR` alone was the advice, and a folder that knows nothing opens all again.
 #[test]
 fn an_outbox_in_a_folder_that_may_not_be_written_to_is_to_be_taken_along() {

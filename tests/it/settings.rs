@@ -60,7 +60,10 @@ fn a_password_in_a_flag_is_refused_and_not_repeated() {
 #[test]
 fn a_short_time_out_alone_is_no_contradiction() {
     let site = Site::new("");
-    site.write("queda.csv", "id_cliente_servico;descricao;nome;telefone\n11001;Sem luz;Ana;(37) 99911-0001\n");
+    site.write(
+        "queda.csv",
+        "id_cliente_servico;descricao;nome;telefone\n11001;Sem luz;Ana;(37) 99911-0001\n",
+    );
     site.run(&["import", "queda.csv", "--timeout", "5s", "--sample", "1"]).expect(0);
     let both = site.run(&["import", "queda.csv", "--timeout", "5s", "--connect-timeout", "5s"]).expect(2);
     assert!(both.stderr.contains("longer than the connect timeout"), "{}", both.stderr);

@@ -28,6 +28,7 @@ fn claim(attempts: u32) -> Claim {
         sent_at: at(-60),
         doubt: None,
         warning: Some("notice".to_owned()),
+        is_outdated: false,
     }
 }
 
@@ -233,6 +234,14 @@ fn the_last_attempt_fails_once_its_absence_is_believed() {
     let claim = Claim { doubt: Some(doubt.clone()), ..claim(8) };
     let settle = with_scene(200, |_| {}, |scene| after_look_up(&claim, &doubt, reply(absent()), scene));
     assert_eq!(told(&settle.change, 200), "failed no_ticket, 8 spent");
+}
+
+#[test]
+fn a_row_that_was_corrected_while_in_doubt_is_not_posted_as_it_was() {
+    let doubt = Doubt { absences: 1, last_absence: Some(at(2)), ..doubt(0) };
+    let claim = Claim { doubt: Some(doubt.clone()), is_outdated: true, ..claim(1) };
+    let settle = with_scene(200, |_| {}, |scene| after_look_up(&claim, &doubt, reply(absent()), scene));
+    assert_eq!(told(&settle.change, 200), "failed corrected_meanwhile, 1 spent");
 }
 
 #[test]

@@ -69,6 +69,7 @@ pub(super) struct Candidate<'r> {
     attempts: u32,
     sent_at: Option<Timestamp>,
     warning: Option<String>,
+    is_outdated: bool,
 }
 
 impl<'r> Candidate<'r> {
@@ -89,6 +90,7 @@ impl<'r> Candidate<'r> {
             attempts: count(cells.next()?),
             sent_at: time(cells.next()?),
             warning: cells.next()?,
+            is_outdated: cells.next()?,
             doubt: match cells.next::<Option<Time>>()? {
                 None => {
                     cells.at += 5;
@@ -143,6 +145,7 @@ impl<'r> Candidate<'r> {
             sent_at: self.sent_at.unwrap_or(Time(now).stored()),
             doubt: self.doubt,
             warning: self.warning,
+            is_outdated: self.is_outdated,
         }
     }
 }
@@ -182,7 +185,7 @@ fn columns() -> String {
     format!(
         "o.id, o.service, o.available_at, o.line, o.token, o.lote,
          (SELECT b.key FROM mutirao.batch b WHERE b.name = o.lote), o.referencia,
-         o.attempts, o.sent_at, o.warning,
+         o.attempts, o.sent_at, o.warning, o.outdated,
          o.doubt_since, o.doubt_hubsoft_at, o.doubt_precaution, o.absences, o.last_absence, o.answered,
          CASE{long} END, {}",
         fields.join(", ")

@@ -109,7 +109,7 @@ impl PgOutbox {
                     doubt_since = coalesce(o.doubt_since, CASE WHEN o.sent_at IS NOT NULL THEN {NOW} END),
                     doubt_precaution = CASE WHEN o.doubt_since IS NOT NULL THEN o.doubt_precaution
                                             ELSE o.sent_at IS NOT NULL END,
-                    error_code = NULL, error_message = NULL, protocolo = NULL, id_atendimento = NULL,
+                    error_code = NULL, error_message = NULL, protocolo = NULL, id_atendimento = NULL, outdated = false,
                     ids_ordem_servico = NULL, numeros_ordem_servico = NULL
               WHERE NOT o.gone AND o.purged_at IS NULL AND o.state = ANY($4) AND {OF_BATCH}"
         );

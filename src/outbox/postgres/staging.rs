@@ -29,6 +29,7 @@ pub struct Staging {
     pub(super) encoding: String,
     pub(super) delimiter: String,
     pub(super) headers: Vec<String>,
+    pub(super) lacks: Vec<Field>,
     pub(super) n_rows: u64,
     /// Whether any line is one of ours, or names itself: most files have neither.
     pub(super) has_codes: bool,
@@ -61,6 +62,7 @@ impl PgOutbox {
             encoding: source.encoding.to_owned(),
             delimiter: source.delimiter.to_owned(),
             headers: source.headers.to_vec(),
+            lacks: source.lacks.to_vec(),
             n_rows: 0,
             has_codes: false,
             names_rows: false,

@@ -84,7 +84,7 @@ impl SqliteOutbox {
                           doubt_since = coalesce(doubt_since, iif(sent_at IS NULL, NULL, ?1)),
                           doubt_precaution = iif(state = 'unconfirmed', doubt_precaution,
                                                  doubt_since IS NOT NULL OR sent_at IS NOT NULL),
-                          error_code = NULL, error_message = NULL, protocolo = NULL, id_atendimento = NULL,
+                          error_code = NULL, error_message = NULL, protocolo = NULL, id_atendimento = NULL, outdated = 0,
                           ids_os = NULL, numeros_os = NULL
                     WHERE gone = 0 AND purged_at IS NULL AND state IN (SELECT value FROM json_each(?2))
                       AND (?3 IS NULL OR batch = ?3)";

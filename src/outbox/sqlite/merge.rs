@@ -21,10 +21,12 @@ use super::staging::Staging;
 use crate::delivery::OutboxError;
 use crate::outbox::range::Range;
 use crate::outbox::stored::count;
+use crate::outbox::words::{OUTDATED, without_outdated};
 use crate::outbox::{
     BatchId, FirstPost, ImportId, MergeCounts, MergeError, MergeKind, MergeOptions, Merged, Rehearsal,
     Repeats, Reused, Withdrawn,
 };
+use crate::ticket::Field;
 
 /// A row is known by its reference. Made after the first load: references are random, and keeping them sorted row by
 /// row would rewrite the index all over.
@@ -75,6 +77,9 @@ async fn merged<'a>(
     let (batch, kind) = merge.identify().await?;
     (merge.batch, merge.kind) = (batch, kind);
     merge.refuse_doubled().await?;
+    if kind == MergeKind::Correction {
+        merge.fill_up().await?;
+    }
     merge.find_known(options.withdrawn).await?;
     if options.reused == Reused::Refuse {
         merge.refuse_reused().await?;
@@ -83,6 +88,7 @@ async fn merged<'a>(
         MergeKind::Whole => merge.replace().await?,
         MergeKind::Correction => merge.correct().await?,
     }
+    merge.warn_of_outdated().await?;
     merge.start_over().await?;
     merge.add(options.first_post).await?;
     if options.first_post == FirstPost::VerifyFirst {
@@ -104,6 +110,7 @@ struct Merge<'a> {
     base: i64,
     batch: i64,
     headers: Vec<String>,
+    lacks: Vec<Field>,
     has_codes: bool,
     names_rows: bool,
     kind: MergeKind,
@@ -116,7 +123,7 @@ struct Merge<'a> {
 
 impl<'a> Merge<'a> {
     async fn begin(staging: Staging<'a>, options: &MergeOptions<'_>) -> Result<Self, OutboxError> {
-        let Staging { mut tx, source, first_record, headers, has_codes, names_rows, .. } = staging;
+        let Staging { mut tx, source, first_record, headers, lacks, has_codes, names_rows, .. } = staging;
         let sql = "SELECT coalesce(max(id), 0), (SELECT batch FROM source WHERE id = ?1) FROM outbox";
         let (last_id, batch): (i64, i64) =
             sqlx::query_as(sql).bind(source).fetch_one(&mut *tx).await.trouble()?;
@@ -127,6 +134,7 @@ impl<'a> Merge<'a> {
             base: last_id + 1 - first_record,
             batch,
             headers,
+            lacks,
             has_codes,
             names_rows,
             kind: MergeKind::Whole,
@@ -142,7 +150,7 @@ impl<'a> Merge<'a> {
                        record INTEGER PRIMARY KEY, line INTEGER, referencia TEXT, explicit INTEGER,
                        lote INTEGER, is_ours INTEGER, is_here INTEGER, service INTEGER, repeat_key BLOB, valid INTEGER,
                        warning TEXT, row INTEGER, token INTEGER, moved INTEGER, old_record INTEGER, old_state TEXT, was_gone INTEGER,
-                       free INTEGER, changed INTEGER, redo INTEGER)";
+                       free INTEGER, changed INTEGER, redo INTEGER, outdated TEXT)";
         self.run(sql, &[]).await?;
         // A row of an outbox that is not this one keeps its code within its reference: so it is the same when
         // it comes again, and no row of the batch that it comes into.
@@ -211,6 +219,36 @@ impl<'a> Merge<'a> {
         self.run("DROP TABLE doubled", &[]).await.map(drop)
     }
 
+    /// A correction changes only the cells that it has.
+    async fn fill_up(&mut self) -> Result<(), OutboxError> {
+        if self.lacks.is_empty() {
+            return Ok(());
+        }
+        let lacks = json(&Field::ALL.map(|it| self.lacks.contains(&it)));
+        // Without the blank end, as `RawTicket` is stored.
+        let sql = "UPDATE record
+                      SET fields = (SELECT json_group_array(cell)
+                                      FROM (SELECT at, cell, max(iif(cell IS NULL, -1, at)) OVER () AS last
+                                              FROM (SELECT f.key AS at,
+                                                           json_extract(iif(f.value, o.fields, record.fields),
+                                                                        '$[' || f.key || ']') AS cell
+                                                      FROM json_each(?1) f))
+                                     WHERE at <= last)
+                     FROM staged s JOIN outbox x ON x.lote = s.lote AND x.referencia = s.referencia
+                                   JOIN record o ON o.id = x.record
+                    WHERE record.id = s.record";
+        sqlx::query(sql).bind(lacks).execute(&mut *self.tx).await.trouble()?;
+        if !self.lacks.contains(&Field::IdTipoAtendimento) {
+            return Ok(());
+        }
+        let sql = "UPDATE staged SET repeat_key = coalesce(x.repeat_key, staged.repeat_key)
+                     FROM outbox x, record o, record n
+                    WHERE x.lote = staged.lote AND x.referencia = staged.referencia AND o.id = x.record
+                      AND n.id = staged.record AND staged.valid AND x.service = staged.service
+                      AND json_extract(o.fields, '$[2]') IS json_extract(n.fields, '$[2]')";
+        self.run(sql, &[]).await.map(drop)
+    }
+
     /// Finds the row that each line is already.
     async fn find_known(&mut self, withdrawn: Withdrawn) -> Result<(), OutboxError> {
         if !self.was_filled {
@@ -229,7 +267,19 @@ impl<'a> Merge<'a> {
                                                  WHEN old_state IN ('pending', 'rejected', 'failed') THEN changed
                                                  ELSE 1 END
                     WHERE free AND redo IS NULL";
-        self.run(sql, &[]).await.map(drop)
+        self.run(sql, &[]).await?;
+        let sql = format!(
+            "UPDATE staged AS s
+                SET outdated = (SELECT group_concat('`' || (?1 ->> f.key) || '`', ', ')
+                                  FROM json_each(?1) f
+                                 WHERE json_extract(o.fields, '$[' || f.key || ']')
+                                       IS NOT json_extract(n.fields, '$[' || f.key || ']'))
+               FROM outbox x, record o, record n
+              WHERE s.changed AND NOT s.free AND x.id = s.row AND o.id = x.record AND n.id = s.record
+                AND x.purged_at IS NULL AND {MAY_EXIST}"
+        );
+        let names = json(&Field::ALL.map(Field::name));
+        sqlx::query(AssertSqlSafe(sql)).bind(names).execute(&mut *self.tx).await.trouble().map(drop)
     }
 
     /// A reference that comes again with another service is another customer's. Not in a file of ours: there
@@ -253,7 +303,14 @@ impl<'a> Merge<'a> {
         if !self.was_filled {
             return Ok(());
         }
-        let sql = "UPDATE record SET fields = o.fields FROM staged s, record o
+        // Results say what was sent, where its columns are the same.
+        let sql = "UPDATE record
+                      SET fields = o.fields,
+                          cells = iif(s.outdated IS NOT NULL
+                                      AND (SELECT headers FROM source WHERE id = o.source)
+                                          = (SELECT headers FROM source WHERE id = record.source),
+                                      o.cells, record.cells)
+                     FROM staged s, record o
                     WHERE record.id = s.record AND o.id = s.old_record AND s.changed AND NOT s.free";
         self.run(sql, &[]).await?;
         let sql = "UPDATE outbox SET batch = ?1, record = s.record, line = s.line, import = ?2, gone = 0,
@@ -336,13 +393,27 @@ impl<'a> Merge<'a> {
         sqlx::query(sql).bind(json(&at)).execute(&mut *self.tx).await.trouble().map(drop)
     }
 
+    /// What was sent can no longer be changed. A row of which it shows that nothing was left waits for a person.
+    async fn warn_of_outdated(&mut self) -> Result<(), OutboxError> {
+        if !self.was_filled {
+            return Ok(());
+        }
+        let as_it_was = without_outdated("x.warning", &format!("instr(x.warning, '{OUTDATED}')"));
+        let sql = format!(
+            "UPDATE outbox AS x
+                SET outdated = 1, warning = concat_ws('; ', {as_it_was}, '{OUTDATED}, in ' || s.outdated)
+               FROM staged s WHERE x.id = s.row AND s.outdated IS NOT NULL"
+        );
+        self.run(sql, &[]).await.map(drop)
+    }
+
     /// Free rows that changed are as new, but for what they were: one that was sent is looked up
     /// first, although its predecessors are known to have left nothing.
     async fn start_over(&mut self) -> Result<(), OutboxError> {
         let sql = format!(
             "UPDATE outbox
                 SET state = iif(s.valid, 'pending', 'invalid'), service = s.service, repeat_key = s.repeat_key,
-                    attempts = 0, available_at = ?1, warning = s.warning, protocolo = NULL,
+                    attempts = 0, available_at = ?1, warning = s.warning, protocolo = NULL, outdated = 0,
                     doubt_since = coalesce(doubt_since, iif(sent_at IS NOT NULL AND state <> 'pending', ?1, NULL)),
                     doubt_precaution = doubt_since IS NOT NULL OR sent_at IS NOT NULL AND state <> 'pending',
                     error_code = {}, error_message = {}, finished_at = iif(s.valid, NULL, ?1), purged_at = NULL
@@ -492,7 +563,8 @@ impl<'a> Merge<'a> {
                     coalesce(sum(x.state = 'pending' AND s.redo AND NOT s.changed), 0),
                     coalesce(sum(x.state = 'invalid'), 0),
                     coalesce(sum(x.state = 'skipped' AND x.error_code = 'repeat'), 0),
-                    coalesce(sum(x.state = 'pending' AND s.row IS NULL AND s.is_ours), 0)
+                    coalesce(sum(x.state = 'pending' AND s.row IS NULL AND s.is_ours), 0),
+                    count(s.outdated)
                FROM staged s JOIN outbox x ON x.id = coalesce(s.row, ?1 + s.record)";
         let counted = sqlx::query_as(sql).bind(self.base).fetch_one(&mut *self.tx).await.trouble()?;
         Ok(MergeCounts::of(counted, self.gone))

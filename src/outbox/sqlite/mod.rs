@@ -127,8 +127,15 @@ mod tests {
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     async fn import(outbox: &mut SqliteOutbox, lines: std::ops::Range<i64>) -> Result<(), MergeError> {
-        let source =
-            NewSource { batch: "b", code: None, file_name: "", encoding: "", delimiter: "", headers: &[] };
+        let source = NewSource {
+            batch: "b",
+            code: None,
+            file_name: "",
+            encoding: "",
+            delimiter: "",
+            headers: &[],
+            lacks: &[],
+        };
         let mut staging = outbox.begin(&source).await?;
         for line in lines {
             let service = line.to_string();

@@ -9,6 +9,7 @@ use super::session::Tx;
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
 use crate::outbox::{MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal};
+use crate::ticket::Field;
 
 /// Rows of one `INSERT`: larger ones gain nothing (measured), and hold more in memory.
 const CHUNK_ROWS: usize = 64;
@@ -19,6 +20,7 @@ const COLUMNS: usize = 11;
 pub struct Staging<'a> {
     pub(super) tx: Tx<'a>,
     pub(super) headers: Vec<String>,
+    pub(super) lacks: Vec<Field>,
     /// Of the `source` table; also the number of the import.
     pub(super) source: i64,
     /// Records from this one on are of this file.
@@ -63,6 +65,7 @@ impl SqliteOutbox {
         Ok(Staging {
             tx,
             headers: source.headers.to_vec(),
+            lacks: source.lacks.to_vec(),
             source: source_id,
             first_record,
             n_rows: 0,

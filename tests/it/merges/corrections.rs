@@ -1,10 +1,11 @@
 //! Rows that carry an identity: a reference of their own, or what an outbox wrote out for them.
 
 use mutirao::delivery::code::BatchCode;
-use mutirao::delivery::{Outbox, State, Want};
+use mutirao::delivery::{Outbox, Settle, State, Want};
 use mutirao::outbox::{Cursor, MergeCounts, MergeError, MergeKind, Merged, Repeats, Reused};
+use mutirao::ticket::Field;
 
-use super::{BAD, Books, Driver, opened, rejected, run, states};
+use super::{BAD, Books, Driver, failed, in_doubt, opened, rejected, run, states};
 use crate::outbox_conformance::at;
 use crate::support::files::{File, Line, line};
 
@@ -18,6 +19,8 @@ on_every_driver! {
     references_that_began_anew_for_other_customers_are_a_question,
     what_was_skipped_as_edited_is_not_opened_by_a_correction,
     a_row_mended_in_errors_csv_and_then_in_its_file_is_one_ticket,
+    a_correction_with_fewer_columns_takes_nothing_away,
+    a_correction_of_a_row_in_doubt_is_not_forgotten_when_the_doubt_ends,
 }
 
 async fn a_reference_stands_once_in_a_file(driver: Driver) {
@@ -207,4 +210,59 @@ async fn a_row_mended_in_errors_csv_and_then_in_its_file_is_one_ticket(driver: D
         it.import(&File::of("b", &[Line { phone, ..line(1, "a, em outras palavras") }, line(2, "b")])).await;
     }
     assert_eq!(states(&it, "b", 2..=2).await, ["skipped repeat"]);
+}
+
+/// They were sent without type and e-mail, while the results said that they had them.
+async fn a_correction_with_fewer_columns_takes_nothing_away(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let whole = |phone| Line { phone, email: Some("ana@example.com"), kind: Some("7"), ..line(1, "a") };
+    let first = it.import(&File::of("queda", &[whole(BAD)])).await;
+    let errors = errors(&it, &first).await;
+    let code = errors[0].1;
+    let mended = Line { code, referencia: Some(&errors[0].2), ..line(1, "a") };
+    let lacks = &[Field::Email, Field::IdTipoAtendimento];
+    let merged = it.import(&File { lacks, ..File::of("x", &[mended]) }).await;
+    assert_eq!((merged.kind, merged.counts.updated), (MergeKind::Correction, 1));
+    let fields = it.row("queda", 2).await.fields;
+    assert_eq!(
+        (fields.email.as_deref(), fields.id_tipo_atendimento.as_deref(), fields.telefone.as_deref()),
+        (Some("ana@example.com"), Some("7"), Some("37999998888"))
+    );
+    // With its columns there, a blank cell is a wish.
+    let merged = it.import(&File::of("x", &[mended])).await;
+    assert_eq!(merged.counts.updated, 1);
+    assert_eq!(it.row("queda", 2).await.fields.email, None);
+}
+
+/// It was dropped, and the uncorrected row posted.
+async fn a_correction_of_a_row_in_doubt_is_not_forgotten_when_the_doubt_ends(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let first = it.import(&File::of("queda", &[line(1, "a")])).await;
+    run(&it.outbox, first.scope(), in_doubt).await;
+    let errors = errors(&it, &first).await;
+    let mended =
+        Line { phone: "3188887777", code: errors[0].1, referencia: Some(&errors[0].2), ..line(1, "a") };
+    let merged = it.import(&File::of("x", &[mended])).await;
+    assert_eq!((merged.counts.updated, merged.counts.outdated), (0, 1));
+    let worker = it.worker().await;
+    let desk = worker.desk(merged.scope());
+    let claims = desk.claim(Want { now: at(100), posts: 9, look_ups: 9 }).await.expect("it claims").claims;
+    assert!(
+        claims[0].is_outdated && claims[0].ticket.telefone.as_str().contains("99999"),
+        "it is looked up as sent"
+    );
+    let (row, token) = (claims[0].row, claims[0].token);
+    desk.settle(&[Settle { row, token, change: failed(1), attempt: None }]).await.expect("it settles");
+    worker.retire().await.expect("it leaves");
+    // The same once more, now that nothing is in doubt.
+    let merged = it.import(&File::of("x", &[mended])).await;
+    assert_eq!(merged.counts.updated, 1);
+    let worker = it.worker().await;
+    let claims = worker
+        .desk(merged.scope())
+        .claim(Want { now: at(200), posts: 9, look_ups: 9 })
+        .await
+        .expect("it claims")
+        .claims;
+    assert!(!claims[0].is_outdated && claims[0].ticket.telefone.as_str().contains("8888"));
 }

@@ -8,7 +8,7 @@ use mutirao::delivery::identity::ContentKey;
 use mutirao::outbox::{
     AnyOutbox, FirstPost, MergeError, MergeOptions, Merged, NewRow, NewSource, Repeats, Reused, Withdrawn,
 };
-use mutirao::ticket::{Id, RawTicket};
+use mutirao::ticket::{Field, Id, RawTicket};
 
 use crate::outbox_conformance::at;
 
@@ -18,6 +18,8 @@ pub struct Line<'a> {
     pub service: i64,
     pub text: &'a str,
     pub phone: &'a str,
+    pub email: Option<&'a str>,
+    pub kind: Option<&'a str>,
     pub code: Option<BatchCode>,
     pub referencia: Option<&'a str>,
     pub is_trusted: bool,
@@ -25,7 +27,16 @@ pub struct Line<'a> {
 
 impl Default for Line<'_> {
     fn default() -> Self {
-        Self { service: 1, text: "x", phone: "37999998888", code: None, referencia: None, is_trusted: false }
+        Self {
+            service: 1,
+            text: "x",
+            phone: "37999998888",
+            email: None,
+            kind: None,
+            code: None,
+            referencia: None,
+            is_trusted: false,
+        }
     }
 }
 
@@ -37,6 +48,7 @@ pub struct File<'a> {
     pub batch: &'a str,
     pub lines: &'a [Line<'a>],
     pub headers: &'a [&'a str],
+    pub lacks: &'a [Field],
     pub repeats: Repeats,
     pub first_post: FirstPost,
     pub reused: Reused,
@@ -49,7 +61,7 @@ impl<'a> File<'a> {
         let (repeats, first_post) = (Repeats::Skip, FirstPost::AtOnce);
         let (reused, withdrawn) = (Reused::Refuse, Withdrawn::Stay);
         let headers = &["servico", "texto", "fone"];
-        Self { batch, lines, headers, repeats, first_post, reused, withdrawn, now: at(0) }
+        Self { batch, lines, headers, lacks: &[], repeats, first_post, reused, withdrawn, now: at(0) }
     }
 }
 
@@ -66,6 +78,7 @@ pub async fn try_import(outbox: &mut AnyOutbox, file: &File<'_>) -> Result<Merge
         encoding: "UTF-8",
         delimiter: ";",
         headers: &headers,
+        lacks: file.lacks,
     };
     let mut staging = outbox.begin(&source).await.expect("it begins");
     let services: Vec<String> = file.lines.iter().map(|it| it.service.to_string()).collect();
@@ -87,6 +100,8 @@ pub fn new_row<'a>(line: u64, it: &'a Line<'a>, service: &'a str, headers: &[&st
         descricao: Some(it.text.into()),
         nome: Some("Maria".into()),
         telefone: Some(it.phone.into()),
+        email: it.email.map(Into::into),
+        id_tipo_atendimento: it.kind.map(Into::into),
         ..RawTicket::default()
     };
     let problems = if it.is_trusted {
@@ -94,7 +109,7 @@ pub fn new_row<'a>(line: u64, it: &'a Line<'a>, service: &'a str, headers: &[&st
     } else {
         mutirao::ticket::Ticket::parse(&fields).err().unwrap_or_default()
     };
-    let key = ContentKey::new(service, "", it.text);
+    let key = ContentKey::new(service, it.kind.unwrap_or_default(), it.text);
     let cell = |header: &&str| match *header {
         "servico" => service,
         "texto" => it.text,

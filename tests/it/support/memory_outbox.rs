@@ -309,6 +309,7 @@ pub fn claim(shelf: &mut Shelf, want: Want, worker: u64) -> Claimed {
             sent_at,
             doubt: row.doubt.clone(),
             warning: row.warning.clone(),
+            is_outdated: false,
         });
     }
     claimed.outlook = outlook(rows, &live, halted, claimed.outlook);

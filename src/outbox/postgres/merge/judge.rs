@@ -47,9 +47,18 @@ impl Merge {
         };
         let changed = format!("(({}) IS DISTINCT FROM ({}))", columns("x"), columns("i"));
         let free = format!("(NOT ({busy}) AND {FREE})");
+        let differing = FIELDS
+            .split(',')
+            .map(str::trim)
+            .map(|it| format!("CASE WHEN x.{it} IS DISTINCT FROM i.{it} THEN '`{it}`' END"));
+        let outdated = format!(
+            "CASE WHEN {changed} AND NOT {free} AND {MAY_EXIST} AND x.purged_at IS NULL
+                  THEN concat_ws(', ', {}) END",
+            differing.collect::<Vec<_>>().join(", ")
+        );
         let sql = format!(
             "UPDATE staged AS s
-                SET old_state = x.state, token = x.token, was_gone = x.gone, busy = {busy}, free = {free}, changed = {changed},
+                SET outdated = {outdated}, old_state = x.state, token = x.token, was_gone = x.gone, busy = {busy}, free = {free}, changed = {changed},
                     redo = {free} AND (NOT s.valid OR x.state NOT IN ('pending', 'rejected', 'failed') OR {changed})
                FROM mutirao.outbox x LEFT JOIN held h ON h.id = x.id, incoming i
               WHERE {which} AND x.id = s.row_id AND i.record = s.record"

@@ -27,6 +27,7 @@ use crate::outbox::{
     BatchId, FirstPost, ImportId, MergeCounts, MergeError, MergeKind, MergeOptions, Merged, Rehearsal,
     Repeats, Reused, Withdrawn,
 };
+use crate::ticket::Field;
 
 /// `$1` as a time, but not later than the database's: by that workers see what is due.
 const NOW: &str = "least(timestamptz 'epoch' + $1::bigint * interval '1 millisecond', now())";
@@ -87,6 +88,7 @@ struct File {
     encoding: String,
     delimiter: String,
     headers: Vec<String>,
+    lacks: Vec<Field>,
     n_rows: u64,
     has_codes: bool,
     names_rows: bool,
@@ -99,9 +101,10 @@ impl Merge {
         options: &MergeOptions<'_>,
         purpose: Purpose,
     ) -> Result<(Self, Merged), MergeError> {
-        let Staging { tx, batch, code, file_name, encoding, delimiter, headers, .. } = staging;
+        let Staging { tx, batch, code, file_name, encoding, delimiter, headers, lacks, .. } = staging;
         let Staging { n_rows, has_codes, names_rows, is_held, .. } = staging;
-        let file = File { file_name, encoding, delimiter, headers, n_rows, has_codes, names_rows, is_held };
+        let file =
+            File { file_name, encoding, delimiter, headers, lacks, n_rows, has_codes, names_rows, is_held };
         let now = options.now.as_millisecond();
         let (kind, places) = (MergeKind::Whole, Places::New);
         let mut it = Self {
@@ -122,6 +125,9 @@ impl Merge {
         it.identify().await?;
         it.refuse_doubled().await?;
         it.find_known().await?;
+        if it.kind == MergeKind::Correction {
+            it.fill_up().await?;
+        }
         if options.reused == Reused::Refuse {
             it.refuse_reused().await?;
         }
@@ -182,7 +188,8 @@ impl Merge {
                     count(*) FILTER (WHERE x.state = 'pending' AND s.redo AND NOT s.changed),
                     count(*) FILTER (WHERE x.state = 'invalid'),
                     count(*) FILTER (WHERE x.state = 'skipped' AND x.error_code = 'repeat'),
-                    count(*) FILTER (WHERE x.state = 'pending' AND s.old_state IS NULL AND s.is_ours)
+                    count(*) FILTER (WHERE x.state = 'pending' AND s.old_state IS NULL AND s.is_ours),
+                    count(s.outdated)
                FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id";
         let counted = sqlx::query_as(sql).persistent(false).fetch_one(&mut *self.tx).await.trouble()?;
         Ok(MergeCounts::of(counted, self.gone))

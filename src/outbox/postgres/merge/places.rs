@@ -10,6 +10,7 @@ use super::{Merge, NOW, Places, Purpose};
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
 use crate::outbox::stored::{count, json, stored};
+use crate::outbox::words::{OUTDATED, without_outdated};
 use crate::outbox::{MergeError, MergeKind, MergeOptions};
 
 /// How often rows that workers hold are waited for, when two waits cross.
@@ -152,7 +153,12 @@ impl Merge {
             }
         };
         let (cells, problems) = match self.kind {
-            MergeKind::Whole => ("i.cells", "i.problems"),
+            // Results say what was sent, where its columns are the same.
+            MergeKind::Whole => (
+                "CASE WHEN s.outdated IS NOT NULL AND f.headers = (SELECT headers FROM mutirao.source WHERE id = $1)
+                      THEN o.cells ELSE i.cells END",
+                "i.problems",
+            ),
             MergeKind::Correction => (
                 "CASE WHEN s.was_gone AND NOT s.free THEN o.cells ELSE i.cells END",
                 "CASE WHEN s.was_gone AND NOT s.free THEN o.problems ELSE i.problems END",
@@ -162,7 +168,8 @@ impl Merge {
             "INSERT INTO mutirao.record (id, source, line, cells, problems)
              SELECT i.record, $1, i.line, {cells}, {problems}
                FROM staged s JOIN incoming i ON i.record = s.record
-                    LEFT JOIN mutirao.record o ON o.id = s.old_record AND s.was_gone
+                    LEFT JOIN mutirao.record o ON o.id = s.old_record AND (s.was_gone OR s.outdated IS NOT NULL)
+                    LEFT JOIN mutirao.source f ON f.id = o.source
               WHERE {which} ORDER BY i.record"
         );
         self.run_sql(&sql, &[self.source]).await.map(drop)
@@ -243,9 +250,13 @@ fn place(kind: MergeKind, which: &str) -> String {
         MergeKind::Whole => "o.record IS NOT NULL",
         MergeKind::Correction => "o.record IS NOT NULL AND s.was_gone AND NOT s.busy",
     };
+    let as_it_was = without_outdated("o.warning", &format!("strpos(o.warning, '{OUTDATED}')"));
     format!(
         "UPDATE mutirao.outbox AS o
-            SET batch = CASE WHEN o.record IS NOT NULL THEN $1 END, import = $2, gone = false,
+            SET outdated = o.outdated OR s.outdated IS NOT NULL,
+                warning = CASE WHEN s.outdated IS NULL THEN o.warning
+                               ELSE concat_ws('; ', {as_it_was}, '{OUTDATED}, in ' || s.outdated) END,
+                batch = CASE WHEN o.record IS NOT NULL THEN $1 END, import = $2, gone = false,
                 record = CASE WHEN {moves} THEN s.record ELSE o.record END,
                 line = CASE WHEN {moves} THEN s.line ELSE o.line END,
                 purged_at = CASE WHEN NOT ({moves}) THEN o.purged_at END

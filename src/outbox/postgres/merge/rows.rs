@@ -15,7 +15,7 @@ impl Merge {
             "UPDATE mutirao.outbox AS o
                 SET state = CASE WHEN s.valid THEN 'pending' ELSE 'invalid' END, {},
                     repeat_key = s.repeat_key, attempts = 0, available_at = {NOW}, warning = s.warning,
-                    protocolo = NULL,
+                    protocolo = NULL, outdated = false,
                     doubt_since = coalesce(o.doubt_since,
                         CASE WHEN o.sent_at IS NOT NULL AND o.state <> 'pending' THEN {NOW} END),
                     doubt_precaution = o.doubt_since IS NOT NULL OR o.sent_at IS NOT NULL AND o.state <> 'pending',

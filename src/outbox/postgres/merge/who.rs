@@ -6,6 +6,7 @@ use super::Merge;
 use crate::delivery::OutboxError;
 use crate::outbox::stored::count;
 use crate::outbox::{MergeError, MergeKind};
+use crate::ticket::Field;
 
 impl Merge {
     /// Makes `staged`, with the references that need no other line to be known.
@@ -16,7 +17,7 @@ impl Merge {
                        record bigint PRIMARY KEY, line bigint, referencia text, explicit boolean, lote text,
                        is_ours boolean, is_here boolean, repeat_key bytea, valid boolean, warning text, row_id bigint, token bigint, moved boolean,
                        old_record bigint, old_state text, was_gone boolean, busy boolean, free boolean,
-                       changed boolean, redo boolean) ON COMMIT DROP";
+                       changed boolean, redo boolean, outdated text) ON COMMIT DROP";
         self.run_sql(sql, &[]).await?;
         self.run_sql("CREATE TEMP TABLE held (id bigint PRIMARY KEY) ON COMMIT DROP", &[]).await?;
         // A row of an outbox that is not this one keeps its code within its reference: so it is the same when
@@ -89,7 +90,7 @@ impl Merge {
         // It needs a reference of its own to be kept at all; no marker is ever made of it.
         let sql = "UPDATE staged
                       SET valid = false, repeat_key = NULL, row_id = NULL, old_record = NULL, old_state = NULL,
-                          was_gone = NULL, busy = NULL, free = NULL, changed = NULL, redo = NULL,
+                          was_gone = NULL, busy = NULL, free = NULL, changed = NULL, redo = NULL, outdated = NULL,
                           referencia = referencia || '#' || line
                     WHERE record IN (SELECT record FROM doubled)";
         self.run_sql(sql, &[]).await.map(drop)
@@ -118,6 +119,30 @@ impl Merge {
                    moved = x.service IS NOT NULL AND i.id_cliente_servico <> x.service::text
               FROM mutirao.outbox x, incoming i
               WHERE i.record = s.record AND x.lote = s.lote AND x.referencia = s.referencia";
+        self.run_sql(sql, &[]).await.map(drop)
+    }
+
+    /// A correction changes only the cells that it has.
+    pub(super) async fn fill_up(&mut self) -> Result<(), OutboxError> {
+        let lacks = &self.file.lacks;
+        let cells: Vec<_> = lacks.iter().map(|it| format!("{it} = x.{it}")).collect();
+        if cells.is_empty() {
+            return Ok(());
+        }
+        let has_no_type = lacks.contains(&Field::IdTipoAtendimento);
+        let sql = format!(
+            "UPDATE incoming AS i SET {} FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id
+              WHERE i.record = s.record",
+            cells.join(", ")
+        );
+        self.run_sql(&sql, &[]).await?;
+        if !has_no_type {
+            return Ok(());
+        }
+        let sql = "UPDATE staged AS s SET repeat_key = coalesce(x.repeat_key, s.repeat_key)
+                     FROM mutirao.outbox x, incoming i
+                    WHERE x.id = s.row_id AND i.record = s.record AND s.valid
+                      AND (x.id_cliente_servico, x.descricao) = (i.id_cliente_servico, i.descricao)";
         self.run_sql(sql, &[]).await.map(drop)
     }
 }
