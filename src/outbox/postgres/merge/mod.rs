@@ -121,39 +121,49 @@ impl Merge {
             withdrawn: options.withdrawn,
             gone: (0, 0),
         };
-        it.stage().await?;
-        it.identify().await?;
-        it.refuse_doubled().await?;
-        it.find_known().await?;
-        if it.kind == MergeKind::Correction {
-            it.fill_up().await?;
+        match it.steps(options).await {
+            Ok(merged) => Ok((it, merged)),
+            Err(error) => {
+                // Now, not when the connection is used next: until then nobody else can import the batch.
+                let _ = it.tx.rollback().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn steps(&mut self, options: &MergeOptions<'_>) -> Result<Merged, MergeError> {
+        self.stage().await?;
+        self.identify().await?;
+        self.refuse_doubled().await?;
+        self.find_known().await?;
+        if self.kind == MergeKind::Correction {
+            self.fill_up().await?;
         }
         if options.reused == Reused::Refuse {
-            it.refuse_reused().await?;
+            self.refuse_reused().await?;
         }
-        it.note_source(options).await?;
-        it.judge().await?;
-        if it.kind == MergeKind::Correction {
-            it.rearrange().await?;
+        self.note_source(options).await?;
+        self.judge().await?;
+        if self.kind == MergeKind::Correction {
+            self.rearrange().await?;
         }
-        it.write_records().await?;
-        if it.places == Places::New {
-            it.take_places().await?;
+        self.write_records().await?;
+        if self.places == Places::New {
+            self.take_places().await?;
         }
-        it.start_over().await?;
-        it.add(options.first_post).await?;
+        self.start_over().await?;
+        self.add(options.first_post).await?;
         if options.first_post == FirstPost::VerifyFirst {
-            it.doubt_known().await?;
+            self.doubt_known().await?;
         }
-        if it.places == Places::New {
-            it.take_busy_places().await?;
+        if self.places == Places::New {
+            self.take_busy_places().await?;
         }
         if options.repeats == Repeats::Skip {
-            it.skip_edited().await?;
-            it.skip_repeats().await?;
+            self.skip_edited().await?;
+            self.skip_repeats().await?;
         }
-        let merged = it.finish().await?;
-        Ok((it, merged))
+        Ok(self.finish().await?)
     }
 
     async fn finish(&mut self) -> Result<Merged, OutboxError> {
