@@ -158,7 +158,8 @@ impl Watch for Progress<'_> {
         let count = |cell: &Cell<u64>| cell.set(cell.get() + 1);
         match (became, &settle.change) {
             (Settled::Written, Change::Opened { .. }) => count(&self.n_opened),
-            (Settled::Written, Change::Release | Change::Later { .. }) | (Settled::Stale, _) => {}
+            (Settled::Written, Change::Release | Change::Later { .. })
+            | (Settled::Stale | Settled::Held, _) => {}
             _ => count(&self.n_not_opened),
         }
         if settle.change != Change::Release {

@@ -271,7 +271,7 @@ fn log(settle: &Settle, became: Settled, name: &Name) {
     let id = settle.row.0;
     let (lote, referencia) = (&*name.lote, &*name.referencia);
     let (state, code) = match (became, &settle.change) {
-        (_, Change::Release) => return,
+        (Settled::Held, _) | (_, Change::Release) => return,
         (Settled::Stale, _) => {
             tracing::info!(
                 row.id = id,

@@ -184,6 +184,8 @@ pub enum Settled {
     Duplicate,
     /// The `id_atendimento` belongs to another row: this row is now in `conflict`.
     Taken,
+    /// Not written, while others were: somebody holds the row, or it may not be changed. To be tried again.
+    Held,
 }
 
 /// One entry of a row's history: a post or look-up that was not a plain success.

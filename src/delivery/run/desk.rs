@@ -83,6 +83,8 @@ pub struct Desk {
     pub look_ups: VecDeque<Held>,
     n_posts_since_look_up: u32,
     pub outgoing: VecDeque<Settle>,
+    /// Outcomes of rows that somebody holds. They wait beside the others.
+    pub stuck: Vec<Settle>,
     /// Claims that are not settled yet, wherever they are.
     pub n_live: usize,
     /// Of these, claims whose request has not taken its slot yet.
@@ -147,6 +149,7 @@ impl Desk {
             look_ups: VecDeque::new(),
             n_posts_since_look_up: 0,
             outgoing: VecDeque::new(),
+            stuck: Vec::new(),
             n_live: 0,
             n_unsent: 0,
             n_waiting: 0,

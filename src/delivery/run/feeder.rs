@@ -163,7 +163,8 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         }
         if desk.claims_lost {
             // There may always be more to claim, so it is not put off until there is not.
-            return if desk.n_live == 0 { Step::Recover } else { Step::Wait(None) };
+            // What is stuck is proof, or is looked up.
+            return if desk.n_live == desk.stuck.len() { Step::Recover } else { Step::Wait(None) };
         }
         if desk.was_set_back {
             return Step::PullIn;

@@ -102,6 +102,8 @@ struct Engine<'a, O, A, C, W> {
     hungry: Notify,
     /// An outcome lies on the desk for the settler.
     handed: Notify,
+    /// Outcomes may be stuck.
+    stuck: Notify,
     /// Slots are wanted, or there is news for the other workers.
     told: Notify,
     /// First come, first served at the pace.
@@ -137,6 +139,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             queued: Notify::new(),
             hungry: Notify::new(),
             handed: Notify::new(),
+            stuck: Notify::new(),
             told: Notify::new(),
             turn: Semaphore::new(1),
             cut: CancellationToken::new(),
@@ -162,6 +165,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             self.overstayed().await;
             Role::Last
         }));
+        crew.push(Box::pin(self.other(self.unsticker())));
         crew.push(Box::pin(self.other(self.feeder())));
         crew.push(Box::pin(self.other(self.prober(&control.returned))));
         crew.push(Box::pin(self.other(self.watchman())));

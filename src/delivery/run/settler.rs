@@ -17,6 +17,9 @@ const BATCH_FULL: usize = 256;
 /// The most that go into one commit.
 const BATCH_MAX: usize = 512;
 
+/// Between two tries to store the outcomes of rows that somebody holds.
+const STUCK_WAIT: Duration = Duration::from_secs(2);
+
 impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     /// A sender's outcome goes to the settler; the sender goes on.
     pub(super) fn hand(&self, settle: Settle) {
@@ -109,23 +112,53 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
 
     fn stored(&self, batch: &[Settle], became: &[Settled]) {
         debug_assert_eq!(batch.len(), became.len(), "a settle has an answer");
+        let settled = || batch.iter().zip(became).filter(|it| *it.1 != Settled::Held);
         {
             let mut desk = self.desk.borrow_mut();
-            desk.n_live -= batch.len();
+            desk.n_live -= settled().count();
             desk.n_changes += 1;
-            for (settle, became) in batch.iter().zip(became) {
+            for (settle, became) in settled() {
                 desk.stats.settled(settle, *became);
             }
+            let held = batch.iter().zip(became).filter(|it| *it.1 == Settled::Held);
+            desk.stuck.extend(held.map(|(settle, _)| settle.clone()));
             // A row that went back, or that others waited behind, may be claimed now.
             let comes_back =
-                batch.iter().any(|it| matches!(it.change, Change::Release | Change::Later { .. }));
+                settled().any(|(it, _)| matches!(it.change, Change::Release | Change::Later { .. }));
             if comes_back || desk.pending || desk.n_live == 0 {
                 desk.work = Work::Maybe;
             }
         }
-        for (settle, became) in batch.iter().zip(became) {
+        for (settle, became) in settled() {
             self.watch.settled(settle, *became);
         }
         self.changed.notify_waiters();
+        self.stuck.notify_one();
+    }
+
+    /// Tries again to store what is stuck, beside the settler: rows that somebody holds keep no others waiting. It
+    /// ends with the run.
+    pub(super) async fn unsticker(&self) {
+        loop {
+            while self.desk.borrow().stuck.is_empty() {
+                self.stuck.notified().await;
+            }
+            tokio::time::sleep(STUCK_WAIT).await;
+            let batch: Vec<Settle> = {
+                let mut desk = self.desk.borrow_mut();
+                let n_batch = desk.stuck.len().min(BATCH_MAX);
+                desk.stuck.drain(..n_batch).collect()
+            };
+            // Dropped in the middle, these are as good as unsettled: they are looked up. An error: the settler meets it as
+            // well, and says so.
+            match self.outbox.settle(&batch).await {
+                Ok(became) => {
+                    self.stored(&batch, &became);
+                    // The settler waits for the last of a run.
+                    self.handed.notify_one();
+                }
+                Err(_) => self.desk.borrow_mut().stuck.extend(batch),
+            }
+        }
     }
 }

@@ -155,10 +155,17 @@ impl Outbox for Desk<'_> {
             let sql = "UPDATE mutirao.outbox
                           SET state = CASE WHEN NOT posting AND doubt_precaution THEN 'pending' ELSE 'in_doubt' END,
                               available_at = $1, doubt_since = CASE WHEN posting THEN $1 ELSE doubt_since END
-                        WHERE state = 'in_flight' AND worker = $2";
+                        WHERE id IN (SELECT id FROM mutirao.outbox WHERE state = 'in_flight' AND worker = $2
+                                        FOR UPDATE SKIP LOCKED)";
             let left =
                 sqlx::query(sql).bind(Time(now)).bind(self.worker.id()).execute(&mut *tx).await.trouble()?;
+            // What somebody holds is not waited for: it is a dead worker's from now on, for the next rescue.
+            let sql = "SELECT EXISTS (SELECT FROM mutirao.outbox WHERE state = 'in_flight' AND worker = $1)";
+            let is_left = sqlx::query_scalar(sql).bind(self.worker.id()).fetch_one(&mut *tx).await.trouble()?;
             tx.commit().await?;
+            if is_left {
+                self.worker.begin_anew().await?;
+            }
             Ok(left.rows_affected())
         })
         .await
@@ -171,7 +178,9 @@ impl Outbox for Desk<'_> {
                 "UPDATE mutirao.outbox o
                     SET state = 'in_doubt', available_at = $2, doubt_precaution = false,
                         answered = CASE WHEN state = 'unconfirmed' THEN 0 ELSE answered END
-                  WHERE (state = 'unconfirmed' OR $3 AND state = 'in_doubt') AND {IN_BATCH}"
+                  WHERE id IN (SELECT id FROM mutirao.outbox o
+                                WHERE (state = 'unconfirmed' OR $3 AND state = 'in_doubt') AND {IN_BATCH}
+                                  FOR UPDATE SKIP LOCKED)"
             );
             // Who comes only to look (`reconcile`) waits for no row's turn.
             let unsure = sqlx::query(AssertSqlSafe(sql))
@@ -188,10 +197,17 @@ impl Outbox for Desk<'_> {
         in_time(async {
             let mut tx = self.worker.outbox().tx(Access::Shared).await?;
             // A program may want its row to wait for days; it says so before the first claim.
+            // One kind after the other, because each has its index.
             let sql = "UPDATE mutirao.outbox
                           SET available_at = $1
-                        WHERE state IN ('pending', 'in_doubt') AND $2 < available_at
-                          AND (0 < token OR record IS NOT NULL)";
+                        WHERE id IN (SELECT id FROM (
+                                  SELECT id FROM mutirao.outbox
+                                   WHERE state = 'pending' AND doubt_since IS NULL AND NOT gone AND $2 < available_at
+                                     AND (0 < token OR record IS NOT NULL) FOR UPDATE SKIP LOCKED) to_post
+                              UNION ALL SELECT id FROM (
+                                  SELECT id FROM mutirao.outbox
+                                   WHERE state IN ('pending', 'in_doubt') AND doubt_since IS NOT NULL AND $2 < available_at
+                                     AND (0 < token OR record IS NOT NULL) FOR UPDATE SKIP LOCKED) to_look_up)";
             let put_off = sqlx::query(sql).bind(Time(now)).bind(Time(after(now, WAIT_MAX)));
             put_off.execute(&mut *tx).await.trouble()?;
             tx.commit().await

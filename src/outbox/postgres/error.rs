@@ -91,6 +91,18 @@ pub(super) fn classify(error: sqlx::Error) -> OutboxError {
     }
 }
 
+/// What the database says against this row, if it may say nothing against another: somebody's trigger or
+/// constraint, a value, a lock.
+pub(super) fn refusal_of_row(error: &OutboxError) -> Option<String> {
+    let (OutboxError::Full(why) | OutboxError::Unavailable(why) | OutboxError::Broken(why)) = error;
+    let said: &Said = why.downcast_ref()?;
+    // Data exception, integrity constraint, PL/pgSQL's `RAISE`, lock not available. Not 23505: see above.
+    let is_of_row = matches!(said.code.get(..2), Some("22" | "23" | "P0")) && said.code != "23505"
+        || said.code == "55P03";
+    // A trigger's words may quote the row.
+    is_of_row.then(|| format!("SQLSTATE {}", said.code))
+}
+
 /// Whether two transactions waited for each other, and this one gave way.
 pub(super) fn is_deadlock(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|it| it.code()).as_deref() == Some("40P01")

@@ -95,8 +95,8 @@ impl Worker {
         }
     }
 
-    /// Takes in what dead workers left `in_flight`: each such row becomes `pending` and in doubt (a
-    /// claimed look-up keeps its older doubt). Returns how many; none before this worker has renewed
+    /// Takes in what dead workers left `in_flight`: each such row is in doubt (a claimed look-up keeps its older
+    /// doubt). Returns how many; none before this worker has renewed
     /// its own lease twice.
     ///
     /// Whoever was only cut off from here may have posted until its lease ended, and waits for the
@@ -115,18 +115,26 @@ impl Worker {
             if !may {
                 return Ok(0);
             }
-            let sql = "WITH dead AS MATERIALIZED (
-                           DELETE FROM mutirao.worker WHERE lease_until <= clock_timestamp()
-                           RETURNING id, lease_until + make_interval(secs => timeout_s) AS waits_until)
-                       UPDATE mutirao.outbox o
+            // A row that somebody holds is left for the next time: waiting for it here, all would wait.
+            let sql = "UPDATE mutirao.outbox o
                           SET state = CASE WHEN NOT o.posting AND o.doubt_precaution THEN 'pending' ELSE 'in_doubt' END,
                               available_at = clock_timestamp(),
                               doubt_since = coalesce(CASE WHEN NOT o.posting THEN o.doubt_since END, greatest(clock_timestamp(),
-                                  (SELECT d.waits_until FROM dead d WHERE d.id = o.worker)))
-                        WHERE o.state = 'in_flight'
-                          AND NOT EXISTS (SELECT FROM mutirao.worker w
-                                           WHERE w.id = o.worker AND w.id NOT IN (SELECT d.id FROM dead d))";
+                                  (SELECT w.lease_until + make_interval(secs => w.timeout_s)
+                                     FROM mutirao.worker w WHERE w.id = o.worker)))
+                        WHERE o.id IN (SELECT l.id FROM mutirao.outbox l
+                                        WHERE l.state = 'in_flight'
+                                          AND NOT EXISTS (SELECT FROM mutirao.worker w
+                                                           WHERE w.id = l.worker AND clock_timestamp() < w.lease_until)
+                                          FOR UPDATE SKIP LOCKED)";
             let rescued = sqlx::query(sql).execute(&mut *tx).await.trouble()?.rows_affected();
+            let sql = "DELETE FROM mutirao.worker
+                        WHERE id IN (SELECT w.id FROM mutirao.worker w
+                                      WHERE w.lease_until <= clock_timestamp()
+                                        AND NOT EXISTS (SELECT FROM mutirao.outbox l
+                                                         WHERE l.state = 'in_flight' AND l.worker = w.id)
+                                        FOR UPDATE SKIP LOCKED)";
+            sqlx::query(sql).execute(&mut *tx).await.trouble()?;
             tx.commit().await?;
             Ok(rescued)
         })
@@ -142,6 +150,16 @@ impl Worker {
             tx.commit().await
         })
         .await
+    }
+
+    /// Becomes another worker: what the one before still has is a dead one's, and looked up by others.
+    pub(super) async fn begin_anew(&self) -> Result<(), OutboxError> {
+        let before = self.id();
+        self.enrol().await?;
+        let mut tx = self.outbox.tx(Access::Shared).await?;
+        let sql = "DELETE FROM mutirao.worker WHERE id = $1";
+        sqlx::query(sql).bind(before).execute(&mut *tx).await.trouble()?;
+        tx.commit().await
     }
 
     async fn enrol(&self) -> Result<(), OutboxError> {

@@ -68,6 +68,8 @@ pub(super) enum Access {
     Shared,
     /// Anything but claim. What was claimed before is seen by the next statement.
     Claiming,
+    /// Anything. A row that somebody holds is not waited for: all outcomes stand behind this one.
+    Settling,
 }
 
 /// A transaction. Dropped without [`Tx::commit`]: nothing of it is kept.
@@ -86,15 +88,16 @@ impl Tx {
     }
 
     async fn start(&mut self) -> Result<(), OutboxError> {
-        let lock = match self.access {
+        let then = match self.access {
             Access::Shared => "",
             Access::Claiming => IN_LINE,
+            Access::Settling => "SET LOCAL lock_timeout = '500ms'",
         };
         // A pooler's session may know our statements' names from somebody else, with other statements.
         let forget = if self.is_pooled { "DEALLOCATE ALL; " } else { "" };
         // One message, without preparing. In a statement before the others, so that they see what
         // was committed while this waited.
-        let sql = format!("BEGIN ISOLATION LEVEL READ COMMITTED; {forget}SELECT {}; {lock}", *PINS);
+        let sql = format!("BEGIN ISOLATION LEVEL READ COMMITTED; {forget}SELECT {}; {then}", *PINS);
         self.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.trouble().map(drop)
     }
 

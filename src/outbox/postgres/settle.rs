@@ -3,20 +3,21 @@
 //! Nearly all settles are of the row's living owner, and go in set-wise, each matched on row, token
 //! and state. If fewer rows changed than were to, the transaction starts again with a search for the
 //! odd ones (stale, late, repeated, or of a ticket that belongs elsewhere), which [`super::proof`]
-//! takes one by one.
+//! takes one by one. A row that another session holds, or that the database refuses to change (a trigger of
+//! somebody's), keeps none of the others waiting.
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
-use super::error::Trouble;
+use super::error::{Trouble, refusal_of_row};
 use super::lease::Worker;
 use super::opened::{OpenedRows, write_opened};
 use super::others::{OtherRows, write_others};
 use super::proof;
 use super::session::Access;
 use super::values::{Time, text};
-use crate::delivery::{Change, OutboxError, Settle, Settled};
+use crate::delivery::{Change, OutboxError, RowId, Settle, Settled};
 use crate::outbox::kind_name;
 use crate::outbox::settles::{are_distinct, ticket_of};
 
@@ -25,7 +26,7 @@ pub(super) async fn settle(worker: &Worker, settles: &[Settle]) -> Result<Vec<Se
         return Ok(Vec::new());
     }
     let id = worker.id();
-    let mut tx = worker.outbox().tx(Access::Shared).await?;
+    let mut tx = worker.outbox().tx(Access::Settling).await?;
     let mut settled = vec![Settled::Written; settles.len()];
     // It fails if a ticket belongs to another row.
     if are_distinct(settles)
@@ -37,40 +38,105 @@ pub(super) async fn settle(worker: &Worker, settles: &[Settle]) -> Result<Vec<Se
         return Ok(settled);
     }
     tx.restart().await?;
-    let odd = odd(&mut tx, id, settles).await?;
-    let plain = settles.iter().enumerate().filter(|(at, _)| !odd.contains(at)).map(|(_, it)| it);
-    write(&mut tx, id, plain).await?;
+    let Sorted { plain, odd, held } = sort(&mut tx, id, settles).await?;
+    for at in held {
+        settled[at] = held_back(settles[at].row, "another session holds it");
+    }
+    let mut parts = vec![&plain[..]];
+    // From the whole to halves, until the row that the database refuses stands alone.
+    while let Some(part) = parts.pop() {
+        let rows = part.iter().map(|at| &settles[*at]);
+        match (part, within(&mut tx, async |conn| write(conn, id, rows.clone()).await.map(drop)).await?) {
+            (_, Ok(())) => {}
+            ([at], Err(why)) => settled[*at] = held_back(settles[*at].row, &why),
+            (part, Err(_)) => parts.extend(<[_; 2]>::from(part.split_at(part.len() / 2))),
+        }
+    }
     for &at in &odd {
-        settled[at] = proof::settle_odd(&mut tx, id, &settles[at]).await?;
+        let settle = &settles[at];
+        match within(&mut tx, async |conn| proof::settle_odd(conn, id, settle).await).await? {
+            Ok(became) => settled[at] = became,
+            Err(why) => settled[at] = held_back(settle.row, &why),
+        }
     }
     // A repeated settle has its history already; a stale one is not the row's any more.
-    let news = settles.iter().zip(&settled).enumerate().filter(|(at, (_, settled))| {
-        !odd.contains(at) || matches!(settled, Settled::Duplicate | Settled::Taken)
+    let news = settles.iter().zip(&settled).enumerate().filter(|(at, (_, settled))| match settled {
+        Settled::Held => false,
+        Settled::Duplicate | Settled::Taken => true,
+        Settled::Written | Settled::Stale => !odd.contains(at),
     });
     write_attempts(&mut tx, news.map(|(_, (settle, _))| settle)).await?;
     tx.commit().await?;
     Ok(settled)
 }
 
-/// The places of those settles that are not simply of a row in flight under the same token, in order.
-/// From here on nobody else changes any of the rows.
-async fn odd(conn: &mut PgConnection, worker: i64, settles: &[Settle]) -> Result<Vec<usize>, OutboxError> {
+/// `work`, of which nothing is kept if the database refuses it for what stands in a row; then why.
+async fn within<T>(
+    conn: &mut PgConnection,
+    work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, OutboxError>,
+) -> Result<Result<T, String>, OutboxError> {
+    conn.execute("SAVEPOINT part").await.trouble()?;
+    match work(&mut *conn).await {
+        Ok(done) => {
+            conn.execute("RELEASE part").await.trouble()?;
+            Ok(Ok(done))
+        }
+        Err(error) => match refusal_of_row(&error) {
+            Some(why) => {
+                conn.execute("ROLLBACK TO part").await.trouble()?;
+                Ok(Err(why))
+            }
+            None => Err(error),
+        },
+    }
+}
+
+fn held_back(row: RowId, why: &str) -> Settled {
+    let id = row.0;
+    tracing::warn!(
+        row.id = id,
+        "what became of row {id} cannot be written ({why}): it is kept, and tried again"
+    );
+    Settled::Held
+}
+
+/// The places of settles, each in order.
+struct Sorted {
+    /// Simply of a row in flight under the same token.
+    plain: Vec<usize>,
+    odd: Vec<usize>,
+    /// Another session holds their row at this moment.
+    held: Vec<usize>,
+}
+
+/// From here on nobody else changes any of the rows, but those that are held.
+async fn sort(conn: &mut PgConnection, worker: i64, settles: &[Settle]) -> Result<Sorted, OutboxError> {
     let ids: Vec<i64> = settles.iter().map(|it| it.row.0).collect();
-    let sql = "SELECT id, token FROM mutirao.outbox
-                WHERE id = ANY($1) AND state = 'in_flight' AND worker = $2 ORDER BY id FOR UPDATE";
-    let in_flight: Vec<(i64, i64)> =
-        sqlx::query_as(sql).bind(ids).bind(worker).fetch_all(&mut *conn).await.trouble()?;
-    let in_flight: HashMap<i64, i64> = in_flight.into_iter().collect();
+    let sql = "SELECT id, token, (state = 'in_flight' AND worker = $2) IS TRUE FROM mutirao.outbox
+                WHERE id = ANY($1) ORDER BY id FOR UPDATE SKIP LOCKED";
+    let ours: Vec<(i64, i64, bool)> =
+        sqlx::query_as(sql).bind(&ids).bind(worker).fetch_all(&mut *conn).await.trouble()?;
+    let ours: HashMap<i64, Option<i64>> =
+        ours.into_iter().map(|(id, token, is_live)| (id, is_live.then_some(token))).collect();
+    let sql = "SELECT id FROM mutirao.outbox WHERE id = ANY($1)";
+    let there: Vec<i64> = sqlx::query_scalar(sql).bind(ids).fetch_all(&mut *conn).await.trouble()?;
+    let there: HashSet<i64> = there.into_iter().collect();
     let tickets: Vec<i64> = settles.iter().filter_map(ticket_of).collect();
     let sql = "SELECT id_atendimento FROM mutirao.outbox WHERE id_atendimento = ANY($1) AND state = 'opened'";
     let taken: Vec<i64> = sqlx::query_scalar(sql).bind(tickets).fetch_all(conn).await.trouble()?;
     let mut tickets: HashSet<i64> = taken.into_iter().collect();
     let mut rows = HashSet::new();
-    let mut is_odd = |settle: &Settle| {
+    let mut sorted = Sorted { plain: Vec::new(), odd: Vec::new(), held: Vec::new() };
+    for (at, settle) in settles.iter().enumerate() {
         let is_second = !rows.insert(settle.row) || ticket_of(settle).is_some_and(|it| !tickets.insert(it));
-        is_second || in_flight.get(&settle.row.0) != Some(&settle.token.0)
-    };
-    Ok((0..settles.len()).filter(|&at| is_odd(&settles[at])).collect())
+        let place = match ours.get(&settle.row.0) {
+            None if there.contains(&settle.row.0) => &mut sorted.held,
+            Some(Some(token)) if *token == settle.token.0 && !is_second => &mut sorted.plain,
+            _ => &mut sorted.odd,
+        };
+        place.push(at);
+    }
+    Ok(sorted)
 }
 
 /// Of `o`: in flight under the token of `v`, claimed by the worker of that parameter. A database that lost its last

@@ -2,6 +2,7 @@
 
 mod bench;
 mod claims;
+mod held;
 mod leases;
 mod pgbouncer;
 mod pins;

@@ -290,6 +290,7 @@ impl Watch for World {
             (_, Settled::Stale) => "stale",
             (_, Settled::Duplicate) => "duplicate",
             (_, Settled::Taken) => "taken",
+            (_, Settled::Held) => "held",
             (Change::Release, _) => "release",
             (Change::Later { doubt: Some(_), .. }, _) => "later in doubt",
             (Change::Later { doubt: None, .. }, _) => "later",

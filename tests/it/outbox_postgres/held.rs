@@ -1,0 +1,157 @@
+//! Rows that somebody holds, or that may not be changed, keep nobody else from work.
+
+use mutirao::delivery::{Change, Claim, Opening, Outbox, RowId, Settle, Settled, State, Want};
+use mutirao::outbox::Scope;
+use rustix::process::Signal;
+use sqlx::{Connection, PgConnection};
+use tokio::time::{Duration, Instant, sleep};
+
+use super::bench::{Fresh, ids, register, want};
+use crate::outbox_conformance::{Bench, at, valid};
+use crate::support::postgres::Database;
+use crate::support::site::Site;
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// A trigger of somebody's, against what becomes of service 3.
+const REFUSES: &str = "
+    CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS
+        $$BEGIN RAISE EXCEPTION 'not this one: %', OLD.nome; END$$;
+    CREATE TRIGGER refuse BEFORE UPDATE ON mutirao.outbox FOR EACH ROW
+        WHEN (OLD.service = 3 AND OLD.state = 'in_flight') EXECUTE FUNCTION public.refuse()";
+
+fn opened(claim: &Claim) -> Settle {
+    let opening = Opening {
+        protocolo: claim.row.0.to_string(),
+        id_atendimento: claim.row.0,
+        ids_ordem_servico: Vec::new(),
+        numeros_ordem_servico: Vec::new(),
+    };
+    let change = Change::Opened { opening, attempts: 1, warning: None };
+    Settle { row: claim.row, token: claim.token, change, attempt: None }
+}
+
+async fn held(sql: &mut PgConnection, row: RowId) -> sqlx::Transaction<'_, sqlx::Postgres> {
+    let mut tx = sql.begin().await.expect("it begins");
+    let hold = sqlx::query("SELECT FROM mutirao.outbox WHERE id = $1 FOR UPDATE").bind(row.0);
+    hold.execute(&mut *tx).await.expect("it is held");
+    tx
+}
+
+#[tokio::test]
+async fn the_outcome_of_a_row_that_somebody_holds_is_kept_and_the_others_are_stored() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&(1..=9).map(valid).collect::<Vec<_>>()).await;
+    let claims = it.claim(want(9)).await.expect("it claims").claims;
+    let settles: Vec<Settle> = claims.iter().map(opened).collect();
+    let mut somebody = it.sql().await;
+    let lunch = held(&mut somebody, rows[4]).await;
+    let became = it.settle(&settles).await.expect("it settles");
+    let expected: Vec<_> = (0..9).map(|n| if n == 4 { Settled::Held } else { Settled::Written }).collect();
+    assert_eq!(became, expected);
+    assert_eq!(it.settle(&settles[4..5]).await.expect("it settles"), [Settled::Held]);
+    assert_eq!((it.state(rows[3]).await, it.state(rows[4]).await), (State::Opened, State::InFlight));
+    lunch.rollback().await.expect("it ends");
+    assert_eq!(it.settle(&settles[4..5]).await.expect("it settles"), [Settled::Written]);
+    assert_eq!(it.state(rows[4]).await, State::Opened);
+}
+
+#[tokio::test]
+async fn an_outcome_that_a_trigger_refuses_is_kept_and_the_others_are_stored() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&(1..=9).map(valid).collect::<Vec<_>>()).await;
+    let claims = it.claim(want(9)).await.expect("it claims").claims;
+    it.execute(REFUSES).await;
+    let settles: Vec<Settle> = claims.iter().map(opened).collect();
+    let became = it.settle(&settles).await.expect("it settles");
+    let expected: Vec<_> = (0..9).map(|n| if n == 2 { Settled::Held } else { Settled::Written }).collect();
+    assert_eq!(became, expected);
+    it.execute("DROP FUNCTION public.refuse() CASCADE").await;
+    assert_eq!(it.settle(&settles).await.expect("it settles"), [Settled::Written; 9], "it may be repeated");
+    assert_eq!(it.state(rows[2]).await, State::Opened);
+}
+
+#[tokio::test]
+async fn what_somebody_holds_of_a_dead_worker_is_rescued_when_it_is_let_go() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1), valid(2)]).await;
+    let dead = register(&it.outbox).await;
+    dead.desk(Scope::All).claim(want(2)).await.expect("it claims");
+    for _ in 0..2 {
+        it.worker.renew().await.expect("it renews");
+    }
+    let sql = "UPDATE mutirao.worker SET lease_until = clock_timestamp() WHERE id = $1";
+    sqlx::query(sql).bind(dead.id()).execute(&mut it.sql().await).await.expect("it is dead");
+    let mut somebody = it.sql().await;
+    let lunch = held(&mut somebody, rows[0]).await;
+    assert_eq!(it.worker.rescue().await.expect("it does not wait"), 1);
+    assert_eq!((it.state(rows[0]).await, it.state(rows[1]).await), (State::InFlight, State::InDoubt));
+    lunch.rollback().await.expect("it ends");
+    assert_eq!(it.worker.rescue().await.expect("it rescues"), 1);
+    let n_workers: i64 = sqlx::query_scalar("SELECT count(*) FROM mutirao.worker")
+        .fetch_one(&mut it.sql().await)
+        .await
+        .expect("it counts");
+    assert_eq!(n_workers, 1, "the dead is gone");
+}
+
+#[tokio::test]
+async fn what_somebody_holds_at_the_start_is_left_to_the_next_rescue() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1), valid(2), valid(3)]).await;
+    it.claim(want(2)).await.expect("it claims");
+    let mut somebody = it.sql().await;
+    let lunch = held(&mut somebody, rows[0]).await;
+    assert_eq!(it.recover(at(2)).await.expect("it does not wait"), 1);
+    it.look_again(at(2)).await.expect("it does not wait");
+    it.pull_in(at(2)).await.expect("it does not wait");
+    assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), [rows[2]], "others have their turn");
+    lunch.rollback().await.expect("it ends");
+    for _ in 0..2 {
+        it.worker.renew().await.expect("it renews");
+    }
+    assert_eq!(it.worker.rescue().await.expect("it rescues"), 1);
+    let claimed = it.claim(Want { look_ups: 9, now: at(99_999_999), ..want(9) }).await.expect("it claims");
+    assert!(ids(&claimed).contains(&rows[0]) && claimed.claims.iter().all(|it| it.doubt.is_some()));
+}
+
+async fn until(conn: &mut PgConnection, what: &'static str) {
+    let began = Instant::now();
+    let sql = format!("SELECT EXISTS (SELECT FROM mutirao.outbox WHERE {what})");
+    while !sqlx::query_scalar::<_, bool>(sqlx::AssertSqlSafe(sql.clone()))
+        .fetch_one(&mut *conn)
+        .await
+        .unwrap()
+    {
+        assert!(began.elapsed() < LONG, "there is no row with {what}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Seen: `SELECT … FOR UPDATE` in psql, then lunch: nobody opened anything, and only `kill -9` ended the worker.
+#[tokio::test]
+async fn a_row_that_somebody_holds_stops_no_worker_and_no_stop() {
+    let (site, database) = (Site::new("latency=300ms"), Database::fresh().await);
+    let mut command = site.command(&["worker", "--rate", "unlimited", "--grace", "3s"]);
+    command.env("DATABASE_URL", database.url());
+    let worker = Site::start(command, "working for");
+    let (mut conn, mut somebody) = (database.connect().await, database.connect().await);
+    let insert = "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone)
+                  SELECT n::text, 'Sem sinal', 'Maria', '37999998888' FROM generate_series($1, $2) n";
+    sqlx::query(insert).bind(1).bind(1).execute(&mut conn).await.unwrap();
+    until(&mut conn, "state = 'in_flight'").await;
+    let lunch = held(&mut somebody, RowId(1)).await;
+    sqlx::query(insert).bind(2).bind(30).execute(&mut conn).await.unwrap();
+    until(&mut conn, "state = 'opened' HAVING count(*) = 29").await;
+    lunch.rollback().await.unwrap();
+    until(&mut conn, "state = 'opened' HAVING count(*) = 30").await;
+    // A second one, and a stop meanwhile.
+    sqlx::query(insert).bind(31).bind(31).execute(&mut conn).await.unwrap();
+    until(&mut conn, "state = 'in_flight'").await;
+    let lunch = held(&mut somebody, RowId(31)).await;
+    assert_eq!(worker.end_by(Signal::TERM), Some(0));
+    lunch.rollback().await.unwrap();
+    let sql = "SELECT count(*) FROM mutirao.outbox WHERE state = 'in_flight'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut conn).await.unwrap(), 1, "it is looked up");
+    assert_eq!((site.audit().tickets, site.audit().duplicates.len()), (31, 0));
+}
