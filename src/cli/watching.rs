@@ -1,8 +1,10 @@
 //! What others see of a worker: systemd, Prometheus, and who reads its log.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use crate::delivery::{
     Change, Claim, Note, Pulse, Rate, Refused, RequestKind, RowId, Settle, Settled, Watch,
 };
 use crate::outbox::{Address, Counts, Feeler, Scope, Status, state_name};
+use crate::printable;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::server::{self, Answer};
 use crate::telemetry::systemd::Systemd;
@@ -41,6 +44,9 @@ const COUNT_SHARE: u32 = 50;
 /// A count that takes so long does not come any more: the connection is dead.
 const COUNT_MAX: Duration = Duration::from_secs(120);
 
+/// Until it has answered once, and when it says nothing of what is wrong.
+const SILENT: &str = "the database does not answer";
+
 /// Looks on while a worker works, and tells.
 pub struct Watching {
     systemd: Systemd,
@@ -49,7 +55,9 @@ pub struct Watching {
     turned: Cell<Instant>,
     /// How it stood then. `None`: it has not begun.
     pulse: Cell<Option<Pulse>>,
-    is_database_near: Cell<bool>,
+    /// Why the database cannot be worked with: as whoever looks sees it, and as the run does. Empty: it can.
+    looks_ill: RefCell<String>,
+    works_ill: RefCell<String>,
     is_api_near: Cell<bool>,
     api_returned: Arc<Notify>,
     n_opened: Cell<u64>,
@@ -72,7 +80,8 @@ impl Watching {
             metrics,
             turned: Cell::new(Instant::now()),
             pulse: Cell::default(),
-            is_database_near: Cell::default(),
+            looks_ill: RefCell::new(SILENT.to_owned()),
+            works_ill: RefCell::default(),
             is_api_near: Cell::default(),
             api_returned: Arc::default(),
             n_opened: Cell::default(),
@@ -122,30 +131,39 @@ impl Watching {
         Answer { content_type, ..Answer::text(200, self.metrics.text()) }
     }
 
-    fn why_not_ready(&self) -> Option<&'static str> {
-        let Some(pulse) = self.pulse.get() else { return Some("it has not begun: the database is away") };
-        if !self.is_database_near.get() || pulse.is_outbox_down {
-            return Some("the database does not answer");
+    fn why_not_ready(&self) -> Option<Cow<'static, str>> {
+        let Some(pulse) = self.pulse.get() else {
+            return Some("it has not begun: the database is away".into());
+        };
+        let looks_ill = self.looks_ill.borrow();
+        if !looks_ill.is_empty() {
+            return Some(looks_ill.clone().into());
+        }
+        if pulse.is_outbox_down {
+            return self.why_idle(&pulse);
         }
         if !self.is_api_near.get() {
-            return Some("HubSoft cannot be reached");
+            return Some("HubSoft cannot be reached".into());
         }
         if STUCK <= self.turned.get().elapsed() {
-            return Some("the loop is stuck");
+            return Some("the loop is stuck".into());
         }
         self.why_idle(&pulse)
     }
 
-    fn why_idle(&self, pulse: &Pulse) -> Option<&'static str> {
+    fn why_idle(&self, pulse: &Pulse) -> Option<Cow<'static, str>> {
+        if pulse.is_outbox_down && !pulse.is_ending {
+            let works_ill = self.works_ill.borrow();
+            return Some(if works_ill.is_empty() { SILENT.into() } else { works_ill.clone().into() });
+        }
         [
             (pulse.is_ending, "it is stopping"),
             (pulse.is_stopped, "a person stopped all workers"),
             (pulse.is_halted, "it is halted; its log says why"),
             (pulse.is_breaker_open, "HubSoft is unavailable"),
-            (pulse.is_outbox_down, "the database does not answer"),
         ]
         .into_iter()
-        .find_map(|(holds, why)| holds.then_some(why))
+        .find_map(|(holds, why)| holds.then_some(why.into()))
     }
 
     /// Sees every few seconds whether HubSoft (`host:port`) can be reached. An idle worker would not notice,
@@ -167,24 +185,30 @@ impl Watching {
     pub async fn look_at_outbox(&self, address: &Address) -> Infallible {
         let mut feeler = None;
         loop {
-            feeler = timeout(LOOK_MAX, self.ask(feeler, address)).await.ok().flatten();
-            self.is_database_near.set(feeler.is_some());
+            let asked = timeout(LOOK_MAX, self.ask(feeler, address)).await;
+            let (answered, why) = match asked {
+                Ok(Ok(it)) => (Some(it), String::new()),
+                Ok(Err(why)) => (None, why),
+                Err(_) => (None, SILENT.to_owned()),
+            };
+            feeler = answered;
+            self.looks_ill.replace(why);
             sleep(if feeler.is_some() { LOOK_EVERY } else { LOOK_AGAIN }).await;
         }
     }
 
-    /// Asks with `feeler`, or a new one if it is broken. Returns the one that was answered.
-    async fn ask(&self, feeler: Option<Feeler>, address: &Address) -> Option<Feeler> {
+    /// Asks with `feeler`, or a new one if it is broken. Returns the one that was answered, or what is wrong.
+    async fn ask(&self, feeler: Option<Feeler>, address: &Address) -> Result<Feeler, String> {
         if let Some(mut feeler) = feeler {
             let began = Instant::now();
             if feeler.ask().await.is_ok() {
                 self.metrics.database_round_trip.observe(began.elapsed().as_secs_f64());
-                return Some(feeler);
+                return Ok(feeler);
             }
         }
-        let mut feeler = address.feeler().await.ok()?;
-        feeler.ask().await.ok()?;
-        Some(feeler)
+        let mut feeler = address.feeler().await.map_err(|error| in_words(&error))?;
+        feeler.ask().await.map_err(|error| in_words(&error))?;
+        Ok(feeler)
     }
 
     /// Counts the rows now and then.
@@ -246,6 +270,17 @@ fn set_rows(metrics: &Metrics, counts: &Counts) {
     ] {
         metrics.rows.with_label_values(&[state]).set(n_rows as f64);
     }
+}
+
+/// What is wrong with the database, and why, in a line.
+fn in_words(error: &dyn Error) -> String {
+    let mut text = format!("the database: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text += &format!(": {cause}");
+        source = cause.source();
+    }
+    printable::line(&text, printable::LINE_CHARS_MAX).into_owned()
 }
 
 fn per_second(slot: Option<Duration>) -> f64 {
@@ -385,8 +420,11 @@ impl Watch for Watching {
     }
 
     fn note(&self, note: Note<'_>) {
-        if note == Note::Stopping {
-            self.systemd.stopping();
+        match note {
+            Note::Stopping => self.systemd.stopping(),
+            Note::OutboxDown(why) => drop(self.works_ill.replace(format!("the database: {why}"))),
+            Note::OutboxUp => self.works_ill.borrow_mut().clear(),
+            _ => {}
         }
     }
 }

@@ -52,7 +52,7 @@ impl Running {
 }
 
 /// A worker that answers whoever asks, and where.
-fn answering(mut command: Command) -> (Started, SocketAddr) {
+pub fn answering(mut command: Command) -> (Started, SocketAddr) {
     command.args(["--metrics-listen", "127.0.0.1:0"]);
     let worker = Site::start(command, "answering");
     let at = worker.said.trim().rsplit(' ').next().and_then(|it| it.parse().ok());
@@ -61,7 +61,7 @@ fn answering(mut command: Command) -> (Started, SocketAddr) {
 }
 
 /// Status and body of a GET; `None` if nobody answers.
-fn get(at: SocketAddr, path: &str) -> Option<(u16, String)> {
+pub fn get(at: SocketAddr, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(at).ok()?;
     stream.set_read_timeout(Some(LONG)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: mutirao\r\n\r\n").ok()?;
@@ -73,7 +73,7 @@ fn get(at: SocketAddr, path: &str) -> Option<(u16, String)> {
 
 /// Looks until `/readyz` has this status.
 #[track_caller]
-fn until_ready_is(at: SocketAddr, status: u16) -> Duration {
+pub fn until_ready_is(at: SocketAddr, status: u16) -> Duration {
     let began = Instant::now();
     loop {
         let found = get(at, "/readyz");

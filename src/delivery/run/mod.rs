@@ -27,7 +27,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::desk::{Desk, Sharing};
+use self::desk::{Desk, Fails, Sharing};
 use super::decide::{after, between};
 use super::far_clock::FarClock;
 use super::retry::Retry;
@@ -219,8 +219,12 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
                     self.end(Reason::Stopped);
                     return false;
                 }
-                Some(Ok(())) => return true,
+                Some(Ok(())) => {
+                    self.outbox_works(Fails::Claims);
+                    return true;
+                }
                 Some(Err(error)) => {
+                    self.outbox_fails(Fails::Claims, &error);
                     // The loop turns, though only in search of its outbox.
                     self.watch.turned(&Pulse { is_outbox_down: true, ..Pulse::default() });
                     if let Some(halt) = self.outbox_failed(&error, began) {

@@ -82,7 +82,7 @@ const PINNED: [(&str, &str); 18] = [
     ("enable_material", "on"),
     ("default_transaction_isolation", "read committed"),
     ("statement_timeout", "0"),
-    ("lock_timeout", "10s"),
+    ("lock_timeout", "4s"),
     ("idle_in_transaction_session_timeout", "10min"),
     ("client_min_messages", "warning"),
 ];

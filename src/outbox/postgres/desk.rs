@@ -14,7 +14,7 @@ use super::keeper::{Ear, Heard};
 use super::lease::Worker;
 use super::session::{Access, alone, in_time};
 use super::values::Time;
-use super::{claim, settle};
+use super::{claim, rights, settle};
 use crate::delivery::decide::after;
 use crate::delivery::standing::{Report, Standing};
 use crate::delivery::{Claimed, Outbox, OutboxError, Settle, Settled, WAIT_MAX, Want};
@@ -140,14 +140,17 @@ impl Outbox for Desk<'_> {
         let began = Instant::now();
         let claimed = in_time(claim::claim(self.worker, self.range, want)).await;
         self.took(began.elapsed(), want.posts);
-        claimed
+        self.worker.outbox().explained(claimed).await
     }
 
     async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
-        in_time(settle::settle(self.worker, settles)).await
+        let settled = in_time(settle::settle(self.worker, settles)).await;
+        self.worker.outbox().explained(settled).await
     }
 
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
+        // It comes before a run's first claim: what the role may not do is better said before anything is sent.
+        in_time(async { rights::check(&mut *self.worker.outbox().conn().await?).await }).await?;
         in_time(async {
             // Behind the lock: a claim whose answer was lost may still be on its way there.
             let mut tx = self.worker.outbox().tx(Access::Claiming).await?;
@@ -220,7 +223,8 @@ impl Outbox for Desk<'_> {
     }
 
     async fn share(&self, report: &Report) -> Result<Option<Standing>, OutboxError> {
-        self.worker.share(report).await.map(Some)
+        let standing = self.worker.share(report).await.map(Some);
+        self.worker.outbox().explained(standing).await
     }
 
     async fn woken(&self, poll: Duration) {

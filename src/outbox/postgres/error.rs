@@ -23,6 +23,18 @@ struct Said {
 )]
 struct Pooled(#[source] Said);
 
+/// A table, or a row, is somebody's.
+#[derive(Debug, thiserror::Error)]
+#[error("another session holds a lock on it: pg_locks and pg_stat_activity say which ({0})")]
+struct Locked(Said);
+
+/// A standby, or a primary that was told to take no writes.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "it takes no writes: name the primary in the database URL, or set default_transaction_read_only off ({0})"
+)]
+struct ReadOnly(Said);
+
 /// What is said to another machine would be read on the way, or the machine is another.
 #[derive(Debug, thiserror::Error)]
 #[error("no safe connection ({0}); where that is meant, the database URL says `sslmode=disable`")]
@@ -70,6 +82,8 @@ pub(super) fn classify(error: sqlx::Error) -> OutboxError {
     let code = error.code().unwrap_or_default().into_owned();
     let said = Said { code: code.clone(), message: error.message().to_owned() };
     let said: BoxError = match &*code {
+        "55P03" => return OutboxError::Unavailable(Locked(said).into()),
+        "25006" => return OutboxError::Unavailable(ReadOnly(said).into()),
         "26000" | "42P05" => Pooled(said).into(),
         // PgBouncer's: it knows nothing of what we say at the start.
         "08P01" if said.message.starts_with("unsupported startup parameter") => {
@@ -82,7 +96,7 @@ pub(super) fn classify(error: sqlx::Error) -> OutboxError {
         // What a restart, a failover to a server that is read-only yet, a pooler or another session
         // does. `0A000` and `26000`: a prepared statement that a migration outdated, or a pooler lost.
         // `23505`: another settle names the same ticket at this moment; the next try sees whose it is.
-        "25006" | "25P03" | "0A000" | "26000" | "55P03" | "23505" => OutboxError::Unavailable(said),
+        "25P03" | "0A000" | "26000" | "23505" => OutboxError::Unavailable(said),
         _ => match &code[..code.len().min(2)] {
             // Connection, serialization and deadlock, resources, operator intervention, system.
             "08" | "40" | "53" | "57" | "58" => OutboxError::Unavailable(said),
@@ -91,14 +105,22 @@ pub(super) fn classify(error: sqlx::Error) -> OutboxError {
     }
 }
 
+/// Whether the role lacks a right.
+pub(super) fn is_forbidden(error: &OutboxError) -> bool {
+    let OutboxError::Broken(why) = error else { return false };
+    why.downcast_ref().is_some_and(|it: &Said| it.code == "42501")
+}
+
 /// What the database says against this row, if it may say nothing against another: somebody's trigger or
 /// constraint, a value, a lock.
 pub(super) fn refusal_of_row(error: &OutboxError) -> Option<String> {
     let (OutboxError::Full(why) | OutboxError::Unavailable(why) | OutboxError::Broken(why)) = error;
+    if why.is::<Locked>() {
+        return Some("another session holds it".to_owned());
+    }
     let said: &Said = why.downcast_ref()?;
-    // Data exception, integrity constraint, PL/pgSQL's `RAISE`, lock not available. Not 23505: see above.
-    let is_of_row = matches!(said.code.get(..2), Some("22" | "23" | "P0")) && said.code != "23505"
-        || said.code == "55P03";
+    // Data exception, integrity constraint, PL/pgSQL's `RAISE`. Not 23505: see above.
+    let is_of_row = matches!(said.code.get(..2), Some("22" | "23" | "P0")) && said.code != "23505";
     // A trigger's words may quote the row.
     is_of_row.then(|| format!("SQLSTATE {}", said.code))
 }

@@ -1,9 +1,9 @@
 //! What a run needs of the server besides the schema.
 
-use sqlx::{Executor, PgConnection};
+use sqlx::{Connection, Executor, PgConnection};
 
 use super::error::Trouble;
-use super::{OpenError, PgOutbox, connect};
+use super::{OpenError, PgOutbox, connect, rights};
 use crate::delivery::OutboxError;
 
 /// How the server keeps what it was told.
@@ -16,17 +16,28 @@ pub struct Health {
     pub is_durable: bool,
 }
 
-/// A connection by which to see whether the database answers. It is nobody else's: given up in the middle
+/// What a worker cannot do without, and what somebody may hold a lock on for long.
+const TABLES: &str = "SELECT FROM mutirao.outbox, mutirao.batch, mutirao.pace, mutirao.worker LIMIT 0";
+
+/// A connection by which to see whether the database answers, and lets a worker work. It is nobody else's: given up in the middle
 /// of a question, it is closed, where one of a pool would be kept until it has an answer.
 pub struct Feeler(PgConnection);
 
 impl Feeler {
     pub async fn open(url: &str) -> Result<Self, OpenError> {
-        Ok(Self(connect::connection(&connect::options(url)?).await?))
+        let options = connect::options(url)?;
+        // Whoever looks has not as long as who works.
+        let options =
+            if connect::is_pooled(url) { options } else { options.options([("lock_timeout", "1s")]) };
+        Ok(Self(connect::connection(&options).await?))
     }
 
     pub async fn ask(&mut self) -> Result<(), OutboxError> {
-        self.0.execute("SELECT 1").await.trouble().map(drop)
+        let mut tx = self.0.begin().await.trouble()?;
+        rights::check(&mut tx).await?;
+        tx.execute(TABLES).await.trouble()?;
+        // Nothing is written, but would be refused where nothing can be.
+        tx.execute("SELECT FROM mutirao.pace WHERE false FOR UPDATE").await.trouble().map(drop)
     }
 }
 

@@ -43,7 +43,8 @@ impl PgOutbox {
     pub async fn register(&self, name: &str, terms: Terms) -> Result<Worker, OutboxError> {
         let (name, id) = (text(name).into_owned(), AtomicI64::new(0));
         let worker = Worker { outbox: self.clone(), name, terms, id };
-        in_time(worker.enrol()).await?;
+        let enrolled = in_time(worker.enrol()).await;
+        self.explained(enrolled).await?;
         Ok(worker)
     }
 }

@@ -23,6 +23,7 @@ mod others;
 mod proof;
 mod purge;
 mod read;
+mod rights;
 mod schema;
 mod session;
 mod settle;

@@ -41,7 +41,7 @@ pub const ROLES: &str = include_str!("../../../migrations/postgres/roles.sql");
 /// made with.
 const LOCK: &str = "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL lock_timeout = 0;
 SELECT pg_advisory_xact_lock(hashtextextended('mutirao.migration', 0));
-SET LOCAL lock_timeout = '10s'";
+SET LOCAL lock_timeout = '4s'";
 
 /// Whether an insert wakes the workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -53,13 +53,13 @@ const SETTINGS: [(&str, &str); 13] = [
     ("enable_indexonlyscan", "on"),
     ("jit", "off"),
     ("max_parallel_workers_per_gather", "0"),
-    ("lock_timeout", "10s"),
+    ("lock_timeout", "4s"),
     ("idle_in_transaction_session_timeout", "10s"),
 ];
 
 /// For whoever only looks or reads a file in: what matters of [`SETTINGS`], where a pooler stands between.
 pub(super) const PIN: &str =
-    "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL jit = off; SET LOCAL lock_timeout = '10s'";
+    "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL jit = off; SET LOCAL lock_timeout = '4s'";
 
 /// What others may do meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ mod leases;
 mod pgbouncer;
 mod pins;
 mod plans;
+mod ready;
 mod roles;
 mod schema;
 mod shares;

@@ -9,15 +9,15 @@ use crate::support::site::Site;
 const REFUSED: &str = "42501";
 
 /// Roles are the server's, not the database's: each test has its own, and takes them away.
-struct Roles {
-    database: Database,
-    admin: PgConnection,
+pub struct Roles {
+    pub database: Database,
+    pub admin: PgConnection,
     prefix: String,
     sql: String,
 }
 
 impl Roles {
-    async fn new(site: &Site) -> Self {
+    pub async fn new(site: &Site) -> Self {
         let database = Database::empty().await;
         let prefix = format!("test_{:08x}", fastrand::u32(..));
         let mut sql = site.run(&["migrate", "--print-roles"]).expect(0).stdout;
@@ -28,15 +28,15 @@ impl Roles {
         Self { database, admin, prefix, sql }
     }
 
-    async fn grant(&mut self) {
+    pub async fn grant(&mut self) {
         sqlx::raw_sql(AssertSqlSafe(self.sql.clone())).execute(&mut self.admin).await.unwrap();
     }
 
-    fn name(&self, role: &str) -> String {
+    pub fn name(&self, role: &str) -> String {
         format!("{}_{role}", self.prefix)
     }
 
-    fn url(&self, role: &str) -> String {
+    pub fn url(&self, role: &str) -> String {
         let url = self.database.url();
         let joint = if url.contains('?') { '&' } else { '?' };
         format!("{url}{joint}options[role]={}", self.name(role))
@@ -64,7 +64,7 @@ impl Roles {
         }
     }
 
-    async fn drop_roles(&mut self) {
+    pub async fn drop_roles(&mut self) {
         let names = ["owner", "producer", "worker", "reader"].map(|it| self.name(it)).join(", ");
         let sql = format!("DROP OWNED BY {names} CASCADE; DROP ROLE {names}");
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.admin).await.unwrap();

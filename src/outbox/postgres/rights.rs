@@ -1,0 +1,58 @@
+//! What a worker's role must be allowed to do, and what it lacks.
+
+use sqlx::PgConnection;
+
+use super::PgOutbox;
+use super::error::{Trouble, is_forbidden};
+use super::session::in_time;
+use crate::delivery::OutboxError;
+
+/// As the printed roles have it ([`super::ROLES`]).
+const NEEDED: &str = "('outbox', 'SELECT'), ('outbox', 'UPDATE'), ('batch', 'SELECT'), ('batch', 'INSERT'),
+    ('batch', 'UPDATE'), ('record', 'SELECT'), ('record', 'UPDATE'), ('attempt', 'INSERT'), ('meta', 'SELECT'),
+    ('pace', 'SELECT'), ('pace', 'UPDATE'), ('turn', 'UPDATE'), ('worker', 'SELECT'), ('worker', 'INSERT'),
+    ('worker', 'UPDATE'), ('worker', 'DELETE')";
+
+/// What the role may not do, and the `GRANT` that mends it.
+#[derive(Debug, thiserror::Error)]
+#[error("the role {role} may not {} (run `{}` as the owner of the schema)", .what.join(", "), .grants.join("; "))]
+struct Lacking {
+    role: String,
+    what: Vec<String>,
+    grants: Vec<String>,
+}
+
+/// Fails if the role lacks a right that a worker needs.
+pub(super) async fn check(conn: &mut PgConnection) -> Result<(), OutboxError> {
+    let sql = format!(
+        "SELECT quote_ident(current_user), it.name, string_agg(it.may, ', ' ORDER BY it.may)
+           FROM (SELECT 'SCHEMA mutirao' AS name, 'USAGE' AS may
+                  WHERE NOT has_schema_privilege(to_regnamespace('mutirao')::oid, 'USAGE')
+                 UNION ALL
+                 SELECT 'mutirao.' || n.name, n.may
+                   FROM (VALUES {NEEDED}) n(name, may)
+                        JOIN pg_class c ON c.relnamespace = to_regnamespace('mutirao') AND c.relname = n.name
+                  WHERE NOT has_table_privilege(c.oid, n.may)
+                    AND (n.may = 'DELETE' OR NOT has_any_column_privilege(c.oid, n.may))) it
+          GROUP BY it.name ORDER BY it.name"
+    );
+    let found: Vec<(String, String, String)> =
+        sqlx::query_as(sqlx::AssertSqlSafe(sql)).persistent(false).fetch_all(conn).await.trouble()?;
+    let Some((role, ..)) = found.first().cloned() else { return Ok(()) };
+    let what = found.iter().map(|(_, on, may)| format!("{may} {on}")).collect();
+    let grants = found.iter().map(|(_, on, may)| format!("GRANT {may} ON {on} TO {role}")).collect();
+    Err(OutboxError::Broken(Lacking { role, what, grants }.into()))
+}
+
+impl PgOutbox {
+    /// `done`; where the role was not allowed to do it, with what it lacks.
+    pub(super) async fn explained<T>(&self, done: Result<T, OutboxError>) -> Result<T, OutboxError> {
+        match done {
+            Err(error) if is_forbidden(&error) => {
+                let checked = in_time(async { check(&mut *self.conn().await?).await }).await;
+                Err(checked.err().unwrap_or(error))
+            }
+            done => done,
+        }
+    }
+}
