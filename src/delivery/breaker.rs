@@ -13,6 +13,13 @@ const STREAK_MAX: u32 = 5;
 /// ... or when half of so many last answers were unavailable.
 const WINDOW: u32 = 20;
 
+/// A row over which HubSoft stumbles while it answers others is at fault itself: once it has been seen to work,
+/// so many in a row open the breaker.
+const STUMBLES_MAX: u32 = WINDOW;
+
+/// After a good probe so many rows are tried, if HubSoft stumbles over them.
+const TRIALS_MAX: u32 = 3;
+
 /// Probes start this long after opening and double up to the second.
 const PROBE_FIRST: Duration = Duration::from_secs(5);
 const PROBE_LONGEST: Duration = Duration::from_secs(30);
@@ -24,6 +31,8 @@ pub enum Sign {
     Proof,
     /// HubSoft judged the request, and opened nothing.
     Judged,
+    /// It answered that it failed (500): over this row, or over all.
+    Stumbled,
     /// Could not connect, timed out, or answered as something does that is falling over.
     Unavailable,
     /// Says nothing about health: turned away, or never sent.
@@ -53,17 +62,37 @@ pub struct Breaker {
     window: u32,
     n_seen: u32,
     streak: u32,
+    /// Answers in a row that were neither a proof nor a judgement.
+    n_bad: u32,
+    /// Whether it has been seen to work, since it began or was last closed.
+    is_well: bool,
+    /// Rows that were tried since the last good probe.
+    n_trials: u32,
     /// Times it opened or a probe failed since it was last closed.
     n_probes: u32,
 }
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { traffic: Traffic::All, window: 0, n_seen: 0, streak: 0, n_probes: 0 }
+        Self {
+            traffic: Traffic::All,
+            window: 0,
+            n_seen: 0,
+            streak: 0,
+            n_bad: 0,
+            is_well: false,
+            n_trials: 0,
+            n_probes: 0,
+        }
     }
 }
 
 impl Breaker {
+    /// It was shown that HubSoft opens tickets.
+    fn proven() -> Self {
+        Self { is_well: true, ..Self::default() }
+    }
+
     pub fn traffic(&self) -> Traffic {
         self.traffic
     }
@@ -87,34 +116,49 @@ impl Breaker {
     /// A post of `row` came back. Returns whether what may be sent has changed.
     pub fn posted(&mut self, now: Duration, row: RowId, sign: Sign) -> Changed {
         match sign {
-            Sign::Unavailable => self.streak = self.streak.saturating_add(1),
-            Sign::Proof | Sign::Judged => self.streak = 0,
+            Sign::Unavailable => {
+                self.streak = self.streak.saturating_add(1);
+                self.n_bad = self.n_bad.saturating_add(1);
+            }
+            Sign::Stumbled => self.n_bad = self.n_bad.saturating_add(1),
+            Sign::Proof | Sign::Judged => (self.streak, self.n_bad, self.is_well) = (0, 0, true),
             Sign::Neutral => {}
         }
         match (self.traffic, sign) {
             (Traffic::All, Sign::Neutral) => Changed::No,
-            (Traffic::All, _) => {
+            (Traffic::All, Sign::Stumbled) => {
+                let most = if self.is_well { STUMBLES_MAX } else { STREAK_MAX };
+                if most <= self.n_bad { self.open(now) } else { Changed::No }
+            }
+            (Traffic::All, Sign::Proof | Sign::Judged | Sign::Unavailable) => {
                 let bad = sign == Sign::Unavailable;
                 self.window = (self.window << 1 | u32::from(bad)) & ((1 << WINDOW) - 1);
                 self.n_seen = (self.n_seen + 1).min(WINDOW);
                 let half_bad = self.n_seen == WINDOW && WINDOW / 2 <= self.window.count_ones();
-                if bad && (STREAK_MAX <= self.streak || half_bad) { self.open(now) } else { Changed::No }
+                let run = STREAK_MAX <= self.streak || !self.is_well && STREAK_MAX <= self.n_bad;
+                if bad && (run || half_bad) { self.open(now) } else { Changed::No }
             }
             (Traffic::OneTrial(Some(trial)), _) if trial == row => match sign {
                 Sign::Proof => {
-                    *self = Self::default();
+                    *self = Self::proven();
                     Changed::Yes
                 }
                 // It lives, but has not shown that it opens tickets: one more may try.
-                Sign::Judged | Sign::Neutral => {
-                    self.traffic = Traffic::OneTrial(None);
-                    Changed::Yes
+                Sign::Judged | Sign::Neutral => self.try_another(),
+                Sign::Stumbled if self.n_trials + 1 < TRIALS_MAX => {
+                    self.n_trials += 1;
+                    self.try_another()
                 }
-                Sign::Unavailable => self.open(now),
+                Sign::Stumbled | Sign::Unavailable => self.open(now),
             },
             // Sent before it opened: old news.
             (Traffic::OneTrial(_) | Traffic::LookUps { .. } | Traffic::Nothing { .. }, _) => Changed::No,
         }
+    }
+
+    fn try_another(&mut self) -> Changed {
+        self.traffic = Traffic::OneTrial(None);
+        Changed::Yes
     }
 
     /// Nothing more is sent under this claim of `row`, whatever became of it: a trial that told nothing is over,
@@ -123,8 +167,7 @@ impl Breaker {
         if self.traffic != Traffic::OneTrial(Some(row)) {
             return Changed::No;
         }
-        self.traffic = Traffic::OneTrial(None);
-        Changed::Yes
+        self.try_another()
     }
 
     /// A probe came back.
@@ -132,7 +175,7 @@ impl Breaker {
         if let Traffic::Nothing { .. } = self.traffic {
             match sign {
                 Sign::Proof | Sign::Judged => self.traffic = Traffic::OneTrial(None),
-                Sign::Unavailable | Sign::Neutral => {
+                Sign::Unavailable | Sign::Stumbled | Sign::Neutral => {
                     self.open(now);
                 }
             }
@@ -150,6 +193,7 @@ impl Breaker {
     pub fn open(&mut self, now: Duration) -> Changed {
         let wait = probe_wait(self.n_probes);
         self.n_probes = self.n_probes.saturating_add(1);
+        self.n_trials = 0;
         self.traffic = Traffic::Nothing { probe_at: Some(now + wait) };
         Changed::Yes
     }
@@ -159,7 +203,7 @@ impl Breaker {
         let before = self.traffic;
         match (shared, before) {
             (Shared::Closed, Traffic::All) => {}
-            (Shared::Closed, _) => *self = Self::default(),
+            (Shared::Closed, _) => *self = Self::proven(),
             // It is probing already, or will; the outbox gives a probe only when it is due.
             (Shared::Open(Holder::Me), Traffic::Nothing { probe_at: Some(at) }) if at <= now => {}
             (Shared::Open(Holder::Me), _) => self.traffic = Traffic::Nothing { probe_at: Some(now) },
@@ -202,7 +246,7 @@ mod tests {
 
     #[test]
     fn opens_after_a_run_or_when_half_is_bad() {
-        use Sign::{Judged as J, Neutral as N, Proof as P, Unavailable as U};
+        use Sign::{Judged as J, Neutral as N, Proof as P, Stumbled as S, Unavailable as U};
         check(vec![U; 4], true);
         check(vec![U; 5], false);
         check([vec![U; 4], vec![P], vec![U; 4]].concat(), true);
@@ -211,6 +255,13 @@ mod tests {
         check([P, U].repeat(9), true); // Too few to tell.
         check([P, U].repeat(10), false);
         check([P, P, U].repeat(40), true);
+        // A row at which it stumbles while it answers others is that row's affair.
+        check(vec![S; 5], false);
+        check(vec![S, S, U, S, U], false);
+        check([vec![P], vec![S; 19]].concat(), true);
+        check([vec![P], vec![S; 20]].concat(), false);
+        check([vec![P], [S, S, S, J].repeat(40)].concat(), true);
+        check([vec![P], vec![S; 4], vec![U; 4], vec![S; 4], vec![U]].concat(), false);
     }
 
     #[track_caller]
@@ -266,6 +317,24 @@ mod tests {
         assert_eq!(breaker.traffic(), Traffic::OneTrial(Some(RowId(7))));
         assert_eq!(breaker.ended(RowId(7)), Changed::Yes);
         assert_eq!(breaker.traffic(), Traffic::OneTrial(None));
+    }
+
+    /// Seen: 40 rows that it answered 500 stood in front, and each trial took the next of them.
+    #[test]
+    fn some_more_rows_are_tried_where_it_stumbles_and_then_it_is_left_alone_again() {
+        let mut breaker = Breaker::default();
+        feed(&mut breaker, [Sign::Stumbled; 5]);
+        breaker.probed(S, Sign::Judged);
+        for row in [7, 8, 9] {
+            assert_eq!(breaker.traffic(), Traffic::OneTrial(None));
+            breaker.posting(RowId(row));
+            breaker.posted(S, RowId(row), Sign::Stumbled);
+        }
+        assert_eq!(breaker.traffic(), Traffic::Nothing { probe_at: Some(11 * S) });
+        breaker.probed(11 * S, Sign::Judged);
+        breaker.posting(RowId(10));
+        breaker.posted(11 * S, RowId(10), Sign::Stumbled);
+        assert_eq!(breaker.traffic(), Traffic::OneTrial(None), "another three");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub trait Clock {
 /// driver to these rules.
 #[expect(async_fn_in_trait, reason = "the engine is one task; nothing here crosses threads")]
 pub trait Outbox {
-    /// Claims due rows, in order of priority, then due time, then id.
+    /// Claims due rows, in order of priority, then due time, then id, or (rows to post) in the reverse of it.
     ///
     /// In one transaction: each candidate is validated (an invalid one becomes `invalid`, never
     /// having been possibly sent), each valid one becomes `in_flight` with its token raised and
@@ -91,6 +91,16 @@ pub struct Want {
     pub posts: usize,
     /// At most so many rows to look up.
     pub look_ups: usize,
+    /// Of rows to post.
+    pub end: End,
+}
+
+/// From which end of the queue rows are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Front,
+    /// In the reverse of the usual order.
+    Back,
 }
 
 #[derive(Clone, Default)]

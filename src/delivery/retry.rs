@@ -51,6 +51,11 @@ impl Retry {
         wait.mul_f64(0.75 + self.roll() / 2.0)
     }
 
+    /// One of `0..n`, and 0 of nothing.
+    pub fn draw(&self, n: usize) -> usize {
+        ((n as f64 * self.roll()) as usize).min(n.saturating_sub(1))
+    }
+
     /// In `0.0..1.0`.
     fn roll(&self) -> f64 {
         let state = self.dice.get().wrapping_add(0x9E37_79B9_7F4A_7C15);

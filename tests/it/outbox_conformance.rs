@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mutirao::delivery::{
-    Attempt, AttemptKind, Change, Claim, Claimed, Doubt, Fault, Opening, Outbox, Rate, RowId, Settle,
+    Attempt, AttemptKind, Change, Claim, Claimed, Doubt, End, Fault, Opening, Outbox, Rate, RowId, Settle,
     Settled, State, Want,
 };
 use mutirao::outbox::{LEASE, Terms};
@@ -60,6 +60,7 @@ fn invalid(service: i64) -> Seed {
 /// Runs every promise against a fresh outbox.
 pub async fn conforms<B: Bench>(make: impl AsyncFn() -> B) {
     claims_come_in_order(make().await).await;
+    the_other_end_of_the_queue_can_be_claimed(make().await).await;
     a_claim_is_counted_by_kind(make().await).await;
     nothing_is_claimed_twice(make().await).await;
     a_service_is_live_once(make().await).await;
@@ -88,6 +89,15 @@ async fn claims_come_in_order(mut it: impl Bench) {
     assert_eq!(ids(&claimed), [rows[0], rows[2]], "by due time, then id; what is not due stays");
     let claimed = claim(&it, 5, 9).await;
     assert_eq!(ids(&claimed), [rows[1], rows[3]], "the lowest priority number comes first");
+}
+
+async fn the_other_end_of_the_queue_can_be_claimed(mut it: impl Bench) {
+    let rows = it.insert(&[valid(1), Seed { priority: -1, ..valid(2) }, valid(3), valid(4)]).await;
+    later(&it, rows[3], 0, 5, None).await;
+    let back = |posts| Want { now: at(4), posts, look_ups: 0, end: End::Back };
+    let claimed = it.claim(back(2)).await.expect("it claims");
+    assert_eq!(ids(&claimed), [rows[2], rows[0]], "what is not due stays");
+    assert_eq!(ids(&it.claim(back(2)).await.expect("it claims")), [rows[1]]);
 }
 
 async fn a_claim_is_counted_by_kind(mut it: impl Bench) {
@@ -493,7 +503,7 @@ async fn claim(it: &impl Outbox, now: i64, posts: usize) -> Claimed {
 }
 
 async fn claim_both(it: &impl Outbox, now: i64, posts: usize, look_ups: usize) -> Claimed {
-    it.claim(Want { now: at(now), posts, look_ups }).await.expect("it claims")
+    it.claim(Want { now: at(now), posts, look_ups, end: End::Front }).await.expect("it claims")
 }
 
 async fn outlook(it: &impl Outbox, now: i64, posts: usize, look_ups: usize) -> (bool, Option<Timestamp>) {

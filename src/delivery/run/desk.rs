@@ -110,6 +110,8 @@ pub struct Desk {
     /// What they are being told, until it is certain that they were.
     pub telling: News,
     pub sharing: Sharing,
+    /// The lote of the last post, if HubSoft neither opened nor refused its ticket.
+    pub stumbled: Option<Arc<str>>,
     /// Since when it might try a post for all, and has no row for it.
     idle_since: Option<Duration>,
     /// Whether whoever looks on was last told that the breaker is open.
@@ -164,6 +166,7 @@ impl Desk {
             news: News::default(),
             telling: News::default(),
             sharing: Sharing::Alone,
+            stumbled: None,
             idle_since: None,
             told_open: Some(false),
             time_off: SignedDuration::ZERO,
@@ -342,6 +345,20 @@ impl Desk {
         }
         self.n_posts_since_look_up = self.n_posts_since_look_up.saturating_add(1);
         self.posts.pop_front()
+    }
+
+    /// Of the claims that might be the trial one stays: of another lote than the one that HubSoft could not open a
+    /// ticket for last, if there is one, else one drawn by chance. `draw` gives one of so many.
+    pub fn choose_trial(&mut self, draw: impl FnOnce(usize) -> usize) {
+        if self.breaker.traffic() != Traffic::OneTrial(None) || self.posts.len() < 2 {
+            return;
+        }
+        let (mut others, mut same): (Vec<_>, Vec<_>) =
+            self.posts.drain(..).partition(|it| Some(&it.claim.lote) != self.stumbled.as_ref());
+        let among = if others.is_empty() { &mut same } else { &mut others };
+        let chosen = among.swap_remove(draw(among.len()));
+        self.posts.push_back(chosen);
+        self.release(others.into_iter().chain(same).collect());
     }
 
     /// A lote is halted: gives back what is to be posted of it, now and from claims under way.

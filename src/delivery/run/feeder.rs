@@ -7,8 +7,9 @@ use tokio::time::Instant;
 
 use super::desk::{AHEAD, Fails, Held, Work};
 use super::{Engine, Reason, sleep_until, with_cause};
+use crate::delivery::breaker::Traffic;
 use crate::delivery::decide::between;
-use crate::delivery::{Api, Claimed, Clock, Lasting, Note, Outbox, OutboxError, Want, Watch};
+use crate::delivery::{Api, Claimed, Clock, End, Lasting, Note, Outbox, OutboxError, Want, Watch};
 
 /// While what is due may not be sent, the outbox is asked so often for anything else.
 const BARRED_POLL: Duration = Duration::from_secs(1);
@@ -21,6 +22,9 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 /// one and doubles with every claim, so that the first rows are on their way soon, and few are claimed
 /// in a run that ends at once.
 const AHEAD_MAX: usize = 16;
+
+/// Of so many rows one is chosen to be the trial.
+const TRIAL_CHOICE: usize = 8;
 
 /// As many senders at least are counted for that.
 const SENDERS_MIN: usize = 2;
@@ -206,8 +210,12 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             Short { posts: true, look_ups: false } => (1, n_free),
             Short { posts: _, look_ups: true } => (n_free, 1),
         };
-        let posts = posts.min(desk.post_room());
-        Step::Claim(Want { now: time, posts, look_ups })
+        let (posts, end) = match (posts.min(desk.post_room()), desk.breaker.traffic()) {
+            // The rows in front may be those that HubSoft stumbles over.
+            (1.., Traffic::OneTrial(_)) => (TRIAL_CHOICE, [End::Front, End::Back][self.retry.draw(2)]),
+            (posts, _) => (posts, End::Front),
+        };
+        Step::Claim(Want { now: time, posts, look_ups, end })
     }
 
     /// How many claims may be unsettled. Bounds what is kept while the outbox is slow.
@@ -232,6 +240,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                 desk.look_ups.push_back(held);
             }
         }
+        desk.choose_trial(|n| self.retry.draw(n));
         desk.claim_ended();
         desk.work = match claimed.outlook.next_due {
             // Something was stored or came in meanwhile, or there was more than was wanted.

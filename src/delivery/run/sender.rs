@@ -256,11 +256,18 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         let sign = match &reply.verdict {
             Verdict::Answered(_) => Sign::Proof,
             Verdict::Rejected(_) | Verdict::Forbidden(_) => Sign::Judged,
+            // It is there, and cannot do this: with this row something may be wrong.
+            Verdict::Unknown(_) if reply.http_status == Some(500) => Sign::Stumbled,
             Verdict::Unknown(_) | Verdict::NotSent(_) | Verdict::LoginUnavailable(_) => Sign::Unavailable,
             Verdict::Throttled | Verdict::Unauthorized(_) | Verdict::Misconfigured(_) | Verdict::Withheld => {
                 Sign::Neutral
             }
         };
+        match sign {
+            Sign::Stumbled | Sign::Unavailable => desk.stumbled = Some(Arc::clone(&claim.lote)),
+            Sign::Proof | Sign::Judged => desk.stumbled = None,
+            Sign::Neutral => {}
+        }
         let changed = desk.breaker.posted(now, claim.row, sign);
         let traffic = desk.breaker.traffic();
         let mut is_over = false;

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Decode, PgConnection, Row, Type};
 use super::error::Trouble;
 use super::values::Time;
 use crate::delivery::identity::{BatchKey, Marker};
-use crate::delivery::{Claim, Doubt, OutboxError, Outlook, RowId, Token};
+use crate::delivery::{Claim, Doubt, End, OutboxError, Outlook, RowId, Token};
 use crate::outbox::range::Range;
 use crate::ticket::{Field, Problem, RawTicket, Ticket};
 
@@ -202,9 +202,10 @@ pub(super) async fn candidates(
     range: Range,
     now: Timestamp,
     (n_posts, n_look_ups): (usize, usize),
+    end: End,
 ) -> Result<Vec<PgRow>, OutboxError> {
     let limit = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-    sqlx::query(AssertSqlSafe(candidates_sql()))
+    sqlx::query(AssertSqlSafe(candidates_sql(end)))
         .bind(range.batch)
         .bind(range.import)
         .bind(range.last_record)
@@ -218,7 +219,11 @@ pub(super) async fn candidates(
 
 /// `OFFSET 0` keeps the question for live rows a look by service, a candidate at a time. As a join, the
 /// planner may choose to read all of `outbox_live` for each, if it believes that there is nothing in it.
-fn candidates_sql() -> String {
+fn candidates_sql(end: End) -> String {
+    let order = match end {
+        End::Front => "o.prioridade, o.available_at, o.id",
+        End::Back => "o.prioridade DESC, o.available_at DESC, o.id DESC",
+    };
     let (columns, to_post, to_look_up) = (columns(), to_post(), to_look_up());
     format!(
         "SELECT * FROM
@@ -231,7 +236,7 @@ fn candidates_sql() -> String {
          (SELECT {columns} FROM mutirao.outbox o
            WHERE {to_post} AND o.available_at <= $4
              AND NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = o.service AND {LIVE} OFFSET 0)
-           ORDER BY o.prioridade, o.available_at, o.id LIMIT $5 FOR UPDATE OF o SKIP LOCKED) posts"
+           ORDER BY {order} LIMIT $5 FOR UPDATE OF o SKIP LOCKED) posts"
     )
 }
 

@@ -59,7 +59,7 @@ pub(super) async fn claim(worker: &Worker, range: Range, want: Want) -> Result<C
         // which would be a write.
         let ask = |n: usize| if n == 0 { 0 } else { n.saturating_add(ahead) };
         let asked = (ask(left.0), ask(left.1));
-        let rows = candidates(&mut tx, range, want.now, asked).await?;
+        let rows = candidates(&mut tx, range, want.now, asked, want.end).await?;
         let candidates = rows.iter().map(Candidate::read).collect::<Result<Vec<_>, _>>()?;
         let (look_ups, posts): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|it| it.doubt.is_some());
         let mut round = Round::default();

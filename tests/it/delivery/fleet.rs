@@ -330,6 +330,23 @@ fn who_has_nothing_to_post_gives_the_trial_up() {
     });
 }
 
+#[test]
+fn rows_at_which_hubsoft_stumbles_hold_up_no_other_lote_of_a_fleet() {
+    in_virtual_time(async {
+        let mut fleet = Fleet::new(0, Rate::PerSecond(5.0));
+        for service in 1..=140 {
+            let lote = if service <= 40 { "ruim" } else { "bom" };
+            fleet.outbox.insert_in(lote, ticket(service, "Sem sinal"), start());
+        }
+        fleet.api.post = Box::new(|asked| match asked.service {
+            ..=40 => reply(Verdict::Unknown(fault("http_500")), Some(500)),
+            _ => opened(asked.service),
+        });
+        fleet.workers(3, 150 * S).await;
+        assert_eq!(fleet.outbox.count(State::Opened), 100);
+    });
+}
+
 /// Else they would wait for a row to post for as long as patience lasts: a day.
 #[test]
 fn look_ups_cost_patience_where_nobody_has_a_row_to_try_with() {

@@ -284,6 +284,27 @@ fn a_return_is_probed_at_once() {
     });
 }
 
+/// Seen: of 100 good rows behind 40 that are answered 500 none was opened in 150 s.
+#[test]
+fn rows_at_which_hubsoft_stumbles_hold_up_no_others() {
+    for other_lote in ["bom", "ruim"] {
+        in_virtual_time(async {
+            let mut bench = bench(0);
+            bench.policy.rate = Rate::PerSecond(5.0);
+            for service in 1..=140 {
+                let lote = if service <= 40 { "ruim" } else { other_lote };
+                bench.outbox.insert_in(lote, ticket(service, "Sem sinal"), start());
+            }
+            bench.api.post = Box::new(|asked| match asked.service {
+                ..=40 => reply(Verdict::Unknown(fault("http_500")), Some(500)),
+                _ => opened(asked.service),
+            });
+            run_for(&bench, 150 * S, async {}).await;
+            assert_eq!(bench.outbox.count(State::Opened), 100, "{other_lote}");
+        });
+    }
+}
+
 /// Seen: a trial was answered 401, its repetition withheld, and the others were claimed and released for ever:
 /// 29,000 settles in ten minutes.
 #[test]

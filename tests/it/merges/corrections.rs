@@ -1,7 +1,7 @@
 //! Rows that carry an identity: a reference of their own, or what an outbox wrote out for them.
 
 use mutirao::delivery::code::BatchCode;
-use mutirao::delivery::{Outbox, Settle, State, Want};
+use mutirao::delivery::{End, Outbox, Settle, State, Want};
 use mutirao::outbox::{Cursor, MergeCounts, MergeError, MergeKind, Merged, Repeats, Reused};
 use mutirao::ticket::Field;
 
@@ -127,7 +127,8 @@ async fn a_row_of_another_outbox_is_looked_up_first(driver: Driver) {
     assert_eq!(states(&it, "errors", 2..=3).await, ["pending p", "pending"]);
     let worker = it.worker().await;
     let desk = worker.desk(merged.scope());
-    let claimed = desk.claim(Want { now: at(1), posts: 9, look_ups: 9 }).await.expect("it claims");
+    let claimed =
+        desk.claim(Want { now: at(1), posts: 9, look_ups: 9, end: End::Front }).await.expect("it claims");
     let look_up = claimed.claims.iter().find(|it| it.doubt.is_some()).expect("it is looked up");
     assert!(look_up.doubt.as_ref().is_some_and(|it| it.precaution));
 }
@@ -246,7 +247,11 @@ async fn a_correction_of_a_row_in_doubt_is_not_forgotten_when_the_doubt_ends(dri
     assert_eq!((merged.counts.updated, merged.counts.outdated), (0, 1));
     let worker = it.worker().await;
     let desk = worker.desk(merged.scope());
-    let claims = desk.claim(Want { now: at(100), posts: 9, look_ups: 9 }).await.expect("it claims").claims;
+    let claims = desk
+        .claim(Want { now: at(100), posts: 9, look_ups: 9, end: End::Front })
+        .await
+        .expect("it claims")
+        .claims;
     assert!(
         claims[0].is_outdated && claims[0].ticket.telefone.as_str().contains("99999"),
         "it is looked up as sent"
@@ -260,7 +265,7 @@ async fn a_correction_of_a_row_in_doubt_is_not_forgotten_when_the_doubt_ends(dri
     let worker = it.worker().await;
     let claims = worker
         .desk(merged.scope())
-        .claim(Want { now: at(200), posts: 9, look_ups: 9 })
+        .claim(Want { now: at(200), posts: 9, look_ups: 9, end: End::Front })
         .await
         .expect("it claims")
         .claims;

@@ -23,7 +23,7 @@ mod commands;
 mod corrections;
 mod known;
 
-use mutirao::delivery::{Change, Claimed, Doubt, Fault, Opening, Outbox, Settle, Want};
+use mutirao::delivery::{Change, Claimed, Doubt, End, Fault, Opening, Outbox, Settle, Want};
 use mutirao::outbox::{Address, AnyOutbox, AnyWorker, MergeError, Merged, RowDetails, RowName, Scope};
 use tempfile::TempDir;
 
@@ -82,8 +82,10 @@ async fn run(outbox: &AnyOutbox, scope: Scope, change: impl Fn(u64) -> Change) -
     let desk = worker.desk(scope);
     let mut n_claims = 0;
     loop {
-        let Claimed { claims, .. } =
-            desk.claim(Want { now: at(1), posts: 100, look_ups: 0 }).await.expect("it claims");
+        let Claimed { claims, .. } = desk
+            .claim(Want { now: at(1), posts: 100, look_ups: 0, end: End::Front })
+            .await
+            .expect("it claims");
         if claims.is_empty() {
             return n_claims;
         }

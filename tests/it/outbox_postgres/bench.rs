@@ -1,7 +1,7 @@
 //! An outbox in a database of its own, filled as any program would fill it.
 
 use jiff::Timestamp;
-use mutirao::delivery::{Claimed, Doubt, Outbox, OutboxError, RowId, Settle, Settled, State, Want};
+use mutirao::delivery::{Claimed, Doubt, End, Outbox, OutboxError, RowId, Settle, Settled, State, Want};
 use mutirao::outbox::postgres::{PgOutbox, Worker};
 use mutirao::outbox::{Scope, state_name};
 use sqlx::{PgConnection, Row};
@@ -42,7 +42,7 @@ pub async fn register(outbox: &PgOutbox) -> Worker {
 }
 
 pub fn want(posts: usize) -> Want {
-    Want { now: at(1), posts, look_ups: 0 }
+    Want { now: at(1), posts, look_ups: 0, end: End::Front }
 }
 
 pub fn ids(claimed: &Claimed) -> Vec<RowId> {

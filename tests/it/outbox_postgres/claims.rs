@@ -1,7 +1,9 @@
 //! What programs may do to an outbox while workers drain it.
 
 use mutirao::delivery::identity::{BatchKey, Marker};
-use mutirao::delivery::{Change, Doubt, Opening, Outbox, OutboxError, RowId, Settle, Settled, State, Want};
+use mutirao::delivery::{
+    Change, Doubt, End, Opening, Outbox, OutboxError, RowId, Settle, Settled, State, Want,
+};
 use mutirao::outbox::Scope;
 use mutirao::outbox::postgres::PgOutbox;
 use sqlx::Connection;
@@ -21,7 +23,7 @@ async fn four_columns_are_enough() {
     )
     .await;
     let now = jiff::Timestamp::now() + std::time::Duration::from_secs(1);
-    let claimed = it.claim(Want { now, posts: 9, look_ups: 9 }).await.expect("it claims");
+    let claimed = it.claim(Want { now, posts: 9, look_ups: 9, end: End::Front }).await.expect("it claims");
     let (key, referencia): (String, String) = sqlx::query_as(
         "SELECT b.key, o.referencia FROM mutirao.outbox o JOIN mutirao.batch b ON b.name = o.lote",
     )
@@ -89,7 +91,8 @@ async fn odd_times_and_numbers_are_no_reason_to_fall() {
           WHERE id = 1",
     )
     .await;
-    let claimed = it.claim(Want { now: at(1), posts: 9, look_ups: 9 }).await.expect("it claims");
+    let claimed =
+        it.claim(Want { now: at(1), posts: 9, look_ups: 9, end: End::Front }).await.expect("it claims");
     assert_eq!(claimed.claims.len(), 3);
     assert_eq!(claimed.claims[0].sent_at, jiff::Timestamp::MIN);
     let opening = Opening {
@@ -172,7 +175,8 @@ async fn a_halted_batch_is_left_alone_but_for_its_doubts() {
          INSERT INTO mutirao.batch (name, halted_at) VALUES ('bad', now())",
     )
     .await;
-    let claimed = it.claim(Want { now: at(1), posts: 9, look_ups: 9 }).await.expect("it claims");
+    let claimed =
+        it.claim(Want { now: at(1), posts: 9, look_ups: 9, end: End::Front }).await.expect("it claims");
     assert_eq!(ids(&claimed), [rows[1], rows[2]]);
     it.execute("UPDATE mutirao.batch SET halted_at = NULL").await;
     assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), [rows[0]]);
@@ -417,7 +421,8 @@ async fn whatever_a_person_writes_into_state_what_may_have_been_sent_is_looked_u
         }
         assert_eq!(ids(&it.claim(Want { now: at(9), ..want(9) }).await.expect("it claims")), [], "{written}");
         let other = it.insert(&[valid(1)]).await;
-        let claimed = it.claim(Want { now: at(9), posts: 9, look_ups: 9 }).await.expect("it claims");
+        let claimed =
+            it.claim(Want { now: at(9), posts: 9, look_ups: 9, end: End::Front }).await.expect("it claims");
         assert_eq!(ids(&claimed), rows, "{written}: a look-up, and nothing else of its service");
         let doubt = claimed.claims[0].doubt.as_ref().expect("it is looked up");
         // From when nobody waits for the answer to a post under the claim.

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use mutirao::delivery::{
-    Attempt, AttemptKind, Change, Opening, Outbox, OutboxError, Settle, Settled, State, Want,
+    Attempt, AttemptKind, Change, End, Opening, Outbox, OutboxError, Settle, Settled, State, Want,
 };
 use mutirao::outbox::{BindError, Cursor, OpenError, Reader, Scope, SqliteOutbox};
 use sqlx::Row;
@@ -54,7 +54,8 @@ async fn what_was_claimed_survives_a_crash() {
         let outbox = SqliteOutbox::open(&path).await.expect("it opens");
         let desk = outbox.desk(Scope::All);
         assert_eq!(desk.recover(at(5)).await.expect("it recovers"), 1);
-        let again = desk.claim(Want { now: at(5), posts: 9, look_ups: 9 }).await.expect("it claims");
+        let again =
+            desk.claim(Want { now: at(5), posts: 9, look_ups: 9, end: End::Front }).await.expect("it claims");
         let row = again.claims.iter().find(|it| it.row == claimed.claims[0].row).expect("it is not lost");
         assert!(row.doubt.is_some() && claimed.claims[0].token < row.token, "and not posted unseen");
     }
@@ -183,5 +184,5 @@ async fn a_large_file_goes_in_and_comes_out_in_order() {
 }
 
 fn want(posts: usize) -> Want {
-    Want { now: at(1), posts, look_ups: 0 }
+    Want { now: at(1), posts, look_ups: 0, end: End::Front }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mutirao::delivery::identity::Marker;
 use mutirao::delivery::{
-    Attempt, Change, Claim, Claimed, Doubt, Opening, Outbox, OutboxError, Outlook, Refused, RowId, Settle,
-    Settled, State, Token, WAIT_MAX, Want,
+    Attempt, Change, Claim, Claimed, Doubt, End, Opening, Outbox, OutboxError, Outlook, Refused, RowId,
+    Settle, Settled, State, Token, WAIT_MAX, Want,
 };
 use mutirao::ticket::{Problem, Ticket};
 use tokio::sync::Notify;
@@ -260,6 +260,10 @@ pub fn claim(shelf: &mut Shelf, want: Want, worker: u64) -> Claimed {
     let mut candidates: Vec<_> = rows.iter().filter(|(_, row)| waits(row)).collect();
     // Doubts first, then by due time.
     candidates.sort_by_key(|(id, row)| (row.doubt.is_none(), row.priority, row.available_at, **id));
+    if want.end == End::Back {
+        let n_doubts = candidates.partition_point(|(_, row)| row.doubt.is_some());
+        candidates[n_doubts..].reverse();
+    }
     let candidates: Vec<i64> = candidates.into_iter().map(|(id, _)| *id).collect();
 
     let mut claimed = Claimed::default();
