@@ -31,8 +31,12 @@ pub async fn enqueue(mut args: Enqueue, global: &Global, screen: &Screen) -> Res
     let address = place::address(url)?;
     screen.note(format!("reading {}", reading::name_of(&args.file)));
     let source = reading::source(&args.file)?;
-    let intake = reading::open_source(&source, &args.input, Hashing::Sha256)?;
+    let mut intake = reading::open_source(&source, &args.input, Hashing::Sha256)?;
     reading::describe(&intake, screen);
+    let asking = Asking::Person { is_stdin_free: !reading::is_stdin(&args.file) };
+    if reading::ask_about_hidden(&intake, &mut args.input, &asking, screen)? {
+        intake = reading::open_source(&source, &args.input, Hashing::Sha256)?;
+    }
     let mut outbox = address.open().await?;
     let wish = Wish {
         file: &args.file,
@@ -44,7 +48,6 @@ pub async fn enqueue(mut args: Enqueue, global: &Global, screen: &Screen) -> Res
         is_sandbox: false,
         answers: args.meeting.answers(),
     };
-    let asking = Asking::Person { is_stdin_free: !reading::is_stdin(&args.file) };
     let work = wish.find(&intake, &asking, screen).await?;
     drop(intake);
     let registry = Registry::at(config.state_folder());

@@ -43,7 +43,7 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
     let rate = args.delivery.rate.unwrap_or(Rate::PerSecond(5.0));
 
     let source = reading::source(&args.file)?;
-    let intake = reading::open_source(&source, &args.input, Hashing::Sha256)?;
+    let mut intake = reading::open_source(&source, &args.input, Hashing::Sha256)?;
     reading::describe(&intake, screen);
     let binding = match &target {
         Some(target) => Some(target.binding.clone()),
@@ -53,6 +53,10 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
         Some(_) => Asking::Person { is_stdin_free: !reading::is_stdin(&args.file) },
         None => Asking::DryRun(screen),
     };
+    if reading::ask_about_hidden(&intake, &mut args.input, &asking, screen)? {
+        drop(intake);
+        intake = reading::open_source(&source, &args.input, Hashing::Sha256)?;
+    }
     let wish = Wish {
         file: &args.file,
         source: &source,

@@ -4,12 +4,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 use std::path::Path;
 
+use super::batches::{Asking, Offer};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
 use crate::config::FileLayer;
 use crate::delivery::identity::Content;
-use crate::intake::{Asides, Blame, Format, Hashing, Intake, IntakeError, IntakeOptions, Row, Source};
+use crate::intake::{
+    Asides, Blame, Format, Hashing, Hidden, Intake, IntakeError, IntakeOptions, Row, Source,
+};
 use crate::outbox::{AnyOutbox, AnyStaging, MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal};
 use crate::ticket::{Field, Id, Parsed, Problem, RawTicket, in_words};
 
@@ -49,8 +52,34 @@ pub fn open_source(source: &Source, layer: &FileLayer, hashing: Hashing) -> Resu
         set: layer.set.clone(),
         default_ddd: layer.default_ddd,
         hashing,
+        hidden: layer.hidden.unwrap_or_default(),
     };
     Ok(Intake::open(source, &options)?)
+}
+
+/// Asks what becomes of rows that nobody sees in the sheet, unless that was said. `intake` was opened with `layer`, and
+/// must be opened again if this gives `true`.
+pub fn ask_about_hidden(
+    intake: &Intake,
+    layer: &mut FileLayer,
+    asking: &Asking<'_>,
+    screen: &Screen,
+) -> Result<bool, Failure> {
+    let n_hidden = match intake.summary().format {
+        Format::Workbook { n_hidden, .. } if layer.hidden.is_none() => n_hidden,
+        _ => 0,
+    };
+    if n_hidden == 0 {
+        return Ok(false);
+    }
+    let offers = [
+        Offer { word: "skip", flag: "--hidden skip", meaning: "leave the hidden rows out" },
+        Offer { word: "open", flag: "--hidden open", meaning: "open them like the others" },
+    ];
+    let question = format!("{n_hidden} rows are hidden in the sheet: are they meant?");
+    let hidden = if asking.choose(&question, &offers, screen)? == 0 { Hidden::Skip } else { Hidden::Open };
+    layer.hidden = Some(hidden);
+    Ok(true)
 }
 
 /// Says what was recognised, before anything is sent.

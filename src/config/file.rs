@@ -12,7 +12,7 @@ use super::ConfigError;
 use super::private::refuse_shared;
 use super::values::{ClockTime, MaxErrors, Span};
 use crate::delivery::Rate;
-use crate::intake::{Delimiter, Encoding, Map, Set};
+use crate::intake::{Delimiter, Encoding, Hidden, Map, Set};
 use crate::outbox::has_password;
 use crate::ticket::Ddd;
 
@@ -89,6 +89,8 @@ pub(super) struct SettingsFile {
     pub(super) default_ddd: Option<Ddd>,
     pub(super) allow_repeats: Option<bool>,
     pub(super) strict: Option<bool>,
+    #[serde(deserialize_with = "from_text")]
+    pub(super) hidden: Option<Hidden>,
     pub(super) excel_safe: Option<bool>,
 }
 
@@ -193,7 +195,7 @@ impl SettingsFile {
                 metrics_listen,
             ]
         );
-        fill!(self, below, [encoding, delimiter, default_ddd, allow_repeats, strict, excel_safe]);
+        fill!(self, below, [encoding, delimiter, default_ddd, hidden, allow_repeats, strict, excel_safe]);
         self.map.extend(below.map);
         self.set.extend(below.set);
         self

@@ -7,7 +7,7 @@ use clap::Args;
 use super::values::{ClockTime, MaxErrors, Span};
 use crate::delivery::Rate;
 use crate::hubsoft::{self, HubSoftSettings};
-use crate::intake::{Delimiter, Encoding, Map, Set};
+use crate::intake::{Delimiter, Encoding, Hidden, Map, Set};
 use crate::ticket::Ddd;
 
 /// How tickets are sent: flags of `import` and `worker`.
@@ -86,6 +86,9 @@ pub struct FileLayer {
     /// Area code for phones that have none
     #[arg(long, value_name = "NN", env = "MUTIRAO_DEFAULT_DDD")]
     pub default_ddd: Option<Ddd>,
+    /// What becomes of rows of a workbook that a filter hides: open, skip [default: asked]
+    #[arg(long, value_name = "WHAT", env = "MUTIRAO_HIDDEN")]
+    pub hidden: Option<Hidden>,
     /// Open also rows that repeat an earlier one
     #[arg(long, env = "MUTIRAO_ALLOW_REPEATS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     pub allow_repeats: Option<bool>,

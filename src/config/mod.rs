@@ -95,7 +95,11 @@ impl Config {
 
     /// Completes what was typed by what the settings files say.
     pub fn complete_reading(&mut self, layer: &mut FileLayer) {
-        fill!(layer, self.file, [encoding, delimiter, default_ddd, allow_repeats, strict, excel_safe]);
+        fill!(
+            layer,
+            self.file,
+            [encoding, delimiter, default_ddd, hidden, allow_repeats, strict, excel_safe]
+        );
         // A typed pair stands after the file's, and the last one for a field wins.
         layer.map.splice(0..0, std::mem::take(&mut self.file.map));
         layer.set.splice(0..0, std::mem::take(&mut self.file.set));

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use super::code_page::CodePage;
 use super::encoding::Encoding;
 use super::records::LineBreaks;
 use super::survey::{Finding, Survey};
-use super::words::{self, IntakeError};
+use super::words::{self, IntakeError, formats};
 
 /// Where a spreadsheet comes from.
 #[derive(Clone, Debug)]
@@ -127,7 +128,7 @@ pub(super) fn sniff(file: &mut File, wanted: Option<Encoding>) -> Result<Kind, I
         let (encoding, damage) = match wanted.or(marked) {
             Some(encoding) => (encoding, Damage::Refused),
             None => {
-                refuse_binary(&prefix)?;
+                refuse_binary(&prefix, file)?;
                 recognise(file)?
             }
         };
@@ -140,23 +141,56 @@ pub(super) fn sniff(file: &mut File, wanted: Option<Encoding>) -> Result<Kind, I
     Ok(kind)
 }
 
-fn refuse_binary(prefix: &[u8]) -> Result<(), IntakeError> {
-    for (magic, what) in words::FORMATS {
-        if prefix.starts_with(magic) {
-            return Err(IntakeError::NotASpreadsheet { what });
-        }
+fn refuse_binary(prefix: &[u8], file: &File) -> Result<(), IntakeError> {
+    if let Some(what) = known_format(prefix, file) {
+        return Err(IntakeError::NotASpreadsheet { what });
     }
     let is_odd = |it: &&u8| **it < 0x20 && !matches!(**it, b'\t' | b'\n' | b'\r');
     let n_odd = prefix.iter().filter(is_odd).count();
     let n_nul = prefix.iter().filter(|it| **it == 0).count();
     if prefix.len() / 4 < n_nul {
-        return Err(IntakeError::NotASpreadsheet { what: words::UTF16_WITHOUT_BOM });
+        return Err(IntakeError::NotASpreadsheet { what: formats::UTF16_WITHOUT_BOM });
     }
     // A stray control character is a problem of its row; one in twenty is no text at all.
     if 4 < n_odd && prefix.len() / 20 < n_odd {
-        return Err(IntakeError::NotASpreadsheet { what: words::BINARY });
+        return Err(IntakeError::NotASpreadsheet { what: formats::BINARY });
     }
     Ok(())
+}
+
+/// What it is instead, by its first 8 KiB; of Excel's old form also by its directory.
+fn known_format(prefix: &[u8], file: &File) -> Option<&'static str> {
+    /// Excel's mark of an open workbook: the user's name in 54 bytes, then in UTF-16, each behind its length.
+    const LOCK_LEN: std::ops::RangeInclusive<usize> = 160..=180;
+
+    if prefix.starts_with(b"\xD0\xCF\x11\xE0") {
+        return Some(if is_encrypted(prefix, file) { formats::ENCRYPTED } else { formats::XLS });
+    }
+    if LOCK_LEN.contains(&prefix.len())
+        && (1..=54).contains(&prefix[0])
+        && prefix[0] == prefix[55]
+        && prefix[56] == 0
+    {
+        return Some(formats::LOCK);
+    }
+    let text = prefix.trim_ascii_start();
+    let begins = |tag: &str| text.get(..tag.len()).is_some_and(|it| it.eq_ignore_ascii_case(tag.as_bytes()));
+    if ["<html", "<!doctype html", "<table", "<meta"].into_iter().any(begins) {
+        return Some(formats::HTML);
+    }
+    formats::MAGIC.iter().find(|(magic, _)| prefix.starts_with(magic)).map(|it| it.1)
+}
+
+/// Whether it is the container in which Office locks an encrypted workbook away: its directory names the streams, in
+/// UTF-16. Source: [MS-CFB] 2.2 (the sector of the directory is at 0x30, the size of a sector at 0x1E).
+fn is_encrypted(prefix: &[u8], file: &File) -> bool {
+    let two = |at: usize| prefix.get(at..at + 2).map_or(0, |it| u16::from_le_bytes([it[0], it[1]]));
+    let sector = u64::from(two(0x30)) | u64::from(two(0x32)) << 16;
+    let sector_len = 1_u64 << two(0x1E).min(12);
+    let mut directory = [0; 4096];
+    let n_read = file.read_at(&mut directory, (sector + 1) * sector_len).unwrap_or(0);
+    let name: Vec<u8> = "EncryptedPackage".bytes().flat_map(|it| [it, 0]).collect();
+    memchr::memmem::find(&directory[..n_read], &name).is_some()
 }
 
 /// The encoding of text without a mark.

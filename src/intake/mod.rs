@@ -1,7 +1,7 @@
 //! Spreadsheets in: whatever a person saved becomes a stream of rows.
 //!
-//! [`Intake::open`] recognises encoding, delimiter and columns; [`Intake::next_row`] gives row after
-//! row, in constant memory (a workbook is the exception). A file that cannot be used is an
+//! [`Intake::open`] recognises encoding, delimiter, sheet and columns; [`Intake::next_row`] gives row after
+//! row, in constant memory (but for the texts that an `.xlsx` shares among its cells). A file that cannot be used is an
 //! [`IntakeError`]; what is wrong with one row is in that [`Row`].
 
 mod bytes;
@@ -10,6 +10,7 @@ mod columns;
 mod delimiter;
 mod encoding;
 mod header;
+mod input;
 mod reader;
 mod records;
 mod repeats;
@@ -23,6 +24,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Seek;
+use std::str::FromStr;
 
 pub use bytes::{Hashing, Source, stem};
 pub use code_page::CodePage;
@@ -33,11 +35,8 @@ pub use repeats::{Repeat, Repeats};
 pub use row::{CELL_LEN_MAX, Row};
 pub use words::{BadOption, Blame, IntakeError};
 
-use bytes::{Damage, Decoding, Kind};
 use columns::{Columns, Role, Width};
-use reader::Reader;
-use records::Record;
-use workbook::Sheet;
+use input::Input;
 
 use crate::delivery::State;
 use crate::delivery::code::BatchCode;
@@ -53,12 +52,37 @@ pub struct IntakeOptions {
     /// Put in front of phones that lack an area code.
     pub default_ddd: Option<Ddd>,
     pub hashing: Hashing,
+    pub hidden: Hidden,
+}
+
+/// What becomes of rows of a workbook that are hidden, by a filter or by hand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hidden {
+    /// They are rows like others.
+    #[default]
+    Open,
+    Skip,
+}
+
+impl FromStr for Hidden {
+    type Err = BadOption;
+
+    fn from_str(text: &str) -> Result<Self, BadOption> {
+        match text {
+            "open" => Ok(Self::Open),
+            "skip" => Ok(Self::Skip),
+            _ => Err(BadOption::Hidden { found: text.to_owned() }),
+        }
+    }
 }
 
 /// What was recognised, for printing and for writing results in the same form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     pub format: Format,
+    /// The line of the header, and how many lines above it have something in them.
+    pub header_line: u64,
+    pub n_above: u64,
     /// The columns that are sent: as the file calls them, and what they are.
     pub columns: Vec<(String, Target)>,
     /// What is set where a cell is blank.
@@ -71,12 +95,31 @@ pub struct Summary {
     pub n_unnamed: usize,
     /// Columns that an earlier result added; ignored.
     pub ours: Vec<String>,
+    /// What becomes of hidden rows.
+    pub hidden: Hidden,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
-    Text { encoding: Encoding, delimiter: u8, sep_line: bool },
-    Workbook { sheet: String, others: Vec<String> },
+    Text {
+        encoding: Encoding,
+        delimiter: u8,
+        sep_line: bool,
+    },
+    Workbook {
+        sheet: String,
+        /// The other visible sheets that are not blank.
+        others: Vec<OtherSheet>,
+        /// Rows below the header that are hidden, by a filter or by hand.
+        n_hidden: u64,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherSheet {
+    pub name: String,
+    /// Below its header.
+    pub n_rows: u64,
 }
 
 impl Summary {
@@ -86,8 +129,16 @@ impl Summary {
             Format::Text { encoding, delimiter, sep_line } => {
                 words::summary::text(encoding.name(), &words::summary::delimiter(*delimiter), *sep_line)
             }
-            Format::Workbook { sheet, others } => words::summary::workbook(sheet, others),
+            Format::Workbook { sheet, others, .. } => words::summary::workbook(sheet, others),
         }];
+        if let Format::Workbook { n_hidden, .. } = self.format
+            && 0 < n_hidden
+        {
+            lines.push(words::summary::hidden(n_hidden, self.hidden));
+        }
+        if 0 < self.n_above {
+            lines.push(words::summary::above(self.header_line, self.n_above));
+        }
         for (name, target) in &self.columns {
             lines.push(words::summary::column(name, &target.to_string()));
         }
@@ -190,11 +241,6 @@ pub struct Finish {
     pub sha256: Option<[u8; 32]>,
 }
 
-enum Input {
-    Text(Box<Reader>),
-    Workbook { sheet: Box<Sheet>, sha256: Option<[u8; 32]> },
-}
-
 impl Intake {
     /// Opens a file, recognises what it is, and reads its header.
     ///
@@ -215,19 +261,8 @@ impl Intake {
     }
 
     fn begin(mut file: File, options: &IntakeOptions) -> Result<Self, IntakeError> {
-        let (mut input, format) = match bytes::sniff(&mut file, options.encoding)? {
-            Kind::Archive => open_workbook(file, options)?,
-            Kind::Text { encoding, bom_len, damage } => open_text(file, encoding, bom_len, damage, options)?,
-        };
-
-        loop {
-            if !input.advance()? {
-                return Err(IntakeError::Empty);
-            }
-            if !input.record().cells().all(is_blank) {
-                break;
-            }
-        }
+        let (mut input, format, n_above) = Input::open(&mut file, options)?;
+        let header_line = input.record().line;
         if let Some(line) = input.record().stray {
             return Err(IntakeError::StrayQuoteInHeader { line });
         }
@@ -237,7 +272,7 @@ impl Intake {
         if let Input::Text(reader) = &mut input {
             reader.expect(columns.shape());
         }
-        let summary = summary(format, &columns, options);
+        let summary = summary(format, (header_line, n_above), &columns, options);
         let default_ddd = options.default_ddd;
         let (ours, asides) = (Ours::default(), Asides::default());
         let mut intake =
@@ -311,11 +346,7 @@ impl Intake {
 
     /// What was read.
     pub fn finish(self) -> Finish {
-        let sha256 = match &self.input {
-            Input::Text(reader) => reader.sha256(),
-            Input::Workbook { sha256, .. } => *sha256,
-        };
-        Finish { n_rows: self.n_rows, sha256 }
+        Finish { n_rows: self.n_rows, sha256: self.input.sha256() }
     }
 
     /// Goes to the next record that is a row.
@@ -323,6 +354,9 @@ impl Intake {
         while self.input.advance()? {
             let record = self.input.record();
             if record.cells().all(is_blank) || template::explains(record) {
+                continue;
+            }
+            if self.summary.hidden == Hidden::Skip && self.input.is_hidden() {
                 continue;
             }
             if self.columns.is_total(record) {
@@ -348,49 +382,12 @@ impl Intake {
     }
 }
 
-impl Input {
-    fn advance(&mut self) -> Result<bool, IntakeError> {
-        match self {
-            Self::Text(reader) => reader.advance(),
-            Self::Workbook { sheet, .. } => Ok(sheet.advance()),
-        }
-    }
-
-    fn record(&self) -> Record<'_> {
-        match self {
-            Self::Text(reader) => reader.record(),
-            Self::Workbook { sheet, .. } => sheet.record(),
-        }
-    }
-}
-
-fn open_workbook(mut file: File, options: &IntakeOptions) -> Result<(Input, Format), IntakeError> {
-    let sha256 = match options.hashing {
-        Hashing::Off => None,
-        Hashing::Sha256 => Some(bytes::hash(&mut file)?),
-    };
-    let sheet = Box::new(Sheet::open(&mut file)?);
-    let format = Format::Workbook { sheet: sheet.name.clone(), others: sheet.others.clone() };
-    Ok((Input::Workbook { sheet, sha256 }, format))
-}
-
-fn open_text(
-    file: File,
-    encoding: Encoding,
-    bom_len: usize,
-    damage: Damage,
+fn summary(
+    format: Format,
+    (header_line, n_above): (u64, u64),
+    columns: &Columns,
     options: &IntakeOptions,
-) -> Result<(Input, Format), IntakeError> {
-    let mut reader = Reader::new(Decoding::new(file, encoding, bom_len, damage, options.hashing)?)?;
-    let (text, rest) = reader.text();
-    let sniffed = delimiter::sniff(text, rest, options.delimiter);
-    let sep_line_len = sniffed.sep_line_len;
-    reader.start(sniffed.delimiter, sep_line_len.unwrap_or(0), u64::from(sep_line_len.is_some()));
-    let format = Format::Text { encoding, delimiter: sniffed.delimiter, sep_line: sep_line_len.is_some() };
-    Ok((Input::Text(Box::new(reader)), format))
-}
-
-fn summary(format: Format, columns: &Columns, options: &IntakeOptions) -> Summary {
+) -> Summary {
     let named = columns.names.iter().zip(&columns.roles);
     let sent = named.filter_map(|(name, role)| match role {
         Role::Target(target) => Some((trim(name).to_owned(), target.clone())),
@@ -398,11 +395,14 @@ fn summary(format: Format, columns: &Columns, options: &IntakeOptions) -> Summar
     });
     Summary {
         format,
+        header_line,
+        n_above,
         columns: sent.collect(),
         set: options.set.iter().map(|it| it.target.clone()).collect(),
         extra: columns.extras(),
         doubled: columns.doubled(),
         n_unnamed: columns.unnamed.len(),
         ours: columns.ours(),
+        hidden: options.hidden,
     }
 }

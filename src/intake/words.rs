@@ -4,6 +4,8 @@ use std::io;
 
 use super::encoding::Encoding;
 use super::reader::RECORD_LEN_MAX;
+use super::workbook::Fault;
+use super::{Hidden, OtherSheet};
 use crate::printable;
 use crate::ticket::{Field, Words};
 
@@ -32,8 +34,8 @@ pub enum IntakeError {
     NoRows,
     #[error("the file is {what}, not a spreadsheet that can be read here")]
     NotASpreadsheet { what: &'static str },
-    #[error("the workbook cannot be read: {reason}")]
-    Workbook { reason: String },
+    #[error("the workbook cannot be read{}: {fault}", in_sheet(sheet.as_deref(), *row))]
+    Workbook { sheet: Option<String>, row: Option<u64>, fault: Fault },
     #[error(
         "line {line}, byte {byte} of it: the text is not UTF-8, and its letters do not show what else it is"
     )]
@@ -103,7 +105,7 @@ impl IntakeError {
                 "check that it was saved; `mutirao template FILE` writes one to start from"
             }
             Self::NotASpreadsheet { .. } => "save it as `.xlsx`, or as CSV with UTF-8",
-            Self::Workbook { .. } => "open it in a spreadsheet program, and save it as `.xlsx` or CSV again",
+            Self::Workbook { fault, .. } => fault.hint(),
             Self::UnclearEncoding { .. } => {
                 "save it as UTF-8 (`CSV UTF-8` in Excel); or say what it is and look at what is read: \
                  `--encoding windows-1252`, `macintosh` (from a Mac) or `cp850` (from DOS)"
@@ -147,6 +149,8 @@ pub enum BadOption {
     Encoding { found: String },
     #[error("`{found}` is no delimiter: one ASCII character such as `;` or `,`, or `tab`")]
     Delimiter { found: String },
+    #[error("`{found}` is none of: open, skip")]
+    Hidden { found: String },
     #[error("`{found}` is not of the form `{form}`")]
     Form { found: String, form: &'static str },
     #[error("no ticket has a field `{found}`: {}, parametros.KEY, parametros_ordem_servico.KEY", fields())]
@@ -155,23 +159,36 @@ pub enum BadOption {
     Identity { found: String },
 }
 
-/// What a file is instead, by its first bytes.
-pub(super) const FORMATS: [(&[u8], &str); 8] = [
-    (b"\xD0\xCF\x11\xE0", "an old Excel workbook (.xls)"),
-    (b"%PDF", "a PDF"),
-    (b"\x1F\x8B", "compressed (gzip)"),
-    (b"Rar!", "compressed (rar)"),
-    (b"7z\xBC\xAF", "compressed (7z)"),
-    (b"\x89PNG", "a picture"),
-    (b"\xFF\xD8\xFF", "a picture"),
-    (b"SQLite format 3", "a database"),
-];
-pub(super) const UTF16_WITHOUT_BOM: &str =
-    "full of NUL bytes (if it is text in UTF-16, try `--encoding utf-16le`)";
-pub(super) const BINARY: &str = "binary";
-pub(super) const NO_SHEET: &str = "it has no sheet with rows";
-pub(super) const SHEET_UNORDERED: &str = "its rows are not in order";
-pub(super) const SHEET_TOO_LARGE: &str = "its texts exceed 4 GiB";
+/// What a file is instead of a spreadsheet.
+pub(super) mod formats {
+    /// By its first bytes.
+    pub(in crate::intake) const MAGIC: [(&[u8], &str); 7] = [
+        (b"%PDF", "a PDF"),
+        (b"\x1F\x8B", "compressed (gzip)"),
+        (b"Rar!", "compressed (rar)"),
+        (b"7z\xBC\xAF", "compressed (7z)"),
+        (b"\x89PNG", "a picture"),
+        (b"\xFF\xD8\xFF", "a picture"),
+        (b"SQLite format 3", "a database"),
+    ];
+    pub(in crate::intake) const XLS: &str = "an old Excel workbook (.xls)";
+    pub(in crate::intake) const ENCRYPTED: &str = "protected with a password (open it, take the password away, and save it; in Excel: File, Info, Protect Workbook)";
+    pub(in crate::intake) const LOCK: &str = "the mark that Excel leaves beside a workbook that is open (its name begins with `~$`; give the workbook itself)";
+    pub(in crate::intake) const HTML: &str = "a web page (HTML), whatever its name says";
+    pub(in crate::intake) const UTF16_WITHOUT_BOM: &str =
+        "full of NUL bytes (if it is text in UTF-16, try `--encoding utf-16le`)";
+    pub(in crate::intake) const BINARY: &str = "binary";
+    pub(in crate::intake) const ZIP: &str = "a zip archive";
+    pub(in crate::intake) const ZIP_OF_SPREADSHEETS: &str =
+        "a zip archive (unpack it, and give the spreadsheet that is in it)";
+    /// By a part that it has.
+    pub(in crate::intake) const OFFICE: [(&str, &str); 3] = [
+        ("xl/workbook.bin", "a binary Excel workbook (.xlsb)"),
+        ("word/document.xml", "a Word document"),
+        ("ppt/presentation.xml", "a presentation"),
+    ];
+    pub(in crate::intake) const SPREADSHEETS: [&str; 5] = [".csv", ".tsv", ".txt", ".xlsx", ".ods"];
+}
 
 pub(super) static TOO_MANY_FIELDS: Words = Words {
     code: "too_many_fields",
@@ -228,11 +245,27 @@ pub(super) mod summary {
         let sep = if sep_line { ", said by its `sep=` line" } else { "" };
         format!("read as {encoding}, cells separated by {delimiter}{sep}")
     }
-    pub(in crate::intake) fn workbook(sheet: &str, others: &[String]) -> String {
+    pub(in crate::intake) fn workbook(sheet: &str, others: &[super::OtherSheet]) -> String {
+        let sheet = crate::printable::name(sheet);
+        let rows =
+            |it: &super::OtherSheet| format!("`{}` ({} rows)", crate::printable::name(&it.name), it.n_rows);
         match others {
             [] => format!("read from sheet `{sheet}`"),
-            _ => format!("read from sheet `{sheet}`; not read: {}", super::quoted(others)),
+            _ => format!("read from sheet `{sheet}`; not read: {}", super::listed(others.iter().map(rows))),
         }
+    }
+    pub(in crate::intake) fn hidden(n_rows: u64, hidden: super::Hidden) -> String {
+        match hidden {
+            super::Hidden::Open => {
+                format!(
+                    "{n_rows} rows are hidden in the sheet, and read like the others (`--hidden skip`: left out)"
+                )
+            }
+            super::Hidden::Skip => format!("{n_rows} rows are hidden in the sheet, and left out"),
+        }
+    }
+    pub(in crate::intake) fn above(line: u64, n_above: u64) -> String {
+        format!("the names of the columns are in line {line}; {n_above} lines above it are not read")
     }
     pub(in crate::intake) fn column(name: &str, target: &str) -> String {
         if name == target { format!("`{name}`") } else { format!("`{name}` is {target}") }
@@ -261,12 +294,21 @@ pub(super) mod summary {
 const QUOTED_MAX: usize = 30;
 
 fn quoted(names: &[impl AsRef<str>]) -> String {
-    let shown = names.iter().take(QUOTED_MAX);
-    let mut shown: Vec<String> = shown.map(|it| format!("`{}`", printable::name(it.as_ref()))).collect();
-    if QUOTED_MAX < names.len() {
-        shown.push(format!("and {} more", names.len() - QUOTED_MAX));
+    listed(names.iter().map(|it| format!("`{}`", printable::name(it.as_ref()))))
+}
+
+fn listed(items: impl ExactSizeIterator<Item = String>) -> String {
+    let n_more = items.len().saturating_sub(QUOTED_MAX);
+    let mut shown: Vec<String> = items.take(QUOTED_MAX).collect();
+    if 0 < n_more {
+        shown.push(format!("and {n_more} more"));
     }
     shown.join(", ")
+}
+
+fn in_sheet(sheet: Option<&str>, row: Option<u64>) -> String {
+    let row = row.map_or(String::new(), |it| format!(", row {it}"));
+    sheet.map_or(String::new(), |it| format!(", sheet `{}`{row}", printable::name(it)))
 }
 
 fn in_line(line: Option<u64>) -> String {

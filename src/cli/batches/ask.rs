@@ -21,14 +21,23 @@ pub enum Asking<'a> {
     DryRun(&'a Screen),
 }
 
+/// One of the answers to a question.
+#[derive(Clone, Copy)]
+pub struct Offer {
+    /// As it is typed.
+    pub word: &'static str,
+    pub meaning: &'static str,
+    /// How a script says it.
+    pub flag: &'static str,
+}
+
 impl Asking<'_> {
-    /// One of `offers`; anything else ends the command, and nothing was sent.
-    pub fn ask(&self, question: &str, offers: &[Answer], screen: &Screen) -> Result<Answer, Failure> {
-        let first = offers.first().copied().unwrap_or(Answer::Again);
+    /// One of `offers`, by its number; anything else ends the command, and nothing was sent.
+    pub fn choose(&self, question: &str, offers: &[Offer], screen: &Screen) -> Result<usize, Failure> {
         let is_stdin_free = match self {
             Self::DryRun(screen) => {
                 screen.note(format!("it would be asked: {question}; {}", flags(offers)));
-                return Ok(first);
+                return Ok(0);
             }
             Self::Person { is_stdin_free } => *is_stdin_free,
         };
@@ -41,15 +50,14 @@ impl Asking<'_> {
         }
         screen.err(format!("{question}."));
         for offer in offers {
-            screen.err(format!("  {:<9}{}", word(*offer), meaning(*offer)));
+            screen.err(format!("  {:<9}{}", offer.word, offer.meaning));
         }
-        let words: Vec<_> = offers.iter().map(|it| format!("`{}`", word(*it))).collect();
+        let words: Vec<_> = offers.iter().map(|it| format!("`{}`", it.word)).collect();
         screen.err(format!("Type {}; anything else stops:", words.join(" or ")));
         let _ = io::stderr().flush();
         let mut typed = String::new();
         let _ = io::stdin().read_line(&mut typed);
-        let chosen = offers.iter().find(|it| typed.trim().eq_ignore_ascii_case(word(**it)));
-        chosen.copied().ok_or_else(|| {
+        offers.iter().position(|it| typed.trim().eq_ignore_ascii_case(it.word)).ok_or_else(|| {
             Failure::new(
                 Exit::Usage,
                 "declined; nothing was sent",
@@ -57,27 +65,26 @@ impl Asking<'_> {
             )
         })
     }
-}
 
-/// As it is typed, and (with `--` in front) as a flag.
-fn word(answer: Answer) -> &'static str {
-    match answer {
-        Answer::Continue => "continue",
-        Answer::New => "new",
-        Answer::Again => "again",
+    /// The same about a batch.
+    pub fn ask(&self, question: &str, answers: &[Answer], screen: &Screen) -> Result<Answer, Failure> {
+        let offers: Vec<_> = answers.iter().map(|it| offer(*it)).collect();
+        let chosen = self.choose(question, &offers, screen)?;
+        Ok(answers.get(chosen).copied().unwrap_or(Answer::Again))
     }
 }
 
-fn meaning(answer: Answer) -> &'static str {
-    match answer {
-        Answer::Continue => "it is the same outage: go on with that batch",
-        Answer::New => "it is another outage: a batch of its own, beside the other one",
-        Answer::Again => "open these tickets once more",
-    }
+fn offer(answer: Answer) -> Offer {
+    let (word, flag, meaning) = match answer {
+        Answer::Continue => ("continue", "--continue", "it is the same outage: go on with that batch"),
+        Answer::New => ("new", "--new", "it is another outage: a batch of its own, beside the other one"),
+        Answer::Again => ("again", "--again", "open these tickets once more"),
+    };
+    Offer { word, meaning, flag }
 }
 
-fn flags(offers: &[Answer]) -> String {
-    let each: Vec<_> = offers.iter().map(|it| format!("--{} says: {}", word(*it), meaning(*it))).collect();
+fn flags(offers: &[Offer]) -> String {
+    let each: Vec<_> = offers.iter().map(|it| format!("{} says: {}", it.flag, it.meaning)).collect();
     each.join("; ")
 }
 

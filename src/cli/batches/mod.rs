@@ -21,7 +21,7 @@ use crate::intake::{Intake, Source};
 use crate::outbox::{Address, AnyReader, BatchInfo};
 use crate::registry::{Entry, Registry};
 
-pub use ask::{Asking, when};
+pub use ask::{Asking, Offer, when};
 use decide::{Answer, Answers, Met, Plan, Situation, decide};
 pub use look::Look;
 

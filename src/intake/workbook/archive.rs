@@ -1,0 +1,183 @@
+//! The zip archive around a workbook: its parts by name, unpacked piece by piece, never beyond a bound.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::FileExt;
+use std::rc::Rc;
+
+use flate2::CrcReader;
+use flate2::read::DeflateDecoder;
+use zip::{CompressionMethod, ZipArchive};
+
+use super::words::Fault;
+
+/// All that is unpacked of one workbook. Bytes. Source: a sheet of 1,000,000 rows and 10 columns is half of it; a
+/// kilobyte of zip holds a megabyte, so that a mail's attachment can hold more than this.
+const UNPACKED_MAX: u64 = 1024 * 1024 * 1024;
+
+/// The parts of a workbook.
+pub(super) struct Archive {
+    file: Rc<File>,
+    /// By name, in lower case: some programs write `xl/SharedStrings.xml`.
+    parts: HashMap<String, Part>,
+    /// What may still be unpacked.
+    left: Rc<Cell<u64>>,
+}
+
+#[derive(Clone, Copy)]
+struct Part {
+    start: u64,
+    len: u64,
+    method: CompressionMethod,
+    is_encrypted: bool,
+    crc: u32,
+}
+
+impl Archive {
+    /// Reads the directory of the archive.
+    pub(super) fn open(file: File) -> Result<Self, Fault> {
+        let damaged = |error: zip::result::ZipError| match error {
+            zip::result::ZipError::Io(error) => Fault::Packing(error),
+            other => Fault::Archive(other.to_string()),
+        };
+        let mut archive = ZipArchive::new(BufReader::new(&file)).map_err(damaged)?;
+        let mut parts = HashMap::new();
+        for at in 0..archive.len() {
+            let entry = archive.by_index_raw(at).map_err(damaged)?;
+            let Some(start) = entry.data_start() else { continue };
+            let Ok(name) = entry.name() else { continue };
+            let name = name.replace('\\', "/").to_lowercase();
+            let part = Part {
+                start,
+                len: entry.compressed_size(),
+                method: entry.compression(),
+                is_encrypted: entry.encrypted(),
+                crc: entry.crc32(),
+            };
+            parts.insert(name, part);
+        }
+        drop(archive);
+        Ok(Self { file: Rc::new(file), parts, left: Rc::new(Cell::new(UNPACKED_MAX)) })
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.parts.contains_key(&name.to_lowercase())
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.parts.keys().map(String::as_str)
+    }
+
+    /// A part, from its beginning.
+    pub(super) fn part(&self, name: &str) -> Result<Bounded, Fault> {
+        let part = *self.parts.get(&name.to_lowercase()).ok_or_else(|| Fault::NoPart(name.to_owned()))?;
+        if part.is_encrypted {
+            return Err(Fault::Password);
+        }
+        let packed = Slice { file: Rc::clone(&self.file), at: part.start, left: part.len };
+        let unpacked: Box<dyn Read> = match part.method {
+            CompressionMethod::Stored => Box::new(packed),
+            CompressionMethod::Deflated => Box::new(DeflateDecoder::new(packed)),
+            _ => return Err(Fault::Method),
+        };
+        let checked = Checked { inner: CrcReader::new(unpacked), crc: part.crc };
+        let left = Rc::clone(&self.left);
+        Ok(Bounded {
+            inner: BufReader::with_capacity(64 * 1024, checked),
+            left,
+            piece_left: PIECE_MAX,
+            hit: None,
+        })
+    }
+}
+
+/// A piece of a file. Several are read side by side: none moves the file's own place.
+struct Slice {
+    file: Rc<File>,
+    at: u64,
+    left: u64,
+}
+
+impl Read for Slice {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n_wanted = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let n_read = self.file.read_at(&mut buffer[..n_wanted], self.at)?;
+        self.at += n_read as u64;
+        self.left -= n_read as u64;
+        Ok(n_read)
+    }
+}
+
+/// Compares the check sum at the end.
+struct Checked {
+    inner: CrcReader<Box<dyn Read>>,
+    crc: u32,
+}
+
+impl Read for Checked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n_read = self.inner.read(buffer)?;
+        if n_read == 0 && !buffer.is_empty() && self.inner.crc().sum() != self.crc {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "its check sum is wrong"));
+        }
+        Ok(n_read)
+    }
+}
+
+/// Longest piece of XML: a tag, or a text without a tag in it. Bytes.
+const PIECE_MAX: u64 = 16 * 1024 * 1024;
+
+/// The bytes of a part, of which no more come than may be unpacked, and no more at a time than a piece may have.
+pub(super) struct Bounded {
+    inner: BufReader<Checked>,
+    left: Rc<Cell<u64>>,
+    piece_left: u64,
+    hit: Option<Fault>,
+}
+
+impl Bounded {
+    /// From here on another piece is read.
+    pub(super) fn next_piece(&mut self) {
+        self.piece_left = PIECE_MAX;
+    }
+
+    /// Why the last reading failed, if a bound was hit.
+    pub(super) fn hit(&mut self) -> Option<Fault> {
+        self.hit.take()
+    }
+
+    fn stop(&mut self, fault: Fault) -> io::Error {
+        self.hit = Some(fault);
+        io::ErrorKind::FileTooLarge.into()
+    }
+}
+
+impl BufRead for Bounded {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.left.get() == 0 {
+            return Err(self.stop(Fault::TooLarge(UNPACKED_MAX)));
+        }
+        if self.piece_left == 0 {
+            return Err(self.stop(Fault::PieceTooLong(PIECE_MAX)));
+        }
+        let n_max = usize::try_from(self.left.get().min(self.piece_left)).unwrap_or(usize::MAX);
+        let bytes = self.inner.fill_buf()?;
+        Ok(&bytes[..bytes.len().min(n_max)])
+    }
+
+    fn consume(&mut self, n_bytes: usize) {
+        self.inner.consume(n_bytes);
+        self.left.set(self.left.get().saturating_sub(n_bytes as u64));
+        self.piece_left = self.piece_left.saturating_sub(n_bytes as u64);
+    }
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n_read = self.fill_buf()?.read(buffer)?;
+        self.consume(n_read);
+        Ok(n_read)
+    }
+}

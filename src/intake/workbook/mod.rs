@@ -1,0 +1,349 @@
+//! Workbooks (`.xlsx`, `.ods`): their sheets, row by row, in bounded memory and time.
+//!
+//! Our own reader and not a crate's: a file of a kilobyte can be made to unfold to gigabytes or to be read for ever, and
+//! those at hand have no bound on what they unpack, repeat or allocate. This one reads no more than rows of texts, and
+//! every loop consumes bytes of which there are at most so many.
+
+mod archive;
+mod numbers;
+mod ods;
+mod row;
+mod texts;
+mod words;
+mod xlsx;
+mod xml;
+
+use std::fs::File;
+
+use archive::Archive;
+use ods::Ods;
+use row::Row;
+pub use words::Fault;
+use xlsx::Xlsx;
+
+use super::records::Record;
+use super::words::{IntakeError, formats};
+
+/// A workbook whose visible sheets are known.
+pub(super) struct Book {
+    archive: Archive,
+    kind: Kind,
+}
+
+enum Kind {
+    Xlsx(Xlsx),
+    Ods(Ods),
+}
+
+/// A visible sheet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SheetName {
+    pub name: String,
+    /// It was in front when the workbook was saved.
+    pub is_active: bool,
+}
+
+impl Book {
+    pub(super) fn open(file: File) -> Result<Self, IntakeError> {
+        let archive = Archive::open(file).map_err(whole)?;
+        let not = |what| Err(IntakeError::NotASpreadsheet { what });
+        let kind = if archive.has("[Content_Types].xml") {
+            for (part, what) in formats::OFFICE {
+                if archive.has(part) {
+                    return not(what);
+                }
+            }
+            Kind::Xlsx(Xlsx::open(&archive).map_err(whole)?)
+        } else if archive.has("content.xml") {
+            Kind::Ods(Ods::open(&archive).map_err(whole)?)
+        } else if archive.names().any(|it| formats::SPREADSHEETS.iter().any(|end| it.ends_with(end))) {
+            return not(formats::ZIP_OF_SPREADSHEETS);
+        } else {
+            return not(formats::ZIP);
+        };
+        let this = Self { archive, kind };
+        if this.sheets().is_empty() { Err(whole(Fault::NoSheet)) } else { Ok(this) }
+    }
+
+    /// At least one.
+    pub(super) fn sheets(&self) -> &[SheetName] {
+        match &self.kind {
+            Kind::Xlsx(it) => &it.sheets,
+            Kind::Ods(it) => &it.sheets,
+        }
+    }
+
+    /// A sheet, from its first row.
+    pub(super) fn read(&self, at: usize) -> Result<Sheet, IntakeError> {
+        let name = self.sheets()[at].name.clone();
+        let rows = match &self.kind {
+            Kind::Xlsx(it) => it.rows(&self.archive, at).map(Rows::Xlsx),
+            Kind::Ods(it) => it.rows(&self.archive, at).map(Rows::Ods),
+        };
+        match rows {
+            Ok(rows) => Ok(Sheet { name, rows, row: Row::default() }),
+            Err(fault) => Err(IntakeError::Workbook { sheet: Some(name), row: None, fault }),
+        }
+    }
+}
+
+fn whole(fault: Fault) -> IntakeError {
+    IntakeError::Workbook { sheet: None, row: None, fault }
+}
+
+/// A sheet being read.
+pub(super) struct Sheet {
+    pub name: String,
+    rows: Rows,
+    row: Row,
+}
+
+enum Rows {
+    Xlsx(xlsx::Rows),
+    Ods(ods::Rows),
+}
+
+impl Sheet {
+    /// Goes to the next row that is not blank. `false`: there is none.
+    pub(super) fn advance(&mut self) -> Result<bool, IntakeError> {
+        let before = self.row.line;
+        let advanced = match &mut self.rows {
+            Rows::Xlsx(it) => it.advance(&mut self.row),
+            Rows::Ods(it) => it.advance(&mut self.row),
+        };
+        advanced.map_err(|fault| {
+            // Blank rows in between are not counted: the fault is in this one or behind it.
+            let row = Some(if self.row.line == before { before + 1 } else { self.row.line });
+            IntakeError::Workbook { sheet: Some(self.name.clone()), row, fault }
+        })
+    }
+
+    pub(super) fn record(&self) -> Record<'_> {
+        self.row.record()
+    }
+
+    /// Whether the current row is hidden, by a filter or by hand.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.row.is_hidden
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, Write};
+
+    use proptest::prelude::*;
+    use zip::write::SimpleFileOptions;
+    use zip::{CompressionMethod, ZipWriter};
+
+    use super::*;
+
+    /// An archive of these parts.
+    fn archive(parts: &[(&str, &str)], method: CompressionMethod) -> File {
+        let mut writer = ZipWriter::new(tempfile::tempfile().unwrap());
+        for (name, text) in parts {
+            let options = SimpleFileOptions::default().compression_method(method);
+            writer.start_file(*name, options).unwrap();
+            writer.write_all(text.as_bytes()).unwrap();
+        }
+        let mut file = writer.finish().unwrap();
+        file.rewind().unwrap();
+        file
+    }
+
+    fn xlsx(rows: &str) -> File {
+        let book = r#"<workbook><sheets><sheet name="P" id="1"/></sheets></workbook>"#;
+        let relations = r#"<Relationships><Relationship Id="1" Type="x/worksheet" Target="s.xml"/><Relationship Id="2" Type="x/sharedStrings" Target="t.xml"/></Relationships>"#;
+        let texts =
+            "<sst><si><t>zero</t></si><si><r><t>o</t></r><rPh><t>x</t></rPh><r><t>ne</t></r></si></sst>";
+        let sheet = format!("<worksheet><sheetData>{rows}</sheetData></worksheet>");
+        let parts = [
+            ("[Content_Types].xml", ""),
+            ("xl/workbook.xml", book),
+            ("xl/_rels/workbook.xml.rels", relations),
+            ("xl/t.xml", texts),
+            ("xl/s.xml", &sheet),
+        ];
+        archive(&parts, CompressionMethod::Deflated)
+    }
+
+    fn ods(rows: &str) -> File {
+        let content = format!(
+            r#"<d><s><style:style style:name="h"><style:table-properties table:display="false"/></style:style></s>
+            <table:table table:name="hidden" table:style-name="h"><table:table-row/></table:table>
+            <table:table table:name="P">{rows}</table:table></d>"#
+        );
+        archive(&[("content.xml", &content)], CompressionMethod::Stored)
+    }
+
+    /// The lines, whether they are hidden, and their cells.
+    fn read(file: File) -> Result<Vec<(u64, bool, Vec<String>)>, IntakeError> {
+        let mut sheet = Book::open(file)?.read(0)?;
+        let mut rows = Vec::new();
+        while sheet.advance()? {
+            let record = sheet.record();
+            rows.push((record.line, sheet.is_hidden(), record.cells().map(str::to_owned).collect()));
+        }
+        Ok(rows)
+    }
+
+    #[track_caller]
+    fn check(file: File, expected: &[(u64, bool, &[&str])]) {
+        let found = read(file).unwrap();
+        let found: Vec<_> = found
+            .iter()
+            .map(|it| (it.0, it.1, it.2.iter().map(String::as_str).collect::<Vec<_>>()))
+            .collect();
+        let expected: Vec<_> = expected.iter().map(|it| (it.0, it.1, it.2.to_vec())).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_sheet_of_excel_is_read_as_it_is_seen() {
+        check(
+            xlsx(
+                r#"<row><c t="s"><v>1</v></c><c r="C1"><v>2.5</v></c></row>
+                <row r="3" hidden="1"><c r="A3" t="inlineStr"><is><t>a &lt;b&#233;</t><t> c</t></is></c></row>
+                <row r="4"/><row r="5"><c r="B5" t="b"><v>1</v></c><c t="e"><v>#N/A</v></c><c t="str"><f>A1</f><v>x_x000D_</v></c></row>
+                <row><c t="d"><v>2025-10-13T00:00:00</v></c><c><v/></c><c><v>3.7999112233E+10</v></c></row>"#,
+            ),
+            &[
+                (1, false, &["one", "", "2.5"]),
+                (3, true, &["a <bé c"]),
+                (5, false, &["", "true", "#N/A", "x\r"]),
+                (6, false, &["2025-10-13", "", "37999112233"]),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_sheet_of_libreoffice_is_read_as_it_is_seen() {
+        let cell = |rest: &str, text: &str| format!("<table:table-cell {rest}>{text}</table:table-cell>");
+        let text =
+            cell("", "<text:p>a<text:s text:c=\"2\"/>b</text:p><text:p>c<text:span>d</text:span></text:p>");
+        let rows = [
+            format!(
+                "<table:table-row table:visibility=\"filter\">{text}{}{}</table:table-row>",
+                cell(r#"office:value-type="float" office:value="11000""#, "<text:p>11.000</text:p>"),
+                cell("", "<office:annotation><text:p>note</text:p></office:annotation><text:p>e</text:p>"),
+            ),
+            format!("<table:table-row table:number-rows-repeated=\"7\">{}</table:table-row>", cell("", "")),
+            format!(
+                "<table:table-header-rows><table:table-row table:number-rows-repeated=\"2\">{}{}{}{}</table:table-row></table:table-header-rows>",
+                cell(r#"table:number-columns-repeated="2""#, "<text:p>x</text:p>"),
+                "<table:covered-table-cell><text:p>under</text:p></table:covered-table-cell>",
+                cell(r#"office:value-type="date" office:date-value="2025-10-13T12:00:00""#, ""),
+                cell(r#"office:value-type="string" calcext:value-type="error""#, "<text:p>#N/D</text:p>"),
+            ),
+        ];
+        check(
+            ods(&rows.concat()),
+            &[
+                (1, true, &["a  b\ncd", "11000", "e"]),
+                (9, false, &["x", "x", "", "2025-10-13 12:00:00", "#N/D"]),
+                (10, false, &["x", "x", "", "2025-10-13 12:00:00", "#N/D"]),
+            ],
+        );
+    }
+
+    #[track_caller]
+    fn refused(file: File) -> String {
+        let all = || {
+            let mut sheet = Book::open(file)?.read(0)?;
+            while sheet.advance()? {}
+            Ok(())
+        };
+        let fault: Result<(), IntakeError> = all();
+        fault.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_no_spreadsheet_program_writes_has_bounds() {
+        let cell = |text: &str| format!("<row><c t=\"str\"><v>{text}</v></c></row>");
+        assert!(refused(xlsx(&"<a>".repeat(1000))).contains("nested more than 256 times"));
+        assert!(
+            refused(xlsx(&cell(&"x".repeat(17 << 20)))).contains("a piece of its XML is longer than 16 MiB")
+        );
+        assert!(
+            refused(xlsx("<row r=\"2\"><c><v>1</v></c></row><row r=\"2\"/>"))
+                .contains("row 3: its rows are not in order")
+        );
+        assert!(refused(xlsx("<row><c r=\"XFE1\"><v>1</v></c></row>")).contains("row 1: a cell's place"));
+        assert!(refused(xlsx("<row r=\"1048577\"><c><v>1</v></c></row>")).contains("a cell's place"));
+        assert!(
+            refused(xlsx("<row><c t=\"s\"><v>2</v></c></row>"))
+                .contains("a text that the workbook does not have")
+        );
+        let far = "<row><c r=\"XFD1\"><v>1</v></c></row>".replace("XFD1", "XFD");
+        assert!(refused(xlsx(&far.repeat(20_000))).contains("far apart"));
+        // One text, in each of a row's cells, and in many rows.
+        let long = "x".repeat(60_000);
+        let row = format!(
+            "<table:table-row table:number-rows-repeated=\"1000\"><table:table-cell table:number-columns-repeated=\"N\"><text:p>{long}</text:p></table:table-cell></table:table-row>"
+        );
+        assert!(refused(ods(&row.replace('N', "16384"))).contains("the row is longer than 16 MiB"));
+        assert!(refused(ods(&row.replace('N', "200"))).contains("unpacked it has more than 1024 MiB"));
+    }
+
+    #[test]
+    fn a_damaged_archive_is_noticed() {
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut ods("<table:table-row><table:table-cell><text:p>Ana</text:p></table:table-cell></table:table-row>"), &mut bytes).unwrap();
+        let at = memchr::memmem::find(&bytes, b"Ana").unwrap();
+        bytes[at] = b'E';
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        assert!(refused(file).contains("damaged"));
+    }
+
+    fn pieces() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "<row>",
+            "<row r=\"2\">",
+            "<row hidden=\"1\" r=\"\">",
+            "</row>",
+            "<c>",
+            "<c r=\"B2\" t=\"s\">",
+            "<c r=\"é\">",
+            "</c>",
+            "<v>",
+            "</v>",
+            "<is>",
+            "<t>",
+            "</t>",
+            "1",
+            "1e400",
+            "&amp;",
+            "&x;",
+            "&#0;",
+            "<!--",
+            "-->",
+            "<![CDATA[",
+            "]]>",
+            "é",
+            "<",
+            ">",
+            "<table:table-row>",
+            "</table:table-row>",
+            "<table:table-row table:number-rows-repeated=\"18446744073709551615\">",
+            "<table:table-cell table:number-columns-repeated=\"18446744073709551615\">",
+            "<table:table-cell>",
+            "</table:table-cell>",
+            "<text:p>",
+            "</text:p>",
+            "<text:s text:c=\"9\"/>",
+            "<office:annotation>",
+            "</office:annotation>",
+            "</table:table>",
+        ]);
+        prop::collection::vec(piece, 0..30).prop_map(|it| it.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_sheet_holds_it_is_read_or_refused(rows in pieces()) {
+            let _ = read(xlsx(&rows));
+            let _ = read(ods(&rows));
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Numbers and dates of a sheet become the text that a person sees, or one that cannot pass for it.
+
+use jiff::civil::{DateTime, date};
+use jiff::{SignedDuration, Unit};
+
+/// The largest integer up to which a spreadsheet's number is exact in all its digits.
+const EXACT_MAX: f64 = 1e15;
+
+/// Days of the last date of a spreadsheet, 9999-12-31.
+const DAYS_MAX: f64 = 2_958_466.0;
+
+/// An integer as its digits. One that is too long for a spreadsheet's number has lost some of them,
+/// and stays in scientific notation, which validation refuses.
+pub(super) fn number(value: f64) -> String {
+    if value.fract() == 0.0 && value.abs() < EXACT_MAX {
+        format!("{value:.0}")
+    } else if EXACT_MAX <= value.abs() {
+        format!("{value:E}").replacen('E', "E+", 1)
+    } else {
+        value.to_string()
+    }
+}
+
+/// From which day dates are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Epoch {
+    /// 1 is 1900-01-01, and 60 a 29th of February that there never was.
+    #[default]
+    Year1900,
+    /// 0 is 1904-01-01.
+    Year1904,
+}
+
+/// Days since the epoch as a date, and its time of day unless that is midnight. No date: as a number.
+pub(super) fn date_of(days: f64, epoch: Epoch) -> String {
+    moment(days, epoch).map_or_else(|| number(days), text_of)
+}
+
+pub(super) fn text_of(it: DateTime) -> String {
+    let (date, time) = (it.date(), it.time());
+    if time == jiff::civil::Time::midnight() { date.to_string() } else { format!("{date} {time}") }
+}
+
+fn moment(days: f64, epoch: Epoch) -> Option<DateTime> {
+    if !(0.0..DAYS_MAX).contains(&days) {
+        return None;
+    }
+    let from = match epoch {
+        Epoch::Year1904 => date(1904, 1, 1),
+        Epoch::Year1900 if days < 60.0 => date(1899, 12, 31),
+        Epoch::Year1900 => date(1899, 12, 30),
+    };
+    let seconds = SignedDuration::try_from_secs_f64(days * 86_400.0).ok()?;
+    from.at(0, 0, 0, 0).checked_add(seconds).ok()?.round(Unit::Second).ok()
+}
+
+/// Whether a number of this format is shown as a date or a time of day. A span of hours (`[h]:mm`) is a number.
+pub(super) fn is_date(id: u32, code: Option<&str>) -> bool {
+    match code {
+        Some(code) => is_date_code(code),
+        // Source: ECMA-376, 18.8.30; 46 is `[h]:mm:ss`.
+        None => matches!(id, 14..=22 | 27..=36 | 45 | 47 | 50..=58),
+    }
+}
+
+/// Whether the first section of a format has a letter of a date outside quotation marks, escapes and brackets.
+fn is_date_code(code: &str) -> bool {
+    let mut chars = code.chars();
+    while let Some(it) = chars.next() {
+        match it {
+            ';' => return false,
+            '"' => chars.by_ref().take_while(|it| *it != '"').for_each(drop),
+            '\\' | '_' | '*' => drop(chars.next()),
+            '[' => {
+                let inside: String = chars.by_ref().take_while(|it| *it != ']').collect();
+                // `[h]`, `[mm]`: a span. `[Red]`, `[$-416]`: how it looks.
+                if !inside.is_empty()
+                    && inside.chars().all(|it| matches!(it, 'h' | 'm' | 's' | 'H' | 'M' | 'S'))
+                {
+                    return false;
+                }
+            }
+            'd' | 'm' | 'y' | 'h' | 's' | 'D' | 'M' | 'Y' | 'H' | 'S' => return true,
+            // `General`, `Geral`: no letter of a date stands before these.
+            'G' | 'g' | 'E' | 'e' => return false,
+            _ => {}
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_becomes_the_text_that_a_person_sees_or_none_that_could_pass_for_it() {
+        for (value, expected) in [
+            (11000.0, "11000"),
+            (37_999_112_233.0, "37999112233"),
+            (-1.0, "-1"),
+            (0.0, "0"),
+            (1.5, "1.5"),
+            (999_999_999_999_999.0, "999999999999999"),
+            (20_241_126_103_000_123_456.0, "2.0241126103000125E+19"),
+            (1e15, "1E+15"),
+        ] {
+            assert_eq!(number(value), expected);
+        }
+    }
+
+    #[test]
+    fn a_date_is_written_in_iso_8601() {
+        for (days, epoch, expected) in [
+            (45943.0, Epoch::Year1900, "2025-10-13"),
+            (45943.5, Epoch::Year1900, "2025-10-13 12:00:00"),
+            (45_943.999_999_99, Epoch::Year1900, "2025-10-14"),
+            (1.0, Epoch::Year1900, "1900-01-01"),
+            (61.0, Epoch::Year1900, "1900-03-01"),
+            (0.0, Epoch::Year1904, "1904-01-01"),
+            (44481.0, Epoch::Year1904, "2025-10-13"),
+            (-1.0, Epoch::Year1900, "-1"),
+            (1e9, Epoch::Year1900, "1000000000"),
+        ] {
+            assert_eq!(date_of(days, epoch), expected, "{days}");
+        }
+        assert_eq!(date_of(f64::NAN, Epoch::Year1900), "NaN");
+    }
+
+    #[test]
+    fn a_format_tells_dates_from_numbers() {
+        for code in ["dd/mm/yyyy", "[$-416]d mmm yyyy", "hh:mm", "yyyy\\-mm", "\"dia\" dd", "[Red]dd"] {
+            assert!(is_date(200, Some(code)), "{code}");
+        }
+        for code in ["0", "General", "Geral", "#,##0.00", "[h]:mm:ss", "@", "0.00E+00", "\"d\"0", "0;dd", ""]
+        {
+            assert!(!is_date(200, Some(code)), "{code}");
+        }
+        assert!(is_date(14, None) && !is_date(46, None) && !is_date(0, None));
+    }
+}

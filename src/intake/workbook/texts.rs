@@ -1,0 +1,75 @@
+//! The texts that cells of an `.xlsx` share: kept end to end in one string, for as long as its rows are read.
+
+use super::super::row::CELL_LEN_MAX;
+use super::words::Fault;
+use super::xlsx::unescaped;
+use super::xml::{Node, Xml};
+
+/// Shared texts. Source: a million rows, each with its own name, phone, address and description.
+const TEXTS_MAX: usize = 4_000_000;
+
+/// All shared texts. Bytes.
+const TEXTS_LEN_MAX: usize = 128 * 1024 * 1024;
+
+#[derive(Default)]
+pub(super) struct Texts {
+    text: String,
+    ends: Vec<u32>,
+}
+
+impl Texts {
+    pub(super) fn read(mut xml: Xml) -> Result<Self, Fault> {
+        let mut this = Self::default();
+        let mut start = 0;
+        let (mut is_text, mut is_reading_aid) = (false, false);
+        loop {
+            match xml.next()? {
+                Node::Open(tag) => match tag.name() {
+                    "si" => start = this.text.len(),
+                    "t" => is_text = !is_reading_aid,
+                    "rPh" => is_reading_aid = true,
+                    _ => {}
+                },
+                Node::Text(text) if is_text => append(&mut this.text, start, &text),
+                Node::Close(tag) => match tag.name() {
+                    "t" => is_text = false,
+                    "rPh" => is_reading_aid = false,
+                    "si" => this.end(start)?,
+                    _ => {}
+                },
+                Node::End => return Ok(this),
+                Node::Text(_) | Node::Other => {}
+            }
+        }
+    }
+
+    fn end(&mut self, start: usize) -> Result<(), Fault> {
+        if let std::borrow::Cow::Owned(plain) = unescaped(&self.text[start..]) {
+            self.text.truncate(start);
+            self.text.push_str(&plain);
+        }
+        if TEXTS_LEN_MAX < self.text.len() {
+            return Err(Fault::TextsTooLong(TEXTS_LEN_MAX));
+        }
+        if self.ends.len() == TEXTS_MAX {
+            return Err(Fault::TooManyTexts(TEXTS_MAX));
+        }
+        self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX)); // Bounded above.
+        Ok(())
+    }
+
+    pub(super) fn get(&self, at: usize) -> Option<&str> {
+        let end = *self.ends.get(at)? as usize;
+        let start = at.checked_sub(1).map_or(0, |it| self.ends[it] as usize);
+        self.text.get(start..end)
+    }
+}
+
+/// Appends to the cell that begins at `start`, as long as that is not longer than a cell may be: a little more tells
+/// that it was.
+pub(super) fn append(text: &mut String, start: usize, more: &str) {
+    if text.len() - start <= CELL_LEN_MAX {
+        let n_kept = more.floor_char_boundary(2 * CELL_LEN_MAX);
+        text.push_str(&more[..n_kept]);
+    }
+}

@@ -1,0 +1,388 @@
+//! `.xlsx`: sheets of Office Open XML (ECMA-376), row by row. Of their looks only hidden rows and the formats of dates
+//! matter.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::SheetName;
+use super::archive::Archive;
+use super::numbers::{self, Epoch};
+use super::row::Row;
+use super::texts::{Texts, append};
+use super::words::Fault;
+use super::xml::{Node, Tag, Xml};
+
+/// Sheets of a workbook that are looked at.
+pub(super) const SHEETS_MAX: usize = 1000;
+
+/// Looks of cells, as many as Excel has.
+const STYLES_MAX: usize = 65_536;
+
+/// What all sheets of a workbook share.
+pub(super) struct Xlsx {
+    pub sheets: Vec<SheetName>,
+    /// The part of each sheet.
+    parts: Vec<String>,
+    texts: Rc<Texts>,
+    styles: Rc<Styles>,
+}
+
+/// Which of a workbook's formats are dates.
+struct Styles {
+    is_date: Vec<bool>,
+    epoch: Epoch,
+}
+
+impl Xlsx {
+    pub(super) fn open(archive: &Archive) -> Result<Self, Fault> {
+        let root = relations(archive, "_rels/.rels", "")?;
+        let book = root.into_iter().find(|it| it.kind.ends_with("/officeDocument"));
+        let book = book.map_or_else(|| "xl/workbook.xml".to_owned(), |it| it.target);
+        let (folder, file) = book.rsplit_once('/').unwrap_or(("", &book));
+        let relations = relations(archive, &format!("{folder}/_rels/{file}.rels"), folder)?;
+        // Some programs name parts that are not there, and need none of them.
+        let part = |kind: &str| {
+            let found = relations.iter().find(|it| it.kind.ends_with(kind));
+            found.map(|it| it.target.as_str()).filter(|it| archive.has(it))
+        };
+
+        let parts: HashMap<&str, &Relation> = relations.iter().map(|it| (it.id.as_str(), it)).collect();
+        let mut this = Self {
+            sheets: Vec::new(),
+            parts: Vec::new(),
+            texts: Rc::new(match part("/sharedStrings") {
+                Some(part) => Texts::read(Xml::new(archive.part(part)?))?,
+                None => Texts::default(),
+            }),
+            styles: Rc::new(Styles { is_date: Vec::new(), epoch: Epoch::default() }),
+        };
+        let mut is_date = match part("/styles") {
+            Some(part) => dates(Xml::new(archive.part(part)?))?,
+            None => Vec::new(),
+        };
+        let (mut epoch, mut active, mut n_sheets) = (Epoch::default(), 0, 0_usize);
+        Xml::new(archive.part(&book)?).each(|tag| {
+            match tag.name() {
+                "workbookPr" if tag.get("date1904").is_some_and(|it| is_true(&it)) => epoch = Epoch::Year1904,
+                "workbookView" => {
+                    active = tag.get("activeTab").and_then(|it| it.parse().ok()).unwrap_or(0);
+                }
+                "sheet" => {
+                    n_sheets += 1;
+                    if SHEETS_MAX < n_sheets {
+                        return Err(Fault::TooManySheets(SHEETS_MAX));
+                    }
+                    let name = tag.get("name").unwrap_or_default().into_owned();
+                    let is_hidden = matches!(tag.get("state").as_deref(), Some("hidden" | "veryHidden"));
+                    let part = tag.get_local("id").and_then(|it| parts.get(&*it).copied());
+                    let is_table = part.is_none_or(|it| it.kind.ends_with("/worksheet"));
+                    if !is_hidden && is_table {
+                        this.sheets.push(SheetName { name, is_active: n_sheets - 1 == active });
+                        this.parts.push(part.map_or_else(String::new, |it| it.target.clone()));
+                    }
+                }
+                _ => {}
+            }
+            Ok(())
+        })?;
+        is_date.shrink_to_fit();
+        this.styles = Rc::new(Styles { is_date, epoch });
+        Ok(this)
+    }
+
+    /// The rows of a sheet, from the first.
+    pub(super) fn rows(&self, archive: &Archive, at: usize) -> Result<Rows, Fault> {
+        let xml = Xml::new(archive.part(&self.parts[at])?);
+        let (texts, styles) = (Rc::clone(&self.texts), Rc::clone(&self.styles));
+        Ok(Rows { xml, texts, styles, line: 0, value: String::new() })
+    }
+}
+
+fn is_true(value: &str) -> bool {
+    matches!(value, "1" | "true")
+}
+
+struct Relation {
+    id: String,
+    kind: String,
+    /// The name of a part.
+    target: String,
+}
+
+/// What a part refers to; `folder` is where it lies.
+fn relations(archive: &Archive, name: &str, folder: &str) -> Result<Vec<Relation>, Fault> {
+    let mut found = Vec::new();
+    if !archive.has(name) {
+        return Ok(found);
+    }
+    Xml::new(archive.part(name)?).each(|tag| {
+        if tag.name() == "Relationship" && found.len() < 4 * SHEETS_MAX {
+            let get = |name| tag.get(name).unwrap_or_default().into_owned();
+            found.push(Relation {
+                id: get("Id"),
+                kind: get("Type"),
+                target: resolved(folder, &get("Target")),
+            });
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// A part's name. Nothing outside the archive has one, however many `..` lead there.
+fn resolved(folder: &str, target: &str) -> String {
+    let whole = match target.strip_prefix('/') {
+        Some(target) => target.to_owned(),
+        None => format!("{folder}/{target}"),
+    };
+    let mut steps: Vec<&str> = Vec::new();
+    for step in whole.split('/') {
+        match step {
+            "" | "." => {}
+            ".." => drop(steps.pop()),
+            step => steps.push(step),
+        }
+    }
+    steps.join("/")
+}
+
+/// For each look of a cell, whether its number is a date.
+fn dates(xml: Xml) -> Result<Vec<bool>, Fault> {
+    let mut own: HashMap<u32, bool> = HashMap::new();
+    let mut is_date = Vec::new();
+    let mut is_in_cells = false;
+    xml.each(|tag| {
+        let id = |name| tag.get(name).and_then(|it| it.parse::<u32>().ok());
+        match tag.name() {
+            "numFmt" if own.len() < STYLES_MAX => {
+                if let (Some(id), Some(code)) = (id("numFmtId"), tag.get("formatCode")) {
+                    own.insert(id, numbers::is_date(id, Some(&code)));
+                }
+            }
+            "cellXfs" => is_in_cells = true,
+            "cellStyleXfs" | "cellStyles" | "dxfs" => is_in_cells = false,
+            "xf" if is_in_cells && is_date.len() < STYLES_MAX => {
+                let id = id("numFmtId").unwrap_or(0);
+                is_date.push(own.get(&id).copied().unwrap_or_else(|| numbers::is_date(id, None)));
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(is_date)
+}
+
+/// The rows of one sheet.
+pub(super) struct Rows {
+    xml: Xml,
+    texts: Rc<Texts>,
+    styles: Rc<Styles>,
+    /// Of the row before.
+    line: u64,
+    value: String,
+}
+
+/// What a cell's text is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Number,
+    /// The number of a shared text.
+    Shared,
+    Inline,
+    Bool,
+    Date,
+    /// A formula's text, or its error.
+    Plain,
+}
+
+#[derive(Clone, Copy)]
+struct Cell {
+    column: usize,
+    kind: Kind,
+    style: usize,
+}
+
+impl Rows {
+    /// Reads the next row that is not blank into `row`. `false`: there is none.
+    pub(super) fn advance(&mut self, row: &mut Row) -> Result<bool, Fault> {
+        loop {
+            match self.xml.next()? {
+                Node::Open(tag) if tag.name() == "row" => {
+                    let line = match tag.get("r") {
+                        Some(it) => it.parse().map_err(|_| Fault::Place)?,
+                        None => self.line + 1,
+                    };
+                    if line <= self.line {
+                        return Err(Fault::Unordered);
+                    }
+                    self.line = line;
+                    row.begin(line, tag.get("hidden").is_some_and(|it| is_true(&it)));
+                    self.cells(row)?;
+                    if !row.is_blank() {
+                        row.give()?;
+                        return Ok(true);
+                    }
+                }
+                Node::End => return Ok(false),
+                _ => {}
+            }
+        }
+    }
+
+    fn cells(&mut self, row: &mut Row) -> Result<(), Fault> {
+        let mut cell: Option<Cell> = None;
+        let mut next_column = 0;
+        let (mut is_value, mut is_reading_aid) = (false, false);
+        loop {
+            match self.xml.next()? {
+                Node::Open(tag) => match tag.name() {
+                    "c" => {
+                        let it = Cell::of(&tag, next_column)?;
+                        next_column = it.column + 1;
+                        self.value.clear();
+                        cell = Some(it);
+                    }
+                    "v" => is_value = cell.is_some_and(|it| it.kind != Kind::Inline),
+                    "t" => is_value = cell.is_some_and(|it| it.kind == Kind::Inline) && !is_reading_aid,
+                    "rPh" => is_reading_aid = true,
+                    _ => {}
+                },
+                Node::Text(text) if is_value => append(&mut self.value, 0, &text),
+                Node::Close(tag) => match tag.name() {
+                    "v" | "t" => is_value = false,
+                    "rPh" => is_reading_aid = false,
+                    "c" => {
+                        if let Some(cell) = cell.take() {
+                            self.put(cell, row)?;
+                        }
+                    }
+                    "row" => return Ok(()),
+                    _ => {}
+                },
+                Node::End => return Err(Fault::Ends),
+                Node::Text(_) | Node::Other => {}
+            }
+        }
+    }
+
+    fn put(&self, cell: Cell, row: &mut Row) -> Result<(), Fault> {
+        let value = self.value.as_str();
+        let text = match cell.kind {
+            _ if value.is_empty() => return Ok(()),
+            Kind::Plain | Kind::Inline => unescaped(value),
+            Kind::Shared => {
+                let text = value.trim().parse().ok().and_then(|it| self.texts.get(it));
+                Cow::Borrowed(text.ok_or(Fault::NoText)?)
+            }
+            Kind::Bool => Cow::Borrowed(if is_true(value) { "true" } else { "false" }),
+            Kind::Date => {
+                let parsed: Result<jiff::civil::DateTime, _> = value.trim_end_matches('Z').parse();
+                parsed.map_or(Cow::Borrowed(value), |it| Cow::Owned(numbers::text_of(it)))
+            }
+            Kind::Number => {
+                let is_date = self.styles.is_date.get(cell.style).copied().unwrap_or(false);
+                match value.trim().parse() {
+                    Ok(days) if is_date => Cow::Owned(numbers::date_of(days, self.styles.epoch)),
+                    Ok(value) => Cow::Owned(numbers::number(value)),
+                    Err(_) => Cow::Borrowed(value),
+                }
+            }
+        };
+        row.put(cell.column, 1, &text)
+    }
+}
+
+impl Cell {
+    fn of(tag: &Tag<'_>, next_column: usize) -> Result<Self, Fault> {
+        let column = match tag.get("r") {
+            Some(it) => column_of(&it)?,
+            None => next_column,
+        };
+        let kind = match tag.get("t").as_deref() {
+            None | Some("n") => Kind::Number,
+            Some("s") => Kind::Shared,
+            Some("inlineStr") => Kind::Inline,
+            Some("b") => Kind::Bool,
+            Some("d") => Kind::Date,
+            Some(_) => Kind::Plain,
+        };
+        let style = tag.get("s").and_then(|it| it.parse().ok()).unwrap_or(0);
+        Ok(Self { column, kind, style })
+    }
+}
+
+/// The column of `B12`, from 0.
+fn column_of(place: &str) -> Result<usize, Fault> {
+    let letters = place.trim_end_matches(|it: char| it.is_ascii_digit());
+    if letters.is_empty() || 3 < letters.len() || !letters.bytes().all(|it| it.is_ascii_alphabetic()) {
+        return Err(Fault::Place);
+    }
+    let column = letters.bytes().fold(0, |n, it| n * 26 + usize::from(it.to_ascii_uppercase() - b'A') + 1);
+    Ok(column - 1)
+}
+
+/// Undoes `_x000D_`: how a character is written that XML does not have.
+pub(super) fn unescaped(text: &str) -> Cow<'_, str> {
+    if !text.contains("_x") {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("_x") {
+        let (before, found) = rest.split_at(at);
+        plain.push_str(before);
+        let code = found
+            .get(2..6)
+            .filter(|it| found[6..].starts_with('_') && it.bytes().all(|it| it.is_ascii_hexdigit()));
+        match code.and_then(|it| u32::from_str_radix(it, 16).ok()).and_then(char::from_u32) {
+            Some(char) => {
+                plain.push(char);
+                rest = &found[7..];
+            }
+            None => {
+                plain.push_str("_x");
+                rest = &found[2..];
+            }
+        }
+    }
+    plain.push_str(rest);
+    Cow::Owned(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_letters_and_a_number() {
+        for (place, column) in [("A1", 0), ("Z9", 25), ("AA10", 26), ("XFD1048576", 16_383), ("ZZZ1", 18_277)]
+        {
+            assert_eq!(column_of(place).ok(), Some(column), "{place}");
+        }
+        for place in ["", "1", "ZZZZ1", "A-1", "é1"] {
+            assert!(column_of(place).is_err(), "{place}");
+        }
+    }
+
+    #[test]
+    fn a_part_lies_in_the_archive() {
+        assert_eq!(resolved("xl", "worksheets/sheet1.xml"), "xl/worksheets/sheet1.xml");
+        assert_eq!(resolved("xl", "/xl/a.xml"), "xl/a.xml");
+        assert_eq!(resolved("xl", "../../../etc/passwd"), "etc/passwd");
+    }
+
+    #[test]
+    fn a_character_that_xml_does_not_have_is_undone() {
+        for (text, expected) in [
+            ("a_x000D_\nb", "a\r\nb"),
+            ("_x005F_x000D_", "_x000D_"),
+            ("_x00", "_x00"),
+            ("_xé0D_", "_xé0D_"),
+            ("_xD800_", "_xD800_"),
+            ("_x_x0041_", "_xA"),
+        ] {
+            assert_eq!(unescaped(text), expected);
+        }
+    }
+}
