@@ -167,6 +167,19 @@ CREATE INDEX outbox_live ON mutirao.outbox (service, state)
 -- The place of rows that came in a file.
 CREATE UNIQUE INDEX outbox_place ON mutirao.outbox (batch, record) WHERE record IS NOT NULL;
 
+-- What look-ups have been seen to see: until a day later an absence of a text as long can be believed.
+CREATE TABLE mutirao.sight (
+    who     text NOT NULL,
+    length  bigint NOT NULL,
+    seen_at timestamptz NOT NULL,
+    PRIMARY KEY (who, length)
+);
+
+COMMENT ON TABLE mutirao.sight IS 'Tickets of ours that look-ups gave back, marker and all: whose absences can be believed';
+COMMENT ON COLUMN mutirao.sight.who IS 'The user of HubSoft and its host, as a hash';
+COMMENT ON COLUMN mutirao.sight.length IS 'Of the text, in characters';
+COMMENT ON COLUMN mutirao.sight.seen_at IS 'When';
+
 -- One post or look-up that was not a plain success.
 CREATE TABLE mutirao.attempt (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -94,8 +94,8 @@ BEGIN
     GRANT UPDATE ON mutirao.pace TO mutirao_worker;
     -- Claims stand in line behind its lock.
     GRANT UPDATE ON mutirao.turn TO mutirao_worker;
-    -- A worker leaves; a file that comes again replaces its lines.
-    GRANT INSERT, UPDATE, DELETE ON mutirao.worker, mutirao.record TO mutirao_worker;
+    -- A worker leaves; a file that comes again replaces its lines; a sight is outdone.
+    GRANT INSERT, UPDATE, DELETE ON mutirao.worker, mutirao.record, mutirao.sight TO mutirao_worker;
     -- Lines are numbered while they are read in, in temporary tables.
     GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA mutirao TO mutirao_worker;
     EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO mutirao_worker', current_database());

@@ -135,6 +135,15 @@ CREATE INDEX outbox_live ON outbox (service, state)
     WHERE state IN ('in_flight', 'in_doubt', 'unconfirmed')
        OR (state = 'pending' AND doubt_since IS NOT NULL AND doubt_precaution = 0);
 
+-- A look-up by this user of HubSoft gave back a ticket of ours, its marker recognised, in a text of so many
+-- characters: until a day later an absence of a text as long can be believed. None that another outdoes.
+CREATE TABLE sight (
+    who     TEXT NOT NULL,
+    length  INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL,
+    PRIMARY KEY (who, length)
+) STRICT, WITHOUT ROWID;
+
 -- One post or look-up that was not a plain success, or a person's word.
 CREATE TABLE attempt (
     id          INTEGER PRIMARY KEY,

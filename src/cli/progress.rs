@@ -210,6 +210,9 @@ impl Watch for Progress<'_> {
                 &format!("`{lote}` is halted: {reason}"),
                 &format!("`{lote}` is halted; `mutirao status` says why"),
             ),
+            Note::Blind(why) => {
+                self.say(&format!("rows in doubt stay so, since an absence cannot be believed: {why}"))
+            }
             Note::Recovered(n_rows) => {
                 self.say(&format!(
                     "{n_rows} rows may have been sent by an earlier run: looking them up first"

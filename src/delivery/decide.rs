@@ -36,11 +36,6 @@ const UNANSWERED_LONGEST: Duration = Duration::from_secs(60);
 /// further ahead was stamped by a clock that was set back since. Longer than any `--timeout`.
 const AHEAD_AT_MOST: Duration = Duration::from_secs(600);
 
-/// Texts up to this length surely come back whole. Characters.
-///
-/// Source: the length of a plain Laravel string column; HubSoft documents none.
-const SAFE_LEN: usize = 255;
-
 /// Of what is kept of an answer. Characters.
 const NOTE_LEN: usize = 300;
 
@@ -62,7 +57,6 @@ pub struct Scene<'a> {
     /// Unavailable answers in a row, over all rows.
     pub streak: u32,
     pub looks: Looks,
-    pub echo: Echo,
     pub denials: Denials,
 }
 
@@ -80,13 +74,8 @@ pub enum Looks {
     Count,
     /// The breaker is open: the outage is to blame.
     Free,
-}
-
-/// Whether a marker has come back in this run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Echo {
-    Seen,
-    Unseen,
+    /// It is the last, once a slow server has had its time: another would not tell more.
+    Last,
 }
 
 /// Whether this row was answered 403 before in this run.
@@ -145,10 +134,7 @@ pub fn after_look_up(claim: &Claim, doubt: &Doubt, reply: Reply<Sighting>, scene
         Verdict::Answered(Sighting::Found { opening, others, conflict: None }) => {
             found(claim, doubt, opening, &others)
         }
-        Verdict::Answered(Sighting::NotFound) if marker_survives(claim, scene.echo) => {
-            absent(claim, doubt, scene)
-        }
-        Verdict::Answered(Sighting::NotFound) => untold(claim, doubt, marker_unproven(), scene),
+        Verdict::Answered(Sighting::NotFound) => absent(claim, doubt, scene),
         Verdict::Answered(Sighting::CouldNotTell(fault))
         | Verdict::Rejected(fault)
         | Verdict::Forbidden(fault) => untold(claim, doubt, fault, scene),
@@ -253,7 +239,7 @@ fn found(claim: &Claim, doubt: &Doubt, opening: Opening, others: &[Opening]) -> 
     Change::Opened { opening, attempts, warning: warning(claim, warnings.as_slice()) }
 }
 
-/// HubSoft says that there is no such ticket. Believed when it says so twice, far enough apart, the
+/// HubSoft says that there is no such ticket, to eyes that see ([`eyes`](super::eyes)). Believed when it says so twice, far enough apart, the
 /// last time after a slow server has had its time; of a mere precaution at once.
 fn absent(claim: &Claim, doubt: &Doubt, scene: &Scene<'_>) -> Change {
     if doubt.precaution {
@@ -300,7 +286,8 @@ fn outdated() -> Fault {
 /// HubSoft answered, and we are no wiser.
 fn untold(claim: &Claim, doubt: &Doubt, fault: Fault, scene: &Scene<'_>) -> Change {
     let doubt = answered(doubt, scene);
-    if scene.policy.patience.n_answered <= doubt.answered || too_old(&doubt, scene) {
+    let is_last = scene.looks == Looks::Last && unsettled_for(&doubt, scene).is_zero();
+    if scene.policy.patience.n_answered <= doubt.answered || too_old(&doubt, scene) || is_last {
         return Change::Unconfirmed { doubt, fault };
     }
     let at = next_early_look(&doubt, scene).unwrap_or_else(|| {
@@ -346,7 +333,7 @@ fn again(claim: &Claim, at: Timestamp, fault: Option<Fault>) -> Change {
 
 fn answered(doubt: &Doubt, scene: &Scene<'_>) -> Doubt {
     let cost = match scene.looks {
-        Looks::Count => 1,
+        Looks::Count | Looks::Last => 1,
         Looks::Free => 0,
     };
     Doubt { answered: doubt.answered.saturating_add(cost), ..seen_from_here(doubt, scene) }
@@ -414,22 +401,6 @@ fn next_early_look(doubt: &Doubt, scene: &Scene<'_>) -> Option<Timestamp> {
         return Some(settled);
     }
     Some(after(scene.now, between(doubt.since, scene.now).max(FIRST_LOOK)).min(settled))
-}
-
-fn marker_survives(claim: &Claim, echo: Echo) -> bool {
-    // The marker's own length, with its blank and brackets.
-    let marker_len = claim.marker.to_string().len();
-    echo == Echo::Seen || claim.ticket.descricao.as_str().chars().count() + marker_len <= SAFE_LEN
-}
-
-fn marker_unproven() -> Fault {
-    Fault {
-        code: "marker_unproven".to_owned(),
-        message: format!(
-            "not found, but the text is longer than {SAFE_LEN} characters and no ticket has shown yet that \
-             HubSoft keeps the marker at its end"
-        ),
-    }
 }
 
 /// What the row warns of already, then what is new.

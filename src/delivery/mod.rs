@@ -4,12 +4,13 @@
 //!
 //! The core is pure, with no clock and no I/O: [`decide`] (what an answer makes of a row), [`pace`]
 //! (when the next request may go), [`breaker`], [`guards`] (when the run stops itself), [`retry`],
-//! [`standing`] (what the workers of one outbox know together). [`run`] drives it through the ports.
+//! [`eyes`] (whether an absence can be believed), [`standing`] (what the workers of one outbox know together). [`run`] drives it through the ports.
 
 pub mod breaker;
 mod clock;
 pub mod code;
 pub mod decide;
+pub mod eyes;
 mod far_clock;
 pub mod guards;
 pub mod identity;

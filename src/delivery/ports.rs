@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::eyes::{Sight, Specimen};
 use super::standing::{Report, Standing};
 use super::{Claim, Fault, Opening, Refused, Settle, Settled};
 use crate::delivery::identity::Marker;
@@ -53,6 +54,17 @@ pub trait Outbox {
     /// was stamped by a clock that was set back since, and is due at once. Called before the first claim of a
     /// run, and when a shared outbox's clock was set back.
     async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError>;
+
+    /// What `who` (see [`Api::who`]) has seen, as [`saw`](Self::saw) was told: at most a hundred sights, the
+    /// longest texts first.
+    async fn sights(&self, who: &str) -> Result<Vec<Sight>, OutboxError>;
+
+    /// Keeps a sight, in the place of those that it outdoes. It need not be durable.
+    async fn saw(&self, who: &str, sight: Sight) -> Result<(), OutboxError>;
+
+    /// The `nth` row (from 0) of those opened last whose text has at least so many characters, of whatever
+    /// scope; `None`: there are not so many among the last few thousand.
+    async fn specimen(&self, text_len: usize, nth: u32) -> Result<Option<Specimen>, OutboxError>;
 
     /// From now on no row of `lote` is posted, because HubSoft refuses all of them alike; look-ups go
     /// on. Its rows are passed over at no write until a person has put it right. May be told twice.
@@ -148,6 +160,9 @@ pub trait Api {
 
     /// Looks for a pending ticket of the same service and type (`--skip-if-open`).
     async fn find_open(&self, ticket: &Ticket, gate: &impl Gate) -> Reply<Sighting>;
+
+    /// Which user this is, at which HubSoft: the same for the same, without a secret.
+    fn who(&self) -> String;
 
     /// Something harmless, to see whether HubSoft is back.
     async fn probe(&self, gate: &impl Gate) -> Reply<()>;

@@ -40,6 +40,7 @@ pub struct HubSoft {
     transport: Transport,
     tokens: Tokens,
     routes: Routes,
+    who: String,
     /// The labels of the ticket types, once they were read; the echo of a post is compared with them.
     type_labels: RefCell<Option<Rc<HashMap<i64, String>>>>,
 }
@@ -109,6 +110,7 @@ impl HubSoft {
             transport: Transport::new(&settings)?,
             tokens: Tokens::new(&settings.credentials, base.join("/oauth/token"))?,
             routes,
+            who: settings.who(),
             type_labels: RefCell::new(None),
         })
     }
@@ -293,6 +295,10 @@ impl Api for HubSoft {
             }
             Err(no_token) => stopped(no_token),
         }
+    }
+
+    fn who(&self) -> String {
+        self.who.clone()
     }
 
     async fn probe(&self, gate: &impl Gate) -> Reply<()> {

@@ -6,7 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use reqwest::Url;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 
 /// How long one request may take, from the connection to the end of the body.
 ///
@@ -32,6 +33,23 @@ impl HubSoftSettings {
     /// With the default time-outs and no further authority.
     pub fn new(base_url: BaseUrl, credentials: Credentials) -> Self {
         Self { base_url, credentials, ca_file: None, timeout: TIMEOUT, connect_timeout: CONNECT_TIMEOUT }
+    }
+}
+
+impl HubSoftSettings {
+    /// Which user this is, at which HubSoft: a hash, because a token is a secret and a user name says who works.
+    pub(super) fn who(&self) -> String {
+        let host = self.base_url.host();
+        let (kind, of_whom) = match &self.credentials {
+            Credentials::Token(token) => ("token", [token.expose_secret(), ""]),
+            Credentials::Password { client_id, username, .. } => ("password", [client_id, username.as_str()]),
+        };
+        let mut hash = Sha256::new();
+        for part in [host.as_str(), kind, of_whom[0], of_whom[1]] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        hash.finalize()[..8].iter().map(|it| format!("{it:02x}")).collect()
     }
 }
 
@@ -159,6 +177,21 @@ impl SetupError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_is_known_again_and_told_apart_without_a_secret() {
+        let who = |url: &str, username: &str, password: &str| {
+            let [client_id, username] = ["mutirao", username].map(str::to_owned);
+            let [client_secret, password] = ["s3cret", password].map(SecretString::from);
+            let credentials = Credentials::Password { client_id, client_secret, username, password };
+            HubSoftSettings::new(url.parse().expect("a URL"), credentials).who()
+        };
+        let one = who("https://erp.example.com.br", "ana", "x");
+        assert_eq!(one, who("https://erp.example.com.br", "ana", "y"), "a new password makes no other user");
+        assert_ne!(one, who("https://erp.example.com.br", "rui", "x"));
+        assert_ne!(one, who("https://erp.example.net.br", "ana", "x"));
+        assert!(one.bytes().all(|it| it.is_ascii_hexdigit()), "{one}");
+    }
 
     #[test]
     fn only_https_or_loopback_and_nothing_but_a_host() {

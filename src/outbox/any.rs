@@ -14,6 +14,7 @@ use super::{
     NewRow, NewSource, Page, PgOutbox, Rehearsal, ResolveError, RowDetails, RowName, RowProblems, Scope,
     Status, Terms, Word, postgres,
 };
+use crate::delivery::eyes::{Sight, Specimen};
 use crate::delivery::standing::{Report, Standing};
 use crate::delivery::{Claimed, Outbox, OutboxError, Settle, Settled, State, Want};
 
@@ -480,6 +481,18 @@ impl Outbox for AnyDesk<'_> {
 
     async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError> {
         each!(self, it => it.pull_in(now).await)
+    }
+
+    async fn sights(&self, who: &str) -> Result<Vec<Sight>, OutboxError> {
+        each!(self, it => it.sights(who).await)
+    }
+
+    async fn saw(&self, who: &str, sight: Sight) -> Result<(), OutboxError> {
+        each!(self, it => it.saw(who, sight).await)
+    }
+
+    async fn specimen(&self, text_len: usize, nth: u32) -> Result<Option<Specimen>, OutboxError> {
+        each!(self, it => it.specimen(text_len, nth).await)
     }
 
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {

@@ -49,6 +49,17 @@ pub(super) fn count(n: i64) -> u64 {
     u64::try_from(n).unwrap_or(0)
 }
 
+/// More sights than one user can have that outdo each other.
+pub(super) const SIGHTS_MAX: i64 = 100;
+
+/// A specimen is one of so many rows that were opened last.
+pub(super) const SPECIMENS_AMONG: i64 = 2000;
+
+/// How many characters of a stored text are sent at least: what validation takes from it does not count.
+pub(super) fn seen_len(text: &str) -> usize {
+    text.trim().chars().filter(|it| !it.is_control()).count()
+}
+
 /// Rows in input order, as one text: `[[[head…], [cells…]], …]`.
 pub struct Page {
     json: String,

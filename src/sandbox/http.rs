@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 
 use bytes::{Buf, BytesMut};
+use jiff::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -177,7 +178,8 @@ impl Connection {
         // Writing into memory cannot fail.
         let _ = write!(
             self.out,
-            "HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\nContent-Length: {len}\r\n"
+            "HTTP/1.1 {status} {reason}\r\nDate: {}\r\nContent-Type: {content_type}\r\nContent-Length: {len}\r\n",
+            Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT")
         );
         if let Some(seconds) = retry_after {
             let _ = write!(self.out, "Retry-After: {seconds}\r\n");

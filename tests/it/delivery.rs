@@ -2,6 +2,7 @@
 
 mod clocks;
 mod doubt;
+mod eyes;
 mod fleet;
 mod guards;
 mod pace;
@@ -27,13 +28,15 @@ struct Bench {
 }
 
 impl Bench {
-    /// Within a runtime: without a rate limit, answers after 50 ms.
+    /// Within a runtime: without a rate limit, answers after 50 ms. Its user sees what it opens.
     fn new(n_rows: i64) -> Self {
         let clock = VirtualClock::new();
         let tickets = (1..=n_rows).map(|service| ticket(service, "Sem sinal"));
+        let outbox = Rc::new(MemoryOutbox::with(tickets, start()));
+        outbox.see(10_000, start());
         Self {
             clock,
-            outbox: Rc::new(MemoryOutbox::with(tickets, start())),
+            outbox,
             api: Script::new(clock, Duration::from_millis(50)),
             policy: Policy { rate: Rate::Unlimited, ..Policy::default() },
             control: Control::default(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::{
     Attempt, AttemptKind, Change, Claim, Claimed, Doubt, End, Fault, Opening, Outbox, Rate, RowId, Settle,
     Settled, State, Want,
@@ -76,6 +77,8 @@ pub async fn conforms<B: Bench>(make: impl AsyncFn() -> B) {
     a_second_ticket_is_a_warning(make().await).await;
     a_ticket_belongs_to_one_row(make().await).await;
     recovery_makes_doubts(make().await).await;
+    what_was_seen_is_kept_for_each_user(make().await).await;
+    a_specimen_is_a_row_that_was_opened_with_a_text_as_long(make().await).await;
     what_a_clock_set_back_has_left_waits_no_longer(make().await).await;
     the_outlook_tells_when_to_come_back(make().await).await;
     a_row_in_doubt_tells_what_became_of_its_post(make().await).await;
@@ -465,6 +468,42 @@ async fn what_a_clock_set_back_has_left_waits_no_longer(mut it: impl Bench) {
     assert!(claim_both(&it, 3, 9, 9).await.claims.is_empty(), "put off until then");
     it.pull_in(at(3)).await.expect("it is possible");
     assert_eq!(claim_both(&it, 3, 9, 9).await.claims.len(), rows.len());
+}
+
+async fn what_was_seen_is_kept_for_each_user(it: impl Bench) {
+    let saw = async |who: &str, text_len, seconds| {
+        it.saw(who, Sight { text_len, seen_at: at(seconds) }).await.expect("it is kept");
+    };
+    let seen = async |who: &str| {
+        let sights = it.sights(who).await.expect("it reads");
+        sights.into_iter().map(|it| (it.text_len, it.seen_at)).collect::<Vec<_>>()
+    };
+    for (text_len, seconds) in [(10, 1), (30, 2), (20, 3), (20, 4), (5, 5)] {
+        saw("one", text_len, seconds).await;
+    }
+    saw("other", 7, 6).await;
+    assert_eq!(seen("one").await, [(30, at(2)), (20, at(4)), (5, at(5))]);
+    saw("one", 25, 9).await;
+    assert_eq!(seen("one").await, [(30, at(2)), (25, at(9))], "what it outdoes is gone");
+    assert_eq!((seen("other").await, seen("nobody").await), (vec![(7, at(6))], vec![]));
+}
+
+async fn a_specimen_is_a_row_that_was_opened_with_a_text_as_long(mut it: impl Bench) {
+    it.insert(&[valid(1), valid(2), valid(3)]).await;
+    assert_eq!(it.specimen(1, 0).await.expect("it reads"), None);
+    let claimed = claim(&it, 1, 9).await;
+    for (n, claim) in claimed.claims.iter().take(2).enumerate() {
+        settle(&it, claim, opened(&format!("P{n}"), 7 + n as i64)).await;
+    }
+    let text_len = claimed.claims[0].ticket.descricao.as_str().chars().count();
+    let specimen = async |text_len, nth| it.specimen(text_len, nth).await.expect("it reads");
+    for (nth, claim) in [&claimed.claims[1], &claimed.claims[0]].into_iter().enumerate() {
+        let found = specimen(text_len, nth as u32).await.expect("it was opened");
+        let service = claim.ticket.id_cliente_servico;
+        assert_eq!(found, Specimen { service, marker: claim.marker, text_len }, "the last one first");
+    }
+    assert_eq!(specimen(text_len, 2).await, None);
+    assert_eq!(specimen(text_len + 1, 0).await, None);
 }
 
 async fn a_row_in_doubt_tells_what_became_of_its_post(mut it: impl Bench) {

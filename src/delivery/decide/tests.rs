@@ -82,7 +82,6 @@ fn with_scene<T>(now: i64, change: impl FnOnce(&mut Scene<'_>), then: impl FnOnc
         held_until: at(now),
         streak: 0,
         looks: Looks::Count,
-        echo: Echo::Unseen,
         denials: Denials::First,
     };
     change(&mut scene);

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Reason;
 use crate::delivery::breaker::{Breaker, Traffic};
-use crate::delivery::decide::{Echo, Looks, after, release};
+use crate::delivery::decide::{Looks, after, release};
 use crate::delivery::guards::Guards;
 use crate::delivery::pace::Pace;
 use crate::delivery::standing::{News, Prober};
@@ -123,6 +123,8 @@ pub struct Desk {
     /// What HubSoft's clock showed last, and when that was by [`Clock::awake`](crate::delivery::Clock).
     pub hubsoft_clock: Option<(Timestamp, Duration)>,
     pub work: Work,
+    /// Whether the last claim that wanted rows to post got fewer.
+    pub posts_are_out: bool,
     /// Whether the last claim left anything pending, due or not.
     pub pending: bool,
     /// Whether the answer to a claim was lost: its rows may be in flight with nobody holding them.
@@ -138,7 +140,6 @@ pub struct Desk {
     pub pace: Pace,
     pub breaker: Breaker,
     pub guards: Guards,
-    pub echo: Echo,
     /// Rows that were answered 403 once and went back.
     pub denied: BTreeSet<RowId>,
     pub stats: Stats,
@@ -173,6 +174,7 @@ impl Desk {
             was_set_back: false,
             hubsoft_clock: None,
             work: Work::Maybe,
+            posts_are_out: false,
             pending: true,
             claims_lost: false,
             ahead: 1,
@@ -182,7 +184,6 @@ impl Desk {
             pace: Pace::new(policy.rate),
             breaker: Breaker::default(),
             guards: Guards::new(policy.guards, until),
-            echo: Echo::Unseen,
             denied: BTreeSet::new(),
             stats: Stats::default(),
         }

@@ -251,6 +251,9 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             Some(_) => Work::Barred { since: self.now() },
             None => Work::None,
         };
+        if 0 < want.posts {
+            desk.posts_are_out = short.posts;
+        }
         desk.pending = claimed.outlook.pending;
         let drained = self.policy.lasting == Lasting::UntilDrained
             && desk.work == Work::None

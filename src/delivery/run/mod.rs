@@ -8,6 +8,7 @@
 //! and the next run's `recover` looks it up before anything else.
 
 mod desk;
+mod eyes;
 mod feeder;
 mod gate;
 mod sender;
@@ -28,6 +29,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::desk::{Desk, Fails, Sharing};
+use self::eyes::Sights;
 use super::decide::{after, between};
 use super::far_clock::FarClock;
 use super::retry::Retry;
@@ -93,6 +95,7 @@ struct Engine<'a, O, A, C, W> {
     started_awake: Duration,
     /// Never borrowed across an await.
     desk: RefCell<Desk>,
+    sights: RefCell<Sights>,
     retry: Retry,
     /// Something changed that a gate, the feeder, the prober or the watchman may be waiting for.
     changed: Notify,
@@ -108,6 +111,8 @@ struct Engine<'a, O, A, C, W> {
     told: Notify,
     /// First come, first served at the pace.
     turn: Semaphore,
+    /// One at a time finds out what this user sees.
+    seeing: Semaphore,
     /// The grace is over: what is in flight is given up.
     cut: CancellationToken,
 }
@@ -134,6 +139,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             started,
             started_awake: clock.awake(),
             desk: RefCell::new(Desk::new(policy, until)),
+            sights: RefCell::default(),
             retry: Retry::new(policy.retry_first, policy.retry_longest, policy.seed),
             changed: Notify::new(),
             queued: Notify::new(),
@@ -142,6 +148,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             stuck: Notify::new(),
             told: Notify::new(),
             turn: Semaphore::new(1),
+            seeing: Semaphore::new(1),
             cut: CancellationToken::new(),
         }
     }

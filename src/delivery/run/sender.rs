@@ -9,7 +9,7 @@ use super::Engine;
 use super::desk::{Desk, Held, Purpose, Sharing};
 use super::gate::Pass;
 use crate::delivery::breaker::{Changed, Sign, Traffic};
-use crate::delivery::decide::{self, Denials, Echo, Looks, Next, Scene, Steady, after, between};
+use crate::delivery::decide::{self, Denials, Looks, Next, Scene, Steady, after, between};
 use crate::delivery::guards::{Halt, Progress};
 use crate::delivery::standing::{Finding, News};
 use crate::delivery::{
@@ -136,6 +136,11 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         let looks = self.desk.borrow().looks();
         let denials = self.denials(claim.row, &reply.verdict);
         self.hear_look_up(claim.row, &reply, looks, pass.sent());
+        // Of a mere precaution it is known that nothing was left.
+        let (reply, looks) = match doubt.precaution {
+            true => (reply, looks),
+            false => self.by_seeing_eyes(claim, reply, looks, pass).await,
+        };
         let scene = Scene { looks, ..self.scene(asked, denials) };
         decide::after_look_up(claim, doubt, reply, &scene)
     }
@@ -163,7 +168,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
     }
 
     /// `None` once the grace of a stop is over.
-    async fn unless_cut<T>(&self, request: impl Future<Output = T>) -> Option<T> {
+    pub(super) async fn unless_cut<T>(&self, request: impl Future<Output = T>) -> Option<T> {
         // Dropping the request is a lost answer, and every caller treats it as one.
         tokio::select! {
             biased;
@@ -191,7 +196,6 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             held_until: after(now, hold),
             streak: desk.breaker.streak(),
             looks: desk.looks(),
-            echo: desk.echo,
             denials,
         }
     }
@@ -244,14 +248,8 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         if self.policy.guards.blame == Blame::Run {
             halt = halt.or(judged.take());
         }
-        if let Verdict::Answered(proof) = &reply.verdict {
-            match proof.marker_echoed {
-                Some(true) => desk.echo = Echo::Seen,
-                Some(false) => {
-                    halt = Some(Halt::EchoLost { protocolo: proof.opening.protocolo.clone() });
-                }
-                None => {}
-            }
+        if let Verdict::Answered(Proof { marker_echoed: Some(false), opening, .. }) = &reply.verdict {
+            halt = Some(Halt::EchoLost { protocolo: opening.protocolo.clone() });
         }
         let sign = match &reply.verdict {
             Verdict::Answered(_) => Sign::Proof,
@@ -321,12 +319,15 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         self.desk.borrow_mut().halt_stored(lote);
     }
 
-    fn hear_look_up(&self, row: RowId, reply: &Reply<Sighting>, looks: Looks, sent: Option<Duration>) {
+    pub(super) fn hear_look_up(
+        &self,
+        row: RowId,
+        reply: &Reply<Sighting>,
+        looks: Looks,
+        sent: Option<Duration>,
+    ) {
         self.tell_answer(RequestKind::LookUp, reply);
         let mut desk = self.desk.borrow_mut();
-        if let Verdict::Answered(Sighting::Found { .. }) = reply.verdict {
-            desk.echo = Echo::Seen;
-        }
         let halt = self.hear(&mut desk, row, reply, sent, looks);
         drop(desk);
         if let Some(halt) = halt {

@@ -16,6 +16,7 @@ use super::session::{Access, alone, in_time};
 use super::values::Time;
 use super::{claim, rights, settle};
 use crate::delivery::decide::after;
+use crate::delivery::eyes::{Sight, Specimen};
 use crate::delivery::standing::{Report, Standing};
 use crate::delivery::{Claimed, Outbox, OutboxError, Settle, Settled, WAIT_MAX, Want};
 use crate::outbox::Scope;
@@ -216,6 +217,18 @@ impl Outbox for Desk<'_> {
             tx.commit().await
         })
         .await
+    }
+
+    async fn sights(&self, who: &str) -> Result<Vec<Sight>, OutboxError> {
+        self.worker.outbox().sights(who).await
+    }
+
+    async fn saw(&self, who: &str, sight: Sight) -> Result<(), OutboxError> {
+        self.worker.outbox().saw(who, sight).await
+    }
+
+    async fn specimen(&self, text_len: usize, nth: u32) -> Result<Option<Specimen>, OutboxError> {
+        self.worker.outbox().specimen(text_len, nth).await
     }
 
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {

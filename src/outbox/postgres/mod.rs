@@ -28,6 +28,7 @@ mod schema;
 mod session;
 mod settle;
 mod share;
+mod sight;
 mod staging;
 mod stop;
 mod values;

@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 
 use super::error::Trouble;
-use super::{SqliteOutbox, claim, settle};
+use super::{SqliteOutbox, claim, settle, sight};
 use crate::delivery::decide::after;
+use crate::delivery::eyes::{Sight, Specimen};
 use crate::delivery::{Claimed, Outbox, OutboxError, Settle, Settled, WAIT_MAX, Want};
 use crate::outbox::Scope;
 use crate::outbox::range::Range;
@@ -99,6 +100,18 @@ impl Outbox for Desk<'_> {
             .await
             .trouble()
             .map(drop)
+    }
+
+    async fn sights(&self, who: &str) -> Result<Vec<Sight>, OutboxError> {
+        sight::sights(&mut *self.outbox.conn().await, who).await
+    }
+
+    async fn saw(&self, who: &str, sight: Sight) -> Result<(), OutboxError> {
+        sight::saw(&mut *self.outbox.conn().await, who, sight).await
+    }
+
+    async fn specimen(&self, text_len: usize, nth: u32) -> Result<Option<Specimen>, OutboxError> {
+        sight::specimen(&mut *self.outbox.conn().await, text_len, nth).await
     }
 
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {

@@ -18,6 +18,7 @@ mod purge;
 mod read;
 mod session;
 mod settle;
+mod sight;
 mod staging;
 mod strict;
 

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use mutirao::delivery::{Reply, RequestKind, State, Verdict};
+use mutirao::delivery::{Clock, Reply, RequestKind, State, Verdict};
 use tokio::time::{sleep, timeout};
 
 use super::Bench;
@@ -56,6 +56,7 @@ fn set_between_two_runs(tells_time: bool, after_s: u64, by_s: i64) -> f64 {
         assert!(timeout(Duration::from_secs(5), bench.run()).await.is_err(), "it dies");
         assert_eq!(bench.outbox.count(State::InFlight) + bench.outbox.count(State::InDoubt), 1);
         bench.clock.step(by_s);
+        bench.outbox.see(10_000, bench.clock.now());
         sleep(Duration::from_secs(after_s)).await;
         let ending = bench.run().await;
         assert_eq!(ending.stats.opened, 1);

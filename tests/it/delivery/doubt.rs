@@ -1,7 +1,6 @@
 //! What becomes of rows whose answer was lost.
 
 use std::cell::Cell;
-use std::rc::Rc;
 use std::time::Duration;
 
 use mutirao::delivery::{Doubt, OpenTickets, Reason, Reply, RequestKind, Sighting, State, Verdict};
@@ -125,30 +124,6 @@ fn look_ups_that_fail_do_not_stop_posts() {
         let ending = bench.run().await;
         assert_eq!((ending.reason, ending.stats.opened), (Reason::Drained, 200));
         assert_eq!(bench.api.count(RequestKind::Probe), 0, "the breaker stayed closed");
-    });
-}
-
-#[test]
-fn a_long_text_is_not_believed_absent_before_an_echo() {
-    in_virtual_time(async {
-        let long = "x".repeat(237); // With the marker, 256 characters.
-        let echo = Rc::new(Cell::new(None));
-        let mut bench = Bench::new(0);
-        for text in [long.as_str(), &long[1..]] {
-            bench.outbox.insert(ticket(bench.outbox.rows().len() as i64 + 1, text), start(), None);
-        }
-        bench.policy.max_attempts = 1;
-        bench.policy.guards.unavailable_max = None;
-        let seen = echo.clone();
-        bench.api.post = Box::new(move |_| {
-            seen.set(Some(()));
-            lost()
-        });
-        let ending = bench.run().await;
-        assert_eq!((ending.stats.unconfirmed, ending.stats.failed), (1, 1));
-        let row = bench.outbox.row(1);
-        assert_eq!((row.state, row.error_code.as_deref()), (State::Unconfirmed, Some("marker_unproven")));
-        assert_eq!(bench.outbox.row(2).state, State::Failed, "255 characters surely survive");
     });
 }
 

@@ -20,6 +20,8 @@ async fn a_ticket_is_opened_with_its_marker_and_its_service_order() {
     assert_eq!((proof.marker_echoed, proof.warnings.len()), (Some(true), 0));
     assert_eq!(reply.http_status, Some(200));
     assert!(!reply.latency.is_zero());
+    let ahead = reply.date.expect("it tells the time").duration_since(jiff::Timestamp::now());
+    assert!(ahead.unsigned_abs() < Duration::from_secs(10), "{ahead}");
     let audit = sandbox.stop();
     assert_eq!((audit.tickets, audit.markers, audit.service_orders), (1, 1, 1));
     assert_eq!(*gate.passed.borrow(), [RequestKind::Login, RequestKind::Probe, RequestKind::Post]);

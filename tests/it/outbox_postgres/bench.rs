@@ -1,6 +1,7 @@
 //! An outbox in a database of its own, filled as any program would fill it.
 
 use jiff::Timestamp;
+use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::{Claimed, Doubt, End, Outbox, OutboxError, RowId, Settle, Settled, State, Want};
 use mutirao::outbox::postgres::{PgOutbox, Worker};
 use mutirao::outbox::{Scope, state_name};
@@ -68,6 +69,18 @@ impl Outbox for Fresh {
 
     async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError> {
         self.worker.desk(Scope::All).pull_in(now).await
+    }
+
+    async fn sights(&self, who: &str) -> Result<Vec<Sight>, OutboxError> {
+        self.worker.desk(Scope::All).sights(who).await
+    }
+
+    async fn saw(&self, who: &str, sight: Sight) -> Result<(), OutboxError> {
+        self.worker.desk(Scope::All).saw(who, sight).await
+    }
+
+    async fn specimen(&self, text_len: usize, nth: u32) -> Result<Option<Specimen>, OutboxError> {
+        self.worker.desk(Scope::All).specimen(text_len, nth).await
     }
 
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::{Claimed, Outbox, OutboxError, RowId, Settle, Settled, Want};
 use mutirao::outbox::{Address, AnyOutbox, AnyWorker, Merged, Repeats, RowDetails, RowName, Scope};
 use sqlx::{Connection, SqliteConnection};
@@ -65,6 +66,18 @@ impl Outbox for Fresh {
 
     async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError> {
         self.worker().await.desk(Scope::All).pull_in(now).await
+    }
+
+    async fn sights(&self, who: &str) -> Result<Vec<Sight>, OutboxError> {
+        self.worker().await.desk(Scope::All).sights(who).await
+    }
+
+    async fn saw(&self, who: &str, sight: Sight) -> Result<(), OutboxError> {
+        self.worker().await.desk(Scope::All).saw(who, sight).await
+    }
+
+    async fn specimen(&self, text_len: usize, nth: u32) -> Result<Option<Specimen>, OutboxError> {
+        self.worker().await.desk(Scope::All).specimen(text_len, nth).await
     }
 
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {

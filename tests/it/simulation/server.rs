@@ -12,7 +12,7 @@ use mutirao::delivery::{
 use mutirao::ticket::Ticket;
 use tokio::time::sleep;
 
-use crate::support::memory_outbox::MemoryOutbox;
+use crate::support::memory_outbox::{MemoryOutbox, TESTER};
 use crate::support::world::{VirtualClock, fault, opening, reply};
 
 /// How long the client waits for an answer.
@@ -413,6 +413,10 @@ impl Api for Server {
             Ok(()) => reply(Verdict::Answered(Sighting::NotFound), Some(200)),
             Err(withheld) => withheld,
         }
+    }
+
+    fn who(&self) -> String {
+        TESTER.to_owned()
     }
 
     async fn probe(&self, gate: &impl Gate) -> Reply<()> {

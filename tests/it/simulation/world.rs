@@ -211,6 +211,7 @@ impl World {
             Note::Halted(_) => "waits for its halt",
             Note::HaltOver => "halt is over",
             Note::LoteHalted { .. } => "a lote is halted",
+            Note::Blind(_) => "blind",
         });
     }
 
@@ -250,7 +251,7 @@ impl World {
                     }
                 }
                 State::Opened => {}
-                State::Unconfirmed if self.may_be_unconfirmed(row) => {}
+                State::Unconfirmed if self.may_be_unconfirmed(row, &rows) => {}
                 State::Conflict if self.server.misled(row.marker) || is_stolen(row, &created, &rows) => {}
                 State::Rejected | State::Failed if created.is_empty() => {}
                 State::Pending if waits_behind_unconfirmed(row, &rows) => {}
@@ -262,11 +263,16 @@ impl World {
         violations
     }
 
-    /// Where even a calm HubSoft cannot tell.
-    fn may_be_unconfirmed(&self, row: &Row) -> bool {
-        let is_long = 200 < row.ticket.descricao.as_str().len();
-        let is_vague = self.server.vague_services.contains(&row.ticket.id_cliente_servico.get());
-        is_long || is_vague
+    /// Where even a calm HubSoft cannot tell: it never does for this service, or there is no ticket of ours with a
+    /// text as long that it could show.
+    fn may_be_unconfirmed(&self, row: &Row, rows: &[(i64, Row)]) -> bool {
+        let is_vague = |row: &Row| self.server.vague_services.contains(&row.ticket.id_cliente_servico.get());
+        let len = |row: &Row| row.ticket.descricao.as_str().len();
+        let as_long = rows.iter().filter(|(_, it)| it.state == State::Opened && len(row) <= len(it));
+        let mut as_long: Vec<&Row> = as_long.map(|(_, it)| it).collect();
+        as_long.sort_by_key(|it| std::cmp::Reverse(it.opening.as_ref().map(|it| it.id_atendimento)));
+        // As many as are looked up.
+        is_vague(row) || as_long.iter().take(10).all(|it| is_vague(it) || self.server.misled(it.marker))
     }
 }
 

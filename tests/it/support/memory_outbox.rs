@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::identity::Marker;
 use mutirao::delivery::{
     Attempt, Change, Claim, Claimed, Doubt, End, Opening, Outbox, OutboxError, Outlook, Refused, RowId,
@@ -15,6 +16,9 @@ use mutirao::ticket::{Problem, Ticket};
 use tokio::sync::Notify;
 
 use super::board::Board;
+
+/// The one user of HubSoft.
+pub const TESTER: &str = "tester";
 
 /// A row, and what became of it.
 #[derive(Clone)]
@@ -60,6 +64,7 @@ type Weather = Box<dyn FnMut() -> (Trouble, Duration, Duration)>;
 pub struct Shelf {
     pub rows: BTreeMap<i64, Row>,
     pub halted: BTreeSet<Arc<str>>,
+    pub sights: Vec<(String, Sight)>,
     pub board: Board,
 }
 
@@ -133,6 +138,11 @@ impl MemoryOutbox {
         rows.insert(id, row);
         self.inserted.notify_waiters();
         RowId(id)
+    }
+
+    /// The user of the tests has seen a ticket of ours with so long a text.
+    pub fn see(&self, text_len: usize, seen_at: Timestamp) {
+        saw(&mut self.shelf.borrow_mut(), TESTER, Sight { text_len, seen_at });
     }
 
     pub fn set_weather(&self, weather: impl FnMut() -> (Trouble, Duration, Duration) + 'static) {
@@ -232,6 +242,18 @@ impl Outbox for MemoryOutbox {
 
     async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError> {
         self.commit(|shelf| pull_in(&mut shelf.rows, now)).await
+    }
+
+    async fn sights(&self, who: &str) -> Result<Vec<Sight>, OutboxError> {
+        self.commit(|shelf| sights(shelf, who)).await
+    }
+
+    async fn saw(&self, who: &str, sight: Sight) -> Result<(), OutboxError> {
+        self.commit(|shelf| saw(shelf, who, sight)).await
+    }
+
+    async fn specimen(&self, text_len: usize, nth: u32) -> Result<Option<Specimen>, OutboxError> {
+        self.commit(|shelf| specimen(shelf, text_len, nth)).await
     }
 
     async fn halt(&self, lote: &str, _: &str) -> Result<(), OutboxError> {
@@ -445,6 +467,29 @@ pub fn pull_in(rows: &mut BTreeMap<i64, Row>, now: Timestamp) {
     for row in rows.values_mut().filter(|row| waits(row) && now + WAIT_MAX < row.available_at) {
         row.available_at = now;
     }
+}
+
+/// As the port has it.
+pub fn sights(shelf: &Shelf, who: &str) -> Vec<Sight> {
+    let mut found: Vec<_> = shelf.sights.iter().filter(|it| it.0 == who).map(|it| it.1).collect();
+    found.sort_by_key(|it| std::cmp::Reverse(it.text_len));
+    found
+}
+
+/// As the port has it.
+pub fn saw(shelf: &mut Shelf, who: &str, sight: Sight) {
+    shelf.sights.retain(|it| it.0 != who || sight.text_len < it.1.text_len);
+    shelf.sights.push((who.to_owned(), sight));
+}
+
+/// As the port has it.
+pub fn specimen(shelf: &Shelf, text_len: usize, nth: u32) -> Option<Specimen> {
+    let len = |row: &Row| row.ticket.descricao.as_str().chars().count();
+    let opened = |row: &&Row| row.state == State::Opened && text_len <= len(row);
+    let mut opened: Vec<_> = shelf.rows.values().filter(opened).collect();
+    opened.sort_by_key(|it| std::cmp::Reverse(it.opening.as_ref().map(|it| it.id_atendimento)));
+    let row = opened.get(nth as usize)?;
+    Some(Specimen { service: row.ticket.id_cliente_servico, marker: row.marker, text_len: len(row) })
 }
 
 /// What is in flight becomes a doubt, if its worker is dead: since when that says.

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::standing::{Report, Standing};
 use mutirao::delivery::{Claimed, Clock, Outbox, OutboxError, Outlook, Rate, Settle, Settled, State, Want};
 use tokio::time::sleep;
 
 use super::board::Seat;
-use super::memory_outbox::{MemoryOutbox, Shelf, claim, look_again, pull_in, recover, settle, take_in};
+use super::memory_outbox::{
+    MemoryOutbox, Shelf, claim, look_again, pull_in, recover, saw, settle, sights, specimen, take_in,
+};
 use super::world::VirtualClock;
 
 /// How long a lease lasts, how often it is renewed, and what of it must be left for a claim.
@@ -124,6 +127,18 @@ impl Outbox for MemoryWorker {
 
     async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError> {
         self.commit(|shelf| pull_in(&mut shelf.rows, now)).await
+    }
+
+    async fn sights(&self, who: &str) -> Result<Vec<Sight>, OutboxError> {
+        self.commit(|shelf| sights(shelf, who)).await
+    }
+
+    async fn saw(&self, who: &str, sight: Sight) -> Result<(), OutboxError> {
+        self.commit(|shelf| saw(shelf, who, sight)).await
+    }
+
+    async fn specimen(&self, text_len: usize, nth: u32) -> Result<Option<Specimen>, OutboxError> {
+        self.commit(|shelf| specimen(shelf, text_len, nth)).await
     }
 
     async fn halt(&self, lote: &str, _: &str) -> Result<(), OutboxError> {

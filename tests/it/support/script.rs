@@ -8,6 +8,7 @@ use mutirao::delivery::{Api, Gate, LookUp, Proof, Reply, RequestKind, Sighting, 
 use mutirao::ticket::Ticket;
 use tokio::time::sleep;
 
+use super::memory_outbox::TESTER;
 use super::world::{VirtualClock, opened, reply, start};
 
 /// One request as it passed the gate.
@@ -108,6 +109,10 @@ impl Api for Script {
     async fn find_open(&self, ticket: &Ticket, gate: &impl Gate) -> Reply<Sighting> {
         let service = ticket.id_cliente_servico.get();
         self.request(gate, RequestKind::LookUp, service, &self.find_open).await
+    }
+
+    fn who(&self) -> String {
+        TESTER.to_owned()
     }
 
     async fn probe(&self, gate: &impl Gate) -> Reply<()> {

@@ -1,0 +1,110 @@
+//! Whose eyes see: whether a look-up that finds nothing says that there is nothing. Pure.
+//!
+//! A user may not see the tickets that it opens (its sector, its rights), and a HubSoft may give texts back cut
+//! or altered: both look like an absence. So an absence is believed only of eyes that have seen: lately a look-up of
+//! this user at this HubSoft has given back a ticket of ours, its marker recognised, in a text at least as long.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::identity::Marker;
+use crate::ticket::Id;
+
+/// A sight proves for so long that its user sees: rights may be taken away.
+const LASTS: Duration = Duration::from_secs(24 * 3600);
+
+/// A sight that is younger by less than this than one of a text as long is no news, and not kept.
+const NEWS_AFTER: Duration = Duration::from_secs(3600);
+
+/// A look-up gave a ticket of ours back, its marker recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sight {
+    /// Of its text, without the marker. Characters.
+    pub text_len: usize,
+    pub seen_at: Timestamp,
+}
+
+/// A row that was opened: whoever sees finds its ticket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Specimen {
+    pub service: Id,
+    pub marker: Marker,
+    /// Of its text, without the marker, at least. Characters.
+    pub text_len: usize,
+}
+
+/// What has been seen by one user at one HubSoft. Few sights: none but a longer or a much younger one is added.
+#[derive(Debug, Default)]
+pub struct Eyes {
+    sights: Vec<Sight>,
+}
+
+impl Eyes {
+    /// Whether an absence of a text of this length can be believed.
+    pub fn see(&self, text_len: usize, now: Timestamp) -> bool {
+        self.sights.iter().any(|it| text_len <= it.text_len && is_fresh(*it, now))
+    }
+
+    /// Adds a sight. Returns whether it is worth keeping.
+    pub fn saw(&mut self, sight: Sight) -> bool {
+        let is_known = |it: &Sight| {
+            let younger_by = sight.seen_at.duration_since(it.seen_at).unsigned_abs();
+            sight.text_len <= it.text_len && younger_by < NEWS_AFTER
+        };
+        if self.sights.iter().any(is_known) {
+            return false;
+        }
+        self.sights.retain(|it| sight.text_len < it.text_len && is_fresh(*it, sight.seen_at));
+        self.sights.push(sight);
+        true
+    }
+}
+
+/// What was seen at a time yet to come was stamped by a clock that was set back since: it may be of any age.
+fn is_fresh(sight: Sight, now: Timestamp) -> bool {
+    let age = now.duration_since(sight.seen_at);
+    SignedDuration::ZERO <= age && age.unsigned_abs() <= LASTS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(hours: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + hours * 3600).expect("within range")
+    }
+
+    #[test]
+    fn an_absence_is_believed_of_eyes_that_saw_as_much_within_a_day() {
+        let mut eyes = Eyes::default();
+        assert!(!eyes.see(1, at(0)), "nothing was seen yet");
+        eyes.saw(Sight { text_len: 600, seen_at: at(0) });
+        for (text_len, hours, sees, why) in [
+            (600, 0, true, "as long"),
+            (601, 0, false, "a HubSoft that cuts shows short ones whole"),
+            (1, 24, true, "for a day"),
+            (1, 25, false, "and no longer"),
+            (1, -1, false, "of a time yet to come"),
+        ] {
+            assert_eq!(eyes.see(text_len, at(hours)), sees, "{why}");
+        }
+    }
+
+    #[test]
+    fn only_news_is_kept() {
+        let mut eyes = Eyes::default();
+        for (text_len, hours, is_news) in [
+            (10, 0, true),
+            (10, 0, false),
+            (9, 0, false),
+            (11, 0, true),
+            (5, 1, true),
+            (8, 1, true),
+            (12, 2, true),
+        ] {
+            assert_eq!(eyes.saw(Sight { text_len, seen_at: at(hours) }), is_news, "{text_len} {hours}");
+        }
+        assert_eq!(eyes.sights, [Sight { text_len: 12, seen_at: at(2) }], "what it outdoes is gone");
+    }
+}

@@ -1,0 +1,185 @@
+//! Believes no absence of eyes that are not known to see: looks up a row first that was opened.
+
+use std::time::Duration;
+
+use super::Engine;
+use super::gate::Pass;
+use crate::delivery::decide::Looks;
+use crate::delivery::eyes::{Eyes, Sight, Specimen};
+use crate::delivery::{
+    Api, Claim, Clock, Fault, Lasting, LookUp, Note, Outbox, Reply, Sighting, Verdict, Watch,
+};
+
+/// So many rows that were opened are not found, one after another, before this user is taken for blind: one may have
+/// been deleted by a person, or be another user's.
+const UNSEEN_MAX: u32 = 3;
+
+/// And so many are looked up at most: of some HubSoft may not tell.
+const SPECIMENS_MAX: u32 = 10;
+
+/// And not again for so long.
+const BLIND_FOR: Duration = Duration::from_secs(300);
+
+/// What this run knows of what its user sees.
+#[derive(Default)]
+pub struct Sights {
+    eyes: Eyes,
+    is_loaded: bool,
+    next_specimen: u32,
+    /// When specimens were looked up in vain, and for a text of what length.
+    in_vain: Option<(Duration, usize)>,
+    is_told: bool,
+}
+
+/// Why an absence is none.
+enum Unseen {
+    Blind(&'static str),
+    /// The look for a row that was opened came to this.
+    Untold(Verdict<Sighting>),
+}
+
+impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
+    /// What an answer to the look-up of a row in doubt is worth: not found is *could not tell* until a ticket of
+    /// ours was seen, and whatever the look for one is answered where it is no answer.
+    pub(super) async fn by_seeing_eyes(
+        &self,
+        claim: &Claim,
+        reply: Reply<Sighting>,
+        looks: Looks,
+        pass: &Pass<'_, '_, O, A, C, W>,
+    ) -> (Reply<Sighting>, Looks) {
+        match reply.verdict {
+            Verdict::Answered(Sighting::Found { .. }) => self.saw(text_len(claim)).await,
+            Verdict::Answered(Sighting::NotFound) => match self.see(claim, pass).await {
+                Ok(()) => {}
+                Err(Unseen::Blind(why)) => {
+                    let looks = if self.is_hopeless() { Looks::Last } else { looks };
+                    return (Reply { verdict: self.blind(why), ..reply }, looks);
+                }
+                Err(Unseen::Untold(instead)) => return (Reply { verdict: instead, ..reply }, looks),
+            },
+            _ => {}
+        }
+        (reply, looks)
+    }
+
+    /// Whether nothing will be opened any more that this user could be shown.
+    fn is_hopeless(&self) -> bool {
+        let desk = self.desk.borrow();
+        self.policy.lasting == Lasting::UntilDrained && desk.n_live_posts == 0 && desk.posts_are_out
+    }
+
+    /// Whether an absence of the claimed row can be believed.
+    async fn see(&self, claim: &Claim, pass: &Pass<'_, '_, O, A, C, W>) -> Result<(), Unseen> {
+        let text_len = text_len(claim);
+        if self.sees(text_len) {
+            return Ok(());
+        }
+        // One at a time: the others will know by then. Never closed, so a permit always comes.
+        let _turn = self.seeing.acquire().await;
+        self.load_sights().await;
+        if self.sees(text_len) {
+            return Ok(());
+        }
+        let tried = self.sights.borrow().in_vain;
+        if tried.is_some_and(|(at, len)| len <= text_len && self.now() < at + BLIND_FOR) {
+            return Err(Unseen::Blind(UNSEEN));
+        }
+        let mut n_unseen = 0;
+        for _ in 0..SPECIMENS_MAX {
+            let Some(specimen) = self.specimen(text_len).await else { break };
+            match self.look_for(&specimen, claim, pass).await {
+                Verdict::Answered(Sighting::Found { .. }) => {
+                    self.saw(specimen.text_len).await;
+                    return Ok(());
+                }
+                Verdict::Answered(Sighting::NotFound) => n_unseen += 1,
+                Verdict::Answered(_) | Verdict::Rejected(_) | Verdict::Forbidden(_) => {}
+                unanswered => return Err(Unseen::Untold(unanswered)),
+            }
+            if n_unseen == UNSEEN_MAX {
+                break;
+            }
+        }
+        if n_unseen == 0 {
+            return Err(Unseen::Blind(UNKNOWN));
+        }
+        self.sights.borrow_mut().in_vain = Some((self.now(), text_len));
+        Err(Unseen::Blind(UNSEEN))
+    }
+
+    async fn look_for(
+        &self,
+        specimen: &Specimen,
+        claim: &Claim,
+        pass: &Pass<'_, '_, O, A, C, W>,
+    ) -> Verdict<Sighting> {
+        let what = LookUp { service: specimen.service, marker: specimen.marker, sent_at: None };
+        let Some(reply) = self.unless_cut(self.api.look_up(&what, pass)).await else {
+            return Verdict::Withheld;
+        };
+        self.hear_look_up(claim.row, &reply, Looks::Count, pass.sent());
+        reply.verdict
+    }
+
+    /// A row that was opened with a text as long; another one each time.
+    async fn specimen(&self, text_len: usize) -> Option<Specimen> {
+        let nth = self.sights.borrow().next_specimen;
+        // An outbox that fails now will be told of by the next settle.
+        let found = match self.outbox.specimen(text_len, nth).await.ok()? {
+            None if 0 < nth => self.outbox.specimen(text_len, 0).await.ok()?.map(|it| (it, 0)),
+            found => found.map(|it| (it, nth)),
+        };
+        let (specimen, nth) = found?;
+        self.sights.borrow_mut().next_specimen = nth.saturating_add(1);
+        Some(specimen)
+    }
+
+    fn sees(&self, text_len: usize) -> bool {
+        let now = self.time(&self.desk.borrow());
+        self.sights.borrow().eyes.see(text_len, now)
+    }
+
+    /// What earlier runs of this user saw.
+    async fn load_sights(&self) {
+        if self.sights.borrow().is_loaded {
+            return;
+        }
+        if let Ok(stored) = self.outbox.sights(&self.api.who()).await {
+            let sights = &mut *self.sights.borrow_mut();
+            sights.is_loaded = true;
+            for sight in stored {
+                sights.eyes.saw(sight);
+            }
+        }
+    }
+
+    async fn saw(&self, text_len: usize) {
+        let seen_at = self.time(&self.desk.borrow());
+        let sight = Sight { text_len, seen_at };
+        let is_news = self.sights.borrow_mut().eyes.saw(sight);
+        if is_news {
+            // This run knows; if it cannot be kept, the next one looks for itself.
+            let _ = self.outbox.saw(&self.api.who(), sight).await;
+        }
+    }
+
+    fn blind(&self, why: &str) -> Verdict<Sighting> {
+        if !std::mem::replace(&mut self.sights.borrow_mut().is_told, true) {
+            self.watch.note(Note::Blind(why));
+        }
+        let fault = Fault { code: "blind".to_owned(), message: format!("not found, but {why}") };
+        Verdict::Answered(Sighting::CouldNotTell(fault))
+    }
+}
+
+const UNKNOWN: &str = "no look-up of this user has shown a ticket of ours yet with a text as long, so HubSoft may hide such \
+                       tickets from it";
+
+const UNSEEN: &str = "tickets of ours that were opened are not found either: this user may not see them, or HubSoft alters \
+                      their texts; look for one of them as this user, and see that it shows, marker and all";
+
+/// Without the marker. Characters.
+fn text_len(claim: &Claim) -> usize {
+    claim.ticket.descricao.as_str().chars().count()
+}

@@ -1,0 +1,154 @@
+//! An absence is believed only of eyes that are known to see.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use mutirao::delivery::{Ending, Note, Reason, Reply, RequestKind, Sighting, State, Verdict, Watch, run};
+
+use super::Bench;
+use crate::support::memory_outbox::MemoryOutbox;
+use crate::support::world::{fault, in_virtual_time, opened, opening, reply, start, ticket};
+
+/// The row of service 1 is lost and leaves nothing; all others are opened. Nothing was ever seen.
+fn bench(texts: &[usize]) -> Bench {
+    let mut bench = Bench::new(0);
+    bench.outbox = MemoryOutbox::default().into();
+    for (service, text_len) in (1..).zip(texts) {
+        bench.outbox.insert(ticket(service, &"x".repeat(*text_len)), start(), None);
+    }
+    bench.policy.max_attempts = 1;
+    bench.api.post = Box::new(|asked| match asked.service {
+        1 => reply(Verdict::Unknown(fault("timeout")), None),
+        _ => opened(asked.service),
+    });
+    bench
+}
+
+/// Finds every ticket but that of service 1, which there is none of.
+fn all_seen(bench: &mut Bench) {
+    bench.api.look_up = Box::new(|asked| match asked.service {
+        1 => reply(Verdict::Answered(Sighting::NotFound), Some(200)),
+        _ => found(asked.service),
+    });
+}
+
+fn found(id: i64) -> Reply<Sighting> {
+    let seen = Sighting::Found { opening: opening(id), others: Vec::new(), conflict: None };
+    reply(Verdict::Answered(seen), Some(200))
+}
+
+#[derive(Default)]
+struct Notes(RefCell<Vec<String>>);
+
+impl Watch for Notes {
+    fn note(&self, note: Note<'_>) {
+        if let Note::Blind(why) = note {
+            self.0.borrow_mut().push(why.to_owned());
+        }
+    }
+}
+
+async fn watched(bench: &Bench) -> (Ending, Vec<String>) {
+    let notes = Notes::default();
+    let outbox: &MemoryOutbox = &bench.outbox;
+    let ending = run(outbox, &bench.api, &bench.clock, &bench.policy, bench.control.clone(), &notes).await;
+    (ending, notes.0.into_inner())
+}
+
+#[test]
+fn a_user_who_may_not_see_its_tickets_is_believed_no_absence() {
+    in_virtual_time(async {
+        let mut bench = bench(&[9, 9, 9, 9, 9, 9]);
+        bench.api.look_up = Box::new(|_| reply(Verdict::Answered(Sighting::NotFound), Some(200)));
+        let (ending, notes) = watched(&bench).await;
+        assert_eq!((ending.reason, ending.stats.opened), (Reason::Drained, 5));
+        let row = bench.outbox.row(1);
+        assert_eq!((row.state, row.error_code.as_deref()), (State::Unconfirmed, Some("blind")));
+        assert_eq!(bench.api.count(RequestKind::Post), 6, "and nothing is posted again");
+        assert_eq!(notes.len(), 1, "it says so once: {notes:?}");
+        assert!(notes[0].contains("may not see them"), "{notes:?}");
+        let look_ups = bench.api.seconds(RequestKind::LookUp);
+        assert!(
+            look_ups.len() < 15 && look_ups.iter().all(|it| *it < 130.0),
+            "nothing more would tell: {look_ups:?}"
+        );
+    });
+}
+
+#[test]
+fn an_opened_row_is_looked_up_before_the_first_absence_counts() {
+    in_virtual_time(async {
+        let mut bench = bench(&[9, 9, 9]);
+        all_seen(&mut bench);
+        let (ending, notes) = watched(&bench).await;
+        assert_eq!(
+            (ending.stats.opened, ending.stats.failed),
+            (2, 1),
+            "nothing was left, and that is certain"
+        );
+        let others =
+            bench.api.asked().iter().filter(|it| it.kind == RequestKind::LookUp && it.service != 1).count();
+        assert_eq!((others, notes.len()), (1, 0), "once a day is enough");
+    });
+}
+
+#[test]
+fn a_sight_is_kept_for_the_next_run() {
+    in_virtual_time(async {
+        let mut bench = bench(&[9, 9]);
+        all_seen(&mut bench);
+        watched(&bench).await;
+        bench.outbox.insert(ticket(1, "sem sinal"), start(), None);
+        bench.api.look_up = Box::new(|_| reply(Verdict::Answered(Sighting::NotFound), Some(200)));
+        let (ending, notes) = watched(&bench).await;
+        assert_eq!((ending.stats.failed, notes.len()), (1, 0));
+    });
+}
+
+#[test]
+fn a_short_text_that_came_back_proves_nothing_for_a_long_one() {
+    in_virtual_time(async {
+        // This HubSoft cuts texts, the marker of long ones with them.
+        let mut bench = bench(&[700, 9, 9]);
+        all_seen(&mut bench);
+        let (_, notes) = watched(&bench).await;
+        let row = bench.outbox.row(1);
+        assert_eq!((row.state, row.error_code.as_deref()), (State::Unconfirmed, Some("blind")));
+        assert!(notes[0].contains("text as long"), "{notes:?}");
+    });
+    in_virtual_time(async {
+        let mut bench = bench(&[700, 9, 700]);
+        all_seen(&mut bench);
+        watched(&bench).await;
+        assert_eq!(bench.outbox.row(1).state, State::Failed, "one as long came back");
+    });
+}
+
+/// It was refused, then corrected: nothing was ever left, whatever the length of its text.
+#[test]
+fn a_long_text_that_was_refused_and_corrected_is_posted_without_proof() {
+    in_virtual_time(async {
+        let bench = bench(&[]);
+        let doubt = crate::simulation::precaution(start());
+        bench.outbox.insert(ticket(2, &"x".repeat(300)), start(), Some(doubt));
+        let (ending, notes) = watched(&bench).await;
+        assert_eq!((ending.stats.opened, notes.len()), (1, 0));
+        assert!(ending.stats.elapsed < Duration::from_secs(2));
+    });
+}
+
+/// What nobody answers about a specimen is no one's blindness, and costs no patience.
+#[test]
+fn an_outage_in_the_midst_of_a_proof_costs_no_patience() {
+    in_virtual_time(async {
+        let mut bench = bench(&[9, 9]);
+        bench.policy.guards.unavailable_max = None;
+        bench.api.look_up = Box::new(|asked| match (asked.service, asked.at.as_secs()) {
+            (1, _) => reply(Verdict::Answered(Sighting::NotFound), Some(200)),
+            (_, ..7200) => reply(Verdict::Unknown(fault("timeout")), None),
+            (service, _) => found(service),
+        });
+        let (ending, notes) = watched(&bench).await;
+        assert_eq!((ending.stats.failed, notes.len()), (1, 0));
+    });
+}
