@@ -103,8 +103,19 @@ static ALIASES: [(Field, &[&str]); 11] = [
         &["idclienteservico", "idservico", "codservico", "codigoservico", "servico", "iddoservico"],
     ),
     (Field::IdTipoAtendimento, &["idtipoatendimento", "tipoatendimento", "idtipo", "codtipoatendimento"]),
-    (Field::Descricao, &["descricao", "mensagem", "motivo", "relato", "texto"]),
-    (Field::Nome, &["nome", "nomesolicitante", "solicitante", "cliente", "nomecliente", "nomerazaosocial"]),
+    (Field::Descricao, &["descricao", "mensagem", "motivo", "relato", "texto", "problema"]),
+    (
+        Field::Nome,
+        &[
+            "nome",
+            "nomesolicitante",
+            "solicitante",
+            "cliente",
+            "nomecliente",
+            "nomedocliente",
+            "nomerazaosocial",
+        ],
+    ),
     (
         Field::Telefone,
         &[
@@ -113,6 +124,8 @@ static ALIASES: [(Field, &[&str]); 11] = [
             "celular",
             "telefonecontato",
             "telefonecliente",
+            "telefonedecontato",
+            "telefonedocliente",
             "telefoneprimario",
             "whatsapp",
         ],

@@ -46,12 +46,27 @@ pub(super) fn read_list(cell: &str) -> Read<Vec<Id>> {
     let ids = cell.split(',').map(|it| read(super::trim(it)).map(|(id, _)| id));
     match ids.collect::<Result<Vec<Id>, &Words>>() {
         Ok(ids) => Ok((ids, None)),
-        Err(problem) if !cell.contains(',') => Err(problem),
+        Err(problem) if !cell.contains(',') && problem != &words::ID_SEVERAL => Err(problem),
         Err(_) => Err(&words::ID_LIST),
     }
 }
 
 fn unusual(cell: &str) -> Read<Id> {
+    repaired(cell).map_err(|problem| match problem.code {
+        "not_an_id" if is_several(cell) => &words::ID_SEVERAL,
+        _ => problem,
+    })
+}
+
+/// Whether the cell is ids with something between them that no number has.
+fn is_several(cell: &str) -> bool {
+    let parts = cell.split(['/', ';', ',', '|', '+', '\n']).flat_map(|it| it.split(" e ")).map(super::trim);
+    let is_id = |it: &str| it.bytes().all(|it| it.is_ascii_digit());
+    let parts: Vec<_> = parts.filter(|it| !it.is_empty()).collect();
+    1 < parts.len() && parts.iter().all(|it| is_id(it))
+}
+
+fn repaired(cell: &str) -> Read<Id> {
     if let Some(rest) = cell.strip_prefix('-')
         && rest.bytes().any(|it| it.is_ascii_digit())
         && rest.bytes().all(|it| it.is_ascii_digit() || b".,".contains(&it))
@@ -111,6 +126,9 @@ mod tests {
         check("000", Err("id_not_positive"), None);
         check("-5", Err("id_not_positive"), None);
         check("-5,0", Err("id_not_positive"), None);
+        for cell in ["11000 / 11001", "11000;11001", "11000, 11001", "11000 e 11001", "11000\n11001"] {
+            check(cell, Err("id_several"), None);
+        }
         for cell in ["abc", "11 000", "+11000", "11000,", ".0", "-", "1\u{200B}1", "1\u{FF11}"] {
             check(cell, Err("not_an_id"), None);
         }

@@ -67,12 +67,64 @@ pub(super) fn read(cell: &str) -> Read<Phone> {
     if let Some(phone) = usual(cell) {
         return judge(phone.digits()).map(|notice| (phone, notice));
     }
+    plain(cell).or_else(|problem| beside_others(cell).unwrap_or(Err(problem)))
+}
+
+/// Reads a cell that has one number and nothing else.
+fn plain(cell: &str) -> Read<Phone> {
     let (digits, repaired) = digits_of(cell)?;
     let number = national(&digits, cell)?.as_bytes();
     let notice = judge(number)?.or(repaired);
     let mut phone = Phone { digits: [0; DIGITS_MAX], n_digits: number.len() as u8 };
     phone.digits[..number.len()].copy_from_slice(number); // `judge` saw that they fit.
     Ok((phone, notice))
+}
+
+/// Reads a cell that has more in it than a number: takes the one that is sure, and says what is left out. `None` if none
+/// is.
+fn beside_others(cell: &str) -> Option<Read<Phone>> {
+    const NONE: [&str; 8] = [
+        "nao tem",
+        "nao possui",
+        "nao informado",
+        "sem telefone",
+        "sem fone",
+        "sem contato",
+        "sem numero",
+        "nenhum",
+    ];
+
+    let n_digits = |it: &str| it.bytes().filter(u8::is_ascii_digit).count();
+    if n_digits(cell) == 0 {
+        let plain: String = cell.chars().map(without_tilde).collect();
+        return NONE.iter().any(|it| plain.contains(it)).then_some(Err(&words::PHONE_NONE));
+    }
+    // As numbers were written where the carrier is still to be chosen: `0 xx 37 …`.
+    let behind_zero = cell.strip_prefix('0').map(str::trim_start);
+    if let Some(rest) = behind_zero.and_then(|it| it.strip_prefix("xx").or(it.strip_prefix("XX"))) {
+        return Some(plain(rest));
+    }
+    let found =
+        |cell: &str, notice| plain(super::trim(cell)).ok().map(|(phone, _)| Ok((phone, Some(notice))));
+    // A part with few digits is an extension, or another end of the same number.
+    let parts: Vec<&str> = cell.split(['/', ';', ',', '|', '\n']).flat_map(|it| it.split(" ou ")).collect();
+    if 1 < parts.len() && parts.iter().all(|it| !(1..4).contains(&n_digits(it))) {
+        return parts.iter().find_map(|it| found(it, &words::PHONE_SEVERAL));
+    }
+    let is_of_number = |it: char| it.is_ascii_digit() || matches!(it, '(' | '+');
+    let number = &cell[cell.find(is_of_number)?..];
+    let end = number.find(char::is_alphabetic).unwrap_or(number.len());
+    let (number, remark) = number.split_at(end);
+    if n_digits(remark) == 0 { found(number, &words::PHONE_REMARK) } else { None }
+}
+
+/// Lower case, as people write `não` and `número` without accents.
+fn without_tilde(char: char) -> char {
+    match char {
+        'ã' | 'Ã' => 'a',
+        'ú' | 'Ú' => 'u',
+        it => it.to_ascii_lowercase(),
+    }
 }
 
 /// Reads what most cells are, a DDD and a number without a prefix, at no allocation. Still to be judged.
@@ -247,10 +299,28 @@ mod tests {
         check("123", Err("phone_length"), None);
         check("0", Err("phone_length"), None);
         check("379991122334", Err("phone_length"), None);
-        check("37999112233/37999112244", Err("phone_length"), None);
         check("37 99911-2233 ramal 2", Err("phone_not_digits"), None);
-        check("não tem", Err("phone_not_digits"), None);
+        check("99911-2233 / 3221-1234", Err("phone_length"), None);
+        check("NÃO TEM", Err("phone_none"), None);
+        check("sem telefone", Err("phone_none"), None);
+        check("Maria", Err("phone_not_digits"), None);
         check("-", Err("phone_not_digits"), None);
+    }
+
+    #[test]
+    fn of_what_people_write_beside_a_number_the_number_is_taken() {
+        for (cell, notice) in [
+            ("37999112233/37999112244", "phone_several"),
+            ("(37) 99911-2233 / (37) 3222-1111", "phone_several"),
+            ("99922-3344; 37 99911-2233", "phone_several"),
+            ("(37) 99911-2233/2244", "phone_several"),
+            ("37 99911-2233 recado com Maria", "phone_remark"),
+            ("Maria: (37) 99911-2233", "phone_remark"),
+        ] {
+            check(cell, Ok("37999112233"), Some(notice));
+        }
+        check("0 xx 37 99911-2233", Ok("37999112233"), None);
+        check("0XX 37 99911-2233", Ok("37999112233"), None);
     }
 
     #[track_caller]

@@ -63,6 +63,8 @@ words! {
         "write the numbers from HubSoft in digits only, separated by commas";
     ID_REPAIRED = "id_repaired", "the number was in scientific notation; all its digits were there",
         "format the column as text";
+    ID_SEVERAL = "id_several", "the cell has several ids, where one is meant",
+        "of several services each needs a row of its own, with the same cells beside it";
 
     NOT_A_BOOLEAN = "not_a_boolean",
         "neither yes nor no: allowed are true/false, t/f, sim/não, s/n, 1/0, verdadeiro/falso, v/f, yes/no, x, and blank for no",
@@ -90,6 +92,12 @@ words! {
         "format the column as text, and copy the numbers again from where they came";
     PHONE_REPAIRED = "phone_repaired", "the number was in scientific notation; all its digits were there",
         "format the column as text";
+    PHONE_NONE = "phone_none", "the cell says that there is no phone, and no ticket can be opened without one",
+        "write a number at which somebody answers; or clear the cell, and give one for all such rows with `--set telefone=NUMBER`";
+    PHONE_SEVERAL = "phone_several", "the cell has several numbers; the first whole one is sent",
+        "leave the number at which somebody answers";
+    PHONE_REMARK = "phone_remark", "there are words beside the number; the number is sent, and they are not",
+        "move them to `descricao` if somebody has to read them";
     PHONE_OLD_MOBILE = "phone_old_mobile", "looks like a mobile number without its ninth digit; sent as it is",
         "write the 9 behind the DDD if it is a mobile";
     PHONE_UNLIKELY = "phone_unlikely", "hardly a real number; sent as it is",

@@ -63,7 +63,7 @@ fn all_problems_of_a_row_come_at_once() {
     email email_without_at `a***`
     abrir_os not_a_boolean `talvez`
     id_atendimento_status id_not_positive `0`
-    id_usuario_responsavel not_an_id `1;2`
+    id_usuario_responsavel not_an_id_list `1;2`
     parametros params_not_an_object `[]`
     parametros_ordem_servico os_status_unknown `{"status":"x"}`
     "#);
