@@ -2,6 +2,7 @@
 //! `resume LOTE`, `cancel`, `purge`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -19,12 +20,19 @@ use super::typed::Typed;
 use super::watching::RowLog;
 use super::{results, room, summary};
 use crate::config::{Config, DeliveryLayer, Span};
-use crate::delivery::{AttemptKind, Control, RowId, State};
+use crate::delivery::{AttemptKind, Control, Halt, Reason, RowId, State, decide};
 use crate::outbox::{self, Address, AnyReader, BatchInfo, LEASE, RowDetails, Scope, Terms, state_name};
 use crate::printable::{self, LINE_CHARS_MAX};
 use crate::report::Guard;
 use crate::sandbox;
 use crate::ticket::{self, Field, RawTicket};
+
+/// `reconcile` is not to wait until a person lets all workers go on.
+const STOPPED_MAX: Duration = Duration::ZERO;
+
+/// Beside workers, `reconcile` goes on for so long after the settle delay: time for two look-ups that are far enough
+/// apart.
+const BESIDE_WORKERS_MAX: Duration = Duration::from_secs(30);
 
 /// Batches that an error names at most.
 const NAMES_MAX: usize = 10;
@@ -97,8 +105,22 @@ impl<'a> Desk<'a> {
         let scope = info.as_ref().map_or(Scope::All, |it| Scope::Batch(it.id));
         outbox.bind_host(&target.binding).await.map_err(super::import::other_host)?;
         let counts = outbox.reader().counts(scope).await?;
-        let n_unsure = counts.in_flight + counts.in_doubt + counts.unconfirmed;
-        let policy = delivering::policy(layer);
+        let mut policy = delivering::policy(layer);
+        policy.guards.stopped_max = Some(STOPPED_MAX);
+        // While they work there may always be another row in doubt.
+        let crew = outbox.reader().crew().await?.filter(|it| 0 < it.n_workers);
+        if let Some(crew) = &crew {
+            let at_most = policy.settle_delay + BESIDE_WORKERS_MAX;
+            policy.guards.until = Some(decide::after(Timestamp::now(), at_most));
+            self.screen.note(format!(
+                "{} workers are at work, and look up rows in doubt by themselves: this ends after {} s at the latest",
+                crew.n_workers,
+                at_most.as_secs()
+            ));
+        }
+        // What workers have in flight is theirs.
+        let n_in_flight = if crew.is_some() { 0 } else { counts.in_flight };
+        let n_unsure = n_in_flight + counts.in_doubt + counts.unconfirmed;
         let headline = format!("looking up {n_unsure} rows that may have a ticket at {}", target.named);
         let terms = Terms { rate: policy.rate, lease: LEASE, timeout: target.timeout };
         let worker = outbox.register("reconcile", terms).await?;
@@ -119,7 +141,12 @@ impl<'a> Desk<'a> {
         self.write_again(outbox.reader(), &place, info.as_ref()).await?;
         outbox.close().await?;
         if let Some(failure) = delivering::why_ended(&run.ending.reason) {
-            self.screen.fail(&failure);
+            self.screen.fail(&match (&run.ending.reason, &crew) {
+                (Reason::Halted(Halt::Until), Some(_)) => failure.with_hint(
+                    "the workers go on looking up what is in doubt; `mutirao status` says how far they are",
+                ),
+                _ => failure,
+            });
         }
         self.screen.note(summary::in_words(&counts));
         if 0 < counts.unconfirmed {

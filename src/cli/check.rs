@@ -171,7 +171,7 @@ impl Ids {
             (Catalogue::TicketTypes, "id_tipo_atendimento", &self.types),
             (Catalogue::TicketStatuses, "id_atendimento_status", &self.statuses),
         ] {
-            let known: BTreeSet<i64> = match target.api.catalogue(which, &Calm(rate)).await.verdict {
+            let known: BTreeSet<i64> = match target.api.catalogue(which, &Calm::new(rate)).await.verdict {
                 Verdict::Answered(entries) => entries.iter().map(|it| it.id).collect(),
                 Verdict::Unauthorized(fault) => return Err(halted(&Halt::Unauthorized(fault))),
                 Verdict::NotSent(fault) => {

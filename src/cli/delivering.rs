@@ -1,5 +1,6 @@
 //! A run as a command makes it: HubSoft or a sandbox, the question, the signals, the engine.
 
+use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
@@ -183,19 +184,34 @@ fn next(time: jiff::civil::Time) -> Timestamp {
 }
 
 /// The gate of the few requests outside a run: they keep the operator's distance.
-pub struct Calm(pub Rate);
+pub struct Calm {
+    rate: Rate,
+    n_logins: Cell<u64>,
+}
+
+impl Calm {
+    pub fn new(rate: Rate) -> Self {
+        Self { rate, n_logins: Cell::new(0) }
+    }
+
+    /// Logins that have passed.
+    pub fn n_logins(&self) -> u64 {
+        self.n_logins.get()
+    }
+}
 
 impl Gate for Calm {
-    async fn pass(&self, _: RequestKind) -> Result<(), Withheld> {
-        tokio::time::sleep(self.0.slot().unwrap_or_default()).await;
+    async fn pass(&self, kind: RequestKind) -> Result<(), Withheld> {
+        self.n_logins.set(self.n_logins.get() + u64::from(kind == RequestKind::Login));
+        tokio::time::sleep(self.rate.slot().unwrap_or_default()).await;
         Ok(())
     }
 }
 
 /// The ticket types of the tenant; `None` if they cannot be read, which proves nothing. Refused
 /// logins and permissions end the command here, before anything is sent.
-pub async fn ticket_types(target: &Target, rate: Rate) -> Result<Option<Vec<Entry>>, Failure> {
-    match target.api.catalogue(Catalogue::TicketTypes, &Calm(rate)).await.verdict {
+pub async fn ticket_types(target: &Target, gate: &Calm) -> Result<Option<Vec<Entry>>, Failure> {
+    match target.api.catalogue(Catalogue::TicketTypes, gate).await.verdict {
         Verdict::Answered(entries) => Ok(Some(entries)),
         Verdict::Unauthorized(fault) => Err(halted(&Halt::Unauthorized(fault))),
         _ => Ok(None),
@@ -421,8 +437,9 @@ pub fn halted(halt: &Halt) -> Failure {
         Halt::TooManyErrors { .. } => {
             "errors.csv tells what is wrong with them; `mutirao retry` is for rows that HubSoft would take now as they are"
         }
-        Halt::NeverReached(_) => "check HUBSOFT_URL and the network; `mutirao doctor` tries them",
-        Halt::Unavailable(_) | Halt::Until => "run the same command again: it goes on where it stopped",
+        Halt::NeverReached { .. } => "check HUBSOFT_URL and the network; `mutirao doctor` tries them",
+        Halt::Stopped { .. } => "`mutirao resume` lets them go on; then run the same command again",
+        Halt::Unavailable { .. } | Halt::Until => "run the same command again: it goes on where it stopped",
         Halt::DiskFull => "free some space, then run the same command again: it goes on where it stopped",
         Halt::OutboxUnavailable { .. } => {
             "see that the database runs and is reached from here, then run the same command again: what may have been sent is looked up first"
@@ -447,6 +464,14 @@ pub fn in_log(halt: &Halt) -> String {
         }
         Halt::SameRefusal { n_rows, .. } => {
             format!("HubSoft refused {n_rows} rows in a row with the same message (same_refusal)")
+        }
+        Halt::NeverReached { within, last } => {
+            let code = last.as_ref().map_or("unknown", |it| &it.code);
+            format!("HubSoft could not be reached within {} s ({code})", within.as_secs())
+        }
+        Halt::Unavailable { lasted, last } => {
+            let code = last.as_ref().map_or("unknown", |it| &it.code);
+            format!("HubSoft has been unavailable for {} min ({code})", lasted.as_secs() / 60)
         }
         told => told.to_string(),
     }

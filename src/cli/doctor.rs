@@ -99,7 +99,7 @@ async fn examine(
             return Err(unreachable_at(&target));
         }
     }
-    match target.api.login(&Calm(rate)).await.verdict {
+    match target.api.login(&Calm::new(rate)).await.verdict {
         Verdict::Answered(()) => findings.ok("login", "ok"),
         Verdict::Unauthorized(fault) => return Err(halted(&Halt::Unauthorized(fault))),
         Verdict::LoginUnavailable(fault) | Verdict::NotSent(fault) | Verdict::Unknown(fault) => {
@@ -113,7 +113,7 @@ async fn examine(
         (Catalogue::TicketStatuses, "ticket statuses"),
         (Catalogue::ServiceOrderTypes, "service order types"),
     ] {
-        match target.api.catalogue(catalogue, &Calm(rate)).await.verdict {
+        match target.api.catalogue(catalogue, &Calm::new(rate)).await.verdict {
             Verdict::Answered(entries) => findings.ok(name, &format!("ok, {} known", entries.len())),
             Verdict::Unauthorized(fault) => return Err(halted(&Halt::Unauthorized(fault))),
             Verdict::NotSent(fault) => {
@@ -127,7 +127,7 @@ async fn examine(
             other => findings.doubtful(name, &format!("not verified, {}", name_of(&other))),
         }
     }
-    match target.api.clock_ahead(&Calm(rate)).await.map(|it| it.as_secs()) {
+    match target.api.clock_ahead(&Calm::new(rate)).await.map(|it| it.as_secs()) {
         None => findings.doubtful("clock", "not verified, HubSoft does not tell the time"),
         Some(ahead_s) if ahead_s.abs() <= CLOCK_AHEAD_MAX_S => findings.ok("clock", "ok"),
         Some(ahead_s) => {

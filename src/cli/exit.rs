@@ -61,12 +61,13 @@ pub fn of_run(reason: &Reason, signal: Option<Signal>, counts: &Counts) -> Exit 
 pub fn of_halt(halt: &Halt) -> Exit {
     match halt {
         Halt::Unauthorized(_) | Halt::Forbidden { .. } => Exit::Denied,
-        Halt::NeverReached(_) | Halt::OutboxUnavailable { n_posts: 0, .. } => Exit::Unreachable,
+        Halt::NeverReached { .. } | Halt::OutboxUnavailable { n_posts: 0, .. } => Exit::Unreachable,
         Halt::OutboxBroken { .. } => Exit::Internal,
         Halt::Misconfigured(_)
         | Halt::SameRefusal { .. }
         | Halt::TooManyErrors { .. }
-        | Halt::Unavailable(_)
+        | Halt::Unavailable { .. }
+        | Halt::Stopped { .. }
         | Halt::Until
         | Halt::DiskFull
         | Halt::OutboxUnavailable { .. }
@@ -100,7 +101,11 @@ mod tests {
         let in_flight = Counts { opened: 1, in_flight: 1, ..Counts::default() };
         let conflict = Counts { opened: 1, conflict: 1, ..Counts::default() };
         let halted = Reason::Halted;
-        let outbox_away = |n_posts| Halt::OutboxUnavailable { lasted: Duration::from_secs(900), n_posts };
+        let outbox_away = |n_posts| Halt::OutboxUnavailable {
+            lasted: Duration::from_secs(900),
+            cause: String::new(),
+            n_posts,
+        };
         for (reason, signal, counts, exit) in [
             (Reason::Drained, None, opened, Exit::Done),
             (Reason::Drained, None, invalid, Exit::NotAllOpened),
@@ -116,7 +121,12 @@ mod tests {
             (halted(Halt::Until), None, unsure, Exit::Unconfirmed),
             (halted(Halt::Until), None, invalid, Exit::Guard),
             (halted(Halt::DiskFull), None, invalid, Exit::Guard),
-            (halted(Halt::NeverReached(Duration::ZERO)), None, invalid, Exit::Unreachable),
+            (
+                halted(Halt::NeverReached { within: Duration::ZERO, last: None }),
+                None,
+                invalid,
+                Exit::Unreachable,
+            ),
             (halted(outbox_away(0)), None, invalid, Exit::Unreachable),
             (halted(outbox_away(1)), None, invalid, Exit::Guard),
             (halted(Halt::OutboxBroken { message: String::new() }), None, unsure, Exit::Internal),

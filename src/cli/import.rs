@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::args::{Global, Import, Meeting};
 use super::batches::decide::Answers;
 use super::batches::{self, Asking, Wish, Work};
-use super::delivering::{self, Question, Run, Sight, Signals, Target};
+use super::delivering::{self, Calm, Question, Run, Sight, Signals, Target};
 use super::exit::{self, Exit};
 use super::failure::Failure;
 use super::place::OUTBOX_FILE;
@@ -124,7 +124,8 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
             Some(entry)
         };
         outbox.bind_host(&target.binding).await.map_err(other_host)?;
-        let known_types = delivering::ticket_types(&target, rate).await?;
+        let calm = Calm::new(rate);
+        let known_types = delivering::ticket_types(&target, &calm).await?;
         if !args.yes {
             let question = Question {
                 n_tickets: n_to_open,
@@ -164,7 +165,8 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
             ending = delivering::deliver(&desk, &target, &policy, control, sight, &log) => ending?,
             never = worker.keep(delivering::tell_rescued(screen)) => match never {},
         };
-        let run = Run { ending, signal: signals.asked() };
+        let mut run = Run { ending, signal: signals.asked() };
+        run.ending.stats.logins += calm.n_logins();
         if let Some(entry) = noted.filter(|_| is_first && run.ending.stats.posts == 0) {
             let _ = registry.remove(&entry); // Left in, it makes a question too many.
         }
@@ -499,7 +501,7 @@ impl Report<'_> {
                     typed.again(),
                 ))
             }
-            Reason::Halted(Halt::Unavailable(_) | Halt::Until | Halt::DiskFull) => {
+            Reason::Halted(Halt::Unavailable { .. } | Halt::Until | Halt::DiskFull) => {
                 failure.with_hint(format!("`{}` goes on where it stopped", typed.again()))
             }
             _ => failure,

@@ -9,6 +9,7 @@ mod doctor;
 mod enqueue;
 mod exit;
 mod failure;
+mod forecast;
 mod import;
 mod migrate;
 mod place;

@@ -8,12 +8,16 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::{Instant, interval};
 
 use super::delivering::in_log;
+use super::forecast::{Forecast, about};
 use super::screen::Screen;
 use crate::delivery::{Change, Note, Rate, RequestKind, RowId, Settle, Settled, State, Watch};
 use crate::printable::{self, LINE_CHARS_MAX};
 
 /// Between two lines where nobody watches a bar.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// A pause is told when the last one was told so long ago, or when it ends so much later.
+const PAUSE_TOLD_EVERY: Duration = Duration::from_secs(30);
 
 /// Between two redraws of a bar.
 const BAR_EVERY: Duration = Duration::from_millis(200);
@@ -32,6 +36,9 @@ pub struct Progress<'a> {
     started: Instant,
     /// Opened at the last tick, to tell the rate now.
     last: Cell<(Instant, u64)>,
+    forecast: RefCell<Forecast>,
+    /// When a pause was told last, and when it ends.
+    pausing: Cell<Option<(Instant, Instant)>>,
     waiting: RefCell<String>,
     ceiling: Rate,
     /// Done when others were told last, and why nothing is sent meanwhile.
@@ -45,7 +52,7 @@ impl<'a> Progress<'a> {
         let watched = n_total.filter(|_| screen.is_terminal() && !screen.quiet);
         let bar = watched.map(|n_total| {
             let bar = ProgressBar::with_draw_target(Some(n_total), ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg} ETA {eta}");
+            let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}");
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
         let started = Instant::now();
@@ -59,6 +66,8 @@ impl<'a> Progress<'a> {
             in_doubt: RefCell::default(),
             started,
             last: Cell::new((started, 0)),
+            forecast: RefCell::new(Forecast::from_now()),
+            pausing: Cell::default(),
             waiting: RefCell::new(String::new()),
             ceiling,
             said: Cell::new((started, 0)),
@@ -89,10 +98,14 @@ impl<'a> Progress<'a> {
         let (now, n_done) = (Instant::now(), self.n_opened.get() + self.n_not_opened.get());
         let (then, n_then) = self.last.replace((now, n_done));
         let rate = (n_done - n_then) as f64 / (now - then).as_secs_f64().max(1e-3);
+        self.forecast.borrow_mut().see(now - self.started, n_done);
+        let left = self.n_total.map(|it| it.saturating_sub(n_done)).filter(|it| 0 < *it);
+        let left = left.and_then(|it| self.forecast.borrow().left(it));
+        let left = left.map_or_else(String::new, |it| format!(", {} left", about(it)));
         match &self.bar {
             Some(bar) => {
                 bar.set_position(n_done);
-                bar.set_message(format!("{rate:.0}/s {}{}", self.counts(), self.waiting.borrow()));
+                bar.set_message(format!("{rate:.0}/s {}{}{left}", self.counts(), self.waiting.borrow()));
             }
             // Who never ends is silent while nothing happens.
             None if self.n_total.is_none() && n_done == n_then => {}
@@ -101,14 +114,7 @@ impl<'a> Progress<'a> {
                 let Some(n_total) = self.n_total else {
                     return self.screen.note(format!("{rate:.1}/s, {counts}{waiting}"));
                 };
-                let elapsed = (now - self.started).as_secs_f64();
-                let left = n_total.saturating_sub(n_done) as f64;
-                let eta = match n_done {
-                    0 => "unknown".to_owned(),
-                    n_done => minutes(left * elapsed / n_done as f64),
-                };
-                self.screen
-                    .note(format!("{n_done} of {n_total} done, {rate:.1}/s, {counts}{waiting}, ETA {eta}"));
+                self.screen.note(format!("{n_done} of {n_total} done, {rate:.1}/s, {counts}{waiting}{left}"));
             }
         }
     }
@@ -148,9 +154,10 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// `3 min`, for people.
-fn minutes(seconds: f64) -> String {
-    if seconds < 90.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) }
+/// Whether a pause that ends at `ends` is to be told `since` the last one was, which was told to end at `until`. In a
+/// storm one follows the other.
+fn is_news(since: Duration, ends: Instant, until: Instant) -> bool {
+    PAUSE_TOLD_EVERY <= since || until + PAUSE_TOLD_EVERY < ends
 }
 
 impl Watch for Progress<'_> {
@@ -180,7 +187,11 @@ impl Watch for Progress<'_> {
     }
 
     fn paused(&self, length: Duration, reason: &str) {
-        self.say(&format!("pausing for {:.0} s: {reason}", length.as_secs_f64()));
+        let (now, ends) = (Instant::now(), Instant::now() + length);
+        if self.pausing.get().is_none_or(|(told, until)| is_news(now - told, ends, until)) {
+            self.pausing.set(Some((now, ends)));
+            self.say(&format!("pausing for {:.0} s: {reason}", length.as_secs_f64().ceil()));
+        }
         *self.waiting.borrow_mut() = ", pausing".to_owned();
         *self.why.borrow_mut() = format!("; pausing: {reason}");
     }
@@ -219,5 +230,28 @@ impl Watch for Progress<'_> {
                 ));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seen: a line for each of the requests that were refused together, and for each pause of a storm.
+    #[test]
+    fn a_storm_of_pauses_is_told_now_and_then() {
+        let began = Instant::now();
+        let mut told: Option<(u64, u64)> = None;
+        let mut lines = Vec::new();
+        // When each begins, and how long it lasts.
+        for (at, length) in [(0, 20), (0, 21), (1, 22), (25, 1), (28, 2), (31, 4), (33, 300), (400, 1)] {
+            let second = |it| began + Duration::from_secs(it);
+            let ends = second(at + length);
+            if told.is_none_or(|(last, until)| is_news(second(at) - second(last), ends, second(until))) {
+                told = Some((at, at + length));
+                lines.push((at, length));
+            }
+        }
+        assert_eq!(lines, [(0, 20), (31, 4), (33, 300), (400, 1)]);
     }
 }

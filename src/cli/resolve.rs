@@ -229,7 +229,7 @@ async fn check(
         target.keep_books(folder)?;
     }
     let rate = layer.rate.unwrap_or(Rate::PerSecond(5.0));
-    let shown = match target.api.ticket(protocolo, &Calm(rate)).await.verdict {
+    let shown = match target.api.ticket(protocolo, &Calm::new(rate)).await.verdict {
         Verdict::Answered(Some(shown)) => shown,
         Verdict::Answered(None) => {
             return Ok(Checked::Untold("HubSoft shows no ticket with this protocolo".to_owned()));

@@ -22,17 +22,31 @@ pub enum Halt {
     SameRefusal { n_rows: u32, message: String },
     #[error("{n_errors} rows were refused or failed, more than the {limit} that are allowed")]
     TooManyErrors { n_errors: u64, limit: u64 },
-    #[error("HubSoft could not be reached within {} s", .0.as_secs())]
-    NeverReached(Duration),
-    #[error("HubSoft has been unavailable for {} min", .0.as_secs() / 60)]
-    Unavailable(Duration),
+    #[error("HubSoft could not be reached within {} s{}", .within.as_secs(), because(.last))]
+    NeverReached {
+        within: Duration,
+        /// What came of the last request.
+        last: Option<Fault>,
+    },
+    #[error("HubSoft has been unavailable for {} min{}", .lasted.as_secs() / 60, because(.last))]
+    Unavailable {
+        lasted: Duration,
+        /// What came of the last request.
+        last: Option<Fault>,
+    },
+    #[error("all workers of this outbox are stopped{}", because_of(.reason))]
+    Stopped {
+        /// In the words of whoever stopped them; may be empty.
+        reason: String,
+    },
     #[error("the time to stop has come")]
     Until,
     #[error("no space is left for the outbox")]
     DiskFull,
-    #[error("the outbox has been unavailable for {} min", .lasted.as_secs() / 60)]
+    #[error("the outbox has been unavailable for {} min{}", .lasted.as_secs() / 60, because_of(.cause))]
     OutboxUnavailable {
         lasted: Duration,
+        cause: String,
         /// What had left before.
         n_posts: u64,
     },
@@ -42,6 +56,14 @@ pub enum Halt {
         "the ticket with protocolo `{protocolo}` came back without its marker, so tickets cannot be recognised"
     )]
     EchoLost { protocolo: String },
+}
+
+fn because(fault: &Option<Fault>) -> String {
+    fault.as_ref().map_or_else(String::new, |it| because_of(&it.message))
+}
+
+fn because_of(words: &str) -> String {
+    if words.is_empty() { String::new() } else { format!(": {words}") }
 }
 
 /// Lotes with a streak that are remembered. A forgotten streak begins anew.
@@ -65,6 +87,10 @@ pub struct Guards {
     reached: bool,
     /// Since when there have been only failures.
     failing_since: Option<Duration>,
+    /// The last of them.
+    last: Option<Fault>,
+    /// Since when a person, or a worker in need of one, has stopped everybody, and why.
+    stopped: Option<(Duration, String)>,
 }
 
 /// What an answer says about the run.
@@ -92,6 +118,8 @@ impl Guards {
             first_try: None,
             reached: false,
             failing_since: None,
+            last: None,
+            stopped: None,
         }
     }
 
@@ -111,6 +139,7 @@ impl Guards {
             Progress::Good => {
                 self.reached = true;
                 self.failing_since = None;
+                self.last = None;
             }
             Progress::Stalled => {
                 self.reached = true;
@@ -120,6 +149,20 @@ impl Guards {
                 self.failing_since.get_or_insert(now);
             }
         }
+    }
+
+    /// Why nothing goes forward, as the last answer or the lack of one tells.
+    pub fn failed(&mut self, fault: Fault) {
+        self.last = Some(fault);
+    }
+
+    /// Everybody is stopped, for this reason; `None`: nobody is.
+    pub fn stop_stands(&mut self, now: Duration, reason: Option<&str>) {
+        self.stopped = match (reason, self.stopped.take()) {
+            (None, _) => None,
+            (Some(reason), Some((since, _))) => Some((since, reason.to_owned())),
+            (Some(reason), None) => Some((now, reason.to_owned())),
+        };
     }
 
     /// What an answer to a post, a look-up or a probe calls for whatever its row.
@@ -189,7 +232,8 @@ impl Guards {
 
     /// When [`Guards::overdue`] may have something to say, if nothing else happens.
     pub fn deadline(&self) -> Option<Duration> {
-        [self.until, self.reach_deadline(), self.unavailable_deadline()].into_iter().flatten().min()
+        let all = [self.until, self.reach_deadline(), self.unavailable_deadline(), self.stop_deadline()];
+        all.into_iter().flatten().min()
     }
 
     /// What the passing of time calls for.
@@ -198,9 +242,13 @@ impl Guards {
         if passed(self.until) {
             Some(Halt::Until)
         } else if passed(self.reach_deadline()) {
-            self.limits.reach_within.map(Halt::NeverReached)
+            let last = self.last.clone();
+            self.limits.reach_within.map(|within| Halt::NeverReached { within, last })
         } else if passed(self.unavailable_deadline()) {
-            self.limits.unavailable_max.map(Halt::Unavailable)
+            let last = self.last.clone();
+            self.limits.unavailable_max.map(|lasted| Halt::Unavailable { lasted, last })
+        } else if passed(self.stop_deadline()) {
+            self.stopped.as_ref().map(|(_, reason)| Halt::Stopped { reason: reason.clone() })
         } else {
             None
         }
@@ -212,6 +260,10 @@ impl Guards {
             return None;
         }
         Some(self.first_try? + self.limits.reach_within?)
+    }
+
+    fn stop_deadline(&self) -> Option<Duration> {
+        Some(self.stopped.as_ref()?.0 + self.limits.stopped_max?)
     }
 
     fn unavailable_deadline(&self) -> Option<Duration> {
@@ -296,7 +348,10 @@ mod tests {
         guards.progress(11 * S, Progress::Unreached);
         assert_eq!(guards.deadline(), Some(40 * S));
         assert_eq!(guards.overdue(39 * S), None);
-        assert_eq!(guards.overdue(40 * S), Some(Halt::NeverReached(30 * S)));
+        assert_eq!(guards.overdue(40 * S), Some(Halt::NeverReached { within: 30 * S, last: None }));
+        guards.failed(says("could not connect to erp.example.com:443"));
+        let halt = guards.overdue(40 * S).expect("it was never reached");
+        insta::assert_snapshot!(halt, @"HubSoft could not be reached within 30 s: could not connect to erp.example.com:443");
         guards.progress(40 * S, Progress::Stalled);
         assert_eq!(guards.overdue(41 * S), None);
     }
@@ -308,9 +363,21 @@ mod tests {
         guards.progress(100 * S, Progress::Stalled);
         guards.progress(900 * S, Progress::Unreached);
         assert_eq!(guards.overdue(999 * S), None);
-        assert_eq!(guards.overdue(1000 * S), Some(Halt::Unavailable(900 * S)));
+        assert_eq!(guards.overdue(1000 * S), Some(Halt::Unavailable { lasted: 900 * S, last: None }));
         guards.progress(1000 * S, Progress::Good);
         assert_eq!(guards.overdue(5000 * S), None);
+    }
+
+    #[test]
+    fn a_stop_of_all_halts_who_is_not_to_wait_for_its_end() {
+        let mut guards = guards(GuardLimits { stopped_max: Some(10 * S), ..GuardLimits::default() });
+        guards.stop_stands(5 * S, Some("lunch"));
+        guards.stop_stands(9 * S, Some("maintenance"));
+        assert_eq!((guards.deadline(), guards.overdue(14 * S)), (Some(15 * S), None));
+        let halt = guards.overdue(15 * S).expect("it has lasted");
+        insta::assert_snapshot!(halt, @"all workers of this outbox are stopped: maintenance");
+        guards.stop_stands(16 * S, None);
+        assert_eq!(guards.deadline(), None);
     }
 
     #[test]

@@ -274,6 +274,17 @@ impl<T> Verdict<T> {
             Self::Answered(_) | Self::Throttled | Self::Withheld => None,
         }
     }
+
+    /// Why nothing goes forward with this answer.
+    pub fn trouble(&self) -> Option<Fault> {
+        match self {
+            Self::Throttled => Some(Fault {
+                code: "http_429".to_owned(),
+                message: "HubSoft answered 429 (too many requests)".to_owned(),
+            }),
+            _ => self.fault().cloned(),
+        }
+    }
 }
 
 /// A ticket was opened by this very request.

@@ -186,6 +186,7 @@ pub struct Stats {
     pub elapsed: Duration,
     first_sent: Option<Duration>,
     last_second: VecDeque<Duration>,
+    last_pause: Option<Pause>,
 }
 
 /// A pause that HubSoft asked for.
@@ -227,6 +228,7 @@ impl Default for Stats {
             elapsed: Duration::ZERO,
             first_sent: None,
             last_second: VecDeque::new(),
+            last_pause: None,
         }
     }
 }
@@ -268,10 +270,21 @@ impl Stats {
     }
 
     pub(super) fn paused(&mut self, at: Timestamp, pause: &Pause) {
-        if self.pauses.len() < PAUSES_MAX {
-            let length = pause.until - pause.at;
-            self.pauses.push(PauseTaken { at, length, reason: pause.reason.clone() });
+        let last = self.last_pause.take();
+        let has_room = self.pauses.len() < PAUSES_MAX;
+        match (last, self.pauses.last_mut()) {
+            // It goes on, and was not two at a time.
+            (Some(last), Some(taken)) if pause.at <= last.until => {
+                taken.length += pause.until.saturating_sub(last.until);
+                taken.reason.clone_from(&pause.reason);
+            }
+            _ if has_room => {
+                let length = pause.until - pause.at;
+                self.pauses.push(PauseTaken { at, length, reason: pause.reason.clone() });
+            }
+            _ => return,
         }
+        self.last_pause = Some(pause.clone());
     }
 
     pub(super) fn settled(&mut self, settle: &Settle, became: Settled) {

@@ -151,16 +151,19 @@ fn unconnected(error: &reqwest::Error) -> Fault {
     // The words of the innermost cause; the outer ones repeat the URL.
     let innermost = causes(error).last().map(ToString::to_string).unwrap_or_default();
     let innermost = words::capped(&innermost);
+    // The address that was tried; nothing of the path, which may name a service.
+    let at = error.url().and_then(|it| Some(format!("{}:{}", it.host_str()?, it.port_or_known_default()?)));
+    let at = at.as_deref().unwrap_or("HubSoft");
     if let Some(tls) = causes(error).find_map(tls_error) {
-        return words::fault("tls", format!("no safe connection to HubSoft: {}", words::capped(&tls)));
+        return words::fault("tls", format!("no safe connection to {at}: {}", words::capped(&tls)));
     }
     if error.is_dns() || causes(error).any(|it| it.to_string() == "dns error") {
-        return words::fault("dns", format!("HubSoft's name was not found: {innermost}"));
+        return words::fault("dns", format!("the name of {at} was not found: {innermost}"));
     }
     if error.is_timeout() {
-        return words::fault("connect", "could not connect to HubSoft in time");
+        return words::fault("connect", format!("could not connect to {at} in time"));
     }
-    words::fault("connect", format!("could not connect to HubSoft: {innermost}"))
+    words::fault("connect", format!("could not connect to {at}: {innermost}"))
 }
 
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {

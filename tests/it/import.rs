@@ -157,6 +157,16 @@ fn a_stop_is_clean_and_the_same_command_goes_on() {
     }
 }
 
+#[test]
+fn a_summary_counts_logins_and_no_request_without_an_answer_for_them() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(3));
+    let ended = site.run(&["import", "queda.csv", "--sandbox", "--rate", "unlimited", "--json"]).expect(0);
+    let api = &ended.json()["api"];
+    assert_eq!((&api["posts"], &api["logins"]), (&3.into(), &1.into()), "{api}");
+    assert_eq!(api["by_status"], serde_json::json!({"200": 3}), "{api}");
+}
+
 /// Seen: a closed ssh session ended a run at once, without results.
 #[test]
 fn a_terminal_that_is_closed_stops_as_a_kill_does() {

@@ -152,6 +152,28 @@ async fn a_person_pauses_and_resumes_all() {
     assert_eq!(worker.end_by(Signal::TERM), Some(0));
 }
 
+/// Seen: `reconcile` did not come back within a minute, and did not say why.
+#[tokio::test]
+async fn reconcile_waits_for_nobody_and_says_why() {
+    let (site, mut outbox) = (Site::new("latency=20ms"), Outbox::new().await);
+    let url = outbox.database.url();
+    outbox.insert(1..=1).await;
+    let doubt = "UPDATE mutirao.outbox SET state = 'in_doubt', sent_at = now(), doubt_since = now()";
+    sqlx::raw_sql(doubt).execute(&mut outbox.conn).await.unwrap();
+    site.run(&["pause", "--reason", "maintenance", "--database-url", &url]).expect(0);
+    let ended = site.run(&["reconcile", "--database-url", &url]).expect(6);
+    assert!(ended.stderr.contains("all workers of this outbox are stopped: maintenance"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("mutirao resume"), "{}", ended.stderr);
+
+    // What another worker has in flight comes back to that one.
+    site.run(&["resume", "--database-url", &url]).expect(0);
+    let held = "INSERT INTO mutirao.worker (name, lease_until, timeout_s) VALUES ('another', now() + interval '1 h', 60);
+                UPDATE mutirao.outbox SET state = 'in_flight', claimed_at = now(), worker = (SELECT max(id) FROM mutirao.worker)";
+    sqlx::raw_sql(held).execute(&mut outbox.conn).await.unwrap();
+    let ended = site.run(&["reconcile", "--database-url", &url]).expect(7);
+    assert!(ended.stderr.contains("1 workers are at work"), "{}", ended.stderr);
+}
+
 #[tokio::test]
 async fn until_empty_ends_as_an_import_does() {
     let (site, mut outbox) = (Site::new(""), Outbox::new().await);

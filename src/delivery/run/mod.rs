@@ -315,8 +315,11 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             OutboxError::Full(_) => (OUTBOX_FULL_MAX <= lasted).then_some(Halt::DiskFull),
             OutboxError::Unavailable(_) => {
                 let n_posts = self.desk.borrow().stats.posts;
-                (self.policy.guards.unavailable_max? <= lasted)
-                    .then_some(Halt::OutboxUnavailable { lasted, n_posts })
+                (self.policy.guards.unavailable_max? <= lasted).then(|| Halt::OutboxUnavailable {
+                    lasted,
+                    cause: with_cause(error),
+                    n_posts,
+                })
             }
             OutboxError::Broken(cause) => Some(Halt::OutboxBroken { message: cause.to_string() }),
         }

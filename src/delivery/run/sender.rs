@@ -367,7 +367,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             (Verdict::Withheld, _) => None,
             _ => Some(Progress::Stalled),
         };
-        self.progress(desk, now, progress);
+        self.progress(desk, now, progress, reply);
         desk.guards.answered(row, &reply.verdict)
     }
 
@@ -378,10 +378,22 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         }
     }
 
-    pub(super) fn progress(&self, desk: &mut Desk, now: Duration, progress: Option<Progress>) {
+    /// What `reply` means for whether the run goes forward.
+    pub(super) fn progress<T>(
+        &self,
+        desk: &mut Desk,
+        now: Duration,
+        progress: Option<Progress>,
+        reply: &Reply<T>,
+    ) {
         let deadline = desk.guards.deadline();
         if let Some(progress) = progress {
             desk.guards.progress(now, progress);
+            if progress != Progress::Good
+                && let Some(fault) = reply.verdict.trouble()
+            {
+                desk.guards.failed(fault);
+            }
         }
         if deadline != desk.guards.deadline() {
             self.changed.notify_waiters();

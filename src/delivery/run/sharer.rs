@@ -116,6 +116,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         let stopped = !crossed && desk.stop != standing.stop;
         if stopped {
             desk.stop.clone_from(&standing.stop);
+            desk.guards.stop_stands(now, standing.stop.as_deref());
         }
         // While something is wrong with this worker itself, what holds for all does not help it.
         let changed = match crossed || desk.held.is_some() {

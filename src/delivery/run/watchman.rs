@@ -140,7 +140,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             desk.held = None;
         }
         desk.unbar();
-        self.progress(&mut desk, now, progress);
+        self.progress(&mut desk, now, progress, reply);
         drop(desk);
         if is_over {
             self.watch.note(Note::HaltOver);

@@ -141,7 +141,10 @@ impl Outbox for Desk<'_> {
         let began = Instant::now();
         let claimed = in_time(claim::claim(self.worker, self.range, want)).await;
         self.took(began.elapsed(), want.posts);
-        self.worker.outbox().explained(claimed).await
+        let mut claimed = self.worker.outbox().explained(claimed).await?;
+        // What comes back from others is looked up by them.
+        claimed.outlook.elsewhere &= !self.range.is_only_to_look();
+        Ok(claimed)
     }
 
     async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {

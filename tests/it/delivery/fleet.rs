@@ -312,7 +312,7 @@ fn who_is_to_end_does_not_wait_for_ever_behind_the_breaker_of_another() {
             last.worker(2, 3600 * S).await
         };
         let (_, ending) = tokio::join!(fleet.worker(1, 3700 * S), late);
-        assert_eq!(ending.reason, Reason::Halted(Halt::NeverReached(30 * S)));
+        assert_eq!(ending.reason, Reason::Halted(Halt::NeverReached { within: 30 * S, last: None }));
         assert_eq!(ending.stats.posts, 0);
     });
 }

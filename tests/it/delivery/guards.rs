@@ -107,7 +107,8 @@ fn nobody_there_halts_after_thirty_seconds() {
         bench.api.post = Box::new(|_| reply(Verdict::NotSent(fault("refused")), None));
         bench.api.probe = Box::new(|_| reply(Verdict::NotSent(fault("refused")), None));
         let ending = bench.run().await;
-        assert_eq!(halt(ending.reason), Halt::NeverReached(Duration::from_secs(30)));
+        let last = Some(fault("refused"));
+        assert_eq!(halt(ending.reason), Halt::NeverReached { within: Duration::from_secs(30), last });
         let seconds = ending.stats.elapsed.as_secs_f64();
         assert!((30.0..30.2).contains(&seconds), "{seconds} s");
         assert_eq!(bench.outbox.count(State::Pending), 20);
@@ -125,7 +126,10 @@ fn a_quarter_of_an_hour_without_a_good_answer_halts() {
         });
         // Its catalogue works, which opens no ticket.
         let ending = bench.run().await;
-        assert_eq!(halt(ending.reason), Halt::Unavailable(Duration::from_secs(900)));
+        let Halt::Unavailable { lasted, last: Some(last) } = halt(ending.reason) else {
+            panic!("it says what was answered")
+        };
+        assert_eq!((lasted, last.code.as_str()), (Duration::from_secs(900), "refused"));
         let seconds = ending.stats.elapsed.as_secs_f64();
         assert!((900.0..905.0).contains(&seconds), "{seconds} s");
     });
@@ -244,7 +248,7 @@ fn an_outbox_that_stays_away_is_unavailable_and_not_broken() {
     in_virtual_time(async {
         for (second, some_left) in [(0, false), (5, true)] {
             let bench = outbox_away_from(second);
-            let Halt::OutboxUnavailable { lasted, n_posts } = halt(bench.run().await.reason) else {
+            let Halt::OutboxUnavailable { lasted, n_posts, .. } = halt(bench.run().await.reason) else {
                 panic!("it waits, and then halts for what it was")
             };
             assert!(Duration::from_secs(900) <= lasted, "{lasted:?}");

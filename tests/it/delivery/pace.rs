@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use mutirao::delivery::{Halt, Rate, Reason, Reply, RequestKind, State, Verdict};
+use mutirao::delivery::{Rate, Reason, Reply, RequestKind, State, Verdict};
 
 use super::Bench;
 use crate::support::world::{fault, in_virtual_time, opened, reply};
@@ -134,6 +134,30 @@ fn a_429_pauses_everybody_and_spends_nothing() {
     });
 }
 
+/// Each was told as a pause of its own, and together they took longer than the run.
+#[test]
+fn pauses_that_overlap_are_told_as_one() {
+    in_virtual_time(async {
+        let mut bench = Bench::new(100);
+        bench.policy.rate = Rate::PerSecond(50.0);
+        bench.policy.guards.n_alone = 0;
+        let n_throttled = Cell::new(0);
+        bench.api.post = Box::new(move |asked| {
+            let nth = n_throttled.replace(n_throttled.get() + 1);
+            if nth < 3 {
+                let retry_after = Some(Duration::from_secs(20 + nth));
+                return Reply { retry_after, ..reply(Verdict::Throttled, Some(429)) };
+            }
+            opened(asked.service)
+        });
+        let ending = bench.run().await;
+        assert_eq!(ending.stats.opened, 100);
+        let pauses = &ending.stats.pauses;
+        assert_eq!(pauses.len(), 1, "{pauses:?}");
+        assert_eq!(pauses[0].length.as_secs(), 22, "{pauses:?}");
+    });
+}
+
 /// Seen: 900 posts a second.
 #[test]
 fn retry_after_0_is_no_flood() {
@@ -143,7 +167,11 @@ fn retry_after_0_is_no_flood() {
         bench.api.post =
             Box::new(|_| Reply { retry_after: Some(Duration::ZERO), ..reply(Verdict::Throttled, Some(429)) });
         let ending = bench.run().await;
-        assert_eq!(ending.reason, Reason::Halted(Halt::Unavailable(Duration::from_secs(120))));
+        let Reason::Halted(halt) = ending.reason else { panic!("it halts") };
+        assert_eq!(
+            halt.to_string(),
+            "HubSoft has been unavailable for 2 min: HubSoft answered 429 (too many requests)"
+        );
         // Five go alone each time, and are refused together.
         assert!(ending.stats.posts <= 8 * 5, "{} posts in two minutes", ending.stats.posts);
     });

@@ -324,7 +324,7 @@ fn ending_name(reason: &Reason) -> &'static str {
         Reason::Drained => "drained",
         Reason::Stopped => "stopped",
         Reason::Halted(Halt::Forbidden { .. }) => "halted: forbidden",
-        Reason::Halted(Halt::NeverReached(_)) => "halted: never reached",
+        Reason::Halted(Halt::NeverReached { .. }) => "halted: never reached",
         Reason::Halted(Halt::EchoLost { .. }) => "halted: echo lost",
         Reason::Halted(Halt::DiskFull) => "halted: disk full",
         Reason::Halted(_) => "halted",

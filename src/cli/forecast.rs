@@ -1,0 +1,112 @@
+//! When a run will be through, as far as that can be told: from how fast it has been lately, and what is left.
+//!
+//! Pure: times are durations since the run began.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// How far back it looks: long enough that a pause counts, short enough that an old pace does not.
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// Between two looks that are kept.
+const STEP: Duration = Duration::from_secs(1);
+
+/// Nothing is said before so much time was seen, ...
+const SEEN_MIN: Duration = Duration::from_secs(10);
+
+/// ... and so many rows done in it.
+const DONE_MIN: u64 = 10;
+
+#[derive(Debug)]
+pub struct Forecast {
+    /// When so many rows were done, at most [`WINDOW`] ago but for the first.
+    looks: VecDeque<(Duration, u64)>,
+}
+
+impl Forecast {
+    /// Nothing is done yet.
+    pub fn from_now() -> Self {
+        Self { looks: VecDeque::from([(Duration::ZERO, 0)]) }
+    }
+
+    /// So many rows are done at `now`.
+    pub fn see(&mut self, now: Duration, n_done: u64) {
+        if self.looks.back().is_some_and(|(at, _)| now < *at + STEP) {
+            return;
+        }
+        self.looks.push_back((now, n_done));
+        while self.looks.get(1).is_some_and(|(at, _)| *at + WINDOW <= now) {
+            self.looks.pop_front();
+        }
+    }
+
+    /// How long `n_left` more rows will take, about; `None` as long as nobody can know.
+    pub fn left(&self, n_left: u64) -> Option<Duration> {
+        let ((began, before), (now, after)) = (self.looks.front()?, self.looks.back()?);
+        let (seen, n_done) = (now.saturating_sub(*began), after.saturating_sub(*before));
+        if seen < SEEN_MIN || n_done < DONE_MIN {
+            return None;
+        }
+        Duration::try_from_secs_f64(seen.as_secs_f64() * n_left as f64 / n_done as f64).ok()
+    }
+}
+
+/// `about 3 min`: no finer than can be known.
+pub fn about(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ ..=90 => format!("about {} s", seconds.div_ceil(10).max(1) * 10),
+        seconds @ ..=5400 => format!("about {} min", seconds.div_ceil(60)),
+        seconds => format!("about {} h", seconds.div_ceil(3600)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    /// What is told of 600 rows when `n_done` of them are done at the end of each second.
+    fn told(n_done: impl IntoIterator<Item = u64>) -> Option<String> {
+        let mut forecast = Forecast::from_now();
+        let mut last = 0;
+        for (n, n_done) in n_done.into_iter().enumerate() {
+            forecast.see((n as u32 + 1) * S, n_done);
+            last = n_done;
+        }
+        forecast.left(600 - last).map(about)
+    }
+
+    #[test]
+    fn nothing_is_told_before_enough_is_known() {
+        assert_eq!(told([]), None);
+        assert_eq!(told((1..=9).map(|n| 5 * n)), None, "too short a time");
+        assert_eq!(told([0; 30]), None);
+        assert_eq!(told((1..=30).map(|n| n / 4)), None, "too few rows");
+        assert_eq!(told((1..=10).map(|n| 5 * n)).as_deref(), Some("about 2 min"));
+    }
+
+    /// Seen: after an outage of an hour it was told as if the hour would come again.
+    #[test]
+    fn it_goes_by_the_pace_of_now() {
+        let quick = (1..=30).map(|n| 10 * n);
+        let outage = [300; 120];
+        assert_eq!(told(quick.clone()).as_deref(), Some("about 30 s"));
+        assert_eq!(told(quick.clone().chain(outage)), None, "nothing has been done lately");
+        let again = (1..=60).map(|n| 300 + n);
+        assert_eq!(told(quick.chain(outage).chain(again)).as_deref(), Some("about 4 min"));
+    }
+
+    #[test]
+    fn what_is_told_is_no_finer_than_can_be_known() {
+        for (seconds, expected) in [
+            (0, "about 10 s"),
+            (31, "about 40 s"),
+            (91, "about 2 min"),
+            (5400, "about 90 min"),
+            (5401, "about 2 h"),
+        ] {
+            assert_eq!(about(seconds * S), expected);
+        }
+    }
+}
