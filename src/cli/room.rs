@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::place::OUTBOX_FILE;
 use super::results;
 use super::screen::Screen;
+use crate::outbox::sqlite::LOG_LEN_MAX;
 use crate::report::{self, RESULT_COLUMNS, XLSX_COLUMNS_MAX, XLSX_ROWS_MAX};
 
 /// What a row adds to an outbox and to each file of its results besides its own cells, at most. Bytes.
@@ -47,7 +48,9 @@ pub fn reserve(folder: &Path, n_rows: u64) -> Result<Reserve, Failure> {
         .filter_map(|it| Some(fs::metadata(folder.join(it)).ok()?.len()))
         .max()
         .unwrap_or_default();
-    let needed = 2 * cells + n_rows.saturating_mul(3 * ROW_LEN);
+    // In a shared outbox neither rows nor log stand here.
+    let log = if cells == 0 { 0 } else { LOG_LEN_MAX };
+    let needed = 2 * cells + n_rows.saturating_mul(3 * ROW_LEN) + log;
     check(folder, needed)?;
     // Without a name: a process that is killed leaves nothing of it.
     let kept = tempfile::tempfile_in(folder).and_then(|file| {

@@ -172,6 +172,32 @@ fn a_disk_without_room_is_told_before_the_first_ticket() {
     assert_eq!(site.audit().tickets, 0);
 }
 
+#[test]
+fn a_disk_that_fills_up_amid_the_run_holds_no_results_back() {
+    let site = Site::new("");
+    let Some(_disk) = Disk::mount(site.path("disk"), "48m") else {
+        println!("skipped: no disk can be mounted");
+        return;
+    };
+    site.write("queda.csv", rows(3_000));
+    let args = ["import", "queda.csv", "-o", "disk/out", "--yes", "--rate", "500/s", "--settle-delay", "1s"];
+    let started = site.start_until(&args, "opening");
+    fs::write(site.path("disk/filler"), vec![0; 64 << 20]).unwrap_err();
+    let (code, said) = started.end();
+    assert_eq!(code, Some(6), "{said}");
+    let results = site.table("disk/out/results.csv");
+    assert_eq!(results.len(), 3_000, "whole");
+    assert!(site.path("disk/out/errors.csv").exists());
+    let n = |state: &str| results.iter().filter(|it| it["state"] == state).count() as u64;
+    let tickets = site.audit().tickets;
+    assert!(n("opened") <= tickets && tickets <= n("opened") + n("in_doubt"), "{tickets}: {said}");
+    assert!(tickets < 3_000, "it filled up too late");
+    fs::remove_file(site.path("disk/filler")).unwrap();
+    site.run(&args).expect(0);
+    let audit = site.audit();
+    assert_eq!((audit.tickets, audit.duplicates.len()), (3_000, 0));
+}
+
 /// Its log was many times as large as the outbox.
 #[test]
 fn the_log_of_a_small_import_stays_small() {

@@ -31,7 +31,7 @@ use crate::delivery::OutboxError;
 
 pub use desk::Desk;
 pub use lock::{Holder, holder};
-pub use open::OpenError;
+pub use open::{LOG_LEN_MAX, OpenError};
 pub use staging::Staging;
 
 use super::stored::time;

@@ -37,8 +37,8 @@ const WAL_PAGES: u32 = 1_000;
 /// Page cache. KiB. Enough for the indices that a claim touches at a million rows.
 const CACHE_KIB: i64 = 8 * 1024;
 
-/// What the write-ahead log is cut back to after a big transaction. Bytes.
-const LOG_BYTES_KEPT: i64 = PAGE_LEN as i64 * WAL_PAGES as i64;
+/// What the write-ahead log may grow to during a run, and is cut back to after a big transaction. Bytes.
+pub const LOG_LEN_MAX: u64 = PAGE_LEN as u64 * WAL_PAGES as u64;
 
 /// Why an outbox was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +113,7 @@ pub(super) async fn for_writing(path: &Path) -> Result<(SqliteConnection, FileLo
 
     let options = options(path)
         .synchronous(SqliteSynchronous::Full)
-        .pragma("journal_size_limit", LOG_BYTES_KEPT.to_string());
+        .pragma("journal_size_limit", LOG_LEN_MAX.to_string());
     let broken = |error| refused(path, error);
     let mut conn = options.connect().await.map_err(broken)?;
     let n_applied = applied(&mut conn, path).await?;

@@ -1,7 +1,7 @@
 //! A folder, a sandbox, and the real binary.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -142,6 +142,12 @@ impl Started {
     }
 
     /// Sends a signal and waits for the end.
+    /// Waits for its end; what it said on stderr since it was started.
+    pub fn end(mut self) -> (Option<i32>, String) {
+        self.stderr.read_to_string(&mut self.said).unwrap();
+        (self.child.wait().unwrap().code(), std::mem::take(&mut self.said))
+    }
+
     pub fn end_by(mut self, signal: rustix::process::Signal) -> Option<i32> {
         self.send(signal);
         // Read on, so that it cannot block on a full pipe.
