@@ -290,6 +290,8 @@ CREATE TABLE mutirao.worker (
     name        text NOT NULL,
     started_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     lease_until timestamptz NOT NULL,
+    -- How long it lasts when it is renewed.
+    lease_s     double precision NOT NULL DEFAULT 60 CHECK (0 < lease_s AND lease_s < 'infinity'),
     n_renewals  integer NOT NULL DEFAULT 0,
     -- Its ceiling in requests a second; NULL: unlimited. The lowest of all living workers rules.
     rate        double precision CHECK (0 < rate AND rate < 'infinity'),
@@ -302,6 +304,7 @@ COMMENT ON COLUMN mutirao.worker.id IS 'The worker';
 COMMENT ON COLUMN mutirao.worker.name IS 'Host and process, for people';
 COMMENT ON COLUMN mutirao.worker.started_at IS 'When it came';
 COMMENT ON COLUMN mutirao.worker.lease_until IS 'Until then its claims are its own; past it, it is dead';
+COMMENT ON COLUMN mutirao.worker.lease_s IS 'How long its lease lasts when it is renewed, in seconds';
 COMMENT ON COLUMN mutirao.worker.n_renewals IS 'Renewals in time, one after another; with two of them it may rescue the rows of the dead';
 COMMENT ON COLUMN mutirao.worker.rate IS 'Its ceiling in requests a second; NULL: unlimited. The lowest of all living workers rules';
 COMMENT ON COLUMN mutirao.worker.timeout_s IS 'How long it waits for an answer of HubSoft, in seconds';

@@ -113,7 +113,7 @@ fn run(command: Command, global: &Global, screen: &Screen) -> Result<Exit, Failu
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         Failure::of(Exit::Internal, &error, "this machine is out of threads or file handles")
     })?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         let after =
             || Ok::<_, Failure>(after::Desk::new(global, &Config::load(global.config.as_deref())?, screen));
         match command {
@@ -152,7 +152,10 @@ fn run(command: Command, global: &Global, screen: &Screen) -> Result<Exit, Failu
             Command::Completions { shell } => Ok(shell::completions(shell, screen)),
             Command::Man => Ok(shell::man(screen)),
         }
-    })
+    });
+    // The name of a host that is still being looked up must not hold up an end.
+    runtime.shutdown_background();
+    done
 }
 
 impl From<ConfigError> for Failure {

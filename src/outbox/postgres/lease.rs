@@ -75,7 +75,14 @@ impl Worker {
     /// Makes the lease last from now on. A worker that was taken for dead registers anew; what it had
     /// claimed is no longer its own.
     pub async fn renew(&self) -> Result<Others, OutboxError> {
-        let sql = "UPDATE mutirao.worker
+        // No lease lasts longer than when it was renewed: one that does is the work of a clock that was set back, and
+        // would keep the rows of a dead worker, and its rate, for as long.
+        let sql = "WITH set_back AS (
+                       UPDATE mutirao.worker SET lease_until = clock_timestamp() + make_interval(secs => lease_s)
+                        WHERE id IN (SELECT id FROM mutirao.worker
+                                      WHERE id <> $1 AND clock_timestamp() + make_interval(secs => lease_s + 1) < lease_until
+                                        FOR UPDATE SKIP LOCKED))
+                   UPDATE mutirao.worker
                       SET n_renewals = CASE WHEN clock_timestamp() < lease_until THEN n_renewals + 1 ELSE 0 END,
                           lease_until = clock_timestamp() + make_interval(secs => $2)
                     WHERE id = $1
@@ -169,8 +176,8 @@ impl Worker {
             Rate::Unlimited => None,
         };
         let mut tx = self.outbox.tx(Access::Shared).await?;
-        let sql = "INSERT INTO mutirao.worker (name, lease_until, rate, timeout_s)
-                   VALUES ($1, clock_timestamp() + make_interval(secs => $2), $3, $4) RETURNING id";
+        let sql = "INSERT INTO mutirao.worker (name, lease_until, lease_s, rate, timeout_s)
+                   VALUES ($1, clock_timestamp() + make_interval(secs => $2), $2, $3, $4) RETURNING id";
         let id: i64 = sqlx::query_scalar(sql)
             .bind(&self.name)
             .bind(self.terms.lease.as_secs_f64())

@@ -43,6 +43,23 @@ async fn the_dead_are_rescued_after_two_renewals() {
     assert_eq!(it.state(rows[1]).await, State::InFlight, "its own rows are nobody's to rescue");
 }
 
+/// The rows of a worker that died would wait for as long, and its rate would rule.
+#[tokio::test]
+async fn a_clock_that_is_set_back_makes_no_lease_longer() {
+    let it = Fresh::new().await;
+    let dead = register(&it.outbox).await;
+    it.execute("UPDATE mutirao.worker SET lease_until = lease_until + interval '1 h'").await;
+    it.worker.renew().await.expect("it renews");
+    let left: f64 = sqlx::query_scalar(
+        "SELECT extract(epoch FROM lease_until - clock_timestamp())::float8 FROM mutirao.worker WHERE id = $1",
+    )
+    .bind(dead.id())
+    .fetch_one(&mut it.sql().await)
+    .await
+    .expect("it reads");
+    assert!((30.0..=60.0).contains(&left), "{left} s are left");
+}
+
 #[tokio::test]
 async fn after_an_outage_nobody_takes_everybody_for_dead() {
     let it = Fresh::new().await;
