@@ -68,6 +68,8 @@ CREATE TABLE mutirao.outbox (
     -- A claim to post makes the row in doubt at once, from when nobody waits for its answer any more: so whatever
     -- somebody writes into `state`, the row is looked up first. This tells that doubt from an older one.
     posting                 boolean NOT NULL DEFAULT false,
+    -- Out of the way of claims, because it cannot go now. Put back by any worker when it can.
+    parked                  text CHECK (parked IN ('halted', 'blocked')),
     doubt_since             timestamptz,
     doubt_hubsoft_at        timestamptz,
     doubt_precaution        boolean NOT NULL DEFAULT false,
@@ -130,6 +132,7 @@ COMMENT ON COLUMN mutirao.outbox.sent_at IS 'Engine: the first claim that may ha
 COMMENT ON COLUMN mutirao.outbox.first_claim IS 'Engine: whether the running claim is the first that may send';
 COMMENT ON COLUMN mutirao.outbox.claimed_at IS 'Engine: the last claim, unless it was taken back unsent';
 COMMENT ON COLUMN mutirao.outbox.posting IS 'Engine: the last claim was to post: until it is settled, doubt_since is of that claim';
+COMMENT ON COLUMN mutirao.outbox.parked IS 'Engine: put aside, because its lote was halted or a row of its service was live; put back when it can go';
 COMMENT ON COLUMN mutirao.outbox.doubt_since IS 'Engine: a ticket may exist that nobody has proof of; since when nobody waits for the answer';
 COMMENT ON COLUMN mutirao.outbox.doubt_hubsoft_at IS 'Engine: what the clock of HubSoft showed at doubt_since, or later';
 COMMENT ON COLUMN mutirao.outbox.doubt_precaution IS 'Engine: the doubt is only a precaution; one look-up that finds nothing ends it';
@@ -153,7 +156,13 @@ CREATE UNIQUE INDEX outbox_ticket ON mutirao.outbox (id_atendimento)
 
 -- To post, in the order of claims.
 CREATE INDEX outbox_due ON mutirao.outbox (prioridade, available_at, id)
-    WHERE state = 'pending' AND doubt_since IS NULL AND NOT gone;
+    WHERE state = 'pending' AND doubt_since IS NULL AND NOT gone AND parked IS NULL;
+
+-- Put aside: by lote and batch, and by service. Empty, and no cost, while nothing is.
+CREATE INDEX outbox_halted ON mutirao.outbox (lote, coalesce(batch, 0), prioridade, available_at, id)
+    WHERE state = 'pending' AND doubt_since IS NULL AND NOT gone AND parked = 'halted';
+CREATE INDEX outbox_blocked ON mutirao.outbox (service, prioridade, available_at, id)
+    WHERE state = 'pending' AND doubt_since IS NULL AND NOT gone AND parked = 'blocked';
 
 -- To look up.
 CREATE INDEX outbox_doubt ON mutirao.outbox (prioridade, available_at, id)

@@ -17,7 +17,7 @@ const CELL_MAX: usize = 64 << 10;
 
 /// Of `l`: possibly sent and unsettled. Word for word the condition of the index `outbox_live`. A
 /// precaution is not among them: its predecessors are known to have left nothing.
-const LIVE: &str = "(l.state IN ('in_flight', 'in_doubt', 'unconfirmed')
+pub(super) const LIVE: &str = "(l.state IN ('in_flight', 'in_doubt', 'unconfirmed')
     OR (l.state = 'pending' AND l.doubt_since IS NOT NULL AND NOT l.doubt_precaution))";
 
 /// Of `o`: in the batch `$1` (see [`super::read`] for what a negative number is); NULL is no limit.
@@ -30,11 +30,22 @@ pub(super) const NOT_HALTED: &str =
     "(o.lote <> ALL (ARRAY(SELECT name FROM mutirao.batch WHERE halted_at IS NOT NULL))
     AND (o.batch IS NULL OR o.batch <> ALL (ARRAY(SELECT id FROM mutirao.batch WHERE halted_at IS NOT NULL))))";
 
+/// Where a row to post is.
+enum Place {
+    Queue,
+    /// Behind a row of its service, and parked.
+    Blocked,
+}
+
 /// Of `o`: to be posted, in scope. `$2` import, `$3` last place; NULL is no limit. Nothing of a batch
 /// that was halted, but for the sample that a person asked for.
-fn to_post() -> String {
+fn to_post(place: Place) -> String {
+    let place = match place {
+        Place::Queue => "o.parked IS NULL",
+        Place::Blocked => "o.parked = 'blocked'",
+    };
     format!(
-        "o.state = 'pending' AND o.doubt_since IS NULL AND NOT o.gone
+        "o.state = 'pending' AND o.doubt_since IS NULL AND NOT o.gone AND {place}
          AND ($2::bigint IS NULL OR o.import = $2) AND ($3::bigint IS NULL OR o.record <= $3)
          AND ($2 IS NOT NULL OR {IN_BATCH})
          AND ($3 IS NOT NULL OR {NOT_HALTED})"
@@ -224,7 +235,7 @@ fn candidates_sql(end: End) -> String {
         End::Front => "o.prioridade, o.available_at, o.id",
         End::Back => "o.prioridade DESC, o.available_at DESC, o.id DESC",
     };
-    let (columns, to_post, to_look_up) = (columns(), to_post(), to_look_up());
+    let (columns, to_post, to_look_up) = (columns(), to_post(Place::Queue), to_look_up());
     format!(
         "SELECT * FROM
          (SELECT {columns} FROM mutirao.outbox o
@@ -240,14 +251,14 @@ fn candidates_sql(end: End) -> String {
     )
 }
 
-/// Asked only when the candidates did not tell.
+/// Asked only when the candidates did not tell. The second: whether any row is parked, which may be able to go.
 pub(super) async fn outlook(
     conn: &mut PgConnection,
     range: Range,
     now: Timestamp,
     worker: i64,
-) -> Result<Outlook, OutboxError> {
-    let (pending, next_due, elsewhere): (bool, Option<Time>, bool) =
+) -> Result<(Outlook, bool), OutboxError> {
+    let (pending, next_due, elsewhere, is_parked): (bool, Option<Time>, bool, bool) =
         sqlx::query_as(AssertSqlSafe(outlook_sql()))
             .bind(range.batch)
             .bind(range.import)
@@ -257,7 +268,7 @@ pub(super) async fn outlook(
             .fetch_one(conn)
             .await
             .trouble()?;
-    Ok(Outlook { pending, next_due: next_due.map(|it| it.0), elsewhere })
+    Ok((Outlook { pending, next_due: next_due.map(|it| it.0), elsewhere }, is_parked))
 }
 
 fn outlook_sql() -> String {
@@ -273,14 +284,19 @@ fn outlook_sql() -> String {
                       (SELECT min(o.available_at) {free} AND $4 < o.available_at))"
         )
     };
-    let (to_post, to_look_up) = (to_post(), to_look_up());
+    let (to_post, blocked, to_look_up) = (to_post(Place::Queue), to_post(Place::Blocked), to_look_up());
     let post = next(&to_post, "");
     let look_up = next(&to_look_up, "AND l.state = 'in_flight'");
     format!(
         "SELECT EXISTS (SELECT FROM mutirao.outbox o WHERE {to_post})
-             OR EXISTS (SELECT FROM mutirao.outbox o WHERE {to_look_up}),
+             OR EXISTS (SELECT FROM mutirao.outbox o WHERE {to_look_up})
+             OR EXISTS (SELECT FROM mutirao.outbox o WHERE {blocked}),
                 least({post}, {look_up}),
                 EXISTS (SELECT FROM mutirao.outbox o 
-                         WHERE o.state = 'in_flight' AND o.worker <> $5 AND {IN_BATCH} AND ($2::bigint IS NULL OR o.import = $2))"
+                         WHERE o.state = 'in_flight' AND o.worker <> $5 AND {IN_BATCH} AND ($2::bigint IS NULL OR o.import = $2)),
+                EXISTS (SELECT FROM mutirao.outbox o
+                         WHERE o.state = 'pending' AND o.doubt_since IS NULL AND NOT o.gone AND o.parked = 'halted')
+             OR EXISTS (SELECT FROM mutirao.outbox o
+                         WHERE o.state = 'pending' AND o.doubt_since IS NULL AND NOT o.gone AND o.parked = 'blocked')"
     )
 }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::candidate::{Candidate, candidates, outlook};
 use super::error::{LeaseOver, Trouble, unavailable};
 use super::lease::{LEASE_LEFT_MIN_S, Worker};
+use super::parking::put_back;
 use super::session::Access;
 use super::values::{Time, text};
 use crate::delivery::{Claim, Claimed, OutboxError, Outlook, Refused, RowId, Want};
@@ -51,10 +52,10 @@ pub(super) async fn claim(worker: &Worker, range: Range, want: Want) -> Result<C
     let mut claimed = Claimed::default();
     let mut services = HashSet::new();
     let mut left = (want.posts, want.look_ups);
-    let began = Instant::now();
     let mut tx = worker.outbox().tx(Access::Claiming).await?;
+    let began = Instant::now();
     let (mut n_refused, mut ahead) = (0, 1);
-    let spare = loop {
+    claimed.outlook = loop {
         // One more of each than wanted, to know whether more is due. Of a kind that is not wanted none is locked,
         // which would be a write.
         let ask = |n: usize| if n == 0 { 0 } else { n.saturating_add(ahead) };
@@ -74,18 +75,29 @@ pub(super) async fn claim(worker: &Worker, range: Range, want: Want) -> Result<C
         let n_written = round.write(&mut tx, worker, want.now, &mut claimed).await?;
         // Without any progress the next look would be the same.
         if !is_short || n_written == 0 {
-            break spare;
+            if let Some(due) = spare {
+                break more_from(due);
+            }
+            // Much that cannot go lies in front: it is not read once more only to tell when there will be more.
+            if LOOKING_MAX <= began.elapsed() {
+                break more_from(want.now);
+            }
+            let (outlook, is_parked) = outlook(&mut tx, range, want.now, worker.id()).await?;
+            if !is_parked || put_back(&mut tx, Some(range)).await? == 0 {
+                break outlook;
+            }
         }
         if REFUSALS_MAX <= n_refused || LOOKING_MAX <= began.elapsed() {
-            break Some(want.now);
+            break more_from(want.now);
         }
-    };
-    claimed.outlook = match spare {
-        Some(due) => Outlook { pending: true, next_due: Some(due), elsewhere: false },
-        None => outlook(&mut tx, range, want.now, worker.id()).await?,
     };
     tx.commit().await?;
     Ok(claimed)
+}
+
+/// More rows fall due then.
+fn more_from(due: Timestamp) -> Outlook {
+    Outlook { pending: true, next_due: Some(due), elsewhere: false }
 }
 
 impl Round {

@@ -121,7 +121,8 @@ impl Desk<'_> {
         let sql = format!(
             "SELECT coalesce(
                      (SELECT true FROM mutirao.outbox o
-                       WHERE state = 'pending' AND doubt_since IS NULL AND NOT gone AND available_at <= now()
+                       WHERE state = 'pending' AND doubt_since IS NULL AND NOT gone AND parked IS NULL
+                         AND available_at <= now()
                          AND {passed}
                        ORDER BY prioridade, available_at, id LIMIT 1),
                      (SELECT true FROM mutirao.outbox
@@ -209,8 +210,9 @@ impl Outbox for Desk<'_> {
                           SET available_at = $1
                         WHERE id IN (SELECT id FROM (
                                   SELECT id FROM mutirao.outbox
-                                   WHERE state = 'pending' AND doubt_since IS NULL AND NOT gone AND $2 < available_at
-                                     AND (0 < token OR record IS NOT NULL) FOR UPDATE SKIP LOCKED) to_post
+                                   WHERE state = 'pending' AND doubt_since IS NULL AND NOT gone AND parked IS NULL
+                                     AND $2 < available_at AND (0 < token OR record IS NOT NULL)
+                                     FOR UPDATE SKIP LOCKED) to_post
                               UNION ALL SELECT id FROM (
                                   SELECT id FROM mutirao.outbox
                                    WHERE state IN ('pending', 'in_doubt') AND doubt_since IS NOT NULL AND $2 < available_at

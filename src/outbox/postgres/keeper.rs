@@ -21,9 +21,17 @@ const AGAIN: Duration = Duration::from_secs(1);
 const AWAKE: u32 = 5;
 
 impl Worker {
-    /// Renews the lease and takes in what dead workers left in flight, for ever. `rescued` hears of how
+    /// Renews the lease, takes in what dead workers left in flight, and parks what cannot go, for ever. `rescued` hears of how
     /// many rows that were. Runs beside the run: a lease that is not renewed claims nothing.
     pub async fn keep(&self, rescued: impl Fn(u64)) -> Infallible {
+        // Dropping either loses nothing.
+        tokio::select! {
+            never = self.keep_lease(rescued) => never,
+            never = self.keep_order() => never,
+        }
+    }
+
+    async fn keep_lease(&self, rescued: impl Fn(u64)) -> Infallible {
         let mut wait = self.lease() / RENEWALS;
         let mut n_renewals = 0_u32;
         loop {

@@ -20,6 +20,7 @@ mod listen;
 mod merge;
 mod opened;
 mod others;
+mod parking;
 mod proof;
 mod purge;
 mod read;

@@ -4,6 +4,7 @@ mod bench;
 mod claims;
 mod held;
 mod leases;
+mod parking;
 mod pgbouncer;
 mod pins;
 mod plans;

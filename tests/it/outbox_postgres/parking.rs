@@ -1,0 +1,142 @@
+//! Rows that cannot go cost no claim, and go when they can.
+
+use std::time::{Duration, Instant};
+
+use mutirao::delivery::{Change, Outbox, RowId, Settle, State, Want};
+use mutirao::outbox::postgres::PgOutbox;
+use mutirao::outbox::{BatchId, Scope};
+
+use super::bench::{Fresh, ids, register, want};
+use crate::outbox_conformance::{Bench, at, valid};
+
+/// Three thousand rows that come first and cannot go, and one that can.
+const HALTED: &str = "
+    INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, available_at, lote)
+    SELECT n::text, 'x', 'Maria', '37999998888', '2023-01-01', CASE WHEN n <= 3000 THEN 'bad' ELSE 'good' END
+      FROM generate_series(1, 3001) n;
+    INSERT INTO mutirao.batch (name, halted_at) VALUES ('bad', now())";
+const BLOCKED: &str = "
+    INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, available_at)
+    SELECT CASE WHEN n <= 3000 THEN '7' ELSE '8' END, 'x', 'Maria', '37999998888', '2023-01-01'
+      FROM generate_series(1, 3001) n;
+    UPDATE mutirao.outbox SET state = 'unconfirmed', doubt_since = now() WHERE id = 1";
+
+async fn in_order(it: &Fresh) -> u64 {
+    let mut n_rows = 0;
+    loop {
+        match it.worker.tidy().await.expect("it does") {
+            0 => return n_rows,
+            n => n_rows += n,
+        }
+    }
+}
+
+/// Index entries that a claim of one row read, and what it claimed.
+async fn claim_of_one(it: &Fresh) -> (i64, Vec<RowId>) {
+    let sql =
+        "SELECT (SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE relid = t.relid), n_tup_upd
+                 FROM pg_stat_user_tables t WHERE relid = 'mutirao.outbox'::regclass";
+    let mut conn = it.sql().await;
+    let mut counts =
+        async || -> (i64, i64) { sqlx::query_as(sql).fetch_one(&mut conn).await.expect("it counts") };
+    let (before, n_updates) = counts().await;
+    let outbox = PgOutbox::open(&it.database.url()).await.expect("it opens");
+    let worker = register(&outbox).await;
+    let claimed = worker.desk(Scope::All).claim(want(1)).await.expect("it claims");
+    // What a connection read is told at the latest when it ends.
+    outbox.close().await;
+    let began = Instant::now();
+    loop {
+        let (after, n) = counts().await;
+        if n_updates + claimed.claims.len() as i64 <= n {
+            return (after - before, ids(&claimed));
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "the server does not count");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Seen: a million rows of a halted lote, or behind one row in doubt, read by every claim of everybody.
+#[tokio::test]
+async fn rows_that_cannot_go_are_read_by_no_claim() {
+    for (rows, n_parked) in [(HALTED, 3000), (BLOCKED, 2999)] {
+        let it = Fresh::new().await;
+        it.execute(rows).await;
+        assert_eq!(in_order(&it).await, n_parked);
+        let (n_read, claimed) = claim_of_one(&it).await;
+        assert_eq!(claimed, [RowId(3001)]);
+        assert!(n_read < 300, "{n_read} index entries for one row");
+    }
+}
+
+#[tokio::test]
+async fn a_lote_that_goes_on_has_all_its_rows_back() {
+    let it = Fresh::new().await;
+    it.execute(HALTED).await;
+    in_order(&it).await;
+    assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), [RowId(3001)]);
+    assert!(it.outbox.resume_lote("bad").await.expect("it resumes"));
+    let mut n_claimed = 0;
+    loop {
+        let claimed = it.claim(want(500)).await.expect("it claims");
+        n_claimed += claimed.claims.len();
+        if claimed.claims.is_empty() {
+            assert_eq!((claimed.outlook.pending, claimed.outlook.next_due), (false, None));
+            break;
+        }
+    }
+    assert_eq!(n_claimed, 3000);
+}
+
+#[tokio::test]
+async fn rows_behind_one_of_their_service_have_their_turn_one_after_another() {
+    let mut it = Fresh::new().await;
+    it.execute(BLOCKED).await;
+    in_order(&it).await;
+    assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), [RowId(3001)]);
+    let waiting = it.claim(want(9)).await.expect("it claims").outlook;
+    assert_eq!((waiting.pending, waiting.next_due), (true, None), "all that is left waits behind a row");
+    it.execute("UPDATE mutirao.outbox SET state = 'failed', doubt_since = NULL WHERE id = 1").await;
+    for n in 2..5 {
+        let claimed = it.claim(want(9)).await.expect("it claims");
+        assert_eq!(ids(&claimed), [RowId(n)]);
+        let change = Change::Rejected { attempts: 1, fault: crate::support::world::fault("no") };
+        let settle = Settle { row: RowId(n), token: claimed.claims[0].token, change, attempt: None };
+        it.settle(&[settle]).await.expect("it settles");
+    }
+    // Rows that come meanwhile wait for nobody.
+    let rows = it.insert(&[valid(9)]).await;
+    assert!(ids(&it.claim(want(9)).await.expect("it claims")).contains(&rows[0]));
+}
+
+/// A person's commands reach parked rows as any other.
+#[tokio::test]
+async fn what_is_parked_is_pending_to_everybody_else() {
+    let it = Fresh::new().await;
+    it.execute(HALTED).await;
+    in_order(&it).await;
+    let status = it.outbox.status(Scope::All, at(1)).await.expect("it reads");
+    assert_eq!(status.counts.pending, 3001);
+    assert_eq!(it.outbox.halted().await.expect("it reads")[0].n_waiting, 3000);
+    let batch: i64 = sqlx::query_scalar("SELECT id FROM mutirao.batch WHERE name = 'bad'")
+        .fetch_one(&mut it.sql().await)
+        .await
+        .expect("it reads");
+    let cancelled = it.outbox.cancel(BatchId(batch), at(1)).await.expect("it cancels");
+    assert_eq!(cancelled.n_cancelled, 3000);
+    assert_eq!(
+        it.outbox.retry(Some(BatchId(batch)), &[State::Cancelled], at(1)).await.expect("it does"),
+        3000
+    );
+    let claimed = it.claim(Want { now: at(99), ..want(5000) }).await.expect("it claims");
+    assert_eq!(claimed.claims.len(), 3001);
+}
+
+/// Of few rows that wait none is written to.
+#[tokio::test]
+async fn few_rows_that_wait_are_left_alone() {
+    let mut it = Fresh::new().await;
+    it.insert(&vec![valid(1); 50]).await;
+    it.claim(want(9)).await.expect("it claims");
+    assert_eq!(in_order(&it).await, 0);
+}
