@@ -9,12 +9,13 @@ use super::args::{Check, Global};
 use super::delivering::{Calm, Target, halted};
 use super::exit::Exit;
 use super::failure::Failure;
+use super::findings::{self, Findings};
 use super::reading;
 use super::screen::Screen;
 use crate::config::{Config, DeliveryLayer};
 use crate::delivery::{Halt, Rate, Verdict};
 use crate::hubsoft::Catalogue;
-use crate::intake::{Hashing, Repeat, Repeats};
+use crate::intake::{GuessedService, Hashing, Repeat, Repeats};
 use crate::printable::{self, LINE_CHARS_MAX};
 use crate::ticket::{Id, Problem, Ticket};
 
@@ -32,11 +33,14 @@ pub async fn check(mut args: Check, global: &Global, screen: &Screen) -> Result<
     let mut told = Told { columns, out: BufWriter::new(stdout()), screen, n_problems: 0, n_repeats: 0 };
     let mut seen = args.input.allow_repeats.is_none_or(|it| !it).then(Repeats::default);
     let (mut n_rows, mut n_invalid) = (0_u64, 0_u64);
-    let mut notices: BTreeMap<String, u64> = BTreeMap::new();
+    let mut found = Findings::default();
+    let mut guess = intake.guessed_service();
     let mut ids = Ids::default();
     while let Some(row) = intake.next_row()? {
         n_rows += 1;
-        match &row.parse(&row.raw()) {
+        let parsed = row.parse(&row.raw());
+        found.take(row.line, &parsed);
+        match &parsed {
             Err(problems) => {
                 n_invalid += 1;
                 for problem in problems {
@@ -47,8 +51,8 @@ pub async fn check(mut args: Check, global: &Global, screen: &Screen) -> Result<
                 if let Some(seen) = &mut seen {
                     seen.add(&parsed.ticket, row.line);
                 }
-                for notice in &parsed.notices {
-                    *notices.entry(format!("{}: {}", notice.field, notice.message)).or_default() += 1;
+                if let Some(guess) = &mut guess {
+                    guess.add(&parsed.ticket);
                 }
                 if target.is_some() {
                     ids.take(&parsed.ticket, row.line);
@@ -59,9 +63,10 @@ pub async fn check(mut args: Check, global: &Global, screen: &Screen) -> Result<
     for repeat in seen.map(Repeats::finish).unwrap_or_default() {
         told.repeat(repeat);
     }
-    reading::tell_asides(intake.asides(), screen);
-    for (notice, n) in &notices {
-        screen.note(format!("{n} rows: {notice}"));
+    findings::tell_asides(intake.asides(), screen);
+    found.tell_notices(&told.columns, screen);
+    if let Some(doubt) = guess.and_then(GuessedService::finish) {
+        screen.note(doubt.to_string());
     }
     let n_unknown = match &target {
         Some(target) => {

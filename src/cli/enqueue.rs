@@ -75,7 +75,7 @@ pub async fn enqueue(mut args: Enqueue, global: &Global, screen: &Screen) -> Res
     outbox.close().await?;
 
     let counts = staged.merged.counts;
-    reading::tell_asides(staged.asides, screen);
+    staged.said.tell(screen);
     import::tell_merged(&staged.merged, screen);
     if screen.json {
         let told = json!({

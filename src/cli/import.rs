@@ -96,7 +96,7 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
     // All of the file went through the log; nothing of it waits there when the disk fills up later.
     outbox.tidy().await;
     let merged = &staged.merged;
-    reading::tell_asides(staged.asides, screen);
+    staged.said.tell(screen);
     tell_merged(merged, screen);
 
     let counts = outbox.reader().counts(merged.scope()).await?;
@@ -127,6 +127,9 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
         let calm = Calm::new(rate);
         let known_types = delivering::ticket_types(&target, &calm).await?;
         if !args.yes {
+            if !target.is_sandbox() {
+                staged.said.ask(&asking, screen)?;
+            }
             let question = Question {
                 n_tickets: n_to_open,
                 n_service_orders: staged.n_service_orders,
@@ -256,9 +259,10 @@ async fn rehearse(
     if let Some(binding) = binding {
         refuse_other_host(outbox.reader(), &work.outbox, binding).await?;
     }
-    let (would_be, asides) = reading::rehearse(intake, &mut outbox, &work.batch, &args.file, options).await?;
+    let (would_be, said) = reading::rehearse(intake, &mut outbox, &work.batch, &args.file, options).await?;
     outbox.close().await?;
-    reading::tell_asides(asides, screen);
+    said.tell(screen);
+    said.ask(&Asking::DryRun(screen), screen)?;
     tell_merged(&would_be.merged, screen);
     let counts = would_be.counts;
     screen.note(format!("dry run: {} tickets would be opened; nothing was sent", counts.pending));

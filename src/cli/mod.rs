@@ -9,6 +9,7 @@ mod doctor;
 mod enqueue;
 mod exit;
 mod failure;
+mod findings;
 mod forecast;
 mod import;
 mod migrate;

@@ -7,11 +7,12 @@ use std::path::Path;
 use super::batches::{Asking, Offer};
 use super::exit::Exit;
 use super::failure::Failure;
+use super::findings::{Findings, Said};
 use super::screen::Screen;
 use crate::config::FileLayer;
 use crate::delivery::identity::Content;
 use crate::intake::{
-    Asides, Blame, Format, Hashing, Hidden, Intake, IntakeError, IntakeOptions, Row, Source,
+    Blame, Format, GuessedService, Hashing, Hidden, Intake, IntakeError, IntakeOptions, Row, Source,
 };
 use crate::outbox::{AnyOutbox, AnyStaging, MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal};
 use crate::ticket::{Field, Id, Parsed, Problem, RawTicket, in_words};
@@ -89,13 +90,6 @@ pub fn describe(intake: &Intake, screen: &Screen) {
     }
 }
 
-/// Says what was passed over.
-pub fn tell_asides(asides: Asides, screen: &Screen) {
-    for line in asides.lines() {
-        screen.note(line);
-    }
-}
-
 /// The file's own names of the fields, for `problems.csv`.
 pub type ColumnNames = HashMap<String, String>;
 
@@ -110,7 +104,7 @@ pub struct Staged {
     pub n_service_orders: u64,
     pub columns: ColumnNames,
     pub content: Content,
-    pub asides: Asides,
+    pub said: Said,
 }
 
 /// What is to become of the rows that were read.
@@ -156,7 +150,7 @@ pub async fn stage(
         n_service_orders: read.facts.n_service_orders,
         columns: read.columns,
         content: read.facts.content,
-        asides: read.asides,
+        said: read.said,
     })
 }
 
@@ -167,9 +161,9 @@ pub async fn rehearse(
     batch: &str,
     file: &Path,
     options: &MergeOptions<'_>,
-) -> Result<(Rehearsal, Asides), Failure> {
+) -> Result<(Rehearsal, Said), Failure> {
     let (staging, read) = read_in(intake, outbox, batch, file).await?;
-    Ok((staging.rehearse(options).await?, read.asides))
+    Ok((staging.rehearse(options).await?, read.said))
 }
 
 /// What was found out while reading.
@@ -177,7 +171,7 @@ struct Read {
     facts: Facts,
     columns: ColumnNames,
     sha256: String,
-    asides: Asides,
+    said: Said,
 }
 
 async fn read_in<'a>(
@@ -204,16 +198,25 @@ async fn read_in<'a>(
     };
     let mut staging = outbox.begin(&source).await?;
     let mut facts = Facts::default();
+    let mut findings = Findings::default();
+    let mut guess = intake.guessed_service();
     while let Some(row) = intake.next_row()? {
         let fields = row.raw();
         let parsed = row.parse(&fields);
         facts.take(&parsed);
+        findings.take(row.line, &parsed);
+        if let (Some(guess), Ok(parsed)) = (&mut guess, &parsed) {
+            guess.add(&parsed.ticket);
+        }
         facts.content.add(row.content_key());
         push(&mut staging, &row, fields, parsed).await?;
     }
-    let (columns, asides) = (column_names(&intake), intake.asides());
+    let columns = column_names(&intake);
+    let mut doubts = intake.summary().doubts.clone();
+    doubts.extend(guess.and_then(GuessedService::finish));
+    let said = Said { asides: intake.asides(), findings, columns: columns.clone(), doubts };
     let sha256 = intake.finish().sha256.map(hexadecimal).unwrap_or_default();
-    Ok((staging, Read { facts, columns, sha256, asides }))
+    Ok((staging, Read { facts, columns, sha256, said }))
 }
 
 async fn push(

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::doubts::ColumnDoubt;
 use super::header::{self, Map, RESULT_COLUMNS, Set, Target};
 use super::records::{CELLS_MAX, Record, RowShape};
 use super::words::IntakeError;
@@ -50,6 +51,10 @@ pub(super) struct Columns {
     pub fields: [Origin; Field::ALL.len()],
     /// The keys of the two objects that have columns or values of their own.
     pub params: Vec<Param>,
+    /// Where a phone is looked for if its own column has none.
+    pub second_phone: Option<usize>,
+    /// The service's id was found by a name that may mean something else.
+    service_is_guess: bool,
     /// Where a result of ours tells the batch.
     pub lote: Option<usize>,
     pub referencia: Option<usize>,
@@ -76,6 +81,8 @@ pub(super) struct Param {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Target(Target),
+    /// Where a phone is looked for if its own column has none: a person mapped two.
+    SecondPhone,
     /// Kept, and not sent.
     Extra,
     /// Written by us into an earlier result; ignored.
@@ -114,7 +121,7 @@ impl Columns {
                 *role = Role::Extra;
             }
         }
-        refuse_two_of_one(&names, &roles)?;
+        let pairs = two_of_one(&names, &roles);
 
         let is_unnamed = |at: &usize| is_blank(&names[*at]);
         let own: Vec<usize> = (0..n_named).filter(|it| ours[*it].is_none() && !is_unnamed(it)).collect();
@@ -136,7 +143,7 @@ impl Columns {
         let mut seen = HashSet::new();
         let of_columns = roles.iter().filter_map(|it| match it {
             Role::Target(target) => Some(target),
-            Role::Extra | Role::Ours => None,
+            Role::Extra | Role::Ours | Role::SecondPhone => None,
         });
         for target in of_columns.chain(sets.iter().map(|it| &it.target)) {
             let Target::Param { object, key } = target else { continue };
@@ -151,7 +158,15 @@ impl Columns {
         let may_end_in_delimiters = may_end_in_delimiters(&roles[..n_named]);
         let protocolo = names.iter().rposition(|it| header::normal(it) == "protocolo");
         let is_result = state.is_some();
+        let second_phone = roles.iter().position(|it| *it == Role::SecondPhone);
+        let service = at(&Target::Field(Field::IdClienteServico));
+        let service_is_guess = service.is_some_and(|it| {
+            header::is_guess_of_service(&names[it])
+                && maps.iter().all(|map| header::normal(&map.column) != header::normal(&names[it]))
+        });
         let columns = Self {
+            second_phone,
+            service_is_guess,
             names,
             roles,
             own,
@@ -168,7 +183,7 @@ impl Columns {
             is_result,
             width,
         };
-        columns.refuse_missing()?;
+        columns.refuse_missing(pairs)?;
         Ok(columns)
     }
 
@@ -243,7 +258,27 @@ impl Columns {
         all.filter(|(name, role)| is_it(role, name)).map(|(name, _)| name.clone()).collect()
     }
 
-    fn refuse_missing(&self) -> Result<(), IntakeError> {
+    pub(super) fn guessed_service(&self) -> Option<&str> {
+        let at = self.fields[Field::IdClienteServico as usize].0.filter(|_| self.service_is_guess)?;
+        Some(&self.names[at])
+    }
+
+    /// What the header alone shows.
+    pub(super) fn doubts(&self, maps: &[Map]) -> Vec<ColumnDoubt> {
+        let mut doubts = Vec::new();
+        let service = Target::Field(Field::IdClienteServico);
+        for map in maps.iter().filter(|it| it.target == service && header::is_other_number(&it.column)) {
+            doubts.push(ColumnDoubt::CustomersNumber { column: map.column.clone() });
+        }
+        if let Some(column) = self.guessed_service() {
+            let mut extras = self.extras().into_iter();
+            let other = extras.find(|it| header::is_guess_of_service(it) || header::may_be_service(it));
+            doubts.extend(other.map(|other| ColumnDoubt::TwoFit { column: column.to_owned(), other }));
+        }
+        doubts
+    }
+
+    fn refuse_missing(&self, pairs: Vec<(String, String, String)>) -> Result<(), IntakeError> {
         let (mut missing, mut nearest) = (Vec::new(), Vec::new());
         for field in Field::REQUIRED {
             if self.fields[field as usize] != (None, None) {
@@ -253,6 +288,9 @@ impl Columns {
             if let Some(name) = self.nearest(field) {
                 nearest.push((field.name(), name));
             }
+        }
+        if !pairs.is_empty() {
+            return Err(IntakeError::TwoColumns { pairs, missing });
         }
         if missing.is_empty() {
             return Ok(());
@@ -321,6 +359,17 @@ fn roles(names: &[String], ours: &[Option<&str>], maps: &[Map]) -> Result<Vec<Ro
             (None, None) => Role::Extra,
         })
         .collect();
+    // A name that says `id` wins over one that may be a plan's.
+    let service = Role::Target(Target::Field(Field::IdClienteServico));
+    let is_sure = |at: usize| roles[at] == service && !header::is_guess_of_service(&names[at]);
+    if (0..names.len()).any(is_sure) {
+        for (role, name) in roles.iter_mut().zip(names) {
+            if *role == service && header::is_guess_of_service(name) {
+                *role = Role::Extra;
+            }
+        }
+    }
+    let phone = Target::Field(Field::Telefone);
     let mut mapped: Vec<usize> = Vec::new();
     for map in maps {
         let normal = header::normal(&map.column);
@@ -335,7 +384,12 @@ fn roles(names: &[String], ours: &[Option<&str>], maps: &[Map]) -> Result<Vec<Ro
         if mapped.contains(&at) {
             return Err(IntakeError::MappedTwice { column: map.column.clone() });
         }
+        let has_phone = mapped.iter().any(|it| roles[*it] == Role::Target(phone.clone()));
         mapped.push(at);
+        if map.target == phone && has_phone && !roles.contains(&Role::SecondPhone) {
+            roles[at] = Role::SecondPhone;
+            continue;
+        }
         // A person's word settles which of two columns is meant; two such words contradict each
         // other, and are refused as two columns of one meaning.
         for (other, role) in roles.iter_mut().enumerate() {
@@ -389,19 +443,17 @@ fn doubled(names: &[String], ours: &[Option<&str>]) -> Vec<(usize, usize)> {
     doubled
 }
 
-fn refuse_two_of_one(names: &[String], roles: &[Role]) -> Result<(), IntakeError> {
+/// Fields that two columns mean, and those columns.
+fn two_of_one(names: &[String], roles: &[Role]) -> Vec<(String, String, String)> {
     let mut seen: HashMap<&Target, usize> = HashMap::new();
+    let mut pairs = Vec::new();
     for (second, role) in roles.iter().enumerate() {
         let Role::Target(target) = role else { continue };
         if let Some(first) = seen.insert(target, second) {
-            return Err(IntakeError::TwoColumns {
-                field: target.to_string(),
-                first: names[first].clone(),
-                second: names[second].clone(),
-            });
+            pairs.push((target.to_string(), names[first].clone(), names[second].clone()));
         }
     }
-    Ok(())
+    pairs
 }
 
 /// Whether a text that has the delimiter in it, and so moves the cells behind it on, is always noticed: a service's id
@@ -498,6 +550,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_sure_of_the_service_is_told() {
+        let doubts = |header: &str, maps: &[&str]| {
+            let parsed: Vec<Map> = maps.iter().map(|it| it.parse().unwrap()).collect();
+            let found = columns(header, maps, &[]).unwrap().doubts(&parsed);
+            found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        };
+        insta::assert_snapshot!(doubts("codigo cliente;motivo;nome;fone", &["codigo cliente=id_cliente_servico"]), @"`codigo cliente` is a customer's number by its name, and is taken for the service's (`id_cliente_servico`): those are different numbers");
+        insta::assert_snapshot!(doubts("Código;Serviço;motivo;nome;fone", &[]), @"`Serviço` is taken for `id_cliente_servico`, and `Código` could be it too");
+        assert_eq!(
+            doubts("id servico;servico;codigo;motivo;nome;fone", &[]),
+            "",
+            "it says that it is the id"
+        );
+        assert_eq!(
+            doubts("codigo;servico;motivo;nome;fone", &["servico=id_cliente_servico"]),
+            "",
+            "a person says so"
+        );
+    }
+
+    #[test]
+    fn a_second_phone_stands_in_for_the_first() {
+        let maps = ["fone=telefone", "celular=telefone"];
+        let found = columns("servico;motivo;nome;fone;celular", &maps, &[]).unwrap();
+        assert_eq!((found.fields[Field::Telefone as usize].0, found.second_phone), (Some(3), Some(4)));
+        let maps = ["fone=telefone", "celular=telefone", "nome=telefone"];
+        assert!(columns("servico;motivo;nome;fone;celular", &maps, &[]).is_err());
+    }
+
+    #[test]
     fn a_delimiter_too_many_is_nothing_where_a_moved_text_would_be_noticed() {
         for (header, expected) in [
             ("servico;motivo;nome;fone", true),
@@ -522,6 +604,7 @@ mod tests {
         let cases = [
             refused("servico;motivo;nome;Telefone;TELEFONE", &[]),
             refused("servico;motivo;nome;fone;celular", &[]),
+            refused("id servico;servico;codigo;nome;fone;celular;e-mail;email principal", &[]),
             refused("codigo_cliente;descricao;nome;telefone", &[]),
             refused("id_servic;descricao;nome;telefone_1;cidade", &[]),
             refused("servico;motivo;nome;fone", &["x=nome"]),

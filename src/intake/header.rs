@@ -203,6 +203,25 @@ pub(super) fn is_other_number(name: &str) -> bool {
     )
 }
 
+/// Whether a name that is taken for the service's id may as well mean a product, a plan or its code.
+pub(super) fn is_guess_of_service(name: &str) -> bool {
+    matches!(normal(name).as_str(), "servico" | "codservico" | "codigoservico")
+}
+
+/// Whether a name that is taken for nothing may mean the service's id.
+pub(super) fn may_be_service(name: &str) -> bool {
+    matches!(
+        normal(name).as_str(),
+        "id" | "codigo"
+            | "cod"
+            | "contrato"
+            | "idcontrato"
+            | "codcontrato"
+            | "codigocontrato"
+            | "numerocontrato"
+    )
+}
+
 /// How much two names look alike: the letters to change, by Levenshtein.
 pub(super) fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();

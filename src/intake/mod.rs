@@ -8,6 +8,7 @@ mod bytes;
 mod code_page;
 mod columns;
 mod delimiter;
+mod doubts;
 mod encoding;
 mod header;
 mod input;
@@ -29,6 +30,7 @@ use std::str::FromStr;
 pub use bytes::{Hashing, Source, stem};
 pub use code_page::CodePage;
 pub use delimiter::Delimiter;
+pub use doubts::{ColumnDoubt, GuessedService};
 pub use encoding::Encoding;
 pub use header::{Map, RESULT_COLUMNS, Set, Target};
 pub use repeats::{Repeat, Repeats};
@@ -95,6 +97,10 @@ pub struct Summary {
     pub n_unnamed: usize,
     /// Columns that an earlier result added; ignored.
     pub ours: Vec<String>,
+    /// The column that is read where the phone's own is blank.
+    pub second_phone: Option<String>,
+    /// What is not sure of the columns.
+    pub doubts: Vec<ColumnDoubt>,
     /// What becomes of hidden rows.
     pub hidden: Hidden,
 }
@@ -142,6 +148,9 @@ impl Summary {
         for (name, target) in &self.columns {
             lines.push(words::summary::column(name, &target.to_string()));
         }
+        if let Some(name) = &self.second_phone {
+            lines.push(words::summary::second_phone(name));
+        }
         lines.extend(self.set.iter().map(|it| words::summary::set(&it.to_string())));
         if !self.extra.is_empty() {
             lines.push(words::summary::extra(&self.extra));
@@ -155,6 +164,7 @@ impl Summary {
         if !self.ours.is_empty() {
             lines.push(words::summary::ours(&self.ours));
         }
+        lines.extend(self.doubts.iter().map(ToString::to_string));
         lines
     }
 }
@@ -314,6 +324,11 @@ impl Intake {
         &self.ours
     }
 
+    /// Watches the column of the service's id, if it was taken for that by a name that may mean something else.
+    pub fn guessed_service(&self) -> Option<GuessedService> {
+        self.columns.guessed_service().map(|it| GuessedService::new(it.to_owned()))
+    }
+
     /// What was passed over so far.
     pub fn asides(&self) -> Asides {
         self.asides
@@ -391,7 +406,7 @@ fn summary(
     let named = columns.names.iter().zip(&columns.roles);
     let sent = named.filter_map(|(name, role)| match role {
         Role::Target(target) => Some((trim(name).to_owned(), target.clone())),
-        Role::Extra | Role::Ours => None,
+        Role::Extra | Role::Ours | Role::SecondPhone => None,
     });
     Summary {
         format,
@@ -403,6 +418,8 @@ fn summary(
         doubled: columns.doubled(),
         n_unnamed: columns.unnamed.len(),
         ours: columns.ours(),
+        second_phone: columns.second_phone.map(|it| columns.names[it].clone()),
+        doubts: columns.doubts(&options.map),
         hidden: options.hidden,
     }
 }

@@ -38,7 +38,10 @@ impl<'a> Row<'a> {
     /// it again with [`Ticket::parse`] needs no settings and gives the same ticket.
     pub fn raw(&self) -> RawTicket<'a> {
         let origins = &self.columns.fields;
-        let mut raw = RawTicket::of(|it| self.cell(&origins[it as usize]).map(Cow::Borrowed));
+        let mut raw = RawTicket::of(|it| match it {
+            Field::Telefone => self.phone().map(Cow::Borrowed),
+            _ => self.cell(&origins[it as usize]).map(Cow::Borrowed),
+        });
         if !self.columns.params.is_empty() {
             self.fill_objects(&mut raw);
         }
@@ -100,6 +103,14 @@ impl<'a> Row<'a> {
         cell.or(set.as_deref())
     }
 
+    /// The phone, of the second column if the first has none.
+    fn phone(&self) -> Option<&'a str> {
+        let (column, set) = &self.columns.fields[Field::Telefone as usize];
+        let columns = [*column, self.columns.second_phone];
+        let mut cells = columns.into_iter().flatten().map(|it| self.at(it));
+        cells.find(|it| !is_vacant(it)).or(set.as_deref())
+    }
+
     /// A cell as the input had it: without the apostrophe of `--excel-safe`, where we wrote the file.
     fn at(&self, column: usize) -> &'a str {
         let cell = self.record.cell(column);
@@ -112,7 +123,7 @@ impl<'a> Row<'a> {
     /// The phone as it stands, and with the area code that it lacks.
     fn filled_phone(&self) -> Option<(&'a str, String)> {
         let ddd = self.default_ddd?;
-        let phone = self.cell(&self.columns.fields[Field::Telefone as usize])?;
+        let phone = self.phone()?;
         Some((phone, fill_ddd(phone, ddd)?))
     }
 

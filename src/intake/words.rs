@@ -5,7 +5,7 @@ use std::io;
 use super::encoding::Encoding;
 use super::reader::RECORD_LEN_MAX;
 use super::workbook::Fault;
-use super::{Hidden, OtherSheet};
+use super::{ColumnDoubt, Hidden, OtherSheet};
 use crate::printable;
 use crate::ticket::{Field, Words};
 
@@ -59,8 +59,13 @@ pub enum IntakeError {
         first_at: usize,
         second_at: usize,
     },
-    #[error("columns `{first}` and `{second}` both mean `{field}`")]
-    TwoColumns { field: String, first: String, second: String },
+    #[error("{}", two_columns(pairs, missing))]
+    TwoColumns {
+        /// A field, and two columns that mean it.
+        pairs: Vec<(String, String, String)>,
+        /// Fields that no column means.
+        missing: Vec<&'static str>,
+    },
     #[error("the file has `{found}` and no `id_cliente_servico`: they are different numbers")]
     NotTheService { found: String },
     #[error("no column is {}{}", quoted(missing), named(found, nearest))]
@@ -125,7 +130,10 @@ impl IntakeError {
                  `--delimiter ';'`"
             }
             Self::DoubledHeader { .. } => "rename one of them, or delete it",
-            Self::TwoColumns { .. } => "say which one it is: `--map COLUMN=FIELD`",
+            Self::TwoColumns { .. } => {
+                "say which one it is: `--map COLUMN=FIELD` (of two phones both may be mapped: the second is read where \
+                 the first is blank); `--set FIELD=VALUE` gives all rows one value"
+            }
             Self::NotTheService { .. } => {
                 "add the column `id_cliente_servico` from HubSoft: a customer may have several services, \
                  and a ticket is opened on one of them"
@@ -270,6 +278,9 @@ pub(super) mod summary {
     pub(in crate::intake) fn column(name: &str, target: &str) -> String {
         if name == target { format!("`{name}`") } else { format!("`{name}` is {target}") }
     }
+    pub(in crate::intake) fn second_phone(name: &str) -> String {
+        format!("`{}` is telefone where that is blank", crate::printable::name(name))
+    }
     pub(in crate::intake) fn set(target: &str) -> String {
         format!("{target} is set where its cell is blank")
     }
@@ -304,6 +315,37 @@ fn listed(items: impl ExactSizeIterator<Item = String>) -> String {
         shown.push(format!("and {n_more} more"));
     }
     shown.join(", ")
+}
+
+fn two_columns(pairs: &[(String, String, String)], missing: &[&str]) -> String {
+    let name = |it| printable::name(it);
+    let each = pairs.iter().take(QUOTED_MAX);
+    let each =
+        each.map(|(field, a, b)| format!("columns `{}` and `{}` both mean `{field}`", name(a), name(b)));
+    let mut faults: Vec<String> = each.collect();
+    if !missing.is_empty() {
+        faults.push(format!("no column is {}", quoted(missing)));
+    }
+    faults.join("; ")
+}
+
+/// Why a column may not be what it is taken for.
+pub(super) fn doubt(doubt: &ColumnDoubt) -> String {
+    match doubt {
+        ColumnDoubt::CustomersNumber { column } => format!(
+            "`{}` is a customer's number by its name, and is taken for the service's (`id_cliente_servico`): those are different numbers",
+            printable::name(column)
+        ),
+        ColumnDoubt::TwoFit { column, other } => format!(
+            "`{}` is taken for `id_cliente_servico`, and `{}` could be it too",
+            printable::name(column),
+            printable::name(other)
+        ),
+        ColumnDoubt::Repeats { column, n_rows } => format!(
+            "`{}` is taken for `id_cliente_servico`, and {n_rows} rows have the number of another customer: is it a plan's?",
+            printable::name(column)
+        ),
+    }
 }
 
 fn in_sheet(sheet: Option<&str>, row: Option<u64>) -> String {

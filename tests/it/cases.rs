@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! # Why the case is kept.
-//! $ check --encoding macintosh      a command; FILE comes behind its name
+//! $ check --encoding macintosh      a command; FILE comes behind its name; `\ ` is a blank within an argument
 //! exit 5                            its exit code
 //! says line 2, nome                 what it says, on stdout or stderr
 //! not Ana                           what it does not say
@@ -78,7 +78,7 @@ fn cases(text: &str) -> Vec<Case> {
     for line in text.lines().filter(|it| !it.is_empty() && !it.starts_with('#')) {
         let (word, rest) = line.split_once(' ').unwrap();
         if word == "$" {
-            let args = rest.split(' ').map(str::to_owned).collect();
+            let args = words(rest);
             cases.push(Case { args, ..Case::default() });
             continue;
         }
@@ -95,6 +95,11 @@ fn cases(text: &str) -> Vec<Case> {
         }
     }
     cases
+}
+
+/// Separated by blanks; `\ ` is a blank within.
+fn words(line: &str) -> Vec<String> {
+    line.replace("\\ ", "\0").split(' ').map(|it| it.replace('\0', " ")).collect()
 }
 
 /// With bounds: CPU rather than time, since tests share the machine.

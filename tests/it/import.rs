@@ -100,11 +100,29 @@ fn many_real_tickets_are_not_opened_without_a_word() {
     site.run(&["import", "queda.csv", "--rate", "unlimited", "--yes"]).expect(0);
 }
 
+/// Plans have a number too, and it stood in the column `Serviço`: one customer's line had a ticket for each row.
+#[test]
+fn a_guessed_column_with_one_number_for_several_customers_is_asked_about() {
+    let site = Site::new("");
+    let table = "servico;nome;telefone;descricao\n300;Ana;37999112201;a\n300;Bia;37999112202;b\n";
+    site.write("queda.csv", table);
+    let asked = site.run(&["import", "queda.csv"]).expect(2);
+    assert!(asked.stderr.contains("is it a plan's?: is that right?"), "{}", asked.stderr);
+    assert_eq!(site.audit().tickets, 0);
+    let checked = site.run(&["check", "queda.csv"]).expect(0);
+    assert!(checked.stderr.contains("1 rows have the number of another customer"), "{}", checked.stderr);
+    // A name that says it, or a person who does.
+    site.run(&["import", "queda.csv", "--map", "servico=id_cliente_servico", "--rate", "unlimited"])
+        .expect(0);
+    assert_eq!(site.audit().tickets, 2);
+}
+
 #[test]
 fn strict_and_dry_run_send_nothing() {
     let site = Site::new("");
     site.write("queda.csv", rows(3).replace("Cliente 2", ""));
-    site.run(&["import", "queda.csv", "--dry-run"]).expect(5);
+    let told = site.run(&["import", "queda.csv", "--dry-run"]).expect(5);
+    assert!(told.stderr.contains("not to be opened: line 3, nome: the cell is blank"), "{}", told.stderr);
     assert!(!site.path("queda.mutirao").exists(), "a dry run leaves nothing behind");
     site.run(&["import", "queda.csv", "--strict"]).expect(5);
     assert_eq!(site.audit().tickets, 0);
