@@ -132,9 +132,12 @@ pub fn after_look_up(claim: &Claim, doubt: &Doubt, reply: Reply<Sighting>, scene
             Change::Conflict { opening, attempts: claim.attempts, fault }
         }
         Verdict::Answered(Sighting::Found { opening, others, conflict: None }) => {
-            found(claim, doubt, opening, &others)
+            // A crash can have come before the post was counted. A precaution finds what was not posted here.
+            let attempts = if doubt.precaution { claim.attempts } else { claim.attempts.max(1) };
+            found(claim, attempts, opening, &others)
         }
         Verdict::Answered(Sighting::NotFound) => absent(claim, doubt, scene),
+        Verdict::Answered(Sighting::AlreadyOpen { opening }) => Change::Skipped { opening },
         Verdict::Answered(Sighting::CouldNotTell(fault))
         | Verdict::Rejected(fault)
         | Verdict::Forbidden(fault) => untold(claim, doubt, fault, scene),
@@ -148,23 +151,21 @@ pub fn after_look_up(claim: &Claim, doubt: &Doubt, reply: Reply<Sighting>, scene
     settle(claim, change, Some(attempt))
 }
 
-/// What looking for the ticket of a row that was never sent from here makes of it.
-pub fn after_verifying(claim: &Claim, doubt: &Doubt, reply: Reply<Sighting>, scene: &Scene<'_>) -> Next {
-    let settle = after_look_up(claim, doubt, reply, scene);
-    match settle.change {
-        // It is as it was: nobody has sent it.
-        Change::Later { doubt: None, fault: None, .. } => Next::Post,
-        _ => Next::Settle(settle),
-    }
-}
-
-/// What looking for an open ticket of the same service and type makes of a row that may be posted.
-pub fn after_find_open(claim: &Claim, reply: Reply<Sighting>, scene: &Scene<'_>) -> Next {
+/// What looking for a ticket that makes its post needless makes of a row that may be posted. Nothing but an answer
+/// that there is none lets it be.
+pub fn after_looking_before(claim: &Claim, reply: Reply<Sighting>, scene: &Scene<'_>) -> Next {
     let attempt = attempt(AttemptKind::LookUp, &reply, scene);
     let change = match reply.verdict {
         Verdict::Answered(Sighting::NotFound) => return Next::Post,
-        Verdict::Answered(Sighting::Found { opening, .. }) => {
+        Verdict::Answered(Sighting::AlreadyOpen { opening }) => {
             return Next::Settle(settle(claim, Change::Skipped { opening }, None));
+        }
+        // Its own ticket, opened from elsewhere.
+        Verdict::Answered(Sighting::Found { opening, conflict: Some(fault), .. }) => {
+            Change::Conflict { opening, attempts: claim.attempts, fault }
+        }
+        Verdict::Answered(Sighting::Found { opening, others, conflict: None }) => {
+            found(claim, claim.attempts, opening, &others)
         }
         // The operator asked not to open beside an open one, so a row that cannot be checked is tried
         // again, and fails in the end: nothing was sent for it.
@@ -211,26 +212,12 @@ pub fn turned_away(claim: &Claim, now: Timestamp) -> Settle {
     settle(claim, again(claim, now, None), None)
 }
 
-/// A doubt about a row that was never sent from here, as of `now`.
-pub fn precaution(now: Timestamp) -> Doubt {
-    Doubt { since: now, hubsoft_at: None, precaution: true, absences: 0, last_absence: None, answered: 0 }
-}
-
 fn in_doubt(attempts: u32, fault: Fault, now: Timestamp, hubsoft_now: Option<Timestamp>) -> Change {
-    let doubt = Doubt {
-        since: now,
-        hubsoft_at: hubsoft_now,
-        precaution: false,
-        absences: 0,
-        last_absence: None,
-        answered: 0,
-    };
+    let doubt = Doubt { hubsoft_at: hubsoft_now, ..Doubt::since(now) };
     Change::Later { at: after(now, FIRST_LOOK), attempts, doubt: Some(doubt), fault: Some(fault) }
 }
 
-fn found(claim: &Claim, doubt: &Doubt, opening: Opening, others: &[Opening]) -> Change {
-    // A crash can have come before the post was counted. A precaution finds what was not posted here.
-    let attempts = if doubt.precaution { claim.attempts } else { claim.attempts.max(1) };
+fn found(claim: &Claim, attempts: u32, opening: Opening, others: &[Opening]) -> Change {
     let others = others.iter().map(|other| other.protocolo.as_str()).collect::<Vec<_>>().join(", ");
     let warnings = (!others.is_empty()).then(|| Fault {
         code: "duplicate".to_owned(),
@@ -432,6 +419,7 @@ impl Named for Sighting {
     fn name_and_note(&self) -> (&'static str, &str) {
         match self {
             Self::Found { opening, .. } => ("found", &opening.protocolo),
+            Self::AlreadyOpen { opening } => ("already_open", &opening.protocolo),
             Self::NotFound => ("not_found", ""),
             Self::CouldNotTell(fault) => ("could_not_tell", &fault.message),
         }

@@ -78,7 +78,8 @@ pub enum OpenTickets {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verify {
     Never,
-    /// `--verify-first` of a worker: look for the row's own ticket before its first post.
+    /// `--verify-first` of a worker: before every post look for the row's own ticket, and for one of the same
+    /// service, type and text.
     First,
 }
 

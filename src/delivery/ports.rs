@@ -158,6 +158,10 @@ pub trait Api {
     /// Looks for the ticket of a possibly-sent row.
     async fn look_up(&self, what: &LookUp, gate: &impl Gate) -> Reply<Sighting>;
 
+    /// Looks for the ticket of a row that was never sent from here: its own, or one of the same service, type
+    /// and text that somebody opened lately (`--verify-first`).
+    async fn verify(&self, what: &Verification<'_>, gate: &impl Gate) -> Reply<Sighting>;
+
     /// Looks for a pending ticket of the same service and type (`--skip-if-open`).
     async fn find_open(&self, ticket: &Ticket, gate: &impl Gate) -> Reply<Sighting>;
 
@@ -195,6 +199,15 @@ pub struct LookUp {
     /// When the earliest post that may have left something was claimed. A full page whose oldest
     /// ticket is younger proves nothing. `None`: never sent from here.
     pub sent_at: Option<Timestamp>,
+}
+
+/// A ticket that may have been opened from elsewhere.
+#[derive(Clone, Copy)]
+pub struct Verification<'a> {
+    pub ticket: &'a Ticket,
+    pub marker: Marker,
+    /// By HubSoft's clock: one that was opened before is another outage's.
+    pub opened_since: Timestamp,
 }
 
 /// An answer, or the lack of one, with what the reports and the pace want to know about it.
@@ -308,6 +321,10 @@ pub enum Sighting {
         others: Vec<Opening>,
         /// Why it may not be the row's: `wrong_service`.
         conflict: Option<Fault>,
+    },
+    /// None that is the row's own, but one that makes it needless.
+    AlreadyOpen {
+        opening: Opening,
     },
     NotFound,
     CouldNotTell(Fault),

@@ -139,6 +139,18 @@ pub enum Change {
 }
 
 impl Doubt {
+    /// Of a row whose post may have left something, and whose answer nobody waits for since then. Whatever else
+    /// makes doubts makes them as this and [`precaution`](Self::precaution) do.
+    pub fn since(since: Timestamp) -> Self {
+        Self { since, hubsoft_at: None, precaution: false, absences: 0, last_absence: None, answered: 0 }
+    }
+
+    /// Of a row that is looked for before it is posted, although no post of it is known that can have left
+    /// something.
+    pub fn precaution(since: Timestamp) -> Self {
+        Self { precaution: true, ..Self::since(since) }
+    }
+
     /// The state of a row that waits with this doubt.
     pub fn state(&self) -> State {
         if self.precaution { State::Pending } else { State::InDoubt }

@@ -6,13 +6,17 @@ use jiff::{SignedDuration, Timestamp, tz};
 use super::verdict::{Exchange, envelope, folded, of_refusal, same_label, told};
 use super::wire::{Envelope, Seen, Status};
 use super::{Shown, words};
-use crate::delivery::{Fault, LookUp, Opening, Sighting, Verdict};
+use crate::delivery::identity::MARKER_LEN;
+use crate::delivery::{Fault, LookUp, Opening, Sighting, Verdict, Verification};
 
 /// How many tickets a look-up asks for: the most that HubSoft gives.
 pub(super) const PAGE_LEN: usize = 50;
 
 /// How many it gives by itself. A page of just so many may have been cut here, were `limit` ignored.
 const PAGE_LEN_DEFAULT: usize = 20;
+
+/// What HubSoft puts behind every text that comes in by its API, as [`folded`].
+const SUFFIX: &str = "|atendimentoabertoviaapi";
 
 /// How far HubSoft's clock may be from ours, its time zone included: it stores local time without an
 /// offset, and Brazil's other zones are up to 2 h away from the UTC-3 by which we read it.
@@ -21,6 +25,15 @@ const CLOCK_SLACK: SignedDuration = SignedDuration::from_hours(2);
 /// Judges the answer to a look-up.
 pub(super) fn of_look_up(exchange: &Exchange, what: &LookUp) -> Verdict<Sighting> {
     judge(exchange, |answer| sight(answer, what))
+}
+
+/// Judges the answer to a search for a ticket that makes a post needless, of the type `label`.
+pub(super) fn of_verification(
+    exchange: &Exchange,
+    what: &Verification<'_>,
+    label: &str,
+) -> Verdict<Sighting> {
+    judge(exchange, |answer| sight_same(answer, what, label))
 }
 
 /// Judges the answer to a search for a pending ticket of the type `label`.
@@ -42,7 +55,9 @@ pub(super) fn of_protocolo(exchange: &Exchange, protocolo: &str) -> Verdict<Opti
         Sighting::Found { opening, others: Vec::new(), conflict: None }
     });
     match verdict {
-        Verdict::Answered(Sighting::Found { .. } | Sighting::NotFound) => Verdict::Answered(shown),
+        Verdict::Answered(Sighting::Found { .. } | Sighting::AlreadyOpen { .. } | Sighting::NotFound) => {
+            Verdict::Answered(shown)
+        }
         Verdict::Answered(Sighting::CouldNotTell(fault)) => Verdict::Unknown(fault),
         other => super::unanswered(other),
     }
@@ -143,6 +158,44 @@ fn sight(answer: &Envelope<'_>, what: &LookUp) -> Sighting {
     Sighting::NotFound
 }
 
+/// Looks for the marker, then for a young ticket of the same service, type and text.
+fn sight_same(answer: &Envelope<'_>, what: &Verification<'_>, label: &str) -> Sighting {
+    let service = what.ticket.id_cliente_servico;
+    let own = sight(answer, &LookUp { service, marker: what.marker, sent_at: Some(what.opened_since) });
+    if own != Sighting::NotFound {
+        return own;
+    }
+    let text = bare(what.ticket.descricao.as_str());
+    let page = answer.tickets().unwrap_or_default();
+    let mut same: Vec<Opening> = Vec::new();
+    for ticket in page.iter().flatten() {
+        let is_old = Age::of(ticket).is_some_and(|it| it.is_surely_before(what.opened_since));
+        let is_of_type = ticket.tipo_atendimento().is_none_or(|it| same_label(&it, label));
+        if is_old || !is_of_type || ticket.descricao_abertura().is_none_or(|it| bare(&it) != text) {
+            continue;
+        }
+        let Some(opening) = ticket.opening() else { return Sighting::CouldNotTell(words::no_proof()) };
+        same.push(opening);
+    }
+    same.sort_by_key(|it| it.id_atendimento);
+    match same.into_iter().next() {
+        Some(opening) => Sighting::AlreadyOpen { opening },
+        None => Sighting::NotFound,
+    }
+}
+
+/// A text as it compares: without what a server changes in it (case, accents, blanks, escapes for HTML), what
+/// HubSoft puts behind it, and whatever marker it carries.
+fn bare(text: &str) -> String {
+    let once = html_escape::decode_html_entities(text);
+    let twice = html_escape::decode_html_entities(&once);
+    let all: String = folded(&twice).collect();
+    let own = all.strip_suffix(SUFFIX).unwrap_or(&all);
+    let is_code = |it: &str| it.len() == MARKER_LEN && it.bytes().all(|it| it.is_ascii_alphanumeric());
+    let marked = own.rsplit_once("[ref").filter(|(_, rest)| rest.strip_suffix(']').is_some_and(is_code));
+    marked.map_or(own, |(before, _)| before).to_owned()
+}
+
 /// Looks for a pending ticket of the service with the type's label.
 fn sight_open(answer: &Envelope<'_>, service: i64, label: &str) -> Sighting {
     let Some(page) = answer.tickets() else {
@@ -167,7 +220,7 @@ fn sight_open(answer: &Envelope<'_>, service: i64, label: &str) -> Sighting {
     found.sort_by_key(|it| it.id_atendimento);
     let mut found = found.into_iter();
     match found.next() {
-        Some(opening) => Sighting::Found { opening, others: found.collect(), conflict: None },
+        Some(opening) => Sighting::AlreadyOpen { opening },
         None if doubtful => {
             could_not_tell("unclear_list", "the list of pending tickets is cut or unreadable")
         }
@@ -255,7 +308,7 @@ mod tests {
 
     use super::*;
     use crate::delivery::identity::{BatchKey, Marker};
-    use crate::ticket::Id;
+    use crate::ticket::{Id, RawTicket, Ticket};
 
     /// Noon in UTC; nine in the morning where HubSoft is.
     const SENT_AT: &str = "2026-11-24T12:00:00Z";
@@ -302,6 +355,9 @@ mod tests {
                 let ids = std::iter::once(opening).chain(others).map(|it| it.id_atendimento.to_string());
                 let conflict = conflict.as_ref().map(|it| format!(" {}", it.code)).unwrap_or_default();
                 format!("found {}{conflict}", ids.collect::<Vec<_>>().join(" "))
+            }
+            Verdict::Answered(Sighting::AlreadyOpen { opening }) => {
+                format!("already_open {}", opening.id_atendimento)
             }
             Verdict::Answered(Sighting::NotFound) => "not_found".to_owned(),
             Verdict::Answered(Sighting::CouldNotTell(fault)) => format!("could_not_tell {}", fault.code),
@@ -439,6 +495,49 @@ mod tests {
     }
 
     #[test]
+    fn before_a_first_post_a_ticket_of_the_same_text_makes_it_needless() {
+        let raw = RawTicket {
+            id_cliente_servico: Some("11000".into()),
+            descricao: Some("Sem conexão\ndesde  <ontem>".into()),
+            nome: Some("Ana".into()),
+            telefone: Some("37999112233".into()),
+            ..RawTicket::default()
+        };
+        let Ok(parsed) = Ticket::parse(&raw) else { panic!("it is valid") };
+        let what = Verification { ticket: &parsed.ticket, marker: marker(), opened_since: at(SENT_AT) };
+        let seen = |protocolo: &str, kind: &str, text: &str| {
+            page(&[ticket(7, protocolo, text).replacen(
+                '{',
+                &format!(r#"{{"tipo_atendimento":"{kind}","#),
+                1,
+            )])
+        };
+        let (young, old) = ("20261124090001000007", "20261120090000000007");
+        let with = |marker: &str| format!("Sem conexão\\ndesde <ontem> [ref {marker}]");
+        let table = [
+            (page(&[ours(7, old)]), "found 7"),
+            (seen(young, "SAC", &with("0123456789AB")), "already_open 7"),
+            (seen(young, "sac", "SEM CONEXAO DESDE &lt;ONTEM&gt;"), "already_open 7"),
+            (
+                seen(young, "SAC", "Sem conexao desde &amp;lt;ontem&amp;gt; [REF 0123456789AB]"),
+                "already_open 7",
+            ),
+            (seen("77", "SAC", &with("0123456789AB")), "already_open 7"),
+            (seen(old, "SAC", &with("0123456789AB")), "not_found"),
+            (seen(young, "QUEDA", &with("0123456789AB")), "not_found"),
+            (seen(young, "SAC", "Sem conexão desde anteontem"), "not_found"),
+            (seen("", "SAC", &with("0123456789AB")), "could_not_tell no_proof"),
+            (page(&foreign(50, 1)), "could_not_tell full_page"),
+            (page(&[]), "not_found"),
+            (r#"{"status":"success"}"#.to_owned(), "could_not_tell no_list"),
+        ];
+        for (body, expected) in table {
+            assert_eq!(short(&of_verification(&answer(200, &body), &what, "SAC")), expected, "{body}");
+        }
+        assert_eq!(short(&of_verification(&answer(429, ""), &what, "SAC")), "throttled");
+    }
+
+    #[test]
     fn only_a_pending_ticket_of_the_type_counts_as_open() {
         let seen = |id: i64, label: &str, closed: &str, service: &str| {
             format!(
@@ -447,8 +546,8 @@ mod tests {
         };
         let label = r#""QUEDA DE ENÉRGIA""#;
         let table = [
-            (page(&[seen(5, label, "null", "\"11000\"")]), "found 5"),
-            (page(&[seen(5, label, "null", "11000"), seen(3, label, "null", "11000")]), "found 3 5"),
+            (page(&[seen(5, label, "null", "\"11000\"")]), "already_open 5"),
+            (page(&[seen(5, label, "null", "11000"), seen(3, label, "null", "11000")]), "already_open 3"),
             (page(&[seen(5, r#""SAC""#, "null", "11000")]), "not_found"),
             (page(&[seen(5, label, "\"24/11/2026\"", "11000")]), "not_found"),
             (page(&[seen(5, label, "null", "11001")]), "not_found"),

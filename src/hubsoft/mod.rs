@@ -26,7 +26,9 @@ pub use settings::{
 };
 
 use crate::delivery::identity::Marker;
-use crate::delivery::{Api, Gate, LookUp, Proof, Reply, RequestKind, Sighting, Verdict, Withheld};
+use crate::delivery::{
+    Api, Gate, LookUp, Proof, Reply, RequestKind, Sighting, Verdict, Verification, Withheld,
+};
 use crate::ticket::{Id, Ticket};
 use token::{NoToken, Refusals, Tokens};
 use transport::Transport;
@@ -192,6 +194,16 @@ impl HubSoft {
         }
     }
 
+    /// The label of a ticket's type.
+    async fn label_of(&self, ticket: &Ticket, gate: &impl Gate) -> Result<String, Reply<Sighting>> {
+        let Some(id) = ticket.id_tipo_atendimento else { return Ok(TYPE_DEFAULT.to_owned()) };
+        let labels = self.labels(gate).await?;
+        labels.get(&id.get()).cloned().ok_or_else(|| {
+            let fault = look_up::unknown_type(id.get());
+            unsent(Verdict::Answered(Sighting::CouldNotTell(fault)), None)
+        })
+    }
+
     fn known_labels(&self) -> Option<Rc<HashMap<i64, String>>> {
         self.type_labels.borrow().clone()
     }
@@ -273,20 +285,26 @@ impl Api for HubSoft {
         }
     }
 
+    async fn verify(&self, what: &Verification<'_>, gate: &impl Gate) -> Reply<Sighting> {
+        let label = match self.label_of(what.ticket, gate).await {
+            Ok(label) => label,
+            Err(reply) => return reply,
+        };
+        let request = || self.tickets_of(what.ticket.id_cliente_servico, "nao");
+        match self.authorised(RequestKind::LookUp, gate, request).await {
+            Ok(answer) => {
+                let verdict = look_up::of_verification(&answer.exchange, what, &label);
+                answer.reply(verdict)
+            }
+            Err(no_token) => stopped(no_token),
+        }
+    }
+
     async fn find_open(&self, ticket: &Ticket, gate: &impl Gate) -> Reply<Sighting> {
         let service = ticket.id_cliente_servico;
-        let label = match ticket.id_tipo_atendimento {
-            None => TYPE_DEFAULT.to_owned(),
-            Some(id) => match self.labels(gate).await {
-                Ok(labels) => match labels.get(&id.get()) {
-                    Some(label) => label.clone(),
-                    None => {
-                        let fault = look_up::unknown_type(id.get());
-                        return unsent(Verdict::Answered(Sighting::CouldNotTell(fault)), None);
-                    }
-                },
-                Err(reply) => return reply,
-            },
+        let label = match self.label_of(ticket, gate).await {
+            Ok(label) => label,
+            Err(reply) => return reply,
         };
         match self.authorised(RequestKind::LookUp, gate, || self.tickets_of(service, "sim")).await {
             Ok(answer) => {

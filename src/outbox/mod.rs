@@ -5,6 +5,7 @@
 
 mod any;
 mod commands;
+mod doubts;
 mod names;
 pub mod postgres;
 mod range;

@@ -339,20 +339,22 @@ fn a_clock_set_back_believes_nothing_early() {
 fn an_open_ticket_skips_and_its_absence_posts() {
     #[track_caller]
     fn check(attempts: u32, verdict: Verdict<Sighting>, expected: &str) {
-        let next = with_scene(0, |_| {}, |scene| after_find_open(&claim(attempts), reply(verdict), scene));
+        let next =
+            with_scene(0, |_| {}, |scene| after_looking_before(&claim(attempts), reply(verdict), scene));
         match next {
             Next::Post => assert_eq!("post", expected),
             Next::Settle(settle) => assert_eq!(told(&settle.change, 0), expected),
         }
     }
     check(0, absent(), "post");
-    check(
-        0,
-        Verdict::Answered(Sighting::Found { opening: opening(3), others: vec![], conflict: None }),
-        "skipped for p3",
-    );
+    check(0, Verdict::Answered(Sighting::AlreadyOpen { opening: opening(3) }), "skipped for p3");
+    let own = |conflict| Verdict::Answered(Sighting::Found { opening: opening(3), others: vec![], conflict });
+    check(0, own(None), r#"opened p3, 0 spent, Some("notice")"#);
+    check(0, own(Some(fault("wrong_service"))), "conflict wrong_service with p3, 0 spent");
     check(0, vague(), "after 0 s, 1 spent");
     check(7, vague(), "failed full_page, 8 spent");
     check(7, Verdict::Unknown(fault("timeout")), "after 0 s, 7 spent");
+    // What is not answered is no absence.
+    check(0, Verdict::Throttled, "after 0 s, 0 spent");
     check(0, Verdict::Withheld, "release");
 }

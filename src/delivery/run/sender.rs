@@ -14,8 +14,11 @@ use crate::delivery::guards::{Halt, Progress};
 use crate::delivery::standing::{Finding, News};
 use crate::delivery::{
     Api, Blame, Change, Claim, Clock, Doubt, Fault, LookUp, Note, OpenTickets, Outbox, Proof, Reply,
-    RequestKind, RowId, Settle, Sighting, Verdict, Verify, Watch,
+    RequestKind, RowId, Settle, Sighting, Verdict, Verification, Verify, Watch,
 };
+
+/// A ticket of the same text that is older than this is of another outage.
+const VERIFIED_BACK: Duration = Duration::from_secs(48 * 3600);
 
 impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
     /// Ends when the run does.
@@ -105,33 +108,41 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
     }
 
     async fn verify(&self, claim: &Claim, pass: &Pass<'_, 'a, O, A, C, W>) -> Next {
-        if self.policy.verify == Verify::Never || 0 < claim.attempts {
+        if self.policy.verify == Verify::Never {
             return Next::Post;
         }
         let asked = self.time(&self.desk.borrow());
-        let doubt = decide::precaution(asked);
-        let what = LookUp { service: claim.ticket.id_cliente_servico, marker: claim.marker, sent_at: None };
-        let Some(reply) = self.unless_cut(self.api.look_up(&what, pass)).await else {
+        let Some(reply) = self.unless_cut(self.api.verify(&self.verification(claim), pass)).await else {
             return Next::Settle(decide::release(claim));
         };
         let denials = self.denials(claim.row, &reply.verdict);
         self.hear_look_up(claim.row, &reply, Looks::Count, pass.sent());
-        let scene = self.scene(asked, denials);
-        decide::after_verifying(claim, &doubt, reply, &scene)
+        decide::after_looking_before(claim, reply, &self.scene(asked, denials))
+    }
+
+    fn verification<'c>(&self, claim: &'c Claim) -> Verification<'c> {
+        let desk = self.desk.borrow();
+        // Before HubSoft has told the time, by the run's own.
+        let now = desk.hubsoft_now(self.clock.awake()).unwrap_or_else(|| self.time(&desk));
+        let opened_since = now.checked_sub(VERIFIED_BACK).unwrap_or(Timestamp::MIN);
+        Verification { ticket: &claim.ticket, marker: claim.marker, opened_since }
     }
 
     async fn look_up(&self, claim: &Claim, doubt: &Doubt, pass: &Pass<'_, 'a, O, A, C, W>) -> Settle {
+        // A claim after the doubt arose is not what caused it: nothing was sent from here.
+        let was_sent = claim.sent_at <= doubt.since;
         let what = LookUp {
             service: claim.ticket.id_cliente_servico,
             marker: claim.marker,
-            // A claim after the doubt arose is not what caused it: nothing was sent from here.
-            sent_at: (claim.sent_at <= doubt.since).then(|| self.by_hubsoft(claim.sent_at)),
+            sent_at: was_sent.then(|| self.by_hubsoft(claim.sent_at)),
         };
         let asked = self.time(&self.desk.borrow());
         // Dropped by a cut, it left nothing behind: it only reads.
-        let Some(reply) = self.unless_cut(self.api.look_up(&what, pass)).await else {
-            return decide::release(claim);
+        let reply = match doubt.precaution && !was_sent {
+            true => self.unless_cut(self.api.verify(&self.verification(claim), pass)).await,
+            false => self.unless_cut(self.api.look_up(&what, pass)).await,
         };
+        let Some(reply) = reply else { return decide::release(claim) };
         // Before this answer is heard: it may itself change whether look-ups count.
         let looks = self.desk.borrow().looks();
         let denials = self.denials(claim.row, &reply.verdict);
@@ -164,7 +175,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         let denials = self.denials(claim.row, &reply.verdict);
         self.hear_look_up(claim.row, &reply, Looks::Count, pass.sent());
         let scene = self.scene(asked, denials);
-        decide::after_find_open(claim, reply, &scene)
+        decide::after_looking_before(claim, reply, &scene)
     }
 
     /// `None` once the grace of a stop is over.

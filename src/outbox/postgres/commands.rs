@@ -10,6 +10,7 @@ use super::session::Access;
 use super::values::text;
 use crate::delivery::{OutboxError, RowId, State};
 use crate::outbox::commands::{Resolved, check_unsettled, protocolos, retryable};
+use crate::outbox::doubts::{Patience, made_where};
 use crate::outbox::stored::count;
 use crate::outbox::{BatchId, BindError, Cancelled, ResolveError, Scope, Word};
 
@@ -105,13 +106,17 @@ impl PgOutbox {
             "UPDATE mutirao.outbox o
                 SET state = CASE WHEN o.doubt_since IS NOT NULL AND NOT o.doubt_precaution THEN 'in_doubt' ELSE 'pending' END,
                     available_at = {NOW}, finished_at = NULL,
-                    attempts = CASE WHEN o.state = 'unconfirmed' THEN o.attempts ELSE 0 END, answered = 0,
-                    doubt_since = coalesce(o.doubt_since, CASE WHEN o.sent_at IS NOT NULL THEN {NOW} END),
-                    doubt_precaution = CASE WHEN o.doubt_since IS NOT NULL THEN o.doubt_precaution
-                                            ELSE o.sent_at IS NOT NULL END,
+                    attempts = CASE WHEN o.state = 'unconfirmed' THEN o.attempts ELSE 0 END, {},
                     error_code = NULL, error_message = NULL, protocolo = NULL, id_atendimento = NULL, outdated = false,
                     ids_ordem_servico = NULL, numeros_ordem_servico = NULL
-              WHERE NOT o.gone AND o.purged_at IS NULL AND o.state = ANY($4) AND {OF_BATCH}"
+              WHERE NOT o.gone AND o.purged_at IS NULL AND o.state = ANY($4) AND {OF_BATCH}",
+            made_where(
+                "o.doubt_since IS NULL",
+                "o",
+                &format!("CASE WHEN o.sent_at IS NOT NULL THEN {NOW} END"),
+                "o.sent_at IS NOT NULL",
+                Patience::New,
+            )
         );
         let retried = sqlx::query(AssertSqlSafe(sql))
             .bind(range.batch)

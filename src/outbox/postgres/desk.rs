@@ -20,6 +20,7 @@ use crate::delivery::eyes::{Sight, Specimen};
 use crate::delivery::standing::{Report, Standing};
 use crate::delivery::{Claimed, Outbox, OutboxError, Settle, Settled, WAIT_MAX, Want};
 use crate::outbox::Scope;
+use crate::outbox::doubts::{Patience, made_where};
 use crate::outbox::range::Range;
 
 /// The rows of a scope, to be delivered by one worker. Rows that their file no longer has are never
@@ -160,13 +161,16 @@ impl Outbox for Desk<'_> {
             // Behind the lock: a claim whose answer was lost may still be on its way there.
             let mut tx = self.worker.outbox().tx(Access::Claiming).await?;
             // Of whatever scope: the worker's one run holds no row.
-            let sql = "UPDATE mutirao.outbox
-                          SET state = CASE WHEN NOT posting AND doubt_precaution THEN 'pending' ELSE 'in_doubt' END,
-                              available_at = $1, doubt_since = CASE WHEN posting THEN $1 ELSE doubt_since END
-                        WHERE id IN (SELECT id FROM mutirao.outbox WHERE state = 'in_flight' AND worker = $2
-                                        FOR UPDATE SKIP LOCKED)";
-            let left =
-                sqlx::query(sql).bind(Time(now)).bind(self.worker.id()).execute(&mut *tx).await.trouble()?;
+            let sql = format!(
+                "UPDATE mutirao.outbox o
+                    SET state = CASE WHEN NOT o.posting AND o.doubt_precaution THEN 'pending' ELSE 'in_doubt' END,
+                        available_at = $1, {}
+                  WHERE o.id IN (SELECT l.id FROM mutirao.outbox l WHERE l.state = 'in_flight' AND l.worker = $2
+                                    FOR UPDATE SKIP LOCKED)",
+                made_where("o.posting OR o.doubt_since IS NULL", "o", "$1", "false", Patience::Kept)
+            );
+            let left = sqlx::query(AssertSqlSafe(sql)).bind(Time(now)).bind(self.worker.id());
+            let left = left.execute(&mut *tx).await.trouble()?;
             // What somebody holds is not waited for: it is a dead worker's from now on, for the next rescue.
             let sql = "SELECT EXISTS (SELECT FROM mutirao.outbox WHERE state = 'in_flight' AND worker = $1)";
             let is_left = sqlx::query_scalar(sql).bind(self.worker.id()).fetch_one(&mut *tx).await.trouble()?;

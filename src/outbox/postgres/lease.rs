@@ -7,11 +7,14 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use sqlx::AssertSqlSafe;
+
 use super::error::Trouble;
 use super::session::{Access, alone, in_time};
 use super::{PgOutbox, values::text};
 use crate::delivery::{OutboxError, Rate};
 use crate::outbox::Terms;
+use crate::outbox::doubts::{Patience, made_where};
 
 /// A claim may be sent for 45 s (`CLAIM_AGE_MAX` of the gate): a worker whose lease would end earlier
 /// claims nothing, so that nothing is sent after a lease has ended.
@@ -124,18 +127,20 @@ impl Worker {
                 return Ok(0);
             }
             // A row that somebody holds is left for the next time: waiting for it here, all would wait.
-            let sql = "UPDATE mutirao.outbox o
-                          SET state = CASE WHEN NOT o.posting AND o.doubt_precaution THEN 'pending' ELSE 'in_doubt' END,
-                              available_at = clock_timestamp(),
-                              doubt_since = coalesce(CASE WHEN NOT o.posting THEN o.doubt_since END, greatest(clock_timestamp(),
-                                  (SELECT w.lease_until + make_interval(secs => w.timeout_s)
-                                     FROM mutirao.worker w WHERE w.id = o.worker)))
-                        WHERE o.id IN (SELECT l.id FROM mutirao.outbox l
-                                        WHERE l.state = 'in_flight'
-                                          AND NOT EXISTS (SELECT FROM mutirao.worker w
-                                                           WHERE w.id = l.worker AND clock_timestamp() < w.lease_until)
-                                          FOR UPDATE SKIP LOCKED)";
-            let rescued = sqlx::query(sql).execute(&mut *tx).await.trouble()?.rows_affected();
+            let waits_until = "greatest(clock_timestamp(), (SELECT w.lease_until + make_interval(secs => w.timeout_s)
+                                                              FROM mutirao.worker w WHERE w.id = o.worker))";
+            let sql = format!(
+                "UPDATE mutirao.outbox o
+                    SET state = CASE WHEN NOT o.posting AND o.doubt_precaution THEN 'pending' ELSE 'in_doubt' END,
+                        available_at = clock_timestamp(), {}
+                  WHERE o.id IN (SELECT l.id FROM mutirao.outbox l
+                                  WHERE l.state = 'in_flight'
+                                    AND NOT EXISTS (SELECT FROM mutirao.worker w
+                                                     WHERE w.id = l.worker AND clock_timestamp() < w.lease_until)
+                                    FOR UPDATE SKIP LOCKED)",
+                made_where("o.posting OR o.doubt_since IS NULL", "o", waits_until, "false", Patience::Kept)
+            );
+            let rescued = sqlx::query(AssertSqlSafe(sql)).execute(&mut *tx).await.trouble()?.rows_affected();
             let sql = "DELETE FROM mutirao.worker
                         WHERE id IN (SELECT w.id FROM mutirao.worker w
                                       WHERE w.lease_until <= clock_timestamp()

@@ -3,13 +3,14 @@
 //! The fence keeps everything out but proof: that a ticket was opened is true whoever says it, and
 //! however late.
 
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::error::{Trouble, unreadable};
 use super::opened::{count, lists};
 use super::settle::write;
 use super::values::{Time, text};
 use crate::delivery::{Change, Opening, OutboxError, Settle, Settled, State, Token};
+use crate::outbox::doubts::made;
 use crate::outbox::names::state_of;
 
 /// The row as a settle finds it.
@@ -94,11 +95,11 @@ impl Found {
 /// A claim that the database does not know: a standby without the last commits took over. Something
 /// was sent under it, so the row is not posted before a look-up.
 async fn doubt_forgotten(conn: &mut PgConnection, settle: &Settle) -> Result<(), OutboxError> {
-    let sql = "UPDATE mutirao.outbox
-                  SET state = 'in_doubt', sent_at = coalesce(sent_at, $2, clock_timestamp()), doubt_since = clock_timestamp(),
-                      doubt_precaution = false, absences = 0, last_absence = NULL, answered = 0
-                WHERE id = $1";
-    sqlx::query(sql)
+    let sql = format!(
+        "UPDATE mutirao.outbox SET state = 'in_doubt', sent_at = coalesce(sent_at, $2, clock_timestamp()), {} WHERE id = $1",
+        made("clock_timestamp()", "false")
+    );
+    sqlx::query(AssertSqlSafe(sql))
         .bind(settle.row.0)
         .bind(settle.attempt.as_ref().map(|it| Time(it.at)))
         .execute(conn)

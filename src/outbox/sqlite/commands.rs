@@ -1,12 +1,14 @@
 //! What a person does to rows and batches, outside of a run.
 
 use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
 
 use super::SqliteOutbox;
 use super::error::{Trouble, json};
 use super::proof::owner_of;
 use crate::delivery::{OutboxError, RowId, State};
 use crate::outbox::commands::{Resolved, check_unsettled, protocolos, retryable};
+use crate::outbox::doubts::{Patience, made_where};
 use crate::outbox::{BatchId, BindError, Cancelled, ResolveError, Word};
 
 impl SqliteOutbox {
@@ -77,18 +79,16 @@ impl SqliteOutbox {
     ) -> Result<u64, OutboxError> {
         let mut session = self.session().await;
         let mut tx = session.begin().await?;
-        let sql = "UPDATE outbox
+        let sql = format!("UPDATE outbox
                       SET state = iif(state = 'unconfirmed' AND NOT doubt_precaution, 'in_doubt', 'pending'),
                           available_at = ?1, finished_at = NULL,
-                          attempts = iif(state = 'unconfirmed', attempts, 0), answered = 0,
-                          doubt_since = coalesce(doubt_since, iif(sent_at IS NULL, NULL, ?1)),
-                          doubt_precaution = iif(state = 'unconfirmed', doubt_precaution,
-                                                 doubt_since IS NOT NULL OR sent_at IS NOT NULL),
+                          attempts = iif(state = 'unconfirmed', attempts, 0), {},
                           error_code = NULL, error_message = NULL, protocolo = NULL, id_atendimento = NULL, outdated = 0,
                           ids_os = NULL, numeros_os = NULL
                     WHERE gone = 0 AND purged_at IS NULL AND state IN (SELECT value FROM json_each(?2))
-                      AND (?3 IS NULL OR batch = ?3)";
-        let retried = sqlx::query(sql)
+                      AND (?3 IS NULL OR batch = ?3)",
+            made_where("doubt_since IS NULL", "outbox", "iif(sent_at IS NULL, NULL, ?1)", "sent_at IS NOT NULL", Patience::New));
+        let retried = sqlx::query(AssertSqlSafe(sql))
             .bind(now.as_millisecond())
             .bind(json(&retryable(states)))
             .bind(batch.map(|it| it.0))

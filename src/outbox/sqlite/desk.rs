@@ -1,6 +1,7 @@
 //! The outbox as the engine sees it: one that knows which rows are its own.
 
 use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
 
 use super::error::Trouble;
 use super::{SqliteOutbox, claim, settle, sight};
@@ -8,6 +9,7 @@ use crate::delivery::decide::after;
 use crate::delivery::eyes::{Sight, Specimen};
 use crate::delivery::{Claimed, Outbox, OutboxError, Settle, Settled, WAIT_MAX, Want};
 use crate::outbox::Scope;
+use crate::outbox::doubts::{Patience, made_where};
 use crate::outbox::range::Range;
 
 /// The rows of a scope, to be delivered. Rows that their file no longer has are never posted, only
@@ -65,11 +67,16 @@ impl Outbox for Desk<'_> {
 
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
         // Of whatever scope: this process owns the outbox, and its one run holds no row.
-        let sql = "UPDATE outbox
-                      SET state = iif(doubt_since IS NOT NULL AND doubt_precaution, 'pending', 'in_doubt'),
-                          available_at = ?1, doubt_since = coalesce(doubt_since, ?1)
-                    WHERE state = 'in_flight'";
-        let left = sqlx::query(sql).bind(now.as_millisecond()).execute(&mut *self.outbox.conn().await).await;
+        let sql = format!(
+            "UPDATE outbox
+                SET state = iif(doubt_since IS NOT NULL AND doubt_precaution, 'pending', 'in_doubt'), available_at = ?1, {}
+              WHERE state = 'in_flight'",
+            made_where("doubt_since IS NULL", "outbox", "?1", "false", Patience::Kept)
+        );
+        let left = sqlx::query(AssertSqlSafe(sql))
+            .bind(now.as_millisecond())
+            .execute(&mut *self.outbox.conn().await)
+            .await;
         Ok(left.trouble()?.rows_affected())
     }
 

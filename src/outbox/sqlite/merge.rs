@@ -19,6 +19,7 @@ use super::read::counts;
 use super::session::Tx;
 use super::staging::Staging;
 use crate::delivery::OutboxError;
+use crate::outbox::doubts::{Patience, made, made_where};
 use crate::outbox::range::Range;
 use crate::outbox::stored::count;
 use crate::outbox::words::{OUTDATED, without_outdated};
@@ -35,6 +36,9 @@ pub(super) const IDENTITY_INDEX: &str =
 
 /// Records that are deleted at a time.
 const FORGET_STEP: i64 = 50_000;
+
+/// A row that is not pending was sent, and is known to have left nothing.
+const WAS_SENT: &str = "outbox.sent_at IS NOT NULL AND outbox.state <> 'pending'";
 
 /// Of `x`: certainly without a ticket of ours, and not withdrawn by a person (but where `?1` says so).
 const FREE: &str = "(x.state IN ('invalid', 'rejected', 'failed')
@@ -414,11 +418,11 @@ impl<'a> Merge<'a> {
             "UPDATE outbox
                 SET state = iif(s.valid, 'pending', 'invalid'), service = s.service, repeat_key = s.repeat_key,
                     attempts = 0, available_at = ?1, warning = s.warning, protocolo = NULL, outdated = 0,
-                    doubt_since = coalesce(doubt_since, iif(sent_at IS NOT NULL AND state <> 'pending', ?1, NULL)),
-                    doubt_precaution = doubt_since IS NOT NULL OR sent_at IS NOT NULL AND state <> 'pending',
-                    error_code = {}, error_message = {}, finished_at = iif(s.valid, NULL, ?1), purged_at = NULL
+                    {}, error_code = {}, error_message = {}, finished_at = iif(s.valid, NULL, ?1), purged_at = NULL
                FROM staged s
               WHERE outbox.id = s.row AND s.redo AND outbox.token = s.token AND outbox.state = s.old_state",
+            // A free row's older doubt is a precaution.
+            made_where("doubt_since IS NULL", "outbox", &format!("iif({WAS_SENT}, ?1, NULL)"), WAS_SENT, Patience::Kept),
             problem("code", "outbox.record"),
             problem("message", "outbox.record"),
         );
@@ -451,11 +455,11 @@ impl<'a> Merge<'a> {
     /// `--verify-first` is of known rows too: an outbox from an old backup takes for new what was
     /// opened since.
     async fn doubt_known(&mut self) -> Result<(), OutboxError> {
-        let sql = "UPDATE outbox
-                SET doubt_since = ?1, doubt_hubsoft_at = NULL, doubt_precaution = 1,
-                    absences = 0, last_absence = NULL, answered = 0
-               FROM staged s
-              WHERE outbox.id = s.row AND outbox.state = 'pending' AND outbox.doubt_since IS NULL";
+        let sql = format!(
+            "UPDATE outbox SET {} FROM staged s
+              WHERE outbox.id = s.row AND outbox.state = 'pending' AND outbox.doubt_since IS NULL",
+            made("?1", "true")
+        );
         self.run(sql, &[self.now]).await.map(drop)
     }
 

@@ -131,14 +131,7 @@ fn look_ups_that_fail_do_not_stop_posts() {
 fn one_absence_is_enough_for_a_precaution() {
     in_virtual_time(async {
         let bench = Bench::new(0);
-        let doubt = Doubt {
-            since: start() - Duration::from_secs(5),
-            hubsoft_at: None,
-            precaution: true,
-            absences: 0,
-            last_absence: None,
-            answered: 0,
-        };
+        let doubt = Doubt::precaution(start() - Duration::from_secs(5));
         bench.outbox.insert(ticket(1, "Sem sinal"), start(), Some(doubt));
         let ending = bench.run().await;
         assert_eq!(ending.stats.opened, 1);
@@ -169,7 +162,7 @@ fn an_open_ticket_is_skipped_if_asked() {
         let mut bench = Bench::new(2);
         bench.policy.open_tickets = OpenTickets::Skip;
         bench.api.find_open = Box::new(|asked| match asked.service {
-            1 => sighting(Sighting::Found { opening: opening(99), others: Vec::new(), conflict: None }),
+            1 => sighting(Sighting::AlreadyOpen { opening: opening(99) }),
             _ => sighting(Sighting::NotFound),
         });
         let ending = bench.run().await;

@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use mutirao::delivery::{Ending, Note, Reason, Reply, RequestKind, Sighting, State, Verdict, Watch, run};
+use mutirao::delivery::{
+    Doubt, Ending, Note, Reason, Reply, RequestKind, Sighting, State, Verdict, Watch, run,
+};
 
 use super::Bench;
 use crate::support::memory_outbox::MemoryOutbox;
@@ -129,7 +131,7 @@ fn a_short_text_that_came_back_proves_nothing_for_a_long_one() {
 fn a_long_text_that_was_refused_and_corrected_is_posted_without_proof() {
     in_virtual_time(async {
         let bench = bench(&[]);
-        let doubt = crate::simulation::precaution(start());
+        let doubt = Doubt::precaution(start());
         bench.outbox.insert(ticket(2, &"x".repeat(300)), start(), Some(doubt));
         let (ending, notes) = watched(&bench).await;
         assert_eq!((ending.stats.opened, notes.len()), (1, 0));

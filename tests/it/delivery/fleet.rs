@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use mutirao::delivery::decide::precaution;
 use mutirao::delivery::{
     Clock, Control, Doubt, Ending, GuardLimits, Halt, Lasting, Policy, Rate, Reason, Reply, RequestKind,
     Sighting, State, Verdict, run,
@@ -59,7 +58,7 @@ impl Fleet {
 
     /// A row that may have been sent.
     fn doubt(&self, service: i64) {
-        let doubt = Doubt { precaution: false, ..precaution(start()) };
+        let doubt = Doubt::since(start());
         self.outbox.insert(ticket(service, "Sem sinal"), start(), Some(doubt));
     }
 

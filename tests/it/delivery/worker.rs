@@ -2,6 +2,7 @@
 //! up no other.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 
 use mutirao::delivery::{
@@ -345,24 +346,70 @@ fn verify_first_adopts_what_was_sent_from_elsewhere() {
     in_virtual_time(async {
         let mut bench = bench(10);
         bench.policy.verify = Verify::First;
-        bench.api.look_up = Box::new(|asked| {
+        bench.api.verify = Box::new(|asked| {
             let seen = match asked.service {
                 ..=3 => {
                     Sighting::Found { opening: opening(asked.service), others: Vec::new(), conflict: None }
                 }
+                5 => Sighting::AlreadyOpen { opening: opening(99) },
                 4 if asked.at < 30 * S => Sighting::CouldNotTell(fault("vague")),
                 _ => Sighting::NotFound,
             };
             reply(Verdict::Answered(seen), Some(200))
         });
         run_for(&bench, 900 * S, async {}).await;
-        assert_eq!(bench.outbox.count(State::Opened), 10);
+        assert_eq!((bench.outbox.count(State::Opened), bench.outbox.count(State::Skipped)), (9, 1));
         let posted: Vec<i64> = { bench.api.asked().into_iter() }
             .filter(|it| it.kind == RequestKind::Post)
             .map(|it| it.service)
             .collect();
-        assert_eq!(posted.len(), 7, "{posted:?}");
-        assert!(posted.iter().all(|service| 3 < *service));
-        assert_eq!(posted[6], 4, "not before it could be told");
+        assert_eq!(posted.len(), 6, "{posted:?}");
+        assert!(posted.iter().all(|service| 3 < *service && *service != 5));
+        assert_eq!(posted[5], 4, "not before it could be told");
+    });
+}
+
+#[test]
+fn verify_first_takes_only_an_answered_absence_for_one() {
+    in_virtual_time(async {
+        let mut bench = bench(1);
+        bench.policy.verify = Verify::First;
+        let answers: [fn() -> Verdict<Sighting>; 6] = [
+            || Verdict::Throttled,
+            || Verdict::Unknown(fault("timeout")),
+            || Verdict::NotSent(fault("refused")),
+            || Verdict::LoginUnavailable(fault("login")),
+            || Verdict::Withheld,
+            || Verdict::Forbidden(fault("http_403")),
+        ];
+        let n_asked = Cell::new(0);
+        bench.api.verify = Box::new(move |_| {
+            let nth = n_asked.replace(n_asked.get() + 1);
+            let last = || Verdict::Answered(Sighting::AlreadyOpen { opening: opening(9) });
+            reply(answers.get(nth).map_or_else(last, |it| it()), None)
+        });
+        run_for(&bench, 3600 * S, async {}).await;
+        assert_eq!(bench.api.count(RequestKind::Post), 0, "none of these is an absence");
+        assert_eq!(bench.outbox.row(1).state, State::Skipped);
+    });
+}
+
+#[test]
+fn verify_first_looks_before_the_post_of_a_row_that_has_spent_an_attempt_too() {
+    in_virtual_time(async {
+        let mut bench = bench(1);
+        bench.policy.verify = Verify::First;
+        let (n_verified, n_posts) = (Rc::new(Cell::new(0)), Cell::new(0));
+        let n_asked = n_verified.clone();
+        bench.api.verify = Box::new(move |_| {
+            n_asked.set(n_asked.get() + 1);
+            reply(Verdict::Answered(Sighting::NotFound), Some(200))
+        });
+        bench.api.post = Box::new(move |asked| match n_posts.replace(n_posts.get() + 1) {
+            0 => reply(Verdict::Unknown(fault("timeout")), None),
+            _ => opened(asked.service),
+        });
+        run_for(&bench, 900 * S, async {}).await;
+        assert_eq!((bench.outbox.count(State::Opened), n_verified.get()), (1, 2));
     });
 }

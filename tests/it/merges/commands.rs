@@ -1,6 +1,6 @@
 //! What a person asks for once a file is in.
 
-use mutirao::delivery::{AttemptKind, Change, End, Outbox, Settle, State, Want};
+use mutirao::delivery::{AttemptKind, Change, Doubt, End, Outbox, Settle, State, Want};
 use mutirao::outbox::{FirstPost, Resolution, ResolveError, RowName, Scope, Withdrawn, Word};
 
 use super::{Books, Driver, failed, fault, in_doubt, opened, run, states, unconfirmed};
@@ -12,6 +12,7 @@ on_every_driver! {
     a_sample_is_the_first_lines,
     cancel_and_retry_know_what_was_sent,
     a_person_settles_what_is_unconfirmed,
+    doubts_made_in_sql_are_as_decide_makes_them,
 }
 
 async fn a_precaution_that_could_not_tell_is_looked_up_by_reconcile(driver: Driver) {
@@ -81,6 +82,43 @@ async fn cancel_and_retry_know_what_was_sent(driver: Driver) {
     assert_eq!((again.counts.revived, again.counts.unchanged), (0, 5), "what was withdrawn stays so");
     let wanted = it.import(&File { withdrawn: Withdrawn::Reopen, ..File::of("b", &lines) }).await;
     assert_eq!((wanted.counts.revived, wanted.counts.unchanged), (2, 3), "until a person asks for it");
+}
+
+/// Whatever an older doubt of the row has left in its columns.
+async fn doubts_made_in_sql_are_as_decide_makes_them(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let file = [line(1, "a"), line(2, "b")];
+    let merged = it.import(&File::of("b", &file)).await;
+    let older = Doubt {
+        hubsoft_at: Some(at(0)),
+        absences: 1,
+        last_absence: Some(at(0)),
+        answered: 9,
+        ..Doubt::since(at(0))
+    };
+    run(&it.outbox, merged.scope(), |_| Change::Unconfirmed { doubt: older.clone(), fault: fault() }).await;
+    let rows = [it.row("b", 2).await.report.row, it.row("b", 3).await.report.row];
+    let word = |row| Word { row, says: Resolution::NotOpened, note: "ana" };
+    it.outbox.resolve(&rows.map(word), at(2)).await.expect("they are unconfirmed");
+    let doubt = async |line| it.row("b", line).await.doubt;
+    assert_eq!(doubt(2).await, None);
+
+    it.outbox.retry(Some(merged.batch), &[State::Failed], at(3)).await.expect("it does");
+    assert_eq!(doubt(2).await, Some(Doubt::precaution(at(3))), "before a person's retry");
+
+    // The look-up of one finds nothing, and its post is cut off; that of the other is.
+    let worker = it.worker().await;
+    let desk = worker.desk(Scope::All);
+    let want = Want { now: at(4), posts: 9, look_ups: 9, end: End::Front };
+    let claims = desk.claim(want).await.expect("it claims").claims;
+    let free = Change::Later { at: at(4), attempts: 0, doubt: None, fault: None };
+    let claim = claims.iter().find(|it| it.line == 2).expect("it is looked up");
+    let settle = Settle { row: claim.row, token: claim.token, change: free, attempt: None };
+    desk.settle(&[settle]).await.expect("it does");
+    desk.claim(want).await.expect("it claims");
+    desk.recover(at(5)).await.expect("it does");
+    assert_eq!(doubt(2).await, Some(Doubt::since(at(5))), "nobody knows what its post has left");
+    assert_eq!(doubt(3).await, Some(Doubt::precaution(at(3))), "a look-up leaves nothing");
 }
 
 async fn a_person_settles_what_is_unconfirmed(driver: Driver) {

@@ -11,7 +11,6 @@ mod world;
 use std::collections::BTreeSet;
 
 use self::fleet::Fleet;
-pub use self::server::precaution;
 use self::world::{Sabotage, Tale, World};
 use crate::support::world::in_virtual_time;
 

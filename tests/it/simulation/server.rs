@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mutirao::delivery::identity::Marker;
 use mutirao::delivery::{
-    Api, Doubt, Gate, LookUp, Opening, Proof, Reply, RequestKind, Sighting, Verdict, Withheld,
+    Api, Gate, LookUp, Opening, Proof, Reply, RequestKind, Sighting, Verdict, Verification, Withheld,
 };
 use mutirao::ticket::Ticket;
 use tokio::time::sleep;
@@ -407,6 +407,11 @@ impl Api for Server {
         self.find(what, gate).await.unwrap_or_else(|early| early)
     }
 
+    async fn verify(&self, what: &Verification<'_>, gate: &impl Gate) -> Reply<Sighting> {
+        let own = LookUp { service: what.ticket.id_cliente_servico, marker: what.marker, sent_at: None };
+        self.find(&own, gate).await.unwrap_or_else(|early| early)
+    }
+
     async fn find_open(&self, ticket: &Ticket, gate: &impl Gate) -> Reply<Sighting> {
         let _ = ticket;
         match pass(gate, RequestKind::LookUp).await {
@@ -463,9 +468,4 @@ async fn pass<T>(gate: &impl Gate, kind: RequestKind) -> Result<(), Reply<T>> {
 
 fn proof(opening: Opening) -> Proof {
     Proof { opening, marker_echoed: Some(true), warnings: Vec::new(), conflict: None }
-}
-
-/// A doubt that is a mere precaution.
-pub fn precaution(since: jiff::Timestamp) -> Doubt {
-    Doubt { since, hubsoft_at: None, precaution: true, absences: 0, last_absence: None, answered: 0 }
 }

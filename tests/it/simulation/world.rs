@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use mutirao::delivery::identity::Marker;
 use mutirao::delivery::{
-    Change, Control, Ending, Halt, Note, OpenTickets, Policy, Rate, Reason, Settle, Settled, State, Watch,
-    run,
+    Change, Control, Doubt, Ending, Halt, Note, OpenTickets, Policy, Rate, Reason, Settle, Settled, State,
+    Watch, run,
 };
 use tokio::time::sleep;
 
-use super::server::{Created, Server, Weather, precaution};
+use super::server::{Created, Server, Weather};
 use crate::support::memory_outbox::{MemoryOutbox, Row, Trouble};
 use crate::support::world::{VirtualClock, start, ticket};
 
@@ -66,7 +66,7 @@ impl World {
         for n in 0..n_rows {
             let service = rng.i64(1..=n_services);
             let text = if rng.u32(0..10) == 0 { "x".repeat(300) } else { format!("Sem sinal {n}") };
-            let doubt = (rng.u64(0..100) < precautions).then(|| precaution(start()));
+            let doubt = (rng.u64(0..100) < precautions).then(|| Doubt::precaution(start()));
             outbox.insert(ticket(service, &text), start(), doubt);
         }
         let clears_at = Duration::from_secs(rng.u64(60..2400));

@@ -502,14 +502,7 @@ pub fn take_in(
     for row in rows.values_mut().filter(|row| row.state == State::InFlight) {
         let Some(since) = dead_since(row.worker) else { continue };
         n_rows += 1;
-        row.doubt.get_or_insert(Doubt {
-            since,
-            hubsoft_at: None,
-            precaution: false,
-            absences: 0,
-            last_absence: None,
-            answered: 0,
-        });
+        row.doubt.get_or_insert(Doubt::since(since));
         make_due(row, now);
     }
     n_rows

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use mutirao::delivery::identity::Marker;
-use mutirao::delivery::{Api, Gate, LookUp, Proof, Reply, RequestKind, Sighting, Verdict};
+use mutirao::delivery::{Api, Gate, LookUp, Proof, Reply, RequestKind, Sighting, Verdict, Verification};
 use mutirao::ticket::Ticket;
 use tokio::time::sleep;
 
@@ -33,6 +33,7 @@ pub struct Script {
     pub logs_in: Cell<bool>,
     pub post: Answer<Proof>,
     pub look_up: Answer<Sighting>,
+    pub verify: Answer<Sighting>,
     pub find_open: Answer<Sighting>,
     pub probe: Answer<()>,
 }
@@ -51,6 +52,7 @@ impl Script {
             logs_in: Cell::default(),
             post: Box::new(|asked| opened(asked.service)),
             look_up: Box::new(not_found),
+            verify: Box::new(not_found),
             find_open: Box::new(not_found),
             probe: Box::new(|_| reply(Verdict::Answered(()), Some(200))),
         }
@@ -104,6 +106,11 @@ impl Api for Script {
 
     async fn look_up(&self, what: &LookUp, gate: &impl Gate) -> Reply<Sighting> {
         self.request(gate, RequestKind::LookUp, what.service.get(), &self.look_up).await
+    }
+
+    async fn verify(&self, what: &Verification<'_>, gate: &impl Gate) -> Reply<Sighting> {
+        let service = what.ticket.id_cliente_servico.get();
+        self.request(gate, RequestKind::LookUp, service, &self.verify).await
     }
 
     async fn find_open(&self, ticket: &Ticket, gate: &impl Gate) -> Reply<Sighting> {

@@ -5,6 +5,10 @@ use super::judge::MAY_EXIST;
 use super::{Merge, NOW};
 use crate::delivery::OutboxError;
 use crate::outbox::FirstPost;
+use crate::outbox::doubts::{Patience, made, made_where};
+
+/// A row that is not pending was sent, and is known to have left nothing.
+const WAS_SENT: &str = "o.sent_at IS NOT NULL AND o.state <> 'pending'";
 
 impl Merge {
     /// Free rows that changed are as new, but for what they were: one that was sent is looked up
@@ -16,14 +20,19 @@ impl Merge {
                 SET state = CASE WHEN s.valid THEN 'pending' ELSE 'invalid' END, {},
                     repeat_key = s.repeat_key, attempts = 0, available_at = {NOW}, warning = s.warning,
                     protocolo = NULL, outdated = false,
-                    doubt_since = coalesce(o.doubt_since,
-                        CASE WHEN o.sent_at IS NOT NULL AND o.state <> 'pending' THEN {NOW} END),
-                    doubt_precaution = o.doubt_since IS NOT NULL OR o.sent_at IS NOT NULL AND o.state <> 'pending',
-                    error_code = i.error_code, error_message = i.error_message,
+                    {}, error_code = i.error_code, error_message = i.error_message,
                     finished_at = CASE WHEN NOT s.valid THEN {NOW} END, purged_at = NULL
                FROM staged s JOIN incoming i ON i.record = s.record
               WHERE o.id = s.row_id AND s.redo AND o.token = s.token AND o.state = s.old_state",
             fields.collect::<Vec<_>>().join(", "),
+            // A free row's older doubt is a precaution.
+            made_where(
+                "o.doubt_since IS NULL",
+                "o",
+                &format!("CASE WHEN {WAS_SENT} THEN {NOW} END"),
+                WAS_SENT,
+                Patience::Kept
+            ),
         );
         self.run_sql(&sql, &[self.now]).await.map(drop)
     }
@@ -58,11 +67,9 @@ impl Merge {
         let to_post = "x.state = 'pending' AND x.doubt_since IS NULL";
         self.hold(to_post).await?;
         let sql = format!(
-            "UPDATE mutirao.outbox AS x
-                SET doubt_since = {NOW}, doubt_hubsoft_at = NULL, doubt_precaution = true,
-                    absences = 0, last_absence = NULL, answered = 0
-               FROM staged s JOIN held h ON h.id = s.row_id
-              WHERE x.id = s.row_id AND {to_post}"
+            "UPDATE mutirao.outbox AS x SET {} FROM staged s JOIN held h ON h.id = s.row_id
+              WHERE x.id = s.row_id AND {to_post}",
+            made(NOW, "true")
         );
         self.run_sql(&sql, &[self.now]).await.map(drop)
     }
