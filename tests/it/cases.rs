@@ -64,6 +64,87 @@ fn every_case_ends_as_is_said_beside_it() {
     assert!(0 < n_cases && failed.is_empty(), "{failed}");
 }
 
+/// Too large to be kept: made here.
+#[test]
+fn what_is_far_too_wide_or_long_ends_soon_and_small() {
+    let header = "id_cliente_servico;descricao;nome;telefone";
+    let row = "11000;Sem sinal;Ana;37999112200";
+    let names: String = (0..100_000).map(|it| format!(";coluna{it}")).collect();
+    check(
+        "100_000_names.csv",
+        format!("{header}{names}\n{row}\n").as_bytes(),
+        "check",
+        "exit 5\nsays more than 1024 columns",
+    );
+    check("only_delimiters.csv", &b";".repeat(15_000_000), "check", "exit 5\nsays the file is empty");
+    let far = ";".repeat(50_000);
+    check(
+        "blank_headers.csv",
+        format!("{header}{far}\n{}", format!("{row}{far}\n").repeat(50)).as_bytes(),
+        "import --sandbox --rate unlimited --yes",
+        "exit 5\nsays more than 1024 columns",
+    );
+    let unclosed = format!("{header}\n{}", "11000;b\"\";\"a;Ana;37999112200\n".repeat(20_000));
+    check("unclosed.csv", unclosed.as_bytes(), "check", "exit 5\nsays (stray_quotation_mark)");
+}
+
+#[track_caller]
+fn check(name: &str, content: &[u8], command: &str, expected: &str) -> Site {
+    let site = Site::new("");
+    site.write(name, content);
+    let case = cases(&format!("$ {command}\n{expected}\n")).remove(0);
+    let ended = run(&site, &case, name);
+    let wrong = case.wrong(&ended);
+    assert!(wrong.is_empty(), "{name}: {}\n{}{}", wrong.join("; "), ended.stdout, ended.stderr);
+    site
+}
+
+/// One cell in the last column made a work folder of a gigabyte; a column too many for Excel held the results back.
+#[test]
+fn a_sheet_as_wide_as_excel_has_small_results_and_has_them() {
+    let table = |names: &[(u16, &str)], n_rows: u32| {
+        let mut workbook = rust_xlsxwriter::Workbook::new();
+        let sheet = workbook.add_worksheet();
+        for (at, name) in names {
+            sheet.write_string(0, *at, *name).unwrap();
+        }
+        for row in 1..=n_rows {
+            sheet.write_number(row, 0, 11_000.0 + f64::from(row)).unwrap();
+            for (at, text) in [(1, "Sem sinal"), (2, "Ana"), (3, "37999112200")] {
+                sheet.write_string(row, at, text).unwrap();
+            }
+        }
+        workbook.save_to_buffer().unwrap()
+    };
+    let needed = [(0, "servico"), (1, "descricao"), (2, "nome"), (3, "telefone")];
+    let one = [&needed[..], &[(16_383, "obs")]].concat();
+    let import = "import --sandbox --rate unlimited --yes --json";
+    let site = check("canto.xlsx", &table(&one, 500), import, "exit 0\njson /counts/opened 500");
+    let files = fs::read_dir(site.path("canto.sandbox.mutirao")).unwrap();
+    let size: u64 = files.map(|it| it.unwrap().metadata().unwrap().len()).sum();
+    assert!(size < 4_000_000, "{size} bytes");
+
+    let names: Vec<_> = (4..16_384).map(|it| (it, format!("c{it}"))).collect();
+    let all: Vec<_> = needed.into_iter().chain(names.iter().map(|(at, name)| (*at, name.as_str()))).collect();
+    let site =
+        check("largo.xlsx", &table(&all, 2), import, "exit 0\njson /counts/opened 2\nsays results.xlsx");
+    assert_eq!(site.table("largo.sandbox.mutirao/results.csv").len(), 2);
+}
+
+/// `import --sandbox`, errors.csv corrected, and imported: the first command of the README.
+#[test]
+fn what_the_sandbox_refused_is_opened_once_it_is_corrected() {
+    let site = Site::new("");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/sheets/sandbox_corrigir.csv");
+    site.write("queda.csv", fs::read(file).unwrap());
+    let flags = ["--sandbox", "--rate", "unlimited", "--yes"];
+    site.run(&[&["import", "queda.csv"], &flags[..]].concat()).expect(3);
+    let errors = "queda.sandbox.mutirao/errors.csv";
+    let corrected = site.read(errors).replace(";37999;", ";37999112201;");
+    site.write(errors, corrected);
+    site.run(&[&["import", errors], &flags[..]].concat()).expect(0);
+}
+
 fn inputs() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let folders = fs::read_dir(root).unwrap().map(|it| it.unwrap().path());

@@ -181,3 +181,32 @@ impl Read for Bounded {
         Ok(n_read)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
+
+    use super::*;
+
+    #[test]
+    fn no_more_is_unpacked_than_may_be_of_all_parts_together() {
+        let mut writer = ZipWriter::new(tempfile::tempfile().unwrap());
+        for name in ["a", "b"] {
+            writer.start_file(name, SimpleFileOptions::default()).unwrap();
+            writer.write_all(&[b' '; 100_000]).unwrap();
+        }
+        let archive = Archive::open(writer.finish().unwrap()).unwrap();
+        archive.left.set(150_000);
+        let read = |name: &str| {
+            let mut part = archive.part(name).unwrap();
+            let n_read = io::copy(&mut part, &mut io::sink());
+            (n_read.ok(), part.hit())
+        };
+        assert!(matches!(read("a"), (Some(100_000), None)));
+        assert!(matches!(read("b"), (None, Some(Fault::TooLarge(_)))));
+        assert!(matches!(read("a"), (None, Some(Fault::TooLarge(_)))), "nothing is left");
+    }
+}
