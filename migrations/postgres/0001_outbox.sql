@@ -305,7 +305,10 @@ CREATE TABLE mutirao.worker (
     -- Its ceiling in requests a second; NULL: unlimited. The lowest of all living workers rules.
     rate        double precision CHECK (0 < rate AND rate < 'infinity'),
     -- How long it waits for HubSoft's answer. Past its lease too: it may only be cut off from here.
-    timeout_s   double precision NOT NULL CHECK (0 <= timeout_s AND timeout_s < 'infinity')
+    timeout_s   double precision NOT NULL CHECK (0 <= timeout_s AND timeout_s < 'infinity'),
+    -- Another one has taken over, perhaps without the last commits: nobody claims before each has said again what it
+    -- did last.
+    server_started timestamptz NOT NULL DEFAULT pg_postmaster_start_time()
 );
 
 COMMENT ON TABLE mutirao.worker IS 'Who works on this outbox now';
@@ -316,6 +319,7 @@ COMMENT ON COLUMN mutirao.worker.lease_until IS 'Until then its claims are its o
 COMMENT ON COLUMN mutirao.worker.lease_s IS 'How long its lease lasts when it is renewed, in seconds';
 COMMENT ON COLUMN mutirao.worker.n_renewals IS 'Renewals in time, one after another; with two of them it may rescue the rows of the dead';
 COMMENT ON COLUMN mutirao.worker.rate IS 'Its ceiling in requests a second; NULL: unlimited. The lowest of all living workers rules';
+COMMENT ON COLUMN mutirao.worker.server_started IS 'The server that it has told what it did last, by when that was started';
 COMMENT ON COLUMN mutirao.worker.timeout_s IS 'How long it waits for an answer of HubSoft, in seconds';
 
 -- Claims of all workers stand in line behind the lock of this table. It has no rows; who may UPDATE it may stand in line.

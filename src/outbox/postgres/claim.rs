@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 use tokio::time::Instant;
 
 use super::candidate::{Candidate, candidates, outlook};
-use super::error::{LeaseOver, Trouble, unavailable};
+use super::error::Trouble;
 use super::lease::{LEASE_LEFT_MIN_S, Worker};
 use super::parking::put_back;
 use super::session::Access;
@@ -197,18 +197,20 @@ async fn mark(
                  FROM unnest($1::bigint[]) v(id)
                 WHERE o.id = v.id
                   AND EXISTS (SELECT FROM mutirao.worker w
-                               WHERE w.id = $2 AND clock_timestamp() + make_interval(secs => $4) < w.lease_until)";
+                               WHERE w.id = $2 AND clock_timestamp() + make_interval(secs => $4) < w.lease_until)
+                  AND NOT EXISTS (SELECT FROM mutirao.worker w
+                                   WHERE w.server_started <> pg_postmaster_start_time() AND clock_timestamp() < w.lease_until)";
     let marked = sqlx::query(sql)
         .bind(claims.iter().map(|it| it.row.0).collect::<Vec<_>>())
         .bind(worker.id())
         .bind(Time(now))
         .bind(LEASE_LEFT_MIN_S)
         .bind(LEASE_LEFT_MIN_S + worker.timeout_s())
-        .execute(conn)
+        .execute(&mut *conn)
         .await
         .trouble()?;
-    // The rows are locked: it is all of them, or there is no lease.
-    if marked.rows_affected() == 0 { Err(unavailable(LeaseOver)) } else { Ok(()) }
+    // The rows are locked: it is all of them, or the worker may not.
+    if marked.rows_affected() == 0 { Err(worker.why_unmarked(conn).await?) } else { Ok(()) }
 }
 
 async fn refuse(conn: &mut PgConnection, refusals: &[Refusal]) -> Result<(), OutboxError> {

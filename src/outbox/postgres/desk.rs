@@ -140,9 +140,14 @@ impl Desk<'_> {
 impl Outbox for Desk<'_> {
     async fn claim(&self, want: Want) -> Result<Claimed, OutboxError> {
         let want = Want { posts: want.posts.min(self.posts_max.get()), ..want };
+        self.worker.settle_doubts_of_server().await?;
         let began = Instant::now();
         let claimed = in_time(claim::claim(self.worker, self.range, want)).await;
         self.took(began.elapsed(), want.posts);
+        match &claimed {
+            Ok(it) => self.worker.lately().claimed(self.worker.id(), &it.claims),
+            Err(_) => self.worker.doubt_server(),
+        }
         let mut claimed = self.worker.outbox().explained(claimed).await?;
         // What comes back from others is looked up by them.
         claimed.outlook.elsewhere &= !self.range.is_only_to_look();
@@ -151,6 +156,10 @@ impl Outbox for Desk<'_> {
 
     async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
         let settled = in_time(settle::settle(self.worker, settles)).await;
+        match &settled {
+            Ok(became) => self.worker.lately().settled(self.worker.id(), settles, became),
+            Err(_) => self.worker.doubt_server(),
+        }
         self.worker.outbox().explained(settled).await
     }
 
@@ -175,6 +184,7 @@ impl Outbox for Desk<'_> {
             let sql = "SELECT EXISTS (SELECT FROM mutirao.outbox WHERE state = 'in_flight' AND worker = $1)";
             let is_left = sqlx::query_scalar(sql).bind(self.worker.id()).fetch_one(&mut *tx).await.trouble()?;
             tx.commit().await?;
+            self.worker.lately().recovered();
             if is_left {
                 self.worker.begin_anew().await?;
             }
@@ -246,6 +256,11 @@ impl Outbox for Desk<'_> {
 
     async fn share(&self, report: &Report) -> Result<Option<Standing>, OutboxError> {
         let standing = self.worker.share(report).await.map(Some);
+        match &standing {
+            // An idle worker claims nothing, and the others wait for what it has to say.
+            Ok(_) => self.worker.settle_doubts_of_server().await?,
+            Err(_) => self.worker.doubt_server(),
+        }
         self.worker.outbox().explained(standing).await
     }
 

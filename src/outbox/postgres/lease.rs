@@ -4,12 +4,13 @@
 //! Leases are given up and taken over behind the lock of the claims, so that a claim sees either a
 //! worker that lives or rows that are rescued.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
 
 use super::error::Trouble;
+use super::lately::Lately;
 use super::session::{Access, alone, in_time};
 use super::{PgOutbox, values::text};
 use crate::delivery::{OutboxError, Rate};
@@ -38,6 +39,9 @@ pub struct Worker {
     name: String,
     terms: Terms,
     id: AtomicI64,
+    lately: Lately,
+    /// Something failed since it last asked whether the server is still the same.
+    doubts_server: AtomicBool,
 }
 
 impl PgOutbox {
@@ -45,7 +49,8 @@ impl PgOutbox {
     /// times within it. A lease of less than 45 s claims nothing.
     pub async fn register(&self, name: &str, terms: Terms) -> Result<Worker, OutboxError> {
         let (name, id) = (text(name).into_owned(), AtomicI64::new(0));
-        let worker = Worker { outbox: self.clone(), name, terms, id };
+        let (lately, doubts_server) = (Lately::default(), AtomicBool::new(false));
+        let worker = Worker { outbox: self.clone(), name, terms, id, lately, doubts_server };
         let enrolled = in_time(worker.enrol()).await;
         self.explained(enrolled).await?;
         Ok(worker)
@@ -59,6 +64,23 @@ impl Worker {
 
     pub(super) fn rate(&self) -> Rate {
         self.terms.rate
+    }
+
+    pub(super) fn lately(&self) -> &Lately {
+        &self.lately
+    }
+
+    /// Another server may have taken over.
+    pub(super) fn doubt_server(&self) {
+        self.doubts_server.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) async fn settle_doubts_of_server(&self) -> Result<(), OutboxError> {
+        if self.doubts_server.load(Ordering::Relaxed) {
+            self.say_again().await?;
+            self.doubts_server.store(false, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// How long it waits for an answer of HubSoft.
@@ -89,9 +111,10 @@ impl Worker {
                       SET n_renewals = CASE WHEN clock_timestamp() < lease_until THEN n_renewals + 1 ELSE 0 END,
                           lease_until = clock_timestamp() + make_interval(secs => $2)
                     WHERE id = $1
-                RETURNING EXISTS (SELECT FROM mutirao.worker w WHERE w.id <> $1 AND w.lease_until <= clock_timestamp())";
-        let renewed: Option<bool> = alone(&self.outbox, async |conn| {
-            sqlx::query_scalar(sql)
+                RETURNING EXISTS (SELECT FROM mutirao.worker w WHERE w.id <> $1 AND w.lease_until <= clock_timestamp()),
+                          server_started <> pg_postmaster_start_time()";
+        let renewed: Option<(bool, bool)> = alone(&self.outbox, async |conn| {
+            sqlx::query_as(sql)
                 .bind(self.id())
                 .bind(self.terms.lease.as_secs_f64())
                 .fetch_optional(conn)
@@ -99,10 +122,17 @@ impl Worker {
                 .trouble()
         })
         .await?;
+        if let Some((_, true)) = renewed {
+            self.say_again().await?;
+        }
         match renewed {
-            Some(false) => Ok(Others::Alive),
-            Some(true) => Ok(Others::SomeDead),
-            None => in_time(self.enrol()).await.map(|()| Others::SomeDead),
+            Some((false, _)) => Ok(Others::Alive),
+            Some((true, _)) => Ok(Others::SomeDead),
+            None => {
+                in_time(self.enrol()).await?;
+                // It may be the server that forgot it.
+                self.say_all_again().await.map(|()| Others::SomeDead)
+            }
         }
     }
 

@@ -15,6 +15,7 @@ mod desk;
 mod error;
 mod health;
 mod keeper;
+mod lately;
 mod lease;
 mod listen;
 mod merge;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod claims;
+mod failover;
 mod held;
 mod leases;
 mod parking;

@@ -1,0 +1,94 @@
+//! A standby that lacks the last commits took over, and the workers live on.
+
+use mutirao::delivery::standing::{News, Prober, Report};
+use mutirao::delivery::{Change, Claim, Opening, Outbox, OutboxError, Settle, Settled, State, Want};
+use mutirao::outbox::Scope;
+
+use super::bench::{Fresh, ids, register, want};
+use crate::outbox_conformance::{Bench, at, valid};
+
+/// Each row as a claim that is lost left it before.
+const NEVER_CLAIMED: &str = "state = 'pending', token = token - 1, sent_at = NULL, claimed_at = NULL, worker = NULL,
+    first_claim = false, doubt_since = NULL, posting = false, protocolo = NULL, id_atendimento = NULL, finished_at = NULL";
+
+fn opened(claim: &Claim) -> Settle {
+    let opening = Opening {
+        protocolo: claim.row.0.to_string(),
+        id_atendimento: claim.row.0,
+        ids_ordem_servico: Vec::new(),
+        numeros_ordem_servico: Vec::new(),
+    };
+    let change = Change::Opened { opening, attempts: 1, warning: None };
+    Settle { row: claim.row, token: claim.token, change, attempt: None }
+}
+
+async fn lose(it: &Fresh, sql: String) {
+    // Another server, as far as anybody was told.
+    let sql = format!("{sql}; UPDATE mutirao.worker SET server_started = '2020-01-01'");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut it.sql().await).await.expect("it is lost");
+}
+
+/// Seen: a settle that was lost left its row in flight for ever; with its claim, the row was posted again.
+#[tokio::test]
+async fn what_a_failover_lost_is_said_again_before_anybody_claims() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&(1..=5).map(valid).collect::<Vec<_>>()).await;
+    let claims = it.claim(want(4)).await.expect("it claims").claims;
+    let settles: Vec<Settle> = claims[..3].iter().map(opened).collect();
+    assert_eq!(it.settle(&settles).await.expect("it settles"), [Settled::Written; 3]);
+    let other = register(&it.outbox).await;
+    // The first keeps its settle, the second loses it, the third its claim too; the fourth was being posted.
+    lose(
+        &it,
+        format!(
+            "UPDATE mutirao.outbox SET state = 'in_flight', protocolo = NULL, id_atendimento = NULL, finished_at = NULL
+              WHERE id = 2;
+             UPDATE mutirao.outbox SET {NEVER_CLAIMED} WHERE id IN (3, 4)"
+        ),
+    )
+    .await;
+    let others = other.desk(Scope::All);
+    for _ in 0..2 {
+        let early = others.claim(want(9)).await;
+        assert!(matches!(early, Err(OutboxError::Unavailable(_))), "the first worker has said nothing yet");
+    }
+    let report = Report { slots: 0, news: News::default(), prober: Prober::Ready };
+    it.worker.renew().await.expect("it renews");
+    it.worker.desk(Scope::All).share(&report).await.expect("it shares");
+    for (row, state) in rows.iter().zip([State::Opened, State::Opened, State::Opened, State::InDoubt]) {
+        assert_eq!(it.state(*row).await, state, "{row:?}");
+    }
+    let claimed = others.claim(Want { look_ups: 0, ..want(9) }).await.expect("all have said what they did");
+    assert_eq!(ids(&claimed), [rows[4]]);
+    // Its answer comes, and is proof.
+    assert_eq!(it.settle(&[opened(&claims[3])]).await.expect("it settles"), [Settled::Written]);
+    assert_eq!(it.state(rows[3]).await, State::Opened);
+}
+
+#[tokio::test]
+async fn a_restart_that_loses_nothing_changes_nothing() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1), valid(2), valid(3)]).await;
+    let claims = it.claim(want(2)).await.expect("it claims").claims;
+    let change = Change::Later { at: at(1), attempts: 1, doubt: None, fault: None };
+    let later = Settle { row: rows[0], token: claims[0].token, change, attempt: None };
+    it.settle(&[later]).await.expect("it settles");
+    lose(&it, "SELECT 1".to_owned()).await;
+    assert!(it.claim(want(9)).await.is_err(), "once, to see that the server is another");
+    let claimed = it.claim(Want { now: at(2), ..want(9) }).await.expect("it has said what it did");
+    assert_eq!(ids(&claimed), [rows[2], rows[0]], "the one that is to be tried again, without a doubt");
+    assert_eq!(it.state(rows[1]).await, State::InFlight);
+}
+
+/// The server forgot even that the worker came.
+#[tokio::test]
+async fn a_worker_that_was_forgotten_says_again_what_it_did() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1), valid(2)]).await;
+    let claims = it.claim(want(2)).await.expect("it claims").claims;
+    it.settle(&[opened(&claims[0])]).await.expect("it settles");
+    lose(&it, format!("UPDATE mutirao.outbox SET {NEVER_CLAIMED}; DELETE FROM mutirao.worker")).await;
+    it.worker.renew().await.expect("it registers");
+    assert_eq!((it.state(rows[0]).await, it.state(rows[1]).await), (State::Opened, State::InDoubt));
+    assert!(ids(&it.claim(want(9)).await.expect("it claims")).is_empty());
+}
