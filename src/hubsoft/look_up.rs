@@ -12,8 +12,17 @@ use crate::delivery::{Fault, LookUp, Opening, Sighting, Verdict, Verification};
 /// How many tickets a look-up asks for: the most that HubSoft gives.
 pub(super) const PAGE_LEN: usize = 50;
 
-/// How many it gives by itself. A page of just so many may have been cut here, were `limit` ignored.
-const PAGE_LEN_DEFAULT: usize = 20;
+/// How many it gives by itself. A page of just so many was cut here if `limit` is ignored.
+pub(super) const PAGE_LEN_DEFAULT: usize = 20;
+
+/// Whether the server gives as many tickets as it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// Nobody knows yet.
+    Unproven,
+    Heeded,
+    Ignored,
+}
 
 /// What HubSoft puts behind every text that comes in by its API, as [`folded`].
 const SUFFIX: &str = "|atendimentoabertoviaapi";
@@ -23,8 +32,8 @@ const SUFFIX: &str = "|atendimentoabertoviaapi";
 const CLOCK_SLACK: SignedDuration = SignedDuration::from_hours(2);
 
 /// Judges the answer to a look-up.
-pub(super) fn of_look_up(exchange: &Exchange, what: &LookUp) -> Verdict<Sighting> {
-    judge(exchange, |answer| sight(answer, what))
+pub(super) fn of_look_up(exchange: &Exchange, what: &LookUp, limit: Limit) -> Verdict<Sighting> {
+    judge(exchange, |answer| sight(answer, what, limit))
 }
 
 /// Judges the answer to a search for a ticket that makes a post needless, of the type `label`.
@@ -32,13 +41,19 @@ pub(super) fn of_verification(
     exchange: &Exchange,
     what: &Verification<'_>,
     label: &str,
+    limit: Limit,
 ) -> Verdict<Sighting> {
-    judge(exchange, |answer| sight_same(answer, what, label))
+    judge(exchange, |answer| sight_same(answer, what, label, limit))
 }
 
 /// Judges the answer to a search for a pending ticket of the type `label`.
-pub(super) fn of_find_open(exchange: &Exchange, service: i64, label: &str) -> Verdict<Sighting> {
-    judge(exchange, |answer| sight_open(answer, service, label))
+pub(super) fn of_find_open(
+    exchange: &Exchange,
+    service: i64,
+    label: &str,
+    limit: Limit,
+) -> Verdict<Sighting> {
+    judge(exchange, |answer| sight_open(answer, service, label, limit))
 }
 
 /// Judges the answer to a look-up by protocolo.
@@ -107,7 +122,7 @@ fn says_none(answer: &Envelope<'_>) -> bool {
 }
 
 /// Looks for the marker.
-fn sight(answer: &Envelope<'_>, what: &LookUp) -> Sighting {
+fn sight(answer: &Envelope<'_>, what: &LookUp, limit: Limit) -> Sighting {
     let Some(page) = answer.tickets() else {
         return could_not_tell("no_list", "the answer has no list of tickets");
     };
@@ -145,7 +160,7 @@ fn sight(answer: &Envelope<'_>, what: &LookUp) -> Sighting {
     if let Some(fault) = doubtful {
         return Sighting::CouldNotTell(fault);
     }
-    if is_full(&page) && !reaches_back(&page, what) {
+    if is_full(&page, limit) && !reaches_back(&page, what) {
         let message = format!("all {} newest tickets of the service are younger than the send", page.len());
         return Sighting::CouldNotTell(words::fault("full_page", message));
     }
@@ -159,9 +174,10 @@ fn sight(answer: &Envelope<'_>, what: &LookUp) -> Sighting {
 }
 
 /// Looks for the marker, then for a young ticket of the same service, type and text.
-fn sight_same(answer: &Envelope<'_>, what: &Verification<'_>, label: &str) -> Sighting {
+fn sight_same(answer: &Envelope<'_>, what: &Verification<'_>, label: &str, limit: Limit) -> Sighting {
     let service = what.ticket.id_cliente_servico;
-    let own = sight(answer, &LookUp { service, marker: what.marker, sent_at: Some(what.opened_since) });
+    let look_up = LookUp { service, marker: what.marker, sent_at: Some(what.opened_since) };
+    let own = sight(answer, &look_up, limit);
     if own != Sighting::NotFound {
         return own;
     }
@@ -197,7 +213,7 @@ fn bare(text: &str) -> String {
 }
 
 /// Looks for a pending ticket of the service with the type's label.
-fn sight_open(answer: &Envelope<'_>, service: i64, label: &str) -> Sighting {
+fn sight_open(answer: &Envelope<'_>, service: i64, label: &str, limit: Limit) -> Sighting {
     let Some(page) = answer.tickets() else {
         return could_not_tell("no_list", "the answer has no list of tickets");
     };
@@ -205,7 +221,7 @@ fn sight_open(answer: &Envelope<'_>, service: i64, label: &str) -> Sighting {
         return could_not_tell("unreadable_ticket", "an entry of the list is not a ticket");
     };
     let mut found: Vec<Opening> = Vec::new();
-    let mut doubtful = is_full(&page);
+    let mut doubtful = is_full(&page, limit);
     for ticket in &page {
         let elsewhere = ticket.id_cliente_servico().is_some_and(|id| id != service);
         if elsewhere || ticket.is_closed() {
@@ -232,8 +248,15 @@ fn could_not_tell(code: &str, message: &str) -> Sighting {
     Sighting::CouldNotTell(words::fault(code, message))
 }
 
-fn is_full(page: &[Seen<'_>]) -> bool {
-    page.len() == PAGE_LEN_DEFAULT || PAGE_LEN <= page.len()
+/// Whether there may be tickets that are not on the page.
+fn is_full(page: &[Seen<'_>], limit: Limit) -> bool {
+    PAGE_LEN <= page.len() || page.len() == PAGE_LEN_DEFAULT && limit != Limit::Heeded
+}
+
+/// How many tickets a page has; `None` if it is none.
+pub(super) fn page_len(exchange: &Exchange) -> Option<usize> {
+    let (_, body) = told::<()>(exchange).ok()?;
+    Some(envelope(body).ok()?.tickets()?.len())
 }
 
 /// Whether a full page goes back beyond the earliest moment our ticket can be from: the newest stand
@@ -372,7 +395,11 @@ mod tests {
 
     #[track_caller]
     fn check(status: u16, body: &str, what: &LookUp, expected: &str) {
-        assert_eq!(short(&of_look_up(&answer(status, body), what)), expected, "{status} {body}");
+        assert_eq!(
+            short(&of_look_up(&answer(status, body), what, Limit::Unproven)),
+            expected,
+            "{status} {body}"
+        );
     }
 
     #[test]
@@ -431,7 +458,7 @@ mod tests {
         }
         let broken =
             Exchange::Answered { status: 200, retry_after: None, date: None, body: Err(words::cut()) };
-        assert_eq!(short(&of_look_up(&broken, &sent())), "unknown cut");
+        assert_eq!(short(&of_look_up(&broken, &sent(), Limit::Unproven)), "unknown cut");
     }
 
     /// `n` foreign tickets, the newest first, `step_min` minutes apart, the first at 09:59 local.
@@ -453,6 +480,14 @@ mod tests {
         // Were `limit` ignored, a page would end at 20.
         check(200, &page(&foreign(20, 1)), &sent(), "could_not_tell full_page");
         check(200, &page(&foreign(20, 60)), &sent(), "not_found");
+        for (n, limit, expected) in [
+            (20, Limit::Heeded, "not_found"),
+            (20, Limit::Ignored, "could_not_tell full_page"),
+            (50, Limit::Heeded, "could_not_tell full_page"),
+        ] {
+            let found = of_look_up(&answer(200, &page(&foreign(n, 1))), &sent(), limit);
+            assert_eq!(short(&found), expected, "{n} {limit:?}");
+        }
         // Just older than the send is not enough: clocks differ.
         check(200, &page(&foreign(50, 2)), &sent(), "could_not_tell full_page");
         // The order was ignored: the newest may be missing.
@@ -532,9 +567,13 @@ mod tests {
             (r#"{"status":"success"}"#.to_owned(), "could_not_tell no_list"),
         ];
         for (body, expected) in table {
-            assert_eq!(short(&of_verification(&answer(200, &body), &what, "SAC")), expected, "{body}");
+            assert_eq!(
+                short(&of_verification(&answer(200, &body), &what, "SAC", Limit::Unproven)),
+                expected,
+                "{body}"
+            );
         }
-        assert_eq!(short(&of_verification(&answer(429, ""), &what, "SAC")), "throttled");
+        assert_eq!(short(&of_verification(&answer(429, ""), &what, "SAC", Limit::Unproven)), "throttled");
     }
 
     #[test]
@@ -556,7 +595,7 @@ mod tests {
             (page(&[]), "not_found"),
         ];
         for (body, expected) in table {
-            let verdict = of_find_open(&answer(200, &body), 11_000, "Queda de Energia");
+            let verdict = of_find_open(&answer(200, &body), 11_000, "Queda de Energia", Limit::Unproven);
             assert_eq!(short(&verdict), expected, "{body}");
         }
     }

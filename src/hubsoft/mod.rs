@@ -11,7 +11,7 @@ mod verdict;
 mod wire;
 mod words;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -30,6 +30,7 @@ use crate::delivery::{
     Api, Gate, LookUp, Proof, Reply, RequestKind, Sighting, Verdict, Verification, Withheld,
 };
 use crate::ticket::{Id, Ticket};
+use look_up::Limit;
 use token::{NoToken, Refusals, Tokens};
 use transport::Transport;
 use verdict::{Asked, Exchange};
@@ -45,6 +46,8 @@ pub struct HubSoft {
     who: String,
     /// The labels of the ticket types, once they were read; the echo of a post is compared with them.
     type_labels: RefCell<Option<Rc<HashMap<i64, String>>>>,
+    /// What look-ups have shown of the server.
+    limit: Cell<Limit>,
 }
 
 /// Parsed once, not once a row.
@@ -114,6 +117,7 @@ impl HubSoft {
             routes,
             who: settings.who(),
             type_labels: RefCell::new(None),
+            limit: Cell::new(Limit::Unproven),
         })
     }
 
@@ -235,14 +239,43 @@ impl HubSoft {
         }
     }
 
-    /// The look-up of one service's tickets, newest first.
-    fn tickets_of(&self, service: Id, pending_only: &str) -> Request {
+    /// One service's tickets, newest first, as many as fit on a page; and whether a page ends where we said.
+    ///
+    /// Of exactly so many as a server gives that heeds no limit nobody knows whether they are all. So it is asked
+    /// once for one less: a server that gives one less would have given more before.
+    async fn page(
+        &self,
+        service: Id,
+        pending_only: &str,
+        gate: &impl Gate,
+    ) -> Result<(Answer, Limit), NoToken> {
+        let request = |limit| move || self.tickets_of(service, pending_only, limit);
+        let answer = self.authorised(RequestKind::LookUp, gate, request(look_up::PAGE_LEN)).await?;
+        if self.limit.get() == Limit::Unproven {
+            let fewer = look_up::PAGE_LEN_DEFAULT - 1;
+            match look_up::page_len(&answer.exchange) {
+                Some(look_up::PAGE_LEN_DEFAULT) => {
+                    // What this one comes to is no answer about the row.
+                    let again = self.authorised(RequestKind::LookUp, gate, request(fewer)).await;
+                    match again.ok().and_then(|it| look_up::page_len(&it.exchange)) {
+                        Some(found) if found == fewer => self.limit.set(Limit::Heeded),
+                        Some(look_up::PAGE_LEN_DEFAULT) => self.limit.set(Limit::Ignored),
+                        _ => {}
+                    }
+                }
+                Some(found) if look_up::PAGE_LEN_DEFAULT < found => self.limit.set(Limit::Heeded),
+                _ => {}
+            }
+        }
+        Ok((answer, self.limit.get()))
+    }
+
+    fn tickets_of(&self, service: Id, pending_only: &str, limit: usize) -> Request {
         let mut url = self.routes.tickets_of_customer.clone();
         url.set_query(Some(&format!(
             "busca=id_cliente_servico&termo_busca={}&apenas_pendente={pending_only}\
-             &order_by=data_cadastro&order_type=desc&limit={}",
-            service.get(),
-            look_up::PAGE_LEN
+             &order_by=data_cadastro&order_type=desc&limit={limit}",
+            service.get()
         )));
         get(url)
     }
@@ -275,10 +308,9 @@ impl Api for HubSoft {
     }
 
     async fn look_up(&self, what: &LookUp, gate: &impl Gate) -> Reply<Sighting> {
-        let request = || self.tickets_of(what.service, "nao");
-        match self.authorised(RequestKind::LookUp, gate, request).await {
-            Ok(answer) => {
-                let verdict = look_up::of_look_up(&answer.exchange, what);
+        match self.page(what.service, "nao", gate).await {
+            Ok((answer, limit)) => {
+                let verdict = look_up::of_look_up(&answer.exchange, what, limit);
                 answer.reply(verdict)
             }
             Err(no_token) => stopped(no_token),
@@ -290,10 +322,9 @@ impl Api for HubSoft {
             Ok(label) => label,
             Err(reply) => return reply,
         };
-        let request = || self.tickets_of(what.ticket.id_cliente_servico, "nao");
-        match self.authorised(RequestKind::LookUp, gate, request).await {
-            Ok(answer) => {
-                let verdict = look_up::of_verification(&answer.exchange, what, &label);
+        match self.page(what.ticket.id_cliente_servico, "nao", gate).await {
+            Ok((answer, limit)) => {
+                let verdict = look_up::of_verification(&answer.exchange, what, &label, limit);
                 answer.reply(verdict)
             }
             Err(no_token) => stopped(no_token),
@@ -306,9 +337,9 @@ impl Api for HubSoft {
             Ok(label) => label,
             Err(reply) => return reply,
         };
-        match self.authorised(RequestKind::LookUp, gate, || self.tickets_of(service, "sim")).await {
-            Ok(answer) => {
-                let verdict = look_up::of_find_open(&answer.exchange, service.get(), &label);
+        match self.page(service, "sim", gate).await {
+            Ok((answer, limit)) => {
+                let verdict = look_up::of_find_open(&answer.exchange, service.get(), &label, limit);
                 answer.reply(verdict)
             }
             Err(no_token) => stopped(no_token),

@@ -213,7 +213,7 @@ async fn an_open_ticket_of_the_same_type_is_found() {
     let (hubsoft, gate) = (client_of(&sandbox), Turnstile::default());
     let ticket = parsed(&raw());
     let sighted = |reply: Reply<Sighting>| match reply.verdict {
-        Verdict::Answered(Sighting::Found { opening, .. }) => opening.id_atendimento,
+        Verdict::Answered(Sighting::AlreadyOpen { opening }) => opening.id_atendimento,
         Verdict::Answered(Sighting::NotFound) => 0,
         other => panic!("{other:?}"),
     };
@@ -250,4 +250,24 @@ async fn nobody_there_means_nothing_was_sent() {
     assert_eq!((short(&reply).as_str(), reply.latency), ("not_sent connect", Duration::ZERO));
     let said = &reply.verdict.fault().expect("it says why").message;
     assert!(said.contains(&format!("127.0.0.1:{port}")), "{said}");
+}
+
+/// Seen: such a service could only end `unconfirmed`.
+#[tokio::test]
+async fn a_service_with_just_as_many_tickets_as_a_page_has_by_default_can_be_told_of() {
+    let sandbox = sandbox("");
+    let (hubsoft, gate) = (client_of(&sandbox), Turnstile::default());
+    for n in 0..20 {
+        assert_eq!(
+            short(&hubsoft.open(&parsed(&raw()), marker(&format!("other {n}")), &gate).await),
+            "answered"
+        );
+    }
+    for _ in 0..2 {
+        let reply = hubsoft.look_up(&sent("ours"), &gate).await;
+        assert_eq!(reply.verdict, Verdict::Answered(Sighting::NotFound));
+    }
+    let n_look_ups = gate.passed.borrow().iter().filter(|it| **it == RequestKind::LookUp).count();
+    assert_eq!(n_look_ups, 3, "the server is tried once");
+    sandbox.stop();
 }

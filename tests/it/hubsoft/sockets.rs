@@ -216,3 +216,21 @@ async fn a_wish_to_wait_is_read_from_the_body_too() {
     let reply = open_on(&url).await;
     assert_eq!((short(&reply).as_str(), reply.retry_after), ("throttled", Some(Duration::from_secs(17))));
 }
+
+/// Of a server that gives twenty whatever it is asked for, the twenty may not be all.
+#[tokio::test]
+async fn a_server_that_heeds_no_limit_is_believed_no_absence() {
+    let tickets = (1..=20)
+        .map(|id| format!(r#"{{"id_atendimento":{id},"protocolo":"{id}","descricao_abertura":"x"}}"#));
+    let tickets = tickets.collect::<Vec<_>>().join(",");
+    let page = http("200 OK", &format!(r#"{{"status":"success","atendimentos":[{tickets}]}}"#));
+    let (url, n_requests) = scripted(vec![Act::Answer(page)]).await;
+    let hubsoft = client(&url, token("x"));
+    for n in [2, 3] {
+        let reply = hubsoft.look_up(&sent("ours"), &Turnstile::default()).await;
+        let Verdict::Answered(mutirao::delivery::Sighting::CouldNotTell(fault)) = reply.verdict else {
+            panic!("{reply:?}")
+        };
+        assert_eq!((fault.code.as_str(), n_requests.load(Ordering::SeqCst)), ("full_page", n));
+    }
+}
