@@ -333,6 +333,8 @@ CREATE TABLE mutirao.pace (
     one           boolean PRIMARY KEY DEFAULT true CHECK (one),
     -- The next slot that nobody has taken.
     next_slot_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- By when the logins so far have used up their time.
+    next_login_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- HubSoft asked for a pause.
     paused_until  timestamptz,
     pause_reason  text,
@@ -353,6 +355,7 @@ CREATE TABLE mutirao.pace (
 COMMENT ON TABLE mutirao.pace IS 'What all workers know together, in one row';
 COMMENT ON COLUMN mutirao.pace.one IS 'There is one row';
 COMMENT ON COLUMN mutirao.pace.next_slot_at IS 'The next slot that nobody has taken';
+COMMENT ON COLUMN mutirao.pace.next_login_at IS 'By when the logins so far have used up their time: ten at once, then one each three seconds';
 COMMENT ON COLUMN mutirao.pace.paused_until IS 'HubSoft asked for a pause until then';
 COMMENT ON COLUMN mutirao.pace.pause_reason IS 'In words';
 COMMENT ON COLUMN mutirao.pace.n_pauses IS 'The number of that pause';

@@ -29,10 +29,8 @@ const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_LONGEST: Duration = Duration::from_secs(60);
 
 /// So many logins may follow each other at once (a token that is refused is renewed twice), and then
-/// one more each so often, for each run.
-///
-/// Source: HubSoft documents 30 logins a minute with a burst of 20; ten workers that renew without an end
-/// stay below both.
+/// one more each so often, for each run. What all workers of an outbox may stands in
+/// [`standing`](super::standing::LOGINS_AT_ONCE).
 const LOGINS_AT_ONCE: u32 = 3;
 const LOGIN_EVERY: Duration = Duration::from_secs(20);
 
@@ -331,6 +329,7 @@ mod tests {
                 n_workers: 2,
                 slots: None,
                 free_in: Duration::ZERO,
+                login_in: None,
                 pause: Some(Paused { number, left, reason: "429".to_owned() }),
                 stop: None,
                 breaker: Shared::Closed,

@@ -16,6 +16,12 @@ pub const BLOCK: Duration = Duration::from_millis(500);
 /// the work of a clock that was set, and may be pulled back without giving a slot twice.
 pub const LEAD: Duration = Duration::from_secs(1);
 
+/// So many logins of all workers may follow each other at once, and then one more each so often.
+///
+/// Source: HubSoft documents 30 logins a minute with a burst of 20; other programs may log in, too.
+pub const LOGINS_AT_ONCE: u32 = 10;
+pub const LOGIN_EVERY: Duration = Duration::from_secs(3);
+
 /// Who probes or tries keeps doing so as long as it shares; silent for so long, it is replaced.
 pub const HELD: Duration = Duration::from_secs(10);
 
@@ -24,6 +30,8 @@ pub const HELD: Duration = Duration::from_secs(10);
 pub struct Report {
     /// How many slots it has use for, beyond those that it has. 0: none.
     pub slots: u32,
+    /// Whether it waits to log in.
+    pub wants_login: bool,
     pub news: News,
     pub prober: Prober,
 }
@@ -98,6 +106,8 @@ pub struct Standing {
     pub slots: Option<Slots>,
     /// From `now` to the first slot that nobody has; zero if it has passed.
     pub free_in: Duration,
+    /// From `now` to the login that it waits for, at most [`LEAD`]; `None`: none is free, or it waits for none.
+    pub login_in: Option<Duration>,
     /// The pause in force.
     pub pause: Option<Paused>,
     /// Why a person, or a worker in need of one, has stopped everybody.

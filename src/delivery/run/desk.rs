@@ -72,6 +72,15 @@ pub enum Sharing {
     Shared,
 }
 
+/// A login, where all workers share them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Login {
+    Unasked,
+    Asked,
+    /// From that time on.
+    Given(Duration),
+}
+
 /// See [`Desk::halting`].
 struct Halting {
     lote: Arc<str>,
@@ -116,6 +125,8 @@ pub struct Desk {
     idle_since: Option<Duration>,
     /// Whether whoever looks on was last told that the breaker is open.
     pub told_open: Option<bool>,
+    /// Of those that all workers share.
+    pub login: Login,
     /// The outbox's time of day minus the run's.
     pub time_off: SignedDuration,
     /// The outbox's clock was set back: what it has stamped may lie far ahead.
@@ -170,6 +181,7 @@ impl Desk {
             stumbled: None,
             idle_since: None,
             told_open: Some(false),
+            login: Login::Unasked,
             time_off: SignedDuration::ZERO,
             was_set_back: false,
             hubsoft_clock: None,
@@ -266,6 +278,27 @@ impl Desk {
             Fails::Settles => self.settles_fail = failing,
             Fails::Shares => self.shares_fail = failing,
         }
+    }
+
+    /// When the next login may go. `None`: that is being asked.
+    pub fn next_login(&mut self, now: Duration) -> Option<Duration> {
+        let own = self.pace.next_login();
+        match (self.sharing, self.login) {
+            // Not asked for before it is of use.
+            _ if now < own => Some(own),
+            (Sharing::Alone, _) => Some(own),
+            (Sharing::Shared, Login::Given(at)) => Some(at),
+            (Sharing::Shared, Login::Unasked | Login::Asked) => {
+                self.login = Login::Asked;
+                None
+            }
+        }
+    }
+
+    /// A login is about to be sent.
+    pub fn logs_in(&mut self, now: Duration) {
+        self.pace.logs_in(now);
+        self.login = Login::Unasked;
     }
 
     /// Something all must know.

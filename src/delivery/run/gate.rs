@@ -93,12 +93,21 @@ impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
 
     /// Waits until another login may be tried. Whoever waits holds all other logins of the run back.
     async fn login_turn(&self) {
+        let engine = self.engine;
         loop {
-            let at = self.engine.desk.borrow().pace.next_login();
-            if at <= self.engine.now() {
-                return;
+            let changed = engine.changed.notified();
+            let at = engine.desk.borrow_mut().next_login(engine.now());
+            match at {
+                Some(at) if at <= engine.now() => return,
+                Some(_) => {}
+                None => engine.told.notify_one(),
             }
-            sleep_until(Some(self.engine.instant(at))).await;
+            // Dropping either loses nothing.
+            tokio::select! {
+                biased;
+                () = sleep_until(at.map(|it| engine.instant(it))) => {}
+                () = changed => {}
+            }
         }
     }
 
@@ -183,7 +192,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Gate for Pass<'_, '_, O, A, C, W> {
             self.posted.set(true);
         }
         if kind == RequestKind::Login {
-            desk.pace.logs_in(now);
+            desk.logs_in(now);
         }
         desk.guards.tries(now);
         desk.stats.sending(now, kind);

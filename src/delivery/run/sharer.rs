@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::Engine;
-use super::desk::{Fails, Sharing};
+use super::desk::{Fails, Login, Sharing};
 use crate::delivery::breaker::{Changed, Traffic};
 use crate::delivery::far_clock::FarClock;
 use crate::delivery::guards::Progress;
@@ -68,7 +68,12 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         let now = self.now();
         let news = std::mem::take(&mut desk.news);
         desk.telling.add(news);
-        Report { slots: desk.slots_wanted(now), news: desk.telling.clone(), prober: desk.prober(now) }
+        Report {
+            slots: desk.slots_wanted(now),
+            wants_login: desk.login == Login::Asked,
+            news: desk.telling.clone(),
+            prober: desk.prober(now),
+        }
     }
 
     /// Waits until there is something to ask or to tell, or it is time to listen again.
@@ -82,6 +87,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                     return;
                 }
                 match desk.slots_wanted(self.now()) {
+                    _ if desk.login == Login::Asked => last + SLOTS_EVERY,
                     0 => last + EVERY,
                     _ => {
                         let ask_at = desk.pace.ration().map_or(Duration::ZERO, |it| it.ask_at());
@@ -109,6 +115,9 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             + SignedDuration::try_from(now.saturating_sub(then)).unwrap_or(SignedDuration::ZERO);
         desk.was_set_back |= time_off + SET_BACK_MIN < desk.time_off;
         desk.time_off = time_off;
+        if let (Some(login_in), Login::Asked) = (standing.login_in, desk.login) {
+            desk.login = Login::Given(then + login_in);
+        }
         let pause = desk.pace.heed(now, then, standing);
         if let Some(pause) = &pause {
             desk.stats.paused(self.here(), pause);

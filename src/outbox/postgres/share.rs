@@ -26,6 +26,7 @@ type Answer = (
     Option<String>, // why all are stopped
     String,         // breaker
     Option<bool>,   // held by this worker; nobody holds it
+    Option<i64>,    // to its login
 );
 
 impl Worker {
@@ -51,14 +52,28 @@ impl Worker {
             .bind(report.news.stop.as_deref().map(text))
             .bind(report.prober != Prober::Unfit)
             .bind(report.news.returned)
-            .bind(report.prober == Prober::Ready);
+            .bind(report.prober == Prober::Ready)
+            .bind(report.wants_login);
         standing(alone(self.outbox(), async |conn| asked.fetch_one(conn).await.trouble()).await?)
     }
 }
 
 fn standing(answer: Answer) -> Result<Standing, OutboxError> {
-    let (now, rate, n_workers, n_slots, first_in, slot, pause, reason, number, stop, breaker, is_mine) =
-        answer;
+    let (
+        now,
+        rate,
+        n_workers,
+        n_slots,
+        first_in,
+        slot,
+        pause,
+        reason,
+        number,
+        stop,
+        breaker,
+        is_mine,
+        login_in,
+    ) = answer;
     let micros = |it: i64| Duration::from_micros(u64::try_from(it).unwrap_or(0));
     let first_in = micros(first_in);
     let slots = match (u32::try_from(n_slots), slot) {
@@ -78,6 +93,7 @@ fn standing(answer: Answer) -> Result<Standing, OutboxError> {
         slots,
         pause: pause.map(|left| Paused { number, left: micros(left), reason: reason.unwrap_or_default() }),
         stop,
+        login_in: login_in.map(micros),
         breaker: match breaker.as_str() {
             "closed" => Shared::Closed,
             "open" => Shared::Open(holder),

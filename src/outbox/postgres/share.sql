@@ -1,6 +1,7 @@
 -- $1 this worker, $2 its own rate, $3 slots it wants,
 -- $4 seconds to pause and $5 why, $6 what it found of HubSoft, $7 why all must stop, $8 whether it can probe,
--- $9 whether HubSoft takes connections again, $10 whether it can try a post.
+-- $9 whether HubSoft takes connections again, $10 whether it can try a post,
+-- $11 whether it waits for a login.
 WITH quick AS MATERIALIZED (
     -- What is lost in a crash of the server here is old when the server is back, but for a stop, which
     -- stands until a person takes it back.
@@ -20,8 +21,16 @@ others AS MATERIALIZED (
 ),
 -- When the clock was set back, all that is to come goes back with it.
 known AS MATERIALIZED (
-    SELECT h.next_slot_at + b.back AS next_slot_at, h.paused_until + b.back AS paused_until, h.breaker_at + b.back AS breaker_at
+    SELECT h.next_slot_at + b.back AS next_slot_at, h.paused_until + b.back AS paused_until, h.breaker_at + b.back AS breaker_at,
+           h.next_login_at + b.back AS next_login_at
       FROM here h, moment m, LATERAL (SELECT least(m.now - h.seen_at, interval '0 s') AS back) b
+),
+-- Ten at once, then one each three seconds.
+login AS MATERIALIZED (
+    SELECT u.used_until + interval '3 s' AS next_at, f.free_at, coalesce($11 AND f.free_at <= m.now + interval '1 s', false) AS is_given
+      FROM known k, moment m,
+           LATERAL (SELECT greatest(m.now, least(k.next_login_at, m.now + interval '31 s')) AS used_until) u,
+           LATERAL (SELECT greatest(m.now, u.used_until - interval '27 s') AS free_at) f
 ),
 heard AS MATERIALIZED (
     SELECT m.now, k.next_slot_at, h.stopped_at, h.stop_reason, h.n_probes, h.breaker_worker,
@@ -86,14 +95,14 @@ given AS MATERIALIZED (
 written AS (
     UPDATE mutirao.pace p
        SET next_slot_at = CASE WHEN 0 < g.n_slots THEN g.first_at + g.slot * g.n_slots ELSE g.next_at END,
-           seen_at = g.now,
+           seen_at = g.now, next_login_at = CASE WHEN l.is_given THEN l.next_at ELSE p.next_login_at END,
            paused_until = g.paused_until, pause_reason = g.pause_reason, n_pauses = g.n_pauses,
            stopped_at = g.stopped_at, stop_reason = g.stop_reason,
            breaker = g.breaker, breaker_worker = g.new_holder, breaker_at = g.new_free_at, n_probes = g.n_probes
-      FROM given g
+      FROM given g, login l
      WHERE p.one
        -- Listening leaves nothing behind.
-       AND (0 < g.n_slots OR $4 IS NOT NULL OR $6 IS NOT NULL OR $7 IS NOT NULL
+       AND (0 < g.n_slots OR l.is_given OR $4 IS NOT NULL OR $6 IS NOT NULL OR $7 IS NOT NULL
             -- While something is to come, the clock is watched.
             OR p.breaker <> 'closed' OR g.paused_until IS NOT NULL OR p.next_slot_at <> g.next_at)
 )
@@ -102,5 +111,6 @@ SELECT (extract(epoch FROM g.now) * 1000000)::bigint, g.rate, g.n_workers, g.n_s
        (extract(epoch FROM g.slot) * 1000000)::bigint,
        (extract(epoch FROM g.paused_until - g.now) * 1000000)::bigint,
        g.pause_reason, g.n_pauses, CASE WHEN g.stopped_at IS NOT NULL THEN coalesce(g.stop_reason, '') END,
-       g.breaker, g.new_holder = $1
-  FROM given g
+       g.breaker, g.new_holder = $1,
+       CASE WHEN l.is_given THEN (extract(epoch FROM l.free_at - g.now) * 1000000)::bigint END
+  FROM given g, login l

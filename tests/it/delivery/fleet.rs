@@ -346,6 +346,24 @@ fn rows_at_which_hubsoft_stumbles_hold_up_no_other_lote_of_a_fleet() {
     });
 }
 
+/// Each for itself they would log in 30 times at once.
+#[test]
+fn a_fleet_shares_its_logins() {
+    in_virtual_time(async {
+        let fleet = Fleet::new(200, Rate::Unlimited);
+        fleet.api.logs_in.set(true);
+        fleet.workers(10, 120 * S).await;
+        let logins = fleet.api.seconds(RequestKind::Login);
+        let within = |seconds: f64| {
+            let counts =
+                (0..logins.len()).map(|n| logins[n..].partition_point(|it| *it < logins[n] + seconds));
+            counts.max().unwrap_or(0)
+        };
+        assert!(within(1.0) <= 11 && within(60.0) <= 31, "{} and {}", within(1.0), within(60.0));
+        assert!(25 <= logins.len(), "{} in two minutes", logins.len());
+    });
+}
+
 /// Else they would wait for a row to post for as long as patience lasts: a day.
 #[test]
 fn look_ups_cost_patience_where_nobody_has_a_row_to_try_with() {

@@ -17,7 +17,7 @@ use crate::outbox_conformance::{Bench, TERMS, valid};
 const LONG: Duration = Duration::from_secs(20);
 
 fn report(slots: u32) -> Report {
-    Report { slots, news: News::default(), prober: Prober::Ready }
+    Report { slots, wants_login: false, news: News::default(), prober: Prober::Ready }
 }
 
 fn found(finding: Finding) -> Report {
@@ -173,6 +173,26 @@ async fn a_pause_is_told_and_only_made_longer() {
     assert!(Duration::from_secs(590) < told.left && told.reason == "429", "{told:?}");
 }
 
+/// HubSoft documents 30 logins a minute, with a burst of 20.
+#[tokio::test]
+async fn logins_are_shared_too() {
+    let it = Fresh::new().await;
+    let (one, other) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::Unlimited).await);
+    let login = Report { wants_login: true, ..report(0) };
+    for nth in 0..10 {
+        let worker = if nth % 2 == 0 { &one } else { &other };
+        assert_eq!(share(worker, &report(0)).await.login_in, None, "it was not asked for");
+        assert_eq!(share(worker, &login).await.login_in, Some(Duration::ZERO), "{nth}");
+    }
+    assert_eq!(share(&one, &login).await.login_in, None);
+    let_pass(&it, "UPDATE mutirao.pace SET next_login_at = next_login_at - interval '3 s'").await;
+    assert!(share(&other, &login).await.login_in.is_some());
+    assert_eq!(share(&other, &login).await.login_in, None);
+    // A clock that was set.
+    let_pass(&it, "UPDATE mutirao.pace SET next_login_at = now() + interval '1 year'").await;
+    assert_eq!(share(&one, &login).await.login_in, None);
+}
+
 #[tokio::test]
 async fn one_probes_and_tries_for_all_and_is_replaced_when_silent() {
     let it = Fresh::new().await;
@@ -275,6 +295,7 @@ async fn a_stop_is_on_disk_when_it_is_told() {
             .bind(true)
             .bind(false)
             .bind(true)
+            .bind(false)
             .fetch_one(&mut *tx)
             .await
             .expect("it shares");

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use mutirao::delivery::Rate;
 use mutirao::delivery::breaker::probe_wait;
 use mutirao::delivery::standing::{
-    BLOCK, Finding, HELD, Holder, LEAD, News, Paused, Prober, Report, Shared, Slots, Standing,
+    BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, News, Paused, Prober, Report, Shared,
+    Slots, Standing,
 };
 
 /// Pauses that end no further apart are one: those who were refused together tell of it.
@@ -32,6 +33,7 @@ enum Phase {
 pub struct Board {
     pub seats: BTreeMap<u64, Seat>,
     next_slot: Timestamp,
+    next_login: Timestamp,
     pause: Option<(Timestamp, String)>,
     n_pauses: i64,
     /// What the clock showed last.
@@ -51,6 +53,7 @@ impl Default for Board {
         Self {
             seats: BTreeMap::new(),
             next_slot: Timestamp::UNIX_EPOCH,
+            next_login: Timestamp::UNIX_EPOCH,
             pause: None,
             n_pauses: 0,
             seen: Timestamp::UNIX_EPOCH,
@@ -69,6 +72,7 @@ impl Board {
         self.see(now);
         self.hear(now, me, &report.news);
         self.hold(now, me, report.prober);
+        let login_in = report.wants_login.then(|| self.log_in(now)).flatten();
         let living = self.seats.iter().filter(|(id, seat)| **id != me && now < seat.lease_until);
         let slots = living.clone().filter_map(|(_, seat)| seat.rate.slot()).chain(own_rate.slot());
         let slot = slots.max();
@@ -88,6 +92,7 @@ impl Board {
             n_workers,
             slots,
             free_in,
+            login_in,
             pause: self.pause.clone().map(|(until, reason)| Paused {
                 number: self.n_pauses,
                 left: between(now, until),
@@ -107,6 +112,7 @@ impl Board {
         let back = between(now, self.seen);
         self.seen = now;
         self.next_slot -= back;
+        self.next_login -= back;
         self.free_at -= back;
         if let Some((until, _)) = &mut self.pause {
             *until -= back;
@@ -147,6 +153,16 @@ impl Board {
         if news.returned && self.phase == Phase::Open && self.holder.is_none() {
             self.free_at = now;
         }
+    }
+
+    fn log_in(&mut self, now: Timestamp) -> Option<Duration> {
+        let burst = LOGIN_EVERY * (LOGINS_AT_ONCE - 1);
+        let used = self.next_login.min(now + burst + LOGIN_EVERY + LEAD).max(now);
+        let free_in = between(now, used - burst);
+        (free_in <= LEAD).then(|| {
+            self.next_login = used + LOGIN_EVERY;
+            free_in
+        })
     }
 
     /// HubSoft has answered a probe of `id`, which is to try a post.
