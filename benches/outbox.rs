@@ -1,5 +1,5 @@
 //! What a worker does on Postgres: `cargo bench --bench outbox -- [wake] [drain] [history] [sharing]
-//! [idle] [outages]`.
+//! [idle] [outages] [flood]`.
 //!
 //! The server is a cluster of the bench's own, durable, with the settings that Debian ships; HubSoft is
 //! a sandbox without latency in the bench's process, the worker a process of its own. Prints figures
@@ -28,7 +28,7 @@ fn main() {
     let wanted = |name: &str| asked.is_empty() || asked.iter().any(|it| it == name);
     let runtime = tokio::runtime::Runtime::new().expect("threads");
     runtime.block_on(async {
-        for name in ["wake", "drain", "history", "sharing", "idle", "outages"] {
+        for name in ["wake", "drain", "history", "sharing", "idle", "outages", "flood"] {
             if !wanted(name) {
                 continue;
             }
@@ -40,7 +40,8 @@ fn main() {
                 "history" => bench.history().await,
                 "sharing" => bench.sharing().await,
                 "idle" => bench.idle().await,
-                _ => bench.outages().await,
+                "outages" => bench.outages().await,
+                _ => bench.flood().await,
             }
         }
     });
@@ -232,6 +233,52 @@ impl Bench {
             twice(&server)
         );
         println!("the worker is not restarted: {}", worker.end_code() == Some(0));
+    }
+
+    /// What one producer may put in front of everybody else's rows.
+    async fn flood(&self) {
+        const INVALID: &str = "SELECT n::text, 'Sem sinal', 'Maria', 'none', NULL::jsonb, 'x' FROM generate_series(1, 300000) n";
+        const LONG: &str =
+            "SELECT n::text, 'Sem sinal', 'Maria', '37999110001', jsonb_build_object('a', long), 'x'
+            FROM generate_series(1, 40) n,
+                 (SELECT string_agg(md5(m::text), '') AS long FROM generate_series(1, 1900000) m) it";
+        const HALTED: &str = "SELECT n::text, 'Sem sinal', 'Maria', '37999110001', NULL::jsonb, 'x' FROM generate_series(1, 1000000) n";
+        const BLOCKED: &str = "SELECT '7', 'Sem sinal', 'Maria', '37999110001', NULL::jsonb, 'x' FROM generate_series(1, 1000000) n";
+        for (what, rows, then) in [
+            ("300,000 invalid rows", INVALID, "SELECT 1"),
+            ("40 rows of 60 MB", LONG, "SELECT 1"),
+            (
+                "1,000,000 rows of a halted lote",
+                HALTED,
+                "INSERT INTO mutirao.batch (name, halted_at) VALUES ('x', now())",
+            ),
+            (
+                "1,000,000 rows behind one in doubt",
+                BLOCKED,
+                "UPDATE mutirao.batch SET halted_at = NULL; UPDATE mutirao.outbox SET state = 'unconfirmed', doubt_since = now()
+                  WHERE id = (SELECT min(id) FROM mutirao.outbox)",
+            ),
+        ] {
+            let server = Server::here("");
+            self.execute("TRUNCATE mutirao.outbox CASCADE").await;
+            let sql = format!(
+                "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, parametros, lote) {rows}"
+            );
+            let mut conn = self.connect().await;
+            sqlx::query(AssertSqlSafe(sql)).execute(&mut conn).await.expect("it is filled");
+            self.execute(then).await;
+            let worker = Worker::start(self, &server.url, &server.token, &["--rate", "20/s"]);
+            let mut waits = Vec::new();
+            for n in 1..=5 {
+                let began = Instant::now();
+                let good = insert(2_000_000 + n, 2_000_000 + n);
+                sqlx::query(AssertSqlSafe(good)).execute(&mut conn).await.expect("it is inserted");
+                self.until_opened(n).await;
+                waits.push(began.elapsed().as_secs_f64());
+            }
+            println!("{what}: a good row behind them is opened within {waits:.1?} s, one after another (bar: 10)");
+            worker.end();
+        }
     }
 
     fn url(&self) -> String {

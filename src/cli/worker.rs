@@ -94,6 +94,13 @@ async fn work(
     if let Some(folder) = database.address.folder() {
         target.keep_books(folder)?;
     }
+    if let AnyOutbox::Postgres(outbox) = &outbox
+        && outbox.health().await.is_ok_and(|it| !it.is_durable)
+    {
+        screen.note(
+            "a power cut may make the database forget what was sent: set fsync and full_page_writes on",
+        );
+    }
     let terms = Terms { rate: policy.rate, lease, timeout: target.timeout };
     let worker = start.patiently(async || Ok(outbox.register("worker", terms).await?)).await?;
     let Some(worker) = worker else { return Ok(stopped(signals.asked())) };

@@ -325,3 +325,15 @@ async fn the_readme_tells_programs_the_truth() {
     assert_eq!(state, "opened");
     assert!(protocolo.as_ref().is_some_and(|it| it.len() == 20));
 }
+
+/// A claim that was forgotten is posted again.
+#[tokio::test]
+async fn a_database_that_may_forget_is_told_of_by_doctor_and_worker() {
+    let (site, database) = (Site::new(""), Database::fresh().await);
+    let sql = "SELECT current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on'";
+    let is_durable: bool = sqlx::query_scalar(sql).fetch_one(&mut database.connect().await).await.unwrap();
+    let said = site.run_at(&database.url(), &["doctor"]);
+    assert_ne!(said.stdout.contains("fsync or full_page_writes is off"), is_durable, "{}", said.stdout);
+    let said = site.run_at(&database.url(), &["worker", "--until-empty"]).expect(0);
+    assert_ne!(said.stderr.contains("set fsync and full_page_writes on"), is_durable, "{}", said.stderr);
+}
