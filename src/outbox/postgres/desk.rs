@@ -140,6 +140,7 @@ impl Desk<'_> {
 impl Outbox for Desk<'_> {
     async fn claim(&self, want: Want) -> Result<Claimed, OutboxError> {
         let want = Want { posts: want.posts.min(self.posts_max.get()), ..want };
+        self.worker.claims();
         self.worker.settle_doubts_of_server().await?;
         let began = Instant::now();
         let claimed = in_time(claim::claim(self.worker, self.range, want)).await;

@@ -40,6 +40,8 @@ pub struct Worker {
     terms: Terms,
     id: AtomicI64,
     lately: Lately,
+    /// It has claimed since it was last asked.
+    claims: AtomicBool,
     /// Something failed since it last asked whether the server is still the same.
     doubts_server: AtomicBool,
 }
@@ -49,8 +51,8 @@ impl PgOutbox {
     /// times within it. A lease of less than 45 s claims nothing.
     pub async fn register(&self, name: &str, terms: Terms) -> Result<Worker, OutboxError> {
         let (name, id) = (text(name).into_owned(), AtomicI64::new(0));
-        let (lately, doubts_server) = (Lately::default(), AtomicBool::new(false));
-        let worker = Worker { outbox: self.clone(), name, terms, id, lately, doubts_server };
+        let (lately, claims, doubts_server) = Default::default();
+        let worker = Worker { outbox: self.clone(), name, terms, id, lately, claims, doubts_server };
         let enrolled = in_time(worker.enrol()).await;
         self.explained(enrolled).await?;
         Ok(worker)
@@ -64,6 +66,16 @@ impl Worker {
 
     pub(super) fn rate(&self) -> Rate {
         self.terms.rate
+    }
+
+    /// A claim begins.
+    pub(super) fn claims(&self) {
+        self.claims.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has claimed since this was last asked.
+    pub(super) fn has_claimed(&self) -> bool {
+        self.claims.swap(false, Ordering::Relaxed)
     }
 
     pub(super) fn lately(&self) -> &Lately {

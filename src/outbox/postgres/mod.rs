@@ -47,6 +47,7 @@ pub use desk::Desk;
 pub use health::{Feeler, Health};
 pub use lease::Worker;
 pub use listen::{Listener, Woken};
+pub use parking::Tidied;
 pub use schema::{Migrated, ROLES, WakeUp, check, migrate, script};
 pub use staging::Staging;
 

@@ -26,6 +26,9 @@ const WORTH: usize = 100;
 const EVERY: Duration = Duration::from_secs(5);
 const BREATH: Duration = Duration::from_millis(50);
 
+/// An idle worker looks so many times as seldom: for what another one parked that is gone.
+const IDLE: u32 = 6;
+
 /// Of `o`: waits to be posted, but for what is in its way. The indices of parked rows have it word for word.
 const WAITS: &str = "o.state = 'pending' AND o.doubt_since IS NULL AND NOT o.gone";
 
@@ -52,18 +55,38 @@ fn front(n: usize) -> String {
     )
 }
 
+/// What a step found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tidied {
+    /// No row is parked, and none needs to be.
+    Nothing,
+    /// Rows are parked, and none of them can go.
+    Waits,
+    /// So many were parked or put back.
+    Moved(u64),
+}
+
 impl Worker {
     /// Parks and puts back, for ever.
     pub(super) async fn keep_order(&self) -> Infallible {
+        let mut n_idle = 0;
         loop {
-            // An error: the run meets it as well, and says so.
-            let n_rows = self.tidy().await.unwrap_or(0);
-            tokio::time::sleep(if n_rows == 0 { EVERY } else { BREATH }).await;
+            n_idle = if self.has_claimed() { 0 } else { n_idle + 1 };
+            let tidied = match n_idle % IDLE {
+                // An error: the run meets it as well, and says so.
+                0 => self.tidy().await.unwrap_or(Tidied::Nothing),
+                _ => Tidied::Nothing,
+            };
+            if tidied != Tidied::Nothing {
+                n_idle = IDLE - 1;
+            }
+            let moves = matches!(tidied, Tidied::Moved(_));
+            tokio::time::sleep(if moves { BREATH } else { EVERY }).await;
         }
     }
 
-    /// One step; returns how many rows it moved.
-    pub async fn tidy(&self) -> Result<u64, OutboxError> {
+    /// One step.
+    pub async fn tidy(&self) -> Result<Tidied, OutboxError> {
         let asked = format!(
             "SELECT (SELECT count(why) FROM {} f) >= {WORTH} OR EXISTS (SELECT FROM mutirao.outbox o WHERE {WAITS} AND o.parked = 'halted')
                  OR EXISTS (SELECT FROM mutirao.outbox o WHERE {WAITS} AND o.parked = 'blocked')",
@@ -72,7 +95,7 @@ impl Worker {
         let asked = sqlx::query_scalar(AssertSqlSafe(asked));
         let is_worth: bool = alone(self.outbox(), async |conn| asked.fetch_one(conn).await.trouble()).await?;
         if !is_worth {
-            return Ok(0);
+            return Ok(Tidied::Nothing);
         }
         in_time(async {
             let mut tx = self.outbox().tx(Access::Shared).await?;
@@ -81,7 +104,8 @@ impl Worker {
             let n_parked = park(&mut tx).await?;
             let n_back = put_back(&mut tx, None).await?;
             tx.commit().await?;
-            Ok(n_parked + n_back)
+            let n_moved = n_parked + n_back;
+            Ok(if n_moved == 0 { Tidied::Waits } else { Tidied::Moved(n_moved) })
         })
         .await
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mutirao::delivery::{Change, Outbox, RowId, Settle, State, Want};
-use mutirao::outbox::postgres::PgOutbox;
+use mutirao::outbox::postgres::{PgOutbox, Tidied};
 use mutirao::outbox::{BatchId, Scope};
 
 use super::bench::{Fresh, ids, register, want};
@@ -25,8 +25,8 @@ async fn in_order(it: &Fresh) -> u64 {
     let mut n_rows = 0;
     loop {
         match it.worker.tidy().await.expect("it does") {
-            0 => return n_rows,
-            n => n_rows += n,
+            Tidied::Moved(n) => n_rows += n,
+            Tidied::Nothing | Tidied::Waits => return n_rows,
         }
     }
 }
