@@ -214,6 +214,9 @@ pub struct Enqueue {
     pub verify_first: bool,
     #[command(flatten)]
     pub meeting: Meeting,
+    /// Do not ask whether doubtful columns are what they are taken for
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Args)]

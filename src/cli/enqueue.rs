@@ -9,6 +9,7 @@ use super::args::{Enqueue, Global};
 use super::batches::{self, Asking, Look, Wish};
 use super::exit::Exit;
 use super::failure::Failure;
+use super::findings;
 use super::import;
 use super::place;
 use super::reading::{self, Staged, Taking};
@@ -36,6 +37,9 @@ pub async fn enqueue(mut args: Enqueue, global: &Global, screen: &Screen) -> Res
     let asking = Asking::Person { is_stdin_free: !reading::is_stdin(&args.file) };
     if reading::ask_about_hidden(&intake, &mut args.input, &asking, screen)? {
         intake = reading::open_source(&source, &args.input, Hashing::Sha256)?;
+    }
+    if !args.yes {
+        findings::ask(&reading::doubts(&source, &args.input)?, &asking, screen)?;
     }
     let mut outbox = address.open().await?;
     let wish = Wish {

@@ -32,15 +32,19 @@ impl Said {
         }
     }
 
-    /// Asks whether doubtful columns are what they are taken for.
     pub fn ask(&self, asking: &Asking<'_>, screen: &Screen) -> Result<(), Failure> {
-        if self.doubts.is_empty() {
-            return Ok(());
-        }
-        let doubts: Vec<_> = self.doubts.iter().map(ToString::to_string).collect();
-        let offers = [Offer { word: "yes", flag: "--yes", meaning: "it is right; open these tickets" }];
-        asking.choose(&format!("{}: is that right?", doubts.join("; ")), &offers, screen).map(drop)
+        ask(&self.doubts, asking, screen)
     }
+}
+
+/// Asks whether doubtful columns are what they are taken for.
+pub fn ask(doubts: &[ColumnDoubt], asking: &Asking<'_>, screen: &Screen) -> Result<(), Failure> {
+    if doubts.is_empty() {
+        return Ok(());
+    }
+    let doubts: Vec<_> = doubts.iter().map(ToString::to_string).collect();
+    let offers = [Offer { word: "yes", flag: "--yes", meaning: "it is right; open these tickets" }];
+    asking.choose(&format!("{}: is that right?", doubts.join("; ")), &offers, screen).map(drop)
 }
 
 /// Says what was passed over.

@@ -12,7 +12,8 @@ use super::screen::Screen;
 use crate::config::FileLayer;
 use crate::delivery::identity::Content;
 use crate::intake::{
-    Blame, Format, GuessedService, Hashing, Hidden, Intake, IntakeError, IntakeOptions, Row, Source,
+    Blame, ColumnDoubt, Format, GuessedService, Hashing, Hidden, Intake, IntakeError, IntakeOptions, Row,
+    Source,
 };
 use crate::outbox::{AnyOutbox, AnyStaging, MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal};
 use crate::ticket::{Field, Id, Parsed, Problem, RawTicket, in_words};
@@ -81,6 +82,21 @@ pub fn ask_about_hidden(
     let hidden = if asking.choose(&question, &offers, screen)? == 0 { Hidden::Skip } else { Hidden::Open };
     layer.hidden = Some(hidden);
     Ok(true)
+}
+
+/// What is not sure of the columns. The rows are read only if their header leaves it open.
+pub fn doubts(source: &Source, layer: &FileLayer) -> Result<Vec<ColumnDoubt>, Failure> {
+    let mut intake = open_source(source, layer, Hashing::Off)?;
+    let mut doubts = intake.summary().doubts.clone();
+    if let Some(mut guess) = intake.guessed_service() {
+        while let Some(row) = intake.next_row()? {
+            if let Ok(parsed) = row.parse(&row.raw()) {
+                guess.add(&parsed.ticket);
+            }
+        }
+        doubts.extend(guess.finish());
+    }
+    Ok(doubts)
 }
 
 /// Says what was recognised, before anything is sent.

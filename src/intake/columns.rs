@@ -4,8 +4,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::doubts::ColumnDoubt;
-use super::header::{self, Map, RESULT_COLUMNS, Set, Target};
+use super::header::{self, Map, Set, Target};
 use super::records::{CELLS_MAX, Record, RowShape};
+use super::roles::{Role, doubled, may_end_in_delimiters, ours, refuse_doubled, roles, two_of_one};
 use super::words::IntakeError;
 use crate::ticket::{Field, is_blank, trim};
 
@@ -76,27 +77,6 @@ pub(super) struct Param {
     pub key: String,
     pub column: Option<usize>,
     pub set: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    Target(Target),
-    /// Where a phone is looked for if its own column has none: a person mapped two.
-    SecondPhone,
-    /// Kept, and not sent.
-    Extra,
-    /// Written by us into an earlier result; ignored.
-    Ours,
-}
-
-impl Role {
-    /// The field that the column is, or fills a key of.
-    pub(super) fn field(&self) -> Option<Field> {
-        match self {
-            Self::Target(Target::Field(field) | Target::Param { object: field, .. }) => Some(*field),
-            _ => None,
-        }
-    }
 }
 
 impl Columns {
@@ -203,13 +183,12 @@ impl Columns {
     pub(super) fn is_total(&self, record: Record<'_>) -> bool {
         const CELLS_MAX: usize = 3;
 
-        // Most rows begin with a number: told by one look.
         let Some((at, first)) = record.cells().enumerate().find(|it| !is_blank(it.1)) else { return false };
-        if !matches!(trim(first).as_bytes(), [b'T' | b't' | b'S' | b's', ..]) {
-            return false;
-        }
-        let word = header::normal(first);
-        ["total", "subtotal"].iter().any(|it| word.starts_with(it))
+        let begins = |word: &str| {
+            let start = trim(first).as_bytes().get(..word.len());
+            start.is_some_and(|it| it.eq_ignore_ascii_case(word.as_bytes()))
+        };
+        ["total", "subtotal", "sub-total", "sub total"].into_iter().any(begins)
             && record.cells().skip(at).filter(|it| !is_blank(it)).count() <= CELLS_MAX
             && Field::REQUIRED.iter().any(|it| {
                 let column = self.fields[*it as usize].0;
@@ -327,154 +306,9 @@ impl Columns {
 /// Longest name that is compared letter by letter. Bytes.
 const LIKENESS_LEN_MAX: usize = 200;
 
-/// For each column, which of ours it is, if it is one.
-///
-/// `referencia` says who a row is wherever it stands. The other names are common words (`state`, `lote`: a
-/// piece of land, `line`): they are ours only where `state` stands beside `referencia` or `protocolo`. An input
-/// that has such a column of its own has it twice in its results: the last one is ours.
-fn ours(names: &[String]) -> Vec<Option<&'static str>> {
-    let mut found = vec![None; names.len()];
-    let last = |wanted: &str| {
-        names.iter().rposition(|it| header::result_column(it).is_some_and(|it| RESULT_COLUMNS[it] == wanted))
-    };
-    let is_result = last("state").is_some() && (last("referencia").is_some() || last("protocolo").is_some());
-    for name in RESULT_COLUMNS {
-        if (is_result || name == "referencia")
-            && let Some(at) = last(name)
-        {
-            found[at] = Some(name);
-        }
-    }
-    found
-}
-
-fn roles(names: &[String], ours: &[Option<&str>], maps: &[Map]) -> Result<Vec<Role>, IntakeError> {
-    let mut roles: Vec<Role> = names
-        .iter()
-        .zip(ours)
-        .map(|(name, ours)| match (ours, header::of_name(name)) {
-            (Some("referencia"), _) => Role::Target(Target::Referencia),
-            (Some(_), _) => Role::Ours,
-            (None, Some(target)) => Role::Target(target),
-            (None, None) => Role::Extra,
-        })
-        .collect();
-    // A name that says `id` wins over one that may be a plan's.
-    let service = Role::Target(Target::Field(Field::IdClienteServico));
-    let is_sure = |at: usize| roles[at] == service && !header::is_guess_of_service(&names[at]);
-    if (0..names.len()).any(is_sure) {
-        for (role, name) in roles.iter_mut().zip(names) {
-            if *role == service && header::is_guess_of_service(name) {
-                *role = Role::Extra;
-            }
-        }
-    }
-    let phone = Target::Field(Field::Telefone);
-    let mut mapped: Vec<usize> = Vec::new();
-    for map in maps {
-        let normal = header::normal(&map.column);
-        let exact = names.iter().position(|it| *it == map.column);
-        let at = exact.or_else(|| names.iter().position(|it| header::normal(it) == normal && !is_blank(it)));
-        let Some(at) = at else {
-            return Err(IntakeError::NoSuchColumn {
-                column: map.column.clone(),
-                found: header::shown(names),
-            });
-        };
-        if mapped.contains(&at) {
-            return Err(IntakeError::MappedTwice { column: map.column.clone() });
-        }
-        let has_phone = mapped.iter().any(|it| roles[*it] == Role::Target(phone.clone()));
-        mapped.push(at);
-        if map.target == phone && has_phone && !roles.contains(&Role::SecondPhone) {
-            roles[at] = Role::SecondPhone;
-            continue;
-        }
-        // A person's word settles which of two columns is meant; two such words contradict each
-        // other, and are refused as two columns of one meaning.
-        for (other, role) in roles.iter_mut().enumerate() {
-            if *role == Role::Target(map.target.clone()) && !mapped.contains(&other) {
-                *role = Role::Extra;
-            }
-        }
-        roles[at] = Role::Target(map.target.clone());
-    }
-    Ok(roles)
-}
-
-/// Two columns of one name are refused where one of them is needed. Of others both are kept.
-fn refuse_doubled(
-    names: &[String],
-    ours: &[Option<&str>],
-    roles: &[Role],
-    maps: &[Map],
-) -> Result<(), IntakeError> {
-    for (first, second) in doubled(names, ours) {
-        let normal = header::normal(&names[second]);
-        let is_needed = |at: usize| matches!(roles[at], Role::Target(_));
-        if is_needed(first) || is_needed(second) || maps.iter().any(|it| header::normal(&it.column) == normal)
-        {
-            return Err(IntakeError::DoubledHeader {
-                name: header::shown(names).into_iter().find(|it| *it == names[second]),
-                first_at: first + 1,
-                second_at: second + 1,
-            });
-        }
-    }
-    Ok(())
-}
-
-/// The columns, ours apart, that have the same name as an earlier one: that, and they.
-fn doubled(names: &[String], ours: &[Option<&str>]) -> Vec<(usize, usize)> {
-    let mut seen: HashMap<String, usize> = HashMap::new();
-    let mut doubled = Vec::new();
-    for (at, name) in names.iter().enumerate() {
-        let normal = header::normal(name);
-        if normal.is_empty() || ours[at].is_some() {
-            continue;
-        }
-        match seen.get(&normal) {
-            Some(first) => doubled.push((*first, at)),
-            None => {
-                seen.insert(normal, at);
-            }
-        }
-    }
-    doubled
-}
-
-/// Fields that two columns mean, and those columns.
-fn two_of_one(names: &[String], roles: &[Role]) -> Vec<(String, String, String)> {
-    let mut seen: HashMap<&Target, usize> = HashMap::new();
-    let mut pairs = Vec::new();
-    for (second, role) in roles.iter().enumerate() {
-        let Role::Target(target) = role else { continue };
-        if let Some(first) = seen.insert(target, second) {
-            pairs.push((target.to_string(), names[first].clone(), names[second].clone()));
-        }
-    }
-    pairs
-}
-
-/// Whether a text that has the delimiter in it, and so moves the cells behind it on, is always noticed: a service's id
-/// or a phone stands behind it, or it is the last column, so that its rest is a cell too many. Then a blank cell too
-/// many is nothing but a delimiter at the line's end.
-fn may_end_in_delimiters(roles: &[Role]) -> bool {
-    let is = |role: &Role, fields: &[Field]| role.field().is_some_and(|it| fields.contains(&it));
-    let is_typed = |role: &Role| is(role, &[Field::IdClienteServico, Field::Telefone]);
-    let Some(typed) = roles.iter().rposition(is_typed) else { return false };
-    match &roles[typed + 1..] {
-        [_] => true,
-        behind => behind.iter().all(|it| {
-            let is_text =
-                is(it, &[Field::Descricao, Field::Nome, Field::Parametros, Field::ParametrosOrdemServico]);
-            !is_text && *it != Role::Target(Target::Referencia)
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::header::RESULT_COLUMNS;
     use super::*;
 
     fn columns(header: &str, maps: &[&str], sets: &[&str]) -> Result<Columns, IntakeError> {

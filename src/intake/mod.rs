@@ -15,6 +15,7 @@ mod input;
 mod reader;
 mod records;
 mod repeats;
+mod roles;
 mod row;
 mod survey;
 pub mod template;
@@ -37,8 +38,9 @@ pub use repeats::{Repeat, Repeats};
 pub use row::{CELL_LEN_MAX, Row};
 pub use words::{BadOption, Blame, IntakeError};
 
-use columns::{Columns, Role, Width};
+use columns::{Columns, Width};
 use input::Input;
+use roles::Role;
 
 use crate::delivery::State;
 use crate::delivery::code::BatchCode;

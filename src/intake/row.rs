@@ -215,7 +215,7 @@ fn faults_of_record(record: Record<'_>, columns: &Columns) -> Vec<Problem> {
             let name = columns.names.get(at).map(|it| cut(it));
             let mut problem = words::CELL_TOO_LONG.problem("row", found);
             if let Some(name) = name {
-                let field = columns.roles.get(at).and_then(super::columns::Role::field);
+                let field = columns.roles.get(at).and_then(super::roles::Role::field);
                 problem.field = field.map_or(Cow::Owned(name), |it| Cow::Borrowed(it.name()));
             }
             problems.push(problem);

@@ -92,6 +92,19 @@ async fn an_import_gives_the_same_results_wherever_its_outbox_is() {
     assert_eq!(at_server.audit().tickets, audits[0].0);
 }
 
+/// A worker opens at once what is enqueued: a customer's number was taken for the service's without a word.
+#[test]
+fn what_is_enqueued_with_a_doubtful_column_is_asked_about_first() {
+    let site = Site::new("");
+    let url = Shared::file(&site).url();
+    let table = "codigo cliente;nome;telefone;descricao\n300;Ana;37999112201;a\n";
+    site.write("queda.csv", table);
+    let args = ["enqueue", "queda.csv", "--map", "codigo cliente=id_cliente_servico"];
+    let asked = site.run_at(&url, &args).expect(2);
+    assert!(asked.stderr.contains("those are different numbers: is that right?"), "{}", asked.stderr);
+    site.run_at(&url, &[&args[..], &["--yes"]].concat()).expect(0);
+}
+
 #[tokio::test]
 async fn what_is_enqueued_can_be_seen_withdrawn_and_wanted_again() {
     let site = Site::new("");

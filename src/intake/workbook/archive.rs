@@ -39,7 +39,7 @@ impl Archive {
     /// Reads the directory of the archive.
     pub(super) fn open(file: File) -> Result<Self, Fault> {
         let damaged = |error: zip::result::ZipError| match error {
-            zip::result::ZipError::Io(error) => Fault::Packing(error),
+            zip::result::ZipError::Io(error) => Fault::of_reading(error),
             other => Fault::Archive(other.to_string()),
         };
         let mut archive = ZipArchive::new(BufReader::new(&file)).map_err(damaged)?;

@@ -10,9 +10,9 @@ pub enum Fault {
     #[error("it is damaged: {0}")]
     Archive(String),
     #[error("its packed data are damaged, or it ends too early")]
-    Packing(#[source] io::Error),
-    #[error("it cannot be read")]
-    Disk(#[source] io::Error),
+    Packing,
+    #[error("reading it failed: {0}")]
+    Disk(io::Error),
     #[error("it is packed in a way that no spreadsheet program uses")]
     Method,
     #[error("it is protected with a password")]
@@ -54,6 +54,16 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// What a reader's error says: the data's fault or the disk's.
+    pub(super) fn of_reading(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
+                Self::Packing
+            }
+            _ => Self::Disk(error),
+        }
+    }
+
     pub(in crate::intake) fn hint(&self) -> &'static str {
         match self {
             Self::Password => {
@@ -62,6 +72,7 @@ impl Fault {
             Self::TooLarge(_) | Self::TooManyTexts(_) | Self::TextsTooLong(_) => {
                 "save the sheet as CSV (UTF-8), which may be of any length; or copy its rows alone into a new workbook"
             }
+            Self::Disk(_) => "check the disk or network drive, then run the same command again",
             Self::TooWide(_) | Self::Repeated { .. } => {
                 "copy the rows that are meant into a new workbook, and save that"
             }

@@ -84,7 +84,7 @@ impl Xml {
                 return Err(match (self.reader.get_mut().hit(), error) {
                     (Some(fault), _) => fault,
                     (None, quick_xml::Error::Io(error)) => {
-                        Fault::Packing(std::io::Error::new(error.kind(), error))
+                        Fault::of_reading(std::io::Error::new(error.kind(), error))
                     }
                     (None, _) => Fault::Xml { at },
                 });
