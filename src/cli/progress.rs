@@ -198,9 +198,16 @@ impl Watch for Progress<'_> {
 
     fn note(&self, note: Note<'_>) {
         match note {
-            Note::BreakerOpened => {
+            Note::BreakerOpened(why) => {
                 *self.why.borrow_mut() = "; HubSoft is unavailable, it is tried now and then".to_owned();
-                self.say("HubSoft is unavailable: waiting, and trying it now and then");
+                let (said, code) = why.map_or_else(Default::default, |it| {
+                    (format!(" ({})", it.message), format!(" ({})", it.code))
+                });
+                let waits = "waiting, and trying it now and then";
+                self.say_or_log(
+                    &format!("HubSoft is unavailable{said}: {waits}"),
+                    &format!("HubSoft is unavailable{code}: {waits}"),
+                );
             }
             Note::BreakerClosed => self.say("HubSoft is back"),
             Note::OutboxDown(why) => self.say(&format!(

@@ -156,6 +156,11 @@ impl Guards {
         self.last = Some(fault);
     }
 
+    /// What came of the last request, if nothing goes forward.
+    pub fn last(&self) -> Option<&Fault> {
+        self.last.as_ref()
+    }
+
     /// Everybody is stopped, for this reason; `None`: nobody is.
     pub fn stop_stands(&mut self, now: Duration, reason: Option<&str>) {
         self.stopped = match (reason, self.stopped.take()) {

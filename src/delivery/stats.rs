@@ -6,7 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
 
-use super::{Change, Claim, Halt, Pause, Refused, RequestKind, Settle, Settled};
+use super::{Change, Claim, Fault, Halt, Pause, Refused, RequestKind, Settle, Settled};
 
 /// Looks on while a run goes: progress bars, logs, metrics. Called from within the run, so an
 /// implementation must be quick and must not block.
@@ -125,7 +125,8 @@ impl<A: Watch, B: Watch> Watch for (&A, &B) {
 /// What happens to a run as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note<'a> {
-    BreakerOpened,
+    /// HubSoft is out of reach; what came of the last request. `None`: another worker says so.
+    BreakerOpened(Option<&'a Fault>),
     BreakerClosed,
     /// The outbox did not answer; nothing is sent until it does.
     OutboxDown(&'a str),

@@ -226,6 +226,35 @@ fn two_signals_at_once_are_one() {
     assert_eq!(results.len(), 20);
 }
 
+/// A stop would wait for the answer.
+#[test]
+fn a_signal_that_comes_later_ends_it_at_once() {
+    let site = Site::new("hang=1");
+    site.write("queda.csv", rows(3));
+    let mut started = site.start_until(&["import", "queda.csv", "--rate", "unlimited"], "opening");
+    while site.audit().requests_of("post") == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let code = loop {
+        if let Some(code) = started.ended() {
+            break code;
+        }
+        started.send(Signal::INT);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    };
+    assert_eq!(code, Some(130));
+    assert!(!site.path("queda.mutirao/results.csv").exists());
+}
+
+#[test]
+fn an_outbox_that_is_not_there_is_named() {
+    let site = Site::new("");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("postgres://nobody@127.0.0.1:{port}/outbox?sslmode=disable");
+    let ended = site.run_at(&url, &["worker", "--until-empty"]).expect(8);
+    assert!(ended.stderr.contains(&format!("no connection to 127.0.0.1:{port}")), "{}", ended.stderr);
+}
+
 #[test]
 fn a_lost_answer_is_looked_up_and_adopted() {
     let site = Site::new("seed=3,reset_after=0.3");

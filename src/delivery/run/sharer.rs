@@ -170,9 +170,10 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     /// Tells whoever looks on what may be sent now.
     pub(super) fn tell_traffic(&self, changed: Changed, traffic: Traffic) {
         let is_open = matches!(traffic, Traffic::Nothing { .. });
+        let last = self.desk.borrow().guards.last().cloned();
         let note = match (changed, traffic) {
             (Changed::Yes, Traffic::All) => Note::BreakerClosed,
-            (Changed::Yes, Traffic::Nothing { .. }) => Note::BreakerOpened,
+            (Changed::Yes, Traffic::Nothing { .. }) => Note::BreakerOpened(last.as_ref()),
             _ => return,
         };
         // Who probes may change while it is open.

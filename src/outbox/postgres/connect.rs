@@ -7,7 +7,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, PgConnection, PgPool};
 
-use super::error::{Late, Trouble, unavailable};
+use super::error::{Late, Trouble, Unconnected, unavailable};
 use crate::delivery::OutboxError;
 
 /// Longest wait for a connection: to the server, or for one of ours to come back.
@@ -156,10 +156,20 @@ pub(super) fn is_pooled(url: &str) -> bool {
 
 /// A connection of its own, outside of the pool.
 pub(super) async fn connection(options: &PgConnectOptions) -> Result<PgConnection, OutboxError> {
-    match tokio::time::timeout(CONNECT_MAX, options.connect()).await {
+    let connected = match tokio::time::timeout(CONNECT_MAX, options.connect()).await {
         Ok(connected) => connected.trouble(),
         Err(_) => Err(unavailable(Late(CONNECT_MAX))),
-    }
+    };
+    connected.map_err(|error| match error {
+        OutboxError::Unavailable(cause) => {
+            let at = match options.get_socket() {
+                Some(folder) => folder.display().to_string(),
+                None => format!("{}:{}", options.get_host(), options.get_port()),
+            };
+            unavailable(Unconnected { at, cause })
+        }
+        refused => refused,
+    })
 }
 
 /// Connections that are made when they are needed.

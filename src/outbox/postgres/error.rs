@@ -45,6 +45,15 @@ struct Unsafe(BoxError);
 #[error("no answer within {0:?}")]
 pub(super) struct Late(pub(super) std::time::Duration);
 
+/// Where the database was looked for.
+#[derive(Debug, thiserror::Error)]
+#[error("no connection to {at}")]
+pub(super) struct Unconnected {
+    pub(super) at: String,
+    #[source]
+    pub(super) cause: BoxError,
+}
+
 /// The lease ended, or would end before a claim could be sent.
 #[derive(Debug, thiserror::Error)]
 #[error("this worker's lease has run out")]

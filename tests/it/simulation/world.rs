@@ -200,7 +200,7 @@ impl World {
 
     fn saw(&self, note: Note<'_>) {
         self.server.saw(match note {
-            Note::BreakerOpened => "breaker opened",
+            Note::BreakerOpened(_) => "breaker opened",
             Note::BreakerClosed => "breaker closed",
             Note::OutboxDown(_) => "outbox down",
             Note::OutboxUp => "outbox up",

@@ -141,6 +141,11 @@ impl Started {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
+    /// Its exit code, once it has ended.
+    pub fn ended(&mut self) -> Option<Option<i32>> {
+        self.child.try_wait().unwrap().map(|it| it.code())
+    }
+
     /// Sends a signal and waits for the end.
     /// Waits for its end; what it said on stderr since it was started.
     pub fn end(mut self) -> (Option<i32>, String) {
