@@ -51,6 +51,8 @@ CREATE TABLE mutirao.outbox (
     error_message           text,
     warning                 text,
     finished_at             timestamptz,
+    -- Here, where a settle ends it: what lies behind is then no part of the change, and not in its WAL.
+    doubt_since             timestamptz,
     purged_at               timestamptz,
 
     -- The engine's own.
@@ -70,7 +72,6 @@ CREATE TABLE mutirao.outbox (
     posting                 boolean NOT NULL DEFAULT false,
     -- Out of the way of claims, because it cannot go now. Put back by any worker when it can.
     parked                  text CHECK (parked IN ('halted', 'blocked')),
-    doubt_since             timestamptz,
     doubt_hubsoft_at        timestamptz,
     doubt_precaution        boolean NOT NULL DEFAULT false,
     absences                integer NOT NULL DEFAULT 0,

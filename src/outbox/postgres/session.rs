@@ -22,9 +22,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// All claims stand in line behind the lock of a table without rows: only who may write to it can take it, where an
 /// advisory lock is anybody's who can log in.
-/// The statements behind it end when nobody waits for them any more ([`ANSWER_MAX`]): the others stand behind them.
-const IN_LINE: &str =
-    "SET LOCAL statement_timeout = '30s'; LOCK TABLE mutirao.turn IN SHARE UPDATE EXCLUSIVE MODE";
+const IN_LINE: &str = "; LOCK TABLE mutirao.turn IN SHARE UPDATE EXCLUSIVE MODE";
 
 /// Commits wait for the disk, whatever the server's default. Statements are planned once, and by
 /// their indices: a plan made while the table was small must not become a scan of what it has grown
@@ -88,16 +86,17 @@ impl Tx {
     }
 
     async fn start(&mut self) -> Result<(), OutboxError> {
-        let then = match self.access {
-            Access::Shared => "",
-            Access::Claiming => IN_LINE,
-            Access::Settling => "SET LOCAL lock_timeout = '500ms'",
+        let (setting, then) = match self.access {
+            Access::Shared => ("", ""),
+            // What nobody waits for any more ([`ANSWER_MAX`]) ends: the others stand behind it.
+            Access::Claiming => (", pg_catalog.set_config('statement_timeout', '30s', true)", IN_LINE),
+            Access::Settling => (", pg_catalog.set_config('lock_timeout', '500ms', true)", ""),
         };
         // A pooler's session may know our statements' names from somebody else, with other statements.
         let forget = if self.is_pooled { "DEALLOCATE ALL; " } else { "" };
         // One message, without preparing. In a statement before the others, so that they see what
         // was committed while this waited.
-        let sql = format!("BEGIN ISOLATION LEVEL READ COMMITTED; {forget}SELECT {}; {then}", *PINS);
+        let sql = format!("BEGIN ISOLATION LEVEL READ COMMITTED; {forget}SELECT {}{setting}{then}", *PINS);
         self.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.trouble().map(drop)
     }
 
