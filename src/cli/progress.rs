@@ -114,6 +114,8 @@ impl<'a> Progress<'a> {
                 let Some(n_total) = self.n_total else {
                     return self.screen.note(format!("{rate:.1}/s, {counts}{waiting}"));
                 };
+                // Beside workers more may come in doubt than there were.
+                let n_total = n_total.max(n_done);
                 self.screen.note(format!("{n_done} of {n_total} done, {rate:.1}/s, {counts}{waiting}{left}"));
             }
         }
