@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 
 use super::args::{Global, RetryState};
 use super::batches::name;
-use super::delivering::{self, Run, Sight, Signals, Target};
+use super::delivering::{self, Run, Sight, Target};
 use super::exit::{self, Exit};
 use super::failure::Failure;
 use super::place::{Place, RowName};
 use super::reading::ColumnNames;
 use super::screen::Screen;
+use super::signals::Signals;
 use super::typed::Typed;
 use super::watching::RowLog;
 use super::{results, room, summary};

@@ -22,6 +22,7 @@ mod room;
 mod sandbox;
 mod screen;
 mod shell;
+mod signals;
 mod status;
 mod summary;
 mod template;

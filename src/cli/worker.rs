@@ -8,12 +8,13 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 
 use super::args::{Global, Worker};
-use super::delivering::{self, Run, Sight, Signals, Target};
+use super::delivering::{self, Run, Sight, Target};
 use super::exit::{self, Exit, Signal};
 use super::failure::Failure;
 use super::import::other_host;
 use super::place;
 use super::screen::Screen;
+use super::signals::Signals;
 use super::status;
 use super::watching::Watching;
 use crate::config::{Config, WorkerLayer};

@@ -7,6 +7,7 @@ mod fleet;
 mod guards;
 mod pace;
 mod stop;
+mod trial;
 mod worker;
 
 use std::rc::Rc;

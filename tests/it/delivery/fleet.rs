@@ -18,21 +18,21 @@ use crate::support::world::{VirtualClock, fault, in_virtual_time, opened, reply,
 
 const S: Duration = Duration::from_secs(1);
 
-fn vague(_: Asked) -> Reply<Sighting> {
+pub fn vague(_: Asked) -> Reply<Sighting> {
     reply(Verdict::Answered(Sighting::CouldNotTell(fault("vague"))), Some(200))
 }
 
-struct Fleet {
-    clock: VirtualClock,
-    outbox: Rc<MemoryOutbox>,
-    api: Script,
-    policy: Policy,
+pub struct Fleet {
+    pub clock: VirtualClock,
+    pub outbox: Rc<MemoryOutbox>,
+    pub api: Script,
+    pub policy: Policy,
     /// As `reconcile` does.
-    only_looks: bool,
+    pub only_looks: bool,
 }
 
 impl Fleet {
-    fn new(n_rows: i64, rate: Rate) -> Self {
+    pub fn new(n_rows: i64, rate: Rate) -> Self {
         let clock = VirtualClock::new();
         let tickets = (1..=n_rows).map(|service| ticket(service, "Sem sinal"));
         let outbox = Rc::new(MemoryOutbox::with(tickets, start()));
@@ -43,13 +43,13 @@ impl Fleet {
     }
 
     /// Another kind of worker on the same outbox, for which HubSoft is as `api` has it.
-    fn beside(&self, policy: Policy) -> Self {
+    pub fn beside(&self, policy: Policy) -> Self {
         let api = Script::new(self.clock, Duration::from_millis(50));
         Self { clock: self.clock, outbox: Rc::clone(&self.outbox), api, policy, only_looks: false }
     }
 
     /// One that looks up rows in doubt, and cannot tell.
-    fn reconciling(&self) -> Self {
+    pub fn reconciling(&self) -> Self {
         let policy = Policy { lasting: Lasting::UntilDrained, ..self.policy.clone() };
         let mut it = Self { only_looks: true, ..self.beside(policy) };
         it.api.look_up = Box::new(vague);
@@ -57,18 +57,18 @@ impl Fleet {
     }
 
     /// A row that may have been sent.
-    fn doubt(&self, service: i64) {
+    pub fn doubt(&self, service: i64) {
         let doubt = Doubt::since(start());
         self.outbox.insert(ticket(service, "Sem sinal"), start(), Some(doubt));
     }
 
     /// HubSoft has answered a probe of this worker.
-    async fn hand_trial_to(&self, id: u64) {
+    pub async fn hand_trial_to(&self, id: u64) {
         let _ = self.outbox.commit(|it| it.board.hand_trial_to(id, self.clock.now())).await;
     }
 
     /// One worker, stopped cleanly after so long.
-    async fn worker(&self, id: u64, length: Duration) -> Ending {
+    pub async fn worker(&self, id: u64, length: Duration) -> Ending {
         let control = Control::default();
         let (outbox, rate) = (Rc::clone(&self.outbox), self.policy.rate);
         let only_looks = self.only_looks;
@@ -91,14 +91,14 @@ impl Fleet {
     }
 
     /// One that is gone from one moment to the next.
-    async fn dies(&self, id: u64, length: Duration) {
+    pub async fn dies(&self, id: u64, length: Duration) {
         tokio::select! {
             _ = self.worker(id, 10 * length) => {}
             () = sleep(length) => {}
         }
     }
 
-    async fn workers(&self, n_workers: u64, length: Duration) {
+    pub async fn workers(&self, n_workers: u64, length: Duration) {
         let endings = join_all((1..=n_workers).map(|id| self.worker(id, length))).await;
         assert!(endings.iter().all(|it| it.reason == Reason::Stopped && it.stats.unsettled == 0));
         assert_eq!(self.outbox.count(State::InFlight), 0, "a clean stop leaves nothing in flight");
@@ -316,36 +316,6 @@ fn who_is_to_end_does_not_wait_for_ever_behind_the_breaker_of_another() {
     });
 }
 
-/// Seen after an outage: a worker with 310 rows to post opened none.
-#[test]
-fn who_has_nothing_to_post_gives_the_trial_up() {
-    in_virtual_time(async {
-        let fleet = Fleet::new(310, Rate::PerSecond(10.0));
-        let reconciling = fleet.reconciling();
-        fleet.doubt(1000);
-        fleet.hand_trial_to(1).await;
-        tokio::join!(reconciling.worker(1, 60 * S), fleet.worker(2, 60 * S));
-        assert_eq!(fleet.outbox.count(State::Opened), 310);
-    });
-}
-
-#[test]
-fn rows_at_which_hubsoft_stumbles_hold_up_no_other_lote_of_a_fleet() {
-    in_virtual_time(async {
-        let mut fleet = Fleet::new(0, Rate::PerSecond(5.0));
-        for service in 1..=140 {
-            let lote = if service <= 40 { "ruim" } else { "bom" };
-            fleet.outbox.insert_in(lote, ticket(service, "Sem sinal"), start());
-        }
-        fleet.api.post = Box::new(|asked| match asked.service {
-            ..=40 => reply(Verdict::Unknown(fault("http_500")), Some(500)),
-            _ => opened(asked.service),
-        });
-        fleet.workers(3, 150 * S).await;
-        assert_eq!(fleet.outbox.count(State::Opened), 100);
-    });
-}
-
 /// Each for itself they would log in 30 times at once.
 #[test]
 fn a_fleet_shares_its_logins() {
@@ -361,20 +331,5 @@ fn a_fleet_shares_its_logins() {
         };
         assert!(within(1.0) <= 11 && within(60.0) <= 31, "{} and {}", within(1.0), within(60.0));
         assert!(25 <= logins.len(), "{} in two minutes", logins.len());
-    });
-}
-
-/// Else they would wait for a row to post for as long as patience lasts: a day.
-#[test]
-fn look_ups_cost_patience_where_nobody_has_a_row_to_try_with() {
-    in_virtual_time(async {
-        let mut fleet = Fleet::new(0, Rate::PerSecond(10.0));
-        fleet.api.look_up = Box::new(vague);
-        let reconciling = fleet.reconciling();
-        fleet.doubt(1000);
-        fleet.hand_trial_to(1).await;
-        let (ending, _) = tokio::join!(reconciling.worker(1, 7200 * S), fleet.worker(2, 7200 * S));
-        assert_eq!(ending.reason, Reason::Drained);
-        assert_eq!(fleet.outbox.count(State::Unconfirmed), 1);
     });
 }

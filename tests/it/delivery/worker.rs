@@ -35,7 +35,7 @@ pub fn worker_policy() -> Policy {
     }
 }
 
-fn bench(n_rows: i64) -> Bench {
+pub fn bench(n_rows: i64) -> Bench {
     Bench { policy: worker_policy(), ..Bench::new(n_rows) }
 }
 
@@ -56,7 +56,7 @@ impl Watch for Heard {
 }
 
 /// Runs for so long, then stops; and what it said.
-async fn run_for(bench: &Bench, length: Duration, meanwhile: impl Future<Output = ()>) -> Heard {
+pub async fn run_for(bench: &Bench, length: Duration, meanwhile: impl Future<Output = ()>) -> Heard {
     let heard = Heard::default();
     let outbox: &MemoryOutbox = &bench.outbox;
     let (ending, (), ()) = tokio::join!(
@@ -282,51 +282,6 @@ fn a_return_is_probed_at_once() {
             "{probes:?}"
         );
         assert_eq!(bench.outbox.count(State::Opened), 20);
-    });
-}
-
-/// Seen: of 100 good rows behind 40 that are answered 500 none was opened in 150 s.
-#[test]
-fn rows_at_which_hubsoft_stumbles_hold_up_no_others() {
-    for other_lote in ["bom", "ruim"] {
-        in_virtual_time(async {
-            let mut bench = bench(0);
-            bench.policy.rate = Rate::PerSecond(5.0);
-            for service in 1..=140 {
-                let lote = if service <= 40 { "ruim" } else { other_lote };
-                bench.outbox.insert_in(lote, ticket(service, "Sem sinal"), start());
-            }
-            bench.api.post = Box::new(|asked| match asked.service {
-                ..=40 => reply(Verdict::Unknown(fault("http_500")), Some(500)),
-                _ => opened(asked.service),
-            });
-            run_for(&bench, 150 * S, async {}).await;
-            assert_eq!(bench.outbox.count(State::Opened), 100, "{other_lote}");
-        });
-    }
-}
-
-/// Seen: a trial was answered 401, its repetition withheld, and the others were claimed and released for ever:
-/// 29,000 settles in ten minutes.
-#[test]
-fn a_trial_that_is_turned_away_holds_up_nobody() {
-    in_virtual_time(async {
-        let mut bench = bench(20);
-        bench.outbox.set_weather(|| (Trouble::None, Duration::from_millis(2), Duration::ZERO));
-        let n_tried = Cell::new(0);
-        bench.api.post = Box::new(move |asked| match asked.at < 20 * S {
-            true => reply(Verdict::NotSent(fault("refused")), None),
-            // The gate has shut before the repetition.
-            false if n_tried.replace(n_tried.get() + 1) < 3 => reply(Verdict::Withheld, None),
-            false => opened(asked.service),
-        });
-        bench.api.probe = Box::new(|asked| match asked.at < 20 * S {
-            true => reply(Verdict::NotSent(fault("refused")), None),
-            false => reply(Verdict::Answered(()), Some(200)),
-        });
-        run_for(&bench, 120 * S, async {}).await;
-        assert_eq!(bench.outbox.count(State::Opened), 20);
-        assert!(bench.outbox.n_settles.get() < 100, "{} settles", bench.outbox.n_settles.get());
     });
 }
 
