@@ -22,7 +22,16 @@ const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// All claims stand in line behind the lock of a table without rows: only who may write to it can take it, where an
 /// advisory lock is anybody's who can log in.
-const IN_LINE: &str = "; LOCK TABLE mutirao.turn IN SHARE UPDATE EXCLUSIVE MODE";
+const IN_LINE: &str =
+    "; LOCK TABLE mutirao.turn IN SHARE UPDATE EXCLUSIVE MODE; SET LOCAL lock_timeout = '4s'";
+
+/// The line may be long where there are many workers. And what nobody waits for any more ([`ANSWER_MAX`]) ends, because
+/// the others stand behind it.
+const CLAIMING: &str = ", pg_catalog.set_config('lock_timeout', '20s', true),
+    pg_catalog.set_config('statement_timeout', '30s', true)";
+
+/// A row that somebody holds is not waited for: all outcomes stand behind a settle.
+const SETTLING: &str = ", pg_catalog.set_config('lock_timeout', '500ms', true)";
 
 /// Commits wait for the disk, whatever the server's default. Statements are planned once, and by
 /// their indices: a plan made while the table was small must not become a scan of what it has grown
@@ -88,9 +97,8 @@ impl Tx {
     async fn start(&mut self) -> Result<(), OutboxError> {
         let (setting, then) = match self.access {
             Access::Shared => ("", ""),
-            // What nobody waits for any more ([`ANSWER_MAX`]) ends: the others stand behind it.
-            Access::Claiming => (", pg_catalog.set_config('statement_timeout', '30s', true)", IN_LINE),
-            Access::Settling => (", pg_catalog.set_config('lock_timeout', '500ms', true)", ""),
+            Access::Claiming => (CLAIMING, IN_LINE),
+            Access::Settling => (SETTLING, ""),
         };
         // A pooler's session may know our statements' names from somebody else, with other statements.
         let forget = if self.is_pooled { "DEALLOCATE ALL; " } else { "" };

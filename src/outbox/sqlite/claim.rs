@@ -11,6 +11,7 @@ use super::session::{BEGIN, COMMIT, Session};
 use super::time;
 use crate::delivery::identity::{BatchKey, Marker};
 use crate::delivery::{Claim, Claimed, Doubt, End, OutboxError, Outlook, Refused, RowId, Token, Want};
+use crate::outbox::doubts::{Patience, made_where};
 use crate::outbox::range::Range;
 use crate::outbox::refusal::Refusal;
 use crate::outbox::state_name;
@@ -34,6 +35,10 @@ const TO_LOOK_UP: &str =
     "o.state IN ('pending', 'in_doubt') AND o.doubt_since IS NOT NULL AND (?1 IS NULL OR o.batch = ?1)
     AND (o.doubt_precaution = 0 OR o.gone = 0 AND (?2 IS NULL OR o.import = ?2)
                                               AND (?3 IS NULL OR o.record <= ?3))";
+
+/// Nobody waits longer for the answer to a post than so long after its claim. Milliseconds. Only a row whose state somebody
+/// changed by hand is looked up by this: a run that was cut off has its own rule ([`super::desk`]).
+const ANSWER_MAX_MS: i64 = 15 * 60 * 1000;
 
 /// One row as it comes out of [`candidates`], and its fields.
 #[derive(Deserialize)]
@@ -184,8 +189,16 @@ impl Round {
         let sql = format!(
             "UPDATE OR FAIL outbox
                 SET state = 'in_flight', token = token + 1, claimed_at = ?2,
-                    first_claim = sent_at IS NULL, sent_at = coalesce(sent_at, ?2)
-              WHERE id IN (SELECT value FROM json_each(?1)){then}"
+                    first_claim = sent_at IS NULL, sent_at = coalesce(sent_at, ?2),
+                    posting = doubt_since IS NULL, {}
+              WHERE id IN (SELECT value FROM json_each(?1)){then}",
+            made_where(
+                "doubt_since IS NULL",
+                "outbox",
+                &format!("?2 + {ANSWER_MAX_MS}"),
+                "0",
+                Patience::Kept
+            )
         );
         sqlx::query(AssertSqlSafe(sql))
             .bind(json(&self.claimed))

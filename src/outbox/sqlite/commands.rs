@@ -80,7 +80,7 @@ impl SqliteOutbox {
         let mut session = self.session().await;
         let mut tx = session.begin().await?;
         let sql = format!("UPDATE outbox
-                      SET state = iif(state = 'unconfirmed' AND NOT doubt_precaution, 'in_doubt', 'pending'),
+                      SET state = iif(doubt_since IS NOT NULL AND NOT doubt_precaution, 'in_doubt', 'pending'),
                           available_at = ?1, finished_at = NULL,
                           attempts = iif(state = 'unconfirmed', attempts, 0), {},
                           error_code = NULL, error_message = NULL, protocolo = NULL, id_atendimento = NULL, outdated = 0,

@@ -69,9 +69,9 @@ impl Outbox for Desk<'_> {
         // Of whatever scope: this process owns the outbox, and its one run holds no row.
         let sql = format!(
             "UPDATE outbox
-                SET state = iif(doubt_since IS NOT NULL AND doubt_precaution, 'pending', 'in_doubt'), available_at = ?1, {}
+                SET state = iif(NOT posting AND doubt_precaution, 'pending', 'in_doubt'), available_at = ?1, {}
               WHERE state = 'in_flight'",
-            made_where("doubt_since IS NULL", "outbox", "?1", "false", Patience::Kept)
+            made_where("posting OR doubt_since IS NULL", "outbox", "?1", "false", Patience::Kept)
         );
         let left = sqlx::query(AssertSqlSafe(sql))
             .bind(now.as_millisecond())

@@ -41,10 +41,10 @@ const FORGET_STEP: i64 = 50_000;
 const WAS_SENT: &str = "outbox.sent_at IS NOT NULL AND outbox.state <> 'pending'";
 
 /// Of `x`: certainly without a ticket of ours, and not withdrawn by a person (but where `?1` says so).
-const FREE: &str = "(x.state IN ('invalid', 'rejected', 'failed')
-    OR x.state = 'cancelled' AND (x.error_code IS 'gone' OR ?1)
-    OR x.state = 'skipped' AND x.error_code = 'repeat'
-    OR x.state = 'pending' AND (x.doubt_since IS NULL OR x.doubt_precaution = 1))";
+const FREE: &str = "((x.doubt_since IS NULL OR x.doubt_precaution = 1)
+    AND (x.state IN ('invalid', 'rejected', 'failed', 'pending')
+         OR x.state = 'cancelled' AND (x.error_code IS 'gone' OR ?1)
+         OR x.state = 'skipped' AND x.error_code = 'repeat'))";
 
 /// Of `x`: a ticket exists, or may.
 const MAY_EXIST: &str = "(x.state IN ('opened', 'in_flight', 'in_doubt', 'unconfirmed', 'conflict')

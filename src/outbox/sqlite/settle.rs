@@ -104,7 +104,8 @@ pub(super) async fn write<'a>(
     if !released.is_empty() {
         // `claimed_at` goes too: by that a repeated release is known from a row that was recovered.
         let sql = "UPDATE outbox
-                      SET state = iif(doubt_since IS NULL OR doubt_precaution, 'pending', 'in_doubt'),
+                      SET state = iif(posting OR doubt_precaution, 'pending', 'in_doubt'),
+                          doubt_since = iif(posting, NULL, doubt_since),
                           claimed_at = NULL, sent_at = iif(first_claim, NULL, sent_at)
                      FROM json_each(?1) v
                     WHERE outbox.id = v.value ->> 0 AND token = v.value ->> 1 AND state = 'in_flight'";
@@ -217,7 +218,7 @@ impl<'a> OtherRow<'a> {
 }
 
 /// A look-up was of no use: what is known of the row is still what became of its post.
-const STILL_IN_DOUBT: &str = "v.value ->> 'state' = 'in_doubt' AND doubt_since IS NOT NULL";
+const STILL_IN_DOUBT: &str = "v.value ->> 'state' = 'in_doubt' AND NOT posting";
 
 async fn write_others(
     conn: &mut SqliteConnection,

@@ -186,3 +186,26 @@ async fn a_large_file_goes_in_and_comes_out_in_order() {
 fn want(posts: usize) -> Want {
     Want { now: at(1), posts, look_ups: 0, end: End::Front }
 }
+
+/// What everybody does to a queue that seems stuck.
+#[tokio::test]
+async fn whatever_a_person_writes_into_state_what_may_have_been_sent_is_looked_up_first() {
+    for written in [
+        "UPDATE outbox SET state = 'pending' WHERE state = 'in_flight'",
+        "UPDATE outbox SET state = 'failed'; UPDATE outbox SET state = 'pending'",
+    ] {
+        let mut it = Fresh::new().await;
+        it.import(&File::of("b", &[line(1, "a")])).await;
+        let posted =
+            it.worker().await.desk(Scope::All).claim(want(1)).await.expect("it claims").claims.remove(0);
+        rename(&it, written).await;
+        let both = Want { look_ups: 9, ..want(9) };
+        let claims = it.worker().await.desk(Scope::All).claim(both).await.expect("it claims").claims;
+        assert_eq!(claims.len(), 1, "{written}");
+        let doubt = claims[0].doubt.as_ref().expect("it is looked up");
+        assert!(
+            !doubt.precaution && claims[0].row == posted.row && posted.sent_at < doubt.since,
+            "{written}"
+        );
+    }
+}
