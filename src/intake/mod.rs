@@ -12,6 +12,7 @@ mod doubts;
 mod encoding;
 mod header;
 mod input;
+mod ours;
 mod reader;
 mod records;
 mod repeats;
@@ -23,7 +24,6 @@ mod words;
 mod workbook;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Seek;
 use std::str::FromStr;
@@ -34,6 +34,7 @@ pub use delimiter::Delimiter;
 pub use doubts::{ColumnDoubt, GuessedService};
 pub use encoding::Encoding;
 pub use header::{Map, RESULT_COLUMNS, Set, Target};
+pub use ours::Ours;
 pub use repeats::{Repeat, Repeats};
 pub use row::{CELL_LEN_MAX, Row};
 pub use words::{BadOption, Blame, IntakeError};
@@ -42,7 +43,6 @@ use columns::{Columns, Width};
 use input::Input;
 use roles::Role;
 
-use crate::delivery::State;
 use crate::delivery::code::BatchCode;
 use crate::ticket::{Ddd, Field, is_blank, trim};
 
@@ -199,49 +199,6 @@ impl Asides {
     /// One line a fact, for people.
     pub fn lines(self) -> Vec<String> {
         words::asides(self.n_totals, self.first_total, self.n_notes, self.first_note)
-    }
-}
-
-/// Rows that were in an outbox before, by what they carry of its results. All zero in a file that has none of
-/// the columns `referencia`, `state` and `protocolo`; it is read once more to know.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ours {
-    pub n_rows: u64,
-    /// How many rows name each batch. Those that name none are not here.
-    pub by_batch: BTreeMap<BatchCode, u64>,
-    /// Rows that name no batch, and yet carry a `protocolo` or a state of ours: a ticket may stand beside them.
-    pub n_nameless: u64,
-    /// Rows beside which a `protocolo` stands.
-    pub with_protocolo: u64,
-    /// Rows whose state says that they were opened, skipped, withdrawn, or may have been sent.
-    pub n_settled: u64,
-}
-
-impl Ours {
-    /// Reads `intake` to its end.
-    fn of(intake: &mut Intake) -> Result<Self, IntakeError> {
-        let mut it = Self::default();
-        while let Some(row) = intake.next_row()? {
-            it.n_rows += 1;
-            let (has_protocolo, state) = (row.has_protocolo(), row.state());
-            match row.identity().and_then(|it| it.0) {
-                Some(code) => *it.by_batch.entry(code).or_default() += 1,
-                None => it.n_nameless += u64::from(has_protocolo || state.is_some()),
-            }
-            it.with_protocolo += u64::from(has_protocolo);
-            let may_be_sent = !matches!(
-                state,
-                None | Some(State::Pending | State::Invalid | State::Rejected | State::Failed)
-            );
-            it.n_settled += u64::from(may_be_sent);
-        }
-        Ok(it)
-    }
-
-    /// The batch that the rows are of, if they are all of one.
-    pub fn batch(&self) -> Option<BatchCode> {
-        let mut all = self.by_batch.keys();
-        all.next().copied().filter(|_| all.next().is_none())
     }
 }
 

@@ -10,6 +10,7 @@ use mutirao::intake::{
     Source, template,
 };
 use mutirao::ticket::Ticket;
+use proptest::prelude::*;
 
 /// A valid row, `;`.
 const HEADER: &str = "id_cliente_servico;descricao;nome;telefone";
@@ -446,4 +447,50 @@ fn reading_needs_no_name_that_lasts() {
     let intake = Intake::open(&Source::Path(file.path().to_owned()), &IntakeOptions::default()).unwrap();
     drop(file);
     assert_eq!(read(intake).len(), 10_000);
+}
+
+/// Pieces of what people and programs write, and bytes that no one does.
+fn pieces() -> impl Strategy<Value = Vec<u8>> {
+    let pieces: [&[u8]; 22] = [
+        HEADER.as_bytes(),
+        ROW.as_bytes(),
+        b"\n",
+        b"\r\n",
+        b"\r",
+        b";",
+        b"\"",
+        b"\"\"",
+        b",",
+        b"\t",
+        b"sep=;\n",
+        b"\xEF\xBB\xBF",
+        b"\xFF\xFE",
+        b"\xC3",
+        b"\xE7\xE3o",
+        b"\x8B\x8D",
+        b"\xC6\x87",
+        b"\0",
+        b"Total",
+        b"#N/D",
+        b"NULL",
+        "ç�".as_bytes(),
+    ];
+    let pieces = pieces.map(<[u8]>::to_vec).to_vec();
+    prop::collection::vec(prop::sample::select(pieces), 0..40).prop_map(|it| it.concat())
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_file_holds_it_is_read_or_refused(bytes in pieces(), has_header in any::<bool>()) {
+        let bytes = if has_header { [HEADER.as_bytes(), b"\n", &bytes].concat() } else { bytes };
+        if let Ok(mut intake) = open_bytes(&bytes, &IntakeOptions::default()) {
+            let mut line = intake.summary().header_line;
+            while let Ok(Some(row)) = intake.next_row() {
+                prop_assert!(line < row.line, "lines go up");
+                line = row.line;
+                let _ = row.parse(&row.raw());
+                prop_assert!(row.own_cells().count() == 4 || !has_header);
+            }
+        }
+    }
 }

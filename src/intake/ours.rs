@@ -1,0 +1,50 @@
+//! Rows of a file that we wrote.
+
+use std::collections::BTreeMap;
+
+use super::{Intake, IntakeError};
+use crate::delivery::State;
+use crate::delivery::code::BatchCode;
+
+/// Rows that were in an outbox before, by what they carry of its results. All zero in a file that has none of
+/// the columns `referencia`, `state` and `protocolo`; it is read once more to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ours {
+    pub n_rows: u64,
+    /// How many rows name each batch. Those that name none are not here.
+    pub by_batch: BTreeMap<BatchCode, u64>,
+    /// Rows that name no batch, and yet carry a `protocolo` or a state of ours: a ticket may stand beside them.
+    pub n_nameless: u64,
+    /// Rows beside which a `protocolo` stands.
+    pub with_protocolo: u64,
+    /// Rows whose state says that they were opened, skipped, withdrawn, or may have been sent.
+    pub n_settled: u64,
+}
+
+impl Ours {
+    /// Reads `intake` to its end.
+    pub(super) fn of(intake: &mut Intake) -> Result<Self, IntakeError> {
+        let mut it = Self::default();
+        while let Some(row) = intake.next_row()? {
+            it.n_rows += 1;
+            let (has_protocolo, state) = (row.has_protocolo(), row.state());
+            match row.identity().and_then(|it| it.0) {
+                Some(code) => *it.by_batch.entry(code).or_default() += 1,
+                None => it.n_nameless += u64::from(has_protocolo || state.is_some()),
+            }
+            it.with_protocolo += u64::from(has_protocolo);
+            let may_be_sent = !matches!(
+                state,
+                None | Some(State::Pending | State::Invalid | State::Rejected | State::Failed)
+            );
+            it.n_settled += u64::from(may_be_sent);
+        }
+        Ok(it)
+    }
+
+    /// The batch that the rows are of, if they are all of one.
+    pub fn batch(&self) -> Option<BatchCode> {
+        let mut all = self.by_batch.keys();
+        all.next().copied().filter(|_| all.next().is_none())
+    }
+}
