@@ -183,6 +183,10 @@ impl Columns {
     pub(super) fn is_total(&self, record: Record<'_>) -> bool {
         const CELLS_MAX: usize = 3;
 
+        // Most rows begin with a number.
+        if matches!(record.cell(0).as_bytes(), [b'0'..=b'9', ..]) {
+            return false;
+        }
         let Some((at, first)) = record.cells().enumerate().find(|it| !is_blank(it.1)) else { return false };
         let begins = |word: &str| {
             let start = trim(first).as_bytes().get(..word.len());
@@ -199,10 +203,10 @@ impl Columns {
     /// Whether something stands in a column without a name. Behind the last column of a text that may be a problem of
     /// the row, and is told as such.
     pub(super) fn has_note(&self, record: Record<'_>) -> bool {
-        let is_told = self.width == Width::Workbook || self.may_end_in_delimiters;
+        let is_told = || self.width == Width::Workbook || self.may_end_in_delimiters;
         self.unnamed.iter().any(|at| !is_blank(record.cell(*at)))
             || self.n_named < record.len()
-                && is_told
+                && is_told()
                 && record.cells().skip(self.n_named).any(|it| !is_blank(it))
     }
 

@@ -243,10 +243,11 @@ impl Splitter {
         };
         let end = self.end_of_cell(bytes, close + 1);
         // Blanks belong to the cell, as in the csv crate.
-        if bytes[close + 1..end].iter().any(|it| *it != b' ' && *it != b'\t') {
+        let is_last = end == close + 1;
+        if !is_last && bytes[close + 1..end].iter().any(|it| *it != b' ' && *it != b'\t') {
             return Quoted::Stray(close);
         }
-        if !is_escaped && end == close + 1 {
+        if !is_escaped && is_last {
             push(spans, span(from, close, Place::Text));
             return Quoted::Closed(end);
         }

@@ -106,9 +106,8 @@ impl<'a> Row<'a> {
     /// The phone, of the second column if the first has none.
     fn phone(&self) -> Option<&'a str> {
         let (column, set) = &self.columns.fields[Field::Telefone as usize];
-        let columns = [*column, self.columns.second_phone];
-        let mut cells = columns.into_iter().flatten().map(|it| self.at(it));
-        cells.find(|it| !is_vacant(it)).or(set.as_deref())
+        let of = |column: Option<usize>| column.map(|it| self.at(it)).filter(|it| !is_vacant(it));
+        of(*column).or_else(|| of(self.columns.second_phone)).or(set.as_deref())
     }
 
     /// A cell as the input had it: without the apostrophe of `--excel-safe`, where we wrote the file.

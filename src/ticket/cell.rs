@@ -22,27 +22,36 @@ pub fn is_blank(cell: &str) -> bool {
 /// they leave empty.
 #[inline]
 pub fn is_vacant(cell: &str) -> bool {
+    match cell.as_bytes() {
+        [b'-' | b'(' | b'[' | b'<' | b'\\', ..] => is_word_for_nothing(cell),
+        [b'N' | b'n', b'U' | b'u' | b'A' | b'a' | b'O' | b'o' | b'/', ..] => is_word_for_nothing(cell),
+        // Most cells begin so.
+        [b'!'..=b'~', ..] => false,
+        _ => is_word_for_nothing(cell),
+    }
+}
+
+fn is_word_for_nothing(cell: &str) -> bool {
     const WORDS: [&str; 9] = ["null", "(null)", "[null]", "<null>", "\\n", "n/a", "n/d", "nan", "none"];
     const LEN_MAX: usize = "(null)".len();
 
     let cell = trim(cell);
-    match cell.as_bytes() {
-        [] => true,
-        // Most cells begin otherwise, or are longer.
-        [b'-' | b'(' | b'[' | b'<' | b'\\' | b'N' | b'n' | 0xE2, ..] if cell.len() <= LEN_MAX => {
-            matches!(cell, "-" | "--" | "–" | "—") || WORDS.iter().any(|it| cell.eq_ignore_ascii_case(it))
-        }
-        _ => false,
-    }
+    cell.len() <= LEN_MAX
+        && (matches!(cell, "" | "-" | "--" | "–" | "—")
+            || WORDS.iter().any(|it| cell.eq_ignore_ascii_case(it)))
 }
 
 /// Whether a cell is what a formula shows that could not be computed: `#N/D`, `#REF!`, `#VALOR!`, in whatever language
 /// the spreadsheet spoke.
 #[inline]
 pub(super) fn is_formula_error(cell: &str) -> bool {
+    matches!(cell.as_bytes(), [b'#', ..] | [b'E', b'r', b'r', b':', ..]) && is_error_name(cell)
+}
+
+fn is_error_name(cell: &str) -> bool {
     const LEN_MAX: usize = 24; // `#GETTING_DATA` and the like.
 
-    if !matches!(cell.as_bytes(), [b'#', ..] | [b'E', b'r', b'r', b':', ..]) || LEN_MAX < cell.len() {
+    if LEN_MAX < cell.len() {
         return false;
     }
     if let Some(code) = cell.strip_prefix("Err:") {

@@ -76,9 +76,12 @@ impl<'a> Findings<'a> {
 
     fn text(&mut self, field: Field) -> Option<Text> {
         let cell = self.raw.get(field).unwrap_or_default();
-        let value = unwrap(cell);
-        if is_formula_error(&value) {
-            return self.failed_formula(field, &value);
+        // A letter begins most texts, and no failed formula but `Err:502`.
+        if !matches!(cell.as_bytes(), [b'A'..=b'D' | b'F'..=b'Z' | b'a'..=b'z', ..]) {
+            let value = unwrap(cell);
+            if is_formula_error(&value) {
+                return self.failed_formula(field, &value);
+            }
         }
         let read = self.note(field, cell, text::read(cell))?;
         if read.is_none() { self.missing(field) } else { read }
