@@ -37,6 +37,8 @@ struct Memory {
     /// Their token, and the worker that this one was when it claimed them.
     live: HashMap<RowId, (i64, i64)>,
     settled: VecDeque<Said>,
+    /// Whose outcome could not be written, as was said already.
+    held: HashSet<RowId>,
 }
 
 /// What became of a row.
@@ -60,6 +62,7 @@ impl Lately {
         let mut memory = self.memory();
         let at = Instant::now();
         for (settle, _) in settles.iter().zip(became).filter(|it| *it.1 != Settled::Held) {
+            memory.held.remove(&settle.row);
             if memory.live.get(&settle.row).is_some_and(|it| it.0 == settle.token.0) {
                 memory.live.remove(&settle.row);
             }
@@ -71,9 +74,16 @@ impl Lately {
         }
     }
 
+    /// Whether it is the first time that the outcome of this row could not be written.
+    pub(super) fn is_newly_held(&self, row: RowId) -> bool {
+        self.memory().held.insert(row)
+    }
+
     /// The run holds no row any more.
     pub(super) fn recovered(&self) {
-        self.memory().live.clear();
+        let mut memory = self.memory();
+        memory.live.clear();
+        memory.held.clear();
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) async fn settle(worker: &Worker, settles: &[Settle]) -> Result<Vec<Se
     tx.restart().await?;
     let Sorted { plain, odd, held } = sort(&mut tx, id, settles).await?;
     for at in held {
-        settled[at] = held_back(settles[at].row, "another session holds it");
+        settled[at] = held_back(worker, settles[at].row, "another session holds it");
     }
     let mut parts = vec![&plain[..]];
     // From the whole to halves, until the row that the database refuses stands alone.
@@ -48,7 +48,7 @@ pub(super) async fn settle(worker: &Worker, settles: &[Settle]) -> Result<Vec<Se
         let rows = part.iter().map(|at| &settles[*at]);
         match (part, within(&mut tx, async |conn| write(conn, id, rows.clone()).await.map(drop)).await?) {
             (_, Ok(())) => {}
-            ([at], Err(why)) => settled[*at] = held_back(settles[*at].row, &why),
+            ([at], Err(why)) => settled[*at] = held_back(worker, settles[*at].row, &why),
             (part, Err(_)) => parts.extend(<[_; 2]>::from(part.split_at(part.len() / 2))),
         }
     }
@@ -56,7 +56,7 @@ pub(super) async fn settle(worker: &Worker, settles: &[Settle]) -> Result<Vec<Se
         let settle = &settles[at];
         match within(&mut tx, async |conn| proof::settle_odd(conn, id, settle).await).await? {
             Ok(became) => settled[at] = became,
-            Err(why) => settled[at] = held_back(settle.row, &why),
+            Err(why) => settled[at] = held_back(worker, settle.row, &why),
         }
     }
     // A repeated settle has its history already; a stale one is not the row's any more.
@@ -91,8 +91,12 @@ async fn within<T>(
     }
 }
 
-fn held_back(row: RowId, why: &str) -> Settled {
+/// Says so, the first time.
+fn held_back(worker: &Worker, row: RowId, why: &str) -> Settled {
     let id = row.0;
+    if !worker.lately().is_newly_held(row) {
+        return Settled::Held;
+    }
     tracing::warn!(
         row.id = id,
         "what became of row {id} cannot be written ({why}): it is kept, and tried again"
