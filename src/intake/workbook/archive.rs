@@ -84,12 +84,8 @@ impl Archive {
         };
         let checked = Checked { inner: CrcReader::new(unpacked), crc: part.crc };
         let left = Rc::clone(&self.left);
-        Ok(Bounded {
-            inner: BufReader::with_capacity(64 * 1024, checked),
-            left,
-            piece_left: PIECE_MAX,
-            hit: None,
-        })
+        let (inner, name) = (BufReader::with_capacity(64 * 1024, checked), name.to_owned());
+        Ok(Bounded { inner, name, left, piece_left: PIECE_MAX, hit: None })
     }
 }
 
@@ -132,12 +128,18 @@ const PIECE_MAX: u64 = 16 * 1024 * 1024;
 /// The bytes of a part, of which no more come than may be unpacked, and no more at a time than a piece may have.
 pub(super) struct Bounded {
     inner: BufReader<Checked>,
+    name: String,
     left: Rc<Cell<u64>>,
     piece_left: u64,
     hit: Option<Fault>,
 }
 
 impl Bounded {
+    /// The part's.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// From here on another piece is read.
     pub(super) fn next_piece(&mut self) {
         self.piece_left = PIECE_MAX;

@@ -274,8 +274,11 @@ mod tests {
             refused(xlsx("<row><c t=\"s\"><v>2</v></c></row>"))
                 .contains("a text that the workbook does not have")
         );
-        let far = "<row><c r=\"XFD1\"><v>1</v></c></row>".replace("XFD1", "XFD");
+        let far = "<row><c r=\"XFD\"><v>1</v></c></row>";
         assert!(refused(xlsx(&far.repeat(20_000))).contains("far apart"));
+        assert!(
+            refused(xlsx("<row></c></row>")).contains("row 1: its part `xl/s.xml` is damaged at byte 27")
+        );
         // One text, in each of a row's cells, and in many rows.
         let long = "x".repeat(60_000);
         let row = format!(

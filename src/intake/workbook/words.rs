@@ -19,8 +19,8 @@ pub enum Fault {
     Password,
     #[error("its part `{0}` is missing")]
     NoPart(String),
-    #[error("its XML is damaged at byte {at}")]
-    Xml { at: u64 },
+    #[error("its part `{part}` is damaged at byte {at}")]
+    Xml { part: String, at: u64 },
     #[error("it ends in the middle of the table")]
     Ends,
     #[error("it declares entities, which no spreadsheet program does")]

@@ -86,7 +86,7 @@ impl Xml {
                     (None, quick_xml::Error::Io(error)) => {
                         Fault::of_reading(std::io::Error::new(error.kind(), error))
                     }
-                    (None, _) => Fault::Xml { at },
+                    (None, _) => damaged(&self.reader, at),
                 });
             }
         };
@@ -111,7 +111,7 @@ impl Xml {
                     "amp" => Some('&'),
                     "quot" => Some('"'),
                     "apos" => Some('\''),
-                    _ => reference.resolve_char_ref().map_err(|_| Fault::Xml { at })?,
+                    _ => reference.resolve_char_ref().map_err(|_| damaged(&self.reader, at))?,
                 };
                 Node::Text(Cow::Owned(char.ok_or(Fault::Entities)?.to_string()))
             }
@@ -132,4 +132,8 @@ impl Xml {
             }
         }
     }
+}
+
+fn damaged(reader: &Reader<Bounded>, at: u64) -> Fault {
+    Fault::Xml { part: reader.get_ref().name().to_owned(), at }
 }
