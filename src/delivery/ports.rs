@@ -113,7 +113,12 @@ pub enum End {
     Front,
     /// In the reverse of the usual order.
     Back,
+    /// Neither: from about so many [`THOUSANDTHS`] of the way from front to back, in the usual order.
+    Between(u16),
 }
+
+/// The whole way from one end of the queue to the other.
+pub const THOUSANDTHS: u16 = 1000;
 
 #[derive(Clone, Default)]
 pub struct Claimed {

@@ -8,6 +8,7 @@ mod commands;
 mod doubts;
 mod names;
 pub mod postgres;
+mod queue;
 mod range;
 mod refusal;
 mod settles;

@@ -62,6 +62,8 @@ fn invalid(service: i64) -> Seed {
 pub async fn conforms<B: Bench>(make: impl AsyncFn() -> B) {
     claims_come_in_order(make().await).await;
     the_other_end_of_the_queue_can_be_claimed(make().await).await;
+    rows_between_the_ends_of_the_queue_can_be_claimed(make().await).await;
+    nothing_lies_between_the_ends_of_an_empty_queue(make().await).await;
     a_claim_is_counted_by_kind(make().await).await;
     nothing_is_claimed_twice(make().await).await;
     a_service_is_live_once(make().await).await;
@@ -101,6 +103,20 @@ async fn the_other_end_of_the_queue_can_be_claimed(mut it: impl Bench) {
     let claimed = it.claim(back(2)).await.expect("it claims");
     assert_eq!(ids(&claimed), [rows[2], rows[0]], "what is not due stays");
     assert_eq!(ids(&it.claim(back(2)).await.expect("it claims")), [rows[1]]);
+}
+
+async fn rows_between_the_ends_of_the_queue_can_be_claimed(mut it: impl Bench) {
+    let rows = it.insert(&(1..=9).map(valid).collect::<Vec<_>>()).await;
+    let want = |thousandths| Want { now: at(4), posts: 2, look_ups: 0, end: End::Between(thousandths) };
+    let claimed = ids(&it.claim(want(500)).await.expect("it claims"));
+    assert_eq!(claimed, rows[4..6], "in the middle, and what comes behind it");
+    assert_eq!(ids(&it.claim(want(0)).await.expect("it claims")), rows[..2]);
+    assert!(!it.claim(want(1000)).await.expect("it claims").claims.is_empty(), "the last is there");
+}
+
+async fn nothing_lies_between_the_ends_of_an_empty_queue(it: impl Bench) {
+    let want = Want { now: at(4), posts: 2, look_ups: 2, end: End::Between(500) };
+    assert!(it.claim(want).await.expect("it claims").claims.is_empty());
 }
 
 async fn a_claim_is_counted_by_kind(mut it: impl Bench) {

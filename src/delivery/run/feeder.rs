@@ -9,7 +9,9 @@ use super::desk::{AHEAD, Fails, Held, Work};
 use super::{Engine, Reason, sleep_until, with_cause};
 use crate::delivery::breaker::Traffic;
 use crate::delivery::decide::between;
-use crate::delivery::{Api, Claimed, Clock, End, Lasting, Note, Outbox, OutboxError, Want, Watch};
+use crate::delivery::{
+    Api, Claimed, Clock, End, Lasting, Note, Outbox, OutboxError, THOUSANDTHS, Want, Watch,
+};
 
 /// While what is due may not be sent, the outbox is asked so often for anything else.
 const BARRED_POLL: Duration = Duration::from_secs(1);
@@ -212,10 +214,17 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         };
         let (posts, end) = match (posts.min(desk.post_room()), desk.breaker.traffic()) {
             // The rows in front may be those that HubSoft stumbles over.
-            (1.., Traffic::OneTrial(_)) => (TRIAL_CHOICE, [End::Front, End::Back][self.retry.draw(2)]),
+            (1.., Traffic::OneTrial(_)) => (TRIAL_CHOICE, self.some_end()),
             (posts, _) => (posts, End::Front),
         };
         Step::Claim(Want { now: time, posts, look_ups, end })
+    }
+
+    /// From where the rows are taken of which one is tried: a place drawn by chance, but the ends more often than others,
+    /// since what came together is often bad together.
+    fn some_end(&self) -> End {
+        let thousandths = u16::try_from(self.retry.draw(usize::from(THOUSANDTHS) + 1)).unwrap_or(0);
+        [End::Front, End::Back, End::Between(thousandths)][self.retry.draw(3)]
     }
 
     /// How many claims may be unsettled. Bounds what is kept while the outbox is slow.

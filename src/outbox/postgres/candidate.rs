@@ -8,6 +8,7 @@ use super::error::Trouble;
 use super::values::Time;
 use crate::delivery::identity::{BatchKey, Marker};
 use crate::delivery::{Claim, Doubt, End, OutboxError, Outlook, RowId, Token};
+use crate::outbox::queue::{self, Spot};
 use crate::outbox::range::Range;
 use crate::ticket::{Field, Problem, RawTicket, Ticket};
 
@@ -216,25 +217,59 @@ pub(super) async fn candidates(
     end: End,
 ) -> Result<Vec<PgRow>, OutboxError> {
     let limit = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-    sqlx::query(AssertSqlSafe(candidates_sql(end)))
+    let start = match end {
+        End::Between(thousandths) => match &ends(conn, range, now).await?[..] {
+            [first, last] => Some(queue::between(*first, *last, thousandths)),
+            _ => None, // Nothing is due.
+        },
+        End::Front | End::Back => None,
+    };
+    let asked = sqlx::query(AssertSqlSafe(candidates_sql(end, start)))
         .bind(range.batch)
         .bind(range.import)
         .bind(range.last_record)
         .bind(Time(now))
         .bind(limit(n_posts))
-        .bind(limit(n_look_ups))
+        .bind(limit(n_look_ups));
+    let asked = match start {
+        None => asked,
+        Some(it) => {
+            let due = Timestamp::from_microsecond(it.due).unwrap_or(now);
+            asked.bind(it.priority).bind(Time(due)).bind(it.id)
+        }
+    };
+    asked.fetch_all(conn).await.trouble()
+}
+
+/// The first and the last row that is due to be posted.
+async fn ends(conn: &mut PgConnection, range: Range, now: Timestamp) -> Result<Vec<Spot>, OutboxError> {
+    let to_post = to_post(Place::Queue);
+    // A program may write `-infinity`, which is no number.
+    let end = |order: &str| {
+        format!(
+            "(SELECT o.prioridade::bigint AS priority, (extract(epoch FROM greatest(o.available_at, 'epoch')) * 1000000)::bigint AS due, o.id
+                FROM mutirao.outbox o WHERE {to_post} AND o.available_at <= $4 ORDER BY {order} LIMIT 1)"
+        )
+    };
+    sqlx::query_as(AssertSqlSafe(format!("{} UNION ALL {}", end(FORWARD), end(BACKWARD))))
+        .bind(range.batch)
+        .bind(range.import)
+        .bind(range.last_record)
+        .bind(Time(now))
         .fetch_all(conn)
         .await
         .trouble()
 }
 
+/// The order of claims, and its reverse: those of the index.
+const FORWARD: &str = "o.prioridade, o.available_at, o.id";
+const BACKWARD: &str = "o.prioridade DESC, o.available_at DESC, o.id DESC";
+
 /// `OFFSET 0` keeps the question for live rows a look by service, a candidate at a time. As a join, the
 /// planner may choose to read all of `outbox_live` for each, if it believes that there is nothing in it.
-fn candidates_sql(end: End) -> String {
-    let order = match end {
-        End::Front => "o.prioridade, o.available_at, o.id",
-        End::Back => "o.prioridade DESC, o.available_at DESC, o.id DESC",
-    };
+fn candidates_sql(end: End, start: Option<Spot>) -> String {
+    let order = if end == End::Back { BACKWARD } else { FORWARD };
+    let from = start.map_or("", |_| "AND (o.prioridade, o.available_at, o.id) >= ($7, $8, $9)");
     let (columns, to_post, to_look_up) = (columns(), to_post(Place::Queue), to_look_up());
     format!(
         "SELECT * FROM
@@ -246,7 +281,7 @@ fn candidates_sql(end: End) -> String {
          UNION ALL SELECT * FROM
          (SELECT {columns} FROM mutirao.outbox o
            WHERE {to_post} AND o.available_at <= $4
-             AND NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = o.service AND {LIVE} OFFSET 0)
+             AND NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = o.service AND {LIVE} OFFSET 0) {from}
            ORDER BY {order} LIMIT $5 FOR UPDATE OF o SKIP LOCKED) posts"
     )
 }

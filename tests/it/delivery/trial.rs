@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use mutirao::delivery::{Rate, Reason, State, Verdict};
 
 use super::fleet::{Fleet, vague};
@@ -100,4 +101,48 @@ fn look_ups_cost_patience_where_nobody_has_a_row_to_try_with() {
         assert_eq!(ending.reason, Reason::Drained);
         assert_eq!(fleet.outbox.count(State::Unconfirmed), 1);
     });
+}
+
+/// Whoever is there, and whichever rows HubSoft stumbles over: an outage holds up the good ones for its time and little
+/// more.
+#[test]
+fn after_an_outage_every_good_row_has_its_turn() {
+    for seed in 0..40 {
+        in_virtual_time(async {
+            let mut dice = fastrand::Rng::with_seed(seed);
+            let mut fleet = Fleet::new(0, Rate::PerSecond(10.0));
+            fleet.policy.seed = seed;
+            // Some lotes that are bad as a whole, and some rows that are.
+            let bad_lotes: Vec<i64> = (0..6).filter(|_| dice.u8(..4) == 0).collect();
+            let mut bad = Vec::new();
+            for service in 1..=200 {
+                let lote = service * 6 / 201;
+                if bad_lotes.contains(&lote) || dice.u8(..10) == 0 {
+                    bad.push(service);
+                }
+                fleet.outbox.insert_in(&format!("lote {lote}"), ticket(service, "Sem sinal"), start());
+            }
+            let n_good = 200 - bad.len();
+            let from = dice.u64(..10);
+            let is_out = move |at: Duration| (from..from + 100).contains(&at.as_secs());
+            let is_bad = move |service| bad.contains(&service);
+            fleet.api.post = Box::new(move |asked| match asked.service {
+                _ if is_out(asked.at) => reply(Verdict::NotSent(fault("connect")), None),
+                service if is_bad(service) => reply(Verdict::Unknown(fault("http_500")), Some(500)),
+                service => opened(service),
+            });
+            fleet.api.probe = Box::new(move |asked| match is_out(asked.at) {
+                true => reply(Verdict::NotSent(fault("connect")), None),
+                false => reply(Verdict::Answered(()), Some(200)),
+            });
+            let reconciling = fleet.reconciling();
+            fleet.doubt(1000);
+            let (n_workers, n_reconciling) = (dice.u64(1..4), dice.u64(..3));
+            let workers = join_all((0..n_workers).map(|id| fleet.worker(id, 400 * S)));
+            let others = join_all((10..10 + n_reconciling).map(|id| reconciling.worker(id, 400 * S)));
+            tokio::join!(workers, others);
+            let n_opened = fleet.outbox.count(State::Opened);
+            assert!(n_good <= n_opened, "seed {seed}: {n_opened} of {n_good} good rows");
+        });
+    }
 }

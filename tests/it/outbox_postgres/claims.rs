@@ -1,5 +1,6 @@
 //! What programs may do to an outbox while workers drain it.
 
+use mutirao::delivery::decide::release;
 use mutirao::delivery::identity::{BatchKey, Marker};
 use mutirao::delivery::{
     Change, Doubt, End, Opening, Outbox, OutboxError, RowId, Settle, Settled, State, Want,
@@ -441,5 +442,18 @@ async fn whatever_a_person_writes_into_state_what_may_have_been_sent_is_looked_u
         assert_eq!(it.settle(&[settle]).await.expect("it settles"), [Settled::Written], "proof is proof");
         assert_eq!(it.state(rows[0]).await, State::Opened);
         assert_eq!(it.state(other[0]).await, State::Pending);
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_was_always_due_spoils_no_place_in_the_queue() {
+    let mut it = Fresh::new().await;
+    it.insert(&[valid(1), valid(2)]).await;
+    it.execute("UPDATE mutirao.outbox SET available_at = '-infinity' WHERE service = 1").await;
+    for thousandths in [0, 500, 1000] {
+        let claimed = it.claim(Want { end: End::Between(thousandths), ..want(2) }).await.expect("it claims");
+        for claim in &claimed.claims {
+            it.settle(&[release(claim)]).await.expect("it settles");
+        }
     }
 }

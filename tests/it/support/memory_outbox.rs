@@ -10,7 +10,7 @@ use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::identity::Marker;
 use mutirao::delivery::{
     Attempt, Change, Claim, Claimed, Doubt, End, Opening, Outbox, OutboxError, Outlook, Refused, RowId,
-    Settle, Settled, State, Token, WAIT_MAX, Want,
+    Settle, Settled, State, THOUSANDTHS, Token, WAIT_MAX, Want,
 };
 use mutirao::ticket::{Problem, Ticket};
 use tokio::sync::Notify;
@@ -282,9 +282,15 @@ pub fn claim(shelf: &mut Shelf, want: Want, worker: u64) -> Claimed {
     let mut candidates: Vec<_> = rows.iter().filter(|(_, row)| waits(row)).collect();
     // Doubts first, then by due time.
     candidates.sort_by_key(|(id, row)| (row.doubt.is_none(), row.priority, row.available_at, **id));
-    if want.end == End::Back {
-        let n_doubts = candidates.partition_point(|(_, row)| row.doubt.is_some());
-        candidates[n_doubts..].reverse();
+    let n_doubts = candidates.partition_point(|(_, row)| row.doubt.is_some());
+    match want.end {
+        End::Front => {}
+        End::Back => candidates[n_doubts..].reverse(),
+        End::Between(thousandths) => {
+            let n_due = candidates[n_doubts..].iter().filter(|(_, row)| row.available_at <= want.now).count();
+            let n_passed = n_due * usize::from(thousandths) / (usize::from(THOUSANDTHS) + 1);
+            candidates[n_doubts..].rotate_left(n_passed);
+        }
     }
     let candidates: Vec<i64> = candidates.into_iter().map(|(id, _)| *id).collect();
 
