@@ -67,8 +67,10 @@ struct Kind {
 }
 
 impl Findings {
+    #[inline]
     pub fn take(&mut self, line: u64, parsed: &Result<Parsed, Vec<Problem>>) {
         match parsed {
+            Ok(parsed) if parsed.notices.is_empty() => {}
             Ok(parsed) => count(&mut self.notices, line, &parsed.notices),
             Err(problems) => count(&mut self.problems, line, problems),
         }

@@ -180,13 +180,15 @@ impl Columns {
     }
 
     /// Whether the record counts rows rather than being one: its first word is `Total`, and little stands beside.
+    #[inline]
     pub(super) fn is_total(&self, record: Record<'_>) -> bool {
+        // Most rows begin with a number.
+        !matches!(record.cell(0).as_bytes(), [b'0'..=b'9', ..]) && self.begins_with_total(record)
+    }
+
+    fn begins_with_total(&self, record: Record<'_>) -> bool {
         const CELLS_MAX: usize = 3;
 
-        // Most rows begin with a number.
-        if matches!(record.cell(0).as_bytes(), [b'0'..=b'9', ..]) {
-            return false;
-        }
         let Some((at, first)) = record.cells().enumerate().find(|it| !is_blank(it.1)) else { return false };
         let begins = |word: &str| {
             let start = trim(first).as_bytes().get(..word.len());
@@ -202,6 +204,7 @@ impl Columns {
 
     /// Whether something stands in a column without a name. Behind the last column of a text that may be a problem of
     /// the row, and is told as such.
+    #[inline]
     pub(super) fn has_note(&self, record: Record<'_>) -> bool {
         let is_told = || self.width == Width::Workbook || self.may_end_in_delimiters;
         self.unnamed.iter().any(|at| !is_blank(record.cell(*at)))
