@@ -255,12 +255,15 @@ impl Bench {
             (
                 "1,000,000 rows behind one in doubt",
                 BLOCKED,
-                "UPDATE mutirao.batch SET halted_at = NULL; UPDATE mutirao.outbox SET state = 'unconfirmed', doubt_since = now()
+                "UPDATE mutirao.outbox SET state = 'unconfirmed', doubt_since = now()
                   WHERE id = (SELECT min(id) FROM mutirao.outbox)",
             ),
         ] {
             let server = Server::here("");
-            self.execute("TRUNCATE mutirao.outbox CASCADE").await;
+            self.execute(
+                "TRUNCATE mutirao.outbox CASCADE; DELETE FROM mutirao.meta; DELETE FROM mutirao.batch",
+            )
+            .await;
             let sql = format!(
                 "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, parametros, lote) {rows}"
             );
@@ -276,7 +279,9 @@ impl Bench {
                 self.until_opened(n).await;
                 waits.push(began.elapsed().as_secs_f64());
             }
-            println!("{what}: a good row behind them is opened within {waits:.1?} s, one after another (bar: 10)");
+            println!(
+                "{what}: a good row behind them is opened within {waits:.1?} s, one after another (bar: 10)"
+            );
             worker.end();
         }
     }

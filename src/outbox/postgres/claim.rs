@@ -16,7 +16,7 @@ use super::lease::{LEASE_LEFT_MIN_S, Worker};
 use super::parking::put_back;
 use super::session::Access;
 use super::values::{Time, text};
-use crate::delivery::{Claim, Claimed, OutboxError, Outlook, Refused, RowId, Want};
+use crate::delivery::{Claim, Claimed, End, OutboxError, Outlook, Refused, RowId, Want};
 use crate::outbox::doubts::{Patience, made_where};
 use crate::outbox::range::Range;
 use crate::outbox::refusal::Refusal;
@@ -56,12 +56,13 @@ pub(super) async fn claim(worker: &Worker, range: Range, want: Want) -> Result<C
     let mut tx = worker.outbox().tx(Access::Claiming).await?;
     let began = Instant::now();
     let (mut n_refused, mut ahead) = (0, 1);
+    let (mut end, mut is_last) = (want.end, false);
     claimed.outlook = loop {
         // One more of each than wanted, to know whether more is due. Of a kind that is not wanted none is locked,
         // which would be a write.
         let ask = |n: usize| if n == 0 { 0 } else { n.saturating_add(ahead) };
         let asked = (ask(left.0), ask(left.1));
-        let rows = candidates(&mut tx, range, want.now, asked, want.end).await?;
+        let rows = candidates(&mut tx, range, want.now, asked, end).await?;
         let candidates = rows.iter().map(Candidate::read).collect::<Result<Vec<_>, _>>()?;
         let (look_ups, posts): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|it| it.doubt.is_some());
         let mut round = Round::default();
@@ -74,6 +75,9 @@ pub(super) async fn claim(worker: &Worker, range: Range, want: Want) -> Result<C
             ahead = REFUSALS;
         }
         let n_written = round.write(&mut tx, worker, want.now, &mut claimed).await?;
+        if is_last {
+            break more_from(want.now);
+        }
         // Without any progress the next look would be the same.
         if !is_short || n_written == 0 {
             if let Some(due) = spare {
@@ -89,7 +93,11 @@ pub(super) async fn claim(worker: &Worker, range: Range, want: Want) -> Result<C
             }
         }
         if REFUSALS_MAX <= n_refused || LOOKING_MAX <= began.elapsed() {
-            break more_from(want.now);
+            if n_refused == 0 || left.0 == 0 {
+                break more_from(want.now);
+            }
+            // A flood of invalid rows leaves slots free: what came behind it has them.
+            (end, is_last, ahead) = (End::Back, true, 1);
         }
     };
     tx.commit().await?;
