@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Reason;
 use crate::delivery::breaker::{Breaker, Traffic};
-use crate::delivery::decide::{Looks, after, release};
+use crate::delivery::decide::{Looks, after, between, release};
 use crate::delivery::guards::Guards;
 use crate::delivery::pace::Pace;
 use crate::delivery::standing::{News, Prober};
@@ -38,10 +38,31 @@ pub enum Purpose {
     Probe,
 }
 
-/// A claim on the desk, and when it was claimed by the clock that runs through sleep.
+/// How all clocks stood at one moment. A machine that its hypervisor froze has none of its own that went on.
+#[derive(Clone, Copy)]
+pub struct Moment {
+    /// The clock that runs through sleep.
+    pub awake: Duration,
+    pub wall: Timestamp,
+    /// The clock of a shared outbox; else the run's own.
+    pub outbox: Timestamp,
+    pub hubsoft: Option<Timestamp>,
+}
+
+impl Moment {
+    /// How long ago that was, by the clock that says most.
+    pub fn until(self, now: Self) -> Duration {
+        let by_hubsoft =
+            self.hubsoft.zip(now.hubsoft).map_or(Duration::ZERO, |(then, now)| between(then, now));
+        let here = now.awake.saturating_sub(self.awake).max(between(self.wall, now.wall));
+        here.max(between(self.outbox, now.outbox)).max(by_hubsoft)
+    }
+}
+
+/// A claim on the desk, and when it was claimed.
 pub struct Held {
     pub claim: Claim,
-    pub claimed: Duration,
+    pub claimed: Moment,
 }
 
 /// What the last claim said is left.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::desk::{AHEAD, Fails, Held, Work};
+use super::desk::{AHEAD, Fails, Held, Moment, Work};
 use super::{Engine, Reason, sleep_until, with_cause};
 use crate::delivery::breaker::Traffic;
 use crate::delivery::decide::between;
@@ -104,14 +104,14 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             desk.n_changes
         };
         // Before it is asked: the outbox saw then that the lease lasts, and an answer may come late.
-        let awake = self.clock.awake();
+        let asked = self.moment();
         match self.outbox.claim(want).await {
             Ok(claimed) => {
                 self.outbox_works(Fails::Claims);
                 let n_look_ups = claimed.claims.iter().filter(|it| it.doubt.is_some()).count();
                 let n_posts = claimed.claims.len() - n_look_ups;
                 let short = Short { posts: n_posts < want.posts, look_ups: n_look_ups < want.look_ups };
-                self.take_in(claimed, awake, want, short, n_changes);
+                self.take_in(claimed, asked, want, short, n_changes);
                 Ok(short)
             }
             Err(error) => {
@@ -232,7 +232,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         1024 + 4 * self.policy.concurrency
     }
 
-    fn take_in(&self, claimed: Claimed, awake: Duration, want: Want, short: Short, n_changes: u64) {
+    fn take_in(&self, claimed: Claimed, asked: Moment, want: Want, short: Short, n_changes: u64) {
         let n_claims = claimed.claims.len();
         let mut desk = self.desk.borrow_mut();
         desk.ahead = (2 * desk.ahead).min(AHEAD_MAX);
@@ -241,7 +241,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         desk.n_unsent += n_claims;
         for claim in claimed.claims {
             self.watch.claimed(&claim);
-            let held = Held { claim, claimed: awake };
+            let held = Held { claim, claimed: asked };
             if held.claim.doubt.is_none() {
                 desk.n_live_posts += 1;
                 desk.posts.push_back(held);

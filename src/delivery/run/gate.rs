@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use super::Engine;
-use super::desk::{Desk, Purpose};
+use super::desk::{Desk, Moment, Purpose};
 use super::sleep_until;
 use crate::delivery::breaker::Traffic;
 use crate::delivery::{Api, Clock, Gate, Outbox, RequestKind, Watch, Withheld};
@@ -19,7 +19,7 @@ pub struct Pass<'e, 'a, O, A, C, W> {
     engine: &'e Engine<'a, O, A, C, W>,
     purpose: Purpose,
     /// When its row was claimed; `None` for a probe.
-    claimed: Option<Duration>,
+    claimed: Option<Moment>,
     /// When its first request took its slot.
     began: Cell<Option<Duration>>,
     /// When its last request took its slot.
@@ -28,7 +28,7 @@ pub struct Pass<'e, 'a, O, A, C, W> {
 }
 
 impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
-    pub fn new(engine: &'e Engine<'a, O, A, C, W>, purpose: Purpose, claimed: Option<Duration>) -> Self {
+    pub fn new(engine: &'e Engine<'a, O, A, C, W>, purpose: Purpose, claimed: Option<Moment>) -> Self {
         Self {
             engine,
             purpose,
@@ -112,15 +112,14 @@ impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
     }
 
     fn is_stale(&self) -> bool {
-        let now = self.engine.clock.awake();
-        self.claimed.is_some_and(|claimed| CLAIM_AGE_MAX < now.saturating_sub(claimed))
+        self.claimed.is_some_and(|claimed| CLAIM_AGE_MAX < claimed.until(self.engine.moment()))
     }
 
     /// Waits until the claim is too old to be sent: no slot is spent on it.
     async fn stale(&self) {
         let Some(claimed) = self.claimed else { return std::future::pending().await };
         while !self.is_stale() {
-            let age = self.engine.clock.awake().saturating_sub(claimed);
+            let age = claimed.until(self.engine.moment());
             tokio::time::sleep(CLAIM_AGE_MAX.saturating_sub(age) + Duration::from_millis(1)).await;
         }
     }

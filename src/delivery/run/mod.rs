@@ -28,7 +28,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::desk::{Desk, Fails, Sharing};
+use self::desk::{Desk, Fails, Moment, Sharing};
 use self::eyes::Sights;
 use super::decide::{after, between};
 use super::far_clock::FarClock;
@@ -261,6 +261,11 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
     fn time(&self, desk: &Desk) -> Timestamp {
         let here = self.here();
         here.checked_add(desk.time_off).unwrap_or(here)
+    }
+
+    fn moment(&self) -> Moment {
+        let (desk, awake) = (self.desk.borrow(), self.clock.awake());
+        Moment { awake, wall: self.clock.now(), outbox: self.time(&desk), hubsoft: desk.hubsoft_now(awake) }
     }
 
     fn instant(&self, at: Duration) -> Instant {

@@ -99,3 +99,23 @@ fn a_doubt_from_a_time_yet_to_come_is_looked_up_at_once() {
         assert_eq!(bench.api.count(RequestKind::LookUp), n_before + 1);
     });
 }
+
+/// A hypervisor froze the machine: its own clocks stood still, and what it claimed may be another's by now.
+#[test]
+fn what_was_claimed_before_the_machine_was_frozen_goes_back() {
+    in_virtual_time(async {
+        let mut bench = Bench::new(3);
+        bench.policy.concurrency = 1;
+        bench.api.latency.set(Duration::from_secs(5));
+        let thawing = async {
+            sleep(Duration::from_secs(2)).await;
+            // The time of day is told anew; the time since boot has stood still.
+            bench.clock.step(HOUR_S);
+        };
+        let (ending, ()) = tokio::join!(bench.run(), thawing);
+        assert_eq!(ending.stats.opened, 3);
+        let tokens: Vec<i64> = bench.outbox.rows().iter().map(|(_, row)| row.token.0).collect();
+        assert!(tokens.iter().any(|it| *it == 2), "none was sent under its old claim: {tokens:?}");
+        assert_eq!(bench.api.count(RequestKind::Post), 3);
+    });
+}

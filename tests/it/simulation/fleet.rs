@@ -10,8 +10,8 @@ use mutirao::delivery::{Note, Settle, Settled};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::server::TIMEOUT;
-use super::world::{Mortal, Sabotage, Tale, World, after, waits_behind_unconfirmed};
+use super::server::{Client, TIMEOUT};
+use super::world::{Mortal, Sabotage, Steps, Tale, World, after, waits_behind_unconfirmed};
 use crate::support::memory_worker::MemoryWorker;
 
 /// After so long a world that has not come to rest is lost.
@@ -41,6 +41,11 @@ impl Fleet {
             },
             ..world.policy
         };
+        // It has one outbox, and time is the database's.
+        world.server.homes.truncate(1);
+        if world.steps == Steps::OfTheMachine {
+            world.steps = Steps::OfTheDatabase;
+        }
         let n_workers = world.rng.borrow_mut().u64(2..5);
         if sabotage == Sabotage::SameSlots {
             world.policy.rate = Rate::PerSecond(4.0);
@@ -67,7 +72,11 @@ impl Fleet {
             self.person().await;
             stop.cancel();
         };
-        let ended = timeout(AGE_MAX, async { tokio::join!(workers, watch_over) }).await;
+        let ended = tokio::select! {
+            biased;
+            ended = timeout(AGE_MAX, async { tokio::join!(workers, watch_over) }) => ended,
+            () = self.world.step_clocks() => unreachable!("they are set now and then for ever"),
+        };
         let mut violations = self.world.server.violations();
         if ended.is_err() {
             violations.push("the fleet has not come to rest".to_owned());
@@ -121,7 +130,8 @@ impl Fleet {
         });
         let (outbox, clock) = (Rc::clone(&world.outbox), world.clock);
         let worker = MemoryWorker { outbox, clock, id, rate, timeout: TIMEOUT, cut, only_looks: false };
-        let running = run(&worker, &world.server, &world.clock, policy, control.clone(), self);
+        let client = Client { server: &world.server, home: 0 };
+        let running = run(&worker, &client, &world.clock, policy, control.clone(), self);
         let running = Mortal { running: Box::pin(running), polls_left: Cell::new(polls) };
         let stopping = async {
             after(stop_in).await;

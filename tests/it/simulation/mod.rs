@@ -56,6 +56,36 @@ fn a_lost_row_is_caught() {
     caught(Sabotage::SkipRecovery, "is left InFlight");
 }
 
+#[test]
+fn markers_made_of_a_name_are_caught() {
+    caught(Sabotage::NamedKeys, "which is not its ticket");
+}
+
+#[test]
+fn blind_eyes_that_are_believed_are_caught() {
+    caught(Sabotage::BelieveTheBlind, "is posted again over");
+}
+
+#[test]
+fn a_short_text_that_stands_for_a_long_one_is_caught() {
+    caught(Sabotage::AnySight, "is posted again over");
+}
+
+#[test]
+fn markers_compared_byte_by_byte_are_caught() {
+    caught(Sabotage::CompareBytes, "is posted again over");
+}
+
+#[test]
+fn waits_on_a_clock_that_can_be_set_are_caught() {
+    caught(Sabotage::SetWaits, "is posted again over");
+}
+
+#[test]
+fn a_step_between_two_runs_that_only_one_clock_tells_of_is_caught() {
+    caught(Sabotage::OneClock, "is posted again over");
+}
+
 #[track_caller]
 fn caught(sabotage: Sabotage, expected: &str) {
     let mut violations = (0..200).flat_map(|seed| live(seed, sabotage).violations);

@@ -1,19 +1,20 @@
 //! A HubSoft that loses, delays and doubles answers, and watches for what must never happen.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use mutirao::delivery::identity::Marker;
 use mutirao::delivery::{
-    Api, Gate, LookUp, Opening, Proof, Reply, RequestKind, Sighting, Verdict, Verification, Withheld,
+    Api, Clock, Gate, LookUp, Opening, Proof, Reply, RequestKind, Sighting, Verdict, Verification, Withheld,
 };
 use mutirao::ticket::Ticket;
 use tokio::time::sleep;
 
 use crate::support::memory_outbox::{MemoryOutbox, TESTER};
-use crate::support::world::{VirtualClock, fault, opening, reply};
+use crate::support::world::{VirtualClock, fault, opening, reply, start};
 
 /// How long the client waits for an answer.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
@@ -44,10 +45,49 @@ pub struct Weather {
     pub clears_at: Duration,
 }
 
+/// How the texts of tickets are given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Texts {
+    AsSent,
+    Capitals,
+    Escaped,
+    /// Only so many characters of them.
+    Cut(usize),
+}
+
+impl Texts {
+    fn of(self, descricao: &str, marker: Marker) -> String {
+        let text = format!("{descricao}{marker} | ATENDIMENTO ABERTO VIA API");
+        match self {
+            Self::AsSent => text,
+            Self::Capitals => text.to_uppercase(),
+            Self::Escaped => text.replace('[', "&#91;").replace(']', "&#93;").replace(' ', "&nbsp;"),
+            Self::Cut(len) => text.chars().take(len).collect(),
+        }
+    }
+}
+
+/// One user's way to the server.
+pub struct Client<'s> {
+    pub server: &'s Server,
+    /// Which of its outboxes.
+    pub home: usize,
+}
+
 pub struct Server {
     pub clock: VirtualClock,
-    pub outbox: Rc<MemoryOutbox>,
+    /// The outboxes that open tickets here, each with a user of its own.
+    pub homes: Vec<Rc<MemoryOutbox>>,
     pub weather: Weather,
+    pub texts: Texts,
+    /// Whether its users may not see what they open.
+    pub is_blind: bool,
+    /// Breaks the promise: markers are compared byte by byte.
+    pub compares_bytes: bool,
+    /// By how many seconds its clock is ahead.
+    pub ahead_s: Cell<i64>,
+    /// Breaks the promise: what its answers tell is this machine's time.
+    pub tells_wrong_time: bool,
     /// Services for which HubSoft refuses tickets.
     pub refused_services: BTreeSet<i64>,
     /// Services whose look-ups never tell.
@@ -60,7 +100,7 @@ struct State {
     tickets: Vec<Created>,
     next_id: i64,
     has_token: bool,
-    in_flight: BTreeMap<i64, Marker>,
+    in_flight: BTreeMap<(usize, i64), Marker>,
     worked: BTreeMap<String, u32>,
     last_opening: Option<Opening>,
     misled: BTreeSet<String>,
@@ -71,7 +111,9 @@ struct State {
 
 #[derive(Clone)]
 pub struct Created {
+    pub home: usize,
     pub marker: Marker,
+    text: String,
     pub opening: Opening,
     /// From when on a look-up sees it.
     pub visible_from: Duration,
@@ -118,7 +160,7 @@ impl Fate {
 }
 
 impl Server {
-    pub fn new(clock: VirtualClock, outbox: Rc<MemoryOutbox>, weather: Weather, seed: u64) -> Self {
+    pub fn new(clock: VirtualClock, homes: Vec<Rc<MemoryOutbox>>, weather: Weather, seed: u64) -> Self {
         let state = State {
             rng: fastrand::Rng::with_seed(seed),
             tickets: Vec::new(),
@@ -134,8 +176,13 @@ impl Server {
         };
         Self {
             clock,
-            outbox,
+            homes,
             weather,
+            texts: Texts::AsSent,
+            is_blind: false,
+            compares_bytes: false,
+            ahead_s: Cell::default(),
+            tells_wrong_time: false,
             refused_services: BTreeSet::new(),
             vague_services: BTreeSet::new(),
             state: RefCell::new(state),
@@ -172,6 +219,11 @@ impl Server {
     /// Rows that were once told another row's ticket.
     pub fn misled(&self, marker: Marker) -> bool {
         self.state.borrow().misled.contains(marker.as_str())
+    }
+
+    /// Whether its users may not see the ticket with that marker, or not with all of its text.
+    pub fn hides(&self, marker: Marker, descricao: &str) -> bool {
+        self.is_blind || !marker.is_in(&self.texts.of(descricao, marker))
     }
 
     fn is_calm(&self) -> bool {
@@ -217,32 +269,33 @@ impl Server {
     }
 
     /// The bytes of a post reach the server.
-    fn arrives(&self, marker: Marker, service: i64) {
+    fn arrives(&self, home: usize, marker: Marker, service: i64) {
         let mut state = self.state.borrow_mut();
         state.posts.push((self.clock.elapsed(), marker));
-        if let Some(ticket) = state.tickets.iter().find(|it| it.marker == marker) {
+        if let Some(ticket) = state.tickets.iter().find(|it| it.home == home && it.marker == marker) {
             let seen = format!("{marker:?} is posted again over {}", ticket.opening.protocolo);
             state.violations.push(seen);
         }
-        if !self.outbox.is_held(marker) {
+        if !self.homes[home].is_held(marker) {
             state.violations.push(format!("{marker:?} is posted by somebody whose lease has ended"));
         }
-        let others = self.outbox.others_live(service, marker);
+        let others = self.homes[home].others_live(service, marker);
         if !others.is_empty() {
             state.violations.push(format!("{marker:?} is posted while rows {others:?} of {service} live"));
         }
-        if let Some(other) = state.in_flight.get(&service) {
+        if let Some(other) = state.in_flight.get(&(home, service)) {
             let seen = format!("{marker:?} and {other:?} of service {service} are in flight together");
             state.violations.push(seen);
         }
     }
 
-    fn create(&self, marker: Marker, visible_in: Duration) -> Opening {
+    fn create(&self, home: usize, ticket: &Ticket, marker: Marker, visible_in: Duration) -> Opening {
         let mut state = self.state.borrow_mut();
         let opening = opening(state.next_id);
         state.next_id += 1;
         let visible_from = self.clock.elapsed() + visible_in;
-        state.tickets.push(Created { marker, opening: opening.clone(), visible_from });
+        let text = self.texts.of(ticket.descricao.as_str(), marker);
+        state.tickets.push(Created { home, marker, text, opening: opening.clone(), visible_from });
         opening
     }
 
@@ -263,7 +316,13 @@ impl Server {
         Ok(())
     }
 
-    async fn post(&self, ticket: &Ticket, marker: Marker, gate: &impl Gate) -> Result<Reply, Reply> {
+    async fn post(
+        &self,
+        home: usize,
+        ticket: &Ticket,
+        marker: Marker,
+        gate: &impl Gate,
+    ) -> Result<Reply, Reply> {
         let service = ticket.id_cliente_servico.get();
         self.log_in(gate).await?;
         pass(gate, RequestKind::Post).await?;
@@ -274,8 +333,8 @@ impl Server {
             sleep(self.some(Duration::from_secs(5))).await;
             return Err(reply(Verdict::NotSent(fault("refused")), None));
         }
-        self.arrives(marker, service);
-        let _in_flight = InFlight::new(self, service, marker);
+        self.arrives(home, marker, service);
+        let _in_flight = InFlight::new(self, home, service, marker);
         let unknown = |status| reply(Verdict::Unknown(fault("unknown")), status);
         let soon = self.some(Duration::from_secs(3));
         let status = [500, 502, 503, 504][self.state.borrow_mut().rng.usize(0..4)];
@@ -322,13 +381,13 @@ impl Server {
                 let part = || if self.chance(50) { 1.0 } else { self.state.borrow_mut().rng.f64() };
                 let wait = TIMEOUT.mul_f64(part());
                 let visible_in = wait + LATEST.mul_f64(part());
-                self.create(marker, visible_in);
+                self.create(home, ticket, marker, visible_in);
                 sleep(wait).await;
                 unknown(None)
             }
             Fate::ResetAfter | Fate::ErrorAfter | Fate::Unreadable => {
                 let lag = self.some(Duration::from_secs(20));
-                self.create(marker, soon + lag);
+                self.create(home, ticket, marker, soon + lag);
                 sleep(soon).await;
                 unknown(match fate {
                     Fate::ErrorAfter => Some(status),
@@ -337,7 +396,7 @@ impl Server {
                 })
             }
             Fate::Doubled if self.state.borrow().last_opening.is_some() => {
-                self.create(marker, soon);
+                self.create(home, ticket, marker, soon);
                 sleep(soon).await;
                 let mut state = self.state.borrow_mut();
                 state.misled.insert(marker.as_str().to_owned());
@@ -349,7 +408,7 @@ impl Server {
             }
             _ => {
                 let wait = if let Fate::Slow = fate { self.some(TIMEOUT) } else { soon };
-                let opening = self.create(marker, wait);
+                let opening = self.create(home, ticket, marker, wait);
                 sleep(wait).await;
                 self.state.borrow_mut().last_opening = Some(opening.clone());
                 reply(Verdict::Answered(proof(opening)), Some(200))
@@ -365,7 +424,13 @@ impl Server {
         let now = self.clock.elapsed();
         let seen: Vec<Opening> = {
             let state = self.state.borrow();
-            let ours = state.tickets.iter().filter(|it| it.marker == what.marker && it.visible_from <= now);
+            let marker = what.marker.to_string();
+            let is_ours = |it: &&Created| match self.compares_bytes {
+                true => it.text.contains(&marker),
+                false => what.marker.is_in(&it.text),
+            };
+            let shown = state.tickets.iter().filter(|it| !self.is_blind && it.visible_from <= now);
+            let ours = shown.filter(is_ours);
             ours.map(|it| it.opening.clone()).collect()
         };
         let vague = self.vague_services.contains(&what.service.get());
@@ -392,24 +457,39 @@ impl Server {
     }
 }
 
-impl Api for Server {
+impl Server {
+    /// With what its clock shows.
+    fn dated<T>(&self, reply: Reply<T>) -> Reply<T> {
+        let now = match self.tells_wrong_time {
+            true => self.clock.now(),
+            false => start() + self.clock.elapsed() + SignedDuration::from_secs(self.ahead_s.get()),
+        };
+        Reply { date: reply.http_status.map(|_| now), ..reply }
+    }
+
+    async fn sighted(&self, what: &LookUp, gate: &impl Gate) -> Reply<Sighting> {
+        self.dated(self.find(what, gate).await.unwrap_or_else(|early| early))
+    }
+}
+
+impl Api for Client<'_> {
     async fn open(&self, ticket: &Ticket, marker: Marker, gate: &impl Gate) -> Reply {
         loop {
-            match self.post(ticket, marker, gate).await {
+            match self.server.post(self.home, ticket, marker, gate).await {
                 // Turned away for its token: once more with a fresh one.
                 Err(Reply { http_status: Some(401), .. }) => {}
-                Ok(reply) | Err(reply) => return reply,
+                Ok(reply) | Err(reply) => return self.server.dated(reply),
             }
         }
     }
 
     async fn look_up(&self, what: &LookUp, gate: &impl Gate) -> Reply<Sighting> {
-        self.find(what, gate).await.unwrap_or_else(|early| early)
+        self.server.sighted(what, gate).await
     }
 
     async fn verify(&self, what: &Verification<'_>, gate: &impl Gate) -> Reply<Sighting> {
         let own = LookUp { service: what.ticket.id_cliente_servico, marker: what.marker, sent_at: None };
-        self.find(&own, gate).await.unwrap_or_else(|early| early)
+        self.server.sighted(&own, gate).await
     }
 
     async fn find_open(&self, ticket: &Ticket, gate: &impl Gate) -> Reply<Sighting> {
@@ -425,11 +505,12 @@ impl Api for Server {
     }
 
     async fn probe(&self, gate: &impl Gate) -> Reply<()> {
+        let server = self.server;
         if let Err(withheld) = pass(gate, RequestKind::Probe).await {
             return withheld;
         }
-        sleep(self.some(Duration::from_secs(3))).await;
-        if self.is_out() || self.chance(self.weather.error_before) {
+        sleep(server.some(Duration::from_secs(3))).await;
+        if server.is_out() || server.chance(server.weather.error_before) {
             return reply(Verdict::NotSent(fault("refused")), None);
         }
         reply(Verdict::Answered(()), Some(200))
@@ -439,23 +520,24 @@ impl Api for Server {
 /// A post on its way; whatever ends it, a crash of the client too, takes it from the list.
 struct InFlight<'a> {
     server: &'a Server,
+    home: usize,
     service: i64,
     marker: Marker,
 }
 
 impl<'a> InFlight<'a> {
-    fn new(server: &'a Server, service: i64, marker: Marker) -> Self {
-        server.state.borrow_mut().in_flight.insert(service, marker);
-        Self { server, service, marker }
+    fn new(server: &'a Server, home: usize, service: i64, marker: Marker) -> Self {
+        server.state.borrow_mut().in_flight.insert((home, service), marker);
+        Self { server, home, service, marker }
     }
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         let mut state = self.server.state.borrow_mut();
-        state.in_flight.remove(&self.service);
+        state.in_flight.remove(&(self.home, self.service));
         let latest = self.server.clock.elapsed() + LATEST;
-        for it in state.tickets.iter_mut().filter(|it| it.marker == self.marker) {
+        for it in state.tickets.iter_mut().filter(|it| it.home == self.home && it.marker == self.marker) {
             it.visible_from = it.visible_from.min(latest);
         }
     }

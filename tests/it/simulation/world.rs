@@ -14,7 +14,7 @@ use mutirao::delivery::{
 };
 use tokio::time::sleep;
 
-use super::server::{Created, Server, Weather};
+use super::server::{Client, Created, Server, Texts, Weather};
 use crate::support::memory_outbox::{MemoryOutbox, Row, Trouble};
 use crate::support::world::{VirtualClock, start, ticket};
 
@@ -31,6 +31,39 @@ pub enum Sabotage {
     ShortDelay,
     /// The outbox gives the same slots to all workers.
     SameSlots,
+    /// Two batches of one name make the same markers.
+    NamedKeys,
+    /// A user who sees nothing is believed absences.
+    BelieveTheBlind,
+    /// A short text that was seen stands for a long one, and HubSoft cuts long ones.
+    AnySight,
+    /// A marker in capitals is not known again.
+    CompareBytes,
+    /// Waits are measured on a clock that can be set.
+    SetWaits,
+    /// What two clocks say of the time before a run is not asked of HubSoft's.
+    OneClock,
+}
+
+/// Which clock is set while the world lives. Never two: what both say is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Steps {
+    None,
+    OfTheMachine,
+    /// Back only: ahead it ends all leases, also of those that work.
+    OfTheDatabase,
+    OfHubSoft,
+}
+
+impl Steps {
+    fn name(self) -> &'static str {
+        match self {
+            Self::None => "no step",
+            Self::OfTheMachine => "the machine's clock is set",
+            Self::OfTheDatabase => "the database's clock is set",
+            Self::OfHubSoft => "HubSoft's clock is set",
+        }
+    }
 }
 
 /// What a world went through.
@@ -47,7 +80,10 @@ pub struct World {
     pub rng: Rc<RefCell<fastrand::Rng>>,
     pub clock: VirtualClock,
     pub outbox: Rc<MemoryOutbox>,
+    /// Another outbox with a batch of the same name and texts, which opens its tickets at the same time.
+    neighbour: Option<Rc<MemoryOutbox>>,
     pub server: Server,
+    pub steps: Steps,
     pub policy: Policy,
     /// Chances in percent, of one life.
     pub crashes: u32,
@@ -58,8 +94,11 @@ impl World {
     /// Within a runtime: the world has a clock.
     pub fn new(seed: u64, sabotage: Sabotage) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let clock = VirtualClock::new();
+        let mut clock = VirtualClock::new();
+        clock.sets_awake = sabotage == Sabotage::SetWaits;
         let outbox = Rc::new(MemoryOutbox::default());
+        let key = if sabotage == Sabotage::NamedKeys { "test" } else { "test, of November" };
+        let neighbour = Rc::new(MemoryOutbox::keyed(key));
         let n_rows = rng.i64(1..40);
         let n_services = rng.i64(1..=n_rows);
         let precautions = if rng.u32(0..4) == 0 { rng.u64(0..100) } else { 0 };
@@ -67,7 +106,8 @@ impl World {
             let service = rng.i64(1..=n_services);
             let text = if rng.u32(0..10) == 0 { "x".repeat(300) } else { format!("Sem sinal {n}") };
             let doubt = (rng.u64(0..100) < precautions).then(|| Doubt::precaution(start()));
-            outbox.insert(ticket(service, &text), start(), doubt);
+            outbox.insert(ticket(service, &text), start(), doubt.clone());
+            neighbour.insert(ticket(service, &text), start(), doubt);
         }
         let clears_at = Duration::from_secs(rng.u64(60..2400));
         let mut some = |percent| if rng.bool() { rng.u32(0..percent) } else { 0 };
@@ -114,12 +154,40 @@ impl World {
             seed,
             ..Policy::default()
         };
-        let mut server = Server::new(clock, outbox.clone(), weather, rng.u64(..));
+        let neighbour = (rng.u32(0..3) == 0 || sabotage == Sabotage::NamedKeys).then_some(neighbour);
+        let homes = [outbox.clone()].into_iter().chain(neighbour.clone()).collect();
+        let mut server = Server::new(clock, homes, weather, rng.u64(..));
+        server.is_blind = rng.u32(0..20) == 0;
+        server.texts = match rng.u32(0..8) {
+            0 => Texts::Capitals,
+            1 => Texts::Escaped,
+            2 => Texts::Cut(200),
+            _ => Texts::AsSent,
+        };
+        let steps = match rng.u32(0..6) {
+            _ if matches!(sabotage, Sabotage::SetWaits | Sabotage::OneClock) => Steps::OfTheMachine,
+            0 => Steps::OfTheMachine,
+            1 => Steps::OfHubSoft,
+            _ => Steps::None,
+        };
         server.refused_services = (1..=n_services).filter(|_| rng.u32(0..12) == 0).collect();
         server.vague_services = (1..=n_services).filter(|_| rng.u32(0..25) == 0).collect();
 
         match sabotage {
-            Sabotage::None | Sabotage::SameSlots => {}
+            Sabotage::None | Sabotage::SameSlots | Sabotage::NamedKeys | Sabotage::SetWaits => {}
+            Sabotage::BelieveTheBlind => {
+                server.is_blind = true;
+                outbox.see(10_000, start());
+            }
+            Sabotage::AnySight => {
+                server.texts = Texts::Cut(100);
+                outbox.overstate_sights();
+            }
+            Sabotage::CompareBytes => {
+                (server.texts, server.compares_bytes) = (Texts::Capitals, true);
+                outbox.see(10_000, start());
+            }
+            Sabotage::OneClock => server.tells_wrong_time = true,
             Sabotage::ForgetDoubts => outbox.forget_doubts(),
             Sabotage::SkipRecovery => outbox.skip_recovery(),
             Sabotage::ShortDelay => policy.settle_delay = Duration::from_secs(5),
@@ -142,24 +210,25 @@ impl World {
             let mut wait = || Duration::from_millis(dice.u64(0..longest));
             (trouble, wait(), wait())
         });
-        Self { seed, rng, clock, outbox, server, policy, crashes, stops }
+        Self { seed, rng, clock, outbox, neighbour, server, steps, policy, crashes, stops }
     }
 
     /// Lives until all is at rest.
     pub async fn live(self) -> Tale {
-        let mut at_rest = false;
-        for _ in 0..LIVES_MAX {
-            let was_calm = self.is_calm();
-            let ending = self.one_life().await;
-            self.server.saw(ending.as_ref().map_or("crash", |it| ending_name(&it.reason)));
-            let is_drained = ending.is_some_and(|it| it.reason == Reason::Drained);
-            let is_certain = self.outbox.count(State::Unconfirmed) == 0;
-            if is_drained && (was_calm || is_certain) {
-                at_rest = true;
-                break;
+        let lives = async {
+            match &self.neighbour {
+                None => self.live_in(0, &self.outbox).await,
+                Some(other) => {
+                    let (one, other) = tokio::join!(self.live_in(0, &self.outbox), self.live_in(1, other));
+                    one && other
+                }
             }
-            sleep(self.some(Duration::from_secs(60))).await;
-        }
+        };
+        let at_rest = tokio::select! {
+            biased;
+            at_rest = lives => at_rest,
+            () = self.step_clocks() => unreachable!("they are set now and then for ever"),
+        };
         let mut violations = self.server.violations();
         if !at_rest {
             violations.push(format!("seed {} has not come to rest after {LIVES_MAX} lives", self.seed));
@@ -168,8 +237,47 @@ impl World {
         Tale { violations, seen: self.server.seen(), posts: self.server.posts() }
     }
 
+    /// One life after another over one outbox. Returns whether it came to rest.
+    async fn live_in(&self, home: usize, outbox: &MemoryOutbox) -> bool {
+        // What one run could not tell the next one may, by a ticket that was opened meanwhile.
+        let mut n_calm = 0;
+        for _ in 0..LIVES_MAX {
+            let was_calm = self.is_calm();
+            let ending = self.one_life(home, outbox).await;
+            self.server.saw(ending.as_ref().map_or("crash", |it| ending_name(&it.reason)));
+            let is_drained = ending.is_some_and(|it| it.reason == Reason::Drained);
+            n_calm += u32::from(is_drained && was_calm);
+            let is_certain = outbox.count(State::Unconfirmed) == 0;
+            if is_drained && (n_calm == 2 || is_certain) {
+                return true;
+            }
+            sleep(self.some(Duration::from_secs(60))).await;
+        }
+        false
+    }
+
+    /// Sets clocks now and then, until the sky is blue.
+    pub async fn step_clocks(&self) {
+        loop {
+            sleep(Duration::from_secs(60) + self.some(Duration::from_secs(600))).await;
+            if self.is_calm() || self.steps == Steps::None {
+                std::future::pending::<()>().await;
+            }
+            let by_s = self.rng.borrow_mut().i64(-1200..=1200);
+            // Mostly minutes, sometimes days.
+            let far_s = if self.rng.borrow_mut().u32(0..4) == 0 { by_s * 216 } else { by_s };
+            match self.steps {
+                Steps::OfTheMachine => self.clock.step(far_s),
+                Steps::OfTheDatabase => self.clock.step(-by_s.abs()),
+                Steps::OfHubSoft => self.server.ahead_s.set(self.server.ahead_s.get() + far_s),
+                Steps::None => {}
+            }
+            self.server.saw(self.steps.name());
+        }
+    }
+
     /// One process. `None`: it died.
-    async fn one_life(&self) -> Option<Ending> {
+    async fn one_life(&self, home: usize, outbox: &MemoryOutbox) -> Option<Ending> {
         let control = Control::default();
         let stop_in = self.roll(self.stops).then(|| self.some(Duration::from_secs(120)));
         let stop = control.stop.clone();
@@ -183,8 +291,8 @@ impl World {
                 dies_in = Some(self.some(Duration::from_secs(300)));
             }
         }
-        let outbox: &MemoryOutbox = &self.outbox;
-        let running = run(outbox, &self.server, &self.clock, &self.policy, control, self);
+        let client = Client { server: &self.server, home };
+        let running = run(outbox, &client, &self.clock, &self.policy, control, self);
         let mut running = pin!(Mortal { running: Box::pin(running), polls_left });
         let mut stopping = pin!(after(stop_in));
         let mut dying = pin!(after(dies_in));
@@ -231,11 +339,21 @@ impl World {
 
     /// What broke the promise, of everything that happened and of how it ended.
     pub fn check(&self) -> Vec<String> {
+        self.server
+            .homes
+            .iter()
+            .enumerate()
+            .flat_map(|(home, outbox)| self.check_home(home, outbox))
+            .collect()
+    }
+
+    fn check_home(&self, home: usize, outbox: &MemoryOutbox) -> Vec<String> {
         let tickets = self.server.tickets();
-        let rows = self.outbox.rows();
+        let rows = outbox.rows();
         let mut violations = Vec::new();
         for (id, row) in &rows {
-            let created: Vec<_> = tickets.iter().filter(|it| it.marker == row.marker).collect();
+            let of_row = |it: &&Created| it.home == home && it.marker == row.marker;
+            let created: Vec<_> = tickets.iter().filter(of_row).collect();
             let mut says = |what: String| violations.push(format!("row {id} {what}"));
             if 1 < created.len() {
                 says(format!("has {} tickets", created.len()));
@@ -271,8 +389,13 @@ impl World {
         let as_long = rows.iter().filter(|(_, it)| it.state == State::Opened && len(row) <= len(it));
         let mut as_long: Vec<&Row> = as_long.map(|(_, it)| it).collect();
         as_long.sort_by_key(|it| std::cmp::Reverse(it.opening.as_ref().map(|it| it.id_atendimento)));
+        let is_hidden = |it: &Row| {
+            is_vague(it)
+                || self.server.misled(it.marker)
+                || self.server.hides(it.marker, it.ticket.descricao.as_str())
+        };
         // As many as are looked up.
-        is_vague(row) || as_long.iter().take(10).all(|it| is_vague(it) || self.server.misled(it.marker))
+        is_hidden(row) || as_long.iter().take(10).all(|it| is_hidden(it))
     }
 }
 

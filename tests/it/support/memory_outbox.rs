@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mutirao::delivery::eyes::{Sight, Specimen};
-use mutirao::delivery::identity::Marker;
+use mutirao::delivery::identity::{BatchKey, Marker};
 use mutirao::delivery::{
     Attempt, Change, Claim, Claimed, Doubt, End, Opening, Outbox, OutboxError, Outlook, Refused, RowId,
     Settle, Settled, State, THOUSANDTHS, Token, WAIT_MAX, Want,
@@ -75,7 +75,10 @@ pub struct MemoryOutbox {
     pub inserted: Notify,
     /// Decides about each call; the first duration is waited before the commit, the second after.
     weather: RefCell<Option<Weather>>,
+    /// What its markers are made with, if it is not the only outbox of a test.
+    key: Cell<Option<&'static str>>,
     forgets_doubts: Cell<bool>,
+    overstates_sights: Cell<bool>,
     skips_recovery: Cell<bool>,
     pub n_claims: Cell<u64>,
     pub n_settles: Cell<u64>,
@@ -121,7 +124,10 @@ impl MemoryOutbox {
             priority,
             lote: "queda".into(),
             worker: 0,
-            marker: super::world::marker(id),
+            marker: match self.key.get() {
+                Some(key) => Marker::new(&BatchKey(key.to_owned()), &id.to_string()),
+                None => super::world::marker(id),
+            },
             state: State::Pending,
             token: Token(0),
             attempts: 0,
@@ -152,6 +158,16 @@ impl MemoryOutbox {
     /// From now on it breaks the promise: what is in doubt is given out to be posted.
     pub fn forget_doubts(&self) {
         self.forgets_doubts.set(true);
+    }
+
+    /// An outbox with a key of its own.
+    pub fn keyed(key: &'static str) -> Self {
+        Self { key: Cell::new(Some(key)), ..Self::default() }
+    }
+
+    /// From now on it breaks the promise: any ticket that was seen stands for texts of any length.
+    pub fn overstate_sights(&self) {
+        self.overstates_sights.set(true);
     }
 
     /// From now on it breaks the promise: the same slots go to all workers.
@@ -253,6 +269,10 @@ impl Outbox for MemoryOutbox {
     }
 
     async fn specimen(&self, text_len: usize, nth: u32) -> Result<Option<Specimen>, OutboxError> {
+        if self.overstates_sights.get() {
+            let any = self.commit(|shelf| specimen(shelf, 0, nth)).await?;
+            return Ok(any.map(|it| Specimen { text_len: 10_000, ..it }));
+        }
         self.commit(|shelf| specimen(shelf, text_len, nth)).await
     }
 

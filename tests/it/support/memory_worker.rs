@@ -45,6 +45,10 @@ impl MemoryWorker {
         loop {
             let renewed = self.commit(|shelf| {
                 let now = self.clock.now();
+                // A clock that was set back makes no lease longer.
+                for seat in shelf.board.seats.values_mut() {
+                    seat.lease_until = seat.lease_until.min(now + LEASE);
+                }
                 let seat = shelf.board.seats.entry(self.id).or_insert(Seat {
                     rate: self.rate,
                     lease_until: now,

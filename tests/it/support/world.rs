@@ -25,11 +25,13 @@ pub struct VirtualClock {
     epoch: Instant,
     /// By how many seconds it was set ahead. Leaked, so that all who have the clock see it set.
     ahead_s: &'static Cell<i64>,
+    /// Breaks the promise: what nobody should be able to set is set with it.
+    pub sets_awake: bool,
 }
 
 impl VirtualClock {
     pub fn new() -> Self {
-        Self { epoch: Instant::now(), ahead_s: Box::leak(Box::default()) }
+        Self { epoch: Instant::now(), ahead_s: Box::leak(Box::default()), sets_awake: false }
     }
 
     /// Sets it ahead, or back.
@@ -49,7 +51,10 @@ impl Clock for VirtualClock {
     }
 
     fn awake(&self) -> Duration {
-        self.elapsed()
+        match u64::try_from(self.ahead_s.get()) {
+            Ok(ahead_s) if self.sets_awake => self.elapsed() + Duration::from_secs(ahead_s),
+            _ => self.elapsed(),
+        }
     }
 }
 
