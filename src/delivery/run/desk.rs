@@ -123,6 +123,8 @@ pub struct Desk {
     pub n_waiting: usize,
     /// Claims to post whose answer has not been seen yet.
     pub n_live_posts: usize,
+    /// When the last claim began.
+    pub claimed_at: Duration,
     /// The feeder is in a claim: more rows may come.
     pub claiming: bool,
     /// Lotes that were halted, as long as a claim may bring their rows: until the outbox knows, and a
@@ -189,6 +191,7 @@ impl Desk {
             n_unsent: 0,
             n_waiting: 0,
             n_live_posts: 0,
+            claimed_at: Duration::ZERO,
             claiming: false,
             halting: Vec::new(),
             claims_fail: false,
@@ -291,6 +294,10 @@ impl Desk {
 
     pub fn settles_fail(&self) -> bool {
         self.settles_fail
+    }
+
+    pub fn shares_fail(&self) -> bool {
+        self.shares_fail
     }
 
     pub fn set_failing(&mut self, what: Fails, failing: bool) {

@@ -101,6 +101,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         let n_changes = {
             let mut desk = self.desk.borrow_mut();
             desk.claiming = true;
+            desk.claimed_at = self.now();
             desk.n_changes
         };
         // Before it is asked: the outbox saw then that the lease lasts, and an answer may come late.
@@ -163,6 +164,10 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         let now = self.now();
         if desk.settles_fail() || desk.is_dark() || desk.stop.is_some() {
             return Step::Wait(None);
+        }
+        // What is claimed now is given back at once: that is for seeing whether the outbox is there at all.
+        if desk.shares_fail() && now < desk.claimed_at + BARRED_POLL {
+            return Step::Wait(Some(self.instant(desk.claimed_at + BARRED_POLL)));
         }
         if let Some(until) = desk.long_pause(now) {
             return Step::Wait(Some(self.instant(until)));

@@ -115,7 +115,7 @@ fn what_was_claimed_before_the_machine_was_frozen_goes_back() {
         let (ending, ()) = tokio::join!(bench.run(), thawing);
         assert_eq!(ending.stats.opened, 3);
         let tokens: Vec<i64> = bench.outbox.rows().iter().map(|(_, row)| row.token.0).collect();
-        assert!(tokens.iter().any(|it| *it == 2), "none was sent under its old claim: {tokens:?}");
+        assert!(tokens.contains(&2), "none was sent under its old claim: {tokens:?}");
         assert_eq!(bench.api.count(RequestKind::Post), 3);
     });
 }

@@ -103,6 +103,12 @@ fn a_fleet_opens_none_twice_and_loses_none_2() {
     try_fleets(2);
 }
 
+/// Seen: while nothing could be shared, what was claimed was given back and claimed again, without an end.
+#[test]
+fn a_fleet_whose_shares_fail_does_not_claim_for_ever() {
+    assert_eq!(live_as_fleet(61, Sabotage::None).violations, Vec::<String>::new());
+}
+
 #[test]
 fn slots_given_twice_are_caught() {
     let mut violations = (0..20).flat_map(|seed| live_as_fleet(seed, Sabotage::SameSlots).violations);
