@@ -172,6 +172,16 @@ mod tests {
         sqlx::raw_sql(sql).execute(&mut *outbox.conn().await).await.expect("it is a pragma");
     }
 
+    /// A claim that is only on its way to the disk when its row is posted is forgotten by a power cut.
+    #[tokio::test]
+    async fn commits_wait_for_the_disk() {
+        let dir = tempfile::tempdir().expect("there is room for a folder");
+        let outbox = SqliteOutbox::open(&dir.path().join("outbox.db")).await.expect("it opens");
+        let asked = sqlx::query_scalar("PRAGMA synchronous");
+        let synchronous: i64 = asked.fetch_one(&mut *outbox.conn().await).await.expect("it is a pragma");
+        assert!(2 <= synchronous, "FULL or EXTRA: in WAL mode a lower one waits only at checkpoints");
+    }
+
     /// Answers that were received must be storable once there is space again.
     #[tokio::test]
     async fn an_outbox_that_was_full_works_on() {
