@@ -180,13 +180,7 @@ impl Columns {
     }
 
     /// Whether the record counts rows rather than being one: its first word is `Total`, and little stands beside.
-    #[inline]
     pub(super) fn is_total(&self, record: Record<'_>) -> bool {
-        // Most rows begin with a number.
-        !matches!(record.cell(0).as_bytes(), [b'0'..=b'9', ..]) && self.begins_with_total(record)
-    }
-
-    fn begins_with_total(&self, record: Record<'_>) -> bool {
         const CELLS_MAX: usize = 3;
 
         let Some((at, first)) = record.cells().enumerate().find(|it| !is_blank(it.1)) else { return false };

@@ -327,13 +327,15 @@ impl Intake {
     fn advance(&mut self) -> Result<bool, IntakeError> {
         while self.input.advance()? {
             let record = self.input.record();
-            if record.cells().all(is_blank) || template::explains(record) {
+            // Most rows begin with a number: they are neither blank nor an explanation, and count nothing.
+            let begins_with_number = matches!(record.cell(0).as_bytes(), [b'0'..=b'9', ..]);
+            if !begins_with_number && (record.cells().all(is_blank) || template::explains(record)) {
                 continue;
             }
             if self.summary.hidden == Hidden::Skip && self.input.is_hidden() {
                 continue;
             }
-            if self.columns.is_total(record) {
+            if !begins_with_number && self.columns.is_total(record) {
                 self.asides.n_totals += 1;
                 if self.asides.n_totals == 1 {
                     self.asides.first_total = record.line;

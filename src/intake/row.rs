@@ -111,6 +111,7 @@ impl<'a> Row<'a> {
     }
 
     /// A cell as the input had it: without the apostrophe of `--excel-safe`, where we wrote the file.
+    #[inline]
     fn at(&self, column: usize) -> &'a str {
         let cell = self.record.cell(column);
         match cell.as_bytes() {

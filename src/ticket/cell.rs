@@ -12,6 +12,16 @@ pub fn trim(text: &str) -> &str {
     }
 }
 
+/// Whether the ends of a cell show that nothing surrounds its value, that it says something, and that no formula
+/// failed in it: so it is with most.
+#[inline]
+pub(super) fn is_simple(cell: &str) -> bool {
+    // And not as `Err:502`.
+    begins_a_value(cell)
+        && !matches!(cell.as_bytes(), [b'E', ..])
+        && matches!(cell.as_bytes(), [.., b'!'..=b'~'])
+}
+
 /// Whether nothing visible stands in the cell.
 #[inline]
 pub fn is_blank(cell: &str) -> bool {
@@ -22,13 +32,16 @@ pub fn is_blank(cell: &str) -> bool {
 /// they leave empty.
 #[inline]
 pub fn is_vacant(cell: &str) -> bool {
-    match cell.as_bytes() {
-        [b'-' | b'(' | b'[' | b'<' | b'\\', ..] => is_word_for_nothing(cell),
-        [b'N' | b'n', b'U' | b'u' | b'A' | b'a' | b'O' | b'o' | b'/', ..] => is_word_for_nothing(cell),
-        // Most cells begin so.
-        [b'!'..=b'~', ..] => false,
-        _ => is_word_for_nothing(cell),
-    }
+    !begins_a_value(cell) && is_word_for_nothing(cell)
+}
+
+/// Whether a cell begins as most do, and none of the words for nothing does.
+#[inline]
+fn begins_a_value(cell: &str) -> bool {
+    matches!(
+        cell.as_bytes(),
+        [b'0'..=b'9' | b'A'..=b'M' | b'O'..=b'Z' | b'a'..=b'm' | b'o'..=b'z', ..] | [b'(', b'0'..=b'9', ..]
+    )
 }
 
 fn is_word_for_nothing(cell: &str) -> bool {
@@ -183,6 +196,16 @@ mod tests {
         }
         for cell in ["0", "não", "Nuno", "Nadir", "-28 dBm", "(nullo)", "#N/D", "\\Na", "ñ"] {
             assert!(!is_vacant(cell), "{cell:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_simple_is_as_it_stands() {
+        let odd = ["Err:502", "N/D", "nan", "none", "#N/D", "=\"7\"", "7 ", " 7", "", "-", "(nan)"];
+        assert!(!odd.into_iter().any(is_simple));
+        for cell in ["0", "a", "A b", "(37) 9"] {
+            assert!(is_simple(cell), "{cell}");
+            assert!(unwrap(cell) == cell && !is_vacant(cell) && !is_formula_error(cell), "{cell}");
         }
     }
 

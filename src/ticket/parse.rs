@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::cell::{has_lost_character, is_formula_error, is_vacant, unwrap};
+use super::cell::{has_lost_character, is_formula_error, is_simple, is_vacant, unwrap};
 use super::problem::{cut, shown};
 use super::words::{self, Words};
 use super::{Field, Parsed, Problem, RawTicket, Text, Ticket, boolean, email, id, params, phone, text};
@@ -50,6 +50,25 @@ pub(super) fn parse(raw: &RawTicket<'_>) -> Result<Parsed, Vec<Problem>> {
     }
 }
 
+/// A cell without what surrounds its value.
+enum Cell<'a> {
+    Says(Cow<'a, str>),
+    /// What a formula shows that could not be computed.
+    Failed(Cow<'a, str>),
+    Nothing,
+}
+
+impl<'a> Cell<'a> {
+    #[cold]
+    fn of(value: Cow<'a, str>) -> Self {
+        match value {
+            it if is_vacant(&it) => Self::Nothing,
+            it if is_formula_error(&it) => Self::Failed(it),
+            it => Self::Says(it),
+        }
+    }
+}
+
 struct Findings<'a> {
     raw: &'a RawTicket<'a>,
     problems: Vec<Problem>,
@@ -59,38 +78,41 @@ struct Findings<'a> {
 impl<'a> Findings<'a> {
     fn required<T>(&mut self, field: Field, read: impl Fn(&str) -> Read<T>) -> Option<T> {
         match self.cell(field) {
-            Some(cell) if is_formula_error(&cell) => self.failed_formula(field, &cell),
-            Some(cell) => self.note(field, &cell, read(&cell)),
-            None => self.missing(field),
+            Cell::Says(cell) => self.note(field, &cell, read(&cell)),
+            Cell::Failed(cell) => self.failed_formula(field, &cell),
+            Cell::Nothing => self.missing(field),
         }
     }
 
     fn optional<T>(&mut self, field: Field, read: impl Fn(&str) -> Read<T>) -> Option<T> {
-        let cell = self.cell(field)?;
-        // Blank it would be another ticket than the sheet was meant to ask for.
-        if is_formula_error(&cell) {
-            return self.failed_formula(field, &cell);
+        match self.cell(field) {
+            Cell::Says(cell) => self.note(field, &cell, read(&cell)),
+            // Blank it would be another ticket than the sheet was meant to ask for.
+            Cell::Failed(cell) => self.failed_formula(field, &cell),
+            Cell::Nothing => None,
         }
-        self.note(field, &cell, read(&cell))
     }
 
     fn text(&mut self, field: Field) -> Option<Text> {
         let cell = self.raw.get(field).unwrap_or_default();
-        // A letter begins most texts, and no failed formula but `Err:502`.
-        if !matches!(cell.as_bytes(), [b'A'..=b'D' | b'F'..=b'Z' | b'a'..=b'z', ..]) {
-            let value = unwrap(cell);
-            if is_formula_error(&value) {
-                return self.failed_formula(field, &value);
-            }
+        if let Some(text) = text::read_simple(cell) {
+            return Some(text);
+        }
+        let value = unwrap(cell);
+        if is_formula_error(&value) {
+            return self.failed_formula(field, &value);
         }
         let read = self.note(field, cell, text::read(cell))?;
         if read.is_none() { self.missing(field) } else { read }
     }
 
-    /// The cell without what surrounds its value; `None` if it has none.
-    fn cell(&self, field: Field) -> Option<Cow<'a, str>> {
-        let cell = unwrap(self.raw.get(field)?);
-        (!is_vacant(&cell)).then_some(cell)
+    #[inline]
+    fn cell(&self, field: Field) -> Cell<'a> {
+        match self.raw.get(field) {
+            None => Cell::Nothing,
+            Some(cell) if is_simple(cell) => Cell::Says(Cow::Borrowed(cell)),
+            Some(cell) => Cell::of(unwrap(cell)),
+        }
     }
 
     fn missing<T>(&mut self, field: Field) -> Option<T> {
@@ -104,7 +126,15 @@ impl<'a> Findings<'a> {
         None
     }
 
+    #[inline]
     fn note<T>(&mut self, field: Field, cell: &str, read: Read<T>) -> Option<T> {
+        match read {
+            Ok((value, None)) => Some(value),
+            read => self.note_what_is_odd(field, cell, read),
+        }
+    }
+
+    fn note_what_is_odd<T>(&mut self, field: Field, cell: &str, read: Read<T>) -> Option<T> {
         match read {
             Ok((value, None)) => Some(value),
             Ok((value, Some(notice))) => {

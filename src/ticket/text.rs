@@ -5,7 +5,7 @@ use std::fmt;
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-use super::cell::{has_lost_character, is_vacant, unwrap};
+use super::cell::{has_lost_character, is_simple, is_vacant, unwrap};
 use super::parse::Read;
 use super::words;
 
@@ -24,6 +24,12 @@ impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Text({} characters)", self.0.chars().count())
     }
+}
+
+/// A text that is as it stands, as most are.
+#[inline]
+pub(super) fn read_simple(cell: &str) -> Option<Text> {
+    (is_simple(cell) && is_clean(cell)).then(|| Text(cell.to_owned()))
 }
 
 /// Reads a cell as it stands; `None` if it says nothing.
