@@ -134,8 +134,9 @@ CREATE INDEX outbox_doubt ON outbox (priority, available_at, id)
     WHERE state IN ('pending', 'in_doubt') AND doubt_since IS NOT NULL;
 
 -- Possibly sent and unsettled: no other row of the service may be posted.
+-- Again not IN (...), of more than two.
 CREATE INDEX outbox_live ON outbox (service, state)
-    WHERE state IN ('in_flight', 'in_doubt', 'unconfirmed')
+    WHERE state = 'in_flight' OR state = 'in_doubt' OR state = 'unconfirmed'
        OR (state = 'pending' AND doubt_since IS NOT NULL AND doubt_precaution = 0);
 
 -- A look-up by this user of HubSoft gave back a ticket of ours, its marker recognised, in a text of so many

@@ -357,11 +357,17 @@ struct Name {
 
 impl Watch for RowLog {
     fn claimed(&self, claim: &Claim) {
+        if !tracing::enabled!(tracing::Level::INFO) {
+            return;
+        }
         let name = Name { lote: Arc::clone(&claim.lote), referencia: Arc::clone(&claim.referencia) };
         self.names.borrow_mut().insert(claim.row, name);
     }
 
     fn settled(&self, settle: &Settle, became: Settled) {
+        if !tracing::enabled!(tracing::Level::INFO) {
+            return;
+        }
         let name = self.names.borrow_mut().remove(&settle.row).unwrap_or_default();
         log(settle, became, &name);
     }

@@ -12,6 +12,12 @@ pub(super) fn made(since: &str, precaution: &str) -> String {
     )
 }
 
+/// The same of a claim to post: of a row without a doubt, whose other columns stand as [`made`] and settles leave them.
+/// A claim is too frequent to write them once more.
+pub(super) fn begun(row: &str, since: &str) -> String {
+    format!("posting = {row}.doubt_since IS NULL, doubt_since = coalesce({row}.doubt_since, {since})")
+}
+
 /// What an older doubt, which stays as it is, has left of its patience.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Patience {

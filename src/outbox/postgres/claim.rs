@@ -17,7 +17,7 @@ use super::parking::put_back;
 use super::session::Access;
 use super::values::{Time, text};
 use crate::delivery::{Claim, Claimed, End, OutboxError, Outlook, Refused, RowId, Want};
-use crate::outbox::doubts::{Patience, made_where};
+use crate::outbox::doubts::begun;
 use crate::outbox::range::Range;
 use crate::outbox::refusal::Refusal;
 use crate::outbox::state_name;
@@ -202,14 +202,14 @@ async fn mark(
         "UPDATE mutirao.outbox o
                   SET state = 'in_flight', token = o.token + 1, worker = $2, claimed_at = $3,
                       first_claim = o.sent_at IS NULL, sent_at = coalesce(o.sent_at, $3),
-                      posting = o.doubt_since IS NULL, {}
+                      {}
                  FROM unnest($1::bigint[]) v(id)
                 WHERE o.id = v.id
                   AND EXISTS (SELECT FROM mutirao.worker w
                                WHERE w.id = $2 AND clock_timestamp() + make_interval(secs => $4) < w.lease_until)
                   AND NOT EXISTS (SELECT FROM mutirao.worker w
                                    WHERE w.server_started <> pg_postmaster_start_time() AND clock_timestamp() < w.lease_until)",
-        made_where("o.doubt_since IS NULL", "o", "$3 + make_interval(secs => $5)", "false", Patience::Kept)
+        begun("o", "$3 + make_interval(secs => $5)")
     );
     let marked = sqlx::query(AssertSqlSafe(sql))
         .bind(claims.iter().map(|it| it.row.0).collect::<Vec<_>>())

@@ -11,7 +11,7 @@ use super::session::{BEGIN, COMMIT, Session};
 use super::time;
 use crate::delivery::identity::{BatchKey, Marker};
 use crate::delivery::{Claim, Claimed, Doubt, End, OutboxError, Outlook, Refused, RowId, Token, Want};
-use crate::outbox::doubts::{Patience, made_where};
+use crate::outbox::doubts::begun;
 use crate::outbox::queue::{self, Spot};
 use crate::outbox::range::Range;
 use crate::outbox::refusal::Refusal;
@@ -20,7 +20,7 @@ use crate::ticket::{RawTicket, Ticket};
 
 /// Of `l`: possibly sent and unsettled. Word for word the condition of the index `outbox_live`. A
 /// precaution is not among them: its predecessors are known to have left nothing.
-const LIVE: &str = "(l.state IN ('in_flight', 'in_doubt', 'unconfirmed')
+const LIVE: &str = "(l.state = 'in_flight' OR l.state = 'in_doubt' OR l.state = 'unconfirmed'
     OR (l.state = 'pending' AND l.doubt_since IS NOT NULL AND l.doubt_precaution = 0))";
 
 /// Of `o`: to be posted, in scope. `?1` batch, `?2` import, `?3` last place; NULL is no limit. A halted
@@ -191,15 +191,9 @@ impl Round {
             "UPDATE OR FAIL outbox
                 SET state = 'in_flight', token = token + 1, claimed_at = ?2,
                     first_claim = sent_at IS NULL, sent_at = coalesce(sent_at, ?2),
-                    posting = doubt_since IS NULL, {}
+                    {}
               WHERE id IN (SELECT value FROM json_each(?1)){then}",
-            made_where(
-                "doubt_since IS NULL",
-                "outbox",
-                &format!("?2 + {ANSWER_MAX_MS}"),
-                "0",
-                Patience::Kept
-            )
+            begun("outbox", &format!("?2 + {ANSWER_MAX_MS}"))
         );
         sqlx::query(AssertSqlSafe(sql))
             .bind(json(&self.claimed))
