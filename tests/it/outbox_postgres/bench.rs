@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 use mutirao::delivery::eyes::{Sight, Specimen};
-use mutirao::delivery::{Claimed, Doubt, End, Outbox, OutboxError, RowId, Settle, Settled, State, Want};
+use mutirao::delivery::{
+    Change, Claim, Claimed, Doubt, End, Opening, Outbox, OutboxError, RowId, Settle, Settled, State, Want,
+};
 use mutirao::outbox::postgres::{PgOutbox, Worker};
 use mutirao::outbox::{Scope, state_name};
-use sqlx::{PgConnection, Row};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use crate::outbox_conformance::{Bench, Seed, Seen, TERMS, at};
 use crate::support::postgres::Database;
@@ -27,6 +29,12 @@ impl Fresh {
     /// As another program would see it.
     pub async fn sql(&self) -> PgConnection {
         self.database.connect().await
+    }
+
+    /// As if the server had forgotten the last claim of each row.
+    pub async fn forget_claims(&self) {
+        let sql = format!("UPDATE mutirao.outbox SET {NEVER_CLAIMED}");
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.sql().await).await.expect("it is done");
     }
 
     pub async fn execute(&self, sql: &'static str) -> u64 {
@@ -159,4 +167,20 @@ fn state_of(name: &str) -> State {
         State::Cancelled,
     ];
     all.into_iter().find(|it| state_name(*it) == name).expect("it is a state")
+}
+
+/// Each row as a claim that is lost left it before.
+pub const NEVER_CLAIMED: &str = "state = 'pending', token = token - 1, sent_at = NULL, claimed_at = NULL, worker = NULL,
+    first_claim = false, doubt_since = NULL, posting = false, protocolo = NULL, id_atendimento = NULL, finished_at = NULL";
+
+/// The ticket of a claimed row exists, by the row's own number.
+pub fn opened(claim: &Claim) -> Settle {
+    let opening = Opening {
+        protocolo: claim.row.0.to_string(),
+        id_atendimento: claim.row.0,
+        ids_ordem_servico: Vec::new(),
+        numeros_ordem_servico: Vec::new(),
+    };
+    let change = Change::Opened { opening, attempts: 1, warning: None };
+    Settle { row: claim.row, token: claim.token, change, attempt: None }
 }

@@ -1,26 +1,11 @@
 //! A standby that lacks the last commits took over, and the workers live on.
 
 use mutirao::delivery::standing::{News, Prober, Report};
-use mutirao::delivery::{Change, Claim, Opening, Outbox, OutboxError, Settle, Settled, State, Want};
+use mutirao::delivery::{Change, Outbox, OutboxError, Settle, Settled, State, Want};
 use mutirao::outbox::Scope;
 
-use super::bench::{Fresh, ids, register, want};
+use super::bench::{Fresh, NEVER_CLAIMED, ids, opened, register, want};
 use crate::outbox_conformance::{Bench, at, valid};
-
-/// Each row as a claim that is lost left it before.
-const NEVER_CLAIMED: &str = "state = 'pending', token = token - 1, sent_at = NULL, claimed_at = NULL, worker = NULL,
-    first_claim = false, doubt_since = NULL, posting = false, protocolo = NULL, id_atendimento = NULL, finished_at = NULL";
-
-fn opened(claim: &Claim) -> Settle {
-    let opening = Opening {
-        protocolo: claim.row.0.to_string(),
-        id_atendimento: claim.row.0,
-        ids_ordem_servico: Vec::new(),
-        numeros_ordem_servico: Vec::new(),
-    };
-    let change = Change::Opened { opening, attempts: 1, warning: None };
-    Settle { row: claim.row, token: claim.token, change, attempt: None }
-}
 
 async fn lose(it: &Fresh, sql: String) {
     // Another server, as far as anybody was told.

@@ -1,12 +1,12 @@
 //! Rows that somebody holds, or that may not be changed, keep nobody else from work.
 
-use mutirao::delivery::{Change, Claim, Opening, Outbox, RowId, Settle, Settled, State, Want};
+use mutirao::delivery::{Outbox, RowId, Settle, Settled, State, Want};
 use mutirao::outbox::Scope;
 use rustix::process::Signal;
 use sqlx::{Connection, PgConnection};
 use tokio::time::{Duration, Instant, sleep};
 
-use super::bench::{Fresh, ids, register, want};
+use super::bench::{Fresh, ids, opened, register, want};
 use crate::outbox_conformance::{Bench, at, valid};
 use crate::support::postgres::Database;
 use crate::support::site::Site;
@@ -19,17 +19,6 @@ const REFUSES: &str = "
         $$BEGIN RAISE EXCEPTION 'not this one: %', OLD.nome; END$$;
     CREATE TRIGGER refuse BEFORE UPDATE ON mutirao.outbox FOR EACH ROW
         WHEN (OLD.service = 3 AND OLD.state = 'in_flight') EXECUTE FUNCTION public.refuse()";
-
-fn opened(claim: &Claim) -> Settle {
-    let opening = Opening {
-        protocolo: claim.row.0.to_string(),
-        id_atendimento: claim.row.0,
-        ids_ordem_servico: Vec::new(),
-        numeros_ordem_servico: Vec::new(),
-    };
-    let change = Change::Opened { opening, attempts: 1, warning: None };
-    Settle { row: claim.row, token: claim.token, change, attempt: None }
-}
 
 async fn held(sql: &mut PgConnection, row: RowId) -> sqlx::Transaction<'_, sqlx::Postgres> {
     let mut tx = sql.begin().await.expect("it begins");

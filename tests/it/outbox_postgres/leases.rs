@@ -118,11 +118,7 @@ async fn a_forgotten_claim_leaves_a_doubt() {
     let mut it = Fresh::new().await;
     let rows = it.insert(&[valid(1), valid(2)]).await;
     let claims = it.claim(want(2)).await.expect("it claims").claims;
-    it.execute(
-        "UPDATE mutirao.outbox SET state = 'pending', token = token - 1, sent_at = NULL, claimed_at = NULL,
-                worker = NULL, first_claim = false, doubt_since = NULL, posting = false",
-    )
-    .await;
+    it.forget_claims().await;
     let lost = Doubt {
         since: at(2),
         hubsoft_at: None,
@@ -183,11 +179,7 @@ async fn a_token_that_comes_again_is_not_the_first_workers() {
     let rows = it.insert(&[valid(1), valid(2)]).await;
     let claims = it.claim(want(2)).await.expect("it claims").claims;
     // A standby without the last commit takes over, and another worker claims.
-    it.execute(
-        "UPDATE mutirao.outbox SET state = 'pending', token = token - 1, sent_at = NULL, claimed_at = NULL,
-                worker = NULL, first_claim = false, doubt_since = NULL, posting = false",
-    )
-    .await;
+    it.forget_claims().await;
     let other = register(&it.outbox).await;
     let others = other.desk(Scope::All).claim(want(2)).await.expect("it claims").claims;
     assert_eq!(others[0].token, claims[0].token);
