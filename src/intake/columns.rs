@@ -175,7 +175,7 @@ impl Columns {
     /// By what a line is taken for a row: it reaches the last column without which no ticket is opened.
     pub(super) fn shape(&self) -> RowShape {
         let column = |field: Field| self.fields[field as usize].0;
-        let last = Field::REQUIRED.into_iter().filter_map(column).max();
+        let last = Field::required().filter_map(column).max();
         RowShape { n_cells: last.unwrap_or(1).max(1) + 1, number: column(Field::IdClienteServico) }
     }
 
@@ -190,8 +190,8 @@ impl Columns {
         };
         ["total", "subtotal", "sub-total", "sub total"].into_iter().any(begins)
             && record.cells().skip(at).filter(|it| !is_blank(it)).count() <= CELLS_MAX
-            && Field::REQUIRED.iter().any(|it| {
-                let column = self.fields[*it as usize].0;
+            && Field::required().any(|field| {
+                let column = self.fields[field as usize].0;
                 column.is_some_and(|column| column != at && is_blank(record.cell(column)))
             })
     }
@@ -260,7 +260,7 @@ impl Columns {
 
     fn refuse_missing(&self, pairs: Vec<(String, String, String)>) -> Result<(), IntakeError> {
         let (mut missing, mut nearest) = (Vec::new(), Vec::new());
-        for field in Field::REQUIRED {
+        for field in Field::required() {
             if self.fields[field as usize] != (None, None) {
                 continue;
             }
@@ -293,12 +293,12 @@ impl Columns {
                 return None;
             }
             let found = header::normal(&name);
-            let to = |wanted: &&str| {
+            let to = |wanted: &str| {
                 let is_part = 3 < found.len() && (wanted.contains(&found) || found.contains(wanted));
                 let distance = if is_part { 1 } else { header::distance(&found, wanted) };
                 (distance * 3 <= wanted.len()).then_some(distance)
             };
-            Some((header::names_of(field).iter().filter_map(to).min()?, name))
+            Some((header::names_of(field).filter_map(|wanted| to(&wanted)).min()?, name))
         });
         close.min().map(|it| it.1)
     }

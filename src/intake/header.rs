@@ -1,5 +1,6 @@
 //! What a column is called, and what it means.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -7,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 use super::words::BadOption;
-use crate::ticket::Field;
+use crate::ticket::{Field, Kind};
 
 /// What the cells of a column, or a value given for all rows, are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -96,48 +97,6 @@ pub const RESULT_COLUMNS: [&str; 12] = [
     "warning",
 ];
 
-/// What people call the fields, normalised.
-static ALIASES: [(Field, &[&str]); 11] = [
-    (
-        Field::IdClienteServico,
-        &["idclienteservico", "idservico", "codservico", "codigoservico", "servico", "iddoservico"],
-    ),
-    (Field::IdTipoAtendimento, &["idtipoatendimento", "tipoatendimento", "idtipo", "codtipoatendimento"]),
-    (Field::Descricao, &["descricao", "mensagem", "motivo", "relato", "texto", "problema"]),
-    (
-        Field::Nome,
-        &[
-            "nome",
-            "nomesolicitante",
-            "solicitante",
-            "cliente",
-            "nomecliente",
-            "nomedocliente",
-            "nomerazaosocial",
-        ],
-    ),
-    (
-        Field::Telefone,
-        &[
-            "telefone",
-            "fone",
-            "celular",
-            "telefonecontato",
-            "telefonecliente",
-            "telefonedecontato",
-            "telefonedocliente",
-            "telefoneprimario",
-            "whatsapp",
-        ],
-    ),
-    (Field::Email, &["email", "emailprincipal"]),
-    (Field::AbrirOs, &["abriros", "os", "geraros", "ordemdeservico"]),
-    (Field::IdAtendimentoStatus, &["idatendimentostatus"]),
-    (Field::IdUsuarioResponsavel, &["idusuarioresponsavel"]),
-    (Field::Parametros, &["parametros"]),
-    (Field::ParametrosOrdemServico, &["parametrosordemservico"]),
-];
-
 /// Without case, accents, blanks, punctuation and invisible characters.
 pub(super) fn normal(name: &str) -> String {
     name.nfd()
@@ -149,11 +108,7 @@ pub(super) fn normal(name: &str) -> String {
 /// What a column of this name means, if its name tells.
 pub(super) fn of_name(name: &str) -> Option<Target> {
     if let Some((object, key)) = name.split_once('.') {
-        let object = match normal(object).as_str() {
-            "parametros" => Some(Field::Parametros),
-            "parametrosordemservico" => Some(Field::ParametrosOrdemServico),
-            _ => None,
-        };
+        let object = field_called(&normal(object)).filter(|field| field.kind() == Kind::Object);
         let key = crate::ticket::trim(key);
         if let Some(object) = object.filter(|_| !key.is_empty()) {
             return Some(Target::Param { object, key: known_key(object, key) });
@@ -161,16 +116,19 @@ pub(super) fn of_name(name: &str) -> Option<Target> {
     }
     match normal(name).as_str() {
         "referencia" | "ref" | "idexterno" => Some(Target::Referencia),
-        normal => {
-            let (field, _) = ALIASES.iter().find(|(_, names)| names.contains(&normal))?;
-            Some(Target::Field(*field))
-        }
+        normal => field_called(normal).map(Target::Field),
     }
 }
 
+/// The field that people call so.
+fn field_called(normal: &str) -> Option<Field> {
+    Field::ALL.into_iter().find(|field| names_of(*field).any(|name| name == normal))
+}
+
 /// What the field may be called, normalised; its own name first.
-pub(super) fn names_of(field: Field) -> &'static [&'static str] {
-    ALIASES.iter().find(|it| it.0 == field).map_or(&[], |it| it.1)
+pub(super) fn names_of(field: Field) -> impl Iterator<Item = Cow<'static, str>> {
+    let own = Cow::Owned(field.name().replace('_', ""));
+    std::iter::once(own).chain(field.aliases().iter().map(|alias| Cow::Borrowed(*alias)))
 }
 
 /// Whether a header cell is a name that we know, ours included.
@@ -304,6 +262,15 @@ mod tests {
         for name in ["", "codigo_cliente", "id_cliente", "cidade", "parametros."] {
             let found = of_name(name);
             assert!(matches!(found, None | Some(Target::Field(Field::Parametros))), "{name}");
+        }
+    }
+
+    #[test]
+    fn no_name_means_two_fields() {
+        let mut seen = std::collections::HashSet::new();
+        for name in Field::ALL.into_iter().flat_map(names_of) {
+            assert_eq!(normal(&name), name, "it is never met otherwise");
+            assert!(seen.insert(name.clone()), "{name}");
         }
     }
 

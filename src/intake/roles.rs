@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::header::{self, Map, RESULT_COLUMNS, Target};
 use super::words::IntakeError;
-use crate::ticket::{Field, is_blank};
+use crate::ticket::{Field, Kind, is_blank};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -160,15 +160,17 @@ pub(super) fn two_of_one(names: &[String], roles: &[Role]) -> Vec<(String, Strin
 /// or a phone stands behind it, or it is the last column, so that its rest is a cell too many. Then a blank cell too
 /// many is nothing but a delimiter at the line's end.
 pub(super) fn may_end_in_delimiters(roles: &[Role]) -> bool {
-    let is = |role: &Role, fields: &[Field]| role.field().is_some_and(|it| fields.contains(&it));
-    let is_typed = |role: &Role| is(role, &[Field::IdClienteServico, Field::Telefone]);
+    let is_text = |field: Field| match field.kind() {
+        Kind::Text | Kind::Name | Kind::Object => true,
+        Kind::Id | Kind::Ids | Kind::Phone | Kind::Email | Kind::Flag => false,
+    };
+    // Such a cell is never blank, and no part of a text is taken for it.
+    let is_typed = |role: &Role| role.field().is_some_and(|field| field.is_required() && !is_text(field));
     let Some(typed) = roles.iter().rposition(is_typed) else { return false };
     match &roles[typed + 1..] {
         [_] => true,
-        behind => behind.iter().all(|it| {
-            let is_text =
-                is(it, &[Field::Descricao, Field::Nome, Field::Parametros, Field::ParametrosOrdemServico]);
-            !is_text && *it != Role::Target(Target::Referencia)
-        }),
+        behind => behind
+            .iter()
+            .all(|role| !role.field().is_some_and(is_text) && *role != Role::Target(Target::Referencia)),
     }
 }

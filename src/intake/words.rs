@@ -7,7 +7,7 @@ use super::reader::RECORD_LEN_MAX;
 use super::workbook::Fault;
 use super::{ColumnDoubt, Hidden, OtherSheet};
 use crate::printable;
-use crate::ticket::{Field, Words};
+use crate::ticket::{Field, Kind, Words};
 
 /// How standard input is named.
 pub(super) const STDIN: &str = "standard input";
@@ -161,7 +161,7 @@ pub enum BadOption {
     Hidden { found: String },
     #[error("`{found}` is not of the form `{form}`")]
     Form { found: String, form: &'static str },
-    #[error("no ticket has a field `{found}`: {}, parametros.KEY, parametros_ordem_servico.KEY", fields())]
+    #[error("no ticket has a field `{found}`: {}", fields())]
     Field { found: String },
     #[error("`{found}` says who a row is, and cannot be the same for all")]
     Identity { found: String },
@@ -225,27 +225,8 @@ pub(super) fn n_cells(n: usize, n_columns: usize) -> String {
     format!("{n} cells, {n_columns} columns")
 }
 
-/// Explains the columns of a template; a file's line with one of these texts alone is no row.
-pub(super) const EXPLANATIONS: [(&str, &str); 12] = [
-    (
-        "id_cliente_servico",
-        "required; the service's id in HubSoft, digits only; not codigo_cliente and not id_cliente",
-    ),
-    ("id_tipo_atendimento", "the ticket type's id in HubSoft; blank: HubSoft's default, SAC"),
-    ("descricao", "required; any text, line breaks allowed"),
-    ("nome", "required; who asks"),
-    ("telefone", "required; DDD and number: 37999112233"),
-    ("email", "user@dominio.com; may be blank"),
-    ("abrir_os", "sim or não: whether a service order (a visit) is opened too; blank: não"),
-    ("id_atendimento_status", "the status' id in HubSoft; blank: HubSoft's default"),
-    ("id_usuario_responsavel", "one id, or several separated by commas; blank: HubSoft's default"),
-    ("parametros.KEY", "any number of columns of this form: further values stored with the ticket"),
-    (
-        "parametros_ordem_servico.KEY",
-        "KEY is id_tipo_ordem_servico, status (pendente or aguardando_agendamento) or ids_tecnicos (separated by blanks)",
-    ),
-    ("referencia", "your own key of the row, unique in the file; may be left out"),
-];
+/// Explains a template's column of the rows' own keys.
+pub(super) const REFERENCIA: &str = "your own key of the row, unique in the file; may be left out";
 
 /// One line a fact, for people.
 pub(super) mod summary {
@@ -394,5 +375,7 @@ pub(super) fn asides(n_totals: u64, first_total: u64, n_notes: u64, first_note: 
 }
 
 fn fields() -> String {
-    Field::ALL.map(Field::name).join(", ")
+    let keys = Field::ALL.into_iter().filter(|field| field.kind() == Kind::Object).map(Field::column);
+    let all: Vec<_> = Field::ALL.into_iter().map(|field| field.name().into()).chain(keys).collect();
+    all.join(", ")
 }

@@ -1,56 +1,233 @@
-//! The fields of a ticket, by their API names.
+//! The fields of a ticket, and all that is known of each, in one table.
+//!
+//! Names of columns, the template, storage, grants, purge and requests follow it: what is generated, by this table; what
+//! is written by hand (the schema of Postgres and its roles, the README), by a test.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::str::FromStr;
 
-/// A field of a ticket, by its API name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// A field of a ticket. Its number is its place in what an outbox stores of a row, and is frozen: a field that comes
+/// later takes the next number, wherever it stands in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Field {
-    IdClienteServico,
-    IdTipoAtendimento,
-    Descricao,
-    Nome,
-    Telefone,
-    Email,
-    AbrirOs,
-    IdAtendimentoStatus,
-    IdUsuarioResponsavel,
-    Parametros,
-    ParametrosOrdemServico,
+    IdClienteServico = 0,
+    IdTipoAtendimento = 1,
+    Descricao = 2,
+    Nome = 3,
+    Telefone = 4,
+    Email = 5,
+    AbrirOs = 6,
+    IdAtendimentoStatus = 7,
+    IdUsuarioResponsavel = 8,
+    Parametros = 9,
+    ParametrosOrdemServico = 10,
 }
 
-impl Field {
-    pub const ALL: [Self; 11] = [
-        Self::IdClienteServico,
-        Self::IdTipoAtendimento,
-        Self::Descricao,
-        Self::Nome,
-        Self::Telefone,
-        Self::Email,
-        Self::AbrirOs,
-        Self::IdAtendimentoStatus,
-        Self::IdUsuarioResponsavel,
-        Self::Parametros,
-        Self::ParametrosOrdemServico,
-    ];
+/// What a field's cell says, and so how it is stored, shown and sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Sent as a number.
+    Id,
+    /// One is sent as a number, several as the text `1,2`.
+    Ids,
+    Text,
+    /// A text that names a person.
+    Name,
+    Phone,
+    Email,
+    /// Sent as a boolean.
+    Flag,
+    /// One JSON object; each of its keys may be a column of its own.
+    Object,
+}
 
-    /// The fields without which no ticket can be opened.
-    pub const REQUIRED: [Self; 4] = [Self::IdClienteServico, Self::Descricao, Self::Nome, Self::Telefone];
+struct Row {
+    field: Field,
+    /// As the API spells it.
+    name: &'static str,
+    /// What people call it besides, normalised: without case, accents, blanks and punctuation.
+    aliases: &'static [&'static str],
+    kind: Kind,
+    /// Without it no ticket can be opened.
+    required: bool,
+    /// For who fills in a template.
+    explanation: &'static str,
+}
+
+/// In the order in which people meet them.
+static TABLE: [Row; 11] = [
+    Row {
+        field: Field::IdClienteServico,
+        name: "id_cliente_servico",
+        aliases: &["idservico", "codservico", "codigoservico", "servico", "iddoservico"],
+        kind: Kind::Id,
+        required: true,
+        explanation: "required; the service's id in HubSoft, digits only; not codigo_cliente and not id_cliente",
+    },
+    Row {
+        field: Field::IdTipoAtendimento,
+        name: "id_tipo_atendimento",
+        aliases: &["tipoatendimento", "idtipo", "codtipoatendimento"],
+        kind: Kind::Id,
+        required: false,
+        explanation: "the ticket type's id in HubSoft; blank: HubSoft's default, SAC",
+    },
+    Row {
+        field: Field::Descricao,
+        name: "descricao",
+        aliases: &["mensagem", "motivo", "relato", "texto", "problema"],
+        kind: Kind::Text,
+        required: true,
+        explanation: "required; any text, line breaks allowed",
+    },
+    Row {
+        field: Field::Nome,
+        name: "nome",
+        aliases: &[
+            "nomesolicitante",
+            "solicitante",
+            "cliente",
+            "nomecliente",
+            "nomedocliente",
+            "nomerazaosocial",
+        ],
+        kind: Kind::Name,
+        required: true,
+        explanation: "required; who asks",
+    },
+    Row {
+        field: Field::Telefone,
+        name: "telefone",
+        aliases: &[
+            "fone",
+            "celular",
+            "telefonecontato",
+            "telefonecliente",
+            "telefonedecontato",
+            "telefonedocliente",
+            "telefoneprimario",
+            "whatsapp",
+        ],
+        kind: Kind::Phone,
+        required: true,
+        explanation: "required; DDD and number: 37999112233",
+    },
+    Row {
+        field: Field::Email,
+        name: "email",
+        aliases: &["emailprincipal"],
+        kind: Kind::Email,
+        required: false,
+        explanation: "user@dominio.com; may be blank",
+    },
+    Row {
+        field: Field::AbrirOs,
+        name: "abrir_os",
+        aliases: &["os", "geraros", "ordemdeservico"],
+        kind: Kind::Flag,
+        required: false,
+        explanation: "sim or não: whether a service order (a visit) is opened too; blank: não",
+    },
+    Row {
+        field: Field::IdAtendimentoStatus,
+        name: "id_atendimento_status",
+        aliases: &[],
+        kind: Kind::Id,
+        required: false,
+        explanation: "the status' id in HubSoft; blank: HubSoft's default",
+    },
+    Row {
+        field: Field::IdUsuarioResponsavel,
+        name: "id_usuario_responsavel",
+        aliases: &[],
+        kind: Kind::Ids,
+        required: false,
+        explanation: "one id, or several separated by commas; blank: HubSoft's default",
+    },
+    Row {
+        field: Field::Parametros,
+        name: "parametros",
+        aliases: &[],
+        kind: Kind::Object,
+        required: false,
+        explanation: "any number of columns of this form: further values stored with the ticket",
+    },
+    Row {
+        field: Field::ParametrosOrdemServico,
+        name: "parametros_ordem_servico",
+        aliases: &[],
+        kind: Kind::Object,
+        required: false,
+        explanation: "KEY is id_tipo_ordem_servico, status (pendente or aguardando_agendamento) or ids_tecnicos \
+                      (separated by blanks)",
+    },
+];
+
+const N: usize = TABLE.len();
+
+/// Of each place, the row of the table. Every place has one, and no place has two.
+const ROWS: [usize; N] = {
+    let mut rows = [N; N];
+    let mut at = 0;
+    while at < N {
+        let place = TABLE[at].field as usize;
+        assert!(rows[place] == N, "two rows of the table are of one field");
+        rows[place] = at;
+        at += 1;
+    }
+    rows
+};
+
+impl Field {
+    /// In the order of the table.
+    pub const ALL: [Self; N] = {
+        let mut all = [TABLE[0].field; N];
+        let mut at = 0;
+        while at < N {
+            all[at] = TABLE[at].field;
+            at += 1;
+        }
+        all
+    };
+
+    fn row(self) -> &'static Row {
+        &TABLE[ROWS[self as usize]]
+    }
 
     /// As the API spells it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::IdClienteServico => "id_cliente_servico",
-            Self::IdTipoAtendimento => "id_tipo_atendimento",
-            Self::Descricao => "descricao",
-            Self::Nome => "nome",
-            Self::Telefone => "telefone",
-            Self::Email => "email",
-            Self::AbrirOs => "abrir_os",
-            Self::IdAtendimentoStatus => "id_atendimento_status",
-            Self::IdUsuarioResponsavel => "id_usuario_responsavel",
-            Self::Parametros => "parametros",
-            Self::ParametrosOrdemServico => "parametros_ordem_servico",
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    pub fn kind(self) -> Kind {
+        self.row().kind
+    }
+
+    /// Whether no ticket can be opened without it.
+    pub fn is_required(self) -> bool {
+        self.row().required
+    }
+
+    /// The fields without which no ticket can be opened.
+    pub fn required() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|field| field.is_required())
+    }
+
+    /// For who fills in a template.
+    pub fn explanation(self) -> &'static str {
+        self.row().explanation
+    }
+
+    /// What people call it besides, normalised: without case, accents, blanks and punctuation.
+    pub fn aliases(self) -> &'static [&'static str] {
+        self.row().aliases
+    }
+
+    /// Its column, or with `KEY` the columns of an object's keys.
+    pub fn column(self) -> Cow<'static, str> {
+        match self.kind() {
+            Kind::Object => Cow::Owned(format!("{self}.KEY")),
+            _ => Cow::Borrowed(self.name()),
         }
     }
 }
@@ -61,15 +238,28 @@ impl fmt::Display for Field {
     }
 }
 
-/// Not the name of a field.
-#[derive(Debug, thiserror::Error)]
-#[error("no ticket has a field `{0}`")]
-pub struct UnknownField(String);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl FromStr for Field {
-    type Err = UnknownField;
-
-    fn from_str(name: &str) -> Result<Self, UnknownField> {
-        Self::ALL.into_iter().find(|it| it.name() == name).ok_or_else(|| UnknownField(name.to_owned()))
+    /// Frozen: outboxes that live store rows by these places. A later field adds a line.
+    #[test]
+    fn golden_places() {
+        let mut places: Vec<_> = Field::ALL.iter().map(|field| (*field as usize, field.name())).collect();
+        places.sort_unstable();
+        let frozen = [
+            "id_cliente_servico",
+            "id_tipo_atendimento",
+            "descricao",
+            "nome",
+            "telefone",
+            "email",
+            "abrir_os",
+            "id_atendimento_status",
+            "id_usuario_responsavel",
+            "parametros",
+            "parametros_ordem_servico",
+        ];
+        assert_eq!(places, frozen.into_iter().enumerate().collect::<Vec<_>>());
     }
 }

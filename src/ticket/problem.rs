@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
-use super::Field;
 use super::cell::scientific;
+use super::{Field, Kind};
 use crate::printable::is_printable;
 
 /// One thing that is wrong with a row, or (as a notice) that a person may want to know.
@@ -35,11 +35,11 @@ const SHOWN_MAX: usize = 60;
 
 /// What a problem may show of `cell`: enough to find it in the file, no name and no contact.
 pub(crate) fn shown(field: Field, cell: &str) -> String {
-    match field {
-        Field::Telefone => mask_phone(cell),
-        Field::Email => mask_email(cell),
-        Field::Nome => mask_name(cell),
-        _ => cut(cell),
+    match field.kind() {
+        Kind::Phone => mask_phone(cell),
+        Kind::Email => mask_email(cell),
+        Kind::Name => mask_name(cell),
+        Kind::Id | Kind::Ids | Kind::Text | Kind::Flag | Kind::Object => cut(cell),
     }
 }
 

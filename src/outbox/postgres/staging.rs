@@ -173,7 +173,7 @@ fn write_line(to: &mut String, row: &NewRow<'_>) {
             Field::Parametros | Field::ParametrosOrdemServico => {
                 value(to, cell.map(|it| object(it, is_valid)).as_deref());
             }
-            _ if Field::REQUIRED.contains(&field) => value(to, Some(cell.unwrap_or_default())),
+            _ if field.is_required() => value(to, Some(cell.unwrap_or_default())),
             _ => value(to, cell),
         }
     }
