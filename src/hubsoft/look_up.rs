@@ -331,7 +331,7 @@ mod tests {
 
     use super::*;
     use crate::delivery::identity::{BatchKey, Marker};
-    use crate::ticket::{Id, RawTicket, Ticket};
+    use crate::ticket::{Field, Id, RawTicket, Ticket};
 
     /// Noon in UTC; nine in the morning where HubSoft is.
     const SENT_AT: &str = "2026-11-24T12:00:00Z";
@@ -531,13 +531,12 @@ mod tests {
 
     #[test]
     fn before_a_first_post_a_ticket_of_the_same_text_makes_it_needless() {
-        let raw = RawTicket {
-            id_cliente_servico: Some("11000".into()),
-            descricao: Some("Sem conexão\ndesde  <ontem>".into()),
-            nome: Some("Ana".into()),
-            telefone: Some("37999112233".into()),
-            ..RawTicket::default()
-        };
+        let raw = RawTicket::from([
+            (Field::IdClienteServico, "11000"),
+            (Field::Descricao, "Sem conexão\ndesde  <ontem>"),
+            (Field::Nome, "Ana"),
+            (Field::Telefone, "37999112233"),
+        ]);
         let Ok(parsed) = Ticket::parse(&raw) else { panic!("it is valid") };
         let what = Verification { ticket: &parsed.ticket, marker: marker(), opened_since: at(SENT_AT) };
         let seen = |protocolo: &str, kind: &str, text: &str| {

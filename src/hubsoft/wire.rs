@@ -375,7 +375,7 @@ fn list<'a>(raw: Raw<'a>) -> Option<Vec<Raw<'a>>> {
 mod tests {
     use super::*;
     use crate::delivery::identity::BatchKey;
-    use crate::ticket::RawTicket;
+    use crate::ticket::{Field, RawTicket};
 
     fn body(raw: &RawTicket<'_>) -> String {
         let parsed = Ticket::parse(raw).map_err(|problems| format!("{problems:?}")).expect("valid");
@@ -385,26 +385,31 @@ mod tests {
 
     #[test]
     fn a_request_has_strict_types_and_nothing_that_is_absent() {
-        let least = RawTicket {
-            id_cliente_servico: Some("11000".into()),
-            descricao: Some("Sem \"luz\"\nna rua".into()),
-            nome: Some("Ana".into()),
-            telefone: Some("(37) 99911-2233".into()),
-            ..RawTicket::default()
-        };
+        let least = RawTicket::from([
+            (Field::IdClienteServico, "11000"),
+            (Field::Descricao, "Sem \"luz\"\nna rua"),
+            (Field::Nome, "Ana"),
+            (Field::Telefone, "(37) 99911-2233"),
+        ]);
         insta::assert_snapshot!(body(&least), @r#"{"id_cliente_servico":11000,"descricao":"Sem \"luz\"\nna rua [ref WHQXBJ4VFWYF]","nome":"Ana","telefone":"37999112233","abrir_os":false}"#);
-        let most = RawTicket {
-            id_tipo_atendimento: Some("5".into()),
-            email: Some("ana@example.com".into()),
-            abrir_os: Some("sim".into()),
-            id_atendimento_status: Some("24".into()),
-            id_usuario_responsavel: Some("7".into()),
-            parametros: Some(r#"{"origem":"csv"}"#.into()),
-            parametros_ordem_servico: Some(r#"{"status":"pendente"}"#.into()),
-            ..least.clone()
+        let with = |cells: &[(Field, &'static str)]| {
+            let mut raw = least.clone();
+            for (field, cell) in cells {
+                *raw.get_mut(*field) = Some((*cell).into());
+            }
+            raw
         };
+        let most = with(&[
+            (Field::IdTipoAtendimento, "5"),
+            (Field::Email, "ana@example.com"),
+            (Field::AbrirOs, "sim"),
+            (Field::IdAtendimentoStatus, "24"),
+            (Field::IdUsuarioResponsavel, "7"),
+            (Field::Parametros, r#"{"origem":"csv"}"#),
+            (Field::ParametrosOrdemServico, r#"{"status":"pendente"}"#),
+        ]);
         insta::assert_snapshot!(body(&most), @r#"{"id_cliente_servico":11000,"id_tipo_atendimento":5,"descricao":"Sem \"luz\"\nna rua [ref WHQXBJ4VFWYF]","nome":"Ana","telefone":"37999112233","email":"ana@example.com","abrir_os":true,"id_atendimento_status":24,"id_usuario_responsavel":7,"parametros":{"origem":"csv"},"parametros_ordem_servico":{"status":"pendente"}}"#);
-        let several = RawTicket { id_usuario_responsavel: Some("1, 2".into()), ..least };
+        let several = with(&[(Field::IdUsuarioResponsavel, "1, 2")]);
         assert!(body(&several).contains(r#""id_usuario_responsavel":"1,2""#));
     }
 

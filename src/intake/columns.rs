@@ -8,7 +8,7 @@ use super::header::{self, Map, Set, Target};
 use super::records::{CELLS_MAX, Record, RowShape};
 use super::roles::{Role, doubled, may_end_in_delimiters, ours, refuse_doubled, roles, two_of_one};
 use super::words::IntakeError;
-use crate::ticket::{Field, is_blank, trim};
+use crate::ticket::{ByField, Field, is_blank, trim};
 
 /// Columns of a text file. Source: ten times what a person's sheet has; a delimiter that was taken for another gives more.
 const TEXT_COLUMNS_MAX: usize = 1024;
@@ -49,7 +49,7 @@ pub(super) struct Columns {
     /// The headers of `own`.
     pub own_names: Vec<String>,
     /// Where each field comes from.
-    pub fields: [Origin; Field::ALL.len()],
+    pub fields: ByField<Origin>,
     /// The keys of the two objects that have columns or values of their own.
     pub params: Vec<Param>,
     /// Where a phone is looked for if its own column has none.
@@ -118,7 +118,7 @@ impl Columns {
             let set = sets.iter().rev().find(|it| it.target == *target);
             set.map(|it| it.value.clone()).filter(|it| !is_blank(it))
         };
-        let fields = Field::ALL.map(|it| (at(&Target::Field(it)), set(&Target::Field(it))));
+        let fields = ByField::of(|field| (at(&Target::Field(field)), set(&Target::Field(field))));
         let mut params: Vec<Param> = Vec::new();
         let mut seen = HashSet::new();
         let of_columns = roles.iter().filter_map(|it| match it {
@@ -174,7 +174,7 @@ impl Columns {
 
     /// By what a line is taken for a row: it reaches the last column without which no ticket is opened.
     pub(super) fn shape(&self) -> RowShape {
-        let column = |field: Field| self.fields[field as usize].0;
+        let column = |field: Field| self.fields[field].0;
         let last = Field::required().filter_map(column).max();
         RowShape { n_cells: last.unwrap_or(1).max(1) + 1, number: column(Field::IdClienteServico) }
     }
@@ -191,7 +191,7 @@ impl Columns {
         ["total", "subtotal", "sub-total", "sub total"].into_iter().any(begins)
             && record.cells().skip(at).filter(|it| !is_blank(it)).count() <= CELLS_MAX
             && Field::required().any(|field| {
-                let column = self.fields[field as usize].0;
+                let column = self.fields[field].0;
                 column.is_some_and(|column| column != at && is_blank(record.cell(column)))
             })
     }
@@ -239,7 +239,7 @@ impl Columns {
     }
 
     pub(super) fn guessed_service(&self) -> Option<&str> {
-        let at = self.fields[Field::IdClienteServico as usize].0.filter(|_| self.service_is_guess)?;
+        let at = self.fields[Field::IdClienteServico].0.filter(|_| self.service_is_guess)?;
         Some(&self.names[at])
     }
 
@@ -261,7 +261,7 @@ impl Columns {
     fn refuse_missing(&self, pairs: Vec<(String, String, String)>) -> Result<(), IntakeError> {
         let (mut missing, mut nearest) = (Vec::new(), Vec::new());
         for field in Field::required() {
-            if self.fields[field as usize] != (None, None) {
+            if self.fields[field] != (None, None) {
                 continue;
             }
             missing.push(field.name());
@@ -409,7 +409,7 @@ mod tests {
     fn a_second_phone_stands_in_for_the_first() {
         let maps = ["fone=telefone", "celular=telefone"];
         let found = columns("servico;motivo;nome;fone;celular", &maps, &[]).unwrap();
-        assert_eq!((found.fields[Field::Telefone as usize].0, found.second_phone), (Some(3), Some(4)));
+        assert_eq!((found.fields[Field::Telefone].0, found.second_phone), (Some(3), Some(4)));
         let maps = ["fone=telefone", "celular=telefone", "nome=telefone"];
         assert!(columns("servico;motivo;nome;fone;celular", &maps, &[]).is_err());
     }

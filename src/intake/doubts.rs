@@ -67,18 +67,17 @@ impl GuessedService {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ticket::RawTicket;
+    use crate::ticket::{Field, RawTicket};
 
     fn check(rows: &[(&'static str, &'static str)], expected: Option<u64>) {
         let mut guess = GuessedService::new("Serviço".to_owned());
         for (service, nome) in rows {
-            let raw = RawTicket {
-                id_cliente_servico: Some((*service).into()),
-                descricao: Some("Sem sinal".into()),
-                nome: Some((*nome).into()),
-                telefone: Some("37999112233".into()),
-                ..RawTicket::default()
-            };
+            let raw = RawTicket::from([
+                (Field::IdClienteServico, *service),
+                (Field::Descricao, "Sem sinal"),
+                (Field::Nome, *nome),
+                (Field::Telefone, "37999112233"),
+            ]);
             guess.add(&Ticket::parse(&raw).unwrap().ticket);
         }
         let column = "Serviço".to_owned();

@@ -272,8 +272,7 @@ impl Intake {
     pub fn lacks(&self) -> Vec<Field> {
         let columns = &self.columns;
         let is_said = |it: &Field| {
-            columns.fields[*it as usize] != (None, None)
-                || columns.params.iter().any(|param| param.object == *it)
+            columns.fields[*it] != (None, None) || columns.params.iter().any(|param| param.object == *it)
         };
         Field::ALL.into_iter().filter(|it| !is_said(it)).collect()
     }

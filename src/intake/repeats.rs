@@ -121,17 +121,16 @@ impl Part {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ticket::RawTicket;
+    use crate::ticket::{Field, RawTicket};
 
     fn ticket(service: u64, descricao: &str) -> Ticket {
         let service = service.to_string();
-        let raw = RawTicket {
-            id_cliente_servico: Some(service.as_str().into()),
-            descricao: Some(descricao.into()),
-            nome: Some("Ana".into()),
-            telefone: Some("37999112233".into()),
-            ..RawTicket::default()
-        };
+        let raw = RawTicket::from([
+            (Field::IdClienteServico, service.as_str()),
+            (Field::Descricao, descricao),
+            (Field::Nome, "Ana"),
+            (Field::Telefone, "37999112233"),
+        ]);
         Ticket::parse(&raw).unwrap().ticket
     }
 

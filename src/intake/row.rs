@@ -12,8 +12,8 @@ use crate::delivery::code::BatchCode;
 use crate::delivery::identity::ContentKey;
 use crate::outbox::state_of;
 use crate::ticket::{
-    Ddd, Field, PHONE_DDD_FILLED, Parsed, Problem, RawTicket, Ticket, cut, fill_ddd, is_blank, is_vacant,
-    shown, trim,
+    Ddd, Field, Kind, PHONE_DDD_FILLED, Parsed, Problem, RawTicket, Ticket, cut, fill_ddd, is_blank,
+    is_vacant, shown, trim,
 };
 
 /// Longest cell. Bytes of UTF-8. Source: far above any description that a person writes, and twice
@@ -38,15 +38,15 @@ impl<'a> Row<'a> {
     /// it again with [`Ticket::parse`] needs no settings and gives the same ticket.
     pub fn raw(&self) -> RawTicket<'a> {
         let origins = &self.columns.fields;
-        let mut raw = RawTicket::of(|it| match it {
+        let mut raw = RawTicket::of(|field| match field {
             Field::Telefone => self.phone().map(Cow::Borrowed),
-            _ => self.cell(&origins[it as usize]).map(Cow::Borrowed),
+            _ => self.cell(&origins[field]).map(Cow::Borrowed),
         });
         if !self.columns.params.is_empty() {
             self.fill_objects(&mut raw);
         }
         if let Some((_, filled)) = self.filled_phone() {
-            raw.telefone = Some(Cow::Owned(filled));
+            *raw.get_mut(Field::Telefone) = Some(Cow::Owned(filled));
         }
         raw
     }
@@ -105,7 +105,7 @@ impl<'a> Row<'a> {
 
     /// The phone, of the second column if the first has none.
     fn phone(&self) -> Option<&'a str> {
-        let (column, set) = &self.columns.fields[Field::Telefone as usize];
+        let (column, set) = &self.columns.fields[Field::Telefone];
         let of = |column: Option<usize>| column.map(|it| self.at(it)).filter(|it| !is_vacant(it));
         of(*column).or_else(|| of(self.columns.second_phone)).or(set.as_deref())
     }
@@ -150,7 +150,7 @@ impl<'a> Row<'a> {
 
     /// Puts the cells of `parametros.KEY` columns into the objects, whose own cell they complete.
     fn fill_objects(&self, raw: &mut RawTicket<'a>) {
-        for object in [Field::Parametros, Field::ParametrosOrdemServico] {
+        for object in Field::ALL.into_iter().filter(|field| field.kind() == Kind::Object) {
             let mut added: Vec<(&str, &str)> = Vec::new();
             for param in self.columns.params.iter().filter(|it| it.object == object) {
                 let cell = param.column.map(|it| self.at(it)).filter(|it| !is_vacant(it));
@@ -181,7 +181,7 @@ impl<'a> Row<'a> {
 
     /// A field's cell as it stands in the file.
     fn bare(&self, field: Field) -> &'a str {
-        self.columns.fields[field as usize].0.map_or("", |it| self.at(it))
+        self.columns.fields[field].0.map_or("", |it| self.at(it))
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::{Index, IndexMut};
 
 /// A field of a ticket. Its number is its place in what an outbox stores of a row, and is frozen: a field that comes
 /// later takes the next number, wherever it stands in the table.
@@ -190,6 +191,17 @@ impl Field {
         all
     };
 
+    /// In the order of their places in what is stored.
+    pub const STORED: [Self; N] = {
+        let mut all = Self::ALL;
+        let mut place = 0;
+        while place < N {
+            all[place] = TABLE[ROWS[place]].field;
+            place += 1;
+        }
+        all
+    };
+
     fn row(self) -> &'static Row {
         &TABLE[ROWS[self as usize]]
     }
@@ -235,6 +247,33 @@ impl Field {
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// Something for each field.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ByField<T>([T; N]); // By their places.
+
+impl<T> ByField<T> {
+    #[inline]
+    pub fn of(what: impl FnMut(Field) -> T) -> Self {
+        Self(Field::STORED.map(what))
+    }
+}
+
+impl<T> Index<Field> for ByField<T> {
+    type Output = T;
+
+    #[inline]
+    fn index(&self, field: Field) -> &T {
+        &self.0[field as usize]
+    }
+}
+
+impl<T> IndexMut<Field> for ByField<T> {
+    #[inline]
+    fn index_mut(&mut self, field: Field) -> &mut T {
+        &mut self.0[field as usize]
     }
 }
 

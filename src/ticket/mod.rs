@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 pub use cell::{is_blank, is_vacant, trim};
 pub use ddd::Ddd;
 pub use email::Email;
-pub use fields::{Field, Kind};
+pub use fields::{ByField, Field, Kind};
 pub use id::Id;
 pub use phone::{Phone, fill_ddd};
 pub use problem::Problem;

@@ -3,96 +3,47 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Field;
+use super::{ByField, Field};
 
-/// The fields of one row as text; an absent or blank cell is `None`.
+/// The fields of one row as text; an absent or blank cell is `None`. A cell of an object is its JSON.
 ///
 /// This is the form in which an outbox stores a row: lenient, because validation is the reader's
 /// job and must never break a producer's transaction.
 ///
-/// Serialized as a list in the order of [`Field::ALL`], without the blank end: names would be half of
+/// Serialized as a list in the order of [`Field::STORED`], without the blank end: names would be half of
 /// what an outbox stores and reads for a row.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct RawTicket<'a> {
-    #[serde(borrow, deserialize_with = "borrowed")]
-    pub id_cliente_servico: Option<Cow<'a, str>>,
-    #[serde(borrow, deserialize_with = "borrowed")]
-    pub id_tipo_atendimento: Option<Cow<'a, str>>,
-    #[serde(borrow, deserialize_with = "borrowed")]
-    pub descricao: Option<Cow<'a, str>>,
-    #[serde(borrow, deserialize_with = "borrowed")]
-    pub nome: Option<Cow<'a, str>>,
-    #[serde(borrow, deserialize_with = "borrowed")]
-    pub telefone: Option<Cow<'a, str>>,
-    #[serde(borrow, deserialize_with = "borrowed")]
-    pub email: Option<Cow<'a, str>>,
-    #[serde(borrow, deserialize_with = "borrowed")]
-    pub abrir_os: Option<Cow<'a, str>>,
-    #[serde(borrow, deserialize_with = "borrowed")]
-    pub id_atendimento_status: Option<Cow<'a, str>>,
-    #[serde(borrow, deserialize_with = "borrowed")]
-    pub id_usuario_responsavel: Option<Cow<'a, str>>,
-    /// JSON text of one object.
-    #[serde(borrow, deserialize_with = "borrowed")]
-    pub parametros: Option<Cow<'a, str>>,
-    /// JSON text of one object.
-    #[serde(borrow, deserialize_with = "borrowed")]
-    pub parametros_ordem_servico: Option<Cow<'a, str>>,
-}
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct RawTicket<'a>(ByField<Option<Cow<'a, str>>>);
 
 impl<'a> RawTicket<'a> {
     /// Of a cell for each field.
     #[inline]
-    pub fn of(mut cell: impl FnMut(Field) -> Option<Cow<'a, str>>) -> Self {
-        Self {
-            id_cliente_servico: cell(Field::IdClienteServico),
-            id_tipo_atendimento: cell(Field::IdTipoAtendimento),
-            descricao: cell(Field::Descricao),
-            nome: cell(Field::Nome),
-            telefone: cell(Field::Telefone),
-            email: cell(Field::Email),
-            abrir_os: cell(Field::AbrirOs),
-            id_atendimento_status: cell(Field::IdAtendimentoStatus),
-            id_usuario_responsavel: cell(Field::IdUsuarioResponsavel),
-            parametros: cell(Field::Parametros),
-            parametros_ordem_servico: cell(Field::ParametrosOrdemServico),
-        }
+    pub fn of(cell: impl FnMut(Field) -> Option<Cow<'a, str>>) -> Self {
+        Self(ByField::of(cell))
     }
 
+    #[inline]
     pub fn get(&self, field: Field) -> Option<&str> {
-        let cell = match field {
-            Field::IdClienteServico => &self.id_cliente_servico,
-            Field::IdTipoAtendimento => &self.id_tipo_atendimento,
-            Field::Descricao => &self.descricao,
-            Field::Nome => &self.nome,
-            Field::Telefone => &self.telefone,
-            Field::Email => &self.email,
-            Field::AbrirOs => &self.abrir_os,
-            Field::IdAtendimentoStatus => &self.id_atendimento_status,
-            Field::IdUsuarioResponsavel => &self.id_usuario_responsavel,
-            Field::Parametros => &self.parametros,
-            Field::ParametrosOrdemServico => &self.parametros_ordem_servico,
-        };
-        cell.as_deref()
+        self.0[field].as_deref()
     }
 
+    #[inline]
     pub fn get_mut(&mut self, field: Field) -> &mut Option<Cow<'a, str>> {
-        match field {
-            Field::IdClienteServico => &mut self.id_cliente_servico,
-            Field::IdTipoAtendimento => &mut self.id_tipo_atendimento,
-            Field::Descricao => &mut self.descricao,
-            Field::Nome => &mut self.nome,
-            Field::Telefone => &mut self.telefone,
-            Field::Email => &mut self.email,
-            Field::AbrirOs => &mut self.abrir_os,
-            Field::IdAtendimentoStatus => &mut self.id_atendimento_status,
-            Field::IdUsuarioResponsavel => &mut self.id_usuario_responsavel,
-            Field::Parametros => &mut self.parametros,
-            Field::ParametrosOrdemServico => &mut self.parametros_ordem_servico,
+        &mut self.0[field]
+    }
+}
+
+/// Of the fields that have a cell.
+impl<'a, T: Into<Cow<'a, str>>, const N: usize> From<[(Field, T); N]> for RawTicket<'a> {
+    fn from(cells: [(Field, T); N]) -> Self {
+        let mut raw = Self::default();
+        for (field, cell) in cells {
+            *raw.get_mut(field) = Some(cell.into());
         }
+        raw
     }
 }
 
@@ -117,17 +68,39 @@ impl fmt::Debug for RawTicket<'_> {
 
 impl Serialize for RawTicket<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let n_fields = Field::ALL.iter().rposition(|it| self.get(*it).is_some()).map_or(0, |last| last + 1);
-        to.collect_seq(Field::ALL[..n_fields].iter().map(|it| self.get(*it)))
+        let stored = Field::STORED.map(|field| self.get(field));
+        let n_cells = stored.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        to.collect_seq(&stored[..n_cells])
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for RawTicket<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_seq(Cells)
     }
 }
 
 /// Serde borrows a plain `Cow`, but copies one behind an `Option`: this borrows both.
-fn borrowed<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Cow<'de, str>>, D::Error> {
-    #[derive(Deserialize)]
-    struct Cell<'a>(#[serde(borrow)] Cow<'a, str>);
+#[derive(Deserialize)]
+struct Cell<'a>(#[serde(borrow)] Cow<'a, str>);
 
-    Ok(Option::<Cell<'de>>::deserialize(from)?.map(|it| it.0))
+struct Cells;
+
+impl<'de> Visitor<'de> for Cells {
+    type Value = RawTicket<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the cells of a row")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut cells: A) -> Result<RawTicket<'de>, A::Error> {
+        let mut raw = RawTicket::default();
+        for field in Field::STORED {
+            let Some(cell) = cells.next_element::<Option<Cell<'de>>>()? else { break };
+            *raw.get_mut(field) = cell.map(|Cell(text)| text);
+        }
+        Ok(raw) // More than these is refused by who reads the list.
+    }
 }
 
 #[cfg(test)]
@@ -137,25 +110,31 @@ mod tests {
     #[test]
     fn a_stored_row_is_read_without_copying() {
         let stored = r#"[null,null,null,"Ana"]"#;
-        let raw: RawTicket<'_> = serde_json::from_str(stored).unwrap();
-        assert!(matches!(raw.nome, Some(Cow::Borrowed("Ana"))));
-        assert_eq!(raw.descricao, None);
+        let mut raw: RawTicket<'_> = serde_json::from_str(stored).unwrap();
         assert_eq!(serde_json::to_string(&raw).unwrap(), stored);
+        assert!(matches!(raw.get_mut(Field::Nome), Some(Cow::Borrowed("Ana"))));
+        assert_eq!(raw.get(Field::Descricao), None);
     }
 
     #[test]
-    fn what_is_stored_is_in_the_order_of_the_fields() {
+    fn a_cell_is_stored_at_its_fields_place() {
         for field in Field::ALL {
-            let mut raw = RawTicket::default();
-            *raw.get_mut(field) = Some("x".into());
+            let raw = RawTicket::from([(field, "x")]);
             let stored = serde_json::to_string(&raw).unwrap();
+            assert_eq!(stored, format!("[{}\"x\"]", "null,".repeat(field as usize)));
             assert!(serde_json::from_str::<RawTicket<'_>>(&stored).unwrap() == raw, "{stored}");
         }
     }
 
     #[test]
+    fn a_field_of_a_later_program_is_not_passed_over() {
+        let stored = format!("[{}\"x\"]", "null,".repeat(Field::ALL.len()));
+        assert!(serde_json::from_str::<RawTicket<'_>>(&stored).is_err());
+    }
+
+    #[test]
     fn debug_shows_no_personal_data() {
-        let raw = RawTicket { nome: Some("Ana".into()), ..RawTicket::default() };
+        let raw = RawTicket::from([(Field::Nome, "Ana")]);
         assert_eq!(format!("{raw:?}"), "RawTicket { nome: (3 bytes) }");
     }
 }

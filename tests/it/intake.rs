@@ -9,7 +9,7 @@ use mutirao::intake::{
     Blame, Encoding, Format, Hashing, Intake, IntakeError, IntakeOptions, RESULT_COLUMNS, Repeat, Repeats,
     Source, template,
 };
-use mutirao::ticket::Ticket;
+use mutirao::ticket::{Field, Ticket};
 use proptest::prelude::*;
 
 /// A valid row, `;`.
@@ -330,7 +330,7 @@ fn the_guard_of_our_own_files_is_undone() {
     let of = |text: &str| {
         let mut intake = open(text).unwrap();
         let row = intake.next_row().unwrap().unwrap();
-        let text = row.raw().descricao.unwrap().into_owned();
+        let text = row.raw().get(Field::Descricao).unwrap().to_owned();
         assert_eq!(row.own_cells().nth(1).unwrap(), text);
         text
     };

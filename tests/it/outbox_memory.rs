@@ -1,7 +1,7 @@
 //! The outbox of the simulation keeps the promises that a real one keeps.
 
 use mutirao::delivery::RowId;
-use mutirao::ticket::{RawTicket, Ticket};
+use mutirao::ticket::{Field, RawTicket, Ticket};
 
 use crate::outbox_conformance::{Bench, Seed, Seen, at, conforms};
 use crate::support::memory_outbox::MemoryOutbox;
@@ -10,13 +10,13 @@ use crate::support::world::{in_virtual_time, ticket};
 impl Bench for MemoryOutbox {
     async fn insert(&mut self, rows: &[Seed]) -> Vec<RowId> {
         let insert = |seed: &Seed| {
-            let raw = RawTicket {
-                id_cliente_servico: Some(seed.service.to_string().into()),
-                descricao: Some("x".into()),
-                nome: Some("m".into()),
-                telefone: Some(seed.phone.into()),
-                ..RawTicket::default()
-            };
+            let service = seed.service.to_string();
+            let raw = RawTicket::from([
+                (Field::IdClienteServico, &*service),
+                (Field::Descricao, "x"),
+                (Field::Nome, "m"),
+                (Field::Telefone, seed.phone),
+            ]);
             let problems = Ticket::parse(&raw).err().unwrap_or_default();
             self.insert_as(ticket(seed.service, "Sem sinal"), problems, seed.priority, at(0), None)
         };

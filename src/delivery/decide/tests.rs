@@ -1,20 +1,19 @@
 use super::*;
 use crate::delivery::identity::{BatchKey, Marker};
 use crate::delivery::{RowId, Token};
-use crate::ticket::{RawTicket, Ticket};
+use crate::ticket::{Field, RawTicket, Ticket};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + seconds).expect("within range")
 }
 
 fn claim(attempts: u32) -> Claim {
-    let raw = RawTicket {
-        id_cliente_servico: Some("11000".into()),
-        descricao: Some("Sem sinal".into()),
-        nome: Some("Maria".into()),
-        telefone: Some("37999998888".into()),
-        ..RawTicket::default()
-    };
+    let raw = RawTicket::from([
+        (Field::IdClienteServico, "11000"),
+        (Field::Descricao, "Sem sinal"),
+        (Field::Nome, "Maria"),
+        (Field::Telefone, "37999998888"),
+    ]);
     let Ok(parsed) = Ticket::parse(&raw) else { panic!("the ticket is valid") };
     Claim {
         row: RowId(1),

@@ -17,7 +17,7 @@ use crate::outbox::{
     BatchId, BatchInfo, Counts, Crew, Cursor, Halted, ImportId, RowDetails, RowName, RowProblems, Scope,
     SourceInfo, Status,
 };
-use crate::ticket::{Field, RawTicket};
+use crate::ticket::{Field, Kind, RawTicket};
 
 /// Of `o`: the rows that are meant. `$1` batch, `$2` its name, `$3` import; NULL is no limit.
 const IN_SCOPE: &str = "NOT o.gone AND ($3::bigint IS NULL OR o.import = $3)
@@ -45,19 +45,27 @@ const ROW_HEAD: &str = "json_build_array(o.id, o.line, o.lote,
     array_remove(o.ids_ordem_servico, NULL), array_remove(o.numeros_ordem_servico, NULL), greatest(o.attempts, 0),
     o.error_code, o.error_message, o.warning, o.place)";
 
+/// Of `o`: a field's cell as a producer wrote it, or NULL.
+fn cell(field: Field) -> String {
+    match field.kind() {
+        Kind::Object => format!("o.{field} #>> '{{}}'"),
+        _ => format!("nullif(o.{field}, '')"),
+    }
+}
+
 /// Of `o`: what a producer says, as JSON of a [`RawTicket`].
-const FIELDS: &str = "json_build_object('id_cliente_servico', nullif(o.id_cliente_servico, ''),
-    'id_tipo_atendimento', o.id_tipo_atendimento, 'descricao', nullif(o.descricao, ''), 'nome', nullif(o.nome, ''),
-    'telefone', nullif(o.telefone, ''), 'email', o.email, 'abrir_os', o.abrir_os,
-    'id_atendimento_status', o.id_atendimento_status, 'id_usuario_responsavel', o.id_usuario_responsavel,
-    'parametros', o.parametros #>> '{}', 'parametros_ordem_servico', o.parametros_ordem_servico #>> '{}')";
+fn raw_ticket() -> String {
+    format!("json_build_array({})", Field::STORED.map(cell).join(", "))
+}
 
 /// `r.cells`, or for a row that came from a program its fields under the columns `$4`.
 fn cells() -> String {
+    let named = Field::ALL.map(|field| format!("'{field}', {}", cell(field)));
     format!(
         "coalesce(r.cells, (SELECT coalesce(json_agg(coalesce(f.fields ->> c.name, '') ORDER BY c.n), '[]')::text
-                              FROM (SELECT {FIELDS} AS fields) AS f,
-                                   unnest($4::text[]) WITH ORDINALITY AS c(name, n)))"
+                              FROM (SELECT json_build_object({}) AS fields) AS f,
+                                   unnest($4::text[]) WITH ORDINALITY AS c(name, n)))",
+        named.join(", ")
     )
 }
 
@@ -139,8 +147,9 @@ impl PgOutbox {
         type Columns = (i64, i64, i64, String, Option<String>, String);
         let sql = |page: &str| {
             format!(
-                "SELECT o.id, o.line, o.place, o.state, r.problems, {FIELDS}::text
-                   FROM {page} AS o LEFT JOIN mutirao.record r ON r.id = o.record ORDER BY o.place"
+                "SELECT o.id, o.line, o.place, o.state, r.problems, {}::text
+                   FROM {page} AS o LEFT JOIN mutirao.record r ON r.id = o.record ORDER BY o.place",
+                raw_ticket()
             )
         };
         let which = "o.state = 'invalid' AND o.purged_at IS NULL";
@@ -483,12 +492,13 @@ fn produced(lote: &str, n_rows: u64, since: Timestamp) -> SourceInfo {
 
 async fn details(conn: &mut PgConnection, id: i64) -> Result<Option<RowDetails>, OutboxError> {
     let sql = format!(
-        "SELECT '[' || {ROW_HEAD} || ',' || coalesce(r.cells, '[]') || ']', {FIELDS}::text,
+        "SELECT '[' || {ROW_HEAD} || ',' || coalesce(r.cells, '[]') || ']', {}::text,
                 CASE WHEN o.purged_at IS NOT NULL THEN '[]' ELSE r.problems END,
                 json_build_array(coalesce(b.name, o.lote), {}, {}, {}, {}, o.doubt_precaution::int, o.absences, {},
                                  o.answered, {}, {})::text
            FROM (SELECT *, {PLACE} AS place FROM mutirao.outbox o WHERE id = $1) AS o
                 LEFT JOIN mutirao.record r ON r.id = o.record LEFT JOIN mutirao.batch b ON b.id = o.batch",
+        raw_ticket(),
         ms("o.sent_at"),
         ms("o.available_at"),
         ms("(CASE WHEN NOT (o.posting AND o.state = 'in_flight') THEN o.doubt_since END)"),

@@ -123,7 +123,7 @@ mod tests {
     use crate::outbox::{
         FirstPost, MergeError, MergeOptions, NewRow, NewSource, Repeats, Reused, Scope, Withdrawn,
     };
-    use crate::ticket::{Id, RawTicket};
+    use crate::ticket::{Field, Id, RawTicket};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -140,13 +140,13 @@ mod tests {
         let mut staging = outbox.begin(&source).await?;
         for line in lines {
             let service = line.to_string();
-            let fields = RawTicket {
-                id_cliente_servico: Some(service.as_str().into()),
-                descricao: Some("sem sinal ".repeat(50).into()),
-                nome: Some("Maria".into()),
-                telefone: Some("37999998888".into()),
-                ..RawTicket::default()
-            };
+            let text = "sem sinal ".repeat(50);
+            let fields = RawTicket::from([
+                (Field::IdClienteServico, service.as_str()),
+                (Field::Descricao, text.as_str()),
+                (Field::Nome, "Maria"),
+                (Field::Telefone, "37999998888"),
+            ]);
             let row = NewRow {
                 line: line.unsigned_abs(),
                 cells: Vec::<Cow<'_, str>>::new(),

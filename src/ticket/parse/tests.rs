@@ -72,10 +72,10 @@ fn all_problems_of_a_row_come_at_once() {
 #[test]
 fn a_service_order_that_was_not_asked_for_is_said() {
     let mut raw = valid();
-    raw.parametros_ordem_servico = Some("{}".into());
+    *raw.get_mut(Field::ParametrosOrdemServico) = Some("{}".into());
     let notices = |raw: &RawTicket<'_>| Ticket::parse(raw).unwrap().notices;
     assert_eq!(notices(&raw)[0].code, "os_not_asked");
-    raw.abrir_os = Some("sim".into());
+    *raw.get_mut(Field::AbrirOs) = Some("sim".into());
     assert_eq!(notices(&raw), []);
 }
 
@@ -103,19 +103,19 @@ fn cells_of(ticket: &Ticket) -> RawTicket<'static> {
     let id = |id: Id| Cow::<str>::Owned(id.get().to_string());
     let object = |map: &serde_json::Map<String, Value>| Cow::Owned(Value::Object(map.clone()).to_string());
     let list: Vec<String> = ticket.id_usuario_responsavel.iter().map(|it| it.get().to_string()).collect();
-    RawTicket {
-        id_cliente_servico: Some(id(ticket.id_cliente_servico)),
-        id_tipo_atendimento: ticket.id_tipo_atendimento.map(id),
-        descricao: Some(ticket.descricao.as_str().to_owned().into()),
-        nome: Some(ticket.nome.as_str().to_owned().into()),
-        telefone: Some(ticket.telefone.as_str().to_owned().into()),
-        email: ticket.email.as_ref().map(|it| it.as_str().to_owned().into()),
-        abrir_os: Some(ticket.abrir_os.to_string().into()),
-        id_atendimento_status: ticket.id_atendimento_status.map(id),
-        id_usuario_responsavel: (!list.is_empty()).then(|| list.join(",").into()),
-        parametros: ticket.parametros.as_ref().map(object),
-        parametros_ordem_servico: ticket.parametros_ordem_servico.as_ref().map(object),
-    }
+    RawTicket::of(|field| match field {
+        Field::IdClienteServico => Some(id(ticket.id_cliente_servico)),
+        Field::IdTipoAtendimento => ticket.id_tipo_atendimento.map(id),
+        Field::Descricao => Some(ticket.descricao.as_str().to_owned().into()),
+        Field::Nome => Some(ticket.nome.as_str().to_owned().into()),
+        Field::Telefone => Some(ticket.telefone.as_str().to_owned().into()),
+        Field::Email => ticket.email.as_ref().map(|email| email.as_str().to_owned().into()),
+        Field::AbrirOs => Some(ticket.abrir_os.to_string().into()),
+        Field::IdAtendimentoStatus => ticket.id_atendimento_status.map(id),
+        Field::IdUsuarioResponsavel => (!list.is_empty()).then(|| list.join(",").into()),
+        Field::Parametros => ticket.parametros.as_ref().map(object),
+        Field::ParametrosOrdemServico => ticket.parametros_ordem_servico.as_ref().map(object),
+    })
 }
 
 /// Text that comes near to what the rules look for.
@@ -160,7 +160,7 @@ proptest! {
     fn a_filled_phone_is_valid(cell in "[0-9 ().-]{7,14}") {
         if let Some(filled) = fill_ddd(&cell, Ddd::new(37).unwrap()) {
             let mut raw = valid();
-            raw.telefone = Some(filled.into());
+            *raw.get_mut(Field::Telefone) = Some(filled.into());
             prop_assert!(Ticket::parse(&raw).is_ok());
         }
     }

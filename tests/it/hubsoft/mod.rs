@@ -11,7 +11,7 @@ use mutirao::delivery::identity::{BatchKey, Marker};
 use mutirao::delivery::{Gate, LookUp, Reply, RequestKind, Verdict, Withheld};
 use mutirao::hubsoft::{Credentials, HubSoft, HubSoftSettings};
 use mutirao::sandbox::{RunningSandbox, Sandbox, SandboxCredentials};
-use mutirao::ticket::{Id, RawTicket, Ticket};
+use mutirao::ticket::{Field, Id, RawTicket, Ticket};
 
 /// Lets everything through until it has let through enough, and notes what.
 #[derive(Default)]
@@ -68,14 +68,20 @@ fn token(text: &str) -> Credentials {
 }
 
 fn raw() -> RawTicket<'static> {
-    RawTicket {
-        id_cliente_servico: Some("11000".into()),
-        id_tipo_atendimento: Some("4".into()),
-        descricao: Some("Sem energia na rua".into()),
-        nome: Some("Ana".into()),
-        telefone: Some("37999112233".into()),
-        ..RawTicket::default()
-    }
+    RawTicket::from([
+        (Field::IdClienteServico, "11000"),
+        (Field::IdTipoAtendimento, "4"),
+        (Field::Descricao, "Sem energia na rua"),
+        (Field::Nome, "Ana"),
+        (Field::Telefone, "37999112233"),
+    ])
+}
+
+/// The same with another cell.
+fn with(field: Field, cell: Option<&'static str>) -> RawTicket<'static> {
+    let mut raw = raw();
+    *raw.get_mut(field) = cell.map(Into::into);
+    raw
 }
 
 fn parsed(raw: &RawTicket<'_>) -> Ticket {

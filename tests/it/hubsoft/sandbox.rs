@@ -12,7 +12,7 @@ async fn a_ticket_is_opened_with_its_marker_and_its_service_order() {
     let sandbox = sandbox("");
     let (hubsoft, gate) = (client_of(&sandbox), Turnstile::default());
     hubsoft.catalogue(Catalogue::TicketTypes, &gate).await;
-    let ticket = parsed(&RawTicket { abrir_os: Some("sim".into()), ..raw() });
+    let ticket = parsed(&with(Field::AbrirOs, Some("sim")));
     let reply = hubsoft.open(&ticket, marker("1"), &gate).await;
     let Verdict::Answered(proof) = &reply.verdict else { panic!("{reply:?}") };
     assert_eq!(proof.opening.protocolo.len(), 20);
@@ -220,9 +220,9 @@ async fn an_open_ticket_of_the_same_type_is_found() {
     assert_eq!(sighted(hubsoft.find_open(&ticket, &gate).await), 0);
     assert_eq!(short(&hubsoft.open(&ticket, marker("1"), &gate).await), "answered");
     assert_eq!(sighted(hubsoft.find_open(&ticket, &gate).await), 1);
-    let of_default_type = parsed(&RawTicket { id_tipo_atendimento: None, ..raw() });
+    let of_default_type = parsed(&with(Field::IdTipoAtendimento, None));
     assert_eq!(sighted(hubsoft.find_open(&of_default_type, &gate).await), 0);
-    let unknown = parsed(&RawTicket { id_tipo_atendimento: Some("999".into()), ..raw() });
+    let unknown = parsed(&with(Field::IdTipoAtendimento, Some("999")));
     let reply = hubsoft.find_open(&unknown, &gate).await;
     assert!(matches!(reply.verdict, Verdict::Answered(Sighting::CouldNotTell(_))), "{reply:?}");
     // The catalogue is read once.

@@ -38,7 +38,7 @@ async fn a_reference_stands_once_in_a_file(driver: Driver) {
     let before = it.row("b", 2).await.report.row;
     it.import(&File { reused: Reused::Take, ..File::of("b", &[named(9, "z", "A")]) }).await;
     let after = it.row("b", 2).await;
-    assert_eq!((after.report.row, after.fields.descricao.as_deref()), (before, Some("z")));
+    assert_eq!((after.report.row, after.fields.get(Field::Descricao)), (before, Some("z")));
 }
 
 /// The lines of `scope` that were not opened, as `errors.csv` has them.
@@ -226,13 +226,13 @@ async fn a_correction_with_fewer_columns_takes_nothing_away(driver: Driver) {
     assert_eq!((merged.kind, merged.counts.updated), (MergeKind::Correction, 1));
     let fields = it.row("queda", 2).await.fields;
     assert_eq!(
-        (fields.email.as_deref(), fields.id_tipo_atendimento.as_deref(), fields.telefone.as_deref()),
+        (fields.get(Field::Email), fields.get(Field::IdTipoAtendimento), fields.get(Field::Telefone)),
         (Some("ana@example.com"), Some("7"), Some("37999998888"))
     );
     // With its columns there, a blank cell is a wish.
     let merged = it.import(&File::of("x", &[mended])).await;
     assert_eq!(merged.counts.updated, 1);
-    assert_eq!(it.row("queda", 2).await.fields.email, None);
+    assert_eq!(it.row("queda", 2).await.fields.get(Field::Email), None);
 }
 
 /// It was dropped, and the uncorrected row posted.

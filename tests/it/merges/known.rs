@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mutirao::delivery::{Change, End, Outbox, Settle, State, Want};
 use mutirao::outbox::{FirstPost, MergeCounts, Repeats, Scope};
+use mutirao::ticket::Field;
 
 use super::{BAD, Books, Driver, already_open, failed, in_doubt, opened, rejected, run, states, unconfirmed};
 use crate::outbox_conformance::at;
@@ -73,7 +74,7 @@ async fn check(driver: Driver, change: fn(u64) -> Change, same: &str, changed: &
     assert_eq!(merged.counts.outdated, u64::from(may_be_sent));
     let is_updated = merged.counts.updated == 1;
     let phone = if is_updated { "3188887777" } else { "37999998888" };
-    assert_eq!(after.fields.telefone.as_deref(), Some(phone), "what was sent stays");
+    assert_eq!(after.fields.get(Field::Telefone), Some(phone), "what was sent stays");
     assert_eq!(
         is_updated,
         !matches!(after.report.state, State::Opened | State::Unconfirmed | State::Skipped)
@@ -269,7 +270,7 @@ async fn a_row_in_flight_keeps_its_fields_and_takes_its_new_place(driver: Driver
     let second = it.import(&File::of("b", &changed)).await;
     let row = it.row("b", 3).await;
     assert_eq!((row.report.row, row.report.state), (claim.row, State::InFlight));
-    assert_eq!(row.fields.telefone.as_deref(), Some("37999998888"), "what was sent stays");
+    assert_eq!(row.fields.get(Field::Telefone), Some("37999998888"), "what was sent stays");
     assert_eq!(row.report.cells[2], "37999998888");
     let worker = it.worker().await;
     let settle = Settle { row: claim.row, token: claim.token, change: opened(3), attempt: None };

@@ -95,15 +95,14 @@ pub async fn try_import(outbox: &mut AnyOutbox, file: &File<'_>) -> Result<Merge
 }
 
 pub fn new_row<'a>(line: u64, it: &'a Line<'a>, service: &'a str, headers: &[&str]) -> NewRow<'a> {
-    let fields = RawTicket {
-        id_cliente_servico: Some(service.into()),
-        descricao: Some(it.text.into()),
-        nome: Some("Maria".into()),
-        telefone: Some(it.phone.into()),
-        email: it.email.map(Into::into),
-        id_tipo_atendimento: it.kind.map(Into::into),
-        ..RawTicket::default()
-    };
+    let mut fields = RawTicket::from([
+        (Field::IdClienteServico, service),
+        (Field::Descricao, it.text),
+        (Field::Nome, "Maria"),
+        (Field::Telefone, it.phone),
+    ]);
+    *fields.get_mut(Field::Email) = it.email.map(Into::into);
+    *fields.get_mut(Field::IdTipoAtendimento) = it.kind.map(Into::into);
     let problems = if it.is_trusted {
         Vec::new()
     } else {

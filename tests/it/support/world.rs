@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use mutirao::delivery::identity::{BatchKey, Marker};
 use mutirao::delivery::{Clock, Fault, Opening, Proof, Reply, Verdict};
-use mutirao::ticket::{RawTicket, Ticket};
+use mutirao::ticket::{Field, RawTicket, Ticket};
 use tokio::time::Instant;
 
 /// Runs `test` on one thread under virtual time: whenever all wait, the next timer is due at once.
@@ -64,13 +64,13 @@ pub fn start() -> Timestamp {
 }
 
 pub fn ticket(service: i64, descricao: &str) -> Ticket {
-    let raw = RawTicket {
-        id_cliente_servico: Some(service.to_string().into()),
-        descricao: Some(descricao.into()),
-        nome: Some("Maria".into()),
-        telefone: Some("37999998888".into()),
-        ..RawTicket::default()
-    };
+    let service = service.to_string();
+    let raw = RawTicket::from([
+        (Field::IdClienteServico, &*service),
+        (Field::Descricao, descricao),
+        (Field::Nome, "Maria"),
+        (Field::Telefone, "37999998888"),
+    ]);
     match Ticket::parse(&raw) {
         Ok(parsed) => parsed.ticket,
         Err(problems) => panic!("the ticket is valid: {problems:?}"),
