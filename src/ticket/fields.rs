@@ -51,6 +51,10 @@ struct Row {
     kind: Kind,
     /// Without it no ticket can be opened.
     required: bool,
+    /// It says something of a person: a purge takes it.
+    personal: bool,
+    /// Rows that are equal in these ask for the same ticket.
+    identity: bool,
     /// For who fills in a template.
     explanation: &'static str,
 }
@@ -63,6 +67,8 @@ static TABLE: [Row; 11] = [
         aliases: &["idservico", "codservico", "codigoservico", "servico", "iddoservico"],
         kind: Kind::Id,
         required: true,
+        personal: false,
+        identity: true,
         explanation: "required; the service's id in HubSoft, digits only; not codigo_cliente and not id_cliente",
     },
     Row {
@@ -71,6 +77,8 @@ static TABLE: [Row; 11] = [
         aliases: &["tipoatendimento", "idtipo", "codtipoatendimento"],
         kind: Kind::Id,
         required: false,
+        personal: false,
+        identity: true,
         explanation: "the ticket type's id in HubSoft; blank: HubSoft's default, SAC",
     },
     Row {
@@ -79,6 +87,8 @@ static TABLE: [Row; 11] = [
         aliases: &["mensagem", "motivo", "relato", "texto", "problema"],
         kind: Kind::Text,
         required: true,
+        personal: true,
+        identity: true,
         explanation: "required; any text, line breaks allowed",
     },
     Row {
@@ -94,6 +104,8 @@ static TABLE: [Row; 11] = [
         ],
         kind: Kind::Name,
         required: true,
+        personal: true,
+        identity: false,
         explanation: "required; who asks",
     },
     Row {
@@ -111,6 +123,8 @@ static TABLE: [Row; 11] = [
         ],
         kind: Kind::Phone,
         required: true,
+        personal: true,
+        identity: false,
         explanation: "required; DDD and number: 37999112233",
     },
     Row {
@@ -119,6 +133,8 @@ static TABLE: [Row; 11] = [
         aliases: &["emailprincipal"],
         kind: Kind::Email,
         required: false,
+        personal: true,
+        identity: false,
         explanation: "user@dominio.com; may be blank",
     },
     Row {
@@ -127,6 +143,8 @@ static TABLE: [Row; 11] = [
         aliases: &["os", "geraros", "ordemdeservico"],
         kind: Kind::Flag,
         required: false,
+        personal: false,
+        identity: false,
         explanation: "sim or não: whether a service order (a visit) is opened too; blank: não",
     },
     Row {
@@ -135,6 +153,8 @@ static TABLE: [Row; 11] = [
         aliases: &[],
         kind: Kind::Id,
         required: false,
+        personal: false,
+        identity: false,
         explanation: "the status' id in HubSoft; blank: HubSoft's default",
     },
     Row {
@@ -143,6 +163,8 @@ static TABLE: [Row; 11] = [
         aliases: &[],
         kind: Kind::Ids,
         required: false,
+        personal: false,
+        identity: false,
         explanation: "one id, or several separated by commas; blank: HubSoft's default",
     },
     Row {
@@ -151,6 +173,8 @@ static TABLE: [Row; 11] = [
         aliases: &[],
         kind: Kind::Object,
         required: false,
+        personal: true,
+        identity: false,
         explanation: "any number of columns of this form: further values stored with the ticket",
     },
     Row {
@@ -159,6 +183,8 @@ static TABLE: [Row; 11] = [
         aliases: &[],
         kind: Kind::Object,
         required: false,
+        personal: true,
+        identity: false,
         explanation: "KEY is id_tipo_ordem_servico, status (pendente or aguardando_agendamento) or ids_tecnicos \
                       (separated by blanks)",
     },
@@ -202,8 +228,13 @@ impl Field {
         all
     };
 
+    /// Its place in what is stored.
+    pub fn place(self) -> usize {
+        self as usize
+    }
+
     fn row(self) -> &'static Row {
-        &TABLE[ROWS[self as usize]]
+        &TABLE[ROWS[self.place()]]
     }
 
     /// As the API spells it.
@@ -223,6 +254,16 @@ impl Field {
     /// The fields without which no ticket can be opened.
     pub fn required() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|field| field.is_required())
+    }
+
+    /// Whether it says something of a person.
+    pub fn is_personal(self) -> bool {
+        self.row().personal
+    }
+
+    /// Whether rows that differ in it ask for different tickets.
+    pub fn is_identity(self) -> bool {
+        self.row().identity
     }
 
     /// For who fills in a template.
@@ -266,14 +307,14 @@ impl<T> Index<Field> for ByField<T> {
 
     #[inline]
     fn index(&self, field: Field) -> &T {
-        &self.0[field as usize]
+        &self.0[field.place()]
     }
 }
 
 impl<T> IndexMut<Field> for ByField<T> {
     #[inline]
     fn index_mut(&mut self, field: Field) -> &mut T {
-        &mut self.0[field as usize]
+        &mut self.0[field.place()]
     }
 }
 

@@ -8,12 +8,13 @@ use mutirao::outbox::PgOutbox;
 use crate::support::postgres::Database;
 use crate::support::site::Site;
 
-const FILE: &str = "id_cliente_servico;descricao;nome;telefone;email\n\
-    11001;Sem sinal na rua Ipiranga;Maria Aparecida;37999112201;maria@example.com\n\
-    Joaquim;Sem sinal na rua Ipiranga;Maria Aparecida;12;maria@example.com\n";
+const FILE: &str = "id_cliente_servico;descricao;nome;telefone;email;parametros.mae;parametros_ordem_servico.obs\n\
+    11001;Sem sinal na rua Ipiranga;Maria Aparecida;37999112201;maria@example.com;Benedita;Perto do Mercado\n\
+    Joaquim;Sem sinal na rua Ipiranga;Maria Aparecida;12;maria@example.com;Benedita;Perto do Mercado\n";
 
 /// None of it may be left.
-const PERSONAL: [&str; 5] = ["Ipiranga", "Joaquim", "Aparecida", "37999112201", "maria@example.com"];
+const PERSONAL: [&str; 7] =
+    ["Ipiranga", "Joaquim", "Aparecida", "37999112201", "maria@example.com", "Benedita", "Mercado"];
 
 #[tokio::test]
 async fn a_purge_of_a_file_leaves_counts_and_tickets() {

@@ -10,7 +10,7 @@ use crate::delivery::identity::{BatchKey, Marker};
 use crate::delivery::{Claim, Doubt, End, OutboxError, Outlook, RowId, Token};
 use crate::outbox::queue::{self, Spot};
 use crate::outbox::range::Range;
-use crate::ticket::{Field, Problem, RawTicket, Ticket};
+use crate::ticket::{Field, Kind, Problem, RawTicket, Ticket};
 
 /// Longest cell that is taken. Bytes. Programs may insert what they like; several hundred rows are in memory at
 /// once. A longer one is not even read.
@@ -177,7 +177,7 @@ impl<'r> Cells<'r> {
 }
 
 fn columns() -> String {
-    let is_json = |it: Field| matches!(it, Field::Parametros | Field::ParametrosOrdemServico);
+    let is_json = |it: Field| it.kind() == Kind::Object;
     // What is stored outside of the row stays there until its length is known: of a text without reading it, of
     // JSON only as it is stored, which may be compressed.
     let is_long = |it: Field| match is_json(it) {

@@ -9,6 +9,7 @@
 
 mod candidate;
 mod claim;
+mod columns;
 mod commands;
 mod connect;
 mod desk;

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
 use super::PgOutbox;
+use super::columns::each_field;
 use super::commands::OF_BATCH;
 use super::error::Trouble;
 use super::read::Reach;
@@ -12,6 +13,7 @@ use super::values::Time;
 use crate::delivery::OutboxError;
 use crate::outbox::stored::count;
 use crate::outbox::{BatchId, PURGE_STEP, PURGEABLE, Scope};
+use crate::ticket::Field;
 
 impl PgOutbox {
     /// Takes what finished rows say of people, if they finished before `before`; returns how many.
@@ -43,16 +45,10 @@ impl PgOutbox {
              notes AS (UPDATE mutirao.attempt a SET note = '' FROM due WHERE a.row_id = due.id),
              purged AS (
                  UPDATE mutirao.outbox o
-                    SET descricao = '', nome = '', telefone = '', email = NULL, parametros = NULL,
-                        parametros_ordem_servico = NULL, error_message = NULL, purged_at = $4,
-                        -- Ids, or whatever was put there by mistake.
-                        id_cliente_servico = CASE WHEN o.state <> 'invalid' THEN id_cliente_servico ELSE '' END,
-                        id_tipo_atendimento = CASE WHEN o.state <> 'invalid' THEN id_tipo_atendimento END,
-                        abrir_os = CASE WHEN o.state <> 'invalid' THEN abrir_os END,
-                        id_atendimento_status = CASE WHEN o.state <> 'invalid' THEN id_atendimento_status END,
-                        id_usuario_responsavel = CASE WHEN o.state <> 'invalid' THEN id_usuario_responsavel END
+                    SET error_message = NULL, purged_at = $4, {}
                    FROM due WHERE o.id = due.id RETURNING o.id)
-             SELECT (SELECT count(*) FROM purged), (SELECT last FROM seen)"
+             SELECT (SELECT count(*) FROM purged), (SELECT last FROM seen)",
+            each_field(purged)
         );
         let (mut n_purged, mut last) = (0, i64::MIN);
         loop {
@@ -76,5 +72,14 @@ impl PgOutbox {
             let Some(seen) = seen else { return Ok(n_purged) };
             last = seen;
         }
+    }
+}
+
+/// Of `o`: the field without what it says of people. In an invalid row anything may have been put anywhere by mistake.
+fn purged(field: Field) -> String {
+    let nothing = if field.is_required() { "''" } else { "NULL" };
+    match field.is_personal() {
+        true => format!("{field} = {nothing}"),
+        false => format!("{field} = CASE WHEN o.state <> 'invalid' THEN o.{field} ELSE {nothing} END"),
     }
 }

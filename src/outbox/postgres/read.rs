@@ -8,6 +8,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
 use super::PgOutbox;
+use super::columns::{cell, each_field};
 use super::error::Trouble;
 use crate::delivery::code::BatchCode;
 use crate::delivery::{OutboxError, RowId};
@@ -17,7 +18,7 @@ use crate::outbox::{
     BatchId, BatchInfo, Counts, Crew, Cursor, Halted, ImportId, RowDetails, RowName, RowProblems, Scope,
     SourceInfo, Status,
 };
-use crate::ticket::{Field, Kind, RawTicket};
+use crate::ticket::{Field, RawTicket};
 
 /// Of `o`: the rows that are meant. `$1` batch, `$2` its name, `$3` import; NULL is no limit.
 const IN_SCOPE: &str = "NOT o.gone AND ($3::bigint IS NULL OR o.import = $3)
@@ -45,14 +46,6 @@ const ROW_HEAD: &str = "json_build_array(o.id, o.line, o.lote,
     array_remove(o.ids_ordem_servico, NULL), array_remove(o.numeros_ordem_servico, NULL), greatest(o.attempts, 0),
     o.error_code, o.error_message, o.warning, o.place)";
 
-/// Of `o`: a field's cell as a producer wrote it, or NULL.
-fn cell(field: Field) -> String {
-    match field.kind() {
-        Kind::Object => format!("o.{field} #>> '{{}}'"),
-        _ => format!("nullif(o.{field}, '')"),
-    }
-}
-
 /// Of `o`: what a producer says, as JSON of a [`RawTicket`].
 fn raw_ticket() -> String {
     format!("json_build_array({})", Field::STORED.map(cell).join(", "))
@@ -60,12 +53,11 @@ fn raw_ticket() -> String {
 
 /// `r.cells`, or for a row that came from a program its fields under the columns `$4`.
 fn cells() -> String {
-    let named = Field::ALL.map(|field| format!("'{field}', {}", cell(field)));
     format!(
         "coalesce(r.cells, (SELECT coalesce(json_agg(coalesce(f.fields ->> c.name, '') ORDER BY c.n), '[]')::text
                               FROM (SELECT json_build_object({}) AS fields) AS f,
                                    unnest($4::text[]) WITH ORDINALITY AS c(name, n)))",
-        named.join(", ")
+        each_field(|field| format!("'{field}', {}", cell(field)))
     )
 }
 

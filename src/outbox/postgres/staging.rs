@@ -6,12 +6,13 @@ use sqlx::postgres::Postgres;
 use sqlx::{AssertSqlSafe, Transaction};
 
 use super::PgOutbox;
+use super::columns::{definition, each_field};
 use super::error::Trouble;
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
 use crate::outbox::stored::json;
 use crate::outbox::{MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal};
-use crate::ticket::{Field, in_words};
+use crate::ticket::{Field, Kind, in_words};
 
 /// Lines are sent on when there are so many bytes of them.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -50,8 +51,9 @@ impl PgOutbox {
             "CREATE TEMP TABLE incoming (
                  record bigint NOT NULL DEFAULT nextval('mutirao.record_id_seq'), line bigint NOT NULL,
                  content_key text NOT NULL, code integer, referencia text, repeat_key bytea, cells text NOT NULL,
-                 problems text, warning text, error_code text, error_message text, {FIELD_TYPES}
-             ) ON COMMIT DROP"
+                 problems text, warning text, error_code text, error_message text, {}
+             ) ON COMMIT DROP",
+            each_field(definition)
         );
         sqlx::query(AssertSqlSafe(sql)).persistent(false).execute(&mut *tx).await.trouble()?;
         Ok(Staging {
@@ -125,7 +127,8 @@ impl Staging {
     async fn flush(&mut self) -> Result<(), OutboxError> {
         let sql = format!(
             "COPY pg_temp.incoming (line, content_key, code, referencia, repeat_key, cells, problems, warning,
-                                    error_code, error_message, {FIELDS}) FROM STDIN"
+                                    error_code, error_message, {}) FROM STDIN",
+            each_field(|field| field.to_string())
         );
         let mut copy = self.tx.copy_in_raw(&sql).await.trouble()?;
         copy.send(self.lines.as_bytes()).await.trouble()?;
@@ -134,16 +137,6 @@ impl Staging {
         Ok(())
     }
 }
-
-/// The ticket's fields as columns, in the order of [`Field::ALL`].
-pub(super) const FIELDS: &str =
-    "id_cliente_servico, id_tipo_atendimento, descricao, nome, telefone, email, abrir_os,
-    id_atendimento_status, id_usuario_responsavel, parametros, parametros_ordem_servico";
-
-const FIELD_TYPES: &str =
-    "id_cliente_servico text NOT NULL, id_tipo_atendimento text, descricao text NOT NULL,
-    nome text NOT NULL, telefone text NOT NULL, email text, abrir_os text, id_atendimento_status text,
-    id_usuario_responsavel text, parametros jsonb, parametros_ordem_servico jsonb";
 
 fn write_line(to: &mut String, row: &NewRow<'_>) {
     let is_valid = row.problems.is_empty();
@@ -170,7 +163,7 @@ fn write_line(to: &mut String, row: &NewRow<'_>) {
             Field::IdClienteServico if is_valid && row.service.is_some() => {
                 value(to, row.service.map(|it| it.get().to_string()).as_deref());
             }
-            Field::Parametros | Field::ParametrosOrdemServico => {
+            _ if field.kind() == Kind::Object => {
                 value(to, cell.map(|it| object(it, is_valid)).as_deref());
             }
             _ if field.is_required() => value(to, Some(cell.unwrap_or_default())),

@@ -228,7 +228,7 @@ impl<'a> Merge<'a> {
         if self.lacks.is_empty() {
             return Ok(());
         }
-        let lacks = json(&Field::ALL.map(|it| self.lacks.contains(&it)));
+        let lacks = json(&Field::STORED.map(|field| self.lacks.contains(&field)));
         // Without the blank end, as `RawTicket` is stored.
         let sql = "UPDATE record
                       SET fields = (SELECT json_group_array(cell)
@@ -242,14 +242,17 @@ impl<'a> Merge<'a> {
                                    JOIN record o ON o.id = x.record
                     WHERE record.id = s.record";
         sqlx::query(sql).bind(lacks).execute(&mut *self.tx).await.trouble()?;
-        if !self.lacks.contains(&Field::IdTipoAtendimento) {
+        if !self.lacks.iter().any(|field| field.is_identity()) {
             return Ok(());
         }
-        let sql = "UPDATE staged SET repeat_key = coalesce(x.repeat_key, staged.repeat_key)
+        let sql = format!(
+            "UPDATE staged SET repeat_key = coalesce(x.repeat_key, staged.repeat_key)
                      FROM outbox x, record o, record n
                     WHERE x.lote = staged.lote AND x.referencia = staged.referencia AND o.id = x.record
                       AND n.id = staged.record AND staged.valid AND x.service = staged.service
-                      AND json_extract(o.fields, '$[2]') IS json_extract(n.fields, '$[2]')";
+                      AND o.fields ->> {text} IS n.fields ->> {text}",
+            text = Field::Descricao.place()
+        );
         self.run(sql, &[]).await.map(drop)
     }
 
@@ -282,7 +285,7 @@ impl<'a> Merge<'a> {
               WHERE s.changed AND NOT s.free AND x.id = s.row AND o.id = x.record AND n.id = s.record
                 AND x.purged_at IS NULL AND {MAY_EXIST}"
         );
-        let names = json(&Field::ALL.map(Field::name));
+        let names = json(&Field::STORED.map(Field::name));
         sqlx::query(AssertSqlSafe(sql)).bind(names).execute(&mut *self.tx).await.trouble().map(drop)
     }
 

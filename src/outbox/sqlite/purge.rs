@@ -7,6 +7,7 @@ use super::error::{Trouble, json};
 use super::{SqliteOutbox, clock};
 use crate::delivery::OutboxError;
 use crate::outbox::{BatchId, PURGE_STEP, PURGEABLE};
+use crate::ticket::Field;
 
 impl SqliteOutbox {
     /// Takes what finished rows say of people, if they finished before `before`; returns how many.
@@ -24,6 +25,19 @@ impl SqliteOutbox {
               WHERE ?1 < id AND purged_at IS NULL AND finished_at < ?2 AND state IN ({PURGEABLE})
                 AND (?3 IS NULL OR batch = ?3)
               ORDER BY id LIMIT {PURGE_STEP}"
+        );
+        let kept = Field::STORED.map(|field| match field.is_personal() {
+            true => "NULL".to_owned(),
+            false => format!("fields ->> {}", field.place()),
+        });
+        // Of an invalid row no field is kept, because anything may have been put anywhere by mistake.
+        let fields = format!(
+            "UPDATE record
+                SET cells = '[]', problems = iif(problems IS NULL, NULL, '[]'),
+                    service = iif(problems IS NULL, service, NULL),
+                    fields = iif(problems IS NULL, json_array({}), '[]')
+              WHERE id IN (SELECT record FROM outbox WHERE id IN (SELECT value FROM json_each(?1)))",
+            kept.join(", ")
         );
         let mut session = self.session().await;
         let before_ms = before.as_millisecond() - clock::ahead_ms(session.idle().await).await?;
@@ -43,21 +57,12 @@ impl SqliteOutbox {
             last = *id;
             n_purged += ids.len() as u64;
             for sql in [
-                // The fields that are about people, by their place in the list; of an invalid row all, because
-                // anything may have been put there by mistake.
-                "UPDATE record
-                    SET cells = '[]', problems = iif(problems IS NULL, NULL, '[]'),
-                        service = iif(problems IS NULL, service, NULL),
-                        fields = iif(problems IS NULL,
-                                     json_array(fields ->> 0, fields ->> 1, NULL, NULL, NULL, NULL, fields ->> 6,
-                                                fields ->> 7, fields ->> 8),
-                                     json_array(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL))
-                  WHERE id IN (SELECT record FROM outbox WHERE id IN (SELECT value FROM json_each(?1)))",
+                &*fields,
                 "UPDATE attempt SET note = '' WHERE row IN (SELECT value FROM json_each(?1))",
                 "UPDATE outbox SET error_message = NULL, purged_at = ?2, service = iif(state = 'invalid', NULL, service)
                   WHERE id IN (SELECT value FROM json_each(?1))",
             ] {
-                let purge = sqlx::query(sql).bind(json(&ids));
+                let purge = sqlx::query(AssertSqlSafe(sql.to_owned())).bind(json(&ids));
                 let purge = if sql.contains("?2") { purge.bind(now.as_millisecond()) } else { purge };
                 purge.execute(&mut *tx).await.trouble()?;
             }

@@ -1,6 +1,6 @@
 //! What users of HubSoft have been seen to see, and rows to try it with.
 
-use sqlx::SqliteConnection;
+use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::error::{Trouble, stored};
 use super::time;
@@ -8,7 +8,7 @@ use crate::delivery::OutboxError;
 use crate::delivery::eyes::{Sight, Specimen};
 use crate::delivery::identity::{BatchKey, Marker};
 use crate::outbox::stored::{SIGHTS_MAX, SPECIMENS_AMONG, seen_len};
-use crate::ticket::Id;
+use crate::ticket::{Field, Id};
 
 pub(super) async fn sights(conn: &mut SqliteConnection, who: &str) -> Result<Vec<Sight>, OutboxError> {
     let sql = "SELECT json_group_array(json_array(length, seen_at))
@@ -37,15 +37,17 @@ pub(super) async fn specimen(
     text_len: usize,
     nth: u32,
 ) -> Result<Option<Specimen>, OutboxError> {
-    // The fields are a list: `descricao` stands at place 2 (`Field::ALL`).
-    let sql = "SELECT json_array(o.service, b.key, o.referencia, r.fields ->> 2)
+    let sql = format!(
+        "SELECT json_array(o.service, b.key, o.referencia, r.fields ->> {text})
                  FROM (SELECT id FROM outbox WHERE id_atendimento IS NOT NULL AND state = 'opened'
                         ORDER BY id_atendimento DESC LIMIT ?3) AS last
                       CROSS JOIN outbox o ON o.id = last.id
                       CROSS JOIN record r ON r.id = o.record CROSS JOIN batch b ON b.id = o.lote
-                WHERE o.purged_at IS NULL AND o.service IS NOT NULL AND ?1 <= length(trim(r.fields ->> 2))
-                ORDER BY o.id_atendimento DESC LIMIT 1 OFFSET ?2";
-    let found: Option<String> = sqlx::query_scalar(sql)
+                WHERE o.purged_at IS NULL AND o.service IS NOT NULL AND ?1 <= length(trim(r.fields ->> {text}))
+                ORDER BY o.id_atendimento DESC LIMIT 1 OFFSET ?2",
+        text = Field::Descricao.place()
+    );
+    let found: Option<String> = sqlx::query_scalar(AssertSqlSafe(sql))
         .bind(i64::try_from(text_len).unwrap_or(i64::MAX))
         .bind(nth)
         .bind(SPECIMENS_AMONG)

@@ -3,6 +3,7 @@
 mod bench;
 mod claims;
 mod failover;
+mod fields;
 mod held;
 mod leases;
 mod parking;

@@ -1,6 +1,6 @@
 //! What known rows are by now, and which of them are to start over.
 
-use super::super::staging::FIELDS;
+use super::super::columns::each_field;
 use super::{Merge, Places};
 use crate::delivery::OutboxError;
 use crate::outbox::Withdrawn;
@@ -41,20 +41,15 @@ impl Merge {
     }
 
     async fn judge_those(&mut self, which: &'static str, busy: &'static str) -> Result<(), OutboxError> {
-        let columns = |of: &str| {
-            let names = FIELDS.split(',').map(|it| format!("{of}.{}", it.trim()));
-            names.collect::<Vec<_>>().join(", ")
-        };
+        let columns = |of: &str| each_field(|field| format!("{of}.{field}"));
         let changed = format!("(({}) IS DISTINCT FROM ({}))", columns("x"), columns("i"));
         let free = format!("(NOT ({busy}) AND {FREE})");
-        let differing = FIELDS
-            .split(',')
-            .map(str::trim)
-            .map(|it| format!("CASE WHEN x.{it} IS DISTINCT FROM i.{it} THEN '`{it}`' END"));
+        let differing = each_field(|field| {
+            format!("CASE WHEN x.{field} IS DISTINCT FROM i.{field} THEN '`{field}`' END")
+        });
         let outdated = format!(
             "CASE WHEN {changed} AND NOT {free} AND {MAY_EXIST} AND x.purged_at IS NULL
-                  THEN concat_ws(', ', {}) END",
-            differing.collect::<Vec<_>>().join(", ")
+                  THEN concat_ws(', ', {differing}) END"
         );
         let sql = format!(
             "UPDATE staged AS s

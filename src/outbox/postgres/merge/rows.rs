@@ -1,6 +1,6 @@
 //! Which rows are to be opened: those that start over, and new ones, but no second one of a ticket.
 
-use super::super::staging::FIELDS;
+use super::super::columns::each_field;
 use super::judge::MAY_EXIST;
 use super::{Merge, NOW};
 use crate::delivery::OutboxError;
@@ -14,7 +14,6 @@ impl Merge {
     /// Free rows that changed are as new, but for what they were: one that was sent is looked up
     /// first, although its predecessors are known to have left nothing.
     pub(super) async fn start_over(&mut self) -> Result<(), OutboxError> {
-        let fields = FIELDS.split(',').map(|it| format!("{0} = i.{0}", it.trim()));
         let sql = format!(
             "UPDATE mutirao.outbox AS o
                 SET state = CASE WHEN s.valid THEN 'pending' ELSE 'invalid' END, {},
@@ -24,7 +23,7 @@ impl Merge {
                     finished_at = CASE WHEN NOT s.valid THEN {NOW} END, purged_at = NULL
                FROM staged s JOIN incoming i ON i.record = s.record
               WHERE o.id = s.row_id AND s.redo AND o.token = s.token AND o.state = s.old_state",
-            fields.collect::<Vec<_>>().join(", "),
+            each_field(|field| format!("{field} = i.{field}")),
             // A free row's older doubt is a precaution.
             made_where(
                 "o.doubt_since IS NULL",
@@ -42,10 +41,10 @@ impl Merge {
             FirstPost::AtOnce => "false",
             FirstPost::VerifyFirst => "true",
         };
-        let fields = FIELDS.split(',').map(|it| format!("i.{}", it.trim())).collect::<Vec<_>>().join(", ");
+        let [columns, fields] = ["", "i."].map(|of| each_field(|field| format!("{of}{field}")));
         let sql = format!(
             "WITH added AS (
-                 INSERT INTO mutirao.outbox ({FIELDS}, lote, referencia, batch, record, line, import, repeat_key,
+                 INSERT INTO mutirao.outbox ({columns}, lote, referencia, batch, record, line, import, repeat_key,
                                              available_at, state, doubt_since, doubt_precaution,
                                              error_code, error_message, warning, finished_at)
                  SELECT {fields}, s.lote, s.referencia, $2, s.record, s.line, $3, s.repeat_key, {NOW},

@@ -6,7 +6,6 @@ use super::Merge;
 use crate::delivery::OutboxError;
 use crate::outbox::stored::count;
 use crate::outbox::{MergeError, MergeKind};
-use crate::ticket::Field;
 
 impl Merge {
     /// Makes `staged`, with the references that need no other line to be known.
@@ -129,14 +128,14 @@ impl Merge {
         if cells.is_empty() {
             return Ok(());
         }
-        let has_no_type = lacks.contains(&Field::IdTipoAtendimento);
+        let lacks_identity = lacks.iter().any(|field| field.is_identity());
         let sql = format!(
             "UPDATE incoming AS i SET {} FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id
               WHERE i.record = s.record",
             cells.join(", ")
         );
         self.run_sql(&sql, &[]).await?;
-        if !has_no_type {
+        if !lacks_identity {
             return Ok(());
         }
         let sql = "UPDATE staged AS s SET repeat_key = coalesce(x.repeat_key, s.repeat_key)
