@@ -279,7 +279,7 @@ pub struct Sandbox {
     /// Port on 127.0.0.1; 0 takes a free one
     #[arg(long, default_value_t = 0)]
     pub port: u16,
-    /// Options, separated by commas: see the README
+    /// Options, separated by commas, such as seed=7,latency=20ms: docs/cli.md has all
     #[arg(long, value_name = "KEY=VALUE,…", default_value = "")]
     pub with: String,
 }

@@ -3,7 +3,7 @@
 use crate::delivery::{Halt, Reason};
 use crate::outbox::Counts;
 
-/// A contract; the README says what each means.
+/// A contract; docs/cli.md says what each means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::Rate;
 
-/// What a run may do, complete. [`Policy::default`] is the table of defaults in the README.
+/// What a run may do, complete. [`Policy::default`] is the table of defaults in docs/cli.md.
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// The ceiling over all requests: posts, look-ups, logins, probes.

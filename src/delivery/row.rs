@@ -16,7 +16,7 @@ pub struct RowId(pub i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Token(pub i64);
 
-/// The states of a row; see the README for what each means to a person.
+/// The states of a row; docs/states.md says what each means, and who moves a row on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum State {
     Pending,

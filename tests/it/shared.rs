@@ -317,14 +317,14 @@ async fn a_database_that_cannot_be_used_is_told_without_its_password() {
     assert_eq!(site.audit().tickets, 0);
 }
 
-/// The README's SQL, as a program would run it.
+/// The documents' SQL, as a program would run it.
 #[tokio::test]
-async fn the_readme_tells_programs_the_truth() {
+async fn the_documents_tell_programs_the_truth() {
     let database = Database::fresh().await;
-    let readme = include_str!("../../README.md");
+    let page = include_str!("../../docs/integration.md");
     let sql: Vec<&str> =
-        readme.split("```sql\n").skip(1).filter_map(|it| Some(it.split_once("```")?.0)).collect();
-    let [insert, read_back] = sql[..] else { panic!("the README has an insert and a query") };
+        page.split("```sql\n").skip(1).filter_map(|it| Some(it.split_once("```")?.0)).collect();
+    let [insert, read_back] = sql[..] else { panic!("docs/integration.md has an insert and a query") };
     let mut conn = database.connect().await;
     for _ in 0..2 {
         sqlx::raw_sql(AssertSqlSafe(insert)).execute(&mut conn).await.unwrap();

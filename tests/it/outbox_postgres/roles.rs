@@ -81,9 +81,9 @@ async fn each_role_may_do_what_it_is_for_and_nothing_else() {
     it.grant().await; // and again.
     site.run_at(&it.url("owner"), &["migrate"]).expect(0);
 
-    // The README's insert, and its query.
-    let readme = include_str!("../../../README.md");
-    let told = readme.split("```sql\n").skip(1).filter_map(|it| Some(it.split_once("```")?.0));
+    // The documents' insert, and its query.
+    let page = include_str!("../../../docs/integration.md");
+    let told = page.split("```sql\n").skip(1).filter_map(|it| Some(it.split_once("```")?.0));
     for sql in told {
         assert_eq!(it.try_as("producer", sql).await, None, "{sql}");
     }
