@@ -4,7 +4,7 @@
 //! back. The rooms, from the street to the core; a room uses only rooms below it:
 //!
 //! - [`cli`]: what a person types. One file a command; prints, asks, and calls the rooms below.
-//! - [`config`]: flags over environment over files over defaults.
+//! - [`settings`]: flags over environment over files over defaults.
 //! - [`ownership`]: whose a file is; what others may change is not used. For all rooms.
 //! - [`printable`]: text from outside, before a person sees it. For all rooms.
 //! - [`registry`]: what this user imported lately, and where to.
@@ -17,7 +17,6 @@
 //! - [`ticket`]: a raw row becomes a valid ticket or all of its problems. No I/O.
 
 pub mod cli;
-pub mod config;
 pub mod delivery;
 pub mod hubsoft;
 pub mod intake;
@@ -27,5 +26,6 @@ pub mod printable;
 pub mod registry;
 pub mod report;
 pub mod sandbox;
+pub mod settings;
 pub mod telemetry;
 pub mod ticket;

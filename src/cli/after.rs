@@ -20,12 +20,12 @@ use super::signals::Signals;
 use super::typed::Typed;
 use super::watching::RowLog;
 use super::{results, room, summary};
-use crate::config::{Config, DeliveryLayer, Span};
 use crate::delivery::{AttemptKind, Control, Halt, Reason, RowId, State, decide};
 use crate::outbox::{self, Address, AnyReader, BatchInfo, LEASE, RowDetails, Scope, Terms, state_name};
 use crate::printable::{self, LINE_CHARS_MAX};
 use crate::report::Guard;
 use crate::sandbox;
+use crate::settings::{Config, DeliveryLayer, Span};
 use crate::ticket::{self, Field, RawTicket};
 
 /// `reconcile` is not to wait until a person lets all workers go on.

@@ -1,11 +1,11 @@
-//! Arguments as typed. [`crate::config`] makes settings of them; nobody else reads the environment.
+//! Arguments as typed. [`crate::settings`] makes settings of them; nobody else reads the environment.
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::config::{DeliveryLayer, EndLayer, FileLayer, Span, WorkerLayer};
+use crate::settings::{DeliveryLayer, EndLayer, FileLayer, Span, WorkerLayer};
 use crate::telemetry::LogFormat;
 
 /// Opens support tickets in HubSoft in bulk: none lost, none opened twice.

@@ -12,11 +12,11 @@ use super::failure::Failure;
 use super::findings::{self, Findings};
 use super::reading;
 use super::screen::Screen;
-use crate::config::{Config, DeliveryLayer};
 use crate::delivery::{Halt, Rate, Verdict};
 use crate::hubsoft::Catalogue;
 use crate::intake::{GuessedService, Hashing, Repeat, Repeats};
 use crate::printable::{self, LINE_CHARS_MAX};
+use crate::settings::{Config, DeliveryLayer};
 use crate::ticket::{Id, Problem, Ticket};
 
 pub async fn check(mut args: Check, global: &Global, screen: &Screen) -> Result<Exit, Failure> {

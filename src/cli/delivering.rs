@@ -14,7 +14,6 @@ use super::exit::{self, Exit, Signal};
 use super::failure::Failure;
 use super::progress::Progress;
 use super::screen::Screen;
-use crate::config::{Config, DeliveryLayer, EndLayer, MaxErrors};
 use crate::delivery::{
     Control, Ending, Gate, GuardLimits, Halt, OpenTickets, Outbox, Policy, Rate, Reason, RequestKind,
     SystemClock, Verdict, Watch, Withheld, run,
@@ -22,6 +21,7 @@ use crate::delivery::{
 use crate::hubsoft::{BaseUrl, BaseUrlFault, Catalogue, Credentials, Entry, HubSoft, HubSoftSettings};
 use crate::outbox::{AnyOutbox, AnyWorker};
 use crate::sandbox::{BookFault, RunningSandbox, Sandbox, SandboxOptions};
+use crate::settings::{Config, DeliveryLayer, EndLayer, MaxErrors};
 
 /// Real tickets up to this number are opened without a question.
 const UNASKED_MAX: u64 = 20;

@@ -15,11 +15,11 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::place;
 use super::screen::Screen;
-use crate::config::{Config, DeliveryLayer};
 use crate::delivery::{Halt, Rate, Verdict};
 use crate::hubsoft::Catalogue;
 use crate::outbox::{Onlooker, SqliteOutbox};
 use crate::report;
+use crate::settings::{Config, DeliveryLayer};
 
 /// Less than this is little for an outbox and its results. Bytes.
 const SPACE_MIN: u64 = 1 << 30;

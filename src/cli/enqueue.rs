@@ -14,10 +14,10 @@ use super::import;
 use super::place;
 use super::reading::{self, Staged, Taking};
 use super::screen::Screen;
-use crate::config::{Config, DeliveryLayer};
 use crate::intake::Hashing;
 use crate::outbox::AnyOutbox;
 use crate::registry::{Entry, Registry};
+use crate::settings::{Config, DeliveryLayer};
 
 pub async fn enqueue(mut args: Enqueue, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
     let mut config = Config::load(global.config.as_deref())?;

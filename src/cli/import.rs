@@ -22,7 +22,6 @@ use super::status;
 use super::summary;
 use super::typed::Typed;
 use super::watching::RowLog;
-use crate::config::{Config, DeliveryLayer, FileLayer};
 use crate::delivery::{Control, Halt, Policy, Rate, Reason};
 use crate::intake::{Hashing, Intake};
 use crate::outbox::{
@@ -31,6 +30,7 @@ use crate::outbox::{
 };
 use crate::registry::{Entry, Registry};
 use crate::report::{self, Guard};
+use crate::settings::{Config, DeliveryLayer, FileLayer};
 
 pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
     let started_at = Timestamp::now();

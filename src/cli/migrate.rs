@@ -4,8 +4,8 @@ use super::args::{Global, Migrate};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
-use crate::config::Config;
 use crate::outbox::postgres::{self, Migrated, OpenError, WakeUp};
+use crate::settings::Config;
 
 pub async fn migrate(args: &Migrate, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
     let wake_up = if args.no_notify { WakeUp::Poll } else { WakeUp::Notify };

@@ -35,10 +35,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::config::{Config, ConfigError};
 use crate::outbox::{OpenError, OpenFault, has_password};
 use crate::printable;
 use crate::report::{self, Guard};
+use crate::settings::{Config, ConfigError};
 use crate::telemetry;
 use args::{Cli, Command, Global};
 use exit::Exit;

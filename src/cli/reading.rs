@@ -9,13 +9,13 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::findings::{Findings, Said};
 use super::screen::Screen;
-use crate::config::FileLayer;
 use crate::delivery::identity::Content;
 use crate::intake::{
     Blame, ColumnDoubt, Format, GuessedService, Hashing, Hidden, Intake, IntakeError, IntakeOptions, Row,
     Source,
 };
 use crate::outbox::{AnyOutbox, AnyStaging, MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal};
+use crate::settings::FileLayer;
 use crate::ticket::{Field, Id, Parsed, Problem, RawTicket, in_words};
 
 /// Ticket types that are told apart; a file with more is asked about in one word.

@@ -12,11 +12,11 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::place::Place;
 use super::typed::Typed;
-use crate::config::{Config, DeliveryLayer};
 use crate::delivery::{Rate, RowId, State, Verdict};
 use crate::outbox::{
     AnyReader, Cursor, Resolution, ResolveError, RowDetails, Scope, Word, state_name, takes_a_word,
 };
+use crate::settings::{Config, DeliveryLayer};
 use crate::ticket::Field;
 
 /// Digits of a protocolo: the time of day to the second, and up to six more. Source: samples of 15, 19 and 20.

@@ -17,9 +17,9 @@ use super::screen::Screen;
 use super::signals::Signals;
 use super::status;
 use super::watching::Watching;
-use crate::config::{Config, WorkerLayer};
 use crate::delivery::{Blame, Control, GuardLimits, Lasting, Note, Policy, Reason, Stats, Verify, Watch};
 use crate::outbox::{Address, AnyOutbox, AnyReader, Counts, Halted, LEASE, PgOutbox, Scope, Terms};
+use crate::settings::{Config, WorkerLayer};
 
 const POLL: Duration = Duration::from_secs(1);
 

@@ -6,11 +6,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::decide::Comparison;
 use crate::cli::failure::Failure;
 use crate::cli::reading;
-use crate::config::FileLayer;
 use crate::delivery::State;
 use crate::delivery::identity::{Content, normal_number};
 use crate::intake::{Hashing, Intake, Source};
 use crate::outbox::{AnyReader, BatchInfo, Cursor, Scope};
+use crate::settings::FileLayer;
 use crate::ticket::Field;
 
 /// Rows read from the outbox at a time.

@@ -15,11 +15,11 @@ use super::import::refuse_other_host;
 use super::place::{OUTBOX_FILE, Place, address};
 use super::reading;
 use super::screen::Screen;
-use crate::config::FileLayer;
 use crate::delivery::code::BatchCode;
 use crate::intake::{Intake, Source};
 use crate::outbox::{Address, AnyReader, BatchInfo};
 use crate::registry::{Entry, Registry};
+use crate::settings::FileLayer;
 
 pub use ask::{Asking, Offer, when};
 use decide::{Answer, Answers, Met, Plan, Situation, decide};
