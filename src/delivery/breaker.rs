@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::RowId;
+use super::evidence::Health;
 use super::standing::{Holder, Shared};
 
 /// Opens after so many unavailable answers in a row ...
@@ -23,21 +24,6 @@ const TRIALS_MAX: u32 = 3;
 /// Probes start this long after opening and double up to the second.
 const PROBE_FIRST: Duration = Duration::from_secs(5);
 const PROBE_LONGEST: Duration = Duration::from_secs(30);
-
-/// What became of a post, as far as the health of HubSoft goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sign {
-    /// A ticket was opened.
-    Proof,
-    /// HubSoft judged the request, and opened nothing.
-    Judged,
-    /// It answered that it failed (500): over this row, or over all.
-    Stumbled,
-    /// Could not connect, timed out, or answered as something does that is falling over.
-    Unavailable,
-    /// Says nothing about health: turned away, or never sent.
-    Neutral,
-}
 
 /// What may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,42 +100,42 @@ impl Breaker {
     }
 
     /// A post of `row` came back. Returns whether what may be sent has changed.
-    pub fn posted(&mut self, now: Duration, row: RowId, sign: Sign) -> Changed {
-        match sign {
-            Sign::Unavailable => {
+    pub fn posted(&mut self, now: Duration, row: RowId, health: Health) -> Changed {
+        match health {
+            Health::Unavailable => {
                 self.streak = self.streak.saturating_add(1);
                 self.n_bad = self.n_bad.saturating_add(1);
             }
-            Sign::Stumbled => self.n_bad = self.n_bad.saturating_add(1),
-            Sign::Proof | Sign::Judged => (self.streak, self.n_bad, self.is_well) = (0, 0, true),
-            Sign::Neutral => {}
+            Health::Stumbled => self.n_bad = self.n_bad.saturating_add(1),
+            Health::Proven | Health::Judged => (self.streak, self.n_bad, self.is_well) = (0, 0, true),
+            Health::NoRoute | Health::Neutral => {}
         }
-        match (self.traffic, sign) {
-            (Traffic::All, Sign::Neutral) => Changed::No,
-            (Traffic::All, Sign::Stumbled) => {
+        match (self.traffic, health) {
+            (Traffic::All, Health::NoRoute | Health::Neutral) => Changed::No,
+            (Traffic::All, Health::Stumbled) => {
                 let most = if self.is_well { STUMBLES_MAX } else { STREAK_MAX };
                 if most <= self.n_bad { self.open(now) } else { Changed::No }
             }
-            (Traffic::All, Sign::Proof | Sign::Judged | Sign::Unavailable) => {
-                let bad = sign == Sign::Unavailable;
+            (Traffic::All, Health::Proven | Health::Judged | Health::Unavailable) => {
+                let bad = health == Health::Unavailable;
                 self.window = (self.window << 1 | u32::from(bad)) & ((1 << WINDOW) - 1);
                 self.n_seen = (self.n_seen + 1).min(WINDOW);
                 let half_bad = self.n_seen == WINDOW && WINDOW / 2 <= self.window.count_ones();
                 let run = STREAK_MAX <= self.streak || !self.is_well && STREAK_MAX <= self.n_bad;
                 if bad && (run || half_bad) { self.open(now) } else { Changed::No }
             }
-            (Traffic::OneTrial(Some(trial)), _) if trial == row => match sign {
-                Sign::Proof => {
+            (Traffic::OneTrial(Some(trial)), _) if trial == row => match health {
+                Health::Proven => {
                     *self = Self::proven();
                     Changed::Yes
                 }
                 // It lives, but has not shown that it opens tickets: one more may try.
-                Sign::Judged | Sign::Neutral => self.try_another(),
-                Sign::Stumbled if self.n_trials + 1 < TRIALS_MAX => {
+                Health::Judged | Health::NoRoute | Health::Neutral => self.try_another(),
+                Health::Stumbled if self.n_trials + 1 < TRIALS_MAX => {
                     self.n_trials += 1;
                     self.try_another()
                 }
-                Sign::Stumbled | Sign::Unavailable => self.open(now),
+                Health::Stumbled | Health::Unavailable => self.open(now),
             },
             // Sent before it opened: old news.
             (Traffic::OneTrial(_) | Traffic::LookUps { .. } | Traffic::Nothing { .. }, _) => Changed::No,
@@ -171,11 +157,12 @@ impl Breaker {
     }
 
     /// A probe came back.
-    pub fn probed(&mut self, now: Duration, sign: Sign) {
+    pub fn probed(&mut self, now: Duration, health: Health) {
         if let Traffic::Nothing { .. } = self.traffic {
-            match sign {
-                Sign::Proof | Sign::Judged => self.traffic = Traffic::OneTrial(None),
-                Sign::Unavailable | Sign::Stumbled | Sign::Neutral => {
+            match health {
+                // Also a route that it does not know, or that this user may not see, shows that it is there.
+                Health::Proven | Health::Judged | Health::NoRoute => self.traffic = Traffic::OneTrial(None),
+                Health::Unavailable | Health::Stumbled | Health::Neutral => {
                     self.open(now);
                 }
             }
@@ -238,15 +225,15 @@ mod tests {
 
     const S: Duration = Duration::from_secs(1);
 
-    fn feed(breaker: &mut Breaker, signs: impl IntoIterator<Item = Sign>) {
-        for (n, sign) in signs.into_iter().enumerate() {
-            breaker.posted(Duration::ZERO, RowId(n as i64), sign);
+    fn feed(breaker: &mut Breaker, all: impl IntoIterator<Item = Health>) {
+        for (n, health) in all.into_iter().enumerate() {
+            breaker.posted(Duration::ZERO, RowId(n as i64), health);
         }
     }
 
     #[test]
     fn opens_after_a_run_or_when_half_is_bad() {
-        use Sign::{Judged as J, Neutral as N, Proof as P, Stumbled as S, Unavailable as U};
+        use Health::{Judged as J, Neutral as N, Proven as P, Stumbled as S, Unavailable as U};
         check(vec![U; 4], true);
         check(vec![U; 5], false);
         check([vec![U; 4], vec![P], vec![U; 4]].concat(), true);
@@ -265,16 +252,16 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(signs: Vec<Sign>, closed: bool) {
+    fn check(all: Vec<Health>, closed: bool) {
         let mut breaker = Breaker::default();
-        feed(&mut breaker, signs);
+        feed(&mut breaker, all);
         assert_eq!(breaker.is_closed(), closed);
     }
 
     #[test]
     fn probes_grow_apart_and_only_the_proof_of_the_trial_closes() {
         let mut breaker = Breaker::default();
-        feed(&mut breaker, [Sign::Unavailable; 5]);
+        feed(&mut breaker, [Health::Unavailable; 5]);
         let mut now = Duration::ZERO;
         let mut waits = Vec::new();
         for _ in 0..5 {
@@ -283,26 +270,26 @@ mod tests {
             };
             waits.push((probe_at - now).as_secs());
             now = probe_at;
-            breaker.probed(now, Sign::Unavailable);
+            breaker.probed(now, Health::Unavailable);
         }
         assert_eq!(waits, [5, 10, 20, 30, 30]);
 
-        breaker.probed(now, Sign::Judged);
+        breaker.probed(now, Health::Judged);
         assert_eq!(breaker.traffic(), Traffic::OneTrial(None));
         breaker.posting(RowId(70));
         assert_eq!(breaker.traffic(), Traffic::OneTrial(Some(RowId(70))));
-        breaker.posted(now, RowId(3), Sign::Proof);
+        breaker.posted(now, RowId(3), Health::Proven);
         assert!(!breaker.is_closed(), "a late answer to an older post is no proof of now");
-        breaker.posted(now, RowId(70), Sign::Judged);
+        breaker.posted(now, RowId(70), Health::Judged);
         assert_eq!(breaker.traffic(), Traffic::OneTrial(None));
         breaker.posting(RowId(71));
-        breaker.posted(now, RowId(71), Sign::Unavailable);
+        breaker.posted(now, RowId(71), Health::Unavailable);
         assert_eq!(breaker.traffic(), Traffic::Nothing { probe_at: Some(now + 30 * S) });
-        breaker.probed(now, Sign::Judged);
+        breaker.probed(now, Health::Judged);
         breaker.posting(RowId(71));
-        breaker.posted(now, RowId(71), Sign::Proof);
+        breaker.posted(now, RowId(71), Health::Proven);
         assert!(breaker.is_closed());
-        feed(&mut breaker, [Sign::Unavailable; 4]);
+        feed(&mut breaker, [Health::Unavailable; 4]);
         assert!(breaker.is_closed(), "it starts over");
     }
 
@@ -310,8 +297,8 @@ mod tests {
     #[test]
     fn a_trial_that_told_nothing_is_over_with_its_claim() {
         let mut breaker = Breaker::default();
-        feed(&mut breaker, [Sign::Unavailable; 5]);
-        breaker.probed(S, Sign::Judged);
+        feed(&mut breaker, [Health::Unavailable; 5]);
+        breaker.probed(S, Health::Judged);
         breaker.posting(RowId(7));
         assert_eq!(breaker.ended(RowId(8)), Changed::No);
         assert_eq!(breaker.traffic(), Traffic::OneTrial(Some(RowId(7))));
@@ -323,17 +310,17 @@ mod tests {
     #[test]
     fn some_more_rows_are_tried_where_it_stumbles_and_then_it_is_left_alone_again() {
         let mut breaker = Breaker::default();
-        feed(&mut breaker, [Sign::Stumbled; 5]);
-        breaker.probed(S, Sign::Judged);
+        feed(&mut breaker, [Health::Stumbled; 5]);
+        breaker.probed(S, Health::Judged);
         for row in [7, 8, 9] {
             assert_eq!(breaker.traffic(), Traffic::OneTrial(None));
             breaker.posting(RowId(row));
-            breaker.posted(S, RowId(row), Sign::Stumbled);
+            breaker.posted(S, RowId(row), Health::Stumbled);
         }
         assert_eq!(breaker.traffic(), Traffic::Nothing { probe_at: Some(11 * S) });
-        breaker.probed(11 * S, Sign::Judged);
+        breaker.probed(11 * S, Health::Judged);
         breaker.posting(RowId(10));
-        breaker.posted(11 * S, RowId(10), Sign::Stumbled);
+        breaker.posted(11 * S, RowId(10), Health::Stumbled);
         assert_eq!(breaker.traffic(), Traffic::OneTrial(None), "another three");
     }
 
@@ -342,10 +329,10 @@ mod tests {
         let mut breaker = Breaker::default();
         breaker.hurry(S);
         assert!(breaker.is_closed(), "there is nothing to find out");
-        feed(&mut breaker, [Sign::Unavailable; 5]);
+        feed(&mut breaker, [Health::Unavailable; 5]);
         breaker.hurry(2 * S);
         assert_eq!(breaker.traffic(), Traffic::Nothing { probe_at: Some(2 * S) });
-        breaker.probed(2 * S, Sign::Unavailable);
+        breaker.probed(2 * S, Health::Unavailable);
         assert_eq!(breaker.traffic(), Traffic::Nothing { probe_at: Some(12 * S) });
         breaker.heed(3 * S, Shared::Open(Holder::Other));
         breaker.hurry(3 * S);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::evidence::{Evidence, Row};
 use super::retry::Retry;
 use super::{
     Attempt, AttemptKind, Change, Claim, Doubt, Fault, Opening, Policy, Proof, Reply, Settle, Sighting,
@@ -94,94 +95,89 @@ pub enum Next {
 }
 
 /// What the answer to a post makes of its row.
-pub fn after_post(claim: &Claim, reply: Reply<Proof>, scene: &Scene<'_>) -> Settle {
-    let attempt = attempt(AttemptKind::Post, &reply, scene);
+pub fn after_post(claim: &Claim, reply: &Reply<Proof>, scene: &Scene<'_>) -> Settle {
+    let attempt = attempt(AttemptKind::Post, reply, scene);
     let spent = claim.attempts.saturating_add(1);
-    let change = match reply.verdict {
-        Verdict::Answered(Proof { opening, conflict: Some(fault), .. }) => {
-            Change::Conflict { opening, attempts: spent, fault }
+    let change = match Evidence::of(reply).row {
+        Row::Answered(Proof { opening, conflict: Some(fault), .. }) => {
+            Change::Conflict { opening: opening.clone(), attempts: spent, fault: fault.clone() }
         }
-        Verdict::Answered(proof) => {
+        Row::Answered(proof) => {
             let warning = warning(claim, &proof.warnings);
-            return settle(claim, Change::Opened { opening: proof.opening, attempts: spent, warning }, None);
+            let change = Change::Opened { opening: proof.opening.clone(), attempts: spent, warning };
+            return settle(claim, change, None);
         }
-        Verdict::Rejected(fault) => Change::Rejected { attempts: spent, fault },
+        Row::Refused(fault) => Change::Rejected { attempts: spent, fault: fault.clone() },
         // Counted here, because after a crash nobody could tell whether an absence belongs to a post;
         // the row fails for its count only when an absence has made this one certain.
-        Verdict::Unknown(fault) => in_doubt(spent, fault, scene.now, scene.hubsoft_now),
-        Verdict::Forbidden(fault) => match scene.denials {
+        Row::Unknown(fault) => in_doubt(spent, fault.clone(), scene.now, scene.hubsoft_now),
+        Row::Denied(fault) => match scene.denials {
             // Whether it stands alone shows when the next rows have been answered.
             Denials::First => again(claim, after(scene.now, scene.retry.ceiling(1)), Some(fault)),
-            Denials::Repeated => Change::Rejected { attempts: spent, fault },
+            Denials::Repeated => Change::Rejected { attempts: spent, fault: fault.clone() },
         },
-        Verdict::NotSent(fault) | Verdict::LoginUnavailable(fault) => {
-            again(claim, after(scene.now, scene.retry.wait(scene.streak)), Some(fault))
-        }
-        Verdict::Throttled => again(claim, scene.held_until.max(scene.now), None),
-        Verdict::Unauthorized(fault) | Verdict::Misconfigured(fault) => again(claim, scene.now, Some(fault)),
-        Verdict::Withheld => return release(claim),
+        Row::NotSent(fault) => again(claim, after(scene.now, scene.retry.wait(scene.streak)), Some(fault)),
+        Row::Throttled => again(claim, scene.held_until.max(scene.now), None),
+        Row::Blameless(fault) => again(claim, scene.now, Some(fault)),
+        Row::Withheld => return release(claim),
     };
     settle(claim, change, Some(attempt))
 }
 
 /// What the answer to a look-up makes of a row in `doubt`.
-pub fn after_look_up(claim: &Claim, doubt: &Doubt, reply: Reply<Sighting>, scene: &Scene<'_>) -> Settle {
-    let attempt = attempt(AttemptKind::LookUp, &reply, scene);
-    let change = match reply.verdict {
-        Verdict::Answered(Sighting::Found { opening, conflict: Some(fault), .. }) => {
-            Change::Conflict { opening, attempts: claim.attempts, fault }
+pub fn after_look_up(claim: &Claim, doubt: &Doubt, reply: &Reply<Sighting>, scene: &Scene<'_>) -> Settle {
+    let attempt = attempt(AttemptKind::LookUp, reply, scene);
+    let change = match Evidence::of(reply).row {
+        Row::Answered(Sighting::Found { opening, conflict: Some(fault), .. }) => {
+            conflicting(claim, opening, fault)
         }
-        Verdict::Answered(Sighting::Found { opening, others, conflict: None }) => {
+        Row::Answered(Sighting::Found { opening, others, conflict: None }) => {
             // A crash can have come before the post was counted. A precaution finds what was not posted here.
             let attempts = if doubt.precaution { claim.attempts } else { claim.attempts.max(1) };
-            found(claim, attempts, opening, &others)
+            found(claim, attempts, opening, others)
         }
-        Verdict::Answered(Sighting::NotFound) => absent(claim, doubt, scene),
-        Verdict::Answered(Sighting::AlreadyOpen { opening }) => Change::Skipped { opening },
-        Verdict::Answered(Sighting::CouldNotTell(fault))
-        | Verdict::Rejected(fault)
-        | Verdict::Forbidden(fault) => untold(claim, doubt, fault, scene),
-        Verdict::Unknown(fault) | Verdict::NotSent(fault) | Verdict::LoginUnavailable(fault) => {
-            unanswered(claim, doubt, fault, scene)
+        Row::Answered(Sighting::NotFound) => absent(claim, doubt, scene),
+        Row::Answered(Sighting::AlreadyOpen { opening }) => Change::Skipped { opening: opening.clone() },
+        Row::Answered(Sighting::CouldNotTell(fault)) | Row::Refused(fault) | Row::Denied(fault) => {
+            untold(claim, doubt, fault, scene)
         }
-        Verdict::Throttled => again(claim, scene.held_until.max(scene.now), None),
-        Verdict::Unauthorized(fault) | Verdict::Misconfigured(fault) => again(claim, scene.now, Some(fault)),
-        Verdict::Withheld => return release(claim),
+        Row::Unknown(fault) | Row::NotSent(fault) => unanswered(claim, doubt, fault, scene),
+        Row::Throttled => again(claim, scene.held_until.max(scene.now), None),
+        Row::Blameless(fault) => again(claim, scene.now, Some(fault)),
+        Row::Withheld => return release(claim),
     };
     settle(claim, change, Some(attempt))
 }
 
 /// What looking for a ticket that makes its post needless makes of a row that may be posted. Nothing but an answer
 /// that there is none lets it be.
-pub fn after_looking_before(claim: &Claim, reply: Reply<Sighting>, scene: &Scene<'_>) -> Next {
-    let attempt = attempt(AttemptKind::LookUp, &reply, scene);
-    let change = match reply.verdict {
-        Verdict::Answered(Sighting::NotFound) => return Next::Post,
-        Verdict::Answered(Sighting::AlreadyOpen { opening }) => {
-            return Next::Settle(settle(claim, Change::Skipped { opening }, None));
+pub fn after_looking_before(claim: &Claim, reply: &Reply<Sighting>, scene: &Scene<'_>) -> Next {
+    let attempt = attempt(AttemptKind::LookUp, reply, scene);
+    let change = match Evidence::of(reply).row {
+        Row::Answered(Sighting::NotFound) => return Next::Post,
+        Row::Answered(Sighting::AlreadyOpen { opening }) => {
+            return Next::Settle(settle(claim, Change::Skipped { opening: opening.clone() }, None));
         }
         // Its own ticket, opened from elsewhere.
-        Verdict::Answered(Sighting::Found { opening, conflict: Some(fault), .. }) => {
-            Change::Conflict { opening, attempts: claim.attempts, fault }
+        Row::Answered(Sighting::Found { opening, conflict: Some(fault), .. }) => {
+            conflicting(claim, opening, fault)
         }
-        Verdict::Answered(Sighting::Found { opening, others, conflict: None }) => {
-            found(claim, claim.attempts, opening, &others)
+        Row::Answered(Sighting::Found { opening, others, conflict: None }) => {
+            found(claim, claim.attempts, opening, others)
         }
         // The operator asked not to open beside an open one, so a row that cannot be checked is tried
         // again, and fails in the end: nothing was sent for it.
-        Verdict::Answered(Sighting::CouldNotTell(fault)) | Verdict::Rejected(fault) => {
-            spend(claim, fault, scene)
-        }
-        Verdict::Forbidden(fault) => match scene.denials {
+        Row::Answered(Sighting::CouldNotTell(fault)) | Row::Refused(fault) => spend(claim, fault, scene),
+        Row::Denied(fault) => match scene.denials {
             Denials::First => again(claim, after(scene.now, scene.retry.ceiling(1)), Some(fault)),
             Denials::Repeated => spend(claim, fault, scene),
         },
-        Verdict::Unknown(fault) | Verdict::NotSent(fault) | Verdict::LoginUnavailable(fault) => {
+        Row::Unknown(fault) | Row::NotSent(fault) => {
             again(claim, after(scene.now, scene.retry.wait(scene.streak.max(3))), Some(fault))
         }
-        Verdict::Throttled => again(claim, scene.held_until.max(scene.now), None),
-        Verdict::Unauthorized(fault) | Verdict::Misconfigured(fault) => again(claim, scene.now, Some(fault)),
-        Verdict::Withheld => return Next::Settle(release(claim)),
+        Row::Throttled => again(claim, scene.held_until.max(scene.now), None),
+        Row::Blameless(fault) => again(claim, scene.now, Some(fault)),
+        Row::Withheld => return Next::Settle(release(claim)),
     };
     Next::Settle(settle(claim, change, Some(attempt)))
 }
@@ -217,13 +213,19 @@ fn in_doubt(attempts: u32, fault: Fault, now: Timestamp, hubsoft_now: Option<Tim
     Change::Later { at: after(now, FIRST_LOOK), attempts, doubt: Some(doubt), fault: Some(fault) }
 }
 
-fn found(claim: &Claim, attempts: u32, opening: Opening, others: &[Opening]) -> Change {
+/// There is a ticket that carries the row's marker, and it may not be the row's.
+fn conflicting(claim: &Claim, opening: &Opening, fault: &Fault) -> Change {
+    Change::Conflict { opening: opening.clone(), attempts: claim.attempts, fault: fault.clone() }
+}
+
+fn found(claim: &Claim, attempts: u32, opening: &Opening, others: &[Opening]) -> Change {
     let others = others.iter().map(|other| other.protocolo.as_str()).collect::<Vec<_>>().join(", ");
     let warnings = (!others.is_empty()).then(|| Fault {
         code: "duplicate".to_owned(),
         message: format!("more tickets carry this row's marker: {others}"),
     });
-    Change::Opened { opening, attempts, warning: warning(claim, warnings.as_slice()) }
+    let warning = warning(claim, warnings.as_slice());
+    Change::Opened { opening: opening.clone(), attempts, warning }
 }
 
 /// HubSoft says that there is no such ticket, to eyes that see ([`eyes`](super::eyes)). Believed when it says so twice, far enough apart, the
@@ -271,7 +273,8 @@ fn outdated() -> Fault {
 }
 
 /// HubSoft answered, and we are no wiser.
-fn untold(claim: &Claim, doubt: &Doubt, fault: Fault, scene: &Scene<'_>) -> Change {
+fn untold(claim: &Claim, doubt: &Doubt, fault: &Fault, scene: &Scene<'_>) -> Change {
+    let fault = fault.clone();
     let doubt = answered(doubt, scene);
     let is_last = scene.looks == Looks::Last && unsettled_for(&doubt, scene).is_zero();
     if scene.policy.patience.n_answered <= doubt.answered || too_old(&doubt, scene) || is_last {
@@ -285,7 +288,8 @@ fn untold(claim: &Claim, doubt: &Doubt, fault: Fault, scene: &Scene<'_>) -> Chan
 }
 
 /// Nobody answered: that is the outage's fault, not the row's.
-fn unanswered(claim: &Claim, doubt: &Doubt, fault: Fault, scene: &Scene<'_>) -> Change {
+fn unanswered(claim: &Claim, doubt: &Doubt, fault: &Fault, scene: &Scene<'_>) -> Change {
+    let fault = fault.clone();
     let doubt = seen_from_here(doubt, scene);
     if too_old(&doubt, scene) {
         return Change::Unconfirmed { doubt, fault };
@@ -300,8 +304,8 @@ fn unanswered(claim: &Claim, doubt: &Doubt, fault: Fault, scene: &Scene<'_>) -> 
 }
 
 /// An outcome that is certain to have left nothing, and counts.
-fn spend(claim: &Claim, fault: Fault, scene: &Scene<'_>) -> Change {
-    go_on(claim.attempts.saturating_add(1), fault, scene)
+fn spend(claim: &Claim, fault: &Fault, scene: &Scene<'_>) -> Change {
+    go_on(claim.attempts.saturating_add(1), fault.clone(), scene)
 }
 
 /// Certain to have left nothing: once more, unless that was the last attempt.
@@ -314,8 +318,8 @@ fn go_on(attempts: u32, fault: Fault, scene: &Scene<'_>) -> Change {
 }
 
 /// The row goes back as it is, doubt and count untouched.
-fn again(claim: &Claim, at: Timestamp, fault: Option<Fault>) -> Change {
-    Change::Later { at, attempts: claim.attempts, doubt: claim.doubt.clone(), fault }
+fn again(claim: &Claim, at: Timestamp, fault: Option<&Fault>) -> Change {
+    Change::Later { at, attempts: claim.attempts, doubt: claim.doubt.clone(), fault: fault.cloned() }
 }
 
 fn answered(doubt: &Doubt, scene: &Scene<'_>) -> Doubt {

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Blame, Fault, GuardLimits, RowId, Verdict};
+use super::decide::Denials;
+use super::evidence::{Guard, Progress, Row};
+use super::{Blame, Fault, GuardLimits, Proof, RowId};
 
 /// Why a run stopped itself. The rows that are left can be taken up again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,18 +95,6 @@ pub struct Guards {
     stopped: Option<(Duration, String)>,
 }
 
-/// What an answer says about the run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// Something was done, or judged.
-    Good,
-    /// HubSoft is there, but nothing is going forward: turned away, or only look-ups answered while
-    /// posts fail.
-    Stalled,
-    /// No answer came.
-    Unreached,
-}
-
 impl Guards {
     /// `until` is the time at which [`GuardLimits::until`] strikes.
     pub fn new(limits: GuardLimits, until: Option<Duration>) -> Self {
@@ -170,12 +160,12 @@ impl Guards {
         };
     }
 
-    /// What an answer to a post, a look-up or a probe calls for whatever its row.
-    pub fn answered<T>(&mut self, row: RowId, verdict: &Verdict<T>) -> Option<Halt> {
-        match verdict {
-            Verdict::Unauthorized(fault) => Some(Halt::Unauthorized(fault.clone())),
-            Verdict::Misconfigured(fault) => Some(Halt::Misconfigured(fault.clone())),
-            Verdict::Forbidden(fault) => {
+    /// What an answer to a post or a look-up of `row` calls for, whatever it makes of the row.
+    pub fn answered(&mut self, row: RowId, guard: Guard<'_>) -> Option<Halt> {
+        match guard {
+            Guard::Unauthorized(fault) => Some(Halt::Unauthorized(fault.clone())),
+            Guard::Misconfigured(fault) => Some(Halt::Misconfigured(fault.clone())),
+            Guard::Denied(fault) => {
                 if !self.forbidden.contains(&row) {
                     self.forbidden.push(row);
                 }
@@ -183,28 +173,40 @@ impl Guards {
                 (self.limits.forbidden_rows <= n_rows)
                     .then(|| Halt::Forbidden { n_rows, fault: fault.clone() })
             }
-            Verdict::Answered(_) | Verdict::Rejected(_) => {
+            Guard::Allowed => {
                 self.forbidden.clear();
                 None
             }
-            Verdict::Unknown(_)
-            | Verdict::NotSent(_)
-            | Verdict::Throttled
-            | Verdict::LoginUnavailable(_)
-            | Verdict::Withheld => None,
+            Guard::Silent => None,
         }
     }
 
-    /// A post of a row of `lote` was judged: `refusal` is what HubSoft said against it, `None` if it
-    /// opened a ticket or left us in doubt. The halt is the lote's where lotes are to blame.
-    pub fn judged(&mut self, lote: &Arc<str>, refusal: Option<&Fault>) -> Option<Halt> {
+    /// A post of a row of `lote` came to this. The halt is the lote's where lotes are to blame.
+    pub fn posted(&mut self, lote: &Arc<str>, row: Row<'_, Proof>, denials: Denials) -> Option<Halt> {
+        match (row, denials) {
+            // One ticket for the wrong service is that row's; twenty are a run that goes wrong.
+            (Row::Answered(Proof { conflict: Some(fault), .. }), _) => {
+                let message = format!("what it opened is not what was asked for ({})", fault.code);
+                self.judged(lote, Some(&message))
+            }
+            (Row::Answered(_) | Row::Unknown(_), _) => self.judged(lote, None),
+            (Row::Refused(fault), _) | (Row::Denied(fault), Denials::Repeated) => {
+                self.judged(lote, Some(&fault.message))
+            }
+            (Row::Denied(_), Denials::First)
+            | (Row::NotSent(_) | Row::Throttled | Row::Blameless(_) | Row::Withheld, _) => None,
+        }
+    }
+
+    /// `refusal` is what HubSoft said against a row of `lote`, `None` if it opened a ticket or left us in doubt.
+    fn judged(&mut self, lote: &Arc<str>, refusal: Option<&str>) -> Option<Halt> {
         let alone = self.n_judged < self.limits.n_alone;
         self.n_judged = self.n_judged.saturating_add(1);
         let blamed = match self.limits.blame {
             Blame::Run => Arc::from(""),
             Blame::Lote => Arc::clone(lote),
         };
-        let Some(fault) = refusal else {
+        let Some(message) = refusal else {
             self.same.remove(&blamed);
             return None;
         };
@@ -212,15 +214,15 @@ impl Guards {
             self.same.clear();
         }
         let same = self.same.entry(blamed).or_default();
-        if same.0 != fault.message {
-            *same = (fault.message.clone(), 0);
+        if same.0 != message {
+            *same = (message.to_owned(), 0);
         }
         same.1 += 1;
         let n_rows = same.1;
         // All of the first rows: as many refusals as judgements, and those are the last that go alone.
         let all_alone = alone && self.n_judged == self.limits.n_alone && n_rows == self.n_judged;
         (all_alone || self.limits.same_refusals <= n_rows)
-            .then(|| Halt::SameRefusal { n_rows, message: fault.message.clone() })
+            .then(|| Halt::SameRefusal { n_rows, message: message.to_owned() })
     }
 
     /// `lote` was halted: when it goes on, its streak begins anew.
@@ -294,8 +296,7 @@ mod tests {
     fn halts_after(said: &[&str]) -> Option<usize> {
         let mut guards = guards(GuardLimits::default());
         said.iter().position(|message| {
-            let fault = says(message);
-            guards.judged(&"queda".into(), (!message.is_empty()).then_some(&fault)).is_some()
+            guards.judged(&"queda".into(), (!message.is_empty()).then_some(*message)).is_some()
         })
     }
 
@@ -324,16 +325,17 @@ mod tests {
 
     #[test]
     fn three_different_forbidden_rows_in_a_row_halt() {
-        let forbidden = Verdict::<()>::Forbidden(says("no permission"));
+        let fault = says("no permission");
+        let denied = Guard::Denied(&fault);
         let mut guards = guards(GuardLimits::default());
         for row in [1, 1, 2, 2, 1] {
-            assert_eq!(guards.answered(RowId(row), &forbidden), None);
+            assert_eq!(guards.answered(RowId(row), denied), None);
         }
-        assert_eq!(guards.answered(RowId(9), &Verdict::Answered(())), None);
+        assert_eq!(guards.answered(RowId(9), Guard::Allowed), None);
         for row in [3, 4] {
-            assert_eq!(guards.answered(RowId(row), &forbidden), None);
+            assert_eq!(guards.answered(RowId(row), denied), None);
         }
-        let halt = guards.answered(RowId(5), &forbidden).expect("three in a row");
+        let halt = guards.answered(RowId(5), denied).expect("three in a row");
         insta::assert_snapshot!(halt, @"HubSoft denied 3 different rows in a row (403): no permission");
     }
 

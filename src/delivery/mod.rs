@@ -2,14 +2,15 @@
 //! known. It names neither a database nor HTTP; both come through the ports, so that a whole run
 //! can be simulated in memory under virtual time.
 //!
-//! The core is pure, with no clock and no I/O: [`decide`] (what an answer makes of a row), [`pace`]
-//! (when the next request may go), [`breaker`], [`guards`] (when the run stops itself), [`retry`],
+//! The core is pure, with no clock and no I/O: [`evidence`] (what an answer means), [`decide`] (what it makes
+//! of a row), [`pace`] (when the next request may go), [`breaker`], [`guards`] (when the run stops itself), [`retry`],
 //! [`eyes`] (whether an absence can be believed), [`standing`] (what the workers of one outbox know together). [`run`] drives it through the ports.
 
 pub mod breaker;
 mod clock;
 pub mod code;
 pub mod decide;
+pub mod evidence;
 pub mod eyes;
 mod far_clock;
 pub mod guards;

@@ -16,6 +16,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
 use super::Rate;
+use super::evidence::Throttle;
 use super::ration::Ration;
 use super::retry::Retry;
 use super::standing::Standing;
@@ -176,7 +177,7 @@ impl Pace {
         now: Duration,
         sent: Duration,
         retry_after: Option<Duration>,
-        what: &str,
+        throttle: Throttle,
     ) -> Option<Pause> {
         let known = self.pause.as_ref().is_some_and(|pause| sent <= pause.at);
         let own = match known {
@@ -188,7 +189,7 @@ impl Pace {
         };
         let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
         let length = own.max(asked);
-        let mut reason = format!("HubSoft answered {what}");
+        let mut reason = format!("HubSoft answered {}", throttle.what());
         if own < asked {
             reason += &format!(" and asked to wait {} s", asked.as_secs());
         }
@@ -310,8 +311,9 @@ mod tests {
     fn a_pause_holds_everybody_and_ends_without_a_burst() {
         let mut pace = Pace::new(Rate::PerSecond(10.0));
         assert_eq!(pace.take(Duration::ZERO), Ok(()));
-        let pause = pace.refused(50 * MS, Duration::ZERO, Some(2000 * MS), "429").expect("a new pause");
-        assert_eq!(pause.reason, "HubSoft answered 429 and asked to wait 2 s");
+        let pause =
+            pace.refused(50 * MS, Duration::ZERO, Some(2000 * MS), Throttle::TooMany).expect("a new pause");
+        assert_eq!(pause.reason, "HubSoft answered 429 (too many requests) and asked to wait 2 s");
         assert_eq!(pace.take(100 * MS), Err(Some(2050 * MS)));
         assert_eq!(pace.take(2050 * MS), Ok(()));
         assert_eq!(pace.take(2051 * MS), Err(Some(2150 * MS)));
@@ -352,14 +354,14 @@ mod tests {
         for _ in 0..8 {
             let sent = now;
             now += MS;
-            let pause = pace.refused(now, sent, None, "429").expect("a new pause");
-            assert_eq!(pace.refused(now + MS, sent, None, "429"), None, "sent before the pause");
+            let pause = pace.refused(now, sent, None, Throttle::TooMany).expect("a new pause");
+            assert_eq!(pace.refused(now + MS, sent, None, Throttle::TooMany), None, "sent before the pause");
             seconds.push((pause.until - pause.at).as_secs());
             now = pause.until + MS;
         }
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
         pace.accepted();
-        let pause = pace.refused(now, now, None, "429").expect("a new pause");
+        let pause = pace.refused(now, now, None, Throttle::TooMany).expect("a new pause");
         assert_eq!(pause.until - pause.at, Duration::from_secs(1));
     }
 
@@ -372,9 +374,13 @@ mod tests {
             let sent = now;
             now += MS;
             let asked = Some(Duration::from_secs(asked));
-            let pause = pace.refused(now, sent, asked, "429").expect("a new pause");
+            let pause = pace.refused(now, sent, asked, Throttle::TooMany).expect("a new pause");
             lengths.push((pause.until - pause.at).as_secs());
-            assert_eq!(pace.refused(now + MS, sent, Some(MS), "429"), None, "sent before the pause");
+            assert_eq!(
+                pace.refused(now + MS, sent, Some(MS), Throttle::TooMany),
+                None,
+                "sent before the pause"
+            );
             now = pause.until + MS;
         }
         assert_eq!(lengths, [1, 2, 20, 8, 16]);
@@ -404,9 +410,9 @@ mod tests {
     fn a_shorter_wish_does_not_shorten_a_pause() {
         let mut pace = Pace::new(Rate::Unlimited);
         let hour = Duration::from_secs(3600);
-        let pause = pace.refused(MS, Duration::ZERO, Some(hour), "503").expect("a new pause");
+        let pause = pace.refused(MS, Duration::ZERO, Some(hour), Throttle::Unavailable).expect("a new pause");
         assert_eq!(pause.until, MS + RETRY_AFTER_MAX, "capped");
-        assert_eq!(pace.refused(2 * MS, Duration::ZERO, Some(MS), "503"), None);
+        assert_eq!(pace.refused(2 * MS, Duration::ZERO, Some(MS), Throttle::Unavailable), None);
         assert_eq!(pace.take(3 * MS), Err(Some(pause.until)));
     }
 

@@ -115,7 +115,7 @@ fn told(change: &Change, now: i64) -> String {
 
 #[track_caller]
 fn check_post(attempts: u32, verdict: Verdict, change: impl FnOnce(&mut Scene<'_>), expected: &str) {
-    let settle = with_scene(0, change, |scene| after_post(&claim(attempts), reply(verdict), scene));
+    let settle = with_scene(0, change, |scene| after_post(&claim(attempts), &reply(verdict), scene));
     assert_eq!((settle.row, settle.token), (RowId(1), Token(4)));
     assert_eq!(told(&settle.change, 0), expected);
 }
@@ -159,7 +159,7 @@ fn a_doubt_begins_when_we_stop_waiting_by_both_clocks() {
     let settle = with_scene(
         0,
         |it| it.hubsoft_now = Some(at(-40)),
-        |scene| after_post(&claim(0), reply(Verdict::Unknown(fault("timeout"))), scene),
+        |scene| after_post(&claim(0), &reply(Verdict::Unknown(fault("timeout"))), scene),
     );
     let Change::Later { doubt: Some(doubt), .. } = settle.change else { panic!("it is in doubt") };
     assert_eq!((doubt.since, doubt.hubsoft_at), (at(0), Some(at(-40))));
@@ -173,9 +173,9 @@ fn a_plain_success_is_no_history_and_a_note_is_capped() {
         0,
         |_| {},
         |scene| {
-            assert_eq!(after_post(&claim(0), reply(proof(vec![])), scene).attempt, None);
+            assert_eq!(after_post(&claim(0), &reply(proof(vec![])), scene).attempt, None);
             let long = Fault { code: "x".to_owned(), message: "ã".repeat(5000) };
-            let settle = after_post(&claim(0), reply(Verdict::Rejected(long)), scene);
+            let settle = after_post(&claim(0), &reply(Verdict::Rejected(long)), scene);
             assert_eq!(settle.attempt.map(|it| it.note.chars().count()), Some(NOTE_LEN));
         },
     );
@@ -195,7 +195,7 @@ fn check_look_with(
     expected: &str,
 ) {
     let claim = Claim { doubt: Some(doubt.clone()), ..claim(1) };
-    let settle = with_scene(now, change, |scene| after_look_up(&claim, &doubt, reply(verdict), scene));
+    let settle = with_scene(now, change, |scene| after_look_up(&claim, &doubt, &reply(verdict), scene));
     assert_eq!(told(&settle.change, now), expected);
 }
 
@@ -230,7 +230,7 @@ fn an_absence_is_believed_twice_apart_and_late_enough() {
 fn the_last_attempt_fails_once_its_absence_is_believed() {
     let doubt = Doubt { absences: 1, last_absence: Some(at(2)), ..doubt(0) };
     let claim = Claim { doubt: Some(doubt.clone()), ..claim(8) };
-    let settle = with_scene(200, |_| {}, |scene| after_look_up(&claim, &doubt, reply(absent()), scene));
+    let settle = with_scene(200, |_| {}, |scene| after_look_up(&claim, &doubt, &reply(absent()), scene));
     assert_eq!(told(&settle.change, 200), "failed no_ticket, 8 spent");
 }
 
@@ -238,7 +238,7 @@ fn the_last_attempt_fails_once_its_absence_is_believed() {
 fn a_row_that_was_corrected_while_in_doubt_is_not_posted_as_it_was() {
     let doubt = Doubt { absences: 1, last_absence: Some(at(2)), ..doubt(0) };
     let claim = Claim { doubt: Some(doubt.clone()), is_outdated: true, ..claim(1) };
-    let settle = with_scene(200, |_| {}, |scene| after_look_up(&claim, &doubt, reply(absent()), scene));
+    let settle = with_scene(200, |_| {}, |scene| after_look_up(&claim, &doubt, &reply(absent()), scene));
     assert_eq!(told(&settle.change, 200), "failed corrected_meanwhile, 1 spent");
 }
 
@@ -310,7 +310,8 @@ fn the_settle_delay_is_over_on_both_clocks() {
             it.steady = steady;
             it.hubsoft_now = hubsoft.1.map(at);
         };
-        let settle = with_scene(now, scene, |scene| after_look_up(&claim(1), &doubt, reply(absent()), scene));
+        let settle =
+            with_scene(now, scene, |scene| after_look_up(&claim(1), &doubt, &reply(absent()), scene));
         let Change::Later { doubt, .. } = settle.change else { panic!("{:?}", settle.change) };
         assert_eq!(doubt.is_none(), is_over, "{steady:?} {now} {hubsoft:?}");
     }
@@ -339,7 +340,7 @@ fn an_open_ticket_skips_and_its_absence_posts() {
     #[track_caller]
     fn check(attempts: u32, verdict: Verdict<Sighting>, expected: &str) {
         let next =
-            with_scene(0, |_| {}, |scene| after_looking_before(&claim(attempts), reply(verdict), scene));
+            with_scene(0, |_| {}, |scene| after_looking_before(&claim(attempts), &reply(verdict), scene));
         match next {
             Next::Post => assert_eq!("post", expected),
             Next::Settle(settle) => assert_eq!(told(&settle.change, 0), expected),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Engine;
 use super::gate::Pass;
 use crate::delivery::decide::Looks;
+use crate::delivery::evidence::{Evidence, Row};
 use crate::delivery::eyes::{Eyes, Sight, Specimen};
 use crate::delivery::{
     Api, Claim, Clock, Fault, Lasting, LookUp, Note, Outbox, Reply, Sighting, Verdict, Watch,
@@ -88,14 +89,19 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         let mut n_unseen = 0;
         for _ in 0..SPECIMENS_MAX {
             let Some(specimen) = self.specimen(text_len).await else { break };
-            match self.look_for(&specimen, claim, pass).await {
-                Verdict::Answered(Sighting::Found { .. }) => {
+            let Some(reply) = self.look_for(&specimen, claim, pass).await else {
+                return Err(Unseen::Untold(Verdict::Withheld));
+            };
+            match Evidence::of(&reply).row {
+                Row::Answered(Sighting::Found { .. }) => {
                     self.saw(specimen.text_len).await;
                     return Ok(());
                 }
-                Verdict::Answered(Sighting::NotFound) => n_unseen += 1,
-                Verdict::Answered(_) | Verdict::Rejected(_) | Verdict::Forbidden(_) => {}
-                unanswered => return Err(Unseen::Untold(unanswered)),
+                Row::Answered(Sighting::NotFound) => n_unseen += 1,
+                Row::Answered(_) | Row::Refused(_) | Row::Denied(_) => {}
+                Row::Unknown(_) | Row::NotSent(_) | Row::Throttled | Row::Blameless(_) | Row::Withheld => {
+                    return Err(Unseen::Untold(reply.verdict));
+                }
             }
             if n_unseen == UNSEEN_MAX {
                 break;
@@ -108,18 +114,17 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         Err(Unseen::Blind(UNSEEN))
     }
 
+    /// `None` once the grace of a stop is over.
     async fn look_for(
         &self,
         specimen: &Specimen,
         claim: &Claim,
         pass: &Pass<'_, '_, O, A, C, W>,
-    ) -> Verdict<Sighting> {
+    ) -> Option<Reply<Sighting>> {
         let what = LookUp { service: specimen.service, marker: specimen.marker, sent_at: None };
-        let Some(reply) = self.unless_cut(self.api.look_up(&what, pass)).await else {
-            return Verdict::Withheld;
-        };
+        let reply = self.unless_cut(self.api.look_up(&what, pass)).await?;
         self.hear_look_up(claim.row, &reply, Looks::Count, pass.sent());
-        reply.verdict
+        Some(reply)
     }
 
     /// A row that was opened with a text as long; another one each time.

@@ -8,13 +8,14 @@ use jiff::Timestamp;
 use super::Engine;
 use super::desk::{Desk, Held, Purpose, Sharing};
 use super::gate::Pass;
-use crate::delivery::breaker::{Changed, Sign, Traffic};
+use crate::delivery::breaker::{Changed, Traffic};
 use crate::delivery::decide::{self, Denials, Looks, Next, Scene, Steady, after, between};
-use crate::delivery::guards::{Halt, Progress};
+use crate::delivery::evidence::{Evidence, Health, Progress, Row, Throttle};
+use crate::delivery::guards::Halt;
 use crate::delivery::standing::{Finding, News};
 use crate::delivery::{
-    Api, Blame, Change, Claim, Clock, Doubt, Fault, LookUp, Note, OpenTickets, Outbox, Proof, Reply,
-    RequestKind, RowId, Settle, Sighting, Verdict, Verification, Verify, Watch,
+    Api, Blame, Change, Claim, Clock, Doubt, LookUp, Note, OpenTickets, Outbox, Proof, Reply, RequestKind,
+    RowId, Settle, Sighting, Verdict, Verification, Verify, Watch,
 };
 
 /// A ticket of the same text that is older than this is of another outage.
@@ -91,13 +92,13 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             }
             None => return decide::release(claim),
         };
-        let denials = self.denials(claim.row, &reply.verdict);
+        let denials = self.denials(claim.row, &reply);
         let lote_halt = self.hear_post(claim, &reply, denials, pass.sent());
         if let Some(halt) = lote_halt {
             self.halt_lote(&claim.lote, &halt).await;
         }
         let scene = self.scene(asked, denials);
-        decide::after_post(claim, reply, &scene)
+        decide::after_post(claim, &reply, &scene)
     }
 
     async fn look_before(&self, claim: &Claim, pass: &Pass<'_, 'a, O, A, C, W>) -> Next {
@@ -115,9 +116,9 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         let Some(reply) = self.unless_cut(self.api.verify(&self.verification(claim), pass)).await else {
             return Next::Settle(decide::release(claim));
         };
-        let denials = self.denials(claim.row, &reply.verdict);
+        let denials = self.denials(claim.row, &reply);
         self.hear_look_up(claim.row, &reply, Looks::Count, pass.sent());
-        decide::after_looking_before(claim, reply, &self.scene(asked, denials))
+        decide::after_looking_before(claim, &reply, &self.scene(asked, denials))
     }
 
     fn verification<'c>(&self, claim: &'c Claim) -> Verification<'c> {
@@ -145,7 +146,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         let Some(reply) = reply else { return decide::release(claim) };
         // Before this answer is heard: it may itself change whether look-ups count.
         let looks = self.desk.borrow().looks();
-        let denials = self.denials(claim.row, &reply.verdict);
+        let denials = self.denials(claim.row, &reply);
         self.hear_look_up(claim.row, &reply, looks, pass.sent());
         // Of a mere precaution it is known that nothing was left.
         let (reply, looks) = match doubt.precaution {
@@ -153,7 +154,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             false => self.by_seeing_eyes(claim, reply, looks, pass).await,
         };
         let scene = Scene { looks, ..self.scene(asked, denials) };
-        decide::after_look_up(claim, doubt, reply, &scene)
+        decide::after_look_up(claim, doubt, &reply, &scene)
     }
 
     /// A time by which tickets can be judged that HubSoft has stamped: the earlier one, if clocks differ.
@@ -172,10 +173,10 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         let Some(reply) = self.unless_cut(self.api.find_open(&claim.ticket, pass)).await else {
             return Next::Settle(decide::release(claim));
         };
-        let denials = self.denials(claim.row, &reply.verdict);
+        let denials = self.denials(claim.row, &reply);
         self.hear_look_up(claim.row, &reply, Looks::Count, pass.sent());
         let scene = self.scene(asked, denials);
-        decide::after_looking_before(claim, reply, &scene)
+        decide::after_looking_before(claim, &reply, &scene)
     }
 
     /// `None` once the grace of a stop is over.
@@ -211,16 +212,16 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         }
     }
 
-    fn denials<T>(&self, row: RowId, verdict: &Verdict<T>) -> Denials {
+    fn denials<T>(&self, row: RowId, reply: &Reply<T>) -> Denials {
         let mut desk = self.desk.borrow_mut();
         if desk.held.is_some() {
             // What is wrong is wrong with the run, and says nothing of the row.
             return Denials::First;
         }
         let denied = &mut desk.denied;
-        match verdict {
-            Verdict::Forbidden(_) if denied.insert(row) => Denials::First,
-            Verdict::Forbidden(_) => {
+        match Evidence::of(reply).row {
+            Row::Denied(_) if denied.insert(row) => Denials::First,
+            Row::Denied(_) => {
                 denied.remove(&row);
                 Denials::Repeated
             }
@@ -242,42 +243,22 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         self.tell_answer(RequestKind::Post, reply);
         let mut desk = self.desk.borrow_mut();
         let now = self.now();
-        let mut halt = self.hear(&mut desk, claim.row, reply, sent, Looks::Count);
-        let mut judged = match &reply.verdict {
-            // One ticket for the wrong service is that row's; twenty are a run that goes wrong.
-            Verdict::Answered(Proof { conflict: Some(fault), .. }) => {
-                let message = format!("what it opened is not what was asked for ({})", fault.code);
-                desk.guards.judged(&claim.lote, Some(&Fault { code: fault.code.clone(), message }))
-            }
-            Verdict::Answered(_) | Verdict::Unknown(_) => desk.guards.judged(&claim.lote, None),
-            Verdict::Rejected(fault) => desk.guards.judged(&claim.lote, Some(fault)),
-            Verdict::Forbidden(fault) if denials == Denials::Repeated => {
-                desk.guards.judged(&claim.lote, Some(fault))
-            }
-            _ => None,
-        };
+        let evidence = Evidence::of(reply);
+        self.hear(&mut desk, reply, sent, Looks::Count);
+        let mut halt = desk.guards.answered(claim.row, evidence.guard);
+        let mut judged = desk.guards.posted(&claim.lote, evidence.row, denials);
         if self.policy.guards.blame == Blame::Run {
             halt = halt.or(judged.take());
         }
-        if let Verdict::Answered(Proof { marker_echoed: Some(false), opening, .. }) = &reply.verdict {
+        if let Row::Answered(Proof { marker_echoed: Some(false), opening, .. }) = evidence.row {
             halt = Some(Halt::EchoLost { protocolo: opening.protocolo.clone() });
         }
-        let sign = match &reply.verdict {
-            Verdict::Answered(_) => Sign::Proof,
-            Verdict::Rejected(_) | Verdict::Forbidden(_) => Sign::Judged,
-            // It is there, and cannot do this: with this row something may be wrong.
-            Verdict::Unknown(_) if reply.http_status == Some(500) => Sign::Stumbled,
-            Verdict::Unknown(_) | Verdict::NotSent(_) | Verdict::LoginUnavailable(_) => Sign::Unavailable,
-            Verdict::Throttled | Verdict::Unauthorized(_) | Verdict::Misconfigured(_) | Verdict::Withheld => {
-                Sign::Neutral
-            }
-        };
-        match sign {
-            Sign::Stumbled | Sign::Unavailable => desk.stumbled = Some(Arc::clone(&claim.lote)),
-            Sign::Proof | Sign::Judged => desk.stumbled = None,
-            Sign::Neutral => {}
+        match evidence.health {
+            Health::Stumbled | Health::Unavailable => desk.stumbled = Some(Arc::clone(&claim.lote)),
+            Health::Proven | Health::Judged => desk.stumbled = None,
+            Health::NoRoute | Health::Neutral => {}
         }
-        let changed = desk.breaker.posted(now, claim.row, sign);
+        let changed = desk.breaker.posted(now, claim.row, evidence.health);
         let traffic = desk.breaker.traffic();
         let mut is_over = false;
         if changed == Changed::Yes {
@@ -339,7 +320,8 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
     ) {
         self.tell_answer(RequestKind::LookUp, reply);
         let mut desk = self.desk.borrow_mut();
-        let halt = self.hear(&mut desk, row, reply, sent, looks);
+        self.hear(&mut desk, reply, sent, looks);
+        let halt = desk.guards.answered(row, Evidence::of(reply).guard);
         drop(desk);
         if let Some(halt) = halt {
             self.halt(halt);
@@ -348,61 +330,32 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
 
     /// Tells whoever looks on; what was withheld was never asked.
     pub(super) fn tell_answer<T>(&self, kind: RequestKind, reply: &Reply<T>) {
-        if !matches!(reply.verdict, Verdict::Withheld) {
+        if !matches!(Evidence::of(reply).row, Row::Withheld) {
             self.watch.answered(kind, reply.verdict.name(), reply.latency);
         }
     }
 
-    /// What any answer about a row says: counts, pauses, and the guards that do not care what was
-    /// asked. `looks`: whether an answer means that things go forward.
-    fn hear<T>(
-        &self,
-        desk: &mut Desk,
-        row: RowId,
-        reply: &Reply<T>,
-        sent: Option<Duration>,
-        looks: Looks,
-    ) -> Option<Halt> {
-        let now = self.now();
+    /// What any answer says, whatever was asked: counts, HubSoft's clock, whether everybody is to wait, and
+    /// whether the run goes forward. `looks`: whether an answer means that it does.
+    pub(super) fn hear<T>(&self, desk: &mut Desk, reply: &Reply<T>, sent: Option<Duration>, looks: Looks) {
+        let evidence = Evidence::of(reply);
         desk.stats.answered(reply.http_status, reply.latency);
-        self.hear_date(desk, reply);
-        self.pause_if_refused(desk, reply, sent);
-        let progress = match (&reply.verdict, looks) {
-            (Verdict::Answered(_) | Verdict::Rejected(_) | Verdict::Forbidden(_), Looks::Count) => {
-                desk.pace.accepted();
-                Some(Progress::Good)
-            }
-            (Verdict::NotSent(_) | Verdict::LoginUnavailable(_), _) if reply.http_status.is_none() => {
-                Some(Progress::Unreached)
-            }
-            (Verdict::Withheld, _) => None,
-            _ => Some(Progress::Stalled),
-        };
-        self.progress(desk, now, progress, reply);
-        desk.guards.answered(row, &reply.verdict)
-    }
-
-    /// What HubSoft's clock showed when it answered.
-    pub(super) fn hear_date<T>(&self, desk: &mut Desk, reply: &Reply<T>) {
         if let Some(date) = reply.date {
             desk.hubsoft_clock = Some((date, self.clock.awake()));
         }
-    }
-
-    /// What `reply` means for whether the run goes forward.
-    pub(super) fn progress<T>(
-        &self,
-        desk: &mut Desk,
-        now: Duration,
-        progress: Option<Progress>,
-        reply: &Reply<T>,
-    ) {
+        if let Some(throttle) = evidence.throttle {
+            self.throttled(desk, throttle, reply.retry_after, sent);
+        }
+        let progress = match (evidence.progress, looks) {
+            (Some(Progress::Good), Looks::Free | Looks::Last) => Some(Progress::Stalled),
+            (progress, _) => progress,
+        };
         let deadline = desk.guards.deadline();
         if let Some(progress) = progress {
-            desk.guards.progress(now, progress);
-            if progress != Progress::Good
-                && let Some(fault) = reply.verdict.trouble()
-            {
+            desk.guards.progress(self.now(), progress);
+            if progress == Progress::Good {
+                desk.pace.accepted();
+            } else if let Some(fault) = reply.verdict.trouble() {
                 desk.guards.failed(fault);
             }
         }
@@ -412,17 +365,15 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
     }
 
     /// An explicit refusal pauses everybody.
-    pub(super) fn pause_if_refused<T>(&self, desk: &mut Desk, reply: &Reply<T>, sent: Option<Duration>) {
-        let what = match (&reply.verdict, reply.http_status) {
-            (Verdict::Throttled, _) => "429 (too many requests)",
-            (Verdict::Unknown(_) | Verdict::LoginUnavailable(_), Some(503)) => "503 (unavailable)",
-            (Verdict::Unknown(_) | Verdict::LoginUnavailable(_), _) if reply.retry_after.is_some() => {
-                "an error"
-            }
-            _ => return,
-        };
+    fn throttled(
+        &self,
+        desk: &mut Desk,
+        throttle: Throttle,
+        retry_after: Option<Duration>,
+        sent: Option<Duration>,
+    ) {
         let now = self.now();
-        let Some(pause) = desk.pace.refused(now, sent.unwrap_or(now), reply.retry_after, what) else {
+        let Some(pause) = desk.pace.refused(now, sent.unwrap_or(now), retry_after, throttle) else {
             return;
         };
         desk.stats.paused(self.time(desk), &pause);

@@ -5,10 +5,12 @@ use tokio::sync::Notify;
 use super::desk::{Purpose, Sharing};
 use super::gate::Pass;
 use super::{Engine, Reason, sleep_until};
-use crate::delivery::breaker::{Sign, Traffic};
-use crate::delivery::guards::{Halt, Progress};
+use crate::delivery::breaker::Traffic;
+use crate::delivery::decide::Looks;
+use crate::delivery::evidence::{Evidence, Guard, Row};
+use crate::delivery::guards::Halt;
 use crate::delivery::standing::{Finding, News};
-use crate::delivery::{Api, Clock, Note, Outbox, Reply, RequestKind, Verdict, Watch};
+use crate::delivery::{Api, Clock, Note, Outbox, Reply, RequestKind, Watch};
 
 impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     /// Halts the run when a guard's time has come, and cuts off what outlasts the grace of a stop. Tells
@@ -104,34 +106,18 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
 
     fn hear_probe(&self, reply: &Reply<()>, pass: &Pass<'_, '_, O, A, C, W>) -> Option<Halt> {
         self.tell_answer(RequestKind::Probe, reply);
+        let evidence = Evidence::of(reply);
         let mut desk = self.desk.borrow_mut();
-        let now = self.now();
-        desk.stats.answered(reply.http_status, reply.latency);
-        self.hear_date(&mut desk, reply);
-        self.pause_if_refused(&mut desk, reply, pass.sent());
-        let (sign, progress, halt) = match &reply.verdict {
-            // Also a route that this user may not see shows that HubSoft is there.
-            Verdict::Answered(())
-            | Verdict::Rejected(_)
-            | Verdict::Forbidden(_)
-            | Verdict::Misconfigured(_) => (Sign::Judged, Some(Progress::Stalled), None),
-            Verdict::Unauthorized(fault) => {
-                (Sign::Neutral, Some(Progress::Stalled), Some(Halt::Unauthorized(fault.clone())))
-            }
-            Verdict::NotSent(_) | Verdict::LoginUnavailable(_) if reply.http_status.is_none() => {
-                (Sign::Unavailable, Some(Progress::Unreached), None)
-            }
-            Verdict::NotSent(_) | Verdict::LoginUnavailable(_) | Verdict::Unknown(_) => {
-                (Sign::Unavailable, Some(Progress::Stalled), None)
-            }
-            Verdict::Throttled => (Sign::Neutral, Some(Progress::Stalled), None),
-            Verdict::Withheld => (Sign::Neutral, None, None),
+        // It shows no more than that HubSoft is there.
+        self.hear(&mut desk, reply, pass.sent(), Looks::Free);
+        let halt = match evidence.guard {
+            Guard::Unauthorized(fault) => Some(Halt::Unauthorized(fault.clone())),
+            Guard::Allowed | Guard::Denied(_) | Guard::Misconfigured(_) | Guard::Silent => None,
         };
-        desk.breaker.probed(now, sign);
+        desk.breaker.probed(self.now(), evidence.health);
         // A good login is all that was missing.
-        let is_over =
-            matches!((&desk.held, &reply.verdict), (Some(Halt::Unauthorized(_)), Verdict::Answered(())));
-        if desk.held.is_none() && reply.verdict != Verdict::Withheld {
+        let is_over = matches!((&desk.held, evidence.row), (Some(Halt::Unauthorized(_)), Row::Answered(())));
+        if desk.held.is_none() && evidence.row != Row::Withheld {
             let finding = if desk.is_dark() { Finding::Unreachable } else { Finding::Answered };
             desk.tell(finding);
             self.told.notify_one();
@@ -140,7 +126,6 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             desk.held = None;
         }
         desk.unbar();
-        self.progress(&mut desk, now, progress, reply);
         drop(desk);
         if is_over {
             self.watch.note(Note::HaltOver);
