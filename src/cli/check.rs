@@ -12,7 +12,8 @@ use super::failure::Failure;
 use super::findings::{self, Findings};
 use super::reading;
 use super::screen::Screen;
-use crate::delivery::{Halt, Rate, Verdict};
+use crate::delivery::evidence::{Evidence, Guard, Row};
+use crate::delivery::{Halt, Rate};
 use crate::hubsoft::Catalogue;
 use crate::intake::{GuessedService, Hashing, Repeat, Repeats};
 use crate::printable::{self, LINE_CHARS_MAX};
@@ -176,10 +177,13 @@ impl Ids {
             (Catalogue::TicketTypes, "id_tipo_atendimento", &self.types),
             (Catalogue::TicketStatuses, "id_atendimento_status", &self.statuses),
         ] {
-            let known: BTreeSet<i64> = match target.api.catalogue(which, &Calm::new(rate)).await.verdict {
-                Verdict::Answered(entries) => entries.iter().map(|it| it.id).collect(),
-                Verdict::Unauthorized(fault) => return Err(halted(&Halt::Unauthorized(fault))),
-                Verdict::NotSent(fault) => {
+            let reply = target.api.catalogue(which, &Calm::new(rate)).await;
+            let known: BTreeSet<i64> = match Evidence::of(&reply) {
+                Evidence { row: Row::Answered(entries), .. } => entries.iter().map(|it| it.id).collect(),
+                Evidence { guard: Guard::Unauthorized(fault), .. } => {
+                    return Err(halted(&Halt::Unauthorized(fault.clone())));
+                }
+                Evidence { row: Row::NotSent(fault), .. } => {
                     return Err(Failure::new(
                         Exit::Unreachable,
                         format!("{} cannot be reached: {}", target.host, fault.message),

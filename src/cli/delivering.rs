@@ -14,6 +14,7 @@ use super::exit::{self, Exit, Signal};
 use super::failure::Failure;
 use super::progress::Progress;
 use super::screen::Screen;
+use crate::delivery::evidence::{Evidence, Guard};
 use crate::delivery::{
     Control, Ending, Gate, GuardLimits, Halt, OpenTickets, Outbox, Policy, Rate, Reason, RequestKind,
     SystemClock, Verdict, Watch, Withheld, run,
@@ -208,11 +209,14 @@ impl Gate for Calm {
 /// The ticket types of the tenant; `None` if they cannot be read, which proves nothing. Refused
 /// logins and permissions end the command here, before anything is sent.
 pub async fn ticket_types(target: &Target, gate: &Calm) -> Result<Option<Vec<Entry>>, Failure> {
-    match target.api.catalogue(Catalogue::TicketTypes, gate).await.verdict {
-        Verdict::Answered(entries) => Ok(Some(entries)),
-        Verdict::Unauthorized(fault) => Err(halted(&Halt::Unauthorized(fault))),
-        _ => Ok(None),
+    let reply = target.api.catalogue(Catalogue::TicketTypes, gate).await;
+    if let Guard::Unauthorized(fault) = Evidence::of(&reply).guard {
+        return Err(halted(&Halt::Unauthorized(fault.clone())));
     }
+    Ok(match reply.verdict {
+        Verdict::Answered(entries) => Some(entries),
+        _ => None,
+    })
 }
 
 /// What the question is about.

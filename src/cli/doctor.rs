@@ -15,7 +15,8 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::place;
 use super::screen::Screen;
-use crate::delivery::{Halt, Rate, Verdict};
+use crate::delivery::evidence::{Evidence, Guard, Row};
+use crate::delivery::{Halt, Rate, Reply};
 use crate::hubsoft::Catalogue;
 use crate::outbox::{Onlooker, SqliteOutbox};
 use crate::report;
@@ -99,32 +100,40 @@ async fn examine(
             return Err(unreachable_at(&target));
         }
     }
-    match target.api.login(&Calm::new(rate)).await.verdict {
-        Verdict::Answered(()) => findings.ok("login", "ok"),
-        Verdict::Unauthorized(fault) => return Err(halted(&Halt::Unauthorized(fault))),
-        Verdict::LoginUnavailable(fault) | Verdict::NotSent(fault) | Verdict::Unknown(fault) => {
+    let reply = target.api.login(&Calm::new(rate)).await;
+    match Evidence::of(&reply) {
+        Evidence { row: Row::Answered(()), .. } => findings.ok("login", "ok"),
+        Evidence { guard: Guard::Unauthorized(fault), .. } => {
+            return Err(halted(&Halt::Unauthorized(fault.clone())));
+        }
+        Evidence { row: Row::NotSent(fault) | Row::Unknown(fault), .. } => {
             findings.wrong("login", &format!("no answer ({})", fault.message));
             return Err(unreachable_at(&target));
         }
-        other => findings.doubtful("login", &name_of(&other)),
+        _ => findings.doubtful("login", &why(&reply)),
     }
     for (catalogue, name) in [
         (Catalogue::TicketTypes, "ticket types"),
         (Catalogue::TicketStatuses, "ticket statuses"),
         (Catalogue::ServiceOrderTypes, "service order types"),
     ] {
-        match target.api.catalogue(catalogue, &Calm::new(rate)).await.verdict {
-            Verdict::Answered(entries) => findings.ok(name, &format!("ok, {} known", entries.len())),
-            Verdict::Unauthorized(fault) => return Err(halted(&Halt::Unauthorized(fault))),
-            Verdict::NotSent(fault) => {
+        let reply = target.api.catalogue(catalogue, &Calm::new(rate)).await;
+        match Evidence::of(&reply) {
+            Evidence { row: Row::Answered(entries), .. } => {
+                findings.ok(name, &format!("ok, {} known", entries.len()));
+            }
+            Evidence { guard: Guard::Unauthorized(fault), .. } => {
+                return Err(halted(&Halt::Unauthorized(fault.clone())));
+            }
+            Evidence { row: Row::NotSent(fault), .. } => {
                 findings.wrong(name, &format!("no connection ({})", fault.message));
                 return Err(unreachable_at(&target));
             }
-            Verdict::Forbidden(fault) => {
+            Evidence { guard: Guard::Denied(fault), .. } => {
                 findings.wrong(name, &format!("no permission ({})", fault.message));
                 exit = Exit::Denied;
             }
-            other => findings.doubtful(name, &format!("not verified, {}", name_of(&other))),
+            _ => findings.doubtful(name, &format!("not verified, {}", why(&reply))),
         }
     }
     match target.api.clock_ahead(&Calm::new(rate)).await.map(|it| it.as_secs()) {
@@ -209,17 +218,7 @@ fn unreachable_at(target: &Target) -> Failure {
     )
 }
 
-fn name_of<T>(verdict: &Verdict<T>) -> String {
-    match verdict {
-        Verdict::Answered(_) => "ok".to_owned(),
-        Verdict::Throttled => "HubSoft asks for patience (429)".to_owned(),
-        Verdict::Withheld => "not sent".to_owned(),
-        Verdict::Rejected(fault)
-        | Verdict::Unknown(fault)
-        | Verdict::NotSent(fault)
-        | Verdict::Unauthorized(fault)
-        | Verdict::LoginUnavailable(fault)
-        | Verdict::Forbidden(fault)
-        | Verdict::Misconfigured(fault) => fault.message.clone(),
-    }
+/// Why there is no answer.
+fn why<T>(reply: &Reply<T>) -> String {
+    reply.verdict.trouble().map_or_else(|| "not sent".to_owned(), |it| it.message)
 }

@@ -272,6 +272,19 @@ fn doctor_speaks_json() {
     assert_eq!(denied["exit_code"], 4, "{denied}");
 }
 
+/// Seen: where a password is used the login comes first, and the ids then counted as not verified.
+#[test]
+fn an_online_check_needs_a_login_that_can_be_reached() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(1));
+    let user = [("CLIENT_ID", "2"), ("CLIENT_SECRET", "s"), ("USERNAME", "u"), ("PASSWORD", "p")];
+    let user = user.map(|(name, value)| (format!("HUBSOFT_{name}"), value));
+    let mut check = site.command(&["check", "queda.csv", "--set", "id_tipo_atendimento=7", "--online"]);
+    check.env_remove("HUBSOFT_TOKEN").env("HUBSOFT_URL", "http://127.0.0.1:9").envs(user);
+    let ended = Ended::from(check.output().unwrap()).expect(8);
+    assert!(ended.stderr.contains("127.0.0.1:9 cannot be reached: "), "{}", ended.stderr);
+}
+
 #[tokio::test]
 async fn purge_takes_nothing_that_is_minutes_old_on_a_machine_a_day_ahead() {
     let site = Site::new("");
