@@ -34,6 +34,7 @@ const STOPPED_MAX: Duration = Duration::ZERO;
 /// Beside workers, `reconcile` goes on for so long after the settle delay: time for two look-ups that are far enough
 /// apart.
 const BESIDE_WORKERS_MAX: Duration = Duration::from_secs(30);
+const _: () = assert!(2 * decide::ABSENCES_APART.as_nanos() < BESIDE_WORKERS_MAX.as_nanos());
 
 /// Batches that an error names at most.
 const NAMES_MAX: usize = 10;

@@ -13,6 +13,7 @@ use super::standing::{Holder, Shared};
 const STREAK_MAX: u32 = 5;
 /// ... or when half of so many last answers were unavailable.
 const WINDOW: u32 = 20;
+const _: () = assert!(WINDOW < u32::BITS && STREAK_MAX < WINDOW / 2, "a run is noticed before a half");
 
 /// A row over which HubSoft stumbles while it answers others is at fault itself: once it has been seen to work,
 /// so many in a row open the breaker.
@@ -22,8 +23,12 @@ const STUMBLES_MAX: u32 = WINDOW;
 const TRIALS_MAX: u32 = 3;
 
 /// Probes start this long after opening and double up to the second.
-const PROBE_FIRST: Duration = Duration::from_secs(5);
-const PROBE_LONGEST: Duration = Duration::from_secs(30);
+pub const PROBE_FIRST: Duration = Duration::from_secs(5);
+pub const PROBE_LONGEST: Duration = Duration::from_secs(30);
+
+/// More doublings would not fit into a number, and change nothing.
+pub const PROBE_DOUBLINGS_MAX: u32 = 8;
+const _: () = assert!(PROBE_LONGEST.as_secs() <= PROBE_FIRST.as_secs() << PROBE_DOUBLINGS_MAX);
 
 /// What may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,7 +214,7 @@ impl Breaker {
 
 /// How long after opening, or after the last of so many failed probes, the next one comes.
 pub fn probe_wait(n_probes: u32) -> Duration {
-    PROBE_FIRST.saturating_mul(1 << n_probes.min(8)).min(PROBE_LONGEST)
+    PROBE_FIRST.saturating_mul(1 << n_probes.min(PROBE_DOUBLINGS_MAX)).min(PROBE_LONGEST)
 }
 
 /// Whether what may be sent is now something else.

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use super::evidence::{Evidence, Row};
 use super::retry::Retry;
 use super::{
-    Attempt, AttemptKind, Change, Claim, Doubt, Fault, Opening, Policy, Proof, Reply, Settle, Sighting,
-    Verdict,
+    ANSWER_AGE_MAX, Attempt, AttemptKind, Change, Claim, Doubt, Fault, Opening, PATIENCE, Policy, Proof,
+    Reply, Settle, Sighting, Verdict, WAIT_MAX,
 };
 
 /// Two absences this far apart are two; closer ones are one.
@@ -33,9 +33,13 @@ const LOOK_LONGEST: Duration = Duration::from_secs(300);
 /// Between look-ups that nobody answered.
 const UNANSWERED_LONGEST: Duration = Duration::from_secs(60);
 
-/// A doubt in a shared outbox may begin so far ahead: when a worker that was cut off stops waiting. What lies
-/// further ahead was stamped by a clock that was set back since. Longer than any `--timeout`.
-const AHEAD_AT_MOST: Duration = Duration::from_secs(600);
+const _: () = {
+    let soonest = ABSENCES_APART.as_millis() + MARGIN.as_millis();
+    assert!(soonest <= LOOK_LONGEST.as_millis() && LOOK_LONGEST.as_millis() < WAIT_MAX.as_millis());
+    assert!(FIRST_LOOK.as_millis() <= UNANSWERED_LONGEST.as_millis());
+    assert!(UNANSWERED_LONGEST.as_millis() < WAIT_MAX.as_millis());
+    assert!(EARLY_LOOKS + 2 <= PATIENCE.n_answered, "two absences after the settle delay must be left");
+};
 
 /// Of what is kept of an answer. Characters.
 const NOTE_LEN: usize = 300;
@@ -335,7 +339,8 @@ fn answered(doubt: &Doubt, scene: &Scene<'_>) -> Doubt {
 fn seen_from_here(doubt: &Doubt, scene: &Scene<'_>) -> Doubt {
     let latest = match scene.steady {
         Steady::Yes => scene.now,
-        Steady::No => after(scene.now, AHEAD_AT_MOST),
+        // It may begin when a worker that was cut off stops waiting.
+        Steady::No => after(scene.now, ANSWER_AGE_MAX),
     };
     let since = doubt.since.min(latest);
     let hubsoft_latest = scene.hubsoft_now.map(|now| after(now, between(scene.now, since)));

@@ -16,6 +16,7 @@ const LASTS: Duration = Duration::from_secs(24 * 3600);
 
 /// A sight that is younger by less than this than one of a text as long is no news, and not kept.
 const NEWS_AFTER: Duration = Duration::from_secs(3600);
+const _: () = assert!(NEWS_AFTER.as_nanos() < LASTS.as_nanos());
 
 /// A look-up gave a ticket of ours back, its marker recognised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -29,7 +29,7 @@ mod stats;
 pub use clock::SystemClock;
 pub use guards::Halt;
 pub use pace::Pause;
-pub use policy::{Blame, GuardLimits, Lasting, OpenTickets, Patience, Policy, Verify};
+pub use policy::{Blame, GuardLimits, Lasting, OpenTickets, PATIENCE, Patience, Policy, Verify};
 pub use ports::*;
 pub use rate::{Rate, RateFault};
 pub use row::*;

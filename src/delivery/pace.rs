@@ -15,11 +15,11 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
-use super::Rate;
 use super::evidence::Throttle;
 use super::ration::Ration;
 use super::retry::Retry;
-use super::standing::Standing;
+use super::standing::{self, Standing};
+use super::{RETRY_AFTER_MAX, Rate};
 
 /// How late a slot may be taken without moving its successors, where half a slot is less. A timer
 /// is up to a millisecond late, and a busy loop another one.
@@ -28,18 +28,23 @@ const LATE_MAX: Duration = Duration::from_millis(2);
 /// A pause nobody gave a length for grows from the first of these to the second.
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_LONGEST: Duration = Duration::from_secs(60);
+const _: () = assert!(
+    PAUSE_FIRST.as_nanos() < PAUSE_LONGEST.as_nanos()
+        && PAUSE_LONGEST.as_nanos() <= RETRY_AFTER_MAX.as_nanos()
+);
 
 /// So many logins may follow each other at once (a token that is refused is renewed twice), and then
 /// one more each so often, for each run. What all workers of an outbox may stands in
-/// [`standing`](super::standing::LOGINS_AT_ONCE).
+/// [`standing`](standing::LOGINS_AT_ONCE).
 const LOGINS_AT_ONCE: u32 = 3;
 const LOGIN_EVERY: Duration = Duration::from_secs(20);
+const _: () = assert!(
+    LOGINS_AT_ONCE <= standing::LOGINS_AT_ONCE && standing::LOGIN_EVERY.as_nanos() <= LOGIN_EVERY.as_nanos(),
+    "one worker may no more than all"
+);
 
 /// Two ends of a pause that are no further apart are one: it was told through another clock.
 const SAME_PAUSE: Duration = Duration::from_millis(100);
-
-/// What a server may ask for at most.
-pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// The ceiling that the operator chose and the pauses that HubSoft asked for, as one gate.
 #[derive(Debug)]

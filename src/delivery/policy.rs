@@ -42,6 +42,9 @@ pub struct Patience {
     pub age: Duration,
 }
 
+/// Of every run.
+pub const PATIENCE: Patience = Patience { n_answered: 10, age: Duration::from_secs(24 * 3600) };
+
 /// When a run that goes wrong as a whole stops as a whole.
 #[derive(Clone, Copy, Debug)]
 pub struct GuardLimits {
@@ -110,7 +113,7 @@ impl Default for Policy {
             retry_first: Duration::from_secs(1),
             retry_longest: Duration::from_secs(60),
             settle_delay: Duration::from_secs(120),
-            patience: Patience { n_answered: 10, age: Duration::from_secs(24 * 3600) },
+            patience: PATIENCE,
             guards: GuardLimits::default(),
             grace: Duration::from_secs(75),
             open_tickets: OpenTickets::Ignore,

@@ -92,8 +92,20 @@ pub trait Outbox {
 
 /// The engine puts a row off for at most so long.
 ///
-/// Source: a pause is at most 15 min long, and everything else is shorter.
+/// Source: longer than the longest pause, and everything else is shorter.
 pub const WAIT_MAX: Duration = Duration::from_secs(20 * 60);
+const _: () = assert!(RETRY_AFTER_MAX.as_nanos() < WAIT_MAX.as_nanos());
+
+/// The longest pause that HubSoft may ask for.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// How old a claim may be when its request is made. A sender that slept longer (a suspended laptop, a stopped process)
+/// gives it back. A worker whose lease would end earlier claims nothing, so that nothing is sent after a lease has ended.
+pub const CLAIM_AGE_MAX: Duration = Duration::from_secs(45);
+
+/// Nobody waits for the answer to a post for longer than so after it was claimed, nor after the lease under which it
+/// was. What is said to lie further ahead was stamped by a clock that was set since.
+pub const ANSWER_AGE_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// How many rows to claim, and of what kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,7 +234,7 @@ pub struct Reply<T = Proof> {
     pub http_status: Option<u16>,
     /// From the slot to the end of the body. Zero if nothing was sent.
     pub latency: Duration,
-    /// `Retry-After`, in both its forms, capped at 15 min.
+    /// `Retry-After`, in both its forms, capped at [`RETRY_AFTER_MAX`].
     pub retry_after: Option<Duration>,
     /// What HubSoft's clock showed, to the second: the answer's `Date`.
     pub date: Option<Timestamp>,

@@ -15,6 +15,7 @@ pub const BLOCK: Duration = Duration::from_millis(500);
 /// Slots are given out only so far ahead. So whatever lies further ahead than this and one block is
 /// the work of a clock that was set, and may be pulled back without giving a slot twice.
 pub const LEAD: Duration = Duration::from_secs(1);
+const _: () = assert!(BLOCK.as_nanos() <= LEAD.as_nanos(), "a block has to fit");
 
 /// So many logins of all workers may follow each other at once, and then one more each so often.
 ///
@@ -24,6 +25,9 @@ pub const LOGIN_EVERY: Duration = Duration::from_secs(3);
 
 /// Who probes or tries keeps doing so as long as it shares; silent for so long, it is replaced.
 pub const HELD: Duration = Duration::from_secs(10);
+
+/// Pauses that end no further apart are one: those who were refused together tell of it.
+pub const REFUSED_TOGETHER: Duration = Duration::from_secs(1);
 
 /// What one worker says.
 #[derive(Clone, Debug, PartialEq, Eq)]

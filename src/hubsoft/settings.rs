@@ -16,6 +16,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long a connection may take to be made, TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const _: () = assert!(CONNECT_TIMEOUT.as_nanos() < TIMEOUT.as_nanos());
 
 /// Everything the client is built from.
 #[derive(Clone, Debug)]

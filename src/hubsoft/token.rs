@@ -27,6 +27,7 @@ const LIFE_MIN: Duration = Duration::from_secs(60);
 
 /// How long the old token is used on when it could not be renewed in time.
 const RENEW_AGAIN: Duration = Duration::from_secs(60);
+const _: () = assert!(RENEW_AGAIN.as_nanos() < RENEW_BEFORE.as_nanos());
 
 /// So many fresh tokens in a row that never succeeded, and we give up.
 pub(super) const FRESH_TOKENS_MAX: u32 = 3;

@@ -14,11 +14,8 @@ use unicode_normalization::char::is_combining_mark;
 use super::wire::{Envelope, LoginAnswer, Seen, Status};
 use super::words;
 use crate::delivery::identity::Marker;
-use crate::delivery::{Fault, Proof, Verdict};
+use crate::delivery::{Fault, Proof, RETRY_AFTER_MAX, Verdict};
 use crate::printable;
-
-/// The longest pause a server may ask for.
-pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// What became of one HTTP request.
 #[derive(Clone, Debug)]

@@ -12,17 +12,22 @@ use crate::delivery::breaker::{Breaker, Traffic};
 use crate::delivery::decide::{Looks, after, between, release};
 use crate::delivery::guards::Guards;
 use crate::delivery::pace::Pace;
-use crate::delivery::standing::{News, Prober};
-use crate::delivery::{Claim, Halt, Policy, Pulse, RowId, Settle, Stats};
+use crate::delivery::standing::{HELD, News, Prober};
+use crate::delivery::{CLAIM_AGE_MAX, Claim, Halt, Policy, Pulse, RowId, Settle, Stats};
 
 /// A pause longer than this gives claims back instead of holding them.
 const HOLD_MAX: Duration = Duration::from_secs(5);
 
 /// Under a rate limit, only rows whose slots lie within this are claimed.
 pub const AHEAD: Duration = Duration::from_millis(500);
+const _: () = assert!(
+    HOLD_MAX.as_nanos() + AHEAD.as_nanos() < CLAIM_AGE_MAX.as_nanos(),
+    "what is held through a pause must still be sent"
+);
 
 /// Who might try a post for all is left so long to find a row for it.
 const TRIAL_IDLE_MAX: Duration = Duration::from_secs(3);
+const _: () = assert!(TRIAL_IDLE_MAX.as_nanos() < HELD.as_nanos());
 
 /// While both wait, every so many-th claim sent is a look-up.
 const LOOK_UP_SHARE: u32 = 5;

@@ -8,11 +8,7 @@ use super::Engine;
 use super::desk::{Desk, Moment, Purpose};
 use super::sleep_until;
 use crate::delivery::breaker::Traffic;
-use crate::delivery::{Api, Clock, Gate, Outbox, RequestKind, Watch, Withheld};
-
-/// How old a claim may be when its request is made. A sender that slept longer (a suspended laptop, a
-/// stopped process) gives it back. Shorter than the lease with which a shared outbox is held.
-const CLAIM_AGE_MAX: Duration = Duration::from_secs(45);
+use crate::delivery::{Api, CLAIM_AGE_MAX, Clock, Gate, Outbox, RequestKind, Watch, Withheld};
 
 /// One claim's, or one probe's, way to the API.
 pub struct Pass<'e, 'a, O, A, C, W> {

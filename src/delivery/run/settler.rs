@@ -16,6 +16,7 @@ const BATCH_FULL: usize = 256;
 
 /// The most that go into one commit.
 const BATCH_MAX: usize = 512;
+const _: () = assert!(BATCH_FULL <= BATCH_MAX);
 
 /// Between two tries to store the outcomes of rows that somebody holds.
 const STUCK_WAIT: Duration = Duration::from_secs(2);

@@ -11,7 +11,7 @@ use super::desk::{Fails, Login, Sharing};
 use crate::delivery::breaker::{Changed, Traffic};
 use crate::delivery::evidence::Progress;
 use crate::delivery::far_clock::FarClock;
-use crate::delivery::standing::{Holder, News, Report, Shared, Standing};
+use crate::delivery::standing::{BLOCK, HELD, Holder, News, Report, Shared, Standing};
 use crate::delivery::{Api, Clock, Note, Outbox, OutboxError, Watch};
 
 /// Between two calls for slots, at least.
@@ -19,6 +19,8 @@ const SLOTS_EVERY: Duration = Duration::from_millis(200);
 
 /// Between two calls where nothing is asked for: a stop or a pause is heeded within so long.
 const EVERY: Duration = Duration::from_millis(1800);
+const _: () = assert!(SLOTS_EVERY.as_nanos() < BLOCK.as_nanos(), "slots are asked for before a block ends");
+const _: () = assert!(3 * EVERY.as_nanos() < HELD.as_nanos(), "who probes may miss a call or two");
 
 /// A smaller step of the outbox's clock puts no row off for long.
 const SET_BACK_MIN: SignedDuration = SignedDuration::from_secs(5);

@@ -12,11 +12,11 @@ use tokio::time::Instant;
 
 use super::candidate::{Candidate, candidates, outlook};
 use super::error::Trouble;
-use super::lease::{LEASE_LEFT_MIN_S, Worker};
+use super::lease::Worker;
 use super::parking::put_back;
 use super::session::Access;
 use super::values::{Time, text};
-use crate::delivery::{Claim, Claimed, End, OutboxError, Outlook, Refused, RowId, Want};
+use crate::delivery::{CLAIM_AGE_MAX, Claim, Claimed, End, OutboxError, Outlook, Refused, RowId, Want};
 use crate::outbox::doubts::begun;
 use crate::outbox::range::Range;
 use crate::outbox::refusal::Refusal;
@@ -206,17 +206,17 @@ async fn mark(
                  FROM unnest($1::bigint[]) v(id)
                 WHERE o.id = v.id
                   AND EXISTS (SELECT FROM mutirao.worker w
-                               WHERE w.id = $2 AND clock_timestamp() + make_interval(secs => $4) < w.lease_until)
+                               WHERE w.id = $2 AND clock_timestamp() + $4 < w.lease_until)
                   AND NOT EXISTS (SELECT FROM mutirao.worker w
                                    WHERE w.server_started <> pg_postmaster_start_time() AND clock_timestamp() < w.lease_until)",
-        begun("o", "$3 + make_interval(secs => $5)")
+        begun("o", "$3 + $5")
     );
     let marked = sqlx::query(AssertSqlSafe(sql))
         .bind(claims.iter().map(|it| it.row.0).collect::<Vec<_>>())
         .bind(worker.id())
         .bind(Time(now))
-        .bind(LEASE_LEFT_MIN_S)
-        .bind(LEASE_LEFT_MIN_S + worker.timeout_s())
+        .bind(CLAIM_AGE_MAX)
+        .bind(CLAIM_AGE_MAX + worker.timeout())
         .execute(&mut *conn)
         .await
         .trouble()?;

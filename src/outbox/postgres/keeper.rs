@@ -6,9 +6,15 @@ use std::time::Duration;
 
 use super::lease::{Others, Worker};
 use super::listen::{Listener, Woken};
+use crate::delivery::CLAIM_AGE_MAX;
+use crate::outbox::LEASE;
 
 /// So often within a lease it is renewed.
 const RENEWALS: u32 = 6;
+const _: () = assert!(
+    CLAIM_AGE_MAX.as_secs() * RENEWALS as u64 + LEASE.as_secs() < LEASE.as_secs() * RENEWALS as u64,
+    "a lease that was renewed one time ago must still be good for a claim"
+);
 
 /// While no lease has run out, the rows in flight are looked through every so many renewals only: for
 /// those of a worker whose lease is no longer there at all.

@@ -12,10 +12,10 @@ use sqlx::PgConnection;
 use tokio::time::Instant;
 
 use super::error::{LeaseOver, Trouble, unavailable};
-use super::lease::{LEASE_LEFT_MIN_S, Worker};
+use super::lease::Worker;
 use super::session::{Access, in_time};
 use super::settle::settle;
-use crate::delivery::{Claim, OutboxError, RowId, Settle, Settled};
+use crate::delivery::{CLAIM_AGE_MAX, Claim, OutboxError, RowId, Settle, Settled};
 
 /// How much is remembered: far more than a standby lags behind.
 const SETTLES_MAX: usize = 4096;
@@ -151,7 +151,7 @@ impl Worker {
             .bind(live.iter().map(|it| it.0).collect::<Vec<_>>())
             .bind(live.iter().map(|it| it.1).collect::<Vec<_>>())
             .bind(live.iter().map(|it| it.2).collect::<Vec<_>>())
-            .bind(LEASE_LEFT_MIN_S + self.timeout_s())
+            .bind((CLAIM_AGE_MAX + self.timeout()).as_secs_f64())
             .execute(&mut *tx)
             .await
             .trouble()?;

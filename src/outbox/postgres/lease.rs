@@ -17,10 +17,6 @@ use crate::delivery::{OutboxError, Rate};
 use crate::outbox::Terms;
 use crate::outbox::doubts::{Patience, made_where};
 
-/// A claim may be sent for 45 s (`CLAIM_AGE_MAX` of the gate): a worker whose lease would end earlier
-/// claims nothing, so that nothing is sent after a lease has ended.
-pub(super) const LEASE_LEFT_MIN_S: f64 = 45.0;
-
 /// So many renewals in time, one after another, before a worker takes over the rows of the dead. After
 /// an outage all leases have run out, and whoever comes back first must not take everybody for dead.
 const RENEWALS_BEFORE_RESCUE: i32 = 2;
@@ -48,7 +44,7 @@ pub struct Worker {
 
 impl PgOutbox {
     /// Makes this process a worker called `name` (for people), whose lease is to be renewed several
-    /// times within it. A lease of less than 45 s claims nothing.
+    /// times within it. A lease that is not longer than a claim may be sent for claims nothing.
     pub async fn register(&self, name: &str, terms: Terms) -> Result<Worker, OutboxError> {
         let (name, id) = (text(name).into_owned(), AtomicI64::new(0));
         let (lately, claims, doubts_server) = Default::default();
@@ -96,8 +92,8 @@ impl Worker {
     }
 
     /// How long it waits for an answer of HubSoft.
-    pub(super) fn timeout_s(&self) -> f64 {
-        self.terms.timeout.as_secs_f64()
+    pub(super) fn timeout(&self) -> Duration {
+        self.terms.timeout
     }
 
     pub(super) fn lease(&self) -> Duration {
@@ -229,7 +225,7 @@ impl Worker {
             .bind(&self.name)
             .bind(self.terms.lease.as_secs_f64())
             .bind(rate)
-            .bind(self.timeout_s())
+            .bind(self.timeout().as_secs_f64())
             .fetch_one(&mut *tx)
             .await
             .trouble()?;

@@ -9,8 +9,12 @@ use super::error::{Trouble, unreadable};
 use super::lease::Worker;
 use super::session::alone;
 use super::values::text;
-use crate::delivery::standing::{Finding, Holder, Paused, Prober, Report, Shared, Slots, Standing};
-use crate::delivery::{OutboxError, Rate};
+use crate::delivery::breaker::{PROBE_DOUBLINGS_MAX, PROBE_FIRST, PROBE_LONGEST};
+use crate::delivery::standing::{
+    BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, Paused, Prober, REFUSED_TOGETHER,
+    Report, Shared, Slots, Standing,
+};
+use crate::delivery::{OutboxError, RETRY_AFTER_MAX, Rate};
 
 /// In the order of the columns; times in microseconds.
 type Answer = (
@@ -53,7 +57,17 @@ impl Worker {
             .bind(report.prober != Prober::Unfit)
             .bind(report.news.returned)
             .bind(report.prober == Prober::Ready)
-            .bind(report.wants_login);
+            .bind(report.wants_login)
+            .bind(LEAD)
+            .bind(BLOCK)
+            .bind(LOGIN_EVERY)
+            .bind(LOGIN_EVERY * (LOGINS_AT_ONCE - 1))
+            .bind(RETRY_AFTER_MAX)
+            .bind(PROBE_FIRST)
+            .bind(PROBE_LONGEST)
+            .bind(i32::try_from(PROBE_DOUBLINGS_MAX).unwrap_or(i32::MAX))
+            .bind(HELD)
+            .bind(REFUSED_TOGETHER);
         standing(alone(self.outbox(), async |conn| asked.fetch_one(conn).await.trouble()).await?)
     }
 }

@@ -2,6 +2,11 @@
 -- $4 seconds to pause and $5 why, $6 what it found of HubSoft, $7 why all must stop, $8 whether it can probe,
 -- $9 whether HubSoft takes connections again, $10 whether it can try a post,
 -- $11 whether it waits for a login.
+--
+-- The numbers, as the engine has them: $12 how far ahead slots and logins are given out, $13 the length of a block,
+-- $14 from one login to the next, $15 how far those that may follow each other at once reach, $16 the longest
+-- pause, $17 the first wait for a probe, $18 the longest, $19 how often it doubles at most, $20 for how long a silent
+-- worker holds a probe or a trial, $21 how far apart the ends of one pause may be.
 WITH quick AS MATERIALIZED (
     -- What is lost in a crash of the server here is old when the server is back, but for a stop, which
     -- stands until a person takes it back.
@@ -25,20 +30,19 @@ known AS MATERIALIZED (
            h.next_login_at + b.back AS next_login_at
       FROM here h, moment m, LATERAL (SELECT least(m.now - h.seen_at, interval '0 s') AS back) b
 ),
--- Ten at once, then one each three seconds.
 login AS MATERIALIZED (
-    SELECT u.used_until + interval '3 s' AS next_at, f.free_at, coalesce($11 AND f.free_at <= m.now + interval '1 s', false) AS is_given
+    SELECT u.used_until + $14 AS next_at, f.free_at, coalesce($11 AND f.free_at <= m.now + $12, false) AS is_given
       FROM known k, moment m,
-           LATERAL (SELECT greatest(m.now, least(k.next_login_at, m.now + interval '31 s')) AS used_until) u,
-           LATERAL (SELECT greatest(m.now, u.used_until - interval '27 s') AS free_at) f
+           LATERAL (SELECT greatest(m.now, least(k.next_login_at, m.now + ($15 + $14 + $12))) AS used_until) u,
+           LATERAL (SELECT greatest(m.now, u.used_until - $15) AS free_at) f
 ),
 heard AS MATERIALIZED (
     SELECT m.now, k.next_slot_at, h.stopped_at, h.stop_reason, h.n_probes, h.breaker_worker,
            -- A pause is at most so long, and so is the wait for a probe: more is the work of a clock that
            -- was set.
-           CASE WHEN m.now < k.paused_until THEN least(k.paused_until, m.now + interval '15 min') END AS paused_until,
+           CASE WHEN m.now < k.paused_until THEN least(k.paused_until, m.now + $16) END AS paused_until,
            h.pause_reason, h.n_pauses,
-           CASE WHEN m.now < k.breaker_at THEN least(k.breaker_at, m.now + interval '30 s') ELSE m.now END AS breaker_at,
+           CASE WHEN m.now < k.breaker_at THEN least(k.breaker_at, m.now + $18) ELSE m.now END AS breaker_at,
            m.now + make_interval(secs => $4) AS pause_asked,
            h.breaker,
            CASE WHEN $6 = 'unreachable' AND (h.breaker = 'closed' OR h.mine) THEN 'open'
@@ -59,11 +63,11 @@ turned AS MATERIALIZED (
            CASE h.turns WHEN 'open' THEN NULL ELSE h.breaker_worker END AS holder,
            -- While one probes, it is left to that one to come again.
            CASE WHEN $9 AND (h.turns = 'open' OR h.breaker = 'open' AND h.turns IS NULL AND h.breaker_worker IS NULL) THEN h.now
-                WHEN h.turns = 'open' THEN h.now + least(5 * 2 ^ least(h.n_probes, 8), 30) * interval '1 s'
+                WHEN h.turns = 'open' THEN h.now + least($17 * 2 ^ least(h.n_probes, $19), $18)
                 ELSE h.breaker_at END AS free_at,
            CASE h.turns WHEN 'open' THEN h.n_probes + 1 WHEN 'closed' THEN 0 ELSE h.n_probes END AS n_probes
       FROM heard h,
-           LATERAL (SELECT coalesce(coalesce(h.paused_until, '-infinity') + interval '1 s' < h.pause_asked, false) AS is_new) n
+           LATERAL (SELECT coalesce(coalesce(h.paused_until, '-infinity') + $21 < h.pause_asked, false) AS is_new) n
 ),
 held AS MATERIALIZED (
     SELECT t.*,
@@ -77,18 +81,18 @@ held AS MATERIALIZED (
 ),
 free AS MATERIALIZED (
     SELECT h.*,
-           CASE WHEN h.new_holder = $1 THEN h.now + interval '10 s'
+           CASE WHEN h.new_holder = $1 THEN h.now + $20
                 WHEN h.holder = $1 AND h.new_holder IS NULL THEN h.now
                 ELSE h.free_at END AS new_free_at,
            -- Slots are given out so far ahead at most; what lies further ahead is a clock's work too, or that of a
            -- slower worker that has left.
-           least(h.next_slot_at, h.now + interval '1 s' + greatest(interval '500 ms', h.slot)) AS next_at
+           least(h.next_slot_at, h.now + ($12 + greatest($13, h.slot))) AS next_at
       FROM held h
 ),
 given AS MATERIALIZED (
     SELECT f.*,
-           CASE WHEN f.slot IS NULL OR $3 = 0 OR interval '1 s' < a.first_at - f.now THEN 0
-                ELSE least($3, greatest(1, floor(0.5 * f.rate / f.n_workers)))::integer END AS n_slots,
+           CASE WHEN f.slot IS NULL OR $3 = 0 OR $12 < a.first_at - f.now THEN 0
+                ELSE least($3, greatest(1, floor(extract(epoch FROM $13) * f.rate / f.n_workers)))::integer END AS n_slots,
            a.first_at
       FROM free f, LATERAL (SELECT greatest(f.next_at, f.now, f.paused_until) AS first_at) a
 ),

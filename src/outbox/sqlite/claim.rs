@@ -10,7 +10,9 @@ use super::error::{Trouble, json, stored};
 use super::session::{BEGIN, COMMIT, Session};
 use super::time;
 use crate::delivery::identity::{BatchKey, Marker};
-use crate::delivery::{Claim, Claimed, Doubt, End, OutboxError, Outlook, Refused, RowId, Token, Want};
+use crate::delivery::{
+    ANSWER_AGE_MAX, Claim, Claimed, Doubt, End, OutboxError, Outlook, Refused, RowId, Token, Want,
+};
 use crate::outbox::doubts::begun;
 use crate::outbox::queue::{self, Spot};
 use crate::outbox::range::Range;
@@ -36,10 +38,6 @@ const TO_LOOK_UP: &str =
     "o.state IN ('pending', 'in_doubt') AND o.doubt_since IS NOT NULL AND (?1 IS NULL OR o.batch = ?1)
     AND (o.doubt_precaution = 0 OR o.gone = 0 AND (?2 IS NULL OR o.import = ?2)
                                               AND (?3 IS NULL OR o.record <= ?3))";
-
-/// Nobody waits longer for the answer to a post than so long after its claim. Milliseconds. Only a row whose state somebody
-/// changed by hand is looked up by this: a run that was cut off has its own rule ([`super::desk`]).
-const ANSWER_MAX_MS: i64 = 15 * 60 * 1000;
 
 /// One row as it comes out of [`candidates`], and its fields.
 #[derive(Deserialize)]
@@ -193,11 +191,14 @@ impl Round {
                     first_claim = sent_at IS NULL, sent_at = coalesce(sent_at, ?2),
                     {}
               WHERE id IN (SELECT value FROM json_each(?1)){then}",
-            begun("outbox", &format!("?2 + {ANSWER_MAX_MS}"))
+            // Only a row whose state somebody changed by hand is looked up by this: a run that was cut off has its own
+            // rule ([`super::desk`]).
+            begun("outbox", "?2 + ?3")
         );
         sqlx::query(AssertSqlSafe(sql))
             .bind(json(&self.claimed))
             .bind(now.as_millisecond())
+            .bind(ANSWER_AGE_MAX.as_millis() as i64)
             .execute(conn)
             .await
             .trouble()

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use mutirao::delivery::standing::{Finding, Holder, News, Prober, Report, Shared, Standing};
-use mutirao::delivery::{Outbox, Rate, State};
+use mutirao::delivery::breaker::{PROBE_FIRST, PROBE_LONGEST};
+use mutirao::delivery::standing::{
+    BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, News, Prober, REFUSED_TOGETHER, Report, Shared, Standing,
+};
+use mutirao::delivery::{Outbox, RETRY_AFTER_MAX, Rate, State};
 use mutirao::outbox::postgres::Worker;
 use mutirao::outbox::{Scope, Terms};
 use sqlx::Connection;
@@ -296,6 +299,16 @@ async fn a_stop_is_on_disk_when_it_is_told() {
             .bind(false)
             .bind(true)
             .bind(false)
+            .bind(LEAD)
+            .bind(BLOCK)
+            .bind(LOGIN_EVERY)
+            .bind(LOGIN_EVERY)
+            .bind(RETRY_AFTER_MAX)
+            .bind(PROBE_FIRST)
+            .bind(PROBE_LONGEST)
+            .bind(0)
+            .bind(HELD)
+            .bind(REFUSED_TOGETHER)
             .fetch_one(&mut *tx)
             .await
             .expect("it shares");

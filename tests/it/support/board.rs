@@ -8,12 +8,9 @@ use jiff::Timestamp;
 use mutirao::delivery::Rate;
 use mutirao::delivery::breaker::probe_wait;
 use mutirao::delivery::standing::{
-    BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, News, Paused, Prober, Report, Shared,
-    Slots, Standing,
+    BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, News, Paused, Prober, REFUSED_TOGETHER,
+    Report, Shared, Slots, Standing,
 };
-
-/// Pauses that end no further apart are one: those who were refused together tell of it.
-const SAME_PAUSE: Duration = Duration::from_secs(1);
 
 /// One worker's place on the board.
 #[derive(Clone, Copy)]
@@ -125,7 +122,7 @@ impl Board {
         if let Some((length, reason)) = &news.pause {
             let until = now + *length;
             match &mut self.pause {
-                Some((known, _)) if until <= *known + SAME_PAUSE => *known = until.max(*known),
+                Some((known, _)) if until <= *known + REFUSED_TOGETHER => *known = until.max(*known),
                 pause => {
                     *pause = Some((until, reason.clone()));
                     self.n_pauses += 1;
