@@ -1,54 +1,14 @@
-//! A row is read field by field; all problems are collected, none hides another.
+//! Cells are read one by one; all problems of a row are collected, none hides another.
 
 use std::borrow::Cow;
 
 use super::cell::{has_lost_character, is_formula_error, is_simple, is_vacant, unwrap};
 use super::problem::{cut, shown};
 use super::words::{self, Words};
-use super::{Field, Parsed, Problem, RawTicket, Text, Ticket, boolean, email, id, params, phone, text};
+use super::{Field, Problem, RawTicket, Text, text};
 
 /// What reading a cell gives: a value and perhaps a notice, or what is wrong.
 pub(super) type Read<T> = Result<(T, Option<&'static Words>), &'static Words>;
-
-pub(super) fn parse(raw: &RawTicket<'_>) -> Result<Parsed, Vec<Problem>> {
-    let mut to = Findings { raw, problems: Vec::new(), notices: Vec::new() };
-
-    let id_cliente_servico = to.required(Field::IdClienteServico, id::read);
-    let id_tipo_atendimento = to.optional(Field::IdTipoAtendimento, id::read);
-    let descricao = to.text(Field::Descricao);
-    let nome = to.text(Field::Nome);
-    let telefone = to.required(Field::Telefone, phone::read);
-    let email = to.optional(Field::Email, email::read);
-    let abrir_os = to.optional(Field::AbrirOs, boolean::read).unwrap_or(false);
-    let id_atendimento_status = to.optional(Field::IdAtendimentoStatus, id::read);
-    let id_usuario_responsavel = to.optional(Field::IdUsuarioResponsavel, id::read_list).unwrap_or_default();
-    let parametros = to.optional(Field::Parametros, params::read);
-    let parametros_ordem_servico = to.optional(Field::ParametrosOrdemServico, params::read_os);
-    if parametros_ordem_servico.is_some() && !abrir_os {
-        to.notices.push(words::OS_NOT_ASKED.problem(Field::ParametrosOrdemServico.name(), String::new()));
-    }
-
-    // A required field is `None` only together with a problem.
-    match (id_cliente_servico, descricao, nome, telefone) {
-        (Some(id_cliente_servico), Some(descricao), Some(nome), Some(telefone)) if to.problems.is_empty() => {
-            let ticket = Ticket {
-                id_cliente_servico,
-                id_tipo_atendimento,
-                descricao,
-                nome,
-                telefone,
-                email,
-                abrir_os,
-                id_atendimento_status,
-                id_usuario_responsavel,
-                parametros,
-                parametros_ordem_servico,
-            };
-            Ok(Parsed { ticket, notices: to.notices })
-        }
-        _ => Err(to.problems),
-    }
-}
 
 /// A cell without what surrounds its value.
 enum Cell<'a> {
@@ -69,14 +29,14 @@ impl<'a> Cell<'a> {
     }
 }
 
-struct Findings<'a> {
-    raw: &'a RawTicket<'a>,
-    problems: Vec<Problem>,
-    notices: Vec<Problem>,
+pub(super) struct Findings<'a> {
+    pub(super) raw: &'a RawTicket<'a>,
+    pub(super) problems: Vec<Problem>,
+    pub(super) notices: Vec<Problem>,
 }
 
 impl<'a> Findings<'a> {
-    fn required<T>(&mut self, field: Field, read: impl Fn(&str) -> Read<T>) -> Option<T> {
+    pub(super) fn required<T>(&mut self, field: Field, read: impl Fn(&str) -> Read<T>) -> Option<T> {
         match self.cell(field) {
             Cell::Says(cell) => self.note(field, &cell, read(&cell)),
             Cell::Failed(cell) => self.failed_formula(field, &cell),
@@ -84,7 +44,7 @@ impl<'a> Findings<'a> {
         }
     }
 
-    fn optional<T>(&mut self, field: Field, read: impl Fn(&str) -> Read<T>) -> Option<T> {
+    pub(super) fn optional<T>(&mut self, field: Field, read: impl Fn(&str) -> Read<T>) -> Option<T> {
         match self.cell(field) {
             Cell::Says(cell) => self.note(field, &cell, read(&cell)),
             // Blank it would be another ticket than the sheet was meant to ask for.
@@ -93,7 +53,7 @@ impl<'a> Findings<'a> {
         }
     }
 
-    fn text(&mut self, field: Field) -> Option<Text> {
+    pub(super) fn text(&mut self, field: Field) -> Option<Text> {
         let cell = self.raw.get(field).unwrap_or_default();
         if let Some(text) = text::read_simple(cell) {
             return Some(text);

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::super::{Ddd, Id, fill_ddd};
+use super::super::{Ddd, Id, Parsed, Ticket, fill_ddd};
 use super::*;
 
 fn raw<'a>(cells: &[(Field, &'a str)]) -> RawTicket<'a> {

@@ -1,0 +1,117 @@
+//! A row that may be sent: all of its fields, and how they are read.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::parse::Findings;
+use super::words;
+use super::{Email, Field, Id, Phone, Problem, RawTicket, Text, boolean, email, id, params, phone};
+
+/// A row that may be sent.
+#[derive(Clone, PartialEq)]
+pub struct Ticket {
+    pub id_cliente_servico: Id,
+    pub id_tipo_atendimento: Option<Id>,
+    pub descricao: Text,
+    pub nome: Text,
+    pub telefone: Phone,
+    pub email: Option<Email>,
+    pub abrir_os: bool,
+    pub id_atendimento_status: Option<Id>,
+    /// Empty when absent.
+    pub id_usuario_responsavel: Vec<Id>,
+    pub parametros: Option<Map<String, Value>>,
+    /// Known keys have the types that HubSoft wants: an integer `id_tipo_ordem_servico`, lists of
+    /// ids as arrays of strings.
+    pub parametros_ordem_servico: Option<Map<String, Value>>,
+}
+
+/// A valid ticket, and what was repaired or looks odd in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parsed {
+    pub ticket: Ticket,
+    pub notices: Vec<Problem>,
+}
+
+impl Ticket {
+    /// Reads every field and reports every problem of the row at once, in the order of [`Field`].
+    pub fn parse(raw: &RawTicket<'_>) -> Result<Parsed, Vec<Problem>> {
+        parse(raw)
+    }
+
+    /// What "the same row" means for `repeat`: service, type and description, as they are sent. The
+    /// same on every machine, so that it can be stored.
+    ///
+    /// 128 bits of SHA-256: two different rows of a million share a key with a chance of 1e-27.
+    pub fn repeat_key(&self) -> [u8; 16] {
+        let mut hash = Sha256::new();
+        hash.update(self.id_cliente_servico.get().to_be_bytes());
+        // 0 is no id: it stands for the absent type.
+        hash.update(self.id_tipo_atendimento.map_or(0, Id::get).to_be_bytes());
+        hash.update(self.descricao.as_str().as_bytes());
+        let hash: [u8; 32] = hash.finalize().into();
+        std::array::from_fn(|at| hash[at])
+    }
+}
+
+fn parse(raw: &RawTicket<'_>) -> Result<Parsed, Vec<Problem>> {
+    let mut to = Findings { raw, problems: Vec::new(), notices: Vec::new() };
+
+    let id_cliente_servico = to.required(Field::IdClienteServico, id::read);
+    let id_tipo_atendimento = to.optional(Field::IdTipoAtendimento, id::read);
+    let descricao = to.text(Field::Descricao);
+    let nome = to.text(Field::Nome);
+    let telefone = to.required(Field::Telefone, phone::read);
+    let email = to.optional(Field::Email, email::read);
+    let abrir_os = to.optional(Field::AbrirOs, boolean::read).unwrap_or(false);
+    let id_atendimento_status = to.optional(Field::IdAtendimentoStatus, id::read);
+    let id_usuario_responsavel = to.optional(Field::IdUsuarioResponsavel, id::read_list).unwrap_or_default();
+    let parametros = to.optional(Field::Parametros, params::read);
+    let parametros_ordem_servico = to.optional(Field::ParametrosOrdemServico, params::read_os);
+    if parametros_ordem_servico.is_some() && !abrir_os {
+        to.notices.push(words::OS_NOT_ASKED.problem(Field::ParametrosOrdemServico.name(), String::new()));
+    }
+
+    // A required field is `None` only together with a problem.
+    match (id_cliente_servico, descricao, nome, telefone) {
+        (Some(id_cliente_servico), Some(descricao), Some(nome), Some(telefone)) if to.problems.is_empty() => {
+            let ticket = Ticket {
+                id_cliente_servico,
+                id_tipo_atendimento,
+                descricao,
+                nome,
+                telefone,
+                email,
+                abrir_os,
+                id_atendimento_status,
+                id_usuario_responsavel,
+                parametros,
+                parametros_ordem_servico,
+            };
+            Ok(Parsed { ticket, notices: to.notices })
+        }
+        _ => Err(to.problems),
+    }
+}
+
+/// Ids as they are; a person's words and contacts masked.
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let n_keys = |map: &Option<Map<String, Value>>| map.as_ref().map(Map::len);
+        f.debug_struct("Ticket")
+            .field("id_cliente_servico", &self.id_cliente_servico)
+            .field("id_tipo_atendimento", &self.id_tipo_atendimento)
+            .field("descricao", &self.descricao)
+            .field("nome", &self.nome)
+            .field("telefone", &self.telefone)
+            .field("email", &self.email)
+            .field("abrir_os", &self.abrir_os)
+            .field("id_atendimento_status", &self.id_atendimento_status)
+            .field("id_usuario_responsavel", &self.id_usuario_responsavel)
+            .field("parametros_keys", &n_keys(&self.parametros))
+            .field("parametros_ordem_servico_keys", &n_keys(&self.parametros_ordem_servico))
+            .finish()
+    }
+}
