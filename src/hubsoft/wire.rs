@@ -6,82 +6,64 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::delivery::Opening;
 use crate::delivery::identity::Marker;
 use crate::printable;
-use crate::ticket::{Id, Ticket};
+use crate::ticket::{Field, Ticket, Value};
 
 /// A field of an answer. `null` and absent are the same.
 type Raw<'a> = Option<&'a RawValue>;
 
-/// The body of `POST …/atendimento`. Unknown names would be ignored in silence; wrong types refused.
-#[derive(Serialize)]
+/// The body of `POST …/atendimento`. Unknown names would be ignored in silence; wrong types refused. What a ticket says
+/// nothing of is left out; `abrir_os` it always says, because what a tenant's default would be is nobody's to guess.
 struct NewTicket<'a> {
-    id_cliente_servico: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id_tipo_atendimento: Option<i64>,
-    descricao: Marked<'a>,
-    nome: &'a str,
-    telefone: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    email: Option<&'a str>,
-    /// Always sent, always a boolean: what a tenant's default would be is nobody's to guess.
-    abrir_os: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id_atendimento_status: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id_usuario_responsavel: Option<Responsible<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parametros: Option<&'a serde_json::Map<String, serde_json::Value>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parametros_ordem_servico: Option<&'a serde_json::Map<String, serde_json::Value>>,
+    ticket: &'a Ticket,
+    marker: Marker,
 }
 
-/// The text, and the marker by which the ticket is found again.
-struct Marked<'a>(&'a str, Marker);
-
-impl Serialize for Marked<'_> {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(&format_args!("{}{}", self.0, self.1))
+impl Serialize for NewTicket<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut body = to.serialize_map(None)?;
+        for field in Field::ALL {
+            if let Some(value) = self.ticket.value(field) {
+                let marker = (field == Field::Descricao).then_some(self.marker);
+                body.serialize_entry(field.name(), &Sent { value, marker })?;
+            }
+        }
+        body.end()
     }
 }
 
-/// One user as a number, several as the text `1,2`.
-struct Responsible<'a>(&'a [Id]);
+/// A value, and behind a text the marker by which the ticket is found again.
+struct Sent<'a> {
+    value: Value<'a>,
+    marker: Option<Marker>,
+}
 
-impl Serialize for Responsible<'_> {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            [one] => to.serialize_i64(one.get()),
-            many => {
-                let ids: Vec<String> = many.iter().map(|it| it.get().to_string()).collect();
+impl Serialize for Sent<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match (self.value, self.marker) {
+            (Value::Text(text), Some(marker)) => to.collect_str(&format_args!("{text}{marker}")),
+            (Value::Text(text), None) => to.serialize_str(text),
+            (Value::Id(id) | Value::Ids(&[id]), _) => to.serialize_i64(id.get()),
+            (Value::Ids(ids), _) => {
+                let ids: Vec<String> = ids.iter().map(|id| id.get().to_string()).collect();
                 to.serialize_str(&ids.join(","))
             }
+            (Value::Flag(flag), _) => to.serialize_bool(flag),
+            (Value::Object(object), _) => object.serialize(to),
         }
     }
 }
 
 /// The request body that opens `ticket`.
 pub(super) fn new_ticket(ticket: &Ticket, marker: Marker) -> Vec<u8> {
-    let body = NewTicket {
-        id_cliente_servico: ticket.id_cliente_servico.get(),
-        id_tipo_atendimento: ticket.id_tipo_atendimento.map(Id::get),
-        descricao: Marked(ticket.descricao.as_str(), marker),
-        nome: ticket.nome.as_str(),
-        telefone: ticket.telefone.as_str(),
-        email: ticket.email.as_ref().map(|it| it.as_str()),
-        abrir_os: ticket.abrir_os,
-        id_atendimento_status: ticket.id_atendimento_status.map(Id::get),
-        id_usuario_responsavel: Some(ticket.id_usuario_responsavel.as_slice())
-            .filter(|it| !it.is_empty())
-            .map(Responsible),
-        parametros: ticket.parametros.as_ref(),
-        parametros_ordem_servico: ticket.parametros_ordem_servico.as_ref(),
-    };
     let mut bytes = Vec::with_capacity(512);
+    let body = NewTicket { ticket, marker };
     serde_json::to_writer(&mut bytes, &body).expect("writing text and numbers into memory cannot fail");
     bytes
 }
@@ -375,7 +357,7 @@ fn list<'a>(raw: Raw<'a>) -> Option<Vec<Raw<'a>>> {
 mod tests {
     use super::*;
     use crate::delivery::identity::BatchKey;
-    use crate::ticket::{Field, RawTicket};
+    use crate::ticket::{Kind, RawTicket};
 
     fn body(raw: &RawTicket<'_>) -> String {
         let parsed = Ticket::parse(raw).map_err(|problems| format!("{problems:?}")).expect("valid");
@@ -411,6 +393,24 @@ mod tests {
         insta::assert_snapshot!(body(&most), @r#"{"id_cliente_servico":11000,"id_tipo_atendimento":5,"descricao":"Sem \"luz\"\nna rua [ref WHQXBJ4VFWYF]","nome":"Ana","telefone":"37999112233","email":"ana@example.com","abrir_os":true,"id_atendimento_status":24,"id_usuario_responsavel":7,"parametros":{"origem":"csv"},"parametros_ordem_servico":{"status":"pendente"}}"#);
         let several = with(&[(Field::IdUsuarioResponsavel, "1, 2")]);
         assert!(body(&several).contains(r#""id_usuario_responsavel":"1,2""#));
+    }
+
+    /// A field that is read and not sent would be missing from the ticket without a word.
+    #[test]
+    fn every_field_is_sent_under_its_name() {
+        let cell = |field: Field| match field.kind() {
+            Kind::Id => ("7", "7"),
+            Kind::Ids => ("1, 2", r#""1,2""#),
+            Kind::Text => ("Sem luz", r#""Sem luz [ref WHQXBJ4VFWYF]""#),
+            Kind::Name => ("Ana", r#""Ana""#),
+            Kind::Phone => ("(37) 99911-2233", r#""37999112233""#),
+            Kind::Email => ("ana@example.com", r#""ana@example.com""#),
+            Kind::Flag => ("sim", "true"),
+            Kind::Object => (r#"{"status":"pendente"}"#, r#"{"status":"pendente"}"#),
+        };
+        let raw = RawTicket::of(|field| Some(cell(field).0.into()));
+        let sent = Field::ALL.map(|field| format!(r#""{field}":{}"#, cell(field).1));
+        assert_eq!(body(&raw), format!("{{{}}}", sent.join(",")));
     }
 
     #[test]

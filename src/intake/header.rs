@@ -275,6 +275,34 @@ mod tests {
     }
 
     #[test]
+    fn docs_have_every_field_and_its_names() {
+        let page = include_str!("../../docs/sheets.md");
+        let (_, rows) = page.split_once("| Field | Required |").expect("a table of fields");
+        let told = rows.lines().skip(2).take_while(|line| line.starts_with("| `")).map(|line| {
+            let cells: Vec<_> = line.split(" |").map(|cell| cell.trim_matches(['|', ' ', '`'])).collect();
+            let aliases: Vec<_> = cells[3].split(", ").map(normal).filter(|name| !name.is_empty()).collect();
+            (cells[0].to_owned(), cells[1] == "yes", aliases)
+        });
+        let known = Field::ALL.into_iter().map(|field| {
+            (
+                field.name().to_owned(),
+                field.is_required(),
+                names_of(field).skip(1).map(Cow::into_owned).collect(),
+            )
+        });
+        let own = |(name, is_required, mut aliases): (String, bool, Vec<String>)| {
+            aliases.retain(|alias| *alias != normal(&name)); // It may be told how it is written with blanks.
+            (name, is_required, aliases)
+        };
+        assert_eq!(told.map(own).collect::<Vec<_>>(), known.collect::<Vec<_>>());
+
+        let page = include_str!("../../docs/integration.md");
+        for field in Field::ALL {
+            assert!(page.contains(field.name()), "docs/integration.md does not tell of {field}");
+        }
+    }
+
+    #[test]
     fn a_key_of_an_object_is_a_column() {
         let param = |object, key: &str| Some(Target::Param { object, key: key.to_owned() });
         assert_eq!(of_name("parametros.Lote"), param(Field::Parametros, "Lote"));

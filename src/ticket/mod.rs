@@ -26,5 +26,5 @@ pub use problem::Problem;
 pub(crate) use problem::{cut, in_words, shown};
 pub use raw::RawTicket;
 pub use text::Text;
-pub use valid::{Parsed, Ticket};
+pub use valid::{Parsed, Ticket, Value};
 pub(crate) use words::{PHONE_DDD_FILLED, Words};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256};
 
 use super::parse::Findings;
@@ -22,10 +22,20 @@ pub struct Ticket {
     pub id_atendimento_status: Option<Id>,
     /// Empty when absent.
     pub id_usuario_responsavel: Vec<Id>,
-    pub parametros: Option<Map<String, Value>>,
+    pub parametros: Option<Map<String, Json>>,
     /// Known keys have the types that HubSoft wants: an integer `id_tipo_ordem_servico`, lists of
     /// ids as arrays of strings.
-    pub parametros_ordem_servico: Option<Map<String, Value>>,
+    pub parametros_ordem_servico: Option<Map<String, Json>>,
+}
+
+/// What a ticket says in one field.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Value<'a> {
+    Id(Id),
+    Ids(&'a [Id]),
+    Text(&'a str),
+    Flag(bool),
+    Object(&'a Map<String, Json>),
 }
 
 /// A valid ticket, and what was repaired or looks odd in it.
@@ -39,6 +49,26 @@ impl Ticket {
     /// Reads every field and reports every problem of the row at once, in the order of [`Field`].
     pub fn parse(raw: &RawTicket<'_>) -> Result<Parsed, Vec<Problem>> {
         parse(raw)
+    }
+
+    /// What it says in a field; `None`: nothing.
+    pub fn value(&self, field: Field) -> Option<Value<'_>> {
+        match field {
+            Field::IdClienteServico => Some(Value::Id(self.id_cliente_servico)),
+            Field::IdTipoAtendimento => self.id_tipo_atendimento.map(Value::Id),
+            Field::Descricao => Some(Value::Text(self.descricao.as_str())),
+            Field::Nome => Some(Value::Text(self.nome.as_str())),
+            Field::Telefone => Some(Value::Text(self.telefone.as_str())),
+            Field::Email => self.email.as_ref().map(|email| Value::Text(email.as_str())),
+            Field::AbrirOs => Some(Value::Flag(self.abrir_os)),
+            Field::IdAtendimentoStatus => self.id_atendimento_status.map(Value::Id),
+            Field::IdUsuarioResponsavel => match &*self.id_usuario_responsavel {
+                [] => None,
+                ids => Some(Value::Ids(ids)),
+            },
+            Field::Parametros => self.parametros.as_ref().map(Value::Object),
+            Field::ParametrosOrdemServico => self.parametros_ordem_servico.as_ref().map(Value::Object),
+        }
     }
 
     /// What "the same row" means for `repeat`: service, type and description, as they are sent. The
@@ -96,22 +126,23 @@ fn parse(raw: &RawTicket<'_>) -> Result<Parsed, Vec<Problem>> {
     }
 }
 
-/// Ids as they are; a person's words and contacts masked.
+/// Ids as they are; of a person's words and contacts the length only.
 impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let n_keys = |map: &Option<Map<String, Value>>| map.as_ref().map(Map::len);
-        f.debug_struct("Ticket")
-            .field("id_cliente_servico", &self.id_cliente_servico)
-            .field("id_tipo_atendimento", &self.id_tipo_atendimento)
-            .field("descricao", &self.descricao)
-            .field("nome", &self.nome)
-            .field("telefone", &self.telefone)
-            .field("email", &self.email)
-            .field("abrir_os", &self.abrir_os)
-            .field("id_atendimento_status", &self.id_atendimento_status)
-            .field("id_usuario_responsavel", &self.id_usuario_responsavel)
-            .field("parametros_keys", &n_keys(&self.parametros))
-            .field("parametros_ordem_servico_keys", &n_keys(&self.parametros_ordem_servico))
-            .finish()
+        let mut out = f.debug_struct("Ticket");
+        for field in Field::ALL {
+            let name = field.name();
+            match self.value(field) {
+                None => continue,
+                Some(Value::Id(id)) => out.field(name, &id.get()),
+                Some(Value::Ids(ids)) => out.field(name, &ids),
+                Some(Value::Text(text)) => {
+                    out.field(name, &format_args!("({} characters)", text.chars().count()))
+                }
+                Some(Value::Flag(flag)) => out.field(name, &flag),
+                Some(Value::Object(map)) => out.field(name, &format_args!("({} keys)", map.len())),
+            };
+        }
+        out.finish()
     }
 }

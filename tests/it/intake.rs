@@ -9,7 +9,7 @@ use mutirao::intake::{
     Blame, Encoding, Format, Hashing, Intake, IntakeError, IntakeOptions, RESULT_COLUMNS, Repeat, Repeats,
     Source, template,
 };
-use mutirao::ticket::{Field, Ticket};
+use mutirao::ticket::{Field, Kind, Ticket};
 use proptest::prelude::*;
 
 /// A valid row, `;`.
@@ -321,6 +321,37 @@ fn a_column_lote_of_the_sheet_is_its_own() {
     let intake = open(&format!("{HEADER};lote;referencia\n{ROW};24-11;7\n")).unwrap();
     assert_eq!(intake.headers().last().unwrap(), "lote");
     assert!(intake.first_lote().is_none() && intake.ours().by_batch.is_empty());
+}
+
+/// What a reference is made of, and what `check` takes for a repeat, is what the table of fields calls identity.
+#[test]
+fn a_row_is_known_by_its_identity_and_by_nothing_else() {
+    let cells = |kind| match kind {
+        Kind::Id | Kind::Ids => ("7", "8"),
+        Kind::Text | Kind::Name => ("Ana", "Bia"),
+        Kind::Phone => ("37999112233", "37999112234"),
+        Kind::Email => ("ana@example.com", "bia@example.com"),
+        Kind::Flag => ("sim", "não"),
+        Kind::Object => ("{}", "{ }"),
+    };
+    let header = Field::ALL.map(Field::name).join(";");
+    let row = |changed: Option<Field>| {
+        let cell = |field: Field| match cells(field.kind()) {
+            (_, other) if Some(field) == changed => other,
+            (cell, _) => cell,
+        };
+        Field::ALL.map(cell).join(";")
+    };
+    for field in Field::ALL {
+        let mut intake = open(&format!("{header}\n{}\n{}\n", row(None), row(Some(field)))).unwrap();
+        let (mut keys, mut repeats) = (Vec::new(), Repeats::default());
+        while let Some(row) = intake.next_row().unwrap() {
+            keys.push(row.content_key());
+            repeats.add(&row.parse(&row.raw()).unwrap().ticket, row.line);
+        }
+        let is_other = (keys[0] != keys[1], repeats.finish().is_empty());
+        assert_eq!(is_other, (field.is_identity(), field.is_identity()), "{field}");
+    }
 }
 
 /// `--excel-safe` puts an apostrophe before `-28 dBm`, and it was posted to HubSoft.
