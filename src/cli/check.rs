@@ -14,11 +14,10 @@ use super::reading;
 use super::screen::Screen;
 use crate::delivery::evidence::{Evidence, Guard, Row};
 use crate::delivery::{Halt, Rate};
-use crate::hubsoft::Catalogue;
 use crate::intake::{GuessedService, Hashing, Repeat, Repeats};
 use crate::printable::{self, LINE_CHARS_MAX};
 use crate::settings::{Config, DeliveryLayer};
-use crate::ticket::{Id, Problem, Ticket};
+use crate::ticket::{ByField, Field, Problem, Ticket, Value};
 
 pub async fn check(mut args: Check, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
     let mut config = Config::load(global.config.as_deref())?;
@@ -146,20 +145,16 @@ impl Told<'_> {
     }
 }
 
-/// The ids that valid rows ask for, and the first line that does.
+/// The ids of catalogues that valid rows ask for, and the first line that does.
 #[derive(Default)]
-struct Ids {
-    types: BTreeMap<i64, u64>,
-    statuses: BTreeMap<i64, u64>,
-}
+struct Ids(ByField<BTreeMap<i64, u64>>);
 
 impl Ids {
     fn take(&mut self, ticket: &Ticket, line: u64) {
-        if let Some(id) = ticket.id_tipo_atendimento.map(Id::get) {
-            self.types.entry(id).or_insert(line);
-        }
-        if let Some(id) = ticket.id_atendimento_status.map(Id::get) {
-            self.statuses.entry(id).or_insert(line);
+        for field in Field::ALL.into_iter().filter(|field| field.catalogue().is_some()) {
+            if let Some(Value::Id(id)) = ticket.value(field) {
+                self.0[field].entry(id.get()).or_insert(line);
+            }
         }
     }
 
@@ -173,11 +168,9 @@ impl Ids {
         screen: &Screen,
     ) -> Result<u64, Failure> {
         let mut n_unknown = 0;
-        for (which, field, ids) in [
-            (Catalogue::TicketTypes, "id_tipo_atendimento", &self.types),
-            (Catalogue::TicketStatuses, "id_atendimento_status", &self.statuses),
-        ] {
-            let reply = target.api.catalogue(which, &Calm::new(rate)).await;
+        for field in Field::ALL {
+            let Some(catalogue) = field.catalogue() else { continue };
+            let reply = target.api.catalogue(catalogue, &Calm::new(rate)).await;
             let known: BTreeSet<i64> = match Evidence::of(&reply) {
                 Evidence { row: Row::Answered(entries), .. } => entries.iter().map(|it| it.id).collect(),
                 Evidence { guard: Guard::Unauthorized(fault), .. } => {
@@ -191,16 +184,18 @@ impl Ids {
                     ));
                 }
                 _ => {
-                    screen.warn(format!("{field}: not verified, the catalogue cannot be read"));
+                    if !self.0[field].is_empty() {
+                        screen.warn(format!("{field}: not verified, the catalogue cannot be read"));
+                    }
                     continue;
                 }
             };
-            for (id, line) in ids.iter().filter(|(id, _)| !known.contains(id)) {
+            for (id, line) in self.0[field].iter().filter(|(id, _)| !known.contains(id)) {
                 n_unknown += 1;
                 told.problem(
                     *line,
                     &Problem {
-                        field: field.into(),
+                        field: field.name().into(),
                         code: "unknown_id".into(),
                         found: id.to_string(),
                         message: format!("{} does not know this id (first used here)", target.host).into(),

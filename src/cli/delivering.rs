@@ -19,10 +19,11 @@ use crate::delivery::{
     Control, Ending, Gate, GuardLimits, Halt, OpenTickets, Outbox, Policy, Rate, Reason, RequestKind,
     SystemClock, Verdict, Watch, Withheld, run,
 };
-use crate::hubsoft::{BaseUrl, BaseUrlFault, Catalogue, Credentials, Entry, HubSoft, HubSoftSettings};
+use crate::hubsoft::{BaseUrl, BaseUrlFault, Credentials, Entry, HubSoft, HubSoftSettings};
 use crate::outbox::{AnyOutbox, AnyWorker};
 use crate::sandbox::{BookFault, RunningSandbox, Sandbox, SandboxOptions};
 use crate::settings::{Config, DeliveryLayer, EndLayer, MaxErrors};
+use crate::ticket::Catalogue;
 
 /// Real tickets up to this number are opened without a question.
 const UNASKED_MAX: u64 = 20;
@@ -209,7 +210,7 @@ impl Gate for Calm {
 /// The ticket types of the tenant; `None` if they cannot be read, which proves nothing. Refused
 /// logins and permissions end the command here, before anything is sent.
 pub async fn ticket_types(target: &Target, gate: &Calm) -> Result<Option<Vec<Entry>>, Failure> {
-    let reply = target.api.catalogue(Catalogue::TicketTypes, gate).await;
+    let reply = target.api.catalogue(Catalogue::TICKET_TYPES, gate).await;
     if let Guard::Unauthorized(fault) = Evidence::of(&reply).guard {
         return Err(halted(&Halt::Unauthorized(fault.clone())));
     }

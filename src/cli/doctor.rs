@@ -17,10 +17,10 @@ use super::place;
 use super::screen::Screen;
 use crate::delivery::evidence::{Evidence, Guard, Row};
 use crate::delivery::{Halt, Rate, Reply};
-use crate::hubsoft::Catalogue;
 use crate::outbox::{Onlooker, SqliteOutbox};
 use crate::report;
 use crate::settings::{Config, DeliveryLayer};
+use crate::ticket::Catalogue;
 
 /// Less than this is little for an outbox and its results. Bytes.
 const SPACE_MIN: u64 = 1 << 30;
@@ -112,11 +112,8 @@ async fn examine(
         }
         _ => findings.doubtful("login", &why(&reply)),
     }
-    for (catalogue, name) in [
-        (Catalogue::TicketTypes, "ticket types"),
-        (Catalogue::TicketStatuses, "ticket statuses"),
-        (Catalogue::ServiceOrderTypes, "service order types"),
-    ] {
+    for catalogue in Catalogue::all() {
+        let name = catalogue.name;
         let reply = target.api.catalogue(catalogue, &Calm::new(rate)).await;
         match Evidence::of(&reply) {
             Evidence { row: Row::Answered(entries), .. } => {

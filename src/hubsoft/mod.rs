@@ -29,7 +29,7 @@ use crate::delivery::identity::Marker;
 use crate::delivery::{
     Api, Gate, LookUp, Proof, Reply, RequestKind, Sighting, Verdict, Verification, Withheld,
 };
-use crate::ticket::{Id, Ticket};
+use crate::ticket::{Catalogue, Id, Ticket};
 use look_up::Limit;
 use token::{NoToken, Refusals, Tokens};
 use transport::Transport;
@@ -54,15 +54,8 @@ pub struct HubSoft {
 struct Routes {
     tickets: Url,
     tickets_of_customer: Url,
-    catalogues: [Url; 3],
-}
-
-/// What a tenant numbers in its own way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Catalogue {
-    TicketTypes,
-    TicketStatuses,
-    ServiceOrderTypes,
+    /// Of the catalogues, which are read seldom.
+    base: BaseUrl,
 }
 
 /// A ticket as a look-up shows it.
@@ -80,14 +73,9 @@ pub struct Entry {
     pub label: String,
 }
 
-impl Catalogue {
-    /// The route, the name of the list, and the name of the id.
-    fn names(self) -> (&'static str, &'static str, &'static str) {
-        match self {
-            Self::TicketTypes => ("tipo_atendimento", "tipos_atendimento", "id_tipo_atendimento"),
-            Self::TicketStatuses => ("status_atendimento", "status_atendimento", "id_atendimento_status"),
-            Self::ServiceOrderTypes => ("tipo_ordem_servico", "tipo_ordem_servicos", "id_tipo_ordem_servico"),
-        }
+impl Routes {
+    fn catalogue(&self, which: Catalogue) -> Url {
+        self.base.join(&format!("/api/v1/integracao/configuracao/{}", which.route))
     }
 }
 
@@ -100,16 +88,10 @@ impl HubSoft {
     /// a header.
     pub fn new(settings: HubSoftSettings) -> Result<Self, SetupError> {
         let base = &settings.base_url;
-        let catalogue =
-            |which: Catalogue| base.join(&format!("/api/v1/integracao/configuracao/{}", which.names().0));
         let routes = Routes {
             tickets: base.join("/api/v1/integracao/atendimento"),
             tickets_of_customer: base.join("/api/v1/integracao/cliente/atendimento"),
-            catalogues: [
-                catalogue(Catalogue::TicketTypes),
-                catalogue(Catalogue::TicketStatuses),
-                catalogue(Catalogue::ServiceOrderTypes),
-            ],
+            base: base.clone(),
         };
         Ok(Self {
             transport: Transport::new(&settings)?,
@@ -152,7 +134,7 @@ impl HubSoft {
     /// How far this machine's clock is ahead of HubSoft's; `None` if it does not tell.
     pub async fn clock_ahead(&self, gate: &impl Gate) -> Option<SignedDuration> {
         gate.pass(RequestKind::Probe).await.ok()?;
-        let request = get(self.routes.catalogues[Catalogue::TicketTypes as usize].clone());
+        let request = get(self.routes.catalogue(Catalogue::TICKET_TYPES));
         transport::clock_ahead(&self.transport.ask(request).await?)
     }
 
@@ -160,7 +142,7 @@ impl HubSoft {
     /// check of later posts.
     pub async fn catalogue(&self, which: Catalogue, gate: &impl Gate) -> Reply<Vec<Entry>> {
         let reply = self.read_catalogue(which, gate).await;
-        if let (Catalogue::TicketTypes, Verdict::Answered(entries)) = (which, &reply.verdict) {
+        if let (Catalogue::TICKET_TYPES, Verdict::Answered(entries)) = (which, &reply.verdict) {
             let labels = entries.iter().map(|it| (it.id, it.label.clone())).collect();
             *self.type_labels.borrow_mut() = Some(Rc::new(labels));
         }
@@ -168,14 +150,13 @@ impl HubSoft {
     }
 
     async fn read_catalogue(&self, which: Catalogue, gate: &impl Gate) -> Reply<Vec<Entry>> {
-        let url = &self.routes.catalogues[which as usize];
+        let url = self.routes.catalogue(which);
         let answer = match self.authorised(RequestKind::Probe, gate, || get(url.clone())).await {
             Ok(answer) => answer,
             Err(no_token) => return stopped(no_token),
         };
-        let (_, list_key, id_key) = which.names();
         let verdict = match verdict::of_read(&answer.exchange) {
-            Ok(body) => match wire::catalogue(body, list_key, id_key) {
+            Ok(body) => match wire::catalogue(body, which.list, which.id) {
                 Some(rows) => {
                     Verdict::Answered(rows.into_iter().map(|(id, label)| Entry { id, label }).collect())
                 }
@@ -191,7 +172,7 @@ impl HubSoft {
         if let Some(labels) = self.known_labels() {
             return Ok(labels);
         }
-        let reply = self.catalogue(Catalogue::TicketTypes, gate).await;
+        let reply = self.catalogue(Catalogue::TICKET_TYPES, gate).await;
         match (&reply.verdict, self.known_labels()) {
             (Verdict::Answered(_), Some(labels)) => Ok(labels),
             _ => Err(reply.map(unanswered)),
@@ -351,7 +332,7 @@ impl Api for HubSoft {
     }
 
     async fn probe(&self, gate: &impl Gate) -> Reply<()> {
-        let reply = self.read_catalogue(Catalogue::TicketTypes, gate).await;
+        let reply = self.read_catalogue(Catalogue::TICKET_TYPES, gate).await;
         reply.map(|verdict| match verdict {
             Verdict::Answered(_) => Verdict::Answered(()),
             other => unanswered(other),

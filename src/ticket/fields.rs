@@ -42,6 +42,44 @@ pub enum Kind {
     Object,
 }
 
+/// A list of the tenant's own, each entry with an id: `GET …/configuracao/ROUTE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Catalogue {
+    /// For people.
+    pub name: &'static str,
+    pub route: &'static str,
+    /// The list in the answer.
+    pub list: &'static str,
+    /// The id in an entry.
+    pub id: &'static str,
+}
+
+impl Catalogue {
+    pub const TICKET_TYPES: Self = Self {
+        name: "ticket types",
+        route: "tipo_atendimento",
+        list: "tipos_atendimento",
+        id: "id_tipo_atendimento",
+    };
+    const TICKET_STATUSES: Self = Self {
+        name: "ticket statuses",
+        route: "status_atendimento",
+        list: "status_atendimento",
+        id: "id_atendimento_status",
+    };
+    /// Of a key of `parametros_ordem_servico`.
+    const SERVICE_ORDER_TYPES: Self = Self {
+        name: "service order types",
+        route: "tipo_ordem_servico",
+        list: "tipo_ordem_servicos",
+        id: "id_tipo_ordem_servico",
+    };
+
+    pub fn all() -> impl Iterator<Item = Self> {
+        Field::ALL.into_iter().filter_map(Field::catalogue).chain([Self::SERVICE_ORDER_TYPES])
+    }
+}
+
 struct Row {
     field: Field,
     /// As the API spells it.
@@ -55,6 +93,8 @@ struct Row {
     personal: bool,
     /// Rows that are equal in these ask for the same ticket.
     identity: bool,
+    /// Where its ids are from.
+    catalogue: Option<Catalogue>,
     /// For who fills in a template.
     explanation: &'static str,
 }
@@ -69,6 +109,7 @@ static TABLE: [Row; 11] = [
         required: true,
         personal: false,
         identity: true,
+        catalogue: None,
         explanation: "required; the service's id in HubSoft, digits only; not codigo_cliente and not id_cliente",
     },
     Row {
@@ -79,6 +120,7 @@ static TABLE: [Row; 11] = [
         required: false,
         personal: false,
         identity: true,
+        catalogue: Some(Catalogue::TICKET_TYPES),
         explanation: "the ticket type's id in HubSoft; blank: HubSoft's default, SAC",
     },
     Row {
@@ -89,6 +131,7 @@ static TABLE: [Row; 11] = [
         required: true,
         personal: true,
         identity: true,
+        catalogue: None,
         explanation: "required; any text, line breaks allowed",
     },
     Row {
@@ -106,6 +149,7 @@ static TABLE: [Row; 11] = [
         required: true,
         personal: true,
         identity: false,
+        catalogue: None,
         explanation: "required; who asks",
     },
     Row {
@@ -125,6 +169,7 @@ static TABLE: [Row; 11] = [
         required: true,
         personal: true,
         identity: false,
+        catalogue: None,
         explanation: "required; DDD and number: 37999112233",
     },
     Row {
@@ -135,6 +180,7 @@ static TABLE: [Row; 11] = [
         required: false,
         personal: true,
         identity: false,
+        catalogue: None,
         explanation: "user@dominio.com; may be blank",
     },
     Row {
@@ -145,6 +191,7 @@ static TABLE: [Row; 11] = [
         required: false,
         personal: false,
         identity: false,
+        catalogue: None,
         explanation: "sim or não: whether a service order (a visit) is opened too; blank: não",
     },
     Row {
@@ -155,6 +202,7 @@ static TABLE: [Row; 11] = [
         required: false,
         personal: false,
         identity: false,
+        catalogue: Some(Catalogue::TICKET_STATUSES),
         explanation: "the status' id in HubSoft; blank: HubSoft's default",
     },
     Row {
@@ -165,6 +213,7 @@ static TABLE: [Row; 11] = [
         required: false,
         personal: false,
         identity: false,
+        catalogue: None,
         explanation: "one id, or several separated by commas; blank: HubSoft's default",
     },
     Row {
@@ -175,6 +224,7 @@ static TABLE: [Row; 11] = [
         required: false,
         personal: true,
         identity: false,
+        catalogue: None,
         explanation: "any number of columns of this form: further values stored with the ticket",
     },
     Row {
@@ -185,6 +235,7 @@ static TABLE: [Row; 11] = [
         required: false,
         personal: true,
         identity: false,
+        catalogue: None,
         explanation: "KEY is id_tipo_ordem_servico, status (pendente or aguardando_agendamento) or ids_tecnicos \
                       (separated by blanks)",
     },
@@ -264,6 +315,11 @@ impl Field {
     /// Whether rows that differ in it ask for different tickets.
     pub fn is_identity(self) -> bool {
         self.row().identity
+    }
+
+    /// Where its ids are from.
+    pub fn catalogue(self) -> Option<Catalogue> {
+        self.row().catalogue
     }
 
     /// For who fills in a template.

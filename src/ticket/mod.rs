@@ -19,7 +19,7 @@ mod words;
 pub use cell::{is_blank, is_vacant, trim};
 pub use ddd::Ddd;
 pub use email::Email;
-pub use fields::{ByField, Field, Kind};
+pub use fields::{ByField, Catalogue, Field, Kind};
 pub use id::Id;
 pub use phone::{Phone, fill_ddd};
 pub use problem::Problem;

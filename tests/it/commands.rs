@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use mutirao::sandbox::Audit;
+use mutirao::ticket::Field;
 use rustix::process::Signal;
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
@@ -258,6 +259,25 @@ fn a_row_is_shown_by_its_reference() {
     assert!(shown.stdout.contains(&row["protocolo"]), "{}", shown.stdout);
     assert!(site.run(&["show", "queda:9"]).expect(0).stdout.contains("11002"), "there is no line 9");
     site.run(&["show", "queda:OS-8"]).expect(2);
+}
+
+/// Every id that a catalogue is known for is compared with it.
+#[test]
+fn check_online_finds_ids_that_the_tenant_does_not_have() {
+    let site = Site::new("");
+    let asked: Vec<_> = Field::ALL.into_iter().filter(|field| field.catalogue().is_some()).collect();
+    let names: Vec<_> = asked.iter().map(|field| field.name()).collect();
+    let row = |id: &str| format!("11001;Sem sinal;Ana;37999112201{}\n", format!(";{id}").repeat(asked.len()));
+    let header = format!("{};{}\n", HEADER.trim_end(), names.join(";"));
+    site.write("queda.csv", format!("{header}{}{}", row("1"), row("999")));
+    let ended = site.run(&["check", "queda.csv", "--online"]).expect(5);
+    let told: Vec<_> = ended.stdout.lines().filter(|line| line.contains("(unknown_id)")).collect();
+    let expected = names.iter().map(|name| format!("line 3, {name}, found `999`: "));
+    assert!(
+        told.iter().copied().zip(expected).all(|(told, expected)| told.starts_with(&expected)),
+        "{told:?}"
+    );
+    assert_eq!(told.len(), names.len(), "{told:?}");
 }
 
 #[test]

@@ -78,9 +78,9 @@ fn raw() -> RawTicket<'static> {
 }
 
 /// The same with another cell.
-fn with(field: Field, cell: Option<&'static str>) -> RawTicket<'static> {
+fn with(field: Field, cell: Option<&str>) -> RawTicket<'static> {
     let mut raw = raw();
-    *raw.get_mut(field) = cell.map(Into::into);
+    *raw.get_mut(field) = cell.map(|cell| cell.to_owned().into());
     raw
 }
 

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use mutirao::delivery::{Api, Sighting};
-use mutirao::hubsoft::Catalogue;
+use mutirao::ticket::Catalogue;
 use tokio::net::TcpListener;
 
 use super::*;
@@ -11,7 +11,7 @@ use super::*;
 async fn a_ticket_is_opened_with_its_marker_and_its_service_order() {
     let sandbox = sandbox("");
     let (hubsoft, gate) = (client_of(&sandbox), Turnstile::default());
-    hubsoft.catalogue(Catalogue::TicketTypes, &gate).await;
+    hubsoft.catalogue(Catalogue::TICKET_TYPES, &gate).await;
     let ticket = parsed(&with(Field::AbrirOs, Some("sim")));
     let reply = hubsoft.open(&ticket, marker("1"), &gate).await;
     let Verdict::Answered(proof) = &reply.verdict else { panic!("{reply:?}") };
@@ -230,16 +230,27 @@ async fn an_open_ticket_of_the_same_type_is_found() {
 }
 
 #[tokio::test]
-async fn the_catalogues_are_read() {
+async fn the_catalogues_are_read_and_have_the_ids_that_a_ticket_may_ask_for() {
     let sandbox = sandbox("");
     let (hubsoft, gate) = (client_of(&sandbox), Turnstile::default());
-    let first = async |which| match hubsoft.catalogue(which, &gate).await.verdict {
-        Verdict::Answered(entries) => entries[0].label.clone(),
+    let entries = async |which| match hubsoft.catalogue(which, &gate).await.verdict {
+        Verdict::Answered(entries) => entries,
         other => panic!("{other:?}"),
     };
-    assert_eq!(first(Catalogue::TicketTypes).await, "SAC");
-    assert_eq!(first(Catalogue::TicketStatuses).await, "Aguardando Análise");
-    assert_eq!(first(Catalogue::ServiceOrderTypes).await, "ABERTURA VIA API");
+    let mut labels = Vec::new();
+    for catalogue in Catalogue::all() {
+        labels.push(entries(catalogue).await[0].label.clone());
+    }
+    assert_eq!(labels, ["SAC", "Aguardando Análise", "ABERTURA VIA API"]);
+    for field in Field::ALL {
+        let Some(catalogue) = field.catalogue() else { continue };
+        let known = entries(catalogue).await[0].id;
+        for (id, expected) in [(known, "answered"), (i64::MAX, "rejected validation")] {
+            let ticket = parsed(&with(field, Some(&id.to_string())));
+            let reply = hubsoft.open(&ticket, marker(&format!("{field} {id}")), &gate).await;
+            assert_eq!(short(&reply), expected, "{field} {id}");
+        }
+    }
 }
 
 #[tokio::test]
