@@ -1,4 +1,4 @@
-//! The figures of the README: `cargo bench --bench figures -- [memory] [check] [cpu] [busy] [pace]`.
+//! The figures of docs/figures.md: `cargo bench --bench figures -- [memory] [check] [cpu] [busy] [pace]`.
 //!
 //! Input is generated, the server is another process (`mutirao sandbox`, no latency unless said), the
 //! outbox is durable as always. Prints figures and ratios and asserts nothing: machines differ. CPU is

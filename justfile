@@ -1,0 +1,43 @@
+# One short name a task; `just` lists them. Each is a command that can be typed as well.
+
+default:
+    @just --list --unsorted
+
+# A release build, of what Cargo.lock says
+build:
+    cargo build --release --locked
+
+# Opens the sample's tickets in a sandbox
+try:
+    cargo run --release --locked -- import samples/queda-de-fibra.csv --sandbox
+
+# All tests, or those that the arguments choose: `just test --test it simulation`
+test *args:
+    tests/run {{args}}
+
+# What the documents say, held to the program
+docs:
+    tests/run --test it documents
+
+fmt:
+    cargo fmt
+
+lint:
+    cargo fmt --check
+    cargo clippy --locked --all-targets -- -D warnings
+
+# What a change must pass
+ci:
+    .ci/run
+
+# Licences, sources and advisories of the dependencies (cargo install cargo-deny --locked)
+deny:
+    cargo deny check
+
+# The figures of docs/figures.md; `just bench outbox`, `just bench figures -- check`
+bench which="figures" *args:
+    cargo bench --locked --bench {{which}} {{args}}
+
+# A Debian package (cargo install cargo-deb --locked)
+deb:
+    packaging/build-deb
