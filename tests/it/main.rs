@@ -4,6 +4,7 @@ mod batches;
 mod cases;
 mod commands;
 mod delivery;
+mod documents;
 mod hubsoft;
 mod import;
 mod intake;
