@@ -69,12 +69,11 @@ pub async fn enqueue(mut args: Enqueue, global: &Global, screen: &Screen) -> Res
         let (left, shared) = (work.left.as_ref(), Some(outbox.reader()));
         batches::recognise(&registry, &entry, shared, left, work.answers, &asking, screen).await?;
     }
-    let batch = work.batch;
     let intake = reading::open_source(&source, &args.input, Hashing::Sha256)?;
     let delivery = DeliveryLayer { verify_first: Some(args.verify_first), ..DeliveryLayer::default() };
     let options = import::merge_options(&args.input, &delivery, work.answers);
     let taking = if args.input.strict.unwrap_or(false) { Taking::IfAllAreValid } else { Taking::ForGood };
-    let staged = reading::stage(intake, &mut outbox, &batch, &args.file, &options, taking).await?;
+    let staged = reading::stage(intake, &mut outbox, &work, &args.file, &options, taking).await?;
     remember(&registry, &staged, &outbox, screen).await?;
     outbox.close().await?;
 
@@ -113,7 +112,7 @@ async fn remember(
         at: Timestamp::now(),
         host,
         content: staged.content.to_string(),
-        batch: batches::identity(&info),
+        batch: batches::identity(info.code, &info.name),
         folder: format!("into batch `{}` of an outbox", info.name),
     };
     if let Err(error) = registry.add(&entry) {

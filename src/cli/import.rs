@@ -93,7 +93,7 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
     target.keep_books(&work.folder)?;
     let n_columns = intake.headers().len();
     // Workers must not open what a person has not been asked about yet.
-    let staged = reading::stage(intake, &mut outbox, &work.batch, &args.file, &options, Taking::Held).await?;
+    let staged = reading::stage(intake, &mut outbox, &work, &args.file, &options, Taking::Held).await?;
     // All of the file went through the log; nothing of it waits there when the disk fills up later.
     outbox.tidy().await;
     let merged = &staged.merged;
@@ -210,7 +210,7 @@ fn entry(work: &Work, staged: &Staged, info: &BatchInfo, host: &str) -> Entry {
         at: Timestamp::now(),
         host: host.to_owned(),
         content: staged.content.to_string(),
-        batch: batches::identity(info),
+        batch: batches::identity(info.code, &info.name),
         folder: folder.display().to_string(),
     }
 }
@@ -260,7 +260,7 @@ async fn rehearse(
     if let Some(binding) = binding {
         refuse_other_host(outbox.reader(), &work.outbox, binding).await?;
     }
-    let (would_be, said) = reading::rehearse(intake, &mut outbox, &work.batch, &args.file, options).await?;
+    let (would_be, said) = reading::rehearse(intake, &mut outbox, work, &args.file, options).await?;
     outbox.close().await?;
     said.tell(screen);
     said.ask(&Asking::DryRun(screen), screen)?;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::batches::name;
 use super::exit::Exit;
 use super::failure::Failure;
 use crate::delivery::code::BatchCode;
@@ -118,18 +119,10 @@ impl Place {
     }
 }
 
-/// The work folders in `here`, by name.
+/// The work folders with an outbox in `here`, by name.
 fn folders_in(here: &Path) -> Vec<PathBuf> {
-    // An empty path joins well, but is no folder.
-    let listed = if here.as_os_str().is_empty() { Path::new(".") } else { here };
-    let mut folders: Vec<PathBuf> = std::fs::read_dir(listed)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|it| it.extension().is_some_and(|it| it == "mutirao") && it.join(OUTBOX_FILE).is_file())
-        .collect();
-    folders.sort();
-    folders
+    let folders = name::work_folders_in(here);
+    folders.into_iter().filter(|it| it.join(OUTBOX_FILE).is_file()).collect()
 }
 
 /// How a person names a row.

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 use std::path::Path;
 
-use super::batches::{Asking, Offer};
+use super::batches::{Asking, Offer, Work};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::findings::{Findings, Said};
@@ -138,12 +138,12 @@ pub enum Taking {
 pub async fn stage(
     intake: Intake,
     outbox: &mut AnyOutbox,
-    batch: &str,
+    work: &Work,
     file: &Path,
     options: &MergeOptions<'_>,
     taking: Taking,
 ) -> Result<Staged, Failure> {
-    let (mut staging, read) = read_in(intake, outbox, batch, file).await?;
+    let (mut staging, read) = read_in(intake, outbox, work, file).await?;
     match taking {
         Taking::ForGood => {}
         Taking::IfAllAreValid if read.facts.n_invalid == 0 => {}
@@ -174,11 +174,11 @@ pub async fn stage(
 pub async fn rehearse(
     intake: Intake,
     outbox: &mut AnyOutbox,
-    batch: &str,
+    work: &Work,
     file: &Path,
     options: &MergeOptions<'_>,
 ) -> Result<(Rehearsal, Said), Failure> {
-    let (staging, read) = read_in(intake, outbox, batch, file).await?;
+    let (staging, read) = read_in(intake, outbox, work, file).await?;
     Ok((staging.rehearse(options).await?, read.said))
 }
 
@@ -193,7 +193,7 @@ struct Read {
 async fn read_in<'a>(
     mut intake: Intake,
     outbox: &'a mut AnyOutbox,
-    batch: &str,
+    work: &Work,
     file: &Path,
 ) -> Result<(AnyStaging<'a>, Read), Failure> {
     let (encoding, delimiter) = match &intake.summary().format {
@@ -204,8 +204,8 @@ async fn read_in<'a>(
     let headers = intake.headers().to_vec();
     let name = file.file_name().map_or_else(|| name_of(file), |it| it.to_string_lossy().into_owned());
     let source = NewSource {
-        batch,
-        code: None,
+        batch: &work.batch,
+        code: work.code,
         file_name: &name,
         encoding,
         delimiter: &delimiter,

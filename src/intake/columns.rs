@@ -57,7 +57,6 @@ pub(super) struct Columns {
     /// The service's id was found by a name that may mean something else.
     service_is_guess: bool,
     /// Where a result of ours tells the batch.
-    pub lote: Option<usize>,
     pub referencia: Option<usize>,
     /// Where a result of ours tells what became of a row.
     pub state: Option<usize>,
@@ -133,8 +132,7 @@ impl Columns {
             }
         }
         let referencia = at(&Target::Referencia);
-        let our = |name| ours.iter().position(|it| *it == Some(name));
-        let (lote, state) = (our("lote"), our("state"));
+        let state = ours.iter().position(|it| *it == Some("state"));
         let may_end_in_delimiters = may_end_in_delimiters(&roles[..n_named]);
         let protocolo = names.iter().rposition(|it| header::normal(it) == "protocolo");
         let is_result = state.is_some();
@@ -156,7 +154,6 @@ impl Columns {
             may_end_in_delimiters,
             fields,
             params,
-            lote,
             referencia,
             state,
             protocolo,

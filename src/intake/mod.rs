@@ -23,7 +23,6 @@ pub mod template;
 mod words;
 mod workbook;
 
-use std::borrow::Cow;
 use std::fs::File;
 use std::io::Seek;
 use std::str::FromStr;
@@ -43,7 +42,6 @@ use columns::{Columns, Width};
 use input::Input;
 use roles::Role;
 
-use crate::delivery::code::BatchCode;
 use crate::ticket::{Ddd, Field, is_blank, trim};
 
 /// What a person said about a file. By default everything is recognised.
@@ -259,13 +257,6 @@ impl Intake {
     /// The headers of the input's own columns, in order.
     pub fn headers(&self) -> &[String] {
         &self.columns.own_names
-    }
-
-    /// The name of the batch that the first row is of, in a file that we wrote. Before the first
-    /// [`Self::next_row`].
-    pub fn first_lote(&self) -> Option<(BatchCode, Cow<'_, str>)> {
-        let at = self.columns.lote.filter(|_| self.is_first)?;
-        BatchCode::of_cell(trim(self.input.record().cell(at)))
     }
 
     /// Fields that no column and no setting says anything of.

@@ -42,9 +42,8 @@ impl Ours {
         Ok(it)
     }
 
-    /// The batch that the rows are of, if they are all of one.
+    /// The batch that most of the rows name, of those that name one.
     pub fn batch(&self) -> Option<BatchCode> {
-        let mut all = self.by_batch.keys();
-        all.next().copied().filter(|_| all.next().is_none())
+        self.by_batch.iter().max_by_key(|it| it.1).map(|it| *it.0)
     }
 }

@@ -14,6 +14,7 @@ use super::{
     NewRow, NewSource, Page, PgOutbox, Rehearsal, ResolveError, RowDetails, RowName, RowProblems, Scope,
     Status, Terms, Word, postgres,
 };
+use crate::delivery::code::BatchCode;
 use crate::delivery::eyes::{Sight, Specimen};
 use crate::delivery::standing::{Report, Standing};
 use crate::delivery::{Claimed, Outbox, OutboxError, Settle, Settled, State, Want};
@@ -380,6 +381,10 @@ impl AnyReader<'_> {
         answered(async { each!(self, it => it.status(scope, now).await) }).await
     }
 
+    pub async fn batch_name(self, code: BatchCode) -> Result<Option<String>, OutboxError> {
+        answered(async { each!(self, it => it.batch_name(code).await) }).await
+    }
+
     /// What is known of a batch; `None` if it has no rows.
     pub async fn batch_info(self, name: &str) -> Result<Option<BatchInfo>, OutboxError> {
         answered(async { each!(self, it => it.batch_info(name).await) }).await
@@ -390,7 +395,7 @@ impl AnyReader<'_> {
         self,
         content: &str,
         since: Timestamp,
-    ) -> Result<Vec<((String, i64), Timestamp)>, OutboxError> {
+    ) -> Result<Vec<(String, Option<BatchCode>, Timestamp)>, OutboxError> {
         answered(async { each!(self, it => it.imports_of(content, since).await) }).await
     }
 

@@ -252,7 +252,8 @@ pub struct BatchInfo {
     pub created_at: Timestamp,
     /// When its last complete run ended.
     pub finished_at: Option<Timestamp>,
-    /// When something last happened to it: a file, a claim, an outcome.
+    /// When rows were last put into it, first sent, or a run of all of it ended. What is looked up, resolved or
+    /// cancelled weeks later makes it no batch of today.
     pub active_at: Timestamp,
     /// What was handed to `finish_run`.
     pub summary: Option<String>,

@@ -21,7 +21,9 @@ pub use crate::intake::RESULT_COLUMNS;
 pub use csv_out::ResultsCsv;
 pub use leftovers::{sweep, temporary_prefix};
 pub use problems::{PROBLEM_COLUMNS, ProblemLine, ProblemsCsv};
-pub use summary::{ApiSummary, Counts, Latency, PaceSummary, Pause, SourceSummary, Summary, write_summary};
+pub use summary::{
+    ApiSummary, Counts, Latency, PaceSummary, Pause, SourceSummary, Summary, batch_of_summary, write_summary,
+};
 pub use text_out::{CsvStyle, Guard, OutputEncoding};
 pub use xlsx_out::{COLUMNS_MAX as XLSX_COLUMNS_MAX, ROWS_MAX as XLSX_ROWS_MAX, ResultsXlsx, is_shielded};
 

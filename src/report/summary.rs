@@ -1,15 +1,19 @@
 //! `summary.json`, and what `--json` prints at the end.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::ReportError;
 use super::csv_out::{publish, temporary};
 use crate::printable;
+
+/// Largest `summary.json` that is read. Bytes: a hundred times what a long day of pauses makes.
+const LEN_MAX: u64 = 4 << 20;
 
 /// A contract: names and meanings change only with `version`.
 #[derive(Debug, Serialize)]
@@ -106,4 +110,15 @@ pub fn write_summary(path: &Path, summary: &Summary) -> Result<(), ReportError> 
         Ok(file)
     };
     publish(write().map_err(ReportError::io(path))?, path)
+}
+
+/// Whose results lie in `folder`, as its `summary.json` has it.
+pub fn batch_of_summary(folder: &Path) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Whose {
+        batch: String,
+    }
+    let file = File::open(folder.join("summary.json")).ok()?;
+    let whose: Whose = serde_json::from_reader(file.take(LEN_MAX)).ok()?;
+    Some(whose.batch)
 }

@@ -320,7 +320,7 @@ fn a_row_beside_which_a_protocolo_stands_is_told() {
 fn a_column_lote_of_the_sheet_is_its_own() {
     let intake = open(&format!("{HEADER};lote;referencia\n{ROW};24-11;7\n")).unwrap();
     assert_eq!(intake.headers().last().unwrap(), "lote");
-    assert!(intake.first_lote().is_none() && intake.ours().by_batch.is_empty());
+    assert_eq!(intake.ours().batch(), None);
 }
 
 /// What a reference is made of, and what `check` takes for a repeat, is what the table of fields calls identity.
@@ -377,7 +377,6 @@ fn our_own_results_are_accepted_as_they_are() {
     );
     let mut intake = open(&text).unwrap();
     assert_eq!(intake.headers().last().unwrap(), "cidade");
-    assert_eq!(intake.first_lote().map(|it| it.1).as_deref(), Some("queda"));
     let ours = intake.ours();
     assert_eq!((ours.batch(), ours.n_rows, ours.n_settled), (Some(BatchCode::of_bits(0)), 1, 0));
     let row = intake.next_row().unwrap().unwrap();

@@ -90,12 +90,13 @@ fn flags(offers: &[Offer]) -> String {
 
 /// What is asked before a file is taken in.
 pub fn question(doubt: Doubt, situation: &Situation, found: Option<&Candidate>) -> String {
-    let Some(found) = found else {
-        return format!(
-            "{} rows of this file say that they were opened, or may have been, and that import is not here: they would be opened once more",
+    let carried = || {
+        format!(
+            "{} rows of this file say that they were opened, or may have been, and the import that did it is not here: they would be opened once more",
             situation.n_carried
-        );
+        )
     };
+    let Some(found) = found.filter(|_| doubt != Doubt::Carried) else { return carried() };
     let compared = &found.compared;
     let (name, when, counts) =
         (&found.info.name, when(found.info.active_at), summary::in_words(&found.info.counts));
@@ -121,7 +122,7 @@ pub fn question(doubt: Doubt, situation: &Situation, found: Option<&Candidate>) 
         Doubt::Other => "is this another outage?",
         Doubt::Old => "is it still the same outage?",
         Doubt::Reused => "no customer is taken for another: a batch of its own opens them",
-        Doubt::Carried => "are they to be opened once more?",
+        Doubt::Carried => return carried(),
     };
     format!(
         "batch `{name}` stands in {} (last active on {when}: {counts}), and of the {} rows of this file {}: {asked}",

@@ -42,8 +42,23 @@ pub struct Met {
     pub compared: Comparison,
     /// Nothing of it waits to be opened or looked up.
     pub is_done: bool,
-    /// When something last happened to it.
+    /// When rows were last put into it or sent.
     pub active_at: Timestamp,
+}
+
+impl Met {
+    /// Of several batches the file is compared with the one that this is greatest of: one of today's that knows it,
+    /// the same content before other content, the latest. What waits in an older one makes it no nearer.
+    pub fn nearness(&self, now: Timestamp) -> (bool, bool, bool, Timestamp) {
+        let is_known = self.compared.is_mostly_known();
+        (is_known && self.is_recent(now), self.compared.is_same(), is_known, self.active_at)
+    }
+
+    /// A time in the future is no proof of anything: the clock was set.
+    fn is_recent(&self, now: Timestamp) -> bool {
+        let age = now.duration_since(self.active_at);
+        -CLOCK_SLIP <= age && age <= SAME_OUTAGE_FOR
+    }
 }
 
 /// What is known before a file is taken in.
@@ -111,40 +126,31 @@ pub fn decide(it: &Situation) -> Plan {
         return Plan::Here;
     }
     let Answers { go_on, new, again } = it.answers;
-    let Some(met) = it.met else {
-        return match it.n_carried {
-            0 => Plan::Here,
-            _ if again => Plan::Here,
-            _ => Plan::Ask(Doubt::Carried, &[Answer::Again]),
-        };
-    };
-    let compared = met.compared;
+    let met = it.met.as_ref();
+    // What is not done yet is gone on with, also if `--again` or `--new` began it: a script that repeats its
+    // command must not open everything once more.
+    if let Some(met) = met.filter(|met| met.compared.is_same() && met.is_recent(it.now)) {
+        return if again && met.is_done { Plan::Beside } else { Plan::Here };
+    }
+    if 0 < it.n_carried && !again {
+        return Plan::Ask(Doubt::Carried, &[Answer::Again]);
+    }
+    let Some(met) = met else { return Plan::Here };
+    let compared = &met.compared;
     if 0 < compared.reused && !new {
         return Plan::Ask(Doubt::Reused, &[Answer::New]);
     }
     if go_on {
         return Plan::Here;
     }
-    let is_recent = is_recent(it.now, met.active_at);
-    if compared.is_same() && is_recent {
-        // What is not done yet is gone on with, also if `--again` or `--new` began it: a script that
-        // repeats its command must not open everything once more.
-        return if again && met.is_done { Plan::Beside } else { Plan::Here };
-    }
     if new || again && compared.is_same() {
         return Plan::Beside;
     }
-    match (is_recent, compared.is_mostly_known()) {
+    match (met.is_recent(it.now), compared.is_mostly_known()) {
         (true, true) => Plan::Ask(Doubt::Edit, &[Answer::Continue, Answer::New]),
         (true, false) => Plan::Ask(Doubt::Other, &[Answer::New, Answer::Continue]),
         (false, _) => Plan::Ask(Doubt::Old, &[Answer::New, Answer::Continue]),
     }
-}
-
-/// A time in the future is no proof of anything: the clock was set.
-fn is_recent(now: Timestamp, at: Timestamp) -> bool {
-    let age = now.duration_since(at);
-    -CLOCK_SLIP <= age && age <= SAME_OUTAGE_FOR
 }
 
 #[cfg(test)]
@@ -243,6 +249,45 @@ mod tests {
         ] {
             let situation = Situation { n_carried, answers, ..bare() };
             assert_eq!(decide(&situation), plan, "{n_carried} {answers:?}");
+        }
+        // Whatever stands where it would work, unless its rows are that batch's.
+        let at = |compared, minutes| {
+            Some(Met { compared, is_done: true, active_at: NOW - SignedDuration::from_mins(minutes) })
+        };
+        for (met, answers, plan) in [
+            (at(STRANGE, 5), NEW, CARRIED),
+            (at(EDITED, 5), CONTINUE, CARRIED),
+            (at(TAKEN, 5), NEW, CARRIED),
+            (at(SAME, 24 * 60), NEW, CARRIED),
+            (at(STRANGE, 5), AGAIN, OTHER),
+            (at(STRANGE, 5), Answers { new: true, ..AGAIN }, Plan::Beside),
+            (at(SAME, 5), NONE, Plan::Here),
+        ] {
+            let situation = Situation { n_carried: 3, met, answers, ..bare() };
+            assert_eq!(decide(&situation), plan, "{met:?} {answers:?}");
+        }
+    }
+
+    #[test]
+    fn of_several_batches_todays_is_meant_and_not_one_that_was_left_unfinished() {
+        let met = |compared, is: Is, hours| Met {
+            compared,
+            is_done: matches!(is, Done),
+            active_at: NOW - SignedDuration::from_hours(hours),
+        };
+        // Five rows were appended: each knows the other ten.
+        let appended = Comparison { n_rows: 15, new: 5, ..SAME };
+        for (nearer, farther) in [
+            (met(appended, Done, 1), met(appended, Unfinished, 30 * 24)),
+            // Last month all fifteen failed, today ten and then the others.
+            (met(appended, Done, 1), met(SAME, Unfinished, 30 * 24)),
+            (met(SAME, Done, 3), met(appended, Unfinished, 1)),
+            (met(SAME, Done, 30 * 24), met(STRANGE, Unfinished, 1)),
+            (met(SAME, Done, 30 * 24), met(SAME, Done, 60 * 24)),
+            (met(appended, Done, 60 * 24), met(STRANGE, Done, 30 * 24)),
+            (met(STRANGE, Done, 1), met(STRANGE, Unfinished, 2)),
+        ] {
+            assert!(farther.nearness(NOW) < nearer.nearness(NOW), "{nearer:?} {farther:?}");
         }
     }
 

@@ -19,6 +19,7 @@ use crate::delivery::code::BatchCode;
 use crate::intake::{Intake, Source};
 use crate::outbox::{Address, AnyReader, BatchInfo};
 use crate::registry::{Entry, Registry};
+use crate::report;
 use crate::settings::FileLayer;
 
 pub use ask::{Asking, Offer, when};
@@ -43,6 +44,8 @@ pub struct Work {
     pub folder: PathBuf,
     pub outbox: Address,
     pub batch: String,
+    /// By which the batch is known, whatever it is called. `None`: only programs wrote to it so far.
+    pub code: Option<BatchCode>,
     /// The file carries rows that this outbox wrote out.
     pub is_correction: bool,
     /// The batch was there.
@@ -69,36 +72,29 @@ impl Wish<'_> {
         }
         let folder = self.folder()?;
         let base = self.base(screen)?;
-        let mut candidates = Vec::new();
-        if self.has_any(&folder, &base).await? {
-            let mut look = Look::at(self.source, self.input)?.read()?;
-            candidates = self.candidates(&folder, &base, &mut look).await?;
-        }
-        let found = self.choose(candidates);
+        let now = Timestamp::now();
+        let found = self.choose(self.candidates(&folder, &base).await?, &base, now);
         let ours = intake.ours();
         let mut situation = Situation {
-            now: Timestamp::now(),
-            met: found.as_ref().map(|it| Met {
-                compared: it.compared,
-                is_done: is_done(&it.info),
-                active_at: it.info.active_at,
-            }),
+            now,
+            met: found.as_ref().map(Candidate::met),
             is_correction: false,
             n_carried: ours.n_nameless.max(ours.with_protocolo).max(ours.n_settled),
             is_sandbox: self.is_sandbox,
             answers: self.answers,
         };
-        let plan = match decide(&situation) {
-            Plan::Ask(doubt, offers) => {
-                let answer = asking.ask(&ask::question(doubt, &situation, found.as_ref()), offers, screen)?;
-                match answer {
-                    Answer::Continue => situation.answers.go_on = true,
-                    Answer::New => situation.answers.new = true,
-                    Answer::Again => situation.answers.again = true,
+        let plan = loop {
+            match decide(&situation) {
+                Plan::Ask(doubt, offers) => {
+                    let question = ask::question(doubt, &situation, found.as_ref());
+                    match asking.ask(&question, offers, screen)? {
+                        Answer::Continue => situation.answers.go_on = true,
+                        Answer::New => situation.answers.new = true,
+                        Answer::Again => situation.answers.again = true,
+                    }
                 }
-                if answer == Answer::New { Plan::Beside } else { Plan::Here }
+                plan => break plan,
             }
-            plan => plan,
         };
         let answers = situation.answers;
         Ok(match (plan, found) {
@@ -106,63 +102,67 @@ impl Wish<'_> {
                 folder: found.folder,
                 outbox: found.outbox,
                 batch: found.info.name.clone(),
+                code: found.info.code,
                 is_correction: false,
                 met: Some(found.info),
                 left: None,
                 answers,
             },
-            (_, found) => self.fresh(folder, &base, found.map(|it| identity(&it.info)), answers)?,
+            (_, found) => {
+                self.fresh(folder, &base, found.map(|it| identity(it.info.code, &it.info.name)), answers)?
+            }
         })
     }
 
-    /// The batch that wrote the file, if this outbox knows it.
+    /// The batch that wrote the file, by its code: of an outbox near the file, else of the one that was named.
     async fn corrected(&self, intake: &Intake) -> Result<Option<Work>, Failure> {
-        let Some((code, lote)) = intake.first_lote() else { return Ok(None) };
-        let lote = &*lote;
-        let parent = self.file.parent().unwrap_or(Path::new(""));
-        let folders: Vec<PathBuf> = match (self.output, self.database_url) {
-            (Some(folder), _) => vec![folder.to_owned()],
-            (None, Some(_)) => vec![self.folder()?],
-            // It lies in the work folder, or was moved beside it.
-            (None, None) => {
-                let suffix = if self.is_sandbox { "sandbox.mutirao" } else { "mutirao" };
-                let beside =
-                    |stem: &str| Path::new(&format!("{stem}.{suffix}")).file_name().map(|it| parent.join(it));
-                let split = lote.rsplit_once('-').and_then(|(stem, code)| {
-                    let code = BatchCode::read(code)?;
-                    Some(name::folder_beside(&beside(stem)?, code))
-                });
-                [Some(parent.to_owned()), beside(lote), split].into_iter().flatten().collect()
-            }
-        };
-        for folder in folders {
-            let outbox = self.outbox(&folder)?;
-            if outbox.file().is_some_and(|it| !it.is_file()) {
-                continue;
-            }
-            let onlooker = outbox.look().await?;
-            let reader = onlooker.reader();
+        let Some(code) = intake.ours().batch() else { return Ok(None) };
+        let folders = self.folders_near();
+        let near = folders.iter().map(|it| Address::File(it.join(OUTBOX_FILE)));
+        let named = self.database_url.map(address).transpose()?;
+        let mut unreadable = None;
+        for outbox in near.chain(named) {
+            let info = match batch_of_code(&outbox, code).await {
+                Ok(info) => info,
+                // Another one may know it.
+                Err(failure) => {
+                    unreadable.get_or_insert(failure);
+                    continue;
+                }
+            };
+            let Some(info) = info else { continue };
             if let Some(binding) = self.binding {
-                refuse_other_host(reader, &outbox, binding).await?;
+                let onlooker = outbox.look().await?;
+                refuse_other_host(onlooker.reader(), &outbox, binding).await?;
+                onlooker.close().await?;
             }
-            let info = reader.batch_info(lote).await?;
-            onlooker.close().await?;
-            // Last month's had the same name.
-            if let Some(info) = info.filter(|it| it.code == Some(code)) {
-                let answers = self.answers;
-                let batch = info.name.clone();
-                return Ok(Some(Work {
-                    folder,
-                    outbox,
-                    batch,
-                    is_correction: true,
-                    met: Some(info),
-                    left: None,
-                    answers,
-                }));
-            }
+            let has_its_results =
+                |it: &&PathBuf| report::batch_of_summary(it).is_some_and(|it| it == info.name);
+            let folder = match outbox.folder().filter(|it| folders.iter().any(|near| near == it)) {
+                Some(folder) => folder.to_owned(),
+                None => {
+                    folders.iter().find(has_its_results).map_or_else(|| self.folder(), |it| Ok(it.clone()))?
+                }
+            };
+            return Ok(Some(Work {
+                folder,
+                outbox,
+                batch: info.name.clone(),
+                code: info.code,
+                is_correction: true,
+                met: Some(info),
+                left: None,
+                answers: self.answers,
+            }));
         }
-        Ok(None)
+        unreadable.map_or(Ok(None), Err)
+    }
+
+    /// Where the work folder of a file of ours may be: it lies in it, or was moved beside it.
+    fn folders_near(&self) -> Vec<PathBuf> {
+        let parent = self.file.parent().unwrap_or(Path::new(""));
+        let given = self.output.map(name::folders_of).unwrap_or_default();
+        [parent.to_owned()].into_iter().chain(name::work_folders_in(parent)).chain(given).collect()
     }
 
     fn folder(&self) -> Result<PathBuf, Failure> {
@@ -197,28 +197,10 @@ impl Wish<'_> {
         }
     }
 
-    /// Whether there may be a batch that the file belongs to.
-    async fn has_any(&self, folder: &Path, base: &str) -> Result<bool, Failure> {
-        let outbox = self.outbox(folder)?;
-        if self.database_url.is_none() {
-            return Ok(name::folders_of(folder).iter().any(|it| it.join(OUTBOX_FILE).is_file()));
-        }
-        if outbox.file().is_some_and(|it| !it.is_file()) {
-            return Ok(false);
-        }
-        let onlooker = outbox.look().await?;
-        let names = onlooker.reader().batch_names(usize::MAX).await?;
-        onlooker.close().await?;
-        Ok(names.iter().any(|it| name::is_of(it, base)))
-    }
-
-    async fn candidates(
-        &self,
-        folder: &Path,
-        base: &str,
-        look: &mut Look,
-    ) -> Result<Vec<Candidate>, Failure> {
+    /// The batches that the file may belong to, by their names.
+    async fn candidates(&self, folder: &Path, base: &str) -> Result<Vec<Candidate>, Failure> {
         let mut found = Vec::new();
+        let mut look: Option<Look> = None;
         let folders =
             if self.database_url.is_some() { vec![folder.to_owned()] } else { name::folders_of(folder) };
         for place in folders {
@@ -233,12 +215,15 @@ impl Wish<'_> {
             }
             for name in reader.batch_names(usize::MAX).await?.iter().filter(|it| name::is_of(it, base)) {
                 let Some(info) = reader.batch_info(name).await? else { continue };
+                let look = match &mut look {
+                    Some(look) => look,
+                    none => none.insert(Look::at(self.source, self.input)?.read()?),
+                };
                 let compared = look.compare(reader, &info).await?;
-                let folder = match (self.database_url, name::code_of(name, base)) {
-                    (Some(_), Some(code)) => Some(name::folder_beside(folder, code))
-                        .filter(|it| it.is_dir())
-                        .unwrap_or(place.clone()),
-                    _ => place.clone(),
+                let beside = info.code.map(|code| name::folder_beside(folder, code));
+                let folder = match beside.filter(|it| self.database_url.is_some() && it.is_dir()) {
+                    Some(beside) => beside,
+                    None => place.clone(),
                 };
                 found.push(Candidate { folder, outbox: outbox.clone(), info, compared });
             }
@@ -247,16 +232,15 @@ impl Wish<'_> {
         Ok(found)
     }
 
-    /// The batch with the same content; else the latest. In an outbox that many share, other people's batches may
-    /// have the name: only one that knows most of the rows, or that was named, is meant.
-    fn choose(&self, mut candidates: Vec<Candidate>) -> Option<Candidate> {
+    /// The nearest one. In an outbox that many share, other people's batches may have the name: only one that knows
+    /// most of the rows, or that was named, is meant.
+    fn choose(&self, mut candidates: Vec<Candidate>, base: &str, now: Timestamp) -> Option<Candidate> {
         if self.database_url.is_some() {
             candidates.retain(|it| {
-                it.compared.is_mostly_known()
-                    || self.input.batch.as_ref().is_some_and(|name| *name == it.info.name)
+                it.compared.is_mostly_known() || self.input.batch.is_some() && it.info.name == base
             });
         }
-        candidates.into_iter().max_by_key(|it| (it.compared.is_same(), !is_done(&it.info), it.info.active_at))
+        candidates.into_iter().max_by_key(|it| it.met().nearness(now))
     }
 
     /// A batch of its own.
@@ -284,6 +268,7 @@ impl Wish<'_> {
             outbox: self.outbox(&folder)?,
             folder,
             batch,
+            code: Some(code),
             is_correction: false,
             met: None,
             left,
@@ -296,10 +281,30 @@ fn missing(what: &str) -> Failure {
     Failure::new(Exit::Usage, format!("standard input needs {what}"), "add --batch NAME and -o DIR")
 }
 
-/// Nothing of it waits to be opened or looked up.
-fn is_done(info: &BatchInfo) -> bool {
-    let counts = &info.counts;
-    counts.pending + counts.in_flight + counts.in_doubt + counts.unconfirmed == 0
+/// `None`: no such outbox, or it has no such batch.
+async fn batch_of_code(outbox: &Address, code: BatchCode) -> Result<Option<BatchInfo>, Failure> {
+    if outbox.file().is_some_and(|it| !it.is_file()) {
+        return Ok(None);
+    }
+    let onlooker = outbox.look().await?;
+    let reader = onlooker.reader();
+    let info = match reader.batch_name(code).await? {
+        Some(name) => reader.batch_info(&name).await?,
+        None => None,
+    };
+    onlooker.close().await?;
+    Ok(info)
+}
+
+impl Candidate {
+    fn met(&self) -> Met {
+        let counts = &self.info.counts;
+        Met {
+            compared: self.compared,
+            is_done: counts.pending + counts.in_flight + counts.in_doubt + counts.unconfirmed == 0,
+            active_at: self.info.active_at,
+        }
+    }
 }
 
 /// Asks before the same content is opened once more at the same HubSoft: what this user imported lately under
@@ -325,9 +330,9 @@ pub async fn recognise(
     if let Some(reader) = shared {
         let since = entry.at.checked_sub(crate::registry::REMEMBERED_FOR).unwrap_or(Timestamp::MIN);
         let imports = reader.imports_of(&entry.content, since).await?;
-        found.extend(imports.into_iter().map(|((name, created_ms), at)| {
+        found.extend(imports.into_iter().map(|(name, code, at)| {
             let folder = format!("into batch `{name}` of this outbox");
-            Entry { at, batch: format!("{name}@{created_ms}"), folder, ..entry.clone() }
+            Entry { at, batch: identity(code, &name), folder, ..entry.clone() }
         }));
     }
     found.retain(|it| it.batch != entry.batch && Some(&it.batch) != told_of);
@@ -335,7 +340,7 @@ pub async fn recognise(
     asking.ask(&ask::again(latest), &[Answer::Again], screen).map(drop)
 }
 
-/// What tells a batch from all others, whatever folder it is moved to.
-pub fn identity(info: &BatchInfo) -> String {
-    format!("{}@{}", info.name, info.created_at.as_millisecond())
+/// What tells a batch from all others, whatever it is called and wherever it is moved.
+pub fn identity(code: Option<BatchCode>, name: &str) -> String {
+    code.map_or_else(|| name.to_owned(), |it| it.to_string())
 }

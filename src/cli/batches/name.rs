@@ -65,6 +65,17 @@ pub fn folders_of(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// All work folders in `here`, by name.
+pub fn work_folders_in(here: &Path) -> Vec<PathBuf> {
+    let listed = if here.as_os_str().is_empty() { Path::new(".") } else { here };
+    let names = std::fs::read_dir(listed).into_iter().flatten().filter_map(|it| Some(it.ok()?.file_name()));
+    let folders = names.map(|it| here.join(it));
+    let mut found: Vec<_> =
+        folders.filter(|it| it.extension().is_some_and(|it| it == "mutirao") && it.is_dir()).collect();
+    found.sort();
+    found
+}
+
 fn halves(folder: &Path) -> (String, &'static str) {
     let name = folder.file_name().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
     match name.strip_suffix(".mutirao") {

@@ -195,6 +195,17 @@ impl PgOutbox {
         })
     }
 
+    /// What the batch of this code is called.
+    pub async fn batch_name(&self, code: BatchCode) -> Result<Option<String>, OutboxError> {
+        let sql = "SELECT name FROM mutirao.batch WHERE code = $1";
+        sqlx::query_scalar(sql)
+            .bind(code.number())
+            .persistent(false)
+            .fetch_optional(&mut *self.conn().await?)
+            .await
+            .trouble()
+    }
+
     /// What is known of a batch; `None` if it has no rows and no file.
     pub async fn batch_info(&self, name: &str) -> Result<Option<BatchInfo>, OutboxError> {
         type Columns = (i64, Option<i32>, i64, Option<i64>, Option<String>, Option<i64>, bool);
@@ -228,7 +239,7 @@ impl PgOutbox {
         };
         let sql = format!(
             "SELECT {} FROM mutirao.outbox o WHERE o.batch = $1 OR o.batch IS NULL AND o.lote = $2",
-            ms("greatest(max(o.finished_at), max(o.claimed_at), max(o.created_at))"),
+            ms("greatest(max(o.sent_at), max(o.created_at))"),
         );
         let active_at: Option<i64> = sqlx::query_scalar(AssertSqlSafe(sql))
             .bind(id)
@@ -251,16 +262,15 @@ impl PgOutbox {
         }))
     }
 
-    /// Whole files with these rows that were imported since: name and creation time (milliseconds) of their batch, and when.
+    /// Whole files with these rows that were imported since: name and code of their batch, and when.
     pub async fn imports_of(
         &self,
         content: &str,
         since: Timestamp,
-    ) -> Result<Vec<((String, i64), Timestamp)>, OutboxError> {
+    ) -> Result<Vec<(String, Option<BatchCode>, Timestamp)>, OutboxError> {
         let sql = format!(
-            "SELECT b.name, {}, {} FROM mutirao.source s JOIN mutirao.batch b ON b.id = s.batch
+            "SELECT b.name, b.code::bigint, {} FROM mutirao.source s JOIN mutirao.batch b ON b.id = s.batch
               WHERE s.content = $1 AND s.kind = 'whole'",
-            ms("b.created_at"),
             ms("s.imported_at"),
         );
         let found: Vec<(String, i64, i64)> = sqlx::query_as(AssertSqlSafe(sql))
@@ -269,8 +279,8 @@ impl PgOutbox {
             .fetch_all(&mut *self.conn().await?)
             .await
             .trouble()?;
-        let found = found.into_iter().map(|(name, created, at)| ((name, created), time(at)));
-        Ok(found.filter(|it| since <= it.1).collect())
+        let found = found.into_iter().map(|(name, code, at)| (name, BatchCode::of_number(code), time(at)));
+        Ok(found.filter(|it| since <= it.2).collect())
     }
 
     /// The names of at most `n` batches that have rows.

@@ -109,6 +109,12 @@ impl Reader {
         })
     }
 
+    /// What the batch of this code is called.
+    pub async fn batch_name(&self, code: BatchCode) -> Result<Option<String>, OutboxError> {
+        let sql = "SELECT name FROM batch WHERE code = ?1";
+        sqlx::query_scalar(sql).bind(code.number()).fetch_optional(&mut *self.conn().await).await.trouble()
+    }
+
     /// What is known of a batch; `None` if nothing was ever imported under that name.
     pub async fn batch_info(&self, name: &str) -> Result<Option<BatchInfo>, OutboxError> {
         type Row = (
@@ -152,8 +158,7 @@ impl Reader {
         else {
             return Ok(None);
         };
-        let sql = "SELECT max(coalesce(max(o.finished_at), 0), coalesce(max(o.claimed_at), 0),
-                              (SELECT max(s.imported_at) FROM source s WHERE s.batch = ?1))
+        let sql = "SELECT max(coalesce(max(o.sent_at), 0), (SELECT max(s.imported_at) FROM source s WHERE s.batch = ?1))
                      FROM outbox o WHERE o.batch = ?1";
         let active_at: Option<i64> =
             sqlx::query_scalar(sql).bind(id).fetch_one(&mut *conn).await.trouble()?;
@@ -181,13 +186,13 @@ impl Reader {
         }))
     }
 
-    /// Whole files with these rows that were imported since: name and creation time (milliseconds) of their batch, and when.
+    /// Whole files with these rows that were imported since: name and code of their batch, and when.
     pub async fn imports_of(
         &self,
         content: &str,
         since: Timestamp,
-    ) -> Result<Vec<((String, i64), Timestamp)>, OutboxError> {
-        let sql = "SELECT b.name, b.created_at, s.imported_at FROM source s JOIN batch b ON b.id = s.batch
+    ) -> Result<Vec<(String, Option<BatchCode>, Timestamp)>, OutboxError> {
+        let sql = "SELECT b.name, b.code, s.imported_at FROM source s JOIN batch b ON b.id = s.batch
                     WHERE s.content = ?1 AND s.kind = 'whole' AND ?2 <= s.imported_at";
         let found: Vec<(String, i64, i64)> = sqlx::query_as(sql)
             .bind(content.to_owned())
@@ -195,7 +200,8 @@ impl Reader {
             .fetch_all(&mut *self.conn().await)
             .await
             .trouble()?;
-        Ok(found.into_iter().map(|(name, created, at)| ((name, created), time(at))).collect())
+        let found = found.into_iter();
+        Ok(found.map(|(name, code, at)| (name, BatchCode::of_number(code), time(at))).collect())
     }
 
     /// The names of at most `n` batches that have rows.

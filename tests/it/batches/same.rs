@@ -13,16 +13,27 @@ fn import(site: &Site, more: &[&str]) -> Ended {
 
 /// Sets back what an outbox knows of when something happened.
 fn age(site: &Site, outbox: &str, hours: i64) {
+    let ms = hours * 3_600_000;
+    let set = |columns: &[&str]| {
+        columns.iter().map(|it| format!("{it} = {it} - {ms}")).collect::<Vec<_>>().join(", ")
+    };
+    run_sql(
+        site,
+        outbox,
+        &format!(
+            "UPDATE source SET {}; UPDATE batch SET {}; UPDATE outbox SET {};",
+            set(&["imported_at"]),
+            set(&["finished_at"]),
+            set(&["finished_at", "claimed_at", "sent_at"])
+        ),
+    );
+}
+
+fn run_sql(site: &Site, outbox: &str, sql: &str) {
     let run = async {
         use sqlx::{AssertSqlSafe, Connection};
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(site.path(outbox));
         let mut conn = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
-        let ms = hours * 3_600_000;
-        let sql = format!(
-            "UPDATE source SET imported_at = imported_at - {ms};
-             UPDATE batch SET finished_at = finished_at - {ms};
-             UPDATE outbox SET finished_at = finished_at - {ms}, claimed_at = claimed_at - {ms};"
-        );
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut conn).await.unwrap();
         conn.close().await.unwrap();
     };
@@ -304,4 +315,94 @@ fn standard_input_is_compared_too() {
     assert_eq!(tickets(&site), (3, 0));
     site.run_with(&[&args[..], &["--continue"]].concat(), rows(2..=4).as_bytes()).expect(0);
     assert_eq!(tickets(&site), (4, 0));
+}
+
+/// Five rows appended to today's list were compared with last month's batch, which had left a row unsure: `continue`
+/// opened all of them there.
+#[test]
+fn a_row_left_unsure_last_month_does_not_make_that_batch_the_one_at_hand() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(1..=4));
+    import(&site, &[]).expect(0);
+    let sql = "UPDATE outbox SET state = 'unconfirmed', protocolo = NULL, id_atendimento = NULL, doubt_since = sent_at
+                WHERE line = 2";
+    run_sql(&site, "queda.mutirao/outbox.db", sql);
+    age(&site, "queda.mutirao/outbox.db", 30 * 24);
+    import(&site, &["--new"]).expect(0);
+    let [today] = &beside(&site)[..] else { panic!("{:?}", beside(&site)) };
+    site.write("queda.csv", rows(1..=6));
+    let asked = import(&site, &[]).expect(2);
+    assert!(asked.stderr.contains(today) && asked.stderr.contains("2 are new"), "{}", asked.stderr);
+    import(&site, &["--continue"]).expect(0);
+    assert_eq!((tickets(&site).0, site.table(&format!("{today}/results.csv")).len()), (10, 6));
+}
+
+/// Somebody tidied up last month's batch in the morning: the list of the new outage was "opened before", exit 0.
+#[test]
+fn a_word_about_an_old_batch_does_not_make_it_todays() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(1..=4));
+    import(&site, &["--sample", "2"]).expect(0);
+    age(&site, "queda.mutirao/outbox.db", 30 * 24);
+    site.run(&["cancel", "queda"]).expect(0);
+    let asked = import(&site, &[]).expect(2);
+    assert!(asked.stderr.contains("still the same outage"), "{}", asked.stderr);
+    import(&site, &["--new"]).expect(0);
+    assert_eq!(tickets(&site).0, 6);
+}
+
+/// `--new` was taken for a word about rows that were opened elsewhere, if any batch stood there.
+#[test]
+fn rows_that_say_that_they_are_open_are_asked_about_beside_an_old_batch_too() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(1..=2));
+    import(&site, &[]).expect(0);
+    site.write("outra/fila.csv", rows(5..=7));
+    site.run(&["import", "outra/fila.csv", "--rate", "unlimited"]).expect(0);
+    std::fs::copy(site.path("outra/fila.mutirao/results.csv"), site.path("queda.csv")).unwrap();
+    for flags in [&[][..], &["--new"], &["--continue"]] {
+        let asked = import(&site, flags).expect(2);
+        assert!(asked.stderr.contains("3 rows of this file say"), "{}", asked.stderr);
+    }
+    assert_eq!(tickets(&site), (5, 0));
+}
+
+/// With `-o`, the rows of errors.csv were looked for in that folder alone: not in the one that the file lay in.
+#[test]
+fn a_correction_is_of_the_batch_whose_code_it_carries_wherever_that_lies() {
+    let bad = "x;Sem luz;Ana;(37) 99911-0001;não\n";
+    let fixed = |site: &Site, from: &str| site.read(from).replace("\nx;", "\n11099;");
+    // A batch beside another one, in folders that were named.
+    let site = Site::new("");
+    site.write("queda.csv", rows(1..=2));
+    let out = ["-o", "out"];
+    import(&site, &out).expect(0);
+    site.write("queda.csv", rows(11..=12) + bad);
+    import(&site, &[&out[..], &["--new"]].concat()).expect(3);
+    let name =
+        std::fs::read_dir(site.path("")).unwrap().map(|it| it.unwrap().file_name().into_string().unwrap());
+    let beside = name.into_iter().find(|it| it.starts_with("out.")).unwrap();
+    let errors = format!("{beside}/errors.csv");
+    site.write(&errors, fixed(&site, &errors));
+    site.run(&["import", &errors, "-o", "out", "--rate", "unlimited"]).expect(0);
+    assert!(site.table(&format!("{beside}/results.csv")).iter().all(|it| it["state"] == "opened"));
+    assert_eq!(tickets(&site), (5, 0));
+
+    // Moved beside the sheet, of a batch that is not called as the sheet is.
+    for (file, flags) in [("24-11.csv", &[][..]), ("sheet.csv", &["--batch", "novembro"])] {
+        let site = Site::new("");
+        site.write(file, rows(1..=2) + bad);
+        site.run(&[&["import", file, "--rate", "unlimited"], flags].concat()).expect(3);
+        let folder = file.replace("csv", "mutirao");
+        site.write("fixed.csv", fixed(&site, &format!("{folder}/errors.csv")));
+        // Whatever else lies there.
+        site.write("a.mutirao/outbox.db", "no database");
+        site.run(&["import", "fixed.csv", "--rate", "unlimited"]).expect(0);
+        assert!(
+            site.table(&format!("{folder}/results.csv")).iter().all(|it| it["state"] == "opened"),
+            "{file}"
+        );
+        assert!(!site.path("fixed.mutirao").exists());
+        assert_eq!(tickets(&site), (3, 0));
+    }
 }

@@ -80,3 +80,41 @@ async fn an_import_into_a_shared_outbox_goes_on_with_its_own_batch() {
     assert_eq!(tickets(&site), (8, 0));
     assert_eq!(site.table("queda.mutirao/results.csv").len(), 5, "the old ones stay");
 }
+
+/// A name that is rewritten (`24-11`) was not known again: the second file was merged into the first one's batch, and
+/// what that had not sent yet was withdrawn.
+#[tokio::test]
+async fn a_name_that_was_given_twice_is_asked_about() {
+    let (ana, rui) = (Site::new(""), Site::new(""));
+    let database = Database::fresh().await;
+    ana.write("a.csv", rows(1..=4));
+    rui.write("b.csv", rows(11..=13));
+    let enqueue = |site: &Site, file: &str, more: &[&str]| {
+        site.run_at(&database.url(), &[&["enqueue", file, "--batch", "24-11"], more].concat())
+    };
+    enqueue(&ana, "a.csv", &[]).expect(0);
+    let asked = enqueue(&rui, "b.csv", &[]).expect(2);
+    assert!(asked.stderr.contains("batch `lote-24-11` stands"), "{}", asked.stderr);
+    let told = ana.run_at(&database.url(), &["status", "lote-24-11", "--json"]).expect(0).json();
+    assert_eq!(
+        (&told["batches"][0]["counts"]["pending"], told["batches"].as_array().unwrap().len()),
+        (&4.into(), 1)
+    );
+    assert_eq!(enqueue(&ana, "a.csv", &["--json"]).expect(0).json()["new"], 0);
+    enqueue(&rui, "b.csv", &["--new"]).expect(0);
+}
+
+/// The results of the work folder went on saying `rejected`.
+#[tokio::test]
+async fn a_correction_writes_its_results_where_the_batch_has_them() {
+    let site = Site::new("");
+    let database = Database::fresh().await;
+    site.write("queda.csv", rows(1..=2) + "x;Sem luz;Ana;(37) 99911-0001;não\n");
+    site.run_at(&database.url(), &["import", "queda.csv", "--rate", "unlimited"]).expect(3);
+    let fixed = site.read("queda.mutirao/errors.csv").replace("\nx;", "\n11099;");
+    site.write("queda.mutirao/errors.csv", fixed);
+    site.run_at(&database.url(), &["import", "queda.mutirao/errors.csv", "--rate", "unlimited"]).expect(0);
+    assert!(site.table("queda.mutirao/results.csv").iter().all(|it| it["state"] == "opened"));
+    assert!(!site.path("queda.mutirao/errors.mutirao").exists());
+    assert_eq!(tickets(&site), (3, 0));
+}
