@@ -148,6 +148,12 @@ fn places_in_the_code_are_there() {
             assert!(is_there, "{page} names `{named}`");
         }
     }
+    let tasks = read("justfile");
+    for named in
+        tasks.split([' ', '\n']).filter(|word| folders.iter().any(|it| word.starts_with(&format!("{it}/"))))
+    {
+        assert!(is_file(named), "the justfile names `{named}`");
+    }
 }
 
 // Commands, flags and settings
