@@ -149,8 +149,9 @@ fn places_in_the_code_are_there() {
         }
     }
     let tasks = read("justfile");
-    for named in
-        tasks.split([' ', '\n']).filter(|word| folders.iter().any(|it| word.starts_with(&format!("{it}/"))))
+    for named in tasks
+        .split([' ', '\n', ';'])
+        .filter(|word| folders.iter().any(|it| word.starts_with(&format!("{it}/"))))
     {
         assert!(is_file(named), "the justfile names `{named}`");
     }
@@ -343,6 +344,13 @@ fn the_states_and_the_ways_between_them_are_told_alike() {
     let moves = table(section(&page, "## Who moves a row"));
     let arrow = |from: &str, to: &str| (from.trim_matches('`').to_owned(), to.trim_matches('`').to_owned());
     let told: BTreeSet<_> = moves.iter().map(|row| arrow(&row[0].replace("(new)", "[*]"), &row[1])).collect();
+    // Whose rows a person may speak of, and have again.
+    for command in ["resolve", "retry"] {
+        let help = flags_of(&site, command)["--state"].split_whitespace().collect::<Vec<_>>().join(" ");
+        let values = help.split_once("[possible values: ").unwrap().1.split(']').next().unwrap();
+        let told = moves.iter().filter(|row| row[3].split(", ").any(|it| it == command));
+        assert_eq!(set(told.map(|row| row[0].trim_matches('`'))), set(values.split(", ")), "{command}");
+    }
     let (_, diagram) = page.split_once("```mermaid\n").unwrap();
     let drawn = diagram.split("```").next().unwrap().lines().filter_map(|it| it.trim().split_once(" --> "));
     assert_eq!(drawn.map(|it| arrow(it.0, it.1)).collect::<BTreeSet<_>>(), told);
