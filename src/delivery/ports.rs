@@ -33,7 +33,7 @@ pub trait Outbox {
     /// `sent_at` set unless it is set. Durable on return. Never two live rows of one
     /// `id_cliente_servico`, neither within the claim nor with rows live already (`in_flight`,
     /// in doubt, or `unconfirmed`); rows that wait for such a turn are passed over at no write.
-    async fn claim(&self, want: Want) -> Result<Claimed, OutboxError>;
+    async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError>;
 
     /// Writes outcomes, in one durable commit. Answers in the order of `settles`.
     ///
@@ -109,7 +109,7 @@ pub const ANSWER_AGE_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// How many rows to claim, and of what kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Want {
+pub struct ClaimRequest {
     pub now: Timestamp,
     /// At most so many rows to post (those without a doubt).
     pub posts: usize,

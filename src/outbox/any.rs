@@ -17,7 +17,7 @@ use super::{
 use crate::delivery::code::BatchCode;
 use crate::delivery::eyes::{Sight, Specimen};
 use crate::delivery::standing::{Report, Standing};
-use crate::delivery::{Claimed, Outbox, OutboxError, Settle, Settled, State, Want};
+use crate::delivery::{ClaimRequest, Claimed, Outbox, OutboxError, Settle, Settled, State};
 
 /// How long a worker may be silent before the others take over its rows. A claim needs three quarters
 /// of a minute of it, and renewals need room: no lease may be shorter.
@@ -468,7 +468,7 @@ impl AnyStaging<'_> {
 }
 
 impl Outbox for AnyDesk<'_> {
-    async fn claim(&self, want: Want) -> Result<Claimed, OutboxError> {
+    async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
         each!(self, it => it.claim(want).await)
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::{
-    Attempt, AttemptKind, Change, Claim, Claimed, Doubt, End, Fault, Opening, Outbox, Rate, RowId, Settle,
-    Settled, State, Want,
+    Attempt, AttemptKind, Change, Claim, ClaimRequest, Claimed, Doubt, End, Fault, Opening, Outbox, Rate,
+    RowId, Settle, Settled, State,
 };
 use mutirao::outbox::{LEASE, Terms};
 
@@ -99,7 +99,7 @@ async fn claims_come_in_order(mut it: impl Bench) {
 async fn the_other_end_of_the_queue_can_be_claimed(mut it: impl Bench) {
     let rows = it.insert(&[valid(1), Seed { priority: -1, ..valid(2) }, valid(3), valid(4)]).await;
     later(&it, rows[3], 0, 5, None).await;
-    let back = |posts| Want { now: at(4), posts, look_ups: 0, end: End::Back };
+    let back = |posts| ClaimRequest { now: at(4), posts, look_ups: 0, end: End::Back };
     let claimed = it.claim(back(2)).await.expect("it claims");
     assert_eq!(ids(&claimed), [rows[2], rows[0]], "what is not due stays");
     assert_eq!(ids(&it.claim(back(2)).await.expect("it claims")), [rows[1]]);
@@ -107,7 +107,8 @@ async fn the_other_end_of_the_queue_can_be_claimed(mut it: impl Bench) {
 
 async fn rows_between_the_ends_of_the_queue_can_be_claimed(mut it: impl Bench) {
     let rows = it.insert(&(1..=9).map(valid).collect::<Vec<_>>()).await;
-    let want = |thousandths| Want { now: at(4), posts: 2, look_ups: 0, end: End::Between(thousandths) };
+    let want =
+        |thousandths| ClaimRequest { now: at(4), posts: 2, look_ups: 0, end: End::Between(thousandths) };
     let claimed = ids(&it.claim(want(500)).await.expect("it claims"));
     assert_eq!(claimed, rows[4..6], "in the middle, and what comes behind it");
     assert_eq!(ids(&it.claim(want(0)).await.expect("it claims")), rows[..2]);
@@ -115,7 +116,7 @@ async fn rows_between_the_ends_of_the_queue_can_be_claimed(mut it: impl Bench) {
 }
 
 async fn nothing_lies_between_the_ends_of_an_empty_queue(it: impl Bench) {
-    let want = Want { now: at(4), posts: 2, look_ups: 2, end: End::Between(500) };
+    let want = ClaimRequest { now: at(4), posts: 2, look_ups: 2, end: End::Between(500) };
     assert!(it.claim(want).await.expect("it claims").claims.is_empty());
 }
 
@@ -558,7 +559,7 @@ async fn claim(it: &impl Outbox, now: i64, posts: usize) -> Claimed {
 }
 
 async fn claim_both(it: &impl Outbox, now: i64, posts: usize, look_ups: usize) -> Claimed {
-    it.claim(Want { now: at(now), posts, look_ups, end: End::Front }).await.expect("it claims")
+    it.claim(ClaimRequest { now: at(now), posts, look_ups, end: End::Front }).await.expect("it claims")
 }
 
 async fn outlook(it: &impl Outbox, now: i64, posts: usize, look_ups: usize) -> (bool, Option<Timestamp>) {

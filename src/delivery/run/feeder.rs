@@ -10,7 +10,7 @@ use super::{Engine, Reason, sleep_until, with_cause};
 use crate::delivery::breaker::Traffic;
 use crate::delivery::decide::between;
 use crate::delivery::{
-    Api, Claimed, Clock, End, Lasting, Note, Outbox, OutboxError, THOUSANDTHS, Want, Watch,
+    Api, ClaimRequest, Claimed, Clock, End, Lasting, Note, Outbox, OutboxError, THOUSANDTHS, Watch,
 };
 
 /// While what is due may not be sent, the outbox is asked so often for anything else.
@@ -33,7 +33,7 @@ const SENDERS_MIN: usize = 2;
 
 /// What the feeder does next.
 enum Step {
-    Claim(Want),
+    Claim(ClaimRequest),
     /// Take in what a claim whose answer was lost may have left in flight.
     Recover,
     /// Take what a clock has stamped that was set back since.
@@ -97,7 +97,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     }
 
     /// Not raced against a stop: a claim that nobody saw would have to be looked up.
-    async fn claim(&self, want: Want) -> Result<Short, OutboxError> {
+    async fn claim(&self, want: ClaimRequest) -> Result<Short, OutboxError> {
         let n_changes = {
             let mut desk = self.desk.borrow_mut();
             desk.claiming = true;
@@ -222,7 +222,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             (1.., Traffic::OneTrial(_)) => (TRIAL_CHOICE, self.some_end()),
             (posts, _) => (posts, End::Front),
         };
-        Step::Claim(Want { now: time, posts, look_ups, end })
+        Step::Claim(ClaimRequest { now: time, posts, look_ups, end })
     }
 
     /// From where the rows are taken of which one is tried: a place drawn by chance, but the ends more often than others,
@@ -237,7 +237,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         1024 + 4 * self.policy.concurrency
     }
 
-    fn take_in(&self, claimed: Claimed, asked: Moment, want: Want, short: Short, n_changes: u64) {
+    fn take_in(&self, claimed: Claimed, asked: Moment, want: ClaimRequest, short: Short, n_changes: u64) {
         let n_claims = claimed.claims.len();
         let mut desk = self.desk.borrow_mut();
         desk.ahead = (2 * desk.ahead).min(AHEAD_MAX);

@@ -16,7 +16,9 @@ use super::lease::Worker;
 use super::parking::put_back;
 use super::session::Access;
 use super::values::{Time, text};
-use crate::delivery::{CLAIM_AGE_MAX, Claim, Claimed, End, OutboxError, Outlook, Refused, RowId, Want};
+use crate::delivery::{
+    CLAIM_AGE_MAX, Claim, ClaimRequest, Claimed, End, OutboxError, Outlook, Refused, RowId,
+};
 use crate::outbox::doubts::begun;
 use crate::outbox::range::Range;
 use crate::outbox::refusal::Refusal;
@@ -49,7 +51,7 @@ struct Round {
     is_short: bool,
 }
 
-pub(super) async fn claim(worker: &Worker, range: Range, want: Want) -> Result<Claimed, OutboxError> {
+pub(super) async fn claim(worker: &Worker, range: Range, want: ClaimRequest) -> Result<Claimed, OutboxError> {
     let mut claimed = Claimed::default();
     let mut services = HashSet::new();
     let mut left = (want.posts, want.look_ups);

@@ -18,7 +18,7 @@ use super::{claim, rights, settle};
 use crate::delivery::decide::after;
 use crate::delivery::eyes::{Sight, Specimen};
 use crate::delivery::standing::{Report, Standing};
-use crate::delivery::{Claimed, Outbox, OutboxError, Settle, Settled, WAIT_MAX, Want};
+use crate::delivery::{ClaimRequest, Claimed, Outbox, OutboxError, Settle, Settled, WAIT_MAX};
 use crate::outbox::Scope;
 use crate::outbox::doubts::{Patience, made_where};
 use crate::outbox::range::Range;
@@ -138,8 +138,8 @@ impl Desk<'_> {
 }
 
 impl Outbox for Desk<'_> {
-    async fn claim(&self, want: Want) -> Result<Claimed, OutboxError> {
-        let want = Want { posts: want.posts.min(self.posts_max.get()), ..want };
+    async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
+        let want = ClaimRequest { posts: want.posts.min(self.posts_max.get()), ..want };
         self.worker.claims();
         self.worker.settle_doubts_of_server().await?;
         let began = Instant::now();

@@ -11,7 +11,7 @@ use super::session::{BEGIN, COMMIT, Session};
 use super::time;
 use crate::delivery::identity::{BatchKey, Marker};
 use crate::delivery::{
-    ANSWER_AGE_MAX, Claim, Claimed, Doubt, End, OutboxError, Outlook, Refused, RowId, Token, Want,
+    ANSWER_AGE_MAX, Claim, ClaimRequest, Claimed, Doubt, End, OutboxError, Outlook, Refused, RowId, Token,
 };
 use crate::outbox::doubts::begun;
 use crate::outbox::queue::{self, Spot};
@@ -87,7 +87,11 @@ struct Round {
     is_short: bool,
 }
 
-pub(super) async fn claim(session: &mut Session, range: Range, want: Want) -> Result<Claimed, OutboxError> {
+pub(super) async fn claim(
+    session: &mut Session,
+    range: Range,
+    want: ClaimRequest,
+) -> Result<Claimed, OutboxError> {
     let mut claimed = Claimed::default();
     let mut services = HashSet::new();
     let mut left = (want.posts, want.look_ups);

@@ -7,7 +7,7 @@ use super::error::Trouble;
 use super::{SqliteOutbox, claim, settle, sight};
 use crate::delivery::decide::after;
 use crate::delivery::eyes::{Sight, Specimen};
-use crate::delivery::{Claimed, Outbox, OutboxError, Settle, Settled, WAIT_MAX, Want};
+use crate::delivery::{ClaimRequest, Claimed, Outbox, OutboxError, Settle, Settled, WAIT_MAX};
 use crate::outbox::Scope;
 use crate::outbox::doubts::{Patience, made_where};
 use crate::outbox::range::Range;
@@ -51,7 +51,7 @@ impl SqliteOutbox {
 }
 
 impl Outbox for Desk<'_> {
-    async fn claim(&self, want: Want) -> Result<Claimed, OutboxError> {
+    async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
         let mut session = self.outbox.session().await;
         let done = claim::claim(&mut session, self.range, want).await;
         session.idle().await; // What failed is undone now, not when somebody comes next.

@@ -119,7 +119,7 @@ mod tests {
 
     use super::*;
     use crate::delivery::identity::ContentKey;
-    use crate::delivery::{Change, End, Outbox, Settle, Settled, Want};
+    use crate::delivery::{Change, ClaimRequest, End, Outbox, Settle, Settled};
     use crate::outbox::{
         FirstPost, MergeError, MergeOptions, NewRow, NewSource, Repeats, Reused, Scope, Withdrawn,
     };
@@ -188,7 +188,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("there is room for a folder");
         let mut outbox = SqliteOutbox::open(&dir.path().join("outbox.db")).await.expect("it opens");
         import(&mut outbox, 1..9).await.expect("there is space");
-        let want = Want { now: NOW, posts: 9, look_ups: 0, end: End::Front };
+        let want = ClaimRequest { now: NOW, posts: 9, look_ups: 0, end: End::Front };
         let claims = outbox.desk(Scope::All).claim(want).await.expect("there is space").claims;
         pragma(&outbox, "PRAGMA max_page_count = 1").await; // As many as there are.
         for _ in 0..2 {

@@ -1,6 +1,6 @@
 //! What a person asks for once a file is in.
 
-use mutirao::delivery::{AttemptKind, Change, Doubt, End, Outbox, Settle, State, Want};
+use mutirao::delivery::{AttemptKind, Change, ClaimRequest, Doubt, End, Outbox, Settle, State};
 use mutirao::outbox::{FirstPost, Resolution, ResolveError, RowName, Scope, Withdrawn, Word};
 
 use super::{Books, Driver, failed, fault, in_doubt, opened, run, states, unconfirmed};
@@ -21,7 +21,7 @@ async fn a_precaution_that_could_not_tell_is_looked_up_by_reconcile(driver: Driv
     let merged = it.import(&File { first_post: FirstPost::VerifyFirst, ..File::of("b", &file) }).await;
     let worker = it.worker().await;
     let desk = worker.desk(merged.scope());
-    let want = Want { now: at(1), posts: 9, look_ups: 9, end: End::Front };
+    let want = ClaimRequest { now: at(1), posts: 9, look_ups: 9, end: End::Front };
     let claim = desk.claim(want).await.expect("it claims").claims.remove(0);
     let doubt = claim.doubt.expect("it is looked up first");
     let change = Change::Unconfirmed { doubt, fault: fault() };
@@ -40,8 +40,10 @@ async fn a_sample_is_the_first_lines(driver: Driver) {
     let merged = it.import(&File::of("b", &[line(1, "a"), line(2, "b"), line(3, "c"), line(4, "d")])).await;
     let worker = it.worker().await;
     let desk = worker.sample(merged.scope(), 3).await.expect("it reads");
-    let claimed =
-        desk.claim(Want { now: at(1), posts: 9, look_ups: 9, end: End::Front }).await.expect("it claims");
+    let claimed = desk
+        .claim(ClaimRequest { now: at(1), posts: 9, look_ups: 9, end: End::Front })
+        .await
+        .expect("it claims");
     let mut lines: Vec<u64> = claimed.claims.iter().map(|it| it.line).collect();
     lines.sort_unstable();
     assert_eq!((lines, claimed.outlook.pending), (vec![2, 3, 4], false));
@@ -54,7 +56,7 @@ async fn cancel_and_retry_know_what_was_sent(driver: Driver) {
     let worker = it.worker().await;
     let desk = worker.desk(merged.scope());
     let claims = desk
-        .claim(Want { now: at(1), posts: 4, look_ups: 0, end: End::Front })
+        .claim(ClaimRequest { now: at(1), posts: 4, look_ups: 0, end: End::Front })
         .await
         .expect("it claims")
         .claims;
@@ -109,7 +111,7 @@ async fn doubts_made_in_sql_are_as_decide_makes_them(driver: Driver) {
     // The look-up of one finds nothing, and its post is cut off; that of the other is.
     let worker = it.worker().await;
     let desk = worker.desk(Scope::All);
-    let want = Want { now: at(4), posts: 9, look_ups: 9, end: End::Front };
+    let want = ClaimRequest { now: at(4), posts: 9, look_ups: 9, end: End::Front };
     let claims = desk.claim(want).await.expect("it claims").claims;
     let free = Change::Later { at: at(4), attempts: 0, doubt: None, fault: None };
     let claim = claims.iter().find(|it| it.line == 2).expect("it is looked up");

@@ -1,7 +1,7 @@
 //! Rows that carry an identity: a reference of their own, or what an outbox wrote out for them.
 
 use mutirao::delivery::code::BatchCode;
-use mutirao::delivery::{End, Outbox, Settle, State, Want};
+use mutirao::delivery::{ClaimRequest, End, Outbox, Settle, State};
 use mutirao::outbox::{Cursor, MergeCounts, MergeError, MergeKind, Merged, Repeats, Reused};
 use mutirao::ticket::Field;
 
@@ -127,8 +127,10 @@ async fn a_row_of_another_outbox_is_looked_up_first(driver: Driver) {
     assert_eq!(states(&it, "errors", 2..=3).await, ["pending p", "pending"]);
     let worker = it.worker().await;
     let desk = worker.desk(merged.scope());
-    let claimed =
-        desk.claim(Want { now: at(1), posts: 9, look_ups: 9, end: End::Front }).await.expect("it claims");
+    let claimed = desk
+        .claim(ClaimRequest { now: at(1), posts: 9, look_ups: 9, end: End::Front })
+        .await
+        .expect("it claims");
     let look_up = claimed.claims.iter().find(|it| it.doubt.is_some()).expect("it is looked up");
     assert!(look_up.doubt.as_ref().is_some_and(|it| it.precaution));
 }
@@ -248,7 +250,7 @@ async fn a_correction_of_a_row_in_doubt_is_not_forgotten_when_the_doubt_ends(dri
     let worker = it.worker().await;
     let desk = worker.desk(merged.scope());
     let claims = desk
-        .claim(Want { now: at(100), posts: 9, look_ups: 9, end: End::Front })
+        .claim(ClaimRequest { now: at(100), posts: 9, look_ups: 9, end: End::Front })
         .await
         .expect("it claims")
         .claims;
@@ -265,7 +267,7 @@ async fn a_correction_of_a_row_in_doubt_is_not_forgotten_when_the_doubt_ends(dri
     let worker = it.worker().await;
     let claims = worker
         .desk(merged.scope())
-        .claim(Want { now: at(200), posts: 9, look_ups: 9, end: End::Front })
+        .claim(ClaimRequest { now: at(200), posts: 9, look_ups: 9, end: End::Front })
         .await
         .expect("it claims")
         .claims;

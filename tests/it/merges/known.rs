@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mutirao::delivery::{Change, End, Outbox, Settle, State, Want};
+use mutirao::delivery::{Change, ClaimRequest, End, Outbox, Settle, State};
 use mutirao::outbox::{FirstPost, MergeCounts, Repeats, Scope};
 use mutirao::ticket::Field;
 
@@ -49,7 +49,7 @@ async fn check(driver: Driver, change: fn(u64) -> Change, same: &str, changed: &
     let worker = it.worker().await;
     let desk = worker.desk(merged.scope());
     let claim = desk
-        .claim(Want { now: at(1), posts: 1, look_ups: 0, end: End::Front })
+        .claim(ClaimRequest { now: at(1), posts: 1, look_ups: 0, end: End::Front })
         .await
         .expect("it claims")
         .claims
@@ -103,8 +103,10 @@ async fn a_row_that_is_gone_is_looked_up_but_never_posted(driver: Driver) {
     let first = it.import(&File::of("b", &[line(1, "a"), line(2, "b"), line(3, "c")])).await;
     let worker = it.worker().await;
     let desk = worker.desk(first.scope());
-    let claimed =
-        desk.claim(Want { now: at(1), posts: 1, look_ups: 0, end: End::Front }).await.expect("it claims");
+    let claimed = desk
+        .claim(ClaimRequest { now: at(1), posts: 1, look_ups: 0, end: End::Front })
+        .await
+        .expect("it claims");
     let claim = &claimed.claims[0];
     let settle = Settle { row: claim.row, token: claim.token, change: in_doubt(2), attempt: None };
     desk.settle(&[settle]).await.expect("it settles");
@@ -115,8 +117,10 @@ async fn a_row_that_is_gone_is_looked_up_but_never_posted(driver: Driver) {
     assert_eq!(it.outbox.reader().counts(second.results()).await.expect("it counts").total(), 1);
     let worker = it.worker().await;
     let desk = worker.desk(second.scope());
-    let claimed =
-        desk.claim(Want { now: at(9), posts: 9, look_ups: 9, end: End::Front }).await.expect("it claims");
+    let claimed = desk
+        .claim(ClaimRequest { now: at(9), posts: 9, look_ups: 9, end: End::Front })
+        .await
+        .expect("it claims");
     let found: Vec<_> =
         claimed.claims.iter().map(|it| (it.ticket.id_cliente_servico.get(), it.doubt.is_some())).collect();
     assert_eq!(found, [(1, true), (3, false)]);
@@ -219,7 +223,7 @@ async fn verify_first_looks_for_known_rows_too(driver: Driver) {
     let worker = it.worker().await;
     let desk = worker.desk(merged.scope());
     let claims = desk
-        .claim(Want { now: at(1), posts: 2, look_ups: 0, end: End::Front })
+        .claim(ClaimRequest { now: at(1), posts: 2, look_ups: 0, end: End::Front })
         .await
         .expect("it claims")
         .claims;
@@ -263,7 +267,7 @@ async fn a_row_in_flight_keeps_its_fields_and_takes_its_new_place(driver: Driver
     let mut it = Books::new(driver).await;
     let merged = it.import(&File::of("b", &[line(1, "a"), line(2, "b")])).await;
     let worker = it.worker().await;
-    let want = Want { now: at(1), posts: 1, look_ups: 0, end: End::Front };
+    let want = ClaimRequest { now: at(1), posts: 1, look_ups: 0, end: End::Front };
     let claim = worker.desk(merged.scope()).claim(want).await.expect("it claims").claims.remove(0);
 
     let changed = [line(9, "z"), Line { phone: "3188887777", ..line(1, "a") }];
@@ -288,7 +292,10 @@ async fn a_clock_that_is_ahead_puts_nothing_off() {
     let desk = worker.desk(merged.scope());
     let claim = async || {
         let now = Timestamp::now() + Duration::from_secs(60);
-        desk.claim(Want { now, posts: 9, look_ups: 9, end: End::Front }).await.expect("it claims").claims
+        desk.claim(ClaimRequest { now, posts: 9, look_ups: 9, end: End::Front })
+            .await
+            .expect("it claims")
+            .claims
     };
     let settles = claim().await.into_iter().map(|it| Settle {
         row: it.row,
@@ -307,7 +314,8 @@ async fn a_clock_that_is_ahead_puts_nothing_off() {
     let worker = it.worker().await;
     let desk = worker.desk(merged.scope());
     let now = Timestamp::now() + Duration::from_secs(60);
-    let claimed = desk.claim(Want { now, posts: 9, look_ups: 9, end: End::Front }).await.expect("it claims");
+    let claimed =
+        desk.claim(ClaimRequest { now, posts: 9, look_ups: 9, end: End::Front }).await.expect("it claims");
     assert_eq!(claimed.claims.len(), 1);
 }
 
@@ -317,7 +325,7 @@ async fn an_import_waits_for_what_other_workers_hold() {
     let mut it = Books::new(Driver::Postgres).await;
     let merged = it.import(&File::of("b", &[line(1, "a")])).await;
     let (own, other) = (it.worker().await, it.worker().await);
-    let want = Want { now: at(1), posts: 9, look_ups: 9, end: End::Front };
+    let want = ClaimRequest { now: at(1), posts: 9, look_ups: 9, end: End::Front };
     let claimed = other.desk(Scope::All).claim(want).await.expect("it claims");
     let seen = own.desk(merged.scope()).claim(want).await.expect("it claims");
     assert!(seen.claims.is_empty() && seen.outlook.elsewhere);

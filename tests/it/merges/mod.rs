@@ -23,7 +23,7 @@ mod commands;
 mod corrections;
 mod known;
 
-use mutirao::delivery::{Change, Claimed, Doubt, End, Fault, Opening, Outbox, Settle, Want};
+use mutirao::delivery::{Change, ClaimRequest, Claimed, Doubt, End, Fault, Opening, Outbox, Settle};
 use mutirao::outbox::{Address, AnyOutbox, AnyWorker, MergeError, Merged, RowDetails, RowName, Scope};
 use tempfile::TempDir;
 
@@ -83,7 +83,7 @@ async fn run(outbox: &AnyOutbox, scope: Scope, change: impl Fn(u64) -> Change) -
     let mut n_claims = 0;
     loop {
         let Claimed { claims, .. } = desk
-            .claim(Want { now: at(1), posts: 100, look_ups: 0, end: End::Front })
+            .claim(ClaimRequest { now: at(1), posts: 100, look_ups: 0, end: End::Front })
             .await
             .expect("it claims");
         if claims.is_empty() {

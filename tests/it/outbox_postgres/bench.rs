@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::{
-    Change, Claim, Claimed, Doubt, End, Opening, Outbox, OutboxError, RowId, Settle, Settled, State, Want,
+    Change, Claim, ClaimRequest, Claimed, Doubt, End, Opening, Outbox, OutboxError, RowId, Settle, Settled,
+    State,
 };
 use mutirao::outbox::postgres::{PgOutbox, Worker};
 use mutirao::outbox::{Scope, state_name};
@@ -50,8 +51,8 @@ pub async fn register(outbox: &PgOutbox) -> Worker {
     outbox.register("a test", TERMS).await.expect("it registers")
 }
 
-pub fn want(posts: usize) -> Want {
-    Want { now: at(1), posts, look_ups: 0, end: End::Front }
+pub fn want(posts: usize) -> ClaimRequest {
+    ClaimRequest { now: at(1), posts, look_ups: 0, end: End::Front }
 }
 
 pub fn ids(claimed: &Claimed) -> Vec<RowId> {
@@ -59,7 +60,7 @@ pub fn ids(claimed: &Claimed) -> Vec<RowId> {
 }
 
 impl Outbox for Fresh {
-    async fn claim(&self, want: Want) -> Result<Claimed, OutboxError> {
+    async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
         self.worker.desk(Scope::All).claim(want).await
     }
 

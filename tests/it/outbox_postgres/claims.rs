@@ -3,7 +3,7 @@
 use mutirao::delivery::decide::release;
 use mutirao::delivery::identity::{BatchKey, Marker};
 use mutirao::delivery::{
-    Change, Doubt, End, Opening, Outbox, OutboxError, RowId, Settle, Settled, State, Want,
+    Change, ClaimRequest, Doubt, End, Opening, Outbox, OutboxError, RowId, Settle, Settled, State,
 };
 use mutirao::outbox::Scope;
 use mutirao::outbox::postgres::PgOutbox;
@@ -24,7 +24,8 @@ async fn four_columns_are_enough() {
     )
     .await;
     let now = jiff::Timestamp::now() + std::time::Duration::from_secs(1);
-    let claimed = it.claim(Want { now, posts: 9, look_ups: 9, end: End::Front }).await.expect("it claims");
+    let claimed =
+        it.claim(ClaimRequest { now, posts: 9, look_ups: 9, end: End::Front }).await.expect("it claims");
     let (key, referencia): (String, String) = sqlx::query_as(
         "SELECT b.key, o.referencia FROM mutirao.outbox o JOIN mutirao.batch b ON b.name = o.lote",
     )
@@ -92,8 +93,10 @@ async fn odd_times_and_numbers_are_no_reason_to_fall() {
           WHERE id = 1",
     )
     .await;
-    let claimed =
-        it.claim(Want { now: at(1), posts: 9, look_ups: 9, end: End::Front }).await.expect("it claims");
+    let claimed = it
+        .claim(ClaimRequest { now: at(1), posts: 9, look_ups: 9, end: End::Front })
+        .await
+        .expect("it claims");
     assert_eq!(claimed.claims.len(), 3);
     assert_eq!(claimed.claims[0].sent_at, jiff::Timestamp::MIN);
     let opening = Opening {
@@ -145,7 +148,7 @@ async fn a_row_may_be_due_always_or_never() {
         assert_eq!(settled, [Settled::Written]);
     }
     it.execute("UPDATE mutirao.outbox SET available_at = '2023-01-01' WHERE id = 2").await;
-    let claimed = it.claim(Want { look_ups: 1, ..want(9) }).await.expect("it claims");
+    let claimed = it.claim(ClaimRequest { look_ups: 1, ..want(9) }).await.expect("it claims");
     assert_eq!(claimed.claims[0].doubt, Some(doubt));
     let scope = it.outbox.status(Scope::All, at(1)).await.expect("it reads");
     assert_eq!(scope.counts.pending, 1);
@@ -176,8 +179,10 @@ async fn a_halted_batch_is_left_alone_but_for_its_doubts() {
          INSERT INTO mutirao.batch (name, halted_at) VALUES ('bad', now())",
     )
     .await;
-    let claimed =
-        it.claim(Want { now: at(1), posts: 9, look_ups: 9, end: End::Front }).await.expect("it claims");
+    let claimed = it
+        .claim(ClaimRequest { now: at(1), posts: 9, look_ups: 9, end: End::Front })
+        .await
+        .expect("it claims");
     assert_eq!(ids(&claimed), [rows[1], rows[2]]);
     it.execute("UPDATE mutirao.batch SET halted_at = NULL").await;
     assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), [rows[0]]);
@@ -418,10 +423,16 @@ async fn whatever_a_person_writes_into_state_what_may_have_been_sent_is_looked_u
             let states = [State::Failed, State::Rejected];
             assert_eq!(it.outbox.retry(None, &states, at(2)).await.expect("it does"), 1, "{written}");
         }
-        assert_eq!(ids(&it.claim(Want { now: at(9), ..want(9) }).await.expect("it claims")), [], "{written}");
+        assert_eq!(
+            ids(&it.claim(ClaimRequest { now: at(9), ..want(9) }).await.expect("it claims")),
+            [],
+            "{written}"
+        );
         let other = it.insert(&[valid(1)]).await;
-        let claimed =
-            it.claim(Want { now: at(9), posts: 9, look_ups: 9, end: End::Front }).await.expect("it claims");
+        let claimed = it
+            .claim(ClaimRequest { now: at(9), posts: 9, look_ups: 9, end: End::Front })
+            .await
+            .expect("it claims");
         assert_eq!(ids(&claimed), rows, "{written}: a look-up, and nothing else of its service");
         let doubt = claimed.claims[0].doubt.as_ref().expect("it is looked up");
         // From when nobody waits for the answer to a post under the claim.
@@ -449,7 +460,8 @@ async fn a_row_that_was_always_due_spoils_no_place_in_the_queue() {
     it.insert(&[valid(1), valid(2)]).await;
     it.execute("UPDATE mutirao.outbox SET available_at = '-infinity' WHERE service = 1").await;
     for thousandths in [0, 500, 1000] {
-        let claimed = it.claim(Want { end: End::Between(thousandths), ..want(2) }).await.expect("it claims");
+        let claimed =
+            it.claim(ClaimRequest { end: End::Between(thousandths), ..want(2) }).await.expect("it claims");
         for claim in &claimed.claims {
             it.settle(&[release(claim)]).await.expect("it settles");
         }

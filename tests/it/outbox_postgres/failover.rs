@@ -1,7 +1,7 @@
 //! A standby that lacks the last commits took over, and the workers live on.
 
 use mutirao::delivery::standing::{News, Prober, Report};
-use mutirao::delivery::{Change, Outbox, OutboxError, Settle, Settled, State, Want};
+use mutirao::delivery::{Change, ClaimRequest, Outbox, OutboxError, Settle, Settled, State};
 use mutirao::outbox::Scope;
 
 use super::bench::{Fresh, NEVER_CLAIMED, ids, opened, register, want};
@@ -43,7 +43,8 @@ async fn what_a_failover_lost_is_said_again_before_anybody_claims() {
     for (row, state) in rows.iter().zip([State::Opened, State::Opened, State::Opened, State::InDoubt]) {
         assert_eq!(it.state(*row).await, state, "{row:?}");
     }
-    let claimed = others.claim(Want { look_ups: 0, ..want(9) }).await.expect("all have said what they did");
+    let claimed =
+        others.claim(ClaimRequest { look_ups: 0, ..want(9) }).await.expect("all have said what they did");
     assert_eq!(ids(&claimed), [rows[4]]);
     // Its answer comes, and is proof.
     assert_eq!(it.settle(&[opened(&claims[3])]).await.expect("it settles"), [Settled::Written]);
@@ -60,7 +61,7 @@ async fn a_restart_that_loses_nothing_changes_nothing() {
     it.settle(&[later]).await.expect("it settles");
     lose(&it, "SELECT 1".to_owned()).await;
     assert!(it.claim(want(9)).await.is_err(), "once, to see that the server is another");
-    let claimed = it.claim(Want { now: at(2), ..want(9) }).await.expect("it has said what it did");
+    let claimed = it.claim(ClaimRequest { now: at(2), ..want(9) }).await.expect("it has said what it did");
     assert_eq!(ids(&claimed), [rows[2], rows[0]], "the one that is to be tried again, without a doubt");
     assert_eq!(it.state(rows[1]).await, State::InFlight);
 }

@@ -1,6 +1,6 @@
 //! Rows that somebody holds, or that may not be changed, keep nobody else from work.
 
-use mutirao::delivery::{Outbox, RowId, Settle, Settled, State, Want};
+use mutirao::delivery::{ClaimRequest, Outbox, RowId, Settle, Settled, State};
 use mutirao::outbox::Scope;
 use rustix::process::Signal;
 use sqlx::{Connection, PgConnection};
@@ -100,7 +100,8 @@ async fn what_somebody_holds_at_the_start_is_left_to_the_next_rescue() {
         it.worker.renew().await.expect("it renews");
     }
     assert_eq!(it.worker.rescue().await.expect("it rescues"), 1);
-    let claimed = it.claim(Want { look_ups: 9, now: at(99_999_999), ..want(9) }).await.expect("it claims");
+    let claimed =
+        it.claim(ClaimRequest { look_ups: 9, now: at(99_999_999), ..want(9) }).await.expect("it claims");
     assert!(ids(&claimed).contains(&rows[0]) && claimed.claims.iter().all(|it| it.doubt.is_some()));
 }
 

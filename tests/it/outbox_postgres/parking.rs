@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mutirao::delivery::{Change, Outbox, RowId, Settle, State, Want};
+use mutirao::delivery::{Change, ClaimRequest, Outbox, RowId, Settle, State};
 use mutirao::outbox::postgres::{PgOutbox, Tidied};
 use mutirao::outbox::{BatchId, Scope};
 
@@ -130,7 +130,7 @@ async fn what_is_parked_is_pending_to_everybody_else() {
         it.outbox.retry(Some(BatchId(batch)), &[State::Cancelled], at(1)).await.expect("it does"),
         3000
     );
-    let claimed = it.claim(Want { now: at(99), ..want(5000) }).await.expect("it claims");
+    let claimed = it.claim(ClaimRequest { now: at(99), ..want(5000) }).await.expect("it claims");
     assert_eq!(claimed.claims.len(), 3001);
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mutirao::delivery::{Change, End, Opening, Outbox, Settle, Want};
+use mutirao::delivery::{Change, ClaimRequest, End, Opening, Outbox, Settle};
 use mutirao::outbox::Scope;
 use mutirao::outbox::postgres::PgOutbox;
 
@@ -58,7 +58,7 @@ async fn work(it: &Fresh, when: &str) {
     assert_eq!(desk.recover(at(1)).await.expect("it recovers"), 0);
     let mut n_claimed = 0;
     loop {
-        let want = Want { now: at(1), posts: 400, look_ups: 1, end: End::Front };
+        let want = ClaimRequest { now: at(1), posts: 400, look_ups: 1, end: End::Front };
         let claimed = desk.claim(want).await.expect("it claims");
         if claimed.claims.is_empty() {
             break;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use mutirao::delivery::eyes::{Sight, Specimen};
-use mutirao::delivery::{Claimed, Outbox, OutboxError, RowId, Settle, Settled, Want};
+use mutirao::delivery::{ClaimRequest, Claimed, Outbox, OutboxError, RowId, Settle, Settled};
 use mutirao::outbox::{Address, AnyOutbox, AnyWorker, Merged, Repeats, RowDetails, RowName, Scope};
 use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
@@ -48,7 +48,7 @@ impl Fresh {
 }
 
 impl Outbox for Fresh {
-    async fn claim(&self, want: Want) -> Result<Claimed, OutboxError> {
+    async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
         self.worker().await.desk(Scope::All).claim(want).await
     }
 

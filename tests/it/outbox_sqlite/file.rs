@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use mutirao::delivery::{
-    Attempt, AttemptKind, Change, End, Opening, Outbox, OutboxError, Settle, Settled, State, Want,
+    Attempt, AttemptKind, Change, ClaimRequest, End, Opening, Outbox, OutboxError, Settle, Settled, State,
 };
 use mutirao::outbox::{BindError, Cursor, OpenError, Reader, Scope, SqliteOutbox};
 use sqlx::Row;
@@ -54,8 +54,10 @@ async fn what_was_claimed_survives_a_crash() {
         let outbox = SqliteOutbox::open(&path).await.expect("it opens");
         let desk = outbox.desk(Scope::All);
         assert_eq!(desk.recover(at(5)).await.expect("it recovers"), 1);
-        let again =
-            desk.claim(Want { now: at(5), posts: 9, look_ups: 9, end: End::Front }).await.expect("it claims");
+        let again = desk
+            .claim(ClaimRequest { now: at(5), posts: 9, look_ups: 9, end: End::Front })
+            .await
+            .expect("it claims");
         let row = again.claims.iter().find(|it| it.row == claimed.claims[0].row).expect("it is not lost");
         assert!(row.doubt.is_some() && claimed.claims[0].token < row.token, "and not posted unseen");
     }
@@ -183,8 +185,8 @@ async fn a_large_file_goes_in_and_comes_out_in_order() {
     assert_eq!(row.get::<String, _>(0), "ok");
 }
 
-fn want(posts: usize) -> Want {
-    Want { now: at(1), posts, look_ups: 0, end: End::Front }
+fn want(posts: usize) -> ClaimRequest {
+    ClaimRequest { now: at(1), posts, look_ups: 0, end: End::Front }
 }
 
 /// What everybody does to a queue that seems stuck.
@@ -199,7 +201,7 @@ async fn whatever_a_person_writes_into_state_what_may_have_been_sent_is_looked_u
         let posted =
             it.worker().await.desk(Scope::All).claim(want(1)).await.expect("it claims").claims.remove(0);
         rename(&it, written).await;
-        let both = Want { look_ups: 9, ..want(9) };
+        let both = ClaimRequest { look_ups: 9, ..want(9) };
         let claims = it.worker().await.desk(Scope::All).claim(both).await.expect("it claims").claims;
         assert_eq!(claims.len(), 1, "{written}");
         let doubt = claims[0].doubt.as_ref().expect("it is looked up");

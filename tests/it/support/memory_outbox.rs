@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::identity::{BatchKey, Marker};
 use mutirao::delivery::{
-    Attempt, Change, Claim, Claimed, Doubt, End, Opening, Outbox, OutboxError, Outlook, Refused, RowId,
-    Settle, Settled, State, THOUSANDTHS, Token, WAIT_MAX, Want,
+    Attempt, Change, Claim, ClaimRequest, Claimed, Doubt, End, Opening, Outbox, OutboxError, Outlook,
+    Refused, RowId, Settle, Settled, State, THOUSANDTHS, Token, WAIT_MAX,
 };
 use mutirao::ticket::{Problem, Ticket};
 use tokio::sync::Notify;
@@ -229,7 +229,7 @@ impl MemoryOutbox {
 }
 
 impl Outbox for MemoryOutbox {
-    async fn claim(&self, want: Want) -> Result<Claimed, OutboxError> {
+    async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
         self.n_claims.set(self.n_claims.get() + 1);
         self.commit(|shelf| claim(shelf, want, 0)).await
     }
@@ -293,7 +293,7 @@ fn waits(row: &Row) -> bool {
     matches!(row.state, State::Pending | State::InDoubt)
 }
 
-pub fn claim(shelf: &mut Shelf, want: Want, worker: u64) -> Claimed {
+pub fn claim(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
     let Shelf { rows, halted, .. } = shelf;
     let mut live = Live::new();
     for (id, row) in rows.iter().filter(|(_, row)| is_live(row)) {

@@ -8,7 +8,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::standing::{Report, Standing};
-use mutirao::delivery::{Claimed, Clock, Outbox, OutboxError, Outlook, Rate, Settle, Settled, State, Want};
+use mutirao::delivery::{
+    ClaimRequest, Claimed, Clock, Outbox, OutboxError, Outlook, Rate, Settle, Settled, State,
+};
 use tokio::time::sleep;
 
 use super::board::Seat;
@@ -98,7 +100,7 @@ impl MemoryWorker {
 }
 
 impl Outbox for MemoryWorker {
-    async fn claim(&self, want: Want) -> Result<Claimed, OutboxError> {
+    async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
         self.outbox.n_claims.set(self.outbox.n_claims.get() + 1);
         self.commit(|shelf| {
             let lease = shelf.board.seats.get(&self.id).map(|it| it.lease_until);
@@ -163,8 +165,8 @@ impl Outbox for MemoryWorker {
 }
 
 /// What is to be posted is out of scope.
-fn claim_look_ups(shelf: &mut Shelf, want: Want, worker: u64) -> Claimed {
-    let claimed = claim(shelf, Want { posts: 0, ..want }, worker);
+fn claim_look_ups(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
+    let claimed = claim(shelf, ClaimRequest { posts: 0, ..want }, worker);
     let waits = |state| matches!(state, State::Pending | State::InDoubt);
     let in_doubt = shelf.rows.values().filter(|it| it.doubt.is_some() && waits(it.state));
     let next_due = in_doubt.map(|it| it.available_at).min();
