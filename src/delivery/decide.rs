@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::evidence::{Evidence, Row};
 use super::retry::Retry;
 use super::{
-    ANSWER_AGE_MAX, Attempt, AttemptKind, Change, Claim, Doubt, Fault, Opening, PATIENCE, Policy, Proof,
+    ANSWER_AGE_MAX, Attempt, AttemptKind, Change, Claim, Doubt, Fault, OpenedTicket, PATIENCE, Policy, Proof,
     Reply, Settle, Sighting, Verdict, WAIT_MAX,
 };
 
@@ -218,11 +218,11 @@ fn in_doubt(attempts: u32, fault: Fault, now: Timestamp, hubsoft_now: Option<Tim
 }
 
 /// There is a ticket that carries the row's marker, and it may not be the row's.
-fn conflicting(claim: &Claim, opening: &Opening, fault: &Fault) -> Change {
+fn conflicting(claim: &Claim, opening: &OpenedTicket, fault: &Fault) -> Change {
     Change::Conflict { opening: opening.clone(), attempts: claim.attempts, fault: fault.clone() }
 }
 
-fn found(claim: &Claim, attempts: u32, opening: &Opening, others: &[Opening]) -> Change {
+fn found(claim: &Claim, attempts: u32, opening: &OpenedTicket, others: &[OpenedTicket]) -> Change {
     let others = others.iter().map(|other| other.protocolo.as_str()).collect::<Vec<_>>().join(", ");
     let warnings = (!others.is_empty()).then(|| Fault {
         code: "duplicate".to_owned(),

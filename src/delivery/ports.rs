@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::eyes::{Sight, Specimen};
 use super::standing::{Report, Standing};
-use super::{Claim, Fault, Opening, Refused, Settle, Settled};
+use super::{Claim, Fault, OpenedTicket, Refused, Settle, Settled};
 use crate::delivery::identity::Marker;
 use crate::ticket::{Id, Ticket};
 
@@ -320,7 +320,7 @@ impl<T> Verdict<T> {
 /// A ticket was opened by this very request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proof {
-    pub opening: Opening,
+    pub opening: OpenedTicket,
     /// Whether the marker came back in `descricao_abertura`. `None`: no such field in the answer.
     pub marker_echoed: Option<bool>,
     /// What differs from what was asked for, and can be put right: `wrong_type`, `without_os`.
@@ -334,14 +334,14 @@ pub struct Proof {
 pub enum Sighting {
     /// The first (oldest) ticket that carries the marker; `others` carry it too.
     Found {
-        opening: Opening,
-        others: Vec<Opening>,
+        opening: OpenedTicket,
+        others: Vec<OpenedTicket>,
         /// Why it may not be the row's: `wrong_service`.
         conflict: Option<Fault>,
     },
     /// None that is the row's own, but one that makes it needless.
     AlreadyOpen {
-        opening: Opening,
+        opening: OpenedTicket,
     },
     NotFound,
     CouldNotTell(Fault),

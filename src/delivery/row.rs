@@ -80,7 +80,7 @@ pub struct Claim {
 
 /// A ticket that exists, as HubSoft tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Opening {
+pub struct OpenedTicket {
     pub protocolo: String,
     pub id_atendimento: i64,
     pub ids_ordem_servico: Vec<i64>,
@@ -108,13 +108,13 @@ pub enum Change {
         fault: Option<Fault>,
     },
     Opened {
-        opening: Opening,
+        opening: OpenedTicket,
         attempts: u32,
         warning: Option<String>,
     },
     /// Code `already_open`; the opening is the ticket that was found.
     Skipped {
-        opening: Opening,
+        opening: OpenedTicket,
     },
     Rejected {
         attempts: u32,
@@ -132,7 +132,7 @@ pub enum Change {
     /// HubSoft answered something else than was asked: the opening is what it names, whosever it is. Only
     /// a person can tell.
     Conflict {
-        opening: Opening,
+        opening: OpenedTicket,
         attempts: u32,
         fault: Fault,
     },

@@ -7,7 +7,7 @@ use super::verdict::{Exchange, envelope, folded, of_refusal, same_label, told};
 use super::wire::{Envelope, Seen, Status};
 use super::{Shown, words};
 use crate::delivery::identity::MARKER_LEN;
-use crate::delivery::{Fault, LookUp, Opening, Sighting, Verdict, Verification};
+use crate::delivery::{Fault, LookUp, OpenedTicket, Sighting, Verdict, Verification};
 
 /// How many tickets a look-up asks for: the most that HubSoft gives.
 pub(super) const PAGE_LEN: usize = 50;
@@ -131,7 +131,7 @@ fn sight(answer: &Envelope<'_>, what: &LookUp, limit: Limit) -> Sighting {
     };
     let other_service =
         |ticket: &Seen<'_>| ticket.id_cliente_servico().filter(|it| *it != what.service.get());
-    let mut found: Vec<(Age, Opening)> = Vec::new();
+    let mut found: Vec<(Age, OpenedTicket)> = Vec::new();
     let (mut doubtful, mut conflict) = (None, None);
     for ticket in &page {
         let age = Age::of(ticket);
@@ -183,7 +183,7 @@ fn sight_same(answer: &Envelope<'_>, what: &Verification<'_>, label: &str, limit
     }
     let text = bare(what.ticket.descricao.as_str());
     let page = answer.tickets().unwrap_or_default();
-    let mut same: Vec<Opening> = Vec::new();
+    let mut same: Vec<OpenedTicket> = Vec::new();
     for ticket in page.iter().flatten() {
         let is_old = Age::of(ticket).is_some_and(|it| it.is_surely_before(what.opened_since));
         let is_of_type = ticket.tipo_atendimento().is_none_or(|it| same_label(&it, label));
@@ -220,7 +220,7 @@ fn sight_open(answer: &Envelope<'_>, service: i64, label: &str, limit: Limit) ->
     let Some(page) = page.into_iter().collect::<Option<Vec<_>>>() else {
         return could_not_tell("unreadable_ticket", "an entry of the list is not a ticket");
     };
-    let mut found: Vec<Opening> = Vec::new();
+    let mut found: Vec<OpenedTicket> = Vec::new();
     let mut doubtful = is_full(&page, limit);
     for ticket in &page {
         let elsewhere = ticket.id_cliente_servico().is_some_and(|id| id != service);

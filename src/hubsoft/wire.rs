@@ -10,7 +10,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::delivery::Opening;
+use crate::delivery::OpenedTicket;
 use crate::delivery::identity::Marker;
 use crate::printable;
 use crate::ticket::{Field, Ticket, Value};
@@ -218,12 +218,12 @@ struct ServiceOrder<'a> {
 
 impl<'a> Seen<'a> {
     /// `None` without an id and a protocolo: then it proves nothing. What is text in it may be shown.
-    pub(super) fn opening(&self) -> Option<Opening> {
+    pub(super) fn opening(&self) -> Option<OpenedTicket> {
         let id_atendimento = integer(self.id_atendimento).filter(|it| 0 < *it)?;
         let protocolo = self.protocolo()?.into_owned();
         let orders: Vec<ServiceOrder<'_>> =
             list(self.ordens_servico).unwrap_or_default().into_iter().filter_map(object).collect();
-        Some(Opening {
+        Some(OpenedTicket {
             protocolo,
             id_atendimento,
             ids_ordem_servico: orders.iter().filter_map(|it| integer(it.id_ordem_servico)).collect(),

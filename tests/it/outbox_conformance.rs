@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::{
-    Attempt, AttemptKind, Change, Claim, ClaimRequest, Claimed, Doubt, End, Fault, Opening, Outbox, Rate,
-    RowId, Settle, Settled, State,
+    Attempt, AttemptKind, Change, Claim, ClaimRequest, Claimed, Doubt, End, Fault, OpenedTicket, Outbox,
+    Rate, RowId, Settle, Settled, State,
 };
 use mutirao::outbox::{LEASE, Terms};
 
@@ -610,9 +610,9 @@ fn doubt(since: i64) -> Doubt {
     }
 }
 
-fn opening(protocolo: &str, id_atendimento: i64) -> Opening {
+fn opening(protocolo: &str, id_atendimento: i64) -> OpenedTicket {
     let (ids_ordem_servico, numeros_ordem_servico) = (vec![1, 2], vec!["320".to_owned()]);
-    Opening { protocolo: protocolo.to_owned(), id_atendimento, ids_ordem_servico, numeros_ordem_servico }
+    OpenedTicket { protocolo: protocolo.to_owned(), id_atendimento, ids_ordem_servico, numeros_ordem_servico }
 }
 
 fn opened(protocolo: &str, id_atendimento: i64) -> Change {

@@ -35,8 +35,8 @@ fn fault(code: &str) -> Fault {
     Fault { code: code.to_owned(), message: format!("{code} happened") }
 }
 
-fn opening(id: i64) -> Opening {
-    Opening {
+fn opening(id: i64) -> OpenedTicket {
+    OpenedTicket {
         protocolo: format!("p{id}"),
         id_atendimento: id,
         ids_ordem_servico: vec![],

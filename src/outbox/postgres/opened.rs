@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::error::Trouble;
 use super::settle::fenced;
 use super::values::{list, text};
-use crate::delivery::{Opening, OutboxError, Settle};
+use crate::delivery::{OpenedTicket, OutboxError, Settle};
 
 /// Openings column by column, as one statement takes them.
 #[derive(Default)]
@@ -26,7 +26,7 @@ impl<'a> OpenedRows<'a> {
     pub(super) fn push(
         &mut self,
         settle: &Settle,
-        opening: &'a Opening,
+        opening: &'a OpenedTicket,
         attempts: u32,
         warning: Option<&'a str>,
     ) {
@@ -80,7 +80,7 @@ pub(super) async fn write_opened(
 }
 
 /// Ids and numbers of service orders, as texts of arrays.
-pub(super) fn lists(opening: &Opening) -> (Option<String>, Option<String>) {
+pub(super) fn lists(opening: &OpenedTicket) -> (Option<String>, Option<String>) {
     let ids: Vec<String> = opening.ids_ordem_servico.iter().map(i64::to_string).collect();
     (list(&ids), list(&opening.numeros_ordem_servico))
 }

@@ -9,7 +9,7 @@ use super::error::Trouble;
 use super::opened::{count, lists};
 use super::settle::fenced;
 use super::values::{Time, text};
-use crate::delivery::{Change, Doubt, Fault, Opening, OutboxError, Settle, State};
+use crate::delivery::{Change, Doubt, Fault, OpenedTicket, OutboxError, Settle, State};
 use crate::outbox::state_name;
 
 /// Column by column, as one statement takes them.
@@ -42,7 +42,7 @@ struct After<'a> {
     doubt: Option<&'a Doubt>,
     code: Option<&'a str>,
     message: Option<&'a str>,
-    opening: Option<&'a Opening>,
+    opening: Option<&'a OpenedTicket>,
 }
 
 impl<'a> After<'a> {

@@ -9,7 +9,7 @@ use super::error::{Trouble, unreadable};
 use super::opened::{count, lists};
 use super::settle::write;
 use super::values::{Time, text};
-use crate::delivery::{Change, Opening, OutboxError, Settle, Settled, State, Token};
+use crate::delivery::{Change, OpenedTicket, OutboxError, Settle, Settled, State, Token};
 use crate::outbox::doubts::made;
 use crate::outbox::names::state_of;
 
@@ -112,7 +112,7 @@ async fn doubt_forgotten(conn: &mut PgConnection, settle: &Settle) -> Result<(),
 async fn adopt(
     conn: &mut PgConnection,
     row: i64,
-    opening: &Opening,
+    opening: &OpenedTicket,
     attempts: Option<u32>,
     warning: Option<&str>,
 ) -> Result<(), OutboxError> {
@@ -142,7 +142,7 @@ async fn adopt_second(
     conn: &mut PgConnection,
     settle: &Settle,
     found: &Found,
-    opening: &Opening,
+    opening: &OpenedTicket,
 ) -> Result<Settled, OutboxError> {
     let protocolo = text(&opening.protocolo);
     if found.protocolo.as_deref() == Some(&*protocolo) {
@@ -170,7 +170,7 @@ async fn refuse_taken(
     conn: &mut PgConnection,
     row: i64,
     owner: i64,
-    opening: &Opening,
+    opening: &OpenedTicket,
 ) -> Result<(), OutboxError> {
     let said = format!("ticket `{}` belongs to row {owner} already", text(&opening.protocolo));
     let sql = "UPDATE mutirao.outbox

@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, AssertSqlSafe, Either, Executor, SqliteConnection};
 
 use super::error::{Trouble, json};
-use crate::delivery::{Opening, OutboxError};
+use crate::delivery::{OpenedTicket, OutboxError};
 
 /// Rows of one statement. Shorter lists are filled up with rows that match nothing, so that few
 /// statements are ever prepared.
@@ -14,7 +14,7 @@ const CHUNKS: [usize; 4] = [4, 16, 64, 256];
 pub(super) struct OpenedRow<'a> {
     pub(super) row: i64,
     pub(super) token: i64,
-    pub(super) opening: &'a Opening,
+    pub(super) opening: &'a OpenedTicket,
     pub(super) attempts: u32,
     pub(super) warning: Option<&'a str>,
 }
@@ -92,7 +92,7 @@ fn update(first: &'static str, n_values: usize) -> String {
 }
 
 /// As JSON; `None` for the many that have none.
-pub(super) fn lists(opening: &Opening) -> (Option<String>, Option<String>) {
-    let Opening { ids_ordem_servico: ids, numeros_ordem_servico: numbers, .. } = opening;
+pub(super) fn lists(opening: &OpenedTicket) -> (Option<String>, Option<String>) {
+    let OpenedTicket { ids_ordem_servico: ids, numeros_ordem_servico: numbers, .. } = opening;
     ((!ids.is_empty()).then(|| json(ids)), (!numbers.is_empty()).then(|| json(numbers)))
 }

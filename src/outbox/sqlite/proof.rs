@@ -9,7 +9,7 @@ use sqlx::SqliteConnection;
 use super::error::{Trouble, stored, unreadable};
 use super::opened::lists;
 use super::settle::write;
-use crate::delivery::{Change, Opening, OutboxError, Settle, Settled, State, Token};
+use crate::delivery::{Change, OpenedTicket, OutboxError, Settle, Settled, State, Token};
 use crate::outbox::names::state_of;
 
 /// The row as a settle finds it, in the order of the columns.
@@ -88,7 +88,7 @@ impl Found {
 async fn adopt(
     conn: &mut SqliteConnection,
     row: i64,
-    opening: &Opening,
+    opening: &OpenedTicket,
     attempts: Option<u32>,
     warning: Option<&str>,
     now: i64,
@@ -119,7 +119,7 @@ async fn adopt_second(
     conn: &mut SqliteConnection,
     settle: &Settle,
     found: &Found,
-    opening: &Opening,
+    opening: &OpenedTicket,
 ) -> Result<Settled, OutboxError> {
     if found.protocolo.as_deref() == Some(&opening.protocolo) {
         // A person's word (`resolve`) may have come without the ticket's number.
@@ -149,7 +149,7 @@ async fn refuse_taken(
     conn: &mut SqliteConnection,
     row: i64,
     owner: i64,
-    opening: &Opening,
+    opening: &OpenedTicket,
     now: i64,
 ) -> Result<(), OutboxError> {
     let said = format!("ticket `{}` belongs to row {owner} already", opening.protocolo);

@@ -23,7 +23,7 @@ mod commands;
 mod corrections;
 mod known;
 
-use mutirao::delivery::{Change, ClaimRequest, Claimed, Doubt, End, Fault, Opening, Outbox, Settle};
+use mutirao::delivery::{Change, ClaimRequest, Claimed, Doubt, End, Fault, OpenedTicket, Outbox, Settle};
 use mutirao::outbox::{Address, AnyOutbox, AnyWorker, MergeError, Merged, RowDetails, RowName, Scope};
 use tempfile::TempDir;
 
@@ -99,7 +99,7 @@ async fn run(outbox: &AnyOutbox, scope: Scope, change: impl Fn(u64) -> Change) -
 }
 
 fn opened(n: u64) -> Change {
-    let opening = Opening {
+    let opening = OpenedTicket {
         protocolo: format!("P{n}"),
         id_atendimento: n as i64,
         ids_ordem_servico: Vec::new(),

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::{
-    Change, Claim, ClaimRequest, Claimed, Doubt, End, Opening, Outbox, OutboxError, RowId, Settle, Settled,
-    State,
+    Change, Claim, ClaimRequest, Claimed, Doubt, End, OpenedTicket, Outbox, OutboxError, RowId, Settle,
+    Settled, State,
 };
 use mutirao::outbox::postgres::{PgOutbox, Worker};
 use mutirao::outbox::{Scope, state_name};
@@ -176,7 +176,7 @@ pub const NEVER_CLAIMED: &str = "state = 'pending', token = token - 1, sent_at =
 
 /// The ticket of a claimed row exists, by the row's own number.
 pub fn opened(claim: &Claim) -> Settle {
-    let opening = Opening {
+    let opening = OpenedTicket {
         protocolo: claim.row.0.to_string(),
         id_atendimento: claim.row.0,
         ids_ordem_servico: Vec::new(),

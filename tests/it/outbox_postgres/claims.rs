@@ -3,7 +3,7 @@
 use mutirao::delivery::decide::release;
 use mutirao::delivery::identity::{BatchKey, Marker};
 use mutirao::delivery::{
-    Change, ClaimRequest, Doubt, End, Opening, Outbox, OutboxError, RowId, Settle, Settled, State,
+    Change, ClaimRequest, Doubt, End, OpenedTicket, Outbox, OutboxError, RowId, Settle, Settled, State,
 };
 use mutirao::outbox::Scope;
 use mutirao::outbox::postgres::PgOutbox;
@@ -99,7 +99,7 @@ async fn odd_times_and_numbers_are_no_reason_to_fall() {
         .expect("it claims");
     assert_eq!(claimed.claims.len(), 3);
     assert_eq!(claimed.claims[0].sent_at, jiff::Timestamp::MIN);
-    let opening = Opening {
+    let opening = OpenedTicket {
         protocolo: "with\0nul".to_owned(),
         id_atendimento: i64::MAX,
         ids_ordem_servico: vec![i64::MIN],
@@ -225,7 +225,7 @@ async fn workers_never_share_a_row_nor_a_service() {
                 row: it.row,
                 token: it.token,
                 change: Change::Opened {
-                    opening: Opening {
+                    opening: OpenedTicket {
                         protocolo: n.to_string(),
                         id_atendimento: it.row.0,
                         ids_ordem_servico: Vec::new(),
@@ -263,7 +263,7 @@ async fn a_ticket_named_twice_at_once_belongs_to_one_row() {
     it.insert(&[valid(1), valid(2)]).await;
     let claimed = it.claim(want(2)).await.expect("it claims");
     let settle = |nth: usize| {
-        let opening = Opening {
+        let opening = OpenedTicket {
             protocolo: "p".to_owned(),
             id_atendimento: 7,
             ids_ordem_servico: Vec::new(),
@@ -438,7 +438,7 @@ async fn whatever_a_person_writes_into_state_what_may_have_been_sent_is_looked_u
         // From when nobody waits for the answer to a post under the claim.
         assert!(!doubt.precaution && at(1) + TERMS.timeout < doubt.since, "{written}: {doubt:?}");
         let change = Change::Opened {
-            opening: Opening {
+            opening: OpenedTicket {
                 protocolo: "p".to_owned(),
                 id_atendimento: 1,
                 ids_ordem_servico: Vec::new(),

@@ -1,6 +1,6 @@
 //! Whose rows they are, and when they are nobody's.
 
-use mutirao::delivery::{Change, Doubt, Opening, Outbox, OutboxError, Rate, Settle, Settled, State};
+use mutirao::delivery::{Change, Doubt, OpenedTicket, Outbox, OutboxError, Rate, Settle, Settled, State};
 use mutirao::outbox::{Scope, Terms};
 
 use super::bench::{Fresh, ids, register, want};
@@ -189,7 +189,7 @@ async fn a_token_that_comes_again_is_not_the_first_workers() {
         assert_eq!(it.settle(&[settle]).await.expect("it settles"), [Settled::Stale]);
         assert_eq!(it.state(rows[0]).await, State::InFlight);
     }
-    let opening = Opening {
+    let opening = OpenedTicket {
         protocolo: "p".to_owned(),
         id_atendimento: 1,
         ids_ordem_servico: Vec::new(),

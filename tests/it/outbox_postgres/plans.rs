@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use mutirao::delivery::{Change, ClaimRequest, End, Opening, Outbox, Settle};
+use mutirao::delivery::{Change, ClaimRequest, End, OpenedTicket, Outbox, Settle};
 use mutirao::outbox::Scope;
 use mutirao::outbox::postgres::PgOutbox;
 
@@ -71,7 +71,7 @@ async fn work(it: &Fresh, when: &str) {
                 row: claim.row,
                 token: claim.token,
                 change: Change::Opened {
-                    opening: Opening {
+                    opening: OpenedTicket {
                         protocolo: claim.row.0.to_string(),
                         id_atendimento: 10_000_000 + claim.row.0,
                         ids_ordem_servico: vec![],

@@ -4,7 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use mutirao::delivery::{
-    Attempt, AttemptKind, Change, ClaimRequest, End, Opening, Outbox, OutboxError, Settle, Settled, State,
+    Attempt, AttemptKind, Change, ClaimRequest, End, OpenedTicket, Outbox, OutboxError, Settle, Settled,
+    State,
 };
 use mutirao::outbox::{BindError, Cursor, OpenError, Reader, Scope, SqliteOutbox};
 use sqlx::Row;
@@ -170,7 +171,7 @@ async fn a_large_file_goes_in_and_comes_out_in_order() {
     let claimed = it.worker().await.desk(again.scope()).claim(want(64)).await.expect("it claims");
     assert_eq!(claimed.claims.len(), 64);
     let settles = claimed.claims.iter().map(|it| {
-        let opening = Opening {
+        let opening = OpenedTicket {
             protocolo: format!("{}", it.row.0),
             id_atendimento: it.row.0,
             ids_ordem_servico: Vec::new(),

@@ -8,7 +8,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use mutirao::delivery::identity::Marker;
 use mutirao::delivery::{
-    Api, Clock, Gate, LookUp, Opening, Proof, Reply, RequestKind, Sighting, Verdict, Verification, Withheld,
+    Api, Clock, Gate, LookUp, OpenedTicket, Proof, Reply, RequestKind, Sighting, Verdict, Verification,
+    Withheld,
 };
 use mutirao::ticket::Ticket;
 use tokio::time::sleep;
@@ -102,7 +103,7 @@ struct State {
     has_token: bool,
     in_flight: BTreeMap<(usize, i64), Marker>,
     worked: BTreeMap<String, u32>,
-    last_opening: Option<Opening>,
+    last_opening: Option<OpenedTicket>,
     misled: BTreeSet<String>,
     violations: Vec<String>,
     posts: Vec<(Duration, Marker)>,
@@ -114,7 +115,7 @@ pub struct Created {
     pub home: usize,
     pub marker: Marker,
     text: String,
-    pub opening: Opening,
+    pub opening: OpenedTicket,
     /// From when on a look-up sees it.
     pub visible_from: Duration,
 }
@@ -289,7 +290,7 @@ impl Server {
         }
     }
 
-    fn create(&self, home: usize, ticket: &Ticket, marker: Marker, visible_in: Duration) -> Opening {
+    fn create(&self, home: usize, ticket: &Ticket, marker: Marker, visible_in: Duration) -> OpenedTicket {
         let mut state = self.state.borrow_mut();
         let opening = opening(state.next_id);
         state.next_id += 1;
@@ -422,7 +423,7 @@ impl Server {
         pass(gate, RequestKind::LookUp).await?;
         // What it sees is of the moment at which it was asked.
         let now = self.clock.elapsed();
-        let seen: Vec<Opening> = {
+        let seen: Vec<OpenedTicket> = {
             let state = self.state.borrow();
             let marker = what.marker.to_string();
             let is_ours = |it: &&Created| match self.compares_bytes {
@@ -548,6 +549,6 @@ async fn pass<T>(gate: &impl Gate, kind: RequestKind) -> Result<(), Reply<T>> {
     passed.map_err(|Withheld| reply(Verdict::Withheld, None))
 }
 
-fn proof(opening: Opening) -> Proof {
+fn proof(opening: OpenedTicket) -> Proof {
     Proof { opening, marker_echoed: Some(true), warnings: Vec::new(), conflict: None }
 }

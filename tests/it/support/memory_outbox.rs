@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::identity::{BatchKey, Marker};
 use mutirao::delivery::{
-    Attempt, Change, Claim, ClaimRequest, Claimed, Doubt, End, Opening, Outbox, OutboxError, Outlook,
+    Attempt, Change, Claim, ClaimRequest, Claimed, Doubt, End, OpenedTicket, Outbox, OutboxError, Outlook,
     Refused, RowId, Settle, Settled, State, THOUSANDTHS, Token, WAIT_MAX,
 };
 use mutirao::ticket::{Problem, Ticket};
@@ -39,7 +39,7 @@ pub struct Row {
     first_claim: bool,
     pub available_at: Timestamp,
     pub doubt: Option<Doubt>,
-    pub opening: Option<Opening>,
+    pub opening: Option<OpenedTicket>,
     pub error_code: Option<String>,
     pub warning: Option<String>,
     pub history: Vec<Attempt>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use mutirao::delivery::identity::{BatchKey, Marker};
-use mutirao::delivery::{Clock, Fault, Opening, Proof, Reply, Verdict};
+use mutirao::delivery::{Clock, Fault, OpenedTicket, Proof, Reply, Verdict};
 use mutirao::ticket::{Field, RawTicket, Ticket};
 use tokio::time::Instant;
 
@@ -81,8 +81,8 @@ pub fn marker(row: i64) -> Marker {
     Marker::new(&BatchKey("test".to_owned()), &row.to_string())
 }
 
-pub fn opening(id: i64) -> Opening {
-    Opening {
+pub fn opening(id: i64) -> OpenedTicket {
+    OpenedTicket {
         protocolo: format!("20231114221320{id:06}"),
         id_atendimento: id,
         ids_ordem_servico: Vec::new(),
