@@ -136,12 +136,12 @@ pub const THOUSANDTHS: u16 = 1000;
 pub struct Claimed {
     pub claims: Vec<Claim>,
     pub refused: Vec<Refused>,
-    pub outlook: Outlook,
+    pub backlog: Backlog,
 }
 
 /// What is left to do in scope after a claim.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Outlook {
+pub struct Backlog {
     /// Rows `pending` in scope that this claim left, capped at 1 (is there anything at all?),
     /// blocked ones included.
     pub pending: bool,

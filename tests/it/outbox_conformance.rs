@@ -456,24 +456,24 @@ async fn recovery_makes_doubts(mut it: impl Bench) {
 }
 
 async fn the_outlook_tells_when_to_come_back(mut it: impl Bench) {
-    assert_eq!(outlook(&it, 1, 0, 0).await, (false, None), "an empty outbox has nothing to wait for");
+    assert_eq!(backlog(&it, 1, 0, 0).await, (false, None), "an empty outbox has nothing to wait for");
     let rows = it.insert(&[valid(1), valid(1), valid(2)]).await;
-    let (pending, next) = outlook(&it, 1, 0, 0).await;
+    let (pending, next) = backlog(&it, 1, 0, 0).await;
     assert!(pending && next.is_some_and(|it| it <= at(1)), "due, and not wanted: {next:?}");
 
     let claimed = claim(&it, 1, 9).await;
-    assert_eq!((claimed.outlook.pending, claimed.outlook.next_due), (true, None), "the one left is blocked");
+    assert_eq!((claimed.backlog.pending, claimed.backlog.next_due), (true, None), "the one left is blocked");
     settle(&it, &claimed.claims[1], change_later(30, 1, None)).await;
-    assert_eq!(outlook(&it, 1, 9, 9).await, (true, Some(at(30))));
+    assert_eq!(backlog(&it, 1, 9, 9).await, (true, Some(at(30))));
     settle(&it, &claimed.claims[0], change_later(20, 1, Some(doubt(1)))).await;
-    assert_eq!(outlook(&it, 1, 9, 9).await, (true, Some(at(20))), "a look-up is something to come back for");
+    assert_eq!(backlog(&it, 1, 9, 9).await, (true, Some(at(20))), "a look-up is something to come back for");
 
     let looked = claim_both(&it, 20, 0, 1).await;
     assert_eq!(ids(&looked), [rows[0]]);
     settle(&it, &looked.claims[0], opened("p", 1)).await;
     let last = claim(&it, 30, 9).await;
     assert_eq!(ids(&last).len(), 2);
-    assert_eq!((last.outlook.pending, last.outlook.next_due), (false, None));
+    assert_eq!((last.backlog.pending, last.backlog.next_due), (false, None));
 }
 
 async fn what_a_clock_set_back_has_left_waits_no_longer(mut it: impl Bench) {
@@ -562,10 +562,10 @@ async fn claim_both(it: &impl Outbox, now: i64, posts: usize, look_ups: usize) -
     it.claim(ClaimRequest { now: at(now), posts, look_ups, end: End::Front }).await.expect("it claims")
 }
 
-async fn outlook(it: &impl Outbox, now: i64, posts: usize, look_ups: usize) -> (bool, Option<Timestamp>) {
+async fn backlog(it: &impl Outbox, now: i64, posts: usize, look_ups: usize) -> (bool, Option<Timestamp>) {
     let claimed = claim_both(it, now, posts, look_ups).await;
     assert!(claimed.claims.is_empty(), "nothing was to be claimed here");
-    (claimed.outlook.pending, claimed.outlook.next_due)
+    (claimed.backlog.pending, claimed.backlog.next_due)
 }
 
 fn ids(claimed: &Claimed) -> Vec<RowId> {

@@ -256,7 +256,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         }
         desk.choose_trial(|n| self.retry.draw(n));
         desk.claim_ended();
-        desk.work = match claimed.outlook.next_due {
+        desk.work = match claimed.backlog.next_due {
             // Something was stored or came in meanwhile, or there was more than was wanted.
             _ if desk.n_changes != n_changes || !claimed.refused.is_empty() => Work::Maybe,
             _ if !short.posts && !short.look_ups && want.posts > 0 => Work::Maybe,
@@ -268,12 +268,12 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         if 0 < want.posts {
             desk.posts_are_out = short.posts;
         }
-        desk.pending = claimed.outlook.pending;
+        desk.pending = claimed.backlog.pending;
         let drained = self.policy.lasting == Lasting::UntilDrained
             && desk.work == Work::None
             && desk.n_live == 0
             && !desk.claims_lost
-            && !claimed.outlook.elsewhere;
+            && !claimed.backlog.elsewhere;
         // The run ended, or a gate was shut, during the claim.
         if desk.is_ending() || desk.rows_are_barred(self.now()) {
             desk.give_back();

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Decode, PgConnection, Row, Type};
 use super::error::Trouble;
 use super::values::Time;
 use crate::delivery::identity::{BatchKey, Marker};
-use crate::delivery::{Claim, Doubt, End, OutboxError, Outlook, RowId, Token};
+use crate::delivery::{Backlog, Claim, Doubt, End, OutboxError, RowId, Token};
 use crate::outbox::queue::{self, Spot};
 use crate::outbox::range::Range;
 use crate::ticket::{Field, Kind, Problem, RawTicket, Ticket};
@@ -287,12 +287,12 @@ fn candidates_sql(end: End, start: Option<Spot>) -> String {
 }
 
 /// Asked only when the candidates did not tell. The second: whether any row is parked, which may be able to go.
-pub(super) async fn outlook(
+pub(super) async fn backlog(
     conn: &mut PgConnection,
     range: Range,
     now: Timestamp,
     worker: i64,
-) -> Result<(Outlook, bool), OutboxError> {
+) -> Result<(Backlog, bool), OutboxError> {
     let (pending, next_due, elsewhere, is_parked): (bool, Option<Time>, bool, bool) =
         sqlx::query_as(AssertSqlSafe(outlook_sql()))
             .bind(range.batch)
@@ -303,7 +303,7 @@ pub(super) async fn outlook(
             .fetch_one(conn)
             .await
             .trouble()?;
-    Ok((Outlook { pending, next_due: next_due.map(|it| it.0), elsewhere }, is_parked))
+    Ok((Backlog { pending, next_due: next_due.map(|it| it.0), elsewhere }, is_parked))
 }
 
 fn outlook_sql() -> String {

@@ -10,14 +10,14 @@ use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::time::Instant;
 
-use super::candidate::{Candidate, candidates, outlook};
+use super::candidate::{Candidate, backlog, candidates};
 use super::error::Trouble;
 use super::lease::Worker;
 use super::parking::put_back;
 use super::session::Access;
 use super::values::{Time, text};
 use crate::delivery::{
-    CLAIM_AGE_MAX, Claim, ClaimRequest, Claimed, End, OutboxError, Outlook, Refused, RowId,
+    Backlog, CLAIM_AGE_MAX, Claim, ClaimRequest, Claimed, End, OutboxError, Refused, RowId,
 };
 use crate::outbox::doubts::begun;
 use crate::outbox::range::Range;
@@ -59,7 +59,7 @@ pub(super) async fn claim(worker: &Worker, range: Range, want: ClaimRequest) -> 
     let began = Instant::now();
     let (mut n_refused, mut ahead) = (0, 1);
     let (mut end, mut is_last) = (want.end, false);
-    claimed.outlook = loop {
+    claimed.backlog = loop {
         // One more of each than wanted, to know whether more is due. Of a kind that is not wanted none is locked,
         // which would be a write.
         let ask = |n: usize| if n == 0 { 0 } else { n.saturating_add(ahead) };
@@ -89,9 +89,9 @@ pub(super) async fn claim(worker: &Worker, range: Range, want: ClaimRequest) -> 
             if LOOKING_MAX <= began.elapsed() {
                 break more_from(want.now);
             }
-            let (outlook, is_parked) = outlook(&mut tx, range, want.now, worker.id()).await?;
+            let (backlog, is_parked) = backlog(&mut tx, range, want.now, worker.id()).await?;
             if !is_parked || put_back(&mut tx, Some(range)).await? == 0 {
-                break outlook;
+                break backlog;
             }
         }
         if REFUSALS_MAX <= n_refused || LOOKING_MAX <= began.elapsed() {
@@ -107,8 +107,8 @@ pub(super) async fn claim(worker: &Worker, range: Range, want: ClaimRequest) -> 
 }
 
 /// More rows fall due then.
-fn more_from(due: Timestamp) -> Outlook {
-    Outlook { pending: true, next_due: Some(due), elsewhere: false }
+fn more_from(due: Timestamp) -> Backlog {
+    Backlog { pending: true, next_due: Some(due), elsewhere: false }
 }
 
 impl Round {

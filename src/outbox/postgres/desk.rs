@@ -151,7 +151,7 @@ impl Outbox for Desk<'_> {
         }
         let mut claimed = self.worker.outbox().explained(claimed).await?;
         // What comes back from others is looked up by them.
-        claimed.outlook.elsewhere &= !self.range.is_only_to_look();
+        claimed.backlog.elsewhere &= !self.range.is_only_to_look();
         Ok(claimed)
     }
 

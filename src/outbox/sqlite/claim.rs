@@ -11,7 +11,7 @@ use super::session::{BEGIN, COMMIT, Session};
 use super::time;
 use crate::delivery::identity::{BatchKey, Marker};
 use crate::delivery::{
-    ANSWER_AGE_MAX, Claim, ClaimRequest, Claimed, Doubt, End, OutboxError, Outlook, Refused, RowId, Token,
+    ANSWER_AGE_MAX, Backlog, Claim, ClaimRequest, Claimed, Doubt, End, OutboxError, Refused, RowId, Token,
 };
 use crate::outbox::doubts::begun;
 use crate::outbox::queue::{self, Spot};
@@ -110,7 +110,7 @@ pub(super) async fn claim(
         {
             round.mark(&mut tx, COMMIT, want.now).await?;
             tx.committed();
-            claimed.outlook = Outlook { pending: true, next_due: Some(due), ..Outlook::default() };
+            claimed.backlog = Backlog { pending: true, next_due: Some(due), ..Backlog::default() };
             return Ok(claimed);
         }
         round.write(&mut tx, want.now).await?;
@@ -119,9 +119,9 @@ pub(super) async fn claim(
             break round.spare;
         }
     };
-    claimed.outlook = match spare {
-        Some(due) => Outlook { pending: true, next_due: Some(due), elsewhere: false },
-        None => outlook(&mut tx, range, want.now).await?,
+    claimed.backlog = match spare {
+        Some(due) => Backlog { pending: true, next_due: Some(due), elsewhere: false },
+        None => backlog(&mut tx, range, want.now).await?,
     };
     tx.commit().await?;
     Ok(claimed)
@@ -368,7 +368,7 @@ fn candidates_sql(first: &'static str, end: End, start: Option<Spot>) -> String 
 }
 
 /// Asked only when the candidates did not tell.
-async fn outlook(conn: &mut SqliteConnection, range: Range, now: Timestamp) -> Result<Outlook, OutboxError> {
+async fn backlog(conn: &mut SqliteConnection, range: Range, now: Timestamp) -> Result<Backlog, OutboxError> {
     let (pending, next_due): (bool, Option<i64>) = sqlx::query_as(AssertSqlSafe(outlook_sql()))
         .bind(range.batch)
         .bind(range.import)
@@ -377,7 +377,7 @@ async fn outlook(conn: &mut SqliteConnection, range: Range, now: Timestamp) -> R
         .fetch_one(conn)
         .await
         .trouble()?;
-    Ok(Outlook { pending, next_due: next_due.map(time), elsewhere: false })
+    Ok(Backlog { pending, next_due: next_due.map(time), elsewhere: false })
 }
 
 fn outlook_sql() -> String {

@@ -46,7 +46,7 @@ async fn a_sample_is_the_first_lines(driver: Driver) {
         .expect("it claims");
     let mut lines: Vec<u64> = claimed.claims.iter().map(|it| it.line).collect();
     lines.sort_unstable();
-    assert_eq!((lines, claimed.outlook.pending), (vec![2, 3, 4], false));
+    assert_eq!((lines, claimed.backlog.pending), (vec![2, 3, 4], false));
 }
 
 async fn cancel_and_retry_know_what_was_sent(driver: Driver) {

@@ -124,7 +124,7 @@ async fn a_row_that_is_gone_is_looked_up_but_never_posted(driver: Driver) {
     let found: Vec<_> =
         claimed.claims.iter().map(|it| (it.ticket.id_cliente_servico.get(), it.doubt.is_some())).collect();
     assert_eq!(found, [(1, true), (3, false)]);
-    assert!(!claimed.outlook.pending);
+    assert!(!claimed.backlog.pending);
 
     // Back in the file, it is itself again.
     let third = it.import(&File::of("b", &[line(2, "b"), line(3, "c")])).await;
@@ -328,10 +328,10 @@ async fn an_import_waits_for_what_other_workers_hold() {
     let want = ClaimRequest { now: at(1), posts: 9, look_ups: 9, end: End::Front };
     let claimed = other.desk(Scope::All).claim(want).await.expect("it claims");
     let seen = own.desk(merged.scope()).claim(want).await.expect("it claims");
-    assert!(seen.claims.is_empty() && seen.outlook.elsewhere);
+    assert!(seen.claims.is_empty() && seen.backlog.elsewhere);
     let (row, token) = (claimed.claims[0].row, claimed.claims[0].token);
     let settle = Settle { row, token, change: opened(2), attempt: None };
     other.desk(Scope::All).settle(&[settle]).await.expect("it settles");
     let seen = own.desk(merged.scope()).claim(want).await.expect("it claims");
-    assert!(!seen.outlook.pending && !seen.outlook.elsewhere);
+    assert!(!seen.backlog.pending && !seen.backlog.elsewhere);
 }

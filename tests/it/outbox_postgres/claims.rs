@@ -130,7 +130,7 @@ async fn a_row_may_be_due_always_or_never() {
     .await;
     let claimed = it.claim(want(9)).await.expect("it claims");
     assert_eq!(ids(&claimed), [RowId(2)]);
-    assert_eq!(claimed.outlook.next_due, Some(jiff::Timestamp::MAX));
+    assert_eq!(claimed.backlog.next_due, Some(jiff::Timestamp::MAX));
     // What comes of such times is stored as well.
     let doubt = Doubt {
         since: at(1),
@@ -315,7 +315,7 @@ async fn a_plain_insert_may_come_in_bulk() {
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut it.sql().await).await.expect("it inserts");
     assert_eq!(it.claim(want(256)).await.expect("it claims").claims.len(), 256);
     let claimed = it.claim(want(256)).await.expect("it claims");
-    assert_eq!((claimed.claims.len(), claimed.outlook.pending), (44, false));
+    assert_eq!((claimed.claims.len(), claimed.backlog.pending), (44, false));
 }
 
 #[tokio::test]
@@ -355,14 +355,14 @@ async fn a_flood_of_invalid_rows_is_refused_in_steps_and_a_good_row_behind_it_is
     let claimed = it.claim(want(1)).await.expect("it claims");
     assert_eq!(ids(&claimed), [RowId(5001)], "it does not wait for the last of them");
     let mut n_refused = claimed.refused.len();
-    let mut next = claimed.outlook.next_due;
+    let mut next = claimed.backlog.next_due;
     let mut n_claims = 1;
     while n_refused < 5000 {
         assert!(next.is_some_and(|next| next <= at(1)), "it goes on at once: {next:?}");
         let claimed = it.claim(want(1)).await.expect("it claims");
         let refused = claimed.refused.len();
         assert!(0 < refused && refused < 3000, "{refused} rows in one commit");
-        (n_refused, next, n_claims) = (n_refused + refused, claimed.outlook.next_due, n_claims + 1);
+        (n_refused, next, n_claims) = (n_refused + refused, claimed.backlog.next_due, n_claims + 1);
     }
     assert!(n_claims < 50, "{n_claims} claims, each of which all others wait for");
 }

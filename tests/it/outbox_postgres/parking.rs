@@ -83,7 +83,7 @@ async fn a_lote_that_goes_on_has_all_its_rows_back() {
         let claimed = it.claim(want(500)).await.expect("it claims");
         n_claimed += claimed.claims.len();
         if claimed.claims.is_empty() {
-            assert_eq!((claimed.outlook.pending, claimed.outlook.next_due), (false, None));
+            assert_eq!((claimed.backlog.pending, claimed.backlog.next_due), (false, None));
             break;
         }
     }
@@ -96,7 +96,7 @@ async fn rows_behind_one_of_their_service_have_their_turn_one_after_another() {
     it.execute(BLOCKED).await;
     in_order(&it).await;
     assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), [RowId(3001)]);
-    let waiting = it.claim(want(9)).await.expect("it claims").outlook;
+    let waiting = it.claim(want(9)).await.expect("it claims").backlog;
     assert_eq!((waiting.pending, waiting.next_due), (true, None), "all that is left waits behind a row");
     it.execute("UPDATE mutirao.outbox SET state = 'failed', doubt_since = NULL WHERE id = 1").await;
     for n in 2..5 {

@@ -35,7 +35,7 @@ async fn work_costs_the_same_whatever_lies_in_the_table() {
     work(&it, "a million finished rows, and statistics of rows that all wait").await;
 }
 
-/// A thousand rows through claim, settle, outlook and recovery.
+/// A thousand rows through claim, settle, backlog and recovery.
 async fn check(it: &Fresh, when: &str) {
     load(it).await;
     work(it, when).await;

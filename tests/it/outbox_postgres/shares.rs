@@ -328,7 +328,7 @@ async fn a_halted_lote_waits_and_what_others_hold_is_told() {
     let other = worker(&it, Rate::Unlimited).await;
     assert_eq!(ids(&other.desk(Scope::All).claim(want(5)).await.expect("it claims")), [rows[1]]);
     let claimed = it.claim(want(5)).await.expect("it claims");
-    assert!(claimed.claims.is_empty() && claimed.outlook.elsewhere);
+    assert!(claimed.claims.is_empty() && claimed.backlog.elsewhere);
     assert_eq!(it.outbox.halted().await.expect("it reads")[0].reason, "tipo inválido");
     assert!(it.outbox.resume_lote("errado").await.expect("it resumes"));
     assert!(!it.outbox.resume_lote("errado").await.expect("it goes on already"));

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::identity::{BatchKey, Marker};
 use mutirao::delivery::{
-    Attempt, Change, Claim, ClaimRequest, Claimed, Doubt, End, OpenedTicket, Outbox, OutboxError, Outlook,
+    Attempt, Backlog, Change, Claim, ClaimRequest, Claimed, Doubt, End, OpenedTicket, Outbox, OutboxError,
     Refused, RowId, Settle, Settled, State, THOUSANDTHS, Token, WAIT_MAX,
 };
 use mutirao::ticket::{Problem, Ticket};
@@ -320,14 +320,14 @@ pub fn claim(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
         let row = rows.get_mut(&id).expect("it was just seen");
         let service = service_of(row);
         if is_blocked(&live, halted, id, row) {
-            claimed.outlook.pending = true;
+            claimed.backlog.pending = true;
             continue;
         }
         let left = if row.doubt.is_some() { &mut look_ups } else { &mut posts };
         if want.now < row.available_at || *left == 0 {
-            claimed.outlook.pending = true;
+            claimed.backlog.pending = true;
             let due = Some(row.available_at);
-            claimed.outlook.next_due = claimed.outlook.next_due.min(due).or(due);
+            claimed.backlog.next_due = claimed.backlog.next_due.min(due).or(due);
             continue;
         }
         if !row.problems.is_empty() {
@@ -364,15 +364,15 @@ pub fn claim(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
             is_outdated: false,
         });
     }
-    claimed.outlook = outlook(rows, &live, halted, claimed.outlook);
+    claimed.backlog = backlog(rows, &live, halted, claimed.backlog);
     claimed
 }
 
 /// What was passed over because a row claimed later in the same call is of its service is blocked.
-fn outlook(rows: &BTreeMap<i64, Row>, live: &Live, halted: &BTreeSet<Arc<str>>, seen: Outlook) -> Outlook {
+fn backlog(rows: &BTreeMap<i64, Row>, live: &Live, halted: &BTreeSet<Arc<str>>, seen: Backlog) -> Backlog {
     let pending = rows.iter().filter(|(_, row)| waits(row));
     let free = pending.filter(|(id, row)| !is_blocked(live, halted, **id, row));
-    Outlook { next_due: free.map(|(_, row)| row.available_at).min(), ..seen }
+    Backlog { next_due: free.map(|(_, row)| row.available_at).min(), ..seen }
 }
 
 /// The live rows of each service.

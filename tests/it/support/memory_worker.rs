@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::standing::{Report, Standing};
 use mutirao::delivery::{
-    ClaimRequest, Claimed, Clock, Outbox, OutboxError, Outlook, Rate, Settle, Settled, State,
+    Backlog, ClaimRequest, Claimed, Clock, Outbox, OutboxError, Rate, Settle, Settled, State,
 };
 use tokio::time::sleep;
 
@@ -105,14 +105,14 @@ impl Outbox for MemoryWorker {
         self.commit(|shelf| {
             let lease = shelf.board.seats.get(&self.id).map(|it| it.lease_until);
             if lease.is_none_or(|it| it < self.clock.now() + CLAIM_COVER) {
-                let outlook = Outlook { pending: true, next_due: Some(self.clock.now()), elsewhere: true };
-                return Claimed { outlook, ..Claimed::default() };
+                let backlog = Backlog { pending: true, next_due: Some(self.clock.now()), elsewhere: true };
+                return Claimed { backlog, ..Claimed::default() };
             }
             let mut claimed = match self.only_looks {
                 true => claim_look_ups(shelf, want, self.id),
                 false => claim(shelf, want, self.id),
             };
-            claimed.outlook.elsewhere =
+            claimed.backlog.elsewhere =
                 shelf.rows.values().any(|it| it.state == State::InFlight && it.worker != self.id);
             claimed
         })
@@ -170,5 +170,5 @@ fn claim_look_ups(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed
     let waits = |state| matches!(state, State::Pending | State::InDoubt);
     let in_doubt = shelf.rows.values().filter(|it| it.doubt.is_some() && waits(it.state));
     let next_due = in_doubt.map(|it| it.available_at).min();
-    Claimed { outlook: Outlook { pending: next_due.is_some(), next_due, ..claimed.outlook }, ..claimed }
+    Claimed { backlog: Backlog { pending: next_due.is_some(), next_due, ..claimed.backlog }, ..claimed }
 }
