@@ -14,25 +14,25 @@ use jiff::Timestamp;
 const DRIFT_PPM: i128 = 500;
 
 #[derive(Debug, Default)]
-pub struct FarClock {
-    offset: Option<Offset>,
+pub struct ClockOffset {
+    offset: Option<Bounds>,
 }
 
 /// What to add to the far time, in nanoseconds since the epoch, to get the time here.
 #[derive(Clone, Copy, Debug)]
-struct Offset {
+struct Bounds {
     least: i128,
     most: i128,
     as_of: Duration,
 }
 
-impl FarClock {
+impl ClockOffset {
     /// The far clock showed `theirs` between `asked` and `heard`. Returns when that was, as well as can
     /// be told.
     pub fn hear(&mut self, asked: Duration, heard: Duration, theirs: Timestamp) -> Duration {
         let theirs = theirs.as_nanosecond();
         let nanos = |at: Duration| i128::try_from(at.as_nanos()).unwrap_or(i128::MAX);
-        let seen = Offset { least: nanos(asked) - theirs, most: nanos(heard) - theirs, as_of: heard };
+        let seen = Bounds { least: nanos(asked) - theirs, most: nanos(heard) - theirs, as_of: heard };
         let offset = match self.offset {
             None => seen,
             Some(known) => {
@@ -40,7 +40,7 @@ impl FarClock {
                 let least = seen.least.max(known.least - drift);
                 let most = seen.most.min(known.most + drift);
                 // A clock was set: what was known is of no use any more.
-                if least <= most { Offset { least, most, as_of: heard } } else { seen }
+                if least <= most { Bounds { least, most, as_of: heard } } else { seen }
             }
         };
         self.offset = Some(offset);
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_slow_answer_is_placed_by_the_quick_ones() {
-        let mut clock = FarClock::default();
+        let mut clock = ClockOffset::default();
         assert_eq!(clock.hear(100 * MS, 102 * MS, far(0)), 101 * MS);
         // 900 ms later there, with an answer that took 400 ms to come back.
         let then = clock.hear(1000 * MS, 1400 * MS, far(900));
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_is_believed_anew() {
-        let mut clock = FarClock::default();
+        let mut clock = ClockOffset::default();
         clock.hear(100 * MS, 102 * MS, far(0));
         assert_eq!(clock.hear(200 * MS, 202 * MS, far(-600_000)), 201 * MS);
         assert_eq!(clock.hear(300 * MS, 302 * MS, far(-599_900)), 301 * MS);

@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use self::desk::{Desk, Fails, Moment, Sharing};
 use self::eyes::Sights;
 use super::decide::{after, between};
-use super::far_clock::FarClock;
+use super::far_clock::ClockOffset;
 use super::retry::Retry;
 use super::standing::News;
 use super::{Api, Clock, Halt, Lasting, Note, Outbox, OutboxError, Policy, Pulse, Stats, Watch};
@@ -155,8 +155,8 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
 
     async fn run(&self, control: &Control) {
         // What stands for all comes first: who has been stopped takes nothing.
-        let mut far_clock = FarClock::default();
-        if !self.persist(control, async || self.share(&mut far_clock).await.map(drop)).await
+        let mut clock_offset = ClockOffset::default();
+        if !self.persist(control, async || self.share(&mut clock_offset).await.map(drop)).await
             || !self.persist(control, async || self.recover_lost().await).await
             || !self.persist(control, async || self.look_again().await).await
             || !self.persist(control, async || self.pull_in().await).await

@@ -10,7 +10,7 @@ use super::Engine;
 use super::desk::{Fails, Login, Sharing};
 use crate::delivery::breaker::{Changed, Traffic};
 use crate::delivery::evidence::Progress;
-use crate::delivery::far_clock::FarClock;
+use crate::delivery::far_clock::ClockOffset;
 use crate::delivery::standing::{BLOCK, HELD, Holder, News, Report, Shared, Standing};
 use crate::delivery::{Api, Clock, Note, Outbox, OutboxError, Watch};
 
@@ -28,13 +28,13 @@ const SET_BACK_MIN: SignedDuration = SignedDuration::from_secs(5);
 impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     /// Ends when the run does, or when nobody shares.
     pub(super) async fn sharer(&self) {
-        let mut far_clock = FarClock::default();
+        let mut clock_offset = ClockOffset::default();
         let mut n_tries = 0;
         loop {
             if self.desk.borrow().is_ending() {
                 return;
             }
-            let wait = match self.share(&mut far_clock).await {
+            let wait = match self.share(&mut clock_offset).await {
                 Ok(true) => {
                     n_tries = 0;
                     self.silence().await;
@@ -53,14 +53,14 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     }
 
     /// One call. Returns whether anybody shares this outbox.
-    pub(super) async fn share(&self, far_clock: &mut FarClock) -> Result<bool, OutboxError> {
+    pub(super) async fn share(&self, clock_offset: &mut ClockOffset) -> Result<bool, OutboxError> {
         let report = self.report();
         let asked = self.now();
         let standing = self.outbox.share(&report).await?;
         let heard = self.now();
         self.outbox_works(Fails::Shares);
         let Some(standing) = standing else { return Ok(false) };
-        let then = far_clock.hear(asked, heard, standing.now);
+        let then = clock_offset.hear(asked, heard, standing.now);
         self.heed(then, &standing);
         Ok(true)
     }
