@@ -8,11 +8,11 @@
 
 pub mod breaker;
 mod clock;
+mod clock_offset;
 pub mod code;
 pub mod decide;
 pub mod evidence;
 pub mod eyes;
-mod far_clock;
 pub mod guards;
 pub mod identity;
 pub mod pace;

@@ -30,8 +30,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::desk::{Desk, Fails, Moment, Sharing};
 use self::eyes::Sights;
+use super::clock_offset::ClockOffset;
 use super::decide::{after, between};
-use super::far_clock::ClockOffset;
 use super::retry::Retry;
 use super::standing::News;
 use super::{Api, Clock, Halt, Lasting, Note, Outbox, OutboxError, Policy, Pulse, Stats, Watch};

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::Engine;
 use super::desk::{Fails, Login, Sharing};
 use crate::delivery::breaker::{Changed, Traffic};
+use crate::delivery::clock_offset::ClockOffset;
 use crate::delivery::evidence::Progress;
-use crate::delivery::far_clock::ClockOffset;
 use crate::delivery::standing::{BLOCK, HELD, Holder, News, Report, Shared, Standing};
 use crate::delivery::{Api, Clock, Note, Outbox, OutboxError, Watch};
 
