@@ -16,7 +16,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
 use super::evidence::Throttle;
-use super::ration::Ration;
+use super::ration::SlotLease;
 use super::retry::Retry;
 use super::standing::{self, Standing};
 use super::{RETRY_AFTER_MAX, Rate};
@@ -65,7 +65,7 @@ pub struct Pace {
 enum Slots {
     Unlimited,
     Own(Grid),
-    Shared(Ration),
+    Shared(SlotLease),
 }
 
 /// Nothing is sent from `at` until `until`.
@@ -97,7 +97,7 @@ impl Pace {
         match &mut self.slots {
             Slots::Unlimited => Ok(()),
             Slots::Own(grid) => grid.take(now).map_err(Some),
-            Slots::Shared(ration) => ration.take(now),
+            Slots::Shared(lease) => lease.take(now),
         }
     }
 
@@ -117,7 +117,7 @@ impl Pace {
         let next = match &self.slots {
             Slots::Unlimited => Duration::ZERO,
             Slots::Own(grid) => grid.next,
-            Slots::Shared(ration) => ration.next_slot(),
+            Slots::Shared(lease) => lease.next_slot(),
         };
         next.max(paused)
     }
@@ -127,7 +127,7 @@ impl Pace {
         match &self.slots {
             Slots::Unlimited => None,
             Slots::Own(grid) => Some(grid.slot),
-            Slots::Shared(ration) => Some(ration.slot * ration.n_workers),
+            Slots::Shared(lease) => Some(lease.slot * lease.n_workers),
         }
     }
 
@@ -137,10 +137,10 @@ impl Pace {
             (None, slots) => *slots = Slots::Unlimited,
             (Some(slot), slots) => {
                 if !matches!(slots, Slots::Shared(_)) {
-                    *slots = Slots::Shared(Ration::new());
+                    *slots = Slots::Shared(SlotLease::new());
                 }
-                if let Slots::Shared(ration) = slots {
-                    ration.hear(then, slot, standing.n_workers, standing.free_in, standing.slots);
+                if let Slots::Shared(lease) = slots {
+                    lease.hear(then, slot, standing.n_workers, standing.free_in, standing.slots);
                 }
             }
         }
@@ -162,9 +162,9 @@ impl Pace {
     }
 
     /// The share of the slots, where they are shared.
-    pub fn ration(&mut self) -> Option<&mut Ration> {
+    pub fn slot_lease(&mut self) -> Option<&mut SlotLease> {
         match &mut self.slots {
-            Slots::Shared(ration) => Some(ration),
+            Slots::Shared(lease) => Some(lease),
             Slots::Unlimited | Slots::Own(_) => None,
         }
     }

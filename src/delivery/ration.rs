@@ -13,7 +13,7 @@ use super::standing::{LEAD, Slots};
 const LATE_MAX: Duration = Duration::from_millis(2);
 
 #[derive(Debug)]
-pub struct Ration {
+pub struct SlotLease {
     /// Between two slots, of whichever worker.
     pub slot: Duration,
     pub n_workers: u32,
@@ -32,7 +32,7 @@ struct Block {
     spacing: Duration,
 }
 
-impl Ration {
+impl SlotLease {
     pub fn new() -> Self {
         Self {
             slot: Duration::from_nanos(1),
@@ -138,27 +138,27 @@ mod tests {
 
     #[test]
     fn slots_are_used_in_their_time_or_lost() {
-        let mut ration = Ration::new();
-        assert_eq!(ration.take(Duration::ZERO), Err(None));
-        ration.hear(100 * MS, 25 * MS, 4, 500 * MS, block(200, 5));
-        assert_eq!(ration.take(100 * MS), Err(Some(300 * MS)));
-        assert_eq!(ration.take(312 * MS), Ok(()), "a little late");
-        assert_eq!(ration.take(312 * MS), Err(Some(325 * MS)), "and the next stays where it is");
-        assert_eq!(ration.take(364 * MS), Err(Some(375 * MS)), "two have passed");
-        assert_eq!((ration.n_left(364 * MS), ration.n_used()), (2, 1));
-        assert_eq!(ration.take(500 * MS), Err(None), "nothing is caught up");
-        assert_eq!(ration.next_slot(), 600 * MS, "what is free at the outbox");
+        let mut lease = SlotLease::new();
+        assert_eq!(lease.take(Duration::ZERO), Err(None));
+        lease.hear(100 * MS, 25 * MS, 4, 500 * MS, block(200, 5));
+        assert_eq!(lease.take(100 * MS), Err(Some(300 * MS)));
+        assert_eq!(lease.take(312 * MS), Ok(()), "a little late");
+        assert_eq!(lease.take(312 * MS), Err(Some(325 * MS)), "and the next stays where it is");
+        assert_eq!(lease.take(364 * MS), Err(Some(375 * MS)), "two have passed");
+        assert_eq!((lease.n_left(364 * MS), lease.n_used()), (2, 1));
+        assert_eq!(lease.take(500 * MS), Err(None), "nothing is caught up");
+        assert_eq!(lease.next_slot(), 600 * MS, "what is free at the outbox");
     }
 
     #[test]
     fn more_is_asked_for_half_a_block_before_the_end() {
-        let mut ration = Ration::new();
-        ration.hear(Duration::ZERO, 25 * MS, 1, 125 * MS, block(0, 4));
-        assert_eq!(ration.ask_at(), 50 * MS);
-        ration.hear(50 * MS, 25 * MS, 1, 100 * MS, block(50, 4));
-        assert_eq!((ration.n_left(51 * MS), ration.next_slot()), (6, 50 * MS));
+        let mut lease = SlotLease::new();
+        lease.hear(Duration::ZERO, 25 * MS, 1, 125 * MS, block(0, 4));
+        assert_eq!(lease.ask_at(), 50 * MS);
+        lease.hear(50 * MS, 25 * MS, 1, 100 * MS, block(50, 4));
+        assert_eq!((lease.n_left(51 * MS), lease.next_slot()), (6, 50 * MS));
         // Others have taken everything for the next two seconds.
-        ration.hear(100 * MS, 25 * MS, 9, 2000 * MS, None);
-        assert_eq!(ration.ask_at(), 1100 * MS);
+        lease.hear(100 * MS, 25 * MS, 9, 2000 * MS, None);
+        assert_eq!(lease.ask_at(), 1100 * MS);
     }
 }

@@ -353,11 +353,11 @@ impl Desk {
     pub fn slots_wanted(&mut self, now: Duration) -> u32 {
         let more_is_due = self.work == Work::Maybe && 0 < self.n_unsent;
         let n_waiting = u32::try_from(self.n_unsent + self.n_waiting).unwrap_or(u32::MAX);
-        match self.pace.ration() {
+        match self.pace.slot_lease() {
             None => 0,
-            Some(ration) => {
-                let n_hoped = if more_is_due { ration.n_used().saturating_mul(2) } else { 0 };
-                n_waiting.max(n_hoped).saturating_sub(ration.n_left(now))
+            Some(lease) => {
+                let n_hoped = if more_is_due { lease.n_used().saturating_mul(2) } else { 0 };
+                n_waiting.max(n_hoped).saturating_sub(lease.n_left(now))
             }
         }
     }

@@ -92,7 +92,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                     _ if desk.login == Login::Asked => last + SLOTS_EVERY,
                     0 => last + EVERY,
                     _ => {
-                        let ask_at = desk.pace.ration().map_or(Duration::ZERO, |it| it.ask_at());
+                        let ask_at = desk.pace.slot_lease().map_or(Duration::ZERO, |it| it.ask_at());
                         (last + SLOTS_EVERY).max(self.instant(ask_at)).min(last + EVERY)
                     }
                 }
