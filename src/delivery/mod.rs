@@ -19,10 +19,10 @@ pub mod pace;
 mod policy;
 mod ports;
 mod rate;
-mod ration;
 pub mod retry;
 mod row;
 mod run;
+mod slot_lease;
 pub mod standing;
 mod stats;
 

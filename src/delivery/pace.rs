@@ -16,8 +16,8 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
 use super::evidence::Throttle;
-use super::ration::SlotLease;
 use super::retry::Retry;
+use super::slot_lease::SlotLease;
 use super::standing::{self, Standing};
 use super::{RETRY_AFTER_MAX, Rate};
 
