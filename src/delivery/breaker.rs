@@ -191,7 +191,7 @@ impl Breaker {
     }
 
     /// What all workers know of HubSoft stands above what this one has seen.
-    pub fn heed(&mut self, now: Duration, shared: Shared) -> Changed {
+    pub fn apply(&mut self, now: Duration, shared: Shared) -> Changed {
         let before = self.traffic;
         match (shared, before) {
             (Shared::Closed, Traffic::All) => {}
@@ -339,7 +339,7 @@ mod tests {
         assert_eq!(breaker.traffic(), Traffic::Nothing { probe_at: Some(2 * S) });
         breaker.probed(2 * S, Health::Unavailable);
         assert_eq!(breaker.traffic(), Traffic::Nothing { probe_at: Some(12 * S) });
-        breaker.heed(3 * S, Shared::Open(Holder::Other));
+        breaker.apply(3 * S, Shared::Open(Holder::Other));
         breaker.hurry(3 * S);
         assert_eq!(breaker.traffic(), Traffic::Nothing { probe_at: None }, "another worker's affair");
     }

@@ -132,7 +132,7 @@ impl Pace {
     }
 
     /// The outbox has answered how things stood at `then`. Returns the pause, if it is news.
-    pub fn heed(&mut self, now: Duration, then: Duration, standing: &Standing) -> Option<Pause> {
+    pub fn apply(&mut self, now: Duration, then: Duration, standing: &Standing) -> Option<Pause> {
         match (standing.rate.slot(), &mut self.slots) {
             (None, slots) => *slots = Slots::Unlimited,
             (Some(slot), slots) => {
@@ -341,7 +341,7 @@ mod tests {
                 stop: None,
                 breaker: Shared::Closed,
             };
-            pace.heed(now, now, &standing).map(|it| it.until.as_secs())
+            pace.apply(now, now, &standing).map(|it| it.until.as_secs())
         };
         assert_eq!(hear(10, 1, 60), Some(70));
         assert_eq!(hear(12, 1, 58), None);

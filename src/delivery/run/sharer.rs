@@ -1,4 +1,4 @@
-//! Shares with the other workers of the outbox: asks for slots, tells news at once, and heeds what
+//! Shares with the other workers of the outbox: asks for slots, tells news at once, and applies what
 //! stands for all. Where nobody shares, it ends at its first word.
 
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::delivery::{Api, Clock, Note, Outbox, OutboxError, Watch};
 /// Between two calls for slots, at least.
 const SLOTS_EVERY: Duration = Duration::from_millis(200);
 
-/// Between two calls where nothing is asked for: a stop or a pause is heeded within so long.
+/// Between two calls where nothing is asked for: a stop or a pause is applied within so long.
 const EVERY: Duration = Duration::from_millis(1800);
 const _: () = assert!(SLOTS_EVERY.as_nanos() < BLOCK.as_nanos(), "slots are asked for before a block ends");
 const _: () = assert!(3 * EVERY.as_nanos() < HELD.as_nanos(), "who probes may miss a call or two");
@@ -61,7 +61,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         self.outbox_works(Fails::Shares);
         let Some(standing) = standing else { return Ok(false) };
         let then = clock_offset.hear(asked, heard, standing.now);
-        self.heed(then, &standing);
+        self.apply(then, &standing);
         Ok(true)
     }
 
@@ -106,7 +106,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         }
     }
 
-    fn heed(&self, then: Duration, standing: &Standing) {
+    fn apply(&self, then: Duration, standing: &Standing) {
         let now = self.now();
         let mut desk = self.desk.borrow_mut();
         desk.sharing = Sharing::Shared;
@@ -120,7 +120,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         if let (Some(login_in), Login::Asked) = (standing.login_in, desk.login) {
             desk.login = Login::Given(then + login_in);
         }
-        let pause = desk.pace.heed(now, then, standing);
+        let pause = desk.pace.apply(now, then, standing);
         if let Some(pause) = &pause {
             desk.stats.paused(self.here(), pause);
         }
@@ -132,7 +132,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         // While something is wrong with this worker itself, what holds for all does not help it.
         let changed = match crossed || desk.held.is_some() {
             true => Changed::No,
-            false => desk.breaker.heed(now, standing.breaker),
+            false => desk.breaker.apply(now, standing.breaker),
         };
         // What others saw of HubSoft counts for who waits for them: else it would wait for ever.
         let seen = match (standing.breaker, changed) {
