@@ -8,7 +8,7 @@ use super::desk::{Fails, Work};
 use super::{Engine, Reason};
 use crate::delivery::{Api, Change, Clock, Outbox, Settle, Settled, Watch};
 
-/// How long an outcome waits for company.
+/// How long an outcome waits for others to be stored with it.
 const BATCH_WAIT: Duration = Duration::from_millis(25);
 
 /// So many outcomes wait no longer.
@@ -35,7 +35,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     /// Ends when the run is ending and everything is stored, or when the outbox is given up.
     pub(super) async fn settler(&self) {
         while self.work_to_store().await {
-            self.company().await;
+            self.fill_batch().await;
             let batch: Vec<Settle> = {
                 let mut desk = self.desk.borrow_mut();
                 let n_batch = desk.outgoing.len().min(BATCH_MAX);
@@ -65,7 +65,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     }
 
     /// Waits until the batch is worth a commit. Whoever else is live may add to it soon.
-    async fn company(&self) {
+    async fn fill_batch(&self) {
         let deadline = Instant::now() + BATCH_WAIT;
         loop {
             let handed = self.handed.notified();
