@@ -30,7 +30,7 @@ pub struct Desk<'a> {
     range: Range,
     ear: Mutex<Ear>,
     /// Whether anything was due or in flight at the last look.
-    stirred: Cell<bool>,
+    was_active: Cell<bool>,
     /// At most so many rows to post in a claim: fewer after one that took long, whatever it was that it read.
     posts_max: Cell<usize>,
     /// When it was last said that claims are slow.
@@ -85,7 +85,7 @@ impl Worker {
             worker: self,
             range,
             ear: Mutex::new(Ear::new(self.outbox().listen())),
-            stirred: Cell::new(true),
+            was_active: Cell::new(true),
             posts_max: Cell::new(usize::MAX),
             told_slow: Cell::default(),
         }
@@ -116,7 +116,7 @@ impl Desk<'_> {
     /// Whether a row is due or in flight, of whatever scope but not halted: one short statement, where a
     /// claim is a transaction of several that others wait for. The orders are those of the indices, so
     /// that no scan looks cheaper.
-    async fn stirs(&self) -> Result<bool, OutboxError> {
+    async fn is_active(&self) -> Result<bool, OutboxError> {
         // A sample is taken from a batch that is held.
         let passed = if self.range.last_record.is_some() { "true" } else { NOT_HALTED };
         let sql = format!(
@@ -269,9 +269,9 @@ impl Outbox for Desk<'_> {
         let mut ear = self.ear.lock().await;
         while let Heard::Nothing = ear.heard(poll).await {
             // An error: the claim meets it as well, and says so.
-            let stirs = self.stirs().await.unwrap_or(true);
+            let is_active = self.is_active().await.unwrap_or(true);
             // What was in flight elsewhere has ended: that may be the end of all work.
-            if self.stirred.replace(stirs) || stirs {
+            if self.was_active.replace(is_active) || is_active {
                 return;
             }
         }
