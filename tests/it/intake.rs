@@ -436,8 +436,18 @@ fn repeats_are_found_by_what_is_sent() {
 fn a_template_has_no_rows_yet_and_takes_some() {
     let csv = template::csv();
     assert!(matches!(refused(&csv), IntakeError::NoRows));
+    let columns = String::from_utf8(csv.clone()).unwrap().lines().next().unwrap().to_owned();
+    let row = columns.trim_start_matches('\u{FEFF}').split(';').map(|column| match column {
+        "id_cliente_servico" => "11000",
+        "descricao" => "Sem conexão",
+        "nome" => "Ana",
+        "telefone" => "37999112233",
+        "abrir_os" => "não",
+        "referencia" => "A1",
+        _ => "",
+    });
     let mut filled = csv;
-    filled.extend_from_slice("11000;;Sem conexão;Ana;37999112233;;não;;;A1\r\n".as_bytes());
+    filled.extend_from_slice(format!("{}\r\n", row.collect::<Vec<_>>().join(";")).as_bytes());
     assert_eq!(read(open_bytes(&filled, &IntakeOptions::default()).unwrap())[0].1, "Sem conexão");
     assert!(matches!(refused(&template::xlsx().unwrap()), IntakeError::NoRows));
 }
