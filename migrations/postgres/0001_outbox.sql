@@ -26,6 +26,7 @@ CREATE TABLE mutirao.outbox (
     abrir_os                text,
     id_atendimento_status   text,
     id_usuario_responsavel  text,
+    id_origem_contato       text,
     parametros              jsonb,
     parametros_ordem_servico jsonb,
     lote                    text NOT NULL DEFAULT 'default',
@@ -108,6 +109,7 @@ COMMENT ON COLUMN mutirao.outbox.email IS 'INSERT, optional: e-mail of who asks'
 COMMENT ON COLUMN mutirao.outbox.abrir_os IS 'INSERT, optional: whether a service order (a visit) is opened too';
 COMMENT ON COLUMN mutirao.outbox.id_atendimento_status IS 'INSERT, optional: the status to open with';
 COMMENT ON COLUMN mutirao.outbox.id_usuario_responsavel IS 'INSERT, optional: the user to hand it to';
+COMMENT ON COLUMN mutirao.outbox.id_origem_contato IS 'INSERT, optional: how the customer got in touch';
 COMMENT ON COLUMN mutirao.outbox.parametros IS 'INSERT, optional: one object, passed on as it is';
 COMMENT ON COLUMN mutirao.outbox.parametros_ordem_servico IS 'INSERT, optional: one object for the service order, passed on as it is';
 COMMENT ON COLUMN mutirao.outbox.lote IS 'INSERT, optional: the batch, by which commands speak of rows';

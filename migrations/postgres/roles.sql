@@ -76,8 +76,8 @@ BEGIN
     -- A producer writes what it says, and reads back what became of it; not what others say of people.
     -- (`ON CONFLICT (lote, referencia)` reads these two.)
     GRANT INSERT (id_cliente_servico, descricao, nome, telefone, id_tipo_atendimento, email, abrir_os,
-                  id_atendimento_status, id_usuario_responsavel, parametros, parametros_ordem_servico, lote,
-                  referencia, prioridade, available_at)
+                  id_atendimento_status, id_usuario_responsavel, id_origem_contato, parametros,
+                  parametros_ordem_servico, lote, referencia, prioridade, available_at)
         ON mutirao.outbox TO mutirao_producer;
     GRANT SELECT (id, lote, referencia, prioridade, available_at, created_at, state, protocolo, id_atendimento,
                   ids_ordem_servico, numeros_ordem_servico, attempts, error_code, error_message, warning,

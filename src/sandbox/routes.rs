@@ -20,6 +20,7 @@ const STATUSES: [(i64, &str, &str); 3] = [
     (2, "Pendente", "pendente"),
     (3, "Resolvido", "resolvido"),
 ];
+const ORIGINS: [(i64, &str); 3] = [(1, "TELEFONE"), (2, "WHATSAPP"), (3, "PRESENCIAL")];
 const SUFFIX: &str = " | ATENDIMENTO ABERTO VIA API";
 
 /// What a request is, for counting and for choosing its faults.
@@ -109,6 +110,10 @@ pub(super) fn catalogue(path: &str) -> Response {
             let status = |(id, descricao, prefixo): &(i64, &str, &str)| json!({"id_atendimento_status": id, "descricao": descricao, "prefixo": prefixo});
             ("status_atendimento", STATUSES.iter().map(status).collect())
         }
+        "origem_contato" => {
+            let origin = |(id, descricao)| json!({"id_origem_contato": id, "descricao": descricao});
+            ("origem_contatos", ORIGINS.map(origin).to_vec())
+        }
         "tipo_ordem_servico" => {
             let kind = json!({"id_tipo_ordem_servico": 1, "descricao": "ABERTURA VIA API", "destino": "cliente_servico"});
             ("tipo_ordem_servicos", vec![kind])
@@ -136,6 +141,7 @@ struct Fields {
     id_cliente_servico: Value,
     id_tipo_atendimento: Value,
     id_atendimento_status: Value,
+    id_origem_contato: Value,
     descricao: Value,
     nome: Value,
     telefone: Value,
@@ -167,6 +173,7 @@ pub(super) fn read_ticket(body: &[u8], options: &SandboxOptions) -> Result<NewTi
     wrong_type(&fields.id_cliente_servico, "id_cliente_servico");
     wrong_type(&fields.id_tipo_atendimento, "id_tipo_atendimento");
     wrong_type(&fields.id_atendimento_status, "id_atendimento_status");
+    wrong_type(&fields.id_origem_contato, "id_origem_contato");
     if text(&fields.telefone).is_some_and(|it| !it.trim().is_empty() && it.chars().count() < 10) {
         errors.push("O campo telefone deverá conter no mínimo 10 caracteres".to_owned());
     }
@@ -190,10 +197,12 @@ pub(super) fn read_ticket(body: &[u8], options: &SandboxOptions) -> Result<NewTi
     let service = integer(&fields.id_cliente_servico).unwrap_or_default();
     let tipo = integer(&fields.id_tipo_atendimento).unwrap_or(1);
     let status = integer(&fields.id_atendimento_status).unwrap_or(1);
+    let origin = integer(&fields.id_origem_contato);
     let unknown = [
         ((1..=options.services_max).contains(&service), "id cliente servico"),
         ((1..=TYPES_MAX).contains(&tipo), "id tipo atendimento"),
         (STATUSES.iter().any(|it| it.0 == status), "id atendimento status"),
+        (origin.is_none_or(|asked| ORIGINS.iter().any(|it| it.0 == asked)), "id origem contato"),
     ];
     for (_, name) in unknown.into_iter().filter(|(known, _)| !known) {
         errors.push(format!("O valor selecionado para o campo {name} é inválido."));

@@ -22,6 +22,7 @@ pub enum Field {
     IdUsuarioResponsavel = 8,
     Parametros = 9,
     ParametrosOrdemServico = 10,
+    IdOrigemContato = 11,
 }
 
 /// What a field's cell says, and so how it is stored, shown and sent.
@@ -67,6 +68,12 @@ impl Catalogue {
         list: "status_atendimento",
         id: "id_atendimento_status",
     };
+    const CONTACT_ORIGINS: Self = Self {
+        name: "contact origins",
+        route: "origem_contato",
+        list: "origem_contatos",
+        id: "id_origem_contato",
+    };
     /// Of a key of `parametros_ordem_servico`.
     const SERVICE_ORDER_TYPES: Self = Self {
         name: "service order types",
@@ -100,7 +107,7 @@ struct Row {
 }
 
 /// In the order in which people meet them.
-static TABLE: [Row; 11] = [
+static TABLE: [Row; 12] = [
     Row {
         field: Field::IdClienteServico,
         name: "id_cliente_servico",
@@ -215,6 +222,17 @@ static TABLE: [Row; 11] = [
         identity: false,
         catalogue: None,
         explanation: "one id, or several separated by commas; blank: HubSoft's default",
+    },
+    Row {
+        field: Field::IdOrigemContato,
+        name: "id_origem_contato",
+        aliases: &[],
+        kind: Kind::Id,
+        required: false,
+        personal: false,
+        identity: false,
+        catalogue: Some(Catalogue::CONTACT_ORIGINS),
+        explanation: "the id in HubSoft of how the customer got in touch; blank: HubSoft's default",
     },
     Row {
         field: Field::Parametros,
@@ -395,6 +413,7 @@ mod tests {
             "id_usuario_responsavel",
             "parametros",
             "parametros_ordem_servico",
+            "id_origem_contato",
         ];
         assert_eq!(places, frozen.into_iter().enumerate().collect::<Vec<_>>());
     }

@@ -22,6 +22,7 @@ pub struct Ticket {
     pub id_atendimento_status: Option<Id>,
     /// Empty when absent.
     pub id_usuario_responsavel: Vec<Id>,
+    pub id_origem_contato: Option<Id>,
     pub parametros: Option<Map<String, Json>>,
     /// Known keys have the types that HubSoft wants: an integer `id_tipo_ordem_servico`, lists of
     /// ids as arrays of strings.
@@ -66,6 +67,7 @@ impl Ticket {
                 [] => None,
                 ids => Some(Value::Ids(ids)),
             },
+            Field::IdOrigemContato => self.id_origem_contato.map(Value::Id),
             Field::Parametros => self.parametros.as_ref().map(Value::Object),
             Field::ParametrosOrdemServico => self.parametros_ordem_servico.as_ref().map(Value::Object),
         }
@@ -98,6 +100,7 @@ fn parse(raw: &RawTicket<'_>) -> Result<Parsed, Vec<Problem>> {
     let abrir_os = to.optional(Field::AbrirOs, boolean::read).unwrap_or(false);
     let id_atendimento_status = to.optional(Field::IdAtendimentoStatus, id::read);
     let id_usuario_responsavel = to.optional(Field::IdUsuarioResponsavel, id::read_list).unwrap_or_default();
+    let id_origem_contato = to.optional(Field::IdOrigemContato, id::read);
     let parametros = to.optional(Field::Parametros, params::read);
     let parametros_ordem_servico = to.optional(Field::ParametrosOrdemServico, params::read_os);
     if parametros_ordem_servico.is_some() && !abrir_os {
@@ -117,6 +120,7 @@ fn parse(raw: &RawTicket<'_>) -> Result<Parsed, Vec<Problem>> {
                 abrir_os,
                 id_atendimento_status,
                 id_usuario_responsavel,
+                id_origem_contato,
                 parametros,
                 parametros_ordem_servico,
             };

@@ -241,7 +241,7 @@ async fn the_catalogues_are_read_and_have_the_ids_that_a_ticket_may_ask_for() {
     for catalogue in Catalogue::all() {
         labels.push(entries(catalogue).await[0].label.clone());
     }
-    assert_eq!(labels, ["SAC", "Aguardando Análise", "ABERTURA VIA API"]);
+    assert_eq!(labels, ["SAC", "Aguardando Análise", "TELEFONE", "ABERTURA VIA API"]);
     for field in Field::ALL {
         let Some(catalogue) = field.catalogue() else { continue };
         let known = entries(catalogue).await[0].id;
