@@ -136,7 +136,7 @@ COMMENT ON COLUMN mutirao.outbox.first_claim IS 'Engine: whether the running cla
 COMMENT ON COLUMN mutirao.outbox.claimed_at IS 'Engine: the last claim, unless it was taken back unsent';
 COMMENT ON COLUMN mutirao.outbox.posting IS 'Engine: the last claim was to post: until it is settled, doubt_since is of that claim';
 COMMENT ON COLUMN mutirao.outbox.parked IS 'Engine: put aside, because its lote was halted or a row of its service was live; put back when it can go';
-COMMENT ON COLUMN mutirao.outbox.doubt_since IS 'Engine: a ticket may exist that nobody has proof of; since when nobody waits for the answer';
+COMMENT ON COLUMN mutirao.outbox.doubt_since IS 'Engine: a ticket may exist that nobody has proof of; since when nobody waits for the answer. Beside a ticket it counts once another state is written';
 COMMENT ON COLUMN mutirao.outbox.doubt_hubsoft_at IS 'Engine: what the clock of HubSoft showed at doubt_since, or later';
 COMMENT ON COLUMN mutirao.outbox.doubt_precaution IS 'Engine: the doubt is only a precaution; one look-up that finds nothing ends it';
 COMMENT ON COLUMN mutirao.outbox.absences IS 'Engine: look-ups in a row that found nothing';

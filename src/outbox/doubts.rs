@@ -18,6 +18,17 @@ pub(super) fn begun(row: &str, since: &str) -> String {
     format!("posting = {row}.doubt_since IS NULL, doubt_since = coalesce({row}.doubt_since, {since})")
 }
 
+/// Of a row that has a ticket, or is said to have one: the doubt of its claim stays (`since` if it has none), so that
+/// it is looked up before it is posted, whatever somebody writes into `state`.
+pub(super) fn kept(row: &str, since: &str) -> String {
+    format!("doubt_since = coalesce({row}.doubt_since, {since}), doubt_precaution = false")
+}
+
+/// Of a row of which it is certain that it left nothing.
+pub(super) fn ended() -> String {
+    "doubt_since = NULL".to_owned()
+}
+
 /// What an older doubt, which stays as it is, has left of its patience.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Patience {
@@ -47,4 +58,9 @@ pub(super) fn made_where(
         },
     ]
     .join(", ")
+}
+
+/// Whether the doubt of a row says something of it: not what was made of a claim, before or after it is settled.
+pub(super) fn is_shown(row: &str) -> String {
+    format!("{row}.state NOT IN ('opened', 'conflict') AND NOT ({row}.posting AND {row}.state = 'in_flight')")
 }

@@ -10,9 +10,9 @@ use super::session::Access;
 use super::values::text;
 use crate::delivery::{OutboxError, RowId, State};
 use crate::outbox::commands::{Resolved, check_unsettled, protocolos, retryable};
-use crate::outbox::doubts::{Patience, made_where};
+use crate::outbox::doubts::{Patience, ended, kept, made_where};
 use crate::outbox::stored::count;
-use crate::outbox::{BatchId, BindError, Cancelled, ResolveError, Scope, Word};
+use crate::outbox::{BatchId, BindError, Cancelled, Resolution, ResolveError, Scope, Word};
 
 /// Of `o`: of the batch. `$1` its number, `$2` its name; NULL is every batch.
 pub(super) const OF_BATCH: &str = "($2::text IS NULL OR o.batch = $1::bigint AND o.record IS NOT NULL
@@ -172,11 +172,15 @@ async fn resolve(tx: &mut PgConnection, word: &Word<'_>, now: Timestamp) -> Resu
         }
     }
     let sql = format!(
-        "UPDATE mutirao.outbox
+        "UPDATE mutirao.outbox o
             SET state = $1, protocolo = $2, id_atendimento = $4, error_code = $5,
                 error_message = CASE WHEN $5 IS NOT NULL THEN 'a person found that no ticket was opened' END,
-                ids_ordem_servico = NULL, numeros_ordem_servico = NULL, finished_at = {NOW}, doubt_since = NULL
-          WHERE id = $6"
+                ids_ordem_servico = NULL, numeros_ordem_servico = NULL, finished_at = {NOW}, {}
+          WHERE id = $6",
+        match word.says {
+            Resolution::Opened { .. } => kept("o", NOW),
+            Resolution::NotOpened => ended(),
+        }
     );
     sqlx::query(AssertSqlSafe(sql))
         .bind(to.state)

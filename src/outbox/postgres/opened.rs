@@ -8,6 +8,7 @@ use super::error::Trouble;
 use super::settle::fenced;
 use super::values::{list, text};
 use crate::delivery::{OpenedTicket, OutboxError, Settle};
+use crate::outbox::doubts::kept;
 
 /// Openings column by column, as one statement takes them.
 #[derive(Default)]
@@ -58,11 +59,11 @@ pub(super) async fn write_opened(
     let sql = format!("UPDATE mutirao.outbox o
                   SET state = 'opened', protocolo = v.protocolo, id_atendimento = v.id_atendimento,
                       ids_ordem_servico = v.ids_os::bigint[], numeros_ordem_servico = v.numeros_os::text[],
-                      attempts = v.attempts, warning = coalesce(v.warning, o.warning), doubt_since = NULL,
+                      attempts = v.attempts, warning = coalesce(v.warning, o.warning), {},
                       error_code = NULL, error_message = NULL, finished_at = clock_timestamp()
                  FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::int[], $8::text[])
                       v(id, token, protocolo, id_atendimento, ids_os, numeros_os, attempts, warning)
-                WHERE {}", fenced(9));
+                WHERE {}", kept("o", "clock_timestamp()"), fenced(9));
     let done = sqlx::query(AssertSqlSafe(sql))
         .bind(rows.ids)
         .bind(rows.tokens)

@@ -116,7 +116,7 @@ pub(super) async fn write_others(
     let sql = format!("UPDATE mutirao.outbox o
                   SET state = v.state, available_at = coalesce(v.available_at, o.available_at),
                       attempts = coalesce(v.attempts, o.attempts),
-                      doubt_since = v.since, doubt_hubsoft_at = v.hubsoft_at, doubt_precaution = v.precaution,
+                      doubt_since = CASE WHEN v.state = 'conflict' THEN o.doubt_since ELSE v.since END, doubt_hubsoft_at = v.hubsoft_at, doubt_precaution = v.precaution,
                       absences = v.absences, last_absence = v.last_absence, answered = v.answered,
                       error_code = CASE WHEN {STILL_IN_DOUBT} THEN o.error_code ELSE v.code END,
                       error_message = CASE WHEN {STILL_IN_DOUBT} THEN o.error_message ELSE v.message END, protocolo = v.protocolo,

@@ -10,7 +10,7 @@ use super::opened::{count, lists};
 use super::settle::write;
 use super::values::{Time, text};
 use crate::delivery::{Change, OpenedTicket, OutboxError, Settle, Settled, State, Token};
-use crate::outbox::doubts::made;
+use crate::outbox::doubts::{kept, made};
 use crate::outbox::names::state_of;
 
 /// The row as a settle finds it.
@@ -117,13 +117,16 @@ async fn adopt(
     warning: Option<&str>,
 ) -> Result<(), OutboxError> {
     let (ids_os, numeros_os) = lists(opening);
-    let sql = "UPDATE mutirao.outbox
+    let sql = format!(
+        "UPDATE mutirao.outbox o
                   SET state = 'opened', protocolo = $2, id_atendimento = $3, ids_ordem_servico = $4::text::bigint[],
                       numeros_ordem_servico = $5::text::text[], attempts = coalesce($6, attempts),
-                      warning = coalesce($7, warning), doubt_since = NULL,
+                      warning = coalesce($7, warning), {},
                       error_code = NULL, error_message = NULL, finished_at = clock_timestamp()
-                WHERE id = $1";
-    sqlx::query(sql)
+                WHERE id = $1",
+        kept("o", "clock_timestamp()")
+    );
+    sqlx::query(AssertSqlSafe(sql))
         .bind(row)
         .bind(text(&opening.protocolo))
         .bind(opening.id_atendimento)
@@ -173,12 +176,15 @@ async fn refuse_taken(
     opening: &OpenedTicket,
 ) -> Result<(), OutboxError> {
     let said = format!("ticket `{}` belongs to row {owner} already", text(&opening.protocolo));
-    let sql = "UPDATE mutirao.outbox
-                  SET state = 'conflict', doubt_since = NULL, protocolo = $3, id_atendimento = $4,
+    let sql = format!(
+        "UPDATE mutirao.outbox o
+                  SET state = 'conflict', {}, protocolo = $3, id_atendimento = $4,
                       error_code = 'taken', error_message = $2,
                       finished_at = clock_timestamp()
-                WHERE id = $1";
-    sqlx::query(sql)
+                WHERE id = $1",
+        kept("o", "clock_timestamp()")
+    );
+    sqlx::query(AssertSqlSafe(sql))
         .bind(row)
         .bind(said)
         .bind(text(&opening.protocolo))

@@ -12,6 +12,7 @@ use super::columns::{cell, each_field};
 use super::error::Trouble;
 use crate::delivery::code::BatchCode;
 use crate::delivery::{OutboxError, RowId};
+use crate::outbox::doubts::is_shown;
 use crate::outbox::names::state_of;
 use crate::outbox::stored::{self, DetailsColumns, Page, count, stored, time, unreadable};
 use crate::outbox::{
@@ -503,7 +504,7 @@ async fn details(conn: &mut PgConnection, id: i64) -> Result<Option<RowDetails>,
         raw_ticket(),
         ms("o.sent_at"),
         ms("o.available_at"),
-        ms("(CASE WHEN NOT (o.posting AND o.state = 'in_flight') THEN o.doubt_since END)"),
+        ms(&format!("(CASE WHEN {} THEN o.doubt_since END)", is_shown("o"))),
         ms("o.doubt_hubsoft_at"),
         ms("o.last_absence"),
         ms("o.finished_at"),

@@ -8,8 +8,8 @@ use super::error::{Trouble, json};
 use super::proof::owner_of;
 use crate::delivery::{OutboxError, RowId, State};
 use crate::outbox::commands::{Resolved, check_unsettled, protocolos, retryable};
-use crate::outbox::doubts::{Patience, made_where};
-use crate::outbox::{BatchId, BindError, Cancelled, ResolveError, Word};
+use crate::outbox::doubts::{Patience, ended, kept, made_where};
+use crate::outbox::{BatchId, BindError, Cancelled, Resolution, ResolveError, Word};
 
 impl SqliteOutbox {
     /// Binds the outbox to the host that is about to be sent to, unless it is bound to another.
@@ -126,12 +126,18 @@ impl SqliteOutbox {
             {
                 return Err(ResolveError::Taken { id_atendimento, owner: RowId(owner) });
             }
-            let sql = "UPDATE outbox
+            let sql = format!(
+                "UPDATE outbox
                       SET state = ?2, protocolo = ?3, id_atendimento = ?4, error_code = ?5,
                           error_message = iif(?5 IS NULL, NULL, 'a person found that no ticket was opened'),
-                          ids_os = NULL, numeros_os = NULL, finished_at = ?6, doubt_since = NULL
-                    WHERE id = ?1";
-            sqlx::query(sql)
+                          ids_os = NULL, numeros_os = NULL, finished_at = ?6, {}
+                    WHERE id = ?1",
+                match word.says {
+                    Resolution::Opened { .. } => kept("outbox", "?6"),
+                    Resolution::NotOpened => ended(),
+                }
+            );
+            sqlx::query(AssertSqlSafe(sql))
                 .bind(row.0)
                 .bind(to.state)
                 .bind(to.protocolo.map(str::to_owned))

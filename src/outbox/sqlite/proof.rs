@@ -4,12 +4,13 @@
 //! however late.
 
 use serde::Deserialize;
-use sqlx::SqliteConnection;
+use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::error::{Trouble, stored, unreadable};
 use super::opened::lists;
 use super::settle::write;
 use crate::delivery::{Change, OpenedTicket, OutboxError, Settle, Settled, State, Token};
+use crate::outbox::doubts::kept;
 use crate::outbox::names::state_of;
 
 /// The row as a settle finds it, in the order of the columns.
@@ -94,12 +95,15 @@ async fn adopt(
     now: i64,
 ) -> Result<(), OutboxError> {
     let (ids_os, numeros_os) = lists(opening);
-    let sql = "UPDATE outbox
+    let sql = format!(
+        "UPDATE outbox
                   SET state = 'opened', protocolo = ?2, id_atendimento = ?3, ids_os = ?4, numeros_os = ?5,
-                      attempts = coalesce(?6, attempts), warning = coalesce(?7, warning), doubt_since = NULL,
+                      attempts = coalesce(?6, attempts), warning = coalesce(?7, warning), {},
                       error_code = NULL, error_message = NULL, finished_at = ?8
-                WHERE id = ?1";
-    sqlx::query(sql)
+                WHERE id = ?1",
+        kept("outbox", "?8")
+    );
+    sqlx::query(AssertSqlSafe(sql))
         .bind(row)
         .bind(opening.protocolo.clone())
         .bind(opening.id_atendimento)
@@ -153,11 +157,14 @@ async fn refuse_taken(
     now: i64,
 ) -> Result<(), OutboxError> {
     let said = format!("ticket `{}` belongs to row {owner} already", opening.protocolo);
-    let sql = "UPDATE outbox
-                  SET state = 'conflict', doubt_since = NULL, protocolo = ?4, id_atendimento = ?5,
+    let sql = format!(
+        "UPDATE outbox
+                  SET state = 'conflict', {}, protocolo = ?4, id_atendimento = ?5,
                       error_code = 'taken', error_message = ?3, finished_at = ?2
-                WHERE id = ?1";
-    sqlx::query(sql)
+                WHERE id = ?1",
+        kept("outbox", "?2")
+    );
+    sqlx::query(AssertSqlSafe(sql))
         .bind(row)
         .bind(now)
         .bind(said)

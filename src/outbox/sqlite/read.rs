@@ -7,6 +7,7 @@ use super::error::{Trouble, stored};
 use super::{Reader, time};
 use crate::delivery::code::BatchCode;
 use crate::delivery::{OutboxError, RowId};
+use crate::outbox::doubts::is_shown;
 use crate::outbox::range::Range;
 use crate::outbox::stored::{self, DetailsColumns, Page, count};
 use crate::outbox::{
@@ -287,12 +288,13 @@ async fn details(conn: &mut SqliteConnection, id: i64) -> Result<Option<RowDetai
     let sql = format!(
         "SELECT '[' || {ROW_HEAD} || ',' || r.cells || ']', r.fields, r.problems,
                 json_array(home.name, o.sent_at, o.available_at,
-                           iif(o.posting AND o.state = 'in_flight', NULL, o.doubt_since), o.doubt_hubsoft_at,
+                           iif({}, o.doubt_since, NULL), o.doubt_hubsoft_at,
                            o.doubt_precaution, o.absences, o.last_absence, o.answered, o.finished_at,
                            o.purged_at)
            FROM outbox o JOIN record r ON r.id = o.record JOIN batch b ON b.id = o.lote
                 JOIN batch home ON home.id = o.batch
-          WHERE o.id = ?1"
+          WHERE o.id = ?1",
+        is_shown("o")
     );
     let found: Option<DetailsColumns> =
         sqlx::query_as(AssertSqlSafe(sql)).bind(id).fetch_optional(&mut *conn).await.trouble()?;

@@ -232,7 +232,7 @@ async fn write_others(
         "UPDATE outbox
                   SET state = v.value ->> 'state', available_at = coalesce(v.value ->> 'available_at', ?2),
                       attempts = coalesce(v.value ->> 'attempts', attempts),
-                      doubt_since = v.value ->> '$.doubt.since',
+                      doubt_since = iif(v.value ->> 'state' = 'conflict', doubt_since, v.value ->> '$.doubt.since'),
                       doubt_hubsoft_at = v.value ->> '$.doubt.hubsoft_at',
                       doubt_precaution = coalesce(v.value ->> '$.doubt.precaution', 0),
                       absences = coalesce(v.value ->> '$.doubt.absences', 0),

@@ -132,21 +132,25 @@ impl Bench for Fresh {
             it.get::<Option<i64>, _>(at).map(|us| Timestamp::from_microsecond(us).expect("within range"))
         };
         let count = |at: usize| u32::try_from(it.get::<i32, _>(at)).expect("it counts");
+        let state = state_of(it.get(0));
         Seen {
-            state: state_of(it.get(0)),
+            state,
             attempts: count(1),
             protocolo: it.get(2),
             error_code: it.get(3),
             warning: it.get(4),
             sent_at: time(9),
             available_at: time(10).expect("it is always there"),
-            doubt: time(11).map(|since| Doubt {
-                since,
-                hubsoft_at: time(12),
-                precaution: it.get(5),
-                absences: count(6),
-                last_absence: time(13),
-                answered: count(7),
+            // What is kept of its claim's does not count before somebody writes another state.
+            doubt: time(11).filter(|_| !matches!(state, State::Opened | State::Conflict)).map(|since| {
+                Doubt {
+                    since,
+                    hubsoft_at: time(12),
+                    precaution: it.get(5),
+                    absences: count(6),
+                    last_absence: time(13),
+                    answered: count(7),
+                }
             }),
             n_history: usize::try_from(it.get::<i64, _>(8)).expect("it counts"),
         }

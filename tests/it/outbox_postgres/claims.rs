@@ -3,13 +3,14 @@
 use mutirao::delivery::decide::release;
 use mutirao::delivery::identity::{BatchKey, Marker};
 use mutirao::delivery::{
-    Change, ClaimRequest, Doubt, End, OpenedTicket, Outbox, OutboxError, RowId, Settle, Settled, State,
+    Change, Claim, ClaimRequest, Doubt, End, Fault, OpenedTicket, Outbox, OutboxError, RowId, Settle,
+    Settled, State,
 };
 use mutirao::outbox::Scope;
 use mutirao::outbox::postgres::PgOutbox;
 use sqlx::Connection;
 
-use super::bench::{Fresh, ids, register, want};
+use super::bench::{Fresh, ids, opened, register, want};
 use crate::outbox_conformance::{Bench, TERMS, at, valid};
 
 const PLAIN: &str =
@@ -451,6 +452,42 @@ async fn whatever_a_person_writes_into_state_what_may_have_been_sent_is_looked_u
         assert_eq!(it.settle(&[settle]).await.expect("it settles"), [Settled::Written], "proof is proof");
         assert_eq!(it.state(rows[0]).await, State::Opened);
         assert_eq!(it.state(other[0]).await, State::Pending);
+    }
+}
+
+/// Seen: an opened row was posted again, since nothing but its state said that it has a ticket.
+#[tokio::test]
+async fn a_row_that_has_a_ticket_is_looked_up_first_whatever_a_person_writes_into_state() {
+    let conflict = |claim: &Claim| {
+        let Change::Opened { opening, attempts, .. } = opened(claim).change else { unreachable!() };
+        let fault = Fault { code: "other_service".to_owned(), message: "of another service".to_owned() };
+        Settle { change: Change::Conflict { opening, attempts, fault }, ..opened(claim) }
+    };
+    for (settle, written, retried) in [
+        (opened as fn(&Claim) -> Settle, "UPDATE mutirao.outbox SET state = 'pending'", false),
+        (conflict, "UPDATE mutirao.outbox SET state = 'pending'", false),
+        (opened, "UPDATE mutirao.outbox SET state = 'cancelled'", true),
+        (opened, "UPDATE mutirao.outbox SET state = 'failed'", true),
+    ] {
+        let mut it = Fresh::new().await;
+        let rows = it.insert(&[valid(1), valid(1)]).await;
+        // Found by a look-up that was but a precaution.
+        it.execute(
+            "UPDATE mutirao.outbox SET doubt_since = created_at, doubt_precaution = true WHERE id = 1",
+        )
+        .await;
+        let both = ClaimRequest { now: at(1), posts: 1, look_ups: 1, end: End::Front };
+        let claims = it.claim(both).await.expect("it claims").claims;
+        assert_eq!(it.settle(&[settle(&claims[0])]).await.expect("it settles"), [Settled::Written]);
+        it.execute(written).await;
+        if retried {
+            let states = [State::Failed, State::Cancelled];
+            assert_eq!(it.outbox.retry(None, &states, at(2)).await.expect("it does"), 2, "{written}");
+        }
+        let claimed = it.claim(ClaimRequest { now: at(9), ..both }).await.expect("it claims");
+        assert_eq!(ids(&claimed), rows[..1], "{written}: a look-up, and nothing else of its service");
+        let doubt = claimed.claims[0].doubt.as_ref().expect("it is looked up");
+        assert!(!doubt.precaution, "{written}: {doubt:?}");
     }
 }
 

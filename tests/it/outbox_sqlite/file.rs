@@ -4,8 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use mutirao::delivery::{
-    Attempt, AttemptKind, Change, ClaimRequest, End, OpenedTicket, Outbox, OutboxError, Settle, Settled,
-    State,
+    Attempt, AttemptKind, Change, ClaimRequest, End, Fault, OpenedTicket, Outbox, OutboxError, Settle,
+    Settled, State,
 };
 use mutirao::outbox::{BindError, Cursor, OpenError, Reader, Scope, SqliteOutbox};
 use sqlx::Row;
@@ -210,5 +210,33 @@ async fn whatever_a_person_writes_into_state_what_may_have_been_sent_is_looked_u
             !doubt.precaution && claims[0].row == posted.row && posted.sent_at < doubt.since,
             "{written}"
         );
+    }
+}
+
+/// Seen: an opened row was posted again, since nothing but its state said that it has a ticket.
+#[tokio::test]
+async fn a_row_that_has_a_ticket_is_looked_up_first_whatever_a_person_writes_into_state() {
+    let opening = || OpenedTicket {
+        protocolo: "P".to_owned(),
+        id_atendimento: 1,
+        ids_ordem_servico: Vec::new(),
+        numeros_ordem_servico: Vec::new(),
+    };
+    let fault = Fault { code: "other_service".to_owned(), message: "of another service".to_owned() };
+    for change in [
+        Change::Opened { opening: opening(), attempts: 1, warning: None },
+        Change::Conflict { opening: opening(), attempts: 1, fault },
+    ] {
+        let mut it = Fresh::new().await;
+        it.import(&File::of("b", &[line(1, "a")])).await;
+        // Found by a look-up that was but a precaution.
+        rename(&it, "UPDATE outbox SET doubt_since = 1, doubt_precaution = 1").await;
+        let both = ClaimRequest { look_ups: 9, ..want(9) };
+        let claim = it.worker().await.desk(Scope::All).claim(both).await.expect("it claims").claims.remove(0);
+        let settle = Settle { row: claim.row, token: claim.token, change, attempt: None };
+        it.worker().await.desk(Scope::All).settle(&[settle]).await.expect("it settles");
+        rename(&it, "UPDATE outbox SET state = 'pending', available_at = 1").await;
+        let claims = it.worker().await.desk(Scope::All).claim(both).await.expect("it claims").claims;
+        assert!(claims[0].doubt.as_ref().is_some_and(|it| !it.precaution), "{:?}", claims[0].doubt);
     }
 }
