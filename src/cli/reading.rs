@@ -211,6 +211,7 @@ async fn read_in<'a>(
         delimiter: &delimiter,
         headers: &headers,
         lacks: &intake.lacks(),
+        keys: &intake.keys(),
     };
     let mut staging = outbox.begin(&source).await?;
     let mut facts = Facts::default();

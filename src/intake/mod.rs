@@ -42,7 +42,7 @@ use columns::{Columns, Width};
 use input::Input;
 use roles::Role;
 
-use crate::ticket::{Ddd, Field, is_blank, trim};
+use crate::ticket::{Ddd, Field, Kind, is_blank, trim};
 
 /// What a person said about a file. By default everything is recognised.
 #[derive(Clone, Debug, Default)]
@@ -266,6 +266,18 @@ impl Intake {
             columns.fields[*it] != (None, None) || columns.params.iter().any(|param| param.object == *it)
         };
         Field::ALL.into_iter().filter(|it| !is_said(it)).collect()
+    }
+
+    /// Objects that are made of the columns and settings of their keys alone, and those keys.
+    pub fn keys(&self) -> Vec<(Field, Vec<String>)> {
+        let columns = &self.columns;
+        let keys_of = |object: Field| {
+            let params = columns.params.iter().filter(|it| it.object == object);
+            (object, params.map(|it| it.key.clone()).collect::<Vec<_>>())
+        };
+        let is_whole = |it: &Field| columns.fields[*it] != (None, None);
+        let objects = Field::ALL.into_iter().filter(|it| it.kind() == Kind::Object);
+        objects.filter(|it| !is_whole(it)).map(keys_of).filter(|(_, keys)| !keys.is_empty()).collect()
     }
 
     /// What rows of ours the file has. Known before the first row is given.

@@ -45,6 +45,9 @@ pub struct NewSource<'a> {
     pub headers: &'a [String],
     /// Fields that the file says nothing of: a correction leaves them as they are.
     pub lacks: &'a [Field],
+    /// Objects of which the file has some keys as columns of their own, and those keys: a correction leaves the others
+    /// as they are.
+    pub keys: &'a [(Field, Vec<String>)],
 }
 
 /// One line of a file, read and validated.

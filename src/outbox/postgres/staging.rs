@@ -31,6 +31,7 @@ pub struct Staging {
     pub(super) delimiter: String,
     pub(super) headers: Vec<String>,
     pub(super) lacks: Vec<Field>,
+    pub(super) keys: Vec<(Field, Vec<String>)>,
     pub(super) n_rows: u64,
     /// Whether any line is one of ours, or names itself: most files have neither.
     pub(super) has_codes: bool,
@@ -65,6 +66,7 @@ impl PgOutbox {
             delimiter: source.delimiter.to_owned(),
             headers: source.headers.to_vec(),
             lacks: source.lacks.to_vec(),
+            keys: source.keys.to_vec(),
             n_rows: 0,
             has_codes: false,
             names_rows: false,
@@ -163,9 +165,7 @@ fn write_line(to: &mut String, row: &NewRow<'_>) {
             Field::IdClienteServico if is_valid && row.service.is_some() => {
                 value(to, row.service.map(|it| it.get().to_string()).as_deref());
             }
-            _ if field.kind() == Kind::Object => {
-                value(to, cell.map(|it| object(it, is_valid)).as_deref());
-            }
+            _ if field.kind() == Kind::Object => value(to, cell.map(object).as_deref()),
             _ if field.is_required() => value(to, Some(cell.unwrap_or_default())),
             _ => value(to, cell),
         }
@@ -173,12 +173,14 @@ fn write_line(to: &mut String, row: &NewRow<'_>) {
     to.push('\n');
 }
 
-/// The text of an object as one; a text that is none (the row is invalid) as a JSON string.
-fn object(cell: &str, is_valid: bool) -> String {
-    match serde_json::from_str(cell) {
-        Ok(value @ Value::Object(_)) if is_valid => value.to_string(),
-        _ => json(&cell.replace('\0', REPLACEMENT)),
-    }
+/// The text of an object as one, also of an invalid row: a correction may keep some of its keys. A text that is none, or
+/// that no `jsonb` holds, as a JSON string.
+fn object(cell: &str) -> String {
+    let of_object = match serde_json::from_str(cell) {
+        Ok(value @ Value::Object(_)) => Some(value.to_string()).filter(|it| !it.contains("\\u0000")),
+        _ => None,
+    };
+    of_object.unwrap_or_else(|| json(&cell.replace('\0', REPLACEMENT)))
 }
 
 /// Stands for a NUL, which no text of Postgres holds. A row that has one is invalid.

@@ -11,6 +11,7 @@
 //! A row is *free* if it certainly has no ticket of ours. Every other row keeps its fields, because
 //! they are what was sent.
 
+use serde_json::Value;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, AssertSqlSafe, SqliteConnection};
 
@@ -115,6 +116,7 @@ struct Merge<'a> {
     batch: i64,
     headers: Vec<String>,
     lacks: Vec<Field>,
+    keys: Vec<(Field, Vec<String>)>,
     has_codes: bool,
     names_rows: bool,
     kind: MergeKind,
@@ -127,7 +129,8 @@ struct Merge<'a> {
 
 impl<'a> Merge<'a> {
     async fn begin(staging: Staging<'a>, options: &MergeOptions<'_>) -> Result<Self, OutboxError> {
-        let Staging { mut tx, source, first_record, headers, lacks, has_codes, names_rows, .. } = staging;
+        let Staging { mut tx, source, first_record, headers, lacks, keys, has_codes, names_rows, .. } =
+            staging;
         let sql = "SELECT coalesce(max(id), 0), (SELECT batch FROM source WHERE id = ?1) FROM outbox";
         let (last_id, batch): (i64, i64) =
             sqlx::query_as(sql).bind(source).fetch_one(&mut *tx).await.trouble()?;
@@ -139,6 +142,7 @@ impl<'a> Merge<'a> {
             batch,
             headers,
             lacks,
+            keys,
             has_codes,
             names_rows,
             kind: MergeKind::Whole,
@@ -223,25 +227,36 @@ impl<'a> Merge<'a> {
         self.run("DROP TABLE doubled", &[]).await.map(drop)
     }
 
-    /// A correction changes only the cells that it has.
+    /// A correction changes only the cells that it has, and of objects only the keys.
     async fn fill_up(&mut self) -> Result<(), OutboxError> {
-        if self.lacks.is_empty() {
+        if self.lacks.is_empty() && self.keys.is_empty() {
             return Ok(());
         }
-        let lacks = json(&Field::STORED.map(|field| self.lacks.contains(&field)));
+        // Of each field whether all of it is kept, or the keys that are not, with NULL: that ends a key of the old object,
+        // where the new one lacks it.
+        let kept = json(&Field::STORED.map(|it| match self.keys.iter().find(|(object, _)| *object == it) {
+            Some((_, keys)) => keys.iter().map(|key| (key.clone(), Value::Null)).collect(),
+            None => Value::Bool(self.lacks.contains(&it)),
+        }));
         // Without the blank end, as `RawTicket` is stored.
         let sql = "UPDATE record
                       SET fields = (SELECT json_group_array(cell)
                                       FROM (SELECT at, cell, max(iif(cell IS NULL, -1, at)) OVER () AS last
-                                              FROM (SELECT f.key AS at,
-                                                           json_extract(iif(f.value, o.fields, record.fields),
-                                                                        '$[' || f.key || ']') AS cell
-                                                      FROM json_each(?1) f))
+                                              FROM (SELECT at, CASE
+                                                           WHEN type = 'true' THEN old
+                                                           WHEN type = 'object' AND iif(json_valid(old), json_type(old), NULL) = 'object'
+                                                           THEN nullif(json_patch(old, json_patch(nulls, coalesce(new, '{}'))),
+                                                                       iif(old <> '{}', '{}', NULL))
+                                                           ELSE new END AS cell
+                                                      FROM (SELECT f.key AS at, f.type, f.value AS nulls,
+                                                                   json_extract(o.fields, '$[' || f.key || ']') AS old,
+                                                                   json_extract(record.fields, '$[' || f.key || ']') AS new
+                                                              FROM json_each(?1) f)))
                                      WHERE at <= last)
                      FROM staged s JOIN outbox x ON x.lote = s.lote AND x.referencia = s.referencia
                                    JOIN record o ON o.id = x.record
                     WHERE record.id = s.record";
-        sqlx::query(sql).bind(lacks).execute(&mut *self.tx).await.trouble()?;
+        sqlx::query(sql).bind(kept).execute(&mut *self.tx).await.trouble()?;
         if !self.lacks.iter().any(|field| field.is_identity()) {
             return Ok(());
         }

@@ -136,6 +136,7 @@ mod tests {
             delimiter: "",
             headers: &[],
             lacks: &[],
+            keys: &[],
         };
         let mut staging = outbox.begin(&source).await?;
         for line in lines {

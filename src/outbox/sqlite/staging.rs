@@ -21,6 +21,7 @@ pub struct Staging<'a> {
     pub(super) tx: Tx<'a>,
     pub(super) headers: Vec<String>,
     pub(super) lacks: Vec<Field>,
+    pub(super) keys: Vec<(Field, Vec<String>)>,
     /// Of the `source` table; also the number of the import.
     pub(super) source: i64,
     /// Records from this one on are of this file.
@@ -66,6 +67,7 @@ impl SqliteOutbox {
             tx,
             headers: source.headers.to_vec(),
             lacks: source.lacks.to_vec(),
+            keys: source.keys.to_vec(),
             source: source_id,
             first_record,
             n_rows: 0,

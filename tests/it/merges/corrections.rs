@@ -20,6 +20,7 @@ on_every_driver! {
     what_was_skipped_as_edited_is_not_opened_by_a_correction,
     a_row_mended_in_errors_csv_and_then_in_its_file_is_one_ticket,
     a_correction_with_fewer_columns_takes_nothing_away,
+    a_correction_with_fewer_columns_of_parametros_takes_none_of_its_keys_away,
     a_correction_of_a_row_in_doubt_is_not_forgotten_when_the_doubt_ends,
 }
 
@@ -235,6 +236,46 @@ async fn a_correction_with_fewer_columns_takes_nothing_away(driver: Driver) {
     let merged = it.import(&File::of("x", &[mended])).await;
     assert_eq!(merged.counts.updated, 1);
     assert_eq!(it.row("queda", 2).await.fields.get(Field::Email), None);
+}
+
+/// The keys that had no column were sent no more.
+async fn a_correction_with_fewer_columns_of_parametros_takes_none_of_its_keys_away(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let whole = r#"{"a":"1","b":"2","c":{"d":[1,null]}}"#;
+    let broken = Line { phone: BAD, params: Some("no object"), ..line(2, "b") };
+    let first = [Line { phone: BAD, params: Some(whole), ..line(1, "a") }, broken];
+    let first = it.import(&File::of("queda", &first)).await;
+    let errors = errors(&it, &first).await;
+    let (a, b) = ("a".to_owned(), "b".to_owned());
+    let keys =
+        &[(Field::Parametros, vec![a.clone(), b.clone()]), (Field::ParametrosOrdemServico, vec![b, a])];
+    let corrected = async |it: &mut Books, params: [Option<&str>; 2], phone: &str| {
+        let lines: Vec<_> = (0..2)
+            .map(|n| {
+                let (_, code, referencia) = &errors[n];
+                let it = line(n as i64 + 1, ["a", "b"][n]);
+                Line { code: *code, referencia: Some(referencia), params: params[n], phone, ..it }
+            })
+            .collect();
+        let merged = it.import(&File { keys, ..File::of("x", &lines) }).await;
+        assert_eq!(merged.kind, MergeKind::Correction);
+        let mut found = Vec::new();
+        for n in 2..=3 {
+            let fields = it.row("queda", n).await.fields;
+            assert_eq!(fields.get(Field::ParametrosOrdemServico), None);
+            let params = fields.get(Field::Parametros);
+            let params = params.map(|it| serde_json::from_str::<serde_json::Value>(it).unwrap());
+            found.push(params.map_or(String::new(), |it| it.to_string()));
+        }
+        (merged.counts.updated, found)
+    };
+    // Still not right in another cell.
+    let (_, found) = corrected(&mut it, [Some(r#"{"a":"9"}"#), Some(r#"{"b":"8"}"#)], BAD).await;
+    assert_eq!(found, [r#"{"a":"9","c":{"d":[1,null]}}"#, r#"{"b":"8"}"#], "a blank cell is a wish");
+    let (n, found) = corrected(&mut it, [Some(r#"{"b":"3"}"#), None], "37999998888").await;
+    assert_eq!((n, &*found), (2, &[r#"{"b":"3","c":{"d":[1,null]}}"#.to_owned(), String::new()][..]));
+    let (n, found) = corrected(&mut it, [Some(r#"{"b":"3"}"#), None], "37999998888").await;
+    assert_eq!((n, found.len()), (0, 2), "the same again changes nothing");
 }
 
 /// It was dropped, and the uncorrected row posted.

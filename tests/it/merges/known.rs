@@ -253,6 +253,7 @@ async fn a_dropped_staging_leaves_nothing(driver: Driver) {
         delimiter: "",
         headers: &[],
         lacks: &[],
+        keys: &[],
     };
     let one = line(2, "z");
     let mut staging = it.outbox.begin(&source).await.expect("it begins");

@@ -20,6 +20,7 @@ pub struct Line<'a> {
     pub phone: &'a str,
     pub email: Option<&'a str>,
     pub kind: Option<&'a str>,
+    pub params: Option<&'a str>,
     pub code: Option<BatchCode>,
     pub referencia: Option<&'a str>,
     pub is_trusted: bool,
@@ -33,6 +34,7 @@ impl Default for Line<'_> {
             phone: "37999998888",
             email: None,
             kind: None,
+            params: None,
             code: None,
             referencia: None,
             is_trusted: false,
@@ -49,6 +51,7 @@ pub struct File<'a> {
     pub lines: &'a [Line<'a>],
     pub headers: &'a [&'a str],
     pub lacks: &'a [Field],
+    pub keys: &'a [(Field, Vec<String>)],
     pub repeats: Repeats,
     pub first_post: FirstPost,
     pub reused: Reused,
@@ -61,7 +64,8 @@ impl<'a> File<'a> {
         let (repeats, first_post) = (Repeats::Skip, FirstPost::AtOnce);
         let (reused, withdrawn) = (Reused::Refuse, Withdrawn::Stay);
         let headers = &["servico", "texto", "fone"];
-        Self { batch, lines, headers, lacks: &[], repeats, first_post, reused, withdrawn, now: at(0) }
+        let (lacks, keys, now) = (&[], &[], at(0));
+        Self { batch, lines, headers, lacks, keys, repeats, first_post, reused, withdrawn, now }
     }
 }
 
@@ -79,6 +83,7 @@ pub async fn try_import(outbox: &mut AnyOutbox, file: &File<'_>) -> Result<Merge
         delimiter: ";",
         headers: &headers,
         lacks: file.lacks,
+        keys: file.keys,
     };
     let mut staging = outbox.begin(&source).await.expect("it begins");
     let services: Vec<String> = file.lines.iter().map(|it| it.service.to_string()).collect();
@@ -103,6 +108,7 @@ pub fn new_row<'a>(line: u64, it: &'a Line<'a>, service: &'a str, headers: &[&st
     ]);
     *fields.get_mut(Field::Email) = it.email.map(Into::into);
     *fields.get_mut(Field::IdTipoAtendimento) = it.kind.map(Into::into);
+    *fields.get_mut(Field::Parametros) = it.params.map(Into::into);
     let problems = if it.is_trusted {
         Vec::new()
     } else {

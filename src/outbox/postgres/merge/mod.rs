@@ -89,6 +89,7 @@ struct File {
     delimiter: String,
     headers: Vec<String>,
     lacks: Vec<Field>,
+    keys: Vec<(Field, Vec<String>)>,
     n_rows: u64,
     has_codes: bool,
     names_rows: bool,
@@ -101,10 +102,20 @@ impl Merge {
         options: &MergeOptions<'_>,
         purpose: Purpose,
     ) -> Result<(Self, Merged), MergeError> {
-        let Staging { tx, batch, code, file_name, encoding, delimiter, headers, lacks, .. } = staging;
+        let Staging { tx, batch, code, file_name, encoding, delimiter, headers, lacks, keys, .. } = staging;
         let Staging { n_rows, has_codes, names_rows, is_held, .. } = staging;
-        let file =
-            File { file_name, encoding, delimiter, headers, lacks, n_rows, has_codes, names_rows, is_held };
+        let file = File {
+            file_name,
+            encoding,
+            delimiter,
+            headers,
+            lacks,
+            keys,
+            n_rows,
+            has_codes,
+            names_rows,
+            is_held,
+        };
         let now = options.now.as_millisecond();
         let (kind, places) = (MergeKind::Whole, Places::New);
         let mut it = Self {

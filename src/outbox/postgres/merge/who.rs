@@ -1,8 +1,10 @@
 //! What the file is, and which row each of its lines is already.
 
+use sqlx::AssertSqlSafe;
+
 use super::super::error::Trouble;
 use super::super::staging::lock;
-use super::Merge;
+use super::{File, Merge};
 use crate::delivery::OutboxError;
 use crate::outbox::stored::count;
 use crate::outbox::{MergeError, MergeKind};
@@ -121,10 +123,19 @@ impl Merge {
         self.run_sql(sql, &[]).await.map(drop)
     }
 
-    /// A correction changes only the cells that it has.
+    /// A correction changes only the cells that it has, and of objects only the keys.
     pub(super) async fn fill_up(&mut self) -> Result<(), OutboxError> {
-        let lacks = &self.file.lacks;
-        let cells: Vec<_> = lacks.iter().map(|it| format!("{it} = x.{it}")).collect();
+        let File { lacks, keys, .. } = &self.file;
+        let whole = lacks.iter().map(|it| format!("{it} = x.{it}"));
+        let in_part = (1..).zip(keys).map(|(at, (it, _))| {
+            format!(
+                "{it} = CASE WHEN jsonb_typeof(x.{it}) = 'object' AND jsonb_typeof(coalesce(i.{it}, '{{}}')) = 'object'
+                             THEN nullif(x.{it} - ${at}::text[] || coalesce(i.{it}, '{{}}'),
+                                         CASE WHEN x.{it} <> '{{}}' THEN '{{}}'::jsonb END)
+                             ELSE i.{it} END"
+            )
+        });
+        let cells: Vec<_> = whole.chain(in_part).collect();
         if cells.is_empty() {
             return Ok(());
         }
@@ -134,7 +145,8 @@ impl Merge {
               WHERE i.record = s.record",
             cells.join(", ")
         );
-        self.run_sql(&sql, &[]).await?;
+        let filled = keys.iter().fold(sqlx::query(AssertSqlSafe(sql)), |sql, (_, keys)| sql.bind(keys));
+        filled.persistent(false).execute(&mut *self.tx).await.trouble()?;
         if !lacks_identity {
             return Ok(());
         }
