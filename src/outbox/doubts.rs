@@ -1,5 +1,5 @@
-//! How SQL makes doubts: by these columns, as [`Doubt::since`] and [`Doubt::precaution`] have it. Otherwise only settles
-//! write them, as they were decided.
+//! All that SQL writes of doubts, for both drivers: into these columns, as [`Doubt::since`] and [`Doubt::precaution`]
+//! have it.
 //!
 //! [`Doubt::since`]: crate::delivery::Doubt::since
 //! [`Doubt::precaution`]: crate::delivery::Doubt::precaution
@@ -10,23 +10,6 @@ pub(super) fn made(since: &str, precaution: &str) -> String {
         "doubt_since = {since}, doubt_hubsoft_at = NULL, doubt_precaution = {precaution}, absences = 0,
          last_absence = NULL, answered = 0"
     )
-}
-
-/// The same of a claim to post: of a row without a doubt, whose other columns stand as [`made`] and settles leave them.
-/// A claim is too frequent to write them once more.
-pub(super) fn begun(row: &str, since: &str) -> String {
-    format!("posting = {row}.doubt_since IS NULL, doubt_since = coalesce({row}.doubt_since, {since})")
-}
-
-/// Of a row that has a ticket, or is said to have one: the doubt of its claim stays (`since` if it has none), so that
-/// it is looked up before it is posted, whatever somebody writes into `state`.
-pub(super) fn kept(row: &str, since: &str) -> String {
-    format!("doubt_since = coalesce({row}.doubt_since, {since}), doubt_precaution = false")
-}
-
-/// Of a row of which it is certain that it left nothing.
-pub(super) fn ended() -> String {
-    "doubt_since = NULL".to_owned()
 }
 
 /// What an older doubt, which stays as it is, has left of its patience.
@@ -60,7 +43,117 @@ pub(super) fn made_where(
     .join(", ")
 }
 
+/// The columns of a new row for which [`of_new`] has values; the others have theirs from the table.
+pub(super) const OF_NEW: &str = "doubt_since, doubt_precaution";
+
+/// A precaution where `is_due` holds.
+pub(super) fn of_new(is_due: &str, since: &str) -> String {
+    format!("CASE WHEN {is_due} THEN {since} END, {is_due}")
+}
+
+/// Of a claim to post: of a row without a doubt, whose other columns stand as [`made`] and [`decided`] leave them. A
+/// claim is too frequent to write them once more.
+pub(super) fn begun(row: &str, since: &str) -> String {
+    format!("posting = {row}.doubt_since IS NULL, doubt_since = coalesce({row}.doubt_since, {since})")
+}
+
+/// Of a claim under which nothing was sent.
+pub(super) fn taken_back(row: &str) -> String {
+    format!("doubt_since = CASE WHEN NOT {row}.posting THEN {row}.doubt_since END")
+}
+
+/// As a settle has decided, but of an opening: `value` is SQL for each field of [`Doubt`](crate::delivery::Doubt).
+pub(super) fn decided(row: &str, new_state: &str, value: impl Fn(&str) -> String) -> String {
+    let [since, hubsoft_at, precaution, absences, last_absence, answered] =
+        ["since", "hubsoft_at", "precaution", "absences", "last_absence", "answered"].map(value);
+    format!(
+        "doubt_since = CASE WHEN {new_state} = 'conflict' THEN {row}.doubt_since ELSE {since} END,
+         doubt_hubsoft_at = {hubsoft_at}, doubt_precaution = coalesce({precaution}, false),
+         absences = coalesce({absences}, 0), last_absence = {last_absence}, answered = coalesce({answered}, 0)"
+    )
+}
+
+/// Of a row that has a ticket, or is said to have one: the doubt of its claim stays (`since` if it has none), so that
+/// it is looked up before it is posted, whatever somebody writes into `state`.
+pub(super) fn kept(row: &str, since: &str) -> String {
+    format!("doubt_since = coalesce({row}.doubt_since, {since}), doubt_precaution = false")
+}
+
+/// Of a row of which it is certain that it left nothing.
+pub(super) fn ended() -> &'static str {
+    "doubt_since = NULL"
+}
+
+/// Of a doubt that somebody wants to be looked into once more: a mere precaution no longer, and with new patience where
+/// that had run out.
+pub(super) fn reopened(row: &str) -> String {
+    format!(
+        "doubt_precaution = false,
+         answered = CASE WHEN {row}.state = 'unconfirmed' THEN 0 ELSE {row}.answered END"
+    )
+}
+
 /// Whether the doubt of a row says something of it: not what was made of a claim, before or after it is settled.
 pub(super) fn is_shown(row: &str) -> String {
     format!("{row}.state NOT IN ('opened', 'conflict') AND NOT ({row}.posting AND {row}.state = 'in_flight')")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    const COLUMNS: [&str; 6] =
+        ["doubt_since", "doubt_hubsoft_at", "doubt_precaution", "absences", "last_absence", "answered"];
+
+    /// Seen: rows from elsewhere, and those of a database that had lost commits, were in doubt by rules of their own.
+    #[test]
+    fn doubts_are_written_here_and_nowhere_else() {
+        let mut n_seen = 0;
+        let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/outbox")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).expect("it lists") {
+                let path: PathBuf = entry.expect("it lists").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if !path.ends_with("outbox/doubts.rs") {
+                    let text = fs::read_to_string(&path).expect("it reads");
+                    n_seen += text.matches("doubt_since").count();
+                    for column in COLUMNS {
+                        assert!(!writes(&text, column), "{} writes `{column}`", path.display());
+                    }
+                }
+            }
+        }
+        assert!(10 < n_seen, "{n_seen}: it looked elsewhere");
+    }
+
+    #[test]
+    fn a_write_is_known_from_a_look() {
+        for text in [
+            "SET x = 1,\n answered= 0",
+            "UPDATE o SET answered = 0",
+            "INSERT INTO mutirao.outbox (id,\n answered, state) SELECT",
+            "INSERT INTO outbox (answered) VALUES",
+        ] {
+            assert!(writes(text, "answered"), "{text}");
+        }
+        for text in ["WHERE o.answered = 0", "is_answered = 1", "answered: u32", "SELECT answered, 1"] {
+            assert!(!writes(text, "answered"), "{text}");
+        }
+    }
+
+    /// Whether SQL in `text` assigns or inserts `column`. An assigned column has no row's name before it.
+    fn writes(text: &str, column: &str) -> bool {
+        let is_in_word = |it: char| it.is_alphanumeric() || it == '_' || it == '.';
+        let assigns = text.match_indices(column).any(|(at, _)| {
+            let behind = text[at + column.len()..].trim_start();
+            !text[..at].ends_with(is_in_word) && behind.starts_with('=') && !behind.starts_with("==")
+        });
+        let inserts = ["INSERT INTO mutirao.outbox", "INSERT INTO outbox"].iter().any(|into| {
+            let lists = text.split(into).skip(1).filter_map(|it| it.split(')').next());
+            lists.flat_map(|it| it.split(['(', ','])).any(|it| it.trim() == column)
+        });
+        assigns || inserts
+    }
 }

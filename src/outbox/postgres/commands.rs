@@ -179,7 +179,7 @@ async fn resolve(tx: &mut PgConnection, word: &Word<'_>, now: Timestamp) -> Resu
           WHERE id = $6",
         match word.says {
             Resolution::Opened { .. } => kept("o", NOW),
-            Resolution::NotOpened => ended(),
+            Resolution::NotOpened => ended().to_owned(),
         }
     );
     sqlx::query(AssertSqlSafe(sql))

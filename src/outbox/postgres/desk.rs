@@ -20,7 +20,7 @@ use crate::delivery::eyes::{Sight, Specimen};
 use crate::delivery::standing::{Report, Standing};
 use crate::delivery::{ClaimRequest, Claimed, Outbox, OutboxError, Settle, Settled, WAIT_MAX};
 use crate::outbox::Scope;
-use crate::outbox::doubts::{Patience, made_where};
+use crate::outbox::doubts::{Patience, made_where, reopened};
 use crate::outbox::range::Range;
 
 /// The rows of a scope, to be delivered by one worker. Rows that their file no longer has are never
@@ -199,11 +199,11 @@ impl Outbox for Desk<'_> {
             let mut tx = self.worker.outbox().tx(Access::Shared).await?;
             let sql = format!(
                 "UPDATE mutirao.outbox o
-                    SET state = 'in_doubt', available_at = $2, doubt_precaution = false,
-                        answered = CASE WHEN state = 'unconfirmed' THEN 0 ELSE answered END
+                    SET state = 'in_doubt', available_at = $2, {}
                   WHERE id IN (SELECT id FROM mutirao.outbox o
                                 WHERE (state = 'unconfirmed' OR $3 AND state = 'in_doubt') AND {IN_BATCH}
-                                  FOR UPDATE SKIP LOCKED)"
+                                  FOR UPDATE SKIP LOCKED)",
+                reopened("o")
             );
             // Who comes only to look (`reconcile`) waits for no row's turn.
             let unsure = sqlx::query(AssertSqlSafe(sql))

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::time::Instant;
 
 use super::error::{LeaseOver, Trouble, unavailable};
@@ -16,6 +16,7 @@ use super::lease::Worker;
 use super::session::{Access, in_time};
 use super::settle::settle;
 use crate::delivery::{CLAIM_AGE_MAX, Claim, OutboxError, RowId, Settle, Settled};
+use crate::outbox::doubts::made;
 
 /// How much is remembered: far more than a standby lags behind.
 const SETTLES_MAX: usize = 4096;
@@ -140,14 +141,15 @@ impl Worker {
     /// Rows that this worker holds, of which the server knows no claim: they may be sent at this moment.
     async fn put_in_doubt(&self, live: Vec<(i64, i64, i64)>) -> Result<u64, OutboxError> {
         let mut tx = self.outbox().tx(Access::Claiming).await?;
-        let sql = "UPDATE mutirao.outbox o
-                      SET state = 'in_doubt', sent_at = coalesce(o.sent_at, clock_timestamp()), doubt_precaution = false,
-                          doubt_since = clock_timestamp() + make_interval(secs => $4), doubt_hubsoft_at = NULL,
-                          absences = 0, last_absence = NULL, answered = 0
+        let sql = format!(
+            "UPDATE mutirao.outbox o
+                      SET state = 'in_doubt', sent_at = coalesce(o.sent_at, clock_timestamp()), {}
                      FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) v(id, token, worker)
                     WHERE o.id = v.id AND (o.token < v.token OR o.token = v.token AND o.worker IS DISTINCT FROM v.worker)
-                      AND (o.state = 'pending') IS TRUE";
-        let done = sqlx::query(sql)
+                      AND (o.state = 'pending') IS TRUE",
+            made("clock_timestamp() + make_interval(secs => $4)", "false")
+        );
+        let done = sqlx::query(AssertSqlSafe(sql))
             .bind(live.iter().map(|it| it.0).collect::<Vec<_>>())
             .bind(live.iter().map(|it| it.1).collect::<Vec<_>>())
             .bind(live.iter().map(|it| it.2).collect::<Vec<_>>())

@@ -10,6 +10,7 @@ use super::opened::{count, lists};
 use super::settle::fenced;
 use super::values::{Time, text};
 use crate::delivery::{Change, Doubt, Fault, OpenedTicket, OutboxError, Settle, State};
+use crate::outbox::doubts::decided;
 use crate::outbox::state_name;
 
 /// Column by column, as one statement takes them.
@@ -116,8 +117,7 @@ pub(super) async fn write_others(
     let sql = format!("UPDATE mutirao.outbox o
                   SET state = v.state, available_at = coalesce(v.available_at, o.available_at),
                       attempts = coalesce(v.attempts, o.attempts),
-                      doubt_since = CASE WHEN v.state = 'conflict' THEN o.doubt_since ELSE v.since END, doubt_hubsoft_at = v.hubsoft_at, doubt_precaution = v.precaution,
-                      absences = v.absences, last_absence = v.last_absence, answered = v.answered,
+                      {},
                       error_code = CASE WHEN {STILL_IN_DOUBT} THEN o.error_code ELSE v.code END,
                       error_message = CASE WHEN {STILL_IN_DOUBT} THEN o.error_message ELSE v.message END, protocolo = v.protocolo,
                       id_atendimento = v.id_atendimento, ids_ordem_servico = v.ids_os::bigint[],
@@ -128,7 +128,7 @@ pub(super) async fn write_others(
                              $13::timestamptz[], $14::bool[], $15::int[], $16::timestamptz[], $17::int[])
                       v(id, token, state, available_at, attempts, code, message, protocolo, id_atendimento,
                         ids_os, numeros_os, since, hubsoft_at, precaution, absences, last_absence, answered)
-                WHERE {}", fenced(18));
+                WHERE {}", decided("o", "v.state", |it| format!("v.{it}")), fenced(18));
     let done = sqlx::query(AssertSqlSafe(sql))
         .bind(rows.ids)
         .bind(rows.tokens)

@@ -18,6 +18,7 @@ use super::proof;
 use super::session::Access;
 use super::values::{Time, text};
 use crate::delivery::{Change, OutboxError, RowId, Settle, Settled};
+use crate::outbox::doubts::taken_back;
 use crate::outbox::kind_name;
 use crate::outbox::settles::{are_distinct, ticket_of};
 
@@ -180,10 +181,10 @@ pub(super) async fn write<'a>(
         let sql = format!(
             "UPDATE mutirao.outbox o
                       SET state = CASE WHEN o.posting OR o.doubt_precaution THEN 'pending' ELSE 'in_doubt' END,
-                          doubt_since = CASE WHEN NOT o.posting THEN o.doubt_since END,
-                          claimed_at = NULL, sent_at = CASE WHEN o.first_claim THEN NULL ELSE o.sent_at END
+                          {}, claimed_at = NULL, sent_at = CASE WHEN o.first_claim THEN NULL ELSE o.sent_at END
                      FROM unnest($1::bigint[], $2::bigint[]) v(id, token)
                     WHERE {}",
+            taken_back("o"),
             fenced(3)
         );
         let done = sqlx::query(AssertSqlSafe(sql))

@@ -134,7 +134,7 @@ impl SqliteOutbox {
                     WHERE id = ?1",
                 match word.says {
                     Resolution::Opened { .. } => kept("outbox", "?6"),
-                    Resolution::NotOpened => ended(),
+                    Resolution::NotOpened => ended().to_owned(),
                 }
             );
             sqlx::query(AssertSqlSafe(sql))

@@ -9,7 +9,7 @@ use crate::delivery::decide::after;
 use crate::delivery::eyes::{Sight, Specimen};
 use crate::delivery::{ClaimRequest, Claimed, Outbox, OutboxError, Settle, Settled, WAIT_MAX};
 use crate::outbox::Scope;
-use crate::outbox::doubts::{Patience, made_where};
+use crate::outbox::doubts::{Patience, made_where, reopened};
 use crate::outbox::range::Range;
 
 /// The rows of a scope, to be delivered. Rows that their file no longer has are never posted, only
@@ -82,11 +82,12 @@ impl Outbox for Desk<'_> {
 
     async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
         // Who comes only to look (`reconcile`) waits for no row's turn.
-        let sql =
-            "UPDATE outbox SET state = 'in_doubt', available_at = ?1, answered = iif(state = 'unconfirmed', 0, answered),
-                               doubt_precaution = 0
-                    WHERE (state = 'unconfirmed' OR ?3 AND state = 'in_doubt') AND (?2 IS NULL OR batch = ?2)";
-        sqlx::query(sql)
+        let sql = format!(
+            "UPDATE outbox SET state = 'in_doubt', available_at = ?1, {}
+              WHERE (state = 'unconfirmed' OR ?3 AND state = 'in_doubt') AND (?2 IS NULL OR batch = ?2)",
+            reopened("outbox")
+        );
+        sqlx::query(AssertSqlSafe(sql))
             .bind(now.as_millisecond())
             .bind(self.range.batch)
             .bind(self.range.is_only_to_look())

@@ -20,7 +20,7 @@ use super::read::counts;
 use super::session::Tx;
 use super::staging::Staging;
 use crate::delivery::OutboxError;
-use crate::outbox::doubts::{Patience, made, made_where};
+use crate::outbox::doubts::{OF_NEW, Patience, made, made_where, of_new};
 use crate::outbox::range::Range;
 use crate::outbox::stored::count;
 use crate::outbox::words::{OUTDATED, without_outdated};
@@ -52,7 +52,7 @@ const MAY_EXIST: &str = "(x.state IN ('opened', 'in_flight', 'in_doubt', 'unconf
     OR x.state = 'pending' AND x.doubt_since IS NOT NULL AND x.doubt_precaution = 0)";
 
 /// Of a row: had yet to be opened, and certainly was not.
-const WITHDRAWABLE: &str = "(state = 'pending' AND (doubt_since IS NULL OR doubt_precaution = 1))";
+const WITHDRAWABLE: &str = "(state = 'pending' AND (doubt_since IS NULL OR doubt_precaution))";
 
 /// The row that `s` is, or becomes.
 const ROW_OF_S: &str = "coalesce(s.row, ?2 + s.record)";
@@ -455,14 +455,13 @@ impl<'a> Merge<'a> {
         };
         let sql = format!(
             "INSERT INTO outbox (id, batch, lote, referencia, record, line, import, service, repeat_key,
-                                 available_at, state, doubt_since, doubt_precaution,
+                                 available_at, state, {OF_NEW},
                                  error_code, error_message, warning, finished_at)
              SELECT ?2 + s.record, ?3, s.lote, s.referencia, s.record, s.line, ?4, s.service, s.repeat_key, ?1,
                     iif(s.valid, 'pending', 'invalid'),
-                    iif(?5 OR s.is_ours, ?1, NULL),
-                    ?5 OR s.is_ours,
-                    {}, {}, s.warning, iif(s.valid, NULL, ?1)
+                    {}, {}, {}, s.warning, iif(s.valid, NULL, ?1)
                FROM staged s WHERE s.row IS NULL ORDER BY s.record",
+            of_new("(?5 OR s.is_ours)", "?1"),
             problem("code", "s.record"),
             problem("message", "s.record"),
         );

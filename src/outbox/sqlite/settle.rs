@@ -16,6 +16,7 @@ use super::opened::{OpenedRow, lists, write_opened};
 use super::proof;
 use super::session::{BEGIN, Session};
 use crate::delivery::{Attempt, Change, Doubt, Fault, OutboxError, Settle, Settled};
+use crate::outbox::doubts::{decided, taken_back};
 use crate::outbox::names::{kind_name, state_name};
 use crate::outbox::settles::{are_distinct, ticket_of};
 
@@ -103,13 +104,16 @@ pub(super) async fn write<'a>(
     let mut n_released = 0;
     if !released.is_empty() {
         // `claimed_at` goes too: by that a repeated release is known from a row that was recovered.
-        let sql = "UPDATE outbox
-                      SET state = iif(posting OR doubt_precaution, 'pending', 'in_doubt'),
-                          doubt_since = iif(posting, NULL, doubt_since),
+        let sql = format!(
+            "UPDATE outbox
+                      SET state = iif(posting OR doubt_precaution, 'pending', 'in_doubt'), {},
                           claimed_at = NULL, sent_at = iif(first_claim, NULL, sent_at)
                      FROM json_each(?1) v
-                    WHERE outbox.id = v.value ->> 0 AND token = v.value ->> 1 AND state = 'in_flight'";
-        let done = sqlx::query(sql).bind(json(&released)).execute(&mut *conn).await.trouble()?;
+                    WHERE outbox.id = v.value ->> 0 AND token = v.value ->> 1 AND state = 'in_flight'",
+            taken_back("outbox")
+        );
+        let done =
+            sqlx::query(AssertSqlSafe(sql)).bind(json(&released)).execute(&mut *conn).await.trouble()?;
         n_released = done.rows_affected();
     }
     Ok(n_opened + n_released + write_others(conn, &others, now).await?)
@@ -232,19 +236,15 @@ async fn write_others(
         "UPDATE outbox
                   SET state = v.value ->> 'state', available_at = coalesce(v.value ->> 'available_at', ?2),
                       attempts = coalesce(v.value ->> 'attempts', attempts),
-                      doubt_since = iif(v.value ->> 'state' = 'conflict', doubt_since, v.value ->> '$.doubt.since'),
-                      doubt_hubsoft_at = v.value ->> '$.doubt.hubsoft_at',
-                      doubt_precaution = coalesce(v.value ->> '$.doubt.precaution', 0),
-                      absences = coalesce(v.value ->> '$.doubt.absences', 0),
-                      last_absence = v.value ->> '$.doubt.last_absence',
-                      answered = coalesce(v.value ->> '$.doubt.answered', 0),
+                      {},
                       error_code = iif({STILL_IN_DOUBT}, error_code, v.value ->> 'code'),
                       error_message = iif({STILL_IN_DOUBT}, error_message, v.value ->> 'message'),
                       protocolo = v.value ->> 'protocolo', id_atendimento = v.value ->> 'id_atendimento',
                       ids_os = v.value ->> 'ids_os', numeros_os = v.value ->> 'numeros_os',
                       finished_at = v.value ->> 'finished_at'
                  FROM json_each(?1) v
-                WHERE outbox.id = v.value ->> 'id' AND token = v.value ->> 'token' AND state = 'in_flight'"
+                WHERE outbox.id = v.value ->> 'id' AND token = v.value ->> 'token' AND state = 'in_flight'",
+        decided("outbox", "v.value ->> 'state'", |it| format!("v.value ->> '$.doubt.{it}'"))
     );
     let done = sqlx::query(AssertSqlSafe(sql)).bind(json(rows)).bind(now).execute(conn).await.trouble()?;
     Ok(done.rows_affected())

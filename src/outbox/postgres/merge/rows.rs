@@ -5,7 +5,7 @@ use super::judge::MAY_EXIST;
 use super::{Merge, NOW};
 use crate::delivery::OutboxError;
 use crate::outbox::FirstPost;
-use crate::outbox::doubts::{Patience, made, made_where};
+use crate::outbox::doubts::{OF_NEW, Patience, made, made_where, of_new};
 
 /// A row that is not pending was sent, and is known to have left nothing.
 const WAS_SENT: &str = "o.sent_at IS NOT NULL AND o.state <> 'pending'";
@@ -45,17 +45,16 @@ impl Merge {
         let sql = format!(
             "WITH added AS (
                  INSERT INTO mutirao.outbox ({columns}, lote, referencia, batch, record, line, import, repeat_key,
-                                             available_at, state, doubt_since, doubt_precaution,
+                                             available_at, state, {OF_NEW},
                                              error_code, error_message, warning, finished_at)
                  SELECT {fields}, s.lote, s.referencia, $2, s.record, s.line, $3, s.repeat_key, {NOW},
                         CASE WHEN s.valid THEN 'pending' ELSE 'invalid' END,
-                        CASE WHEN {verified} OR s.is_ours THEN {NOW} END,
-                        {verified} OR s.is_ours,
-                        i.error_code, i.error_message, s.warning, CASE WHEN NOT s.valid THEN {NOW} END
+                        {}, i.error_code, i.error_message, s.warning, CASE WHEN NOT s.valid THEN {NOW} END
                    FROM staged s JOIN incoming i ON i.record = s.record
                   WHERE s.row_id IS NULL ORDER BY s.record
                  RETURNING id, record)
-             UPDATE staged SET row_id = added.id FROM added WHERE staged.record = added.record"
+             UPDATE staged SET row_id = added.id FROM added WHERE staged.record = added.record",
+            of_new(&format!("({verified} OR s.is_ours)"), NOW)
         );
         self.run_sql(&sql, &[self.now, self.batch, self.source]).await.map(drop)
     }
