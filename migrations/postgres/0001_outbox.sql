@@ -330,6 +330,14 @@ CREATE TABLE mutirao.turn ();
 
 COMMENT ON TABLE mutirao.turn IS 'No rows: claims of all workers stand in line behind its lock';
 
+-- Imports of a batch take turns by its row here. Who may write to the table may keep them waiting.
+CREATE TABLE mutirao.importing (
+    batch       text PRIMARY KEY
+);
+
+COMMENT ON TABLE mutirao.importing IS 'Imports of a batch take turns by its row here, and not by that in mutirao.batch, which workers write meanwhile';
+COMMENT ON COLUMN mutirao.importing.batch IS 'The lote';
+
 -- What all workers know together, in one row: the next slot, pauses, and the breaker. Times are the
 -- database's.
 CREATE TABLE mutirao.pace (

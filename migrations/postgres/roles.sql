@@ -92,8 +92,9 @@ BEGIN
     GRANT INSERT, UPDATE ON mutirao.outbox, mutirao.batch, mutirao.source, mutirao.meta TO mutirao_worker;
     GRANT INSERT, UPDATE (note) ON mutirao.attempt TO mutirao_worker;
     GRANT UPDATE ON mutirao.pace TO mutirao_worker;
-    -- Claims stand in line behind its lock.
+    -- Claims stand in line behind its lock; imports of a batch behind its row.
     GRANT UPDATE ON mutirao.turn TO mutirao_worker;
+    GRANT INSERT, UPDATE ON mutirao.importing TO mutirao_worker;
     -- A worker leaves; a file that comes again replaces its lines; a sight is outdone.
     GRANT INSERT, UPDATE, DELETE ON mutirao.worker, mutirao.record, mutirao.sight TO mutirao_worker;
     -- Lines are numbered while they are read in, in temporary tables.

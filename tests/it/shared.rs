@@ -266,10 +266,7 @@ async fn two_imports_of_a_batch_do_not_mix() {
     let database = Database::fresh().await;
     site.write("queda.csv", rows(2));
     let mut other: PgConnection = database.connect().await;
-    sqlx::raw_sql("SELECT pg_advisory_lock(x'6d74726f'::int, hashtext('queda'))")
-        .execute(&mut other)
-        .await
-        .unwrap();
+    sqlx::raw_sql("BEGIN; INSERT INTO mutirao.importing VALUES ('queda')").execute(&mut other).await.unwrap();
     let busy = site.run_at(&database.url(), &["enqueue", "queda.csv", "--batch", "queda"]).expect(9);
     assert!(busy.stderr.contains("`queda`"), "{}", busy.stderr);
     site.run_at(&database.url(), &["enqueue", "queda.csv", "--batch", "outra"]).expect(0);

@@ -138,3 +138,9 @@ pub(super) fn refusal_of_row(error: &OutboxError) -> Option<String> {
 pub(super) fn is_deadlock(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|it| it.code()).as_deref() == Some("40P01")
 }
+
+/// Whether another transaction holds what was waited for.
+pub(super) fn is_held(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|it| it.code());
+    code.as_deref() == Some("55P03") || is_deadlock(error)
+}

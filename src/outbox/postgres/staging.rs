@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Transaction};
 
 use super::PgOutbox;
 use super::columns::{definition, each_field};
-use super::error::Trouble;
+use super::error::{Trouble, is_held};
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
 use crate::outbox::stored::json;
@@ -16,10 +16,6 @@ use crate::ticket::{Field, Kind, in_words};
 
 /// Lines are sent on when there are so many bytes of them.
 const CHUNK_BYTES: usize = 1 << 20;
-
-/// First of the two numbers of a batch's advisory lock: "mtro" in ASCII, so that another program's
-/// locks are not taken for ours.
-const LOCK_CLASS: i32 = 0x6d74_726f;
 
 /// A file that is being read in. Dropped without [`Staging::merge`]: nothing happened.
 pub struct Staging {
@@ -76,17 +72,16 @@ impl PgOutbox {
     }
 }
 
-/// Keeps every other import away from a batch until the transaction ends.
+/// Keeps every other import away from a batch until the transaction ends; one that goes on for longer than a lock is
+/// waited for is busy. By a row, which only who may write to the table can hold: an advisory lock is anybody's who can
+/// log in. Not by the batch's own row, which workers write meanwhile.
 pub(super) async fn lock(tx: &mut Transaction<'static, Postgres>, batch: &str) -> Result<(), MergeError> {
-    let sql = "SELECT pg_try_advisory_xact_lock($1, hashtext($2))";
-    let is_ours: bool = sqlx::query_scalar(sql)
-        .bind(LOCK_CLASS)
-        .bind(batch)
-        .persistent(false)
-        .fetch_one(&mut **tx)
-        .await
-        .trouble()?;
-    if is_ours { Ok(()) } else { Err(MergeError::Busy { batch: batch.to_owned() }) }
+    let sql = "INSERT INTO mutirao.importing AS i (batch) VALUES ($1)
+                   ON CONFLICT (batch) DO UPDATE SET batch = i.batch";
+    match sqlx::query(sql).bind(batch).persistent(false).execute(&mut **tx).await {
+        Err(error) if is_held(&error) => Err(MergeError::Busy { batch: batch.to_owned() }),
+        done => Ok(done.trouble().map(drop)?),
+    }
 }
 
 impl Staging {

@@ -245,8 +245,8 @@ async fn a_login_role_with_an_advisory_lock_stops_nobody() {
     site.run_at(&it.url("owner"), &["migrate"]).expect(0);
     it.grant().await;
     let mut neighbour = it.database.connect().await;
-    // What claims once stood behind.
-    let sql = "SELECT pg_advisory_lock(x'006d75746972616f'::bigint)";
+    // What claims once stood behind, and what imports of a batch did.
+    let sql = "SELECT pg_advisory_lock(x'006d75746972616f'::bigint), pg_advisory_lock(x'6d74726f'::int, hashtext('queda'))";
     sqlx::raw_sql(sql).execute(&mut neighbour).await.unwrap();
     for role in ["producer", "reader"] {
         it.refuses(
@@ -254,6 +254,8 @@ async fn a_login_role_with_an_advisory_lock_stops_nobody() {
             &[
                 "BEGIN; LOCK TABLE mutirao.turn IN SHARE UPDATE EXCLUSIVE MODE",
                 "BEGIN; LOCK TABLE mutirao.turn",
+                "BEGIN; INSERT INTO mutirao.importing VALUES ('queda')",
+                "BEGIN; LOCK TABLE mutirao.importing IN SHARE MODE",
             ],
         )
         .await;
@@ -263,5 +265,7 @@ async fn a_login_role_with_an_advisory_lock_stops_nobody() {
     assert_eq!(it.try_as("producer", sql).await, None);
     site.run_at(&it.url("worker"), &["worker", "--until-empty", "--rate", "unlimited"]).expect(0);
     assert_eq!(site.audit().tickets, 1);
+    site.write("queda.csv", "id_cliente_servico;descricao;nome;telefone\n11002;Sem sinal;Ana;37999112201\n");
+    site.run_at(&it.url("worker"), &["enqueue", "queda.csv", "--batch", "queda"]).expect(0);
     it.drop_roles().await;
 }
