@@ -22,6 +22,7 @@ on_every_driver! {
     verify_first_looks_for_known_rows_too,
     a_dropped_staging_leaves_nothing,
     a_row_in_flight_keeps_its_fields_and_takes_its_new_place,
+    what_became_of_a_row_since_the_merge_looked_at_it_stays,
 }
 
 async fn a_known_row_changes_only_if_it_certainly_has_no_ticket(driver: Driver) {
@@ -281,6 +282,42 @@ async fn a_row_in_flight_keeps_its_fields_and_takes_its_new_place(driver: Driver
     let settle = Settle { row: claim.row, token: claim.token, change: opened(3), attempt: None };
     worker.desk(second.scope()).settle(&[settle]).await.expect("it settles");
     assert_eq!(states(&it, "b", 2..=3).await, ["pending", "opened"]);
+}
+
+/// The merge sets back what it found free to change; not what was claimed, settled or withdrawn since.
+async fn what_became_of_a_row_since_the_merge_looked_at_it_stays(driver: Driver) {
+    for (meanwhile, state) in [
+        ("state = 'in_flight', token = token + 1", "in_flight"),
+        // Claimed, and back again.
+        ("token = token + 1", "pending"),
+        // A late proof, a person's word.
+        ("state = 'opened', protocolo = 'P'", "opened"),
+        ("state = 'cancelled'", "cancelled"),
+    ] {
+        let mut it = Books::new(driver).await;
+        it.import(&File::of("b", &[line(1, "a")])).await;
+        // The place of a row is written after the merge has judged it, and before it is set back.
+        it.execute(
+            &format!(
+                "CREATE TRIGGER meanwhile AFTER UPDATE OF import ON outbox BEGIN
+                     UPDATE outbox SET {meanwhile}, attempts = 3, sent_at = 1, claimed_at = 1 WHERE id = NEW.id;
+                 END"
+            ),
+            &format!(
+                "CREATE FUNCTION public.meanwhile() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+                     UPDATE mutirao.outbox
+                        SET {meanwhile}, attempts = 3, sent_at = now(), claimed_at = now(), worker = 1 WHERE id = NEW.id;
+                     RETURN NULL;
+                 END$$;
+                 CREATE TRIGGER meanwhile AFTER UPDATE OF import ON mutirao.outbox
+                     FOR EACH ROW EXECUTE FUNCTION public.meanwhile()"
+            ),
+        )
+        .await;
+        it.import(&File::of("b", &[Line { phone: "3188887777", ..line(1, "a") }])).await;
+        let row = it.row("b", 2).await.report;
+        assert_eq!((mutirao::outbox::state_name(row.state), row.attempts), (state, 3), "{meanwhile}");
+    }
 }
 
 /// What a laptop whose clock is ahead brings in is due by the database's clock.

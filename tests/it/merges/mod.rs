@@ -25,6 +25,8 @@ mod known;
 
 use mutirao::delivery::{Change, ClaimRequest, Claimed, Doubt, End, Fault, OpenedTicket, Outbox, Settle};
 use mutirao::outbox::{Address, AnyOutbox, AnyWorker, MergeError, Merged, RowDetails, RowName, Scope};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::outbox_conformance::{TERMS, at};
@@ -40,7 +42,7 @@ enum Driver {
 /// An empty outbox, and where it is.
 struct Books {
     outbox: AnyOutbox,
-    _home: (Option<TempDir>, Option<Database>),
+    home: (Option<TempDir>, Option<Database>),
 }
 
 impl Books {
@@ -55,7 +57,27 @@ impl Books {
                 (Address::of_url(&database.url()).expect("it is a URL"), (None, Some(database)))
             }
         };
-        Self { outbox: address.open().await.expect("it opens"), _home: home }
+        Self { outbox: address.open().await.expect("it opens"), home }
+    }
+
+    /// Runs SQL in it as another program would.
+    async fn execute(&self, sqlite: &str, postgres: &str) {
+        let (sqlite, postgres) = (AssertSqlSafe(sqlite.to_owned()), AssertSqlSafe(postgres.to_owned()));
+        match &self.home {
+            (_, Some(database)) => {
+                sqlx::raw_sql(postgres)
+                    .execute(&mut database.connect().await)
+                    .await
+                    .map(drop)
+                    .expect("it runs");
+            }
+            (Some(folder), None) => {
+                let options = SqliteConnectOptions::new().filename(folder.path().join("outbox.db"));
+                let mut conn = SqliteConnection::connect_with(&options).await.expect("it connects");
+                sqlx::raw_sql(sqlite).execute(&mut conn).await.map(drop).expect("it runs");
+            }
+            (None, None) => unreachable!("it is somewhere"),
+        }
     }
 
     async fn worker(&self) -> AnyWorker<'_> {
