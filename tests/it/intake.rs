@@ -276,6 +276,8 @@ fn what_intake_gives_to_be_stored_reads_the_same_later() {
         "{header}\n11000;99911-2233;Ana;;x;\"{{\"\"a\"\":1}}\";7;4 5\n11001;3732211234;Bia;Sem luz;;;;\n"
     );
     let mut intake = open_bytes(text.as_bytes(), &options).unwrap();
+    // `parametros` has a column of its own, and is said whole.
+    assert_eq!(intake.keys(), [(Field::ParametrosOrdemServico, vec!["ids_tecnicos".to_owned()])]);
 
     let row = intake.next_row().unwrap().unwrap();
     let parsed = row.parse(&row.raw()).unwrap();
