@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::screen::Screen;
 use crate::delivery::{
     Change, Claim, Note, Pulse, Rate, Refused, RequestKind, RowId, Settle, Settled, Watch,
 };
@@ -35,6 +36,17 @@ const STUCK: Duration = Duration::from_secs(40);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const LOOK_MAX: Duration = Duration::from_secs(2);
+
+/// So many looks in a row find the database ill before the log says so: one may have come at a bad moment.
+const LOOKS_BEFORE_WORDS: u64 = 2;
+
+// Whoever reads its log hears within 10 s that a worker cannot work, also if a look that took its time just missed it.
+const _: () = assert!(
+    LOOK_EVERY.as_secs()
+        + LOOK_MAX.as_secs() * (LOOKS_BEFORE_WORDS + 1)
+        + LOOK_AGAIN.as_secs() * (LOOKS_BEFORE_WORDS - 1)
+        < 10
+);
 
 /// Between two counts of the rows: at least this, and [`COUNT_SHARE`] times as long as the last one
 /// took, so that a large outbox is not kept busy by being looked at.
@@ -181,9 +193,10 @@ impl Watching {
         }
     }
 
-    /// Sees every few seconds whether the outbox answers.
-    pub async fn look_at_outbox(&self, address: &Address) -> Infallible {
-        let mut feeler = None;
+    /// Sees every few seconds whether the outbox answers and lets a worker work. An idle worker would notice late, or (what
+    /// it may not write) only when there is work; `screen` hears of what the run has not said by itself.
+    pub async fn look_at_outbox(&self, address: &Address, screen: &Screen) -> Infallible {
+        let (mut feeler, mut n_ill, mut is_told) = (None, 0_u64, false);
         loop {
             let asked = timeout(LOOK_MAX, self.ask(feeler, address)).await;
             let (answered, why) = match asked {
@@ -192,6 +205,15 @@ impl Watching {
                 Err(_) => (None, SILENT.to_owned()),
             };
             feeler = answered;
+            n_ill = if feeler.is_some() { 0 } else { n_ill.saturating_add(1) };
+            let has_begun = self.pulse.get().is_some() && self.works_ill.borrow().is_empty();
+            if is_told && n_ill == 0 {
+                is_told = false;
+                screen.note("ready again: the database lets this worker work");
+            } else if !is_told && LOOKS_BEFORE_WORDS <= n_ill && has_begun {
+                is_told = true;
+                screen.warn(format!("not ready: {why}"));
+            }
             self.looks_ill.replace(why);
             sleep(if feeler.is_some() { LOOK_EVERY } else { LOOK_AGAIN }).await;
         }
@@ -247,8 +269,11 @@ impl Watching {
                 text += &format!(", {} {what}", n.get());
             }
         }
-        if let Some(why) = self.why_idle(pulse) {
-            text += &format!("; {why}");
+        let looks_ill = self.looks_ill.borrow();
+        match self.why_idle(pulse) {
+            Some(why) => text += &format!("; {why}"),
+            None if !looks_ill.is_empty() => text += &format!("; {looks_ill}"),
+            None => {}
         }
         self.systemd.status(text);
     }

@@ -48,14 +48,19 @@ pub async fn worker(mut args: Worker, global: &Global, screen: &Screen) -> Resul
     watching.begin();
     let start = Start { lasting: policy.lasting, signals: &signals, watching: &watching, screen };
     let work = work(&args, &policy, lease, &target, &database, &start);
-    let Some(listener) = listener else { return work.await };
+    let asked = async {
+        let Some(listener) = listener else { return std::future::pending().await };
+        tokio::select! {
+            never = watching.serve(listener) => never,
+            never = watching.look_at_api(&target.address) => never,
+            never = watching.count(&address) => never,
+        }
+    };
     // Dropping the others loses nothing: they only look.
     tokio::select! {
         exit = work => exit,
-        never = watching.serve(listener) => match never {},
-        never = watching.look_at_api(&target.address) => match never {},
-        never = watching.look_at_outbox(&address) => match never {},
-        never = watching.count(&address) => match never {},
+        never = watching.look_at_outbox(&address, screen) => match never {},
+        never = asked => match never {},
     }
 }
 

@@ -86,6 +86,32 @@ async fn a_worker_that_lacks_a_right_at_its_start_says_so_and_goes_on_when_it_ha
     it.drop_roles().await;
 }
 
+/// Seen: a worker without `--metrics-listen` and without work said nothing of what it may not write, and of a locked
+/// table late.
+#[tokio::test]
+async fn an_idle_worker_that_nobody_asks_says_what_keeps_it_from_its_work() {
+    let site = Site::new("");
+    let mut it = Roles::new(&site).await;
+    it.grant().await;
+    site.run_at(&it.url("owner"), &["migrate"]).expect(0);
+    it.grant().await;
+    let role = it.name("worker");
+    let mut worker = Site::start(worker(&site, &it.url("worker")), "working for");
+    // Nothing that an idle run asks of the database needs it.
+    execute(&mut it.admin, format!("REVOKE INSERT ON mutirao.attempt FROM {role}")).await;
+    let grant = format!("GRANT INSERT ON mutirao.attempt TO {role}");
+    worker.until_it_says(&format!("run `{grant}`"));
+    execute(&mut it.admin, grant).await;
+    worker.until_it_says("again");
+    let mut tx = it.admin.begin().await.unwrap();
+    execute(&mut tx, "LOCK TABLE mutirao.outbox".to_owned()).await;
+    worker.until_it_says("another session holds a lock");
+    tx.rollback().await.unwrap();
+    worker.until_it_says("again");
+    assert_eq!(worker.end_by(Signal::TERM), Some(0));
+    it.drop_roles().await;
+}
+
 #[tokio::test]
 async fn a_database_that_takes_no_writes_or_has_a_table_locked_lets_no_worker_be_ready() {
     let (site, database) = (Site::new(""), Database::fresh().await);

@@ -108,12 +108,10 @@ impl Site {
     /// The same, of a command that was made elsewhere.
     pub fn start(command: Command, text: &str) -> Started {
         let mut child = piped(command).spawn().unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut seen = String::new();
-        while !seen.contains(text) {
-            assert_ne!(stderr.read_line(&mut seen).unwrap(), 0, "it ended without `{text}`:\n{seen}");
-        }
-        Started { child, stderr, said: seen }
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut started = Started { child, stderr, said: String::new() };
+        started.until_it_says(text);
+        started
     }
 }
 
@@ -133,6 +131,16 @@ pub struct Started {
 impl Started {
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Waits until its stderr has a line with `text`, since it was last waited for; returns what came.
+    pub fn until_it_says(&mut self, text: &str) -> &str {
+        let from = self.said.len();
+        while !self.said[from..].contains(text) {
+            let n = self.stderr.read_line(&mut self.said).unwrap();
+            assert_ne!(n, 0, "it ended without `{text}`:\n{}", self.said);
+        }
+        &self.said[from..]
     }
 
     /// Sends a signal by its name.
