@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Decode, PgConnection, Row, Type};
 
 use super::error::Trouble;
 use super::values::Time;
-use crate::delivery::identity::{BatchKey, Marker};
+use crate::delivery::identity::Marker;
 use crate::delivery::{Backlog, Claim, Doubt, End, OutboxError, RowId, Token};
 use crate::outbox::queue::{self, Spot};
 use crate::outbox::range::Range;
@@ -75,8 +75,6 @@ pub(super) struct Candidate<'r> {
     fields: RawTicket<'r>,
     token: i64,
     pub(super) lote: &'r str,
-    /// `None`: nobody has spoken of its lote yet.
-    pub(super) key: Option<BatchKey>,
     pub(super) referencia: &'r str,
     attempts: u32,
     sent_at: Option<Timestamp>,
@@ -97,7 +95,6 @@ impl<'r> Candidate<'r> {
             line: u64::try_from(cells.next::<i64>()?).unwrap_or(0),
             token: cells.next()?,
             lote: cells.next()?,
-            key: cells.next::<Option<String>>()?.map(BatchKey),
             referencia: cells.next()?,
             attempts: count(cells.next()?),
             sent_at: time(cells.next()?),
@@ -144,7 +141,7 @@ impl<'r> Candidate<'r> {
         }
     }
 
-    pub(super) fn into_claim(self, ticket: Ticket, key: &BatchKey, now: Timestamp) -> Claim {
+    pub(super) fn into_claim(self, ticket: Ticket, marker: Marker, now: Timestamp) -> Claim {
         Claim {
             row: RowId(self.id),
             token: Token(self.token.saturating_add(1)),
@@ -152,7 +149,7 @@ impl<'r> Candidate<'r> {
             ticket,
             lote: self.lote.into(),
             referencia: self.referencia.into(),
-            marker: Marker::new(key, self.referencia),
+            marker,
             attempts: self.attempts,
             sent_at: self.sent_at.unwrap_or(Time(now).stored()),
             doubt: self.doubt,
@@ -195,8 +192,7 @@ fn columns() -> String {
         format!("CASE WHEN NOT {} THEN {cell} END", is_long(it))
     });
     format!(
-        "o.id, o.service, o.available_at, o.line, o.token, o.lote,
-         (SELECT b.key FROM mutirao.batch b WHERE b.name = o.lote), o.referencia,
+        "o.id, o.service, o.available_at, o.line, o.token, o.lote, o.referencia,
          o.attempts, o.sent_at, o.warning, o.outdated,
          o.doubt_since, o.doubt_hubsoft_at, o.doubt_precaution, o.absences, o.last_absence, o.answered,
          CASE{long} END, {}",

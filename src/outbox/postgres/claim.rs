@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::candidate::{Candidate, backlog, candidates};
 use super::error::Trouble;
+use super::keys::ClaimKeys;
 use super::lease::Worker;
 use super::parking::put_back;
 use super::session::Access;
@@ -54,6 +55,7 @@ struct Round {
 pub(super) async fn claim(worker: &Worker, range: Range, want: ClaimRequest) -> Result<Claimed, OutboxError> {
     let mut claimed = Claimed::default();
     let mut services = HashSet::new();
+    let mut keys = ClaimKeys::new(worker.keys());
     let mut left = (want.posts, want.look_ups);
     let mut tx = worker.outbox().tx(Access::Claiming).await?;
     let began = Instant::now();
@@ -66,17 +68,18 @@ pub(super) async fn claim(worker: &Worker, range: Range, want: ClaimRequest) -> 
         let asked = (ask(left.0), ask(left.1));
         let rows = candidates(&mut tx, range, want.now, asked, end).await?;
         let candidates = rows.iter().map(Candidate::read).collect::<Result<Vec<_>, _>>()?;
+        keys.read(&mut tx, candidates.iter().map(|it| it.lote)).await?;
         let (look_ups, posts): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|it| it.doubt.is_some());
         let mut round = Round::default();
         // Doubts first: they are older, and what they leave behind may be posted.
-        round.take(look_ups, asked.1, &mut left.1, want.now, &mut services);
-        round.take(posts, asked.0, &mut left.0, want.now, &mut services);
+        round.take(look_ups, asked.1, &mut left.1, want.now, &mut services, &keys);
+        round.take(posts, asked.0, &mut left.0, want.now, &mut services, &keys);
         let (spare, is_short) = (round.spare, round.is_short);
         n_refused += round.refusals.len();
         if !round.refusals.is_empty() {
             ahead = REFUSALS;
         }
-        let n_written = round.write(&mut tx, worker, want.now, &mut claimed).await?;
+        let n_written = round.write(&mut tx, worker, want.now, &mut keys, &mut claimed).await?;
         if is_last {
             break more_from(want.now);
         }
@@ -103,6 +106,7 @@ pub(super) async fn claim(worker: &Worker, range: Range, want: ClaimRequest) -> 
         }
     };
     tx.commit().await?;
+    keys.committed();
     Ok(claimed)
 }
 
@@ -120,9 +124,10 @@ impl Round {
         left: &mut usize,
         now: Timestamp,
         services: &mut HashSet<i64>,
+        keys: &ClaimKeys<'_>,
     ) {
         let was_full = 0 < n_asked && n_asked <= candidates.len();
-        for mut candidate in candidates {
+        for candidate in candidates {
             if candidate.service.is_some_and(|it| services.contains(&it)) {
                 continue;
             }
@@ -131,6 +136,7 @@ impl Round {
                 self.spare = Some(self.spare.map_or(due, |it| it.min(due)));
                 return;
             }
+            let marker = keys.marker(candidate.lote, candidate.referencia);
             let ticket = match candidate.parse() {
                 Ok(it) => it,
                 Err(problems) => {
@@ -142,7 +148,7 @@ impl Round {
                         problems,
                     };
                     // Its results name the batch, too.
-                    if candidate.key.is_none() {
+                    if marker.is_none() {
                         self.lotes.insert(candidate.lote.to_owned());
                     }
                     self.refusals.push(Refusal::new(told, candidate.doubt.as_ref()));
@@ -154,13 +160,13 @@ impl Round {
                 self.services.push((candidate.id, service));
                 continue;
             }
-            let Some(key) = candidate.key.take() else {
+            let Some(marker) = marker else {
                 self.lotes.insert(candidate.lote.to_owned());
                 continue;
             };
             services.insert(service);
             *left -= 1;
-            self.claims.push(candidate.into_claim(ticket, &key, now));
+            self.claims.push(candidate.into_claim(ticket, marker, now));
         }
         self.is_short |= was_full || !self.services.is_empty() || !self.lotes.is_empty();
     }
@@ -171,6 +177,7 @@ impl Round {
         conn: &mut PgConnection,
         worker: &Worker,
         now: Timestamp,
+        keys: &mut ClaimKeys<'_>,
         to: &mut Claimed,
     ) -> Result<usize, OutboxError> {
         let Self { claims, refusals, services, lotes, .. } = self;
@@ -187,7 +194,7 @@ impl Round {
             rewrite(conn, services).await?;
         }
         if !lotes.is_empty() {
-            name(conn, lotes).await?;
+            keys.make(conn, lotes).await?;
         }
         Ok(n_written)
     }
@@ -244,12 +251,6 @@ async fn refuse(conn: &mut PgConnection, refusals: &[Refusal]) -> Result<(), Out
         .await
         .trouble()
         .map(drop)
-}
-
-/// Makes the keys of lotes that nobody has spoken of yet.
-async fn name(conn: &mut PgConnection, lotes: BTreeSet<String>) -> Result<(), OutboxError> {
-    let sql = "INSERT INTO mutirao.batch (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING";
-    sqlx::query(sql).bind(Vec::from_iter(lotes)).execute(conn).await.trouble().map(drop)
 }
 
 /// Writes services as plain digits, by which rows of one service are known.

@@ -20,7 +20,7 @@ use crate::outbox::doubts::made;
 
 /// How much is remembered: far more than a standby lags behind.
 const SETTLES_MAX: usize = 4096;
-const REMEMBERED: Duration = Duration::from_secs(600);
+pub(super) const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// The server is another than it was, or has forgotten.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ pub(super) struct Lately(Mutex<Memory>);
 #[derive(Default)]
 struct Memory {
     /// Their token, and the worker that this one was when it claimed them.
-    live: HashMap<RowId, (i64, i64)>,
+    live: HashMap<RowId, (i64, i64), foldhash::fast::RandomState>,
     settled: VecDeque<Said>,
     /// Whose outcome could not be written, as was said already.
     held: HashSet<RowId>,
@@ -63,7 +63,9 @@ impl Lately {
         let mut memory = self.memory();
         let at = Instant::now();
         for (settle, _) in settles.iter().zip(became).filter(|it| *it.1 != Settled::Held) {
-            memory.held.remove(&settle.row);
+            if !memory.held.is_empty() {
+                memory.held.remove(&settle.row);
+            }
             if memory.live.get(&settle.row).is_some_and(|it| it.0 == settle.token.0) {
                 memory.live.remove(&settle.row);
             }
@@ -120,6 +122,12 @@ impl Worker {
                 memory.live.iter().map(|(row, (token, worker))| (row.0, *token, *worker)).collect();
             (live, Vec::from_iter(memory.settled.iter().cloned()))
         };
+        in_time(async {
+            let mut tx = self.outbox().tx(Access::Shared).await?;
+            self.keys().say_again(&mut tx).await?;
+            tx.commit().await
+        })
+        .await?;
         let forgotten = in_time(self.put_in_doubt(live)).await?;
         let unknown = in_time(self.unknown(settled)).await?;
         for settles in unknown.chunks(SETTLES_MAX / 16) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use sqlx::AssertSqlSafe;
 
 use super::error::Trouble;
+use super::keys::Keys;
 use super::lately::Lately;
 use super::session::{Access, alone, in_time};
 use super::{PgOutbox, values::text};
@@ -36,6 +37,7 @@ pub struct Worker {
     terms: Terms,
     id: AtomicI64,
     lately: Lately,
+    keys: Keys,
     /// It has claimed since it was last asked.
     claims: AtomicBool,
     /// Something failed since it last asked whether the server is still the same.
@@ -47,8 +49,8 @@ impl PgOutbox {
     /// times within it. A lease that is not longer than a claim may be sent for claims nothing.
     pub async fn register(&self, name: &str, terms: Terms) -> Result<Worker, OutboxError> {
         let (name, id) = (text(name).into_owned(), AtomicI64::new(0));
-        let (lately, claims, doubts_server) = Default::default();
-        let worker = Worker { outbox: self.clone(), name, terms, id, lately, claims, doubts_server };
+        let (lately, keys, claims, doubts_server) = Default::default();
+        let worker = Worker { outbox: self.clone(), name, terms, id, lately, keys, claims, doubts_server };
         let enrolled = in_time(worker.enrol()).await;
         self.explained(enrolled).await?;
         Ok(worker)
@@ -76,6 +78,10 @@ impl Worker {
 
     pub(super) fn lately(&self) -> &Lately {
         &self.lately
+    }
+
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// Another server may have taken over.

@@ -16,6 +16,7 @@ mod desk;
 mod error;
 mod health;
 mod keeper;
+mod keys;
 mod lately;
 mod lease;
 mod listen;

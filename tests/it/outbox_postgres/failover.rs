@@ -78,3 +78,21 @@ async fn a_worker_that_was_forgotten_says_again_what_it_did() {
     assert_eq!((it.state(rows[0]).await, it.state(rows[1]).await), (State::Opened, State::InDoubt));
     assert!(ids(&it.claim(want(9)).await.expect("it claims")).is_empty());
 }
+
+/// The key of a lote is made with the first claim of its rows: lost with it and made anew, nobody would find by the
+/// new one what was posted with the old one.
+#[tokio::test]
+async fn the_key_of_a_lote_is_said_again() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1), valid(2)]).await;
+    let claims = it.claim(want(1)).await.expect("it claims").claims;
+    lose(&it, format!("UPDATE mutirao.outbox SET {NEVER_CLAIMED}; DELETE FROM mutirao.batch")).await;
+    it.worker.renew().await.expect("it renews");
+    assert_eq!(it.state(rows[0]).await, State::InDoubt);
+    // Another worker reads it from the server.
+    let other = register(&it.outbox).await;
+    let again = other.desk(Scope::All).claim(ClaimRequest { look_ups: 9, ..want(0) }).await;
+    let again = again.expect("it claims").claims;
+    let again = again.iter().find(|it| it.row == rows[0]).expect("it is looked up");
+    assert_eq!(again.marker, claims[0].marker);
+}
