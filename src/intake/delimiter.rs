@@ -30,7 +30,7 @@ impl FromStr for Delimiter {
             (_, [byte]) => Self::new(*byte),
             _ => None,
         };
-        found.ok_or_else(|| BadOption::Delimiter { found: text.to_owned() })
+        found.ok_or(BadOption::Delimiter)
     }
 }
 

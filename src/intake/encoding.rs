@@ -70,7 +70,7 @@ impl FromStr for Encoding {
             Some(it) if it == encoding_rs::UTF_16BE => Ok(Self::Utf16Be),
             // It is the web's way to say that text is not to be read.
             Some(it) if it != encoding_rs::REPLACEMENT => Ok(Self::Web(it)),
-            _ => Err(BadOption::Encoding { found: name.to_owned() }),
+            _ => Err(BadOption::Encoding),
         }
     }
 }

@@ -37,7 +37,7 @@ impl FromStr for Target {
     type Err = BadOption;
 
     fn from_str(text: &str) -> Result<Self, BadOption> {
-        of_name(text).ok_or_else(|| BadOption::Field { found: text.to_owned() })
+        of_name(text).ok_or(BadOption::Field)
     }
 }
 
@@ -54,7 +54,7 @@ impl FromStr for Map {
     fn from_str(text: &str) -> Result<Self, BadOption> {
         // A column may have `=` in its name, a field has none.
         let Some((column, target)) = text.rsplit_once('=') else {
-            return Err(BadOption::Form { found: text.to_owned(), form: "COLUMN=FIELD" });
+            return Err(BadOption::Form { form: "COLUMN=FIELD" });
         };
         Ok(Self { column: column.to_owned(), target: target.parse()? })
     }
@@ -72,10 +72,10 @@ impl FromStr for Set {
 
     fn from_str(text: &str) -> Result<Self, BadOption> {
         let Some((target, value)) = text.split_once('=') else {
-            return Err(BadOption::Form { found: text.to_owned(), form: "FIELD=VALUE" });
+            return Err(BadOption::Form { form: "FIELD=VALUE" });
         };
         match target.parse()? {
-            Target::Referencia => Err(BadOption::Identity { found: target.to_owned() }),
+            Target::Referencia => Err(BadOption::Identity),
             target => Ok(Self { target, value: value.to_owned() }),
         }
     }
@@ -319,10 +319,10 @@ mod tests {
         assert_eq!((map.column.as_str(), map.target), ("a=b", Target::Field(Field::Nome)));
         let set: Set = "descricao=a=b".parse().unwrap();
         assert_eq!((set.target, set.value.as_str()), (Target::Field(Field::Descricao), "a=b"));
-        insta::assert_snapshot!("nome".parse::<Map>().unwrap_err(), @"`nome` is not of the form `COLUMN=FIELD`");
-        insta::assert_snapshot!("referencia=x".parse::<Set>().unwrap_err(), @"`referencia` says who a row is, and cannot be the same for all");
+        insta::assert_snapshot!("nome".parse::<Map>().unwrap_err(), @"not of the form `COLUMN=FIELD`");
+        insta::assert_snapshot!("referencia=x".parse::<Set>().unwrap_err(), @"a `referencia` says who a row is, and cannot be the same for all");
         let error = "a=b".parse::<Map>().unwrap_err().to_string();
-        let all = error.strip_prefix("no ticket has a field `b`: ").expect("all that it may be");
+        let all = error.strip_prefix("no ticket has such a field; it has ").expect("all that it may be");
         let all: Vec<_> = all.split(", ").collect();
         assert!(all.starts_with(&Field::ALL.map(Field::name)), "{error}");
         assert_eq!(all[Field::ALL.len()..], ["parametros.KEY", "parametros_ordem_servico.KEY"]);

@@ -73,7 +73,7 @@ impl FromStr for Hidden {
         match text {
             "open" => Ok(Self::Open),
             "skip" => Ok(Self::Skip),
-            _ => Err(BadOption::Hidden { found: text.to_owned() }),
+            _ => Err(BadOption::Hidden),
         }
     }
 }

@@ -148,23 +148,24 @@ impl IntakeError {
     }
 }
 
-/// Why a value of `--map`, `--set`, `--encoding` or `--delimiter` was not understood.
+/// Why a value of `--map`, `--set`, `--encoding` or `--delimiter` was not understood. It does not repeat the value: a
+/// password may stand there instead.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadOption {
     #[error(
-        "`{found}` is no encoding that is known here: utf-8, utf-8-bom, utf-16le, windows-1252, macintosh, cp850, cp437, iso-8859-15 and all others of the web"
+        "not an encoding that is known here; those are utf-8, utf-8-bom, utf-16le, windows-1252, macintosh, cp850, cp437, iso-8859-15 and all others of the web"
     )]
-    Encoding { found: String },
-    #[error("`{found}` is no delimiter: one ASCII character such as `;` or `,`, or `tab`")]
-    Delimiter { found: String },
-    #[error("`{found}` is none of: open, skip")]
-    Hidden { found: String },
-    #[error("`{found}` is not of the form `{form}`")]
-    Form { found: String, form: &'static str },
-    #[error("no ticket has a field `{found}`: {}", fields())]
-    Field { found: String },
-    #[error("`{found}` says who a row is, and cannot be the same for all")]
-    Identity { found: String },
+    Encoding,
+    #[error("not a delimiter, which is one ASCII character such as `;` or `,`, or `tab`")]
+    Delimiter,
+    #[error("neither `open` nor `skip`")]
+    Hidden,
+    #[error("not of the form `{form}`")]
+    Form { form: &'static str },
+    #[error("no ticket has such a field; it has {}", fields())]
+    Field,
+    #[error("a `referencia` says who a row is, and cannot be the same for all")]
+    Identity,
 }
 
 /// What a file is instead of a spreadsheet.
