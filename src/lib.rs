@@ -4,7 +4,7 @@
 //! back. The rooms, from the street to the core; a room uses only rooms below it:
 //!
 //! - [`cli`]: what a person types. One file a command; prints, asks, and calls the rooms below.
-//! - [`settings`]: flags over environment over files over defaults.
+//! - `settings`: flags over environment over files over defaults.
 //! - [`ownership`]: whose a file is; what others may change is not used. For all rooms.
 //! - [`printable`]: text from outside, before a person sees it. For all rooms.
 //! - [`registry`]: what this user imported lately, and where to.
@@ -26,6 +26,6 @@ pub mod printable;
 pub mod registry;
 pub mod report;
 pub mod sandbox;
-pub mod settings;
+mod settings;
 pub mod telemetry;
 pub mod ticket;

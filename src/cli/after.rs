@@ -25,7 +25,7 @@ use crate::outbox::{self, Address, AnyReader, BatchInfo, LEASE, RowDetails, Scop
 use crate::printable::{self, LINE_CHARS_MAX};
 use crate::report::Guard;
 use crate::sandbox;
-use crate::settings::{Config, DeliveryLayer, Span};
+use crate::settings::{Sending, Sources, Span};
 use crate::ticket::{self, Field, RawTicket};
 
 /// `reconcile` is not to wait until a person lets all workers go on.
@@ -46,9 +46,8 @@ pub struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    pub fn new(global: &Global, config: &Config, screen: &'a Screen) -> Self {
-        let database_url = global.database_url.as_deref().or(config.database_url()).map(str::to_owned);
-        Self { database_url, screen }
+    pub fn new(global: &Global, sources: &Sources, screen: &'a Screen) -> Result<Self, Failure> {
+        Ok(Self { database_url: sources.resolve(&global.database)?.url, screen })
     }
 
     pub(super) fn place(&self, batch: Option<&str>) -> Result<Place, Failure> {
@@ -94,11 +93,11 @@ impl<'a> Desk<'a> {
     pub async fn reconcile(
         &self,
         batch: Option<&str>,
-        layer: &DeliveryLayer,
-        config: &Config,
+        sending: &Sending,
+        sources: &Sources,
     ) -> Result<Exit, Failure> {
         let place = self.place(batch)?;
-        let target = Target::new(config, layer)?;
+        let target = Target::new(sources, sending)?;
         let outbox = place.outbox.open().await?;
         if let Some(folder) = &place.folder {
             target.keep_books(folder)?;
@@ -107,7 +106,7 @@ impl<'a> Desk<'a> {
         let scope = info.as_ref().map_or(Scope::All, |it| Scope::Batch(it.id));
         outbox.bind_host(&target.binding).await.map_err(super::import::other_host)?;
         let counts = outbox.reader().counts(scope).await?;
-        let mut policy = delivering::policy(layer);
+        let mut policy = delivering::policy(sending);
         policy.guards.stopped_max = Some(STOPPED_MAX);
         // While they work there may always be another row in doubt.
         let crew = outbox.reader().crew().await?.filter(|it| 0 < it.n_workers);
@@ -205,7 +204,7 @@ impl<'a> Desk<'a> {
     /// Takes what rows say of people that finished so long ago; of a file, from its results too.
     pub async fn purge(&self, batch: Option<&str>, older_than: Span) -> Result<Exit, Failure> {
         let now = Timestamp::now();
-        let age = SignedDuration::try_from(older_than.0).unwrap_or(SignedDuration::MAX);
+        let age = SignedDuration::try_from(older_than.get()).unwrap_or(SignedDuration::MAX);
         let before = now.checked_sub(age).unwrap_or(Timestamp::MIN);
         let place = self.place(batch)?;
         let outbox = place.outbox.open().await?;

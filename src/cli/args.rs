@@ -1,11 +1,11 @@
-//! Arguments as typed. [`crate::settings`] makes settings of them; nobody else reads the environment.
+//! Arguments as typed. Those that are settings stand in [`crate::settings`].
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::settings::{DeliveryLayer, EndLayer, FileLayer, Span, WorkerLayer};
+use crate::settings::{self, Database, Flags, Reading, Sending, Span};
 use crate::telemetry::LogFormat;
 
 /// Opens support tickets in HubSoft in bulk: none lost, none opened twice.
@@ -25,9 +25,8 @@ pub struct Global {
     /// Settings file [default: ./mutirao.toml, then the user's and the system's]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Outbox to use instead of the file's own: postgres://…, without a password, or sqlite:PATH [env: DATABASE_URL]
-    #[arg(long, global = true, value_name = "URL")]
-    pub database_url: Option<String>,
+    #[command(flatten)]
+    pub database: Flags<Database>,
     /// Print the result as one line of JSON on stdout
     #[arg(long, global = true)]
     pub json: bool,
@@ -87,7 +86,7 @@ pub enum Command {
         /// Only of this batch [default: all of a database; the latest of a file]
         batch: Option<String>,
         #[command(flatten)]
-        delivery: DeliveryLayer,
+        settings: Flags<Sending>,
     },
     /// Settle rows that may have a ticket by a person's word
     ///
@@ -128,7 +127,7 @@ pub enum Command {
     /// Try everything that a run needs
     Doctor {
         #[command(flatten)]
-        delivery: DeliveryLayer,
+        settings: Flags<Sending>,
     },
     /// Run a HubSoft on loopback, with latency, limits and faults to choose
     Sandbox(Sandbox),
@@ -152,16 +151,29 @@ pub struct Meeting {
     pub again: bool,
 }
 
+/// What a batch is called.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reading")]
+pub struct Batch {
+    /// Name of the batch [default: FILE's name without its ending]
+    #[arg(long = "batch", value_name = "NAME", value_parser = name_of_batch)]
+    pub name: Option<String>,
+}
+
+/// A name that is not blank.
+fn name_of_batch(typed: &str) -> Result<String, &'static str> {
+    let name = typed.trim();
+    if name.is_empty() { Err("a batch needs a name, such as queda-cto-12") } else { Ok(name.to_owned()) }
+}
+
 #[derive(Debug, Args)]
 pub struct Import {
     /// Spreadsheet (.csv, .tsv, .txt, .xlsx, .ods), or - for standard input
     pub file: PathBuf,
     #[command(flatten)]
-    pub input: FileLayer,
+    pub batch: Batch,
     #[command(flatten)]
-    pub delivery: DeliveryLayer,
-    #[command(flatten)]
-    pub end: EndLayer,
+    pub settings: Flags<settings::Import>,
     #[command(flatten)]
     pub meeting: Meeting,
     /// Open the first N tickets, then stop; the next call goes on
@@ -181,12 +193,7 @@ pub struct Import {
 #[derive(Debug, Args)]
 pub struct Worker {
     #[command(flatten)]
-    pub delivery: DeliveryLayer,
-    #[command(flatten)]
-    pub working: WorkerLayer,
-    /// End when no row is pending, in flight or waiting; exit codes are those of import
-    #[arg(long, env = "MUTIRAO_UNTIL_EMPTY")]
-    pub until_empty: bool,
+    pub settings: Flags<settings::Worker>,
 }
 
 #[derive(Debug, Args)]
@@ -194,7 +201,9 @@ pub struct Check {
     /// Spreadsheet (.csv, .tsv, .txt, .xlsx, .ods), or - for standard input
     pub file: PathBuf,
     #[command(flatten)]
-    pub input: FileLayer,
+    pub batch: Batch,
+    #[command(flatten)]
+    pub settings: Flags<Reading>,
     /// Also log in and check the ids against the tenant's catalogues
     #[arg(long)]
     pub online: bool,
@@ -208,7 +217,9 @@ pub struct Enqueue {
     /// Spreadsheet (.csv, .tsv, .txt, .xlsx, .ods), or - for standard input
     pub file: PathBuf,
     #[command(flatten)]
-    pub input: FileLayer,
+    pub batch: Batch,
+    #[command(flatten)]
+    pub settings: Flags<Reading>,
     /// Look every row up before its first post
     #[arg(long)]
     pub verify_first: bool,
@@ -237,7 +248,7 @@ pub struct Resolve {
     #[arg(short, long)]
     pub yes: bool,
     #[command(flatten)]
-    pub delivery: DeliveryLayer,
+    pub settings: Flags<Sending>,
 }
 
 /// States of rows that may have a ticket.

@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write, stdout};
 
 use serde_json::json;
 
-use super::args::{Check, Global};
+use super::args::Check;
 use super::delivering::{Calm, Target, halted};
 use super::exit::Exit;
 use super::failure::Failure;
@@ -16,22 +16,24 @@ use crate::delivery::evidence::{Evidence, Guard, Row};
 use crate::delivery::{Halt, Rate};
 use crate::intake::{GuessedService, Hashing, Repeat, Repeats};
 use crate::printable::{self, LINE_CHARS_MAX};
-use crate::settings::{Config, DeliveryLayer};
+use crate::settings::{Flags, Sending, Sources};
 use crate::ticket::{ByField, Field, Problem, Ticket, Value};
 
-pub async fn check(mut args: Check, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
-    let mut config = Config::load(global.config.as_deref())?;
-    config.complete_reading(&mut args.input);
-    let mut layer = DeliveryLayer { sandbox: Some(args.sandbox), ..DeliveryLayer::default() };
-    config.complete_delivery(&mut layer);
-    let target = if args.online { Some(Target::new(&config, &layer)?) } else { None };
+pub async fn check(args: Check, sources: &Sources, screen: &Screen) -> Result<Exit, Failure> {
+    let reading = sources.resolve(&args.settings)?;
+    let online = if args.online {
+        let sending = Sending { sandbox: args.sandbox, ..sources.resolve(&Flags::none())? };
+        Some((Target::new(sources, &sending)?, sending.rate))
+    } else {
+        None
+    };
     screen.note(format!("reading {}", reading::name_of(&args.file)));
-    let mut intake = reading::open(&args.file, &args.input, Hashing::Off)?;
+    let mut intake = reading::open(&args.file, &reading, Hashing::Off)?;
     reading::describe(&intake, screen);
     let columns = reading::column_names(&intake);
 
     let mut told = Told { columns, out: BufWriter::new(stdout()), screen, n_problems: 0, n_repeats: 0 };
-    let mut seen = args.input.allow_repeats.is_none_or(|it| !it).then(Repeats::default);
+    let mut seen = (!reading.allow_repeats).then(Repeats::default);
     let (mut n_rows, mut n_invalid) = (0_u64, 0_u64);
     let mut found = Findings::default();
     let mut guess = intake.guessed_service();
@@ -54,7 +56,7 @@ pub async fn check(mut args: Check, global: &Global, screen: &Screen) -> Result<
                 if let Some(guess) = &mut guess {
                     guess.add(&parsed.ticket);
                 }
-                if target.is_some() {
+                if online.is_some() {
                     ids.take(&parsed.ticket, row.line);
                 }
             }
@@ -68,10 +70,8 @@ pub async fn check(mut args: Check, global: &Global, screen: &Screen) -> Result<
     if let Some(doubt) = guess.and_then(GuessedService::finish) {
         screen.note(doubt.to_string());
     }
-    let n_unknown = match &target {
-        Some(target) => {
-            ids.compare(target, layer.rate.unwrap_or(Rate::PerSecond(5.0)), &mut told, screen).await?
-        }
+    let n_unknown = match &online {
+        Some((target, rate)) => ids.compare(target, *rate, &mut told, screen).await?,
         None => 0,
     };
     if screen.json {

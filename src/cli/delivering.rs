@@ -22,7 +22,7 @@ use crate::delivery::{
 use crate::hubsoft::{BaseUrl, BaseUrlFault, Credentials, Entry, HubSoft, HubSoftSettings};
 use crate::outbox::{AnyOutbox, AnyWorker};
 use crate::sandbox::{BookFault, RunningSandbox, Sandbox, SandboxOptions};
-use crate::settings::{Config, DeliveryLayer, EndLayer, MaxErrors};
+use crate::settings::{MaxErrors, Sending, Sources, Stopping, Tenant};
 use crate::ticket::Catalogue;
 
 /// Real tickets up to this number are opened without a question.
@@ -51,27 +51,17 @@ pub struct Target {
 
 impl Target {
     /// Starts a sandbox if asked to, else reads where HubSoft is. Sends nothing.
-    pub fn new(config: &Config, layer: &DeliveryLayer) -> Result<Self, Failure> {
-        let (settings, sandbox) = if layer.sandbox.unwrap_or(false) {
-            let (mut settings, sandbox) = sandbox()?;
-            layer.set_time_outs(&mut settings);
-            (settings, Some(sandbox))
+    pub fn new(sources: &Sources, sending: &Sending) -> Result<Self, Failure> {
+        let (settings, sandbox, host, named, binding) = if sending.sandbox {
+            let (settings, sandbox) = sandbox(sending)?;
+            let host = "the sandbox".to_owned();
+            (settings, Some(sandbox), host.clone(), host, SANDBOX.to_owned())
         } else {
-            (config.hubsoft(layer)?, None)
+            let Tenant { settings, said_in } = sources.tenant(sending)?;
+            let (host, binding) = (settings.base_url.host(), binding(&settings.base_url));
+            let named = format!("{host} ({said_in})");
+            (settings, None, host, named, binding)
         };
-        if settings.timeout <= settings.connect_timeout {
-            return Err(Failure::new(
-                Exit::Usage,
-                "the timeout must be longer than the connect timeout",
-                "raise --timeout, or lower --connect-timeout",
-            ));
-        }
-        let host = if sandbox.is_some() { "the sandbox".to_owned() } else { settings.base_url.host() };
-        let named = match sandbox {
-            Some(_) => host.clone(),
-            None => format!("{host} ({})", config.hubsoft_url_from()),
-        };
-        let binding = if sandbox.is_some() { SANDBOX.to_owned() } else { binding(&settings.base_url) };
         let address = settings.base_url.address();
         let timeout = settings.timeout;
         let api = HubSoft::new(settings).map_err(|error| Failure::of(Exit::Usage, &error, error.hint()))?;
@@ -91,11 +81,11 @@ impl Target {
 }
 
 /// What an outbox would be bound to, where the settings say so: a dry run goes without them.
-pub fn known_binding(config: &Config, layer: &DeliveryLayer) -> Option<String> {
-    if layer.sandbox.unwrap_or(false) {
+pub fn known_binding(sources: &Sources, sending: &Sending) -> Option<String> {
+    if sending.sandbox {
         return Some(SANDBOX.to_owned());
     }
-    config.hubsoft(layer).ok().map(|it| binding(&it.base_url))
+    sources.tenant(sending).ok().map(|tenant| binding(&tenant.settings.base_url))
 }
 
 /// What an outbox that belongs to the HubSoft at `url` is bound to.
@@ -104,7 +94,7 @@ fn binding(url: &BaseUrl) -> String {
 }
 
 /// A sandbox in this process, and how to reach it.
-fn sandbox() -> Result<(HubSoftSettings, RunningSandbox), Failure> {
+fn sandbox(sending: &Sending) -> Result<(HubSoftSettings, RunningSandbox), Failure> {
     let start = || {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         Sandbox::start(SandboxOptions::default(), listener)
@@ -121,7 +111,9 @@ fn sandbox() -> Result<(HubSoftSettings, RunningSandbox), Failure> {
         username: login.username,
         password: login.password.into(),
     };
-    Ok((HubSoftSettings::new(base_url, credentials), sandbox))
+    let Sending { timeout, connect_timeout, .. } = *sending;
+    let settings = HubSoftSettings { base_url, credentials, ca_file: None, timeout, connect_timeout };
+    Ok((settings, sandbox))
 }
 
 impl From<BookFault> for Failure {
@@ -141,32 +133,25 @@ impl From<BookFault> for Failure {
 }
 
 /// When an import stops by itself before its end.
-pub fn limits(layer: &EndLayer, n_rows: u64) -> GuardLimits {
-    let errors_max = layer.max_errors.map(|it| match it {
+pub fn limits(stopping: &Stopping, n_rows: u64) -> GuardLimits {
+    let errors_max = stopping.max_errors.map(|max| match max {
         MaxErrors::Rows(n) => n,
         MaxErrors::Percent(percent) => n_rows * u64::from(percent) / 100,
     });
-    GuardLimits { errors_max, until: layer.until.map(|it| next(it.0)), ..GuardLimits::default() }
+    GuardLimits { errors_max, until: stopping.until.map(|time| next(time.0)), ..GuardLimits::default() }
 }
 
-/// The policy of a run from what was typed.
-pub fn policy(layer: &DeliveryLayer) -> Policy {
-    let defaults = Policy::default();
-    let timeout = layer.timeout.map_or(crate::hubsoft::TIMEOUT, |it| it.0);
+/// The policy of a run from its settings.
+pub fn policy(sending: &Sending) -> Policy {
     Policy {
-        rate: layer.rate.unwrap_or(defaults.rate),
-        concurrency: layer.concurrency.map_or(defaults.concurrency, usize::from),
-        max_attempts: layer.max_attempts.unwrap_or(defaults.max_attempts),
-        settle_delay: layer.settle_delay.map_or(defaults.settle_delay, |it| it.0),
-        // Longer than one answer may take, so that a post begun before the stop gets its answer.
-        grace: timeout + Duration::from_secs(15),
-        open_tickets: if layer.skip_if_open.unwrap_or(false) {
-            OpenTickets::Skip
-        } else {
-            OpenTickets::Ignore
-        },
+        rate: sending.rate,
+        concurrency: sending.concurrency,
+        max_attempts: sending.max_attempts,
+        settle_delay: sending.settle_delay,
+        grace: sending.grace(),
+        open_tickets: if sending.skip_if_open { OpenTickets::Skip } else { OpenTickets::Ignore },
         seed: Timestamp::now().as_nanosecond() as u64,
-        ..defaults
+        ..Policy::default()
     }
 }
 

@@ -16,10 +16,10 @@ use super::failure::Failure;
 use super::place;
 use super::screen::Screen;
 use crate::delivery::evidence::{Evidence, Guard, Row};
-use crate::delivery::{Halt, Rate, Reply};
+use crate::delivery::{Halt, Reply};
 use crate::outbox::{Onlooker, SqliteOutbox};
 use crate::report;
-use crate::settings::{Config, DeliveryLayer};
+use crate::settings::{Flags, Sending, Sources};
 use crate::ticket::Catalogue;
 
 /// Less than this is little for an outbox and its results. Bytes.
@@ -59,9 +59,14 @@ impl Findings<'_> {
     }
 }
 
-pub async fn doctor(layer: DeliveryLayer, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+pub async fn doctor(
+    flags: &Flags<Sending>,
+    sources: &Sources,
+    global: &Global,
+    screen: &Screen,
+) -> Result<Exit, Failure> {
     let findings = Findings { screen, checks: RefCell::default() };
-    let tried = examine(layer, global, &findings).await;
+    let tried = examine(flags, sources, global, &findings).await;
     if !screen.json {
         return tried;
     }
@@ -79,20 +84,20 @@ pub async fn doctor(layer: DeliveryLayer, global: &Global, screen: &Screen) -> R
 }
 
 async fn examine(
-    mut layer: DeliveryLayer,
+    flags: &Flags<Sending>,
+    sources: &Sources,
     global: &Global,
     findings: &Findings<'_>,
 ) -> Result<Exit, Failure> {
-    let mut config = Config::load(global.config.as_deref())?;
-    config.complete_delivery(&mut layer);
-    let target = Target::new(&config, &layer)?;
+    let sending = sources.resolve(flags)?;
+    let target = Target::new(sources, &sending)?;
     findings.ok("settings", &format!("ok, HubSoft at {}", target.named));
 
-    let mut exit = match global.database_url.as_deref().or(config.database_url()) {
+    let mut exit = match sources.resolve(&global.database)?.url {
         None => outbox(findings).await,
-        Some(url) => database(url, findings).await,
+        Some(url) => database(&url, findings).await,
     };
-    let rate = layer.rate.unwrap_or(Rate::PerSecond(5.0));
+    let rate = sending.rate;
     match target.address.to_socket_addrs() {
         Ok(found) => findings.ok("name", &format!("ok, {} addresses", found.count())),
         Err(error) => {

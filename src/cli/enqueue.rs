@@ -17,46 +17,51 @@ use super::screen::Screen;
 use crate::intake::Hashing;
 use crate::outbox::AnyOutbox;
 use crate::registry::{Entry, Registry};
-use crate::settings::{Config, DeliveryLayer};
+use crate::settings::Sources;
 
-pub async fn enqueue(mut args: Enqueue, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
-    let mut config = Config::load(global.config.as_deref())?;
-    config.complete_reading(&mut args.input);
-    let url = global.database_url.as_deref().or(config.database_url()).ok_or_else(|| {
+pub async fn enqueue(
+    args: Enqueue,
+    sources: &Sources,
+    global: &Global,
+    screen: &Screen,
+) -> Result<Exit, Failure> {
+    let mut reading = sources.resolve(&args.settings)?;
+    let url = sources.resolve(&global.database)?.url.ok_or_else(|| {
         Failure::new(
             Exit::Usage,
             "there is no outbox to put the rows into",
             "give --database-url, or set DATABASE_URL; `mutirao import` opens the rows without a server",
         )
     })?;
-    let address = place::address(url)?;
+    let address = place::address(&url)?;
     screen.note(format!("reading {}", reading::name_of(&args.file)));
     let source = reading::source(&args.file)?;
-    let mut intake = reading::open_source(&source, &args.input, Hashing::Sha256)?;
+    let mut intake = reading::open_source(&source, &reading, Hashing::Sha256)?;
     reading::describe(&intake, screen);
     let asking = Asking::Person { is_stdin_free: !reading::is_stdin(&args.file) };
-    if reading::ask_about_hidden(&intake, &mut args.input, &asking, screen)? {
-        intake = reading::open_source(&source, &args.input, Hashing::Sha256)?;
+    if reading::ask_about_hidden(&intake, &mut reading, &asking, screen)? {
+        intake = reading::open_source(&source, &reading, Hashing::Sha256)?;
     }
     if !args.yes {
-        findings::ask(&reading::doubts(&source, &args.input)?, &asking, screen)?;
+        findings::ask(&reading::doubts(&source, &reading)?, &asking, screen)?;
     }
     let mut outbox = address.open().await?;
     let wish = Wish {
         file: &args.file,
         source: &source,
-        input: &args.input,
+        reading: &reading,
+        name: args.batch.name.as_deref(),
         output: reading::is_stdin(&args.file).then_some(Path::new("")),
-        database_url: Some(url),
+        database_url: Some(&url),
         binding: None,
         is_sandbox: false,
         answers: args.meeting.answers(),
     };
     let work = wish.find(&intake, &asking, screen).await?;
     drop(intake);
-    let registry = Registry::at(config.state_folder());
+    let registry = Registry::at(sources.environment().state_folder());
     if !work.is_correction && work.met.is_none() {
-        let look = Look::at(&source, &args.input)?.read()?;
+        let look = Look::at(&source, &reading)?.read()?;
         // Before the first send nobody knows whose it will be: then only this outbox is asked.
         let host = outbox.reader().host().await?.unwrap_or_default();
         let entry = Entry {
@@ -69,10 +74,9 @@ pub async fn enqueue(mut args: Enqueue, global: &Global, screen: &Screen) -> Res
         let (left, shared) = (work.left.as_ref(), Some(outbox.reader()));
         batches::recognise(&registry, &entry, shared, left, work.answers, &asking, screen).await?;
     }
-    let intake = reading::open_source(&source, &args.input, Hashing::Sha256)?;
-    let delivery = DeliveryLayer { verify_first: Some(args.verify_first), ..DeliveryLayer::default() };
-    let options = import::merge_options(&args.input, &delivery, work.answers);
-    let taking = if args.input.strict.unwrap_or(false) { Taking::IfAllAreValid } else { Taking::ForGood };
+    let intake = reading::open_source(&source, &reading, Hashing::Sha256)?;
+    let options = import::merge_options(&reading, args.verify_first, work.answers);
+    let taking = if reading.strict { Taking::IfAllAreValid } else { Taking::ForGood };
     let staged = reading::stage(intake, &mut outbox, &work, &args.file, &options, taking).await?;
     remember(&registry, &staged, &outbox, screen).await?;
     outbox.close().await?;

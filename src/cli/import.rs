@@ -30,59 +30,62 @@ use crate::outbox::{
 };
 use crate::registry::{Entry, Registry};
 use crate::report::{self, Guard};
-use crate::settings::{Config, DeliveryLayer, FileLayer};
+use crate::settings::{self, Reading, Sources};
 
-pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+pub async fn import(
+    args: Import,
+    sources: &Sources,
+    global: &Global,
+    screen: &Screen,
+) -> Result<Exit, Failure> {
     let started_at = Timestamp::now();
     screen.note(format!("reading {}", reading::name_of(&args.file)));
-    let mut config = Config::load(global.config.as_deref())?;
-    config.complete_delivery(&mut args.delivery);
-    config.complete_end(&mut args.end);
-    config.complete_reading(&mut args.input);
     // Settings that are wrong are told before an hour of reading, not after it.
-    let target = if args.dry_run { None } else { Some(Target::new(&config, &args.delivery)?) };
-    let rate = args.delivery.rate.unwrap_or(Rate::PerSecond(5.0));
+    let settings::Import { mut reading, sending, stopping } = sources.resolve(&args.settings)?;
+    let database_url = sources.resolve(&global.database)?.url;
+    let target = if args.dry_run { None } else { Some(Target::new(sources, &sending)?) };
+    let rate = sending.rate;
 
     let source = reading::source(&args.file)?;
-    let mut intake = reading::open_source(&source, &args.input, Hashing::Sha256)?;
+    let mut intake = reading::open_source(&source, &reading, Hashing::Sha256)?;
     reading::describe(&intake, screen);
     let binding = match &target {
         Some(target) => Some(target.binding.clone()),
-        None => delivering::known_binding(&config, &args.delivery),
+        None => delivering::known_binding(sources, &sending),
     };
     let asking = match &target {
         Some(_) => Asking::Person { is_stdin_free: !reading::is_stdin(&args.file) },
         None => Asking::DryRun(screen),
     };
-    if reading::ask_about_hidden(&intake, &mut args.input, &asking, screen)? {
+    if reading::ask_about_hidden(&intake, &mut reading, &asking, screen)? {
         drop(intake);
-        intake = reading::open_source(&source, &args.input, Hashing::Sha256)?;
+        intake = reading::open_source(&source, &reading, Hashing::Sha256)?;
     }
     let wish = Wish {
         file: &args.file,
         source: &source,
-        input: &args.input,
+        reading: &reading,
+        name: args.batch.name.as_deref(),
         output: args.output.as_deref(),
-        database_url: global.database_url.as_deref().or(config.database_url()),
+        database_url: database_url.as_deref(),
         binding: binding.as_deref(),
-        is_sandbox: args.delivery.sandbox.unwrap_or(false),
+        is_sandbox: sending.sandbox,
         answers: args.meeting.answers(),
     };
     let work = wish.find(&intake, &asking, screen).await?;
     let intake = if reading::is_stdin(&args.file) {
         // The copy may have been read meanwhile.
         drop(intake);
-        reading::open_source(&source, &args.input, Hashing::Sha256)?
+        reading::open_source(&source, &reading, Hashing::Sha256)?
     } else {
         intake
     };
-    let options = merge_options(&args.input, &args.delivery, work.answers);
+    let options = merge_options(&reading, sending.verify_first, work.answers);
     let Some(target) = target else {
         return rehearse(intake, &args, &work, binding.as_deref(), &options, screen).await;
     };
     make_private(&work.folder)?;
-    let registry = Registry::at(config.state_folder());
-    let database_url = wish.database_url;
+    let registry = Registry::at(sources.environment().state_folder());
     let mut outbox = work.outbox.open().await?;
     room::sweep(&work.folder);
     // Before a word is said of rows that another HubSoft knows.
@@ -104,7 +107,7 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
 
     let left = counts.pending + counts.in_flight + counts.in_doubt + counts.unconfirmed;
     let n_to_open = args.sample.map_or(left, |n| n.min(left));
-    let is_refused = args.input.strict.unwrap_or(false) && 0 < counts.invalid;
+    let is_refused = reading.strict && 0 < counts.invalid;
     let run = if is_refused {
         None
     } else if left == 0 {
@@ -119,7 +122,7 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
         } else {
             let info = info_of(&outbox, &merged.batch_name).await?;
             let entry = entry(&work, &staged, &info, &target.binding);
-            let shared = database_url.map(|_| outbox.reader());
+            let shared = database_url.as_ref().map(|_| outbox.reader());
             batches::recognise(&registry, &entry, shared, work.left.as_ref(), work.answers, &asking, screen)
                 .await?;
             Some(entry)
@@ -142,8 +145,8 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
         if args.sample.is_none() {
             outbox.release(merged.batch).await?;
         }
-        let guards = delivering::limits(&args.end, merged.counts.n_rows);
-        let policy = Policy { guards, ..delivering::policy(&args.delivery) };
+        let guards = delivering::limits(&stopping, merged.counts.n_rows);
+        let policy = Policy { guards, ..delivering::policy(&sending) };
         let headline = format!("opening {n_to_open} tickets at {}, {} at most", target.named, policy.rate);
         let terms = Terms { rate: policy.rate, lease: LEASE, timeout: target.timeout };
         let worker = outbox.register("import", terms).await?;
@@ -190,6 +193,7 @@ pub async fn import(mut args: Import, global: &Global, screen: &Screen) -> Resul
         staged: &staged,
         started_at,
         rate,
+        is_excel_safe: reading.excel_safe,
         is_sandbox: target.is_sandbox(),
         opened_before: counts.opened,
     };
@@ -224,8 +228,8 @@ impl Meeting {
 
 /// How rows are merged, as the flags say.
 pub(super) fn merge_options(
-    input: &FileLayer,
-    delivery: &DeliveryLayer,
+    reading: &Reading,
+    verify_first: bool,
     answers: Answers,
 ) -> MergeOptions<'static> {
     MergeOptions {
@@ -234,11 +238,8 @@ pub(super) fn merge_options(
         content: "",
         reused: if answers.go_on { Reused::Take } else { Reused::Refuse },
         withdrawn: if answers.again { Withdrawn::Reopen } else { Withdrawn::Stay },
-        repeats: if input.allow_repeats.unwrap_or(false) { Repeats::Allow } else { Repeats::Skip },
-        first_post: match delivery.verify_first {
-            Some(true) => FirstPost::VerifyFirst,
-            _ => FirstPost::AtOnce,
-        },
+        repeats: if reading.allow_repeats { Repeats::Allow } else { Repeats::Skip },
+        first_post: if verify_first { FirstPost::VerifyFirst } else { FirstPost::AtOnce },
     }
 }
 
@@ -403,6 +404,7 @@ struct Report<'a> {
     staged: &'a Staged,
     started_at: Timestamp,
     rate: Rate,
+    is_excel_safe: bool,
     is_sandbox: bool,
     opened_before: u64,
 }
@@ -418,8 +420,7 @@ impl Report<'_> {
     ) -> Result<Exit, Failure> {
         let folder = &self.work.folder;
         let info = info_of(outbox, &self.staged.merged.batch_name).await?;
-        let guard =
-            if self.args.input.excel_safe.unwrap_or(false) { Guard::ExcelSafe } else { Guard::Faithful };
+        let guard = if self.is_excel_safe { Guard::ExcelSafe } else { Guard::Faithful };
         // Of a disk that is full, the results need what the log took.
         outbox.tidy().await;
         make_private(folder)?;
@@ -565,7 +566,7 @@ impl Report<'_> {
             )),
             Exit::Unconfirmed => {
                 let place = self.place();
-                let sandbox = self.args.delivery.sandbox.unwrap_or(false).then_some("--sandbox");
+                let sandbox = self.is_sandbox.then_some("--sandbox");
                 let command: Vec<&str> = ["reconcile", &place].into_iter().chain(sandbox).collect();
                 screen.note(format!(
                     "hint: `{}` looks again for the {} rows that may have been opened",

@@ -5,9 +5,14 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
 use crate::outbox::postgres::{self, Migrated, OpenError, WakeUp};
-use crate::settings::Config;
+use crate::settings::Sources;
 
-pub async fn migrate(args: &Migrate, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+pub async fn migrate(
+    args: &Migrate,
+    sources: impl FnOnce() -> Result<Sources, Failure>,
+    global: &Global,
+    screen: &Screen,
+) -> Result<Exit, Failure> {
     let wake_up = if args.no_notify { WakeUp::Poll } else { WakeUp::Notify };
     if args.print_roles {
         screen.result_lines(postgres::ROLES.trim_end());
@@ -17,8 +22,7 @@ pub async fn migrate(args: &Migrate, global: &Global, screen: &Screen) -> Result
         screen.result_lines(postgres::script(wake_up).trim_end());
         return Ok(Exit::Done);
     }
-    let config = Config::load(global.config.as_deref())?;
-    let url = global.database_url.as_deref().or(config.database_url()).ok_or_else(|| {
+    let url = sources()?.resolve(&global.database)?.url.ok_or_else(|| {
         Failure::new(
             Exit::Usage,
             "no database is named",
@@ -33,11 +37,11 @@ pub async fn migrate(args: &Migrate, global: &Global, screen: &Screen) -> Result
         ));
     }
     if args.check {
-        postgres::check(url).await?;
+        postgres::check(&url).await?;
         screen.note("the outbox is up to date");
         return Ok(Exit::Done);
     }
-    let Migrated { from, to } = postgres::migrate(url, wake_up).await?;
+    let Migrated { from, to } = postgres::migrate(&url, wake_up).await?;
     screen.note(match from {
         0 => format!("made the outbox (version {to})"),
         _ if from == to => format!("the outbox is up to date (version {to})"),

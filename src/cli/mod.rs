@@ -29,16 +29,18 @@ mod template;
 mod typed;
 mod watching;
 mod worker;
+#[cfg(test)]
+mod written;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::outbox::{OpenError, OpenFault, has_password};
+use crate::outbox::{OpenError, OpenFault};
 use crate::printable;
 use crate::report::{self, Guard};
-use crate::settings::{Config, ConfigError};
+use crate::settings::{Environment, SettingsError, Sources};
 use crate::telemetry;
 use args::{Cli, Command, Global};
 use exit::Exit;
@@ -60,9 +62,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { Exit::Usage as u8 } else { Exit::Done as u8 });
         }
     };
-    let screen = Screen::new(&cli.global);
+    let environment = Environment::read();
+    let screen = Screen::new(&cli.global, &environment);
     telemetry::log_to_stderr(cli.global.verbose, cli.global.quiet, cli.global.log_format);
-    let command = AssertUnwindSafe(|| run(cli.command, &cli.global, &screen));
+    let command = AssertUnwindSafe(|| run(cli.command, &cli.global, environment, &screen));
     let exit = match panic::catch_unwind(command) {
         Ok(Ok(exit)) => exit,
         Ok(Err(failure)) => {
@@ -103,8 +106,13 @@ fn report_panics() {
     }));
 }
 
-fn run(command: Command, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
-    if global.database_url.as_deref().is_some_and(has_password) {
+fn run(
+    command: Command,
+    global: &Global,
+    environment: Environment,
+    screen: &Screen,
+) -> Result<Exit, Failure> {
+    if global.database.has_password() {
         return Err(Failure::new(
             Exit::Usage,
             "--database-url carries a password, which everybody on this machine can see in a list of processes",
@@ -116,40 +124,46 @@ fn run(command: Command, global: &Global, screen: &Screen) -> Result<Exit, Failu
         Failure::of(Exit::Internal, &error, "this machine is out of threads or file handles")
     })?;
     let done = runtime.block_on(async {
-        let after =
-            || Ok::<_, Failure>(after::Desk::new(global, &Config::load(global.config.as_deref())?, screen));
+        let sources = || Ok::<_, Failure>(Sources::load(environment, global.config.as_deref())?);
         match command {
-            Command::Import(args) => import::import(args, global, screen).await,
-            Command::Check(args) => check::check(args, global, screen).await,
-            Command::Enqueue(args) => enqueue::enqueue(args, global, screen).await,
+            Command::Import(args) => import::import(args, &sources()?, global, screen).await,
+            Command::Check(args) => check::check(args, &sources()?, screen).await,
+            Command::Enqueue(args) => enqueue::enqueue(args, &sources()?, global, screen).await,
             Command::Template { file } => template::template(file.as_deref(), screen),
-            Command::Status { batch } => after()?.status(batch.as_deref()).await,
-            Command::Show { row } => after()?.show(&row).await,
+            Command::Status { batch } => {
+                after::Desk::new(global, &sources()?, screen)?.status(batch.as_deref()).await
+            }
+            Command::Show { row } => after::Desk::new(global, &sources()?, screen)?.show(&row).await,
             Command::Export { batch, output, excel_safe } => {
                 let guard = if excel_safe { Guard::ExcelSafe } else { Guard::Faithful };
-                after()?.export(batch.as_deref(), &output, guard).await
+                after::Desk::new(global, &sources()?, screen)?.export(batch.as_deref(), &output, guard).await
             }
-            Command::Reconcile { batch, mut delivery } => {
-                let mut config = Config::load(global.config.as_deref())?;
-                config.complete_delivery(&mut delivery);
-                after::Desk::new(global, &config, screen)
-                    .reconcile(batch.as_deref(), &delivery, &config)
-                    .await
+            Command::Reconcile { batch, settings } => {
+                let sources = sources()?;
+                let sending = sources.resolve(&settings)?;
+                let desk = after::Desk::new(global, &sources, screen)?;
+                desk.reconcile(batch.as_deref(), &sending, &sources).await
             }
-            Command::Resolve(mut args) => {
-                let mut config = Config::load(global.config.as_deref())?;
-                config.complete_delivery(&mut args.delivery);
-                after::Desk::new(global, &config, screen).resolve(&args, &config).await
+            Command::Resolve(args) => {
+                let sources = sources()?;
+                let sending = sources.resolve(&args.settings)?;
+                after::Desk::new(global, &sources, screen)?.resolve(&args, &sending, &sources).await
             }
-            Command::Retry { batch, state } => after()?.retry(batch.as_deref(), &state).await,
-            Command::Cancel { batch } => after()?.cancel(&batch).await,
-            Command::Purge { batch, older_than } => after()?.purge(batch.as_deref(), older_than).await,
-            Command::Migrate(args) => migrate::migrate(&args, global, screen).await,
-            Command::Worker(args) => worker::worker(args, global, screen).await,
-            Command::Pause { reason } => worker::pause(&reason, global, screen).await,
-            Command::Resume { lote: Some(lote) } => after()?.resume(&lote).await,
-            Command::Resume { lote: None } => worker::resume(global, screen).await,
-            Command::Doctor { delivery } => doctor::doctor(delivery, global, screen).await,
+            Command::Retry { batch, state } => {
+                after::Desk::new(global, &sources()?, screen)?.retry(batch.as_deref(), &state).await
+            }
+            Command::Cancel { batch } => after::Desk::new(global, &sources()?, screen)?.cancel(&batch).await,
+            Command::Purge { batch, older_than } => {
+                after::Desk::new(global, &sources()?, screen)?.purge(batch.as_deref(), older_than).await
+            }
+            Command::Migrate(args) => migrate::migrate(&args, sources, global, screen).await,
+            Command::Worker(args) => worker::worker(&args, &sources()?, global, screen).await,
+            Command::Pause { reason } => worker::pause(&reason, &sources()?, global, screen).await,
+            Command::Resume { lote: Some(lote) } => {
+                after::Desk::new(global, &sources()?, screen)?.resume(&lote).await
+            }
+            Command::Resume { lote: None } => worker::resume(&sources()?, global, screen).await,
+            Command::Doctor { settings } => doctor::doctor(&settings, &sources()?, global, screen).await,
             Command::Sandbox(args) => sandbox::sandbox(args, screen).await,
             Command::Completions { shell } => Ok(shell::completions(shell, screen)),
             Command::Man => Ok(shell::man(screen)),
@@ -160,8 +174,8 @@ fn run(command: Command, global: &Global, screen: &Screen) -> Result<Exit, Failu
     done
 }
 
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
         Self::of(Exit::Usage, &error, error.hint())
     }
 }

@@ -15,7 +15,7 @@ use crate::intake::{
     Source,
 };
 use crate::outbox::{AnyOutbox, AnyStaging, MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal};
-use crate::settings::FileLayer;
+use crate::settings::Reading;
 use crate::ticket::{Field, Id, Parsed, Problem, RawTicket, in_words};
 
 /// Ticket types that are told apart; a file with more is asked about in one word.
@@ -41,34 +41,34 @@ fn source_of(file: &Path) -> Source {
 }
 
 /// Opens FILE and reads its header.
-pub fn open(file: &Path, layer: &FileLayer, hashing: Hashing) -> Result<Intake, Failure> {
-    open_source(&source_of(file), layer, hashing)
+pub fn open(file: &Path, reading: &Reading, hashing: Hashing) -> Result<Intake, Failure> {
+    open_source(&source_of(file), reading, hashing)
 }
 
 /// The same of what [`source`] gave.
-pub fn open_source(source: &Source, layer: &FileLayer, hashing: Hashing) -> Result<Intake, Failure> {
+pub fn open_source(source: &Source, reading: &Reading, hashing: Hashing) -> Result<Intake, Failure> {
     let options = IntakeOptions {
-        encoding: layer.encoding,
-        delimiter: layer.delimiter,
-        map: layer.map.clone(),
-        set: layer.set.clone(),
-        default_ddd: layer.default_ddd,
+        encoding: reading.encoding,
+        delimiter: reading.delimiter,
+        map: reading.map.clone(),
+        set: reading.set.clone(),
+        default_ddd: reading.default_ddd,
         hashing,
-        hidden: layer.hidden.unwrap_or_default(),
+        hidden: reading.hidden.unwrap_or_default(),
     };
     Ok(Intake::open(source, &options)?)
 }
 
-/// Asks what becomes of rows that nobody sees in the sheet, unless that was said. `intake` was opened with `layer`, and
+/// Asks what becomes of rows that nobody sees in the sheet, unless that was said. `intake` was opened with `reading`, and
 /// must be opened again if this gives `true`.
 pub fn ask_about_hidden(
     intake: &Intake,
-    layer: &mut FileLayer,
+    reading: &mut Reading,
     asking: &Asking<'_>,
     screen: &Screen,
 ) -> Result<bool, Failure> {
     let n_hidden = match intake.summary().format {
-        Format::Workbook { n_hidden, .. } if layer.hidden.is_none() => n_hidden,
+        Format::Workbook { n_hidden, .. } if reading.hidden.is_none() => n_hidden,
         _ => 0,
     };
     if n_hidden == 0 {
@@ -80,13 +80,13 @@ pub fn ask_about_hidden(
     ];
     let question = format!("{n_hidden} rows are hidden in the sheet: are they meant?");
     let hidden = if asking.choose(&question, &offers, screen)? == 0 { Hidden::Skip } else { Hidden::Open };
-    layer.hidden = Some(hidden);
+    reading.hidden = Some(hidden);
     Ok(true)
 }
 
 /// What is not sure of the columns. The rows are read only if their header leaves it open.
-pub fn doubts(source: &Source, layer: &FileLayer) -> Result<Vec<ColumnDoubt>, Failure> {
-    let mut intake = open_source(source, layer, Hashing::Off)?;
+pub fn doubts(source: &Source, reading: &Reading) -> Result<Vec<ColumnDoubt>, Failure> {
+    let mut intake = open_source(source, reading, Hashing::Off)?;
     let mut doubts = intake.summary().doubts.clone();
     if let Some(mut guess) = intake.guessed_service() {
         while let Some(row) = intake.next_row()? {

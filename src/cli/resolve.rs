@@ -12,11 +12,11 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::place::Place;
 use super::typed::Typed;
-use crate::delivery::{Rate, RowId, State, Verdict};
+use crate::delivery::{RowId, State, Verdict};
 use crate::outbox::{
     AnyReader, Cursor, Resolution, ResolveError, RowDetails, Scope, Word, state_name, takes_a_word,
 };
-use crate::settings::{Config, DeliveryLayer};
+use crate::settings::{Sending, Sources};
 use crate::ticket::Field;
 
 /// Digits of a protocolo: the time of day to the second, and up to six more. Source: samples of 15, 19 and 20.
@@ -35,7 +35,12 @@ enum Checked {
 
 impl Desk<'_> {
     /// Takes a person's word.
-    pub async fn resolve(&self, args: &Resolve, config: &Config) -> Result<Exit, Failure> {
+    pub async fn resolve(
+        &self,
+        args: &Resolve,
+        sending: &Sending,
+        sources: &Sources,
+    ) -> Result<Exit, Failure> {
         let protocolo = args.opened.as_deref().map(protocolo).transpose()?;
         if protocolo.is_some() && args.rows.len() != 1 {
             return Err(Failure::new(
@@ -47,7 +52,7 @@ impl Desk<'_> {
         let place = self.place_of(args)?;
         let outbox = place.outbox.open().await?;
         let chosen = self.chosen(args, &place, outbox.reader()).await?;
-        let who = config.user();
+        let who = sources.environment().user();
         let (says, note) = match protocolo {
             None => {
                 if !args.state.is_empty() {
@@ -59,9 +64,7 @@ impl Desk<'_> {
             Some(protocolo) => {
                 let row = &chosen[0].1;
                 let checked = match row.as_deref() {
-                    Some(row) => {
-                        check(row, protocolo, &args.delivery, config, &place, outbox.reader()).await?
-                    }
+                    Some(row) => check(row, protocolo, sending, sources, &place, outbox.reader()).await?,
                     None => Checked::Untold("the row is not known".to_owned()),
                 };
                 let (id_atendimento, how) = match checked {
@@ -207,15 +210,15 @@ async fn rows_in(reader: AnyReader<'_>, scope: Scope, states: &[DoubtState]) -> 
 async fn check(
     row: &RowDetails,
     protocolo: &str,
-    layer: &DeliveryLayer,
-    config: &Config,
+    sending: &Sending,
+    sources: &Sources,
     place: &Place,
     reader: AnyReader<'_>,
 ) -> Result<Checked, Failure> {
     let host = reader.host().await?;
     let is_sandbox = host.as_deref() == Some(SANDBOX);
-    let layer = DeliveryLayer { sandbox: Some(is_sandbox), ..layer.clone() };
-    let target = match Target::new(config, &layer) {
+    let sending = Sending { sandbox: is_sandbox, ..sending.clone() };
+    let target = match Target::new(sources, &sending) {
         Ok(target) => target,
         Err(failure) => return Ok(Checked::Untold(failure.in_a_line())),
     };
@@ -228,8 +231,7 @@ async fn check(
     if let (true, Some(folder)) = (is_sandbox, &place.folder) {
         target.keep_books(folder)?;
     }
-    let rate = layer.rate.unwrap_or(Rate::PerSecond(5.0));
-    let shown = match target.api.ticket(protocolo, &Calm::new(rate)).await.verdict {
+    let shown = match target.api.ticket(protocolo, &Calm::new(sending.rate)).await.verdict {
         Verdict::Answered(Some(shown)) => shown,
         Verdict::Answered(None) => {
             return Ok(Checked::Untold("HubSoft shows no ticket with this protocolo".to_owned()));

@@ -10,6 +10,7 @@ use super::args::{Color, Global};
 use super::exit::Exit;
 use super::failure::Failure;
 use crate::printable::{self, LINE_CHARS_MAX};
+use crate::settings::Environment;
 use crate::telemetry::{LogFormat, STORY};
 
 /// Where and how loudly to speak.
@@ -25,13 +26,13 @@ pub struct Screen {
 }
 
 impl Screen {
-    pub fn new(global: &Global) -> Self {
+    pub fn new(global: &Global, environment: &Environment) -> Self {
         // A bar and colours are for eyes.
         let terminal = io::stderr().is_terminal() && global.log_format == LogFormat::Text;
         let color = match global.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty()),
+            Color::Auto => terminal && !environment.has_no_color(),
         };
         let (quiet, json, format) = (global.quiet, global.json, global.log_format);
         Self { quiet, json, color, terminal, format, lost: RefCell::default() }

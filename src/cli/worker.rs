@@ -18,36 +18,35 @@ use super::signals::Signals;
 use super::status;
 use super::watching::Watching;
 use crate::delivery::{Blame, Control, GuardLimits, Lasting, Note, Policy, Reason, Stats, Verify, Watch};
-use crate::outbox::{Address, AnyOutbox, AnyReader, Counts, Halted, LEASE, PgOutbox, Scope, Terms};
-use crate::settings::{Config, WorkerLayer};
-
-const POLL: Duration = Duration::from_secs(1);
-
-/// Looking more often than this is a load on the database that no row is opened sooner for.
-const POLL_MIN: Duration = Duration::from_millis(50);
+use crate::outbox::{Address, AnyOutbox, AnyReader, Counts, Halted, PgOutbox, Scope, Terms};
+use crate::settings::{self, Flags, Listening, Sources, Working};
 
 /// Between tries of a database that is not there yet.
 const AGAIN: Duration = Duration::from_secs(2);
 
 /// Opens what is in the outbox, and what comes.
-pub async fn worker(mut args: Worker, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
-    let mut config = Config::load(global.config.as_deref())?;
-    config.complete_delivery(&mut args.delivery);
-    config.complete_worker(&mut args.working);
-    let address = address(global, &config)?;
-    let (policy, lease) = (policy(&args)?, lease(&args.working)?);
-    let target = Target::new(&config, &args.delivery)?;
-    let listener = match args.working.metrics_listen {
+pub async fn worker(
+    args: &Worker,
+    sources: &Sources,
+    global: &Global,
+    screen: &Screen,
+) -> Result<Exit, Failure> {
+    let settings = sources.resolve(&args.settings)?;
+    let address = address(global, sources)?;
+    let policy = policy(&settings);
+    let target = Target::new(sources, &settings.sending)?;
+    let listener = match settings.working.metrics_listen {
         Some(at) => Some(listen(at, screen).await?),
         None => None,
     };
-    let database = Database { address: &address, listen_url: config.listen_url()? };
+    let database =
+        Database { address: &address, listen_url: sources.resolve(&Flags::<Listening>::none())?.url };
     let watching = Watching::new(policy.rate);
     // Before systemd hears that it is ready: from then on it may be told to stop.
     let signals = Signals::listen()?;
     watching.begin();
     let start = Start { lasting: policy.lasting, signals: &signals, watching: &watching, screen };
-    let work = work(&args, &policy, lease, &target, &database, &start);
+    let work = work(&settings.working, &policy, &target, &database, &start);
     let asked = async {
         let Some(listener) = listener else { return std::future::pending().await };
         tokio::select! {
@@ -86,9 +85,8 @@ async fn listen(at: SocketAddr, screen: &Screen) -> Result<TcpListener, Failure>
 }
 
 async fn work(
-    args: &Worker,
+    working: &Working,
     policy: &Policy,
-    lease: Duration,
     target: &Target,
     database: &Database<'_>,
     start: &Start<'_>,
@@ -107,11 +105,11 @@ async fn work(
             "a power cut may make the database forget what was sent: set fsync and full_page_writes on",
         );
     }
-    let terms = Terms { rate: policy.rate, lease, timeout: target.timeout };
+    let terms = Terms { rate: policy.rate, lease: working.lease, timeout: target.timeout };
     let worker = start.patiently(async || Ok(outbox.register("worker", terms).await?)).await?;
     let Some(worker) = worker else { return Ok(stopped(signals.asked())) };
     let desk = worker.desk(Scope::All);
-    let until = if args.until_empty { "until it is empty" } else { "until told to stop" };
+    let until = if working.until_empty { "until it is empty" } else { "until told to stop" };
     let headline = format!("working for {}, {} at most, {until}", target.named, policy.rate);
     let control = Control { stop: signals.stop.clone(), returned: watching.returned() };
     let sight = Sight { n_rows: None, outbox: &outbox, headline: &headline, screen };
@@ -193,8 +191,13 @@ impl Database<'_> {
 }
 
 /// All workers stop.
-pub async fn pause(reason: &str, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
-    let outbox = shared(global).await?;
+pub async fn pause(
+    reason: &str,
+    sources: &Sources,
+    global: &Global,
+    screen: &Screen,
+) -> Result<Exit, Failure> {
+    let outbox = shared(global, sources).await?;
     outbox.pause(reason).await?;
     outbox.close().await;
     screen.note("all workers stop within two seconds; `mutirao resume` lets them go on");
@@ -202,8 +205,8 @@ pub async fn pause(reason: &str, global: &Global, screen: &Screen) -> Result<Exi
 }
 
 /// All workers go on.
-pub async fn resume(global: &Global, screen: &Screen) -> Result<Exit, Failure> {
-    let outbox = shared(global).await?;
+pub async fn resume(sources: &Sources, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+    let outbox = shared(global, sources).await?;
     outbox.resume().await?;
     screen.note("all workers go on");
     for halted in outbox.halted().await? {
@@ -214,8 +217,8 @@ pub async fn resume(global: &Global, screen: &Screen) -> Result<Exit, Failure> {
 }
 
 /// The outbox that workers share.
-async fn shared(global: &Global) -> Result<PgOutbox, Failure> {
-    match address(global, &Config::load(global.config.as_deref())?)?.open().await? {
+async fn shared(global: &Global, sources: &Sources) -> Result<PgOutbox, Failure> {
+    match address(global, sources)?.open().await? {
         AnyOutbox::Postgres(outbox) => Ok(outbox),
         AnyOutbox::Sqlite(_) => Err(Failure::new(
             Exit::Usage,
@@ -225,50 +228,31 @@ async fn shared(global: &Global) -> Result<PgOutbox, Failure> {
     }
 }
 
-fn address(global: &Global, config: &Config) -> Result<Address, Failure> {
-    let url = global.database_url.as_deref().or(config.database_url()).ok_or_else(|| {
+fn address(global: &Global, sources: &Sources) -> Result<Address, Failure> {
+    let url = sources.resolve(&global.database)?.url.ok_or_else(|| {
         Failure::new(
             Exit::Usage,
             "no outbox is named",
             "give --database-url, or set DATABASE_URL: postgres://…, or sqlite:PATH",
         )
     })?;
-    place::address(url)
+    place::address(&url)
 }
 
 /// A worker waits where an import would halt, unless it is to end.
-fn policy(args: &Worker) -> Result<Policy, Failure> {
+fn policy(settings: &settings::Worker) -> Policy {
     let defaults = GuardLimits { n_alone: 0, blame: Blame::Lote, ..GuardLimits::default() };
-    let (lasting, guards) = match args.until_empty {
+    let (lasting, guards) = match settings.working.until_empty {
         true => (Lasting::UntilDrained, defaults),
         false => {
             let patient = GuardLimits { reach_within: None, unavailable_max: None, ..defaults };
             (Lasting::Forever, patient)
         }
     };
-    let policy = delivering::policy(&args.delivery);
-    let verify = if args.delivery.verify_first.unwrap_or(false) { Verify::First } else { Verify::Never };
-    let poll = args.working.poll.map_or(POLL, |it| it.0);
-    if poll < POLL_MIN {
-        return Err(Failure::new(
-            Exit::Usage,
-            "the poll is so short that it would do nothing but ask the database",
-            "give --poll of 50ms or more, or leave it out",
-        ));
-    }
-    let grace = args.working.grace.map_or(policy.grace, |it| it.0);
-    Ok(Policy { lasting, guards, verify, poll: Some(poll), grace, ..policy })
-}
-
-fn lease(layer: &WorkerLayer) -> Result<Duration, Failure> {
-    match layer.lease {
-        Some(lease) if lease.0 < LEASE => Err(Failure::new(
-            Exit::Usage,
-            "the lease is too short to claim anything",
-            "give --lease of 60s or more, or leave it out",
-        )),
-        lease => Ok(lease.map_or(LEASE, |it| it.0)),
-    }
+    let policy = delivering::policy(&settings.sending);
+    let verify = if settings.sending.verify_first { Verify::First } else { Verify::Never };
+    let (poll, grace) = (Some(settings.working.poll), settings.working.grace);
+    Policy { lasting, guards, verify, poll, grace, ..policy }
 }
 
 fn in_words(stats: &Stats) -> String {

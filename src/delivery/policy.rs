@@ -104,15 +104,23 @@ pub enum Blame {
     Lote,
 }
 
+/// What an operator may set, where nobody does.
+impl Policy {
+    pub const RATE: Rate = Rate::PerSecond(5.0);
+    pub const CONCURRENCY: u32 = 8;
+    pub const MAX_ATTEMPTS: u32 = 8;
+    pub const SETTLE_DELAY: Duration = Duration::from_secs(120);
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            rate: Rate::PerSecond(5.0),
-            concurrency: 8,
-            max_attempts: 8,
+            rate: Self::RATE,
+            concurrency: Self::CONCURRENCY as usize,
+            max_attempts: Self::MAX_ATTEMPTS,
             retry_first: Duration::from_secs(1),
             retry_longest: Duration::from_secs(60),
-            settle_delay: Duration::from_secs(120),
+            settle_delay: Self::SETTLE_DELAY,
             patience: PATIENCE,
             guards: GuardLimits::default(),
             grace: Duration::from_secs(75),

@@ -4,7 +4,7 @@ use std::fs::{File, Metadata};
 use std::io::Read;
 use std::path::Path;
 
-use super::ConfigError;
+use super::SettingsError;
 use crate::ownership::{self, Asked};
 
 /// Longest file of a secret. Bytes: a certificate's key has some thousand; a disk image is a mistake.
@@ -20,8 +20,8 @@ pub(super) enum Keeper {
 }
 
 /// The text of `path`, without the mark that some editors put in front and the line's end behind.
-pub(super) fn read(path: &Path, keeper: Keeper) -> Result<String, ConfigError> {
-    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+pub(super) fn read(path: &Path, keeper: Keeper) -> Result<String, SettingsError> {
+    let unreadable = |source| SettingsError::Unreadable { path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
     if keeper == Keeper::User {
         refuse_shared(path, &file.metadata().map_err(unreadable)?)?;
@@ -33,8 +33,8 @@ pub(super) fn read(path: &Path, keeper: Keeper) -> Result<String, ConfigError> {
 }
 
 /// Refuses a file that others may read, or that another user than root gave us.
-pub(super) fn refuse_shared(path: &Path, found: &Metadata) -> Result<(), ConfigError> {
-    ownership::check(path, found, Asked::Secret).map_err(ConfigError::Shared)
+pub(super) fn refuse_shared(path: &Path, found: &Metadata) -> Result<(), SettingsError> {
+    ownership::check(path, found, Asked::Secret).map_err(SettingsError::Shared)
 }
 
 #[cfg(test)]

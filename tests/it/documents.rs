@@ -196,19 +196,9 @@ fn the_commands_are_those_of_the_program() {
 /// The flags of each command, as `docs/cli.md` has them.
 fn told_flags(page: &str, commands: &[String]) -> BTreeMap<String, BTreeSet<String>> {
     let settings = section(page, "## Settings");
-    // *Sending* is `import`, `worker`, …
-    let group = |name: &str| {
-        let (_, rest) = settings.split_once(&format!("*{name}* is ")).expect(name);
-        set(quoted(rest.split(['.', ';']).next().unwrap()))
-    };
-    let groups =
-        [("sending", group("Sending")), ("reading", group("reading")), ("all", set(commands.to_vec()))];
     let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for row in table(section(page, "## Flags")).iter().chain(&table(settings)) {
-        let of = match groups.iter().find(|it| it.0 == row[1]) {
-            Some((_, of)) => of.clone(),
-            None => set(quoted(&row[1])),
-        };
+        let of = if row[1] == "all" { set(commands.to_vec()) } else { set(quoted(&row[1])) };
         assert!(!of.is_empty(), "{row:?}");
         for command in of {
             told.entry(command).or_default().extend(flags(&row[0]));
@@ -231,55 +221,6 @@ fn the_flags_are_those_of_the_program() {
     for command in &all {
         assert_eq!(told[command], set(flags_of(&site, command).into_keys()), "{command}");
     }
-}
-
-#[test]
-fn the_settings_are_those_of_the_program_and_of_the_sample() {
-    let site = Site::new("");
-    let all = commands(&site);
-    let helps: Vec<_> = all.iter().map(|it| flags_of(&site, it)).collect();
-    let sample = read("samples/mutirao.toml");
-    let is_key = |it: &&str| it.chars().all(|it| it.is_ascii_lowercase() || it == '_');
-    let lines: Vec<_> = sample.lines().map(|it| it.trim_start_matches("# ")).collect();
-    let tables = lines.iter().position(|it| it.starts_with('[')).expect("it has tables");
-    let of_tables = lines.iter().filter_map(|it| it.strip_prefix('[')?.split_once(']').map(|it| it.0));
-    let keys = lines[..tables].iter().filter_map(|it| it.split_once(" = ").map(|it| it.0)).filter(is_key);
-    let keys = set(keys.chain(of_tables));
-    let page = read("docs/cli.md");
-    let told = self::tables(section(&page, "## Settings"));
-    let [settings, environment] = &told[..] else { panic!("two tables") };
-    let mut told_keys = BTreeSet::new();
-    for row in settings {
-        let [flag, _, default, meaning] = &row[..] else { panic!("{row:?}") };
-        let flag = flag.trim_matches('`');
-        let help = helps.iter().filter_map(|it| it.get(flag)).max_by_key(|it| it.len()).expect(flag);
-        let key = flag.trim_start_matches('-').replace('-', "_");
-        let variable = match flag {
-            "--database-url" => "DATABASE_URL".to_owned(),
-            _ => format!("MUTIRAO_{}", key.to_uppercase()),
-        };
-        let has_variable = help.contains(&format!("[env: {variable}"));
-        assert_eq!(has_variable, !meaning.contains("No environment"), "{flag}: {help}");
-        match help.split_once("[default: ") {
-            Some((_, said)) => assert!(said.starts_with(default), "{flag}: {default}, but {said}"),
-            None => {
-                assert!(["false", "none", "the file's own outbox"].contains(&&**default), "{flag}: {default}")
-            }
-        }
-        if !meaning.contains("No key in a file") {
-            told_keys.insert(key);
-        }
-    }
-    // What is no flag.
-    let others = environment.iter().flat_map(|row| quoted(&row[0])).filter(|it| !it.starts_with("MUTIRAO_R"));
-    for variable in others.filter(|it| it.ends_with(|end: char| end.is_ascii_uppercase())) {
-        let key = variable.trim_start_matches("MUTIRAO_").to_lowercase();
-        let is_secret = ["token", "secret", "password", "listen_url"].iter().any(|it| key.ends_with(it));
-        if !is_secret && key != "settle_delay" {
-            told_keys.insert(key);
-        }
-    }
-    assert_eq!(told_keys, keys);
 }
 
 #[test]

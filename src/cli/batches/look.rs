@@ -10,7 +10,7 @@ use crate::delivery::State;
 use crate::delivery::identity::{Content, normal_number};
 use crate::intake::{Hashing, Intake, Source};
 use crate::outbox::{AnyReader, BatchInfo, Cursor, Scope};
-use crate::settings::FileLayer;
+use crate::settings::Reading;
 use crate::ticket::Field;
 
 /// Rows read from the outbox at a time.
@@ -41,8 +41,8 @@ pub struct Unread {
 }
 
 impl Look {
-    pub fn at(source: &Source, layer: &FileLayer) -> Result<Unread, Failure> {
-        Ok(Unread { intake: reading::open_source(source, layer, Hashing::Sha256)? })
+    pub fn at(source: &Source, reading: &Reading) -> Result<Unread, Failure> {
+        Ok(Unread { intake: reading::open_source(source, reading, Hashing::Sha256)? })
     }
 }
 

@@ -20,7 +20,7 @@ use crate::intake::{Intake, Source};
 use crate::outbox::{Address, AnyReader, BatchInfo};
 use crate::registry::{Entry, Registry};
 use crate::report;
-use crate::settings::FileLayer;
+use crate::settings::Reading;
 
 pub use ask::{Asking, Offer, when};
 use decide::{Answer, Answers, Met, Plan, Situation, decide};
@@ -30,7 +30,9 @@ pub use look::Look;
 pub struct Wish<'a> {
     pub file: &'a Path,
     pub source: &'a Source,
-    pub input: &'a FileLayer,
+    pub reading: &'a Reading,
+    /// What the batch is to be called.
+    pub name: Option<&'a str>,
     pub output: Option<&'a Path>,
     pub database_url: Option<&'a str>,
     /// The HubSoft that the outbox has to belong to, where that is known.
@@ -176,8 +178,8 @@ impl Wish<'_> {
 
     /// What the batch is called, apart from its code.
     fn base(&self, screen: &Screen) -> Result<String, Failure> {
-        let wanted = match (&self.input.batch, self.file.file_stem()) {
-            (Some(batch), _) => batch.clone(),
+        let wanted = match (self.name, self.file.file_stem()) {
+            (Some(name), _) => name.to_owned(),
             (None, _) if reading::is_stdin(self.file) => return Err(missing("a name for the batch")),
             (None, stem) => stem.map_or_else(|| "import".to_owned(), |it| it.to_string_lossy().into_owned()),
         };
@@ -217,7 +219,7 @@ impl Wish<'_> {
                 let Some(info) = reader.batch_info(name).await? else { continue };
                 let look = match &mut look {
                     Some(look) => look,
-                    none => none.insert(Look::at(self.source, self.input)?.read()?),
+                    none => none.insert(Look::at(self.source, self.reading)?.read()?),
                 };
                 let compared = look.compare(reader, &info).await?;
                 let beside = info.code.map(|code| name::folder_beside(folder, code));
@@ -236,9 +238,8 @@ impl Wish<'_> {
     /// most of the rows, or that was named, is meant.
     fn choose(&self, mut candidates: Vec<Candidate>, base: &str, now: Timestamp) -> Option<Candidate> {
         if self.database_url.is_some() {
-            candidates.retain(|it| {
-                it.compared.is_mostly_known() || self.input.batch.is_some() && it.info.name == base
-            });
+            candidates
+                .retain(|it| it.compared.is_mostly_known() || self.name.is_some() && it.info.name == base);
         }
         candidates.into_iter().max_by_key(|it| it.met().nearness(now))
     }
@@ -255,7 +256,7 @@ impl Wish<'_> {
         let is_taken = || ["results.csv", "summary.json"].iter().any(|it| folder.join(it).exists());
         let (batch, folder) = match self.database_url {
             Some(_) => {
-                let batch = match &self.input.batch {
+                let batch = match self.name {
                     Some(_) if !is_beside => base.to_owned(),
                     _ => name::shared(base, Timestamp::now(), code),
                 };

@@ -1,0 +1,74 @@
+//! The environment, read once: nobody else looks at it.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// What the environment says.
+#[derive(Default)]
+pub struct Environment(BTreeMap<OsString, OsString>);
+
+impl Environment {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    pub fn read() -> Self {
+        Self(std::env::vars_os().collect())
+    }
+
+    /// The value of a variable, if it has one, and one that is not empty.
+    pub(super) fn get(&self, name: &str) -> Option<&OsStr> {
+        self.any(name).filter(|value| !value.is_empty())
+    }
+
+    /// The same, but an empty value is one.
+    pub(super) fn any(&self, name: &str) -> Option<&OsStr> {
+        self.0.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    fn path(&self, name: &str) -> Option<&Path> {
+        self.get(name).map(Path::new)
+    }
+
+    /// Whether a person wants no colours, as <https://no-color.org> says it.
+    pub fn has_no_color(&self) -> bool {
+        self.get("NO_COLOR").is_some()
+    }
+
+    /// Who runs the command, for a row's history.
+    pub fn user(&self) -> String {
+        let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| self.get(name)?.to_str());
+        named.map_or_else(|| format!("user {}", rustix::process::getuid().as_raw()), str::to_owned)
+    }
+
+    /// Where programs keep what they know of their earlier runs: what systemd gives, else the user's.
+    pub fn state_folder(&self) -> Option<PathBuf> {
+        // systemd separates several by colons.
+        let systemd = self.get("STATE_DIRECTORY").and_then(|folders| folders.to_str()?.split(':').next());
+        systemd
+            .map(PathBuf::from)
+            .or_else(|| Some(self.path("XDG_STATE_HOME")?.join("mutirao")))
+            .or_else(|| Some(self.path("HOME")?.join(".local/state/mutirao")))
+            .filter(|folder| folder.is_absolute())
+    }
+
+    /// The user's settings file. One that was named by its folder counts also where it cannot be reached.
+    pub(super) fn users_file(&self) -> Option<PathBuf> {
+        let own = "mutirao/mutirao.toml";
+        match self.path("XDG_CONFIG_HOME") {
+            Some(folder) => Some(folder.join(own)),
+            // A service, or a program under another user's name, may have a home that is shut to it.
+            None => Some(self.path("HOME")?.join(".config").join(own)).filter(|file| file.exists()),
+        }
+    }
+
+    /// Where systemd puts the secrets that it hands to a service.
+    pub(super) fn credentials(&self) -> Option<&Path> {
+        self.path("CREDENTIALS_DIRECTORY")
+    }
+}
+
+#[cfg(test)]
+impl<const N: usize> From<[(&str, &str); N]> for Environment {
+    fn from(variables: [(&str, &str); N]) -> Self {
+        Self(variables.map(|(name, value)| (name.into(), value.into())).into_iter().collect())
+    }
+}
