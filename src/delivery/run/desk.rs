@@ -157,6 +157,10 @@ pub struct Desk {
     pub login: Login,
     /// The outbox's time of day minus the run's.
     pub time_off: SignedDuration,
+    /// When the outbox was asked that told its time last; `None`: nobody shares it.
+    pub time_told_at: Option<Duration>,
+    /// Somebody wants to know it anew.
+    pub wants_time: bool,
     /// The outbox's clock was set back: what it has stamped may lie far ahead.
     pub was_set_back: bool,
     /// What HubSoft's clock showed last, and when that was by [`Clock::awake`](crate::delivery::Clock).
@@ -212,6 +216,8 @@ impl Desk {
             told_open: Some(false),
             login: Login::Unasked,
             time_off: SignedDuration::ZERO,
+            time_told_at: None,
+            wants_time: false,
             was_set_back: false,
             hubsoft_clock: None,
             work: Work::Maybe,

@@ -5,10 +5,15 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use super::Engine;
-use super::desk::{Desk, Moment, Purpose};
+use super::desk::{AHEAD, Desk, Moment, Purpose};
 use super::sleep_until;
 use crate::delivery::breaker::Traffic;
 use crate::delivery::{Api, CLAIM_AGE_MAX, Clock, Gate, Outbox, RequestKind, Watch, Withheld};
+
+/// A claim older than this is compared with the clock of a shared outbox before its post, unless that has been told as
+/// lately: a machine that its hypervisor froze does not notice by itself, and others may have taken its rows over.
+const UNTOLD_MAX: Duration = Duration::from_secs(1);
+const _: () = assert!(AHEAD.as_millis() < UNTOLD_MAX.as_millis(), "at its pace a worker need not ask");
 
 /// One claim's, or one probe's, way to the API.
 pub struct Pass<'e, 'a, O, A, C, W> {
@@ -107,6 +112,32 @@ impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
         }
     }
 
+    /// Whether it is to be compared with the outbox's clock first.
+    fn is_untold(&self) -> bool {
+        let now = self.engine.now();
+        let told_at = self.engine.desk.borrow().time_told_at;
+        let is_old = self.claimed.is_some_and(|it| UNTOLD_MAX < it.until(self.engine.moment()));
+        is_old && told_at.is_some_and(|it| UNTOLD_MAX < now.saturating_sub(it))
+    }
+
+    /// Waits until a shared outbox has been asked for the time, and has told it.
+    async fn time_told(&self) {
+        let engine = self.engine;
+        let from = engine.now();
+        loop {
+            let changed = engine.changed.notified();
+            {
+                let mut desk = engine.desk.borrow_mut();
+                if desk.time_told_at.is_some_and(|it| from <= it) {
+                    return;
+                }
+                desk.wants_time = true;
+            }
+            engine.told.notify_one();
+            changed.await;
+        }
+    }
+
     fn is_stale(&self) -> bool {
         self.claimed.is_some_and(|claimed| CLAIM_AGE_MAX < claimed.until(self.engine.moment()))
     }
@@ -163,6 +194,18 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Gate for Pass<'_, '_, O, A, C, W> {
                 () = self.shut() => return Err(Withheld),
                 () = self.stale() => return Err(Withheld),
                 () = self.slot() => {}
+            }
+            if self.is_shut() {
+                return Err(Withheld);
+            }
+        }
+        if kind == RequestKind::Post && self.is_untold() {
+            // Dropping any loses nothing: the slot is lost, and nothing is sent.
+            tokio::select! {
+                biased;
+                () = self.shut() => return Err(Withheld),
+                () = self.stale() => return Err(Withheld),
+                () = self.time_told() => {}
             }
             if self.is_shut() {
                 return Err(Withheld);

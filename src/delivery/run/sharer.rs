@@ -61,6 +61,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         self.outbox_works(Fails::Shares);
         let Some(standing) = standing else { return Ok(false) };
         let then = clock_offset.hear(asked, heard, standing.now);
+        self.desk.borrow_mut().time_told_at = Some(asked);
         self.apply(then, &standing);
         Ok(true)
     }
@@ -70,6 +71,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         let now = self.now();
         let news = std::mem::take(&mut desk.news);
         desk.telling.add(news);
+        desk.wants_time = false;
         Report {
             slots: desk.slots_wanted(now),
             wants_login: desk.login == Login::Asked,
@@ -85,7 +87,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             let told = self.told.notified();
             let until = {
                 let mut desk = self.desk.borrow_mut();
-                if desk.is_ending() || !desk.news.is_empty() {
+                if desk.is_ending() || !desk.news.is_empty() || desk.wants_time {
                     return;
                 }
                 match desk.slots_wanted(self.now()) {

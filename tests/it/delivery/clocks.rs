@@ -1,13 +1,16 @@
 //! What a run does when clocks are set: its waits are its own.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
-use mutirao::delivery::{Clock, Reply, RequestKind, State, Verdict};
+use mutirao::delivery::{Clock, Control, Rate, Reply, RequestKind, State, Verdict, run};
 use tokio::time::{sleep, timeout};
 
 use super::Bench;
-use crate::support::world::{fault, in_virtual_time, opened, reply, start};
+use super::fleet::Fleet;
+use crate::support::memory_worker::MemoryWorker;
+use crate::support::world::{VirtualClock, fault, in_virtual_time, opened, reply, start};
 
 const HOUR_S: i64 = 3600;
 
@@ -117,5 +120,36 @@ fn what_was_claimed_before_the_machine_was_frozen_goes_back() {
         let tokens: Vec<i64> = bench.outbox.rows().iter().map(|(_, row)| row.token.0).collect();
         assert!(tokens.contains(&2), "none was sent under its old claim: {tokens:?}");
         assert_eq!(bench.api.count(RequestKind::Post), 3);
+    });
+}
+
+/// Its own clocks, all of them, stood still; only the outbox's went on.
+#[test]
+fn what_waited_before_the_machine_was_frozen_is_not_sent_before_the_outbox_has_told_the_time() {
+    in_virtual_time(async {
+        let mut it = Fleet::new(3, Rate::Unlimited);
+        it.policy.concurrency = 1;
+        // The second row waits for longer than the time is taken for known, and for less than it takes to hear it anew.
+        it.api.latency.set(Duration::from_millis(1200));
+        let frozen = VirtualClock::new();
+        let (outbox, rate, timeout) = (Rc::clone(&it.outbox), Rate::Unlimited, Duration::from_secs(60));
+        let worker =
+            MemoryWorker { outbox, clock: it.clock, id: 1, rate, timeout, cut: None, only_looks: false };
+        let control = Control::default();
+        let thawing = async {
+            sleep(Duration::from_millis(600)).await;
+            it.clock.step(HOUR_S);
+            sleep(Duration::from_secs(60)).await;
+            control.stop.cancel();
+            std::future::pending::<()>().await;
+        };
+        let ending = tokio::select! {
+            ending = run(&worker, &it.api, &frozen, &it.policy, control.clone(), &()) => ending,
+            () = worker.keep() => unreachable!("it keeps for ever"),
+            () = thawing => unreachable!("it waits for ever"),
+        };
+        assert_eq!((ending.stats.opened, it.api.count(RequestKind::Post)), (3, 3));
+        let tokens: Vec<i64> = it.outbox.rows().iter().map(|(_, row)| row.token.0).collect();
+        assert!(tokens[1..].iter().all(|it| 1 < *it), "sent under a claim of an hour ago: {tokens:?}");
     });
 }
