@@ -17,7 +17,7 @@ use super::screen::Screen;
 use crate::delivery::{
     Change, Claim, Note, Pulse, Rate, Refused, RequestKind, RowId, Settle, Settled, Watch,
 };
-use crate::outbox::{Address, Counts, Feeler, Scope, Status, state_name};
+use crate::outbox::{Address, Counts, Ping, Scope, Status, state_name};
 use crate::printable;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::server::{self, Answer};
@@ -196,16 +196,16 @@ impl Watching {
     /// Sees every few seconds whether the outbox answers and lets a worker work. An idle worker would notice late, or (what
     /// it may not write) only when there is work; `screen` hears of what the run has not said by itself.
     pub async fn look_at_outbox(&self, address: &Address, screen: &Screen) -> Infallible {
-        let (mut feeler, mut n_ill, mut is_told) = (None, 0_u64, false);
+        let (mut ping, mut n_ill, mut is_told) = (None, 0_u64, false);
         loop {
-            let asked = timeout(LOOK_MAX, self.ask(feeler, address)).await;
+            let asked = timeout(LOOK_MAX, self.ask(ping, address)).await;
             let (answered, why) = match asked {
                 Ok(Ok(it)) => (Some(it), String::new()),
                 Ok(Err(why)) => (None, why),
                 Err(_) => (None, SILENT.to_owned()),
             };
-            feeler = answered;
-            n_ill = if feeler.is_some() { 0 } else { n_ill.saturating_add(1) };
+            ping = answered;
+            n_ill = if ping.is_some() { 0 } else { n_ill.saturating_add(1) };
             let has_begun = self.pulse.get().is_some() && self.works_ill.borrow().is_empty();
             if is_told && n_ill == 0 {
                 is_told = false;
@@ -215,22 +215,22 @@ impl Watching {
                 screen.warn(format!("not ready: {why}"));
             }
             self.looks_ill.replace(why);
-            sleep(if feeler.is_some() { LOOK_EVERY } else { LOOK_AGAIN }).await;
+            sleep(if ping.is_some() { LOOK_EVERY } else { LOOK_AGAIN }).await;
         }
     }
 
-    /// Asks with `feeler`, or a new one if it is broken. Returns the one that was answered, or what is wrong.
-    async fn ask(&self, feeler: Option<Feeler>, address: &Address) -> Result<Feeler, String> {
-        if let Some(mut feeler) = feeler {
+    /// Asks with `ping`, or a new one if it is broken. Returns the one that was answered, or what is wrong.
+    async fn ask(&self, ping: Option<Ping>, address: &Address) -> Result<Ping, String> {
+        if let Some(mut ping) = ping {
             let began = Instant::now();
-            if feeler.ask().await.is_ok() {
+            if ping.ask().await.is_ok() {
                 self.metrics.database_round_trip.observe(began.elapsed().as_secs_f64());
-                return Ok(feeler);
+                return Ok(ping);
             }
         }
-        let mut feeler = address.feeler().await.map_err(|error| in_words(&error))?;
-        feeler.ask().await.map_err(|error| in_words(&error))?;
-        Ok(feeler)
+        let mut ping = address.ping().await.map_err(|error| in_words(&error))?;
+        ping.ask().await.map_err(|error| in_words(&error))?;
+        Ok(ping)
     }
 
     /// Counts the rows now and then.

@@ -97,10 +97,10 @@ impl Address {
     }
 
     /// A way to ask it whether it answers.
-    pub async fn feeler(&self) -> Result<Feeler, OpenFault> {
+    pub async fn ping(&self) -> Result<Ping, OpenFault> {
         Ok(match self {
-            Self::File(path) => Feeler::Sqlite(sqlite::Reader::open(path).await?),
-            Self::Postgres(url) => Feeler::Postgres(postgres::Feeler::open(url.expose_secret()).await?),
+            Self::File(path) => Ping::Sqlite(sqlite::Reader::open(path).await?),
+            Self::Postgres(url) => Ping::Postgres(postgres::Ping::open(url.expose_secret()).await?),
         })
     }
 }
@@ -130,12 +130,12 @@ pub enum Onlooker {
 }
 
 /// A way to ask an outbox whether it answers.
-pub enum Feeler {
+pub enum Ping {
     Sqlite(sqlite::Reader),
-    Postgres(postgres::Feeler),
+    Postgres(postgres::Ping),
 }
 
-impl Feeler {
+impl Ping {
     pub async fn ask(&mut self) -> Result<(), OutboxError> {
         match self {
             Self::Sqlite(it) => it.host().await.map(drop),

@@ -21,9 +21,9 @@ const TABLES: &str = "SELECT FROM mutirao.outbox, mutirao.batch, mutirao.pace, m
 
 /// A connection by which to see whether the database answers, and lets a worker work. It is nobody else's: given up in the middle
 /// of a question, it is closed, where one of a pool would be kept until it has an answer.
-pub struct Feeler(PgConnection);
+pub struct Ping(PgConnection);
 
-impl Feeler {
+impl Ping {
     pub async fn open(url: &str) -> Result<Self, OpenError> {
         let options = connect::options(url)?;
         // Whoever looks has not as long as who works.

@@ -46,7 +46,7 @@ use crate::delivery::OutboxError;
 
 pub use connect::{OpenError, has_password, unknown_parameters};
 pub use desk::Desk;
-pub use health::{Feeler, Health};
+pub use health::{Health, Ping};
 pub use lease::Worker;
 pub use listen::{Listener, Woken};
 pub use parking::Tidied;
