@@ -17,7 +17,7 @@ use super::place;
 use super::screen::Screen;
 use crate::delivery::evidence::{Evidence, Guard, Row};
 use crate::delivery::{Halt, Reply};
-use crate::outbox::{Onlooker, SqliteOutbox};
+use crate::outbox::{ReadOnlyOutbox, SqliteOutbox};
 use crate::report;
 use crate::settings::{Flags, Sending, Sources};
 use crate::ticket::Catalogue;
@@ -185,8 +185,8 @@ async fn database(url: &str, findings: &Findings<'_>) -> Exit {
         Err(failure) => Err(failure),
     };
     let health = match opened {
-        Ok(Onlooker::Postgres(outbox)) => outbox.health().await.map_err(Failure::from),
-        Ok(Onlooker::Sqlite(_)) => {
+        Ok(ReadOnlyOutbox::Postgres(outbox)) => outbox.health().await.map_err(Failure::from),
+        Ok(ReadOnlyOutbox::Sqlite(_)) => {
             findings.ok("database", "ok, a file");
             return Exit::Done;
         }

@@ -235,16 +235,16 @@ impl Watching {
 
     /// Counts the rows now and then.
     pub async fn count(&self, address: &Address) -> Infallible {
-        let mut onlooker = None;
+        let mut read_only = None;
         loop {
             let began = Instant::now();
-            if onlooker.is_none() {
-                onlooker = address.look().await.ok();
+            if read_only.is_none() {
+                read_only = address.look().await.ok();
             }
-            if let Some(looking) = &onlooker {
+            if let Some(looking) = &read_only {
                 match timeout(COUNT_MAX, looking.reader().status(Scope::All, Timestamp::now())).await {
                     Ok(Ok(status)) => self.counted(&status),
-                    _ => onlooker = None,
+                    _ => read_only = None,
                 }
             }
             sleep_until(Instant::now() + COUNT_EVERY.max(began.elapsed() * COUNT_SHARE)).await;

@@ -89,10 +89,10 @@ impl Address {
     }
 
     /// Opens it to look at it, whoever works on it.
-    pub async fn look(&self) -> Result<Onlooker, OpenFault> {
+    pub async fn look(&self) -> Result<ReadOnlyOutbox, OpenFault> {
         Ok(match self {
-            Self::File(path) => Onlooker::Sqlite(sqlite::Reader::open(path).await?),
-            Self::Postgres(url) => Onlooker::Postgres(PgOutbox::open(url.expose_secret()).await?),
+            Self::File(path) => ReadOnlyOutbox::Sqlite(sqlite::Reader::open(path).await?),
+            Self::Postgres(url) => ReadOnlyOutbox::Postgres(PgOutbox::open(url.expose_secret()).await?),
         })
     }
 
@@ -124,7 +124,7 @@ pub enum AnyOutbox {
 
 /// An outbox to look at.
 #[expect(clippy::large_enum_variant, reason = "there is one in a process")]
-pub enum Onlooker {
+pub enum ReadOnlyOutbox {
     Sqlite(sqlite::Reader),
     Postgres(PgOutbox),
 }
@@ -336,7 +336,7 @@ impl AnyWorker<'_> {
     }
 }
 
-impl Onlooker {
+impl ReadOnlyOutbox {
     pub fn reader(&self) -> AnyReader<'_> {
         match self {
             Self::Sqlite(it) => AnyReader::Sqlite(it),

@@ -17,7 +17,7 @@ mod stored;
 mod words;
 
 pub use any::{
-    Address, AnyDesk, AnyOutbox, AnyReader, AnyStaging, AnyWorker, LEASE, Onlooker, OpenFault, Ping,
+    Address, AnyDesk, AnyOutbox, AnyReader, AnyStaging, AnyWorker, LEASE, OpenFault, Ping, ReadOnlyOutbox,
 };
 pub use commands::takes_a_word;
 pub use names::{kind_name, state_name, state_of};

@@ -134,9 +134,9 @@ impl Wish<'_> {
             };
             let Some(info) = info else { continue };
             if let Some(binding) = self.binding {
-                let onlooker = outbox.look().await?;
-                refuse_other_host(onlooker.reader(), &outbox, binding).await?;
-                onlooker.close().await?;
+                let read_only = outbox.look().await?;
+                refuse_other_host(read_only.reader(), &outbox, binding).await?;
+                read_only.close().await?;
             }
             let has_its_results =
                 |it: &&PathBuf| report::batch_of_summary(it).is_some_and(|it| it == info.name);
@@ -210,8 +210,8 @@ impl Wish<'_> {
             if outbox.file().is_some_and(|it| !it.is_file()) {
                 continue;
             }
-            let onlooker = outbox.look().await?;
-            let reader = onlooker.reader();
+            let read_only = outbox.look().await?;
+            let reader = read_only.reader();
             if let Some(binding) = self.binding {
                 refuse_other_host(reader, &outbox, binding).await?;
             }
@@ -229,7 +229,7 @@ impl Wish<'_> {
                 };
                 found.push(Candidate { folder, outbox: outbox.clone(), info, compared });
             }
-            onlooker.close().await?;
+            read_only.close().await?;
         }
         Ok(found)
     }
@@ -287,13 +287,13 @@ async fn batch_of_code(outbox: &Address, code: BatchCode) -> Result<Option<Batch
     if outbox.file().is_some_and(|it| !it.is_file()) {
         return Ok(None);
     }
-    let onlooker = outbox.look().await?;
-    let reader = onlooker.reader();
+    let read_only = outbox.look().await?;
+    let reader = read_only.reader();
     let info = match reader.batch_name(code).await? {
         Some(name) => reader.batch_info(&name).await?,
         None => None,
     };
-    onlooker.close().await?;
+    read_only.close().await?;
     Ok(info)
 }
 
