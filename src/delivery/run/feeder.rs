@@ -293,7 +293,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     }
 
     /// Looks again now and then, and when somebody says that there are rows.
-    pub(super) async fn ear(&self, poll: Duration) {
+    pub(super) async fn listener(&self, poll: Duration) {
         loop {
             self.outbox.woken(self.retry.about(poll)).await;
             let mut desk = self.desk.borrow_mut();

@@ -2,7 +2,7 @@
 //!
 //! One task, nothing spawned. A *feeder* claims a little ahead, `concurrency` *senders* post and look
 //! up, a *settler* writes outcomes in batches, a *prober* finds out when HubSoft is back, a *watchman*
-//! keeps the deadlines, a *sharer* speaks with the other workers, and an *ear* listens for new rows. They share one [`Desk`], never borrowed across an await.
+//! keeps the deadlines, a *sharer* speaks with the other workers, and a *listener* waits for new rows. They share one [`Desk`], never borrowed across an await.
 //!
 //! Dropping the future is safe at every await: what was claimed is in the outbox as possibly sent,
 //! and the next run's `recover` looks it up before anything else.
@@ -179,7 +179,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         crew.push(Box::pin(self.other(self.sharer())));
         let sharing = self.desk.borrow().sharing;
         if let Some(poll) = self.policy.poll.or((sharing == Sharing::Shared).then_some(POLL)) {
-            crew.push(Box::pin(self.other(self.ear(poll))));
+            crew.push(Box::pin(self.other(self.listener(poll))));
         }
         crew.push(Box::pin(self.other(async {
             control.stop.cancelled().await;
@@ -190,7 +190,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             crew.push(Box::pin(self.other(self.sender())));
         }
         // The settler ends last: nothing is claimed any more and every outcome is stored. Whoever is
-        // still there then (the prober in a probe, the watchman, the ear for a stop) owns no row. Where the
+        // still there then (the prober in a probe, the watchman, the listener for a stop) owns no row. Where the
         // outbox hangs, the rows are left there in flight, to be looked up.
         while let Some(role) = crew.next().await {
             if role == Role::Last {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::candidate::{IN_BATCH, NOT_HALTED};
 use super::error::Trouble;
-use super::keeper::{Ear, Heard};
+use super::keeper::{Wake, WakeReason};
 use super::lease::Worker;
 use super::session::{Access, alone, in_time};
 use super::values::Time;
@@ -28,7 +28,7 @@ use crate::outbox::range::Range;
 pub struct Desk<'a> {
     worker: &'a Worker,
     range: Range,
-    ear: Mutex<Ear>,
+    wake: Mutex<Wake>,
     /// Whether anything was due or in flight at the last look.
     was_active: Cell<bool>,
     /// At most so many rows to post in a claim: fewer after one that took long, whatever it was that it read.
@@ -84,7 +84,7 @@ impl Worker {
         Desk {
             worker: self,
             range,
-            ear: Mutex::new(Ear::new(self.outbox().listen())),
+            wake: Mutex::new(Wake::new(self.outbox().listen())),
             was_active: Cell::new(true),
             posts_max: Cell::new(usize::MAX),
             told_slow: Cell::default(),
@@ -266,8 +266,8 @@ impl Outbox for Desk<'_> {
     }
 
     async fn woken(&self, poll: Duration) {
-        let mut ear = self.ear.lock().await;
-        while let Heard::Nothing = ear.heard(poll).await {
+        let mut wake = self.wake.lock().await;
+        while let WakeReason::Poll = wake.next(poll).await {
             // An error: the claim meets it as well, and says so.
             let is_active = self.is_active().await.unwrap_or(true);
             // What was in flight elsewhere has ended: that may be the end of all work.

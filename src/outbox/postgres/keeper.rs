@@ -67,35 +67,35 @@ impl Worker {
 }
 
 /// Listens for inserts as long as it can, and polls besides.
-pub(super) struct Ear {
+pub(super) struct Wake {
     listener: Listener,
     is_listening: bool,
 }
 
-impl Ear {
+impl Wake {
     pub(super) fn new(listener: Listener) -> Self {
         Self { listener, is_listening: false }
     }
 
     /// Waits until somebody says that rows have come, or it is time to look. Dropping the future loses
     /// nothing.
-    pub(super) async fn heard(&mut self, poll: Duration) -> Heard {
+    pub(super) async fn next(&mut self, poll: Duration) -> WakeReason {
         let wait = if self.is_listening { poll * AWAKE } else { poll };
         tokio::select! {
             biased;
             // Also when it begins to listen, or can no longer: rows may have come meanwhile.
             woken = self.listener.woken() => {
                 self.is_listening = woken != Woken::Deaf;
-                Heard::Call
+                WakeReason::Told
             }
-            () = tokio::time::sleep(wait) => Heard::Nothing,
+            () = tokio::time::sleep(wait) => WakeReason::Poll,
         }
     }
 }
 
-/// What an [`Ear`] heard.
-pub(super) enum Heard {
-    Call,
+/// What a [`Wake`] came by.
+pub(super) enum WakeReason {
+    Told,
     /// It is time to look.
-    Nothing,
+    Poll,
 }
