@@ -133,7 +133,7 @@ impl<'a> Desk<'a> {
         let log = RowLog::default();
         let ending = tokio::select! {
             ending = delivering::deliver(&desk, &target, &policy, control, sight, &log) => ending?,
-            never = worker.keep(delivering::tell_rescued(self.screen)) => match never {},
+            never = worker.heartbeat(delivering::tell_rescued(self.screen)) => match never {},
         };
         let run = Run { ending, signal: signals.asked() };
         delivering::leave(worker).await;

@@ -170,7 +170,7 @@ pub async fn import(
         let log = RowLog::default();
         let ending = tokio::select! {
             ending = delivering::deliver(&desk, &target, &policy, control, sight, &log) => ending?,
-            never = worker.keep(delivering::tell_rescued(screen)) => match never {},
+            never = worker.heartbeat(delivering::tell_rescued(screen)) => match never {},
         };
         let mut run = Run { ending, signal: signals.asked() };
         run.ending.stats.logins += calm.n_logins();

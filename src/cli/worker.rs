@@ -115,7 +115,7 @@ async fn work(
     let sight = Sight { n_rows: None, outbox: &outbox, headline: &headline, screen };
     let ending = tokio::select! {
         ending = delivering::deliver(&desk, target, policy, control, sight, watching) => ending?,
-        never = worker.keep(delivering::tell_rescued(screen)) => match never {},
+        never = worker.heartbeat(delivering::tell_rescued(screen)) => match never {},
     };
     let run = Run { ending, signal: signals.asked() };
     drop(desk);

@@ -320,10 +320,10 @@ impl AnyWorker<'_> {
 
     /// Keeps the lease, and takes in what dead workers left, as long as it is polled; `rescued` hears of
     /// how many rows that were.
-    pub async fn keep(&self, rescued: impl Fn(u64)) -> Infallible {
+    pub async fn heartbeat(&self, rescued: impl Fn(u64)) -> Infallible {
         match self {
             Self::Sqlite(_) => std::future::pending().await,
-            Self::Postgres(it) => it.keep(rescued).await,
+            Self::Postgres(it) => it.heartbeat(rescued).await,
         }
     }
 

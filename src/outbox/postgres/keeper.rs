@@ -29,7 +29,7 @@ const AWAKE: u32 = 5;
 impl Worker {
     /// Renews the lease, takes in what dead workers left in flight, and parks what cannot go, for ever. `rescued` hears of how
     /// many rows that were. Runs beside the run: a lease that is not renewed claims nothing.
-    pub async fn keep(&self, rescued: impl Fn(u64)) -> Infallible {
+    pub async fn heartbeat(&self, rescued: impl Fn(u64)) -> Infallible {
         // Dropping either loses nothing.
         tokio::select! {
             never = self.keep_lease(rescued) => never,

@@ -145,7 +145,7 @@ fn what_waited_before_the_machine_was_frozen_is_not_sent_before_the_outbox_has_t
         };
         let ending = tokio::select! {
             ending = run(&worker, &it.api, &frozen, &it.policy, control.clone(), &()) => ending,
-            () = worker.keep() => unreachable!("it keeps for ever"),
+            () = worker.heartbeat() => unreachable!("it beats for ever"),
             () = thawing => unreachable!("it waits for ever"),
         };
         assert_eq!((ending.stats.opened, it.api.count(RequestKind::Post)), (3, 3));

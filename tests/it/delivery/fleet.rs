@@ -86,7 +86,7 @@ impl Fleet {
                 ending
             }
             () = stopping => unreachable!("it waits for ever"),
-            () = worker.keep() => unreachable!("it keeps for ever"),
+            () = worker.heartbeat() => unreachable!("it beats for ever"),
         }
     }
 

@@ -142,7 +142,7 @@ impl Fleet {
             biased;
             ending = running => ending,
             () = stopping => None,
-            () = worker.keep() => None,
+            () = worker.heartbeat() => None,
             () = after(dies_in) => None,
         };
         match ending {

@@ -43,7 +43,7 @@ pub struct MemoryWorker {
 
 impl MemoryWorker {
     /// Renews the lease and takes in what the dead have left, for ever.
-    pub async fn keep(&self) {
+    pub async fn heartbeat(&self) {
         loop {
             let renewed = self.commit(|shelf| {
                 let now = self.clock.now();
