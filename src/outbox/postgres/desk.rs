@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::candidate::{IN_BATCH, NOT_HALTED};
 use super::error::Trouble;
-use super::keeper::{Wake, WakeReason};
+use super::heartbeat::{Wake, WakeReason};
 use super::lease::Worker;
 use super::session::{Access, alone, in_time};
 use super::values::Time;

@@ -15,7 +15,7 @@ mod connect;
 mod desk;
 mod error;
 mod health;
-mod keeper;
+mod heartbeat;
 mod keys;
 mod lately;
 mod lease;
