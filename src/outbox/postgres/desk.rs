@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::candidate::{IN_BATCH, NOT_HALTED};
 use super::error::Trouble;
-use super::heartbeat::{Wake, WakeReason};
 use super::lease::Worker;
+use super::listen::{Wake, WakeReason};
 use super::session::{Access, alone, in_time};
 use super::values::Time;
 use super::{claim, rights, settle};

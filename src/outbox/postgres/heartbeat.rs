@@ -1,11 +1,9 @@
-//! A worker's household, beside its run: the lease is renewed, the dead are buried, and whoever
-//! listens is woken.
+//! What a worker does beside its run: it renews its lease, and takes in what dead workers left.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use super::lease::{Others, Worker};
-use super::listen::{Listener, Woken};
 use crate::delivery::CLAIM_AGE_MAX;
 use crate::outbox::LEASE;
 
@@ -22,9 +20,6 @@ const RENEWALS_PER_ROUND: u32 = 6;
 
 /// Between tries of a database that did not answer.
 const AGAIN: Duration = Duration::from_secs(1);
-
-/// While inserts wake the worker, it polls so many times as seldom.
-const AWAKE: u32 = 5;
 
 impl Worker {
     /// Renews the lease, takes in what dead workers left in flight, and parks what cannot go, for ever. `rescued` hears of how
@@ -64,38 +59,4 @@ impl Worker {
             };
         }
     }
-}
-
-/// Listens for inserts as long as it can, and polls besides.
-pub(super) struct Wake {
-    listener: Listener,
-    is_listening: bool,
-}
-
-impl Wake {
-    pub(super) fn new(listener: Listener) -> Self {
-        Self { listener, is_listening: false }
-    }
-
-    /// Waits until somebody says that rows have come, or it is time to look. Dropping the future loses
-    /// nothing.
-    pub(super) async fn next(&mut self, poll: Duration) -> WakeReason {
-        let wait = if self.is_listening { poll * AWAKE } else { poll };
-        tokio::select! {
-            biased;
-            // Also when it begins to listen, or can no longer: rows may have come meanwhile.
-            woken = self.listener.woken() => {
-                self.is_listening = woken != Woken::Deaf;
-                WakeReason::Told
-            }
-            () = tokio::time::sleep(wait) => WakeReason::Poll,
-        }
-    }
-}
-
-/// What a [`Wake`] came by.
-pub(super) enum WakeReason {
-    Told,
-    /// It is time to look.
-    Poll,
 }

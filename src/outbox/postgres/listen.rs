@@ -13,6 +13,9 @@ const CHANNEL: &str = "mutirao";
 /// How long to wait before trying again to listen.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// While inserts wake the worker, it polls so many times as seldom.
+const AWAKE: u32 = 5;
+
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Woken {
@@ -64,6 +67,40 @@ impl Listener {
             }
         }
     }
+}
+
+/// Listens for inserts as long as it can, and polls besides.
+pub(super) struct Wake {
+    listener: Listener,
+    is_listening: bool,
+}
+
+impl Wake {
+    pub(super) fn new(listener: Listener) -> Self {
+        Self { listener, is_listening: false }
+    }
+
+    /// Waits until somebody says that rows have come, or it is time to look. Dropping the future loses
+    /// nothing.
+    pub(super) async fn next(&mut self, poll: Duration) -> WakeReason {
+        let wait = if self.is_listening { poll * AWAKE } else { poll };
+        tokio::select! {
+            biased;
+            // Also when it begins to listen, or can no longer: rows may have come meanwhile.
+            woken = self.listener.woken() => {
+                self.is_listening = woken != Woken::Deaf;
+                WakeReason::Told
+            }
+            () = tokio::time::sleep(wait) => WakeReason::Poll,
+        }
+    }
+}
+
+/// What a [`Wake`] came by.
+pub(super) enum WakeReason {
+    Told,
+    /// It is time to look.
+    Poll,
 }
 
 async fn listening(options: PgConnectOptions) -> Result<PgListener, sqlx::Error> {
