@@ -1,12 +1,14 @@
 //! The run loop: drives the core through the ports.
 //!
 //! One task, nothing spawned. A *feeder* claims a little ahead, `concurrency` *senders* post and look
-//! up, a *settler* writes outcomes in batches, a *prober* finds out when HubSoft is back, a *watchman*
-//! keeps the deadlines, a *sharer* speaks with the other workers, and a *listener* waits for new rows. They share one [`Desk`], never borrowed across an await.
+//! up, a *settler* writes outcomes in batches, a *prober* finds out when HubSoft is back, one part keeps the
+//! *deadlines*, a *sharer* speaks with the other workers, and a *listener* waits for new rows. They share one
+//! [`Desk`], never borrowed across an await.
 //!
 //! Dropping the future is safe at every await: what was claimed is in the outbox as possibly sent,
 //! and the next run's `recover` looks it up before anything else.
 
+mod deadlines;
 mod desk;
 mod eyes;
 mod feeder;
@@ -14,7 +16,6 @@ mod gate;
 mod sender;
 mod settler;
 mod sharer;
-mod watchman;
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -97,7 +98,7 @@ struct Engine<'a, O, A, C, W> {
     desk: RefCell<Desk>,
     sights: RefCell<Sights>,
     retry: Retry,
-    /// Something changed that a gate, the feeder, the prober or the watchman may be waiting for.
+    /// Something changed that a gate, the feeder, the prober or a deadline may be waiting for.
     changed: Notify,
     /// A claim lies on the desk for a sender.
     queued: Notify,
@@ -175,7 +176,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         crew.push(Box::pin(self.other(self.unsticker())));
         crew.push(Box::pin(self.other(self.feeder())));
         crew.push(Box::pin(self.other(self.prober(&control.returned))));
-        crew.push(Box::pin(self.other(self.watchman())));
+        crew.push(Box::pin(self.other(self.deadlines())));
         crew.push(Box::pin(self.other(self.sharer())));
         let sharing = self.desk.borrow().sharing;
         if let Some(poll) = self.policy.poll.or((sharing == Sharing::Shared).then_some(POLL)) {
@@ -190,7 +191,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             crew.push(Box::pin(self.other(self.sender())));
         }
         // The settler ends last: nothing is claimed any more and every outcome is stored. Whoever is
-        // still there then (the prober in a probe, the watchman, the listener for a stop) owns no row. Where the
+        // still there then (the prober in a probe, the keeper of deadlines, the listener for a stop) owns no row. Where the
         // outbox hangs, the rows are left there in flight, to be looked up.
         while let Some(role) = crew.next().await {
             if role == Role::Last {

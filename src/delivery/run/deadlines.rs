@@ -15,7 +15,7 @@ use crate::delivery::{Api, Clock, Note, Outbox, Reply, RequestKind, Watch};
 impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     /// Halts the run when a guard's time has come, and cuts off what outlasts the grace of a stop. Tells
     /// whoever looks on that the loop turns, and how it stands.
-    pub(super) async fn watchman(&self) {
+    pub(super) async fn deadlines(&self) {
         loop {
             let changed = self.changed.notified();
             let now = self.now();
