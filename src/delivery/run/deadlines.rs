@@ -1,16 +1,7 @@
-//! Keeps the deadlines of a run, and finds out when HubSoft is back.
+//! Keeps the deadlines of a run.
 
-use tokio::sync::Notify;
-
-use super::desk::{Purpose, Sharing};
-use super::gate::Pass;
 use super::{Engine, Reason, sleep_until};
-use crate::delivery::breaker::Traffic;
-use crate::delivery::decide::Looks;
-use crate::delivery::evidence::{Evidence, Guard, Row};
-use crate::delivery::guards::Halt;
-use crate::delivery::standing::{Finding, News};
-use crate::delivery::{Api, Clock, Note, Outbox, Reply, RequestKind, Watch};
+use crate::delivery::{Api, Clock, Outbox, Watch};
 
 impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     /// Halts the run when a guard's time has come, and cuts off what outlasts the grace of a stop. Tells
@@ -45,91 +36,5 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                 () = pulse => {}
             }
         }
-    }
-
-    /// Probes while the breaker is open, and at once when HubSoft has `returned`. Ends when the run does.
-    pub(super) async fn prober(&self, returned: &Notify) {
-        loop {
-            let changed = self.changed.notified();
-            let probe_at = {
-                let desk = self.desk.borrow();
-                if desk.is_ending() {
-                    return;
-                }
-                match desk.breaker.traffic() {
-                    Traffic::Nothing { probe_at } if desk.stop.is_none() => probe_at,
-                    _ => None,
-                }
-            };
-            if probe_at.is_some_and(|at| at <= self.now()) {
-                self.probe().await;
-                continue;
-            }
-            // Dropping any loses nothing. A return during a probe is heard after it, because the probe may
-            // have come too early.
-            tokio::select! {
-                biased;
-                () = changed => {}
-                () = returned.notified() => self.hurry(),
-                () = sleep_until(probe_at.map(|it| self.instant(it))) => {}
-            }
-        }
-    }
-
-    /// Whose probe it is, the outbox says where it is shared. A login that was refused is not tried sooner.
-    fn hurry(&self) {
-        let mut desk = self.desk.borrow_mut();
-        if desk.held.is_some() || !desk.is_dark() {
-            return;
-        }
-        match desk.sharing {
-            Sharing::Alone => desk.breaker.hurry(self.now()),
-            Sharing::Shared => desk.tell(News { returned: true, ..News::default() }),
-        }
-        self.told.notify_one();
-    }
-
-    async fn probe(&self) {
-        let pass = Pass::new(self, Purpose::Probe, None);
-        // A probe that is cut off left nothing behind: it only reads.
-        let reply = tokio::select! {
-            biased;
-            () = pass.shut() => return,
-            reply = self.api.probe(&pass) => reply,
-        };
-        let halt = self.hear_probe(&reply, &pass);
-        self.wake();
-        if let Some(halt) = halt {
-            self.halt(halt);
-        }
-    }
-
-    fn hear_probe(&self, reply: &Reply<()>, pass: &Pass<'_, '_, O, A, C, W>) -> Option<Halt> {
-        self.tell_answer(RequestKind::Probe, reply);
-        let evidence = Evidence::of(reply);
-        let mut desk = self.desk.borrow_mut();
-        // It shows no more than that HubSoft is there.
-        self.hear(&mut desk, reply, pass.sent(), Looks::Free);
-        let halt = match evidence.guard {
-            Guard::Unauthorized(fault) => Some(Halt::Unauthorized(fault.clone())),
-            Guard::Allowed | Guard::Denied(_) | Guard::Misconfigured(_) | Guard::Silent => None,
-        };
-        desk.breaker.probed(self.now(), evidence.health);
-        // A good login is all that was missing.
-        let is_over = matches!((&desk.held, evidence.row), (Some(Halt::Unauthorized(_)), Row::Answered(())));
-        if desk.held.is_none() && evidence.row != Row::Withheld {
-            let finding = if desk.is_dark() { Finding::Unreachable } else { Finding::Answered };
-            desk.tell(finding);
-            self.told.notify_one();
-        }
-        if is_over {
-            desk.held = None;
-        }
-        desk.unbar();
-        drop(desk);
-        if is_over {
-            self.watch.note(Note::HaltOver);
-        }
-        halt
     }
 }

@@ -13,6 +13,7 @@ mod desk;
 mod eyes;
 mod feeder;
 mod gate;
+mod probe;
 mod sender;
 mod settler;
 mod sharer;
