@@ -50,6 +50,8 @@ pub(super) struct Columns {
     pub own_names: Vec<String>,
     /// Where each field comes from.
     pub fields: ByField<Origin>,
+    /// Those that come from anywhere: a row is read by them, and most files have half of the fields.
+    pub said: Vec<Field>,
     /// The keys of the two objects that have columns or values of their own.
     pub params: Vec<Param>,
     /// Where a phone is looked for if its own column has none.
@@ -118,6 +120,7 @@ impl Columns {
             set.map(|it| it.value.clone()).filter(|it| !is_blank(it))
         };
         let fields = ByField::of(|field| (at(&Target::Field(field)), set(&Target::Field(field))));
+        let said = Field::STORED.into_iter().filter(|field| fields[*field] != (None, None)).collect();
         let mut params: Vec<Param> = Vec::new();
         let mut seen = HashSet::new();
         let of_columns = roles.iter().filter_map(|it| match it {
@@ -153,6 +156,7 @@ impl Columns {
             n_named,
             may_end_in_delimiters,
             fields,
+            said,
             params,
             referencia,
             state,

@@ -262,10 +262,10 @@ impl Intake {
     /// Fields that no column and no setting says anything of.
     pub fn lacks(&self) -> Vec<Field> {
         let columns = &self.columns;
-        let is_said = |it: &Field| {
-            columns.fields[*it] != (None, None) || columns.params.iter().any(|param| param.object == *it)
+        let is_said = |field: &Field| {
+            columns.said.contains(field) || columns.params.iter().any(|param| param.object == *field)
         };
-        Field::ALL.into_iter().filter(|it| !is_said(it)).collect()
+        Field::ALL.into_iter().filter(|field| !is_said(field)).collect()
     }
 
     /// Objects that are made of the columns and settings of their keys alone, and those keys.

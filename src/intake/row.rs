@@ -38,10 +38,13 @@ impl<'a> Row<'a> {
     /// it again with [`Ticket::parse`] needs no settings and gives the same ticket.
     pub fn raw(&self) -> RawTicket<'a> {
         let origins = &self.columns.fields;
-        let mut raw = RawTicket::of(|field| match field {
-            Field::Telefone => self.phone().map(Cow::Borrowed),
-            _ => self.cell(&origins[field]).map(Cow::Borrowed),
-        });
+        let mut raw = RawTicket::default();
+        for field in &self.columns.said {
+            *raw.get_mut(*field) = self.cell(&origins[*field]).map(Cow::Borrowed);
+        }
+        if self.columns.second_phone.is_some() {
+            *raw.get_mut(Field::Telefone) = self.phone().map(Cow::Borrowed);
+        }
         if !self.columns.params.is_empty() {
             self.fill_objects(&mut raw);
         }
