@@ -5,6 +5,7 @@ use sqlx::postgres::{PgRow, Postgres};
 use sqlx::{AssertSqlSafe, Decode, PgConnection, Row, Type};
 
 use super::error::Trouble;
+use super::piecewise::{Refusals, piecewise};
 use super::values::Time;
 use crate::delivery::identity::Marker;
 use crate::delivery::{Backlog, Claim, Doubt, End, OutboxError, RowId, Token};
@@ -176,9 +177,12 @@ impl<'r> Cells<'r> {
 fn columns() -> String {
     let is_json = |it: Field| it.kind() == Kind::Object;
     // What is stored outside of the row stays there until its length is known: of a text without reading it, of
-    // JSON only as it is stored, which may be compressed.
+    // JSON first as it is stored, which may be compressed, then as it is in an array, which is not. There it takes up to
+    // four times the bytes of its text, which is the dearest to make.
     let is_long = |it: Field| match is_json(it) {
-        true => format!("{CELL_MAX} < pg_column_size(o.{it})"),
+        true => format!(
+            "(o.{it} IS NOT NULL AND ({CELL_MAX} < pg_column_size(o.{it}) OR 4 * {CELL_MAX} < pg_column_size(ARRAY[o.{it}])))"
+        ),
         false => format!("{CELL_MAX} < octet_length(o.{it})"),
     };
     let long: String =
@@ -200,18 +204,43 @@ fn columns() -> String {
     )
 }
 
+/// Which rows are looked for.
+pub(super) struct Look<'a> {
+    pub(super) range: Range,
+    pub(super) now: Timestamp,
+    pub(super) n_posts: usize,
+    pub(super) n_look_ups: usize,
+    /// Of rows to post.
+    pub(super) end: End,
+    /// Rows that are passed over, as a condition.
+    pub(super) but: &'a str,
+}
+
 /// The rows that may be claimed now: those to look up, then those to post, both in the order of
 /// claims, up to so many of each.
 ///
 /// They are locked, all of them, so that nobody changes them before they are written; a row that
 /// another transaction holds is passed over.
-pub(super) async fn candidates(
+pub(super) async fn candidates(conn: &mut PgConnection, look: &Look<'_>) -> Result<Vec<PgRow>, OutboxError> {
+    found(conn, look, &columns()).await
+}
+
+/// Those of the candidates that the database cannot read, damaged or too much for it, and why.
+pub(super) async fn unreadable(
     conn: &mut PgConnection,
-    range: Range,
-    now: Timestamp,
-    (n_posts, n_look_ups): (usize, usize),
-    end: End,
-) -> Result<Vec<PgRow>, OutboxError> {
+    look: &Look<'_>,
+) -> Result<Refusals<i64>, OutboxError> {
+    let rows = found(conn, look, "o.id").await?;
+    let ids = rows.iter().map(|it| it.try_get(0).trouble()).collect::<Result<Vec<i64>, _>>()?;
+    let sql = format!("SELECT {} FROM mutirao.outbox o WHERE o.id = ANY($1)", columns());
+    piecewise(conn, &ids, async |conn, ids| {
+        sqlx::query(AssertSqlSafe(sql.clone())).bind(ids).fetch_all(conn).await.trouble().map(drop)
+    })
+    .await
+}
+
+async fn found(conn: &mut PgConnection, look: &Look<'_>, columns: &str) -> Result<Vec<PgRow>, OutboxError> {
+    let Look { range, now, n_posts, n_look_ups, end, but } = *look;
     let limit = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     let start = match end {
         End::Between(thousandths) => match &ends(conn, range, now).await?[..] {
@@ -220,7 +249,7 @@ pub(super) async fn candidates(
         },
         End::Front | End::Back => None,
     };
-    let asked = sqlx::query(AssertSqlSafe(candidates_sql(end, start)))
+    let asked = sqlx::query(AssertSqlSafe(candidates_sql(columns, end, start, but)))
         .bind(range.batch)
         .bind(range.import)
         .bind(range.last_record)
@@ -263,34 +292,36 @@ const BACKWARD: &str = "o.prioridade DESC, o.available_at DESC, o.id DESC";
 
 /// `OFFSET 0` keeps the question for live rows a look by service, a candidate at a time. As a join, the
 /// planner may choose to read all of `outbox_live` for each, if it believes that there is nothing in it.
-fn candidates_sql(end: End, start: Option<Spot>) -> String {
+fn candidates_sql(columns: &str, end: End, start: Option<Spot>, but: &str) -> String {
     let order = if end == End::Back { BACKWARD } else { FORWARD };
     let from = start.map_or("", |_| "AND (o.prioridade, o.available_at, o.id) >= ($7, $8, $9)");
-    let (columns, to_post, to_look_up) = (columns(), to_post(Place::Queue), to_look_up());
+    let (to_post, to_look_up) = (to_post(Place::Queue), to_look_up());
     format!(
         "SELECT * FROM
          (SELECT {columns} FROM mutirao.outbox o
-           WHERE {to_look_up} AND o.available_at <= $4
+           WHERE {to_look_up} AND o.available_at <= $4 {but}
              AND NOT EXISTS (SELECT FROM mutirao.outbox l
                               WHERE l.service = o.service AND l.state = 'in_flight' AND {LIVE} OFFSET 0)
            ORDER BY o.prioridade, o.available_at, o.id LIMIT $6 FOR UPDATE OF o SKIP LOCKED) look_ups
          UNION ALL SELECT * FROM
          (SELECT {columns} FROM mutirao.outbox o
-           WHERE {to_post} AND o.available_at <= $4
+           WHERE {to_post} AND o.available_at <= $4 {but}
              AND NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = o.service AND {LIVE} OFFSET 0) {from}
            ORDER BY {order} LIMIT $5 FOR UPDATE OF o SKIP LOCKED) posts"
     )
 }
 
-/// Asked only when the candidates did not tell. The second: whether any row is parked, which may be able to go.
+/// Asked only when the candidates did not tell. What is passed over is pending, but not due. The second: whether any row
+/// is parked, which may be able to go.
 pub(super) async fn backlog(
     conn: &mut PgConnection,
     range: Range,
     now: Timestamp,
     worker: i64,
+    but: &str,
 ) -> Result<(Backlog, bool), OutboxError> {
     let (pending, next_due, elsewhere, is_parked): (bool, Option<Time>, bool, bool) =
-        sqlx::query_as(AssertSqlSafe(outlook_sql()))
+        sqlx::query_as(AssertSqlSafe(outlook_sql(but)))
             .bind(range.batch)
             .bind(range.import)
             .bind(range.last_record)
@@ -302,12 +333,12 @@ pub(super) async fn backlog(
     Ok((Backlog { pending, next_due: next_due.map(|it| it.0), elsewhere }, is_parked))
 }
 
-fn outlook_sql() -> String {
+fn outlook_sql(but: &str) -> String {
     // The first that is due answers at once; only if none is, all that wait are seen.
     let next = |rows: &str, blockers: &str| {
         let free = format!(
             "FROM mutirao.outbox o
-             WHERE {rows} AND NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = o.service {blockers} AND {LIVE} OFFSET 0)"
+             WHERE {rows} {but} AND NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = o.service {blockers} AND {LIVE} OFFSET 0)"
         );
         format!(
             "coalesce((SELECT o.available_at {free} AND o.available_at <= $4

@@ -3,18 +3,20 @@
 //! Claims stand in line behind a lock, so what this one reads of a service is the truth. Candidates
 //! are locked as they are read: producers and commands that want to change one wait for the commit.
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, Executor, PgConnection};
 use tokio::time::Instant;
 
-use super::candidate::{Candidate, backlog, candidates};
-use super::error::Trouble;
+use super::candidate::{Candidate, Look, backlog, candidates, unreadable};
+use super::error::{Trouble, all_of, refusal};
 use super::keys::ClaimKeys;
 use super::lease::Worker;
-use super::parking::put_back;
+use super::parking::Stride;
+use super::piecewise::{Refusals, piecewise, within};
 use super::session::Access;
 use super::values::{Time, text};
 use crate::delivery::{
@@ -26,12 +28,15 @@ use crate::outbox::refusal::Refusal;
 use crate::outbox::state_name;
 use crate::outbox::stored::json;
 
-/// Of invalid rows in a row, so many are read at once and refused.
+/// Of invalid rows in a row, so many are read at once and refused, at most.
 const REFUSALS: usize = 512;
 
 /// So many are refused in one commit, about: what was decided of a flood of them counts at once, and the others claim
 /// in between.
 const REFUSALS_MAX: usize = 4 * REFUSALS;
+
+/// After a look that took no longer, the next is wider.
+const LOOK_QUICK: Duration = Duration::from_millis(50);
 
 /// A claim that has looked for so long looks no further.
 const LOOKING_MAX: Duration = Duration::from_millis(400);
@@ -52,34 +57,118 @@ struct Round {
     is_short: bool,
 }
 
-pub(super) async fn claim(worker: &Worker, range: Range, want: ClaimRequest) -> Result<Claimed, OutboxError> {
+/// How rows are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Care {
+    /// All at once. If one cannot be, none is.
+    Whole,
+    /// All but those that the database refuses.
+    Piecewise,
+}
+
+impl Care {
+    async fn write<T: Clone>(
+        self,
+        conn: &mut PgConnection,
+        rows: &[T],
+        work: impl AsyncFnMut(&mut PgConnection, &[T]) -> Result<(), OutboxError>,
+    ) -> Result<Refusals<T>, OutboxError> {
+        let mut work = work;
+        match self {
+            _ if rows.is_empty() => Ok(Vec::new()),
+            Self::Whole => work(conn, rows).await.map(|()| Vec::new()),
+            Self::Piecewise => piecewise(conn, rows, work).await,
+        }
+    }
+}
+
+/// Looks at `rows_max` rows at once at most, but for one. `began` is told when its turn comes: from then on all others
+/// wait for it.
+pub(super) async fn claim(
+    worker: &Worker,
+    range: Range,
+    want: ClaimRequest,
+    rows_max: usize,
+    began: &Cell<Option<Instant>>,
+) -> Result<Claimed, OutboxError> {
+    let mut tx = worker.outbox().tx(Access::Claiming).await?;
+    began.set(Some(Instant::now()));
+    let mut keys = ClaimKeys::new(worker.keys());
+    let claimed = match attempt(&mut tx, worker, &mut keys, range, want, rows_max, Care::Whole).await {
+        // A row that the database will not have read, or changed, spoils no claim of the others.
+        Err(error) if refusal(&error).is_some() => {
+            tx.restart().await?;
+            keys = ClaimKeys::new(worker.keys());
+            began.set(Some(Instant::now()));
+            tx.execute("SET LOCAL lock_timeout = '100ms'").await.trouble()?;
+            attempt(&mut tx, worker, &mut keys, range, want, rows_max, Care::Piecewise).await?
+        }
+        claimed => claimed?,
+    };
+    tx.commit().await?;
+    keys.committed();
+    Ok(claimed)
+}
+
+async fn attempt(
+    conn: &mut PgConnection,
+    worker: &Worker,
+    keys: &mut ClaimKeys<'_>,
+    range: Range,
+    want: ClaimRequest,
+    rows_max: usize,
+    care: Care,
+) -> Result<Claimed, OutboxError> {
     let mut claimed = Claimed::default();
     let mut services = HashSet::new();
-    let mut keys = ClaimKeys::new(worker.keys());
     let mut left = (want.posts, want.look_ups);
-    let mut tx = worker.outbox().tx(Access::Claiming).await?;
     let began = Instant::now();
     let (mut n_refused, mut ahead) = (0, 1);
     let (mut end, mut is_last) = (want.end, false);
     claimed.backlog = loop {
+        let looked = Instant::now();
         // One more of each than wanted, to know whether more is due. Of a kind that is not wanted none is locked,
         // which would be a write.
         let ask = |n: usize| if n == 0 { 0 } else { n.saturating_add(ahead) };
         let asked = (ask(left.0), ask(left.1));
-        let rows = candidates(&mut tx, range, want.now, asked, end).await?;
+        let but = worker.passed_over().but_these();
+        let look = Look { range, now: want.now, n_posts: asked.0, n_look_ups: asked.1, end, but: &but };
+        let rows = match care {
+            Care::Whole => candidates(conn, &look).await?,
+            Care::Piecewise => match within(conn, async |conn| candidates(conn, &look).await).await? {
+                Ok(rows) => rows,
+                Err(_) => {
+                    worker.passed_over().add(unreadable(conn, &look).await?);
+                    if LOOKING_MAX <= began.elapsed() {
+                        break more_from(want.now);
+                    }
+                    continue;
+                }
+            },
+        };
         let candidates = rows.iter().map(Candidate::read).collect::<Result<Vec<_>, _>>()?;
-        keys.read(&mut tx, candidates.iter().map(|it| it.lote)).await?;
+        keys.read(conn, candidates.iter().map(|it| it.lote)).await?;
         let (look_ups, posts): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|it| it.doubt.is_some());
         let mut round = Round::default();
         // Doubts first: they are older, and what they leave behind may be posted.
-        round.take(look_ups, asked.1, &mut left.1, want.now, &mut services, &keys);
-        round.take(posts, asked.0, &mut left.0, want.now, &mut services, &keys);
-        let (spare, is_short) = (round.spare, round.is_short);
+        round.take(look_ups, asked.1, &mut left.1, want.now, &mut services, keys);
+        round.take(posts, asked.0, &mut left.0, want.now, &mut services, keys);
+        let (spare, mut is_short) = (round.spare, round.is_short);
+        let is_refusing = !round.refusals.is_empty();
         n_refused += round.refusals.len();
-        if !round.refusals.is_empty() {
-            ahead = REFUSALS;
+        let n_written = round.write(conn, worker, want.now, keys, care, &mut claimed).await?;
+        if care == Care::Piecewise {
+            // Others may have the place of those that could not be claimed.
+            let n_look_ups = claimed.claims.iter().filter(|it| it.doubt.is_some()).count();
+            let n_posts = claimed.claims.len() - n_look_ups;
+            let taken = std::mem::replace(&mut left, (want.posts - n_posts, want.look_ups - n_look_ups));
+            is_short |= left != taken;
         }
-        let n_written = round.write(&mut tx, worker, want.now, &mut keys, &mut claimed).await?;
+        if is_refusing {
+            // Where one is invalid, many may be; but the next may take longer to read.
+            let wider = if looked.elapsed() < LOOK_QUICK { 4 * ahead } else { ahead / 4 };
+            ahead = wider.clamp(1, REFUSALS.min(rows_max.max(1)));
+        }
         if is_last {
             break more_from(want.now);
         }
@@ -92,8 +181,11 @@ pub(super) async fn claim(worker: &Worker, range: Range, want: ClaimRequest) -> 
             if LOOKING_MAX <= began.elapsed() {
                 break more_from(want.now);
             }
-            let (backlog, is_parked) = backlog(&mut tx, range, want.now, worker.id()).await?;
-            if !is_parked || put_back(&mut tx, Some(range)).await? == 0 {
+            let (backlog, is_parked) = backlog(conn, range, want.now, worker.id(), &but).await?;
+            if !is_parked || left.0 == 0 {
+                break backlog;
+            }
+            if worker.put_back(conn, Some(range), Stride::CLAIM).await?.n_rows == 0 {
                 break backlog;
             }
         }
@@ -105,8 +197,6 @@ pub(super) async fn claim(worker: &Worker, range: Range, want: ClaimRequest) -> 
             (end, is_last, ahead) = (End::Back, true, 1);
         }
     };
-    tx.commit().await?;
-    keys.committed();
     Ok(claimed)
 }
 
@@ -171,32 +261,35 @@ impl Round {
         self.is_short |= was_full || !self.services.is_empty() || !self.lotes.is_empty();
     }
 
-    /// Hands out what is written; returns how many rows that were.
+    /// Hands out what is written; returns how many rows are not as they were, or passed over.
     async fn write(
         self,
         conn: &mut PgConnection,
         worker: &Worker,
         now: Timestamp,
         keys: &mut ClaimKeys<'_>,
+        care: Care,
         to: &mut Claimed,
     ) -> Result<usize, OutboxError> {
         let Self { claims, refusals, services, lotes, .. } = self;
-        let n_written = claims.len() + refusals.len() + services.len() + lotes.len();
-        if !claims.is_empty() {
-            mark(conn, worker, &claims, now).await?;
-            to.claims.extend(claims);
-        }
-        if !refusals.is_empty() {
-            refuse(conn, &refusals).await?;
-            to.refused.extend(refusals.into_iter().filter_map(Refusal::into_told));
-        }
-        if !services.is_empty() {
-            rewrite(conn, services).await?;
-        }
+        let n_rows = claims.len() + refusals.len() + services.len() + lotes.len();
+        let ids: Vec<i64> = claims.iter().map(|it| it.row.0).collect();
+        let mut refused =
+            care.write(conn, &ids, async |conn, rows| mark(conn, worker, rows, now).await).await?;
+        let told: Vec<&Refusal> = refusals.iter().collect();
+        let untold = care.write(conn, &told, async |conn, rows| refuse(conn, rows).await).await?;
+        refused.extend(untold.into_iter().map(|(it, why)| (it.told.row.0, why)));
+        let unnamed = care.write(conn, &services, async |conn, rows| rewrite(conn, rows).await).await?;
+        refused.extend(unnamed.into_iter().map(|((row, _), why)| (row, why)));
         if !lotes.is_empty() {
             keys.make(conn, lotes).await?;
         }
-        Ok(n_written)
+        let is_refused = |row: RowId| refused.iter().any(|(it, _)| *it == row.0);
+        to.claims.extend(claims.into_iter().filter(|it| !is_refused(it.row)));
+        let refusals = refusals.into_iter().filter(|it| !is_refused(it.told.row));
+        to.refused.extend(refusals.filter_map(Refusal::into_told));
+        worker.passed_over().add(refused);
+        Ok(n_rows)
     }
 }
 
@@ -204,7 +297,7 @@ impl Round {
 async fn mark(
     conn: &mut PgConnection,
     worker: &Worker,
-    claims: &[Claim],
+    rows: &[i64],
     now: Timestamp,
 ) -> Result<(), OutboxError> {
     let sql = format!(
@@ -221,7 +314,7 @@ async fn mark(
         begun("o", "$3 + $5")
     );
     let marked = sqlx::query(AssertSqlSafe(sql))
-        .bind(claims.iter().map(|it| it.row.0).collect::<Vec<_>>())
+        .bind(rows)
         .bind(worker.id())
         .bind(Time(now))
         .bind(CLAIM_AGE_MAX)
@@ -229,11 +322,14 @@ async fn mark(
         .execute(&mut *conn)
         .await
         .trouble()?;
-    // The rows are locked: it is all of them, or the worker may not.
-    if marked.rows_affected() == 0 { Err(worker.why_unmarked(conn).await?) } else { Ok(()) }
+    // The rows are locked: it is all of them, or the worker may not, or somebody's trigger is in the way.
+    match marked.rows_affected() {
+        0 => Err(worker.why_unmarked(conn).await?),
+        n_marked => all_of(rows.len(), n_marked),
+    }
 }
 
-async fn refuse(conn: &mut PgConnection, refusals: &[Refusal]) -> Result<(), OutboxError> {
+async fn refuse(conn: &mut PgConnection, refusals: &[&Refusal]) -> Result<(), OutboxError> {
     let sql = "WITH v AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[])
                                         v(id, state, code, said, problems)),
                     told AS (UPDATE mutirao.record r SET problems = v.problems
@@ -241,7 +337,7 @@ async fn refuse(conn: &mut PgConnection, refusals: &[Refusal]) -> Result<(), Out
                UPDATE mutirao.outbox o
                   SET state = v.state, error_code = v.code, error_message = v.said, finished_at = clock_timestamp()
                  FROM v WHERE o.id = v.id";
-    sqlx::query(sql)
+    let refused = sqlx::query(sql)
         .bind(refusals.iter().map(|it| it.told.row.0).collect::<Vec<_>>())
         .bind(refusals.iter().map(|it| state_name(it.state)).collect::<Vec<_>>())
         .bind(refusals.iter().map(|it| text(&it.code)).collect::<Vec<_>>())
@@ -249,14 +345,15 @@ async fn refuse(conn: &mut PgConnection, refusals: &[Refusal]) -> Result<(), Out
         .bind(refusals.iter().map(|it| json(&it.told.problems)).collect::<Vec<_>>())
         .execute(conn)
         .await
-        .trouble()
-        .map(drop)
+        .trouble()?;
+    all_of(refusals.len(), refused.rows_affected())
 }
 
 /// Writes services as plain digits, by which rows of one service are known.
-async fn rewrite(conn: &mut PgConnection, services: Vec<(i64, i64)>) -> Result<(), OutboxError> {
-    let (ids, services): (Vec<i64>, Vec<i64>) = services.into_iter().unzip();
+async fn rewrite(conn: &mut PgConnection, rows: &[(i64, i64)]) -> Result<(), OutboxError> {
+    let (ids, services): (Vec<i64>, Vec<i64>) = rows.iter().copied().unzip();
     let sql = "UPDATE mutirao.outbox o SET id_cliente_servico = v.service::text
                  FROM unnest($1::bigint[], $2::bigint[]) v(id, service) WHERE o.id = v.id";
-    sqlx::query(sql).bind(ids).bind(services).execute(conn).await.trouble().map(drop)
+    let rewritten = sqlx::query(sql).bind(ids).bind(services).execute(conn).await.trouble()?;
+    all_of(rows.len(), rewritten.rows_affected())
 }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -12,6 +12,7 @@ use super::candidate::{IN_BATCH, NOT_HALTED};
 use super::error::Trouble;
 use super::lease::Worker;
 use super::listen::{Wake, WakeReason};
+use super::piecewise::piecewise;
 use super::session::{Access, alone, in_time};
 use super::values::Time;
 use super::{claim, rights, settle};
@@ -20,7 +21,7 @@ use crate::delivery::eyes::{Sight, Specimen};
 use crate::delivery::standing::{Report, Standing};
 use crate::delivery::{ClaimRequest, Claimed, Outbox, OutboxError, Settle, Settled, WAIT_MAX};
 use crate::outbox::Scope;
-use crate::outbox::doubts::{Patience, made_where, reopened};
+use crate::outbox::doubts::reopened;
 use crate::outbox::range::Range;
 
 /// The rows of a scope, to be delivered by one worker. Rows that their file no longer has are never
@@ -36,6 +37,9 @@ pub struct Desk<'a> {
     /// When it was last said that claims are slow.
     told_slow: Cell<Option<Instant>>,
 }
+
+/// So many rows are changed in one commit.
+const STEP: usize = 4000;
 
 /// A claim that takes so long keeps all others waiting.
 const SLOW: Duration = Duration::from_secs(1);
@@ -113,6 +117,39 @@ impl Desk<'_> {
         }
     }
 
+    /// Rows to be changed, all that there are.
+    async fn all_of(
+        &self,
+        ask: impl AsyncFnOnce(&mut PgConnection) -> Result<Vec<i64>, OutboxError>,
+    ) -> Result<Vec<i64>, OutboxError> {
+        in_time(async {
+            let mut tx = self.worker.outbox().tx(Access::Shared).await?;
+            let rows = ask(&mut tx).await?;
+            tx.commit().await?;
+            Ok(rows)
+        })
+        .await
+    }
+
+    /// Changes `rows`, so many in a commit, but those that the database refuses.
+    async fn change(
+        &self,
+        rows: &[i64],
+        change: impl AsyncFn(&mut PgConnection, &[i64]) -> Result<(), OutboxError>,
+    ) -> Result<(), OutboxError> {
+        for step in rows.chunks(STEP) {
+            in_time(async {
+                let mut tx = self.worker.outbox().tx(Access::Shared).await?;
+                let refused = piecewise(&mut tx, step, &change).await?;
+                tx.commit().await?;
+                self.worker.passed_over().add(refused);
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
     /// Whether a row is due or in flight, of whatever scope but not halted: one short statement, where a
     /// claim is a transaction of several that others wait for. The orders are those of the indices, so
     /// that no scan looks cheaper.
@@ -142,9 +179,13 @@ impl Outbox for Desk<'_> {
         let want = ClaimRequest { posts: want.posts.min(self.posts_max.get()), ..want };
         self.worker.claims();
         self.worker.settle_doubts_of_server().await?;
-        let began = Instant::now();
-        let claimed = in_time(claim::claim(self.worker, self.range, want)).await;
-        self.took(began.elapsed(), want.posts);
+        let began = Cell::new(None);
+        let rows_max = self.posts_max.get();
+        let claimed = in_time(claim::claim(self.worker, self.range, want, rows_max, &began)).await;
+        // How long it stood in line is the others' affair.
+        if let Some(began) = began.get() {
+            self.took(began.elapsed(), want.posts);
+        }
         match &claimed {
             Ok(it) => self.worker.lately().claimed(self.worker.id(), &it.claims),
             Err(_) => self.worker.doubt_server(),
@@ -167,74 +208,51 @@ impl Outbox for Desk<'_> {
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
         // It comes before a run's first claim: what the role may not do is better said before anything is sent.
         in_time(async { rights::check(&mut *self.worker.outbox().conn().await?).await }).await?;
-        in_time(async {
-            // Behind the lock: a claim whose answer was lost may still be on its way there.
-            let mut tx = self.worker.outbox().tx(Access::Claiming).await?;
-            // Of whatever scope: the worker's one run holds no row.
-            let sql = format!(
-                "UPDATE mutirao.outbox o
-                    SET state = CASE WHEN NOT o.posting AND o.doubt_precaution THEN 'pending' ELSE 'in_doubt' END,
-                        available_at = $1, {}
-                  WHERE o.id IN (SELECT l.id FROM mutirao.outbox l WHERE l.state = 'in_flight' AND l.worker = $2
-                                    FOR UPDATE SKIP LOCKED)",
-                made_where("o.posting OR o.doubt_since IS NULL", "o", "$1", "false", Patience::Kept)
-            );
-            let left = sqlx::query(AssertSqlSafe(sql)).bind(Time(now)).bind(self.worker.id());
-            let left = left.execute(&mut *tx).await.trouble()?;
-            // What somebody holds is not waited for: it is a dead worker's from now on, for the next rescue.
-            let sql = "SELECT EXISTS (SELECT FROM mutirao.outbox WHERE state = 'in_flight' AND worker = $1)";
-            let is_left = sqlx::query_scalar(sql).bind(self.worker.id()).fetch_one(&mut *tx).await.trouble()?;
-            tx.commit().await?;
-            self.worker.lately().recovered();
-            if is_left {
-                self.worker.begin_anew().await?;
-            }
-            Ok(left.rows_affected())
-        })
-        .await
+        in_time(self.worker.recover(now)).await
     }
 
     async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
-        in_time(async {
-            let mut tx = self.worker.outbox().tx(Access::Shared).await?;
-            let sql = format!(
-                "UPDATE mutirao.outbox o
-                    SET state = 'in_doubt', available_at = $2, {}
-                  WHERE id IN (SELECT id FROM mutirao.outbox o
-                                WHERE (state = 'unconfirmed' OR $3 AND state = 'in_doubt') AND {IN_BATCH}
-                                  FOR UPDATE SKIP LOCKED)",
-                reopened("o")
-            );
-            // Who comes only to look (`reconcile`) waits for no row's turn.
-            let unsure = sqlx::query(AssertSqlSafe(sql))
-                .bind(self.range.batch)
-                .bind(Time(now))
-                .bind(self.range.is_only_to_look());
-            unsure.execute(&mut *tx).await.trouble()?;
-            tx.commit().await
+        // Who comes only to look (`reconcile`) waits for no row's turn.
+        let unsure = "(state = 'unconfirmed' OR $2 AND state = 'in_doubt')";
+        let sql = format!("SELECT o.id FROM mutirao.outbox o WHERE {unsure} AND {IN_BATCH}");
+        let is_only_to_look = self.range.is_only_to_look();
+        let asked = sqlx::query_scalar(AssertSqlSafe(sql)).bind(self.range.batch).bind(is_only_to_look);
+        let rows: Vec<i64> = self.all_of(async |conn| asked.fetch_all(conn).await.trouble()).await?;
+        let sql = format!(
+            "UPDATE mutirao.outbox o
+                SET state = 'in_doubt', available_at = $3, {}
+              WHERE id IN (SELECT id FROM mutirao.outbox o
+                            WHERE id = ANY($1) AND {unsure} IS TRUE FOR UPDATE SKIP LOCKED)",
+            reopened("o")
+        );
+        self.change(&rows, async |conn, rows| {
+            let change =
+                sqlx::query(AssertSqlSafe(sql.clone())).bind(rows).bind(is_only_to_look).bind(Time(now));
+            change.execute(conn).await.trouble().map(drop)
         })
         .await
     }
 
     async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError> {
-        in_time(async {
-            let mut tx = self.worker.outbox().tx(Access::Shared).await?;
-            // A program may want its row to wait for days; it says so before the first claim.
-            // One kind after the other, because each has its index.
-            let sql = "UPDATE mutirao.outbox
-                          SET available_at = $1
-                        WHERE id IN (SELECT id FROM (
-                                  SELECT id FROM mutirao.outbox
-                                   WHERE state = 'pending' AND doubt_since IS NULL AND NOT gone AND parked IS NULL
-                                     AND $2 < available_at AND (0 < token OR record IS NOT NULL)
-                                     FOR UPDATE SKIP LOCKED) to_post
-                              UNION ALL SELECT id FROM (
-                                  SELECT id FROM mutirao.outbox
-                                   WHERE state IN ('pending', 'in_doubt') AND doubt_since IS NOT NULL AND $2 < available_at
-                                     AND (0 < token OR record IS NOT NULL) FOR UPDATE SKIP LOCKED) to_look_up)";
-            let put_off = sqlx::query(sql).bind(Time(now)).bind(Time(after(now, WAIT_MAX)));
-            put_off.execute(&mut *tx).await.trouble()?;
-            tx.commit().await
+        // A program may want its row to wait for days; it says so before the first claim.
+        let put_off = "$1 < available_at AND (0 < token OR record IS NOT NULL)";
+        // One kind after the other, because each has its index.
+        let to_post =
+            "SELECT id FROM mutirao.outbox WHERE state = 'pending' AND doubt_since IS NULL AND NOT gone";
+        let sql = format!(
+            "{to_post} AND parked IS NULL AND {put_off}
+             UNION ALL {to_post} AND parked = 'halted' AND {put_off}
+             UNION ALL {to_post} AND parked = 'blocked' AND {put_off}
+             UNION ALL SELECT id FROM mutirao.outbox
+                        WHERE state IN ('pending', 'in_doubt') AND doubt_since IS NOT NULL AND {put_off}"
+        );
+        let asked = sqlx::query_scalar(AssertSqlSafe(sql)).bind(Time(after(now, WAIT_MAX)));
+        let rows: Vec<i64> = self.all_of(async |conn| asked.fetch_all(conn).await.trouble()).await?;
+        let sql = "UPDATE mutirao.outbox SET available_at = $2
+                    WHERE id IN (SELECT id FROM mutirao.outbox
+                                  WHERE id = ANY($1) AND (state IN ('pending', 'in_doubt')) IS TRUE FOR UPDATE SKIP LOCKED)";
+        self.change(&rows, async |conn, rows| {
+            sqlx::query(sql).bind(rows).bind(Time(now)).execute(conn).await.trouble().map(drop)
         })
         .await
     }

@@ -120,18 +120,38 @@ pub(super) fn is_forbidden(error: &OutboxError) -> bool {
     why.downcast_ref().is_some_and(|it: &Said| it.code == "42501")
 }
 
-/// What the database says against this row, if it may say nothing against another: somebody's trigger or
-/// constraint, a value, a lock.
-pub(super) fn refusal_of_row(error: &OutboxError) -> Option<String> {
+/// What the database says against a row, if it may say nothing against another: somebody's trigger or constraint, a
+/// value, a lock, a damaged page. What is wrong with the connection or the server is of no row.
+pub(super) fn refusal(error: &OutboxError) -> Option<String> {
     let (OutboxError::Full(why) | OutboxError::Unavailable(why) | OutboxError::Broken(why)) = error;
     if why.is::<Locked>() {
         return Some("another session holds it".to_owned());
     }
+    if let Some(left) = why.downcast_ref::<LeftAsItWas>() {
+        return Some(left.to_string());
+    }
     let said: &Said = why.downcast_ref()?;
-    // Data exception, integrity constraint, PL/pgSQL's `RAISE`. Not 23505: see above.
-    let is_of_row = matches!(said.code.get(..2), Some("22" | "23" | "P0")) && said.code != "23505";
+    let is_of_all = match &*said.code {
+        // A statement that has to be prepared again.
+        "0A000" | "26000" => true,
+        code => matches!(code.get(..2), None | Some("08" | "25" | "40" | "53" | "57" | "58")),
+    };
     // A trigger's words may quote the row.
-    is_of_row.then(|| format!("SQLSTATE {}", said.code))
+    (!is_of_all).then(|| format!("SQLSTATE {}", said.code))
+}
+
+/// Somebody's trigger, or policy, kept a change from a row without a word. Or the row is not as it was expected to be.
+#[derive(Debug, thiserror::Error)]
+#[error("it stays as it is, without an error")]
+struct LeftAsItWas;
+
+/// Fails unless all rows were changed that were to be.
+pub(super) fn all_of(n_rows: usize, n_changed: u64) -> Result<(), OutboxError> {
+    if n_changed == n_rows as u64 { Ok(()) } else { Err(left_as_it_was()) }
+}
+
+pub(super) fn left_as_it_was() -> OutboxError {
+    OutboxError::Broken(LeftAsItWas.into())
 }
 
 /// Whether two transactions waited for each other, and this one gave way.

@@ -47,7 +47,7 @@ impl Worker {
                 }
                 Err(error) => Err(error),
             };
-            // An error: the run meets it as well, and says so.
+            // An error: the run meets it as well, and says so. One row that cannot be rescued is none.
             wait = match kept {
                 Ok(n_rows) => {
                     if 0 < n_rows {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::time::Instant;
 
-use super::error::{LeaseOver, Trouble, unavailable};
+use super::error::{LeaseOver, Trouble, left_as_it_was, unavailable};
 use super::lease::Worker;
 use super::session::{Access, in_time};
 use super::settle::settle;
@@ -93,11 +93,17 @@ impl Lately {
 impl Worker {
     /// Why a claim marked nothing.
     pub(super) async fn why_unmarked(&self, conn: &mut PgConnection) -> Result<OutboxError, OutboxError> {
-        let sql = "SELECT count(*) FROM mutirao.worker
-                    WHERE server_started IS DISTINCT FROM pg_postmaster_start_time()
-                      AND clock_timestamp() < lease_until";
-        let n_silent: i64 = sqlx::query_scalar(sql).fetch_one(conn).await.trouble()?;
-        Ok(if n_silent == 0 { unavailable(LeaseOver) } else { unavailable(BegunAnew { n_silent }) })
+        let sql = "SELECT count(*) FILTER (WHERE server_started IS DISTINCT FROM pg_postmaster_start_time()
+                                             AND clock_timestamp() < lease_until),
+                          count(*) FILTER (WHERE id = $1 AND clock_timestamp() + $2 < lease_until)
+                     FROM mutirao.worker";
+        let asked = sqlx::query_as(sql).bind(self.id()).bind(CLAIM_AGE_MAX);
+        let (n_silent, n_leases): (i64, i64) = asked.fetch_one(conn).await.trouble()?;
+        Ok(match (n_silent, n_leases) {
+            (0, 0) => unavailable(LeaseOver),
+            (0, _) => left_as_it_was(),
+            _ => unavailable(BegunAnew { n_silent }),
+        })
     }
 
     /// Says again what it did lately, of what the server does not know, if the server began anew.

@@ -5,15 +5,20 @@
 //! worker that lives or rows that are rescued.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sqlx::AssertSqlSafe;
+use jiff::Timestamp;
+use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::error::Trouble;
+use super::PgOutbox;
+use super::error::{Trouble, all_of};
 use super::keys::Keys;
 use super::lately::Lately;
+use super::parking::Walk;
+use super::piecewise::{PassedOver, piecewise};
 use super::session::{Access, alone, in_time};
-use super::{PgOutbox, values::text};
+use super::values::{Time, text};
 use crate::delivery::{OutboxError, Rate};
 use crate::outbox::Terms;
 use crate::outbox::doubts::{Patience, made_where};
@@ -42,6 +47,9 @@ pub struct Worker {
     claims: AtomicBool,
     /// Something failed since it last asked whether the server is still the same.
     doubts_server: AtomicBool,
+    /// Among what is parked.
+    walk: Mutex<Walk>,
+    passed_over: PassedOver,
 }
 
 impl PgOutbox {
@@ -49,8 +57,19 @@ impl PgOutbox {
     /// times within it. A lease that is not longer than a claim may be sent for claims nothing.
     pub async fn register(&self, name: &str, terms: Terms) -> Result<Worker, OutboxError> {
         let (name, id) = (text(name).into_owned(), AtomicI64::new(0));
-        let (lately, keys, claims, doubts_server) = Default::default();
-        let worker = Worker { outbox: self.clone(), name, terms, id, lately, keys, claims, doubts_server };
+        let (lately, keys, claims, doubts_server, walk, passed_over) = Default::default();
+        let worker = Worker {
+            outbox: self.clone(),
+            name,
+            terms,
+            id,
+            lately,
+            keys,
+            claims,
+            doubts_server,
+            walk,
+            passed_over,
+        };
         let enrolled = in_time(worker.enrol()).await;
         self.explained(enrolled).await?;
         Ok(worker)
@@ -74,6 +93,14 @@ impl Worker {
     /// Whether it has claimed since this was last asked.
     pub(super) fn has_claimed(&self) -> bool {
         self.claims.swap(false, Ordering::Relaxed)
+    }
+
+    pub(super) fn walk(&self) -> MutexGuard<'_, Walk> {
+        self.walk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn passed_over(&self) -> &PassedOver {
+        &self.passed_over
     }
 
     pub(super) fn lately(&self) -> &Lately {
@@ -150,9 +177,8 @@ impl Worker {
         }
     }
 
-    /// Takes in what dead workers left `in_flight`: each such row is in doubt (a claimed look-up keeps its older
-    /// doubt). Returns how many; none before this worker has renewed
-    /// its own lease twice.
+    /// Takes in what dead workers left `in_flight`. Returns how many; none before this worker has renewed its own
+    /// lease twice.
     ///
     /// Whoever was only cut off from here may have posted until its lease ended, and waits for the
     /// answer: the doubt is of when it stops waiting.
@@ -171,20 +197,16 @@ impl Worker {
                 return Ok(0);
             }
             // A row that somebody holds is left for the next time: waiting for it here, all would wait.
-            let waits_until = "greatest(clock_timestamp(), (SELECT w.lease_until + make_interval(secs => w.timeout_s)
-                                                              FROM mutirao.worker w WHERE w.id = o.worker))";
-            let sql = format!(
-                "UPDATE mutirao.outbox o
-                    SET state = CASE WHEN NOT o.posting AND o.doubt_precaution THEN 'pending' ELSE 'in_doubt' END,
-                        available_at = clock_timestamp(), {}
-                  WHERE o.id IN (SELECT l.id FROM mutirao.outbox l
-                                  WHERE l.state = 'in_flight'
-                                    AND NOT EXISTS (SELECT FROM mutirao.worker w
-                                                     WHERE w.id = l.worker AND clock_timestamp() < w.lease_until)
-                                    FOR UPDATE SKIP LOCKED)",
-                made_where("o.posting OR o.doubt_since IS NULL", "o", waits_until, "false", Patience::Kept)
-            );
-            let rescued = sqlx::query(AssertSqlSafe(sql)).execute(&mut *tx).await.trouble()?.rows_affected();
+            let sql = "SELECT l.id FROM mutirao.outbox l
+                        WHERE l.state = 'in_flight'
+                          AND NOT EXISTS (SELECT FROM mutirao.worker w
+                                           WHERE w.id = l.worker AND clock_timestamp() < w.lease_until)
+                          FOR UPDATE SKIP LOCKED";
+            let left: Vec<i64> = sqlx::query_scalar(sql).fetch_all(&mut *tx).await.trouble()?;
+            let refused =
+                piecewise(&mut tx, &left, async |conn, rows| take_in(conn, rows, None).await).await?;
+            let n_rescued = left.len() - refused.len();
+            self.passed_over.add(refused);
             let sql = "DELETE FROM mutirao.worker
                         WHERE id IN (SELECT w.id FROM mutirao.worker w
                                       WHERE w.lease_until <= clock_timestamp()
@@ -193,9 +215,33 @@ impl Worker {
                                         FOR UPDATE SKIP LOCKED)";
             sqlx::query(sql).execute(&mut *tx).await.trouble()?;
             tx.commit().await?;
-            Ok(rescued)
+            Ok(n_rescued as u64)
         })
         .await
+    }
+
+    /// Takes in what this worker has in flight while its run holds no row, due at once. Returns how many.
+    pub(super) async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
+        // Behind the lock: a claim whose answer was lost may still be on its way there.
+        let mut tx = self.outbox.tx(Access::Claiming).await?;
+        // Of whatever scope: the worker's one run holds no row.
+        let sql =
+            "SELECT id FROM mutirao.outbox WHERE state = 'in_flight' AND worker = $1 FOR UPDATE SKIP LOCKED";
+        let left: Vec<i64> = sqlx::query_scalar(sql).bind(self.id()).fetch_all(&mut *tx).await.trouble()?;
+        let refused =
+            piecewise(&mut tx, &left, async |conn, rows| take_in(conn, rows, Some(now)).await).await?;
+        let n_recovered = left.len() - refused.len();
+        self.passed_over.add(refused);
+        // What somebody holds, or may not be changed, is not waited for: it is a dead worker's from now on, for the next
+        // rescue.
+        let sql = "SELECT EXISTS (SELECT FROM mutirao.outbox WHERE state = 'in_flight' AND worker = $1)";
+        let is_left = sqlx::query_scalar(sql).bind(self.id()).fetch_one(&mut *tx).await.trouble()?;
+        tx.commit().await?;
+        self.lately.recovered();
+        if is_left {
+            self.begin_anew().await?;
+        }
+        Ok(n_recovered as u64)
     }
 
     /// Leaves, after a clean stop. What it still held (it should not) is rescued at once by others.
@@ -239,4 +285,22 @@ impl Worker {
         self.id.store(id, Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// Rows in flight that nobody holds are due, and in doubt since `now`; or else since their worker surely waits for no
+/// answer any more. A claimed look-up keeps its older doubt.
+async fn take_in(conn: &mut PgConnection, rows: &[i64], now: Option<Timestamp>) -> Result<(), OutboxError> {
+    let since =
+        "coalesce($2, greatest(clock_timestamp(), (SELECT w.lease_until + make_interval(secs => w.timeout_s)
+                                                             FROM mutirao.worker w WHERE w.id = o.worker)))";
+    let sql = format!(
+        "UPDATE mutirao.outbox o
+            SET state = CASE WHEN NOT o.posting AND o.doubt_precaution THEN 'pending' ELSE 'in_doubt' END,
+                available_at = coalesce($2, clock_timestamp()), {}
+          WHERE o.id = ANY($1)",
+        made_where("o.posting OR o.doubt_since IS NULL", "o", since, "false", Patience::Kept)
+    );
+    let taken =
+        sqlx::query(AssertSqlSafe(sql)).bind(rows).bind(now.map(Time)).execute(conn).await.trouble()?;
+    all_of(rows.len(), taken.rows_affected())
 }

@@ -24,6 +24,7 @@ mod merge;
 mod opened;
 mod others;
 mod parking;
+mod piecewise;
 mod proof;
 mod purge;
 mod read;

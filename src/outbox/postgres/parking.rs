@@ -10,8 +10,9 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
 use super::candidate::{IN_BATCH, LIVE, NOT_HALTED};
-use super::error::Trouble;
+use super::error::{Trouble, all_of};
 use super::lease::Worker;
+use super::piecewise::piecewise;
 use super::session::{Access, alone, in_time};
 use crate::delivery::OutboxError;
 use crate::outbox::range::Range;
@@ -41,16 +42,17 @@ const STILL_WAITS: &str =
 fn why() -> String {
     format!(
         "CASE WHEN NOT {NOT_HALTED} THEN 'halted'
-              WHEN o.available_at <= now() AND EXISTS (SELECT FROM mutirao.outbox l
+              WHEN EXISTS (SELECT FROM mutirao.outbox l
                                                         WHERE l.service = o.service AND {LIVE} OFFSET 0) THEN 'blocked' END"
     )
 }
 
-/// The first rows of the queue, and why they cannot go.
-fn front(n: usize) -> String {
+/// The first rows of the queue that are due, and why they cannot go. Others wait for their time, however many, and
+/// hide none.
+fn front(n: usize, but: &str) -> String {
     let why = why();
     format!(
-        "(SELECT o.id, {why} AS why FROM mutirao.outbox o WHERE {WAITS} AND o.parked IS NULL
+        "(SELECT o.id, {why} AS why FROM mutirao.outbox o WHERE {WAITS} AND o.parked IS NULL AND o.available_at <= now() {but}
            ORDER BY o.prioridade, o.available_at, o.id LIMIT {n})"
     )
 }
@@ -62,7 +64,7 @@ pub enum Tidied {
     Nothing,
     /// Rows are parked, and none of them can go.
     Waits,
-    /// So many were parked or put back.
+    /// So many were parked or put back; there may be more.
     Moved(u64),
 }
 
@@ -90,7 +92,7 @@ impl Worker {
         let asked = format!(
             "SELECT (SELECT count(why) FROM {} f) >= {WORTH} OR EXISTS (SELECT FROM mutirao.outbox o WHERE {WAITS} AND o.parked = 'halted')
                  OR EXISTS (SELECT FROM mutirao.outbox o WHERE {WAITS} AND o.parked = 'blocked')",
-            front(2 * WORTH)
+            front(2 * WORTH, &self.passed_over().but_these())
         );
         let asked = sqlx::query_scalar(AssertSqlSafe(asked));
         let is_worth: bool = alone(self.outbox(), async |conn| asked.fetch_one(conn).await.trouble()).await?;
@@ -101,69 +103,159 @@ impl Worker {
             let mut tx = self.outbox().tx(Access::Shared).await?;
             // What is lost in a crash is done again.
             tx.execute("SET LOCAL synchronous_commit = off").await.trouble()?;
-            let n_parked = park(&mut tx).await?;
-            let n_back = put_back(&mut tx, None).await?;
+            let n_parked = park(self, &mut tx).await?;
+            let back = self.put_back(&mut tx, None, Stride::HOUSEHOLD).await?;
             tx.commit().await?;
-            let n_moved = n_parked + n_back;
-            Ok(if n_moved == 0 { Tidied::Waits } else { Tidied::Moved(n_moved) })
+            Ok(match n_parked + back.n_rows {
+                0 if back.is_round => Tidied::Waits,
+                n_rows => Tidied::Moved(n_rows),
+            })
         })
         .await
     }
 }
 
-async fn park(conn: &mut PgConnection) -> Result<u64, OutboxError> {
+async fn park(worker: &Worker, conn: &mut PgConnection) -> Result<u64, OutboxError> {
     let sql = format!(
         "WITH front AS MATERIALIZED {},
-              waiting AS MATERIALIZED (SELECT id, why FROM front WHERE why IS NOT NULL),
-              ours AS MATERIALIZED (
-                  SELECT o.id, w.why FROM waiting w JOIN mutirao.outbox o ON o.id = w.id
-                   WHERE {STILL_WAITS} AND {WORTH} <= (SELECT count(*) FROM waiting)
-                     FOR UPDATE OF o SKIP LOCKED)
-         UPDATE mutirao.outbox o SET parked = v.why FROM ours v WHERE o.id = v.id",
-        front(STEP)
+              waiting AS MATERIALIZED (SELECT id, why FROM front WHERE why IS NOT NULL)
+         SELECT o.id, w.why FROM waiting w JOIN mutirao.outbox o ON o.id = w.id
+          WHERE {STILL_WAITS} AND {WORTH} <= (SELECT count(*) FROM waiting)
+            FOR UPDATE OF o SKIP LOCKED",
+        front(STEP, &worker.passed_over().but_these())
     );
-    Ok(sqlx::query(AssertSqlSafe(sql)).execute(conn).await.trouble()?.rows_affected())
+    let waiting: Vec<(i64, String)> =
+        sqlx::query_as(AssertSqlSafe(sql)).fetch_all(&mut *conn).await.trouble()?;
+    let sql = "UPDATE mutirao.outbox o SET parked = v.why FROM unnest($1::bigint[], $2::text[]) v(id, why) WHERE o.id = v.id";
+    let refused = piecewise(conn, &waiting, async |conn, waiting| {
+        let (ids, why): (Vec<i64>, Vec<&str>) = waiting.iter().map(|(id, why)| (*id, &**why)).unzip();
+        let parked = sqlx::query(sql).bind(ids).bind(why).execute(conn).await.trouble()?;
+        all_of(waiting.len(), parked.rows_affected())
+    })
+    .await?;
+    let n_parked = waiting.len() - refused.len();
+    worker.passed_over().add(refused.into_iter().map(|((id, _), why)| (id, why)).collect());
+    Ok(n_parked as u64)
 }
 
-/// Puts back what can go: of each lote that is not halted so many rows, of each service that nothing is live of, the
-/// first. For a `sample`, also its rows of a batch that is held.
-pub(super) async fn put_back(conn: &mut PgConnection, sample: Option<Range>) -> Result<u64, OutboxError> {
-    let range = sample.filter(|it| it.last_record.is_some());
-    // From one lote, or service, to the next, and not from row to row.
-    let sql = format!(
+/// How much one step of putting back does.
+#[derive(Clone, Copy)]
+pub(super) struct Stride {
+    /// Lotes, and services, whose turn is looked into.
+    walk: usize,
+    /// Rows that are put back of each kind.
+    rows: usize,
+}
+
+impl Stride {
+    /// Nobody waits for it.
+    const HOUSEHOLD: Self = Self { walk: STEP, rows: STEP };
+    /// All other claims wait for it.
+    pub(super) const CLAIM: Self = Self { walk: 500, rows: 500 };
+}
+
+/// Where the last step came to: the next begins behind it, so that many that cannot go hide none that can.
+pub(super) struct Walk {
+    lote: (String, i64),
+    service: i64,
+}
+
+impl Default for Walk {
+    /// Before the first: services are not negative, nor numbers of batches.
+    fn default() -> Self {
+        Self { lote: (String::new(), -1), service: -1 }
+    }
+}
+
+/// What a step of putting back came to.
+pub(super) struct Back {
+    pub(super) n_rows: u64,
+    /// It came to the last lote and the last service.
+    is_round: bool,
+}
+
+impl Worker {
+    /// Puts back what can go: of each lote that is not halted so many rows, of each service that nothing is live of, the
+    /// first. For a `sample`, also its rows of a batch that is held. A row that somebody holds is left for the next time.
+    pub(super) async fn put_back(
+        &self,
+        conn: &mut PgConnection,
+        sample: Option<Range>,
+        stride: Stride,
+    ) -> Result<Back, OutboxError> {
+        let range = sample.filter(|it| it.last_record.is_some());
+        let Walk { lote, service } = std::mem::take(&mut *self.walk());
+        let found = sqlx::query_as(AssertSqlSafe(put_back_sql(stride, &self.passed_over().but_these())))
+            .bind(range.and_then(|it| it.batch))
+            .bind(range.and_then(|it| it.last_record))
+            .bind(lote.0)
+            .bind(lote.1)
+            .bind(service);
+        let (ids, lote, batch, service): (Vec<i64>, Option<String>, Option<i64>, Option<i64>) =
+            found.fetch_one(&mut *conn).await.trouble()?;
+        let is_round = lote.is_none() && service.is_none();
+        // Whichever comes to its end first begins again.
+        let start = Walk::default();
+        *self.walk() =
+            Walk { lote: lote.zip(batch).unwrap_or(start.lote), service: service.unwrap_or(start.service) };
+        let n_rows = match &ids[..] {
+            [] => 0,
+            ids => {
+                let sql = "UPDATE mutirao.outbox SET parked = NULL WHERE id = ANY($1)";
+                let refused = piecewise(conn, ids, async |conn, ids| {
+                    let done = sqlx::query(sql).bind(ids).execute(conn).await.trouble()?;
+                    all_of(ids.len(), done.rows_affected())
+                })
+                .await?;
+                let n_rows = ids.len() - refused.len();
+                self.passed_over().add(refused);
+                n_rows as u64
+            }
+        };
+        Ok(Back { n_rows, is_round })
+    }
+}
+
+/// From one lote, or service, to the next, and not from row to row.
+fn put_back_sql(Stride { walk, rows }: Stride, but: &str) -> String {
+    format!(
         "WITH RECURSIVE lotes AS (
-             (SELECT o.lote, coalesce(o.batch, 0) AS batch FROM mutirao.outbox o WHERE {WAITS} AND o.parked = 'halted'
+             (SELECT o.lote, coalesce(o.batch, 0) AS batch, 1 AS nth FROM mutirao.outbox o
+               WHERE {WAITS} AND o.parked = 'halted' AND (o.lote, coalesce(o.batch, 0)) > ($3, $4)
                ORDER BY o.lote, coalesce(o.batch, 0) LIMIT 1)
              UNION ALL
-             SELECT n.lote, n.batch FROM lotes p CROSS JOIN LATERAL (
+             SELECT n.lote, n.batch, p.nth + 1 FROM lotes p CROSS JOIN LATERAL (
                  SELECT o.lote, coalesce(o.batch, 0) AS batch FROM mutirao.outbox o
                   WHERE {WAITS} AND o.parked = 'halted' AND (o.lote, coalesce(o.batch, 0)) > (p.lote, p.batch)
-                  ORDER BY o.lote, coalesce(o.batch, 0) LIMIT 1) n),
+                  ORDER BY o.lote, coalesce(o.batch, 0) LIMIT 1) n WHERE p.nth < {walk}),
          services AS (
-             (SELECT o.service, o.id FROM mutirao.outbox o WHERE {WAITS} AND o.parked = 'blocked'
+             (SELECT o.service, o.id, 1 AS nth FROM mutirao.outbox o
+               WHERE {WAITS} AND o.parked = 'blocked' AND o.service > $5
                ORDER BY o.service, o.prioridade, o.available_at, o.id LIMIT 1)
              UNION ALL
-             SELECT n.service, n.id FROM services p CROSS JOIN LATERAL (
+             SELECT n.service, n.id, p.nth + 1 FROM services p CROSS JOIN LATERAL (
                  SELECT o.service, o.id FROM mutirao.outbox o
                   WHERE {WAITS} AND o.parked = 'blocked' AND o.service > p.service
-                  ORDER BY o.service, o.prioridade, o.available_at, o.id LIMIT 1) n),
+                  ORDER BY o.service, o.prioridade, o.available_at, o.id LIMIT 1) n WHERE p.nth < {walk}),
          back AS (
              (SELECT r.id FROM lotes h CROSS JOIN LATERAL (
                  SELECT o.id, o.lote, o.batch FROM mutirao.outbox o
-                  WHERE {WAITS} AND o.parked = 'halted' AND o.lote = h.lote AND coalesce(o.batch, 0) = h.batch
+                  WHERE {WAITS} AND o.parked = 'halted' AND o.lote = h.lote AND coalesce(o.batch, 0) = h.batch {but}
                     AND ({NOT_HALTED} OR o.record <= $2 AND {IN_BATCH})
-                  ORDER BY o.prioridade, o.available_at, o.id LIMIT {STEP}) r
+                  ORDER BY o.prioridade, o.available_at, o.id LIMIT {rows}) r
                WHERE NOT EXISTS (SELECT FROM mutirao.batch b
                                   WHERE b.halted_at IS NOT NULL AND (b.name = h.lote OR b.id = h.batch)) OR $2 IS NOT NULL
-               LIMIT {STEP})
+               LIMIT {rows})
              UNION ALL
              (SELECT s.id FROM services s
                WHERE NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = s.service AND {LIVE} OFFSET 0)
-               LIMIT {STEP}))
-         UPDATE mutirao.outbox SET parked = NULL WHERE id IN (SELECT id FROM back)"
-    );
-    let back = sqlx::query(AssertSqlSafe(sql))
-        .bind(range.and_then(|it| it.batch))
-        .bind(range.and_then(|it| it.last_record));
-    Ok(back.execute(conn).await.trouble()?.rows_affected())
+               LIMIT {rows})),
+         ours AS MATERIALIZED (
+             SELECT o.id FROM back b JOIN mutirao.outbox o ON o.id = b.id
+              WHERE (o.state = 'pending' AND o.parked IS NOT NULL) IS TRUE {but} FOR UPDATE OF o SKIP LOCKED)
+         SELECT ARRAY(SELECT id FROM ours), l.lote, l.batch, s.service
+           FROM (SELECT max(lote) FILTER (WHERE nth = {walk}) AS lote, max(batch) FILTER (WHERE nth = {walk}) AS batch
+                   FROM lotes) l,
+                (SELECT max(service) FILTER (WHERE nth = {walk}) AS service FROM services) s"
+    )
 }

@@ -5,7 +5,7 @@
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::error::{Trouble, unreadable};
+use super::error::{Trouble, all_of, unreadable};
 use super::opened::{count, lists};
 use super::settle::write;
 use super::values::{Time, text};
@@ -105,7 +105,7 @@ async fn doubt_forgotten(conn: &mut PgConnection, settle: &Settle) -> Result<(),
         .execute(conn)
         .await
         .trouble()
-        .map(drop)
+        .and_then(|done| all_of(1, done.rows_affected()))
 }
 
 /// A proof for a row that is not opened yet, whatever else it is.
@@ -137,7 +137,7 @@ async fn adopt(
         .execute(conn)
         .await
         .trouble()
-        .map(drop)
+        .and_then(|done| all_of(1, done.rows_affected()))
 }
 
 /// Another proof for a row that is opened: the same, or of a second ticket.
@@ -192,5 +192,5 @@ async fn refuse_taken(
         .execute(conn)
         .await
         .trouble()
-        .map(drop)
+        .and_then(|done| all_of(1, done.rows_affected()))
 }

@@ -8,12 +8,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::{AssertSqlSafe, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::error::{Trouble, refusal_of_row};
+use super::error::{Trouble, all_of};
 use super::lease::Worker;
 use super::opened::{OpenedRows, write_opened};
 use super::others::{OtherRows, write_others};
+use super::piecewise::{piecewise, within};
 use super::proof;
 use super::session::Access;
 use super::values::{Time, text};
@@ -30,10 +31,7 @@ pub(super) async fn settle(worker: &Worker, settles: &[Settle]) -> Result<Vec<Se
     let mut tx = worker.outbox().tx(Access::Settling).await?;
     let mut settled = vec![Settled::Written; settles.len()];
     // It fails if a ticket belongs to another row.
-    if are_distinct(settles)
-        && let Ok(n_written) = write(&mut tx, id, settles.iter()).await
-        && n_written == settles.len() as u64
-    {
+    if are_distinct(settles) && write(&mut tx, id, settles.iter()).await.is_ok() {
         write_attempts(&mut tx, settles.iter()).await?;
         tx.commit().await?;
         return Ok(settled);
@@ -43,15 +41,11 @@ pub(super) async fn settle(worker: &Worker, settles: &[Settle]) -> Result<Vec<Se
     for at in held {
         settled[at] = held_back(worker, settles[at].row, "another session holds it");
     }
-    let mut parts = vec![&plain[..]];
-    // From the whole to halves, until the row that the database refuses stands alone.
-    while let Some(part) = parts.pop() {
-        let rows = part.iter().map(|at| &settles[*at]);
-        match (part, within(&mut tx, async |conn| write(conn, id, rows.clone()).await.map(drop)).await?) {
-            (_, Ok(())) => {}
-            ([at], Err(why)) => settled[*at] = held_back(worker, settles[*at].row, &why),
-            (part, Err(_)) => parts.extend(<[_; 2]>::from(part.split_at(part.len() / 2))),
-        }
+    let part = async |conn: &mut PgConnection, part: &[usize]| {
+        write(conn, id, part.iter().map(|at| &settles[*at])).await
+    };
+    for (at, why) in piecewise(&mut tx, &plain, part).await? {
+        settled[at] = held_back(worker, settles[at].row, &why);
     }
     for &at in &odd {
         let settle = &settles[at];
@@ -69,27 +63,6 @@ pub(super) async fn settle(worker: &Worker, settles: &[Settle]) -> Result<Vec<Se
     write_attempts(&mut tx, news.map(|(_, (settle, _))| settle)).await?;
     tx.commit().await?;
     Ok(settled)
-}
-
-/// `work`, of which nothing is kept if the database refuses it for what stands in a row; then why.
-async fn within<T>(
-    conn: &mut PgConnection,
-    work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, OutboxError>,
-) -> Result<Result<T, String>, OutboxError> {
-    conn.execute("SAVEPOINT part").await.trouble()?;
-    match work(&mut *conn).await {
-        Ok(done) => {
-            conn.execute("RELEASE part").await.trouble()?;
-            Ok(Ok(done))
-        }
-        Err(error) => match refusal_of_row(&error) {
-            Some(why) => {
-                conn.execute("ROLLBACK TO part").await.trouble()?;
-                Ok(Err(why))
-            }
-            None => Err(error),
-        },
-    }
 }
 
 /// Says so, the first time.
@@ -154,12 +127,13 @@ pub(super) fn fenced(worker: usize) -> String {
     format!("o.id = v.id AND o.token = v.token AND o.worker = ${worker} AND (o.state = 'in_flight') IS TRUE")
 }
 
-/// Writes settles of rows that are in flight under their token; returns how many that were.
+/// Writes settles of rows that are in flight under their token. Fails if a row is not.
 pub(super) async fn write<'a>(
     conn: &mut PgConnection,
     worker: i64,
-    settles: impl Iterator<Item = &'a Settle>,
-) -> Result<u64, OutboxError> {
+    settles: impl ExactSizeIterator<Item = &'a Settle>,
+) -> Result<(), OutboxError> {
+    let n_settles = settles.len();
     let (mut opened, mut others) = (OpenedRows::default(), OtherRows::default());
     let (mut released, mut released_tokens) = (Vec::new(), Vec::new());
     for settle in settles {
@@ -196,7 +170,8 @@ pub(super) async fn write<'a>(
             .trouble()?;
         n_released = done.rows_affected();
     }
-    Ok(n_opened + n_released + write_others(conn, worker, others).await?)
+    let n_others = write_others(conn, worker, others).await?;
+    all_of(n_settles, n_opened + n_released + n_others)
 }
 
 async fn write_attempts<'a>(

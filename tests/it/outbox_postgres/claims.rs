@@ -407,6 +407,22 @@ async fn what_is_too_long_is_refused_without_being_read() {
     assert!(n_read < 20, "{n_read} blocks of long values were read");
 }
 
+/// Seen: 600 rows of 64 KiB that were 5 MB each when they were read, and no claim came to its end. One whose text would
+/// be longer than the database makes shows that it is not made.
+#[tokio::test]
+async fn what_is_too_long_once_it_is_unpacked_is_refused_without_being_spelled_out() {
+    let it = Fresh::new().await;
+    it.execute(
+        "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, parametros, available_at)
+         SELECT n::text, 'x', 'Maria', '37999998888', CASE n WHEN 1 THEN long END, '2023-01-01'
+           FROM generate_series(1, 2) n, (SELECT ('[' || repeat('1e131071,', 200000) || '1]')::jsonb AS long) it",
+    )
+    .await;
+    let claimed = it.claim(want(9)).await.expect("it claims");
+    assert_eq!((ids(&claimed), claimed.refused.len()), (vec![RowId(2)], 1));
+    assert_eq!(&*claimed.refused[0].problems[0].code, "too_long");
+}
+
 /// Seen: what everybody does to a queue that seems stuck made 33 second tickets.
 #[tokio::test]
 async fn whatever_a_person_writes_into_state_what_may_have_been_sent_is_looked_up_first() {

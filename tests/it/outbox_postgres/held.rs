@@ -105,6 +105,170 @@ async fn what_somebody_holds_at_the_start_is_left_to_the_next_rescue() {
     assert!(ids(&claimed).contains(&rows[0]) && claimed.claims.iter().all(|it| it.doubt.is_some()));
 }
 
+/// What one row of a service meets in the database, before it is changed: `what`, in PL/pgSQL, in one `state`.
+async fn meets(it: &Fresh, state: &str, what: &str) {
+    let sql = format!(
+        "CREATE FUNCTION public.meet() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN {what} END$$;
+         CREATE TRIGGER meet BEFORE UPDATE ON mutirao.outbox FOR EACH ROW
+             WHEN (OLD.service = 3 AND OLD.state = '{state}') EXECUTE FUNCTION public.meet()"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut it.sql().await).await.expect("it is made");
+}
+
+/// As somebody's trigger may fail, or keep a row as it is.
+const REFUSALS: [&str; 5] = [
+    "RAISE EXCEPTION 'not this one: %', OLD.nome;",
+    "RAISE EXCEPTION USING ERRCODE = '42501';",
+    "INSERT INTO public.not_there VALUES (1); RETURN NEW;",
+    "RAISE EXCEPTION USING ERRCODE = '23505';",
+    "RETURN NULL;",
+];
+
+/// Seen: no worker claimed anything for as long as one row stood there; and one that was kept as it was without an
+/// error was posted again and again.
+#[tokio::test]
+async fn a_row_that_cannot_be_claimed_is_passed_over() {
+    for what in REFUSALS {
+        let mut it = Fresh::new().await;
+        let rows = it.insert(&(1..=9).map(valid).collect::<Vec<_>>()).await;
+        meets(&it, "pending", what).await;
+        let claimed = it.claim(want(7)).await.expect("it claims");
+        let good: Vec<RowId> = rows.iter().copied().filter(|it| *it != rows[2]).collect();
+        assert_eq!(ids(&claimed), good[..7], "{what}: as many as were wanted");
+        assert_eq!(it.state(rows[2]).await, State::Pending);
+        let claimed = it.claim(want(9)).await.expect("it claims");
+        assert_eq!(ids(&claimed), good[7..], "{what}");
+        let backlog = it.claim(want(9)).await.expect("it claims").backlog;
+        assert_eq!((backlog.pending, backlog.next_due), (true, None), "{what}: it is not waited for");
+        it.execute("DROP FUNCTION public.meet() CASCADE").await;
+        let next = register(&it.outbox).await;
+        assert_eq!(ids(&next.desk(Scope::All).claim(want(9)).await.expect("it claims")), [rows[2]], "{what}");
+    }
+}
+
+/// Not even to say that it is invalid, or to write its service anew.
+#[tokio::test]
+async fn what_cannot_be_written_to_an_ill_row_keeps_no_other_from_its_turn() {
+    for what in REFUSALS {
+        for ill in ["telefone = 'none'", "id_cliente_servico = '03'"] {
+            let mut it = Fresh::new().await;
+            let rows = it.insert(&(1..=4).map(valid).collect::<Vec<_>>()).await;
+            let sql = format!("UPDATE mutirao.outbox SET {ill} WHERE service = 3");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut it.sql().await).await.expect("it is ill");
+            meets(&it, "pending", what).await;
+            let claimed = it.claim(want(9)).await.expect("it claims");
+            assert_eq!(ids(&claimed), [rows[0], rows[1], rows[3]], "{what} {ill}");
+            assert_eq!(claimed.refused.len(), 0, "{what} {ill}: nothing is told that was not written");
+        }
+    }
+}
+
+/// A value of row 3 that is stored outside of it is no longer there.
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_passed_over() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&(1..=4).map(valid).collect::<Vec<_>>()).await;
+    it.execute(
+        "ALTER TABLE mutirao.outbox ALTER descricao SET STORAGE EXTERNAL;
+         UPDATE mutirao.outbox SET descricao = repeat('x', 40000) WHERE service = 3;
+         DO $$DECLARE toast text := (SELECT reltoastrelid::regclass FROM pg_class WHERE oid = 'mutirao.outbox'::regclass);
+         BEGIN
+             UPDATE pg_class SET relkind = 'r' WHERE oid = toast::regclass;
+             EXECUTE 'DELETE FROM ' || toast;
+             UPDATE pg_class SET relkind = 't' WHERE oid = toast::regclass;
+         END$$",
+    )
+    .await;
+    it.execute("VACUUM mutirao.outbox").await;
+    assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), [rows[0], rows[1], rows[3]]);
+    assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), []);
+}
+
+/// Also one that comes alone, by whatever code the trigger fails.
+#[tokio::test]
+async fn an_outcome_that_the_database_will_not_have_is_kept_whatever_it_says() {
+    for what in REFUSALS {
+        let mut it = Fresh::new().await;
+        it.insert(&(1..=4).map(valid).collect::<Vec<_>>()).await;
+        let claims = it.claim(want(9)).await.expect("it claims").claims;
+        meets(&it, "in_flight", what).await;
+        let settles: Vec<Settle> = claims.iter().map(opened).collect();
+        assert_eq!(it.settle(&settles[2..3]).await.expect("it settles"), [Settled::Held], "{what}");
+        let became = it.settle(&settles).await.expect("it settles");
+        let expected: Vec<_> =
+            (0..4).map(|n| if n == 2 { Settled::Held } else { Settled::Written }).collect();
+        assert_eq!(became, expected, "{what}");
+        it.execute("DROP FUNCTION public.meet() CASCADE").await;
+        assert_eq!(it.settle(&settles).await.expect("it settles"), [Settled::Written; 4], "{what}");
+    }
+}
+
+/// What no row may be changed for is said of the outbox, and of no row.
+#[tokio::test]
+async fn a_trigger_that_lets_nothing_through_is_no_rows_fault() {
+    let mut it = Fresh::new().await;
+    it.insert(&[valid(1), valid(2)]).await;
+    let claims = it.claim(want(1)).await.expect("it claims").claims;
+    it.execute(
+        "CREATE FUNCTION public.meet() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'no'; END$$;
+         CREATE TRIGGER meet BEFORE UPDATE ON mutirao.outbox EXECUTE FUNCTION public.meet()",
+    )
+    .await;
+    assert!(it.claim(want(1)).await.is_err(), "nothing can be claimed");
+    assert!(it.settle(&[opened(&claims[0])]).await.is_err(), "nothing can be settled");
+}
+
+/// Seen: a trigger that would not have one outcome, then a restart: what the worker left was in flight for ever, its
+/// other rows too.
+#[tokio::test]
+async fn what_cannot_be_taken_in_keeps_no_other_row_in_flight() {
+    for what in REFUSALS {
+        let mut it = Fresh::new().await;
+        let rows = it.insert(&(1..=4).map(valid).collect::<Vec<_>>()).await;
+        it.claim(want(9)).await.expect("it claims");
+        meets(&it, "in_flight", what).await;
+        assert_eq!(it.recover(at(2)).await.expect("it recovers"), 3, "{what}");
+        for (row, state) in rows.iter().zip([State::InDoubt, State::InDoubt, State::InFlight, State::InDoubt])
+        {
+            assert_eq!(it.state(*row).await, state, "{what}");
+        }
+        it.insert(&[valid(8)]).await;
+        assert_eq!(it.claim(want(9)).await.expect("it goes on").claims.len(), 1, "{what}");
+        // The row is a dead worker's now.
+        for _ in 0..2 {
+            it.worker.renew().await.expect("it renews");
+        }
+        assert_eq!(it.worker.rescue().await.expect("it rescues what it can"), 0, "{what}");
+        it.execute("DROP FUNCTION public.meet() CASCADE").await;
+        assert_eq!(it.worker.rescue().await.expect("it rescues"), 1, "{what}");
+    }
+}
+
+/// At the start of a run.
+#[tokio::test]
+async fn what_cannot_be_looked_at_again_or_pulled_in_keeps_no_other_waiting() {
+    for what in REFUSALS {
+        let mut it = Fresh::new().await;
+        let rows = it.insert(&(1..=4).map(valid).collect::<Vec<_>>()).await;
+        let later = "UPDATE mutirao.outbox SET token = 1, available_at = '2100-01-01'";
+        it.execute(later).await;
+        meets(&it, "pending", what).await;
+        it.pull_in(at(1)).await.expect("it pulls in");
+        for (n, row) in rows.iter().enumerate() {
+            assert_eq!(it.look(*row).await.available_at == at(1), n != 2, "{what}");
+        }
+        it.execute(
+            "DROP FUNCTION public.meet() CASCADE; UPDATE mutirao.outbox SET state = 'unconfirmed', doubt_since = now()",
+        )
+        .await;
+        meets(&it, "unconfirmed", what).await;
+        it.look_again(at(1)).await.expect("it looks again");
+        for (n, row) in rows.iter().enumerate() {
+            assert_eq!(it.state(*row).await == State::InDoubt, n != 2, "{what}");
+        }
+    }
+}
+
 async fn until(conn: &mut PgConnection, what: &'static str) {
     let began = Instant::now();
     let sql = format!("SELECT EXISTS (SELECT FROM mutirao.outbox WHERE {what})");
