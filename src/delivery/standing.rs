@@ -31,7 +31,7 @@ pub const REFUSED_TOGETHER: Duration = Duration::from_secs(1);
 
 /// What one worker says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
+pub struct ShareRequest {
     /// How many slots it has use for, beyond those that it has. 0: none.
     pub slots: u32,
     /// Whether it waits to log in.

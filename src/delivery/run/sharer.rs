@@ -11,7 +11,7 @@ use super::desk::{Fails, Login, Sharing};
 use crate::delivery::breaker::{Changed, Traffic};
 use crate::delivery::clock_offset::ClockOffset;
 use crate::delivery::evidence::Progress;
-use crate::delivery::standing::{BLOCK, HELD, Holder, News, Report, Shared, Standing};
+use crate::delivery::standing::{BLOCK, HELD, Holder, News, ShareRequest, Shared, Standing};
 use crate::delivery::{Api, Clock, Note, Outbox, OutboxError, Watch};
 
 /// Between two calls for slots, at least.
@@ -66,13 +66,13 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         Ok(true)
     }
 
-    fn report(&self) -> Report {
+    fn report(&self) -> ShareRequest {
         let mut desk = self.desk.borrow_mut();
         let now = self.now();
         let news = std::mem::take(&mut desk.news);
         desk.telling.add(news);
         desk.wants_time = false;
-        Report {
+        ShareRequest {
             slots: desk.slots_wanted(now),
             wants_login: desk.login == Login::Asked,
             news: desk.telling.clone(),

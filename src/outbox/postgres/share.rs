@@ -12,7 +12,7 @@ use super::values::text;
 use crate::delivery::breaker::{PROBE_DOUBLINGS_MAX, PROBE_FIRST, PROBE_LONGEST};
 use crate::delivery::standing::{
     BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, Paused, Prober, REFUSED_TOGETHER,
-    Report, Shared, Slots, Standing,
+    ShareRequest, Shared, Slots, Standing,
 };
 use crate::delivery::{OutboxError, RETRY_AFTER_MAX, Rate};
 
@@ -35,7 +35,7 @@ type Answer = (
 
 impl Worker {
     /// Tells what this worker knows, and hears what stands for all.
-    pub(super) async fn share(&self, report: &Report) -> Result<Standing, OutboxError> {
+    pub(super) async fn share(&self, report: &ShareRequest) -> Result<Standing, OutboxError> {
         let pause = report.news.pause.as_ref();
         let finding = report.news.finding.map(|it| match it {
             Finding::Unreachable => "unreachable",

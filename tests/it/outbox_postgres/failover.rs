@@ -1,6 +1,6 @@
 //! A standby that lacks the last commits took over, and the workers live on.
 
-use mutirao::delivery::standing::{News, Prober, Report};
+use mutirao::delivery::standing::{News, Prober, ShareRequest};
 use mutirao::delivery::{Change, ClaimRequest, Outbox, OutboxError, Settle, Settled, State};
 use mutirao::outbox::Scope;
 
@@ -37,7 +37,7 @@ async fn what_a_failover_lost_is_said_again_before_anybody_claims() {
         let early = others.claim(want(9)).await;
         assert!(matches!(early, Err(OutboxError::Unavailable(_))), "the first worker has said nothing yet");
     }
-    let report = Report { slots: 0, wants_login: false, news: News::default(), prober: Prober::Ready };
+    let report = ShareRequest { slots: 0, wants_login: false, news: News::default(), prober: Prober::Ready };
     it.worker.renew().await.expect("it renews");
     it.worker.desk(Scope::All).share(&report).await.expect("it shares");
     for (row, state) in rows.iter().zip([State::Opened, State::Opened, State::Opened, State::InDoubt]) {

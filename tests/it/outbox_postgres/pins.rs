@@ -1,6 +1,6 @@
 //! What others set for a database, a role or everybody holds for no worker.
 
-use mutirao::delivery::standing::{News, Prober, Report};
+use mutirao::delivery::standing::{News, Prober, ShareRequest};
 use mutirao::delivery::{Change, Outbox, Settle};
 use mutirao::outbox::Scope;
 use mutirao::outbox::postgres::PgOutbox;
@@ -64,7 +64,7 @@ async fn what_a_database_sets_for_everybody_holds_for_no_worker() {
         attempt: None,
     });
     desk.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
-    let report = Report { slots: 1, wants_login: false, news: News::default(), prober: Prober::Ready };
+    let report = ShareRequest { slots: 1, wants_login: false, news: News::default(), prober: Prober::Ready };
     desk.share(&report).await.expect("it shares");
     worker.renew().await.expect("it renews");
     let mut conn = it.sql().await;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use mutirao::delivery::breaker::{PROBE_FIRST, PROBE_LONGEST};
 use mutirao::delivery::standing::{
-    BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, News, Prober, REFUSED_TOGETHER, Report, Shared, Standing,
+    BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, News, Prober, REFUSED_TOGETHER, ShareRequest, Shared,
+    Standing,
 };
 use mutirao::delivery::{Outbox, RETRY_AFTER_MAX, Rate, State};
 use mutirao::outbox::postgres::Worker;
@@ -19,15 +20,15 @@ use crate::outbox_conformance::{Bench, TERMS, valid};
 /// Longer than anything here takes, shorter than what never happens.
 const LONG: Duration = Duration::from_secs(20);
 
-fn report(slots: u32) -> Report {
-    Report { slots, wants_login: false, news: News::default(), prober: Prober::Ready }
+fn report(slots: u32) -> ShareRequest {
+    ShareRequest { slots, wants_login: false, news: News::default(), prober: Prober::Ready }
 }
 
-fn found(finding: Finding) -> Report {
-    Report { news: finding.into(), ..report(0) }
+fn found(finding: Finding) -> ShareRequest {
+    ShareRequest { news: finding.into(), ..report(0) }
 }
 
-async fn share(worker: &Worker, report: &Report) -> Standing {
+async fn share(worker: &Worker, report: &ShareRequest) -> Standing {
     let standing = worker.desk(Scope::All).share(report).await.expect("it shares");
     standing.expect("others may share it")
 }
@@ -132,7 +133,7 @@ async fn a_clock_that_is_set_back_takes_slots_pauses_and_probes_with_it() {
     assert!(share(&one, &report(1)).await.slots.is_some());
 
     let pause = News { pause: Some((Duration::from_secs(600), "429".to_owned())), ..News::default() };
-    let began = share(&one, &Report { news: pause, ..report(0) }).await.pause.expect("it is paused");
+    let began = share(&one, &ShareRequest { news: pause, ..report(0) }).await.pause.expect("it is paused");
     share(&one, &found(Finding::Unreachable)).await;
     set_back(&it).await;
     for _ in 0..3 {
@@ -156,7 +157,7 @@ async fn workers_that_are_refused_together_make_one_pause() {
         |seconds| News { pause: Some((Duration::from_secs(seconds), "429".to_owned())), ..News::default() };
     let mut numbers = Vec::new();
     for (worker, seconds) in [(&one, 60), (&other, 60), (&one, 60), (&other, 90)] {
-        let told = share(worker, &Report { news: pause(seconds), ..report(0) }).await.pause;
+        let told = share(worker, &ShareRequest { news: pause(seconds), ..report(0) }).await.pause;
         numbers.push(told.expect("it is paused").number);
     }
     assert!(numbers[..3].iter().all(|it| *it == numbers[0]) && numbers[3] == numbers[0] + 1, "{numbers:?}");
@@ -168,7 +169,7 @@ async fn a_pause_is_told_and_only_made_longer() {
     let (one, other) = (worker(&it, Rate::PerSecond(10.0)).await, worker(&it, Rate::PerSecond(10.0)).await);
     let pause = |seconds, reason: &str| {
         let pause = Some((Duration::from_secs(seconds), reason.to_owned()));
-        Report { news: News { pause, ..News::default() }, ..report(5) }
+        ShareRequest { news: News { pause, ..News::default() }, ..report(5) }
     };
     assert_eq!(share(&one, &pause(600, "429")).await.slots, None, "nobody gets a slot in a pause");
     share(&other, &pause(5, "503")).await;
@@ -181,7 +182,7 @@ async fn a_pause_is_told_and_only_made_longer() {
 async fn logins_are_shared_too() {
     let it = Fresh::new().await;
     let (one, other) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::Unlimited).await);
-    let login = Report { wants_login: true, ..report(0) };
+    let login = ShareRequest { wants_login: true, ..report(0) };
     for nth in 0..10 {
         let worker = if nth % 2 == 0 { &one } else { &other };
         assert_eq!(share(worker, &report(0)).await.login_in, None, "it was not asked for");
@@ -219,7 +220,7 @@ async fn one_probes_and_tries_for_all_and_is_replaced_when_silent() {
     assert_eq!(share(&one, &found(Finding::Answered)).await.breaker, Shared::Trial(Holder::Me));
     assert_eq!(share(&one, &found(Finding::Answered)).await.breaker, Shared::Trial(Holder::Me), "told twice");
     assert_eq!(share(&other, &report(0)).await.breaker, Shared::Trial(Holder::Other));
-    let unfit = Report { prober: Prober::Unfit, ..report(0) };
+    let unfit = ShareRequest { prober: Prober::Unfit, ..report(0) };
     assert_eq!(share(&one, &unfit).await.breaker, Shared::Trial(Holder::Nobody));
     assert_eq!(share(&other, &report(0)).await.breaker, Shared::Trial(Holder::Me));
     assert_eq!(share(&other, &found(Finding::Proven)).await.breaker, Shared::Closed);
@@ -231,10 +232,10 @@ async fn after_a_return_the_next_probe_is_due_unless_one_is_on_its_way() {
     let it = Fresh::new().await;
     let (one, other) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::Unlimited).await);
     let returned = News { returned: true, ..News::default() };
-    let came_back = Report { news: returned.clone(), ..report(0) };
+    let came_back = ShareRequest { news: returned.clone(), ..report(0) };
     assert_eq!(share(&one, &came_back).await.breaker, Shared::Closed, "there is nothing to find out");
     share(&one, &found(Finding::Unreachable)).await;
-    let unfit = Report { prober: Prober::Unfit, ..came_back.clone() };
+    let unfit = ShareRequest { prober: Prober::Unfit, ..came_back.clone() };
     assert_eq!(share(&other, &unfit).await.breaker, Shared::Open(Holder::Nobody));
     assert_eq!(
         share(&one, &report(0)).await.breaker,
@@ -244,7 +245,10 @@ async fn after_a_return_the_next_probe_is_due_unless_one_is_on_its_way() {
     assert_eq!(share(&other, &came_back).await.breaker, Shared::Open(Holder::Other), "one is on its way");
     // That one failed: it came too early.
     let failed = News { finding: Some(Finding::Unreachable), ..returned };
-    assert_eq!(share(&one, &Report { news: failed, ..report(0) }).await.breaker, Shared::Open(Holder::Me));
+    assert_eq!(
+        share(&one, &ShareRequest { news: failed, ..report(0) }).await.breaker,
+        Shared::Open(Holder::Me)
+    );
     share(&one, &found(Finding::Answered)).await;
     assert_eq!(share(&other, &came_back).await.breaker, Shared::Trial(Holder::Other), "a trial goes on");
 }
@@ -254,7 +258,7 @@ async fn after_a_return_the_next_probe_is_due_unless_one_is_on_its_way() {
 async fn a_trial_goes_to_who_can_post() {
     let it = Fresh::new().await;
     let (one, other) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::Unlimited).await);
-    let postless = Report { prober: Prober::Postless, ..report(0) };
+    let postless = ShareRequest { prober: Prober::Postless, ..report(0) };
     share(&one, &found(Finding::Unreachable)).await;
     let_pass(&it, "UPDATE mutirao.pace SET breaker_at = clock_timestamp()").await;
     assert_eq!(share(&one, &postless).await.breaker, Shared::Open(Holder::Me), "it may probe");
@@ -271,7 +275,7 @@ async fn a_stop_is_for_all_until_somebody_resumes() {
     let it = Fresh::new().await;
     let (one, other) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::Unlimited).await);
     let stop = News { stop: Some("the marker was lost".to_owned()), ..News::default() };
-    share(&one, &Report { news: stop, ..report(0) }).await;
+    share(&one, &ShareRequest { news: stop, ..report(0) }).await;
     assert_eq!(share(&other, &report(0)).await.stop.as_deref(), Some("the marker was lost"));
     it.outbox.resume().await.expect("it resumes");
     assert_eq!(share(&other, &report(0)).await.stop, None);
