@@ -18,7 +18,7 @@ use governor::{Quota, RateLimiter};
 use super::evidence::Throttle;
 use super::retry::Retry;
 use super::slot_lease::SlotLease;
-use super::standing::{self, Standing};
+use super::standing::{self, SharedState};
 use super::{RETRY_AFTER_MAX, Rate};
 
 /// How late a slot may be taken without moving its successors, where half a slot is less. A timer
@@ -132,19 +132,19 @@ impl Pace {
     }
 
     /// The outbox has answered how things stood at `then`. Returns the pause, if it is news.
-    pub fn apply(&mut self, now: Duration, then: Duration, standing: &Standing) -> Option<Pause> {
-        match (standing.rate.slot(), &mut self.slots) {
+    pub fn apply(&mut self, now: Duration, then: Duration, shared: &SharedState) -> Option<Pause> {
+        match (shared.rate.slot(), &mut self.slots) {
             (None, slots) => *slots = Slots::Unlimited,
             (Some(slot), slots) => {
                 if !matches!(slots, Slots::Shared(_)) {
                     *slots = Slots::Shared(SlotLease::new());
                 }
                 if let Slots::Shared(lease) = slots {
-                    lease.hear(then, slot, standing.n_workers, standing.free_in, standing.slots);
+                    lease.hear(then, slot, shared.n_workers, shared.free_in, shared.slots);
                 }
             }
         }
-        let told = standing.pause.as_ref()?;
+        let told = shared.pause.as_ref()?;
         let until = then + told.left;
         let is_known = self.heard.replace(told.number) == Some(told.number);
         if let Some(pause) = self.pause.as_mut().filter(|it| is_known || until <= it.until + SAME_PAUSE) {
@@ -330,7 +330,7 @@ mod tests {
         let mut pace = Pace::new(Rate::Unlimited);
         let mut hear = |now: u64, number, left: u64| {
             let (now, left) = (Duration::from_secs(now), Duration::from_secs(left));
-            let standing = Standing {
+            let shared = SharedState {
                 now: jiff::Timestamp::UNIX_EPOCH,
                 rate: Rate::Unlimited,
                 n_workers: 2,
@@ -341,7 +341,7 @@ mod tests {
                 stop: None,
                 breaker: Shared::Closed,
             };
-            pace.apply(now, now, &standing).map(|it| it.until.as_secs())
+            pace.apply(now, now, &shared).map(|it| it.until.as_secs())
         };
         assert_eq!(hear(10, 1, 60), Some(70));
         assert_eq!(hear(12, 1, 58), None);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::eyes::{Sight, Specimen};
-use super::standing::{ShareRequest, Standing};
+use super::standing::{ShareRequest, SharedState};
 use super::{Claim, Fault, OpenedTicket, Refused, Settle, Settled};
 use crate::delivery::identity::Marker;
 use crate::ticket::{Id, Ticket};
@@ -78,7 +78,7 @@ pub trait Outbox {
     /// [`BLOCK`](super::standing::BLOCK) divided among them, and at most
     /// [`LEAD`](super::standing::LEAD) ahead. A probe or a trial is held by one worker at a time, which
     /// loses it when it is silent for [`HELD`](super::standing::HELD).
-    async fn share(&self, report: &ShareRequest) -> Result<Option<Standing>, OutboxError> {
+    async fn share(&self, report: &ShareRequest) -> Result<Option<SharedState>, OutboxError> {
         let _ = report;
         Ok(None)
     }

@@ -99,7 +99,7 @@ pub enum Prober {
 
 /// What one worker hears.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Standing {
+pub struct SharedState {
     /// The time of day at the outbox, at which all the rest was so.
     pub now: Timestamp,
     /// The lowest rate of the living workers, its own among them.
@@ -124,7 +124,7 @@ pub struct Standing {
 pub struct Paused {
     /// Another pause has another number, whatever the clocks say. Those who were refused together make one.
     pub number: i64,
-    /// From [`Standing::now`] to its end.
+    /// From [`SharedState::now`] to its end.
     pub left: Duration,
     /// In words, for a person.
     pub reason: String,
@@ -133,7 +133,7 @@ pub struct Paused {
 /// A block of slots at even distances. Those not used in their time are lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slots {
-    /// From [`Standing::now`] to the first.
+    /// From [`SharedState::now`] to the first.
     pub first_in: Duration,
     /// At least 1.
     pub count: u32,

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::delivery::code::BatchCode;
 use crate::delivery::eyes::{Sight, Specimen};
-use crate::delivery::standing::{ShareRequest, Standing};
+use crate::delivery::standing::{ShareRequest, SharedState};
 use crate::delivery::{ClaimRequest, Claimed, Outbox, OutboxError, Settle, Settled, State};
 
 /// How long a worker may be silent before the others take over its rows. A claim needs three quarters
@@ -504,7 +504,7 @@ impl Outbox for AnyDesk<'_> {
         each!(self, it => it.halt(lote, reason).await)
     }
 
-    async fn share(&self, report: &ShareRequest) -> Result<Option<Standing>, OutboxError> {
+    async fn share(&self, report: &ShareRequest) -> Result<Option<SharedState>, OutboxError> {
         each!(self, it => it.share(report).await)
     }
 

@@ -11,7 +11,7 @@ use super::desk::{Fails, Login, Sharing};
 use crate::delivery::breaker::{Changed, Traffic};
 use crate::delivery::clock_offset::ClockOffset;
 use crate::delivery::evidence::Progress;
-use crate::delivery::standing::{BLOCK, HELD, Holder, News, ShareRequest, Shared, Standing};
+use crate::delivery::standing::{BLOCK, HELD, Holder, News, ShareRequest, Shared, SharedState};
 use crate::delivery::{Api, Clock, Note, Outbox, OutboxError, Watch};
 
 /// Between two calls for slots, at least.
@@ -56,13 +56,13 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     pub(super) async fn share(&self, clock_offset: &mut ClockOffset) -> Result<bool, OutboxError> {
         let report = self.report();
         let asked = self.now();
-        let standing = self.outbox.share(&report).await?;
+        let shared = self.outbox.share(&report).await?;
         let heard = self.now();
         self.outbox_works(Fails::Shares);
-        let Some(standing) = standing else { return Ok(false) };
-        let then = clock_offset.hear(asked, heard, standing.now);
+        let Some(shared) = shared else { return Ok(false) };
+        let then = clock_offset.hear(asked, heard, shared.now);
         self.desk.borrow_mut().time_told_at = Some(asked);
-        self.apply(then, &standing);
+        self.apply(then, &shared);
         Ok(true)
     }
 
@@ -108,36 +108,36 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         }
     }
 
-    fn apply(&self, then: Duration, standing: &Standing) {
+    fn apply(&self, then: Duration, shared: &SharedState) {
         let now = self.now();
         let mut desk = self.desk.borrow_mut();
         desk.sharing = Sharing::Shared;
         desk.telling = News::default();
         // What it found out meanwhile is newer than what it hears.
         let crossed = !desk.news.is_empty();
-        let time_off = standing.now.duration_since(self.here())
+        let time_off = shared.now.duration_since(self.here())
             + SignedDuration::try_from(now.saturating_sub(then)).unwrap_or(SignedDuration::ZERO);
         desk.was_set_back |= time_off + SET_BACK_MIN < desk.time_off;
         desk.time_off = time_off;
-        if let (Some(login_in), Login::Asked) = (standing.login_in, desk.login) {
+        if let (Some(login_in), Login::Asked) = (shared.login_in, desk.login) {
             desk.login = Login::Given(then + login_in);
         }
-        let pause = desk.pace.apply(now, then, standing);
+        let pause = desk.pace.apply(now, then, shared);
         if let Some(pause) = &pause {
             desk.stats.paused(self.here(), pause);
         }
-        let stopped = !crossed && desk.stop != standing.stop;
+        let stopped = !crossed && desk.stop != shared.stop;
         if stopped {
-            desk.stop.clone_from(&standing.stop);
-            desk.guards.stop_stands(now, standing.stop.as_deref());
+            desk.stop.clone_from(&shared.stop);
+            desk.guards.stop_stands(now, shared.stop.as_deref());
         }
         // While something is wrong with this worker itself, what holds for all does not help it.
         let changed = match crossed || desk.held.is_some() {
             true => Changed::No,
-            false => desk.breaker.apply(now, standing.breaker),
+            false => desk.breaker.apply(now, shared.breaker),
         };
         // What others saw of HubSoft counts for who waits for them: else it would wait for ever.
-        let seen = match (standing.breaker, changed) {
+        let seen = match (shared.breaker, changed) {
             _ if crossed => None,
             (Shared::Open(Holder::Other | Holder::Nobody), _) => {
                 desk.guards.tries(now);
@@ -162,7 +162,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             self.watch.paused(pause.until - pause.at, &pause.reason);
         }
         if stopped {
-            self.watch.note(match &standing.stop {
+            self.watch.note(match &shared.stop {
                 Some(reason) => Note::Held(reason),
                 None => Note::Resumed,
             });

@@ -18,7 +18,7 @@ use super::values::Time;
 use super::{claim, rights, settle};
 use crate::delivery::decide::after;
 use crate::delivery::eyes::{Sight, Specimen};
-use crate::delivery::standing::{ShareRequest, Standing};
+use crate::delivery::standing::{ShareRequest, SharedState};
 use crate::delivery::{ClaimRequest, Claimed, Outbox, OutboxError, Settle, Settled, WAIT_MAX};
 use crate::outbox::Scope;
 use crate::outbox::doubts::reopened;
@@ -273,14 +273,14 @@ impl Outbox for Desk<'_> {
         self.worker.outbox().halt(lote, reason).await
     }
 
-    async fn share(&self, report: &ShareRequest) -> Result<Option<Standing>, OutboxError> {
-        let standing = self.worker.share(report).await.map(Some);
-        match &standing {
+    async fn share(&self, report: &ShareRequest) -> Result<Option<SharedState>, OutboxError> {
+        let shared = self.worker.share(report).await.map(Some);
+        match &shared {
             // An idle worker claims nothing, and the others wait for what it has to say.
             Ok(_) => self.worker.settle_doubts_of_server().await?,
             Err(_) => self.worker.doubt_server(),
         }
-        self.worker.outbox().explained(standing).await
+        self.worker.outbox().explained(shared).await
     }
 
     async fn woken(&self, poll: Duration) {

@@ -12,7 +12,7 @@ use super::values::text;
 use crate::delivery::breaker::{PROBE_DOUBLINGS_MAX, PROBE_FIRST, PROBE_LONGEST};
 use crate::delivery::standing::{
     BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, Paused, Prober, REFUSED_TOGETHER,
-    ShareRequest, Shared, Slots, Standing,
+    ShareRequest, Shared, SharedState, Slots,
 };
 use crate::delivery::{OutboxError, RETRY_AFTER_MAX, Rate};
 
@@ -35,7 +35,7 @@ type Answer = (
 
 impl Worker {
     /// Tells what this worker knows, and hears what stands for all.
-    pub(super) async fn share(&self, report: &ShareRequest) -> Result<Standing, OutboxError> {
+    pub(super) async fn share(&self, report: &ShareRequest) -> Result<SharedState, OutboxError> {
         let pause = report.news.pause.as_ref();
         let finding = report.news.finding.map(|it| match it {
             Finding::Unreachable => "unreachable",
@@ -68,11 +68,11 @@ impl Worker {
             .bind(i32::try_from(PROBE_DOUBLINGS_MAX).unwrap_or(i32::MAX))
             .bind(HELD)
             .bind(REFUSED_TOGETHER);
-        standing(alone(self.outbox(), async |conn| asked.fetch_one(conn).await.trouble()).await?)
+        shared(alone(self.outbox(), async |conn| asked.fetch_one(conn).await.trouble()).await?)
     }
 }
 
-fn standing(answer: Answer) -> Result<Standing, OutboxError> {
+fn shared(answer: Answer) -> Result<SharedState, OutboxError> {
     let (
         now,
         rate,
@@ -99,7 +99,7 @@ fn standing(answer: Answer) -> Result<Standing, OutboxError> {
         Some(false) => Holder::Other,
         None => Holder::Nobody,
     };
-    Ok(Standing {
+    Ok(SharedState {
         now: Timestamp::from_microsecond(now).map_err(|_| unreadable("the time"))?,
         rate: rate.map_or(Rate::Unlimited, Rate::PerSecond),
         n_workers: u32::try_from(n_workers).unwrap_or(1),

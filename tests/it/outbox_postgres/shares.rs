@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use mutirao::delivery::breaker::{PROBE_FIRST, PROBE_LONGEST};
 use mutirao::delivery::standing::{
     BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, News, Prober, REFUSED_TOGETHER, ShareRequest, Shared,
-    Standing,
+    SharedState,
 };
 use mutirao::delivery::{Outbox, RETRY_AFTER_MAX, Rate, State};
 use mutirao::outbox::postgres::Worker;
@@ -28,9 +28,9 @@ fn found(finding: Finding) -> ShareRequest {
     ShareRequest { news: finding.into(), ..report(0) }
 }
 
-async fn share(worker: &Worker, report: &ShareRequest) -> Standing {
-    let standing = worker.desk(Scope::All).share(report).await.expect("it shares");
-    standing.expect("others may share it")
+async fn share(worker: &Worker, report: &ShareRequest) -> SharedState {
+    let shared = worker.desk(Scope::All).share(report).await.expect("it shares");
+    shared.expect("others may share it")
 }
 
 async fn worker(it: &Fresh, rate: Rate) -> Worker {
@@ -50,12 +50,12 @@ async fn every_slot_is_given_once_and_evenly() {
     let mut times = Vec::new();
     while times.len() < 300 {
         let wish = report(1000);
-        for standing in join_all(workers.iter().map(|it| share(it, &wish))).await {
-            assert_eq!(standing.n_workers, 4);
-            let Some(slots) = standing.slots else { continue };
+        for shared in join_all(workers.iter().map(|it| share(it, &wish))).await {
+            assert_eq!(shared.n_workers, 4);
+            let Some(slots) = shared.slots else { continue };
             assert!((1..=25).contains(&slots.count), "half a second, divided: {}", slots.count);
             assert!(slots.first_in <= Duration::from_secs(1));
-            let first = standing.now + slots.first_in;
+            let first = shared.now + slots.first_in;
             times.extend((0..slots.count).map(|nth| (first + slots.spacing * nth).as_microsecond()));
         }
     }
@@ -68,13 +68,13 @@ async fn the_lowest_rate_of_the_living_rules() {
     let it = Fresh::new().await;
     it.execute("DELETE FROM mutirao.worker").await;
     let (free, slow) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::PerSecond(0.5)).await);
-    let standing = share(&free, &report(10)).await;
-    assert_eq!((standing.rate, standing.n_workers), (Rate::PerSecond(0.5), 2));
-    assert_eq!(standing.slots.map(|it| (it.count, it.spacing)), Some((1, Duration::from_secs(2))));
+    let shared = share(&free, &report(10)).await;
+    assert_eq!((shared.rate, shared.n_workers), (Rate::PerSecond(0.5), 2));
+    assert_eq!(shared.slots.map(|it| (it.count, it.spacing)), Some((1, Duration::from_secs(2))));
     assert_eq!(share(&slow, &report(1)).await.slots, None, "two seconds ahead is too far");
     slow.retire().await.expect("it leaves");
-    let standing = share(&free, &report(10)).await;
-    assert_eq!((standing.rate, standing.slots, standing.n_workers), (Rate::Unlimited, None, 1));
+    let shared = share(&free, &report(10)).await;
+    assert_eq!((shared.rate, shared.slots, shared.n_workers), (Rate::Unlimited, None, 1));
 }
 
 #[tokio::test]
@@ -87,8 +87,8 @@ async fn a_clock_that_was_set_freezes_nobody() {
                 breaker = 'open', breaker_at = now() + interval '1 year'",
     )
     .await;
-    let standing = share(&worker, &report(10)).await;
-    let left = standing.pause.expect("it is paused").left;
+    let shared = share(&worker, &report(10)).await;
+    let left = shared.pause.expect("it is paused").left;
     assert!(left <= Duration::from_secs(15 * 60));
     let_pass(&it, "UPDATE mutirao.pace SET paused_until = NULL, next_slot_at = now() + interval '1 year'")
         .await;

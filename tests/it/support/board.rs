@@ -9,7 +9,7 @@ use mutirao::delivery::Rate;
 use mutirao::delivery::breaker::probe_wait;
 use mutirao::delivery::standing::{
     BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, News, Paused, Prober, REFUSED_TOGETHER,
-    ShareRequest, Shared, Slots, Standing,
+    ShareRequest, Shared, SharedState, Slots,
 };
 
 /// One worker's place on the board.
@@ -65,7 +65,7 @@ impl Default for Board {
 }
 
 impl Board {
-    pub fn share(&mut self, now: Timestamp, me: u64, own_rate: Rate, report: &ShareRequest) -> Standing {
+    pub fn share(&mut self, now: Timestamp, me: u64, own_rate: Rate, report: &ShareRequest) -> SharedState {
         self.see(now);
         self.hear(now, me, &report.news);
         self.hold(now, me, report.prober);
@@ -83,7 +83,7 @@ impl Board {
             Some(_) => Holder::Other,
             None => Holder::Nobody,
         };
-        Standing {
+        SharedState {
             now,
             rate: slot.map_or(Rate::Unlimited, |slot| Rate::PerSecond(1.0 / slot.as_secs_f64())),
             n_workers,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mutirao::delivery::eyes::{Sight, Specimen};
-use mutirao::delivery::standing::{ShareRequest, Standing};
+use mutirao::delivery::standing::{ShareRequest, SharedState};
 use mutirao::delivery::{
     Backlog, ClaimRequest, Claimed, Clock, Outbox, OutboxError, Rate, Settle, Settled, State,
 };
@@ -151,7 +151,7 @@ impl Outbox for MemoryWorker {
         self.commit(|shelf| shelf.halted.extend([Arc::from(lote)])).await
     }
 
-    async fn share(&self, report: &ShareRequest) -> Result<Option<Standing>, OutboxError> {
+    async fn share(&self, report: &ShareRequest) -> Result<Option<SharedState>, OutboxError> {
         self.outbox.n_shares.set(self.outbox.n_shares.get() + 1);
         self.commit(|shelf| Some(shelf.board.share(self.clock.now(), self.id, self.rate, report))).await
     }
