@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::RowId;
 use super::evidence::Health;
-use super::standing::{Holder, Shared};
+use super::standing::{Holder, SharedBreaker};
 
 /// Opens after so many unavailable answers in a row ...
 const STREAK_MAX: u32 = 5;
@@ -191,20 +191,20 @@ impl Breaker {
     }
 
     /// What all workers know of HubSoft stands above what this one has seen.
-    pub fn apply(&mut self, now: Duration, shared: Shared) -> Changed {
+    pub fn apply(&mut self, now: Duration, shared: SharedBreaker) -> Changed {
         let before = self.traffic;
         match (shared, before) {
-            (Shared::Closed, Traffic::All) => {}
-            (Shared::Closed, _) => *self = Self::proven(),
+            (SharedBreaker::Closed, Traffic::All) => {}
+            (SharedBreaker::Closed, _) => *self = Self::proven(),
             // It is probing already, or will; the outbox gives a probe only when it is due.
-            (Shared::Open(Holder::Me), Traffic::Nothing { probe_at: Some(at) }) if at <= now => {}
-            (Shared::Open(Holder::Me), _) => self.traffic = Traffic::Nothing { probe_at: Some(now) },
-            (Shared::Open(Holder::Other | Holder::Nobody), _) => {
+            (SharedBreaker::Open(Holder::Me), Traffic::Nothing { probe_at: Some(at) }) if at <= now => {}
+            (SharedBreaker::Open(Holder::Me), _) => self.traffic = Traffic::Nothing { probe_at: Some(now) },
+            (SharedBreaker::Open(Holder::Other | Holder::Nobody), _) => {
                 self.traffic = Traffic::Nothing { probe_at: None };
             }
-            (Shared::Trial(Holder::Me), Traffic::OneTrial(_)) => {}
-            (Shared::Trial(Holder::Me), _) => self.traffic = Traffic::OneTrial(None),
-            (Shared::Trial(holder @ (Holder::Other | Holder::Nobody)), _) => {
+            (SharedBreaker::Trial(Holder::Me), Traffic::OneTrial(_)) => {}
+            (SharedBreaker::Trial(Holder::Me), _) => self.traffic = Traffic::OneTrial(None),
+            (SharedBreaker::Trial(holder @ (Holder::Other | Holder::Nobody)), _) => {
                 self.traffic = Traffic::LookUps { is_tried: holder == Holder::Other };
             }
         }
@@ -339,7 +339,7 @@ mod tests {
         assert_eq!(breaker.traffic(), Traffic::Nothing { probe_at: Some(2 * S) });
         breaker.probed(2 * S, Health::Unavailable);
         assert_eq!(breaker.traffic(), Traffic::Nothing { probe_at: Some(12 * S) });
-        breaker.apply(3 * S, Shared::Open(Holder::Other));
+        breaker.apply(3 * S, SharedBreaker::Open(Holder::Other));
         breaker.hurry(3 * S);
         assert_eq!(breaker.traffic(), Traffic::Nothing { probe_at: None }, "another worker's affair");
     }

@@ -272,7 +272,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::delivery::standing::{Paused, Shared};
+    use crate::delivery::standing::{Paused, SharedBreaker};
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -339,7 +339,7 @@ mod tests {
                 login_in: None,
                 pause: Some(Paused { number, left, reason: "429".to_owned() }),
                 stop: None,
-                breaker: Shared::Closed,
+                breaker: SharedBreaker::Closed,
             };
             pace.apply(now, now, &shared).map(|it| it.until.as_secs())
         };

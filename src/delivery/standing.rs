@@ -116,7 +116,7 @@ pub struct SharedState {
     pub pause: Option<Paused>,
     /// Why a person, or a worker in need of one, has stopped everybody.
     pub stop: Option<String>,
-    pub breaker: Shared,
+    pub breaker: SharedBreaker,
 }
 
 /// A pause of all workers, as it stands.
@@ -142,7 +142,7 @@ pub struct Slots {
 
 /// The breaker of all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shared {
+pub enum SharedBreaker {
     Closed,
     /// Nothing is sent but probes, by their holder. Held by this worker only once a probe is due.
     Open(Holder),

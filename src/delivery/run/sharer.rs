@@ -11,7 +11,7 @@ use super::desk::{Fails, Login, Sharing};
 use crate::delivery::breaker::{Changed, Traffic};
 use crate::delivery::clock_offset::ClockOffset;
 use crate::delivery::evidence::Progress;
-use crate::delivery::standing::{BLOCK, HELD, Holder, News, ShareRequest, Shared, SharedState};
+use crate::delivery::standing::{BLOCK, HELD, Holder, News, ShareRequest, SharedBreaker, SharedState};
 use crate::delivery::{Api, Clock, Note, Outbox, OutboxError, Watch};
 
 /// Between two calls for slots, at least.
@@ -139,13 +139,16 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         // What others saw of HubSoft counts for who waits for them: else it would wait for ever.
         let seen = match (shared.breaker, changed) {
             _ if crossed => None,
-            (Shared::Open(Holder::Other | Holder::Nobody), _) => {
+            (SharedBreaker::Open(Holder::Other | Holder::Nobody), _) => {
                 desk.guards.tries(now);
                 Some(Progress::Unreached)
             }
-            (Shared::Trial(Holder::Other | Holder::Nobody), _) => Some(Progress::Stalled),
-            (Shared::Closed, Changed::Yes) => Some(Progress::Good),
-            (Shared::Closed | Shared::Open(Holder::Me) | Shared::Trial(Holder::Me), _) => None,
+            (SharedBreaker::Trial(Holder::Other | Holder::Nobody), _) => Some(Progress::Stalled),
+            (SharedBreaker::Closed, Changed::Yes) => Some(Progress::Good),
+            (
+                SharedBreaker::Closed | SharedBreaker::Open(Holder::Me) | SharedBreaker::Trial(Holder::Me),
+                _,
+            ) => None,
         };
         if let Some(seen) = seen {
             desk.guards.progress(now, seen);

@@ -12,7 +12,7 @@ use super::values::text;
 use crate::delivery::breaker::{PROBE_DOUBLINGS_MAX, PROBE_FIRST, PROBE_LONGEST};
 use crate::delivery::standing::{
     BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, Paused, Prober, REFUSED_TOGETHER,
-    ShareRequest, Shared, SharedState, Slots,
+    ShareRequest, SharedBreaker, SharedState, Slots,
 };
 use crate::delivery::{OutboxError, RETRY_AFTER_MAX, Rate};
 
@@ -109,9 +109,9 @@ fn shared(answer: Answer) -> Result<SharedState, OutboxError> {
         stop,
         login_in: login_in.map(micros),
         breaker: match breaker.as_str() {
-            "closed" => Shared::Closed,
-            "open" => Shared::Open(holder),
-            "trial" => Shared::Trial(holder),
+            "closed" => SharedBreaker::Closed,
+            "open" => SharedBreaker::Open(holder),
+            "trial" => SharedBreaker::Trial(holder),
             _ => return Err(unreadable("pace.breaker")),
         },
     })

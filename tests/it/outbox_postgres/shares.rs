@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use mutirao::delivery::breaker::{PROBE_FIRST, PROBE_LONGEST};
 use mutirao::delivery::standing::{
-    BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, News, Prober, REFUSED_TOGETHER, ShareRequest, Shared,
-    SharedState,
+    BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, News, Prober, REFUSED_TOGETHER, ShareRequest,
+    SharedBreaker, SharedState,
 };
 use mutirao::delivery::{Outbox, RETRY_AFTER_MAX, Rate, State};
 use mutirao::outbox::postgres::Worker;
@@ -202,29 +202,43 @@ async fn one_probes_and_tries_for_all_and_is_replaced_when_silent() {
     let it = Fresh::new().await;
     let (one, other) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::Unlimited).await);
     let due = "UPDATE mutirao.pace SET breaker_at = clock_timestamp()";
-    assert_eq!(share(&one, &report(0)).await.breaker, Shared::Closed);
-    assert_eq!(share(&one, &found(Finding::Unreachable)).await.breaker, Shared::Open(Holder::Nobody));
-    assert_eq!(share(&other, &found(Finding::Unreachable)).await.breaker, Shared::Open(Holder::Nobody));
+    assert_eq!(share(&one, &report(0)).await.breaker, SharedBreaker::Closed);
+    assert_eq!(share(&one, &found(Finding::Unreachable)).await.breaker, SharedBreaker::Open(Holder::Nobody));
+    assert_eq!(
+        share(&other, &found(Finding::Unreachable)).await.breaker,
+        SharedBreaker::Open(Holder::Nobody)
+    );
     let_pass(&it, due).await;
-    assert_eq!(share(&other, &report(0)).await.breaker, Shared::Open(Holder::Me));
-    assert_eq!(share(&one, &report(0)).await.breaker, Shared::Open(Holder::Other), "one is enough");
-    assert_eq!(share(&one, &found(Finding::Answered)).await.breaker, Shared::Open(Holder::Other), "not his");
+    assert_eq!(share(&other, &report(0)).await.breaker, SharedBreaker::Open(Holder::Me));
+    assert_eq!(share(&one, &report(0)).await.breaker, SharedBreaker::Open(Holder::Other), "one is enough");
+    assert_eq!(
+        share(&one, &found(Finding::Answered)).await.breaker,
+        SharedBreaker::Open(Holder::Other),
+        "not his"
+    );
     // A probe that failed: somebody probes later.
-    assert_eq!(share(&other, &found(Finding::Unreachable)).await.breaker, Shared::Open(Holder::Nobody));
+    assert_eq!(
+        share(&other, &found(Finding::Unreachable)).await.breaker,
+        SharedBreaker::Open(Holder::Nobody)
+    );
     let_pass(&it, due).await;
-    assert_eq!(share(&other, &report(0)).await.breaker, Shared::Open(Holder::Me));
+    assert_eq!(share(&other, &report(0)).await.breaker, SharedBreaker::Open(Holder::Me));
     // Silent for too long.
     let_pass(&it, due).await;
-    assert_eq!(share(&one, &report(0)).await.breaker, Shared::Open(Holder::Me));
-    assert_eq!(share(&other, &found(Finding::Answered)).await.breaker, Shared::Open(Holder::Other));
-    assert_eq!(share(&one, &found(Finding::Answered)).await.breaker, Shared::Trial(Holder::Me));
-    assert_eq!(share(&one, &found(Finding::Answered)).await.breaker, Shared::Trial(Holder::Me), "told twice");
-    assert_eq!(share(&other, &report(0)).await.breaker, Shared::Trial(Holder::Other));
+    assert_eq!(share(&one, &report(0)).await.breaker, SharedBreaker::Open(Holder::Me));
+    assert_eq!(share(&other, &found(Finding::Answered)).await.breaker, SharedBreaker::Open(Holder::Other));
+    assert_eq!(share(&one, &found(Finding::Answered)).await.breaker, SharedBreaker::Trial(Holder::Me));
+    assert_eq!(
+        share(&one, &found(Finding::Answered)).await.breaker,
+        SharedBreaker::Trial(Holder::Me),
+        "told twice"
+    );
+    assert_eq!(share(&other, &report(0)).await.breaker, SharedBreaker::Trial(Holder::Other));
     let unfit = ShareRequest { prober: Prober::Unfit, ..report(0) };
-    assert_eq!(share(&one, &unfit).await.breaker, Shared::Trial(Holder::Nobody));
-    assert_eq!(share(&other, &report(0)).await.breaker, Shared::Trial(Holder::Me));
-    assert_eq!(share(&other, &found(Finding::Proven)).await.breaker, Shared::Closed);
-    assert_eq!(share(&one, &report(0)).await.breaker, Shared::Closed);
+    assert_eq!(share(&one, &unfit).await.breaker, SharedBreaker::Trial(Holder::Nobody));
+    assert_eq!(share(&other, &report(0)).await.breaker, SharedBreaker::Trial(Holder::Me));
+    assert_eq!(share(&other, &found(Finding::Proven)).await.breaker, SharedBreaker::Closed);
+    assert_eq!(share(&one, &report(0)).await.breaker, SharedBreaker::Closed);
 }
 
 #[tokio::test]
@@ -233,24 +247,32 @@ async fn after_a_return_the_next_probe_is_due_unless_one_is_on_its_way() {
     let (one, other) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::Unlimited).await);
     let returned = News { returned: true, ..News::default() };
     let came_back = ShareRequest { news: returned.clone(), ..report(0) };
-    assert_eq!(share(&one, &came_back).await.breaker, Shared::Closed, "there is nothing to find out");
+    assert_eq!(share(&one, &came_back).await.breaker, SharedBreaker::Closed, "there is nothing to find out");
     share(&one, &found(Finding::Unreachable)).await;
     let unfit = ShareRequest { prober: Prober::Unfit, ..came_back.clone() };
-    assert_eq!(share(&other, &unfit).await.breaker, Shared::Open(Holder::Nobody));
+    assert_eq!(share(&other, &unfit).await.breaker, SharedBreaker::Open(Holder::Nobody));
     assert_eq!(
         share(&one, &report(0)).await.breaker,
-        Shared::Open(Holder::Me),
+        SharedBreaker::Open(Holder::Me),
         "it is due for whoever comes"
     );
-    assert_eq!(share(&other, &came_back).await.breaker, Shared::Open(Holder::Other), "one is on its way");
+    assert_eq!(
+        share(&other, &came_back).await.breaker,
+        SharedBreaker::Open(Holder::Other),
+        "one is on its way"
+    );
     // That one failed: it came too early.
     let failed = News { finding: Some(Finding::Unreachable), ..returned };
     assert_eq!(
         share(&one, &ShareRequest { news: failed, ..report(0) }).await.breaker,
-        Shared::Open(Holder::Me)
+        SharedBreaker::Open(Holder::Me)
     );
     share(&one, &found(Finding::Answered)).await;
-    assert_eq!(share(&other, &came_back).await.breaker, Shared::Trial(Holder::Other), "a trial goes on");
+    assert_eq!(
+        share(&other, &came_back).await.breaker,
+        SharedBreaker::Trial(Holder::Other),
+        "a trial goes on"
+    );
 }
 
 /// Seen: `reconcile` held the trial, and a worker with 310 rows to post opened none.
@@ -261,13 +283,17 @@ async fn a_trial_goes_to_who_can_post() {
     let postless = ShareRequest { prober: Prober::Postless, ..report(0) };
     share(&one, &found(Finding::Unreachable)).await;
     let_pass(&it, "UPDATE mutirao.pace SET breaker_at = clock_timestamp()").await;
-    assert_eq!(share(&one, &postless).await.breaker, Shared::Open(Holder::Me), "it may probe");
-    assert_eq!(share(&one, &found(Finding::Answered)).await.breaker, Shared::Trial(Holder::Me));
-    assert_eq!(share(&other, &report(0)).await.breaker, Shared::Trial(Holder::Other));
-    assert_eq!(share(&one, &postless).await.breaker, Shared::Trial(Holder::Nobody), "it has no row for it");
-    assert_eq!(share(&one, &postless).await.breaker, Shared::Trial(Holder::Nobody));
-    assert_eq!(share(&other, &report(0)).await.breaker, Shared::Trial(Holder::Me));
-    assert_eq!(share(&one, &report(0)).await.breaker, Shared::Trial(Holder::Other));
+    assert_eq!(share(&one, &postless).await.breaker, SharedBreaker::Open(Holder::Me), "it may probe");
+    assert_eq!(share(&one, &found(Finding::Answered)).await.breaker, SharedBreaker::Trial(Holder::Me));
+    assert_eq!(share(&other, &report(0)).await.breaker, SharedBreaker::Trial(Holder::Other));
+    assert_eq!(
+        share(&one, &postless).await.breaker,
+        SharedBreaker::Trial(Holder::Nobody),
+        "it has no row for it"
+    );
+    assert_eq!(share(&one, &postless).await.breaker, SharedBreaker::Trial(Holder::Nobody));
+    assert_eq!(share(&other, &report(0)).await.breaker, SharedBreaker::Trial(Holder::Me));
+    assert_eq!(share(&one, &report(0)).await.breaker, SharedBreaker::Trial(Holder::Other));
 }
 
 #[tokio::test]

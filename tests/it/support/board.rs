@@ -9,7 +9,7 @@ use mutirao::delivery::Rate;
 use mutirao::delivery::breaker::probe_wait;
 use mutirao::delivery::standing::{
     BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, News, Paused, Prober, REFUSED_TOGETHER,
-    ShareRequest, Shared, SharedState, Slots,
+    ShareRequest, SharedBreaker, SharedState, Slots,
 };
 
 /// One worker's place on the board.
@@ -97,9 +97,9 @@ impl Board {
             }),
             stop: self.stop.clone(),
             breaker: match self.phase {
-                Phase::Closed => Shared::Closed,
-                Phase::Open => Shared::Open(holder),
-                Phase::Trial => Shared::Trial(holder),
+                Phase::Closed => SharedBreaker::Closed,
+                Phase::Open => SharedBreaker::Open(holder),
+                Phase::Trial => SharedBreaker::Trial(holder),
             },
         }
     }
