@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::RowId;
+use super::coordination::{Holder, SharedBreaker};
 use super::evidence::Health;
-use super::standing::{Holder, SharedBreaker};
 
 /// Opens after so many unavailable answers in a row ...
 const STREAK_MAX: u32 = 5;

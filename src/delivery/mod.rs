@@ -4,12 +4,13 @@
 //!
 //! The core is pure, with no clock and no I/O: [`evidence`] (what an answer means), [`decide`] (what it makes
 //! of a row), [`pace`] (when the next request may go), [`breaker`], [`guards`] (when the run stops itself), [`retry`],
-//! [`eyes`] (whether an absence can be believed), [`standing`] (what the workers of one outbox know together). [`run`] drives it through the ports.
+//! [`eyes`] (whether an absence can be believed), [`coordination`] (what the workers of one outbox know together). [`run`] drives it through the ports.
 
 pub mod breaker;
 mod clock;
 mod clock_offset;
 pub mod code;
+pub mod coordination;
 pub mod decide;
 pub mod evidence;
 pub mod eyes;
@@ -23,7 +24,6 @@ pub mod retry;
 mod row;
 mod run;
 mod slot_lease;
-pub mod standing;
 mod stats;
 
 pub use clock::SystemClock;

@@ -15,10 +15,10 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
+use super::coordination::{self, SharedState};
 use super::evidence::Throttle;
 use super::retry::Retry;
 use super::slot_lease::SlotLease;
-use super::standing::{self, SharedState};
 use super::{RETRY_AFTER_MAX, Rate};
 
 /// How late a slot may be taken without moving its successors, where half a slot is less. A timer
@@ -35,11 +35,12 @@ const _: () = assert!(
 
 /// So many logins may follow each other at once (a token that is refused is renewed twice), and then
 /// one more each so often, for each run. What all workers of an outbox may stands in
-/// [`standing`](standing::LOGINS_AT_ONCE).
+/// [`coordination`](coordination::LOGINS_AT_ONCE).
 const LOGINS_AT_ONCE: u32 = 3;
 const LOGIN_EVERY: Duration = Duration::from_secs(20);
 const _: () = assert!(
-    LOGINS_AT_ONCE <= standing::LOGINS_AT_ONCE && standing::LOGIN_EVERY.as_nanos() <= LOGIN_EVERY.as_nanos(),
+    LOGINS_AT_ONCE <= coordination::LOGINS_AT_ONCE
+        && coordination::LOGIN_EVERY.as_nanos() <= LOGIN_EVERY.as_nanos(),
     "one worker may no more than all"
 );
 
@@ -272,7 +273,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::delivery::standing::{Paused, SharedBreaker};
+    use crate::delivery::coordination::{Paused, SharedBreaker};
 
     const MS: Duration = Duration::from_millis(1);
 

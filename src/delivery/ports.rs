@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::coordination::{ShareRequest, SharedState};
 use super::eyes::{Sight, Specimen};
-use super::standing::{ShareRequest, SharedState};
 use super::{Claim, Fault, OpenedTicket, Refused, Settle, Settled};
 use crate::delivery::identity::Marker;
 use crate::ticket::{Id, Ticket};
@@ -75,9 +75,9 @@ pub trait Outbox {
     /// once when there is news. `None`: nobody shares this outbox.
     ///
     /// Slots are given out once, evenly spaced at the lowest rate of the living workers, in blocks of
-    /// [`BLOCK`](super::standing::BLOCK) divided among them, and at most
-    /// [`LEAD`](super::standing::LEAD) ahead. A probe or a trial is held by one worker at a time, which
-    /// loses it when it is silent for [`HELD`](super::standing::HELD).
+    /// [`BLOCK`](super::coordination::BLOCK) divided among them, and at most
+    /// [`LEAD`](super::coordination::LEAD) ahead. A probe or a trial is held by one worker at a time, which
+    /// loses it when it is silent for [`HELD`](super::coordination::HELD).
     async fn share(&self, report: &ShareRequest) -> Result<Option<SharedState>, OutboxError> {
         let _ = report;
         Ok(None)

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::standing::{LEAD, Slots};
+use super::coordination::{LEAD, Slots};
 
 /// How late a slot may be used, where half a slot is less. A timer is up to a millisecond late, and a
 /// busy loop another one.

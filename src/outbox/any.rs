@@ -15,8 +15,8 @@ use super::{
     Status, Terms, Word, postgres,
 };
 use crate::delivery::code::BatchCode;
+use crate::delivery::coordination::{ShareRequest, SharedState};
 use crate::delivery::eyes::{Sight, Specimen};
-use crate::delivery::standing::{ShareRequest, SharedState};
 use crate::delivery::{ClaimRequest, Claimed, Outbox, OutboxError, Settle, Settled, State};
 
 /// How long a worker may be silent before the others take over its rows. A claim needs three quarters

@@ -9,10 +9,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Reason;
 use crate::delivery::breaker::{Breaker, Traffic};
+use crate::delivery::coordination::{HELD, News, Prober};
 use crate::delivery::decide::{Looks, after, between, release};
 use crate::delivery::guards::Guards;
 use crate::delivery::pace::Pace;
-use crate::delivery::standing::{HELD, News, Prober};
 use crate::delivery::{CLAIM_AGE_MAX, Claim, Halt, Policy, Pulse, RowId, Settle, Stats};
 
 /// A pause longer than this gives claims back instead of holding them.

@@ -33,9 +33,9 @@ use tokio_util::sync::CancellationToken;
 use self::desk::{Desk, Fails, Moment, Sharing};
 use self::eyes::Sights;
 use super::clock_offset::ClockOffset;
+use super::coordination::News;
 use super::decide::{after, between};
 use super::retry::Retry;
-use super::standing::News;
 use super::{Api, Clock, Halt, Lasting, Note, Outbox, OutboxError, Policy, Pulse, Stats, Watch};
 
 /// How a run is told from outside to do something else.

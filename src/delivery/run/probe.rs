@@ -6,10 +6,10 @@ use super::desk::{Purpose, Sharing};
 use super::gate::Pass;
 use super::{Engine, sleep_until};
 use crate::delivery::breaker::Traffic;
+use crate::delivery::coordination::{Finding, News};
 use crate::delivery::decide::Looks;
 use crate::delivery::evidence::{Evidence, Guard, Row};
 use crate::delivery::guards::Halt;
-use crate::delivery::standing::{Finding, News};
 use crate::delivery::{Api, Clock, Note, Outbox, Reply, RequestKind, Watch};
 
 impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {

@@ -9,10 +9,10 @@ use super::Engine;
 use super::desk::{Desk, Held, Purpose, Sharing};
 use super::gate::Pass;
 use crate::delivery::breaker::{Changed, Traffic};
+use crate::delivery::coordination::{Finding, News};
 use crate::delivery::decide::{self, Denials, Looks, Next, Scene, Steady, after, between};
 use crate::delivery::evidence::{Evidence, Health, Progress, Row, Throttle};
 use crate::delivery::guards::Halt;
-use crate::delivery::standing::{Finding, News};
 use crate::delivery::{
     Api, Blame, Change, Claim, Clock, Doubt, LookUp, Note, OpenTickets, Outbox, Proof, Reply, RequestKind,
     RowId, Settle, Sighting, Verdict, Verification, Verify, Watch,

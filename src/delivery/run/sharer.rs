@@ -10,8 +10,8 @@ use super::Engine;
 use super::desk::{Fails, Login, Sharing};
 use crate::delivery::breaker::{Changed, Traffic};
 use crate::delivery::clock_offset::ClockOffset;
+use crate::delivery::coordination::{BLOCK, HELD, Holder, News, ShareRequest, SharedBreaker, SharedState};
 use crate::delivery::evidence::Progress;
-use crate::delivery::standing::{BLOCK, HELD, Holder, News, ShareRequest, SharedBreaker, SharedState};
 use crate::delivery::{Api, Clock, Note, Outbox, OutboxError, Watch};
 
 /// Between two calls for slots, at least.

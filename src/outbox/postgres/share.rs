@@ -10,7 +10,7 @@ use super::lease::Worker;
 use super::session::alone;
 use super::values::text;
 use crate::delivery::breaker::{PROBE_DOUBLINGS_MAX, PROBE_FIRST, PROBE_LONGEST};
-use crate::delivery::standing::{
+use crate::delivery::coordination::{
     BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, Paused, Prober, REFUSED_TOGETHER,
     ShareRequest, SharedBreaker, SharedState, Slots,
 };

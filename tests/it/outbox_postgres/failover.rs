@@ -1,6 +1,6 @@
 //! A standby that lacks the last commits took over, and the workers live on.
 
-use mutirao::delivery::standing::{News, Prober, ShareRequest};
+use mutirao::delivery::coordination::{News, Prober, ShareRequest};
 use mutirao::delivery::{Change, ClaimRequest, Outbox, OutboxError, Settle, Settled, State};
 use mutirao::outbox::Scope;
 

@@ -1,6 +1,6 @@
 //! What others set for a database, a role or everybody holds for no worker.
 
-use mutirao::delivery::standing::{News, Prober, ShareRequest};
+use mutirao::delivery::coordination::{News, Prober, ShareRequest};
 use mutirao::delivery::{Change, Outbox, Settle};
 use mutirao::outbox::Scope;
 use mutirao::outbox::postgres::PgOutbox;

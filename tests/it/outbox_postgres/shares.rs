@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use mutirao::delivery::breaker::{PROBE_FIRST, PROBE_LONGEST};
-use mutirao::delivery::standing::{
+use mutirao::delivery::coordination::{
     BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, News, Prober, REFUSED_TOGETHER, ShareRequest,
     SharedBreaker, SharedState,
 };

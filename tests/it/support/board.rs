@@ -1,4 +1,4 @@
-//! What the workers of one outbox share, as the words of [`standing`](mutirao::delivery::standing) have
+//! What the workers of one outbox share, as the words of [`coordination`](mutirao::delivery::coordination) have
 //! it: the model that a database has to match.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mutirao::delivery::Rate;
 use mutirao::delivery::breaker::probe_wait;
-use mutirao::delivery::standing::{
+use mutirao::delivery::coordination::{
     BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, News, Paused, Prober, REFUSED_TOGETHER,
     ShareRequest, SharedBreaker, SharedState, Slots,
 };

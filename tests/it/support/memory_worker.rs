@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mutirao::delivery::coordination::{ShareRequest, SharedState};
 use mutirao::delivery::eyes::{Sight, Specimen};
-use mutirao::delivery::standing::{ShareRequest, SharedState};
 use mutirao::delivery::{
     Backlog, ClaimRequest, Claimed, Clock, Outbox, OutboxError, Rate, Settle, Settled, State,
 };
