@@ -2,12 +2,13 @@
 //!
 //! One task, nothing spawned. A *feeder* claims a little ahead, `concurrency` *senders* post and look
 //! up, a *settler* writes outcomes in batches, a *prober* finds out when HubSoft is back, one part keeps the
-//! *deadlines*, a *sharer* speaks with the other workers, and a *listener* waits for new rows. They share one
+//! *deadlines*, a *coordinator* speaks with the other workers, and a *listener* waits for new rows. They share one
 //! [`Desk`], never borrowed across an await.
 //!
 //! Dropping the future is safe at every await: what was claimed is in the outbox as possibly sent,
 //! and the next run's `recover` looks it up before anything else.
 
+mod coordinator;
 mod deadlines;
 mod desk;
 mod eyes;
@@ -16,7 +17,6 @@ mod gate;
 mod probe;
 mod sender;
 mod settler;
-mod sharer;
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -178,7 +178,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         crew.push(Box::pin(self.other(self.feeder())));
         crew.push(Box::pin(self.other(self.prober(&control.returned))));
         crew.push(Box::pin(self.other(self.deadlines())));
-        crew.push(Box::pin(self.other(self.sharer())));
+        crew.push(Box::pin(self.other(self.coordinator())));
         let sharing = self.desk.borrow().sharing;
         if let Some(poll) = self.policy.poll.or((sharing == Sharing::Shared).then_some(POLL)) {
             crew.push(Box::pin(self.other(self.listener(poll))));

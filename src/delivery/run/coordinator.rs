@@ -27,7 +27,7 @@ const SET_BACK_MIN: SignedDuration = SignedDuration::from_secs(5);
 
 impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     /// Ends when the run does, or when nobody shares.
-    pub(super) async fn sharer(&self) {
+    pub(super) async fn coordinator(&self) {
         let mut clock_offset = ClockOffset::default();
         let mut n_tries = 0;
         loop {
