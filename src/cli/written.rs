@@ -130,6 +130,15 @@ fn the_manual_has_every_setting() {
     expect("docs/cli.md", &format!("{before}{begin}{tables}{end}{after}"));
 }
 
+#[test]
+fn the_readme_names_the_default_rate() {
+    let all = settings::all();
+    let rate =
+        all.iter().find(|setting| setting.key == "rate").and_then(|setting| setting.default.as_deref());
+    let per_second = rate.and_then(|rate| rate.strip_suffix("/s")).unwrap();
+    assert!(written("README.md").contains(&format!("`--rate` ({per_second} requests a second unless")));
+}
+
 /// Whoever changes a word of it looks at all of it.
 #[test]
 fn help_is_what_it_was() {

@@ -215,9 +215,14 @@ impl Secret {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use clap::{Args, Command, FromArgMatches};
+    use secrecy::ExposeSecret;
 
     use super::*;
+    use crate::hubsoft::Credentials;
     use crate::settings::file::SettingsFile;
     use crate::settings::table::{Import, Login, Reading, Sending, Worker};
     use crate::settings::{Environment, Flags};
@@ -308,6 +313,40 @@ mod tests {
             "hubsoft_url = \"https://erp.example.com.br\"\nhubsoft_password_file = \"/nowhere/password\"";
         let login: Login = resolve(&[], [("HUBSOFT_TOKEN", "t")], &[file]).unwrap();
         login.tenant(&resolve::<Sending, 0>(&[], [], &[]).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_secret_is_taken_from_where_it_was_put_last() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        path("hubsoft-token", "handed");
+        let (variable, file) = (path("variable", "variable"), path("file", "file"));
+        let (empty, handed) = (path("empty", "\n"), folder.path().to_str().unwrap());
+        let (url, file) = (("HUBSOFT_URL", "https://erp"), format!("hubsoft_token_file = \"{file}\""));
+        let token = |here, named: &str, files: &[&str]| {
+            let said = [
+                url,
+                ("HUBSOFT_TOKEN", here),
+                ("CREDENTIALS_DIRECTORY", handed),
+                if named.is_empty() { url } else { ("HUBSOFT_TOKEN_FILE", named) },
+            ];
+            let login: Login = resolve(&[], said, files).unwrap();
+            let tenant = login.tenant(&resolve::<Sending, 0>(&[], [], &[]).unwrap());
+            match tenant.map_err(|error| error.to_string())?.settings.credentials {
+                Credentials::Token(token) => Ok(token.expose_secret().to_owned()),
+                Credentials::Password { .. } => unreachable!("a token was given"),
+            }
+        };
+        assert_eq!(token("here", &variable, &[&file]), Ok("here".to_owned()));
+        assert_eq!(token("", &variable, &[&file]), Ok("variable".to_owned()));
+        assert_eq!(token("", "", &[&file]), Ok("file".to_owned()));
+        assert_eq!(token("", "", &[]), Ok("handed".to_owned()));
+        assert_eq!(token("", &empty, &[]), Err(format!("HUBSOFT_TOKEN_FILE: `{empty}` is empty")));
     }
 
     #[test]

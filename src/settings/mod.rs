@@ -114,8 +114,9 @@ impl SettingsError {
             Self::Unreadable { .. } => "check the path, and the permissions of the file and of its folders".into(),
             Self::Line { .. } => "correct that place; samples/mutirao.toml shows every key".into(),
             Self::Secret { .. } => {
-                "put it into a file that only you can read, and name that: `hubsoft_password_file`, `hubsoft_client_secret_file`, `hubsoft_token_file`, `listen_url_file`"
-                    .into()
+                let secrets = table::all().into_iter().filter(|setting| setting.kind == row::Kind::Secret);
+                let keys: Vec<_> = secrets.filter_map(|setting| Some(format!("`{}`", setting.file_key()?))).collect();
+                format!("put it into a file that only you can read, and name that: {}", keys.join(", "))
             }
             Self::Elsewhere { .. } => {
                 "where to log in and with what belongs into ~/.config/mutirao/mutirao.toml or /etc/mutirao/mutirao.toml, lest a folder from others decide it; or name this file with --config"
