@@ -26,7 +26,7 @@ use crate::delivery::{Control, Halt, Policy, Rate, Reason};
 use crate::intake::{Hashing, Intake};
 use crate::outbox::{
     Address, AnyOutbox, AnyReader, BatchInfo, BindError, Counts, FirstPost, LEASE, MergeKind, MergeOptions,
-    Merged, Repeats, Reused, Terms, Withdrawn,
+    Merged, Repeats, Terms, Withdrawn,
 };
 use crate::registry::{Entry, Registry};
 use crate::report::{self, Guard};
@@ -236,7 +236,6 @@ pub(super) fn merge_options(
         now: Timestamp::now(),
         sha256: "",
         content: "",
-        reused: if answers.go_on { Reused::Take } else { Reused::Refuse },
         withdrawn: if answers.again { Withdrawn::Reopen } else { Withdrawn::Stay },
         repeats: if reading.allow_repeats { Repeats::Allow } else { Repeats::Skip },
         first_post: if verify_first { FirstPost::VerifyFirst } else { FirstPost::AtOnce },

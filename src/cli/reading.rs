@@ -325,12 +325,6 @@ impl From<MergeError> for Failure {
                 &error,
                 "give the batch another name with --batch NAME; nothing was sent",
             ),
-            MergeError::Reused { .. } => Self::of(
-                Exit::Usage,
-                &error,
-                "give --batch NAME if these are other customers, or --continue if their service was corrected; \
-                 nothing was sent",
-            ),
             MergeError::SeveralBatches { .. } => Self::of(
                 Exit::Usage,
                 &error,

@@ -83,17 +83,7 @@ pub struct MergeOptions<'a> {
     pub content: &'a str,
     pub repeats: Repeats,
     pub first_post: FirstPost,
-    pub reused: Reused,
     pub withdrawn: Withdrawn,
-}
-
-/// What becomes of a `referencia` that comes again with another service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reused {
-    /// It is another customer's: the file is not taken in ([`MergeError::Reused`]).
-    Refuse,
-    /// A person said that it is an edit.
-    Take,
 }
 
 /// What becomes of a row that `cancel` withdrew, when its line comes again.
@@ -204,6 +194,9 @@ impl MergeCounts {
 /// Begins what stands in `warning` of a row that its file says something else of than was sent.
 pub(super) const OUTDATED: &str = "the file says something else now";
 
+/// Of `x`: what is said of a line that has its reference beside another service.
+pub(super) const REUSED: &str = "'a row of another service has this reference, and is ' || x.state || coalesce(' as `' || x.protocolo || '`', '')";
+
 /// Of `{warning}`, a row's, SQL without such words; they stand at its end.
 pub(super) fn without_outdated(warning: &str, position: &str) -> String {
     format!(
@@ -226,8 +219,6 @@ pub enum MergeError {
     Busy { batch: String },
     #[error("another file's batch is called `{batch}`")]
     Taken { batch: String },
-    #[error("{n_rows} rows have a `referencia` that was another service's before, the first in line {line}")]
-    Reused { n_rows: u64, line: u64 },
     #[error("the file has rows of {n_batches} batches of this outbox")]
     SeveralBatches { n_batches: u64 },
     #[error(transparent)]

@@ -105,7 +105,7 @@ pub fn question(doubt: Doubt, situation: &Situation, found: Option<&Candidate>) 
         (compared.unchanged, "are known"),
         (compared.changed, "changed"),
         (compared.new, "are new"),
-        (compared.reused, "have a referencia that belongs to a row of another service"),
+        (compared.reused, "have a referencia that stood beside another service"),
     ] {
         if 0 < n {
             rows.push(format!("{n} {what}"));
@@ -121,7 +121,6 @@ pub fn question(doubt: Doubt, situation: &Situation, found: Option<&Candidate>) 
         Doubt::Edit => "is this an edit of it?",
         Doubt::Other => "is this another outage?",
         Doubt::Old => "is it still the same outage?",
-        Doubt::Reused => "no customer is taken for another: a batch of its own opens them",
         Doubt::Carried => return carried(),
     };
     format!(

@@ -21,7 +21,7 @@ pub struct Comparison {
     pub gone: u64,
     /// Of these: certainly not sent. They would be withdrawn.
     pub gone_unsent: u64,
-    /// Rows whose `referencia` belongs to a row of another service. Not part of the others.
+    /// Rows whose `referencia` stands beside another service than in the batch. Not part of the others.
     pub reused: u64,
 }
 
@@ -114,8 +114,6 @@ pub enum Doubt {
     Other,
     /// It was left alone for long, or the clock was set: is it still the same outage?
     Old,
-    /// `referencia`s of the batch stand beside other services.
-    Reused,
     /// Rows say that they are open already.
     Carried,
 }
@@ -137,9 +135,6 @@ pub fn decide(it: &Situation) -> Plan {
     }
     let Some(met) = met else { return Plan::Here };
     let compared = &met.compared;
-    if 0 < compared.reused && !new {
-        return Plan::Ask(Doubt::Reused, &[Answer::New]);
-    }
     if go_on {
         return Plan::Here;
     }
@@ -165,14 +160,14 @@ mod tests {
     const EDIT: Plan = Plan::Ask(Doubt::Edit, &[Answer::Continue, Answer::New]);
     const OTHER: Plan = Plan::Ask(Doubt::Other, &[Answer::New, Answer::Continue]);
     const OLD: Plan = Plan::Ask(Doubt::Old, &[Answer::New, Answer::Continue]);
-    const REUSED: Plan = Plan::Ask(Doubt::Reused, &[Answer::New]);
     const CARRIED: Plan = Plan::Ask(Doubt::Carried, &[Answer::Again]);
 
     const SAME: Comparison =
         Comparison { n_rows: 10, unchanged: 10, changed: 0, new: 0, gone: 0, gone_unsent: 0, reused: 0 };
     const EDITED: Comparison = Comparison { unchanged: 4, changed: 1, new: 5, gone: 5, ..SAME };
     const STRANGE: Comparison = Comparison { unchanged: 4, new: 6, gone: 6, ..SAME };
-    const TAKEN: Comparison = Comparison { unchanged: 9, reused: 1, ..SAME };
+    const MENDED: Comparison = Comparison { unchanged: 9, reused: 1, ..SAME };
+    const TAKEN: Comparison = Comparison { unchanged: 0, reused: 10, ..SAME };
 
     #[derive(Clone, Copy, Debug)]
     enum Is {
@@ -218,11 +213,13 @@ mod tests {
             (STRANGE, Unfinished, 5, NEW, Plan::Beside),
             (STRANGE, Done, 5, CONTINUE, Plan::Here),
             (STRANGE, Done, 13 * 60, NONE, OLD),
-            // No customer is taken for another, whatever is said of the batch.
-            (TAKEN, Unfinished, 5, NONE, REUSED),
-            (TAKEN, Done, 5, CONTINUE, REUSED),
-            (TAKEN, Done, 13 * 60, AGAIN, REUSED),
-            (TAKEN, Done, 5, NEW, Plan::Beside),
+            // One customer is another, or was written wrong: which, the merge tells row by row.
+            (MENDED, Unfinished, 5, NONE, EDIT),
+            (MENDED, Done, 5, CONTINUE, Plan::Here),
+            (MENDED, Done, 13 * 60, AGAIN, OLD),
+            (MENDED, Done, 5, NEW, Plan::Beside),
+            // All are others.
+            (TAKEN, Done, 5, NONE, OTHER),
         ] {
             let active_at = NOW - SignedDuration::from_mins(minutes);
             let met = Met { compared, is_done: matches!(is, Done), active_at };

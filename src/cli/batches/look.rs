@@ -29,6 +29,7 @@ pub struct Look {
 
 #[derive(Clone, Copy)]
 struct Line {
+    number: u64,
     cells: u64,
     service: u64,
     /// Whether the batch that is being compared has it.
@@ -66,17 +67,24 @@ impl Unread {
             let key = row.content_key();
             it.content.add(key);
             it.n_rows += 1;
-            let reference = match row.identity() {
-                Some((_, referencia)) => hash(&*referencia),
+            // As the merge has it: a row of another outbox keeps its code.
+            let referencia = match row.identity() {
+                Some((Some(code), referencia)) => format!("{}.{referencia}", code.number()),
+                Some((None, referencia)) => referencia.into_owned(),
                 None => {
                     let n = occurrences.entry(hash(key.as_str())).or_default();
                     *n += 1;
-                    hash(&*key.reference(*n))
+                    key.reference(*n)
                 }
             };
+            let mut reference = hash(&*referencia);
+            if it.rows.contains_key(&reference) {
+                reference = hash(&*format!("{referencia}#{}", row.line));
+            }
             let cells: Vec<_> = row.own_cells().collect();
             let service = service_at.and_then(|at| cells.get(at)).map_or(0, |it| hash_cell(it));
-            it.rows.insert(reference, Line { cells: hash_cells(&cells), service, is_known: false });
+            let line = Line { number: row.line, cells: hash_cells(&cells), service, is_known: false };
+            it.rows.insert(reference, line);
         }
         it.sha256 = intake.finish().sha256.map(reading::hexadecimal).unwrap_or_default();
         Ok(it)
@@ -99,7 +107,7 @@ impl Look {
             let page = reader.rows_page(Scope::Batch(batch.id), after, PAGE_ROWS).await?;
             let (rows, next) = page.rows()?;
             for row in &rows {
-                let Some(line) = self.rows.get_mut(&hash(&*row.referencia)) else {
+                let Some(line) = self.line_of(&row.referencia) else {
                     found.gone += 1;
                     found.gone_unsent += u64::from(matches!(row.state, State::Pending));
                     continue;
@@ -123,6 +131,18 @@ impl Look {
             found = Comparison { unchanged: found.unchanged + found.changed, changed: 0, ..found };
         }
         Ok(found)
+    }
+
+    /// The line that a row of the batch is. One that was refused for its reference has its line behind that.
+    fn line_of(&mut self, referencia: &str) -> Option<&mut Line> {
+        let mut key = hash(referencia);
+        if !self.rows.contains_key(&key) {
+            let (referencia, number) = referencia.rsplit_once('#')?;
+            let number: u64 = number.parse().ok()?;
+            key = hash(referencia);
+            self.rows.get(&key).filter(|it| it.number == number)?;
+        }
+        self.rows.get_mut(&key)
     }
 }
 

@@ -23,10 +23,10 @@ use crate::delivery::OutboxError;
 use crate::outbox::doubts::{OF_NEW, Patience, made, made_where, of_new};
 use crate::outbox::range::Range;
 use crate::outbox::stored::count;
-use crate::outbox::words::{OUTDATED, without_outdated};
+use crate::outbox::words::{OUTDATED, REUSED, without_outdated};
 use crate::outbox::{
     BatchId, FirstPost, ImportId, MergeCounts, MergeError, MergeKind, MergeOptions, Merged, Rehearsal,
-    Repeats, Reused, Withdrawn,
+    Repeats, Withdrawn,
 };
 use crate::ticket::Field;
 
@@ -82,13 +82,11 @@ async fn merged<'a>(
     let (batch, kind) = merge.identify().await?;
     (merge.batch, merge.kind) = (batch, kind);
     merge.refuse_doubled().await?;
+    merge.refuse_reused(options.withdrawn).await?;
     if kind == MergeKind::Correction {
         merge.fill_up().await?;
     }
     merge.find_known(options.withdrawn).await?;
-    if options.reused == Reused::Refuse {
-        merge.refuse_reused().await?;
-    }
     match kind {
         MergeKind::Whole => merge.replace().await?,
         MergeKind::Correction => merge.correct().await?,
@@ -157,7 +155,7 @@ impl<'a> Merge<'a> {
         let sql = "CREATE TEMP TABLE staged (
                        record INTEGER PRIMARY KEY, line INTEGER, referencia TEXT, explicit INTEGER,
                        lote INTEGER, is_ours INTEGER, is_here INTEGER, service INTEGER, repeat_key BLOB, valid INTEGER,
-                       warning TEXT, row INTEGER, token INTEGER, moved INTEGER, old_record INTEGER, old_state TEXT, was_gone INTEGER,
+                       warning TEXT, row INTEGER, token INTEGER, old_record INTEGER, old_state TEXT, was_gone INTEGER,
                        free INTEGER, changed INTEGER, redo INTEGER, outdated TEXT)";
         self.run(sql, &[]).await?;
         // A row of an outbox that is not this one keeps its code within its reference: so it is the same when
@@ -205,26 +203,46 @@ impl<'a> Merge<'a> {
         if !self.names_rows {
             return Ok(());
         }
-        let sql = "CREATE TEMP TABLE doubled AS
-                   SELECT record, first_line
+        let sql = "CREATE TEMP TABLE refused AS
+                   SELECT record, 'repeated_reference' AS code, 'the same reference stands in line ' || first_line AS message,
+                          'give each row of a batch its own reference' AS hint
                      FROM (SELECT record, row_number() OVER of_one AS n, first_value(line) OVER of_one AS first_line
                              FROM staged WINDOW of_one AS (PARTITION BY lote, referencia ORDER BY record))
                     WHERE 1 < n";
         self.run(sql, &[]).await?;
+        self.refuse().await
+    }
+
+    /// A reference that comes again with another service is another customer's: its line is invalid, unless the row
+    /// can still take that service on. Not in a file of ours: there a person mends the service.
+    async fn refuse_reused(&mut self, withdrawn: Withdrawn) -> Result<(), OutboxError> {
+        if !self.was_filled || !self.names_rows {
+            return Ok(());
+        }
+        let sql = format!(
+            "CREATE TEMP TABLE refused AS
+             SELECT s.record, 'reused_reference' AS code, {REUSED} AS message,
+                    'give this row a reference of its own if it is to be opened' AS hint
+               FROM staged s JOIN outbox x ON x.lote = s.lote AND x.referencia = s.referencia
+              WHERE s.explicit AND NOT s.is_ours AND s.valid AND x.service <> s.service AND NOT {FREE}"
+        );
+        self.run(sql, &[i64::from(withdrawn == Withdrawn::Reopen)]).await?;
+        self.refuse().await
+    }
+
+    /// Makes the lines in `refused` invalid.
+    async fn refuse(&mut self) -> Result<(), OutboxError> {
         let sql = "UPDATE record
                       SET problems = json_insert(coalesce(problems, '[]'), '$[#]', json_object(
-                              'field', 'referencia', 'code', 'repeated_reference', 'found', s.referencia,
-                              'message', 'the same reference stands in line ' || d.first_line,
-                              'hint', 'give each row of a batch its own reference'))
-                     FROM doubled d JOIN staged s ON s.record = d.record WHERE record.id = d.record";
+                              'field', 'referencia', 'code', f.code, 'found', s.referencia,
+                              'message', f.message, 'hint', f.hint))
+                     FROM refused f JOIN staged s ON s.record = f.record WHERE record.id = f.record";
         self.run(sql, &[]).await?;
-        // It needs a reference of its own to be kept at all; no marker is ever made of it.
-        let sql = "UPDATE staged
-                      SET valid = 0, repeat_key = NULL, row = NULL, free = NULL, redo = NULL,
-                          referencia = referencia || '#' || line
-                    WHERE record IN (SELECT record FROM doubled)";
+        // It needs a reference of its own to be kept at all.
+        let sql = "UPDATE staged SET valid = 0, repeat_key = NULL, referencia = referencia || '#' || line
+                    WHERE record IN (SELECT record FROM refused)";
         self.run(sql, &[]).await?;
-        self.run("DROP TABLE doubled", &[]).await.map(drop)
+        self.run("DROP TABLE refused", &[]).await.map(drop)
     }
 
     /// A correction changes only the cells that it has, and of objects only the keys.
@@ -278,7 +296,7 @@ impl<'a> Merge<'a> {
         }
         let sql = format!(
             "UPDATE staged AS s
-                SET row = x.id, token = x.token, moved = x.service <> s.service, old_record = x.record, old_state = x.state, was_gone = x.gone, free = {FREE},
+                SET row = x.id, token = x.token, old_record = x.record, old_state = x.state, was_gone = x.gone, free = {FREE},
                     changed = o.fields IS NOT n.fields
                FROM outbox x, record o, record n
               WHERE x.lote = s.lote AND x.referencia = s.referencia
@@ -302,22 +320,6 @@ impl<'a> Merge<'a> {
         );
         let names = json(&Field::STORED.map(Field::name));
         sqlx::query(AssertSqlSafe(sql)).bind(names).execute(&mut *self.tx).await.trouble().map(drop)
-    }
-
-    /// A reference that comes again with another service is another customer's. Not in a file of ours: there
-    /// a person mends the service.
-    async fn refuse_reused(&mut self) -> Result<(), MergeError> {
-        if !self.was_filled || !self.names_rows {
-            return Ok(());
-        }
-        let sql =
-            "SELECT count(*), coalesce(min(line), 0) FROM staged WHERE moved AND explicit AND NOT is_ours";
-        let (n_rows, line): (i64, i64) = sqlx::query_as(sql).fetch_one(&mut *self.tx).await.trouble()?;
-        if n_rows == 0 {
-            Ok(())
-        } else {
-            Err(MergeError::Reused { n_rows: count(n_rows), line: count(line) })
-        }
     }
 
     /// Known rows move to their line of the new file; what the file no longer has is gone.

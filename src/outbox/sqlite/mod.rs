@@ -120,9 +120,7 @@ mod tests {
     use super::*;
     use crate::delivery::identity::ContentKey;
     use crate::delivery::{Change, ClaimRequest, End, Outbox, Settle, Settled};
-    use crate::outbox::{
-        FirstPost, MergeError, MergeOptions, NewRow, NewSource, Repeats, Reused, Scope, Withdrawn,
-    };
+    use crate::outbox::{FirstPost, MergeError, MergeOptions, NewRow, NewSource, Repeats, Scope, Withdrawn};
     use crate::ticket::{Field, Id, RawTicket};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -163,9 +161,8 @@ mod tests {
             staging.push(&[row]).await?;
         }
         let (repeats, first_post) = (Repeats::Allow, FirstPost::AtOnce);
-        let (reused, withdrawn) = (Reused::Refuse, Withdrawn::Stay);
-        let options =
-            MergeOptions { now: NOW, sha256: "", content: "", repeats, first_post, reused, withdrawn };
+        let withdrawn = Withdrawn::Stay;
+        let options = MergeOptions { now: NOW, sha256: "", content: "", repeats, first_post, withdrawn };
         staging.merge(&options).await.map(drop)
     }
 

@@ -187,12 +187,51 @@ fn a_reference_of_another_customer_is_not_told_to_be_open() {
     site.write("queda.csv", file(0));
     import(&site, &[]).expect(0);
     site.write("queda.csv", file(10));
-    for flags in [&[][..], &["--continue"]] {
-        let asked = import(&site, flags).expect(2);
-        assert!(asked.stderr.contains("3 have a referencia"), "{}", asked.stderr);
-    }
-    import(&site, &["--new"]).expect(0);
+    let asked = import(&site, &[]).expect(2);
+    assert!(asked.stderr.contains("3 have a referencia that stood beside another"), "{}", asked.stderr);
+    import(&site, &["--continue"]).expect(3);
+    assert!(site.read("queda.mutirao/problems.csv").contains("reused_reference"));
+    // The very same file, known by then.
+    import(&site, &[]).expect(3);
+    assert_eq!(tickets(&site), (3, 0));
+    import(&site, &["--again"]).expect(0);
     assert_eq!(tickets(&site), (6, 0));
+}
+
+/// One service of a hundred was mistyped; mended, the only answer was to open the other 99 once more.
+#[test]
+fn a_service_that_is_mended_in_the_sheet_is_an_edit_of_its_batch() {
+    let site = Site::new("");
+    let file = |second: &str| {
+        format!(
+            "referencia;id_cliente_servico;descricao;nome;telefone\n1;11001;Sem luz;Ana;(37) 99911-0001\n2;{second};Sem luz;Bia;(37) 99911-0002\n3;11003;Sem luz;Rui;(37) 99911-0003\n"
+        )
+    };
+    site.write("queda.csv", file("11.x"));
+    import(&site, &[]).expect(3);
+    site.write("queda.csv", file("11002"));
+    let asked = import(&site, &[]).expect(2);
+    assert!(asked.stderr.contains("--continue"), "{}", asked.stderr);
+    import(&site, &["--continue"]).expect(0);
+    assert_eq!((tickets(&site), beside(&site).len()), ((3, 0), 0));
+}
+
+/// Asked about for ever, although nothing was new: a reference that stands twice, rows of another outbox.
+#[test]
+fn the_same_content_is_known_whatever_its_references() {
+    let site = Site::new("");
+    let doubled = "referencia;id_cliente_servico;descricao;nome;telefone\n7;11001;Sem luz;Ana;(37) 99911-0001\n7;11002;Sem luz;Bia;(37) 99911-0002\n";
+    site.write("queda.csv", doubled);
+    for _ in 0..2 {
+        import(&site, &[]).expect(3);
+    }
+    site.write("outra/fila.csv", rows(11..=12) + "x;Sem luz;Ana;(37) 99911-0001;não\n");
+    site.run(&["import", "outra/fila.csv", "--rate", "unlimited"]).expect(3);
+    site.write("carried.csv", site.read("outra/fila.mutirao/errors.csv").replace("\nx;", "\n11099;"));
+    for _ in 0..2 {
+        site.run(&["import", "carried.csv", "--rate", "unlimited"]).expect(0);
+    }
+    assert_eq!(tickets(&site), (4, 0));
 }
 
 #[test]

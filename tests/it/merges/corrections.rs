@@ -2,7 +2,7 @@
 
 use mutirao::delivery::code::BatchCode;
 use mutirao::delivery::{ClaimRequest, End, Outbox, Settle, State};
-use mutirao::outbox::{Cursor, MergeCounts, MergeError, MergeKind, Merged, Repeats, Reused};
+use mutirao::outbox::{Cursor, MergeCounts, MergeError, MergeKind, Merged, Repeats};
 use mutirao::ticket::Field;
 
 use super::{BAD, Books, Driver, failed, in_doubt, opened, rejected, run, states};
@@ -16,7 +16,7 @@ on_every_driver! {
     a_row_of_another_outbox_is_looked_up_first,
     a_row_of_another_outbox_comes_again_as_itself,
     rows_of_two_batches_are_no_correction,
-    references_that_began_anew_for_other_customers_are_a_question,
+    a_reference_that_began_anew_for_another_customer_is_not_taken_for_the_first,
     what_was_skipped_as_edited_is_not_opened_by_a_correction,
     a_row_mended_in_errors_csv_and_then_in_its_file_is_one_ticket,
     a_correction_with_fewer_columns_takes_nothing_away,
@@ -37,7 +37,7 @@ async fn a_reference_stands_once_in_a_file(driver: Driver) {
     assert!(row.problems[0].message.contains("line 2"), "{:?}", row.problems);
     // A named row may change what it says; it stays itself.
     let before = it.row("b", 2).await.report.row;
-    it.import(&File { reused: Reused::Take, ..File::of("b", &[named(9, "z", "A")]) }).await;
+    it.import(&File::of("b", &[named(9, "z", "A")])).await;
     let after = it.row("b", 2).await;
     assert_eq!((after.report.row, after.fields.get(Field::Descricao)), (before, Some("z")));
 }
@@ -162,21 +162,46 @@ async fn rows_of_two_batches_are_no_correction(driver: Driver) {
     assert_eq!(states(&it, "a", 2..=2).await, ["pending"]);
 }
 
-/// `referencia` 1 to n, used again for the customers of the next outage: "opened", and nothing was sent.
-async fn references_that_began_anew_for_other_customers_are_a_question(driver: Driver) {
+/// `referencia` 1 to n, used again for the customers of the next outage: "opened", and nothing was sent. And a typo in
+/// one service, mended, kept the file with the others out.
+async fn a_reference_that_began_anew_for_another_customer_is_not_taken_for_the_first(driver: Driver) {
     let mut it = Books::new(driver).await;
-    let numbered = |services: [i64; 2]| {
-        let line = |service, referencia| Line { referencia: Some(referencia), ..line(service, "a") };
-        [line(services[0], "1"), line(services[1], "2")]
+    let numbered = |services: [i64; 5]| {
+        std::array::from_fn::<_, 5, _>(|n| Line {
+            referencia: Some(["1", "2", "3", "4", "5"][n]),
+            phone: if services == [1, 2, 3, 4, 5] && n == 3 { BAD } else { "37999998888" },
+            ..line(services[n], "a")
+        })
     };
-    let october = numbered([1, 2]);
+    let october = numbered([1, 2, 3, 4, 5]);
     let merged = it.import(&File::of("b", &october)).await;
-    run(&it.outbox, merged.scope(), opened).await;
-    let november = numbered([1, 9]);
-    let refused = it.try_import(&File::of("b", &november)).await;
-    assert!(matches!(refused, Err(MergeError::Reused { n_rows: 1, line: 3 })), "{refused:?}");
-    let again = it.import(&File::of("b", &october)).await;
-    assert_eq!(again.counts.unchanged, 2, "nothing of it was taken");
+    run(&it.outbox, merged.scope(), |n| match n {
+        4 => rejected(n),
+        6 => in_doubt(n),
+        n => opened(n),
+    })
+    .await;
+    let known = it.row("b", 2).await;
+    let november = numbered([1, 12, 13, 14, 15]);
+    for _ in 0..2 {
+        let merged = it.import(&File::of("b", &november)).await;
+        assert_eq!((merged.counts.n_rows, merged.counts.invalid), (5, 2));
+        let refused = "invalid reused_reference";
+        // What certainly has no ticket takes on the new service.
+        assert_eq!(states(&it, "b", 2..=6).await, ["opened", refused, "pending p", "pending", refused]);
+        assert_eq!(it.row("b", 2).await, known);
+    }
+    let refused = it.row("b", 3).await;
+    let said = &refused.problems[0].message;
+    assert!(said.contains("opened as `P3`"), "{said}");
+    // With one of their own they are opened.
+    let own =
+        november.map(|it| Line { referencia: it.referencia.filter(|it| !["2", "5"].contains(it)), ..it });
+    let merged = it.import(&File::of("b", &own)).await;
+    assert_eq!(run(&it.outbox, merged.scope(), opened).await, 3, "and one is looked up first");
+    // And October's are as they were.
+    let again = it.import(&File::of("c", &[line(1, "other")])).await;
+    assert_eq!(again.counts.new, 1);
 }
 
 /// `--sample 4`, look, add a column, import: 4 skipped; and errors.csv with these 4 opened them again.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use mutirao::delivery::code::BatchCode;
 use mutirao::delivery::identity::ContentKey;
 use mutirao::outbox::{
-    AnyOutbox, FirstPost, MergeError, MergeOptions, Merged, NewRow, NewSource, Repeats, Reused, Withdrawn,
+    AnyOutbox, FirstPost, MergeError, MergeOptions, Merged, NewRow, NewSource, Repeats, Withdrawn,
 };
 use mutirao::ticket::{Field, Id, RawTicket};
 
@@ -54,7 +54,6 @@ pub struct File<'a> {
     pub keys: &'a [(Field, Vec<String>)],
     pub repeats: Repeats,
     pub first_post: FirstPost,
-    pub reused: Reused,
     pub withdrawn: Withdrawn,
     pub now: Timestamp,
 }
@@ -62,10 +61,10 @@ pub struct File<'a> {
 impl<'a> File<'a> {
     pub fn of(batch: &'a str, lines: &'a [Line<'a>]) -> Self {
         let (repeats, first_post) = (Repeats::Skip, FirstPost::AtOnce);
-        let (reused, withdrawn) = (Reused::Refuse, Withdrawn::Stay);
+        let withdrawn = Withdrawn::Stay;
         let headers = &["servico", "texto", "fone"];
         let (lacks, keys, now) = (&[], &[], at(0));
-        Self { batch, lines, headers, lacks, keys, repeats, first_post, reused, withdrawn, now }
+        Self { batch, lines, headers, lacks, keys, repeats, first_post, withdrawn, now }
     }
 }
 
@@ -90,12 +89,12 @@ pub async fn try_import(outbox: &mut AnyOutbox, file: &File<'_>) -> Result<Merge
     for (n, (it, service)) in file.lines.iter().zip(&services).enumerate() {
         staging.push(&[new_row(n as u64 + 2, it, service, file.headers)]).await.expect("it stages");
     }
-    let File { now, repeats, first_post, reused, withdrawn, .. } = *file;
+    let File { now, repeats, first_post, withdrawn, .. } = *file;
     let mut hash = DefaultHasher::new();
     format!("{:?}", file.lines).hash(&mut hash);
     let sha256 = format!("{:064x}", hash.finish());
     let content = &sha256;
-    let options = MergeOptions { now, sha256: &sha256, content, repeats, first_post, reused, withdrawn };
+    let options = MergeOptions { now, sha256: &sha256, content, repeats, first_post, withdrawn };
     staging.merge(&options).await
 }
 

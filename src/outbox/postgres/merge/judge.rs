@@ -6,7 +6,7 @@ use crate::delivery::OutboxError;
 use crate::outbox::Withdrawn;
 
 /// Of `x`: certainly without a ticket of ours, and not withdrawn by a person (but where `$1` says so).
-const FREE: &str = "((x.doubt_since IS NULL OR x.doubt_precaution)
+pub(super) const FREE: &str = "((x.doubt_since IS NULL OR x.doubt_precaution)
     AND (x.state IN ('invalid', 'rejected', 'failed', 'pending')
          OR x.state = 'cancelled' AND (x.error_code IS NOT DISTINCT FROM 'gone' OR $1 <> 0)
          OR x.state = 'skipped' AND x.error_code = 'repeat'))";

@@ -25,7 +25,7 @@ use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
 use crate::outbox::{
     BatchId, FirstPost, ImportId, MergeCounts, MergeError, MergeKind, MergeOptions, Merged, Rehearsal,
-    Repeats, Reused, Withdrawn,
+    Repeats, Withdrawn,
 };
 use crate::ticket::Field;
 
@@ -147,11 +147,9 @@ impl Merge {
         self.identify().await?;
         self.refuse_doubled().await?;
         self.find_known().await?;
+        self.refuse_reused().await?;
         if self.kind == MergeKind::Correction {
             self.fill_up().await?;
-        }
-        if options.reused == Reused::Refuse {
-            self.refuse_reused().await?;
         }
         self.note_source(options).await?;
         self.judge().await?;

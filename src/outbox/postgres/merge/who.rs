@@ -4,10 +4,12 @@ use sqlx::AssertSqlSafe;
 
 use super::super::error::Trouble;
 use super::super::staging::lock;
+use super::judge::FREE;
 use super::{File, Merge};
 use crate::delivery::OutboxError;
 use crate::outbox::stored::count;
-use crate::outbox::{MergeError, MergeKind};
+use crate::outbox::words::REUSED;
+use crate::outbox::{MergeError, MergeKind, Withdrawn};
 
 impl Merge {
     /// Makes `staged`, with the references that need no other line to be known.
@@ -72,46 +74,58 @@ impl Merge {
         if !self.file.names_rows {
             return Ok(());
         }
-        let sql = "CREATE TEMP TABLE doubled ON COMMIT DROP AS
-                   SELECT record, first_line
+        let sql = "CREATE TEMP TABLE refused ON COMMIT DROP AS
+                   SELECT record, 'repeated_reference' AS code, 'the same reference stands in line ' || first_line AS message,
+                          'give each row of a batch its own reference' AS hint
                      FROM (SELECT record, row_number() OVER of_one AS n, first_value(line) OVER of_one AS first_line
                              FROM staged WINDOW of_one AS (PARTITION BY lote, referencia ORDER BY record)) AS it
                     WHERE 1 < n";
         self.run_sql(sql, &[]).await?;
-        let sql = "UPDATE incoming AS i
-                      SET problems = (coalesce(i.problems, '[]')::jsonb || jsonb_build_array(jsonb_build_object(
-                              'field', 'referencia', 'code', 'repeated_reference', 'found', s.referencia,
-                              'message', 'the same reference stands in line ' || d.first_line,
-                              'hint', 'give each row of a batch its own reference')))::text,
-                          error_code = coalesce(i.error_code, 'repeated_reference'),
-                          error_message = concat_ws('; ', i.error_message,
-                              'referencia: the same reference stands in line ' || d.first_line)
-                     FROM doubled d JOIN staged s ON s.record = d.record WHERE i.record = d.record";
-        self.run_sql(sql, &[]).await?;
-        // It needs a reference of its own to be kept at all; no marker is ever made of it.
-        let sql = "UPDATE staged
-                      SET valid = false, repeat_key = NULL, row_id = NULL, old_record = NULL, old_state = NULL,
-                          was_gone = NULL, busy = NULL, free = NULL, changed = NULL, redo = NULL, outdated = NULL,
-                          referencia = referencia || '#' || line
-                    WHERE record IN (SELECT record FROM doubled)";
-        self.run_sql(sql, &[]).await.map(drop)
+        self.refuse().await.map(drop)
     }
 
-    /// A reference that comes again with another service is another customer's. Not in a file of ours: there
-    /// a person mends the service.
-    pub(super) async fn refuse_reused(&mut self) -> Result<(), MergeError> {
+    /// A reference that comes again with another service is another customer's: its line is invalid, unless the row
+    /// can still take that service on. Not in a file of ours: there a person mends the service.
+    pub(super) async fn refuse_reused(&mut self) -> Result<(), OutboxError> {
         if !self.file.names_rows {
             return Ok(());
         }
-        let sql = "SELECT count(*), coalesce(min(line), 0) FROM staged
-                    WHERE moved AND valid AND explicit AND NOT is_ours";
-        let (n_rows, line): (i64, i64) =
-            sqlx::query_as(sql).persistent(false).fetch_one(&mut *self.tx).await.trouble()?;
-        if n_rows == 0 {
-            Ok(())
-        } else {
-            Err(MergeError::Reused { n_rows: count(n_rows), line: count(line) })
+        // No worker takes one from now on that is free.
+        self.hold("s.moved").await?;
+        let sql = format!(
+            "CREATE TEMP TABLE refused ON COMMIT DROP AS
+             SELECT s.record, 'reused_reference' AS code, {REUSED} AS message,
+                    'give this row a reference of its own if it is to be opened' AS hint
+               FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id LEFT JOIN held h ON h.id = x.id
+              WHERE s.moved AND s.valid AND s.explicit AND NOT s.is_ours AND NOT (h.id IS NOT NULL AND {})",
+            // A statement that makes a table takes no parameters.
+            FREE.replace("$1", if self.withdrawn == Withdrawn::Reopen { "1" } else { "0" })
+        );
+        self.run_sql(&sql, &[]).await?;
+        if self.refuse().await? == 0 {
+            return Ok(());
         }
+        self.find_known().await
+    }
+
+    /// Makes the lines in `refused` invalid; how many there are.
+    async fn refuse(&mut self) -> Result<u64, OutboxError> {
+        let sql = "UPDATE incoming AS i
+                      SET problems = (coalesce(i.problems, '[]')::jsonb || jsonb_build_array(jsonb_build_object(
+                              'field', 'referencia', 'code', f.code, 'found', s.referencia,
+                              'message', f.message, 'hint', f.hint)))::text,
+                          error_code = coalesce(i.error_code, f.code),
+                          error_message = concat_ws('; ', i.error_message, 'referencia: ' || f.message)
+                     FROM refused f JOIN staged s ON s.record = f.record WHERE i.record = f.record";
+        self.run_sql(sql, &[]).await?;
+        // It needs a reference of its own to be kept at all.
+        let sql = "UPDATE staged
+                      SET valid = false, repeat_key = NULL, row_id = NULL, old_record = NULL, moved = NULL,
+                          referencia = referencia || '#' || line
+                    WHERE record IN (SELECT record FROM refused)";
+        let n_refused = self.run_sql(sql, &[]).await?;
+        self.run_sql("DROP TABLE refused", &[]).await?;
+        Ok(n_refused)
     }
 
     /// Finds the row that each line is already.
