@@ -180,15 +180,21 @@ impl Columns {
         RowShape { n_cells: last.unwrap_or(1).max(1) + 1, number: column(Field::IdClienteServico) }
     }
 
-    /// Whether the record counts rows rather than being one: its first word is `Total`, and little stands beside.
+    /// Whether the record counts rows rather than being one: its first word is `Total`, and little stands beside. A
+    /// customer may be called so; then a number stands for the service.
     pub(super) fn is_total(&self, record: Record<'_>) -> bool {
         const CELLS_MAX: usize = 3;
 
         let Some((at, first)) = record.cells().enumerate().find(|it| !is_blank(it.1)) else { return false };
         let begins = |word: &str| {
-            let start = trim(first).as_bytes().get(..word.len());
-            start.is_some_and(|it| it.eq_ignore_ascii_case(word.as_bytes()))
+            let text = trim(first);
+            let rest = text.get(..word.len()).filter(|it| it.eq_ignore_ascii_case(word));
+            rest.is_some() && !text[word.len()..].starts_with(char::is_alphanumeric)
         };
+        let service = self.fields[Field::IdClienteServico].0.map(|it| trim(record.cell(it)));
+        if service.is_some_and(|it| it.starts_with(|it: char| it.is_ascii_digit())) {
+            return false;
+        }
         ["total", "subtotal", "sub-total", "sub total"].into_iter().any(begins)
             && record.cells().skip(at).filter(|it| !is_blank(it)).count() <= CELLS_MAX
             && Field::required().any(|field| {

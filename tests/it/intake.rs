@@ -193,6 +193,23 @@ fn columns_without_a_name_are_told_and_not_kept() {
     insta::assert_snapshot!(intake.asides().lines().join("\n"), @"2 rows have something beside the table, in a column without a name; it is neither sent nor kept (the first: line 3)");
 }
 
+/// `Total Fibra Ltda` was passed over, and nobody came.
+#[test]
+fn a_customer_whose_name_begins_like_a_total_is_a_row() {
+    let header = "cliente;servico;fone;motivo";
+    let text = format!(
+        "{header}\nTotal Fibra Ltda;11000;37999112233;\nTotalmente Bom;;37999112233;\nTotal:;;;\nSUBTOTAL;;2;\n"
+    );
+    let mut intake = open(&text).unwrap();
+    let mut names = Vec::new();
+    while let Some(row) = intake.next_row().unwrap() {
+        names.push(row.raw().get(Field::Nome).unwrap().to_owned());
+    }
+    assert_eq!(names, ["Total Fibra Ltda", "Totalmente Bom"]);
+    let passed_over = intake.asides().lines().join("\n");
+    assert!(passed_over.starts_with("2 rows that begin with `Total`"), "{passed_over}");
+}
+
 #[test]
 fn a_total_below_the_table_is_no_row() {
     let text = format!("{HEADER}\n{ROW}\n11001;Total;Ana;37999112233\nTotal geral: 800;;;\n;;TOTAL;800\n");
