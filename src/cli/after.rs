@@ -54,8 +54,8 @@ impl<'a> Desk<'a> {
         Place::find(batch, self.database_url.as_deref(), Path::new(""))
     }
 
-    pub(super) fn places(&self) -> Result<Vec<Place>, Failure> {
-        Place::all(self.database_url.as_deref(), Path::new(""))
+    pub(super) fn places(&self, batch: Option<&str>) -> Result<Vec<Place>, Failure> {
+        Place::all(batch, self.database_url.as_deref(), Path::new(""))
     }
 
     pub(super) fn place_of_row(&self, row: &str) -> Result<(Place, RowName), Failure> {
@@ -294,17 +294,14 @@ pub(super) async fn batch_of(reader: AnyReader<'_>, place: &Place) -> Result<Bat
     let outbox = &place.outbox;
     let names = reader.batch_names(if outbox.file().is_some() { usize::MAX } else { NAMES_MAX }).await?;
     if let Some(typed) = &place.batch {
-        // Or its spreadsheet, or its folder.
-        let stem = Path::new(typed).file_stem().map(|it| it.to_string_lossy().into_owned());
-        for name in [Some(typed.clone()), stem.clone()].into_iter().flatten() {
-            if let Some(info) = reader.batch_info(&name).await? {
-                return Ok(info);
-            }
+        if let Some(info) = reader.batch_info(typed).await? {
+            return Ok(info);
         }
-        // Or one of a file, which has the day and a code in its name.
+        // Or its spreadsheet, or its folder: the names of a file's batches begin with its own.
+        let stem = Path::new(typed).file_stem().map(|it| it.to_string_lossy().into_owned());
         let base = stem.as_deref().unwrap_or(typed);
         let all = reader.batch_names(usize::MAX).await?;
-        let of_file: Vec<_> = all.iter().filter(|it| name::code_of(it, base).is_some()).cloned().collect();
+        let of_file: Vec<_> = all.iter().filter(|it| name::is_of(it, base)).cloned().collect();
         match &of_file[..] {
             [] => {}
             [only] => {
@@ -364,12 +361,14 @@ pub(super) async fn details_of(
         RowName::Id(id) => reader.row(outbox::RowName::Id(RowId(id))).await?,
         RowName::Line(line) => {
             let batch = &batch_of(reader, place).await?.name;
-            match reader.row(outbox::RowName::Line { batch, line }).await? {
-                None => {
-                    let referencia = &line.to_string();
-                    reader.row(outbox::RowName::Reference { lote: batch, referencia }).await?
+            let of_line = reader.row(outbox::RowName::Line { batch, line }).await?;
+            let referencia = &line.to_string();
+            let of_reference = reader.row(outbox::RowName::Reference { lote: batch, referencia }).await?;
+            match (of_line, of_reference) {
+                (Some(one), Some(other)) if one.report.row != other.report.row => {
+                    return Err(two_rows(typed, &one, &other));
                 }
-                found => found,
+                (of_line, of_reference) => of_line.or(of_reference),
             }
         }
         RowName::Reference(referencia) => {
@@ -384,6 +383,26 @@ pub(super) async fn details_of(
             "results.csv has the lines and references of all rows, in the columns `line` and `referencia`",
         )
     })
+}
+
+/// A number that is one row's line and another's reference: by the cell `referencia` each can be named alone.
+fn two_rows(typed: &str, of_line: &RowDetails, of_reference: &RowDetails) -> Failure {
+    let batch = typed.rsplit_once(':').map_or(typed, |it| it.0);
+    let named = |it: &RowDetails| match it.report.code {
+        Some(code) => format!("{batch}:{}", code.cell(&it.report.referencia)),
+        None => it.report.row.0.to_string(),
+    };
+    Failure::new(
+        Exit::Usage,
+        format!(
+            "`{typed}` names two rows: line {} has the reference `{}`, and that of line {} is `{}`",
+            of_line.report.line,
+            of_line.report.referencia,
+            of_reference.report.line,
+            of_reference.report.referencia
+        ),
+        format!("write `{}` for the first, `{}` for the second", named(of_line), named(of_reference)),
+    )
 }
 
 fn as_json(details: &RowDetails) -> Value {

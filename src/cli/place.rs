@@ -36,29 +36,32 @@ impl Place {
         Self { outbox: Address::File(folder.join(OUTBOX_FILE)), folder: Some(folder), batch }
     }
 
-    /// Finds the outbox that `typed` means, in `here`.
+    /// Finds the one outbox that `typed` means, in `here`.
     pub fn find(typed: Option<&str>, database_url: Option<&str>, here: &Path) -> Result<Self, Failure> {
+        let mut found = Self::all(typed, database_url, here)?;
+        match found.pop() {
+            Some(only) if found.is_empty() => Ok(only),
+            last => {
+                let all = found.into_iter().chain(last);
+                Err(name_one(&all.filter_map(|it| it.folder).collect::<Vec<_>>()))
+            }
+        }
+    }
+
+    /// The outboxes that `typed` may mean; without it, all in `here`. At least one.
+    pub fn all(typed: Option<&str>, database_url: Option<&str>, here: &Path) -> Result<Vec<Self>, Failure> {
         if let Some(url) = database_url {
             let outbox = address(url)?;
             let folder = outbox.file().map(|it| it.parent().unwrap_or(Path::new("")).to_owned());
-            return Ok(Self { folder, outbox, batch: typed.map(str::to_owned) });
+            return Ok(vec![Self { folder, outbox, batch: typed.map(str::to_owned) }]);
         }
-        let holds = |folder: &Path| folder.join(OUTBOX_FILE).is_file();
-        if let Some(typed) = typed {
-            let path = here.join(typed);
-            let mut named = path.clone().into_os_string();
-            named.push(".mutirao");
-            let folders =
-                [path.clone(), named.into(), Self::folder_of(&path), Self::sandbox_folder_of(&path)];
-            for folder in folders {
-                if holds(&folder) {
-                    return Ok(Self::in_folder(folder, None));
-                }
-            }
+        let named = typed.map(|it| folders_of(&here.join(it))).unwrap_or_default();
+        if !named.is_empty() {
+            return Ok(named.into_iter().map(|it| Self::in_folder(it, None)).collect());
         }
         let mut folders = folders_in(here);
         match (&mut folders[..], typed) {
-            ([only], _) => Ok(Self::in_folder(std::mem::take(only), typed.map(str::to_owned))),
+            ([only], _) => Ok(vec![Self::in_folder(std::mem::take(only), typed.map(str::to_owned))]),
             ([], Some(typed)) => Err(Failure::new(
                 Exit::Usage,
                 format!("there is no outbox for `{typed}` here"),
@@ -69,24 +72,9 @@ impl Place {
                 "there is no .mutirao folder here",
                 "go to the folder of the spreadsheet, or name it",
             )),
-            (several, _) => {
-                let names: Vec<_> = several.iter().filter_map(|it| it.file_name()?.to_str()).collect();
-                Err(Failure::new(
-                    Exit::Usage,
-                    format!("several outboxes are here: {}", names.join(", ")),
-                    format!("name one, like `{}`", names.first().unwrap_or(&"queda.mutirao")),
-                ))
-            }
+            (several, Some(_)) => Err(name_one(several)),
+            (_, None) => Ok(folders.into_iter().map(|it| Self::in_folder(it, None)).collect()),
         }
-    }
-
-    /// All outboxes in `here`, as a person finds them who names none.
-    pub fn all(database_url: Option<&str>, here: &Path) -> Result<Vec<Self>, Failure> {
-        let folders = if database_url.is_some() { Vec::new() } else { folders_in(here) };
-        if folders.len() < 2 {
-            return Ok(vec![Self::find(None, database_url, here)?]);
-        }
-        Ok(folders.into_iter().map(|it| Self::in_folder(it, None)).collect())
     }
 
     /// Finds the outbox of ROW (`BATCH:LINE`, or an id) and says which row.
@@ -117,6 +105,34 @@ impl Place {
             }
         }
     }
+}
+
+/// The work folders that `path` means: the one that it is; else that of a batch whose name it is, or of the
+/// spreadsheet, with those of the batches beside it (`--new`); else the sandbox's.
+fn folders_of(path: &Path) -> Vec<PathBuf> {
+    let holds = |it: &PathBuf| it.join(OUTBOX_FILE).is_file();
+    if holds(&path.to_owned()) {
+        return vec![path.to_owned()];
+    }
+    let mut named = path.to_owned().into_os_string();
+    named.push(".mutirao");
+    let beside = name::with_code(path).into_iter().flat_map(|(base, code)| {
+        [Place::folder_of(&base), Place::sandbox_folder_of(&base)]
+            .map(|it| vec![name::folder_beside(&it, code)])
+    });
+    let of_sheet = [named.into(), Place::folder_of(path), Place::sandbox_folder_of(path)];
+    let families = beside.chain(of_sheet.iter().map(|it| name::folders_of(it)));
+    let mut found = families.map(|it| it.into_iter().filter(holds).collect::<Vec<_>>());
+    found.find(|it| !it.is_empty()).unwrap_or_default()
+}
+
+fn name_one(folders: &[PathBuf]) -> Failure {
+    let names: Vec<_> = folders.iter().map(|it| it.display().to_string()).collect();
+    Failure::new(
+        Exit::Usage,
+        format!("several outboxes are here: {}", names.join(", ")),
+        format!("name one, like `{}`", names.first().map_or("queda.mutirao", String::as_str)),
+    )
 }
 
 /// The work folders with an outbox in `here`, by name.
@@ -182,6 +198,26 @@ mod tests {
         std::fs::rename(&folder, here.path().join("away")).unwrap();
         assert_eq!(Place::find(Some("queda.csv"), None, here.path()).unwrap().folder, Some(sandbox));
         std::fs::rename(here.path().join("away"), &folder).unwrap();
+
+        // Batches beside it (`--new`): each by its name or its folder, and the sheet is of all of them.
+        let code = name::random();
+        let beside = here.path().join(format!("queda.{code}.mutirao"));
+        std::fs::create_dir(&beside).unwrap();
+        std::fs::write(beside.join(OUTBOX_FILE), "").unwrap();
+        for typed in [format!("queda-{code}"), format!("queda.{code}.mutirao"), format!("queda.{code}")] {
+            let place = Place::find(Some(&typed), None, here.path()).unwrap();
+            assert_eq!(place.folder.as_ref(), Some(&beside), "{typed}");
+        }
+        assert_eq!(
+            Place::find(Some("queda.mutirao"), None, here.path()).unwrap().folder,
+            Some(folder.clone())
+        );
+        for typed in ["queda", "queda.csv"] {
+            let refused = Place::find(Some(typed), None, here.path()).unwrap_err().render(str::to_owned);
+            assert!(refused.contains("queda.mutirao") && refused.contains(&*code.to_string()), "{refused}");
+            assert_eq!(Place::all(Some(typed), None, here.path()).unwrap().len(), 2);
+        }
+        std::fs::remove_dir_all(&beside).unwrap();
 
         let other = here.path().join("outra.mutirao");
         std::fs::create_dir(&other).unwrap();

@@ -14,10 +14,7 @@ use crate::outbox::{Address, Crew, Halted, Scope, Status};
 
 impl Desk<'_> {
     pub async fn status(&self, batch: Option<&str>) -> Result<Exit, Failure> {
-        let places = match batch {
-            Some(_) => vec![self.place(batch)?],
-            None => self.places()?,
-        };
+        let places = self.places(batch)?;
         let mut told = json!({"version": 1, "batches": [], "halted": []});
         for place in &places {
             if 1 < places.len() && !self.screen.json {

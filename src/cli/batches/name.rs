@@ -42,6 +42,12 @@ pub fn code_of(name: &str, base: &str) -> Option<BatchCode> {
     BatchCode::read(code)
 }
 
+/// What [`beside`] made `path` from: the path of `base`, and the code.
+pub fn with_code(path: &Path) -> Option<(PathBuf, BatchCode)> {
+    let (base, code) = path.file_name()?.to_str()?.rsplit_once('-')?;
+    Some((path.with_file_name(base), BatchCode::read(code)?))
+}
+
 /// The folder of a batch beside that of `folder`: `queda.HKTRWMBD.mutirao`, or `out.HKTRWMBD`.
 pub fn folder_beside(folder: &Path, code: BatchCode) -> PathBuf {
     let (stem, suffix) = halves(folder);

@@ -445,3 +445,49 @@ fn a_correction_is_of_the_batch_whose_code_it_carries_wherever_that_lies() {
         assert_eq!(tickets(&site), (3, 0));
     }
 }
+
+/// `cancel queda.csv` withdrew last month's, and the name that the summary showed was not found.
+#[test]
+fn a_batch_beside_another_one_is_found_by_its_name_and_neither_by_the_sheet() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(1..=3));
+    import(&site, &["--sample", "1"]).expect(0);
+    site.write("queda.csv", rows(11..=13));
+    import(&site, &["--new", "--sample", "1"]).expect(0);
+    let [folder] = &beside(&site)[..] else { panic!("{:?}", beside(&site)) };
+    let name = folder.trim_end_matches(".mutirao").replace('.', "-");
+    let refused = site.run(&["cancel", "queda.csv"]).expect(2);
+    assert!(
+        refused.stderr.contains("queda.mutirao") && refused.stderr.contains(folder),
+        "{}",
+        refused.stderr
+    );
+    let told = site.run(&["status", "queda.csv", "--json"]).expect(0).json();
+    assert_eq!(told["batches"].as_array().unwrap().len(), 2);
+    assert!(site.run(&["cancel", &name]).expect(0).stderr.contains("2 rows are cancelled"));
+    assert!(site.run(&["cancel", "queda.mutirao"]).expect(0).stderr.contains("2 rows are cancelled"));
+}
+
+/// `resolve queda:2 --not-opened`, meant for `referencia` 2, settled the row of line 2, which is `referencia` 1.
+#[test]
+fn a_number_that_is_a_line_and_another_rows_reference_names_neither() {
+    let site = Site::new("");
+    let mut text = "referencia;id_cliente_servico;descricao;nome;telefone\n".to_owned();
+    for n in 1..=3 {
+        text += &format!("{n};{};Sem conexão;Cliente;(37) 99911-0001\n", 11_000 + n);
+    }
+    site.write("queda.csv", text);
+    import(&site, &[]).expect(0);
+    for command in [&["show", "queda:2"][..], &["resolve", "queda:2", "--not-opened"]] {
+        let refused = site.run(command).expect(2).stderr;
+        assert!(refused.contains("names two rows"), "{refused}");
+        let names: Vec<_> =
+            refused.split('`').filter(|it| it.starts_with("queda:") && it.contains('.')).collect();
+        assert_eq!(names.len(), 2, "{refused}");
+        for (name, service) in names.into_iter().zip(["11001", "11002"]) {
+            assert!(site.run(&["show", name]).expect(0).stdout.contains(service), "{name}");
+        }
+    }
+    assert!(site.run(&["show", "queda:4"]).expect(0).stdout.contains("11003"), "one row only");
+    assert!(site.run(&["show", "queda:1"]).expect(0).stdout.contains("11001"), "line 1 is the header");
+}
