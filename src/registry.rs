@@ -50,6 +50,18 @@ impl Entry {
     }
 }
 
+/// What became of an import that was to be noted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Noted {
+    /// It stands there now, and did not before.
+    New,
+    /// It stood there already.
+    Before,
+    /// It was not noted: these have the same content, and nobody was told of them.
+    Untold(Vec<Entry>),
+}
+
 /// Why the registry is of no use, or of less.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
@@ -88,19 +100,28 @@ impl Registry {
         (entries, error)
     }
 
-    /// Notes an import that is about to send. Returns whether it was not noted before.
-    pub fn add(&self, entry: &Entry) -> Result<bool, RegistryError> {
+    /// Notes an import that is about to send; under the lock, so that of two at the same time one is told of the other.
+    pub fn add(&self, entry: &Entry, is_told: impl Fn(&Entry) -> bool) -> Result<Noted, RegistryError> {
         self.change(|entries| {
             let n_before = entries.len();
             entries.retain(|it| !it.is_same_import(entry));
             let is_new = entries.len() == n_before;
+            let is_untold = |it: &&Entry| {
+                (&it.host, &it.content) == (&entry.host, &entry.content)
+                    && is_lately(entry.at, it.at)
+                    && !is_told(it)
+            };
+            let untold: Vec<_> = entries.iter().filter(is_untold).cloned().collect();
+            if is_new && !untold.is_empty() {
+                return Noted::Untold(untold);
+            }
             // The newest that is known may be older than a clock that was set: nothing is dropped by that alone.
             if let Some(newest) = entries.iter().map(|it| it.at).max() {
                 let today = newest.min(entry.at);
                 entries.retain(|it| today.duration_since(it.at) <= REMEMBERED_FOR);
             }
             entries.push(entry.clone());
-            is_new
+            if is_new { Noted::New } else { Noted::Before }
         })
     }
 
@@ -215,6 +236,11 @@ mod tests {
         }
     }
 
+    /// What others imported was told.
+    fn add(registry: &Registry, entry: &Entry) -> Noted {
+        registry.add(entry, |_| true).unwrap()
+    }
+
     fn batches(registry: &Registry, hours: i64) -> Vec<String> {
         let (found, error) = registry.find("erp", "c", at(hours));
         assert!(error.is_none(), "{error:?}");
@@ -226,9 +252,9 @@ mod tests {
         let here = tempfile::tempdir().unwrap();
         let registry = Registry::at(Some(here.path().join("state/mutirao")));
         assert_eq!(batches(&registry, 0), [] as [&str; 0]);
-        assert!(registry.add(&entry("c", "a", 0)).unwrap());
-        assert!(!registry.add(&entry("c", "a", 1)).unwrap(), "noted before");
-        registry.add(&entry("other", "b", 1)).unwrap();
+        assert_eq!(add(&registry, &entry("c", "a", 0)), Noted::New);
+        assert_eq!(add(&registry, &entry("c", "a", 1)), Noted::Before);
+        assert_eq!(add(&registry, &entry("other", "b", 1)), Noted::New);
         assert_eq!(registry.find("elsewhere", "c", at(1)).0, []);
         for (hours, n) in [(1, 1), (1 + 7 * 24, 1), (2 + 7 * 24, 0), (1 - 7 * 24, 1), (-7 * 24, 0)] {
             assert_eq!(batches(&registry, hours).len(), n, "{hours} hours");
@@ -238,10 +264,10 @@ mod tests {
         assert_eq!((mode(&folder), mode(&folder.join(FILE))), (0o700, 0o600));
 
         // One run with a clock a year ahead forgets nothing.
-        registry.add(&entry("c", "ahead", 365 * 24)).unwrap();
+        assert_eq!(add(&registry, &entry("c", "ahead", 365 * 24)), Noted::New);
         assert_eq!(batches(&registry, 2), ["a"]);
         // What is older than a week goes.
-        registry.add(&entry("c", "later", 300)).unwrap();
+        assert_eq!(add(&registry, &entry("c", "later", 300)), Noted::New);
         assert_eq!(batches(&registry, 2), ["ahead"; 0]);
         registry.remove(&entry("c", "later", 0)).unwrap();
         assert_eq!(batches(&registry, 300), [] as [&str; 0]);
@@ -252,7 +278,7 @@ mod tests {
         let here = tempfile::tempdir().unwrap();
         let registry = Registry::at(Some(here.path().to_owned()));
         let path = here.path().join(FILE);
-        registry.add(&entry("c", "a", 0)).unwrap();
+        assert_eq!(add(&registry, &entry("c", "a", 0)), Noted::New);
         let whole = fs::read(&path).unwrap();
         fs::write(&path, [b"\xFF{}\n", whole.as_slice(), b"{\"at\":"].concat()).unwrap();
         let (found, error) = registry.find("erp", "c", at(0));
@@ -264,11 +290,11 @@ mod tests {
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
         assert!(matches!(registry.find("erp", "c", at(0)).1, Some(RegistryError::NotOurs(_))));
-        assert!(registry.add(&entry("c", "a", 0)).is_err());
+        assert!(registry.add(&entry("c", "a", 0), |_| true).is_err());
         assert!(matches!(Registry::at(None).find("", "", at(0)).1, Some(RegistryError::NoFolder)));
         fs::write(here.path().join("file"), "").unwrap();
         let below_a_file = Registry::at(Some(here.path().join("file")));
-        assert!(below_a_file.add(&entry("c", "a", 0)).is_err());
+        assert!(below_a_file.add(&entry("c", "a", 0), |_| true).is_err());
     }
 
     #[test]
@@ -277,9 +303,32 @@ mod tests {
         std::thread::scope(|scope| {
             for n in 0..8 {
                 let registry = Registry::at(Some(here.path().to_owned()));
-                scope.spawn(move || registry.add(&entry("c", &n.to_string(), 0)).unwrap());
+                scope.spawn(move || add(&registry, &entry("c", &n.to_string(), 0)));
             }
         });
         assert_eq!(batches(&Registry::at(Some(here.path().to_owned())), 0).len(), 8);
+    }
+
+    /// `queda.csv` and `queda (1).csv` in two terminals: both had looked before either was noted.
+    #[test]
+    fn of_two_imports_of_one_content_at_the_same_time_one_is_told_of_the_other() {
+        let here = tempfile::tempdir().unwrap();
+        let registry = Registry::at(Some(here.path().to_owned()));
+        let (one, other) = (entry("c", "one", 0), entry("c", "other", 0));
+        let nothing_told = |_: &Entry| false;
+        assert_eq!(registry.add(&one, nothing_told).unwrap(), Noted::New);
+        assert_eq!(registry.add(&other, nothing_told).unwrap(), Noted::Untold(vec![one.clone()]));
+        assert_eq!(batches(&registry, 0), ["one"]);
+        // Told of it, the second goes on; so does the first, which was there before.
+        assert_eq!(registry.add(&other, |it| it.batch == "one").unwrap(), Noted::New);
+        assert_eq!(registry.add(&one, nothing_told).unwrap(), Noted::Before);
+        // A week later, elsewhere, or with other rows it is no news.
+        for unlike in [
+            entry("c", "third", 8 * 24),
+            entry("d", "third", 0),
+            Entry { host: "x".into(), ..entry("c", "third", 0) },
+        ] {
+            assert_eq!(registry.add(&unlike, nothing_told).unwrap(), Noted::New, "{unlike:?}");
+        }
     }
 }

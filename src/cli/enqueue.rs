@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::args::{Enqueue, Global};
-use super::batches::{self, Asking, Look, Wish};
+use super::batches::{Asking, Look, Recognition, Wish, Work};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::findings;
@@ -64,21 +64,15 @@ pub async fn enqueue(
         let look = Look::at(&source, &reading)?.read()?;
         // Before the first send nobody knows whose it will be: then only this outbox is asked.
         let host = outbox.reader().host().await?.unwrap_or_default();
-        let entry = Entry {
-            at: Timestamp::now(),
-            host,
-            content: look.content.to_string(),
-            batch: String::new(),
-            folder: String::new(),
-        };
-        let (left, shared) = (work.left.as_ref(), Some(outbox.reader()));
-        batches::recognise(&registry, &entry, shared, left, work.answers, &asking, screen).await?;
+        let content = look.content.to_string();
+        let mut recognition = Recognition::new(&registry, &work, content, host, String::new());
+        recognition.ask(Some(outbox.reader()), &asking, screen).await?;
     }
     let intake = reading::open_source(&source, &reading, Hashing::Sha256)?;
     let options = import::merge_options(&reading, args.verify_first, work.answers);
     let taking = if reading.strict { Taking::IfAllAreValid } else { Taking::ForGood };
     let staged = reading::stage(intake, &mut outbox, &work, &args.file, &options, taking).await?;
-    remember(&registry, &staged, &outbox, screen).await?;
+    remember(&registry, &staged, &work, &outbox, screen).await?;
     outbox.close().await?;
 
     let counts = staged.merged.counts;
@@ -107,19 +101,20 @@ pub async fn enqueue(
 async fn remember(
     registry: &Registry,
     staged: &Staged,
+    work: &Work,
     outbox: &AnyOutbox,
     screen: &Screen,
 ) -> Result<(), Failure> {
     let Some(host) = outbox.reader().host().await? else { return Ok(()) };
-    let info = import::info_of(outbox, &staged.merged.batch_name).await?;
     let entry = Entry {
         at: Timestamp::now(),
         host,
         content: staged.content.to_string(),
-        batch: batches::identity(info.code, &info.name),
-        folder: format!("into batch `{}` of an outbox", info.name),
+        batch: work.identity(),
+        folder: format!("into batch `{}` of an outbox", staged.merged.batch_name),
     };
-    if let Err(error) = registry.add(&entry) {
+    // Whoever else has these rows was told of before they came in.
+    if let Err(error) = registry.add(&entry, |_| true) {
         screen.warn(format!("{error}: the same rows, imported from elsewhere, will not be recognised"));
     }
     Ok(())

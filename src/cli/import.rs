@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::args::{Global, Import, Meeting};
 use super::batches::decide::Answers;
-use super::batches::{self, Asking, Wish, Work};
+use super::batches::{self, Asking, Recognition, Wish, Work};
 use super::delivering::{self, Calm, Question, Run, Sight, Target};
 use super::exit::{self, Exit};
 use super::failure::Failure;
@@ -28,7 +28,7 @@ use crate::outbox::{
     Address, AnyOutbox, AnyReader, BatchInfo, BindError, Counts, FirstPost, LEASE, MergeKind, MergeOptions,
     Merged, Repeats, Terms, Withdrawn,
 };
-use crate::registry::{Entry, Registry};
+use crate::registry::Registry;
 use crate::report::{self, Guard};
 use crate::settings::{self, Reading, Sources};
 
@@ -95,53 +95,84 @@ pub async fn import(
     }
     target.keep_books(&work.folder)?;
     let n_columns = intake.headers().len();
-    // Workers must not open what a person has not been asked about yet.
-    let staged = reading::stage(intake, &mut outbox, &work, &args.file, &options, Taking::Held).await?;
-    // All of the file went through the log; nothing of it waits there when the disk fills up later.
-    outbox.tidy().await;
-    let merged = &staged.merged;
-    staged.said.tell(screen);
-    tell_merged(merged, screen);
-
-    let counts = outbox.reader().counts(merged.scope()).await?;
+    // Where workers share the outbox, nothing is taken in before a person was asked: they would open it, and what was
+    // declined would stay. A file is nobody else's, and is merged at once.
+    let is_shared = database_url.is_some();
+    let (first, counts) = if is_shared {
+        reading::rehearse(intake, &mut outbox, &work, &args.file, &options).await?
+    } else {
+        let staged =
+            reading::stage(intake, &mut outbox, &work, &args.file, &options, Taking::ForGood).await?;
+        let counts = outbox.reader().counts(staged.merged.scope()).await?;
+        (staged, counts)
+    };
+    first.said.tell(screen);
+    tell_merged(&first.merged, screen);
 
     let left = counts.pending + counts.in_flight + counts.in_doubt + counts.unconfirmed;
     let n_to_open = args.sample.map_or(left, |n| n.min(left));
     let is_refused = reading.strict && 0 < counts.invalid;
-    let run = if is_refused {
-        None
-    } else if left == 0 {
-        outbox.release(merged.batch).await?;
-        None
-    } else {
-        // Given back at the end of the run, before its results are written.
-        let _reserve = room::reserve(&work.folder, merged.counts.n_rows)?;
-        room::tell_limits(n_columns, merged.counts.n_rows, screen);
-        let noted = if counts.pending == 0 || work.is_correction || target.is_sandbox() {
-            None
-        } else {
-            let info = info_of(&outbox, &merged.batch_name).await?;
-            let entry = entry(&work, &staged, &info, &target.binding);
-            let shared = database_url.as_ref().map(|_| outbox.reader());
-            batches::recognise(&registry, &entry, shared, work.left.as_ref(), work.answers, &asking, screen)
-                .await?;
-            Some(entry)
-        };
+    let is_to_run = !is_refused && left != 0;
+    // Given back at the end of the run, before its results are written.
+    let mut reserve = None;
+    let mut recognition = None;
+    let calm = Calm::new(rate);
+    if is_to_run {
+        let n_rows = first.merged.counts.n_rows;
+        reserve = Some(room::reserve(&work.folder, n_rows)?);
+        room::tell_limits(n_columns, n_rows, screen);
+        if counts.pending != 0 && !work.is_correction && !target.is_sandbox() {
+            let folder = work.folder.canonicalize().unwrap_or_else(|_| work.folder.clone());
+            let (content, host) = (first.content.to_string(), target.binding.clone());
+            let folder = folder.display().to_string();
+            let recognised = recognition.insert(Recognition::new(&registry, &work, content, host, folder));
+            recognised.ask(is_shared.then(|| outbox.reader()), &asking, screen).await?;
+        }
         outbox.bind_host(&target.binding).await.map_err(other_host)?;
-        let calm = Calm::new(rate);
         let known_types = delivering::ticket_types(&target, &calm).await?;
         if !args.yes {
             if !target.is_sandbox() {
-                staged.said.ask(&asking, screen)?;
+                first.said.ask(&asking, screen)?;
             }
             let question = Question {
                 n_tickets: n_to_open,
-                n_service_orders: staged.n_service_orders,
-                types: &staged.types,
+                n_service_orders: first.n_service_orders,
+                types: &first.types,
                 known_types: known_types.as_deref(),
             };
             delivering::confirm(&target, &question, !reading::is_stdin(&args.file), screen)?;
         }
+        if let Some(recognition) = &mut recognition {
+            recognition.note(&asking, screen)?;
+        }
+    }
+    let staged = if is_shared {
+        let taking =
+            if is_refused { Taking::IfAllAreValid } else { Taking::AsAsked { sha256: &first.sha256 } };
+        let intake = reading::open_source(&source, &reading, Hashing::Sha256)?;
+        let mut taken = reading::stage(intake, &mut outbox, &work, &args.file, &options, taking).await;
+        if let (Ok(staged), Some(recognition)) = (&taken, &mut recognition) {
+            // Somebody else may have put the same rows in while this was asked.
+            if let Err(declined) = recognition.ask_anew(outbox.reader(), &asking, screen).await {
+                outbox.cancel(staged.merged.batch, Timestamp::now()).await?;
+                outbox.release(staged.merged.batch).await?;
+                taken = Err(declined);
+            }
+        }
+        if let (Err(_), Some(recognition)) = (&taken, &recognition) {
+            recognition.forget();
+        }
+        taken?
+    } else {
+        first
+    };
+    // All of the file went through the log; nothing of it waits there when the disk fills up later.
+    outbox.tidy().await;
+    let merged = &staged.merged;
+    let run = if !is_to_run {
+        outbox.release(merged.batch).await?;
+        None
+    } else {
         if args.sample.is_none() {
             outbox.release(merged.batch).await?;
         }
@@ -155,15 +186,6 @@ pub async fn import(
             None => worker.desk(merged.scope()),
         };
         room::clear(&work.folder, &args.file);
-        let is_first = match noted.as_ref().map(|it| registry.add(it)) {
-            None | Some(Ok(false)) => false,
-            Some(Ok(true)) => true,
-            Some(Err(error)) => {
-                screen
-                    .warn(format!("{error}: the same rows, imported from elsewhere, will not be recognised"));
-                false
-            }
-        };
         let signals = Signals::listen()?;
         let control = Control { stop: signals.stop.clone(), ..Control::default() };
         let sight = Sight { n_rows: Some(n_to_open), outbox: &outbox, headline: &headline, screen };
@@ -174,8 +196,8 @@ pub async fn import(
         };
         let mut run = Run { ending, signal: signals.asked() };
         run.ending.stats.logins += calm.n_logins();
-        if let Some(entry) = noted.filter(|_| is_first && run.ending.stats.posts == 0) {
-            let _ = registry.remove(&entry); // Left in, it makes a question too many.
+        if let Some(recognition) = recognition.filter(|_| run.ending.stats.posts == 0) {
+            recognition.forget();
         }
         if let Reason::Halted(
             halt @ (Halt::SameRefusal { .. } | Halt::Forbidden { .. } | Halt::EchoLost { .. }),
@@ -187,6 +209,7 @@ pub async fn import(
         Some(run)
     };
 
+    drop(reserve);
     let report = Report {
         args: &args,
         work: &work,
@@ -205,18 +228,6 @@ pub async fn import(
 pub(super) async fn info_of(outbox: &AnyOutbox, batch: &str) -> Result<BatchInfo, Failure> {
     let info = outbox.reader().batch_info(batch).await?;
     info.ok_or_else(|| Failure::new(Exit::Internal, "the batch is gone", "look at the disk"))
-}
-
-/// What the user's registry is told of an import.
-fn entry(work: &Work, staged: &Staged, info: &BatchInfo, host: &str) -> Entry {
-    let folder = work.folder.canonicalize().unwrap_or_else(|_| work.folder.clone());
-    Entry {
-        at: Timestamp::now(),
-        host: host.to_owned(),
-        content: staged.content.to_string(),
-        batch: batches::identity(info.code, &info.name),
-        folder: folder.display().to_string(),
-    }
 }
 
 impl Meeting {
@@ -260,12 +271,11 @@ async fn rehearse(
     if let Some(binding) = binding {
         refuse_other_host(outbox.reader(), &work.outbox, binding).await?;
     }
-    let (would_be, said) = reading::rehearse(intake, &mut outbox, work, &args.file, options).await?;
+    let (would_be, counts) = reading::rehearse(intake, &mut outbox, work, &args.file, options).await?;
     outbox.close().await?;
-    said.tell(screen);
-    said.ask(&Asking::DryRun(screen), screen)?;
+    would_be.said.tell(screen);
+    would_be.said.ask(&Asking::DryRun(screen), screen)?;
     tell_merged(&would_be.merged, screen);
-    let counts = would_be.counts;
     screen.note(format!("dry run: {} tickets would be opened; nothing was sent", counts.pending));
     Ok(if 0 < counts.invalid { Exit::File } else { Exit::Done })
 }

@@ -14,7 +14,7 @@ use crate::intake::{
     Blame, ColumnDoubt, Format, GuessedService, Hashing, Hidden, Intake, IntakeError, IntakeOptions, Row,
     Source,
 };
-use crate::outbox::{AnyOutbox, AnyStaging, MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal};
+use crate::outbox::{AnyOutbox, AnyStaging, Counts, MergeError, MergeOptions, Merged, NewRow, NewSource};
 use crate::settings::Reading;
 use crate::ticket::{Field, Id, Parsed, Problem, RawTicket, in_words};
 
@@ -125,13 +125,14 @@ pub struct Staged {
 
 /// What is to become of the rows that were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taking {
+pub enum Taking<'a> {
     /// They are rows of the outbox.
     ForGood,
     /// So they are, unless any of them is invalid (`--strict`).
     IfAllAreValid,
-    /// So they are, but no worker posts them before [`AnyOutbox::release`].
-    Held,
+    /// So they are, if the file is still the one that a person was asked about; but no worker posts them before
+    /// [`AnyOutbox::release`].
+    AsAsked { sha256: &'a str },
 }
 
 /// Reads all rows of `intake` into `outbox`: all of them, or (on a failure) none.
@@ -141,7 +142,7 @@ pub async fn stage(
     work: &Work,
     file: &Path,
     options: &MergeOptions<'_>,
-    taking: Taking,
+    taking: Taking<'_>,
 ) -> Result<Staged, Failure> {
     let (mut staging, read) = read_in(intake, outbox, work, file).await?;
     match taking {
@@ -154,32 +155,34 @@ pub async fn stage(
                 format!("`mutirao check {}` shows what is wrong with them", name_of(file)),
             ));
         }
-        Taking::Held => staging.hold(),
+        Taking::AsAsked { sha256 } if sha256 == read.sha256 => staging.hold(),
+        Taking::AsAsked { .. } => {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("`{}` was changed meanwhile; nothing was sent", name_of(file)),
+                "run the same command again",
+            ));
+        }
     }
     let merged = staging
         .merge(&MergeOptions { sha256: &read.sha256, content: &read.facts.content.to_string(), ..*options })
         .await?;
-    Ok(Staged {
-        merged,
-        sha256: read.sha256,
-        types: read.facts.types.into_iter().take(TYPES_MAX).collect(),
-        n_service_orders: read.facts.n_service_orders,
-        columns: read.columns,
-        content: read.facts.content,
-        said: read.said,
-    })
+    Ok(read.staged(merged))
 }
 
-/// Tells what [`stage`] would do.
+/// Tells what [`stage`] would do, and what the rows of the file would be by then.
 pub async fn rehearse(
     intake: Intake,
     outbox: &mut AnyOutbox,
     work: &Work,
     file: &Path,
     options: &MergeOptions<'_>,
-) -> Result<(Rehearsal, Said), Failure> {
+) -> Result<(Staged, Counts), Failure> {
     let (staging, read) = read_in(intake, outbox, work, file).await?;
-    Ok((staging.rehearse(options).await?, read.said))
+    let content = read.facts.content.to_string();
+    let rehearsal =
+        staging.rehearse(&MergeOptions { sha256: &read.sha256, content: &content, ..*options }).await?;
+    Ok((read.staged(rehearsal.merged), rehearsal.counts))
 }
 
 /// What was found out while reading.
@@ -188,6 +191,20 @@ struct Read {
     columns: ColumnNames,
     sha256: String,
     said: Said,
+}
+
+impl Read {
+    fn staged(self, merged: Merged) -> Staged {
+        Staged {
+            merged,
+            sha256: self.sha256,
+            types: self.facts.types.into_iter().take(TYPES_MAX).collect(),
+            n_service_orders: self.facts.n_service_orders,
+            columns: self.columns,
+            content: self.facts.content,
+            said: self.said,
+        }
+    }
 }
 
 async fn read_in<'a>(

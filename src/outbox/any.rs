@@ -10,9 +10,9 @@ use tokio::time::timeout;
 
 use super::sqlite::{self, SqliteOutbox};
 use super::{
-    BatchId, BatchInfo, BindError, Cancelled, Counts, Crew, Cursor, Halted, MergeError, MergeOptions, Merged,
-    NewRow, NewSource, Page, PgOutbox, Rehearsal, ResolveError, RowDetails, RowName, RowProblems, Scope,
-    Status, Terms, Word, postgres,
+    BatchId, BatchInfo, BindError, Cancelled, Counts, Crew, Cursor, FileBatch, Halted, MergeError,
+    MergeOptions, Merged, NewRow, NewSource, Page, PgOutbox, Rehearsal, ResolveError, RowDetails, RowName,
+    RowProblems, Scope, Status, Terms, Word, postgres,
 };
 use crate::delivery::code::BatchCode;
 use crate::delivery::coordination::{ShareRequest, SharedState};
@@ -397,6 +397,10 @@ impl AnyReader<'_> {
         since: Timestamp,
     ) -> Result<Vec<(String, Option<BatchCode>, Timestamp)>, OutboxError> {
         answered(async { each!(self, it => it.imports_of(content, since).await) }).await
+    }
+
+    pub async fn batches_of_files(self, prefix: &str) -> Result<Vec<FileBatch>, OutboxError> {
+        answered(async { each!(self, it => it.batches_of_files(prefix).await) }).await
     }
 
     /// The names of at most `n` batches that have rows.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::stored::count;
+use super::stored::{count, time};
 use crate::delivery::code::BatchCode;
 use crate::delivery::identity::ContentKey;
 use crate::delivery::{Attempt, Doubt, OutboxError, Rate, RowId, State};
@@ -269,6 +269,21 @@ pub struct SourceInfo {
     pub headers: Vec<String>,
     pub n_rows: u64,
     pub imported_at: Timestamp,
+}
+
+/// The batch of a file, by what can be known of it without reading its rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileBatch {
+    pub name: String,
+    /// As [`SourceInfo`] has it.
+    pub content: String,
+    pub imported_at: Timestamp,
+}
+
+impl FileBatch {
+    pub(super) fn stored((name, content, imported_at): (String, String, i64)) -> Self {
+        Self { name, content, imported_at: time(imported_at) }
+    }
 }
 
 /// Rows by state.

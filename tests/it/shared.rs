@@ -234,9 +234,10 @@ async fn nothing_is_sent_before_a_person_was_asked() {
     site.run_at(&database.url(), &["status", "queda"]).expect(2);
     let asked = site.run_at(&database.url(), &["import", "queda.csv"]).expect(2);
     assert!(asked.stderr.contains("21 real tickets"), "{}", asked.stderr);
-    assert!(halted().await[0].starts_with("queda-"), "no worker may open them meanwhile");
-    assert!(site.run_at(&database.url(), &["status"]).expect(0).stdout.contains("` is halted"));
+    site.run_at(&database.url(), &["status", "queda"]).expect(2);
     site.run_at(&database.url(), &["import", "queda.csv", "--rate", "unlimited", "--sample", "2"]).expect(0);
+    assert!(halted().await[0].starts_with("queda-"), "no worker may open the others meanwhile");
+    assert!(site.run_at(&database.url(), &["status"]).expect(0).stdout.contains("` is halted"));
     assert_eq!((site.audit().tickets, halted().await.len()), (2, 1));
     site.run_at(&database.url(), &["import", "queda.csv", "--rate", "unlimited", "--yes"]).expect(0);
     assert_eq!((site.audit().tickets, halted().await.len()), (21, 0));

@@ -263,13 +263,13 @@ async fn what_an_import_holds_is_not_taken_for_nothing() {
     let (site, outbox) = (Site::new(""), Outbox::new().await);
     let url = outbox.database.url();
     site.write("queda.csv", rows(30));
-    // Nobody is there to be asked.
-    site.run_at(&url, &["import", "queda.csv", "--batch", "queda"]).expect(2);
+    // The others wait for a look at these two.
+    site.run_at(&url, &["import", "queda.csv", "--batch", "queda", "--sample", "2"]).expect(0);
     // Meant for the rows of others.
     site.run_at(&url, &["retry"]).expect(0);
     let ended = site.run_at(&url, &["worker", "--until-empty"]).expect(6);
-    assert!(ended.stderr.contains("`queda` is halted, 30 rows wait"), "{}", ended.stderr);
-    assert_eq!(site.audit().tickets, 0);
+    assert!(ended.stderr.contains("`queda` is halted, 28 rows wait"), "{}", ended.stderr);
+    assert_eq!(site.audit().tickets, 2);
 }
 
 #[tokio::test]

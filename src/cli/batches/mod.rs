@@ -4,6 +4,7 @@ mod ask;
 pub mod decide;
 mod look;
 pub mod name;
+mod recognition;
 
 use std::path::{Path, PathBuf};
 
@@ -17,14 +18,15 @@ use super::reading;
 use super::screen::Screen;
 use crate::delivery::code::BatchCode;
 use crate::intake::{Intake, Source};
-use crate::outbox::{Address, AnyReader, BatchInfo};
-use crate::registry::{Entry, Registry};
+use crate::outbox::{Address, BatchInfo};
+use crate::registry::REMEMBERED_FOR;
 use crate::report;
 use crate::settings::Reading;
 
 pub use ask::{Asking, Offer, when};
 use decide::{Answer, Answers, Met, Plan, Situation, decide};
 pub use look::Look;
+pub use recognition::Recognition;
 
 /// What was typed about where a file goes.
 pub struct Wish<'a> {
@@ -66,6 +68,13 @@ struct Candidate {
     compared: decide::Comparison,
 }
 
+impl Work {
+    /// [`identity`] of the batch.
+    pub fn identity(&self) -> String {
+        identity(self.code, &self.batch)
+    }
+}
+
 impl Wish<'_> {
     /// Finds the batch, and asks what only a person knows.
     pub async fn find(&self, intake: &Intake, asking: &Asking<'_>, screen: &Screen) -> Result<Work, Failure> {
@@ -75,7 +84,7 @@ impl Wish<'_> {
         let folder = self.folder()?;
         let base = self.base(screen)?;
         let now = Timestamp::now();
-        let found = self.choose(self.candidates(&folder, &base).await?, &base, now);
+        let found = self.choose(self.candidates(&folder, &base, now).await?, &base, now);
         let ours = intake.ours();
         let mut situation = Situation {
             now,
@@ -200,7 +209,7 @@ impl Wish<'_> {
     }
 
     /// The batches that the file may belong to, by their names.
-    async fn candidates(&self, folder: &Path, base: &str) -> Result<Vec<Candidate>, Failure> {
+    async fn candidates(&self, folder: &Path, base: &str, now: Timestamp) -> Result<Vec<Candidate>, Failure> {
         let mut found = Vec::new();
         let mut look: Option<Look> = None;
         let folders =
@@ -215,12 +224,32 @@ impl Wish<'_> {
             if let Some(binding) = self.binding {
                 refuse_other_host(reader, &outbox, binding).await?;
             }
-            for name in reader.batch_names(usize::MAX).await?.iter().filter(|it| name::is_of(it, base)) {
-                let Some(info) = reader.batch_info(name).await? else { continue };
-                let look = match &mut look {
-                    Some(look) => look,
-                    none => none.insert(Look::at(self.source, self.reading)?.read()?),
-                };
+            let mut files = reader.batches_of_files(base).await?;
+            files.retain(|it| name::is_of(&it.name, base));
+            // Also one that only programs wrote to.
+            let is_named = self.database_url.is_some()
+                && self.name.is_some()
+                && reader.batch_info(base).await?.is_some();
+            let look = match &mut look {
+                Some(look) => look,
+                None if files.is_empty() && !is_named => {
+                    read_only.close().await?;
+                    continue;
+                }
+                none => none.insert(Look::at(self.source, self.reading)?.read()?),
+            };
+            // Of a name that is used every week, not all that was ever imported is read.
+            if self.database_url.is_some() {
+                let content = look.content.to_string();
+                let since = now.checked_sub(REMEMBERED_FOR).unwrap_or(Timestamp::MIN);
+                files.retain(|it| since <= it.imported_at || it.content == content);
+            }
+            let mut names: Vec<_> = files.into_iter().map(|it| it.name).collect();
+            if is_named && !names.iter().any(|it| it == base) {
+                names.push(base.to_owned());
+            }
+            for name in names {
+                let Some(info) = reader.batch_info(&name).await? else { continue };
                 let compared = look.compare(reader, &info).await?;
                 let beside = info.code.map(|code| name::folder_beside(folder, code));
                 let folder = match beside.filter(|it| self.database_url.is_some() && it.is_dir()) {
@@ -308,40 +337,7 @@ impl Candidate {
     }
 }
 
-/// Asks before the same content is opened once more at the same HubSoft: what this user imported lately under
-/// another name or in another folder, and what anybody imported into the same outbox. `told_of`: a batch that a
-/// person was told of already, and wanted another one.
-pub async fn recognise(
-    registry: &Registry,
-    entry: &Entry,
-    shared: Option<AnyReader<'_>>,
-    told_of: Option<&String>,
-    answers: Answers,
-    asking: &Asking<'_>,
-    screen: &Screen,
-) -> Result<(), Failure> {
-    let (mut found, error) = registry.find(&entry.host, &entry.content, entry.at);
-    if let Some(error) = error {
-        screen.warn(format!("{error}: what was imported before from elsewhere may not be recognised"));
-    }
-    // It was asked about, and sent since.
-    if answers.again || found.iter().any(|it| it.batch == entry.batch) {
-        return Ok(());
-    }
-    if let Some(reader) = shared {
-        let since = entry.at.checked_sub(crate::registry::REMEMBERED_FOR).unwrap_or(Timestamp::MIN);
-        let imports = reader.imports_of(&entry.content, since).await?;
-        found.extend(imports.into_iter().map(|(name, code, at)| {
-            let folder = format!("into batch `{name}` of this outbox");
-            Entry { at, batch: identity(code, &name), folder, ..entry.clone() }
-        }));
-    }
-    found.retain(|it| it.batch != entry.batch && Some(&it.batch) != told_of);
-    let Some(latest) = found.iter().max_by_key(|it| it.at) else { return Ok(()) };
-    asking.ask(&ask::again(latest), &[Answer::Again], screen).map(drop)
-}
-
 /// What tells a batch from all others, whatever it is called and wherever it is moved.
-pub fn identity(code: Option<BatchCode>, name: &str) -> String {
+fn identity(code: Option<BatchCode>, name: &str) -> String {
     code.map_or_else(|| name.to_owned(), |it| it.to_string())
 }

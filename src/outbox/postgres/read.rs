@@ -16,8 +16,8 @@ use crate::outbox::doubts::is_shown;
 use crate::outbox::names::state_of;
 use crate::outbox::stored::{self, DetailsColumns, Page, count, stored, time, unreadable};
 use crate::outbox::{
-    BatchId, BatchInfo, Counts, Crew, Cursor, Halted, ImportId, RowDetails, RowName, RowProblems, Scope,
-    SourceInfo, Status,
+    BatchId, BatchInfo, Counts, Crew, Cursor, FileBatch, Halted, ImportId, RowDetails, RowName, RowProblems,
+    Scope, SourceInfo, Status,
 };
 use crate::ticket::{Field, RawTicket};
 
@@ -282,6 +282,22 @@ impl PgOutbox {
             .trouble()?;
         let found = found.into_iter().map(|(name, code, at)| (name, BatchCode::of_number(code), time(at)));
         Ok(found.filter(|it| since <= it.2).collect())
+    }
+
+    /// The batches of files whose names begin with `prefix`.
+    pub async fn batches_of_files(&self, prefix: &str) -> Result<Vec<FileBatch>, OutboxError> {
+        let sql = format!(
+            "SELECT b.name, s.content, {} FROM mutirao.batch b JOIN mutirao.source s ON s.id = b.source
+              WHERE starts_with(b.name, $1) ORDER BY b.name",
+            ms("s.imported_at")
+        );
+        let found: Vec<(String, String, i64)> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(prefix)
+            .persistent(false)
+            .fetch_all(&mut *self.conn().await?)
+            .await
+            .trouble()?;
+        Ok(found.into_iter().map(FileBatch::stored).collect())
     }
 
     /// The names of at most `n` batches that have rows.

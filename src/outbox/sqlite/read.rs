@@ -11,7 +11,7 @@ use crate::outbox::doubts::is_shown;
 use crate::outbox::range::Range;
 use crate::outbox::stored::{self, DetailsColumns, Page, count};
 use crate::outbox::{
-    BatchId, BatchInfo, Counts, Cursor, Halted, ImportId, RowDetails, RowName, RowProblems, Scope,
+    BatchId, BatchInfo, Counts, Cursor, FileBatch, Halted, ImportId, RowDetails, RowName, RowProblems, Scope,
     SourceInfo, Status,
 };
 use crate::ticket::Problem;
@@ -203,6 +203,15 @@ impl Reader {
             .trouble()?;
         let found = found.into_iter();
         Ok(found.map(|(name, code, at)| (name, BatchCode::of_number(code), time(at))).collect())
+    }
+
+    /// The batches of files whose names begin with `prefix`.
+    pub async fn batches_of_files(&self, prefix: &str) -> Result<Vec<FileBatch>, OutboxError> {
+        let sql = "SELECT b.name, s.content, s.imported_at FROM batch b JOIN source s ON s.id = b.source
+                    WHERE substr(b.name, 1, length(?1)) = ?1 ORDER BY b.name";
+        let found: Vec<(String, String, i64)> =
+            sqlx::query_as(sql).bind(prefix.to_owned()).fetch_all(&mut *self.conn().await).await.trouble()?;
+        Ok(found.into_iter().map(FileBatch::stored).collect())
     }
 
     /// The names of at most `n` batches that have rows.

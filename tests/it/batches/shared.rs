@@ -118,3 +118,60 @@ async fn a_correction_writes_its_results_where_the_batch_has_them() {
     assert!(!site.path("queda.mutirao/errors.mutirao").exists());
     assert_eq!(tickets(&site), (3, 0));
 }
+
+/// What a person declined stayed in the shared outbox, held, and `status` named the command that opens it.
+#[tokio::test]
+async fn what_a_question_declined_leaves_nothing_behind() {
+    let site = Site::new("");
+    let database = Database::fresh().await;
+    let run = |args: &[&str]| site.run_at(&database.url(), args);
+    site.write("queda.csv", rows(1..=30));
+    // More than 20, and nobody to type the count.
+    run(&["import", "queda.csv"]).expect(2);
+    site.write("errada.csv", rows(1..=2) + "x;Sem luz;Ana;(37) 99911-0001;não\n");
+    run(&["import", "errada.csv", "--strict"]).expect(5);
+    let told = run(&["status", "--json"]).expect(0).json();
+    assert_eq!((&told["outbox"]["counts"]["total"], &told["halted"]), (&0.into(), &serde_json::json!([])));
+
+    site.write("queda.csv", rows(1..=4));
+    run(&["import", "queda.csv", "--rate", "unlimited"]).expect(0);
+    std::fs::copy(site.path("queda.csv"), site.path("outra.csv")).unwrap();
+    run(&["import", "outra.csv"]).expect(2);
+    // An edit, declined at its count: the batch is as it was.
+    site.write("queda.csv", rows(3..=40));
+    run(&["import", "queda.csv", "--continue"]).expect(2);
+    let told = run(&["status", "--json"]).expect(0).json();
+    assert_eq!(
+        (&told["outbox"]["counts"]["opened"], &told["outbox"]["counts"]["total"]),
+        (&4.into(), &4.into())
+    );
+    assert_eq!(told["halted"], serde_json::json!([]));
+    assert_eq!(tickets(&site), (4, 0));
+}
+
+/// Every import of a name that is used each week read all rows that ever came under it.
+#[tokio::test]
+async fn of_a_name_that_is_used_for_long_only_what_came_lately_or_is_the_same_is_compared() {
+    use sqlx::Executor;
+    let site = Site::new("");
+    let database = Database::fresh().await;
+    let enqueue = |more: &[&str]| site.run_at(&database.url(), &[&["enqueue", "queda.csv"], more].concat());
+    site.write("queda.csv", rows(1..=4));
+    let first = enqueue(&["--json"]).expect(0).json()["batch"].clone();
+    let aged = |days: u32| {
+        format!(
+            "UPDATE mutirao.source SET imported_at = imported_at - interval '{days} days';
+             UPDATE mutirao.outbox SET created_at = created_at - interval '{days} days'"
+        )
+    };
+    let mut sql = database.connect().await;
+    sql.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(aged(2)))).await.unwrap();
+    site.write("queda.csv", rows(1..=5));
+    assert!(enqueue(&[]).expect(2).stderr.contains("still the same outage"));
+    sql.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(aged(30)))).await.unwrap();
+    let second = enqueue(&["--json"]).expect(0).json()["batch"].clone();
+    assert_ne!(first, second);
+    site.write("queda.csv", rows(1..=4));
+    let asked = enqueue(&[]).expect(2).stderr;
+    assert!(asked.contains("batch `queda-"), "{asked}");
+}
