@@ -16,6 +16,12 @@
 //! - [`delivery`]: the engine, its ports, and the decisions it takes.
 //! - [`ticket`]: a raw row becomes a valid ticket or all of its problems. No I/O.
 
+// What the library does not use, nobody needs.
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
+#[cfg(not(test))]
+use mimalloc as _; // the program allocates with it
+
 pub mod cli;
 pub mod delivery;
 pub mod hubsoft;

@@ -4,7 +4,8 @@
 //!
 //! The core is pure, with no clock and no I/O: [`evidence`] (what an answer means), [`decide`] (what it makes
 //! of a row), [`pace`] (when the next request may go), [`breaker`], [`guards`] (when the run stops itself), [`retry`],
-//! [`eyes`] (whether an absence can be believed), [`coordination`] (what the workers of one outbox know together). [`run`] drives it through the ports.
+//! [`eyes`] (whether an absence can be believed), [`coordination`] (what the workers of one outbox know together).
+//! [`run()`] drives it through the ports.
 
 pub mod breaker;
 mod clock;

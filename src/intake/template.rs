@@ -56,7 +56,7 @@ pub fn xlsx() -> Result<Vec<u8>, XlsxError> {
     workbook.save_to_buffer()
 }
 
-/// Whether the record is one of the lines that [`csv`] writes. Only their very texts are: a row that
+/// Whether the record is one of the lines that [`csv()`] writes. Only their very texts are: a row that
 /// happens to begin with `#` is a row.
 pub(super) fn explains(record: Record<'_>) -> bool {
     let first = trim(record.cell(0));

@@ -3,12 +3,19 @@
 use crate::delivery::THOUSANDTHS;
 
 /// Where a row stands: in the order of its fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Spot {
     pub(super) priority: i64,
     /// When it fell due, in the outbox's own unit.
     pub(super) due: i64,
     pub(super) id: i64,
+}
+
+/// As they are read.
+impl From<(i64, i64, i64)> for Spot {
+    fn from((priority, due, id): (i64, i64, i64)) -> Self {
+        Self { priority, due, id }
+    }
 }
 
 /// A place about `thousandths` of the way from `first` to `last`; rows behind it may be claimed. A file's rows fall due

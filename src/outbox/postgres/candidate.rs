@@ -276,14 +276,16 @@ async fn ends(conn: &mut PgConnection, range: Range, now: Timestamp) -> Result<V
                 FROM mutirao.outbox o WHERE {to_post} AND o.available_at <= $4 ORDER BY {order} LIMIT 1)"
         )
     };
-    sqlx::query_as(AssertSqlSafe(format!("{} UNION ALL {}", end(FORWARD), end(BACKWARD))))
-        .bind(range.batch)
-        .bind(range.import)
-        .bind(range.last_record)
-        .bind(Time(now))
-        .fetch_all(conn)
-        .await
-        .trouble()
+    let ends: Vec<(i64, i64, i64)> =
+        sqlx::query_as(AssertSqlSafe(format!("{} UNION ALL {}", end(FORWARD), end(BACKWARD))))
+            .bind(range.batch)
+            .bind(range.import)
+            .bind(range.last_record)
+            .bind(Time(now))
+            .fetch_all(conn)
+            .await
+            .trouble()?;
+    Ok(ends.into_iter().map(Spot::from).collect())
 }
 
 /// The order of claims, and its reverse: those of the index.

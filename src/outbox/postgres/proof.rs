@@ -14,7 +14,6 @@ use crate::outbox::doubts::{kept, made};
 use crate::outbox::names::state_of;
 
 /// The row as a settle finds it.
-#[derive(sqlx::FromRow)]
 struct Found {
     token: i64,
     worker: Option<i64>,
@@ -26,6 +25,16 @@ struct Found {
     doubt_since: Option<Time>,
 }
 
+type Cells = (i64, Option<i64>, String, Option<String>, Time, Option<Time>, i32, Option<Time>);
+
+/// As it is read.
+impl From<Cells> for Found {
+    fn from(cells: Cells) -> Self {
+        let (token, worker, state, protocolo, available_at, claimed_at, attempts, doubt_since) = cells;
+        Self { token, worker, state, protocolo, available_at, claimed_at, attempts, doubt_since }
+    }
+}
+
 /// Settles one row by itself.
 pub(super) async fn settle_odd(
     conn: &mut PgConnection,
@@ -34,9 +43,9 @@ pub(super) async fn settle_odd(
 ) -> Result<Settled, OutboxError> {
     let sql = "SELECT token, worker, state, protocolo, available_at, claimed_at, attempts, doubt_since
                  FROM mutirao.outbox WHERE id = $1 FOR UPDATE";
-    let found: Option<Found> =
+    let found: Option<Cells> =
         sqlx::query_as(sql).bind(settle.row.0).fetch_optional(&mut *conn).await.trouble()?;
-    let Some(found) = found else { return Ok(Settled::Stale) };
+    let Some(found) = found.map(Found::from) else { return Ok(Settled::Stale) };
     let state = state_of(&found.state).ok_or_else(|| unreadable("outbox.state"))?;
     // The claim that was settled was this row's last.
     let is_last = Token(found.token) == settle.token && found.worker == Some(worker);

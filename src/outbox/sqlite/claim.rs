@@ -317,14 +317,16 @@ async fn ends(
                              WHERE {TO_POST} AND o.available_at <= ?4 ORDER BY {order} LIMIT 1)"
         )
     };
-    sqlx::query_as(AssertSqlSafe(format!("{first}{} UNION ALL {}", end(FORWARD), end(BACKWARD))))
-        .bind(range.batch)
-        .bind(range.import)
-        .bind(range.last_record)
-        .bind(now.as_millisecond())
-        .fetch_all(conn)
-        .await
-        .trouble()
+    let ends: Vec<(i64, i64, i64)> =
+        sqlx::query_as(AssertSqlSafe(format!("{first}{} UNION ALL {}", end(FORWARD), end(BACKWARD))))
+            .bind(range.batch)
+            .bind(range.import)
+            .bind(range.last_record)
+            .bind(now.as_millisecond())
+            .fetch_all(conn)
+            .await
+            .trouble()?;
+    Ok(ends.into_iter().map(Spot::from).collect())
 }
 
 /// The order of claims, and its reverse: those of the index.
