@@ -181,9 +181,9 @@ pub async fn import(
         let headline = format!("opening {n_to_open} tickets at {}, {} at most", target.named, policy.rate);
         let terms = Terms { rate: policy.rate, lease: LEASE, timeout: target.timeout };
         let worker = outbox.register("import", terms).await?;
-        let desk = match args.sample {
+        let queue = match args.sample {
             Some(n) => worker.sample(merged.scope(), n).await?,
-            None => worker.desk(merged.scope()),
+            None => worker.queue(merged.scope()),
         };
         room::clear(&work.folder, &args.file);
         let signals = Signals::listen()?;
@@ -191,7 +191,7 @@ pub async fn import(
         let sight = Sight { n_rows: Some(n_to_open), outbox: &outbox, headline: &headline, screen };
         let log = RowLog::default();
         let ending = tokio::select! {
-            ending = delivering::deliver(&desk, &target, &policy, control, sight, &log) => ending?,
+            ending = delivering::deliver(&queue, &target, &policy, control, sight, &log) => ending?,
             never = worker.heartbeat(delivering::tell_rescued(screen)) => match never {},
         };
         let mut run = Run { ending, signal: signals.asked() };

@@ -108,17 +108,17 @@ async fn work(
     let terms = Terms { rate: policy.rate, lease: working.lease, timeout: target.timeout };
     let worker = start.patiently(async || Ok(outbox.register("worker", terms).await?)).await?;
     let Some(worker) = worker else { return Ok(stopped(signals.asked())) };
-    let desk = worker.desk(Scope::All);
+    let queue = worker.queue(Scope::All);
     let until = if working.until_empty { "until it is empty" } else { "until told to stop" };
     let headline = format!("working for {}, {} at most, {until}", target.named, policy.rate);
     let control = Control { stop: signals.stop.clone(), returned: watching.returned() };
     let sight = Sight { n_rows: None, outbox: &outbox, headline: &headline, screen };
     let ending = tokio::select! {
-        ending = delivering::deliver(&desk, target, policy, control, sight, watching) => ending?,
+        ending = delivering::deliver(&queue, target, policy, control, sight, watching) => ending?,
         never = worker.heartbeat(delivering::tell_rescued(screen)) => match never {},
     };
     let run = Run { ending, signal: signals.asked() };
-    drop(desk);
+    drop(queue);
     delivering::leave(worker).await;
     let left = left(&run, outbox.reader()).await?;
     outbox.close().await?;

@@ -166,9 +166,9 @@ pub enum AnyWorker<'a> {
 
 /// The rows of a scope, to be delivered.
 #[expect(clippy::large_enum_variant, reason = "there is one in a process")]
-pub enum AnyDesk<'a> {
-    Sqlite(sqlite::Desk<'a>),
-    Postgres(postgres::Desk<'a>),
+pub enum AnyWorkQueue<'a> {
+    Sqlite(sqlite::WorkQueue<'a>),
+    Postgres(postgres::WorkQueue<'a>),
 }
 
 macro_rules! each {
@@ -295,26 +295,26 @@ impl AnyOutbox {
 }
 
 impl AnyWorker<'_> {
-    pub fn desk(&self, scope: Scope) -> AnyDesk<'_> {
+    pub fn queue(&self, scope: Scope) -> AnyWorkQueue<'_> {
         match self {
-            Self::Sqlite(it) => AnyDesk::Sqlite(it.desk(scope)),
-            Self::Postgres(it) => AnyDesk::Postgres(it.desk(scope)),
+            Self::Sqlite(it) => AnyWorkQueue::Sqlite(it.queue(scope)),
+            Self::Postgres(it) => AnyWorkQueue::Postgres(it.queue(scope)),
         }
     }
 
     /// The rows of `scope`, only to be looked up (`reconcile`).
-    pub fn reconciling(&self, scope: Scope) -> AnyDesk<'_> {
+    pub fn reconciling(&self, scope: Scope) -> AnyWorkQueue<'_> {
         match self {
-            Self::Sqlite(it) => AnyDesk::Sqlite(it.reconciling(scope)),
-            Self::Postgres(it) => AnyDesk::Postgres(it.reconciling(scope)),
+            Self::Sqlite(it) => AnyWorkQueue::Sqlite(it.reconciling(scope)),
+            Self::Postgres(it) => AnyWorkQueue::Postgres(it.reconciling(scope)),
         }
     }
 
     /// The first `n` pending rows of `scope` in the order of their file (`--sample`).
-    pub async fn sample(&self, scope: Scope, n: u64) -> Result<AnyDesk<'_>, OutboxError> {
+    pub async fn sample(&self, scope: Scope, n: u64) -> Result<AnyWorkQueue<'_>, OutboxError> {
         Ok(match self {
-            Self::Sqlite(it) => AnyDesk::Sqlite(it.sample(scope, n).await?),
-            Self::Postgres(it) => AnyDesk::Postgres(it.sample(scope, n).await?),
+            Self::Sqlite(it) => AnyWorkQueue::Sqlite(it.sample(scope, n).await?),
+            Self::Postgres(it) => AnyWorkQueue::Postgres(it.sample(scope, n).await?),
         })
     }
 
@@ -471,7 +471,7 @@ impl AnyStaging<'_> {
     }
 }
 
-impl Outbox for AnyDesk<'_> {
+impl Outbox for AnyWorkQueue<'_> {
     async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
         each!(self, it => it.claim(want).await)
     }

@@ -17,7 +17,8 @@ mod stored;
 mod words;
 
 pub use any::{
-    Address, AnyDesk, AnyOutbox, AnyReader, AnyStaging, AnyWorker, LEASE, OpenFault, Ping, ReadOnlyOutbox,
+    Address, AnyOutbox, AnyReader, AnyStaging, AnyWorkQueue, AnyWorker, LEASE, OpenFault, Ping,
+    ReadOnlyOutbox,
 };
 pub use commands::takes_a_word;
 pub use names::{kind_name, state_name, state_of};

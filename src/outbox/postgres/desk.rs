@@ -26,7 +26,7 @@ use crate::outbox::range::Range;
 
 /// The rows of a scope, to be delivered by one worker. Rows that their file no longer has are never
 /// posted, only looked up if something of theirs is in doubt.
-pub struct Desk<'a> {
+pub struct WorkQueue<'a> {
     worker: &'a Worker,
     range: Range,
     wake: Mutex<Wake>,
@@ -52,17 +52,17 @@ const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 impl Worker {
     /// The rows of `scope`, to be delivered.
-    pub fn desk(&self, scope: Scope) -> Desk<'_> {
-        self.desk_of(Range::of(scope))
+    pub fn queue(&self, scope: Scope) -> WorkQueue<'_> {
+        self.queue_of(Range::of(scope))
     }
 
     /// The rows of `scope`, only to be looked up (`reconcile`).
-    pub fn reconciling(&self, scope: Scope) -> Desk<'_> {
-        self.desk_of(Range::only_to_look(scope))
+    pub fn reconciling(&self, scope: Scope) -> WorkQueue<'_> {
+        self.queue_of(Range::only_to_look(scope))
     }
 
     /// The first `n` pending rows of `scope` in the order of their file (`--sample`).
-    pub async fn sample(&self, scope: Scope, n: u64) -> Result<Desk<'_>, OutboxError> {
+    pub async fn sample(&self, scope: Scope, n: u64) -> Result<WorkQueue<'_>, OutboxError> {
         let mut range = Range::of(scope);
         let sql = "SELECT max(record)
                      FROM (SELECT record FROM mutirao.outbox
@@ -81,11 +81,11 @@ impl Worker {
         })
         .await?;
         range.last_record = Some(last.unwrap_or(0));
-        Ok(self.desk_of(range))
+        Ok(self.queue_of(range))
     }
 
-    fn desk_of(&self, range: Range) -> Desk<'_> {
-        Desk {
+    fn queue_of(&self, range: Range) -> WorkQueue<'_> {
+        WorkQueue {
             worker: self,
             range,
             wake: Mutex::new(Wake::new(self.outbox().listen())),
@@ -96,7 +96,7 @@ impl Worker {
     }
 }
 
-impl Desk<'_> {
+impl WorkQueue<'_> {
     /// A claim of up to `posts` rows to post took so long.
     fn took(&self, long: Duration, posts: usize) {
         if long < QUICK {
@@ -174,7 +174,7 @@ impl Desk<'_> {
     }
 }
 
-impl Outbox for Desk<'_> {
+impl Outbox for WorkQueue<'_> {
     async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
         let want = ClaimRequest { posts: want.posts.min(self.posts_max.get()), ..want };
         self.worker.claims();

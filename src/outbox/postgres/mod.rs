@@ -46,7 +46,7 @@ use sqlx::{Connection, PgPool, Postgres, Transaction};
 use crate::delivery::OutboxError;
 
 pub use connect::{OpenError, has_password, unknown_parameters};
-pub use desk::Desk;
+pub use desk::WorkQueue;
 pub use health::{Health, Ping};
 pub use lease::Worker;
 pub use listen::{Listener, Woken};

@@ -14,24 +14,24 @@ use crate::outbox::range::Range;
 
 /// The rows of a scope, to be delivered. Rows that their file no longer has are never posted, only
 /// looked up if something of theirs is in doubt.
-pub struct Desk<'a> {
+pub struct WorkQueue<'a> {
     outbox: &'a SqliteOutbox,
     range: Range,
 }
 
 impl SqliteOutbox {
     /// The rows of `scope`, to be delivered.
-    pub fn desk(&self, scope: Scope) -> Desk<'_> {
-        Desk { outbox: self, range: Range::of(scope) }
+    pub fn queue(&self, scope: Scope) -> WorkQueue<'_> {
+        WorkQueue { outbox: self, range: Range::of(scope) }
     }
 
     /// The rows of `scope`, only to be looked up (`reconcile`).
-    pub fn reconciling(&self, scope: Scope) -> Desk<'_> {
-        Desk { outbox: self, range: Range::only_to_look(scope) }
+    pub fn reconciling(&self, scope: Scope) -> WorkQueue<'_> {
+        WorkQueue { outbox: self, range: Range::only_to_look(scope) }
     }
 
     /// The first `n` pending rows of `scope` in the order of their file (`--sample`).
-    pub async fn sample(&self, scope: Scope, n: u64) -> Result<Desk<'_>, OutboxError> {
+    pub async fn sample(&self, scope: Scope, n: u64) -> Result<WorkQueue<'_>, OutboxError> {
         let mut range = Range::of(scope);
         let sql = "SELECT max(record)
                      FROM (SELECT record FROM outbox
@@ -46,11 +46,11 @@ impl SqliteOutbox {
             .await
             .trouble()?;
         range.last_record = Some(last.unwrap_or(0));
-        Ok(Desk { outbox: self, range })
+        Ok(WorkQueue { outbox: self, range })
     }
 }
 
-impl Outbox for Desk<'_> {
+impl Outbox for WorkQueue<'_> {
     async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
         let mut session = self.outbox.session().await;
         let done = claim::claim(&mut session, self.range, want).await;

@@ -29,7 +29,7 @@ use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 use crate::delivery::OutboxError;
 
-pub use desk::Desk;
+pub use desk::WorkQueue;
 pub use lock::{Holder, holder};
 pub use open::{LOG_LEN_MAX, OpenError};
 pub use staging::Staging;
@@ -187,7 +187,7 @@ mod tests {
         let mut outbox = SqliteOutbox::open(&dir.path().join("outbox.db")).await.expect("it opens");
         import(&mut outbox, 1..9).await.expect("there is space");
         let want = ClaimRequest { now: NOW, posts: 9, look_ups: 0, end: End::Front };
-        let claims = outbox.desk(Scope::All).claim(want).await.expect("there is space").claims;
+        let claims = outbox.queue(Scope::All).claim(want).await.expect("there is space").claims;
         pragma(&outbox, "PRAGMA max_page_count = 1").await; // As many as there are.
         for _ in 0..2 {
             let error = import(&mut outbox, 1..5000).await.expect_err("there is no space");
@@ -201,7 +201,7 @@ mod tests {
             attempt: None,
         });
         let settles: Vec<Settle> = settles.collect();
-        let settled = outbox.desk(Scope::All).settle(&settles).await.expect("there is space");
+        let settled = outbox.queue(Scope::All).settle(&settles).await.expect("there is space");
         assert_eq!(settled, [Settled::Written; 8]);
         assert_eq!(outbox.reader().counts(Scope::All).await.expect("it reads").pending, 8);
     }

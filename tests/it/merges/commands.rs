@@ -20,17 +20,18 @@ async fn a_precaution_that_could_not_tell_is_looked_up_by_reconcile(driver: Driv
     let file = [line(1, "a")];
     let merged = it.import(&File { first_post: FirstPost::VerifyFirst, ..File::of("b", &file) }).await;
     let worker = it.worker().await;
-    let desk = worker.desk(merged.scope());
+    let queue = worker.queue(merged.scope());
     let want = ClaimRequest { now: at(1), posts: 9, look_ups: 9, end: End::Front };
-    let claim = desk.claim(want).await.expect("it claims").claims.remove(0);
+    let claim = queue.claim(want).await.expect("it claims").claims.remove(0);
     let doubt = claim.doubt.expect("it is looked up first");
     let change = Change::Unconfirmed { doubt, fault: fault() };
-    desk.settle(&[Settle { row: claim.row, token: claim.token, change, attempt: None }])
+    queue
+        .settle(&[Settle { row: claim.row, token: claim.token, change, attempt: None }])
         .await
         .expect("it does");
-    let desk = worker.reconciling(Scope::Batch(merged.batch));
-    desk.look_again(at(1)).await.expect("it does");
-    let claims = desk.claim(want).await.expect("it claims").claims;
+    let queue = worker.reconciling(Scope::Batch(merged.batch));
+    queue.look_again(at(1)).await.expect("it does");
+    let claims = queue.claim(want).await.expect("it claims").claims;
     assert!(claims[0].doubt.as_ref().is_some_and(|it| !it.precaution));
 }
 
@@ -39,8 +40,8 @@ async fn a_sample_is_the_first_lines(driver: Driver) {
     it.import(&File::of("b", &[line(3, "c"), line(4, "d")])).await;
     let merged = it.import(&File::of("b", &[line(1, "a"), line(2, "b"), line(3, "c"), line(4, "d")])).await;
     let worker = it.worker().await;
-    let desk = worker.sample(merged.scope(), 3).await.expect("it reads");
-    let claimed = desk
+    let queue = worker.sample(merged.scope(), 3).await.expect("it reads");
+    let claimed = queue
         .claim(ClaimRequest { now: at(1), posts: 9, look_ups: 9, end: End::Front })
         .await
         .expect("it claims");
@@ -54,8 +55,8 @@ async fn cancel_and_retry_know_what_was_sent(driver: Driver) {
     let lines = [line(1, "a"), line(2, "b"), line(3, "c"), line(4, "d"), line(5, "e")];
     let merged = it.import(&File::of("b", &lines)).await;
     let worker = it.worker().await;
-    let desk = worker.desk(merged.scope());
-    let claims = desk
+    let queue = worker.queue(merged.scope());
+    let claims = queue
         .claim(ClaimRequest { now: at(1), posts: 4, look_ups: 0, end: End::Front })
         .await
         .expect("it claims")
@@ -67,7 +68,7 @@ async fn cancel_and_retry_know_what_was_sent(driver: Driver) {
         change,
         attempt: None,
     });
-    desk.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
+    queue.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
 
     let cancelled = it.outbox.cancel(merged.batch, at(2)).await.expect("it cancels");
     assert_eq!((cancelled.n_cancelled, cancelled.n_left), (1, 2));
@@ -110,15 +111,15 @@ async fn doubts_made_in_sql_are_as_decide_makes_them(driver: Driver) {
 
     // The look-up of one finds nothing, and its post is cut off; that of the other is.
     let worker = it.worker().await;
-    let desk = worker.desk(Scope::All);
+    let queue = worker.queue(Scope::All);
     let want = ClaimRequest { now: at(4), posts: 9, look_ups: 9, end: End::Front };
-    let claims = desk.claim(want).await.expect("it claims").claims;
+    let claims = queue.claim(want).await.expect("it claims").claims;
     let free = Change::Later { at: at(4), attempts: 0, doubt: None, fault: None };
     let claim = claims.iter().find(|it| it.line == 2).expect("it is looked up");
     let settle = Settle { row: claim.row, token: claim.token, change: free, attempt: None };
-    desk.settle(&[settle]).await.expect("it does");
-    desk.claim(want).await.expect("it claims");
-    desk.recover(at(5)).await.expect("it does");
+    queue.settle(&[settle]).await.expect("it does");
+    queue.claim(want).await.expect("it claims");
+    queue.recover(at(5)).await.expect("it does");
     assert_eq!(doubt(2).await, Some(Doubt::since(at(5))), "nobody knows what its post has left");
     assert_eq!(doubt(3).await, Some(Doubt::precaution(at(3))), "a look-up leaves nothing");
 }

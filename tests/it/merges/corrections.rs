@@ -127,8 +127,8 @@ async fn a_row_of_another_outbox_is_looked_up_first(driver: Driver) {
     assert_eq!((merged.kind, merged.counts.foreign, merged.counts.new), (MergeKind::Whole, 1, 2));
     assert_eq!(states(&it, "errors", 2..=3).await, ["pending p", "pending"]);
     let worker = it.worker().await;
-    let desk = worker.desk(merged.scope());
-    let claimed = desk
+    let queue = worker.queue(merged.scope());
+    let claimed = queue
         .claim(ClaimRequest { now: at(1), posts: 9, look_ups: 9, end: End::Front })
         .await
         .expect("it claims");
@@ -314,8 +314,8 @@ async fn a_correction_of_a_row_in_doubt_is_not_forgotten_when_the_doubt_ends(dri
     let merged = it.import(&File::of("x", &[mended])).await;
     assert_eq!((merged.counts.updated, merged.counts.outdated), (0, 1));
     let worker = it.worker().await;
-    let desk = worker.desk(merged.scope());
-    let claims = desk
+    let queue = worker.queue(merged.scope());
+    let claims = queue
         .claim(ClaimRequest { now: at(100), posts: 9, look_ups: 9, end: End::Front })
         .await
         .expect("it claims")
@@ -325,14 +325,14 @@ async fn a_correction_of_a_row_in_doubt_is_not_forgotten_when_the_doubt_ends(dri
         "it is looked up as sent"
     );
     let (row, token) = (claims[0].row, claims[0].token);
-    desk.settle(&[Settle { row, token, change: failed(1), attempt: None }]).await.expect("it settles");
+    queue.settle(&[Settle { row, token, change: failed(1), attempt: None }]).await.expect("it settles");
     worker.retire().await.expect("it leaves");
     // The same once more, now that nothing is in doubt.
     let merged = it.import(&File::of("x", &[mended])).await;
     assert_eq!(merged.counts.updated, 1);
     let worker = it.worker().await;
     let claims = worker
-        .desk(merged.scope())
+        .queue(merged.scope())
         .claim(ClaimRequest { now: at(200), posts: 9, look_ups: 9, end: End::Front })
         .await
         .expect("it claims")

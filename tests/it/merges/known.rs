@@ -48,15 +48,15 @@ async fn check(driver: Driver, change: fn(u64) -> Change, same: &str, changed: &
     let file = [line(1, "a")];
     let merged = it.import(&File::of("b", &file)).await;
     let worker = it.worker().await;
-    let desk = worker.desk(merged.scope());
-    let claim = desk
+    let queue = worker.queue(merged.scope());
+    let claim = queue
         .claim(ClaimRequest { now: at(1), posts: 1, look_ups: 0, end: End::Front })
         .await
         .expect("it claims")
         .claims
         .remove(0);
     let settle = Settle { row: claim.row, token: claim.token, change: change(2), attempt: None };
-    desk.settle(&[settle]).await.expect("it settles");
+    queue.settle(&[settle]).await.expect("it settles");
     let before = it.row("b", 2).await;
 
     it.import(&File::of("b", &file)).await;
@@ -103,22 +103,22 @@ async fn a_row_that_is_gone_is_looked_up_but_never_posted(driver: Driver) {
     let mut it = Books::new(driver).await;
     let first = it.import(&File::of("b", &[line(1, "a"), line(2, "b"), line(3, "c")])).await;
     let worker = it.worker().await;
-    let desk = worker.desk(first.scope());
-    let claimed = desk
+    let queue = worker.queue(first.scope());
+    let claimed = queue
         .claim(ClaimRequest { now: at(1), posts: 1, look_ups: 0, end: End::Front })
         .await
         .expect("it claims");
     let claim = &claimed.claims[0];
     let settle = Settle { row: claim.row, token: claim.token, change: in_doubt(2), attempt: None };
-    desk.settle(&[settle]).await.expect("it settles");
+    queue.settle(&[settle]).await.expect("it settles");
 
     let second = it.import(&File::of("b", &[line(3, "c")])).await;
     assert_eq!((second.counts.gone, second.counts.withdrawn), (2, 1), "one may have been sent");
     assert_eq!(states(&it, "b", 3..=3).await, ["cancelled gone"]);
     assert_eq!(it.outbox.reader().counts(second.results()).await.expect("it counts").total(), 1);
     let worker = it.worker().await;
-    let desk = worker.desk(second.scope());
-    let claimed = desk
+    let queue = worker.queue(second.scope());
+    let claimed = queue
         .claim(ClaimRequest { now: at(9), posts: 9, look_ups: 9, end: End::Front })
         .await
         .expect("it claims");
@@ -222,15 +222,15 @@ async fn verify_first_looks_for_known_rows_too(driver: Driver) {
         _ => Change::Later { at: at(2), attempts: 1, doubt: None, fault: None },
     };
     let worker = it.worker().await;
-    let desk = worker.desk(merged.scope());
-    let claims = desk
+    let queue = worker.queue(merged.scope());
+    let claims = queue
         .claim(ClaimRequest { now: at(1), posts: 2, look_ups: 0, end: End::Front })
         .await
         .expect("it claims")
         .claims;
     let settles =
         claims.iter().map(|it| Settle { row: it.row, token: it.token, change: sent(it.line), attempt: None });
-    desk.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
+    queue.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
 
     // The very same file, and another one.
     for last in ["c", "d"] {
@@ -270,7 +270,7 @@ async fn a_row_in_flight_keeps_its_fields_and_takes_its_new_place(driver: Driver
     let merged = it.import(&File::of("b", &[line(1, "a"), line(2, "b")])).await;
     let worker = it.worker().await;
     let want = ClaimRequest { now: at(1), posts: 1, look_ups: 0, end: End::Front };
-    let claim = worker.desk(merged.scope()).claim(want).await.expect("it claims").claims.remove(0);
+    let claim = worker.queue(merged.scope()).claim(want).await.expect("it claims").claims.remove(0);
 
     let changed = [line(9, "z"), Line { phone: "3188887777", ..line(1, "a") }];
     let second = it.import(&File::of("b", &changed)).await;
@@ -280,7 +280,7 @@ async fn a_row_in_flight_keeps_its_fields_and_takes_its_new_place(driver: Driver
     assert_eq!(row.report.cells[2], "37999998888");
     let worker = it.worker().await;
     let settle = Settle { row: claim.row, token: claim.token, change: opened(3), attempt: None };
-    worker.desk(second.scope()).settle(&[settle]).await.expect("it settles");
+    worker.queue(second.scope()).settle(&[settle]).await.expect("it settles");
     assert_eq!(states(&it, "b", 2..=3).await, ["pending", "opened"]);
 }
 
@@ -327,10 +327,11 @@ async fn a_clock_that_is_ahead_puts_nothing_off() {
     let now = Timestamp::now() + Duration::from_secs(3600);
     let merged = it.import(&File { now, ..File::of("b", &[line(1, "a"), line(2, "b")]) }).await;
     let worker = it.worker().await;
-    let desk = worker.desk(merged.scope());
+    let queue = worker.queue(merged.scope());
     let claim = async || {
         let now = Timestamp::now() + Duration::from_secs(60);
-        desk.claim(ClaimRequest { now, posts: 9, look_ups: 9, end: End::Front })
+        queue
+            .claim(ClaimRequest { now, posts: 9, look_ups: 9, end: End::Front })
             .await
             .expect("it claims")
             .claims
@@ -343,17 +344,17 @@ async fn a_clock_that_is_ahead_puts_nothing_off() {
     });
     let settles: Vec<_> = settles.collect();
     assert_eq!(settles.len(), 2);
-    desk.settle(&settles).await.expect("it settles");
+    queue.settle(&settles).await.expect("it settles");
     it.outbox.retry(Some(merged.batch), &[State::Failed], now).await.expect("it retries");
     assert_eq!(claim().await.len(), 1);
     let changed = [line(1, "a"), Line { phone: "3188887777", ..line(2, "b") }];
     let merged = it.import(&File { now, ..File::of("b", &changed) }).await;
     assert_eq!(merged.counts.updated, 1);
     let worker = it.worker().await;
-    let desk = worker.desk(merged.scope());
+    let queue = worker.queue(merged.scope());
     let now = Timestamp::now() + Duration::from_secs(60);
     let claimed =
-        desk.claim(ClaimRequest { now, posts: 9, look_ups: 9, end: End::Front }).await.expect("it claims");
+        queue.claim(ClaimRequest { now, posts: 9, look_ups: 9, end: End::Front }).await.expect("it claims");
     assert_eq!(claimed.claims.len(), 1);
 }
 
@@ -364,12 +365,12 @@ async fn an_import_waits_for_what_other_workers_hold() {
     let merged = it.import(&File::of("b", &[line(1, "a")])).await;
     let (own, other) = (it.worker().await, it.worker().await);
     let want = ClaimRequest { now: at(1), posts: 9, look_ups: 9, end: End::Front };
-    let claimed = other.desk(Scope::All).claim(want).await.expect("it claims");
-    let seen = own.desk(merged.scope()).claim(want).await.expect("it claims");
+    let claimed = other.queue(Scope::All).claim(want).await.expect("it claims");
+    let seen = own.queue(merged.scope()).claim(want).await.expect("it claims");
     assert!(seen.claims.is_empty() && seen.backlog.elsewhere);
     let (row, token) = (claimed.claims[0].row, claimed.claims[0].token);
     let settle = Settle { row, token, change: opened(2), attempt: None };
-    other.desk(Scope::All).settle(&[settle]).await.expect("it settles");
-    let seen = own.desk(merged.scope()).claim(want).await.expect("it claims");
+    other.queue(Scope::All).settle(&[settle]).await.expect("it settles");
+    let seen = own.queue(merged.scope()).claim(want).await.expect("it claims");
     assert!(!seen.backlog.pending && !seen.backlog.elsewhere);
 }

@@ -101,10 +101,10 @@ impl Books {
 /// Claims everything in scope and makes of it what `change` says of its line.
 async fn run(outbox: &AnyOutbox, scope: Scope, change: impl Fn(u64) -> Change) -> usize {
     let worker = outbox.register("a test", TERMS).await.expect("it registers");
-    let desk = worker.desk(scope);
+    let queue = worker.queue(scope);
     let mut n_claims = 0;
     loop {
-        let Claimed { claims, .. } = desk
+        let Claimed { claims, .. } = queue
             .claim(ClaimRequest { now: at(1), posts: 100, look_ups: 0, end: End::Front })
             .await
             .expect("it claims");
@@ -116,7 +116,7 @@ async fn run(outbox: &AnyOutbox, scope: Scope, change: impl Fn(u64) -> Change) -
             let (row, token) = (it.row, it.token);
             Settle { row, token, change: change(it.line), attempt: None }
         });
-        desk.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
+        queue.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
     }
 }
 

@@ -212,7 +212,7 @@ async fn workers_never_share_a_row_nor_a_service() {
     let other = register(&other).await;
     let mut rows = Vec::new();
     for n in 0.. {
-        let (one, two) = (it.worker.desk(Scope::All), other.desk(Scope::All));
+        let (one, two) = (it.worker.queue(Scope::All), other.queue(Scope::All));
         let (one_claimed, two_claimed) = tokio::join!(one.claim(want(7)), two.claim(want(7)));
         let (one_claimed, two_claimed) = (one_claimed.expect("it claims"), two_claimed.expect("it claims"));
         let live = "SELECT count(*) - count(DISTINCT service) FROM mutirao.outbox WHERE state = 'in_flight'";
@@ -274,9 +274,9 @@ async fn a_ticket_named_twice_at_once_belongs_to_one_row() {
         [Settle { row: claimed.claims[nth].row, token: claimed.claims[nth].token, change, attempt: None }]
     };
     let (one, two) = (settle(0), settle(1));
-    let desk = it.worker.desk(Scope::All);
+    let queue = it.worker.queue(Scope::All);
     let again = async |settles: &[Settle]| loop {
-        match desk.settle(settles).await {
+        match queue.settle(settles).await {
             Ok(settled) => return settled[0],
             Err(OutboxError::Unavailable(_)) => {}
             Err(error) => panic!("{error:?}"),

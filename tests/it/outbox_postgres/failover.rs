@@ -32,14 +32,14 @@ async fn what_a_failover_lost_is_said_again_before_anybody_claims() {
         ),
     )
     .await;
-    let others = other.desk(Scope::All);
+    let others = other.queue(Scope::All);
     for _ in 0..2 {
         let early = others.claim(want(9)).await;
         assert!(matches!(early, Err(OutboxError::Unavailable(_))), "the first worker has said nothing yet");
     }
     let report = ShareRequest { slots: 0, wants_login: false, news: News::default(), prober: Prober::Ready };
     it.worker.renew().await.expect("it renews");
-    it.worker.desk(Scope::All).share(&report).await.expect("it shares");
+    it.worker.queue(Scope::All).share(&report).await.expect("it shares");
     for (row, state) in rows.iter().zip([State::Opened, State::Opened, State::Opened, State::InDoubt]) {
         assert_eq!(it.state(*row).await, state, "{row:?}");
     }
@@ -91,7 +91,7 @@ async fn the_key_of_a_lote_is_said_again() {
     assert_eq!(it.state(rows[0]).await, State::InDoubt);
     // Another worker reads it from the server.
     let other = register(&it.outbox).await;
-    let again = other.desk(Scope::All).claim(ClaimRequest { look_ups: 9, ..want(0) }).await;
+    let again = other.queue(Scope::All).claim(ClaimRequest { look_ups: 9, ..want(0) }).await;
     let again = again.expect("it claims").claims;
     let again = again.iter().find(|it| it.row == rows[0]).expect("it is looked up");
     assert_eq!(again.marker, claims[0].marker);

@@ -65,7 +65,7 @@ async fn what_somebody_holds_of_a_dead_worker_is_rescued_when_it_is_let_go() {
     let mut it = Fresh::new().await;
     let rows = it.insert(&[valid(1), valid(2)]).await;
     let dead = register(&it.outbox).await;
-    dead.desk(Scope::All).claim(want(2)).await.expect("it claims");
+    dead.queue(Scope::All).claim(want(2)).await.expect("it claims");
     for _ in 0..2 {
         it.worker.renew().await.expect("it renews");
     }
@@ -142,7 +142,11 @@ async fn a_row_that_cannot_be_claimed_is_passed_over() {
         assert_eq!((backlog.pending, backlog.next_due), (true, None), "{what}: it is not waited for");
         it.execute("DROP FUNCTION public.meet() CASCADE").await;
         let next = register(&it.outbox).await;
-        assert_eq!(ids(&next.desk(Scope::All).claim(want(9)).await.expect("it claims")), [rows[2]], "{what}");
+        assert_eq!(
+            ids(&next.queue(Scope::All).claim(want(9)).await.expect("it claims")),
+            [rows[2]],
+            "{what}"
+        );
     }
 }
 

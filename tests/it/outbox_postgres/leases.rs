@@ -13,7 +13,7 @@ async fn the_dead_are_rescued_after_two_renewals() {
     let mut it = Fresh::new().await;
     let rows = it.insert(&[valid(1), valid(2)]).await;
     let dead = register(&it.outbox).await;
-    assert_eq!(ids(&dead.desk(Scope::All).claim(want(1)).await.expect("it claims")), [rows[0]]);
+    assert_eq!(ids(&dead.queue(Scope::All).claim(want(1)).await.expect("it claims")), [rows[0]]);
     assert_eq!(ids(&it.claim(want(1)).await.expect("it claims")), [rows[1]]);
     sqlx::query(
         "UPDATE mutirao.worker SET lease_until = clock_timestamp() - interval '1 second' WHERE id = $1",
@@ -151,7 +151,7 @@ async fn recovery_leaves_the_living_alone() {
         .register("another", Terms { rate: Rate::PerSecond(5.0), ..TERMS })
         .await
         .expect("it registers");
-    other.desk(Scope::All).claim(want(1)).await.expect("it claims");
+    other.queue(Scope::All).claim(want(1)).await.expect("it claims");
     it.claim(want(1)).await.expect("it claims");
     assert_eq!(it.recover(at(2)).await.expect("it recovers"), 1);
     assert_eq!(it.state(rows[0]).await, State::InFlight);
@@ -181,7 +181,7 @@ async fn a_token_that_comes_again_is_not_the_first_workers() {
     // A standby without the last commit takes over, and another worker claims.
     it.forget_claims().await;
     let other = register(&it.outbox).await;
-    let others = other.desk(Scope::All).claim(want(2)).await.expect("it claims").claims;
+    let others = other.queue(Scope::All).claim(want(2)).await.expect("it claims").claims;
     assert_eq!(others[0].token, claims[0].token);
     let later = Change::Later { at: at(3), attempts: 0, doubt: None, fault: None };
     for change in [Change::Release, later] {

@@ -54,7 +54,7 @@ async fn claim_of_one(it: &Fresh) -> (i64, Vec<RowId>) {
     let before = entries_read(it).await;
     let outbox = PgOutbox::open(&it.database.url()).await.expect("it opens");
     let worker = register(&outbox).await;
-    let claimed = worker.desk(Scope::All).claim(want(1)).await.expect("it claims");
+    let claimed = worker.queue(Scope::All).claim(want(1)).await.expect("it claims");
     outbox.close().await;
     (entries_read(it).await - before, ids(&claimed))
 }
@@ -200,7 +200,7 @@ async fn many_services_that_stay_blocked_cost_a_claim_little_and_hide_none_that_
     let outbox = PgOutbox::open(&it.database.url()).await.expect("it opens");
     let worker = register(&outbox).await;
     while worker.tidy().await.expect("it does") != Tidied::Waits {}
-    let claimed = worker.desk(Scope::All).claim(want(9)).await.expect("it claims");
+    let claimed = worker.queue(Scope::All).claim(want(9)).await.expect("it claims");
     assert_eq!(ids(&claimed), [RowId(11_999)]);
 }
 

@@ -54,8 +54,8 @@ async fn what_a_database_sets_for_everybody_holds_for_no_worker() {
     }
     let outbox = PgOutbox::open(&it.database.url()).await.expect("it opens");
     let worker = register(&outbox).await;
-    let desk = worker.desk(Scope::All);
-    let claimed = desk.claim(want(2)).await.expect("it claims");
+    let queue = worker.queue(Scope::All);
+    let claimed = queue.claim(want(2)).await.expect("it claims");
     assert_eq!(claimed.claims.len(), 2);
     let settles = claimed.claims.iter().map(|claim| Settle {
         row: claim.row,
@@ -63,9 +63,9 @@ async fn what_a_database_sets_for_everybody_holds_for_no_worker() {
         change: Change::Release,
         attempt: None,
     });
-    desk.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
+    queue.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
     let report = ShareRequest { slots: 1, wants_login: false, news: News::default(), prober: Prober::Ready };
-    desk.share(&report).await.expect("it shares");
+    queue.share(&report).await.expect("it shares");
     worker.renew().await.expect("it renews");
     let mut conn = it.sql().await;
     sqlx::raw_sql("SET statement_timeout = 0").execute(&mut conn).await.expect("it is set");

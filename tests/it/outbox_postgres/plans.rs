@@ -54,12 +54,12 @@ async fn work(it: &Fresh, when: &str) {
     let before = Reads::of(it).await;
     let outbox = PgOutbox::open(&it.database.url()).await.expect("it opens");
     let worker = register(&outbox).await;
-    let desk = worker.desk(Scope::All);
-    assert_eq!(desk.recover(at(1)).await.expect("it recovers"), 0);
+    let queue = worker.queue(Scope::All);
+    assert_eq!(queue.recover(at(1)).await.expect("it recovers"), 0);
     let mut n_claimed = 0;
     loop {
         let want = ClaimRequest { now: at(1), posts: 400, look_ups: 1, end: End::Front };
-        let claimed = desk.claim(want).await.expect("it claims");
+        let claimed = queue.claim(want).await.expect("it claims");
         if claimed.claims.is_empty() {
             break;
         }
@@ -83,7 +83,7 @@ async fn work(it: &Fresh, when: &str) {
                 attempt: None,
             })
             .collect();
-        desk.settle(&settles).await.expect("it settles");
+        queue.settle(&settles).await.expect("it settles");
     }
     assert_eq!(n_claimed, N_ROWS);
     // What a connection read is told at the latest when it ends.

@@ -29,7 +29,7 @@ fn found(finding: Finding) -> ShareRequest {
 }
 
 async fn share(worker: &Worker, report: &ShareRequest) -> SharedState {
-    let shared = worker.desk(Scope::All).share(report).await.expect("it shares");
+    let shared = worker.queue(Scope::All).share(report).await.expect("it shares");
     shared.expect("others may share it")
 }
 
@@ -356,7 +356,7 @@ async fn a_halted_lote_waits_and_what_others_hold_is_told() {
     it.halt("errado", "tipo inválido").await.expect("it halts");
     it.halt("errado", "again").await.expect("it may be told twice");
     let other = worker(&it, Rate::Unlimited).await;
-    assert_eq!(ids(&other.desk(Scope::All).claim(want(5)).await.expect("it claims")), [rows[1]]);
+    assert_eq!(ids(&other.queue(Scope::All).claim(want(5)).await.expect("it claims")), [rows[1]]);
     let claimed = it.claim(want(5)).await.expect("it claims");
     assert!(claimed.claims.is_empty() && claimed.backlog.elsewhere);
     assert_eq!(it.outbox.halted().await.expect("it reads")[0].reason, "tipo inválido");
@@ -373,22 +373,22 @@ async fn halted_rows_wake_nobody() {
     it.insert(&[valid(1)]).await;
     it.halt("default", "tipo inválido").await.expect("it halts");
     let other = worker(&it, Rate::Unlimited).await;
-    let desk = other.desk(Scope::All);
+    let queue = other.queue(Scope::All);
     let poll = Duration::from_millis(1);
-    desk.woken(60 * LONG).await; // It listens from now on.
-    desk.woken(poll).await; // What was in flight elsewhere may just have ended.
-    let woken = tokio::time::timeout(Duration::from_millis(200), desk.woken(poll)).await;
+    queue.woken(60 * LONG).await; // It listens from now on.
+    queue.woken(poll).await; // What was in flight elsewhere may just have ended.
+    let woken = tokio::time::timeout(Duration::from_millis(200), queue.woken(poll)).await;
     assert!(woken.is_err(), "there is nothing to claim");
     assert!(it.outbox.resume_lote("default").await.expect("it resumes"));
-    tokio::time::timeout(LONG, desk.woken(poll)).await.expect("it wakes");
+    tokio::time::timeout(LONG, queue.woken(poll)).await.expect("it wakes");
 }
 
 #[tokio::test]
 async fn an_insert_wakes_long_before_the_poll() {
     let mut it = Fresh::new().await;
     let other = worker(&it, Rate::Unlimited).await;
-    let desk = other.desk(Scope::All);
-    desk.woken(60 * LONG).await; // It listens from now on.
+    let queue = other.queue(Scope::All);
+    queue.woken(60 * LONG).await; // It listens from now on.
     it.insert(&[valid(1)]).await;
-    tokio::time::timeout(LONG, desk.woken(60 * LONG)).await.expect("it wakes");
+    tokio::time::timeout(LONG, queue.woken(60 * LONG)).await.expect("it wakes");
 }

@@ -49,39 +49,39 @@ impl Fresh {
 
 impl Outbox for Fresh {
     async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
-        self.worker().await.desk(Scope::All).claim(want).await
+        self.worker().await.queue(Scope::All).claim(want).await
     }
 
     async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
-        self.worker().await.desk(Scope::All).settle(settles).await
+        self.worker().await.queue(Scope::All).settle(settles).await
     }
 
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
-        self.worker().await.desk(Scope::All).recover(now).await
+        self.worker().await.queue(Scope::All).recover(now).await
     }
 
     async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
-        self.worker().await.desk(Scope::All).look_again(now).await
+        self.worker().await.queue(Scope::All).look_again(now).await
     }
 
     async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError> {
-        self.worker().await.desk(Scope::All).pull_in(now).await
+        self.worker().await.queue(Scope::All).pull_in(now).await
     }
 
     async fn sights(&self, who: &str) -> Result<Vec<Sight>, OutboxError> {
-        self.worker().await.desk(Scope::All).sights(who).await
+        self.worker().await.queue(Scope::All).sights(who).await
     }
 
     async fn saw(&self, who: &str, sight: Sight) -> Result<(), OutboxError> {
-        self.worker().await.desk(Scope::All).saw(who, sight).await
+        self.worker().await.queue(Scope::All).saw(who, sight).await
     }
 
     async fn specimen(&self, text_len: usize, nth: u32) -> Result<Option<Specimen>, OutboxError> {
-        self.worker().await.desk(Scope::All).specimen(text_len, nth).await
+        self.worker().await.queue(Scope::All).specimen(text_len, nth).await
     }
 
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
-        self.worker().await.desk(Scope::All).halt(lote, reason).await
+        self.worker().await.queue(Scope::All).halt(lote, reason).await
     }
 }
 

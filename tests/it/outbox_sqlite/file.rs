@@ -25,7 +25,7 @@ async fn one_process_owns_it_and_others_read() {
     let reader = Reader::open(&it.path).await.expect("reading is free");
     let merged = it.import(&File::of("b", &[line(1, "a"), line(2, "b")])).await;
     assert_eq!(reader.counts(merged.scope()).await.expect("it counts").pending, 2);
-    it.worker().await.desk(Scope::All).claim(want(1)).await.expect("it claims");
+    it.worker().await.queue(Scope::All).claim(want(1)).await.expect("it claims");
     assert_eq!(reader.counts(Scope::All).await.expect("it counts").in_flight, 1);
     reader.close().await.expect("it closes");
 
@@ -42,7 +42,7 @@ async fn one_process_owns_it_and_others_read() {
 async fn what_was_claimed_survives_a_crash() {
     let mut it = Fresh::new().await;
     it.import(&File::of("b", &[line(1, "a"), line(2, "b")])).await;
-    let claimed = it.worker().await.desk(Scope::All).claim(want(1)).await.expect("it claims");
+    let claimed = it.worker().await.queue(Scope::All).claim(want(1)).await.expect("it claims");
     let Fresh { outbox, path, dir, .. } = it;
     // As a power cut leaves it: the file and its log, as they are on disk at this moment.
     let other = dir.path().join("after");
@@ -53,9 +53,9 @@ async fn what_was_claimed_survives_a_crash() {
     drop(outbox);
     for path in [other.join("outbox.db"), path] {
         let outbox = SqliteOutbox::open(&path).await.expect("it opens");
-        let desk = outbox.desk(Scope::All);
-        assert_eq!(desk.recover(at(5)).await.expect("it recovers"), 1);
-        let again = desk
+        let queue = outbox.queue(Scope::All);
+        assert_eq!(queue.recover(at(5)).await.expect("it recovers"), 1);
+        let again = queue
             .claim(ClaimRequest { now: at(5), posts: 9, look_ups: 9, end: End::Front })
             .await
             .expect("it claims");
@@ -102,7 +102,7 @@ async fn a_file_that_is_not_ours_is_refused() {
 async fn a_settle_is_whole_or_nothing() {
     let mut it = Fresh::new().await;
     it.import(&File::of("b", &[line(1, "a")])).await;
-    let claim = it.worker().await.desk(Scope::All).claim(want(1)).await.expect("it claims").claims.remove(0);
+    let claim = it.worker().await.queue(Scope::All).claim(want(1)).await.expect("it claims").claims.remove(0);
     let attempt = Attempt {
         at: at(1),
         kind: AttemptKind::Post,
@@ -114,15 +114,15 @@ async fn a_settle_is_whole_or_nothing() {
     let settle =
         Settle { row: claim.row, token: claim.token, change: Change::Release, attempt: Some(attempt) };
     let worker = it.worker().await;
-    let desk = worker.desk(Scope::All);
+    let queue = worker.queue(Scope::All);
     let settles = [settle];
     rename(&it, "ALTER TABLE attempt RENAME TO elsewhere").await;
-    let error = desk.settle(&settles).await.expect_err("its history has no place");
+    let error = queue.settle(&settles).await.expect_err("its history has no place");
     assert!(matches!(error, OutboxError::Broken(_)), "{error}");
     rename(&it, "ALTER TABLE elsewhere RENAME TO attempt").await;
     assert_eq!(it.row("b", 2).await.report.state, State::InFlight, "nothing of it was written");
     assert_eq!(
-        desk.settle(&settles).await.expect("it settles"),
+        queue.settle(&settles).await.expect("it settles"),
         [Settled::Written],
         "and it can be repeated"
     );
@@ -168,7 +168,7 @@ async fn a_large_file_goes_in_and_comes_out_in_order() {
     assert_eq!(next_line as usize, N + 2);
     let again = import(&mut it.outbox, &File::of("b", &lines)).await;
     assert_eq!(again.counts.unchanged, N as u64);
-    let claimed = it.worker().await.desk(again.scope()).claim(want(64)).await.expect("it claims");
+    let claimed = it.worker().await.queue(again.scope()).claim(want(64)).await.expect("it claims");
     assert_eq!(claimed.claims.len(), 64);
     let settles = claimed.claims.iter().map(|it| {
         let opening = OpenedTicket {
@@ -180,7 +180,7 @@ async fn a_large_file_goes_in_and_comes_out_in_order() {
         let change = Change::Opened { opening, attempts: 1, warning: None };
         Settle { row: it.row, token: it.token, change, attempt: None }
     });
-    it.worker().await.desk(again.scope()).settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
+    it.worker().await.queue(again.scope()).settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
     let mut conn = it.sql().await;
     let row = sqlx::query("PRAGMA integrity_check").fetch_one(&mut conn).await.expect("it checks");
     assert_eq!(row.get::<String, _>(0), "ok");
@@ -200,10 +200,10 @@ async fn whatever_a_person_writes_into_state_what_may_have_been_sent_is_looked_u
         let mut it = Fresh::new().await;
         it.import(&File::of("b", &[line(1, "a")])).await;
         let posted =
-            it.worker().await.desk(Scope::All).claim(want(1)).await.expect("it claims").claims.remove(0);
+            it.worker().await.queue(Scope::All).claim(want(1)).await.expect("it claims").claims.remove(0);
         rename(&it, written).await;
         let both = ClaimRequest { look_ups: 9, ..want(9) };
-        let claims = it.worker().await.desk(Scope::All).claim(both).await.expect("it claims").claims;
+        let claims = it.worker().await.queue(Scope::All).claim(both).await.expect("it claims").claims;
         assert_eq!(claims.len(), 1, "{written}");
         let doubt = claims[0].doubt.as_ref().expect("it is looked up");
         assert!(
@@ -232,11 +232,12 @@ async fn a_row_that_has_a_ticket_is_looked_up_first_whatever_a_person_writes_int
         // Found by a look-up that was but a precaution.
         rename(&it, "UPDATE outbox SET doubt_since = 1, doubt_precaution = 1").await;
         let both = ClaimRequest { look_ups: 9, ..want(9) };
-        let claim = it.worker().await.desk(Scope::All).claim(both).await.expect("it claims").claims.remove(0);
+        let claim =
+            it.worker().await.queue(Scope::All).claim(both).await.expect("it claims").claims.remove(0);
         let settle = Settle { row: claim.row, token: claim.token, change, attempt: None };
-        it.worker().await.desk(Scope::All).settle(&[settle]).await.expect("it settles");
+        it.worker().await.queue(Scope::All).settle(&[settle]).await.expect("it settles");
         rename(&it, "UPDATE outbox SET state = 'pending', available_at = 1").await;
-        let claims = it.worker().await.desk(Scope::All).claim(both).await.expect("it claims").claims;
+        let claims = it.worker().await.queue(Scope::All).claim(both).await.expect("it claims").claims;
         assert!(claims[0].doubt.as_ref().is_some_and(|it| !it.precaution), "{:?}", claims[0].doubt);
     }
 }
