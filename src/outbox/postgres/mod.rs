@@ -12,7 +12,6 @@ mod claim;
 mod columns;
 mod commands;
 mod connect;
-mod desk;
 mod error;
 mod health;
 mod heartbeat;
@@ -37,6 +36,7 @@ mod sight;
 mod staging;
 mod stop;
 mod values;
+mod work_queue;
 
 use std::time::Duration;
 
@@ -46,13 +46,13 @@ use sqlx::{Connection, PgPool, Postgres, Transaction};
 use crate::delivery::OutboxError;
 
 pub use connect::{OpenError, has_password, unknown_parameters};
-pub use desk::WorkQueue;
 pub use health::{Health, Ping};
 pub use lease::Worker;
 pub use listen::{Listener, Woken};
 pub use parking::Tidied;
 pub use schema::{Migrated, ROLES, WakeUp, check, migrate, script};
 pub use staging::Staging;
+pub use work_queue::WorkQueue;
 
 use error::Trouble;
 use session::{Access, PIN, Tx, in_time};

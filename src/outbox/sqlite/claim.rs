@@ -196,7 +196,7 @@ impl Round {
                     {}
               WHERE id IN (SELECT value FROM json_each(?1)){then}",
             // Only a row whose state somebody changed by hand is looked up by this: a run that was cut off has its own
-            // rule ([`super::desk`]).
+            // rule ([`super::work_queue`]).
             begun("outbox", "?2 + ?3")
         );
         sqlx::query(AssertSqlSafe(sql))

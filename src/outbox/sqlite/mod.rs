@@ -7,7 +7,6 @@
 mod claim;
 mod clock;
 mod commands;
-mod desk;
 mod error;
 mod lock;
 mod merge;
@@ -21,6 +20,7 @@ mod settle;
 mod sight;
 mod staging;
 mod strict;
+mod work_queue;
 
 use std::path::Path;
 
@@ -29,10 +29,10 @@ use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 use crate::delivery::OutboxError;
 
-pub use desk::WorkQueue;
 pub use lock::{Holder, holder};
 pub use open::{LOG_LEN_MAX, OpenError};
 pub use staging::Staging;
+pub use work_queue::WorkQueue;
 
 use super::stored::time;
 use error::Trouble;
