@@ -31,7 +31,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         let mut clock_offset = ClockOffset::default();
         let mut n_tries = 0;
         loop {
-            if self.desk.borrow().is_ending() {
+            if self.state.borrow().is_ending() {
                 return;
             }
             let wait = match self.share(&mut clock_offset).await {
@@ -61,22 +61,22 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         self.outbox_works(Fails::Shares);
         let Some(shared) = shared else { return Ok(false) };
         let then = clock_offset.hear(asked, heard, shared.now);
-        self.desk.borrow_mut().time_told_at = Some(asked);
+        self.state.borrow_mut().time_told_at = Some(asked);
         self.apply(then, &shared);
         Ok(true)
     }
 
     fn report(&self) -> ShareRequest {
-        let mut desk = self.desk.borrow_mut();
+        let mut state = self.state.borrow_mut();
         let now = self.now();
-        let news = std::mem::take(&mut desk.news);
-        desk.telling.add(news);
-        desk.wants_time = false;
+        let news = std::mem::take(&mut state.news);
+        state.telling.add(news);
+        state.wants_time = false;
         ShareRequest {
-            slots: desk.slots_wanted(now),
-            wants_login: desk.login == Login::Asked,
-            news: desk.telling.clone(),
-            prober: desk.prober(now),
+            slots: state.slots_wanted(now),
+            wants_login: state.login == Login::Asked,
+            news: state.telling.clone(),
+            prober: state.prober(now),
         }
     }
 
@@ -86,15 +86,15 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         loop {
             let told = self.told.notified();
             let until = {
-                let mut desk = self.desk.borrow_mut();
-                if desk.is_ending() || !desk.news.is_empty() || desk.wants_time {
+                let mut state = self.state.borrow_mut();
+                if state.is_ending() || !state.news.is_empty() || state.wants_time {
                     return;
                 }
-                match desk.slots_wanted(self.now()) {
-                    _ if desk.login == Login::Asked => last + SLOTS_EVERY,
+                match state.slots_wanted(self.now()) {
+                    _ if state.login == Login::Asked => last + SLOTS_EVERY,
                     0 => last + EVERY,
                     _ => {
-                        let ask_at = desk.pace.slot_lease().map_or(Duration::ZERO, |it| it.ask_at());
+                        let ask_at = state.pace.slot_lease().map_or(Duration::ZERO, |it| it.ask_at());
                         (last + SLOTS_EVERY).max(self.instant(ask_at)).min(last + EVERY)
                     }
                 }
@@ -110,37 +110,37 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
 
     fn apply(&self, then: Duration, shared: &SharedState) {
         let now = self.now();
-        let mut desk = self.desk.borrow_mut();
-        desk.sharing = Sharing::Shared;
-        desk.telling = News::default();
+        let mut state = self.state.borrow_mut();
+        state.sharing = Sharing::Shared;
+        state.telling = News::default();
         // What it found out meanwhile is newer than what it hears.
-        let crossed = !desk.news.is_empty();
+        let crossed = !state.news.is_empty();
         let time_off = shared.now.duration_since(self.here())
             + SignedDuration::try_from(now.saturating_sub(then)).unwrap_or(SignedDuration::ZERO);
-        desk.was_set_back |= time_off + SET_BACK_MIN < desk.time_off;
-        desk.time_off = time_off;
-        if let (Some(login_in), Login::Asked) = (shared.login_in, desk.login) {
-            desk.login = Login::Given(then + login_in);
+        state.was_set_back |= time_off + SET_BACK_MIN < state.time_off;
+        state.time_off = time_off;
+        if let (Some(login_in), Login::Asked) = (shared.login_in, state.login) {
+            state.login = Login::Given(then + login_in);
         }
-        let pause = desk.pace.apply(now, then, shared);
+        let pause = state.pace.apply(now, then, shared);
         if let Some(pause) = &pause {
-            desk.stats.paused(self.here(), pause);
+            state.stats.paused(self.here(), pause);
         }
-        let stopped = !crossed && desk.stop != shared.stop;
+        let stopped = !crossed && state.stop != shared.stop;
         if stopped {
-            desk.stop.clone_from(&shared.stop);
-            desk.guards.stop_stands(now, shared.stop.as_deref());
+            state.stop.clone_from(&shared.stop);
+            state.guards.stop_stands(now, shared.stop.as_deref());
         }
         // While something is wrong with this worker itself, what holds for all does not help it.
-        let changed = match crossed || desk.held.is_some() {
+        let changed = match crossed || state.held.is_some() {
             true => Changed::No,
-            false => desk.breaker.apply(now, shared.breaker),
+            false => state.breaker.apply(now, shared.breaker),
         };
         // What others saw of HubSoft counts for who waits for them: else it would wait for ever.
         let seen = match (shared.breaker, changed) {
             _ if crossed => None,
             (SharedBreaker::Open(Holder::Other | Holder::Nobody), _) => {
-                desk.guards.tries(now);
+                state.guards.tries(now);
                 Some(Progress::Unreached)
             }
             (SharedBreaker::Trial(Holder::Other | Holder::Nobody), _) => Some(Progress::Stalled),
@@ -151,16 +151,16 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             ) => None,
         };
         if let Some(seen) = seen {
-            desk.guards.progress(now, seen);
+            state.guards.progress(now, seen);
         }
-        let traffic = desk.breaker.traffic();
+        let traffic = state.breaker.traffic();
         if changed == Changed::Yes {
-            desk.unbar();
+            state.unbar();
         }
-        if desk.rows_are_barred(now) {
-            desk.give_back();
+        if state.rows_are_barred(now) {
+            state.give_back();
         }
-        drop(desk);
+        drop(state);
         if let Some(pause) = pause {
             self.watch.paused(pause.until - pause.at, &pause.reason);
         }
@@ -177,14 +177,14 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     /// Tells whoever looks on what may be sent now.
     pub(super) fn tell_traffic(&self, changed: Changed, traffic: Traffic) {
         let is_open = matches!(traffic, Traffic::Nothing { .. });
-        let last = self.desk.borrow().guards.last().cloned();
+        let last = self.state.borrow().guards.last().cloned();
         let note = match (changed, traffic) {
             (Changed::Yes, Traffic::All) => Note::BreakerClosed,
             (Changed::Yes, Traffic::Nothing { .. }) => Note::BreakerOpened(last.as_ref()),
             _ => return,
         };
         // Who probes may change while it is open.
-        if self.desk.borrow_mut().told_open.replace(is_open) != Some(is_open) {
+        if self.state.borrow_mut().told_open.replace(is_open) != Some(is_open) {
             self.watch.note(note);
         }
     }

@@ -11,21 +11,21 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             let changed = self.changed.notified();
             let now = self.now();
             let (deadline, halt) = {
-                let desk = self.desk.borrow();
-                match desk.ending {
+                let state = self.state.borrow();
+                match state.ending {
                     Some((_, at)) if at + self.policy.grace <= now => {
                         self.cut.cancel();
                         return;
                     }
                     Some((_, at)) => (Some(at + self.policy.grace), None),
-                    None => (desk.guards.deadline(), desk.guards.overdue(now)),
+                    None => (state.guards.deadline(), state.guards.overdue(now)),
                 }
             };
             if let Some(halt) = halt {
                 self.end(Reason::Halted(halt));
                 continue;
             }
-            self.watch.turned(&self.desk.borrow().pulse(now));
+            self.watch.turned(&self.state.borrow().pulse(now));
             let deadline = sleep_until(deadline.map(|it| self.instant(it)));
             let pulse = sleep_until(self.watch.pulse_every().map(|it| self.instant(now + it)));
             // Dropping any loses nothing.

@@ -64,7 +64,7 @@ impl Moment {
     }
 }
 
-/// A claim on the desk, and when it was claimed.
+/// A claim that waits to be sent, and when it was claimed.
 pub struct Held {
     pub claim: Claim,
     pub claimed: Moment,
@@ -107,13 +107,13 @@ pub enum Login {
     Given(Duration),
 }
 
-/// See [`Desk::halting`].
+/// See [`RunState::halting`].
 struct Halting {
     lote: Arc<str>,
     is_stored: bool,
 }
 
-pub struct Desk {
+pub struct RunState {
     pub posts: VecDeque<Held>,
     pub look_ups: VecDeque<Held>,
     n_posts_since_look_up: u32,
@@ -188,7 +188,7 @@ pub struct Desk {
     pub stats: Stats,
 }
 
-impl Desk {
+impl RunState {
     pub fn new(policy: &Policy, until: Option<Duration>) -> Self {
         Self {
             posts: VecDeque::new(),
@@ -450,7 +450,7 @@ impl Desk {
         }
     }
 
-    /// What the claim brought lies on the desk.
+    /// What the claim brought is queued.
     pub fn claim_ended(&mut self) {
         self.claiming = false;
         self.give_back_halting();
@@ -465,7 +465,7 @@ impl Desk {
         self.release(back);
     }
 
-    /// Gives back the claims on the desk that may not be sent any more: nothing of them was.
+    /// Gives back the claims that wait and may not be sent any more: nothing of them was.
     pub fn give_back(&mut self) {
         let back = self.posts.drain(..).chain(self.look_ups.drain(..)).collect();
         self.release(back);

@@ -66,8 +66,8 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
 
     /// Whether nothing will be opened any more that this user could be shown.
     fn is_hopeless(&self) -> bool {
-        let desk = self.desk.borrow();
-        self.policy.lasting == Lasting::UntilDrained && desk.n_live_posts == 0 && desk.posts_are_out
+        let state = self.state.borrow();
+        self.policy.lasting == Lasting::UntilDrained && state.n_live_posts == 0 && state.posts_are_out
     }
 
     /// Whether an absence of the claimed row can be believed.
@@ -141,7 +141,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     }
 
     fn sees(&self, text_len: usize) -> bool {
-        let now = self.time(&self.desk.borrow());
+        let now = self.time(&self.state.borrow());
         self.sights.borrow().eyes.see(text_len, now)
     }
 
@@ -160,7 +160,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     }
 
     async fn saw(&self, text_len: usize) {
-        let seen_at = self.time(&self.desk.borrow());
+        let seen_at = self.time(&self.state.borrow());
         let sight = Sight { text_len, seen_at };
         let is_news = self.sights.borrow_mut().eyes.saw(sight);
         if is_news {

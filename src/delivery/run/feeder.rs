@@ -56,12 +56,12 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         let mut failing: Option<(Duration, u32)> = None;
         loop {
             let changed = self.changed.notified();
-            if self.desk.borrow().is_ending() {
+            if self.state.borrow().is_ending() {
                 return;
             }
             let error = match self.step(short) {
                 Step::Wait(until) => {
-                    // Dropping any of these loses nothing: the next step looks at the desk again.
+                    // Dropping any of these loses nothing: the next step looks at the state again.
                     tokio::select! {
                         biased;
                         () = changed => {}
@@ -99,10 +99,10 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     /// Not raced against a stop: a claim that nobody saw would have to be looked up.
     async fn claim(&self, want: ClaimRequest) -> Result<Short, OutboxError> {
         let n_changes = {
-            let mut desk = self.desk.borrow_mut();
-            desk.claiming = true;
-            desk.claimed_at = self.now();
-            desk.n_changes
+            let mut state = self.state.borrow_mut();
+            state.claiming = true;
+            state.claimed_at = self.now();
+            state.n_changes
         };
         // Before it is asked: the outbox saw then that the lease lasts, and an answer may come late.
         let asked = self.moment();
@@ -116,10 +116,10 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                 Ok(short)
             }
             Err(error) => {
-                let mut desk = self.desk.borrow_mut();
-                desk.claim_ended();
-                desk.claims_lost = true;
-                drop(desk);
+                let mut state = self.state.borrow_mut();
+                state.claim_ended();
+                state.claims_lost = true;
+                drop(state);
                 self.handed.notify_one();
                 Err(error)
             }
@@ -130,13 +130,13 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     ///
     /// Nothing of this run is live, so whatever is in flight is nobody's.
     pub(super) async fn recover_lost(&self) -> Result<(), OutboxError> {
-        let time = self.time(&self.desk.borrow());
+        let time = self.time(&self.state.borrow());
         let n_rows = self.outbox.recover(time).await?;
         self.outbox_works(Fails::Claims);
-        let mut desk = self.desk.borrow_mut();
-        desk.claims_lost = false;
-        desk.work = Work::Maybe;
-        drop(desk);
+        let mut state = self.state.borrow_mut();
+        state.claims_lost = false;
+        state.work = Work::Maybe;
+        drop(state);
         if 0 < n_rows {
             self.watch.note(Note::Recovered(n_rows));
         }
@@ -145,46 +145,46 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
 
     /// What earlier runs could not tell is asked once more.
     pub(super) async fn look_again(&self) -> Result<(), OutboxError> {
-        let time = self.time(&self.desk.borrow());
+        let time = self.time(&self.state.borrow());
         self.outbox.look_again(time).await
     }
 
     /// What was put off by a clock that was set back since waits no longer.
     pub(super) async fn pull_in(&self) -> Result<(), OutboxError> {
-        let time = self.time(&self.desk.borrow());
+        let time = self.time(&self.state.borrow());
         self.outbox.pull_in(time).await?;
-        let mut desk = self.desk.borrow_mut();
-        desk.was_set_back = false;
-        desk.work = Work::Maybe;
+        let mut state = self.state.borrow_mut();
+        state.was_set_back = false;
+        state.work = Work::Maybe;
         Ok(())
     }
 
     fn step(&self, short: Short) -> Step {
-        let mut desk = self.desk.borrow_mut();
+        let mut state = self.state.borrow_mut();
         let now = self.now();
-        if desk.settles_fail() || desk.is_dark() || desk.stop.is_some() {
+        if state.settles_fail() || state.is_dark() || state.stop.is_some() {
             return Step::Wait(None);
         }
         // What is claimed now is given back at once: that is for seeing whether the outbox is there at all.
-        if desk.shares_fail() && now < desk.claimed_at + BARRED_POLL {
-            return Step::Wait(Some(self.instant(desk.claimed_at + BARRED_POLL)));
+        if state.shares_fail() && now < state.claimed_at + BARRED_POLL {
+            return Step::Wait(Some(self.instant(state.claimed_at + BARRED_POLL)));
         }
-        if let Some(until) = desk.long_pause(now) {
+        if let Some(until) = state.long_pause(now) {
             return Step::Wait(Some(self.instant(until)));
         }
-        if desk.claims_lost {
+        if state.claims_lost {
             // There may always be more to claim, so it is not put off until there is not.
             // What is stuck is proof, or is looked up.
-            return if desk.n_live == desk.stuck.len() { Step::Recover } else { Step::Wait(None) };
+            return if state.n_live == state.stuck.len() { Step::Recover } else { Step::Wait(None) };
         }
-        if desk.was_set_back {
+        if state.was_set_back {
             return Step::PullIn;
         }
-        if self.n_live_max() <= desk.n_live {
+        if self.n_live_max() <= state.n_live {
             return Step::Wait(None);
         }
-        let time = self.time(&desk);
-        match desk.work {
+        let time = self.time(&state);
+        match state.work {
             Work::NotBefore(due) if time < due => {
                 return Step::Wait(Some(Instant::now() + between(time, due).min(SLEEP_MAX)));
             }
@@ -194,11 +194,11 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             }
             Work::NotBefore(_) | Work::Barred { .. } | Work::Maybe => {}
         }
-        let n_ahead_max = desk.ahead * self.policy.concurrency.max(SENDERS_MIN);
-        let n_ahead = match desk.pace.slot() {
+        let n_ahead_max = state.ahead * self.policy.concurrency.max(SENDERS_MIN);
+        let n_ahead = match state.pace.slot() {
             None => n_ahead_max,
             Some(slot) => {
-                let next = desk.pace.next_slot();
+                let next = state.pace.next_slot();
                 if now + AHEAD < next {
                     return Step::Wait(Some(self.instant(next - AHEAD)));
                 }
@@ -206,18 +206,18 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                 usize::try_from(n_slots).unwrap_or(usize::MAX).clamp(1, n_ahead_max)
             }
         };
-        desk.low_water = n_ahead / 2;
-        if n_ahead / 2 < desk.n_unsent {
+        state.low_water = n_ahead / 2;
+        if n_ahead / 2 < state.n_unsent {
             return Step::Wait(None);
         }
-        let n_free = n_ahead - desk.n_unsent;
+        let n_free = n_ahead - state.n_unsent;
         // A kind of which there is no more leaves its share to the other.
         let (posts, look_ups) = match short {
             Short { posts: false, look_ups: false } => (n_free - n_free / 5, (n_free / 5).max(1)),
             Short { posts: true, look_ups: false } => (1, n_free),
             Short { posts: _, look_ups: true } => (n_free, 1),
         };
-        let (posts, end) = match (posts.min(desk.post_room()), desk.breaker.traffic()) {
+        let (posts, end) = match (posts.min(state.post_room()), state.breaker.traffic()) {
             // The rows in front may be those that HubSoft stumbles over.
             (1.., Traffic::OneTrial(_)) => (TRIAL_CHOICE, self.some_end()),
             (posts, _) => (posts, End::Front),
@@ -239,26 +239,26 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
 
     fn take_in(&self, claimed: Claimed, asked: Moment, want: ClaimRequest, short: Short, n_changes: u64) {
         let n_claims = claimed.claims.len();
-        let mut desk = self.desk.borrow_mut();
-        desk.ahead = (2 * desk.ahead).min(AHEAD_MAX);
-        desk.stats.invalid += claimed.refused.len() as u64;
-        desk.n_live += n_claims;
-        desk.n_unsent += n_claims;
+        let mut state = self.state.borrow_mut();
+        state.ahead = (2 * state.ahead).min(AHEAD_MAX);
+        state.stats.invalid += claimed.refused.len() as u64;
+        state.n_live += n_claims;
+        state.n_unsent += n_claims;
         for claim in claimed.claims {
             self.watch.claimed(&claim);
             let held = Held { claim, claimed: asked };
             if held.claim.doubt.is_none() {
-                desk.n_live_posts += 1;
-                desk.posts.push_back(held);
+                state.n_live_posts += 1;
+                state.posts.push_back(held);
             } else {
-                desk.look_ups.push_back(held);
+                state.look_ups.push_back(held);
             }
         }
-        desk.choose_trial(|n| self.retry.draw(n));
-        desk.claim_ended();
-        desk.work = match claimed.backlog.next_due {
+        state.choose_trial(|n| self.retry.draw(n));
+        state.claim_ended();
+        state.work = match claimed.backlog.next_due {
             // Something was stored or came in meanwhile, or there was more than was wanted.
-            _ if desk.n_changes != n_changes || !claimed.refused.is_empty() => Work::Maybe,
+            _ if state.n_changes != n_changes || !claimed.refused.is_empty() => Work::Maybe,
             _ if !short.posts && !short.look_ups && want.posts > 0 => Work::Maybe,
             Some(due) if want.now < due => Work::NotBefore(due),
             Some(_) if 0 < n_claims => Work::Maybe,
@@ -266,19 +266,19 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             None => Work::None,
         };
         if 0 < want.posts {
-            desk.posts_are_out = short.posts;
+            state.posts_are_out = short.posts;
         }
-        desk.pending = claimed.backlog.pending;
+        state.pending = claimed.backlog.pending;
         let drained = self.policy.lasting == Lasting::UntilDrained
-            && desk.work == Work::None
-            && desk.n_live == 0
-            && !desk.claims_lost
+            && state.work == Work::None
+            && state.n_live == 0
+            && !state.claims_lost
             && !claimed.backlog.elsewhere;
         // The run ended, or a gate was shut, during the claim.
-        if desk.is_ending() || desk.rows_are_barred(self.now()) {
-            desk.give_back();
+        if state.is_ending() || state.rows_are_barred(self.now()) {
+            state.give_back();
         }
-        drop(desk);
+        drop(state);
         for refused in &claimed.refused {
             self.watch.invalid(refused);
         }
@@ -296,15 +296,15 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     pub(super) async fn listener(&self, poll: Duration) {
         loop {
             self.outbox.woken(self.retry.about(poll)).await;
-            let mut desk = self.desk.borrow_mut();
-            if desk.is_ending() {
+            let mut state = self.state.borrow_mut();
+            if state.is_ending() {
                 return;
             }
-            desk.n_changes += 1;
-            if let Work::None | Work::NotBefore(_) = desk.work {
-                desk.work = Work::Maybe;
+            state.n_changes += 1;
+            if let Work::None | Work::NotBefore(_) = state.work {
+                state.work = Work::Maybe;
             }
-            drop(desk);
+            drop(state);
             self.hungry.notify_one();
         }
     }
@@ -313,10 +313,10 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     /// when it can be.
     pub(super) fn outbox_fails(&self, what: Fails, error: &OutboxError) {
         let was_down = {
-            let mut desk = self.desk.borrow_mut();
-            let was_down = desk.outbox_is_down();
-            desk.set_failing(what, true);
-            desk.give_back();
+            let mut state = self.state.borrow_mut();
+            let was_down = state.outbox_is_down();
+            state.set_failing(what, true);
+            state.give_back();
             was_down
         };
         if !was_down {
@@ -328,10 +328,10 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     /// It did as asked.
     pub(super) fn outbox_works(&self, what: Fails) {
         let is_up_again = {
-            let mut desk = self.desk.borrow_mut();
-            let was_down = desk.outbox_is_down();
-            desk.set_failing(what, false);
-            was_down && !desk.outbox_is_down()
+            let mut state = self.state.borrow_mut();
+            let was_down = state.outbox_is_down();
+            state.set_failing(what, false);
+            was_down && !state.outbox_is_down()
         };
         if is_up_again {
             self.watch.note(Note::OutboxUp);

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use super::Engine;
-use super::desk::{AHEAD, Desk, Moment, Purpose};
+use super::desk::{AHEAD, Moment, Purpose, RunState};
 use super::sleep_until;
 use crate::delivery::breaker::Traffic;
 use crate::delivery::{Api, CLAIM_AGE_MAX, Clock, Gate, Outbox, RequestKind, Watch, Withheld};
@@ -56,7 +56,7 @@ impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
     }
 
     fn is_shut(&self) -> bool {
-        self.engine.desk.borrow().is_shut(self.purpose, self.engine.now())
+        self.engine.state.borrow().is_shut(self.purpose, self.engine.now())
     }
 
     /// Waits until nothing may be sent for this purpose.
@@ -80,7 +80,7 @@ impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
         let _turn = engine.turn.acquire().await;
         loop {
             let changed = engine.changed.notified();
-            let next = engine.desk.borrow_mut().pace.take(engine.now());
+            let next = engine.state.borrow_mut().pace.take(engine.now());
             let Err(next) = next else { return };
             // A pause may have been made longer meanwhile, or slots may have come. Dropping either future
             // loses nothing.
@@ -97,7 +97,7 @@ impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
         let engine = self.engine;
         loop {
             let changed = engine.changed.notified();
-            let at = engine.desk.borrow_mut().next_login(engine.now());
+            let at = engine.state.borrow_mut().next_login(engine.now());
             match at {
                 Some(at) if at <= engine.now() => return,
                 Some(_) => {}
@@ -115,7 +115,7 @@ impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
     /// Whether it is to be compared with the outbox's clock first.
     fn is_untold(&self) -> bool {
         let now = self.engine.now();
-        let told_at = self.engine.desk.borrow().time_told_at;
+        let told_at = self.engine.state.borrow().time_told_at;
         let is_old = self.claimed.is_some_and(|it| UNTOLD_MAX < it.until(self.engine.moment()));
         is_old && told_at.is_some_and(|it| UNTOLD_MAX < now.saturating_sub(it))
     }
@@ -127,11 +127,11 @@ impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
         loop {
             let changed = engine.changed.notified();
             {
-                let mut desk = engine.desk.borrow_mut();
-                if desk.time_told_at.is_some_and(|it| from <= it) {
+                let mut state = engine.state.borrow_mut();
+                if state.time_told_at.is_some_and(|it| from <= it) {
                     return;
                 }
-                desk.wants_time = true;
+                state.wants_time = true;
             }
             engine.told.notify_one();
             changed.await;
@@ -153,12 +153,12 @@ impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
 }
 
 /// Counts a request that waits for a slot, as long as it does.
-struct Waiting<'d>(&'d RefCell<Desk>);
+struct Waiting<'d>(&'d RefCell<RunState>);
 
 impl<'d> Waiting<'d> {
     fn new<O, A, C, W>(engine: &'d Engine<'_, O, A, C, W>) -> Self {
-        engine.desk.borrow_mut().n_waiting += 1;
-        Self(&engine.desk)
+        engine.state.borrow_mut().n_waiting += 1;
+        Self(&engine.state)
     }
 }
 
@@ -184,8 +184,8 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Gate for Pass<'_, '_, O, A, C, W> {
             }
         }
         let free = {
-            let mut desk = engine.desk.borrow_mut();
-            desk.pace.slot().is_none() && desk.pace.take(engine.now()).is_ok()
+            let mut state = engine.state.borrow_mut();
+            state.pace.slot().is_none() && state.pace.take(engine.now()).is_ok()
         };
         if !free {
             // Cancel-safe: a slot is taken in the same poll in which `slot` ends.
@@ -216,35 +216,35 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Gate for Pass<'_, '_, O, A, C, W> {
         }
 
         let now = engine.now();
-        let mut desk = engine.desk.borrow_mut();
+        let mut state = engine.state.borrow_mut();
         if let Purpose::Post(row) = self.purpose
             && kind == RequestKind::Post
         {
             // Two rows may have waited here for one trial.
-            if let Traffic::OneTrial(Some(trial)) = desk.breaker.traffic()
+            if let Traffic::OneTrial(Some(trial)) = state.breaker.traffic()
                 && trial != row
             {
                 return Err(Withheld);
             }
-            desk.breaker.posting(row);
+            state.breaker.posting(row);
             self.posted.set(true);
         }
         if kind == RequestKind::Login {
-            desk.logs_in(now);
+            state.logs_in(now);
         }
-        desk.guards.tries(now);
-        desk.stats.sending(now, kind);
+        state.guards.tries(now);
+        state.stats.sending(now, kind);
         self.sent.set(Some(now));
         if self.began.get().is_none() {
             self.began.set(Some(now));
             if self.claimed.is_some() {
-                desk.n_unsent -= 1;
-                if desk.n_unsent <= desk.low_water {
+                state.n_unsent -= 1;
+                if state.n_unsent <= state.low_water {
                     engine.hungry.notify_one();
                 }
             }
         }
-        drop(desk);
+        drop(state);
         engine.watch.sending(kind);
         Ok(())
     }

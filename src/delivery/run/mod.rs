@@ -3,7 +3,7 @@
 //! One task, nothing spawned. A *feeder* claims a little ahead, `concurrency` *senders* post and look
 //! up, a *settler* writes outcomes in batches, a *prober* finds out when HubSoft is back, one part keeps the
 //! *deadlines*, a *coordinator* speaks with the other workers, and a *listener* waits for new rows. They share one
-//! [`Desk`], never borrowed across an await.
+//! [`RunState`], never borrowed across an await.
 //!
 //! Dropping the future is safe at every await: what was claimed is in the outbox as possibly sent,
 //! and the next run's `recover` looks it up before anything else.
@@ -30,7 +30,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::desk::{Desk, Fails, Moment, Sharing};
+use self::desk::{Fails, Moment, RunState, Sharing};
 use self::eyes::Sights;
 use super::clock_offset::ClockOffset;
 use super::coordination::News;
@@ -96,16 +96,16 @@ struct Engine<'a, O, A, C, W> {
     started: Timestamp,
     started_awake: Duration,
     /// Never borrowed across an await.
-    desk: RefCell<Desk>,
+    state: RefCell<RunState>,
     sights: RefCell<Sights>,
     retry: Retry,
     /// Something changed that a gate, the feeder, the prober or a deadline may be waiting for.
     changed: Notify,
-    /// A claim lies on the desk for a sender.
+    /// A claim waits for a sender.
     queued: Notify,
     /// The claims that wait to be sent became few.
     hungry: Notify,
-    /// An outcome lies on the desk for the settler.
+    /// An outcome waits for the settler.
     handed: Notify,
     /// Outcomes may be stuck.
     stuck: Notify,
@@ -140,7 +140,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             epoch: Instant::now(),
             started,
             started_awake: clock.awake(),
-            desk: RefCell::new(Desk::new(policy, until)),
+            state: RefCell::new(RunState::new(policy, until)),
             sights: RefCell::default(),
             retry: Retry::new(policy.retry_first, policy.retry_longest, policy.seed),
             changed: Notify::new(),
@@ -179,7 +179,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         crew.push(Box::pin(self.other(self.prober(&control.returned))));
         crew.push(Box::pin(self.other(self.deadlines())));
         crew.push(Box::pin(self.other(self.coordinator())));
-        let sharing = self.desk.borrow().sharing;
+        let sharing = self.state.borrow().sharing;
         if let Some(poll) = self.policy.poll.or((sharing == Sharing::Shared).then_some(POLL)) {
             crew.push(Box::pin(self.other(self.listener(poll))));
         }
@@ -260,14 +260,14 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
     }
 
     /// The same by the clock of a shared outbox.
-    fn time(&self, desk: &Desk) -> Timestamp {
+    fn time(&self, state: &RunState) -> Timestamp {
         let here = self.here();
-        here.checked_add(desk.time_off).unwrap_or(here)
+        here.checked_add(state.time_off).unwrap_or(here)
     }
 
     fn moment(&self) -> Moment {
-        let (desk, awake) = (self.desk.borrow(), self.clock.awake());
-        Moment { awake, wall: self.clock.now(), outbox: self.time(&desk), hubsoft: desk.hubsoft_now(awake) }
+        let (state, awake) = (self.state.borrow(), self.clock.awake());
+        Moment { awake, wall: self.clock.now(), outbox: self.time(&state), hubsoft: state.hubsoft_now(awake) }
     }
 
     fn instant(&self, at: Duration) -> Instant {
@@ -277,7 +277,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
     /// Ends the run: the first reason stands. Nothing more is claimed or sent; what is in flight
     /// finishes, and what was not sent is given back.
     fn end(&self, reason: Reason) {
-        self.desk.borrow_mut().end(reason, self.now());
+        self.state.borrow_mut().end(reason, self.now());
         self.wake();
     }
 
@@ -286,18 +286,18 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         if self.policy.lasting == Lasting::UntilDrained {
             return self.end(Reason::Halted(halt));
         }
-        let mut desk = self.desk.borrow_mut();
+        let mut state = self.state.borrow_mut();
         // The rows of others are in the same danger, and no try is harmless: a person must say when.
         if let Halt::EchoLost { .. } = &halt {
             let reason = halt.to_string();
-            desk.tell(News { stop: Some(reason.clone()), ..News::default() });
-            desk.stop = Some(reason);
+            state.tell(News { stop: Some(reason.clone()), ..News::default() });
+            state.stop = Some(reason);
         }
-        desk.breaker.open(self.now());
-        let is_new = desk.held.as_ref() != Some(&halt);
-        desk.held = Some(halt.clone());
-        desk.give_back();
-        drop(desk);
+        state.breaker.open(self.now());
+        let is_new = state.held.as_ref() != Some(&halt);
+        state.held = Some(halt.clone());
+        state.give_back();
+        drop(state);
         self.told.notify_one();
         if is_new {
             self.watch.note(Note::Halted(&halt));
@@ -321,7 +321,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         match error {
             OutboxError::Full(_) => (OUTBOX_FULL_MAX <= lasted).then_some(Halt::DiskFull),
             OutboxError::Unavailable(_) => {
-                let n_posts = self.desk.borrow().stats.posts;
+                let n_posts = self.state.borrow().stats.posts;
                 (self.policy.guards.unavailable_max? <= lasted).then(|| Halt::OutboxUnavailable {
                     lasted,
                     cause: with_cause(error),
@@ -339,12 +339,12 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
 
     fn ending(self) -> Ending {
         let elapsed = self.now();
-        let mut desk = self.desk.into_inner();
-        desk.stats.elapsed = elapsed;
-        desk.stats.unsettled = desk.n_live as u64;
+        let mut state = self.state.into_inner();
+        state.stats.elapsed = elapsed;
+        state.stats.unsettled = state.n_live as u64;
         // Every way out of `run` has given its reason.
-        let reason = desk.ending.map_or(Reason::Stopped, |(reason, _)| reason);
-        Ending { reason, stats: desk.stats }
+        let reason = state.ending.map_or(Reason::Stopped, |(reason, _)| reason);
+        Ending { reason, stats: state.stats }
     }
 }
 

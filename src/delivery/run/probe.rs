@@ -18,12 +18,12 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         loop {
             let changed = self.changed.notified();
             let probe_at = {
-                let desk = self.desk.borrow();
-                if desk.is_ending() {
+                let state = self.state.borrow();
+                if state.is_ending() {
                     return;
                 }
-                match desk.breaker.traffic() {
-                    Traffic::Nothing { probe_at } if desk.stop.is_none() => probe_at,
+                match state.breaker.traffic() {
+                    Traffic::Nothing { probe_at } if state.stop.is_none() => probe_at,
                     _ => None,
                 }
             };
@@ -44,13 +44,13 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
 
     /// Whose probe it is, the outbox says where it is shared. A login that was refused is not tried sooner.
     fn hurry(&self) {
-        let mut desk = self.desk.borrow_mut();
-        if desk.held.is_some() || !desk.is_dark() {
+        let mut state = self.state.borrow_mut();
+        if state.held.is_some() || !state.is_dark() {
             return;
         }
-        match desk.sharing {
-            Sharing::Alone => desk.breaker.hurry(self.now()),
-            Sharing::Shared => desk.tell(News { returned: true, ..News::default() }),
+        match state.sharing {
+            Sharing::Alone => state.breaker.hurry(self.now()),
+            Sharing::Shared => state.tell(News { returned: true, ..News::default() }),
         }
         self.told.notify_one();
     }
@@ -73,26 +73,26 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     fn hear_probe(&self, reply: &Reply<()>, pass: &Pass<'_, '_, O, A, C, W>) -> Option<Halt> {
         self.tell_answer(RequestKind::Probe, reply);
         let evidence = Evidence::of(reply);
-        let mut desk = self.desk.borrow_mut();
+        let mut state = self.state.borrow_mut();
         // It shows no more than that HubSoft is there.
-        self.hear(&mut desk, reply, pass.sent(), Looks::Free);
+        self.hear(&mut state, reply, pass.sent(), Looks::Free);
         let halt = match evidence.guard {
             Guard::Unauthorized(fault) => Some(Halt::Unauthorized(fault.clone())),
             Guard::Allowed | Guard::Denied(_) | Guard::Misconfigured(_) | Guard::Silent => None,
         };
-        desk.breaker.probed(self.now(), evidence.health);
+        state.breaker.probed(self.now(), evidence.health);
         // A good login is all that was missing.
-        let is_over = matches!((&desk.held, evidence.row), (Some(Halt::Unauthorized(_)), Row::Answered(())));
-        if desk.held.is_none() && evidence.row != Row::Withheld {
-            let finding = if desk.is_dark() { Finding::Unreachable } else { Finding::Answered };
-            desk.tell(finding);
+        let is_over = matches!((&state.held, evidence.row), (Some(Halt::Unauthorized(_)), Row::Answered(())));
+        if state.held.is_none() && evidence.row != Row::Withheld {
+            let finding = if state.is_dark() { Finding::Unreachable } else { Finding::Answered };
+            state.tell(finding);
             self.told.notify_one();
         }
         if is_over {
-            desk.held = None;
+            state.held = None;
         }
-        desk.unbar();
-        drop(desk);
+        state.unbar();
+        drop(state);
         if is_over {
             self.watch.note(Note::HaltOver);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Engine;
-use super::desk::{Desk, Held, Purpose, Sharing};
+use super::desk::{Held, Purpose, RunState, Sharing};
 use super::gate::Pass;
 use crate::delivery::breaker::{Changed, Traffic};
 use crate::delivery::coordination::{Finding, News};
@@ -25,14 +25,14 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
     /// Ends when the run does.
     pub(super) async fn sender(&self) {
         loop {
-            // Made before the look at the desk, so that no claim falls between them.
+            // Made before the look at the state, so that no claim falls between them.
             let queued = self.queued.notified();
             let held = {
-                let mut desk = self.desk.borrow_mut();
-                if desk.is_ending() {
+                let mut state = self.state.borrow_mut();
+                if state.is_ending() {
                     return;
                 }
-                desk.take_claim()
+                state.take_claim()
             };
             match held {
                 Some(held) => self.deliver(held).await,
@@ -55,21 +55,21 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             },
         };
         let halt = {
-            let mut desk = self.desk.borrow_mut();
+            let mut state = self.state.borrow_mut();
             if !pass.began() {
-                desk.n_unsent -= 1;
+                state.n_unsent -= 1;
             }
             if claim.doubt.is_none() {
-                desk.n_live_posts -= 1;
-                let _ = desk.breaker.ended(claim.row);
+                state.n_live_posts -= 1;
+                let _ = state.breaker.ended(claim.row);
                 // A place for a post came free where they are counted.
-                if desk.guards.alone_left().is_some() || !desk.breaker.is_closed() {
-                    desk.unbar();
+                if state.guards.alone_left().is_some() || !state.breaker.is_closed() {
+                    state.unbar();
                     self.changed.notify_waiters();
                 }
             }
             match settle.change {
-                Change::Rejected { .. } | Change::Failed { .. } => desk.guards.error(),
+                Change::Rejected { .. } | Change::Failed { .. } => state.guards.error(),
                 _ => None,
             }
         };
@@ -80,15 +80,15 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
     }
 
     async fn post(&self, claim: &Claim, pass: &Pass<'_, 'a, O, A, C, W>) -> Settle {
-        let asked = self.time(&self.desk.borrow());
+        let asked = self.time(&self.state.borrow());
         let reply = match self.unless_cut(self.api.open(&claim.ticket, claim.marker, pass)).await {
             Some(Reply { verdict: Verdict::Withheld, .. }) if pass.posted() => {
-                return decide::turned_away(claim, self.time(&self.desk.borrow()));
+                return decide::turned_away(claim, self.time(&self.state.borrow()));
             }
             Some(reply) => reply,
             None if pass.posted() => {
-                let desk = self.desk.borrow();
-                return decide::given_up(claim, self.time(&desk), desk.hubsoft_now(self.clock.awake()));
+                let state = self.state.borrow();
+                return decide::given_up(claim, self.time(&state), state.hubsoft_now(self.clock.awake()));
             }
             None => return decide::release(claim),
         };
@@ -112,7 +112,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         if self.policy.verify == Verify::Never {
             return Next::Post;
         }
-        let asked = self.time(&self.desk.borrow());
+        let asked = self.time(&self.state.borrow());
         let Some(reply) = self.unless_cut(self.api.verify(&self.verification(claim), pass)).await else {
             return Next::Settle(decide::release(claim));
         };
@@ -122,9 +122,9 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
     }
 
     fn verification<'c>(&self, claim: &'c Claim) -> Verification<'c> {
-        let desk = self.desk.borrow();
+        let state = self.state.borrow();
         // Before HubSoft has told the time, by the run's own.
-        let now = desk.hubsoft_now(self.clock.awake()).unwrap_or_else(|| self.time(&desk));
+        let now = state.hubsoft_now(self.clock.awake()).unwrap_or_else(|| self.time(&state));
         let opened_since = now.checked_sub(VERIFIED_BACK).unwrap_or(Timestamp::MIN);
         Verification { ticket: &claim.ticket, marker: claim.marker, opened_since }
     }
@@ -137,7 +137,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             marker: claim.marker,
             sent_at: was_sent.then(|| self.by_hubsoft(claim.sent_at)),
         };
-        let asked = self.time(&self.desk.borrow());
+        let asked = self.time(&self.state.borrow());
         // Dropped by a cut, it left nothing behind: it only reads.
         let reply = match doubt.precaution && !was_sent {
             true => self.unless_cut(self.api.verify(&self.verification(claim), pass)).await,
@@ -145,7 +145,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         };
         let Some(reply) = reply else { return decide::release(claim) };
         // Before this answer is heard: it may itself change whether look-ups count.
-        let looks = self.desk.borrow().looks();
+        let looks = self.state.borrow().looks();
         let denials = self.denials(claim.row, &reply);
         self.hear_look_up(claim.row, &reply, looks, pass.sent());
         // Of a mere precaution it is known that nothing was left.
@@ -159,9 +159,9 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
 
     /// A time by which tickets can be judged that HubSoft has stamped: the earlier one, if clocks differ.
     fn by_hubsoft(&self, at: Timestamp) -> Timestamp {
-        let desk = self.desk.borrow();
-        let now = self.time(&desk);
-        let ahead = desk.hubsoft_now(self.clock.awake()).map_or(Duration::ZERO, |it| between(it, now));
+        let state = self.state.borrow();
+        let now = self.time(&state);
+        let ahead = state.hubsoft_now(self.clock.awake()).map_or(Duration::ZERO, |it| between(it, now));
         at.min(now).checked_sub(ahead).unwrap_or(Timestamp::MIN)
     }
 
@@ -169,7 +169,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         if self.policy.open_tickets == OpenTickets::Ignore {
             return Next::Post;
         }
-        let asked = self.time(&self.desk.borrow());
+        let asked = self.time(&self.state.borrow());
         let Some(reply) = self.unless_cut(self.api.find_open(&claim.ticket, pass)).await else {
             return Next::Settle(decide::release(claim));
         };
@@ -190,35 +190,35 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
     }
 
     fn scene(&self, asked: Timestamp, denials: Denials) -> Scene<'_> {
-        let desk = self.desk.borrow();
-        let now = self.time(&desk);
+        let state = self.state.borrow();
+        let now = self.time(&state);
         let elapsed = self.now();
-        let hold = desk.pace.paused_until(elapsed).map_or(Duration::ZERO, |until| until - elapsed);
+        let hold = state.pace.paused_until(elapsed).map_or(Duration::ZERO, |until| until - elapsed);
         Scene {
             policy: self.policy,
             retry: &self.retry,
-            started: self.started.checked_add(desk.time_off).unwrap_or(self.started),
-            steady: match desk.sharing {
+            started: self.started.checked_add(state.time_off).unwrap_or(self.started),
+            steady: match state.sharing {
                 Sharing::Alone => Steady::Yes,
                 Sharing::Shared => Steady::No,
             },
             asked,
             now,
-            hubsoft_now: desk.hubsoft_now(self.clock.awake()),
+            hubsoft_now: state.hubsoft_now(self.clock.awake()),
             held_until: after(now, hold),
-            streak: desk.breaker.streak(),
-            looks: desk.looks(),
+            streak: state.breaker.streak(),
+            looks: state.looks(),
             denials,
         }
     }
 
     fn denials<T>(&self, row: RowId, reply: &Reply<T>) -> Denials {
-        let mut desk = self.desk.borrow_mut();
-        if desk.held.is_some() {
+        let mut state = self.state.borrow_mut();
+        if state.held.is_some() {
             // What is wrong is wrong with the run, and says nothing of the row.
             return Denials::First;
         }
-        let denied = &mut desk.denied;
+        let denied = &mut state.denied;
         match Evidence::of(reply).row {
             Row::Denied(_) if denied.insert(row) => Denials::First,
             Row::Denied(_) => {
@@ -241,12 +241,12 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         sent: Option<Duration>,
     ) -> Option<Halt> {
         self.tell_answer(RequestKind::Post, reply);
-        let mut desk = self.desk.borrow_mut();
+        let mut state = self.state.borrow_mut();
         let now = self.now();
         let evidence = Evidence::of(reply);
-        self.hear(&mut desk, reply, sent, Looks::Count);
-        let mut halt = desk.guards.answered(claim.row, evidence.guard);
-        let mut judged = desk.guards.posted(&claim.lote, evidence.row, denials);
+        self.hear(&mut state, reply, sent, Looks::Count);
+        let mut halt = state.guards.answered(claim.row, evidence.guard);
+        let mut judged = state.guards.posted(&claim.lote, evidence.row, denials);
         if self.policy.guards.blame == Blame::Run {
             halt = halt.or(judged.take());
         }
@@ -254,28 +254,28 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             halt = Some(Halt::EchoLost { protocolo: opening.protocolo.clone() });
         }
         match evidence.health {
-            Health::Stumbled | Health::Unavailable => desk.stumbled = Some(Arc::clone(&claim.lote)),
-            Health::Proven | Health::Judged => desk.stumbled = None,
+            Health::Stumbled | Health::Unavailable => state.stumbled = Some(Arc::clone(&claim.lote)),
+            Health::Proven | Health::Judged => state.stumbled = None,
             Health::NoRoute | Health::Neutral => {}
         }
-        let changed = desk.breaker.posted(now, claim.row, evidence.health);
-        let traffic = desk.breaker.traffic();
+        let changed = state.breaker.posted(now, claim.row, evidence.health);
+        let traffic = state.breaker.traffic();
         let mut is_over = false;
         if changed == Changed::Yes {
-            desk.unbar();
+            state.unbar();
             if let Traffic::Nothing { .. } = traffic {
-                desk.give_back();
+                state.give_back();
             }
             match traffic {
                 // What was wrong with this worker alone is not what the others wait for.
-                Traffic::All if desk.held.take().is_some() => is_over = true,
-                Traffic::All => desk.tell(Finding::Proven),
-                Traffic::Nothing { .. } if desk.held.is_none() => desk.tell(Finding::Unreachable),
+                Traffic::All if state.held.take().is_some() => is_over = true,
+                Traffic::All => state.tell(Finding::Proven),
+                Traffic::Nothing { .. } if state.held.is_none() => state.tell(Finding::Unreachable),
                 _ => {}
             }
             self.told.notify_one();
         }
-        drop(desk);
+        drop(state);
         self.tell_traffic(changed, traffic);
         if is_over {
             self.watch.note(Note::HaltOver);
@@ -292,23 +292,23 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
     /// Tries until the outbox knows, or the run ends: then another twenty rows tell again.
     async fn halt_lote(&self, lote: &Arc<str>, halt: &Halt) {
         {
-            let mut desk = self.desk.borrow_mut();
-            desk.guards.lote_halted(lote);
-            desk.stats.lotes_halted += 1;
-            desk.halt_lote(lote);
+            let mut state = self.state.borrow_mut();
+            state.guards.lote_halted(lote);
+            state.stats.lotes_halted += 1;
+            state.halt_lote(lote);
         }
         self.handed.notify_one();
         let reason = halt.to_string();
         self.watch.note(Note::LoteHalted { lote, reason: &reason });
         let mut n_tries = 0;
         while self.outbox.halt(lote, &reason).await.is_err() {
-            if self.desk.borrow().is_ending() {
+            if self.state.borrow().is_ending() {
                 return;
             }
             n_tries += 1;
             tokio::time::sleep(self.outbox_wait(n_tries)).await;
         }
-        self.desk.borrow_mut().halt_stored(lote);
+        self.state.borrow_mut().halt_stored(lote);
     }
 
     pub(super) fn hear_look_up(
@@ -319,10 +319,10 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         sent: Option<Duration>,
     ) {
         self.tell_answer(RequestKind::LookUp, reply);
-        let mut desk = self.desk.borrow_mut();
-        self.hear(&mut desk, reply, sent, looks);
-        let halt = desk.guards.answered(row, Evidence::of(reply).guard);
-        drop(desk);
+        let mut state = self.state.borrow_mut();
+        self.hear(&mut state, reply, sent, looks);
+        let halt = state.guards.answered(row, Evidence::of(reply).guard);
+        drop(state);
         if let Some(halt) = halt {
             self.halt(halt);
         }
@@ -337,29 +337,35 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
 
     /// What any answer says, whatever was asked: counts, HubSoft's clock, whether everybody is to wait, and
     /// whether the run goes forward. `looks`: whether an answer means that it does.
-    pub(super) fn hear<T>(&self, desk: &mut Desk, reply: &Reply<T>, sent: Option<Duration>, looks: Looks) {
+    pub(super) fn hear<T>(
+        &self,
+        state: &mut RunState,
+        reply: &Reply<T>,
+        sent: Option<Duration>,
+        looks: Looks,
+    ) {
         let evidence = Evidence::of(reply);
-        desk.stats.answered(reply.http_status, reply.latency);
+        state.stats.answered(reply.http_status, reply.latency);
         if let Some(date) = reply.date {
-            desk.hubsoft_clock = Some((date, self.clock.awake()));
+            state.hubsoft_clock = Some((date, self.clock.awake()));
         }
         if let Some(throttle) = evidence.throttle {
-            self.throttled(desk, throttle, reply.retry_after, sent);
+            self.throttled(state, throttle, reply.retry_after, sent);
         }
         let progress = match (evidence.progress, looks) {
             (Some(Progress::Good), Looks::Free | Looks::Last) => Some(Progress::Stalled),
             (progress, _) => progress,
         };
-        let deadline = desk.guards.deadline();
+        let deadline = state.guards.deadline();
         if let Some(progress) = progress {
-            desk.guards.progress(self.now(), progress);
+            state.guards.progress(self.now(), progress);
             if progress == Progress::Good {
-                desk.pace.accepted();
+                state.pace.accepted();
             } else if let Some(fault) = reply.verdict.trouble() {
-                desk.guards.failed(fault);
+                state.guards.failed(fault);
             }
         }
-        if deadline != desk.guards.deadline() {
+        if deadline != state.guards.deadline() {
             self.changed.notify_waiters();
         }
     }
@@ -367,22 +373,22 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
     /// An explicit refusal pauses everybody.
     fn throttled(
         &self,
-        desk: &mut Desk,
+        state: &mut RunState,
         throttle: Throttle,
         retry_after: Option<Duration>,
         sent: Option<Duration>,
     ) {
         let now = self.now();
-        let Some(pause) = desk.pace.refused(now, sent.unwrap_or(now), retry_after, throttle) else {
+        let Some(pause) = state.pace.refused(now, sent.unwrap_or(now), retry_after, throttle) else {
             return;
         };
-        desk.stats.paused(self.time(desk), &pause);
+        state.stats.paused(self.time(state), &pause);
         let length = pause.until - pause.at;
         self.watch.paused(length, &pause.reason);
-        desk.tell(News { pause: Some((length, pause.reason)), ..News::default() });
+        state.tell(News { pause: Some((length, pause.reason)), ..News::default() });
         self.told.notify_one();
-        if desk.rows_are_barred(now) {
-            desk.give_back();
+        if state.rows_are_barred(now) {
+            state.give_back();
             self.handed.notify_one();
         }
         self.changed.notify_waiters();

@@ -24,10 +24,10 @@ const STUCK_WAIT: Duration = Duration::from_secs(2);
 impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     /// A sender's outcome goes to the settler; the sender goes on.
     pub(super) fn hand(&self, settle: Settle) {
-        let mut desk = self.desk.borrow_mut();
-        desk.outgoing.push_back(settle);
-        let n_waiting = desk.outgoing.len();
-        if n_waiting == 1 || BATCH_FULL <= n_waiting || n_waiting == desk.n_live {
+        let mut state = self.state.borrow_mut();
+        state.outgoing.push_back(settle);
+        let n_waiting = state.outgoing.len();
+        if n_waiting == 1 || BATCH_FULL <= n_waiting || n_waiting == state.n_live {
             self.handed.notify_one();
         }
     }
@@ -37,9 +37,9 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         while self.work_to_store().await {
             self.fill_batch().await;
             let batch: Vec<Settle> = {
-                let mut desk = self.desk.borrow_mut();
-                let n_batch = desk.outgoing.len().min(BATCH_MAX);
-                desk.outgoing.drain(..n_batch).collect()
+                let mut state = self.state.borrow_mut();
+                let n_batch = state.outgoing.len().min(BATCH_MAX);
+                state.outgoing.drain(..n_batch).collect()
             };
             if !self.store(&batch).await {
                 return;
@@ -52,11 +52,11 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         loop {
             let handed = self.handed.notified();
             {
-                let desk = self.desk.borrow();
-                if !desk.outgoing.is_empty() {
+                let state = self.state.borrow();
+                if !state.outgoing.is_empty() {
                     return true;
                 }
-                if desk.is_ending() && !desk.claiming && desk.n_live == 0 {
+                if state.is_ending() && !state.claiming && state.n_live == 0 {
                     return false;
                 }
             }
@@ -70,9 +70,9 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         loop {
             let handed = self.handed.notified();
             {
-                let desk = self.desk.borrow();
-                let n_waiting = desk.outgoing.len();
-                if BATCH_FULL <= n_waiting || n_waiting == desk.n_live || desk.is_ending() {
+                let state = self.state.borrow();
+                let n_waiting = state.outgoing.len();
+                if BATCH_FULL <= n_waiting || n_waiting == state.n_live || state.is_ending() {
                     return;
                 }
             }
@@ -115,19 +115,19 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         debug_assert_eq!(batch.len(), became.len(), "a settle has an answer");
         let settled = || batch.iter().zip(became).filter(|it| *it.1 != Settled::Held);
         {
-            let mut desk = self.desk.borrow_mut();
-            desk.n_live -= settled().count();
-            desk.n_changes += 1;
+            let mut state = self.state.borrow_mut();
+            state.n_live -= settled().count();
+            state.n_changes += 1;
             for (settle, became) in settled() {
-                desk.stats.settled(settle, *became);
+                state.stats.settled(settle, *became);
             }
             let held = batch.iter().zip(became).filter(|it| *it.1 == Settled::Held);
-            desk.stuck.extend(held.map(|(settle, _)| settle.clone()));
+            state.stuck.extend(held.map(|(settle, _)| settle.clone()));
             // A row that went back, or that others waited behind, may be claimed now.
             let comes_back =
                 settled().any(|(it, _)| matches!(it.change, Change::Release | Change::Later { .. }));
-            if comes_back || desk.pending || desk.n_live == 0 {
-                desk.work = Work::Maybe;
+            if comes_back || state.pending || state.n_live == 0 {
+                state.work = Work::Maybe;
             }
         }
         for (settle, became) in settled() {
@@ -141,14 +141,14 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     /// ends with the run.
     pub(super) async fn unsticker(&self) {
         loop {
-            while self.desk.borrow().stuck.is_empty() {
+            while self.state.borrow().stuck.is_empty() {
                 self.stuck.notified().await;
             }
             tokio::time::sleep(STUCK_WAIT).await;
             let batch: Vec<Settle> = {
-                let mut desk = self.desk.borrow_mut();
-                let n_batch = desk.stuck.len().min(BATCH_MAX);
-                desk.stuck.drain(..n_batch).collect()
+                let mut state = self.state.borrow_mut();
+                let n_batch = state.stuck.len().min(BATCH_MAX);
+                state.stuck.drain(..n_batch).collect()
             };
             // Dropped in the middle, these are as good as unsettled: they are looked up. An error: the settler meets it as
             // well, and says so.
@@ -158,7 +158,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                     // The settler waits for the last of a run.
                     self.handed.notify_one();
                 }
-                Err(_) => self.desk.borrow_mut().stuck.extend(batch),
+                Err(_) => self.state.borrow_mut().stuck.extend(batch),
             }
         }
     }
