@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::Engine;
-use super::desk::{Fails, Login, Sharing};
+use super::state::{Fails, Login, Sharing};
 use crate::delivery::breaker::{Changed, Traffic};
 use crate::delivery::clock_offset::ClockOffset;
 use crate::delivery::coordination::{BLOCK, HELD, Holder, News, ShareRequest, SharedBreaker, SharedState};

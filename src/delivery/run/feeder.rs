@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::desk::{AHEAD, Fails, Held, Moment, Work};
+use super::state::{AHEAD, Fails, Held, Moment, Work};
 use super::{Engine, Reason, sleep_until, with_cause};
 use crate::delivery::breaker::Traffic;
 use crate::delivery::decide::between;

@@ -5,8 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use super::Engine;
-use super::desk::{AHEAD, Moment, Purpose, RunState};
 use super::sleep_until;
+use super::state::{AHEAD, Moment, Purpose, RunState};
 use crate::delivery::breaker::Traffic;
 use crate::delivery::{Api, CLAIM_AGE_MAX, Clock, Gate, Outbox, RequestKind, Watch, Withheld};
 

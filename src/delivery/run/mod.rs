@@ -10,13 +10,13 @@
 
 mod coordinator;
 mod deadlines;
-mod desk;
 mod eyes;
 mod feeder;
 mod gate;
 mod probe;
 mod sender;
 mod settler;
+mod state;
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -30,8 +30,8 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::desk::{Fails, Moment, RunState, Sharing};
 use self::eyes::Sights;
+use self::state::{Fails, Moment, RunState, Sharing};
 use super::clock_offset::ClockOffset;
 use super::coordination::News;
 use super::decide::{after, between};

@@ -2,8 +2,8 @@
 
 use tokio::sync::Notify;
 
-use super::desk::{Purpose, Sharing};
 use super::gate::Pass;
+use super::state::{Purpose, Sharing};
 use super::{Engine, sleep_until};
 use crate::delivery::breaker::Traffic;
 use crate::delivery::coordination::{Finding, News};

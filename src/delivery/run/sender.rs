@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Engine;
-use super::desk::{Held, Purpose, RunState, Sharing};
 use super::gate::Pass;
+use super::state::{Held, Purpose, RunState, Sharing};
 use crate::delivery::breaker::{Changed, Traffic};
 use crate::delivery::coordination::{Finding, News};
 use crate::delivery::decide::{self, Denials, Looks, Next, Scene, Steady, after, between};

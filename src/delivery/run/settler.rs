@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::desk::{Fails, Work};
+use super::state::{Fails, Work};
 use super::{Engine, Reason};
 use crate::delivery::{Api, Change, Clock, Outbox, Settle, Settled, Watch};
 
