@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::state::{AHEAD, Fails, Held, Moment, Work};
+use super::state::{AHEAD, Fails, Moment, QueuedClaim, Work};
 use super::{Engine, Reason, sleep_until, with_cause};
 use crate::delivery::breaker::Traffic;
 use crate::delivery::decide::between;
@@ -246,12 +246,12 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         state.n_unsent += n_claims;
         for claim in claimed.claims {
             self.watch.claimed(&claim);
-            let held = Held { claim, claimed: asked };
-            if held.claim.doubt.is_none() {
+            let queued = QueuedClaim { claim, claimed: asked };
+            if queued.claim.doubt.is_none() {
                 state.n_live_posts += 1;
-                state.posts.push_back(held);
+                state.posts.push_back(queued);
             } else {
-                state.look_ups.push_back(held);
+                state.look_ups.push_back(queued);
             }
         }
         state.choose_trial(|n| self.retry.draw(n));

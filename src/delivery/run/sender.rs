@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Engine;
 use super::gate::Pass;
-use super::state::{Held, Purpose, RunState, Sharing};
+use super::state::{Purpose, QueuedClaim, RunState, Sharing};
 use crate::delivery::breaker::{Changed, Traffic};
 use crate::delivery::coordination::{Finding, News};
 use crate::delivery::decide::{self, Denials, Looks, Next, Scene, Steady, after, between};
@@ -27,21 +27,21 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         loop {
             // Made before the look at the state, so that no claim falls between them.
             let queued = self.queued.notified();
-            let held = {
+            let next = {
                 let mut state = self.state.borrow_mut();
                 if state.is_ending() {
                     return;
                 }
                 state.take_claim()
             };
-            match held {
-                Some(held) => self.deliver(held).await,
+            match next {
+                Some(claim) => self.deliver(claim).await,
                 None => queued.await,
             }
         }
     }
 
-    async fn deliver(&self, Held { claim, claimed }: Held) {
+    async fn deliver(&self, QueuedClaim { claim, claimed }: QueuedClaim) {
         let purpose = match claim.doubt {
             Some(_) => Purpose::LookUp,
             None => Purpose::Post(claim.row),

@@ -65,7 +65,7 @@ impl Moment {
 }
 
 /// A claim that waits to be sent, and when it was claimed.
-pub struct Held {
+pub struct QueuedClaim {
     pub claim: Claim,
     pub claimed: Moment,
 }
@@ -114,8 +114,8 @@ struct Halting {
 }
 
 pub struct RunState {
-    pub posts: VecDeque<Held>,
-    pub look_ups: VecDeque<Held>,
+    pub posts: VecDeque<QueuedClaim>,
+    pub look_ups: VecDeque<QueuedClaim>,
     n_posts_since_look_up: u32,
     pub outgoing: VecDeque<Settle>,
     /// Outcomes of rows that somebody holds. They wait beside the others.
@@ -410,11 +410,11 @@ impl RunState {
     }
 
     /// The claim that a sender takes next, of those that may be sent.
-    pub fn take_claim(&mut self) -> Option<Held> {
+    pub fn take_claim(&mut self) -> Option<QueuedClaim> {
         let look_up_first = self.posts.is_empty() || LOOK_UP_SHARE - 1 <= self.n_posts_since_look_up;
-        if look_up_first && let Some(held) = self.look_ups.pop_front() {
+        if look_up_first && let Some(queued) = self.look_ups.pop_front() {
             self.n_posts_since_look_up = 0;
-            return Some(held);
+            return Some(queued);
         }
         self.n_posts_since_look_up = self.n_posts_since_look_up.saturating_add(1);
         self.posts.pop_front()
@@ -471,13 +471,13 @@ impl RunState {
         self.release(back);
     }
 
-    fn release(&mut self, back: VecDeque<Held>) {
-        for held in back {
+    fn release(&mut self, back: VecDeque<QueuedClaim>) {
+        for queued in back {
             self.n_unsent -= 1;
-            if held.claim.doubt.is_none() {
+            if queued.claim.doubt.is_none() {
                 self.n_live_posts -= 1;
             }
-            self.outgoing.push_back(release(&held.claim));
+            self.outgoing.push_back(release(&queued.claim));
         }
     }
 }
