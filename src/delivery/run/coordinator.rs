@@ -132,7 +132,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             state.guards.stop_stands(now, shared.stop.as_deref());
         }
         // While something is wrong with this worker itself, what holds for all does not help it.
-        let changed = match crossed || state.held.is_some() {
+        let changed = match crossed || state.halted.is_some() {
             true => Changed::No,
             false => state.breaker.apply(now, shared.breaker),
         };

@@ -294,8 +294,8 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             state.stop = Some(reason);
         }
         state.breaker.open(self.now());
-        let is_new = state.held.as_ref() != Some(&halt);
-        state.held = Some(halt.clone());
+        let is_new = state.halted.as_ref() != Some(&halt);
+        state.halted = Some(halt.clone());
         state.give_back();
         drop(state);
         self.told.notify_one();

@@ -45,7 +45,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     /// Whose probe it is, the outbox says where it is shared. A login that was refused is not tried sooner.
     fn hurry(&self) {
         let mut state = self.state.borrow_mut();
-        if state.held.is_some() || !state.is_dark() {
+        if state.halted.is_some() || !state.is_dark() {
             return;
         }
         match state.sharing {
@@ -82,14 +82,15 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         };
         state.breaker.probed(self.now(), evidence.health);
         // A good login is all that was missing.
-        let is_over = matches!((&state.held, evidence.row), (Some(Halt::Unauthorized(_)), Row::Answered(())));
-        if state.held.is_none() && evidence.row != Row::Withheld {
+        let is_over =
+            matches!((&state.halted, evidence.row), (Some(Halt::Unauthorized(_)), Row::Answered(())));
+        if state.halted.is_none() && evidence.row != Row::Withheld {
             let finding = if state.is_dark() { Finding::Unreachable } else { Finding::Answered };
             state.tell(finding);
             self.told.notify_one();
         }
         if is_over {
-            state.held = None;
+            state.halted = None;
         }
         state.unbar();
         drop(state);

@@ -214,7 +214,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
 
     fn denials<T>(&self, row: RowId, reply: &Reply<T>) -> Denials {
         let mut state = self.state.borrow_mut();
-        if state.held.is_some() {
+        if state.halted.is_some() {
             // What is wrong is wrong with the run, and says nothing of the row.
             return Denials::First;
         }
@@ -268,9 +268,9 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             }
             match traffic {
                 // What was wrong with this worker alone is not what the others wait for.
-                Traffic::All if state.held.take().is_some() => is_over = true,
+                Traffic::All if state.halted.take().is_some() => is_over = true,
                 Traffic::All => state.tell(Finding::Proven),
-                Traffic::Nothing { .. } if state.held.is_none() => state.tell(Finding::Unreachable),
+                Traffic::Nothing { .. } if state.halted.is_none() => state.tell(Finding::Unreachable),
                 _ => {}
             }
             self.told.notify_one();

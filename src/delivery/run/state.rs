@@ -141,7 +141,7 @@ pub struct RunState {
     /// Why a person, or a worker in need of one, stopped everybody.
     pub stop: Option<String>,
     /// What is wrong with a run that never ends; the breaker is open until it works again.
-    pub held: Option<Halt>,
+    pub halted: Option<Halt>,
     /// What the other workers have not been told yet; stays empty where there are none.
     pub news: News,
     /// What they are being told, until it is certain that they were.
@@ -207,7 +207,7 @@ impl RunState {
             settles_fail: false,
             shares_fail: false,
             stop: None,
-            held: None,
+            halted: None,
             news: News::default(),
             telling: News::default(),
             sharing: Sharing::Alone,
@@ -243,7 +243,7 @@ impl RunState {
             is_paused: self.pace.paused_until(now).is_some(),
             is_breaker_open: self.is_dark(),
             is_stopped: self.stop.is_some(),
-            is_halted: self.held.is_some(),
+            is_halted: self.halted.is_some(),
             is_outbox_down: self.outbox_is_down(),
             is_ending: self.is_ending(),
         }
@@ -393,7 +393,7 @@ impl RunState {
 
     /// Whether this run can find out for all that HubSoft is back: with a post, only if it has a row for it.
     pub fn prober(&mut self, now: Duration) -> Prober {
-        if self.held.is_some() || self.stop.is_some() {
+        if self.halted.is_some() || self.stop.is_some() {
             return Prober::Unfit;
         }
         let was_idle = self.idle_since.take();
