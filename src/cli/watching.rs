@@ -331,7 +331,7 @@ fn log(settle: &Settle, became: Settled, name: &Name) {
     let id = settle.row.0;
     let (lote, referencia) = (&*name.lote, &*name.referencia);
     let (state, code) = match (became, &settle.change) {
-        (Settled::Held, _) | (_, Change::Release) => return,
+        (Settled::Locked, _) | (_, Change::Release) => return,
         (Settled::Stale, _) => {
             tracing::info!(
                 row.id = id,

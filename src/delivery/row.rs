@@ -197,7 +197,7 @@ pub enum Settled {
     /// The `id_atendimento` belongs to another row: this row is now in `conflict`.
     Taken,
     /// Not written, while others were: somebody holds the row, or it may not be changed. To be tried again.
-    Held,
+    Locked,
 }
 
 /// One entry of a row's history: a post or look-up that was not a plain success.

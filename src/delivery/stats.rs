@@ -305,7 +305,7 @@ impl Stats {
             Settled::Stale => self.stale += 1,
             Settled::Duplicate => self.duplicates += 1,
             Settled::Taken => self.conflicts += 1,
-            Settled::Held => {}
+            Settled::Locked => {}
         }
     }
 }

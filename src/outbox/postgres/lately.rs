@@ -62,7 +62,7 @@ impl Lately {
     pub(super) fn settled(&self, worker: i64, settles: &[Settle], became: &[Settled]) {
         let mut memory = self.memory();
         let at = Instant::now();
-        for (settle, _) in settles.iter().zip(became).filter(|it| *it.1 != Settled::Held) {
+        for (settle, _) in settles.iter().zip(became).filter(|it| *it.1 != Settled::Locked) {
             if !memory.held.is_empty() {
                 memory.held.remove(&settle.row);
             }

@@ -37,8 +37,8 @@ pub(super) async fn settle(worker: &Worker, settles: &[Settle]) -> Result<Vec<Se
         return Ok(settled);
     }
     tx.restart().await?;
-    let Sorted { plain, odd, held } = sort(&mut tx, id, settles).await?;
-    for at in held {
+    let Sorted { plain, odd, locked } = sort(&mut tx, id, settles).await?;
+    for at in locked {
         settled[at] = held_back(worker, settles[at].row, "another session holds it");
     }
     let part = async |conn: &mut PgConnection, part: &[usize]| {
@@ -56,7 +56,7 @@ pub(super) async fn settle(worker: &Worker, settles: &[Settle]) -> Result<Vec<Se
     }
     // A repeated settle has its history already; a stale one is not the row's any more.
     let news = settles.iter().zip(&settled).enumerate().filter(|(at, (_, settled))| match settled {
-        Settled::Held => false,
+        Settled::Locked => false,
         Settled::Duplicate | Settled::Taken => true,
         Settled::Written | Settled::Stale => !odd.contains(at),
     });
@@ -69,13 +69,13 @@ pub(super) async fn settle(worker: &Worker, settles: &[Settle]) -> Result<Vec<Se
 fn held_back(worker: &Worker, row: RowId, why: &str) -> Settled {
     let id = row.0;
     if !worker.lately().is_newly_held(row) {
-        return Settled::Held;
+        return Settled::Locked;
     }
     tracing::warn!(
         row.id = id,
         "what became of row {id} cannot be written ({why}): it is kept, and tried again"
     );
-    Settled::Held
+    Settled::Locked
 }
 
 /// The places of settles, each in order.
@@ -84,7 +84,7 @@ struct Sorted {
     plain: Vec<usize>,
     odd: Vec<usize>,
     /// Another session holds their row at this moment.
-    held: Vec<usize>,
+    locked: Vec<usize>,
 }
 
 /// From here on nobody else changes any of the rows, but those that are held.
@@ -104,11 +104,11 @@ async fn sort(conn: &mut PgConnection, worker: i64, settles: &[Settle]) -> Resul
     let taken: Vec<i64> = sqlx::query_scalar(sql).bind(tickets).fetch_all(conn).await.trouble()?;
     let mut tickets: HashSet<i64> = taken.into_iter().collect();
     let mut rows = HashSet::new();
-    let mut sorted = Sorted { plain: Vec::new(), odd: Vec::new(), held: Vec::new() };
+    let mut sorted = Sorted { plain: Vec::new(), odd: Vec::new(), locked: Vec::new() };
     for (at, settle) in settles.iter().enumerate() {
         let is_second = !rows.insert(settle.row) || ticket_of(settle).is_some_and(|it| !tickets.insert(it));
         let place = match ours.get(&settle.row.0) {
-            None if there.contains(&settle.row.0) => &mut sorted.held,
+            None if there.contains(&settle.row.0) => &mut sorted.locked,
             Some(Some(token)) if *token == settle.token.0 && !is_second => &mut sorted.plain,
             _ => &mut sorted.odd,
         };

@@ -36,9 +36,9 @@ async fn the_outcome_of_a_row_that_somebody_holds_is_kept_and_the_others_are_sto
     let mut somebody = it.sql().await;
     let lunch = held(&mut somebody, rows[4]).await;
     let became = it.settle(&settles).await.expect("it settles");
-    let expected: Vec<_> = (0..9).map(|n| if n == 4 { Settled::Held } else { Settled::Written }).collect();
+    let expected: Vec<_> = (0..9).map(|n| if n == 4 { Settled::Locked } else { Settled::Written }).collect();
     assert_eq!(became, expected);
-    assert_eq!(it.settle(&settles[4..5]).await.expect("it settles"), [Settled::Held]);
+    assert_eq!(it.settle(&settles[4..5]).await.expect("it settles"), [Settled::Locked]);
     assert_eq!((it.state(rows[3]).await, it.state(rows[4]).await), (State::Opened, State::InFlight));
     lunch.rollback().await.expect("it ends");
     assert_eq!(it.settle(&settles[4..5]).await.expect("it settles"), [Settled::Written]);
@@ -53,7 +53,7 @@ async fn an_outcome_that_a_trigger_refuses_is_kept_and_the_others_are_stored() {
     it.execute(REFUSES).await;
     let settles: Vec<Settle> = claims.iter().map(opened).collect();
     let became = it.settle(&settles).await.expect("it settles");
-    let expected: Vec<_> = (0..9).map(|n| if n == 2 { Settled::Held } else { Settled::Written }).collect();
+    let expected: Vec<_> = (0..9).map(|n| if n == 2 { Settled::Locked } else { Settled::Written }).collect();
     assert_eq!(became, expected);
     it.execute("DROP FUNCTION public.refuse() CASCADE").await;
     assert_eq!(it.settle(&settles).await.expect("it settles"), [Settled::Written; 9], "it may be repeated");
@@ -197,10 +197,10 @@ async fn an_outcome_that_the_database_will_not_have_is_kept_whatever_it_says() {
         let claims = it.claim(want(9)).await.expect("it claims").claims;
         meets(&it, "in_flight", what).await;
         let settles: Vec<Settle> = claims.iter().map(opened).collect();
-        assert_eq!(it.settle(&settles[2..3]).await.expect("it settles"), [Settled::Held], "{what}");
+        assert_eq!(it.settle(&settles[2..3]).await.expect("it settles"), [Settled::Locked], "{what}");
         let became = it.settle(&settles).await.expect("it settles");
         let expected: Vec<_> =
-            (0..4).map(|n| if n == 2 { Settled::Held } else { Settled::Written }).collect();
+            (0..4).map(|n| if n == 2 { Settled::Locked } else { Settled::Written }).collect();
         assert_eq!(became, expected, "{what}");
         it.execute("DROP FUNCTION public.meet() CASCADE").await;
         assert_eq!(it.settle(&settles).await.expect("it settles"), [Settled::Written; 4], "{what}");

@@ -419,7 +419,7 @@ impl Watch for World {
             (_, Settled::Stale) => "stale",
             (_, Settled::Duplicate) => "duplicate",
             (_, Settled::Taken) => "taken",
-            (_, Settled::Held) => "held",
+            (_, Settled::Locked) => "locked",
             (Change::Release, _) => "release",
             (Change::Later { doubt: Some(_), .. }, _) => "later in doubt",
             (Change::Later { doubt: None, .. }, _) => "later",
