@@ -14,7 +14,7 @@ pub struct Evidence<'a, T> {
     /// Of whether the run goes forward; `None`: nothing.
     pub progress: Option<Progress>,
     /// Whether everybody is to wait: for the [`pace`](super::pace).
-    pub throttle: Option<Throttle>,
+    pub throttle: Option<ThrottleCause>,
     /// Of the run as a whole: for the [`guards`](super::guards).
     pub guard: Guard<'a>,
 }
@@ -71,7 +71,7 @@ pub enum Progress {
 
 /// How HubSoft says that it wants fewer requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Throttle {
+pub enum ThrottleCause {
     /// 429.
     TooMany,
     /// 503.
@@ -80,7 +80,7 @@ pub enum Throttle {
     Asked,
 }
 
-impl Throttle {
+impl ThrottleCause {
     /// What it answered, for a person.
     pub fn what(self) -> &'static str {
         match self {
@@ -109,7 +109,7 @@ pub enum Guard<'a> {
 impl<'a, T> Evidence<'a, T> {
     /// The table.
     pub fn of(reply: &'a Reply<T>) -> Self {
-        let asked_to_wait = reply.retry_after.map(|_| Throttle::Asked);
+        let asked_to_wait = reply.retry_after.map(|_| ThrottleCause::Asked);
         let unreached = match reply.http_status {
             None => Progress::Unreached,
             Some(_) => Progress::Stalled,
@@ -145,7 +145,7 @@ impl<'a, T> Evidence<'a, T> {
                 },
                 progress: Some(Progress::Stalled),
                 throttle: match reply.http_status {
-                    Some(503) => Some(Throttle::Unavailable),
+                    Some(503) => Some(ThrottleCause::Unavailable),
                     _ => asked_to_wait,
                 },
                 guard: Guard::Silent,
@@ -155,7 +155,7 @@ impl<'a, T> Evidence<'a, T> {
                 health: Health::Unavailable,
                 progress: Some(unreached),
                 throttle: match reply.http_status {
-                    Some(503) => Some(Throttle::Unavailable),
+                    Some(503) => Some(ThrottleCause::Unavailable),
                     _ => asked_to_wait,
                 },
                 guard: Guard::Silent,
@@ -171,7 +171,7 @@ impl<'a, T> Evidence<'a, T> {
                 row: Row::Throttled,
                 health: Health::Neutral,
                 progress: Some(Progress::Stalled),
-                throttle: Some(Throttle::TooMany),
+                throttle: Some(ThrottleCause::TooMany),
                 guard: Guard::Silent,
             },
             Verdict::Unauthorized(fault) => Self {

@@ -16,7 +16,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
 use super::coordination::{self, SharedState};
-use super::evidence::Throttle;
+use super::evidence::ThrottleCause;
 use super::retry::Retry;
 use super::slot_lease::SlotLease;
 use super::{RETRY_AFTER_MAX, Rate};
@@ -183,7 +183,7 @@ impl Pace {
         now: Duration,
         sent: Duration,
         retry_after: Option<Duration>,
-        throttle: Throttle,
+        throttle: ThrottleCause,
     ) -> Option<Pause> {
         let known = self.pause.as_ref().is_some_and(|pause| sent <= pause.at);
         let own = match known {
@@ -317,8 +317,9 @@ mod tests {
     fn a_pause_holds_everybody_and_ends_without_a_burst() {
         let mut pace = Pace::new(Rate::PerSecond(10.0));
         assert_eq!(pace.take(Duration::ZERO), Ok(()));
-        let pause =
-            pace.refused(50 * MS, Duration::ZERO, Some(2000 * MS), Throttle::TooMany).expect("a new pause");
+        let pause = pace
+            .refused(50 * MS, Duration::ZERO, Some(2000 * MS), ThrottleCause::TooMany)
+            .expect("a new pause");
         assert_eq!(pause.reason, "HubSoft answered 429 (too many requests) and asked to wait 2 s");
         assert_eq!(pace.take(100 * MS), Err(Some(2050 * MS)));
         assert_eq!(pace.take(2050 * MS), Ok(()));
@@ -360,14 +361,18 @@ mod tests {
         for _ in 0..8 {
             let sent = now;
             now += MS;
-            let pause = pace.refused(now, sent, None, Throttle::TooMany).expect("a new pause");
-            assert_eq!(pace.refused(now + MS, sent, None, Throttle::TooMany), None, "sent before the pause");
+            let pause = pace.refused(now, sent, None, ThrottleCause::TooMany).expect("a new pause");
+            assert_eq!(
+                pace.refused(now + MS, sent, None, ThrottleCause::TooMany),
+                None,
+                "sent before the pause"
+            );
             seconds.push((pause.until - pause.at).as_secs());
             now = pause.until + MS;
         }
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
         pace.accepted();
-        let pause = pace.refused(now, now, None, Throttle::TooMany).expect("a new pause");
+        let pause = pace.refused(now, now, None, ThrottleCause::TooMany).expect("a new pause");
         assert_eq!(pause.until - pause.at, Duration::from_secs(1));
     }
 
@@ -380,10 +385,10 @@ mod tests {
             let sent = now;
             now += MS;
             let asked = Some(Duration::from_secs(asked));
-            let pause = pace.refused(now, sent, asked, Throttle::TooMany).expect("a new pause");
+            let pause = pace.refused(now, sent, asked, ThrottleCause::TooMany).expect("a new pause");
             lengths.push((pause.until - pause.at).as_secs());
             assert_eq!(
-                pace.refused(now + MS, sent, Some(MS), Throttle::TooMany),
+                pace.refused(now + MS, sent, Some(MS), ThrottleCause::TooMany),
                 None,
                 "sent before the pause"
             );
@@ -416,9 +421,10 @@ mod tests {
     fn a_shorter_wish_does_not_shorten_a_pause() {
         let mut pace = Pace::new(Rate::Unlimited);
         let hour = Duration::from_secs(3600);
-        let pause = pace.refused(MS, Duration::ZERO, Some(hour), Throttle::Unavailable).expect("a new pause");
+        let pause =
+            pace.refused(MS, Duration::ZERO, Some(hour), ThrottleCause::Unavailable).expect("a new pause");
         assert_eq!(pause.until, MS + RETRY_AFTER_MAX, "capped");
-        assert_eq!(pace.refused(2 * MS, Duration::ZERO, Some(MS), Throttle::Unavailable), None);
+        assert_eq!(pace.refused(2 * MS, Duration::ZERO, Some(MS), ThrottleCause::Unavailable), None);
         assert_eq!(pace.take(3 * MS), Err(Some(pause.until)));
     }
 

@@ -11,7 +11,7 @@ use super::state::{Purpose, QueuedClaim, RunState, Sharing};
 use crate::delivery::breaker::{Changed, Traffic};
 use crate::delivery::coordination::{Finding, News};
 use crate::delivery::decide::{self, Denials, Looks, Next, Scene, Steady, after, between};
-use crate::delivery::evidence::{Evidence, Health, Progress, Row, Throttle};
+use crate::delivery::evidence::{Evidence, Health, Progress, Row, ThrottleCause};
 use crate::delivery::guards::Halt;
 use crate::delivery::{
     Api, Blame, Change, Claim, Clock, Doubt, LookUp, Note, OpenTickets, Outbox, Proof, Reply, RequestKind,
@@ -374,7 +374,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
     fn throttled(
         &self,
         state: &mut RunState,
-        throttle: Throttle,
+        throttle: ThrottleCause,
         retry_after: Option<Duration>,
         sent: Option<Duration>,
     ) {

@@ -133,7 +133,7 @@ enum Fate {
     ErrorBefore,
     ErrorAfter,
     Unreadable,
-    Throttle,
+    ThrottleCause,
     Unauthorized,
     Forbidden,
     Doubled,
@@ -152,7 +152,7 @@ impl Fate {
             Self::ErrorBefore => "5xx before",
             Self::ErrorAfter => "5xx after",
             Self::Unreadable => "unreadable",
-            Self::Throttle => "429",
+            Self::ThrottleCause => "429",
             Self::Unauthorized => "401",
             Self::Forbidden => "403",
             Self::Doubled => "doubled answer",
@@ -260,7 +260,7 @@ impl Server {
             (it.error_before, Fate::ErrorBefore),
             (it.error_after, Fate::ErrorAfter),
             (it.unreadable, Fate::Unreadable),
-            (it.throttle, Fate::Throttle),
+            (it.throttle, Fate::ThrottleCause),
             (it.unauthorized, Fate::Unauthorized),
             (it.forbidden, Fate::Forbidden),
             (it.doubled_answer, Fate::Doubled),
@@ -340,7 +340,7 @@ impl Server {
         let soon = self.some(Duration::from_secs(3));
         let status = [500, 502, 503, 504][self.state.borrow_mut().rng.usize(0..4)];
         match fate {
-            Fate::Throttle => {
+            Fate::ThrottleCause => {
                 sleep(soon).await;
                 let asked =
                     self.chance(50).then(|| Duration::from_secs(self.state.borrow_mut().rng.u64(1..40)));
