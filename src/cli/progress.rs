@@ -16,7 +16,7 @@ use crate::printable::{self, LINE_CHARS_MAX};
 /// Between two lines where nobody watches a bar.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// A pause is told when the last one was told so long ago, or when it ends so much later.
+/// A throttle is told when the last one was told so long ago, or when it ends so much later.
 const PAUSE_TOLD_EVERY: Duration = Duration::from_secs(30);
 
 /// Between two redraws of a bar.
@@ -37,7 +37,7 @@ pub struct Progress<'a> {
     /// Opened at the last tick, to tell the rate now.
     last: Cell<(Instant, u64)>,
     forecast: RefCell<Forecast>,
-    /// When a pause was told last, and when it ends.
+    /// When a throttle was told last, and when it ends.
     pausing: Cell<Option<(Instant, Instant)>>,
     waiting: RefCell<String>,
     ceiling: Rate,
@@ -156,7 +156,7 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// Whether a pause that ends at `ends` is to be told `since` the last one was, which was told to end at `until`. In a
+/// Whether a throttle that ends at `ends` is to be told `since` the last one was, which was told to end at `until`. In a
 /// storm one follows the other.
 fn is_news(since: Duration, ends: Instant, until: Instant) -> bool {
     PAUSE_TOLD_EVERY <= since || until + PAUSE_TOLD_EVERY < ends
@@ -188,7 +188,7 @@ impl Watch for Progress<'_> {
         }
     }
 
-    fn paused(&self, length: Duration, reason: &str) {
+    fn throttled(&self, length: Duration, reason: &str) {
         let (now, ends) = (Instant::now(), Instant::now() + length);
         if self.pausing.get().is_none_or(|(told, until)| is_news(now - told, ends, until)) {
             self.pausing.set(Some((now, ends)));
@@ -246,7 +246,7 @@ impl Watch for Progress<'_> {
 mod tests {
     use super::*;
 
-    /// Seen: a line for each of the requests that were refused together, and for each pause of a storm.
+    /// Seen: a line for each of the requests that were refused together, and for each throttle of a storm.
     #[test]
     fn a_storm_of_pauses_is_told_now_and_then() {
         let began = Instant::now();

@@ -99,7 +99,7 @@ fn api(stats: &Stats) -> ApiSummary {
 }
 
 fn pace(stats: &Stats) -> PaceSummary {
-    let pauses = stats.pauses.iter().map(|it| Pause {
+    let pauses = stats.throttles.iter().map(|it| Pause {
         at: it.at,
         seconds: it.length.as_secs_f64(),
         reason: it.reason.clone(),

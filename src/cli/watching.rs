@@ -445,7 +445,7 @@ impl Watch for Watching {
         self.pulse.set(Some(*pulse));
         self.systemd.feed();
         self.tell_status(pulse);
-        let stands = pulse.is_paused || self.why_idle(pulse).is_some();
+        let stands = pulse.is_throttled || self.why_idle(pulse).is_some();
         self.metrics.rate.set(if stands { 0.0 } else { per_second(pulse.slot) });
         self.metrics.breaker_open.set(i64::from(pulse.is_breaker_open));
     }

@@ -1,4 +1,4 @@
-//! What the workers of one outbox know together: whose slots are whose, pauses, the breaker, and
+//! What the workers of one outbox know together: whose slots are whose, throttles, the breaker, and
 //! whether a person has stopped everybody. Each tells its part and hears the rest in one call,
 //! [`Outbox::share`](super::Outbox::share). An outbox of one process shares nothing.
 
@@ -44,9 +44,9 @@ pub struct ShareRequest {
 /// it may be told twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct News {
-    /// HubSoft refused: nothing is sent for so long, for this reason. A longer pause that stands is not
+    /// HubSoft refused: nothing is sent for so long, for this reason. A longer throttle that stands is not
     /// shortened.
-    pub pause: Option<(Duration, String)>,
+    pub throttle: Option<(Duration, String)>,
     pub finding: Option<Finding>,
     /// HubSoft takes connections again, which it did not: while the breaker is open, the next probe is due
     /// now, unless one is on its way.
@@ -74,7 +74,7 @@ impl News {
 
     /// What is newer stands above what it was.
     pub fn add(&mut self, newer: Self) {
-        self.pause = newer.pause.or(self.pause.take());
+        self.throttle = newer.throttle.or(self.throttle.take());
         self.finding = newer.finding.or(self.finding);
         self.returned |= newer.returned;
         self.stop = newer.stop.or(self.stop.take());
@@ -112,17 +112,17 @@ pub struct SharedState {
     pub free_in: Duration,
     /// From `now` to the login that it waits for, at most [`LEAD`]; `None`: none is free, or it waits for none.
     pub login_in: Option<Duration>,
-    /// The pause in force.
-    pub pause: Option<Paused>,
+    /// The throttle in force.
+    pub throttle: Option<Throttled>,
     /// Why a person, or a worker in need of one, has stopped everybody.
     pub stop: Option<String>,
     pub breaker: SharedBreaker,
 }
 
-/// A pause of all workers, as it stands.
+/// A throttle of all workers, as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Paused {
-    /// Another pause has another number, whatever the clocks say. Those who were refused together make one.
+pub struct Throttled {
+    /// Another throttle has another number, whatever the clocks say. Those who were refused together make one.
     pub number: i64,
     /// From [`SharedState::now`] to its end.
     pub left: Duration,

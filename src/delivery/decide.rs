@@ -57,7 +57,7 @@ pub struct Scene<'a> {
     pub now: Timestamp,
     /// What HubSoft's clock shows now; `None`: it has told nobody in this run.
     pub hubsoft_now: Option<Timestamp>,
-    /// The end of the pause; `now` or earlier without one.
+    /// The end of the throttle; `now` or earlier without one.
     pub held_until: Timestamp,
     /// Unavailable answers in a row, over all rows.
     pub streak: u32,

@@ -29,10 +29,10 @@ mod stats;
 
 pub use clock::SystemClock;
 pub use guards::Halt;
-pub use pace::Pause;
+pub use pace::Throttle;
 pub use policy::{Blame, GuardLimits, Lasting, OpenTickets, PATIENCE, Patience, Policy, Verify};
 pub use ports::*;
 pub use rate::{Rate, RateFault};
 pub use row::*;
 pub use run::{Control, Ending, Reason, run};
-pub use stats::{Note, PauseTaken, Pulse, Stats, Watch};
+pub use stats::{Note, Pulse, Stats, ThrottleTaken, Watch};

@@ -1,4 +1,4 @@
-//! When the next request may go: evenly spaced slots, and pauses that HubSoft asked for. The slots are
+//! When the next request may go: evenly spaced slots, and throttles that HubSoft asked for. The slots are
 //! the run's own, or its share of those that all workers of an outbox take together.
 //!
 //! Pure: times are durations since the run began, and the caller does the waiting. The spacing is
@@ -25,12 +25,12 @@ use super::{RETRY_AFTER_MAX, Rate};
 /// is up to a millisecond late, and a busy loop another one.
 const LATE_MAX: Duration = Duration::from_millis(2);
 
-/// A pause nobody gave a length for grows from the first of these to the second.
-const PAUSE_FIRST: Duration = Duration::from_secs(1);
-const PAUSE_LONGEST: Duration = Duration::from_secs(60);
+/// A throttle nobody gave a length for grows from the first of these to the second.
+const THROTTLE_FIRST: Duration = Duration::from_secs(1);
+const THROTTLE_LONGEST: Duration = Duration::from_secs(60);
 const _: () = assert!(
-    PAUSE_FIRST.as_nanos() < PAUSE_LONGEST.as_nanos()
-        && PAUSE_LONGEST.as_nanos() <= RETRY_AFTER_MAX.as_nanos()
+    THROTTLE_FIRST.as_nanos() < THROTTLE_LONGEST.as_nanos()
+        && THROTTLE_LONGEST.as_nanos() <= RETRY_AFTER_MAX.as_nanos()
 );
 
 /// So many logins may follow each other at once (a token that is refused is renewed twice), and then
@@ -44,15 +44,15 @@ const _: () = assert!(
     "one worker may no more than all"
 );
 
-/// Two ends of a pause that are no further apart are one: it was told through another clock.
-const SAME_PAUSE: Duration = Duration::from_millis(100);
+/// Two ends of a throttle that are no further apart are one: it was told through another clock.
+const SAME_THROTTLE: Duration = Duration::from_millis(100);
 
-/// The ceiling that the operator chose and the pauses that HubSoft asked for, as one gate.
+/// The ceiling that the operator chose and the throttles that HubSoft asked for, as one gate.
 #[derive(Debug)]
 pub struct Pace {
     slots: Slots,
-    pause: Option<Pause>,
-    /// The number of the last pause of all workers that it heard of.
+    throttle: Option<Throttle>,
+    /// The number of the last throttle of all workers that it heard of.
     heard: Option<i64>,
     /// Pauses in a row that had no length of their own.
     n_guessed: u32,
@@ -71,7 +71,7 @@ enum Slots {
 
 /// Nothing is sent from `at` until `until`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pause {
+pub struct Throttle {
     pub at: Duration,
     pub until: Duration,
     /// In words, for a person.
@@ -82,17 +82,17 @@ impl Pace {
     pub fn new(rate: Rate) -> Self {
         Self {
             slots: rate.slot().map_or(Slots::Unlimited, |slot| Slots::Own(Grid::new(slot))),
-            pause: None,
+            throttle: None,
             heard: None,
             n_guessed: 0,
-            lengths: Retry::new(PAUSE_FIRST, PAUSE_LONGEST, 0),
+            lengths: Retry::new(THROTTLE_FIRST, THROTTLE_LONGEST, 0),
             logins_until: Duration::ZERO,
         }
     }
 
     /// Takes the slot that is due. `Err`: none is before that time, or none is known of; come again.
     pub fn take(&mut self, now: Duration) -> Result<(), Option<Duration>> {
-        if let Some(until) = self.paused_until(now) {
+        if let Some(until) = self.throttled_until(now) {
             return Err(Some(until));
         }
         match &mut self.slots {
@@ -114,13 +114,13 @@ impl Pace {
 
     /// The earliest time at which a slot is free, as far as is known; it may have passed.
     pub fn next_slot(&self) -> Duration {
-        let paused = self.pause.as_ref().map_or(Duration::ZERO, |pause| pause.until);
+        let throttled = self.throttle.as_ref().map_or(Duration::ZERO, |throttle| throttle.until);
         let next = match &self.slots {
             Slots::Unlimited => Duration::ZERO,
             Slots::Own(grid) => grid.next,
             Slots::Shared(lease) => lease.next_slot(),
         };
-        next.max(paused)
+        next.max(throttled)
     }
 
     /// The time from one slot of this run to its next; `None` without a rate limit.
@@ -132,8 +132,8 @@ impl Pace {
         }
     }
 
-    /// The outbox has answered how things stood at `then`. Returns the pause, if it is news.
-    pub fn apply(&mut self, now: Duration, then: Duration, shared: &SharedState) -> Option<Pause> {
+    /// The outbox has answered how things stood at `then`. Returns the throttle, if it is news.
+    pub fn apply(&mut self, now: Duration, then: Duration, shared: &SharedState) -> Option<Throttle> {
         match (shared.rate.slot(), &mut self.slots) {
             (None, slots) => *slots = Slots::Unlimited,
             (Some(slot), slots) => {
@@ -145,11 +145,13 @@ impl Pace {
                 }
             }
         }
-        let told = shared.pause.as_ref()?;
+        let told = shared.throttle.as_ref()?;
         let until = then + told.left;
         let is_known = self.heard.replace(told.number) == Some(told.number);
-        if let Some(pause) = self.pause.as_mut().filter(|it| is_known || until <= it.until + SAME_PAUSE) {
-            pause.until = pause.until.max(until);
+        if let Some(throttle) =
+            self.throttle.as_mut().filter(|it| is_known || until <= it.until + SAME_THROTTLE)
+        {
+            throttle.until = throttle.until.max(until);
             return None;
         }
         if until <= now {
@@ -157,9 +159,9 @@ impl Pace {
         }
         // Whoever refused another worker refuses this one too: its next guess is longer as well.
         self.n_guessed = self.n_guessed.saturating_add(1);
-        let pause = Pause { at: now, until, reason: told.reason.clone() };
-        self.pause = Some(pause.clone());
-        Some(pause)
+        let throttle = Throttle { at: now, until, reason: told.reason.clone() };
+        self.throttle = Some(throttle.clone());
+        Some(throttle)
     }
 
     /// The share of the slots, where they are shared.
@@ -170,13 +172,13 @@ impl Pace {
         }
     }
 
-    /// When the pause ends, if there is one now.
-    pub fn paused_until(&self, now: Duration) -> Option<Duration> {
-        self.pause.as_ref().map(|pause| pause.until).filter(|until| now < *until)
+    /// When the throttle ends, if there is one now.
+    pub fn throttled_until(&self, now: Duration) -> Option<Duration> {
+        self.throttle.as_ref().map(|throttle| throttle.until).filter(|until| now < *until)
     }
 
-    /// HubSoft refused a request that had taken its slot at `sent`: everybody pauses, for as long as
-    /// it asked, and for our own growing while at least: `Retry-After: 0` asks for a flood. `None`: nothing changes, because the pause that stands
+    /// HubSoft refused a request that had taken its slot at `sent`: everybody waits, for as long as
+    /// it asked, and for our own growing while at least: `Retry-After: 0` asks for a flood. `None`: nothing changes, because the throttle that stands
     /// already covers it (all requests in flight are refused together, and count once).
     pub fn refused(
         &mut self,
@@ -184,8 +186,8 @@ impl Pace {
         sent: Duration,
         retry_after: Option<Duration>,
         throttle: ThrottleCause,
-    ) -> Option<Pause> {
-        let known = self.pause.as_ref().is_some_and(|pause| sent <= pause.at);
+    ) -> Option<Throttle> {
+        let known = self.throttle.as_ref().is_some_and(|throttle| sent <= throttle.at);
         let own = match known {
             true => Duration::ZERO,
             false => {
@@ -200,15 +202,15 @@ impl Pace {
             reason += &format!(" and asked to wait {} s", asked.as_secs());
         }
         let until = now + length;
-        if length.is_zero() || self.pause.as_ref().is_some_and(|pause| until <= pause.until) {
+        if length.is_zero() || self.throttle.as_ref().is_some_and(|throttle| until <= throttle.until) {
             return None;
         }
-        let pause = Pause { at: now, until, reason };
-        self.pause = Some(pause.clone());
-        Some(pause)
+        let throttle = Throttle { at: now, until, reason };
+        self.throttle = Some(throttle.clone());
+        Some(throttle)
     }
 
-    /// HubSoft did what was asked: the next guessed pause is short again.
+    /// HubSoft did what was asked: the next guessed throttle is short again.
     pub fn accepted(&mut self) {
         self.n_guessed = 0;
     }
@@ -273,7 +275,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::delivery::coordination::{Paused, SharedBreaker};
+    use crate::delivery::coordination::{SharedBreaker, Throttled};
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -317,16 +319,16 @@ mod tests {
     fn a_pause_holds_everybody_and_ends_without_a_burst() {
         let mut pace = Pace::new(Rate::PerSecond(10.0));
         assert_eq!(pace.take(Duration::ZERO), Ok(()));
-        let pause = pace
+        let throttle = pace
             .refused(50 * MS, Duration::ZERO, Some(2000 * MS), ThrottleCause::TooMany)
-            .expect("a new pause");
-        assert_eq!(pause.reason, "HubSoft answered 429 (too many requests) and asked to wait 2 s");
+            .expect("a new throttle");
+        assert_eq!(throttle.reason, "HubSoft answered 429 (too many requests) and asked to wait 2 s");
         assert_eq!(pace.take(100 * MS), Err(Some(2050 * MS)));
         assert_eq!(pace.take(2050 * MS), Ok(()));
         assert_eq!(pace.take(2051 * MS), Err(Some(2150 * MS)));
     }
 
-    /// Seen: a database's clock that was set back made a pause of 10 min one of 70, begun anew every 2 s.
+    /// Seen: a database's clock that was set back made a throttle of 10 min one of 70, begun anew every 2 s.
     #[test]
     fn a_pause_of_all_is_begun_once_whatever_the_clocks_say() {
         let mut pace = Pace::new(Rate::Unlimited);
@@ -339,7 +341,7 @@ mod tests {
                 slots: None,
                 free_in: Duration::ZERO,
                 login_in: None,
-                pause: Some(Paused { number, left, reason: "429".to_owned() }),
+                throttle: Some(Throttled { number, left, reason: "429".to_owned() }),
                 stop: None,
                 breaker: SharedBreaker::Closed,
             };
@@ -347,7 +349,7 @@ mod tests {
         };
         assert_eq!(hear(10, 1, 60), Some(70));
         assert_eq!(hear(12, 1, 58), None);
-        assert_eq!(hear(14, 1, 900), None, "the same pause, by a clock that was set");
+        assert_eq!(hear(14, 1, 900), None, "the same throttle, by a clock that was set");
         assert_eq!(hear(16, 1, 900), None);
         assert_eq!(hear(20, 2, 5), None, "another one, which ends before");
         assert_eq!(hear(30, 3, 2000), Some(2030));
@@ -361,19 +363,19 @@ mod tests {
         for _ in 0..8 {
             let sent = now;
             now += MS;
-            let pause = pace.refused(now, sent, None, ThrottleCause::TooMany).expect("a new pause");
+            let throttle = pace.refused(now, sent, None, ThrottleCause::TooMany).expect("a new throttle");
             assert_eq!(
                 pace.refused(now + MS, sent, None, ThrottleCause::TooMany),
                 None,
-                "sent before the pause"
+                "sent before the throttle"
             );
-            seconds.push((pause.until - pause.at).as_secs());
-            now = pause.until + MS;
+            seconds.push((throttle.until - throttle.at).as_secs());
+            now = throttle.until + MS;
         }
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
         pace.accepted();
-        let pause = pace.refused(now, now, None, ThrottleCause::TooMany).expect("a new pause");
-        assert_eq!(pause.until - pause.at, Duration::from_secs(1));
+        let throttle = pace.refused(now, now, None, ThrottleCause::TooMany).expect("a new throttle");
+        assert_eq!(throttle.until - throttle.at, Duration::from_secs(1));
     }
 
     #[test]
@@ -385,14 +387,14 @@ mod tests {
             let sent = now;
             now += MS;
             let asked = Some(Duration::from_secs(asked));
-            let pause = pace.refused(now, sent, asked, ThrottleCause::TooMany).expect("a new pause");
-            lengths.push((pause.until - pause.at).as_secs());
+            let throttle = pace.refused(now, sent, asked, ThrottleCause::TooMany).expect("a new throttle");
+            lengths.push((throttle.until - throttle.at).as_secs());
             assert_eq!(
                 pace.refused(now + MS, sent, Some(MS), ThrottleCause::TooMany),
                 None,
-                "sent before the pause"
+                "sent before the throttle"
             );
-            now = pause.until + MS;
+            now = throttle.until + MS;
         }
         assert_eq!(lengths, [1, 2, 20, 8, 16]);
     }
@@ -421,11 +423,11 @@ mod tests {
     fn a_shorter_wish_does_not_shorten_a_pause() {
         let mut pace = Pace::new(Rate::Unlimited);
         let hour = Duration::from_secs(3600);
-        let pause =
-            pace.refused(MS, Duration::ZERO, Some(hour), ThrottleCause::Unavailable).expect("a new pause");
-        assert_eq!(pause.until, MS + RETRY_AFTER_MAX, "capped");
+        let throttle =
+            pace.refused(MS, Duration::ZERO, Some(hour), ThrottleCause::Unavailable).expect("a new throttle");
+        assert_eq!(throttle.until, MS + RETRY_AFTER_MAX, "capped");
         assert_eq!(pace.refused(2 * MS, Duration::ZERO, Some(MS), ThrottleCause::Unavailable), None);
-        assert_eq!(pace.take(3 * MS), Err(Some(pause.until)));
+        assert_eq!(pace.take(3 * MS), Err(Some(throttle.until)));
     }
 
     proptest! {

@@ -92,11 +92,11 @@ pub trait Outbox {
 
 /// The engine puts a row off for at most so long.
 ///
-/// Source: longer than the longest pause, and everything else is shorter.
+/// Source: longer than the longest throttle, and everything else is shorter.
 pub const WAIT_MAX: Duration = Duration::from_secs(20 * 60);
 const _: () = assert!(RETRY_AFTER_MAX.as_nanos() < WAIT_MAX.as_nanos());
 
-/// The longest pause that HubSoft may ask for.
+/// The longest throttle that HubSoft may ask for.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// How old a claim may be when its request is made. A sender that slept longer (a suspended laptop, a stopped process)
@@ -192,7 +192,7 @@ pub trait Api {
 /// Lets requests through, evenly spaced.
 #[expect(async_fn_in_trait, reason = "as above")]
 pub trait Gate {
-    /// Waits for the next slot. `Err`: the run stops or pauses; send nothing.
+    /// Waits for the next slot. `Err`: the run stops, or everybody waits for long; send nothing.
     async fn pass(&self, kind: RequestKind) -> Result<(), Withheld>;
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
 
-use super::{Change, Claim, Fault, Halt, Pause, Refused, RequestKind, Settle, Settled};
+use super::{Change, Claim, Fault, Halt, Refused, RequestKind, Settle, Settled, Throttle};
 
 /// Looks on while a run goes: progress bars, logs, metrics. Called from within the run, so an
 /// implementation must be quick and must not block.
@@ -47,7 +47,7 @@ pub trait Watch {
     }
 
     /// Everybody waits, for this long and for this reason.
-    fn paused(&self, length: Duration, reason: &str) {
+    fn throttled(&self, length: Duration, reason: &str) {
         let _ = (length, reason);
     }
 
@@ -65,7 +65,7 @@ impl Watch for () {}
 pub struct Pulse {
     /// Between two slots of this run; `None` without a rate limit.
     pub slot: Option<Duration>,
-    pub is_paused: bool,
+    pub is_throttled: bool,
     pub is_breaker_open: bool,
     /// A person stopped everybody.
     pub is_stopped: bool,
@@ -111,9 +111,9 @@ impl<A: Watch, B: Watch> Watch for (&A, &B) {
         self.1.turned(pulse);
     }
 
-    fn paused(&self, length: Duration, reason: &str) {
-        self.0.paused(length, reason);
-        self.1.paused(length, reason);
+    fn throttled(&self, length: Duration, reason: &str) {
+        self.0.throttled(length, reason);
+        self.1.throttled(length, reason);
     }
 
     fn note(&self, note: Note<'_>) {
@@ -181,25 +181,25 @@ pub struct Stats {
     pub latency_us: Histogram<u64>,
     /// The most requests within any second.
     pub peak_in_1s: u64,
-    pub pauses: Vec<PauseTaken>,
+    pub throttles: Vec<ThrottleTaken>,
     /// From the first request to the last.
     pub sending_for: Duration,
     pub elapsed: Duration,
     first_sent: Option<Duration>,
     last_second: VecDeque<Duration>,
-    last_pause: Option<Pause>,
+    last_throttle: Option<Throttle>,
 }
 
-/// A pause that HubSoft asked for.
+/// A throttle that HubSoft asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PauseTaken {
+pub struct ThrottleTaken {
     pub at: Timestamp,
     pub length: Duration,
     pub reason: String,
 }
 
 /// Pauses that are remembered; later ones are only acted on.
-const PAUSES_MAX: usize = 1000;
+const THROTTLES_MAX: usize = 1000;
 
 impl Default for Stats {
     fn default() -> Self {
@@ -224,12 +224,12 @@ impl Default for Stats {
             by_status: BTreeMap::new(),
             latency_us: Histogram::new_with_max(LATENCY_MAX_US, 2).expect("the bounds are in order"),
             peak_in_1s: 0,
-            pauses: Vec::new(),
+            throttles: Vec::new(),
             sending_for: Duration::ZERO,
             elapsed: Duration::ZERO,
             first_sent: None,
             last_second: VecDeque::new(),
-            last_pause: None,
+            last_throttle: None,
         }
     }
 }
@@ -270,22 +270,22 @@ impl Stats {
         }
     }
 
-    pub(super) fn paused(&mut self, at: Timestamp, pause: &Pause) {
-        let last = self.last_pause.take();
-        let has_room = self.pauses.len() < PAUSES_MAX;
-        match (last, self.pauses.last_mut()) {
+    pub(super) fn throttled(&mut self, at: Timestamp, throttle: &Throttle) {
+        let last = self.last_throttle.take();
+        let has_room = self.throttles.len() < THROTTLES_MAX;
+        match (last, self.throttles.last_mut()) {
             // It goes on, and was not two at a time.
-            (Some(last), Some(taken)) if pause.at <= last.until => {
-                taken.length += pause.until.saturating_sub(last.until);
-                taken.reason.clone_from(&pause.reason);
+            (Some(last), Some(taken)) if throttle.at <= last.until => {
+                taken.length += throttle.until.saturating_sub(last.until);
+                taken.reason.clone_from(&throttle.reason);
             }
             _ if has_room => {
-                let length = pause.until - pause.at;
-                self.pauses.push(PauseTaken { at, length, reason: pause.reason.clone() });
+                let length = throttle.until - throttle.at;
+                self.throttles.push(ThrottleTaken { at, length, reason: throttle.reason.clone() });
             }
             _ => return,
         }
-        self.last_pause = Some(pause.clone());
+        self.last_throttle = Some(throttle.clone());
     }
 
     pub(super) fn settled(&mut self, settle: &Settle, became: Settled) {

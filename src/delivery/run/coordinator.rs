@@ -17,7 +17,7 @@ use crate::delivery::{Api, Clock, Note, Outbox, OutboxError, Watch};
 /// Between two calls for slots, at least.
 const SLOTS_EVERY: Duration = Duration::from_millis(200);
 
-/// Between two calls where nothing is asked for: a stop or a pause is applied within so long.
+/// Between two calls where nothing is asked for: a stop or a throttle is applied within so long.
 const EVERY: Duration = Duration::from_millis(1800);
 const _: () = assert!(SLOTS_EVERY.as_nanos() < BLOCK.as_nanos(), "slots are asked for before a block ends");
 const _: () = assert!(3 * EVERY.as_nanos() < HELD.as_nanos(), "who probes may miss a call or two");
@@ -122,9 +122,9 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         if let (Some(login_in), Login::Asked) = (shared.login_in, state.login) {
             state.login = Login::Given(then + login_in);
         }
-        let pause = state.pace.apply(now, then, shared);
-        if let Some(pause) = &pause {
-            state.stats.paused(self.here(), pause);
+        let throttle = state.pace.apply(now, then, shared);
+        if let Some(throttle) = &throttle {
+            state.stats.throttled(self.here(), throttle);
         }
         let stopped = !crossed && state.stop != shared.stop;
         if stopped {
@@ -161,8 +161,8 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             state.give_back();
         }
         drop(state);
-        if let Some(pause) = pause {
-            self.watch.paused(pause.until - pause.at, &pause.reason);
+        if let Some(throttle) = throttle {
+            self.watch.throttled(throttle.until - throttle.at, &throttle.reason);
         }
         if stopped {
             self.watch.note(match &shared.stop {

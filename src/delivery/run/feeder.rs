@@ -169,7 +169,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         if state.shares_fail() && now < state.claimed_at + BARRED_POLL {
             return Step::Wait(Some(self.instant(state.claimed_at + BARRED_POLL)));
         }
-        if let Some(until) = state.long_pause(now) {
+        if let Some(until) = state.long_throttle(now) {
             return Step::Wait(Some(self.instant(until)));
         }
         if state.claims_lost {

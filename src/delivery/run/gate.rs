@@ -82,7 +82,7 @@ impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
             let changed = engine.changed.notified();
             let next = engine.state.borrow_mut().pace.take(engine.now());
             let Err(next) = next else { return };
-            // A pause may have been made longer meanwhile, or slots may have come. Dropping either future
+            // A throttle may have been made longer meanwhile, or slots may have come. Dropping either future
             // loses nothing.
             tokio::select! {
                 biased;

@@ -193,7 +193,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         let state = self.state.borrow();
         let now = self.time(&state);
         let elapsed = self.now();
-        let hold = state.pace.paused_until(elapsed).map_or(Duration::ZERO, |until| until - elapsed);
+        let hold = state.pace.throttled_until(elapsed).map_or(Duration::ZERO, |until| until - elapsed);
         Scene {
             policy: self.policy,
             retry: &self.retry,
@@ -370,7 +370,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         }
     }
 
-    /// An explicit refusal pauses everybody.
+    /// An explicit refusal throttles everybody.
     fn throttled(
         &self,
         state: &mut RunState,
@@ -379,13 +379,13 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         sent: Option<Duration>,
     ) {
         let now = self.now();
-        let Some(pause) = state.pace.refused(now, sent.unwrap_or(now), retry_after, throttle) else {
+        let Some(throttle) = state.pace.refused(now, sent.unwrap_or(now), retry_after, throttle) else {
             return;
         };
-        state.stats.paused(self.time(state), &pause);
-        let length = pause.until - pause.at;
-        self.watch.paused(length, &pause.reason);
-        state.tell(News { pause: Some((length, pause.reason)), ..News::default() });
+        state.stats.throttled(self.time(state), &throttle);
+        let length = throttle.until - throttle.at;
+        self.watch.throttled(length, &throttle.reason);
+        state.tell(News { throttle: Some((length, throttle.reason)), ..News::default() });
         self.told.notify_one();
         if state.rows_are_barred(now) {
             state.give_back();

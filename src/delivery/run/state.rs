@@ -15,14 +15,14 @@ use crate::delivery::guards::Guards;
 use crate::delivery::pace::Pace;
 use crate::delivery::{CLAIM_AGE_MAX, Claim, Halt, Policy, Pulse, RowId, Settle, Stats};
 
-/// A pause longer than this gives claims back instead of holding them.
+/// A throttle longer than this gives claims back instead of holding them.
 const HOLD_MAX: Duration = Duration::from_secs(5);
 
 /// Under a rate limit, only rows whose slots lie within this are claimed.
 pub const AHEAD: Duration = Duration::from_millis(500);
 const _: () = assert!(
     HOLD_MAX.as_nanos() + AHEAD.as_nanos() < CLAIM_AGE_MAX.as_nanos(),
-    "what is held through a pause must still be sent"
+    "what is held through a throttle must still be sent"
 );
 
 /// Who might try a post for all is left so long to find a row for it.
@@ -240,7 +240,7 @@ impl RunState {
     pub fn pulse(&self, now: Duration) -> Pulse {
         Pulse {
             slot: self.pace.slot(),
-            is_paused: self.pace.paused_until(now).is_some(),
+            is_throttled: self.pace.throttled_until(now).is_some(),
             is_breaker_open: self.is_dark(),
             is_stopped: self.stop.is_some(),
             is_halted: self.halted.is_some(),
@@ -279,7 +279,7 @@ impl RunState {
 
     /// Whether no row may be claimed or sent now, of whatever kind.
     pub fn rows_are_barred(&self, now: Duration) -> bool {
-        self.stop.is_some() || self.outbox_is_down() || self.is_dark() || self.long_pause(now).is_some()
+        self.stop.is_some() || self.outbox_is_down() || self.is_dark() || self.long_throttle(now).is_some()
     }
 
     /// Whether the breaker is open.
@@ -287,9 +287,9 @@ impl RunState {
         matches!(self.breaker.traffic(), Traffic::Nothing { .. })
     }
 
-    /// Until when no claim is held, if the pause is so long.
-    pub fn long_pause(&self, now: Duration) -> Option<Duration> {
-        let until = self.pace.paused_until(now)?.checked_sub(HOLD_MAX)?;
+    /// Until when no claim is held, if the throttle is so long.
+    pub fn long_throttle(&self, now: Duration) -> Option<Duration> {
+        let until = self.pace.throttled_until(now)?.checked_sub(HOLD_MAX)?;
         (now < until).then_some(until)
     }
 

@@ -11,8 +11,8 @@ use super::session::alone;
 use super::values::text;
 use crate::delivery::breaker::{PROBE_DOUBLINGS_MAX, PROBE_FIRST, PROBE_LONGEST};
 use crate::delivery::coordination::{
-    BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, Paused, Prober, REFUSED_TOGETHER,
-    ShareRequest, SharedBreaker, SharedState, Slots,
+    BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, Prober, REFUSED_TOGETHER, ShareRequest,
+    SharedBreaker, SharedState, Slots, Throttled,
 };
 use crate::delivery::{OutboxError, RETRY_AFTER_MAX, Rate};
 
@@ -24,7 +24,7 @@ type Answer = (
     i32,            // slots given
     i64,            // to the first of them, or to the first free one
     Option<i64>,    // between two slots
-    Option<i64>,    // what is left of the pause
+    Option<i64>,    // what is left of the throttle
     Option<String>, // why
     i64,            // its number
     Option<String>, // why all are stopped
@@ -36,7 +36,7 @@ type Answer = (
 impl Worker {
     /// Tells what this worker knows, and hears what stands for all.
     pub(super) async fn share(&self, report: &ShareRequest) -> Result<SharedState, OutboxError> {
-        let pause = report.news.pause.as_ref();
+        let throttle = report.news.throttle.as_ref();
         let finding = report.news.finding.map(|it| match it {
             Finding::Unreachable => "unreachable",
             Finding::Answered => "answered",
@@ -50,8 +50,8 @@ impl Worker {
             .bind(self.id())
             .bind(rate)
             .bind(i32::try_from(report.slots).unwrap_or(i32::MAX))
-            .bind(pause.map(|(length, _)| length.as_secs_f64()))
-            .bind(pause.map(|(_, reason)| text(reason)))
+            .bind(throttle.map(|(length, _)| length.as_secs_f64()))
+            .bind(throttle.map(|(_, reason)| text(reason)))
             .bind(finding)
             .bind(report.news.stop.as_deref().map(text))
             .bind(report.prober != Prober::Unfit)
@@ -80,7 +80,7 @@ fn shared(answer: Answer) -> Result<SharedState, OutboxError> {
         n_slots,
         first_in,
         slot,
-        pause,
+        throttle,
         reason,
         number,
         stop,
@@ -105,7 +105,11 @@ fn shared(answer: Answer) -> Result<SharedState, OutboxError> {
         n_workers: u32::try_from(n_workers).unwrap_or(1),
         free_in: slots.map_or(first_in, |it| it.first_in + it.spacing * it.count),
         slots,
-        pause: pause.map(|left| Paused { number, left: micros(left), reason: reason.unwrap_or_default() }),
+        throttle: throttle.map(|left| Throttled {
+            number,
+            left: micros(left),
+            reason: reason.unwrap_or_default(),
+        }),
         stop,
         login_in: login_in.map(micros),
         breaker: match breaker.as_str() {

@@ -128,13 +128,13 @@ fn a_429_pauses_everybody_and_spends_nothing() {
         let times = bench.api.seconds(RequestKind::Post);
         let longest = times.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
         assert!((19.9..20.2).contains(&longest), "{longest} s");
-        assert!(peak_in_1s(&times) <= 21, "no burst after the pause");
-        let reasons: Vec<_> = ending.stats.pauses.iter().map(|it| it.reason.as_str()).collect();
+        assert!(peak_in_1s(&times) <= 21, "no burst after the throttle");
+        let reasons: Vec<_> = ending.stats.throttles.iter().map(|it| it.reason.as_str()).collect();
         assert_eq!(reasons, ["HubSoft answered 429 (too many requests) and asked to wait 20 s"]);
     });
 }
 
-/// Each was told as a pause of its own, and together they took longer than the run.
+/// Each was told as a throttle of its own, and together they took longer than the run.
 #[test]
 fn pauses_that_overlap_are_told_as_one() {
     in_virtual_time(async {
@@ -152,9 +152,9 @@ fn pauses_that_overlap_are_told_as_one() {
         });
         let ending = bench.run().await;
         assert_eq!(ending.stats.opened, 100);
-        let pauses = &ending.stats.pauses;
-        assert_eq!(pauses.len(), 1, "{pauses:?}");
-        assert_eq!(pauses[0].length.as_secs(), 22, "{pauses:?}");
+        let throttles = &ending.stats.throttles;
+        assert_eq!(throttles.len(), 1, "{throttles:?}");
+        assert_eq!(throttles[0].length.as_secs(), 22, "{throttles:?}");
     });
 }
 
@@ -201,7 +201,7 @@ fn guessed_pauses_grow() {
         });
         let ending = bench.run().await;
         assert_eq!(ending.stats.opened, 1);
-        let lengths: Vec<_> = ending.stats.pauses.iter().map(|it| it.length.as_secs()).collect();
+        let lengths: Vec<_> = ending.stats.throttles.iter().map(|it| it.length.as_secs()).collect();
         assert_eq!(lengths, [1, 2, 4, 8]);
     });
 }

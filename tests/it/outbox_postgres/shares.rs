@@ -88,7 +88,7 @@ async fn a_clock_that_was_set_freezes_nobody() {
     )
     .await;
     let shared = share(&worker, &report(10)).await;
-    let left = shared.pause.expect("it is paused").left;
+    let left = shared.throttle.expect("it is throttled").left;
     assert!(left <= Duration::from_secs(15 * 60));
     let_pass(&it, "UPDATE mutirao.pace SET paused_until = NULL, next_slot_at = now() + interval '1 year'")
         .await;
@@ -123,7 +123,7 @@ async fn set_back(it: &Fresh) {
     let_pass(it, sql).await;
 }
 
-/// Seen: the pace of all stood still for as long, and a pause of 10 min became one of 70.
+/// Seen: the pace of all stood still for as long, and a throttle of 10 min became one of 70.
 #[tokio::test]
 async fn a_clock_that_is_set_back_takes_slots_pauses_and_probes_with_it() {
     let it = Fresh::new().await;
@@ -132,12 +132,13 @@ async fn a_clock_that_is_set_back_takes_slots_pauses_and_probes_with_it() {
     set_back(&it).await;
     assert!(share(&one, &report(1)).await.slots.is_some());
 
-    let pause = News { pause: Some((Duration::from_secs(600), "429".to_owned())), ..News::default() };
-    let began = share(&one, &ShareRequest { news: pause, ..report(0) }).await.pause.expect("it is paused");
+    let throttle = News { throttle: Some((Duration::from_secs(600), "429".to_owned())), ..News::default() };
+    let began =
+        share(&one, &ShareRequest { news: throttle, ..report(0) }).await.throttle.expect("it is throttled");
     share(&one, &found(Finding::Unreachable)).await;
     set_back(&it).await;
     for _ in 0..3 {
-        let told = share(&one, &report(0)).await.pause.expect("it is paused");
+        let told = share(&one, &report(0)).await.throttle.expect("it is throttled");
         assert!(told.left <= began.left && told.number == began.number, "{told:?} of {began:?}");
     }
     let at: f64 = sqlx::query_scalar(
@@ -153,12 +154,14 @@ async fn a_clock_that_is_set_back_takes_slots_pauses_and_probes_with_it() {
 async fn workers_that_are_refused_together_make_one_pause() {
     let it = Fresh::new().await;
     let (one, other) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::Unlimited).await);
-    let pause =
-        |seconds| News { pause: Some((Duration::from_secs(seconds), "429".to_owned())), ..News::default() };
+    let throttle = |seconds| News {
+        throttle: Some((Duration::from_secs(seconds), "429".to_owned())),
+        ..News::default()
+    };
     let mut numbers = Vec::new();
     for (worker, seconds) in [(&one, 60), (&other, 60), (&one, 60), (&other, 90)] {
-        let told = share(worker, &ShareRequest { news: pause(seconds), ..report(0) }).await.pause;
-        numbers.push(told.expect("it is paused").number);
+        let told = share(worker, &ShareRequest { news: throttle(seconds), ..report(0) }).await.throttle;
+        numbers.push(told.expect("it is throttled").number);
     }
     assert!(numbers[..3].iter().all(|it| *it == numbers[0]) && numbers[3] == numbers[0] + 1, "{numbers:?}");
 }
@@ -167,13 +170,13 @@ async fn workers_that_are_refused_together_make_one_pause() {
 async fn a_pause_is_told_and_only_made_longer() {
     let it = Fresh::new().await;
     let (one, other) = (worker(&it, Rate::PerSecond(10.0)).await, worker(&it, Rate::PerSecond(10.0)).await);
-    let pause = |seconds, reason: &str| {
-        let pause = Some((Duration::from_secs(seconds), reason.to_owned()));
-        ShareRequest { news: News { pause, ..News::default() }, ..report(5) }
+    let throttle = |seconds, reason: &str| {
+        let throttle = Some((Duration::from_secs(seconds), reason.to_owned()));
+        ShareRequest { news: News { throttle, ..News::default() }, ..report(5) }
     };
-    assert_eq!(share(&one, &pause(600, "429")).await.slots, None, "nobody gets a slot in a pause");
-    share(&other, &pause(5, "503")).await;
-    let told = share(&other, &report(5)).await.pause.expect("it is paused");
+    assert_eq!(share(&one, &throttle(600, "429")).await.slots, None, "nobody gets a slot in a throttle");
+    share(&other, &throttle(5, "503")).await;
+    let told = share(&other, &report(5)).await.throttle.expect("it is throttled");
     assert!(Duration::from_secs(590) < told.left && told.reason == "429", "{told:?}");
 }
 

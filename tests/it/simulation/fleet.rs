@@ -192,8 +192,8 @@ impl Watch for Fleet {
         self.sent.borrow_mut().push(self.world.clock.elapsed());
     }
 
-    fn paused(&self, length: Duration, reason: &str) {
-        self.world.paused(length, reason);
+    fn throttled(&self, length: Duration, reason: &str) {
+        self.world.throttled(length, reason);
     }
 
     fn note(&self, note: Note<'_>) {

@@ -433,7 +433,7 @@ impl Watch for World {
         });
     }
 
-    fn paused(&self, _: Duration, _: &str) {
+    fn throttled(&self, _: Duration, _: &str) {
         self.server.saw("paused");
     }
 

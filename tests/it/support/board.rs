@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use mutirao::delivery::Rate;
 use mutirao::delivery::breaker::probe_wait;
 use mutirao::delivery::coordination::{
-    BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, News, Paused, Prober, REFUSED_TOGETHER,
-    ShareRequest, SharedBreaker, SharedState, Slots,
+    BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, News, Prober, REFUSED_TOGETHER,
+    ShareRequest, SharedBreaker, SharedState, Slots, Throttled,
 };
 
 /// One worker's place on the board.
@@ -31,7 +31,7 @@ pub struct Board {
     pub seats: BTreeMap<u64, Seat>,
     next_slot: Timestamp,
     next_login: Timestamp,
-    pause: Option<(Timestamp, String)>,
+    throttle: Option<(Timestamp, String)>,
     n_pauses: i64,
     /// What the clock showed last.
     seen: Timestamp,
@@ -51,7 +51,7 @@ impl Default for Board {
             seats: BTreeMap::new(),
             next_slot: Timestamp::UNIX_EPOCH,
             next_login: Timestamp::UNIX_EPOCH,
-            pause: None,
+            throttle: None,
             n_pauses: 0,
             seen: Timestamp::UNIX_EPOCH,
             stop: None,
@@ -90,7 +90,7 @@ impl Board {
             slots,
             free_in,
             login_in,
-            pause: self.pause.clone().map(|(until, reason)| Paused {
+            throttle: self.throttle.clone().map(|(until, reason)| Throttled {
                 number: self.n_pauses,
                 left: between(now, until),
                 reason,
@@ -111,20 +111,20 @@ impl Board {
         self.next_slot -= back;
         self.next_login -= back;
         self.free_at -= back;
-        if let Some((until, _)) = &mut self.pause {
+        if let Some((until, _)) = &mut self.throttle {
             *until -= back;
         }
-        self.pause.take_if(|(until, _)| *until <= now);
+        self.throttle.take_if(|(until, _)| *until <= now);
     }
 
     fn hear(&mut self, now: Timestamp, me: u64, news: &News) {
         let held = self.holder == Some(me);
-        if let Some((length, reason)) = &news.pause {
+        if let Some((length, reason)) = &news.throttle {
             let until = now + *length;
-            match &mut self.pause {
+            match &mut self.throttle {
                 Some((known, _)) if until <= *known + REFUSED_TOGETHER => *known = until.max(*known),
-                pause => {
-                    *pause = Some((until, reason.clone()));
+                throttle => {
+                    *throttle = Some((until, reason.clone()));
                     self.n_pauses += 1;
                 }
             }
@@ -201,9 +201,9 @@ impl Board {
     ) -> (Option<Slots>, Duration) {
         // Further ahead lies only what a clock that was set has left.
         let ahead_max = now + LEAD + BLOCK.max(slot);
-        let paused = self.pause.as_ref().map_or(now, |(until, _)| *until);
+        let throttled = self.throttle.as_ref().map_or(now, |(until, _)| *until);
         self.next_slot = self.next_slot.min(ahead_max);
-        let free = self.next_slot.max(now).max(paused);
+        let free = self.next_slot.max(now).max(throttled);
         let free_in = between(now, free);
         if wanted == 0 || LEAD < free_in {
             return (None, free_in);
