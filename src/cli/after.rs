@@ -29,7 +29,7 @@ use crate::settings::{Sending, Sources, Span};
 use crate::ticket::{self, Field, RawTicket};
 
 /// `reconcile` is not to wait until a person lets all workers go on.
-const STOPPED_MAX: Duration = Duration::ZERO;
+const PAUSED_MAX: Duration = Duration::ZERO;
 
 /// Beside workers, `reconcile` goes on for so long after the settle delay: time for two look-ups that are far enough
 /// apart.
@@ -107,7 +107,7 @@ impl<'a> Desk<'a> {
         outbox.bind_host(&target.binding).await.map_err(super::import::other_host)?;
         let counts = outbox.reader().counts(scope).await?;
         let mut policy = delivering::policy(sending);
-        policy.guards.stopped_max = Some(STOPPED_MAX);
+        policy.guards.paused_max = Some(PAUSED_MAX);
         // While they work there may always be another row in doubt.
         let crew = outbox.reader().crew().await?.filter(|it| 0 < it.n_workers);
         if let Some(crew) = &crew {

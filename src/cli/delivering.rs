@@ -354,7 +354,7 @@ pub fn halted(halt: &Halt) -> Failure {
             "errors.csv tells what is wrong with them; `mutirao retry` is for rows that HubSoft would take now as they are"
         }
         Halt::NeverReached { .. } => "check HUBSOFT_URL and the network; `mutirao doctor` tries them",
-        Halt::Stopped { .. } => "`mutirao resume` lets them go on; then run the same command again",
+        Halt::Paused { .. } => "`mutirao resume` lets them go on; then run the same command again",
         Halt::Unavailable { .. } | Halt::Until => "run the same command again: it goes on where it stopped",
         Halt::DiskFull => "free some space, then run the same command again: it goes on where it stopped",
         Halt::OutboxUnavailable { .. } => {

@@ -67,7 +67,7 @@ pub fn of_halt(halt: &Halt) -> Exit {
         | Halt::SameRefusal { .. }
         | Halt::TooManyErrors { .. }
         | Halt::Unavailable { .. }
-        | Halt::Stopped { .. }
+        | Halt::Paused { .. }
         | Halt::Until
         | Halt::DiskFull
         | Halt::OutboxUnavailable { .. }

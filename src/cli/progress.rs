@@ -219,7 +219,7 @@ impl Watch for Progress<'_> {
             Note::Stopping => {
                 self.say("stopping: waiting for the answers under way; once more leaves at once")
             }
-            Note::Held(reason) => self.say(&format!("stopped ({reason}): `mutirao resume` goes on")),
+            Note::Paused(reason) => self.say(&format!("stopped ({reason}): `mutirao resume` goes on")),
             Note::Resumed => self.say("going on"),
             Note::Halted(halt) => self.say_or_log(
                 &format!("waiting, and trying now and then: {halt}"),

@@ -170,7 +170,7 @@ impl Watching {
         }
         [
             (pulse.is_ending, "it is stopping"),
-            (pulse.is_stopped, "a person stopped all workers"),
+            (pulse.is_paused, "a person stopped all workers"),
             (pulse.is_halted, "it is halted; its log says why"),
             (pulse.is_breaker_open, "HubSoft is unavailable"),
         ]

@@ -1,5 +1,5 @@
 //! What the workers of one outbox know together: whose slots are whose, throttles, the breaker, and
-//! whether a person has stopped everybody. Each tells its part and hears the rest in one call,
+//! whether a person has paused everybody. Each tells its part and hears the rest in one call,
 //! [`Outbox::share`](super::Outbox::share). An outbox of one process shares nothing.
 
 use std::time::Duration;
@@ -51,8 +51,8 @@ pub struct News {
     /// HubSoft takes connections again, which it did not: while the breaker is open, the next probe is due
     /// now, unless one is on its way.
     pub returned: bool,
-    /// Something is wrong that only a person can clear: everybody stops, as by `mutirao pause`.
-    pub stop: Option<String>,
+    /// Something is wrong that only a person can clear: everybody pauses, as by `mutirao pause`.
+    pub pause: Option<String>,
 }
 
 /// Whether HubSoft works.
@@ -77,7 +77,7 @@ impl News {
         self.throttle = newer.throttle.or(self.throttle.take());
         self.finding = newer.finding.or(self.finding);
         self.returned |= newer.returned;
-        self.stop = newer.stop.or(self.stop.take());
+        self.pause = newer.pause.or(self.pause.take());
     }
 }
 
@@ -114,8 +114,8 @@ pub struct SharedState {
     pub login_in: Option<Duration>,
     /// The throttle in force.
     pub throttle: Option<Throttled>,
-    /// Why a person, or a worker in need of one, has stopped everybody.
-    pub stop: Option<String>,
+    /// Why a person, or a worker in need of one, has paused everybody.
+    pub pause: Option<String>,
     pub breaker: SharedBreaker,
 }
 

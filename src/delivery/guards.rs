@@ -37,8 +37,8 @@ pub enum Halt {
         last: Option<Fault>,
     },
     #[error("all workers of this outbox are stopped{}", because_of(.reason))]
-    Stopped {
-        /// In the words of whoever stopped them; may be empty.
+    Paused {
+        /// In the words of whoever paused them; may be empty.
         reason: String,
     },
     #[error("the time to stop has come")]
@@ -91,8 +91,8 @@ pub struct Guards {
     failing_since: Option<Duration>,
     /// The last of them.
     last: Option<Fault>,
-    /// Since when a person, or a worker in need of one, has stopped everybody, and why.
-    stopped: Option<(Duration, String)>,
+    /// Since when a person, or a worker in need of one, has paused everybody, and why.
+    paused: Option<(Duration, String)>,
 }
 
 impl Guards {
@@ -109,7 +109,7 @@ impl Guards {
             reached: false,
             failing_since: None,
             last: None,
-            stopped: None,
+            paused: None,
         }
     }
 
@@ -151,9 +151,9 @@ impl Guards {
         self.last.as_ref()
     }
 
-    /// Everybody is stopped, for this reason; `None`: nobody is.
-    pub fn stop_stands(&mut self, now: Duration, reason: Option<&str>) {
-        self.stopped = match (reason, self.stopped.take()) {
+    /// Everybody is paused, for this reason; `None`: nobody is.
+    pub fn pause_stands(&mut self, now: Duration, reason: Option<&str>) {
+        self.paused = match (reason, self.paused.take()) {
             (None, _) => None,
             (Some(reason), Some((since, _))) => Some((since, reason.to_owned())),
             (Some(reason), None) => Some((now, reason.to_owned())),
@@ -239,7 +239,7 @@ impl Guards {
 
     /// When [`Guards::overdue`] may have something to say, if nothing else happens.
     pub fn deadline(&self) -> Option<Duration> {
-        let all = [self.until, self.reach_deadline(), self.unavailable_deadline(), self.stop_deadline()];
+        let all = [self.until, self.reach_deadline(), self.unavailable_deadline(), self.pause_deadline()];
         all.into_iter().flatten().min()
     }
 
@@ -254,8 +254,8 @@ impl Guards {
         } else if passed(self.unavailable_deadline()) {
             let last = self.last.clone();
             self.limits.unavailable_max.map(|lasted| Halt::Unavailable { lasted, last })
-        } else if passed(self.stop_deadline()) {
-            self.stopped.as_ref().map(|(_, reason)| Halt::Stopped { reason: reason.clone() })
+        } else if passed(self.pause_deadline()) {
+            self.paused.as_ref().map(|(_, reason)| Halt::Paused { reason: reason.clone() })
         } else {
             None
         }
@@ -269,8 +269,8 @@ impl Guards {
         Some(self.first_try? + self.limits.reach_within?)
     }
 
-    fn stop_deadline(&self) -> Option<Duration> {
-        Some(self.stopped.as_ref()?.0 + self.limits.stopped_max?)
+    fn pause_deadline(&self) -> Option<Duration> {
+        Some(self.paused.as_ref()?.0 + self.limits.paused_max?)
     }
 
     fn unavailable_deadline(&self) -> Option<Duration> {
@@ -377,13 +377,13 @@ mod tests {
 
     #[test]
     fn a_stop_of_all_halts_who_is_not_to_wait_for_its_end() {
-        let mut guards = guards(GuardLimits { stopped_max: Some(10 * S), ..GuardLimits::default() });
-        guards.stop_stands(5 * S, Some("lunch"));
-        guards.stop_stands(9 * S, Some("maintenance"));
+        let mut guards = guards(GuardLimits { paused_max: Some(10 * S), ..GuardLimits::default() });
+        guards.pause_stands(5 * S, Some("lunch"));
+        guards.pause_stands(9 * S, Some("maintenance"));
         assert_eq!((guards.deadline(), guards.overdue(14 * S)), (Some(15 * S), None));
         let halt = guards.overdue(15 * S).expect("it has lasted");
         insta::assert_snapshot!(halt, @"all workers of this outbox are stopped: maintenance");
-        guards.stop_stands(16 * S, None);
+        guards.pause_stands(16 * S, None);
         assert_eq!(guards.deadline(), None);
     }
 

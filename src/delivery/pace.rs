@@ -342,7 +342,7 @@ mod tests {
                 free_in: Duration::ZERO,
                 login_in: None,
                 throttle: Some(Throttled { number, left, reason: "429".to_owned() }),
-                stop: None,
+                pause: None,
                 breaker: SharedBreaker::Closed,
             };
             pace.apply(now, now, &shared).map(|it| it.until.as_secs())

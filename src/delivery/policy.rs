@@ -63,8 +63,8 @@ pub struct GuardLimits {
     pub reach_within: Option<Duration>,
     /// Nothing but failures for so long halts the run. `None`: keep trying.
     pub unavailable_max: Option<Duration>,
-    /// A stop of all workers that lasts so long halts the run. `None`: it waits until somebody resumes.
-    pub stopped_max: Option<Duration>,
+    /// A pause of all workers that lasts so long halts the run. `None`: it waits until somebody resumes.
+    pub paused_max: Option<Duration>,
     /// The time of day at which to stop.
     pub until: Option<Timestamp>,
 }
@@ -143,7 +143,7 @@ impl Default for GuardLimits {
             errors_max: None,
             reach_within: Some(Duration::from_secs(30)),
             unavailable_max: Some(Duration::from_secs(15 * 60)),
-            stopped_max: None,
+            paused_max: None,
             until: None,
         }
     }

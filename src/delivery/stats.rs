@@ -67,8 +67,8 @@ pub struct Pulse {
     pub slot: Option<Duration>,
     pub is_throttled: bool,
     pub is_breaker_open: bool,
-    /// A person stopped everybody.
-    pub is_stopped: bool,
+    /// A person paused everybody.
+    pub is_paused: bool,
     /// Something is wrong with this run as a whole.
     pub is_halted: bool,
     pub is_outbox_down: bool,
@@ -134,7 +134,7 @@ pub enum Note<'a> {
     /// A clean stop begins.
     Stopping,
     /// Everybody was stopped: nothing is sent until a person says so.
-    Held(&'a str),
+    Paused(&'a str),
     Resumed,
     /// Something is wrong with a run that never ends: it is not ready, and tries now and then.
     Halted(&'a Halt),

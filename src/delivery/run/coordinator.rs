@@ -17,7 +17,7 @@ use crate::delivery::{Api, Clock, Note, Outbox, OutboxError, Watch};
 /// Between two calls for slots, at least.
 const SLOTS_EVERY: Duration = Duration::from_millis(200);
 
-/// Between two calls where nothing is asked for: a stop or a throttle is applied within so long.
+/// Between two calls where nothing is asked for: a pause or a throttle is applied within so long.
 const EVERY: Duration = Duration::from_millis(1800);
 const _: () = assert!(SLOTS_EVERY.as_nanos() < BLOCK.as_nanos(), "slots are asked for before a block ends");
 const _: () = assert!(3 * EVERY.as_nanos() < HELD.as_nanos(), "who probes may miss a call or two");
@@ -126,10 +126,10 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         if let Some(throttle) = &throttle {
             state.stats.throttled(self.here(), throttle);
         }
-        let stopped = !crossed && state.stop != shared.stop;
-        if stopped {
-            state.stop.clone_from(&shared.stop);
-            state.guards.stop_stands(now, shared.stop.as_deref());
+        let changed_pause = !crossed && state.pause != shared.pause;
+        if changed_pause {
+            state.pause.clone_from(&shared.pause);
+            state.guards.pause_stands(now, shared.pause.as_deref());
         }
         // While something is wrong with this worker itself, what holds for all does not help it.
         let changed = match crossed || state.halted.is_some() {
@@ -164,9 +164,9 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         if let Some(throttle) = throttle {
             self.watch.throttled(throttle.until - throttle.at, &throttle.reason);
         }
-        if stopped {
-            self.watch.note(match &shared.stop {
-                Some(reason) => Note::Held(reason),
+        if changed_pause {
+            self.watch.note(match &shared.pause {
+                Some(reason) => Note::Paused(reason),
                 None => Note::Resumed,
             });
         }

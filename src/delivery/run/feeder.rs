@@ -162,7 +162,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     fn step(&self, short: Short) -> Step {
         let mut state = self.state.borrow_mut();
         let now = self.now();
-        if state.settles_fail() || state.is_dark() || state.stop.is_some() {
+        if state.settles_fail() || state.is_dark() || state.pause.is_some() {
             return Step::Wait(None);
         }
         // What is claimed now is given back at once: that is for seeing whether the outbox is there at all.

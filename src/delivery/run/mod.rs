@@ -290,8 +290,8 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         // The rows of others are in the same danger, and no try is harmless: a person must say when.
         if let Halt::EchoLost { .. } = &halt {
             let reason = halt.to_string();
-            state.tell(News { stop: Some(reason.clone()), ..News::default() });
-            state.stop = Some(reason);
+            state.tell(News { pause: Some(reason.clone()), ..News::default() });
+            state.pause = Some(reason);
         }
         state.breaker.open(self.now());
         let is_new = state.halted.as_ref() != Some(&halt);

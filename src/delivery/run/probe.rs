@@ -23,7 +23,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                     return;
                 }
                 match state.breaker.traffic() {
-                    Traffic::Nothing { probe_at } if state.stop.is_none() => probe_at,
+                    Traffic::Nothing { probe_at } if state.pause.is_none() => probe_at,
                     _ => None,
                 }
             };

@@ -138,8 +138,8 @@ pub struct RunState {
     claims_fail: bool,
     settles_fail: bool,
     shares_fail: bool,
-    /// Why a person, or a worker in need of one, stopped everybody.
-    pub stop: Option<String>,
+    /// Why a person, or a worker in need of one, paused everybody.
+    pub pause: Option<String>,
     /// What is wrong with a run that never ends; the breaker is open until it works again.
     pub halted: Option<Halt>,
     /// What the other workers have not been told yet; stays empty where there are none.
@@ -206,7 +206,7 @@ impl RunState {
             claims_fail: false,
             settles_fail: false,
             shares_fail: false,
-            stop: None,
+            pause: None,
             halted: None,
             news: News::default(),
             telling: News::default(),
@@ -242,7 +242,7 @@ impl RunState {
             slot: self.pace.slot(),
             is_throttled: self.pace.throttled_until(now).is_some(),
             is_breaker_open: self.is_dark(),
-            is_stopped: self.stop.is_some(),
+            is_paused: self.pause.is_some(),
             is_halted: self.halted.is_some(),
             is_outbox_down: self.outbox_is_down(),
             is_ending: self.is_ending(),
@@ -264,7 +264,7 @@ impl RunState {
             return true;
         }
         match purpose {
-            Purpose::Probe => self.stop.is_some(),
+            Purpose::Probe => self.pause.is_some(),
             Purpose::LookUp => self.rows_are_barred(now),
             Purpose::Post(row) => {
                 self.rows_are_barred(now)
@@ -279,7 +279,7 @@ impl RunState {
 
     /// Whether no row may be claimed or sent now, of whatever kind.
     pub fn rows_are_barred(&self, now: Duration) -> bool {
-        self.stop.is_some() || self.outbox_is_down() || self.is_dark() || self.long_throttle(now).is_some()
+        self.pause.is_some() || self.outbox_is_down() || self.is_dark() || self.long_throttle(now).is_some()
     }
 
     /// Whether the breaker is open.
@@ -393,7 +393,7 @@ impl RunState {
 
     /// Whether this run can find out for all that HubSoft is back: with a post, only if it has a row for it.
     pub fn prober(&mut self, now: Duration) -> Prober {
-        if self.halted.is_some() || self.stop.is_some() {
+        if self.halted.is_some() || self.pause.is_some() {
             return Prober::Unfit;
         }
         let was_idle = self.idle_since.take();

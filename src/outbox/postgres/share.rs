@@ -53,7 +53,7 @@ impl Worker {
             .bind(throttle.map(|(length, _)| length.as_secs_f64()))
             .bind(throttle.map(|(_, reason)| text(reason)))
             .bind(finding)
-            .bind(report.news.stop.as_deref().map(text))
+            .bind(report.news.pause.as_deref().map(text))
             .bind(report.prober != Prober::Unfit)
             .bind(report.news.returned)
             .bind(report.prober == Prober::Ready)
@@ -83,7 +83,7 @@ fn shared(answer: Answer) -> Result<SharedState, OutboxError> {
         throttle,
         reason,
         number,
-        stop,
+        pause,
         breaker,
         is_mine,
         login_in,
@@ -110,7 +110,7 @@ fn shared(answer: Answer) -> Result<SharedState, OutboxError> {
             left: micros(left),
             reason: reason.unwrap_or_default(),
         }),
-        stop,
+        pause,
         login_in: login_in.map(micros),
         breaker: match breaker.as_str() {
             "closed" => SharedBreaker::Closed,

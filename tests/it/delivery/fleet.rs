@@ -212,7 +212,7 @@ fn a_person_stops_and_resumes_all() {
         let fleet = Fleet::new(2000, Rate::PerSecond(20.0));
         let say = |stop: Option<&str>| {
             let stop = stop.map(str::to_owned);
-            fleet.outbox.commit(|it| it.board.stop = stop)
+            fleet.outbox.commit(|it| it.board.pause = stop)
         };
         let person = async {
             sleep(10 * S).await;

@@ -303,13 +303,13 @@ async fn a_trial_goes_to_who_can_post() {
 async fn a_stop_is_for_all_until_somebody_resumes() {
     let it = Fresh::new().await;
     let (one, other) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::Unlimited).await);
-    let stop = News { stop: Some("the marker was lost".to_owned()), ..News::default() };
+    let stop = News { pause: Some("the marker was lost".to_owned()), ..News::default() };
     share(&one, &ShareRequest { news: stop, ..report(0) }).await;
-    assert_eq!(share(&other, &report(0)).await.stop.as_deref(), Some("the marker was lost"));
+    assert_eq!(share(&other, &report(0)).await.pause.as_deref(), Some("the marker was lost"));
     it.outbox.resume().await.expect("it resumes");
-    assert_eq!(share(&other, &report(0)).await.stop, None);
+    assert_eq!(share(&other, &report(0)).await.pause, None);
     it.outbox.pause("lunch").await.expect("it pauses");
-    assert_eq!(share(&one, &report(0)).await.stop.as_deref(), Some("lunch"));
+    assert_eq!(share(&one, &report(0)).await.pause.as_deref(), Some("lunch"));
 }
 
 /// The server may crash before a person has seen the stop.

@@ -157,10 +157,10 @@ impl Fleet {
         loop {
             sleep(Duration::from_secs(30)).await;
             if world.roll(3) {
-                let _ = world.outbox.commit(|it| it.board.stop = Some("lunch".to_owned())).await;
+                let _ = world.outbox.commit(|it| it.board.pause = Some("lunch".to_owned())).await;
                 sleep(world.some(Duration::from_secs(60))).await;
             }
-            let _ = world.outbox.commit(|it| it.board.stop = None).await;
+            let _ = world.outbox.commit(|it| it.board.pause = None).await;
             let rows = world.outbox.rows();
             let is_done = rows.iter().all(|(_, row)| match row.state {
                 State::Pending => waits_behind_unconfirmed(row, &rows),

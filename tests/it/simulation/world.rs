@@ -314,7 +314,7 @@ impl World {
             Note::OutboxUp => "outbox up",
             Note::Stopping => "stopping",
             Note::Recovered(_) => "recovered",
-            Note::Held(_) => "held by a person",
+            Note::Paused(_) => "held by a person",
             Note::Resumed => "resumed",
             Note::Halted(_) => "waits for its halt",
             Note::HaltOver => "halt is over",

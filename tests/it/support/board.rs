@@ -35,7 +35,7 @@ pub struct Board {
     n_pauses: i64,
     /// What the clock showed last.
     seen: Timestamp,
-    pub stop: Option<String>,
+    pub pause: Option<String>,
     phase: Phase,
     /// Who probes or tries, and when another may.
     holder: Option<u64>,
@@ -54,7 +54,7 @@ impl Default for Board {
             throttle: None,
             n_pauses: 0,
             seen: Timestamp::UNIX_EPOCH,
-            stop: None,
+            pause: None,
             phase: Phase::Closed,
             holder: None,
             free_at: Timestamp::UNIX_EPOCH,
@@ -95,7 +95,7 @@ impl Board {
                 left: between(now, until),
                 reason,
             }),
-            stop: self.stop.clone(),
+            pause: self.pause.clone(),
             breaker: match self.phase {
                 Phase::Closed => SharedBreaker::Closed,
                 Phase::Open => SharedBreaker::Open(holder),
@@ -129,8 +129,8 @@ impl Board {
                 }
             }
         }
-        if let Some(reason) = &news.stop {
-            self.stop.get_or_insert(reason.clone());
+        if let Some(reason) = &news.pause {
+            self.pause.get_or_insert(reason.clone());
         }
         match news.finding {
             Some(Finding::Unreachable) if self.phase == Phase::Closed || held => {
