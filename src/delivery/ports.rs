@@ -137,6 +137,9 @@ pub struct Claimed {
     pub claims: Vec<Claim>,
     pub refused: Vec<Refused>,
     pub backlog: Backlog,
+    /// More rows to post were not asked for at once, because claims take long: fewer are no sign that there are no
+    /// more.
+    pub posts_max: Option<usize>,
 }
 
 /// What is left to do in scope after a claim.

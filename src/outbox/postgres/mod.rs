@@ -33,6 +33,7 @@ mod session;
 mod settle;
 mod share;
 mod sight;
+mod size;
 mod staging;
 mod stop;
 mod values;

@@ -14,6 +14,7 @@ use super::lease::Worker;
 use super::listen::{Wake, WakeReason};
 use super::piecewise::piecewise;
 use super::session::{Access, alone, in_time};
+use super::size::{ClaimSize, SLOW};
 use super::values::Time;
 use super::{claim, rights, settle};
 use crate::delivery::coordination::{ShareRequest, SharedState};
@@ -32,20 +33,13 @@ pub struct WorkQueue<'a> {
     wake: Mutex<Wake>,
     /// Whether anything was due or in flight at the last look.
     was_active: Cell<bool>,
-    /// At most so many rows to post in a claim: fewer after one that took long, whatever it was that it read.
-    posts_max: Cell<usize>,
+    size: Cell<ClaimSize>,
     /// When it was last said that claims are slow.
     told_slow: Cell<Option<Instant>>,
 }
 
 /// So many rows are changed in one commit.
 const STEP: usize = 4000;
-
-/// A claim that takes so long keeps all others waiting.
-const SLOW: Duration = Duration::from_secs(1);
-
-/// A claim that takes no longer is none of them.
-const QUICK: Duration = Duration::from_millis(250);
 
 /// It is said so often at most.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
@@ -90,22 +84,19 @@ impl Worker {
             range,
             wake: Mutex::new(Wake::new(self.outbox().listen())),
             was_active: Cell::new(true),
-            posts_max: Cell::new(usize::MAX),
+            size: Cell::default(),
             told_slow: Cell::default(),
         }
     }
 }
 
 impl WorkQueue<'_> {
-    /// A claim of up to `posts` rows to post took so long.
+    /// A claim of up to `posts` rows to post kept the others waiting for so long.
     fn took(&self, long: Duration, posts: usize) {
-        if long < QUICK {
-            self.posts_max.set(self.posts_max.get().saturating_mul(2));
-        }
+        self.size.set(self.size.get().after(long, posts));
         if long < SLOW {
             return;
         }
-        self.posts_max.set((posts / 2).max(1));
         if self.told_slow.get().is_none_or(|it| TOLD_EVERY <= it.elapsed()) {
             self.told_slow.set(Some(Instant::now()));
             let seconds = long.as_secs_f64();
@@ -176,11 +167,12 @@ impl WorkQueue<'_> {
 
 impl Outbox for WorkQueue<'_> {
     async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
-        let want = ClaimRequest { posts: want.posts.min(self.posts_max.get()), ..want };
+        let size = self.size.get();
+        let want = ClaimRequest { posts: size.cut(want.posts), ..want };
         self.worker.claims();
         self.worker.settle_doubts_of_server().await?;
         let began = Cell::new(None);
-        let rows_max = self.posts_max.get();
+        let rows_max = size.max().unwrap_or(usize::MAX);
         let claimed = in_time(claim::claim(self.worker, self.range, want, rows_max, &began)).await;
         // How long it stood in line is the others' affair.
         if let Some(began) = began.get() {
@@ -191,6 +183,7 @@ impl Outbox for WorkQueue<'_> {
             Err(_) => self.worker.doubt_server(),
         }
         let mut claimed = self.worker.outbox().explained(claimed).await?;
+        claimed.posts_max = size.max();
         // What comes back from others is looked up by them.
         claimed.backlog.elsewhere &= !self.range.is_only_to_look();
         Ok(claimed)

@@ -520,3 +520,36 @@ async fn a_row_that_was_always_due_spoils_no_place_in_the_queue() {
         }
     }
 }
+
+/// Seen: ten workers in line behind one slow claim, each of which asked for less and less, and opened less than it might.
+#[tokio::test]
+async fn a_claim_that_takes_long_asks_for_less_but_none_that_stands_in_line() {
+    let mut it = Fresh::new().await;
+    it.insert(&(1..=30).map(valid).collect::<Vec<_>>()).await;
+    let desk = it.worker.queue(Scope::All);
+    let mut somebody = it.sql().await;
+    let mut turn = somebody.begin().await.expect("it begins");
+    let lock = "LOCK TABLE mutirao.turn IN SHARE UPDATE EXCLUSIVE MODE";
+    sqlx::query(lock).execute(&mut *turn).await.expect("it is its turn");
+    let in_line = async {
+        let sql = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
+                                     AND query_start < clock_timestamp() - interval '1.2 s')";
+        let mut conn = it.sql().await;
+        while !sqlx::query_scalar::<_, bool>(sql).fetch_one(&mut conn).await.expect("it reads") {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        turn.rollback().await.expect("it ends");
+    };
+    let (claimed, ()) = tokio::join!(desk.claim(want(8)), in_line);
+    assert_eq!(claimed.expect("it claims").claims.len(), 8);
+    it.execute(
+        "CREATE FUNCTION public.meet() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(1.2); RETURN NEW; END$$;
+         CREATE TRIGGER meet BEFORE UPDATE ON mutirao.outbox FOR EACH ROW
+             WHEN (OLD.service = 9) EXECUTE FUNCTION public.meet()",
+    )
+    .await;
+    let claimed = desk.claim(want(8)).await.expect("it claims");
+    assert_eq!((claimed.claims.len(), claimed.posts_max), (8, None), "it stood in line, and was quick then");
+    let claimed = desk.claim(want(8)).await.expect("it claims");
+    assert_eq!((claimed.claims.len(), claimed.posts_max), (4, Some(4)));
+}
