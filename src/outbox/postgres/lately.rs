@@ -13,10 +13,10 @@ use tokio::time::Instant;
 
 use super::error::{LeaseOver, Trouble, left_as_it_was, unavailable};
 use super::lease::Worker;
+use super::proof::in_doubt;
 use super::session::{Access, in_time};
 use super::settle::settle;
 use crate::delivery::{CLAIM_AGE_MAX, Claim, OutboxError, RowId, Settle, Settled};
-use crate::outbox::doubts::made;
 
 /// How much is remembered: far more than a standby lags behind.
 const SETTLES_MAX: usize = 4096;
@@ -137,7 +137,11 @@ impl Worker {
         let forgotten = in_time(self.put_in_doubt(live)).await?;
         let unknown = in_time(self.unknown(settled)).await?;
         for settles in unknown.chunks(SETTLES_MAX / 16) {
-            in_time(settle(self, settles)).await?;
+            let became = in_time(settle(self, settles)).await?;
+            // Nobody may claim such a row before; it is said again.
+            if became.contains(&Settled::Locked) {
+                return Err(unavailable(BegunAnew { n_silent: 1 }));
+            }
         }
         let n_lost = forgotten + unknown.len() as u64;
         if 0 < n_lost {
@@ -152,16 +156,17 @@ impl Worker {
         .await
     }
 
-    /// Rows that this worker holds, of which the server knows no claim: they may be sent at this moment.
+    /// Rows that this worker holds, of which the server knows no claim: they may be sent at this moment. Whatever they
+    /// were before: pending again, by a word that is forgotten, too.
     async fn put_in_doubt(&self, live: Vec<(i64, i64, i64)>) -> Result<u64, OutboxError> {
         let mut tx = self.outbox().tx(Access::Claiming).await?;
         let sql = format!(
             "UPDATE mutirao.outbox o
-                      SET state = 'in_doubt', sent_at = coalesce(o.sent_at, clock_timestamp()), {}
+                      SET {}, sent_at = coalesce(o.sent_at, clock_timestamp())
                      FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) v(id, token, worker)
                     WHERE o.id = v.id AND (o.token < v.token OR o.token = v.token AND o.worker IS DISTINCT FROM v.worker)
-                      AND (o.state = 'pending') IS TRUE",
-            made("clock_timestamp() + make_interval(secs => $4)", "false")
+                      AND (o.state NOT IN ('opened', 'in_flight', 'in_doubt', 'unconfirmed')) IS TRUE",
+            in_doubt("clock_timestamp() + make_interval(secs => $4)")
         );
         let done = sqlx::query(AssertSqlSafe(sql))
             .bind(live.iter().map(|it| it.0).collect::<Vec<_>>())

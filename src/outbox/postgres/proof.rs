@@ -70,7 +70,16 @@ pub(super) async fn settle_odd(
         }
         change if is_last && found.is_after(state, change) => Ok(Settled::Written),
         Change::Release => Ok(Settled::Stale),
-        _ if !is_last && Token(found.token) <= settle.token && state == State::Pending => {
+        // Whatever it was before: it may have been pending again when it was claimed.
+        change
+            if !is_last
+                && Token(found.token) <= settle.token
+                && !matches!(
+                    state,
+                    State::Opened | State::InFlight | State::InDoubt | State::Unconfirmed
+                )
+                && !found.is_after(state, change) =>
+        {
             doubt_forgotten(conn, settle).await?;
             Ok(Settled::Stale)
         }
@@ -101,12 +110,18 @@ impl Found {
     }
 }
 
+/// Assignments that leave a row in doubt `since` (SQL), whatever it was.
+pub(super) fn in_doubt(since: &str) -> String {
+    let made = made(since, "false");
+    format!("state = 'in_doubt', {made}, finished_at = NULL, error_code = NULL, error_message = NULL")
+}
+
 /// A claim that the database does not know: a standby without the last commits took over. Something
 /// was sent under it, so the row is not posted before a look-up.
 async fn doubt_forgotten(conn: &mut PgConnection, settle: &Settle) -> Result<(), OutboxError> {
     let sql = format!(
-        "UPDATE mutirao.outbox SET state = 'in_doubt', sent_at = coalesce(sent_at, $2, clock_timestamp()), {} WHERE id = $1",
-        made("clock_timestamp()", "false")
+        "UPDATE mutirao.outbox o SET {}, sent_at = coalesce(o.sent_at, $2, clock_timestamp()) WHERE o.id = $1",
+        in_doubt("clock_timestamp()")
     );
     sqlx::query(AssertSqlSafe(sql))
         .bind(settle.row.0)

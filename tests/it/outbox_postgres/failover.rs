@@ -1,8 +1,9 @@
 //! A standby that lacks the last commits took over, and the workers live on.
 
 use mutirao::delivery::coordination::{News, Prober, ShareRequest};
-use mutirao::delivery::{Change, ClaimRequest, Outbox, OutboxError, Settle, Settled, State};
+use mutirao::delivery::{Change, ClaimRequest, Doubt, Outbox, OutboxError, Settle, Settled, State};
 use mutirao::outbox::Scope;
+use sqlx::Connection;
 
 use super::bench::{Fresh, NEVER_CLAIMED, ids, opened, register, want};
 use crate::outbox_conformance::{Bench, at, valid};
@@ -64,6 +65,56 @@ async fn a_restart_that_loses_nothing_changes_nothing() {
     let claimed = it.claim(ClaimRequest { now: at(2), ..want(9) }).await.expect("it has said what it did");
     assert_eq!(ids(&claimed), [rows[2], rows[0]], "the one that is to be tried again, without a doubt");
     assert_eq!(it.state(rows[1]).await, State::InFlight);
+}
+
+/// Seen: a retry, its claim and its post, and a standby that had heard of none of them: shown as rejected, and free to
+/// be opened again.
+#[tokio::test]
+async fn what_was_claimed_again_and_forgotten_is_in_doubt_whatever_it_was_before() {
+    for before in ["invalid", "rejected", "failed", "skipped", "cancelled", "conflict"] {
+        let mut it = Fresh::new().await;
+        let rows = it.insert(&[valid(1), valid(2)]).await;
+        let claims = it.claim(want(2)).await.expect("it claims").claims;
+        // The first is being posted; the answer of the second was lost, and that is known.
+        let doubt = Doubt::since(at(1));
+        let change = Change::Later { at: at(9), attempts: 1, doubt: Some(doubt), fault: None };
+        let later = Settle { row: rows[1], token: claims[1].token, change, attempt: None };
+        it.settle(&[later]).await.expect("it settles");
+        lose(
+            &it,
+            format!(
+                "UPDATE mutirao.outbox SET {NEVER_CLAIMED}; UPDATE mutirao.outbox SET state = '{before}'"
+            ),
+        )
+        .await;
+        it.worker.renew().await.expect("it says what it did");
+        for row in rows {
+            assert_eq!(it.state(row).await, State::InDoubt, "{before}");
+        }
+    }
+}
+
+/// It stands in the way of all claims until it is.
+#[tokio::test]
+async fn what_cannot_be_said_again_yet_is_not_forgotten() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1), valid(2)]).await;
+    let claims = it.claim(want(1)).await.expect("it claims").claims;
+    it.settle(&[opened(&claims[0])]).await.expect("it settles");
+    lose(&it, format!("UPDATE mutirao.outbox SET {NEVER_CLAIMED} WHERE id = 1")).await;
+    let mut somebody = it.sql().await;
+    let mut lunch = somebody.begin().await.expect("it begins");
+    sqlx::query("SELECT FROM mutirao.outbox WHERE id = 1 FOR UPDATE")
+        .execute(&mut *lunch)
+        .await
+        .expect("it is held");
+    assert!(it.worker.renew().await.is_err());
+    let other = register(&it.outbox).await;
+    assert!(other.queue(Scope::All).claim(want(9)).await.is_err());
+    lunch.rollback().await.expect("it ends");
+    it.worker.renew().await.expect("it says what it did");
+    assert_eq!(it.state(rows[0]).await, State::Opened);
+    assert_eq!(ids(&other.queue(Scope::All).claim(want(9)).await.expect("it claims")), [rows[1]]);
 }
 
 /// The server forgot even that the worker came.
