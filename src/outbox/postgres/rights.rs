@@ -7,11 +7,18 @@ use super::error::{Trouble, is_forbidden};
 use super::session::in_time;
 use crate::delivery::OutboxError;
 
-/// As the printed roles have it ([`super::ROLES`]).
+/// To deliver; as the printed roles have it ([`super::ROLES`]).
 const NEEDED: &str = "('outbox', 'SELECT'), ('outbox', 'UPDATE'), ('batch', 'SELECT'), ('batch', 'INSERT'),
     ('batch', 'UPDATE'), ('record', 'SELECT'), ('record', 'UPDATE'), ('attempt', 'INSERT'), ('meta', 'SELECT'),
     ('pace', 'SELECT'), ('pace', 'UPDATE'), ('turn', 'UPDATE'), ('worker', 'SELECT'), ('worker', 'INSERT'),
-    ('worker', 'UPDATE'), ('worker', 'DELETE')";
+    ('worker', 'UPDATE'), ('worker', 'DELETE'), ('sight', 'SELECT'), ('sight', 'INSERT'), ('sight', 'UPDATE'),
+    ('sight', 'DELETE')";
+
+/// To read a file in.
+const NEEDED_TO_IMPORT: &str = "('importing', 'INSERT'), ('importing', 'UPDATE'), ('outbox', 'SELECT'), ('outbox', 'INSERT'),
+    ('outbox', 'UPDATE'), ('batch', 'SELECT'), ('batch', 'INSERT'), ('batch', 'UPDATE'), ('source', 'SELECT'),
+    ('source', 'INSERT'), ('source', 'UPDATE'), ('record', 'SELECT'), ('record', 'INSERT'), ('record', 'UPDATE'),
+    ('record', 'DELETE')";
 
 /// What the role may not do, and the `GRANT` that mends it.
 #[derive(Debug, thiserror::Error)]
@@ -24,13 +31,22 @@ struct Lacking {
 
 /// Fails if the role lacks a right that a worker needs.
 pub(super) async fn check(conn: &mut PgConnection) -> Result<(), OutboxError> {
+    has(conn, NEEDED).await
+}
+
+/// Fails if the role lacks a right that reading a file in needs.
+pub(super) async fn check_import(conn: &mut PgConnection) -> Result<(), OutboxError> {
+    has(conn, NEEDED_TO_IMPORT).await
+}
+
+async fn has(conn: &mut PgConnection, needed: &str) -> Result<(), OutboxError> {
     let sql = format!(
         "SELECT quote_ident(current_user), it.name, string_agg(it.may, ', ' ORDER BY it.may)
            FROM (SELECT 'SCHEMA mutirao' AS name, 'USAGE' AS may
                   WHERE NOT has_schema_privilege(to_regnamespace('mutirao')::oid, 'USAGE')
                  UNION ALL
                  SELECT 'mutirao.' || n.name, n.may
-                   FROM (VALUES {NEEDED}) n(name, may)
+                   FROM (VALUES {needed}) n(name, may)
                         JOIN pg_class c ON c.relnamespace = to_regnamespace('mutirao') AND c.relname = n.name
                   WHERE NOT has_table_privilege(c.oid, n.may)
                     AND (n.may = 'DELETE' OR NOT has_any_column_privilege(c.oid, n.may))) it

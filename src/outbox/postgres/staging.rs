@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Transaction};
 use super::PgOutbox;
 use super::columns::{definition, each_field};
 use super::error::{Trouble, is_held};
+use super::rights;
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
 use crate::outbox::stored::json;
@@ -43,6 +44,7 @@ impl PgOutbox {
         let mut tx = self.conn().await?;
         let sql = "SELECT pg_catalog.set_config('synchronous_commit', 'on', true)";
         sqlx::query(sql).persistent(false).execute(&mut *tx).await.trouble()?;
+        rights::check_import(&mut tx).await?;
         lock(&mut tx, source.batch).await?;
         let sql = format!(
             "CREATE TEMP TABLE incoming (

@@ -48,9 +48,13 @@ async fn a_worker_that_lacks_a_right_is_not_ready_and_says_which_grant_mends_it(
     let (worker, at) = answering(worker(&site, &it.url("worker")));
     until_ready_is(at, 200);
     let role = it.name("worker");
-    for (right, table) in
-        [("SELECT", "outbox"), ("UPDATE", "batch"), ("UPDATE", "pace"), ("INSERT", "attempt")]
-    {
+    for (right, table) in [
+        ("SELECT", "outbox"),
+        ("UPDATE", "batch"),
+        ("UPDATE", "pace"),
+        ("INSERT", "attempt"),
+        ("DELETE", "sight"),
+    ] {
         execute(&mut it.admin, format!("REVOKE {right} ON mutirao.{table} FROM {role}")).await;
         let grant = format!("GRANT {right} ON mutirao.{table} TO {role}");
         let said = until_it_says(at, &format!("run `{grant}`"));

@@ -266,6 +266,15 @@ async fn a_login_role_with_an_advisory_lock_stops_nobody() {
     site.run_at(&it.url("worker"), &["worker", "--until-empty", "--rate", "unlimited"]).expect(0);
     assert_eq!(site.audit().tickets, 1);
     site.write("queda.csv", "id_cliente_servico;descricao;nome;telefone\n11002;Sem sinal;Ana;37999112201\n");
-    site.run_at(&it.url("worker"), &["enqueue", "queda.csv", "--batch", "queda"]).expect(0);
+    let enqueue = ["enqueue", "queda.csv", "--batch", "queda"];
+    let role = it.name("worker");
+    for right in ["INSERT ON mutirao.outbox", "DELETE ON mutirao.record"] {
+        let revoke = format!("REVOKE {right} FROM {role}");
+        sqlx::raw_sql(AssertSqlSafe(revoke)).execute(&mut it.admin).await.unwrap();
+        let said = site.run_at(&it.url("worker"), &enqueue).stderr;
+        assert!(said.contains(&format!("GRANT {right} TO {role}")), "{said}");
+        it.grant().await;
+    }
+    site.run_at(&it.url("worker"), &enqueue).expect(0);
     it.drop_roles().await;
 }
