@@ -50,8 +50,11 @@ impl Eyes {
     /// Adds a sight. Returns whether it is worth keeping.
     pub fn saw(&mut self, sight: Sight) -> bool {
         let is_known = |it: &Sight| {
-            let younger_by = sight.seen_at.duration_since(it.seen_at).unsigned_abs();
-            sight.text_len <= it.text_len && younger_by < NEWS_AFTER
+            let younger_by = sight.seen_at.duration_since(it.seen_at);
+            // One from a time yet to come proves nothing, and stands in nobody's way.
+            sight.text_len <= it.text_len
+                && !younger_by.is_negative()
+                && younger_by.unsigned_abs() < NEWS_AFTER
         };
         if self.sights.iter().any(is_known) {
             return false;
@@ -103,9 +106,11 @@ mod tests {
             (5, 1, true),
             (8, 1, true),
             (12, 2, true),
+            (12, 1, true), // The clock was set back: the other is of no use until then.
+            (12, 1, false),
         ] {
             assert_eq!(eyes.saw(Sight { text_len, seen_at: at(hours) }), is_news, "{text_len} {hours}");
         }
-        assert_eq!(eyes.sights, [Sight { text_len: 12, seen_at: at(2) }], "what it outdoes is gone");
+        assert_eq!(eyes.sights, [Sight { text_len: 12, seen_at: at(1) }], "what it outdoes is gone");
     }
 }

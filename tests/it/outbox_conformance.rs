@@ -503,6 +503,8 @@ async fn what_was_seen_is_kept_for_each_user(it: impl Bench) {
     saw("one", 25, 9).await;
     assert_eq!(seen("one").await, [(30, at(2)), (25, at(9))], "what it outdoes is gone");
     assert_eq!((seen("other").await, seen("nobody").await), (vec![(7, at(6))], vec![]));
+    saw("one", 30, 1).await;
+    assert_eq!(seen("one").await, [(30, at(1))], "the clock was set back: the last word stands");
 }
 
 async fn a_specimen_is_a_row_that_was_opened_with_a_text_as_long(mut it: impl Bench) {

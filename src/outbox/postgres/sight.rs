@@ -23,12 +23,13 @@ impl PgOutbox {
     }
 
     pub(super) async fn saw(&self, who: &str, sight: Sight) -> Result<(), OutboxError> {
-        // Workers of one user may see at the same time; none waits for another, or is refused.
+        // Workers of one user may see at the same time; none waits for another, or is refused. The last word stands: a
+        // time that lies ahead of it was stamped by a clock that was set back since.
         let sql = "WITH outdone AS (
                        DELETE FROM mutirao.sight WHERE ctid IN (
                            SELECT ctid FROM mutirao.sight WHERE who = $1 AND length < $2 FOR UPDATE SKIP LOCKED))
-                   INSERT INTO mutirao.sight AS s (who, length, seen_at) VALUES ($1, $2, $3)
-                   ON CONFLICT (who, length) DO UPDATE SET seen_at = greatest(s.seen_at, excluded.seen_at)";
+                   INSERT INTO mutirao.sight (who, length, seen_at) VALUES ($1, $2, $3)
+                   ON CONFLICT (who, length) DO UPDATE SET seen_at = excluded.seen_at";
         let told = sqlx::query(sql)
             .bind(who)
             .bind(i64::try_from(sight.text_len).unwrap_or(i64::MAX))
