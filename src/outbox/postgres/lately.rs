@@ -157,15 +157,18 @@ impl Worker {
     }
 
     /// Rows that this worker holds, of which the server knows no claim: they may be sent at this moment. Whatever they
-    /// were before: pending again, by a word that is forgotten, too.
+    /// were before: pending again, by a word that is forgotten, too; or claimed earlier, by a worker that has not said
+    /// yet how that ended.
     async fn put_in_doubt(&self, live: Vec<(i64, i64, i64)>) -> Result<u64, OutboxError> {
         let mut tx = self.outbox().tx(Access::Claiming).await?;
         let sql = format!(
             "UPDATE mutirao.outbox o
-                      SET {}, sent_at = coalesce(o.sent_at, clock_timestamp())
+                      SET {}, token = v.token, worker = v.worker,
+                          sent_at = coalesce(o.sent_at, clock_timestamp())
                      FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) v(id, token, worker)
-                    WHERE o.id = v.id AND (o.token < v.token OR o.token = v.token AND o.worker IS DISTINCT FROM v.worker)
-                      AND (o.state NOT IN ('opened', 'in_flight', 'in_doubt', 'unconfirmed')) IS TRUE",
+                    WHERE o.id = v.id AND (o.state <> 'opened') IS TRUE
+                      AND (o.token < v.token OR o.token = v.token AND o.worker IS DISTINCT FROM v.worker
+                                            AND (o.state NOT IN ('in_flight', 'in_doubt', 'unconfirmed')) IS TRUE)",
             in_doubt("clock_timestamp() + make_interval(secs => $4)")
         );
         let done = sqlx::query(AssertSqlSafe(sql))

@@ -246,6 +246,8 @@ impl Worker {
 
     /// Leaves, after a clean stop. What it still held (it should not) is rescued at once by others.
     pub async fn retire(self) -> Result<(), OutboxError> {
+        // Nobody else could say it.
+        self.say_again().await?;
         in_time(async {
             let mut tx = self.outbox.tx(Access::Shared).await?;
             let sql = "DELETE FROM mutirao.worker WHERE id = $1";

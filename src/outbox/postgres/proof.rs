@@ -70,17 +70,8 @@ pub(super) async fn settle_odd(
         }
         change if is_last && found.is_after(state, change) => Ok(Settled::Written),
         Change::Release => Ok(Settled::Stale),
-        // Whatever it was before: it may have been pending again when it was claimed.
-        change
-            if !is_last
-                && Token(found.token) <= settle.token
-                && !matches!(
-                    state,
-                    State::Opened | State::InFlight | State::InDoubt | State::Unconfirmed
-                )
-                && !found.is_after(state, change) =>
-        {
-            doubt_forgotten(conn, settle).await?;
+        change if found.lacks_claim(settle.token, worker, state) && !found.is_after(state, change) => {
+            doubt_forgotten(conn, worker, settle).await?;
             Ok(Settled::Stale)
         }
         _ => Ok(Settled::Stale),
@@ -88,6 +79,17 @@ pub(super) async fn settle_odd(
 }
 
 impl Found {
+    /// Whether the database knows neither of the worker's claim under that token nor of a later one.
+    fn lacks_claim(&self, token: Token, worker: i64, state: State) -> bool {
+        match state {
+            State::Opened => false,
+            // What it knows of may be an earlier claim, of a worker that has not said yet how that ended.
+            State::InFlight | State::InDoubt | State::Unconfirmed => Token(self.token) < token,
+            // Whatever it was: it may have been pending again, by a word that is forgotten, too.
+            _ => Token(self.token) < token || Token(self.token) == token && self.worker != Some(worker),
+        }
+    }
+
     /// Whether the row is as `change` leaves it: the same settle came before, its answer was lost.
     fn is_after(&self, state: State, change: &Change) -> bool {
         match change {
@@ -117,15 +119,19 @@ pub(super) fn in_doubt(since: &str) -> String {
 }
 
 /// A claim that the database does not know: a standby without the last commits took over. Something
-/// was sent under it, so the row is not posted before a look-up.
-async fn doubt_forgotten(conn: &mut PgConnection, settle: &Settle) -> Result<(), OutboxError> {
+/// was sent under it, so the row is not posted before a look-up, whatever is said yet of claims before it.
+async fn doubt_forgotten(conn: &mut PgConnection, worker: i64, settle: &Settle) -> Result<(), OutboxError> {
     let sql = format!(
-        "UPDATE mutirao.outbox o SET {}, sent_at = coalesce(o.sent_at, $2, clock_timestamp()) WHERE o.id = $1",
+        "UPDATE mutirao.outbox o
+            SET {}, token = $3, worker = $4, sent_at = coalesce(o.sent_at, $2, clock_timestamp())
+          WHERE o.id = $1",
         in_doubt("clock_timestamp()")
     );
     sqlx::query(AssertSqlSafe(sql))
         .bind(settle.row.0)
         .bind(settle.attempt.as_ref().map(|it| Time(it.at)))
+        .bind(settle.token.0)
+        .bind(worker)
         .execute(conn)
         .await
         .trouble()

@@ -1,7 +1,7 @@
 //! A standby that lacks the last commits took over, and the workers live on.
 
 use mutirao::delivery::coordination::{News, Prober, ShareRequest};
-use mutirao::delivery::{Change, ClaimRequest, Doubt, Outbox, OutboxError, Settle, Settled, State};
+use mutirao::delivery::{Change, Claim, ClaimRequest, Doubt, Outbox, OutboxError, Settle, Settled, State};
 use mutirao::outbox::Scope;
 use sqlx::Connection;
 
@@ -146,4 +146,58 @@ async fn the_key_of_a_lote_is_said_again() {
     let again = again.expect("it claims").claims;
     let again = again.iter().find(|it| it.row == rows[0]).expect("it is looked up");
     assert_eq!(again.marker, claims[0].marker);
+}
+
+/// Seen: of two lost claims of a row the later one was said first, found the earlier one still in flight, and counted for
+/// nothing; then the earlier one was said to have left nothing, and the row was posted again.
+#[tokio::test]
+async fn the_later_of_two_claims_stands_whoever_speaks_first() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1), valid(2), valid(3)]).await;
+    let other = register(&it.outbox).await;
+    let others = other.queue(Scope::All);
+    let first = it.claim(want(3)).await.expect("it claims").claims;
+    it.execute("CREATE TABLE mutirao.heard_of AS SELECT * FROM mutirao.outbox").await;
+    let nothing_left = Change::Later { at: at(1), attempts: 1, doubt: None, fault: None };
+    let settle = |claim: &Claim, change: &Change| Settle {
+        row: claim.row,
+        token: claim.token,
+        change: change.clone(),
+        attempt: None,
+    };
+    let settles: Vec<Settle> = first.iter().map(|it| settle(it, &nothing_left)).collect();
+    it.settle(&settles).await.expect("it settles");
+    let second = others.claim(ClaimRequest { now: at(2), ..want(3) }).await.expect("it claims").claims;
+    let doubt = Some(Doubt::since(at(3)));
+    let unsure = Change::Later { at: at(3), attempts: 2, doubt, fault: None };
+    others.settle(&[settle(&second[0], &unsure)]).await.expect("it settles");
+    // The standby has heard of the first claims only.
+    let sql = "UPDATE mutirao.outbox o
+                  SET (state, token, worker, claimed_at, posting, doubt_since, attempts, available_at)
+                    = (h.state, h.token, h.worker, h.claimed_at, h.posting, h.doubt_since, h.attempts, h.available_at)
+                 FROM mutirao.heard_of h WHERE h.id = o.id";
+    lose(&it, sql.to_owned()).await;
+    other.renew().await.expect("it renews");
+    it.worker.renew().await.expect("it renews");
+    for row in &rows {
+        assert_eq!(it.state(*row).await, State::InDoubt, "{row:?}");
+    }
+    assert!(ids(&it.claim(want(9)).await.expect("it claims")).is_empty());
+    assert_eq!(others.settle(&[opened(&second[1])]).await.expect("it settles"), [Settled::Written]);
+    assert_eq!(it.state(second[1].row).await, State::Opened);
+}
+
+/// Seen: one that was stopped before it noticed took with it what nobody else could say.
+#[tokio::test]
+async fn a_worker_that_leaves_says_again_what_it_did() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1)]).await;
+    let leaving = register(&it.outbox).await;
+    let queue = leaving.queue(Scope::All);
+    let claims = queue.claim(want(1)).await.expect("it claims").claims;
+    queue.settle(&[opened(&claims[0])]).await.expect("it settles");
+    drop(queue);
+    lose(&it, format!("UPDATE mutirao.outbox SET {NEVER_CLAIMED}")).await;
+    leaving.retire().await.expect("it leaves");
+    assert_eq!(it.state(rows[0]).await, State::Opened);
 }
