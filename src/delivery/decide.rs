@@ -335,14 +335,15 @@ fn answered(doubt: &Doubt, scene: &Scene<'_>) -> Doubt {
 }
 
 /// Its times as they can be, as far as this moment tells: a clock that was set back leaves times that are yet
-/// to come.
+/// to come. But a doubt may begin when somebody stops waiting: a worker that was cut off, or this very run, whose row
+/// a person has set back.
 fn seen_from_here(doubt: &Doubt, scene: &Scene<'_>) -> Doubt {
-    let latest = match scene.steady {
-        Steady::Yes => scene.now,
-        // It may begin when a worker that was cut off stops waiting.
-        Steady::No => after(scene.now, ANSWER_AGE_MAX),
+    let latest = after(scene.now, ANSWER_AGE_MAX);
+    let since = match scene.steady {
+        // Nothing of this run begins so late: it is of one that has ended, and nobody waits any more.
+        Steady::Yes if latest < doubt.since => scene.now,
+        Steady::Yes | Steady::No => doubt.since.min(latest),
     };
-    let since = doubt.since.min(latest);
     let hubsoft_latest = scene.hubsoft_now.map(|now| after(now, between(scene.now, since)));
     Doubt {
         since,

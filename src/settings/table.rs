@@ -14,7 +14,7 @@ use super::SettingsError;
 use super::lookup::{Group, Lookup, Place, Secret};
 use super::row::{Row, Setting};
 use super::values::{AtLeast, ClockTime, DatabaseUrl, Listen, MaxErrors, Span, Whole};
-use crate::delivery::{Policy, Rate};
+use crate::delivery::{ANSWER_AGE_MAX, CLAIM_AGE_MAX, Policy, Rate};
 use crate::hubsoft::{BaseUrl, CONNECT_TIMEOUT, Credentials, HubSoftSettings, TIMEOUT};
 use crate::intake::{Delimiter, Encoding, Hidden, Map, Set};
 use crate::outbox::LEASE;
@@ -36,6 +36,11 @@ const POLL: Poll = AtLeast::constant(Duration::from_secs(1));
 
 /// A clean stop waits longer than one answer may take, so that a post begun before the stop gets its answer.
 const GRACE_BEYOND_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A longer one would still be waited for when nobody is believed to wait any more.
+const TIMEOUT_MAX: Duration = Duration::from_secs(9 * 60);
+
+const _: () = assert!(CLAIM_AGE_MAX.as_secs() + TIMEOUT_MAX.as_secs() <= ANSWER_AGE_MAX.as_secs());
 
 /// How tickets are sent.
 #[derive(Clone, Debug)]
@@ -94,6 +99,12 @@ impl Group for Sending {
             return Err(SettingsError::Contradiction {
                 problem: "the timeout must be longer than the connect timeout",
                 hint: "raise --timeout, or lower --connect-timeout",
+            });
+        }
+        if TIMEOUT_MAX < timeout {
+            return Err(SettingsError::Contradiction {
+                problem: "the timeout may be nine minutes at most: a doubt begins when nobody waits any more",
+                hint: "lower --timeout",
             });
         }
         Ok(Self {

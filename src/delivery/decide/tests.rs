@@ -335,6 +335,25 @@ fn a_clock_set_back_believes_nothing_early() {
     check_look(50, doubt, absent(), "after 1.5 s, 1 spent, in doubt (1 absent, 1 answered)");
 }
 
+/// Seen: a person wrote `pending` over a row whose post was still waited for. Its first absence began the settle delay
+/// at once, and the second was believed while HubSoft could still open the ticket.
+#[test]
+fn a_doubt_that_begins_later_is_waited_for() {
+    let seen = with_scene(0, |_| {}, |scene| after_look_up(&claim(1), &doubt(300), &reply(absent()), scene));
+    let Change::Later { doubt: Some(first), .. } = seen.change else { panic!("{:?}", seen.change) };
+    assert_eq!(first.since, at(300));
+    let twice = with_scene(200, |_| {}, |scene| after_look_up(&claim(1), &first, &reply(absent()), scene));
+    assert!(matches!(twice.change, Change::Later { doubt: Some(_), .. }), "{:?}", twice.change);
+    // Nobody waits for a day: that is a clock that was set. Of a shared outbox it may be set while somebody waits.
+    for (steady, since) in [(Steady::Yes, 0), (Steady::No, 600)] {
+        let day = doubt(24 * 3600);
+        let scene = |it: &mut Scene<'_>| it.steady = steady;
+        let seen = with_scene(0, scene, |scene| after_look_up(&claim(1), &day, &reply(absent()), scene));
+        let Change::Later { doubt: Some(first), .. } = seen.change else { panic!("{:?}", seen.change) };
+        assert_eq!(first.since, at(since), "{steady:?}");
+    }
+}
+
 #[test]
 fn an_open_ticket_skips_and_its_absence_posts() {
     #[track_caller]
