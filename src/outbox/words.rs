@@ -106,7 +106,7 @@ pub enum Repeats {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FirstPost {
     AtOnce,
-    /// `--verify-first`: a look-up comes first, and adopts a ticket at most 48 h old.
+    /// `--verify-first`: a look-up comes first; a ticket like it, at most 48 h old, makes it `skipped`.
     VerifyFirst,
 }
 
