@@ -71,9 +71,8 @@ impl Care {
         self,
         conn: &mut PgConnection,
         rows: &[T],
-        work: impl AsyncFnMut(&mut PgConnection, &[T]) -> Result<(), OutboxError>,
+        mut work: impl AsyncFnMut(&mut PgConnection, &[T]) -> Result<(), OutboxError>,
     ) -> Result<Refusals<T>, OutboxError> {
-        let mut work = work;
         match self {
             _ if rows.is_empty() => Ok(Vec::new()),
             Self::Whole => work(conn, rows).await.map(|()| Vec::new()),
