@@ -393,8 +393,13 @@ impl Watch for RowLog {
         if !tracing::enabled!(tracing::Level::INFO) {
             return;
         }
-        let name = self.names.borrow_mut().remove(&settle.row).unwrap_or_default();
-        log(settle, became, &name);
+        let mut names = self.names.borrow_mut();
+        // What somebody has a lock on is settled once more.
+        let name = match became {
+            Settled::Locked => None,
+            _ => names.remove(&settle.row),
+        };
+        log(settle, became, &name.unwrap_or_default());
     }
 
     fn invalid(&self, refused: &Refused) {
@@ -457,5 +462,28 @@ impl Watch for Watching {
             Note::OutboxUp => self.works_ill.borrow_mut().clear(),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::Token;
+
+    /// Seen: the line that told of it at last named neither lote nor referencia.
+    #[test]
+    fn a_row_that_was_locked_keeps_its_name_until_it_is_settled() {
+        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let log = RowLog::default();
+            let name = Name { lote: "queda".into(), referencia: "7".into() };
+            log.names.borrow_mut().insert(RowId(1), name);
+            let change = Change::Release;
+            let settle = Settle { row: RowId(1), token: Token(1), change, attempt: None };
+            log.settled(&settle, Settled::Locked);
+            assert!(log.names.borrow().contains_key(&RowId(1)));
+            log.settled(&settle, Settled::Written);
+            assert!(log.names.borrow().is_empty());
+        });
     }
 }
