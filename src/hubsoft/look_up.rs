@@ -3,11 +3,19 @@
 use jiff::civil::{Date, DateTime};
 use jiff::{SignedDuration, Timestamp, tz};
 
-use super::verdict::{Exchange, envelope, folded, of_refusal, same_label, told};
+use super::verdict::{Exchange, envelope, folded, of_refusal, same_label, told, unanswered};
 use super::wire::{Envelope, Seen, Status};
-use super::{Shown, words};
+use super::words;
 use crate::delivery::identity::MARKER_LEN;
 use crate::delivery::{Fault, LookUp, OpenedTicket, Sighting, Verdict, Verification};
+
+/// A ticket as a look-up shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    pub id_atendimento: i64,
+    /// `id_cliente_servico`; `None` if it does not tell.
+    pub service: Option<i64>,
+}
 
 /// How many tickets a look-up asks for: the most that HubSoft gives.
 pub(super) const PAGE_LEN: usize = 50;
@@ -74,7 +82,7 @@ pub(super) fn of_protocolo(exchange: &Exchange, protocolo: &str) -> Verdict<Opti
             Verdict::Answered(shown)
         }
         Verdict::Answered(Sighting::CouldNotTell(fault)) => Verdict::Unknown(fault),
-        other => super::unanswered(other),
+        other => unanswered(other),
     }
 }
 

@@ -21,6 +21,7 @@ use jiff::SignedDuration;
 use reqwest::header::{self, HeaderValue};
 use reqwest::{Method, Request, Url};
 
+pub use look_up::Shown;
 pub use settings::{
     BaseUrl, BaseUrlFault, CONNECT_TIMEOUT, Credentials, HubSoftSettings, SetupError, TIMEOUT,
 };
@@ -33,7 +34,7 @@ use crate::ticket::{Catalogue, Id, Ticket};
 use look_up::Limit;
 use token::{NoToken, Refusals, Tokens};
 use transport::Transport;
-use verdict::{Asked, Exchange};
+use verdict::{Asked, Exchange, unanswered};
 
 /// The type a ticket gets when none is asked for.
 const TYPE_DEFAULT: &str = "SAC";
@@ -56,14 +57,6 @@ struct Routes {
     tickets_of_customer: Url,
     /// Of the catalogues, which are read seldom.
     base: BaseUrl,
-}
-
-/// A ticket as a look-up shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown {
-    pub id_atendimento: i64,
-    /// `id_cliente_servico`; `None` if it does not tell.
-    pub service: Option<i64>,
 }
 
 /// One entry of a catalogue.
@@ -372,20 +365,4 @@ fn stopped<T>(no_token: NoToken) -> Reply<T> {
 
 fn unsent<T>(verdict: Verdict<T>, retry_after: Option<Duration>) -> Reply<T> {
     Reply { verdict, http_status: None, latency: Duration::ZERO, retry_after, date: None }
-}
-
-/// The same verdict where another answer was asked for; an answer itself proves nothing there.
-fn unanswered<T, U>(verdict: Verdict<T>) -> Verdict<U> {
-    match verdict {
-        Verdict::Answered(_) => Verdict::Unknown(words::not_json()),
-        Verdict::Rejected(fault) => Verdict::Rejected(fault),
-        Verdict::Unknown(fault) => Verdict::Unknown(fault),
-        Verdict::NotSent(fault) => Verdict::NotSent(fault),
-        Verdict::Throttled => Verdict::Throttled,
-        Verdict::Unauthorized(fault) => Verdict::Unauthorized(fault),
-        Verdict::LoginUnavailable(fault) => Verdict::LoginUnavailable(fault),
-        Verdict::Forbidden(fault) => Verdict::Forbidden(fault),
-        Verdict::Misconfigured(fault) => Verdict::Misconfigured(fault),
-        Verdict::Withheld => Verdict::Withheld,
-    }
 }

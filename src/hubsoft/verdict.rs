@@ -177,6 +177,22 @@ pub(super) fn of_login(exchange: &Exchange) -> Login<'_> {
     }
 }
 
+/// The same verdict where another answer was asked for; an answer itself proves nothing there.
+pub(super) fn unanswered<T, U>(verdict: Verdict<T>) -> Verdict<U> {
+    match verdict {
+        Verdict::Answered(_) => Verdict::Unknown(words::not_json()),
+        Verdict::Rejected(fault) => Verdict::Rejected(fault),
+        Verdict::Unknown(fault) => Verdict::Unknown(fault),
+        Verdict::NotSent(fault) => Verdict::NotSent(fault),
+        Verdict::Throttled => Verdict::Throttled,
+        Verdict::Unauthorized(fault) => Verdict::Unauthorized(fault),
+        Verdict::LoginUnavailable(fault) => Verdict::LoginUnavailable(fault),
+        Verdict::Forbidden(fault) => Verdict::Forbidden(fault),
+        Verdict::Misconfigured(fault) => Verdict::Misconfigured(fault),
+        Verdict::Withheld => Verdict::Withheld,
+    }
+}
+
 /// What the status alone decides, whatever the body; else the status and the body.
 pub(super) fn told<T>(exchange: &Exchange) -> Result<(u16, &Result<Bytes, Fault>), Verdict<T>> {
     let (status, body) = match exchange {

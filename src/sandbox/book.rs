@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use super::books::{NewTicket, marker_in};
+use super::new_ticket::{NewTicket, marker_in};
 
 /// Within a work folder.
 pub const BOOK_FILE: &str = "sandbox.jsonl";

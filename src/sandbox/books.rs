@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::book::{Book, BookFault};
+use super::new_ticket::{NewTicket, marker_in};
 use super::options::{FaultKind, SandboxOptions};
 use crate::delivery::identity::MARKER_LEN;
 
@@ -31,16 +32,6 @@ pub(super) struct Ticket {
     marker: Option<[u8; MARKER_LEN]>,
     /// The ticket of the same service before this one.
     previous: u32,
-    pub(super) abrir_os: bool,
-    pub(super) closed: bool,
-}
-
-/// What a valid request asks for. So it stands in the book, with the time.
-#[derive(Serialize, Deserialize)]
-pub(super) struct NewTicket {
-    pub(super) service: i64,
-    pub(super) tipo: i64,
-    pub(super) descricao: String,
     pub(super) abrir_os: bool,
     pub(super) closed: bool,
 }
@@ -262,11 +253,4 @@ impl Ticket {
     pub(super) fn local(&self) -> DateTime {
         jiff::tz::offset(-3).to_datetime(self.created)
     }
-}
-
-/// The characters between the last `[ref ` and `]`.
-pub(super) fn marker_in(descricao: &str) -> Option<[u8; MARKER_LEN]> {
-    let (_, rest) = descricao.rsplit_once("[ref ")?;
-    let (marker, _) = rest.split_once(']')?;
-    marker.as_bytes().try_into().ok()
 }

@@ -6,8 +6,10 @@
 
 mod book;
 mod books;
+mod credentials;
 mod dice;
 mod http;
+mod new_ticket;
 mod options;
 mod routes;
 
@@ -26,9 +28,11 @@ use tokio::task::JoinSet;
 
 pub use book::{BOOK_FILE, BookFault, forget};
 pub use books::Audit;
+pub use credentials::SandboxCredentials;
 pub use options::{FaultKind, Faults, Nothing, OptionFault, SandboxOptions};
 
 use books::Books;
+use credentials::random;
 use http::{Connection, Next, Response};
 use routes::Kind;
 
@@ -60,34 +64,6 @@ struct Inner {
     books: Mutex<Books>,
     workers: Semaphore,
     n_waiting: AtomicUsize,
-}
-
-/// How to log in: another secret and password at each start, so that nobody else on this machine puts tickets among
-/// those of a run, or reads them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SandboxCredentials {
-    pub client_id: String,
-    pub client_secret: String,
-    pub username: String,
-    pub password: String,
-}
-
-impl SandboxCredentials {
-    fn random() -> Self {
-        Self {
-            client_id: "1".to_owned(),
-            client_secret: format!("{:016x}{:016x}", random(), random()),
-            username: "sandbox@example.com".to_owned(),
-            password: format!("{:016x}{:016x}", random(), random()),
-        }
-    }
-}
-
-fn random() -> u64 {
-    let mut bytes = [0; 8];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
-        .expect("Linux gives random numbers to everybody once it has booted");
-    u64::from_ne_bytes(bytes)
 }
 
 /// A sandbox on a thread of its own; it ends when this is dropped.
@@ -264,7 +240,7 @@ enum Deed {
     Reset,
     Hang,
     /// Reset, and open the ticket later.
-    CommitLate(books::NewTicket),
+    CommitLate(new_ticket::NewTicket),
 }
 
 /// A place among the workers.
@@ -428,7 +404,9 @@ impl Inner {
             _ => {}
         }
         if kind == Kind::Login {
-            return Deed::Answer(routes::login(request, &mut books, self, now));
+            let life = self.options.token_life;
+            let token = || books.issue_token(self.token_key, now + life);
+            return Deed::Answer(routes::login(request, &self.login, token, life));
         }
         if let Some(response) = routes::stranger(request, &books, now) {
             return Deed::Answer(response);

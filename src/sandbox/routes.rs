@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Inner;
-use super::books::{Books, NewTicket, Ticket};
+use super::books::{Books, Ticket};
+use super::credentials::SandboxCredentials;
 use super::http::{Request, Response, parameter};
+use super::new_ticket::NewTicket;
 use super::options::{Nothing, SandboxOptions};
 
 /// Ticket types 1 to 100 exist; the first have names.
@@ -71,8 +72,13 @@ pub(super) fn stranger(request: &Request<'_>, books: &Books, at: Duration) -> Op
     })
 }
 
-pub(super) fn login(request: &Request<'_>, books: &mut Books, inner: &Inner, at: Duration) -> Response {
-    let (options, login) = (&inner.options, &inner.login);
+/// `token` is made if it is the right login, and lives so long.
+pub(super) fn login(
+    request: &Request<'_>,
+    login: &SandboxCredentials,
+    token: impl FnOnce() -> String,
+    life: Duration,
+) -> Response {
     let grant: Value = serde_json::from_slice(request.body).unwrap_or_default();
     let said = |key: &str| match &grant[key] {
         Value::String(text) => text.clone(),
@@ -94,9 +100,7 @@ pub(super) fn login(request: &Request<'_>, books: &mut Books, inner: &Inner, at:
         let body = json!({"error": "invalid_credentials", "error_description": words, "message": words});
         return Response::json(401, body.to_string());
     }
-    let token = books.issue_token(inner.token_key, at + options.token_life);
-    let body =
-        json!({"token_type": "Bearer", "expires_in": options.token_life.as_secs(), "access_token": token});
+    let body = json!({"token_type": "Bearer", "expires_in": life.as_secs(), "access_token": token()});
     Response::json(200, body.to_string())
 }
 

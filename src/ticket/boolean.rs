@@ -1,7 +1,6 @@
 //! Yes and no, in the words people use for them.
 
-use super::parse::Read;
-use super::words;
+use super::words::{self, Read};
 
 /// Reads an unwrapped cell that is not blank.
 pub(super) fn read(cell: &str) -> Read<bool> {

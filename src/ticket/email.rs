@@ -4,9 +4,8 @@ use std::fmt;
 
 use memchr::memchr;
 
-use super::parse::Read;
 use super::problem::mask_email;
-use super::words;
+use super::words::{self, Read};
 
 /// An address by the rule of HTML's `<input type=email>`. `Debug` masks it.
 #[derive(Clone, PartialEq, Eq)]

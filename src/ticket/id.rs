@@ -3,8 +3,7 @@
 use std::num::NonZeroI64;
 
 use super::cell::{Scientific, scientific};
-use super::parse::Read;
-use super::words::{self, Words};
+use super::words::{self, Read, Words};
 
 /// A positive id of the API that fits 63 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

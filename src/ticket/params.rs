@@ -4,8 +4,7 @@ use serde_json::{Map, Value};
 
 use super::cell::{has_lost_character, is_formula_error};
 use super::id;
-use super::parse::Read;
-use super::words::{self, Words};
+use super::words::{self, Read, Words};
 
 /// Reads the text of one JSON object with free keys.
 pub(super) fn read(cell: &str) -> Read<Map<String, Value>> {

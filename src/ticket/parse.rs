@@ -4,11 +4,8 @@ use std::borrow::Cow;
 
 use super::cell::{has_lost_character, is_formula_error, is_simple, is_vacant, unwrap};
 use super::problem::{cut, shown};
-use super::words::{self, Words};
+use super::words::{self, Read};
 use super::{Field, Problem, RawTicket, Text, text};
-
-/// What reading a cell gives: a value and perhaps a notice, or what is wrong.
-pub(super) type Read<T> = Result<(T, Option<&'static Words>), &'static Words>;
 
 /// A cell without what surrounds its value.
 enum Cell<'a> {

@@ -4,8 +4,7 @@ use std::fmt;
 
 use super::Ddd;
 use super::cell::{Scientific, is_invisible, scientific, unwrap};
-use super::parse::Read;
-use super::words::{self, Words};
+use super::words::{self, Read, Words};
 
 /// A requester's phone: area code, then number. `Debug` masks it.
 #[derive(Clone, Copy, PartialEq, Eq)]

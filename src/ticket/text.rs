@@ -6,8 +6,7 @@ use std::fmt;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use super::cell::{has_lost_character, is_simple, is_vacant, unwrap};
-use super::parse::Read;
-use super::words;
+use super::words::{self, Read};
 
 /// Text that is not blank: NFC, without control characters but for `\n` and tabs. `Debug` tells its
 /// length only.

@@ -16,6 +16,9 @@ pub(crate) struct Words {
     pub hint: &'static str,
 }
 
+/// What reading a cell gives: a value and perhaps a notice, or what is wrong.
+pub(super) type Read<T> = Result<(T, Option<&'static Words>), &'static Words>;
+
 impl Words {
     pub(crate) fn problem(&self, field: &'static str, found: String) -> Problem {
         Problem {

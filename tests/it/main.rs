@@ -16,6 +16,7 @@ mod outbox_postgres;
 mod outbox_sqlite;
 mod outside_text;
 mod purge;
+mod rooms;
 mod sandbox;
 mod sandbox_books;
 mod service;
