@@ -340,7 +340,7 @@ impl Decoding {
                     if let DecoderResult::Malformed(..) | DecoderResult::OutputFull = result {
                         let at = self.n_read + n_decoded as u64;
                         let line = line_at(&mut self.file, self.encoding, at);
-                        return Err(IntakeError::NotEncoded { encoding: self.encoding, at, line });
+                        return Err(IntakeError::NotEncoded { encoding: self.encoding.name(), at, line });
                     }
                 }
             }

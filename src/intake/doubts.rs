@@ -22,7 +22,11 @@ pub enum ColumnDoubt {
 
 impl fmt::Display for ColumnDoubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&words::doubt(self))
+        f.write_str(&match self {
+            Self::CustomersNumber { column } => words::doubt::customers_number(column),
+            Self::TwoFit { column, other } => words::doubt::two_fit(column, other),
+            Self::Repeats { column, n_rows } => words::doubt::repeats(column, *n_rows),
+        })
     }
 }
 

@@ -3,13 +3,15 @@
 use std::fs::File;
 use std::io::Seek;
 
-use super::bytes::{self, Damage, Decoding, Kind};
+use super::bytes::{self, Damage, Decoding, Hashing, Kind};
+use super::delimiter;
 use super::header::{self, Map};
+use super::options::IntakeOptions;
 use super::reader::Reader;
 use super::records::Record;
+use super::summary::{Format, OtherSheet};
 use super::words::IntakeError;
 use super::workbook::{Book, Sheet};
-use super::{Format, Hashing, IntakeOptions, OtherSheet, delimiter};
 use crate::ticket::is_blank;
 
 /// Records among which the one that names the columns is looked for: titles and notes stand above it.

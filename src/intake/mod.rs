@@ -12,12 +12,15 @@ mod doubts;
 mod encoding;
 mod header;
 mod input;
+mod limits;
+mod options;
 mod ours;
 mod reader;
 mod records;
 mod repeats;
 mod roles;
 mod row;
+mod summary;
 mod survey;
 pub mod template;
 mod words;
@@ -25,7 +28,6 @@ mod workbook;
 
 use std::fs::File;
 use std::io::Seek;
-use std::str::FromStr;
 
 pub use bytes::{Hashing, Source, stem};
 pub use code_page::CodePage;
@@ -33,141 +35,18 @@ pub use delimiter::Delimiter;
 pub use doubts::{ColumnDoubt, GuessedService};
 pub use encoding::Encoding;
 pub use header::{Map, RESULT_COLUMNS, Set, Target};
+pub use limits::CELL_LEN_MAX;
+pub use options::{Hidden, IntakeOptions};
 pub use ours::Ours;
 pub use repeats::{Repeat, Repeats};
-pub use row::{CELL_LEN_MAX, Row};
+pub use row::Row;
+pub use summary::{Format, OtherSheet, Summary};
 pub use words::{BadOption, Blame, IntakeError};
 
 use columns::{Columns, Width};
 use input::Input;
-use roles::Role;
 
-use crate::ticket::{Ddd, Field, Kind, is_blank, trim};
-
-/// What a person said about a file. By default everything is recognised.
-#[derive(Clone, Debug, Default)]
-pub struct IntakeOptions {
-    pub encoding: Option<Encoding>,
-    pub delimiter: Option<Delimiter>,
-    pub map: Vec<Map>,
-    pub set: Vec<Set>,
-    /// Put in front of phones that lack an area code.
-    pub default_ddd: Option<Ddd>,
-    pub hashing: Hashing,
-    pub hidden: Hidden,
-}
-
-/// What becomes of rows of a workbook that are hidden, by a filter or by hand.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Hidden {
-    /// They are rows like others.
-    #[default]
-    Open,
-    Skip,
-}
-
-impl FromStr for Hidden {
-    type Err = BadOption;
-
-    fn from_str(text: &str) -> Result<Self, BadOption> {
-        match text {
-            "open" => Ok(Self::Open),
-            "skip" => Ok(Self::Skip),
-            _ => Err(BadOption::Hidden),
-        }
-    }
-}
-
-/// What was recognised, for printing and for writing results in the same form.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Summary {
-    pub format: Format,
-    /// The line of the header, and how many lines above it have something in them.
-    pub header_line: u64,
-    pub n_above: u64,
-    /// The columns that are sent: as the file calls them, and what they are.
-    pub columns: Vec<(String, Target)>,
-    /// What is set where a cell is blank.
-    pub set: Vec<Target>,
-    /// Columns that are kept in the results and not sent.
-    pub extra: Vec<String>,
-    /// Names that several columns have, none of which is sent.
-    pub doubled: Vec<String>,
-    /// Columns without a name between others; not kept.
-    pub n_unnamed: usize,
-    /// Columns that an earlier result added; ignored.
-    pub ours: Vec<String>,
-    /// The column that is read where the phone's own is blank.
-    pub second_phone: Option<String>,
-    /// What is not sure of the columns.
-    pub doubts: Vec<ColumnDoubt>,
-    /// What becomes of hidden rows.
-    pub hidden: Hidden,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Format {
-    Text {
-        encoding: Encoding,
-        delimiter: u8,
-        sep_line: bool,
-    },
-    Workbook {
-        sheet: String,
-        /// The other visible sheets that are not blank.
-        others: Vec<OtherSheet>,
-        /// Rows below the header that are hidden, by a filter or by hand.
-        n_hidden: u64,
-    },
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OtherSheet {
-    pub name: String,
-    /// Below its header.
-    pub n_rows: u64,
-}
-
-impl Summary {
-    /// One line a fact, for people.
-    pub fn lines(&self) -> Vec<String> {
-        let mut lines = vec![match &self.format {
-            Format::Text { encoding, delimiter, sep_line } => {
-                words::summary::text(encoding.name(), &words::summary::delimiter(*delimiter), *sep_line)
-            }
-            Format::Workbook { sheet, others, .. } => words::summary::workbook(sheet, others),
-        }];
-        if let Format::Workbook { n_hidden, .. } = self.format
-            && 0 < n_hidden
-        {
-            lines.push(words::summary::hidden(n_hidden, self.hidden));
-        }
-        if 0 < self.n_above {
-            lines.push(words::summary::above(self.header_line, self.n_above));
-        }
-        for (name, target) in &self.columns {
-            lines.push(words::summary::column(name, &target.to_string()));
-        }
-        if let Some(name) = &self.second_phone {
-            lines.push(words::summary::second_phone(name));
-        }
-        lines.extend(self.set.iter().map(|it| words::summary::set(&it.to_string())));
-        if !self.extra.is_empty() {
-            lines.push(words::summary::extra(&self.extra));
-        }
-        if !self.doubled.is_empty() {
-            lines.push(words::summary::doubled(&self.doubled));
-        }
-        if 0 < self.n_unnamed {
-            lines.push(words::summary::unnamed(self.n_unnamed));
-        }
-        if !self.ours.is_empty() {
-            lines.push(words::summary::ours(&self.ours));
-        }
-        lines.extend(self.doubts.iter().map(ToString::to_string));
-        lines
-    }
-}
+use crate::ticket::{Ddd, Field, Kind, is_blank};
 
 /// A spreadsheet being read.
 pub struct Intake {
@@ -239,7 +118,7 @@ impl Intake {
         if let Input::Text(reader) = &mut input {
             reader.expect(columns.shape());
         }
-        let summary = summary(format, (header_line, n_above), &columns, options);
+        let summary = Summary::of(format, (header_line, n_above), &columns, options);
         let default_ddd = options.default_ddd;
         let (ours, asides) = (Ours::default(), Asides::default());
         let mut intake =
@@ -357,32 +236,5 @@ impl Intake {
             return Ok(true);
         }
         Ok(false)
-    }
-}
-
-fn summary(
-    format: Format,
-    (header_line, n_above): (u64, u64),
-    columns: &Columns,
-    options: &IntakeOptions,
-) -> Summary {
-    let named = columns.names.iter().zip(&columns.roles);
-    let sent = named.filter_map(|(name, role)| match role {
-        Role::Target(target) => Some((trim(name).to_owned(), target.clone())),
-        Role::Extra | Role::Ours | Role::SecondPhone => None,
-    });
-    Summary {
-        format,
-        header_line,
-        n_above,
-        columns: sent.collect(),
-        set: options.set.iter().map(|it| it.target.clone()).collect(),
-        extra: columns.extras(),
-        doubled: columns.doubled(),
-        n_unnamed: columns.unnamed.len(),
-        ours: columns.ours(),
-        second_phone: columns.second_phone.map(|it| columns.names[it].clone()),
-        doubts: columns.doubts(&options.map),
-        hidden: options.hidden,
     }
 }

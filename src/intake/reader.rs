@@ -1,11 +1,9 @@
 //! A text file as a stream of records, in constant memory.
 
 use super::bytes::Decoding;
+use super::limits::RECORD_LEN_MAX;
 use super::records::{Found, Record, Rest, RowShape, Span, Splitter};
 use super::words::IntakeError;
-
-/// Longest record. Bytes of UTF-8. Also how far a quotation is followed that is not closed.
-pub(super) const RECORD_LEN_MAX: usize = 16 * 1024 * 1024;
 
 /// How far stray quotations are followed in all. Bytes: each is read again from its second line on, and a file of
 /// nothing else would be read once for each line.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::columns::{Columns, Origin, Width};
+use super::limits::CELL_LEN_MAX;
 use super::records::Record;
 use super::words;
 use crate::delivery::State;
@@ -15,10 +16,6 @@ use crate::ticket::{
     Ddd, Field, Kind, PHONE_DDD_FILLED, Parsed, Problem, RawTicket, Ticket, cut, fill_ddd, is_blank,
     is_vacant, shown, trim,
 };
-
-/// Longest cell. Bytes of UTF-8. Source: far above any description that a person writes, and twice
-/// what a cell of a spreadsheet program holds (32,767 characters).
-pub const CELL_LEN_MAX: usize = 64 * 1024;
 
 /// One row of the input. Borrows from the [`Intake`](super::Intake) until its next row.
 ///

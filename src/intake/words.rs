@@ -2,10 +2,8 @@
 
 use std::io;
 
-use super::encoding::Encoding;
-use super::reader::RECORD_LEN_MAX;
+use super::limits::RECORD_LEN_MAX;
 use super::workbook::Fault;
-use super::{ColumnDoubt, Hidden, OtherSheet};
 use crate::printable;
 use crate::ticket::{Field, Kind, Words};
 
@@ -40,8 +38,8 @@ pub enum IntakeError {
         "line {line}, byte {byte} of it: the text is not UTF-8, and its letters do not show what else it is"
     )]
     UnclearEncoding { line: u64, byte: u64 },
-    #[error("byte {at} of the file{} is not {}", in_line(*line), encoding.name())]
-    NotEncoded { encoding: Encoding, at: u64, line: Option<u64> },
+    #[error("byte {at} of the file{} is not {encoding}", in_line(*line))]
+    NotEncoded { encoding: &'static str, at: u64, line: Option<u64> },
     #[error("line {line}: a quotation mark opens a name of the header and is not closed where the name ends")]
     StrayQuoteInHeader { line: u64 },
     #[error(
@@ -235,24 +233,24 @@ pub(super) mod summary {
         let sep = if sep_line { ", said by its `sep=` line" } else { "" };
         format!("read as {encoding}, cells separated by {delimiter}{sep}")
     }
-    pub(in crate::intake) fn workbook(sheet: &str, others: &[super::OtherSheet]) -> String {
+    /// `others`: sheets that are not read, and how many rows each has.
+    pub(in crate::intake) fn workbook<'a>(
+        sheet: &str,
+        others: impl ExactSizeIterator<Item = (&'a str, u64)>,
+    ) -> String {
         let sheet = crate::printable::name(sheet);
+        if others.len() == 0 {
+            return format!("read from sheet `{sheet}`");
+        }
         let rows =
-            |it: &super::OtherSheet| format!("`{}` ({} rows)", crate::printable::name(&it.name), it.n_rows);
-        match others {
-            [] => format!("read from sheet `{sheet}`"),
-            _ => format!("read from sheet `{sheet}`; not read: {}", super::listed(others.iter().map(rows))),
-        }
+            |(name, n_rows): (&str, u64)| format!("`{}` ({n_rows} rows)", crate::printable::name(name));
+        format!("read from sheet `{sheet}`; not read: {}", super::listed(others.map(rows)))
     }
-    pub(in crate::intake) fn hidden(n_rows: u64, hidden: super::Hidden) -> String {
-        match hidden {
-            super::Hidden::Open => {
-                format!(
-                    "{n_rows} rows are hidden in the sheet, and read like the others (`--hidden skip`: left out)"
-                )
-            }
-            super::Hidden::Skip => format!("{n_rows} rows are hidden in the sheet, and left out"),
-        }
+    pub(in crate::intake) fn hidden_read(n_rows: u64) -> String {
+        format!("{n_rows} rows are hidden in the sheet, and read like the others (`--hidden skip`: left out)")
+    }
+    pub(in crate::intake) fn hidden_left_out(n_rows: u64) -> String {
+        format!("{n_rows} rows are hidden in the sheet, and left out")
     }
     pub(in crate::intake) fn above(line: u64, n_above: u64) -> String {
         format!("the names of the columns are in line {line}; {n_above} lines above it are not read")
@@ -312,21 +310,23 @@ fn two_columns(pairs: &[(String, String, String)], missing: &[&str]) -> String {
 }
 
 /// Why a column may not be what it is taken for.
-pub(super) fn doubt(doubt: &ColumnDoubt) -> String {
-    match doubt {
-        ColumnDoubt::CustomersNumber { column } => format!(
+pub(super) mod doubt {
+    use crate::printable::name;
+
+    pub(in crate::intake) fn customers_number(column: &str) -> String {
+        format!(
             "`{}` is a customer's number by its name, and is taken for the service's (`id_cliente_servico`): those are different numbers",
-            printable::name(column)
-        ),
-        ColumnDoubt::TwoFit { column, other } => format!(
-            "`{}` is taken for `id_cliente_servico`, and `{}` could be it too",
-            printable::name(column),
-            printable::name(other)
-        ),
-        ColumnDoubt::Repeats { column, n_rows } => format!(
+            name(column)
+        )
+    }
+    pub(in crate::intake) fn two_fit(column: &str, other: &str) -> String {
+        format!("`{}` is taken for `id_cliente_servico`, and `{}` could be it too", name(column), name(other))
+    }
+    pub(in crate::intake) fn repeats(column: &str, n_rows: u64) -> String {
+        format!(
             "`{}` is taken for `id_cliente_servico`, and {n_rows} rows have the number of another customer: is it a plan's?",
-            printable::name(column)
-        ),
+            name(column)
+        )
     }
 }
 

@@ -8,6 +8,7 @@ mod archive;
 mod numbers;
 mod ods;
 mod row;
+mod sheet_name;
 mod texts;
 mod words;
 mod xlsx;
@@ -18,6 +19,7 @@ use std::fs::File;
 use archive::Archive;
 use ods::Ods;
 use row::Row;
+use sheet_name::SheetName;
 pub use words::Fault;
 use xlsx::Xlsx;
 
@@ -33,14 +35,6 @@ pub(super) struct Book {
 enum Kind {
     Xlsx(Xlsx),
     Ods(Ods),
-}
-
-/// A visible sheet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct SheetName {
-    pub name: String,
-    /// It was in front when the workbook was saved.
-    pub is_active: bool,
 }
 
 impl Book {

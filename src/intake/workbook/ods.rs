@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::super::row::CELL_LEN_MAX;
-use super::SheetName;
+use super::super::limits::{CELL_LEN_MAX, SHEETS_MAX};
 use super::archive::Archive;
 use super::numbers;
 use super::row::Row;
+use super::sheet_name::SheetName;
 use super::texts::append;
 use super::words::Fault;
-use super::xlsx::SHEETS_MAX;
 use super::xml::{Node, Tag, Xml};
 
 /// Rows of a sheet that are not written out, but said to stand there once more. Source: a person who fills a column

@@ -1,6 +1,6 @@
 //! One row of a sheet, as text, within bounds.
 
-use super::super::reader::RECORD_LEN_MAX;
+use super::super::limits::RECORD_LEN_MAX;
 use super::super::records::{CELLS_MAX, Place, Record, Span};
 use super::words::Fault;
 

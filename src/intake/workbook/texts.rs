@@ -1,8 +1,9 @@
 //! The texts that cells of an `.xlsx` share: kept end to end in one string, for as long as its rows are read.
 
-use super::super::row::CELL_LEN_MAX;
+use std::borrow::Cow;
+
+use super::super::limits::CELL_LEN_MAX;
 use super::words::Fault;
-use super::xlsx::unescaped;
 use super::xml::{Node, Xml};
 
 /// Shared texts. Source: a million rows, each with its own name, phone, address and description.
@@ -71,5 +72,52 @@ pub(super) fn append(text: &mut String, start: usize, more: &str) {
     if text.len() - start <= CELL_LEN_MAX {
         let n_kept = more.floor_char_boundary(2 * CELL_LEN_MAX);
         text.push_str(&more[..n_kept]);
+    }
+}
+
+/// Undoes `_x000D_`: how a character is written that XML does not have.
+pub(super) fn unescaped(text: &str) -> Cow<'_, str> {
+    if !text.contains("_x") {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("_x") {
+        let (before, found) = rest.split_at(at);
+        plain.push_str(before);
+        let code = found
+            .get(2..6)
+            .filter(|it| found[6..].starts_with('_') && it.bytes().all(|it| it.is_ascii_hexdigit()));
+        match code.and_then(|it| u32::from_str_radix(it, 16).ok()).and_then(char::from_u32) {
+            Some(char) => {
+                plain.push(char);
+                rest = &found[7..];
+            }
+            None => {
+                plain.push_str("_x");
+                rest = &found[2..];
+            }
+        }
+    }
+    plain.push_str(rest);
+    Cow::Owned(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_character_that_xml_does_not_have_is_undone() {
+        for (text, expected) in [
+            ("a_x000D_\nb", "a\r\nb"),
+            ("_x005F_x000D_", "_x000D_"),
+            ("_x00", "_x00"),
+            ("_xé0D_", "_xé0D_"),
+            ("_xD800_", "_xD800_"),
+            ("_x_x0041_", "_xA"),
+        ] {
+            assert_eq!(unescaped(text), expected);
+        }
     }
 }

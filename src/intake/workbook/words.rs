@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::xml::DEPTH_MAX;
+use super::super::limits::DEPTH_MAX;
 
 /// Why a workbook cannot be read. Nothing of its cells is repeated.
 #[derive(Debug, thiserror::Error)]

@@ -5,16 +5,14 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::SheetName;
+use super::super::limits::SHEETS_MAX;
 use super::archive::Archive;
 use super::numbers::{self, Epoch};
 use super::row::Row;
-use super::texts::{Texts, append};
+use super::sheet_name::SheetName;
+use super::texts::{Texts, append, unescaped};
 use super::words::Fault;
 use super::xml::{Node, Tag, Xml};
-
-/// Sheets of a workbook that are looked at.
-pub(super) const SHEETS_MAX: usize = 1000;
 
 /// Looks of cells, as many as Excel has.
 const STYLES_MAX: usize = 65_536;
@@ -322,34 +320,6 @@ fn column_of(place: &str) -> Result<usize, Fault> {
     Ok(column - 1)
 }
 
-/// Undoes `_x000D_`: how a character is written that XML does not have.
-pub(super) fn unescaped(text: &str) -> Cow<'_, str> {
-    if !text.contains("_x") {
-        return Cow::Borrowed(text);
-    }
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("_x") {
-        let (before, found) = rest.split_at(at);
-        plain.push_str(before);
-        let code = found
-            .get(2..6)
-            .filter(|it| found[6..].starts_with('_') && it.bytes().all(|it| it.is_ascii_hexdigit()));
-        match code.and_then(|it| u32::from_str_radix(it, 16).ok()).and_then(char::from_u32) {
-            Some(char) => {
-                plain.push(char);
-                rest = &found[7..];
-            }
-            None => {
-                plain.push_str("_x");
-                rest = &found[2..];
-            }
-        }
-    }
-    plain.push_str(rest);
-    Cow::Owned(plain)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -370,19 +340,5 @@ mod tests {
         assert_eq!(resolved("xl", "worksheets/sheet1.xml"), "xl/worksheets/sheet1.xml");
         assert_eq!(resolved("xl", "/xl/a.xml"), "xl/a.xml");
         assert_eq!(resolved("xl", "../../../etc/passwd"), "etc/passwd");
-    }
-
-    #[test]
-    fn a_character_that_xml_does_not_have_is_undone() {
-        for (text, expected) in [
-            ("a_x000D_\nb", "a\r\nb"),
-            ("_x005F_x000D_", "_x000D_"),
-            ("_x00", "_x00"),
-            ("_xé0D_", "_xé0D_"),
-            ("_xD800_", "_xD800_"),
-            ("_x_x0041_", "_xA"),
-        ] {
-            assert_eq!(unescaped(text), expected);
-        }
     }
 }

@@ -6,11 +6,9 @@ use std::borrow::Cow;
 use quick_xml::Reader;
 use quick_xml::events::{BytesEnd, BytesStart, Event};
 
+use super::super::limits::DEPTH_MAX;
 use super::archive::Bounded;
 use super::words::Fault;
-
-/// How deep tags may be nested; those of a workbook are a dozen deep.
-pub(super) const DEPTH_MAX: usize = 256;
 
 pub(super) struct Xml {
     reader: Reader<Bounded>,

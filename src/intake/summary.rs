@@ -1,0 +1,133 @@
+//! What was recognised of a file.
+
+use super::columns::Columns;
+use super::doubts::ColumnDoubt;
+use super::encoding::Encoding;
+use super::header::Target;
+use super::options::{Hidden, IntakeOptions};
+use super::roles::Role;
+use super::words;
+use crate::ticket::trim;
+
+/// What was recognised, for printing and for writing results in the same form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    pub format: Format,
+    /// The line of the header, and how many lines above it have something in them.
+    pub header_line: u64,
+    pub n_above: u64,
+    /// The columns that are sent: as the file calls them, and what they are.
+    pub columns: Vec<(String, Target)>,
+    /// What is set where a cell is blank.
+    pub set: Vec<Target>,
+    /// Columns that are kept in the results and not sent.
+    pub extra: Vec<String>,
+    /// Names that several columns have, none of which is sent.
+    pub doubled: Vec<String>,
+    /// Columns without a name between others; not kept.
+    pub n_unnamed: usize,
+    /// Columns that an earlier result added; ignored.
+    pub ours: Vec<String>,
+    /// The column that is read where the phone's own is blank.
+    pub second_phone: Option<String>,
+    /// What is not sure of the columns.
+    pub doubts: Vec<ColumnDoubt>,
+    /// What becomes of hidden rows.
+    pub hidden: Hidden,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Format {
+    Text {
+        encoding: Encoding,
+        delimiter: u8,
+        sep_line: bool,
+    },
+    Workbook {
+        sheet: String,
+        /// The other visible sheets that are not blank.
+        others: Vec<OtherSheet>,
+        /// Rows below the header that are hidden, by a filter or by hand.
+        n_hidden: u64,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherSheet {
+    pub name: String,
+    /// Below its header.
+    pub n_rows: u64,
+}
+
+impl Summary {
+    pub(super) fn of(
+        format: Format,
+        (header_line, n_above): (u64, u64),
+        columns: &Columns,
+        options: &IntakeOptions,
+    ) -> Self {
+        let named = columns.names.iter().zip(&columns.roles);
+        let sent = named.filter_map(|(name, role)| match role {
+            Role::Target(target) => Some((trim(name).to_owned(), target.clone())),
+            Role::Extra | Role::Ours | Role::SecondPhone => None,
+        });
+        Self {
+            format,
+            header_line,
+            n_above,
+            columns: sent.collect(),
+            set: options.set.iter().map(|it| it.target.clone()).collect(),
+            extra: columns.extras(),
+            doubled: columns.doubled(),
+            n_unnamed: columns.unnamed.len(),
+            ours: columns.ours(),
+            second_phone: columns.second_phone.map(|it| columns.names[it].clone()),
+            doubts: columns.doubts(&options.map),
+            hidden: options.hidden,
+        }
+    }
+
+    /// One line a fact, for people.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![match &self.format {
+            Format::Text { encoding, delimiter, sep_line } => {
+                words::summary::text(encoding.name(), &words::summary::delimiter(*delimiter), *sep_line)
+            }
+            Format::Workbook { sheet, others, .. } => {
+                words::summary::workbook(sheet, others.iter().map(|it| (&*it.name, it.n_rows)))
+            }
+        }];
+        if let Format::Workbook { n_hidden, .. } = self.format
+            && 0 < n_hidden
+        {
+            lines.push(match self.hidden {
+                Hidden::Open => words::summary::hidden_read(n_hidden),
+                Hidden::Skip => words::summary::hidden_left_out(n_hidden),
+            });
+        }
+        if 0 < self.n_above {
+            lines.push(words::summary::above(self.header_line, self.n_above));
+        }
+        for (name, target) in &self.columns {
+            lines.push(words::summary::column(name, &target.to_string()));
+        }
+        if let Some(name) = &self.second_phone {
+            lines.push(words::summary::second_phone(name));
+        }
+        lines.extend(self.set.iter().map(|it| words::summary::set(&it.to_string())));
+        if !self.extra.is_empty() {
+            lines.push(words::summary::extra(&self.extra));
+        }
+        if !self.doubled.is_empty() {
+            lines.push(words::summary::doubled(&self.doubled));
+        }
+        if 0 < self.n_unnamed {
+            lines.push(words::summary::unnamed(self.n_unnamed));
+        }
+        if !self.ours.is_empty() {
+            lines.push(words::summary::ours(&self.ours));
+        }
+        lines.extend(self.doubts.iter().map(ToString::to_string));
+        lines
+    }
+}
