@@ -1,11 +1,12 @@
-//! The engine: takes rows from an [`Outbox`], gives them to an [`Api`], and writes back what is
-//! known. It names neither a database nor HTTP; both come through the ports, so that a whole run
-//! can be simulated in memory under virtual time.
+//! The engine: takes rows from an [`Outbox`], gives them to an [`Api`], and writes back what is known. It
+//! names neither a database nor HTTP; both come through the ports, so that a whole run can be simulated in
+//! memory under virtual time.
 //!
 //! The core is pure, with no clock and no I/O: [`evidence`] (what an answer means), [`decide`] (what it makes
-//! of a row), [`pace`] (when the next request may go), [`breaker`], [`guards`] (when the run stops itself), [`retry`],
-//! [`eyes`] (whether an absence can be believed), [`coordination`] (what the workers of one outbox know together).
-//! [`run()`] drives it through the ports.
+//! of a row), [`settle`] (what that makes of the row as it stands by then), [`pace`] (when the next request
+//! may go), [`breaker`], [`guards`] (when the run stops itself), [`retry`], [`eyes`] (whether an absence can
+//! be believed), [`coordination`] (what the workers of one outbox know together). [`run()`] drives it through
+//! the ports.
 
 pub mod breaker;
 mod clock;
@@ -24,6 +25,7 @@ mod rate;
 pub mod retry;
 mod row;
 mod run;
+pub mod settle;
 mod slot_lease;
 mod stats;
 

@@ -32,6 +32,29 @@ pub enum State {
     Cancelled,
 }
 
+impl State {
+    pub const ALL: [Self; 11] = [
+        Self::Pending,
+        Self::InFlight,
+        Self::InDoubt,
+        Self::Opened,
+        Self::Invalid,
+        Self::Rejected,
+        Self::Failed,
+        Self::Unconfirmed,
+        Self::Conflict,
+        Self::Skipped,
+        Self::Cancelled,
+    ];
+
+    /// Of rows that wait for a post or a look-up.
+    pub const WAITING: [Self; 2] = [Self::Pending, Self::InDoubt];
+
+    pub fn waits(self) -> bool {
+        Self::WAITING.contains(&self)
+    }
+}
+
 /// A ticket may exist that we have no proof of. While a row carries a doubt it may be looked up, but
 /// never posted. A row leaves it by a proof (`opened`), by enough absences (posted again), or by
 /// running out of patience (`unconfirmed`).
@@ -139,8 +162,8 @@ pub enum Change {
 }
 
 impl Doubt {
-    /// Of a row whose post may have left something, and whose answer nobody waits for since then. Whatever else
-    /// makes doubts makes them as this and [`precaution`](Self::precaution) do.
+    /// Of a row whose post may have left something, and whose answer nobody waits for since then. Whatever
+    /// else makes doubts makes them as this and [`precaution`](Self::precaution) do.
     pub fn since(since: Timestamp) -> Self {
         Self { since, hubsoft_at: None, precaution: false, absences: 0, last_absence: None, answered: 0 }
     }

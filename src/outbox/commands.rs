@@ -1,5 +1,6 @@
 //! What both drivers make of a person's commands.
 
+use super::doubts::{ended, kept};
 use super::names::state_of;
 use super::stored::unreadable;
 use super::{Resolution, ResolveError, Word, state_name};
@@ -15,51 +16,70 @@ pub(super) fn retryable(states: &[State]) -> Vec<&'static str> {
     states.iter().filter(is_retryable).map(|it| state_name(*it)).collect()
 }
 
-/// Checks the state, as it is stored, of a row that a person wants to settle. `None`: there is no such row.
-pub(super) fn check_unsettled(row: RowId, state: Option<&str>) -> Result<(), ResolveError> {
-    match state.map(state_of) {
-        Some(Some(state)) if takes_a_word(state) => Ok(()),
-        Some(Some(state)) => Err(ResolveError::NotUnsettled { row, state }),
-        Some(None) => Err(unreadable("outbox.state").into()),
-        None => Err(ResolveError::Unknown { row }),
-    }
-}
-
 /// Whether a person may say what became of a row in this state.
 pub fn takes_a_word(state: State) -> bool {
     matches!(state, State::InDoubt | State::Unconfirmed | State::Conflict)
 }
 
-/// The protocolos of `words` with their rows; an error if two rows are to have the same.
-pub(super) fn protocolos<'a>(words: &[Word<'a>]) -> Result<Vec<(&'a str, RowId)>, ResolveError> {
-    let mut all: Vec<(&str, RowId)> = Vec::new();
+/// The protocolos of `words`; an error if two rows are to have the same.
+pub(super) fn protocolos<'a>(words: &[Word<'a>]) -> Result<Vec<&'a str>, ResolveError> {
+    let mut owners: Vec<(&str, RowId)> = Vec::new();
     for word in words {
         let Resolution::Opened { protocolo, .. } = word.says else { continue };
-        if let Some((_, owner)) = all.iter().find(|it| it.0 == protocolo) {
+        if let Some((_, owner)) = owners.iter().find(|it| it.0 == protocolo) {
             return Err(ResolveError::OtherRows { protocolo: protocolo.to_owned(), owner: *owner });
         }
-        all.push((protocolo, word.row));
+        owners.push((protocolo, word.row));
     }
-    Ok(all)
+    Ok(owners.into_iter().map(|it| it.0).collect())
 }
 
-/// A resolution as SQL takes it.
+/// What a person's word makes of a row, as SQL takes it.
 pub(super) struct Resolved<'a> {
     pub(super) state: &'static str,
     pub(super) protocolo: Option<&'a str>,
     pub(super) id_atendimento: Option<i64>,
     pub(super) error_code: Option<&'static str>,
+    pub(super) error_message: Option<&'static str>,
 }
 
 impl<'a> Resolved<'a> {
-    pub(super) fn by(word: Resolution<'a>) -> Self {
-        match word {
-            Resolution::Opened { protocolo, id_atendimento } => {
-                Self { state: "opened", protocolo: Some(protocolo), id_atendimento, error_code: None }
-            }
-            Resolution::NotOpened => {
-                Self { state: "failed", protocolo: None, id_atendimento: None, error_code: Some(NOT_OPENED) }
-            }
+    /// `state` is the row's as it is stored, `None` if there is no such row; `owner` is the row that is
+    /// opened by the ticket which the word names.
+    pub(super) fn by(word: &Word<'a>, state: Option<&str>, owner: Option<i64>) -> Result<Self, ResolveError> {
+        let row = word.row;
+        match state.map(state_of) {
+            Some(Some(state)) if takes_a_word(state) => {}
+            Some(Some(state)) => return Err(ResolveError::NotUnsettled { row, state }),
+            Some(None) => return Err(unreadable("outbox.state").into()),
+            None => return Err(ResolveError::Unknown { row }),
         }
+        let opened = (state_name(State::Opened), None, None);
+        let failed =
+            (state_name(State::Failed), Some(NOT_OPENED), Some("a person found that no ticket was opened"));
+        let (protocolo, id_atendimento, (state, error_code, error_message)) = match word.says {
+            Resolution::Opened { protocolo, id_atendimento } => (Some(protocolo), id_atendimento, opened),
+            Resolution::NotOpened => (None, None, failed),
+        };
+        if let (Some(id_atendimento), Some(owner)) = (id_atendimento, owner) {
+            return Err(ResolveError::Taken { id_atendimento, owner: RowId(owner) });
+        }
+        Ok(Self { state, protocolo, id_atendimento, error_code, error_message })
+    }
+}
+
+/// The ticket that a word names.
+pub(super) fn named(word: &Word<'_>) -> Option<i64> {
+    match word.says {
+        Resolution::Opened { id_atendimento, .. } => id_atendimento,
+        Resolution::NotOpened => None,
+    }
+}
+
+/// What the word makes of the row's doubt, in SQL.
+pub(super) fn doubt_after(word: &Word<'_>, row: &str, now: &str) -> String {
+    match word.says {
+        Resolution::Opened { .. } => kept(row, now),
+        Resolution::NotOpened => ended().to_owned(),
     }
 }

@@ -4,7 +4,10 @@
 //! [`Doubt::since`]: crate::delivery::Doubt::since
 //! [`Doubt::precaution`]: crate::delivery::Doubt::precaution
 
-/// Assignments that leave a row with a new doubt. `since` and `precaution` are SQL; NULL for `since` is no doubt.
+use super::names::{CONFLICT, IN_DOUBT, IN_FLIGHT, OPENED, PENDING, UNCONFIRMED};
+
+/// Assignments that leave a row with a new doubt. `since` and `precaution` are SQL; NULL for `since` is no
+/// doubt.
 pub(super) fn made(since: &str, precaution: &str) -> String {
     format!(
         "doubt_since = {since}, doubt_hubsoft_at = NULL, doubt_precaution = {precaution}, absences = 0,
@@ -19,7 +22,8 @@ pub(super) enum Patience {
     New,
 }
 
-/// The same where `is_due` holds (SQL); else the doubt stays as it was. `row` is what the row is called there.
+/// The same where `is_due` holds (SQL); else the doubt stays as it was. `row` is what the row is called
+/// there.
 pub(super) fn made_where(
     is_due: &str,
     row: &str,
@@ -51,32 +55,47 @@ pub(super) fn of_new(is_due: &str, since: &str) -> String {
     format!("CASE WHEN {is_due} THEN {since} END, {is_due}")
 }
 
-/// Of a claim to post: of a row without a doubt, whose other columns stand as [`made`] and [`decided`] leave them. A
-/// claim is too frequent to write them once more.
+/// Of a claim to post: of a row without a doubt, whose other columns stand as [`made`] and [`decided`] leave
+/// them. A claim is too frequent to write them once more.
 pub(super) fn begun(row: &str, since: &str) -> String {
     format!("posting = {row}.doubt_since IS NULL, doubt_since = coalesce({row}.doubt_since, {since})")
 }
 
-/// Of a claim under which nothing was sent.
+/// Of a claim under which nothing was sent, the state included: a look-up's doubt stays.
 pub(super) fn taken_back(row: &str) -> String {
-    format!("doubt_since = CASE WHEN NOT {row}.posting THEN {row}.doubt_since END")
+    format!(
+        "state = CASE WHEN {row}.posting OR {row}.doubt_precaution THEN {PENDING} ELSE {IN_DOUBT} END,
+         doubt_since = CASE WHEN NOT {row}.posting THEN {row}.doubt_since END"
+    )
 }
 
-/// As a settle has decided, but of an opening: `value` is SQL for each field of [`Doubt`](crate::delivery::Doubt).
+/// Whether a look-up was of no use: what is known of the row is still what became of its post.
+pub(super) fn still_in_doubt(row: &str, new_state: &str) -> String {
+    format!("{new_state} = {IN_DOUBT} AND NOT {row}.posting")
+}
+
+/// As a settle has decided, but of an opening: `value` is SQL for each field of
+/// [`Doubt`](crate::delivery::Doubt).
 pub(super) fn decided(row: &str, new_state: &str, value: impl Fn(&str) -> String) -> String {
     let [since, hubsoft_at, precaution, absences, last_absence, answered] =
         ["since", "hubsoft_at", "precaution", "absences", "last_absence", "answered"].map(value);
     format!(
-        "doubt_since = CASE WHEN {new_state} = 'conflict' THEN {row}.doubt_since ELSE {since} END,
+        "doubt_since = CASE WHEN {new_state} = {CONFLICT} THEN {row}.doubt_since ELSE {since} END,
          doubt_hubsoft_at = {hubsoft_at}, doubt_precaution = coalesce({precaution}, false),
          absences = coalesce({absences}, 0), last_absence = {last_absence}, answered = coalesce({answered}, 0)"
     )
 }
 
-/// Of a row that has a ticket, or is said to have one: the doubt of its claim stays (`since` if it has none), so that
-/// it is looked up before it is posted, whatever somebody writes into `state`.
+/// Of a row that has a ticket, or is said to have one: the doubt of its claim stays (`since` if it has none),
+/// so that it is looked up before it is posted, whatever somebody writes into `state`.
 pub(super) fn kept(row: &str, since: &str) -> String {
     format!("doubt_since = coalesce({row}.doubt_since, {since}), doubt_precaution = false")
+}
+
+/// Of a row, whatever it was, that was claimed as nobody knew: it is in doubt `since` (SQL).
+pub(super) fn of_lost_claim(since: &str) -> String {
+    let made = made(since, "false");
+    format!("state = {IN_DOUBT}, {made}, finished_at = NULL, error_code = NULL, error_message = NULL")
 }
 
 /// Of a row of which it is certain that it left nothing.
@@ -84,18 +103,19 @@ pub(super) fn ended() -> &'static str {
     "doubt_since = NULL"
 }
 
-/// Of a doubt that somebody wants to be looked into once more: a mere precaution no longer, and with new patience where
-/// that had run out.
+/// Of a doubt that somebody wants to be looked into once more: a mere precaution no longer, and with new
+/// patience where that had run out.
 pub(super) fn reopened(row: &str) -> String {
     format!(
         "doubt_precaution = false,
-         answered = CASE WHEN {row}.state = 'unconfirmed' THEN 0 ELSE {row}.answered END"
+         answered = CASE WHEN {row}.state = {UNCONFIRMED} THEN 0 ELSE {row}.answered END"
     )
 }
 
-/// Whether the doubt of a row says something of it: not what was made of a claim, before or after it is settled.
+/// Whether the doubt of a row says something of it: not what was made of a claim, before or after it is
+/// settled.
 pub(super) fn is_shown(row: &str) -> String {
-    format!("{row}.state NOT IN ('opened', 'conflict') AND NOT ({row}.posting AND {row}.state = 'in_flight')")
+    format!("{row}.state NOT IN ({OPENED}, {CONFLICT}) AND NOT ({row}.posting AND {row}.state = {IN_FLIGHT})")
 }
 
 #[cfg(test)]
@@ -106,7 +126,8 @@ mod tests {
     const COLUMNS: [&str; 6] =
         ["doubt_since", "doubt_hubsoft_at", "doubt_precaution", "absences", "last_absence", "answered"];
 
-    /// Seen: rows from elsewhere, and those of a database that had lost commits, were in doubt by rules of their own.
+    /// Seen: rows from elsewhere, and those of a database that had lost commits, were in doubt by rules of
+    /// their own.
     #[test]
     fn doubts_are_written_here_and_nowhere_else() {
         let mut n_seen = 0;

@@ -2,18 +2,25 @@
 
 use std::collections::HashSet;
 
-use crate::delivery::{Change, Settle};
+use crate::delivery::{RowId, Settle};
 
-/// The ticket that a settle proves.
-pub(super) fn ticket_of(settle: &Settle) -> Option<i64> {
-    match &settle.change {
-        Change::Opened { opening, .. } => Some(opening.id_atendimento),
-        _ => None,
+/// Rows and tickets of which there was a settle already.
+#[derive(Default)]
+pub(super) struct Seen {
+    rows: HashSet<RowId>,
+    tickets: HashSet<i64>,
+}
+
+impl Seen {
+    /// Whether neither its row nor its ticket has come before.
+    pub(super) fn is_new(&mut self, settle: &Settle) -> bool {
+        let is_new_ticket = settle.ticket().is_none_or(|it| self.tickets.insert(it));
+        self.rows.insert(settle.row) && is_new_ticket
     }
 }
 
 /// Whether no row and no ticket comes twice.
 pub(super) fn are_distinct(settles: &[Settle]) -> bool {
-    let (mut rows, mut tickets) = (HashSet::new(), HashSet::new());
-    settles.iter().all(|it| rows.insert(it.row) && ticket_of(it).is_none_or(|ticket| tickets.insert(ticket)))
+    let mut seen = Seen::default();
+    settles.iter().all(|it| seen.is_new(it))
 }

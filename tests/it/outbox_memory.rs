@@ -1,6 +1,6 @@
 //! The outbox of the simulation keeps the promises that a real one keeps.
 
-use mutirao::delivery::RowId;
+use mutirao::delivery::{RowId, State};
 use mutirao::ticket::{Field, RawTicket, Ticket};
 
 use crate::outbox_conformance::{Bench, Seed, Seen, at, conforms};
@@ -36,6 +36,10 @@ impl Bench for MemoryOutbox {
             warning: row.warning,
             n_history: row.history.len(),
         }
+    }
+
+    async fn write_state(&mut self, row: RowId, state: State) {
+        self.write_state_of(row, state);
     }
 }
 

@@ -8,11 +8,12 @@ use super::error::Trouble;
 use super::read::Reach;
 use super::session::Access;
 use super::values::text;
-use crate::delivery::{OutboxError, RowId, State};
-use crate::outbox::commands::{Resolved, check_unsettled, protocolos, retryable};
-use crate::outbox::doubts::{Patience, ended, kept, made_where};
+use crate::delivery::{AttemptKind, OutboxError, RowId, State};
+use crate::outbox::commands::{Resolved, doubt_after, named, protocolos, retryable};
+use crate::outbox::doubts::{Patience, made_where};
+use crate::outbox::names::{OPENED, kind_name};
 use crate::outbox::stored::count;
-use crate::outbox::{BatchId, BindError, Cancelled, Resolution, ResolveError, Scope, Word};
+use crate::outbox::{BatchId, BindError, Cancelled, ResolveError, Scope, Word};
 
 /// Of `o`: of the batch. `$1` its number, `$2` its name; NULL is every batch.
 pub(super) const OF_BATCH: &str = "($2::text IS NULL OR o.batch = $1::bigint AND o.record IS NOT NULL
@@ -136,11 +137,12 @@ impl PgOutbox {
 
     /// Settles rows by a person's word: all of them, or none.
     pub async fn resolve(&self, words: &[Word<'_>], now: Timestamp) -> Result<(), ResolveError> {
-        let protocolos: Vec<&str> = protocolos(words)?.into_iter().map(|it| it.0).collect();
+        let protocolos = protocolos(words)?;
         let mut tx = self.tx(Access::Shared).await?;
-        let sql =
-            "SELECT protocolo, id FROM mutirao.outbox WHERE protocolo = ANY($1) AND state = 'opened' LIMIT 1";
-        let taken: Option<(String, i64)> = sqlx::query_as(sql)
+        let sql = format!(
+            "SELECT protocolo, id FROM mutirao.outbox WHERE protocolo = ANY($1) AND state = {OPENED} LIMIT 1"
+        );
+        let taken: Option<(String, i64)> = sqlx::query_as(AssertSqlSafe(sql))
             .bind(protocolos)
             .persistent(false)
             .fetch_optional(&mut *tx)
@@ -159,28 +161,20 @@ impl PgOutbox {
 
 async fn resolve(tx: &mut PgConnection, word: &Word<'_>, now: Timestamp) -> Result<(), ResolveError> {
     let row = word.row;
-    let sql = "SELECT state FROM mutirao.outbox WHERE id = $1 FOR UPDATE";
-    let state: Option<String> =
-        sqlx::query_scalar(sql).bind(row.0).persistent(false).fetch_optional(&mut *tx).await.trouble()?;
-    check_unsettled(row, state.as_deref())?;
-    let to = Resolved::by(word.says);
-    if let Some(id_atendimento) = to.id_atendimento {
-        let sql = "SELECT id FROM mutirao.outbox WHERE id_atendimento = $1 AND state = 'opened'";
-        let owner = sqlx::query_scalar(sql).bind(id_atendimento).persistent(false);
-        if let Some(owner) = owner.fetch_optional(&mut *tx).await.trouble()? {
-            return Err(ResolveError::Taken { id_atendimento, owner: RowId(owner) });
-        }
-    }
+    let sql = format!(
+        "SELECT o.state, (SELECT t.id FROM mutirao.outbox t WHERE t.id_atendimento = $2 AND t.state = {OPENED})
+           FROM mutirao.outbox o WHERE o.id = $1 FOR UPDATE OF o"
+    );
+    let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(row.0).bind(named(word)).persistent(false);
+    let found: Option<(String, Option<i64>)> = asked.fetch_optional(&mut *tx).await.trouble()?;
+    let (state, owner) = found.unzip();
+    let to = Resolved::by(word, state.as_deref(), owner.flatten())?;
     let sql = format!(
         "UPDATE mutirao.outbox o
-            SET state = $1, protocolo = $2, id_atendimento = $4, error_code = $5,
-                error_message = CASE WHEN $5 IS NOT NULL THEN 'a person found that no ticket was opened' END,
+            SET state = $1, protocolo = $2, id_atendimento = $4, error_code = $5, error_message = $7,
                 ids_ordem_servico = NULL, numeros_ordem_servico = NULL, finished_at = {NOW}, {}
           WHERE id = $6",
-        match word.says {
-            Resolution::Opened { .. } => kept("o", NOW),
-            Resolution::NotOpened => ended().to_owned(),
-        }
+        doubt_after(word, "o", NOW)
     );
     sqlx::query(AssertSqlSafe(sql))
         .bind(to.state)
@@ -189,19 +183,21 @@ async fn resolve(tx: &mut PgConnection, word: &Word<'_>, now: Timestamp) -> Resu
         .bind(to.id_atendimento)
         .bind(to.error_code)
         .bind(row.0)
+        .bind(to.error_message)
         .persistent(false)
         .execute(&mut *tx)
         .await
         .trouble()?;
     let sql = format!(
         "INSERT INTO mutirao.attempt (row_id, at, kind, verdict, latency_ms, note)
-         VALUES ($1, {NOW}, 'word', $2, 0, $4)"
+         VALUES ($1, {NOW}, $5, $2, 0, $4)"
     );
     sqlx::query(AssertSqlSafe(sql))
         .bind(row.0)
         .bind(to.state)
         .bind(now.as_millisecond())
         .bind(text(word.note))
+        .bind(kind_name(AttemptKind::Word))
         .persistent(false)
         .execute(tx)
         .await

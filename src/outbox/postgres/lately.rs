@@ -1,8 +1,8 @@
-//! What a worker did lately, said again to a server that began anew: a standby that took over may lack the last
-//! commits, and then a row that was opened waits for its post again.
+//! What a worker did lately, said again to a server that began anew: a standby that took over may lack the
+//! last commits, and then a row that was opened waits for its post again.
 //!
-//! Nobody claims before every living worker has done so. A server is known by when it was started, so that a mere
-//! restart costs a question, too.
+//! Nobody claims before every living worker has done so. A server is known by when it was started, so that a
+//! mere restart costs a question, too.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,10 +13,10 @@ use tokio::time::Instant;
 
 use super::error::{LeaseOver, Trouble, left_as_it_was, unavailable};
 use super::lease::Worker;
-use super::proof::in_doubt;
 use super::session::{Access, in_time};
 use super::settle::settle;
 use crate::delivery::{CLAIM_AGE_MAX, Claim, OutboxError, RowId, Settle, Settled};
+use crate::outbox::doubts::of_lost_claim;
 
 /// How much is remembered: far more than a standby lags behind.
 const SETTLES_MAX: usize = 4096;
@@ -156,9 +156,9 @@ impl Worker {
         .await
     }
 
-    /// Rows that this worker holds, of which the server knows no claim: they may be sent at this moment. Whatever they
-    /// were before: pending again, by a word that is forgotten, too; or claimed earlier, by a worker that has not said
-    /// yet how that ended.
+    /// Rows that this worker holds, of which the server knows no claim: they may be sent at this moment.
+    /// Whatever they were before: pending again, by a word that is forgotten, too; or claimed earlier, by a
+    /// worker that has not said yet how that ended.
     async fn put_in_doubt(&self, live: Vec<(i64, i64, i64)>) -> Result<u64, OutboxError> {
         let mut tx = self.outbox().tx(Access::Claiming).await?;
         let sql = format!(
@@ -169,7 +169,7 @@ impl Worker {
                     WHERE o.id = v.id AND (o.state <> 'opened') IS TRUE
                       AND (o.token < v.token OR o.token = v.token AND o.worker IS DISTINCT FROM v.worker
                                             AND (o.state NOT IN ('in_flight', 'in_doubt', 'unconfirmed')) IS TRUE)",
-            in_doubt("clock_timestamp() + make_interval(secs => $4)")
+            of_lost_claim("clock_timestamp() + make_interval(secs => $4)")
         );
         let done = sqlx::query(AssertSqlSafe(sql))
             .bind(live.iter().map(|it| it.0).collect::<Vec<_>>())

@@ -9,6 +9,7 @@ use super::settle::fenced;
 use super::values::{list, text};
 use crate::delivery::{OpenedTicket, OutboxError, Settle};
 use crate::outbox::doubts::kept;
+use crate::outbox::names::OPENED;
 
 /// Openings column by column, as one statement takes them.
 #[derive(Default)]
@@ -57,7 +58,7 @@ pub(super) async fn write_opened(
         return Ok(0);
     }
     let sql = format!("UPDATE mutirao.outbox o
-                  SET state = 'opened', protocolo = v.protocolo, id_atendimento = v.id_atendimento,
+                  SET state = {OPENED}, protocolo = v.protocolo, id_atendimento = v.id_atendimento,
                       ids_ordem_servico = v.ids_os::bigint[], numeros_ordem_servico = v.numeros_os::text[],
                       attempts = v.attempts, warning = coalesce(v.warning, o.warning), {},
                       error_code = NULL, error_message = NULL, finished_at = clock_timestamp()

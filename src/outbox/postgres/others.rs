@@ -9,9 +9,10 @@ use super::error::Trouble;
 use super::opened::{count, lists};
 use super::settle::fenced;
 use super::values::{Time, text};
-use crate::delivery::{Change, Doubt, Fault, OpenedTicket, OutboxError, Settle, State};
-use crate::outbox::doubts::decided;
-use crate::outbox::state_name;
+use crate::delivery::settle::After;
+use crate::delivery::{OutboxError, Settle, State};
+use crate::outbox::doubts::{decided, still_in_doubt};
+use crate::outbox::names::{any_of, state_name};
 
 /// Column by column, as one statement takes them.
 #[derive(Default)]
@@ -35,56 +36,14 @@ pub(super) struct OtherRows<'a> {
     answered: Vec<i32>,
 }
 
-/// What a change makes of a row.
-#[derive(Default)]
-struct After<'a> {
-    available_at: Option<Timestamp>,
-    attempts: Option<u32>,
-    doubt: Option<&'a Doubt>,
-    code: Option<&'a str>,
-    message: Option<&'a str>,
-    opening: Option<&'a OpenedTicket>,
-}
-
-impl<'a> After<'a> {
-    fn fault(fault: &'a Fault) -> Self {
-        Self { code: Some(&fault.code), message: Some(&fault.message), ..Self::default() }
-    }
-}
-
 impl<'a> OtherRows<'a> {
     pub(super) fn push(&mut self, settle: &'a Settle) {
-        let (state, after) = match &settle.change {
-            Change::Later { at, attempts, doubt, fault } => {
-                let after = fault.as_ref().map(After::fault).unwrap_or_default();
-                let (available_at, attempts, doubt) = (Some(*at), Some(*attempts), doubt.as_ref());
-                (settle.change.state(None), After { available_at, attempts, doubt, ..after })
-            }
-            Change::Skipped { opening } => {
-                let message = Some("a ticket of this service and type is open already");
-                let code = Some("already_open");
-                (State::Skipped, After { opening: Some(opening), code, message, ..After::default() })
-            }
-            Change::Rejected { attempts, fault } => {
-                (State::Rejected, After { attempts: Some(*attempts), ..After::fault(fault) })
-            }
-            Change::Failed { attempts, fault } => {
-                (State::Failed, After { attempts: Some(*attempts), ..After::fault(fault) })
-            }
-            Change::Unconfirmed { doubt, fault } => {
-                (State::Unconfirmed, After { doubt: Some(doubt), ..After::fault(fault) })
-            }
-            Change::Conflict { opening, attempts, fault } => {
-                let (opening, attempts) = (Some(opening), Some(*attempts));
-                (State::Conflict, After { opening, attempts, ..After::fault(fault) })
-            }
-            Change::Opened { .. } | Change::Release => unreachable!("`write` has sorted them out"),
-        };
+        let after = After::of(&settle.change);
         let (ids_os, numeros_os) = after.opening.map(lists).unwrap_or_default();
         let time = |it: Option<Timestamp>| it.map(Time);
         self.ids.push(settle.row.0);
         self.tokens.push(settle.token.0);
-        self.states.push(state_name(state));
+        self.states.push(state_name(settle.change.state(None)));
         self.available_at.push(time(after.available_at));
         self.attempts.push(after.attempts.map(count));
         self.codes.push(after.code.map(text));
@@ -102,9 +61,6 @@ impl<'a> OtherRows<'a> {
     }
 }
 
-/// A look-up was of no use: what is known of the row is still what became of its post.
-const STILL_IN_DOUBT: &str = "v.state = 'in_doubt' AND NOT o.posting";
-
 /// Writes settles of rows that are in flight under their token; returns how many that were.
 pub(super) async fn write_others(
     conn: &mut PgConnection,
@@ -114,15 +70,17 @@ pub(super) async fn write_others(
     if rows.ids.is_empty() {
         return Ok(0);
     }
+    let still_in_doubt = still_in_doubt("o", "v.state");
+    let waits = any_of(&State::WAITING);
     let sql = format!("UPDATE mutirao.outbox o
                   SET state = v.state, available_at = coalesce(v.available_at, o.available_at),
                       attempts = coalesce(v.attempts, o.attempts),
                       {},
-                      error_code = CASE WHEN {STILL_IN_DOUBT} THEN o.error_code ELSE v.code END,
-                      error_message = CASE WHEN {STILL_IN_DOUBT} THEN o.error_message ELSE v.message END, protocolo = v.protocolo,
+                      error_code = CASE WHEN {still_in_doubt} THEN o.error_code ELSE v.code END,
+                      error_message = CASE WHEN {still_in_doubt} THEN o.error_message ELSE v.message END, protocolo = v.protocolo,
                       id_atendimento = v.id_atendimento, ids_ordem_servico = v.ids_os::bigint[],
                       numeros_ordem_servico = v.numeros_os::text[],
-                      finished_at = CASE WHEN v.state NOT IN ('pending', 'in_doubt') THEN clock_timestamp() END
+                      finished_at = CASE WHEN v.state NOT IN {waits} THEN clock_timestamp() END
                  FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::timestamptz[], $5::int[], $6::text[],
                              $7::text[], $8::text[], $9::bigint[], $10::text[], $11::text[], $12::timestamptz[],
                              $13::timestamptz[], $14::bool[], $15::int[], $16::timestamptz[], $17::int[])

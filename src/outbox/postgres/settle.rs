@@ -20,8 +20,8 @@ use super::session::Access;
 use super::values::{Time, text};
 use crate::delivery::{Change, OutboxError, RowId, Settle, Settled};
 use crate::outbox::doubts::taken_back;
-use crate::outbox::kind_name;
-use crate::outbox::settles::{are_distinct, ticket_of};
+use crate::outbox::names::{IN_FLIGHT, OPENED, kind_name};
+use crate::outbox::settles::{Seen, are_distinct};
 
 pub(super) async fn settle(worker: &Worker, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
     if settles.is_empty() {
@@ -47,6 +47,8 @@ pub(super) async fn settle(worker: &Worker, settles: &[Settle]) -> Result<Vec<Se
     for (at, why) in piecewise(&mut tx, &plain, part).await? {
         settled[at] = held_back(worker, settles[at].row, &why);
     }
+    let written = plain.iter().filter(|at| settled[**at] == Settled::Written);
+    write_attempts(&mut tx, written.map(|at| &settles[*at])).await?;
     for &at in &odd {
         let settle = &settles[at];
         match within(&mut tx, async |conn| proof::settle_odd(conn, id, settle).await).await? {
@@ -54,13 +56,6 @@ pub(super) async fn settle(worker: &Worker, settles: &[Settle]) -> Result<Vec<Se
             Err(why) => settled[at] = held_back(worker, settle.row, &why),
         }
     }
-    // A repeated settle has its history already; a stale one is not the row's any more.
-    let news = settles.iter().zip(&settled).enumerate().filter(|(at, (_, settled))| match settled {
-        Settled::Locked => false,
-        Settled::Duplicate | Settled::Taken => true,
-        Settled::Written | Settled::Stale => !odd.contains(at),
-    });
-    write_attempts(&mut tx, news.map(|(_, (settle, _))| settle)).await?;
     tx.commit().await?;
     Ok(settled)
 }
@@ -90,26 +85,31 @@ struct Sorted {
 /// From here on nobody else changes any of the rows, but those that are held.
 async fn sort(conn: &mut PgConnection, worker: i64, settles: &[Settle]) -> Result<Sorted, OutboxError> {
     let ids: Vec<i64> = settles.iter().map(|it| it.row.0).collect();
-    let sql = "SELECT id, token, (state = 'in_flight' AND worker = $2) IS TRUE FROM mutirao.outbox
-                WHERE id = ANY($1) ORDER BY id FOR UPDATE SKIP LOCKED";
-    let ours: Vec<(i64, i64, bool)> =
-        sqlx::query_as(sql).bind(&ids).bind(worker).fetch_all(&mut *conn).await.trouble()?;
+    let sql = format!(
+        "SELECT id, token, (state = {IN_FLIGHT} AND worker = $2) IS TRUE FROM mutirao.outbox
+          WHERE id = ANY($1) ORDER BY id FOR UPDATE SKIP LOCKED"
+    );
+    let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(&ids).bind(worker);
+    let ours: Vec<(i64, i64, bool)> = asked.fetch_all(&mut *conn).await.trouble()?;
     let ours: HashMap<i64, Option<i64>> =
         ours.into_iter().map(|(id, token, is_live)| (id, is_live.then_some(token))).collect();
     let sql = "SELECT id FROM mutirao.outbox WHERE id = ANY($1)";
     let there: Vec<i64> = sqlx::query_scalar(sql).bind(ids).fetch_all(&mut *conn).await.trouble()?;
     let there: HashSet<i64> = there.into_iter().collect();
-    let tickets: Vec<i64> = settles.iter().filter_map(ticket_of).collect();
-    let sql = "SELECT id_atendimento FROM mutirao.outbox WHERE id_atendimento = ANY($1) AND state = 'opened'";
-    let taken: Vec<i64> = sqlx::query_scalar(sql).bind(tickets).fetch_all(conn).await.trouble()?;
-    let mut tickets: HashSet<i64> = taken.into_iter().collect();
-    let mut rows = HashSet::new();
+    let tickets: Vec<i64> = settles.iter().filter_map(Settle::ticket).collect();
+    let sql = format!(
+        "SELECT id_atendimento FROM mutirao.outbox WHERE id_atendimento = ANY($1) AND state = {OPENED}"
+    );
+    let asked = sqlx::query_scalar(AssertSqlSafe(sql)).bind(tickets);
+    let taken: Vec<i64> = asked.fetch_all(conn).await.trouble()?;
+    let taken: HashSet<i64> = taken.into_iter().collect();
+    let mut seen = Seen::default();
     let mut sorted = Sorted { plain: Vec::new(), odd: Vec::new(), locked: Vec::new() };
     for (at, settle) in settles.iter().enumerate() {
-        let is_second = !rows.insert(settle.row) || ticket_of(settle).is_some_and(|it| !tickets.insert(it));
+        let is_free = seen.is_new(settle) && settle.ticket().is_none_or(|it| !taken.contains(&it));
         let place = match ours.get(&settle.row.0) {
             None if there.contains(&settle.row.0) => &mut sorted.locked,
-            Some(Some(token)) if *token == settle.token.0 && !is_second => &mut sorted.plain,
+            Some(Some(token)) if *token == settle.token.0 && is_free => &mut sorted.plain,
             _ => &mut sorted.odd,
         };
         place.push(at);
@@ -117,14 +117,14 @@ async fn sort(conn: &mut PgConnection, worker: i64, settles: &[Settle]) -> Resul
     Ok(sorted)
 }
 
-/// Of `o`: in flight under the token of `v`, claimed by the worker of that parameter. A database that lost its last
-/// commits gives tokens again.
+/// Of `o`: in flight under the token of `v`, claimed by the worker of that parameter. A database that lost
+/// its last commits gives tokens again.
 ///
-/// `IS TRUE` hides the state from the planner. A worker's statistics often say that nothing is in
-/// flight; the index of such rows then looks like the cheapest way in, and is read from end to end for
-/// every row of a settle.
+/// `IS TRUE` hides the state from the planner. A worker's statistics often say that nothing is in flight; the
+/// index of such rows then looks like the cheapest way in, and is read from end to end for every row of a
+/// settle.
 pub(super) fn fenced(worker: usize) -> String {
-    format!("o.id = v.id AND o.token = v.token AND o.worker = ${worker} AND (o.state = 'in_flight') IS TRUE")
+    format!("o.id = v.id AND o.token = v.token AND o.worker = ${worker} AND (o.state = {IN_FLIGHT}) IS TRUE")
 }
 
 /// Writes settles of rows that are in flight under their token. Fails if a row is not.
@@ -154,8 +154,7 @@ pub(super) async fn write<'a>(
         // `claimed_at` goes too: by that a repeated release is known from a row that was recovered.
         let sql = format!(
             "UPDATE mutirao.outbox o
-                      SET state = CASE WHEN o.posting OR o.doubt_precaution THEN 'pending' ELSE 'in_doubt' END,
-                          {}, claimed_at = NULL, sent_at = CASE WHEN o.first_claim THEN NULL ELSE o.sent_at END
+                      SET {}, claimed_at = NULL, sent_at = CASE WHEN o.first_claim THEN NULL ELSE o.sent_at END
                      FROM unnest($1::bigint[], $2::bigint[]) v(id, token)
                     WHERE {}",
             taken_back("o"),
@@ -174,7 +173,7 @@ pub(super) async fn write<'a>(
     all_of(n_settles, n_opened + n_released + n_others)
 }
 
-async fn write_attempts<'a>(
+pub(super) async fn write_attempts<'a>(
     conn: &mut PgConnection,
     settles: impl Iterator<Item = &'a Settle>,
 ) -> Result<(), OutboxError> {

@@ -5,11 +5,11 @@ use sqlx::AssertSqlSafe;
 
 use super::SqliteOutbox;
 use super::error::{Trouble, json};
-use super::proof::owner_of;
-use crate::delivery::{OutboxError, RowId, State};
-use crate::outbox::commands::{Resolved, check_unsettled, protocolos, retryable};
-use crate::outbox::doubts::{Patience, ended, kept, made_where};
-use crate::outbox::{BatchId, BindError, Cancelled, Resolution, ResolveError, Word};
+use crate::delivery::{AttemptKind, OutboxError, RowId, State};
+use crate::outbox::commands::{Resolved, doubt_after, named, protocolos, retryable};
+use crate::outbox::doubts::{Patience, made_where};
+use crate::outbox::names::{OPENED, kind_name};
+use crate::outbox::{BatchId, BindError, Cancelled, ResolveError, Word};
 
 impl SqliteOutbox {
     /// Binds the outbox to the host that is about to be sent to, unless it is bound to another.
@@ -66,11 +66,11 @@ impl SqliteOutbox {
         Ok(Cancelled { n_cancelled: cancelled.rows_affected(), n_left: u64::try_from(n_left).unwrap_or(0) })
     }
 
-    /// Makes finished rows in `states` pending again; returns how many. One that was ever sent is
-    /// looked up first, an `unconfirmed` one is only looked up. `None`: every batch.
+    /// Makes finished rows in `states` pending again; returns how many. One that was ever sent is looked up
+    /// first, an `unconfirmed` one is only looked up. `None`: every batch.
     ///
-    /// States that are not finished, `opened`, and rows that were purged are left alone. The batch goes on if it was
-    /// halted; with `None`, none does.
+    /// States that are not finished, `opened`, and rows that were purged are left alone. The batch goes on if
+    /// it was halted; with `None`, none does.
     pub async fn retry(
         &self,
         batch: Option<BatchId>,
@@ -106,36 +106,31 @@ impl SqliteOutbox {
         let protocolos = protocolos(words)?;
         let mut session = self.session().await;
         let mut tx = session.begin().await?;
-        let sql = "SELECT v.value ->> 0, o.id FROM json_each(?1) v
-                     JOIN outbox o ON o.protocolo = v.value ->> 0 AND o.state = 'opened' LIMIT 1";
-        let keys = protocolos.iter().map(|it| (it.0, it.1.0)).collect::<Vec<_>>();
-        let taken: Option<(String, i64)> =
-            sqlx::query_as(sql).bind(json(&keys)).fetch_optional(&mut *tx).await.trouble()?;
+        let sql = format!(
+            "SELECT o.protocolo, o.id FROM json_each(?1) v
+               JOIN outbox o ON o.protocolo = v.value AND o.state = {OPENED} LIMIT 1"
+        );
+        let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(json(&protocolos));
+        let taken: Option<(String, i64)> = asked.fetch_optional(&mut *tx).await.trouble()?;
         if let Some((protocolo, owner)) = taken {
             return Err(ResolveError::OtherRows { protocolo, owner: RowId(owner) });
         }
         for word in words {
             let row = word.row;
-            let sql = "SELECT state FROM outbox WHERE id = ?1";
-            let state: Option<String> =
-                sqlx::query_scalar(sql).bind(row.0).fetch_optional(&mut *tx).await.trouble()?;
-            check_unsettled(row, state.as_deref())?;
-            let to = Resolved::by(word.says);
-            if let Some(id_atendimento) = to.id_atendimento
-                && let Some(owner) = owner_of(&mut tx, id_atendimento).await?
-            {
-                return Err(ResolveError::Taken { id_atendimento, owner: RowId(owner) });
-            }
+            let sql = format!(
+                "SELECT state, (SELECT t.id FROM outbox t WHERE t.id_atendimento = ?2 AND t.state = {OPENED})
+                   FROM outbox WHERE id = ?1"
+            );
+            let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(row.0).bind(named(word));
+            let found: Option<(String, Option<i64>)> = asked.fetch_optional(&mut *tx).await.trouble()?;
+            let (state, owner) = found.unzip();
+            let to = Resolved::by(word, state.as_deref(), owner.flatten())?;
             let sql = format!(
                 "UPDATE outbox
-                      SET state = ?2, protocolo = ?3, id_atendimento = ?4, error_code = ?5,
-                          error_message = iif(?5 IS NULL, NULL, 'a person found that no ticket was opened'),
-                          ids_os = NULL, numeros_os = NULL, finished_at = ?6, {}
-                    WHERE id = ?1",
-                match word.says {
-                    Resolution::Opened { .. } => kept("outbox", "?6"),
-                    Resolution::NotOpened => ended().to_owned(),
-                }
+                    SET state = ?2, protocolo = ?3, id_atendimento = ?4, error_code = ?5, error_message = ?6,
+                        ids_os = NULL, numeros_os = NULL, finished_at = ?7, {}
+                  WHERE id = ?1",
+                doubt_after(word, "outbox", "?7")
             );
             sqlx::query(AssertSqlSafe(sql))
                 .bind(row.0)
@@ -143,14 +138,16 @@ impl SqliteOutbox {
                 .bind(to.protocolo.map(str::to_owned))
                 .bind(to.id_atendimento)
                 .bind(to.error_code)
+                .bind(to.error_message)
                 .bind(now.as_millisecond())
                 .execute(&mut *tx)
                 .await
                 .trouble()?;
-            let sql = "INSERT INTO attempt (row, at, kind, verdict, latency_ms, note) VALUES (?1, ?2, 'word', ?3, 0, ?4)";
+            let sql = "INSERT INTO attempt (row, at, kind, verdict, latency_ms, note) VALUES (?1, ?2, ?3, ?4, 0, ?5)";
             sqlx::query(sql)
                 .bind(row.0)
                 .bind(now.as_millisecond())
+                .bind(kind_name(AttemptKind::Word))
                 .bind(to.state)
                 .bind(word.note.to_owned())
                 .execute(&mut *tx)

@@ -7,6 +7,7 @@ use sqlx::{Arguments, AssertSqlSafe, Either, Executor, SqliteConnection};
 use super::error::{Trouble, json};
 use crate::delivery::{OpenedTicket, OutboxError};
 use crate::outbox::doubts::kept;
+use crate::outbox::names::{IN_FLIGHT, OPENED};
 
 /// Rows of one statement. Shorter lists are filled up with rows that match nothing, so that few
 /// statements are ever prepared.
@@ -83,11 +84,11 @@ fn update(first: &'static str, n_values: usize) -> String {
         "{first}WITH at(now) AS (VALUES (?)),
               v(id, token, protocolo, id_atendimento, ids_os, numeros_os, attempts, warning) AS (VALUES {})
          UPDATE OR FAIL outbox
-            SET state = 'opened', protocolo = v.protocolo, id_atendimento = v.id_atendimento, ids_os = v.ids_os,
+            SET state = {OPENED}, protocolo = v.protocolo, id_atendimento = v.id_atendimento, ids_os = v.ids_os,
                 numeros_os = v.numeros_os, attempts = v.attempts, warning = coalesce(v.warning, outbox.warning),
                 {}, error_code = NULL, error_message = NULL, finished_at = at.now
            FROM v, at
-          WHERE outbox.id = v.id AND outbox.token = v.token AND outbox.state = 'in_flight'",
+          WHERE outbox.id = v.id AND outbox.token = v.token AND outbox.state = {IN_FLIGHT}",
         rows.join(","),
         kept("outbox", "at.now")
     )

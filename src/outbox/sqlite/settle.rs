@@ -15,10 +15,11 @@ use super::error::{Trouble, json, stored};
 use super::opened::{OpenedRow, lists, write_opened};
 use super::proof;
 use super::session::{BEGIN, Session};
-use crate::delivery::{Attempt, Change, Doubt, Fault, OutboxError, Settle, Settled};
-use crate::outbox::doubts::{decided, taken_back};
-use crate::outbox::names::{kind_name, state_name};
-use crate::outbox::settles::{are_distinct, ticket_of};
+use crate::delivery::settle::After;
+use crate::delivery::{Attempt, Change, Doubt, OutboxError, Settle, Settled};
+use crate::outbox::doubts::{decided, still_in_doubt, taken_back};
+use crate::outbox::names::{IN_FLIGHT, OPENED, kind_name, state_name};
+use crate::outbox::settles::{Seen, are_distinct};
 
 pub(super) async fn settle(session: &mut Session, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
     if settles.is_empty() {
@@ -39,15 +40,11 @@ pub(super) async fn settle(session: &mut Session, settles: &[Settle]) -> Result<
     tx.restart().await?;
     let odd = odd(&mut tx, settles).await?;
     let plain = settles.iter().enumerate().filter(|(at, _)| !odd.contains(at)).map(|(_, it)| it);
-    write(&mut tx, "", plain, now).await?;
+    write(&mut tx, "", plain.clone(), now).await?;
+    write_attempts(&mut tx, plain).await?;
     for &at in &odd {
         settled[at] = proof::settle_odd(&mut tx, &settles[at], now).await?;
     }
-    // A repeated settle has its history already; a stale one is not the row's any more.
-    let news = settles.iter().zip(&settled).enumerate().filter(|(at, (_, settled))| {
-        !odd.contains(at) || matches!(settled, Settled::Duplicate | Settled::Taken)
-    });
-    write_attempts(&mut tx, news.map(|(_, (settle, _))| settle)).await?;
     tx.commit().await?;
     Ok(settled)
 }
@@ -56,20 +53,18 @@ pub(super) async fn settle(session: &mut Session, settles: &[Settle]) -> Result<
 async fn odd(conn: &mut SqliteConnection, settles: &[Settle]) -> Result<Vec<usize>, OutboxError> {
     #[derive(Serialize)]
     struct Key(i64, i64, Option<i64>);
-    let keys: Vec<Key> = settles.iter().map(|it| Key(it.row.0, it.token.0, ticket_of(it))).collect();
-    let sql = "SELECT json_group_array(k.key)
-                 FROM json_each(?1) k LEFT JOIN outbox o ON o.id = k.value ->> 0
-                WHERE o.id IS NULL OR o.token <> k.value ->> 1 OR o.state <> 'in_flight'
-                   OR EXISTS (SELECT 1 FROM outbox t WHERE t.id_atendimento = k.value ->> 2 AND t.state = 'opened')";
-    let found: String = sqlx::query_scalar(sql).bind(json(&keys)).fetch_one(conn).await.trouble()?;
+    let keys: Vec<Key> = settles.iter().map(|it| Key(it.row.0, it.token.0, it.ticket())).collect();
+    let sql = format!(
+        "SELECT json_group_array(k.key)
+           FROM json_each(?1) k LEFT JOIN outbox o ON o.id = k.value ->> 0
+          WHERE o.id IS NULL OR o.token <> k.value ->> 1 OR o.state <> {IN_FLIGHT}
+             OR EXISTS (SELECT 1 FROM outbox t WHERE t.id_atendimento = k.value ->> 2 AND t.state = {OPENED})"
+    );
+    let asked = sqlx::query_scalar(AssertSqlSafe(sql)).bind(json(&keys));
+    let found: String = asked.fetch_one(conn).await.trouble()?;
     let found: HashSet<usize> = stored("json_each", &found)?;
-    let (mut rows, mut tickets) = (HashSet::new(), HashSet::new());
-    let mut is_odd = |at: usize| {
-        let is_second =
-            !rows.insert(settles[at].row) || ticket_of(&settles[at]).is_some_and(|it| !tickets.insert(it));
-        is_second || found.contains(&at)
-    };
-    Ok((0..settles.len()).filter(|&at| is_odd(at)).collect())
+    let mut seen = Seen::default();
+    Ok((0..settles.len()).filter(|&at| !seen.is_new(&settles[at]) || found.contains(&at)).collect())
 }
 
 /// Writes settles of rows that are in flight under their token; returns how many that were. `first`
@@ -106,21 +101,20 @@ pub(super) async fn write<'a>(
         // `claimed_at` goes too: by that a repeated release is known from a row that was recovered.
         let sql = format!(
             "UPDATE outbox
-                      SET state = iif(posting OR doubt_precaution, 'pending', 'in_doubt'), {},
-                          claimed_at = NULL, sent_at = iif(first_claim, NULL, sent_at)
+                      SET {}, claimed_at = NULL, sent_at = iif(first_claim, NULL, sent_at)
                      FROM json_each(?1) v
-                    WHERE outbox.id = v.value ->> 0 AND token = v.value ->> 1 AND state = 'in_flight'",
+                    WHERE outbox.id = v.value ->> 0 AND token = v.value ->> 1 AND state = {IN_FLIGHT}",
             taken_back("outbox")
         );
         let done =
             sqlx::query(AssertSqlSafe(sql)).bind(json(&released)).execute(&mut *conn).await.trouble()?;
         n_released = done.rows_affected();
     }
-    Ok(n_opened + n_released + write_others(conn, &others, now).await?)
+    Ok(n_opened + n_released + write_others(conn, &others).await?)
 }
 
 /// Everything but an opening or a release.
-#[derive(Default, Serialize)]
+#[derive(Serialize)]
 struct OtherRow<'a> {
     id: i64,
     token: i64,
@@ -162,91 +156,47 @@ impl DoubtColumns {
 
 impl<'a> OtherRow<'a> {
     fn new(settle: &'a Settle, now: i64) -> Self {
-        let blank = Self { id: settle.row.0, token: settle.token.0, ..Self::default() };
-        let faulty = |fault: &'a Fault| Self {
-            code: Some(&fault.code),
-            message: Some(&fault.message),
-            finished_at: Some(now),
+        let state = settle.change.state(None);
+        let After { available_at, attempts, doubt, code, message, opening } = After::of(&settle.change);
+        let (ids_os, numeros_os) = opening.map(lists).unwrap_or_default();
+        Self {
             id: settle.row.0,
             token: settle.token.0,
-            ..Self::default()
-        };
-        match &settle.change {
-            Change::Later { at, attempts, doubt, fault } => Self {
-                state: state_name(settle.change.state(None)),
-                available_at: Some(at.as_millisecond()),
-                attempts: Some(*attempts),
-                doubt: doubt.as_ref().map(DoubtColumns::of),
-                code: fault.as_ref().map(|it| &*it.code),
-                message: fault.as_ref().map(|it| &*it.message),
-                ..blank
-            },
-            Change::Skipped { opening } => {
-                let (ids_os, numeros_os) = lists(opening);
-                Self {
-                    state: "skipped",
-                    code: Some("already_open"),
-                    message: Some("a ticket of this service and type is open already"),
-                    protocolo: Some(&opening.protocolo),
-                    id_atendimento: Some(opening.id_atendimento),
-                    ids_os,
-                    numeros_os,
-                    finished_at: Some(now),
-                    ..blank
-                }
-            }
-            Change::Rejected { attempts, fault } => {
-                Self { state: "rejected", attempts: Some(*attempts), ..faulty(fault) }
-            }
-            Change::Failed { attempts, fault } => {
-                Self { state: "failed", attempts: Some(*attempts), ..faulty(fault) }
-            }
-            Change::Unconfirmed { doubt, fault } => {
-                Self { state: "unconfirmed", doubt: Some(DoubtColumns::of(doubt)), ..faulty(fault) }
-            }
-            Change::Conflict { opening, attempts, fault } => {
-                let (ids_os, numeros_os) = lists(opening);
-                Self {
-                    state: "conflict",
-                    attempts: Some(*attempts),
-                    protocolo: Some(&opening.protocolo),
-                    id_atendimento: Some(opening.id_atendimento),
-                    ids_os,
-                    numeros_os,
-                    ..faulty(fault)
-                }
-            }
-            Change::Opened { .. } | Change::Release => unreachable!("`write` has sorted them out"),
+            state: state_name(state),
+            available_at: available_at.map(|it| it.as_millisecond()),
+            attempts,
+            doubt: doubt.map(DoubtColumns::of),
+            code,
+            message,
+            protocolo: opening.map(|it| &*it.protocolo),
+            id_atendimento: opening.map(|it| it.id_atendimento),
+            ids_os,
+            numeros_os,
+            finished_at: (!state.waits()).then_some(now),
         }
     }
 }
 
-/// A look-up was of no use: what is known of the row is still what became of its post.
-const STILL_IN_DOUBT: &str = "v.value ->> 'state' = 'in_doubt' AND NOT posting";
-
-async fn write_others(
-    conn: &mut SqliteConnection,
-    rows: &[OtherRow<'_>],
-    now: i64,
-) -> Result<u64, OutboxError> {
+async fn write_others(conn: &mut SqliteConnection, rows: &[OtherRow<'_>]) -> Result<u64, OutboxError> {
     if rows.is_empty() {
         return Ok(0);
     }
+    let still_in_doubt = still_in_doubt("outbox", "v.value ->> 'state'");
     let sql = format!(
         "UPDATE outbox
-                  SET state = v.value ->> 'state', available_at = coalesce(v.value ->> 'available_at', ?2),
+                  SET state = v.value ->> 'state', available_at = coalesce(v.value ->> 'available_at', available_at),
                       attempts = coalesce(v.value ->> 'attempts', attempts),
                       {},
-                      error_code = iif({STILL_IN_DOUBT}, error_code, v.value ->> 'code'),
-                      error_message = iif({STILL_IN_DOUBT}, error_message, v.value ->> 'message'),
+                      error_code = iif({still_in_doubt}, error_code, v.value ->> 'code'),
+                      error_message = iif({still_in_doubt}, error_message, v.value ->> 'message'),
                       protocolo = v.value ->> 'protocolo', id_atendimento = v.value ->> 'id_atendimento',
                       ids_os = v.value ->> 'ids_os', numeros_os = v.value ->> 'numeros_os',
                       finished_at = v.value ->> 'finished_at'
                  FROM json_each(?1) v
-                WHERE outbox.id = v.value ->> 'id' AND token = v.value ->> 'token' AND state = 'in_flight'",
+                WHERE outbox.id = v.value ->> 'id' AND token = v.value ->> 'token' AND state = {IN_FLIGHT}",
         decided("outbox", "v.value ->> 'state'", |it| format!("v.value ->> '$.doubt.{it}'"))
     );
-    let done = sqlx::query(AssertSqlSafe(sql)).bind(json(rows)).bind(now).execute(conn).await.trouble()?;
+    let done = sqlx::query(AssertSqlSafe(sql)).bind(json(rows)).execute(conn).await.trouble()?;
     Ok(done.rows_affected())
 }
 
@@ -275,7 +225,7 @@ impl<'a> AttemptRow<'a> {
     }
 }
 
-async fn write_attempts<'a>(
+pub(super) async fn write_attempts<'a>(
     conn: &mut SqliteConnection,
     settles: impl Iterator<Item = &'a Settle>,
 ) -> Result<(), OutboxError> {

@@ -116,6 +116,12 @@ impl Bench for Fresh {
         ids
     }
 
+    async fn write_state(&mut self, row: RowId, state: State) {
+        let sql = "UPDATE mutirao.outbox SET state = $2 WHERE id = $1";
+        let update = sqlx::query(sql).bind(row.0).bind(state_name(state));
+        update.execute(&mut self.sql().await).await.expect("it updates");
+    }
+
     async fn look(&self, row: RowId) -> Seen {
         let us = |column: &str| format!("(extract(epoch FROM {column}) * 1000000)::bigint");
         let sql =

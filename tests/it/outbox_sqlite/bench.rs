@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use mutirao::delivery::eyes::{Sight, Specimen};
-use mutirao::delivery::{ClaimRequest, Claimed, Outbox, OutboxError, RowId, Settle, Settled};
-use mutirao::outbox::{Address, AnyOutbox, AnyWorker, Merged, Repeats, RowDetails, RowName, Scope};
+use mutirao::delivery::{ClaimRequest, Claimed, Outbox, OutboxError, RowId, Settle, Settled, State};
+use mutirao::outbox::{
+    Address, AnyOutbox, AnyWorker, Merged, Repeats, RowDetails, RowName, Scope, state_name,
+};
 use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 
@@ -111,6 +113,12 @@ impl Bench for Fresh {
             ids.push(id);
         }
         ids
+    }
+
+    async fn write_state(&mut self, row: RowId, state: State) {
+        let sql = "UPDATE outbox SET state = ?2 WHERE id = ?1";
+        let update = sqlx::query(sql).bind(row.0).bind(state_name(state));
+        update.execute(&mut self.sql().await).await.expect("it updates");
     }
 
     async fn look(&self, row: RowId) -> Seen {

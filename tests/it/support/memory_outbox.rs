@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::identity::{BatchKey, Marker};
+use mutirao::delivery::settle::{After, Found, Write, verbatim};
 use mutirao::delivery::{
     Attempt, Backlog, Change, Claim, ClaimRequest, Claimed, Doubt, End, OpenedTicket, Outbox, OutboxError,
     Refused, RowId, Settle, Settled, State, THOUSANDTHS, Token, WAIT_MAX,
@@ -43,7 +44,8 @@ pub struct Row {
     pub error_code: Option<String>,
     pub warning: Option<String>,
     pub history: Vec<Attempt>,
-    last_settle: Option<Settle>,
+    /// It was claimed, and that was not taken back.
+    is_claimed: bool,
 }
 
 /// What goes wrong in one call.
@@ -80,6 +82,8 @@ pub struct MemoryOutbox {
     forgets_doubts: Cell<bool>,
     overstates_sights: Cell<bool>,
     skips_recovery: Cell<bool>,
+    /// What time it was at the last claim.
+    heard: Cell<Timestamp>,
     pub n_claims: Cell<u64>,
     pub n_settles: Cell<u64>,
     pub n_shares: Cell<u64>,
@@ -139,7 +143,7 @@ impl MemoryOutbox {
             error_code: None,
             warning: None,
             history: Vec::new(),
-            last_settle: None,
+            is_claimed: false,
         };
         rows.insert(id, row);
         self.inserted.notify_waiters();
@@ -178,6 +182,10 @@ impl MemoryOutbox {
     /// From now on it breaks the promise: what a predecessor left in flight stays so.
     pub fn skip_recovery(&self) {
         self.skips_recovery.set(true);
+    }
+
+    pub fn write_state_of(&self, row: RowId, state: State) {
+        self.shelf.borrow_mut().rows.get_mut(&row.0).expect("it is a row").state = state;
     }
 
     pub fn row(&self, id: i64) -> Row {
@@ -231,6 +239,7 @@ impl MemoryOutbox {
 impl Outbox for MemoryOutbox {
     async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
         self.n_claims.set(self.n_claims.get() + 1);
+        self.heard.set(want.now);
         self.commit(|shelf| claim(shelf, want, 0)).await
     }
 
@@ -238,7 +247,7 @@ impl Outbox for MemoryOutbox {
         self.n_settles.set(self.n_settles.get() + 1);
         let forgets = self.forgets_doubts.get();
         self.commit(|shelf| {
-            let became = settles.iter().map(|it| settle(&mut shelf.rows, it)).collect();
+            let became = settles.iter().map(|it| settle(&mut shelf.rows, it, 0, self.heard.get())).collect();
             if forgets {
                 shelf.rows.values_mut().for_each(|row| row.doubt = None);
             }
@@ -290,7 +299,7 @@ fn is_live(row: &Row) -> bool {
 }
 
 fn waits(row: &Row) -> bool {
-    matches!(row.state, State::Pending | State::InDoubt)
+    row.state.waits()
 }
 
 pub fn claim(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
@@ -347,6 +356,7 @@ pub fn claim(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
         row.state = State::InFlight;
         row.token.0 += 1;
         row.worker = worker;
+        row.is_claimed = true;
         row.first_claim = row.sent_at.is_none();
         let sent_at = *row.sent_at.get_or_insert(want.now);
         claimed.claims.push(Claim {
@@ -383,93 +393,78 @@ fn is_blocked(live: &Live, halted: &BTreeSet<Arc<str>>, id: i64, row: &Row) -> b
     is_halted || live.get(&service_of(row)).is_some_and(|ids| ids.iter().any(|other| *other != id))
 }
 
-pub fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle) -> Settled {
-    let taken = match &settle.change {
-        Change::Opened { opening, .. } => rows.iter().any(|(id, row)| {
-            row.state == State::Opened
-                && *id != settle.row.0
-                && row.opening.as_ref().is_some_and(|it| it.id_atendimento == opening.id_atendimento)
-        }),
-        _ => false,
-    };
+pub fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle, worker: u64, now: Timestamp) -> Settled {
+    let owner = settle.ticket().and_then(|ticket| {
+        let has_it = |row: &Row| row.opening.as_ref().is_some_and(|it| it.id_atendimento == ticket);
+        let mut others = rows.iter().filter(|(id, row)| **id != settle.row.0 && row.state == State::Opened);
+        others.find(|(_, row)| has_it(row)).map(|(id, _)| RowId(*id))
+    });
     let Some(row) = rows.get_mut(&settle.row.0) else { return Settled::Stale };
-    if row.last_settle.as_ref() == Some(settle) {
-        return if taken { Settled::Taken } else { Settled::Written };
+    let found = Found {
+        state: row.state,
+        token: row.token,
+        is_own: row.worker == worker,
+        is_claimed: row.is_claimed,
+        available_at: row.available_at,
+        attempts: row.attempts,
+        doubt_since: row.doubt.as_ref().map(|it| it.since),
+        protocolo: row.opening.as_ref().map(|it| it.protocolo.clone()),
+        id_atendimento: row.opening.as_ref().map(|it| it.id_atendimento),
+        warning: row.warning.clone(),
+        owner,
+    };
+    let (to_write, settled) = found.meet(settle, verbatim);
+    if to_write != Write::Nothing {
+        row.history.extend(settle.attempt.clone());
     }
-    let held = row.state == State::InFlight && row.token == settle.token;
-    if let (Change::Opened { opening, .. }, State::Opened) = (&settle.change, row.state) {
-        if row.opening.as_ref() == Some(opening) {
-            return Settled::Written;
+    match to_write {
+        Write::Nothing => {}
+        Write::Change => change(row, &settle.change),
+        Write::Ticket { state, opening, attempts, warning, fault } => {
+            row.state = state;
+            row.opening = Some(opening.clone());
+            row.attempts = attempts.unwrap_or(row.attempts);
+            row.warning = warning.map(str::to_owned).or(row.warning.take());
+            row.error_code = fault.map(|it| it.code);
+            row.doubt = None;
         }
-        row.warning = Some(format!("duplicate: {}", opening.protocolo));
-        return Settled::Duplicate;
-    }
-    let late_proof = matches!(settle.change, Change::Opened { .. })
-        && !matches!(row.state, State::Opened | State::Skipped | State::Cancelled);
-    if !held && !late_proof {
-        return Settled::Stale;
-    }
-    row.last_settle = Some(settle.clone());
-    row.history.extend(settle.attempt.clone());
-    let known = row.error_code.clone();
-    if settle.change != Change::Release {
-        row.error_code = None;
-    }
-    row.state = settle.change.state(row.doubt.as_ref());
-    match &settle.change {
-        Change::Release => {
-            if row.first_claim {
-                row.sent_at = None;
+        Write::Beside { id_atendimento, warning } => {
+            if let (Some(opening), Some(it)) = (&mut row.opening, id_atendimento) {
+                opening.id_atendimento = it;
             }
+            row.warning = warning.or(row.warning.take());
         }
-        Change::Later { at, attempts, doubt, fault } => {
-            row.available_at = *at;
-            row.attempts = *attempts;
-            // A look-up that was of no use leaves what is known of the post.
-            row.error_code = match row.doubt {
-                Some(_) if row.state == State::InDoubt => known,
-                _ => fault.as_ref().map(|fault| fault.code.clone()),
-            };
-            row.doubt = doubt.clone();
-        }
-        Change::Opened { opening, .. } if taken => {
-            row.state = State::Conflict;
-            row.error_code = Some(format!("taken: {}", opening.protocolo));
-            row.opening = Some(opening.clone());
-            row.doubt = None;
-            return Settled::Taken;
-        }
-        Change::Opened { opening, attempts, warning } => {
-            row.opening = Some(opening.clone());
-            row.attempts = *attempts;
-            row.warning = warning.clone();
-            row.doubt = None;
-        }
-        Change::Skipped { opening } => {
-            row.opening = Some(opening.clone());
-            row.error_code = Some("already_open".to_owned());
-        }
-        Change::Rejected { attempts, fault } => {
-            row.attempts = *attempts;
-            row.error_code = Some(fault.code.clone());
-        }
-        Change::Failed { attempts, fault } => {
-            row.attempts = *attempts;
-            row.doubt = None;
-            row.error_code = Some(fault.code.clone());
-        }
-        Change::Unconfirmed { doubt, fault } => {
-            row.doubt = Some(doubt.clone());
-            row.error_code = Some(fault.code.clone());
-        }
-        Change::Conflict { opening, attempts, fault } => {
-            row.opening = Some(opening.clone());
-            row.attempts = *attempts;
-            row.doubt = None;
-            row.error_code = Some(fault.code.clone());
+        Write::Doubt => {
+            (row.state, row.token, row.worker) = (State::InDoubt, settle.token, worker);
+            row.doubt = Some(Doubt::since(now));
+            row.sent_at.get_or_insert(now);
+            row.error_code = None;
         }
     }
-    Settled::Written
+    settled
+}
+
+/// As its living owner has it.
+fn change(row: &mut Row, change: &Change) {
+    let claimed_with = row.doubt.take();
+    row.state = change.state(claimed_with.as_ref());
+    if *change == Change::Release {
+        row.doubt = claimed_with;
+        row.is_claimed = false;
+        if row.first_claim {
+            row.sent_at = None;
+        }
+        return;
+    }
+    let After { available_at, attempts, doubt, code, opening, .. } = After::of(change);
+    // A look-up that was of no use leaves what is known of the post.
+    if claimed_with.is_none() || row.state != State::InDoubt {
+        row.error_code = code.map(str::to_owned);
+    }
+    row.available_at = available_at.unwrap_or(row.available_at);
+    row.attempts = attempts.unwrap_or(row.attempts);
+    row.doubt = doubt.cloned();
+    row.opening = opening.cloned();
 }
 
 /// As the port has it, for the rows of `whose`.
@@ -537,5 +532,4 @@ pub fn take_in(
 fn make_due(row: &mut Row, now: Timestamp) {
     row.state = row.doubt.as_ref().map_or(State::Pending, Doubt::state);
     row.available_at = now;
-    row.last_settle = None;
 }

@@ -120,7 +120,11 @@ impl Outbox for MemoryWorker {
     }
 
     async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
-        self.commit(|shelf| settles.iter().map(|it| settle(&mut shelf.rows, it)).collect()).await
+        self.commit(|shelf| {
+            let now = self.clock.now();
+            settles.iter().map(|it| settle(&mut shelf.rows, it, self.id, now)).collect()
+        })
+        .await
     }
 
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {

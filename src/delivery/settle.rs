@@ -1,0 +1,358 @@
+//! What a settle makes of a row, whichever outbox the row is in.
+//!
+//! Nearly every settle is of the row's living owner, and leaves what its [`Change`] says ([`After`]). The
+//! fence keeps everybody else out, but never proof: that a ticket was opened is true whoever says it, and
+//! however late.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
+use super::{Change, Doubt, Fault, OpenedTicket, RowId, Settle, Settled, State, Token};
+
+/// What a change leaves in a row besides its state. `None` for the time it is due and the attempts: as they
+/// were.
+#[derive(Default)]
+pub struct After<'a> {
+    pub available_at: Option<Timestamp>,
+    pub attempts: Option<u32>,
+    pub doubt: Option<&'a Doubt>,
+    pub code: Option<&'a str>,
+    pub message: Option<&'a str>,
+    pub opening: Option<&'a OpenedTicket>,
+}
+
+/// A row as a settle finds it that is not plainly of its living owner.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub state: State,
+    pub token: Token,
+    /// Its last claim was made by who settles now.
+    pub is_own: bool,
+    /// It was claimed, and that was not taken back.
+    pub is_claimed: bool,
+    pub available_at: Timestamp,
+    pub attempts: u32,
+    pub doubt_since: Option<Timestamp>,
+    pub protocolo: Option<String>,
+    pub id_atendimento: Option<i64>,
+    pub warning: Option<String>,
+    /// Another row, that is opened by the ticket which the settle proves.
+    pub owner: Option<RowId>,
+}
+
+/// What is to be written of such a settle. Whatever is, has the settle's attempt in its history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write<'a> {
+    Nothing,
+    /// The change, as of every living owner.
+    Change,
+    /// The ticket, in a row that was not opened: it is by now, or in conflict. The doubt of its claim stays
+    /// beside it.
+    Ticket {
+        state: State,
+        opening: &'a OpenedTicket,
+        /// `None`: as they were.
+        attempts: Option<u32>,
+        warning: Option<&'a str>,
+        fault: Option<Fault>,
+    },
+    /// Into a row that stays opened as it is. `None`: as it was.
+    Beside {
+        id_atendimento: Option<i64>,
+        warning: Option<String>,
+    },
+    /// The claim itself, of which nothing was known: the row is in doubt from now on, whatever it was.
+    Doubt,
+}
+
+impl<'a> After<'a> {
+    pub fn of(change: &'a Change) -> Self {
+        let faulty = |fault: &'a Fault| {
+            let (code, message) = (Some(&*fault.code), Some(&*fault.message));
+            Self { code, message, ..Self::default() }
+        };
+        match change {
+            Change::Release => Self::default(),
+            Change::Later { at, attempts, doubt, fault } => Self {
+                available_at: Some(*at),
+                attempts: Some(*attempts),
+                doubt: doubt.as_ref(),
+                ..fault.as_ref().map(faulty).unwrap_or_default()
+            },
+            Change::Opened { opening, attempts, .. } => {
+                Self { opening: Some(opening), attempts: Some(*attempts), ..Self::default() }
+            }
+            Change::Skipped { opening } => Self {
+                code: Some("already_open"),
+                message: Some("a ticket of this service and type is open already"),
+                opening: Some(opening),
+                ..Self::default()
+            },
+            Change::Rejected { attempts, fault } | Change::Failed { attempts, fault } => {
+                Self { attempts: Some(*attempts), ..faulty(fault) }
+            }
+            Change::Unconfirmed { doubt, fault } => Self { doubt: Some(doubt), ..faulty(fault) },
+            Change::Conflict { opening, attempts, fault } => {
+                Self { opening: Some(opening), attempts: Some(*attempts), ..faulty(fault) }
+            }
+        }
+    }
+}
+
+impl Settle {
+    /// The ticket that it proves.
+    pub fn ticket(&self) -> Option<i64> {
+        match &self.change {
+            Change::Opened { opening, .. } => Some(opening.id_atendimento),
+            _ => None,
+        }
+    }
+}
+
+/// What an outbox keeps of a text that has room for any.
+pub fn verbatim(text: &str) -> Cow<'_, str> {
+    Cow::Borrowed(text)
+}
+
+impl Found {
+    /// What becomes of `settle`. `as_stored` is a text as the outbox can hold it.
+    pub fn meet<'a>(&self, settle: &'a Settle, as_stored: fn(&str) -> Cow<'_, str>) -> (Write<'a>, Settled) {
+        // The claim that is settled was this row's last.
+        let is_last = self.token == settle.token && self.is_own;
+        let is_owner = is_last && self.state == State::InFlight;
+        match &settle.change {
+            Change::Opened { opening, attempts, warning } => {
+                let protocolo = as_stored(&opening.protocolo);
+                if self.state == State::Opened {
+                    return self.meet_second(&protocolo, opening.id_atendimento);
+                }
+                if let Some(RowId(owner)) = self.owner {
+                    return (self.refuse_taken(&protocolo, opening, owner), Settled::Taken);
+                }
+                // The count is of the living owner's making; a late proof adds nothing to it.
+                let attempts = is_owner.then_some(*attempts);
+                let warning = warning.as_deref();
+                (
+                    Write::Ticket { state: State::Opened, opening, attempts, warning, fault: None },
+                    Settled::Written,
+                )
+            }
+            _ if is_owner => (Write::Change, Settled::Written),
+            change if is_last && self.is_after(change, as_stored) => (Write::Nothing, Settled::Written),
+            Change::Release => (Write::Nothing, Settled::Stale),
+            change if self.lacks_claim(settle.token) && !self.is_after(change, as_stored) => {
+                (Write::Doubt, Settled::Stale)
+            }
+            _ => (Write::Nothing, Settled::Stale),
+        }
+    }
+
+    /// Another proof for a row that is opened: the same, or of a second ticket.
+    fn meet_second(&self, protocolo: &str, id_atendimento: i64) -> (Write<'static>, Settled) {
+        if self.protocolo.as_deref() == Some(protocolo) {
+            // A person's word (`resolve`) may have come without the ticket's number.
+            let write = match (self.id_atendimento, self.owner) {
+                (None, None) => Write::Beside { id_atendimento: Some(id_atendimento), warning: None },
+                _ => Write::Nothing,
+            };
+            return (write, Settled::Written);
+        }
+        let said = format!("duplicate: `{protocolo}` was opened for this row too");
+        let write = match self.warning.as_deref() {
+            Some(before) if before.contains(&said) => Write::Nothing,
+            before => {
+                let warning = before.into_iter().chain([&*said]).collect::<Vec<_>>().join("; ");
+                Write::Beside { id_atendimento: None, warning: Some(warning) }
+            }
+        };
+        (write, Settled::Duplicate)
+    }
+
+    fn refuse_taken<'a>(&self, protocolo: &str, opening: &'a OpenedTicket, owner: i64) -> Write<'a> {
+        if self.state == State::Conflict && self.id_atendimento == Some(opening.id_atendimento) {
+            return Write::Nothing;
+        }
+        let message = format!("ticket `{protocolo}` belongs to row {owner} already");
+        let fault = Some(Fault { code: "taken".to_owned(), message });
+        Write::Ticket { state: State::Conflict, opening, attempts: None, warning: None, fault }
+    }
+
+    /// Whether the row is as `change` leaves it: the same settle came before, its answer was lost.
+    fn is_after(&self, change: &Change, as_stored: fn(&str) -> Cow<'_, str>) -> bool {
+        // To the millisecond every outbox keeps a time.
+        let ms = |it: Timestamp| it.as_millisecond();
+        match change {
+            Change::Release => matches!(self.state, State::Pending | State::InDoubt) && !self.is_claimed,
+            Change::Later { at, attempts, doubt, .. } => {
+                self.state == change.state(None)
+                    && ms(self.available_at) == ms(*at)
+                    && self.attempts == *attempts
+                    && self.doubt_since.map(ms) == doubt.as_ref().map(|it| ms(it.since))
+            }
+            Change::Skipped { opening } => {
+                self.state == State::Skipped
+                    && self.protocolo.as_deref() == Some(&*as_stored(&opening.protocolo))
+            }
+            Change::Rejected { .. }
+            | Change::Failed { .. }
+            | Change::Unconfirmed { .. }
+            | Change::Conflict { .. } => self.state == change.state(None),
+            Change::Opened { .. } => false,
+        }
+    }
+
+    /// Whether the outbox knows neither of the claim of who settles, under `token`, nor of a later one: its
+    /// last commits are lost. Something was sent under that claim, so the row is not posted before a look-up,
+    /// whatever is said yet of claims before it.
+    fn lacks_claim(&self, token: Token) -> bool {
+        match self.state {
+            State::Opened => false,
+            // What it knows of may be an earlier claim, of a worker that has not said yet how that ended.
+            State::InFlight | State::InDoubt | State::Unconfirmed => self.token < token,
+            // Whatever it was: it may have been pending again, by a word that is forgotten, too.
+            _ => self.token < token || self.token == token && !self.is_own,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: Timestamp = Timestamp::UNIX_EPOCH;
+    const NOTHING_KNOWN: (Write<'_>, Settled) = (Write::Doubt, Settled::Stale);
+    const STALE: (Write<'_>, Settled) = (Write::Nothing, Settled::Stale);
+    const AGAIN: (Write<'_>, Settled) = (Write::Nothing, Settled::Written);
+
+    /// Of a settle under token 5.
+    fn found(state: State, token: i64) -> Found {
+        Found {
+            state,
+            token: Token(token),
+            is_own: true,
+            is_claimed: true,
+            available_at: AT,
+            attempts: 1,
+            doubt_since: None,
+            protocolo: None,
+            id_atendimento: None,
+            warning: None,
+            owner: None,
+        }
+    }
+
+    fn of_another(found: Found) -> Found {
+        Found { is_own: false, ..found }
+    }
+
+    fn fault() -> Fault {
+        Fault { code: "c".to_owned(), message: "m".to_owned() }
+    }
+
+    fn opening() -> OpenedTicket {
+        let (ids_ordem_servico, numeros_ordem_servico) = Default::default();
+        let protocolo = "p".to_owned();
+        OpenedTicket { protocolo, id_atendimento: 7, ids_ordem_servico, numeros_ordem_servico }
+    }
+
+    fn opened() -> Change {
+        Change::Opened { opening: opening(), attempts: 2, warning: Some("w".to_owned()) }
+    }
+
+    fn rejected() -> Change {
+        Change::Rejected { attempts: 1, fault: fault() }
+    }
+
+    #[track_caller]
+    fn check(found: &Found, change: Change, expected: (Write<'_>, Settled)) {
+        let settle = Settle { row: RowId(1), token: Token(5), change, attempt: None };
+        assert_eq!(found.meet(&settle, verbatim), expected);
+    }
+
+    #[test]
+    fn proof_passes_whoever_brings_it_and_whatever_the_row_is() {
+        let opening = &opening();
+        let ticket = |attempts| {
+            let (state, warning, fault) = (State::Opened, Some("w"), None);
+            (Write::Ticket { state, opening, attempts, warning, fault }, Settled::Written)
+        };
+        for state in State::ALL.into_iter().filter(|it| *it != State::Opened) {
+            for row in [found(state, 6), found(state, 4), of_another(found(state, 5))] {
+                check(&row, opened(), ticket(None));
+            }
+        }
+        check(&found(State::InFlight, 5), opened(), ticket(Some(2)));
+    }
+
+    #[test]
+    fn an_opened_row_keeps_its_ticket_and_is_told_of_a_second() {
+        let row = |protocolo: &str, id_atendimento| Found {
+            protocolo: Some(protocolo.to_owned()),
+            id_atendimento,
+            ..found(State::Opened, 9)
+        };
+        let beside = |id_atendimento, warning: Option<&str>| Write::Beside {
+            id_atendimento,
+            warning: warning.map(str::to_owned),
+        };
+        check(&row("p", Some(7)), opened(), AGAIN);
+        check(&row("p", None), opened(), (beside(Some(7), None), Settled::Written));
+        check(&Found { owner: Some(RowId(2)), ..row("p", None) }, opened(), AGAIN);
+        let said = "duplicate: `p` was opened for this row too";
+        let second = Found { warning: Some("w".to_owned()), ..row("q", Some(8)) };
+        let both = format!("w; {said}");
+        check(&second, opened(), (beside(None, Some(&both)), Settled::Duplicate));
+        check(&row("q", None), opened(), (beside(None, Some(said)), Settled::Duplicate));
+        let told = Found { warning: Some(both), ..second };
+        check(&told, opened(), (Write::Nothing, Settled::Duplicate));
+        check(&row("p", Some(7)), rejected(), STALE);
+    }
+
+    #[test]
+    fn a_ticket_of_another_row_is_a_conflict() {
+        let row = Found { owner: Some(RowId(2)), ..found(State::InFlight, 5) };
+        let message = "ticket `p` belongs to row 2 already".to_owned();
+        let fault = Some(Fault { code: "taken".to_owned(), message });
+        let opening = &opening();
+        let write = Write::Ticket { state: State::Conflict, opening, attempts: None, warning: None, fault };
+        check(&row, opened(), (write, Settled::Taken));
+        let told = Found { id_atendimento: Some(7), state: State::Conflict, ..row };
+        check(&told, opened(), (Write::Nothing, Settled::Taken));
+    }
+
+    #[test]
+    fn the_living_owner_is_heard_and_who_repeats_it() {
+        check(&found(State::InFlight, 5), rejected(), (Write::Change, Settled::Written));
+        check(&found(State::InFlight, 5), Change::Release, (Write::Change, Settled::Written));
+        check(&found(State::Rejected, 5), rejected(), AGAIN);
+        check(&found(State::Failed, 5), rejected(), STALE);
+        let released = Found { is_claimed: false, ..found(State::Pending, 5) };
+        check(&released, Change::Release, AGAIN);
+        check(&found(State::InDoubt, 5), Change::Release, STALE);
+        let doubt = Some(Doubt::since(AT));
+        let later = |doubt| Change::Later { at: AT, attempts: 1, doubt, fault: Some(fault()) };
+        check(&found(State::Pending, 5), later(None), AGAIN);
+        check(&found(State::Pending, 5), later(doubt.clone()), STALE);
+        check(&Found { doubt_since: Some(AT), ..found(State::InDoubt, 5) }, later(doubt), AGAIN);
+        check(&Found { attempts: 2, ..found(State::Pending, 5) }, later(None), STALE);
+        let skipped = || Change::Skipped { opening: opening() };
+        check(&Found { protocolo: Some("p".to_owned()), ..found(State::Skipped, 5) }, skipped(), AGAIN);
+        check(&found(State::Skipped, 5), skipped(), STALE);
+    }
+
+    /// Whoever reads the row next must not post it on the strength of what came before a claim that is
+    /// forgotten.
+    #[test]
+    fn a_claim_that_is_not_known_leaves_a_doubt() {
+        for state in State::ALL {
+            let is_live = matches!(state, State::InFlight | State::InDoubt | State::Unconfirmed);
+            let known = matches!(state, State::Opened | State::Rejected);
+            check(&found(state, 4), rejected(), if known { STALE } else { NOTHING_KNOWN });
+            let of_another = of_another(found(state, 5));
+            check(&of_another, rejected(), if known || is_live { STALE } else { NOTHING_KNOWN });
+            check(&of_another, Change::Release, STALE);
+            check(&found(state, 6), rejected(), STALE);
+        }
+    }
+}
