@@ -7,10 +7,10 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::lookup::{Place, Said};
+use super::error::SettingsError;
 use super::private::refuse_shared;
 use super::row::{Kind, Reach, Setting};
-use super::{SettingsError, table};
+use super::said::{Place, Said};
 use crate::outbox::has_password;
 
 /// What a settings file says: what is in it is known, allowed there, and right.
@@ -20,23 +20,22 @@ pub(super) struct SettingsFile {
 }
 
 impl SettingsFile {
-    /// `reach` is how far the file's word goes.
-    pub(super) fn read(path: &Path, reach: Reach) -> Result<Self, SettingsError> {
+    /// `reach` is how far the file's word goes; `known` are the settings that there are.
+    pub(super) fn read(path: &Path, reach: Reach, known: &[Setting]) -> Result<Self, SettingsError> {
         let unreadable = |source| SettingsError::Unreadable { path: path.to_owned(), source };
         let mut opened = std::fs::File::open(path).map_err(unreadable)?;
         let mut text = String::new();
         opened.read_to_string(&mut text).map_err(unreadable)?;
-        let file = Self::parse(path, &text, reach)?;
+        let file = Self::parse(path, &text, reach, known)?;
         if file.all("database_url").iter().any(|url| has_password(&url.text)) {
             refuse_shared(path, &opened.metadata().map_err(unreadable)?)?;
         }
         Ok(file)
     }
 
-    fn parse(path: &Path, text: &str, reach: Reach) -> Result<Self, SettingsError> {
-        let known = table::all();
+    fn parse(path: &Path, text: &str, reach: Reach, known: &[Setting]) -> Result<Self, SettingsError> {
         let find = |key: &str| known.iter().find(|setting| setting.file_key().as_deref() == Some(key));
-        let here = Here { path, text };
+        let here = Here { path, text, known };
         let table = DeTable::parse(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
             match here.key_of_line(at) {
@@ -83,8 +82,8 @@ impl SettingsFile {
 
     /// As a file that anybody may have written says it.
     #[cfg(test)]
-    pub(super) fn of(text: &str) -> Result<Self, SettingsError> {
-        Self::parse(Path::new("mutirao.toml"), text, Reach::Machine)
+    pub(super) fn of(text: &str, known: &[Setting]) -> Result<Self, SettingsError> {
+        Self::parse(Path::new("mutirao.toml"), text, Reach::Machine, known)
     }
 
     /// What is said of `key`; several of a table.
@@ -134,6 +133,7 @@ const SECRET_WORDS: [&str; 6] = ["password", "passwd", "senha", "secret", "token
 struct Here<'a> {
     path: &'a Path,
     text: &'a str,
+    known: &'a [Setting],
 }
 
 impl<'a> Here<'a> {
@@ -158,7 +158,13 @@ impl<'a> Here<'a> {
     fn unknown(self, at: usize, key: &str) -> SettingsError {
         if SECRET_WORDS.iter().any(|word| key.to_lowercase().contains(word)) {
             let (line, _) = self.position(at);
-            return SettingsError::Secret { path: self.path.to_owned(), line, key: key.to_owned() };
+            let files = self.known.iter().filter(|setting| setting.kind == Kind::Secret);
+            return SettingsError::Secret {
+                path: self.path.to_owned(),
+                line,
+                key: key.to_owned(),
+                keys_of_files: files.filter_map(Setting::file_key).collect(),
+            };
         }
         self.fault(at, format!("there is no key `{key}`"))
     }
@@ -180,6 +186,7 @@ impl<'a> Here<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::table;
 
     #[test]
     fn no_value_of_a_line_that_cannot_be_read_is_repeated() {
@@ -207,7 +214,7 @@ mod tests {
             ("[map]\n'a' = 'hunter2'", "line 2, column 1: `map`: no ticket has such a field"),
         ] {
             std::fs::write(&path, text).unwrap();
-            let error = SettingsFile::read(&path, Reach::Machine).unwrap_err();
+            let error = SettingsFile::read(&path, Reach::Machine, &table::all()).unwrap_err();
             let shown = format!("{error} {:?} {}", std::error::Error::source(&error), error.hint());
             assert!(shown.contains(said), "{text}: {shown}");
             assert!(!shown.contains("hunter2"), "{text}: {shown}");
@@ -240,17 +247,17 @@ mod tests {
         let path = folder.path().join("mutirao.toml");
         for key in guarded {
             std::fs::write(&path, format!("rate = \"9/s\"\n{key} = \"127.0.0.1:9\"\n")).unwrap();
-            let error = SettingsFile::read(&path, Reach::Run).unwrap_err();
+            let error = SettingsFile::read(&path, Reach::Run, &table::all()).unwrap_err();
             assert!(
                 matches!(&error, SettingsError::Elsewhere { key: found, .. } if *found == key),
                 "{error}"
             );
             assert!(error.hint().contains("~/.config/mutirao/mutirao.toml"));
-            SettingsFile::read(&path, Reach::Machine).unwrap();
+            SettingsFile::read(&path, Reach::Machine, &table::all()).unwrap();
         }
         std::fs::write(&path, "until_empty = true").unwrap();
-        SettingsFile::read(&path, Reach::Machine).unwrap_err();
+        SettingsFile::read(&path, Reach::Machine, &table::all()).unwrap_err();
         std::fs::write(&path, "rate = \"9/s\"\nstrict = true\n[map]\nfone = \"telefone\"\n").unwrap();
-        SettingsFile::read(&path, Reach::Run).unwrap();
+        SettingsFile::read(&path, Reach::Run, &table::all()).unwrap();
     }
 }

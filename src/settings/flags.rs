@@ -1,13 +1,13 @@
 //! The flags of a group of settings, for clap.
 
-use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
-use super::lookup::{Group, Lookup, Place, Said};
+use super::lookup::{Group, Lookup};
 use super::row::{Kind, Setting};
+use super::said::Typed;
 use super::table::Database;
 use crate::outbox::has_password;
 
@@ -15,17 +15,6 @@ use crate::outbox::has_password;
 pub struct Flags<G> {
     pub(super) typed: Typed,
     group: PhantomData<G>,
-}
-
-/// Texts by the keys of their settings, as often as they were typed.
-#[derive(Debug, Default)]
-pub(super) struct Typed(BTreeMap<&'static str, (String, Vec<String>)>);
-
-impl Typed {
-    pub(super) fn all(&self, key: &str) -> Vec<Said> {
-        let Some((flag, texts)) = self.0.get(key) else { return Vec::new() };
-        texts.iter().map(|text| Said { text: text.clone(), place: Place::Flag(flag.clone()) }).collect()
-    }
 }
 
 impl<G> Flags<G> {

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-use super::flags::Typed;
+use super::error::SettingsError;
 use super::private::{self, Keeper};
 use super::row::{self, Kind, Row, Setting};
+use super::said::{Place, Said, Typed};
+use super::sources::{Sources, if_there};
 use super::values::Value;
-use super::{SettingsError, Sources, if_there};
 
 /// Settings that belong together: a struct whose fields are complete and right.
 ///
@@ -57,18 +58,18 @@ impl<'a> Lookup<'a> {
     /// What holds unless somebody says something else.
     pub fn value<T: Value + fmt::Display>(&mut self, row: Row, default: T) -> Result<T, SettingsError> {
         let key = self.ask::<T>(row, Kind::Value, Some(default.to_string()));
-        self.said(key)?.map_or(Ok(default), Said::parse)
+        self.said(key)?.map_or(Ok(default), parse)
     }
 
     /// What somebody may say.
     pub fn optional<T: Value>(&mut self, row: Row) -> Result<Option<T>, SettingsError> {
         let key = self.ask::<T>(row, Kind::Value, None);
-        self.said(key)?.map(Said::parse).transpose()
+        self.said(key)?.map(parse).transpose()
     }
 
     pub fn switch(&mut self, row: Row) -> Result<bool, SettingsError> {
         let key = self.ask::<bool>(row.example("true"), Kind::Switch, None);
-        self.said(key)?.map_or(Ok(false), Said::parse)
+        self.said(key)?.map_or(Ok(false), parse)
     }
 
     /// `KEY=VALUE`s, those that weigh more behind the others.
@@ -79,7 +80,7 @@ impl<'a> Lookup<'a> {
             pairs.extend(file.all(key));
         }
         pairs.extend(self.typed.all(key));
-        pairs.into_iter().map(Said::parse).collect()
+        pairs.into_iter().map(parse).collect()
     }
 
     /// What somebody may say, with its place. Blank is as good as nothing, also above a file that says more.
@@ -89,7 +90,7 @@ impl<'a> Lookup<'a> {
             .filter(Said::is_something)
             .map(|said| {
                 let place = said.place.clone();
-                Ok((Said { text: said.text.trim().to_owned(), ..said }.parse()?, place))
+                Ok((parse(Said { text: said.text.trim().to_owned(), ..said })?, place))
             })
             .transpose()
     }
@@ -130,52 +131,9 @@ impl<'a> Lookup<'a> {
     }
 }
 
-/// A value as it was written, and where.
-#[derive(Clone, Debug)]
-pub(super) struct Said {
-    pub text: String,
-    pub place: Place,
-}
-
-impl Said {
-    /// Blank is as good as nothing, where a value may be any text.
-    fn is_something(&self) -> bool {
-        !self.text.trim().is_empty()
-    }
-
-    fn parse<T: Value>(self) -> Result<T, SettingsError> {
-        let Self { text, place } = self;
-        text.parse().map_err(|fault: T::Err| SettingsError::Value { place, problem: fault.to_string() })
-    }
-}
-
-/// Where a setting was said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    Flag(String),
-    Variable(String),
-    File { path: PathBuf, line: usize, column: usize, key: String },
-}
-
-impl Place {
-    /// For people who look for it: a flag, a variable, or a file.
-    pub fn short(&self) -> String {
-        match self {
-            Self::Flag(name) | Self::Variable(name) => name.clone(),
-            Self::File { path, .. } => path.display().to_string(),
-        }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flag(name) | Self::Variable(name) => f.write_str(name),
-            Self::File { path, line, column, key } => {
-                write!(f, "`{}`, line {line}, column {column}: `{key}`", path.display())
-            }
-        }
-    }
+fn parse<T: Value>(said: Said) -> Result<T, SettingsError> {
+    let Said { text, place } = said;
+    text.parse().map_err(|fault: T::Err| SettingsError::Value { place, problem: fault.to_string() })
 }
 
 /// Where a secret is: in the environment, in a file that was named, or handed over by systemd.
@@ -238,7 +196,8 @@ mod tests {
             .map_err(|error| error.to_string())?;
         let flags = Flags::from_arg_matches(&matches).unwrap();
         let environment = Environment::from(variables);
-        let files = files.iter().map(|text| SettingsFile::of(text).unwrap()).collect();
+        let files =
+            files.iter().map(|text| SettingsFile::of(text, &crate::settings::all()).unwrap()).collect();
         Sources { environment, files }.resolve(&flags).map_err(|error| error.to_string())
     }
 
@@ -369,6 +328,6 @@ mod tests {
             .filter(|line| line.contains(" = ") || line.starts_with('['))
             .collect();
         assert!(30 < settings.len());
-        SettingsFile::of(&settings.join("\n")).unwrap();
+        SettingsFile::of(&settings.join("\n"), &crate::settings::all()).unwrap();
     }
 }

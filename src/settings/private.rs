@@ -4,7 +4,7 @@ use std::fs::{File, Metadata};
 use std::io::Read;
 use std::path::Path;
 
-use super::SettingsError;
+use super::error::SettingsError;
 use crate::ownership::{self, Asked};
 
 /// Longest file of a secret. Bytes: a certificate's key has some thousand; a disk image is a mistake.

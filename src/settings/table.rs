@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::SettingsError;
-use super::lookup::{Group, Lookup, Place, Secret};
+use super::error::SettingsError;
+use super::lookup::{Group, Lookup, Secret};
 use super::row::{Row, Setting};
+use super::said::Place;
 use super::values::{AtLeast, ClockTime, DatabaseUrl, Listen, MaxErrors, Span, Whole};
 use crate::delivery::{ANSWER_AGE_MAX, CLAIM_AGE_MAX, Policy, Rate};
 use crate::hubsoft::{BaseUrl, CONNECT_TIMEOUT, Credentials, HubSoftSettings, TIMEOUT};
