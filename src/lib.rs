@@ -22,16 +22,42 @@
 #[cfg(not(test))]
 use mimalloc as _; // the program allocates with it
 
-pub mod cli;
-pub mod delivery;
-pub mod hubsoft;
-pub mod intake;
-pub mod outbox;
-pub mod ownership;
-pub mod printable;
-pub mod registry;
-pub mod report;
-pub mod sandbox;
+mod cli;
+mod ownership;
+mod registry;
+mod report;
 mod settings;
-pub mod telemetry;
+mod telemetry;
+
+pub use cli::main;
+
+// Rooms that the tests and benchmarks reach into, by the feature `inside`. Without it, as the program is built, the
+// compiler finds what nobody uses.
+#[cfg(feature = "inside")]
+pub mod delivery;
+#[cfg(not(feature = "inside"))]
+mod delivery;
+#[cfg(feature = "inside")]
+pub mod hubsoft;
+#[cfg(not(feature = "inside"))]
+mod hubsoft;
+#[cfg(feature = "inside")]
+pub mod intake;
+#[cfg(not(feature = "inside"))]
+mod intake;
+#[cfg(feature = "inside")]
+pub mod outbox;
+#[cfg(not(feature = "inside"))]
+mod outbox;
+#[cfg(feature = "inside")]
+pub mod printable;
+#[cfg(not(feature = "inside"))]
+mod printable;
+#[cfg(feature = "inside")]
+pub mod sandbox;
+#[cfg(not(feature = "inside"))]
+mod sandbox;
+#[cfg(feature = "inside")]
 pub mod ticket;
+#[cfg(not(feature = "inside"))]
+mod ticket;

@@ -24,7 +24,10 @@ pub trait Clock {
 
 /// Where rows come from and outcomes go back to. The conformance suite in `tests/` holds every
 /// driver to these rules.
-#[expect(async_fn_in_trait, reason = "the engine is one task; nothing here crosses threads")]
+#[cfg_attr(
+    feature = "inside",
+    expect(async_fn_in_trait, reason = "the engine is one task; nothing here crosses threads")
+)]
 pub trait Outbox {
     /// Claims due rows, in order of priority, then due time, then id, or (rows to post) in the reverse of it.
     ///
@@ -170,7 +173,7 @@ pub enum OutboxError {
 }
 
 /// HubSoft. Every request it makes first takes a slot from `gate`, logins included.
-#[expect(async_fn_in_trait, reason = "as above")]
+#[cfg_attr(feature = "inside", expect(async_fn_in_trait, reason = "as above"))]
 pub trait Api {
     /// Opens the ticket, with the marker at the end of its `descricao`.
     async fn open(&self, ticket: &Ticket, marker: Marker, gate: &impl Gate) -> Reply;
@@ -193,7 +196,7 @@ pub trait Api {
 }
 
 /// Lets requests through, evenly spaced.
-#[expect(async_fn_in_trait, reason = "as above")]
+#[cfg_attr(feature = "inside", expect(async_fn_in_trait, reason = "as above"))]
 pub trait Gate {
     /// Waits for the next slot. `Err`: the run stops, or everybody waits for long; send nothing.
     async fn pass(&self, kind: RequestKind) -> Result<(), Withheld>;

@@ -81,7 +81,8 @@ pub struct Doubt {
 pub struct Claim {
     pub row: RowId,
     pub token: Token,
-    /// The line of the input file, for people. 0: the row came from a program.
+    /// The line of the input file. 0: the row came from a program.
+    #[cfg_attr(not(feature = "inside"), expect(dead_code, reason = "tests know rows by it"))]
     pub line: u64,
     pub ticket: Ticket,
     /// The batch it came in with: what halts when all its rows are refused alike.
@@ -168,6 +169,7 @@ impl Doubt {
         Self { since, hubsoft_at: None, precaution: false, absences: 0, last_absence: None, answered: 0 }
     }
 
+    #[cfg(feature = "inside")]
     /// Of a row that is looked for before it is posted, although no post of it is known that can have left
     /// something.
     pub fn precaution(since: Timestamp) -> Self {

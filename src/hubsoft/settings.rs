@@ -31,6 +31,7 @@ pub struct HubSoftSettings {
 }
 
 impl HubSoftSettings {
+    #[cfg(feature = "inside")]
     /// With the default time-outs and no further authority.
     pub fn new(base_url: BaseUrl, credentials: Credentials) -> Self {
         Self { base_url, credentials, ca_file: None, timeout: TIMEOUT, connect_timeout: CONNECT_TIMEOUT }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use encoding_rs::{Decoder, DecoderResult};
@@ -353,9 +353,4 @@ impl Decoding {
     pub(super) fn sha256(&self) -> Option<[u8; 32]> {
         self.hash.clone().map(|it| it.finalize().into())
     }
-}
-
-/// The file's name without its folder and last extension: a batch's default name.
-pub fn stem(path: &Path) -> Option<String> {
-    Some(path.file_stem()?.to_string_lossy().into_owned())
 }

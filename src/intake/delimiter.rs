@@ -11,10 +11,6 @@ use super::words::BadOption;
 pub struct Delimiter(u8); // Invariant: ASCII, no quotation mark, no line break, no letter or digit.
 
 impl Delimiter {
-    pub fn get(self) -> u8 {
-        self.0
-    }
-
     fn new(byte: u8) -> Option<Self> {
         let is_one = byte == b'\t' || byte.is_ascii_punctuation() && byte != b'"' || byte == b' ';
         is_one.then_some(Self(byte))

@@ -29,19 +29,20 @@ mod workbook;
 use std::fs::File;
 use std::io::Seek;
 
-pub use bytes::{Hashing, Source, stem};
+pub use bytes::{Hashing, Source};
 pub use code_page::CodePage;
 pub use delimiter::Delimiter;
 pub use doubts::{ColumnDoubt, GuessedService};
 pub use encoding::Encoding;
-pub use header::{Map, RESULT_COLUMNS, Set, Target};
-pub use limits::CELL_LEN_MAX;
+#[cfg(feature = "inside")]
+pub use header::Target;
+pub use header::{Map, RESULT_COLUMNS, Set};
 pub use options::{Hidden, IntakeOptions};
 pub use ours::Ours;
 pub use repeats::{Repeat, Repeats};
 pub use row::Row;
-pub use summary::{Format, OtherSheet, Summary};
-pub use words::{BadOption, Blame, IntakeError};
+pub use summary::{Format, Summary};
+pub use words::{Blame, IntakeError};
 
 use columns::{Columns, Width};
 use input::Input;

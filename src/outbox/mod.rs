@@ -16,13 +16,12 @@ pub mod sqlite;
 mod stored;
 mod words;
 
-pub use any::{
-    Address, AnyOutbox, AnyReader, AnyStaging, AnyWorkQueue, AnyWorker, LEASE, OpenFault, Ping,
-    ReadOnlyOutbox,
-};
+pub use any::{Address, AnyOutbox, AnyReader, AnyStaging, AnyWorker, LEASE, OpenFault, Ping, ReadOnlyOutbox};
 pub use commands::takes_a_word;
 pub use names::{kind_name, state_name, state_of};
 pub use postgres::{PgOutbox, has_password};
-pub use sqlite::{OpenError, Reader, SqliteOutbox, Staging};
+#[cfg(feature = "inside")]
+pub use sqlite::Reader;
+pub use sqlite::{OpenError, SqliteOutbox};
 pub use stored::Page;
 pub use words::*;

@@ -20,7 +20,7 @@ use crate::printable::{self, LINE_CHARS_MAX};
 pub use crate::intake::RESULT_COLUMNS;
 pub use csv_out::ResultsCsv;
 pub use leftovers::{sweep, temporary_prefix};
-pub use problems::{PROBLEM_COLUMNS, ProblemLine, ProblemsCsv};
+pub use problems::ProblemsCsv;
 pub use summary::{
     ApiSummary, Counts, Latency, PaceSummary, Pause, SourceSummary, Summary, batch_of_summary, write_summary,
 };

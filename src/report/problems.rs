@@ -10,7 +10,7 @@ use super::{CsvStyle, Guard, ReportError};
 use crate::printable::{self, LINE_CHARS_MAX};
 
 /// A contract.
-pub const PROBLEM_COLUMNS: [&str; 7] = ["line", "column", "field", "value", "code", "message", "hint"];
+const PROBLEM_COLUMNS: [&str; 7] = ["line", "column", "field", "value", "code", "message", "hint"];
 
 /// The values of [`PROBLEM_COLUMNS`], in their order.
 pub type ProblemLine<'a> = [&'a str; PROBLEM_COLUMNS.len()];

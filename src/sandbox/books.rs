@@ -80,6 +80,7 @@ pub struct Audit {
     pub in_flight_max: u64,
 }
 
+#[cfg(feature = "inside")]
 impl Audit {
     pub fn requests_of(&self, kind: &str) -> u64 {
         self.requests.get(kind).copied().unwrap_or_default()

@@ -26,10 +26,12 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use tokio::task::JoinSet;
 
-pub use book::{BOOK_FILE, BookFault, forget};
+pub use book::{BookFault, forget};
 pub use books::Audit;
 pub use credentials::SandboxCredentials;
-pub use options::{FaultKind, Faults, Nothing, OptionFault, SandboxOptions};
+#[cfg(feature = "inside")]
+pub use options::Nothing;
+pub use options::{FaultKind, OptionFault, SandboxOptions};
 
 use books::Books;
 use credentials::random;
@@ -162,6 +164,7 @@ impl Sandbox {
         self.0.books().audit()
     }
 
+    #[cfg(feature = "inside")]
     /// When each request was there, in the order of arrival.
     pub fn arrivals(&self) -> Vec<Instant> {
         let arrivals = self.0.books().arrivals.clone();
@@ -178,6 +181,7 @@ impl Sandbox {
         self.0.books().issue_token(self.0.token_key, until)
     }
 
+    #[cfg(feature = "inside")]
     /// Ends all tokens at once, as system updates do.
     pub fn revoke_tokens(&self) {
         self.0.books().revoke_tokens();
@@ -198,6 +202,7 @@ impl RunningSandbox {
         &self.sandbox
     }
 
+    #[cfg(feature = "inside")]
     pub fn audit(&self) -> Audit {
         self.sandbox.audit()
     }

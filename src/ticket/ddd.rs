@@ -14,10 +14,6 @@ impl Ddd {
     pub fn new(code: u8) -> Option<Self> {
         IN_USE.get(usize::from(code)).copied().unwrap_or(false).then_some(Self(code))
     }
-
-    pub fn get(self) -> u8 {
-        self.0
-    }
 }
 
 impl fmt::Display for Ddd {

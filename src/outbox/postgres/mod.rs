@@ -47,13 +47,13 @@ use sqlx::{Connection, PgPool, Postgres, Transaction};
 use crate::delivery::OutboxError;
 
 pub use connect::{OpenError, has_password, unknown_parameters};
-pub use health::{Health, Ping};
+pub use health::Ping;
 pub use lease::Worker;
-pub use listen::{Listener, Woken};
-pub use parking::Tidied;
 pub use schema::{Migrated, ROLES, WakeUp, check, migrate, script};
 pub use staging::Staging;
 pub use work_queue::WorkQueue;
+#[cfg(feature = "inside")]
+pub use {listen::Woken, parking::Tidied};
 
 use error::Trouble;
 use session::{Access, PIN, Tx, in_time};

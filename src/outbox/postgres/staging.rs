@@ -106,11 +106,6 @@ impl Staging {
         Ok(())
     }
 
-    /// How many lines were taken in.
-    pub fn n_rows(&self) -> u64 {
-        self.n_rows
-    }
-
     /// Makes rows of the lines, and commits.
     pub async fn merge(mut self, options: &MergeOptions<'_>) -> Result<Merged, MergeError> {
         self.flush().await?;
