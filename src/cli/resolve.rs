@@ -1,5 +1,5 @@
-//! `resolve`: a person's word on rows that may have a ticket. It is checked as far as it can be, and kept with
-//! the row's history.
+//! `resolve`: a person's word on rows that may have a ticket. It is checked as far as it can be, and kept
+//! with the row's history.
 
 use std::io::{self, IsTerminal};
 
@@ -13,13 +13,12 @@ use super::failure::Failure;
 use super::place::Place;
 use super::typed::Typed;
 use crate::delivery::{RowId, State, Verdict};
-use crate::outbox::{
-    AnyReader, Cursor, Resolution, ResolveError, RowDetails, Scope, Word, state_name, takes_a_word,
-};
+use crate::outbox::{AnyReader, Cursor, Resolution, ResolveError, RowDetails, Scope, Word, state_name};
 use crate::settings::{Sending, Sources};
 use crate::ticket::Field;
 
-/// Digits of a protocolo: the time of day to the second, and up to six more. Source: samples of 15, 19 and 20.
+/// Digits of a protocolo: the time of day to the second, and up to six more. Source: samples of 15, 19 and
+/// 20.
 const PROTOCOLO_LEN: std::ops::RangeInclusive<usize> = 15..=20;
 
 /// Rows that are read at a time.
@@ -138,7 +137,7 @@ impl Desk<'_> {
             }
             let details = details_of(reader, &of_row, name, typed).await?;
             let (row, state) = (details.report.row, details.report.state);
-            if !takes_a_word(state) {
+            if !state.takes_a_word() {
                 return Err(refused(ResolveError::NotUnsettled { row, state }));
             }
             if chosen.iter().all(|it| it.0 != row) {
@@ -206,7 +205,8 @@ async fn rows_in(reader: AnyReader<'_>, scope: Scope, states: &[DoubtState]) -> 
     }
 }
 
-/// Asks HubSoft for the ticket. It must be of the row's service, unless the row is in conflict about just that.
+/// Asks HubSoft for the ticket. It must be of the row's service, unless the row is in conflict about just
+/// that.
 async fn check(
     row: &RowDetails,
     protocolo: &str,

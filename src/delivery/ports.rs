@@ -69,8 +69,9 @@ pub trait Outbox {
     /// scope; `None`: there are not so many among the last few thousand.
     async fn specimen(&self, text_len: usize, nth: u32) -> Result<Option<Specimen>, OutboxError>;
 
-    /// From now on no row of `lote` is posted, because HubSoft refuses all of them alike; look-ups go
-    /// on. Its rows are passed over at no write until a person has put it right. May be told twice.
+    /// From now on no row of `lote` is posted, because HubSoft refuses all of them alike; look-ups go on. Its
+    /// rows are passed over at no write until a person has put it right. May be told twice: the first reason
+    /// stands.
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError>;
 
     /// Tells the other workers of this outbox what this one knows, and hears what stands for all.
@@ -102,12 +103,13 @@ const _: () = assert!(RETRY_AFTER_MAX.as_nanos() < WAIT_MAX.as_nanos());
 /// The longest throttle that HubSoft may ask for.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(15 * 60);
 
-/// How old a claim may be when its request is made. A sender that slept longer (a suspended laptop, a stopped process)
-/// gives it back. A worker whose lease would end earlier claims nothing, so that nothing is sent after a lease has ended.
+/// How old a claim may be when its request is made. A sender that slept longer (a suspended laptop, a stopped
+/// process) gives it back. A worker whose lease would end earlier claims nothing, so that nothing is sent
+/// after a lease has ended.
 pub const CLAIM_AGE_MAX: Duration = Duration::from_secs(45);
 
-/// Nobody waits for the answer to a post for longer than so after it was claimed, nor after the lease under which it
-/// was. What is said to lie further ahead was stamped by a clock that was set since.
+/// Nobody waits for the answer to a post for longer than so after it was claimed, nor after the lease under
+/// which it was. What is said to lie further ahead was stamped by a clock that was set since.
 pub const ANSWER_AGE_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// How many rows to claim, and of what kind.
@@ -140,8 +142,8 @@ pub struct Claimed {
     pub claims: Vec<Claim>,
     pub refused: Vec<Refused>,
     pub backlog: Backlog,
-    /// More rows to post were not asked for at once, because claims take long: fewer are no sign that there are no
-    /// more.
+    /// More rows to post were not asked for at once, because claims take long: fewer are no sign that there
+    /// are no more.
     pub posts_max: Option<usize>,
 }
 

@@ -47,11 +47,45 @@ impl State {
         Self::Cancelled,
     ];
 
-    /// Of rows that wait for a post or a look-up.
+    /// It waits for a post or a look-up.
     pub const WAITING: [Self; 2] = [Self::Pending, Self::InDoubt];
+
+    /// It was possibly sent, and is unsettled: no other row of its service may go. So may not one beside a
+    /// `pending` row that has more than a precaution.
+    pub const LIVE: [Self; 3] = [Self::InFlight, Self::InDoubt, Self::Unconfirmed];
+
+    /// A ticket exists, or may. Of a `pending` row as well that has more than a precaution.
+    pub const MAY_BE_OPENED: [Self; 5] =
+        [Self::Opened, Self::InFlight, Self::InDoubt, Self::Unconfirmed, Self::Conflict];
+
+    /// A person may say what became of it.
+    pub const TAKES_A_WORD: [Self; 3] = [Self::InDoubt, Self::Unconfirmed, Self::Conflict];
+
+    /// It is finished, and may be tried again.
+    pub const RETRYABLE: [Self; 7] = [
+        Self::Invalid,
+        Self::Rejected,
+        Self::Failed,
+        Self::Unconfirmed,
+        Self::Conflict,
+        Self::Skipped,
+        Self::Cancelled,
+    ];
+
+    /// Nobody needs to open it or to look it up any more.
+    pub const DONE_WITH: [Self; 6] =
+        [Self::Opened, Self::Invalid, Self::Rejected, Self::Failed, Self::Skipped, Self::Cancelled];
 
     pub fn waits(self) -> bool {
         Self::WAITING.contains(&self)
+    }
+
+    pub fn is_live(self) -> bool {
+        Self::LIVE.contains(&self)
+    }
+
+    pub fn takes_a_word(self) -> bool {
+        Self::TAKES_A_WORD.contains(&self)
     }
 }
 

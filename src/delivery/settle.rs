@@ -209,7 +209,7 @@ impl Found {
         match self.state {
             State::Opened => false,
             // What it knows of may be an earlier claim, of a worker that has not said yet how that ended.
-            State::InFlight | State::InDoubt | State::Unconfirmed => self.token < token,
+            state if state.is_live() => self.token < token,
             // Whatever it was: it may have been pending again, by a word that is forgotten, too.
             _ => self.token < token || self.token == token && !self.is_own,
         }
@@ -346,11 +346,10 @@ mod tests {
     #[test]
     fn a_claim_that_is_not_known_leaves_a_doubt() {
         for state in State::ALL {
-            let is_live = matches!(state, State::InFlight | State::InDoubt | State::Unconfirmed);
             let known = matches!(state, State::Opened | State::Rejected);
             check(&found(state, 4), rejected(), if known { STALE } else { NOTHING_KNOWN });
             let of_another = of_another(found(state, 5));
-            check(&of_another, rejected(), if known || is_live { STALE } else { NOTHING_KNOWN });
+            check(&of_another, rejected(), if known || state.is_live() { STALE } else { NOTHING_KNOWN });
             check(&of_another, Change::Release, STALE);
             check(&found(state, 6), rejected(), STALE);
         }

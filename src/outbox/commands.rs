@@ -1,7 +1,7 @@
 //! What both drivers make of a person's commands.
 
 use super::doubts::{ended, kept};
-use super::names::state_of;
+use super::names::{UNCONFIRMED, state_of};
 use super::stored::unreadable;
 use super::{Resolution, ResolveError, Word, state_name};
 use crate::delivery::{RowId, State};
@@ -9,16 +9,14 @@ use crate::delivery::{RowId, State};
 /// What a person's word that nothing was opened is kept as, in `error_code`.
 const NOT_OPENED: &str = "not_opened";
 
-/// The names of those of `states` that a row may be retried from: finished, and not `opened`.
-pub(super) fn retryable(states: &[State]) -> Vec<&'static str> {
-    let is_retryable =
-        |it: &&State| !matches!(it, State::Pending | State::InFlight | State::InDoubt | State::Opened);
-    states.iter().filter(is_retryable).map(|it| state_name(*it)).collect()
-}
-
-/// Whether a person may say what became of a row in this state.
-pub fn takes_a_word(state: State) -> bool {
-    matches!(state, State::InDoubt | State::Unconfirmed | State::Conflict)
+/// Assignments by which a finished row is as it was before its first try. What is in doubt about it is
+/// written beside.
+pub(super) fn started_over(row: &str, now: &str) -> String {
+    format!(
+        "available_at = {now}, finished_at = NULL,
+         attempts = CASE WHEN {row}.state = {UNCONFIRMED} THEN {row}.attempts ELSE 0 END,
+         error_code = NULL, error_message = NULL, protocolo = NULL, id_atendimento = NULL, outdated = false"
+    )
 }
 
 /// The protocolos of `words`; an error if two rows are to have the same.
@@ -49,7 +47,7 @@ impl<'a> Resolved<'a> {
     pub(super) fn by(word: &Word<'a>, state: Option<&str>, owner: Option<i64>) -> Result<Self, ResolveError> {
         let row = word.row;
         match state.map(state_of) {
-            Some(Some(state)) if takes_a_word(state) => {}
+            Some(Some(state)) if state.takes_a_word() => {}
             Some(Some(state)) => return Err(ResolveError::NotUnsettled { row, state }),
             Some(None) => return Err(unreadable("outbox.state").into()),
             None => return Err(ResolveError::Unknown { row }),

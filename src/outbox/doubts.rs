@@ -92,6 +92,37 @@ pub(super) fn kept(row: &str, since: &str) -> String {
     format!("doubt_since = coalesce({row}.doubt_since, {since}), doubt_precaution = false")
 }
 
+/// Of a claim that nobody holds any more, the state included: in doubt `since` (SQL). A look-up leaves
+/// nothing, and its older doubt stays.
+pub(super) fn taken_in(row: &str, since: &str) -> String {
+    format!(
+        "state = CASE WHEN NOT {row}.posting AND {row}.doubt_precaution THEN {PENDING} ELSE {IN_DOUBT} END, {}",
+        made_where(
+            &format!("({row}.posting OR {row}.doubt_since IS NULL)"),
+            row,
+            since,
+            "false",
+            Patience::Kept
+        )
+    )
+}
+
+/// Of a finished row that is to be tried again `now` (SQL), the state included. One that was ever sent is
+/// looked up first; one that was in doubt still is, with new patience.
+pub(super) fn retried(row: &str, now: &str) -> String {
+    let was_sent = format!("{row}.sent_at IS NOT NULL");
+    format!(
+        "state = CASE WHEN {row}.doubt_since IS NOT NULL AND NOT {row}.doubt_precaution THEN {IN_DOUBT} ELSE {PENDING} END, {}",
+        made_where(
+            &format!("{row}.doubt_since IS NULL"),
+            row,
+            &format!("CASE WHEN {was_sent} THEN {now} END"),
+            &was_sent,
+            Patience::New
+        )
+    )
+}
+
 /// Of a row, whatever it was, that was claimed as nobody knew: it is in doubt `since` (SQL).
 pub(super) fn of_lost_claim(since: &str) -> String {
     let made = made(since, "false");
@@ -103,11 +134,11 @@ pub(super) fn ended() -> &'static str {
     "doubt_since = NULL"
 }
 
-/// Of a doubt that somebody wants to be looked into once more: a mere precaution no longer, and with new
-/// patience where that had run out.
+/// Of a doubt that somebody wants to be looked into once more, the state included: a mere precaution no
+/// longer, and with new patience where that had run out.
 pub(super) fn reopened(row: &str) -> String {
     format!(
-        "doubt_precaution = false,
+        "state = {IN_DOUBT}, doubt_precaution = false,
          answered = CASE WHEN {row}.state = {UNCONFIRMED} THEN 0 ELSE {row}.answered END"
     )
 }

@@ -14,10 +14,10 @@ mod refusal;
 mod settles;
 pub mod sqlite;
 mod stored;
+mod which;
 mod words;
 
 pub use any::{Address, AnyOutbox, AnyReader, AnyStaging, AnyWorker, LEASE, OpenFault, Ping, ReadOnlyOutbox};
-pub use commands::takes_a_word;
 pub use names::{kind_name, state_name, state_of};
 pub use postgres::{PgOutbox, has_password};
 #[cfg(feature = "inside")]

@@ -44,8 +44,9 @@ pub fn state_of(name: &str) -> Option<State> {
 
 /// A list of states as SQL has it, in parentheses.
 pub(super) fn any_of(states: &[State]) -> String {
+    // An empty list is no SQL.
     let names: Vec<&str> = states.iter().map(|it| in_sql(*it)).collect();
-    format!("({})", names.join(", "))
+    format!("({})", if names.is_empty() { "NULL".to_owned() } else { names.join(", ") })
 }
 
 /// The name of what was tried.
@@ -68,6 +69,9 @@ pub(super) fn kind_of(name: &str) -> Option<AttemptKind> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
     use super::*;
 
     #[test]
@@ -75,5 +79,27 @@ mod tests {
         for state in State::ALL {
             assert_eq!(state_of(state_name(state)), Some(state));
         }
+    }
+
+    /// Whoever writes a name down again tells no compiler of it.
+    #[test]
+    fn a_state_is_named_here_and_nowhere_else() {
+        let (mut n_files, mut folders) = (0, vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")]);
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).expect("it lists") {
+                let path: PathBuf = entry.expect("it lists").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|it| it == "rs") && !path.ends_with("outbox/names.rs")
+                {
+                    n_files += 1;
+                    let text = fs::read_to_string(&path).expect("it reads");
+                    for state in State::ALL.map(in_sql) {
+                        assert!(!text.contains(state), "{} has {state}", path.display());
+                    }
+                }
+            }
+        }
+        assert!(100 < n_files, "{n_files}: it looked elsewhere");
     }
 }

@@ -45,8 +45,8 @@ pub struct NewSource<'a> {
     pub headers: &'a [String],
     /// Fields that the file says nothing of: a correction leaves them as they are.
     pub lacks: &'a [Field],
-    /// Objects of which the file has some keys as columns of their own, and those keys: a correction leaves the others
-    /// as they are.
+    /// Objects of which the file has some keys as columns of their own, and those keys: a correction leaves
+    /// the others as they are.
     pub keys: &'a [(Field, Vec<String>)],
 }
 
@@ -167,7 +167,8 @@ pub struct MergeCounts {
     pub outdated: u64,
 }
 
-/// How many rows there are, and how many of them are new, updated, revived, invalid, repeats, foreign and outdated.
+/// How many rows there are, and how many of them are new, updated, revived, invalid, repeats, foreign and
+/// outdated.
 pub(super) type Counted = (i64, i64, i64, i64, i64, i64, i64, i64);
 
 impl MergeCounts {
@@ -246,8 +247,8 @@ pub struct BatchInfo {
     pub created_at: Timestamp,
     /// When its last complete run ended.
     pub finished_at: Option<Timestamp>,
-    /// When rows were last put into it, first sent, or a run of all of it ended. What is looked up, resolved or
-    /// cancelled weeks later makes it no batch of today.
+    /// When rows were last put into it, first sent, or a run of all of it ended. What is looked up, resolved
+    /// or cancelled weeks later makes it no batch of today.
     pub active_at: Timestamp,
     /// What was handed to `finish_run`.
     pub summary: Option<String>,
@@ -449,9 +450,6 @@ pub enum Resolution<'a> {
     },
     NotOpened,
 }
-
-/// States, as SQL lists them, of rows that nobody needs to open or to look up any more.
-pub(super) const PURGEABLE: &str = "'opened', 'invalid', 'rejected', 'failed', 'skipped', 'cancelled'";
 
 /// Rows that are looked at, or purged, at a time: others wait for no longer than that takes.
 pub(super) const PURGE_STEP: i64 = 1000;

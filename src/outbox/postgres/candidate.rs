@@ -9,18 +9,20 @@ use super::piecewise::{Refusals, piecewise};
 use super::values::Time;
 use crate::delivery::identity::Marker;
 use crate::delivery::{Backlog, Claim, Doubt, End, OutboxError, RowId, Token};
+use crate::outbox::names::IN_FLIGHT;
 use crate::outbox::queue::{self, Spot};
 use crate::outbox::range::Range;
+use crate::outbox::which;
 use crate::ticket::{Field, Kind, Problem, RawTicket, Ticket};
 
-/// Longest cell that is taken. Bytes. Programs may insert what they like; several hundred rows are in memory at
-/// once. A longer one is not even read.
+/// Longest cell that is taken. Bytes. Programs may insert what they like; several hundred rows are in memory
+/// at once. A longer one is not even read.
 const CELL_MAX: usize = 64 << 10;
 
-/// Of `l`: possibly sent and unsettled. Word for word the condition of the index `outbox_live`. A
-/// precaution is not among them: its predecessors are known to have left nothing.
-pub(super) const LIVE: &str = "(l.state IN ('in_flight', 'in_doubt', 'unconfirmed')
-    OR (l.state = 'pending' AND l.doubt_since IS NOT NULL AND NOT l.doubt_precaution))";
+/// Postgres knows the index by what its condition means, but compares no boolean with 0.
+pub(super) fn live(row: &str) -> String {
+    which::live(row, &format!("NOT {row}.doubt_precaution"))
+}
 
 /// Of `o`: in the batch `$1` (see [`super::read`] for what a negative number is); NULL is no limit.
 pub(super) const IN_BATCH: &str = "($1::bigint IS NULL OR o.batch = $1 OR o.batch IS NULL
@@ -47,10 +49,11 @@ fn to_post(place: Place) -> String {
         Place::Blocked => "o.parked = 'blocked'",
     };
     format!(
-        "o.state = 'pending' AND o.doubt_since IS NULL AND NOT o.gone AND {place}
+        "{} AND NOT o.gone AND {place}
          AND ($2::bigint IS NULL OR o.import = $2) AND ($3::bigint IS NULL OR o.record <= $3)
          AND ($2 IS NOT NULL OR {IN_BATCH})
-         AND ($3 IS NOT NULL OR {NOT_HALTED})"
+         AND ($3 IS NOT NULL OR {NOT_HALTED})",
+        which::to_post("o")
     )
 }
 
@@ -58,9 +61,10 @@ fn to_post(place: Place) -> String {
 /// before a post.
 fn to_look_up() -> String {
     format!(
-        "o.state IN ('pending', 'in_doubt') AND o.doubt_since IS NOT NULL AND {IN_BATCH}
+        "{} AND {IN_BATCH}
          AND (NOT o.doubt_precaution OR NOT o.gone AND ($2::bigint IS NULL OR o.import = $2)
-                                                   AND ($3::bigint IS NULL OR o.record <= $3))"
+                                                   AND ($3::bigint IS NULL OR o.record <= $3))",
+        which::to_look_up("o")
     )
 }
 
@@ -176,9 +180,9 @@ impl<'r> Cells<'r> {
 
 fn columns() -> String {
     let is_json = |it: Field| it.kind() == Kind::Object;
-    // What is stored outside of the row stays there until its length is known: of a text without reading it, of
-    // JSON first as it is stored, which may be compressed, then as it is in an array, which is not. There it takes up to
-    // four times the bytes of its text, which is the dearest to make.
+    // What is stored outside of the row stays there until its length is known: of a text without reading it,
+    // of JSON first as it is stored, which may be compressed, then as it is in an array, which is not. There
+    // it takes up to four times the bytes of its text, which is the dearest to make.
     let is_long = |it: Field| match is_json(it) {
         true => format!(
             "(o.{it} IS NOT NULL AND ({CELL_MAX} < pg_column_size(o.{it}) OR 4 * {CELL_MAX} < pg_column_size(ARRAY[o.{it}])))"
@@ -297,24 +301,24 @@ const BACKWARD: &str = "o.prioridade DESC, o.available_at DESC, o.id DESC";
 fn candidates_sql(columns: &str, end: End, start: Option<Spot>, but: &str) -> String {
     let order = if end == End::Back { BACKWARD } else { FORWARD };
     let from = start.map_or("", |_| "AND (o.prioridade, o.available_at, o.id) >= ($7, $8, $9)");
-    let (to_post, to_look_up) = (to_post(Place::Queue), to_look_up());
+    let (to_post, to_look_up, live) = (to_post(Place::Queue), to_look_up(), live("l"));
     format!(
         "SELECT * FROM
          (SELECT {columns} FROM mutirao.outbox o
            WHERE {to_look_up} AND o.available_at <= $4 {but}
              AND NOT EXISTS (SELECT FROM mutirao.outbox l
-                              WHERE l.service = o.service AND l.state = 'in_flight' AND {LIVE} OFFSET 0)
+                              WHERE l.service = o.service AND l.state = {IN_FLIGHT} AND {live} OFFSET 0)
            ORDER BY o.prioridade, o.available_at, o.id LIMIT $6 FOR UPDATE OF o SKIP LOCKED) look_ups
          UNION ALL SELECT * FROM
          (SELECT {columns} FROM mutirao.outbox o
            WHERE {to_post} AND o.available_at <= $4 {but}
-             AND NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = o.service AND {LIVE} OFFSET 0) {from}
+             AND NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = o.service AND {live} OFFSET 0) {from}
            ORDER BY {order} LIMIT $5 FOR UPDATE OF o SKIP LOCKED) posts"
     )
 }
 
-/// Asked only when the candidates did not tell. What is passed over is pending, but not due. The second: whether any row
-/// is parked, which may be able to go.
+/// Asked only when the candidates did not tell. What is passed over is pending, but not due. The second:
+/// whether any row is parked, which may be able to go.
 pub(super) async fn backlog(
     conn: &mut PgConnection,
     range: Range,
@@ -337,10 +341,11 @@ pub(super) async fn backlog(
 
 fn outlook_sql(but: &str) -> String {
     // The first that is due answers at once; only if none is, all that wait are seen.
+    let live = live("l");
     let next = |rows: &str, blockers: &str| {
         let free = format!(
             "FROM mutirao.outbox o
-             WHERE {rows} {but} AND NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = o.service {blockers} AND {LIVE} OFFSET 0)"
+             WHERE {rows} {but} AND NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = o.service {blockers} AND {live} OFFSET 0)"
         );
         format!(
             "coalesce((SELECT o.available_at {free} AND o.available_at <= $4
@@ -350,17 +355,18 @@ fn outlook_sql(but: &str) -> String {
     };
     let (to_post, blocked, to_look_up) = (to_post(Place::Queue), to_post(Place::Blocked), to_look_up());
     let post = next(&to_post, "");
-    let look_up = next(&to_look_up, "AND l.state = 'in_flight'");
+    let look_up = next(&to_look_up, &format!("AND l.state = {IN_FLIGHT}"));
+    let waits = which::to_post("o");
     format!(
         "SELECT EXISTS (SELECT FROM mutirao.outbox o WHERE {to_post})
              OR EXISTS (SELECT FROM mutirao.outbox o WHERE {to_look_up})
              OR EXISTS (SELECT FROM mutirao.outbox o WHERE {blocked}),
                 least({post}, {look_up}),
-                EXISTS (SELECT FROM mutirao.outbox o 
-                         WHERE o.state = 'in_flight' AND o.worker <> $5 AND {IN_BATCH} AND ($2::bigint IS NULL OR o.import = $2)),
                 EXISTS (SELECT FROM mutirao.outbox o
-                         WHERE o.state = 'pending' AND o.doubt_since IS NULL AND NOT o.gone AND o.parked = 'halted')
+                         WHERE o.state = {IN_FLIGHT} AND o.worker <> $5 AND {IN_BATCH} AND ($2::bigint IS NULL OR o.import = $2)),
+                EXISTS (SELECT FROM mutirao.outbox o
+                         WHERE {waits} AND NOT o.gone AND o.parked = 'halted')
              OR EXISTS (SELECT FROM mutirao.outbox o
-                         WHERE o.state = 'pending' AND o.doubt_since IS NULL AND NOT o.gone AND o.parked = 'blocked')"
+                         WHERE {waits} AND NOT o.gone AND o.parked = 'blocked')"
     )
 }

@@ -23,16 +23,16 @@ use crate::delivery::{
     Backlog, CLAIM_AGE_MAX, Claim, ClaimRequest, Claimed, End, OutboxError, Refused, RowId,
 };
 use crate::outbox::doubts::begun;
+use crate::outbox::names::{IN_FLIGHT, state_name};
 use crate::outbox::range::Range;
 use crate::outbox::refusal::Refusal;
-use crate::outbox::state_name;
 use crate::outbox::stored::json;
 
 /// Of invalid rows in a row, so many are read at once and refused, at most.
 const REFUSALS: usize = 512;
 
-/// So many are refused in one commit, about: what was decided of a flood of them counts at once, and the others claim
-/// in between.
+/// So many are refused in one commit, about: what was decided of a flood of them counts at once, and the
+/// others claim in between.
 const REFUSALS_MAX: usize = 4 * REFUSALS;
 
 /// After a look that took no longer, the next is wider.
@@ -81,8 +81,8 @@ impl Care {
     }
 }
 
-/// Looks at `rows_max` rows at once at most, but for one. `began` is told when its turn comes: from then on all others
-/// wait for it.
+/// Looks at `rows_max` rows at once at most, but for one. `began` is told when its turn comes: from then on
+/// all others wait for it.
 pub(super) async fn claim(
     worker: &Worker,
     range: Range,
@@ -126,8 +126,8 @@ async fn attempt(
     let (mut end, mut is_last) = (want.end, false);
     claimed.backlog = loop {
         let looked = Instant::now();
-        // One more of each than wanted, to know whether more is due. Of a kind that is not wanted none is locked,
-        // which would be a write.
+        // One more of each than wanted, to know whether more is due. Of a kind that is not wanted none is
+        // locked, which would be a write.
         let ask = |n: usize| if n == 0 { 0 } else { n.saturating_add(ahead) };
         let asked = (ask(left.0), ask(left.1));
         let but = worker.passed_over().but_these();
@@ -176,7 +176,8 @@ async fn attempt(
             if let Some(due) = spare {
                 break more_from(due);
             }
-            // Much that cannot go lies in front: it is not read once more only to tell when there will be more.
+            // Much that cannot go lies in front: it is not read once more only to tell when there will be
+            // more.
             if LOOKING_MAX <= began.elapsed() {
                 break more_from(want.now);
             }
@@ -301,7 +302,7 @@ async fn mark(
 ) -> Result<(), OutboxError> {
     let sql = format!(
         "UPDATE mutirao.outbox o
-                  SET state = 'in_flight', token = o.token + 1, worker = $2, claimed_at = $3,
+                  SET state = {IN_FLIGHT}, token = o.token + 1, worker = $2, claimed_at = $3,
                       first_claim = o.sent_at IS NULL, sent_at = coalesce(o.sent_at, $3),
                       {}
                  FROM unnest($1::bigint[]) v(id)

@@ -4,15 +4,17 @@ use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::PgOutbox;
+use super::candidate::live;
 use super::error::Trouble;
 use super::read::Reach;
 use super::session::Access;
 use super::values::text;
 use crate::delivery::{AttemptKind, OutboxError, RowId, State};
-use crate::outbox::commands::{Resolved, doubt_after, named, protocolos, retryable};
-use crate::outbox::doubts::{Patience, made_where};
-use crate::outbox::names::{OPENED, kind_name};
+use crate::outbox::commands::{Resolved, doubt_after, named, protocolos, started_over};
+use crate::outbox::doubts::retried;
+use crate::outbox::names::{CANCELLED, OPENED, kind_name};
 use crate::outbox::stored::count;
+use crate::outbox::which::{to_retry, unsent};
 use crate::outbox::{BatchId, BindError, Cancelled, ResolveError, Scope, Word};
 
 /// Of `o`: of the batch. `$1` its number, `$2` its name; NULL is every batch.
@@ -64,8 +66,8 @@ impl PgOutbox {
         let mut tx = self.tx(Access::Shared).await?;
         let range = Reach::of(Scope::Batch(batch), &mut tx).await?;
         let sql = format!(
-            "UPDATE mutirao.outbox o SET state = 'cancelled', finished_at = {NOW}
-              WHERE {OF_BATCH} AND o.state = 'pending' AND (o.doubt_since IS NULL OR o.doubt_precaution)"
+            "UPDATE mutirao.outbox AS o SET state = {CANCELLED}, finished_at = {NOW} WHERE {OF_BATCH} AND {}",
+            unsent("o")
         );
         let cancelled = sqlx::query(AssertSqlSafe(sql))
             .bind(range.batch)
@@ -75,10 +77,7 @@ impl PgOutbox {
             .execute(&mut *tx)
             .await
             .trouble()?;
-        let sql = format!(
-            "SELECT count(*) FROM mutirao.outbox o
-              WHERE {OF_BATCH} AND o.state IN ('pending', 'in_flight', 'in_doubt', 'unconfirmed')"
-        );
+        let sql = format!("SELECT count(*) FROM mutirao.outbox o WHERE {OF_BATCH} AND {}", live("o"));
         let n_left: i64 = sqlx::query_scalar(AssertSqlSafe(sql))
             .bind(range.batch)
             .bind(&range.lote)
@@ -104,26 +103,17 @@ impl PgOutbox {
         let mut tx = self.tx(Access::Shared).await?;
         let range = Reach::of(batch.map_or(Scope::All, Scope::Batch), &mut tx).await?;
         let sql = format!(
-            "UPDATE mutirao.outbox o
-                SET state = CASE WHEN o.doubt_since IS NOT NULL AND NOT o.doubt_precaution THEN 'in_doubt' ELSE 'pending' END,
-                    available_at = {NOW}, finished_at = NULL,
-                    attempts = CASE WHEN o.state = 'unconfirmed' THEN o.attempts ELSE 0 END, {},
-                    error_code = NULL, error_message = NULL, protocolo = NULL, id_atendimento = NULL, outdated = false,
-                    ids_ordem_servico = NULL, numeros_ordem_servico = NULL
-              WHERE NOT o.gone AND o.purged_at IS NULL AND o.state = ANY($4) AND {OF_BATCH}",
-            made_where(
-                "o.doubt_since IS NULL",
-                "o",
-                &format!("CASE WHEN o.sent_at IS NOT NULL THEN {NOW} END"),
-                "o.sent_at IS NOT NULL",
-                Patience::New,
-            )
+            "UPDATE mutirao.outbox AS o
+                SET {}, {}, ids_ordem_servico = NULL, numeros_ordem_servico = NULL
+              WHERE {} AND {OF_BATCH}",
+            retried("o", NOW),
+            started_over("o", NOW),
+            to_retry("o", states)
         );
         let retried = sqlx::query(AssertSqlSafe(sql))
             .bind(range.batch)
             .bind(&range.lote)
             .bind(now.as_millisecond())
-            .bind(retryable(states))
             .persistent(false)
             .execute(&mut *tx)
             .await

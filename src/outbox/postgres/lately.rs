@@ -15,8 +15,9 @@ use super::error::{LeaseOver, Trouble, left_as_it_was, unavailable};
 use super::lease::Worker;
 use super::session::{Access, in_time};
 use super::settle::settle;
-use crate::delivery::{CLAIM_AGE_MAX, Claim, OutboxError, RowId, Settle, Settled};
+use crate::delivery::{CLAIM_AGE_MAX, Claim, OutboxError, RowId, Settle, Settled, State};
 use crate::outbox::doubts::of_lost_claim;
+use crate::outbox::names::{IN_FLIGHT, OPENED, any_of};
 
 /// How much is remembered: far more than a standby lags behind.
 const SETTLES_MAX: usize = 4096;
@@ -166,10 +167,11 @@ impl Worker {
                       SET {}, token = v.token, worker = v.worker,
                           sent_at = coalesce(o.sent_at, clock_timestamp())
                      FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) v(id, token, worker)
-                    WHERE o.id = v.id AND (o.state <> 'opened') IS TRUE
+                    WHERE o.id = v.id AND (o.state <> {OPENED}) IS TRUE
                       AND (o.token < v.token OR o.token = v.token AND o.worker IS DISTINCT FROM v.worker
-                                            AND (o.state NOT IN ('in_flight', 'in_doubt', 'unconfirmed')) IS TRUE)",
-            of_lost_claim("clock_timestamp() + make_interval(secs => $4)")
+                                            AND (o.state NOT IN {}) IS TRUE)",
+            of_lost_claim("clock_timestamp() + make_interval(secs => $4)"),
+            any_of(&State::LIVE)
         );
         let done = sqlx::query(AssertSqlSafe(sql))
             .bind(live.iter().map(|it| it.0).collect::<Vec<_>>())
@@ -185,11 +187,13 @@ impl Worker {
 
     /// Those settles of which the server knows nothing: it has the row in flight, or not even claimed.
     async fn unknown(&self, settled: Vec<Said>) -> Result<Vec<Settle>, OutboxError> {
-        let sql = "SELECT v.id, v.token FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) v(id, token, worker)
-                     JOIN mutirao.outbox o ON o.id = v.id
-                    WHERE o.token < v.token
-                       OR o.token = v.token AND (o.worker IS DISTINCT FROM v.worker OR o.state = 'in_flight')";
-        let unknown: Vec<(i64, i64)> = sqlx::query_as(sql)
+        let sql = format!(
+            "SELECT v.id, v.token FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) v(id, token, worker)
+               JOIN mutirao.outbox o ON o.id = v.id
+              WHERE o.token < v.token
+                 OR o.token = v.token AND (o.worker IS DISTINCT FROM v.worker OR o.state = {IN_FLIGHT})"
+        );
+        let unknown: Vec<(i64, i64)> = sqlx::query_as(AssertSqlSafe(sql))
             .bind(settled.iter().map(|it| it.settle.row.0).collect::<Vec<_>>())
             .bind(settled.iter().map(|it| it.settle.token.0).collect::<Vec<_>>())
             .bind(settled.iter().map(|it| it.worker).collect::<Vec<_>>())

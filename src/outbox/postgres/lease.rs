@@ -21,7 +21,8 @@ use super::session::{Access, alone, in_time};
 use super::values::{Time, text};
 use crate::delivery::{OutboxError, Rate};
 use crate::outbox::Terms;
-use crate::outbox::doubts::{Patience, made_where};
+use crate::outbox::doubts::taken_in;
+use crate::outbox::names::IN_FLIGHT;
 
 /// So many renewals in time, one after another, before a worker takes over the rows of the dead. After
 /// an outage all leases have run out, and whoever comes back first must not take everybody for dead.
@@ -141,8 +142,8 @@ impl Worker {
     /// Makes the lease last from now on. A worker that was taken for dead registers anew; what it had
     /// claimed is no longer its own.
     pub async fn renew(&self) -> Result<Others, OutboxError> {
-        // No lease lasts longer than when it was renewed: one that does is the work of a clock that was set back, and
-        // would keep the rows of a dead worker, and its rate, for as long.
+        // No lease lasts longer than when it was renewed: one that does is the work of a clock that was set
+        // back, and would keep the rows of a dead worker, and its rate, for as long.
         let sql = "WITH set_back AS (
                        UPDATE mutirao.worker SET lease_until = clock_timestamp() + make_interval(secs => lease_s)
                         WHERE id IN (SELECT id FROM mutirao.worker
@@ -177,11 +178,11 @@ impl Worker {
         }
     }
 
-    /// Takes in what dead workers left `in_flight`. Returns how many; none before this worker has renewed its own
-    /// lease twice.
+    /// Takes in what dead workers left `in_flight`. Returns how many; none before this worker has renewed its
+    /// own lease twice.
     ///
-    /// Whoever was only cut off from here may have posted until its lease ended, and waits for the
-    /// answer: the doubt is of when it stops waiting.
+    /// Whoever was only cut off from here may have posted until its lease ended, and waits for the answer:
+    /// the doubt is of when it stops waiting.
     pub async fn rescue(&self) -> Result<u64, OutboxError> {
         in_time(async {
             let mut tx = self.outbox.tx(Access::Claiming).await?;
@@ -197,23 +198,28 @@ impl Worker {
                 return Ok(0);
             }
             // A row that somebody holds is left for the next time: waiting for it here, all would wait.
-            let sql = "SELECT l.id FROM mutirao.outbox l
-                        WHERE l.state = 'in_flight'
-                          AND NOT EXISTS (SELECT FROM mutirao.worker w
-                                           WHERE w.id = l.worker AND clock_timestamp() < w.lease_until)
-                          FOR UPDATE SKIP LOCKED";
-            let left: Vec<i64> = sqlx::query_scalar(sql).fetch_all(&mut *tx).await.trouble()?;
+            let sql = format!(
+                "SELECT l.id FROM mutirao.outbox l
+                  WHERE l.state = {IN_FLIGHT}
+                    AND NOT EXISTS (SELECT FROM mutirao.worker w
+                                     WHERE w.id = l.worker AND clock_timestamp() < w.lease_until)
+                    FOR UPDATE SKIP LOCKED"
+            );
+            let asked = sqlx::query_scalar(AssertSqlSafe(sql));
+            let left: Vec<i64> = asked.fetch_all(&mut *tx).await.trouble()?;
             let refused =
                 piecewise(&mut tx, &left, async |conn, rows| take_in(conn, rows, None).await).await?;
             let n_rescued = left.len() - refused.len();
             self.passed_over.add(refused);
-            let sql = "DELETE FROM mutirao.worker
-                        WHERE id IN (SELECT w.id FROM mutirao.worker w
-                                      WHERE w.lease_until <= clock_timestamp()
-                                        AND NOT EXISTS (SELECT FROM mutirao.outbox l
-                                                         WHERE l.state = 'in_flight' AND l.worker = w.id)
-                                        FOR UPDATE SKIP LOCKED)";
-            sqlx::query(sql).execute(&mut *tx).await.trouble()?;
+            let sql = format!(
+                "DELETE FROM mutirao.worker
+                  WHERE id IN (SELECT w.id FROM mutirao.worker w
+                                WHERE w.lease_until <= clock_timestamp()
+                                  AND NOT EXISTS (SELECT FROM mutirao.outbox l
+                                                   WHERE l.state = {IN_FLIGHT} AND l.worker = w.id)
+                                  FOR UPDATE SKIP LOCKED)"
+            );
+            sqlx::query(AssertSqlSafe(sql)).execute(&mut *tx).await.trouble()?;
             tx.commit().await?;
             Ok(n_rescued as u64)
         })
@@ -225,17 +231,21 @@ impl Worker {
         // Behind the lock: a claim whose answer was lost may still be on its way there.
         let mut tx = self.outbox.tx(Access::Claiming).await?;
         // Of whatever scope: the worker's one run holds no row.
-        let sql =
-            "SELECT id FROM mutirao.outbox WHERE state = 'in_flight' AND worker = $1 FOR UPDATE SKIP LOCKED";
-        let left: Vec<i64> = sqlx::query_scalar(sql).bind(self.id()).fetch_all(&mut *tx).await.trouble()?;
+        let sql = format!(
+            "SELECT id FROM mutirao.outbox WHERE state = {IN_FLIGHT} AND worker = $1 FOR UPDATE SKIP LOCKED"
+        );
+        let asked = sqlx::query_scalar(AssertSqlSafe(sql)).bind(self.id());
+        let left: Vec<i64> = asked.fetch_all(&mut *tx).await.trouble()?;
         let refused =
             piecewise(&mut tx, &left, async |conn, rows| take_in(conn, rows, Some(now)).await).await?;
         let n_recovered = left.len() - refused.len();
         self.passed_over.add(refused);
-        // What somebody holds, or may not be changed, is not waited for: it is a dead worker's from now on, for the next
-        // rescue.
-        let sql = "SELECT EXISTS (SELECT FROM mutirao.outbox WHERE state = 'in_flight' AND worker = $1)";
-        let is_left = sqlx::query_scalar(sql).bind(self.id()).fetch_one(&mut *tx).await.trouble()?;
+        // What somebody holds, or may not be changed, is not waited for: it is a dead worker's from now on,
+        // for the next rescue.
+        let sql =
+            format!("SELECT EXISTS (SELECT FROM mutirao.outbox WHERE state = {IN_FLIGHT} AND worker = $1)");
+        let asked = sqlx::query_scalar(AssertSqlSafe(sql)).bind(self.id());
+        let is_left = asked.fetch_one(&mut *tx).await.trouble()?;
         tx.commit().await?;
         self.lately.recovered();
         if is_left {
@@ -289,18 +299,15 @@ impl Worker {
     }
 }
 
-/// Rows in flight that nobody holds are due, and in doubt since `now`; or else since their worker surely waits for no
-/// answer any more. A claimed look-up keeps its older doubt.
+/// Rows in flight that nobody holds are due, and in doubt since `now`; or else since their worker surely
+/// waits for no answer any more. A claimed look-up keeps its older doubt.
 async fn take_in(conn: &mut PgConnection, rows: &[i64], now: Option<Timestamp>) -> Result<(), OutboxError> {
     let since =
         "coalesce($2, greatest(clock_timestamp(), (SELECT w.lease_until + make_interval(secs => w.timeout_s)
                                                              FROM mutirao.worker w WHERE w.id = o.worker)))";
     let sql = format!(
-        "UPDATE mutirao.outbox o
-            SET state = CASE WHEN NOT o.posting AND o.doubt_precaution THEN 'pending' ELSE 'in_doubt' END,
-                available_at = coalesce($2, clock_timestamp()), {}
-          WHERE o.id = ANY($1)",
-        made_where("o.posting OR o.doubt_since IS NULL", "o", since, "false", Patience::Kept)
+        "UPDATE mutirao.outbox o SET {}, available_at = coalesce($2, clock_timestamp()) WHERE o.id = ANY($1)",
+        taken_in("o", since)
     );
     let taken =
         sqlx::query(AssertSqlSafe(sql)).bind(rows).bind(now.map(Time)).execute(conn).await.trouble()?;

@@ -1,21 +1,23 @@
-//! Rows that cannot go are taken out of the way of claims: those of a halted lote, and those behind a live row of
-//! their service. A million of them in front would be read by every claim of everybody.
+//! Rows that cannot go are taken out of the way of claims: those of a halted lote, and those behind a live
+//! row of their service. A million of them in front would be read by every claim of everybody.
 //!
-//! A parked row is only put aside: nothing rests on it. One that can go is put back, by whoever looks first: the
-//! household of each worker every few seconds, and a claim that found too little.
+//! A parked row is only put aside: nothing rests on it. One that can go is put back, by whoever looks first:
+//! the household of each worker every few seconds, and a claim that found too little.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
-use super::candidate::{IN_BATCH, LIVE, NOT_HALTED};
+use super::candidate::{IN_BATCH, NOT_HALTED, live};
 use super::error::{Trouble, all_of};
 use super::lease::Worker;
 use super::piecewise::piecewise;
 use super::session::{Access, alone, in_time};
 use crate::delivery::OutboxError;
+use crate::outbox::names::PENDING;
 use crate::outbox::range::Range;
+use crate::outbox::which::to_post;
 
 /// So many rows are seen in one step.
 const STEP: usize = 4000;
@@ -31,28 +33,26 @@ const BREATH: Duration = Duration::from_millis(50);
 const IDLE: u32 = 6;
 
 /// Of `o`: waits to be posted, but for what is in its way. The indices of parked rows have it word for word.
-const WAITS: &str = "o.state = 'pending' AND o.doubt_since IS NULL AND NOT o.gone";
-
-/// Of `o`: the same, of a row that is looked up by its id. `IS TRUE` hides it from the planner, which would read all of
-/// the queue for each row.
-const STILL_WAITS: &str =
-    "((o.state = 'pending' AND o.doubt_since IS NULL AND NOT o.gone AND o.parked IS NULL) IS TRUE)";
+fn waits() -> String {
+    format!("{} AND NOT o.gone", to_post("o"))
+}
 
 /// Of `o`: why it cannot go. A row whose id is no plain number is behind nobody.
 fn why() -> String {
     format!(
         "CASE WHEN NOT {NOT_HALTED} THEN 'halted'
               WHEN EXISTS (SELECT FROM mutirao.outbox l
-                                                        WHERE l.service = o.service AND {LIVE} OFFSET 0) THEN 'blocked' END"
+                                                        WHERE l.service = o.service AND {} OFFSET 0) THEN 'blocked' END",
+        live("l")
     )
 }
 
-/// The first rows of the queue that are due, and why they cannot go. Others wait for their time, however many, and
-/// hide none.
+/// The first rows of the queue that are due, and why they cannot go. Others wait for their time, however
+/// many, and hide none.
 fn front(n: usize, but: &str) -> String {
-    let why = why();
+    let (why, waits) = (why(), waits());
     format!(
-        "(SELECT o.id, {why} AS why FROM mutirao.outbox o WHERE {WAITS} AND o.parked IS NULL AND o.available_at <= now() {but}
+        "(SELECT o.id, {why} AS why FROM mutirao.outbox o WHERE {waits} AND o.parked IS NULL AND o.available_at <= now() {but}
            ORDER BY o.prioridade, o.available_at, o.id LIMIT {n})"
     )
 }
@@ -89,9 +89,10 @@ impl Worker {
 
     /// One step.
     pub async fn tidy(&self) -> Result<Tidied, OutboxError> {
+        let waits = waits();
         let asked = format!(
-            "SELECT (SELECT count(why) FROM {} f) >= {WORTH} OR EXISTS (SELECT FROM mutirao.outbox o WHERE {WAITS} AND o.parked = 'halted')
-                 OR EXISTS (SELECT FROM mutirao.outbox o WHERE {WAITS} AND o.parked = 'blocked')",
+            "SELECT (SELECT count(why) FROM {} f) >= {WORTH} OR EXISTS (SELECT FROM mutirao.outbox o WHERE {waits} AND o.parked = 'halted')
+                 OR EXISTS (SELECT FROM mutirao.outbox o WHERE {waits} AND o.parked = 'blocked')",
             front(2 * WORTH, &self.passed_over().but_these())
         );
         let asked = sqlx::query_scalar(AssertSqlSafe(asked));
@@ -116,11 +117,13 @@ impl Worker {
 }
 
 async fn park(worker: &Worker, conn: &mut PgConnection) -> Result<u64, OutboxError> {
+    // `IS TRUE` hides the condition from the planner, which would read all of the queue for each row.
+    let waits = waits();
     let sql = format!(
         "WITH front AS MATERIALIZED {},
               waiting AS MATERIALIZED (SELECT id, why FROM front WHERE why IS NOT NULL)
          SELECT o.id, w.why FROM waiting w JOIN mutirao.outbox o ON o.id = w.id
-          WHERE {STILL_WAITS} AND {WORTH} <= (SELECT count(*) FROM waiting)
+          WHERE ({waits} AND o.parked IS NULL) IS TRUE AND {WORTH} <= (SELECT count(*) FROM waiting)
             FOR UPDATE OF o SKIP LOCKED",
         front(STEP, &worker.passed_over().but_these())
     );
@@ -175,8 +178,9 @@ pub(super) struct Back {
 }
 
 impl Worker {
-    /// Puts back what can go: of each lote that is not halted so many rows, of each service that nothing is live of, the
-    /// first. For a `sample`, also its rows of a batch that is held. A row that somebody holds is left for the next time.
+    /// Puts back what can go: of each lote that is not halted so many rows, of each service that nothing is
+    /// live of, the first. For a `sample`, also its rows of a batch that is held. A row that somebody holds
+    /// is left for the next time.
     pub(super) async fn put_back(
         &self,
         conn: &mut PgConnection,
@@ -218,29 +222,30 @@ impl Worker {
 
 /// From one lote, or service, to the next, and not from row to row.
 fn put_back_sql(Stride { walk, rows }: Stride, but: &str) -> String {
+    let (waits, live) = (waits(), live("l"));
     format!(
         "WITH RECURSIVE lotes AS (
              (SELECT o.lote, coalesce(o.batch, 0) AS batch, 1 AS nth FROM mutirao.outbox o
-               WHERE {WAITS} AND o.parked = 'halted' AND (o.lote, coalesce(o.batch, 0)) > ($3, $4)
+               WHERE {waits} AND o.parked = 'halted' AND (o.lote, coalesce(o.batch, 0)) > ($3, $4)
                ORDER BY o.lote, coalesce(o.batch, 0) LIMIT 1)
              UNION ALL
              SELECT n.lote, n.batch, p.nth + 1 FROM lotes p CROSS JOIN LATERAL (
                  SELECT o.lote, coalesce(o.batch, 0) AS batch FROM mutirao.outbox o
-                  WHERE {WAITS} AND o.parked = 'halted' AND (o.lote, coalesce(o.batch, 0)) > (p.lote, p.batch)
+                  WHERE {waits} AND o.parked = 'halted' AND (o.lote, coalesce(o.batch, 0)) > (p.lote, p.batch)
                   ORDER BY o.lote, coalesce(o.batch, 0) LIMIT 1) n WHERE p.nth < {walk}),
          services AS (
              (SELECT o.service, o.id, 1 AS nth FROM mutirao.outbox o
-               WHERE {WAITS} AND o.parked = 'blocked' AND o.service > $5
+               WHERE {waits} AND o.parked = 'blocked' AND o.service > $5
                ORDER BY o.service, o.prioridade, o.available_at, o.id LIMIT 1)
              UNION ALL
              SELECT n.service, n.id, p.nth + 1 FROM services p CROSS JOIN LATERAL (
                  SELECT o.service, o.id FROM mutirao.outbox o
-                  WHERE {WAITS} AND o.parked = 'blocked' AND o.service > p.service
+                  WHERE {waits} AND o.parked = 'blocked' AND o.service > p.service
                   ORDER BY o.service, o.prioridade, o.available_at, o.id LIMIT 1) n WHERE p.nth < {walk}),
          back AS (
              (SELECT r.id FROM lotes h CROSS JOIN LATERAL (
                  SELECT o.id, o.lote, o.batch FROM mutirao.outbox o
-                  WHERE {WAITS} AND o.parked = 'halted' AND o.lote = h.lote AND coalesce(o.batch, 0) = h.batch {but}
+                  WHERE {waits} AND o.parked = 'halted' AND o.lote = h.lote AND coalesce(o.batch, 0) = h.batch {but}
                     AND ({NOT_HALTED} OR o.record <= $2 AND {IN_BATCH})
                   ORDER BY o.prioridade, o.available_at, o.id LIMIT {rows}) r
                WHERE NOT EXISTS (SELECT FROM mutirao.batch b
@@ -248,11 +253,11 @@ fn put_back_sql(Stride { walk, rows }: Stride, but: &str) -> String {
                LIMIT {rows})
              UNION ALL
              (SELECT s.id FROM services s
-               WHERE NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = s.service AND {LIVE} OFFSET 0)
+               WHERE NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = s.service AND {live} OFFSET 0)
                LIMIT {rows})),
          ours AS MATERIALIZED (
              SELECT o.id FROM back b JOIN mutirao.outbox o ON o.id = b.id
-              WHERE (o.state = 'pending' AND o.parked IS NOT NULL) IS TRUE {but} FOR UPDATE OF o SKIP LOCKED)
+              WHERE (o.state = {PENDING} AND o.parked IS NOT NULL) IS TRUE {but} FOR UPDATE OF o SKIP LOCKED)
          SELECT ARRAY(SELECT id FROM ours), l.lote, l.batch, s.service
            FROM (SELECT max(lote) FILTER (WHERE nth = {walk}) AS lote, max(batch) FILTER (WHERE nth = {walk}) AS batch
                    FROM lotes) l,

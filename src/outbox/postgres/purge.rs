@@ -10,17 +10,18 @@ use super::error::Trouble;
 use super::read::Reach;
 use super::session::{Access, in_time};
 use super::values::Time;
-use crate::delivery::OutboxError;
+use crate::delivery::{OutboxError, State};
+use crate::outbox::names::{INVALID, any_of};
 use crate::outbox::stored::count;
-use crate::outbox::{BatchId, PURGE_STEP, PURGEABLE, Scope};
+use crate::outbox::{BatchId, PURGE_STEP, Scope};
 use crate::ticket::Field;
 
 impl PgOutbox {
     /// Takes what finished rows say of people, if they finished before `before`; returns how many.
     ///
-    /// What tells a row, its ticket and its content apart stays: a reference that comes again is
-    /// still known, and counts hold. How old a row is, is also asked of the database's clock: a machine that is a
-    /// day ahead takes nothing that is minutes old. A row that somebody else holds is left for the next time.
+    /// What tells a row, its ticket and its content apart stays: a reference that comes again is still known,
+    /// and counts hold. How old a row is, is also asked of the database's clock: a machine that is a day
+    /// ahead takes nothing that is minutes old. A row that somebody else holds is left for the next time.
     pub async fn purge(
         &self,
         batch: Option<BatchId>,
@@ -30,13 +31,14 @@ impl PgOutbox {
         let range = Reach::of(batch.map_or(Scope::All, Scope::Batch), &mut *self.conn().await?).await?;
         // A step is of rows that are seen, not of rows that are found: those that were purged before may be
         // millions.
+        let done_with = any_of(&State::DONE_WITH);
         let sql = format!(
             "WITH seen AS MATERIALIZED (
                  SELECT max(id) AS last FROM (SELECT id FROM mutirao.outbox WHERE $5 < id ORDER BY id LIMIT {PURGE_STEP}) s),
              due AS MATERIALIZED (
                  SELECT o.id, o.record FROM mutirao.outbox o
                   WHERE $5 < o.id AND o.id <= (SELECT last FROM seen) AND o.purged_at IS NULL
-                    AND o.finished_at < least($3, now() - ($4::timestamptz - $3)) AND o.state IN ({PURGEABLE}) AND {OF_BATCH}
+                    AND o.finished_at < least($3, now() - ($4::timestamptz - $3)) AND o.state IN {done_with} AND {OF_BATCH}
                   ORDER BY o.id FOR UPDATE OF o SKIP LOCKED),
              lines AS (
                  UPDATE mutirao.record r
@@ -75,11 +77,12 @@ impl PgOutbox {
     }
 }
 
-/// Of `o`: the field without what it says of people. In an invalid row anything may have been put anywhere by mistake.
+/// Of `o`: the field without what it says of people. In an invalid row anything may have been put anywhere by
+/// mistake.
 fn purged(field: Field) -> String {
     let nothing = if field.is_required() { "''" } else { "NULL" };
     match field.is_personal() {
         true => format!("{field} = {nothing}"),
-        false => format!("{field} = CASE WHEN o.state <> 'invalid' THEN o.{field} ELSE {nothing} END"),
+        false => format!("{field} = CASE WHEN o.state <> {INVALID} THEN o.{field} ELSE {nothing} END"),
     }
 }

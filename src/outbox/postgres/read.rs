@@ -11,10 +11,11 @@ use super::PgOutbox;
 use super::columns::{cell, each_field};
 use super::error::Trouble;
 use crate::delivery::code::BatchCode;
-use crate::delivery::{OutboxError, RowId};
+use crate::delivery::{OutboxError, RowId, State};
 use crate::outbox::doubts::is_shown;
-use crate::outbox::names::state_of;
+use crate::outbox::names::{IN_DOUBT, INVALID, UNCONFIRMED, any_of, state_of};
 use crate::outbox::stored::{self, DetailsColumns, Page, count, stored, time, unreadable};
+use crate::outbox::which::to_post;
 use crate::outbox::{
     BatchId, BatchInfo, Counts, Crew, Cursor, FileBatch, Halted, ImportId, RowDetails, RowName, RowProblems,
     Scope, SourceInfo, Status,
@@ -36,8 +37,8 @@ const OF_PROGRAMS: &str = "NOT o.gone AND o.record IS NULL AND ($3::bigint IS NU
 const PROGRAMS: i64 = 1 << 62;
 const PLACE: &str = "coalesce(o.record, o.id + (1::bigint << 62))";
 
-/// Of pending rows: since when the first of them waits. A row that was never tried waits since it was due, one that comes
-/// again since it was first tried. NULL if none waits.
+/// Of pending rows: since when the first of them waits. A row that was never tried waits since it was due,
+/// one that comes again since it was first tried. NULL if none waits.
 const DUE_LONGEST: &str = "min(coalesce(o.sent_at, greatest(o.created_at, o.available_at)))
     FILTER (WHERE o.sent_at IS NOT NULL OR o.available_at <= timestamptz 'epoch' + $4::bigint * interval '1 millisecond')";
 
@@ -145,7 +146,7 @@ impl PgOutbox {
                 raw_ticket()
             )
         };
-        let which = "o.state = 'invalid' AND o.purged_at IS NULL";
+        let which = &format!("o.state = {INVALID} AND o.purged_at IS NULL");
         let found: Vec<Columns> = self.page(scope, after, n, which, sql).await?;
         let next = found.last().map(|it| Cursor(it.2));
         let rows = found.iter().map(|(id, line, _, state, of_line, fields)| {
@@ -168,13 +169,14 @@ impl PgOutbox {
     pub async fn status(&self, scope: Scope, now: Timestamp) -> Result<Status, OutboxError> {
         let mut conn = self.conn().await?;
         let range = Reach::of(scope, &mut conn).await?;
+        let waiting = any_of(&State::WAITING);
         let sql = format!(
             "SELECT count(*) FILTER (WHERE o.available_at <= timestamptz 'epoch' + $4::bigint * interval '1 millisecond'),
                     {}, {},
-                    (SELECT {} FROM mutirao.outbox o WHERE {IN_SCOPE} AND o.state = 'unconfirmed')
-               FROM mutirao.outbox o WHERE {IN_SCOPE} AND o.state IN ('pending', 'in_doubt')",
+                    (SELECT {} FROM mutirao.outbox o WHERE {IN_SCOPE} AND o.state = {UNCONFIRMED})
+               FROM mutirao.outbox o WHERE {IN_SCOPE} AND o.state IN {waiting}",
             ms(DUE_LONGEST),
-            ms("min(o.available_at) FILTER (WHERE o.state = 'in_doubt')"),
+            ms(&format!("min(o.available_at) FILTER (WHERE o.state = {IN_DOUBT})")),
             ms("min(o.doubt_since)")
         );
         type Columns = (i64, Option<i64>, Option<i64>, Option<i64>);
@@ -397,13 +399,15 @@ impl PgOutbox {
 
     /// The batches of which nothing is posted, by name.
     pub async fn halted(&self) -> Result<Vec<Halted>, OutboxError> {
-        let sql = "SELECT b.name, coalesce(b.halt_reason, ''),
-                          (SELECT count(*) FROM mutirao.outbox o
-                            WHERE o.state = 'pending' AND o.doubt_since IS NULL AND NOT o.gone
-                              AND (o.batch = b.id OR o.batch IS NULL AND o.lote = b.name))
-                     FROM mutirao.batch b WHERE b.halted_at IS NOT NULL ORDER BY 1";
-        let halted: Vec<(String, String, i64)> =
-            sqlx::query_as(sql).persistent(false).fetch_all(&mut *self.conn().await?).await.trouble()?;
+        let sql = format!(
+            "SELECT b.name, coalesce(b.halt_reason, ''),
+                    (SELECT count(*) FROM mutirao.outbox o
+                      WHERE {} AND NOT o.gone AND (o.batch = b.id OR o.batch IS NULL AND o.lote = b.name))
+               FROM mutirao.batch b WHERE b.halted_at IS NOT NULL ORDER BY 1",
+            to_post("o")
+        );
+        let asked = sqlx::query_as(AssertSqlSafe(sql)).persistent(false);
+        let halted: Vec<(String, String, i64)> = asked.fetch_all(&mut *self.conn().await?).await.trouble()?;
         let halted = halted.into_iter();
         Ok(halted.map(|(lote, reason, n)| Halted { lote, reason, n_waiting: count(n) }).collect())
     }

@@ -1,5 +1,7 @@
 //! What users of HubSoft have been seen to see, and rows to try it with.
 
+use sqlx::AssertSqlSafe;
+
 use super::PgOutbox;
 use super::error::Trouble;
 use super::session::alone;
@@ -7,6 +9,7 @@ use super::values::Time;
 use crate::delivery::OutboxError;
 use crate::delivery::eyes::{Sight, Specimen};
 use crate::delivery::identity::{BatchKey, Marker};
+use crate::outbox::names::OPENED;
 use crate::outbox::stored::{SIGHTS_MAX, SPECIMENS_AMONG, count, seen_len};
 use crate::ticket::Id;
 
@@ -23,8 +26,8 @@ impl PgOutbox {
     }
 
     pub(super) async fn saw(&self, who: &str, sight: Sight) -> Result<(), OutboxError> {
-        // Workers of one user may see at the same time; none waits for another, or is refused. The last word stands: a
-        // time that lies ahead of it was stamped by a clock that was set back since.
+        // Workers of one user may see at the same time; none waits for another, or is refused. The last word
+        // stands: a time that lies ahead of it was stamped by a clock that was set back since.
         let sql = "WITH outdone AS (
                        DELETE FROM mutirao.sight WHERE ctid IN (
                            SELECT ctid FROM mutirao.sight WHERE who = $1 AND length < $2 FOR UPDATE SKIP LOCKED))
@@ -38,13 +41,15 @@ impl PgOutbox {
     }
 
     pub(super) async fn specimen(&self, text_len: usize, nth: u32) -> Result<Option<Specimen>, OutboxError> {
-        let sql = "SELECT o.service, b.key, o.referencia, o.descricao
-                     FROM (SELECT * FROM mutirao.outbox WHERE id_atendimento IS NOT NULL AND state = 'opened'
-                            ORDER BY id_atendimento DESC LIMIT $3) AS o
-                          JOIN mutirao.batch b ON b.name = o.lote
-                    WHERE o.purged_at IS NULL AND o.service IS NOT NULL AND $1 <= length(btrim(o.descricao))
-                    ORDER BY o.id_atendimento DESC LIMIT 1 OFFSET $2";
-        let asked = sqlx::query_as(sql)
+        let sql = format!(
+            "SELECT o.service, b.key, o.referencia, o.descricao
+               FROM (SELECT * FROM mutirao.outbox WHERE id_atendimento IS NOT NULL AND state = {OPENED}
+                      ORDER BY id_atendimento DESC LIMIT $3) AS o
+                    JOIN mutirao.batch b ON b.name = o.lote
+              WHERE o.purged_at IS NULL AND o.service IS NOT NULL AND $1 <= length(btrim(o.descricao))
+              ORDER BY o.id_atendimento DESC LIMIT 1 OFFSET $2"
+        );
+        let asked = sqlx::query_as(AssertSqlSafe(sql))
             .bind(i64::try_from(text_len).unwrap_or(i64::MAX))
             .bind(i64::from(nth))
             .bind(SPECIMENS_AMONG);

@@ -20,10 +20,12 @@ use super::{claim, rights, settle};
 use crate::delivery::coordination::{ShareRequest, SharedState};
 use crate::delivery::decide::after;
 use crate::delivery::eyes::{Sight, Specimen};
-use crate::delivery::{ClaimRequest, Claimed, Outbox, OutboxError, Settle, Settled, WAIT_MAX};
+use crate::delivery::{ClaimRequest, Claimed, Outbox, OutboxError, Settle, Settled, State, WAIT_MAX};
 use crate::outbox::Scope;
 use crate::outbox::doubts::reopened;
+use crate::outbox::names::{IN_DOUBT, IN_FLIGHT, PENDING, UNCONFIRMED, any_of};
 use crate::outbox::range::Range;
+use crate::outbox::which::{to_look_up, to_post};
 
 /// The rows of a scope, to be delivered by one worker. Rows that their file no longer has are never
 /// posted, only looked up if something of theirs is in doubt.
@@ -58,13 +60,15 @@ impl Worker {
     /// The first `n` pending rows of `scope` in the order of their file (`--sample`).
     pub async fn sample(&self, scope: Scope, n: u64) -> Result<WorkQueue<'_>, OutboxError> {
         let mut range = Range::of(scope);
-        let sql = "SELECT max(record)
-                     FROM (SELECT record FROM mutirao.outbox
-                            WHERE state = 'pending' AND NOT gone AND record IS NOT NULL
-                              AND ($1::bigint IS NULL OR batch = $1) AND ($2::bigint IS NULL OR import = $2)
-                            ORDER BY record LIMIT $3) AS first";
+        let sql = format!(
+            "SELECT max(record)
+               FROM (SELECT record FROM mutirao.outbox
+                      WHERE state = {PENDING} AND NOT gone AND record IS NOT NULL
+                        AND ($1::bigint IS NULL OR batch = $1) AND ($2::bigint IS NULL OR import = $2)
+                      ORDER BY record LIMIT $3) AS first"
+        );
         let last: Option<i64> = in_time(async {
-            sqlx::query_scalar(sql)
+            sqlx::query_scalar(AssertSqlSafe(sql))
                 .bind(range.batch)
                 .bind(range.import)
                 .bind(i64::try_from(n).unwrap_or(i64::MAX))
@@ -147,17 +151,18 @@ impl WorkQueue<'_> {
     async fn is_active(&self) -> Result<bool, OutboxError> {
         // A sample is taken from a batch that is held.
         let passed = if self.range.last_record.is_some() { "true" } else { NOT_HALTED };
+        let (to_post, to_look_up) = (to_post("o"), to_look_up("o"));
         let sql = format!(
             "SELECT coalesce(
                      (SELECT true FROM mutirao.outbox o
-                       WHERE state = 'pending' AND doubt_since IS NULL AND NOT gone AND parked IS NULL
+                       WHERE {to_post} AND NOT gone AND parked IS NULL
                          AND available_at <= now()
                          AND {passed}
                        ORDER BY prioridade, available_at, id LIMIT 1),
-                     (SELECT true FROM mutirao.outbox
-                       WHERE state IN ('pending', 'in_doubt') AND doubt_since IS NOT NULL AND available_at <= now()
+                     (SELECT true FROM mutirao.outbox o
+                       WHERE {to_look_up} AND available_at <= now()
                        ORDER BY prioridade, available_at, id LIMIT 1),
-                     (SELECT true FROM mutirao.outbox WHERE state = 'in_flight' ORDER BY service, state LIMIT 1),
+                     (SELECT true FROM mutirao.outbox WHERE state = {IN_FLIGHT} ORDER BY service, state LIMIT 1),
                      false)"
         );
         let asked = sqlx::query_scalar(AssertSqlSafe(sql));
@@ -199,21 +204,22 @@ impl Outbox for WorkQueue<'_> {
     }
 
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
-        // It comes before a run's first claim: what the role may not do is better said before anything is sent.
+        // It comes before a run's first claim: what the role may not do is better said before anything is
+        // sent.
         in_time(async { rights::check(&mut *self.worker.outbox().conn().await?).await }).await?;
         in_time(self.worker.recover(now)).await
     }
 
     async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
         // Who comes only to look (`reconcile`) waits for no row's turn.
-        let unsure = "(state = 'unconfirmed' OR $2 AND state = 'in_doubt')";
+        let unsure = format!("(state = {UNCONFIRMED} OR $2 AND state = {IN_DOUBT})");
         let sql = format!("SELECT o.id FROM mutirao.outbox o WHERE {unsure} AND {IN_BATCH}");
         let is_only_to_look = self.range.is_only_to_look();
         let asked = sqlx::query_scalar(AssertSqlSafe(sql)).bind(self.range.batch).bind(is_only_to_look);
         let rows: Vec<i64> = self.all_of(async |conn| asked.fetch_all(conn).await.trouble()).await?;
         let sql = format!(
             "UPDATE mutirao.outbox o
-                SET state = 'in_doubt', available_at = $3, {}
+                SET {}, available_at = $3
               WHERE id IN (SELECT id FROM mutirao.outbox o
                             WHERE id = ANY($1) AND {unsure} IS TRUE FOR UPDATE SKIP LOCKED)",
             reopened("o")
@@ -230,22 +236,30 @@ impl Outbox for WorkQueue<'_> {
         // A program may want its row to wait for days; it says so before the first claim.
         let put_off = "$1 < available_at AND (0 < token OR record IS NOT NULL)";
         // One kind after the other, because each has its index.
-        let to_post =
-            "SELECT id FROM mutirao.outbox WHERE state = 'pending' AND doubt_since IS NULL AND NOT gone";
+        let to_post = format!("SELECT id FROM mutirao.outbox o WHERE {} AND NOT gone", to_post("o"));
         let sql = format!(
             "{to_post} AND parked IS NULL AND {put_off}
              UNION ALL {to_post} AND parked = 'halted' AND {put_off}
              UNION ALL {to_post} AND parked = 'blocked' AND {put_off}
-             UNION ALL SELECT id FROM mutirao.outbox
-                        WHERE state IN ('pending', 'in_doubt') AND doubt_since IS NOT NULL AND {put_off}"
+             UNION ALL SELECT id FROM mutirao.outbox o WHERE {} AND {put_off}",
+            to_look_up("o")
         );
         let asked = sqlx::query_scalar(AssertSqlSafe(sql)).bind(Time(after(now, WAIT_MAX)));
         let rows: Vec<i64> = self.all_of(async |conn| asked.fetch_all(conn).await.trouble()).await?;
-        let sql = "UPDATE mutirao.outbox SET available_at = $2
-                    WHERE id IN (SELECT id FROM mutirao.outbox
-                                  WHERE id = ANY($1) AND (state IN ('pending', 'in_doubt')) IS TRUE FOR UPDATE SKIP LOCKED)";
+        let sql = format!(
+            "UPDATE mutirao.outbox SET available_at = $2
+              WHERE id IN (SELECT id FROM mutirao.outbox
+                            WHERE id = ANY($1) AND (state IN {}) IS TRUE FOR UPDATE SKIP LOCKED)",
+            any_of(&State::WAITING)
+        );
         self.change(&rows, async |conn, rows| {
-            sqlx::query(sql).bind(rows).bind(Time(now)).execute(conn).await.trouble().map(drop)
+            sqlx::query(AssertSqlSafe(sql.clone()))
+                .bind(rows)
+                .bind(Time(now))
+                .execute(conn)
+                .await
+                .trouble()
+                .map(drop)
         })
         .await
     }

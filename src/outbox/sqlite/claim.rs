@@ -14,30 +14,40 @@ use crate::delivery::{
     ANSWER_AGE_MAX, Backlog, Claim, ClaimRequest, Claimed, Doubt, End, OutboxError, Refused, RowId, Token,
 };
 use crate::outbox::doubts::begun;
+use crate::outbox::names::{IN_FLIGHT, state_name};
 use crate::outbox::queue::{self, Spot};
 use crate::outbox::range::Range;
 use crate::outbox::refusal::Refusal;
-use crate::outbox::state_name;
+use crate::outbox::which;
 use crate::ticket::{RawTicket, Ticket};
 
-/// Of `l`: possibly sent and unsettled. Word for word the condition of the index `outbox_live`. A
-/// precaution is not among them: its predecessors are known to have left nothing.
-const LIVE: &str = "(l.state = 'in_flight' OR l.state = 'in_doubt' OR l.state = 'unconfirmed'
-    OR (l.state = 'pending' AND l.doubt_since IS NOT NULL AND l.doubt_precaution = 0))";
+/// SQLite knows the index by its very words.
+pub(super) fn live(row: &str) -> String {
+    which::live(row, &format!("{row}.doubt_precaution = 0"))
+}
 
 /// Of `o`: to be posted, in scope. `?1` batch, `?2` import, `?3` last place; NULL is no limit. A halted
 /// batch waits, unless the run is for it alone: then somebody has asked for it.
-const TO_POST: &str = "o.state = 'pending' AND o.doubt_since IS NULL AND o.gone = 0
-    AND (?2 IS NULL OR o.import = ?2) AND (?3 IS NULL OR o.record <= ?3)
-    AND (?1 IS NULL OR ?2 IS NOT NULL OR o.batch = ?1)
-    AND (?1 IS NOT NULL OR NOT EXISTS (SELECT 1 FROM batch h WHERE h.id = o.lote AND h.halted_at IS NOT NULL))";
+fn to_post() -> String {
+    format!(
+        "{} AND o.gone = 0
+         AND (?2 IS NULL OR o.import = ?2) AND (?3 IS NULL OR o.record <= ?3)
+         AND (?1 IS NULL OR ?2 IS NOT NULL OR o.batch = ?1)
+         AND (?1 IS NOT NULL OR NOT EXISTS (SELECT 1 FROM batch h WHERE h.id = o.lote AND h.halted_at IS NOT NULL))",
+        which::to_post("o")
+    )
+}
 
 /// Of `o`: to be looked up, in scope. Doubts are settled for the whole batch, precautions only
 /// before a post.
-const TO_LOOK_UP: &str =
-    "o.state IN ('pending', 'in_doubt') AND o.doubt_since IS NOT NULL AND (?1 IS NULL OR o.batch = ?1)
-    AND (o.doubt_precaution = 0 OR o.gone = 0 AND (?2 IS NULL OR o.import = ?2)
-                                              AND (?3 IS NULL OR o.record <= ?3))";
+fn to_look_up() -> String {
+    format!(
+        "{} AND (?1 IS NULL OR o.batch = ?1)
+         AND (o.doubt_precaution = 0 OR o.gone = 0 AND (?2 IS NULL OR o.import = ?2)
+                                                   AND (?3 IS NULL OR o.record <= ?3))",
+        which::to_look_up("o")
+    )
+}
 
 /// One row as it comes out of [`candidates`], and its fields.
 #[derive(Deserialize)]
@@ -191,12 +201,12 @@ impl Round {
     ) -> Result<(), OutboxError> {
         let sql = format!(
             "UPDATE OR FAIL outbox
-                SET state = 'in_flight', token = token + 1, claimed_at = ?2,
+                SET state = {IN_FLIGHT}, token = token + 1, claimed_at = ?2,
                     first_claim = sent_at IS NULL, sent_at = coalesce(sent_at, ?2),
                     {}
               WHERE id IN (SELECT value FROM json_each(?1)){then}",
-            // Only a row whose state somebody changed by hand is looked up by this: a run that was cut off has its own
-            // rule ([`super::work_queue`]).
+            // Only a row whose state somebody changed by hand is looked up by this: a run that was cut off
+            // has its own rule ([`super::work_queue`]).
             begun("outbox", "?2 + ?3")
         );
         sqlx::query(AssertSqlSafe(sql))
@@ -311,10 +321,11 @@ async fn ends(
     range: Range,
     now: Timestamp,
 ) -> Result<Vec<Spot>, OutboxError> {
+    let to_post = to_post();
     let end = |order: &str| {
         format!(
             "SELECT * FROM (SELECT o.priority, o.available_at AS due, o.id FROM outbox o
-                             WHERE {TO_POST} AND o.available_at <= ?4 ORDER BY {order} LIMIT 1)"
+                             WHERE {to_post} AND o.available_at <= ?4 ORDER BY {order} LIMIT 1)"
         )
     };
     let ends: Vec<(i64, i64, i64)> =
@@ -336,9 +347,9 @@ const BACKWARD: &str = "o.priority DESC, o.available_at DESC, o.id DESC";
 fn candidates_sql(first: &'static str, end: End, start: Option<Spot>) -> String {
     let order = if end == End::Back { BACKWARD } else { FORWARD };
     let from = start.map_or("", |_| "AND (o.priority, o.available_at, o.id) >= (?7, ?8, ?9)");
-    // `LIMIT +?`: of a bare parameter SQLite reads the value, and plans anew for every claim (measured:
-    // a fifth of it). The ids come first, from the index alone. `fields` is JSON already: it is put in as it stands
-    // instead of being read and written again.
+    // `LIMIT +?`: of a bare parameter SQLite reads the value, and plans anew for every claim (measured: a
+    // fifth of it). The ids come first, from the index alone. `fields` is JSON already: it is put in as it
+    // stands instead of being read and written again.
     let of = |ids: String, doubt: &str| {
         format!(
             "(SELECT '[' || group_concat('[' || json_array(o.id, o.token, o.line, b.name, b.key, o.referencia, o.service,
@@ -347,11 +358,12 @@ fn candidates_sql(first: &'static str, end: End, start: Option<Spot>) -> String 
                      CROSS JOIN record r ON r.id = o.record CROSS JOIN batch b ON b.id = o.lote)"
         )
     };
+    let (to_post, to_look_up, live) = (to_post(), to_look_up(), live("l"));
     let posts = of(
         format!(
             "SELECT o.id FROM outbox o
-              WHERE {TO_POST} AND o.available_at <= ?4
-                AND NOT EXISTS (SELECT 1 FROM outbox l WHERE l.service = o.service AND {LIVE}) {from}
+              WHERE {to_post} AND o.available_at <= ?4
+                AND NOT EXISTS (SELECT 1 FROM outbox l WHERE l.service = o.service AND {live}) {from}
               ORDER BY {order} LIMIT +?5"
         ),
         "",
@@ -359,9 +371,9 @@ fn candidates_sql(first: &'static str, end: End, start: Option<Spot>) -> String 
     let look_ups = of(
         format!(
             "SELECT o.id FROM outbox o
-              WHERE {TO_LOOK_UP} AND o.available_at <= ?4
+              WHERE {to_look_up} AND o.available_at <= ?4
                 AND NOT EXISTS (SELECT 1 FROM outbox l
-                                 WHERE l.service = o.service AND l.state = 'in_flight' AND {LIVE})
+                                 WHERE l.service = o.service AND l.state = {IN_FLIGHT} AND {live})
               ORDER BY o.priority, o.available_at, o.id LIMIT +?6"
         ),
         ", json_array(o.doubt_since, o.doubt_hubsoft_at, o.doubt_precaution, o.absences, o.last_absence, o.answered)",
@@ -384,9 +396,11 @@ async fn backlog(conn: &mut SqliteConnection, range: Range, now: Timestamp) -> R
 
 fn outlook_sql() -> String {
     // The first that is due answers at once; only if none is, all that wait are seen.
+    let (to_post, to_look_up, live) = (to_post(), to_look_up(), live("l"));
     let next = |rows: &str, blockers: &str| {
         let free = format!(
-            "FROM outbox o WHERE {rows} AND NOT EXISTS (SELECT 1 FROM outbox l WHERE l.service = o.service {blockers} AND {LIVE})"
+            "FROM outbox o
+              WHERE {rows} AND NOT EXISTS (SELECT 1 FROM outbox l WHERE l.service = o.service {blockers} AND {live})"
         );
         format!(
             "coalesce((SELECT o.available_at {free} AND o.available_at <= ?4
@@ -394,12 +408,12 @@ fn outlook_sql() -> String {
                       (SELECT min(o.available_at) {free} AND ?4 < o.available_at))"
         )
     };
-    let post = next(TO_POST, "");
-    let look_up = next(TO_LOOK_UP, "AND l.state = 'in_flight'");
+    let post = next(&to_post, "");
+    let look_up = next(&to_look_up, &format!("AND l.state = {IN_FLIGHT}"));
     format!(
         "WITH next(post, look_up) AS (SELECT {post}, {look_up})
-         SELECT EXISTS (SELECT 1 FROM outbox o WHERE {TO_POST})
-                    OR EXISTS (SELECT 1 FROM outbox o WHERE {TO_LOOK_UP}),
+         SELECT EXISTS (SELECT 1 FROM outbox o WHERE {to_post})
+                    OR EXISTS (SELECT 1 FROM outbox o WHERE {to_look_up}),
                 coalesce(min(post, look_up), post, look_up)
            FROM next"
     )

@@ -1,14 +1,17 @@
 //! What a person does to rows and batches, outside of a run.
 
 use jiff::Timestamp;
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::SqliteOutbox;
+use super::claim::live;
 use super::error::{Trouble, json};
 use crate::delivery::{AttemptKind, OutboxError, RowId, State};
-use crate::outbox::commands::{Resolved, doubt_after, named, protocolos, retryable};
-use crate::outbox::doubts::{Patience, made_where};
-use crate::outbox::names::{OPENED, kind_name};
+use crate::outbox::commands::{Resolved, doubt_after, named, protocolos, started_over};
+use crate::outbox::doubts::retried;
+use crate::outbox::names::{CANCELLED, OPENED, kind_name};
+use crate::outbox::stored::count;
+use crate::outbox::which::{to_retry, unsent};
 use crate::outbox::{BatchId, BindError, Cancelled, ResolveError, Word};
 
 impl SqliteOutbox {
@@ -38,8 +41,7 @@ impl SqliteOutbox {
 
     /// Lets workers post the rows of a batch that was halted.
     pub async fn release(&self, batch: BatchId) -> Result<(), OutboxError> {
-        let sql = "UPDATE batch SET halted_at = NULL, halt_reason = NULL WHERE id = ?1";
-        sqlx::query(sql).bind(batch.0).execute(&mut *self.conn().await).await.trouble().map(drop)
+        release(&mut *self.conn().await, batch).await
     }
 
     /// Workers may post the rows of `lote` again. Returns whether it was halted.
@@ -55,15 +57,17 @@ impl SqliteOutbox {
     pub async fn cancel(&self, batch: BatchId, now: Timestamp) -> Result<Cancelled, OutboxError> {
         let mut session = self.session().await;
         let mut tx = session.begin().await?;
-        let sql = "UPDATE outbox SET state = 'cancelled', finished_at = ?2
-                    WHERE batch = ?1 AND state = 'pending' AND (doubt_since IS NULL OR doubt_precaution)";
-        let cancelled =
-            sqlx::query(sql).bind(batch.0).bind(now.as_millisecond()).execute(&mut *tx).await.trouble()?;
-        let sql = "SELECT count(*) FROM outbox
-                    WHERE batch = ?1 AND state IN ('pending', 'in_flight', 'in_doubt', 'unconfirmed')";
-        let n_left: i64 = sqlx::query_scalar(sql).bind(batch.0).fetch_one(&mut *tx).await.trouble()?;
+        let sql = format!(
+            "UPDATE outbox AS o SET state = {CANCELLED}, finished_at = ?2 WHERE o.batch = ?1 AND {}",
+            unsent("o")
+        );
+        let cancel = sqlx::query(AssertSqlSafe(sql)).bind(batch.0).bind(now.as_millisecond());
+        let cancelled = cancel.execute(&mut *tx).await.trouble()?;
+        let sql = format!("SELECT count(*) FROM outbox l WHERE l.batch = ?1 AND {}", live("l"));
+        let asked = sqlx::query_scalar(AssertSqlSafe(sql)).bind(batch.0);
+        let n_left: i64 = asked.fetch_one(&mut *tx).await.trouble()?;
         tx.commit().await?;
-        Ok(Cancelled { n_cancelled: cancelled.rows_affected(), n_left: u64::try_from(n_left).unwrap_or(0) })
+        Ok(Cancelled { n_cancelled: cancelled.rows_affected(), n_left: count(n_left) })
     }
 
     /// Makes finished rows in `states` pending again; returns how many. One that was ever sent is looked up
@@ -79,24 +83,23 @@ impl SqliteOutbox {
     ) -> Result<u64, OutboxError> {
         let mut session = self.session().await;
         let mut tx = session.begin().await?;
-        let sql = format!("UPDATE outbox
-                      SET state = iif(doubt_since IS NOT NULL AND NOT doubt_precaution, 'in_doubt', 'pending'),
-                          available_at = ?1, finished_at = NULL,
-                          attempts = iif(state = 'unconfirmed', attempts, 0), {},
-                          error_code = NULL, error_message = NULL, protocolo = NULL, id_atendimento = NULL, outdated = 0,
-                          ids_os = NULL, numeros_os = NULL
-                    WHERE gone = 0 AND purged_at IS NULL AND state IN (SELECT value FROM json_each(?2))
-                      AND (?3 IS NULL OR batch = ?3)",
-            made_where("doubt_since IS NULL", "outbox", "iif(sent_at IS NULL, NULL, ?1)", "sent_at IS NOT NULL", Patience::New));
+        let sql = format!(
+            "UPDATE outbox AS o
+                SET {}, {}, ids_os = NULL, numeros_os = NULL
+              WHERE {} AND (?2 IS NULL OR o.batch = ?2)",
+            retried("o", "?1"),
+            started_over("o", "?1"),
+            to_retry("o", states)
+        );
         let retried = sqlx::query(AssertSqlSafe(sql))
             .bind(now.as_millisecond())
-            .bind(json(&retryable(states)))
             .bind(batch.map(|it| it.0))
             .execute(&mut *tx)
             .await
             .trouble()?;
-        let sql = "UPDATE batch SET halted_at = NULL, halt_reason = NULL WHERE id = ?1";
-        sqlx::query(sql).bind(batch.map(|it| it.0)).execute(&mut *tx).await.trouble()?;
+        if let Some(batch) = batch {
+            release(&mut tx, batch).await?;
+        }
         tx.commit().await?;
         Ok(retried.rows_affected())
     }
@@ -157,4 +160,10 @@ impl SqliteOutbox {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// All rows of a batch came in under its name: nobody else puts rows into this outbox.
+async fn release(conn: &mut SqliteConnection, batch: BatchId) -> Result<(), OutboxError> {
+    let sql = "UPDATE batch SET halted_at = NULL, halt_reason = NULL WHERE id = ?1";
+    sqlx::query(sql).bind(batch.0).execute(conn).await.trouble().map(drop)
 }

@@ -21,8 +21,10 @@ use super::session::Tx;
 use super::staging::Staging;
 use crate::delivery::OutboxError;
 use crate::outbox::doubts::{OF_NEW, Patience, made, made_where, of_new};
+use crate::outbox::names::{CANCELLED, INVALID, PENDING, SKIPPED};
 use crate::outbox::range::Range;
 use crate::outbox::stored::count;
+use crate::outbox::which::{counted, free, may_be_opened, starts_over, to_post, unsent, was_sent};
 use crate::outbox::words::{OUTDATED, REUSED, without_outdated};
 use crate::outbox::{
     BatchId, FirstPost, ImportId, MergeCounts, MergeError, MergeKind, MergeOptions, Merged, Rehearsal,
@@ -30,29 +32,13 @@ use crate::outbox::{
 };
 use crate::ticket::Field;
 
-/// A row is known by its reference. Made after the first load: references are random, and keeping them sorted row by
-/// row would rewrite the index all over.
+/// A row is known by its reference. Made after the first load: references are random, and keeping them sorted
+/// row by row would rewrite the index all over.
 pub(super) const IDENTITY_INDEX: &str =
     "CREATE UNIQUE INDEX IF NOT EXISTS outbox_identity ON outbox (lote, referencia)";
 
 /// Records that are deleted at a time.
 const FORGET_STEP: i64 = 50_000;
-
-/// A row that is not pending was sent, and is known to have left nothing.
-const WAS_SENT: &str = "outbox.sent_at IS NOT NULL AND outbox.state <> 'pending'";
-
-/// Of `x`: certainly without a ticket of ours, and not withdrawn by a person (but where `?1` says so).
-const FREE: &str = "((x.doubt_since IS NULL OR x.doubt_precaution = 1)
-    AND (x.state IN ('invalid', 'rejected', 'failed', 'pending')
-         OR x.state = 'cancelled' AND (x.error_code IS 'gone' OR ?1)
-         OR x.state = 'skipped' AND x.error_code = 'repeat'))";
-
-/// Of `x`: a ticket exists, or may.
-const MAY_EXIST: &str = "(x.state IN ('opened', 'in_flight', 'in_doubt', 'unconfirmed', 'conflict')
-    OR x.state = 'pending' AND x.doubt_since IS NOT NULL AND x.doubt_precaution = 0)";
-
-/// Of a row: had yet to be opened, and certainly was not.
-const WITHDRAWABLE: &str = "(state = 'pending' AND (doubt_since IS NULL OR doubt_precaution))";
 
 /// The row that `s` is, or becomes.
 const ROW_OF_S: &str = "coalesce(s.row, ?2 + s.record)";
@@ -213,8 +199,8 @@ impl<'a> Merge<'a> {
         self.refuse().await
     }
 
-    /// A reference that comes again with another service is another customer's: its line is invalid, unless the row
-    /// can still take that service on. Not in a file of ours: there a person mends the service.
+    /// A reference that comes again with another service is another customer's: its line is invalid, unless
+    /// the row can still take that service on. Not in a file of ours: there a person mends the service.
     async fn refuse_reused(&mut self, withdrawn: Withdrawn) -> Result<(), OutboxError> {
         if !self.was_filled || !self.names_rows {
             return Ok(());
@@ -224,7 +210,8 @@ impl<'a> Merge<'a> {
              SELECT s.record, 'reused_reference' AS code, {REUSED} AS message,
                     'give this row a reference of its own if it is to be opened' AS hint
                FROM staged s JOIN outbox x ON x.lote = s.lote AND x.referencia = s.referencia
-              WHERE s.explicit AND NOT s.is_ours AND s.valid AND x.service <> s.service AND NOT {FREE}"
+              WHERE s.explicit AND NOT s.is_ours AND s.valid AND x.service <> s.service AND NOT {}",
+            free("x", "?1")
         );
         self.run(sql, &[i64::from(withdrawn == Withdrawn::Reopen)]).await?;
         self.refuse().await
@@ -250,8 +237,8 @@ impl<'a> Merge<'a> {
         if self.lacks.is_empty() && self.keys.is_empty() {
             return Ok(());
         }
-        // Of each field whether all of it is kept, or the keys that are not, with NULL: that ends a key of the old object,
-        // where the new one lacks it.
+        // Of each field whether all of it is kept, or the keys that are not, with NULL: that ends a key of
+        // the old object, where the new one lacks it.
         let kept = json(&Field::STORED.map(|it| match self.keys.iter().find(|(object, _)| *object == it) {
             Some((_, keys)) => keys.iter().map(|key| (key.clone(), Value::Null)).collect(),
             None => Value::Bool(self.lacks.contains(&it)),
@@ -296,17 +283,18 @@ impl<'a> Merge<'a> {
         }
         let sql = format!(
             "UPDATE staged AS s
-                SET row = x.id, token = x.token, old_record = x.record, old_state = x.state, was_gone = x.gone, free = {FREE},
-                    changed = o.fields IS NOT n.fields
+                SET row = x.id, token = x.token, old_record = x.record, old_state = x.state, was_gone = x.gone,
+                    free = {}, changed = o.fields IS NOT n.fields
                FROM outbox x, record o, record n
               WHERE x.lote = s.lote AND x.referencia = s.referencia
-                AND o.id = x.record AND n.id = s.record"
+                AND o.id = x.record AND n.id = s.record",
+            free("x", "?1")
         );
         self.run(sql, &[i64::from(withdrawn == Withdrawn::Reopen)]).await?;
-        let sql = "UPDATE staged SET redo = CASE WHEN NOT valid THEN 1
-                                                 WHEN old_state IN ('pending', 'rejected', 'failed') THEN changed
-                                                 ELSE 1 END
-                    WHERE free AND redo IS NULL";
+        let sql = format!(
+            "UPDATE staged SET redo = NOT valid OR {} OR changed WHERE free AND redo IS NULL",
+            starts_over("old_state")
+        );
         self.run(sql, &[]).await?;
         let sql = format!(
             "UPDATE staged AS s
@@ -316,7 +304,8 @@ impl<'a> Merge<'a> {
                                        IS NOT json_extract(n.fields, '$[' || f.key || ']'))
                FROM outbox x, record o, record n
               WHERE s.changed AND NOT s.free AND x.id = s.row AND o.id = x.record AND n.id = s.record
-                AND x.purged_at IS NULL AND {MAY_EXIST}"
+                AND x.purged_at IS NULL AND {}",
+            may_be_opened("x")
         );
         let names = json(&Field::STORED.map(Field::name));
         sqlx::query(AssertSqlSafe(sql)).bind(names).execute(&mut *self.tx).await.trouble().map(drop)
@@ -342,8 +331,9 @@ impl<'a> Merge<'a> {
                      FROM staged s WHERE outbox.id = s.row";
         self.run(sql, &[self.batch, self.source]).await?;
         self.forget("old_record").await?;
-        let gone = "batch = ?1 AND import <> ?2 AND gone = 0";
-        let sql = format!("SELECT count(*), coalesce(sum({WITHDRAWABLE}), 0) FROM outbox WHERE {gone}");
+        let gone = "o.batch = ?1 AND o.import <> ?2 AND o.gone = 0";
+        let unsent = unsent("o");
+        let sql = format!("SELECT count(*), coalesce(sum({unsent}), 0) FROM outbox o WHERE {gone}");
         self.gone = sqlx::query_as(AssertSqlSafe(sql))
             .bind(self.batch)
             .bind(self.source)
@@ -351,11 +341,10 @@ impl<'a> Merge<'a> {
             .await
             .trouble()?;
         let sql = format!(
-            "UPDATE outbox
-                SET gone = 1, state = iif({WITHDRAWABLE}, 'cancelled', state),
-                    error_code = iif({WITHDRAWABLE}, 'gone', error_code),
-                    error_message = iif({WITHDRAWABLE}, 'no longer in the file', error_message),
-                    finished_at = iif({WITHDRAWABLE}, ?3, finished_at)
+            "UPDATE outbox AS o
+                SET gone = 1, state = iif({unsent}, {CANCELLED}, state), error_code = iif({unsent}, 'gone', error_code),
+                    error_message = iif({unsent}, 'no longer in the file', error_message),
+                    finished_at = iif({unsent}, ?3, finished_at)
               WHERE {gone}"
         );
         self.run(sql, &[self.batch, self.source, self.now]).await.map(drop)
@@ -417,7 +406,8 @@ impl<'a> Merge<'a> {
         sqlx::query(sql).bind(json(&at)).execute(&mut *self.tx).await.trouble().map(drop)
     }
 
-    /// What was sent can no longer be changed. A row of which it shows that nothing was left waits for a person.
+    /// What was sent can no longer be changed. A row of which it shows that nothing was left waits for a
+    /// person.
     async fn warn_of_outdated(&mut self) -> Result<(), OutboxError> {
         if !self.was_filled {
             return Ok(());
@@ -434,15 +424,16 @@ impl<'a> Merge<'a> {
     /// Free rows that changed are as new, but for what they were: one that was sent is looked up
     /// first, although its predecessors are known to have left nothing.
     async fn start_over(&mut self) -> Result<(), OutboxError> {
+        let was_sent = was_sent("outbox");
         let sql = format!(
             "UPDATE outbox
-                SET state = iif(s.valid, 'pending', 'invalid'), service = s.service, repeat_key = s.repeat_key,
+                SET state = iif(s.valid, {PENDING}, {INVALID}), service = s.service, repeat_key = s.repeat_key,
                     attempts = 0, available_at = ?1, warning = s.warning, protocolo = NULL, outdated = 0,
                     {}, error_code = {}, error_message = {}, finished_at = iif(s.valid, NULL, ?1), purged_at = NULL
                FROM staged s
               WHERE outbox.id = s.row AND s.redo AND outbox.token = s.token AND outbox.state = s.old_state",
             // A free row's older doubt is a precaution.
-            made_where("doubt_since IS NULL", "outbox", &format!("iif({WAS_SENT}, ?1, NULL)"), WAS_SENT, Patience::Kept),
+            made_where("doubt_since IS NULL", "outbox", &format!("iif({was_sent}, ?1, NULL)"), &was_sent, Patience::Kept),
             problem("code", "outbox.record"),
             problem("message", "outbox.record"),
         );
@@ -460,7 +451,7 @@ impl<'a> Merge<'a> {
                                  available_at, state, {OF_NEW},
                                  error_code, error_message, warning, finished_at)
              SELECT ?2 + s.record, ?3, s.lote, s.referencia, s.record, s.line, ?4, s.service, s.repeat_key, ?1,
-                    iif(s.valid, 'pending', 'invalid'),
+                    iif(s.valid, {PENDING}, {INVALID}),
                     {}, {}, {}, s.warning, iif(s.valid, NULL, ?1)
                FROM staged s WHERE s.row IS NULL ORDER BY s.record",
             of_new("(?5 OR s.is_ours)", "?1"),
@@ -476,8 +467,9 @@ impl<'a> Merge<'a> {
     async fn doubt_known(&mut self) -> Result<(), OutboxError> {
         let sql = format!(
             "UPDATE outbox SET {} FROM staged s
-              WHERE outbox.id = s.row AND outbox.state = 'pending' AND outbox.doubt_since IS NULL",
-            made("?1", "true")
+              WHERE outbox.id = s.row AND {}",
+            made("?1", "true"),
+            to_post("outbox")
         );
         self.run(sql, &[self.now]).await.map(drop)
     }
@@ -490,17 +482,18 @@ impl<'a> Merge<'a> {
         self.run("CREATE TEMP TABLE lost (service INTEGER PRIMARY KEY, protocolo TEXT)", &[]).await?;
         let sql = format!(
             "INSERT INTO lost SELECT x.service, max(x.protocolo) FROM outbox x
-              WHERE x.batch = ?1 AND x.gone = 1 AND x.service IS NOT NULL AND {MAY_EXIST} GROUP BY x.service"
+              WHERE x.batch = ?1 AND x.gone = 1 AND x.service IS NOT NULL AND {} GROUP BY x.service",
+            may_be_opened("x")
         );
         if self.run(sql, &[self.batch]).await? != 0 {
             let sql = format!(
                 "UPDATE outbox
-                    SET state = 'skipped', error_code = 'repeat', finished_at = ?1,
+                    SET state = {SKIPPED}, error_code = 'repeat', finished_at = ?1,
                         error_message = coalesce('opened as `' || lost.protocolo || '`', 'possibly opened')
                             || ' from a row of this service that is no longer in the file (was its description edited?)'
                    FROM lost, staged s
-                  WHERE outbox.id = {ROW_OF_S} AND outbox.service = lost.service AND outbox.state = 'pending'
-                    AND (s.row IS NULL OR s.old_state IN ('skipped', 'invalid'))"
+                  WHERE outbox.id = {ROW_OF_S} AND outbox.service = lost.service AND outbox.state = {PENDING}
+                    AND (s.row IS NULL OR s.old_state IN ({SKIPPED}, {INVALID}))"
             );
             self.run(sql, &[self.now, self.base]).await?;
         }
@@ -510,8 +503,9 @@ impl<'a> Merge<'a> {
     /// Of rows with the same content, one is opened: the one that may be already, else the first.
     async fn skip_repeats(&mut self) -> Result<(), OutboxError> {
         // An invalid row has no key. What was skipped for another reason than a repeat counts as opened.
+        let may_be_opened = may_be_opened("x");
         let rivals = format!(
-            "x.batch = ?1 AND (x.gone = 0 OR {MAY_EXIST}) AND x.repeat_key IS NOT NULL AND x.state <> 'invalid'"
+            "x.batch = ?1 AND (x.gone = 0 OR {may_be_opened}) AND x.repeat_key IS NOT NULL AND x.state <> {INVALID}"
         );
         self.run("CREATE TEMP TABLE repeated (repeat_key BLOB PRIMARY KEY) WITHOUT ROWID", &[]).await?;
         let sql = format!(
@@ -521,7 +515,7 @@ impl<'a> Merge<'a> {
         if self.run(sql, &[self.batch]).await? != 0 {
             let sql = format!(
                 "UPDATE outbox
-                    SET state = 'skipped', error_code = 'repeat', finished_at = ?2,
+                    SET state = {SKIPPED}, error_code = 'repeat', finished_at = ?2,
                         error_message = 'the same service, type and description as '
                             || iif(rival.gone, 'a row that is no longer in the file', 'line ' || rival.line)
                             || coalesce(', opened as `' || rival.protocolo || '`', '')
@@ -529,11 +523,11 @@ impl<'a> Merge<'a> {
                            FROM outbox x
                           WHERE {rivals} AND x.repeat_key IN (SELECT repeat_key FROM repeated)
                          WINDOW same AS (PARTITION BY x.repeat_key
-                                         ORDER BY {MAY_EXIST} OR x.error_code IS 'already_open' DESC, x.record)
+                                         ORDER BY {may_be_opened} OR x.error_code IS 'already_open' DESC, x.record)
                         ) AS one, outbox AS rival
                   WHERE outbox.id = one.id AND rival.id = one.first AND one.id <> one.first
-                    AND outbox.import = ?3 AND outbox.state = 'pending'
-                    AND (outbox.doubt_since IS NULL OR outbox.doubt_precaution = 1)"
+                    AND outbox.import = ?3 AND {}",
+                unsent("outbox")
             );
             self.run(sql, &[self.batch, self.now, self.source]).await?;
         }
@@ -580,16 +574,12 @@ impl<'a> Merge<'a> {
     }
 
     async fn count(&mut self) -> Result<MergeCounts, OutboxError> {
-        let sql = "SELECT count(*),
-                    coalesce(sum(x.state = 'pending' AND s.row IS NULL), 0),
-                    coalesce(sum(x.state = 'pending' AND s.redo AND s.changed), 0),
-                    coalesce(sum(x.state = 'pending' AND s.redo AND NOT s.changed), 0),
-                    coalesce(sum(x.state = 'invalid'), 0),
-                    coalesce(sum(x.state = 'skipped' AND x.error_code = 'repeat'), 0),
-                    coalesce(sum(x.state = 'pending' AND s.row IS NULL AND s.is_ours), 0),
-                    count(s.outdated)
-               FROM staged s JOIN outbox x ON x.id = coalesce(s.row, ?1 + s.record)";
-        let counted = sqlx::query_as(sql).bind(self.base).fetch_one(&mut *self.tx).await.trouble()?;
+        let sql = format!(
+            "SELECT {} FROM staged s JOIN outbox x ON x.id = coalesce(s.row, ?1 + s.record)",
+            counted("s.row IS NULL")
+        );
+        let counting = sqlx::query_as(AssertSqlSafe(sql)).bind(self.base);
+        let counted = counting.fetch_one(&mut *self.tx).await.trouble()?;
         Ok(MergeCounts::of(counted, self.gone))
     }
 

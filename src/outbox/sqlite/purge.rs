@@ -5,8 +5,9 @@ use sqlx::AssertSqlSafe;
 
 use super::error::{Trouble, json};
 use super::{SqliteOutbox, clock};
-use crate::delivery::OutboxError;
-use crate::outbox::{BatchId, PURGE_STEP, PURGEABLE};
+use crate::delivery::{OutboxError, State};
+use crate::outbox::names::{INVALID, any_of};
+use crate::outbox::{BatchId, PURGE_STEP};
 use crate::ticket::Field;
 
 impl SqliteOutbox {
@@ -20,9 +21,10 @@ impl SqliteOutbox {
         before: Timestamp,
         now: Timestamp,
     ) -> Result<u64, OutboxError> {
+        let done_with = any_of(&State::DONE_WITH);
         let due = format!(
             "SELECT id FROM outbox
-              WHERE ?1 < id AND purged_at IS NULL AND finished_at < ?2 AND state IN ({PURGEABLE})
+              WHERE ?1 < id AND purged_at IS NULL AND finished_at < ?2 AND state IN {done_with}
                 AND (?3 IS NULL OR batch = ?3)
               ORDER BY id LIMIT {PURGE_STEP}"
         );
@@ -38,6 +40,11 @@ impl SqliteOutbox {
                     fields = iif(problems IS NULL, json_array({}), '[]')
               WHERE id IN (SELECT record FROM outbox WHERE id IN (SELECT value FROM json_each(?1)))",
             kept.join(", ")
+        );
+        let rows = format!(
+            "UPDATE outbox
+                SET error_message = NULL, purged_at = ?2, service = iif(state = {INVALID}, NULL, service)
+              WHERE id IN (SELECT value FROM json_each(?1))"
         );
         let mut session = self.session().await;
         let before_ms = before.as_millisecond() - clock::ahead_ms(session.idle().await).await?;
@@ -57,10 +64,9 @@ impl SqliteOutbox {
             last = *id;
             n_purged += ids.len() as u64;
             for sql in [
-                &*fields,
+                &fields,
                 "UPDATE attempt SET note = '' WHERE row IN (SELECT value FROM json_each(?1))",
-                "UPDATE outbox SET error_message = NULL, purged_at = ?2, service = iif(state = 'invalid', NULL, service)
-                  WHERE id IN (SELECT value FROM json_each(?1))",
+                &rows,
             ] {
                 let purge = sqlx::query(AssertSqlSafe(sql.to_owned())).bind(json(&ids));
                 let purge = if sql.contains("?2") { purge.bind(now.as_millisecond()) } else { purge };

@@ -6,10 +6,12 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 use super::error::{Trouble, stored};
 use super::{Reader, time};
 use crate::delivery::code::BatchCode;
-use crate::delivery::{OutboxError, RowId};
+use crate::delivery::{OutboxError, RowId, State};
 use crate::outbox::doubts::is_shown;
+use crate::outbox::names::{IN_DOUBT, INVALID, UNCONFIRMED, any_of};
 use crate::outbox::range::Range;
 use crate::outbox::stored::{self, DetailsColumns, Page, count};
+use crate::outbox::which::to_post;
 use crate::outbox::{
     BatchId, BatchInfo, Counts, Cursor, FileBatch, Halted, ImportId, RowDetails, RowName, RowProblems, Scope,
     SourceInfo, Status,
@@ -55,7 +57,7 @@ impl Reader {
         let sql = format!(
             "SELECT '[' || group_concat('[' || json_array(o.id, o.line, o.record) || ',' || r.problems || ']') || ']'
                FROM (SELECT * FROM outbox o
-                      WHERE ?3 < o.record AND {IN_SCOPE} AND o.state = 'invalid' AND o.purged_at IS NULL
+                      WHERE ?3 < o.record AND {IN_SCOPE} AND o.state = {INVALID} AND o.purged_at IS NULL
                       ORDER BY o.record LIMIT +?4) AS o
                     CROSS JOIN record r ON r.id = o.record"
         );
@@ -84,11 +86,12 @@ impl Reader {
     pub async fn status(&self, scope: Scope, now: Timestamp) -> Result<Status, OutboxError> {
         let mut conn = self.conn().await;
         let range = Range::of(scope);
+        let waiting = any_of(&State::WAITING);
         let sql = format!(
             "SELECT count(*) FILTER (WHERE o.available_at <= ?3), min(o.record),
-                    min(o.available_at) FILTER (WHERE o.state = 'in_doubt'),
-                    (SELECT min(o.doubt_since) FROM outbox o WHERE {IN_SCOPE} AND o.state = 'unconfirmed')
-               FROM outbox o WHERE {IN_SCOPE} AND o.state IN ('pending', 'in_doubt')"
+                    min(o.available_at) FILTER (WHERE o.state = {IN_DOUBT}),
+                    (SELECT min(o.doubt_since) FROM outbox o WHERE {IN_SCOPE} AND o.state = {UNCONFIRMED})
+               FROM outbox o WHERE {IN_SCOPE} AND o.state IN {waiting}"
         );
         type Columns = (i64, Option<i64>, Option<i64>, Option<i64>);
         let (due_now, oldest, look_up, unsure): Columns = sqlx::query_as(AssertSqlSafe(sql))
@@ -268,12 +271,14 @@ impl Reader {
 
     /// The batches of which a worker posts nothing, by name.
     pub async fn halted(&self) -> Result<Vec<Halted>, OutboxError> {
-        let sql = "SELECT b.name, coalesce(b.halt_reason, ''),
-                          (SELECT count(*) FROM outbox o
-                            WHERE o.lote = b.id AND o.state = 'pending' AND o.doubt_since IS NULL AND o.gone = 0)
-                     FROM batch b WHERE b.halted_at IS NOT NULL ORDER BY 1";
+        let sql = format!(
+            "SELECT b.name, coalesce(b.halt_reason, ''),
+                    (SELECT count(*) FROM outbox o WHERE o.lote = b.id AND {} AND NOT o.gone)
+               FROM batch b WHERE b.halted_at IS NOT NULL ORDER BY 1",
+            to_post("o")
+        );
         let halted: Vec<(String, String, i64)> =
-            sqlx::query_as(sql).fetch_all(&mut *self.conn().await).await.trouble()?;
+            sqlx::query_as(AssertSqlSafe(sql)).fetch_all(&mut *self.conn().await).await.trouble()?;
         let halted = halted.into_iter();
         Ok(halted.map(|(lote, reason, n)| Halted { lote, reason, n_waiting: count(n) }).collect())
     }

@@ -7,6 +7,7 @@ use super::time;
 use crate::delivery::OutboxError;
 use crate::delivery::eyes::{Sight, Specimen};
 use crate::delivery::identity::{BatchKey, Marker};
+use crate::outbox::names::OPENED;
 use crate::outbox::stored::{SIGHTS_MAX, SPECIMENS_AMONG, seen_len};
 use crate::ticket::{Field, Id};
 
@@ -39,7 +40,7 @@ pub(super) async fn specimen(
 ) -> Result<Option<Specimen>, OutboxError> {
     let sql = format!(
         "SELECT json_array(o.service, b.key, o.referencia, r.fields ->> {text})
-                 FROM (SELECT id FROM outbox WHERE id_atendimento IS NOT NULL AND state = 'opened'
+                 FROM (SELECT id FROM outbox WHERE id_atendimento IS NOT NULL AND state = {OPENED}
                         ORDER BY id_atendimento DESC LIMIT ?3) AS last
                       CROSS JOIN outbox o ON o.id = last.id
                       CROSS JOIN record r ON r.id = o.record CROSS JOIN batch b ON b.id = o.lote

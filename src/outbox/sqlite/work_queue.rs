@@ -7,9 +7,10 @@ use super::error::Trouble;
 use super::{SqliteOutbox, claim, settle, sight};
 use crate::delivery::decide::after;
 use crate::delivery::eyes::{Sight, Specimen};
-use crate::delivery::{ClaimRequest, Claimed, Outbox, OutboxError, Settle, Settled, WAIT_MAX};
+use crate::delivery::{ClaimRequest, Claimed, Outbox, OutboxError, Settle, Settled, State, WAIT_MAX};
 use crate::outbox::Scope;
-use crate::outbox::doubts::{Patience, made_where, reopened};
+use crate::outbox::doubts::{reopened, taken_in};
+use crate::outbox::names::{IN_DOUBT, IN_FLIGHT, PENDING, UNCONFIRMED, any_of};
 use crate::outbox::range::Range;
 
 /// The rows of a scope, to be delivered. Rows that their file no longer has are never posted, only
@@ -33,12 +34,14 @@ impl SqliteOutbox {
     /// The first `n` pending rows of `scope` in the order of their file (`--sample`).
     pub async fn sample(&self, scope: Scope, n: u64) -> Result<WorkQueue<'_>, OutboxError> {
         let mut range = Range::of(scope);
-        let sql = "SELECT max(record)
-                     FROM (SELECT record FROM outbox
-                            WHERE state = 'pending' AND gone = 0 AND (?1 IS NULL OR batch = ?1)
-                              AND (?2 IS NULL OR import = ?2)
-                            ORDER BY record LIMIT ?3)";
-        let last: Option<i64> = sqlx::query_scalar(sql)
+        let sql = format!(
+            "SELECT max(record)
+               FROM (SELECT record FROM outbox
+                      WHERE state = {PENDING} AND gone = 0 AND (?1 IS NULL OR batch = ?1)
+                        AND (?2 IS NULL OR import = ?2)
+                      ORDER BY record LIMIT ?3)"
+        );
+        let last: Option<i64> = sqlx::query_scalar(AssertSqlSafe(sql))
             .bind(range.batch)
             .bind(range.import)
             .bind(i64::try_from(n).unwrap_or(i64::MAX))
@@ -68,10 +71,8 @@ impl Outbox for WorkQueue<'_> {
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
         // Of whatever scope: this process owns the outbox, and its one run holds no row.
         let sql = format!(
-            "UPDATE outbox
-                SET state = iif(NOT posting AND doubt_precaution, 'pending', 'in_doubt'), available_at = ?1, {}
-              WHERE state = 'in_flight'",
-            made_where("posting OR doubt_since IS NULL", "outbox", "?1", "false", Patience::Kept)
+            "UPDATE outbox SET {}, available_at = ?1 WHERE state = {IN_FLIGHT}",
+            taken_in("outbox", "?1")
         );
         let left = sqlx::query(AssertSqlSafe(sql))
             .bind(now.as_millisecond())
@@ -83,8 +84,8 @@ impl Outbox for WorkQueue<'_> {
     async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
         // Who comes only to look (`reconcile`) waits for no row's turn.
         let sql = format!(
-            "UPDATE outbox SET state = 'in_doubt', available_at = ?1, {}
-              WHERE (state = 'unconfirmed' OR ?3 AND state = 'in_doubt') AND (?2 IS NULL OR batch = ?2)",
+            "UPDATE outbox SET {}, available_at = ?1
+              WHERE (state = {UNCONFIRMED} OR ?3 AND state = {IN_DOUBT}) AND (?2 IS NULL OR batch = ?2)",
             reopened("outbox")
         );
         sqlx::query(AssertSqlSafe(sql))
@@ -99,9 +100,10 @@ impl Outbox for WorkQueue<'_> {
 
     async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError> {
         // Nobody but this program stamps a row.
-        let sql = "UPDATE outbox SET available_at = ?1
-                    WHERE (state = 'pending' OR state = 'in_doubt') AND ?2 < available_at";
-        sqlx::query(sql)
+        let waiting = any_of(&State::WAITING);
+        let sql =
+            format!("UPDATE outbox SET available_at = ?1 WHERE state IN {waiting} AND ?2 < available_at");
+        sqlx::query(AssertSqlSafe(sql))
             .bind(now.as_millisecond())
             .bind(after(now, WAIT_MAX).as_millisecond())
             .execute(&mut *self.outbox.conn().await)
@@ -123,7 +125,7 @@ impl Outbox for WorkQueue<'_> {
     }
 
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
-        let sql = "UPDATE batch SET halted_at = ?2, halt_reason = ?3 WHERE name = ?1";
+        let sql = "UPDATE batch SET halted_at = ?2, halt_reason = ?3 WHERE name = ?1 AND halted_at IS NULL";
         sqlx::query(sql)
             .bind(lote.to_owned())
             .bind(Timestamp::now().as_millisecond())

@@ -12,6 +12,7 @@ on_every_driver! {
     a_sample_is_the_first_lines,
     cancel_and_retry_know_what_was_sent,
     a_person_settles_what_is_unconfirmed,
+    the_first_reason_of_a_halt_stands_until_the_batch_is_let_go,
     doubts_made_in_sql_are_as_decide_makes_them,
 }
 
@@ -85,6 +86,29 @@ async fn cancel_and_retry_know_what_was_sent(driver: Driver) {
     assert_eq!((again.counts.revived, again.counts.unchanged), (0, 5), "what was withdrawn stays so");
     let wanted = it.import(&File { withdrawn: Withdrawn::Reopen, ..File::of("b", &lines) }).await;
     assert_eq!((wanted.counts.revived, wanted.counts.unchanged), (2, 3), "until a person asks for it");
+}
+
+/// Seen: two workers halted a lote, one after the other, and whose reason was shown hung on the outbox.
+async fn the_first_reason_of_a_halt_stands_until_the_batch_is_let_go(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let merged = it.import(&File::of("b", &[line(1, "a")])).await;
+    let worker = it.worker().await;
+    let queue = worker.queue(Scope::All);
+    let halted = async || {
+        let halted = it.outbox.reader().halted().await.expect("it reads");
+        halted.into_iter().map(|it| (it.lote, it.reason, it.n_waiting)).collect::<Vec<_>>()
+    };
+    for reason in ["first", "second"] {
+        queue.halt("b", reason).await.expect("it halts");
+    }
+    assert_eq!(halted().await, [("b".to_owned(), "first".to_owned(), 1)]);
+    it.outbox.release(merged.batch).await.expect("it does");
+    assert_eq!(halted().await, []);
+    queue.halt("b", "third").await.expect("it halts");
+    it.outbox.retry(None, &[State::Failed], at(1)).await.expect("it does");
+    assert_eq!(halted().await.len(), 1, "no batch was named");
+    it.outbox.retry(Some(merged.batch), &[State::Opened], at(1)).await.expect("nothing may be");
+    assert_eq!(halted().await, []);
 }
 
 /// Whatever an older doubt of the row has left in its columns.

@@ -295,7 +295,7 @@ fn service_of(row: &Row) -> i64 {
 }
 
 fn is_live(row: &Row) -> bool {
-    matches!(row.state, State::InFlight | State::InDoubt | State::Unconfirmed)
+    row.state.is_live()
 }
 
 fn waits(row: &Row) -> bool {

@@ -23,6 +23,7 @@ use super::read::{Reach, counts};
 use super::staging::Staging;
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
+use crate::outbox::which::counted;
 use crate::outbox::{
     BatchId, FirstPost, ImportId, MergeCounts, MergeError, MergeKind, MergeOptions, Merged, Rehearsal,
     Repeats, Withdrawn,
@@ -201,16 +202,12 @@ impl Merge {
     }
 
     async fn count(&mut self) -> Result<MergeCounts, OutboxError> {
-        let sql = "SELECT count(*),
-                    count(*) FILTER (WHERE x.state = 'pending' AND s.old_state IS NULL),
-                    count(*) FILTER (WHERE x.state = 'pending' AND s.redo AND s.changed),
-                    count(*) FILTER (WHERE x.state = 'pending' AND s.redo AND NOT s.changed),
-                    count(*) FILTER (WHERE x.state = 'invalid'),
-                    count(*) FILTER (WHERE x.state = 'skipped' AND x.error_code = 'repeat'),
-                    count(*) FILTER (WHERE x.state = 'pending' AND s.old_state IS NULL AND s.is_ours),
-                    count(s.outdated)
-               FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id";
-        let counted = sqlx::query_as(sql).persistent(false).fetch_one(&mut *self.tx).await.trouble()?;
+        let sql = format!(
+            "SELECT {} FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id",
+            counted("s.old_state IS NULL")
+        );
+        let counting = sqlx::query_as(AssertSqlSafe(sql)).persistent(false);
+        let counted = counting.fetch_one(&mut *self.tx).await.trouble()?;
         Ok(MergeCounts::of(counted, self.gone))
     }
 

@@ -9,15 +9,14 @@ use super::super::read::field_names;
 use super::{Merge, NOW, Places, Purpose};
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
+use crate::outbox::names::{CANCELLED, IN_FLIGHT};
 use crate::outbox::stored::{count, json, stored};
+use crate::outbox::which::unsent;
 use crate::outbox::words::{OUTDATED, without_outdated};
 use crate::outbox::{MergeError, MergeKind, MergeOptions};
 
 /// How often rows that workers hold are waited for, when two waits cross.
 const CROSSINGS_MAX: u32 = 5;
-
-/// Of a row: had yet to be opened, and certainly was not.
-const WITHDRAWABLE: &str = "(state = 'pending' AND (doubt_since IS NULL OR doubt_precaution))";
 
 impl Merge {
     pub(super) async fn note_source(&mut self, options: &MergeOptions<'_>) -> Result<(), MergeError> {
@@ -216,23 +215,25 @@ impl Merge {
         }
         if self.kind == MergeKind::Whole {
             let reach = match self.purpose {
-                Purpose::Merge => "",
-                Purpose::Rehearse => {
-                    "AND state <> 'in_flight' AND id NOT IN (SELECT row_id FROM staged WHERE busy)"
-                }
+                Purpose::Merge => String::new(),
+                Purpose::Rehearse => format!(
+                    "AND o.state <> {IN_FLIGHT} AND o.id NOT IN (SELECT row_id FROM staged WHERE busy)"
+                ),
             };
-            let which = format!("batch = $1 AND import <> $2 AND record IS NOT NULL AND NOT gone {reach}");
+            let which =
+                format!("o.batch = $1 AND o.import <> $2 AND o.record IS NOT NULL AND NOT o.gone {reach}");
+            let unsent = unsent("o");
             let sql = format!(
-                "SELECT count(*), count(*) FILTER (WHERE {WITHDRAWABLE}) FROM mutirao.outbox WHERE {which}"
+                "SELECT count(*), count(*) FILTER (WHERE {unsent}) FROM mutirao.outbox o WHERE {which}"
             );
             let gone = sqlx::query_as(AssertSqlSafe(sql)).bind(self.batch).bind(self.source);
             self.gone = gone.persistent(false).fetch_one(&mut *part).await?;
             steps.push(format!(
-                "UPDATE mutirao.outbox
-                    SET gone = true, state = CASE WHEN {WITHDRAWABLE} THEN 'cancelled' ELSE state END,
-                        error_code = CASE WHEN {WITHDRAWABLE} THEN 'gone' ELSE error_code END,
-                        error_message = CASE WHEN {WITHDRAWABLE} THEN 'no longer in the file' ELSE error_message END,
-                        finished_at = CASE WHEN {WITHDRAWABLE} THEN now() ELSE finished_at END
+                "UPDATE mutirao.outbox AS o
+                    SET gone = true, state = CASE WHEN {unsent} THEN {CANCELLED} ELSE state END,
+                        error_code = CASE WHEN {unsent} THEN 'gone' ELSE error_code END,
+                        error_message = CASE WHEN {unsent} THEN 'no longer in the file' ELSE error_message END,
+                        finished_at = CASE WHEN {unsent} THEN now() ELSE finished_at END
                   WHERE {which}"
             ));
         }

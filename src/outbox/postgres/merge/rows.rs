@@ -1,22 +1,21 @@
 //! Which rows are to be opened: those that start over, and new ones, but no second one of a ticket.
 
 use super::super::columns::each_field;
-use super::judge::MAY_EXIST;
 use super::{Merge, NOW};
 use crate::delivery::OutboxError;
 use crate::outbox::FirstPost;
 use crate::outbox::doubts::{OF_NEW, Patience, made, made_where, of_new};
-
-/// A row that is not pending was sent, and is known to have left nothing.
-const WAS_SENT: &str = "o.sent_at IS NOT NULL AND o.state <> 'pending'";
+use crate::outbox::names::{INVALID, PENDING, SKIPPED};
+use crate::outbox::which::{may_be_opened, to_post, unsent, was_sent};
 
 impl Merge {
     /// Free rows that changed are as new, but for what they were: one that was sent is looked up
     /// first, although its predecessors are known to have left nothing.
     pub(super) async fn start_over(&mut self) -> Result<(), OutboxError> {
+        let was_sent = was_sent("o");
         let sql = format!(
             "UPDATE mutirao.outbox AS o
-                SET state = CASE WHEN s.valid THEN 'pending' ELSE 'invalid' END, {},
+                SET state = CASE WHEN s.valid THEN {PENDING} ELSE {INVALID} END, {},
                     repeat_key = s.repeat_key, attempts = 0, available_at = {NOW}, warning = s.warning,
                     protocolo = NULL, outdated = false,
                     {}, error_code = i.error_code, error_message = i.error_message,
@@ -28,8 +27,8 @@ impl Merge {
             made_where(
                 "o.doubt_since IS NULL",
                 "o",
-                &format!("CASE WHEN {WAS_SENT} THEN {NOW} END"),
-                WAS_SENT,
+                &format!("CASE WHEN {was_sent} THEN {NOW} END"),
+                &was_sent,
                 Patience::Kept
             ),
         );
@@ -48,7 +47,7 @@ impl Merge {
                                              available_at, state, {OF_NEW},
                                              error_code, error_message, warning, finished_at)
                  SELECT {fields}, s.lote, s.referencia, $2, s.record, s.line, $3, s.repeat_key, {NOW},
-                        CASE WHEN s.valid THEN 'pending' ELSE 'invalid' END,
+                        CASE WHEN s.valid THEN {PENDING} ELSE {INVALID} END,
                         {}, i.error_code, i.error_message, s.warning, CASE WHEN NOT s.valid THEN {NOW} END
                    FROM staged s JOIN incoming i ON i.record = s.record
                   WHERE s.row_id IS NULL ORDER BY s.record
@@ -62,8 +61,8 @@ impl Merge {
     /// `--verify-first` is of known rows too: an outbox from an old backup takes for new what was
     /// opened since. A row that a worker is claiming at this moment is on its way.
     pub(super) async fn doubt_known(&mut self) -> Result<(), OutboxError> {
-        let to_post = "x.state = 'pending' AND x.doubt_since IS NULL";
-        self.hold(to_post).await?;
+        let to_post = to_post("x");
+        self.hold(&to_post).await?;
         let sql = format!(
             "UPDATE mutirao.outbox AS x SET {} FROM staged s JOIN held h ON h.id = s.row_id
               WHERE x.id = s.row_id AND {to_post}",
@@ -76,14 +75,15 @@ impl Merge {
     pub(super) async fn skip_edited(&mut self) -> Result<(), OutboxError> {
         let sql = format!(
             "UPDATE mutirao.outbox AS o
-                SET state = 'skipped', error_code = 'repeat', finished_at = {NOW},
+                SET state = {SKIPPED}, error_code = 'repeat', finished_at = {NOW},
                     error_message = coalesce('opened as `' || lost.protocolo || '`', 'possibly opened')
                         || ' from a row of this service that is no longer in the file (was its description edited?)'
                FROM (SELECT x.service, max(x.protocolo) AS protocolo FROM mutirao.outbox x
-                      WHERE x.batch = $2 AND x.record IS NOT NULL AND x.gone AND x.service IS NOT NULL AND {MAY_EXIST}
+                      WHERE x.batch = $2 AND x.record IS NOT NULL AND x.gone AND x.service IS NOT NULL AND {}
                       GROUP BY x.service) AS lost, staged s
-              WHERE o.id = s.row_id AND o.service = lost.service AND o.state = 'pending'
-                AND (s.old_state IS NULL OR s.old_state IN ('skipped', 'invalid'))"
+              WHERE o.id = s.row_id AND o.service = lost.service AND o.state = {PENDING}
+                AND (s.old_state IS NULL OR s.old_state IN ({SKIPPED}, {INVALID}))",
+            may_be_opened("x")
         );
         self.run_sql(&sql, &[self.now, self.batch]).await.map(drop)
     }
@@ -91,15 +91,17 @@ impl Merge {
     /// Of rows with the same content, one is opened: the one that may be already, else the first.
     pub(super) async fn skip_repeats(&mut self) -> Result<(), OutboxError> {
         // An invalid row has no key. What was skipped for another reason than a repeat counts as opened.
+        let may_be_opened = may_be_opened("x");
         let rivals = format!(
-            "x.batch = $2 AND x.record IS NOT NULL AND (NOT x.gone OR {MAY_EXIST}) AND x.repeat_key IS NOT NULL AND x.state <> 'invalid'"
+            "x.batch = $2 AND x.record IS NOT NULL AND (NOT x.gone OR {may_be_opened}) AND x.repeat_key IS NOT NULL
+             AND x.state <> {INVALID}"
         );
         let sql = format!(
             "WITH repeated AS MATERIALIZED (
                  SELECT x.repeat_key FROM mutirao.outbox x WHERE {rivals}
                   GROUP BY x.repeat_key HAVING 1 < count(*))
              UPDATE mutirao.outbox AS o
-                SET state = 'skipped', error_code = 'repeat', finished_at = {NOW},
+                SET state = {SKIPPED}, error_code = 'repeat', finished_at = {NOW},
                     error_message = 'the same service, type and description as '
                         || CASE WHEN rival.gone THEN 'a row that is no longer in the file'
                                 ELSE 'line ' || rival.line END
@@ -108,11 +110,12 @@ impl Merge {
                        FROM mutirao.outbox x
                       WHERE {rivals} AND x.repeat_key IN (SELECT repeat_key FROM repeated)
                      WINDOW same AS (PARTITION BY x.repeat_key
-                                     ORDER BY ({MAY_EXIST} OR coalesce(x.error_code = 'already_open', false)) DESC,
+                                     ORDER BY ({may_be_opened} OR coalesce(x.error_code = 'already_open', false)) DESC,
                                               x.record)
                     ) AS one, mutirao.outbox AS rival
               WHERE o.id = one.id AND rival.id = one.first AND one.id <> one.first
-                AND o.import = $3 AND o.state = 'pending' AND (o.doubt_since IS NULL OR o.doubt_precaution)"
+                AND o.import = $3 AND {}",
+            unsent("o")
         );
         self.run_sql(&sql, &[self.now, self.batch, self.source]).await.map(drop)
     }

@@ -4,10 +4,10 @@ use sqlx::AssertSqlSafe;
 
 use super::super::error::Trouble;
 use super::super::staging::lock;
-use super::judge::FREE;
 use super::{File, Merge};
 use crate::delivery::OutboxError;
 use crate::outbox::stored::count;
+use crate::outbox::which::free;
 use crate::outbox::words::REUSED;
 use crate::outbox::{MergeError, MergeKind, Withdrawn};
 
@@ -84,8 +84,8 @@ impl Merge {
         self.refuse().await.map(drop)
     }
 
-    /// A reference that comes again with another service is another customer's: its line is invalid, unless the row
-    /// can still take that service on. Not in a file of ours: there a person mends the service.
+    /// A reference that comes again with another service is another customer's: its line is invalid, unless
+    /// the row can still take that service on. Not in a file of ours: there a person mends the service.
     pub(super) async fn refuse_reused(&mut self) -> Result<(), OutboxError> {
         if !self.file.names_rows {
             return Ok(());
@@ -99,7 +99,7 @@ impl Merge {
                FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id LEFT JOIN held h ON h.id = x.id
               WHERE s.moved AND s.valid AND s.explicit AND NOT s.is_ours AND NOT (h.id IS NOT NULL AND {})",
             // A statement that makes a table takes no parameters.
-            FREE.replace("$1", if self.withdrawn == Withdrawn::Reopen { "1" } else { "0" })
+            free("x", if self.withdrawn == Withdrawn::Reopen { "true" } else { "false" })
         );
         self.run_sql(&sql, &[]).await?;
         if self.refuse().await? == 0 {
