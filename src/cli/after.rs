@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 
 use super::args::{Global, RetryState};
 use super::batches::name;
-use super::delivering::{self, Run, Sight, Target};
+use super::delivering::{self, Run, SANDBOX, Sight, Target};
 use super::exit::{self, Exit};
 use super::failure::Failure;
 use super::place::{Place, RowName};
 use super::reading::ColumnNames;
 use super::screen::Screen;
 use super::signals::Signals;
-use super::typed::Typed;
+use super::typed::{Led, Typed};
 use super::watching::RowLog;
 use super::{results, room, summary};
 use crate::delivery::{AttemptKind, Control, Halt, Reason, RowId, State, decide};
@@ -143,15 +143,26 @@ impl<'a> Desk<'a> {
         outbox.close().await?;
         if let Some(failure) = delivering::why_ended(&run.ending.reason) {
             self.screen.fail(&match (&run.ending.reason, &crew) {
-                (Reason::Halted(Halt::Until), Some(_)) => failure.with_hint(
-                    "the workers go on looking up what is in doubt; `mutirao status` says how far they are",
-                ),
+                (Reason::Halted(Halt::Until), Some(_)) => failure.with_hint(format!(
+                    "the workers go on looking up what is in doubt; `{}` says how far they are",
+                    Typed::now().other(&[&["status"], batch.as_slice()].concat())
+                )),
                 _ => failure,
             });
         }
         self.screen.note(summary::in_words(&counts));
         if 0 < counts.unconfirmed {
-            self.screen.note("hint: look the rest up in HubSoft, then `mutirao resolve ROW --opened PROTOCOLO`, or `mutirao resolve BATCH --state unconfirmed --not-opened` for all that have no ticket");
+            let typed = Typed::now();
+            let rest = ["--state", "unconfirmed", "--not-opened"];
+            let whole = match batch {
+                // It is found again as it was.
+                Some(batch) => typed.other(&[&["resolve", batch], &rest[..]].concat()),
+                None => typed.at(place.led(true), "resolve", Some("BATCH"), &rest),
+            };
+            self.screen.note(format!(
+                "hint: look the rest up in HubSoft, then `{}`, or `{whole}` for all that have no ticket",
+                typed.other(&["resolve", "ROW", "--opened", "PROTOCOLO"])
+            ));
         }
         Ok(exit::of_run(&run.ending.reason, run.signal, &counts))
     }
@@ -173,6 +184,7 @@ impl<'a> Desk<'a> {
             .collect();
         let n_rows = outbox.retry(info.as_ref().map(|it| it.id), &states, Timestamp::now()).await?;
         self.write_again(outbox.reader(), &place, info.as_ref()).await?;
+        let is_sandbox = outbox.reader().host().await?.is_some_and(|it| it == SANDBOX);
         outbox.close().await?;
         self.tell(
             n_rows,
@@ -181,8 +193,8 @@ impl<'a> Desk<'a> {
         if 0 < n_rows {
             self.screen.note(match (&place.outbox, &info) {
                 (Address::File(_), Some(info)) => format!(
-                    "hint: `mutirao import {}`, with the flags that it was imported with, opens them",
-                    info.source.file_name
+                    "hint: `{}`, with the flags that it was imported with, opens them",
+                    import_again(&place, info, is_sandbox)
                 ),
                 _ => format!("hint: `{}` opens them", Typed::now().other(&["worker"])),
             });
@@ -238,8 +250,9 @@ impl<'a> Desk<'a> {
         self.tell(cancelled.n_cancelled, &format!("{} rows are cancelled", cancelled.n_cancelled));
         if 0 < cancelled.n_left {
             self.screen.note(format!(
-                "{} rows may have been sent already and are left; `mutirao reconcile` looks for their tickets",
-                cancelled.n_left
+                "{} rows may have been sent already and are left; `{}` looks for their tickets",
+                cancelled.n_left,
+                Typed::now().other(&["reconcile", batch])
             ));
         }
         Ok(Exit::Done)
@@ -279,6 +292,25 @@ impl<'a> Desk<'a> {
 /// A moment as the clocks here show it.
 pub(super) fn local(at: Timestamp) -> String {
     TimeZone::system().to_datetime(at).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// The import that goes on with `batch`, as far as the outbox knows: how the file was read stands nowhere.
+fn import_again(place: &Place, batch: &BatchInfo, is_sandbox: bool) -> String {
+    let file_name = &batch.source.file_name;
+    let beside = place.folder.as_ref().map(|it| it.with_file_name(file_name)).filter(|it| it.is_file());
+    let file = beside.unwrap_or_else(|| file_name.into());
+    let (path, stem) = (file.to_string_lossy(), file.file_stem().unwrap_or_default().to_string_lossy());
+    let mut args = vec!["import".to_owned(), path.into_owned()];
+    if let Led::ByFolder(folder) = place.led(true)
+        && ![Place::folder_of(&file), Place::sandbox_folder_of(&file)].iter().any(|it| it == folder)
+    {
+        args.extend(["-o".to_owned(), folder.to_string_lossy().into_owned()]);
+    }
+    if !name::is_of(&batch.name, &stem) {
+        args.extend(["--batch".to_owned(), batch.name.clone()]);
+    }
+    args.extend(is_sandbox.then(|| "--sandbox".to_owned()));
+    Typed::now().other(&args.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// The batch that was named; else of a file the one imported last, of a database all (`None`).
@@ -331,12 +363,13 @@ pub(super) async fn batch_of(reader: AnyReader<'_>, place: &Place) -> Result<Bat
         ));
     }
     latest(reader, place).await?.ok_or_else(|| {
-        Failure::new(Exit::Usage, format!("{outbox} is empty"), "`mutirao import FILE` fills it")
+        let import = Typed::now().other(&["import", "FILE"]);
+        Failure::new(Exit::Usage, format!("{outbox} is empty"), format!("`{import}` fills it"))
     })
 }
 
 /// The batch imported last, whose results lie in the work folder. `None`: nothing was imported.
-async fn latest(reader: AnyReader<'_>, place: &Place) -> Result<Option<BatchInfo>, Failure> {
+pub(super) async fn latest(reader: AnyReader<'_>, place: &Place) -> Result<Option<BatchInfo>, Failure> {
     let mut latest: Option<BatchInfo> = None;
     for name in reader.batch_names(if place.outbox.file().is_some() { usize::MAX } else { NAMES_MAX }).await?
     {

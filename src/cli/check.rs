@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::findings::{self, Findings};
 use super::reading;
 use super::screen::Screen;
+use super::typed::Typed;
 use crate::delivery::evidence::{Evidence, Guard, Row};
 use crate::delivery::{Halt, Rate};
 use crate::intake::{GuessedService, Hashing, Repeat, Repeats};
@@ -87,11 +88,14 @@ pub async fn check(args: Check, sources: &Sources, screen: &Screen) -> Result<Ex
         n_repeats => format!(", {n_repeats} repeat an earlier one"),
     };
     screen.note(format!("{} of {n_rows} rows are valid{repeats}", n_rows - n_invalid));
+    let import = reading::import_of(&args.file);
     if 0 < n_invalid || 0 < n_unknown {
-        screen.note("hint: correct the cells above and check again; `mutirao import` opens the valid rows and skips the others");
+        screen.note(format!(
+            "hint: correct the cells above and check again; `{import}` opens the valid rows and skips the others"
+        ));
         return Ok(Exit::File);
     }
-    screen.note(format!("hint: `mutirao import {}` opens them", reading::name_of(&args.file)));
+    screen.note(format!("hint: `{import}` opens them"));
     Ok(Exit::Done)
 }
 
@@ -180,7 +184,7 @@ impl Ids {
                     return Err(Failure::new(
                         Exit::Unreachable,
                         format!("{} cannot be reached: {}", target.host, fault.message),
-                        "`mutirao doctor` tries what a run needs",
+                        format!("`{}` tries what a run needs", Typed::now().other(&["doctor"])),
                     ));
                 }
                 _ => {

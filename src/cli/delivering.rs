@@ -14,6 +14,7 @@ use super::exit::{self, Exit, Signal};
 use super::failure::Failure;
 use super::progress::Progress;
 use super::screen::Screen;
+use super::typed::Typed;
 use crate::delivery::evidence::{Evidence, Guard};
 use crate::delivery::{
     Control, Ending, Gate, GuardLimits, Halt, OpenTickets, Outbox, Policy, Rate, Reason, RequestKind,
@@ -341,29 +342,37 @@ pub async fn deliver(
 
 /// Why a run stopped itself, as a failure with the next command.
 pub fn halted(halt: &Halt) -> Failure {
+    let command = |args: &[&str]| Typed::now().other(args);
+    let with_doctor = |what: &str| format!("{what}; `{}` tries it", command(&["doctor"]));
+    let with_retry = |what: &str| {
+        let retry = command(&["retry", "BATCH"]);
+        format!("{what}; `{retry}` is for rows that HubSoft would take now as they are")
+    };
     let hint = match halt {
-        Halt::Unauthorized(_) => "check HUBSOFT_TOKEN, or user and password; `mutirao doctor` tries them",
-        Halt::Forbidden { .. } => {
-            "ask for the permission to open tickets through the API; `mutirao doctor` tries it"
+        Halt::Unauthorized(_) => with_doctor("check HUBSOFT_TOKEN, or user and password"),
+        Halt::Forbidden { .. } => with_doctor("ask for the permission to open tickets through the API"),
+        Halt::Misconfigured(_) => with_doctor("check HUBSOFT_URL"),
+        Halt::SameRefusal { .. } => with_retry(
+            "correct the file or the setting that the message names, and run the same command again",
+        ),
+        Halt::TooManyErrors { .. } => with_retry("errors.csv tells what is wrong with them"),
+        Halt::NeverReached { .. } => with_doctor("check HUBSOFT_URL and the network"),
+        Halt::Paused { .. } => {
+            format!("`{}` lets them go on; then run the same command again", command(&["resume"]))
         }
-        Halt::Misconfigured(_) => "check HUBSOFT_URL; `mutirao doctor` tries it",
-        Halt::SameRefusal { .. } => {
-            "correct the file or the setting that the message names, and run the same command again; `mutirao retry` is for rows that HubSoft would take now as they are"
+        Halt::Unavailable { .. } | Halt::Until => "run the same command again: it goes on where it stopped".into(),
+        Halt::DiskFull => {
+            "free some space, then run the same command again: it goes on where it stopped".into()
         }
-        Halt::TooManyErrors { .. } => {
-            "errors.csv tells what is wrong with them; `mutirao retry` is for rows that HubSoft would take now as they are"
-        }
-        Halt::NeverReached { .. } => "check HUBSOFT_URL and the network; `mutirao doctor` tries them",
-        Halt::Paused { .. } => "`mutirao resume` lets them go on; then run the same command again",
-        Halt::Unavailable { .. } | Halt::Until => "run the same command again: it goes on where it stopped",
-        Halt::DiskFull => "free some space, then run the same command again: it goes on where it stopped",
         Halt::OutboxUnavailable { .. } => {
-            "see that the database runs and is reached from here, then run the same command again: what may have been sent is looked up first"
+            "see that the database runs and is reached from here, then run the same command again: what may have been sent is looked up first".into()
         }
         Halt::OutboxBroken { .. } => {
-            "keep the outbox as it is, and look at the disk or the database; nothing more was sent"
+            "keep the outbox as it is, and look at the disk or the database; nothing more was sent".into()
         }
-        Halt::EchoLost { .. } => "do not run it again before it is clear why HubSoft changed the description",
+        Halt::EchoLost { .. } => {
+            "do not run it again before it is clear why HubSoft changed the description".into()
+        }
     };
     Failure::of(exit::of_halt(halt), halt, hint).in_log(in_log(halt))
 }

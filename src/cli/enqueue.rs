@@ -14,6 +14,7 @@ use super::import;
 use super::place;
 use super::reading::{self, Staged, Taking};
 use super::screen::Screen;
+use super::typed::Typed;
 use crate::intake::Hashing;
 use crate::outbox::AnyOutbox;
 use crate::registry::{Entry, Registry};
@@ -30,7 +31,10 @@ pub async fn enqueue(
         Failure::new(
             Exit::Usage,
             "there is no outbox to put the rows into",
-            "give --database-url, or set DATABASE_URL; `mutirao import` opens the rows without a server",
+            format!(
+                "give --database-url, or set DATABASE_URL; `{}` opens the rows without a server",
+                reading::import_of(&args.file)
+            ),
         )
     })?;
     let address = place::address(&url)?;
@@ -88,12 +92,17 @@ pub async fn enqueue(
     }
     if 0 < counts.invalid {
         screen.note(format!(
-            "hint: `mutirao check {}` shows what is wrong; enqueue the file again once it is corrected",
-            reading::name_of(&args.file)
+            "hint: `{}` shows what is wrong; enqueue the file again once it is corrected",
+            reading::check_of(&args.file)
         ));
         return Ok(Exit::NotAllOpened);
     }
-    screen.note("hint: `mutirao worker` opens them, `mutirao status` shows how far it is");
+    let typed = Typed::now();
+    screen.note(format!(
+        "hint: `{}` opens them, `{}` shows how far it is",
+        typed.other(&["worker"]),
+        typed.other(&["status", &staged.merged.batch_name])
+    ));
     Ok(Exit::Done)
 }
 

@@ -12,7 +12,7 @@ use super::batches::{self, Asking, Recognition, Wish, Work};
 use super::delivering::{self, Calm, Question, Run, Sight, Target};
 use super::exit::{self, Exit};
 use super::failure::Failure;
-use super::place::OUTBOX_FILE;
+use super::place::{self, OUTBOX_FILE};
 use super::reading::{self, Staged, Taking};
 use super::results;
 use super::room;
@@ -20,7 +20,7 @@ use super::screen::Screen;
 use super::signals::Signals;
 use super::status;
 use super::summary;
-use super::typed::Typed;
+use super::typed::{self, Led, Typed};
 use super::watching::RowLog;
 use crate::delivery::{Control, Halt, Policy, Rate, Reason};
 use crate::intake::{Hashing, Intake};
@@ -218,6 +218,7 @@ pub async fn import(
         rate,
         is_excel_safe: reading.excel_safe,
         is_sandbox: target.is_sandbox(),
+        database_url: database_url.as_deref(),
         opened_before: counts.opened,
     };
     let exit = report.write(&outbox, run.as_ref(), is_refused, screen).await?;
@@ -331,8 +332,8 @@ pub(super) fn make_private(folder: &Path) -> Result<(), Failure> {
             Exit::Usage,
             format!("cannot write to the folder `{}`: {error}", folder.display()),
             format!(
-                "it says what was opened: take it with you, `cp -a '{}' DIR`, then run the same command with -o DIR",
-                folder.display()
+                "it says what was opened: take it with you, `cp -a {} DIR`, then run the same command with -o DIR",
+                typed::quoted(&folder.display().to_string())
             ),
         ),
         _ => Failure::new(
@@ -415,6 +416,7 @@ struct Report<'a> {
     rate: Rate,
     is_excel_safe: bool,
     is_sandbox: bool,
+    database_url: Option<&'a str>,
     opened_before: u64,
 }
 
@@ -480,22 +482,36 @@ impl Report<'_> {
         if run.is_some_and(|it| self.had_to_leave(it, &counts)) {
             let halted = outbox.reader().halted().await?;
             match halted.iter().find(|it| it.lote == info.name) {
-                Some(halted) => screen.err_or_log(status::halted(halted), status::halted_in_log(halted)),
-                None => screen.err(
-                    "rows wait behind unconfirmed rows of their services in other batches; `mutirao reconcile` looks for those",
-                ),
+                Some(it) => {
+                    screen.err_or_log(status::halted(it, self.led()), status::halted_in_log(it, self.led()));
+                }
+                None => screen.err(format!(
+                    "rows wait behind unconfirmed rows of their services in other batches; `{}` looks for those",
+                    self.command("reconcile")
+                )),
             }
         }
         self.tell(&counts, exit, screen);
         Ok(exit)
     }
 
-    /// As an argument of the commands for a batch.
-    fn place(&self) -> String {
-        match self.work.outbox {
-            Address::File(_) => self.work.folder.display().to_string(),
-            Address::Postgres(_) => self.staged.merged.batch_name.clone(),
+    /// How other commands find the batch.
+    fn led(&self) -> Led<'_> {
+        let named = self.database_url.map(|url| place::address(url).ok());
+        match (&self.work.outbox, named) {
+            (Address::Postgres(_), _) => Led::BySetting,
+            (Address::File(_), None) => Led::ByFolder(&self.work.folder),
+            (Address::File(path), Some(named)) => match named.as_ref().and_then(Address::file) {
+                Some(named) if named == path => Led::BySetting,
+                // Of a correction: it belongs where its rows came from.
+                _ => Led::ByPath(path),
+            },
         }
+    }
+
+    /// Another command for the batch.
+    fn command(&self, name: &str) -> String {
+        Typed::now().at(self.led(), name, Some(&self.staged.merged.batch_name), &[])
     }
 
     /// The command for what was corrected in errors.csv.
@@ -506,13 +522,13 @@ impl Report<'_> {
     /// Why the run stopped itself, with the commands that go on.
     fn why_ended(&self, reason: &Reason) -> Option<Failure> {
         let failure = delivering::why_ended(reason)?;
-        let (typed, place) = (Typed::now(), self.place());
+        let typed = Typed::now();
         Some(match reason {
             Reason::Halted(Halt::SameRefusal { .. } | Halt::TooManyErrors { .. }) => {
                 failure.with_hint(format!(
                     "what was refused stays so until its row is another: correct it in errors.csv and run `{}`; or, once HubSoft takes it as it is, run `{}`. `{}` goes on with the rest",
                     self.corrected(),
-                    typed.other(&["retry", &place]),
+                    self.command("retry"),
                     typed.again(),
                 ))
             }
@@ -563,7 +579,7 @@ impl Report<'_> {
         match exit {
             Exit::Done if self.args.sample.is_some() && 0 < counts.pending => screen.note(format!(
                 "hint: look at the tickets in HubSoft; `{}` opens the rest",
-                typed.without("--sample")
+                typed.without("sample")
             )),
             Exit::NotAllOpened | Exit::File => screen.note(format!(
                 "hint: errors.csv has the rows that need you, problems.csv says what is wrong; fix them there and run `{}`",
@@ -573,16 +589,11 @@ impl Report<'_> {
                 "hint: `{}` looks up the rows that may have been opened; do not open them by hand",
                 typed.again()
             )),
-            Exit::Unconfirmed => {
-                let place = self.place();
-                let sandbox = self.is_sandbox.then_some("--sandbox");
-                let command: Vec<&str> = ["reconcile", &place].into_iter().chain(sandbox).collect();
-                screen.note(format!(
-                    "hint: `{}` looks again for the {} rows that may have been opened",
-                    typed.other(&command),
-                    counts.unconfirmed
-                ));
-            }
+            Exit::Unconfirmed => screen.note(format!(
+                "hint: `{}` looks again for the {} rows that may have been opened",
+                self.command("reconcile"),
+                counts.unconfirmed
+            )),
             Exit::Interrupted | Exit::Terminated => {
                 screen.note(format!("hint: `{}` goes on where this stopped", typed.again()));
             }

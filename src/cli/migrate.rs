@@ -4,6 +4,7 @@ use super::args::{Global, Migrate};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
+use super::typed::Typed;
 use crate::outbox::postgres::{self, Migrated, OpenError, WakeUp};
 use crate::settings::Sources;
 
@@ -56,6 +57,12 @@ impl From<OpenError> for Failure {
             OpenError::Unreachable(_) => Exit::Unreachable,
             _ => Exit::Usage,
         };
-        Self::of(exit, &error, error.hint())
+        let hint = match error {
+            OpenError::NoSchema | OpenError::Older { .. } => {
+                format!("run `{}` with the same URL", Typed::now().other(&["migrate"]))
+            }
+            _ => error.hint().to_owned(),
+        };
+        Self::of(exit, &error, hint)
     }
 }

@@ -46,6 +46,7 @@ use args::{Cli, Command, Global};
 use exit::Exit;
 use failure::Failure;
 use screen::Screen;
+use typed::{Led, Typed};
 
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
@@ -176,7 +177,11 @@ fn run(
 
 impl From<SettingsError> for Failure {
     fn from(error: SettingsError) -> Self {
-        Self::of(Exit::Usage, &error, error.hint())
+        let mut hint = error.hint();
+        if let SettingsError::Value { .. } = &error {
+            hint += &format!("; `{}` tries all settings", Typed::now().other(&["doctor"]));
+        }
+        Self::of(Exit::Usage, &error, hint)
     }
 }
 
@@ -202,7 +207,12 @@ impl From<OpenError> for Failure {
             OpenError::Io { source, .. } if is_full(source) => Exit::Guard,
             _ => Exit::Usage,
         };
-        Self::of(exit, &error, error.hint())
+        let mut hint = error.hint().to_owned();
+        if let OpenError::Locked { path, .. } = &error {
+            let status = Typed::now().at(Led::ByPath(path), "status", None, &[]);
+            hint += &format!("; `{status}` shows how far it is");
+        }
+        Self::of(exit, &error, hint)
     }
 }
 

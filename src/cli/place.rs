@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::batches::name;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::typed::Led;
 use crate::delivery::code::BatchCode;
 use crate::outbox::Address;
 
@@ -19,6 +20,14 @@ pub struct Place {
     pub outbox: Address,
     /// As typed, if it may be a batch of this outbox. `None`: the latest one.
     pub batch: Option<String>,
+    /// Whether a setting named it.
+    named: Named,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Named {
+    BySetting,
+    ByFolder,
 }
 
 impl Place {
@@ -33,7 +42,17 @@ impl Place {
     }
 
     fn in_folder(folder: PathBuf, batch: Option<String>) -> Self {
-        Self { outbox: Address::File(folder.join(OUTBOX_FILE)), folder: Some(folder), batch }
+        let outbox = Address::File(folder.join(OUTBOX_FILE));
+        Self { outbox, folder: Some(folder), batch, named: Named::ByFolder }
+    }
+
+    /// How a hint leads to a batch of it; the latest one is what its folder means.
+    pub fn led(&self, is_latest: bool) -> Led<'_> {
+        match (self.named, &self.folder, &self.outbox) {
+            (Named::ByFolder, Some(folder), _) if is_latest => Led::ByFolder(folder),
+            (Named::ByFolder, _, Address::File(path)) => Led::ByPath(path),
+            _ => Led::BySetting,
+        }
     }
 
     /// Finds the one outbox that `typed` means, in `here`.
@@ -53,7 +72,8 @@ impl Place {
         if let Some(url) = database_url {
             let outbox = address(url)?;
             let folder = outbox.file().map(|it| it.parent().unwrap_or(Path::new("")).to_owned());
-            return Ok(vec![Self { folder, outbox, batch: typed.map(str::to_owned) }]);
+            let (batch, named) = (typed.map(str::to_owned), Named::BySetting);
+            return Ok(vec![Self { folder, outbox, batch, named }]);
         }
         let named = typed.map(|it| folders_of(&here.join(it))).unwrap_or_default();
         if !named.is_empty() {

@@ -10,6 +10,7 @@ use tokio::time::{Instant, interval};
 use super::delivering::in_log;
 use super::forecast::{Forecast, about};
 use super::screen::Screen;
+use super::typed::Typed;
 use crate::delivery::{Change, Note, Rate, RequestKind, RowId, Settle, Settled, State, Watch};
 use crate::printable::{self, LINE_CHARS_MAX};
 
@@ -219,7 +220,10 @@ impl Watch for Progress<'_> {
             Note::Stopping => {
                 self.say("stopping: waiting for the answers under way; once more leaves at once")
             }
-            Note::Paused(reason) => self.say(&format!("stopped ({reason}): `mutirao resume` goes on")),
+            Note::Paused(reason) => {
+                let resume = Typed::now().other(&["resume"]);
+                self.say(&format!("stopped ({reason}): `{resume}` goes on"));
+            }
             Note::Resumed => self.say("going on"),
             Note::Halted(halt) => self.say_or_log(
                 &format!("waiting, and trying now and then: {halt}"),
@@ -228,7 +232,7 @@ impl Watch for Progress<'_> {
             Note::HaltOver => self.say("it works again"),
             Note::LoteHalted { lote, reason } => self.say_or_log(
                 &format!("`{lote}` is halted: {reason}"),
-                &format!("`{lote}` is halted; `mutirao status` says why"),
+                &format!("`{lote}` is halted; `{}` says why", Typed::now().other(&["status", lote])),
             ),
             Note::Blind(why) => {
                 self.say(&format!("rows in doubt stay so, since an absence cannot be believed: {why}"))

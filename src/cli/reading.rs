@@ -9,6 +9,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::findings::{Findings, Said};
 use super::screen::Screen;
+use super::typed::Typed;
 use crate::delivery::identity::Content;
 use crate::intake::{
     Blame, ColumnDoubt, Format, GuessedService, Hashing, Hidden, Intake, IntakeError, IntakeOptions, Row,
@@ -29,6 +30,20 @@ pub fn is_stdin(file: &Path) -> bool {
 /// FILE, for people.
 pub fn name_of(file: &Path) -> String {
     if is_stdin(file) { "standard input".to_owned() } else { file.display().to_string() }
+}
+
+/// The command that opens the rows of FILE, for a hint.
+pub fn import_of(file: &Path) -> String {
+    let typed = Typed::now();
+    match is_stdin(file) {
+        true => typed.other(&["import", "-", "--batch", "NAME", "-o", "DIR"]),
+        false => typed.other(&["import", &file.to_string_lossy()]),
+    }
+}
+
+/// The command that shows what is wrong with FILE.
+pub fn check_of(file: &Path) -> String {
+    Typed::now().other(&["check", &file.to_string_lossy()])
 }
 
 /// FILE, such that it can be read twice.
@@ -152,7 +167,7 @@ pub async fn stage(
             return Err(Failure::new(
                 Exit::File,
                 format!("{} rows are invalid, and --strict: none was taken in", read.facts.n_invalid),
-                format!("`mutirao check {}` shows what is wrong with them", name_of(file)),
+                format!("`{}` shows what is wrong with them", check_of(file)),
             ));
         }
         Taking::AsAsked { sha256 } if sha256 == read.sha256 => staging.hold(),
@@ -335,7 +350,10 @@ impl From<MergeError> for Failure {
             MergeError::Busy { .. } => Self::of(
                 Exit::Busy,
                 &error,
-                "wait for it to end, or stop it; `mutirao status` shows how far it is",
+                format!(
+                    "wait for it to end, or stop it; `{}` shows how far it is",
+                    Typed::now().other(&["status"])
+                ),
             ),
             MergeError::Taken { .. } => Self::of(
                 Exit::Usage,

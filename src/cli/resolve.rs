@@ -107,7 +107,10 @@ impl Desk<'_> {
             return Err(Failure::new(
                 Exit::Usage,
                 "--state is for the rows of one batch",
-                "write `mutirao resolve BATCH --state unconfirmed --not-opened`",
+                format!(
+                    "write `{}`",
+                    Typed::now().other(&["resolve", "BATCH", "--state", "unconfirmed", "--not-opened"])
+                ),
             ));
         }
         self.place(Some(first))
@@ -258,11 +261,12 @@ async fn check(
 fn refused(error: ResolveError) -> Failure {
     let hint = match error {
         ResolveError::Outbox(error) => return error.into(),
-        ResolveError::Unknown { .. } => "results.csv has the lines of all rows, in the column `line`",
-        ResolveError::NotUnsettled { state: State::InFlight, .. } => {
-            "it is being looked up just now: try again in a minute"
+        ResolveError::NotUnsettled { state, .. } if state != State::InFlight => {
+            let show = Typed::now().other(&["show", "ROW"]);
+            return Failure::of(Exit::Usage, &error, format!("`{show}` tells what became of it"));
         }
-        ResolveError::NotUnsettled { .. } => "`mutirao show ROW` tells what became of it",
+        ResolveError::Unknown { .. } => "results.csv has the lines of all rows, in the column `line`",
+        ResolveError::NotUnsettled { .. } => "it is being looked up just now: try again in a minute",
         ResolveError::Taken { .. } | ResolveError::OtherRows { .. } => {
             "one ticket is of one row: copy the protocolo from the ticket in HubSoft"
         }

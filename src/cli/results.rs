@@ -9,6 +9,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::reading::ColumnNames;
 use super::screen::Screen;
+use super::typed::Typed;
 use crate::delivery::State;
 use crate::intake::Encoding;
 use crate::outbox::{AnyReader, Cursor, ReportRow, Scope, SourceInfo, state_name};
@@ -229,14 +230,12 @@ impl Numbers {
 
 impl From<ReportError> for Failure {
     fn from(error: ReportError) -> Self {
-        let (exit, hint) = if error.is_disk_full() {
-            (Exit::Guard, "free some space and run the same command again: nothing that was opened is lost")
-        } else {
-            (
-                Exit::Internal,
-                "check the folder and its permissions, then `mutirao export -o DIR` writes the results again",
-            )
-        };
-        Self::of(exit, &error, hint)
+        if error.is_disk_full() {
+            let hint = "free some space and run the same command again: nothing that was opened is lost";
+            return Self::of(Exit::Guard, &error, hint);
+        }
+        let export = Typed::now().other(&["export", "BATCH", "-o", "DIR"]);
+        let hint = format!("check the folder and its permissions, then `{export}` writes the results again");
+        Self::of(Exit::Internal, &error, hint)
     }
 }

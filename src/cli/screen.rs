@@ -9,6 +9,7 @@ use std::io::{self, IsTerminal, Write};
 use super::args::{Color, Global};
 use super::exit::Exit;
 use super::failure::Failure;
+use super::typed::Typed;
 use crate::printable::{self, LINE_CHARS_MAX};
 use crate::settings::Environment;
 use crate::telemetry::{LogFormat, STORY};
@@ -135,7 +136,7 @@ impl Screen {
         Some(Failure::new(
             exit,
             format!("the result could not be written to standard output: {error}"),
-            "see where it goes; `mutirao status` and the results in the folder tell what became of the rows",
+            format!("see where it goes; then `{}` says it again", Typed::now().again()),
         ))
     }
 

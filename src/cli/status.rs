@@ -4,11 +4,12 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::after::{Desk, batch_of, local};
+use super::after::{Desk, batch_of, latest, local};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::place::Place;
 use super::summary;
+use super::typed::{Led, Typed};
 use crate::outbox::sqlite::Holder;
 use crate::outbox::{Address, Crew, Halted, Scope, Status};
 
@@ -49,6 +50,8 @@ impl Desk<'_> {
             halted.retain(|it| infos.iter().any(|info| info.name == it.lote));
         }
         let holder = place.outbox.holder();
+        let latest = latest(reader, place).await?;
+        let led = |batch: &str| place.led(latest.as_ref().is_some_and(|it| it.name == batch));
         for info in &infos {
             let status = reader.status(Scope::Batch(info.id), Timestamp::now()).await?;
             if self.screen.json {
@@ -60,7 +63,7 @@ impl Desk<'_> {
                 it["doing"] = json!(holder.as_ref().map(|it| &it.doing));
                 push(&mut told["batches"], it);
             } else {
-                self.tell_status(&info.name, &status);
+                self.tell_status(&info.name, &status, Some((led(&info.name), &info.name)));
             }
         }
         outbox.close().await?;
@@ -78,7 +81,7 @@ impl Desk<'_> {
             return Ok(());
         }
         if let Some(whole) = &whole {
-            self.tell_status("all batches", whole);
+            self.tell_status("all batches", whole, None);
         }
         if let Some(Holder { pid, doing }) = &holder {
             let doing = if doing.is_empty() { String::new() } else { format!(": {doing}") };
@@ -88,12 +91,15 @@ impl Desk<'_> {
             self.screen.result(line);
         }
         for it in &halted {
-            self.screen.result(self::halted(it));
+            self.screen.result(self::halted(it, led(&it.lote)));
         }
         Ok(())
     }
 
-    fn tell_status(&self, name: &str, status: &Status) {
+    /// `of`: the one batch that it is about, and how commands find it.
+    fn tell_status(&self, name: &str, status: &Status, of: Option<(Led<'_>, &str)>) {
+        let (led, batch) = of.map_or((Led::BySetting, None), |(led, batch)| (led, Some(batch)));
+        let command = |name: &str, rest: &[&str]| Typed::now().at(led, name, batch, rest);
         let mut lines = vec![format!("{name}: {}", summary::in_words_now(&status.counts))];
         if 0 < status.counts.in_flight {
             lines.push(format!("  {} in flight: they may have been sent", status.counts.in_flight));
@@ -106,19 +112,21 @@ impl Desk<'_> {
                 status.counts.in_doubt
             ));
         }
-        for (n, what) in [
-            (
+        if 0 < status.counts.unconfirmed {
+            lines.push(format!(
+                "  {} unconfirmed: look-ups could not tell; `{}` looks again",
                 status.counts.unconfirmed,
-                "unconfirmed: look-ups could not tell; `mutirao reconcile` looks again",
-            ),
-            (
+                command("reconcile", &[])
+            ));
+        }
+        if 0 < status.counts.conflict {
+            let typed = Typed::now();
+            lines.push(format!(
+                "  {} in conflict: `{}` tells why, `{}` takes your word",
                 status.counts.conflict,
-                "in conflict: `mutirao show` tells why, `mutirao resolve` takes your word",
-            ),
-        ] {
-            if 0 < n {
-                lines.push(format!("  {n} {what}"));
-            }
+                typed.other(&["show", "ROW"]),
+                typed.other(&["resolve", "ROW", "--opened", "PROTOCOLO"])
+            ));
         }
         if let Some(oldest) = status.oldest_pending {
             lines.push(format!("  {} due now, the oldest pending since {}", status.due_now, local(oldest)));
@@ -155,25 +163,28 @@ fn push(list: &mut Value, it: Value) {
 }
 
 /// [`halted()`], for a log: HubSoft's words may tell of a customer.
-pub(super) fn halted_in_log(it: &Halted) -> String {
+pub(super) fn halted_in_log(it: &Halted, led: Led<'_>) -> String {
     let Halted { lote, n_waiting, .. } = it;
-    format!("`{lote}` is halted, {n_waiting} rows wait; `mutirao status` says why")
+    let status = Typed::now().at(led, "status", Some(lote), &[]);
+    format!("`{lote}` is halted, {n_waiting} rows wait; `{status}` says why")
 }
 
 /// A lote that waits for a person, and what lets it go on.
-pub(super) fn halted(it: &Halted) -> String {
+pub(super) fn halted(it: &Halted, led: Led<'_>) -> String {
     let Halted { lote, reason, n_waiting } = it;
-    format!("`{lote}` is halted, {n_waiting} rows wait: {reason}; `mutirao resume {lote}` lets it go on")
+    let resume = Typed::now().at(led, "resume", Some(lote), &[]);
+    format!("`{lote}` is halted, {n_waiting} rows wait: {reason}; `{resume}` lets it go on")
 }
 
 fn in_lines(crew: &Crew) -> Vec<String> {
     let mut lines = vec![match (crew.n_workers, crew.rate_per_s) {
-        (0, _) => "no worker is alive; `mutirao worker` opens what is due".to_owned(),
+        (0, _) => format!("no worker is alive; `{}` opens what is due", Typed::now().other(&["worker"])),
         (n, None) => format!("{n} workers, without a rate limit"),
         (n, Some(rate)) => format!("{n} workers, {rate}/s together at most"),
     }];
     if let Some(reason) = &crew.stopped {
-        lines.push(format!("  all are stopped ({reason}); `mutirao resume` lets them go on"));
+        let resume = Typed::now().other(&["resume"]);
+        lines.push(format!("  all are stopped ({reason}); `{resume}` lets them go on"));
     }
     if let Some((until, reason)) = &crew.paused {
         lines.push(format!("  they pause until {}: {reason}", local(*until)));

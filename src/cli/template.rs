@@ -7,6 +7,7 @@ use std::path::Path;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
+use super::typed::Typed;
 use crate::intake::template;
 
 /// Writes to `file`, which must not exist yet, or a `.csv` to standard output.
@@ -36,6 +37,7 @@ pub fn template(file: Option<&Path>, screen: &Screen) -> Result<Exit, Failure> {
             "choose another name: a file that exists is not overwritten",
         )
     })?;
-    screen.note(format!("wrote {}; fill it in, then `mutirao check {}`", file.display(), file.display()));
+    let check = Typed::now().other(&["check", &file.to_string_lossy()]);
+    screen.note(format!("wrote {}; fill it in, then `{check}`", file.display()));
     Ok(Exit::Done)
 }

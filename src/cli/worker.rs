@@ -16,6 +16,7 @@ use super::place;
 use super::screen::Screen;
 use super::signals::Signals;
 use super::status;
+use super::typed::{Led, Typed};
 use super::watching::Watching;
 use crate::delivery::{Blame, Control, GuardLimits, Lasting, Note, Policy, Reason, Stats, Verify, Watch};
 use crate::outbox::{Address, AnyOutbox, AnyReader, Counts, Halted, PgOutbox, Scope, Terms};
@@ -126,7 +127,8 @@ async fn work(
         screen.fail(&failure);
     }
     for halted in &left {
-        screen.err_or_log(status::halted(halted), status::halted_in_log(halted));
+        let led = Led::BySetting;
+        screen.err_or_log(status::halted(halted, led), status::halted_in_log(halted, led));
     }
     screen.note(in_words(&run.ending.stats));
     Ok(exit_of(&run, &left))
@@ -200,7 +202,8 @@ pub async fn pause(
     let outbox = shared(global, sources).await?;
     outbox.pause(reason).await?;
     outbox.close().await;
-    screen.note("all workers stop within two seconds; `mutirao resume` lets them go on");
+    let resume = Typed::now().other(&["resume"]);
+    screen.note(format!("all workers stop within two seconds; `{resume}` lets them go on"));
     Ok(Exit::Done)
 }
 
@@ -210,7 +213,8 @@ pub async fn resume(sources: &Sources, global: &Global, screen: &Screen) -> Resu
     outbox.resume().await?;
     screen.note("all workers go on");
     for halted in outbox.halted().await? {
-        screen.note_or_log(status::halted(&halted), status::halted_in_log(&halted));
+        let led = Led::BySetting;
+        screen.note_or_log(status::halted(&halted, led), status::halted_in_log(&halted, led));
     }
     outbox.close().await;
     Ok(Exit::Done)
@@ -223,7 +227,10 @@ async fn shared(global: &Global, sources: &Sources) -> Result<PgOutbox, Failure>
         AnyOutbox::Sqlite(_) => Err(Failure::new(
             Exit::Usage,
             "an outbox in a file has one worker at most",
-            "end that worker to stop it, and start it to go on; `mutirao resume LOTE` is for a lote that was halted",
+            format!(
+                "end that worker to stop it, and start it to go on; `{}` is for a lote that was halted",
+                Typed::now().other(&["resume", "LOTE"])
+            ),
         )),
     }
 }

@@ -52,7 +52,7 @@ impl SettingsError {
                     .into()
             }
             Self::Shared(found) => found.hint().to_owned(),
-            Self::Value { .. } => "correct the value; `mutirao doctor` tries all settings".into(),
+            Self::Value { .. } => "correct the value".into(),
             Self::Contradiction { hint, .. } => (*hint).to_owned(),
             Self::Missing { .. } => {
                 "set it in the environment or in ~/.config/mutirao/mutirao.toml; `--sandbox` needs no settings".into()

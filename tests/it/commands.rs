@@ -113,6 +113,40 @@ fn a_halt_names_the_commands_that_work() {
     assert!(commands(&stopped.expect(6)).contains(&"mutirao retry queda.mutirao".to_owned()));
 }
 
+/// Runs a command as it stands in a hint without quotes.
+fn copied(site: &Site, command: &str) -> Ended {
+    assert!(!command.contains('\''), "{command}");
+    site.run(&command.split(' ').skip(1).collect::<Vec<_>>())
+}
+
+/// Seen: `mutirao retry out`, of an outbox that was named by its path, and `mutirao import a b.csv` without its `--map`.
+#[test]
+fn commands_in_hints_can_be_copied() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(8));
+    let database = ["--database-url", "sqlite:fila.db"];
+    let import =
+        ["import", "queda.csv", "-o", "out", "--rate", "unlimited", "--set", "id_tipo_atendimento=101"];
+    let halted = site.run(&[&import[..], &database].concat()).expect(6);
+    let retry = commands(&halted).into_iter().find(|it| it.contains(" retry ")).unwrap();
+    let retried = copied(&site, &retry).expect(0);
+    assert!(retried.stderr.contains("5 rows are pending again"), "{}", retried.stderr);
+    let goes_on = commands(&retried).pop().unwrap();
+    assert!(
+        goes_on.starts_with("mutirao import queda.csv") && goes_on.ends_with("sqlite:fila.db"),
+        "{goes_on}"
+    );
+
+    site.write("sem sinal.csv", rows(1).replace(";nome;", ";cliente;"));
+    let checked = site.run(&["check", "sem sinal.csv", "--map", "cliente=nome", "--excel-safe"]).expect(0);
+    assert_eq!(
+        commands(&checked),
+        ["mutirao import 'sem sinal.csv' --map cliente=nome --excel-safe"],
+        "{}",
+        checked.stderr
+    );
+}
+
 #[test]
 fn results_tell_the_truth_after_cancel_and_retry() {
     let site = Site::new("latency=20ms");

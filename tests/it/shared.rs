@@ -249,7 +249,7 @@ async fn an_import_that_halts_holds_its_batch() {
     let site = Site::new("services_max=1000");
     let database = Database::fresh().await;
     site.write("queda.csv", rows(20));
-    let import = ["import", "queda.csv", "--rate", "unlimited"];
+    let import = ["import", "queda.csv", "--rate", "unlimited", "--batch", "sem sinal"];
     let halted = site.run_at(&database.url(), &import).expect(6);
     assert!(halted.stderr.contains("refused"), "{}", halted.stderr);
     let n_tried = site.audit().requests_of("post");
@@ -257,6 +257,7 @@ async fn an_import_that_halts_holds_its_batch() {
     assert_eq!(site.audit().requests_of("post"), n_tried, "{}", worked.stderr);
     let status = site.run_at(&database.url(), &["status"]).expect(0);
     assert!(status.stdout.contains("` is halted"), "{}", status.stdout);
+    assert!(status.stdout.contains("`mutirao resume 'sem sinal'`"), "{}", status.stdout);
     site.run_at(&database.url(), &import).expect(6);
     assert!(n_tried < site.audit().requests_of("post"), "the next import tries again");
 }

@@ -45,7 +45,9 @@ impl OpenError {
                 "see which role, password and database the URL names, and what the role may do"
             }
             Self::Encoding { .. } => "make a database with ENCODING 'UTF8' and move the outbox there",
-            Self::NoSchema | Self::Older { .. } => "run `mutirao migrate` with the same URL",
+            Self::NoSchema | Self::Older { .. } => {
+                "it is made, and brought up to date, by the command `migrate`"
+            }
             Self::Newer { .. } => "update this program",
         }
     }
