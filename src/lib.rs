@@ -7,6 +7,7 @@
 //! - `settings`: flags over environment over files over defaults.
 //! - [`ownership`]: whose a file is; what others may change is not used. For all rooms.
 //! - [`printable`]: text from outside, before a person sees it. For all rooms.
+//! - `temporary`: temporary files, and what processes that died left of them. For all rooms.
 //! - [`registry`]: what this user imported lately, and where to.
 //! - [`report`]: results, errors, problems, summary.
 //! - [`intake`]: spreadsheets in.
@@ -28,6 +29,7 @@ mod registry;
 mod report;
 mod settings;
 mod telemetry;
+mod temporary;
 
 pub use cli::main;
 

@@ -5,7 +5,7 @@
 //! folder, batch) and a hash of the content; nothing of customers. Whatever is wrong with it is told and blocks
 //! nothing: it is a net, the outbox is the promise.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use crate::ownership::{self, Asked};
+use crate::temporary;
 
 /// How long content counts as imported lately.
 pub const REMEMBERED_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -138,6 +139,7 @@ impl Registry {
         }
         ownership::look(folder, Asked::Folder).map_err(failed(folder))??;
         let _lock = lock(&folder.join(LOCK))?;
+        temporary::sweep(folder);
         // What is damaged is told when it is read, and is gone after this.
         let (mut entries, _) = self.read()?;
         let result = by(&mut entries);
@@ -201,22 +203,20 @@ fn lock(path: &Path) -> Result<File, RegistryError> {
     Err(RegistryError::Locked { path: path.to_owned() })
 }
 
-/// Under another name first: a reader, or a power cut, meets the old file or the new one.
 fn write(folder: &Path, path: &Path, entries: &[Entry]) -> io::Result<()> {
-    let mut file = tempfile::Builder::new().prefix(".imports-").tempfile_in(folder)?;
+    let mut file = temporary::file_in(folder)?;
     let mut text = Vec::new();
     for entry in entries {
         serde_json::to_writer(&mut text, entry)?;
         text.push(b'\n');
     }
     file.write_all(&text)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    fs::File::open(folder)?.sync_all()
+    temporary::publish(file, path)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
@@ -295,6 +295,15 @@ mod tests {
         fs::write(here.path().join("file"), "").unwrap();
         let below_a_file = Registry::at(Some(here.path().join("file")));
         assert!(below_a_file.add(&entry("c", "a", 0), |_| true).is_err());
+    }
+
+    #[test]
+    fn what_a_process_left_that_died_while_it_wrote_is_swept() {
+        let here = tempfile::tempdir().unwrap();
+        let left = temporary::of_a_dead_process(here.path());
+        let registry = Registry::at(Some(here.path().to_owned()));
+        assert_eq!(add(&registry, &entry("c", "a", 0)), Noted::New);
+        assert!(!left.exists());
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::screen::Screen;
 use crate::delivery::evidence::{Evidence, Guard, Row};
 use crate::delivery::{Halt, Reply};
 use crate::outbox::{ReadOnlyOutbox, SqliteOutbox};
-use crate::report;
+use crate::temporary;
 use crate::settings::{Flags, Sending, Sources};
 use crate::ticket::Catalogue;
 
@@ -151,7 +151,7 @@ async fn examine(
 /// Makes an outbox here, as an import would, and takes it away again.
 async fn outbox(findings: &Findings<'_>) -> Exit {
     let tried = async {
-        let folder = tempfile::Builder::new().prefix(&report::temporary_prefix()).tempdir_in(".")?;
+        let folder = temporary::folder_in(Path::new(""))?;
         let outbox = SqliteOutbox::open(&folder.path().join("outbox.db")).await?;
         outbox.bind_host("doctor").await?;
         outbox.close().await?;

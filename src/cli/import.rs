@@ -31,6 +31,7 @@ use crate::outbox::{
 use crate::registry::Registry;
 use crate::report::{self, Guard};
 use crate::settings::{self, Reading, Sources};
+use crate::temporary;
 
 pub async fn import(
     args: Import,
@@ -284,14 +285,11 @@ async fn rehearse(
 impl Work {
     /// A copy of the outbox that a dry run may write to, or an empty one.
     async fn scratch_copy(&self, outbox: &Path) -> Result<Scratch, Failure> {
-        let folder = self.folder.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = self.folder.parent().unwrap_or(Path::new(""));
         let failed = |error: std::io::Error| {
             Failure::of(Exit::Usage, &error, "a dry run needs a folder that it may write to")
         };
-        let scratch = tempfile::Builder::new()
-            .prefix(&report::temporary_prefix())
-            .tempdir_in(folder)
-            .map_err(failed)?;
+        let scratch = temporary::folder_in(folder).map_err(failed)?;
         let path = scratch.path().join(OUTBOX_FILE);
         if outbox.is_file() {
             // Opened and closed, so that nothing waits in its log and nobody else writes to it.
@@ -313,10 +311,7 @@ struct Scratch {
 pub(super) fn make_private(folder: &Path) -> Result<(), Failure> {
     let make = || {
         if folder.is_dir() {
-            return tempfile::Builder::new()
-                .prefix(&report::temporary_prefix())
-                .tempfile_in(folder)
-                .map(drop);
+            return temporary::file_in(folder).map(drop);
         }
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         fs::set_permissions(folder, fs::Permissions::from_mode(0o700))

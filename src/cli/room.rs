@@ -12,7 +12,8 @@ use super::place::OUTBOX_FILE;
 use super::results;
 use super::screen::Screen;
 use crate::outbox::sqlite::LOG_LEN_MAX;
-use crate::report::{self, RESULT_COLUMNS, XLSX_COLUMNS_MAX, XLSX_ROWS_MAX};
+use crate::report::{RESULT_COLUMNS, XLSX_COLUMNS_MAX, XLSX_ROWS_MAX};
+use crate::temporary;
 
 /// What a row adds to an outbox and to each file of its results besides its own cells, at most. Bytes.
 const ROW_LEN: u64 = 1 << 10;
@@ -22,8 +23,8 @@ const GROWTH_LEN: u64 = 1 << 20;
 
 /// Removes what processes left that died: in the work folder and, of dry runs, beside it.
 pub fn sweep(folder: &Path) {
-    report::sweep(folder);
-    report::sweep(folder.parent().unwrap_or(Path::new("")));
+    temporary::sweep(folder);
+    temporary::sweep(folder.parent().unwrap_or(Path::new("")));
 }
 
 /// Removes results of an earlier run, lest they be taken for those of the one that begins; but for the file that is

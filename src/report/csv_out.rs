@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::leftovers::temporary_prefix;
 use super::text_out::Transcoder;
 use super::{CsvStyle, Guard, Line, RESULT_COLUMNS, ReportError};
+use crate::temporary;
 
 /// A results file that is being written. Nothing stands under its name before [`Self::finish`].
 pub struct ResultsCsv {
@@ -59,13 +59,10 @@ impl ResultsCsv {
 
 /// A temporary file beside `path`, mode 0600.
 pub(super) fn temporary(path: &Path) -> io::Result<NamedTempFile> {
-    let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    tempfile::Builder::new().prefix(&temporary_prefix()).suffix(".tmp").tempfile_in(folder)
+    temporary::file_in(path.parent().unwrap_or(path))
 }
 
 /// Syncs and renames.
 pub(super) fn publish(file: NamedTempFile, path: &Path) -> Result<(), ReportError> {
-    file.as_file().sync_all().map_err(ReportError::io(path))?;
-    file.persist(path).map_err(|error| ReportError::io(path)(error.error))?;
-    Ok(())
+    temporary::publish(file, path).map_err(ReportError::io(path))
 }

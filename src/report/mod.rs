@@ -4,7 +4,6 @@
 //! a file under its own name is always whole.
 
 mod csv_out;
-mod leftovers;
 mod problems;
 mod summary;
 mod text_out;
@@ -19,7 +18,6 @@ use crate::printable::{self, LINE_CHARS_MAX};
 /// What is read back is what was written: one list for both.
 pub use crate::intake::RESULT_COLUMNS;
 pub use csv_out::ResultsCsv;
-pub use leftovers::{sweep, temporary_prefix};
 pub use problems::ProblemsCsv;
 pub use summary::{
     ApiSummary, Counts, Latency, PaceSummary, Pause, SourceSummary, Summary, batch_of_summary, write_summary,

@@ -12,6 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::new_ticket::{NewTicket, marker_in};
+use crate::temporary;
 
 /// Within a work folder.
 pub const BOOK_FILE: &str = "sandbox.jsonl";
@@ -119,8 +120,7 @@ pub fn forget(folder: &Path, before: Timestamp) -> Result<(), BookFault> {
     // Held until the new one has its place.
     let _book = Book::open(folder, |at, ticket| entries.push(Entry { at, ticket }))?;
     let rewrite = || {
-        let new = tempfile::Builder::new().prefix(".mutirao-").tempfile_in(folder)?;
-        let mut out = BufWriter::new(new);
+        let mut out = BufWriter::new(temporary::file_in(folder)?);
         for mut it in entries {
             if it.at < before {
                 it.ticket.descricao = marker_in(&it.ticket.descricao)
@@ -129,8 +129,7 @@ pub fn forget(folder: &Path, before: Timestamp) -> Result<(), BookFault> {
             serde_json::to_writer(&mut out, &it)?;
             out.write_all(b"\n")?;
         }
-        out.into_inner().map_err(io::IntoInnerError::into_error)?.persist(&path)?;
-        Ok(())
+        temporary::publish(out.into_inner().map_err(io::IntoInnerError::into_error)?, &path)
     };
     rewrite().map_err(failed)
 }

@@ -22,6 +22,7 @@ const WALLS: &[(&str, &[&str])] = &[
             "sandbox",
             "settings",
             "telemetry",
+            "temporary",
             "ticket",
         ],
     ),
@@ -31,11 +32,12 @@ const WALLS: &[(&str, &[&str])] = &[
     ("outbox", &["delivery", "ownership", "printable", "ticket"]),
     ("ownership", &[]),
     ("printable", &[]),
-    ("registry", &["ownership"]),
-    ("report", &["intake", "printable"]),
-    ("sandbox", &["delivery"]),
+    ("registry", &["ownership", "temporary"]),
+    ("report", &["intake", "printable", "temporary"]),
+    ("sandbox", &["delivery", "temporary"]),
     ("settings", &["delivery", "hubsoft", "intake", "outbox", "ownership", "ticket"]),
     ("telemetry", &["printable"]),
+    ("temporary", &[]),
     ("ticket", &["printable"]),
 ];
 

@@ -1,0 +1,108 @@
+//! Temporary files and folders: one kind of name for all, so that what a process left that died amid its work is found.
+//! They hold customers' data, and nobody knows them any more.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::process::{Pid, geteuid, test_kill_process};
+use tempfile::{NamedTempFile, TempDir};
+
+/// What their names begin with; the process that made them follows.
+const PREFIX: &str = ".mutirao-";
+
+fn prefix() -> String {
+    format!("{PREFIX}{}-", std::process::id())
+}
+
+#[expect(clippy::disallowed_methods, reason = "here they are named")]
+fn ours<'a>() -> tempfile::Builder<'a, 'a> {
+    tempfile::Builder::new()
+}
+
+/// The current one has a name of its own.
+fn named(folder: &Path) -> &Path {
+    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
+}
+
+/// A file in `folder`, mode 0600; removed when dropped.
+pub fn file_in(folder: &Path) -> io::Result<NamedTempFile> {
+    ours().prefix(&prefix()).suffix(".tmp").tempfile_in(named(folder))
+}
+
+/// A folder in `folder`, mode 0700; removed when dropped.
+pub fn folder_in(folder: &Path) -> io::Result<TempDir> {
+    ours().prefix(&prefix()).tempdir_in(named(folder))
+}
+
+/// Gives `file` its own name: a reader, or a power cut, meets the old one or the new one, whole.
+pub fn publish(file: NamedTempFile, path: &Path) -> io::Result<()> {
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    File::open(named(path.parent().unwrap_or(path)))?.sync_all()
+}
+
+/// Removes from `folder` what dead processes of ours left there. What cannot be removed stays: the run is worth more.
+pub fn sweep(folder: &Path) {
+    for entry in fs::read_dir(named(folder)).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(maker) = name.to_str().and_then(maker_of).filter(|it| is_dead(*it)) else { continue };
+        debug_assert_ne!(maker.as_raw_nonzero().get().cast_unsigned(), std::process::id(), "we live");
+        // Of the name itself: a link is not followed.
+        let Ok(found) = fs::symlink_metadata(entry.path()) else { continue };
+        if found.uid() != geteuid().as_raw() {
+            continue;
+        }
+        let _ = match found.is_dir() {
+            true => fs::remove_dir_all(entry.path()),
+            false => fs::remove_file(entry.path()),
+        };
+    }
+}
+
+fn maker_of(name: &str) -> Option<Pid> {
+    let (pid, _) = name.strip_prefix(PREFIX)?.split_once('-')?;
+    Pid::from_raw(pid.parse().ok()?)
+}
+
+fn is_dead(pid: Pid) -> bool {
+    test_kill_process(pid) == Err(rustix::io::Errno::SRCH)
+}
+
+/// Such a file, of a process that is no more.
+#[cfg(test)]
+pub fn of_a_dead_process(folder: &Path) -> std::path::PathBuf {
+    let mut child = std::process::Command::new("true").spawn().unwrap();
+    child.wait().unwrap();
+    let path = folder.join(format!("{PREFIX}{}-a.tmp", child.id()));
+    fs::write(&path, "Ana").unwrap();
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_dead_processes_left_is_swept_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let scratch = of_a_dead_process(folder.path()).with_extension("scratch");
+        fs::create_dir(&scratch).unwrap();
+        fs::write(scratch.join("outbox.db"), "Ana").unwrap();
+        let of_ours = file_in(folder.path()).unwrap();
+        let alive = of_ours.path().file_name().unwrap().to_str().unwrap();
+        for name in [".mutirao-notes", ".other", "results.csv"] {
+            fs::write(folder.path().join(name), "Ana").unwrap();
+        }
+        sweep(folder.path());
+        let mut left: Vec<_> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|it| it.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        let mut expected = [alive, ".mutirao-notes", ".other", "results.csv"];
+        expected.sort();
+        assert_eq!(left, expected);
+    }
+}
