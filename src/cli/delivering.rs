@@ -29,6 +29,9 @@ use crate::ticket::Catalogue;
 /// Real tickets up to this number are opened without a question.
 const UNASKED_MAX: u64 = 20;
 
+/// Ticket types that the question names; of the others it says how many they are.
+const TYPES_NAMED_MAX: usize = 10;
+
 /// What an outbox is bound to whose tickets are not real.
 pub const SANDBOX: &str = "sandbox";
 
@@ -267,7 +270,11 @@ fn labels(question: &Question<'_>) -> String {
             None => format!("{id} (unknown to this tenant!)"),
         },
     };
-    question.types.iter().map(label).collect::<Vec<_>>().join(", ")
+    let named = question.types.iter().take(TYPES_NAMED_MAX).map(label).collect::<Vec<_>>().join(", ");
+    match question.types.len().saturating_sub(TYPES_NAMED_MAX) {
+        0 => named,
+        n_others => format!("{named} and {n_others} others"),
+    }
 }
 
 /// Tells of rows that were taken over from workers that died.
@@ -408,5 +415,24 @@ pub fn why_ended(reason: &Reason) -> Option<Failure> {
         Reason::Drained => None,
         Reason::Stopped => None,
         Reason::Halted(halt) => Some(halted(halt)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seen: the eleventh type of a file dropped out of the question without a word.
+    #[test]
+    fn the_question_says_how_many_types_it_does_not_name() {
+        let known = [Entry { id: 1, label: "Sem sinal".to_owned() }];
+        let asked = |n: i64| {
+            let types: Vec<_> = std::iter::once(None).chain((1..n).map(Some)).collect();
+            let known_types = Some(&known[..]);
+            labels(&Question { n_tickets: 30, n_service_orders: 0, types: &types, known_types })
+        };
+        assert_eq!(asked(2), "of the tenant's default, `Sem sinal`");
+        assert!(asked(10).ends_with("9 (unknown to this tenant!)"), "{}", asked(10));
+        assert!(asked(13).ends_with("9 (unknown to this tenant!) and 3 others"), "{}", asked(13));
     }
 }

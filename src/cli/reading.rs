@@ -19,8 +19,8 @@ use crate::outbox::{AnyOutbox, AnyStaging, Counts, MergeError, MergeOptions, Mer
 use crate::settings::Reading;
 use crate::ticket::{Field, Id, Parsed, Problem, RawTicket, in_words};
 
-/// Ticket types that are told apart; a file with more is asked about in one word.
-const TYPES_MAX: usize = 10;
+/// Ticket types that are told apart; no tenant has so many.
+const TYPES_MAX: usize = 1_000;
 
 /// Whether FILE is standard input, `-` or by its names: it has no folder for results beside it, and is read once.
 pub fn is_stdin(file: &Path) -> bool {
@@ -213,7 +213,7 @@ impl Read {
         Staged {
             merged,
             sha256: self.sha256,
-            types: self.facts.types.into_iter().take(TYPES_MAX).collect(),
+            types: self.facts.types.into_iter().collect(),
             n_service_orders: self.facts.n_service_orders,
             columns: self.columns,
             content: self.facts.content,
@@ -321,7 +321,7 @@ impl Facts {
             return;
         };
         self.n_service_orders += u64::from(parsed.ticket.abrir_os);
-        if self.types.len() <= TYPES_MAX {
+        if self.types.len() < TYPES_MAX {
             self.types.insert(parsed.ticket.id_tipo_atendimento.map(Id::get));
         }
     }
