@@ -467,7 +467,7 @@ impl Report<'_> {
         if is_refused {
             screen.fail(&Failure::new(
                 Exit::File,
-                format!("{} invalid rows, and --strict: nothing was sent", counts.invalid),
+                format!("{} invalid rows, and --strict: {}", counts.invalid, self.sent_nothing()),
                 "problems.csv says what is wrong with them",
             ));
         }
@@ -488,6 +488,14 @@ impl Report<'_> {
         }
         self.tell(&counts, exit, screen);
         Ok(exit)
+    }
+
+    /// Of a run that was refused: an earlier one may have opened some.
+    fn sent_nothing(&self) -> String {
+        match self.opened_before {
+            0 => "this run sent nothing".to_owned(),
+            n => format!("this run sent nothing, {n} rows were opened before"),
+        }
     }
 
     /// How other commands find the batch.

@@ -127,6 +127,11 @@ fn strict_and_dry_run_send_nothing() {
     site.run(&["import", "queda.csv", "--strict"]).expect(5);
     assert_eq!(site.audit().tickets, 0);
     assert_eq!(site.table("queda.mutirao/results.csv").len(), 3);
+
+    site.run(&["import", "queda.csv", "--rate", "unlimited"]).expect(3);
+    let refused = site.run(&["import", "queda.csv", "--strict"]).expect(5);
+    let truth = "1 invalid rows, and --strict: this run sent nothing, 2 rows were opened before";
+    assert!(refused.stderr.contains(truth), "{}", refused.stderr);
 }
 
 #[test]
