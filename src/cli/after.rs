@@ -442,7 +442,7 @@ fn as_json(details: &RowDetails) -> Value {
     let report = &details.report;
     json!({
         "version": 1, "id": report.row.0, "batch": details.batch, "line": report.line, "lote": report.lote,
-        "referencia": report.referencia, "state": state_name(report.state), "protocolo": report.protocolo,
+        "referencia": report.referencia, "marker": marker(details), "state": state_name(report.state), "protocolo": report.protocolo,
         "id_atendimento": report.id_atendimento, "ids_ordem_servico": report.ids_ordem_servico,
         "numeros_ordem_servico": report.numeros_ordem_servico, "attempts": report.attempts,
         "error_code": report.error_code, "error_message": report.error_message, "warning": report.warning,
@@ -455,6 +455,11 @@ fn as_json(details: &RowDetails) -> Value {
             "latency_ms": it.latency.as_secs_f64() * 1e3, "note": it.note,
         })).collect::<Vec<_>>(),
     })
+}
+
+/// As it stands at the end of the description in HubSoft.
+fn marker(details: &RowDetails) -> Option<String> {
+    Some(details.marker?.to_string().trim_start().to_owned())
 }
 
 /// By name: in the outbox they stand as a list.
@@ -481,6 +486,7 @@ fn in_lines(details: &RowDetails) -> String {
         }
     };
     let owned = |it: &Option<std::borrow::Cow<'_, str>>| it.as_ref().map(|it| it.to_string());
+    line("marker", marker(details));
     line("protocolo", owned(&report.protocolo));
     line("id_atendimento", report.id_atendimento.map(|it| it.to_string()));
     line("numeros_ordem_servico", Some(report.numeros_ordem_servico.join(" ")));

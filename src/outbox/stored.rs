@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::names::{kind_of, state_of};
 use super::{Counts, Cursor, ReportRow, RowDetails};
 use crate::delivery::code::BatchCode;
+use crate::delivery::identity::{BatchKey, Marker};
 use crate::delivery::{Attempt, Doubt, OutboxError, RowId, State};
 use crate::ticket::{Problem, RawTicket};
 
@@ -150,6 +151,8 @@ pub(super) type AttemptColumns = (i64, String, String, Option<i64>, i64, String)
 #[derive(Deserialize)]
 struct Rest {
     batch: String,
+    /// Of its lote.
+    key: Option<String>,
     sent_at: Option<i64>,
     available_at: i64,
     doubt_since: Option<i64>,
@@ -171,6 +174,7 @@ pub(super) fn details(
     let report = stored::<StoredRow<'_>>("outbox", &row)?.into_report()?.into_owned();
     Ok(RowDetails {
         batch: rest.batch,
+        marker: rest.key.map(|key| Marker::new(&BatchKey(key), &report.referencia)),
         problems: problems(report.state, of_line.as_deref(), &fields)?,
         fields: into_owned(fields),
         sent_at: rest.sent_at.map(time),

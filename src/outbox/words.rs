@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::stored::{count, time};
 use crate::delivery::code::BatchCode;
-use crate::delivery::identity::ContentKey;
+use crate::delivery::identity::{ContentKey, Marker};
 use crate::delivery::{Attempt, Doubt, OutboxError, Rate, RowId, State};
 use crate::ticket::{Field, Id, Problem, RawTicket};
 
@@ -412,6 +412,8 @@ pub enum RowName<'a> {
 pub struct RowDetails {
     pub report: ReportRow<'static>,
     pub batch: String,
+    /// What its ticket carries, once one was sent; `None`: nobody has spoken of its lote yet.
+    pub marker: Option<Marker>,
     pub fields: RawTicket<'static>,
     pub problems: Vec<Problem>,
     pub sent_at: Option<Timestamp>,

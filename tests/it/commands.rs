@@ -291,6 +291,7 @@ fn a_row_is_shown_by_its_reference() {
     let row = &site.table("queda.mutirao/results.csv")[0];
     let shown = site.run(&["show", &format!("queda:{}", row["referencia"])]).expect(0);
     assert!(shown.stdout.contains(&row["protocolo"]), "{}", shown.stdout);
+    assert!(shown.stdout.contains("marker: [ref "), "by it HubSoft is searched: {}", shown.stdout);
     assert!(site.run(&["show", "queda:9"]).expect(0).stdout.contains("11002"), "there is no line 9");
     site.run(&["show", "queda:OS-8"]).expect(2);
 }

@@ -517,7 +517,8 @@ async fn details(conn: &mut PgConnection, id: i64) -> Result<Option<RowDetails>,
     let sql = format!(
         "SELECT '[' || {ROW_HEAD} || ',' || coalesce(r.cells, '[]') || ']', {}::text,
                 CASE WHEN o.purged_at IS NOT NULL THEN '[]' ELSE r.problems END,
-                json_build_array(coalesce(b.name, o.lote), {}, {}, {}, {}, o.doubt_precaution::int, o.absences, {},
+                json_build_array(coalesce(b.name, o.lote),
+                                 (SELECT it.key FROM mutirao.batch it WHERE it.name = o.lote), {}, {}, {}, {}, o.doubt_precaution::int, o.absences, {},
                                  o.answered, {}, {})::text
            FROM (SELECT *, {PLACE} AS place FROM mutirao.outbox o WHERE id = $1) AS o
                 LEFT JOIN mutirao.record r ON r.id = o.record LEFT JOIN mutirao.batch b ON b.id = o.batch",

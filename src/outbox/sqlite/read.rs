@@ -301,7 +301,7 @@ pub(super) async fn counts(conn: &mut SqliteConnection, range: Range) -> Result<
 async fn details(conn: &mut SqliteConnection, id: i64) -> Result<Option<RowDetails>, OutboxError> {
     let sql = format!(
         "SELECT '[' || {ROW_HEAD} || ',' || r.cells || ']', r.fields, r.problems,
-                json_array(home.name, o.sent_at, o.available_at,
+                json_array(home.name, b.key, o.sent_at, o.available_at,
                            iif({}, o.doubt_since, NULL), o.doubt_hubsoft_at,
                            o.doubt_precaution, o.absences, o.last_absence, o.answered, o.finished_at,
                            o.purged_at)

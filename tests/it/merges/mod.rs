@@ -112,6 +112,11 @@ async fn run(outbox: &AnyOutbox, scope: Scope, change: impl Fn(u64) -> Change) -
             return n_claims;
         }
         n_claims += claims.len();
+        for claim in &claims {
+            let shown =
+                outbox.reader().row(RowName::Id(claim.row)).await.expect("it reads").expect("it is there");
+            assert_eq!(shown.marker, Some(claim.marker));
+        }
         let settles = claims.iter().map(|it| {
             let (row, token) = (it.row, it.token);
             Settle { row, token, change: change(it.line), attempt: None }
