@@ -27,6 +27,8 @@ pub enum OpenError {
     Refused(#[source] OutboxError),
     #[error("the database's encoding is {found}, which lacks characters that HubSoft may answer with")]
     Encoding { found: String },
+    #[error("somebody else makes and drops the outbox again and again")]
+    Contended,
     #[error("the database has no outbox")]
     NoSchema,
     #[error("the outbox is of an older version ({found}; this program needs {needed})")]
@@ -45,6 +47,7 @@ impl OpenError {
                 "see which role, password and database the URL names, and what the role may do"
             }
             Self::Encoding { .. } => "make a database with ENCODING 'UTF8' and move the outbox there",
+            Self::Contended => "see who works on the schema `mutirao`",
             Self::NoSchema | Self::Older { .. } => {
                 "it is made, and brought up to date, by the command `migrate`"
             }

@@ -164,3 +164,9 @@ pub(super) fn is_held(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|it| it.code());
     code.as_deref() == Some("55P03") || is_deadlock(error)
 }
+
+/// Whether somebody else has just made what was to be made.
+pub(super) fn is_made(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|it| it.code());
+    code.is_some_and(|it| ["42P06", "42P07", "23505"].contains(&&*it))
+}

@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::connect::{OpenError, connection, options};
-use super::error::Trouble;
+use super::error::{Trouble, is_made};
 use super::session::in_time;
 use crate::delivery::OutboxError;
 
@@ -37,11 +37,15 @@ const NO_WAKE_UP: &str = "DROP FUNCTION mutirao.wake_up() CASCADE;\n";
 /// What makes the roles that need the least each; to be run by who may make roles.
 pub const ROLES: &str = include_str!("../../../migrations/postgres/roles.sql");
 
-/// Held while a schema is made, so that two who make it take turns. Nothing is in the way of what it is
-/// made with.
-const LOCK: &str = "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL lock_timeout = 0;
-SELECT pg_advisory_xact_lock(hashtextextended('mutirao.migration', 0));
-SET LOCAL lock_timeout = '4s'";
+/// Nothing is in the way of what the schema is made with. A turn is waited for longer than a lock.
+const BEGIN: &str = "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL lock_timeout = '15s'";
+
+/// Those who bring an outbox up to date take turns: by a table that only they may lock, since an advisory lock is anybody's
+/// who can log in.
+const TURN: &str = "LOCK TABLE mutirao.migration IN SHARE ROW EXCLUSIVE MODE";
+
+/// How often it is begun anew because somebody else has made what was to be made: the schema, the table of the turns.
+const TRIES_MAX: u32 = 5;
 
 /// Whether an insert wakes the workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,20 +68,37 @@ pub struct Migrated {
 /// wait; whoever inserts meanwhile waits too, if there is something to be changed.
 pub async fn migrate(url: &str, wake_up: WakeUp) -> Result<Migrated, OpenError> {
     let mut conn = connection(&options(url)?).await?;
+    for _ in 1..TRIES_MAX {
+        if let Some(done) = attempt(&mut conn, wake_up).await? {
+            return Ok(done);
+        }
+    }
+    attempt(&mut conn, wake_up).await?.ok_or(OpenError::Contended)
+}
+
+/// `None`: somebody else has made meanwhile what was not there.
+async fn attempt(conn: &mut PgConnection, wake_up: WakeUp) -> Result<Option<Migrated>, OpenError> {
     let mut tx = conn.begin().await.trouble()?;
-    sqlx::raw_sql(LOCK).execute(&mut *tx).await.trouble()?;
+    sqlx::raw_sql(BEGIN).execute(&mut *tx).await.trouble()?;
     refuse_encoding(&mut tx).await?;
+    if is_there(&mut tx).await? {
+        sqlx::raw_sql(TURN).execute(&mut *tx).await.trouble()?;
+    } else {
+        let exists = "SELECT to_regnamespace('mutirao') IS NOT NULL";
+        // Asked first: `IF NOT EXISTS` wants the right to make schemas even where there is one.
+        let exists: bool =
+            sqlx::query_scalar(exists).persistent(false).fetch_one(&mut *tx).await.trouble()?;
+        for sql in ["CREATE SCHEMA mutirao", HISTORY].into_iter().skip(usize::from(exists)) {
+            match sqlx::raw_sql(sql).execute(&mut *tx).await {
+                Err(error) if is_made(&error) => return Ok(None),
+                done => done.trouble().map(drop)?,
+            }
+        }
+    }
+    sqlx::raw_sql("SET LOCAL lock_timeout = '4s'").execute(&mut *tx).await.trouble()?;
     let from = find(&mut tx).await?;
     if VERSION < from {
         return Err(OpenError::Newer { found: from, known: VERSION });
-    }
-    if from == 0 {
-        let exists = "SELECT to_regnamespace('mutirao') IS NOT NULL";
-        // Asked first: `IF NOT EXISTS` wants the right to make schemas even where there is one.
-        if !sqlx::query_scalar::<_, bool>(exists).persistent(false).fetch_one(&mut *tx).await.trouble()? {
-            sqlx::raw_sql("CREATE SCHEMA mutirao").execute(&mut *tx).await.trouble()?;
-        }
-        sqlx::raw_sql(HISTORY).execute(&mut *tx).await.trouble()?;
     }
     for (version, sql) in (1..).zip(MIGRATIONS).skip(usize::try_from(from).unwrap_or(0)) {
         sqlx::raw_sql(AssertSqlSafe(step(version, sql))).execute(&mut *tx).await.trouble()?;
@@ -90,7 +111,7 @@ pub async fn migrate(url: &str, wake_up: WakeUp) -> Result<Migrated, OpenError> 
         (true, WakeUp::Notify) | (false, WakeUp::Poll) => {}
     }
     tx.commit().await.trouble()?;
-    Ok(Migrated { from, to: VERSION })
+    Ok(Some(Migrated { from, to: VERSION }))
 }
 
 /// What makes an outbox where there is none, for whoever keeps the database's changes elsewhere.
@@ -135,10 +156,14 @@ async fn refuse_encoding(conn: &mut PgConnection) -> Result<(), OpenError> {
 
 /// The version that is there; 0: none.
 async fn find(conn: &mut PgConnection) -> Result<i64, OutboxError> {
-    let sql = "SELECT to_regclass('mutirao.migration') IS NOT NULL";
-    if !sqlx::query_scalar::<_, bool>(sql).persistent(false).fetch_one(&mut *conn).await.trouble()? {
+    if !is_there(conn).await? {
         return Ok(0);
     }
     let sql = "SELECT coalesce(max(version), 0) FROM mutirao.migration";
+    sqlx::query_scalar(sql).persistent(false).fetch_one(conn).await.trouble()
+}
+
+async fn is_there(conn: &mut PgConnection) -> Result<bool, OutboxError> {
+    let sql = "SELECT to_regclass('mutirao.migration') IS NOT NULL";
     sqlx::query_scalar(sql).persistent(false).fetch_one(conn).await.trouble()
 }

@@ -245,9 +245,11 @@ async fn a_login_role_with_an_advisory_lock_stops_nobody() {
     site.run_at(&it.url("owner"), &["migrate"]).expect(0);
     it.grant().await;
     let mut neighbour = it.database.connect().await;
-    // What claims once stood behind, and what imports of a batch did.
-    let sql = "SELECT pg_advisory_lock(x'006d75746972616f'::bigint), pg_advisory_lock(x'6d74726f'::int, hashtext('queda'))";
+    // What claims once stood behind, what imports of a batch did, and migrations.
+    let sql = "SELECT pg_advisory_lock(x'006d75746972616f'::bigint), pg_advisory_lock(x'6d74726f'::int, hashtext('queda')),
+                      pg_advisory_lock(hashtextextended('mutirao.migration', 0))";
     sqlx::raw_sql(sql).execute(&mut neighbour).await.unwrap();
+    site.run_at(&it.url("owner"), &["migrate"]).expect(0);
     for role in ["producer", "reader"] {
         it.refuses(
             role,
@@ -256,6 +258,7 @@ async fn a_login_role_with_an_advisory_lock_stops_nobody() {
                 "BEGIN; LOCK TABLE mutirao.turn",
                 "BEGIN; INSERT INTO mutirao.importing VALUES ('queda')",
                 "BEGIN; LOCK TABLE mutirao.importing IN SHARE MODE",
+                "BEGIN; LOCK TABLE mutirao.migration IN ROW EXCLUSIVE MODE",
             ],
         )
         .await;
