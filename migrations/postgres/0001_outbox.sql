@@ -262,7 +262,9 @@ CREATE TABLE mutirao.source (
     delimiter   text NOT NULL,
     headers     text NOT NULL,
     n_rows      bigint NOT NULL,
-    imported_at timestamptz NOT NULL
+    imported_at timestamptz NOT NULL,
+    folder      text,
+    excel_safe  boolean NOT NULL DEFAULT false
 );
 
 COMMENT ON TABLE mutirao.source IS 'One imported file';
@@ -277,6 +279,8 @@ COMMENT ON COLUMN mutirao.source.delimiter IS 'As it was read';
 COMMENT ON COLUMN mutirao.source.headers IS 'Its own columns, as JSON';
 COMMENT ON COLUMN mutirao.source.n_rows IS 'Its lines without the header';
 COMMENT ON COLUMN mutirao.source.imported_at IS 'When';
+COMMENT ON COLUMN mutirao.source.folder IS 'Where its results were written, on the machine that imported it; null: nowhere';
+COMMENT ON COLUMN mutirao.source.excel_safe IS 'Whether cells that a spreadsheet runs were guarded there';
 
 -- One line of a file. `id` grows in input order, within a source and from one to the next.
 CREATE TABLE mutirao.record (

@@ -40,7 +40,10 @@ CREATE TABLE source (
     delimiter   TEXT NOT NULL,
     headers     TEXT NOT NULL,
     n_rows      INTEGER NOT NULL,
-    imported_at INTEGER NOT NULL
+    imported_at INTEGER NOT NULL,
+    -- Where its results were written, if they were, and whether cells that a spreadsheet runs were guarded.
+    folder      TEXT,
+    excel_safe  INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- One line of a file. `id` grows in input order, within a source and from one to the next.

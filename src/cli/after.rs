@@ -1,7 +1,7 @@
 //! The commands after an import: `show`, `export`, `reconcile`, `retry`,
 //! `resume LOTE`, `cancel`, `purge`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -23,7 +23,7 @@ use super::{results, room, summary};
 use crate::delivery::{AttemptKind, Control, Halt, Reason, RowId, State, decide};
 use crate::outbox::{self, Address, AnyReader, BatchInfo, LEASE, RowDetails, Scope, Terms, state_name};
 use crate::printable::{self, LINE_CHARS_MAX};
-use crate::report::Guard;
+use crate::report::{self, Guard};
 use crate::sandbox;
 use crate::settings::{Sending, Sources, Span};
 use crate::ticket::{self, Field, RawTicket};
@@ -224,16 +224,33 @@ impl<'a> Desk<'a> {
             Some(_) => Some(batch_of(outbox.reader(), &place).await?),
             None => None,
         };
-        let n_rows = outbox.purge(info.map(|it| it.id), before, now).await?;
+        let n_rows = outbox.purge(info.as_ref().map(|it| it.id), before, now).await?;
         if let Some(folder) = &place.folder {
             sandbox::forget(folder, before)?;
             room::sweep(folder);
         }
-        let whose = latest(outbox.reader(), &place).await?;
-        self.write_again(outbox.reader(), &place, whose.as_ref()).await?;
+        let whose = match (info, &place.outbox) {
+            (None, Address::File(_)) => latest(outbox.reader(), &place).await?,
+            (info, _) => info,
+        };
+        let written = self.write_again(outbox.reader(), &place, whose.as_ref()).await?;
+        let left = match place.led(true) {
+            Led::Folder(_) => Vec::new(),
+            Led::Setting | Led::File(_) => {
+                let mut folders = outbox.reader().folders_of_purged(now, NAMES_MAX + 1).await?;
+                folders.retain(|it| written.as_deref() != Some(Path::new(it)));
+                folders
+            }
+        };
         outbox.close().await?;
         self.tell(n_rows, &format!("{n_rows} rows are purged; what became of them stays known"));
-        if place.folder.is_some() {
+        if !left.is_empty() {
+            self.screen.warn(format!(
+                "results that imports have written say all of these rows still, on the machines of those imports: delete them in {}",
+                listed(&left)
+            ));
+        }
+        if 0 < n_rows {
             self.screen.note("hint: the spreadsheet itself, and copies of its results, are yours to delete");
         }
         Ok(Exit::Done)
@@ -258,26 +275,34 @@ impl<'a> Desk<'a> {
         Ok(Exit::Done)
     }
 
-    /// Writes the results of the work folder again, if it has some and they are `batch`'s: what they said is not
-    /// true any more.
+    /// Writes the results of `batch` again where an import has written them, if they lie there still: what they said is
+    /// not true any more. Returns where.
     pub(super) async fn write_again(
         &self,
         reader: AnyReader<'_>,
         place: &Place,
         batch: Option<&BatchInfo>,
-    ) -> Result<(), Failure> {
-        let (Some(batch), Some(folder)) = (batch, &place.folder) else { return Ok(()) };
-        let whose = latest(reader, place).await?;
-        let is_work_folder = folder.extension().is_some_and(|it| it == "mutirao");
-        let has_results = is_work_folder || folder.join("results.csv").exists();
-        if whose.is_none_or(|it| it.id != batch.id) || !has_results {
-            return Ok(());
+    ) -> Result<Option<PathBuf>, Failure> {
+        let Some((batch, results)) = batch.and_then(|it| Some((it, it.results.as_ref()?))) else {
+            return Ok(None);
+        };
+        let (folder, is_theirs) = match place.led(true) {
+            // It may have been moved since, with all that is in it.
+            Led::Folder(folder) => (folder, latest(reader, place).await?.is_some_and(|it| it.id == batch.id)),
+            Led::Setting | Led::File(_) => {
+                let folder = results.folder.as_path();
+                (folder, report::batch_of_summary(folder).is_some_and(|it| it == batch.name))
+            }
+        };
+        if !is_theirs {
+            return Ok(None);
         }
         let columns = ColumnNames::new();
-        let form = results::Form { source: &batch.source, columns: &columns, guard: Guard::Faithful };
+        let guard = results::guard(results.excel_safe);
+        let form = results::Form { source: &batch.source, columns: &columns, guard };
         results::write(reader, Scope::Batch(batch.id), &form, folder, self.screen).await?;
         self.screen.note(format!("results: {}", folder.join("results.csv").display()));
-        Ok(())
+        Ok(Some(folder.to_owned()))
     }
 
     pub(super) fn tell(&self, n_rows: u64, text: &str) {
@@ -301,7 +326,7 @@ fn import_again(place: &Place, batch: &BatchInfo, is_sandbox: bool) -> String {
     let file = beside.unwrap_or_else(|| file_name.into());
     let (path, stem) = (file.to_string_lossy(), file.file_stem().unwrap_or_default().to_string_lossy());
     let mut args = vec!["import".to_owned(), path.into_owned()];
-    if let Led::ByFolder(folder) = place.led(true)
+    if let Led::Folder(folder) = place.led(true)
         && ![Place::folder_of(&file), Place::sandbox_folder_of(&file)].iter().any(|it| it == folder)
     {
         args.extend(["-o".to_owned(), folder.to_string_lossy().into_owned()]);
@@ -324,7 +349,8 @@ async fn batch_or_all(reader: AnyReader<'_>, place: &Place) -> Result<Option<Bat
 /// The batch that was named, the only one, or (of a file) the one imported last.
 pub(super) async fn batch_of(reader: AnyReader<'_>, place: &Place) -> Result<BatchInfo, Failure> {
     let outbox = &place.outbox;
-    let names = reader.batch_names(if outbox.file().is_some() { usize::MAX } else { NAMES_MAX }).await?;
+    let n_names = if outbox.file().is_some() { usize::MAX } else { NAMES_MAX + 1 };
+    let names = reader.batch_names(n_names).await?;
     if let Some(typed) = &place.batch {
         if let Some(info) = reader.batch_info(typed).await? {
             return Ok(info);
@@ -380,7 +406,7 @@ pub(super) async fn latest(reader: AnyReader<'_>, place: &Place) -> Result<Optio
 }
 
 fn listed(names: &[String]) -> String {
-    let more = if NAMES_MAX <= names.len() { ", …" } else { "" };
+    let more = if NAMES_MAX < names.len() { ", …" } else { "" };
     format!("{}{more}", names.iter().take(NAMES_MAX).map(String::as_str).collect::<Vec<_>>().join(", "))
 }
 

@@ -18,8 +18,8 @@ use super::screen::Screen;
 use crate::delivery::evidence::{Evidence, Guard, Row};
 use crate::delivery::{Halt, Reply};
 use crate::outbox::{ReadOnlyOutbox, SqliteOutbox};
-use crate::temporary;
 use crate::settings::{Flags, Sending, Sources};
+use crate::temporary;
 use crate::ticket::Catalogue;
 
 /// Less than this is little for an outbox and its results. Bytes.

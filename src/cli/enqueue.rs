@@ -75,7 +75,7 @@ pub async fn enqueue(
     let intake = reading::open_source(&source, &reading, Hashing::Sha256)?;
     let options = import::merge_options(&reading, args.verify_first, work.answers);
     let taking = if reading.strict { Taking::IfAllAreValid } else { Taking::ForGood };
-    let staged = reading::stage(intake, &mut outbox, &work, &args.file, &options, taking).await?;
+    let staged = reading::stage(intake, &mut outbox, &work, &args.file, &options, taking, None).await?;
     remember(&registry, &staged, &work, &outbox, screen).await?;
     outbox.close().await?;
 

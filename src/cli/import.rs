@@ -26,10 +26,10 @@ use crate::delivery::{Control, Halt, Policy, Rate, Reason};
 use crate::intake::{Hashing, Intake};
 use crate::outbox::{
     Address, AnyOutbox, AnyReader, BatchInfo, BindError, Counts, FirstPost, LEASE, MergeKind, MergeOptions,
-    Merged, Repeats, Terms, Withdrawn,
+    Merged, Repeats, ResultsInfo, Terms, Withdrawn,
 };
 use crate::registry::Registry;
-use crate::report::{self, Guard};
+use crate::report;
 use crate::settings::{self, Reading, Sources};
 use crate::temporary;
 
@@ -95,6 +95,8 @@ pub async fn import(
         outbox.bind_host(&target.binding).await.map_err(other_host)?; // Also if nothing is ever sent.
     }
     target.keep_books(&work.folder)?;
+    let folder = work.folder.canonicalize().unwrap_or_else(|_| work.folder.clone());
+    let results = ResultsInfo { folder, excel_safe: reading.excel_safe };
     let n_columns = intake.headers().len();
     // Where workers share the outbox, nothing is taken in before a person was asked: they would open it, and what was
     // declined would stay. A file is nobody else's, and is merged at once.
@@ -102,8 +104,9 @@ pub async fn import(
     let (first, counts) = if is_shared {
         reading::rehearse(intake, &mut outbox, &work, &args.file, &options).await?
     } else {
+        let (file, taking) = (&args.file, Taking::ForGood);
         let staged =
-            reading::stage(intake, &mut outbox, &work, &args.file, &options, Taking::ForGood).await?;
+            reading::stage(intake, &mut outbox, &work, file, &options, taking, Some(&results)).await?;
         let counts = outbox.reader().counts(staged.merged.scope()).await?;
         (staged, counts)
     };
@@ -123,9 +126,8 @@ pub async fn import(
         reserve = Some(room::reserve(&work.folder, n_rows)?);
         room::tell_limits(n_columns, n_rows, screen);
         if counts.pending != 0 && !work.is_correction && !target.is_sandbox() {
-            let folder = work.folder.canonicalize().unwrap_or_else(|_| work.folder.clone());
             let (content, host) = (first.content.to_string(), target.binding.clone());
-            let folder = folder.display().to_string();
+            let folder = results.folder.display().to_string();
             let recognised = recognition.insert(Recognition::new(&registry, &work, content, host, folder));
             recognised.ask(is_shared.then(|| outbox.reader()), &asking, screen).await?;
         }
@@ -151,7 +153,8 @@ pub async fn import(
         let taking =
             if is_refused { Taking::IfAllAreValid } else { Taking::AsAsked { sha256: &first.sha256 } };
         let intake = reading::open_source(&source, &reading, Hashing::Sha256)?;
-        let mut taken = reading::stage(intake, &mut outbox, &work, &args.file, &options, taking).await;
+        let mut taken =
+            reading::stage(intake, &mut outbox, &work, &args.file, &options, taking, Some(&results)).await;
         if let (Ok(staged), Some(recognition)) = (&taken, &mut recognition) {
             // Somebody else may have put the same rows in while this was asked.
             if let Err(declined) = recognition.ask_anew(outbox.reader(), &asking, screen).await {
@@ -426,7 +429,7 @@ impl Report<'_> {
     ) -> Result<Exit, Failure> {
         let folder = &self.work.folder;
         let info = info_of(outbox, &self.staged.merged.batch_name).await?;
-        let guard = if self.is_excel_safe { Guard::ExcelSafe } else { Guard::Faithful };
+        let guard = results::guard(self.is_excel_safe);
         // Of a disk that is full, the results need what the log took.
         outbox.tidy().await;
         make_private(folder)?;
@@ -502,12 +505,12 @@ impl Report<'_> {
     fn led(&self) -> Led<'_> {
         let named = self.database_url.map(|url| place::address(url).ok());
         match (&self.work.outbox, named) {
-            (Address::Postgres(_), _) => Led::BySetting,
-            (Address::File(_), None) => Led::ByFolder(&self.work.folder),
+            (Address::Postgres(_), _) => Led::Setting,
+            (Address::File(_), None) => Led::Folder(&self.work.folder),
             (Address::File(path), Some(named)) => match named.as_ref().and_then(Address::file) {
-                Some(named) if named == path => Led::BySetting,
+                Some(named) if named == path => Led::Setting,
                 // Of a correction: it belongs where its rows came from.
-                _ => Led::ByPath(path),
+                _ => Led::File(path),
             },
         }
     }

@@ -39,7 +39,7 @@ use clap::Parser;
 
 use crate::outbox::{OpenError, OpenFault};
 use crate::printable;
-use crate::report::{self, Guard};
+use crate::report;
 use crate::settings::{Environment, SettingsError, Sources};
 use crate::telemetry;
 use args::{Cli, Command, Global};
@@ -136,7 +136,7 @@ fn run(
             }
             Command::Show { row } => after::Desk::new(global, &sources()?, screen)?.show(&row).await,
             Command::Export { batch, output, excel_safe } => {
-                let guard = if excel_safe { Guard::ExcelSafe } else { Guard::Faithful };
+                let guard = results::guard(excel_safe);
                 after::Desk::new(global, &sources()?, screen)?.export(batch.as_deref(), &output, guard).await
             }
             Command::Reconcile { batch, settings } => {
@@ -209,7 +209,7 @@ impl From<OpenError> for Failure {
         };
         let mut hint = error.hint().to_owned();
         if let OpenError::Locked { path, .. } = &error {
-            let status = Typed::now().at(Led::ByPath(path), "status", None, &[]);
+            let status = Typed::now().at(Led::File(path), "status", None, &[]);
             hint += &format!("; `{status}` shows how far it is");
         }
         Self::of(exit, &error, hint)

@@ -26,8 +26,8 @@ pub struct Place {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Named {
-    BySetting,
-    ByFolder,
+    Setting,
+    Folder,
 }
 
 impl Place {
@@ -43,15 +43,15 @@ impl Place {
 
     fn in_folder(folder: PathBuf, batch: Option<String>) -> Self {
         let outbox = Address::File(folder.join(OUTBOX_FILE));
-        Self { outbox, folder: Some(folder), batch, named: Named::ByFolder }
+        Self { outbox, folder: Some(folder), batch, named: Named::Folder }
     }
 
     /// How a hint leads to a batch of it; the latest one is what its folder means.
     pub fn led(&self, is_latest: bool) -> Led<'_> {
         match (self.named, &self.folder, &self.outbox) {
-            (Named::ByFolder, Some(folder), _) if is_latest => Led::ByFolder(folder),
-            (Named::ByFolder, _, Address::File(path)) => Led::ByPath(path),
-            _ => Led::BySetting,
+            (Named::Folder, Some(folder), _) if is_latest => Led::Folder(folder),
+            (Named::Folder, _, Address::File(path)) => Led::File(path),
+            _ => Led::Setting,
         }
     }
 
@@ -72,7 +72,7 @@ impl Place {
         if let Some(url) = database_url {
             let outbox = address(url)?;
             let folder = outbox.file().map(|it| it.parent().unwrap_or(Path::new("")).to_owned());
-            let (batch, named) = (typed.map(str::to_owned), Named::BySetting);
+            let (batch, named) = (typed.map(str::to_owned), Named::Setting);
             return Ok(vec![Self { folder, outbox, batch, named }]);
         }
         let named = typed.map(|it| folders_of(&here.join(it))).unwrap_or_default();

@@ -15,7 +15,9 @@ use crate::intake::{
     Blame, ColumnDoubt, Format, GuessedService, Hashing, Hidden, Intake, IntakeError, IntakeOptions, Row,
     Source,
 };
-use crate::outbox::{AnyOutbox, AnyStaging, Counts, MergeError, MergeOptions, Merged, NewRow, NewSource};
+use crate::outbox::{
+    AnyOutbox, AnyStaging, Counts, MergeError, MergeOptions, Merged, NewRow, NewSource, ResultsInfo,
+};
 use crate::settings::Reading;
 use crate::ticket::{Field, Id, Parsed, Problem, RawTicket, in_words};
 
@@ -150,7 +152,7 @@ pub enum Taking<'a> {
     AsAsked { sha256: &'a str },
 }
 
-/// Reads all rows of `intake` into `outbox`: all of them, or (on a failure) none.
+/// Reads all rows of `intake` into `outbox`: all of them, or (on a failure) none. `results`: those that will be written.
 pub async fn stage(
     intake: Intake,
     outbox: &mut AnyOutbox,
@@ -158,8 +160,9 @@ pub async fn stage(
     file: &Path,
     options: &MergeOptions<'_>,
     taking: Taking<'_>,
+    results: Option<&ResultsInfo>,
 ) -> Result<Staged, Failure> {
-    let (mut staging, read) = read_in(intake, outbox, work, file).await?;
+    let (mut staging, read) = read_in(intake, outbox, work, file, results).await?;
     match taking {
         Taking::ForGood => {}
         Taking::IfAllAreValid if read.facts.n_invalid == 0 => {}
@@ -193,7 +196,7 @@ pub async fn rehearse(
     file: &Path,
     options: &MergeOptions<'_>,
 ) -> Result<(Staged, Counts), Failure> {
-    let (staging, read) = read_in(intake, outbox, work, file).await?;
+    let (staging, read) = read_in(intake, outbox, work, file, None).await?;
     let content = read.facts.content.to_string();
     let rehearsal =
         staging.rehearse(&MergeOptions { sha256: &read.sha256, content: &content, ..*options }).await?;
@@ -227,6 +230,7 @@ async fn read_in<'a>(
     outbox: &'a mut AnyOutbox,
     work: &Work,
     file: &Path,
+    results: Option<&ResultsInfo>,
 ) -> Result<(AnyStaging<'a>, Read), Failure> {
     let (encoding, delimiter) = match &intake.summary().format {
         Format::Text { encoding, delimiter, .. } => (encoding.name(), char::from(*delimiter).to_string()),
@@ -244,6 +248,7 @@ async fn read_in<'a>(
         headers: &headers,
         lacks: &intake.lacks(),
         keys: &intake.keys(),
+        results,
     };
     let mut staging = outbox.begin(&source).await?;
     let mut facts = Facts::default();

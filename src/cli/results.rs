@@ -50,6 +50,11 @@ impl Form<'_> {
     }
 }
 
+/// As `--excel-safe` says.
+pub fn guard(excel_safe: bool) -> Guard {
+    if excel_safe { Guard::ExcelSafe } else { Guard::Faithful }
+}
+
 /// What [`write()`] and the summary make in a folder.
 pub const FILES: [&str; 5] = ["results.csv", "results.xlsx", "errors.csv", "problems.csv", "summary.json"];
 

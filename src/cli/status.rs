@@ -98,7 +98,7 @@ impl Desk<'_> {
 
     /// `of`: the one batch that it is about, and how commands find it.
     fn tell_status(&self, name: &str, status: &Status, of: Option<(Led<'_>, &str)>) {
-        let (led, batch) = of.map_or((Led::BySetting, None), |(led, batch)| (led, Some(batch)));
+        let (led, batch) = of.map_or((Led::Setting, None), |(led, batch)| (led, Some(batch)));
         let command = |name: &str, rest: &[&str]| Typed::now().at(led, name, batch, rest);
         let mut lines = vec![format!("{name}: {}", summary::in_words_now(&status.counts))];
         if 0 < status.counts.in_flight {

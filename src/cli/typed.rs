@@ -21,11 +21,11 @@ const OWN: [&str; 11] =
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Led<'a> {
     /// By the same setting as this one: `--database-url` is repeated, DATABASE_URL stands.
-    BySetting,
+    Setting,
     /// By its work folder, which means the batch imported last; no such setting is in force.
-    ByFolder(&'a Path),
+    Folder(&'a Path),
     /// By the path of its file, whatever the setting says.
-    ByPath(&'a Path),
+    File(&'a Path),
 }
 
 /// The arguments after the program's name.
@@ -74,9 +74,9 @@ impl Typed {
             [&[name], batch.as_slice(), rest].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
         };
         let (args, left): (_, &[&str]) = match led {
-            Led::BySetting => (said(batch), &[]),
-            Led::ByFolder(folder) => (said(Some(&folder.to_string_lossy())), &[]),
-            Led::ByPath(path) => {
+            Led::Setting => (said(batch), &[]),
+            Led::Folder(folder) => (said(Some(&folder.to_string_lossy())), &[]),
+            Led::File(path) => {
                 let url = format!("sqlite:{}", path.display());
                 (
                     said(batch).into_iter().chain(["--database-url".to_owned(), url]).collect(),
@@ -243,13 +243,13 @@ mod tests {
         let (folder, path) = (Path::new("a b.mutirao"), Path::new("a b.mutirao/outbox.db"));
         let it = typed(&["import", "a b.csv", "--database-url=postgres://db/x"]);
         let said = |led| it.at(led, "resume", Some("a b"), &[]);
-        assert_eq!(said(Led::BySetting), "mutirao resume 'a b' --database-url=postgres://db/x");
+        assert_eq!(said(Led::Setting), "mutirao resume 'a b' --database-url=postgres://db/x");
         assert_eq!(
-            said(Led::ByPath(path)),
+            said(Led::File(path)),
             "mutirao resume 'a b' --database-url 'sqlite:a b.mutirao/outbox.db'"
         );
         let it = typed(&["import", "a b.csv"]);
-        assert_eq!(it.at(Led::ByFolder(folder), "resume", Some("a b"), &[]), "mutirao resume 'a b.mutirao'");
+        assert_eq!(it.at(Led::Folder(folder), "resume", Some("a b"), &[]), "mutirao resume 'a b.mutirao'");
     }
 
     /// A command that is written by hand loses what was typed, and breaks at a name with a blank.

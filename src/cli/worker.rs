@@ -127,7 +127,7 @@ async fn work(
         screen.fail(&failure);
     }
     for halted in &left {
-        let led = Led::BySetting;
+        let led = Led::Setting;
         screen.err_or_log(status::halted(halted, led), status::halted_in_log(halted, led));
     }
     screen.note(in_words(&run.ending.stats));
@@ -213,7 +213,7 @@ pub async fn resume(sources: &Sources, global: &Global, screen: &Screen) -> Resu
     outbox.resume().await?;
     screen.note("all workers go on");
     for halted in outbox.halted().await? {
-        let led = Led::BySetting;
+        let led = Led::Setting;
         screen.note_or_log(status::halted(&halted, led), status::halted_in_log(&halted, led));
     }
     outbox.close().await;

@@ -403,6 +403,11 @@ impl AnyReader<'_> {
         answered(async { each!(self, it => it.batches_of_files(prefix).await) }).await
     }
 
+    /// Where imports wrote results of batches of which rows were purged at `at`; of at most `n` folders.
+    pub async fn folders_of_purged(self, at: Timestamp, n: usize) -> Result<Vec<String>, OutboxError> {
+        answered(async { each!(self, it => it.folders_of_purged(at, n).await) }).await
+    }
+
     /// The names of at most `n` batches that have rows.
     pub async fn batch_names(self, n: usize) -> Result<Vec<String>, OutboxError> {
         answered(async { each!(self, it => it.batch_names(n).await) }).await

@@ -1,6 +1,7 @@
 //! What a command says to an outbox, and what it hears back.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -48,6 +49,8 @@ pub struct NewSource<'a> {
     /// Objects of which the file has some keys as columns of their own, and those keys: a correction leaves
     /// the others as they are.
     pub keys: &'a [(Field, Vec<String>)],
+    /// The results that this import is to write; `None`: it writes none.
+    pub results: Option<&'a ResultsInfo>,
 }
 
 /// One line of a file, read and validated.
@@ -255,6 +258,28 @@ pub struct BatchInfo {
     pub counts: Counts,
     /// Its last whole file.
     pub source: SourceInfo,
+    /// Where an import has written its results last; `None`: none has.
+    pub results: Option<ResultsInfo>,
+}
+
+/// The results that an import wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResultsInfo {
+    /// Absolute, on the machine of that import.
+    pub folder: PathBuf,
+    /// Cells that a spreadsheet would run as a formula are guarded.
+    pub excel_safe: bool,
+}
+
+impl ResultsInfo {
+    pub(super) fn stored((folder, excel_safe): (String, bool)) -> Self {
+        Self { folder: folder.into(), excel_safe }
+    }
+
+    /// A name that is no text is not found again.
+    pub(super) fn folder_text(&self) -> String {
+        self.folder.to_string_lossy().into_owned()
+    }
 }
 
 /// The file whose order and columns the results have.

@@ -147,6 +147,28 @@ fn commands_in_hints_can_be_copied() {
     );
 }
 
+/// Seen: a formula in a cell, guarded by the import, ran in the results that `cancel` wrote.
+#[test]
+fn results_are_written_again_as_and_where_the_import_wrote_them() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(2).replace("Cliente 2", "=1+1"));
+    let import = ["import", "queda.csv", "--rate", "unlimited", "--sample", "1", "--excel-safe"];
+    site.run(&import).expect(0);
+    let nome = |folder: &str| site.table(&format!("{folder}/results.csv"))[1]["nome"].clone();
+    assert_eq!(nome("queda.mutirao"), "'=1+1");
+    site.run(&["cancel", "queda"]).expect(0);
+    assert_eq!(states(&site), "1 cancelled, 1 opened");
+    assert_eq!(nome("queda.mutirao"), "'=1+1");
+
+    let elsewhere = ["-o", "out", "--again", "--database-url", "sqlite:fila.mutirao/outbox.db"];
+    std::fs::create_dir(site.path("fila.mutirao")).unwrap();
+    site.run(&[&import[..], &elsewhere].concat()).expect(0);
+    let cancelled = site.run(&["cancel", "queda", elsewhere[3], elsewhere[4]]).expect(0);
+    assert_eq!((nome("out"), &*site.table("out/results.csv")[1]["state"]), ("'=1+1".to_owned(), "cancelled"));
+    assert!(cancelled.stderr.contains("out/results.csv"), "{}", cancelled.stderr);
+    assert!(!site.path("fila.mutirao/results.csv").exists(), "no import wrote there");
+}
+
 #[test]
 fn results_tell_the_truth_after_cancel_and_retry() {
     let site = Site::new("latency=20ms");

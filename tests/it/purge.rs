@@ -38,6 +38,15 @@ async fn a_purge_of_a_database_leaves_counts_and_tickets() {
                              (SELECT string_agg(r::text, ' ') FROM mutirao.record r))";
     let left: String = sqlx::query_scalar(sql).fetch_one(&mut database.connect().await).await.unwrap();
     assert!(!PERSONAL.iter().any(|it| left.contains(it)), "{left}");
+    let results = |file: &str| site.read(&format!("queda.mutirao/{file}"));
+    for file in ["results.csv", "errors.csv", "problems.csv"] {
+        let left = results(file);
+        assert!(!PERSONAL.iter().any(|it| left.contains(it)), "its batch was named: {file}: {left}");
+    }
+    site.run_at(&database.url(), &["import", "queda.csv"]).expect(3);
+    let purged = site.run_at(&database.url(), &["purge", "--older-than", "0s"]).expect(0).stderr;
+    assert!(results("results.csv").contains("Aparecida"));
+    assert!(purged.contains("delete them in ") && purged.contains("queda.mutirao"), "{purged}");
 }
 
 async fn check(site: &Site, run: &dyn Fn(&[&str]) -> crate::support::site::Ended) {

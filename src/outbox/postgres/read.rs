@@ -10,6 +10,7 @@ use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 use super::PgOutbox;
 use super::columns::{cell, each_field};
 use super::error::Trouble;
+use super::values::Time;
 use crate::delivery::code::BatchCode;
 use crate::delivery::{OutboxError, RowId, State};
 use crate::outbox::doubts::is_shown;
@@ -17,8 +18,8 @@ use crate::outbox::names::{IN_DOUBT, INVALID, UNCONFIRMED, any_of, state_of};
 use crate::outbox::stored::{self, DetailsColumns, Page, count, stored, time, unreadable};
 use crate::outbox::which::to_post;
 use crate::outbox::{
-    BatchId, BatchInfo, Counts, Crew, Cursor, FileBatch, Halted, ImportId, RowDetails, RowName, RowProblems,
-    Scope, SourceInfo, Status,
+    BatchId, BatchInfo, Counts, Crew, Cursor, FileBatch, Halted, ImportId, ResultsInfo, RowDetails, RowName,
+    RowProblems, Scope, SourceInfo, Status,
 };
 use crate::ticket::{Field, RawTicket};
 
@@ -251,6 +252,10 @@ impl PgOutbox {
             .fetch_one(&mut *conn)
             .await
             .trouble()?;
+        let sql = "SELECT folder, excel_safe FROM mutirao.source WHERE batch = $1 AND folder IS NOT NULL
+                    ORDER BY id DESC LIMIT 1";
+        let results =
+            sqlx::query_as(sql).bind(id).persistent(false).fetch_optional(&mut *conn).await.trouble()?;
         let active_at = active_at.into_iter().chain(finished_at).max().unwrap_or(created_at);
         Ok(Some(BatchInfo {
             active_at: time(active_at).max(source.imported_at),
@@ -262,6 +267,7 @@ impl PgOutbox {
             summary,
             counts,
             source,
+            results: results.map(ResultsInfo::stored),
         }))
     }
 
@@ -300,6 +306,21 @@ impl PgOutbox {
             .await
             .trouble()?;
         Ok(found.into_iter().map(FileBatch::stored).collect())
+    }
+
+    /// Where imports wrote results of batches of which rows were purged at `at`; of at most `n` folders.
+    pub async fn folders_of_purged(&self, at: Timestamp, n: usize) -> Result<Vec<String>, OutboxError> {
+        let sql = "SELECT DISTINCT s.folder FROM mutirao.source s
+                    WHERE s.folder IS NOT NULL
+                      AND EXISTS (SELECT FROM mutirao.outbox o WHERE o.batch = s.batch AND o.purged_at = $1)
+                    ORDER BY 1 LIMIT $2";
+        sqlx::query_scalar(sql)
+            .bind(Time(at))
+            .bind(i64::try_from(n).unwrap_or(i64::MAX))
+            .persistent(false)
+            .fetch_all(&mut *self.conn().await?)
+            .await
+            .trouble()
     }
 
     /// The names of at most `n` batches that have rows.

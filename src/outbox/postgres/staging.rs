@@ -12,7 +12,7 @@ use super::rights;
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
 use crate::outbox::stored::json;
-use crate::outbox::{MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal};
+use crate::outbox::{MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal, ResultsInfo};
 use crate::ticket::{Field, Kind, in_words};
 
 /// Lines are sent on when there are so many bytes of them.
@@ -29,6 +29,7 @@ pub struct Staging {
     pub(super) headers: Vec<String>,
     pub(super) lacks: Vec<Field>,
     pub(super) keys: Vec<(Field, Vec<String>)>,
+    pub(super) results: Option<ResultsInfo>,
     pub(super) n_rows: u64,
     /// Whether any line is one of ours, or names itself: most files have neither.
     pub(super) has_codes: bool,
@@ -65,6 +66,7 @@ impl PgOutbox {
             headers: source.headers.to_vec(),
             lacks: source.lacks.to_vec(),
             keys: source.keys.to_vec(),
+            results: source.results.cloned(),
             n_rows: 0,
             has_codes: false,
             names_rows: false,

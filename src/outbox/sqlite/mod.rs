@@ -135,6 +135,7 @@ mod tests {
             headers: &[],
             lacks: &[],
             keys: &[],
+            results: None,
         };
         let mut staging = outbox.begin(&source).await?;
         for line in lines {

@@ -13,8 +13,8 @@ use crate::outbox::range::Range;
 use crate::outbox::stored::{self, DetailsColumns, Page, count};
 use crate::outbox::which::to_post;
 use crate::outbox::{
-    BatchId, BatchInfo, Counts, Cursor, FileBatch, Halted, ImportId, RowDetails, RowName, RowProblems, Scope,
-    SourceInfo, Status,
+    BatchId, BatchInfo, Counts, Cursor, FileBatch, Halted, ImportId, ResultsInfo, RowDetails, RowName,
+    RowProblems, Scope, SourceInfo, Status,
 };
 use crate::ticket::Problem;
 
@@ -166,8 +166,12 @@ impl Reader {
                      FROM outbox o WHERE o.batch = ?1";
         let active_at: Option<i64> =
             sqlx::query_scalar(sql).bind(id).fetch_one(&mut *conn).await.trouble()?;
+        let sql = "SELECT folder, excel_safe FROM source WHERE batch = ?1 AND folder IS NOT NULL
+                    ORDER BY id DESC LIMIT 1";
+        let results = sqlx::query_as(sql).bind(id).fetch_optional(&mut *conn).await.trouble()?;
         let range = Range::of(Scope::Batch(BatchId(id)));
         Ok(Some(BatchInfo {
+            results: results.map(ResultsInfo::stored),
             active_at: time(active_at.into_iter().chain(finished_at).max().unwrap_or(created_at)),
             id: BatchId(id),
             name: name.to_owned(),
@@ -215,6 +219,20 @@ impl Reader {
         let found: Vec<(String, String, i64)> =
             sqlx::query_as(sql).bind(prefix.to_owned()).fetch_all(&mut *self.conn().await).await.trouble()?;
         Ok(found.into_iter().map(FileBatch::stored).collect())
+    }
+
+    /// Where imports wrote results of batches of which rows were purged at `at`; of at most `n` folders.
+    pub async fn folders_of_purged(&self, at: Timestamp, n: usize) -> Result<Vec<String>, OutboxError> {
+        let sql = "SELECT DISTINCT s.folder FROM source s
+                    WHERE s.folder IS NOT NULL
+                      AND EXISTS (SELECT 1 FROM outbox o WHERE o.batch = s.batch AND o.purged_at = ?1)
+                    ORDER BY 1 LIMIT ?2";
+        sqlx::query_scalar(sql)
+            .bind(at.as_millisecond())
+            .bind(i64::try_from(n).unwrap_or(i64::MAX))
+            .fetch_all(&mut *self.conn().await)
+            .await
+            .trouble()
     }
 
     /// The names of at most `n` batches that have rows.

@@ -8,7 +8,7 @@ use super::error::{Trouble, json};
 use super::session::Tx;
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
-use crate::outbox::{MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal};
+use crate::outbox::{MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal, ResultsInfo};
 use crate::ticket::Field;
 
 /// Rows of one `INSERT`: larger ones gain nothing (measured), and hold more in memory.
@@ -51,8 +51,8 @@ impl SqliteOutbox {
             return Err(MergeError::Taken { batch: source.batch.to_owned() });
         }
         let sql = "INSERT INTO source (batch, kind, file_name, sha256, content, encoding, delimiter, headers,
-                                       n_rows, imported_at)
-                   SELECT id, 'whole', ?2, '', '', ?3, ?4, ?5, 0, 0 FROM batch WHERE name = ?1
+                                       n_rows, imported_at, folder, excel_safe)
+                   SELECT id, 'whole', ?2, '', '', ?3, ?4, ?5, 0, 0, ?6, ?7 FROM batch WHERE name = ?1
                    RETURNING id, (SELECT coalesce(max(id), 0) + 1 FROM record)";
         let (source_id, first_record) = sqlx::query_as(sql)
             .bind(source.batch.to_owned())
@@ -60,6 +60,8 @@ impl SqliteOutbox {
             .bind(source.encoding.to_owned())
             .bind(source.delimiter.to_owned())
             .bind(json(source.headers))
+            .bind(source.results.map(ResultsInfo::folder_text))
+            .bind(source.results.is_some_and(|it| it.excel_safe))
             .fetch_one(&mut *tx)
             .await
             .trouble()?;

@@ -255,6 +255,7 @@ async fn a_dropped_staging_leaves_nothing(driver: Driver) {
         headers: &[],
         lacks: &[],
         keys: &[],
+        results: None,
     };
     let one = line(2, "z");
     let mut staging = it.outbox.begin(&source).await.expect("it begins");

@@ -83,6 +83,7 @@ pub async fn try_import(outbox: &mut AnyOutbox, file: &File<'_>) -> Result<Merge
         headers: &headers,
         lacks: file.lacks,
         keys: file.keys,
+        results: None,
     };
     let mut staging = outbox.begin(&source).await.expect("it begins");
     let services: Vec<String> = file.lines.iter().map(|it| it.service.to_string()).collect();

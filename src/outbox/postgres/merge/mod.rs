@@ -26,7 +26,7 @@ use crate::delivery::code::BatchCode;
 use crate::outbox::which::counted;
 use crate::outbox::{
     BatchId, FirstPost, ImportId, MergeCounts, MergeError, MergeKind, MergeOptions, Merged, Rehearsal,
-    Repeats, Withdrawn,
+    Repeats, ResultsInfo, Withdrawn,
 };
 use crate::ticket::Field;
 
@@ -91,6 +91,7 @@ struct File {
     headers: Vec<String>,
     lacks: Vec<Field>,
     keys: Vec<(Field, Vec<String>)>,
+    results: Option<ResultsInfo>,
     n_rows: u64,
     has_codes: bool,
     names_rows: bool,
@@ -104,7 +105,7 @@ impl Merge {
         purpose: Purpose,
     ) -> Result<(Self, Merged), MergeError> {
         let Staging { tx, batch, code, file_name, encoding, delimiter, headers, lacks, keys, .. } = staging;
-        let Staging { n_rows, has_codes, names_rows, is_held, .. } = staging;
+        let Staging { results, n_rows, has_codes, names_rows, is_held, .. } = staging;
         let file = File {
             file_name,
             encoding,
@@ -112,6 +113,7 @@ impl Merge {
             headers,
             lacks,
             keys,
+            results,
             n_rows,
             has_codes,
             names_rows,

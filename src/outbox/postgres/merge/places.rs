@@ -13,7 +13,7 @@ use crate::outbox::names::{CANCELLED, IN_FLIGHT};
 use crate::outbox::stored::{count, json, stored};
 use crate::outbox::which::unsent;
 use crate::outbox::words::{OUTDATED, without_outdated};
-use crate::outbox::{MergeError, MergeKind, MergeOptions};
+use crate::outbox::{MergeError, MergeKind, MergeOptions, ResultsInfo};
 
 /// How often rows that workers hold are waited for, when two waits cross.
 const CROSSINGS_MAX: u32 = 5;
@@ -36,15 +36,22 @@ impl Merge {
             return Err(MergeError::Taken { batch: self.name.clone() });
         }
         self.batch = batch;
+        let results = self.file.results.as_ref();
+        let (folder, excel_safe) = (results.map(ResultsInfo::folder_text), results.map(|it| it.excel_safe));
         if self.kind == MergeKind::Whole && self.finds_its_places(options.sha256).await? {
             self.places = Places::Taken;
-            let sql = format!("UPDATE mutirao.source SET imported_at = {NOW} WHERE id = $2");
-            return Ok(self.run_sql(&sql, &[self.now, self.source]).await.map(drop)?);
+            let sql = format!(
+                "UPDATE mutirao.source SET imported_at = {NOW}, folder = coalesce($3, folder),
+                        excel_safe = coalesce($4, excel_safe) WHERE id = $2"
+            );
+            let again = sqlx::query(AssertSqlSafe(sql)).bind(self.now).bind(self.source);
+            let again = again.bind(folder).bind(excel_safe);
+            return Ok(again.persistent(false).execute(&mut *self.tx).await.trouble().map(drop)?);
         }
         let sql = format!(
             "INSERT INTO mutirao.source (imported_at, batch, kind, file_name, sha256, encoding, delimiter, headers,
-                                         n_rows, content)
-             VALUES ({NOW}, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id"
+                                         n_rows, content, folder, excel_safe)
+             VALUES ({NOW}, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id"
         );
         let source = sqlx::query_scalar(AssertSqlSafe(sql))
             .bind(self.now)
@@ -60,6 +67,8 @@ impl Merge {
             .bind(json(&self.file.headers))
             .bind(i64::try_from(self.file.n_rows).unwrap_or(i64::MAX))
             .bind(options.content)
+            .bind(folder)
+            .bind(excel_safe.unwrap_or_default())
             .persistent(false)
             .fetch_one(&mut *self.tx);
         self.source = source.await.trouble()?;
