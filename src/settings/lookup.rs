@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 use super::error::SettingsError;
-use super::private::{self, Keeper};
+use super::private::{self, Protection};
 use super::row::{self, Kind, Row, Setting};
 use super::said::{Place, Said, Typed};
 use super::sources::{Sources, if_there};
@@ -161,7 +161,7 @@ impl Secret {
         let Some(path) = path else { return Ok(None) };
         let folder = self.handed.as_deref().and_then(|handed| handed.parent());
         let is_handed = folder.is_some_and(|folder| path.starts_with(folder));
-        let text = private::read(&path, if is_handed { Keeper::Systemd } else { Keeper::User })?;
+        let text = private::read(&path, if is_handed { Protection::Systemd } else { Protection::Mode })?;
         if text.is_empty() {
             let place = Place::Variable(row::variable(&row::file_of(self.key)));
             let problem = format!("`{}` is empty", path.display());

@@ -10,20 +10,20 @@ use crate::ownership::{self, Asked};
 /// Longest file of a secret. Bytes: a certificate's key has some thousand; a disk image is a mistake.
 const LEN_MAX: u64 = 64 << 10;
 
-/// Who answers for a file being read by nobody else.
+/// What keeps others from reading a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Keeper {
-    /// The user: owner and mode are looked at.
-    User,
+pub(super) enum Protection {
+    /// Owner and mode: they are looked at.
+    Mode,
     /// systemd, which hands credentials to one service, by modes and lists of its own.
     Systemd,
 }
 
 /// The text of `path`, without the mark that some editors put in front and the line's end behind.
-pub(super) fn read(path: &Path, keeper: Keeper) -> Result<String, SettingsError> {
+pub(super) fn read(path: &Path, protection: Protection) -> Result<String, SettingsError> {
     let unreadable = |source| SettingsError::Unreadable { path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
-    if keeper == Keeper::User {
+    if protection == Protection::Mode {
         refuse_shared(path, &file.metadata().map_err(unreadable)?)?;
     }
     let mut text = String::new();
@@ -48,17 +48,17 @@ mod tests {
     fn a_secret_that_others_may_read_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("password");
-        for (mode, keeper, is_read) in [
-            (0o600, Keeper::User, true),
-            (0o400, Keeper::User, true),
-            (0o640, Keeper::User, false),
-            (0o604, Keeper::User, false),
-            (0o660, Keeper::User, false),
-            (0o440, Keeper::Systemd, true),
+        for (mode, protection, is_read) in [
+            (0o600, Protection::Mode, true),
+            (0o400, Protection::Mode, true),
+            (0o640, Protection::Mode, false),
+            (0o604, Protection::Mode, false),
+            (0o660, Protection::Mode, false),
+            (0o440, Protection::Systemd, true),
         ] {
             write(&path, "hunter2\n").unwrap();
             set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-            match read(&path, keeper) {
+            match read(&path, protection) {
                 Ok(text) => assert!(is_read && text == "hunter2", "{mode:o}"),
                 Err(error) => {
                     assert!(!is_read, "{mode:o}: {error}");
@@ -77,7 +77,7 @@ mod tests {
         for written in ["hunter2", "\u{feff}hunter2\r\n", "hunter2\n\n"] {
             write(&path, written).unwrap();
             set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-            assert_eq!(read(&path, Keeper::User).unwrap(), "hunter2", "{written:?}");
+            assert_eq!(read(&path, Protection::Mode).unwrap(), "hunter2", "{written:?}");
         }
     }
 }
