@@ -15,9 +15,10 @@ pub struct Ours {
     pub by_batch: BTreeMap<BatchCode, u64>,
     /// Rows that name no batch, and yet carry a `protocolo` or a state of ours: a ticket may stand beside them.
     pub n_nameless: u64,
-    /// Rows beside which a `protocolo` stands.
-    pub with_protocolo: u64,
-    /// Rows whose state says that they were opened, skipped, withdrawn, or may have been sent.
+    /// Those that name none, and those that do.
+    pub n_carried: u64,
+    /// Rows beside which a `protocolo` stands, or whose state says that they were opened, skipped, withdrawn, or may
+    /// have been sent.
     pub n_settled: u64,
 }
 
@@ -28,16 +29,18 @@ impl Ours {
         while let Some(row) = intake.next_row()? {
             it.n_rows += 1;
             let (has_protocolo, state) = (row.has_protocolo(), row.state());
-            match row.identity().and_then(|it| it.0) {
+            let is_marked = has_protocolo || state.is_some();
+            let code = row.identity().and_then(|it| it.0);
+            match code {
                 Some(code) => *it.by_batch.entry(code).or_default() += 1,
-                None => it.n_nameless += u64::from(has_protocolo || state.is_some()),
+                None => it.n_nameless += u64::from(is_marked),
             }
-            it.with_protocolo += u64::from(has_protocolo);
+            it.n_carried += u64::from(is_marked || code.is_some());
             let may_be_sent = !matches!(
                 state,
                 None | Some(State::Pending | State::Invalid | State::Rejected | State::Failed)
             );
-            it.n_settled += u64::from(may_be_sent);
+            it.n_settled += u64::from(has_protocolo || may_be_sent);
         }
         Ok(it)
     }

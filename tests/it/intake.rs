@@ -328,10 +328,10 @@ fn what_intake_gives_to_be_stored_reads_the_same_later() {
 fn a_row_beside_which_a_protocolo_stands_is_told() {
     let text = format!("{HEADER};state;protocolo\n{ROW};opened;20250101\n{ROW};skipped;\n{ROW};;\n");
     let ours = open(&text).unwrap().ours().clone();
-    assert_eq!((ours.n_rows, ours.n_nameless, ours.with_protocolo, ours.n_settled), (3, 2, 1, 2));
+    assert_eq!((ours.n_rows, ours.n_nameless, ours.n_carried, ours.n_settled), (3, 2, 2, 2));
     let text = format!("{HEADER};Protocolo\n{ROW};20250101\n{ROW};\n");
     let ours = open(&text).unwrap().ours().clone();
-    assert_eq!((ours.n_nameless, ours.with_protocolo), (1, 1), "whoever wrote it");
+    assert_eq!((ours.n_nameless, ours.n_settled), (1, 1), "whoever wrote it");
 }
 
 /// Land lots stood in a column `lote`: the file took another batch's name, and none of its guards.
@@ -397,7 +397,7 @@ fn our_own_results_are_accepted_as_they_are() {
     let mut intake = open(&text).unwrap();
     assert_eq!(intake.headers().last().unwrap(), "cidade");
     let ours = intake.ours();
-    assert_eq!((ours.batch(), ours.n_rows, ours.n_settled), (Some(BatchCode::of_bits(0)), 1, 0));
+    assert_eq!((ours.batch(), ours.n_carried, ours.n_settled), (Some(BatchCode::of_bits(0)), 1, 0));
     let row = intake.next_row().unwrap().unwrap();
     let (code, referencia) = row.identity().expect("we wrote it");
     assert_eq!((code, &*referencia), (Some(BatchCode::of_bits(0)), "REF 1"));

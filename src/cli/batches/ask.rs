@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Candidate;
-use super::decide::{Answer, Doubt, Situation};
+use super::decide::{Answer, Doubt, Plan, Situation, decide};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::screen::Screen;
@@ -88,12 +88,37 @@ fn flags(offers: &[Offer]) -> String {
     each.join("; ")
 }
 
+/// What is done with a file, after a person has said what only they know.
+pub fn plan(
+    situation: &mut Situation,
+    found: Option<&Candidate>,
+    asking: &Asking<'_>,
+    screen: &Screen,
+) -> Result<Plan, Failure> {
+    loop {
+        match decide(situation) {
+            Plan::Ask(doubt, offers) => {
+                let question = question(doubt, situation, found);
+                match asking.ask(&question, offers, screen)? {
+                    Answer::Continue => situation.answers.go_on = true,
+                    Answer::New => situation.answers.new = true,
+                    Answer::Again => situation.answers.again = true,
+                }
+            }
+            plan => return Ok(plan),
+        }
+    }
+}
+
 /// What is asked before a file is taken in.
-pub fn question(doubt: Doubt, situation: &Situation, found: Option<&Candidate>) -> String {
+fn question(doubt: Doubt, situation: &Situation, found: Option<&Candidate>) -> String {
     let carried = || {
         format!(
-            "{} rows of this file say that they were opened, or may have been, and the import that did it is not here: they would be opened once more",
-            situation.n_carried
+            "{} rows of this file say that an import which is not here took them in, and {} rows that they were opened \
+             or may have been: what that import opened, or will yet, would be opened once more (correct it beside its \
+             work folder instead)",
+            situation.n_carried,
+            situation.n_settled.min(situation.n_carried)
         )
     };
     let Some(found) = found.filter(|_| doubt != Doubt::Carried) else { return carried() };

@@ -69,8 +69,10 @@ pub struct Situation {
     pub met: Option<Met>,
     /// The file was written by us, from rows of the batch that was found.
     pub is_correction: bool,
-    /// Rows with a protocolo or a state of ours, in a file that corrects nothing here.
+    /// Rows of ours that are of no batch here, by their reference, a protocolo or a state.
     pub n_carried: u64,
+    /// Of all rows of ours: those that were opened, or may have been.
+    pub n_settled: u64,
     /// Nothing is real: nothing is asked.
     pub is_sandbox: bool,
     pub answers: Answers,
@@ -120,7 +122,7 @@ pub enum Doubt {
 
 /// The table of "The same batch" in the design.
 pub fn decide(it: &Situation) -> Plan {
-    if it.is_correction || it.is_sandbox {
+    if it.is_sandbox || it.is_correction && it.n_carried == 0 {
         return Plan::Here;
     }
     let Answers { go_on, new, again } = it.answers;
@@ -246,6 +248,9 @@ mod tests {
         ] {
             let situation = Situation { n_carried, answers, ..bare() };
             assert_eq!(decide(&situation), plan, "{n_carried} {answers:?}");
+            // Among rows of the batch that is corrected, too.
+            let correction = Situation { is_correction: true, ..situation };
+            assert_eq!(decide(&correction), plan, "{n_carried} {answers:?}");
         }
         // Whatever stands where it would work, unless its rows are that batch's.
         let at = |compared, minutes| {
@@ -294,6 +299,7 @@ mod tests {
             met: None,
             is_correction: false,
             n_carried: 0,
+            n_settled: 0,
             is_sandbox: false,
             answers: NONE,
         }

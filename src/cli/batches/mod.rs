@@ -18,13 +18,13 @@ use super::reading;
 use super::screen::Screen;
 use crate::delivery::code::BatchCode;
 use crate::intake::{Intake, Source};
-use crate::outbox::{Address, BatchInfo};
+use crate::outbox::{Address, BatchInfo, MergeError};
 use crate::registry::REMEMBERED_FOR;
 use crate::report;
 use crate::settings::Reading;
 
 pub use ask::{Asking, Offer, when};
-use decide::{Answer, Answers, Met, Plan, Situation, decide};
+use decide::{Answers, Met, Plan, Situation};
 pub use look::Look;
 pub use recognition::Recognition;
 
@@ -78,35 +78,37 @@ impl Work {
 impl Wish<'_> {
     /// Finds the batch, and asks what only a person knows.
     pub async fn find(&self, intake: &Intake, asking: &Asking<'_>, screen: &Screen) -> Result<Work, Failure> {
+        let ours = intake.ours();
+        if 1 < ours.by_batch.len() {
+            return Err(MergeError::SeveralBatches { n_batches: ours.by_batch.len() as u64 }.into());
+        }
         if let Some(work) = self.corrected(intake).await? {
-            return Ok(work);
+            let mut situation = Situation {
+                now: Timestamp::now(),
+                met: None,
+                is_correction: true,
+                n_carried: ours.n_nameless,
+                n_settled: ours.n_settled,
+                is_sandbox: self.is_sandbox,
+                answers: self.answers,
+            };
+            ask::plan(&mut situation, None, asking, screen)?;
+            return Ok(Work { answers: situation.answers, ..work });
         }
         let folder = self.folder()?;
         let base = self.base(screen)?;
         let now = Timestamp::now();
         let found = self.choose(self.candidates(&folder, &base, now).await?, &base, now);
-        let ours = intake.ours();
         let mut situation = Situation {
             now,
             met: found.as_ref().map(Candidate::met),
             is_correction: false,
-            n_carried: ours.n_nameless.max(ours.with_protocolo).max(ours.n_settled),
+            n_carried: ours.n_carried,
+            n_settled: ours.n_settled,
             is_sandbox: self.is_sandbox,
             answers: self.answers,
         };
-        let plan = loop {
-            match decide(&situation) {
-                Plan::Ask(doubt, offers) => {
-                    let question = ask::question(doubt, &situation, found.as_ref());
-                    match asking.ask(&question, offers, screen)? {
-                        Answer::Continue => situation.answers.go_on = true,
-                        Answer::New => situation.answers.new = true,
-                        Answer::Again => situation.answers.again = true,
-                    }
-                }
-                plan => break plan,
-            }
-        };
+        let plan = ask::plan(&mut situation, found.as_ref(), asking, screen)?;
         let answers = situation.answers;
         Ok(match (plan, found) {
             (Plan::Here, Some(found)) => Work {

@@ -228,9 +228,8 @@ fn the_same_content_is_known_whatever_its_references() {
     site.write("outra/fila.csv", rows(11..=12) + "x;Sem luz;Ana;(37) 99911-0001;não\n");
     site.run(&["import", "outra/fila.csv", "--rate", "unlimited"]).expect(3);
     site.write("carried.csv", site.read("outra/fila.mutirao/errors.csv").replace("\nx;", "\n11099;"));
-    for _ in 0..2 {
-        site.run(&["import", "carried.csv", "--rate", "unlimited"]).expect(0);
-    }
+    site.run(&["import", "carried.csv", "--rate", "unlimited", "--again"]).expect(0);
+    site.run(&["import", "carried.csv", "--rate", "unlimited"]).expect(0);
     assert_eq!(tickets(&site), (4, 0));
 }
 
@@ -303,6 +302,47 @@ fn rows_that_say_that_they_are_open_are_not_opened_elsewhere() {
     assert_eq!(tickets(&site), (3, 0));
 }
 
+/// Both opened what had been refused a second time: a copy of errors.csv in another folder, and then the one beside
+/// its outbox; two of them pasted into one file, and then each by itself.
+#[test]
+fn what_is_corrected_elsewhere_is_asked_about_and_two_batches_are_not_one_file() {
+    let site = Site::new("");
+    for (name, services) in [("um", 11..=12), ("dois", 21..=22)] {
+        site.write(&format!("{name}.csv"), rows(services) + "x;Sem luz;Ana;(37) 99911-0001\n");
+        site.run(&["import", &format!("{name}.csv"), "--rate", "unlimited"]).expect(3);
+    }
+    let fixed = |name: &str, service: &str| {
+        site.read(&format!("{name}.mutirao/errors.csv")).replace("\nx;", &format!("\n{service};"))
+    };
+    let (one, two) = (fixed("um", "11099"), fixed("dois", "11098"));
+    site.write("baixados/errors.csv", &one);
+    let asked = site.run(&["import", "baixados/errors.csv", "--rate", "unlimited", "--yes"]).expect(2);
+    assert!(asked.stderr.contains("1 rows of this file say"), "{}", asked.stderr);
+    let pasted = format!("{one}{}\n", two.lines().nth(1).unwrap());
+    site.write("juntos.csv", pasted);
+    for more in [&[][..], &["--again"]] {
+        let args = [&["import", "juntos.csv", "--rate", "unlimited", "--yes"][..], more].concat();
+        let refused = site.run(&args).expect(2);
+        assert!(refused.stderr.contains("each batch's rows"), "{}", refused.stderr);
+    }
+    assert_eq!(tickets(&site), (4, 0));
+    for (name, fixed) in [("um", one), ("dois", two)] {
+        site.write(&format!("{name}.mutirao/errors.csv"), fixed);
+        site.run(&["import", &format!("{name}.mutirao/errors.csv"), "--rate", "unlimited"]).expect(0);
+    }
+    assert_eq!(tickets(&site), (6, 0));
+    // Among rows that are corrected, one that lost its reference is no new one.
+    let results = site.read("um.mutirao/results.csv");
+    let mut lines: Vec<String> = results.lines().map(str::to_owned).collect();
+    let at = lines[0].trim_start_matches('\u{feff}').split(';').position(|it| it == "referencia").unwrap();
+    let mut cells: Vec<&str> = lines[1].split(';').collect();
+    cells[at] = "";
+    lines[1] = cells.join(";");
+    site.write("um.mutirao/results.csv", lines.join("\n") + "\n");
+    site.run(&["import", "um.mutirao/results.csv", "--rate", "unlimited", "--yes"]).expect(2);
+    assert_eq!(tickets(&site), (6, 0));
+}
+
 #[test]
 fn what_was_fixed_for_one_month_is_no_correction_of_the_next_ones_batch_of_the_same_name() {
     let site = Site::new("");
@@ -313,7 +353,8 @@ fn what_was_fixed_for_one_month_is_no_correction_of_the_next_ones_batch_of_the_s
     }
     let fixed = site.read("outubro/queda.mutirao/errors.csv").replace("\nx;", "\n11004;");
     site.write("novembro/errors.csv", fixed);
-    site.run(&["import", "novembro/errors.csv", "--rate", "unlimited"]).expect(0);
+    site.run(&["import", "novembro/errors.csv", "--rate", "unlimited"]).expect(2);
+    site.run(&["import", "novembro/errors.csv", "--rate", "unlimited", "--again"]).expect(0);
     assert_eq!(tickets(&site), (7, 0));
     assert_eq!(site.table("novembro/queda.mutirao/results.csv").len(), 4, "November's are as they were");
     assert_eq!(site.table("novembro/errors.mutirao/results.csv").len(), 1);
