@@ -41,6 +41,15 @@ pub struct Found {
     pub owner: Option<RowId>,
 }
 
+/// A row's last claim, as its outbox knows it: a database that lost its last commits gives tokens again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastClaim {
+    pub state: State,
+    pub token: Token,
+    /// It was made by who asks.
+    pub is_own: bool,
+}
+
 /// What is to be written of such a settle. Whatever is, has the settle's attempt in its history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write<'a> {
@@ -116,6 +125,10 @@ pub fn verbatim(text: &str) -> Cow<'_, str> {
 }
 
 impl Found {
+    fn last_claim(&self) -> LastClaim {
+        LastClaim { state: self.state, token: self.token, is_own: self.is_own }
+    }
+
     /// What becomes of `settle`. `as_stored` is a text as the outbox can hold it.
     pub fn meet<'a>(&self, settle: &'a Settle, as_stored: fn(&str) -> Cow<'_, str>) -> (Write<'a>, Settled) {
         // The claim that is settled was this row's last.
@@ -141,7 +154,7 @@ impl Found {
             _ if is_owner => (Write::Change, Settled::Written),
             change if is_last && self.is_after(change, as_stored) => (Write::Nothing, Settled::Written),
             Change::Release => (Write::Nothing, Settled::Stale),
-            change if self.lacks_claim(settle.token) && !self.is_after(change, as_stored) => {
+            change if self.last_claim().lacks_claim(settle.token) && !self.is_after(change, as_stored) => {
                 (Write::Doubt, Settled::Stale)
             }
             _ => (Write::Nothing, Settled::Stale),
@@ -201,11 +214,13 @@ impl Found {
             Change::Opened { .. } => false,
         }
     }
+}
 
-    /// Whether the outbox knows neither of the claim of who settles, under `token`, nor of a later one: its
-    /// last commits are lost. Something was sent under that claim, so the row is not posted before a look-up,
+impl LastClaim {
+    /// Whether the outbox knows neither of the claim of who asks, under `token`, nor of a later one: its last
+    /// commits are lost. Something was sent under that claim, so the row is not posted before a look-up,
     /// whatever is said yet of claims before it.
-    fn lacks_claim(&self, token: Token) -> bool {
+    pub fn lacks_claim(self, token: Token) -> bool {
         match self.state {
             State::Opened => false,
             // What it knows of may be an earlier claim, of a worker that has not said yet how that ended.
@@ -213,6 +228,12 @@ impl Found {
             // Whatever it was: it may have been pending again, by a word that is forgotten, too.
             _ => self.token < token || self.token == token && !self.is_own,
         }
+    }
+
+    /// Whether it does not know how that claim ended: it has the row in flight, or not even claimed.
+    pub fn lacks_settle(self, token: Token) -> bool {
+        let is_known = self.is_own && self.state != State::InFlight;
+        self.token < token || self.token == token && !is_known
     }
 }
 

@@ -6,6 +6,7 @@
 mod any;
 mod commands;
 mod doubts;
+mod lately;
 mod names;
 pub mod postgres;
 mod queue;
@@ -18,6 +19,8 @@ mod which;
 mod words;
 
 pub use any::{Address, AnyOutbox, AnyReader, AnyStaging, AnyWorker, LEASE, OpenFault, Ping, ReadOnlyOutbox};
+#[cfg(feature = "inside")]
+pub use lately::{Lately, Said};
 pub use names::{kind_name, state_name, state_of};
 pub use postgres::{PgOutbox, has_password};
 #[cfg(feature = "inside")]

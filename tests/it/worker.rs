@@ -305,7 +305,7 @@ async fn rows_of_a_worker_that_died_are_looked_up_and_opened_once() {
         .await
         .unwrap();
     let worker = outbox.worker(&site, &["--rate", "unlimited", "--settle-delay", "1s"]);
-    sqlx::raw_sql("UPDATE mutirao.worker SET n_renewals = 2").execute(&mut outbox.conn).await.unwrap();
+    sqlx::raw_sql("UPDATE mutirao.worker SET n_renewals = 100").execute(&mut outbox.conn).await.unwrap();
     outbox.until("opened", 8).await;
     assert_eq!(worker.end_by(Signal::TERM), Some(0));
     let audit = site.audit();

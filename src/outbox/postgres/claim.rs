@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::candidate::{Candidate, Look, backlog, candidates, unreadable};
 use super::error::{Trouble, all_of, refusal};
 use super::keys::ClaimKeys;
+use super::lately::is_silent;
 use super::lease::Worker;
 use super::parking::Stride;
 use super::piecewise::{Refusals, piecewise, within};
@@ -309,9 +310,9 @@ async fn mark(
                 WHERE o.id = v.id
                   AND EXISTS (SELECT FROM mutirao.worker w
                                WHERE w.id = $2 AND clock_timestamp() + $4 < w.lease_until)
-                  AND NOT EXISTS (SELECT FROM mutirao.worker w
-                                   WHERE w.server_started <> pg_postmaster_start_time() AND clock_timestamp() < w.lease_until)",
-        begun("o", "$3 + $5")
+                  AND NOT EXISTS (SELECT FROM mutirao.worker s WHERE {})",
+        begun("o", "$3 + $5"),
+        is_silent(2)
     );
     let marked = sqlx::query(AssertSqlSafe(sql))
         .bind(rows)

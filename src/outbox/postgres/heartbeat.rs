@@ -3,7 +3,8 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use super::lease::{Others, Worker};
+use super::lease::{Others, RENEWALS_BEFORE_RESCUE, Worker};
+use super::session::ANSWER_MAX;
 use crate::delivery::CLAIM_AGE_MAX;
 use crate::outbox::LEASE;
 
@@ -20,6 +21,11 @@ const RENEWALS_PER_ROUND: u32 = 6;
 
 /// Between tries of a database that did not answer.
 const AGAIN: Duration = Duration::from_secs(1);
+const _: () = assert!(
+    (ANSWER_MAX.as_secs() + AGAIN.as_secs()) * (RENEWALS as u64)
+        < LEASE.as_secs() * (RENEWALS_BEFORE_RESCUE as u64),
+    "whose call hangs when the database comes back is not taken for dead"
+);
 
 impl Worker {
     /// Renews the lease, takes in what dead workers left in flight, and parks what cannot go, for ever. `rescued` hears of how

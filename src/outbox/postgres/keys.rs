@@ -10,9 +10,9 @@ use sqlx::PgConnection;
 use tokio::time::Instant;
 
 use super::error::Trouble;
-use super::lately::REMEMBERED;
 use crate::delivery::OutboxError;
 use crate::delivery::identity::{BatchKey, Marker};
+use crate::outbox::lately::REMEMBERED;
 
 /// From so many on, those that were not used lately are forgotten.
 const KEYS_MAX: usize = 4096;

@@ -14,7 +14,6 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::PgOutbox;
 use super::error::{Trouble, all_of};
 use super::keys::Keys;
-use super::lately::Lately;
 use super::parking::Walk;
 use super::piecewise::{PassedOver, piecewise};
 use super::session::{Access, alone, in_time};
@@ -22,11 +21,13 @@ use super::values::{Time, text};
 use crate::delivery::{OutboxError, Rate};
 use crate::outbox::Terms;
 use crate::outbox::doubts::taken_in;
+use crate::outbox::lately::Lately;
 use crate::outbox::names::IN_FLIGHT;
 
-/// So many renewals in time, one after another, before a worker takes over the rows of the dead. After
-/// an outage all leases have run out, and whoever comes back first must not take everybody for dead.
-const RENEWALS_BEFORE_RESCUE: i32 = 2;
+/// So many renewals, one after another, in time and of one server, before a worker takes over the rows of the
+/// dead. After an outage all leases have run out, and whoever comes back first must not take everybody for
+/// dead. The others come back as late as a call that began before the outage ended is waited for.
+pub const RENEWALS_BEFORE_RESCUE: i32 = 4;
 
 /// The other workers of an outbox, by their leases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +151,8 @@ impl Worker {
                                       WHERE id <> $1 AND clock_timestamp() + make_interval(secs => lease_s + 1) < lease_until
                                         FOR UPDATE SKIP LOCKED))
                    UPDATE mutirao.worker
-                      SET n_renewals = CASE WHEN clock_timestamp() < lease_until THEN n_renewals + 1 ELSE 0 END,
+                      SET n_renewals = CASE WHEN clock_timestamp() < lease_until AND server_started = pg_postmaster_start_time()
+                                        THEN n_renewals + 1 ELSE 0 END,
                           lease_until = clock_timestamp() + make_interval(secs => $2)
                     WHERE id = $1
                 RETURNING EXISTS (SELECT FROM mutirao.worker w WHERE w.id <> $1 AND w.lease_until <= clock_timestamp()),
@@ -179,7 +181,7 @@ impl Worker {
     }
 
     /// Takes in what dead workers left `in_flight`. Returns how many; none before this worker has renewed its
-    /// own lease twice.
+    /// own lease so often ([`RENEWALS_BEFORE_RESCUE`]).
     ///
     /// Whoever was only cut off from here may have posted until its lease ended, and waits for the answer:
     /// the doubt is of when it stops waiting.

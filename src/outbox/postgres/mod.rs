@@ -48,6 +48,8 @@ use crate::delivery::OutboxError;
 
 pub use connect::{OpenError, has_password, unknown_parameters};
 pub use health::Ping;
+#[cfg(feature = "inside")]
+pub use lease::RENEWALS_BEFORE_RESCUE;
 pub use lease::Worker;
 pub use schema::{Migrated, ROLES, WakeUp, check, migrate, script};
 pub use staging::Staging;

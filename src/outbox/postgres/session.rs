@@ -18,7 +18,7 @@ use crate::delivery::OutboxError;
 
 /// Longest wait for what the database does at once. A connection that a firewall forgot must not hold
 /// a worker for as long as TCP believes in it.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
+pub(super) const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// All claims stand in line behind the lock of a table without rows: only who may write to it can take it, where an
 /// advisory lock is anybody's who can log in.

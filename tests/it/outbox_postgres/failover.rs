@@ -3,6 +3,7 @@
 use mutirao::delivery::coordination::{News, Prober, ShareRequest};
 use mutirao::delivery::{Change, Claim, ClaimRequest, Doubt, Outbox, OutboxError, Settle, Settled, State};
 use mutirao::outbox::Scope;
+use mutirao::outbox::postgres::RENEWALS_BEFORE_RESCUE;
 use sqlx::Connection;
 
 use super::bench::{Fresh, NEVER_CLAIMED, ids, opened, register, want};
@@ -185,6 +186,44 @@ async fn the_later_of_two_claims_stands_whoever_speaks_first() {
     assert!(ids(&it.claim(want(9)).await.expect("it claims")).is_empty());
     assert_eq!(others.settle(&[opened(&second[1])]).await.expect("it settles"), [Settled::Written]);
     assert_eq!(it.state(second[1].row).await, State::Opened);
+}
+
+/// Seen: the database was away for longer than leases last, so whoever came back first waited for nobody, and
+/// posted what others had posted.
+#[tokio::test]
+async fn workers_are_waited_for_although_their_leases_ran_out_meanwhile() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1), valid(2)]).await;
+    let claims = it.claim(want(1)).await.expect("it claims").claims;
+    it.settle(&[opened(&claims[0])]).await.expect("it settles");
+    let other = register(&it.outbox).await;
+    let away =
+        "UPDATE mutirao.worker SET n_renewals = 100, lease_until = clock_timestamp() - interval '1 minute'";
+    lose(&it, format!("UPDATE mutirao.outbox SET {NEVER_CLAIMED} WHERE id = 1; {away}")).await;
+    let others = other.queue(Scope::All);
+    for _ in 0..RENEWALS_BEFORE_RESCUE {
+        other.renew().await.expect("it renews");
+        other.rescue().await.expect("nobody is dead yet");
+        let early = others.claim(want(9)).await;
+        assert!(matches!(early, Err(OutboxError::Unavailable(_))), "the first worker has said nothing yet");
+    }
+    it.worker.renew().await.expect("it is back");
+    assert_eq!(it.state(rows[0]).await, State::Opened);
+    assert_eq!(ids(&others.claim(want(9)).await.expect("all have said what they did")), [rows[1]]);
+}
+
+/// Only that all have had the time to come back.
+#[tokio::test]
+async fn a_worker_that_does_not_come_back_is_not_waited_for_without_end() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1)]).await;
+    let other = register(&it.outbox).await;
+    lose(&it, "UPDATE mutirao.worker SET lease_until = clock_timestamp() - interval '1 minute'".to_owned())
+        .await;
+    for _ in 0..=RENEWALS_BEFORE_RESCUE {
+        other.renew().await.expect("it renews");
+    }
+    assert_eq!(ids(&other.queue(Scope::All).claim(want(1)).await.expect("it claims")), [rows[0]]);
 }
 
 /// Seen: one that was stopped before it noticed took with it what nobody else could say.

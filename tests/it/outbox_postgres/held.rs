@@ -2,6 +2,7 @@
 
 use mutirao::delivery::{ClaimRequest, Outbox, RowId, Settle, Settled, State};
 use mutirao::outbox::Scope;
+use mutirao::outbox::postgres::RENEWALS_BEFORE_RESCUE;
 use rustix::process::Signal;
 use sqlx::{Connection, PgConnection};
 use tokio::time::{Duration, Instant, sleep};
@@ -66,7 +67,7 @@ async fn what_somebody_holds_of_a_dead_worker_is_rescued_when_it_is_let_go() {
     let rows = it.insert(&[valid(1), valid(2)]).await;
     let dead = register(&it.outbox).await;
     dead.queue(Scope::All).claim(want(2)).await.expect("it claims");
-    for _ in 0..2 {
+    for _ in 0..RENEWALS_BEFORE_RESCUE {
         it.worker.renew().await.expect("it renews");
     }
     let sql = "UPDATE mutirao.worker SET lease_until = clock_timestamp() WHERE id = $1";
@@ -96,7 +97,7 @@ async fn what_somebody_holds_at_the_start_is_left_to_the_next_rescue() {
     it.pull_in(at(2)).await.expect("it does not wait");
     assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), [rows[2]], "others have their turn");
     lunch.rollback().await.expect("it ends");
-    for _ in 0..2 {
+    for _ in 0..RENEWALS_BEFORE_RESCUE {
         it.worker.renew().await.expect("it renews");
     }
     assert_eq!(it.worker.rescue().await.expect("it rescues"), 1);
@@ -239,7 +240,7 @@ async fn what_cannot_be_taken_in_keeps_no_other_row_in_flight() {
         it.insert(&[valid(8)]).await;
         assert_eq!(it.claim(want(9)).await.expect("it goes on").claims.len(), 1, "{what}");
         // The row is a dead worker's now.
-        for _ in 0..2 {
+        for _ in 0..RENEWALS_BEFORE_RESCUE {
             it.worker.renew().await.expect("it renews");
         }
         assert_eq!(it.worker.rescue().await.expect("it rescues what it can"), 0, "{what}");

@@ -1,6 +1,7 @@
 //! Whose rows they are, and when they are nobody's.
 
 use mutirao::delivery::{Change, Doubt, OpenedTicket, Outbox, OutboxError, Rate, Settle, Settled, State};
+use mutirao::outbox::postgres::RENEWALS_BEFORE_RESCUE;
 use mutirao::outbox::{Scope, Terms};
 
 use super::bench::{Fresh, ids, register, want};
@@ -22,8 +23,8 @@ async fn the_dead_are_rescued_after_two_renewals() {
     .execute(&mut it.sql().await)
     .await
     .expect("it updates");
-    for _ in 0..2 {
-        assert_eq!(it.worker.rescue().await.expect("it looks"), 0, "not before two renewals");
+    for _ in 0..RENEWALS_BEFORE_RESCUE {
+        assert_eq!(it.worker.rescue().await.expect("it looks"), 0, "not before so many renewals");
         it.worker.renew().await.expect("it renews");
     }
     assert_eq!(it.worker.rescue().await.expect("it rescues"), 1);
@@ -63,7 +64,7 @@ async fn a_clock_that_is_set_back_makes_no_lease_longer() {
 #[tokio::test]
 async fn after_an_outage_nobody_takes_everybody_for_dead() {
     let it = Fresh::new().await;
-    for _ in 0..3 {
+    for _ in 0..=RENEWALS_BEFORE_RESCUE {
         it.worker.renew().await.expect("it renews");
     }
     it.execute(ALL_OVER).await;
@@ -97,8 +98,9 @@ async fn a_worker_that_was_taken_for_dead_registers_anew() {
     let rows = it.insert(&[valid(1), valid(2)]).await;
     it.claim(want(1)).await.expect("it claims");
     let other = register(&it.outbox).await;
-    other.renew().await.expect("it renews");
-    other.renew().await.expect("it renews");
+    for _ in 0..RENEWALS_BEFORE_RESCUE {
+        other.renew().await.expect("it renews");
+    }
     sqlx::query("UPDATE mutirao.worker SET lease_until = clock_timestamp() WHERE id = $1")
         .bind(it.worker.id())
         .execute(&mut it.sql().await)
