@@ -1,7 +1,6 @@
 //! What a run does when clocks are set: its waits are its own.
 
 use std::cell::Cell;
-use std::rc::Rc;
 use std::time::Duration;
 
 use mutirao::delivery::{Clock, Control, Rate, Reply, RequestKind, State, Verdict, run};
@@ -132,9 +131,7 @@ fn what_waited_before_the_machine_was_frozen_is_not_sent_before_the_outbox_has_t
         // The second row waits for longer than the time is taken for known, and for less than it takes to hear it anew.
         it.api.latency.set(Duration::from_millis(1200));
         let frozen = VirtualClock::new();
-        let (outbox, rate, timeout) = (Rc::clone(&it.outbox), Rate::Unlimited, Duration::from_secs(60));
-        let worker =
-            MemoryWorker { outbox, clock: it.clock, id: 1, rate, timeout, cut: None, only_looks: false };
+        let worker = MemoryWorker::new(&it.outbox, it.clock, 1, Rate::Unlimited, Duration::from_secs(60));
         let control = Control::default();
         let thawing = async {
             sleep(Duration::from_millis(600)).await;

@@ -70,10 +70,8 @@ impl Fleet {
     /// One worker, stopped cleanly after so long.
     pub async fn worker(&self, id: u64, length: Duration) -> Ending {
         let control = Control::default();
-        let (outbox, rate) = (Rc::clone(&self.outbox), self.policy.rate);
-        let only_looks = self.only_looks;
-        let worker =
-            MemoryWorker { outbox, clock: self.clock, id, rate, timeout: 60 * S, cut: None, only_looks };
+        let mut worker = MemoryWorker::new(&self.outbox, self.clock, id, self.policy.rate, 60 * S);
+        worker.only_looks = self.only_looks;
         let running = run(&worker, &self.api, &self.clock, &self.policy, control.clone(), &());
         let stopping = async {
             sleep(length).await;
@@ -82,7 +80,7 @@ impl Fleet {
         };
         tokio::select! {
             ending = running => {
-                worker.retire().await;
+                let _ = worker.retire().await;
                 ending
             }
             () = stopping => unreachable!("it waits for ever"),

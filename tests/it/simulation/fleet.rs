@@ -17,10 +17,20 @@ use crate::support::memory_worker::MemoryWorker;
 /// After so long a world that has not come to rest is lost.
 const AGE_MAX: Duration = Duration::from_secs(40 * 3600);
 
+/// Longest time that the standby may lag behind, and that nobody answers before it takes over. What the
+/// workers did until they have said it again is not older than what they remember.
+const LAG_MAX: Duration = Duration::from_secs(300);
+const OUTAGE_MAX: Duration = Duration::from_secs(150);
+
 pub struct Fleet {
     world: World,
     n_workers: u64,
+    /// Whether its database fails over now and then.
+    fails_over: bool,
     next_id: Cell<u64>,
+    living: RefCell<Vec<Rc<MemoryWorker>>>,
+    /// How many have come, died or left.
+    n_changes: Cell<u64>,
     /// When requests left, of whichever worker.
     sent: RefCell<Vec<Duration>>,
 }
@@ -51,7 +61,20 @@ impl Fleet {
             world.policy.rate = Rate::PerSecond(4.0);
             world.outbox.give_slots_twice();
         }
-        Self { world, n_workers, next_id: Cell::new(1), sent: RefCell::default() }
+        // A failover that nobody dies with takes workers that live.
+        let fails_over = world.rng.borrow_mut().bool() || sabotage == Sabotage::ForgetLately;
+        if fails_over {
+            (world.crashes, world.stops) = (world.crashes / 4, world.stops / 4);
+        }
+        Self {
+            world,
+            n_workers,
+            fails_over,
+            next_id: Cell::new(1),
+            living: RefCell::default(),
+            n_changes: Cell::default(),
+            sent: RefCell::default(),
+        }
     }
 
     pub async fn live(self) -> Tale {
@@ -76,6 +99,7 @@ impl Fleet {
             biased;
             ended = timeout(AGE_MAX, async { tokio::join!(workers, watch_over) }) => ended,
             () = self.world.step_clocks() => unreachable!("they are set now and then for ever"),
+            () = self.fail_over() => unreachable!("it fails over now and then for ever"),
         };
         let mut violations = self.world.server.violations();
         if ended.is_err() {
@@ -122,17 +146,24 @@ impl Fleet {
     ) {
         let world = &self.world;
         let id = self.next_id.replace(self.next_id.get() + 1);
-        let rate = policy.rate;
         // Mostly at once, when there is much to do, and mostly for longer than its lease.
         let cut = world.roll(30).then(|| {
             let from = world.clock.elapsed() + world.some(Duration::from_secs(60));
             (from, from + Duration::from_secs(world.rng.borrow_mut().u64(40..300)))
         });
-        let (outbox, clock) = (Rc::clone(&world.outbox), world.clock);
-        let worker = MemoryWorker { outbox, clock, id, rate, timeout: TIMEOUT, cut, only_looks: false };
+        let mut worker = MemoryWorker::new(&world.outbox, world.clock, id, policy.rate, TIMEOUT);
+        worker.cut = cut;
+        worker.is_silent = world.sabotage == Sabotage::ForgetLately;
+        let worker = Rc::new(worker);
+        self.living.borrow_mut().push(Rc::clone(&worker));
+        self.n_changes.set(self.n_changes.get() + 1);
         let client = Client { server: &world.server, home: 0 };
-        let running = run(&worker, &client, &world.clock, policy, control.clone(), self);
-        let running = Mortal { running: Box::pin(running), polls_left: Cell::new(polls) };
+        let running = run(&*worker, &client, &world.clock, policy, control.clone(), self);
+        let running = Mortal {
+            running: Box::pin(running),
+            polls_left: Cell::new(polls),
+            may_die: &|| self.all_have_told(),
+        };
         let stopping = async {
             after(stop_in).await;
             control.stop.cancel();
@@ -143,11 +174,68 @@ impl Fleet {
             ending = running => ending,
             () = stopping => None,
             () = worker.heartbeat() => None,
-            () = after(dies_in) => None,
+            () = self.dies(dies_in) => None,
         };
         match ending {
-            Some(_) => worker.retire().await,
+            // One that cannot say what it did before it leaves has died.
+            Some(_) => {
+                while worker.retire().await.is_err() && !worker.has_told() {
+                    sleep(Duration::from_secs(1)).await;
+                }
+            }
             None => world.server.saw("crash"),
+        }
+        self.living.borrow_mut().retain(|it| it.id != id);
+        self.n_changes.set(self.n_changes.get() + 1);
+    }
+
+    /// One that dies along with the database takes with it what it did last: that is outside the promise.
+    async fn dies(&self, dies_in: Option<Duration>) {
+        after(dies_in).await;
+        while !self.all_have_told() {
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Whether the database knows all that those who live did.
+    fn all_have_told(&self) -> bool {
+        self.living.borrow().iter().all(|it| it.has_told())
+    }
+
+    /// Lets a standby take over now and then that lacks the last commits: those since nobody came, died or
+    /// left, and while nobody is cut off for so long that it counts as dead.
+    async fn fail_over(&self) {
+        let world = &self.world;
+        // Most is done in the first minute.
+        let mut pause = world.some(Duration::from_secs(60));
+        loop {
+            sleep(pause).await;
+            pause = Duration::from_secs(45) + world.some(Duration::from_secs(200));
+            if world.is_calm() || !self.fails_over {
+                std::future::pending::<()>().await;
+            }
+            let (standby, n_changes, from) =
+                (world.outbox.standby(), self.n_changes.get(), world.clock.elapsed());
+            // Mostly seconds, sometimes minutes.
+            let (lag_max, outage_max) = match world.rng.borrow_mut().u32(0..4) {
+                0 => (LAG_MAX, OUTAGE_MAX),
+                _ => (Duration::from_secs(5), Duration::from_secs(40)),
+            };
+            sleep(world.some(lag_max)).await;
+            let outage = world.some(outage_max);
+            let until = world.clock.elapsed() + outage + Duration::from_secs(120);
+            let is_cut = |it: &Rc<MemoryWorker>| it.cut.is_some_and(|cut| cut.0 < until && from < cut.1);
+            if self.n_changes.get() != n_changes
+                || self.living.borrow().iter().any(is_cut)
+                || !self.all_have_told()
+            {
+                continue;
+            }
+            world.outbox.fail_over(standby);
+            world.server.saw("failover");
+            world.outbox.go_down();
+            sleep(outage).await;
+            world.outbox.come_up();
         }
     }
 
@@ -164,9 +252,9 @@ impl Fleet {
             let rows = world.outbox.rows();
             let is_done = rows.iter().all(|(_, row)| match row.state {
                 State::Pending => waits_behind_unconfirmed(row, &rows),
-                state => state != State::InFlight,
+                state => !matches!(state, State::InFlight | State::InDoubt),
             });
-            if is_done && world.is_calm() {
+            if is_done && world.is_calm() && self.all_have_told() {
                 return;
             }
         }

@@ -77,13 +77,23 @@ fn markers_compared_byte_by_byte_are_caught() {
 }
 
 #[test]
+fn markers_that_are_not_read_as_html_are_caught() {
+    caught(Sabotage::CompareEscaped, "is posted again over");
+}
+
+#[test]
 fn waits_on_a_clock_that_can_be_set_are_caught() {
     caught(Sabotage::SetWaits, "is posted again over");
 }
 
 #[test]
-fn a_step_between_two_runs_that_only_one_clock_tells_of_is_caught() {
+fn a_step_of_the_machines_clock_between_two_runs_is_caught_if_no_other_is_asked() {
     caught(Sabotage::OneClock, "is posted again over");
+}
+
+#[test]
+fn a_step_of_hubsofts_clock_between_two_runs_is_caught_if_no_other_is_asked() {
+    caught(Sabotage::HubSoftsClock, "is posted again over");
 }
 
 #[track_caller]
@@ -111,13 +121,23 @@ fn a_fleet_whose_shares_fail_does_not_claim_for_ever() {
 
 #[test]
 fn slots_given_twice_are_caught() {
-    let mut violations = (0..20).flat_map(|seed| live_as_fleet(seed, Sabotage::SameSlots).violations);
-    assert!(violations.any(|it| it.contains("requests in a second")), "nobody noticed");
+    caught_in_a_fleet(Sabotage::SameSlots, "requests in a second");
+}
+
+#[test]
+fn what_nobody_says_again_after_a_failover_is_caught() {
+    caught_in_a_fleet(Sabotage::ForgetLately, "is posted again over");
+}
+
+#[track_caller]
+fn caught_in_a_fleet(sabotage: Sabotage, expected: &str) {
+    let mut violations = (0..100).flat_map(|seed| live_as_fleet(seed, sabotage).violations);
+    assert!(violations.any(|it| it.contains(expected)), "nobody noticed {sabotage:?}");
 }
 
 #[test]
 fn the_fleets_see_bad_weather() {
-    let seen: BTreeSet<_> = (0..500).flat_map(|seed| live_as_fleet(seed, Sabotage::None).seen).collect();
+    let seen: BTreeSet<_> = (0..100).flat_map(|seed| live_as_fleet(seed, Sabotage::None).seen).collect();
     let seen = seen.into_iter().collect::<Vec<_>>().join("\n");
     insta::assert_snapshot!(seen);
 }

@@ -277,12 +277,14 @@ impl Server {
             let seen = format!("{marker:?} is posted again over {}", ticket.opening.protocolo);
             state.violations.push(seen);
         }
-        if !self.homes[home].is_held(marker) {
-            state.violations.push(format!("{marker:?} is posted by somebody whose lease has ended"));
-        }
-        let others = self.homes[home].others_live(service, marker);
-        if !others.is_empty() {
-            state.violations.push(format!("{marker:?} is posted while rows {others:?} of {service} live"));
+        match self.homes[home].where_claimed(marker, |it| it.others_live(service, marker)) {
+            None => state.violations.push(format!("{marker:?} is posted by somebody whose lease has ended")),
+            Some(others) if others.is_empty() => {}
+            Some(others) => {
+                state
+                    .violations
+                    .push(format!("{marker:?} is posted while rows {others:?} of {service} live"));
+            }
         }
         if let Some(other) = state.in_flight.get(&(home, service)) {
             let seen = format!("{marker:?} and {other:?} of service {service} are in flight together");

@@ -39,10 +39,16 @@ pub enum Sabotage {
     AnySight,
     /// A marker in capitals is not known again.
     CompareBytes,
+    /// Texts are not read as HTML.
+    CompareEscaped,
     /// Waits are measured on a clock that can be set.
     SetWaits,
-    /// What two clocks say of the time before a run is not asked of HubSoft's.
+    /// Of the time before a run, only the machine's clock is asked.
     OneClock,
+    /// Of that only HubSoft's is.
+    HubSoftsClock,
+    /// After a failover nobody says again what it did.
+    ForgetLately,
 }
 
 /// Which clock is set while the world lives. Never two: what both say is believed.
@@ -77,6 +83,7 @@ pub struct Tale {
 
 pub struct World {
     seed: u64,
+    pub sabotage: Sabotage,
     pub rng: Rc<RefCell<fastrand::Rng>>,
     pub clock: VirtualClock,
     pub outbox: Rc<MemoryOutbox>,
@@ -166,6 +173,7 @@ impl World {
         };
         let steps = match rng.u32(0..6) {
             _ if matches!(sabotage, Sabotage::SetWaits | Sabotage::OneClock) => Steps::OfTheMachine,
+            _ if sabotage == Sabotage::HubSoftsClock => Steps::OfHubSoft,
             0 => Steps::OfTheMachine,
             1 => Steps::OfHubSoft,
             _ => Steps::None,
@@ -174,7 +182,12 @@ impl World {
         server.vague_services = (1..=n_services).filter(|_| rng.u32(0..25) == 0).collect();
 
         match sabotage {
-            Sabotage::None | Sabotage::SameSlots | Sabotage::NamedKeys | Sabotage::SetWaits => {}
+            Sabotage::None
+            | Sabotage::SameSlots
+            | Sabotage::NamedKeys
+            | Sabotage::SetWaits
+            | Sabotage::HubSoftsClock
+            | Sabotage::ForgetLately => {}
             Sabotage::BelieveTheBlind => {
                 server.is_blind = true;
                 outbox.see(10_000, start());
@@ -183,8 +196,10 @@ impl World {
                 server.texts = Texts::Cut(100);
                 outbox.overstate_sights();
             }
-            Sabotage::CompareBytes => {
-                (server.texts, server.compares_bytes) = (Texts::Capitals, true);
+            Sabotage::CompareBytes | Sabotage::CompareEscaped => {
+                let is_escaped = sabotage == Sabotage::CompareEscaped;
+                server.texts = if is_escaped { Texts::Escaped } else { Texts::Capitals };
+                server.compares_bytes = true;
                 outbox.see(10_000, start());
             }
             Sabotage::OneClock => server.tells_wrong_time = true,
@@ -210,7 +225,7 @@ impl World {
             let mut wait = || Duration::from_millis(dice.u64(0..longest));
             (trouble, wait(), wait())
         });
-        Self { seed, rng, clock, outbox, neighbour, server, steps, policy, crashes, stops }
+        Self { seed, sabotage, rng, clock, outbox, neighbour, server, steps, policy, crashes, stops }
     }
 
     /// Lives until all is at rest.
@@ -269,7 +284,13 @@ impl World {
             match self.steps {
                 Steps::OfTheMachine => self.clock.step(far_s),
                 Steps::OfTheDatabase => self.clock.step(-by_s.abs()),
-                Steps::OfHubSoft => self.server.ahead_s.set(self.server.ahead_s.get() + far_s),
+                Steps::OfHubSoft => {
+                    self.server.ahead_s.set(self.server.ahead_s.get() + far_s);
+                    // What only one of them is asked for, the other says as well.
+                    if self.sabotage == Sabotage::HubSoftsClock {
+                        self.clock.step(far_s);
+                    }
+                }
                 Steps::None => {}
             }
             self.server.saw(self.steps.name());
@@ -293,7 +314,7 @@ impl World {
         }
         let client = Client { server: &self.server, home };
         let running = run(outbox, &client, &self.clock, &self.policy, control, self);
-        let mut running = pin!(Mortal { running: Box::pin(running), polls_left });
+        let mut running = pin!(Mortal { running: Box::pin(running), polls_left, may_die: &|| true });
         let mut stopping = pin!(after(stop_in));
         let mut dying = pin!(after(dies_in));
         loop {
@@ -455,17 +476,22 @@ fn ending_name(reason: &Reason) -> &'static str {
 }
 
 /// A process that dies after so many polls.
-pub struct Mortal<F> {
+pub struct Mortal<'a, F> {
     pub running: Pin<Box<F>>,
     pub polls_left: Cell<u64>,
+    /// Else it lives on until it may.
+    pub may_die: &'a dyn Fn() -> bool,
 }
 
-impl<F: Future> Future for Mortal<F> {
+impl<F: Future> Future for Mortal<'_, F> {
     type Output = Option<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(left) = self.polls_left.get().checked_sub(1) else { return Poll::Ready(None) };
-        self.polls_left.set(left);
+        match self.polls_left.get().checked_sub(1) {
+            Some(left) => self.polls_left.set(left),
+            None if (self.may_die)() => return Poll::Ready(None),
+            None => {}
+        }
         self.running.as_mut().poll(cx).map(Some)
     }
 }

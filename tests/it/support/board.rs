@@ -18,6 +18,8 @@ pub struct Seat {
     pub rate: Rate,
     pub lease_until: Timestamp,
     pub n_renewals: u32,
+    /// The server that it has told what it did last.
+    pub server: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,7 @@ enum Phase {
     Trial,
 }
 
+#[derive(Clone)]
 pub struct Board {
     pub seats: BTreeMap<u64, Seat>,
     next_slot: Timestamp,

@@ -8,15 +8,19 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::identity::{BatchKey, Marker};
-use mutirao::delivery::settle::{After, Found, Write, verbatim};
+use mutirao::delivery::settle::{After, Found, LastClaim, Write, verbatim};
 use mutirao::delivery::{
-    Attempt, Backlog, Change, Claim, ClaimRequest, Claimed, Doubt, End, OpenedTicket, Outbox, OutboxError,
-    Refused, RowId, Settle, Settled, State, THOUSANDTHS, Token, WAIT_MAX,
+    Attempt, CLAIM_AGE_MAX, Change, Claim, ClaimRequest, Claimed, Doubt, End, OpenedTicket, Outbox,
+    OutboxError, Refused, RowId, Settle, Settled, State, THOUSANDTHS, Token, WAIT_MAX,
 };
 use mutirao::ticket::{Problem, Ticket};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::board::Board;
+
+/// How long a call waits for an outbox that does not answer.
+pub const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// The one user of HubSoft.
 pub const TESTER: &str = "tester";
@@ -48,6 +52,21 @@ pub struct Row {
     is_claimed: bool,
 }
 
+impl Row {
+    /// For that worker.
+    pub fn last_claim(&self, worker: u64) -> LastClaim {
+        LastClaim { state: self.state, token: self.token, is_own: self.worker == worker }
+    }
+
+    /// Nothing was known of the claim of that worker.
+    pub fn doubt_lost_claim(&mut self, token: Token, worker: u64, now: Timestamp, since: Timestamp) {
+        (self.state, self.token, self.worker) = (State::InDoubt, token, worker);
+        self.doubt = Some(Doubt::since(since));
+        self.sent_at.get_or_insert(now);
+        self.error_code = None;
+    }
+}
+
 /// What goes wrong in one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -62,8 +81,10 @@ pub enum Trouble {
 type Weather = Box<dyn FnMut() -> (Trouble, Duration, Duration)>;
 
 /// All that is stored.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Shelf {
+    /// Who stores it: another one after each failover.
+    pub server: u64,
     pub rows: BTreeMap<i64, Row>,
     pub halted: BTreeSet<Arc<str>>,
     pub sights: Vec<(String, Sight)>,
@@ -73,6 +94,11 @@ pub struct Shelf {
 #[derive(Default)]
 pub struct MemoryOutbox {
     shelf: RefCell<Shelf>,
+    /// Nobody answers.
+    is_down: Cell<bool>,
+    n_unanswered: Cell<u64>,
+    /// What was lost with the last server, and when.
+    lost: RefCell<Option<(Instant, Shelf)>>,
     /// A row came, and somebody says so.
     pub inserted: Notify,
     /// Decides about each call; the first duration is waited before the commit, the second after.
@@ -200,25 +226,51 @@ impl MemoryOutbox {
         self.shelf.borrow().rows.values().filter(|row| row.state == state).count()
     }
 
-    /// Whether somebody has claimed the row and not settled it.
-    pub fn is_held(&self, marker: Marker) -> bool {
-        let rows = &self.shelf.borrow().rows;
-        rows.values().any(|row| row.marker == marker && row.state == State::InFlight)
+    /// What a standby has at this moment.
+    pub fn standby(&self) -> Shelf {
+        self.shelf.borrow().clone()
     }
 
-    /// Rows of the service that are live, but for `but`.
-    pub fn others_live(&self, service: i64, but: Marker) -> Vec<i64> {
-        let rows = &self.shelf.borrow().rows;
-        let others = rows.iter().filter(|(_, row)| row.marker != but);
-        others.filter(|(_, row)| service_of(row) == service && is_live(row)).map(|(id, _)| *id).collect()
+    /// `standby` takes over, and all connections are lost.
+    pub fn fail_over(&self, standby: Shelf) {
+        let server = self.server() + 1;
+        let lost = self.shelf.replace(Shelf { server, ..standby });
+        self.lost.replace(Some((Instant::now(), lost)));
+    }
+
+    /// From now on nobody answers.
+    pub fn go_down(&self) {
+        self.is_down.set(true);
+    }
+
+    pub fn come_up(&self) {
+        self.is_down.set(false);
+    }
+
+    pub fn server(&self) -> u64 {
+        self.shelf.borrow().server
+    }
+
+    /// Asks what is stored where the row's claim is: after a failover, what was lost may be sent yet. `None`:
+    /// it is not claimed.
+    pub fn where_claimed<T>(&self, marker: Marker, ask: impl FnOnce(&Shelf) -> T) -> Option<T> {
+        let has_it =
+            |it: &Shelf| it.rows.values().any(|row| row.marker == marker && row.state == State::InFlight);
+        let (shelf, lost) = (self.shelf.borrow(), self.lost.borrow());
+        let lost = lost.as_ref().filter(|(at, _)| at.elapsed() <= CLAIM_AGE_MAX).map(|(_, lost)| lost);
+        [Some(&*shelf), lost].into_iter().flatten().find(|it| has_it(it)).map(ask)
     }
 
     /// One call: waits, does its work or not, waits.
     pub async fn commit<T>(&self, work: impl FnOnce(&mut Shelf) -> T) -> Result<T, OutboxError> {
         let planned = self.weather.borrow_mut().as_mut().map(|weather| weather());
+        let server = self.server();
         let (trouble, before, after) = planned.unwrap_or((Trouble::None, Duration::ZERO, Duration::ZERO));
         if before > Duration::ZERO {
             tokio::time::sleep(before).await;
+        }
+        if self.is_down.get() || self.server() != server {
+            return Err(self.no_answer().await);
         }
         match trouble {
             Trouble::Before => return Err(OutboxError::Unavailable("not begun".into())),
@@ -229,10 +281,24 @@ impl MemoryOutbox {
         if after > Duration::ZERO {
             tokio::time::sleep(after).await;
         }
+        if self.is_down.get() || self.server() != server {
+            return Err(self.no_answer().await);
+        }
         match trouble {
             Trouble::After => Err(OutboxError::Unavailable("the answer was lost".into())),
             _ => Ok(done),
         }
+    }
+}
+
+impl MemoryOutbox {
+    /// Some hear at once that nobody is there any more, others wait for as long as anybody does.
+    async fn no_answer(&self) -> OutboxError {
+        self.n_unanswered.set(self.n_unanswered.get() + 1);
+        if self.n_unanswered.get().is_multiple_of(2) {
+            tokio::time::sleep(ANSWER_MAX).await;
+        }
+        OutboxError::Unavailable("no connection".into())
     }
 }
 
@@ -249,7 +315,7 @@ impl Outbox for MemoryOutbox {
         self.commit(|shelf| {
             let became = settles.iter().map(|it| settle(&mut shelf.rows, it, 0, self.heard.get())).collect();
             if forgets {
-                shelf.rows.values_mut().for_each(|row| row.doubt = None);
+                shelf.rows.values_mut().for_each(forget_doubt);
             }
             became
         })
@@ -290,12 +356,29 @@ impl Outbox for MemoryOutbox {
     }
 }
 
+impl Shelf {
+    /// Rows of the service that are live, but for `but`.
+    pub fn others_live(&self, service: i64, but: Marker) -> Vec<i64> {
+        let others = self.rows.iter().filter(|(_, row)| row.marker != but);
+        others.filter(|(_, row)| service_of(row) == service && is_live(row)).map(|(id, _)| *id).collect()
+    }
+}
+
 fn service_of(row: &Row) -> i64 {
     row.ticket.id_cliente_servico.get()
 }
 
+/// Possibly sent and unsettled. A precaution is not among them: its predecessors are known to have left
+/// nothing.
 fn is_live(row: &Row) -> bool {
-    row.state.is_live()
+    let is_said = row.state == State::Pending && row.doubt.as_ref().is_some_and(|it| !it.precaution);
+    row.state.is_live() || is_said
+}
+
+fn forget_doubt(row: &mut Row) {
+    if row.doubt.take().is_some() && row.state == State::InDoubt {
+        row.state = State::Pending;
+    }
 }
 
 fn waits(row: &Row) -> bool {
@@ -304,10 +387,7 @@ fn waits(row: &Row) -> bool {
 
 pub fn claim(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
     let Shelf { rows, halted, .. } = shelf;
-    let mut live = Live::new();
-    for (id, row) in rows.iter().filter(|(_, row)| is_live(row)) {
-        live.entry(service_of(row)).or_default().insert(*id);
-    }
+    let mut busy = Busy::of(rows);
     let mut candidates: Vec<_> = rows.iter().filter(|(_, row)| waits(row)).collect();
     // Doubts first, then by due time.
     candidates.sort_by_key(|(id, row)| (row.doubt.is_none(), row.priority, row.available_at, **id));
@@ -327,8 +407,7 @@ pub fn claim(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
     let (mut posts, mut look_ups) = (want.posts, want.look_ups);
     for id in candidates {
         let row = rows.get_mut(&id).expect("it was just seen");
-        let service = service_of(row);
-        if is_blocked(&live, halted, id, row) {
+        if busy.blocks(row) || is_halted(halted, row) {
             claimed.backlog.pending = true;
             continue;
         }
@@ -352,8 +431,8 @@ pub fn claim(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
             continue;
         }
         *left -= 1;
-        live.entry(service).or_default().insert(id);
         row.state = State::InFlight;
+        busy.add(row);
         row.token.0 += 1;
         row.worker = worker;
         row.is_claimed = true;
@@ -374,23 +453,44 @@ pub fn claim(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
             is_outdated: false,
         });
     }
-    claimed.backlog = backlog(rows, &live, halted, claimed.backlog);
+    // What was passed over because a row of its service was claimed later in the same call is not free.
+    let free = rows.values().filter(|row| waits(row) && !busy.blocks(row) && !is_halted(halted, row));
+    claimed.backlog.next_due = free.map(|row| row.available_at).min();
     claimed
 }
 
-/// What was passed over because a row claimed later in the same call is of its service is blocked.
-fn backlog(rows: &BTreeMap<i64, Row>, live: &Live, halted: &BTreeSet<Arc<str>>, seen: Backlog) -> Backlog {
-    let pending = rows.iter().filter(|(_, row)| waits(row));
-    let free = pending.filter(|(id, row)| !is_blocked(live, halted, **id, row));
-    Backlog { next_due: free.map(|(_, row)| row.available_at).min(), ..seen }
+/// Nothing of such a lote is posted.
+fn is_halted(halted: &BTreeSet<Arc<str>>, row: &Row) -> bool {
+    row.doubt.is_none() && halted.contains(&row.lote)
 }
 
-/// The live rows of each service.
-type Live = BTreeMap<i64, BTreeSet<i64>>;
+/// The services with live rows. A post waits behind all of those, a look-up only behind what is in flight.
+struct Busy {
+    live: BTreeSet<i64>,
+    in_flight: BTreeSet<i64>,
+}
 
-fn is_blocked(live: &Live, halted: &BTreeSet<Arc<str>>, id: i64, row: &Row) -> bool {
-    let is_halted = row.doubt.is_none() && halted.contains(&row.lote);
-    is_halted || live.get(&service_of(row)).is_some_and(|ids| ids.iter().any(|other| *other != id))
+impl Busy {
+    fn of(rows: &BTreeMap<i64, Row>) -> Self {
+        let mut busy = Self { live: BTreeSet::new(), in_flight: BTreeSet::new() };
+        rows.values().filter(|row| is_live(row)).for_each(|row| busy.add(row));
+        busy
+    }
+
+    fn add(&mut self, row: &Row) {
+        self.live.insert(service_of(row));
+        if row.state == State::InFlight {
+            self.in_flight.insert(service_of(row));
+        }
+    }
+
+    fn blocks(&self, row: &Row) -> bool {
+        match row.doubt {
+            Some(_) => &self.in_flight,
+            None => &self.live,
+        }
+        .contains(&service_of(row))
+    }
 }
 
 pub fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle, worker: u64, now: Timestamp) -> Settled {
@@ -434,12 +534,7 @@ pub fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle, worker: u64, now: 
             }
             row.warning = warning.or(row.warning.take());
         }
-        Write::Doubt => {
-            (row.state, row.token, row.worker) = (State::InDoubt, settle.token, worker);
-            row.doubt = Some(Doubt::since(now));
-            row.sent_at.get_or_insert(now);
-            row.error_code = None;
-        }
+        Write::Doubt => row.doubt_lost_claim(settle.token, worker, now, now),
     }
     settled
 }

@@ -1,6 +1,7 @@
 //! One of several workers on an outbox in memory: what it claims is its own, for as long as its lease
 //! lasts.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +10,15 @@ use jiff::Timestamp;
 use mutirao::delivery::coordination::{ShareRequest, SharedState};
 use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::{
-    Backlog, ClaimRequest, Claimed, Clock, Outbox, OutboxError, Rate, Settle, Settled, State,
+    Backlog, CLAIM_AGE_MAX, ClaimRequest, Claimed, Clock, Outbox, OutboxError, Rate, Settle, Settled, State,
 };
+use mutirao::outbox::{Lately, Said};
 use tokio::time::sleep;
 
 use super::board::Seat;
 use super::memory_outbox::{
-    MemoryOutbox, Shelf, claim, look_again, pull_in, recover, saw, settle, sights, specimen, take_in,
+    ANSWER_MAX, MemoryOutbox, Shelf, claim, look_again, pull_in, recover, saw, settle, sights, specimen,
+    take_in,
 };
 use super::world::VirtualClock;
 
@@ -24,8 +27,8 @@ const LEASE: Duration = Duration::from_secs(60);
 const RENEWED_EVERY: Duration = Duration::from_secs(10);
 const CLAIM_COVER: Duration = Duration::from_secs(45);
 
-/// How long a call waits for an outbox that does not answer.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// A worker that has not renewed its lease so often, in time and on the same server, takes nobody for dead.
+const RENEWALS_BEFORE_RESCUE: u32 = 4;
 
 pub struct MemoryWorker {
     pub outbox: Rc<MemoryOutbox>,
@@ -39,48 +42,171 @@ pub struct MemoryWorker {
     pub cut: Option<(Duration, Duration)>,
     /// Whether it looks up only, as `reconcile` does.
     pub only_looks: bool,
+    /// Breaks the promise: after a failover it says nothing again.
+    pub is_silent: bool,
+    lately: Lately,
+    /// Something failed since it last asked whether the server is still the same.
+    doubts_server: Cell<bool>,
+    /// The server that it has told all.
+    told: Cell<u64>,
 }
 
 impl MemoryWorker {
+    pub fn new(
+        outbox: &Rc<MemoryOutbox>,
+        clock: VirtualClock,
+        id: u64,
+        rate: Rate,
+        timeout: Duration,
+    ) -> Self {
+        Self {
+            outbox: Rc::clone(outbox),
+            clock,
+            id,
+            rate,
+            timeout,
+            cut: None,
+            only_looks: false,
+            is_silent: false,
+            lately: Lately::default(),
+            doubts_server: Cell::default(),
+            told: Cell::new(outbox.server()),
+        }
+    }
+
     /// Renews the lease and takes in what the dead have left, for ever.
     pub async fn heartbeat(&self) {
         loop {
-            let renewed = self.commit(|shelf| {
-                let now = self.clock.now();
-                // A clock that was set back makes no lease longer.
-                for seat in shelf.board.seats.values_mut() {
-                    seat.lease_until = seat.lease_until.min(now + LEASE);
-                }
-                let seat = shelf.board.seats.entry(self.id).or_insert(Seat {
-                    rate: self.rate,
-                    lease_until: now,
-                    n_renewals: 0,
-                });
-                // One that was taken for dead registers anew.
-                let was_dead = seat.lease_until < now;
-                seat.n_renewals = if was_dead { 0 } else { seat.n_renewals + 1 };
-                seat.lease_until = now + LEASE;
-                if 2 < seat.n_renewals {
-                    // It may only be cut off from here, and wait for an answer yet.
-                    let dead_since = |worker| match shelf.board.seats.get(&worker) {
-                        Some(seat) if seat.lease_until < now => {
-                            Some(now.max(seat.lease_until + self.timeout))
-                        }
-                        Some(_) => None,
-                        None => Some(now),
-                    };
-                    take_in(&mut shelf.rows, now, dead_since);
-                    shelf.board.seats.retain(|_, it| now <= it.lease_until);
-                }
-            });
-            let wait = if renewed.await.is_ok() { RENEWED_EVERY } else { Duration::from_secs(1) };
+            let wait = if self.renew().await.is_ok() { RENEWED_EVERY } else { Duration::from_secs(1) };
             sleep(wait).await;
         }
     }
 
+    async fn renew(&self) -> Result<(), OutboxError> {
+        let is_new = self.commit(|shelf| {
+            let (now, server) = (self.clock.now(), shelf.server);
+            // A clock that was set back makes no lease longer.
+            for seat in shelf.board.seats.values_mut() {
+                seat.lease_until = seat.lease_until.min(now + LEASE);
+            }
+            let known = shelf.board.seats.get(&self.id).copied();
+            let (rate, lease_until) = (self.rate, now + LEASE);
+            // One that was taken for dead registers anew.
+            let n_renewals = match known {
+                Some(it) if now <= it.lease_until && it.server == server => it.n_renewals + 1,
+                _ => 0,
+            };
+            let seat = Seat { rate, lease_until, n_renewals, server: known.map_or(server, |it| it.server) };
+            shelf.board.seats.insert(self.id, seat);
+            // It may be the server that forgot it.
+            known.is_none() || self.is_new(shelf)
+        });
+        if is_new.await? {
+            self.say_all_again().await?;
+        }
+        self.rescue().await
+    }
+
+    /// Takes in what dead workers left in flight.
+    async fn rescue(&self) -> Result<(), OutboxError> {
+        self.commit(|shelf| {
+            let now = self.clock.now();
+            let seats = &mut shelf.board.seats;
+            let may = |it: &Seat| RENEWALS_BEFORE_RESCUE <= it.n_renewals && now < it.lease_until;
+            if !seats.get(&self.id).is_some_and(may) {
+                return;
+            }
+            // It may only be cut off from here, and wait for an answer yet.
+            let dead_since = |worker| match seats.get(&worker) {
+                Some(seat) if seat.lease_until < now => Some(now.max(seat.lease_until + self.timeout)),
+                Some(_) => None,
+                None => Some(now),
+            };
+            take_in(&mut shelf.rows, now, dead_since);
+            seats.retain(|_, it| now <= it.lease_until);
+        })
+        .await
+    }
+
+    /// Whether the server that answers now has heard all that this worker did.
+    pub fn has_told(&self) -> bool {
+        self.told.get() == self.outbox.server()
+    }
+
+    async fn settle_doubts_of_server(&self) -> Result<(), OutboxError> {
+        if self.doubts_server.get() {
+            self.say_again().await?;
+            self.doubts_server.set(false);
+        }
+        Ok(())
+    }
+
+    /// Says again what it did lately, of what the server does not know, if the server began anew.
+    async fn say_again(&self) -> Result<(), OutboxError> {
+        if self.commit(|shelf| self.is_new(shelf)).await? { self.say_all_again().await } else { Ok(()) }
+    }
+
+    /// Whether the server is one that knows this worker, but has not heard yet what it did.
+    fn is_new(&self, shelf: &Shelf) -> bool {
+        let Some(seat) = shelf.board.seats.get(&self.id) else { return false };
+        if seat.server == shelf.server {
+            self.told.set(seat.server);
+        }
+        seat.server != shelf.server
+    }
+
+    async fn say_all_again(&self) -> Result<(), OutboxError> {
+        let (live, settled) = if self.is_silent { Default::default() } else { self.lately.all() };
+        let since = CLAIM_AGE_MAX + self.timeout;
+        self.commit(|shelf| {
+            let now = self.clock.now();
+            for (id, by) in live {
+                let row = shelf.rows.get_mut(&id.0);
+                if let Some(row) = row.filter(|it| it.last_claim(self.id).lacks_claim(by.token)) {
+                    row.doubt_lost_claim(by.token, self.id, now, now + since);
+                }
+            }
+        })
+        .await?;
+        let unknown = self.commit(|shelf| {
+            let last = |it: &Said| shelf.rows.get(&it.settle.row.0).map(|row| row.last_claim(self.id));
+            let is_unknown = |it: &Said| last(it).is_some_and(|last| last.lacks_settle(it.by.token));
+            Vec::from_iter(settled.into_iter().filter(is_unknown).map(|it| it.settle))
+        });
+        let unknown = unknown.await?;
+        self.commit(|shelf| self.settle_on(shelf, &unknown)).await?;
+        self.commit(|shelf| {
+            if let Some(seat) = shelf.board.seats.get_mut(&self.id) {
+                seat.server = shelf.server;
+            }
+            self.told.set(shelf.server);
+        })
+        .await
+    }
+
+    fn settle_on(&self, shelf: &mut Shelf, settles: &[Settle]) -> Vec<Settled> {
+        let now = self.clock.now();
+        settles.iter().map(|it| settle(&mut shelf.rows, it, self.id, now)).collect()
+    }
+
+    /// Whether somebody has yet to say what the server may have forgotten: who lives, or may have lived until
+    /// it began.
+    fn waits_for_others(&self, shelf: &Shelf) -> bool {
+        let (now, seats) = (self.clock.now(), &shelf.board.seats);
+        let has_waited = seats.get(&self.id).is_some_and(|it| RENEWALS_BEFORE_RESCUE <= it.n_renewals);
+        let is_silent = |it: &Seat| it.server != shelf.server && (!has_waited || now < it.lease_until);
+        seats.values().any(is_silent)
+    }
+
+    fn worker(&self) -> i64 {
+        i64::try_from(self.id).expect("there are few")
+    }
+
     /// After a clean stop.
-    pub async fn retire(&self) {
-        let _ = self.commit(|shelf| shelf.board.seats.remove(&self.id)).await;
+    pub async fn retire(&self) -> Result<(), OutboxError> {
+        // Nobody else could say it.
+        self.say_again().await?;
+        self.commit(|shelf| shelf.board.seats.remove(&self.id)).await.map(drop)
     }
 
     async fn commit<T>(&self, work: impl FnOnce(&mut Shelf) -> T) -> Result<T, OutboxError> {
@@ -102,11 +228,15 @@ impl MemoryWorker {
 impl Outbox for MemoryWorker {
     async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
         self.outbox.n_claims.set(self.outbox.n_claims.get() + 1);
-        self.commit(|shelf| {
+        self.settle_doubts_of_server().await?;
+        let claimed = self.commit(|shelf| {
+            if self.waits_for_others(shelf) {
+                return Err(OutboxError::Unavailable("it began anew".into()));
+            }
             let lease = shelf.board.seats.get(&self.id).map(|it| it.lease_until);
             if lease.is_none_or(|it| it < self.clock.now() + CLAIM_COVER) {
                 let backlog = Backlog { pending: true, next_due: Some(self.clock.now()), elsewhere: true };
-                return Claimed { backlog, ..Claimed::default() };
+                return Ok(Claimed { backlog, ..Claimed::default() });
             }
             let mut claimed = match self.only_looks {
                 true => claim_look_ups(shelf, want, self.id),
@@ -114,21 +244,30 @@ impl Outbox for MemoryWorker {
             };
             claimed.backlog.elsewhere =
                 shelf.rows.values().any(|it| it.state == State::InFlight && it.worker != self.id);
-            claimed
-        })
-        .await
+            Ok(claimed)
+        });
+        let claimed = claimed.await.flatten();
+        match &claimed {
+            Ok(it) => self.lately.claimed(self.worker(), &it.claims),
+            Err(_) => self.doubts_server.set(true),
+        }
+        claimed
     }
 
     async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
-        self.commit(|shelf| {
-            let now = self.clock.now();
-            settles.iter().map(|it| settle(&mut shelf.rows, it, self.id, now)).collect()
-        })
-        .await
+        let settled = self.commit(|shelf| self.settle_on(shelf, settles)).await;
+        match &settled {
+            Ok(became) => self.lately.settled(self.worker(), settles, became),
+            Err(_) => self.doubts_server.set(true),
+        }
+        settled
     }
 
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
-        self.commit(|shelf| recover(&mut shelf.rows, now, |worker| worker == self.id)).await
+        let recovered =
+            self.commit(|shelf| recover(&mut shelf.rows, now, |worker| worker == self.id)).await?;
+        self.lately.recovered();
+        Ok(recovered)
     }
 
     async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
@@ -157,7 +296,14 @@ impl Outbox for MemoryWorker {
 
     async fn share(&self, report: &ShareRequest) -> Result<Option<SharedState>, OutboxError> {
         self.outbox.n_shares.set(self.outbox.n_shares.get() + 1);
-        self.commit(|shelf| Some(shelf.board.share(self.clock.now(), self.id, self.rate, report))).await
+        let shared =
+            self.commit(|shelf| shelf.board.share(self.clock.now(), self.id, self.rate, report)).await;
+        match &shared {
+            // An idle worker claims nothing, and the others wait for what it has to say.
+            Ok(_) => self.settle_doubts_of_server().await?,
+            Err(_) => self.doubts_server.set(true),
+        }
+        shared.map(Some)
     }
 
     async fn woken(&self, poll: Duration) {
