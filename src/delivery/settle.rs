@@ -10,6 +10,9 @@ use jiff::Timestamp;
 
 use super::{Change, Doubt, Fault, OpenedTicket, RowId, Settle, Settled, State, Token};
 
+/// The code of a row whose service has a ticket of its type already.
+pub const ALREADY_OPEN: &str = "already_open";
+
 /// What a change leaves in a row besides its state. `None` for the time it is due and the attempts: as they
 /// were.
 #[derive(Default)]
@@ -93,7 +96,7 @@ impl<'a> After<'a> {
                 Self { opening: Some(opening), attempts: Some(*attempts), ..Self::default() }
             }
             Change::Skipped { opening } => Self {
-                code: Some("already_open"),
+                code: Some(ALREADY_OPEN),
                 message: Some("a ticket of this service and type is open already"),
                 opening: Some(opening),
                 ..Self::default()

@@ -7,6 +7,7 @@ mod any;
 mod commands;
 mod doubts;
 mod lately;
+mod merges;
 mod names;
 pub mod postgres;
 mod queue;

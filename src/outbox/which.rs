@@ -1,7 +1,7 @@
 //! Which rows are meant: all that SQL asks of a row's state, for both drivers. `row` is what it is called
 //! there.
 
-use super::names::{CANCELLED, FAILED, INVALID, PENDING, REJECTED, SKIPPED, any_of, in_sql};
+use super::names::{PENDING, any_of, in_sql};
 use crate::delivery::State;
 
 /// It waits to be posted, with nothing to be looked up before. The indices of such rows have it word for
@@ -39,48 +39,8 @@ pub(super) fn unsent(row: &str) -> String {
     format!("({row}.state = {PENDING} AND ({row}.doubt_since IS NULL OR {row}.doubt_precaution))")
 }
 
-/// It certainly has no ticket of ours, and no person withdrew it (but where `reopens`, in SQL, says that this
-/// counts).
-pub(super) fn free(row: &str, reopens: &str) -> String {
-    format!(
-        "(({row}.doubt_since IS NULL OR {row}.doubt_precaution)
-          AND ({row}.state IN ({INVALID}, {REJECTED}, {FAILED}, {PENDING})
-               OR {row}.state = {CANCELLED} AND ({row}.error_code IS NOT DISTINCT FROM 'gone' OR {reopens})
-               OR {row}.state = {SKIPPED} AND {row}.error_code = 'repeat'))"
-    )
-}
-
-/// A free row that was sent, and is known to have left nothing.
-pub(super) fn was_sent(row: &str) -> String {
-    format!("{row}.sent_at IS NOT NULL AND {row}.state <> {PENDING}")
-}
-
 /// A person may have it tried again from those of `states` that are finished, and not `opened`.
 pub(super) fn to_retry(row: &str, states: &[State]) -> String {
     let states: Vec<State> = states.iter().copied().filter(|it| State::RETRYABLE.contains(it)).collect();
     format!("NOT {row}.gone AND {row}.purged_at IS NULL AND {row}.state IN {}", any_of(&states))
-}
-
-/// Of a free row in such a `state`, whose line has not changed: it is to be opened anew all the same.
-pub(super) fn starts_over(state: &str) -> String {
-    format!("{state} NOT IN ({PENDING}, {REJECTED}, {FAILED})")
-}
-
-/// What a merge has done with the lines `s` and their rows `x`, in the order of [`Counted`]; `is_new` is of a line that
-/// was no row before.
-///
-/// [`Counted`]: super::words::Counted
-pub(super) fn counted(is_new: &str) -> String {
-    let opens = format!("x.state = {PENDING}");
-    [
-        format!("{opens} AND {is_new}"),
-        format!("{opens} AND s.redo AND s.changed"),
-        format!("{opens} AND s.redo AND NOT s.changed"),
-        format!("x.state = {INVALID}"),
-        format!("x.state = {SKIPPED} AND x.error_code = 'repeat'"),
-        format!("{opens} AND {is_new} AND s.is_ours"),
-    ]
-    .iter()
-    .fold("count(*)".to_owned(), |list, it| format!("{list}, count(*) FILTER (WHERE {it})"))
-        + ", count(s.outdated)"
 }

@@ -195,19 +195,6 @@ impl MergeCounts {
     }
 }
 
-/// Begins what stands in `warning` of a row that its file says something else of than was sent.
-pub(super) const OUTDATED: &str = "the file says something else now";
-
-/// Of `x`: what is said of a line that has its reference beside another service.
-pub(super) const REUSED: &str = "'a row of another service has this reference, and is ' || x.state || coalesce(' as `' || x.protocolo || '`', '')";
-
-/// Of `{warning}`, a row's, SQL without such words; they stand at its end.
-pub(super) fn without_outdated(warning: &str, position: &str) -> String {
-    format!(
-        "nullif(rtrim(CASE WHEN 0 < {position} THEN substr({warning}, 1, {position} - 1) ELSE {warning} END, '; '), '')"
-    )
-}
-
 /// What an import would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rehearsal {

@@ -20,12 +20,14 @@ use super::read::counts;
 use super::session::Tx;
 use super::staging::Staging;
 use crate::delivery::OutboxError;
-use crate::outbox::doubts::{OF_NEW, Patience, made, made_where, of_new};
-use crate::outbox::names::{CANCELLED, INVALID, PENDING, SKIPPED};
+use crate::outbox::doubts::{OF_NEW, made, of_new};
+use crate::outbox::merges::{
+    DOUBLED, IS_AS_IT_WAS, REUSED, counted, first_of_rivals, free, gone, is_edited, is_outdated, is_rival,
+    outdated, skipped_as_edited, skipped_as_repeat, started_over, starts_over, state_of_line,
+};
 use crate::outbox::range::Range;
 use crate::outbox::stored::count;
-use crate::outbox::which::{counted, free, may_be_opened, starts_over, to_post, unsent, was_sent};
-use crate::outbox::words::{OUTDATED, REUSED, without_outdated};
+use crate::outbox::which::{may_be_opened, to_post, unsent};
 use crate::outbox::{
     BatchId, FirstPost, ImportId, MergeCounts, MergeError, MergeKind, MergeOptions, Merged, Rehearsal,
     Repeats, Withdrawn,
@@ -189,12 +191,7 @@ impl<'a> Merge<'a> {
         if !self.names_rows {
             return Ok(());
         }
-        let sql = "CREATE TEMP TABLE refused AS
-                   SELECT record, 'repeated_reference' AS code, 'the same reference stands in line ' || first_line AS message,
-                          'give each row of a batch its own reference' AS hint
-                     FROM (SELECT record, row_number() OVER of_one AS n, first_value(line) OVER of_one AS first_line
-                             FROM staged WINDOW of_one AS (PARTITION BY lote, referencia ORDER BY record))
-                    WHERE 1 < n";
+        let sql = format!("CREATE TEMP TABLE refused AS {DOUBLED}");
         self.run(sql, &[]).await?;
         self.refuse().await
     }
@@ -207,11 +204,9 @@ impl<'a> Merge<'a> {
         }
         let sql = format!(
             "CREATE TEMP TABLE refused AS
-             SELECT s.record, 'reused_reference' AS code, {REUSED} AS message,
-                    'give this row a reference of its own if it is to be opened' AS hint
-               FROM staged s JOIN outbox x ON x.lote = s.lote AND x.referencia = s.referencia
+             {REUSED} FROM staged s JOIN outbox x ON x.lote = s.lote AND x.referencia = s.referencia
               WHERE s.explicit AND NOT s.is_ours AND s.valid AND x.service <> s.service AND NOT {}",
-            free("x", "?1")
+            free("?1")
         );
         self.run(sql, &[i64::from(withdrawn == Withdrawn::Reopen)]).await?;
         self.refuse().await
@@ -288,12 +283,12 @@ impl<'a> Merge<'a> {
                FROM outbox x, record o, record n
               WHERE x.lote = s.lote AND x.referencia = s.referencia
                 AND o.id = x.record AND n.id = s.record",
-            free("x", "?1")
+            free("?1")
         );
         self.run(sql, &[i64::from(withdrawn == Withdrawn::Reopen)]).await?;
         let sql = format!(
-            "UPDATE staged SET redo = NOT valid OR {} OR changed WHERE free AND redo IS NULL",
-            starts_over("old_state")
+            "UPDATE staged AS s SET redo = {} WHERE s.free",
+            starts_over("s.free", "s.old_state", "s.changed")
         );
         self.run(sql, &[]).await?;
         let sql = format!(
@@ -303,9 +298,8 @@ impl<'a> Merge<'a> {
                                  WHERE json_extract(o.fields, '$[' || f.key || ']')
                                        IS NOT json_extract(n.fields, '$[' || f.key || ']'))
                FROM outbox x, record o, record n
-              WHERE s.changed AND NOT s.free AND x.id = s.row AND o.id = x.record AND n.id = s.record
-                AND x.purged_at IS NULL AND {}",
-            may_be_opened("x")
+              WHERE x.id = s.row AND o.id = x.record AND n.id = s.record AND {}",
+            is_outdated("s.free", "s.changed")
         );
         let names = json(&Field::STORED.map(Field::name));
         sqlx::query(AssertSqlSafe(sql)).bind(names).execute(&mut *self.tx).await.trouble().map(drop)
@@ -331,22 +325,16 @@ impl<'a> Merge<'a> {
                      FROM staged s WHERE outbox.id = s.row";
         self.run(sql, &[self.batch, self.source]).await?;
         self.forget("old_record").await?;
-        let gone = "o.batch = ?1 AND o.import <> ?2 AND o.gone = 0";
-        let unsent = unsent("o");
-        let sql = format!("SELECT count(*), coalesce(sum({unsent}), 0) FROM outbox o WHERE {gone}");
+        let which = "o.batch = ?1 AND o.import <> ?2 AND o.gone = 0";
+        let sql =
+            format!("SELECT count(*), count(*) FILTER (WHERE {}) FROM outbox o WHERE {which}", unsent("o"));
         self.gone = sqlx::query_as(AssertSqlSafe(sql))
             .bind(self.batch)
             .bind(self.source)
             .fetch_one(&mut *self.tx)
             .await
             .trouble()?;
-        let sql = format!(
-            "UPDATE outbox AS o
-                SET gone = 1, state = iif({unsent}, {CANCELLED}, state), error_code = iif({unsent}, 'gone', error_code),
-                    error_message = iif({unsent}, 'no longer in the file', error_message),
-                    finished_at = iif({unsent}, ?3, finished_at)
-              WHERE {gone}"
-        );
+        let sql = format!("UPDATE outbox AS o SET {} WHERE {which}", gone("?3"));
         self.run(sql, &[self.batch, self.source, self.now]).await.map(drop)
     }
 
@@ -412,11 +400,10 @@ impl<'a> Merge<'a> {
         if !self.was_filled {
             return Ok(());
         }
-        let as_it_was = without_outdated("x.warning", &format!("instr(x.warning, '{OUTDATED}')"));
         let sql = format!(
-            "UPDATE outbox AS x
-                SET outdated = 1, warning = concat_ws('; ', {as_it_was}, '{OUTDATED}, in ' || s.outdated)
-               FROM staged s WHERE x.id = s.row AND s.outdated IS NOT NULL"
+            "UPDATE outbox AS o SET outdated = true, warning = {}
+               FROM staged s WHERE o.id = s.row AND s.outdated IS NOT NULL",
+            outdated("instr")
         );
         self.run(sql, &[]).await.map(drop)
     }
@@ -424,18 +411,13 @@ impl<'a> Merge<'a> {
     /// Free rows that changed are as new, but for what they were: one that was sent is looked up
     /// first, although its predecessors are known to have left nothing.
     async fn start_over(&mut self) -> Result<(), OutboxError> {
-        let was_sent = was_sent("outbox");
         let sql = format!(
-            "UPDATE outbox
-                SET state = iif(s.valid, {PENDING}, {INVALID}), service = s.service, repeat_key = s.repeat_key,
-                    attempts = 0, available_at = ?1, warning = s.warning, protocolo = NULL, outdated = 0,
-                    {}, error_code = {}, error_message = {}, finished_at = iif(s.valid, NULL, ?1), purged_at = NULL
-               FROM staged s
-              WHERE outbox.id = s.row AND s.redo AND outbox.token = s.token AND outbox.state = s.old_state",
-            // A free row's older doubt is a precaution.
-            made_where("doubt_since IS NULL", "outbox", &format!("iif({was_sent}, ?1, NULL)"), &was_sent, Patience::Kept),
-            problem("code", "outbox.record"),
-            problem("message", "outbox.record"),
+            "UPDATE outbox AS o
+                SET {}, service = s.service, error_code = {}, error_message = {}
+               FROM staged s WHERE o.id = s.row AND {IS_AS_IT_WAS}",
+            started_over("?1"),
+            problem("code", "o.record"),
+            problem("message", "o.record"),
         );
         self.run(sql, &[self.now]).await.map(drop)
     }
@@ -451,9 +433,9 @@ impl<'a> Merge<'a> {
                                  available_at, state, {OF_NEW},
                                  error_code, error_message, warning, finished_at)
              SELECT ?2 + s.record, ?3, s.lote, s.referencia, s.record, s.line, ?4, s.service, s.repeat_key, ?1,
-                    iif(s.valid, {PENDING}, {INVALID}),
-                    {}, {}, {}, s.warning, iif(s.valid, NULL, ?1)
+                    {}, {}, {}, {}, s.warning, iif(s.valid, NULL, ?1)
                FROM staged s WHERE s.row IS NULL ORDER BY s.record",
+            state_of_line(),
             of_new("(?5 OR s.is_ours)", "?1"),
             problem("code", "s.record"),
             problem("message", "s.record"),
@@ -487,13 +469,9 @@ impl<'a> Merge<'a> {
         );
         if self.run(sql, &[self.batch]).await? != 0 {
             let sql = format!(
-                "UPDATE outbox
-                    SET state = {SKIPPED}, error_code = 'repeat', finished_at = ?1,
-                        error_message = coalesce('opened as `' || lost.protocolo || '`', 'possibly opened')
-                            || ' from a row of this service that is no longer in the file (was its description edited?)'
-                   FROM lost, staged s
-                  WHERE outbox.id = {ROW_OF_S} AND outbox.service = lost.service AND outbox.state = {PENDING}
-                    AND (s.row IS NULL OR s.old_state IN ({SKIPPED}, {INVALID}))"
+                "UPDATE outbox AS o SET {} FROM lost, staged s WHERE o.id = {ROW_OF_S} AND {}",
+                skipped_as_edited("?1"),
+                is_edited("s.row IS NULL")
             );
             self.run(sql, &[self.now, self.base]).await?;
         }
@@ -502,11 +480,7 @@ impl<'a> Merge<'a> {
 
     /// Of rows with the same content, one is opened: the one that may be already, else the first.
     async fn skip_repeats(&mut self) -> Result<(), OutboxError> {
-        // An invalid row has no key. What was skipped for another reason than a repeat counts as opened.
-        let may_be_opened = may_be_opened("x");
-        let rivals = format!(
-            "x.batch = ?1 AND (x.gone = 0 OR {may_be_opened}) AND x.repeat_key IS NOT NULL AND x.state <> {INVALID}"
-        );
+        let rivals = is_rival("x.batch = ?1");
         self.run("CREATE TEMP TABLE repeated (repeat_key BLOB PRIMARY KEY) WITHOUT ROWID", &[]).await?;
         let sql = format!(
             "INSERT INTO repeated SELECT x.repeat_key FROM outbox x WHERE {rivals}
@@ -514,20 +488,14 @@ impl<'a> Merge<'a> {
         );
         if self.run(sql, &[self.batch]).await? != 0 {
             let sql = format!(
-                "UPDATE outbox
-                    SET state = {SKIPPED}, error_code = 'repeat', finished_at = ?2,
-                        error_message = 'the same service, type and description as '
-                            || iif(rival.gone, 'a row that is no longer in the file', 'line ' || rival.line)
-                            || coalesce(', opened as `' || rival.protocolo || '`', '')
-                   FROM (SELECT x.id, first_value(x.id) OVER same AS first
-                           FROM outbox x
-                          WHERE {rivals} AND x.repeat_key IN (SELECT repeat_key FROM repeated)
-                         WINDOW same AS (PARTITION BY x.repeat_key
-                                         ORDER BY {may_be_opened} OR x.error_code IS 'already_open' DESC, x.record)
-                        ) AS one, outbox AS rival
-                  WHERE outbox.id = one.id AND rival.id = one.first AND one.id <> one.first
-                    AND outbox.import = ?3 AND {}",
-                unsent("outbox")
+                "UPDATE outbox AS o SET {}
+                   FROM (SELECT x.id, {} AS first FROM outbox x
+                          WHERE {rivals} AND x.repeat_key IN (SELECT repeat_key FROM repeated)) AS one,
+                        outbox AS rival
+                  WHERE o.id = one.id AND rival.id = one.first AND one.id <> one.first AND o.import = ?3 AND {}",
+                skipped_as_repeat("?2"),
+                first_of_rivals(),
+                unsent("o")
             );
             self.run(sql, &[self.batch, self.now, self.source]).await?;
         }
@@ -575,7 +543,7 @@ impl<'a> Merge<'a> {
 
     async fn count(&mut self) -> Result<MergeCounts, OutboxError> {
         let sql = format!(
-            "SELECT {} FROM staged s JOIN outbox x ON x.id = coalesce(s.row, ?1 + s.record)",
+            "SELECT {} FROM staged s JOIN outbox o ON o.id = coalesce(s.row, ?1 + s.record)",
             counted("s.row IS NULL")
         );
         let counting = sqlx::query_as(AssertSqlSafe(sql)).bind(self.base);

@@ -4,8 +4,8 @@ use super::super::columns::each_field;
 use super::{Merge, Places};
 use crate::delivery::OutboxError;
 use crate::outbox::Withdrawn;
+use crate::outbox::merges::{free, is_outdated, starts_over};
 use crate::outbox::names::IN_FLIGHT;
-use crate::outbox::which::{free, may_be_opened, starts_over};
 
 impl Merge {
     /// What known rows are, and which of them are to start over.
@@ -34,21 +34,19 @@ impl Merge {
     async fn judge_those(&mut self, which: &'static str, busy: &'static str) -> Result<(), OutboxError> {
         let columns = |of: &str| each_field(|field| format!("{of}.{field}"));
         let changed = format!("(({}) IS DISTINCT FROM ({}))", columns("x"), columns("i"));
-        let free = format!("(NOT ({busy}) AND {})", free("x", "$1 <> 0"));
+        let free = format!("(NOT ({busy}) AND {})", free("$1 <> 0"));
         let differing = each_field(|field| {
             format!("CASE WHEN x.{field} IS DISTINCT FROM i.{field} THEN '`{field}`' END")
         });
-        let outdated = format!(
-            "CASE WHEN {changed} AND NOT {free} AND {} AND x.purged_at IS NULL THEN concat_ws(', ', {differing}) END",
-            may_be_opened("x")
-        );
         let sql = format!(
             "UPDATE staged AS s
-                SET outdated = {outdated}, old_state = x.state, token = x.token, was_gone = x.gone, busy = {busy}, free = {free}, changed = {changed},
-                    redo = {free} AND (NOT s.valid OR {} OR {changed})
+                SET outdated = CASE WHEN {} THEN concat_ws(', ', {differing}) END,
+                    old_state = x.state, token = x.token, was_gone = x.gone, busy = {busy}, free = {free},
+                    changed = {changed}, redo = {}
                FROM mutirao.outbox x LEFT JOIN held h ON h.id = x.id, incoming i
               WHERE {which} AND x.id = s.row_id AND i.record = s.record",
-            starts_over("x.state")
+            is_outdated(&free, &changed),
+            starts_over(&free, "x.state", &changed)
         );
         self.run_sql(&sql, &[i64::from(self.withdrawn == Withdrawn::Reopen)]).await.map(drop)
     }

@@ -1,5 +1,6 @@
 //! Lines of a file become rows of the outbox: new, changed, or known. Step for step as
-//! [`super::super::sqlite`] does it, beside workers that go on meanwhile.
+//! [`super::super::sqlite`] does it, by the rules of [`super::super::merges`], beside workers that go on
+//! meanwhile.
 //!
 //! The lines stand in `incoming`; a narrow table (`staged`, one entry a line, no personal data)
 //! carries what the steps find out. Known rows that can be had at once are locked first, so that what
@@ -23,12 +24,15 @@ use super::read::{Reach, counts};
 use super::staging::Staging;
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
-use crate::outbox::which::counted;
+use crate::outbox::merges::counted;
 use crate::outbox::{
     BatchId, FirstPost, ImportId, MergeCounts, MergeError, MergeKind, MergeOptions, Merged, Rehearsal,
     Repeats, ResultsInfo, Withdrawn,
 };
 use crate::ticket::Field;
+
+/// Why a batch is halted whose import goes on when somebody has been asked.
+const HELD: &str = "its import waits for a word of the person who started it";
 
 /// `$1` as a time, but not later than the database's: by that workers see what is due.
 const NOW: &str = "least(timestamptz 'epoch' + $1::bigint * interval '1 millisecond', now())";
@@ -182,14 +186,14 @@ impl Merge {
         let sql = "UPDATE mutirao.batch
                       SET finished_at = NULL, source = CASE WHEN $3 THEN $2 ELSE source END,
                           halted_at = CASE WHEN $4 THEN now() ELSE halted_at END,
-                          halt_reason = CASE WHEN $4 THEN 'its import waits for a word of the person who started it'
-                                             ELSE halt_reason END
+                          halt_reason = CASE WHEN $4 THEN $5 ELSE halt_reason END
                     WHERE id = $1";
         sqlx::query(sql)
             .bind(self.batch)
             .bind(self.source)
             .bind(self.kind == MergeKind::Whole)
             .bind(self.file.is_held)
+            .bind(HELD)
             .persistent(false)
             .execute(&mut *self.tx)
             .await
@@ -205,7 +209,7 @@ impl Merge {
 
     async fn count(&mut self) -> Result<MergeCounts, OutboxError> {
         let sql = format!(
-            "SELECT {} FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id",
+            "SELECT {} FROM staged s JOIN mutirao.outbox o ON o.id = s.row_id",
             counted("s.old_state IS NULL")
         );
         let counting = sqlx::query_as(AssertSqlSafe(sql)).persistent(false);

@@ -9,10 +9,10 @@ use super::super::read::field_names;
 use super::{Merge, NOW, Places, Purpose};
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
-use crate::outbox::names::{CANCELLED, IN_FLIGHT};
+use crate::outbox::merges::{gone, outdated};
+use crate::outbox::names::IN_FLIGHT;
 use crate::outbox::stored::{count, json, stored};
 use crate::outbox::which::unsent;
-use crate::outbox::words::{OUTDATED, without_outdated};
 use crate::outbox::{MergeError, MergeKind, MergeOptions, ResultsInfo};
 
 /// How often rows that workers hold are waited for, when two waits cross.
@@ -231,20 +231,13 @@ impl Merge {
             };
             let which =
                 format!("o.batch = $1 AND o.import <> $2 AND o.record IS NOT NULL AND NOT o.gone {reach}");
-            let unsent = unsent("o");
             let sql = format!(
-                "SELECT count(*), count(*) FILTER (WHERE {unsent}) FROM mutirao.outbox o WHERE {which}"
+                "SELECT count(*), count(*) FILTER (WHERE {}) FROM mutirao.outbox o WHERE {which}",
+                unsent("o")
             );
-            let gone = sqlx::query_as(AssertSqlSafe(sql)).bind(self.batch).bind(self.source);
-            self.gone = gone.persistent(false).fetch_one(&mut *part).await?;
-            steps.push(format!(
-                "UPDATE mutirao.outbox AS o
-                    SET gone = true, state = CASE WHEN {unsent} THEN {CANCELLED} ELSE state END,
-                        error_code = CASE WHEN {unsent} THEN 'gone' ELSE error_code END,
-                        error_message = CASE WHEN {unsent} THEN 'no longer in the file' ELSE error_message END,
-                        finished_at = CASE WHEN {unsent} THEN now() ELSE finished_at END
-                  WHERE {which}"
-            ));
+            let counting = sqlx::query_as(AssertSqlSafe(sql)).bind(self.batch).bind(self.source);
+            self.gone = counting.persistent(false).fetch_one(&mut *part).await?;
+            steps.push(format!("UPDATE mutirao.outbox AS o SET {} WHERE {which}", gone("now()")));
         }
         for sql in steps {
             let step = sqlx::query(AssertSqlSafe(sql)).bind(self.batch).bind(self.source);
@@ -260,16 +253,15 @@ fn place(kind: MergeKind, which: &str) -> String {
         MergeKind::Whole => "o.record IS NOT NULL",
         MergeKind::Correction => "o.record IS NOT NULL AND s.was_gone AND NOT s.busy",
     };
-    let as_it_was = without_outdated("o.warning", &format!("strpos(o.warning, '{OUTDATED}')"));
     format!(
         "UPDATE mutirao.outbox AS o
             SET outdated = o.outdated OR s.outdated IS NOT NULL,
-                warning = CASE WHEN s.outdated IS NULL THEN o.warning
-                               ELSE concat_ws('; ', {as_it_was}, '{OUTDATED}, in ' || s.outdated) END,
+                warning = CASE WHEN s.outdated IS NULL THEN o.warning ELSE {} END,
                 batch = CASE WHEN o.record IS NOT NULL THEN $1 END, import = $2, gone = false,
                 record = CASE WHEN {moves} THEN s.record ELSE o.record END,
                 line = CASE WHEN {moves} THEN s.line ELSE o.line END,
                 purged_at = CASE WHEN NOT ({moves}) THEN o.purged_at END
-           FROM staged s WHERE o.id = s.row_id AND {which}"
+           FROM staged s WHERE o.id = s.row_id AND {which}",
+        outdated("strpos")
     )
 }

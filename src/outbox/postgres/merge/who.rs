@@ -6,9 +6,8 @@ use super::super::error::Trouble;
 use super::super::staging::lock;
 use super::{File, Merge};
 use crate::delivery::OutboxError;
+use crate::outbox::merges::{DOUBLED, REUSED, free};
 use crate::outbox::stored::count;
-use crate::outbox::which::free;
-use crate::outbox::words::REUSED;
 use crate::outbox::{MergeError, MergeKind, Withdrawn};
 
 impl Merge {
@@ -74,13 +73,8 @@ impl Merge {
         if !self.file.names_rows {
             return Ok(());
         }
-        let sql = "CREATE TEMP TABLE refused ON COMMIT DROP AS
-                   SELECT record, 'repeated_reference' AS code, 'the same reference stands in line ' || first_line AS message,
-                          'give each row of a batch its own reference' AS hint
-                     FROM (SELECT record, row_number() OVER of_one AS n, first_value(line) OVER of_one AS first_line
-                             FROM staged WINDOW of_one AS (PARTITION BY lote, referencia ORDER BY record)) AS it
-                    WHERE 1 < n";
-        self.run_sql(sql, &[]).await?;
+        let sql = format!("CREATE TEMP TABLE refused ON COMMIT DROP AS {DOUBLED}");
+        self.run_sql(&sql, &[]).await?;
         self.refuse().await.map(drop)
     }
 
@@ -94,12 +88,10 @@ impl Merge {
         self.hold("s.moved").await?;
         let sql = format!(
             "CREATE TEMP TABLE refused ON COMMIT DROP AS
-             SELECT s.record, 'reused_reference' AS code, {REUSED} AS message,
-                    'give this row a reference of its own if it is to be opened' AS hint
-               FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id LEFT JOIN held h ON h.id = x.id
+             {REUSED} FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id LEFT JOIN held h ON h.id = x.id
               WHERE s.moved AND s.valid AND s.explicit AND NOT s.is_ours AND NOT (h.id IS NOT NULL AND {})",
             // A statement that makes a table takes no parameters.
-            free("x", if self.withdrawn == Withdrawn::Reopen { "true" } else { "false" })
+            free(if self.withdrawn == Withdrawn::Reopen { "true" } else { "false" })
         );
         self.run_sql(&sql, &[]).await?;
         if self.refuse().await? == 0 {

@@ -1,0 +1,166 @@
+//! What a merge makes of rows, as the SQL of both drivers has it: conditions, assignments, and the words that
+//! people read. `s` is a line of the file, `o` the row that it is or becomes, `x` any row.
+
+use super::doubts::{Patience, made_where};
+use super::names::{CANCELLED, FAILED, INVALID, PENDING, REJECTED, SKIPPED};
+use super::which::{may_be_opened, unsent};
+use crate::delivery::settle::ALREADY_OPEN;
+
+/// The code of a row that its file no longer has, and that was withdrawn by that.
+const GONE: &str = "'gone'";
+
+/// The code of a row that would open the ticket of another once more.
+const REPEAT: &str = "'repeat'";
+
+/// Begins what stands in `warning` of a row that its file says something else of than was sent.
+const OUTDATED: &str = "the file says something else now";
+
+/// Of `s`: two lines may not be one row.
+pub(super) const DOUBLED: &str = "SELECT record, 'repeated_reference' AS code,
+        'the same reference stands in line ' || first_line AS message,
+        'give each row of a batch its own reference' AS hint
+   FROM (SELECT record, row_number() OVER of_one AS n, first_value(line) OVER of_one AS first_line
+           FROM staged WINDOW of_one AS (PARTITION BY lote, referencia ORDER BY record)) AS it
+  WHERE 1 < n";
+
+/// Of a line `s` that has the reference of a row `x` beside another service.
+pub(super) const REUSED: &str = "SELECT s.record, 'reused_reference' AS code,
+        'a row of another service has this reference, and is ' || x.state || coalesce(' as `' || x.protocolo || '`', '')
+            AS message,
+        'give this row a reference of its own if it is to be opened' AS hint";
+
+/// Of `x`: it certainly has no ticket of ours, and no person withdrew it (but where `reopens`, in SQL, says
+/// that this counts).
+pub(super) fn free(reopens: &str) -> String {
+    format!(
+        "((x.doubt_since IS NULL OR x.doubt_precaution)
+          AND (x.state IN ({INVALID}, {REJECTED}, {FAILED}, {PENDING})
+               OR x.state = {CANCELLED} AND (x.error_code IS NOT DISTINCT FROM {GONE} OR {reopens})
+               OR x.state = {SKIPPED} AND x.error_code = {REPEAT}))"
+    )
+}
+
+/// Whether a free row in `state` is to start over. All are SQL.
+pub(super) fn starts_over(free: &str, state: &str, changed: &str) -> String {
+    format!("{free} AND (NOT s.valid OR {state} NOT IN ({PENDING}, {REJECTED}, {FAILED}) OR {changed})")
+}
+
+/// Whether it is worth a warning that a row `x` was sent as its file no longer has it.
+pub(super) fn is_outdated(free: &str, changed: &str) -> String {
+    format!("{changed} AND NOT {free} AND x.purged_at IS NULL AND {}", may_be_opened("x"))
+}
+
+/// The warning of a row `o` whose file says something else of the fields in `s.outdated`. `position` is what
+/// SQL calls the function that finds a text in another.
+pub(super) fn outdated(position: &str) -> String {
+    let position = format!("{position}(o.warning, '{OUTDATED}')");
+    format!(
+        "concat_ws('; ',
+                   nullif(rtrim(CASE WHEN 0 < {position} THEN substr(o.warning, 1, {position} - 1) ELSE o.warning END,
+                                '; '), ''),
+                   '{OUTDATED}, in ' || s.outdated)"
+    )
+}
+
+/// Of a line of the file: the state of its row that is new, or starts over.
+pub(super) fn state_of_line() -> String {
+    format!("CASE WHEN s.valid THEN {PENDING} ELSE {INVALID} END")
+}
+
+/// Assignments by which a free row is as new, but for what it was: one that was sent, and is known to have
+/// left nothing, is looked up first. A row that is not pending was sent. A free row's older doubt is a
+/// precaution.
+pub(super) fn started_over(now: &str) -> String {
+    let was_sent = format!("o.sent_at IS NOT NULL AND o.state <> {PENDING}");
+    let since = format!("CASE WHEN {was_sent} THEN {now} END");
+    format!(
+        "state = {}, repeat_key = s.repeat_key, attempts = 0, available_at = {now}, warning = s.warning, protocolo = NULL,
+         outdated = false, finished_at = CASE WHEN NOT s.valid THEN {now} END, purged_at = NULL, {}",
+        state_of_line(),
+        made_where("o.doubt_since IS NULL", "o", &since, &was_sent, Patience::Kept)
+    )
+}
+
+/// Whether the row is still as it was when that was decided.
+pub(super) const IS_AS_IT_WAS: &str = "s.redo AND o.token = s.token AND o.state = s.old_state";
+
+/// Assignments to a row that its file no longer has: what is unsent is withdrawn by that.
+pub(super) fn gone(now: &str) -> String {
+    let unsent = unsent("o");
+    let where_unsent =
+        |column: &str, new: &str| format!("{column} = CASE WHEN {unsent} THEN {new} ELSE o.{column} END");
+    [
+        "gone = true".to_owned(),
+        where_unsent("state", CANCELLED),
+        where_unsent("error_code", GONE),
+        where_unsent("error_message", "'no longer in the file'"),
+        where_unsent("finished_at", now),
+    ]
+    .join(", ")
+}
+
+/// Whether a row `o` is the new reference of a service for which a row that is gone from the file was opened
+/// (`lost`). `is_new` is of a line that was no row before.
+pub(super) fn is_edited(is_new: &str) -> String {
+    format!(
+        "o.service = lost.service AND o.state = {PENDING} AND ({is_new} OR s.old_state IN ({SKIPPED}, {INVALID}))"
+    )
+}
+
+/// Assignments to it.
+pub(super) fn skipped_as_edited(now: &str) -> String {
+    skipped(
+        now,
+        "coalesce('opened as `' || lost.protocolo || '`', 'possibly opened')
+         || ' from a row of this service that is no longer in the file (was its description edited?)'",
+    )
+}
+
+/// Of `x`: it opens a ticket, or has, that another one might open once more. An invalid row has no key.
+pub(super) fn is_rival(of_batch: &str) -> String {
+    let may_be_opened = may_be_opened("x");
+    format!(
+        "{of_batch} AND (NOT x.gone OR {may_be_opened}) AND x.repeat_key IS NOT NULL AND x.state <> {INVALID}"
+    )
+}
+
+/// Of rivals with the same content, the one that is opened: the one that may be already, else the first. What
+/// was skipped for another reason than a repeat counts as opened.
+pub(super) fn first_of_rivals() -> String {
+    format!(
+        "first_value(x.id) OVER (PARTITION BY x.repeat_key
+                                 ORDER BY ({} OR x.error_code IS NOT DISTINCT FROM '{ALREADY_OPEN}') DESC, x.record)",
+        may_be_opened("x")
+    )
+}
+
+/// Assignments to another one than `rival`, that one.
+pub(super) fn skipped_as_repeat(now: &str) -> String {
+    skipped(
+        now,
+        "'the same service, type and description as '
+         || CASE WHEN rival.gone THEN 'a row that is no longer in the file' ELSE 'line ' || rival.line END
+         || coalesce(', opened as `' || rival.protocolo || '`', '')",
+    )
+}
+
+fn skipped(now: &str, message: &str) -> String {
+    format!("state = {SKIPPED}, error_code = {REPEAT}, finished_at = {now}, error_message = {message}")
+}
+
+/// What a merge has done, in the order of [`Counted`]; `is_new` is of a line that was no row before.
+///
+/// [`Counted`]: super::words::Counted
+pub(super) fn counted(is_new: &str) -> String {
+    let opens = format!("o.state = {PENDING}");
+    let counts = [
+        format!("{opens} AND {is_new}"),
+        format!("{opens} AND s.redo AND s.changed"),
+        format!("{opens} AND s.redo AND NOT s.changed"),
+        format!("o.state = {INVALID}"),
+        format!("o.state = {SKIPPED} AND o.error_code = {REPEAT}"),
+        format!("{opens} AND {is_new} AND s.is_ours"),
+    ];
+    let counts = counts.map(|it| format!("count(*) FILTER (WHERE {it})"));
+    format!("count(*), {}, count(s.outdated)", counts.join(", "))
+}
