@@ -490,6 +490,9 @@ impl Report<'_> {
             }
         }
         self.tell(&counts, exit, screen);
+        if self.work.outbox.file().is_some() {
+            self.tell_of_others(info.counts.left().saturating_sub(counts.left()), screen);
+        }
         Ok(exit)
     }
 
@@ -522,13 +525,38 @@ impl Report<'_> {
 
     /// The command for what was corrected in errors.csv.
     fn corrected(&self) -> String {
-        Typed::now().with_file(&self.args.file, &self.work.folder.join("errors.csv"))
+        Typed::now().with_file(&self.args.file, &self.work.folder.join(results::ERRORS)).again()
+    }
+
+    /// The command as it was typed, but of a file that has all its rows still: errors.csv by now has only those that
+    /// need somebody, and what was corrected there stands in the results.
+    fn typed(&self) -> Typed {
+        let (typed, errors) = (Typed::now(), self.work.folder.join(results::ERRORS));
+        match (self.args.file.canonicalize(), errors.canonicalize()) {
+            (Ok(file), Ok(errors)) if file == errors => self.of_all_rows(),
+            _ => typed,
+        }
+    }
+
+    /// The command for every row of the batch.
+    fn of_all_rows(&self) -> Typed {
+        Typed::now().with_file(&self.args.file, &self.work.folder.join(results::RESULTS))
+    }
+
+    /// Rows of the batch that this run had nothing to do with, and that no worker opens.
+    fn tell_of_others(&self, n_rows: u64, screen: &Screen) {
+        if 0 < n_rows {
+            screen.note(format!(
+                "hint: {n_rows} other rows of the batch wait to be opened or looked up; `{}` does that",
+                self.of_all_rows().without("sample")
+            ));
+        }
     }
 
     /// Why the run stopped itself, with the commands that go on.
     fn why_ended(&self, reason: &Reason) -> Option<Failure> {
         let failure = delivering::why_ended(reason)?;
-        let typed = Typed::now();
+        let typed = self.typed();
         Some(match reason {
             Reason::Halted(Halt::SameRefusal { .. } | Halt::TooManyErrors { .. }) => {
                 failure.with_hint(format!(
@@ -581,12 +609,21 @@ impl Report<'_> {
                 "{n_in_doubt} rows may have been opened: do not open them by hand, the next run looks them up first"
             ));
         }
-        let typed = Typed::now();
+        let typed = self.typed();
         match exit {
             Exit::Done if self.args.sample.is_some() && 0 < counts.pending => screen.note(format!(
                 "hint: look at the tickets in HubSoft; `{}` opens the rest",
                 typed.without("sample")
             )),
+            Exit::NotAllOpened if results::n_needing_a_person(counts) == 0 => {
+                screen.note("hint: results.csv says why rows were skipped or withdrawn");
+                if 0 < counts.cancelled {
+                    let retry = Typed::now();
+                    let batch = &self.staged.merged.batch_name;
+                    let retry = retry.at(self.led(), "retry", Some(batch), &["--state", "cancelled"]);
+                    screen.note(format!("hint: `{retry}` takes back that rows were withdrawn"));
+                }
+            }
             Exit::NotAllOpened | Exit::File => screen.note(format!(
                 "hint: errors.csv has the rows that need you, problems.csv says what is wrong; fix them there and run `{}`",
                 self.corrected()

@@ -12,7 +12,7 @@ use super::screen::Screen;
 use super::typed::Typed;
 use crate::delivery::State;
 use crate::intake::Encoding;
-use crate::outbox::{AnyReader, Cursor, ReportRow, Scope, SourceInfo, state_name};
+use crate::outbox::{AnyReader, Counts, Cursor, ReportRow, Scope, SourceInfo, state_name};
 use crate::report::{
     CsvStyle, Guard, Line, OutputEncoding, ProblemsCsv, ReportError, ResultsCsv, ResultsXlsx,
 };
@@ -55,8 +55,14 @@ pub fn guard(excel_safe: bool) -> Guard {
     if excel_safe { Guard::ExcelSafe } else { Guard::Faithful }
 }
 
+/// Every row.
+pub const RESULTS: &str = "results.csv";
+
+/// Rows that need a person.
+pub const ERRORS: &str = "errors.csv";
+
 /// What [`write()`] and the summary make in a folder.
-pub const FILES: [&str; 5] = ["results.csv", "results.xlsx", "errors.csv", "problems.csv", "summary.json"];
+pub const FILES: [&str; 5] = [RESULTS, "results.xlsx", ERRORS, "problems.csv", "summary.json"];
 
 /// Writes `results.csv`, `results.xlsx`, `errors.csv` and `problems.csv` of `scope` into `folder`.
 ///
@@ -96,8 +102,8 @@ async fn write_rows(
 ) -> Result<(), Failure> {
     let (style, source) = (form.style(), form.source);
     let is_real = reader.host().await?.is_none_or(|it| it != SANDBOX);
-    let mut results = ResultsCsv::create(&folder.join("results.csv"), &source.headers, &style)?;
-    let mut errors = ResultsCsv::create(&folder.join("errors.csv"), &source.headers, &style)?;
+    let mut results = ResultsCsv::create(&folder.join(RESULTS), &source.headers, &style)?;
+    let mut errors = ResultsCsv::create(&folder.join(ERRORS), &source.headers, &style)?;
     let mut after = Cursor::default();
     let mut numbers = Numbers::default();
     loop {
@@ -131,6 +137,11 @@ fn mark_not_real(row: &mut ReportRow<'_>) {
         None => NOT_REAL.into(),
     };
     row.warning = Some(warning);
+}
+
+/// How many of the rows errors.csv has.
+pub fn n_needing_a_person(counts: &Counts) -> u64 {
+    State::ALL.into_iter().filter(|it| needs_a_person(*it)).map(|it| counts.count(it)).sum()
 }
 
 /// Whether nothing becomes of such a row before somebody corrects it or says what is true of it.

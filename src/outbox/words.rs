@@ -319,17 +319,28 @@ pub struct Counts {
 
 impl Counts {
     pub fn total(&self) -> u64 {
-        self.pending
-            + self.in_flight
-            + self.in_doubt
-            + self.opened
-            + self.invalid
-            + self.rejected
-            + self.failed
-            + self.unconfirmed
-            + self.conflict
-            + self.skipped
-            + self.cancelled
+        State::ALL.into_iter().map(|it| self.count(it)).sum()
+    }
+
+    pub fn count(&self, state: State) -> u64 {
+        match state {
+            State::Pending => self.pending,
+            State::InFlight => self.in_flight,
+            State::InDoubt => self.in_doubt,
+            State::Opened => self.opened,
+            State::Invalid => self.invalid,
+            State::Rejected => self.rejected,
+            State::Failed => self.failed,
+            State::Unconfirmed => self.unconfirmed,
+            State::Conflict => self.conflict,
+            State::Skipped => self.skipped,
+            State::Cancelled => self.cancelled,
+        }
+    }
+
+    /// Rows that go on by themselves.
+    pub fn left(&self) -> u64 {
+        self.pending + self.in_flight + self.in_doubt
     }
 }
 

@@ -169,6 +169,45 @@ fn results_are_written_again_as_and_where_the_import_wrote_them() {
     assert!(!site.path("fila.mutirao/results.csv").exists(), "no import wrote there");
 }
 
+/// errors.csv was written anew when a run of it ended: the hint named a file without rows, and what had been typed there
+/// was in no file any more but the results.
+#[test]
+fn what_was_corrected_and_not_opened_yet_is_opened_by_the_command_of_the_hint() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(6).replace("(37) 99911", "911"));
+    site.run(&["import", "queda.csv", "--rate", "unlimited"]).expect(3);
+    let errors = site.read("queda.mutirao/errors.csv").replace(";911", ";(37) 99911");
+    site.write("queda.mutirao/errors.csv", errors);
+    let sample = ["import", "queda.mutirao/errors.csv", "--rate", "unlimited", "--sample", "2"];
+    let goes_on = commands(&site.run(&sample).expect(0)).pop().unwrap();
+    assert_eq!(goes_on, "mutirao import queda.mutirao/results.csv --rate unlimited");
+    copied(&site, &goes_on).expect(0);
+    assert_eq!((site.audit().tickets, states(&site)), (6, "6 opened".to_owned()));
+}
+
+/// The rows that were valid waited for ever: the hint was of errors.csv alone, whose import ended with exit code 0.
+#[test]
+fn the_rows_that_strict_kept_back_are_named_once_the_others_are_corrected() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(6).replace("(37) 99911-0003", "0003"));
+    site.run(&["import", "queda.csv", "--strict", "--rate", "unlimited"]).expect(5);
+    let errors = site.read("queda.mutirao/errors.csv").replace(";0003", ";(37) 99911-0003");
+    site.write("queda.mutirao/errors.csv", errors);
+    let told = site.run(&["import", "queda.mutirao/errors.csv", "--strict", "--rate", "unlimited"]).expect(0);
+    assert!(told.stderr.contains("5 other rows of the batch wait"), "{}", told.stderr);
+    copied(&site, &commands(&told).pop().unwrap()).expect(0);
+    assert_eq!((site.audit().tickets, states(&site)), (6, "6 opened".to_owned()));
+}
+
+#[test]
+fn nobody_is_sent_to_a_file_without_rows() {
+    let site = Site::new("");
+    let row = rows(1).lines().nth(1).unwrap().to_owned();
+    site.write("queda.csv", format!("{}{row}\n", rows(1)));
+    let told = site.run(&["import", "queda.csv", "--rate", "unlimited"]).expect(3);
+    assert!(told.stderr.contains("results.csv says why") && commands(&told).is_empty(), "{}", told.stderr);
+}
+
 #[test]
 fn results_tell_the_truth_after_cancel_and_retry() {
     let site = Site::new("latency=20ms");
