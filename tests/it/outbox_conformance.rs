@@ -83,6 +83,7 @@ pub async fn conforms<B: Bench>(make: impl AsyncFn() -> B) {
     a_second_ticket_is_a_warning(make().await).await;
     a_ticket_belongs_to_one_row(make().await).await;
     recovery_makes_doubts(make().await).await;
+    a_precaution_stays_one_until_somebody_wants_to_know(make().await).await;
     what_was_seen_is_kept_for_each_user(make().await).await;
     a_specimen_is_a_row_that_was_opened_with_a_text_as_long(make().await).await;
     what_a_clock_set_back_has_left_waits_no_longer(make().await).await;
@@ -510,6 +511,26 @@ async fn recovery_makes_doubts(mut it: impl Bench) {
     assert_eq!(settle_only(&it, &posted.claims[0], Change::Release).await, Settled::Stale);
     assert_eq!(it.recover(at(21)).await.expect("it recovers"), 4);
     assert_eq!(it.recover(at(22)).await.expect("it recovers"), 0);
+}
+
+async fn a_precaution_stays_one_until_somebody_wants_to_know(mut it: impl Bench) {
+    let rows = it.insert(&[valid(1), valid(2)]).await;
+    let precaution = Doubt { answered: 1, ..Doubt::precaution(at(0)) };
+    for claim in claim(&it, 1, 9).await.claims {
+        settle(&it, &claim, change_later(2, 0, Some(precaution.clone()))).await;
+    }
+    let looked_up = claim_both(&it, 2, 0, 9).await.claims;
+    let unsure = Doubt { answered: 3, ..precaution.clone() };
+    let unconfirmed = Change::Unconfirmed { doubt: unsure, fault: fault("patience") };
+    settle(&it, &looked_up[1], unconfirmed).await;
+    assert_eq!(it.recover(at(20)).await.expect("it recovers"), 1);
+    let seen = it.look(rows[0]).await;
+    assert_eq!((seen.state, seen.available_at), (State::Pending, at(20)), "a look-up leaves nothing");
+    assert_eq!(seen.doubt, Some(precaution));
+    it.look_again(at(21)).await.expect("it does");
+    let seen = it.look(rows[1]).await;
+    assert_eq!((seen.state, seen.available_at), (State::InDoubt, at(21)));
+    assert_eq!(seen.doubt, Some(Doubt::since(at(0))), "a person asked");
 }
 
 async fn the_outlook_tells_when_to_come_back(mut it: impl Bench) {

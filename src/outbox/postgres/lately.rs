@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::error::{LeaseOver, Trouble, left_as_it_was, unavailable};
+use super::error::{LeaseOver, Trouble, left_as_it_was, unavailable, unreadable};
 use super::lease::{RENEWALS_BEFORE_RESCUE, Worker};
 use super::session::{Access, in_time};
 use super::settle::settle;
@@ -15,7 +15,7 @@ use crate::delivery::settle::LastClaim;
 use crate::delivery::{CLAIM_AGE_MAX, OutboxError, RowId, Settle, Settled, State, Token};
 use crate::outbox::doubts::of_lost_claim;
 use crate::outbox::lately::{ClaimedBy, SETTLES_MAX, Said};
-use crate::outbox::names::{OPENED, any_of, state_of};
+use crate::outbox::names::state_of;
 
 /// The server is another than it was, or has forgotten.
 #[derive(Debug, thiserror::Error)]
@@ -98,25 +98,22 @@ impl Worker {
     }
 
     /// Rows that this worker holds, of which the server knows no claim: they may be sent at this moment.
-    /// Whatever they were before: pending again, by a word that is forgotten, too; or claimed earlier, by a
-    /// worker that has not said yet how that ended.
     async fn put_in_doubt(&self, live: Vec<(RowId, ClaimedBy)>) -> Result<u64, OutboxError> {
         let mut tx = self.outbox().tx(Access::Claiming).await?;
+        let last = last_claims(&mut tx, live.iter().map(|it| it.0), "ORDER BY id FOR UPDATE").await?;
+        let is_lost =
+            |(row, by): &(RowId, ClaimedBy)| last.of(*row, *by).is_some_and(|it| it.lacks_claim(by.token));
+        let lost: Vec<_> = live.into_iter().filter(is_lost).collect();
         let sql = format!(
             "UPDATE mutirao.outbox o
-                      SET {}, token = v.token, worker = v.worker,
-                          sent_at = coalesce(o.sent_at, clock_timestamp())
-                     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) v(id, token, worker)
-                    WHERE o.id = v.id AND (o.state <> {OPENED}) IS TRUE
-                      AND (o.token < v.token OR o.token = v.token AND o.worker IS DISTINCT FROM v.worker
-                                            AND (o.state NOT IN {}) IS TRUE)",
-            of_lost_claim("clock_timestamp() + make_interval(secs => $4)"),
-            any_of(&State::LIVE)
+                SET {}, token = v.token, worker = v.worker, sent_at = coalesce(o.sent_at, clock_timestamp())
+               FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) v(id, token, worker) WHERE o.id = v.id",
+            of_lost_claim("clock_timestamp() + make_interval(secs => $4)")
         );
         let done = sqlx::query(AssertSqlSafe(sql))
-            .bind(live.iter().map(|it| it.0.0).collect::<Vec<_>>())
-            .bind(live.iter().map(|it| it.1.token.0).collect::<Vec<_>>())
-            .bind(live.iter().map(|it| it.1.worker).collect::<Vec<_>>())
+            .bind(lost.iter().map(|it| it.0.0).collect::<Vec<_>>())
+            .bind(lost.iter().map(|it| it.1.token.0).collect::<Vec<_>>())
+            .bind(lost.iter().map(|it| it.1.worker).collect::<Vec<_>>())
             .bind((CLAIM_AGE_MAX + self.timeout()).as_secs_f64())
             .execute(&mut *tx)
             .await
@@ -127,21 +124,41 @@ impl Worker {
 
     /// Those settles of which the server knows nothing.
     async fn unknown(&self, settled: Vec<Said>) -> Result<Vec<Settle>, OutboxError> {
-        let sql = "SELECT id, state, token, worker FROM mutirao.outbox WHERE id = ANY($1)";
-        let found: Vec<(i64, String, i64, Option<i64>)> = sqlx::query_as(sql)
-            .bind(settled.iter().map(|it| it.settle.row.0).collect::<Vec<_>>())
-            .persistent(false)
-            .fetch_all(&mut *self.outbox().conn().await?)
-            .await
-            .trouble()?;
-        let found: HashMap<i64, _> =
-            found.into_iter().map(|(id, state, token, worker)| (id, (state, token, worker))).collect();
-        let is_unknown = |it: &Said| {
-            let Some((state, token, worker)) = found.get(&it.settle.row.0) else { return false };
-            let Some(state) = state_of(state) else { return false };
-            let last = LastClaim { state, token: Token(*token), is_own: *worker == Some(it.by.worker) };
-            last.lacks_settle(it.by.token)
-        };
+        let mut conn = self.outbox().conn().await?;
+        let last = last_claims(&mut conn, settled.iter().map(|it| it.settle.row), "").await?;
+        let is_unknown =
+            |it: &Said| last.of(it.settle.row, it.by).is_some_and(|last| last.lacks_settle(it.by.token));
         Ok(settled.into_iter().filter(is_unknown).map(|it| it.settle).collect())
     }
+}
+
+/// The last claims of rows that the server knows: state, token and worker.
+struct LastClaims(HashMap<i64, (State, i64, Option<i64>)>);
+
+impl LastClaims {
+    /// As it concerns who claimed the row, too.
+    fn of(&self, row: RowId, by: ClaimedBy) -> Option<LastClaim> {
+        let (state, token, worker) = *self.0.get(&row.0)?;
+        Some(LastClaim { state, token: Token(token), is_own: worker == Some(by.worker) })
+    }
+}
+
+/// `then` is the end of the statement.
+async fn last_claims(
+    conn: &mut PgConnection,
+    rows: impl Iterator<Item = RowId>,
+    then: &str,
+) -> Result<LastClaims, OutboxError> {
+    let sql = format!("SELECT id, state, token, worker FROM mutirao.outbox WHERE id = ANY($1) {then}");
+    let found: Vec<(i64, String, i64, Option<i64>)> = sqlx::query_as(AssertSqlSafe(sql))
+        .bind(rows.map(|it| it.0).collect::<Vec<_>>())
+        .persistent(false)
+        .fetch_all(conn)
+        .await
+        .trouble()?;
+    let known = found.into_iter().map(|(id, state, token, worker)| {
+        let state = state_of(&state).ok_or_else(|| unreadable("outbox.state"))?;
+        Ok((id, (state, token, worker)))
+    });
+    known.collect::<Result<_, OutboxError>>().map(LastClaims)
 }

@@ -34,7 +34,7 @@ impl PgOutbox {
         let done_with = any_of(&State::DONE_WITH);
         let sql = format!(
             "WITH seen AS MATERIALIZED (
-                 SELECT max(id) AS last FROM (SELECT id FROM mutirao.outbox WHERE $5 < id ORDER BY id LIMIT {PURGE_STEP}) s),
+                 SELECT max(id) AS last FROM (SELECT id FROM mutirao.outbox WHERE $5 < id ORDER BY id LIMIT $6) s),
              due AS MATERIALIZED (
                  SELECT o.id, o.record FROM mutirao.outbox o
                   WHERE $5 < o.id AND o.id <= (SELECT last FROM seen) AND o.purged_at IS NULL
@@ -62,6 +62,7 @@ impl PgOutbox {
                     .bind(Time(before))
                     .bind(Time(now))
                     .bind(last)
+                    .bind(PURGE_STEP)
                     .persistent(false)
                     .fetch_one(&mut *tx)
                     .await

@@ -26,7 +26,7 @@ impl SqliteOutbox {
             "SELECT id FROM outbox
               WHERE ?1 < id AND purged_at IS NULL AND finished_at < ?2 AND state IN {done_with}
                 AND (?3 IS NULL OR batch = ?3)
-              ORDER BY id LIMIT {PURGE_STEP}"
+              ORDER BY id LIMIT ?4"
         );
         let kept = Field::STORED.map(|field| match field.is_personal() {
             true => "NULL".to_owned(),
@@ -57,6 +57,7 @@ impl SqliteOutbox {
                 .bind(last)
                 .bind(before_ms)
                 .bind(batch.map(|it| it.0))
+                .bind(PURGE_STEP)
                 .fetch_all(&mut *tx)
                 .await
                 .trouble()?;
