@@ -20,6 +20,9 @@ use crate::report::{
 /// Stands on every line of an outbox that belongs to the sandbox, in the column `warning`.
 const NOT_REAL: &str = "sandbox: not a real ticket";
 
+/// Said of a row that stands behind those of the file.
+const GONE: &str = "no longer in the file";
+
 /// Rows read from the outbox at a time.
 const PAGE_ROWS: usize = 1000;
 
@@ -109,8 +112,13 @@ async fn write_rows(
     loop {
         let page = reader.rows_page(scope, after, PAGE_ROWS).await?;
         let (mut rows, next) = page.rows()?;
-        if !is_real {
-            rows.iter_mut().for_each(mark_not_real);
+        for row in &mut rows {
+            if row.is_gone {
+                mark(row, GONE);
+            }
+            if !is_real {
+                mark(row, NOT_REAL);
+            }
         }
         for row in &rows {
             let line = numbers.line(row);
@@ -131,10 +139,11 @@ async fn write_rows(
     Ok(errors.finish()?)
 }
 
-fn mark_not_real(row: &mut ReportRow<'_>) {
+/// Puts `what` in front of the warning.
+fn mark(row: &mut ReportRow<'_>, what: &'static str) {
     let warning = match row.warning.take() {
-        Some(warning) => format!("{NOT_REAL}; {warning}").into(),
-        None => NOT_REAL.into(),
+        Some(warning) => format!("{what}; {warning}").into(),
+        None => what.into(),
     };
     row.warning = Some(warning);
 }

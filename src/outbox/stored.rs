@@ -113,6 +113,7 @@ struct RowHead<'a> {
     error_message: Option<Text<'a>>,
     #[serde(borrow)]
     warning: Option<Text<'a>>,
+    gone: u8,
     place: i64,
 }
 
@@ -136,6 +137,7 @@ impl<'a> StoredRow<'a> {
             error_code: text(head.error_code),
             error_message: text(head.error_message),
             warning: text(head.warning),
+            is_gone: head.gone != 0,
         })
     }
 }
@@ -265,6 +267,7 @@ impl ReportRow<'_> {
             error_code: self.error_code.map(own),
             error_message: self.error_message.map(own),
             warning: self.warning.map(own),
+            is_gone: self.is_gone,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Which rows are meant: all that SQL asks of a row's state, for both drivers. `row` is what it is called
 //! there.
 
-use super::names::{PENDING, any_of, in_sql};
+use super::names::{OPENED, PENDING, any_of, in_sql};
 use crate::delivery::State;
 
 /// It waits to be posted, with nothing to be looked up before. The indices of such rows have it word for
@@ -31,6 +31,20 @@ pub(super) fn may_be_opened(row: &str) -> String {
     format!(
         "({row}.state IN {} OR {row}.state = {PENDING} AND {row}.doubt_since IS NOT NULL AND NOT {row}.doubt_precaution)",
         any_of(&State::MAY_BE_OPENED)
+    )
+}
+
+/// A ticket may exist, and nobody knows what became of it.
+pub(super) fn unsettled(row: &str) -> String {
+    format!("({row}.state <> {OPENED} AND {})", may_be_opened(row))
+}
+
+/// It counts, and stands in results: its file has it, or no longer, but nobody knew what became of it when the
+/// last whole file came (`import`). `batches` is their table.
+pub(super) fn told_of(row: &str, batches: &str) -> String {
+    format!(
+        "(NOT {row}.gone OR {row}.import = (SELECT b.source FROM {batches} b WHERE b.id = {row}.batch) AND {})",
+        may_be_opened(row)
     )
 }
 

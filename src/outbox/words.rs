@@ -219,11 +219,11 @@ pub enum MergeError {
 /// Which rows are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Every row that a batch's current file has.
+    /// Every row that a batch's current file has, or was not settled when its line was gone from it.
     All,
-    /// The rows of the batch's current file.
+    /// The same of one batch.
     Batch(BatchId),
-    /// The rows of one imported file.
+    /// The same of one imported file.
     Import { batch: BatchId, import: ImportId },
 }
 
@@ -400,6 +400,8 @@ pub struct ReportRow<'a> {
     pub error_code: Option<Cow<'a, str>>,
     pub error_message: Option<Cow<'a, str>>,
     pub warning: Option<Cow<'a, str>>,
+    /// Its file no longer has it. It stands behind the rows of the file, while it may have a ticket.
+    pub is_gone: bool,
 }
 
 /// Where a page ended: give it back to get the next one.

@@ -79,6 +79,31 @@ fn a_row_in_doubt_is_not_shown_as_one_without_a_ticket() {
     assert_eq!((&summary["counts"]["in_doubt"], &summary["counts"]["pending"]), (&1.into(), &0.into()));
 }
 
+/// Nobody looked for it, no file and no count had it, and its customer stayed without a ticket.
+#[test]
+fn a_row_in_doubt_whose_line_was_edited_is_looked_up_and_told_of() {
+    let site = Site::new("reset_after=1,look_up_failure=1");
+    left_in_doubt(&site);
+    site.write("queda.csv", rows(1).replace("Sem conexão", "Sem sinal"));
+    // And the same file again is no edit.
+    for answer in [&["--continue"][..], &[]] {
+        let n_before = site.audit().requests_of("look_up");
+        let args = [&["import", "queda.csv", "--rate", "unlimited"], answer].concat();
+        let started = site.start_until(&args, "opening");
+        wait_until(&site, |it| n_before < it.requests_of("look_up"));
+        assert_eq!(started.end_by(Signal::INT), Some(130));
+        assert_eq!(states(&site), "1 in_doubt, 1 skipped");
+        let row = &site.table("queda.mutirao/results.csv")[1];
+        let expected = ("in_doubt", "no longer in the file");
+        assert_eq!((row["state"].as_str(), row["warning"].as_str()), expected, "{row:?}");
+        let summary: serde_json::Value =
+            serde_json::from_str(&site.read("queda.mutirao/summary.json")).unwrap();
+        assert_eq!((&summary["counts"]["in_doubt"], &summary["counts"]["total"]), (&1.into(), &2.into()));
+    }
+    let status = site.run(&["status", "queda.mutirao", "--json"]).expect(0);
+    assert_eq!(status.json()["batches"][0]["counts"]["in_doubt"], 1, "{}", status.stdout);
+}
+
 #[test]
 fn a_halt_names_the_commands_that_work() {
     let site = Site::new("");

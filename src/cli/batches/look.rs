@@ -108,6 +108,9 @@ impl Look {
             let (rows, next) = page.rows()?;
             for row in &rows {
                 let Some(line) = self.line_of(&row.referencia) else {
+                    if row.is_gone {
+                        continue; // It was so before.
+                    }
                     found.gone += 1;
                     found.gone_unsent += u64::from(matches!(row.state, State::Pending));
                     continue;

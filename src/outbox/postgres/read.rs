@@ -16,20 +16,31 @@ use crate::delivery::{OutboxError, RowId, State};
 use crate::outbox::doubts::is_shown;
 use crate::outbox::names::{IN_DOUBT, INVALID, UNCONFIRMED, any_of, state_of};
 use crate::outbox::stored::{self, DetailsColumns, Page, count, stored, time, unreadable};
-use crate::outbox::which::to_post;
+use crate::outbox::which::{to_post, told_of};
 use crate::outbox::{
     BatchId, BatchInfo, Counts, Crew, Cursor, FileBatch, Halted, ImportId, ResultsInfo, RowDetails, RowName,
     RowProblems, Scope, SourceInfo, Status,
 };
 use crate::ticket::{Field, RawTicket};
 
-/// Of `o`: the rows that are meant. `$1` batch, `$2` its name, `$3` import; NULL is no limit.
-const IN_SCOPE: &str = "NOT o.gone AND ($3::bigint IS NULL OR o.import = $3)
-    AND ($2::text IS NULL OR o.batch = $1::bigint AND o.record IS NOT NULL OR o.batch IS NULL AND o.lote = $2)";
+/// Of `o`: the rows that are told of. `$1` batch, `$2` its name, `$3` import; NULL is no limit.
+fn in_scope() -> String {
+    format!(
+        "{} AND ($3::bigint IS NULL OR o.import = $3)
+         AND ($2::text IS NULL OR o.batch = $1::bigint AND o.record IS NOT NULL OR o.batch IS NULL AND o.lote = $2)",
+        told_of("o", "mutirao.batch")
+    )
+}
 
-/// Of `o`: those of [`IN_SCOPE`] that came in files, and those that programs inserted.
-const OF_FILES: &str = "NOT o.gone AND o.record IS NOT NULL AND ($3::bigint IS NULL OR o.import = $3)
-    AND ($1::bigint IS NULL OR o.batch = $1)";
+/// Of `o`: those of [`in_scope`] that came in files, and those that programs inserted.
+fn of_files() -> String {
+    format!(
+        "{} AND o.record IS NOT NULL AND ($3::bigint IS NULL OR o.import = $3)
+         AND ($1::bigint IS NULL OR o.batch = $1)",
+        told_of("o", "mutirao.batch")
+    )
+}
+
 const OF_PROGRAMS: &str = "NOT o.gone AND o.record IS NULL AND ($3::bigint IS NULL OR o.import = $3)
     AND ($2::text IS NULL OR o.batch IS NULL AND o.lote = $2)";
 
@@ -47,7 +58,7 @@ const DUE_LONGEST: &str = "min(coalesce(o.sent_at, greatest(o.created_at, o.avai
 const ROW_HEAD: &str = "json_build_array(o.id, o.line, o.lote,
     (SELECT it.code FROM mutirao.batch it WHERE it.name = o.lote), o.referencia, o.state, o.protocolo, o.id_atendimento,
     array_remove(o.ids_ordem_servico, NULL), array_remove(o.numeros_ordem_servico, NULL), greatest(o.attempts, 0),
-    o.error_code, o.error_message, o.warning, o.place)";
+    o.error_code, o.error_message, o.warning, o.gone::int, o.place)";
 
 /// Of `o`: what a producer says, as JSON of a [`RawTicket`].
 fn raw_ticket() -> String {
@@ -170,12 +181,12 @@ impl PgOutbox {
     pub async fn status(&self, scope: Scope, now: Timestamp) -> Result<Status, OutboxError> {
         let mut conn = self.conn().await?;
         let range = Reach::of(scope, &mut conn).await?;
-        let waiting = any_of(&State::WAITING);
+        let (in_scope, waiting) = (in_scope(), any_of(&State::WAITING));
         let sql = format!(
             "SELECT count(*) FILTER (WHERE o.available_at <= timestamptz 'epoch' + $4::bigint * interval '1 millisecond'),
                     {}, {},
-                    (SELECT {} FROM mutirao.outbox o WHERE {IN_SCOPE} AND o.state = {UNCONFIRMED})
-               FROM mutirao.outbox o WHERE {IN_SCOPE} AND o.state IN {waiting}",
+                    (SELECT {} FROM mutirao.outbox o WHERE {in_scope} AND o.state = {UNCONFIRMED})
+               FROM mutirao.outbox o WHERE {in_scope} AND o.state IN {waiting}",
             ms(DUE_LONGEST),
             ms(&format!("min(o.available_at) FILTER (WHERE o.state = {IN_DOUBT})")),
             ms("min(o.doubt_since)")
@@ -476,15 +487,16 @@ fn placed(after: Cursor, which: &str) -> Vec<String> {
                WHERE {rows} AND {which} AND {from} < {order} ORDER BY {order} LIMIT $6::bigint)"
         )
     };
-    let of_files = of(OF_FILES, "o.record", "$5::bigint");
+    let of_files = of(&of_files(), "o.record", "$5::bigint");
     let of_programs = of(OF_PROGRAMS, "o.id", "$5::bigint - (1::bigint << 62)");
     if after.0 < PROGRAMS { vec![of_files, of_programs] } else { vec![of_programs] }
 }
 
 pub(super) async fn counts(conn: &mut PgConnection, range: &Reach) -> Result<Counts, OutboxError> {
+    let in_scope = in_scope();
     let sql = format!(
         "SELECT o.state, count(*), count(*) FILTER (WHERE strpos(o.warning, 'without_os') <> 0)
-           FROM mutirao.outbox o WHERE {IN_SCOPE} GROUP BY o.state"
+           FROM mutirao.outbox o WHERE {in_scope} GROUP BY o.state"
     );
     let states = sqlx::query_as(AssertSqlSafe(sql))
         .bind(range.batch)

@@ -27,7 +27,7 @@ use crate::outbox::merges::{
 };
 use crate::outbox::range::Range;
 use crate::outbox::stored::count;
-use crate::outbox::which::{may_be_opened, to_post, unsent};
+use crate::outbox::which::{may_be_opened, to_post, unsent, unsettled};
 use crate::outbox::{
     BatchId, FirstPost, ImportId, MergeCounts, MergeError, MergeKind, MergeOptions, Merged, Rehearsal,
     Repeats, Withdrawn,
@@ -310,6 +310,7 @@ impl<'a> Merge<'a> {
         if !self.was_filled {
             return Ok(());
         }
+        let headers = self.headers_of_batch().await?;
         // Results say what was sent, where its columns are the same.
         let sql = "UPDATE record
                       SET fields = o.fields,
@@ -335,15 +336,47 @@ impl<'a> Merge<'a> {
             .await
             .trouble()?;
         let sql = format!("UPDATE outbox AS o SET {} WHERE {which}", gone("?3"));
-        self.run(sql, &[self.batch, self.source, self.now]).await.map(drop)
+        self.run(sql, &[self.batch, self.source, self.now]).await?;
+        self.keep_unsettled(&headers).await
+    }
+
+    /// What may have a ticket is told of until it is settled, though the file no longer has it: behind the
+    /// rows that it has. `headers` are those of the batch's file until now.
+    async fn keep_unsettled(&mut self, headers: &[String]) -> Result<(), OutboxError> {
+        let sql = format!(
+            "CREATE TEMP TABLE kept AS
+             SELECT o.id, o.record AS old_record,
+                    (SELECT max(id) FROM record) + row_number() OVER (ORDER BY o.record) AS record
+               FROM outbox o WHERE o.batch = ?1 AND o.gone AND {}",
+            unsettled("o")
+        );
+        self.run(sql, &[self.batch]).await?;
+        let cells = cells_under(&self.headers, headers, "o.cells", "'[]'");
+        let sql = format!(
+            "INSERT INTO record (id, source, line, content_key, code, referencia, service, repeat_key, fields,
+                                 cells, problems, warning)
+             SELECT k.record, ?1, o.line, o.content_key, o.code, o.referencia, o.service, o.repeat_key, o.fields,
+                    {cells}, o.problems, o.warning
+               FROM kept k JOIN record o ON o.id = k.old_record"
+        );
+        self.run(sql, &[self.source]).await?;
+        let sql = "UPDATE outbox SET record = k.record, import = ?1 FROM kept k WHERE outbox.id = k.id";
+        self.run(sql, &[self.source]).await?;
+        self.run("DELETE FROM record WHERE id IN (SELECT old_record FROM kept)", &[]).await?;
+        self.run("DROP TABLE kept", &[]).await.map(drop)
+    }
+
+    /// Those of the batch's last whole file.
+    async fn headers_of_batch(&mut self) -> Result<Vec<String>, OutboxError> {
+        let sql = "SELECT s.headers FROM batch b JOIN source s ON s.id = b.source WHERE b.id = ?1";
+        let found: Option<String> =
+            sqlx::query_scalar(sql).bind(self.batch).fetch_optional(&mut *self.tx).await.trouble()?;
+        stored("source.headers", found.as_deref().unwrap_or("[]"))
     }
 
     /// Known rows keep their place and take on the new cells; one that was gone comes back at the end.
     async fn correct(&mut self) -> Result<(), OutboxError> {
-        let sql = "SELECT s.headers FROM batch b JOIN source s ON s.id = b.source WHERE b.id = ?1";
-        let found: Option<String> =
-            sqlx::query_scalar(sql).bind(self.batch).fetch_optional(&mut *self.tx).await.trouble()?;
-        let headers: Vec<String> = stored("source.headers", found.as_deref().unwrap_or("[]"))?;
+        let headers = self.headers_of_batch().await?;
         if headers != self.headers {
             self.rearrange(&headers).await?;
         }
@@ -382,16 +415,12 @@ impl<'a> Merge<'a> {
     /// Puts the cells of this file under the columns of the batch's file. A column that this file
     /// lacks keeps its old cells.
     async fn rearrange(&mut self, headers: &[String]) -> Result<(), OutboxError> {
-        let at: Vec<Option<usize>> =
-            headers.iter().map(|header| self.headers.iter().position(|it| it == header)).collect();
-        let sql = "UPDATE record
-                      SET cells = (SELECT json_group_array(coalesce(
-                                       json_extract(record.cells, '$[' || at.value || ']'),
-                                       iif(at.value IS NULL, json_extract(o.cells, '$[' || at.key || ']'), NULL),
-                                       ''))
-                                     FROM json_each(?1) AS at)
-                     FROM staged s LEFT JOIN record o ON o.id = s.old_record WHERE record.id = s.record";
-        sqlx::query(sql).bind(json(&at)).execute(&mut *self.tx).await.trouble().map(drop)
+        let sql = format!(
+            "UPDATE record SET cells = {}
+               FROM staged s LEFT JOIN record o ON o.id = s.old_record WHERE record.id = s.record",
+            cells_under(headers, &self.headers, "record.cells", "o.cells")
+        );
+        self.run(sql, &[]).await.map(drop)
     }
 
     /// What was sent can no longer be changed. A row of which it shows that nothing was left waits for a
@@ -562,6 +591,19 @@ impl<'a> Merge<'a> {
             sqlx::query_with(AssertSqlSafe(sql.into()), arguments).persistent(false).execute(conn).await;
         done.trouble().map(|it| it.rows_affected())
     }
+}
+
+/// The cells `cells`, which stand under `from`, under `to`; those of other columns are of `others`, which stand
+/// under `to` already. The cells are SQL.
+fn cells_under(to: &[String], from: &[String], cells: &str, others: &str) -> String {
+    let at: Vec<Option<usize>> = to.iter().map(|header| from.iter().position(|it| it == header)).collect();
+    format!(
+        "(SELECT json_group_array(coalesce(
+                     iif(at.value IS NULL, json_extract({others}, '$[' || at.key || ']'),
+                                           json_extract({cells}, '$[' || at.value || ']')), ''))
+            FROM json_each('{}') AS at)",
+        json(&at)
+    )
 }
 
 /// The first problem's code, or all messages, of the line of `s` if it is invalid.

@@ -11,28 +11,30 @@ use crate::outbox::doubts::is_shown;
 use crate::outbox::names::{IN_DOUBT, INVALID, UNCONFIRMED, any_of};
 use crate::outbox::range::Range;
 use crate::outbox::stored::{self, DetailsColumns, Page, count};
-use crate::outbox::which::to_post;
+use crate::outbox::which::{to_post, told_of};
 use crate::outbox::{
     BatchId, BatchInfo, Counts, Cursor, FileBatch, Halted, ImportId, ResultsInfo, RowDetails, RowName,
     RowProblems, Scope, SourceInfo, Status,
 };
 use crate::ticket::Problem;
 
-/// Of `o`: the rows that a file still has. `?1` batch, `?2` import; NULL is no limit.
-const IN_SCOPE: &str = "o.gone = 0 AND (?1 IS NULL OR o.batch = ?1) AND (?2 IS NULL OR o.import = ?2)";
+/// Of `o`: the rows that are told of. `?1` batch, `?2` import; NULL is no limit.
+fn in_scope() -> String {
+    format!("{} AND (?1 IS NULL OR o.batch = ?1) AND (?2 IS NULL OR o.import = ?2)", told_of("o", "batch"))
+}
 
 /// The head of an entry of a [`Page`]; its cells are put in as they stand.
 const ROW_HEAD: &str =
     "json_array(o.id, o.line, b.name, b.code, o.referencia, o.state, o.protocolo, o.id_atendimento,
-    json(o.ids_os), json(o.numeros_os), o.attempts, o.error_code, o.error_message, o.warning, o.record)";
+    json(o.ids_os), json(o.numeros_os), o.attempts, o.error_code, o.error_message, o.warning, o.gone, o.record)";
 
 impl Reader {
     /// The rows of `scope` in input order, at most `n` of them, after the one where `after` stands.
     pub async fn rows_page(&self, scope: Scope, after: Cursor, n: usize) -> Result<Page, OutboxError> {
-        let range = Range::of(scope);
+        let (range, in_scope) = (Range::of(scope), in_scope());
         let sql = format!(
             "SELECT '[' || group_concat('[' || {ROW_HEAD} || ',' || r.cells || ']') || ']'
-               FROM (SELECT * FROM outbox o WHERE ?3 < o.record AND {IN_SCOPE} ORDER BY o.record LIMIT +?4) AS o
+               FROM (SELECT * FROM outbox o WHERE ?3 < o.record AND {in_scope} ORDER BY o.record LIMIT +?4) AS o
                     CROSS JOIN record r ON r.id = o.record CROSS JOIN batch b ON b.id = o.lote"
         );
         let json: Option<String> = sqlx::query_scalar(AssertSqlSafe(sql))
@@ -53,11 +55,11 @@ impl Reader {
         after: Cursor,
         n: usize,
     ) -> Result<(Vec<RowProblems>, Option<Cursor>), OutboxError> {
-        let range = Range::of(scope);
+        let (range, in_scope) = (Range::of(scope), in_scope());
         let sql = format!(
             "SELECT '[' || group_concat('[' || json_array(o.id, o.line, o.record) || ',' || r.problems || ']') || ']'
                FROM (SELECT * FROM outbox o
-                      WHERE ?3 < o.record AND {IN_SCOPE} AND o.state = {INVALID} AND o.purged_at IS NULL
+                      WHERE ?3 < o.record AND {in_scope} AND o.state = {INVALID} AND o.purged_at IS NULL
                       ORDER BY o.record LIMIT +?4) AS o
                     CROSS JOIN record r ON r.id = o.record"
         );
@@ -86,12 +88,12 @@ impl Reader {
     pub async fn status(&self, scope: Scope, now: Timestamp) -> Result<Status, OutboxError> {
         let mut conn = self.conn().await;
         let range = Range::of(scope);
-        let waiting = any_of(&State::WAITING);
+        let (in_scope, waiting) = (in_scope(), any_of(&State::WAITING));
         let sql = format!(
             "SELECT count(*) FILTER (WHERE o.available_at <= ?3), min(o.record),
                     min(o.available_at) FILTER (WHERE o.state = {IN_DOUBT}),
-                    (SELECT min(o.doubt_since) FROM outbox o WHERE {IN_SCOPE} AND o.state = {UNCONFIRMED})
-               FROM outbox o WHERE {IN_SCOPE} AND o.state IN {waiting}"
+                    (SELECT min(o.doubt_since) FROM outbox o WHERE {in_scope} AND o.state = {UNCONFIRMED})
+               FROM outbox o WHERE {in_scope} AND o.state IN {waiting}"
         );
         type Columns = (i64, Option<i64>, Option<i64>, Option<i64>);
         let (due_now, oldest, look_up, unsure): Columns = sqlx::query_as(AssertSqlSafe(sql))
@@ -303,9 +305,10 @@ impl Reader {
 }
 
 pub(super) async fn counts(conn: &mut SqliteConnection, range: Range) -> Result<Counts, OutboxError> {
+    let in_scope = in_scope();
     let sql = format!(
         "SELECT o.state, count(*), count(*) FILTER (WHERE instr(o.warning, 'without_os'))
-           FROM outbox o WHERE {IN_SCOPE} GROUP BY o.state"
+           FROM outbox o WHERE {in_scope} GROUP BY o.state"
     );
     let states = sqlx::query_as(AssertSqlSafe(sql))
         .bind(range.batch)

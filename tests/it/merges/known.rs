@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mutirao::delivery::{Change, ClaimRequest, End, Outbox, Settle, State};
-use mutirao::outbox::{FirstPost, MergeCounts, Repeats, Scope};
+use mutirao::outbox::{Cursor, FirstPost, MergeCounts, Repeats, ReportRow, Scope};
 use mutirao::ticket::Field;
 
-use super::{BAD, Books, Driver, already_open, failed, in_doubt, opened, rejected, run, states, unconfirmed};
+use super::{
+    BAD, Books, Driver, already_open, failed, fault, in_doubt, opened, rejected, run, states, unconfirmed,
+};
 use crate::outbox_conformance::at;
 use crate::support::files::{self, File, Line, line};
 
@@ -15,6 +17,7 @@ on_every_driver! {
     a_known_row_changes_only_if_it_certainly_has_no_ticket,
     an_invalid_row_is_opened_once_it_is_mended,
     a_row_that_is_gone_is_looked_up_but_never_posted,
+    a_row_that_is_gone_stands_in_the_results_until_it_is_settled,
     the_same_line_twice_is_opened_once,
     of_repeats_the_one_that_was_sent_wins,
     an_edited_description_opens_no_second_ticket,
@@ -115,7 +118,8 @@ async fn a_row_that_is_gone_is_looked_up_but_never_posted(driver: Driver) {
     let second = it.import(&File::of("b", &[line(3, "c")])).await;
     assert_eq!((second.counts.gone, second.counts.withdrawn), (2, 1), "one may have been sent");
     assert_eq!(states(&it, "b", 3..=3).await, ["cancelled gone"]);
-    assert_eq!(it.outbox.reader().counts(second.results()).await.expect("it counts").total(), 1);
+    let counts = it.outbox.reader().counts(second.results()).await.expect("it counts");
+    assert_eq!((counts.total(), counts.in_doubt), (2, 1));
     let worker = it.worker().await;
     let queue = worker.queue(second.scope());
     let claimed = queue
@@ -131,6 +135,87 @@ async fn a_row_that_is_gone_is_looked_up_but_never_posted(driver: Driver) {
     let third = it.import(&File::of("b", &[line(2, "b"), line(3, "c")])).await;
     assert_eq!((third.counts.new, third.counts.n_rows), (0, 2));
     assert_eq!(states(&it, "b", 2..=3).await, ["pending", "in_flight"]);
+}
+
+/// What became of two customers was in no file and no count once their lines were edited or deleted.
+async fn a_row_that_is_gone_stands_in_the_results_until_it_is_settled(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let lines = [line(1, "a"), line(2, "b"), line(3, "c"), line(4, "d"), line(5, "e"), line(6, "f")];
+    let first = it.import(&File::of("b", &lines)).await;
+    let change = |n| match n {
+        2 | 3 => in_doubt(n),
+        4 => unconfirmed(n),
+        5 => opened(n),
+        6 => failed(n),
+        _ => {
+            let Change::Opened { opening, attempts, .. } = opened(n) else { unreachable!() };
+            Change::Conflict { opening, attempts, fault: fault() }
+        }
+    };
+    run(&it.outbox, first.scope(), change).await;
+    // One is edited, and the columns are others; what is settled or certainly has no ticket is not told of.
+    let edited = [line(1, "a!"), line(9, "new")];
+    let file = File { headers: &["fone", "nova", "servico"], ..File::of("b", &edited) };
+    let told = ["37999998888  1: skipped", "37999998888  9: pending"];
+    let left = ["37999998888  1: in_doubt gone", "37999998888  2: in_doubt gone"];
+    let unsure = ["37999998888  3: unconfirmed gone", "37999998888  6: conflict gone"];
+    for _ in 0..2 {
+        let merged = it.import(&file).await;
+        let counts = it.outbox.reader().counts(merged.scope()).await.expect("it counts");
+        assert_eq!((counts.total(), counts.in_doubt, counts.unconfirmed, counts.conflict), (6, 2, 1, 1));
+        for scope in [merged.scope(), merged.results()] {
+            assert_eq!(results(&it, scope).await, [&told[..], &left, &unsure].concat());
+        }
+        assert_eq!(results(&it, Scope::All).await.len(), 6);
+    }
+    // A correction speaks of its own rows.
+    let page = it.outbox.reader().rows_page(Scope::All, Cursor::default(), 9).await.expect("it reads");
+    let rows = page.rows().expect("it is ours").0;
+    let (code, referencia) = (rows[1].code, rows[1].referencia.to_string());
+    let mended = Line { code, referencia: Some(&referencia), ..line(9, "new") };
+    let merged = it.import(&File::of("errors", &[mended])).await;
+    assert_eq!(it.outbox.reader().counts(merged.scope()).await.expect("it counts").total(), 1);
+    assert_eq!(results(&it, merged.results()).await.len(), 6);
+
+    // The run that settles a row tells what became of it; the next one has no more to do with it.
+    let merged = it.import(&file).await;
+    let worker = it.worker().await;
+    let queue = worker.queue(merged.scope());
+    let want = ClaimRequest { now: at(9), posts: 0, look_ups: 9, end: End::Front };
+    let claims = queue.claim(want).await.expect("it claims").claims;
+    let settles = claims.iter().map(|it| Settle {
+        row: it.row,
+        token: it.token,
+        change: match it.ticket.id_cliente_servico.get() {
+            1 => opened(1),
+            _ => Change::Later { at: at(9), attempts: 1, doubt: None, fault: None },
+        },
+        attempt: None,
+    });
+    queue.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
+    worker.retire().await.expect("it leaves");
+    let left = ["37999998888  1: opened gone"];
+    assert_eq!(results(&it, merged.scope()).await, [&told[..], &left, &unsure].concat());
+    let merged = it.import(&file).await;
+    assert_eq!(results(&it, merged.scope()).await, [&told[..], &unsure].concat());
+    // And a row whose line comes again is one of the file.
+    let again = [line(3, "c"), line(9, "new")];
+    let merged = it.import(&File::of("b", &again)).await;
+    let found = results(&it, merged.scope()).await;
+    assert_eq!(
+        found,
+        ["3 c 37999998888: unconfirmed", "9 new 37999998888: pending", "6  37999998888: conflict gone"]
+    );
+}
+
+/// The cells and the state of each row, in the order of the results.
+async fn results(it: &Books, scope: Scope) -> Vec<String> {
+    let page = it.outbox.reader().rows_page(scope, Cursor::default(), 99).await.expect("it reads");
+    let told = |row: &ReportRow<'_>| {
+        let gone = if row.is_gone { " gone" } else { "" };
+        format!("{}: {}{gone}", row.cells.join(" "), mutirao::outbox::state_name(row.state))
+    };
+    page.rows().expect("it is ours").0.iter().map(told).collect()
 }
 
 async fn the_same_line_twice_is_opened_once(driver: Driver) {

@@ -12,7 +12,7 @@ use crate::delivery::code::BatchCode;
 use crate::outbox::merges::{gone, outdated};
 use crate::outbox::names::IN_FLIGHT;
 use crate::outbox::stored::{count, json, stored};
-use crate::outbox::which::unsent;
+use crate::outbox::which::{unsent, unsettled};
 use crate::outbox::{MergeError, MergeKind, MergeOptions, ResultsInfo};
 
 /// How often rows that workers hold are waited for, when two waits cross.
@@ -76,7 +76,7 @@ impl Merge {
     }
 
     /// Whether the batch's file comes again as it was, so that every row stands at its place. Not if
-    /// a line was purged, which is filled anew.
+    /// a line was purged, which is filled anew, or if rows stand behind those of the file.
     async fn finds_its_places(&mut self, sha256: &str) -> Result<bool, OutboxError> {
         let sql = "SELECT s.id, s.headers FROM mutirao.batch b JOIN mutirao.source s ON s.id = b.source
                     WHERE b.id = $1 AND s.sha256 = $2 AND s.n_rows = $3";
@@ -96,7 +96,7 @@ impl Merge {
                             WHERE x.import = $1 AND x.line = s.line AND x.batch = $2 AND NOT x.gone
                               AND x.purged_at IS NULL),
                           (SELECT count(*) FROM mutirao.outbox x
-                            WHERE x.batch = $2 AND x.record IS NOT NULL AND NOT x.gone)";
+                            WHERE x.batch = $2 AND x.record IS NOT NULL AND (NOT x.gone OR x.import = $1))";
         let (n_placed, n_there): (i64, i64) = sqlx::query_as(sql)
             .bind(source)
             .bind(self.batch)
@@ -111,34 +111,25 @@ impl Merge {
     /// Puts the cells of a correction under the columns of the batch's file. A column that it lacks
     /// keeps its old cells.
     pub(super) async fn rearrange(&mut self) -> Result<(), OutboxError> {
+        let headers = self.headers_of_batch().await?;
+        if headers == self.file.headers {
+            return Ok(());
+        }
+        let sql = format!(
+            "UPDATE incoming AS i SET cells = {}
+               FROM staged s LEFT JOIN mutirao.record o ON o.id = s.old_record WHERE s.record = i.record",
+            cells_under(&headers, &self.file.headers, "i.cells", "o.cells")
+        );
+        self.run_sql(&sql, &[]).await.map(drop)
+    }
+
+    /// Those of the batch's last whole file.
+    async fn headers_of_batch(&mut self) -> Result<Vec<String>, OutboxError> {
         let sql =
             "SELECT s.headers FROM mutirao.batch b JOIN mutirao.source s ON s.id = b.source WHERE b.id = $1";
         let found = sqlx::query_scalar(sql).bind(self.batch).persistent(false).fetch_optional(&mut *self.tx);
         let found: Option<String> = found.await.trouble()?;
-        let headers: Vec<String> = match found {
-            Some(found) => stored("source.headers", &found)?,
-            None => field_names(),
-        };
-        if headers == self.file.headers {
-            return Ok(());
-        }
-        let position = |header: &String| self.file.headers.iter().position(|it| it == header);
-        let at = headers.iter().map(|it| position(it).and_then(|at| i32::try_from(at).ok()));
-        // `json`, not `jsonb`: the cells stay as they are, NUL included.
-        let sql = "UPDATE incoming AS i
-                      SET cells = (SELECT '[' || coalesce(string_agg(coalesce(
-                                             (i.cells::json -> h.at)::text,
-                                             CASE WHEN h.at IS NULL THEN (o.cells::json -> (h.n - 1)::int)::text END,
-                                             '\"\"'), ',' ORDER BY h.n), '') || ']'
-                                     FROM unnest($1::int[]) WITH ORDINALITY AS h(at, n))
-                     FROM staged s LEFT JOIN mutirao.record o ON o.id = s.old_record WHERE s.record = i.record";
-        sqlx::query(sql)
-            .bind(at.collect::<Vec<Option<i32>>>())
-            .persistent(false)
-            .execute(&mut *self.tx)
-            .await
-            .trouble()
-            .map(drop)
+        found.map_or_else(|| Ok(field_names()), |found| stored("source.headers", &found))
     }
 
     /// The lines that rows will stand for. A row that stays where it is takes on the new cells.
@@ -200,9 +191,10 @@ impl Merge {
 
     /// The same for rows that workers hold; and what the file no longer has is gone.
     pub(super) async fn take_busy_places(&mut self) -> Result<(), OutboxError> {
+        let headers = self.headers_of_batch().await?;
         let mut n_crossings = 0;
         loop {
-            let Err(error) = self.try_busy_places().await else { break };
+            let Err(error) = self.try_busy_places(&headers).await else { break };
             n_crossings += 1;
             if !is_deadlock(&error) || CROSSINGS_MAX <= n_crossings {
                 return Err(error).trouble();
@@ -216,7 +208,8 @@ impl Merge {
         self.run_sql(sql, &[]).await.map(drop)
     }
 
-    async fn try_busy_places(&mut self) -> Result<(), sqlx::Error> {
+    /// `headers` are those of the batch's file until now.
+    async fn try_busy_places(&mut self, headers: &[String]) -> Result<(), sqlx::Error> {
         let mut part = self.tx.begin().await?;
         let mut steps = Vec::new();
         if self.purpose == Purpose::Merge {
@@ -238,6 +231,20 @@ impl Merge {
             let counting = sqlx::query_as(AssertSqlSafe(sql)).bind(self.batch).bind(self.source);
             self.gone = counting.persistent(false).fetch_one(&mut *part).await?;
             steps.push(format!("UPDATE mutirao.outbox AS o SET {} WHERE {which}", gone("now()")));
+            // What may have a ticket is told of until it is settled: behind the rows that the file has.
+            let cells = cells_under(&self.file.headers, headers, "r.cells", "'[]'");
+            steps.push(format!(
+                "WITH kept AS (
+                     SELECT it.*, nextval('mutirao.record_id_seq') AS record
+                       FROM (SELECT o.id, r.id AS old_record, r.line, {cells} AS cells, r.problems
+                               FROM mutirao.outbox o JOIN mutirao.record r ON r.id = o.record
+                              WHERE o.batch = $1 AND o.gone AND {} {reach} ORDER BY r.id) AS it),
+                 written AS (INSERT INTO mutirao.record (id, source, line, cells, problems)
+                             SELECT record, $2, line, cells, problems FROM kept),
+                 forgotten AS (DELETE FROM mutirao.record WHERE id IN (SELECT old_record FROM kept))
+                 UPDATE mutirao.outbox AS o SET record = kept.record, import = $2 FROM kept WHERE o.id = kept.id",
+                unsettled("o")
+            ));
         }
         for sql in steps {
             let step = sqlx::query(AssertSqlSafe(sql)).bind(self.batch).bind(self.source);
@@ -245,6 +252,23 @@ impl Merge {
         }
         part.commit().await
     }
+}
+
+/// The cells `cells`, which stand under `from`, under `to`; those of other columns are of `others`, which stand
+/// under `to` already. The cells are SQL.
+fn cells_under(to: &[String], from: &[String], cells: &str, others: &str) -> String {
+    let at = to.iter().map(|header| match from.iter().position(|it| it == header) {
+        Some(at) => at.to_string(),
+        None => "NULL".to_owned(),
+    });
+    // `json`, not `jsonb`: the cells stay as they are, NUL included.
+    format!(
+        "(SELECT '[' || coalesce(string_agg(coalesce(
+                     CASE WHEN h.at IS NULL THEN (({others})::json -> (h.n - 1)::int)::text
+                          ELSE (({cells})::json -> h.at)::text END, '\"\"'), ',' ORDER BY h.n), '') || ']'
+            FROM unnest(ARRAY[{}]::int[]) WITH ORDINALITY AS h(at, n))",
+        at.collect::<Vec<_>>().join(", ")
+    )
 }
 
 /// Gives known rows their place: `$1` batch, `$2` import. A producer's row keeps its own.
