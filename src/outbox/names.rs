@@ -1,5 +1,6 @@
 //! The words in which an outbox stores states and kinds. A contract: people `SELECT` them.
 
+use super::MergeKind;
 use crate::delivery::{AttemptKind, State};
 
 // As SQL has them, to be put into a statement.
@@ -55,6 +56,14 @@ pub fn kind_name(kind: AttemptKind) -> &'static str {
         AttemptKind::Post => "post",
         AttemptKind::LookUp => "look_up",
         AttemptKind::Word => "word",
+    }
+}
+
+/// The name of what a file was.
+pub(super) fn merge_name(kind: MergeKind) -> &'static str {
+    match kind {
+        MergeKind::Whole => "whole",
+        MergeKind::Correction => "correction",
     }
 }
 

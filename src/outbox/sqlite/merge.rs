@@ -25,6 +25,7 @@ use crate::outbox::merges::{
     DOUBLED, IS_AS_IT_WAS, REUSED, counted, first_of_rivals, free, gone, is_edited, is_outdated, is_rival,
     outdated, skipped_as_edited, skipped_as_repeat, started_over, starts_over, state_of_line,
 };
+use crate::outbox::names::merge_name;
 use crate::outbox::range::Range;
 use crate::outbox::stored::count;
 use crate::outbox::which::{may_be_opened, to_post, unsent, unsettled};
@@ -537,10 +538,7 @@ impl<'a> Merge<'a> {
         sqlx::query(sql)
             .bind(self.source)
             .bind(self.batch)
-            .bind(match self.kind {
-                MergeKind::Whole => "whole",
-                MergeKind::Correction => "correction",
-            })
+            .bind(merge_name(self.kind))
             .bind(options.sha256.to_owned())
             .bind(i64::try_from(n_rows).unwrap_or(i64::MAX))
             .bind(self.now)

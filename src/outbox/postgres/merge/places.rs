@@ -10,7 +10,7 @@ use super::{Merge, NOW, Places, Purpose};
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
 use crate::outbox::merges::{gone, outdated};
-use crate::outbox::names::IN_FLIGHT;
+use crate::outbox::names::{IN_FLIGHT, merge_name};
 use crate::outbox::stored::{count, json, stored};
 use crate::outbox::which::{unsent, unsettled};
 use crate::outbox::{MergeError, MergeKind, MergeOptions, ResultsInfo};
@@ -56,10 +56,7 @@ impl Merge {
         let source = sqlx::query_scalar(AssertSqlSafe(sql))
             .bind(self.now)
             .bind(self.batch)
-            .bind(match self.kind {
-                MergeKind::Whole => "whole",
-                MergeKind::Correction => "correction",
-            })
+            .bind(merge_name(self.kind))
             .bind(&self.file.file_name)
             .bind(options.sha256)
             .bind(&self.file.encoding)
