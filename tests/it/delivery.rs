@@ -5,6 +5,7 @@ mod doubt;
 mod eyes;
 mod fleet;
 mod guards;
+mod outbox;
 mod pace;
 mod stop;
 mod trial;

@@ -1,6 +1,7 @@
 //! Claims a little ahead of the senders: enough that none waits for a commit, and no more, because
 //! what is claimed when the power goes must be looked up afterwards.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -53,13 +54,14 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     /// Ends when the run does.
     pub(super) async fn feeder(&self) {
         let mut short = Short::default();
-        let mut failing: Option<(Duration, u32)> = None;
+        // Each kind of call since when, and how often. One that works must not quicken the tries of another.
+        let mut failing: BTreeMap<Fails, (Duration, u32)> = BTreeMap::new();
         loop {
             let changed = self.changed.notified();
             if self.state.borrow().is_ending() {
                 return;
             }
-            let error = match self.step(short) {
+            let (what, done) = match self.step(short) {
                 Step::Wait(until) => {
                     // Dropping any of these loses nothing: the next step looks at the state again.
                     tokio::select! {
@@ -70,24 +72,19 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                     }
                     continue;
                 }
-                Step::Claim(want) => match self.claim(want).await {
-                    Ok(brought) => {
-                        short = brought;
-                        None
-                    }
-                    Err(error) => Some(error),
-                },
-                Step::Recover => self.recover_lost().await.err(),
-                Step::PullIn => self.pull_in().await.err(),
+                Step::Claim(want) => (Fails::Claims, self.claim(want).await.map(|brought| short = brought)),
+                Step::Recover => (Fails::Recoveries, self.recover_lost().await),
+                Step::PullIn => (Fails::PullIns, self.pull_in().await),
             };
-            let Some(error) = error else {
-                failing = None;
+            let Err(error) = done else {
+                failing.remove(&what);
+                self.outbox_works(what);
                 continue;
             };
-            let (began, n_tries) = failing.get_or_insert((self.now(), 0));
+            let (began, n_tries) = failing.entry(what).or_insert((self.now(), 0));
             *n_tries += 1;
             let (began, n_tries) = (*began, *n_tries);
-            self.outbox_fails(Fails::Claims, &error);
+            self.outbox_fails(what, &error);
             match self.outbox_failed(&error, began) {
                 Some(halt) => self.end(Reason::Halted(halt)),
                 // Only a sleep; an end of the run is seen after it.
@@ -108,6 +105,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         let asked = self.moment();
         match self.outbox.claim(want).await {
             Ok(claimed) => {
+                // Before they are taken in: what is claimed of an outbox that fails is given back.
                 self.outbox_works(Fails::Claims);
                 let n_look_ups = claimed.claims.iter().filter(|it| it.doubt.is_some()).count();
                 let n_posts = claimed.claims.len() - n_look_ups;
@@ -133,7 +131,6 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     pub(super) async fn recover_lost(&self) -> Result<(), OutboxError> {
         let time = self.time(&self.state.borrow());
         let n_rows = self.outbox.recover(time).await?;
-        self.outbox_works(Fails::Claims);
         let mut state = self.state.borrow_mut();
         state.claims_lost = false;
         state.work = Work::Maybe;
@@ -316,7 +313,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         let was_down = {
             let mut state = self.state.borrow_mut();
             let was_down = state.outbox_is_down();
-            state.set_failing(what, true);
+            state.set_failing(what);
             state.give_back();
             was_down
         };
@@ -331,7 +328,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         let is_up_again = {
             let mut state = self.state.borrow_mut();
             let was_down = state.outbox_is_down();
-            state.set_failing(what, false);
+            state.set_working(what);
             was_down && !state.outbox_is_down()
         };
         if is_up_again {

@@ -83,10 +83,12 @@ pub enum Work {
     None,
 }
 
-/// What the outbox does not do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the outbox does not do. One kind of call that works says nothing of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fails {
     Claims,
+    Recoveries,
+    PullIns,
     Settles,
     Shares,
 }
@@ -135,9 +137,7 @@ pub struct RunState {
     /// Lotes that were halted, as long as a claim may bring their rows: until the outbox knows, and a
     /// claim that began before has ended.
     halting: Vec<Halting>,
-    claims_fail: bool,
-    settles_fail: bool,
-    shares_fail: bool,
+    failing: BTreeSet<Fails>,
     /// Why a person, or a worker in need of one, paused everybody.
     pub pause: Option<String>,
     /// What is wrong with a run that never ends; the breaker is open until it works again.
@@ -203,9 +203,7 @@ impl RunState {
             claimed_at: Duration::ZERO,
             claiming: false,
             halting: Vec::new(),
-            claims_fail: false,
-            settles_fail: false,
-            shares_fail: false,
+            failing: BTreeSet::new(),
             pause: None,
             halted: None,
             news: News::default(),
@@ -300,23 +298,23 @@ impl RunState {
     }
 
     pub fn outbox_is_down(&self) -> bool {
-        self.claims_fail || self.settles_fail || self.shares_fail
+        !self.failing.is_empty()
     }
 
     pub fn settles_fail(&self) -> bool {
-        self.settles_fail
+        self.failing.contains(&Fails::Settles)
     }
 
     pub fn shares_fail(&self) -> bool {
-        self.shares_fail
+        self.failing.contains(&Fails::Shares)
     }
 
-    pub fn set_failing(&mut self, what: Fails, failing: bool) {
-        match what {
-            Fails::Claims => self.claims_fail = failing,
-            Fails::Settles => self.settles_fail = failing,
-            Fails::Shares => self.shares_fail = failing,
-        }
+    pub fn set_failing(&mut self, what: Fails) {
+        self.failing.insert(what);
+    }
+
+    pub fn set_working(&mut self, what: Fails) {
+        self.failing.remove(&what);
     }
 
     /// When the next login may go. `None`: that is being asked.

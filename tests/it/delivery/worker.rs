@@ -45,7 +45,11 @@ pub struct Heard(RefCell<Vec<String>>);
 
 impl Heard {
     fn has(&self, what: &str) -> bool {
-        self.0.borrow().iter().any(|it| it.contains(what))
+        0 < self.count(what)
+    }
+
+    pub fn count(&self, what: &str) -> usize {
+        self.0.borrow().iter().filter(|it| it.contains(what)).count()
     }
 }
 

@@ -1,0 +1,157 @@
+//! What a run does when some calls of its outbox fail, or take long, and others do not.
+
+use std::cell::{Cell, RefCell};
+use std::future::pending;
+use std::rc::Rc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mutirao::delivery::coordination::{ShareRequest, SharedState};
+use mutirao::delivery::eyes::{Sight, Specimen};
+use mutirao::delivery::{
+    ClaimRequest, Claimed, Clock, Control, Halt, Outbox, OutboxError, Policy, Rate, Reason, RequestKind,
+    Settle, Settled, State, run,
+};
+use tokio::time::{sleep, timeout};
+
+use super::Bench;
+use super::fleet::Fleet;
+use super::worker::{Heard, bench, worker_policy};
+use crate::support::memory_outbox::MemoryOutbox;
+use crate::support::memory_worker::MemoryWorker;
+use crate::support::world::{in_virtual_time, ticket};
+
+const S: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    Claim,
+    Settle,
+    Recover,
+    PullIn,
+    Other,
+}
+
+enum Fate {
+    Works,
+    /// It is done at once, and the answer takes so long.
+    Slow(Duration),
+    /// Nothing is done.
+    Fails,
+    Breaks,
+    /// Of settles: somebody holds the rows.
+    Locked,
+}
+
+/// An outbox each of whose calls meets a fate of its own.
+struct Fated<'a, O> {
+    outbox: &'a O,
+    fate: RefCell<Box<dyn FnMut(Call) -> Fate + 'a>>,
+}
+
+impl<'a, O: Outbox> Fated<'a, O> {
+    fn new(outbox: &'a O, fate: impl FnMut(Call) -> Fate + 'a) -> Self {
+        Self { outbox, fate: RefCell::new(Box::new(fate)) }
+    }
+
+    fn fate(&self, call: Call) -> Fate {
+        (self.fate.borrow_mut())(call)
+    }
+
+    async fn meets<T>(
+        &self,
+        call: Call,
+        work: impl Future<Output = Result<T, OutboxError>>,
+    ) -> Result<T, OutboxError> {
+        match self.fate(call) {
+            Fate::Works => work.await,
+            Fate::Slow(long) => {
+                let done = work.await;
+                sleep(long).await;
+                done
+            }
+            Fate::Fails => Err(OutboxError::Unavailable("out of order".into())),
+            Fate::Breaks => Err(OutboxError::Broken("out of order".into())),
+            Fate::Locked => unreachable!("only settles are"),
+        }
+    }
+}
+
+impl<O: Outbox> Outbox for Fated<'_, O> {
+    async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
+        self.meets(Call::Claim, self.outbox.claim(want)).await
+    }
+
+    async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
+        match self.fate(Call::Settle) {
+            Fate::Locked => Ok(vec![Settled::Locked; settles.len()]),
+            Fate::Fails => Err(OutboxError::Unavailable("out of order".into())),
+            Fate::Breaks => Err(OutboxError::Broken("out of order".into())),
+            Fate::Works | Fate::Slow(_) => self.outbox.settle(settles).await,
+        }
+    }
+
+    async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
+        self.meets(Call::Recover, self.outbox.recover(now)).await
+    }
+
+    async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
+        self.meets(Call::Other, self.outbox.look_again(now)).await
+    }
+
+    async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError> {
+        self.meets(Call::PullIn, self.outbox.pull_in(now)).await
+    }
+
+    async fn sights(&self, who: &str) -> Result<Vec<Sight>, OutboxError> {
+        self.meets(Call::Other, self.outbox.sights(who)).await
+    }
+
+    async fn saw(&self, who: &str, sight: Sight) -> Result<(), OutboxError> {
+        self.meets(Call::Other, self.outbox.saw(who, sight)).await
+    }
+
+    async fn specimen(&self, text_len: usize, nth: u32) -> Result<Option<Specimen>, OutboxError> {
+        self.meets(Call::Other, self.outbox.specimen(text_len, nth)).await
+    }
+
+    async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
+        self.meets(Call::Other, self.outbox.halt(lote, reason)).await
+    }
+
+    async fn share(&self, report: &ShareRequest) -> Result<Option<SharedState>, OutboxError> {
+        self.meets(Call::Other, self.outbox.share(report)).await
+    }
+
+    async fn woken(&self, poll: Duration) {
+        self.outbox.woken(poll).await;
+    }
+}
+
+/// Seen: the claims of a role without a right to them were tried ten times a second, and an import never ended,
+/// because what takes in a lost claim worked every time.
+#[test]
+fn claims_that_fail_are_tried_less_and_less_however_well_they_are_recovered_from() {
+    in_virtual_time(async {
+        let bench = Bench { policy: Policy::default(), ..Bench::new(3) };
+        let outbox: &MemoryOutbox = &bench.outbox;
+        let n_claims = Cell::new(0);
+        let fated = Fated::new(outbox, |call| match call {
+            Call::Claim => {
+                n_claims.set(n_claims.get() + 1);
+                Fate::Fails
+            }
+            _ => Fate::Works,
+        });
+        let heard = Heard::default();
+        let ending = run(&fated, &bench.api, &bench.clock, &bench.policy, Control::default(), &heard).await;
+        assert!(
+            matches!(ending.reason, Reason::Halted(Halt::OutboxUnavailable { .. })),
+            "{:?}",
+            ending.reason
+        );
+        let minutes = ending.stats.elapsed.as_secs() / 60;
+        assert!((15..16).contains(&minutes) && n_claims.get() < 500, "{} in {minutes} min", n_claims.get());
+        assert_eq!(heard.count("OutboxDown"), 1, "it is not up in between");
+    });
+}
