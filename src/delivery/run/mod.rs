@@ -174,7 +174,10 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             self.overstayed().await;
             Role::Last
         }));
-        crew.push(Box::pin(self.other(self.unsticker())));
+        crew.push(Box::pin(async {
+            self.unsticker().await;
+            Role::Last
+        }));
         crew.push(Box::pin(self.other(self.feeder())));
         crew.push(Box::pin(self.other(self.prober(&control.returned))));
         crew.push(Box::pin(self.other(self.deadlines())));

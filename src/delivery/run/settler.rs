@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::state::{Fails, Work};
 use super::{Engine, Reason};
-use crate::delivery::{Api, Change, Clock, Outbox, Settle, Settled, Watch};
+use crate::delivery::{Api, Change, Clock, Outbox, OutboxError, Settle, Settled, Watch};
 
 /// How long an outcome waits for others to be stored with it.
 const BATCH_WAIT: Duration = Duration::from_millis(25);
@@ -98,17 +98,26 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                     return true;
                 }
                 Err(error) => {
-                    let began = *failing_since.get_or_insert(self.now());
                     n_tries += 1;
-                    self.outbox_fails(Fails::Settles, &error);
-                    if let Some(halt) = self.outbox_failed(&error, began) {
-                        self.end(Reason::Halted(halt));
+                    if !self.settle_failed(Fails::Settles, &error, &mut failing_since) {
                         return false;
                     }
                     tokio::time::sleep(self.outbox_wait(n_tries)).await;
                 }
             }
         }
+    }
+
+    /// `false`: the outbox is given up.
+    fn settle_failed(&self, what: Fails, error: &OutboxError, since: &mut Option<Duration>) -> bool {
+        let began = *since.get_or_insert(self.now());
+        self.outbox_fails(what, error);
+        let halt = self.outbox_failed(error, began);
+        let is_given_up = halt.is_some();
+        if let Some(halt) = halt {
+            self.end(Reason::Halted(halt));
+        }
+        !is_given_up
     }
 
     fn stored(&self, batch: &[Settle], became: &[Settled]) {
@@ -137,9 +146,10 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         self.stuck.notify_one();
     }
 
-    /// Tries again to store what is stuck, beside the settler: rows that somebody holds keep no others waiting. It
-    /// ends with the run.
+    /// Tries again to store what is stuck, beside the settler: rows that somebody holds keep no others waiting.
+    /// Ends when the outbox is given up.
     pub(super) async fn unsticker(&self) {
+        let mut failing_since = None;
         loop {
             while self.state.borrow().stuck.is_empty() {
                 self.stuck.notified().await;
@@ -150,15 +160,21 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                 let n_batch = state.stuck.len().min(BATCH_MAX);
                 state.stuck.drain(..n_batch).collect()
             };
-            // Dropped in the middle, these are as good as unsettled: they are looked up. An error: the settler meets it as
-            // well, and says so.
+            // Dropped in the middle, these are as good as unsettled: they are looked up.
             match self.outbox.settle(&batch).await {
                 Ok(became) => {
+                    failing_since = None;
+                    self.outbox_works(Fails::StuckSettles);
                     self.stored(&batch, &became);
                     // The settler waits for the last of a run.
                     self.handed.notify_one();
                 }
-                Err(_) => self.state.borrow_mut().stuck.extend(batch),
+                Err(error) => {
+                    self.state.borrow_mut().stuck.extend(batch);
+                    if !self.settle_failed(Fails::StuckSettles, &error, &mut failing_since) {
+                        return;
+                    }
+                }
             }
         }
     }

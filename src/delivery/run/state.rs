@@ -90,6 +90,8 @@ pub enum Fails {
     Recoveries,
     PullIns,
     Settles,
+    /// Settles of rows that were held.
+    StuckSettles,
     Shares,
 }
 
@@ -302,7 +304,7 @@ impl RunState {
     }
 
     pub fn settles_fail(&self) -> bool {
-        self.failing.contains(&Fails::Settles)
+        self.failing.contains(&Fails::Settles) || self.failing.contains(&Fails::StuckSettles)
     }
 
     pub fn shares_fail(&self) -> bool {

@@ -155,3 +155,50 @@ fn claims_that_fail_are_tried_less_and_less_however_well_they_are_recovered_from
         assert_eq!(heard.count("OutboxDown"), 1, "it is not up in between");
     });
 }
+
+/// Seen: what was held was tried for ever, and nobody heard that the database had gone meanwhile.
+#[test]
+fn settles_of_rows_that_were_held_fail_as_loudly_as_others() {
+    in_virtual_time(async {
+        let bench = bench(1);
+        let clock = bench.clock;
+        let outbox: &MemoryOutbox = &bench.outbox;
+        let fated = Fated::new(outbox, |call| match call {
+            Call::Settle if clock.elapsed() < S => Fate::Locked,
+            Call::Settle if clock.elapsed() < 30 * S => Fate::Fails,
+            _ => Fate::Works,
+        });
+        let heard = Heard::default();
+        let running = run(&fated, &bench.api, &clock, &bench.policy, bench.control.clone(), &heard);
+        let watching = async {
+            sleep(10 * S).await;
+            assert_eq!(heard.count("OutboxDown"), 1);
+            bench.outbox.insert(ticket(2, "Sem sinal"), clock.now(), None);
+            sleep(15 * S).await;
+            assert_eq!(bench.api.count(RequestKind::Post), 1, "nothing is sent meanwhile");
+            sleep(15 * S).await;
+            bench.control.stop.cancel();
+        };
+        let (ending, ()) = tokio::join!(running, watching);
+        assert_eq!((ending.stats.opened, ending.stats.unsettled), (2, 0));
+        assert_eq!((heard.count("OutboxDown"), heard.count("OutboxUp")), (1, 1));
+    });
+}
+
+#[test]
+fn a_run_whose_held_rows_can_never_be_settled_ends() {
+    in_virtual_time(async {
+        let bench = Bench::new(1);
+        let outbox: &MemoryOutbox = &bench.outbox;
+        let n_settles = Cell::new(0);
+        let fated = Fated::new(outbox, |call| match call {
+            Call::Settle if n_settles.replace(n_settles.get() + 1) == 0 => Fate::Locked,
+            Call::Settle => Fate::Breaks,
+            _ => Fate::Works,
+        });
+        let running = run(&fated, &bench.api, &bench.clock, &bench.policy, Control::default(), &());
+        let ending = timeout(60 * S, running).await.expect("it ends");
+        assert!(matches!(ending.reason, Reason::Halted(Halt::OutboxBroken { .. })), "{:?}", ending.reason);
+        assert_eq!(ending.stats.unsettled, 1);
+    });
+}
