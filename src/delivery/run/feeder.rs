@@ -149,12 +149,17 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
 
     /// What was put off by a clock that was set back since waits no longer.
     pub(super) async fn pull_in(&self) -> Result<(), OutboxError> {
-        let time = self.time(&self.state.borrow());
-        self.outbox.pull_in(time).await?;
+        let time = {
+            let mut state = self.state.borrow_mut();
+            // Before it is done: the clock may be set back once more meanwhile.
+            state.was_set_back = false;
+            self.time(&state)
+        };
+        let done = self.outbox.pull_in(time).await;
         let mut state = self.state.borrow_mut();
-        state.was_set_back = false;
+        state.was_set_back |= done.is_err();
         state.work = Work::Maybe;
-        Ok(())
+        done
     }
 
     fn step(&self, short: Short) -> Step {

@@ -202,3 +202,34 @@ fn a_run_whose_held_rows_can_never_be_settled_ends() {
         assert_eq!(ending.stats.unsettled, 1);
     });
 }
+
+/// Seen: the clock was set back once more while rows were pulled in, and what had been stamped between lay far ahead.
+#[test]
+fn a_clock_that_is_set_back_while_rows_are_pulled_in_is_noticed() {
+    in_virtual_time(async {
+        let it = Fleet { policy: worker_policy(), ..Fleet::new(0, Rate::Unlimited) };
+        let clock = it.clock;
+        let worker = MemoryWorker::new(&it.outbox, clock, 1, Rate::Unlimited, 60 * S);
+        let n_pulled = Cell::new(0);
+        let fated = Fated::new(&worker, |call| match call {
+            // The first is before the run.
+            Call::PullIn if n_pulled.replace(n_pulled.get() + 1) == 1 => Fate::Slow(20 * S),
+            _ => Fate::Works,
+        });
+        let stepping = async {
+            sleep(5 * S).await;
+            clock.step(-3600);
+            sleep(5 * S).await;
+            assert_eq!(n_pulled.get(), 2, "it is being done");
+            it.outbox.insert(ticket(1, "Sem sinal"), clock.now() + 600 * S, None);
+            clock.step(-3600);
+            sleep(60 * S).await;
+            assert_eq!(it.outbox.count(State::Opened), 1);
+        };
+        tokio::select! {
+            _ = run(&fated, &it.api, &clock, &it.policy, Control::default(), &()) => unreachable!("it is not stopped"),
+            () = worker.heartbeat() => pending().await,
+            () = stepping => {}
+        }
+    });
+}
