@@ -77,7 +77,7 @@ pub enum Steady {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Looks {
     Count,
-    /// The breaker is open: the outage is to blame.
+    /// The outage is to blame, because the breaker is open; or more may be seen later.
     Free,
     /// It is the last, once a slow server has had its time: another would not tell more.
     Last,

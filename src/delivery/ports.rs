@@ -69,6 +69,10 @@ pub trait Outbox {
     /// scope; `None`: there are not so many among the last few thousand.
     async fn specimen(&self, text_len: usize, nth: u32) -> Result<Option<Specimen>, OutboxError>;
 
+    /// Whether a row of the scope may be opened yet: one that waits to be posted, due or not, of a service that
+    /// nobody is in doubt about; or one that is in flight, here or elsewhere, to be posted.
+    async fn posts_are_left(&self) -> Result<bool, OutboxError>;
+
     /// From now on no row of `lote` is posted, because HubSoft refuses all of them alike; look-ups go on. Its
     /// rows are passed over at no write until a person has put it right. May be told twice: the first reason
     /// stands.

@@ -509,6 +509,10 @@ impl Outbox for AnyWorkQueue<'_> {
         each!(self, it => it.specimen(text_len, nth).await)
     }
 
+    async fn posts_are_left(&self) -> Result<bool, OutboxError> {
+        each!(self, it => it.posts_are_left().await)
+    }
+
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
         each!(self, it => it.halt(lote, reason).await)
     }

@@ -88,6 +88,7 @@ pub async fn conforms<B: Bench>(make: impl AsyncFn() -> B) {
     a_specimen_is_a_row_that_was_opened_with_a_text_as_long(make().await).await;
     what_a_clock_set_back_has_left_waits_no_longer(make().await).await;
     the_outlook_tells_when_to_come_back(make().await).await;
+    what_may_be_opened_yet_is_known(make().await).await;
     a_row_in_doubt_tells_what_became_of_its_post(make().await).await;
     a_history_is_kept(make().await).await;
 }
@@ -552,6 +553,36 @@ async fn the_outlook_tells_when_to_come_back(mut it: impl Bench) {
     let last = claim(&it, 30, 9).await;
     assert_eq!(ids(&last).len(), 2);
     assert_eq!((last.backlog.pending, last.backlog.next_due), (false, None));
+}
+
+async fn what_may_be_opened_yet_is_known(mut it: impl Bench) {
+    async fn check(it: &impl Outbox, expected: bool, what: &str) {
+        // Boxed: asked so often in one test, it would take a stack of its own.
+        let is_left = Box::pin(it.posts_are_left()).await.expect("it tells");
+        assert_eq!(is_left, expected, "{what}");
+    }
+    check(&it, false, "an empty outbox").await;
+    it.insert(&[valid(1), valid(1)]).await;
+    check(&it, true, "pending").await;
+    let posted = claim(&it, 1, 9).await;
+    check(&it, true, "in flight").await;
+    settle(&it, &posted.claims[0], change_later(9, 1, Some(doubt(1)))).await;
+    check(&it, false, "in doubt, and one that waits behind it").await;
+    let looked = claim_both(&it, 9, 0, 1).await;
+    check(&it, false, "looked up").await;
+    settle(&it, &looked.claims[0], change_later(99, 1, None)).await;
+    check(&it, true, "to be tried again, later").await;
+    for claim in &claim(&it, 99, 9).await.claims {
+        let precaution = Doubt { precaution: true, ..doubt(1) };
+        settle(&it, claim, change_later(100, 1, Some(precaution))).await;
+    }
+    check(&it, true, "only looked up before it is posted").await;
+    let looked = claim_both(&it, 100, 0, 1).await;
+    check(&it, true, "and just now").await;
+    settle(&it, &looked.claims[0], opened("p", 1)).await;
+    let last = claim_both(&it, 100, 9, 9).await;
+    settle(&it, &last.claims[0], opened("q", 2)).await;
+    check(&it, false, "all are opened").await;
 }
 
 async fn what_a_clock_set_back_has_left_waits_no_longer(mut it: impl Bench) {

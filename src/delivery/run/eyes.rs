@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Engine;
 use super::gate::Pass;
+use super::state::Purpose;
 use crate::delivery::decide::Looks;
 use crate::delivery::evidence::{Evidence, Row};
 use crate::delivery::eyes::{Eyes, Sight, Specimen};
@@ -27,9 +28,52 @@ pub struct Sights {
     eyes: Eyes,
     is_loaded: bool,
     next_specimen: u32,
-    /// When specimens were looked up in vain, and for a text of what length.
-    in_vain: Option<(Duration, usize)>,
+    /// It may take many claims: a slow pace, or an outage, ends those in its midst.
+    search: Option<Search>,
+    in_vain: Option<InVain>,
     is_told: bool,
+}
+
+/// Rows that were opened, looked up for a sight of a text so long.
+struct Search {
+    text_len: usize,
+    n_told: u32,
+    n_unseen: u32,
+}
+
+/// How a search ended.
+#[derive(Clone, Copy)]
+struct InVain {
+    at: Duration,
+    text_len: usize,
+    why: &'static str,
+}
+
+impl Sights {
+    /// HubSoft has told, or not, of one more row that was opened with a text so long. Returns why it is of no use to
+    /// ask for another.
+    fn searched(&mut self, text_len: usize, is_unseen: bool, now: Duration) -> Option<&'static str> {
+        // What was not seen of longer texts says nothing of this one.
+        let known = self.search.take().filter(|it| it.text_len <= text_len);
+        let mut search = known.unwrap_or(Search { text_len, n_told: 0, n_unseen: 0 });
+        search.n_told += 1;
+        search.n_unseen += u32::from(is_unseen);
+        let why = match search {
+            Search { n_unseen: 0, n_told: SPECIMENS_MAX.., .. } => UNKNOWN,
+            Search { n_unseen: UNSEEN_MAX.., .. } | Search { n_told: SPECIMENS_MAX.., .. } => UNSEEN,
+            _ => {
+                self.search = Some(search);
+                return None;
+            }
+        };
+        self.in_vain = Some(InVain { at: now, text_len: search.text_len, why });
+        Some(why)
+    }
+
+    fn in_vain(&self, text_len: usize, now: Duration) -> Option<&'static str> {
+        let is_of_it = |it: &InVain| it.text_len <= text_len && now < it.at + BLIND_FOR;
+        self.in_vain.filter(is_of_it).map(|it| it.why)
+    }
 }
 
 /// Why an absence is none.
@@ -47,14 +91,13 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         claim: &Claim,
         reply: Reply<Sighting>,
         looks: Looks,
-        pass: &Pass<'_, '_, O, A, C, W>,
     ) -> (Reply<Sighting>, Looks) {
         match reply.verdict {
             Verdict::Answered(Sighting::Found { .. }) => self.saw(text_len(claim)).await,
-            Verdict::Answered(Sighting::NotFound) => match self.see(claim, pass).await {
+            Verdict::Answered(Sighting::NotFound) => match self.see(claim).await {
                 Ok(()) => {}
                 Err(Unseen::Blind(why)) => {
-                    let looks = if self.is_hopeless() { Looks::Last } else { looks };
+                    let looks = self.more_sights(looks).await;
                     return (Reply { verdict: self.blind(why), ..reply }, looks);
                 }
                 Err(Unseen::Untold(instead)) => return (Reply { verdict: instead, ..reply }, looks),
@@ -64,14 +107,22 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         (reply, looks)
     }
 
-    /// Whether nothing will be opened any more that this user could be shown.
-    fn is_hopeless(&self) -> bool {
-        let state = self.state.borrow();
-        self.policy.lasting == Lasting::UntilDrained && state.n_live_posts == 0 && state.posts_are_out
+    /// What a look that saw nothing costs: as long as something will be opened that this user could be shown, the run
+    /// waits for that anyway.
+    async fn more_sights(&self, looks: Looks) -> Looks {
+        if self.policy.lasting == Lasting::Forever {
+            return looks;
+        }
+        match self.outbox.posts_are_left().await {
+            Ok(true) => Looks::Free,
+            Ok(false) => Looks::Last,
+            // That will be told of by the next settle.
+            Err(_) => looks,
+        }
     }
 
     /// Whether an absence of the claimed row can be believed.
-    async fn see(&self, claim: &Claim, pass: &Pass<'_, '_, O, A, C, W>) -> Result<(), Unseen> {
+    async fn see(&self, claim: &Claim) -> Result<(), Unseen> {
         let text_len = text_len(claim);
         if self.sees(text_len) {
             return Ok(());
@@ -82,47 +133,38 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         if self.sees(text_len) {
             return Ok(());
         }
-        let tried = self.sights.borrow().in_vain;
-        if tried.is_some_and(|(at, len)| len <= text_len && self.now() < at + BLIND_FOR) {
-            return Err(Unseen::Blind(UNSEEN));
+        if let Some(why) = self.sights.borrow().in_vain(text_len, self.now()) {
+            return Err(Unseen::Blind(why));
         }
-        let mut n_unseen = 0;
-        for _ in 0..SPECIMENS_MAX {
-            let Some(specimen) = self.specimen(text_len).await else { break };
-            let Some(reply) = self.look_for(&specimen, claim, pass).await else {
+        loop {
+            let Some(specimen) = self.specimen(text_len).await else { return Err(Unseen::Blind(UNKNOWN)) };
+            let Some(reply) = self.look_for(&specimen, claim).await else {
                 return Err(Unseen::Untold(Verdict::Withheld));
             };
-            match Evidence::of(&reply).row {
+            let is_unseen = match Evidence::of(&reply).row {
                 Row::Answered(Sighting::Found { .. }) => {
                     self.saw(specimen.text_len).await;
                     return Ok(());
                 }
-                Row::Answered(Sighting::NotFound) => n_unseen += 1,
-                Row::Answered(_) | Row::Refused(_) | Row::Denied(_) => {}
+                Row::Answered(Sighting::NotFound) => true,
+                Row::Answered(_) | Row::Refused(_) | Row::Denied(_) => false,
                 Row::Unknown(_) | Row::NotSent(_) | Row::Throttled | Row::Blameless(_) | Row::Withheld => {
                     return Err(Unseen::Untold(reply.verdict));
                 }
-            }
-            if n_unseen == UNSEEN_MAX {
-                break;
+            };
+            let now = self.now();
+            if let Some(why) = self.sights.borrow_mut().searched(text_len, is_unseen, now) {
+                return Err(Unseen::Blind(why));
             }
         }
-        if n_unseen == 0 {
-            return Err(Unseen::Blind(UNKNOWN));
-        }
-        self.sights.borrow_mut().in_vain = Some((self.now(), text_len));
-        Err(Unseen::Blind(UNSEEN))
     }
 
     /// `None` once the grace of a stop is over.
-    async fn look_for(
-        &self,
-        specimen: &Specimen,
-        claim: &Claim,
-        pass: &Pass<'_, '_, O, A, C, W>,
-    ) -> Option<Reply<Sighting>> {
+    async fn look_for(&self, specimen: &Specimen, claim: &Claim) -> Option<Reply<Sighting>> {
         let what = LookUp { service: specimen.service, marker: specimen.marker, sent_at: None };
-        let reply = self.unless_cut(self.api.look_up(&what, pass)).await?;
+        // It is of another row: it may go however old the claim has become at a slow pace.
+        let pass = Pass::new(self, Purpose::LookUp, None);
+        let reply = self.unless_cut(self.api.look_up(&what, &pass)).await?;
         self.hear_look_up(claim.row, &reply, Looks::Count, pass.sent());
         Some(reply)
     }
@@ -162,7 +204,11 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     async fn saw(&self, text_len: usize) {
         let seen_at = self.time(&self.state.borrow());
         let sight = Sight { text_len, seen_at };
-        let is_news = self.sights.borrow_mut().eyes.saw(sight);
+        let is_news = {
+            let sights = &mut *self.sights.borrow_mut();
+            sights.search.take_if(|it| it.text_len <= text_len);
+            sights.eyes.saw(sight)
+        };
         if is_news {
             // This run knows; if it cannot be kept, the next one looks for itself.
             let _ = self.outbox.saw(&self.api.who(), sight).await;

@@ -268,9 +268,6 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             Some(_) => Work::Barred { since: self.now() },
             None => Work::None,
         };
-        if 0 < want.posts {
-            state.posts_are_out = short.posts;
-        }
         state.pending = claimed.backlog.pending;
         let drained = self.policy.lasting == Lasting::UntilDrained
             && state.work == Work::None

@@ -151,7 +151,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         // Of a mere precaution it is known that nothing was left.
         let (reply, looks) = match doubt.precaution {
             true => (reply, looks),
-            false => self.by_seeing_eyes(claim, reply, looks, pass).await,
+            false => self.by_seeing_eyes(claim, reply, looks).await,
         };
         let scene = Scene { looks, ..self.scene(asked, denials) };
         decide::after_look_up(claim, doubt, &reply, &scene)

@@ -168,8 +168,6 @@ pub struct RunState {
     /// What HubSoft's clock showed last, and when that was by [`Clock::awake`](crate::delivery::Clock).
     pub hubsoft_clock: Option<(Timestamp, Duration)>,
     pub work: Work,
-    /// Whether the last claim that wanted rows to post got fewer.
-    pub posts_are_out: bool,
     /// Whether the last claim left anything pending, due or not.
     pub pending: bool,
     /// Whether the answer to a claim was lost: its rows may be in flight with nobody holding them.
@@ -221,7 +219,6 @@ impl RunState {
             was_set_back: false,
             hubsoft_clock: None,
             work: Work::Maybe,
-            posts_are_out: false,
             pending: true,
             claims_lost: false,
             ahead: 1,

@@ -370,3 +370,32 @@ fn outlook_sql(but: &str) -> String {
                          WHERE {waits} AND NOT o.gone AND o.parked = 'blocked')"
     )
 }
+
+/// As the port has it. What is passed over is not waited for.
+pub(super) async fn posts_are_left(
+    conn: &mut PgConnection,
+    range: Range,
+    but: &str,
+) -> Result<bool, OutboxError> {
+    let (queued, blocked, to_look_up) = (to_post(Place::Queue), to_post(Place::Blocked), to_look_up());
+    let free = format!(
+        "NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = o.service AND {} OFFSET 0)",
+        live("l")
+    );
+    let sql = format!(
+        "SELECT EXISTS (SELECT FROM mutirao.outbox o
+                         WHERE o.state = {IN_FLIGHT} AND (o.posting OR o.doubt_precaution)
+                           AND {IN_BATCH} AND ($2::bigint IS NULL OR o.import = $2))
+             OR EXISTS (SELECT FROM mutirao.outbox o WHERE {to_look_up} AND o.doubt_precaution {but})
+             OR EXISTS (SELECT FROM mutirao.outbox o WHERE {queued} AND {free} {but})
+             OR EXISTS (SELECT FROM mutirao.outbox o WHERE {blocked} AND {free} {but})"
+    );
+    sqlx::query_scalar(AssertSqlSafe(sql))
+        .bind(range.batch)
+        .bind(range.import)
+        .bind(range.last_record)
+        .persistent(false)
+        .fetch_one(conn)
+        .await
+        .trouble()
+}

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::candidate::{IN_BATCH, NOT_HALTED};
+use super::candidate::{self, IN_BATCH, NOT_HALTED};
 use super::error::Trouble;
 use super::lease::Worker;
 use super::listen::{Wake, WakeReason};
@@ -274,6 +274,18 @@ impl Outbox for WorkQueue<'_> {
 
     async fn specimen(&self, text_len: usize, nth: u32) -> Result<Option<Specimen>, OutboxError> {
         self.worker.outbox().specimen(text_len, nth).await
+    }
+
+    async fn posts_are_left(&self) -> Result<bool, OutboxError> {
+        // What comes back from others is posted by them.
+        if self.range.is_only_to_look() {
+            return Ok(false);
+        }
+        let but = self.worker.passed_over().but_these();
+        in_time(async {
+            candidate::posts_are_left(&mut *self.worker.outbox().conn().await?, self.range, &but).await
+        })
+        .await
     }
 
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {

@@ -419,6 +419,29 @@ fn outlook_sql() -> String {
     )
 }
 
+/// As the port has it.
+pub(super) async fn posts_are_left(conn: &mut SqliteConnection, range: Range) -> Result<bool, OutboxError> {
+    sqlx::query_scalar(AssertSqlSafe(posts_left_sql()))
+        .bind(range.batch)
+        .bind(range.import)
+        .bind(range.last_record)
+        .fetch_one(conn)
+        .await
+        .trouble()
+}
+
+fn posts_left_sql() -> String {
+    let (to_post, to_look_up, live) = (to_post(), to_look_up(), live("l"));
+    format!(
+        "SELECT EXISTS (SELECT 1 FROM outbox l
+                         WHERE l.state = {IN_FLIGHT} AND {live} AND (l.posting OR l.doubt_precaution))
+             OR EXISTS (SELECT 1 FROM outbox o WHERE {to_look_up} AND o.doubt_precaution)
+             OR EXISTS (SELECT 1 FROM outbox o
+                         WHERE {to_post}
+                           AND NOT EXISTS (SELECT 1 FROM outbox l WHERE l.service = o.service AND {live}))"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -459,6 +482,19 @@ mod tests {
         SCAN o USING INDEX outbox_due
         SEARCH h USING INTEGER PRIMARY KEY (rowid=?)
         SCAN o USING INDEX outbox_doubt
+        ");
+    }
+
+    #[tokio::test]
+    async fn what_is_left_to_post_is_found_by_its_indices() {
+        let dir = tempfile::tempdir().expect("there is room for a folder");
+        let outbox = SqliteOutbox::open(&dir.path().join("outbox.db")).await.expect("it opens");
+        insta::assert_snapshot!(plan(&outbox, posts_left_sql()).await, @r"
+        SCAN l USING INDEX outbox_live
+        SCAN o USING INDEX outbox_doubt
+        SCAN o USING INDEX outbox_due
+        SEARCH h USING INTEGER PRIMARY KEY (rowid=?)
+        SEARCH l USING INDEX outbox_live (service=?)
         ");
     }
 

@@ -124,6 +124,10 @@ impl Outbox for WorkQueue<'_> {
         sight::specimen(&mut *self.outbox.conn().await, text_len, nth).await
     }
 
+    async fn posts_are_left(&self) -> Result<bool, OutboxError> {
+        claim::posts_are_left(&mut *self.outbox.conn().await, self.range).await
+    }
+
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
         let sql = "UPDATE batch SET halted_at = ?2, halt_reason = ?3 WHERE name = ?1 AND halted_at IS NULL";
         sqlx::query(sql)

@@ -1,11 +1,13 @@
 //! An absence is believed only of eyes that are known to see.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use mutirao::delivery::{
-    Doubt, Ending, Note, Reason, Reply, RequestKind, Sighting, State, Verdict, Watch, run,
+    Doubt, Ending, Note, Rate, Reason, Reply, RequestKind, Sighting, State, Verdict, Watch, run,
 };
+
+use tokio::time::timeout;
 
 use super::Bench;
 use crate::support::memory_outbox::MemoryOutbox;
@@ -152,5 +154,72 @@ fn an_outage_in_the_midst_of_a_proof_costs_no_patience() {
         });
         let (ending, notes) = watched(&bench).await;
         assert_eq!((ending.stats.failed, notes.len()), (1, 0));
+    });
+}
+
+/// Seen: a row was given up while the only other one, whose ticket would have been shown, waited for its time.
+#[test]
+fn nothing_is_given_up_before_the_last_row_that_may_be_shown_is_opened() {
+    in_virtual_time(async {
+        let mut bench = bench(&[9]);
+        bench.outbox.insert(ticket(2, "sem sinal"), start() + Duration::from_secs(600), None);
+        all_seen(&mut bench);
+        let (ending, _) = watched(&bench).await;
+        assert_eq!((ending.stats.opened, ending.stats.failed, ending.stats.unconfirmed), (1, 1, 0));
+        let look_ups = bench.api.count(RequestKind::LookUp);
+        assert!(look_ups < 20, "{look_ups}");
+    });
+}
+
+/// Seen: a claim is good for 45 s, and at a slow pace no row that was opened could be looked up within it, nor three
+/// of them: the run never ended.
+#[test]
+fn a_blind_user_at_a_slow_pace_is_known_as_one() {
+    for seconds in [20.0, 120.0] {
+        in_virtual_time(async {
+            let mut bench = bench(&[9, 9, 9, 9, 9]);
+            bench.policy.rate = Rate::PerSecond(1.0 / seconds);
+            bench.policy.guards.unavailable_max = None;
+            bench.api.look_up = Box::new(|_| reply(Verdict::Answered(Sighting::NotFound), Some(200)));
+            let ended = timeout(Duration::from_secs(4 * 3600), watched(&bench)).await;
+            let (ending, notes) = ended.expect("it ends");
+            assert_eq!((ending.stats.unconfirmed, notes.len()), (1, 1), "a request each {seconds} s");
+        });
+    }
+}
+
+/// Seen: nothing was learnt of rows that were not found, when the next look failed.
+#[test]
+fn a_search_for_a_sight_goes_on_after_a_failure() {
+    in_virtual_time(async {
+        let mut bench = bench(&[9, 9, 9, 9, 9]);
+        bench.policy.guards.unavailable_max = None;
+        let n_asked = Cell::new(0);
+        bench.api.look_up = Box::new(move |asked| {
+            let is_odd = asked.service != 1 && n_asked.replace(n_asked.get() + 1) % 2 == 1;
+            match is_odd {
+                true => reply(Verdict::Unknown(fault("timeout")), None),
+                false => reply(Verdict::Answered(Sighting::NotFound), Some(200)),
+            }
+        });
+        let (ending, notes) = watched(&bench).await;
+        assert_eq!((ending.stats.unconfirmed, notes.len()), (1, 1));
+        assert!(ending.stats.elapsed < Duration::from_secs(1200), "{:?}", ending.stats.elapsed);
+    });
+}
+
+/// Seen: ten rows that were opened were looked up for every look at the one in doubt.
+#[test]
+fn what_cannot_be_told_of_rows_that_were_opened_is_not_asked_again_at_once() {
+    in_virtual_time(async {
+        let mut bench = bench(&[9; 15]);
+        bench.api.look_up = Box::new(|asked| match asked.service {
+            1 => reply(Verdict::Answered(Sighting::NotFound), Some(200)),
+            _ => reply(Verdict::Answered(Sighting::CouldNotTell(fault("full_page"))), Some(200)),
+        });
+        let (ending, notes) = watched(&bench).await;
+        assert_eq!((ending.stats.unconfirmed, notes.len()), (1, 1));
+        let look_ups = bench.api.count(RequestKind::LookUp);
+        assert!(look_ups < 20, "{look_ups}");
     });
 }

@@ -115,6 +115,10 @@ impl<O: Outbox> Outbox for Fated<'_, O> {
         self.meets(Call::Other, self.outbox.specimen(text_len, nth)).await
     }
 
+    async fn posts_are_left(&self) -> Result<bool, OutboxError> {
+        self.meets(Call::Other, self.outbox.posts_are_left()).await
+    }
+
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
         self.meets(Call::Other, self.outbox.halt(lote, reason)).await
     }

@@ -92,6 +92,10 @@ impl Outbox for Fresh {
         self.worker.queue(Scope::All).specimen(text_len, nth).await
     }
 
+    async fn posts_are_left(&self) -> Result<bool, OutboxError> {
+        self.worker.queue(Scope::All).posts_are_left().await
+    }
+
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
         self.worker.queue(Scope::All).halt(lote, reason).await
     }

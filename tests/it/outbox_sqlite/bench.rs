@@ -82,6 +82,10 @@ impl Outbox for Fresh {
         self.worker().await.queue(Scope::All).specimen(text_len, nth).await
     }
 
+    async fn posts_are_left(&self) -> Result<bool, OutboxError> {
+        self.worker().await.queue(Scope::All).posts_are_left().await
+    }
+
     async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
         self.worker().await.queue(Scope::All).halt(lote, reason).await
     }

@@ -351,6 +351,10 @@ impl Outbox for MemoryOutbox {
         self.commit(|shelf| specimen(shelf, text_len, nth)).await
     }
 
+    async fn posts_are_left(&self) -> Result<bool, OutboxError> {
+        self.commit(posts_are_left).await
+    }
+
     async fn halt(&self, lote: &str, _: &str) -> Result<(), OutboxError> {
         self.commit(|shelf| shelf.halted.extend([Arc::from(lote)])).await
     }
@@ -462,6 +466,18 @@ pub fn claim(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
 /// Nothing of such a lote is posted.
 fn is_halted(halted: &BTreeSet<Arc<str>>, row: &Row) -> bool {
     row.doubt.is_none() && halted.contains(&row.lote)
+}
+
+/// As the port has it.
+pub fn posts_are_left(shelf: &mut Shelf) -> bool {
+    let Shelf { rows, halted, .. } = shelf;
+    let busy = Busy::of(rows);
+    let is_to_post = |row: &&Row| row.doubt.as_ref().is_none_or(|it| it.precaution);
+    rows.values().filter(is_to_post).any(|row| match row.state {
+        State::InFlight => true,
+        State::Pending => !is_halted(halted, row) && !busy.live.contains(&service_of(row)),
+        _ => false,
+    })
 }
 
 /// The services with live rows. A post waits behind all of those, a look-up only behind what is in flight.

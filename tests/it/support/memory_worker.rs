@@ -17,8 +17,8 @@ use tokio::time::sleep;
 
 use super::board::Seat;
 use super::memory_outbox::{
-    ANSWER_MAX, MemoryOutbox, Shelf, claim, look_again, pull_in, recover, saw, settle, sights, specimen,
-    take_in,
+    ANSWER_MAX, MemoryOutbox, Shelf, claim, look_again, posts_are_left, pull_in, recover, saw, settle,
+    sights, specimen, take_in,
 };
 use super::world::VirtualClock;
 
@@ -288,6 +288,10 @@ impl Outbox for MemoryWorker {
 
     async fn specimen(&self, text_len: usize, nth: u32) -> Result<Option<Specimen>, OutboxError> {
         self.commit(|shelf| specimen(shelf, text_len, nth)).await
+    }
+
+    async fn posts_are_left(&self) -> Result<bool, OutboxError> {
+        Ok(!self.only_looks && self.commit(posts_are_left).await?)
     }
 
     async fn halt(&self, lote: &str, _: &str) -> Result<(), OutboxError> {
