@@ -49,7 +49,7 @@ pub enum Health {
     Judged,
     /// It is there, and does not know the route.
     NoRoute,
-    /// It answered that it failed (500): over this row, or over all.
+    /// It answered that it failed: over this row, or over all.
     Stumbled,
     /// Could not connect, timed out, or answered as something does that is falling over.
     Unavailable,
@@ -136,13 +136,16 @@ impl<'a, T> Evidence<'a, T> {
                 throttle: None,
                 guard: Guard::Denied(fault),
             },
+            Verdict::Stumbled(fault) => Self {
+                row: Row::Unknown(fault),
+                health: Health::Stumbled,
+                progress: Some(Progress::Stalled),
+                throttle: asked_to_wait,
+                guard: Guard::Silent,
+            },
             Verdict::Unknown(fault) => Self {
                 row: Row::Unknown(fault),
-                health: match reply.http_status {
-                    // It is there, and cannot do this: with this row something may be wrong.
-                    Some(500) => Health::Stumbled,
-                    _ => Health::Unavailable,
-                },
+                health: Health::Unavailable,
                 progress: Some(Progress::Stalled),
                 throttle: match reply.http_status {
                     Some(503) => Some(ThrottleCause::Unavailable),
@@ -238,8 +241,9 @@ mod tests {
             reply(Verdict::Rejected(fault()), Some(422), None),
             reply(Verdict::Forbidden(fault()), Some(403), None),
             reply(Verdict::Unknown(fault()), None, None),
-            reply(Verdict::Unknown(fault()), Some(500), None),
-            reply(Verdict::Unknown(fault()), Some(500), wait),
+            reply(Verdict::Stumbled(fault()), Some(200), None),
+            reply(Verdict::Stumbled(fault()), Some(500), None),
+            reply(Verdict::Stumbled(fault()), Some(500), wait),
             reply(Verdict::Unknown(fault()), Some(502), None),
             reply(Verdict::Unknown(fault()), Some(503), None),
             reply(Verdict::NotSent(fault()), None, None),
@@ -279,6 +283,7 @@ mod tests {
         rejected          422    -    Refused   Judged      Good      -           Allowed
         forbidden         403    -    Denied    Judged      Good      -           Denied
         unknown           -      -    Unknown   Unavailable Stalled   -           Silent
+        unknown           200    -    Unknown   Stumbled    Stalled   -           Silent
         unknown           500    -    Unknown   Stumbled    Stalled   -           Silent
         unknown           500    7    Unknown   Stumbled    Stalled   Asked       Silent
         unknown           502    -    Unknown   Unavailable Stalled   -           Silent

@@ -270,6 +270,9 @@ pub enum Verdict<T = Proof> {
     Rejected(Fault),
     /// The request may have been carried out: look up before anything else.
     Unknown(Fault),
+    /// The same, and HubSoft itself failed over this very request (500, or an exception in whatever answer): it is
+    /// there.
+    Stumbled(Fault),
     /// Could not connect: nothing was sent. Counts for the breaker.
     NotSent(Fault),
     /// 429: turned away unread.
@@ -292,7 +295,7 @@ impl<T> Verdict<T> {
         match self {
             Self::Answered(_) => "answered",
             Self::Rejected(_) => "rejected",
-            Self::Unknown(_) => "unknown",
+            Self::Unknown(_) | Self::Stumbled(_) => "unknown",
             Self::NotSent(_) => "not_sent",
             Self::Throttled => "throttled",
             Self::Unauthorized(_) => "unauthorized",
@@ -308,6 +311,7 @@ impl<T> Verdict<T> {
         match self {
             Self::Rejected(fault)
             | Self::Unknown(fault)
+            | Self::Stumbled(fault)
             | Self::NotSent(fault)
             | Self::Unauthorized(fault)
             | Self::LoginUnavailable(fault)

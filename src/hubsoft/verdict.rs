@@ -90,7 +90,7 @@ pub(super) fn of_open(exchange: &Exchange, asked: &Asked<'_>) -> Verdict<Proof> 
         Err(fault) => return Verdict::Unknown(fault),
     };
     if answer.is_exception() {
-        return Verdict::Unknown(words::exception());
+        return Verdict::Stumbled(words::exception());
     }
     let ticket = answer.ticket();
     let opening = ticket.as_ref().and_then(Seen::opening);
@@ -122,7 +122,7 @@ pub(super) fn of_read(exchange: &Exchange) -> Result<&Bytes, Verdict<()>> {
     let (status, body) = told(exchange)?;
     let answer = envelope(body).map_err(Verdict::Unknown)?;
     match (status, answer.status()) {
-        _ if answer.is_exception() => Err(Verdict::Unknown(words::exception())),
+        _ if answer.is_exception() => Err(Verdict::Stumbled(words::exception())),
         (200, Status::Success) => Ok(body.as_ref().expect("an envelope was read from it")),
         (200 | 400 | 422, Status::Error) => Err(of_refusal(&answer).unwrap_or_else(Verdict::Rejected)),
         (200, Status::Other) => Err(Verdict::Unknown(words::not_json())),
@@ -183,6 +183,7 @@ pub(super) fn unanswered<T, U>(verdict: Verdict<T>) -> Verdict<U> {
         Verdict::Answered(_) => Verdict::Unknown(words::not_json()),
         Verdict::Rejected(fault) => Verdict::Rejected(fault),
         Verdict::Unknown(fault) => Verdict::Unknown(fault),
+        Verdict::Stumbled(fault) => Verdict::Stumbled(fault),
         Verdict::NotSent(fault) => Verdict::NotSent(fault),
         Verdict::Throttled => Verdict::Throttled,
         Verdict::Unauthorized(fault) => Verdict::Unauthorized(fault),
@@ -206,6 +207,7 @@ pub(super) fn told<T>(exchange: &Exchange) -> Result<(u16, &Result<Bytes, Fault>
         403 => of_403(body),
         404 | 405 => Verdict::Misconfigured(words::http(status)),
         429 => Verdict::Throttled,
+        500 => Verdict::Stumbled(words::http(500)),
         _ => Verdict::Unknown(words::http(status)),
     })
 }

@@ -24,6 +24,7 @@ fn short(verdict: &Verdict<Proof>) -> String {
         }
         Verdict::Rejected(fault) => format!("rejected {}", fault.code),
         Verdict::Unknown(fault) => format!("unknown {}", fault.code),
+        Verdict::Stumbled(fault) => format!("stumbled {}", fault.code),
         Verdict::NotSent(fault) => format!("not_sent {}", fault.code),
         Verdict::Throttled => "throttled".to_owned(),
         Verdict::Unauthorized(fault) => format!("unauthorized {}", fault.code),
@@ -93,14 +94,14 @@ fn the_verdict_table() {
         (400, r#"{"message":"Bad Request"}"#, "unknown http_400"),
         (413, "<html>", "rejected http_413"),
         // Refusals that are none.
-        (200, exception, "unknown exception"),
-        (400, exception, "unknown exception"),
-        (422, exception, "unknown exception"),
-        (200, r#"{"status":"error","msg":"x","error_type":"QueryException"}"#, "unknown exception"),
+        (200, exception, "stumbled exception"),
+        (400, exception, "stumbled exception"),
+        (422, exception, "stumbled exception"),
+        (200, r#"{"status":"error","msg":"x","error_type":"QueryException"}"#, "stumbled exception"),
         (
             200,
             r#"{"status":"success","trace":[],"atendimento":{"id_atendimento":1,"protocolo":"1"}}"#,
-            "unknown exception",
+            "stumbled exception",
         ),
         (
             200,
@@ -147,7 +148,7 @@ fn the_verdict_table() {
         (418, invalid, "unknown http_418"),
         (301, "", "unknown http_301"),
         (302, opened, "unknown http_302"),
-        (500, invalid, "unknown http_500"),
+        (500, invalid, "stumbled http_500"),
         (502, "<html>", "unknown http_502"),
         (503, "", "unknown http_503"),
         (504, opened, "unknown http_504"),
@@ -180,7 +181,7 @@ fn a_body_that_never_came_whole_is_no_refusal_and_no_proof() {
         (broken(401, words::cut()), "unauthorized http_401"),
         (broken(403, words::cut()), "forbidden http_403"),
         (broken(413, words::cut()), "rejected http_413"),
-        (broken(500, words::timeout()), "unknown http_500"),
+        (broken(500, words::timeout()), "stumbled http_500"),
         (Exchange::Lost(words::timeout()), "unknown timeout"),
         (Exchange::Lost(words::reset()), "unknown reset"),
         (Exchange::NotSent(words::fault("dns", "")), "not_sent dns"),
@@ -240,7 +241,10 @@ fn the_marker_comes_back_or_not_or_nobody_knows() {
 #[test]
 fn hubsofts_own_words_are_shown_and_its_insides_never() {
     let message = |status, body: &str| match of_open(&answer(status, body), &asked()) {
-        Verdict::Rejected(fault) | Verdict::Unknown(fault) | Verdict::Forbidden(fault) => fault.message,
+        Verdict::Rejected(fault)
+        | Verdict::Unknown(fault)
+        | Verdict::Stumbled(fault)
+        | Verdict::Forbidden(fault) => fault.message,
         other => panic!("{other:?}"),
     };
     let both = r#"{"status":"error","msg":"Dados inválidos.","errors":["nome é obrigatório.","a\nb"]}"#;

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use mutirao::delivery::{Rate, Reason, State, Verdict};
+use mutirao::delivery::{Rate, Reason, RequestKind, State, Verdict};
 
 use super::fleet::{Fleet, vague};
 use super::worker::{bench, run_for};
@@ -25,13 +25,28 @@ fn rows_at_which_hubsoft_stumbles_hold_up_no_others() {
                 bench.outbox.insert_in(lote, ticket(service, "Sem sinal"), start());
             }
             bench.api.post = Box::new(|asked| match asked.service {
-                ..=40 => reply(Verdict::Unknown(fault("http_500")), Some(500)),
+                ..=40 => reply(Verdict::Stumbled(fault("http_500")), Some(500)),
                 _ => opened(asked.service),
             });
             run_for(&bench, 150 * S, async {}).await;
             assert_eq!(bench.outbox.count(State::Opened), 100, "{other_lote}");
         });
     }
+}
+
+/// Seen: five rows over which HubSoft threw an exception, as HTTP 200, were taken for an outage.
+#[test]
+fn exceptions_over_some_rows_are_no_outage_while_others_are_opened() {
+    in_virtual_time(async {
+        let mut bench = bench(60);
+        bench.policy.concurrency = 1;
+        bench.api.post = Box::new(|asked| match asked.service {
+            21..=25 => reply(Verdict::Stumbled(fault("exception")), Some(200)),
+            _ => opened(asked.service),
+        });
+        run_for(&bench, 30 * S, async {}).await;
+        assert_eq!((bench.outbox.count(State::Opened), bench.api.count(RequestKind::Probe)), (55, 0));
+    });
 }
 
 /// Seen: a trial was answered 401, its repetition withheld, and the others were claimed and released for ever:
@@ -67,7 +82,7 @@ fn rows_at_which_hubsoft_stumbles_hold_up_no_other_lote_of_a_fleet() {
             fleet.outbox.insert_in(lote, ticket(service, "Sem sinal"), start());
         }
         fleet.api.post = Box::new(|asked| match asked.service {
-            ..=40 => reply(Verdict::Unknown(fault("http_500")), Some(500)),
+            ..=40 => reply(Verdict::Stumbled(fault("http_500")), Some(500)),
             _ => opened(asked.service),
         });
         fleet.workers(3, 150 * S).await;
@@ -128,7 +143,7 @@ fn after_an_outage_every_good_row_has_its_turn() {
             let is_bad = move |service| bad.contains(&service);
             fleet.api.post = Box::new(move |asked| match asked.service {
                 _ if is_out(asked.at) => reply(Verdict::NotSent(fault("connect")), None),
-                service if is_bad(service) => reply(Verdict::Unknown(fault("http_500")), Some(500)),
+                service if is_bad(service) => reply(Verdict::Stumbled(fault("http_500")), Some(500)),
                 service => opened(service),
             });
             fleet.api.probe = Box::new(move |asked| match is_out(asked.at) {

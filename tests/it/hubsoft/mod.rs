@@ -107,6 +107,7 @@ fn short<T>(reply: &Reply<T>) -> String {
         Verdict::Answered(_) => "answered".into(),
         Verdict::Rejected(fault) => format!("rejected {}", fault.code),
         Verdict::Unknown(fault) => format!("unknown {}", fault.code),
+        Verdict::Stumbled(fault) => format!("stumbled {}", fault.code),
         Verdict::NotSent(fault) => format!("not_sent {}", fault.code),
         Verdict::Throttled => "throttled".into(),
         Verdict::Unauthorized(fault) => format!("unauthorized {}", fault.code),

@@ -39,7 +39,7 @@ async fn every_fault_of_the_server_has_its_verdict_and_is_sent_once() {
         ("error_after=1", "unknown http_502", 1),
         ("html=1", "unknown not_json", 0),
         ("cut_body=1", "unknown cut", 1),
-        ("exception=1", "unknown exception", 1),
+        ("exception=1", "stumbled exception", 1),
         ("forbid=1", "forbidden http_403", 0),
         ("services_max=10999", "rejected validation", 0),
         ("latency=9s", "unknown timeout", 0),
@@ -203,7 +203,7 @@ async fn a_late_commit_is_not_found_and_then_found() {
 async fn a_failing_look_up_is_an_outage() {
     let sandbox = sandbox("look_up_failure=1");
     let (hubsoft, gate) = (client_of(&sandbox), Turnstile::default());
-    assert_eq!(short(&hubsoft.look_up(&sent("1"), &gate).await), "unknown http_500");
+    assert_eq!(short(&hubsoft.look_up(&sent("1"), &gate).await), "stumbled http_500");
     assert_eq!(short(&hubsoft.probe(&gate).await), "answered");
 }
 

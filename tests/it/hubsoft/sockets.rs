@@ -118,7 +118,7 @@ async fn answers_that_are_no_answers() {
         (http("200 OK", &huge), "unknown too_large"),
         (redirect, "unknown http_302"),
         (http("307 Temporary Redirect\r\nLocation: /api/v1/integracao/atendimento", ""), "unknown http_307"),
-        (http("500 Oops\r\nRetry-After: 5", ""), "unknown http_500"),
+        (http("500 Oops\r\nRetry-After: 5", ""), "stumbled http_500"),
         (http("404 Not Found", "<html>"), "misconfigured http_404"),
         (http("401 Unauthorized", "<html>"), "unauthorized http_401"),
         (http("413 Too Large", ""), "rejected http_413"),

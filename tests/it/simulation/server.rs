@@ -338,7 +338,10 @@ impl Server {
         }
         self.arrives(home, marker, service);
         let _in_flight = InFlight::new(self, home, service, marker);
-        let unknown = |status| reply(Verdict::Unknown(fault("unknown")), status);
+        let unknown = |status| match status {
+            Some(500) => reply(Verdict::Stumbled(fault("unknown")), status),
+            _ => reply(Verdict::Unknown(fault("unknown")), status),
+        };
         let soon = self.some(Duration::from_secs(3));
         let status = [500, 502, 503, 504][self.state.borrow_mut().rng.usize(0..4)];
         match fate {
