@@ -21,7 +21,8 @@ pub const ABSENCES_APART: Duration = Duration::from_secs(10);
 /// The first look-up after a doubt: most posts whose answer was lost were carried out.
 const FIRST_LOOK: Duration = Duration::from_millis(1500);
 
-/// Look-ups before the settle delay is over. Few: they use up patience, and cannot show an absence.
+/// Look-ups before the settle delay is over. Few: they use up patience, and cannot show an absence. Those that somebody
+/// brings on besides (a restart, a clock that is set) use up none.
 const EARLY_LOOKS: u32 = 5;
 
 /// Past the settle delay and past [`ABSENCES_APART`], so that the look-up does not come a hair early.
@@ -327,11 +328,14 @@ fn again(claim: &Claim, at: Timestamp, fault: Option<&Fault>) -> Change {
 }
 
 fn answered(doubt: &Doubt, scene: &Scene<'_>) -> Doubt {
+    let doubt = seen_from_here(doubt, scene);
+    let is_early = !unsettled_for(&doubt, scene).is_zero();
     let cost = match scene.looks {
+        _ if is_early && EARLY_LOOKS <= doubt.answered => 0,
         Looks::Count | Looks::Last => 1,
         Looks::Free => 0,
     };
-    Doubt { answered: doubt.answered.saturating_add(cost), ..seen_from_here(doubt, scene) }
+    Doubt { answered: doubt.answered.saturating_add(cost), ..doubt }
 }
 
 /// Its times as they can be, as far as this moment tells: a clock that was set back leaves times that are yet
@@ -393,7 +397,8 @@ fn next_early_look(doubt: &Doubt, scene: &Scene<'_>) -> Option<Timestamp> {
     if left.is_zero() {
         return None;
     }
-    let settled = after(scene.asked, left + MARGIN).max(scene.now);
+    // A settle delay may be longer than any row is put off.
+    let settled = after(scene.asked, left + MARGIN).max(scene.now).min(after(scene.now, WAIT_MAX));
     if EARLY_LOOKS <= doubt.answered {
         return Some(settled);
     }

@@ -3,7 +3,11 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use mutirao::delivery::{Doubt, OpenTickets, Reason, Reply, RequestKind, Sighting, State, Verdict};
+use mutirao::delivery::{
+    ANSWER_AGE_MAX, Doubt, OpenTickets, Reason, Reply, RequestKind, Sighting, State, Verdict,
+};
+
+use tokio::time::{sleep, timeout};
 
 use super::Bench;
 use crate::support::world::{fault, in_virtual_time, opened, opening, reply, start, ticket};
@@ -170,5 +174,63 @@ fn an_open_ticket_is_skipped_if_asked() {
         let row = bench.outbox.row(1);
         assert_eq!((row.state, row.opening), (State::Skipped, Some(opening(99))));
         assert_eq!(bench.api.count(RequestKind::Post), 1);
+    });
+}
+
+/// Seen: a person wrote `pending` over a row whose post was still waited for. It was looked up, not found for the length
+/// of the settle delay, and posted once more before the first post was answered.
+#[test]
+fn a_row_that_is_set_back_while_its_post_is_waited_for_is_not_posted_again() {
+    in_virtual_time(async {
+        let mut bench = Bench::new(1);
+        bench.policy.poll = Some(Duration::from_secs(1));
+        // A slow HubSoft: it opens the ticket just before it says so.
+        bench.api.latency.set(Duration::from_secs(400));
+        let meddling = async {
+            sleep(Duration::from_secs(2)).await;
+            bench.api.latency.set(Duration::from_millis(50));
+            let set_back = bench.outbox.commit(|shelf| {
+                let row = shelf.rows.get_mut(&1).expect("it is there");
+                // As its claim has left it: in doubt from when nobody waits for the answer any more.
+                row.doubt = Some(Doubt::since(start() + ANSWER_AGE_MAX));
+                row.state = State::Pending;
+            });
+            set_back.await.expect("it is set back");
+        };
+        let (ending, ()) = tokio::join!(bench.run(), meddling);
+        assert_eq!((ending.reason, bench.api.count(RequestKind::Post)), (Reason::Drained, 1));
+        let row = bench.outbox.row(1);
+        assert_eq!((row.state, row.opening), (State::Opened, Some(opening(1))));
+        assert!(0 < bench.api.count(RequestKind::LookUp), "it was looked up meanwhile");
+    });
+}
+
+/// Seen: rows of a settle delay of an hour were due at once at every start of a run, as if a clock had been set, and ran
+/// out of patience before the delay was over.
+#[test]
+fn a_long_settle_delay_outlasts_restarts() {
+    in_virtual_time(async {
+        let mut bench = Bench::new(1);
+        bench.policy.settle_delay = Duration::from_secs(3600);
+        bench.policy.guards.unavailable_max = None;
+        let n_posts = Cell::new(0);
+        bench.api.post = Box::new(move |asked| match n_posts.replace(n_posts.get() + 1) {
+            0 => lost(),
+            _ => opened(asked.service),
+        });
+        bench.api.look_up = Box::new(|asked| match asked.at.as_secs() {
+            // Nothing that tells, for as long as nothing can be told.
+            ..3600 => sighting(Sighting::CouldNotTell(fault("full_page"))),
+            _ => sighting(Sighting::NotFound),
+        });
+        bench.api.tells_time.set(true);
+        for _ in 0..12 {
+            assert!(timeout(Duration::from_secs(240), bench.run()).await.is_err(), "it dies");
+            assert_eq!(bench.outbox.row(1).state, State::InDoubt);
+        }
+        let ending = bench.run().await;
+        assert_eq!((ending.stats.opened, bench.api.count(RequestKind::Post)), (1, 2));
+        let look_ups = bench.api.seconds(RequestKind::LookUp);
+        assert!(look_ups.len() < 20, "{look_ups:?}");
     });
 }
