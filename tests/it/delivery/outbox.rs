@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::pending;
-use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;

@@ -98,7 +98,7 @@ fn a_step_of_hubsofts_clock_between_two_runs_is_caught_if_no_other_is_asked() {
 
 #[track_caller]
 fn caught(sabotage: Sabotage, expected: &str) {
-    let mut violations = (0..200).flat_map(|seed| live(seed, sabotage).violations);
+    let mut violations = (0..1000).flat_map(|seed| live(seed, sabotage).violations);
     assert!(violations.any(|it| it.contains(expected)), "nobody noticed {sabotage:?}");
 }
 
