@@ -29,6 +29,9 @@ pub(super) const REUSED: &str = "SELECT s.record, 'reused_reference' AS code,
             AS message,
         'give this row a reference of its own if it is to be opened' AS hint";
 
+/// Of a problem that a row's fields do not show: of its line as a whole, or of its reference.
+pub(super) const OF_LINE: &str = "IN ('row', 'referencia')";
+
 /// Of `x`: it certainly has no ticket of ours, and no person withdrew it (but where `reopens`, in SQL, says
 /// that this counts).
 pub(super) fn free(reopens: &str) -> String {

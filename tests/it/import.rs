@@ -78,6 +78,24 @@ fn what_was_fixed_in_errors_csv_is_opened_and_nothing_twice() {
     assert_eq!(site.read("queda.mutirao/errors.csv").lines().count(), 1);
 }
 
+/// Its description was opened cut off at the semicolon, with the rest of it as the customer's name.
+#[test]
+fn a_line_that_was_damaged_is_not_opened_from_an_errors_csv_that_leaves_it_so() {
+    let site = Site::new("");
+    let header = "id_cliente_servico;descricao;nome;telefone\n";
+    let damaged = "71001;Sem sinal; luz vermelha;Ana;37999112201\n";
+    site.write("queda.csv", format!("{header}{damaged}71002;Sem sinal;Bia;999\n"));
+    site.run(&["import", "queda.csv", "--rate", "unlimited"]).expect(3);
+    let errors = site.read("queda.mutirao/errors.csv").replace("Bia;999", "Bia;37999112202");
+    site.write("queda.mutirao/errors.csv", errors);
+    let fixed = site.run(&["import", "queda.mutirao/errors.csv", "--rate", "unlimited", "--json"]).expect(3);
+    let counts = &fixed.json()["counts"];
+    assert_eq!((&counts["opened"], &counts["invalid"]), (&1.into(), &1.into()), "{counts}");
+    let left = site.table("queda.mutirao/errors.csv");
+    assert_eq!((left.len(), left[0]["error_code"].as_str()), (1, "too_many_fields"));
+    assert_eq!(site.table("queda.mutirao/problems.csv")[0]["code"], "too_many_fields");
+}
+
 #[test]
 fn the_same_rows_as_excel_saves_them_give_the_same_form_back() {
     let site = Site::new("");

@@ -22,10 +22,10 @@ use super::staging::Staging;
 use crate::delivery::OutboxError;
 use crate::outbox::doubts::{OF_NEW, made, of_new};
 use crate::outbox::merges::{
-    DOUBLED, IS_AS_IT_WAS, REUSED, counted, first_of_rivals, free, gone, is_edited, is_outdated, is_rival,
-    outdated, skipped_as_edited, skipped_as_repeat, started_over, starts_over, state_of_line,
+    DOUBLED, IS_AS_IT_WAS, OF_LINE, REUSED, counted, first_of_rivals, free, gone, is_edited, is_outdated,
+    is_rival, outdated, skipped_as_edited, skipped_as_repeat, started_over, starts_over, state_of_line,
 };
-use crate::outbox::names::merge_name;
+use crate::outbox::names::{INVALID, merge_name};
 use crate::outbox::range::Range;
 use crate::outbox::stored::count;
 use crate::outbox::which::{may_be_opened, to_post, unsent, unsettled};
@@ -74,6 +74,8 @@ async fn merged<'a>(
     merge.refuse_reused(options.withdrawn).await?;
     if kind == MergeKind::Correction {
         merge.fill_up().await?;
+        merge.rearrange().await?;
+        merge.stay_invalid().await?;
     }
     merge.find_known(options.withdrawn).await?;
     match kind {
@@ -272,6 +274,24 @@ impl<'a> Merge<'a> {
         self.run(sql, &[]).await.map(drop)
     }
 
+    /// A row that was invalid stays so in a correction that did not change it: what was wrong with its line, or
+    /// its reference, cannot be seen any more in what we wrote out.
+    async fn stay_invalid(&mut self) -> Result<(), OutboxError> {
+        let sql = format!(
+            "UPDATE record
+                SET fields = o.fields, problems = o.problems, warning = NULL, service = NULL, repeat_key = NULL
+               FROM staged s JOIN outbox x ON x.lote = s.lote AND x.referencia = s.referencia
+                             JOIN record o ON o.id = x.record
+              WHERE record.id = s.record AND s.is_here AND x.state = {INVALID} AND x.purged_at IS NULL
+                AND iif(EXISTS (SELECT 1 FROM json_each(o.problems) p WHERE p.value ->> 'field' {OF_LINE}),
+                        record.cells = o.cells, record.fields = o.fields)"
+        );
+        self.run(sql, &[]).await?;
+        let sql = "UPDATE staged SET valid = 0, warning = NULL, service = NULL, repeat_key = NULL
+                     FROM record n WHERE n.id = staged.record AND staged.valid AND n.problems IS NOT NULL";
+        self.run(sql, &[]).await.map(drop)
+    }
+
     /// Finds the row that each line is already.
     async fn find_known(&mut self, withdrawn: Withdrawn) -> Result<(), OutboxError> {
         if !self.was_filled {
@@ -377,10 +397,6 @@ impl<'a> Merge<'a> {
 
     /// Known rows keep their place and take on the new cells; one that was gone comes back at the end.
     async fn correct(&mut self) -> Result<(), OutboxError> {
-        let headers = self.headers_of_batch().await?;
-        if headers != self.headers {
-            self.rearrange(&headers).await?;
-        }
         let sql = "UPDATE record SET fields = n.fields, cells = n.cells, problems = n.problems,
                                      warning = n.warning, service = n.service, repeat_key = n.repeat_key
                      FROM staged s, record n
@@ -415,11 +431,17 @@ impl<'a> Merge<'a> {
 
     /// Puts the cells of this file under the columns of the batch's file. A column that this file
     /// lacks keeps its old cells.
-    async fn rearrange(&mut self, headers: &[String]) -> Result<(), OutboxError> {
+    async fn rearrange(&mut self) -> Result<(), OutboxError> {
+        let headers = self.headers_of_batch().await?;
+        if headers == self.headers {
+            return Ok(());
+        }
         let sql = format!(
             "UPDATE record SET cells = {}
-               FROM staged s LEFT JOIN record o ON o.id = s.old_record WHERE record.id = s.record",
-            cells_under(headers, &self.headers, "record.cells", "o.cells")
+               FROM staged s LEFT JOIN outbox x ON x.lote = s.lote AND x.referencia = s.referencia
+                             LEFT JOIN record o ON o.id = x.record
+              WHERE record.id = s.record",
+            cells_under(&headers, &self.headers, "record.cells", "o.cells")
         );
         self.run(sql, &[]).await.map(drop)
     }

@@ -22,6 +22,7 @@ on_every_driver! {
     a_correction_with_fewer_columns_takes_nothing_away,
     a_correction_with_fewer_columns_of_parametros_takes_none_of_its_keys_away,
     a_correction_of_a_row_in_doubt_is_not_forgotten_when_the_doubt_ends,
+    an_invalid_row_that_a_correction_leaves_as_it_was_stays_invalid,
 }
 
 async fn a_reference_stands_once_in_a_file(driver: Driver) {
@@ -338,4 +339,45 @@ async fn a_correction_of_a_row_in_doubt_is_not_forgotten_when_the_doubt_ends(dri
         .expect("it claims")
         .claims;
     assert!(!claims[0].is_outdated && claims[0].ticket.telefone.as_str().contains("8888"));
+}
+
+/// A line with too many cells was opened from errors.csv in which only another one was mended: what was wrong
+/// with it cannot be seen in its cells.
+async fn an_invalid_row_that_a_correction_leaves_as_it_was_stays_invalid(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let named = |service, referencia| Line { referencia: Some(referencia), ..line(service, "a") };
+    let shifted = Line { is_shifted: true, ..line(1, "Sem sinal") };
+    let first = [shifted, named(2, "A"), named(3, "A"), Line { phone: BAD, ..line(4, "d") }];
+    let first = it.import(&File::of("b", &first)).await;
+    assert_eq!(run(&it.outbox, first.scope(), opened).await, 1);
+    let rows = errors(&it, &first).await;
+    assert_eq!(rows.len(), 3);
+    let invalid = ["invalid too_many_fields", "opened", "invalid repeated_reference", "invalid phone_length"];
+    let before = [it.row("b", 2).await.problems, it.row("b", 4).await.problems];
+    let ours = |n: usize, it| Line { code: rows[n].1, referencia: Some(&rows[n].2), ..it };
+    let lines =
+        [ours(0, line(1, "Sem sinal")), ours(1, line(3, "a")), ours(2, Line { phone: BAD, ..line(4, "d") })];
+    // In other columns, as they were, and with a setting that fills in something.
+    let as_it_was = File::of("x", &lines);
+    let filled = lines.map(|it| Line { kind: Some("7"), ..it });
+    let filled = File { lines: &filled[..2], ..File::of("x", &lines) };
+    let moved = File { headers: &["fone", "texto", "servico"], ..File::of("x", &lines) };
+    for file in [as_it_was, filled, moved] {
+        let merged = it.import(&file).await;
+        let n_lines = file.lines.len() as u64;
+        assert_eq!(
+            (merged.kind, merged.counts.invalid),
+            (MergeKind::Correction, n_lines),
+            "{:?}",
+            merged.counts
+        );
+        assert_eq!(states(&it, "b", 2..=5).await, invalid);
+        assert_eq!([it.row("b", 2).await.problems, it.row("b", 4).await.problems], before);
+        assert_eq!(run(&it.outbox, merged.scope(), opened).await, 0);
+    }
+    // What a person changed is a new try.
+    let mended = [ours(0, line(1, "Sem sinal, luz vermelha")), ours(1, line(3, "b")), ours(2, line(4, "d"))];
+    let merged = it.import(&File::of("x", &mended)).await;
+    assert_eq!((merged.counts.updated, merged.counts.invalid), (3, 0));
+    assert_eq!(run(&it.outbox, merged.scope(), |n| opened(n + 10)).await, 3);
 }

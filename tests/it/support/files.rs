@@ -8,7 +8,7 @@ use mutirao::delivery::identity::ContentKey;
 use mutirao::outbox::{
     AnyOutbox, FirstPost, MergeError, MergeOptions, Merged, NewRow, NewSource, Repeats, Withdrawn,
 };
-use mutirao::ticket::{Field, Id, RawTicket};
+use mutirao::ticket::{Field, Id, Problem, RawTicket};
 
 use crate::outbox_conformance::at;
 
@@ -24,6 +24,8 @@ pub struct Line<'a> {
     pub code: Option<BatchCode>,
     pub referencia: Option<&'a str>,
     pub is_trusted: bool,
+    /// Has more cells than there are columns, as far as its file goes.
+    pub is_shifted: bool,
 }
 
 impl Default for Line<'_> {
@@ -38,6 +40,7 @@ impl Default for Line<'_> {
             code: None,
             referencia: None,
             is_trusted: false,
+            is_shifted: false,
         }
     }
 }
@@ -109,7 +112,15 @@ pub fn new_row<'a>(line: u64, it: &'a Line<'a>, service: &'a str, headers: &[&st
     *fields.get_mut(Field::Email) = it.email.map(Into::into);
     *fields.get_mut(Field::IdTipoAtendimento) = it.kind.map(Into::into);
     *fields.get_mut(Field::Parametros) = it.params.map(Into::into);
-    let problems = if it.is_trusted {
+    let problems = if it.is_shifted {
+        vec![Problem {
+            field: "row".into(),
+            code: "too_many_fields".into(),
+            found: String::new(),
+            message: "".into(),
+            hint: "".into(),
+        }]
+    } else if it.is_trusted {
         Vec::new()
     } else {
         mutirao::ticket::Ticket::parse(&fields).err().unwrap_or_default()

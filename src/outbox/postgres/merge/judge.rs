@@ -4,10 +4,33 @@ use super::super::columns::each_field;
 use super::{Merge, Places};
 use crate::delivery::OutboxError;
 use crate::outbox::Withdrawn;
-use crate::outbox::merges::{free, is_outdated, starts_over};
-use crate::outbox::names::IN_FLIGHT;
+use crate::outbox::merges::{OF_LINE, free, is_outdated, starts_over};
+use crate::outbox::names::{IN_FLIGHT, INVALID};
 
 impl Merge {
+    /// A row that was invalid stays so in a correction that did not change it: what was wrong with its line, or
+    /// its reference, cannot be seen any more in what we wrote out.
+    pub(super) async fn stay_invalid(&mut self) -> Result<(), OutboxError> {
+        let columns = |of: &str| each_field(|field| format!("{of}.{field}"));
+        let sql = format!(
+            "UPDATE incoming AS i
+                SET {}, problems = o.problems, error_code = x.error_code, error_message = x.error_message
+               FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id JOIN mutirao.record o ON o.id = x.record
+              WHERE i.record = s.record AND s.is_here AND x.state = {INVALID} AND x.purged_at IS NULL
+                AND o.problems IS NOT NULL
+                AND CASE WHEN EXISTS (SELECT FROM json_array_elements(o.problems::json) p
+                                       WHERE p ->> 'field' {OF_LINE})
+                         THEN i.cells = o.cells ELSE ({}) IS NOT DISTINCT FROM ({}) END",
+            each_field(|field| format!("{field} = x.{field}")),
+            columns("i"),
+            columns("x")
+        );
+        self.run_sql(&sql, &[]).await?;
+        let sql = "UPDATE staged AS s SET valid = false, warning = NULL, repeat_key = NULL
+                     FROM incoming i WHERE i.record = s.record AND s.valid AND i.problems IS NOT NULL";
+        self.run_sql(sql, &[]).await.map(drop)
+    }
+
     /// What known rows are, and which of them are to start over.
     pub(super) async fn judge(&mut self) -> Result<(), OutboxError> {
         if self.places == Places::Taken {

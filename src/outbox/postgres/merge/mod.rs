@@ -159,10 +159,11 @@ impl Merge {
             self.fill_up().await?;
         }
         self.note_source(options).await?;
-        self.judge().await?;
         if self.kind == MergeKind::Correction {
             self.rearrange().await?;
+            self.stay_invalid().await?;
         }
+        self.judge().await?;
         self.write_records().await?;
         if self.places == Places::New {
             self.take_places().await?;
