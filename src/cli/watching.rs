@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::screen::Screen;
 use crate::delivery::{
-    Change, Claim, Note, Pulse, Rate, Refused, RequestKind, RowId, Settle, Settled, Watch,
+    Change, Claim, Note, Pulse, Rate, Refused, RequestKind, RowId, Settle, Settled, State, Watch,
 };
 use crate::outbox::{Address, Counts, Ping, Scope, Status, state_name};
 use crate::printable;
@@ -402,10 +402,10 @@ impl Watch for RowLog {
         log(settle, became, &name.unwrap_or_default());
     }
 
-    fn invalid(&self, refused: &Refused) {
-        let code = refused.problems.first().map_or("", |it| &*it.code);
+    fn refused(&self, refused: &Refused) {
         let (id, lote, referencia) = (refused.row.0, &*refused.lote, &*refused.referencia);
-        tracing::info!(row.id = id, lote, referencia, state = "invalid", code, "row {id} is invalid");
+        let (state, code) = (state_name(refused.state), &*refused.code);
+        tracing::info!(row.id = id, lote, referencia, state, code, "row {id} is {state}");
     }
 }
 
@@ -428,9 +428,12 @@ impl Watch for Watching {
         self.rows.settled(settle, became);
     }
 
-    fn invalid(&self, refused: &Refused) {
-        count(&self.n_not_opened);
-        self.rows.invalid(refused);
+    fn refused(&self, refused: &Refused) {
+        match refused.state {
+            State::Unconfirmed => count(&self.n_unconfirmed),
+            _ => count(&self.n_not_opened),
+        }
+        self.rows.refused(refused);
     }
 
     fn claimed(&self, claim: &Claim) {

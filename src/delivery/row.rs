@@ -280,12 +280,15 @@ pub enum AttemptKind {
     Word,
 }
 
-/// A row that validation refused at claim time.
+/// A row that could not be read as a ticket at its claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     pub row: RowId,
     pub line: u64,
     pub lote: Arc<str>,
     pub referencia: Arc<str>,
+    /// `Invalid`; or `Unconfirmed`, if it may have been sent.
+    pub state: State,
+    pub code: String,
     pub problems: Vec<Problem>,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
 
-use super::{Change, Claim, Fault, Halt, Refused, RequestKind, Settle, Settled, Throttle};
+use super::{Change, Claim, Fault, Halt, Refused, RequestKind, Settle, Settled, State, Throttle};
 
 /// Looks on while a run goes: progress bars, logs, metrics. Called from within the run, so an
 /// implementation must be quick and must not block.
@@ -16,8 +16,8 @@ pub trait Watch {
         let _ = (settle, became);
     }
 
-    /// Validation refused a row at its claim.
-    fn invalid(&self, refused: &Refused) {
+    /// A row could not be read at its claim, and is settled by that.
+    fn refused(&self, refused: &Refused) {
         let _ = refused;
     }
 
@@ -82,9 +82,9 @@ impl<A: Watch, B: Watch> Watch for (&A, &B) {
         self.1.settled(settle, became);
     }
 
-    fn invalid(&self, refused: &Refused) {
-        self.0.invalid(refused);
-        self.1.invalid(refused);
+    fn refused(&self, refused: &Refused) {
+        self.0.refused(refused);
+        self.1.refused(refused);
     }
 
     fn claimed(&self, claim: &Claim) {
@@ -260,6 +260,13 @@ impl Stats {
         }
         self.last_second.push_back(now);
         self.peak_in_1s = self.peak_in_1s.max(self.last_second.len() as u64);
+    }
+
+    pub(super) fn refused(&mut self, refused: &Refused) {
+        match refused.state {
+            State::Unconfirmed => self.unconfirmed += 1,
+            _ => self.invalid += 1,
+        }
     }
 
     pub(super) fn answered(&mut self, http_status: Option<u16>, latency: Duration) {

@@ -244,7 +244,9 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         let n_claims = claimed.claims.len();
         let mut state = self.state.borrow_mut();
         state.ahead = (2 * state.ahead).min(AHEAD_MAX);
-        state.stats.invalid += claimed.refused.len() as u64;
+        for refused in &claimed.refused {
+            state.stats.refused(refused);
+        }
         state.n_live += n_claims;
         state.n_unsent += n_claims;
         for claim in claimed.claims {
@@ -280,7 +282,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         }
         drop(state);
         for refused in &claimed.refused {
-            self.watch.invalid(refused);
+            self.watch.refused(refused);
         }
         for _ in 0..n_claims {
             self.queued.notify_one();

@@ -26,8 +26,9 @@ use crate::delivery::{
 use crate::outbox::doubts::begun;
 use crate::outbox::names::{IN_FLIGHT, state_name};
 use crate::outbox::range::Range;
-use crate::outbox::refusal::Refusal;
+use crate::outbox::refusal::unread;
 use crate::outbox::stored::json;
+use crate::ticket::in_words;
 
 /// Of invalid rows in a row, so many are read at once and refused, at most.
 const REFUSALS: usize = 512;
@@ -46,7 +47,7 @@ const LOOKING_MAX: Duration = Duration::from_millis(400);
 #[derive(Default)]
 struct Round {
     claims: Vec<Claim>,
-    refusals: Vec<Refusal>,
+    refusals: Vec<Refused>,
     /// Rows whose service is written in an unusual way, and how it is to be written. They are looked
     /// at again.
     services: Vec<(i64, i64)>,
@@ -231,18 +232,20 @@ impl Round {
             let ticket = match candidate.parse() {
                 Ok(it) => it,
                 Err(problems) => {
-                    let told = Refused {
+                    let (state, code) = unread(&problems, candidate.doubt.as_ref());
+                    self.refusals.push(Refused {
                         row: RowId(candidate.id),
                         line: candidate.line,
                         lote: candidate.lote.into(),
                         referencia: candidate.referencia.into(),
+                        state,
+                        code,
                         problems,
-                    };
+                    });
                     // Its results name the batch, too.
                     if marker.is_none() {
                         self.lotes.insert(candidate.lote.to_owned());
                     }
-                    self.refusals.push(Refusal::new(told, candidate.doubt.as_ref()));
                     continue;
                 }
             };
@@ -277,9 +280,9 @@ impl Round {
         let ids: Vec<i64> = claims.iter().map(|it| it.row.0).collect();
         let mut refused =
             care.write(conn, &ids, async |conn, rows| mark(conn, worker, rows, now).await).await?;
-        let told: Vec<&Refusal> = refusals.iter().collect();
+        let told: Vec<&Refused> = refusals.iter().collect();
         let untold = care.write(conn, &told, async |conn, rows| refuse(conn, rows).await).await?;
-        refused.extend(untold.into_iter().map(|(it, why)| (it.told.row.0, why)));
+        refused.extend(untold.into_iter().map(|(it, why)| (it.row.0, why)));
         let unnamed = care.write(conn, &services, async |conn, rows| rewrite(conn, rows).await).await?;
         refused.extend(unnamed.into_iter().map(|((row, _), why)| (row, why)));
         if !lotes.is_empty() {
@@ -287,8 +290,7 @@ impl Round {
         }
         let is_refused = |row: RowId| refused.iter().any(|(it, _)| *it == row.0);
         to.claims.extend(claims.into_iter().filter(|it| !is_refused(it.row)));
-        let refusals = refusals.into_iter().filter(|it| !is_refused(it.told.row));
-        to.refused.extend(refusals.filter_map(Refusal::into_told));
+        to.refused.extend(refusals.into_iter().filter(|it| !is_refused(it.row)));
         worker.passed_over().add(refused);
         Ok(n_rows)
     }
@@ -330,7 +332,7 @@ async fn mark(
     }
 }
 
-async fn refuse(conn: &mut PgConnection, refusals: &[&Refusal]) -> Result<(), OutboxError> {
+async fn refuse(conn: &mut PgConnection, refusals: &[&Refused]) -> Result<(), OutboxError> {
     let sql = "WITH v AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[])
                                         v(id, state, code, said, problems)),
                     told AS (UPDATE mutirao.record r SET problems = v.problems
@@ -339,11 +341,11 @@ async fn refuse(conn: &mut PgConnection, refusals: &[&Refusal]) -> Result<(), Ou
                   SET state = v.state, error_code = v.code, error_message = v.said, finished_at = clock_timestamp()
                  FROM v WHERE o.id = v.id";
     let refused = sqlx::query(sql)
-        .bind(refusals.iter().map(|it| it.told.row.0).collect::<Vec<_>>())
+        .bind(refusals.iter().map(|it| it.row.0).collect::<Vec<_>>())
         .bind(refusals.iter().map(|it| state_name(it.state)).collect::<Vec<_>>())
         .bind(refusals.iter().map(|it| text(&it.code)).collect::<Vec<_>>())
-        .bind(refusals.iter().map(|it| text(&it.said)).collect::<Vec<_>>())
-        .bind(refusals.iter().map(|it| json(&it.told.problems)).collect::<Vec<_>>())
+        .bind(refusals.iter().map(|it| text(&in_words(&it.problems)).into_owned()).collect::<Vec<_>>())
+        .bind(refusals.iter().map(|it| json(&it.problems)).collect::<Vec<_>>())
         .execute(conn)
         .await
         .trouble()?;

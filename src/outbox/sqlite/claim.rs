@@ -17,9 +17,9 @@ use crate::outbox::doubts::begun;
 use crate::outbox::names::{IN_FLIGHT, state_name};
 use crate::outbox::queue::{self, Spot};
 use crate::outbox::range::Range;
-use crate::outbox::refusal::Refusal;
+use crate::outbox::refusal::unread;
 use crate::outbox::which;
-use crate::ticket::{RawTicket, Ticket};
+use crate::ticket::{RawTicket, Ticket, in_words};
 
 /// SQLite knows the index by its very words.
 pub(super) fn live(row: &str) -> String {
@@ -88,7 +88,7 @@ struct StoredDoubt {
 #[derive(Default)]
 struct Round {
     claimed: Vec<i64>,
-    refusals: Vec<Refusal>,
+    refusals: Vec<Refused>,
     /// Rows whose stored service is not the one in their fields; they are looked at again.
     services: Vec<(i64, i64)>,
     /// When a row falls due that was free to be claimed, but not wanted.
@@ -124,7 +124,7 @@ pub(super) async fn claim(
             return Ok(claimed);
         }
         round.write(&mut tx, want.now).await?;
-        claimed.refused.extend(round.refusals.into_iter().filter_map(Refusal::into_told));
+        claimed.refused.extend(round.refusals);
         if !round.is_short {
             break round.spare;
         }
@@ -162,14 +162,16 @@ impl Round {
             let parsed = match Ticket::parse(&fields) {
                 Ok(it) => it,
                 Err(problems) => {
-                    let told = Refused {
+                    let (state, code) = unread(&problems, head.doubt.map(Doubt::from).as_ref());
+                    self.refusals.push(Refused {
                         row: RowId(head.id),
                         line: head.line,
                         lote: head.lote.as_str().into(),
                         referencia: head.referencia.as_str().into(),
+                        state,
+                        code,
                         problems,
-                    };
-                    self.refusals.push(Refusal::new(told, head.doubt.map(Doubt::from).as_ref()));
+                    });
                     continue;
                 }
             };
@@ -225,10 +227,10 @@ impl Round {
         }
         let now = now.as_millisecond();
         if !self.refusals.is_empty() {
-            let refused = self
-                .refusals
-                .iter()
-                .map(|it| (it.told.row.0, state_name(it.state), &it.code, &it.said, json(&it.told.problems)));
+            let refused = self.refusals.iter().map(|it| {
+                let Refused { row, state, code, problems, .. } = it;
+                (row.0, state_name(*state), code, in_words(problems), json(problems))
+            });
             let refused = json(&refused.collect::<Vec<_>>());
             let sql = "UPDATE record SET problems = v.value ->> 4
                          FROM json_each(?1) v JOIN outbox o ON o.id = v.value ->> 0 WHERE record.id = o.record";

@@ -52,6 +52,33 @@ fn a_failure_is_a_line_too() {
     assert!(line["message"].as_str().unwrap().contains("no outbox is named"), "{line}");
 }
 
+/// Seen: nothing was said of it, and the run ended as if all was well.
+#[tokio::test]
+async fn a_row_that_may_have_a_ticket_and_cannot_be_read_any_more_has_its_line() {
+    let (site, database) = (Site::new(""), Database::fresh().await);
+    let (mut conn, url) = (database.connect().await, database.url());
+    sqlx::raw_sql(ROWS).execute(&mut conn).await.unwrap();
+    let run = || {
+        site.run_at(&url, &["worker", "--until-empty", "-v", "--log-format", "json", "--rate", "unlimited"])
+    };
+    run().expect(3);
+    let blank = "UPDATE mutirao.outbox SET descricao = '', state = 'pending' WHERE service = 11";
+    sqlx::raw_sql(blank).execute(&mut conn).await.unwrap();
+    // Each start looks again at what is unconfirmed.
+    for _ in 0..2 {
+        let said = run().expect(7).stderr;
+        let lines: Vec<Value> = said.lines().map(|it| serde_json::from_str(it).expect(it)).collect();
+        let line = lines.iter().find(|it| it["row.id"] == 1).unwrap_or_else(|| panic!("no line: {said}"));
+        assert_eq!((&line["state"], &line["code"]), (&"unconfirmed".into(), &"unreadable".into()), "{said}");
+        assert!(said.contains("1 unconfirmed"), "{said}");
+    }
+    // As the runbook says.
+    let protocolo = "SELECT protocolo FROM mutirao.outbox WHERE id = 1 AND state = 'unconfirmed'";
+    let protocolo: String = sqlx::query_scalar(protocolo).fetch_one(&mut conn).await.unwrap();
+    site.run_at(&url, &["resolve", "1", "--opened", &protocolo]).expect(0);
+    assert_eq!(site.audit().tickets, 2);
+}
+
 const HEADER: &str = "id_cliente_servico;descricao;nome;telefone\n";
 
 /// They may tell of a customer. On a screen a person sees them.

@@ -425,11 +425,14 @@ pub fn claim(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
         if !row.problems.is_empty() {
             row.state = State::Invalid;
             let problems = row.problems.clone();
+            let code = problems[0].code.to_string();
             claimed.refused.push(Refused {
                 row: RowId(id),
                 line: id as u64 + 1,
                 lote: row.lote.clone(),
                 referencia: id.to_string().into(),
+                state: row.state,
+                code,
                 problems,
             });
             continue;
