@@ -94,7 +94,7 @@ async fn work(
 ) -> Result<Exit, Failure> {
     let Start { signals, watching, screen, .. } = *start;
     let Some(outbox) = start.patiently(async || database.open(&target.binding).await).await? else {
-        return Ok(stopped(signals.asked()));
+        return Ok(stopped(signals.asked(), policy.lasting));
     };
     if let Some(folder) = database.address.folder() {
         target.keep_books(folder)?;
@@ -108,7 +108,7 @@ async fn work(
     }
     let terms = Terms { rate: policy.rate, lease: working.lease, timeout: target.timeout };
     let worker = start.patiently(async || Ok(outbox.register("worker", terms).await?)).await?;
-    let Some(worker) = worker else { return Ok(stopped(signals.asked())) };
+    let Some(worker) = worker else { return Ok(stopped(signals.asked(), policy.lasting)) };
     let queue = worker.queue(Scope::All);
     let until = if working.until_empty { "until it is empty" } else { "until told to stop" };
     let headline = format!("working for {}, {} at most, {until}", target.named, policy.rate);
@@ -131,7 +131,7 @@ async fn work(
         screen.err_or_log(status::halted(halted, led), status::halted_in_log(halted, led));
     }
     screen.note(in_words(&run.ending.stats));
-    Ok(exit_of(&run, &left))
+    Ok(exit_of(&run, &left, policy.lasting))
 }
 
 /// A worker before its first row.
@@ -279,11 +279,11 @@ fn in_words(stats: &Stats) -> String {
     text
 }
 
-/// A worker that ends because it was told to has done what it is for, unless a person broke it off.
-fn stopped(signal: Option<Signal>) -> Exit {
-    match signal {
-        Some(Signal::Interrupt) => Exit::Interrupted,
-        Some(Signal::Terminate) | None => Exit::Done,
+/// A worker that is to last has done what it is for when it is told to end, unless a person broke it off.
+fn stopped(signal: Option<Signal>, lasting: Lasting) -> Exit {
+    match (signal, lasting) {
+        (Some(Signal::Terminate), Lasting::Forever) | (None, _) => Exit::Done,
+        (Some(signal), _) => signal.exit(),
     }
 }
 
@@ -296,7 +296,7 @@ async fn left(run: &Run, reader: AnyReader<'_>) -> Result<Vec<Halted>, Failure> 
 }
 
 /// Of what this run did, and what it had to leave.
-fn exit_of(run: &Run, left: &[Halted]) -> Exit {
+fn exit_of(run: &Run, left: &[Halted], lasting: Lasting) -> Exit {
     let stats = &run.ending.stats;
     let counts = Counts {
         opened: stats.opened,
@@ -309,7 +309,7 @@ fn exit_of(run: &Run, left: &[Halted]) -> Exit {
         ..Counts::default()
     };
     match (&run.ending.reason, run.signal) {
-        (Reason::Stopped, signal) => stopped(signal),
+        (Reason::Stopped, signal) => stopped(signal, lasting),
         (Reason::Drained, _) if (0 < stats.lotes_halted || !left.is_empty()) && stats.unconfirmed == 0 => {
             Exit::Guard
         }

@@ -199,6 +199,17 @@ async fn until_empty_ends_as_an_import_does() {
     assert_eq!(outbox.count("mutirao.outbox WHERE state = 'pending'").await, 1);
 }
 
+/// Seen: it ended with 0, as if the outbox were empty.
+#[tokio::test]
+async fn until_empty_and_stopped_ends_as_an_import_does() {
+    let (site, mut outbox) = (Site::new("latency=20ms"), Outbox::new().await);
+    outbox.insert(1..=2000).await;
+    for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 143), (Signal::INT, 130)] {
+        let worker = outbox.worker(&site, &["--until-empty", "--rate", "20/s"]);
+        assert_eq!(worker.end_by(signal), Some(code));
+    }
+    assert!(0 < outbox.count("mutirao.outbox WHERE state = 'pending'").await);
+}
 #[test]
 fn a_poll_that_would_never_rest_is_refused() {
     let site = Site::new("");
