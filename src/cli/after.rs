@@ -58,15 +58,15 @@ impl<'a> Desk<'a> {
         Place::all(batch, self.database_url.as_deref(), Path::new(""))
     }
 
-    pub(super) fn place_of_row(&self, row: &str) -> Result<(Place, RowName), Failure> {
+    pub(super) fn places_of_row(&self, row: &str) -> Result<Vec<(Place, RowName)>, Failure> {
         Place::find_row(row, self.database_url.as_deref(), Path::new(""))
     }
 
     /// One row: its fields, its state, every attempt.
     pub async fn show(&self, row: &str) -> Result<Exit, Failure> {
-        let (place, name) = self.place_of_row(row)?;
-        let outbox = place.outbox.look().await?;
-        let details = details_of(outbox.reader(), &place, name, row).await?;
+        let names = self.places_of_row(row)?;
+        let outbox = names[0].0.outbox.look().await?;
+        let details = details_of(outbox.reader(), &names, row).await?;
         if self.screen.json {
             self.screen.result_json(as_json(&details).to_string());
         } else {
@@ -410,38 +410,70 @@ fn listed(names: &[String]) -> String {
     format!("{}{more}", names.iter().take(NAMES_MAX).map(String::as_str).collect::<Vec<_>>().join(", "))
 }
 
+/// The one row that `names` lead to: all that `typed` may mean.
 pub(super) async fn details_of(
     reader: AnyReader<'_>,
-    place: &Place,
-    name: RowName,
+    names: &[(Place, RowName)],
     typed: &str,
 ) -> Result<RowDetails, Failure> {
-    let found = match name {
-        RowName::Id(id) => reader.row(outbox::RowName::Id(RowId(id))).await?,
+    let (mut found, mut missed) = (Vec::<RowDetails>::new(), Vec::new());
+    for (place, name) in names {
+        match rows_of(reader, place, name).await {
+            Ok(rows) => found.extend(rows),
+            // Another of the names may be that of a batch.
+            Err(failure) if failure.exit == Exit::Usage => missed.push(failure),
+            Err(failure) => return Err(failure),
+        }
+    }
+    found.sort_by_key(|it| it.report.row.0);
+    found.dedup_by_key(|it| it.report.row);
+    match &found[..] {
+        [] if missed.len() == names.len() => Err(missed.swap_remove(0)),
+        [] => Err(Failure::new(
+            Exit::Usage,
+            format!("there is no row `{typed}` in {}", names[0].0.outbox),
+            "results.csv has the lines and references of all rows, in the columns `line` and `referencia`",
+        )),
+        [_] => Ok(found.swap_remove(0)),
+        [one, other] if names.len() == 1 => Err(two_rows(typed, one, other)),
+        several => Err(several_rows(typed, several)),
+    }
+}
+
+/// The row of this name; two, if a number is one row's line and another's reference.
+async fn rows_of(
+    reader: AnyReader<'_>,
+    place: &Place,
+    name: &RowName,
+) -> Result<impl Iterator<Item = RowDetails>, Failure> {
+    let (one, other) = match name {
+        RowName::Id(id) => (reader.row(outbox::RowName::Id(RowId(*id))).await?, None),
         RowName::Line(line) => {
             let batch = &batch_of(reader, place).await?.name;
-            let of_line = reader.row(outbox::RowName::Line { batch, line }).await?;
+            let of_line = reader.row(outbox::RowName::Line { batch, line: *line }).await?;
             let referencia = &line.to_string();
-            let of_reference = reader.row(outbox::RowName::Reference { lote: batch, referencia }).await?;
-            match (of_line, of_reference) {
-                (Some(one), Some(other)) if one.report.row != other.report.row => {
-                    return Err(two_rows(typed, &one, &other));
-                }
-                (of_line, of_reference) => of_line.or(of_reference),
-            }
+            (of_line, reader.row(outbox::RowName::Reference { lote: batch, referencia }).await?)
         }
         RowName::Reference(referencia) => {
             let lote = &batch_of(reader, place).await?.name;
-            reader.row(outbox::RowName::Reference { lote, referencia: &referencia }).await?
+            (reader.row(outbox::RowName::Reference { lote, referencia }).await?, None)
         }
     };
-    found.ok_or_else(|| {
-        Failure::new(
-            Exit::Usage,
-            format!("there is no row `{typed}` in {}", place.outbox),
-            "results.csv has the lines and references of all rows, in the columns `line` and `referencia`",
-        )
-    })
+    Ok(one.into_iter().chain(other))
+}
+
+/// A name with colons that is one row's before one of them, and another's before another.
+fn several_rows(typed: &str, rows: &[RowDetails]) -> Failure {
+    let listed = |of: fn(&RowDetails) -> String| rows.iter().map(of).collect::<Vec<_>>().join(", ");
+    let named = listed(|it| {
+        let (lote, referencia) = (printable::name(&it.report.lote), printable::name(&it.report.referencia));
+        format!("`{referencia}` of `{lote}`")
+    });
+    Failure::new(
+        Exit::Usage,
+        format!("`{typed}` names several rows: {named}"),
+        format!("write the id of the one that is meant: {}", listed(|it| format!("`{}`", it.report.row.0))),
+    )
 }
 
 /// A number that is one row's line and another's reference: by the cell `referencia` each can be named alone.

@@ -12,6 +12,9 @@ use crate::outbox::Address;
 /// The embedded outbox within a work folder.
 pub const OUTBOX_FILE: &str = "outbox.db";
 
+/// So many of the colons in ROW may be the one before its name.
+const SPLITS_MAX: usize = 16;
+
 /// Where an outbox is, and which of its batches is meant.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -97,12 +100,13 @@ impl Place {
         }
     }
 
-    /// Finds the outbox of ROW (`BATCH:LINE`, or an id) and says which row.
+    /// Finds the outbox of ROW (`BATCH:LINE`, or an id) and says which row. Names of batches and references may have
+    /// colons: these are all that it may be, of one outbox. At least one.
     pub fn find_row(
         typed: &str,
         database_url: Option<&str>,
         here: &Path,
-    ) -> Result<(Self, RowName), Failure> {
+    ) -> Result<Vec<(Self, RowName)>, Failure> {
         let bad = || {
             Failure::new(
                 Exit::Usage,
@@ -110,19 +114,25 @@ impl Place {
                 "write BATCH:LINE, like queda:17, LOTE:REFERENCIA, or the row's id",
             )
         };
-        match typed.rsplit_once(':') {
-            Some((batch, name)) if !batch.is_empty() && !name.is_empty() => {
-                // As our files have it, or as its program does.
-                let reference =
-                    || BatchCode::of_cell(name).map_or_else(|| name.to_owned(), |it| it.1.into_owned());
-                let name = name.parse().map_or_else(|_| RowName::Reference(reference()), RowName::Line);
-                Ok((Self::find(Some(batch), database_url, here)?, name))
+        if !typed.contains(':') {
+            let id = typed.parse().map_err(|_| bad())?;
+            return Ok(vec![(Self::find(None, database_url, here)?, RowName::Id(id))]);
+        }
+        let splits = typed.rmatch_indices(':').map(|(at, _)| (&typed[..at], &typed[at + 1..]));
+        let splits = splits.filter(|(batch, name)| !batch.is_empty() && !name.is_empty()).take(SPLITS_MAX);
+        let (mut found, mut missed) = (Vec::<(Self, RowName)>::new(), None);
+        for (batch, name) in splits {
+            match Self::find(Some(batch), database_url, here) {
+                Ok(place) if found.first().is_none_or(|it| it.0.outbox.file() == place.outbox.file()) => {
+                    found.push((place, RowName::of_batch(name)));
+                }
+                Ok(_) => {}
+                Err(failure) => drop(missed.get_or_insert(failure)),
             }
-            Some(_) => Err(bad()),
-            None => {
-                let id = typed.parse().map_err(|_| bad())?;
-                Ok((Self::find(None, database_url, here)?, RowName::Id(id)))
-            }
+        }
+        match missed {
+            _ if !found.is_empty() => Ok(found),
+            missed => Err(missed.unwrap_or_else(bad)),
         }
     }
 }
@@ -168,6 +178,14 @@ pub enum RowName {
     Line(u64),
     Reference(String),
     Id(i64),
+}
+
+impl RowName {
+    /// As our files have it, or as its program does.
+    fn of_batch(name: &str) -> Self {
+        let reference = || BatchCode::of_cell(name).map_or_else(|| name.to_owned(), |it| it.1.into_owned());
+        name.parse().map_or_else(|_| Self::Reference(reference()), Self::Line)
+    }
 }
 
 /// The outbox at a URL.
@@ -263,10 +281,18 @@ mod tests {
     fn a_row_is_a_line_of_a_batch_or_an_id() {
         let url = Some("sqlite:x.db");
         let here = Path::new(".");
-        assert_eq!(Place::find_row("queda:17", url, here).unwrap().1, RowName::Line(17));
-        assert_eq!(Place::find_row("42", url, here).unwrap().1, RowName::Id(42));
-        assert_eq!(Place::find_row("a:b", url, here).unwrap().1, RowName::Reference("b".to_owned()));
-        for bad in ["queda:", "queda", ":b", ""] {
+        let names = |typed: &str| {
+            let found = Place::find_row(typed, url, here).unwrap().into_iter();
+            found.map(|(place, name)| (place.batch.unwrap_or_default(), name)).collect::<Vec<_>>()
+        };
+        let named = |batch: &str, name| (batch.to_owned(), name);
+        let reference = |it: &str| RowName::Reference(it.to_owned());
+        assert_eq!(names("queda:17"), [named("queda", RowName::Line(17))]);
+        assert_eq!(names("42"), [named("", RowName::Id(42))]);
+        assert_eq!(names("a:b"), [named("a", reference("b"))]);
+        assert_eq!(names("a:b:7"), [named("a:b", RowName::Line(7)), named("a", reference("b:7"))]);
+        assert_eq!(names(&":x".repeat(99)).len(), SPLITS_MAX);
+        for bad in ["queda:", "queda", ":b", ":b:", ""] {
             assert_eq!(Place::find_row(bad, url, here).unwrap_err().exit, Exit::Usage, "{bad}");
         }
     }

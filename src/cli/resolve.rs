@@ -89,8 +89,13 @@ impl Desk<'_> {
         self.tell(n as u64, &format!("{n} rows are now `{became}`: {}", args.rows.join(", ")));
         if args.not_opened && 0 < n {
             let first = &args.rows[0];
-            let batch =
-                if args.state.is_empty() { first.rsplit_once(':').map(|it| it.0) } else { Some(&**first) };
+            let batch = match &chosen[0].1 {
+                None => Some(&**first),
+                Some(row) => {
+                    let of_reference = first.strip_suffix(&*row.report.referencia);
+                    of_reference.and_then(|it| it.strip_suffix(':')).or(first.rsplit_once(':').map(|it| it.0))
+                }
+            };
             let retry = Typed::now().other(&["retry", batch.unwrap_or("BATCH")]);
             self.screen.note(format!("hint: `{retry}` makes them pending again; each is looked up first"));
         }
@@ -101,7 +106,7 @@ impl Desk<'_> {
     fn place_of(&self, args: &Resolve) -> Result<Place, Failure> {
         let first = args.rows.first().map(String::as_str).unwrap_or_default();
         if args.state.is_empty() {
-            return Ok(self.place_of_row(first)?.0);
+            return Ok(self.places_of_row(first)?.swap_remove(0).0);
         }
         if args.rows.len() != 1 {
             return Err(Failure::new(
@@ -130,15 +135,15 @@ impl Desk<'_> {
         }
         let mut chosen: Vec<(RowId, Option<Box<RowDetails>>)> = Vec::new();
         for typed in &args.rows {
-            let (of_row, name) = self.place_of_row(typed)?;
-            if of_row.outbox.file() != place.outbox.file() {
+            let names = self.places_of_row(typed)?;
+            if names[0].0.outbox.file() != place.outbox.file() {
                 return Err(Failure::new(
                     Exit::Usage,
                     format!("`{typed}` is in another outbox than `{}`", args.rows[0]),
                     "give the rows of each outbox in a command of their own",
                 ));
             }
-            let details = details_of(reader, &of_row, name, typed).await?;
+            let details = details_of(reader, &names, typed).await?;
             let (row, state) = (details.report.row, details.report.state);
             if !state.takes_a_word() {
                 return Err(refused(ResolveError::NotUnsettled { row, state }));

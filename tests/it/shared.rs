@@ -198,6 +198,35 @@ async fn a_row_of_a_program_can_be_seen_and_mended_through_a_file() {
     assert!(ambiguous.stderr.contains("default, noite"), "{}", ambiguous.stderr);
 }
 
+/// Seen: `there is no batch zabbix:host1`.
+#[tokio::test]
+async fn a_row_is_found_whatever_colons_its_name_has() {
+    let (site, database) = (Site::new(""), Database::fresh().await);
+    let (url, mut conn) = (database.url(), database.connect().await);
+    let rows = "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, lote, referencia)
+                SELECT '11000', concat(lote, ' and ', referencia), 'Ana', '37999112201', lote, referencia
+                  FROM (VALUES ('zabbix', 'host1:4711'), ('a:b', 'c'), ('a:b', 'x:y:z'), ('p', 'q:r'), ('p:q', 'r'))
+                       it(lote, referencia)";
+    sqlx::raw_sql(rows).execute(&mut conn).await.unwrap();
+    for (row, found) in [
+        ("zabbix:host1:4711", "zabbix and host1:4711"),
+        ("a:b:c", "a:b and c"),
+        ("a:b:x:y:z", "a:b and x:y:z"),
+    ] {
+        assert!(site.run_at(&url, &["show", row]).expect(0).stdout.contains(found), "{row}");
+    }
+    let said = site.run_at(&url, &["show", "p:q:r"]).expect(2).stderr;
+    assert!(said.contains("`p:q:r` names several rows") && said.contains("`4`, `5`"), "{said}");
+    let said = site.run_at(&url, &["show", "zabbix:host2:4711"]).expect(2).stderr;
+    assert!(said.contains("there is no row `zabbix:host2:4711`"), "{said}");
+    let said = site.run_at(&url, &["show", "none:host2:4711"]).expect(2).stderr;
+    assert!(said.contains("there is no batch `none:host2`"), "{said}");
+    let unsure = "UPDATE mutirao.outbox SET state = 'unconfirmed', doubt_since = now(), sent_at = now()";
+    sqlx::raw_sql(unsure).execute(&mut conn).await.unwrap();
+    let said = site.run_at(&url, &["resolve", "zabbix:host1:4711", "a:b:x:y:z", "--not-opened"]).expect(0);
+    assert!(said.stderr.contains("2 rows are now `failed`"), "{}", said.stderr);
+    assert!(said.stderr.contains("mutirao retry zabbix`"), "{}", said.stderr);
+}
 /// As the runbook has it, at three in the morning.
 #[tokio::test]
 async fn without_a_batch_all_of_a_database_is_meant() {
