@@ -10,10 +10,12 @@ use crate::delivery::{RowId, State};
 const NOT_OPENED: &str = "not_opened";
 
 /// Assignments by which a finished row is as it was before its first try. What is in doubt about it is
-/// written beside.
+/// written beside. A row that was never sent waits for as long as its program said.
 pub(super) fn started_over(row: &str, now: &str) -> String {
     format!(
-        "available_at = {now}, finished_at = NULL,
+        "available_at = CASE WHEN {row}.sent_at IS NULL AND {now} < {row}.available_at THEN {row}.available_at
+                             ELSE {now} END,
+         finished_at = NULL,
          attempts = CASE WHEN {row}.state = {UNCONFIRMED} THEN {row}.attempts ELSE 0 END,
          error_code = NULL, error_message = NULL, protocolo = NULL, id_atendimento = NULL, outdated = false"
     )

@@ -227,6 +227,24 @@ async fn a_row_is_found_whatever_colons_its_name_has() {
     assert!(said.stderr.contains("2 rows are now `failed`"), "{}", said.stderr);
     assert!(said.stderr.contains("mutirao retry zabbix`"), "{}", said.stderr);
 }
+
+/// Seen: it was opened at once.
+#[tokio::test]
+async fn a_row_that_is_wanted_again_waits_until_its_program_said() {
+    let (site, database) = (Site::new(""), Database::fresh().await);
+    let (url, mut conn) = (database.url(), database.connect().await);
+    let rows =
+        "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, lote, available_at)
+                SELECT n::text, 'Sem sinal', 'Ana', '37999112201', 'agenda', at::timestamptz
+                  FROM (VALUES (1, '2999-01-01'), (2, '2020-01-01')) it(n, at)";
+    sqlx::raw_sql(rows).execute(&mut conn).await.unwrap();
+    site.run_at(&url, &["cancel", "agenda"]).expect(0);
+    site.run_at(&url, &["retry", "agenda", "--state", "cancelled"]).expect(0);
+    let waits = "SELECT now() < available_at FROM mutirao.outbox WHERE state = 'pending' ORDER BY id";
+    let waits: Vec<bool> = sqlx::query_scalar(waits).fetch_all(&mut conn).await.unwrap();
+    assert_eq!(waits, [true, false]);
+}
+
 /// As the runbook has it, at three in the morning.
 #[tokio::test]
 async fn without_a_batch_all_of_a_database_is_meant() {
