@@ -37,7 +37,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::outbox::{OpenError, OpenFault};
+use crate::outbox::{OpenError, OpenFault, is_lack_of_rights};
 use crate::printable;
 use crate::report;
 use crate::settings::{Environment, SettingsError, Sources};
@@ -219,6 +219,11 @@ impl From<OpenError> for Failure {
 impl From<crate::delivery::OutboxError> for Failure {
     fn from(error: crate::delivery::OutboxError) -> Self {
         use crate::delivery::OutboxError::{Broken, Full, Unavailable};
+        if is_lack_of_rights(&error) {
+            let roles = Typed::now().other(&["migrate", "--print-roles"]);
+            let hint = format!("the owner of the schema grants it; `{roles}` prints what each role needs");
+            return Self::of(Exit::Usage, &error, hint);
+        }
         let (exit, hint) = match error {
             Full(_) => {
                 (Exit::Guard, "free some space and run the same command again: it goes on where it stopped")

@@ -180,6 +180,19 @@ macro_rules! each {
     };
 }
 
+/// The same of what writes: a role that may not do it hears what it lacks.
+macro_rules! each_explained {
+    ($of:expr, $it:ident => $call:expr) => {
+        match $of {
+            Self::Sqlite($it) => $call,
+            Self::Postgres($it) => {
+                let done = $call;
+                $it.explained(done).await
+            }
+        }
+    };
+}
+
 impl AnyOutbox {
     pub fn reader(&self) -> AnyReader<'_> {
         match self {
@@ -219,17 +232,17 @@ impl AnyOutbox {
 
     /// Binds the outbox to the host that is about to be sent to, unless it is bound to another.
     pub async fn bind_host(&self, host: &str) -> Result<(), BindError> {
-        each!(self, it => it.bind_host(host).await)
+        each_explained!(self, it => it.bind_host(host).await)
     }
 
     /// Lets workers post the rows of a batch that was halted, or that its import held back.
     pub async fn release(&self, batch: BatchId) -> Result<(), OutboxError> {
-        each!(self, it => it.release(batch).await)
+        each_explained!(self, it => it.release(batch).await)
     }
 
     /// Workers may post the rows of `lote` again. Returns whether it was halted.
     pub async fn resume_lote(&self, lote: &str) -> Result<bool, OutboxError> {
-        each!(self, it => it.resume_lote(lote).await)
+        each_explained!(self, it => it.resume_lote(lote).await)
     }
 
     /// Keeps other workers from posting the rows of a batch whose import has gone wrong as a whole.
@@ -242,12 +255,12 @@ impl AnyOutbox {
 
     /// Notes that a run of the batch is complete, and what it came to (`summary.json`).
     pub async fn finish_run(&self, batch: BatchId, now: Timestamp, summary: &str) -> Result<(), OutboxError> {
-        each!(self, it => it.finish_run(batch, now, summary).await)
+        each_explained!(self, it => it.finish_run(batch, now, summary).await)
     }
 
     /// Withdraws what was certainly not sent.
     pub async fn cancel(&self, batch: BatchId, now: Timestamp) -> Result<Cancelled, OutboxError> {
-        each!(self, it => it.cancel(batch, now).await)
+        each_explained!(self, it => it.cancel(batch, now).await)
     }
 
     /// Makes finished rows in `states` pending again; returns how many.
@@ -257,7 +270,7 @@ impl AnyOutbox {
         states: &[State],
         now: Timestamp,
     ) -> Result<u64, OutboxError> {
-        each!(self, it => it.retry(batch, states, now).await)
+        each_explained!(self, it => it.retry(batch, states, now).await)
     }
 
     /// Takes what finished rows say of people, if they finished before `before`; returns how many. In
@@ -268,12 +281,12 @@ impl AnyOutbox {
         before: Timestamp,
         now: Timestamp,
     ) -> Result<u64, OutboxError> {
-        each!(self, it => it.purge(batch, before, now).await)
+        each_explained!(self, it => it.purge(batch, before, now).await)
     }
 
     /// Settles rows by a person's word: all of them, or none.
     pub async fn resolve(&self, words: &[Word<'_>], now: Timestamp) -> Result<(), ResolveError> {
-        each!(self, it => it.resolve(words, now).await)
+        each_explained!(self, it => it.resolve(words, now).await)
     }
 
     /// Gives back what a file's log takes of the disk; tried, since a disk that is full may be in its way.

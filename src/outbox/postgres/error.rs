@@ -115,9 +115,9 @@ pub(super) fn classify(error: sqlx::Error) -> OutboxError {
 }
 
 /// Whether the role lacks a right.
-pub(super) fn is_forbidden(error: &OutboxError) -> bool {
-    let OutboxError::Broken(why) = error else { return false };
-    why.downcast_ref().is_some_and(|it: &Said| it.code == "42501")
+pub(super) fn is_forbidden(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref().is_some_and(|it: &Said| it.code == "42501")
+        || error.source().is_some_and(is_forbidden)
 }
 
 /// What the database says against a row, if it may say nothing against another: somebody's trigger or constraint, a

@@ -1,5 +1,7 @@
 //! What a worker's role must be allowed to do, and what it lacks.
 
+use std::error::Error;
+
 use sqlx::PgConnection;
 
 use super::PgOutbox;
@@ -10,7 +12,7 @@ use crate::delivery::OutboxError;
 /// To deliver; as the printed roles have it ([`super::ROLES`]).
 const NEEDED: &str = "('outbox', 'SELECT'), ('outbox', 'UPDATE'), ('batch', 'SELECT'), ('batch', 'INSERT'),
     ('batch', 'UPDATE'), ('record', 'SELECT'), ('record', 'UPDATE'), ('attempt', 'INSERT'), ('meta', 'SELECT'),
-    ('pace', 'SELECT'), ('pace', 'UPDATE'), ('turn', 'UPDATE'), ('worker', 'SELECT'), ('worker', 'INSERT'),
+    ('meta', 'INSERT'), ('meta', 'UPDATE'), ('pace', 'SELECT'), ('pace', 'UPDATE'), ('turn', 'UPDATE'), ('worker', 'SELECT'), ('worker', 'INSERT'),
     ('worker', 'UPDATE'), ('worker', 'DELETE'), ('sight', 'SELECT'), ('sight', 'INSERT'), ('sight', 'UPDATE'),
     ('sight', 'DELETE')";
 
@@ -60,13 +62,21 @@ async fn has(conn: &mut PgConnection, needed: &str) -> Result<(), OutboxError> {
     Err(OutboxError::Broken(Lacking { role, what, grants }.into()))
 }
 
+/// Whether the role lacks a right: only the owner of the schema can put that right.
+pub fn is_lack_of_rights(error: &OutboxError) -> bool {
+    is_forbidden(error) || error.source().is_some_and(|it| it.is::<Lacking>())
+}
+
 impl PgOutbox {
     /// `done`; where the role was not allowed to do it, with what it lacks.
-    pub(super) async fn explained<T>(&self, done: Result<T, OutboxError>) -> Result<T, OutboxError> {
+    pub(in crate::outbox) async fn explained<T, E>(&self, done: Result<T, E>) -> Result<T, E>
+    where
+        E: Error + From<OutboxError> + 'static,
+    {
         match done {
             Err(error) if is_forbidden(&error) => {
                 let checked = in_time(async { check(&mut *self.conn().await?).await }).await;
-                Err(checked.err().unwrap_or(error))
+                Err(checked.err().map_or(error, E::from))
             }
             done => done,
         }

@@ -11,23 +11,25 @@ impl PgOutbox {
     pub async fn pause(&self, reason: &str) -> Result<(), OutboxError> {
         let sql =
             "UPDATE mutirao.pace SET stopped_at = coalesce(stopped_at, clock_timestamp()), stop_reason = $1";
-        in_time(async {
+        let done = in_time(async {
             let mut tx = self.tx(Access::Shared).await?;
             sqlx::query(sql).bind(text(reason)).execute(&mut *tx).await.trouble()?;
             tx.commit().await
         })
-        .await
+        .await;
+        self.explained(done).await
     }
 
     /// All workers go on, within about two seconds. Lotes that were halted stay so.
     pub async fn resume(&self) -> Result<(), OutboxError> {
         let sql = "UPDATE mutirao.pace SET stopped_at = NULL, stop_reason = NULL";
-        in_time(async {
+        let done = in_time(async {
             let mut tx = self.tx(Access::Shared).await?;
             sqlx::query(sql).execute(&mut *tx).await.trouble()?;
             tx.commit().await
         })
-        .await
+        .await;
+        self.explained(done).await
     }
 
     /// Rows of `lote` may be posted again. Returns whether it was halted.

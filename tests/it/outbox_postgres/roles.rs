@@ -148,10 +148,20 @@ async fn each_role_may_do_what_it_is_for_and_nothing_else() {
         ],
     )
     .await;
-    for command in
-        [&["retry", "queda"][..], &["cancel", "queda"], &["pause"], &["purge", "--older-than", "0s"]]
-    {
-        assert_ne!(site.run_at(&reader, command).code, Some(0), "{command:?}");
+    let (role, login) = (it.name("reader"), ["retry", "queda"]);
+    for (command, grant) in [
+        (&login[..], "UPDATE ON mutirao.outbox"),
+        (&["cancel", "queda"], "UPDATE ON mutirao.outbox"),
+        (&["pause"], "UPDATE ON mutirao.pace"),
+        (&["resume"], "UPDATE ON mutirao.pace"),
+        (&["resume", "queda"], "UPDATE ON mutirao.batch"),
+        (&["purge", "--older-than", "0s"], "UPDATE ON mutirao.record"),
+        (&["worker"], "INSERT, UPDATE ON mutirao.meta"),
+        (&["reconcile"], "INSERT, UPDATE ON mutirao.meta"),
+        (&["enqueue", "queda.csv"], "INSERT, UPDATE ON mutirao.outbox"),
+    ] {
+        let said = site.run_at(&reader, command).expect(2).stderr;
+        assert!(said.contains(&format!("{grant} TO {role}")), "{command:?}: {said}");
     }
     it.drop_roles().await;
 }
