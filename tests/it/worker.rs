@@ -210,6 +210,23 @@ async fn until_empty_and_stopped_ends_as_an_import_does() {
     }
     assert!(0 < outbox.count("mutirao.outbox WHERE state = 'pending'").await);
 }
+
+/// Seen: for ten seconds it said some forty times that the outbox could not be written, and could again.
+#[tokio::test]
+async fn a_lease_that_is_gone_is_renewed_by_the_next_claim() {
+    let (site, mut outbox) = (Site::new(""), Outbox::new().await);
+    outbox.insert(1..=1).await;
+    let worker = outbox.worker(&site, &["--rate", "unlimited"]);
+    outbox.until("opened", 1).await;
+    sqlx::raw_sql("DELETE FROM mutirao.worker").execute(&mut outbox.conn).await.unwrap();
+    outbox.insert(2..=3).await;
+    outbox.until("opened", 3).await;
+    worker.send(Signal::TERM);
+    let (code, said) = worker.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.matches("the outbox cannot be written").count() <= 1, "{said}");
+    assert_eq!(site.audit().tickets, 3);
+}
 #[test]
 fn a_poll_that_would_never_rest_is_refused() {
     let site = Site::new("");

@@ -59,6 +59,11 @@ pub(super) struct Unconnected {
 #[error("this worker's lease has run out")]
 pub(super) struct LeaseOver;
 
+/// Whether the lease is to be renewed before anything is claimed.
+pub(super) fn is_lease_over(error: &OutboxError) -> bool {
+    matches!(error, OutboxError::Unavailable(why) if why.is::<LeaseOver>())
+}
+
 /// Turns a library's fault into ours.
 pub(super) trait Trouble<T> {
     fn trouble(self) -> Result<T, OutboxError>;

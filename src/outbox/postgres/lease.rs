@@ -52,6 +52,8 @@ pub struct Worker {
     /// Among what is parked.
     walk: Mutex<Walk>,
     passed_over: PassedOver,
+    /// Whoever renews the lease; two who found it gone would become two workers.
+    renewing: tokio::sync::Mutex<()>,
 }
 
 impl PgOutbox {
@@ -59,7 +61,7 @@ impl PgOutbox {
     /// times within it. A lease that is not longer than a claim may be sent for claims nothing.
     pub async fn register(&self, name: &str, terms: Terms) -> Result<Worker, OutboxError> {
         let (name, id) = (text(name).into_owned(), AtomicI64::new(0));
-        let (lately, keys, claims, doubts_server, walk, passed_over) = Default::default();
+        let (lately, keys, claims, doubts_server, walk, passed_over, renewing) = Default::default();
         let worker = Worker {
             outbox: self.clone(),
             name,
@@ -71,6 +73,7 @@ impl PgOutbox {
             doubts_server,
             walk,
             passed_over,
+            renewing,
         };
         let enrolled = in_time(worker.enrol()).await;
         self.explained(enrolled).await?;
@@ -143,6 +146,7 @@ impl Worker {
     /// Makes the lease last from now on. A worker that was taken for dead registers anew; what it had
     /// claimed is no longer its own.
     pub async fn renew(&self) -> Result<Others, OutboxError> {
+        let _alone = self.renewing.lock().await;
         // No lease lasts longer than when it was renewed: one that does is the work of a clock that was set
         // back, and would keep the rows of a dead worker, and its rate, for as long.
         let sql = "WITH set_back AS (

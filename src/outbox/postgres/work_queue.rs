@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::candidate::{self, IN_BATCH, NOT_HALTED};
-use super::error::Trouble;
+use super::error::{Trouble, is_lease_over};
 use super::lease::Worker;
 use super::listen::{Wake, WakeReason};
 use super::piecewise::piecewise;
@@ -185,7 +185,13 @@ impl Outbox for WorkQueue<'_> {
         }
         match &claimed {
             Ok(it) => self.worker.lately().claimed(self.worker.id(), &it.claims),
-            Err(_) => self.worker.doubt_server(),
+            Err(error) => {
+                self.worker.doubt_server();
+                // The heartbeat is seconds away, and until then every claim would fail as this one did.
+                if is_lease_over(error) {
+                    self.worker.renew().await?;
+                }
+            }
         }
         let mut claimed = self.worker.outbox().explained(claimed).await?;
         claimed.posts_max = size.max();

@@ -88,7 +88,7 @@ async fn a_lease_that_runs_out_claims_nothing_until_it_is_renewed() {
     let error = it.claim(want(9)).await.err().expect("a claim could outlive the lease");
     assert!(matches!(error, OutboxError::Unavailable(_)));
     assert_eq!(it.state(rows[0]).await, State::Pending);
-    it.worker.renew().await.expect("it renews");
+    // Which that claim has done.
     assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), rows);
 }
 
@@ -107,9 +107,8 @@ async fn a_worker_that_was_taken_for_dead_registers_anew() {
         .await
         .expect("it updates");
     assert_eq!(other.rescue().await.expect("it rescues"), 1);
-    assert!(it.claim(want(9)).await.is_err());
     let old = it.worker.id();
-    it.worker.renew().await.expect("it registers");
+    assert!(it.claim(want(9)).await.is_err());
     assert_ne!(it.worker.id(), old);
     assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), [rows[1]]);
 }
