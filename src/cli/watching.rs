@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::screen::Screen;
+use super::typed::Typed;
 use crate::delivery::{
     Change, Claim, Note, Pulse, Rate, Refused, RequestKind, RowId, Settle, Settled, State, Watch,
 };
@@ -70,6 +71,8 @@ pub struct Watching {
     /// Why the database cannot be worked with: as whoever looks sees it, and as the run does. Empty: it can.
     looks_ill: RefCell<String>,
     works_ill: RefCell<String>,
+    /// Why all workers are stopped, once they are.
+    stopped: RefCell<String>,
     is_api_near: Cell<bool>,
     api_returned: Arc<Notify>,
     n_opened: Cell<u64>,
@@ -94,6 +97,7 @@ impl Watching {
             pulse: Cell::default(),
             looks_ill: RefCell::new(SILENT.to_owned()),
             works_ill: RefCell::default(),
+            stopped: RefCell::default(),
             is_api_near: Cell::default(),
             api_returned: Arc::default(),
             n_opened: Cell::default(),
@@ -168,9 +172,14 @@ impl Watching {
             let works_ill = self.works_ill.borrow();
             return Some(if works_ill.is_empty() { SILENT.into() } else { works_ill.clone().into() });
         }
+        if pulse.is_paused && !pulse.is_ending {
+            let resume = Typed::now().other(&["resume"]);
+            let text =
+                format!("all workers are stopped ({}): `{resume}` lets them go on", self.stopped.borrow());
+            return Some(printable::line(&text, printable::LINE_CHARS_MAX).into_owned().into());
+        }
         [
             (pulse.is_ending, "it is stopping"),
-            (pulse.is_paused, "a person stopped all workers"),
             (pulse.is_halted, "it is halted; its log says why"),
             (pulse.is_breaker_open, "HubSoft is unavailable"),
         ]
@@ -463,6 +472,7 @@ impl Watch for Watching {
             Note::Stopping => self.systemd.stopping(),
             Note::OutboxDown(why) => drop(self.works_ill.replace(format!("the database: {why}"))),
             Note::OutboxUp => self.works_ill.borrow_mut().clear(),
+            Note::Paused(why) => drop(self.stopped.replace(why.to_owned())),
             _ => {}
         }
     }

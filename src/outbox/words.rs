@@ -365,7 +365,7 @@ pub struct Crew {
     pub n_workers: u64,
     /// The lowest of their ceilings, which rules. Requests a second; `None`: unlimited.
     pub rate_per_s: Option<f64>,
-    /// A person stopped all workers, for this reason.
+    /// A person, or a guard, stopped all workers, for this reason.
     pub stopped: Option<String>,
     /// HubSoft asked for a pause: until when, and why.
     pub paused: Option<(Timestamp, String)>,

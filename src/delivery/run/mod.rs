@@ -291,10 +291,10 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         }
         let mut state = self.state.borrow_mut();
         // The rows of others are in the same danger, and no try is harmless: a person must say when.
-        if let Halt::EchoLost { .. } = &halt {
-            let reason = halt.to_string();
+        let for_all = matches!(halt, Halt::EchoLost { .. }).then(|| halt.to_string());
+        if let Some(reason) = &for_all {
             state.tell(News { pause: Some(reason.clone()), ..News::default() });
-            state.pause = Some(reason);
+            state.pause = Some(reason.clone());
         }
         state.breaker.open(self.now());
         let is_new = state.halted.as_ref() != Some(&halt);
@@ -303,7 +303,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         drop(state);
         self.told.notify_one();
         if is_new {
-            self.watch.note(Note::Halted(&halt));
+            self.watch.note(for_all.as_deref().map_or(Note::Halted(&halt), Note::Paused));
         }
         self.wake();
     }

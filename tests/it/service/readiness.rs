@@ -79,6 +79,19 @@ async fn it_follows_hubsoft_when_idle() {
     it.end();
 }
 
+/// Seen: a person was said to have stopped them, where a guard had.
+#[tokio::test]
+async fn it_says_why_all_are_stopped() {
+    let it = Scene::new().await;
+    let mut conn = it.database.connect().await;
+    let stop = "UPDATE mutirao.pace SET stopped_at = clock_timestamp(), stop_reason = 'a marker was lost'";
+    sqlx::raw_sql(stop).execute(&mut conn).await.unwrap();
+    until_ready_is(it.at, 503);
+    let (_, why) = get(it.at, "/readyz").unwrap();
+    assert!(why.starts_with("all workers are stopped (a marker was lost): `mutirao resume"), "{why}");
+    it.end();
+}
+
 /// The breaker is open then, and its next probe may be half a minute away.
 #[tokio::test]
 async fn it_follows_hubsoft_when_at_work() {
