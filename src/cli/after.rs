@@ -122,6 +122,13 @@ impl<'a> Desk<'a> {
         // What workers have in flight is theirs.
         let n_in_flight = if crew.is_some() { 0 } else { counts.in_flight };
         let n_unsure = n_in_flight + counts.in_doubt + counts.unconfirmed;
+        if counts.in_flight + n_unsure + counts.pending == 0 {
+            // Then it does not matter whether HubSoft can be reached.
+            self.write_again(outbox.reader(), &place, info.as_ref()).await?;
+            outbox.close().await?;
+            self.screen.note("no row may have a ticket that is not known");
+            return Ok(exit::of_counts(&counts));
+        }
         let headline = format!("looking up {n_unsure} rows that may have a ticket at {}", target.named);
         let terms = Terms { rate: policy.rate, lease: LEASE, timeout: target.timeout };
         let worker = outbox.register("reconcile", terms).await?;

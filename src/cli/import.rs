@@ -366,7 +366,7 @@ pub(super) fn other_host(error: BindError) -> Failure {
         BindError::OtherHost { .. } => Failure::of(
             Exit::Usage,
             &error,
-            "set HUBSOFT_URL to that host, or give another folder with -o DIR; nothing was sent",
+            "set HUBSOFT_URL to that host, or name another outbox with --database-url; nothing was sent",
         ),
         BindError::Outbox(error) => error.into(),
     }

@@ -33,6 +33,8 @@ pub enum SettingsError {
     Value { place: Place, problem: String },
     #[error("{key} is not set: {why}")]
     Missing { key: String, why: &'static str },
+    #[error("{key} is not set: needed to log in, unless HUBSOFT_TOKEN is given")]
+    MissingSecret { key: String },
     #[error("{problem}")]
     Contradiction { problem: &'static str, hint: &'static str },
 }
@@ -54,6 +56,9 @@ impl SettingsError {
             Self::Shared(found) => found.hint().to_owned(),
             Self::Value { .. } => "correct the value".into(),
             Self::Contradiction { hint, .. } => (*hint).to_owned(),
+            Self::MissingSecret { key } => format!(
+                "set it in the environment, or put it into a file that only you can read and name that by {key}_FILE; `--sandbox` needs no settings"
+            ),
             Self::Missing { .. } => {
                 "set it in the environment or in ~/.config/mutirao/mutirao.toml; `--sandbox` needs no settings".into()
             }

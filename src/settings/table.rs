@@ -391,7 +391,10 @@ impl Login {
         let credentials = match self.token.read()? {
             Some(token) => Credentials::Token(token),
             None => {
-                let secret = |secret: Secret| secret.read()?.ok_or_else(|| needed(&secret.variable()));
+                let secret = |secret: Secret| {
+                    let missing = || SettingsError::MissingSecret { key: secret.variable() };
+                    secret.read()?.ok_or_else(missing)
+                };
                 Credentials::Password {
                     client_id: self.client_id.ok_or_else(|| needed("HUBSOFT_CLIENT_ID"))?,
                     client_secret: secret(self.client_secret)?,

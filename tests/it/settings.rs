@@ -77,6 +77,19 @@ fn an_empty_database_url_is_none() {
     assert!(site.path("queda.mutirao/outbox.db").exists());
 }
 
+/// Seen: the hint was to write it into a settings file, where secrets are refused.
+#[test]
+fn a_secret_that_is_missing_is_asked_for_where_it_may_stand() {
+    let site = Site::new("");
+    let login = [("CLIENT_ID", "1"), ("CLIENT_SECRET", "a"), ("USERNAME", "api@example.com")];
+    site.write("queda.csv", ROWS);
+    let mut command = site.command(&["import", "queda.csv"]);
+    command.env_remove("HUBSOFT_TOKEN").envs(login.map(|(key, it)| (format!("HUBSOFT_{key}"), it)));
+    let said = Ended::from(command.output().unwrap()).expect(2).stderr;
+    assert!(said.contains("HUBSOFT_PASSWORD is not set"), "{said}");
+    assert!(said.contains("HUBSOFT_PASSWORD_FILE") && !said.contains("mutirao.toml"), "{said}");
+}
+
 #[test]
 fn a_secret_that_others_may_read_is_not_used() {
     let site = Site::new("");

@@ -227,6 +227,33 @@ async fn a_lease_that_is_gone_is_renewed_by_the_next_claim() {
     assert!(said.matches("the outbox cannot be written").count() <= 1, "{said}");
     assert_eq!(site.audit().tickets, 3);
 }
+
+/// Seen: its hint was to give a flag that it does not have.
+#[tokio::test]
+async fn another_host_is_refused_by_what_helps_here() {
+    let (site, outbox) = (Site::new(""), Outbox::new().await);
+    let url = outbox.database.url();
+    site.run_at(&url, &["worker", "--until-empty"]).expect(0);
+    for command in [&["worker"][..], &["reconcile"]] {
+        let ended = Site::new("").run_at(&url, command).expect(2);
+        let said = &ended.stderr;
+        assert!(said.contains("this outbox belongs to") && !said.contains("-o DIR"), "{said}");
+        assert!(said.contains("HUBSOFT_URL") && said.contains("--database-url"), "{said}");
+    }
+}
+
+/// Seen: it waited for a HubSoft that it had nothing to ask.
+#[tokio::test]
+async fn reconcile_of_nothing_asks_nobody() {
+    let (site, mut outbox) = (Site::new(""), Outbox::new().await);
+    let open = "UPDATE mutirao.pace SET breaker = 'open', breaker_at = clock_timestamp() + interval '30 s'";
+    sqlx::raw_sql(open).execute(&mut outbox.conn).await.unwrap();
+    let mut command = site.command(&["reconcile"]);
+    command.env("DATABASE_URL", outbox.database.url()).env("HUBSOFT_URL", "http://127.0.0.1:1");
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[test]
 fn a_poll_that_would_never_rest_is_refused() {
     let site = Site::new("");
