@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 
 use foldhash::quality::RandomState;
 
-use crate::ticket::{Id, Ticket};
+use crate::ticket::Ticket;
 
 /// What was seen, and on which line. For `check`; `import` asks its outbox.
 ///
@@ -39,10 +39,10 @@ impl Repeats {
     /// Adds a row. Lines beyond 2^32 - 1 are told as that.
     pub fn add(&mut self, ticket: &Ticket, line: u64) {
         let mut hash = self.hasher.build_hasher();
-        hash.write_i64(ticket.id_cliente_servico.get());
-        // 0 is no id: it stands for the absent type.
-        hash.write_i64(ticket.id_tipo_atendimento.map_or(0, Id::get));
-        hash.write(ticket.descricao.as_str().as_bytes());
+        let (service, kind, text) = ticket.content();
+        hash.write_i64(service);
+        hash.write_i64(kind);
+        hash.write(text.as_bytes());
         self.push(hash.finish(), line);
     }
 
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn the_first_line_is_told() {
         let mut repeats = Repeats::default();
-        let rows = [(1, "a"), (2, "a"), (1, "b"), (1, "a"), (1, "a")];
+        let rows = [(1, "a a"), (2, "a a"), (1, "b"), (1, "a a"), (1, "a\u{A0} a"), (1, "A a")];
         for (line, (service, descricao)) in (2..).zip(rows) {
             repeats.add(&ticket(service, descricao), line);
         }

@@ -25,6 +25,6 @@ pub use phone::{Phone, fill_ddd};
 pub use problem::Problem;
 pub(crate) use problem::{cut, in_words, shown};
 pub use raw::RawTicket;
-pub use text::Text;
+pub use text::{Text, normal};
 pub use valid::{Parsed, Ticket, Value};
 pub(crate) use words::{PHONE_DDD_FILLED, Words};

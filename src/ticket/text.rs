@@ -5,7 +5,7 @@ use std::fmt;
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-use super::cell::{has_lost_character, is_simple, is_vacant, unwrap};
+use super::cell::{has_lost_character, is_invisible, is_simple, is_vacant, unwrap};
 use super::words::{self, Read};
 
 /// Text that is not blank: NFC, without control characters but for `\n` and tabs. `Debug` tells its
@@ -44,12 +44,45 @@ pub(super) fn read(cell: &str) -> Read<Option<Text>> {
     }
     let notice = is_doubly_encoded(cell).then_some(&words::DOUBLY_ENCODED);
     // Control characters first: dropping one later could uncover what the other steps look for.
-    let plain = without_control(cell);
-    let composed = match is_nfc_quick(plain.chars()) {
-        IsNormalized::Yes => plain,
-        IsNormalized::No | IsNormalized::Maybe => Cow::Owned(plain.nfc().collect()),
-    };
+    let composed = composed(without_control(cell));
     Ok((text(unwrap(&composed)), notice))
+}
+
+/// The form in which texts are compared, without what a spreadsheet changes when it saves a file again and what nobody
+/// sees: accents are composed (NFC), blanks and line breaks of any kind and number are one blank, none stands outside,
+/// and no invisible mark anywhere.
+pub fn normal(cell: &str) -> Cow<'_, str> {
+    // Most cells are as they should be: visible ASCII, single blanks inside.
+    let mut before = b' ';
+    let is_plain = cell.bytes().all(|it| {
+        let is_good = it.is_ascii_graphic() || it == b' ' && before != b' ';
+        before = it;
+        is_good
+    });
+    if is_plain && (before != b' ' || cell.is_empty()) {
+        return Cow::Borrowed(cell);
+    }
+    let mut kept = String::with_capacity(cell.len());
+    let mut is_apart = false;
+    for it in composed(Cow::Borrowed(cell)).chars() {
+        if it.is_whitespace() {
+            is_apart = true;
+        } else if !is_invisible(it) {
+            if is_apart && !kept.is_empty() {
+                kept.push(' ');
+            }
+            kept.push(it);
+            is_apart = false;
+        }
+    }
+    Cow::Owned(kept)
+}
+
+fn composed(text: Cow<'_, str>) -> Cow<'_, str> {
+    match is_nfc_quick(text.chars()) {
+        IsNormalized::Yes => text,
+        IsNormalized::No | IsNormalized::Maybe => Cow::Owned(text.nfc().collect()),
+    }
 }
 
 fn text(value: Cow<'_, str>) -> Option<Text> {
@@ -67,7 +100,7 @@ fn is_clean(cell: &str) -> bool {
     !cell.bytes().fold(false, |odd, it| odd | is_odd(it))
 }
 
-/// Line breaks become `\n`; tabs stay; every other control character goes.
+/// Line breaks become `\n`, those that Word puts within a paragraph too; tabs stay; every other control character goes.
 fn without_control(cell: &str) -> Cow<'_, str> {
     if !cell.chars().any(|it| it.is_control() && !matches!(it, '\n' | '\t')) {
         return Cow::Borrowed(cell);
@@ -77,7 +110,7 @@ fn without_control(cell: &str) -> Cow<'_, str> {
     while let Some(it) = chars.next() {
         match it {
             '\r' if chars.peek() == Some(&'\n') => {}
-            '\r' | '\u{85}' => kept.push('\n'),
+            '\r' | '\u{B}' | '\u{C}' | '\u{85}' => kept.push('\n'),
             '\n' | '\t' => kept.push(it),
             it if it.is_control() => {}
             it => kept.push(it),
@@ -117,6 +150,7 @@ mod tests {
         check("Sem sinal", "Sem sinal", None);
         check("  São João  ", "São João", None);
         check("linha 1\r\nlinha 2\rlinha 3\n", "linha 1\nlinha 2\nlinha 3", None);
+        check("linha 1\u{B}linha 2\u{C}linha 3", "linha 1\nlinha 2\nlinha 3", None);
         check("a\tb\u{7}c\u{9b}d\u{7f}", "a\tbcd", None);
         check("Joa\u{303}o", "João", None);
         check("🙂 nº 5 — “x”", "🙂 nº 5 — “x”", None);

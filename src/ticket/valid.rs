@@ -1,5 +1,6 @@
 //! A row that may be sent: all of its fields, and how they are read.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::{Map, Value as Json};
@@ -7,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::parse::Findings;
 use super::words;
-use super::{Email, Field, Id, Phone, Problem, RawTicket, Text, boolean, email, id, params, phone};
+use super::{Email, Field, Id, Phone, Problem, RawTicket, Text, boolean, email, id, normal, params, phone};
 
 /// A row that may be sent.
 #[derive(Clone, PartialEq)]
@@ -73,16 +74,22 @@ impl Ticket {
         }
     }
 
-    /// What "the same row" means for `repeat`: service, type and description, as they are sent. The
-    /// same on every machine, so that it can be stored.
+    /// What "the same row" means for `repeat`: service, type and description. 0, which is no id, stands for the absent
+    /// type; the description is in its normal form, as in a row's reference.
+    pub fn content(&self) -> (i64, i64, Cow<'_, str>) {
+        let kind = self.id_tipo_atendimento.map_or(0, Id::get);
+        (self.id_cliente_servico.get(), kind, normal(self.descricao.as_str()))
+    }
+
+    /// [`Self::content`], hashed. The same on every machine, so that it can be stored.
     ///
     /// 128 bits of SHA-256: two different rows of a million share a key with a chance of 1e-27.
     pub fn repeat_key(&self) -> [u8; 16] {
+        let (service, kind, text) = self.content();
         let mut hash = Sha256::new();
-        hash.update(self.id_cliente_servico.get().to_be_bytes());
-        // 0 is no id: it stands for the absent type.
-        hash.update(self.id_tipo_atendimento.map_or(0, Id::get).to_be_bytes());
-        hash.update(self.descricao.as_str().as_bytes());
+        hash.update(service.to_be_bytes());
+        hash.update(kind.to_be_bytes());
+        hash.update(text.as_bytes());
         let hash: [u8; 32] = hash.finalize().into();
         std::array::from_fn(|at| hash[at])
     }

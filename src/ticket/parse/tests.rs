@@ -89,7 +89,11 @@ fn the_same_row_is_the_same_service_type_and_description() {
         key(&raw)
     };
     assert_eq!(first, with(Field::IdClienteServico, "11000,00"));
-    assert_eq!(first, with(Field::Descricao, " Queda de fibra "));
+    for text in
+        [" Queda de fibra ", "Queda  de\u{A0}fibra", "Queda\nde fibra", "Que\u{AD}da de \u{200B} fibra"]
+    {
+        assert_eq!(first, with(Field::Descricao, text), "{text:?}");
+    }
     for field in Field::ALL {
         let other = match field.kind() {
             Kind::Id | Kind::Ids => "7",
