@@ -57,8 +57,8 @@ fn is_word_for_nothing(cell: &str) -> bool {
 /// Whether a cell is what a formula shows that could not be computed: `#N/D`, `#REF!`, `#VALOR!`, in whatever language
 /// the spreadsheet spoke.
 #[inline]
-pub(super) fn is_formula_error(cell: &str) -> bool {
-    matches!(cell.as_bytes(), [b'#', ..] | [b'E', b'r', b'r', b':', ..]) && is_error_name(cell)
+pub fn is_formula_error(cell: &str) -> bool {
+    matches!(cell.as_bytes(), [b'#', ..] | [b'E', b'r', b'r', ..]) && is_error_name(cell)
 }
 
 fn is_error_name(cell: &str) -> bool {
@@ -67,10 +67,10 @@ fn is_error_name(cell: &str) -> bool {
     if LEN_MAX < cell.len() {
         return false;
     }
-    if let Some(code) = cell.strip_prefix("Err:") {
+    if let Some(code) = cell.strip_prefix("Err:").or(cell.strip_prefix("Erro:")) {
         return code.len() == 3 && code.bytes().all(|it| it.is_ascii_digit()); // LibreOffice
     }
-    let name = &cell[1..];
+    let Some(name) = cell.strip_prefix('#') else { return false };
     let is_name = |it: &str| {
         !it.is_empty() && it.chars().all(|it| it.is_uppercase() || matches!(it, '0'..='9' | '/' | '_'))
     };
@@ -213,7 +213,7 @@ mod tests {
     fn a_formula_that_failed_is_no_value() {
         for cell in [
             "#N/D", "#N/A", "#REF!", "#VALOR!", "#VALUE!", "#NOME?", "#DIV/0!", "#NÚM!", "#NULO!", "#SPILL!",
-            "Err:502",
+            "Err:502", "Erro:508",
         ] {
             assert!(is_formula_error(cell), "{cell:?}");
         }

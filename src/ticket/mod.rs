@@ -16,7 +16,7 @@ mod text;
 mod valid;
 mod words;
 
-pub use cell::{is_blank, is_vacant, trim};
+pub use cell::{is_blank, is_formula_error, is_vacant, trim};
 pub use ddd::Ddd;
 pub use email::Email;
 pub use fields::{ByField, Catalogue, Field, Kind};

@@ -240,6 +240,32 @@ mod tests {
         );
     }
 
+    /// Both were sent as they stood in the file: as 0, or as another customer's number.
+    #[test]
+    fn a_formula_that_failed_shows_no_value_whatever_is_kept_of_it() {
+        let of_excel = xlsx(
+            r#"<row><c t="e"><v>90012</v></c><c t="e"><v>#N/A</v></c><c t="e"/><c t="n"><v>#REF!</v></c><c t="b"><v>#N/A</v></c></row>"#,
+        );
+        check(of_excel, &[(1, false, &["#ERROR!", "#N/A", "#ERROR!", "#REF!", "#N/A"])]);
+
+        let float = |value: &str, rest: &str, shown: &str| {
+            format!(
+                r#"<table:table-cell office:value-type="float" office:value="{value}" {rest}><text:p>{shown}</text:p></table:table-cell>"#
+            )
+        };
+        let cells = [
+            float("0", "", "#DIV/0!"),
+            float("0", "", " Err:508"),
+            float("90012", "", "#REF!"),
+            float("90012", "", "###"), // Its column is narrow.
+            float("90012", r#"calcext:value-type="error""#, "90.012"),
+        ];
+        check(
+            ods(&format!("<table:table-row>{}</table:table-row>", cells.concat())),
+            &[(1, false, &["#DIV/0!", " Err:508", "#REF!", "90012", "#ERROR!"])],
+        );
+    }
+
     #[track_caller]
     fn refused(file: File) -> String {
         let all = || {

@@ -8,9 +8,10 @@ use super::archive::Archive;
 use super::numbers;
 use super::row::Row;
 use super::sheet_name::SheetName;
-use super::texts::append;
+use super::texts::{append, failed};
 use super::words::Fault;
 use super::xml::{Node, Tag, Xml};
+use crate::ticket::{is_formula_error, trim};
 
 /// Rows of a sheet that are not written out, but said to stand there once more. Source: a person who fills a column
 /// down makes some; a file of a kilobyte must not make a million.
@@ -166,7 +167,7 @@ impl Rows {
                     "p" | "h" if in_remark == 0 => in_paragraph = in_paragraph.saturating_sub(1),
                     "table-cell" | "covered-table-cell" => {
                         if let Some(cell) = cell.take() {
-                            let text = cell.value.as_deref().unwrap_or(&self.value);
+                            let text = cell.text(&self.value);
                             if !cell.is_covered {
                                 row.put(column, cell.n_columns, text)?;
                             }
@@ -188,6 +189,8 @@ struct Cell {
     n_columns: usize,
     /// Under another one that was widened over it; nobody sees it.
     is_covered: bool,
+    /// It is marked as one whose formula failed.
+    is_error: bool,
     /// What it is, where that is more than the text which is shown.
     value: Option<String>,
 }
@@ -195,7 +198,7 @@ struct Cell {
 impl Cell {
     fn of(tag: &Tag<'_>) -> Self {
         let is_error = tag.get("calcext:value-type").as_deref() == Some("error");
-        let value = match tag.get("office:value-type").as_deref().filter(|_| !is_error) {
+        let value = match tag.get("office:value-type").as_deref() {
             Some("float" | "currency" | "percentage") => {
                 tag.get("office:value").and_then(|it| it.trim().parse().ok()).map(numbers::number)
             }
@@ -210,7 +213,17 @@ impl Cell {
         Self {
             n_columns: usize::try_from(n_columns).unwrap_or(usize::MAX),
             is_covered: tag.name() == "covered-table-cell",
+            is_error,
             value,
+        }
+    }
+
+    /// Of a formula that failed, the value is 0 or what it was before: what is shown wins.
+    fn text<'a>(&'a self, shown: &'a str) -> &'a str {
+        match &self.value {
+            _ if self.is_error => failed(shown),
+            Some(value) if !is_formula_error(trim(shown)) => value,
+            _ => shown,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::super::limits::CELL_LEN_MAX;
 use super::words::Fault;
 use super::xml::{Node, Xml};
+use crate::ticket::{is_formula_error, trim};
 
 /// Shared texts. Source: a million rows, each with its own name, phone, address and description.
 const TEXTS_MAX: usize = 4_000_000;
@@ -73,6 +74,12 @@ pub(super) fn append(text: &mut String, start: usize, more: &str) {
         let n_kept = more.floor_char_boundary(2 * CELL_LEN_MAX);
         text.push_str(&more[..n_kept]);
     }
+}
+
+/// What a cell shows whose formula failed. A program that marks it as failed and shows something else has kept the value
+/// of another day: nobody may take it for this one's.
+pub(super) fn failed(shown: &str) -> &str {
+    if is_formula_error(trim(shown)) { shown } else { "#ERROR!" }
 }
 
 /// Undoes `_x000D_`: how a character is written that XML does not have.

@@ -10,7 +10,7 @@ use super::archive::Archive;
 use super::numbers::{self, Epoch};
 use super::row::Row;
 use super::sheet_name::SheetName;
-use super::texts::{Texts, append, unescaped};
+use super::texts::{Texts, append, failed, unescaped};
 use super::words::Fault;
 use super::xml::{Node, Tag, Xml};
 
@@ -190,7 +190,9 @@ enum Kind {
     Inline,
     Bool,
     Date,
-    /// A formula's text, or its error.
+    /// The name of a formula's error.
+    Error,
+    /// A formula's text.
     Plain,
 }
 
@@ -267,13 +269,18 @@ impl Rows {
     fn put(&self, cell: Cell, row: &mut Row) -> Result<(), Fault> {
         let value = self.value.as_str();
         let text = match cell.kind {
+            Kind::Error => Cow::Borrowed(failed(value)),
             _ if value.is_empty() => return Ok(()),
             Kind::Plain | Kind::Inline => unescaped(value),
             Kind::Shared => {
                 let text = value.trim().parse().ok().and_then(|it| self.texts.get(it));
                 Cow::Borrowed(text.ok_or(Fault::NoText)?)
             }
-            Kind::Bool => Cow::Borrowed(if is_true(value) { "true" } else { "false" }),
+            Kind::Bool => Cow::Borrowed(match value.trim() {
+                "1" => "true",
+                "0" => "false",
+                other => other,
+            }),
             Kind::Date => {
                 let parsed: Result<jiff::civil::DateTime, _> = value.trim_end_matches('Z').parse();
                 parsed.map_or(Cow::Borrowed(value), |it| Cow::Owned(numbers::text_of(it)))
@@ -303,6 +310,7 @@ impl Cell {
             Some("inlineStr") => Kind::Inline,
             Some("b") => Kind::Bool,
             Some("d") => Kind::Date,
+            Some("e") => Kind::Error,
             Some(_) => Kind::Plain,
         };
         let style = tag.get("s").and_then(|it| it.parse().ok()).unwrap_or(0);
