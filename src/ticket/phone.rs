@@ -166,28 +166,26 @@ fn digits_of(cell: &str) -> Result<(String, Option<&'static Words>), &'static Wo
     Ok((digits, None))
 }
 
-/// Takes off the country code, the trunk `0` and a carrier's code. `cell` is what was written.
+/// Takes off the country code, the trunk `0` and a carrier's code. `cell` is what was written. No carrier's code is `00`:
+/// that leads abroad, as `+` does.
 fn national<'a>(digits: &'a str, cell: &str) -> Result<&'a str, &'static Words> {
-    let mut digits = digits;
-    if cell.starts_with('+') && !digits.starts_with("55") {
-        return Err(&words::PHONE_FOREIGN);
+    if is_repeated(digits.as_bytes()) {
+        return Ok(digits);
     }
-    if let Some(rest) = digits.strip_prefix("0055").filter(|it| 10 <= it.len()) {
-        digits = rest;
-    } else if 11 < digits.len() {
+    let has_plus = cell.chars().take_while(|it| !it.is_ascii_digit()).any(|it| it == '+');
+    let digits = match digits.strip_prefix("00") {
+        Some(rest) => rest.strip_prefix("55").ok_or(&words::PHONE_FOREIGN)?,
+        None if has_plus => digits.strip_prefix("55").ok_or(&words::PHONE_FOREIGN)?,
         // Only then: 55 is an area code too.
-        digits = digits.strip_prefix("55").unwrap_or(digits);
-    }
+        None if 11 < digits.len() => digits.strip_prefix("55").unwrap_or(digits),
+        None => digits,
+    };
     if ["0800", "0300", "0500", "0900"].iter().any(|it| digits.starts_with(it)) {
-        return Err(if is_repeated(digits.as_bytes()) {
-            &words::PHONE_REPEATED
-        } else {
-            &words::PHONE_SERVICE
-        });
+        return Err(&words::PHONE_SERVICE);
     }
-    Ok(match (digits.strip_prefix('0'), digits.len()) {
-        (Some(_), 13 | 14) => &digits[3..], // `0XX`, then an area code.
-        (Some(rest), 9..=12) if !is_repeated(digits.as_bytes()) => rest,
+    Ok(match (digits.as_bytes(), digits.len()) {
+        ([b'0', b'1'..=b'9', ..], 13 | 14) => &digits[3..], // `0XX`, then an area code.
+        ([b'0', ..], 9..=12) if !is_repeated(digits.as_bytes()) => &digits[1..],
         _ => digits,
     })
 }
@@ -265,6 +263,9 @@ mod tests {
         check("5532211234", Ok("5532211234"), None);
         check("5555999112233", Ok("55999112233"), None);
         check("055999112233", Ok("55999112233"), None);
+        check("+55 55 99911-2233", Ok("55999112233"), None);
+        check("(+55) 37 99911-2233", Ok("37999112233"), None);
+        check("00 55 (55) 3221-1234", Ok("5532211234"), None);
         // Ten digits, the third of them 6 to 9.
         for third in ["6", "7", "8", "9"] {
             let cell = format!("37{third}9112233");
@@ -294,7 +295,24 @@ mod tests {
         check("0000000000000", Err("phone_repeated_digit"), None);
         check("3,7999E+10", Err("phone_lost_digits"), None);
         check("+1 415 555 2671", Err("phone_foreign"), None);
-        check("+34 912 345 678", Err("phone_foreign"), None);
+        // Each but for its prefix is a Brazilian number, of somebody else.
+        for cell in [
+            "+34 912 345 678",
+            "(+34) 912 345 678",
+            "00351 912 345 678",
+            "(0034) 912 345 678",
+            "00 37 99911-2233",
+            "0021 99911-2233",
+            "00 15 37 99911-2233",
+            "0 0037 99911-2233",
+            "00 99911-2233",
+        ] {
+            check(cell, Err("phone_foreign"), None);
+        }
+        check("Maria (+34) 912345678", Err("phone_not_digits"), None);
+        check("55 00 37 99911-2233", Err("phone_length"), None);
+        check("+55 99911-2233", Err("phone_without_ddd"), None);
+        check("0055 3221-1234", Err("phone_without_ddd"), None);
         check("123", Err("phone_length"), None);
         check("0", Err("phone_length"), None);
         check("379991122334", Err("phone_length"), None);
@@ -344,9 +362,20 @@ mod tests {
         let ddd = Ddd::new(37).unwrap();
         assert_eq!(fill_ddd("99911-2233", ddd).as_deref(), Some("37999112233"));
         assert_eq!(fill_ddd("=\"3221-1234\"", ddd).as_deref(), Some("3732211234"));
-        for cell in
-            ["", "11999112233", "899112233", "0322112345", "99999999", "4004-1234", "0800123456", "123", "x"]
-        {
+        assert_eq!(fill_ddd("+55 99911-2233", ddd).as_deref(), Some("37999112233"));
+        for cell in [
+            "",
+            "00 99911-2233",
+            "+1 99911-2233",
+            "11999112233",
+            "899112233",
+            "0322112345",
+            "99999999",
+            "4004-1234",
+            "0800123456",
+            "123",
+            "x",
+        ] {
             assert_eq!(fill_ddd(cell, ddd), None, "{cell}");
         }
     }

@@ -85,7 +85,7 @@ words! {
         "write the number with its DDD: `37 99911-2233`";
     PHONE_MOBILE = "phone_not_mobile", "behind the DDD, a number of 9 digits starts with 9",
         "check the number: is a digit too many?";
-    PHONE_FOREIGN = "phone_foreign", "the number starts with `+` and a country code that is not 55",
+    PHONE_FOREIGN = "phone_foreign", "the number starts with `+` or `00`, and a country code that is not 55",
         "write a Brazilian number, with its DDD";
     PHONE_SERVICE = "phone_service_number", "0800, 0300, 400x and the like are no contact of a customer",
         "write the customer's own number, with its DDD";
