@@ -203,15 +203,27 @@ impl Columns {
             })
     }
 
-    /// Whether something stands in a column without a name. Behind the last column of a text that may be a problem of
-    /// the row, and is told as such.
+    /// Whether something stands in a column without a name. In a row whose cells may stand in wrong columns that is the
+    /// problem which is told.
     #[inline]
     pub(super) fn has_note(&self, record: Record<'_>) -> bool {
-        let is_told = || self.width == Width::Workbook || self.may_end_in_delimiters;
-        self.unnamed.iter().any(|at| !is_blank(record.cell(*at)))
-            || self.n_named < record.len()
-                && is_told()
-                && record.cells().skip(self.n_named).any(|it| !is_blank(it))
+        let is_found = self.unnamed.iter().any(|at| !is_blank(record.cell(*at)))
+            || self.n_named < record.len() && record.cells().skip(self.n_named).any(|it| !is_blank(it));
+        is_found && record.stray.is_none() && !self.has_surplus(record)
+    }
+
+    /// Whether there are more cells than columns. Blank ones too, where nothing else would tell: a text that has the
+    /// delimiter in it moves the cells behind it on, and only a blank one may fall over the edge, while a description has
+    /// lost its end. What stands beside the table of a workbook is a note, and none of its cells.
+    pub(super) fn has_surplus(&self, record: Record<'_>) -> bool {
+        let n_columns = self.names.len();
+        if record.len() <= self.n_named || self.width == Width::Workbook {
+            return false;
+        }
+        if self.may_end_in_delimiters {
+            return record.cells().skip(n_columns).any(|it| !is_blank(it));
+        }
+        n_columns < record.len() || record.cells().skip(self.n_named).any(|it| !is_blank(it))
     }
 
     /// Whether nothing stands in a column with a name.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::columns::{Columns, Origin, Width};
+use super::columns::{Columns, Origin};
 use super::limits::CELL_LEN_MAX;
 use super::records::Record;
 use super::words;
@@ -13,8 +13,8 @@ use crate::delivery::code::BatchCode;
 use crate::delivery::identity::ContentKey;
 use crate::outbox::state_of;
 use crate::ticket::{
-    Ddd, Field, Kind, PHONE_DDD_FILLED, Parsed, Problem, RawTicket, Ticket, cut, fill_ddd, is_blank,
-    is_vacant, shown, trim,
+    Ddd, Field, Kind, PHONE_DDD_FILLED, Parsed, Problem, RawTicket, Ticket, cut, fill_ddd, is_vacant, shown,
+    trim,
 };
 
 /// One row of the input. Borrows from the [`Intake`](super::Intake) until its next row.
@@ -132,7 +132,7 @@ impl<'a> Row<'a> {
     ///
     /// What stands behind the last column is joined to the last cell, so that nothing is lost.
     pub fn own_cells(&self) -> impl Iterator<Item = Cow<'a, str>> + '_ {
-        let has_surplus = has_surplus(self.record, self.columns);
+        let has_surplus = self.columns.has_surplus(self.record);
         let last = self.columns.own.last().copied();
         self.columns.own.iter().map(move |at| {
             let cell = self.at(*at);
@@ -140,7 +140,7 @@ impl<'a> Row<'a> {
                 return Cow::Borrowed(cell);
             }
             let mut joined = cell.to_owned();
-            for surplus in self.record.cells().skip(self.columns.names.len()) {
+            for surplus in self.record.cells().skip(self.columns.n_named) {
                 joined.push(self.delimiter);
                 joined.push_str(surplus);
             }
@@ -185,20 +185,6 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Whether there are more cells than columns. Blank ones too, where nothing else would tell: a text that has the
-/// delimiter in it moves the cells behind it on, and only a blank one may fall over the edge, while a description has
-/// lost its end. What stands beside the table of a workbook is a note, and none of its cells.
-fn has_surplus(record: Record<'_>, columns: &Columns) -> bool {
-    let (n_named, n_columns) = (columns.n_named, columns.names.len());
-    if record.len() <= n_named || columns.width == Width::Workbook {
-        return false;
-    }
-    if columns.may_end_in_delimiters {
-        return record.cells().skip(n_columns).any(|it| !is_blank(it));
-    }
-    n_columns < record.len() || record.cells().skip(n_named).any(|it| !is_blank(it))
-}
-
 /// What is wrong with the record itself, before its cells are read.
 fn faults_of_record(record: Record<'_>, columns: &Columns) -> Vec<Problem> {
     if let Some(line) = record.stray {
@@ -206,7 +192,7 @@ fn faults_of_record(record: Record<'_>, columns: &Columns) -> Vec<Problem> {
     }
     let mut problems = Vec::new();
     let n_columns = columns.names.len();
-    if has_surplus(record, columns) {
+    if columns.has_surplus(record) {
         problems.push(words::TOO_MANY_FIELDS.problem("row", words::n_cells(record.len(), n_columns)));
     }
     if record.spans.iter().any(|it| CELL_LEN_MAX < (it.end - it.start) as usize) {

@@ -179,6 +179,19 @@ fn a_row_with_the_wrong_number_of_cells_is_its_own_problem() {
     assert_eq!(read(open(text).unwrap()), [(2, "too_many_fields".to_owned())]);
 }
 
+/// It was told as a note too, which is not kept; and what stood below a blank name was not.
+#[test]
+fn a_row_with_too_many_cells_is_kept_and_has_no_note() {
+    let text = format!("{HEADER};;\n{ROW};x;;y\n{ROW};;z\n");
+    let mut intake = open(&text).unwrap();
+    let row = intake.next_row().unwrap().unwrap();
+    assert_eq!(row.parse(&row.raw()).unwrap_err()[0].code, "too_many_fields");
+    assert_eq!(row.own_cells().last().unwrap(), "37999112233;x;;y");
+    assert_eq!(intake.asides().lines(), [""; 0]);
+    assert!(intake.next_row().unwrap().is_some_and(|row| row.parse(&row.raw()).is_ok()));
+    insta::assert_snapshot!(intake.asides().lines().join("\n"), @"1 rows have something beside the table, in a column without a name; it is neither sent nor kept (the first: line 3)");
+}
+
 /// They filled the outbox and the results: 50,000 blank cells a row.
 #[test]
 fn columns_without_a_name_are_told_and_not_kept() {
