@@ -68,7 +68,9 @@ pub(super) enum Kind {
 /// What becomes of bytes that the encoding does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Damage {
-    /// The whole file is refused: a person said what it is, or it is said by its mark.
+    /// The whole file is refused: a person said what it is.
+    RefusedAsAsked,
+    /// The whole file is refused: it says itself what it is.
     Refused,
     /// U+FFFD stands for them, which is a problem of its row.
     Shown,
@@ -125,9 +127,10 @@ pub(super) fn sniff(file: &mut File, wanted: Option<Encoding>) -> Result<Kind, I
             [0xFE, 0xFF, ..] => (Some(Encoding::Utf16Be), 2),
             _ => (None, 0),
         };
-        let (encoding, damage) = match wanted.or(marked) {
-            Some(encoding) => (encoding, Damage::Refused),
-            None => {
+        let (encoding, damage) = match (wanted, marked) {
+            (Some(encoding), _) => (encoding, Damage::RefusedAsAsked),
+            (None, Some(encoding)) => (encoding, Damage::Refused),
+            (None, None) => {
                 refuse_binary(&prefix, file)?;
                 recognise(file)?
             }
@@ -340,7 +343,13 @@ impl Decoding {
                     if let DecoderResult::Malformed(..) | DecoderResult::OutputFull = result {
                         let at = self.n_read + n_decoded as u64;
                         let line = line_at(&mut self.file, self.encoding, at);
-                        return Err(IntakeError::NotEncoded { encoding: self.encoding.name(), at, line });
+                        let is_asked = *damage == Damage::RefusedAsAsked;
+                        return Err(IntakeError::NotEncoded {
+                            encoding: self.encoding.name(),
+                            is_asked,
+                            at,
+                            line,
+                        });
                     }
                 }
             }

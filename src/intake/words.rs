@@ -39,7 +39,13 @@ pub enum IntakeError {
     )]
     UnclearEncoding { line: u64, byte: u64 },
     #[error("byte {at} of the file{} is not {encoding}", in_line(*line))]
-    NotEncoded { encoding: &'static str, at: u64, line: Option<u64> },
+    NotEncoded {
+        encoding: &'static str,
+        /// A person said that it is.
+        is_asked: bool,
+        at: u64,
+        line: Option<u64>,
+    },
     #[error("line {line}: a quotation mark opens a name of the header and is not closed where the name ends")]
     StrayQuoteInHeader { line: u64 },
     #[error(
@@ -113,8 +119,11 @@ impl IntakeError {
                 "save it as UTF-8 (`CSV UTF-8` in Excel); or say what it is and look at what is read: \
                  `--encoding windows-1252`, `macintosh` (from a Mac) or `cp850` (from DOS)"
             }
-            Self::NotEncoded { .. } => {
+            Self::NotEncoded { is_asked: true, .. } => {
                 "leave `--encoding` out to let it be recognised, or save the file as UTF-8"
+            }
+            Self::NotEncoded { is_asked: false, .. } => {
+                "it was cut off or damaged on the way: copy or export it again, as UTF-8 if it can be chosen"
             }
             Self::StrayQuoteInHeader { .. } => "delete it, or close it where the name ends",
             Self::StrayQuotes { .. } => {

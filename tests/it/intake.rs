@@ -145,6 +145,27 @@ fn a_person_may_say_the_encoding_and_is_told_when_it_is_not() {
     let windows = encoding_rs::WINDOWS_1252.encode(&text).0.into_owned();
     let error = open_bytes(&windows, &options("utf-8")).err().unwrap();
     insta::assert_snapshot!(error, @"byte 59 of the file, in line 2, is not utf-8");
+    assert!(error.hint().starts_with("leave `--encoding` out"));
+}
+
+/// The hint was to leave `--encoding` out, which nobody had given.
+#[test]
+fn a_file_that_ends_within_a_character_is_said_to_be_cut_off() {
+    let text = format!("\u{FEFF}{HEADER}\n{ROW}\n");
+    let whole: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let cut = &whole[..whole.len() - 1];
+    let mut intake = open_bytes(cut, &IntakeOptions::default());
+    let error = loop {
+        match intake {
+            Err(error) => break error,
+            Ok(ref mut it) => match it.next_row() {
+                Err(error) => break error,
+                Ok(row) => assert!(row.is_some(), "read to its end"),
+            },
+        }
+    };
+    assert!(error.to_string().ends_with("is not utf-16le"), "{error}");
+    assert!(error.hint().starts_with("it was cut off or damaged on the way"), "{}", error.hint());
 }
 
 #[test]
