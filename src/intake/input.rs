@@ -182,13 +182,15 @@ fn open_workbook(file: &mut File, options: &IntakeOptions) -> Result<(Input, For
             std::cmp::Reverse(*at),
         )
     });
-    let Some((at, sheet, look)) = best else { return Err(IntakeError::Empty) };
+    let hidden = book.hidden();
+    let Some((at, sheet, look)) = best else { return Err(IntakeError::Empty.beside_hidden(hidden)) };
     let others = looks.iter().filter(|(other, ..)| other != at);
     let format = Format::Workbook {
         sheet: sheet.name.clone(),
         others: others
             .map(|(_, it, look)| OtherSheet { name: it.name.clone(), n_rows: look.n_rows })
             .collect(),
+        hidden_sheets: hidden.to_vec(),
         n_hidden: look.n_hidden,
     };
     let mut input = input(*at)?;

@@ -115,7 +115,12 @@ impl Intake {
         }
         let names = input.record().cells().map(|it| it.trim_start_matches('\u{FEFF}').to_owned()).collect();
         let width = if matches!(input, Input::Text(_)) { Width::Text } else { Width::Workbook };
-        let columns = Columns::new(names, width, &options.map, &options.set)?;
+        let hidden_sheets = match &format {
+            Format::Text { .. } => Vec::new(),
+            Format::Workbook { hidden_sheets, .. } => hidden_sheets.clone(),
+        };
+        let columns = Columns::new(names, width, &options.map, &options.set);
+        let columns = columns.map_err(|it| it.beside_hidden(&hidden_sheets))?;
         if let Input::Text(reader) = &mut input {
             reader.expect(columns.shape());
         }
@@ -125,7 +130,7 @@ impl Intake {
         let mut intake =
             Self { input, columns, summary, default_ddd, is_first: true, n_rows: 0, ours, asides };
         if !intake.advance()? {
-            return Err(IntakeError::NoRows);
+            return Err(IntakeError::NoRows.beside_hidden(&hidden_sheets));
         }
         Ok(intake)
     }

@@ -47,6 +47,7 @@ pub enum Format {
         sheet: String,
         /// The other visible sheets that are not blank.
         others: Vec<OtherSheet>,
+        hidden_sheets: Vec<String>,
         /// Rows below the header that are hidden, by a filter or by hand.
         n_hidden: u64,
     },
@@ -93,8 +94,9 @@ impl Summary {
             Format::Text { encoding, delimiter, sep_line } => {
                 words::summary::text(encoding.name(), &words::summary::delimiter(*delimiter), *sep_line)
             }
-            Format::Workbook { sheet, others, .. } => {
-                words::summary::workbook(sheet, others.iter().map(|it| (&*it.name, it.n_rows)))
+            Format::Workbook { sheet, others, hidden_sheets, .. } => {
+                let others = others.iter().map(|it| (&*it.name, Some(it.n_rows)));
+                words::summary::workbook(sheet, others.chain(hidden_sheets.iter().map(|it| (&**it, None))))
             }
         }];
         if let Format::Workbook { n_hidden, .. } = self.format

@@ -80,6 +80,12 @@ pub enum IntakeError {
         /// A missing field, and the column that looks most like it.
         nearest: Vec<(&'static str, String)>,
     },
+    #[error("{error}; not read, since it is hidden: {}", quoted(sheets))]
+    BesideHidden {
+        error: Box<IntakeError>,
+        /// On which the table may stand.
+        sheets: Vec<String>,
+    },
     #[error("`--map` names the column `{column}`, and the file has {}", quoted_or_none(found))]
     NoSuchColumn { column: String, found: Vec<String> },
     #[error("`--map` gives the column `{column}` two meanings")]
@@ -101,6 +107,22 @@ impl IntakeError {
             Self::NoSuchColumn { .. } | Self::MappedTwice { .. } => Blame::Usage,
             _ => Blame::File,
         }
+    }
+
+    /// Names the hidden `sheets` of the workbook where no table was found: it may stand there.
+    pub(super) fn beside_hidden(self, sheets: &[String]) -> Self {
+        let is_without_table = matches!(
+            self,
+            Self::Empty
+                | Self::NoRows
+                | Self::MissingColumns { .. }
+                | Self::DoubledHeader { .. }
+                | Self::Workbook { fault: Fault::NoSheet, .. }
+        );
+        if sheets.is_empty() || !is_without_table {
+            return self;
+        }
+        Self::BesideHidden { error: Box::new(self), sheets: sheets.to_vec() }
     }
 
     /// What the person who ran the command can do next; printed after `hint:`.
@@ -148,6 +170,9 @@ impl IntakeError {
             Self::MissingColumns { .. } => {
                 "say which column it is with `--map COLUMN=FIELD`, or give all rows one value with \
                  `--set FIELD=VALUE`; `mutirao template FILE` writes the columns"
+            }
+            Self::BesideHidden { .. } => {
+                "if the table is there, show that sheet (right-click the tab of another, `Unhide`), and save the file"
             }
             Self::NoSuchColumn { .. } => "write the column as it stands in the file's header",
             Self::MappedTwice { .. } => "map each column once",
@@ -242,18 +267,22 @@ pub(super) mod summary {
         let sep = if sep_line { ", said by its `sep=` line" } else { "" };
         format!("read as {encoding}, cells separated by {delimiter}{sep}")
     }
-    /// `others`: sheets that are not read, and how many rows each has.
+    /// `others`: sheets that are not read, and how many rows each has that is not hidden.
     pub(in crate::intake) fn workbook<'a>(
         sheet: &str,
-        others: impl ExactSizeIterator<Item = (&'a str, u64)>,
+        others: impl Iterator<Item = (&'a str, Option<u64>)>,
     ) -> String {
         let sheet = crate::printable::name(sheet);
-        if others.len() == 0 {
+        let others: Vec<String> = others
+            .map(|(name, n_rows)| {
+                let rows = n_rows.map_or("hidden".to_owned(), |it| format!("{it} rows"));
+                format!("`{}` ({rows})", crate::printable::name(name))
+            })
+            .collect();
+        if others.is_empty() {
             return format!("read from sheet `{sheet}`");
         }
-        let rows =
-            |(name, n_rows): (&str, u64)| format!("`{}` ({n_rows} rows)", crate::printable::name(name));
-        format!("read from sheet `{sheet}`; not read: {}", super::listed(others.map(rows)))
+        format!("read from sheet `{sheet}`; not read: {}", super::listed(others.into_iter()))
     }
     pub(in crate::intake) fn hidden_read(n_rows: u64) -> String {
         format!("{n_rows} rows are hidden in the sheet, and read like the others (`--hidden skip`: left out)")

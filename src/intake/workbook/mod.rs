@@ -56,7 +56,18 @@ impl Book {
             return not(formats::ZIP);
         };
         let this = Self { archive, kind };
-        if this.sheets().is_empty() { Err(whole(Fault::NoSheet)) } else { Ok(this) }
+        if this.sheets().is_empty() {
+            return Err(whole(Fault::NoSheet).beside_hidden(this.hidden()));
+        }
+        Ok(this)
+    }
+
+    /// The names of the sheets that are not shown.
+    pub(super) fn hidden(&self) -> &[String] {
+        match &self.kind {
+            Kind::Xlsx(it) => &it.hidden,
+            Kind::Ods(it) => &it.hidden,
+        }
     }
 
     /// At least one.

@@ -19,6 +19,7 @@ const REPEATED_MAX: u64 = 10_000;
 
 pub(super) struct Ods {
     pub sheets: Vec<SheetName>,
+    pub hidden: Vec<String>,
     /// Which table of the document each sheet is.
     tables: Vec<usize>,
 }
@@ -33,7 +34,7 @@ impl Ods {
                 _ => Ok(()),
             })?;
         }
-        let mut this = Self { sheets: Vec::new(), tables: Vec::new() };
+        let mut this = Self { sheets: Vec::new(), hidden: Vec::new(), tables: Vec::new() };
         let (mut style, mut hidden) = (String::new(), HashSet::new());
         let mut n_tables = 0;
         Xml::new(archive.part("content.xml")?).each(|tag| {
@@ -47,8 +48,10 @@ impl Ods {
                     if SHEETS_MAX < n_tables {
                         return Err(Fault::TooManySheets(SHEETS_MAX));
                     }
-                    if tag.get("table:style-name").is_none_or(|it| !hidden.contains(&*it)) {
-                        let name = tag.get("table:name").unwrap_or_default().into_owned();
+                    let name = tag.get("table:name").unwrap_or_default().into_owned();
+                    if tag.get("table:style-name").is_some_and(|it| hidden.contains(&*it)) {
+                        this.hidden.push(name);
+                    } else {
                         this.sheets.push(SheetName { name, is_active: false });
                         this.tables.push(n_tables - 1);
                     }

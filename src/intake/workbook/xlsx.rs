@@ -20,6 +20,7 @@ const STYLES_MAX: usize = 65_536;
 /// What all sheets of a workbook share.
 pub(super) struct Xlsx {
     pub sheets: Vec<SheetName>,
+    pub hidden: Vec<String>,
     /// The part of each sheet.
     parts: Vec<String>,
     texts: Rc<Texts>,
@@ -48,6 +49,7 @@ impl Xlsx {
         let parts: HashMap<&str, &Relation> = relations.iter().map(|it| (it.id.as_str(), it)).collect();
         let mut this = Self {
             sheets: Vec::new(),
+            hidden: Vec::new(),
             parts: Vec::new(),
             texts: Rc::new(match part("/sharedStrings") {
                 Some(part) => Texts::read(Xml::new(archive.part(part)?))?,
@@ -75,7 +77,9 @@ impl Xlsx {
                     let is_hidden = matches!(tag.get("state").as_deref(), Some("hidden" | "veryHidden"));
                     let part = tag.get_local("id").and_then(|it| parts.get(&*it).copied());
                     let is_table = part.is_none_or(|it| it.kind.ends_with("/worksheet"));
-                    if !is_hidden && is_table {
+                    if is_hidden && is_table {
+                        this.hidden.push(name);
+                    } else if is_table {
                         this.sheets.push(SheetName { name, is_active: n_sheets - 1 == active });
                         this.parts.push(part.map_or_else(String::new, |it| it.target.clone()));
                     }
