@@ -173,6 +173,7 @@ pub async fn import(
     // All of the file went through the log; nothing of it waits there when the disk fills up later.
     outbox.tidy().await;
     let merged = &staged.merged;
+    let n_taken_in = outbox.reader().counts(merged.scope()).await?.total();
     let run = if !is_to_run {
         outbox.release(merged.batch).await?;
         None
@@ -224,6 +225,7 @@ pub async fn import(
         is_sandbox: target.is_sandbox(),
         database_url: database_url.as_deref(),
         opened_before: counts.opened,
+        n_taken_in,
     };
     let exit = report.write(&outbox, run.as_ref(), is_refused, screen).await?;
     outbox.close().await?;
@@ -416,6 +418,8 @@ struct Report<'a> {
     is_sandbox: bool,
     database_url: Option<&'a str>,
     opened_before: u64,
+    /// Rows of the file, once it was merged. Another import of the batch has them since, if they are fewer now.
+    n_taken_in: u64,
 }
 
 impl Report<'_> {
@@ -436,7 +440,11 @@ impl Report<'_> {
         let form = results::Form { source: &info.source, columns: &self.staged.columns, guard };
         results::write(outbox.reader(), self.staged.merged.results(), &form, folder, screen).await?;
 
-        let counts = outbox.reader().counts(self.staged.merged.scope()).await?;
+        let mut counts = outbox.reader().counts(self.staged.merged.scope()).await?;
+        if counts.total() < self.n_taken_in {
+            screen.warn("another import took over rows of this one: counts are of the whole batch");
+            counts = outbox.reader().counts(self.staged.merged.results()).await?;
+        }
         let exit = match run {
             _ if is_refused => Exit::File,
             None => exit::of_counts(&counts),

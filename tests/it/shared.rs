@@ -323,6 +323,28 @@ async fn two_imports_of_a_batch_do_not_mix() {
     site.run_at(&database.url(), &["enqueue", "queda.csv", "--batch", "queda", "--again"]).expect(0);
 }
 
+/// Seen: `0 of 0 opened`, and exit 0.
+#[tokio::test]
+async fn an_import_whose_rows_another_took_over_tells_what_became_of_them() {
+    let (site, database) = (Site::new(""), Database::fresh().await);
+    let (url, mut conn) = (database.url(), database.connect().await);
+    site.write("queda.csv", rows(19));
+    site.write("edited.csv", rows(18));
+    let import = ["import", "queda.csv", "--batch", "queda", "--database-url", &url, "--rate", "1/s"];
+    let import = site.start_until(&import, "opening 19 tickets");
+    let opened = "SELECT count(*) FROM mutirao.outbox WHERE state = 'opened'";
+    while sqlx::query_scalar::<_, i64>(opened).fetch_one(&mut conn).await.unwrap() == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    site.run_at(&url, &["enqueue", "edited.csv", "--batch", "queda", "--continue"]).expect(0);
+    site.run_at(&url, &["cancel", "queda"]).expect(0);
+    let (code, said) = import.end();
+    assert_eq!(code, Some(3), "{said}");
+    let n_opened = site.audit().tickets;
+    assert!(said.contains(&format!("{n_opened} of 18 opened")), "{n_opened}: {said}");
+    assert!(said.contains("another import took over rows of this one"), "{said}");
+}
+
 #[tokio::test]
 async fn a_database_that_cannot_be_used_is_told_without_its_password() {
     let site = Site::new("");
