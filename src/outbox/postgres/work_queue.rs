@@ -189,7 +189,8 @@ impl Outbox for WorkQueue<'_> {
                 self.worker.doubt_server();
                 // The heartbeat is seconds away, and until then every claim would fail as this one did.
                 if is_lease_over(error) {
-                    self.worker.renew().await?;
+                    // In a box: it is seldom, and large, and would make every claim as large.
+                    Box::pin(self.worker.renew()).await?;
                 }
             }
         }
