@@ -61,12 +61,22 @@ pub(super) fn begun(row: &str, since: &str) -> String {
     format!("posting = {row}.doubt_since IS NULL, doubt_since = coalesce({row}.doubt_since, {since})")
 }
 
+/// Whether a claim, to post or else to look up (`is_post`, in SQL), stands as [`begun`] has it.
+pub(super) fn is_begun(row: &str, is_post: &str) -> String {
+    format!("{row}.posting = {is_post} AND {row}.doubt_since IS NOT NULL")
+}
+
 /// Of a claim under which nothing was sent, the state included: a look-up's doubt stays.
 pub(super) fn taken_back(row: &str) -> String {
     format!(
         "state = CASE WHEN {row}.posting OR {row}.doubt_precaution THEN {PENDING} ELSE {IN_DOUBT} END,
          doubt_since = CASE WHEN NOT {row}.posting THEN {row}.doubt_since END"
     )
+}
+
+/// Whether it stands as [`taken_back`] has it.
+pub(super) fn is_taken_back(row: &str) -> String {
+    format!("{row}.state IN ({PENDING}, {IN_DOUBT}) AND ({row}.posting OR {row}.doubt_since IS NOT NULL)")
 }
 
 /// Whether a look-up was of no use: what is known of the row is still what became of its post.
@@ -105,6 +115,11 @@ pub(super) fn taken_in(row: &str, since: &str) -> String {
             Patience::Kept
         )
     )
+}
+
+/// Whether it stands as [`taken_in`] has it.
+pub(super) fn is_taken_in(row: &str) -> String {
+    format!("{row}.state IN ({PENDING}, {IN_DOUBT}) AND {row}.doubt_since IS NOT NULL")
 }
 
 /// Of a finished row that is to be tried again `now` (SQL), the state included. One that was ever sent is

@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection};
 use tokio::time::Instant;
 
 use super::candidate::{Candidate, Look, backlog, candidates, unreadable};
-use super::error::{Trouble, all_of, refusal};
+use super::error::{Trouble, all_of, refusal, standing};
 use super::keys::ClaimKeys;
 use super::lately::is_silent;
 use super::lease::Worker;
@@ -23,7 +23,7 @@ use super::values::{Time, text};
 use crate::delivery::{
     Backlog, CLAIM_AGE_MAX, Claim, ClaimRequest, Claimed, End, OutboxError, Refused, RowId,
 };
-use crate::outbox::doubts::begun;
+use crate::outbox::doubts::{begun, is_begun};
 use crate::outbox::names::{IN_FLIGHT, state_name};
 use crate::outbox::range::Range;
 use crate::outbox::refusal::unread;
@@ -277,9 +277,10 @@ impl Round {
     ) -> Result<usize, OutboxError> {
         let Self { claims, refusals, services, lotes, .. } = self;
         let n_rows = claims.len() + refusals.len() + services.len() + lotes.len();
-        let ids: Vec<i64> = claims.iter().map(|it| it.row.0).collect();
-        let mut refused =
-            care.write(conn, &ids, async |conn, rows| mark(conn, worker, rows, now).await).await?;
+        let marked: Vec<&Claim> = claims.iter().collect();
+        let unmarked =
+            care.write(conn, &marked, async |conn, rows| mark(conn, worker, rows, now).await).await?;
+        let mut refused: Refusals<i64> = unmarked.into_iter().map(|(it, why)| (it.row.0, why)).collect();
         let told: Vec<&Refused> = refusals.iter().collect();
         let untold = care.write(conn, &told, async |conn, rows| refuse(conn, rows).await).await?;
         refused.extend(untold.into_iter().map(|(it, why)| (it.row.0, why)));
@@ -300,7 +301,7 @@ impl Round {
 async fn mark(
     conn: &mut PgConnection,
     worker: &Worker,
-    rows: &[i64],
+    claims: &[&Claim],
     now: Timestamp,
 ) -> Result<(), OutboxError> {
     let sql = format!(
@@ -308,28 +309,33 @@ async fn mark(
                   SET state = {IN_FLIGHT}, token = o.token + 1, worker = $2, claimed_at = $3,
                       first_claim = o.sent_at IS NULL, sent_at = coalesce(o.sent_at, $3),
                       {}
-                 FROM unnest($1::bigint[]) v(id)
+                 FROM unnest($1::bigint[], $6::bigint[], $7::bool[]) v(id, token, is_post)
                 WHERE o.id = v.id
                   AND EXISTS (SELECT FROM mutirao.worker w
                                WHERE w.id = $2 AND clock_timestamp() + $4 < w.lease_until)
-                  AND NOT EXISTS (SELECT FROM mutirao.worker s WHERE {})",
+                  AND NOT EXISTS (SELECT FROM mutirao.worker s WHERE {})
+            RETURNING (o.state = {IN_FLIGHT} AND o.token = v.token AND o.worker = $2 AND o.claimed_at = $3
+                       AND o.sent_at IS NOT NULL AND {}) IS TRUE",
         begun("o", "$3 + $5"),
-        is_silent(2)
+        is_silent(2),
+        is_begun("o", "v.is_post")
     );
-    let marked = sqlx::query(AssertSqlSafe(sql))
-        .bind(rows)
+    let marked: Vec<bool> = sqlx::query_scalar(AssertSqlSafe(sql))
+        .bind(claims.iter().map(|it| it.row.0).collect::<Vec<_>>())
         .bind(worker.id())
         .bind(Time(now))
         .bind(CLAIM_AGE_MAX)
         .bind(CLAIM_AGE_MAX + worker.timeout())
-        .execute(&mut *conn)
+        .bind(claims.iter().map(|it| it.token.0).collect::<Vec<_>>())
+        .bind(claims.iter().map(|it| it.doubt.is_none()).collect::<Vec<_>>())
+        .fetch_all(&mut *conn)
         .await
         .trouble()?;
     // The rows are locked: it is all of them, or the worker may not, or somebody's trigger is in the way.
-    match marked.rows_affected() {
-        0 => Err(worker.why_unmarked(conn).await?),
-        n_marked => all_of(rows.len(), n_marked),
+    if marked.is_empty() {
+        return Err(worker.why_unmarked(conn).await?);
     }
+    all_of(claims.len(), standing(&marked))
 }
 
 async fn refuse(conn: &mut PgConnection, refusals: &[&Refused]) -> Result<(), OutboxError> {
@@ -339,24 +345,27 @@ async fn refuse(conn: &mut PgConnection, refusals: &[&Refused]) -> Result<(), Ou
                                FROM v JOIN mutirao.outbox o ON o.id = v.id WHERE r.id = o.record)
                UPDATE mutirao.outbox o
                   SET state = v.state, error_code = v.code, error_message = v.said, finished_at = clock_timestamp()
-                 FROM v WHERE o.id = v.id";
-    let refused = sqlx::query(sql)
+                 FROM v WHERE o.id = v.id
+            RETURNING (o.state = v.state) IS TRUE";
+    let refused: Vec<bool> = sqlx::query_scalar(sql)
         .bind(refusals.iter().map(|it| it.row.0).collect::<Vec<_>>())
         .bind(refusals.iter().map(|it| state_name(it.state)).collect::<Vec<_>>())
         .bind(refusals.iter().map(|it| text(&it.code)).collect::<Vec<_>>())
         .bind(refusals.iter().map(|it| text(&in_words(&it.problems)).into_owned()).collect::<Vec<_>>())
         .bind(refusals.iter().map(|it| json(&it.problems)).collect::<Vec<_>>())
-        .execute(conn)
+        .fetch_all(conn)
         .await
         .trouble()?;
-    all_of(refusals.len(), refused.rows_affected())
+    all_of(refusals.len(), standing(&refused))
 }
 
 /// Writes services as plain digits, by which rows of one service are known.
 async fn rewrite(conn: &mut PgConnection, rows: &[(i64, i64)]) -> Result<(), OutboxError> {
     let (ids, services): (Vec<i64>, Vec<i64>) = rows.iter().copied().unzip();
     let sql = "UPDATE mutirao.outbox o SET id_cliente_servico = v.service::text
-                 FROM unnest($1::bigint[], $2::bigint[]) v(id, service) WHERE o.id = v.id";
-    let rewritten = sqlx::query(sql).bind(ids).bind(services).execute(conn).await.trouble()?;
-    all_of(rows.len(), rewritten.rows_affected())
+                 FROM unnest($1::bigint[], $2::bigint[]) v(id, service) WHERE o.id = v.id
+            RETURNING (o.id_cliente_servico = v.service::text) IS TRUE";
+    let asked = sqlx::query_scalar(sql).bind(ids).bind(services);
+    let rewritten: Vec<bool> = asked.fetch_all(conn).await.trouble()?;
+    all_of(rows.len(), standing(&rewritten))
 }

@@ -147,8 +147,14 @@ pub(super) fn refusal(error: &OutboxError) -> Option<String> {
 
 /// Somebody's trigger, or policy, kept a change from a row without a word. Or the row is not as it was expected to be.
 #[derive(Debug, thiserror::Error)]
-#[error("it stays as it is, without an error")]
+#[error("the database keeps it as it was, without an error: is there a trigger?")]
 struct LeftAsItWas;
+
+/// How many rows stand as they were to be written, of what a statement says by `RETURNING`: a trigger may have put
+/// another row in the place of one, and that counts as changed.
+pub(super) fn standing(stand: &[bool]) -> u64 {
+    stand.iter().filter(|it| **it).count() as u64
+}
 
 /// Fails unless all rows were changed that were to be.
 pub(super) fn all_of(n_rows: usize, n_changed: u64) -> Result<(), OutboxError> {

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::PgOutbox;
-use super::error::{Trouble, all_of};
+use super::error::{Trouble, all_of, standing};
 use super::keys::Keys;
 use super::parking::Walk;
 use super::piecewise::{PassedOver, piecewise};
@@ -20,7 +20,7 @@ use super::session::{Access, alone, in_time};
 use super::values::{Time, text};
 use crate::delivery::{OutboxError, Rate};
 use crate::outbox::Terms;
-use crate::outbox::doubts::taken_in;
+use crate::outbox::doubts::{is_taken_in, taken_in};
 use crate::outbox::lately::Lately;
 use crate::outbox::names::IN_FLIGHT;
 
@@ -312,10 +312,12 @@ async fn take_in(conn: &mut PgConnection, rows: &[i64], now: Option<Timestamp>) 
         "coalesce($2, greatest(clock_timestamp(), (SELECT w.lease_until + make_interval(secs => w.timeout_s)
                                                              FROM mutirao.worker w WHERE w.id = o.worker)))";
     let sql = format!(
-        "UPDATE mutirao.outbox o SET {}, available_at = coalesce($2, clock_timestamp()) WHERE o.id = ANY($1)",
-        taken_in("o", since)
+        "UPDATE mutirao.outbox o SET {}, available_at = coalesce($2, clock_timestamp()) WHERE o.id = ANY($1)
+         RETURNING ({}) IS TRUE",
+        taken_in("o", since),
+        is_taken_in("o")
     );
-    let taken =
-        sqlx::query(AssertSqlSafe(sql)).bind(rows).bind(now.map(Time)).execute(conn).await.trouble()?;
-    all_of(rows.len(), taken.rows_affected())
+    let asked = sqlx::query_scalar(AssertSqlSafe(sql)).bind(rows).bind(now.map(Time));
+    let taken: Vec<bool> = asked.fetch_all(conn).await.trouble()?;
+    all_of(rows.len(), standing(&taken))
 }

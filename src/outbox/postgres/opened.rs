@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::error::Trouble;
+use super::error::{Trouble, standing};
 use super::settle::fenced;
 use super::values::{list, text};
 use crate::delivery::{OpenedTicket, OutboxError, Settle};
@@ -44,7 +44,7 @@ impl<'a> OpenedRows<'a> {
     }
 }
 
-/// Writes openings of rows that are in flight under their token; returns how many that were.
+/// Writes openings of rows that are in flight under their token; returns how many stand as they were written.
 ///
 /// # Errors
 ///
@@ -64,8 +64,10 @@ pub(super) async fn write_opened(
                       error_code = NULL, error_message = NULL, finished_at = clock_timestamp()
                  FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::int[], $8::text[])
                       v(id, token, protocolo, id_atendimento, ids_os, numeros_os, attempts, warning)
-                WHERE {}", kept("o", "clock_timestamp()"), fenced(9));
-    let done = sqlx::query(AssertSqlSafe(sql))
+                WHERE {}
+            RETURNING (o.state = {OPENED} AND o.token = v.token AND o.protocolo = v.protocolo
+                       AND o.id_atendimento = v.id_atendimento AND o.doubt_since IS NOT NULL) IS TRUE", kept("o", "clock_timestamp()"), fenced(9));
+    let done: Vec<bool> = sqlx::query_scalar(AssertSqlSafe(sql))
         .bind(rows.ids)
         .bind(rows.tokens)
         .bind(rows.protocolos)
@@ -75,10 +77,10 @@ pub(super) async fn write_opened(
         .bind(rows.attempts)
         .bind(rows.warnings)
         .bind(worker)
-        .execute(conn)
+        .fetch_all(conn)
         .await
         .trouble()?;
-    Ok(done.rows_affected())
+    Ok(standing(&done))
 }
 
 /// Ids and numbers of service orders, as texts of arrays.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::error::Trouble;
+use super::error::{Trouble, standing};
 use super::opened::{count, lists};
 use super::settle::fenced;
 use super::values::{Time, text};
@@ -61,7 +61,7 @@ impl<'a> OtherRows<'a> {
     }
 }
 
-/// Writes settles of rows that are in flight under their token; returns how many that were.
+/// Writes settles of rows that are in flight under their token; returns how many stand as they were written.
 pub(super) async fn write_others(
     conn: &mut PgConnection,
     worker: i64,
@@ -86,8 +86,15 @@ pub(super) async fn write_others(
                              $13::timestamptz[], $14::bool[], $15::int[], $16::timestamptz[], $17::int[])
                       v(id, token, state, available_at, attempts, code, message, protocolo, id_atendimento,
                         ids_os, numeros_os, since, hubsoft_at, precaution, absences, last_absence, answered)
-                WHERE {}", decided("o", "v.state", |it| format!("v.{it}")), fenced(18));
-    let done = sqlx::query(AssertSqlSafe(sql))
+                WHERE {}
+            RETURNING (o.state = v.state AND o.token = v.token
+                       AND o.available_at = coalesce(v.available_at, o.available_at)
+                       AND o.attempts = coalesce(v.attempts, o.attempts)
+                       AND o.protocolo IS NOT DISTINCT FROM v.protocolo
+                       AND o.id_atendimento IS NOT DISTINCT FROM v.id_atendimento
+                       AND (v.since IS NULL OR o.doubt_since IS NOT NULL)) IS TRUE",
+                decided("o", "v.state", |it| format!("v.{it}")), fenced(18));
+    let done: Vec<bool> = sqlx::query_scalar(AssertSqlSafe(sql))
         .bind(rows.ids)
         .bind(rows.tokens)
         .bind(rows.states)
@@ -106,8 +113,8 @@ pub(super) async fn write_others(
         .bind(rows.last_absence)
         .bind(rows.answered)
         .bind(worker)
-        .execute(conn)
+        .fetch_all(conn)
         .await
         .trouble()?;
-    Ok(done.rows_affected())
+    Ok(standing(&done))
 }

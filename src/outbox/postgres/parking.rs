@@ -10,7 +10,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
 use super::candidate::{IN_BATCH, NOT_HALTED, live};
-use super::error::{Trouble, all_of};
+use super::error::{Trouble, all_of, standing};
 use super::lease::Worker;
 use super::piecewise::piecewise;
 use super::session::{Access, alone, in_time};
@@ -129,11 +129,13 @@ async fn park(worker: &Worker, conn: &mut PgConnection) -> Result<u64, OutboxErr
     );
     let waiting: Vec<(i64, String)> =
         sqlx::query_as(AssertSqlSafe(sql)).fetch_all(&mut *conn).await.trouble()?;
-    let sql = "UPDATE mutirao.outbox o SET parked = v.why FROM unnest($1::bigint[], $2::text[]) v(id, why) WHERE o.id = v.id";
+    let sql = "UPDATE mutirao.outbox o SET parked = v.why FROM unnest($1::bigint[], $2::text[]) v(id, why) WHERE o.id = v.id
+               RETURNING (o.parked = v.why) IS TRUE";
     let refused = piecewise(conn, &waiting, async |conn, waiting| {
         let (ids, why): (Vec<i64>, Vec<&str>) = waiting.iter().map(|(id, why)| (*id, &**why)).unzip();
-        let parked = sqlx::query(sql).bind(ids).bind(why).execute(conn).await.trouble()?;
-        all_of(waiting.len(), parked.rows_affected())
+        let asked = sqlx::query_scalar(sql).bind(ids).bind(why);
+        let parked: Vec<bool> = asked.fetch_all(conn).await.trouble()?;
+        all_of(waiting.len(), standing(&parked))
     })
     .await?;
     let n_parked = waiting.len() - refused.len();
@@ -205,10 +207,12 @@ impl Worker {
         let n_rows = match &ids[..] {
             [] => 0,
             ids => {
-                let sql = "UPDATE mutirao.outbox SET parked = NULL WHERE id = ANY($1)";
+                let sql =
+                    "UPDATE mutirao.outbox SET parked = NULL WHERE id = ANY($1) RETURNING parked IS NULL";
                 let refused = piecewise(conn, ids, async |conn, ids| {
-                    let done = sqlx::query(sql).bind(ids).execute(conn).await.trouble()?;
-                    all_of(ids.len(), done.rows_affected())
+                    let asked = sqlx::query_scalar(sql).bind(ids);
+                    let done: Vec<bool> = asked.fetch_all(conn).await.trouble()?;
+                    all_of(ids.len(), standing(&done))
                 })
                 .await?;
                 let n_rows = ids.len() - refused.len();

@@ -3,14 +3,14 @@
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::error::{Trouble, all_of, unreadable};
+use super::error::{Trouble, all_of, standing, unreadable};
 use super::opened::{count, lists};
 use super::settle::{write, write_attempts};
 use super::values::{Time, text};
 use crate::delivery::settle::{Found, Write};
 use crate::delivery::{OutboxError, RowId, Settle, Settled, Token};
 use crate::outbox::doubts::{kept, of_lost_claim};
-use crate::outbox::names::{OPENED, state_name, state_of};
+use crate::outbox::names::{IN_DOUBT, OPENED, state_name, state_of};
 
 /// As [`found`] asks for them.
 type Columns = (
@@ -94,7 +94,7 @@ async fn write_odd(
     to_write: Write<'_>,
 ) -> Result<(), OutboxError> {
     let row = settle.row.0;
-    let done = match to_write {
+    let done: Result<Vec<bool>, _> = match to_write {
         Write::Nothing => return Ok(()),
         Write::Change => return write(conn, worker, std::iter::once(settle)).await,
         Write::Ticket { state, opening, attempts, warning, fault } => {
@@ -105,10 +105,11 @@ async fn write_odd(
                         numeros_ordem_servico = $6::text::text[], attempts = coalesce($7, attempts),
                         warning = coalesce($8, warning), {},
                         error_code = $9, error_message = $10, finished_at = clock_timestamp()
-                  WHERE id = $1",
+                  WHERE id = $1
+              RETURNING (state = $2 AND protocolo = $3 AND id_atendimento = $4 AND doubt_since IS NOT NULL) IS TRUE",
                 kept("o", "clock_timestamp()")
             );
-            sqlx::query(AssertSqlSafe(sql))
+            sqlx::query_scalar(AssertSqlSafe(sql))
                 .bind(row)
                 .bind(state_name(state))
                 .bind(text(&opening.protocolo))
@@ -119,30 +120,32 @@ async fn write_odd(
                 .bind(warning.map(text))
                 .bind(fault.as_ref().map(|it| text(&it.code)))
                 .bind(fault.as_ref().map(|it| text(&it.message)))
-                .execute(conn)
+                .fetch_all(conn)
                 .await
         }
         Write::Beside { id_atendimento, warning } => {
             let sql = "UPDATE mutirao.outbox
                           SET id_atendimento = coalesce($2, id_atendimento), warning = coalesce($3, warning)
-                        WHERE id = $1";
-            sqlx::query(sql).bind(row).bind(id_atendimento).bind(warning).execute(conn).await
+                        WHERE id = $1
+                    RETURNING (($2 IS NULL OR id_atendimento = $2) AND ($3 IS NULL OR warning = $3)) IS TRUE";
+            sqlx::query_scalar(sql).bind(row).bind(id_atendimento).bind(warning).fetch_all(conn).await
         }
         Write::Doubt => {
             let sql = format!(
                 "UPDATE mutirao.outbox o
                     SET {}, token = $3, worker = $4, sent_at = coalesce(o.sent_at, $2, clock_timestamp())
-                  WHERE o.id = $1",
+                  WHERE o.id = $1
+              RETURNING (state = {IN_DOUBT} AND token = $3 AND doubt_since IS NOT NULL) IS TRUE",
                 of_lost_claim("clock_timestamp()")
             );
-            sqlx::query(AssertSqlSafe(sql))
+            sqlx::query_scalar(AssertSqlSafe(sql))
                 .bind(row)
                 .bind(settle.attempt.as_ref().map(|it| Time(it.at)))
                 .bind(settle.token.0)
                 .bind(worker)
-                .execute(conn)
+                .fetch_all(conn)
                 .await
         }
     };
-    done.trouble().and_then(|done| all_of(1, done.rows_affected()))
+    done.trouble().and_then(|done| all_of(1, standing(&done)))
 }

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::error::{Trouble, all_of};
+use super::error::{Trouble, all_of, standing};
 use super::lease::Worker;
 use super::opened::{OpenedRows, write_opened};
 use super::others::{OtherRows, write_others};
@@ -19,7 +19,7 @@ use super::proof;
 use super::session::Access;
 use super::values::{Time, text};
 use crate::delivery::{Change, OutboxError, RowId, Settle, Settled};
-use crate::outbox::doubts::taken_back;
+use crate::outbox::doubts::{is_taken_back, taken_back};
 use crate::outbox::names::{IN_FLIGHT, OPENED, kind_name};
 use crate::outbox::settles::{Seen, are_distinct};
 
@@ -127,7 +127,8 @@ pub(super) fn fenced(worker: usize) -> String {
     format!("o.id = v.id AND o.token = v.token AND o.worker = ${worker} AND (o.state = {IN_FLIGHT}) IS TRUE")
 }
 
-/// Writes settles of rows that are in flight under their token. Fails if a row is not.
+/// Writes settles of rows that are in flight under their token. Fails if a row is not, or does not stand as it was
+/// written.
 pub(super) async fn write<'a>(
     conn: &mut PgConnection,
     worker: i64,
@@ -156,18 +157,20 @@ pub(super) async fn write<'a>(
             "UPDATE mutirao.outbox o
                       SET {}, claimed_at = NULL, sent_at = CASE WHEN o.first_claim THEN NULL ELSE o.sent_at END
                      FROM unnest($1::bigint[], $2::bigint[]) v(id, token)
-                    WHERE {}",
+                    WHERE {}
+                RETURNING ({} AND o.token = v.token AND o.claimed_at IS NULL) IS TRUE",
             taken_back("o"),
-            fenced(3)
+            fenced(3),
+            is_taken_back("o")
         );
-        let done = sqlx::query(AssertSqlSafe(sql))
+        let done: Vec<bool> = sqlx::query_scalar(AssertSqlSafe(sql))
             .bind(released)
             .bind(released_tokens)
             .bind(worker)
-            .execute(&mut *conn)
+            .fetch_all(&mut *conn)
             .await
             .trouble()?;
-        n_released = done.rows_affected();
+        n_released = standing(&done);
     }
     let n_others = write_others(conn, worker, others).await?;
     all_of(n_settles, n_opened + n_released + n_others)

@@ -1,6 +1,6 @@
 //! Rows that somebody holds, or that may not be changed, keep nobody else from work.
 
-use mutirao::delivery::{ClaimRequest, Outbox, RowId, Settle, Settled, State};
+use mutirao::delivery::{Change, Claim, ClaimRequest, Doubt, Fault, Outbox, RowId, Settle, Settled, State};
 use mutirao::outbox::Scope;
 use mutirao::outbox::postgres::RENEWALS_BEFORE_RESCUE;
 use rustix::process::Signal;
@@ -117,19 +117,26 @@ async fn meets(it: &Fresh, state: &str, what: &str) {
 }
 
 /// As somebody's trigger may fail, or keep a row as it is.
-const REFUSALS: [&str; 5] = [
+const REFUSALS: [&str; 6] = [
     "RAISE EXCEPTION 'not this one: %', OLD.nome;",
     "RAISE EXCEPTION USING ERRCODE = '42501';",
     "INSERT INTO public.not_there VALUES (1); RETURN NEW;",
     "RAISE EXCEPTION USING ERRCODE = '23505';",
     "RETURN NULL;",
+    "RETURN OLD;",
+];
+
+/// As it may keep what matters of a row, or make another of it.
+const FALSIFIES: [&str; 2] = [
+    "NEW.state := OLD.state; RETURN NEW;",
+    "NEW.state := 'pending'; NEW.token := 0; NEW.doubt_since := NULL; RETURN NEW;",
 ];
 
 /// Seen: no worker claimed anything for as long as one row stood there; and one that was kept as it was without an
-/// error was posted again and again.
+/// error, or was changed into what it had been, was posted again and again.
 #[tokio::test]
 async fn a_row_that_cannot_be_claimed_is_passed_over() {
-    for what in REFUSALS {
+    for what in REFUSALS.into_iter().chain(FALSIFIES) {
         let mut it = Fresh::new().await;
         let rows = it.insert(&(1..=9).map(valid).collect::<Vec<_>>()).await;
         meets(&it, "pending", what).await;
@@ -154,7 +161,7 @@ async fn a_row_that_cannot_be_claimed_is_passed_over() {
 /// Not even to say that it is invalid, or to write its service anew.
 #[tokio::test]
 async fn what_cannot_be_written_to_an_ill_row_keeps_no_other_from_its_turn() {
-    for what in REFUSALS {
+    for what in REFUSALS.into_iter().chain(FALSIFIES) {
         for ill in ["telefone = 'none'", "id_cliente_servico = '03'"] {
             let mut it = Fresh::new().await;
             let rows = it.insert(&(1..=4).map(valid).collect::<Vec<_>>()).await;
@@ -189,10 +196,11 @@ async fn a_row_that_cannot_be_read_is_passed_over() {
     assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), []);
 }
 
-/// Also one that comes alone, by whatever code the trigger fails.
+/// Also one that comes alone, by whatever code the trigger fails. Seen: the log said that it was opened, the row stayed
+/// in flight, and the proof was gone.
 #[tokio::test]
 async fn an_outcome_that_the_database_will_not_have_is_kept_whatever_it_says() {
-    for what in REFUSALS {
+    for what in REFUSALS.into_iter().chain(FALSIFIES) {
         let mut it = Fresh::new().await;
         it.insert(&(1..=4).map(valid).collect::<Vec<_>>()).await;
         let claims = it.claim(want(9)).await.expect("it claims").claims;
@@ -205,6 +213,57 @@ async fn an_outcome_that_the_database_will_not_have_is_kept_whatever_it_says() {
         assert_eq!(became, expected, "{what}");
         it.execute("DROP FUNCTION public.meet() CASCADE").await;
         assert_eq!(it.settle(&settles).await.expect("it settles"), [Settled::Written; 4], "{what}");
+    }
+}
+
+/// Whatever became of the row, in the same commit as others or by itself.
+#[tokio::test]
+async fn no_outcome_counts_as_written_before_it_stands() {
+    let fault = || Fault { code: "code".to_owned(), message: "message".to_owned() };
+    let changes: [&dyn Fn(&Claim) -> Change; 6] = [
+        &|claim| opened(claim).change,
+        &|_| Change::Release,
+        &|_| Change::Rejected { attempts: 1, fault: fault() },
+        &|_| Change::Later { at: at(9), attempts: 1, doubt: None, fault: Some(fault()) },
+        &|_| Change::Later { at: at(9), attempts: 1, doubt: Some(Doubt::since(at(9))), fault: None },
+        &|_| Change::Unconfirmed { doubt: Doubt::since(at(9)), fault: fault() },
+    ];
+    for what in ["RETURN OLD;"].into_iter().chain(FALSIFIES) {
+        for change in changes {
+            let mut it = Fresh::new().await;
+            it.insert(&(1..=4).map(valid).collect::<Vec<_>>()).await;
+            let claims = it.claim(want(9)).await.expect("it claims").claims;
+            meets(&it, "in_flight", what).await;
+            let settle =
+                |it: &Claim| Settle { row: it.row, token: it.token, change: change(it), attempt: None };
+            let settles: Vec<Settle> = claims.iter().map(settle).collect();
+            let became = it.settle(&settles).await.expect("it settles");
+            assert_eq!(became[2], Settled::Locked, "{what} {:?}", settles[2].change);
+            assert_eq!(became[3], Settled::Written, "{what} {:?}", settles[3].change);
+            it.execute("DROP FUNCTION public.meet() CASCADE").await;
+            let became = it.settle(&settles[2..3]).await.expect("it settles");
+            assert_eq!(became, [Settled::Written], "{what} {:?}", settles[2].change);
+        }
+    }
+}
+
+/// Of a row that was taken in meanwhile.
+#[tokio::test]
+async fn a_late_proof_is_kept_until_it_stands() {
+    for what in REFUSALS.into_iter().chain(FALSIFIES) {
+        let mut it = Fresh::new().await;
+        let rows = it.insert(&(1..=4).map(valid).collect::<Vec<_>>()).await;
+        let claims = it.claim(want(9)).await.expect("it claims").claims;
+        it.recover(at(2)).await.expect("it recovers");
+        meets(&it, "in_doubt", what).await;
+        let settles: Vec<Settle> = claims.iter().map(opened).collect();
+        let became = it.settle(&settles).await.expect("it settles");
+        let expected: Vec<_> =
+            (0..4).map(|n| if n == 2 { Settled::Locked } else { Settled::Written }).collect();
+        assert_eq!(became, expected, "{what}");
+        it.execute("DROP FUNCTION public.meet() CASCADE").await;
+        assert_eq!(it.settle(&settles[2..3]).await.expect("it settles"), [Settled::Written], "{what}");
+        assert_eq!(it.state(rows[2]).await, State::Opened, "{what}");
     }
 }
 
@@ -227,7 +286,7 @@ async fn a_trigger_that_lets_nothing_through_is_no_rows_fault() {
 /// other rows too.
 #[tokio::test]
 async fn what_cannot_be_taken_in_keeps_no_other_row_in_flight() {
-    for what in REFUSALS {
+    for what in REFUSALS.into_iter().chain(FALSIFIES) {
         let mut it = Fresh::new().await;
         let rows = it.insert(&(1..=4).map(valid).collect::<Vec<_>>()).await;
         it.claim(want(9)).await.expect("it claims");
