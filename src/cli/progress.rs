@@ -169,7 +169,7 @@ impl Watch for Progress<'_> {
         match (became, &settle.change) {
             (Settled::Written, Change::Opened { .. }) => count(&self.n_opened),
             (Settled::Written, Change::Release | Change::Later { .. })
-            | (Settled::Stale | Settled::Locked, _) => {}
+            | (Settled::Stale | Settled::Deleted | Settled::Locked, _) => {}
             _ => count(&self.n_not_opened),
         }
         if settle.change != Change::Release {

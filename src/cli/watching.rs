@@ -350,6 +350,21 @@ fn log(settle: &Settle, became: Settled, name: &Name) {
             );
             return;
         }
+        (Settled::Deleted, Change::Opened { opening, .. } | Change::Conflict { opening, .. }) => {
+            tracing::error!(
+                row.id = id,
+                lote,
+                referencia,
+                protocolo = &*opening.protocolo,
+                id_atendimento = opening.id_atendimento,
+                "row {id} was deleted while it was sent: its ticket exists, and no row has it"
+            );
+            return;
+        }
+        (Settled::Deleted, _) => {
+            tracing::warn!(row.id = id, lote, referencia, "row {id} was deleted while it was sent");
+            return;
+        }
         (Settled::Duplicate, _) => {
             tracing::error!(
                 row.id = id,
@@ -391,7 +406,7 @@ struct Name {
 
 impl Watch for RowLog {
     fn claimed(&self, claim: &Claim) {
-        if !tracing::enabled!(tracing::Level::INFO) {
+        if !tracing::enabled!(tracing::Level::ERROR) {
             return;
         }
         let name = Name { lote: Arc::clone(&claim.lote), referencia: Arc::clone(&claim.referencia) };
@@ -399,7 +414,7 @@ impl Watch for RowLog {
     }
 
     fn settled(&self, settle: &Settle, became: Settled) {
-        if !tracing::enabled!(tracing::Level::INFO) {
+        if !tracing::enabled!(tracing::Level::ERROR) {
             return;
         }
         let mut names = self.names.borrow_mut();

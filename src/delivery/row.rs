@@ -251,6 +251,8 @@ pub enum Settled {
     /// The row has another owner, is final, or was never claimed as far as the outbox knows; nothing of
     /// the change was written.
     Stale,
+    /// Somebody deleted the row; nothing was written.
+    Deleted,
     /// The row is `opened` under another protocolo already: stands as the warning `duplicate`.
     Duplicate,
     /// The `id_atendimento` belongs to another row: this row is now in `conflict`.

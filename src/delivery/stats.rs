@@ -309,7 +309,7 @@ impl Stats {
                 Change::Unconfirmed { .. } => self.unconfirmed += 1,
                 Change::Conflict { .. } => self.conflicts += 1,
             },
-            Settled::Stale => self.stale += 1,
+            Settled::Stale | Settled::Deleted => self.stale += 1,
             Settled::Duplicate => self.duplicates += 1,
             Settled::Taken => self.conflicts += 1,
             Settled::Locked => {}

@@ -33,7 +33,7 @@ pub(super) async fn settle_odd(
     worker: i64,
     settle: &Settle,
 ) -> Result<Settled, OutboxError> {
-    let Some(found) = found(conn, worker, settle).await? else { return Ok(Settled::Stale) };
+    let Some(found) = found(conn, worker, settle).await? else { return Ok(Settled::Deleted) };
     let (to_write, settled) = found.meet(settle, text);
     if to_write != Write::Nothing {
         write_odd(conn, worker, settle, to_write).await?;

@@ -47,7 +47,7 @@ pub(super) async fn settle_odd(
         .fetch_optional(&mut *conn)
         .await
         .trouble()?;
-    let Some(found) = found else { return Ok(Settled::Stale) };
+    let Some(found) = found else { return Ok(Settled::Deleted) };
     let it: Columns = stored("outbox", &found)?;
     let found = Found {
         state: state_of(&it.state).ok_or_else(|| unreadable("outbox.state"))?,

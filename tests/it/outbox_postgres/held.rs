@@ -373,3 +373,26 @@ async fn a_row_that_somebody_holds_stops_no_worker_and_no_stop() {
     assert_eq!(sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut conn).await.unwrap(), 1, "it is looked up");
     assert_eq!((site.audit().tickets, site.audit().duplicates.len()), (31, 0));
 }
+
+/// Seen: the log said at INFO that another had settled it, and nobody heard of the ticket.
+#[tokio::test]
+async fn the_ticket_of_a_row_that_was_deleted_is_told_of() {
+    let (site, database) = (Site::new("latency=1s"), Database::fresh().await);
+    let mut command = site.command(&["worker", "--rate", "unlimited"]);
+    command.env("DATABASE_URL", database.url());
+    let mut worker = Site::start(command, "working for");
+    let mut conn = database.connect().await;
+    let insert =
+        "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, lote, referencia)
+                  VALUES ('1', 'Sem sinal', 'Maria', '37999998888', 'queda', 'c7')";
+    sqlx::raw_sql(insert).execute(&mut conn).await.unwrap();
+    until(&mut conn, "state = 'in_flight'").await;
+    sqlx::raw_sql("DELETE FROM mutirao.outbox").execute(&mut conn).await.unwrap();
+    let said = worker.until_it_says("its ticket exists, and no row has it").to_owned();
+    let line = said.lines().last().unwrap_or_default();
+    for part in ["ERROR", "queda", "c7", "protocolo=", "row.id=1"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    assert_eq!(worker.end_by(Signal::TERM), Some(0));
+    assert_eq!(site.audit().tickets, 1);
+}

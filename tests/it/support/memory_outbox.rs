@@ -518,7 +518,7 @@ pub fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle, worker: u64, now: 
         let mut others = rows.iter().filter(|(id, row)| **id != settle.row.0 && row.state == State::Opened);
         others.find(|(_, row)| has_it(row)).map(|(id, _)| RowId(*id))
     });
-    let Some(row) = rows.get_mut(&settle.row.0) else { return Settled::Stale };
+    let Some(row) = rows.get_mut(&settle.row.0) else { return Settled::Deleted };
     let found = Found {
         state: row.state,
         token: row.token,
