@@ -209,7 +209,17 @@ async fn database(url: &str, findings: &Findings<'_>) -> Exit {
         true => findings.ok("durability", "ok"),
         false => findings.wrong("durability", "fsync or full_page_writes is off, so a power cut may forget what was sent; set both on in postgresql.conf"),
     }
+    if let Some(what) = health.not_ours {
+        findings.doubtful("triggers", &not_ours(&what));
+    }
     exit
+}
+
+/// What hangs on the tables of an outbox, and what that may do.
+pub(super) fn not_ours(what: &str) -> String {
+    format!(
+        "not ours: {what}; they may keep rows from being claimed, or tickets from being written: see what for"
+    )
 }
 
 fn unreachable_at(target: &Target) -> Failure {

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 
 use super::args::{Global, Worker};
 use super::delivering::{self, Run, Sight, Target};
+use super::doctor::not_ours;
 use super::exit::{self, Exit, Signal};
 use super::failure::Failure;
 use super::import::other_host;
@@ -100,11 +101,16 @@ async fn work(
         target.keep_books(folder)?;
     }
     if let AnyOutbox::Postgres(outbox) = &outbox
-        && outbox.health().await.is_ok_and(|it| !it.is_durable)
+        && let Ok(health) = outbox.health().await
     {
-        screen.note(
-            "a power cut may make the database forget what was sent: set fsync and full_page_writes on",
-        );
+        if !health.is_durable {
+            screen.note(
+                "a power cut may make the database forget what was sent: set fsync and full_page_writes on",
+            );
+        }
+        if let Some(what) = health.not_ours {
+            screen.note(not_ours(&what));
+        }
     }
     let terms = Terms { rate: policy.rate, lease: working.lease, timeout: target.timeout };
     let worker = start.patiently(async || Ok(outbox.register("worker", terms).await?)).await?;

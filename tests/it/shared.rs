@@ -418,3 +418,19 @@ async fn a_database_that_may_forget_is_told_of_by_doctor_and_worker() {
     let said = site.run_at(&database.url(), &["worker", "--until-empty"]).expect(0);
     assert_ne!(said.stderr.contains("set fsync and full_page_writes on"), is_durable, "{}", said.stderr);
 }
+
+#[tokio::test]
+async fn what_hangs_on_the_outbox_and_is_not_ours_is_told_by_doctor_and_worker() {
+    let (site, database) = (Site::new(""), Database::fresh().await);
+    let run = |command: &[&str]| site.run_at(&database.url(), command).expect(0);
+    let [doctor, worker] = [&["doctor"][..], &["worker", "--until-empty"]];
+    assert!(!run(doctor).stdout.contains("not ours"));
+    assert!(!run(worker).stderr.contains("not ours"));
+    let sql = "CREATE FUNCTION public.meet() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN OLD; END$$;
+               CREATE TRIGGER \"Keeps it\" BEFORE UPDATE ON mutirao.outbox FOR EACH ROW EXECUTE FUNCTION public.meet();
+               CREATE RULE more AS ON DELETE TO mutirao.attempt DO INSTEAD NOTHING";
+    sqlx::raw_sql(sql).execute(&mut database.connect().await).await.unwrap();
+    let what = "not ours: rule more of mutirao.attempt, trigger \"Keeps it\" of mutirao.outbox;";
+    assert!(run(doctor).stdout.contains(what), "{}", run(doctor).stdout);
+    assert!(run(worker).stderr.contains(what), "{}", run(worker).stderr);
+}

@@ -1,6 +1,6 @@
 //! What a run needs of the server besides the schema.
 
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::error::Trouble;
 use super::{OpenError, PgOutbox, connect, rights};
@@ -14,7 +14,19 @@ pub struct Health {
     pub takes_writes: bool,
     /// What was committed survives a power cut.
     pub is_durable: bool,
+    /// Triggers and rules on our tables that are not ours.
+    pub not_ours: Option<String>,
 }
+
+/// What keeps a change from a row, or makes another of it. The printed roles ask for the same, and for functions
+/// ([`super::ROLES`]).
+const NOT_OURS: &str = "SELECT string_agg(what, ', ' ORDER BY what) FROM (
+    SELECT format('trigger %I of %s', t.tgname, c.oid::regclass) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+     WHERE c.relnamespace = to_regnamespace('mutirao') AND NOT t.tgisinternal
+       AND t.tgfoid IS DISTINCT FROM to_regprocedure('mutirao.wake_up()')
+    UNION ALL
+    SELECT format('rule %I of %s', r.rulename, c.oid::regclass) FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+     WHERE c.relnamespace = to_regnamespace('mutirao')) it(what)";
 
 /// What a worker cannot do without, and what somebody may hold a lock on for long.
 const TABLES: &str = "SELECT FROM mutirao.outbox, mutirao.batch, mutirao.pace, mutirao.worker LIMIT 0";
@@ -44,11 +56,15 @@ impl Ping {
 impl PgOutbox {
     pub async fn health(&self) -> Result<Health, OutboxError> {
         // Workers ask for `synchronous_commit` themselves, whatever the server's default.
-        let sql = "SELECT current_setting('server_version'),
-                          NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off',
-                          current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on'";
-        let (version, takes_writes, is_durable) =
-            sqlx::query_as(sql).persistent(false).fetch_one(&mut *self.conn().await?).await.trouble()?;
-        Ok(Health { version, takes_writes, is_durable })
+        let sql = format!(
+            "SELECT current_setting('server_version'),
+                    NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off',
+                    current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on',
+                    ({NOT_OURS})"
+        );
+        let asked = sqlx::query_as(AssertSqlSafe(sql)).persistent(false);
+        let (version, takes_writes, is_durable, not_ours) =
+            asked.fetch_one(&mut *self.conn().await?).await.trouble()?;
+        Ok(Health { version, takes_writes, is_durable, not_ours })
     }
 }
