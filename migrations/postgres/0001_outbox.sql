@@ -289,8 +289,11 @@ CREATE TABLE mutirao.record (
     line        bigint NOT NULL,
     -- A JSON list of texts. Not `jsonb`, which holds no NUL.
     cells       text NOT NULL,
-    problems    text
+    problems    text,
+    whole       text
 );
+
+CREATE INDEX record_corrected ON mutirao.record (id) WHERE whole IS NOT NULL;
 
 COMMENT ON TABLE mutirao.record IS 'One line of an imported file';
 COMMENT ON COLUMN mutirao.record.id IS 'Grows in input order, within a source and from one to the next';
@@ -298,6 +301,7 @@ COMMENT ON COLUMN mutirao.record.source IS 'The file';
 COMMENT ON COLUMN mutirao.record.line IS 'The physical line at which it starts, the header being 1';
 COMMENT ON COLUMN mutirao.record.cells IS 'Its cells, as JSON';
 COMMENT ON COLUMN mutirao.record.problems IS 'Why it is invalid, as JSON';
+COMMENT ON COLUMN mutirao.record.whole IS 'What the last whole file said of its row, as JSON, where a correction says something else since';
 
 -- Who works on this outbox. A worker whose lease has run out is dead: its rows in flight may have
 -- been sent, and are looked up by the others.

@@ -60,8 +60,12 @@ CREATE TABLE record (
     fields      TEXT NOT NULL,
     cells       TEXT NOT NULL,
     problems    TEXT,
-    warning     TEXT
+    warning     TEXT,
+    -- What the last whole file said, as `fields`, where a correction says something else since.
+    whole       TEXT
 ) STRICT;
+
+CREATE INDEX record_corrected ON record (id) WHERE whole IS NOT NULL;
 
 CREATE TABLE outbox (
     id               INTEGER PRIMARY KEY,

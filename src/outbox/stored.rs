@@ -114,6 +114,7 @@ struct RowHead<'a> {
     #[serde(borrow)]
     warning: Option<Text<'a>>,
     gone: u8,
+    corrected: u8,
     place: i64,
 }
 
@@ -138,6 +139,7 @@ impl<'a> StoredRow<'a> {
             error_message: text(head.error_message),
             warning: text(head.warning),
             is_gone: head.gone != 0,
+            is_corrected: head.corrected != 0,
         })
     }
 }
@@ -268,6 +270,7 @@ impl ReportRow<'_> {
             error_message: self.error_message.map(own),
             warning: self.warning.map(own),
             is_gone: self.is_gone,
+            is_corrected: self.is_corrected,
         }
     }
 }

@@ -402,6 +402,8 @@ pub struct ReportRow<'a> {
     pub warning: Option<Cow<'a, str>>,
     /// Its file no longer has it. It stands behind the rows of the file, while it may have a ticket.
     pub is_gone: bool,
+    /// A correction changed it since its file came.
+    pub is_corrected: bool,
 }
 
 /// Where a page ended: give it back to get the next one.

@@ -78,6 +78,36 @@ fn what_was_fixed_in_errors_csv_is_opened_and_nothing_twice() {
     assert_eq!(site.read("queda.mutirao/errors.csv").lines().count(), 1);
 }
 
+/// The natural next command after an interruption; it said that the file was another outage's, and `--new` opened
+/// the rest twice.
+#[test]
+fn the_original_takes_back_nothing_that_was_corrected() {
+    let site = Site::new("");
+    let header = "id_cliente_servico;descricao;nome;telefone;referencia\n";
+    let file =
+        format!("{header}30001;a;Ana;999;x1\n30.002;b;Bia;37999112202;x2\n30003;c;Caio;37999112203;x3\n");
+    site.write("k.csv", &file);
+    let import = |file: &str, more: &[&str]| {
+        site.run(&[&["import", file, "--rate", "unlimited", "--json"], more].concat())
+    };
+    import("k.csv", &["--sample", "9"]);
+    let n_before = site.audit().tickets;
+    let errors = site.read("k.mutirao/errors.csv");
+    site.write("k.mutirao/errors.csv", errors.replace(";999;", ";37999112201;").replace("30.002;", "30002;"));
+    import("k.mutirao/errors.csv", &[]).expect(0);
+    let tickets = site.audit().tickets;
+    assert!(n_before < tickets);
+    // As it was, and saved again with other line ends.
+    for text in [file.clone(), file.replace('\n', "\r\n")] {
+        site.write("k.csv", text);
+        assert_eq!(import("k.csv", &[]).expect(0).json()["counts"]["opened"], 3);
+        let phones: Vec<_> =
+            site.table("k.mutirao/results.csv").iter().map(|it| it["telefone"].clone()).collect();
+        assert_eq!(phones, ["37999112201", "37999112202", "37999112203"]);
+    }
+    assert_eq!(site.audit().tickets, tickets);
+}
+
 /// Its description was opened cut off at the semicolon, with the rest of it as the customer's name.
 #[test]
 fn a_line_that_was_damaged_is_not_opened_from_an_errors_csv_that_leaves_it_so() {

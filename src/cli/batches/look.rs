@@ -116,6 +116,10 @@ impl Look {
                     continue;
                 };
                 line.is_known = true;
+                if row.is_corrected {
+                    found.unchanged += 1; // Its cells are a correction's, which stands.
+                    continue;
+                }
                 let service = service_at.and_then(|at| row.cells.get(at)).map_or(0, |it| hash_cell(it));
                 if service != 0 && line.service != 0 && service != line.service {
                     found.reused += 1;

@@ -42,7 +42,7 @@ impl PgOutbox {
                   ORDER BY o.id FOR UPDATE OF o SKIP LOCKED),
              lines AS (
                  UPDATE mutirao.record r
-                    SET cells = '[]', problems = CASE WHEN r.problems IS NOT NULL THEN '[]' END
+                    SET cells = '[]', whole = NULL, problems = CASE WHEN r.problems IS NOT NULL THEN '[]' END
                    FROM due WHERE r.id = due.record),
              notes AS (UPDATE mutirao.attempt a SET note = '' FROM due WHERE a.row_id = due.id),
              purged AS (

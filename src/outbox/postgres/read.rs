@@ -58,7 +58,7 @@ const DUE_LONGEST: &str = "min(coalesce(o.sent_at, greatest(o.created_at, o.avai
 const ROW_HEAD: &str = "json_build_array(o.id, o.line, o.lote,
     (SELECT it.code FROM mutirao.batch it WHERE it.name = o.lote), o.referencia, o.state, o.protocolo, o.id_atendimento,
     array_remove(o.ids_ordem_servico, NULL), array_remove(o.numeros_ordem_servico, NULL), greatest(o.attempts, 0),
-    o.error_code, o.error_message, o.warning, o.gone::int, o.place)";
+    o.error_code, o.error_message, o.warning, o.gone::int, (r.whole IS NOT NULL)::int, o.place)";
 
 /// Of `o`: what a producer says, as JSON of a [`RawTicket`].
 fn raw_ticket() -> String {

@@ -51,7 +51,7 @@ impl PgOutbox {
             "CREATE TEMP TABLE incoming (
                  record bigint NOT NULL DEFAULT nextval('mutirao.record_id_seq'), line bigint NOT NULL,
                  content_key text NOT NULL, code integer, referencia text, repeat_key bytea, cells text NOT NULL,
-                 problems text, warning text, error_code text, error_message text, {}
+                 problems text, warning text, error_code text, error_message text, whole text, {}
              ) ON COMMIT DROP",
             each_field(definition)
         );

@@ -71,6 +71,9 @@ async fn merged<'a>(
     let (batch, kind) = merge.identify().await?;
     (merge.batch, merge.kind) = (batch, kind);
     merge.refuse_doubled().await?;
+    if kind == MergeKind::Whole {
+        merge.keep_corrections().await?;
+    }
     merge.refuse_reused(options.withdrawn).await?;
     if kind == MergeKind::Correction {
         merge.fill_up().await?;
@@ -197,6 +200,31 @@ impl<'a> Merge<'a> {
         let sql = format!("CREATE TEMP TABLE refused AS {DOUBLED}");
         self.run(sql, &[]).await?;
         self.refuse().await
+    }
+
+    /// A line that is as it was in the last whole file says nothing new: what a correction made of its row since
+    /// stands.
+    async fn keep_corrections(&mut self) -> Result<(), OutboxError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM record WHERE whole IS NOT NULL)";
+        if !sqlx::query_scalar(sql).fetch_one(&mut *self.tx).await.trouble()? {
+            return Ok(());
+        }
+        let headers = self.headers_of_batch().await?;
+        let sql = format!(
+            "UPDATE record
+                SET fields = o.fields, cells = {}, problems = o.problems, warning = o.warning, service = o.service,
+                    repeat_key = o.repeat_key, whole = o.whole
+               FROM staged s JOIN outbox x ON x.lote = s.lote AND x.referencia = s.referencia
+                             JOIN record o ON o.id = x.record
+              WHERE record.id = s.record AND o.whole = record.fields",
+            cells_under(&self.headers, &headers, "o.cells", "record.cells")
+        );
+        self.run(sql, &[]).await?;
+        let sql = "UPDATE staged
+                      SET valid = n.problems IS NULL, repeat_key = iif(n.problems IS NULL, n.repeat_key, NULL),
+                          service = n.service, warning = n.warning
+                     FROM record n WHERE n.id = staged.record AND n.whole IS NOT NULL";
+        self.run(sql, &[]).await.map(drop)
     }
 
     /// A reference that comes again with another service is another customer's: its line is invalid, unless
@@ -375,9 +403,9 @@ impl<'a> Merge<'a> {
         let cells = cells_under(&self.headers, headers, "o.cells", "'[]'");
         let sql = format!(
             "INSERT INTO record (id, source, line, content_key, code, referencia, service, repeat_key, fields,
-                                 cells, problems, warning)
+                                 cells, problems, warning, whole)
              SELECT k.record, ?1, o.line, o.content_key, o.code, o.referencia, o.service, o.repeat_key, o.fields,
-                    {cells}, o.problems, o.warning
+                    {cells}, o.problems, o.warning, o.whole
                FROM kept k JOIN record o ON o.id = k.old_record"
         );
         self.run(sql, &[self.source]).await?;
@@ -398,7 +426,10 @@ impl<'a> Merge<'a> {
     /// Known rows keep their place and take on the new cells; one that was gone comes back at the end.
     async fn correct(&mut self) -> Result<(), OutboxError> {
         let sql = "UPDATE record SET fields = n.fields, cells = n.cells, problems = n.problems,
-                                     warning = n.warning, service = n.service, repeat_key = n.repeat_key
+                                     warning = n.warning, service = n.service, repeat_key = n.repeat_key,
+                                     whole = CASE WHEN record.whole IS NOT NULL OR NOT s.changed THEN record.whole
+                                                  WHEN (SELECT kind FROM source WHERE id = record.source) = 'whole'
+                                                  THEN record.fields END
                      FROM staged s, record n
                     WHERE record.id = s.old_record AND n.id = s.record AND s.free AND NOT s.was_gone";
         self.run(sql, &[]).await?;

@@ -26,7 +26,7 @@ fn in_scope() -> String {
 /// The head of an entry of a [`Page`]; its cells are put in as they stand.
 const ROW_HEAD: &str =
     "json_array(o.id, o.line, b.name, b.code, o.referencia, o.state, o.protocolo, o.id_atendimento,
-    json(o.ids_os), json(o.numeros_os), o.attempts, o.error_code, o.error_message, o.warning, o.gone, o.record)";
+    json(o.ids_os), json(o.numeros_os), o.attempts, o.error_code, o.error_message, o.warning, o.gone, r.whole IS NOT NULL, o.record)";
 
 impl Reader {
     /// The rows of `scope` in input order, at most `n` of them, after the one where `after` stands.

@@ -23,6 +23,7 @@ on_every_driver! {
     a_correction_with_fewer_columns_of_parametros_takes_none_of_its_keys_away,
     a_correction_of_a_row_in_doubt_is_not_forgotten_when_the_doubt_ends,
     an_invalid_row_that_a_correction_leaves_as_it_was_stays_invalid,
+    a_correction_stands_until_its_line_changes,
 }
 
 async fn a_reference_stands_once_in_a_file(driver: Driver) {
@@ -380,4 +381,57 @@ async fn an_invalid_row_that_a_correction_leaves_as_it_was_stays_invalid(driver:
     let merged = it.import(&File::of("x", &mended)).await;
     assert_eq!((merged.counts.updated, merged.counts.invalid), (3, 0));
     assert_eq!(run(&it.outbox, merged.scope(), |n| opened(n + 10)).await, 3);
+}
+
+/// Rows that were corrected became invalid again with the cells of the original, which came again to go on; and
+/// what was typed stood in no file any more.
+async fn a_correction_stands_until_its_line_changes(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let typed = "3188887777";
+    let named = |service, text, referencia| Line { referencia: Some(referencia), ..line(service, text) };
+    let whole = [
+        Line { phone: BAD, ..named(1, "a", "A") },
+        named(2, "b", "B"),
+        Line { phone: BAD, ..line(3, "c") },
+        line(4, "d"),
+    ];
+    let first = it.import(&File::of("b", &whole)).await;
+    run(&it.outbox, first.scope(), |n| if n == 3 { rejected(n) } else { opened(n) }).await;
+    let rows = errors(&it, &first).await;
+    let ours = |n: usize, it| Line { code: rows[n].1, referencia: Some(&rows[n].2), phone: typed, ..it };
+    // The second was refused for its service, and is opened with another one.
+    let mended = [ours(0, line(1, "a")), ours(1, line(22, "b")), ours(2, line(3, "c"))];
+    let merged = it.import(&File::of("errors", &mended)).await;
+    assert_eq!((merged.kind, merged.counts.updated), (MergeKind::Correction, 3));
+    let worker = it.worker().await;
+    let queue = worker.queue(merged.scope());
+    let want = ClaimRequest { now: at(1), posts: 0, look_ups: 9, end: End::Front };
+    let claim = queue.claim(want).await.expect("it claims").claims.remove(0);
+    let settle = Settle { row: claim.row, token: claim.token, change: opened(22), attempt: None };
+    queue.settle(&[settle]).await.expect("it settles");
+    worker.retire().await.expect("it leaves");
+
+    let moved = File { headers: &["fone", "nova", "servico", "texto"], ..File::of("b", &whole) };
+    for file in [File::of("b", &whole), File::of("b", &whole), moved] {
+        let merged = it.import(&file).await;
+        assert_eq!((merged.counts.unchanged, merged.counts.outdated), (4, 0), "{:?}", merged.counts);
+        assert_eq!(states(&it, "b", 2..=5).await, ["pending", "opened", "pending", "opened"]);
+        for (n, service) in [(2, "1"), (3, "22"), (4, "3")] {
+            let row = it.row("b", n).await;
+            let said = [Field::IdClienteServico, Field::Telefone].map(|field| row.fields.get(field).unwrap());
+            assert_eq!(said, [service, typed]);
+            assert!(row.report.cells.contains(&typed.into()) && row.report.cells.contains(&service.into()));
+            assert!(row.report.is_corrected && row.problems.is_empty());
+        }
+    }
+    // A line that says something else wins; and then that is what a line is compared with.
+    let changed = [Line { phone: "3177776666", ..whole[0] }, whole[1], whole[2], whole[3]];
+    for _ in 0..2 {
+        it.import(&File::of("b", &changed)).await;
+        assert_eq!(states(&it, "b", 2..=5).await, ["pending", "opened", "pending", "opened"]);
+        let phone = async |n| it.row("b", n).await.fields.get(Field::Telefone).map(str::to_owned);
+        assert_eq!([phone(2).await.as_deref(), phone(4).await.as_deref()], [Some("3177776666"), Some(typed)]);
+    }
+    it.import(&File::of("b", &whole)).await;
+    assert_eq!(states(&it, "b", 2..=5).await, ["invalid phone_length", "opened", "pending", "opened"]);
 }

@@ -19,6 +19,7 @@ mod who;
 use sqlx::postgres::{PgArguments, Postgres};
 use sqlx::{Arguments, AssertSqlSafe, Transaction};
 
+use super::columns::each_field;
 use super::error::Trouble;
 use super::read::{Reach, counts};
 use super::staging::Staging;
@@ -49,6 +50,11 @@ pub(super) async fn rehearse(staging: Staging, options: &MergeOptions<'_>) -> Re
     let counts = counts(&mut merge.tx, &range).await?;
     merge.tx.rollback().await.trouble()?;
     Ok(Rehearsal { merged, counts })
+}
+
+/// What `of` says, as `mutirao.record.whole` has it.
+fn fields_of(of: &str) -> String {
+    format!("json_build_array({})::text", each_field(|field| format!("{of}.{field}")))
 }
 
 struct Merge {
@@ -154,6 +160,9 @@ impl Merge {
         self.identify().await?;
         self.refuse_doubled().await?;
         self.find_known().await?;
+        if self.kind == MergeKind::Whole {
+            self.keep_corrections().await?;
+        }
         self.refuse_reused().await?;
         if self.kind == MergeKind::Correction {
             self.fill_up().await?;

@@ -6,7 +6,7 @@ use sqlx::{Acquire, AssertSqlSafe};
 
 use super::super::error::{Trouble, is_deadlock};
 use super::super::read::field_names;
-use super::{Merge, NOW, Places, Purpose};
+use super::{Merge, NOW, Places, Purpose, fields_of};
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
 use crate::outbox::merges::{gone, outdated};
@@ -121,10 +121,9 @@ impl Merge {
     }
 
     /// Those of the batch's last whole file.
-    async fn headers_of_batch(&mut self) -> Result<Vec<String>, OutboxError> {
-        let sql =
-            "SELECT s.headers FROM mutirao.batch b JOIN mutirao.source s ON s.id = b.source WHERE b.id = $1";
-        let found = sqlx::query_scalar(sql).bind(self.batch).persistent(false).fetch_optional(&mut *self.tx);
+    pub(super) async fn headers_of_batch(&mut self) -> Result<Vec<String>, OutboxError> {
+        let sql = "SELECT s.headers FROM mutirao.batch b JOIN mutirao.source s ON s.id = b.source WHERE b.name = $1";
+        let found = sqlx::query_scalar(sql).bind(&self.name).persistent(false).fetch_optional(&mut *self.tx);
         let found: Option<String> = found.await.trouble()?;
         found.map_or_else(|| Ok(field_names()), |found| stored("source.headers", &found))
     }
@@ -137,6 +136,16 @@ impl Merge {
                         WHERE r.id = s.old_record AND s.free AND NOT s.was_gone
                           AND (r.cells, r.problems) IS DISTINCT FROM (i.cells, i.problems)";
             self.run_sql(sql, &[]).await?;
+        }
+        if self.kind == MergeKind::Correction {
+            let sql = format!(
+                "UPDATE mutirao.record AS r SET whole = {}
+                   FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id
+                  WHERE r.id = s.old_record AND s.free AND s.changed AND NOT s.was_gone AND r.whole IS NULL
+                    AND EXISTS (SELECT FROM mutirao.source f WHERE f.id = r.source AND f.kind = 'whole')",
+                fields_of("x")
+            );
+            self.run_sql(&sql, &[]).await?;
         }
         if self.places == Places::Taken {
             return Ok(());
@@ -161,8 +170,8 @@ impl Merge {
             ),
         };
         let sql = format!(
-            "INSERT INTO mutirao.record (id, source, line, cells, problems)
-             SELECT i.record, $1, i.line, {cells}, {problems}
+            "INSERT INTO mutirao.record (id, source, line, cells, problems, whole)
+             SELECT i.record, $1, i.line, {cells}, {problems}, i.whole
                FROM staged s JOIN incoming i ON i.record = s.record
                     LEFT JOIN mutirao.record o ON o.id = s.old_record AND (s.was_gone OR s.outdated IS NOT NULL)
                     LEFT JOIN mutirao.source f ON f.id = o.source
@@ -233,11 +242,11 @@ impl Merge {
             steps.push(format!(
                 "WITH kept AS (
                      SELECT it.*, nextval('mutirao.record_id_seq') AS record
-                       FROM (SELECT o.id, r.id AS old_record, r.line, {cells} AS cells, r.problems
+                       FROM (SELECT o.id, r.id AS old_record, r.line, {cells} AS cells, r.problems, r.whole
                                FROM mutirao.outbox o JOIN mutirao.record r ON r.id = o.record
                               WHERE o.batch = $1 AND o.gone AND {} {reach} ORDER BY r.id) AS it),
-                 written AS (INSERT INTO mutirao.record (id, source, line, cells, problems)
-                             SELECT record, $2, line, cells, problems FROM kept),
+                 written AS (INSERT INTO mutirao.record (id, source, line, cells, problems, whole)
+                             SELECT record, $2, line, cells, problems, whole FROM kept),
                  forgotten AS (DELETE FROM mutirao.record WHERE id IN (SELECT old_record FROM kept))
                  UPDATE mutirao.outbox AS o SET record = kept.record, import = $2 FROM kept WHERE o.id = kept.id",
                 unsettled("o")
@@ -253,7 +262,7 @@ impl Merge {
 
 /// The cells `cells`, which stand under `from`, under `to`; those of other columns are of `others`, which stand
 /// under `to` already. The cells are SQL.
-fn cells_under(to: &[String], from: &[String], cells: &str, others: &str) -> String {
+pub(super) fn cells_under(to: &[String], from: &[String], cells: &str, others: &str) -> String {
     let at = to.iter().map(|header| match from.iter().position(|it| it == header) {
         Some(at) => at.to_string(),
         None => "NULL".to_owned(),

@@ -2,9 +2,11 @@
 
 use sqlx::AssertSqlSafe;
 
+use super::super::columns::each_field;
 use super::super::error::Trouble;
 use super::super::staging::lock;
-use super::{File, Merge};
+use super::places::cells_under;
+use super::{File, Merge, fields_of};
 use crate::delivery::OutboxError;
 use crate::outbox::merges::{DOUBLED, REUSED, free};
 use crate::outbox::stored::count;
@@ -126,6 +128,32 @@ impl Merge {
                    moved = x.service IS NOT NULL AND i.id_cliente_servico <> x.service::text
               FROM mutirao.outbox x, incoming i
               WHERE i.record = s.record AND x.lote = s.lote AND x.referencia = s.referencia";
+        self.run_sql(sql, &[]).await.map(drop)
+    }
+
+    /// A line that is as it was in the last whole file says nothing new: what a correction made of its row since
+    /// stands.
+    pub(super) async fn keep_corrections(&mut self) -> Result<(), OutboxError> {
+        let headers = self.headers_of_batch().await?;
+        let of_invalid = |column: &str| format!("CASE WHEN o.problems IS NOT NULL THEN x.{column} END");
+        let sql = format!(
+            "UPDATE incoming AS i
+                SET {}, cells = {}, problems = o.problems, error_code = {}, error_message = {}, whole = o.whole
+               FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id JOIN mutirao.record o ON o.id = s.old_record
+              WHERE i.record = s.record AND o.whole = {}",
+            each_field(|field| format!("{field} = x.{field}")),
+            cells_under(&self.file.headers, &headers, "o.cells", "i.cells"),
+            of_invalid("error_code"),
+            of_invalid("error_message"),
+            fields_of("i")
+        );
+        if self.run_sql(&sql, &[]).await? == 0 {
+            return Ok(());
+        }
+        let sql = "UPDATE staged AS s
+                      SET valid = i.problems IS NULL, repeat_key = x.repeat_key, warning = x.warning, moved = false
+                     FROM incoming i, mutirao.outbox x
+                    WHERE i.record = s.record AND i.whole IS NOT NULL AND x.id = s.row_id";
         self.run_sql(sql, &[]).await.map(drop)
     }
 
