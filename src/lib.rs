@@ -33,8 +33,8 @@ mod temporary;
 
 pub use cli::main;
 
-// Rooms that the tests and benchmarks reach into, by the feature `inside`. Without it, as the program is built, the
-// compiler finds what nobody uses.
+// Rooms that the tests and benchmarks reach into, by the feature `inside`. Without it, as the program is
+// built, the compiler finds what nobody uses.
 #[cfg(feature = "inside")]
 pub mod delivery;
 #[cfg(not(feature = "inside"))]

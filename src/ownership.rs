@@ -1,8 +1,8 @@
-//! Whose a file is. What another user owns, or may write to, could have been put there, or be changed at any moment:
-//! it is not used, as ssh's `StrictModes` has it.
+//! Whose a file is. What another user owns, or may write to, could have been put there, or be changed at any
+//! moment: it is not used, as ssh's `StrictModes` has it.
 //!
-//! Root is a user like any other: in another user's folder that user could swap files under its feet, and what root
-//! left there the user could not go on with.
+//! Root is a user like any other: in another user's folder that user could swap files under its feet, and
+//! what root left there the user could not go on with.
 
 use std::fs::{Metadata, symlink_metadata};
 use std::io;

@@ -1,13 +1,13 @@
 //! Text from outside, before a person sees it: on a terminal, in a log, or in a file.
 //!
-//! What others wrote (cells, headers, file names, HubSoft's answers, what producers put into a database) may carry
-//! escape sequences that repaint a terminal, line breaks that forge a line of a log, or marks that turn the reading
-//! direction around a number. None of that passes: a character that cannot be shown becomes `?`, a line break or tab
-//! a blank, and what is too long ends with `…`.
+//! What others wrote (cells, headers, file names, HubSoft's answers, what producers put into a database) may
+//! carry escape sequences that repaint a terminal, line breaks that forge a line of a log, or marks that turn
+//! the reading direction around a number. None of that passes: a character that cannot be shown becomes `?`,
+//! a line break or tab a blank, and what is too long ends with `…`.
 //!
-//! It stands at the doors, not at each text: a command's screen, a log's writer, the columns of the results that are
-//! ours, and the parse of HubSoft's answers. Whoever puts a name into a sentence caps it with [`name`], so that what
-//! stands behind it is still read.
+//! It stands at the doors, not at each text: a command's screen, a log's writer, the columns of the results
+//! that are ours, and the parse of HubSoft's answers. Whoever puts a name into a sentence caps it with
+//! [`name`], so that what stands behind it is still read.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -53,8 +53,8 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(|it| if it == '\n' { it } else { shown(it) }).collect())
 }
 
-/// JSON, for programs: nothing of it is lost. Where such characters stand in JSON they are within a string, and may
-/// be written as `\u….`.
+/// JSON, for programs: nothing of it is lost. Where such characters stand in JSON they are within a string,
+/// and may be written as `\u….`.
 pub fn json(text: &str) -> Cow<'_, str> {
     let is_plain = |it: char| matches!(it, '\n' | '\r' | '\t') || is_printable(it);
     if text.chars().all(is_plain) {
@@ -82,10 +82,10 @@ fn shown(char: char) -> char {
     }
 }
 
-/// Whether a terminal only draws it. Not: control characters (C0, DEL, C1, so that no escape sequence is whole),
-/// separators of lines, and characters that nobody sees and that change how others are read: marks of direction,
-/// zero-width ones, tags. A joiner of emoji and of Persian words (U+200C, U+200D) and selectors of variants only
-/// change the look of what is seen, and stay.
+/// Whether a terminal only draws it. Not: control characters (C0, DEL, C1, so that no escape sequence is
+/// whole), separators of lines, and characters that nobody sees and that change how others are read: marks of
+/// direction, zero-width ones, tags. A joiner of emoji and of Persian words (U+200C, U+200D) and selectors of
+/// variants only change the look of what is seen, and stay.
 ///
 /// Source: Unicode's general category Cf, and UAX #9, table 4.
 pub fn is_printable(char: char) -> bool {

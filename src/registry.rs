@@ -1,9 +1,9 @@
-//! What this user imported lately, and where to: so that the same rows under another name or in another folder are
-//! recognised before they are opened a second time.
+//! What this user imported lately, and where to: so that the same rows under another name or in another
+//! folder are recognised before they are opened a second time.
 //!
-//! One small file of JSON lines in the user's state folder, rewritten whole under a lock. It says when, where (host,
-//! folder, batch) and a hash of the content; nothing of customers. Whatever is wrong with it is told and blocks
-//! nothing: it is a net, the outbox is the promise.
+//! One small file of JSON lines in the user's state folder, rewritten whole under a lock. It says when, where
+//! (host, folder, batch) and a hash of the content; nothing of customers. Whatever is wrong with it is told
+//! and blocks nothing: it is a net, the outbox is the promise.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -90,8 +90,8 @@ impl Registry {
         Self { folder }
     }
 
-    /// Imports of `content` to `host` within [`REMEMBERED_FOR`], by either way that the clock may have been set.
-    /// What is wrong with the registry comes beside what could be read.
+    /// Imports of `content` to `host` within [`REMEMBERED_FOR`], by either way that the clock may have been
+    /// set. What is wrong with the registry comes beside what could be read.
     pub fn find(&self, host: &str, content: &str, now: Timestamp) -> (Vec<Entry>, Option<RegistryError>) {
         let (mut entries, error) = match self.read() {
             Ok(read) => read,
@@ -101,7 +101,8 @@ impl Registry {
         (entries, error)
     }
 
-    /// Notes an import that is about to send; under the lock, so that of two at the same time one is told of the other.
+    /// Notes an import that is about to send; under the lock, so that of two at the same time one is told of
+    /// the other.
     pub fn add(&self, entry: &Entry, is_told: impl Fn(&Entry) -> bool) -> Result<Noted, RegistryError> {
         self.change(|entries| {
             let n_before = entries.len();
@@ -116,7 +117,8 @@ impl Registry {
             if is_new && !untold.is_empty() {
                 return Noted::Untold(untold);
             }
-            // The newest that is known may be older than a clock that was set: nothing is dropped by that alone.
+            // The newest that is known may be older than a clock that was set: nothing is dropped by that
+            // alone.
             if let Some(newest) = entries.iter().map(|it| it.at).max() {
                 let today = newest.min(entry.at);
                 entries.retain(|it| today.duration_since(it.at) <= REMEMBERED_FOR);

@@ -1,5 +1,5 @@
-//! Temporary files and folders: one kind of name for all, so that what a process left that died amid its work is found.
-//! They hold customers' data, and nobody knows them any more.
+//! Temporary files and folders: one kind of name for all, so that what a process left that died amid its work
+//! is found. They hold customers' data, and nobody knows them any more.
 
 use std::fs::{self, File};
 use std::io;
@@ -43,7 +43,8 @@ pub fn publish(file: NamedTempFile, path: &Path) -> io::Result<()> {
     File::open(named(path.parent().unwrap_or(path)))?.sync_all()
 }
 
-/// Removes from `folder` what dead processes of ours left there. What cannot be removed stays: the run is worth more.
+/// Removes from `folder` what dead processes of ours left there. What cannot be removed stays: the run is
+/// worth more.
 pub fn sweep(folder: &Path) {
     for entry in fs::read_dir(named(folder)).into_iter().flatten().flatten() {
         let name = entry.file_name();

@@ -68,8 +68,9 @@ CREATE TABLE mutirao.outbox (
     sent_at                 timestamptz,
     first_claim             boolean NOT NULL DEFAULT false,
     claimed_at              timestamptz,
-    -- A claim to post makes the row in doubt at once, from when nobody waits for its answer any more: so whatever
-    -- somebody writes into `state`, the row is looked up first. This tells that doubt from an older one.
+    -- A claim to post makes the row in doubt at once, from when nobody waits for its answer any more: so
+    -- whatever somebody writes into `state`, the row is looked up first. This tells that doubt from an older
+    -- one.
     posting                 boolean NOT NULL DEFAULT false,
     -- Out of the way of claims, because it cannot go now. Put back by any worker when it can.
     parked                  text CHECK (parked IN ('halted', 'blocked')),
@@ -216,8 +217,8 @@ COMMENT ON COLUMN mutirao.attempt.note IS 'What is known beyond that, capped, wi
 
 CREATE INDEX attempt_row ON mutirao.attempt (row_id);
 
--- What is known of a lote besides its rows. Made when a command or a worker has something to say of it: before
--- its first row is claimed at the latest.
+-- What is known of a lote besides its rows. Made when a command or a worker has something to say of it:
+-- before its first row is claimed at the latest.
 CREATE TABLE mutirao.batch (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name        text NOT NULL UNIQUE,
@@ -317,8 +318,8 @@ CREATE TABLE mutirao.worker (
     rate        double precision CHECK (0 < rate AND rate < 'infinity'),
     -- How long it waits for HubSoft's answer. Past its lease too: it may only be cut off from here.
     timeout_s   double precision NOT NULL CHECK (0 <= timeout_s AND timeout_s < 'infinity'),
-    -- Another one has taken over, perhaps without the last commits: nobody claims before each has said again what it
-    -- did last.
+    -- Another one has taken over, perhaps without the last commits: nobody claims before each has said again
+    -- what it did last.
     server_started timestamptz NOT NULL DEFAULT pg_postmaster_start_time()
 );
 
@@ -333,7 +334,8 @@ COMMENT ON COLUMN mutirao.worker.rate IS 'Its ceiling in requests a second; NULL
 COMMENT ON COLUMN mutirao.worker.server_started IS 'The server that it has told what it did last, by when that was started';
 COMMENT ON COLUMN mutirao.worker.timeout_s IS 'How long it waits for an answer of HubSoft, in seconds';
 
--- Claims of all workers stand in line behind the lock of this table. It has no rows; who may UPDATE it may stand in line.
+-- Claims of all workers stand in line behind the lock of this table. It has no rows; who may UPDATE it may
+-- stand in line.
 CREATE TABLE mutirao.turn ();
 
 COMMENT ON TABLE mutirao.turn IS 'No rows: claims of all workers stand in line behind its lock';

@@ -98,8 +98,8 @@ CREATE TABLE outbox (
     sent_at          INTEGER,
     first_claim      INTEGER NOT NULL DEFAULT 0,
     claimed_at       INTEGER,
-    -- A claim to post makes the row in doubt at once: so whatever somebody writes into `state`, the row is looked up
-    -- first. This tells that doubt from an older one.
+    -- A claim to post makes the row in doubt at once: so whatever somebody writes into `state`, the row is
+    -- looked up first. This tells that doubt from an older one.
     posting          INTEGER NOT NULL DEFAULT 0,
     doubt_since      INTEGER,
     doubt_hubsoft_at INTEGER,

@@ -31,8 +31,8 @@ use crate::ticket::{self, Field, RawTicket};
 /// `reconcile` is not to wait until a person lets all workers go on.
 const PAUSED_MAX: Duration = Duration::ZERO;
 
-/// Beside workers, `reconcile` goes on for so long after the settle delay: time for two look-ups that are far enough
-/// apart.
+/// Beside workers, `reconcile` goes on for so long after the settle delay: time for two look-ups that are far
+/// enough apart.
 const BESIDE_WORKERS_MAX: Duration = Duration::from_secs(30);
 const _: () = assert!(2 * decide::ABSENCES_APART.as_nanos() < BESIDE_WORKERS_MAX.as_nanos());
 
@@ -282,8 +282,8 @@ impl<'a> Desk<'a> {
         Ok(Exit::Done)
     }
 
-    /// Writes the results of `batch` again where an import has written them, if they lie there still: what they said is
-    /// not true any more. Returns where.
+    /// Writes the results of `batch` again where an import has written them, if they lie there still: what
+    /// they said is not true any more. Returns where.
     pub(super) async fn write_again(
         &self,
         reader: AnyReader<'_>,

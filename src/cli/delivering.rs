@@ -40,7 +40,8 @@ pub struct Target {
     pub api: HubSoft,
     /// For people: `erp.example.com.br`.
     pub host: String,
-    /// For people, at the start of a run: the host, and where it was said: `erp.example.com.br (HUBSOFT_URL)`.
+    /// For people, at the start of a run: the host, and where it was said:
+    /// `erp.example.com.br (HUBSOFT_URL)`.
     pub named: String,
     /// What the outbox is bound to: [`SANDBOX`], or the host; on loopback with its port, since tunnels to
     /// several HubSofts differ in nothing else.
@@ -76,8 +77,8 @@ impl Target {
         self.sandbox.is_some()
     }
 
-    /// A sandbox keeps its tickets in `folder` from now on, and knows those that stand there: what it opened is
-    /// still there when the command is repeated. Whoever calls it holds the outbox of the folder.
+    /// A sandbox keeps its tickets in `folder` from now on, and knows those that stand there: what it opened
+    /// is still there when the command is repeated. Whoever calls it holds the outbox of the folder.
     pub fn keep_books(&self, folder: &Path) -> Result<(), Failure> {
         let Some(sandbox) = &self.sandbox else { return Ok(()) };
         sandbox.sandbox().keep_in(folder).map_err(Failure::from)

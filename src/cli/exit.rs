@@ -37,9 +37,9 @@ impl Signal {
     }
 }
 
-/// The exit code of a run that ended by itself, by a guard or by a signal, with `counts` of the rows
-/// in scope. When several apply: 130/143, 4, 7, 6, 3, 0; rows in doubt alone are 7 where no guard struck. 8 stands with 6: it is the guard that
-/// strikes before the first ticket.
+/// The exit code of a run that ended by itself, by a guard or by a signal, with `counts` of the rows in
+/// scope. When several apply: 130/143, 4, 7, 6, 3, 0; rows in doubt alone are 7 where no guard struck. 8
+/// stands with 6: it is the guard that strikes before the first ticket.
 pub fn of_run(reason: &Reason, signal: Option<Signal>, counts: &Counts) -> Exit {
     if let (Reason::Stopped, Some(signal)) = (reason, signal) {
         return signal.exit();

@@ -56,7 +56,8 @@ impl Failure {
         self
     }
 
-    /// The lines for stderr; `mark` wraps the words that they begin with. Whatever they tell of, each is one line.
+    /// The lines for stderr; `mark` wraps the words that they begin with. Whatever they tell of, each is one
+    /// line.
     pub fn render(&self, mark: impl Fn(&str) -> String) -> String {
         let mut text = format!("{} {}\n", mark("error:"), line(&self.message, LINE_CHARS_MAX));
         for cause in &self.causes {

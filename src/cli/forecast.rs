@@ -1,4 +1,5 @@
-//! When a run will be through, as far as that can be told: from how fast it has been lately, and what is left.
+//! When a run will be through, as far as that can be told: from how fast it has been lately, and what is
+//! left.
 //!
 //! Pure: times are durations since the run began.
 

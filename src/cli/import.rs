@@ -98,8 +98,8 @@ pub async fn import(
     let folder = work.folder.canonicalize().unwrap_or_else(|_| work.folder.clone());
     let results = ResultsInfo { folder, excel_safe: reading.excel_safe };
     let n_columns = intake.headers().len();
-    // Where workers share the outbox, nothing is taken in before a person was asked: they would open it, and what was
-    // declined would stay. A file is nobody else's, and is merged at once.
+    // Where workers share the outbox, nothing is taken in before a person was asked: they would open it, and
+    // what was declined would stay. A file is nobody else's, and is merged at once.
     let is_shared = database_url.is_some();
     let (first, counts) = if is_shared {
         reading::rehearse(intake, &mut outbox, &work, &args.file, &options).await?
@@ -418,7 +418,8 @@ struct Report<'a> {
     is_sandbox: bool,
     database_url: Option<&'a str>,
     opened_before: u64,
-    /// Rows of the file, once it was merged. Another import of the batch has them since, if they are fewer now.
+    /// Rows of the file, once it was merged. Another import of the batch has them since, if they are fewer
+    /// now.
     n_taken_in: u64,
 }
 
@@ -536,8 +537,8 @@ impl Report<'_> {
         Typed::now().with_file(&self.args.file, &self.work.folder.join(results::ERRORS)).again()
     }
 
-    /// The command as it was typed, but of a file that has all its rows still: errors.csv by now has only those that
-    /// need somebody, and what was corrected there stands in the results.
+    /// The command as it was typed, but of a file that has all its rows still: errors.csv by now has only
+    /// those that need somebody, and what was corrected there stands in the results.
     fn typed(&self) -> Typed {
         let (typed, errors) = (Typed::now(), self.work.folder.join(results::ERRORS));
         match (self.args.file.canonicalize(), errors.canonicalize()) {

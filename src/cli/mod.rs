@@ -88,8 +88,8 @@ pub fn main() -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-/// No core of it is written, and no other program of the user's attaches to it: its memory holds tokens, passwords and
-/// customers. Where the kernel does not know how, it goes without.
+/// No core of it is written, and no other program of the user's attaches to it: its memory holds tokens,
+/// passwords and customers. Where the kernel does not know how, it goes without.
 fn refuse_dumps() {
     use rustix::process::{DumpableBehavior, set_dumpable_behavior};
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);

@@ -100,8 +100,8 @@ impl Place {
         }
     }
 
-    /// Finds the outbox of ROW (`BATCH:LINE`, or an id) and says which row. Names of batches and references may have
-    /// colons: these are all that it may be, of one outbox. At least one.
+    /// Finds the outbox of ROW (`BATCH:LINE`, or an id) and says which row. Names of batches and references
+    /// may have colons: these are all that it may be, of one outbox. At least one.
     pub fn find_row(
         typed: &str,
         database_url: Option<&str>,

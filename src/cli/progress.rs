@@ -157,8 +157,8 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// Whether a throttle that ends at `ends` is to be told `since` the last one was, which was told to end at `until`. In a
-/// storm one follows the other.
+/// Whether a throttle that ends at `ends` is to be told `since` the last one was, which was told to end at
+/// `until`. In a storm one follows the other.
 fn is_news(since: Duration, ends: Instant, until: Instant) -> bool {
     PAUSE_TOLD_EVERY <= since || until + PAUSE_TOLD_EVERY < ends
 }

@@ -24,7 +24,8 @@ use crate::ticket::{Field, Id, Parsed, Problem, RawTicket, in_words};
 /// Ticket types that are told apart; no tenant has so many.
 const TYPES_MAX: usize = 1_000;
 
-/// Whether FILE is standard input, `-` or by its names: it has no folder for results beside it, and is read once.
+/// Whether FILE is standard input, `-` or by its names: it has no folder for results beside it, and is read
+/// once.
 pub fn is_stdin(file: &Path) -> bool {
     ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].iter().any(|it| file.as_os_str() == *it)
 }
@@ -76,8 +77,8 @@ pub fn open_source(source: &Source, reading: &Reading, hashing: Hashing) -> Resu
     Ok(Intake::open(source, &options)?)
 }
 
-/// Asks what becomes of rows that nobody sees in the sheet, unless that was said. `intake` was opened with `reading`, and
-/// must be opened again if this gives `true`.
+/// Asks what becomes of rows that nobody sees in the sheet, unless that was said. `intake` was opened with
+/// `reading`, and must be opened again if this gives `true`.
 pub fn ask_about_hidden(
     intake: &Intake,
     reading: &mut Reading,
@@ -147,12 +148,13 @@ pub enum Taking<'a> {
     ForGood,
     /// So they are, unless any of them is invalid (`--strict`).
     IfAllAreValid,
-    /// So they are, if the file is still the one that a person was asked about; but no worker posts them before
-    /// [`AnyOutbox::release`].
+    /// So they are, if the file is still the one that a person was asked about; but no worker posts them
+    /// before [`AnyOutbox::release`].
     AsAsked { sha256: &'a str },
 }
 
-/// Reads all rows of `intake` into `outbox`: all of them, or (on a failure) none. `results`: those that will be written.
+/// Reads all rows of `intake` into `outbox`: all of them, or (on a failure) none. `results`: those that will
+/// be written.
 pub async fn stage(
     intake: Intake,
     outbox: &mut AnyOutbox,

@@ -1,5 +1,5 @@
-//! The work folder before a run: what earlier ones left there is taken away, and what would not fit is told before
-//! the first ticket.
+//! The work folder before a run: what earlier ones left there is taken away, and what would not fit is told
+//! before the first ticket.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -27,8 +27,8 @@ pub fn sweep(folder: &Path) {
     temporary::sweep(folder.parent().unwrap_or(Path::new("")));
 }
 
-/// Removes results of an earlier run, lest they be taken for those of the one that begins; but for the file that is
-/// being imported, which the new results replace.
+/// Removes results of an earlier run, lest they be taken for those of the one that begins; but for the file
+/// that is being imported, which the new results replace.
 pub fn clear(folder: &Path, source: &Path) {
     let source = source.canonicalize().ok();
     for name in results::FILES {
@@ -40,8 +40,8 @@ pub fn clear(folder: &Path, source: &Path) {
     }
 }
 
-/// Sees that what a run of `n_rows` rows adds has room in `folder`, in whose outbox they stand already, and keeps
-/// back what its results need: when the disk fills up amid the run, what was opened must still be told.
+/// Sees that what a run of `n_rows` rows adds has room in `folder`, in whose outbox they stand already, and
+/// keeps back what its results need: when the disk fills up amid the run, what was opened must still be told.
 pub fn reserve(folder: &Path, n_rows: u64) -> Result<Reserve, Failure> {
     // Results are the cells once more, up to three times (two files of text, and a workbook).
     let cells = [OUTBOX_FILE.to_owned(), format!("{OUTBOX_FILE}-wal")]

@@ -1,7 +1,7 @@
 //! What a person sees. Results of a command go to stdout, everything else to stderr.
 //!
-//! All of it passes [`printable`]: whatever stands in a file name, a cell, an answer or a database, one call is one
-//! line, and only [`Screen::mark`] colours anything.
+//! All of it passes [`printable`]: whatever stands in a file name, a cell, an answer or a database, one call
+//! is one line, and only [`Screen::mark`] colours anything.
 
 use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};

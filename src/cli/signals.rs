@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::exit::{Exit, Signal};
 use super::failure::Failure;
 
-/// A first signal stops the run cleanly; one that comes a second later or more leaves at once, which is as safe
-/// as a power cut. Listens on after the run, so that writing the results can be left too.
+/// A first signal stops the run cleanly; one that comes a second later or more leaves at once, which is as
+/// safe as a power cut. Listens on after the run, so that writing the results can be left too.
 pub struct Signals {
     pub stop: CancellationToken,
     asked: Arc<OnceLock<Signal>>,

@@ -1,5 +1,5 @@
-//! The command line as it was typed, for hints: whoever copies one must not lose a `--map` or a `--rate` on the way,
-//! nor come to another outbox. No secret is ever a flag.
+//! The command line as it was typed, for hints: whoever copies one must not lose a `--map` or a `--rate` on
+//! the way, nor come to another outbox. No secret is ever a flag.
 //!
 //! Only here a command is put together: a test looks through all other files for one that is written by hand.
 
@@ -12,8 +12,8 @@ use super::args::Cli;
 /// Flags for one time only: the answer that they gave stands.
 const ANSWERS: [&str; 2] = ["new", "again"];
 
-/// Flags that mean this one command, also where another has a flag of that name: what was answered, what is meant, where
-/// it is written to, how it is printed.
+/// Flags that mean this one command, also where another has a flag of that name: what was answered, what is
+/// meant, where it is written to, how it is printed.
 const OWN: [&str; 11] =
     ["yes", "new", "again", "continue", "state", "output", "json", "quiet", "verbose", "color", "log-format"];
 

@@ -41,7 +41,8 @@ const LOOK_MAX: Duration = Duration::from_secs(2);
 /// So many looks in a row find the database ill before the log says so: one may have come at a bad moment.
 const LOOKS_BEFORE_WORDS: u64 = 2;
 
-// Whoever reads its log hears within 10 s that a worker cannot work, also if a look that took its time just missed it.
+// Whoever reads its log hears within 10 s that a worker cannot work, also if a look that took its time just
+// missed it.
 const _: () = assert!(
     LOOK_EVERY.as_secs()
         + LOOK_MAX.as_secs() * (LOOKS_BEFORE_WORDS + 1)
@@ -115,7 +116,8 @@ impl Watching {
         self.systemd.status("waiting for the database".to_owned());
     }
 
-    /// Tells that HubSoft takes connections again. See [`Control::returned`](crate::delivery::Control::returned).
+    /// Tells that HubSoft takes connections again. See
+    /// [`Control::returned`](crate::delivery::Control::returned).
     pub fn returned(&self) -> Arc<Notify> {
         Arc::clone(&self.api_returned)
     }
@@ -202,8 +204,9 @@ impl Watching {
         }
     }
 
-    /// Sees every few seconds whether the outbox answers and lets a worker work. An idle worker would notice late, or (what
-    /// it may not write) only when there is work; `screen` hears of what the run has not said by itself.
+    /// Sees every few seconds whether the outbox answers and lets a worker work. An idle worker would notice
+    /// late, or (what it may not write) only when there is work; `screen` hears of what the run has not said
+    /// by itself.
     pub async fn look_at_outbox(&self, address: &Address, screen: &Screen) -> Infallible {
         let (mut ping, mut n_ill, mut is_told) = (None, 0_u64, false);
         loop {
@@ -334,8 +337,8 @@ fn count(cell: &Cell<u64>) {
     cell.set(cell.get() + 1);
 }
 
-/// One line for what became of a row, once that is stored: what was only learnt may come otherwise. All lines of a
-/// row have its `row.id`.
+/// One line for what became of a row, once that is stored: what was only learnt may come otherwise. All lines
+/// of a row have its `row.id`.
 fn log(settle: &Settle, became: Settled, name: &Name) {
     let id = settle.row.0;
     let (lote, referencia) = (&*name.lote, &*name.referencia);

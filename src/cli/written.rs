@@ -1,5 +1,5 @@
-//! What is written of settings, held to their table: `--help`, samples/mutirao.toml, packaging/mutirao.toml and
-//! docs/cli.md.
+//! What is written of settings, held to their table: `--help`, samples/mutirao.toml, packaging/mutirao.toml
+//! and docs/cli.md.
 
 use std::fmt::Write;
 use std::fs;
@@ -42,10 +42,10 @@ fn as_lines(setting: &Setting) -> Option<String> {
 #[test]
 fn the_sample_has_every_setting() {
     let mut sample = "\
-# Settings of mutirao. Copy what you need to ~/.config/mutirao/mutirao.toml or /etc/mutirao/mutirao.toml. Flags win over
-# the environment, the environment over this file. A key is the environment's name in lower case, without MUTIRAO_.
-# Secrets do not stand here: this file names the files they stand in. What is marked with (*) has no place in a
-# ./mutirao.toml: a folder that came from others cannot say where to log in.
+# Settings of mutirao. Copy what you need to ~/.config/mutirao/mutirao.toml or /etc/mutirao/mutirao.toml.
+# Flags win over the environment, the environment over this file. A key is the environment's name in lower
+# case, without MUTIRAO_. Secrets do not stand here: this file names the files they stand in. What is marked
+# with (*) has no place in a ./mutirao.toml: a folder that came from others cannot say where to log in.
 "
     .to_owned();
     let mut section = "";

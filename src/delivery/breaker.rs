@@ -15,8 +15,8 @@ const STREAK_MAX: u32 = 5;
 const WINDOW: u32 = 20;
 const _: () = assert!(WINDOW < u32::BITS && STREAK_MAX < WINDOW / 2, "a run is noticed before a half");
 
-/// A row over which HubSoft stumbles while it answers others is at fault itself: once it has been seen to work,
-/// so many in a row open the breaker.
+/// A row over which HubSoft stumbles while it answers others is at fault itself: once it has been seen to
+/// work, so many in a row open the breaker.
 const STUMBLES_MAX: u32 = WINDOW;
 
 /// After a good probe so many rows are tried, if HubSoft stumbles over them.
@@ -152,8 +152,8 @@ impl Breaker {
         Changed::Yes
     }
 
-    /// Nothing more is sent under this claim of `row`, whatever became of it: a trial that told nothing is over,
-    /// or all other rows would wait for it for ever.
+    /// Nothing more is sent under this claim of `row`, whatever became of it: a trial that told nothing is
+    /// over, or all other rows would wait for it for ever.
     pub fn ended(&mut self, row: RowId) -> Changed {
         if self.traffic != Traffic::OneTrial(Some(row)) {
             return Changed::No;

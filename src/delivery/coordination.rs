@@ -110,7 +110,8 @@ pub struct SharedState {
     pub slots: Option<Slots>,
     /// From `now` to the first slot that nobody has; zero if it has passed.
     pub free_in: Duration,
-    /// From `now` to the login that it waits for, at most [`LEAD`]; `None`: none is free, or it waits for none.
+    /// From `now` to the login that it waits for, at most [`LEAD`]; `None`: none is free, or it waits for
+    /// none.
     pub login_in: Option<Duration>,
     /// The throttle in force.
     pub throttle: Option<Throttled>,
@@ -122,7 +123,8 @@ pub struct SharedState {
 /// A throttle of all workers, as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Throttled {
-    /// Another throttle has another number, whatever the clocks say. Those who were refused together make one.
+    /// Another throttle has another number, whatever the clocks say. Those who were refused together make
+    /// one.
     pub number: i64,
     /// From [`SharedState::now`] to its end.
     pub left: Duration,

@@ -21,8 +21,8 @@ pub const ABSENCES_APART: Duration = Duration::from_secs(10);
 /// The first look-up after a doubt: most posts whose answer was lost were carried out.
 const FIRST_LOOK: Duration = Duration::from_millis(1500);
 
-/// Look-ups before the settle delay is over. Few: they use up patience, and cannot show an absence. Those that somebody
-/// brings on besides (a restart, a clock that is set) use up none.
+/// Look-ups before the settle delay is over. Few: they use up patience, and cannot show an absence. Those
+/// that somebody brings on besides (a restart, a clock that is set) use up none.
 const EARLY_LOOKS: u32 = 5;
 
 /// Past the settle delay and past [`ABSENCES_APART`], so that the look-up does not come a hair early.
@@ -154,8 +154,8 @@ pub fn after_look_up(claim: &Claim, doubt: &Doubt, reply: &Reply<Sighting>, scen
     settle(claim, change, Some(attempt))
 }
 
-/// What looking for a ticket that makes its post needless makes of a row that may be posted. Nothing but an answer
-/// that there is none lets it be.
+/// What looking for a ticket that makes its post needless makes of a row that may be posted. Nothing but an
+/// answer that there is none lets it be.
 pub fn after_looking_before(claim: &Claim, reply: &Reply<Sighting>, scene: &Scene<'_>) -> Next {
     let attempt = attempt(AttemptKind::LookUp, reply, scene);
     let change = match Evidence::of(reply).row {
@@ -233,8 +233,9 @@ fn found(claim: &Claim, attempts: u32, opening: &OpenedTicket, others: &[OpenedT
     Change::Opened { opening: opening.clone(), attempts, warning }
 }
 
-/// HubSoft says that there is no such ticket, to eyes that see ([`eyes`](super::eyes)). Believed when it says so twice, far enough apart, the
-/// last time after a slow server has had its time; of a mere precaution at once.
+/// HubSoft says that there is no such ticket, to eyes that see ([`eyes`](super::eyes)). Believed when it says
+/// so twice, far enough apart, the last time after a slow server has had its time; of a mere precaution at
+/// once.
 fn absent(claim: &Claim, doubt: &Doubt, scene: &Scene<'_>) -> Change {
     if doubt.precaution {
         return Change::Later { at: scene.now, attempts: claim.attempts, doubt: None, fault: None };
@@ -339,8 +340,8 @@ fn answered(doubt: &Doubt, scene: &Scene<'_>) -> Doubt {
 }
 
 /// Its times as they can be, as far as this moment tells: a clock that was set back leaves times that are yet
-/// to come. But a doubt may begin when somebody stops waiting: a worker that was cut off, or this very run, whose row
-/// a person has set back.
+/// to come. But a doubt may begin when somebody stops waiting: a worker that was cut off, or this very run,
+/// whose row a person has set back.
 fn seen_from_here(doubt: &Doubt, scene: &Scene<'_>) -> Doubt {
     let latest = after(scene.now, ANSWER_AGE_MAX);
     let since = match scene.steady {
@@ -362,8 +363,8 @@ fn seen_from_here(doubt: &Doubt, scene: &Scene<'_>) -> Doubt {
 
 /// How long a slow server has had since we stopped waiting, up to the moment at which it was asked.
 ///
-/// What this run has waited itself, by a clock that nobody sets, is certain. Of what was before, two clocks tell,
-/// the outbox's and HubSoft's, and either may have been set: the more careful one is believed.
+/// What this run has waited itself, by a clock that nobody sets, is certain. Of what was before, two clocks
+/// tell, the outbox's and HubSoft's, and either may have been set: the more careful one is believed.
 fn waited(doubt: &Doubt, scene: &Scene<'_>) -> Duration {
     let here = between(doubt.since.max(scene.started), scene.asked);
     let by_hubsoft = match (doubt.hubsoft_at, scene.hubsoft_now) {

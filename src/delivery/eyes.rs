@@ -1,8 +1,9 @@
 //! Whose eyes see: whether a look-up that finds nothing says that there is nothing. Pure.
 //!
-//! A user may not see the tickets that it opens (its sector, its rights), and a HubSoft may give texts back cut
-//! or altered: both look like an absence. So an absence is believed only of eyes that have seen: lately a look-up of
-//! this user at this HubSoft has given back a ticket of ours, its marker recognised, in a text at least as long.
+//! A user may not see the tickets that it opens (its sector, its rights), and a HubSoft may give texts back
+//! cut or altered: both look like an absence. So an absence is believed only of eyes that have seen: lately a
+//! look-up of this user at this HubSoft has given back a ticket of ours, its marker recognised, in a text at
+//! least as long.
 
 use std::time::Duration;
 
@@ -35,7 +36,8 @@ pub struct Specimen {
     pub text_len: usize,
 }
 
-/// What has been seen by one user at one HubSoft. Few sights: none but a longer or a much younger one is added.
+/// What has been seen by one user at one HubSoft. Few sights: none but a longer or a much younger one is
+/// added.
 #[derive(Debug, Default)]
 pub struct Eyes {
     sights: Vec<Sight>,

@@ -198,7 +198,8 @@ impl Guards {
         }
     }
 
-    /// `refusal` is what HubSoft said against a row of `lote`, `None` if it opened a ticket or left us in doubt.
+    /// `refusal` is what HubSoft said against a row of `lote`, `None` if it opened a ticket or left us in
+    /// doubt.
     fn judged(&mut self, lote: &Arc<str>, refusal: Option<&str>) -> Option<Halt> {
         let alone = self.n_judged < self.limits.n_alone;
         self.n_judged = self.n_judged.saturating_add(1);

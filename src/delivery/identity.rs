@@ -22,7 +22,8 @@ pub const CONTENT_KEY_LEN: usize = 16;
 pub const MARKER_LEN: usize = 12;
 
 /// What the markers of a batch are hashed with besides the reference: random, made with the batch by its
-/// outbox, in hexadecimal (128 bits or more). So no marker ever comes twice: not next month, not in another folder.
+/// outbox, in hexadecimal (128 bits or more). So no marker ever comes twice: not next month, not in another
+/// folder.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct BatchKey(pub String);
@@ -106,8 +107,9 @@ impl Marker {
         std::str::from_utf8(&self.0).expect("the alphabet is ASCII")
     }
 
-    /// Whether `descricao` carries this marker, wherever HubSoft's own suffix stands: as it was sent, or as a server
-    /// gives texts back that capitalises them, escapes them for HTML (once or twice) or breaks their lines anew.
+    /// Whether `descricao` carries this marker, wherever HubSoft's own suffix stands: as it was sent, or as a
+    /// server gives texts back that capitalises them, escapes them for HTML (once or twice) or breaks their
+    /// lines anew.
     pub fn is_in(&self, descricao: &str) -> bool {
         let marker = self.to_string();
         let marker = marker.trim_start();
@@ -280,7 +282,8 @@ mod tests {
         fn where_a_part_ends_matters(a in "[a-zà-ü#]{0,12}", b in "[a-zà-ü#]{0,12}", cut in 0_usize..12) {
             let joined: Vec<char> = a.chars().chain(b.chars()).collect();
             let cut = cut.min(joined.len());
-            let (left, right): (String, String) = (joined[..cut].iter().collect(), joined[cut..].iter().collect());
+            let left: String = joined[..cut].iter().collect();
+            let right: String = joined[cut..].iter().collect();
             prop_assert_eq!(
                 ContentKey::new(&a, &b, "x") == ContentKey::new(&left, &right, "x"),
                 (a.as_str(), b.as_str()) == (left.as_str(), right.as_str())

@@ -177,9 +177,10 @@ impl Pace {
         self.throttle.as_ref().map(|throttle| throttle.until).filter(|until| now < *until)
     }
 
-    /// HubSoft refused a request that had taken its slot at `sent`: everybody waits, for as long as
-    /// it asked, and for our own growing while at least: `Retry-After: 0` asks for a flood. `None`: nothing changes, because the throttle that stands
-    /// already covers it (all requests in flight are refused together, and count once).
+    /// HubSoft refused a request that had taken its slot at `sent`: everybody waits, for as long as it asked,
+    /// and for our own growing while at least: `Retry-After: 0` asks for a flood. `None`: nothing changes,
+    /// because the throttle that stands already covers it (all requests in flight are refused together, and
+    /// count once).
     pub fn refused(
         &mut self,
         now: Duration,

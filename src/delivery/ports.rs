@@ -69,8 +69,8 @@ pub trait Outbox {
     /// scope; `None`: there are not so many among the last few thousand.
     async fn specimen(&self, text_len: usize, nth: u32) -> Result<Option<Specimen>, OutboxError>;
 
-    /// Whether a row of the scope may be opened yet: one that waits to be posted, due or not, of a service that
-    /// nobody is in doubt about; or one that is in flight, here or elsewhere, to be posted.
+    /// Whether a row of the scope may be opened yet: one that waits to be posted, due or not, of a service
+    /// that nobody is in doubt about; or one that is in flight, here or elsewhere, to be posted.
     async fn posts_are_left(&self) -> Result<bool, OutboxError>;
 
     /// From now on no row of `lote` is posted, because HubSoft refuses all of them alike; look-ups go on. Its
@@ -270,8 +270,8 @@ pub enum Verdict<T = Proof> {
     Rejected(Fault),
     /// The request may have been carried out: look up before anything else.
     Unknown(Fault),
-    /// The same, and HubSoft itself failed over this very request (500, or an exception in whatever answer): it is
-    /// there.
+    /// The same, and HubSoft itself failed over this very request (500, or an exception in whatever answer):
+    /// it is there.
     Stumbled(Fault),
     /// Could not connect: nothing was sent. Counts for the breaker.
     NotSent(Fault),

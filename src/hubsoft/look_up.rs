@@ -114,8 +114,8 @@ fn judge(exchange: &Exchange, sight: impl FnOnce(&Envelope<'_>) -> Sighting) -> 
     })
 }
 
-/// HubSoft's other way of saying "an empty list": an error with the message "nenhum … encontrado", if what there is
-/// none of is tickets. That no *customer* or *service* was found says nothing about them.
+/// HubSoft's other way of saying "an empty list": an error with the message "nenhum … encontrado", if what
+/// there is none of is tickets. That no *customer* or *service* was found says nothing about them.
 fn says_none(answer: &Envelope<'_>) -> bool {
     if answer.status() != Status::Error || answer.is_exception() || !answer.errors().is_empty() {
         return false;

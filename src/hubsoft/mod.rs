@@ -215,8 +215,8 @@ impl HubSoft {
 
     /// One service's tickets, newest first, as many as fit on a page; and whether a page ends where we said.
     ///
-    /// Of exactly so many as a server gives that heeds no limit nobody knows whether they are all. So it is asked
-    /// once for one less: a server that gives one less would have given more before.
+    /// Of exactly so many as a server gives that heeds no limit nobody knows whether they are all. So it is
+    /// asked once for one less: a server that gives one less would have given more before.
     async fn page(
         &self,
         service: Id,

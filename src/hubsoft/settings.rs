@@ -39,7 +39,8 @@ impl HubSoftSettings {
 }
 
 impl HubSoftSettings {
-    /// Which user this is, at which HubSoft: a hash, because a token is a secret and a user name says who works.
+    /// Which user this is, at which HubSoft: a hash, because a token is a secret and a user name says who
+    /// works.
     pub(super) fn who(&self) -> String {
         let host = self.base_url.host();
         let (kind, of_whom) = match &self.credentials {

@@ -18,8 +18,9 @@ use crate::ticket::{Field, Ticket, Value};
 /// A field of an answer. `null` and absent are the same.
 type Raw<'a> = Option<&'a RawValue>;
 
-/// The body of `POST …/atendimento`. Unknown names would be ignored in silence; wrong types refused. What a ticket says
-/// nothing of is left out; `abrir_os` it always says, because what a tenant's default would be is nobody's to guess.
+/// The body of `POST …/atendimento`. Unknown names would be ignored in silence; wrong types refused. What a
+/// ticket says nothing of is left out; `abrir_os` it always says, because what a tenant's default would be is
+/// nobody's to guess.
 struct NewTicket<'a> {
     ticket: &'a Ticket,
     marker: Marker,

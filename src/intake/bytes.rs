@@ -184,8 +184,9 @@ fn known_format(prefix: &[u8], file: &File) -> Option<&'static str> {
     formats::MAGIC.iter().find(|(magic, _)| prefix.starts_with(magic)).map(|it| it.1)
 }
 
-/// Whether it is the container in which Office locks an encrypted workbook away: its directory names the streams, in
-/// UTF-16. Source: [MS-CFB] 2.2 (the sector of the directory is at 0x30, the size of a sector at 0x1E).
+/// Whether it is the container in which Office locks an encrypted workbook away: its directory names the
+/// streams, in UTF-16. Source: [MS-CFB] 2.2 (the sector of the directory is at 0x30, the size of a sector at
+/// 0x1E).
 fn is_encrypted(prefix: &[u8], file: &File) -> bool {
     let two = |at: usize| prefix.get(at..at + 2).map_or(0, |it| u16::from_le_bytes([it[0], it[1]]));
     let sector = u64::from(two(0x30)) | u64::from(two(0x32)) << 16;

@@ -1,4 +1,5 @@
-//! The code pages of DOS, in which some programs still export. `encoding_rs` has none of them: no browser ever needed one.
+//! The code pages of DOS, in which some programs still export. `encoding_rs` has none of them: no browser
+//! ever needed one.
 
 /// A code page of DOS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

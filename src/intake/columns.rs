@@ -10,7 +10,8 @@ use super::roles::{Role, doubled, may_end_in_delimiters, ours, refuse_doubled, r
 use super::words::IntakeError;
 use crate::ticket::{ByField, Field, is_blank, trim};
 
-/// Columns of a text file. Source: ten times what a person's sheet has; a delimiter that was taken for another gives more.
+/// Columns of a text file. Source: ten times what a person's sheet has; a delimiter that was taken for
+/// another gives more.
 const TEXT_COLUMNS_MAX: usize = 1024;
 
 /// How many columns a kind of file may have.
@@ -37,8 +38,8 @@ pub(super) struct Columns {
     pub names: Vec<String>,
     /// What each column is.
     pub roles: Vec<Role>,
-    /// The columns of the input itself that have a name, in order. Those without one are not kept: a sheet with one
-    /// cell in its last corner would fill a disk.
+    /// The columns of the input itself that have a name, in order. Those without one are not kept: a sheet
+    /// with one cell in its last corner would fill a disk.
     pub own: Vec<usize>,
     /// Columns without a name between others.
     pub unnamed: Vec<usize>,
@@ -180,8 +181,8 @@ impl Columns {
         RowShape { n_cells: last.unwrap_or(1).max(1) + 1, number: column(Field::IdClienteServico) }
     }
 
-    /// Whether the record counts rows rather than being one: its first word is `Total`, and little stands beside. A
-    /// customer may be called so; then a number stands for the service.
+    /// Whether the record counts rows rather than being one: its first word is `Total`, and little stands
+    /// beside. A customer may be called so; then a number stands for the service.
     pub(super) fn is_total(&self, record: Record<'_>) -> bool {
         const CELLS_MAX: usize = 3;
 
@@ -203,8 +204,8 @@ impl Columns {
             })
     }
 
-    /// Whether something stands in a column without a name. In a row whose cells may stand in wrong columns that is the
-    /// problem which is told.
+    /// Whether something stands in a column without a name. In a row whose cells may stand in wrong columns
+    /// that is the problem which is told.
     #[inline]
     pub(super) fn has_note(&self, record: Record<'_>) -> bool {
         let is_found = self.unnamed.iter().any(|at| !is_blank(record.cell(*at)))
@@ -212,9 +213,10 @@ impl Columns {
         is_found && record.stray.is_none() && !self.has_surplus(record)
     }
 
-    /// Whether there are more cells than columns. Blank ones too, where nothing else would tell: a text that has the
-    /// delimiter in it moves the cells behind it on, and only a blank one may fall over the edge, while a description has
-    /// lost its end. What stands beside the table of a workbook is a note, and none of its cells.
+    /// Whether there are more cells than columns. Blank ones too, where nothing else would tell: a text that
+    /// has the delimiter in it moves the cells behind it on, and only a blank one may fall over the edge,
+    /// while a description has lost its end. What stands beside the table of a workbook is a note, and none
+    /// of its cells.
     pub(super) fn has_surplus(&self, record: Record<'_>) -> bool {
         let n_columns = self.names.len();
         if record.len() <= self.n_named || self.width == Width::Workbook {

@@ -1,4 +1,5 @@
-//! Columns of which it is not sure that they are what they are taken for: told, and asked about before anything is sent.
+//! Columns of which it is not sure that they are what they are taken for: told, and asked about before
+//! anything is sent.
 
 use std::collections::HashMap;
 use std::fmt;

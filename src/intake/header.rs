@@ -136,8 +136,8 @@ pub(super) fn is_known(name: &str) -> bool {
     of_name(name).is_some() || result_column(name).is_some() || is_other_number(name)
 }
 
-/// Those of `names` that an error may repeat. Where none is known the header may be missing, and what stands in its
-/// place is a person; nor is a name what has the digits of a number or the `@` of an address.
+/// Those of `names` that an error may repeat. Where none is known the header may be missing, and what stands
+/// in its place is a person; nor is a name what has the digits of a number or the `@` of an address.
 pub(super) fn shown(names: &[String]) -> Vec<String> {
     let is_name = |it: &&String| {
         let n_digits = it.chars().filter(char::is_ascii_digit).count();

@@ -1,4 +1,5 @@
-//! A file as records, whatever it is: text, or the sheet of a workbook that has the table. Where in it the table begins.
+//! A file as records, whatever it is: text, or the sheet of a workbook that has the table. Where in it the
+//! table begins.
 
 use std::fs::File;
 use std::io::Seek;
@@ -36,8 +37,8 @@ struct Beginning {
 }
 
 impl Input {
-    /// Opens the file such that its header is the current record, and tells how many lines with something in them stand
-    /// above it.
+    /// Opens the file such that its header is the current record, and tells how many lines with something in
+    /// them stand above it.
     pub(super) fn open(file: &mut File, options: &IntakeOptions) -> Result<(Self, Format, u64), IntakeError> {
         let again = |file: &mut File| {
             file.rewind().map_err(IntakeError::Read)?;
@@ -95,8 +96,9 @@ impl Input {
         Ok(false)
     }
 
-    /// The record among the first ones that has most names which are known; the first one, if none has enough. And how
-    /// many were read: no more than needed where the first is a header. `None`: all are blank.
+    /// The record among the first ones that has most names which are known; the first one, if none has
+    /// enough. And how many were read: no more than needed where the first is a header. `None`: all are
+    /// blank.
     fn beginning(&mut self, maps: &[Map]) -> Result<Option<(Beginning, u64)>, IntakeError> {
         let mut best: Option<Beginning> = None;
         let mut n_read = 0;
@@ -159,8 +161,8 @@ struct Look {
     n_hidden: u64,
 }
 
-/// Takes the sheet with the best header; of equal ones that which was in front when the workbook was saved, then the
-/// first.
+/// Takes the sheet with the best header; of equal ones that which was in front when the workbook was saved,
+/// then the first.
 fn open_workbook(file: &mut File, options: &IntakeOptions) -> Result<(Input, Format, u64), IntakeError> {
     let sha256 = match options.hashing {
         Hashing::Off => None,

@@ -1,8 +1,8 @@
 //! Spreadsheets in: whatever a person saved becomes a stream of rows.
 //!
 //! [`Intake::open`] recognises encoding, delimiter, sheet and columns; [`Intake::next_row`] gives row after
-//! row, in constant memory (but for the texts that an `.xlsx` shares among its cells). A file that cannot be used is an
-//! [`IntakeError`]; what is wrong with one row is in that [`Row`].
+//! row, in constant memory (but for the texts that an `.xlsx` shares among its cells). A file that cannot be
+//! used is an [`IntakeError`]; what is wrong with one row is in that [`Row`].
 
 mod bytes;
 mod code_page;
@@ -170,7 +170,8 @@ impl Intake {
         &self.ours
     }
 
-    /// Watches the column of the service's id, if it was taken for that by a name that may mean something else.
+    /// Watches the column of the service's id, if it was taken for that by a name that may mean something
+    /// else.
     pub fn guessed_service(&self) -> Option<GuessedService> {
         self.columns.guessed_service().map(|it| GuessedService::new(it.to_owned()))
     }

@@ -13,12 +13,13 @@ pub struct Ours {
     pub n_rows: u64,
     /// How many rows name each batch. Those that name none are not here.
     pub by_batch: BTreeMap<BatchCode, u64>,
-    /// Rows that name no batch, and yet carry a `protocolo` or a state of ours: a ticket may stand beside them.
+    /// Rows that name no batch, and yet carry a `protocolo` or a state of ours: a ticket may stand beside
+    /// them.
     pub n_nameless: u64,
     /// Those that name none, and those that do.
     pub n_carried: u64,
-    /// Rows beside which a `protocolo` stands, or whose state says that they were opened, skipped, withdrawn, or may
-    /// have been sent.
+    /// Rows beside which a `protocolo` stands, or whose state says that they were opened, skipped, withdrawn,
+    /// or may have been sent.
     pub n_settled: u64,
 }
 

@@ -5,8 +5,8 @@ use super::limits::RECORD_LEN_MAX;
 use super::records::{Found, Record, Rest, RowShape, Span, Splitter};
 use super::words::IntakeError;
 
-/// How far stray quotations are followed in all. Bytes: each is read again from its second line on, and a file of
-/// nothing else would be read once for each line.
+/// How far stray quotations are followed in all. Bytes: each is read again from its second line on, and a
+/// file of nothing else would be read once for each line.
 const FOLLOWED_MAX: usize = 256 * 1024 * 1024;
 
 /// How much text is shown to whoever has to recognise the delimiter. Bytes of UTF-8.

@@ -12,8 +12,8 @@
 
 use memchr::memchr;
 
-/// Cells of a record that are kept; a spreadsheet has no more columns. A record of 15 MB of delimiters must not become
-/// as many spans.
+/// Cells of a record that are kept; a spreadsheet has no more columns. A record of 15 MB of delimiters must
+/// not become as many spans.
 pub(super) const CELLS_MAX: usize = 16_384;
 
 /// Where a cell stands. Bytes.
@@ -294,8 +294,8 @@ impl Splitter {
         Found::Record { next, n_before, n_within, stray: Some(stray) }
     }
 
-    /// Whether a record of several lines is rather several rows: one that lies within looks like a row, or both the
-    /// first and the last do.
+    /// Whether a record of several lines is rather several rows: one that lies within looks like a row, or
+    /// both the first and the last do.
     fn runs_over_rows(&self, record: &str) -> bool {
         let Some(shape) = self.shape else { return false };
         let is_row = |line: &str| {

@@ -30,8 +30,8 @@ impl Role {
 /// For each column, which of ours it is, if it is one.
 ///
 /// `referencia` says who a row is wherever it stands. The other names are common words (`state`, `lote`: a
-/// piece of land, `line`): they are ours only where `state` stands beside `referencia` or `protocolo`. An input
-/// that has such a column of its own has it twice in its results: the last one is ours.
+/// piece of land, `line`): they are ours only where `state` stands beside `referencia` or `protocolo`. An
+/// input that has such a column of its own has it twice in its results: the last one is ours.
 pub(super) fn ours(names: &[String]) -> Vec<Option<&'static str>> {
     let mut found = vec![None; names.len()];
     let last = |wanted: &str| {
@@ -156,9 +156,9 @@ pub(super) fn two_of_one(names: &[String], roles: &[Role]) -> Vec<(String, Strin
     pairs
 }
 
-/// Whether a text that has the delimiter in it, and so moves the cells behind it on, is always noticed: a service's id
-/// or a phone stands behind it, or it is the last column, so that its rest is a cell too many. Then a blank cell too
-/// many is nothing but a delimiter at the line's end.
+/// Whether a text that has the delimiter in it, and so moves the cells behind it on, is always noticed: a
+/// service's id or a phone stands behind it, or it is the last column, so that its rest is a cell too many.
+/// Then a blank cell too many is nothing but a delimiter at the line's end.
 pub(super) fn may_end_in_delimiters(roles: &[Role]) -> bool {
     let is_text = |field: Field| match field.kind() {
         Kind::Text | Kind::Name | Kind::Object => true,

@@ -65,8 +65,8 @@ impl<'a> Row<'a> {
             }
             return parsed;
         }
-        // Too many cells, or those behind a stray quotation mark, stand in wrong columns: what they say there means
-        // nothing.
+        // Too many cells, or those behind a stray quotation mark, stand in wrong columns: what they say there
+        // means nothing.
         let is_shifted =
             |it: &Problem| it.code == words::TOO_MANY_FIELDS.code || it.code == words::STRAY_QUOTE.code;
         if !problems.iter().any(is_shifted) {

@@ -1,8 +1,8 @@
 //! What the bytes of a text show about its encoding, where it has no mark.
 //!
-//! UTF-8 shows itself. Of others, Windows-1252 is what Excel in Brazil saves; read as that, the letters of a file from a
-//! Mac or from DOS are signs that no Portuguese word has in it. Where the letters do not tell, a person must: a wrong
-//! guess is posted to HubSoft as `Sem conex‹o`.
+//! UTF-8 shows itself. Of others, Windows-1252 is what Excel in Brazil saves; read as that, the letters of a
+//! file from a Mac or from DOS are signs that no Portuguese word has in it. Where the letters do not tell, a
+//! person must: a wrong guess is posted to HubSoft as `Sem conex‹o`.
 
 use super::code_page::CodePage;
 use super::encoding::Encoding;
@@ -42,8 +42,8 @@ impl Survey {
         Self { n_sequences: 0, n_odd: 0, high: [0; 128], first_odd, last: 0 }
     }
 
-    /// Takes the next bytes, and returns how many of them: the last ones may be the beginning of a character, unless
-    /// nothing comes behind them.
+    /// Takes the next bytes, and returns how many of them: the last ones may be the beginning of a character,
+    /// unless nothing comes behind them.
     pub(super) fn take(&mut self, bytes: &[u8], is_last: bool) -> usize {
         let mut at = 0;
         loop {
@@ -102,7 +102,8 @@ impl Survey {
         if self.n_odd == 0 {
             return Finding::Is(Encoding::Utf8);
         }
-        // By chance two letters of another encoding are one of UTF-8 (`Ã§`), but not four times as often as not.
+        // By chance two letters of another encoding are one of UTF-8 (`Ã§`), but not four times as often as
+        // not.
         if 4 * self.n_odd <= self.n_sequences {
             return Finding::DamagedUtf8;
         }
@@ -146,7 +147,8 @@ impl Survey {
     }
 }
 
-/// Letters of Portuguese and of names in Brazil. Without `ì` and `î`: what a Mac writes for capitals would be these.
+/// Letters of Portuguese and of names in Brazil. Without `ì` and `î`: what a Mac writes for capitals would be
+/// these.
 const PORTUGUESE: &str = "àáâãçéêíóôõúüÀÁÂÃÇÉÊÍÓÔÕÚÜªº";
 
 /// Of names that came from elsewhere. On a Mac, dashes and dots of Windows-1252 would be these.

@@ -180,8 +180,8 @@ impl IntakeError {
     }
 }
 
-/// Why a value of `--map`, `--set`, `--encoding` or `--delimiter` was not understood. It does not repeat the value: a
-/// password may stand there instead.
+/// Why a value of `--map`, `--set`, `--encoding` or `--delimiter` was not understood. It does not repeat the
+/// value: a password may stand there instead.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadOption {
     #[error(

@@ -201,7 +201,8 @@ impl AnyOutbox {
         }
     }
 
-    /// Tells whoever looks at a file what this process does just now; in a database the workers' pace is there to see.
+    /// Tells whoever looks at a file what this process does just now; in a database the workers' pace is
+    /// there to see.
     pub fn say(&self, doing: &str) {
         match self {
             Self::Sqlite(it) => it.say(doing),
@@ -403,7 +404,8 @@ impl AnyReader<'_> {
         answered(async { each!(self, it => it.batch_info(name).await) }).await
     }
 
-    /// Whole files with these rows that were imported since `since`: what tells their batch from all others, and when.
+    /// Whole files with these rows that were imported since `since`: what tells their batch from all others,
+    /// and when.
     pub async fn imports_of(
         self,
         content: &str,
@@ -450,7 +452,8 @@ impl AnyReader<'_> {
     }
 }
 
-/// What was asked for, unless no answer comes: a command that was told to stop must end where a database hangs.
+/// What was asked for, unless no answer comes: a command that was told to stop must end where a database
+/// hangs.
 async fn answered<T>(asked: impl Future<Output = Result<T, OutboxError>>) -> Result<T, OutboxError> {
     match timeout(ANSWER_MAX, asked).await {
         Ok(answer) => answer,

@@ -1,5 +1,5 @@
-//! All that SQL writes of doubts, for both drivers: into these columns, as [`Doubt::since`] and [`Doubt::precaution`]
-//! have it.
+//! All that SQL writes of doubts, for both drivers: into these columns, as [`Doubt::since`] and
+//! [`Doubt::precaution`] have it.
 //!
 //! [`Doubt::since`]: crate::delivery::Doubt::since
 //! [`Doubt::precaution`]: crate::delivery::Doubt::precaution

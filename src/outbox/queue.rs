@@ -18,9 +18,9 @@ impl From<(i64, i64, i64)> for Spot {
     }
 }
 
-/// A place about `thousandths` of the way from `first` to `last`; rows behind it may be claimed. A file's rows fall due
-/// together, those of several lotes one lote after the other: half of the way is through the rows that fell due with
-/// the first, half is through time.
+/// A place about `thousandths` of the way from `first` to `last`; rows behind it may be claimed. A file's
+/// rows fall due together, those of several lotes one lote after the other: half of the way is through the
+/// rows that fell due with the first, half is through time.
 pub(super) fn between(first: Spot, last: Spot, thousandths: u16) -> Spot {
     let thousandths = i128::from(thousandths.min(THOUSANDTHS));
     let part = |from: i64, to: i64, of: i128| {

@@ -39,8 +39,8 @@ pub(super) fn unsettled(row: &str) -> String {
     format!("({row}.state <> {OPENED} AND {})", may_be_opened(row))
 }
 
-/// It counts, and stands in results: its file has it, or no longer, but nobody knew what became of it when the
-/// last whole file came (`import`). `batches` is their table.
+/// It counts, and stands in results: its file has it, or no longer, but nobody knew what became of it when
+/// the last whole file came (`import`). `batches` is their table.
 pub(super) fn told_of(row: &str, batches: &str) -> String {
     format!(
         "(NOT {row}.gone OR {row}.import = (SELECT b.source FROM {batches} b WHERE b.id = {row}.batch) AND {})",

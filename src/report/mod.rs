@@ -34,7 +34,8 @@ pub struct Line<'a> {
     pub result: [&'a str; RESULT_COLUMNS.len()],
 }
 
-/// Columns of ours by which a row is known again: what is read back is what was written, to the last character.
+/// Columns of ours by which a row is known again: what is read back is what was written, to the last
+/// character.
 const IDENTITY: [&str; 2] = ["lote", "referencia"];
 
 impl<'a> Line<'a> {

@@ -27,8 +27,8 @@ pub enum OutputEncoding {
     Dos(CodePage),
 }
 
-/// What becomes of a cell of the input that a spreadsheet would run as a formula. The columns that are ours are
-/// always [`Guard::ExcelSafe`]: HubSoft's words and others' names stand in them.
+/// What becomes of a cell of the input that a spreadsheet would run as a formula. The columns that are ours
+/// are always [`Guard::ExcelSafe`]: HubSoft's words and others' names stand in them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
     /// It stays as it is: what was read is what is written.

@@ -1,7 +1,7 @@
 //! How to log in to a sandbox.
 
-/// How to log in: another secret and password at each start, so that nobody else on this machine puts tickets among
-/// those of a run, or reads them.
+/// How to log in: another secret and password at each start, so that nobody else on this machine puts tickets
+/// among those of a run, or reads them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SandboxCredentials {
     pub client_id: String,

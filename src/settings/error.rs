@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::said::Place;
 use crate::ownership::NotOurs;
 
-/// What is wrong with the settings. Never carries a secret, nor a value from a file: a password may stand where
-/// something else belongs.
+/// What is wrong with the settings. Never carries a secret, nor a value from a file: a password may stand
+/// where something else belongs.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     #[error("cannot read `{}`", path.display())]

@@ -92,7 +92,8 @@ impl SettingsFile {
     }
 }
 
-/// The texts of a value, as a flag would have them, and where they stand; `None` for what is no text of this setting.
+/// The texts of a value, as a flag would have them, and where they stand; `None` for what is no text of this
+/// setting.
 fn texts_of(setting: &Setting, value: &Spanned<DeValue<'_>>) -> Vec<(Option<String>, usize)> {
     match (setting.kind, value.get_ref()) {
         (Kind::Pairs, DeValue::Table(table)) => {

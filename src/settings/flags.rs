@@ -11,7 +11,8 @@ use super::said::Typed;
 use super::table::Database;
 use crate::outbox::has_password;
 
-/// What was typed of the settings of `G`. Each text was tried already: [`super::Sources::resolve`] makes `G` of them.
+/// What was typed of the settings of `G`. Each text was tried already: [`super::Sources::resolve`] makes `G`
+/// of them.
 pub struct Flags<G> {
     pub(super) typed: Typed,
     group: PhantomData<G>,

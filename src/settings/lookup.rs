@@ -14,9 +14,9 @@ use super::values::Value;
 
 /// Settings that belong together: a struct whose fields are complete and right.
 ///
-/// [`Self::read`] is the table of its settings. It makes the struct field by field, so that a field without a row, or a
-/// row without a field, does not compile. What it asks for is also what the command line, settings files and documents
-/// know; so it asks for everything, whatever it is told.
+/// [`Self::read`] is the table of its settings. It makes the struct field by field, so that a field without a
+/// row, or a row without a field, does not compile. What it asks for is also what the command line, settings
+/// files and documents know; so it asks for everything, whatever it is told.
 pub trait Group: Sized {
     fn read(of: &mut Lookup<'_>) -> Result<Self, SettingsError>;
 }

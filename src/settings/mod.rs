@@ -1,8 +1,9 @@
 //! Settings: flags over environment over files over defaults.
 //!
-//! [`table`] has one row a setting. Names follow from its key ([`row`]), what is allowed from its type ([`values`]), the
-//! flags of commands from both ([`flags`]). A command makes its [`Sources`] once, and [`Sources::resolve`] gives it a
-//! value that is complete: nobody looks at the environment or for a default afterwards.
+//! [`table`] has one row a setting. Names follow from its key ([`row`]), what is allowed from its type
+//! ([`values`]), the flags of commands from both ([`flags`]). A command makes its [`Sources`] once, and
+//! [`Sources::resolve`] gives it a value that is complete: nobody looks at the environment or for a default
+//! afterwards.
 
 mod environment;
 mod error;

@@ -16,8 +16,8 @@ pub struct Row {
 pub enum Reach {
     /// How a run goes: any file.
     Run,
-    /// Where logins and secrets are sent, and who may listen. A file in the current folder may come with somebody
-    /// else's spreadsheet: it must not decide that.
+    /// Where logins and secrets are sent, and who may listen. A file in the current folder may come with
+    /// somebody else's spreadsheet: it must not decide that.
     Machine,
     /// No file: it is said of one call.
     Call,

@@ -1,8 +1,8 @@
 //! The settings: one row each.
 //!
-//! To add one, write its row where the others of its group stand: the key, which names the flag, the variable and the
-//! key in a file; what it means; its default, of a type that holds its range. Everything else follows, or does not
-//! compile; the test of `cli/written.rs` writes it into the documents.
+//! To add one, write its row where the others of its group stand: the key, which names the flag, the variable
+//! and the key in a file; what it means; its default, of a type that holds its range. Everything else
+//! follows, or does not compile; the test of `cli/written.rs` writes it into the documents.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -15,7 +15,8 @@ use crate::ticket::Ddd;
 
 /// What a setting may be.
 ///
-/// The fault says what is allowed and never repeats the text: a password may stand where something else belongs.
+/// The fault says what is allowed and never repeats the text: a password may stand where something else
+/// belongs.
 pub trait Value: FromStr<Err: fmt::Display> {
     /// What stands for it in `--help`.
     const NAME: &'static str;
@@ -94,7 +95,8 @@ impl<const MIN: u32, const MAX: u32> fmt::Display for Whole<MIN, MAX> {
     }
 }
 
-/// A duration as a person writes it: `500ms`, `2s`, `5m`, `1h 30m`, `90d` of 24 hours each. At least `MIN_MS`.
+/// A duration as a person writes it: `500ms`, `2s`, `5m`, `1h 30m`, `90d` of 24 hours each. At least
+/// `MIN_MS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AtLeast<const MIN_MS: u64>(Duration);
 

@@ -18,8 +18,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// Who tells a person the story of a command. Where log lines are JSON, that is told in such lines too, so that
-/// every line is one.
+/// Who tells a person the story of a command. Where log lines are JSON, that is told in such lines too, so
+/// that every line is one.
 pub const STORY: &str = "story";
 
 /// Sends log lines to stderr: warnings, with `-v` what becomes of each row, with `-vv` every request.

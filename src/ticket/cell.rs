@@ -12,8 +12,8 @@ pub fn trim(text: &str) -> &str {
     }
 }
 
-/// Whether the ends of a cell show that nothing surrounds its value, that it says something, and that no formula
-/// failed in it: so it is with most.
+/// Whether the ends of a cell show that nothing surrounds its value, that it says something, and that no
+/// formula failed in it: so it is with most.
 #[inline]
 pub(super) fn is_simple(cell: &str) -> bool {
     // And not as `Err:502`.
@@ -28,8 +28,8 @@ pub fn is_blank(cell: &str) -> bool {
     !matches!(cell.as_bytes(), [b'!'..=b'~', ..]) && trim(cell).is_empty()
 }
 
-/// Whether a cell says nothing: it is blank, or has one of the words that databases and people write into cells that
-/// they leave empty.
+/// Whether a cell says nothing: it is blank, or has one of the words that databases and people write into
+/// cells that they leave empty.
 #[inline]
 pub fn is_vacant(cell: &str) -> bool {
     !begins_a_value(cell) && is_word_for_nothing(cell)
@@ -54,8 +54,8 @@ fn is_word_for_nothing(cell: &str) -> bool {
             || WORDS.iter().any(|it| cell.eq_ignore_ascii_case(it)))
 }
 
-/// Whether a cell is what a formula shows that could not be computed: `#N/D`, `#REF!`, `#VALOR!`, in whatever language
-/// the spreadsheet spoke.
+/// Whether a cell is what a formula shows that could not be computed: `#N/D`, `#REF!`, `#VALOR!`, in whatever
+/// language the spreadsheet spoke.
 #[inline]
 pub fn is_formula_error(cell: &str) -> bool {
     matches!(cell.as_bytes(), [b'#', ..] | [b'E', b'r', b'r', ..]) && is_error_name(cell)
@@ -78,7 +78,8 @@ fn is_error_name(cell: &str) -> bool {
         || name.strip_suffix(['!', '?']).is_some_and(is_name)
 }
 
-/// Whether a character was lost on the way to this cell: U+FFFD stands for it, or what Windows-1252 leaves undefined.
+/// Whether a character was lost on the way to this cell: U+FFFD stands for it, or what Windows-1252 leaves
+/// undefined.
 pub(super) fn has_lost_character(cell: &str) -> bool {
     cell.contains(['\u{FFFD}', '\u{81}', '\u{8D}', '\u{8F}', '\u{90}', '\u{9D}'])
 }

@@ -1,14 +1,14 @@
 //! The fields of a ticket, and all that is known of each, in one table.
 //!
-//! Names of columns, the template, storage, grants, purge and requests follow it: what is generated, by this table; what
-//! is written by hand (the schema of Postgres and its roles, the README), by a test.
+//! Names of columns, the template, storage, grants, purge and requests follow it: what is generated, by this
+//! table; what is written by hand (the schema of Postgres and its roles, the README), by a test.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Index, IndexMut};
 
-/// A field of a ticket. Its number is its place in what an outbox stores of a row, and is frozen: a field that comes
-/// later takes the next number, wherever it stands in the table.
+/// A field of a ticket. Its number is its place in what an outbox stores of a row, and is frozen: a field
+/// that comes later takes the next number, wherever it stands in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Field {
     IdClienteServico = 0,

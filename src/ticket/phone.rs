@@ -79,8 +79,8 @@ fn plain(cell: &str) -> Read<Phone> {
     Ok((phone, notice))
 }
 
-/// Reads a cell that has more in it than a number: takes the one that is sure, and says what is left out. `None` if none
-/// is.
+/// Reads a cell that has more in it than a number: takes the one that is sure, and says what is left out.
+/// `None` if none is.
 fn beside_others(cell: &str) -> Option<Read<Phone>> {
     const NONE: [&str; 8] = [
         "nao tem",
@@ -166,8 +166,8 @@ fn digits_of(cell: &str) -> Result<(String, Option<&'static Words>), &'static Wo
     Ok((digits, None))
 }
 
-/// Takes off the country code, the trunk `0` and a carrier's code. `cell` is what was written. No carrier's code is `00`:
-/// that leads abroad, as `+` does.
+/// Takes off the country code, the trunk `0` and a carrier's code. `cell` is what was written. No carrier's
+/// code is `00`: that leads abroad, as `+` does.
 fn national<'a>(digits: &'a str, cell: &str) -> Result<&'a str, &'static Words> {
     if is_repeated(digits.as_bytes()) {
         return Ok(digits);

@@ -48,9 +48,9 @@ pub(super) fn read(cell: &str) -> Read<Option<Text>> {
     Ok((text(unwrap(&composed)), notice))
 }
 
-/// The form in which texts are compared, without what a spreadsheet changes when it saves a file again and what nobody
-/// sees: accents are composed (NFC), blanks and line breaks of any kind and number are one blank, none stands outside,
-/// and no invisible mark anywhere.
+/// The form in which texts are compared, without what a spreadsheet changes when it saves a file again and
+/// what nobody sees: accents are composed (NFC), blanks and line breaks of any kind and number are one blank,
+/// none stands outside, and no invisible mark anywhere.
 pub fn normal(cell: &str) -> Cow<'_, str> {
     // Most cells are as they should be: visible ASCII, single blanks inside.
     let mut before = b' ';
@@ -100,7 +100,8 @@ fn is_clean(cell: &str) -> bool {
     !cell.bytes().fold(false, |odd, it| odd | is_odd(it))
 }
 
-/// Line breaks become `\n`, those that Word puts within a paragraph too; tabs stay; every other control character goes.
+/// Line breaks become `\n`, those that Word puts within a paragraph too; tabs stay; every other control
+/// character goes.
 fn without_control(cell: &str) -> Cow<'_, str> {
     if !cell.chars().any(|it| it.is_control() && !matches!(it, '\n' | '\t')) {
         return Cow::Borrowed(cell);

@@ -74,8 +74,8 @@ impl Ticket {
         }
     }
 
-    /// What "the same row" means for `repeat`: service, type and description. 0, which is no id, stands for the absent
-    /// type; the description is in its normal form, as in a row's reference.
+    /// What "the same row" means for `repeat`: service, type and description. 0, which is no id, stands for
+    /// the absent type; the description is in its normal form, as in a row's reference.
     pub fn content(&self) -> (i64, i64, Cow<'_, str>) {
         let kind = self.id_tipo_atendimento.map_or(0, Id::get);
         (self.id_cliente_servico.get(), kind, normal(self.descricao.as_str()))

@@ -1,4 +1,5 @@
-//! Small files that went wrong once, through the real binary. What is right for `NAME` stands beside it in `NAME.expect`:
+//! Small files that went wrong once, through the real binary. What is right for `NAME` stands beside it in
+//! `NAME.expect`:
 //!
 //! ```text
 //! # Why the case is kept.
@@ -9,8 +10,8 @@
 //! json /counts/opened 3             a value of the JSON on stdout
 //! ```
 //!
-//! For all of them: 10 s of CPU, 256 MiB of memory, an exit code of the contract, and nothing on the terminal that a
-//! terminal would obey.
+//! For all of them: 10 s of CPU, 256 MiB of memory, an exit code of the contract, and nothing on the terminal
+//! that a terminal would obey.
 
 use std::ffi::OsStr;
 use std::fmt::Write;
@@ -99,7 +100,8 @@ fn check(name: &str, content: &[u8], command: &str, expected: &str) -> Site {
     site
 }
 
-/// One cell in the last column made a work folder of a gigabyte; a column too many for Excel held the results back.
+/// One cell in the last column made a work folder of a gigabyte; a column too many for Excel held the results
+/// back.
 #[test]
 fn a_sheet_as_wide_as_excel_has_small_results_and_has_them() {
     let table = |names: &[(u16, &str)], n_rows: u32| {

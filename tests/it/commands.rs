@@ -144,7 +144,8 @@ fn copied(site: &Site, command: &str) -> Ended {
     site.run(&command.split(' ').skip(1).collect::<Vec<_>>())
 }
 
-/// Seen: `mutirao retry out`, of an outbox that was named by its path, and `mutirao import a b.csv` without its `--map`.
+/// Seen: `mutirao retry out`, of an outbox that was named by its path, and `mutirao import a b.csv` without
+/// its `--map`.
 #[test]
 fn commands_in_hints_can_be_copied() {
     let site = Site::new("");
@@ -194,8 +195,8 @@ fn results_are_written_again_as_and_where_the_import_wrote_them() {
     assert!(!site.path("fila.mutirao/results.csv").exists(), "no import wrote there");
 }
 
-/// errors.csv was written anew when a run of it ended: the hint named a file without rows, and what had been typed there
-/// was in no file any more but the results.
+/// errors.csv was written anew when a run of it ended: the hint named a file without rows, and what had been
+/// typed there was in no file any more but the results.
 #[test]
 fn what_was_corrected_and_not_opened_yet_is_opened_by_the_command_of_the_hint() {
     let site = Site::new("");
@@ -210,7 +211,8 @@ fn what_was_corrected_and_not_opened_yet_is_opened_by_the_command_of_the_hint() 
     assert_eq!((site.audit().tickets, states(&site)), (6, "6 opened".to_owned()));
 }
 
-/// The rows that were valid waited for ever: the hint was of errors.csv alone, whose import ended with exit code 0.
+/// The rows that were valid waited for ever: the hint was of errors.csv alone, whose import ended with exit
+/// code 0.
 #[test]
 fn the_rows_that_strict_kept_back_are_named_once_the_others_are_corrected() {
     let site = Site::new("");

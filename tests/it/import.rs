@@ -78,8 +78,8 @@ fn what_was_fixed_in_errors_csv_is_opened_and_nothing_twice() {
     assert_eq!(site.read("queda.mutirao/errors.csv").lines().count(), 1);
 }
 
-/// The natural next command after an interruption; it said that the file was another outage's, and `--new` opened
-/// the rest twice.
+/// The natural next command after an interruption; it said that the file was another outage's, and `--new`
+/// opened the rest twice.
 #[test]
 fn the_original_takes_back_nothing_that_was_corrected() {
     let site = Site::new("");
@@ -148,7 +148,8 @@ fn many_real_tickets_are_not_opened_without_a_word() {
     site.run(&["import", "queda.csv", "--rate", "unlimited", "--yes"]).expect(0);
 }
 
-/// Plans have a number too, and it stood in the column `Serviço`: one customer's line had a ticket for each row.
+/// Plans have a number too, and it stood in the column `Serviço`: one customer's line had a ticket for each
+/// row.
 #[test]
 fn a_guessed_column_with_one_number_for_several_customers_is_asked_about() {
     let site = Site::new("");

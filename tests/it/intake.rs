@@ -376,7 +376,8 @@ fn a_column_lote_of_the_sheet_is_its_own() {
     assert_eq!(intake.ours().batch(), None);
 }
 
-/// What a reference is made of, and what `check` takes for a repeat, is what the table of fields calls identity.
+/// What a reference is made of, and what `check` takes for a repeat, is what the table of fields calls
+/// identity.
 #[test]
 fn a_row_is_known_by_its_identity_and_by_nothing_else() {
     let cells = |kind| match kind {

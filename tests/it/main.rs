@@ -24,5 +24,6 @@ mod settings;
 mod shared;
 mod simulation;
 mod support;
+mod width;
 mod work_folder;
 mod worker;

@@ -1,7 +1,7 @@
 //! The walls of the house: which room of `src/` may use which, and that no files use each other in a circle.
 //!
-//! It reads the source as text: `use` lines and paths that begin with `crate` or `super`, through re-exports to the
-//! file that defines what is used. Tests within a file do not count: they may reach anywhere.
+//! It reads the source as text: `use` lines and paths that begin with `crate` or `super`, through re-exports
+//! to the file that defines what is used. Tests within a file do not count: they may reach anywhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

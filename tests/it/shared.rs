@@ -67,7 +67,8 @@ async fn an_import_gives_the_same_results_wherever_its_outbox_is() {
     let told = |site: &Site, file: &str| {
         let mut table = site.table(&format!("problemas.mutirao/{file}"));
         for row in &mut table {
-            // Each HubSoft counts for itself, and each batch has a code of its own, and a name where it shares the outbox.
+            // Each HubSoft counts for itself, and each batch has a code of its own, and a name where it
+            // shares the outbox.
             for name in ["lote", "referencia"] {
                 if let Some(cell) = row.get_mut(name) {
                     *cell = BatchCode::of_cell(cell).expect("it is ours").1.into_owned();

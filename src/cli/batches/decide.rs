@@ -47,8 +47,9 @@ pub struct Met {
 }
 
 impl Met {
-    /// Of several batches the file is compared with the one that this is greatest of: one of today's that knows it,
-    /// the same content before other content, the latest. What waits in an older one makes it no nearer.
+    /// Of several batches the file is compared with the one that this is greatest of: one of today's that
+    /// knows it, the same content before other content, the latest. What waits in an older one makes it no
+    /// nearer.
     pub fn nearness(&self, now: Timestamp) -> (bool, bool, bool, Timestamp) {
         let is_known = self.compared.is_mostly_known();
         (is_known && self.is_recent(now), self.compared.is_same(), is_known, self.active_at)

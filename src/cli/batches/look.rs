@@ -1,4 +1,5 @@
-//! A first look at a file whose name some batch has: which of the batch's rows it has, before anything is changed.
+//! A first look at a file whose name some batch has: which of the batch's rows it has, before anything is
+//! changed.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -127,7 +127,8 @@ impl Wish<'_> {
         })
     }
 
-    /// The batch that wrote the file, by its code: of an outbox near the file, else of the one that was named.
+    /// The batch that wrote the file, by its code: of an outbox near the file, else of the one that was
+    /// named.
     async fn corrected(&self, intake: &Intake) -> Result<Option<Work>, Failure> {
         let Some(code) = intake.ours().batch() else { return Ok(None) };
         let folders = self.folders_near();
@@ -265,8 +266,8 @@ impl Wish<'_> {
         Ok(found)
     }
 
-    /// The nearest one. In an outbox that many share, other people's batches may have the name: only one that knows
-    /// most of the rows, or that was named, is meant.
+    /// The nearest one. In an outbox that many share, other people's batches may have the name: only one that
+    /// knows most of the rows, or that was named, is meant.
     fn choose(&self, mut candidates: Vec<Candidate>, base: &str, now: Timestamp) -> Option<Candidate> {
         if self.database_url.is_some() {
             candidates

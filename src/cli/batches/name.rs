@@ -10,8 +10,8 @@ use crate::delivery::code::BatchCode;
 
 /// Another one each time.
 pub fn random() -> BatchCode {
-    // Seeded anew for each `RandomState` from the system's randomness; 28 of its bits are enough to tell batches
-    // of one name apart.
+    // Seeded anew for each `RandomState` from the system's randomness; 28 of its bits are enough to tell
+    // batches of one name apart.
     BatchCode::of_bits(RandomState::new().hash_one(()) as u32)
 }
 
@@ -90,8 +90,8 @@ fn halves(folder: &Path) -> (String, &'static str) {
     }
 }
 
-/// `name`, made so that a spreadsheet program leaves it as it is: it reads dates, numbers, formulas and truths into
-/// cells, and our files would come back with another name.
+/// `name`, made so that a spreadsheet program leaves it as it is: it reads dates, numbers, formulas and
+/// truths into cells, and our files would come back with another name.
 pub fn safe(name: &str) -> String {
     let name = name.trim();
     if is_rewritten(name) {
@@ -101,8 +101,9 @@ pub fn safe(name: &str) -> String {
     }
 }
 
-/// Whether a spreadsheet program may take `name` for something else than text. Careful: what starts with a letter
-/// and is neither a month nor a truth is left alone by all of them; of other texts only some are rewritten.
+/// Whether a spreadsheet program may take `name` for something else than text. Careful: what starts with a
+/// letter and is neither a month nor a truth is left alone by all of them; of other texts only some are
+/// rewritten.
 fn is_rewritten(name: &str) -> bool {
     const MONTHS: [&str; 23] = [
         "janeiro",

@@ -1,5 +1,5 @@
-//! The same content once more at the same HubSoft: what this user imported lately under another name or in another
-//! folder, and what anybody imported into the same outbox.
+//! The same content once more at the same HubSoft: what this user imported lately under another name or in
+//! another folder, and what anybody imported into the same outbox.
 
 use jiff::Timestamp;
 

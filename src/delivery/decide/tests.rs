@@ -324,7 +324,8 @@ fn the_settle_delay_is_over_on_both_clocks() {
         check(steady, 1061, (None, None), false);
         check(steady, 1122, (None, None), true);
     }
-    // Two minutes of its own are enough, whatever clocks say; the clock of a shared outbox may be set meanwhile.
+    // Two minutes of its own are enough, whatever clocks say; the clock of a shared outbox may be set
+    // meanwhile.
     check(Steady::Yes, 1122, (Some(0), Some(-5000)), true);
     check(Steady::No, 1122, (Some(0), Some(-5000)), false);
 }
@@ -335,8 +336,8 @@ fn a_clock_set_back_believes_nothing_early() {
     check_look(50, doubt, absent(), "after 1.5 s, 1 spent, in doubt (1 absent, 1 answered)");
 }
 
-/// Seen: a person wrote `pending` over a row whose post was still waited for. Its first absence began the settle delay
-/// at once, and the second was believed while HubSoft could still open the ticket.
+/// Seen: a person wrote `pending` over a row whose post was still waited for. Its first absence began the
+/// settle delay at once, and the second was believed while HubSoft could still open the ticket.
 #[test]
 fn a_doubt_that_begins_later_is_waited_for() {
     let seen = with_scene(0, |_| {}, |scene| after_look_up(&claim(1), &doubt(300), &reply(absent()), scene));
@@ -344,7 +345,8 @@ fn a_doubt_that_begins_later_is_waited_for() {
     assert_eq!(first.since, at(300));
     let twice = with_scene(200, |_| {}, |scene| after_look_up(&claim(1), &first, &reply(absent()), scene));
     assert!(matches!(twice.change, Change::Later { doubt: Some(_), .. }), "{:?}", twice.change);
-    // Nobody waits for a day: that is a clock that was set. Of a shared outbox it may be set while somebody waits.
+    // Nobody waits for a day: that is a clock that was set. Of a shared outbox it may be set while somebody
+    // waits.
     for (steady, since) in [(Steady::Yes, 0), (Steady::No, 600)] {
         let day = doubt(24 * 3600);
         let scene = |it: &mut Scene<'_>| it.steady = steady;

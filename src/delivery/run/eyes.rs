@@ -12,8 +12,8 @@ use crate::delivery::{
     Api, Claim, Clock, Fault, Lasting, LookUp, Note, Outbox, Reply, Sighting, Verdict, Watch,
 };
 
-/// So many rows that were opened are not found, one after another, before this user is taken for blind: one may have
-/// been deleted by a person, or be another user's.
+/// So many rows that were opened are not found, one after another, before this user is taken for blind: one
+/// may have been deleted by a person, or be another user's.
 const UNSEEN_MAX: u32 = 3;
 
 /// And so many are looked up at most: of some HubSoft may not tell.
@@ -50,8 +50,8 @@ struct InVain {
 }
 
 impl Sights {
-    /// HubSoft has told, or not, of one more row that was opened with a text so long. Returns why it is of no use to
-    /// ask for another.
+    /// HubSoft has told, or not, of one more row that was opened with a text so long. Returns why it is of no
+    /// use to ask for another.
     fn searched(&mut self, text_len: usize, is_unseen: bool, now: Duration) -> Option<&'static str> {
         // What was not seen of longer texts says nothing of this one.
         let known = self.search.take().filter(|it| it.text_len <= text_len);
@@ -84,8 +84,8 @@ enum Unseen {
 }
 
 impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
-    /// What an answer to the look-up of a row in doubt is worth: not found is *could not tell* until a ticket of
-    /// ours was seen, and whatever the look for one is answered where it is no answer.
+    /// What an answer to the look-up of a row in doubt is worth: not found is *could not tell* until a ticket
+    /// of ours was seen, and whatever the look for one is answered where it is no answer.
     pub(super) async fn by_seeing_eyes(
         &self,
         claim: &Claim,
@@ -107,8 +107,8 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         (reply, looks)
     }
 
-    /// What a look that saw nothing costs: as long as something will be opened that this user could be shown, the run
-    /// waits for that anyway.
+    /// What a look that saw nothing costs: as long as something will be opened that this user could be shown,
+    /// the run waits for that anyway.
     async fn more_sights(&self, looks: Looks) -> Looks {
         if self.policy.lasting == Lasting::Forever {
             return looks;

@@ -228,8 +228,8 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         Step::Claim(ClaimRequest { now: time, posts, look_ups, end })
     }
 
-    /// From where the rows are taken of which one is tried: a place drawn by chance, but the ends more often than others,
-    /// since what came together is often bad together.
+    /// From where the rows are taken of which one is tried: a place drawn by chance, but the ends more often
+    /// than others, since what came together is often bad together.
     fn some_end(&self) -> End {
         let thousandths = u16::try_from(self.retry.draw(usize::from(THOUSANDTHS) + 1)).unwrap_or(0);
         [End::Front, End::Back, End::Between(thousandths)][self.retry.draw(3)]

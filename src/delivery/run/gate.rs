@@ -10,8 +10,9 @@ use super::state::{AHEAD, Moment, Purpose, RunState};
 use crate::delivery::breaker::Traffic;
 use crate::delivery::{Api, CLAIM_AGE_MAX, Clock, Gate, Outbox, RequestKind, Watch, Withheld};
 
-/// A claim older than this is compared with the clock of a shared outbox before its post, unless that has been told as
-/// lately: a machine that its hypervisor froze does not notice by itself, and others may have taken its rows over.
+/// A claim older than this is compared with the clock of a shared outbox before its post, unless that has
+/// been told as lately: a machine that its hypervisor froze does not notice by itself, and others may have
+/// taken its rows over.
 const UNTOLD_MAX: Duration = Duration::from_secs(1);
 const _: () = assert!(AHEAD.as_millis() < UNTOLD_MAX.as_millis(), "at its pace a worker need not ask");
 

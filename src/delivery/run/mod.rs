@@ -1,9 +1,9 @@
 //! The run loop: drives the core through the ports.
 //!
-//! One task, nothing spawned. A *feeder* claims a little ahead, `concurrency` *senders* post and look
-//! up, a *settler* writes outcomes in batches, a *prober* finds out when HubSoft is back, one part keeps the
-//! *deadlines*, a *coordinator* speaks with the other workers, and a *listener* waits for new rows. They share one
-//! [`RunState`], never borrowed across an await.
+//! One task, nothing spawned. A *feeder* claims a little ahead, `concurrency` *senders* post and look up, a
+//! *settler* writes outcomes in batches, a *prober* finds out when HubSoft is back, one part keeps the
+//! *deadlines*, a *coordinator* speaks with the other workers, and a *listener* waits for new rows. They
+//! share one [`RunState`], never borrowed across an await.
 //!
 //! Dropping the future is safe at every await: what was claimed is in the outbox as possibly sent,
 //! and the next run's `recover` looks it up before anything else.
@@ -41,8 +41,8 @@ use super::{Api, Clock, Halt, Lasting, Note, Outbox, OutboxError, Policy, Pulse,
 /// How a run is told from outside to do something else.
 #[derive(Clone, Debug, Default)]
 pub struct Control {
-    /// Cancelled: stop claiming, take back what was not sent, wait up to the grace for what is in
-    /// flight, settle everything, and return; two seconds after the grace at the latest, whatever hangs. To stop at
+    /// Cancelled: stop claiming, take back what was not sent, wait up to the grace for what is in flight,
+    /// settle everything, and return; two seconds after the grace at the latest, whatever hangs. To stop at
     /// once, drop the run's future.
     pub stop: CancellationToken,
     /// Told: HubSoft takes connections again, which it did not. A breaker that is open probes at once.
@@ -194,9 +194,9 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         for _ in 0..self.policy.concurrency.max(1) {
             crew.push(Box::pin(self.other(self.sender())));
         }
-        // The settler ends last: nothing is claimed any more and every outcome is stored. Whoever is
-        // still there then (the prober in a probe, the keeper of deadlines, the listener for a stop) owns no row. Where the
-        // outbox hangs, the rows are left there in flight, to be looked up.
+        // The settler ends last: nothing is claimed any more and every outcome is stored. Whoever is still
+        // there then (the prober in a probe, the keeper of deadlines, the listener for a stop) owns no row.
+        // Where the outbox hangs, the rows are left there in flight, to be looked up.
         while let Some(role) = crew.next().await {
             if role == Role::Last {
                 break;
@@ -351,7 +351,8 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
     }
 }
 
-/// How long the outbox may take to store what a stop has cut off. An outbox that hangs must not hold up the stop.
+/// How long the outbox may take to store what a stop has cut off. An outbox that hangs must not hold up the
+/// stop.
 const STORE_MAX: Duration = Duration::from_secs(2);
 
 /// How long a full disk may stay full before the run halts: time enough for a log to be rotated.

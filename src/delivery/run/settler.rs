@@ -146,8 +146,8 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         self.stuck.notify_one();
     }
 
-    /// Tries again to store what is stuck, beside the settler: rows that somebody holds keep no others waiting.
-    /// Ends when the outbox is given up.
+    /// Tries again to store what is stuck, beside the settler: rows that somebody holds keep no others
+    /// waiting. Ends when the outbox is given up.
     pub(super) async fn unsticker(&self) {
         let mut failing_since = None;
         loop {

@@ -417,8 +417,8 @@ impl RunState {
         self.posts.pop_front()
     }
 
-    /// Of the claims that might be the trial one stays: of another lote than the one that HubSoft could not open a
-    /// ticket for last, if there is one, else one drawn by chance. `draw` gives one of so many.
+    /// Of the claims that might be the trial one stays: of another lote than the one that HubSoft could not
+    /// open a ticket for last, if there is one, else one drawn by chance. `draw` gives one of so many.
     pub fn choose_trial(&mut self, draw: impl FnOnce(usize) -> usize) {
         if self.breaker.traffic() != Traffic::OneTrial(None) || self.posts.len() < 2 {
             return;

@@ -13,8 +13,8 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::words::Fault;
 
-/// All that is unpacked of one workbook. Bytes. Source: a sheet of 1,000,000 rows and 10 columns is half of it; a
-/// kilobyte of zip holds a megabyte, so that a mail's attachment can hold more than this.
+/// All that is unpacked of one workbook. Bytes. Source: a sheet of 1,000,000 rows and 10 columns is half of
+/// it; a kilobyte of zip holds a megabyte, so that a mail's attachment can hold more than this.
 const UNPACKED_MAX: u64 = 1024 * 1024 * 1024;
 
 /// The parts of a workbook.
@@ -125,7 +125,8 @@ impl Read for Checked {
 /// Longest piece of XML: a tag, or a text without a tag in it. Bytes.
 const PIECE_MAX: u64 = 16 * 1024 * 1024;
 
-/// The bytes of a part, of which no more come than may be unpacked, and no more at a time than a piece may have.
+/// The bytes of a part, of which no more come than may be unpacked, and no more at a time than a piece may
+/// have.
 pub(super) struct Bounded {
     inner: BufReader<Checked>,
     name: String,

@@ -1,8 +1,8 @@
 //! Workbooks (`.xlsx`, `.ods`): their sheets, row by row, in bounded memory and time.
 //!
-//! Our own reader and not a crate's: a file of a kilobyte can be made to unfold to gigabytes or to be read for ever, and
-//! those at hand have no bound on what they unpack, repeat or allocate. This one reads no more than rows of texts, and
-//! every loop consumes bytes of which there are at most so many.
+//! Our own reader and not a crate's: a file of a kilobyte can be made to unfold to gigabytes or to be read
+//! for ever, and those at hand have no bound on what they unpack, repeat or allocate. This one reads no more
+//! than rows of texts, and every loop consumes bytes of which there are at most so many.
 
 mod archive;
 mod numbers;

@@ -54,7 +54,8 @@ fn moment(days: f64, epoch: Epoch) -> Option<DateTime> {
     from.at(0, 0, 0, 0).checked_add(seconds).ok()?.round(Unit::Second).ok()
 }
 
-/// Whether a number of this format is shown as a date or a time of day. A span of hours (`[h]:mm`) is a number.
+/// Whether a number of this format is shown as a date or a time of day. A span of hours (`[h]:mm`) is a
+/// number.
 pub(super) fn is_date(id: u32, code: Option<&str>) -> bool {
     match code {
         Some(code) => is_date_code(code),
@@ -63,7 +64,8 @@ pub(super) fn is_date(id: u32, code: Option<&str>) -> bool {
     }
 }
 
-/// Whether the first section of a format has a letter of a date outside quotation marks, escapes and brackets.
+/// Whether the first section of a format has a letter of a date outside quotation marks, escapes and
+/// brackets.
 fn is_date_code(code: &str) -> bool {
     let mut chars = code.chars();
     while let Some(it) = chars.next() {

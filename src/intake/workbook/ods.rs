@@ -1,4 +1,5 @@
-//! `.ods`: sheets of OpenDocument (ISO/IEC 26300), row by row. All of them stand in one part, one after the other.
+//! `.ods`: sheets of OpenDocument (ISO/IEC 26300), row by row. All of them stand in one part, one after the
+//! other.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -13,8 +14,8 @@ use super::words::Fault;
 use super::xml::{Node, Tag, Xml};
 use crate::ticket::{is_formula_error, trim};
 
-/// Rows of a sheet that are not written out, but said to stand there once more. Source: a person who fills a column
-/// down makes some; a file of a kilobyte must not make a million.
+/// Rows of a sheet that are not written out, but said to stand there once more. Source: a person who fills a
+/// column down makes some; a file of a kilobyte must not make a million.
 const REPEATED_MAX: u64 = 10_000;
 
 pub(super) struct Ods {

@@ -67,8 +67,8 @@ impl Texts {
     }
 }
 
-/// Appends to the cell that begins at `start`, as long as that is not longer than a cell may be: a little more tells
-/// that it was.
+/// Appends to the cell that begins at `start`, as long as that is not longer than a cell may be: a little
+/// more tells that it was.
 pub(super) fn append(text: &mut String, start: usize, more: &str) {
     if text.len() - start <= CELL_LEN_MAX {
         let n_kept = more.floor_char_boundary(2 * CELL_LEN_MAX);
@@ -76,8 +76,8 @@ pub(super) fn append(text: &mut String, start: usize, more: &str) {
     }
 }
 
-/// What a cell shows whose formula failed. A program that marks it as failed and shows something else has kept the value
-/// of another day: nobody may take it for this one's.
+/// What a cell shows whose formula failed. A program that marks it as failed and shows something else has
+/// kept the value of another day: nobody may take it for this one's.
 pub(super) fn failed(shown: &str) -> &str {
     if is_formula_error(trim(shown)) { shown } else { "#ERROR!" }
 }

@@ -1,5 +1,5 @@
-//! `.xlsx`: sheets of Office Open XML (ECMA-376), row by row. Of their looks only hidden rows and the formats of dates
-//! matter.
+//! `.xlsx`: sheets of Office Open XML (ECMA-376), row by row. Of their looks only hidden rows and the formats
+//! of dates matter.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -1,5 +1,5 @@
-//! The XML of a part, as tags and texts. Entities that a document declares are none of ours: they can be unfolded to
-//! gigabytes, and can name other files.
+//! The XML of a part, as tags and texts. Entities that a document declares are none of ours: they can be
+//! unfolded to gigabytes, and can name other files.
 
 use std::borrow::Cow;
 

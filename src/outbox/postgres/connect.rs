@@ -65,9 +65,9 @@ impl From<OutboxError> for OpenError {
     }
 }
 
-/// What holds on every connection of ours, whatever was set for the server, the database or the role: what runs is
-/// what this program wrote and not what somebody put into `public`, it is planned by its indices and not compiled,
-/// and what hangs ends.
+/// What holds on every connection of ours, whatever was set for the server, the database or the role: what
+/// runs is what this program wrote and not what somebody put into `public`, it is planned by its indices and
+/// not compiled, and what hangs ends.
 ///
 /// In the startup packet. A pooler refuses that, or leaves it out: then every transaction says it again
 /// ([`super::session`]). Said in a session, it would be another program's next.
@@ -100,7 +100,8 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
     let options: PgConnectOptions =
         url.parse().map_err(|error: sqlx::Error| OpenError::BadUrl(error.into()))?;
     let options = match (is_far(&options), options.get_ssl_mode()) {
-        // Both would fall back to plain text without a word, `allow` always. Whoever wants that says `disable`.
+        // Both would fall back to plain text without a word, `allow` always. Whoever wants that says
+        // `disable`.
         (true, PgSslMode::Prefer | PgSslMode::Allow) => options.ssl_mode(PgSslMode::Require),
         _ => options,
     };

@@ -125,8 +125,8 @@ pub(super) fn is_forbidden(error: &(dyn Error + 'static)) -> bool {
         || error.source().is_some_and(is_forbidden)
 }
 
-/// What the database says against a row, if it may say nothing against another: somebody's trigger or constraint, a
-/// value, a lock, a damaged page. What is wrong with the connection or the server is of no row.
+/// What the database says against a row, if it may say nothing against another: somebody's trigger or
+/// constraint, a value, a lock, a damaged page. What is wrong with the connection or the server is of no row.
 pub(super) fn refusal(error: &OutboxError) -> Option<String> {
     let (OutboxError::Full(why) | OutboxError::Unavailable(why) | OutboxError::Broken(why)) = error;
     if why.is::<Locked>() {
@@ -145,13 +145,14 @@ pub(super) fn refusal(error: &OutboxError) -> Option<String> {
     (!is_of_all).then(|| format!("SQLSTATE {}", said.code))
 }
 
-/// Somebody's trigger, or policy, kept a change from a row without a word. Or the row is not as it was expected to be.
+/// Somebody's trigger, or policy, kept a change from a row without a word. Or the row is not as it was
+/// expected to be.
 #[derive(Debug, thiserror::Error)]
 #[error("the database keeps it as it was, without an error: is there a trigger?")]
 struct LeftAsItWas;
 
-/// How many rows stand as they were to be written, of what a statement says by `RETURNING`: a trigger may have put
-/// another row in the place of one, and that counts as changed.
+/// How many rows stand as they were to be written, of what a statement says by `RETURNING`: a trigger may
+/// have put another row in the place of one, and that counts as changed.
 pub(super) fn standing(stand: &[bool]) -> u64 {
     stand.iter().filter(|it| **it).count() as u64
 }

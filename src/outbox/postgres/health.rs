@@ -18,8 +18,8 @@ pub struct Health {
     pub not_ours: Option<String>,
 }
 
-/// What keeps a change from a row, or makes another of it. The printed roles ask for the same, and for functions
-/// ([`super::ROLES`]).
+/// What keeps a change from a row, or makes another of it. The printed roles ask for the same, and for
+/// functions ([`super::ROLES`]).
 const NOT_OURS: &str = "SELECT string_agg(what, ', ' ORDER BY what) FROM (
     SELECT format('trigger %I of %s', t.tgname, c.oid::regclass) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
      WHERE c.relnamespace = to_regnamespace('mutirao') AND NOT t.tgisinternal
@@ -31,8 +31,9 @@ const NOT_OURS: &str = "SELECT string_agg(what, ', ' ORDER BY what) FROM (
 /// What a worker cannot do without, and what somebody may hold a lock on for long.
 const TABLES: &str = "SELECT FROM mutirao.outbox, mutirao.batch, mutirao.pace, mutirao.worker LIMIT 0";
 
-/// A connection by which to see whether the database answers, and lets a worker work. It is nobody else's: given up in the middle
-/// of a question, it is closed, where one of a pool would be kept until it has an answer.
+/// A connection by which to see whether the database answers, and lets a worker work. It is nobody else's:
+/// given up in the middle of a question, it is closed, where one of a pool would be kept until it has an
+/// answer.
 pub struct Ping(PgConnection);
 
 impl Ping {

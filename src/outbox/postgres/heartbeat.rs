@@ -28,8 +28,9 @@ const _: () = assert!(
 );
 
 impl Worker {
-    /// Renews the lease, takes in what dead workers left in flight, and parks what cannot go, for ever. `rescued` hears of how
-    /// many rows that were. Runs beside the run: a lease that is not renewed claims nothing.
+    /// Renews the lease, takes in what dead workers left in flight, and parks what cannot go, for ever.
+    /// `rescued` hears of how many rows that were. Runs beside the run: a lease that is not renewed claims
+    /// nothing.
     pub async fn heartbeat(&self, rescued: impl Fn(u64)) -> Infallible {
         // Dropping either loses nothing.
         tokio::select! {

@@ -1,7 +1,7 @@
 //! The keys of lotes, by which their markers are made. A key never changes, so each is read once.
 //!
-//! What was posted with a key is found by that key alone: if a server took over that has forgotten it, it is said
-//! again before anybody claims.
+//! What was posted with a key is found by that key alone: if a server took over that has forgotten it, it is
+//! said again before anybody claims.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};

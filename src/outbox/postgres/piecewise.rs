@@ -1,5 +1,5 @@
-//! Set-wise work on rows of which the database may refuse one: somebody's trigger or constraint, a value, a lock, a
-//! damaged page. It keeps none of the others waiting.
+//! Set-wise work on rows of which the database may refuse one: somebody's trigger or constraint, a value, a
+//! lock, a damaged page. It keeps none of the others waiting.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -14,8 +14,8 @@ use crate::delivery::OutboxError;
 /// What is refused, and why.
 pub(super) type Refusals<T> = Vec<(T, String)>;
 
-/// Does `work` on all of `rows`, or else on halves, until those that the database refuses stand alone. They are
-/// left as they were.
+/// Does `work` on all of `rows`, or else on halves, until those that the database refuses stand alone. They
+/// are left as they were.
 pub(super) async fn piecewise<T: Clone>(
     conn: &mut PgConnection,
     rows: &[T],
@@ -59,7 +59,8 @@ pub(super) async fn within<T>(
     }
 }
 
-/// Rows that the database would not let be read or changed, and since when. Claims pass them over for a while.
+/// Rows that the database would not let be read or changed, and since when. Claims pass them over for a
+/// while.
 #[derive(Default)]
 pub(super) struct PassedOver(Mutex<HashMap<i64, Instant>>);
 

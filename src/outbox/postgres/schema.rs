@@ -40,11 +40,12 @@ pub const ROLES: &str = include_str!("../../../migrations/postgres/roles.sql");
 /// Nothing is in the way of what the schema is made with. A turn is waited for longer than a lock.
 const BEGIN: &str = "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL lock_timeout = '15s'";
 
-/// Those who bring an outbox up to date take turns: by a table that only they may lock, since an advisory lock is anybody's
-/// who can log in.
+/// Those who bring an outbox up to date take turns: by a table that only they may lock, since an advisory
+/// lock is anybody's who can log in.
 const TURN: &str = "LOCK TABLE mutirao.migration IN SHARE ROW EXCLUSIVE MODE";
 
-/// How often it is begun anew because somebody else has made what was to be made: the schema, the table of the turns.
+/// How often it is begun anew because somebody else has made what was to be made: the schema, the table of
+/// the turns.
 const TRIES_MAX: u32 = 5;
 
 /// Whether an insert wakes the workers.

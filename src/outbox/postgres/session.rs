@@ -20,22 +20,22 @@ use crate::delivery::OutboxError;
 /// a worker for as long as TCP believes in it.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(30);
 
-/// All claims stand in line behind the lock of a table without rows: only who may write to it can take it, where an
-/// advisory lock is anybody's who can log in.
+/// All claims stand in line behind the lock of a table without rows: only who may write to it can take it,
+/// where an advisory lock is anybody's who can log in.
 const IN_LINE: &str =
     "; LOCK TABLE mutirao.turn IN SHARE UPDATE EXCLUSIVE MODE; SET LOCAL lock_timeout = '4s'";
 
-/// The line may be long where there are many workers. And what nobody waits for any more ([`ANSWER_MAX`]) ends, because
-/// the others stand behind it.
+/// The line may be long where there are many workers. And what nobody waits for any more ([`ANSWER_MAX`])
+/// ends, because the others stand behind it.
 const CLAIMING: &str = ", pg_catalog.set_config('lock_timeout', '20s', true),
     pg_catalog.set_config('statement_timeout', '30s', true)";
 
 /// A row that somebody holds is not waited for: all outcomes stand behind a settle.
 const SETTLING: &str = ", pg_catalog.set_config('lock_timeout', '500ms', true)";
 
-/// Commits wait for the disk, whatever the server's default. Statements are planned once, and by
-/// their indices: a plan made while the table was small must not become a scan of what it has grown
-/// to, nor a program for Postgres' compiler. Another's lock is not waited for long, and a worker that stops in the
+/// Commits wait for the disk, whatever the server's default. Statements are planned once, and by their
+/// indices: a plan made while the table was small must not become a scan of what it has grown to, nor a
+/// program for Postgres' compiler. Another's lock is not waited for long, and a worker that stops in the
 /// middle is thrown out, so that the others can claim.
 ///
 /// Written so that nobody else's functions and operators can be meant.

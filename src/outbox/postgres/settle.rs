@@ -127,8 +127,8 @@ pub(super) fn fenced(worker: usize) -> String {
     format!("o.id = v.id AND o.token = v.token AND o.worker = ${worker} AND (o.state = {IN_FLIGHT}) IS TRUE")
 }
 
-/// Writes settles of rows that are in flight under their token. Fails if a row is not, or does not stand as it was
-/// written.
+/// Writes settles of rows that are in flight under their token. Fails if a row is not, or does not stand as
+/// it was written.
 pub(super) async fn write<'a>(
     conn: &mut PgConnection,
     worker: i64,

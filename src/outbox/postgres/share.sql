@@ -3,10 +3,10 @@
 -- $9 whether HubSoft takes connections again, $10 whether it can try a post,
 -- $11 whether it waits for a login.
 --
--- The numbers, as the engine has them: $12 how far ahead slots and logins are given out, $13 the length of a block,
--- $14 from one login to the next, $15 how far those that may follow each other at once reach, $16 the longest
--- pause, $17 the first wait for a probe, $18 the longest, $19 how often it doubles at most, $20 for how long a silent
--- worker holds a probe or a trial, $21 how far apart the ends of one pause may be.
+-- The numbers, as the engine has them: $12 how far ahead slots and logins are given out, $13 the length of a
+-- block, $14 from one login to the next, $15 how far those that may follow each other at once reach, $16 the
+-- longest pause, $17 the first wait for a probe, $18 the longest, $19 how often it doubles at most, $20 for
+-- how long a silent worker holds a probe or a trial, $21 how far apart the ends of one pause may be.
 WITH quick AS MATERIALIZED (
     -- What is lost in a crash of the server here is old when the server is back, but for a stop, which
     -- stands until a person takes it back.
@@ -84,8 +84,8 @@ free AS MATERIALIZED (
            CASE WHEN h.new_holder = $1 THEN h.now + $20
                 WHEN h.holder = $1 AND h.new_holder IS NULL THEN h.now
                 ELSE h.free_at END AS new_free_at,
-           -- Slots are given out so far ahead at most; what lies further ahead is a clock's work too, or that of a
-           -- slower worker that has left.
+           -- Slots are given out so far ahead at most; what lies further ahead is a clock's work too, or that
+           -- of a slower worker that has left.
            least(h.next_slot_at, h.now + ($12 + greatest($13, h.slot))) AS next_at
       FROM held h
 ),

@@ -76,9 +76,9 @@ impl PgOutbox {
     }
 }
 
-/// Keeps every other import away from a batch until the transaction ends; one that goes on for longer than a lock is
-/// waited for is busy. By a row, which only who may write to the table can hold: an advisory lock is anybody's who can
-/// log in. Not by the batch's own row, which workers write meanwhile.
+/// Keeps every other import away from a batch until the transaction ends; one that goes on for longer than a
+/// lock is waited for is busy. By a row, which only who may write to the table can hold: an advisory lock is
+/// anybody's who can log in. Not by the batch's own row, which workers write meanwhile.
 pub(super) async fn lock(tx: &mut Transaction<'static, Postgres>, batch: &str) -> Result<(), MergeError> {
     let sql = "INSERT INTO mutirao.importing AS i (batch) VALUES ($1)
                    ON CONFLICT (batch) DO UPDATE SET batch = i.batch";
@@ -167,8 +167,8 @@ fn write_line(to: &mut String, row: &NewRow<'_>) {
     to.push('\n');
 }
 
-/// The text of an object as one, also of an invalid row: a correction may keep some of its keys. A text that is none, or
-/// that no `jsonb` holds, as a JSON string.
+/// The text of an object as one, also of an invalid row: a correction may keep some of its keys. A text that
+/// is none, or that no `jsonb` holds, as a JSON string.
 fn object(cell: &str) -> String {
     let of_object = match serde_json::from_str(cell) {
         Ok(value @ Value::Object(_)) => Some(value.to_string()).filter(|it| !it.contains("\\u0000")),

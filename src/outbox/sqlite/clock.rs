@@ -36,7 +36,8 @@ impl Seen {
         let Some(then) = then.filter(|it| it.boot == self.boot) else { return self };
         let step = (self.wall_ms - then.wall_ms) - (self.since_boot_ms - then.since_boot_ms);
         let ahead_ms = if step.abs() < STEP_MIN_MS { then.ahead_ms } else { then.ahead_ms + step };
-        // Set back to where it was, or beyond: what was stamped meanwhile is younger than it looks, never older.
+        // Set back to where it was, or beyond: what was stamped meanwhile is younger than it looks, never
+        // older.
         Self { ahead_ms: ahead_ms.max(0), ..self }
     }
 }

@@ -202,8 +202,8 @@ impl<'a> Merge<'a> {
         self.refuse().await
     }
 
-    /// A line that is as it was in the last whole file says nothing new: what a correction made of its row since
-    /// stands.
+    /// A line that is as it was in the last whole file says nothing new: what a correction made of its row
+    /// since stands.
     async fn keep_corrections(&mut self) -> Result<(), OutboxError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM record WHERE whole IS NOT NULL)";
         if !sqlx::query_scalar(sql).fetch_one(&mut *self.tx).await.trouble()? {
@@ -302,8 +302,8 @@ impl<'a> Merge<'a> {
         self.run(sql, &[]).await.map(drop)
     }
 
-    /// A row that was invalid stays so in a correction that did not change it: what was wrong with its line, or
-    /// its reference, cannot be seen any more in what we wrote out.
+    /// A row that was invalid stays so in a correction that did not change it: what was wrong with its line,
+    /// or its reference, cannot be seen any more in what we wrote out.
     async fn stay_invalid(&mut self) -> Result<(), OutboxError> {
         let sql = format!(
             "UPDATE record
@@ -644,8 +644,8 @@ impl<'a> Merge<'a> {
     }
 }
 
-/// The cells `cells`, which stand under `from`, under `to`; those of other columns are of `others`, which stand
-/// under `to` already. The cells are SQL.
+/// The cells `cells`, which stand under `from`, under `to`; those of other columns are of `others`, which
+/// stand under `to` already. The cells are SQL.
 fn cells_under(to: &[String], from: &[String], cells: &str, others: &str) -> String {
     let at: Vec<Option<usize>> = to.iter().map(|header| from.iter().position(|it| it == header)).collect();
     format!(

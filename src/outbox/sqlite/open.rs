@@ -29,9 +29,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// changed and logged less often than four small ones (measured: a tenth of a ticket's CPU).
 const PAGE_LEN: u32 = 16 << 10;
 
-/// The log is written back after so many pages: 16 MiB, so that a small import does not leave a log many times its size
-/// (49 MB of 3,000 rows, at four times as many). Rows near each other are settled near each other in time, so a
-/// page that was written to many times is written back once.
+/// The log is written back after so many pages: 16 MiB, so that a small import does not leave a log many
+/// times its size (49 MB of 3,000 rows, at four times as many). Rows near each other are settled near each
+/// other in time, so a page that was written to many times is written back once.
 const WAL_PAGES: u32 = 1_000;
 
 /// Page cache. KiB. Enough for the indices that a claim touches at a million rows.

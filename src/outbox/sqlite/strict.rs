@@ -1,5 +1,6 @@
-//! What is not used, although it is called an outbox: what another user owns or may change, and a database with more in it
-//! than we made. A trigger or a view in it would run under our name, and a row that it changed would be sent.
+//! What is not used, although it is called an outbox: what another user owns or may change, and a database
+//! with more in it than we made. A trigger or a view in it would run under our name, and a row that it
+//! changed would be sent.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -52,7 +53,8 @@ pub(super) async fn refuse_additions(
     }
 }
 
-/// Kind, name and definition. Those of SQLite's own making have no definition; its statistics are only numbers.
+/// Kind, name and definition. Those of SQLite's own making have no definition; its statistics are only
+/// numbers.
 async fn objects(conn: &mut SqliteConnection) -> Result<Vec<(String, String, String)>, sqlx::Error> {
     let sql = "SELECT type, name, sql FROM sqlite_schema
                 WHERE sql IS NOT NULL AND name NOT IN ('sqlite_stat1', 'sqlite_stat4', 'sqlite_sequence')";

@@ -302,8 +302,8 @@ fn rows_that_say_that_they_are_open_are_not_opened_elsewhere() {
     assert_eq!(tickets(&site), (3, 0));
 }
 
-/// Both opened what had been refused a second time: a copy of errors.csv in another folder, and then the one beside
-/// its outbox; two of them pasted into one file, and then each by itself.
+/// Both opened what had been refused a second time: a copy of errors.csv in another folder, and then the one
+/// beside its outbox; two of them pasted into one file, and then each by itself.
 #[test]
 fn what_is_corrected_elsewhere_is_asked_about_and_two_batches_are_not_one_file() {
     let site = Site::new("");
@@ -397,8 +397,8 @@ fn standard_input_is_compared_too() {
     assert_eq!(tickets(&site), (4, 0));
 }
 
-/// Five rows appended to today's list were compared with last month's batch, which had left a row unsure: `continue`
-/// opened all of them there.
+/// Five rows appended to today's list were compared with last month's batch, which had left a row unsure:
+/// `continue` opened all of them there.
 #[test]
 fn a_row_left_unsure_last_month_does_not_make_that_batch_the_one_at_hand() {
     let site = Site::new("");
@@ -417,7 +417,8 @@ fn a_row_left_unsure_last_month_does_not_make_that_batch_the_one_at_hand() {
     assert_eq!((tickets(&site).0, site.table(&format!("{today}/results.csv")).len()), (10, 6));
 }
 
-/// Somebody tidied up last month's batch in the morning: the list of the new outage was "opened before", exit 0.
+/// Somebody tidied up last month's batch in the morning: the list of the new outage was "opened before", exit
+/// 0.
 #[test]
 fn a_word_about_an_old_batch_does_not_make_it_todays() {
     let site = Site::new("");
@@ -447,7 +448,8 @@ fn rows_that_say_that_they_are_open_are_asked_about_beside_an_old_batch_too() {
     assert_eq!(tickets(&site), (5, 0));
 }
 
-/// With `-o`, the rows of errors.csv were looked for in that folder alone: not in the one that the file lay in.
+/// With `-o`, the rows of errors.csv were looked for in that folder alone: not in the one that the file lay
+/// in.
 #[test]
 fn a_correction_is_of_the_batch_whose_code_it_carries_wherever_that_lies() {
     let bad = "x;Sem luz;Ana;(37) 99911-0001;não\n";
@@ -509,7 +511,8 @@ fn a_batch_beside_another_one_is_found_by_its_name_and_neither_by_the_sheet() {
     assert!(site.run(&["cancel", "queda.mutirao"]).expect(0).stderr.contains("2 rows are cancelled"));
 }
 
-/// `resolve queda:2 --not-opened`, meant for `referencia` 2, settled the row of line 2, which is `referencia` 1.
+/// `resolve queda:2 --not-opened`, meant for `referencia` 2, settled the row of line 2, which is `referencia`
+/// 1.
 #[test]
 fn a_number_that_is_a_line_and_another_rows_reference_names_neither() {
     let site = Site::new("");

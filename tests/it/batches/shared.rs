@@ -81,8 +81,8 @@ async fn an_import_into_a_shared_outbox_goes_on_with_its_own_batch() {
     assert_eq!(site.table("queda.mutirao/results.csv").len(), 5, "the old ones stay");
 }
 
-/// A name that is rewritten (`24-11`) was not known again: the second file was merged into the first one's batch, and
-/// what that had not sent yet was withdrawn.
+/// A name that is rewritten (`24-11`) was not known again: the second file was merged into the first one's
+/// batch, and what that had not sent yet was withdrawn.
 #[tokio::test]
 async fn a_name_that_was_given_twice_is_asked_about() {
     let (ana, rui) = (Site::new(""), Site::new(""));

@@ -128,7 +128,8 @@ fn what_waited_before_the_machine_was_frozen_is_not_sent_before_the_outbox_has_t
     in_virtual_time(async {
         let mut it = Fleet::new(3, Rate::Unlimited);
         it.policy.concurrency = 1;
-        // The second row waits for longer than the time is taken for known, and for less than it takes to hear it anew.
+        // The second row waits for longer than the time is taken for known, and for less than it takes to
+        // hear it anew.
         it.api.latency.set(Duration::from_millis(1200));
         let frozen = VirtualClock::new();
         let worker = MemoryWorker::new(&it.outbox, it.clock, 1, Rate::Unlimited, Duration::from_secs(60));

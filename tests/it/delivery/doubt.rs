@@ -177,8 +177,8 @@ fn an_open_ticket_is_skipped_if_asked() {
     });
 }
 
-/// Seen: a person wrote `pending` over a row whose post was still waited for. It was looked up, not found for the length
-/// of the settle delay, and posted once more before the first post was answered.
+/// Seen: a person wrote `pending` over a row whose post was still waited for. It was looked up, not found for
+/// the length of the settle delay, and posted once more before the first post was answered.
 #[test]
 fn a_row_that_is_set_back_while_its_post_is_waited_for_is_not_posted_again() {
     in_virtual_time(async {
@@ -205,8 +205,8 @@ fn a_row_that_is_set_back_while_its_post_is_waited_for_is_not_posted_again() {
     });
 }
 
-/// Seen: rows of a settle delay of an hour were due at once at every start of a run, as if a clock had been set, and ran
-/// out of patience before the delay was over.
+/// Seen: rows of a settle delay of an hour were due at once at every start of a run, as if a clock had been
+/// set, and ran out of patience before the delay was over.
 #[test]
 fn a_long_settle_delay_outlasts_restarts() {
     in_virtual_time(async {

@@ -157,7 +157,8 @@ fn an_outage_in_the_midst_of_a_proof_costs_no_patience() {
     });
 }
 
-/// Seen: a row was given up while the only other one, whose ticket would have been shown, waited for its time.
+/// Seen: a row was given up while the only other one, whose ticket would have been shown, waited for its
+/// time.
 #[test]
 fn nothing_is_given_up_before_the_last_row_that_may_be_shown_is_opened() {
     in_virtual_time(async {
@@ -171,8 +172,8 @@ fn nothing_is_given_up_before_the_last_row_that_may_be_shown_is_opened() {
     });
 }
 
-/// Seen: a claim is good for 45 s, and at a slow pace no row that was opened could be looked up within it, nor three
-/// of them: the run never ended.
+/// Seen: a claim is good for 45 s, and at a slow pace no row that was opened could be looked up within it,
+/// nor three of them: the run never ended.
 #[test]
 fn a_blind_user_at_a_slow_pace_is_known_as_one() {
     for seconds in [20.0, 120.0] {

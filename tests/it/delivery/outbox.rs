@@ -131,8 +131,8 @@ impl<O: Outbox> Outbox for Fated<'_, O> {
     }
 }
 
-/// Seen: the claims of a role without a right to them were tried ten times a second, and an import never ended,
-/// because what takes in a lost claim worked every time.
+/// Seen: the claims of a role without a right to them were tried ten times a second, and an import never
+/// ended, because what takes in a lost claim worked every time.
 #[test]
 fn claims_that_fail_are_tried_less_and_less_however_well_they_are_recovered_from() {
     in_virtual_time(async {
@@ -206,7 +206,8 @@ fn a_run_whose_held_rows_can_never_be_settled_ends() {
     });
 }
 
-/// Seen: the clock was set back once more while rows were pulled in, and what had been stamped between lay far ahead.
+/// Seen: the clock was set back once more while rows were pulled in, and what had been stamped between lay
+/// far ahead.
 #[test]
 fn a_clock_that_is_set_back_while_rows_are_pulled_in_is_noticed() {
     in_virtual_time(async {

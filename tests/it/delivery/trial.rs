@@ -49,8 +49,8 @@ fn exceptions_over_some_rows_are_no_outage_while_others_are_opened() {
     });
 }
 
-/// Seen: a trial was answered 401, its repetition withheld, and the others were claimed and released for ever:
-/// 29,000 settles in ten minutes.
+/// Seen: a trial was answered 401, its repetition withheld, and the others were claimed and released for
+/// ever: 29,000 settles in ten minutes.
 #[test]
 fn a_trial_that_is_turned_away_holds_up_nobody() {
     in_virtual_time(async {
@@ -118,8 +118,8 @@ fn look_ups_cost_patience_where_nobody_has_a_row_to_try_with() {
     });
 }
 
-/// Whoever is there, and whichever rows HubSoft stumbles over: an outage holds up the good ones for its time and little
-/// more.
+/// Whoever is there, and whichever rows HubSoft stumbles over: an outage holds up the good ones for its time
+/// and little more.
 #[test]
 fn after_an_outage_every_good_row_has_its_turn() {
     for seed in 0..40 {

@@ -164,8 +164,8 @@ async fn rows_of_two_batches_are_no_correction(driver: Driver) {
     assert_eq!(states(&it, "a", 2..=2).await, ["pending"]);
 }
 
-/// `referencia` 1 to n, used again for the customers of the next outage: "opened", and nothing was sent. And a typo in
-/// one service, mended, kept the file with the others out.
+/// `referencia` 1 to n, used again for the customers of the next outage: "opened", and nothing was sent. And
+/// a typo in one service, mended, kept the file with the others out.
 async fn a_reference_that_began_anew_for_another_customer_is_not_taken_for_the_first(driver: Driver) {
     let mut it = Books::new(driver).await;
     let numbered = |services: [i64; 5]| {
@@ -383,8 +383,8 @@ async fn an_invalid_row_that_a_correction_leaves_as_it_was_stays_invalid(driver:
     assert_eq!(run(&it.outbox, merged.scope(), |n| opened(n + 10)).await, 3);
 }
 
-/// Rows that were corrected became invalid again with the cells of the original, which came again to go on; and
-/// what was typed stood in no file any more.
+/// Rows that were corrected became invalid again with the cells of the original, which came again to go on;
+/// and what was typed stood in no file any more.
 async fn a_correction_stands_until_its_line_changes(driver: Driver) {
     let mut it = Books::new(driver).await;
     let typed = "3188887777";

@@ -407,8 +407,8 @@ async fn what_is_too_long_is_refused_without_being_read() {
     assert!(n_read < 20, "{n_read} blocks of long values were read");
 }
 
-/// Seen: 600 rows of 64 KiB that were 5 MB each when they were read, and no claim came to its end. One whose text would
-/// be longer than the database makes shows that it is not made.
+/// Seen: 600 rows of 64 KiB that were 5 MB each when they were read, and no claim came to its end. One whose
+/// text would be longer than the database makes shows that it is not made.
 #[tokio::test]
 async fn what_is_too_long_once_it_is_unpacked_is_refused_without_being_spelled_out() {
     let it = Fresh::new().await;
@@ -521,7 +521,8 @@ async fn a_row_that_was_always_due_spoils_no_place_in_the_queue() {
     }
 }
 
-/// Seen: ten workers in line behind one slow claim, each of which asked for less and less, and opened less than it might.
+/// Seen: ten workers in line behind one slow claim, each of which asked for less and less, and opened less
+/// than it might.
 #[tokio::test]
 async fn a_claim_that_takes_long_asks_for_less_but_none_that_stands_in_line() {
     let mut it = Fresh::new().await;

@@ -68,8 +68,8 @@ async fn a_restart_that_loses_nothing_changes_nothing() {
     assert_eq!(it.state(rows[1]).await, State::InFlight);
 }
 
-/// Seen: a retry, its claim and its post, and a standby that had heard of none of them: shown as rejected, and free to
-/// be opened again.
+/// Seen: a retry, its claim and its post, and a standby that had heard of none of them: shown as rejected,
+/// and free to be opened again.
 #[tokio::test]
 async fn what_was_claimed_again_and_forgotten_is_in_doubt_whatever_it_was_before() {
     for before in ["invalid", "rejected", "failed", "skipped", "cancelled", "conflict"] {
@@ -131,8 +131,8 @@ async fn a_worker_that_was_forgotten_says_again_what_it_did() {
     assert!(ids(&it.claim(want(9)).await.expect("it claims")).is_empty());
 }
 
-/// The key of a lote is made with the first claim of its rows: lost with it and made anew, nobody would find by the
-/// new one what was posted with the old one.
+/// The key of a lote is made with the first claim of its rows: lost with it and made anew, nobody would find
+/// by the new one what was posted with the old one.
 #[tokio::test]
 async fn the_key_of_a_lote_is_said_again() {
     let mut it = Fresh::new().await;
@@ -149,8 +149,8 @@ async fn the_key_of_a_lote_is_said_again() {
     assert_eq!(again.marker, claims[0].marker);
 }
 
-/// Seen: of two lost claims of a row the later one was said first, found the earlier one still in flight, and counted for
-/// nothing; then the earlier one was said to have left nothing, and the row was posted again.
+/// Seen: of two lost claims of a row the later one was said first, found the earlier one still in flight, and
+/// counted for nothing; then the earlier one was said to have left nothing, and the row was posted again.
 #[tokio::test]
 async fn the_later_of_two_claims_stands_whoever_speaks_first() {
     let mut it = Fresh::new().await;

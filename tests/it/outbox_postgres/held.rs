@@ -106,7 +106,8 @@ async fn what_somebody_holds_at_the_start_is_left_to_the_next_rescue() {
     assert!(ids(&claimed).contains(&rows[0]) && claimed.claims.iter().all(|it| it.doubt.is_some()));
 }
 
-/// What one row of a service meets in the database, before it is changed: `what`, in PL/pgSQL, in one `state`.
+/// What one row of a service meets in the database, before it is changed: `what`, in PL/pgSQL, in one
+/// `state`.
 async fn meets(it: &Fresh, state: &str, what: &str) {
     let sql = format!(
         "CREATE FUNCTION public.meet() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN {what} END$$;
@@ -132,8 +133,8 @@ const FALSIFIES: [&str; 2] = [
     "NEW.state := 'pending'; NEW.token := 0; NEW.doubt_since := NULL; RETURN NEW;",
 ];
 
-/// Seen: no worker claimed anything for as long as one row stood there; and one that was kept as it was without an
-/// error, or was changed into what it had been, was posted again and again.
+/// Seen: no worker claimed anything for as long as one row stood there; and one that was kept as it was
+/// without an error, or was changed into what it had been, was posted again and again.
 #[tokio::test]
 async fn a_row_that_cannot_be_claimed_is_passed_over() {
     for what in REFUSALS.into_iter().chain(FALSIFIES) {
@@ -196,8 +197,8 @@ async fn a_row_that_cannot_be_read_is_passed_over() {
     assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), []);
 }
 
-/// Also one that comes alone, by whatever code the trigger fails. Seen: the log said that it was opened, the row stayed
-/// in flight, and the proof was gone.
+/// Also one that comes alone, by whatever code the trigger fails. Seen: the log said that it was opened, the
+/// row stayed in flight, and the proof was gone.
 #[tokio::test]
 async fn an_outcome_that_the_database_will_not_have_is_kept_whatever_it_says() {
     for what in REFUSALS.into_iter().chain(FALSIFIES) {
@@ -282,8 +283,8 @@ async fn a_trigger_that_lets_nothing_through_is_no_rows_fault() {
     assert!(it.settle(&[opened(&claims[0])]).await.is_err(), "nothing can be settled");
 }
 
-/// Seen: a trigger that would not have one outcome, then a restart: what the worker left was in flight for ever, its
-/// other rows too.
+/// Seen: a trigger that would not have one outcome, then a restart: what the worker left was in flight for
+/// ever, its other rows too.
 #[tokio::test]
 async fn what_cannot_be_taken_in_keeps_no_other_row_in_flight() {
     for what in REFUSALS.into_iter().chain(FALSIFIES) {
@@ -346,7 +347,8 @@ async fn until(conn: &mut PgConnection, what: &'static str) {
     }
 }
 
-/// Seen: `SELECT … FOR UPDATE` in psql, then lunch: nobody opened anything, and only `kill -9` ended the worker.
+/// Seen: `SELECT … FOR UPDATE` in psql, then lunch: nobody opened anything, and only `kill -9` ended the
+/// worker.
 #[tokio::test]
 async fn a_row_that_somebody_holds_stops_no_worker_and_no_stop() {
     let (site, database) = (Site::new("latency=300ms"), Database::fresh().await);

@@ -49,7 +49,8 @@ async fn entries_read(it: &Fresh) -> i64 {
 /// Index entries that a claim of one row read, and what it claimed.
 async fn claim_of_one(it: &Fresh) -> (i64, Vec<RowId>) {
     it.outbox.close().await;
-    // As autovacuum does: what was parked left dead entries behind, which others' transactions may keep for a while.
+    // As autovacuum does: what was parked left dead entries behind, which others' transactions may keep for a
+    // while.
     it.execute("VACUUM mutirao.outbox").await;
     let before = entries_read(it).await;
     let outbox = PgOutbox::open(&it.database.url()).await.expect("it opens");

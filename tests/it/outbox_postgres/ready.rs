@@ -90,8 +90,8 @@ async fn a_worker_that_lacks_a_right_at_its_start_says_so_and_goes_on_when_it_ha
     it.drop_roles().await;
 }
 
-/// Seen: a worker without `--metrics-listen` and without work said nothing of what it may not write, and of a locked
-/// table late.
+/// Seen: a worker without `--metrics-listen` and without work said nothing of what it may not write, and of a
+/// locked table late.
 #[tokio::test]
 async fn an_idle_worker_that_nobody_asks_says_what_keeps_it_from_its_work() {
     let site = Site::new("");

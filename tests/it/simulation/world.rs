@@ -402,8 +402,8 @@ impl World {
         violations
     }
 
-    /// Where even a calm HubSoft cannot tell: it never does for this service, or there is no ticket of ours with a
-    /// text as long that it could show.
+    /// Where even a calm HubSoft cannot tell: it never does for this service, or there is no ticket of ours
+    /// with a text as long that it could show.
     fn may_be_unconfirmed(&self, row: &Row, rows: &[(i64, Row)]) -> bool {
         let is_vague = |row: &Row| self.server.vague_services.contains(&row.ticket.id_cliente_servico.get());
         let len = |row: &Row| row.ticket.descricao.as_str().len();

@@ -1,5 +1,5 @@
-//! What the workers of one outbox share, as the words of [`coordination`](mutirao::delivery::coordination) have
-//! it: the model that a database has to match.
+//! What the workers of one outbox share, as the words of [`coordination`](mutirao::delivery::coordination)
+//! have it: the model that a database has to match.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

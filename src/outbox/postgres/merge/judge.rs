@@ -8,8 +8,8 @@ use crate::outbox::merges::{OF_LINE, free, is_outdated, starts_over};
 use crate::outbox::names::{IN_FLIGHT, INVALID};
 
 impl Merge {
-    /// A row that was invalid stays so in a correction that did not change it: what was wrong with its line, or
-    /// its reference, cannot be seen any more in what we wrote out.
+    /// A row that was invalid stays so in a correction that did not change it: what was wrong with its line,
+    /// or its reference, cannot be seen any more in what we wrote out.
     pub(super) async fn stay_invalid(&mut self) -> Result<(), OutboxError> {
         let columns = |of: &str| each_field(|field| format!("{of}.{field}"));
         let sql = format!(

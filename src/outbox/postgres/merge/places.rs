@@ -260,8 +260,8 @@ impl Merge {
     }
 }
 
-/// The cells `cells`, which stand under `from`, under `to`; those of other columns are of `others`, which stand
-/// under `to` already. The cells are SQL.
+/// The cells `cells`, which stand under `from`, under `to`; those of other columns are of `others`, which
+/// stand under `to` already. The cells are SQL.
 pub(super) fn cells_under(to: &[String], from: &[String], cells: &str, others: &str) -> String {
     let at = to.iter().map(|header| match from.iter().position(|it| it == header) {
         Some(at) => at.to_string(),

@@ -131,8 +131,8 @@ impl Merge {
         self.run_sql(sql, &[]).await.map(drop)
     }
 
-    /// A line that is as it was in the last whole file says nothing new: what a correction made of its row since
-    /// stands.
+    /// A line that is as it was in the last whole file says nothing new: what a correction made of its row
+    /// since stands.
     pub(super) async fn keep_corrections(&mut self) -> Result<(), OutboxError> {
         let headers = self.headers_of_batch().await?;
         let of_invalid = |column: &str| format!("CASE WHEN o.problems IS NOT NULL THEN x.{column} END");
