@@ -149,8 +149,8 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Keeps its tickets in `folder` from now on, in [`BOOK_FILE`], and knows those that stand there: as if
-    /// the sandbox that wrote them had never ended. A ticket stands there before it is answered.
+    /// Keeps its tickets in `folder` from now on, in [`book::BOOK_FILE`], and knows those that stand there:
+    /// as if the sandbox that wrote them had never ended. A ticket stands there before it is answered.
     ///
     /// # Errors
     ///

@@ -3,8 +3,8 @@
 //!
 //! Claims of all workers stand in line behind one lock, so that two rows of one service are never live
 //! together, and are of many rows each. A worker holds rows only while its [`Worker`] lease lasts. Postgres
-//! 14 and later; nothing but [`Listener`] and prepared statements needs a session of its own. So a pooler may
-//! stand before the server that gives a session to every transaction: then the URL says
+//! 14 and later; nothing but [`listen::Listener`] and prepared statements needs a session of its own. So a
+//! pooler may stand before the server that gives a session to every transaction: then the URL says
 //! `statement-cache-capacity=0`, nothing prepared outlives its transaction, and every statement is in one.
 
 mod candidate;
