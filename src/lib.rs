@@ -9,6 +9,7 @@
 //! - [`printable`]: text from outside, before a person sees it. For all rooms.
 //! - `temporary`: temporary files, and what processes that died left of them. For all rooms.
 //! - [`registry`]: what this user imported lately, and where to.
+//! - [`temporary`]: files that are not whole yet, and the sweeping of those that a crash left. For all rooms.
 //! - [`report`]: results, errors, problems, summary.
 //! - [`intake`]: spreadsheets in.
 //! - [`sandbox`]: a HubSoft that lives on loopback.
