@@ -9,17 +9,19 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::args::{Global, RetryState};
-use super::batches::name;
-use super::delivering::{self, Run, SANDBOX, Sight, Target};
+use super::delivering::{self, Run, Sight, Target};
 use super::exit::{self, Exit};
 use super::failure::Failure;
-use super::place::{Place, RowName};
-use super::reading::ColumnNames;
 use super::screen::Screen;
 use super::signals::Signals;
-use super::typed::{Led, Typed};
+use super::summary;
+use super::typed::Typed;
 use super::watching::RowLog;
-use super::{results, room, summary};
+use crate::app::address::Led;
+use crate::app::place::{Place, RowName};
+use crate::app::results::ColumnNames;
+use crate::app::target::SANDBOX;
+use crate::app::{names, results, work_folder};
 use crate::delivery::{AttemptKind, Control, Halt, Reason, RowId, State, decide};
 use crate::outbox::{self, Address, AnyReader, BatchInfo, LEASE, RowDetails, Scope, Terms, state_name};
 use crate::printable::{self, LINE_CHARS_MAX};
@@ -51,15 +53,15 @@ impl<'a> Desk<'a> {
     }
 
     pub(super) fn place(&self, batch: Option<&str>) -> Result<Place, Failure> {
-        Place::find(batch, self.database_url.as_deref(), Path::new(""))
+        Ok(Place::find(batch, self.database_url.as_deref(), Path::new(""))?)
     }
 
     pub(super) fn places(&self, batch: Option<&str>) -> Result<Vec<Place>, Failure> {
-        Place::all(batch, self.database_url.as_deref(), Path::new(""))
+        Ok(Place::all(batch, self.database_url.as_deref(), Path::new(""))?)
     }
 
     pub(super) fn places_of_row(&self, row: &str) -> Result<Vec<(Place, RowName)>, Failure> {
-        Place::find_row(row, self.database_url.as_deref(), Path::new(""))
+        Ok(Place::find_row(row, self.database_url.as_deref(), Path::new(""))?)
     }
 
     /// One row: its fields, its state, every attempt.
@@ -81,11 +83,11 @@ impl<'a> Desk<'a> {
         let place = self.place(batch)?;
         let outbox = place.outbox.look().await?;
         let info = batch_of(outbox.reader(), &place).await?;
-        super::import::make_private(folder)?;
+        work_folder::make_private(folder)?;
         let form = results::Form { source: &info.source, columns: &ColumnNames::new(), guard };
-        results::write(outbox.reader(), Scope::Batch(info.id), &form, folder, self.screen).await?;
+        let written = results::write(outbox.reader(), Scope::Batch(info.id), &form, folder).await?;
         outbox.close().await?;
-        self.screen.note(format!("results: {}", folder.join("results.csv").display()));
+        super::results::tell(&written, self.screen);
         Ok(Exit::Done)
     }
 
@@ -104,7 +106,7 @@ impl<'a> Desk<'a> {
         }
         let info = batch_or_all(outbox.reader(), &place).await?;
         let scope = info.as_ref().map_or(Scope::All, |it| Scope::Batch(it.id));
-        outbox.bind_host(&target.binding).await.map_err(super::import::other_host)?;
+        outbox.bind_host(&target.binding).await?;
         let counts = outbox.reader().counts(scope).await?;
         let mut policy = delivering::policy(sending);
         policy.guards.paused_max = Some(PAUSED_MAX);
@@ -234,7 +236,7 @@ impl<'a> Desk<'a> {
         let n_rows = outbox.purge(info.as_ref().map(|it| it.id), before, now).await?;
         if let Some(folder) = &place.folder {
             sandbox::forget(folder, before)?;
-            room::sweep(folder);
+            work_folder::sweep(folder);
         }
         let whose = match (info, &place.outbox) {
             (None, Address::File(_)) => latest(outbox.reader(), &place).await?,
@@ -307,8 +309,8 @@ impl<'a> Desk<'a> {
         let columns = ColumnNames::new();
         let guard = results::guard(results.excel_safe);
         let form = results::Form { source: &batch.source, columns: &columns, guard };
-        results::write(reader, Scope::Batch(batch.id), &form, folder, self.screen).await?;
-        self.screen.note(format!("results: {}", folder.join("results.csv").display()));
+        let written = results::write(reader, Scope::Batch(batch.id), &form, folder).await?;
+        super::results::tell(&written, self.screen);
         Ok(Some(folder.to_owned()))
     }
 
@@ -334,11 +336,13 @@ fn import_again(place: &Place, batch: &BatchInfo, is_sandbox: bool) -> String {
     let (path, stem) = (file.to_string_lossy(), file.file_stem().unwrap_or_default().to_string_lossy());
     let mut args = vec!["import".to_owned(), path.into_owned()];
     if let Led::Folder(folder) = place.led(true)
-        && ![Place::folder_of(&file), Place::sandbox_folder_of(&file)].iter().any(|it| it == folder)
+        && ![work_folder::folder_of(&file), work_folder::sandbox_folder_of(&file)]
+            .iter()
+            .any(|it| it == folder)
     {
         args.extend(["-o".to_owned(), folder.to_string_lossy().into_owned()]);
     }
-    if !name::is_of(&batch.name, &stem) {
+    if !names::is_of(&batch.name, &stem) {
         args.extend(["--batch".to_owned(), batch.name.clone()]);
     }
     args.extend(is_sandbox.then(|| "--sandbox".to_owned()));
@@ -366,7 +370,7 @@ pub(super) async fn batch_of(reader: AnyReader<'_>, place: &Place) -> Result<Bat
         let stem = Path::new(typed).file_stem().map(|it| it.to_string_lossy().into_owned());
         let base = stem.as_deref().unwrap_or(typed);
         let all = reader.batch_names(usize::MAX).await?;
-        let of_file: Vec<_> = all.iter().filter(|it| name::is_of(it, base)).cloned().collect();
+        let of_file: Vec<_> = all.iter().filter(|it| names::is_of(it, base)).cloned().collect();
         match &of_file[..] {
             [] => {}
             [only] => {

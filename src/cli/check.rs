@@ -13,6 +13,7 @@ use super::findings::{self, Findings};
 use super::reading;
 use super::screen::Screen;
 use super::typed::Typed;
+use crate::app::results::ColumnNames;
 use crate::delivery::evidence::{Evidence, Guard, Row};
 use crate::delivery::{Halt, Rate};
 use crate::intake::{GuessedService, Hashing, Repeat, Repeats};
@@ -101,7 +102,7 @@ pub async fn check(args: Check, sources: &Sources, screen: &Screen) -> Result<Ex
 
 /// Problems on stdout, as they are found.
 struct Told<'a> {
-    columns: reading::ColumnNames,
+    columns: ColumnNames,
     out: BufWriter<std::io::Stdout>,
     screen: &'a Screen,
     n_problems: u64,

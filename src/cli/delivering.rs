@@ -15,6 +15,7 @@ use super::failure::Failure;
 use super::progress::Progress;
 use super::screen::Screen;
 use super::typed::Typed;
+use crate::app::target::SANDBOX;
 use crate::delivery::evidence::{Evidence, Guard};
 use crate::delivery::{
     Control, Ending, Gate, GuardLimits, Halt, OpenTickets, Outbox, Policy, Rate, Reason, RequestKind,
@@ -31,9 +32,6 @@ const UNASKED_MAX: u64 = 20;
 
 /// Ticket types that the question names; of the others it says how many they are.
 const TYPES_NAMED_MAX: usize = 10;
-
-/// What an outbox is bound to whose tickets are not real.
-pub const SANDBOX: &str = "sandbox";
 
 /// HubSoft, ready to be asked, and what it is for people.
 pub struct Target {

@@ -13,8 +13,8 @@ use super::args::Global;
 use super::delivering::{Calm, Target, halted};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::place;
 use super::screen::Screen;
+use crate::app::address;
 use crate::delivery::evidence::{Evidence, Guard, Row};
 use crate::delivery::{Halt, Reply};
 use crate::outbox::{ReadOnlyOutbox, SqliteOutbox};
@@ -180,9 +180,9 @@ async fn outbox(findings: &Findings<'_>) -> Exit {
 
 /// Opens the outbox at `url`, and looks at the server.
 async fn database(url: &str, findings: &Findings<'_>) -> Exit {
-    let opened = match place::address(url) {
+    let opened = match address::at(url) {
         Ok(address) => address.look().await.map_err(Failure::from),
-        Err(failure) => Err(failure),
+        Err(fault) => Err(fault.into()),
     };
     let health = match opened {
         Ok(ReadOnlyOutbox::Postgres(outbox)) => outbox.health().await.map_err(Failure::from),

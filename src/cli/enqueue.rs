@@ -11,10 +11,10 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::findings;
 use super::import;
-use super::place;
 use super::reading::{self, Staged, Taking};
 use super::screen::Screen;
 use super::typed::Typed;
+use crate::app::address;
 use crate::intake::Hashing;
 use crate::outbox::AnyOutbox;
 use crate::registry::{Entry, Registry};
@@ -37,7 +37,7 @@ pub async fn enqueue(
             ),
         )
     })?;
-    let address = place::address(&url)?;
+    let address = address::at(&url)?;
     screen.note(format!("reading {}", reading::name_of(&args.file)));
     let source = reading::source(&args.file)?;
     let mut intake = reading::open_source(&source, &reading, Hashing::Sha256)?;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::batches::{Asking, Offer};
 use super::failure::Failure;
-use super::reading::ColumnNames;
 use super::screen::Screen;
+use crate::app::results::ColumnNames;
 use crate::intake::{Asides, ColumnDoubt};
 use crate::printable;
 use crate::ticket::{Parsed, Problem};

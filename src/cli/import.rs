@@ -1,7 +1,6 @@
 //! `import`: a spreadsheet becomes opened tickets, and a results file.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -12,21 +11,25 @@ use super::batches::{self, Asking, Recognition, Wish, Work};
 use super::delivering::{self, Calm, Question, Run, Sight, Target};
 use super::exit::{self, Exit};
 use super::failure::Failure;
-use super::place::{self, OUTBOX_FILE};
 use super::reading::{self, Staged, Taking};
-use super::results;
+use super::results::warn_of;
 use super::room;
 use super::screen::Screen;
 use super::signals::Signals;
 use super::status;
 use super::summary;
-use super::typed::{self, Led, Typed};
+use super::typed::Typed;
+
 use super::watching::RowLog;
+use crate::app::address::{self, Led};
+use crate::app::results;
+use crate::app::target::SANDBOX;
+use crate::app::work_folder::{OUTBOX_FILE, make_private, sweep};
 use crate::delivery::{Control, Halt, Policy, Rate, Reason};
 use crate::intake::{Hashing, Intake};
 use crate::outbox::{
-    Address, AnyOutbox, AnyReader, BatchInfo, BindError, Counts, FirstPost, LEASE, MergeKind, MergeOptions,
-    Merged, Repeats, ResultsInfo, Terms, Withdrawn,
+    Address, AnyOutbox, AnyReader, BatchInfo, Counts, FirstPost, LEASE, MergeKind, MergeOptions, Merged,
+    Repeats, ResultsInfo, Terms, Withdrawn,
 };
 use crate::registry::Registry;
 use crate::report;
@@ -88,11 +91,11 @@ pub async fn import(
     make_private(&work.folder)?;
     let registry = Registry::at(sources.environment().state_folder());
     let mut outbox = work.outbox.open().await?;
-    room::sweep(&work.folder);
+    sweep(&work.folder);
     // Before a word is said of rows that another HubSoft knows.
     refuse_other_host(outbox.reader(), &work.outbox, &target.binding).await?;
     if target.is_sandbox() && work.outbox.file().is_some() {
-        outbox.bind_host(&target.binding).await.map_err(other_host)?; // Also if nothing is ever sent.
+        outbox.bind_host(&target.binding).await?; // Also if nothing is ever sent.
     }
     target.keep_books(&work.folder)?;
     let folder = work.folder.canonicalize().unwrap_or_else(|_| work.folder.clone());
@@ -131,7 +134,7 @@ pub async fn import(
             let recognised = recognition.insert(Recognition::new(&registry, &work, content, host, folder));
             recognised.ask(is_shared.then(|| outbox.reader()), &asking, screen).await?;
         }
-        outbox.bind_host(&target.binding).await.map_err(other_host)?;
+        outbox.bind_host(&target.binding).await?;
         let known_types = delivering::ticket_types(&target, &calm).await?;
         if !args.yes {
             if !target.is_sandbox() {
@@ -311,39 +314,6 @@ struct Scratch {
     _folder: tempfile::TempDir,
 }
 
-/// Makes the work folder, for its owner only; or sees that it can be written to, before an hour of
-/// sending whose results would have no place.
-pub(super) fn make_private(folder: &Path) -> Result<(), Failure> {
-    let make = || {
-        if folder.is_dir() {
-            return temporary::file_in(folder).map(drop);
-        }
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
-    };
-    make().map_err(|error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Failure::new(
-            Exit::Guard,
-            format!("no space is left in the folder `{}`", folder.display()),
-            "free some space and run the same command again",
-        ),
-        // Another folder does not know what was opened.
-        _ if folder.join(OUTBOX_FILE).exists() => Failure::new(
-            Exit::Usage,
-            format!("cannot write to the folder `{}`: {error}", folder.display()),
-            format!(
-                "it says what was opened: take it with you, `cp -a {} DIR`, then run the same command with -o DIR",
-                typed::quoted(&folder.display().to_string())
-            ),
-        ),
-        _ => Failure::new(
-            Exit::Usage,
-            format!("cannot write to the folder `{}`: {error}", folder.display()),
-            "give a folder that you may write to with -o DIR",
-        ),
-    })
-}
-
 /// An outbox that belongs to another HubSoft says nothing of what is open at this one.
 pub(super) async fn refuse_other_host(
     reader: AnyReader<'_>,
@@ -351,7 +321,7 @@ pub(super) async fn refuse_other_host(
     asked: &str,
 ) -> Result<(), Failure> {
     let Some(bound) = reader.host().await?.filter(|it| it != asked) else { return Ok(()) };
-    let hint = if bound == delivering::SANDBOX {
+    let hint = if bound == SANDBOX {
         "what it says was opened is not real; give another folder with -o DIR, or another database"
     } else {
         "set HUBSOFT_URL to that host, or give another folder with -o DIR"
@@ -361,17 +331,6 @@ pub(super) async fn refuse_other_host(
         format!("the outbox `{outbox}` belongs to `{bound}`, not to `{asked}`; nothing was sent"),
         hint,
     ))
-}
-
-pub(super) fn other_host(error: BindError) -> Failure {
-    match error {
-        BindError::OtherHost { .. } => Failure::of(
-            Exit::Usage,
-            &error,
-            "set HUBSOFT_URL to that host, or name another outbox with --database-url; nothing was sent",
-        ),
-        BindError::Outbox(error) => error.into(),
-    }
 }
 
 pub(super) fn tell_merged(merged: &Merged, screen: &Screen) {
@@ -439,7 +398,8 @@ impl Report<'_> {
         outbox.tidy().await;
         make_private(folder)?;
         let form = results::Form { source: &info.source, columns: &self.staged.columns, guard };
-        results::write(outbox.reader(), self.staged.merged.results(), &form, folder, screen).await?;
+        let written = results::write(outbox.reader(), self.staged.merged.results(), &form, folder).await?;
+        warn_of(&written, screen);
 
         let mut counts = outbox.reader().counts(self.staged.merged.scope()).await?;
         if counts.total() < self.n_taken_in {
@@ -515,7 +475,7 @@ impl Report<'_> {
 
     /// How other commands find the batch.
     fn led(&self) -> Led<'_> {
-        let named = self.database_url.map(|url| place::address(url).ok());
+        let named = self.database_url.map(|url| address::at(url).ok());
         match (&self.work.outbox, named) {
             (Address::Postgres(_), _) => Led::Setting,
             (Address::File(_), None) => Led::Folder(&self.work.folder),
@@ -534,13 +494,13 @@ impl Report<'_> {
 
     /// The command for what was corrected in errors.csv.
     fn corrected(&self) -> String {
-        Typed::now().with_file(&self.args.file, &self.work.folder.join(results::ERRORS)).again()
+        Typed::now().with_file(&self.args.file, &self.work.folder.join(report::ERRORS)).again()
     }
 
     /// The command as it was typed, but of a file that has all its rows still: errors.csv by now has only
     /// those that need somebody, and what was corrected there stands in the results.
     fn typed(&self) -> Typed {
-        let (typed, errors) = (Typed::now(), self.work.folder.join(results::ERRORS));
+        let (typed, errors) = (Typed::now(), self.work.folder.join(report::ERRORS));
         match (self.args.file.canonicalize(), errors.canonicalize()) {
             (Ok(file), Ok(errors)) if file == errors => self.of_all_rows(),
             _ => typed,
@@ -549,7 +509,7 @@ impl Report<'_> {
 
     /// The command for every row of the batch.
     fn of_all_rows(&self) -> Typed {
-        Typed::now().with_file(&self.args.file, &self.work.folder.join(results::RESULTS))
+        Typed::now().with_file(&self.args.file, &self.work.folder.join(report::RESULTS))
     }
 
     /// Rows of the batch that this run had nothing to do with, and that no worker opens.

@@ -4,8 +4,7 @@ use super::args::{Global, Migrate};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
-use super::typed::Typed;
-use crate::outbox::postgres::{self, Migrated, OpenError, WakeUp};
+use crate::outbox::postgres::{self, Migrated, WakeUp};
 use crate::settings::Sources;
 
 pub async fn migrate(
@@ -49,20 +48,4 @@ pub async fn migrate(
         _ => format!("brought the outbox from version {from} to {to}"),
     });
     Ok(Exit::Done)
-}
-
-impl From<OpenError> for Failure {
-    fn from(error: OpenError) -> Self {
-        let exit = match error {
-            OpenError::Unreachable(_) => Exit::Unreachable,
-            _ => Exit::Usage,
-        };
-        let hint = match error {
-            OpenError::NoSchema | OpenError::Older { .. } => {
-                format!("run `{}` with the same URL", Typed::now().other(&["migrate"]))
-            }
-            _ => error.hint().to_owned(),
-        };
-        Self::of(exit, &error, hint)
-    }
 }

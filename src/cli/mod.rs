@@ -9,11 +9,11 @@ mod doctor;
 mod enqueue;
 mod exit;
 mod failure;
+mod faults;
 mod findings;
 mod forecast;
 mod import;
 mod migrate;
-mod place;
 mod progress;
 mod reading;
 mod resolve;
@@ -37,16 +37,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::outbox::{OpenError, OpenFault, is_lack_of_rights};
 use crate::printable;
 use crate::report;
-use crate::settings::{Environment, SettingsError, Sources};
+use crate::settings::{Environment, Sources};
 use crate::telemetry;
 use args::{Cli, Command, Global};
 use exit::Exit;
 use failure::Failure;
 use screen::Screen;
-use typed::{Led, Typed};
 
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
@@ -136,7 +134,7 @@ fn run(
             }
             Command::Show { row } => after::Desk::new(global, &sources()?, screen)?.show(&row).await,
             Command::Export { batch, output, excel_safe } => {
-                let guard = results::guard(excel_safe);
+                let guard = crate::app::results::guard(excel_safe);
                 after::Desk::new(global, &sources()?, screen)?.export(batch.as_deref(), &output, guard).await
             }
             Command::Reconcile { batch, settings } => {
@@ -173,64 +171,4 @@ fn run(
     // The name of a host that is still being looked up must not hold up an end.
     runtime.shutdown_background();
     done
-}
-
-impl From<SettingsError> for Failure {
-    fn from(error: SettingsError) -> Self {
-        let mut hint = error.hint();
-        if let SettingsError::Value { .. } = &error {
-            hint += &format!("; `{}` tries all settings", Typed::now().other(&["doctor"]));
-        }
-        Self::of(Exit::Usage, &error, hint)
-    }
-}
-
-/// Whether there was no room left: a guard, and the command can go on once there is.
-fn is_full(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
-}
-
-impl From<OpenFault> for Failure {
-    fn from(fault: OpenFault) -> Self {
-        match fault {
-            OpenFault::File(error) => error.into(),
-            OpenFault::Postgres(error) => error.into(),
-        }
-    }
-}
-
-impl From<OpenError> for Failure {
-    fn from(error: OpenError) -> Self {
-        let exit = match &error {
-            OpenError::Locked { .. } => Exit::Busy,
-            OpenError::Outbox { source: crate::delivery::OutboxError::Full(_), .. } => Exit::Guard,
-            OpenError::Io { source, .. } if is_full(source) => Exit::Guard,
-            _ => Exit::Usage,
-        };
-        let mut hint = error.hint().to_owned();
-        if let OpenError::Locked { path, .. } = &error {
-            let status = Typed::now().at(Led::File(path), "status", None, &[]);
-            hint += &format!("; `{status}` shows how far it is");
-        }
-        Self::of(exit, &error, hint)
-    }
-}
-
-impl From<crate::delivery::OutboxError> for Failure {
-    fn from(error: crate::delivery::OutboxError) -> Self {
-        use crate::delivery::OutboxError::{Broken, Full, Unavailable};
-        if is_lack_of_rights(&error) {
-            let roles = Typed::now().other(&["migrate", "--print-roles"]);
-            let hint = format!("the owner of the schema grants it; `{roles}` prints what each role needs");
-            return Self::of(Exit::Usage, &error, hint);
-        }
-        let (exit, hint) = match error {
-            Full(_) => {
-                (Exit::Guard, "free some space and run the same command again: it goes on where it stopped")
-            }
-            Unavailable(_) => (Exit::Unreachable, "run the same command again: it goes on where it stopped"),
-            Broken(_) => (Exit::Internal, "keep the outbox as it is, and look at the disk or the database"),
-        };
-        Self::of(exit, &error, hint)
-    }
 }

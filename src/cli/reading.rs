@@ -1,6 +1,6 @@
 //! From a file to the outbox: opened, described, staged.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::findings::{Findings, Said};
 use super::screen::Screen;
 use super::typed::Typed;
+use crate::app::results::ColumnNames;
 use crate::delivery::identity::Content;
 use crate::intake::{
     Blame, ColumnDoubt, Format, GuessedService, Hashing, Hidden, Intake, IntakeError, IntakeOptions, Row,
@@ -123,9 +124,6 @@ pub fn describe(intake: &Intake, screen: &Screen) {
         screen.note(format!("  {line}"));
     }
 }
-
-/// The file's own names of the fields, for `problems.csv`.
-pub type ColumnNames = HashMap<String, String>;
 
 /// What was read of a file, and what became of it.
 pub struct Staged {

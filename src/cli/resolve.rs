@@ -7,11 +7,12 @@ use jiff::Timestamp;
 
 use super::after::{Desk, batch_of, details_of};
 use super::args::{DoubtState, Resolve};
-use super::delivering::{Calm, SANDBOX, Target};
+use super::delivering::{Calm, Target};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::place::Place;
 use super::typed::Typed;
+use crate::app::place::Place;
+use crate::app::target::SANDBOX;
 use crate::delivery::{RowId, State, Verdict};
 use crate::outbox::{AnyReader, Cursor, Resolution, ResolveError, RowDetails, Scope, Word, state_name};
 use crate::settings::{Sending, Sources};

@@ -8,12 +8,10 @@ use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::place::OUTBOX_FILE;
-use super::results;
 use super::screen::Screen;
+use crate::app::work_folder::OUTBOX_FILE;
 use crate::outbox::sqlite::LOG_LEN_MAX;
-use crate::report::{RESULT_COLUMNS, XLSX_COLUMNS_MAX, XLSX_ROWS_MAX};
-use crate::temporary;
+use crate::report::{FILES, RESULT_COLUMNS, XLSX_COLUMNS_MAX, XLSX_ROWS_MAX};
 
 /// What a row adds to an outbox and to each file of its results besides its own cells, at most. Bytes.
 const ROW_LEN: u64 = 1 << 10;
@@ -21,17 +19,11 @@ const ROW_LEN: u64 = 1 << 10;
 /// What an outbox of few rows may grow by when its log is emptied. Bytes.
 const GROWTH_LEN: u64 = 1 << 20;
 
-/// Removes what processes left that died: in the work folder and, of dry runs, beside it.
-pub fn sweep(folder: &Path) {
-    temporary::sweep(folder);
-    temporary::sweep(folder.parent().unwrap_or(Path::new("")));
-}
-
 /// Removes results of an earlier run, lest they be taken for those of the one that begins; but for the file
 /// that is being imported, which the new results replace.
 pub fn clear(folder: &Path, source: &Path) {
     let source = source.canonicalize().ok();
-    for name in results::FILES {
+    for name in FILES {
         let path = folder.join(name);
         if source.is_none() || path.canonicalize().ok() != source {
             // What cannot be removed cannot be written over either, which is told in its place.

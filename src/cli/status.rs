@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::after::{Desk, batch_of, latest, local};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::place::Place;
 use super::summary;
-use super::typed::{Led, Typed};
+use super::typed::Typed;
+use crate::app::address::Led;
+use crate::app::place::Place;
 use crate::outbox::sqlite::Holder;
 use crate::outbox::{Address, Crew, Halted, Scope, Status};
 

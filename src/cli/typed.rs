@@ -8,6 +8,7 @@ use std::path::Path;
 use clap::{Arg, Command, CommandFactory};
 
 use super::args::Cli;
+use crate::app::address::Led;
 
 /// Flags for one time only: the answer that they gave stands.
 const ANSWERS: [&str; 2] = ["new", "again"];
@@ -16,17 +17,6 @@ const ANSWERS: [&str; 2] = ["new", "again"];
 /// meant, where it is written to, how it is printed.
 const OWN: [&str; 11] =
     ["yes", "new", "again", "continue", "state", "output", "json", "quiet", "verbose", "color", "log-format"];
-
-/// How a command that follows is led to an outbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Led<'a> {
-    /// By the same setting as this one: `--database-url` is repeated, DATABASE_URL stands.
-    Setting,
-    /// By its work folder, which means the batch imported last; no such setting is in force.
-    Folder(&'a Path),
-    /// By the path of its file, whatever the setting says.
-    File(&'a Path),
-}
 
 /// The arguments after the program's name.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,13 +12,12 @@ use super::delivering::{self, Run, Sight, Target};
 use super::doctor::not_ours;
 use super::exit::{self, Exit, Signal};
 use super::failure::Failure;
-use super::import::other_host;
-use super::place;
 use super::screen::Screen;
 use super::signals::Signals;
 use super::status;
-use super::typed::{Led, Typed};
+use super::typed::Typed;
 use super::watching::Watching;
+use crate::app::address::{self, Led};
 use crate::delivery::{Blame, Control, GuardLimits, Lasting, Note, Policy, Reason, Stats, Verify, Watch};
 use crate::outbox::{Address, AnyOutbox, AnyReader, Counts, Halted, PgOutbox, Scope, Terms};
 use crate::settings::{self, Flags, Listening, Sources, Working};
@@ -190,7 +189,7 @@ struct Database<'a> {
 impl Database<'_> {
     async fn open(&self, binding: &str) -> Result<AnyOutbox, Failure> {
         let mut outbox = self.address.open().await?;
-        outbox.bind_host(binding).await.map_err(other_host)?;
+        outbox.bind_host(binding).await?;
         if let (AnyOutbox::Postgres(outbox), Some(url)) = (&mut outbox, &self.listen_url) {
             outbox.listen_at(url.expose_secret())?;
         }
@@ -249,7 +248,7 @@ fn address(global: &Global, sources: &Sources) -> Result<Address, Failure> {
             "give --database-url, or set DATABASE_URL: postgres://…, or sqlite:PATH",
         )
     })?;
-    place::address(&url)
+    Ok(address::at(&url)?)
 }
 
 /// A worker waits where an import would halt, unless it is to end.

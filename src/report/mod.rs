@@ -25,6 +25,15 @@ pub use summary::{
 pub use text_out::{CsvStyle, Guard, OutputEncoding};
 pub use xlsx_out::{COLUMNS_MAX as XLSX_COLUMNS_MAX, ROWS_MAX as XLSX_ROWS_MAX, ResultsXlsx, is_shielded};
 
+/// Every row.
+pub const RESULTS: &str = "results.csv";
+
+/// Rows that need a person.
+pub const ERRORS: &str = "errors.csv";
+
+/// All that is written into a folder.
+pub const FILES: [&str; 5] = [RESULTS, "results.xlsx", ERRORS, "problems.csv", "summary.json"];
+
 /// One row as it is reported.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a> {

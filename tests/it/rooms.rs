@@ -9,9 +9,11 @@ use std::path::Path;
 
 /// Each room of `src/`, and the rooms that it may use. A room knows nothing of those that are not named here.
 const WALLS: &[(&str, &[&str])] = &[
+    ("app", &["delivery", "intake", "outbox", "report", "temporary"]),
     (
         "cli",
         &[
+            "app",
             "delivery",
             "hubsoft",
             "intake",

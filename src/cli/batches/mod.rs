@@ -3,7 +3,6 @@
 mod ask;
 pub mod decide;
 mod look;
-pub mod name;
 mod recognition;
 
 use std::path::{Path, PathBuf};
@@ -13,9 +12,10 @@ use jiff::Timestamp;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::import::refuse_other_host;
-use super::place::{OUTBOX_FILE, Place, address};
 use super::reading;
 use super::screen::Screen;
+use crate::app::work_folder::{self, OUTBOX_FILE};
+use crate::app::{address, names};
 use crate::delivery::code::BatchCode;
 use crate::intake::{Intake, Source};
 use crate::outbox::{Address, BatchInfo, MergeError};
@@ -133,7 +133,7 @@ impl Wish<'_> {
         let Some(code) = intake.ours().batch() else { return Ok(None) };
         let folders = self.folders_near();
         let near = folders.iter().map(|it| Address::File(it.join(OUTBOX_FILE)));
-        let named = self.database_url.map(address).transpose()?;
+        let named = self.database_url.map(address::at).transpose()?;
         let mut unreadable = None;
         for outbox in near.chain(named) {
             let info = match batch_of_code(&outbox, code).await {
@@ -175,16 +175,16 @@ impl Wish<'_> {
     /// Where the work folder of a file of ours may be: it lies in it, or was moved beside it.
     fn folders_near(&self) -> Vec<PathBuf> {
         let parent = self.file.parent().unwrap_or(Path::new(""));
-        let given = self.output.map(name::folders_of).unwrap_or_default();
-        [parent.to_owned()].into_iter().chain(name::work_folders_in(parent)).chain(given).collect()
+        let given = self.output.map(names::folders_of).unwrap_or_default();
+        [parent.to_owned()].into_iter().chain(names::work_folders_in(parent)).chain(given).collect()
     }
 
     fn folder(&self) -> Result<PathBuf, Failure> {
         match self.output {
             Some(folder) => Ok(folder.to_owned()),
             None if reading::is_stdin(self.file) => Err(missing("a folder for the results")),
-            None if self.is_sandbox => Ok(Place::sandbox_folder_of(self.file)),
-            None => Ok(Place::folder_of(self.file)),
+            None if self.is_sandbox => Ok(work_folder::sandbox_folder_of(self.file)),
+            None => Ok(work_folder::folder_of(self.file)),
         }
     }
 
@@ -195,7 +195,7 @@ impl Wish<'_> {
             (None, _) if reading::is_stdin(self.file) => return Err(missing("a name for the batch")),
             (None, stem) => stem.map_or_else(|| "import".to_owned(), |it| it.to_string_lossy().into_owned()),
         };
-        let safe = name::safe(&wanted);
+        let safe = names::safe(&wanted);
         if safe != wanted.trim() {
             screen.note(format!(
                 "the batch is called `{safe}`: spreadsheet programs make something else of `{wanted}`"
@@ -206,7 +206,7 @@ impl Wish<'_> {
 
     fn outbox(&self, folder: &Path) -> Result<Address, Failure> {
         match self.database_url {
-            Some(url) => address(url),
+            Some(url) => Ok(address::at(url)?),
             None => Ok(Address::File(folder.join(OUTBOX_FILE))),
         }
     }
@@ -216,7 +216,7 @@ impl Wish<'_> {
         let mut found = Vec::new();
         let mut look: Option<Look> = None;
         let folders =
-            if self.database_url.is_some() { vec![folder.to_owned()] } else { name::folders_of(folder) };
+            if self.database_url.is_some() { vec![folder.to_owned()] } else { names::folders_of(folder) };
         for place in folders {
             let outbox = self.outbox(&place)?;
             if outbox.file().is_some_and(|it| !it.is_file()) {
@@ -228,7 +228,7 @@ impl Wish<'_> {
                 refuse_other_host(reader, &outbox, binding).await?;
             }
             let mut files = reader.batches_of_files(base).await?;
-            files.retain(|it| name::is_of(&it.name, base));
+            files.retain(|it| names::is_of(&it.name, base));
             // Also one that only programs wrote to.
             let is_named = self.database_url.is_some()
                 && self.name.is_some()
@@ -254,7 +254,7 @@ impl Wish<'_> {
             for name in names {
                 let Some(info) = reader.batch_info(&name).await? else { continue };
                 let compared = look.compare(reader, &info).await?;
-                let beside = info.code.map(|code| name::folder_beside(folder, code));
+                let beside = info.code.map(|code| names::folder_beside(folder, code));
                 let folder = match beside.filter(|it| self.database_url.is_some() && it.is_dir()) {
                     Some(beside) => beside,
                     None => place.clone(),
@@ -284,17 +284,17 @@ impl Wish<'_> {
         left: Option<String>,
         answers: Answers,
     ) -> Result<Work, Failure> {
-        let (code, is_beside) = (name::random(), left.is_some());
+        let (code, is_beside) = (names::random(), left.is_some());
         let is_taken = || ["results.csv", "summary.json"].iter().any(|it| folder.join(it).exists());
         let (batch, folder) = match self.database_url {
             Some(_) => {
                 let batch = match self.name {
                     Some(_) if !is_beside => base.to_owned(),
-                    _ => name::shared(base, Timestamp::now(), code),
+                    _ => names::shared(base, Timestamp::now(), code),
                 };
-                (batch, if is_taken() { name::folder_beside(&folder, code) } else { folder })
+                (batch, if is_taken() { names::folder_beside(&folder, code) } else { folder })
             }
-            None if is_beside => (name::beside(base, code), name::folder_beside(&folder, code)),
+            None if is_beside => (names::beside(base, code), names::folder_beside(&folder, code)),
             None => (base.to_owned(), folder),
         };
         Ok(Work {

@@ -1,16 +1,13 @@
-//! Which outbox a command means: BATCH is a batch name, or the spreadsheet, or its `.mutirao` folder.
+//! Which outbox is meant: by a batch's name, its spreadsheet, or its `.mutirao` folder.
 
 use std::path::{Path, PathBuf};
 
-use super::batches::name;
-use super::exit::Exit;
-use super::failure::Failure;
-use super::typed::Led;
+use super::address::{self, Led};
+use super::fault::Fault;
+use super::names;
+use super::work_folder::{OUTBOX_FILE, folder_of, sandbox_folder_of};
 use crate::delivery::code::BatchCode;
 use crate::outbox::Address;
-
-/// The embedded outbox within a work folder.
-pub const OUTBOX_FILE: &str = "outbox.db";
 
 /// So many of the colons in ROW may be the one before its name.
 const SPLITS_MAX: usize = 16;
@@ -34,22 +31,12 @@ enum Named {
 }
 
 impl Place {
-    /// The work folder of a spreadsheet: `queda.mutirao/` beside `queda.csv`.
-    pub fn folder_of(file: &Path) -> PathBuf {
-        file.with_extension("mutirao")
-    }
-
-    /// The same of an import in the sandbox: what it opened is not real, and must not stand among what is.
-    pub fn sandbox_folder_of(file: &Path) -> PathBuf {
-        file.with_extension("sandbox.mutirao")
-    }
-
     fn in_folder(folder: PathBuf, batch: Option<String>) -> Self {
         let outbox = Address::File(folder.join(OUTBOX_FILE));
         Self { outbox, folder: Some(folder), batch, named: Named::Folder }
     }
 
-    /// How a hint leads to a batch of it; the latest one is what its folder means.
+    /// How a batch of it is found again; the latest one is what its folder means.
     pub fn led(&self, is_latest: bool) -> Led<'_> {
         match (self.named, &self.folder, &self.outbox) {
             (Named::Folder, Some(folder), _) if is_latest => Led::Folder(folder),
@@ -59,21 +46,21 @@ impl Place {
     }
 
     /// Finds the one outbox that `typed` means, in `here`.
-    pub fn find(typed: Option<&str>, database_url: Option<&str>, here: &Path) -> Result<Self, Failure> {
+    pub fn find(typed: Option<&str>, database_url: Option<&str>, here: &Path) -> Result<Self, Fault> {
         let mut found = Self::all(typed, database_url, here)?;
         match found.pop() {
             Some(only) if found.is_empty() => Ok(only),
             last => {
                 let all = found.into_iter().chain(last);
-                Err(name_one(&all.filter_map(|it| it.folder).collect::<Vec<_>>()))
+                Err(Fault::SeveralOutboxes { folders: all.filter_map(|it| it.folder).collect() })
             }
         }
     }
 
     /// The outboxes that `typed` may mean; without it, all in `here`. At least one.
-    pub fn all(typed: Option<&str>, database_url: Option<&str>, here: &Path) -> Result<Vec<Self>, Failure> {
+    pub fn all(typed: Option<&str>, database_url: Option<&str>, here: &Path) -> Result<Vec<Self>, Fault> {
         if let Some(url) = database_url {
-            let outbox = address(url)?;
+            let outbox = address::at(url)?;
             let folder = outbox.file().map(|it| it.parent().unwrap_or(Path::new("")).to_owned());
             let (batch, named) = (typed.map(str::to_owned), Named::Setting);
             return Ok(vec![Self { folder, outbox, batch, named }]);
@@ -85,17 +72,9 @@ impl Place {
         let mut folders = folders_in(here);
         match (&mut folders[..], typed) {
             ([only], _) => Ok(vec![Self::in_folder(std::mem::take(only), typed.map(str::to_owned))]),
-            ([], Some(typed)) => Err(Failure::new(
-                Exit::Usage,
-                format!("there is no outbox for `{typed}` here"),
-                "name the spreadsheet that was imported, or its .mutirao folder",
-            )),
-            ([], None) => Err(Failure::new(
-                Exit::Usage,
-                "there is no .mutirao folder here",
-                "go to the folder of the spreadsheet, or name it",
-            )),
-            (several, Some(_)) => Err(name_one(several)),
+            ([], Some(typed)) => Err(Fault::NoOutbox { typed: typed.to_owned() }),
+            ([], None) => Err(Fault::NoWorkFolder),
+            (_, Some(_)) => Err(Fault::SeveralOutboxes { folders }),
             (_, None) => Ok(folders.into_iter().map(|it| Self::in_folder(it, None)).collect()),
         }
     }
@@ -106,14 +85,8 @@ impl Place {
         typed: &str,
         database_url: Option<&str>,
         here: &Path,
-    ) -> Result<Vec<(Self, RowName)>, Failure> {
-        let bad = || {
-            Failure::new(
-                Exit::Usage,
-                format!("`{typed}` names no row"),
-                "write BATCH:LINE, like queda:17, LOTE:REFERENCIA, or the row's id",
-            )
-        };
+    ) -> Result<Vec<(Self, RowName)>, Fault> {
+        let bad = || Fault::NoRowName { typed: typed.to_owned() };
         if !typed.contains(':') {
             let id = typed.parse().map_err(|_| bad())?;
             return Ok(vec![(Self::find(None, database_url, here)?, RowName::Id(id))]);
@@ -127,7 +100,7 @@ impl Place {
                     found.push((place, RowName::of_batch(name)));
                 }
                 Ok(_) => {}
-                Err(failure) => drop(missed.get_or_insert(failure)),
+                Err(fault) => drop(missed.get_or_insert(fault)),
             }
         }
         match missed {
@@ -146,28 +119,18 @@ fn folders_of(path: &Path) -> Vec<PathBuf> {
     }
     let mut named = path.to_owned().into_os_string();
     named.push(".mutirao");
-    let beside = name::with_code(path).into_iter().flat_map(|(base, code)| {
-        [Place::folder_of(&base), Place::sandbox_folder_of(&base)]
-            .map(|it| vec![name::folder_beside(&it, code)])
+    let beside = names::with_code(path).into_iter().flat_map(|(base, code)| {
+        [folder_of(&base), sandbox_folder_of(&base)].map(|it| vec![names::folder_beside(&it, code)])
     });
-    let of_sheet = [named.into(), Place::folder_of(path), Place::sandbox_folder_of(path)];
-    let families = beside.chain(of_sheet.iter().map(|it| name::folders_of(it)));
+    let of_sheet = [named.into(), folder_of(path), sandbox_folder_of(path)];
+    let families = beside.chain(of_sheet.iter().map(|it| names::folders_of(it)));
     let mut found = families.map(|it| it.into_iter().filter(holds).collect::<Vec<_>>());
     found.find(|it| !it.is_empty()).unwrap_or_default()
 }
 
-fn name_one(folders: &[PathBuf]) -> Failure {
-    let names: Vec<_> = folders.iter().map(|it| it.display().to_string()).collect();
-    Failure::new(
-        Exit::Usage,
-        format!("several outboxes are here: {}", names.join(", ")),
-        format!("name one, like `{}`", names.first().map_or("queda.mutirao", String::as_str)),
-    )
-}
-
 /// The work folders with an outbox in `here`, by name.
 fn folders_in(here: &Path) -> Vec<PathBuf> {
-    let folders = name::work_folders_in(here);
+    let folders = names::work_folders_in(here);
     folders.into_iter().filter(|it| it.join(OUTBOX_FILE).is_file()).collect()
 }
 
@@ -186,23 +149,6 @@ impl RowName {
         let reference = || BatchCode::of_cell(name).map_or_else(|| name.to_owned(), |it| it.1.into_owned());
         name.parse().map_or_else(|_| Self::Reference(reference()), Self::Line)
     }
-}
-
-/// The outbox at a URL.
-pub fn address(url: &str) -> Result<Address, Failure> {
-    // The URL may carry a password: it is not repeated.
-    let address = Address::of_url(url).ok_or_else(|| {
-        Failure::new(
-            Exit::Usage,
-            "the database URL is not one that this version can use",
-            "write postgres://USER@HOST/DATABASE or sqlite:PATH, or leave it out: each spreadsheet then has its own outbox",
-        )
-    })?;
-    // Not in silence: `sslmod=verify-full` protects nothing.
-    for name in address.unknown_parameters() {
-        tracing::warn!("the database URL has a parameter `{name}`, which is ignored");
-    }
-    Ok(address)
 }
 
 #[cfg(test)]
@@ -238,7 +184,7 @@ mod tests {
         std::fs::rename(here.path().join("away"), &folder).unwrap();
 
         // Batches beside it (`--new`): each by its name or its folder, and the sheet is of all of them.
-        let code = name::random();
+        let code = names::random();
         let beside = here.path().join(format!("queda.{code}.mutirao"));
         std::fs::create_dir(&beside).unwrap();
         std::fs::write(beside.join(OUTBOX_FILE), "").unwrap();
@@ -251,7 +197,7 @@ mod tests {
             Some(folder.clone())
         );
         for typed in ["queda", "queda.csv"] {
-            let refused = Place::find(Some(typed), None, here.path()).unwrap_err().render(str::to_owned);
+            let refused = Place::find(Some(typed), None, here.path()).unwrap_err().to_string();
             assert!(refused.contains("queda.mutirao") && refused.contains(&*code.to_string()), "{refused}");
             assert_eq!(Place::all(Some(typed), None, here.path()).unwrap().len(), 2);
         }
@@ -260,21 +206,22 @@ mod tests {
         let other = here.path().join("outra.mutirao");
         std::fs::create_dir(&other).unwrap();
         std::fs::write(other.join(OUTBOX_FILE), "").unwrap();
-        assert_eq!(Place::find(None, None, here.path()).unwrap_err().exit, Exit::Usage);
+        let refused = Place::find(None, None, here.path());
+        assert!(matches!(refused, Err(Fault::SeveralOutboxes { .. })), "{refused:?}");
         assert!(Place::find(Some("queda"), None, here.path()).is_ok());
     }
 
     #[test]
     fn a_database_url_names_a_path_or_a_server_and_is_never_repeated() {
-        assert_eq!(address("sqlite:/var/x.db").unwrap().file(), Some(Path::new("/var/x.db")));
-        assert_eq!(address("sqlite://x.db").unwrap().file(), Some(Path::new("x.db")));
+        assert_eq!(address::at("sqlite:/var/x.db").unwrap().file(), Some(Path::new("/var/x.db")));
+        assert_eq!(address::at("sqlite://x.db").unwrap().file(), Some(Path::new("x.db")));
         for url in ["postgres://user:hunter2@db/x", "postgresql://user:hunter2@db/x"] {
             let place = Place::find(Some("queda"), Some(url), Path::new(".")).unwrap();
             assert_eq!((&place.folder, place.batch.as_deref()), (&None, Some("queda")));
             assert!(!format!("{place:?} {}", place.outbox).contains("hunter2"));
         }
-        let failure = address("mysql://user:hunter2@db/x").unwrap_err();
-        assert!(!failure.render(str::to_owned).contains("hunter2"));
+        let fault = address::at("mysql://user:hunter2@db/x").unwrap_err();
+        assert!(!format!("{fault:?} {fault}").contains("hunter2"));
     }
 
     #[test]
@@ -293,7 +240,8 @@ mod tests {
         assert_eq!(names("a:b:7"), [named("a:b", RowName::Line(7)), named("a", reference("b:7"))]);
         assert_eq!(names(&":x".repeat(99)).len(), SPLITS_MAX);
         for bad in ["queda:", "queda", ":b", ":b:", ""] {
-            assert_eq!(Place::find_row(bad, url, here).unwrap_err().exit, Exit::Usage, "{bad}");
+            let refused = Place::find_row(bad, url, here);
+            assert!(matches!(refused, Err(Fault::NoRowName { .. })), "{bad}: {refused:?}");
         }
     }
 }

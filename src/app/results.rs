@@ -1,0 +1,252 @@
+//! From the outbox to the files of an import.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::fault::Fault;
+use super::target::SANDBOX;
+use crate::delivery::State;
+use crate::intake::Encoding;
+use crate::outbox::{AnyReader, Counts, Cursor, ReportRow, Scope, SourceInfo, state_name};
+use crate::report::{
+    CsvStyle, ERRORS, Guard, Line, OutputEncoding, ProblemsCsv, RESULTS, ReportError, ResultsCsv, ResultsXlsx,
+};
+
+/// Stands on every line of an outbox that belongs to the sandbox, in the column `warning`.
+const NOT_REAL: &str = "sandbox: not a real ticket";
+
+/// Said of a row that stands behind those of the file.
+const GONE: &str = "no longer in the file";
+
+/// Rows read from the outbox at a time.
+const PAGE_ROWS: usize = 1000;
+
+/// What becomes of a row that may have a ticket. Files are of a moment: what was in flight then is in doubt.
+const IN_DOUBT: &str = "it may have been opened: do not open it by hand, the next run looks it up first";
+
+/// The file's own names of the fields, for `problems.csv`.
+pub type ColumnNames = HashMap<String, String>;
+
+/// The form of the results: that of the input.
+pub struct Form<'a> {
+    pub source: &'a SourceInfo,
+    /// The file's names of the fields, where they are known.
+    pub columns: &'a ColumnNames,
+    pub guard: Guard,
+}
+
+impl Form<'_> {
+    fn style(&self) -> CsvStyle {
+        let encoding = match self.source.encoding.parse() {
+            Ok(Encoding::Utf8) => OutputEncoding::Utf8,
+            Ok(Encoding::Utf16Le) => OutputEncoding::Utf16Le,
+            Ok(Encoding::Utf16Be) => OutputEncoding::Utf16Be,
+            Ok(Encoding::Web(it)) => OutputEncoding::Web(it),
+            Ok(Encoding::Dos(it)) => OutputEncoding::Dos(it),
+            // What Excel reads right.
+            Ok(Encoding::Utf8Bom) | Err(_) => OutputEncoding::Utf8WithBom,
+        };
+        let delimiter = *self.source.delimiter.as_bytes().first().unwrap_or(&b';');
+        CsvStyle { delimiter, encoding, guard: self.guard }
+    }
+}
+
+/// As `--excel-safe` says.
+pub fn guard(excel_safe: bool) -> Guard {
+    if excel_safe { Guard::ExcelSafe } else { Guard::Faithful }
+}
+
+/// Results that were written.
+#[derive(Debug)]
+#[must_use = "a workbook that is missing is told of"]
+pub struct Written {
+    pub folder: PathBuf,
+    /// Why there is no `results.xlsx`.
+    pub no_workbook: Option<ReportError>,
+}
+
+/// Writes `results.csv`, `results.xlsx`, `errors.csv` and `problems.csv` of `scope` into `folder`.
+///
+/// The workbook is for comfort: where it fails, the others are whole all the same.
+pub async fn write(
+    reader: AnyReader<'_>,
+    scope: Scope,
+    form: &Form<'_>,
+    folder: &Path,
+) -> Result<Written, Fault> {
+    let path = folder.join("results.xlsx");
+    let mut workbook = ResultsXlsx::create(&path, &form.source.headers);
+    let mut written = write_rows(reader, scope, form, folder, &mut workbook).await;
+    if written.as_ref().is_err_and(Fault::is_full) && workbook.is_ok() {
+        // It takes about as much room as the others.
+        workbook = Err(ReportError::disk_full(&path));
+        written = write_rows(reader, scope, form, folder, &mut workbook).await;
+    }
+    written?;
+    problems(reader, scope, form, &folder.join("problems.csv")).await?;
+    let no_workbook = workbook.and_then(ResultsXlsx::finish).err();
+    if no_workbook.is_some() {
+        // One of an earlier run would be taken for it.
+        let _ = fs::remove_file(&path);
+    }
+    Ok(Written { folder: folder.to_owned(), no_workbook })
+}
+
+async fn write_rows(
+    reader: AnyReader<'_>,
+    scope: Scope,
+    form: &Form<'_>,
+    folder: &Path,
+    workbook: &mut Result<ResultsXlsx, ReportError>,
+) -> Result<(), Fault> {
+    let (style, source) = (form.style(), form.source);
+    let is_real = reader.host().await?.is_none_or(|it| it != SANDBOX);
+    let mut results = ResultsCsv::create(&folder.join(RESULTS), &source.headers, &style)?;
+    let mut errors = ResultsCsv::create(&folder.join(ERRORS), &source.headers, &style)?;
+    let mut after = Cursor::default();
+    let mut numbers = Numbers::default();
+    loop {
+        let page = reader.rows_page(scope, after, PAGE_ROWS).await?;
+        let (mut rows, next) = page.rows()?;
+        for row in &mut rows {
+            if row.is_gone {
+                mark(row, GONE);
+            }
+            if !is_real {
+                mark(row, NOT_REAL);
+            }
+        }
+        for row in &rows {
+            let line = numbers.line(row);
+            results.push(&line)?;
+            if let Ok(sheet) = workbook
+                && let Err(error) = sheet.push(&line)
+            {
+                *workbook = Err(error);
+            }
+            if needs_a_person(row.state) {
+                errors.push(&line)?;
+            }
+        }
+        let Some(next) = next else { break };
+        after = next;
+    }
+    results.finish()?;
+    Ok(errors.finish()?)
+}
+
+/// Puts `what` in front of the warning.
+fn mark(row: &mut ReportRow<'_>, what: &'static str) {
+    let warning = match row.warning.take() {
+        Some(warning) => format!("{what}; {warning}").into(),
+        None => what.into(),
+    };
+    row.warning = Some(warning);
+}
+
+/// How many of the rows errors.csv has.
+pub fn n_needing_a_person(counts: &Counts) -> u64 {
+    State::ALL.into_iter().filter(|it| needs_a_person(*it)).map(|it| counts.count(it)).sum()
+}
+
+/// Whether nothing becomes of such a row before somebody corrects it or says what is true of it.
+fn needs_a_person(state: State) -> bool {
+    match state {
+        State::Invalid | State::Rejected | State::Failed | State::Unconfirmed | State::Conflict => true,
+        // These go on by themselves, are done with, or stay as somebody wanted them.
+        State::Pending | State::InFlight | State::InDoubt | State::Opened => false,
+        State::Skipped | State::Cancelled => false,
+    }
+}
+
+async fn problems(reader: AnyReader<'_>, scope: Scope, form: &Form<'_>, path: &Path) -> Result<(), Fault> {
+    let mut out = ProblemsCsv::create(path, &form.style())?;
+    let mut after = Cursor::default();
+    loop {
+        let (rows, next) = reader.problems_page(scope, after, PAGE_ROWS).await?;
+        for row in &rows {
+            let line = row.line.to_string();
+            for it in &row.problems {
+                let column = form.columns.get(it.field.as_ref()).map_or(it.field.as_ref(), String::as_str);
+                out.push(&[&line, column, &it.field, &it.found, &it.code, &it.message, &it.hint])?;
+            }
+        }
+        let Some(next) = next else { break };
+        after = next;
+    }
+    Ok(out.finish()?)
+}
+
+/// Numbers as text, in buffers that are used again for each row.
+#[derive(Default)]
+struct Numbers {
+    line: String,
+    lote: String,
+    referencia: String,
+    id_atendimento: String,
+    ids: String,
+    numeros: String,
+    attempts: String,
+    said: String,
+}
+
+impl Numbers {
+    fn line<'a>(&'a mut self, row: &'a ReportRow<'_>) -> Line<'a> {
+        use std::fmt::Write;
+        for text in [
+            &mut self.line,
+            &mut self.id_atendimento,
+            &mut self.ids,
+            &mut self.numeros,
+            &mut self.attempts,
+            &mut self.said,
+        ] {
+            text.clear();
+        }
+        // A lote that nobody has spoken of yet has no code: its rows are named as their program named them.
+        let named = |text: &str| row.code.map_or_else(|| text.to_owned(), |it| it.cell(text));
+        (self.lote, self.referencia) = (named(&row.lote), named(&row.referencia));
+        // Writing to a string does not fail.
+        let _ = write!(self.line, "{}", row.line);
+        let _ = write!(self.attempts, "{}", row.attempts);
+        if let Some(id) = row.id_atendimento {
+            let _ = write!(self.id_atendimento, "{id}");
+        }
+        for (n, id) in row.ids_ordem_servico.iter().enumerate() {
+            let _ = write!(self.ids, "{}{id}", if n == 0 { "" } else { " " });
+        }
+        for (n, numero) in row.numeros_ordem_servico.iter().enumerate() {
+            let _ = write!(self.numeros, "{}{numero}", if n == 0 { "" } else { " " });
+        }
+        fn text<'t>(cell: &'t Option<Cow<'_, str>>) -> &'t str {
+            cell.as_deref().unwrap_or_default()
+        }
+        let is_in_doubt = matches!(row.state, State::InFlight | State::InDoubt);
+        let said = if is_in_doubt {
+            let known = row.error_message.as_deref().unwrap_or("HubSoft's answer is not known");
+            let _ = write!(self.said, "{known}; {IN_DOUBT}");
+            self.said.as_str()
+        } else {
+            text(&row.error_message)
+        };
+        Line {
+            cells: &row.cells,
+            result: [
+                &self.line,
+                &self.lote,
+                &self.referencia,
+                state_name(if is_in_doubt { State::InDoubt } else { row.state }),
+                text(&row.protocolo),
+                &self.id_atendimento,
+                &self.ids,
+                &self.numeros,
+                &self.attempts,
+                text(&row.error_code),
+                said,
+                text(&row.warning),
+            ],
+        }
+    }
+}
