@@ -3,9 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::delivery::OutboxError;
-use crate::outbox::{BindError, OpenFault};
+use crate::delivery::{OutboxError, RowId};
+use crate::outbox::{BindError, OpenFault, RowDetails};
+use crate::printable;
 use crate::report::ReportError;
+use crate::sandbox::BookFault;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
@@ -17,6 +19,8 @@ pub enum Fault {
     Bind(#[from] BindError),
     #[error(transparent)]
     Report(#[from] ReportError),
+    #[error(transparent)]
+    Books(#[from] BookFault),
 
     #[error("the database URL is not one that this version can use")]
     NoAddress,
@@ -29,6 +33,27 @@ pub enum Fault {
     /// It cannot be the name of one.
     #[error("`{typed}` names no row")]
     NoRowName { typed: String },
+
+    #[error("there is no batch `{typed}` in {outbox}")]
+    NoBatch { outbox: String, typed: String, names: Vec<String> },
+    #[error("{outbox} has several batches of `{base}`")]
+    SeveralBatchesOf { outbox: String, base: String, names: Vec<String> },
+    #[error("{outbox} has several batches")]
+    SeveralBatches { outbox: String, names: Vec<String> },
+    #[error("{outbox} is empty")]
+    EmptyOutbox { outbox: String },
+
+    #[error("there is no row `{typed}` in {outbox}")]
+    NoRow { outbox: String, typed: String },
+    /// A name with colons that is one row's before one of them, and another's before another.
+    #[error("`{typed}` names several rows: {}", with_lotes(rows))]
+    SeveralRows { typed: String, rows: Vec<RowCalled> },
+    /// A number that is one row's line and another's reference.
+    #[error(
+        "`{typed}` names two rows: line {} has the reference `{}`, and that of line {} is `{}`",
+        rows[0].line, rows[0].referencia, rows[1].line, rows[1].referencia
+    )]
+    TwoRows { typed: String, rows: Box<[RowCalled; 2]> },
 
     #[error("no space is left in the folder `{}`", folder.display())]
     FolderFull { folder: PathBuf },
@@ -45,7 +70,43 @@ fn listed(folders: &[PathBuf]) -> String {
     folders.iter().map(|it| it.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
+/// One of the rows that a name may mean.
+#[derive(Debug)]
+pub struct RowCalled {
+    pub row: RowId,
+    pub line: u64,
+    pub lote: String,
+    pub referencia: String,
+    /// What means it alone.
+    pub name: String,
+}
+
+impl RowCalled {
+    pub(super) fn of(it: &RowDetails) -> Self {
+        let report = &it.report;
+        Self {
+            row: report.row,
+            line: report.line,
+            lote: report.lote.clone().into_owned(),
+            referencia: report.referencia.clone().into_owned(),
+            name: report.row.0.to_string(),
+        }
+    }
+}
+
+fn with_lotes(rows: &[RowCalled]) -> String {
+    let named =
+        |it: &RowCalled| format!("`{}` of `{}`", printable::name(&it.referencia), printable::name(&it.lote));
+    rows.iter().map(named).collect::<Vec<_>>().join(", ")
+}
+
 impl Fault {
+    /// What was typed means no batch, or more than one.
+    pub(super) fn is_of_a_batch_name(&self) -> bool {
+        use Fault::{EmptyOutbox, NoBatch, SeveralBatches, SeveralBatchesOf};
+        matches!(self, NoBatch { .. } | SeveralBatches { .. } | SeveralBatchesOf { .. } | EmptyOutbox { .. })
+    }
+
     /// No space was left.
     pub(super) fn is_full(&self) -> bool {
         match self {

@@ -5,9 +5,25 @@
 //! only a person knows how to go on, a step ends with what is to be asked, and the next one takes the answer.
 
 pub mod address;
+mod cancel;
+mod export;
 pub mod fault;
+pub mod named;
 pub mod names;
 pub mod place;
+mod purge;
 pub mod results;
+mod resume;
+pub mod retry;
+mod show;
+mod status;
 pub mod target;
 pub mod work_folder;
+
+pub use cancel::cancel;
+pub use export::export;
+pub use purge::purge;
+pub use resume::resume_lote;
+pub use retry::retry;
+pub use show::show;
+pub use status::{Standing, status};

@@ -5,13 +5,17 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::address::Led;
 use super::fault::Fault;
+use super::named::latest;
+use super::place::Place;
 use super::target::SANDBOX;
 use crate::delivery::State;
 use crate::intake::Encoding;
-use crate::outbox::{AnyReader, Counts, Cursor, ReportRow, Scope, SourceInfo, state_name};
+use crate::outbox::{AnyReader, BatchInfo, Counts, Cursor, ReportRow, Scope, SourceInfo, state_name};
 use crate::report::{
-    CsvStyle, ERRORS, Guard, Line, OutputEncoding, ProblemsCsv, RESULTS, ReportError, ResultsCsv, ResultsXlsx,
+    self, CsvStyle, ERRORS, Guard, Line, OutputEncoding, ProblemsCsv, RESULTS, ReportError, ResultsCsv,
+    ResultsXlsx,
 };
 
 /// Stands on every line of an outbox that belongs to the sandbox, in the column `warning`.
@@ -249,4 +253,30 @@ impl Numbers {
             ],
         }
     }
+}
+
+/// Writes the results of `batch` again where an import has written them, if they lie there still: what they
+/// said is not true any more.
+pub async fn write_again(
+    reader: AnyReader<'_>,
+    place: &Place,
+    batch: Option<&BatchInfo>,
+) -> Result<Option<Written>, Fault> {
+    let Some((batch, results)) = batch.and_then(|it| Some((it, it.results.as_ref()?))) else {
+        return Ok(None);
+    };
+    let (folder, is_theirs) = match place.led(true) {
+        // It may have been moved since, with all that is in it.
+        Led::Folder(folder) => (folder, latest(reader, place).await?.is_some_and(|it| it.id == batch.id)),
+        Led::Setting | Led::File(_) => {
+            let folder = results.folder.as_path();
+            (folder, report::batch_of_summary(folder).is_some_and(|it| it == batch.name))
+        }
+    };
+    if !is_theirs {
+        return Ok(None);
+    }
+    let columns = ColumnNames::new();
+    let form = Form { source: &batch.source, columns: &columns, guard: guard(results.excel_safe) };
+    write(reader, Scope::Batch(batch.id), &form, folder).await.map(Some)
 }

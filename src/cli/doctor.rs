@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use rustix::fs::statvfs;
 use serde_json::{Value, json};
 
-use super::after::local;
 use super::args::Global;
+use super::clock::local;
 use super::delivering::{Calm, Target, halted};
 use super::exit::Exit;
 use super::failure::Failure;

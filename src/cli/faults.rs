@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::typed::{self, Typed};
 use crate::app::address::Led;
 use crate::app::fault::Fault;
+use crate::app::named::NAMES_TOLD_MAX;
 use crate::delivery::OutboxError;
 use crate::outbox::{BindError, OpenError, OpenFault, is_lack_of_rights, postgres};
 use crate::report::ReportError;
@@ -19,6 +20,7 @@ impl From<Fault> for Failure {
             Fault::Bind(error) => return error.into(),
             Fault::Open(fault) => return fault.into(),
             Fault::Report(error) => return error.into(),
+            Fault::Books(fault) => return fault.into(),
             Fault::NoAddress => (
                 Exit::Usage,
                 "write postgres://USER@HOST/DATABASE or sqlite:PATH, or leave it out: each spreadsheet then has its own outbox".to_owned(),
@@ -37,6 +39,26 @@ impl From<Fault> for Failure {
                 Exit::Usage,
                 "write BATCH:LINE, like queda:17, LOTE:REFERENCIA, or the row's id".to_owned(),
             ),
+            Fault::NoBatch { ref names, .. } => (Exit::Usage, format!("it has: {}", listed(names))),
+            Fault::SeveralBatchesOf { ref names, .. } | Fault::SeveralBatches { ref names, .. } => {
+                (Exit::Usage, format!("name one: {}", listed(names)))
+            }
+            Fault::EmptyOutbox { .. } => {
+                (Exit::Usage, format!("`{}` fills it", Typed::now().other(&["import", "FILE"])))
+            }
+            Fault::NoRow { .. } => (
+                Exit::Usage,
+                "results.csv has the lines and references of all rows, in the columns `line` and `referencia`"
+                    .to_owned(),
+            ),
+            Fault::SeveralRows { ref rows, .. } => {
+                let ids: Vec<_> = rows.iter().map(|it| format!("`{}`", it.row.0)).collect();
+                (Exit::Usage, format!("write the id of the one that is meant: {}", ids.join(", ")))
+            }
+            Fault::TwoRows { ref rows, .. } => {
+                let [one, other] = &**rows;
+                (Exit::Usage, format!("write `{}` for the first, `{}` for the second", one.name, other.name))
+            }
             Fault::FolderFull { .. } => {
                 (Exit::Guard, "free some space and run the same command again".to_owned())
             }
@@ -53,6 +75,12 @@ impl From<Fault> for Failure {
         };
         Self::of(exit, &fault, hint)
     }
+}
+
+/// As many names as are told at a time.
+pub fn listed(names: &[String]) -> String {
+    let more = if NAMES_TOLD_MAX < names.len() { ", …" } else { "" };
+    format!("{}{more}", names.iter().take(NAMES_TOLD_MAX).map(String::as_str).collect::<Vec<_>>().join(", "))
 }
 
 impl From<SettingsError> for Failure {

@@ -1,13 +1,15 @@
 //! What a person types. One file a command; prints, asks, and calls the rooms below.
 
-mod after;
 mod args;
 mod batches;
+mod cancel;
 mod check;
+mod clock;
 mod delivering;
 mod doctor;
 mod enqueue;
 mod exit;
+mod export;
 mod failure;
 mod faults;
 mod findings;
@@ -15,13 +17,18 @@ mod forecast;
 mod import;
 mod migrate;
 mod progress;
+mod purge;
 mod reading;
+mod reconcile;
 mod resolve;
 mod results;
+mod resume;
+mod retry;
 mod room;
 mod sandbox;
 mod screen;
 mod shell;
+mod show;
 mod signals;
 mod status;
 mod summary;
@@ -33,10 +40,12 @@ mod worker;
 mod written;
 
 use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::app::place::Place;
 use crate::printable;
 use crate::report;
 use crate::settings::{Environment, Sources};
@@ -124,42 +133,53 @@ fn run(
     })?;
     let done = runtime.block_on(async {
         let sources = || Ok::<_, Failure>(Sources::load(environment, global.config.as_deref())?);
+        // The outbox that a command is about, in the current folder.
+        let url = |sources: &Sources| Ok::<_, Failure>(sources.resolve(&global.database)?.url);
+        let place = |sources: &Sources, batch: Option<&str>| {
+            Ok::<_, Failure>(Place::find(batch, url(sources)?.as_deref(), Path::new(""))?)
+        };
         match command {
             Command::Import(args) => import::import(args, &sources()?, global, screen).await,
             Command::Check(args) => check::check(args, &sources()?, screen).await,
             Command::Enqueue(args) => enqueue::enqueue(args, &sources()?, global, screen).await,
             Command::Template { file } => template::template(file.as_deref(), screen),
             Command::Status { batch } => {
-                after::Desk::new(global, &sources()?, screen)?.status(batch.as_deref()).await
+                let places = Place::all(batch.as_deref(), url(&sources()?)?.as_deref(), Path::new(""))?;
+                status::status(&places, screen).await
             }
-            Command::Show { row } => after::Desk::new(global, &sources()?, screen)?.show(&row).await,
+            Command::Show { row } => {
+                let names = Place::find_row(&row, url(&sources()?)?.as_deref(), Path::new(""))?;
+                show::show(&names, &row, screen).await
+            }
             Command::Export { batch, output, excel_safe } => {
-                let guard = crate::app::results::guard(excel_safe);
-                after::Desk::new(global, &sources()?, screen)?.export(batch.as_deref(), &output, guard).await
+                let place = place(&sources()?, batch.as_deref())?;
+                export::export(&place, &output, excel_safe, screen).await
             }
             Command::Reconcile { batch, settings } => {
                 let sources = sources()?;
                 let sending = sources.resolve(&settings)?;
-                let desk = after::Desk::new(global, &sources, screen)?;
+                let desk = reconcile::Desk::new(global, &sources, screen)?;
                 desk.reconcile(batch.as_deref(), &sending, &sources).await
             }
             Command::Resolve(args) => {
                 let sources = sources()?;
                 let sending = sources.resolve(&args.settings)?;
-                after::Desk::new(global, &sources, screen)?.resolve(&args, &sending, &sources).await
+                reconcile::Desk::new(global, &sources, screen)?.resolve(&args, &sending, &sources).await
             }
             Command::Retry { batch, state } => {
-                after::Desk::new(global, &sources()?, screen)?.retry(batch.as_deref(), &state).await
+                retry::retry(&place(&sources()?, batch.as_deref())?, &state, screen).await
             }
-            Command::Cancel { batch } => after::Desk::new(global, &sources()?, screen)?.cancel(&batch).await,
+            Command::Cancel { batch } => {
+                cancel::cancel(&place(&sources()?, Some(&batch))?, &batch, screen).await
+            }
             Command::Purge { batch, older_than } => {
-                after::Desk::new(global, &sources()?, screen)?.purge(batch.as_deref(), older_than).await
+                purge::purge(&place(&sources()?, batch.as_deref())?, older_than, screen).await
             }
             Command::Migrate(args) => migrate::migrate(&args, sources, global, screen).await,
             Command::Worker(args) => worker::worker(&args, &sources()?, global, screen).await,
             Command::Pause { reason } => worker::pause(&reason, &sources()?, global, screen).await,
             Command::Resume { lote: Some(lote) } => {
-                after::Desk::new(global, &sources()?, screen)?.resume(&lote).await
+                resume::resume_lote(&place(&sources()?, Some(&lote))?, screen).await
             }
             Command::Resume { lote: None } => worker::resume(&sources()?, global, screen).await,
             Command::Doctor { settings } => doctor::doctor(&settings, &sources()?, global, screen).await,

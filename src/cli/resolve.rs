@@ -5,13 +5,16 @@ use std::io::{self, IsTerminal};
 
 use jiff::Timestamp;
 
-use super::after::{Desk, batch_of, details_of};
 use super::args::{DoubtState, Resolve};
 use super::delivering::{Calm, Target};
 use super::exit::Exit;
 use super::failure::Failure;
+use super::reconcile::Desk;
+use super::results::tell_if_any;
 use super::typed::Typed;
+use crate::app::named::{batch_of, row_of};
 use crate::app::place::Place;
+use crate::app::results::write_again;
 use crate::app::target::SANDBOX;
 use crate::delivery::{RowId, State, Verdict};
 use crate::outbox::{AnyReader, Cursor, Resolution, ResolveError, RowDetails, Scope, Word, state_name};
@@ -83,11 +86,12 @@ impl Desk<'_> {
         let words: Vec<Word<'_>> = chosen.iter().map(|it| Word { row: it.0, says, note: &note }).collect();
         outbox.resolve(&words, Timestamp::now()).await.map_err(refused)?;
         let info = batch_of(outbox.reader(), &place).await.ok();
-        self.write_again(outbox.reader(), &place, info.as_ref()).await?;
+        let written = write_again(outbox.reader(), &place, info.as_ref()).await?;
+        tell_if_any(written.as_ref(), self.screen);
         outbox.close().await?;
         let became = state_name(if args.not_opened { State::Failed } else { State::Opened });
         let n = words.len();
-        self.tell(n as u64, &format!("{n} rows are now `{became}`: {}", args.rows.join(", ")));
+        self.screen.rows(n as u64, format!("{n} rows are now `{became}`: {}", args.rows.join(", ")));
         if args.not_opened && 0 < n {
             let first = &args.rows[0];
             let batch = match &chosen[0].1 {
@@ -144,7 +148,7 @@ impl Desk<'_> {
                     "give the rows of each outbox in a command of their own",
                 ));
             }
-            let details = details_of(reader, &names, typed).await?;
+            let details = row_of(reader, &names, typed).await?;
             let (row, state) = (details.report.row, details.report.state);
             if !state.takes_a_word() {
                 return Err(refused(ResolveError::NotUnsettled { row, state }));

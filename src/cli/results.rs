@@ -18,3 +18,10 @@ pub fn tell(written: &Written, screen: &Screen) {
     warn_of(written, screen);
     screen.note(format!("results: {}", written.folder.join("results.csv").display()));
 }
+
+/// The same of results that may not have been there to be written again.
+pub fn tell_if_any(written: Option<&Written>, screen: &Screen) {
+    if let Some(written) = written {
+        tell(written, screen);
+    }
+}

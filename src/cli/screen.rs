@@ -6,6 +6,8 @@
 use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
 
+use serde_json::json;
+
 use super::args::{Color, Global};
 use super::exit::Exit;
 use super::failure::Failure;
@@ -109,6 +111,15 @@ impl Screen {
     /// The result of a command, for programs: a line of JSON.
     pub fn result_json(&self, text: impl AsRef<str>) {
         self.put(&printable::json(text.as_ref()));
+    }
+
+    /// How many rows a command changed; for people in words.
+    pub fn rows(&self, n_rows: u64, text: impl AsRef<str>) {
+        if self.json {
+            self.result_json(json!({"version": 1, "rows": n_rows}).to_string());
+        } else {
+            self.note(text);
+        }
     }
 
     fn put(&self, text: &str) {

@@ -1,140 +1,116 @@
 //! `status`: counts by state, what is due, the oldest pending row, what holds a batch back; and of a
 //! shared outbox, who works on it and what holds them back.
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::after::{Desk, batch_of, latest, local};
+use super::clock::local;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::screen::Screen;
 use super::summary;
 use super::typed::Typed;
 use crate::app::address::Led;
 use crate::app::place::Place;
+use crate::app::{self, Standing};
 use crate::outbox::sqlite::Holder;
-use crate::outbox::{Address, Crew, Halted, Scope, Status};
+use crate::outbox::{Crew, Halted, Status};
 
-impl Desk<'_> {
-    pub async fn status(&self, batch: Option<&str>) -> Result<Exit, Failure> {
-        let places = self.places(batch)?;
-        let mut told = json!({"version": 1, "batches": [], "halted": []});
-        for place in &places {
-            if 1 < places.len() && !self.screen.json {
-                self.screen.result(format!("{}:", place.outbox));
-            }
-            self.status_of(place, &mut told).await?;
+pub async fn status(places: &[Place], screen: &Screen) -> Result<Exit, Failure> {
+    let mut told = json!({"version": 1, "batches": [], "halted": []});
+    for place in places {
+        if 1 < places.len() && !screen.json {
+            screen.result(format!("{}:", place.outbox));
         }
-        if self.screen.json {
-            self.screen.result_json(told.to_string());
+        let standing = app::status(place).await?;
+        match screen.json {
+            true => add(&standing, place, &mut told),
+            false => tell(&standing, place, screen),
         }
-        Ok(Exit::Done)
     }
-
-    /// Tells of one outbox, or adds it to what is `told` in JSON.
-    async fn status_of(&self, place: &Place, told: &mut Value) -> Result<(), Failure> {
-        let outbox = place.outbox.look().await?;
-        let reader = outbox.reader();
-        let mut infos = Vec::new();
-        let mut whole = None;
-        match (&place.batch, &place.outbox) {
-            (Some(_), _) => infos.push(batch_of(reader, place).await?),
-            (None, Address::File(_)) => {
-                for name in reader.batch_names(usize::MAX).await? {
-                    infos.extend(reader.batch_info(&name).await?);
-                }
-            }
-            (None, Address::Postgres(_)) => whole = Some(reader.status(Scope::All, Timestamp::now()).await?),
-        }
-        let crew = reader.crew().await?;
-        let mut halted = reader.halted().await?;
-        if whole.is_none() {
-            halted.retain(|it| infos.iter().any(|info| info.name == it.lote));
-        }
-        let holder = place.outbox.holder();
-        let latest = latest(reader, place).await?;
-        let led = |batch: &str| place.led(latest.as_ref().is_some_and(|it| it.name == batch));
-        for info in &infos {
-            let status = reader.status(Scope::Batch(info.id), Timestamp::now()).await?;
-            if self.screen.json {
-                let mut it = as_json(&status);
-                it["batch"] = json!(info.name);
-                it["finished_at"] = json!(info.finished_at);
-                it["outbox"] = json!(place.outbox.to_string());
-                it["pid"] = json!(holder.as_ref().map(|it| it.pid));
-                it["doing"] = json!(holder.as_ref().map(|it| &it.doing));
-                push(&mut told["batches"], it);
-            } else {
-                self.tell_status(&info.name, &status, Some((led(&info.name), &info.name)));
-            }
-        }
-        outbox.close().await?;
-        if self.screen.json {
-            if let Some(whole) = &whole {
-                told["outbox"] = as_json(whole);
-            }
-            if let Some(crew) = &crew {
-                told["workers"] = crew_as_json(crew);
-            }
-            for it in &halted {
-                let it = json!({"batch": it.lote, "reason": it.reason, "waiting": it.n_waiting});
-                push(&mut told["halted"], it);
-            }
-            return Ok(());
-        }
-        if let Some(whole) = &whole {
-            self.tell_status("all batches", whole, None);
-        }
-        if let Some(Holder { pid, doing }) = &holder {
-            let doing = if doing.is_empty() { String::new() } else { format!(": {doing}") };
-            self.screen.result(format!("  process {pid} works on it{doing}"));
-        }
-        for line in crew.iter().flat_map(in_lines) {
-            self.screen.result(line);
-        }
-        for it in &halted {
-            self.screen.result(self::halted(it, led(&it.lote)));
-        }
-        Ok(())
+    if screen.json {
+        screen.result_json(told.to_string());
     }
+    Ok(Exit::Done)
+}
 
-    /// `of`: the one batch that it is about, and how commands find it.
-    fn tell_status(&self, name: &str, status: &Status, of: Option<(Led<'_>, &str)>) {
-        let (led, batch) = of.map_or((Led::Setting, None), |(led, batch)| (led, Some(batch)));
-        let command = |name: &str, rest: &[&str]| Typed::now().at(led, name, batch, rest);
-        let mut lines = vec![format!("{name}: {}", summary::in_words_now(&status.counts))];
-        if 0 < status.counts.in_flight {
-            lines.push(format!("  {} in flight: they may have been sent", status.counts.in_flight));
-        }
-        if 0 < status.counts.in_doubt {
-            let next =
-                status.next_look_up.map_or_else(String::new, |it| format!(", the next at {}", local(it)));
-            lines.push(format!(
-                "  {} in doubt: a ticket may exist, look-ups will tell{next}, if somebody works; do not open them by hand",
-                status.counts.in_doubt
-            ));
-        }
-        if 0 < status.counts.unconfirmed {
-            lines.push(format!(
-                "  {} unconfirmed: look-ups could not tell; `{}` looks again",
-                status.counts.unconfirmed,
-                command("reconcile", &[])
-            ));
-        }
-        if 0 < status.counts.conflict {
-            let typed = Typed::now();
-            lines.push(format!(
-                "  {} in conflict: `{}` tells why, `{}` takes your word",
-                status.counts.conflict,
-                typed.other(&["show", "ROW"]),
-                typed.other(&["resolve", "ROW", "--opened", "PROTOCOLO"])
-            ));
-        }
-        if let Some(oldest) = status.oldest_pending {
-            lines.push(format!("  {} due now, the oldest pending since {}", status.due_now, local(oldest)));
-        }
-        for line in lines {
-            self.screen.result(line);
-        }
+fn tell(standing: &Standing, place: &Place, screen: &Screen) {
+    for (info, status) in &standing.batches {
+        tell_status(&info.name, status, Some((standing.led(place, &info.name), &info.name)), screen);
+    }
+    if let Some(whole) = &standing.whole {
+        tell_status("all batches", whole, None, screen);
+    }
+    if let Some(Holder { pid, doing }) = &standing.holder {
+        let doing = if doing.is_empty() { String::new() } else { format!(": {doing}") };
+        screen.result(format!("  process {pid} works on it{doing}"));
+    }
+    for line in standing.crew.iter().flat_map(in_lines) {
+        screen.result(line);
+    }
+    for it in &standing.halted {
+        screen.result(halted(it, standing.led(place, &it.lote)));
+    }
+}
+
+/// `of`: the one batch that it is about, and how commands find it.
+fn tell_status(name: &str, status: &Status, of: Option<(Led<'_>, &str)>, screen: &Screen) {
+    let (led, batch) = of.map_or((Led::Setting, None), |(led, batch)| (led, Some(batch)));
+    let command = |name: &str, rest: &[&str]| Typed::now().at(led, name, batch, rest);
+    let mut lines = vec![format!("{name}: {}", summary::in_words_now(&status.counts))];
+    if 0 < status.counts.in_flight {
+        lines.push(format!("  {} in flight: they may have been sent", status.counts.in_flight));
+    }
+    if 0 < status.counts.in_doubt {
+        let next = status.next_look_up.map_or_else(String::new, |it| format!(", the next at {}", local(it)));
+        lines.push(format!(
+            "  {} in doubt: a ticket may exist, look-ups will tell{next}, if somebody works; do not open them by hand",
+            status.counts.in_doubt
+        ));
+    }
+    if 0 < status.counts.unconfirmed {
+        lines.push(format!(
+            "  {} unconfirmed: look-ups could not tell; `{}` looks again",
+            status.counts.unconfirmed,
+            command("reconcile", &[])
+        ));
+    }
+    if 0 < status.counts.conflict {
+        let typed = Typed::now();
+        lines.push(format!(
+            "  {} in conflict: `{}` tells why, `{}` takes your word",
+            status.counts.conflict,
+            typed.other(&["show", "ROW"]),
+            typed.other(&["resolve", "ROW", "--opened", "PROTOCOLO"])
+        ));
+    }
+    if let Some(oldest) = status.oldest_pending {
+        lines.push(format!("  {} due now, the oldest pending since {}", status.due_now, local(oldest)));
+    }
+    for line in lines {
+        screen.result(line);
+    }
+}
+
+/// Adds one outbox to what is `told`.
+fn add(standing: &Standing, place: &Place, told: &mut Value) {
+    for (info, status) in &standing.batches {
+        let mut it = as_json(status);
+        it["batch"] = json!(info.name);
+        it["finished_at"] = json!(info.finished_at);
+        it["outbox"] = json!(place.outbox.to_string());
+        it["pid"] = json!(standing.holder.as_ref().map(|it| it.pid));
+        it["doing"] = json!(standing.holder.as_ref().map(|it| &it.doing));
+        push(&mut told["batches"], it);
+    }
+    if let Some(whole) = &standing.whole {
+        told["outbox"] = as_json(whole);
+    }
+    if let Some(crew) = &standing.crew {
+        told["workers"] = crew_as_json(crew);
+    }
+    for it in &standing.halted {
+        let it = json!({"batch": it.lote, "reason": it.reason, "waiting": it.n_waiting});
+        push(&mut told["halted"], it);
     }
 }
 

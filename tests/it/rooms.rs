@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// Each room of `src/`, and the rooms that it may use. A room knows nothing of those that are not named here.
 const WALLS: &[(&str, &[&str])] = &[
-    ("app", &["delivery", "intake", "outbox", "report", "temporary"]),
+    ("app", &["delivery", "intake", "outbox", "printable", "report", "sandbox", "temporary"]),
     (
         "cli",
         &[

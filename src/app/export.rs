@@ -1,0 +1,21 @@
+//! Results and errors of a batch, again.
+
+use std::path::Path;
+
+use super::fault::Fault;
+use super::named::batch_of;
+use super::place::Place;
+use super::results::{self, ColumnNames, Form, Written};
+use super::work_folder;
+use crate::outbox::Scope;
+use crate::report::Guard;
+
+pub async fn export(place: &Place, folder: &Path, guard: Guard) -> Result<Written, Fault> {
+    let outbox = place.outbox.look().await?;
+    let info = batch_of(outbox.reader(), place).await?;
+    work_folder::make_private(folder)?;
+    let form = Form { source: &info.source, columns: &ColumnNames::new(), guard };
+    let written = results::write(outbox.reader(), Scope::Batch(info.id), &form, folder).await?;
+    outbox.close().await?;
+    Ok(written)
+}

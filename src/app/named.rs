@@ -1,0 +1,124 @@
+//! The batch and the row that a name means, in the outbox that was found.
+
+use std::path::Path;
+
+use super::fault::{Fault, RowCalled};
+use super::names;
+use super::place::{Place, RowName};
+use crate::delivery::RowId;
+use crate::outbox::{self, AnyReader, BatchInfo, RowDetails};
+
+/// Names that are told at most where one is wrong; one more says that there are others.
+pub const NAMES_TOLD_MAX: usize = 10;
+
+/// The batch that was named; else of a file the one imported last, of a database all (`None`).
+pub async fn batch_or_all(reader: AnyReader<'_>, place: &Place) -> Result<Option<BatchInfo>, Fault> {
+    match &place.batch {
+        None if place.outbox.file().is_none() => Ok(None),
+        _ => batch_of(reader, place).await.map(Some),
+    }
+}
+
+/// The batch that was named, the only one, or (of a file) the one imported last.
+pub async fn batch_of(reader: AnyReader<'_>, place: &Place) -> Result<BatchInfo, Fault> {
+    let outbox = || place.outbox.to_string();
+    let n_names = if place.outbox.file().is_some() { usize::MAX } else { NAMES_TOLD_MAX + 1 };
+    let names = reader.batch_names(n_names).await?;
+    if let Some(typed) = &place.batch {
+        if let Some(info) = reader.batch_info(typed).await? {
+            return Ok(info);
+        }
+        // Or its spreadsheet, or its folder: the names of a file's batches begin with its own.
+        let stem = Path::new(typed).file_stem().map(|it| it.to_string_lossy().into_owned());
+        let base = stem.as_deref().unwrap_or(typed);
+        let mut of_file = reader.batch_names(usize::MAX).await?;
+        of_file.retain(|it| names::is_of(it, base));
+        match &of_file[..] {
+            [] => {}
+            [only] => {
+                if let Some(info) = reader.batch_info(only).await? {
+                    return Ok(info);
+                }
+            }
+            _ => {
+                let base = base.to_owned();
+                return Err(Fault::SeveralBatchesOf { outbox: outbox(), base, names: of_file });
+            }
+        }
+        return Err(Fault::NoBatch { outbox: outbox(), typed: typed.clone(), names });
+    }
+    if place.outbox.file().is_none() && 1 < names.len() {
+        return Err(Fault::SeveralBatches { outbox: outbox(), names });
+    }
+    latest(reader, place).await?.ok_or_else(|| Fault::EmptyOutbox { outbox: outbox() })
+}
+
+/// The batch imported last, whose results lie in the work folder. `None`: nothing was imported.
+pub async fn latest(reader: AnyReader<'_>, place: &Place) -> Result<Option<BatchInfo>, Fault> {
+    let n_names = if place.outbox.file().is_some() { usize::MAX } else { NAMES_TOLD_MAX };
+    let mut latest: Option<BatchInfo> = None;
+    for name in reader.batch_names(n_names).await? {
+        let info = reader.batch_info(&name).await?;
+        latest = latest.into_iter().chain(info).max_by_key(|it| it.source.imported_at);
+    }
+    Ok(latest)
+}
+
+/// The one row that `names` lead to: all that `typed` may mean.
+pub async fn row_of(
+    reader: AnyReader<'_>,
+    names: &[(Place, RowName)],
+    typed: &str,
+) -> Result<RowDetails, Fault> {
+    let (mut found, mut missed) = (Vec::<RowDetails>::new(), Vec::new());
+    for (place, name) in names {
+        match rows_of(reader, place, name).await {
+            Ok(rows) => found.extend(rows),
+            // Another of the names may be that of a batch.
+            Err(fault) if fault.is_of_a_batch_name() => missed.push(fault),
+            Err(fault) => return Err(fault),
+        }
+    }
+    found.sort_by_key(|it| it.report.row.0);
+    found.dedup_by_key(|it| it.report.row);
+    let typed = typed.to_owned();
+    match &found[..] {
+        [] if missed.len() == names.len() => Err(missed.swap_remove(0)),
+        [] => Err(Fault::NoRow { outbox: names[0].0.outbox.to_string(), typed }),
+        [_] => Ok(found.swap_remove(0)),
+        [one, other] if names.len() == 1 => {
+            // By the cell `referencia` each can be named alone.
+            let batch = typed.rsplit_once(':').map_or(&*typed, |it| it.0);
+            let rows = Box::new([one, other].map(|it| {
+                let alone =
+                    it.report.code.map(|code| format!("{batch}:{}", code.cell(&it.report.referencia)));
+                let called = RowCalled::of(it);
+                RowCalled { name: alone.unwrap_or(called.name), ..called }
+            }));
+            Err(Fault::TwoRows { typed, rows })
+        }
+        several => Err(Fault::SeveralRows { typed, rows: several.iter().map(RowCalled::of).collect() }),
+    }
+}
+
+/// The row of this name; two, if a number is one row's line and another's reference.
+async fn rows_of(
+    reader: AnyReader<'_>,
+    place: &Place,
+    name: &RowName,
+) -> Result<impl Iterator<Item = RowDetails>, Fault> {
+    let (one, other) = match name {
+        RowName::Id(id) => (reader.row(outbox::RowName::Id(RowId(*id))).await?, None),
+        RowName::Line(line) => {
+            let batch = &batch_of(reader, place).await?.name;
+            let of_line = reader.row(outbox::RowName::Line { batch, line: *line }).await?;
+            let referencia = &line.to_string();
+            (of_line, reader.row(outbox::RowName::Reference { lote: batch, referencia }).await?)
+        }
+        RowName::Reference(referencia) => {
+            let lote = &batch_of(reader, place).await?.name;
+            (reader.row(outbox::RowName::Reference { lote, referencia }).await?, None)
+        }
+    };
+    Ok(one.into_iter().chain(other))
+}

@@ -1,0 +1,54 @@
+//! What rows say of people that finished long ago is taken from them; of a file, from its results too.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::address::Led;
+use super::fault::Fault;
+use super::named::{NAMES_TOLD_MAX, batch_of, latest};
+use super::place::Place;
+use super::results::{Written, write_again};
+use super::work_folder;
+use crate::sandbox;
+
+pub struct Purged {
+    pub n_rows: u64,
+    pub results: Option<Written>,
+    /// Where imports have written results that say all of these rows still, on their machines; some of them,
+    /// if there are more than are told.
+    pub folders_left: Vec<String>,
+}
+
+/// Of rows that finished so long ago; of all batches, unless one was named.
+pub async fn purge(place: &Place, older_than: Duration) -> Result<Purged, Fault> {
+    let now = Timestamp::now();
+    let age = SignedDuration::try_from(older_than).unwrap_or(SignedDuration::MAX);
+    let before = now.checked_sub(age).unwrap_or(Timestamp::MIN);
+    let outbox = place.outbox.open().await?;
+    let info = match &place.batch {
+        Some(_) => Some(batch_of(outbox.reader(), place).await?),
+        None => None,
+    };
+    let n_rows = outbox.purge(info.as_ref().map(|it| it.id), before, now).await?;
+    if let Some(folder) = &place.folder {
+        sandbox::forget(folder, before)?;
+        work_folder::sweep(folder);
+    }
+    let whose = match info {
+        None if place.outbox.file().is_some() => latest(outbox.reader(), place).await?,
+        info => info,
+    };
+    let results = write_again(outbox.reader(), place, whose.as_ref()).await?;
+    let folders_left = match place.led(true) {
+        Led::Folder(_) => Vec::new(),
+        Led::Setting | Led::File(_) => {
+            let mut folders = outbox.reader().folders_of_purged(now, NAMES_TOLD_MAX + 1).await?;
+            folders.retain(|it| results.as_ref().is_none_or(|written| written.folder != Path::new(it)));
+            folders
+        }
+    };
+    outbox.close().await?;
+    Ok(Purged { n_rows, results, folders_left })
+}

@@ -1,0 +1,19 @@
+//! What was stopped goes on.
+
+use super::fault::Fault;
+use super::named::batch_of;
+use super::place::Place;
+
+pub struct Resumed {
+    pub lote: String,
+    pub was_halted: bool,
+}
+
+/// Lets a lote go on that was halted.
+pub async fn resume_lote(place: &Place) -> Result<Resumed, Fault> {
+    let outbox = place.outbox.open().await?;
+    let lote = batch_of(outbox.reader(), place).await?.name;
+    let was_halted = outbox.resume_lote(&lote).await?;
+    outbox.close().await?;
+    Ok(Resumed { lote, was_halted })
+}

@@ -1,0 +1,73 @@
+//! Finished rows become pending again.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::address::Led;
+use super::fault::Fault;
+use super::named::batch_or_all;
+use super::names;
+use super::place::Place;
+use super::results::{Written, write_again};
+use super::target::SANDBOX;
+use super::work_folder::{folder_of, sandbox_folder_of};
+use crate::delivery::State;
+use crate::outbox::BatchInfo;
+
+pub struct Retried {
+    pub n_rows: u64,
+    pub results: Option<Written>,
+    /// Who opens them.
+    pub opener: Opener,
+}
+
+/// Who opens what is pending.
+pub enum Opener {
+    Worker,
+    /// The import that goes on with the batch, as far as the outbox knows: how the file was read stands
+    /// nowhere.
+    Import(ImportAgain),
+}
+
+pub struct ImportAgain {
+    pub file: PathBuf,
+    /// `None`: the one that the file has by itself.
+    pub folder: Option<PathBuf>,
+    /// `None`: the batch is called as the file is.
+    pub batch: Option<String>,
+    pub is_sandbox: bool,
+}
+
+pub async fn retry(place: &Place, states: &[State]) -> Result<Retried, Fault> {
+    let outbox = place.outbox.open().await?;
+    let info = batch_or_all(outbox.reader(), place).await?;
+    let n_rows = outbox.retry(info.as_ref().map(|it| it.id), states, Timestamp::now()).await?;
+    let results = write_again(outbox.reader(), place, info.as_ref()).await?;
+    let is_sandbox = outbox.reader().host().await?.is_some_and(|it| it == SANDBOX);
+    outbox.close().await?;
+    let opener = match info.filter(|_| place.outbox.file().is_some()) {
+        Some(info) => Opener::Import(ImportAgain::of(place, info, is_sandbox)),
+        None => Opener::Worker,
+    };
+    Ok(Retried { n_rows, results, opener })
+}
+
+impl ImportAgain {
+    fn of(place: &Place, batch: BatchInfo, is_sandbox: bool) -> Self {
+        let file_name = &batch.source.file_name;
+        let beside = place.folder.as_ref().map(|it| it.with_file_name(file_name)).filter(|it| it.is_file());
+        let file = beside.unwrap_or_else(|| file_name.into());
+        let folder = match place.led(true) {
+            Led::Folder(folder)
+                if ![folder_of(&file), sandbox_folder_of(&file)].iter().any(|it| it == folder) =>
+            {
+                Some(folder.to_owned())
+            }
+            _ => None,
+        };
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+        let batch = Some(batch.name).filter(|it| !names::is_of(it, &stem));
+        Self { file, folder, batch, is_sandbox }
+    }
+}

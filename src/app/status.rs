@@ -1,0 +1,60 @@
+//! How an outbox stands: rows by state, what is due, what holds a batch back; of a shared one, who works on
+//! it.
+
+use jiff::Timestamp;
+
+use super::address::Led;
+use super::fault::Fault;
+use super::named::{batch_of, latest};
+use super::place::Place;
+use crate::outbox::sqlite::Holder;
+use crate::outbox::{BatchInfo, Crew, Halted, Scope, Status};
+
+pub struct Standing {
+    /// The one that was named; without a name, all of a file.
+    pub batches: Vec<(BatchInfo, Status)>,
+    /// Of a database, unless a batch was named.
+    pub whole: Option<Status>,
+    pub crew: Option<Crew>,
+    pub halted: Vec<Halted>,
+    /// The process that works on a file.
+    pub holder: Option<Holder>,
+    /// The batch imported last.
+    latest: Option<String>,
+}
+
+impl Standing {
+    /// How a batch of the outbox at `place` is found again.
+    pub fn led<'a>(&self, place: &'a Place, batch: &str) -> Led<'a> {
+        place.led(self.latest.as_deref() == Some(batch))
+    }
+}
+
+pub async fn status(place: &Place) -> Result<Standing, Fault> {
+    let outbox = place.outbox.look().await?;
+    let reader = outbox.reader();
+    let (mut infos, mut whole) = (Vec::new(), None);
+    if place.batch.is_some() {
+        infos.push(batch_of(reader, place).await?);
+    } else if place.outbox.file().is_some() {
+        for name in reader.batch_names(usize::MAX).await? {
+            infos.extend(reader.batch_info(&name).await?);
+        }
+    } else {
+        whole = Some(reader.status(Scope::All, Timestamp::now()).await?);
+    }
+    let crew = reader.crew().await?;
+    let mut halted = reader.halted().await?;
+    if whole.is_none() {
+        halted.retain(|it| infos.iter().any(|info| info.name == it.lote));
+    }
+    let holder = place.outbox.holder();
+    let latest = latest(reader, place).await?.map(|it| it.name);
+    let mut batches = Vec::new();
+    for info in infos {
+        let status = reader.status(Scope::Batch(info.id), Timestamp::now()).await?;
+        batches.push((info, status));
+    }
+    outbox.close().await?;
+    Ok(Standing { batches, whole, crew, halted, holder, latest })
+}

@@ -1,0 +1,24 @@
+//! `cancel`: withdraws what was not sent.
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::results;
+use super::screen::Screen;
+use super::typed::Typed;
+use crate::app;
+use crate::app::place::Place;
+
+/// `batch`: as it was typed.
+pub async fn cancel(place: &Place, batch: &str, screen: &Screen) -> Result<Exit, Failure> {
+    let (cancelled, written) = app::cancel(place).await?;
+    results::tell_if_any(written.as_ref(), screen);
+    screen.rows(cancelled.n_cancelled, format!("{} rows are cancelled", cancelled.n_cancelled));
+    if 0 < cancelled.n_left {
+        screen.note(format!(
+            "{} rows may have been sent already and are left; `{}` looks for their tickets",
+            cancelled.n_left,
+            Typed::now().other(&["reconcile", batch])
+        ));
+    }
+    Ok(Exit::Done)
+}

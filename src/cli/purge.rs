@@ -1,0 +1,27 @@
+//! `purge`: takes what rows say of people that finished so long ago.
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::faults::listed;
+use super::results;
+use super::screen::Screen;
+use crate::app;
+use crate::app::place::Place;
+use crate::settings::Span;
+
+pub async fn purge(place: &Place, older_than: Span, screen: &Screen) -> Result<Exit, Failure> {
+    let purged = app::purge(place, older_than.get()).await?;
+    results::tell_if_any(purged.results.as_ref(), screen);
+    let n_rows = purged.n_rows;
+    screen.rows(n_rows, format!("{n_rows} rows are purged; what became of them stays known"));
+    if !purged.folders_left.is_empty() {
+        screen.warn(format!(
+            "results that imports have written say all of these rows still, on the machines of those imports: delete them in {}",
+            listed(&purged.folders_left)
+        ));
+    }
+    if 0 < n_rows {
+        screen.note("hint: the spreadsheet itself, and copies of its results, are yours to delete");
+    }
+    Ok(Exit::Done)
+}

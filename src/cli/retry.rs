@@ -1,0 +1,56 @@
+//! `retry`: makes finished rows pending again.
+
+use super::args::RetryState;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::results;
+use super::screen::Screen;
+use super::typed::Typed;
+use crate::app;
+use crate::app::place::Place;
+use crate::app::retry::{ImportAgain, Opener};
+use crate::delivery::State;
+
+pub async fn retry(place: &Place, states: &[RetryState], screen: &Screen) -> Result<Exit, Failure> {
+    let states: Vec<State> = states.iter().map(|it| it.state()).collect();
+    let retried = app::retry(place, &states).await?;
+    results::tell_if_any(retried.results.as_ref(), screen);
+    let n_rows = retried.n_rows;
+    screen
+        .rows(n_rows, format!("{n_rows} rows are pending again; each that was ever sent is looked up first"));
+    if 0 < n_rows {
+        screen.note(match &retried.opener {
+            Opener::Import(again) => format!(
+                "hint: `{}`, with the flags that it was imported with, opens them",
+                import_again(again)
+            ),
+            Opener::Worker => format!("hint: `{}` opens them", Typed::now().other(&["worker"])),
+        });
+    }
+    Ok(Exit::Done)
+}
+
+fn import_again(again: &ImportAgain) -> String {
+    let ImportAgain { file, folder, batch, is_sandbox } = again;
+    let mut args = vec!["import".to_owned(), file.to_string_lossy().into_owned()];
+    if let Some(folder) = folder {
+        args.extend(["-o".to_owned(), folder.to_string_lossy().into_owned()]);
+    }
+    if let Some(batch) = batch {
+        args.extend(["--batch".to_owned(), batch.clone()]);
+    }
+    args.extend(is_sandbox.then(|| "--sandbox".to_owned()));
+    Typed::now().other(&args.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+impl RetryState {
+    fn state(self) -> State {
+        match self {
+            Self::Failed => State::Failed,
+            Self::Rejected => State::Rejected,
+            Self::Cancelled => State::Cancelled,
+            Self::Unconfirmed => State::Unconfirmed,
+            Self::Skipped => State::Skipped,
+        }
+    }
+}
