@@ -65,7 +65,7 @@ fn a_room_uses_only_the_rooms_that_it_may() {
 }
 
 /// Where files still use each other in a circle. It only grows shorter.
-const TANGLED: [&str; 4] = ["cli", "delivery/run", "outbox/postgres", "outbox/sqlite"];
+const TANGLED: [&str; 1] = ["cli"];
 
 #[test]
 fn no_files_use_each_other_in_a_circle() {

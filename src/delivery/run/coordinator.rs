@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
-use super::Engine;
+use super::engine::Engine;
 use super::state::{Fails, Login, Sharing};
 use crate::delivery::breaker::{Changed, Traffic};
 use crate::delivery::clock_offset::ClockOffset;

@@ -1,6 +1,7 @@
 //! Keeps the deadlines of a run.
 
-use super::{Engine, Reason, sleep_until};
+use super::engine::{Engine, sleep_until};
+use super::state::Reason;
 use crate::delivery::{Api, Clock, Outbox, Watch};
 
 impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {

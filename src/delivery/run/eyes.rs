@@ -1,80 +1,15 @@
 //! Believes no absence of eyes that are not known to see: looks up a row first that was opened.
 
-use std::time::Duration;
-
-use super::Engine;
+use super::engine::Engine;
 use super::gate::Pass;
+use super::sights::UNKNOWN;
 use super::state::Purpose;
 use crate::delivery::decide::Looks;
 use crate::delivery::evidence::{Evidence, Row};
-use crate::delivery::eyes::{Eyes, Sight, Specimen};
+use crate::delivery::eyes::{Sight, Specimen};
 use crate::delivery::{
     Api, Claim, Clock, Fault, Lasting, LookUp, Note, Outbox, Reply, Sighting, Verdict, Watch,
 };
-
-/// So many rows that were opened are not found, one after another, before this user is taken for blind: one
-/// may have been deleted by a person, or be another user's.
-const UNSEEN_MAX: u32 = 3;
-
-/// And so many are looked up at most: of some HubSoft may not tell.
-const SPECIMENS_MAX: u32 = 10;
-
-/// And not again for so long.
-const BLIND_FOR: Duration = Duration::from_secs(300);
-
-/// What this run knows of what its user sees.
-#[derive(Default)]
-pub struct Sights {
-    eyes: Eyes,
-    is_loaded: bool,
-    next_specimen: u32,
-    /// It may take many claims: a slow pace, or an outage, ends those in its midst.
-    search: Option<Search>,
-    in_vain: Option<InVain>,
-    is_told: bool,
-}
-
-/// Rows that were opened, looked up for a sight of a text so long.
-struct Search {
-    text_len: usize,
-    n_told: u32,
-    n_unseen: u32,
-}
-
-/// How a search ended.
-#[derive(Clone, Copy)]
-struct InVain {
-    at: Duration,
-    text_len: usize,
-    why: &'static str,
-}
-
-impl Sights {
-    /// HubSoft has told, or not, of one more row that was opened with a text so long. Returns why it is of no
-    /// use to ask for another.
-    fn searched(&mut self, text_len: usize, is_unseen: bool, now: Duration) -> Option<&'static str> {
-        // What was not seen of longer texts says nothing of this one.
-        let known = self.search.take().filter(|it| it.text_len <= text_len);
-        let mut search = known.unwrap_or(Search { text_len, n_told: 0, n_unseen: 0 });
-        search.n_told += 1;
-        search.n_unseen += u32::from(is_unseen);
-        let why = match search {
-            Search { n_unseen: 0, n_told: SPECIMENS_MAX.., .. } => UNKNOWN,
-            Search { n_unseen: UNSEEN_MAX.., .. } | Search { n_told: SPECIMENS_MAX.., .. } => UNSEEN,
-            _ => {
-                self.search = Some(search);
-                return None;
-            }
-        };
-        self.in_vain = Some(InVain { at: now, text_len: search.text_len, why });
-        Some(why)
-    }
-
-    fn in_vain(&self, text_len: usize, now: Duration) -> Option<&'static str> {
-        let is_of_it = |it: &InVain| it.text_len <= text_len && now < it.at + BLIND_FOR;
-        self.in_vain.filter(is_of_it).map(|it| it.why)
-    }
-}
 
 /// Why an absence is none.
 enum Unseen {
@@ -204,11 +139,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     async fn saw(&self, text_len: usize) {
         let seen_at = self.time(&self.state.borrow());
         let sight = Sight { text_len, seen_at };
-        let is_news = {
-            let sights = &mut *self.sights.borrow_mut();
-            sights.search.take_if(|it| it.text_len <= text_len);
-            sights.eyes.saw(sight)
-        };
+        let is_news = self.sights.borrow_mut().saw(sight);
         if is_news {
             // This run knows; if it cannot be kept, the next one looks for itself.
             let _ = self.outbox.saw(&self.api.who(), sight).await;
@@ -223,12 +154,6 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         Verdict::Answered(Sighting::CouldNotTell(fault))
     }
 }
-
-const UNKNOWN: &str = "no look-up of this user has shown a ticket of ours yet with a text as long, so HubSoft may hide such \
-                       tickets from it";
-
-const UNSEEN: &str = "tickets of ours that were opened are not found either: this user may not see them, or HubSoft alters \
-                      their texts; look for one of them as this user, and see that it shows, marker and all";
 
 /// Without the marker. Characters.
 fn text_len(claim: &Claim) -> usize {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::state::{AHEAD, Fails, Moment, QueuedClaim, Work};
-use super::{Engine, Reason, sleep_until, with_cause};
+use super::engine::{Engine, sleep_until, with_cause};
+use super::state::{AHEAD, Fails, Moment, QueuedClaim, Reason, Work};
 use crate::delivery::breaker::Traffic;
 use crate::delivery::decide::between;
 use crate::delivery::{

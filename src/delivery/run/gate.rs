@@ -4,8 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use super::Engine;
-use super::sleep_until;
+use super::engine::{Engine, sleep_until};
 use super::state::{AHEAD, Moment, Purpose, RunState};
 use crate::delivery::breaker::Traffic;
 use crate::delivery::{Api, CLAIM_AGE_MAX, Clock, Gate, Outbox, RequestKind, Watch, Withheld};

@@ -10,33 +10,30 @@
 
 mod coordinator;
 mod deadlines;
+mod engine;
 mod eyes;
 mod feeder;
 mod gate;
 mod probe;
 mod sender;
 mod settler;
+mod sights;
 mod state;
 
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
-use jiff::Timestamp;
-use tokio::sync::{Notify, Semaphore};
-use tokio::time::Instant;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use self::eyes::Sights;
-use self::state::{Fails, Moment, RunState, Sharing};
+use self::engine::Engine;
+pub use self::state::Reason;
+use self::state::{Fails, Sharing};
 use super::clock_offset::ClockOffset;
-use super::coordination::News;
-use super::decide::{after, between};
-use super::retry::Retry;
-use super::{Api, Clock, Halt, Lasting, Note, Outbox, OutboxError, Policy, Pulse, Stats, Watch};
+use super::{Api, Clock, Note, Outbox, OutboxError, Policy, Pulse, Stats, Watch};
 
 /// How a run is told from outside to do something else.
 #[derive(Clone, Debug, Default)]
@@ -54,15 +51,6 @@ pub struct Control {
 pub struct Ending {
     pub reason: Reason,
     pub stats: Stats,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// Nothing is pending in scope, or all that is left waits behind `unconfirmed` rows.
-    Drained,
-    /// [`Control::stop`].
-    Stopped,
-    Halted(Halt),
 }
 
 /// Delivers what is pending in `outbox` through `api` until nothing is left, it is told to stop, or a
@@ -83,42 +71,6 @@ pub async fn run<O: Outbox, A: Api, C: Clock>(
     engine.ending()
 }
 
-/// Everything a run works with. The parts take turns on it within one task.
-struct Engine<'a, O, A, C, W> {
-    outbox: &'a O,
-    api: &'a A,
-    clock: &'a C,
-    policy: &'a Policy,
-    watch: &'a W,
-    /// Durations of the core are counted from here.
-    epoch: Instant,
-    /// The time of day when the run began, and then by the clock that nobody sets.
-    started: Timestamp,
-    started_awake: Duration,
-    /// Never borrowed across an await.
-    state: RefCell<RunState>,
-    sights: RefCell<Sights>,
-    retry: Retry,
-    /// Something changed that a gate, the feeder, the prober or a deadline may be waiting for.
-    changed: Notify,
-    /// A claim waits for a sender.
-    queued: Notify,
-    /// The claims that wait to be sent became few.
-    hungry: Notify,
-    /// An outcome waits for the settler.
-    handed: Notify,
-    /// Outcomes may be stuck.
-    stuck: Notify,
-    /// Slots are wanted, or there is news for the other workers.
-    told: Notify,
-    /// First come, first served at the pace.
-    turn: Semaphore,
-    /// One at a time finds out what this user sees.
-    seeing: Semaphore,
-    /// The grace is over: what is in flight is given up.
-    cut: CancellationToken,
-}
-
 /// Who came to an end.
 #[derive(PartialEq, Eq)]
 enum Role {
@@ -127,34 +79,7 @@ enum Role {
     Other,
 }
 
-impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
-    fn new(outbox: &'a O, api: &'a A, clock: &'a C, policy: &'a Policy, watch: &'a W) -> Self {
-        let started = clock.now();
-        let until = policy.guards.until.map(|until| between(started, until));
-        Self {
-            outbox,
-            api,
-            clock,
-            policy,
-            watch,
-            epoch: Instant::now(),
-            started,
-            started_awake: clock.awake(),
-            state: RefCell::new(RunState::new(policy, until)),
-            sights: RefCell::default(),
-            retry: Retry::new(policy.retry_first, policy.retry_longest, policy.seed),
-            changed: Notify::new(),
-            queued: Notify::new(),
-            hungry: Notify::new(),
-            handed: Notify::new(),
-            stuck: Notify::new(),
-            told: Notify::new(),
-            turn: Semaphore::new(1),
-            seeing: Semaphore::new(1),
-            cut: CancellationToken::new(),
-        }
-    }
-
+impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     async fn run(&self, control: &Control) {
         // What stands for all comes first: who has been stopped takes nothing.
         let mut clock_offset = ClockOffset::default();
@@ -252,94 +177,6 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         }
     }
 
-    /// Time since the run began.
-    fn now(&self) -> Duration {
-        self.epoch.elapsed()
-    }
-
-    /// The time of day, as if nobody had set the machine's clock since the run began.
-    fn here(&self) -> Timestamp {
-        after(self.started, self.clock.awake().saturating_sub(self.started_awake))
-    }
-
-    /// The same by the clock of a shared outbox.
-    fn time(&self, state: &RunState) -> Timestamp {
-        let here = self.here();
-        here.checked_add(state.time_off).unwrap_or(here)
-    }
-
-    fn moment(&self) -> Moment {
-        let (state, awake) = (self.state.borrow(), self.clock.awake());
-        Moment { awake, wall: self.clock.now(), outbox: self.time(&state), hubsoft: state.hubsoft_now(awake) }
-    }
-
-    fn instant(&self, at: Duration) -> Instant {
-        self.epoch + at
-    }
-
-    /// Ends the run: the first reason stands. Nothing more is claimed or sent; what is in flight
-    /// finishes, and what was not sent is given back.
-    fn end(&self, reason: Reason) {
-        self.state.borrow_mut().end(reason, self.now());
-        self.wake();
-    }
-
-    /// Something is wrong with the run as a whole: it ends, or else waits until it works again.
-    fn halt(&self, halt: Halt) {
-        if self.policy.lasting == Lasting::UntilDrained {
-            return self.end(Reason::Halted(halt));
-        }
-        let mut state = self.state.borrow_mut();
-        // The rows of others are in the same danger, and no try is harmless: a person must say when.
-        let for_all = matches!(halt, Halt::EchoLost { .. }).then(|| halt.to_string());
-        if let Some(reason) = &for_all {
-            state.tell(News { pause: Some(reason.clone()), ..News::default() });
-            state.pause = Some(reason.clone());
-        }
-        state.breaker.open(self.now());
-        let is_new = state.halted.as_ref() != Some(&halt);
-        state.halted = Some(halt.clone());
-        state.give_back();
-        drop(state);
-        self.told.notify_one();
-        if is_new {
-            self.watch.note(for_all.as_deref().map_or(Note::Halted(&halt), Note::Paused));
-        }
-        self.wake();
-    }
-
-    fn wake(&self) {
-        self.changed.notify_waiters();
-        self.hungry.notify_one();
-        self.handed.notify_one();
-        self.queued.notify_waiters();
-    }
-
-    /// The halt that an error of the outbox calls for, if it has lasted since `began` for too long.
-    fn outbox_failed(&self, error: &OutboxError, began: Duration) -> Option<Halt> {
-        if self.policy.lasting == Lasting::Forever {
-            return None;
-        }
-        let lasted = self.now().saturating_sub(began);
-        match error {
-            OutboxError::Full(_) => (OUTBOX_FULL_MAX <= lasted).then_some(Halt::DiskFull),
-            OutboxError::Unavailable(_) => {
-                let n_posts = self.state.borrow().stats.posts;
-                (self.policy.guards.unavailable_max? <= lasted).then(|| Halt::OutboxUnavailable {
-                    lasted,
-                    cause: with_cause(error),
-                    n_posts,
-                })
-            }
-            OutboxError::Broken(cause) => Some(Halt::OutboxBroken { message: cause.to_string() }),
-        }
-    }
-
-    /// Between tries of an outbox that did not answer.
-    fn outbox_wait(&self, tries: u32) -> Duration {
-        Retry::new(OUTBOX_RETRY_FIRST, OUTBOX_RETRY_LONGEST, 0).ceiling(tries)
-    }
-
     fn ending(self) -> Ending {
         let elapsed = self.now();
         let mut state = self.state.into_inner();
@@ -355,24 +192,5 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
 /// stop.
 const STORE_MAX: Duration = Duration::from_secs(2);
 
-/// How long a full disk may stay full before the run halts: time enough for a log to be rotated.
-const OUTBOX_FULL_MAX: Duration = Duration::from_secs(30);
-
 /// Others may bring rows back, whether or not this run was told to look for new ones.
 const POLL: Duration = Duration::from_secs(1);
-
-const OUTBOX_RETRY_FIRST: Duration = Duration::from_millis(50);
-const OUTBOX_RETRY_LONGEST: Duration = Duration::from_secs(2);
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// What the outbox did, and why.
-fn with_cause(error: &OutboxError) -> String {
-    let cause = std::error::Error::source(error).map(|it| format!(": {it}")).unwrap_or_default();
-    format!("{error}{cause}")
-}

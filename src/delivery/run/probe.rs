@@ -2,9 +2,9 @@
 
 use tokio::sync::Notify;
 
+use super::engine::{Engine, sleep_until};
 use super::gate::Pass;
 use super::state::{Purpose, Sharing};
-use super::{Engine, sleep_until};
 use crate::delivery::breaker::Traffic;
 use crate::delivery::coordination::{Finding, News};
 use crate::delivery::decide::Looks;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Engine;
+use super::engine::Engine;
 use super::gate::Pass;
 use super::state::{Purpose, QueuedClaim, RunState, Sharing};
 use crate::delivery::breaker::{Changed, Traffic};

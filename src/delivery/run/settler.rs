@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::state::{Fails, Work};
-use super::{Engine, Reason};
+use super::engine::Engine;
+use super::state::{Fails, Reason, Work};
 use crate::delivery::{Api, Change, Clock, Outbox, OutboxError, Settle, Settled, Watch};
 
 /// How long an outcome waits for others to be stored with it.

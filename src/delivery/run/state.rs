@@ -7,13 +7,22 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Reason;
 use crate::delivery::breaker::{Breaker, Traffic};
 use crate::delivery::coordination::{HELD, News, Prober};
 use crate::delivery::decide::{Looks, after, between, release};
 use crate::delivery::guards::Guards;
 use crate::delivery::pace::Pace;
 use crate::delivery::{CLAIM_AGE_MAX, Claim, Halt, Policy, Pulse, RowId, Settle, Stats};
+
+/// Why a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Nothing is pending in scope, or all that is left waits behind `unconfirmed` rows.
+    Drained,
+    /// [`Control::stop`].
+    Stopped,
+    Halted(Halt),
+}
 
 /// A throttle longer than this gives claims back instead of holding them.
 const HOLD_MAX: Duration = Duration::from_secs(5);

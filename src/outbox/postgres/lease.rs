@@ -14,10 +14,10 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::PgOutbox;
 use super::error::{Trouble, all_of, standing};
 use super::keys::Keys;
-use super::parking::Walk;
 use super::piecewise::{PassedOver, piecewise};
-use super::session::{Access, alone, in_time};
+use super::session::{Access, in_time};
 use super::values::{Time, text};
+use super::walk::Walk;
 use crate::delivery::{OutboxError, Rate};
 use crate::outbox::Terms;
 use crate::outbox::doubts::{is_taken_in, taken_in};
@@ -161,15 +161,17 @@ impl Worker {
                     WHERE id = $1
                 RETURNING EXISTS (SELECT FROM mutirao.worker w WHERE w.id <> $1 AND w.lease_until <= clock_timestamp()),
                           server_started <> pg_postmaster_start_time()";
-        let renewed: Option<(bool, bool)> = alone(&self.outbox, async |conn| {
-            sqlx::query_as(sql)
-                .bind(self.id())
-                .bind(self.terms.lease.as_secs_f64())
-                .fetch_optional(conn)
-                .await
-                .trouble()
-        })
-        .await?;
+        let renewed: Option<(bool, bool)> = self
+            .outbox
+            .alone(async |conn| {
+                sqlx::query_as(sql)
+                    .bind(self.id())
+                    .bind(self.terms.lease.as_secs_f64())
+                    .fetch_optional(conn)
+                    .await
+                    .trouble()
+            })
+            .await?;
         if let Some((_, true)) = renewed {
             self.say_again().await?;
         }

@@ -13,6 +13,7 @@ mod columns;
 mod commands;
 mod connect;
 mod error;
+mod fence;
 mod health;
 mod heartbeat;
 mod keys;
@@ -37,12 +38,14 @@ mod size;
 mod staging;
 mod stop;
 mod values;
+mod walk;
 mod work_queue;
+mod write;
 
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection, PgPool, Postgres, Transaction};
+use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
 
 use crate::delivery::OutboxError;
 
@@ -110,5 +113,27 @@ impl PgOutbox {
             sqlx::raw_sql(PIN).execute(&mut *tx).await.trouble()?;
         }
         Ok(tx)
+    }
+    /// One statement by itself, that need not be durable.
+    async fn alone<T>(
+        &self,
+        statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, OutboxError>,
+    ) -> Result<T, OutboxError> {
+        if self.is_pooled {
+            return in_time(async {
+                let mut tx = self.tx(Access::Shared).await?;
+                let done = statement(&mut tx).await?;
+                tx.commit().await?;
+                Ok(done)
+            })
+            .await;
+        }
+        let mut conn = self.pool.acquire().await.trouble()?;
+        let done = in_time(statement(&mut conn)).await;
+        if done.is_err() {
+            // Nobody knows what is still on its way there.
+            drop(conn.detach());
+        }
+        done
     }
 }

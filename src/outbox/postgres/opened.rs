@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::error::{Trouble, standing};
-use super::settle::fenced;
+use super::fence::fenced;
 use super::values::{list, text};
 use crate::delivery::{OpenedTicket, OutboxError, Settle};
 use crate::outbox::doubts::kept;

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::error::{Trouble, standing};
+use super::fence::fenced;
 use super::opened::{count, lists};
-use super::settle::fenced;
 use super::values::{Time, text};
 use crate::delivery::settle::After;
 use crate::delivery::{OutboxError, Settle, State};

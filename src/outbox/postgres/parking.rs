@@ -13,7 +13,8 @@ use super::candidate::{IN_BATCH, NOT_HALTED, live};
 use super::error::{Trouble, all_of, standing};
 use super::lease::Worker;
 use super::piecewise::piecewise;
-use super::session::{Access, alone, in_time};
+use super::session::{Access, in_time};
+use super::walk::Walk;
 use crate::delivery::OutboxError;
 use crate::outbox::names::PENDING;
 use crate::outbox::range::Range;
@@ -96,7 +97,7 @@ impl Worker {
             front(2 * WORTH, &self.passed_over().but_these())
         );
         let asked = sqlx::query_scalar(AssertSqlSafe(asked));
-        let is_worth: bool = alone(self.outbox(), async |conn| asked.fetch_one(conn).await.trouble()).await?;
+        let is_worth: bool = self.outbox().alone(async |conn| asked.fetch_one(conn).await.trouble()).await?;
         if !is_worth {
             return Ok(Tidied::Nothing);
         }
@@ -157,19 +158,6 @@ impl Stride {
     const HOUSEHOLD: Self = Self { walk: STEP, rows: STEP };
     /// All other claims wait for it.
     pub(super) const CLAIM: Self = Self { walk: 500, rows: 500 };
-}
-
-/// Where the last step came to: the next begins behind it, so that many that cannot go hide none that can.
-pub(super) struct Walk {
-    lote: (String, i64),
-    service: i64,
-}
-
-impl Default for Walk {
-    /// Before the first: services are not negative, nor numbers of batches.
-    fn default() -> Self {
-        Self { lote: (String::new(), -1), service: -1 }
-    }
 }
 
 /// What a step of putting back came to.

@@ -5,8 +5,8 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::error::{Trouble, all_of, standing, unreadable};
 use super::opened::{count, lists};
-use super::settle::{write, write_attempts};
 use super::values::{Time, text};
+use super::write::{write, write_attempts};
 use crate::delivery::settle::{Found, Write};
 use crate::delivery::{OutboxError, RowId, Settle, Settled, Token};
 use crate::outbox::doubts::{kept, of_lost_claim};

@@ -11,7 +11,6 @@ use std::time::Duration;
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Executor, PgConnection, PgPool, Postgres};
 
-use super::PgOutbox;
 use super::connect::SEARCH_PATH;
 use super::error::{Late, Trouble, unavailable};
 use crate::delivery::OutboxError;
@@ -150,27 +149,4 @@ pub(super) async fn in_time<T>(work: impl Future<Output = Result<T, OutboxError>
         Ok(done) => done,
         Err(_) => Err(unavailable(Late(ANSWER_MAX))),
     }
-}
-
-/// One statement by itself, that need not be durable.
-pub(super) async fn alone<T>(
-    outbox: &PgOutbox,
-    statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, OutboxError>,
-) -> Result<T, OutboxError> {
-    if outbox.is_pooled {
-        return in_time(async {
-            let mut tx = outbox.tx(Access::Shared).await?;
-            let done = statement(&mut tx).await?;
-            tx.commit().await?;
-            Ok(done)
-        })
-        .await;
-    }
-    let mut conn = outbox.pool.acquire().await.trouble()?;
-    let done = in_time(statement(&mut conn)).await;
-    if done.is_err() {
-        // Nobody knows what is still on its way there.
-        drop(conn.detach());
-    }
-    done
 }

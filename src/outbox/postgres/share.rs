@@ -7,7 +7,6 @@ use jiff::Timestamp;
 
 use super::error::{Trouble, unreadable};
 use super::lease::Worker;
-use super::session::alone;
 use super::values::text;
 use crate::delivery::breaker::{PROBE_DOUBLINGS_MAX, PROBE_FIRST, PROBE_LONGEST};
 use crate::delivery::coordination::{
@@ -68,7 +67,7 @@ impl Worker {
             .bind(i32::try_from(PROBE_DOUBLINGS_MAX).unwrap_or(i32::MAX))
             .bind(HELD)
             .bind(REFUSED_TOGETHER);
-        shared(alone(self.outbox(), async |conn| asked.fetch_one(conn).await.trouble()).await?)
+        shared(self.outbox().alone(async |conn| asked.fetch_one(conn).await.trouble()).await?)
     }
 }
 

@@ -4,7 +4,6 @@ use sqlx::AssertSqlSafe;
 
 use super::PgOutbox;
 use super::error::Trouble;
-use super::session::alone;
 use super::values::Time;
 use crate::delivery::OutboxError;
 use crate::delivery::eyes::{Sight, Specimen};
@@ -17,7 +16,7 @@ impl PgOutbox {
     pub(super) async fn sights(&self, who: &str) -> Result<Vec<Sight>, OutboxError> {
         let sql = "SELECT length, seen_at FROM mutirao.sight WHERE who = $1 ORDER BY length DESC LIMIT $2";
         let asked = sqlx::query_as(sql).bind(who).bind(SIGHTS_MAX);
-        let found: Vec<(i64, Time)> = alone(self, async |conn| asked.fetch_all(conn).await.trouble()).await?;
+        let found: Vec<(i64, Time)> = self.alone(async |conn| asked.fetch_all(conn).await.trouble()).await?;
         let sight = |(text_len, at): (i64, Time)| Sight {
             text_len: usize::try_from(count(text_len)).unwrap_or(usize::MAX),
             seen_at: at.0,
@@ -37,7 +36,7 @@ impl PgOutbox {
             .bind(who)
             .bind(i64::try_from(sight.text_len).unwrap_or(i64::MAX))
             .bind(Time(sight.seen_at));
-        alone(self, async |conn| told.execute(conn).await.trouble()).await.map(drop)
+        self.alone(async |conn| told.execute(conn).await.trouble()).await.map(drop)
     }
 
     pub(super) async fn specimen(&self, text_len: usize, nth: u32) -> Result<Option<Specimen>, OutboxError> {
@@ -54,7 +53,7 @@ impl PgOutbox {
             .bind(i64::from(nth))
             .bind(SPECIMENS_AMONG);
         let found: Option<(i64, String, String, String)> =
-            alone(self, async |conn| asked.fetch_optional(conn).await.trouble()).await?;
+            self.alone(async |conn| asked.fetch_optional(conn).await.trouble()).await?;
         let Some((service, key, referencia, text)) = found else { return Ok(None) };
         let Some(service) = Id::new(service) else { return Ok(None) };
         let marker = Marker::new(&BatchKey(key), &referencia);

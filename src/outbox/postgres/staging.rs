@@ -12,7 +12,7 @@ use super::rights;
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
 use crate::outbox::stored::json;
-use crate::outbox::{MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal, ResultsInfo};
+use crate::outbox::{MergeError, NewRow, NewSource, ResultsInfo};
 use crate::ticket::{Field, Kind, in_words};
 
 /// Lines are sent on when there are so many bytes of them.
@@ -108,19 +108,8 @@ impl Staging {
         Ok(())
     }
 
-    /// Makes rows of the lines, and commits.
-    pub async fn merge(mut self, options: &MergeOptions<'_>) -> Result<Merged, MergeError> {
-        self.flush().await?;
-        super::merge::merge(self, options).await
-    }
-
-    /// Tells what [`Self::merge`] would do.
-    pub async fn rehearse(mut self, options: &MergeOptions<'_>) -> Result<Rehearsal, MergeError> {
-        self.flush().await?;
-        super::merge::rehearse(self, options).await
-    }
-
-    async fn flush(&mut self) -> Result<(), OutboxError> {
+    /// Writes what was pushed.
+    pub(super) async fn flush(&mut self) -> Result<(), OutboxError> {
         let sql = format!(
             "COPY pg_temp.incoming (line, content_key, code, referencia, repeat_key, cells, problems, warning,
                                     error_code, error_message, {}) FROM STDIN",

@@ -13,7 +13,7 @@ use super::error::{Trouble, is_lease_over};
 use super::lease::Worker;
 use super::listen::{Wake, WakeReason};
 use super::piecewise::piecewise;
-use super::session::{Access, alone, in_time};
+use super::session::{Access, in_time};
 use super::size::{ClaimSize, SLOW};
 use super::values::Time;
 use super::{claim, rights, settle};
@@ -166,7 +166,7 @@ impl WorkQueue<'_> {
                      false)"
         );
         let asked = sqlx::query_scalar(AssertSqlSafe(sql));
-        alone(self.worker.outbox(), async |conn| asked.fetch_one(conn).await.trouble()).await
+        self.worker.outbox().alone(async |conn| asked.fetch_one(conn).await.trouble()).await
     }
 }
 

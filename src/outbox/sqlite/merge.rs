@@ -46,19 +46,22 @@ const FORGET_STEP: i64 = 50_000;
 /// The row that `s` is, or becomes.
 const ROW_OF_S: &str = "coalesce(s.row, ?2 + s.record)";
 
-pub(super) async fn merge(staging: Staging<'_>, options: &MergeOptions<'_>) -> Result<Merged, MergeError> {
-    let (merge, merged) = merged(staging, options).await?;
-    merge.tx.commit().await?;
-    Ok(merged)
-}
+impl Staging<'_> {
+    /// Makes rows of the lines, and commits.
+    pub async fn merge(mut self, options: &MergeOptions<'_>) -> Result<Merged, MergeError> {
+        self.flush().await?;
+        let (merge, merged) = merged(self, options).await?;
+        merge.tx.commit().await?;
+        Ok(merged)
+    }
 
-pub(super) async fn rehearse(
-    staging: Staging<'_>,
-    options: &MergeOptions<'_>,
-) -> Result<Rehearsal, MergeError> {
-    let (mut merge, merged) = merged(staging, options).await?;
-    let counts = counts(&mut merge.tx, Range::of(merged.scope())).await?;
-    Ok(Rehearsal { merged, counts })
+    /// Tells what [`Self::merge`] would do.
+    pub async fn rehearse(mut self, options: &MergeOptions<'_>) -> Result<Rehearsal, MergeError> {
+        self.flush().await?;
+        let (mut merge, merged) = merged(self, options).await?;
+        let counts = counts(&mut merge.tx, Range::of(merged.scope())).await?;
+        Ok(Rehearsal { merged, counts })
+    }
 }
 
 async fn merged<'a>(

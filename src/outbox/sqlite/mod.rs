@@ -11,6 +11,7 @@ mod error;
 mod lock;
 mod merge;
 mod open;
+mod open_error;
 mod opened;
 mod proof;
 mod purge;
@@ -21,6 +22,7 @@ mod sight;
 mod staging;
 mod strict;
 mod work_queue;
+mod write;
 
 use std::path::Path;
 
@@ -30,7 +32,8 @@ use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 use crate::delivery::OutboxError;
 
 pub use lock::{Holder, holder};
-pub use open::{LOG_LEN_MAX, OpenError};
+pub use open::LOG_LEN_MAX;
+pub use open_error::OpenError;
 pub use staging::Staging;
 pub use work_queue::WorkQueue;
 

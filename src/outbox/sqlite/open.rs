@@ -10,14 +10,13 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 
 use super::clock;
-use super::error::{classify, is_forbidden, is_not_a_database};
+use super::error::is_forbidden;
 use super::lock::{FileLock, holder, network_file_system};
+use super::open_error::{OpenError, refused};
 use super::strict::{refuse_additions, refuse_others};
-use crate::delivery::OutboxError;
-use crate::{ownership, printable};
 
 /// In order; `PRAGMA user_version` counts those that were applied. Never edited once released.
-pub(super) const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_outbox.sql")];
+const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_outbox.sql")];
 
 /// `PRAGMA application_id`: "mtro" in ASCII, so that another program's file is not taken for ours.
 const APPLICATION_ID: i64 = 0x6d74_726f;
@@ -39,62 +38,6 @@ const CACHE_KIB: i64 = 8 * 1024;
 
 /// What the write-ahead log may grow to during a run, and is cut back to after a big transaction. Bytes.
 pub const LOG_LEN_MAX: u64 = PAGE_LEN as u64 * WAL_PAGES as u64;
-
-/// Why an outbox was not opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error("another process{} works on `{}`", in_words(*pid), path.display())]
-    Locked { path: PathBuf, pid: Option<u32> },
-    #[error("`{}` lies on a network file system ({kind})", path.display())]
-    NetworkFileSystem { path: PathBuf, kind: &'static str },
-    #[error("`{}` was written by a newer version (schema {found}; this one knows {known})", path.display())]
-    Newer { path: PathBuf, found: i64, known: i64 },
-    #[error("`{}` was written by an older version (schema {found}; this one reads {known})", path.display())]
-    Older { path: PathBuf, found: i64, known: i64 },
-    #[error("`{}` is not an outbox", path.display())]
-    NotOurs { path: PathBuf },
-    #[error(transparent)]
-    Others(#[from] ownership::NotOurs),
-    #[error("`{}` has a {kind} `{}` that mutirao did not make", path.display(), printable::name(name))]
-    Additions { path: PathBuf, kind: String, name: String },
-    #[error("there is no outbox at `{}`", path.display())]
-    Missing { path: PathBuf },
-    #[error("cannot open `{}`", path.display())]
-    Io { path: PathBuf, source: io::Error },
-    #[error("cannot open `{}`", path.display())]
-    Outbox { path: PathBuf, source: OutboxError },
-}
-
-impl OpenError {
-    /// What the person who ran the command can do next.
-    pub fn hint(&self) -> &str {
-        match self {
-            Self::Locked { .. } => "wait for it to end, or stop it",
-            Self::NetworkFileSystem { .. } => {
-                "neither locks nor logs can be trusted there: work in a local folder (`-o DIR`), or use Postgres (`--database-url`)"
-            }
-            Self::Newer { .. } => "update mutirao on this machine",
-            Self::Older { .. } => {
-                "an import of its file brings it up to date; to look at it alone, use the version that wrote it"
-            }
-            Self::NotOurs { .. } => "give the path of an `outbox.db` that mutirao made",
-            Self::Others(found) => found.hint(),
-            Self::Additions { .. } => {
-                "it would run under your name: find out who put it there, and go on from a copy of the outbox that is older; with --verify-first, since that copy does not know of later tickets"
-            }
-            Self::Missing { .. } => "an import makes one beside its file",
-            Self::Io { .. } | Self::Outbox { .. } => {
-                "check the path, its permissions, and the space that is left; where you may not write, take the whole \
-                 folder with you (`cp -a`) and give the copy with -o DIR: it knows what was opened"
-            }
-        }
-    }
-}
-
-/// Which process, where that is known.
-fn in_words(pid: Option<u32>) -> String {
-    pid.map_or_else(String::new, |it| format!(" (pid {it})"))
-}
 
 pub(super) async fn for_writing(path: &Path) -> Result<(SqliteConnection, FileLock), OpenError> {
     let path = &absolute(path)?;
@@ -174,15 +117,6 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging() // Statements carry personal data.
 }
 
-pub(super) fn refused(path: &Path, error: sqlx::Error) -> OpenError {
-    let path = path.to_owned();
-    if is_not_a_database(&error) {
-        OpenError::NotOurs { path }
-    } else {
-        OpenError::Outbox { path, source: classify(error) }
-    }
-}
-
 /// The number of migrations that were applied; 0 for an empty file.
 async fn applied(conn: &mut SqliteConnection, path: &Path) -> Result<i64, OpenError> {
     let sql = "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
@@ -196,7 +130,8 @@ async fn applied(conn: &mut SqliteConnection, path: &Path) -> Result<i64, OpenEr
             Err(OpenError::Newer { path: path.to_owned(), found, known })
         }
         (APPLICATION_ID, found, _) => {
-            refuse_additions(conn, usize::try_from(found).unwrap_or_default(), path).await?;
+            let made_by = MIGRATIONS.iter().take(usize::try_from(found).unwrap_or_default());
+            refuse_additions(conn, made_by.copied(), path).await?;
             Ok(found)
         }
         _ => Err(OpenError::NotOurs { path: path.to_owned() }),

@@ -6,8 +6,8 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::error::{Trouble, stored, unreadable};
 use super::opened::lists;
-use super::settle::{write, write_attempts};
 use super::time;
+use super::write::{write, write_attempts};
 use crate::delivery::settle::{Found, Write, verbatim};
 use crate::delivery::{OutboxError, RowId, Settle, Settled, Token};
 use crate::outbox::doubts::{kept, of_lost_claim};

@@ -8,7 +8,7 @@ use super::error::{Trouble, json};
 use super::session::Tx;
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
-use crate::outbox::{MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal, ResultsInfo};
+use crate::outbox::{MergeError, NewRow, NewSource, ResultsInfo};
 use crate::ticket::Field;
 
 /// Rows of one `INSERT`: larger ones gain nothing (measured), and hold more in memory.
@@ -95,16 +95,9 @@ impl Staging<'_> {
         Ok(())
     }
 
-    /// Makes rows of the lines, and commits.
-    pub async fn merge(mut self, options: &MergeOptions<'_>) -> Result<Merged, MergeError> {
-        self.chunk.flush(&mut self.tx).await?;
-        super::merge::merge(self, options).await
-    }
-
-    /// Tells what [`Self::merge`] would do.
-    pub async fn rehearse(mut self, options: &MergeOptions<'_>) -> Result<Rehearsal, MergeError> {
-        self.chunk.flush(&mut self.tx).await?;
-        super::merge::rehearse(self, options).await
+    /// Writes what was pushed.
+    pub(super) async fn flush(&mut self) -> Result<(), OutboxError> {
+        self.chunk.flush(&mut self.tx).await
     }
 }
 

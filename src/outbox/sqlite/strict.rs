@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::lock;
 use super::merge::IDENTITY_INDEX;
-use super::open::{MIGRATIONS, OpenError};
+use super::open_error::{OpenError, refused};
 use crate::ownership::{Asked, look};
 
 /// Looks at the outbox at `path`, what stands beside it, and its folder.
@@ -33,16 +33,16 @@ pub(super) fn refuse_others(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Looks at what the database is made of, before anything of it is used. It has `n_applied` migrations.
+/// Looks at what the database is made of, before anything of it is used: what these migrations made.
 pub(super) async fn refuse_additions(
     conn: &mut SqliteConnection,
-    n_applied: usize,
+    made_by: impl Iterator<Item = &'static str>,
     path: &Path,
 ) -> Result<(), OpenError> {
-    let failed = |error| super::open::refused(path, error);
+    let failed = |error| refused(path, error);
     let mut made = SqliteConnectOptions::new().in_memory(true).connect().await.map_err(failed)?;
-    for migration in MIGRATIONS.iter().take(n_applied) {
-        sqlx::raw_sql(*migration).execute(&mut made).await.map_err(failed)?;
+    for migration in made_by {
+        sqlx::raw_sql(migration).execute(&mut made).await.map_err(failed)?;
     }
     sqlx::raw_sql(IDENTITY_INDEX).execute(&mut made).await.map_err(failed)?;
     let known: BTreeSet<_> = objects(&mut made).await.map_err(failed)?.into_iter().collect();

@@ -38,18 +38,24 @@ const HELD: &str = "its import waits for a word of the person who started it";
 /// `$1` as a time, but not later than the database's: by that workers see what is due.
 const NOW: &str = "least(timestamptz 'epoch' + $1::bigint * interval '1 millisecond', now())";
 
-pub(super) async fn merge(staging: Staging, options: &MergeOptions<'_>) -> Result<Merged, MergeError> {
-    let (merge, merged) = Merge::run(staging, options, Purpose::Merge).await?;
-    merge.tx.commit().await.trouble()?;
-    Ok(merged)
-}
+impl Staging {
+    /// Makes rows of the lines, and commits.
+    pub async fn merge(mut self, options: &MergeOptions<'_>) -> Result<Merged, MergeError> {
+        self.flush().await?;
+        let (merge, merged) = Merge::run(self, options, Purpose::Merge).await?;
+        merge.tx.commit().await.trouble()?;
+        Ok(merged)
+    }
 
-pub(super) async fn rehearse(staging: Staging, options: &MergeOptions<'_>) -> Result<Rehearsal, MergeError> {
-    let (mut merge, merged) = Merge::run(staging, options, Purpose::Rehearse).await?;
-    let range = Reach::of_import(merged.import);
-    let counts = counts(&mut merge.tx, &range).await?;
-    merge.tx.rollback().await.trouble()?;
-    Ok(Rehearsal { merged, counts })
+    /// Tells what [`Self::merge`] would do.
+    pub async fn rehearse(mut self, options: &MergeOptions<'_>) -> Result<Rehearsal, MergeError> {
+        self.flush().await?;
+        let (mut merge, merged) = Merge::run(self, options, Purpose::Rehearse).await?;
+        let range = Reach::of_import(merged.import);
+        let counts = counts(&mut merge.tx, &range).await?;
+        merge.tx.rollback().await.trouble()?;
+        Ok(Rehearsal { merged, counts })
+    }
 }
 
 /// What `of` says, as `mutirao.record.whole` has it.

@@ -1,0 +1,185 @@
+//! The set-wise writes of a settle.
+
+use serde::Serialize;
+use sqlx::{AssertSqlSafe, SqliteConnection};
+
+use super::error::{Trouble, json};
+use super::opened::{OpenedRow, lists, write_opened};
+use crate::delivery::settle::After;
+use crate::delivery::{Attempt, Change, Doubt, OutboxError, Settle};
+use crate::outbox::doubts::{decided, still_in_doubt, taken_back};
+use crate::outbox::names::{IN_FLIGHT, kind_name, state_name};
+
+/// Writes settles of rows that are in flight under their token; returns how many that were. `first`
+/// stands in front of the first statement.
+pub(super) async fn write<'a>(
+    conn: &mut SqliteConnection,
+    first: &'static str,
+    settles: impl Iterator<Item = &'a Settle>,
+    now: i64,
+) -> Result<u64, OutboxError> {
+    let (mut opened, mut released, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    for settle in settles {
+        let (row, token) = (settle.row.0, settle.token.0);
+        match &settle.change {
+            Change::Opened { opening, attempts, warning } => {
+                opened.push(OpenedRow {
+                    row,
+                    token,
+                    opening,
+                    attempts: *attempts,
+                    warning: warning.as_deref(),
+                });
+            }
+            Change::Release => released.push((row, token)),
+            _ => others.push(OtherRow::new(settle, now)),
+        }
+    }
+    if opened.is_empty() && !first.is_empty() {
+        sqlx::query(first).execute(&mut *conn).await.trouble()?;
+    }
+    let n_opened = write_opened(conn, first, &opened, now).await?;
+    let mut n_released = 0;
+    if !released.is_empty() {
+        // `claimed_at` goes too: by that a repeated release is known from a row that was recovered.
+        let sql = format!(
+            "UPDATE outbox
+                      SET {}, claimed_at = NULL, sent_at = iif(first_claim, NULL, sent_at)
+                     FROM json_each(?1) v
+                    WHERE outbox.id = v.value ->> 0 AND token = v.value ->> 1 AND state = {IN_FLIGHT}",
+            taken_back("outbox")
+        );
+        let done =
+            sqlx::query(AssertSqlSafe(sql)).bind(json(&released)).execute(&mut *conn).await.trouble()?;
+        n_released = done.rows_affected();
+    }
+    Ok(n_opened + n_released + write_others(conn, &others).await?)
+}
+
+/// Everything but an opening or a release.
+#[derive(Serialize)]
+struct OtherRow<'a> {
+    id: i64,
+    token: i64,
+    state: &'static str,
+    available_at: Option<i64>,
+    attempts: Option<u32>,
+    doubt: Option<DoubtColumns>,
+    code: Option<&'a str>,
+    message: Option<&'a str>,
+    protocolo: Option<&'a str>,
+    id_atendimento: Option<i64>,
+    ids_os: Option<String>,
+    numeros_os: Option<String>,
+    finished_at: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct DoubtColumns {
+    since: i64,
+    hubsoft_at: Option<i64>,
+    precaution: u8,
+    absences: u32,
+    last_absence: Option<i64>,
+    answered: u32,
+}
+
+impl DoubtColumns {
+    fn of(doubt: &Doubt) -> Self {
+        Self {
+            since: doubt.since.as_millisecond(),
+            hubsoft_at: doubt.hubsoft_at.map(|it| it.as_millisecond()),
+            precaution: u8::from(doubt.precaution),
+            absences: doubt.absences,
+            last_absence: doubt.last_absence.map(|it| it.as_millisecond()),
+            answered: doubt.answered,
+        }
+    }
+}
+
+impl<'a> OtherRow<'a> {
+    fn new(settle: &'a Settle, now: i64) -> Self {
+        let state = settle.change.state(None);
+        let After { available_at, attempts, doubt, code, message, opening } = After::of(&settle.change);
+        let (ids_os, numeros_os) = opening.map(lists).unwrap_or_default();
+        Self {
+            id: settle.row.0,
+            token: settle.token.0,
+            state: state_name(state),
+            available_at: available_at.map(|it| it.as_millisecond()),
+            attempts,
+            doubt: doubt.map(DoubtColumns::of),
+            code,
+            message,
+            protocolo: opening.map(|it| &*it.protocolo),
+            id_atendimento: opening.map(|it| it.id_atendimento),
+            ids_os,
+            numeros_os,
+            finished_at: (!state.waits()).then_some(now),
+        }
+    }
+}
+
+async fn write_others(conn: &mut SqliteConnection, rows: &[OtherRow<'_>]) -> Result<u64, OutboxError> {
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    let still_in_doubt = still_in_doubt("outbox", "v.value ->> 'state'");
+    let sql = format!(
+        "UPDATE outbox
+                  SET state = v.value ->> 'state', available_at = coalesce(v.value ->> 'available_at', available_at),
+                      attempts = coalesce(v.value ->> 'attempts', attempts),
+                      {},
+                      error_code = iif({still_in_doubt}, error_code, v.value ->> 'code'),
+                      error_message = iif({still_in_doubt}, error_message, v.value ->> 'message'),
+                      protocolo = v.value ->> 'protocolo', id_atendimento = v.value ->> 'id_atendimento',
+                      ids_os = v.value ->> 'ids_os', numeros_os = v.value ->> 'numeros_os',
+                      finished_at = v.value ->> 'finished_at'
+                 FROM json_each(?1) v
+                WHERE outbox.id = v.value ->> 'id' AND token = v.value ->> 'token' AND state = {IN_FLIGHT}",
+        decided("outbox", "v.value ->> 'state'", |it| format!("v.value ->> '$.doubt.{it}'"))
+    );
+    let done = sqlx::query(AssertSqlSafe(sql)).bind(json(rows)).execute(conn).await.trouble()?;
+    Ok(done.rows_affected())
+}
+
+#[derive(Serialize)]
+struct AttemptRow<'a> {
+    row: i64,
+    at: i64,
+    kind: &'static str,
+    verdict: &'a str,
+    http_status: Option<u16>,
+    latency_ms: u64,
+    note: &'a str,
+}
+
+impl<'a> AttemptRow<'a> {
+    fn new(row: i64, attempt: &'a Attempt) -> Self {
+        Self {
+            row,
+            at: attempt.at.as_millisecond(),
+            kind: kind_name(attempt.kind),
+            verdict: &attempt.verdict,
+            http_status: attempt.http_status,
+            latency_ms: u64::try_from(attempt.latency.as_millis()).unwrap_or(u64::MAX).min(i64::MAX as u64),
+            note: &attempt.note,
+        }
+    }
+}
+
+pub(super) async fn write_attempts<'a>(
+    conn: &mut SqliteConnection,
+    settles: impl Iterator<Item = &'a Settle>,
+) -> Result<(), OutboxError> {
+    let attempts = settles.filter_map(|it| Some(AttemptRow::new(it.row.0, it.attempt.as_ref()?)));
+    let attempts: Vec<AttemptRow<'_>> = attempts.collect();
+    if attempts.is_empty() {
+        return Ok(());
+    }
+    let sql = "INSERT INTO attempt (row, at, kind, verdict, http_status, latency_ms, note)
+               SELECT v.value ->> 'row', v.value ->> 'at', v.value ->> 'kind', v.value ->> 'verdict',
+                      v.value ->> 'http_status', v.value ->> 'latency_ms', v.value ->> 'note'
+                 FROM json_each(?1) v";
+    sqlx::query(sql).bind(json(&attempts)).execute(conn).await.trouble().map(drop)
+}
