@@ -24,6 +24,11 @@ pub enum Fault {
 
     #[error("the database URL is not one that this version can use")]
     NoAddress,
+    #[error("an outbox in a file needs no migration")]
+    NeedsNoMigration,
+    /// Which a person stops and starts.
+    #[error("an outbox in a file has one worker at most")]
+    OneWorker,
     #[error("there is no outbox for `{typed}` here")]
     NoOutbox { typed: String },
     #[error("there is no .mutirao folder here")]

@@ -25,6 +25,17 @@ impl From<Fault> for Failure {
                 Exit::Usage,
                 "write postgres://USER@HOST/DATABASE or sqlite:PATH, or leave it out: each spreadsheet then has its own outbox".to_owned(),
             ),
+            Fault::NeedsNoMigration => (
+                Exit::Usage,
+                "it is made, and brought up to date, by the command that uses it".to_owned(),
+            ),
+            Fault::OneWorker => (
+                Exit::Usage,
+                format!(
+                    "end that worker to stop it, and start it to go on; `{}` is for a lote that was halted",
+                    Typed::now().other(&["resume", "LOTE"])
+                ),
+            ),
             Fault::NoOutbox { .. } => {
                 (Exit::Usage, "name the spreadsheet that was imported, or its .mutirao folder".to_owned())
             }

@@ -4,6 +4,7 @@ use super::args::{Global, Migrate};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
+use crate::app;
 use crate::outbox::postgres::{self, Migrated, WakeUp};
 use crate::settings::Sources;
 
@@ -29,19 +30,12 @@ pub async fn migrate(
             "set DATABASE_URL, like postgres://user@host/database",
         )
     })?;
-    if url.starts_with("sqlite:") {
-        return Err(Failure::new(
-            Exit::Usage,
-            "an outbox in a file needs no migration",
-            "it is made, and brought up to date, by the command that uses it",
-        ));
-    }
     if args.check {
-        postgres::check(&url).await?;
+        app::is_migrated(&url).await?;
         screen.note("the outbox is up to date");
         return Ok(Exit::Done);
     }
-    let Migrated { from, to } = postgres::migrate(&url, wake_up).await?;
+    let Migrated { from, to } = app::migrate(&url, wake_up).await?;
     screen.note(match from {
         0 => format!("made the outbox (version {to})"),
         _ if from == to => format!("the outbox is up to date (version {to})"),

@@ -5,6 +5,7 @@ mod batches;
 mod cancel;
 mod check;
 mod clock;
+mod database;
 mod delivering;
 mod doctor;
 mod enqueue;
@@ -16,6 +17,7 @@ mod findings;
 mod forecast;
 mod import;
 mod migrate;
+mod pause;
 mod progress;
 mod purge;
 mod reading;
@@ -177,11 +179,15 @@ fn run(
             }
             Command::Migrate(args) => migrate::migrate(&args, sources, global, screen).await,
             Command::Worker(args) => worker::worker(&args, &sources()?, global, screen).await,
-            Command::Pause { reason } => worker::pause(&reason, &sources()?, global, screen).await,
+            Command::Pause { reason } => {
+                pause::pause(&database::named(global, &sources()?)?, &reason, screen).await
+            }
             Command::Resume { lote: Some(lote) } => {
                 resume::resume_lote(&place(&sources()?, Some(&lote))?, screen).await
             }
-            Command::Resume { lote: None } => worker::resume(&sources()?, global, screen).await,
+            Command::Resume { lote: None } => {
+                pause::resume(&database::named(global, &sources()?)?, screen).await
+            }
             Command::Doctor { settings } => doctor::doctor(&settings, &sources()?, global, screen).await,
             Command::Sandbox(args) => sandbox::sandbox(args, screen).await,
             Command::Completions { shell } => Ok(shell::completions(shell, screen)),

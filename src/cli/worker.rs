@@ -1,4 +1,4 @@
-//! `mutirao worker`, and `pause` and `resume` for all workers of a shared outbox.
+//! `worker`: opens what is in the outbox, and what comes.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 
 use super::args::{Global, Worker};
+use super::database;
 use super::delivering::{self, Run, Sight, Target};
 use super::doctor::not_ours;
 use super::exit::{self, Exit, Signal};
@@ -15,11 +16,10 @@ use super::failure::Failure;
 use super::screen::Screen;
 use super::signals::Signals;
 use super::status;
-use super::typed::Typed;
 use super::watching::Watching;
-use crate::app::address::{self, Led};
+use crate::app::address::Led;
 use crate::delivery::{Blame, Control, GuardLimits, Lasting, Note, Policy, Reason, Stats, Verify, Watch};
-use crate::outbox::{Address, AnyOutbox, AnyReader, Counts, Halted, PgOutbox, Scope, Terms};
+use crate::outbox::{Address, AnyOutbox, AnyReader, Counts, Halted, Scope, Terms};
 use crate::settings::{self, Flags, Listening, Sources, Working};
 
 /// Between tries of a database that is not there yet.
@@ -33,7 +33,7 @@ pub async fn worker(
     screen: &Screen,
 ) -> Result<Exit, Failure> {
     let settings = sources.resolve(&args.settings)?;
-    let address = address(global, sources)?;
+    let address = database::named(global, sources)?;
     let policy = policy(&settings);
     let target = Target::new(sources, &settings.sending)?;
     let listener = match settings.working.metrics_listen {
@@ -99,9 +99,7 @@ async fn work(
     if let Some(folder) = database.address.folder() {
         target.keep_books(folder)?;
     }
-    if let AnyOutbox::Postgres(outbox) = &outbox
-        && let Ok(health) = outbox.health().await
-    {
+    if let Ok(Some(health)) = outbox.reader().health().await {
         if !health.is_durable {
             screen.note(
                 "a power cut may make the database forget what was sent: set fsync and full_page_writes on",
@@ -190,65 +188,11 @@ impl Database<'_> {
     async fn open(&self, binding: &str) -> Result<AnyOutbox, Failure> {
         let mut outbox = self.address.open().await?;
         outbox.bind_host(binding).await?;
-        if let (AnyOutbox::Postgres(outbox), Some(url)) = (&mut outbox, &self.listen_url) {
+        if let Some(url) = &self.listen_url {
             outbox.listen_at(url.expose_secret())?;
         }
         Ok(outbox)
     }
-}
-
-/// All workers stop.
-pub async fn pause(
-    reason: &str,
-    sources: &Sources,
-    global: &Global,
-    screen: &Screen,
-) -> Result<Exit, Failure> {
-    let outbox = shared(global, sources).await?;
-    outbox.pause(reason).await?;
-    outbox.close().await;
-    let resume = Typed::now().other(&["resume"]);
-    screen.note(format!("all workers stop within two seconds; `{resume}` lets them go on"));
-    Ok(Exit::Done)
-}
-
-/// All workers go on.
-pub async fn resume(sources: &Sources, global: &Global, screen: &Screen) -> Result<Exit, Failure> {
-    let outbox = shared(global, sources).await?;
-    outbox.resume().await?;
-    screen.note("all workers go on");
-    for halted in outbox.halted().await? {
-        let led = Led::Setting;
-        screen.note_or_log(status::halted(&halted, led), status::halted_in_log(&halted, led));
-    }
-    outbox.close().await;
-    Ok(Exit::Done)
-}
-
-/// The outbox that workers share.
-async fn shared(global: &Global, sources: &Sources) -> Result<PgOutbox, Failure> {
-    match address(global, sources)?.open().await? {
-        AnyOutbox::Postgres(outbox) => Ok(outbox),
-        AnyOutbox::Sqlite(_) => Err(Failure::new(
-            Exit::Usage,
-            "an outbox in a file has one worker at most",
-            format!(
-                "end that worker to stop it, and start it to go on; `{}` is for a lote that was halted",
-                Typed::now().other(&["resume", "LOTE"])
-            ),
-        )),
-    }
-}
-
-fn address(global: &Global, sources: &Sources) -> Result<Address, Failure> {
-    let url = sources.resolve(&global.database)?.url.ok_or_else(|| {
-        Failure::new(
-            Exit::Usage,
-            "no outbox is named",
-            "give --database-url, or set DATABASE_URL: postgres://…, or sqlite:PATH",
-        )
-    })?;
-    Ok(address::at(&url)?)
 }
 
 /// A worker waits where an import would halt, unless it is to end.

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::sqlite::{self, SqliteOutbox};
 use super::{
-    BatchId, BatchInfo, BindError, Cancelled, Counts, Crew, Cursor, FileBatch, Halted, MergeError,
+    BatchId, BatchInfo, BindError, Cancelled, Counts, Crew, Cursor, FileBatch, Halted, Health, MergeError,
     MergeOptions, Merged, NewRow, NewSource, Page, PgOutbox, Rehearsal, ResolveError, RowDetails, RowName,
     RowProblems, Scope, Status, Terms, Word, postgres,
 };
@@ -207,6 +207,15 @@ impl AnyOutbox {
         match self {
             Self::Sqlite(it) => it.say(doing),
             Self::Postgres(_) => {}
+        }
+    }
+
+    /// Hears of inserts at `url` and not where it was opened: a pooler passes no notifications on. Of a file
+    /// nobody else inserts.
+    pub fn listen_at(&mut self, url: &str) -> Result<(), OpenFault> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(it) => Ok(it.listen_at(url)?),
         }
     }
 
@@ -441,6 +450,14 @@ impl AnyReader<'_> {
     /// The batches of which workers post nothing, by name.
     pub async fn halted(self) -> Result<Vec<Halted>, OutboxError> {
         answered(async { each!(self, it => it.halted().await) }).await
+    }
+
+    /// How the server keeps what it was told; `None` if it is a file.
+    pub async fn health(self) -> Result<Option<Health>, OutboxError> {
+        match self {
+            Self::Sqlite(_) => Ok(None),
+            Self::Postgres(it) => answered(it.health()).await.map(Some),
+        }
     }
 
     /// Who works on it; `None` if it is a file, which one process owns.

@@ -50,7 +50,7 @@ use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
 use crate::delivery::OutboxError;
 
 pub use connect::{OpenError, has_password, unknown_parameters};
-pub use health::Ping;
+pub use health::{Health, Ping};
 #[cfg(feature = "inside")]
 pub use lease::RENEWALS_BEFORE_RESCUE;
 pub use lease::Worker;

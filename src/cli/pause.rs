@@ -1,0 +1,26 @@
+//! `pause`, and `resume` without a lote: all workers of a shared outbox stop and go on.
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::screen::Screen;
+use super::status::{halted, halted_in_log};
+use super::typed::Typed;
+use crate::app;
+use crate::app::address::Led;
+use crate::outbox::Address;
+
+pub async fn pause(outbox: &Address, reason: &str, screen: &Screen) -> Result<Exit, Failure> {
+    app::pause(outbox, reason).await?;
+    let resume = Typed::now().other(&["resume"]);
+    screen.note(format!("all workers stop within two seconds; `{resume}` lets them go on"));
+    Ok(Exit::Done)
+}
+
+pub async fn resume(outbox: &Address, screen: &Screen) -> Result<Exit, Failure> {
+    let still_halted = app::resume(outbox).await?;
+    screen.note("all workers go on");
+    for it in &still_halted {
+        screen.note_or_log(halted(it, Led::Setting), halted_in_log(it, Led::Setting));
+    }
+    Ok(Exit::Done)
+}
