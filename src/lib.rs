@@ -4,7 +4,7 @@
 //! back. The rooms, from the street to the core; a room uses only rooms below it:
 //!
 //! - [`cli`]: what a person types. One file a command; prints, asks, and calls the rooms below.
-//! - `app`: the use cases, for whoever asks: typed arguments in, values and events out.
+//! - `app`: the use cases. Typed arguments in, values and events out; prints and asks nothing.
 //! - `settings`: flags over environment over files over defaults.
 //! - [`ownership`]: whose a file is; what others may change is not used. For all rooms.
 //! - [`printable`]: text from outside, before a person sees it. For all rooms.

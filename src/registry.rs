@@ -80,6 +80,7 @@ pub enum RegistryError {
     Locked { path: PathBuf },
 }
 
+#[derive(Clone)]
 pub struct Registry {
     folder: Option<PathBuf>,
 }

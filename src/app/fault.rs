@@ -3,14 +3,28 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::delivery::{OutboxError, RowId};
-use crate::outbox::{BindError, OpenFault, RowDetails};
+use crate::delivery::{Halt, OutboxError, RowId};
+use crate::hubsoft::{BaseUrlFault, SetupError};
+use crate::intake::IntakeError;
+use crate::outbox::{BindError, MergeError, OpenFault, RowDetails};
 use crate::printable;
 use crate::report::ReportError;
 use crate::sandbox::BookFault;
+use crate::settings::SettingsError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A sandbox in this process did not start.
+    #[error(transparent)]
+    Sandbox(io::Error),
+    #[error(transparent)]
+    SandboxUrl(BaseUrlFault),
+    #[error(transparent)]
+    Books(#[from] BookFault),
     #[error(transparent)]
     Open(#[from] OpenFault),
     #[error(transparent)]
@@ -18,10 +32,14 @@ pub enum Fault {
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]
-    Report(#[from] ReportError),
+    Intake(#[from] IntakeError),
     #[error(transparent)]
-    Books(#[from] BookFault),
-
+    Merge(#[from] MergeError),
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// The run stopped itself, or would at its first request.
+    #[error(transparent)]
+    Halted(Halt),
     #[error("the database URL is not one that this version can use")]
     NoAddress,
     #[error("an outbox in a file needs no migration")]
@@ -60,6 +78,24 @@ pub enum Fault {
     )]
     TwoRows { typed: String, rows: Box<[RowCalled; 2]> },
 
+    #[error("the outbox `{outbox}` belongs to `{bound}`, not to `{asked}`; nothing was sent")]
+    OtherHost { outbox: String, bound: String, asked: String },
+    #[error("standard input needs {what}")]
+    StdinNeeds { what: &'static str },
+    /// A question was left open: a defect.
+    #[error("nobody said which batch the file belongs to")]
+    Unanswered,
+    #[error("{n_invalid} rows are invalid: none was taken in")]
+    NotAllValid { n_invalid: u64, file: PathBuf },
+    #[error("`{file}` was changed meanwhile; nothing was sent")]
+    Changed { file: String },
+    #[error("the batch is gone")]
+    BatchGone,
+    #[error("{host} cannot be reached: {why}")]
+    Unreachable { host: String, why: String },
+    /// The copy of an outbox that a dry run works on.
+    #[error(transparent)]
+    Scratch(io::Error),
     #[error("no space is left in the folder `{}`", folder.display())]
     FolderFull { folder: PathBuf },
     #[error("cannot write to the folder `{}`: {error}", folder.display())]
@@ -69,6 +105,11 @@ pub enum Fault {
         /// Another folder does not know what was opened.
         has_outbox: bool,
     },
+    #[error(
+        "`{}` has {free_mib} MiB free, and the outbox and the results may take {needed_mib} MiB more; nothing was sent",
+        folder.display()
+    )]
+    NoRoom { folder: PathBuf, free_mib: u64, needed_mib: u64 },
 }
 
 fn listed(folders: &[PathBuf]) -> String {

@@ -5,9 +5,15 @@
 //! only a person knows how to go on, a step ends with what is to be asked, and the next one takes the answer.
 
 pub mod address;
+pub mod batches;
 mod cancel;
+pub mod check;
+pub mod deliver;
+pub mod enqueue;
 mod export;
 pub mod fault;
+pub mod findings;
+pub mod import;
 mod migrate;
 pub mod named;
 pub mod names;
@@ -17,7 +23,9 @@ mod purge;
 pub mod results;
 mod resume;
 pub mod retry;
+pub mod sheet;
 mod show;
+pub mod staging;
 mod status;
 pub mod target;
 pub mod work_folder;

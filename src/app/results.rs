@@ -1,7 +1,6 @@
 //! From the outbox to the files of an import.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +8,7 @@ use super::address::Led;
 use super::fault::Fault;
 use super::named::latest;
 use super::place::Place;
+use super::sheet::ColumnNames;
 use super::target::SANDBOX;
 use crate::delivery::State;
 use crate::intake::Encoding;
@@ -29,9 +29,6 @@ const PAGE_ROWS: usize = 1000;
 
 /// What becomes of a row that may have a ticket. Files are of a moment: what was in flight then is in doubt.
 const IN_DOUBT: &str = "it may have been opened: do not open it by hand, the next run looks it up first";
-
-/// The file's own names of the fields, for `problems.csv`.
-pub type ColumnNames = HashMap<String, String>;
 
 /// The form of the results: that of the input.
 pub struct Form<'a> {

@@ -1,15 +1,26 @@
-//! The work folder of a spreadsheet: made for its owner only, and swept of what processes left that died.
+//! The work folder of a spreadsheet. Before a run, what earlier ones left there is taken away, and what would
+//! not fit is told before the first ticket.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
+
 use super::fault::Fault;
+use crate::outbox::sqlite::LOG_LEN_MAX;
+use crate::report::{FILES, RESULT_COLUMNS, XLSX_COLUMNS_MAX, XLSX_ROWS_MAX};
 use crate::temporary;
 
 /// The embedded outbox within a work folder.
 pub const OUTBOX_FILE: &str = "outbox.db";
+
+/// What a row adds to an outbox and to each file of its results besides its own cells, at most. Bytes.
+const ROW_LEN: u64 = 1 << 10;
+
+/// What an outbox of few rows may grow by when its log is emptied. Bytes.
+const GROWTH_LEN: u64 = 1 << 20;
 
 /// The work folder of a spreadsheet: `queda.mutirao/` beside `queda.csv`.
 pub fn folder_of(file: &Path) -> PathBuf {
@@ -31,13 +42,10 @@ pub fn make_private(folder: &Path) -> Result<(), Fault> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
     };
-    make().map_err(|error: io::Error| {
-        let has_outbox = folder.join(OUTBOX_FILE).exists();
-        let folder = folder.to_owned();
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Fault::FolderFull { folder },
-            _ => Fault::Folder { folder, error, has_outbox },
-        }
+    let folder = || folder.to_owned();
+    make().map_err(|error: io::Error| match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Fault::FolderFull { folder: folder() },
+        _ => Fault::Folder { has_outbox: folder().join(OUTBOX_FILE).exists(), folder: folder(), error },
     })
 }
 
@@ -45,4 +53,77 @@ pub fn make_private(folder: &Path) -> Result<(), Fault> {
 pub fn sweep(folder: &Path) {
     temporary::sweep(folder);
     temporary::sweep(folder.parent().unwrap_or(Path::new("")));
+}
+
+/// Removes results of an earlier run, lest they be taken for those of the one that begins; but for the file
+/// that is being imported, which the new results replace.
+pub fn clear(folder: &Path, source: &Path) {
+    let source = source.canonicalize().ok();
+    for name in FILES {
+        let path = folder.join(name);
+        if source.is_none() || path.canonicalize().ok() != source {
+            // What cannot be removed cannot be written over either, which is told in its place.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Sees that what a run of `n_rows` rows adds has room in `folder`, in whose outbox they stand already, and
+/// keeps back what its results need: when the disk fills up amid the run, what was opened must still be told.
+pub fn reserve(folder: &Path, n_rows: u64) -> Result<Reserve, Fault> {
+    // Results are the cells once more, up to three times (two files of text, and a workbook).
+    let cells = [OUTBOX_FILE.to_owned(), format!("{OUTBOX_FILE}-wal")]
+        .iter()
+        .filter_map(|it| Some(fs::metadata(folder.join(it)).ok()?.len()))
+        .max()
+        .unwrap_or_default();
+    // In a shared outbox neither rows nor log stand here.
+    let log = if cells == 0 { 0 } else { LOG_LEN_MAX };
+    let needed = 2 * cells + n_rows.saturating_mul(3 * ROW_LEN) + log;
+    check(folder, needed)?;
+    // Without a name: a process that is killed leaves nothing of it.
+    let kept = tempfile::tempfile_in(folder).and_then(|file| {
+        // The two files of text, and what the outbox grows by when its log is emptied. No byte is written.
+        let len = cells + n_rows.saturating_mul(2 * ROW_LEN) + GROWTH_LEN;
+        fallocate(&file, FallocateFlags::empty(), 0, len)?;
+        Ok(file)
+    });
+    // A file system that cannot keep room back is no reason not to begin.
+    Ok(Reserve { _file: kept.ok() })
+}
+
+/// Room for the results. Free again when dropped.
+pub struct Reserve {
+    _file: Option<File>,
+}
+
+fn check(folder: &Path, needed: u64) -> Result<(), Fault> {
+    // Where it cannot be asked, the run finds out.
+    let Ok(space) = statvfs(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }) else {
+        return Ok(());
+    };
+    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    if needed <= free {
+        return Ok(());
+    }
+    let (free_mib, needed_mib) = (free >> 20, (needed >> 20) + 1);
+    Err(Fault::NoRoom { folder: folder.to_owned(), free_mib, needed_mib })
+}
+
+/// What `results.xlsx` will lack; `results.csv` has it all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// A sheet has fewer columns than the results: there will be none.
+    Workbook { n_columns: usize },
+    /// A sheet has fewer rows.
+    Rows { n_rows: u64 },
+}
+
+/// What the workbook of a file of so many columns and rows will lack.
+pub fn lack(n_columns: usize, n_rows: u64) -> Option<Lack> {
+    let n_columns = n_columns + RESULT_COLUMNS.len();
+    if XLSX_COLUMNS_MAX < n_columns {
+        return Some(Lack::Workbook { n_columns });
+    }
+    (u64::from(XLSX_ROWS_MAX) < n_rows).then_some(Lack::Rows { n_rows })
 }

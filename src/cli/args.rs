@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::app::batches::Answers;
 use crate::settings::{self, Database, Flags, Reading, Sending, Span};
 use crate::telemetry::LogFormat;
 
@@ -149,6 +150,13 @@ pub struct Meeting {
     /// Open the same content once more
     #[arg(long)]
     pub again: bool,
+}
+
+impl Meeting {
+    pub fn answers(self) -> Answers {
+        let Self { go_on, new, again } = self;
+        Answers { go_on, new, again }
+    }
 }
 
 /// What a batch is called.

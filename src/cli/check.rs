@@ -1,25 +1,22 @@
 //! `check`: every problem of every row at once; nothing is sent.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufWriter, Write, stdout};
 
 use serde_json::json;
 
 use super::args::Check;
-use super::delivering::{Calm, Target, halted};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::findings::{self, Findings};
-use super::reading;
+use super::findings;
 use super::screen::Screen;
 use super::typed::Typed;
-use crate::app::results::ColumnNames;
-use crate::delivery::evidence::{Evidence, Guard, Row};
-use crate::delivery::{Halt, Rate};
-use crate::intake::{GuessedService, Hashing, Repeat, Repeats};
+use crate::app::check::{IdFinding, Wanted, check as check_rows};
+use crate::app::sheet::{ColumnNames, Sheet, column_names, name_of};
+use crate::app::target::Target;
+use crate::intake::{Hashing, Repeat};
 use crate::printable::{self, LINE_CHARS_MAX};
 use crate::settings::{Flags, Sending, Sources};
-use crate::ticket::{ByField, Field, Problem, Ticket, Value};
+use crate::ticket::Problem;
 
 pub async fn check(args: Check, sources: &Sources, screen: &Screen) -> Result<Exit, Failure> {
     let reading = sources.resolve(&args.settings)?;
@@ -29,57 +26,32 @@ pub async fn check(args: Check, sources: &Sources, screen: &Screen) -> Result<Ex
     } else {
         None
     };
-    screen.note(format!("reading {}", reading::name_of(&args.file)));
-    let mut intake = reading::open(&args.file, &reading, Hashing::Off)?;
-    reading::describe(&intake, screen);
-    let columns = reading::column_names(&intake);
-
-    let mut told = Told { columns, out: BufWriter::new(stdout()), screen, n_problems: 0, n_repeats: 0 };
-    let mut seen = (!reading.allow_repeats).then(Repeats::default);
-    let (mut n_rows, mut n_invalid) = (0_u64, 0_u64);
-    let mut found = Findings::default();
-    let mut guess = intake.guessed_service();
-    let mut ids = Ids::default();
-    while let Some(row) = intake.next_row()? {
-        n_rows += 1;
-        let parsed = row.parse(&row.raw());
-        found.take(row.line, &parsed);
-        match &parsed {
-            Err(problems) => {
-                n_invalid += 1;
-                for problem in problems {
-                    told.problem(row.line, problem);
-                }
-            }
-            Ok(parsed) => {
-                if let Some(seen) = &mut seen {
-                    seen.add(&parsed.ticket, row.line);
-                }
-                if let Some(guess) = &mut guess {
-                    guess.add(&parsed.ticket);
-                }
-                if online.is_some() {
-                    ids.take(&parsed.ticket, row.line);
-                }
-            }
-        }
-    }
-    for repeat in seen.map(Repeats::finish).unwrap_or_default() {
-        told.repeat(repeat);
-    }
-    findings::tell_asides(intake.asides(), screen);
-    found.tell_notices(&told.columns, screen);
-    if let Some(doubt) = guess.and_then(GuessedService::finish) {
-        screen.note(doubt.to_string());
-    }
-    let n_unknown = match &online {
-        Some((target, rate)) => ids.compare(target, *rate, &mut told, screen).await?,
-        None => 0,
+    screen.note(format!("reading {}", name_of(&args.file)));
+    let wanted = Wanted { repeats: !reading.allow_repeats, ids: online.is_some() };
+    let sheet = Sheet::once(args.file, reading);
+    let intake = sheet.open(Hashing::Off)?;
+    findings::describe(&intake, screen);
+    let mut told = Told {
+        columns: column_names(&intake),
+        out: BufWriter::new(stdout()),
+        screen,
+        n_problems: 0,
+        n_repeats: 0,
+        n_unknown: 0,
     };
+    let checked = check_rows(intake, wanted, |line, problem| told.problem(line, problem))?;
+    for repeat in &checked.repeats {
+        told.repeat(*repeat);
+    }
+    findings::tell_beside_problems(&checked.findings, screen);
+    if let Some((target, rate)) = &online {
+        checked.compare_ids(target, *rate, |it| told.id(it, &target.host)).await?;
+    }
+    let (n_rows, n_invalid) = (checked.n_rows, checked.n_invalid);
     if screen.json {
         let counts = json!({
             "version": 1, "rows": n_rows, "valid": n_rows - n_invalid, "invalid": n_invalid,
-            "repeats": told.n_repeats, "unknown_ids": n_unknown, "problems": told.n_problems,
+            "repeats": told.n_repeats, "unknown_ids": told.n_unknown, "problems": told.n_problems,
         });
         told.line(&counts.to_string());
     }
@@ -89,8 +61,8 @@ pub async fn check(args: Check, sources: &Sources, screen: &Screen) -> Result<Ex
         n_repeats => format!(", {n_repeats} repeat an earlier one"),
     };
     screen.note(format!("{} of {n_rows} rows are valid{repeats}", n_rows - n_invalid));
-    let import = reading::import_of(&args.file);
-    if 0 < n_invalid || 0 < n_unknown {
+    let import = Typed::now().import_of(&sheet.file);
+    if 0 < n_invalid || 0 < told.n_unknown {
         screen.note(format!(
             "hint: correct the cells above and check again; `{import}` opens the valid rows and skips the others"
         ));
@@ -107,6 +79,7 @@ struct Told<'a> {
     screen: &'a Screen,
     n_problems: u64,
     n_repeats: u64,
+    n_unknown: u64,
 }
 
 impl Told<'_> {
@@ -139,6 +112,25 @@ impl Told<'_> {
         self.line(&text);
     }
 
+    fn id(&mut self, found: IdFinding, host: &str) {
+        match found {
+            IdFinding::Unread { field } => {
+                self.screen.warn(format!("{field}: not verified, the catalogue cannot be read"));
+            }
+            IdFinding::Unknown { field, id, line } => {
+                self.n_unknown += 1;
+                let problem = Problem {
+                    field: field.name().into(),
+                    code: "unknown_id".into(),
+                    found: id.to_string(),
+                    message: format!("{host} does not know this id (first used here)").into(),
+                    hint: "ids are each tenant's own: look it up in HubSoft".into(),
+                };
+                self.problem(line, &problem);
+            }
+        }
+    }
+
     fn line(&mut self, text: &str) {
         let text =
             if self.screen.json { printable::json(text) } else { printable::line(text, LINE_CHARS_MAX) };
@@ -147,68 +139,5 @@ impl Told<'_> {
 
     fn flush(&mut self) {
         self.screen.wrote(self.out.flush());
-    }
-}
-
-/// The ids of catalogues that valid rows ask for, and the first line that does.
-#[derive(Default)]
-struct Ids(ByField<BTreeMap<i64, u64>>);
-
-impl Ids {
-    fn take(&mut self, ticket: &Ticket, line: u64) {
-        for field in Field::ALL.into_iter().filter(|field| field.catalogue().is_some()) {
-            if let Some(Value::Id(id)) = ticket.value(field) {
-                self.0[field].entry(id.get()).or_insert(line);
-            }
-        }
-    }
-
-    /// Tells which ids the tenant does not know, and how many they are. A catalogue that cannot be
-    /// read proves nothing.
-    async fn compare(
-        &self,
-        target: &Target,
-        rate: Rate,
-        told: &mut Told<'_>,
-        screen: &Screen,
-    ) -> Result<u64, Failure> {
-        let mut n_unknown = 0;
-        for field in Field::ALL {
-            let Some(catalogue) = field.catalogue() else { continue };
-            let reply = target.api.catalogue(catalogue, &Calm::new(rate)).await;
-            let known: BTreeSet<i64> = match Evidence::of(&reply) {
-                Evidence { row: Row::Answered(entries), .. } => entries.iter().map(|it| it.id).collect(),
-                Evidence { guard: Guard::Unauthorized(fault), .. } => {
-                    return Err(halted(&Halt::Unauthorized(fault.clone())));
-                }
-                Evidence { row: Row::NotSent(fault), .. } => {
-                    return Err(Failure::new(
-                        Exit::Unreachable,
-                        format!("{} cannot be reached: {}", target.host, fault.message),
-                        format!("`{}` tries what a run needs", Typed::now().other(&["doctor"])),
-                    ));
-                }
-                _ => {
-                    if !self.0[field].is_empty() {
-                        screen.warn(format!("{field}: not verified, the catalogue cannot be read"));
-                    }
-                    continue;
-                }
-            };
-            for (id, line) in self.0[field].iter().filter(|(id, _)| !known.contains(id)) {
-                n_unknown += 1;
-                told.problem(
-                    *line,
-                    &Problem {
-                        field: field.name().into(),
-                        code: "unknown_id".into(),
-                        found: id.to_string(),
-                        message: format!("{} does not know this id (first used here)", target.host).into(),
-                        hint: "ids are each tenant's own: look it up in HubSoft".into(),
-                    },
-                );
-            }
-        }
-        Ok(n_unknown)
     }
 }

@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 
 use super::args::Global;
 use super::clock::local;
-use super::delivering::{Calm, Target, halted};
+use super::delivering::{Calm, Target};
 use super::exit::Exit;
 use super::failure::Failure;
+use super::halts::halted;
 use super::screen::Screen;
 use crate::app::address;
 use crate::delivery::evidence::{Evidence, Guard, Row};

@@ -4,23 +4,34 @@ use std::io;
 
 use super::exit::Exit;
 use super::failure::Failure;
+use super::halts::halted;
 use super::typed::{self, Typed};
 use crate::app::address::Led;
 use crate::app::fault::Fault;
 use crate::app::named::NAMES_TOLD_MAX;
+use crate::app::target::SANDBOX;
 use crate::delivery::OutboxError;
-use crate::outbox::{BindError, OpenError, OpenFault, is_lack_of_rights, postgres};
+use crate::intake::{Blame, IntakeError};
+use crate::outbox::{BindError, MergeError, OpenError, OpenFault, is_lack_of_rights, postgres};
 use crate::report::ReportError;
+use crate::sandbox::BookFault;
 use crate::settings::SettingsError;
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         let (exit, hint) = match fault {
+            Fault::Settings(error) => return error.into(),
+            Fault::Books(error) => return error.into(),
             Fault::Outbox(error) => return error.into(),
             Fault::Bind(error) => return error.into(),
             Fault::Open(fault) => return fault.into(),
             Fault::Report(error) => return error.into(),
-            Fault::Books(fault) => return fault.into(),
+            Fault::Intake(error) => return error.into(),
+            Fault::Merge(error) => return error.into(),
+            Fault::Halted(halt) => return halted(&halt),
+            Fault::Setup(ref error) => (Exit::Usage, error.hint().to_owned()),
+            Fault::Sandbox(_) => (Exit::Internal, "the sandbox needs a free port on 127.0.0.1".to_owned()),
+            Fault::SandboxUrl(_) => (Exit::Internal, "this is a defect; report it".to_owned()),
             Fault::NoAddress => (
                 Exit::Usage,
                 "write postgres://USER@HOST/DATABASE or sqlite:PATH, or leave it out: each spreadsheet then has its own outbox".to_owned(),
@@ -70,6 +81,27 @@ impl From<Fault> for Failure {
                 let [one, other] = &**rows;
                 (Exit::Usage, format!("write `{}` for the first, `{}` for the second", one.name, other.name))
             }
+            Fault::OtherHost { ref bound, .. } if bound == SANDBOX => (
+                Exit::Usage,
+                "what it says was opened is not real; give another folder with -o DIR, or another database".to_owned(),
+            ),
+            Fault::OtherHost { .. } => (
+                Exit::Usage,
+                "set HUBSOFT_URL to that host, or give another folder with -o DIR".to_owned(),
+            ),
+            Fault::StdinNeeds { .. } => (Exit::Usage, "add --batch NAME and -o DIR".to_owned()),
+            Fault::Unanswered => (Exit::Internal, "this is a defect; report it".to_owned()),
+            Fault::NotAllValid { n_invalid, file } => {
+                let check = Typed::now().check_of(&file);
+                let message = format!("{n_invalid} rows are invalid, and --strict: none was taken in");
+                return Self::new(Exit::File, message, format!("`{check}` shows what is wrong with them"));
+            }
+            Fault::Changed { .. } => (Exit::Usage, "run the same command again".to_owned()),
+            Fault::BatchGone => (Exit::Internal, "look at the disk".to_owned()),
+            Fault::Unreachable { .. } => {
+                (Exit::Unreachable, format!("`{}` tries what a run needs", Typed::now().other(&["doctor"])))
+            }
+            Fault::Scratch(_) => (Exit::Usage, "a dry run needs a folder that it may write to".to_owned()),
             Fault::FolderFull { .. } => {
                 (Exit::Guard, "free some space and run the same command again".to_owned())
             }
@@ -82,6 +114,10 @@ impl From<Fault> for Failure {
                     "it says what was opened: take it with you, `cp -a {} DIR`, then run the same command with -o DIR",
                     typed::quoted(&folder.display().to_string())
                 ),
+            ),
+            Fault::NoRoom { .. } => (
+                Exit::Guard,
+                "free some space and run the same command again, or give a folder on another disk with -o DIR".to_owned(),
             ),
         };
         Self::of(exit, &fault, hint)
@@ -165,6 +201,42 @@ impl From<OutboxError> for Failure {
     }
 }
 
+impl From<MergeError> for Failure {
+    fn from(error: MergeError) -> Self {
+        match error {
+            MergeError::Busy { .. } => Self::of(
+                Exit::Busy,
+                &error,
+                format!(
+                    "wait for it to end, or stop it; `{}` shows how far it is",
+                    Typed::now().other(&["status"])
+                ),
+            ),
+            MergeError::Taken { .. } => Self::of(
+                Exit::Usage,
+                &error,
+                "give the batch another name with --batch NAME; nothing was sent",
+            ),
+            MergeError::SeveralBatches { .. } => Self::of(
+                Exit::Usage,
+                &error,
+                "make a file of each batch's rows (the column `lote` names it) and import one by one; nothing was sent",
+            ),
+            MergeError::Outbox(error) => error.into(),
+        }
+    }
+}
+
+impl From<IntakeError> for Failure {
+    fn from(error: IntakeError) -> Self {
+        let exit = match error.blame() {
+            Blame::File => Exit::File,
+            Blame::Usage => Exit::Usage,
+        };
+        Self::of(exit, &error, error.hint())
+    }
+}
+
 impl From<ReportError> for Failure {
     fn from(error: ReportError) -> Self {
         if error.is_disk_full() {
@@ -174,6 +246,22 @@ impl From<ReportError> for Failure {
         let export = Typed::now().other(&["export", "BATCH", "-o", "DIR"]);
         let hint = format!("check the folder and its permissions, then `{export}` writes the results again");
         Self::of(Exit::Internal, &error, hint)
+    }
+}
+
+impl From<BookFault> for Failure {
+    fn from(fault: BookFault) -> Self {
+        let (exit, hint) = match &fault {
+            BookFault::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                (Exit::Guard, "free some space and run the same command again")
+            }
+            BookFault::Io { .. } => (Exit::Usage, "give a folder that you may write to with -o DIR"),
+            BookFault::Line { .. } => {
+                (Exit::Usage, "it was changed by hand; move the folder away to begin a new sandbox")
+            }
+            BookFault::Busy { .. } => (Exit::Busy, "wait until it has ended"),
+        };
+        Self::of(exit, &fault, hint)
     }
 }
 

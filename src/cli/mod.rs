@@ -1,7 +1,7 @@
 //! What a person types. One file a command; prints, asks, and calls the rooms below.
 
 mod args;
-mod batches;
+mod asking;
 mod cancel;
 mod check;
 mod clock;
@@ -15,18 +15,19 @@ mod failure;
 mod faults;
 mod findings;
 mod forecast;
+mod halts;
 mod import;
+mod imported;
+mod merged;
 mod migrate;
 mod pause;
 mod progress;
 mod purge;
-mod reading;
 mod reconcile;
 mod resolve;
 mod results;
 mod resume;
 mod retry;
-mod room;
 mod sandbox;
 mod screen;
 mod shell;

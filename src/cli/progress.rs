@@ -7,8 +7,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::{Instant, interval};
 
-use super::delivering::in_log;
 use super::forecast::{Forecast, about};
+use super::halts::in_log;
 use super::screen::Screen;
 use super::typed::Typed;
 use crate::delivery::{Change, Note, Rate, RequestKind, RowId, Settle, Settled, State, Watch};
@@ -242,6 +242,9 @@ impl Watch for Progress<'_> {
                     "{n_rows} rows may have been sent by an earlier run: looking them up first"
                 ));
             }
+            Note::Rescued(n_rows) => self.say(&format!(
+                "{n_rows} rows of a worker that died may have been sent: looking them up first"
+            )),
         }
     }
 }

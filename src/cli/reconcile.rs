@@ -99,10 +99,7 @@ impl<'a> Desk<'a> {
         let sight =
             Sight { n_rows: Some(n_unsure), outbox: &outbox, headline: &headline, screen: self.screen };
         let log = RowLog::default();
-        let ending = tokio::select! {
-            ending = delivering::deliver(&desk, &target, &policy, control, sight, &log) => ending?,
-            never = worker.heartbeat(delivering::tell_rescued(self.screen)) => match never {},
-        };
+        let ending = delivering::deliver(&worker, &desk, &target, &policy, control, sight, &log).await?;
         let run = Run { ending, signal: signals.asked() };
         delivering::leave(worker).await;
         let counts = outbox.reader().counts(scope).await?;

@@ -233,7 +233,7 @@ async fn check(
     let sending = Sending { sandbox: is_sandbox, ..sending.clone() };
     let target = match Target::new(sources, &sending) {
         Ok(target) => target,
-        Err(failure) => return Ok(Checked::Untold(failure.in_a_line())),
+        Err(fault) => return Ok(Checked::Untold(Failure::from(fault).in_a_line())),
     };
     if host.is_some_and(|it| it != target.binding) {
         return Ok(Checked::Untold(format!(

@@ -9,6 +9,7 @@ use clap::{Arg, Command, CommandFactory};
 
 use super::args::Cli;
 use crate::app::address::Led;
+use crate::app::sheet::is_stdin;
 
 /// Flags for one time only: the answer that they gave stands.
 const ANSWERS: [&str; 2] = ["new", "again"];
@@ -56,6 +57,19 @@ impl Typed {
     /// Another command by the same settings: it has every flag that was typed and that it knows.
     pub fn other(&self, args: &[&str]) -> String {
         self.following(args, &[])
+    }
+
+    /// The command that opens the rows of FILE.
+    pub fn import_of(&self, file: &Path) -> String {
+        match is_stdin(file) {
+            true => self.other(&["import", "-", "--batch", "NAME", "-o", "DIR"]),
+            false => self.other(&["import", &file.to_string_lossy()]),
+        }
+    }
+
+    /// The command that shows what is wrong with FILE.
+    pub fn check_of(&self, file: &Path) -> String {
+        self.other(&["check", &file.to_string_lossy()])
     }
 
     /// Another command about `batch` of an outbox; without it, about what the command means by itself.

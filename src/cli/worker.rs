@@ -117,10 +117,7 @@ async fn work(
     let headline = format!("working for {}, {} at most, {until}", target.named, policy.rate);
     let control = Control { stop: signals.stop.clone(), returned: watching.returned() };
     let sight = Sight { n_rows: None, outbox: &outbox, headline: &headline, screen };
-    let ending = tokio::select! {
-        ending = delivering::deliver(&queue, target, policy, control, sight, watching) => ending?,
-        never = worker.heartbeat(delivering::tell_rescued(screen)) => match never {},
-    };
+    let ending = delivering::deliver(&worker, &queue, target, policy, control, sight, watching).await?;
     let run = Run { ending, signal: signals.asked() };
     drop(queue);
     delivering::leave(worker).await;

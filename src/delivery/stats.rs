@@ -147,6 +147,8 @@ pub enum Note<'a> {
     },
     /// A predecessor left so many rows in flight; they are looked up.
     Recovered(u64),
+    /// A worker died and left so many rows in flight; they are looked up.
+    Rescued(u64),
     /// This user is not known to see tickets of ours, and why that is: rows in doubt stay so. Told once a
     /// run.
     Blind(&'a str),

@@ -335,6 +335,7 @@ impl World {
             Note::OutboxUp => "outbox up",
             Note::Stopping => "stopping",
             Note::Recovered(_) => "recovered",
+            Note::Rescued(_) => "rescued",
             Note::Paused(_) => "held by a person",
             Note::Resumed => "resumed",
             Note::Halted(_) => "waits for its halt",

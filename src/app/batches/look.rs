@@ -5,13 +5,12 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::decide::Comparison;
-use crate::cli::failure::Failure;
-use crate::cli::reading;
+use crate::app::fault::Fault;
+use crate::app::staging::hexadecimal;
 use crate::delivery::State;
 use crate::delivery::identity::{Content, normal_number};
-use crate::intake::{Hashing, Intake, Source};
+use crate::intake::Intake;
 use crate::outbox::{AnyReader, BatchInfo, Cursor, Scope};
-use crate::settings::Reading;
 use crate::ticket::Field;
 
 /// Rows read from the outbox at a time.
@@ -37,25 +36,13 @@ struct Line {
     is_known: bool,
 }
 
-/// A file that can be looked at.
-pub struct Unread {
-    intake: Intake,
-}
-
 impl Look {
-    pub fn at(source: &Source, reading: &Reading) -> Result<Unread, Failure> {
-        Ok(Unread { intake: reading::open_source(source, reading, Hashing::Sha256)? })
-    }
-}
-
-impl Unread {
-    /// Reads it whole.
-    pub fn read(self) -> Result<Look, Failure> {
-        let mut intake = self.intake;
+    /// Reads a file whole.
+    pub fn of(mut intake: Intake) -> Result<Self, Fault> {
         let headers = intake.headers().to_vec();
         let service = intake.column_of(Field::IdClienteServico.name()).map(str::to_owned);
         let service_at = service.as_ref().and_then(|it| headers.iter().position(|header| header == it));
-        let mut it = Look {
+        let mut it = Self {
             content: Content::default(),
             sha256: String::new(),
             headers,
@@ -87,14 +74,12 @@ impl Unread {
             let line = Line { number: row.line, cells: hash_cells(&cells), service, is_known: false };
             it.rows.insert(reference, line);
         }
-        it.sha256 = intake.finish().sha256.map(reading::hexadecimal).unwrap_or_default();
+        it.sha256 = intake.finish().sha256.map(hexadecimal).unwrap_or_default();
         Ok(it)
     }
-}
 
-impl Look {
     /// The rows of the file beside those of a batch.
-    pub async fn compare(&mut self, reader: AnyReader<'_>, batch: &BatchInfo) -> Result<Comparison, Failure> {
+    pub async fn compare(&mut self, reader: AnyReader<'_>, batch: &BatchInfo) -> Result<Comparison, Fault> {
         for line in self.rows.values_mut() {
             line.is_known = false;
         }

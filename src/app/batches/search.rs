@@ -1,38 +1,27 @@
-//! Which batch a file belongs to: one that is there, or one of its own. What only a person knows is asked.
-
-mod ask;
-pub mod decide;
-mod look;
-mod recognition;
+//! The search for the batch of a file.
 
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::exit::Exit;
-use super::failure::Failure;
-use super::import::refuse_other_host;
-use super::reading;
-use super::screen::Screen;
-use crate::app::work_folder::{self, OUTBOX_FILE};
-use crate::app::{address, names};
+use super::decide::{Answer, Answers, Comparison, Doubt, Met, Plan, Situation, decide};
+use super::look::Look;
+use super::work::{Work, identity};
+use crate::app::address;
+use crate::app::fault::Fault;
+use crate::app::names;
+use crate::app::sheet::Sheet;
+use crate::app::target::refuse_other_host;
+use crate::app::work_folder::{OUTBOX_FILE, folder_of, sandbox_folder_of};
 use crate::delivery::code::BatchCode;
-use crate::intake::{Intake, Source};
+use crate::intake::{Hashing, Ours};
 use crate::outbox::{Address, BatchInfo, MergeError};
 use crate::registry::REMEMBERED_FOR;
 use crate::report;
-use crate::settings::Reading;
-
-pub use ask::{Asking, Offer, when};
-use decide::{Answers, Met, Plan, Situation};
-pub use look::Look;
-pub use recognition::Recognition;
 
 /// What was typed about where a file goes.
 pub struct Wish<'a> {
-    pub file: &'a Path,
-    pub source: &'a Source,
-    pub reading: &'a Reading,
+    pub sheet: &'a Sheet,
     /// What the batch is to be called.
     pub name: Option<&'a str>,
     pub output: Option<&'a Path>,
@@ -43,75 +32,77 @@ pub struct Wish<'a> {
     pub answers: Answers,
 }
 
-/// Where an import works.
-pub struct Work {
-    pub folder: PathBuf,
-    pub outbox: Address,
-    pub batch: String,
-    /// By which the batch is known, whatever it is called. `None`: only programs wrote to it so far.
-    pub code: Option<BatchCode>,
-    /// The file carries rows that this outbox wrote out.
-    pub is_correction: bool,
-    /// The batch was there.
-    pub met: Option<BatchInfo>,
-    /// The one that was there, and is left alone.
-    pub left: Option<String>,
-    /// Also what a person said when asked.
-    pub answers: Answers,
-}
-
 /// A batch that the file may belong to.
-struct Candidate {
+pub struct Candidate {
     folder: PathBuf,
-    outbox: Address,
-    info: BatchInfo,
-    compared: decide::Comparison,
+    pub outbox: Address,
+    pub info: BatchInfo,
+    pub compared: Comparison,
 }
 
-impl Work {
-    /// [`identity`] of the batch.
-    pub fn identity(&self) -> String {
-        identity(self.code, &self.batch)
-    }
+/// Where a batch of its own would go.
+pub struct Destination {
+    folder: PathBuf,
+    /// What it is called, apart from its code.
+    pub base: String,
+    /// What it was to be called.
+    pub wanted: String,
 }
 
-impl Wish<'_> {
-    /// Finds the batch, and asks what only a person knows.
-    pub async fn find(&self, intake: &Intake, asking: &Asking<'_>, screen: &Screen) -> Result<Work, Failure> {
-        let ours = intake.ours();
-        if 1 < ours.by_batch.len() {
-            return Err(MergeError::SeveralBatches { n_batches: ours.by_batch.len() as u64 }.into());
-        }
-        if let Some(work) = self.corrected(intake).await? {
-            let mut situation = Situation {
-                now: Timestamp::now(),
-                met: None,
-                is_correction: true,
-                n_carried: ours.n_nameless,
-                n_settled: ours.n_settled,
-                is_sandbox: self.is_sandbox,
-                answers: self.answers,
-            };
-            ask::plan(&mut situation, None, asking, screen)?;
-            return Ok(Work { answers: situation.answers, ..work });
-        }
-        let folder = self.folder()?;
-        let base = self.base(screen)?;
-        let now = Timestamp::now();
-        let found = self.choose(self.candidates(&folder, &base, now).await?, &base, now);
-        let mut situation = Situation {
-            now,
-            met: found.as_ref().map(Candidate::met),
-            is_correction: false,
-            n_carried: ours.n_carried,
-            n_settled: ours.n_settled,
-            is_sandbox: self.is_sandbox,
-            answers: self.answers,
+/// What is asked before a file is taken in.
+pub struct Question<'a> {
+    pub doubt: Doubt,
+    /// Any other answer than these: nothing is sent.
+    pub answers: &'static [Answer],
+    /// The batch that was found; without it, it is about the rows alone.
+    pub found: Option<&'a Candidate>,
+    /// Rows of ours that are of no batch here, and how many of all rows of ours were opened, or may have
+    /// been.
+    pub n_carried: u64,
+    pub n_settled: u64,
+}
+
+/// A file on its way to its batch: what [`Self::question`] asks is to be answered, until it asks no more.
+pub struct Search<'a> {
+    wish: &'a Wish<'a>,
+    situation: Situation,
+    leads: Leads,
+}
+
+enum Leads {
+    /// To the batch whose rows the file has.
+    Rows(Work),
+    /// To the one that was found by the name, or to one of its own.
+    Name { destination: Destination, found: Option<Candidate> },
+}
+
+impl Search<'_> {
+    /// What only a person knows. `None`: [`Self::work`] knows where.
+    pub fn question(&self) -> Option<Question<'_>> {
+        let Plan::Ask(doubt, answers) = decide(&self.situation) else { return None };
+        let found = match &self.leads {
+            Leads::Name { found: Some(found), .. } if doubt != Doubt::Carried => Some(found),
+            _ => None,
         };
-        let plan = ask::plan(&mut situation, found.as_ref(), asking, screen)?;
-        let answers = situation.answers;
-        Ok(match (plan, found) {
-            (Plan::Here, Some(found)) => Work {
+        let Situation { n_carried, n_settled, .. } = self.situation;
+        Some(Question { doubt, answers, found, n_carried, n_settled })
+    }
+
+    pub fn answer(&mut self, answer: Answer) {
+        let answers = &mut self.situation.answers;
+        match answer {
+            Answer::Continue => answers.go_on = true,
+            Answer::New => answers.new = true,
+            Answer::Again => answers.again = true,
+        }
+    }
+
+    pub fn work(self) -> Result<Work, Fault> {
+        let (plan, answers) = (decide(&self.situation), self.situation.answers);
+        match (self.leads, plan) {
+            (_, Plan::Ask(..)) => Err(Fault::Unanswered),
+            (Leads::Rows(work), _) => Ok(Work { answers, ..work }),
+            (Leads::Name { found: Some(found), .. }, Plan::Here) => Ok(Work {
                 folder: found.folder,
                 outbox: found.outbox,
                 batch: found.info.name.clone(),
@@ -120,17 +111,66 @@ impl Wish<'_> {
                 met: Some(found.info),
                 left: None,
                 answers,
-            },
-            (_, found) => {
-                self.fresh(folder, &base, found.map(|it| identity(it.info.code, &it.info.name)), answers)?
+            }),
+            (Leads::Name { destination, found }, _) => {
+                let left = found.map(|it| identity(it.info.code, &it.info.name));
+                self.wish.fresh(destination, left, answers)
             }
-        })
+        }
+    }
+}
+
+impl Wish<'_> {
+    /// The search for a file that has rows of a batch which is here. `None`: it has none.
+    pub async fn by_rows(&self, ours: &Ours) -> Result<Option<Search<'_>>, Fault> {
+        if 1 < ours.by_batch.len() {
+            return Err(MergeError::SeveralBatches { n_batches: ours.by_batch.len() as u64 }.into());
+        }
+        let Some(work) = self.corrected(ours).await? else { return Ok(None) };
+        let situation = Situation {
+            now: Timestamp::now(),
+            met: None,
+            is_correction: true,
+            n_carried: ours.n_nameless,
+            n_settled: ours.n_settled,
+            is_sandbox: self.is_sandbox,
+            answers: self.answers,
+        };
+        Ok(Some(Search { wish: self, situation, leads: Leads::Rows(work) }))
+    }
+
+    /// The search for any other file.
+    pub async fn by_name(&self, destination: Destination, ours: &Ours) -> Result<Search<'_>, Fault> {
+        let now = Timestamp::now();
+        let base = &destination.base;
+        let found = self.choose(self.candidates(&destination.folder, base, now).await?, base, now);
+        let situation = Situation {
+            now,
+            met: found.as_ref().map(Candidate::met),
+            is_correction: false,
+            n_carried: ours.n_carried,
+            n_settled: ours.n_settled,
+            is_sandbox: self.is_sandbox,
+            answers: self.answers,
+        };
+        Ok(Search { wish: self, situation, leads: Leads::Name { destination, found } })
+    }
+
+    /// Where the file goes, if it has no rows of a batch which is here.
+    pub fn destination(&self) -> Result<Destination, Fault> {
+        let folder = self.folder()?;
+        let wanted = match (self.name, self.sheet.file.file_stem()) {
+            (Some(name), _) => name.to_owned(),
+            (None, _) if self.sheet.is_stdin() => return Err(missing("a name for the batch")),
+            (None, stem) => stem.map_or_else(|| "import".to_owned(), |it| it.to_string_lossy().into_owned()),
+        };
+        Ok(Destination { folder, base: names::safe(&wanted), wanted })
     }
 
     /// The batch that wrote the file, by its code: of an outbox near the file, else of the one that was
     /// named.
-    async fn corrected(&self, intake: &Intake) -> Result<Option<Work>, Failure> {
-        let Some(code) = intake.ours().batch() else { return Ok(None) };
+    async fn corrected(&self, ours: &Ours) -> Result<Option<Work>, Fault> {
+        let Some(code) = ours.batch() else { return Ok(None) };
         let folders = self.folders_near();
         let near = folders.iter().map(|it| Address::File(it.join(OUTBOX_FILE)));
         let named = self.database_url.map(address::at).transpose()?;
@@ -139,8 +179,8 @@ impl Wish<'_> {
             let info = match batch_of_code(&outbox, code).await {
                 Ok(info) => info,
                 // Another one may know it.
-                Err(failure) => {
-                    unreadable.get_or_insert(failure);
+                Err(fault) => {
+                    unreadable.get_or_insert(fault);
                     continue;
                 }
             };
@@ -174,37 +214,21 @@ impl Wish<'_> {
 
     /// Where the work folder of a file of ours may be: it lies in it, or was moved beside it.
     fn folders_near(&self) -> Vec<PathBuf> {
-        let parent = self.file.parent().unwrap_or(Path::new(""));
+        let parent = self.sheet.file.parent().unwrap_or(Path::new(""));
         let given = self.output.map(names::folders_of).unwrap_or_default();
         [parent.to_owned()].into_iter().chain(names::work_folders_in(parent)).chain(given).collect()
     }
 
-    fn folder(&self) -> Result<PathBuf, Failure> {
+    fn folder(&self) -> Result<PathBuf, Fault> {
         match self.output {
             Some(folder) => Ok(folder.to_owned()),
-            None if reading::is_stdin(self.file) => Err(missing("a folder for the results")),
-            None if self.is_sandbox => Ok(work_folder::sandbox_folder_of(self.file)),
-            None => Ok(work_folder::folder_of(self.file)),
+            None if self.sheet.is_stdin() => Err(missing("a folder for the results")),
+            None if self.is_sandbox => Ok(sandbox_folder_of(&self.sheet.file)),
+            None => Ok(folder_of(&self.sheet.file)),
         }
     }
 
-    /// What the batch is called, apart from its code.
-    fn base(&self, screen: &Screen) -> Result<String, Failure> {
-        let wanted = match (self.name, self.file.file_stem()) {
-            (Some(name), _) => name.to_owned(),
-            (None, _) if reading::is_stdin(self.file) => return Err(missing("a name for the batch")),
-            (None, stem) => stem.map_or_else(|| "import".to_owned(), |it| it.to_string_lossy().into_owned()),
-        };
-        let safe = names::safe(&wanted);
-        if safe != wanted.trim() {
-            screen.note(format!(
-                "the batch is called `{safe}`: spreadsheet programs make something else of `{wanted}`"
-            ));
-        }
-        Ok(safe)
-    }
-
-    fn outbox(&self, folder: &Path) -> Result<Address, Failure> {
+    fn outbox(&self, folder: &Path) -> Result<Address, Fault> {
         match self.database_url {
             Some(url) => Ok(address::at(url)?),
             None => Ok(Address::File(folder.join(OUTBOX_FILE))),
@@ -212,7 +236,7 @@ impl Wish<'_> {
     }
 
     /// The batches that the file may belong to, by their names.
-    async fn candidates(&self, folder: &Path, base: &str, now: Timestamp) -> Result<Vec<Candidate>, Failure> {
+    async fn candidates(&self, folder: &Path, base: &str, now: Timestamp) -> Result<Vec<Candidate>, Fault> {
         let mut found = Vec::new();
         let mut look: Option<Look> = None;
         let folders =
@@ -239,7 +263,7 @@ impl Wish<'_> {
                     read_only.close().await?;
                     continue;
                 }
-                none => none.insert(Look::at(self.source, self.reading)?.read()?),
+                none => none.insert(Look::of(self.sheet.open(Hashing::Sha256)?)?),
             };
             // Of a name that is used every week, not all that was ever imported is read.
             if self.database_url.is_some() {
@@ -279,23 +303,22 @@ impl Wish<'_> {
     /// A batch of its own.
     fn fresh(
         &self,
-        folder: PathBuf,
-        base: &str,
+        Destination { folder, base, .. }: Destination,
         left: Option<String>,
         answers: Answers,
-    ) -> Result<Work, Failure> {
+    ) -> Result<Work, Fault> {
         let (code, is_beside) = (names::random(), left.is_some());
         let is_taken = || ["results.csv", "summary.json"].iter().any(|it| folder.join(it).exists());
         let (batch, folder) = match self.database_url {
             Some(_) => {
                 let batch = match self.name {
-                    Some(_) if !is_beside => base.to_owned(),
-                    _ => names::shared(base, Timestamp::now(), code),
+                    Some(_) if !is_beside => base,
+                    _ => names::shared(&base, Timestamp::now(), code),
                 };
                 (batch, if is_taken() { names::folder_beside(&folder, code) } else { folder })
             }
-            None if is_beside => (names::beside(base, code), names::folder_beside(&folder, code)),
-            None => (base.to_owned(), folder),
+            None if is_beside => (names::beside(&base, code), names::folder_beside(&folder, code)),
+            None => (base, folder),
         };
         Ok(Work {
             outbox: self.outbox(&folder)?,
@@ -310,12 +333,12 @@ impl Wish<'_> {
     }
 }
 
-fn missing(what: &str) -> Failure {
-    Failure::new(Exit::Usage, format!("standard input needs {what}"), "add --batch NAME and -o DIR")
+fn missing(what: &'static str) -> Fault {
+    Fault::StdinNeeds { what }
 }
 
 /// `None`: no such outbox, or it has no such batch.
-async fn batch_of_code(outbox: &Address, code: BatchCode) -> Result<Option<BatchInfo>, Failure> {
+async fn batch_of_code(outbox: &Address, code: BatchCode) -> Result<Option<BatchInfo>, Fault> {
     if outbox.file().is_some_and(|it| !it.is_file()) {
         return Ok(None);
     }
@@ -338,9 +361,4 @@ impl Candidate {
             active_at: self.info.active_at,
         }
     }
-}
-
-/// What tells a batch from all others, whatever it is called and wherever it is moved.
-fn identity(code: Option<BatchCode>, name: &str) -> String {
-    code.map_or_else(|| name.to_owned(), |it| it.to_string())
 }

@@ -3,18 +3,23 @@
 
 use jiff::Timestamp;
 
-use super::ask::{self, Asking};
-use super::decide::Answer;
-use super::{Work, identity};
-use crate::cli::failure::Failure;
-use crate::cli::screen::Screen;
+use super::work::{Work, identity};
 use crate::delivery::OutboxError;
 use crate::outbox::AnyReader;
 use crate::registry::{Entry, Noted, REMEMBERED_FOR, Registry, RegistryError};
 
+/// What was imported before of the same rows.
+#[derive(Debug, Default)]
+pub struct Earlier {
+    /// The latest, to be asked about.
+    pub latest: Option<Entry>,
+    /// Why earlier ones may not be known.
+    pub error: Option<RegistryError>,
+}
+
 /// An import that is recognised elsewhere by its content, and is told of others.
-pub struct Recognition<'a> {
-    registry: &'a Registry,
+pub struct Recognition {
+    registry: Registry,
     entry: Entry,
     /// `--again`: whatever it was.
     is_again: bool,
@@ -24,60 +29,46 @@ pub struct Recognition<'a> {
     is_new: bool,
 }
 
-impl<'a> Recognition<'a> {
-    pub fn new(registry: &'a Registry, work: &Work, content: String, host: String, folder: String) -> Self {
+impl Recognition {
+    pub fn new(registry: Registry, work: &Work, content: String, host: String, folder: String) -> Self {
         let entry = Entry { at: Timestamp::now(), host, content, batch: work.identity(), folder };
         let told = work.left.iter().cloned().collect();
         Self { registry, entry, is_again: work.answers.again, told, is_new: false }
     }
 
-    /// Asks about what was imported before. `shared`: of the same outbox too.
-    pub async fn ask(
-        &mut self,
-        shared: Option<AnyReader<'_>>,
-        asking: &Asking<'_>,
-        screen: &Screen,
-    ) -> Result<(), Failure> {
+    /// What was imported before. `shared`: into the same outbox too.
+    pub async fn before(&mut self, shared: Option<AnyReader<'_>>) -> Result<Earlier, OutboxError> {
         let (mut found, error) = self.registry.find(&self.entry.host, &self.entry.content, self.entry.at);
-        if let Some(error) = error {
-            screen.warn(format!("{error}: what was imported before from elsewhere may not be recognised"));
-        }
         if let Some(reader) = shared {
             found.extend(self.imports_of(reader).await?);
         }
         // It was asked about when it came in, and goes on.
         if found.iter().any(|it| it.batch == self.entry.batch) {
             self.told.extend(found.into_iter().map(|it| it.batch));
-            return Ok(());
+            return Ok(Earlier { latest: None, error });
         }
-        self.tell(found, asking, screen)
+        Ok(Earlier { latest: self.untold(found), error })
     }
 
-    /// Asks about what somebody put into the same outbox since.
-    pub async fn ask_anew(
-        &mut self,
-        shared: AnyReader<'_>,
-        asking: &Asking<'_>,
-        screen: &Screen,
-    ) -> Result<(), Failure> {
+    /// What somebody put into the same outbox since.
+    pub async fn since(&mut self, shared: AnyReader<'_>) -> Result<Option<Entry>, OutboxError> {
         let found = self.imports_of(shared).await?;
-        self.tell(found, asking, screen)
+        Ok(self.untold(found))
     }
 
-    /// Notes it in the registry, before anything of it is sent; asks about what stands there since.
-    pub fn note(&mut self, asking: &Asking<'_>, screen: &Screen) -> Result<(), Failure> {
+    /// Notes it in the registry, before anything of it is sent; unless something stands there since, which is
+    /// to be asked about before it is noted.
+    pub fn note(&mut self) -> Result<Option<Entry>, RegistryError> {
         loop {
-            match self.add() {
-                Ok(Noted::New) => self.is_new = true,
-                Ok(Noted::Before) => {}
-                Ok(Noted::Untold(found)) => {
-                    self.tell(found, asking, screen)?;
-                    continue;
-                }
-                Err(error) => screen
-                    .warn(format!("{error}: the same rows, imported from elsewhere, will not be recognised")),
+            match self.registry.add(&self.entry, |it| self.told.contains(&it.batch))? {
+                Noted::New => self.is_new = true,
+                Noted::Before => {}
+                Noted::Untold(found) => match self.untold(found) {
+                    None => continue,
+                    earlier => return Ok(earlier),
+                },
             }
-            return Ok(());
+            return Ok(None);
         }
     }
 
@@ -86,10 +77,6 @@ impl<'a> Recognition<'a> {
         if self.is_new {
             let _ = self.registry.remove(&self.entry);
         }
-    }
-
-    fn add(&self) -> Result<Noted, RegistryError> {
-        self.registry.add(&self.entry, |it| self.told.contains(&it.batch))
     }
 
     async fn imports_of(&self, reader: AnyReader<'_>) -> Result<Vec<Entry>, OutboxError> {
@@ -103,13 +90,12 @@ impl<'a> Recognition<'a> {
             .collect())
     }
 
-    fn tell(&mut self, mut found: Vec<Entry>, asking: &Asking<'_>, screen: &Screen) -> Result<(), Failure> {
+    /// The latest of `found` that is to be asked about. Who is asked knows of all of them from then on; who
+    /// declines ends the import.
+    fn untold(&mut self, mut found: Vec<Entry>) -> Option<Entry> {
         found.retain(|it| it.batch != self.entry.batch && !self.told.contains(&it.batch));
-        let Some(latest) = found.iter().max_by_key(|it| it.at) else { return Ok(()) };
-        if !self.is_again {
-            asking.ask(&ask::again(latest), &[Answer::Again], screen)?;
-        }
+        let latest = found.iter().max_by_key(|it| it.at).cloned();
         self.told.extend(found.into_iter().map(|it| it.batch));
-        Ok(())
+        latest.filter(|_| !self.is_again)
     }
 }

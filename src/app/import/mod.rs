@@ -1,0 +1,15 @@
+//! An import in steps, between which a person may be asked.
+//!
+//! Its rows are *staged* ([`Staged`]): read, and merged as far as nobody minds. They are *taken in*
+//! ([`TakenIn`]) once a person has said yes; then they are delivered, and their results written. A dry run
+//! ([`rehearse`]) only tells what the first step would do.
+
+mod order;
+mod rehearse;
+mod staged;
+mod taken_in;
+
+pub use order::Order;
+pub use rehearse::rehearse;
+pub use staged::Staged;
+pub use taken_in::{Outcome, TakenIn};

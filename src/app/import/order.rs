@@ -1,0 +1,16 @@
+//! What an import is of.
+
+use crate::app::batches::Work;
+use crate::app::sheet::Sheet;
+use crate::app::target::Target;
+
+#[derive(Clone, Copy)]
+pub struct Order<'a> {
+    pub sheet: &'a Sheet,
+    pub work: &'a Work,
+    pub target: &'a Target,
+    pub verify_first: bool,
+    /// Workers share the outbox: nothing is taken in before a person was asked. They would open it, and what
+    /// was declined would stay. A file is nobody else's, and is merged at once.
+    pub is_shared: bool,
+}

@@ -1,0 +1,150 @@
+//! An import whose rows are in the outbox for good.
+
+use jiff::Timestamp;
+
+use super::order::Order;
+use crate::app::batches::Recognition;
+use crate::app::deliver::{self, Calm};
+use crate::app::fault::Fault;
+use crate::app::results::{self, Written};
+use crate::app::staging::ReadIn;
+use crate::app::work_folder::{self, Reserve};
+use crate::delivery::{Control, Ending, Halt, Policy, Reason, Watch};
+use crate::outbox::{AnyOutbox, AnyWorker, BatchId, BatchInfo, Counts, Halted, LEASE, Terms};
+use crate::report::{self, Summary};
+use crate::settings::{Sending, Stopping};
+
+pub struct TakenIn<'a> {
+    pub(super) order: Order<'a>,
+    pub(super) outbox: AnyOutbox,
+    pub read: ReadIn,
+    /// Rows that were opened before.
+    pub opened_before: u64,
+    /// Rows of the file, once it was merged. Another import of the batch has them since, if they are fewer
+    /// now.
+    pub(super) n_taken_in: u64,
+    pub(super) recognition: Option<Recognition>,
+    /// Given back at the end of the run, before its results are written.
+    pub(super) reserve: Option<Reserve>,
+    pub(super) calm: Calm,
+}
+
+/// What became of an import.
+pub struct Outcome {
+    pub info: BatchInfo,
+    /// Of the rows of the file; or of the whole batch, if another import took over some of them.
+    pub counts: Counts,
+    pub is_taken_over: bool,
+    /// What the outbox belongs to, once something was sent.
+    pub host: Option<String>,
+    pub written: Written,
+}
+
+impl TakenIn<'_> {
+    pub fn outbox(&self) -> &AnyOutbox {
+        &self.outbox
+    }
+
+    /// Takes the rows back: nothing of them is opened.
+    pub async fn withdraw(self) -> Result<(), Fault> {
+        let withdrawn = withdraw(&self.outbox, self.read.merged.batch).await;
+        if let Some(recognition) = &self.recognition {
+            recognition.forget();
+        }
+        withdrawn
+    }
+
+    /// Lets workers open the rows.
+    pub async fn release(&self) -> Result<(), Fault> {
+        Ok(self.outbox.release(self.read.merged.batch).await?)
+    }
+
+    /// How a run of it goes.
+    pub fn policy(&self, sending: &Sending, stopping: &Stopping) -> Policy {
+        let guards = deliver::limits(stopping, self.read.merged.counts.n_rows);
+        Policy { guards, ..deliver::policy(sending) }
+    }
+
+    /// The worker that delivers its rows.
+    pub async fn worker(&self, policy: &Policy) -> Result<AnyWorker<'_>, Fault> {
+        let terms = Terms { rate: policy.rate, lease: LEASE, timeout: self.order.target.timeout };
+        Ok(self.outbox.register("import", terms).await?)
+    }
+
+    /// Opens its rows, or the first `sample` of them; `watch` looks on.
+    pub async fn deliver(
+        &self,
+        worker: AnyWorker<'_>,
+        sample: Option<u64>,
+        policy: &Policy,
+        control: Control,
+        watch: &impl Watch,
+    ) -> Result<Ending, Fault> {
+        let Order { sheet, work, target, .. } = self.order;
+        let merged = &self.read.merged;
+        let queue = match sample {
+            Some(n) => worker.sample(merged.scope(), n).await?,
+            None => worker.queue(merged.scope()),
+        };
+        work_folder::clear(&work.folder, &sheet.file);
+        let mut ending = deliver::deliver(&worker, &queue, target, policy, control, watch).await?;
+        ending.stats.logins += self.calm.n_logins();
+        if let Some(recognition) = self.recognition.as_ref().filter(|_| ending.stats.posts == 0) {
+            recognition.forget();
+        }
+        if let Reason::Halted(
+            halt @ (Halt::SameRefusal { .. } | Halt::Forbidden { .. } | Halt::EchoLost { .. }),
+        ) = &ending.reason
+        {
+            self.outbox.halt(&merged.batch_name, &halt.to_string()).await?;
+        }
+        drop(queue);
+        deliver::leave(worker).await;
+        Ok(ending)
+    }
+
+    /// Writes the results of its batch, and counts what became of its rows.
+    pub async fn write_results(&mut self) -> Result<Outcome, Fault> {
+        drop(self.reserve.take());
+        let (folder, merged, reader) = (&self.order.work.folder, &self.read.merged, self.outbox.reader());
+        let info = reader.batch_info(&merged.batch_name).await?.ok_or(Fault::BatchGone)?;
+        // Of a disk that is full, the results need what the log took.
+        self.outbox.tidy().await;
+        work_folder::make_private(folder)?;
+        let guard = results::guard(self.order.sheet.reading.excel_safe);
+        let form = results::Form { source: &info.source, columns: &self.read.findings.columns, guard };
+        let written = results::write(reader, merged.results(), &form, folder).await?;
+        let mut counts = reader.counts(merged.scope()).await?;
+        let is_taken_over = counts.total() < self.n_taken_in;
+        if is_taken_over {
+            counts = reader.counts(merged.results()).await?;
+        }
+        Ok(Outcome { info, counts, is_taken_over, host: reader.host().await?, written })
+    }
+
+    /// Writes what the run came to beside the results, and notes it in the outbox if the run was complete.
+    pub async fn finish(&self, outcome: &Outcome, summary: &Summary) -> Result<(), Fault> {
+        report::write_summary(&self.order.work.folder.join("summary.json"), summary)?;
+        if outcome.counts.pending + outcome.counts.in_flight == 0 {
+            let json = serde_json::to_string(summary).unwrap_or_default();
+            self.outbox.finish_run(outcome.info.id, Timestamp::now(), &json).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether its batch was halted, and why.
+    pub async fn halted(&self) -> Result<Option<Halted>, Fault> {
+        let halted = self.outbox.reader().halted().await?;
+        Ok(halted.into_iter().find(|it| it.lote == self.read.merged.batch_name))
+    }
+
+    pub async fn close(self) -> Result<(), Fault> {
+        Ok(self.outbox.close().await?)
+    }
+}
+
+/// Cancels what was taken in and declined. It is released too: an earlier part of the batch may go on.
+pub(super) async fn withdraw(outbox: &AnyOutbox, batch: BatchId) -> Result<(), Fault> {
+    outbox.cancel(batch, Timestamp::now()).await?;
+    Ok(outbox.release(batch).await?)
+}

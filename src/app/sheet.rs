@@ -1,0 +1,96 @@
+//! The spreadsheet that was named, opened as often as it has to be read.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::fault::Fault;
+use crate::intake::{ColumnDoubt, Format, Hashing, Intake, IntakeOptions, Source};
+use crate::settings::Reading;
+use crate::ticket::Field;
+
+/// Whether FILE is standard input, `-` or by its names: it has no folder for results beside it, and is read
+/// once.
+pub fn is_stdin(file: &Path) -> bool {
+    ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].iter().any(|it| file.as_os_str() == *it)
+}
+
+/// FILE, for people.
+pub fn name_of(file: &Path) -> String {
+    if is_stdin(file) { "standard input".to_owned() } else { file.display().to_string() }
+}
+
+/// A spreadsheet, and how it is read.
+pub struct Sheet {
+    pub file: PathBuf,
+    pub reading: Reading,
+    source: Source,
+}
+
+impl Sheet {
+    /// One that is read once.
+    pub fn once(file: PathBuf, reading: Reading) -> Self {
+        let source = if is_stdin(&file) { Source::Stdin } else { Source::Path(file.clone()) };
+        Self { file, reading, source }
+    }
+
+    /// One that is read several times, one after the other: of standard input a copy is kept.
+    pub fn kept(file: PathBuf, reading: Reading) -> Result<Self, Fault> {
+        let once = Self::once(file, reading);
+        Ok(Self { source: once.source.kept()?, ..once })
+    }
+
+    /// Opens it and reads its header.
+    pub fn open(&self, hashing: Hashing) -> Result<Intake, Fault> {
+        let reading = &self.reading;
+        let options = IntakeOptions {
+            encoding: reading.encoding,
+            delimiter: reading.delimiter,
+            map: reading.map.clone(),
+            set: reading.set.clone(),
+            default_ddd: reading.default_ddd,
+            hashing,
+            hidden: reading.hidden.unwrap_or_default(),
+        };
+        Ok(Intake::open(&self.source, &options)?)
+    }
+
+    pub fn is_stdin(&self) -> bool {
+        is_stdin(&self.file)
+    }
+
+    /// Rows that nobody sees in it, if it was not said what becomes of them: to be asked, and to be opened
+    /// again once [`Self::reading`] says it.
+    pub fn n_hidden(&self, intake: &Intake) -> u64 {
+        match intake.summary().format {
+            Format::Workbook { n_hidden, .. } if self.reading.hidden.is_none() => n_hidden,
+            _ => 0,
+        }
+    }
+
+    /// What is not sure of the columns. The rows are read only if their header leaves it open.
+    pub fn doubts(&self) -> Result<Vec<ColumnDoubt>, Fault> {
+        let mut intake = self.open(Hashing::Off)?;
+        let mut doubts = intake.summary().doubts.clone();
+        if let Some(mut guess) = intake.guessed_service() {
+            while let Some(row) = intake.next_row()? {
+                if let Ok(parsed) = row.parse(&row.raw()) {
+                    guess.add(&parsed.ticket);
+                }
+            }
+            doubts.extend(guess.finish());
+        }
+        Ok(doubts)
+    }
+}
+
+/// The file's own names of the fields, for `problems.csv`.
+pub type ColumnNames = HashMap<String, String>;
+
+/// The columns that fields are read from, as the file calls them.
+pub fn column_names(intake: &Intake) -> ColumnNames {
+    let named = |field: Field| {
+        let name = field.name();
+        Some((name.to_owned(), intake.column_of(name)?.to_owned()))
+    };
+    Field::ALL.into_iter().filter_map(named).collect()
+}

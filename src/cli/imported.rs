@@ -1,0 +1,241 @@
+//! What is told of an import at its end.
+
+use jiff::Timestamp;
+
+use super::args::Import;
+use super::asking::when;
+use super::delivering::Run;
+use super::exit::{self, Exit};
+use super::failure::Failure;
+use super::halts;
+use super::results;
+use super::screen::Screen;
+use super::status;
+use super::summary;
+use super::typed::Typed;
+use crate::app::address::Led;
+use crate::app::batches::Work;
+use crate::app::import::{Outcome, TakenIn};
+use crate::app::results::n_needing_a_person;
+use crate::app::sheet::name_of;
+use crate::delivery::{Halt, Rate, Reason};
+use crate::outbox::Counts;
+use crate::report::{ERRORS, RESULTS, Summary};
+
+pub struct Imported<'a> {
+    pub args: &'a Import,
+    pub work: &'a Work,
+    pub started_at: Timestamp,
+    pub rate: Rate,
+    /// Of `--strict`.
+    pub is_refused: bool,
+    pub is_sandbox: bool,
+    /// How other commands find the batch.
+    pub led: Led<'a>,
+    pub batch: String,
+    pub opened_before: u64,
+    /// `None`: nothing had to be sent.
+    pub run: Option<Run>,
+}
+
+impl Imported<'_> {
+    /// Writes the files, tells the counts, and chooses the exit code.
+    pub async fn tell(&self, mut taken_in: TakenIn<'_>, screen: &Screen) -> Result<Exit, Failure> {
+        let outcome = taken_in.write_results().await?;
+        results::warn_of(&outcome.written, screen);
+        if outcome.is_taken_over {
+            screen.warn("another import took over rows of this one: counts are of the whole batch");
+        }
+        let (counts, run) = (&outcome.counts, self.run.as_ref());
+        let exit = match run {
+            _ if self.is_refused => Exit::File,
+            None => exit::of_counts(counts),
+            Some(run) if self.is_good_sample(run) => Exit::Done,
+            Some(run) if self.had_to_leave(run, counts) => Exit::Guard,
+            Some(run) => exit::of_run(&run.ending.reason, run.signal, counts),
+        };
+        let summary = self.summary(&taken_in, &outcome, exit);
+        taken_in.finish(&outcome, &summary).await?;
+        if screen.json {
+            screen.result_json(serde_json::to_string(&summary).unwrap_or_default());
+        }
+        if self.is_refused {
+            screen.fail(&Failure::new(
+                Exit::File,
+                format!("{} invalid rows, and --strict: {}", counts.invalid, self.sent_nothing()),
+                "problems.csv says what is wrong with them",
+            ));
+        }
+        if let Some(failure) = run.and_then(|it| self.why_ended(&it.ending.reason)) {
+            screen.fail(&failure);
+        }
+        if run.is_some_and(|it| self.had_to_leave(it, counts)) {
+            match taken_in.halted().await? {
+                Some(it) => {
+                    screen.err_or_log(status::halted(&it, self.led), status::halted_in_log(&it, self.led));
+                }
+                None => screen.err(format!(
+                    "rows wait behind unconfirmed rows of their services in other batches; `{}` looks for those",
+                    self.command("reconcile")
+                )),
+            }
+        }
+        self.tell_counts(counts, exit, screen);
+        if self.work.outbox.file().is_some() {
+            self.tell_of_others(outcome.info.counts.left().saturating_sub(counts.left()), screen);
+        }
+        taken_in.close().await?;
+        Ok(exit)
+    }
+
+    fn summary(&self, taken_in: &TakenIn<'_>, outcome: &Outcome, exit: Exit) -> Summary {
+        summary::of_run(summary::Facts {
+            batch: &outcome.info.name,
+            file: &name_of(&self.args.file),
+            sha256: &taken_in.read.sha256,
+            source: &outcome.info.source,
+            n_rows: taken_in.read.merged.counts.n_rows,
+            counts: &outcome.counts,
+            opened_before: self.opened_before,
+            started_at: self.started_at,
+            rate: self.rate,
+            stats: self.run.as_ref().map(|it| &it.ending.stats),
+            exit,
+            host: outcome.host.clone(),
+        })
+    }
+
+    /// Of a run that was refused: an earlier one may have opened some.
+    fn sent_nothing(&self) -> String {
+        match self.opened_before {
+            0 => "this run sent nothing".to_owned(),
+            n => format!("this run sent nothing, {n} rows were opened before"),
+        }
+    }
+
+    /// Another command for the batch.
+    fn command(&self, name: &str) -> String {
+        Typed::now().at(self.led, name, Some(&self.batch), &[])
+    }
+
+    /// The command for what was corrected in errors.csv.
+    fn corrected(&self) -> String {
+        Typed::now().with_file(&self.args.file, &self.work.folder.join(ERRORS)).again()
+    }
+
+    /// The command as it was typed, but of a file that has all its rows still: errors.csv by now has only
+    /// those that need somebody, and what was corrected there stands in the results.
+    fn typed(&self) -> Typed {
+        let (typed, errors) = (Typed::now(), self.work.folder.join(ERRORS));
+        match (self.args.file.canonicalize(), errors.canonicalize()) {
+            (Ok(file), Ok(errors)) if file == errors => self.of_all_rows(),
+            _ => typed,
+        }
+    }
+
+    /// The command for every row of the batch.
+    fn of_all_rows(&self) -> Typed {
+        Typed::now().with_file(&self.args.file, &self.work.folder.join(RESULTS))
+    }
+
+    /// Rows of the batch that this run had nothing to do with, and that no worker opens.
+    fn tell_of_others(&self, n_rows: u64, screen: &Screen) {
+        if 0 < n_rows {
+            screen.note(format!(
+                "hint: {n_rows} other rows of the batch wait to be opened or looked up; `{}` does that",
+                self.of_all_rows().without("sample")
+            ));
+        }
+    }
+
+    /// Why the run stopped itself, with the commands that go on.
+    fn why_ended(&self, reason: &Reason) -> Option<Failure> {
+        let failure = halts::why_ended(reason)?;
+        let typed = self.typed();
+        Some(match reason {
+            Reason::Halted(Halt::SameRefusal { .. } | Halt::TooManyErrors { .. }) => {
+                failure.with_hint(format!(
+                    "what was refused stays so until its row is another: correct it in errors.csv and run `{}`; or, once HubSoft takes it as it is, run `{}`. `{}` goes on with the rest",
+                    self.corrected(),
+                    self.command("retry"),
+                    typed.again(),
+                ))
+            }
+            Reason::Halted(Halt::Unavailable { .. } | Halt::Until | Halt::DiskFull) => {
+                failure.with_hint(format!("`{}` goes on where it stopped", typed.again()))
+            }
+            _ => failure,
+        })
+    }
+
+    /// Whether all that a sample took was opened.
+    fn is_good_sample(&self, run: &Run) -> bool {
+        let stats = &run.ending.stats;
+        let others = stats.rejected
+            + stats.failed
+            + stats.unconfirmed
+            + stats.conflicts
+            + stats.skipped
+            + stats.invalid;
+        self.args.sample.is_some() && run.ending.reason == Reason::Drained && others == 0
+    }
+
+    /// Whether rows are left that only a person can let go on.
+    fn had_to_leave(&self, run: &Run, counts: &Counts) -> bool {
+        let is_whole = self.args.sample.is_none() && run.ending.reason == Reason::Drained;
+        is_whole && 0 < counts.pending && counts.unconfirmed == 0
+    }
+
+    fn tell_counts(&self, counts: &Counts, exit: Exit, screen: &Screen) {
+        let real = if self.is_sandbox { "in the sandbox, nothing of it real: " } else { "" };
+        screen.note(format!("{real}{}", summary::in_words(counts)));
+        if let Some(info) = self.work.met.as_ref().filter(|_| 0 < self.opened_before) {
+            let now = counts.opened.saturating_sub(self.opened_before);
+            screen.note(format!(
+                "{} of them were opened before (last active on {}), {now} now",
+                self.opened_before,
+                when(info.active_at)
+            ));
+        }
+        screen.note(format!("results: {}", self.work.folder.join("results.csv").display()));
+        let n_in_doubt = counts.in_doubt + counts.in_flight;
+        if 0 < n_in_doubt && exit != Exit::Unconfirmed {
+            screen.note(format!(
+                "{n_in_doubt} rows may have been opened: do not open them by hand, the next run looks them up first"
+            ));
+        }
+        let typed = self.typed();
+        match exit {
+            Exit::Done if self.args.sample.is_some() && 0 < counts.pending => screen.note(format!(
+                "hint: look at the tickets in HubSoft; `{}` opens the rest",
+                typed.without("sample")
+            )),
+            Exit::NotAllOpened if n_needing_a_person(counts) == 0 => {
+                screen.note("hint: results.csv says why rows were skipped or withdrawn");
+                if 0 < counts.cancelled {
+                    let retry = Typed::now();
+                    let batch = &self.batch;
+                    let retry = retry.at(self.led, "retry", Some(batch), &["--state", "cancelled"]);
+                    screen.note(format!("hint: `{retry}` takes back that rows were withdrawn"));
+                }
+            }
+            Exit::NotAllOpened | Exit::File => screen.note(format!(
+                "hint: errors.csv has the rows that need you, problems.csv says what is wrong; fix them there and run `{}`",
+                self.corrected()
+            )),
+            Exit::Unconfirmed if counts.unconfirmed == 0 => screen.note(format!(
+                "hint: `{}` looks up the rows that may have been opened; do not open them by hand",
+                typed.again()
+            )),
+            Exit::Unconfirmed => screen.note(format!(
+                "hint: `{}` looks again for the {} rows that may have been opened",
+                self.command("reconcile"),
+                counts.unconfirmed
+            )),
+            Exit::Interrupted | Exit::Terminated => {
+                screen.note(format!("hint: `{}` goes on where this stopped", typed.again()));
+            }
+            _ => {}
+        }
+    }
+}
