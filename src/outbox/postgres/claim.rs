@@ -12,13 +12,14 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection};
 use tokio::time::Instant;
 
 use super::candidate::{Candidate, Look, backlog, candidates, unreadable};
-use super::error::{Trouble, all_of, refusal, standing};
+use super::error::{Trouble, all_of, refusal};
 use super::keys::ClaimKeys;
 use super::lately::is_silent;
 use super::lease::Worker;
 use super::parking::Stride;
 use super::piecewise::{Refusals, piecewise, within};
 use super::session::Access;
+use super::standing::{Stand, returning, standing};
 use super::values::{Time, text};
 use crate::delivery::{
     Backlog, CLAIM_AGE_MAX, Claim, ClaimRequest, Claimed, End, OutboxError, Refused, RowId,
@@ -314,13 +315,16 @@ async fn mark(
                   AND EXISTS (SELECT FROM mutirao.worker w
                                WHERE w.id = $2 AND clock_timestamp() + $4 < w.lease_until)
                   AND NOT EXISTS (SELECT FROM mutirao.worker s WHERE {})
-            RETURNING (o.state = {IN_FLIGHT} AND o.token = v.token AND o.worker = $2 AND o.claimed_at = $3
-                       AND o.sent_at IS NOT NULL AND {}) IS TRUE",
+            {}",
         begun("o", "$3 + $5"),
         is_silent(2),
-        is_begun("o", "v.is_post")
+        returning(&format!(
+            "o.state = {IN_FLIGHT} AND o.token = v.token AND o.worker = $2 AND o.claimed_at = $3
+             AND o.sent_at IS NOT NULL AND {}",
+            is_begun("o", "v.is_post")
+        ))
     );
-    let marked: Vec<bool> = sqlx::query_scalar(AssertSqlSafe(sql))
+    let marked: Vec<Stand> = sqlx::query_as(AssertSqlSafe(sql))
         .bind(claims.iter().map(|it| it.row.0).collect::<Vec<_>>())
         .bind(worker.id())
         .bind(Time(now))
@@ -335,37 +339,43 @@ async fn mark(
     if marked.is_empty() {
         return Err(worker.why_unmarked(conn).await?);
     }
-    all_of(claims.len(), standing(&marked))
+    all_of(claims.len(), standing(conn, &marked).await?)
 }
 
 async fn refuse(conn: &mut PgConnection, refusals: &[&Refused]) -> Result<(), OutboxError> {
-    let sql = "WITH v AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[])
+    let sql = format!(
+        "WITH v AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[])
                                         v(id, state, code, said, problems)),
                     told AS (UPDATE mutirao.record r SET problems = v.problems
                                FROM v JOIN mutirao.outbox o ON o.id = v.id WHERE r.id = o.record)
                UPDATE mutirao.outbox o
                   SET state = v.state, error_code = v.code, error_message = v.said, finished_at = clock_timestamp()
                  FROM v WHERE o.id = v.id
-            RETURNING (o.state = v.state) IS TRUE";
-    let refused: Vec<bool> = sqlx::query_scalar(sql)
+            {}",
+        returning("o.state = v.state")
+    );
+    let refused: Vec<Stand> = sqlx::query_as(AssertSqlSafe(sql))
         .bind(refusals.iter().map(|it| it.row.0).collect::<Vec<_>>())
         .bind(refusals.iter().map(|it| state_name(it.state)).collect::<Vec<_>>())
         .bind(refusals.iter().map(|it| text(&it.code)).collect::<Vec<_>>())
         .bind(refusals.iter().map(|it| text(&in_words(&it.problems)).into_owned()).collect::<Vec<_>>())
         .bind(refusals.iter().map(|it| json(&it.problems)).collect::<Vec<_>>())
-        .fetch_all(conn)
+        .fetch_all(&mut *conn)
         .await
         .trouble()?;
-    all_of(refusals.len(), standing(&refused))
+    all_of(refusals.len(), standing(conn, &refused).await?)
 }
 
 /// Writes services as plain digits, by which rows of one service are known.
 async fn rewrite(conn: &mut PgConnection, rows: &[(i64, i64)]) -> Result<(), OutboxError> {
     let (ids, services): (Vec<i64>, Vec<i64>) = rows.iter().copied().unzip();
-    let sql = "UPDATE mutirao.outbox o SET id_cliente_servico = v.service::text
-                 FROM unnest($1::bigint[], $2::bigint[]) v(id, service) WHERE o.id = v.id
-            RETURNING (o.id_cliente_servico = v.service::text) IS TRUE";
-    let asked = sqlx::query_scalar(sql).bind(ids).bind(services);
-    let rewritten: Vec<bool> = asked.fetch_all(conn).await.trouble()?;
-    all_of(rows.len(), standing(&rewritten))
+    let sql = format!(
+        "UPDATE mutirao.outbox o SET id_cliente_servico = v.service::text
+           FROM unnest($1::bigint[], $2::bigint[]) v(id, service) WHERE o.id = v.id
+         {}",
+        returning("o.id_cliente_servico = v.service::text")
+    );
+    let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(ids).bind(services);
+    let rewritten: Vec<Stand> = asked.fetch_all(&mut *conn).await.trouble()?;
+    all_of(rows.len(), standing(conn, &rewritten).await?)
 }

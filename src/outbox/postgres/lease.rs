@@ -12,10 +12,11 @@ use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::PgOutbox;
-use super::error::{Trouble, all_of, standing};
+use super::error::{Trouble, all_of};
 use super::keys::Keys;
 use super::piecewise::{PassedOver, piecewise};
 use super::session::{Access, in_time};
+use super::standing::{Stand, returning, standing};
 use super::values::{Time, text};
 use super::walk::Walk;
 use crate::delivery::{OutboxError, Rate};
@@ -315,11 +316,11 @@ async fn take_in(conn: &mut PgConnection, rows: &[i64], now: Option<Timestamp>) 
                                                              FROM mutirao.worker w WHERE w.id = o.worker)))";
     let sql = format!(
         "UPDATE mutirao.outbox o SET {}, available_at = coalesce($2, clock_timestamp()) WHERE o.id = ANY($1)
-         RETURNING ({}) IS TRUE",
+         {}",
         taken_in("o", since),
-        is_taken_in("o")
+        returning(&is_taken_in("o"))
     );
-    let asked = sqlx::query_scalar(AssertSqlSafe(sql)).bind(rows).bind(now.map(Time));
-    let taken: Vec<bool> = asked.fetch_all(conn).await.trouble()?;
-    all_of(rows.len(), standing(&taken))
+    let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(rows).bind(now.map(Time));
+    let taken: Vec<Stand> = asked.fetch_all(&mut *conn).await.trouble()?;
+    all_of(rows.len(), standing(conn, &taken).await?)
 }

@@ -36,6 +36,7 @@ mod share;
 mod sight;
 mod size;
 mod staging;
+mod standing;
 mod stop;
 mod values;
 mod walk;

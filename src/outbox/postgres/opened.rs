@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::error::{Trouble, standing};
+use super::error::Trouble;
 use super::fence::fenced;
+use super::standing::{Stand, returning, standing};
 use super::values::{list, text};
 use crate::delivery::{OpenedTicket, OutboxError, Settle};
 use crate::outbox::doubts::kept;
@@ -65,9 +66,12 @@ pub(super) async fn write_opened(
                  FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::int[], $8::text[])
                       v(id, token, protocolo, id_atendimento, ids_os, numeros_os, attempts, warning)
                 WHERE {}
-            RETURNING (o.state = {OPENED} AND o.token = v.token AND o.protocolo = v.protocolo
-                       AND o.id_atendimento = v.id_atendimento AND o.doubt_since IS NOT NULL) IS TRUE", kept("o", "clock_timestamp()"), fenced(9));
-    let done: Vec<bool> = sqlx::query_scalar(AssertSqlSafe(sql))
+            {}", kept("o", "clock_timestamp()"), fenced(9),
+        returning(&format!(
+            "o.state = {OPENED} AND o.token = v.token AND o.protocolo = v.protocolo
+             AND o.id_atendimento = v.id_atendimento AND o.doubt_since IS NOT NULL"
+        )));
+    let done: Vec<Stand> = sqlx::query_as(AssertSqlSafe(sql))
         .bind(rows.ids)
         .bind(rows.tokens)
         .bind(rows.protocolos)
@@ -77,10 +81,10 @@ pub(super) async fn write_opened(
         .bind(rows.attempts)
         .bind(rows.warnings)
         .bind(worker)
-        .fetch_all(conn)
+        .fetch_all(&mut *conn)
         .await
         .trouble()?;
-    Ok(standing(&done))
+    standing(conn, &done).await
 }
 
 /// Ids and numbers of service orders, as texts of arrays.

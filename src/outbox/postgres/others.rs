@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::error::{Trouble, standing};
+use super::error::Trouble;
 use super::fence::fenced;
 use super::opened::{count, lists};
+use super::standing::{Stand, returning, standing};
 use super::values::{Time, text};
 use crate::delivery::settle::After;
 use crate::delivery::{OutboxError, Settle, State};
@@ -87,14 +88,17 @@ pub(super) async fn write_others(
                       v(id, token, state, available_at, attempts, code, message, protocolo, id_atendimento,
                         ids_os, numeros_os, since, hubsoft_at, precaution, absences, last_absence, answered)
                 WHERE {}
-            RETURNING (o.state = v.state AND o.token = v.token
-                       AND o.available_at = coalesce(v.available_at, o.available_at)
-                       AND o.attempts = coalesce(v.attempts, o.attempts)
-                       AND o.protocolo IS NOT DISTINCT FROM v.protocolo
-                       AND o.id_atendimento IS NOT DISTINCT FROM v.id_atendimento
-                       AND (v.since IS NULL OR o.doubt_since IS NOT NULL)) IS TRUE",
-                decided("o", "v.state", |it| format!("v.{it}")), fenced(18));
-    let done: Vec<bool> = sqlx::query_scalar(AssertSqlSafe(sql))
+            {}",
+                decided("o", "v.state", |it| format!("v.{it}")), fenced(18),
+        returning(
+            "o.state = v.state AND o.token = v.token
+             AND o.available_at = coalesce(v.available_at, o.available_at)
+             AND o.attempts = coalesce(v.attempts, o.attempts)
+             AND o.protocolo IS NOT DISTINCT FROM v.protocolo
+             AND o.id_atendimento IS NOT DISTINCT FROM v.id_atendimento
+             AND (v.since IS NULL OR o.doubt_since IS NOT NULL)"
+        ));
+    let done: Vec<Stand> = sqlx::query_as(AssertSqlSafe(sql))
         .bind(rows.ids)
         .bind(rows.tokens)
         .bind(rows.states)
@@ -113,8 +117,8 @@ pub(super) async fn write_others(
         .bind(rows.last_absence)
         .bind(rows.answered)
         .bind(worker)
-        .fetch_all(conn)
+        .fetch_all(&mut *conn)
         .await
         .trouble()?;
-    Ok(standing(&done))
+    standing(conn, &done).await
 }

@@ -3,8 +3,9 @@
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::error::{Trouble, all_of, standing, unreadable};
+use super::error::{Trouble, all_of, unreadable};
 use super::opened::{count, lists};
+use super::standing::{Stand, returning, standing};
 use super::values::{Time, text};
 use super::write::{write, write_attempts};
 use crate::delivery::settle::{Found, Write};
@@ -94,7 +95,7 @@ async fn write_odd(
     to_write: Write<'_>,
 ) -> Result<(), OutboxError> {
     let row = settle.row.0;
-    let done: Result<Vec<bool>, _> = match to_write {
+    let done: Result<Vec<Stand>, _> = match to_write {
         Write::Nothing => return Ok(()),
         Write::Change => return write(conn, worker, std::iter::once(settle)).await,
         Write::Ticket { state, opening, attempts, warning, fault } => {
@@ -106,10 +107,11 @@ async fn write_odd(
                         warning = coalesce($8, warning), {},
                         error_code = $9, error_message = $10, finished_at = clock_timestamp()
                   WHERE id = $1
-              RETURNING (state = $2 AND protocolo = $3 AND id_atendimento = $4 AND doubt_since IS NOT NULL) IS TRUE",
-                kept("o", "clock_timestamp()")
+              {}",
+                kept("o", "clock_timestamp()"),
+                returning("state = $2 AND protocolo = $3 AND id_atendimento = $4 AND doubt_since IS NOT NULL")
             );
-            sqlx::query_scalar(AssertSqlSafe(sql))
+            sqlx::query_as(AssertSqlSafe(sql))
                 .bind(row)
                 .bind(state_name(state))
                 .bind(text(&opening.protocolo))
@@ -120,32 +122,37 @@ async fn write_odd(
                 .bind(warning.map(text))
                 .bind(fault.as_ref().map(|it| text(&it.code)))
                 .bind(fault.as_ref().map(|it| text(&it.message)))
-                .fetch_all(conn)
+                .fetch_all(&mut *conn)
                 .await
         }
         Write::Beside { id_atendimento, warning } => {
-            let sql = "UPDATE mutirao.outbox
-                          SET id_atendimento = coalesce($2, id_atendimento), warning = coalesce($3, warning)
-                        WHERE id = $1
-                    RETURNING (($2 IS NULL OR id_atendimento = $2) AND ($3 IS NULL OR warning = $3)) IS TRUE";
-            sqlx::query_scalar(sql).bind(row).bind(id_atendimento).bind(warning).fetch_all(conn).await
+            let sql = format!(
+                "UPDATE mutirao.outbox o
+                    SET id_atendimento = coalesce($2, id_atendimento), warning = coalesce($3, warning)
+                  WHERE id = $1
+              {}",
+                returning("($2 IS NULL OR id_atendimento = $2) AND ($3 IS NULL OR warning = $3)")
+            );
+            let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(row).bind(id_atendimento).bind(warning);
+            asked.fetch_all(&mut *conn).await
         }
         Write::Doubt => {
             let sql = format!(
                 "UPDATE mutirao.outbox o
                     SET {}, token = $3, worker = $4, sent_at = coalesce(o.sent_at, $2, clock_timestamp())
                   WHERE o.id = $1
-              RETURNING (state = {IN_DOUBT} AND token = $3 AND doubt_since IS NOT NULL) IS TRUE",
-                of_lost_claim("clock_timestamp()")
+              {}",
+                of_lost_claim("clock_timestamp()"),
+                returning(&format!("state = {IN_DOUBT} AND token = $3 AND doubt_since IS NOT NULL"))
             );
-            sqlx::query_scalar(AssertSqlSafe(sql))
+            sqlx::query_as(AssertSqlSafe(sql))
                 .bind(row)
                 .bind(settle.attempt.as_ref().map(|it| Time(it.at)))
                 .bind(settle.token.0)
                 .bind(worker)
-                .fetch_all(conn)
+                .fetch_all(&mut *conn)
                 .await
         }
     };
-    done.trouble().and_then(|done| all_of(1, standing(&done)))
+    all_of(1, standing(conn, &done.trouble()?).await?)
 }

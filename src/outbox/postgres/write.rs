@@ -2,10 +2,11 @@
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::error::{Trouble, all_of, standing};
+use super::error::{Trouble, all_of};
 use super::fence::fenced;
 use super::opened::{OpenedRows, write_opened};
 use super::others::{OtherRows, write_others};
+use super::standing::{Stand, returning, standing};
 use super::values::{Time, text};
 use crate::delivery::{Change, OutboxError, Settle};
 use crate::outbox::doubts::{is_taken_back, taken_back};
@@ -42,19 +43,19 @@ pub(super) async fn write<'a>(
                       SET {}, claimed_at = NULL, sent_at = CASE WHEN o.first_claim THEN NULL ELSE o.sent_at END
                      FROM unnest($1::bigint[], $2::bigint[]) v(id, token)
                     WHERE {}
-                RETURNING ({} AND o.token = v.token AND o.claimed_at IS NULL) IS TRUE",
+                {}",
             taken_back("o"),
             fenced(3),
-            is_taken_back("o")
+            returning(&format!("{} AND o.token = v.token AND o.claimed_at IS NULL", is_taken_back("o")))
         );
-        let done: Vec<bool> = sqlx::query_scalar(AssertSqlSafe(sql))
+        let done: Vec<Stand> = sqlx::query_as(AssertSqlSafe(sql))
             .bind(released)
             .bind(released_tokens)
             .bind(worker)
             .fetch_all(&mut *conn)
             .await
             .trouble()?;
-        n_released = standing(&done);
+        n_released = standing(conn, &done).await?;
     }
     let n_others = write_others(conn, worker, others).await?;
     all_of(n_settles, n_opened + n_released + n_others)

@@ -106,15 +106,31 @@ async fn what_somebody_holds_at_the_start_is_left_to_the_next_rescue() {
     assert!(ids(&claimed).contains(&rows[0]) && claimed.claims.iter().all(|it| it.doubt.is_some()));
 }
 
-/// What one row of a service meets in the database, before it is changed: `what`, in PL/pgSQL, in one
-/// `state`.
-async fn meets(it: &Fresh, state: &str, what: &str) {
+/// What one row of a service meets in the database when it is changed: what, in PL/pgSQL, in one `state`.
+async fn meets(it: &Fresh, state: &str, what: (When, &str)) {
+    meet(it, &format!("OLD.service = 3 AND OLD.state = '{state}'"), what).await;
+}
+
+async fn meet(it: &Fresh, which: &str, (when, what): (When, &str)) {
+    let (kind, when) = match when {
+        When::Before => ("", "BEFORE UPDATE ON mutirao.outbox"),
+        When::After => ("", "AFTER UPDATE ON mutirao.outbox"),
+        When::AtCommit => ("CONSTRAINT", "AFTER UPDATE ON mutirao.outbox DEFERRABLE INITIALLY DEFERRED"),
+    };
     let sql = format!(
         "CREATE FUNCTION public.meet() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN {what} END$$;
-         CREATE TRIGGER meet BEFORE UPDATE ON mutirao.outbox FOR EACH ROW
-             WHEN (OLD.service = 3 AND OLD.state = '{state}') EXECUTE FUNCTION public.meet()"
+         CREATE {kind} TRIGGER meet {when} FOR EACH ROW
+             WHEN ({which}) EXECUTE FUNCTION public.meet()"
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut it.sql().await).await.expect("it is made");
+}
+
+/// When a trigger fires.
+#[derive(Clone, Copy, Debug)]
+enum When {
+    Before,
+    After,
+    AtCommit,
 }
 
 /// As somebody's trigger may fail, or keep a row as it is.
@@ -133,36 +149,81 @@ const FALSIFIES: [&str; 2] = [
     "NEW.state := 'pending'; NEW.token := 0; NEW.doubt_since := NULL; RETURN NEW;",
 ];
 
+/// As it may do so once the row is written.
+const WRITES_BACK: [&str; 3] = [
+    "RAISE EXCEPTION 'not this one: %', OLD.nome;",
+    "IF pg_trigger_depth() = 1 THEN
+         UPDATE mutirao.outbox SET state = OLD.state, id_cliente_servico = OLD.id_cliente_servico WHERE id = OLD.id;
+     END IF;
+     RETURN NULL;",
+    "IF pg_trigger_depth() = 1 THEN
+         UPDATE mutirao.outbox SET state = 'pending', token = 0, doubt_since = NULL,
+                                   id_cliente_servico = OLD.id_cliente_servico
+          WHERE id = OLD.id;
+     END IF;
+     RETURN NULL;",
+];
+
+/// A row made another, before it is written and after.
+const CHANGES: [(When, &str); 4] = [
+    (When::Before, "RETURN OLD;"),
+    (When::Before, FALSIFIES[1]),
+    (When::After, WRITES_BACK[2]),
+    (When::AtCommit, WRITES_BACK[2]),
+];
+
+/// All of that.
+fn ills() -> impl Iterator<Item = (When, &'static str)> {
+    let before = REFUSALS.into_iter().chain(FALSIFIES).map(|it| (When::Before, it));
+    let after = [When::After, When::AtCommit].into_iter();
+    before.chain(after.flat_map(|when| WRITES_BACK.map(|it| (when, it))))
+}
+
 /// Seen: no worker claimed anything for as long as one row stood there; and one that was kept as it was
 /// without an error, or was changed into what it had been, was posted again and again.
 #[tokio::test]
 async fn a_row_that_cannot_be_claimed_is_passed_over() {
-    for what in REFUSALS.into_iter().chain(FALSIFIES) {
+    for what in ills() {
         let mut it = Fresh::new().await;
         let rows = it.insert(&(1..=9).map(valid).collect::<Vec<_>>()).await;
         meets(&it, "pending", what).await;
         let claimed = it.claim(want(7)).await.expect("it claims");
         let good: Vec<RowId> = rows.iter().copied().filter(|it| *it != rows[2]).collect();
-        assert_eq!(ids(&claimed), good[..7], "{what}: as many as were wanted");
+        assert_eq!(ids(&claimed), good[..7], "{what:?}: as many as were wanted");
         assert_eq!(it.state(rows[2]).await, State::Pending);
         let claimed = it.claim(want(9)).await.expect("it claims");
-        assert_eq!(ids(&claimed), good[7..], "{what}");
+        assert_eq!(ids(&claimed), good[7..], "{what:?}");
         let backlog = it.claim(want(9)).await.expect("it claims").backlog;
-        assert_eq!((backlog.pending, backlog.next_due), (true, None), "{what}: it is not waited for");
+        assert_eq!((backlog.pending, backlog.next_due), (true, None), "{what:?}: it is not waited for");
         it.execute("DROP FUNCTION public.meet() CASCADE").await;
         let next = register(&it.outbox).await;
         assert_eq!(
             ids(&next.queue(Scope::All).claim(want(9)).await.expect("it claims")),
             [rows[2]],
-            "{what}"
+            "{what:?}"
         );
+    }
+}
+
+/// As one may tell another program what becomes of rows. It is in nobody's way.
+#[tokio::test]
+async fn a_trigger_that_only_looks_on_keeps_nothing_from_being_claimed_and_settled() {
+    for when in [When::After, When::AtCommit] {
+        let mut it = Fresh::new().await;
+        let rows = it.insert(&(1..=4).map(valid).collect::<Vec<_>>()).await;
+        let what = "PERFORM pg_notify('others', NEW.state); RETURN NULL;";
+        meet(&it, "OLD.state <> NEW.state", (when, what)).await;
+        let claims = it.claim(want(9)).await.expect("it claims").claims;
+        assert_eq!(claims.iter().map(|it| it.row).collect::<Vec<_>>(), rows, "{when:?}");
+        let settles: Vec<Settle> = claims.iter().map(opened).collect();
+        assert_eq!(it.settle(&settles).await.expect("it settles"), [Settled::Written; 4], "{when:?}");
     }
 }
 
 /// Not even to say that it is invalid, or to write its service anew.
 #[tokio::test]
 async fn what_cannot_be_written_to_an_ill_row_keeps_no_other_from_its_turn() {
-    for what in REFUSALS.into_iter().chain(FALSIFIES) {
+    for what in ills() {
         for ill in ["telefone = 'none'", "id_cliente_servico = '03'"] {
             let mut it = Fresh::new().await;
             let rows = it.insert(&(1..=4).map(valid).collect::<Vec<_>>()).await;
@@ -170,8 +231,8 @@ async fn what_cannot_be_written_to_an_ill_row_keeps_no_other_from_its_turn() {
             sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut it.sql().await).await.expect("it is ill");
             meets(&it, "pending", what).await;
             let claimed = it.claim(want(9)).await.expect("it claims");
-            assert_eq!(ids(&claimed), [rows[0], rows[1], rows[3]], "{what} {ill}");
-            assert_eq!(claimed.refused.len(), 0, "{what} {ill}: nothing is told that was not written");
+            assert_eq!(ids(&claimed), [rows[0], rows[1], rows[3]], "{what:?} {ill}");
+            assert_eq!(claimed.refused.len(), 0, "{what:?} {ill}: nothing is told that was not written");
         }
     }
 }
@@ -201,19 +262,19 @@ async fn a_row_that_cannot_be_read_is_passed_over() {
 /// row stayed in flight, and the proof was gone.
 #[tokio::test]
 async fn an_outcome_that_the_database_will_not_have_is_kept_whatever_it_says() {
-    for what in REFUSALS.into_iter().chain(FALSIFIES) {
+    for what in ills() {
         let mut it = Fresh::new().await;
         it.insert(&(1..=4).map(valid).collect::<Vec<_>>()).await;
         let claims = it.claim(want(9)).await.expect("it claims").claims;
         meets(&it, "in_flight", what).await;
         let settles: Vec<Settle> = claims.iter().map(opened).collect();
-        assert_eq!(it.settle(&settles[2..3]).await.expect("it settles"), [Settled::Locked], "{what}");
+        assert_eq!(it.settle(&settles[2..3]).await.expect("it settles"), [Settled::Locked], "{what:?}");
         let became = it.settle(&settles).await.expect("it settles");
         let expected: Vec<_> =
             (0..4).map(|n| if n == 2 { Settled::Locked } else { Settled::Written }).collect();
-        assert_eq!(became, expected, "{what}");
+        assert_eq!(became, expected, "{what:?}");
         it.execute("DROP FUNCTION public.meet() CASCADE").await;
-        assert_eq!(it.settle(&settles).await.expect("it settles"), [Settled::Written; 4], "{what}");
+        assert_eq!(it.settle(&settles).await.expect("it settles"), [Settled::Written; 4], "{what:?}");
     }
 }
 
@@ -229,7 +290,7 @@ async fn no_outcome_counts_as_written_before_it_stands() {
         &|_| Change::Later { at: at(9), attempts: 1, doubt: Some(Doubt::since(at(9))), fault: None },
         &|_| Change::Unconfirmed { doubt: Doubt::since(at(9)), fault: fault() },
     ];
-    for what in ["RETURN OLD;"].into_iter().chain(FALSIFIES) {
+    for what in CHANGES {
         for change in changes {
             let mut it = Fresh::new().await;
             it.insert(&(1..=4).map(valid).collect::<Vec<_>>()).await;
@@ -239,11 +300,11 @@ async fn no_outcome_counts_as_written_before_it_stands() {
                 |it: &Claim| Settle { row: it.row, token: it.token, change: change(it), attempt: None };
             let settles: Vec<Settle> = claims.iter().map(settle).collect();
             let became = it.settle(&settles).await.expect("it settles");
-            assert_eq!(became[2], Settled::Locked, "{what} {:?}", settles[2].change);
-            assert_eq!(became[3], Settled::Written, "{what} {:?}", settles[3].change);
+            assert_eq!(became[2], Settled::Locked, "{what:?} {:?}", settles[2].change);
+            assert_eq!(became[3], Settled::Written, "{what:?} {:?}", settles[3].change);
             it.execute("DROP FUNCTION public.meet() CASCADE").await;
             let became = it.settle(&settles[2..3]).await.expect("it settles");
-            assert_eq!(became, [Settled::Written], "{what} {:?}", settles[2].change);
+            assert_eq!(became, [Settled::Written], "{what:?} {:?}", settles[2].change);
         }
     }
 }
@@ -251,7 +312,7 @@ async fn no_outcome_counts_as_written_before_it_stands() {
 /// Of a row that was taken in meanwhile.
 #[tokio::test]
 async fn a_late_proof_is_kept_until_it_stands() {
-    for what in REFUSALS.into_iter().chain(FALSIFIES) {
+    for what in ills() {
         let mut it = Fresh::new().await;
         let rows = it.insert(&(1..=4).map(valid).collect::<Vec<_>>()).await;
         let claims = it.claim(want(9)).await.expect("it claims").claims;
@@ -261,10 +322,10 @@ async fn a_late_proof_is_kept_until_it_stands() {
         let became = it.settle(&settles).await.expect("it settles");
         let expected: Vec<_> =
             (0..4).map(|n| if n == 2 { Settled::Locked } else { Settled::Written }).collect();
-        assert_eq!(became, expected, "{what}");
+        assert_eq!(became, expected, "{what:?}");
         it.execute("DROP FUNCTION public.meet() CASCADE").await;
-        assert_eq!(it.settle(&settles[2..3]).await.expect("it settles"), [Settled::Written], "{what}");
-        assert_eq!(it.state(rows[2]).await, State::Opened, "{what}");
+        assert_eq!(it.settle(&settles[2..3]).await.expect("it settles"), [Settled::Written], "{what:?}");
+        assert_eq!(it.state(rows[2]).await, State::Opened, "{what:?}");
     }
 }
 
@@ -287,32 +348,32 @@ async fn a_trigger_that_lets_nothing_through_is_no_rows_fault() {
 /// ever, its other rows too.
 #[tokio::test]
 async fn what_cannot_be_taken_in_keeps_no_other_row_in_flight() {
-    for what in REFUSALS.into_iter().chain(FALSIFIES) {
+    for what in ills() {
         let mut it = Fresh::new().await;
         let rows = it.insert(&(1..=4).map(valid).collect::<Vec<_>>()).await;
         it.claim(want(9)).await.expect("it claims");
         meets(&it, "in_flight", what).await;
-        assert_eq!(it.recover(at(2)).await.expect("it recovers"), 3, "{what}");
+        assert_eq!(it.recover(at(2)).await.expect("it recovers"), 3, "{what:?}");
         for (row, state) in rows.iter().zip([State::InDoubt, State::InDoubt, State::InFlight, State::InDoubt])
         {
-            assert_eq!(it.state(*row).await, state, "{what}");
+            assert_eq!(it.state(*row).await, state, "{what:?}");
         }
         it.insert(&[valid(8)]).await;
-        assert_eq!(it.claim(want(9)).await.expect("it goes on").claims.len(), 1, "{what}");
+        assert_eq!(it.claim(want(9)).await.expect("it goes on").claims.len(), 1, "{what:?}");
         // The row is a dead worker's now.
         for _ in 0..RENEWALS_BEFORE_RESCUE {
             it.worker.renew().await.expect("it renews");
         }
-        assert_eq!(it.worker.rescue().await.expect("it rescues what it can"), 0, "{what}");
+        assert_eq!(it.worker.rescue().await.expect("it rescues what it can"), 0, "{what:?}");
         it.execute("DROP FUNCTION public.meet() CASCADE").await;
-        assert_eq!(it.worker.rescue().await.expect("it rescues"), 1, "{what}");
+        assert_eq!(it.worker.rescue().await.expect("it rescues"), 1, "{what:?}");
     }
 }
 
 /// At the start of a run.
 #[tokio::test]
 async fn what_cannot_be_looked_at_again_or_pulled_in_keeps_no_other_waiting() {
-    for what in REFUSALS {
+    for what in REFUSALS.map(|it| (When::Before, it)) {
         let mut it = Fresh::new().await;
         let rows = it.insert(&(1..=4).map(valid).collect::<Vec<_>>()).await;
         let later = "UPDATE mutirao.outbox SET token = 1, available_at = '2100-01-01'";
@@ -320,7 +381,7 @@ async fn what_cannot_be_looked_at_again_or_pulled_in_keeps_no_other_waiting() {
         meets(&it, "pending", what).await;
         it.pull_in(at(1)).await.expect("it pulls in");
         for (n, row) in rows.iter().enumerate() {
-            assert_eq!(it.look(*row).await.available_at == at(1), n != 2, "{what}");
+            assert_eq!(it.look(*row).await.available_at == at(1), n != 2, "{what:?}");
         }
         it.execute(
             "DROP FUNCTION public.meet() CASCADE; UPDATE mutirao.outbox SET state = 'unconfirmed', doubt_since = now()",
@@ -329,7 +390,7 @@ async fn what_cannot_be_looked_at_again_or_pulled_in_keeps_no_other_waiting() {
         meets(&it, "unconfirmed", what).await;
         it.look_again(at(1)).await.expect("it looks again");
         for (n, row) in rows.iter().enumerate() {
-            assert_eq!(it.state(*row).await == State::InDoubt, n != 2, "{what}");
+            assert_eq!(it.state(*row).await == State::InDoubt, n != 2, "{what:?}");
         }
     }
 }
