@@ -32,11 +32,11 @@ BEGIN
            AND (p.oid IS DISTINCT FROM to_regprocedure('mutirao.wake_up()') OR p.prosecdef
                 OR btrim(p.prosrc, E' \n') <> $body$BEGIN PERFORM pg_catalog.pg_notify('mutirao', ''); RETURN NULL; END$body$)
         UNION ALL
-        SELECT 'trigger ' || t.tgname || ' of ' || c.oid::regclass FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+        SELECT format('trigger %I of %s', t.tgname, c.oid::regclass) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
          WHERE c.relnamespace = to_regnamespace('mutirao') AND NOT t.tgisinternal
            AND t.tgfoid IS DISTINCT FROM to_regprocedure('mutirao.wake_up()')
         UNION ALL
-        SELECT 'rule ' || r.rulename || ' of ' || c.oid::regclass FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+        SELECT format('rule %I of %s', r.rulename, c.oid::regclass) FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
          WHERE c.relnamespace = to_regnamespace('mutirao')) it(what);
     IF odd IS NOT NULL THEN
         RAISE EXCEPTION 'the schema mutirao holds what is not ours: %', odd

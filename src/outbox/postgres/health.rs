@@ -18,15 +18,15 @@ pub struct Health {
     pub not_ours: Option<String>,
 }
 
-/// What keeps a change from a row, or makes another of it. The printed roles ask for the same, and for
+/// What may keep a change from a row, or make another of it. The printed roles ask for the same, and for
 /// functions ([`super::ROLES`]).
-const NOT_OURS: &str = "SELECT string_agg(what, ', ' ORDER BY what) FROM (
+const NOT_OURS: &str = "
     SELECT format('trigger %I of %s', t.tgname, c.oid::regclass) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
      WHERE c.relnamespace = to_regnamespace('mutirao') AND NOT t.tgisinternal
        AND t.tgfoid IS DISTINCT FROM to_regprocedure('mutirao.wake_up()')
     UNION ALL
     SELECT format('rule %I of %s', r.rulename, c.oid::regclass) FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
-     WHERE c.relnamespace = to_regnamespace('mutirao')) it(what)";
+     WHERE c.relnamespace = to_regnamespace('mutirao')";
 
 /// What a worker cannot do without, and what somebody may hold a lock on for long.
 const TABLES: &str = "SELECT FROM mutirao.outbox, mutirao.batch, mutirao.pace, mutirao.worker LIMIT 0";
@@ -61,11 +61,23 @@ impl PgOutbox {
             "SELECT current_setting('server_version'),
                     NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off',
                     current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on',
-                    ({NOT_OURS})"
+                    (SELECT string_agg(what, ', ' ORDER BY what) FROM ({NOT_OURS}) it(what))"
         );
         let asked = sqlx::query_as(AssertSqlSafe(sql)).persistent(false);
         let (version, takes_writes, is_durable, not_ours) =
             asked.fetch_one(&mut *self.conn().await?).await.trouble()?;
         Ok(Health { version, takes_writes, is_durable, not_ours })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ROLES;
+    use super::NOT_OURS;
+
+    #[test]
+    fn the_printed_roles_look_for_the_same() {
+        let words = |it: &str| it.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words(ROLES).contains(&words(NOT_OURS)), "{NOT_OURS}");
     }
 }
