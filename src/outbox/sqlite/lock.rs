@@ -83,10 +83,20 @@ pub fn holder(database: &Path) -> Option<Holder> {
     file.take(SAID_MAX).read_to_string(&mut said).ok()?;
     let (pid, doing) = said.split_once('\n')?;
     let pid: u32 = pid.parse().ok()?;
-    let lives = rustix::process::test_kill_process(rustix::process::Pid::from_raw(i32::try_from(pid).ok()?)?);
+    lives(pid)?.then(|| Holder { pid, doing: doing.trim().to_owned() })
+}
+
+/// `None`: it is no number of a process.
+fn lives(pid: u32) -> Option<bool> {
+    let asked = rustix::process::test_kill_process(rustix::process::Pid::from_raw(i32::try_from(pid).ok()?)?);
+    // One that has ended keeps its number until somebody has asked how.
+    let has_ended = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // Behind the name, which may hold anything.
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
+    };
     // Another user's cannot be asked, but is there.
-    matches!(lives, Ok(()) | Err(rustix::io::Errno::PERM))
-        .then(|| Holder { pid, doing: doing.trim().to_owned() })
+    Some(matches!(asked, Ok(()) | Err(rustix::io::Errno::PERM)) && !has_ended())
 }
 
 impl Drop for FileLock {
@@ -118,3 +128,27 @@ const NETWORK_FILE_SYSTEMS: [(u64, &str); 11] = [
     (0x00c3_6400, "Ceph"),
     (0x0bd0_0bd0, "Lustre"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+    use super::*;
+
+    /// Seen: `status` said that it works, for as long as nobody had asked how it ended.
+    #[test]
+    fn a_process_that_has_ended_holds_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("outbox.db");
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        std::fs::write(path_of(&database), format!("{}\nopening\n", child.id())).unwrap();
+        assert_eq!(holder(&database).map(|it| it.pid), Some(child.id()));
+        drop(child.stdin.take());
+        let unasked = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(Pid::from_child(&child)), unasked).unwrap();
+        assert_eq!(holder(&database), None);
+        assert!(child.wait().unwrap().success());
+    }
+}
