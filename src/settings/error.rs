@@ -36,7 +36,7 @@ pub enum SettingsError {
     #[error("{key} is not set: needed to log in, unless HUBSOFT_TOKEN is given")]
     MissingSecret { key: String },
     #[error("{problem}")]
-    Contradiction { problem: &'static str, hint: &'static str },
+    Contradiction { problem: String, hint: &'static str },
 }
 
 impl SettingsError {

@@ -315,7 +315,12 @@ mod tests {
         assert_eq!(short.sending.connect_timeout.as_secs(), 2);
         assert_eq!(short.working.grace.as_secs(), 19);
         assert_eq!(worker(&["--grace", "1s"]).unwrap().working.grace.as_secs(), 1);
-        assert!(worker(&["--timeout", "5s", "--connect-timeout", "5s"]).is_err());
+        let refused = |flags: &[&str]| worker(flags).map(drop).unwrap_err();
+        assert_eq!(
+            refused(&["--timeout", "5s", "--connect-timeout", "7s"]),
+            "the timeout is 5s, and must be longer than the connect timeout, 7s"
+        );
+        assert!(refused(&["--timeout", "10m"]).starts_with("the timeout is 600s, and may be 540s at most"));
         assert_eq!(worker(&[]).unwrap().working.grace, crate::delivery::Policy::default().grace);
     }
 

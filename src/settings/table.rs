@@ -98,13 +98,17 @@ impl Group for Sending {
         let connect_timeout = connect_timeout.map_or(CONNECT_TIMEOUT.min(timeout / 2), Span::get);
         if timeout <= connect_timeout {
             return Err(SettingsError::Contradiction {
-                problem: "the timeout must be longer than the connect timeout",
+                problem: format!(
+                    "the timeout is {timeout:?}, and must be longer than the connect timeout, {connect_timeout:?}"
+                ),
                 hint: "raise --timeout, or lower --connect-timeout",
             });
         }
         if TIMEOUT_MAX < timeout {
             return Err(SettingsError::Contradiction {
-                problem: "the timeout may be nine minutes at most: a doubt begins when nobody waits any more",
+                problem: format!(
+                    "the timeout is {timeout:?}, and may be {TIMEOUT_MAX:?} at most: a doubt begins when nobody waits any more"
+                ),
                 hint: "lower --timeout",
             });
         }
