@@ -60,7 +60,7 @@ pub fn of_run(reason: &Reason, signal: Option<Signal>, counts: &Counts) -> Exit 
 /// The exit code that a halt calls for, whatever became of the rows.
 pub fn of_halt(halt: &Halt) -> Exit {
     match halt {
-        Halt::Unauthorized(_) | Halt::Forbidden { .. } => Exit::Denied,
+        Halt::Unauthorized(_) | Halt::Forbidden { .. } | Halt::OutboxDenied { .. } => Exit::Denied,
         Halt::NeverReached { .. } | Halt::OutboxUnavailable { n_posts: 0, .. } => Exit::Unreachable,
         Halt::OutboxBroken { .. } => Exit::Internal,
         Halt::Misconfigured(_)
@@ -129,6 +129,7 @@ mod tests {
             ),
             (halted(outbox_away(0)), None, invalid, Exit::Unreachable),
             (halted(outbox_away(1)), None, invalid, Exit::Guard),
+            (halted(Halt::OutboxDenied { message: String::new() }), None, unsure, Exit::Denied),
             (halted(Halt::OutboxBroken { message: String::new() }), None, unsure, Exit::Internal),
         ] {
             assert_eq!(of_run(&reason, signal, &counts), exit, "{reason:?} {counts:?}");

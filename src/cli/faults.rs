@@ -12,7 +12,7 @@ use crate::app::named::NAMES_TOLD_MAX;
 use crate::app::target::SANDBOX;
 use crate::delivery::OutboxError;
 use crate::intake::{Blame, IntakeError};
-use crate::outbox::{BindError, MergeError, OpenError, OpenFault, is_lack_of_rights, postgres};
+use crate::outbox::{BindError, MergeError, OpenError, OpenFault, postgres};
 use crate::report::ReportError;
 use crate::sandbox::BookFault;
 use crate::settings::SettingsError;
@@ -184,13 +184,14 @@ impl From<postgres::OpenError> for Failure {
 
 impl From<OutboxError> for Failure {
     fn from(error: OutboxError) -> Self {
-        use OutboxError::{Broken, Full, Unavailable};
-        if is_lack_of_rights(&error) {
-            let roles = Typed::now().other(&["migrate", "--print-roles"]);
-            let hint = format!("the owner of the schema grants it; `{roles}` prints what each role needs");
-            return Self::of(Exit::Usage, &error, hint);
-        }
+        use OutboxError::{Broken, Denied, Full, Unavailable};
         let (exit, hint) = match error {
+            Denied(_) => {
+                let roles = Typed::now().other(&["migrate", "--print-roles"]);
+                let hint =
+                    format!("the owner of the schema grants it; `{roles}` prints what each role needs");
+                return Self::of(Exit::Usage, &error, hint);
+            }
             Full(_) => {
                 (Exit::Guard, "free some space and run the same command again: it goes on where it stopped")
             }

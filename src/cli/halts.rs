@@ -32,6 +32,9 @@ pub fn halted(halt: &Halt) -> Failure {
         Halt::OutboxUnavailable { .. } => {
             "see that the database runs and is reached from here, then run the same command again: what may have been sent is looked up first".into()
         }
+        Halt::OutboxDenied { .. } => {
+            "have the owner of the schema grant it, then run the same command again: what may have been sent is looked up first".into()
+        }
         Halt::OutboxBroken { .. } => {
             "keep the outbox as it is, and look at the disk or the database; nothing more was sent".into()
         }

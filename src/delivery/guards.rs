@@ -52,6 +52,8 @@ pub enum Halt {
         /// What had left before.
         n_posts: u64,
     },
+    #[error("the outbox does not allow it: {message}")]
+    OutboxDenied { message: String },
     #[error("the outbox cannot be used: {message}")]
     OutboxBroken { message: String },
     #[error(

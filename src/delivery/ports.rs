@@ -173,6 +173,9 @@ pub enum OutboxError {
     /// It may work again later by itself.
     #[error("the outbox did not answer")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Whoever asks lacks a right, which the outbox's owner can give.
+    #[error("the outbox does not allow it")]
+    Denied(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Retrying will not help: damaged, or not ours.
     #[error("the outbox cannot be used")]
     Broken(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -23,7 +23,7 @@ pub use any::{Address, AnyOutbox, AnyReader, AnyStaging, AnyWorker, LEASE, OpenF
 #[cfg(feature = "inside")]
 pub use lately::{Lately, Said};
 pub use names::{kind_name, state_name, state_of};
-pub use postgres::{Health, PgOutbox, has_password, is_lack_of_rights};
+pub use postgres::{Health, PgOutbox, has_password};
 #[cfg(feature = "inside")]
 pub use sqlite::Reader;
 pub use sqlite::{OpenError, SqliteOutbox};

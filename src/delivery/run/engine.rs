@@ -158,6 +158,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
                     n_posts,
                 })
             }
+            OutboxError::Denied(cause) => Some(Halt::OutboxDenied { message: cause.to_string() }),
             OutboxError::Broken(cause) => Some(Halt::OutboxBroken { message: cause.to_string() }),
         }
     }

@@ -60,7 +60,7 @@ impl From<OutboxError> for OpenError {
     fn from(error: OutboxError) -> Self {
         match error {
             OutboxError::Unavailable(_) => Self::Unreachable(error),
-            OutboxError::Full(_) | OutboxError::Broken(_) => Self::Refused(error),
+            OutboxError::Full(_) | OutboxError::Denied(_) | OutboxError::Broken(_) => Self::Refused(error),
         }
     }
 }

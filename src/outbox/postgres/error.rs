@@ -107,6 +107,7 @@ pub(super) fn classify(error: sqlx::Error) -> OutboxError {
     };
     match &*code {
         "53100" => OutboxError::Full(said),
+        "42501" => OutboxError::Denied(said),
         // What a restart, a failover to a server that is read-only yet, a pooler or another session
         // does. `0A000` and `26000`: a prepared statement that a migration outdated, or a pooler lost.
         // `23505`: another settle names the same ticket at this moment; the next try sees whose it is.
@@ -128,7 +129,10 @@ pub(super) fn is_forbidden(error: &(dyn Error + 'static)) -> bool {
 /// What the database says against a row, if it may say nothing against another: somebody's trigger or
 /// constraint, a value, a lock, a damaged page. What is wrong with the connection or the server is of no row.
 pub(super) fn refusal(error: &OutboxError) -> Option<String> {
-    let (OutboxError::Full(why) | OutboxError::Unavailable(why) | OutboxError::Broken(why)) = error;
+    let (OutboxError::Full(why)
+    | OutboxError::Unavailable(why)
+    | OutboxError::Denied(why)
+    | OutboxError::Broken(why)) = error;
     if why.is::<Locked>() {
         return Some("another session holds it".to_owned());
     }

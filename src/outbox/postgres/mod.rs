@@ -55,7 +55,6 @@ pub use health::{Health, Ping};
 #[cfg(feature = "inside")]
 pub use lease::RENEWALS_BEFORE_RESCUE;
 pub use lease::Worker;
-pub use rights::is_lack_of_rights;
 pub use schema::{Migrated, ROLES, WakeUp, check, migrate, script};
 pub use staging::Staging;
 pub use work_queue::WorkQueue;

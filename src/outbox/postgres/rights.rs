@@ -59,12 +59,7 @@ async fn has(conn: &mut PgConnection, needed: &str) -> Result<(), OutboxError> {
     let Some((role, ..)) = found.first().cloned() else { return Ok(()) };
     let what = found.iter().map(|(_, on, may)| format!("{may} {on}")).collect();
     let grants = found.iter().map(|(_, on, may)| format!("GRANT {may} ON {on} TO {role}")).collect();
-    Err(OutboxError::Broken(Lacking { role, what, grants }.into()))
-}
-
-/// Whether the role lacks a right: only the owner of the schema can put that right.
-pub fn is_lack_of_rights(error: &OutboxError) -> bool {
-    is_forbidden(error) || error.source().is_some_and(|it| it.is::<Lacking>())
+    Err(OutboxError::Denied(Lacking { role, what, grants }.into()))
 }
 
 impl PgOutbox {

@@ -66,6 +66,33 @@ async fn a_worker_that_lacks_a_right_is_not_ready_and_says_which_grant_mends_it(
     it.drop_roles().await;
 }
 
+/// Seen: an internal error, by its exit code.
+#[tokio::test]
+async fn a_run_that_loses_a_right_in_its_midst_is_denied_and_says_which_grant_mends_it() {
+    let site = Site::new("latency=500ms");
+    let mut it = Roles::new(&site).await;
+    it.grant().await;
+    site.run_at(&it.url("owner"), &["migrate"]).expect(0);
+    it.grant().await;
+    let sql = "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone)
+               VALUES ('11001', 'Sem sinal', 'Ana', '37999112201')";
+    execute(&mut it.admin, sql.to_owned()).await;
+    let mut command = worker(&site, &it.url("worker"));
+    command.arg("--until-empty");
+    let worker = Site::start(command, "working for");
+    let began = Instant::now();
+    let sql = "SELECT state = 'in_flight' FROM mutirao.outbox";
+    while !sqlx::query_scalar::<_, bool>(sql).fetch_one(&mut it.admin).await.unwrap() {
+        assert!(began.elapsed() < LONG, "it claims nothing");
+    }
+    let role = it.name("worker");
+    execute(&mut it.admin, format!("REVOKE UPDATE ON mutirao.outbox FROM {role}")).await;
+    let (code, said) = worker.end();
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains(&format!("GRANT UPDATE ON mutirao.outbox TO {role}")), "{said}");
+    it.drop_roles().await;
+}
+
 /// Nobody asks it whether it is ready.
 #[tokio::test]
 async fn a_worker_that_lacks_a_right_at_its_start_says_so_and_goes_on_when_it_has_it() {
