@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::delivery::{Halt, OutboxError, RowId};
 use crate::hubsoft::{BaseUrlFault, SetupError};
 use crate::intake::IntakeError;
-use crate::outbox::{BindError, MergeError, OpenFault, RowDetails};
+use crate::outbox::{BindError, MergeError, OpenFault, ResolveError, RowDetails};
 use crate::printable;
 use crate::report::ReportError;
 use crate::sandbox::BookFault;
@@ -96,6 +96,17 @@ pub enum Fault {
     /// The copy of an outbox that a dry run works on.
     #[error(transparent)]
     Scratch(io::Error),
+    #[error("`{typed}` is in another outbox than `{first}`")]
+    OtherOutbox { typed: String, first: String },
+    #[error("`{typed}` is no protocolo")]
+    NoProtocolo { typed: String },
+    #[error(transparent)]
+    OtherService(OtherService),
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    #[error("{host} cannot be reached")]
+    HubSoftAway { host: String },
+
     #[error("no space is left in the folder `{}`", folder.display())]
     FolderFull { folder: PathBuf },
     #[error("cannot write to the folder `{}`: {error}", folder.display())]
@@ -114,6 +125,13 @@ pub enum Fault {
 
 fn listed(folders: &[PathBuf]) -> String {
     folders.iter().map(|it| it.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the ticket is of service {found}, the row of service {asked}")]
+pub struct OtherService {
+    pub found: i64,
+    pub asked: i64,
 }
 
 /// One of the rows that a name may mean.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::fault::{Fault, RowCalled};
 use super::names;
-use super::place::{Place, RowName};
+use super::place::{NamedRow, Place, RowName};
 use crate::delivery::RowId;
 use crate::outbox::{self, AnyReader, BatchInfo, RowDetails};
 
@@ -64,14 +64,11 @@ pub async fn latest(reader: AnyReader<'_>, place: &Place) -> Result<Option<Batch
     Ok(latest)
 }
 
-/// The one row that `names` lead to: all that `typed` may mean.
-pub async fn row_of(
-    reader: AnyReader<'_>,
-    names: &[(Place, RowName)],
-    typed: &str,
-) -> Result<RowDetails, Fault> {
+/// The one row that was named.
+pub async fn row_of(reader: AnyReader<'_>, named: &NamedRow) -> Result<RowDetails, Fault> {
+    let NamedRow { typed, meanings } = named;
     let (mut found, mut missed) = (Vec::<RowDetails>::new(), Vec::new());
-    for (place, name) in names {
+    for (place, name) in meanings {
         match rows_of(reader, place, name).await {
             Ok(rows) => found.extend(rows),
             // Another of the names may be that of a batch.
@@ -81,12 +78,12 @@ pub async fn row_of(
     }
     found.sort_by_key(|it| it.report.row.0);
     found.dedup_by_key(|it| it.report.row);
-    let typed = typed.to_owned();
+    let typed = typed.clone();
     match &found[..] {
-        [] if missed.len() == names.len() => Err(missed.swap_remove(0)),
-        [] => Err(Fault::NoRow { outbox: names[0].0.outbox.to_string(), typed }),
+        [] if missed.len() == meanings.len() => Err(missed.swap_remove(0)),
+        [] => Err(Fault::NoRow { outbox: named.place().outbox.to_string(), typed }),
         [_] => Ok(found.swap_remove(0)),
-        [one, other] if names.len() == 1 => {
+        [one, other] if meanings.len() == 1 => {
             // By the cell `referencia` each can be named alone.
             let batch = typed.rsplit_once(':').map_or(&*typed, |it| it.0);
             let rows = Box::new([one, other].map(|it| {

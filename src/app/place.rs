@@ -44,10 +44,19 @@ impl Place {
             _ => Led::Setting,
         }
     }
+}
 
-    /// Finds the one outbox that `typed` means, in `here`.
-    pub fn find(typed: Option<&str>, database_url: Option<&str>, here: &Path) -> Result<Self, Fault> {
-        let mut found = Self::all(typed, database_url, here)?;
+/// Where outboxes are looked for.
+pub struct Outboxes {
+    /// The one that a setting names. `None`: in work folders.
+    pub url: Option<String>,
+    pub here: PathBuf,
+}
+
+impl Outboxes {
+    /// The one outbox that `typed` means.
+    pub fn find(&self, typed: Option<&str>) -> Result<Place, Fault> {
+        let mut found = self.all(typed)?;
         match found.pop() {
             Some(only) if found.is_empty() => Ok(only),
             last => {
@@ -57,45 +66,42 @@ impl Place {
         }
     }
 
-    /// The outboxes that `typed` may mean; without it, all in `here`. At least one.
-    pub fn all(typed: Option<&str>, database_url: Option<&str>, here: &Path) -> Result<Vec<Self>, Fault> {
-        if let Some(url) = database_url {
+    /// The outboxes that `typed` may mean; without it, all that are here. At least one.
+    pub fn all(&self, typed: Option<&str>) -> Result<Vec<Place>, Fault> {
+        if let Some(url) = &self.url {
             let outbox = address::at(url)?;
             let folder = outbox.file().map(|it| it.parent().unwrap_or(Path::new("")).to_owned());
             let (batch, named) = (typed.map(str::to_owned), Named::Setting);
-            return Ok(vec![Self { folder, outbox, batch, named }]);
+            return Ok(vec![Place { folder, outbox, batch, named }]);
         }
-        let named = typed.map(|it| folders_of(&here.join(it))).unwrap_or_default();
+        let named = typed.map(|it| folders_of(&self.here.join(it))).unwrap_or_default();
         if !named.is_empty() {
-            return Ok(named.into_iter().map(|it| Self::in_folder(it, None)).collect());
+            return Ok(named.into_iter().map(|it| Place::in_folder(it, None)).collect());
         }
-        let mut folders = folders_in(here);
+        let mut folders = folders_in(&self.here);
         match (&mut folders[..], typed) {
-            ([only], _) => Ok(vec![Self::in_folder(std::mem::take(only), typed.map(str::to_owned))]),
+            ([only], _) => Ok(vec![Place::in_folder(std::mem::take(only), typed.map(str::to_owned))]),
             ([], Some(typed)) => Err(Fault::NoOutbox { typed: typed.to_owned() }),
             ([], None) => Err(Fault::NoWorkFolder),
             (_, Some(_)) => Err(Fault::SeveralOutboxes { folders }),
-            (_, None) => Ok(folders.into_iter().map(|it| Self::in_folder(it, None)).collect()),
+            (_, None) => Ok(folders.into_iter().map(|it| Place::in_folder(it, None)).collect()),
         }
     }
 
-    /// Finds the outbox of ROW (`BATCH:LINE`, or an id) and says which row. Names of batches and references
-    /// may have colons: these are all that it may be, of one outbox. At least one.
-    pub fn find_row(
-        typed: &str,
-        database_url: Option<&str>,
-        here: &Path,
-    ) -> Result<Vec<(Self, RowName)>, Fault> {
+    /// What `typed` may mean as the name of a row: `BATCH:LINE`, or an id. Names of batches and references
+    /// may have colons.
+    pub fn find_row(&self, typed: &str) -> Result<NamedRow, Fault> {
         let bad = || Fault::NoRowName { typed: typed.to_owned() };
+        let named = |meanings| NamedRow { typed: typed.to_owned(), meanings };
         if !typed.contains(':') {
             let id = typed.parse().map_err(|_| bad())?;
-            return Ok(vec![(Self::find(None, database_url, here)?, RowName::Id(id))]);
+            return Ok(named(vec![(self.find(None)?, RowName::Id(id))]));
         }
         let splits = typed.rmatch_indices(':').map(|(at, _)| (&typed[..at], &typed[at + 1..]));
         let splits = splits.filter(|(batch, name)| !batch.is_empty() && !name.is_empty()).take(SPLITS_MAX);
-        let (mut found, mut missed) = (Vec::<(Self, RowName)>::new(), None);
+        let (mut found, mut missed) = (Vec::<(Place, RowName)>::new(), None);
         for (batch, name) in splits {
-            match Self::find(Some(batch), database_url, here) {
+            match self.find(Some(batch)) {
                 Ok(place) if found.first().is_none_or(|it| it.0.outbox.file() == place.outbox.file()) => {
                     found.push((place, RowName::of_batch(name)));
                 }
@@ -104,9 +110,24 @@ impl Place {
             }
         }
         match missed {
-            _ if !found.is_empty() => Ok(found),
+            _ if !found.is_empty() => Ok(named(found)),
             missed => Err(missed.unwrap_or_else(bad)),
         }
+    }
+}
+
+/// What a person typed for a row.
+#[derive(Clone, Debug)]
+pub struct NamedRow {
+    pub typed: String,
+    /// All that it may be, of one outbox. At least one.
+    pub meanings: Vec<(Place, RowName)>,
+}
+
+impl NamedRow {
+    /// Where its outbox is.
+    pub fn place(&self) -> &Place {
+        &self.meanings[0].0
     }
 }
 
@@ -158,17 +179,18 @@ mod tests {
     #[test]
     fn a_batch_is_found_by_its_name_its_spreadsheet_or_its_folder() {
         let here = tempfile::tempdir().unwrap();
+        let outboxes = Outboxes { url: None, here: here.path().to_owned() };
         let folder = here.path().join("queda.mutirao");
         std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join(OUTBOX_FILE), "").unwrap();
         for typed in [Some("queda"), Some("queda.csv"), Some("queda.mutirao"), None] {
-            let place = Place::find(typed, None, here.path()).unwrap();
+            let place = outboxes.find(typed).unwrap();
             let outbox = place.outbox.file().map(Path::to_owned);
             let found = (place.folder, outbox, place.batch);
             assert_eq!(found, (Some(folder.clone()), Some(folder.join(OUTBOX_FILE)), None), "{typed:?}");
         }
         // A batch of another name (`--batch`) in the only outbox there is.
-        let place = Place::find(Some("novembro"), None, here.path()).unwrap();
+        let place = outboxes.find(Some("novembro")).unwrap();
         assert_eq!(place.batch.as_deref(), Some("novembro"));
 
         // The sandbox's, only where it is named or the only one.
@@ -176,11 +198,11 @@ mod tests {
         std::fs::create_dir(&sandbox).unwrap();
         std::fs::write(sandbox.join(OUTBOX_FILE), "").unwrap();
         for (typed, expected) in [("queda", &folder), ("queda.csv", &folder), ("queda.sandbox", &sandbox)] {
-            let place = Place::find(Some(typed), None, here.path()).unwrap();
+            let place = outboxes.find(Some(typed)).unwrap();
             assert_eq!(place.folder.as_ref(), Some(expected), "{typed}");
         }
         std::fs::rename(&folder, here.path().join("away")).unwrap();
-        assert_eq!(Place::find(Some("queda.csv"), None, here.path()).unwrap().folder, Some(sandbox));
+        assert_eq!(outboxes.find(Some("queda.csv")).unwrap().folder, Some(sandbox));
         std::fs::rename(here.path().join("away"), &folder).unwrap();
 
         // Batches beside it (`--new`): each by its name or its folder, and the sheet is of all of them.
@@ -189,26 +211,23 @@ mod tests {
         std::fs::create_dir(&beside).unwrap();
         std::fs::write(beside.join(OUTBOX_FILE), "").unwrap();
         for typed in [format!("queda-{code}"), format!("queda.{code}.mutirao"), format!("queda.{code}")] {
-            let place = Place::find(Some(&typed), None, here.path()).unwrap();
+            let place = outboxes.find(Some(&typed)).unwrap();
             assert_eq!(place.folder.as_ref(), Some(&beside), "{typed}");
         }
-        assert_eq!(
-            Place::find(Some("queda.mutirao"), None, here.path()).unwrap().folder,
-            Some(folder.clone())
-        );
+        assert_eq!(outboxes.find(Some("queda.mutirao")).unwrap().folder, Some(folder.clone()));
         for typed in ["queda", "queda.csv"] {
-            let refused = Place::find(Some(typed), None, here.path()).unwrap_err().to_string();
+            let refused = outboxes.find(Some(typed)).unwrap_err().to_string();
             assert!(refused.contains("queda.mutirao") && refused.contains(&*code.to_string()), "{refused}");
-            assert_eq!(Place::all(Some(typed), None, here.path()).unwrap().len(), 2);
+            assert_eq!(outboxes.all(Some(typed)).unwrap().len(), 2);
         }
         std::fs::remove_dir_all(&beside).unwrap();
 
         let other = here.path().join("outra.mutirao");
         std::fs::create_dir(&other).unwrap();
         std::fs::write(other.join(OUTBOX_FILE), "").unwrap();
-        let refused = Place::find(None, None, here.path());
+        let refused = outboxes.find(None);
         assert!(matches!(refused, Err(Fault::SeveralOutboxes { .. })), "{refused:?}");
-        assert!(Place::find(Some("queda"), None, here.path()).is_ok());
+        assert!(outboxes.find(Some("queda")).is_ok());
     }
 
     #[test]
@@ -216,7 +235,8 @@ mod tests {
         assert_eq!(address::at("sqlite:/var/x.db").unwrap().file(), Some(Path::new("/var/x.db")));
         assert_eq!(address::at("sqlite://x.db").unwrap().file(), Some(Path::new("x.db")));
         for url in ["postgres://user:hunter2@db/x", "postgresql://user:hunter2@db/x"] {
-            let place = Place::find(Some("queda"), Some(url), Path::new(".")).unwrap();
+            let outboxes = Outboxes { url: Some(url.to_owned()), here: ".".into() };
+            let place = outboxes.find(Some("queda")).unwrap();
             assert_eq!((&place.folder, place.batch.as_deref()), (&None, Some("queda")));
             assert!(!format!("{place:?} {}", place.outbox).contains("hunter2"));
         }
@@ -226,10 +246,9 @@ mod tests {
 
     #[test]
     fn a_row_is_a_line_of_a_batch_or_an_id() {
-        let url = Some("sqlite:x.db");
-        let here = Path::new(".");
+        let outboxes = Outboxes { url: Some("sqlite:x.db".to_owned()), here: ".".into() };
         let names = |typed: &str| {
-            let found = Place::find_row(typed, url, here).unwrap().into_iter();
+            let found = outboxes.find_row(typed).unwrap().meanings.into_iter();
             found.map(|(place, name)| (place.batch.unwrap_or_default(), name)).collect::<Vec<_>>()
         };
         let named = |batch: &str, name| (batch.to_owned(), name);
@@ -240,7 +259,7 @@ mod tests {
         assert_eq!(names("a:b:7"), [named("a:b", RowName::Line(7)), named("a", reference("b:7"))]);
         assert_eq!(names(&":x".repeat(99)).len(), SPLITS_MAX);
         for bad in ["queda:", "queda", ":b", ":b:", ""] {
-            let refused = Place::find_row(bad, url, here);
+            let refused = outboxes.find_row(bad);
             assert!(matches!(refused, Err(Fault::NoRowName { .. })), "{bad}: {refused:?}");
         }
     }

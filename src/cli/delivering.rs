@@ -7,7 +7,7 @@ pub use super::halts::why_ended;
 use super::progress::Progress;
 use super::screen::Screen;
 use crate::app::deliver;
-pub use crate::app::deliver::{Calm, leave, policy};
+pub use crate::app::deliver::{leave, policy};
 use crate::app::fault::Fault;
 pub use crate::app::target::Target;
 use crate::delivery::{Control, Ending, Outbox, Policy, Watch};

@@ -10,9 +10,9 @@ use crate::app::address::Led;
 use crate::app::fault::Fault;
 use crate::app::named::NAMES_TOLD_MAX;
 use crate::app::target::SANDBOX;
-use crate::delivery::OutboxError;
+use crate::delivery::{OutboxError, State};
 use crate::intake::{Blame, IntakeError};
-use crate::outbox::{BindError, MergeError, OpenError, OpenFault, postgres};
+use crate::outbox::{BindError, MergeError, OpenError, OpenFault, ResolveError, postgres};
 use crate::report::ReportError;
 use crate::sandbox::BookFault;
 use crate::settings::SettingsError;
@@ -28,6 +28,7 @@ impl From<Fault> for Failure {
             Fault::Report(error) => return error.into(),
             Fault::Intake(error) => return error.into(),
             Fault::Merge(error) => return error.into(),
+            Fault::Resolve(error) => return error.into(),
             Fault::Halted(halt) => return halted(&halt),
             Fault::Setup(ref error) => (Exit::Usage, error.hint().to_owned()),
             Fault::Sandbox(_) => (Exit::Internal, "the sandbox needs a free port on 127.0.0.1".to_owned()),
@@ -81,6 +82,22 @@ impl From<Fault> for Failure {
                 let [one, other] = &**rows;
                 (Exit::Usage, format!("write `{}` for the first, `{}` for the second", one.name, other.name))
             }
+            Fault::OtherOutbox { .. } => {
+                (Exit::Usage, "give the rows of each outbox in a command of their own".to_owned())
+            }
+            Fault::NoProtocolo { ref typed } if typed.contains(['E', 'e', ',', '.']) => {
+                (Exit::Usage, "a spreadsheet has rounded it; copy it from the ticket in HubSoft".to_owned())
+            }
+            Fault::NoProtocolo { .. } => {
+                (Exit::Usage, "it has 15 to 20 digits; copy it from the ticket in HubSoft".to_owned())
+            }
+            Fault::OtherService(_) => {
+                (Exit::Usage, "look for the ticket of the row's own service".to_owned())
+            }
+            Fault::HubSoftAway { .. } => (
+                Exit::Unreachable,
+                "check HUBSOFT_URL, the network, a proxy or firewall between, and HUBSOFT_CA_FILE for an own authority".to_owned(),
+            ),
             Fault::OtherHost { ref bound, .. } if bound == SANDBOX => (
                 Exit::Usage,
                 "what it says was opened is not real; give another folder with -o DIR, or another database".to_owned(),
@@ -121,6 +138,24 @@ impl From<Fault> for Failure {
             ),
         };
         Self::of(exit, &fault, hint)
+    }
+}
+
+impl From<ResolveError> for Failure {
+    fn from(error: ResolveError) -> Self {
+        let hint = match error {
+            ResolveError::Outbox(error) => return error.into(),
+            ResolveError::NotUnsettled { state, .. } if state != State::InFlight => {
+                let show = Typed::now().other(&["show", "ROW"]);
+                return Self::of(Exit::Usage, &error, format!("`{show}` tells what became of it"));
+            }
+            ResolveError::Unknown { .. } => "results.csv has the lines of all rows, in the column `line`",
+            ResolveError::NotUnsettled { .. } => "it is being looked up just now: try again in a minute",
+            ResolveError::Taken { .. } | ResolveError::OtherRows { .. } => {
+                "one ticket is of one row: copy the protocolo from the ticket in HubSoft"
+            }
+        };
+        Self::of(Exit::Usage, &error, hint)
     }
 }
 

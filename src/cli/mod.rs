@@ -43,12 +43,12 @@ mod worker;
 mod written;
 
 use std::panic::{self, AssertUnwindSafe};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::app::place::Place;
+use crate::app::place::Outboxes;
 use crate::printable;
 use crate::report;
 use crate::settings::{Environment, Sources};
@@ -136,10 +136,9 @@ fn run(
     })?;
     let done = runtime.block_on(async {
         let sources = || Ok::<_, Failure>(Sources::load(environment, global.config.as_deref())?);
-        // The outbox that a command is about, in the current folder.
-        let url = |sources: &Sources| Ok::<_, Failure>(sources.resolve(&global.database)?.url);
-        let place = |sources: &Sources, batch: Option<&str>| {
-            Ok::<_, Failure>(Place::find(batch, url(sources)?.as_deref(), Path::new(""))?)
+        let outboxes = |sources: &Sources| {
+            let url = sources.resolve(&global.database)?.url;
+            Ok::<_, Failure>(Outboxes { url, here: PathBuf::new() })
         };
         match command {
             Command::Import(args) => import::import(args, &sources()?, global, screen).await,
@@ -147,36 +146,32 @@ fn run(
             Command::Enqueue(args) => enqueue::enqueue(args, &sources()?, global, screen).await,
             Command::Template { file } => template::template(file.as_deref(), screen),
             Command::Status { batch } => {
-                let places = Place::all(batch.as_deref(), url(&sources()?)?.as_deref(), Path::new(""))?;
-                status::status(&places, screen).await
+                status::status(&outboxes(&sources()?)?.all(batch.as_deref())?, screen).await
             }
-            Command::Show { row } => {
-                let names = Place::find_row(&row, url(&sources()?)?.as_deref(), Path::new(""))?;
-                show::show(&names, &row, screen).await
-            }
+            Command::Show { row } => show::show(&outboxes(&sources()?)?.find_row(&row)?, screen).await,
             Command::Export { batch, output, excel_safe } => {
-                let place = place(&sources()?, batch.as_deref())?;
+                let place = outboxes(&sources()?)?.find(batch.as_deref())?;
                 export::export(&place, &output, excel_safe, screen).await
             }
             Command::Reconcile { batch, settings } => {
                 let sources = sources()?;
                 let sending = sources.resolve(&settings)?;
-                let desk = reconcile::Desk::new(global, &sources, screen)?;
-                desk.reconcile(batch.as_deref(), &sending, &sources).await
+                let place = outboxes(&sources)?.find(batch.as_deref())?;
+                reconcile::reconcile(&place, batch.as_deref(), &sending, &sources, screen).await
             }
             Command::Resolve(args) => {
                 let sources = sources()?;
                 let sending = sources.resolve(&args.settings)?;
-                reconcile::Desk::new(global, &sources, screen)?.resolve(&args, &sending, &sources).await
+                resolve::resolve(&args, &outboxes(&sources)?, &sending, &sources, screen).await
             }
             Command::Retry { batch, state } => {
-                retry::retry(&place(&sources()?, batch.as_deref())?, &state, screen).await
+                retry::retry(&outboxes(&sources()?)?.find(batch.as_deref())?, &state, screen).await
             }
             Command::Cancel { batch } => {
-                cancel::cancel(&place(&sources()?, Some(&batch))?, &batch, screen).await
+                cancel::cancel(&outboxes(&sources()?)?.find(Some(&batch))?, &batch, screen).await
             }
             Command::Purge { batch, older_than } => {
-                purge::purge(&place(&sources()?, batch.as_deref())?, older_than, screen).await
+                purge::purge(&outboxes(&sources()?)?.find(batch.as_deref())?, older_than, screen).await
             }
             Command::Migrate(args) => migrate::migrate(&args, sources, global, screen).await,
             Command::Worker(args) => worker::worker(&args, &sources()?, global, screen).await,
@@ -184,7 +179,7 @@ fn run(
                 pause::pause(&database::named(global, &sources()?)?, &reason, screen).await
             }
             Command::Resume { lote: Some(lote) } => {
-                resume::resume_lote(&place(&sources()?, Some(&lote))?, screen).await
+                resume::resume_lote(&outboxes(&sources()?)?.find(Some(&lote))?, screen).await
             }
             Command::Resume { lote: None } => {
                 pause::resume(&database::named(global, &sources()?)?, screen).await

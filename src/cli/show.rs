@@ -7,15 +7,14 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
 use crate::app;
-use crate::app::place::{Place, RowName};
+use crate::app::place::NamedRow;
 use crate::delivery::{AttemptKind, State};
 use crate::outbox::{RowDetails, kind_name, state_name};
 use crate::printable::{self, LINE_CHARS_MAX};
 use crate::ticket::{self, Field, RawTicket};
 
-/// `names`: all that `row` may mean.
-pub async fn show(names: &[(Place, RowName)], row: &str, screen: &Screen) -> Result<Exit, Failure> {
-    let details = app::show(names, row).await?;
+pub async fn show(name: &NamedRow, screen: &Screen) -> Result<Exit, Failure> {
+    let details = app::show(name).await?;
     if screen.json {
         screen.result_json(as_json(&details).to_string());
     } else {

@@ -19,13 +19,13 @@ mod stored;
 mod which;
 mod words;
 
-pub use any::{Address, AnyOutbox, AnyReader, AnyStaging, AnyWorker, LEASE, OpenFault, Ping, ReadOnlyOutbox};
+pub use any::{Address, AnyOutbox, AnyReader, AnyStaging, AnyWorker, LEASE, OpenFault, Ping};
 #[cfg(feature = "inside")]
 pub use lately::{Lately, Said};
 pub use names::{kind_name, state_name, state_of};
 pub use postgres::{Health, PgOutbox, has_password};
+pub use sqlite::OpenError;
 #[cfg(feature = "inside")]
-pub use sqlite::Reader;
-pub use sqlite::{OpenError, SqliteOutbox};
+pub use sqlite::{Reader, SqliteOutbox};
 pub use stored::Page;
 pub use words::*;

@@ -39,7 +39,6 @@ const WALLS: &[(&str, &[&str])] = &[
             "sandbox",
             "settings",
             "telemetry",
-            "temporary",
             "ticket",
         ],
     ),

@@ -1,0 +1,179 @@
+//! A person's word on rows that may have a ticket. It is checked as far as it can be, and kept with the rows'
+//! history.
+
+use jiff::Timestamp;
+
+use super::deliver::Calm;
+use super::fault::{Fault, OtherService};
+use super::named::{batch_of, row_of};
+use super::place::{NamedRow, Place};
+use super::results::{Written, write_again};
+use super::target::{SANDBOX, Target};
+use crate::delivery::{RowId, State, Verdict};
+use crate::outbox::{AnyOutbox, AnyReader, Cursor, Resolution, ResolveError, RowDetails, Scope, Word};
+use crate::settings::{Sending, Sources};
+use crate::ticket::Field;
+
+/// Digits of a protocolo: the time of day to the second, and up to six more. Source: samples of 15, 19 and
+/// 20.
+const PROTOCOLO_LEN: std::ops::RangeInclusive<usize> = 15..=20;
+
+/// Rows that are read at a time.
+const PAGE_ROWS: usize = 1000;
+
+/// What was typed for a protocolo, if it looks like one.
+pub fn protocolo(typed: &str) -> Result<&str, Fault> {
+    let typed = typed.trim();
+    if PROTOCOLO_LEN.contains(&typed.len()) && typed.bytes().all(|it| it.is_ascii_digit()) {
+        return Ok(typed);
+    }
+    Err(Fault::NoProtocolo { typed: typed.to_owned() })
+}
+
+/// The rows that a word is about, in an outbox that is held for it.
+pub struct Meant {
+    place: Place,
+    outbox: AnyOutbox,
+    rows: Vec<RowId>,
+    /// `None`: they were not named one by one.
+    pub first: Option<Box<RowDetails>>,
+}
+
+/// What HubSoft says of a protocolo that a person gave.
+pub enum Checked {
+    /// It is a ticket of the row's service.
+    Agrees {
+        id_atendimento: i64,
+    },
+    Untold(Untold),
+}
+
+/// Why HubSoft does not confirm a protocolo.
+#[derive(Debug, thiserror::Error)]
+pub enum Untold {
+    #[error("the row is not known")]
+    NoRow,
+    #[error(transparent)]
+    NoTarget(Fault),
+    #[error("the settings lead to {host}, which is not the batch's")]
+    OtherHost { host: String },
+    #[error("HubSoft shows no ticket with this protocolo")]
+    NotShown,
+    #[error("{}", why.as_deref().unwrap_or("HubSoft did not answer"))]
+    NoAnswer { why: Option<String> },
+    /// The row is in conflict about just that.
+    #[error(transparent)]
+    OtherService(OtherService),
+    #[error("HubSoft does not tell the ticket's service")]
+    NoService,
+}
+
+/// What became of the rows.
+pub struct Resolved {
+    pub n_rows: usize,
+    pub results: Option<Written>,
+}
+
+impl Meant {
+    /// The rows of these names, all in one outbox; at least one.
+    pub async fn named(names: &[NamedRow]) -> Result<Self, Fault> {
+        let place = names[0].place().clone();
+        let outbox = place.outbox.open().await?;
+        let (mut rows, mut first) = (Vec::new(), None);
+        for name in names {
+            if name.place().outbox.file() != place.outbox.file() {
+                let (typed, first) = (name.typed.clone(), names[0].typed.clone());
+                return Err(Fault::OtherOutbox { typed, first });
+            }
+            let details = row_of(outbox.reader(), name).await?;
+            let (row, state) = (details.report.row, details.report.state);
+            if !state.takes_a_word() {
+                return Err(ResolveError::NotUnsettled { row, state }.into());
+            }
+            if !rows.contains(&row) {
+                rows.push(row);
+                first.get_or_insert_with(|| Box::new(details));
+            }
+        }
+        Ok(Self { place, outbox, rows, first })
+    }
+
+    /// All rows of a batch in these states.
+    pub async fn in_states(place: Place, states: &[State]) -> Result<Self, Fault> {
+        let outbox = place.outbox.open().await?;
+        let batch = batch_of(outbox.reader(), &place).await?;
+        let rows = rows_in(outbox.reader(), Scope::Batch(batch.id), states).await?;
+        Ok(Self { place, outbox, rows, first: None })
+    }
+
+    pub fn n_rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Asks HubSoft for the ticket. It must be of the first row's service, unless that row is in conflict
+    /// about just that.
+    pub async fn check(
+        &self,
+        protocolo: &str,
+        sending: &Sending,
+        sources: &Sources,
+    ) -> Result<Checked, Fault> {
+        let Some(row) = self.first.as_deref() else { return Ok(Checked::Untold(Untold::NoRow)) };
+        let host = self.outbox.reader().host().await?;
+        let is_sandbox = host.as_deref() == Some(SANDBOX);
+        let sending = Sending { sandbox: is_sandbox, ..sending.clone() };
+        let target = match Target::new(sources, &sending) {
+            Ok(target) => target,
+            Err(fault) => return Ok(Checked::Untold(Untold::NoTarget(fault))),
+        };
+        if host.is_some_and(|it| it != target.binding) {
+            return Ok(Checked::Untold(Untold::OtherHost { host: target.host }));
+        }
+        if let (true, Some(folder)) = (is_sandbox, &self.place.folder) {
+            target.keep_books(folder)?;
+        }
+        let shown = match target.api.ticket(protocolo, &Calm::new(sending.rate)).await.verdict {
+            Verdict::Answered(Some(shown)) => shown,
+            Verdict::Answered(None) => return Ok(Checked::Untold(Untold::NotShown)),
+            other => {
+                let why = other.fault().map(|it| it.message.clone());
+                return Ok(Checked::Untold(Untold::NoAnswer { why }));
+            }
+        };
+        let asked = row.fields.get(Field::IdClienteServico).and_then(|it| it.trim().parse::<i64>().ok());
+        match (asked, shown.service) {
+            (Some(asked), Some(found)) if asked != found => {
+                let other = OtherService { found, asked };
+                match row.report.state {
+                    State::Conflict => Ok(Checked::Untold(Untold::OtherService(other))),
+                    _ => Err(Fault::OtherService(other)),
+                }
+            }
+            (Some(_), Some(_)) => Ok(Checked::Agrees { id_atendimento: shown.id_atendimento }),
+            _ => Ok(Checked::Untold(Untold::NoService)),
+        }
+    }
+
+    /// Takes the word: of all rows, or of none. `note`: who says so, and how far it was checked.
+    pub async fn settle(self, says: Resolution<'_>, note: &str) -> Result<Resolved, Fault> {
+        let Self { place, outbox, rows, .. } = self;
+        let words: Vec<_> = rows.iter().map(|it| Word { row: *it, says, note }).collect();
+        outbox.resolve(&words, Timestamp::now()).await?;
+        let info = batch_of(outbox.reader(), &place).await.ok();
+        let results = write_again(outbox.reader(), &place, info.as_ref()).await?;
+        outbox.close().await?;
+        Ok(Resolved { n_rows: words.len(), results })
+    }
+}
+
+/// The rows of `scope` in one of `states`.
+async fn rows_in(reader: AnyReader<'_>, scope: Scope, states: &[State]) -> Result<Vec<RowId>, Fault> {
+    let (mut found, mut after) = (Vec::new(), Cursor::default());
+    loop {
+        let page = reader.rows_page(scope, after, PAGE_ROWS).await?;
+        let (rows, next) = page.rows()?;
+        found.extend(rows.iter().filter(|it| states.contains(&it.state)).map(|it| it.row));
+        let Some(next) = next else { return Ok(found) };
+        after = next;
+    }
+}
