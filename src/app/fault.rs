@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::delivery::{Halt, OutboxError, RowId};
 use crate::hubsoft::{BaseUrlFault, SetupError};
 use crate::intake::IntakeError;
-use crate::outbox::{BindError, MergeError, OpenFault, ResolveError, RowDetails};
+use crate::outbox::{BindError, MergeError, OpenFault, ResolveError, RowDetails, postgres};
 use crate::printable;
 use crate::report::ReportError;
 use crate::sandbox::BookFault;
@@ -165,6 +165,16 @@ fn with_lotes(rows: &[RowCalled]) -> String {
 }
 
 impl Fault {
+    /// The database does not answer; it may yet.
+    pub(super) fn is_database_away(&self) -> bool {
+        matches!(
+            self,
+            Self::Open(OpenFault::Postgres(postgres::OpenError::Unreachable(_)))
+                | Self::Outbox(OutboxError::Unavailable(_))
+                | Self::Bind(BindError::Outbox(OutboxError::Unavailable(_)))
+        )
+    }
+
     /// What was typed means no batch, or more than one.
     pub(super) fn is_of_a_batch_name(&self) -> bool {
         use Fault::{EmptyOutbox, NoBatch, SeveralBatches, SeveralBatchesOf};

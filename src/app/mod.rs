@@ -32,6 +32,7 @@ pub mod staging;
 mod status;
 pub mod target;
 pub mod work_folder;
+pub mod worker;
 
 pub use cancel::cancel;
 pub use doctor::doctor;

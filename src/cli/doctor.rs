@@ -1,27 +1,13 @@
 //! `doctor`: tries everything that a run needs, one line each.
 
-use std::cell::{Cell, RefCell};
-
-use jiff::Timestamp;
-use serde_json::{Value, json};
-
 use super::args::Global;
-use super::clock::local;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::found::Told;
 use super::screen::Screen;
 use crate::app;
-use crate::app::doctor::{Answer, Found};
 use crate::app::target::Target;
-use crate::outbox::Health;
 use crate::settings::{Flags, Sending, Sources};
-
-/// Tells what was found, one line each; in JSON all at the end.
-struct Findings<'a> {
-    screen: &'a Screen,
-    checks: RefCell<Vec<Value>>,
-    exit: Cell<Exit>,
-}
 
 pub async fn doctor(
     flags: &Flags<Sending>,
@@ -29,123 +15,25 @@ pub async fn doctor(
     global: &Global,
     screen: &Screen,
 ) -> Result<Exit, Failure> {
-    let findings = Findings { screen, checks: RefCell::default(), exit: Cell::new(Exit::Done) };
+    let told = Told::new(screen);
     let tried = async {
         let sending = sources.resolve(flags)?;
         let target = Target::new(sources, &sending)?;
-        findings.ok("settings", &format!("ok, HubSoft at {}", target.named));
+        told.ok("settings", &format!("ok, HubSoft at {}", target.named));
         let url = sources.resolve(&global.database)?.url;
-        Ok(app::doctor(&target, sending.rate, url.as_deref(), |it| findings.tell(it)).await?)
+        Ok(app::doctor(&target, sending.rate, url.as_deref(), |it| told.tell(it)).await?)
     };
     let exit = match tried.await {
-        Ok(()) => findings.exit.get(),
+        Ok(()) => told.exit(),
         Err(failure) if !screen.json => return Err(failure),
         Err(failure) => {
             screen.fail(&failure);
-            findings.wrong("run", &failure.in_a_line());
+            told.wrong("run", &failure.in_a_line());
             failure.exit
         }
     };
     if screen.json {
-        let checks = findings.checks.into_inner();
-        screen.result_json(json!({"version": 1, "checks": checks, "exit_code": exit as u8}).to_string());
+        screen.result_json(told.json(exit));
     }
     Ok(exit)
-}
-
-impl Findings<'_> {
-    fn tell(&self, found: Found) {
-        match found {
-            Found::Outbox(Ok(())) => self.ok("outbox in this folder", "ok, durable"),
-            Found::Outbox(Err(error)) => {
-                self.exit.set(Exit::Usage);
-                let text = format!("{error}; go to a local folder that you may write to");
-                self.wrong("outbox in this folder", &text);
-            }
-            Found::Space { free, is_little } => {
-                let text = format!("{} MiB free at {}", free >> 20, local(Timestamp::now()));
-                match is_little {
-                    true => self.doubtful("space", &format!("little, {text}")),
-                    false => self.ok("space", &format!("ok, {text}")),
-                }
-            }
-            Found::Database(Ok(None)) => self.ok("database", "ok, a file"),
-            Found::Database(Ok(Some(health))) => self.tell_health(&health),
-            Found::Database(Err(fault)) => {
-                let failure = Failure::from(fault);
-                self.exit.set(failure.exit);
-                self.wrong("database", &failure.in_a_line());
-            }
-            Found::Name(Ok(n)) => self.ok("name", &format!("ok, {n} addresses")),
-            Found::Name(Err((host, error))) => {
-                self.wrong("name", &format!("{host} cannot be resolved ({error})"));
-            }
-            Found::Login(answer) => match answer {
-                Answer::Right(()) => self.ok("login", "ok"),
-                Answer::Away(why) => self.wrong("login", &format!("no answer ({why})")),
-                Answer::Denied(why) | Answer::Doubtful(why) => self.doubtful("login", &why),
-            },
-            Found::Catalogue { name, answer } => match answer {
-                Answer::Right(n) => self.ok(name, &format!("ok, {n} known")),
-                Answer::Away(why) => self.wrong(name, &format!("no connection ({why})")),
-                Answer::Denied(why) => {
-                    self.exit.set(Exit::Denied);
-                    self.wrong(name, &format!("no permission ({why})"));
-                }
-                Answer::Doubtful(why) => self.doubtful(name, &format!("not verified, {why}")),
-            },
-            Found::Clock { ahead_s: None, .. } => {
-                self.doubtful("clock", "not verified, HubSoft does not tell the time");
-            }
-            Found::Clock { is_right: true, .. } => self.ok("clock", "ok"),
-            Found::Clock { ahead_s: Some(ahead_s), .. } => {
-                self.doubtful("clock", &format!("{ahead_s} s ahead of HubSoft's; set this machine's clock"));
-            }
-        }
-    }
-
-    fn tell_health(&self, health: &Health) {
-        self.ok("database", &format!("ok, PostgreSQL {}, its schema is up to date", health.version));
-        if !health.takes_writes {
-            self.exit.set(Exit::Usage);
-            self.wrong("database", "it is read-only or a standby; name the primary in the database URL");
-        }
-        match health.is_durable {
-            true => self.ok("durability", "ok"),
-            false => self.wrong("durability", "fsync or full_page_writes is off, so a power cut may forget what was sent; set both on in postgresql.conf"),
-        }
-        if let Some(what) = &health.not_ours {
-            self.doubtful("triggers", &not_ours(what));
-        }
-    }
-
-    /// As it should be.
-    fn ok(&self, name: &str, text: &str) {
-        self.say(name, "ok", text);
-    }
-
-    /// Nobody can say, or it is not what one would wish for.
-    fn doubtful(&self, name: &str, text: &str) {
-        self.say(name, "doubtful", text);
-    }
-
-    /// A run would fail.
-    fn wrong(&self, name: &str, text: &str) {
-        self.say(name, "wrong", text);
-    }
-
-    fn say(&self, name: &str, verdict: &str, text: &str) {
-        if self.screen.json {
-            self.checks.borrow_mut().push(json!({"name": name, "verdict": verdict, "said": text}));
-        } else {
-            self.screen.result(format!("{name}: {text}"));
-        }
-    }
-}
-
-/// What hangs on the tables of an outbox, and what that may do.
-pub fn not_ours(what: &str) -> String {
-    format!(
-        "not ours: {what}; they may keep rows from being claimed, or tickets from being written: see what for"
-    )
 }

@@ -1,55 +1,25 @@
 //! `show`: one row, its fields, its state, every attempt.
 
-use serde_json::{Value, json};
-
 use super::clock::local;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::json;
 use super::screen::Screen;
 use crate::app;
 use crate::app::place::NamedRow;
 use crate::delivery::{AttemptKind, State};
 use crate::outbox::{RowDetails, kind_name, state_name};
 use crate::printable::{self, LINE_CHARS_MAX};
-use crate::ticket::{self, Field, RawTicket};
+use crate::ticket::{self, Field};
 
 pub async fn show(name: &NamedRow, screen: &Screen) -> Result<Exit, Failure> {
     let details = app::show(name).await?;
     if screen.json {
-        screen.result_json(as_json(&details).to_string());
+        screen.result_json(json::row(&details).to_string());
     } else {
         screen.result_lines(in_lines(&details).trim_end());
     }
     Ok(Exit::Done)
-}
-
-fn as_json(details: &RowDetails) -> Value {
-    let report = &details.report;
-    json!({
-        "version": 1, "id": report.row.0, "batch": details.batch, "line": report.line, "lote": report.lote,
-        "referencia": report.referencia, "marker": marker(details), "state": state_name(report.state), "protocolo": report.protocolo,
-        "id_atendimento": report.id_atendimento, "ids_ordem_servico": report.ids_ordem_servico,
-        "numeros_ordem_servico": report.numeros_ordem_servico, "attempts": report.attempts,
-        "error_code": report.error_code, "error_message": report.error_message, "warning": report.warning,
-        "fields": fields(&details.fields), "problems": details.problems, "sent_at": details.sent_at,
-        "available_at": details.available_at, "finished_at": details.finished_at,
-        "purged_at": details.purged_at,
-        "in_doubt_since": details.doubt.as_ref().map(|it| it.since),
-        "history": details.history.iter().map(|it| json!({
-            "at": it.at, "kind": kind_name(it.kind), "verdict": it.verdict, "http_status": it.http_status,
-            "latency_ms": it.latency.as_secs_f64() * 1e3, "note": it.note,
-        })).collect::<Vec<_>>(),
-    })
-}
-
-/// As it stands at the end of the description in HubSoft.
-fn marker(details: &RowDetails) -> Option<String> {
-    Some(details.marker?.to_string().trim_start().to_owned())
-}
-
-/// By name: in the outbox they stand as a list.
-fn fields(fields: &RawTicket<'_>) -> Value {
-    Field::ALL.iter().filter_map(|it| Some((it.name().to_owned(), Value::from(fields.get(*it)?)))).collect()
 }
 
 /// Fields as they are: a person asked for this one row.
@@ -71,7 +41,7 @@ fn in_lines(details: &RowDetails) -> String {
         }
     };
     let owned = |it: &Option<std::borrow::Cow<'_, str>>| it.as_ref().map(|it| it.to_string());
-    line("marker", marker(details));
+    line("marker", json::marker(details));
     line("protocolo", owned(&report.protocolo));
     line("id_atendimento", report.id_atendimento.map(|it| it.to_string()));
     line("numeros_ordem_servico", Some(report.numeros_ordem_servico.join(" ")));

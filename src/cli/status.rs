@@ -1,11 +1,10 @@
 //! `status`: counts by state, what is due, the oldest pending row, what holds a batch back; and of a
 //! shared outbox, who works on it and what holds them back.
 
-use serde_json::{Value, json};
-
 use super::clock::local;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::json;
 use super::screen::Screen;
 use super::summary;
 use super::typed::Typed;
@@ -16,14 +15,14 @@ use crate::outbox::sqlite::Holder;
 use crate::outbox::{Crew, Halted, Status};
 
 pub async fn status(places: &[Place], screen: &Screen) -> Result<Exit, Failure> {
-    let mut told = json!({"version": 1, "batches": [], "halted": []});
+    let mut told = json::no_status();
     for place in places {
         if 1 < places.len() && !screen.json {
             screen.result(format!("{}:", place.outbox));
         }
         let standing = app::status(place).await?;
         match screen.json {
-            true => add(&standing, place, &mut told),
+            true => json::add_status(&standing, place, &mut told),
             false => tell(&standing, place, screen),
         }
     }
@@ -88,54 +87,6 @@ fn tell_status(name: &str, status: &Status, of: Option<(Led<'_>, &str)>, screen:
     }
     for line in lines {
         screen.result(line);
-    }
-}
-
-/// Adds one outbox to what is `told`.
-fn add(standing: &Standing, place: &Place, told: &mut Value) {
-    for (info, status) in &standing.batches {
-        let mut it = as_json(status);
-        it["batch"] = json!(info.name);
-        it["finished_at"] = json!(info.finished_at);
-        it["outbox"] = json!(place.outbox.to_string());
-        it["pid"] = json!(standing.holder.as_ref().map(|it| it.pid));
-        it["doing"] = json!(standing.holder.as_ref().map(|it| &it.doing));
-        push(&mut told["batches"], it);
-    }
-    if let Some(whole) = &standing.whole {
-        told["outbox"] = as_json(whole);
-    }
-    if let Some(crew) = &standing.crew {
-        told["workers"] = crew_as_json(crew);
-    }
-    for it in &standing.halted {
-        let it = json!({"batch": it.lote, "reason": it.reason, "waiting": it.n_waiting});
-        push(&mut told["halted"], it);
-    }
-}
-
-fn as_json(status: &Status) -> Value {
-    let mut counts = json!(summary::counts(&status.counts));
-    // A run may live: what is in flight is not in doubt yet.
-    counts["in_doubt"] = json!(status.counts.in_doubt);
-    counts["in_flight"] = json!(status.counts.in_flight);
-    json!({
-        "counts": counts, "due_now": status.due_now, "oldest_pending": status.oldest_pending,
-        "next_look_up": status.next_look_up,
-    })
-}
-
-fn crew_as_json(crew: &Crew) -> Value {
-    json!({
-        "alive": crew.n_workers, "rate_per_s": crew.rate_per_s, "stopped": crew.stopped,
-        "paused_until": crew.paused.as_ref().map(|it| it.0), "pause_reason": crew.paused.as_ref().map(|it| &it.1),
-        "is_breaker_closed": crew.is_breaker_closed,
-    })
-}
-
-fn push(list: &mut Value, it: Value) {
-    if let Value::Array(list) = list {
-        list.push(it);
     }
 }
 

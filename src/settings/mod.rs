@@ -23,7 +23,7 @@ pub use environment::Environment;
 pub use error::SettingsError;
 pub use flags::Flags;
 pub use sources::Sources;
-pub use table::{Database, Import, Listening, Reading, Sending, Stopping, Tenant, Worker, Working};
+pub use table::{Database, Import, Listening, Reading, Sending, Stopping, Tenant, Worker};
 pub use values::{MaxErrors, Span};
 
 #[cfg(test)]

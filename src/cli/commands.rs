@@ -1,0 +1,92 @@
+//! Each command, with what it needs of settings and outboxes.
+
+use std::path::PathBuf;
+
+use super::args::{Command, Global};
+use super::exit::Exit;
+use super::failure::Failure;
+use super::screen::Screen;
+use super::{
+    cancel, check, database, doctor, enqueue, export, import, migrate, pause, purge, reconcile, resolve,
+    resume, retry, sandbox, shell, show, status, template, worker,
+};
+use crate::app::place::Outboxes;
+use crate::settings::{Environment, Sources};
+
+pub fn run(
+    command: Command,
+    global: &Global,
+    environment: Environment,
+    screen: &Screen,
+) -> Result<Exit, Failure> {
+    if global.database.has_password() {
+        return Err(Failure::new(
+            Exit::Usage,
+            "--database-url carries a password, which everybody on this machine can see in a list of processes",
+            "set DATABASE_URL in the environment, or name the password's file with PGPASSFILE; change that password",
+        ));
+    }
+    // One thread: the engine is one task, and a second core would cost more than it brings.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::of(Exit::Internal, &error, "this machine is out of threads or file handles")
+    })?;
+    let done = runtime.block_on(async {
+        let sources = || Ok::<_, Failure>(Sources::load(environment, global.config.as_deref())?);
+        let outboxes = |sources: &Sources| {
+            let url = sources.resolve(&global.database)?.url;
+            Ok::<_, Failure>(Outboxes { url, here: PathBuf::new() })
+        };
+        match command {
+            Command::Import(args) => import::import(args, &sources()?, global, screen).await,
+            Command::Check(args) => check::check(args, &sources()?, screen).await,
+            Command::Enqueue(args) => enqueue::enqueue(args, &sources()?, global, screen).await,
+            Command::Template { file } => template::template(file.as_deref(), screen),
+            Command::Status { batch } => {
+                status::status(&outboxes(&sources()?)?.all(batch.as_deref())?, screen).await
+            }
+            Command::Show { row } => show::show(&outboxes(&sources()?)?.find_row(&row)?, screen).await,
+            Command::Export { batch, output, excel_safe } => {
+                let place = outboxes(&sources()?)?.find(batch.as_deref())?;
+                export::export(&place, &output, excel_safe, screen).await
+            }
+            Command::Reconcile { batch, settings } => {
+                let sources = sources()?;
+                let sending = sources.resolve(&settings)?;
+                let place = outboxes(&sources)?.find(batch.as_deref())?;
+                reconcile::reconcile(&place, batch.as_deref(), &sending, &sources, screen).await
+            }
+            Command::Resolve(args) => {
+                let sources = sources()?;
+                let sending = sources.resolve(&args.settings)?;
+                resolve::resolve(&args, &outboxes(&sources)?, &sending, &sources, screen).await
+            }
+            Command::Retry { batch, state } => {
+                retry::retry(&outboxes(&sources()?)?.find(batch.as_deref())?, &state, screen).await
+            }
+            Command::Cancel { batch } => {
+                cancel::cancel(&outboxes(&sources()?)?.find(Some(&batch))?, &batch, screen).await
+            }
+            Command::Purge { batch, older_than } => {
+                purge::purge(&outboxes(&sources()?)?.find(batch.as_deref())?, older_than, screen).await
+            }
+            Command::Migrate(args) => migrate::migrate(&args, sources, global, screen).await,
+            Command::Worker(args) => worker::worker(&args, &sources()?, global, screen).await,
+            Command::Pause { reason } => {
+                pause::pause(&database::named(global, &sources()?)?, &reason, screen).await
+            }
+            Command::Resume { lote: Some(lote) } => {
+                resume::resume_lote(&outboxes(&sources()?)?.find(Some(&lote))?, screen).await
+            }
+            Command::Resume { lote: None } => {
+                pause::resume(&database::named(global, &sources()?)?, screen).await
+            }
+            Command::Doctor { settings } => doctor::doctor(&settings, &sources()?, global, screen).await,
+            Command::Sandbox(args) => sandbox::sandbox(args, screen).await,
+            Command::Completions { shell } => Ok(shell::completions(shell, screen)),
+            Command::Man => Ok(shell::man(screen)),
+        }
+    });
+    // The name of a host that is still being looked up must not hold up an end.
+    runtime.shutdown_background();
+    done
+}
