@@ -307,7 +307,9 @@ COMMENT ON COLUMN mutirao.record.whole IS 'What the last whole file said of its 
 -- Who works on this outbox. A worker whose lease has run out is dead: its rows in flight may have
 -- been sent, and are looked up by the others.
 CREATE TABLE mutirao.worker (
-    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    -- By chance: a standby that took over without the last commits would count on from an older number, and
+    -- give a new worker that of one who lives.
+    id          bigint PRIMARY KEY DEFAULT hashtextextended(gen_random_uuid()::text, 0),
     name        text NOT NULL,
     started_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     lease_until timestamptz NOT NULL,
@@ -329,7 +331,7 @@ COMMENT ON COLUMN mutirao.worker.name IS 'Host and process, for people';
 COMMENT ON COLUMN mutirao.worker.started_at IS 'When it came';
 COMMENT ON COLUMN mutirao.worker.lease_until IS 'Until then its claims are its own; past it, it is dead';
 COMMENT ON COLUMN mutirao.worker.lease_s IS 'How long its lease lasts when it is renewed, in seconds';
-COMMENT ON COLUMN mutirao.worker.n_renewals IS 'Renewals in time, one after another; with two of them it may rescue the rows of the dead';
+COMMENT ON COLUMN mutirao.worker.n_renewals IS 'Renewals in time, one after another; with enough of them it may rescue the rows of the dead';
 COMMENT ON COLUMN mutirao.worker.rate IS 'Its ceiling in requests a second; NULL: unlimited. The lowest of all living workers rules';
 COMMENT ON COLUMN mutirao.worker.server_started IS 'The server that it has told what it did last, by when that was started';
 COMMENT ON COLUMN mutirao.worker.timeout_s IS 'How long it waits for an answer of HubSoft, in seconds';

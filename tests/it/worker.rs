@@ -168,7 +168,7 @@ async fn reconcile_waits_for_nobody_and_says_why() {
     // What another worker has in flight comes back to that one.
     site.run(&["resume", "--database-url", &url]).expect(0);
     let held = "INSERT INTO mutirao.worker (name, lease_until, timeout_s) VALUES ('another', now() + interval '1 h', 60);
-                UPDATE mutirao.outbox SET state = 'in_flight', claimed_at = now(), worker = (SELECT max(id) FROM mutirao.worker)";
+                UPDATE mutirao.outbox SET state = 'in_flight', claimed_at = now(), worker = (SELECT id FROM mutirao.worker WHERE name = 'another')";
     sqlx::raw_sql(held).execute(&mut outbox.conn).await.unwrap();
     let ended = site.run(&["reconcile", "--database-url", &url]).expect(7);
     assert!(ended.stderr.contains("1 workers are at work"), "{}", ended.stderr);

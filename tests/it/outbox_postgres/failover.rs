@@ -131,6 +131,24 @@ async fn a_worker_that_was_forgotten_says_again_what_it_did() {
     assert!(ids(&it.claim(want(9)).await.expect("it claims")).is_empty());
 }
 
+/// Seen: ids were counted, and a standby counted on from where it had heard of: two workers of one id were one
+/// to everybody, and each could settle what the other had claimed.
+#[tokio::test]
+async fn no_two_workers_are_one_after_a_failover() {
+    let it = Fresh::new().await;
+    let count_again = "SELECT setval(s.oid, 1, false) FROM pg_class s
+                        WHERE s.relkind = 'S' AND s.relnamespace = 'mutirao'::regnamespace";
+    lose(&it, format!("DELETE FROM mutirao.worker; {count_again}")).await;
+    let other = register(&it.outbox).await;
+    assert_ne!(other.id(), it.worker.id());
+    it.worker.renew().await.expect("it registers anew");
+    let n_workers: i64 = sqlx::query_scalar("SELECT count(*) FROM mutirao.worker")
+        .fetch_one(&mut it.sql().await)
+        .await
+        .expect("it counts");
+    assert_eq!(n_workers, 2);
+}
+
 /// The key of a lote is made with the first claim of its rows: lost with it and made anew, nobody would find
 /// by the new one what was posted with the old one.
 #[tokio::test]
