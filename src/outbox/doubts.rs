@@ -144,6 +144,11 @@ pub(super) fn of_lost_claim(since: &str) -> String {
     format!("state = {IN_DOUBT}, {made}, finished_at = NULL, error_code = NULL, error_message = NULL")
 }
 
+/// Whether it stands as [`of_lost_claim`] has it.
+pub(super) fn is_of_lost_claim(row: &str) -> String {
+    format!("{row}.state = {IN_DOUBT} AND {row}.doubt_since IS NOT NULL")
+}
+
 /// Of a row of which it is certain that it left nothing.
 pub(super) fn ended() -> &'static str {
     "doubt_since = NULL"

@@ -4,16 +4,19 @@
 //! server is known by when it was started, so that a mere restart costs a question, too.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::error::{LeaseOver, Trouble, left_as_it_was, unavailable, unreadable};
+use super::error::{LeaseOver, Trouble, all_of, left_as_it_was, unavailable, unreadable};
 use super::lease::{RENEWALS_BEFORE_RESCUE, Worker};
+use super::piecewise::piecewise;
 use super::session::{Access, in_time};
-use super::settle::settle;
+use super::settle::{held_back, settle};
+use super::standing::{Stand, returning, standing};
 use crate::delivery::settle::LastClaim;
 use crate::delivery::{CLAIM_AGE_MAX, OutboxError, RowId, Settle, Settled, State, Token};
-use crate::outbox::doubts::of_lost_claim;
+use crate::outbox::doubts::{is_of_lost_claim, of_lost_claim};
 use crate::outbox::lately::{ClaimedBy, SETTLES_MAX, Said};
 use crate::outbox::names::state_of;
 
@@ -79,9 +82,8 @@ impl Worker {
         let unknown = in_time(self.unknown(settled)).await?;
         for settles in unknown.chunks(SETTLES_MAX / 16) {
             let became = in_time(settle(self, settles)).await?;
-            // Nobody may claim such a row before; it is said again.
             if became.contains(&Settled::Locked) {
-                return Err(unavailable(BegunAnew { n_silent: 1 }));
+                return Err(not_all_said());
             }
         }
         let n_lost = forgotten + unknown.len() as u64;
@@ -104,22 +106,16 @@ impl Worker {
         let is_lost =
             |(row, by): &(RowId, ClaimedBy)| last.of(*row, *by).is_some_and(|it| it.lacks_claim(by.token));
         let lost: Vec<_> = live.into_iter().filter(is_lost).collect();
-        let sql = format!(
-            "UPDATE mutirao.outbox o
-                SET {}, token = v.token, worker = v.worker, sent_at = coalesce(o.sent_at, clock_timestamp())
-               FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) v(id, token, worker) WHERE o.id = v.id",
-            of_lost_claim("clock_timestamp() + make_interval(secs => $4)")
-        );
-        let done = sqlx::query(AssertSqlSafe(sql))
-            .bind(lost.iter().map(|it| it.0.0).collect::<Vec<_>>())
-            .bind(lost.iter().map(|it| it.1.token.0).collect::<Vec<_>>())
-            .bind(lost.iter().map(|it| it.1.worker).collect::<Vec<_>>())
-            .bind((CLAIM_AGE_MAX + self.timeout()).as_secs_f64())
-            .execute(&mut *tx)
-            .await
-            .trouble()?;
+        let doubt = async |conn: &mut PgConnection, rows: &[_]| doubt(conn, rows, self.timeout()).await;
+        let refused = piecewise(&mut tx, &lost, doubt).await?;
         tx.commit().await?;
-        Ok(done.rows_affected())
+        if refused.is_empty() {
+            return Ok(lost.len() as u64);
+        }
+        for ((row, _), why) in refused {
+            held_back(self, row, &why);
+        }
+        Err(not_all_said())
     }
 
     /// Those settles of which the server knows nothing.
@@ -130,6 +126,36 @@ impl Worker {
             |it: &Said| last.of(it.settle.row, it.by).is_some_and(|last| last.lacks_settle(it.by.token));
         Ok(settled.into_iter().filter(is_unknown).map(|it| it.settle).collect())
     }
+}
+
+/// Of something that stands in the way of all claims until it is said.
+fn not_all_said() -> OutboxError {
+    unavailable(BegunAnew { n_silent: 1 })
+}
+
+/// Puts rows in doubt from when nobody waits any more for what was sent under those claims.
+async fn doubt(
+    conn: &mut PgConnection,
+    lost: &[(RowId, ClaimedBy)],
+    timeout: Duration,
+) -> Result<(), OutboxError> {
+    let sql = format!(
+        "UPDATE mutirao.outbox o
+            SET {}, token = v.token, worker = v.worker, sent_at = coalesce(o.sent_at, clock_timestamp())
+           FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) v(id, token, worker) WHERE o.id = v.id
+         {}",
+        of_lost_claim("clock_timestamp() + make_interval(secs => $4)"),
+        returning(&format!("{} AND o.token = v.token AND o.worker = v.worker", is_of_lost_claim("o")))
+    );
+    let done: Vec<Stand> = sqlx::query_as(AssertSqlSafe(sql))
+        .bind(lost.iter().map(|it| it.0.0).collect::<Vec<_>>())
+        .bind(lost.iter().map(|it| it.1.token.0).collect::<Vec<_>>())
+        .bind(lost.iter().map(|it| it.1.worker).collect::<Vec<_>>())
+        .bind((CLAIM_AGE_MAX + timeout).as_secs_f64())
+        .fetch_all(&mut *conn)
+        .await
+        .trouble()?;
+    all_of(lost.len(), standing(conn, &done).await?)
 }
 
 /// The last claims of rows that the server knows: state, token and worker.

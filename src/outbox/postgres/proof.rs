@@ -10,8 +10,8 @@ use super::values::{Time, text};
 use super::write::{write, write_attempts};
 use crate::delivery::settle::{Found, Write};
 use crate::delivery::{OutboxError, RowId, Settle, Settled, Token};
-use crate::outbox::doubts::{kept, of_lost_claim};
-use crate::outbox::names::{IN_DOUBT, OPENED, state_name, state_of};
+use crate::outbox::doubts::{is_of_lost_claim, kept, of_lost_claim};
+use crate::outbox::names::{OPENED, state_name, state_of};
 
 /// As [`found`] asks for them.
 type Columns = (
@@ -143,7 +143,7 @@ async fn write_odd(
                   WHERE o.id = $1
               {}",
                 of_lost_claim("clock_timestamp()"),
-                returning(&format!("state = {IN_DOUBT} AND token = $3 AND doubt_since IS NOT NULL"))
+                returning(&format!("{} AND token = $3 AND worker = $4", is_of_lost_claim("o")))
             );
             sqlx::query_as(AssertSqlSafe(sql))
                 .bind(row)

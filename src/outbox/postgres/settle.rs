@@ -58,7 +58,7 @@ pub(super) async fn settle(worker: &Worker, settles: &[Settle]) -> Result<Vec<Se
 }
 
 /// Says so, the first time.
-fn held_back(worker: &Worker, row: RowId, why: &str) -> Settled {
+pub(super) fn held_back(worker: &Worker, row: RowId, why: &str) -> Settled {
     let id = row.0;
     if !worker.lately().is_newly_held(row) {
         return Settled::Locked;

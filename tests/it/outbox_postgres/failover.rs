@@ -118,6 +118,29 @@ async fn what_cannot_be_said_again_yet_is_not_forgotten() {
     assert_eq!(ids(&other.queue(Scope::All).claim(want(9)).await.expect("it claims")), [rows[1]]);
 }
 
+/// A doubt is believed by what stands in the row: with a trigger in the way, all wait until it can be written.
+#[tokio::test]
+async fn a_lost_claim_that_a_trigger_keeps_out_is_not_forgotten() {
+    let mut it = Fresh::new().await;
+    let rows = it.insert(&[valid(1), valid(2)]).await;
+    it.claim(want(1)).await.expect("it claims");
+    lose(&it, format!("UPDATE mutirao.outbox SET {NEVER_CLAIMED} WHERE id = 1")).await;
+    it.execute(
+        "CREATE FUNCTION public.keep() RETURNS trigger LANGUAGE plpgsql AS
+             $$BEGIN NEW.state := OLD.state; NEW.doubt_since := OLD.doubt_since; RETURN NEW; END$$;
+         CREATE TRIGGER keep BEFORE UPDATE ON mutirao.outbox FOR EACH ROW EXECUTE FUNCTION public.keep()",
+    )
+    .await;
+    let waits = it.worker.renew().await;
+    assert!(matches!(waits, Err(OutboxError::Unavailable(_))), "{waits:?}");
+    it.execute("DROP TRIGGER keep ON mutirao.outbox").await;
+    let other = register(&it.outbox).await;
+    assert!(other.queue(Scope::All).claim(want(9)).await.is_err(), "it has not said all yet");
+    it.worker.renew().await.expect("it says what it did");
+    assert_eq!(it.state(rows[0]).await, State::InDoubt);
+    assert_eq!(ids(&other.queue(Scope::All).claim(want(9)).await.expect("it claims")), [rows[1]]);
+}
+
 /// The server forgot even that the worker came.
 #[tokio::test]
 async fn a_worker_that_was_forgotten_says_again_what_it_did() {
