@@ -3,13 +3,11 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use super::lease::{Others, RENEWALS_BEFORE_RESCUE, Worker};
+use super::lease::{Others, RENEWALS, RENEWALS_BEFORE_RESCUE, Worker};
 use super::session::ANSWER_MAX;
 use crate::delivery::CLAIM_AGE_MAX;
 use crate::outbox::LEASE;
 
-/// So often within a lease it is renewed.
-const RENEWALS: u32 = 6;
 const _: () = assert!(
     CLAIM_AGE_MAX.as_secs() * RENEWALS as u64 + LEASE.as_secs() < LEASE.as_secs() * RENEWALS as u64,
     "a lease that was renewed one time ago must still be good for a claim"
@@ -22,9 +20,9 @@ const RENEWALS_PER_ROUND: u32 = 6;
 /// Between tries of a database that did not answer.
 const AGAIN: Duration = Duration::from_secs(1);
 const _: () = assert!(
-    (ANSWER_MAX.as_secs() + AGAIN.as_secs()) * (RENEWALS as u64)
+    (2 * ANSWER_MAX.as_secs() + AGAIN.as_secs()) * (RENEWALS as u64)
         < LEASE.as_secs() * (RENEWALS_BEFORE_RESCUE as u64),
-    "whose call hangs when the database comes back is not taken for dead"
+    "whose call hangs when the database comes back, and whose next takes as long, is not taken for dead"
 );
 
 impl Worker {
@@ -40,7 +38,7 @@ impl Worker {
     }
 
     async fn keep_lease(&self, rescued: impl Fn(u64)) -> Infallible {
-        let mut wait = self.lease() / RENEWALS;
+        let mut wait = self.renewed_every();
         let mut n_renewals = 0_u32;
         loop {
             tokio::time::sleep(wait).await;
@@ -60,7 +58,7 @@ impl Worker {
                     if 0 < n_rows {
                         rescued(n_rows);
                     }
-                    self.lease() / RENEWALS
+                    self.renewed_every()
                 }
                 Err(_) => AGAIN,
             };

@@ -67,10 +67,20 @@ impl Worker {
                 .trouble()
         })
         .await?;
-        if is_new { self.say_all_again().await } else { Ok(()) }
+        // In a box: it is seldom, and large, and would make every claim as large.
+        if is_new { Box::pin(self.say_all_again()).await } else { Ok(()) }
     }
 
-    pub(super) async fn say_all_again(&self) -> Result<(), OutboxError> {
+    /// The others wait for it as long as its lease lasts, however many calls it takes and each may.
+    async fn say_all_again(&self) -> Result<(), OutboxError> {
+        // Dropping either loses nothing: it is said again, and the lease renewed again.
+        tokio::select! {
+            said = self.say_each_again() => said,
+            never = self.keep_prolonging() => match never {},
+        }
+    }
+
+    async fn say_each_again(&self) -> Result<(), OutboxError> {
         let (live, settled) = self.lately().all();
         in_time(async {
             let mut tx = self.outbox().tx(Access::Shared).await?;

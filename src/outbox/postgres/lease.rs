@@ -4,6 +4,7 @@
 //! Leases are given up and taken over behind the lock of the claims, so that a claim sees either a
 //! worker that lives or rows that are rescued.
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,10 +26,14 @@ use crate::outbox::doubts::{is_taken_in, taken_in};
 use crate::outbox::lately::Lately;
 use crate::outbox::names::IN_FLIGHT;
 
+/// So often within a lease it is renewed.
+pub const RENEWALS: u32 = 6;
+
 /// So many renewals, one after another, in time and of one server, before a worker takes over the rows of the
 /// dead. After an outage all leases have run out, and whoever comes back first must not take everybody for
-/// dead. The others come back as late as a call that began before the outage ended is waited for.
-pub const RENEWALS_BEFORE_RESCUE: i32 = 4;
+/// dead. The others come back as late as a call that began before the outage ended is waited for, and the
+/// renewal that follows it.
+pub const RENEWALS_BEFORE_RESCUE: i32 = 7;
 
 /// The other workers of an outbox, by their leases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +41,13 @@ pub enum Others {
     Alive,
     /// Some may have left rows in flight.
     SomeDead,
+}
+
+/// What a renewal brought to light.
+struct Renewed {
+    others: Others,
+    /// The server has not heard yet what this worker did last.
+    is_new: bool,
 }
 
 /// A process that works on an outbox.
@@ -135,11 +147,7 @@ impl Worker {
         self.terms.timeout
     }
 
-    pub(super) fn lease(&self) -> Duration {
-        self.terms.lease
-    }
-
-    /// Its row in `mutirao.worker`. Another one after it was taken for dead.
+    /// Its row in `mutirao.worker`. Another one after it was taken for dead; 0: it has none yet.
     pub fn id(&self) -> i64 {
         self.id.load(Ordering::Relaxed)
     }
@@ -148,6 +156,22 @@ impl Worker {
     /// claimed is no longer its own.
     pub async fn renew(&self) -> Result<Others, OutboxError> {
         let _alone = self.renewing.lock().await;
+        let renewed = match self.prolong().await? {
+            Some(it) => it,
+            None => {
+                in_time(self.enrol()).await?;
+                // It may be the server that forgot it.
+                Renewed { others: Others::SomeDead, is_new: true }
+            }
+        };
+        if renewed.is_new {
+            self.say_again().await?;
+        }
+        Ok(renewed.others)
+    }
+
+    /// Makes the lease last from now on, unless it is gone.
+    async fn prolong(&self) -> Result<Option<Renewed>, OutboxError> {
         // No lease lasts longer than when it was renewed: one that does is the work of a clock that was set
         // back, and would keep the rows of a dead worker, and its rate, for as long.
         let sql = "WITH set_back AS (
@@ -156,8 +180,11 @@ impl Worker {
                                       WHERE id <> $1 AND clock_timestamp() + make_interval(secs => lease_s + 1) < lease_until
                                         FOR UPDATE SKIP LOCKED))
                    UPDATE mutirao.worker
-                      SET n_renewals = CASE WHEN clock_timestamp() < lease_until AND server_started = pg_postmaster_start_time()
-                                        THEN n_renewals + 1 ELSE 0 END,
+                      SET n_renewals = CASE WHEN lease_until <= clock_timestamp() OR server_started <> pg_postmaster_start_time()
+                                            THEN 0
+                                            -- One that is tried again says nothing of how long it waits.
+                                            WHEN lease_until <= clock_timestamp() + make_interval(secs => $2 - $3)
+                                            THEN n_renewals + 1 ELSE n_renewals END,
                           lease_until = clock_timestamp() + make_interval(secs => $2)
                     WHERE id = $1
                 RETURNING EXISTS (SELECT FROM mutirao.worker w WHERE w.id <> $1 AND w.lease_until <= clock_timestamp()),
@@ -168,23 +195,30 @@ impl Worker {
                 sqlx::query_as(sql)
                     .bind(self.id())
                     .bind(self.terms.lease.as_secs_f64())
+                    .bind(self.renewed_every().as_secs_f64())
                     .fetch_optional(conn)
                     .await
                     .trouble()
             })
             .await?;
-        if let Some((_, true)) = renewed {
-            self.say_again().await?;
+        Ok(renewed.map(|(are_some_dead, is_new)| Renewed {
+            others: if are_some_dead { Others::SomeDead } else { Others::Alive },
+            is_new,
+        }))
+    }
+
+    /// Does not let the lease run out, for ever.
+    pub(super) async fn keep_prolonging(&self) -> Infallible {
+        loop {
+            // An error: whoever tries something else meets it as well, and says so.
+            let _ = self.prolong().await;
+            tokio::time::sleep(self.renewed_every()).await;
         }
-        match renewed {
-            Some((false, _)) => Ok(Others::Alive),
-            Some((true, _)) => Ok(Others::SomeDead),
-            None => {
-                in_time(self.enrol()).await?;
-                // It may be the server that forgot it.
-                self.say_all_again().await.map(|()| Others::SomeDead)
-            }
-        }
+    }
+
+    /// Between two renewals.
+    pub(super) fn renewed_every(&self) -> Duration {
+        self.terms.lease / RENEWALS
     }
 
     /// Takes in what dead workers left `in_flight`. Returns how many; none before this worker has renewed its
@@ -265,8 +299,8 @@ impl Worker {
 
     /// Leaves, after a clean stop. What it still held (it should not) is rescued at once by others.
     pub async fn retire(self) -> Result<(), OutboxError> {
-        // Nobody else could say it.
-        self.say_again().await?;
+        // What it did last nobody else could say to a server that forgot it.
+        self.renew().await?;
         in_time(async {
             let mut tx = self.outbox.tx(Access::Shared).await?;
             let sql = "DELETE FROM mutirao.worker WHERE id = $1";
@@ -292,13 +326,19 @@ impl Worker {
             Rate::Unlimited => None,
         };
         let mut tx = self.outbox.tx(Access::Shared).await?;
-        let sql = "INSERT INTO mutirao.worker (name, lease_until, lease_s, rate, timeout_s)
-                   VALUES ($1, clock_timestamp() + make_interval(secs => $2), $2, $3, $4) RETURNING id";
+        // It has told this server what it did last if that knows so of who it was before, or if it was
+        // nobody.
+        let sql = "INSERT INTO mutirao.worker (name, lease_until, lease_s, rate, timeout_s, server_started)
+                   VALUES ($1, clock_timestamp() + make_interval(secs => $2), $2, $3, $4,
+                           CASE $5 WHEN 0 THEN pg_postmaster_start_time()
+                            ELSE coalesce((SELECT server_started FROM mutirao.worker WHERE id = $5), '-infinity') END)
+                RETURNING id";
         let id: i64 = sqlx::query_scalar(sql)
             .bind(&self.name)
             .bind(self.terms.lease.as_secs_f64())
             .bind(rate)
             .bind(self.timeout().as_secs_f64())
+            .bind(self.id())
             .fetch_one(&mut *tx)
             .await
             .trouble()?;

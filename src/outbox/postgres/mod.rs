@@ -52,9 +52,9 @@ use crate::delivery::OutboxError;
 
 pub use connect::{OpenError, has_password, unknown_parameters};
 pub use health::{Health, Ping};
-#[cfg(feature = "inside")]
-pub use lease::RENEWALS_BEFORE_RESCUE;
 pub use lease::Worker;
+#[cfg(feature = "inside")]
+pub use lease::{RENEWALS, RENEWALS_BEFORE_RESCUE};
 pub use schema::{Migrated, ROLES, WakeUp, check, migrate, script};
 pub use staging::Staging;
 pub use work_queue::WorkQueue;

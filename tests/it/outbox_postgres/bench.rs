@@ -6,7 +6,7 @@ use mutirao::delivery::{
     Change, Claim, ClaimRequest, Claimed, Doubt, End, OpenedTicket, Outbox, OutboxError, RowId, Settle,
     Settled, State,
 };
-use mutirao::outbox::postgres::{PgOutbox, Worker};
+use mutirao::outbox::postgres::{PgOutbox, RENEWALS, Worker};
 use mutirao::outbox::{Scope, state_name};
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
@@ -49,6 +49,14 @@ impl Fresh {
 
 pub async fn register(outbox: &PgOutbox) -> Worker {
     outbox.register("a test", TERMS).await.expect("it registers")
+}
+
+/// Renews the lease of `worker` as late as it is due. What comes sooner counts for no wait.
+pub async fn renew_when_due(it: &Fresh, worker: &Worker) {
+    let sql = "UPDATE mutirao.worker SET lease_until = lease_until - make_interval(secs => lease_s / $2) WHERE id = $1";
+    let time_passes = sqlx::query(sql).bind(worker.id()).bind(f64::from(RENEWALS));
+    time_passes.execute(&mut it.sql().await).await.expect("it is due");
+    worker.renew().await.expect("it renews");
 }
 
 pub fn want(posts: usize) -> ClaimRequest {

@@ -2,12 +2,13 @@
 
 use mutirao::delivery::coordination::{News, Prober, ShareRequest};
 use mutirao::delivery::{Change, Claim, ClaimRequest, Doubt, Outbox, OutboxError, Settle, Settled, State};
-use mutirao::outbox::Scope;
 use mutirao::outbox::postgres::RENEWALS_BEFORE_RESCUE;
+use mutirao::outbox::{Scope, Terms};
 use sqlx::Connection;
+use tokio::time::{Duration, sleep};
 
-use super::bench::{Fresh, NEVER_CLAIMED, ids, opened, register, want};
-use crate::outbox_conformance::{Bench, at, valid};
+use super::bench::{Fresh, NEVER_CLAIMED, ids, opened, register, renew_when_due, want};
+use crate::outbox_conformance::{Bench, TERMS, at, valid};
 
 async fn lose(it: &Fresh, sql: String) {
     // Another server, as far as anybody was told.
@@ -95,30 +96,63 @@ async fn what_was_claimed_again_and_forgotten_is_in_doubt_whatever_it_was_before
     }
 }
 
-/// It stands in the way of all claims until it is.
+/// It stands in the way of all claims until it is. Seen: a worker that the server had forgotten registered as
+/// one that has nothing to say, claimed at once, and posted what it had opened before.
 #[tokio::test]
 async fn what_cannot_be_said_again_yet_is_not_forgotten() {
-    let mut it = Fresh::new().await;
-    let rows = it.insert(&[valid(1), valid(2)]).await;
-    let claims = it.claim(want(1)).await.expect("it claims").claims;
-    it.settle(&[opened(&claims[0])]).await.expect("it settles");
-    lose(&it, format!("UPDATE mutirao.outbox SET {NEVER_CLAIMED} WHERE id = 1")).await;
-    let mut somebody = it.sql().await;
-    let mut lunch = somebody.begin().await.expect("it begins");
-    sqlx::query("SELECT FROM mutirao.outbox WHERE id = 1 FOR UPDATE")
-        .execute(&mut *lunch)
-        .await
-        .expect("it is held");
-    assert!(it.worker.renew().await.is_err());
-    let other = register(&it.outbox).await;
-    assert!(other.queue(Scope::All).claim(want(9)).await.is_err());
-    lunch.rollback().await.expect("it ends");
-    it.worker.renew().await.expect("it says what it did");
-    assert_eq!(it.state(rows[0]).await, State::Opened);
-    assert_eq!(ids(&other.queue(Scope::All).claim(want(9)).await.expect("it claims")), [rows[1]]);
+    for forgotten in ["SELECT 1", "DELETE FROM mutirao.worker"] {
+        let mut it = Fresh::new().await;
+        let rows = it.insert(&[valid(1), valid(2)]).await;
+        let claims = it.claim(want(1)).await.expect("it claims").claims;
+        it.settle(&[opened(&claims[0])]).await.expect("it settles");
+        lose(&it, format!("UPDATE mutirao.outbox SET {NEVER_CLAIMED} WHERE id = 1; {forgotten}")).await;
+        let mut somebody = it.sql().await;
+        let mut lunch = somebody.begin().await.expect("it begins");
+        sqlx::query("SELECT FROM mutirao.outbox WHERE id = 1 FOR UPDATE")
+            .execute(&mut *lunch)
+            .await
+            .expect("it is held");
+        assert!(it.worker.renew().await.is_err());
+        assert!(it.claim(want(9)).await.is_err(), "after {forgotten}");
+        let other = register(&it.outbox).await;
+        assert!(other.queue(Scope::All).claim(want(9)).await.is_err(), "after {forgotten}");
+        lunch.rollback().await.expect("it ends");
+        it.worker.renew().await.expect("it says what it did");
+        assert_eq!(it.state(rows[0]).await, State::Opened);
+        assert_eq!(ids(&other.queue(Scope::All).claim(want(9)).await.expect("it claims")), [rows[1]]);
+    }
 }
 
-/// A doubt is believed by what stands in the row: with a trigger in the way, all wait until it can be written.
+/// Its calls may each take as long as one is waited for, and all together longer than a lease.
+#[tokio::test]
+async fn the_lease_of_a_worker_does_not_run_out_while_it_says_again_what_it_did() {
+    let it = Fresh::new().await;
+    let terms = Terms { lease: Duration::from_secs(1), ..TERMS };
+    let worker = it.outbox.register("a test", terms).await.expect("it registers");
+    let id = worker.id();
+    lose(&it, "SELECT 1".to_owned()).await;
+    let mut somebody = it.sql().await;
+    let mut turn = somebody.begin().await.expect("it begins");
+    sqlx::query("LOCK TABLE mutirao.turn IN SHARE UPDATE EXCLUSIVE MODE")
+        .execute(&mut *turn)
+        .await
+        .expect("it is its turn");
+    let is_kept = async {
+        let sql = "SELECT started_at + 2 * make_interval(secs => lease_s) < lease_until FROM mutirao.worker
+                    WHERE id = $1";
+        let mut conn = it.sql().await;
+        while !sqlx::query_scalar::<_, bool>(sql).bind(id).fetch_one(&mut conn).await.expect("it reads") {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        renewed = worker.renew() => panic!("it waits for its turn: {renewed:?}"),
+        () = is_kept => {}
+    }
+}
+
+/// A doubt is believed by what stands in the row: with a trigger in the way, all wait until it can be
+/// written.
 #[tokio::test]
 async fn a_lost_claim_that_a_trigger_keeps_out_is_not_forgotten() {
     let mut it = Fresh::new().await;
@@ -154,8 +188,8 @@ async fn a_worker_that_was_forgotten_says_again_what_it_did() {
     assert!(ids(&it.claim(want(9)).await.expect("it claims")).is_empty());
 }
 
-/// Seen: ids were counted, and a standby counted on from where it had heard of: two workers of one id were one
-/// to everybody, and each could settle what the other had claimed.
+/// Seen: ids were counted, and a standby counted on from where it had heard of: two workers of one id were
+/// one to everybody, and each could settle what the other had claimed.
 #[tokio::test]
 async fn no_two_workers_are_one_after_a_failover() {
     let it = Fresh::new().await;
@@ -243,7 +277,7 @@ async fn workers_are_waited_for_although_their_leases_ran_out_meanwhile() {
     lose(&it, format!("UPDATE mutirao.outbox SET {NEVER_CLAIMED} WHERE id = 1; {away}")).await;
     let others = other.queue(Scope::All);
     for _ in 0..RENEWALS_BEFORE_RESCUE {
-        other.renew().await.expect("it renews");
+        renew_when_due(&it, &other).await;
         other.rescue().await.expect("nobody is dead yet");
         let early = others.claim(want(9)).await;
         assert!(matches!(early, Err(OutboxError::Unavailable(_))), "the first worker has said nothing yet");
@@ -262,7 +296,7 @@ async fn a_worker_that_does_not_come_back_is_not_waited_for_without_end() {
     lose(&it, "UPDATE mutirao.worker SET lease_until = clock_timestamp() - interval '1 minute'".to_owned())
         .await;
     for _ in 0..=RENEWALS_BEFORE_RESCUE {
-        other.renew().await.expect("it renews");
+        renew_when_due(&it, &other).await;
     }
     assert_eq!(ids(&other.queue(Scope::All).claim(want(1)).await.expect("it claims")), [rows[0]]);
 }
@@ -270,14 +304,16 @@ async fn a_worker_that_does_not_come_back_is_not_waited_for_without_end() {
 /// Seen: one that was stopped before it noticed took with it what nobody else could say.
 #[tokio::test]
 async fn a_worker_that_leaves_says_again_what_it_did() {
-    let mut it = Fresh::new().await;
-    let rows = it.insert(&[valid(1)]).await;
-    let leaving = register(&it.outbox).await;
-    let queue = leaving.queue(Scope::All);
-    let claims = queue.claim(want(1)).await.expect("it claims").claims;
-    queue.settle(&[opened(&claims[0])]).await.expect("it settles");
-    drop(queue);
-    lose(&it, format!("UPDATE mutirao.outbox SET {NEVER_CLAIMED}")).await;
-    leaving.retire().await.expect("it leaves");
-    assert_eq!(it.state(rows[0]).await, State::Opened);
+    for forgotten in ["SELECT 1", "DELETE FROM mutirao.worker"] {
+        let mut it = Fresh::new().await;
+        let rows = it.insert(&[valid(1)]).await;
+        let leaving = register(&it.outbox).await;
+        let queue = leaving.queue(Scope::All);
+        let claims = queue.claim(want(1)).await.expect("it claims").claims;
+        queue.settle(&[opened(&claims[0])]).await.expect("it settles");
+        drop(queue);
+        lose(&it, format!("UPDATE mutirao.outbox SET {NEVER_CLAIMED}; {forgotten}")).await;
+        leaving.retire().await.expect("it leaves");
+        assert_eq!(it.state(rows[0]).await, State::Opened, "after {forgotten}");
+    }
 }

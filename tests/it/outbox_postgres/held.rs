@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use sqlx::{Connection, PgConnection};
 use tokio::time::{Duration, Instant, sleep};
 
-use super::bench::{Fresh, ids, opened, register, want};
+use super::bench::{Fresh, ids, opened, register, renew_when_due, want};
 use crate::outbox_conformance::{Bench, at, valid};
 use crate::support::postgres::Database;
 use crate::support::site::Site;
@@ -68,7 +68,7 @@ async fn what_somebody_holds_of_a_dead_worker_is_rescued_when_it_is_let_go() {
     let dead = register(&it.outbox).await;
     dead.queue(Scope::All).claim(want(2)).await.expect("it claims");
     for _ in 0..RENEWALS_BEFORE_RESCUE {
-        it.worker.renew().await.expect("it renews");
+        renew_when_due(&it, &it.worker).await;
     }
     let sql = "UPDATE mutirao.worker SET lease_until = clock_timestamp() WHERE id = $1";
     sqlx::query(sql).bind(dead.id()).execute(&mut it.sql().await).await.expect("it is dead");
@@ -98,7 +98,7 @@ async fn what_somebody_holds_at_the_start_is_left_to_the_next_rescue() {
     assert_eq!(ids(&it.claim(want(9)).await.expect("it claims")), [rows[2]], "others have their turn");
     lunch.rollback().await.expect("it ends");
     for _ in 0..RENEWALS_BEFORE_RESCUE {
-        it.worker.renew().await.expect("it renews");
+        renew_when_due(&it, &it.worker).await;
     }
     assert_eq!(it.worker.rescue().await.expect("it rescues"), 1);
     let claimed =
@@ -362,7 +362,7 @@ async fn what_cannot_be_taken_in_keeps_no_other_row_in_flight() {
         assert_eq!(it.claim(want(9)).await.expect("it goes on").claims.len(), 1, "{what:?}");
         // The row is a dead worker's now.
         for _ in 0..RENEWALS_BEFORE_RESCUE {
-            it.worker.renew().await.expect("it renews");
+            renew_when_due(&it, &it.worker).await;
         }
         assert_eq!(it.worker.rescue().await.expect("it rescues what it can"), 0, "{what:?}");
         it.execute("DROP FUNCTION public.meet() CASCADE").await;

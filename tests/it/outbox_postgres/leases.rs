@@ -4,13 +4,13 @@ use mutirao::delivery::{Change, Doubt, OpenedTicket, Outbox, OutboxError, Rate, 
 use mutirao::outbox::postgres::RENEWALS_BEFORE_RESCUE;
 use mutirao::outbox::{Scope, Terms};
 
-use super::bench::{Fresh, ids, register, want};
+use super::bench::{Fresh, ids, register, renew_when_due, want};
 use crate::outbox_conformance::{Bench, TERMS, at, valid};
 
 const ALL_OVER: &str = "UPDATE mutirao.worker SET lease_until = clock_timestamp() - interval '1 second'";
 
 #[tokio::test]
-async fn the_dead_are_rescued_after_two_renewals() {
+async fn the_dead_are_rescued_after_so_many_renewals() {
     let mut it = Fresh::new().await;
     let rows = it.insert(&[valid(1), valid(2)]).await;
     let dead = register(&it.outbox).await;
@@ -25,7 +25,7 @@ async fn the_dead_are_rescued_after_two_renewals() {
     .expect("it updates");
     for _ in 0..RENEWALS_BEFORE_RESCUE {
         assert_eq!(it.worker.rescue().await.expect("it looks"), 0, "not before so many renewals");
-        it.worker.renew().await.expect("it renews");
+        renew_when_due(&it, &it.worker).await;
     }
     assert_eq!(it.worker.rescue().await.expect("it rescues"), 1);
     let seen = it.look(rows[0]).await;
@@ -42,6 +42,25 @@ async fn the_dead_are_rescued_after_two_renewals() {
     .expect("it reads");
     assert!(waits_until, "it may be cut off from the database only, and wait for an answer: {doubt:?}");
     assert_eq!(it.state(rows[1]).await, State::InFlight, "its own rows are nobody's to rescue");
+}
+
+/// Seen: the answers to renewals were lost, so they came every second, and after four of them those were
+/// taken for dead who had not had the time to come back.
+#[tokio::test]
+async fn renewals_that_are_tried_again_are_no_wait() {
+    let it = Fresh::new().await;
+    let dead = register(&it.outbox).await;
+    it.execute(ALL_OVER).await;
+    for _ in 0..3 * RENEWALS_BEFORE_RESCUE {
+        it.worker.renew().await.expect("it renews");
+    }
+    it.worker.rescue().await.expect("it looks");
+    let is_there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM mutirao.worker WHERE id = $1)")
+        .bind(dead.id())
+        .fetch_one(&mut it.sql().await)
+        .await
+        .expect("it reads");
+    assert!(is_there, "it may come back yet");
 }
 
 /// The rows of a worker that died would wait for as long, and its rate would rule.
@@ -65,7 +84,7 @@ async fn a_clock_that_is_set_back_makes_no_lease_longer() {
 async fn after_an_outage_nobody_takes_everybody_for_dead() {
     let it = Fresh::new().await;
     for _ in 0..=RENEWALS_BEFORE_RESCUE {
-        it.worker.renew().await.expect("it renews");
+        renew_when_due(&it, &it.worker).await;
     }
     it.execute(ALL_OVER).await;
     let other = register(&it.outbox).await;
@@ -99,7 +118,7 @@ async fn a_worker_that_was_taken_for_dead_registers_anew() {
     it.claim(want(1)).await.expect("it claims");
     let other = register(&it.outbox).await;
     for _ in 0..RENEWALS_BEFORE_RESCUE {
-        other.renew().await.expect("it renews");
+        renew_when_due(&it, &other).await;
     }
     sqlx::query("UPDATE mutirao.worker SET lease_until = clock_timestamp() WHERE id = $1")
         .bind(it.worker.id())

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use mutirao::delivery::coordination::{BLOCK, LEAD};
 use mutirao::delivery::{Blame, Control, GuardLimits, Lasting, Policy, Rate, RequestKind, State, Watch, run};
 use mutirao::delivery::{Note, Settle, Settled};
 use tokio::time::{sleep, timeout};
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::server::{Client, TIMEOUT};
 use super::world::{Mortal, Sabotage, Steps, Tale, World, after, waits_behind_unconfirmed};
 use crate::support::memory_worker::MemoryWorker;
+use crate::support::replay::tell;
 
 /// After so long a world that has not come to rest is lost.
 const AGE_MAX: Duration = Duration::from_secs(40 * 3600);
@@ -21,6 +23,9 @@ const AGE_MAX: Duration = Duration::from_secs(40 * 3600);
 /// workers did until they have said it again is not older than what they remember.
 const LAG_MAX: Duration = Duration::from_secs(300);
 const OUTAGE_MAX: Duration = Duration::from_secs(150);
+
+/// Nobody takes over in less: by then all slots have passed that were given, and not told to the standby.
+const OUTAGE_MIN: Duration = LEAD.saturating_add(BLOCK);
 
 pub struct Fleet {
     world: World,
@@ -176,6 +181,7 @@ impl Fleet {
             () = worker.heartbeat() => None,
             () = self.dies(dies_in) => None,
         };
+        tell(world.clock, || format!("worker {id} ended: {:?}", ending.as_ref().map(|it| &it.reason)));
         match ending {
             // One that cannot say what it did before it leaves has died.
             Some(_) => {
@@ -222,20 +228,25 @@ impl Fleet {
                 _ => (Duration::from_secs(5), Duration::from_secs(40)),
             };
             sleep(world.some(lag_max)).await;
-            let outage = world.some(outage_max);
+            let outage = OUTAGE_MIN + world.some(outage_max);
             let until = world.clock.elapsed() + outage + Duration::from_secs(120);
-            let is_cut = |it: &Rc<MemoryWorker>| it.cut.is_some_and(|cut| cut.0 < until && from < cut.1);
+            let is_cut = |it: &MemoryWorker| it.cut.is_some_and(|cut| cut.0 < until && from < cut.1);
+            // One that had not registered yet came within what is lost.
+            let is_known = |it: &MemoryWorker| standby.board.seats.contains_key(&it.id);
             if self.n_changes.get() != n_changes
-                || self.living.borrow().iter().any(is_cut)
+                || self.living.borrow().iter().any(|it| is_cut(it) || !is_known(it))
                 || !self.all_have_told()
             {
                 continue;
             }
+            let lag = world.clock.elapsed() - from;
+            tell(world.clock, || format!("the database fails over and lacks {lag:?}, away for {outage:?}"));
             world.outbox.fail_over(standby);
             world.server.saw("failover");
             world.outbox.go_down();
             sleep(outage).await;
             world.outbox.come_up();
+            tell(world.clock, || "the database is back".to_owned());
         }
     }
 

@@ -15,6 +15,7 @@ use mutirao::ticket::Ticket;
 use tokio::time::sleep;
 
 use crate::support::memory_outbox::{MemoryOutbox, TESTER};
+use crate::support::replay::tell;
 use crate::support::world::{VirtualClock, fault, opening, reply, start};
 
 /// How long the client waits for an answer.
@@ -271,6 +272,7 @@ impl Server {
 
     /// The bytes of a post reach the server.
     fn arrives(&self, home: usize, marker: Marker, service: i64) {
+        tell(self.clock, || format!("{marker:?} is posted"));
         let mut state = self.state.borrow_mut();
         state.posts.push((self.clock.elapsed(), marker));
         if let Some(ticket) = state.tickets.iter().find(|it| it.home == home && it.marker == marker) {
@@ -297,6 +299,7 @@ impl Server {
         let opening = opening(state.next_id);
         state.next_id += 1;
         let visible_from = self.clock.elapsed() + visible_in;
+        tell(self.clock, || format!("{marker:?} is opened, to be seen from {visible_from:?}"));
         let text = self.texts.of(ticket.descricao.as_str(), marker);
         state.tickets.push(Created { home, marker, text, opening: opening.clone(), visible_from });
         opening

@@ -17,7 +17,7 @@ use mutirao::delivery::coordination::{
 pub struct Seat {
     pub rate: Rate,
     pub lease_until: Timestamp,
-    pub n_renewals: u32,
+    pub n_renewals: i32,
     /// The server that it has told what it did last.
     pub server: u64,
 }

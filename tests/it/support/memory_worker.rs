@@ -12,7 +12,8 @@ use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::{
     Backlog, CLAIM_AGE_MAX, ClaimRequest, Claimed, Clock, Outbox, OutboxError, Rate, Settle, Settled, State,
 };
-use mutirao::outbox::{Lately, Said};
+use mutirao::outbox::postgres::{RENEWALS, RENEWALS_BEFORE_RESCUE};
+use mutirao::outbox::{LEASE, Lately, Said};
 use tokio::time::sleep;
 
 use super::board::Seat;
@@ -20,15 +21,11 @@ use super::memory_outbox::{
     ANSWER_MAX, MemoryOutbox, Shelf, claim, look_again, posts_are_left, pull_in, recover, saw, settle,
     sights, specimen, take_in,
 };
+use super::replay::tell;
 use super::world::VirtualClock;
 
-/// How long a lease lasts, how often it is renewed, and what of it must be left for a claim.
-const LEASE: Duration = Duration::from_secs(60);
-const RENEWED_EVERY: Duration = Duration::from_secs(10);
-const CLAIM_COVER: Duration = Duration::from_secs(45);
-
-/// A worker that has not renewed its lease so often, in time and on the same server, takes nobody for dead.
-const RENEWALS_BEFORE_RESCUE: u32 = 4;
+/// How often a lease is renewed.
+const RENEWED_EVERY: Duration = Duration::from_secs(LEASE.as_secs() / RENEWALS as u64);
 
 pub struct MemoryWorker {
     pub outbox: Rc<MemoryOutbox>,
@@ -83,7 +80,15 @@ impl MemoryWorker {
     }
 
     async fn renew(&self) -> Result<(), OutboxError> {
-        let is_new = self.commit(|shelf| {
+        if self.prolong().await? {
+            self.say_all_again().await?;
+        }
+        self.rescue().await
+    }
+
+    /// Makes the lease last from now on. Returns whether the server has not heard yet what this worker did.
+    async fn prolong(&self) -> Result<bool, OutboxError> {
+        self.commit(|shelf| {
             let (now, server) = (self.clock.now(), shelf.server);
             // A clock that was set back makes no lease longer.
             for seat in shelf.board.seats.values_mut() {
@@ -93,18 +98,21 @@ impl MemoryWorker {
             let (rate, lease_until) = (self.rate, now + LEASE);
             // One that was taken for dead registers anew.
             let n_renewals = match known {
-                Some(it) if now <= it.lease_until && it.server == server => it.n_renewals + 1,
-                _ => 0,
+                Some(it) if now <= it.lease_until && it.server == server => {
+                    // One that is tried again says nothing of how long it waits.
+                    it.n_renewals + i32::from(it.lease_until + RENEWED_EVERY <= lease_until)
+                }
+                _ => {
+                    self.tell(|| format!("renews as one who came anew (known: {})", known.is_some()));
+                    0
+                }
             };
-            let seat = Seat { rate, lease_until, n_renewals, server: known.map_or(server, |it| it.server) };
-            shelf.board.seats.insert(self.id, seat);
             // It may be the server that forgot it.
-            known.is_none() || self.is_new(shelf)
-        });
-        if is_new.await? {
-            self.say_all_again().await?;
-        }
-        self.rescue().await
+            let told = known.map_or(self.told.get(), |it| it.server);
+            shelf.board.seats.insert(self.id, Seat { rate, lease_until, n_renewals, server: told });
+            self.is_new(shelf)
+        })
+        .await
     }
 
     /// Takes in what dead workers left in flight.
@@ -122,7 +130,16 @@ impl MemoryWorker {
                 Some(_) => None,
                 None => Some(now),
             };
+            for (id, row) in shelf.rows.iter().filter(|(_, row)| row.state == State::InFlight) {
+                if let Some(since) = dead_since(row.worker) {
+                    let token = row.token.0;
+                    self.tell(|| format!("takes in {id}/{token} of {}, in doubt since {since}", row.worker));
+                }
+            }
             take_in(&mut shelf.rows, now, dead_since);
+            for (id, seat) in seats.iter().filter(|(_, it)| it.lease_until < now) {
+                self.tell(|| format!("buries {id}, who last told {} of {}", seat.server, shelf.server));
+            }
             seats.retain(|_, it| now <= it.lease_until);
         })
         .await
@@ -155,7 +172,22 @@ impl MemoryWorker {
         seat.server != shelf.server
     }
 
+    /// The others wait for it as long as its lease lasts, however long it takes.
     async fn say_all_again(&self) -> Result<(), OutboxError> {
+        let keep_prolonging = async {
+            loop {
+                let _ = self.prolong().await;
+                sleep(RENEWED_EVERY).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            said = self.say_each_again() => said,
+            never = keep_prolonging => never,
+        }
+    }
+
+    async fn say_each_again(&self) -> Result<(), OutboxError> {
         let (live, settled) = if self.is_silent { Default::default() } else { self.lately.all() };
         let since = CLAIM_AGE_MAX + self.timeout;
         self.commit(|shelf| {
@@ -163,6 +195,7 @@ impl MemoryWorker {
             for (id, by) in live {
                 let row = shelf.rows.get_mut(&id.0);
                 if let Some(row) = row.filter(|it| it.last_claim(self.id).lacks_claim(by.token)) {
+                    self.tell(|| format!("says again that it claimed {}/{}", id.0, by.token.0));
                     row.doubt_lost_claim(by.token, self.id, now, now + since);
                 }
             }
@@ -179,6 +212,7 @@ impl MemoryWorker {
             if let Some(seat) = shelf.board.seats.get_mut(&self.id) {
                 seat.server = shelf.server;
             }
+            self.tell(|| format!("has told {} all", shelf.server));
             self.told.set(shelf.server);
         })
         .await
@@ -186,7 +220,18 @@ impl MemoryWorker {
 
     fn settle_on(&self, shelf: &mut Shelf, settles: &[Settle]) -> Vec<Settled> {
         let now = self.clock.now();
-        settles.iter().map(|it| settle(&mut shelf.rows, it, self.id, now)).collect()
+        let became: Vec<_> = settles.iter().map(|it| settle(&mut shelf.rows, it, self.id, now)).collect();
+        for (it, became) in settles.iter().zip(&became) {
+            let (row, token) = (it.row.0, it.token.0);
+            self.tell(|| {
+                format!("settles {row}/{token} {:?}: {became:?}, {:?}", it.change, shelf.rows[&row].state)
+            });
+        }
+        became
+    }
+
+    fn tell(&self, what: impl FnOnce() -> String) {
+        tell(self.clock, || format!("worker {} {}", self.id, what()));
     }
 
     /// Whether somebody has yet to say what the server may have forgotten: who lives, or may have lived until
@@ -204,8 +249,11 @@ impl MemoryWorker {
 
     /// After a clean stop.
     pub async fn retire(&self) -> Result<(), OutboxError> {
-        // Nobody else could say it.
-        self.say_again().await?;
+        self.tell(|| "leaves".to_owned());
+        // What it did last nobody else could say to a server that forgot it.
+        if self.prolong().await? {
+            self.say_all_again().await?;
+        }
         self.commit(|shelf| shelf.board.seats.remove(&self.id)).await.map(drop)
     }
 
@@ -234,7 +282,7 @@ impl Outbox for MemoryWorker {
                 return Err(OutboxError::Unavailable("it began anew".into()));
             }
             let lease = shelf.board.seats.get(&self.id).map(|it| it.lease_until);
-            if lease.is_none_or(|it| it < self.clock.now() + CLAIM_COVER) {
+            if lease.is_none_or(|it| it < self.clock.now() + CLAIM_AGE_MAX) {
                 let backlog = Backlog { pending: true, next_due: Some(self.clock.now()), elsewhere: true };
                 return Ok(Claimed { backlog, ..Claimed::default() });
             }
@@ -248,7 +296,13 @@ impl Outbox for MemoryWorker {
         });
         let claimed = claimed.await.flatten();
         match &claimed {
-            Ok(it) => self.lately.claimed(self.worker(), &it.claims),
+            Ok(it) => {
+                for it in &it.claims {
+                    let (row, token, doubt) = (it.row.0, it.token.0, &it.doubt);
+                    self.tell(|| format!("claims {row}/{token} {:?}, {doubt:?}", it.marker));
+                }
+                self.lately.claimed(self.worker(), &it.claims);
+            }
             Err(_) => self.doubts_server.set(true),
         }
         claimed

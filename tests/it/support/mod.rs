@@ -6,6 +6,7 @@ pub mod memory_outbox;
 pub mod memory_worker;
 pub mod postgres;
 pub mod proxy;
+pub mod replay;
 pub mod script;
 pub mod site;
 pub mod world;
