@@ -14,6 +14,7 @@ use crate::report::Guard;
 pub async fn export(place: &Place, folder: &Path, guard: Guard) -> Result<Written, Fault> {
     let outbox = place.outbox.look().await?;
     let info = batch_of(outbox.reader(), place).await?;
+    work_folder::refuse_to_replace(folder)?;
     work_folder::make_private(folder)?;
     let form = Form { source: &info.source, columns: &ColumnNames::new(), guard };
     let written = results::write(outbox.reader(), Scope::Batch(info.id), &form, folder).await?;

@@ -53,6 +53,9 @@ pub enum Fault {
     NoWorkFolder,
     #[error("several outboxes are here: {}", listed(folders))]
     SeveralOutboxes { folders: Vec<PathBuf> },
+    /// In one of them may be a batch of that name (`--batch`), to which its folder leads.
+    #[error("no outbox here is called `{typed}`: there are {}", listed(folders))]
+    NoneCalledSo { typed: String, folders: Vec<PathBuf> },
     /// It cannot be the name of one.
     #[error("`{typed}` names no row")]
     NoRowName { typed: String },
@@ -107,6 +110,8 @@ pub enum Fault {
     #[error("{host} cannot be reached")]
     HubSoftAway { host: String },
 
+    #[error("`{}` is nothing that this program wrote, and results would be written over it", path.display())]
+    OthersFile { path: PathBuf },
     #[error("no space is left in the folder `{}`", folder.display())]
     FolderFull { folder: PathBuf },
     #[error("cannot write to the folder `{}`: {error}", folder.display())]

@@ -83,7 +83,7 @@ impl Outboxes {
             ([only], _) => Ok(vec![Place::in_folder(std::mem::take(only), typed.map(str::to_owned))]),
             ([], Some(typed)) => Err(Fault::NoOutbox { typed: typed.to_owned() }),
             ([], None) => Err(Fault::NoWorkFolder),
-            (_, Some(_)) => Err(Fault::SeveralOutboxes { folders }),
+            (_, Some(typed)) => Err(Fault::NoneCalledSo { typed: typed.to_owned(), folders }),
             (_, None) => Ok(folders.into_iter().map(|it| Place::in_folder(it, None)).collect()),
         }
     }
@@ -228,6 +228,10 @@ mod tests {
         let refused = outboxes.find(None);
         assert!(matches!(refused, Err(Fault::SeveralOutboxes { .. })), "{refused:?}");
         assert!(outboxes.find(Some("queda")).is_ok());
+        let refused = outboxes.find(Some("quedas")).unwrap_err().to_string();
+        for part in ["is called `quedas`", "queda.mutirao", "outra.mutirao"] {
+            assert!(refused.contains(part), "{part}: {refused}");
+        }
     }
 
     #[test]

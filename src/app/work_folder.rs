@@ -10,7 +10,7 @@ use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
 use super::fault::Fault;
 use crate::outbox::sqlite::LOG_LEN_MAX;
-use crate::report::{FILES, RESULT_COLUMNS, XLSX_COLUMNS_MAX, XLSX_ROWS_MAX};
+use crate::report::{self, FILES, RESULT_COLUMNS, RESULTS, XLSX_COLUMNS_MAX, XLSX_ROWS_MAX};
 use crate::temporary;
 
 /// The embedded outbox within a work folder.
@@ -53,6 +53,19 @@ pub fn make_private(folder: &Path) -> Result<(), Fault> {
 pub fn sweep(folder: &Path) {
     temporary::sweep(folder);
     temporary::sweep(folder.parent().unwrap_or(Path::new("")));
+}
+
+/// Refuses a folder in which files of somebody's own have the names of results, which would be written over
+/// them. What an import or `export` left there is replaced.
+pub fn refuse_to_replace(folder: &Path) -> Result<(), Fault> {
+    let is_ours = folder.join(OUTBOX_FILE).exists()
+        || report::batch_of_summary(folder).is_some()
+        || report::is_results(&folder.join(RESULTS));
+    let mut files = FILES.into_iter().map(|it| folder.join(it));
+    match files.find(|it| it.is_file() && !report::is_results(it)) {
+        Some(path) if !is_ours => Err(Fault::OthersFile { path }),
+        _ => Ok(()),
+    }
 }
 
 /// Removes results of an earlier run, lest they be taken for those of the one that begins; but for the file

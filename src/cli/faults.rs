@@ -54,7 +54,7 @@ impl From<Fault> for Failure {
             Fault::NoWorkFolder => {
                 (Exit::Usage, "go to the folder of the spreadsheet, or name it".to_owned())
             }
-            Fault::SeveralOutboxes { ref folders } => {
+            Fault::SeveralOutboxes { ref folders } | Fault::NoneCalledSo { ref folders, .. } => {
                 let first = folders.first().map_or_else(|| "queda.mutirao".into(), |it| it.to_string_lossy());
                 (Exit::Usage, format!("name one, like `{first}`"))
             }
@@ -119,6 +119,10 @@ impl From<Fault> for Failure {
                 (Exit::Unreachable, format!("`{}` tries what a run needs", Typed::now().other(&["doctor"])))
             }
             Fault::Scratch(_) => (Exit::Usage, "a dry run needs a folder that it may write to".to_owned()),
+            Fault::OthersFile { .. } => (
+                Exit::Usage,
+                "give another folder with -o DIR, or move that file away; nothing was sent".to_owned(),
+            ),
             Fault::FolderFull { .. } => {
                 (Exit::Guard, "free some space and run the same command again".to_owned())
             }

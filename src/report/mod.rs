@@ -10,7 +10,8 @@ mod text_out;
 mod xlsx_out;
 
 use std::borrow::Cow;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::printable::{self, LINE_CHARS_MAX};
@@ -58,6 +59,26 @@ impl<'a> Line<'a> {
             }
         })
     }
+}
+
+/// So much of a file is looked at for its header. Bytes: as much as the 1,024 columns of a CSV file take.
+const HEADER_LEN_MAX: u64 = 256 << 10;
+
+/// Whether `path` is results or errors of ours, whatever program has saved it since: our columns stand side
+/// by side in it.
+pub fn is_results(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let mut read = || File::open(path)?.take(HEADER_LEN_MAX).read_to_end(&mut head);
+    if !path.is_file() || read().is_err() {
+        return false;
+    }
+    // UTF-16 is ASCII but for these.
+    head.retain(|it| *it != 0);
+    let columns = RESULT_COLUMNS.map(str::as_bytes);
+    let starts = head.windows(columns[0].len()).enumerate().filter(|(_, it)| *it == columns[0]);
+    starts.map(|(at, _)| &head[at..]).any(|rest| {
+        rest.get(columns[0].len()).is_some_and(|delimiter| rest.starts_with(&columns.join(delimiter)))
+    })
 }
 
 /// Why a report could not be written.
@@ -127,6 +148,26 @@ mod tests {
         // The input's own cell is as it was; a row is known again by its reference, to the last character.
         let expected = "=1+1;;;'-a\u{202E}1;;'=cmd|' /C calc'!A0;;;;;;'+55?[2J line 3, opened;";
         assert_eq!(row, expected);
+    }
+
+    #[test]
+    fn results_are_known_by_their_header_in_every_form() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results.csv");
+        for delimiter in *b";,\t" {
+            for encoding in [OutputEncoding::Utf8WithBom, OutputEncoding::Utf16Le, OutputEncoding::Utf16Be] {
+                let style = CsvStyle { delimiter, encoding, guard: Guard::Faithful };
+                for headers in [vec![], vec!["line".to_owned(), "a\nb".to_owned()]] {
+                    ResultsCsv::create(&path, &headers, &style).unwrap().finish().unwrap();
+                    assert!(is_results(&path), "{delimiter} {headers:?}");
+                }
+            }
+        }
+        for others in ["", "line", "line;lote;state\n1;a;opened\n"] {
+            std::fs::write(&path, others).unwrap();
+            assert!(!is_results(&path), "{others}");
+        }
+        assert!(!is_results(folder.path()));
     }
 
     #[test]

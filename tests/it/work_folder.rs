@@ -50,6 +50,34 @@ fn a_work_folder_that_others_may_change_is_refused() {
     }
 }
 
+/// Seen: gone without a word, since they had the names of ours.
+#[test]
+fn files_of_ones_own_are_not_written_over_by_results() {
+    for name in ["results.csv", "results.xlsx", "errors.csv", "problems.csv", "summary.json"] {
+        let site = opened();
+        let mine = format!("mine/{name}");
+        site.write(&mine, rows(3));
+        site.write("other.csv", rows(1));
+        for args in [
+            &["export", "queda", "-o", "mine"][..],
+            &["import", "other.csv", "-o", "mine", "--again"],
+            &["import", &mine, "-o", "mine", "--again"],
+        ] {
+            let ended = site.run(args);
+            // Of the last some are no spreadsheets.
+            assert!(matches!(ended.code, Some(2 | 5)), "{args:?}: {}", ended.stderr);
+            assert_eq!(site.read(&mine), rows(3), "{args:?}");
+        }
+        assert_eq!(site.audit().tickets, 2);
+    }
+    // What `export` left there is replaced, whatever program has saved it since.
+    let site = opened();
+    for _ in 0..2 {
+        site.run(&["export", "queda", "-o", "out"]).expect(0);
+        site.write("out/results.csv", site.read("out/results.csv").replace(';', ","));
+    }
+}
+
 #[test]
 fn a_lock_or_an_outbox_that_is_a_link_or_a_pipe_is_refused() {
     for name in ["outbox.db", "outbox.db-lock", "outbox.db-wal"] {

@@ -10,7 +10,7 @@ use crate::app::fault::Fault;
 use crate::app::sheet::Sheet;
 use crate::app::staging::{self, ReadIn};
 use crate::app::target::refuse_other_host;
-use crate::app::work_folder::OUTBOX_FILE;
+use crate::app::work_folder::{self, OUTBOX_FILE};
 use crate::intake::Intake;
 use crate::outbox::{Address, Counts};
 use crate::temporary;
@@ -24,6 +24,7 @@ pub async fn rehearse(
     verify_first: bool,
     binding: Option<&str>,
 ) -> Result<(ReadIn, Counts), Fault> {
+    work_folder::refuse_to_replace(&work.folder)?;
     // A file is copied, so that nothing is left behind, not even an empty one.
     let scratch = match work.outbox.file() {
         Some(path) => Some(scratch_copy(work, path).await?),

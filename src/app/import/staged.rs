@@ -35,6 +35,7 @@ impl<'a> Staged<'a> {
     pub async fn new(order: Order<'a>, intake: Intake, rate: Rate) -> Result<Self, Fault> {
         let Order { sheet, work, target, .. } = order;
         let options = staging::merge_options(&sheet.reading, order.verify_first, work.answers);
+        work_folder::refuse_to_replace(&work.folder)?;
         work_folder::make_private(&work.folder)?;
         let mut outbox = work.outbox.open().await?;
         work_folder::sweep(&work.folder);

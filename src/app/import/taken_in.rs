@@ -65,10 +65,13 @@ impl TakenIn<'_> {
         Policy { guards, ..deliver::policy(sending) }
     }
 
-    /// The worker that delivers its rows.
+    /// The worker that delivers its rows. Results of an earlier run are not there any more.
     pub async fn worker(&self, policy: &Policy) -> Result<AnyWorker<'_>, Fault> {
-        let terms = Terms { rate: policy.rate, lease: LEASE, timeout: self.order.target.timeout };
-        Ok(self.outbox.register("import", terms).await?)
+        let Order { sheet, work, target, .. } = self.order;
+        let terms = Terms { rate: policy.rate, lease: LEASE, timeout: target.timeout };
+        let worker = self.outbox.register("import", terms).await?;
+        work_folder::clear(&work.folder, &sheet.file);
+        Ok(worker)
     }
 
     /// Opens its rows, or the first `sample` of them; `watch` looks on.
@@ -80,13 +83,11 @@ impl TakenIn<'_> {
         control: Control,
         watch: &impl Watch,
     ) -> Result<Ending, Fault> {
-        let Order { sheet, work, target, .. } = self.order;
-        let merged = &self.read.merged;
+        let (merged, target) = (&self.read.merged, self.order.target);
         let queue = match sample {
             Some(n) => worker.sample(merged.scope(), n).await?,
             None => worker.queue(merged.scope()),
         };
-        work_folder::clear(&work.folder, &sheet.file);
         let mut ending = deliver::deliver(&worker, &queue, target, policy, control, watch).await?;
         ending.stats.logins += self.calm.n_logins();
         if let Some(recognition) = self.recognition.as_ref().filter(|_| ending.stats.posts == 0) {
