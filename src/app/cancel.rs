@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::fault::Fault;
-use super::named::batch_of;
 use super::place::Place;
 use super::results::{Written, write_again};
+use super::selection::batch_of;
 use crate::outbox::Cancelled;
 
 pub async fn cancel(place: &Place) -> Result<(Cancelled, Option<Written>), Fault> {

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::fault::Fault;
-use super::named::batch_of;
 use super::place::Place;
 use super::results::{self, Form, Written};
+use super::selection::batch_of;
 use super::sheet::ColumnNames;
 use super::work_folder;
 use crate::outbox::Scope;

@@ -7,9 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::address::Led;
 use super::fault::Fault;
-use super::named::{NAMES_TOLD_MAX, batch_of, latest};
 use super::place::Place;
 use super::results::{Written, write_again};
+use super::selection::{NAMES_TOLD_MAX, batch_of, latest};
 use super::work_folder;
 use crate::sandbox;
 

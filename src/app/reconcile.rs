@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::deliver;
 use super::fault::Fault;
-use super::named::batch_or_all;
 use super::place::Place;
 use super::results::{Written, write_again};
+use super::selection::batch_or_all;
 use super::target::Target;
 use crate::delivery::{Control, Ending, Policy, Rate, Watch, decide};
 use crate::outbox::{AnyOutbox, AnyWorker, Counts, LEASE, Scope, Terms};

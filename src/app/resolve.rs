@@ -5,9 +5,9 @@ use jiff::Timestamp;
 
 use super::deliver::Calm;
 use super::fault::{Fault, OtherService};
-use super::named::{batch_of, row_of};
 use super::place::{NamedRow, Place};
 use super::results::{Written, write_again};
+use super::selection::{batch_of, row_of};
 use super::target::{SANDBOX, Target};
 use crate::delivery::{RowId, State, Verdict};
 use crate::outbox::{AnyOutbox, AnyReader, Cursor, Resolution, ResolveError, RowDetails, Scope, Word};

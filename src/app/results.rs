@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::address::Led;
 use super::fault::Fault;
-use super::named::latest;
 use super::place::Place;
+use super::selection::latest;
 use super::sheet::ColumnNames;
 use super::target::SANDBOX;
 use crate::delivery::State;

@@ -1,8 +1,8 @@
 //! What was stopped goes on.
 
 use super::fault::Fault;
-use super::named::batch_of;
 use super::place::Place;
+use super::selection::batch_of;
 
 pub struct Resumed {
     pub lote: String,

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use super::address::Led;
 use super::fault::Fault;
-use super::named::batch_or_all;
 use super::names;
 use super::place::Place;
 use super::results::{Written, write_again};
+use super::selection::batch_or_all;
 use super::target::SANDBOX;
 use super::work_folder::{folder_of, sandbox_folder_of};
 use crate::delivery::State;

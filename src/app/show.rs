@@ -1,8 +1,8 @@
 //! One row: its fields, its state, every attempt.
 
 use super::fault::Fault;
-use super::named::row_of;
 use super::place::NamedRow;
+use super::selection::row_of;
 use crate::outbox::RowDetails;
 
 pub async fn show(name: &NamedRow) -> Result<RowDetails, Fault> {

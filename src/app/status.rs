@@ -5,8 +5,8 @@ use jiff::Timestamp;
 
 use super::address::Led;
 use super::fault::Fault;
-use super::named::{batch_of, latest};
 use super::place::Place;
+use super::selection::{batch_of, latest};
 use crate::outbox::sqlite::Holder;
 use crate::outbox::{BatchInfo, Crew, Halted, Scope, Status};
 

@@ -8,7 +8,7 @@ use super::halts::halted;
 use super::typed::{self, Typed};
 use crate::app::address::Led;
 use crate::app::fault::Fault;
-use crate::app::named::NAMES_TOLD_MAX;
+use crate::app::selection::NAMES_TOLD_MAX;
 use crate::app::target::SANDBOX;
 use crate::delivery::{OutboxError, State};
 use crate::intake::{Blame, IntakeError};
