@@ -78,6 +78,41 @@ fn a_room_uses_only_the_rooms_that_it_may() {
     assert!(used.len() <= allowed.len() && 8 < used.len(), "{used:?}");
 }
 
+/// What has no place in a room, as it is written.
+const FOREIGN: &[(&str, &[&str])] = &[
+    // It prints nothing, asks nobody, ends no process, and knows no flag.
+    (
+        "app",
+        &["print!(", "println!(", "io::stdin", "io::stdout", "io::stderr", "process::exit", "clap::", "`--"],
+    ),
+    // Which driver it is, the rooms below know.
+    (
+        "cli",
+        &[
+            "Address::File",
+            "Address::Postgres",
+            "Outbox::Sqlite",
+            "Outbox::Postgres",
+            "PgOutbox",
+            "SqliteOutbox",
+        ],
+    ),
+];
+
+#[test]
+fn use_cases_leave_people_to_commands_and_commands_leave_drivers_to_them() {
+    for (module, text) in sources() {
+        let Some((room, foreign)) = FOREIGN.iter().find(|it| module.first().is_some_and(|room| room == it.0))
+        else {
+            continue;
+        };
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let lines = code.lines().filter(|it| !it.trim_start().starts_with("//"));
+        let found: Vec<_> = lines.filter(|line| foreign.iter().any(|it| line.contains(it))).collect();
+        assert_eq!(found, Vec::<&str>::new(), "in {} of `{room}`", module.join("/"));
+    }
+}
+
 #[test]
 fn no_files_use_each_other_in_a_circle() {
     let circles = circles(&edges(&sources()));
