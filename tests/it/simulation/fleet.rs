@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::server::{Client, TIMEOUT};
 use super::world::{Mortal, Sabotage, Steps, Tale, World, after, waits_behind_unconfirmed};
+use crate::support::board::Doubles;
 use crate::support::memory_worker::MemoryWorker;
 use crate::support::replay::tell;
 
@@ -62,9 +63,17 @@ impl Fleet {
             world.steps = Steps::OfTheDatabase;
         }
         let n_workers = world.rng.borrow_mut().u64(2..5);
-        if sabotage == Sabotage::SameSlots {
+        let doubles = match sabotage {
+            Sabotage::SameSlots => Doubles::Always,
+            Sabotage::SlotsAnew => Doubles::WhenSetBack,
+            _ => Doubles::Never,
+        };
+        if doubles != Doubles::Never {
             world.policy.rate = Rate::PerSecond(4.0);
-            world.outbox.give_slots_twice();
+            world.outbox.give_slots_twice(doubles);
+        }
+        if doubles == Doubles::WhenSetBack {
+            world.steps = Steps::OfTheDatabase;
         }
         // A failover that nobody dies with takes workers that live.
         let fails_over = world.rng.borrow_mut().bool() || sabotage == Sabotage::ForgetLately;

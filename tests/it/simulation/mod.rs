@@ -129,6 +129,11 @@ fn what_nobody_says_again_after_a_failover_is_caught() {
     caught_in_a_fleet(Sabotage::ForgetLately, "is posted again over");
 }
 
+#[test]
+fn slots_given_anew_after_a_step_of_the_databases_clock_are_caught() {
+    caught_in_a_fleet(Sabotage::SlotsAnew, "requests in a second");
+}
+
 #[track_caller]
 fn caught_in_a_fleet(sabotage: Sabotage, expected: &str) {
     let mut violations = (0..100).flat_map(|seed| live_as_fleet(seed, sabotage).violations);

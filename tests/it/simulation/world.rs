@@ -49,6 +49,8 @@ pub enum Sabotage {
     HubSoftsClock,
     /// After a failover nobody says again what it did.
     ForgetLately,
+    /// When its clock is set back, the outbox gives slots anew that it gave before.
+    SlotsAnew,
 }
 
 /// Which clock is set while the world lives. Never two: what both say is believed.
@@ -187,7 +189,8 @@ impl World {
             | Sabotage::NamedKeys
             | Sabotage::SetWaits
             | Sabotage::HubSoftsClock
-            | Sabotage::ForgetLately => {}
+            | Sabotage::ForgetLately
+            | Sabotage::SlotsAnew => {}
             Sabotage::BelieveTheBlind => {
                 server.is_blind = true;
                 outbox.see(10_000, start());
@@ -274,7 +277,12 @@ impl World {
     /// Sets clocks now and then, until the sky is blue.
     pub async fn step_clocks(&self) {
         loop {
-            sleep(Duration::from_secs(60) + self.some(Duration::from_secs(600))).await;
+            sleep(match self.sabotage {
+                // While most is done.
+                Sabotage::SlotsAnew => self.some(Duration::from_secs(20)),
+                _ => Duration::from_secs(60) + self.some(Duration::from_secs(600)),
+            })
+            .await;
             if self.is_calm() || self.steps == Steps::None {
                 std::future::pending::<()>().await;
             }

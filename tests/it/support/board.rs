@@ -29,6 +29,14 @@ enum Phase {
     Trial,
 }
 
+/// When it breaks the promise, and gives slots that somebody has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Doubles {
+    Never,
+    WhenSetBack,
+    Always,
+}
+
 #[derive(Clone)]
 pub struct Board {
     pub seats: BTreeMap<u64, Seat>,
@@ -44,8 +52,7 @@ pub struct Board {
     holder: Option<u64>,
     free_at: Timestamp,
     n_probes: u32,
-    /// Whether it breaks the promise.
-    pub gives_twice: bool,
+    pub doubles: Doubles,
 }
 
 impl Default for Board {
@@ -62,7 +69,7 @@ impl Default for Board {
             holder: None,
             free_at: Timestamp::UNIX_EPOCH,
             n_probes: 0,
-            gives_twice: false,
+            doubles: Doubles::Never,
         }
     }
 }
@@ -112,6 +119,9 @@ impl Board {
         let back = between(now, self.seen);
         self.seen = now;
         self.next_slot -= back;
+        if self.doubles == Doubles::WhenSetBack && !back.is_zero() {
+            self.next_slot = now;
+        }
         self.next_login -= back;
         self.free_at -= back;
         if let Some((until, _)) = &mut self.throttle {
@@ -213,7 +223,7 @@ impl Board {
         }
         let share = BLOCK.as_nanos() / slot.as_nanos() / u128::from(n_workers);
         let count = u32::try_from(share).unwrap_or(u32::MAX).max(1).min(wanted);
-        if !self.gives_twice {
+        if self.doubles != Doubles::Always {
             self.next_slot = free + slot * count;
         }
         (Some(Slots { first_in: free_in, count, spacing: slot }), between(now, self.next_slot))

@@ -17,7 +17,7 @@ use mutirao::ticket::{Problem, Ticket};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::board::Board;
+use super::board::{Board, Doubles};
 
 /// How long a call waits for an outbox that does not answer.
 pub const ANSWER_MAX: Duration = Duration::from_secs(30);
@@ -200,9 +200,9 @@ impl MemoryOutbox {
         self.overstates_sights.set(true);
     }
 
-    /// From now on it breaks the promise: the same slots go to all workers.
-    pub fn give_slots_twice(&self) {
-        self.shelf.borrow_mut().board.gives_twice = true;
+    /// From now on it breaks the promise: slots that somebody has go to another.
+    pub fn give_slots_twice(&self, when: Doubles) {
+        self.shelf.borrow_mut().board.doubles = when;
     }
 
     /// From now on it breaks the promise: what a predecessor left in flight stays so.
