@@ -16,6 +16,7 @@
 //! - [`sandbox`]: a HubSoft that lives on loopback.
 //! - [`hubsoft`]: the API client; implements the port [`delivery::Api`].
 //! - [`outbox`]: the drivers; implement the port [`delivery::Outbox`].
+//! - [`text`]: what a person reads of outcomes.
 //! - [`delivery`]: the engine, its ports, and the decisions it takes.
 //! - [`ticket`]: a raw row becomes a valid ticket or all of its problems. No I/O.
 
@@ -62,6 +63,10 @@ mod printable;
 pub mod sandbox;
 #[cfg(not(feature = "inside"))]
 mod sandbox;
+#[cfg(feature = "inside")]
+pub mod text;
+#[cfg(not(feature = "inside"))]
+mod text;
 #[cfg(feature = "inside")]
 pub mod ticket;
 #[cfg(not(feature = "inside"))]

@@ -10,6 +10,7 @@ use super::target::Target;
 use crate::delivery::evidence::{Evidence, Guard, Row};
 use crate::delivery::{Halt, Rate};
 use crate::intake::{GuessedService, Intake, Repeat, Repeats};
+use crate::text;
 use crate::ticket::{ByField, Field, Problem, Ticket, Value};
 
 /// What is looked for besides problems.
@@ -103,7 +104,7 @@ impl Checked {
                     return Err(Fault::Halted(Halt::Unauthorized(fault.clone())));
                 }
                 Evidence { row: Row::NotSent(fault), .. } => {
-                    let (host, why) = (target.host.clone(), fault.message.clone());
+                    let (host, why) = (target.host.clone(), text::fault(fault));
                     return Err(Fault::Unreachable { host, why });
                 }
                 _ if asked_for.is_empty() => {}

@@ -16,6 +16,7 @@ use crate::delivery::evidence::{Evidence, Guard, Row};
 use crate::delivery::{self, Halt, Rate, Reply};
 use crate::outbox::{Address, Health};
 use crate::temporary;
+use crate::text;
 use crate::ticket::Catalogue;
 
 /// Less than this is little for an outbox and its results. Bytes.
@@ -86,9 +87,7 @@ pub async fn doctor(
     let login = match Evidence::of(&reply) {
         Evidence { row: Row::Answered(()), .. } => Answer::Right(()),
         Evidence { guard: Guard::Unauthorized(fault), .. } => return Err(unauthorized(fault)),
-        Evidence { row: Row::NotSent(fault) | Row::Unknown(fault), .. } => {
-            Answer::Away(fault.message.clone())
-        }
+        Evidence { row: Row::NotSent(fault) | Row::Unknown(fault), .. } => Answer::Away(text::fault(fault)),
         _ => Answer::Doubtful(why(&reply)),
     };
     let is_away = matches!(login, Answer::Away(_));
@@ -102,8 +101,8 @@ pub async fn doctor(
         let answer = match Evidence::of(&reply) {
             Evidence { row: Row::Answered(entries), .. } => Answer::Right(entries.len()),
             Evidence { guard: Guard::Unauthorized(fault), .. } => return Err(unauthorized(fault)),
-            Evidence { row: Row::NotSent(fault), .. } => Answer::Away(fault.message.clone()),
-            Evidence { guard: Guard::Denied(fault), .. } => Answer::Denied(fault.message.clone()),
+            Evidence { row: Row::NotSent(fault), .. } => Answer::Away(text::fault(fault)),
+            Evidence { guard: Guard::Denied(fault), .. } => Answer::Denied(text::fault(fault)),
             _ => Answer::Doubtful(why(&reply)),
         };
         let is_away = matches!(answer, Answer::Away(_));
@@ -148,5 +147,5 @@ fn unauthorized(fault: &delivery::Fault) -> Fault {
 
 /// Why there is no answer.
 fn why<T>(reply: &Reply<T>) -> String {
-    reply.verdict.trouble().map_or_else(|| "not sent".to_owned(), |it| it.message)
+    reply.verdict.trouble().map_or_else(|| "not sent".to_owned(), |it| text::fault(&it))
 }

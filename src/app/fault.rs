@@ -38,7 +38,7 @@ pub enum Fault {
     #[error(transparent)]
     Report(#[from] ReportError),
     /// The run stopped itself, or would at its first request.
-    #[error(transparent)]
+    #[error("{}", crate::text::halt(.0))]
     Halted(Halt),
     #[error("the database URL is not one that this version can use")]
     NoAddress,

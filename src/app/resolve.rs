@@ -12,6 +12,7 @@ use super::target::{SANDBOX, Target};
 use crate::delivery::{RowId, State, Verdict};
 use crate::outbox::{AnyOutbox, AnyReader, Cursor, Resolution, ResolveError, RowDetails, Scope, Word};
 use crate::settings::{Sending, Sources};
+use crate::text;
 use crate::ticket::Field;
 
 /// Digits of a protocolo: the time of day to the second, and up to six more. Source: samples of 15, 19 and
@@ -136,7 +137,7 @@ impl Meant {
             Verdict::Answered(Some(shown)) => shown,
             Verdict::Answered(None) => return Ok(Checked::Untold(Untold::NotShown)),
             other => {
-                let why = other.fault().map(|it| it.message.clone());
+                let why = other.fault().map(text::fault);
                 return Ok(Checked::Untold(Untold::NoAnswer { why }));
             }
         };

@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn the_first_that_applies_in_the_order_of_the_contract() {
-        let fault = || Fault { code: String::new(), message: String::new() };
+        let fault = || Fault::Timeout;
         let opened = Counts { opened: 2, ..Counts::default() };
         let invalid = Counts { opened: 1, invalid: 1, ..Counts::default() };
         let unsure = Counts { opened: 1, unconfirmed: 1, invalid: 1, ..Counts::default() };

@@ -13,6 +13,7 @@ use super::screen::Screen;
 use super::typed::Typed;
 use crate::delivery::{Change, Note, Rate, RequestKind, RowId, Settle, Settled, State, Watch};
 use crate::printable::{self, LINE_CHARS_MAX};
+use crate::text;
 
 /// Between two lines where nobody watches a bar.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -204,7 +205,7 @@ impl Watch for Progress<'_> {
             Note::BreakerOpened(why) => {
                 *self.why.borrow_mut() = "; HubSoft is unavailable, it is tried now and then".to_owned();
                 let (said, code) = why.map_or_else(Default::default, |it| {
-                    (format!(" ({})", it.message), format!(" ({})", it.code))
+                    (format!(" ({})", text::fault(it)), format!(" ({})", it.code()))
                 });
                 let waits = "waiting, and trying it now and then";
                 self.say_or_log(
@@ -222,21 +223,22 @@ impl Watch for Progress<'_> {
             }
             Note::Paused(reason) => {
                 let resume = Typed::now().other(&["resume"]);
-                self.say(&format!("stopped ({reason}): `{resume}` goes on"));
+                self.say(&format!("stopped ({}): `{resume}` goes on", text::pause(reason)));
             }
             Note::Resumed => self.say("going on"),
             Note::Halted(halt) => self.say_or_log(
-                &format!("waiting, and trying now and then: {halt}"),
+                &format!("waiting, and trying now and then: {}", text::halt(halt)),
                 &format!("waiting, and trying now and then: {}", in_log(halt)),
             ),
             Note::HaltOver => self.say("it works again"),
             Note::LoteHalted { lote, reason } => self.say_or_log(
-                &format!("`{lote}` is halted: {reason}"),
+                &format!("`{lote}` is halted: {}", text::halt(reason)),
                 &format!("`{lote}` is halted; `{}` says why", Typed::now().other(&["status", lote])),
             ),
-            Note::Blind(why) => {
-                self.say(&format!("rows in doubt stay so, since an absence cannot be believed: {why}"))
-            }
+            Note::Blind(why) => self.say(&format!(
+                "rows in doubt stay so, since an absence cannot be believed: {}",
+                text::blindness(why)
+            )),
             Note::Recovered(n_rows) => {
                 self.say(&format!(
                     "{n_rows} rows may have been sent by an earlier run: looking them up first"

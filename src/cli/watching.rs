@@ -16,7 +16,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::screen::Screen;
 use super::typed::Typed;
 use crate::delivery::{
-    Change, Claim, Note, Pulse, Rate, Refused, RequestKind, RowId, Settle, Settled, State, Watch,
+    ALREADY_OPEN, Change, Claim, Fault, Note, Pulse, Rate, Refused, RequestKind, RowId, Settle, Settled,
+    State, Watch,
 };
 use crate::outbox::{Address, Counts, Ping, Scope, Status, state_name};
 use crate::printable;
@@ -379,18 +380,18 @@ fn log(settle: &Settle, became: Settled, name: &Name) {
             );
             return;
         }
-        (Settled::Taken, _) => ("conflict", "taken"),
-        (Settled::Written, Change::Opened { .. }) => ("opened", ""),
+        (Settled::Taken, _) => ("conflict", "taken".into()),
+        (Settled::Written, Change::Opened { .. }) => ("opened", "".into()),
         (Settled::Written, Change::Later { fault, .. }) => {
-            (state_name(settle.change.state(None)), fault.as_ref().map_or("", |it| &*it.code))
+            (state_name(settle.change.state(None)), fault.as_ref().map_or("".into(), Fault::code))
         }
-        (Settled::Written, Change::Skipped { .. }) => ("skipped", "already_open"),
-        (Settled::Written, Change::Rejected { fault, .. }) => ("rejected", &*fault.code),
-        (Settled::Written, Change::Failed { fault, .. }) => ("failed", &*fault.code),
-        (Settled::Written, Change::Unconfirmed { fault, .. }) => ("unconfirmed", &*fault.code),
-        (Settled::Written, Change::Conflict { fault, .. }) => ("conflict", &*fault.code),
+        (Settled::Written, Change::Skipped { .. }) => ("skipped", ALREADY_OPEN.into()),
+        (Settled::Written, Change::Rejected { fault, .. }) => ("rejected", fault.code()),
+        (Settled::Written, Change::Failed { fault, .. }) => ("failed", fault.code()),
+        (Settled::Written, Change::Unconfirmed { fault, .. }) => ("unconfirmed", fault.code()),
+        (Settled::Written, Change::Conflict { fault, .. }) => ("conflict", fault.code()),
     };
-    tracing::info!(row.id = id, lote, referencia, state, code, "row {id} is {state}");
+    tracing::info!(row.id = id, lote, referencia, state, code = &*code, "row {id} is {state}");
 }
 
 /// Tells in the log what becomes of rows (`-v`), by the names that a producer knows them by.
@@ -490,7 +491,7 @@ impl Watch for Watching {
             Note::Stopping => self.systemd.stopping(),
             Note::OutboxDown(why) => drop(self.works_ill.replace(format!("the database: {why}"))),
             Note::OutboxUp => self.works_ill.borrow_mut().clear(),
-            Note::Paused(why) => drop(self.stopped.replace(why.to_owned())),
+            Note::Paused(why) => drop(self.stopped.replace(crate::text::pause(why))),
             _ => {}
         }
     }

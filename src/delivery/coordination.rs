@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Rate;
+use super::{PauseReason, Rate};
 
 /// Blocks of slots span this much time in all, divided among the living workers; each gets at least
 /// one slot.
@@ -52,7 +52,7 @@ pub struct News {
     /// now, unless one is on its way.
     pub returned: bool,
     /// Something is wrong that only a person can clear: everybody pauses, as by `mutirao pause`.
-    pub pause: Option<String>,
+    pub pause: Option<PauseReason>,
 }
 
 /// Whether HubSoft works.
@@ -116,7 +116,7 @@ pub struct SharedState {
     /// The throttle in force.
     pub throttle: Option<Throttled>,
     /// Why a person, or a worker in need of one, has paused everybody.
-    pub pause: Option<String>,
+    pub pause: Option<PauseReason>,
     pub breaker: SharedBreaker,
 }
 

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use super::evidence::{Evidence, Row};
 use super::retry::Retry;
 use super::{
-    ANSWER_AGE_MAX, Attempt, AttemptKind, Change, Claim, Doubt, Fault, OpenedTicket, PATIENCE, Policy, Proof,
-    Reply, Settle, Sighting, Verdict, WAIT_MAX,
+    ANSWER_AGE_MAX, Attempt, AttemptKind, Change, Claim, Doubt, Fault, Noted, OpenedTicket, PATIENCE, Policy,
+    Proof, Reply, Settle, Sighting, Verdict, WAIT_MAX, Warning,
 };
 
 /// Two absences this far apart are two; closer ones are one.
@@ -41,9 +41,6 @@ const _: () = {
     assert!(UNANSWERED_LONGEST.as_millis() < WAIT_MAX.as_millis());
     assert!(EARLY_LOOKS + 2 <= PATIENCE.n_answered, "two absences after the settle delay must be left");
 };
-
-/// Of what is kept of an answer. Characters.
-const NOTE_LEN: usize = 300;
 
 /// What a decision depends on besides the row and the answer.
 #[derive(Clone, Copy)]
@@ -194,15 +191,14 @@ pub fn release(claim: &Claim) -> Settle {
 
 /// We stop waiting for the answer to a post that may have left. No outcome, so nothing is counted.
 pub fn given_up(claim: &Claim, now: Timestamp, hubsoft_now: Option<Timestamp>) -> Settle {
-    let fault =
-        Fault { code: "stopped".to_owned(), message: "the run stopped before HubSoft answered".to_owned() };
+    let fault = Fault::Stopped;
     let attempt = Attempt {
         at: now,
         kind: AttemptKind::Post,
-        verdict: "unknown".to_owned(),
+        verdict: "unknown",
         http_status: None,
         latency: Duration::ZERO,
-        note: fault.message.clone(),
+        note: Noted::Fault(fault.clone()),
     };
     settle(claim, in_doubt(claim.attempts, fault, now, hubsoft_now), Some(attempt))
 }
@@ -224,11 +220,8 @@ fn conflicting(claim: &Claim, opening: &OpenedTicket, fault: &Fault) -> Change {
 }
 
 fn found(claim: &Claim, attempts: u32, opening: &OpenedTicket, others: &[OpenedTicket]) -> Change {
-    let others = others.iter().map(|other| other.protocolo.as_str()).collect::<Vec<_>>().join(", ");
-    let warnings = (!others.is_empty()).then(|| Fault {
-        code: "duplicate".to_owned(),
-        message: format!("more tickets carry this row's marker: {others}"),
-    });
+    let warnings = (!others.is_empty())
+        .then(|| Warning::Duplicate { others: others.iter().map(|it| it.protocolo.clone()).collect() });
     let warning = warning(claim, warnings.as_slice());
     Change::Opened { opening: opening.clone(), attempts, warning }
 }
@@ -246,14 +239,9 @@ fn absent(claim: &Claim, doubt: &Doubt, scene: &Scene<'_>) -> Change {
         doubt.last_absence.is_none_or(|last| ABSENCES_APART <= between(last.max(scene.started), scene.asked));
     if is_settled && apart && doubt.last_absence.is_some() {
         if claim.is_outdated {
-            return Change::Failed { attempts: claim.attempts, fault: outdated() };
+            return Change::Failed { attempts: claim.attempts, fault: Fault::CorrectedMeanwhile };
         }
-        let fault = Fault {
-            code: "no_ticket".to_owned(),
-            message: "HubSoft gave no usable answer, and look-ups showed that no ticket was opened"
-                .to_owned(),
-        };
-        return go_on(claim.attempts, fault, scene);
+        return go_on(claim.attempts, Fault::NoTicket, scene);
     }
     let mut doubt = answered(doubt, scene);
     if apart {
@@ -265,17 +253,6 @@ fn absent(claim: &Claim, doubt: &Doubt, scene: &Scene<'_>) -> Change {
         None => after(doubt.last_absence.unwrap_or(scene.now), ABSENCES_APART + MARGIN).max(scene.now),
     };
     Change::Later { at, attempts: claim.attempts, doubt: Some(doubt), fault: None }
-}
-
-/// Nothing was left, and a person has said something else meanwhile.
-fn outdated() -> Fault {
-    Fault {
-        code: "corrected_meanwhile".to_owned(),
-        message:
-            "no ticket was opened, and the row was corrected before that was known: import the file with \
-                  the correction again"
-                .to_owned(),
-    }
 }
 
 /// HubSoft answered, and we are no wiser.
@@ -407,12 +384,12 @@ fn next_early_look(doubt: &Doubt, scene: &Scene<'_>) -> Option<Timestamp> {
 }
 
 /// What the row warns of already, then what is new.
-fn warning(claim: &Claim, new: &[Fault]) -> Option<String> {
+fn warning(claim: &Claim, new: &[Warning]) -> Option<String> {
     if new.is_empty() {
         return claim.warning.clone();
     }
     let old = claim.warning.iter().cloned();
-    let new = new.iter().map(|fault| format!("{}: {}", fault.code, fault.message));
+    let new = new.iter().map(ToString::to_string);
     Some(old.chain(new).collect::<Vec<_>>().join("; "))
 }
 
@@ -422,22 +399,22 @@ fn settle(claim: &Claim, change: Change, attempt: Option<Attempt>) -> Settle {
 
 /// Names what an answer is, for the history.
 trait Named {
-    fn name_and_note(&self) -> (&'static str, &str);
+    fn name_and_note(&self) -> (&'static str, Noted);
 }
 
 impl Named for Proof {
-    fn name_and_note(&self) -> (&'static str, &str) {
-        ("opened", "")
+    fn name_and_note(&self) -> (&'static str, Noted) {
+        ("opened", Noted::Nothing)
     }
 }
 
 impl Named for Sighting {
-    fn name_and_note(&self) -> (&'static str, &str) {
+    fn name_and_note(&self) -> (&'static str, Noted) {
         match self {
-            Self::Found { opening, .. } => ("found", &opening.protocolo),
-            Self::AlreadyOpen { opening } => ("already_open", &opening.protocolo),
-            Self::NotFound => ("not_found", ""),
-            Self::CouldNotTell(fault) => ("could_not_tell", &fault.message),
+            Self::Found { opening, .. } => ("found", Noted::Ticket(opening.protocolo.clone())),
+            Self::AlreadyOpen { opening } => ("already_open", Noted::Ticket(opening.protocolo.clone())),
+            Self::NotFound => ("not_found", Noted::Nothing),
+            Self::CouldNotTell(fault) => ("could_not_tell", Noted::Fault(fault.clone())),
         }
     }
 }
@@ -445,16 +422,9 @@ impl Named for Sighting {
 fn attempt<T: Named>(kind: AttemptKind, reply: &Reply<T>, scene: &Scene<'_>) -> Attempt {
     let (verdict, note) = match &reply.verdict {
         Verdict::Answered(answer) => answer.name_and_note(),
-        other => (other.name(), other.fault().map_or("", |it| it.message.as_str())),
+        other => (other.name(), other.fault().cloned().map_or(Noted::Nothing, Noted::Fault)),
     };
-    Attempt {
-        at: scene.asked,
-        kind,
-        verdict: verdict.to_owned(),
-        http_status: reply.http_status,
-        latency: reply.latency,
-        note: note.chars().take(NOTE_LEN).collect(),
-    }
+    Attempt { at: scene.asked, kind, verdict, http_status: reply.http_status, latency: reply.latency, note }
 }
 
 /// `at` and `wait`, or the end of time.

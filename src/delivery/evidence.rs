@@ -227,7 +227,7 @@ mod tests {
 
     /// Each verdict with the statuses and waits that it can come with.
     fn replies() -> Vec<Reply<&'static str>> {
-        let fault = || Fault { code: "code".to_owned(), message: String::new() };
+        let fault = || Fault::Timeout;
         let reply = |verdict, http_status, retry_after| Reply {
             verdict,
             http_status,

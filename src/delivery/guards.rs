@@ -9,66 +9,7 @@ use std::time::Duration;
 
 use super::decide::Denials;
 use super::evidence::{Guard, Progress, Row};
-use super::{Blame, Fault, GuardLimits, Proof, RowId};
-
-/// Why a run stopped itself. The rows that are left can be taken up again.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Halt {
-    #[error("{}", .0.message)]
-    Unauthorized(Fault),
-    #[error("HubSoft denied {n_rows} different rows in a row (403): {}", .fault.message)]
-    Forbidden { n_rows: u32, fault: Fault },
-    #[error("HubSoft does not know the route that opens tickets: {}", .0.message)]
-    Misconfigured(Fault),
-    #[error("HubSoft refused {n_rows} rows in a row with the same message: {message}")]
-    SameRefusal { n_rows: u32, message: String },
-    #[error("{n_errors} rows were refused or failed, more than the {limit} that are allowed")]
-    TooManyErrors { n_errors: u64, limit: u64 },
-    #[error("HubSoft could not be reached within {} s{}", .within.as_secs(), because(.last))]
-    NeverReached {
-        within: Duration,
-        /// What came of the last request.
-        last: Option<Fault>,
-    },
-    #[error("HubSoft has been unavailable for {} min{}", .lasted.as_secs() / 60, because(.last))]
-    Unavailable {
-        lasted: Duration,
-        /// What came of the last request.
-        last: Option<Fault>,
-    },
-    #[error("all workers of this outbox are stopped{}", because_of(.reason))]
-    Paused {
-        /// In the words of whoever paused them; may be empty.
-        reason: String,
-    },
-    #[error("the time to stop has come")]
-    Until,
-    #[error("no space is left for the outbox")]
-    DiskFull,
-    #[error("the outbox has been unavailable for {} min{}", .lasted.as_secs() / 60, because_of(.cause))]
-    OutboxUnavailable {
-        lasted: Duration,
-        cause: String,
-        /// What had left before.
-        n_posts: u64,
-    },
-    #[error("the outbox does not allow it: {message}")]
-    OutboxDenied { message: String },
-    #[error("the outbox cannot be used: {message}")]
-    OutboxBroken { message: String },
-    #[error(
-        "the ticket with protocolo `{protocolo}` came back without its marker, so tickets cannot be recognised"
-    )]
-    EchoLost { protocolo: String },
-}
-
-fn because(fault: &Option<Fault>) -> String {
-    fault.as_ref().map_or_else(String::new, |it| because_of(&it.message))
-}
-
-fn because_of(words: &str) -> String {
-    if words.is_empty() { String::new() } else { format!(": {words}") }
-}
+use super::{Blame, Fault, GuardLimits, Halt, PauseReason, Proof, Refusal, RowId};
 
 /// Lotes with a streak that are remembered. A forgotten streak begins anew.
 const LOTES_MAX: usize = 1000;
@@ -83,7 +24,7 @@ pub struct Guards {
     n_judged: u32,
     /// The refusal that repeats, and how often it came in a row; by lote where those are to blame,
     /// else under the empty name.
-    same: BTreeMap<Arc<str>, (String, u32)>,
+    same: BTreeMap<Arc<str>, (Refusal, u32)>,
     /// Different rows answered 403 since something else was answered; never more than the limit.
     forbidden: Vec<RowId>,
     n_errors: u64,
@@ -94,7 +35,7 @@ pub struct Guards {
     /// The last of them.
     last: Option<Fault>,
     /// Since when a person, or a worker in need of one, has paused everybody, and why.
-    paused: Option<(Duration, String)>,
+    paused: Option<(Duration, PauseReason)>,
 }
 
 impl Guards {
@@ -154,11 +95,11 @@ impl Guards {
     }
 
     /// Everybody is paused, for this reason; `None`: nobody is.
-    pub fn pause_stands(&mut self, now: Duration, reason: Option<&str>) {
+    pub fn pause_stands(&mut self, now: Duration, reason: Option<&PauseReason>) {
         self.paused = match (reason, self.paused.take()) {
             (None, _) => None,
-            (Some(reason), Some((since, _))) => Some((since, reason.to_owned())),
-            (Some(reason), None) => Some((now, reason.to_owned())),
+            (Some(reason), Some((since, _))) => Some((since, reason.clone())),
+            (Some(reason), None) => Some((now, reason.clone())),
         };
     }
 
@@ -188,12 +129,11 @@ impl Guards {
         match (row, denials) {
             // One ticket for the wrong service is that row's; twenty are a run that goes wrong.
             (Row::Answered(Proof { conflict: Some(fault), .. }), _) => {
-                let message = format!("what it opened is not what was asked for ({})", fault.code);
-                self.judged(lote, Some(&message))
+                self.judged(lote, Some(Refusal::NotAsked { code: fault.code() }))
             }
             (Row::Answered(_) | Row::Unknown(_), _) => self.judged(lote, None),
             (Row::Refused(fault), _) | (Row::Denied(fault), Denials::Repeated) => {
-                self.judged(lote, Some(&fault.message))
+                self.judged(lote, Some(Refusal::Said(fault.clone())))
             }
             (Row::Denied(_), Denials::First)
             | (Row::NotSent(_) | Row::Throttled | Row::Blameless(_) | Row::Withheld, _) => None,
@@ -202,30 +142,26 @@ impl Guards {
 
     /// `refusal` is what HubSoft said against a row of `lote`, `None` if it opened a ticket or left us in
     /// doubt.
-    fn judged(&mut self, lote: &Arc<str>, refusal: Option<&str>) -> Option<Halt> {
+    fn judged(&mut self, lote: &Arc<str>, refusal: Option<Refusal>) -> Option<Halt> {
         let alone = self.n_judged < self.limits.n_alone;
         self.n_judged = self.n_judged.saturating_add(1);
         let blamed = match self.limits.blame {
             Blame::Run => Arc::from(""),
             Blame::Lote => Arc::clone(lote),
         };
-        let Some(message) = refusal else {
+        let Some(refusal) = refusal else {
             self.same.remove(&blamed);
             return None;
         };
         if LOTES_MAX <= self.same.len() {
             self.same.clear();
         }
-        let same = self.same.entry(blamed).or_default();
-        if same.0 != message {
-            *same = (message.to_owned(), 0);
-        }
-        same.1 += 1;
-        let n_rows = same.1;
+        let n_before = self.same.remove(&blamed).filter(|it| it.0 == refusal).map_or(0, |it| it.1);
+        let n_rows = n_before + 1;
+        self.same.insert(blamed, (refusal.clone(), n_rows));
         // All of the first rows: as many refusals as judgements, and those are the last that go alone.
         let all_alone = alone && self.n_judged == self.limits.n_alone && n_rows == self.n_judged;
-        (all_alone || self.limits.same_refusals <= n_rows)
-            .then(|| Halt::SameRefusal { n_rows, message: message.to_owned() })
+        (all_alone || self.limits.same_refusals <= n_rows).then_some(Halt::SameRefusal { n_rows, refusal })
     }
 
     /// `lote` was halted: when it goes on, its streak begins anew.
@@ -291,15 +227,16 @@ mod tests {
         Guards::new(limits, None)
     }
 
-    fn says(message: &str) -> Fault {
-        Fault { code: "rejected".to_owned(), message: message.to_owned() }
+    fn says(words: &str) -> Fault {
+        Fault::Refused { said: Some(words.to_owned()) }
     }
 
     /// Judges posts by `said` (blank: opened) and returns after how many it halts.
     fn halts_after(said: &[&str]) -> Option<usize> {
         let mut guards = guards(GuardLimits::default());
         said.iter().position(|message| {
-            guards.judged(&"queda".into(), (!message.is_empty()).then_some(*message)).is_some()
+            let refusal = (!message.is_empty()).then(|| Refusal::Said(says(message)));
+            guards.judged(&"queda".into(), refusal).is_some()
         })
     }
 
@@ -338,8 +275,8 @@ mod tests {
         for row in [3, 4] {
             assert_eq!(guards.answered(RowId(row), denied), None);
         }
-        let halt = guards.answered(RowId(5), denied).expect("three in a row");
-        insta::assert_snapshot!(halt, @"HubSoft denied 3 different rows in a row (403): no permission");
+        let halt = Halt::Forbidden { n_rows: 3, fault: fault.clone() };
+        assert_eq!(guards.answered(RowId(5), denied), Some(halt));
     }
 
     #[test]
@@ -359,9 +296,9 @@ mod tests {
         assert_eq!(guards.deadline(), Some(40 * S));
         assert_eq!(guards.overdue(39 * S), None);
         assert_eq!(guards.overdue(40 * S), Some(Halt::NeverReached { within: 30 * S, last: None }));
-        guards.failed(says("could not connect to erp.example.com:443"));
-        let halt = guards.overdue(40 * S).expect("it was never reached");
-        insta::assert_snapshot!(halt, @"HubSoft could not be reached within 30 s: could not connect to erp.example.com:443");
+        guards.failed(Fault::Timeout);
+        let halt = Halt::NeverReached { within: 30 * S, last: Some(Fault::Timeout) };
+        assert_eq!(guards.overdue(40 * S), Some(halt));
         guards.progress(40 * S, Progress::Stalled);
         assert_eq!(guards.overdue(41 * S), None);
     }
@@ -381,11 +318,11 @@ mod tests {
     #[test]
     fn a_stop_of_all_halts_who_is_not_to_wait_for_its_end() {
         let mut guards = guards(GuardLimits { paused_max: Some(10 * S), ..GuardLimits::default() });
-        guards.pause_stands(5 * S, Some("lunch"));
-        guards.pause_stands(9 * S, Some("maintenance"));
+        let said = |words: &str| PauseReason::Said(words.to_owned());
+        guards.pause_stands(5 * S, Some(&said("lunch")));
+        guards.pause_stands(9 * S, Some(&said("maintenance")));
         assert_eq!((guards.deadline(), guards.overdue(14 * S)), (Some(15 * S), None));
-        let halt = guards.overdue(15 * S).expect("it has lasted");
-        insta::assert_snapshot!(halt, @"all workers of this outbox are stopped: maintenance");
+        assert_eq!(guards.overdue(15 * S), Some(Halt::Paused { reason: said("maintenance") }));
         guards.pause_stands(16 * S, None);
         assert_eq!(guards.deadline(), None);
     }

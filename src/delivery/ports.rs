@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::coordination::{ShareRequest, SharedState};
 use super::eyes::{Sight, Specimen};
-use super::{Claim, Fault, OpenedTicket, Refused, Settle, Settled};
+use super::{Claim, Fault, Halt, OpenedTicket, Refused, Settle, Settled, Warning};
 use crate::delivery::identity::Marker;
 use crate::ticket::{Id, Ticket};
 
@@ -76,7 +76,7 @@ pub trait Outbox {
     /// From now on no row of `lote` is posted, because HubSoft refuses all of them alike; look-ups go on. Its
     /// rows are passed over at no write until a person has put it right. May be told twice: the first reason
     /// stands.
-    async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError>;
+    async fn halt(&self, lote: &str, reason: &Halt) -> Result<(), OutboxError>;
 
     /// Tells the other workers of this outbox what this one knows, and hears what stands for all.
     /// One call, at most every 200 ms while a rate is shared, about every second otherwise, and at
@@ -327,10 +327,7 @@ impl<T> Verdict<T> {
     /// Why nothing goes forward with this answer.
     pub fn trouble(&self) -> Option<Fault> {
         match self {
-            Self::Throttled => Some(Fault {
-                code: "http_429".to_owned(),
-                message: "HubSoft answered 429 (too many requests)".to_owned(),
-            }),
+            Self::Throttled => Some(Fault::http(429)),
             _ => self.fault().cloned(),
         }
     }
@@ -343,7 +340,7 @@ pub struct Proof {
     /// Whether the marker came back in `descricao_abertura`. `None`: no such field in the answer.
     pub marker_echoed: Option<bool>,
     /// What differs from what was asked for, and can be put right: `wrong_type`, `without_os`.
-    pub warnings: Vec<Fault>,
+    pub warnings: Vec<Warning>,
     /// Why it may not be what was asked for at all: `wrong_service`, `success_with_errors`.
     pub conflict: Option<Fault>,
 }

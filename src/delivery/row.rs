@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::Fault;
 use super::identity::Marker;
 use crate::ticket::{Problem, Ticket};
 
@@ -145,13 +146,6 @@ pub struct OpenedTicket {
     pub numeros_ordem_servico: Vec<String>,
 }
 
-/// What went wrong, for a person: a stable code, and the words (HubSoft's own where it gave some).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    pub code: String,
-    pub message: String,
-}
-
 /// What a settle makes of a claimed row. Computed by the engine; an outbox only writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -267,11 +261,19 @@ pub struct Attempt {
     pub at: Timestamp,
     pub kind: AttemptKind,
     /// The verdict's name, `snake_case`: `unknown`, `throttled`, `not_found`.
-    pub verdict: String,
+    pub verdict: &'static str,
     pub http_status: Option<u16>,
     pub latency: Duration,
-    /// What is known beyond the verdict, capped, without secrets or personal data.
-    pub note: String,
+    pub note: Noted,
+}
+
+/// What is known of an attempt beyond its verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Noted {
+    Nothing,
+    Fault(Fault),
+    /// The protocolo of the ticket that was found.
+    Ticket(String),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,10 +8,10 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 
-use super::{Change, Doubt, Fault, OpenedTicket, RowId, Settle, Settled, State, Token};
+use super::{Change, Doubt, Fault, OpenedTicket, RowId, Settle, Settled, State, Token, Warning};
 
-/// The code of a row whose service has a ticket of its type already.
-pub const ALREADY_OPEN: &str = "already_open";
+/// Of a row that is skipped for it.
+static ALREADY_OPEN: Fault = Fault::AlreadyOpen;
 
 /// What a change leaves in a row besides its state. `None` for the time it is due and the attempts: as they
 /// were.
@@ -20,8 +20,7 @@ pub struct After<'a> {
     pub available_at: Option<Timestamp>,
     pub attempts: Option<u32>,
     pub doubt: Option<&'a Doubt>,
-    pub code: Option<&'a str>,
-    pub message: Option<&'a str>,
+    pub fault: Option<&'a Fault>,
     pub opening: Option<&'a OpenedTicket>,
 }
 
@@ -80,34 +79,33 @@ pub enum Write<'a> {
 
 impl<'a> After<'a> {
     pub fn of(change: &'a Change) -> Self {
-        let faulty = |fault: &'a Fault| {
-            let (code, message) = (Some(&*fault.code), Some(&*fault.message));
-            Self { code, message, ..Self::default() }
-        };
         match change {
             Change::Release => Self::default(),
             Change::Later { at, attempts, doubt, fault } => Self {
                 available_at: Some(*at),
                 attempts: Some(*attempts),
                 doubt: doubt.as_ref(),
-                ..fault.as_ref().map(faulty).unwrap_or_default()
+                fault: fault.as_ref(),
+                opening: None,
             },
             Change::Opened { opening, attempts, .. } => {
                 Self { opening: Some(opening), attempts: Some(*attempts), ..Self::default() }
             }
-            Change::Skipped { opening } => Self {
-                code: Some(ALREADY_OPEN),
-                message: Some("a ticket of this service and type is open already"),
+            Change::Skipped { opening } => {
+                Self { fault: Some(&ALREADY_OPEN), opening: Some(opening), ..Self::default() }
+            }
+            Change::Rejected { attempts, fault } | Change::Failed { attempts, fault } => {
+                Self { attempts: Some(*attempts), fault: Some(fault), ..Self::default() }
+            }
+            Change::Unconfirmed { doubt, fault } => {
+                Self { doubt: Some(doubt), fault: Some(fault), ..Self::default() }
+            }
+            Change::Conflict { opening, attempts, fault } => Self {
                 opening: Some(opening),
+                attempts: Some(*attempts),
+                fault: Some(fault),
                 ..Self::default()
             },
-            Change::Rejected { attempts, fault } | Change::Failed { attempts, fault } => {
-                Self { attempts: Some(*attempts), ..faulty(fault) }
-            }
-            Change::Unconfirmed { doubt, fault } => Self { doubt: Some(doubt), ..faulty(fault) },
-            Change::Conflict { opening, attempts, fault } => {
-                Self { opening: Some(opening), attempts: Some(*attempts), ..faulty(fault) }
-            }
         }
     }
 }
@@ -174,7 +172,7 @@ impl Found {
             };
             return (write, Settled::Written);
         }
-        let said = format!("duplicate: `{protocolo}` was opened for this row too");
+        let said = Warning::OpenedTwice { protocolo: protocolo.to_owned() }.to_string();
         let write = match self.warning.as_deref() {
             Some(before) if before.contains(&said) => Write::Nothing,
             before => {
@@ -189,8 +187,7 @@ impl Found {
         if self.state == State::Conflict && self.id_atendimento == Some(opening.id_atendimento) {
             return Write::Nothing;
         }
-        let message = format!("ticket `{protocolo}` belongs to row {owner} already");
-        let fault = Some(Fault { code: "taken".to_owned(), message });
+        let fault = Some(Fault::Taken { protocolo: protocolo.to_owned(), owner });
         Write::Ticket { state: State::Conflict, opening, attempts: None, warning: None, fault }
     }
 
@@ -271,7 +268,7 @@ mod tests {
     }
 
     fn fault() -> Fault {
-        Fault { code: "c".to_owned(), message: "m".to_owned() }
+        Fault::Refused { said: Some("m".to_owned()) }
     }
 
     fn opening() -> OpenedTicket {
@@ -336,8 +333,7 @@ mod tests {
     #[test]
     fn a_ticket_of_another_row_is_a_conflict() {
         let row = Found { owner: Some(RowId(2)), ..found(State::InFlight, 5) };
-        let message = "ticket `p` belongs to row 2 already".to_owned();
-        let fault = Some(Fault { code: "taken".to_owned(), message });
+        let fault = Some(Fault::Taken { protocolo: "p".to_owned(), owner: 2 });
         let opening = &opening();
         let write = Write::Ticket { state: State::Conflict, opening, attempts: None, warning: None, fault };
         check(&row, opened(), (write, Settled::Taken));

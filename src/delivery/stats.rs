@@ -6,7 +6,10 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
 
-use super::{Change, Claim, Fault, Halt, Refused, RequestKind, Settle, Settled, State, Throttle};
+use super::{
+    Blindness, Change, Claim, Fault, Halt, PauseReason, Refused, RequestKind, Settle, Settled, State,
+    Throttle,
+};
 
 /// Looks on while a run goes: progress bars, logs, metrics. Called from within the run, so an
 /// implementation must be quick and must not block.
@@ -134,7 +137,7 @@ pub enum Note<'a> {
     /// A clean stop begins.
     Stopping,
     /// Everybody was stopped: nothing is sent until a person says so.
-    Paused(&'a str),
+    Paused(&'a PauseReason),
     Resumed,
     /// Something is wrong with a run that never ends: it is not ready, and tries now and then.
     Halted(&'a Halt),
@@ -143,7 +146,7 @@ pub enum Note<'a> {
     /// HubSoft refuses all rows of a lote alike: none of it is posted until a person has put it right.
     LoteHalted {
         lote: &'a str,
-        reason: &'a str,
+        reason: &'a Halt,
     },
     /// A predecessor left so many rows in flight; they are looked up.
     Recovered(u64),
@@ -151,7 +154,7 @@ pub enum Note<'a> {
     Rescued(u64),
     /// This user is not known to see tickets of ours, and why that is: rows in doubt stay so. Told once a
     /// run.
-    Blind(&'a str),
+    Blind(Blindness),
 }
 
 /// What a run did. Counts are of this run; rows that were final before are not in it.

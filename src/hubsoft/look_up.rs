@@ -5,7 +5,6 @@ use jiff::{SignedDuration, Timestamp, tz};
 
 use super::verdict::{Exchange, envelope, folded, of_refusal, same_label, told, unanswered};
 use super::wire::{Envelope, Seen, Status};
-use super::words;
 use crate::delivery::identity::MARKER_LEN;
 use crate::delivery::{Fault, LookUp, OpenedTicket, Sighting, Verdict, Verification};
 
@@ -69,11 +68,11 @@ pub(super) fn of_protocolo(exchange: &Exchange, protocolo: &str) -> Verdict<Opti
     let mut shown = None;
     let verdict = judge(exchange, |answer| {
         let Some(page) = answer.tickets() else {
-            return could_not_tell("no_list", "the answer has no list of tickets");
+            return Sighting::CouldNotTell(Fault::NoList);
         };
         let found = page.iter().flatten().find(|it| it.protocolo().is_some_and(|it| it == protocolo));
         let Some(ticket) = found else { return Sighting::NotFound };
-        let Some(opening) = ticket.opening() else { return Sighting::CouldNotTell(words::no_proof()) };
+        let Some(opening) = ticket.opening() else { return Sighting::CouldNotTell(Fault::NoProof) };
         shown = Some(Shown { id_atendimento: opening.id_atendimento, service: ticket.id_cliente_servico() });
         Sighting::Found { opening, others: Vec::new(), conflict: None }
     });
@@ -103,14 +102,14 @@ fn judge(exchange: &Exchange, sight: impl FnOnce(&Envelope<'_>) -> Sighting) -> 
         Err(fault) => return Verdict::Unknown(fault),
     };
     Verdict::Answered(match answer.status() {
-        _ if answer.is_exception() => Sighting::CouldNotTell(words::exception()),
+        _ if answer.is_exception() => Sighting::CouldNotTell(Fault::Exception),
         Status::Success if status == 200 => sight(&answer),
         Status::Error if says_none(&answer) => Sighting::NotFound,
         Status::Error => match of_refusal(&answer) {
             Ok(of_all) => return of_all,
             Err(refusal) => Sighting::CouldNotTell(refusal),
         },
-        Status::Success | Status::Other => Sighting::CouldNotTell(words::http(status)),
+        Status::Success | Status::Other => Sighting::CouldNotTell(Fault::http(status)),
     })
 }
 
@@ -132,10 +131,10 @@ fn says_none(answer: &Envelope<'_>) -> bool {
 /// Looks for the marker.
 fn sight(answer: &Envelope<'_>, what: &LookUp, limit: Limit) -> Sighting {
     let Some(page) = answer.tickets() else {
-        return could_not_tell("no_list", "the answer has no list of tickets");
+        return Sighting::CouldNotTell(Fault::NoList);
     };
     let Some(page) = page.into_iter().collect::<Option<Vec<_>>>() else {
-        return could_not_tell("unreadable_ticket", "an entry of the list is not a ticket");
+        return Sighting::CouldNotTell(Fault::UnreadableTicket);
     };
     let other_service =
         |ticket: &Seen<'_>| ticket.id_cliente_servico().filter(|it| *it != what.service.get());
@@ -146,18 +145,17 @@ fn sight(answer: &Envelope<'_>, what: &LookUp, limit: Limit) -> Sighting {
         match ticket.descricao_abertura() {
             Some(text) if !what.marker.is_in(&text) => {}
             Some(_) => match ticket.opening() {
-                None => return Sighting::CouldNotTell(words::no_proof()),
+                None => return Sighting::CouldNotTell(Fault::NoProof),
                 Some(opening) => {
-                    let other = other_service(ticket).map(|it| words::wrong_service(what.service.get(), it));
+                    let other = other_service(ticket)
+                        .map(|found| Fault::WrongService { asked: what.service.get(), found });
                     conflict = conflict.or(other);
                     found.push((age.unwrap_or(Age::UNKNOWN), opening));
                 }
             },
             // Without its text it may be ours, unless it was there before we sent anything.
             None if what.sent_at.is_some_and(|sent| age.is_some_and(|it| it.is_surely_before(sent))) => {}
-            None => {
-                doubtful = Some(words::fault("no_text", "a ticket of the list has no descricao_abertura"))
-            }
+            None => doubtful = Some(Fault::NoText),
         }
     }
     found.sort_by_key(|(age, opening)| (age.earliest, opening.id_atendimento));
@@ -169,14 +167,10 @@ fn sight(answer: &Envelope<'_>, what: &LookUp, limit: Limit) -> Sighting {
         return Sighting::CouldNotTell(fault);
     }
     if is_full(&page, limit) && !reaches_back(&page, what) {
-        let message = format!("all {} newest tickets of the service are younger than the send", page.len());
-        return Sighting::CouldNotTell(words::fault("full_page", message));
+        return Sighting::CouldNotTell(Fault::FullPage { n_tickets: page.len() });
     }
     if page.iter().any(|it| other_service(it).is_some()) {
-        return could_not_tell(
-            "other_service",
-            "the list has tickets of another service than the one asked for",
-        );
+        return Sighting::CouldNotTell(Fault::OtherService);
     }
     Sighting::NotFound
 }
@@ -198,7 +192,7 @@ fn sight_same(answer: &Envelope<'_>, what: &Verification<'_>, label: &str, limit
         if is_old || !is_of_type || ticket.descricao_abertura().is_none_or(|it| bare(&it) != text) {
             continue;
         }
-        let Some(opening) = ticket.opening() else { return Sighting::CouldNotTell(words::no_proof()) };
+        let Some(opening) = ticket.opening() else { return Sighting::CouldNotTell(Fault::NoProof) };
         same.push(opening);
     }
     same.sort_by_key(|it| it.id_atendimento);
@@ -223,10 +217,10 @@ fn bare(text: &str) -> String {
 /// Looks for a pending ticket of the service with the type's label.
 fn sight_open(answer: &Envelope<'_>, service: i64, label: &str, limit: Limit) -> Sighting {
     let Some(page) = answer.tickets() else {
-        return could_not_tell("no_list", "the answer has no list of tickets");
+        return Sighting::CouldNotTell(Fault::NoList);
     };
     let Some(page) = page.into_iter().collect::<Option<Vec<_>>>() else {
-        return could_not_tell("unreadable_ticket", "an entry of the list is not a ticket");
+        return Sighting::CouldNotTell(Fault::UnreadableTicket);
     };
     let mut found: Vec<OpenedTicket> = Vec::new();
     let mut doubtful = is_full(&page, limit);
@@ -245,15 +239,9 @@ fn sight_open(answer: &Envelope<'_>, service: i64, label: &str, limit: Limit) ->
     let mut found = found.into_iter();
     match found.next() {
         Some(opening) => Sighting::AlreadyOpen { opening },
-        None if doubtful => {
-            could_not_tell("unclear_list", "the list of pending tickets is cut or unreadable")
-        }
+        None if doubtful => Sighting::CouldNotTell(Fault::UnclearList),
         None => Sighting::NotFound,
     }
-}
-
-fn could_not_tell(code: &str, message: &str) -> Sighting {
-    Sighting::CouldNotTell(words::fault(code, message))
 }
 
 /// Whether there may be tickets that are not on the page.
@@ -328,11 +316,6 @@ impl Age {
     }
 }
 
-/// Why a search for a pending ticket cannot even be asked.
-pub(super) fn unknown_type(id: i64) -> Fault {
-    words::fault("unknown_type", format!("id_tipo_atendimento {id} is not in HubSoft's catalogue"))
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -384,16 +367,16 @@ mod tests {
         match verdict {
             Verdict::Answered(Sighting::Found { opening, others, conflict }) => {
                 let ids = std::iter::once(opening).chain(others).map(|it| it.id_atendimento.to_string());
-                let conflict = conflict.as_ref().map(|it| format!(" {}", it.code)).unwrap_or_default();
+                let conflict = conflict.as_ref().map(|it| format!(" {}", it.code())).unwrap_or_default();
                 format!("found {}{conflict}", ids.collect::<Vec<_>>().join(" "))
             }
             Verdict::Answered(Sighting::AlreadyOpen { opening }) => {
                 format!("already_open {}", opening.id_atendimento)
             }
             Verdict::Answered(Sighting::NotFound) => "not_found".to_owned(),
-            Verdict::Answered(Sighting::CouldNotTell(fault)) => format!("could_not_tell {}", fault.code),
-            Verdict::Unknown(fault) => format!("unknown {}", fault.code),
-            Verdict::Stumbled(fault) => format!("stumbled {}", fault.code),
+            Verdict::Answered(Sighting::CouldNotTell(fault)) => format!("could_not_tell {}", fault.code()),
+            Verdict::Unknown(fault) => format!("unknown {}", fault.code()),
+            Verdict::Stumbled(fault) => format!("stumbled {}", fault.code()),
             Verdict::Throttled => "throttled".to_owned(),
             Verdict::Unauthorized(_) => "unauthorized".to_owned(),
             Verdict::Forbidden(_) => "forbidden".to_owned(),
@@ -465,8 +448,7 @@ mod tests {
         for (status, body, expected) in table {
             check(*status, body, &sent(), expected);
         }
-        let broken =
-            Exchange::Answered { status: 200, retry_after: None, date: None, body: Err(words::cut()) };
+        let broken = Exchange::Answered { status: 200, retry_after: None, date: None, body: Err(Fault::Cut) };
         assert_eq!(short(&of_look_up(&broken, &sent(), Limit::Unproven)), "unknown cut");
     }
 

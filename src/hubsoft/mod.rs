@@ -28,7 +28,7 @@ pub use settings::{
 
 use crate::delivery::identity::Marker;
 use crate::delivery::{
-    Api, Gate, LookUp, Proof, Reply, RequestKind, Sighting, Verdict, Verification, Withheld,
+    Api, Fault, Gate, LookUp, Proof, Reply, RequestKind, Sighting, Verdict, Verification, Withheld,
 };
 use crate::ticket::{Catalogue, Id, Ticket};
 use look_up::Limit;
@@ -153,7 +153,7 @@ impl HubSoft {
                 Some(rows) => {
                     Verdict::Answered(rows.into_iter().map(|(id, label)| Entry { id, label }).collect())
                 }
-                None => Verdict::Unknown(words::fault("unreadable_catalogue", "the catalogue is unreadable")),
+                None => Verdict::Unknown(Fault::UnreadableCatalogue),
             },
             Err(verdict) => unanswered(verdict),
         };
@@ -177,7 +177,7 @@ impl HubSoft {
         let Some(id) = ticket.id_tipo_atendimento else { return Ok(TYPE_DEFAULT.to_owned()) };
         let labels = self.labels(gate).await?;
         labels.get(&id.get()).cloned().ok_or_else(|| {
-            let fault = look_up::unknown_type(id.get());
+            let fault = Fault::UnknownType { id: id.get() };
             unsent(Verdict::Answered(Sighting::CouldNotTell(fault)), None)
         })
     }

@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use super::settings::{Credentials, SetupError};
 use super::transport::Transport;
 use super::verdict::{Login, of_login};
-use super::words;
 use crate::delivery::{Fault, Gate, RequestKind, Verdict, Withheld};
 
 /// A token is renewed so long before it expires (or at half of a shorter life), and at least daily,
@@ -174,7 +173,7 @@ impl Tokens {
             // Asked once more before the run is halted for it.
             return match refusals.0 {
                 1 => Ok(used.clone()),
-                _ => Err(NoToken::Refused(words::refused(401, None))),
+                _ => Err(NoToken::Refused(Fault::http(401))),
             };
         }
         let mut session = self.lock().await?;
@@ -185,11 +184,10 @@ impl Tokens {
             session.bearer = None;
         }
         if FRESH_TOKENS_MAX <= session.fresh_refused && session.last_refused == Some(generation) {
-            let message = "HubSoft gives tokens and refuses them (HTTP 401); may the API user use the API?";
-            return Err(NoToken::Refused(words::fault("http_401", message)));
+            return Err(NoToken::Refused(Fault::TokensRefused));
         }
         if FRESH_TOKENS_MAX < refusals.0 {
-            return Err(NoToken::NotForThis(words::refused(401, None)));
+            return Err(NoToken::NotForThis(Fault::http(401)));
         }
         match session.bearer.clone() {
             Some(bearer) => Ok(bearer),
@@ -215,7 +213,7 @@ impl Tokens {
         gate: &impl Gate,
     ) -> Result<Bearer, NoToken> {
         let Source::Login { url, credentials } = &self.source else {
-            return Err(NoToken::Refused(words::refused(401, None)));
+            return Err(NoToken::Refused(Fault::http(401)));
         };
         // Not shared: whoever waits asks the gate for itself.
         gate.pass(RequestKind::Login).await.map_err(|Withheld| NoToken::Withheld)?;
@@ -232,13 +230,7 @@ impl Tokens {
                     session.bearer = Some(bearer.clone());
                     Ok(bearer)
                 }
-                None => Err(NoToken::Unavailable {
-                    fault: words::fault(
-                        "login_no_token",
-                        "the token that HubSoft gave cannot stand in a header",
-                    ),
-                    retry_after: None,
-                }),
+                None => Err(NoToken::Unavailable { fault: Fault::LoginNoToken, retry_after: None }),
             },
             Login::Refused(fault) => Err(NoToken::Refused(fault)),
             // Where a login has worked, it is the right place, and something stands before it for a while.

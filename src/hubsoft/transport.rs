@@ -80,7 +80,7 @@ impl Transport {
         let latency = start.elapsed();
         if let Some(told) = told {
             let (code, latency_ms) = (exchange.code(), latency.as_millis());
-            tracing::debug!(code, latency_ms, "{told}: {code} after {latency_ms} ms");
+            tracing::debug!(code = &*code, latency_ms, "{told}: {code} after {latency_ms} ms");
         }
         (exchange, latency)
     }
@@ -120,7 +120,7 @@ async fn body(response: &mut Response) -> Result<Bytes, Fault> {
     let mut next = Some(second);
     while let Some(chunk_bytes) = next {
         if BODY_LEN_MAX < body.len() + chunk_bytes.len() {
-            return Err(words::too_large());
+            return Err(Fault::TooLarge);
         }
         body.extend_from_slice(&chunk_bytes);
         next = chunk(response).await?;
@@ -129,41 +129,38 @@ async fn body(response: &mut Response) -> Result<Bytes, Fault> {
 }
 
 fn capped(body: Bytes) -> Result<Bytes, Fault> {
-    if BODY_LEN_MAX < body.len() { Err(words::too_large()) } else { Ok(body) }
+    if BODY_LEN_MAX < body.len() { Err(Fault::TooLarge) } else { Ok(body) }
 }
 
 async fn chunk(response: &mut Response) -> Result<Option<Bytes>, Fault> {
-    response.chunk().await.map_err(|error| if error.is_timeout() { words::timeout() } else { words::cut() })
+    response.chunk().await.map_err(|error| if error.is_timeout() { Fault::Timeout } else { Fault::Cut })
 }
 
 /// Tells "nothing was sent" from everything else; when in doubt it may have been sent.
 fn unanswered(error: &reqwest::Error) -> Exchange {
     if error.is_builder() {
-        return Exchange::NotSent(words::fault("request", "the request could not be put together"));
+        return Exchange::NotSent(Fault::Request);
     }
     if error.is_connect() {
         return Exchange::NotSent(unconnected(error));
     }
-    Exchange::Lost(if error.is_timeout() { words::timeout() } else { words::reset() })
+    Exchange::Lost(if error.is_timeout() { Fault::Timeout } else { Fault::Reset })
 }
 
 fn unconnected(error: &reqwest::Error) -> Fault {
     // The words of the innermost cause; the outer ones repeat the URL.
     let innermost = causes(error).last().map(ToString::to_string).unwrap_or_default();
-    let innermost = words::capped(&innermost);
+    let innermost = words::capped(&innermost).into_boxed_str();
     // The address that was tried; nothing of the path, which may name a service.
     let at = error.url().and_then(|it| Some(format!("{}:{}", it.host_str()?, it.port_or_known_default()?)));
-    let at = at.as_deref().unwrap_or("HubSoft");
+    let at = at.map(String::into_boxed_str);
     if let Some(tls) = causes(error).find_map(tls_error) {
-        return words::fault("tls", format!("no safe connection to {at}: {}", words::capped(&tls)));
+        return Fault::Tls { at, cause: words::capped(&tls).into_boxed_str() };
     }
     if error.is_dns() || causes(error).any(|it| it.to_string() == "dns error") {
-        return words::fault("dns", format!("the name of {at} was not found: {innermost}"));
+        return Fault::Dns { at, cause: innermost };
     }
-    if error.is_timeout() {
-        return words::fault("connect", format!("could not connect to {at} in time"));
-    }
-    words::fault("connect", format!("could not connect to {at}: {innermost}"))
+    Fault::Connect { at, cause: (!error.is_timeout()).then_some(innermost) }
 }
 
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {

@@ -14,7 +14,7 @@ use unicode_normalization::char::is_combining_mark;
 use super::wire::{Envelope, LoginAnswer, Seen, Status};
 use super::words;
 use crate::delivery::identity::Marker;
-use crate::delivery::{Fault, Proof, RETRY_AFTER_MAX, Verdict};
+use crate::delivery::{Fault, Proof, RETRY_AFTER_MAX, Verdict, Warning};
 use crate::printable;
 
 /// What became of one HTTP request.
@@ -36,10 +36,10 @@ pub(super) enum Exchange {
 
 impl Exchange {
     /// The status, or the code of what came instead.
-    pub(super) fn code(&self) -> String {
+    pub(super) fn code(&self) -> Cow<'static, str> {
         match self {
-            Self::NotSent(fault) | Self::Lost(fault) => fault.code.clone(),
-            Self::Answered { status, .. } => status.to_string(),
+            Self::NotSent(fault) | Self::Lost(fault) => fault.code(),
+            Self::Answered { status, .. } => Cow::Owned(status.to_string()),
         }
     }
 }
@@ -83,14 +83,14 @@ pub(super) fn of_open(exchange: &Exchange, asked: &Asked<'_>) -> Verdict<Proof> 
         Err(verdict) => return verdict,
     };
     if status == 413 {
-        return Verdict::Rejected(words::http(413));
+        return Verdict::Rejected(Fault::http(413));
     }
     let answer = match envelope(body) {
         Ok(answer) => answer,
         Err(fault) => return Verdict::Unknown(fault),
     };
     if answer.is_exception() {
-        return Verdict::Stumbled(words::exception());
+        return Verdict::Stumbled(Fault::Exception);
     }
     let ticket = answer.ticket();
     let opening = ticket.as_ref().and_then(Seen::opening);
@@ -99,21 +99,21 @@ pub(super) fn of_open(exchange: &Exchange, asked: &Asked<'_>) -> Verdict<Proof> 
             let descricao = ticket.descricao_abertura();
             let marker_echoed = descricao.map(|it| asked.marker.is_in(&it));
             let without_os = asked.abrir_os && opening.ids_ordem_servico.is_empty();
-            let warnings = echo_faults(&ticket, asked, without_os);
+            let warnings = echo_warnings(&ticket, asked, without_os);
             let conflict = contradiction(&answer, &ticket, asked.service);
             Verdict::Answered(Proof { opening, marker_echoed, warnings, conflict })
         }
-        (200 | 201, Status::Success, ..) => Verdict::Unknown(words::no_proof()),
+        (200 | 201, Status::Success, ..) => Verdict::Unknown(Fault::NoProof),
         // Half a success exists: the ticket was opened and its service order failed.
         (200 | 400 | 422, Status::Error, ..) if answer.names_a_ticket() => {
-            Verdict::Unknown(words::contradiction())
+            Verdict::Unknown(Fault::Contradiction)
         }
         (200 | 400 | 422, Status::Error, ..) => of_refusal(&answer).unwrap_or_else(Verdict::Rejected),
         (200 | 400 | 422, Status::Other, None, _) if !answer.errors().is_empty() => {
             Verdict::Rejected(refusal(&answer))
         }
-        (200 | 201, ..) => Verdict::Unknown(words::no_proof()),
-        (status, ..) => Verdict::Unknown(words::http(status)),
+        (200 | 201, ..) => Verdict::Unknown(Fault::NoProof),
+        (status, ..) => Verdict::Unknown(Fault::http(status)),
     }
 }
 
@@ -122,11 +122,11 @@ pub(super) fn of_read(exchange: &Exchange) -> Result<&Bytes, Verdict<()>> {
     let (status, body) = told(exchange)?;
     let answer = envelope(body).map_err(Verdict::Unknown)?;
     match (status, answer.status()) {
-        _ if answer.is_exception() => Err(Verdict::Stumbled(words::exception())),
+        _ if answer.is_exception() => Err(Verdict::Stumbled(Fault::Exception)),
         (200, Status::Success) => Ok(body.as_ref().expect("an envelope was read from it")),
         (200 | 400 | 422, Status::Error) => Err(of_refusal(&answer).unwrap_or_else(Verdict::Rejected)),
-        (200, Status::Other) => Err(Verdict::Unknown(words::not_json())),
-        (status, _) => Err(Verdict::Unknown(words::http(status))),
+        (200, Status::Other) => Err(Verdict::Unknown(Fault::NotJson)),
+        (status, _) => Err(Verdict::Unknown(Fault::http(status))),
     }
 }
 
@@ -148,11 +148,10 @@ pub(super) fn of_login(exchange: &Exchange) -> Login<'_> {
     let (status, body) = match exchange {
         Exchange::NotSent(fault) | Exchange::Lost(fault) => return Login::Unavailable(fault.clone()),
         Exchange::Answered { status: status @ (408 | 425 | 429 | 500..), .. } => {
-            let message = format!("the login answered HTTP {status}");
-            return Login::Unavailable(words::fault(format!("login_http_{status}"), message));
+            return Login::Unavailable(Fault::LoginUnavailable { status: *status });
         }
         Exchange::Answered { status: status @ (404 | 405 | 300..400), .. } => {
-            return Login::Elsewhere(words::no_login(*status, None));
+            return Login::Elsewhere(Fault::LoginElsewhere { status: *status, said: None });
         }
         Exchange::Answered { body: Err(fault), .. } => return Login::Unavailable(fault.clone()),
         Exchange::Answered { status, body: Ok(body), .. } => (*status, body),
@@ -165,14 +164,15 @@ pub(super) fn of_login(exchange: &Exchange) -> Login<'_> {
         // OAuth's words for "these credentials will not do" (RFC 6749, section 5.2), HubSoft's
         // `invalid_credentials`, and whatever else it says to them.
         (400 | 401 | 403 | 422, Some(_)) => {
-            Login::Refused(words::login_refused(status, answer.and_then(|it| it.said())))
+            let said = answer.and_then(|it| it.said()).map(|it| words::capped(&it));
+            Login::Refused(Fault::LoginRefused { status, said })
         }
         (status, _) => {
             let said = match answer {
                 Some(answer) => answer.said(),
                 None => words::title(body),
             };
-            Login::Elsewhere(words::no_login(status, said))
+            Login::Elsewhere(Fault::LoginElsewhere { status, said: said.map(|it| words::capped(&it)) })
         }
     }
 }
@@ -180,7 +180,7 @@ pub(super) fn of_login(exchange: &Exchange) -> Login<'_> {
 /// The same verdict where another answer was asked for; an answer itself proves nothing there.
 pub(super) fn unanswered<T, U>(verdict: Verdict<T>) -> Verdict<U> {
     match verdict {
-        Verdict::Answered(_) => Verdict::Unknown(words::not_json()),
+        Verdict::Answered(_) => Verdict::Unknown(Fault::NotJson),
         Verdict::Rejected(fault) => Verdict::Rejected(fault),
         Verdict::Unknown(fault) => Verdict::Unknown(fault),
         Verdict::Stumbled(fault) => Verdict::Stumbled(fault),
@@ -203,24 +203,24 @@ pub(super) fn told<T>(exchange: &Exchange) -> Result<(u16, &Result<Bytes, Fault>
     };
     Err(match status {
         200 | 201 | 400 | 413 | 422 => return Ok((status, body)),
-        401 => Verdict::Unauthorized(words::refused(401, None)),
+        401 => Verdict::Unauthorized(Fault::http(401)),
         403 => of_403(body),
-        404 | 405 => Verdict::Misconfigured(words::http(status)),
+        404 | 405 => Verdict::Misconfigured(Fault::http(status)),
         429 => Verdict::Throttled,
-        500 => Verdict::Stumbled(words::http(500)),
-        _ => Verdict::Unknown(words::http(status)),
+        500 => Verdict::Stumbled(Fault::http(500)),
+        _ => Verdict::Unknown(Fault::http(status)),
     })
 }
 
 /// A 403 means a permission only where HubSoft itself says it.
 fn of_403<T>(body: &Result<Bytes, Fault>) -> Verdict<T> {
-    let Ok(bytes) = body else { return Verdict::Forbidden(words::refused(403, None)) };
+    let Ok(bytes) = body else { return Verdict::Forbidden(Fault::http(403)) };
     match envelope(body) {
         Ok(answer) if answer.msg().is_some_and(|it| is_switched_off(&it)) => {
-            Verdict::Misconfigured(words::switched_off(said(body)))
+            Verdict::Misconfigured(Fault::SwitchedOff { said: said(body) })
         }
-        Err(_) if !bytes.iter().all(u8::is_ascii_whitespace) => Verdict::Unknown(words::page_403()),
-        _ => Verdict::Forbidden(words::refused(403, said(body))),
+        Err(_) if !bytes.iter().all(u8::is_ascii_whitespace) => Verdict::Unknown(Fault::ForeignPage),
+        _ => Verdict::Forbidden(Fault::Http { status: 403, said: said(body) }),
     }
 }
 
@@ -229,10 +229,10 @@ pub(super) fn of_refusal<T>(answer: &Envelope<'_>) -> Result<Verdict<T>, Fault> 
     let msg = answer.msg().unwrap_or_default();
     let said = || words::joined(answer.msg(), &answer.errors());
     if is_switched_off(&msg) {
-        return Ok(Verdict::Misconfigured(words::switched_off(said())));
+        return Ok(Verdict::Misconfigured(Fault::SwitchedOff { said: said() }));
     }
     if is_permission(&msg) {
-        return Ok(Verdict::Forbidden(words::refused(403, said())));
+        return Ok(Verdict::Forbidden(Fault::Http { status: 403, said: said() }));
     }
     Err(refusal(answer))
 }
@@ -253,9 +253,9 @@ fn is_permission(msg: &str) -> bool {
 pub(super) fn envelope(body: &Result<Bytes, Fault>) -> Result<Envelope<'_>, Fault> {
     let body = body.as_ref().map_err(Fault::clone)?;
     if body.iter().all(u8::is_ascii_whitespace) {
-        return Err(words::empty());
+        return Err(Fault::Empty);
     }
-    Envelope::read(body).ok_or_else(words::not_json)
+    Envelope::read(body).ok_or(Fault::NotJson)
 }
 
 /// HubSoft's reason for a refusal, if its body has one that may be shown.
@@ -267,9 +267,8 @@ fn said(body: &Result<Bytes, Fault>) -> Option<String> {
 /// `validation` when fields are named, `refused` for a business rule.
 pub(super) fn refusal(answer: &Envelope<'_>) -> Fault {
     let errors = answer.errors();
-    let code = if errors.is_empty() { "refused" } else { "validation" };
-    let message = words::joined(answer.msg(), &errors);
-    words::fault(code, message.unwrap_or_else(|| "HubSoft refused the ticket and gave no reason".to_owned()))
+    let said = words::joined(answer.msg(), &errors);
+    if errors.is_empty() { Fault::Refused { said } } else { Fault::Validation { said } }
 }
 
 /// Why the ticket of a success may not be the one that was asked for.
@@ -277,26 +276,24 @@ fn contradiction(answer: &Envelope<'_>, ticket: &Seen<'_>, service: i64) -> Opti
     let other = ticket.id_cliente_servico().filter(|it| *it != service);
     let errors = answer.errors();
     other
-        .map(|found| words::wrong_service(service, found))
-        .or_else(|| (!errors.is_empty()).then(|| words::success_with_errors(&errors)))
+        .map(|found| Fault::WrongService { asked: service, found })
+        .or_else(|| (!errors.is_empty()).then(|| Fault::SuccessWithErrors { said: words::all(&errors) }))
 }
 
 /// The API ignores what it does not understand and still says success: so the echo is compared.
-fn echo_faults(ticket: &Seen<'_>, asked: &Asked<'_>, without_os: bool) -> Vec<Fault> {
-    let mut faults = Vec::new();
+fn echo_warnings(ticket: &Seen<'_>, asked: &Asked<'_>, without_os: bool) -> Vec<Warning> {
+    let mut warnings = Vec::new();
     // Labels are printable, as the catalogue's are.
     if let (Some(label), Some(echoed)) = (asked.type_label, ticket.tipo_atendimento())
         && let echoed = printable::name(&echoed)
         && !same_label(label, &echoed)
     {
-        let message = format!("asked for the type `{label}`, opened as `{echoed}`");
-        faults.push(words::fault("wrong_type", message));
+        warnings.push(Warning::WrongType { asked: label.to_owned(), opened: echoed.into_owned() });
     }
     if without_os {
-        let message = "opened, but the service order that was asked for is missing";
-        faults.push(words::fault("without_os", message));
+        warnings.push(Warning::WithoutOs);
     }
-    faults
+    warnings
 }
 
 /// Labels come back in capitals and with or without accents.

@@ -17,7 +17,7 @@ use super::{
 use crate::delivery::code::BatchCode;
 use crate::delivery::coordination::{ShareRequest, SharedState};
 use crate::delivery::eyes::{Sight, Specimen};
-use crate::delivery::{ClaimRequest, Claimed, Outbox, OutboxError, Settle, Settled, State};
+use crate::delivery::{ClaimRequest, Claimed, Halt, Outbox, OutboxError, Settle, Settled, State};
 
 /// How long a worker may be silent before the others take over its rows. A claim needs three quarters
 /// of a minute of it, and renewals need room: no lease may be shorter.
@@ -546,7 +546,7 @@ impl Outbox for AnyWorkQueue<'_> {
         each!(self, it => it.posts_are_left().await)
     }
 
-    async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
+    async fn halt(&self, lote: &str, reason: &Halt) -> Result<(), OutboxError> {
         each!(self, it => it.halt(lote, reason).await)
     }
 

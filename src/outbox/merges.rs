@@ -4,7 +4,7 @@
 use super::doubts::{Patience, made_where};
 use super::names::{CANCELLED, FAILED, INVALID, PENDING, REJECTED, SKIPPED};
 use super::which::{may_be_opened, unsent};
-use crate::delivery::settle::ALREADY_OPEN;
+use crate::delivery::ALREADY_OPEN;
 
 /// The code of a row that its file no longer has, and that was withdrawn by that.
 const GONE: &str = "'gone'";

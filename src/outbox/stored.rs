@@ -11,10 +11,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::names::{kind_of, state_of};
-use super::{Counts, Cursor, ReportRow, RowDetails};
+use super::{Counts, Cursor, ReportRow, RowDetails, StoredAttempt};
 use crate::delivery::code::BatchCode;
 use crate::delivery::identity::{BatchKey, Marker};
-use crate::delivery::{Attempt, Doubt, OutboxError, RowId, State};
+use crate::delivery::{Doubt, OutboxError, RowId, State};
 use crate::ticket::{Problem, RawTicket};
 
 /// Something stored is not what this program writes.
@@ -200,8 +200,8 @@ pub(super) fn details(
 
 fn attempt(
     (at, kind, verdict, http_status, latency_ms, note): AttemptColumns,
-) -> Result<Attempt, OutboxError> {
-    Ok(Attempt {
+) -> Result<StoredAttempt, OutboxError> {
+    Ok(StoredAttempt {
         at: time(at),
         kind: kind_of(&kind).ok_or_else(|| unreadable("attempt.kind"))?,
         verdict,

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::stored::{count, time};
 use crate::delivery::code::BatchCode;
 use crate::delivery::identity::{ContentKey, Marker};
-use crate::delivery::{Attempt, Doubt, OutboxError, Rate, RowId, State};
+use crate::delivery::{AttemptKind, Doubt, OutboxError, Rate, RowId, State};
 use crate::ticket::{Field, Id, Problem, RawTicket};
 
 /// What a process says of itself when it becomes one of those that deliver.
@@ -450,7 +450,20 @@ pub struct RowDetails {
     /// When what it said of people was taken from it.
     pub purged_at: Option<Timestamp>,
     /// Oldest first.
-    pub history: Vec<Attempt>,
+    pub history: Vec<StoredAttempt>,
+}
+
+/// One entry of a row's history, as it is stored: an [`Attempt`](crate::delivery::Attempt), or a person's
+/// word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredAttempt {
+    pub at: Timestamp,
+    pub kind: AttemptKind,
+    pub verdict: String,
+    pub http_status: Option<u16>,
+    pub latency: Duration,
+    /// In words.
+    pub note: String,
 }
 
 /// What `cancel` did.

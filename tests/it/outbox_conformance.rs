@@ -5,10 +5,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::{
-    Attempt, AttemptKind, Change, Claim, ClaimRequest, Claimed, Doubt, End, Fault, OpenedTicket, Outbox,
-    Rate, RowId, Settle, Settled, State, Token,
+    Attempt, AttemptKind, Change, Claim, ClaimRequest, Claimed, Doubt, End, Fault, Noted, OpenedTicket,
+    Outbox, Rate, RowId, Settle, Settled, State, Token,
 };
 use mutirao::outbox::{LEASE, Terms};
+
+use crate::support::world::fault;
 
 /// A row to put in. Everything about it is valid but, if asked for, its phone.
 #[derive(Clone, Copy, Debug)]
@@ -180,7 +182,7 @@ async fn a_doubt_keeps_its_service_from_posts(mut it: impl Bench) {
     settle(&it, &claimed.claims[0], change_later(50, 0, Some(doubt(1)))).await;
     assert!(claim(&it, 2, 9).await.claims.is_empty(), "in doubt");
     let looked = claim_both(&it, 50, 0, 1).await;
-    let unconfirmed = Change::Unconfirmed { doubt: doubt(1), fault: fault("patience") };
+    let unconfirmed = Change::Unconfirmed { doubt: doubt(1), fault: fault("timeout") };
     settle(&it, &looked.claims[0], unconfirmed).await;
     assert!(claim(&it, 51, 9).await.claims.is_empty(), "unconfirmed");
     it.look_again(at(52)).await.expect("it does");
@@ -238,9 +240,9 @@ async fn every_change_is_written(mut it: impl Bench) {
         Change::Opened { opening: opening("p", 1), attempts: 1, warning: Some("without_os".to_owned()) },
         Change::Skipped { opening: opening("other", 2) },
         Change::Rejected { attempts: 1, fault: fault("refused") },
-        Change::Failed { attempts: 8, fault: fault("exhausted") },
-        Change::Unconfirmed { doubt: doubt(4), fault: fault("patience") },
-        Change::Conflict { opening: opening("whose", 2), attempts: 1, fault: fault("other_service") },
+        Change::Failed { attempts: 8, fault: fault("no_ticket") },
+        Change::Unconfirmed { doubt: doubt(4), fault: fault("timeout") },
+        Change::Conflict { opening: opening("whose", 2), attempts: 1, fault: fault("wrong_service") },
     ];
     let settles: Vec<Settle> =
         claimed.claims.iter().zip(changes).map(|(it, change)| of(it, change)).collect();
@@ -259,13 +261,13 @@ async fn every_change_is_written(mut it: impl Bench) {
     };
     let code = |it: &str| Some(it.to_owned());
     let expected = [
-        Seen { attempts: 2, available_at: at(9), error_code: code("later"), ..blank.clone() },
+        Seen { attempts: 2, available_at: at(9), error_code: code("connect"), ..blank.clone() },
         Seen {
             state: State::InDoubt,
             attempts: 1,
             available_at: at(9),
             doubt: Some(doubt(3)),
-            error_code: code("later"),
+            error_code: code("connect"),
             ..blank.clone()
         },
         Seen {
@@ -282,18 +284,18 @@ async fn every_change_is_written(mut it: impl Bench) {
             ..blank.clone()
         },
         Seen { state: State::Rejected, attempts: 1, error_code: code("refused"), ..blank.clone() },
-        Seen { state: State::Failed, attempts: 8, error_code: code("exhausted"), ..blank.clone() },
+        Seen { state: State::Failed, attempts: 8, error_code: code("no_ticket"), ..blank.clone() },
         Seen {
             state: State::Unconfirmed,
             doubt: Some(doubt(4)),
-            error_code: code("patience"),
+            error_code: code("timeout"),
             ..blank.clone()
         },
         Seen {
             state: State::Conflict,
             attempts: 1,
             protocolo: code("whose"),
-            error_code: code("other_service"),
+            error_code: code("wrong_service"),
             ..blank
         },
     ];
@@ -311,9 +313,9 @@ async fn a_settle_may_be_repeated(mut it: impl Bench) {
         opened("p", 1),
         Change::Skipped { opening: opening("other", 2) },
         Change::Rejected { attempts: 1, fault: fault("refused") },
-        Change::Failed { attempts: 8, fault: fault("exhausted") },
-        Change::Unconfirmed { doubt: doubt(4), fault: fault("patience") },
-        Change::Conflict { opening: opening("whose", 2), attempts: 1, fault: fault("other_service") },
+        Change::Failed { attempts: 8, fault: fault("no_ticket") },
+        Change::Unconfirmed { doubt: doubt(4), fault: fault("timeout") },
+        Change::Conflict { opening: opening("whose", 2), attempts: 1, fault: fault("wrong_service") },
     ];
     let mut settles: Vec<Settle> =
         claimed.claims.iter().zip(changes).map(|(it, change)| of(it, change)).collect();
@@ -339,8 +341,8 @@ async fn a_stale_token_changes_nothing(mut it: impl Bench) {
         Change::Release,
         change_later(9, 5, None),
         Change::Rejected { attempts: 5, fault: fault("refused") },
-        Change::Failed { attempts: 5, fault: fault("exhausted") },
-        Change::Unconfirmed { doubt: doubt(4), fault: fault("patience") },
+        Change::Failed { attempts: 5, fault: fault("no_ticket") },
+        Change::Unconfirmed { doubt: doubt(4), fault: fault("timeout") },
         Change::Skipped { opening: opening("other", 2) },
     ];
     for change in changes {
@@ -362,8 +364,8 @@ async fn proof_is_never_thrown_away(mut it: impl Bench) {
         change_later(9, 1, None),
         change_later(9, 1, Some(doubt(3))),
         Change::Rejected { attempts: 1, fault: fault("refused") },
-        Change::Failed { attempts: 8, fault: fault("exhausted") },
-        Change::Unconfirmed { doubt: doubt(4), fault: fault("patience") },
+        Change::Failed { attempts: 8, fault: fault("no_ticket") },
+        Change::Unconfirmed { doubt: doubt(4), fault: fault("timeout") },
     ];
     // The seventh stays in flight, under a newer token.
     let settles: Vec<Settle> = new.claims.iter().zip(changes).map(|(it, change)| of(it, change)).collect();
@@ -399,7 +401,7 @@ async fn a_claim_that_was_forgotten_leaves_a_doubt(mut it: impl Bench) {
         let lost = Claim { token: Token(claim.token.0 + 1), ..claim.clone() };
         assert_eq!(settle_only(&it, &lost, Change::Release).await, Settled::Stale, "nothing was sent");
         assert_eq!(it.look(claim.row).await.state, state);
-        let failed = Change::Failed { attempts: 2, fault: fault("exhausted") };
+        let failed = Change::Failed { attempts: 2, fault: fault("no_ticket") };
         let failed = Settle { attempt: Some(attempt()), ..of(&lost, failed) };
         for _ in 0..2 {
             let settled = it.settle(std::slice::from_ref(&failed)).await.expect("it settles");
@@ -421,8 +423,8 @@ async fn what_a_look_up_settles_is_in_doubt_no_more(mut it: impl Bench) {
         change_later(9, 2, None),
         Change::Skipped { opening: opening("other", 2) },
         Change::Rejected { attempts: 1, fault: fault("refused") },
-        Change::Failed { attempts: 8, fault: fault("exhausted") },
-        Change::Conflict { opening: opening("whose", 2), attempts: 1, fault: fault("other_service") },
+        Change::Failed { attempts: 8, fault: fault("no_ticket") },
+        Change::Conflict { opening: opening("whose", 2), attempts: 1, fault: fault("wrong_service") },
     ];
     let settles: Vec<Settle> = looked_up.iter().zip(changes).map(|(it, change)| of(it, change)).collect();
     assert_eq!(it.settle(&settles).await.expect("it settles"), [Settled::Written; 5]);
@@ -484,7 +486,7 @@ async fn recovery_makes_doubts(mut it: impl Bench) {
     assert_eq!(ids(&looked), [rows[0]]);
     let posted = claim(&it, 1, 2).await;
     let answered = Doubt { answered: 9, absences: 1, last_absence: Some(at(1)), ..doubt(0) };
-    let unconfirmed = Change::Unconfirmed { doubt: answered.clone(), fault: fault("patience") };
+    let unconfirmed = Change::Unconfirmed { doubt: answered.clone(), fault: fault("timeout") };
     settle(&it, &posted.claims[1], unconfirmed).await;
 
     assert_eq!(it.recover(at(20)).await.expect("it recovers"), 2, "those that were in flight");
@@ -522,7 +524,7 @@ async fn a_precaution_stays_one_until_somebody_wants_to_know(mut it: impl Bench)
     }
     let looked_up = claim_both(&it, 2, 0, 9).await.claims;
     let unsure = Doubt { answered: 3, ..precaution.clone() };
-    let unconfirmed = Change::Unconfirmed { doubt: unsure, fault: fault("patience") };
+    let unconfirmed = Change::Unconfirmed { doubt: unsure, fault: fault("timeout") };
     settle(&it, &looked_up[1], unconfirmed).await;
     assert_eq!(it.recover(at(20)).await.expect("it recovers"), 1);
     let seen = it.look(rows[0]).await;
@@ -643,14 +645,13 @@ async fn a_row_in_doubt_tells_what_became_of_its_post(mut it: impl Bench) {
         fault: Some(fault(code)),
     };
     let posted = claim(&it, 0, 9).await;
-    settle(&it, &posted.claims[0], in_doubt(5, "no_answer")).await;
+    settle(&it, &posted.claims[0], in_doubt(5, "reset")).await;
     let looked_up = claim_both(&it, 5, 0, 9).await;
-    settle(&it, &looked_up.claims[0], in_doubt(9, "unreadable_list")).await;
-    assert_eq!(it.look(row).await.error_code.as_deref(), Some("no_answer"), "not the look-up's");
+    settle(&it, &looked_up.claims[0], in_doubt(9, "no_list")).await;
+    assert_eq!(it.look(row).await.error_code.as_deref(), Some("reset"), "not the look-up's");
     let looked_up = claim_both(&it, 9, 0, 9).await;
-    settle(&it, &looked_up.claims[0], Change::Unconfirmed { doubt: doubt(1), fault: fault("patience") })
-        .await;
-    assert_eq!(it.look(row).await.error_code.as_deref(), Some("patience"), "why nobody could tell");
+    settle(&it, &looked_up.claims[0], Change::Unconfirmed { doubt: doubt(1), fault: fault("timeout") }).await;
+    assert_eq!(it.look(row).await.error_code.as_deref(), Some("timeout"), "why nobody could tell");
 }
 
 async fn a_history_is_kept(mut it: impl Bench) {
@@ -707,7 +708,7 @@ async fn later(it: &impl Outbox, row: RowId, now: i64, available: i64, doubt: Op
 }
 
 fn change_later(available: i64, attempts: u32, doubt: Option<Doubt>) -> Change {
-    Change::Later { at: at(available), attempts, doubt, fault: Some(fault("later")) }
+    Change::Later { at: at(available), attempts, doubt, fault: Some(fault("connect")) }
 }
 
 fn doubt(since: i64) -> Doubt {
@@ -730,17 +731,13 @@ fn opened(protocolo: &str, id_atendimento: i64) -> Change {
     Change::Opened { opening: opening(protocolo, id_atendimento), attempts: 1, warning: None }
 }
 
-fn fault(code: &str) -> Fault {
-    Fault { code: code.to_owned(), message: "said so".to_owned() }
-}
-
 fn attempt() -> Attempt {
     Attempt {
         at: at(1),
         kind: AttemptKind::Post,
-        verdict: "unknown".to_owned(),
+        verdict: "unknown",
         http_status: Some(502),
         latency: Duration::from_millis(1500),
-        note: "a page of HTML".to_owned(),
+        note: Noted::Fault(Fault::NotJson),
     }
 }

@@ -97,7 +97,7 @@ impl TakenIn<'_> {
             halt @ (Halt::SameRefusal { .. } | Halt::Forbidden { .. } | Halt::EchoLost { .. }),
         ) = &ending.reason
         {
-            self.outbox.halt(&merged.batch_name, &halt.to_string()).await?;
+            self.outbox.halt(&merged.batch_name, &crate::text::halt(halt)).await?;
         }
         drop(queue);
         deliver::leave(worker).await;

@@ -12,7 +12,7 @@ use crate::delivery::breaker::{Changed, Traffic};
 use crate::delivery::clock_offset::ClockOffset;
 use crate::delivery::coordination::{BLOCK, HELD, Holder, News, ShareRequest, SharedBreaker, SharedState};
 use crate::delivery::evidence::Progress;
-use crate::delivery::{Api, Clock, Note, Outbox, OutboxError, Watch};
+use crate::delivery::{Api, Clock, Note, Outbox, OutboxError, PauseReason, Watch};
 
 /// Between two calls for slots, at least.
 const SLOTS_EVERY: Duration = Duration::from_millis(200);
@@ -126,10 +126,15 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         if let Some(throttle) = &throttle {
             state.stats.throttled(self.here(), throttle);
         }
-        let changed_pause = !crossed && state.pause != shared.pause;
+        let is_known = match (&state.pause, &shared.pause) {
+            // What this worker told comes back in words.
+            (Some(PauseReason::EchoLost { .. }), Some(_)) => true,
+            (known, heard) => known == heard,
+        };
+        let changed_pause = !crossed && !is_known;
         if changed_pause {
             state.pause.clone_from(&shared.pause);
-            state.guards.pause_stands(now, shared.pause.as_deref());
+            state.guards.pause_stands(now, shared.pause.as_ref());
         }
         // While something is wrong with this worker itself, what holds for all does not help it.
         let changed = match crossed || state.halted.is_some() {

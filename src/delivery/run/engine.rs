@@ -13,7 +13,7 @@ use super::state::{Moment, Reason, RunState};
 use crate::delivery::coordination::News;
 use crate::delivery::decide::{after, between};
 use crate::delivery::retry::Retry;
-use crate::delivery::{Api, Clock, Halt, Lasting, Note, Outbox, OutboxError, Policy, Watch};
+use crate::delivery::{Api, Clock, Halt, Lasting, Note, Outbox, OutboxError, PauseReason, Policy, Watch};
 
 /// Everything a run works with. The parts take turns on it within one task.
 pub struct Engine<'a, O, A, C, W> {
@@ -118,7 +118,10 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         }
         let mut state = self.state.borrow_mut();
         // The rows of others are in the same danger, and no try is harmless: a person must say when.
-        let for_all = matches!(halt, Halt::EchoLost { .. }).then(|| halt.to_string());
+        let for_all = match &halt {
+            Halt::EchoLost { protocolo } => Some(PauseReason::EchoLost { protocolo: protocolo.clone() }),
+            _ => None,
+        };
         if let Some(reason) = &for_all {
             state.tell(News { pause: Some(reason.clone()), ..News::default() });
             state.pause = Some(reason.clone());
@@ -130,7 +133,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         drop(state);
         self.told.notify_one();
         if is_new {
-            self.watch.note(for_all.as_deref().map_or(Note::Halted(&halt), Note::Paused));
+            self.watch.note(for_all.as_ref().map_or(Note::Halted(&halt), Note::Paused));
         }
         self.wake();
     }

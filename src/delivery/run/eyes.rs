@@ -2,18 +2,17 @@
 
 use super::engine::Engine;
 use super::gate::Pass;
-use super::sights::UNKNOWN;
 use super::state::Purpose;
 use crate::delivery::decide::Looks;
 use crate::delivery::evidence::{Evidence, Row};
 use crate::delivery::eyes::{Sight, Specimen};
 use crate::delivery::{
-    Api, Claim, Clock, Fault, Lasting, LookUp, Note, Outbox, Reply, Sighting, Verdict, Watch,
+    Api, Blindness, Claim, Clock, Fault, Lasting, LookUp, Note, Outbox, Reply, Sighting, Verdict, Watch,
 };
 
 /// Why an absence is none.
 enum Unseen {
-    Blind(&'static str),
+    Blind(Blindness),
     /// The look for a row that was opened came to this.
     Untold(Verdict<Sighting>),
 }
@@ -72,7 +71,9 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             return Err(Unseen::Blind(why));
         }
         loop {
-            let Some(specimen) = self.specimen(text_len).await else { return Err(Unseen::Blind(UNKNOWN)) };
+            let Some(specimen) = self.specimen(text_len).await else {
+                return Err(Unseen::Blind(Blindness::Unknown));
+            };
             let Some(reply) = self.look_for(&specimen, claim).await else {
                 return Err(Unseen::Untold(Verdict::Withheld));
             };
@@ -146,12 +147,11 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         }
     }
 
-    fn blind(&self, why: &str) -> Verdict<Sighting> {
+    fn blind(&self, why: Blindness) -> Verdict<Sighting> {
         if !std::mem::replace(&mut self.sights.borrow_mut().is_told, true) {
             self.watch.note(Note::Blind(why));
         }
-        let fault = Fault { code: "blind".to_owned(), message: format!("not found, but {why}") };
-        Verdict::Answered(Sighting::CouldNotTell(fault))
+        Verdict::Answered(Sighting::CouldNotTell(Fault::Blind(why)))
     }
 }
 

@@ -9,8 +9,7 @@ use crate::delivery::breaker::Traffic;
 use crate::delivery::coordination::{Finding, News};
 use crate::delivery::decide::Looks;
 use crate::delivery::evidence::{Evidence, Guard, Row};
-use crate::delivery::guards::Halt;
-use crate::delivery::{Api, Clock, Note, Outbox, Reply, RequestKind, Watch};
+use crate::delivery::{Api, Clock, Halt, Note, Outbox, Reply, RequestKind, Watch};
 
 impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     /// Probes while the breaker is open, and at once when HubSoft has `returned`. Ends when the run does.

@@ -12,10 +12,9 @@ use crate::delivery::breaker::{Changed, Traffic};
 use crate::delivery::coordination::{Finding, News};
 use crate::delivery::decide::{self, Denials, Looks, Next, Scene, Steady, after, between};
 use crate::delivery::evidence::{Evidence, Health, Progress, Row, ThrottleCause};
-use crate::delivery::guards::Halt;
 use crate::delivery::{
-    Api, Blame, Change, Claim, Clock, Doubt, LookUp, Note, OpenTickets, Outbox, Proof, Reply, RequestKind,
-    RowId, Settle, Sighting, Verdict, Verification, Verify, Watch,
+    Api, Blame, Change, Claim, Clock, Doubt, Halt, LookUp, Note, OpenTickets, Outbox, Proof, Reply,
+    RequestKind, RowId, Settle, Sighting, Verdict, Verification, Verify, Watch,
 };
 
 /// A ticket of the same text that is older than this is of another outage.
@@ -298,10 +297,9 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             state.halt_lote(lote);
         }
         self.handed.notify_one();
-        let reason = halt.to_string();
-        self.watch.note(Note::LoteHalted { lote, reason: &reason });
+        self.watch.note(Note::LoteHalted { lote, reason: halt });
         let mut n_tries = 0;
-        while self.outbox.halt(lote, &reason).await.is_err() {
+        while self.outbox.halt(lote, halt).await.is_err() {
             if self.state.borrow().is_ending() {
                 return;
             }

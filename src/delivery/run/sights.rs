@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::delivery::Blindness;
 use crate::delivery::eyes::{Eyes, Sight};
 
 /// So many rows that were opened are not found, one after another, before this user is taken for blind: one
@@ -38,7 +39,7 @@ struct Search {
 struct InVain {
     at: Duration,
     text_len: usize,
-    why: &'static str,
+    why: Blindness,
 }
 
 impl Sights {
@@ -50,15 +51,17 @@ impl Sights {
 
     /// HubSoft has told, or not, of one more row that was opened with a text so long. Returns why it is of no
     /// use to ask for another.
-    pub fn searched(&mut self, text_len: usize, is_unseen: bool, now: Duration) -> Option<&'static str> {
+    pub fn searched(&mut self, text_len: usize, is_unseen: bool, now: Duration) -> Option<Blindness> {
         // What was not seen of longer texts says nothing of this one.
         let known = self.search.take().filter(|it| it.text_len <= text_len);
         let mut search = known.unwrap_or(Search { text_len, n_told: 0, n_unseen: 0 });
         search.n_told += 1;
         search.n_unseen += u32::from(is_unseen);
         let why = match search {
-            Search { n_unseen: 0, n_told: SPECIMENS_MAX.., .. } => UNKNOWN,
-            Search { n_unseen: UNSEEN_MAX.., .. } | Search { n_told: SPECIMENS_MAX.., .. } => UNSEEN,
+            Search { n_unseen: 0, n_told: SPECIMENS_MAX.., .. } => Blindness::Unknown,
+            Search { n_unseen: UNSEEN_MAX.., .. } | Search { n_told: SPECIMENS_MAX.., .. } => {
+                Blindness::Unseen
+            }
             _ => {
                 self.search = Some(search);
                 return None;
@@ -68,14 +71,8 @@ impl Sights {
         Some(why)
     }
 
-    pub fn in_vain(&self, text_len: usize, now: Duration) -> Option<&'static str> {
+    pub fn in_vain(&self, text_len: usize, now: Duration) -> Option<Blindness> {
         let is_of_it = |it: &InVain| it.text_len <= text_len && now < it.at + BLIND_FOR;
         self.in_vain.filter(is_of_it).map(|it| it.why)
     }
 }
-
-pub const UNKNOWN: &str = "no look-up of this user has shown a ticket of ours yet with a text as long, so HubSoft may hide such \
-                       tickets from it";
-
-pub const UNSEEN: &str = "tickets of ours that were opened are not found either: this user may not see them, or HubSoft alters \
-                      their texts; look for one of them as this user, and see that it shows, marker and all";

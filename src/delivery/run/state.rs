@@ -12,7 +12,7 @@ use crate::delivery::coordination::{HELD, News, Prober};
 use crate::delivery::decide::{Looks, after, between, release};
 use crate::delivery::guards::Guards;
 use crate::delivery::pace::Pace;
-use crate::delivery::{CLAIM_AGE_MAX, Claim, Halt, Policy, Pulse, RowId, Settle, Stats};
+use crate::delivery::{CLAIM_AGE_MAX, Claim, Halt, PauseReason, Policy, Pulse, RowId, Settle, Stats};
 
 /// Why a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,7 +150,7 @@ pub struct RunState {
     halting: Vec<Halting>,
     failing: BTreeSet<Fails>,
     /// Why a person, or a worker in need of one, paused everybody.
-    pub pause: Option<String>,
+    pub pause: Option<PauseReason>,
     /// What is wrong with a run that never ends; the breaker is open until it works again.
     pub halted: Option<Halt>,
     /// What the other workers have not been told yet; stays empty where there are none.

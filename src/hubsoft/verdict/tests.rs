@@ -1,5 +1,6 @@
 use super::*;
 use crate::delivery::identity::BatchKey;
+use crate::text;
 
 fn marker() -> Marker {
     Marker::new(&BatchKey("queda".to_owned()), "1")
@@ -18,19 +19,20 @@ fn answer(status: u16, body: &str) -> Exchange {
 fn short(verdict: &Verdict<Proof>) -> String {
     match verdict {
         Verdict::Answered(proof) => {
-            let warnings: Vec<&str> =
-                proof.warnings.iter().chain(&proof.conflict).map(|it| it.code.as_str()).collect();
+            let warnings: Vec<_> = proof.warnings.iter().map(|it| it.code().into()).collect();
+            let warnings: Vec<_> =
+                warnings.into_iter().chain(proof.conflict.as_ref().map(Fault::code)).collect();
             format!("opened {} {}", proof.opening.protocolo, warnings.join(" ")).trim_end().to_owned()
         }
-        Verdict::Rejected(fault) => format!("rejected {}", fault.code),
-        Verdict::Unknown(fault) => format!("unknown {}", fault.code),
-        Verdict::Stumbled(fault) => format!("stumbled {}", fault.code),
-        Verdict::NotSent(fault) => format!("not_sent {}", fault.code),
+        Verdict::Rejected(fault) => format!("rejected {}", fault.code()),
+        Verdict::Unknown(fault) => format!("unknown {}", fault.code()),
+        Verdict::Stumbled(fault) => format!("stumbled {}", fault.code()),
+        Verdict::NotSent(fault) => format!("not_sent {}", fault.code()),
         Verdict::Throttled => "throttled".to_owned(),
-        Verdict::Unauthorized(fault) => format!("unauthorized {}", fault.code),
-        Verdict::LoginUnavailable(fault) => format!("login_unavailable {}", fault.code),
-        Verdict::Forbidden(fault) => format!("forbidden {}", fault.code),
-        Verdict::Misconfigured(fault) => format!("misconfigured {}", fault.code),
+        Verdict::Unauthorized(fault) => format!("unauthorized {}", fault.code()),
+        Verdict::LoginUnavailable(fault) => format!("login_unavailable {}", fault.code()),
+        Verdict::Forbidden(fault) => format!("forbidden {}", fault.code()),
+        Verdict::Misconfigured(fault) => format!("misconfigured {}", fault.code()),
         Verdict::Withheld => "withheld".to_owned(),
     }
 }
@@ -173,18 +175,18 @@ fn a_body_that_never_came_whole_is_no_refusal_and_no_proof() {
     let broken =
         |status, fault| Exchange::Answered { status, retry_after: None, date: None, body: Err(fault) };
     let table = [
-        (broken(200, words::cut()), "unknown cut"),
-        (broken(200, words::timeout()), "unknown timeout"),
-        (broken(422, words::too_large()), "unknown too_large"),
+        (broken(200, Fault::Cut), "unknown cut"),
+        (broken(200, Fault::Timeout), "unknown timeout"),
+        (broken(422, Fault::TooLarge), "unknown too_large"),
         // The status alone tells.
-        (broken(429, words::cut()), "throttled"),
-        (broken(401, words::cut()), "unauthorized http_401"),
-        (broken(403, words::cut()), "forbidden http_403"),
-        (broken(413, words::cut()), "rejected http_413"),
-        (broken(500, words::timeout()), "stumbled http_500"),
-        (Exchange::Lost(words::timeout()), "unknown timeout"),
-        (Exchange::Lost(words::reset()), "unknown reset"),
-        (Exchange::NotSent(words::fault("dns", "")), "not_sent dns"),
+        (broken(429, Fault::Cut), "throttled"),
+        (broken(401, Fault::Cut), "unauthorized http_401"),
+        (broken(403, Fault::Cut), "forbidden http_403"),
+        (broken(413, Fault::Cut), "rejected http_413"),
+        (broken(500, Fault::Timeout), "stumbled http_500"),
+        (Exchange::Lost(Fault::Timeout), "unknown timeout"),
+        (Exchange::Lost(Fault::Reset), "unknown reset"),
+        (Exchange::NotSent(Fault::Dns { at: None, cause: "".into() }), "not_sent dns"),
     ];
     for (exchange, expected) in table {
         assert_eq!(short(&of_open(&exchange, &asked())), expected, "{exchange:?}");
@@ -244,7 +246,7 @@ fn hubsofts_own_words_are_shown_and_its_insides_never() {
         Verdict::Rejected(fault)
         | Verdict::Unknown(fault)
         | Verdict::Stumbled(fault)
-        | Verdict::Forbidden(fault) => fault.message,
+        | Verdict::Forbidden(fault) => text::fault(&fault),
         other => panic!("{other:?}"),
     };
     let both = r#"{"status":"error","msg":"Dados inválidos.","errors":["nome é obrigatório.","a\nb"]}"#;
@@ -288,9 +290,9 @@ fn the_login_table() {
             Login::Token { expires_in, .. } => {
                 format!("token {}", expires_in.map_or(String::new(), |it| it.as_secs().to_string()))
             }
-            Login::Refused(fault) => format!("refused {}", fault.code),
-            Login::Unavailable(fault) => format!("unavailable {}", fault.code),
-            Login::Elsewhere(fault) => format!("elsewhere {}", fault.code),
+            Login::Refused(fault) => format!("refused {}", fault.code()),
+            Login::Unavailable(fault) => format!("unavailable {}", fault.code()),
+            Login::Elsewhere(fault) => format!("elsewhere {}", fault.code()),
         };
         assert_eq!(found.trim_end(), *expected, "{status} {body}");
     }
@@ -327,7 +329,7 @@ fn a_login_elsewhere_tells_what_was_found_and_what_to_look_at() {
     for (status, body, expected) in table {
         let exchange = answer(status, body);
         match of_login(&exchange) {
-            Login::Elsewhere(fault) | Login::Refused(fault) => assert_eq!(fault.message, expected),
+            Login::Elsewhere(fault) | Login::Refused(fault) => assert_eq!(text::fault(&fault), expected),
             other => panic!("{body}: {other:?}"),
         }
     }

@@ -9,9 +9,9 @@ use super::error::Trouble;
 use super::fence::fenced;
 use super::opened::{count, lists};
 use super::standing::{Stand, returning, standing};
-use super::values::{Time, text};
+use super::values::{Time, text, words};
 use crate::delivery::settle::After;
-use crate::delivery::{OutboxError, Settle, State};
+use crate::delivery::{Fault, OutboxError, Settle, State};
 use crate::outbox::doubts::{decided, still_in_doubt};
 use crate::outbox::names::{any_of, state_name};
 
@@ -23,8 +23,8 @@ pub(super) struct OtherRows<'a> {
     states: Vec<&'static str>,
     available_at: Vec<Option<Time>>,
     attempts: Vec<Option<i32>>,
-    codes: Vec<Option<Cow<'a, str>>>,
-    messages: Vec<Option<Cow<'a, str>>>,
+    codes: Vec<Option<Cow<'static, str>>>,
+    messages: Vec<Option<String>>,
     protocolos: Vec<Option<Cow<'a, str>>>,
     tickets: Vec<Option<i64>>,
     ids_os: Vec<Option<String>>,
@@ -47,8 +47,8 @@ impl<'a> OtherRows<'a> {
         self.states.push(state_name(settle.change.state(None)));
         self.available_at.push(time(after.available_at));
         self.attempts.push(after.attempts.map(count));
-        self.codes.push(after.code.map(text));
-        self.messages.push(after.message.map(text));
+        self.codes.push(after.fault.map(Fault::code));
+        self.messages.push(after.fault.map(|it| words(crate::text::fault(it))));
         self.protocolos.push(after.opening.map(|it| text(&it.protocolo)));
         self.tickets.push(after.opening.map(|it| it.id_atendimento));
         self.ids_os.push(ids_os);

@@ -6,10 +6,10 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::error::{Trouble, all_of, unreadable};
 use super::opened::{count, lists};
 use super::standing::{Stand, returning, standing};
-use super::values::{Time, text};
+use super::values::{Time, text, words};
 use super::write::{write, write_attempts};
 use crate::delivery::settle::{Found, Write};
-use crate::delivery::{OutboxError, RowId, Settle, Settled, Token};
+use crate::delivery::{Fault, OutboxError, RowId, Settle, Settled, Token};
 use crate::outbox::doubts::{is_of_lost_claim, kept, of_lost_claim};
 use crate::outbox::names::{OPENED, state_name, state_of};
 
@@ -120,8 +120,8 @@ async fn write_odd(
                 .bind(numeros_os)
                 .bind(attempts.map(count))
                 .bind(warning.map(text))
-                .bind(fault.as_ref().map(|it| text(&it.code)))
-                .bind(fault.as_ref().map(|it| text(&it.message)))
+                .bind(fault.as_ref().map(Fault::code))
+                .bind(fault.as_ref().map(|it| words(crate::text::fault(it))))
                 .fetch_all(&mut *conn)
                 .await
         }

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 
 use super::error::{Trouble, unreadable};
 use super::lease::Worker;
-use super::values::text;
+use super::values::{text, words};
 use crate::delivery::breaker::{PROBE_DOUBLINGS_MAX, PROBE_FIRST, PROBE_LONGEST};
 use crate::delivery::coordination::{
     BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, Prober, REFUSED_TOGETHER, ShareRequest,
     SharedBreaker, SharedState, Slots, Throttled,
 };
-use crate::delivery::{OutboxError, RETRY_AFTER_MAX, Rate};
+use crate::delivery::{OutboxError, PauseReason, RETRY_AFTER_MAX, Rate};
 
 /// In the order of the columns; times in microseconds.
 type Answer = (
@@ -52,7 +52,7 @@ impl Worker {
             .bind(throttle.map(|(length, _)| length.as_secs_f64()))
             .bind(throttle.map(|(_, reason)| text(reason)))
             .bind(finding)
-            .bind(report.news.pause.as_deref().map(text))
+            .bind(report.news.pause.as_ref().map(|it| words(crate::text::pause(it))))
             .bind(report.prober != Prober::Unfit)
             .bind(report.news.returned)
             .bind(report.prober == Prober::Ready)
@@ -109,7 +109,7 @@ fn shared(answer: Answer) -> Result<SharedState, OutboxError> {
             left: micros(left),
             reason: reason.unwrap_or_default(),
         }),
-        pause,
+        pause: pause.map(PauseReason::Said),
         login_in: login_in.map(micros),
         breaker: match breaker.as_str() {
             "closed" => SharedBreaker::Closed,

@@ -82,6 +82,11 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{FFFD}")) } else { Cow::Borrowed(text) }
 }
 
+/// The same of words that were made here.
+pub(super) fn words(words: String) -> String {
+    if words.contains('\0') { words.replace('\0', "\u{FFFD}") } else { words }
+}
+
 /// A list as the text of a Postgres array, because an array of lists must not be ragged. `None` for
 /// the many that are empty.
 pub(super) fn list<T: AsRef<str>>(items: &[T]) -> Option<String> {

@@ -20,7 +20,7 @@ use super::{claim, rights, settle};
 use crate::delivery::coordination::{ShareRequest, SharedState};
 use crate::delivery::decide::after;
 use crate::delivery::eyes::{Sight, Specimen};
-use crate::delivery::{ClaimRequest, Claimed, Outbox, OutboxError, Settle, Settled, State, WAIT_MAX};
+use crate::delivery::{ClaimRequest, Claimed, Halt, Outbox, OutboxError, Settle, Settled, State, WAIT_MAX};
 use crate::outbox::Scope;
 use crate::outbox::doubts::reopened;
 use crate::outbox::names::{IN_DOUBT, IN_FLIGHT, PENDING, UNCONFIRMED, any_of};
@@ -295,8 +295,8 @@ impl Outbox for WorkQueue<'_> {
         .await
     }
 
-    async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
-        self.worker.outbox().halt(lote, reason).await
+    async fn halt(&self, lote: &str, reason: &Halt) -> Result<(), OutboxError> {
+        self.worker.outbox().halt(lote, &crate::text::halt(reason)).await
     }
 
     async fn share(&self, report: &ShareRequest) -> Result<Option<SharedState>, OutboxError> {

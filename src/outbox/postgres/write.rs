@@ -7,7 +7,7 @@ use super::fence::fenced;
 use super::opened::{OpenedRows, write_opened};
 use super::others::{OtherRows, write_others};
 use super::standing::{Stand, returning, standing};
-use super::values::{Time, text};
+use super::values::{Time, words};
 use crate::delivery::{Change, OutboxError, Settle};
 use crate::outbox::doubts::{is_taken_back, taken_back};
 use crate::outbox::names::kind_name;
@@ -77,10 +77,10 @@ pub(super) async fn write_attempts<'a>(
         .bind(rows)
         .bind(attempts.iter().map(|it| Time(it.at)).collect::<Vec<_>>())
         .bind(attempts.iter().map(|it| kind_name(it.kind)).collect::<Vec<_>>())
-        .bind(attempts.iter().map(|it| text(&it.verdict)).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|it| it.verdict).collect::<Vec<_>>())
         .bind(attempts.iter().map(|it| it.http_status.map(i32::from)).collect::<Vec<_>>())
         .bind(attempts.iter().map(|it| latency_ms(it.latency)).collect::<Vec<_>>())
-        .bind(attempts.iter().map(|it| text(&it.note)).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|it| words(crate::text::noted(&it.note))).collect::<Vec<_>>())
         .execute(conn)
         .await
         .trouble()

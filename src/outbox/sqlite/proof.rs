@@ -91,7 +91,7 @@ async fn write_odd(
                   WHERE id = ?1",
                 kept("outbox", "?11")
             );
-            let (code, message) = fault.map(|it| (it.code, it.message)).unzip();
+            let (code, message) = fault.as_ref().map(|it| (it.code(), crate::text::fault(it))).unzip();
             sqlx::query(AssertSqlSafe(sql))
                 .bind(row)
                 .bind(state_name(state))

@@ -7,7 +7,7 @@ use super::error::Trouble;
 use super::{SqliteOutbox, claim, settle, sight};
 use crate::delivery::decide::after;
 use crate::delivery::eyes::{Sight, Specimen};
-use crate::delivery::{ClaimRequest, Claimed, Outbox, OutboxError, Settle, Settled, State, WAIT_MAX};
+use crate::delivery::{ClaimRequest, Claimed, Halt, Outbox, OutboxError, Settle, Settled, State, WAIT_MAX};
 use crate::outbox::Scope;
 use crate::outbox::doubts::{reopened, taken_in};
 use crate::outbox::names::{IN_DOUBT, IN_FLIGHT, PENDING, UNCONFIRMED, any_of};
@@ -128,12 +128,12 @@ impl Outbox for WorkQueue<'_> {
         claim::posts_are_left(&mut *self.outbox.conn().await, self.range).await
     }
 
-    async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
+    async fn halt(&self, lote: &str, reason: &Halt) -> Result<(), OutboxError> {
         let sql = "UPDATE batch SET halted_at = ?2, halt_reason = ?3 WHERE name = ?1 AND halted_at IS NULL";
         sqlx::query(sql)
             .bind(lote.to_owned())
             .bind(Timestamp::now().as_millisecond())
-            .bind(reason.to_owned())
+            .bind(crate::text::halt(reason))
             .execute(&mut *self.outbox.conn().await)
             .await
             .trouble()

@@ -1,12 +1,14 @@
 //! The set-wise writes of a settle.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::error::{Trouble, json};
 use super::opened::{OpenedRow, lists, write_opened};
 use crate::delivery::settle::After;
-use crate::delivery::{Attempt, Change, Doubt, OutboxError, Settle};
+use crate::delivery::{Attempt, Change, Doubt, Fault, OutboxError, Settle};
 use crate::outbox::doubts::{decided, still_in_doubt, taken_back};
 use crate::outbox::names::{IN_FLIGHT, kind_name, state_name};
 
@@ -65,8 +67,8 @@ struct OtherRow<'a> {
     available_at: Option<i64>,
     attempts: Option<u32>,
     doubt: Option<DoubtColumns>,
-    code: Option<&'a str>,
-    message: Option<&'a str>,
+    code: Option<Cow<'static, str>>,
+    message: Option<String>,
     protocolo: Option<&'a str>,
     id_atendimento: Option<i64>,
     ids_os: Option<String>,
@@ -100,7 +102,7 @@ impl DoubtColumns {
 impl<'a> OtherRow<'a> {
     fn new(settle: &'a Settle, now: i64) -> Self {
         let state = settle.change.state(None);
-        let After { available_at, attempts, doubt, code, message, opening } = After::of(&settle.change);
+        let After { available_at, attempts, doubt, fault, opening } = After::of(&settle.change);
         let (ids_os, numeros_os) = opening.map(lists).unwrap_or_default();
         Self {
             id: settle.row.0,
@@ -109,8 +111,8 @@ impl<'a> OtherRow<'a> {
             available_at: available_at.map(|it| it.as_millisecond()),
             attempts,
             doubt: doubt.map(DoubtColumns::of),
-            code,
-            message,
+            code: fault.map(Fault::code),
+            message: fault.map(crate::text::fault),
             protocolo: opening.map(|it| &*it.protocolo),
             id_atendimento: opening.map(|it| it.id_atendimento),
             ids_os,
@@ -144,26 +146,26 @@ async fn write_others(conn: &mut SqliteConnection, rows: &[OtherRow<'_>]) -> Res
 }
 
 #[derive(Serialize)]
-struct AttemptRow<'a> {
+struct AttemptRow {
     row: i64,
     at: i64,
     kind: &'static str,
-    verdict: &'a str,
+    verdict: &'static str,
     http_status: Option<u16>,
     latency_ms: u64,
-    note: &'a str,
+    note: String,
 }
 
-impl<'a> AttemptRow<'a> {
-    fn new(row: i64, attempt: &'a Attempt) -> Self {
+impl AttemptRow {
+    fn new(row: i64, attempt: &Attempt) -> Self {
         Self {
             row,
             at: attempt.at.as_millisecond(),
             kind: kind_name(attempt.kind),
-            verdict: &attempt.verdict,
+            verdict: attempt.verdict,
             http_status: attempt.http_status,
             latency_ms: u64::try_from(attempt.latency.as_millis()).unwrap_or(u64::MAX).min(i64::MAX as u64),
-            note: &attempt.note,
+            note: crate::text::noted(&attempt.note),
         }
     }
 }
@@ -173,7 +175,7 @@ pub(super) async fn write_attempts<'a>(
     settles: impl Iterator<Item = &'a Settle>,
 ) -> Result<(), OutboxError> {
     let attempts = settles.filter_map(|it| Some(AttemptRow::new(it.row.0, it.attempt.as_ref()?)));
-    let attempts: Vec<AttemptRow<'_>> = attempts.collect();
+    let attempts: Vec<AttemptRow> = attempts.collect();
     if attempts.is_empty() {
         return Ok(());
     }

@@ -118,7 +118,7 @@ fn look_ups_that_fail_do_not_stop_posts() {
         bench.api.post = Box::new(|asked| if asked.service == 1 { lost() } else { opened(asked.service) });
         bench.api.latency.set(Duration::from_secs(2));
         bench.api.look_up = Box::new(|asked| match asked.at.as_secs() {
-            ..300 => reply(Verdict::NotSent(fault("refused")), None),
+            ..300 => reply(Verdict::NotSent(fault("connect")), None),
             _ => sighting(Sighting::Found {
                 opening: opening(asked.service),
                 others: Vec::new(),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use mutirao::delivery::{
-    Clock, Control, Doubt, Ending, GuardLimits, Halt, Lasting, Policy, Rate, Reason, Reply, RequestKind,
-    Sighting, State, Verdict, run,
+    Clock, Control, Doubt, Ending, GuardLimits, Halt, Lasting, PauseReason, Policy, Rate, Reason, Reply,
+    RequestKind, Sighting, State, Verdict, run,
 };
 use tokio::time::sleep;
 
@@ -19,7 +19,7 @@ use crate::support::world::{VirtualClock, fault, in_virtual_time, opened, reply,
 const S: Duration = Duration::from_secs(1);
 
 pub fn vague(_: Asked) -> Reply<Sighting> {
-    reply(Verdict::Answered(Sighting::CouldNotTell(fault("vague"))), Some(200))
+    reply(Verdict::Answered(Sighting::CouldNotTell(fault("no_text"))), Some(200))
 }
 
 pub struct Fleet {
@@ -209,7 +209,7 @@ fn a_person_stops_and_resumes_all() {
     in_virtual_time(async {
         let fleet = Fleet::new(2000, Rate::PerSecond(20.0));
         let say = |stop: Option<&str>| {
-            let stop = stop.map(str::to_owned);
+            let stop = stop.map(|it| PauseReason::Said(it.to_owned()));
             fleet.outbox.commit(|it| it.board.pause = stop)
         };
         let person = async {
@@ -250,11 +250,11 @@ fn one_probes_for_all_and_another_when_it_dies() {
         let mut fleet = Fleet::new(2000, Rate::PerSecond(20.0));
         let is_out = |at: Duration| (5 * S..120 * S).contains(&at);
         fleet.api.post = Box::new(move |asked| match is_out(asked.at) {
-            true => reply(Verdict::NotSent(fault("refused")), None),
+            true => reply(Verdict::NotSent(fault("connect")), None),
             false => opened(asked.service),
         });
         fleet.api.probe = Box::new(move |asked| match is_out(asked.at) {
-            true => reply(Verdict::NotSent(fault("refused")), None),
+            true => reply(Verdict::NotSent(fault("connect")), None),
             false => reply(Verdict::Answered(()), Some(200)),
         });
         tokio::join!(fleet.worker(1, 200 * S), fleet.worker(2, 200 * S), fleet.dies(3, 40 * S));
@@ -295,7 +295,7 @@ fn who_is_to_end_waits_for_what_others_hold() {
 fn who_is_to_end_does_not_wait_for_ever_behind_the_breaker_of_another() {
     in_virtual_time(async {
         let mut fleet = Fleet::new(50, Rate::PerSecond(10.0));
-        fleet.api.post = Box::new(|_| reply(Verdict::NotSent(fault("refused")), None));
+        fleet.api.post = Box::new(|_| reply(Verdict::NotSent(fault("connect")), None));
         let last = fleet.beside(Policy {
             lasting: Lasting::UntilDrained,
             guards: GuardLimits::default(),

@@ -3,14 +3,16 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use mutirao::delivery::{Fault, Halt, Policy, Proof, Rate, Reason, Reply, RequestKind, State, Verdict};
+use mutirao::delivery::{
+    Fault, Halt, Policy, Proof, Rate, Reason, Refusal, Reply, RequestKind, State, Verdict,
+};
 
 use super::Bench;
 use crate::support::memory_outbox::Trouble;
 use crate::support::world::{fault, in_virtual_time, opened, opening, reply, start};
 
 fn refused(message: &str) -> Reply {
-    let fault = Fault { code: "rejected".to_owned(), message: message.to_owned() };
+    let fault = Fault::Refused { said: Some(message.to_owned()) };
     reply(Verdict::Rejected(fault), Some(200))
 }
 
@@ -28,7 +30,8 @@ fn five_rows_refused_alike_at_the_start_are_all_that_is_tried() {
         bench.policy.concurrency = 32;
         bench.api.post = Box::new(|_| refused("tipo inválido"));
         let ending = bench.run().await;
-        assert_eq!(halt(ending.reason), Halt::SameRefusal { n_rows: 5, message: "tipo inválido".to_owned() });
+        let said = Fault::Refused { said: Some("tipo inválido".to_owned()) };
+        assert_eq!(halt(ending.reason), Halt::SameRefusal { n_rows: 5, refusal: Refusal::Said(said) });
         assert_eq!(bench.api.count(RequestKind::Post), 5);
         assert_eq!(bench.outbox.count(State::Rejected), 5);
         assert_eq!(bench.outbox.count(State::Pending), 95, "the rest was not touched");
@@ -104,10 +107,10 @@ fn three_forbidden_rows_halt_and_stay_a_lone_one_is_rejected() {
 fn nobody_there_halts_after_thirty_seconds() {
     in_virtual_time(async {
         let mut bench = Bench::new(20);
-        bench.api.post = Box::new(|_| reply(Verdict::NotSent(fault("refused")), None));
-        bench.api.probe = Box::new(|_| reply(Verdict::NotSent(fault("refused")), None));
+        bench.api.post = Box::new(|_| reply(Verdict::NotSent(fault("connect")), None));
+        bench.api.probe = Box::new(|_| reply(Verdict::NotSent(fault("connect")), None));
         let ending = bench.run().await;
-        let last = Some(fault("refused"));
+        let last = Some(fault("connect"));
         assert_eq!(halt(ending.reason), Halt::NeverReached { within: Duration::from_secs(30), last });
         let seconds = ending.stats.elapsed.as_secs_f64();
         assert!((30.0..30.2).contains(&seconds), "{seconds} s");
@@ -122,14 +125,14 @@ fn a_quarter_of_an_hour_without_a_good_answer_halts() {
         let mut bench = Bench::new(500);
         bench.api.post = Box::new(|asked| match asked.at.as_secs() {
             ..2 => opened(asked.service),
-            _ => reply(Verdict::NotSent(fault("refused")), None),
+            _ => reply(Verdict::NotSent(fault("connect")), None),
         });
         // Its catalogue works, which opens no ticket.
         let ending = bench.run().await;
         let Halt::Unavailable { lasted, last: Some(last) } = halt(ending.reason) else {
             panic!("it says what was answered")
         };
-        assert_eq!((lasted, last.code.as_str()), (Duration::from_secs(900), "refused"));
+        assert_eq!((lasted, last), (Duration::from_secs(900), fault("connect")));
         let seconds = ending.stats.elapsed.as_secs_f64();
         assert!((900.0..905.0).contains(&seconds), "{seconds} s");
     });
@@ -139,9 +142,9 @@ fn a_quarter_of_an_hour_without_a_good_answer_halts() {
 fn a_refused_login_halts_and_spends_nothing() {
     in_virtual_time(async {
         let mut bench = Bench::new(20);
-        bench.api.post = Box::new(|_| reply(Verdict::Unauthorized(fault("invalid_credentials")), Some(401)));
+        bench.api.post = Box::new(|_| reply(Verdict::Unauthorized(fault("login_refused")), Some(401)));
         let ending = bench.run().await;
-        assert_eq!(halt(ending.reason), Halt::Unauthorized(fault("invalid_credentials")));
+        assert_eq!(halt(ending.reason), Halt::Unauthorized(fault("login_refused")));
         assert_eq!(bench.outbox.count(State::Pending), 20);
         assert!(bench.outbox.rows().iter().all(|(_, row)| row.attempts == 0 && row.doubt.is_none()));
     });

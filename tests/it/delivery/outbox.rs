@@ -118,7 +118,7 @@ impl<O: Outbox> Outbox for Fated<'_, O> {
         self.meets(Call::Other, self.outbox.posts_are_left()).await
     }
 
-    async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
+    async fn halt(&self, lote: &str, reason: &Halt) -> Result<(), OutboxError> {
         self.meets(Call::Other, self.outbox.halt(lote, reason)).await
     }
 

@@ -169,7 +169,7 @@ fn retry_after_0_is_no_flood() {
         let ending = bench.run().await;
         let Reason::Halted(halt) = ending.reason else { panic!("it halts") };
         assert_eq!(
-            halt.to_string(),
+            mutirao::text::halt(&halt),
             "HubSoft has been unavailable for 2 min: HubSoft answered 429 (too many requests)"
         );
         // Five go alone each time, and are refused together.
@@ -214,11 +214,11 @@ fn the_breaker_opens_probes_and_lets_one_through() {
         let is_out = |at: Duration| (1..40).contains(&at.as_secs());
         bench.policy.rate = Rate::PerSecond(10.0);
         bench.api.post = Box::new(move |asked| match is_out(asked.at) {
-            true => reply(Verdict::NotSent(fault("refused")), None),
+            true => reply(Verdict::NotSent(fault("connect")), None),
             false => opened(asked.service),
         });
         bench.api.probe = Box::new(move |asked| match is_out(asked.at) {
-            true => reply(Verdict::NotSent(fault("refused")), None),
+            true => reply(Verdict::NotSent(fault("connect")), None),
             false => reply(Verdict::Answered(()), Some(200)),
         });
         let ending = bench.run().await;

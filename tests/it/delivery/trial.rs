@@ -58,13 +58,13 @@ fn a_trial_that_is_turned_away_holds_up_nobody() {
         bench.outbox.set_weather(|| (Trouble::None, Duration::from_millis(2), Duration::ZERO));
         let n_tried = Cell::new(0);
         bench.api.post = Box::new(move |asked| match asked.at < 20 * S {
-            true => reply(Verdict::NotSent(fault("refused")), None),
+            true => reply(Verdict::NotSent(fault("connect")), None),
             // The gate has shut before the repetition.
             false if n_tried.replace(n_tried.get() + 1) < 3 => reply(Verdict::Withheld, None),
             false => opened(asked.service),
         });
         bench.api.probe = Box::new(|asked| match asked.at < 20 * S {
-            true => reply(Verdict::NotSent(fault("refused")), None),
+            true => reply(Verdict::NotSent(fault("connect")), None),
             false => reply(Verdict::Answered(()), Some(200)),
         });
         run_for(&bench, 120 * S, async {}).await;

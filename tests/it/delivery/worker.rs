@@ -118,13 +118,13 @@ fn a_refused_login_is_waited_out() {
     in_virtual_time(async {
         let mut bench = bench(20);
         let is_refused = |at: Duration| at < 300 * S;
-        let refused = || Verdict::Unauthorized(fault("invalid_credentials"));
+        let refused = || Verdict::Unauthorized(fault("login_refused"));
         bench.api.post = Box::new(move |asked| match is_refused(asked.at) {
             true => reply(refused(), Some(401)),
             false => opened(asked.service),
         });
         bench.api.probe = Box::new(move |asked| match is_refused(asked.at) {
-            true => reply(Verdict::Unauthorized(fault("invalid_credentials")), Some(401)),
+            true => reply(Verdict::Unauthorized(fault("login_refused")), Some(401)),
             false => reply(Verdict::Answered(()), Some(200)),
         });
         let heard = run_for(&bench, 400 * S, async {}).await;
@@ -161,7 +161,7 @@ fn the_lote_that_is_refused_halts_and_the_others_go_on() {
             let lote = if service % 2 == 0 { "errado" } else { "certo" };
             bench.outbox.insert_in(lote, ticket(service, "Sem sinal"), start());
         }
-        let refusal = || Fault { code: "rejected".to_owned(), message: "tipo inválido".to_owned() };
+        let refusal = || Fault::Refused { said: Some("tipo inválido".to_owned()) };
         bench.api.post = Box::new(move |asked| match asked.service % 2 {
             0 => reply(Verdict::Rejected(refusal()), Some(200)),
             _ => opened(asked.service),
@@ -189,7 +189,7 @@ fn a_lost_marker_stops_it_until_a_person_comes() {
             reply
         });
         let heard = run_for(&bench, 3600 * S, async {}).await;
-        assert!(heard.has("Paused(\"the ticket with protocolo"), "nothing is tried now and then");
+        assert!(heard.has("Paused(EchoLost"), "nothing is tried now and then");
         assert!(!heard.has("Halted("));
         assert_eq!(bench.api.count(RequestKind::Post), 1, "no try is harmless");
         assert_eq!(bench.outbox.count(State::Pending), 29);
@@ -245,11 +245,11 @@ fn nobody_there_is_no_reason_to_end() {
         let mut bench = bench(5);
         let is_out = |at: Duration| at < 7200 * S;
         bench.api.post = Box::new(move |asked| match is_out(asked.at) {
-            true => reply(Verdict::NotSent(fault("refused")), None),
+            true => reply(Verdict::NotSent(fault("connect")), None),
             false => opened(asked.service),
         });
         bench.api.probe = Box::new(move |asked| match is_out(asked.at) {
-            true => reply(Verdict::NotSent(fault("refused")), None),
+            true => reply(Verdict::NotSent(fault("connect")), None),
             false => reply(Verdict::Answered(()), Some(200)),
         });
         let heard = run_for(&bench, 7300 * S, async {}).await;
@@ -295,9 +295,9 @@ fn halts_end_a_run_that_is_to_end() {
     in_virtual_time(async {
         let mut bench = bench(5);
         bench.policy.lasting = Lasting::UntilDrained;
-        bench.api.post = Box::new(|_| reply(Verdict::Unauthorized(fault("invalid_credentials")), Some(401)));
+        bench.api.post = Box::new(|_| reply(Verdict::Unauthorized(fault("login_refused")), Some(401)));
         let ending = bench.run().await;
-        assert_eq!(ending.reason, Reason::Halted(Halt::Unauthorized(fault("invalid_credentials"))));
+        assert_eq!(ending.reason, Reason::Halted(Halt::Unauthorized(fault("login_refused"))));
     });
 }
 
@@ -312,7 +312,7 @@ fn verify_first_adopts_what_was_sent_from_elsewhere() {
                     Sighting::Found { opening: opening(asked.service), others: Vec::new(), conflict: None }
                 }
                 5 => Sighting::AlreadyOpen { opening: opening(99) },
-                4 if asked.at < 30 * S => Sighting::CouldNotTell(fault("vague")),
+                4 if asked.at < 30 * S => Sighting::CouldNotTell(fault("no_text")),
                 _ => Sighting::NotFound,
             };
             reply(Verdict::Answered(seen), Some(200))
@@ -337,8 +337,8 @@ fn verify_first_takes_only_an_answered_absence_for_one() {
         let answers: [fn() -> Verdict<Sighting>; 6] = [
             || Verdict::Throttled,
             || Verdict::Unknown(fault("timeout")),
-            || Verdict::NotSent(fault("refused")),
-            || Verdict::LoginUnavailable(fault("login")),
+            || Verdict::NotSent(fault("connect")),
+            || Verdict::LoginUnavailable(fault("login_no_token")),
             || Verdict::Withheld,
             || Verdict::Forbidden(fault("http_403")),
         ];

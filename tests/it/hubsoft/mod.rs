@@ -105,15 +105,15 @@ fn sent(reference: &str) -> LookUp {
 fn short<T>(reply: &Reply<T>) -> String {
     match &reply.verdict {
         Verdict::Answered(_) => "answered".into(),
-        Verdict::Rejected(fault) => format!("rejected {}", fault.code),
-        Verdict::Unknown(fault) => format!("unknown {}", fault.code),
-        Verdict::Stumbled(fault) => format!("stumbled {}", fault.code),
-        Verdict::NotSent(fault) => format!("not_sent {}", fault.code),
+        Verdict::Rejected(fault) => format!("rejected {}", fault.code()),
+        Verdict::Unknown(fault) => format!("unknown {}", fault.code()),
+        Verdict::Stumbled(fault) => format!("stumbled {}", fault.code()),
+        Verdict::NotSent(fault) => format!("not_sent {}", fault.code()),
         Verdict::Throttled => "throttled".into(),
-        Verdict::Unauthorized(fault) => format!("unauthorized {}", fault.code),
-        Verdict::LoginUnavailable(fault) => format!("login_unavailable {}", fault.code),
-        Verdict::Forbidden(fault) => format!("forbidden {}", fault.code),
-        Verdict::Misconfigured(fault) => format!("misconfigured {}", fault.code),
+        Verdict::Unauthorized(fault) => format!("unauthorized {}", fault.code()),
+        Verdict::LoginUnavailable(fault) => format!("login_unavailable {}", fault.code()),
+        Verdict::Forbidden(fault) => format!("forbidden {}", fault.code()),
+        Verdict::Misconfigured(fault) => format!("misconfigured {}", fault.code()),
         Verdict::Withheld => "withheld".into(),
     }
 }

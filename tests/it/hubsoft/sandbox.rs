@@ -259,7 +259,7 @@ async fn nobody_there_means_nothing_was_sent() {
     let (hubsoft, gate) = (client(&format!("http://127.0.0.1:{port}"), token("t")), Turnstile::default());
     let reply = hubsoft.open(&parsed(&raw()), marker("1"), &gate).await;
     assert_eq!((short(&reply).as_str(), reply.latency), ("not_sent connect", Duration::ZERO));
-    let said = &reply.verdict.fault().expect("it says why").message;
+    let said = mutirao::text::fault(reply.verdict.fault().expect("it says why"));
     assert!(said.contains(&format!("127.0.0.1:{port}")), "{said}");
 }
 

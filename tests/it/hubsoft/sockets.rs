@@ -231,6 +231,6 @@ async fn a_server_that_heeds_no_limit_is_believed_no_absence() {
         let Verdict::Answered(mutirao::delivery::Sighting::CouldNotTell(fault)) = reply.verdict else {
             panic!("{reply:?}")
         };
-        assert_eq!((fault.code.as_str(), n_requests.load(Ordering::SeqCst)), ("full_page", n));
+        assert_eq!((&*fault.code(), n_requests.load(Ordering::SeqCst)), ("full_page", n));
     }
 }

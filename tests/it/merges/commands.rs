@@ -1,6 +1,6 @@
 //! What a person asks for once a file is in.
 
-use mutirao::delivery::{AttemptKind, Change, ClaimRequest, Doubt, End, Outbox, Settle, State};
+use mutirao::delivery::{AttemptKind, Change, ClaimRequest, Doubt, End, Halt, Outbox, Settle, State};
 use mutirao::outbox::{FirstPost, Resolution, ResolveError, RowName, Scope, Withdrawn, Word};
 
 use super::{Books, Driver, failed, fault, in_doubt, opened, run, states, unconfirmed};
@@ -75,7 +75,7 @@ async fn cancel_and_retry_know_what_was_sent(driver: Driver) {
     assert_eq!((cancelled.n_cancelled, cancelled.n_left), (1, 2));
     assert_eq!(
         states(&it, "b", 2..=6).await,
-        ["opened", "failed told", "unconfirmed told d", "in_doubt d", "cancelled"]
+        ["opened", "failed refused", "unconfirmed refused d", "in_doubt d", "cancelled"]
     );
     let all = [State::Opened, State::Failed, State::Unconfirmed, State::InDoubt, State::Cancelled];
     assert_eq!(it.outbox.retry(Some(merged.batch), &all, at(3)).await.expect("it retries"), 3);
@@ -98,13 +98,13 @@ async fn the_first_reason_of_a_halt_stands_until_the_batch_is_let_go(driver: Dri
         let halted = it.outbox.reader().halted().await.expect("it reads");
         halted.into_iter().map(|it| (it.lote, it.reason, it.n_waiting)).collect::<Vec<_>>()
     };
-    for reason in ["first", "second"] {
-        queue.halt("b", reason).await.expect("it halts");
+    for reason in [Halt::Until, Halt::DiskFull] {
+        queue.halt("b", &reason).await.expect("it halts");
     }
-    assert_eq!(halted().await, [("b".to_owned(), "first".to_owned(), 1)]);
+    assert_eq!(halted().await, [("b".to_owned(), "the time to stop has come".to_owned(), 1)]);
     it.outbox.release(merged.batch).await.expect("it does");
     assert_eq!(halted().await, []);
-    queue.halt("b", "third").await.expect("it halts");
+    queue.halt("b", &Halt::Until).await.expect("it halts");
     it.outbox.retry(None, &[State::Failed], at(1)).await.expect("it does");
     assert_eq!(halted().await.len(), 1, "no batch was named");
     it.outbox.retry(Some(merged.batch), &[State::Opened], at(1)).await.expect("nothing may be");
@@ -170,7 +170,7 @@ async fn a_person_settles_what_is_unconfirmed(driver: Driver) {
     let known = opened("20250101000000123456", None);
     let one_too_many = [word(rows[0], known), word(rows[2], Resolution::NotOpened)];
     assert!(matches!(outbox.resolve(&one_too_many, at(2)).await, Err(ResolveError::NotUnsettled { .. })));
-    assert_eq!(states(&it, "b", 2..=2).await, ["unconfirmed told d"], "all or none");
+    assert_eq!(states(&it, "b", 2..=2).await, ["unconfirmed refused d"], "all or none");
     let words = [word(rows[0], known), word(rows[1], Resolution::NotOpened)];
     outbox.resolve(&words, at(2)).await.expect("they are unconfirmed");
     let history = it.row("b", 2).await.history;

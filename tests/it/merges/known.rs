@@ -32,10 +32,10 @@ async fn a_known_row_changes_only_if_it_certainly_has_no_ticket(driver: Driver) 
     // What became of the row; what it is after the same file, and after a file with another phone.
     check(driver, opened, "opened", "opened").await;
     check(driver, in_doubt, "in_doubt d", "in_doubt d").await;
-    check(driver, unconfirmed, "unconfirmed told d", "unconfirmed told d").await;
+    check(driver, unconfirmed, "unconfirmed refused d", "unconfirmed refused d").await;
     check(driver, already_open, "skipped already_open", "skipped already_open").await;
-    check(driver, rejected, "rejected told", "pending p").await;
-    check(driver, failed, "failed told", "pending p").await;
+    check(driver, rejected, "rejected refused", "pending p").await;
+    check(driver, failed, "failed refused", "pending p").await;
     check(driver, |_| Change::Release, "pending", "pending").await;
     check(
         driver,

@@ -136,7 +136,7 @@ fn opened(n: u64) -> Change {
 }
 
 fn fault() -> Fault {
-    Fault { code: "told".to_owned(), message: "as told".to_owned() }
+    Fault::Refused { said: Some("as told".to_owned()) }
 }
 
 fn rejected(_: u64) -> Change {

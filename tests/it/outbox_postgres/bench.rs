@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::{
-    Change, Claim, ClaimRequest, Claimed, Doubt, End, OpenedTicket, Outbox, OutboxError, RowId, Settle,
+    Change, Claim, ClaimRequest, Claimed, Doubt, End, Halt, OpenedTicket, Outbox, OutboxError, RowId, Settle,
     Settled, State,
 };
 use mutirao::outbox::postgres::{PgOutbox, RENEWALS, Worker};
@@ -104,7 +104,7 @@ impl Outbox for Fresh {
         self.worker.queue(Scope::All).posts_are_left().await
     }
 
-    async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
+    async fn halt(&self, lote: &str, reason: &Halt) -> Result<(), OutboxError> {
         self.worker.queue(Scope::All).halt(lote, reason).await
     }
 }

@@ -476,7 +476,7 @@ async fn whatever_a_person_writes_into_state_what_may_have_been_sent_is_looked_u
 async fn a_row_that_has_a_ticket_is_looked_up_first_whatever_a_person_writes_into_state() {
     let conflict = |claim: &Claim| {
         let Change::Opened { opening, attempts, .. } = opened(claim).change else { unreachable!() };
-        let fault = Fault { code: "other_service".to_owned(), message: "of another service".to_owned() };
+        let fault = Fault::WrongService { asked: 1, found: 2 };
         Settle { change: Change::Conflict { opening, attempts, fault }, ..opened(claim) }
     };
     for (settle, written, retried) in [

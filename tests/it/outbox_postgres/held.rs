@@ -281,7 +281,7 @@ async fn an_outcome_that_the_database_will_not_have_is_kept_whatever_it_says() {
 /// Whatever became of the row, in the same commit as others or by itself.
 #[tokio::test]
 async fn no_outcome_counts_as_written_before_it_stands() {
-    let fault = || Fault { code: "code".to_owned(), message: "message".to_owned() };
+    let fault = || Fault::Timeout;
     let changes: [&dyn Fn(&Claim) -> Change; 6] = [
         &|claim| opened(claim).change,
         &|_| Change::Release,

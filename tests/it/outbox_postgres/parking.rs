@@ -104,7 +104,7 @@ async fn rows_behind_one_of_their_service_have_their_turn_one_after_another() {
     for n in 2..5 {
         let claimed = it.claim(want(9)).await.expect("it claims");
         assert_eq!(ids(&claimed), [RowId(n)]);
-        let change = Change::Rejected { attempts: 1, fault: crate::support::world::fault("no") };
+        let change = Change::Rejected { attempts: 1, fault: crate::support::world::fault("refused") };
         let settle = Settle { row: RowId(n), token: claimed.claims[0].token, change, attempt: None };
         it.settle(&[settle]).await.expect("it settles");
     }

@@ -8,7 +8,7 @@ use mutirao::delivery::coordination::{
     BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, News, Prober, REFUSED_TOGETHER, ShareRequest,
     SharedBreaker, SharedState,
 };
-use mutirao::delivery::{Outbox, RETRY_AFTER_MAX, Rate, State};
+use mutirao::delivery::{Halt, Outbox, PauseReason, RETRY_AFTER_MAX, Rate, State};
 use mutirao::outbox::postgres::Worker;
 use mutirao::outbox::{Scope, Terms};
 use sqlx::Connection;
@@ -303,13 +303,15 @@ async fn a_trial_goes_to_who_can_post() {
 async fn a_stop_is_for_all_until_somebody_resumes() {
     let it = Fresh::new().await;
     let (one, other) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::Unlimited).await);
-    let stop = News { pause: Some("the marker was lost".to_owned()), ..News::default() };
+    let lost = PauseReason::EchoLost { protocolo: "P".to_owned() };
+    let stop = News { pause: Some(lost.clone()), ..News::default() };
     share(&one, &ShareRequest { news: stop, ..report(0) }).await;
-    assert_eq!(share(&other, &report(0)).await.pause.as_deref(), Some("the marker was lost"));
+    let said = |words: String| Some(PauseReason::Said(words));
+    assert_eq!(share(&other, &report(0)).await.pause, said(mutirao::text::pause(&lost)));
     it.outbox.resume().await.expect("it resumes");
     assert_eq!(share(&other, &report(0)).await.pause, None);
     it.outbox.pause("lunch").await.expect("it pauses");
-    assert_eq!(share(&one, &report(0)).await.pause.as_deref(), Some("lunch"));
+    assert_eq!(share(&one, &report(0)).await.pause, said("lunch".to_owned()));
 }
 
 /// The server may crash before a person has seen the stop.
@@ -356,13 +358,13 @@ async fn a_halted_lote_waits_and_what_others_hold_is_told() {
     let mut it = Fresh::new().await;
     let rows = it.insert(&[valid(1), valid(2)]).await;
     it.execute("UPDATE mutirao.outbox SET lote = 'errado' WHERE service = 1").await;
-    it.halt("errado", "tipo inválido").await.expect("it halts");
-    it.halt("errado", "again").await.expect("it may be told twice");
+    it.halt("errado", &Halt::Until).await.expect("it halts");
+    it.halt("errado", &Halt::DiskFull).await.expect("it may be told twice");
     let other = worker(&it, Rate::Unlimited).await;
     assert_eq!(ids(&other.queue(Scope::All).claim(want(5)).await.expect("it claims")), [rows[1]]);
     let claimed = it.claim(want(5)).await.expect("it claims");
     assert!(claimed.claims.is_empty() && claimed.backlog.elsewhere);
-    assert_eq!(it.outbox.halted().await.expect("it reads")[0].reason, "tipo inválido");
+    assert_eq!(it.outbox.halted().await.expect("it reads")[0].reason, "the time to stop has come");
     assert!(it.outbox.resume_lote("errado").await.expect("it resumes"));
     assert!(!it.outbox.resume_lote("errado").await.expect("it goes on already"));
     assert_eq!(ids(&it.claim(want(5)).await.expect("it claims")), [rows[0]]);
@@ -374,7 +376,7 @@ async fn a_halted_lote_waits_and_what_others_hold_is_told() {
 async fn halted_rows_wake_nobody() {
     let mut it = Fresh::new().await;
     it.insert(&[valid(1)]).await;
-    it.halt("default", "tipo inválido").await.expect("it halts");
+    it.halt("default", &Halt::Until).await.expect("it halts");
     let other = worker(&it, Rate::Unlimited).await;
     let queue = other.queue(Scope::All);
     let poll = Duration::from_millis(1);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use mutirao::delivery::eyes::{Sight, Specimen};
-use mutirao::delivery::{ClaimRequest, Claimed, Outbox, OutboxError, RowId, Settle, Settled, State};
+use mutirao::delivery::{ClaimRequest, Claimed, Halt, Outbox, OutboxError, RowId, Settle, Settled, State};
 use mutirao::outbox::{
     Address, AnyOutbox, AnyWorker, Merged, Repeats, RowDetails, RowName, Scope, state_name,
 };
@@ -86,7 +86,7 @@ impl Outbox for Fresh {
         self.worker().await.queue(Scope::All).posts_are_left().await
     }
 
-    async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
+    async fn halt(&self, lote: &str, reason: &Halt) -> Result<(), OutboxError> {
         self.worker().await.queue(Scope::All).halt(lote, reason).await
     }
 }

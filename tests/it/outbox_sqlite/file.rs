@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use mutirao::delivery::{
-    Attempt, AttemptKind, Change, ClaimRequest, End, Fault, OpenedTicket, Outbox, OutboxError, Settle,
+    Attempt, AttemptKind, Change, ClaimRequest, End, Fault, Noted, OpenedTicket, Outbox, OutboxError, Settle,
     Settled, State,
 };
 use mutirao::outbox::{BindError, Cursor, OpenError, Reader, Scope, SqliteOutbox};
@@ -106,10 +106,10 @@ async fn a_settle_is_whole_or_nothing() {
     let attempt = Attempt {
         at: at(1),
         kind: AttemptKind::Post,
-        verdict: "unknown".to_owned(),
+        verdict: "unknown",
         http_status: None,
         latency: Duration::ZERO,
-        note: String::new(),
+        note: Noted::Nothing,
     };
     let settle =
         Settle { row: claim.row, token: claim.token, change: Change::Release, attempt: Some(attempt) };
@@ -222,7 +222,7 @@ async fn a_row_that_has_a_ticket_is_looked_up_first_whatever_a_person_writes_int
         ids_ordem_servico: Vec::new(),
         numeros_ordem_servico: Vec::new(),
     };
-    let fault = Fault { code: "other_service".to_owned(), message: "of another service".to_owned() };
+    let fault = Fault::WrongService { asked: 1, found: 2 };
     for change in [
         Change::Opened { opening: opening(), attempts: 1, warning: None },
         Change::Conflict { opening: opening(), attempts: 1, fault },

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use mutirao::delivery::coordination::{BLOCK, LEAD};
-use mutirao::delivery::{Blame, Control, GuardLimits, Lasting, Policy, Rate, RequestKind, State, Watch, run};
+use mutirao::delivery::{
+    Blame, Control, GuardLimits, Lasting, PauseReason, Policy, Rate, RequestKind, State, Watch, run,
+};
 use mutirao::delivery::{Note, Settle, Settled};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -265,7 +267,10 @@ impl Fleet {
         loop {
             sleep(Duration::from_secs(30)).await;
             if world.roll(3) {
-                let _ = world.outbox.commit(|it| it.board.pause = Some("lunch".to_owned())).await;
+                let _ = world
+                    .outbox
+                    .commit(|it| it.board.pause = Some(PauseReason::Said("lunch".to_owned())))
+                    .await;
                 sleep(world.some(Duration::from_secs(60))).await;
             }
             let _ = world.outbox.commit(|it| it.board.pause = None).await;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use mutirao::delivery::identity::Marker;
 use mutirao::delivery::{
-    Api, Clock, Gate, LookUp, OpenedTicket, Proof, Reply, RequestKind, Sighting, Verdict, Verification,
-    Withheld,
+    Api, Clock, Fault, Gate, LookUp, OpenedTicket, Proof, Reply, RequestKind, Sighting, Verdict,
+    Verification, Withheld,
 };
 use mutirao::ticket::Ticket;
 use tokio::time::sleep;
@@ -316,7 +316,7 @@ impl Server {
         pass(gate, RequestKind::Login).await?;
         sleep(self.some(Duration::from_secs(1))).await;
         if self.is_out() || self.chance(self.weather.error_before) {
-            return Err(reply(Verdict::LoginUnavailable(fault("login_unavailable")), Some(502)));
+            return Err(reply(Verdict::LoginUnavailable(fault("login_no_token")), Some(502)));
         }
         self.state.borrow_mut().has_token = true;
         Ok(())
@@ -337,13 +337,13 @@ impl Server {
         self.saw(fate.name());
         if let Fate::RefuseConnect = fate {
             sleep(self.some(Duration::from_secs(5))).await;
-            return Err(reply(Verdict::NotSent(fault("refused")), None));
+            return Err(reply(Verdict::NotSent(fault("connect")), None));
         }
         self.arrives(home, marker, service);
         let _in_flight = InFlight::new(self, home, service, marker);
         let unknown = |status| match status {
-            Some(500) => reply(Verdict::Stumbled(fault("unknown")), status),
-            _ => reply(Verdict::Unknown(fault("unknown")), status),
+            Some(500) => reply(Verdict::Stumbled(fault("cut")), status),
+            _ => reply(Verdict::Unknown(fault("cut")), status),
         };
         let soon = self.some(Duration::from_secs(3));
         let status = [500, 502, 503, 504][self.state.borrow_mut().rng.usize(0..4)];
@@ -368,7 +368,7 @@ impl Server {
         }
         if self.refused_services.contains(&service) {
             sleep(soon).await;
-            let refusal = fault(&format!("refused_{}", marker.as_str()));
+            let refusal = Fault::Refused { said: Some(format!("refused {}", marker.as_str())) };
             return Ok(reply(Verdict::Rejected(refusal), Some(200)));
         }
         let answer = match fate {
@@ -446,14 +446,14 @@ impl Server {
         if self.is_out() || self.chance(self.weather.look_up_fails) {
             sleep(self.some(TIMEOUT)).await;
             return Ok(match self.state.borrow_mut().rng.u32(0..3) {
-                0 => reply(Verdict::NotSent(fault("refused")), None),
+                0 => reply(Verdict::NotSent(fault("connect")), None),
                 1 => reply(Verdict::Throttled, Some(429)),
-                _ => reply(Verdict::Unknown(fault("unknown")), Some(502)),
+                _ => reply(Verdict::Unknown(fault("cut")), Some(502)),
             });
         }
         sleep(self.some(Duration::from_secs(3))).await;
         let sighting = if vague || self.chance(self.weather.look_up_vague) {
-            Sighting::CouldNotTell(fault("vague"))
+            Sighting::CouldNotTell(fault("no_text"))
         } else {
             match seen.split_first() {
                 Some((opening, others)) => {
@@ -520,7 +520,7 @@ impl Api for Client<'_> {
         }
         sleep(server.some(Duration::from_secs(3))).await;
         if server.is_out() || server.chance(server.weather.error_before) {
-            return reply(Verdict::NotSent(fault("refused")), None);
+            return reply(Verdict::NotSent(fault("connect")), None);
         }
         reply(Verdict::Answered(()), Some(200))
     }

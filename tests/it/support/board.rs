@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mutirao::delivery::Rate;
 use mutirao::delivery::breaker::probe_wait;
 use mutirao::delivery::coordination::{
     BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, News, Prober, REFUSED_TOGETHER,
     ShareRequest, SharedBreaker, SharedState, Slots, Throttled,
 };
+use mutirao::delivery::{PauseReason, Rate};
 
 /// One worker's place on the board.
 #[derive(Clone, Copy)]
@@ -46,7 +46,7 @@ pub struct Board {
     n_pauses: i64,
     /// What the clock showed last.
     seen: Timestamp,
-    pub pause: Option<String>,
+    pub pause: Option<PauseReason>,
     phase: Phase,
     /// Who probes or tries, and when another may.
     holder: Option<u64>,

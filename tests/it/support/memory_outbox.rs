@@ -10,7 +10,7 @@ use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::identity::{BatchKey, Marker};
 use mutirao::delivery::settle::{After, Found, LastClaim, Write, verbatim};
 use mutirao::delivery::{
-    Attempt, CLAIM_AGE_MAX, Change, Claim, ClaimRequest, Claimed, Doubt, End, OpenedTicket, Outbox,
+    Attempt, CLAIM_AGE_MAX, Change, Claim, ClaimRequest, Claimed, Doubt, End, Halt, OpenedTicket, Outbox,
     OutboxError, Refused, RowId, Settle, Settled, State, THOUSANDTHS, Token, WAIT_MAX,
 };
 use mutirao::ticket::{Problem, Ticket};
@@ -355,7 +355,7 @@ impl Outbox for MemoryOutbox {
         self.commit(posts_are_left).await
     }
 
-    async fn halt(&self, lote: &str, _: &str) -> Result<(), OutboxError> {
+    async fn halt(&self, lote: &str, _: &Halt) -> Result<(), OutboxError> {
         self.commit(|shelf| shelf.halted.extend([Arc::from(lote)])).await
     }
 }
@@ -544,7 +544,7 @@ pub fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle, worker: u64, now: 
             row.opening = Some(opening.clone());
             row.attempts = attempts.unwrap_or(row.attempts);
             row.warning = warning.map(str::to_owned).or(row.warning.take());
-            row.error_code = fault.map(|it| it.code);
+            row.error_code = fault.map(|it| it.code().into_owned());
             row.doubt = None;
         }
         Write::Beside { id_atendimento, warning } => {
@@ -570,10 +570,10 @@ fn change(row: &mut Row, change: &Change) {
         }
         return;
     }
-    let After { available_at, attempts, doubt, code, opening, .. } = After::of(change);
+    let After { available_at, attempts, doubt, fault, opening } = After::of(change);
     // A look-up that was of no use leaves what is known of the post.
     if claimed_with.is_none() || row.state != State::InDoubt {
-        row.error_code = code.map(str::to_owned);
+        row.error_code = fault.map(|it| it.code().into_owned());
     }
     row.available_at = available_at.unwrap_or(row.available_at);
     row.attempts = attempts.unwrap_or(row.attempts);

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use mutirao::delivery::coordination::{ShareRequest, SharedState};
 use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::{
-    Backlog, CLAIM_AGE_MAX, ClaimRequest, Claimed, Clock, Outbox, OutboxError, Rate, Settle, Settled, State,
+    Backlog, CLAIM_AGE_MAX, ClaimRequest, Claimed, Clock, Halt, Outbox, OutboxError, Rate, Settle, Settled,
+    State,
 };
 use mutirao::outbox::postgres::{RENEWALS, RENEWALS_BEFORE_RESCUE};
 use mutirao::outbox::{LEASE, Lately, Said};
@@ -348,7 +349,7 @@ impl Outbox for MemoryWorker {
         Ok(!self.only_looks && self.commit(posts_are_left).await?)
     }
 
-    async fn halt(&self, lote: &str, _: &str) -> Result<(), OutboxError> {
+    async fn halt(&self, lote: &str, _: &Halt) -> Result<(), OutboxError> {
         self.commit(|shelf| shelf.halted.extend([Arc::from(lote)])).await
     }
 

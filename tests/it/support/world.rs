@@ -100,6 +100,25 @@ pub fn reply<T>(verdict: Verdict<T>, http_status: Option<u16>) -> Reply<T> {
     Reply { verdict, http_status, latency: Duration::from_millis(50), retry_after: None, date: None }
 }
 
+/// One of that code.
 pub fn fault(code: &str) -> Fault {
-    Fault { code: code.to_owned(), message: format!("{code} happened") }
+    match code {
+        "connect" => Fault::Connect { at: None, cause: None },
+        "timeout" => Fault::Timeout,
+        "reset" => Fault::Reset,
+        "cut" => Fault::Cut,
+        "exception" => Fault::Exception,
+        "login_refused" => Fault::LoginRefused { status: 401, said: None },
+        "login_no_token" => Fault::LoginNoToken,
+        "refused" => Fault::Refused { said: None },
+        "wrong_service" => Fault::WrongService { asked: 1, found: 2 },
+        "full_page" => Fault::FullPage { n_tickets: 50 },
+        "no_text" => Fault::NoText,
+        "no_list" => Fault::NoList,
+        "no_ticket" => Fault::NoTicket,
+        code => match code.strip_prefix("http_").map(str::parse) {
+            Some(Ok(status)) => Fault::http(status),
+            _ => panic!("no test needs a fault `{code}` yet"),
+        },
+    }
 }

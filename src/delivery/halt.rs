@@ -1,0 +1,83 @@
+//! Why a run or a lote stopped, or all workers of an outbox are paused. The words are made by whoever shows
+//! or stores them.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::Fault;
+
+/// Why a run stopped itself. The rows that are left can be taken up again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// HubSoft refused the login, or the token.
+    Unauthorized(Fault),
+    /// It answered 403 to so many different rows.
+    Forbidden {
+        n_rows: u32,
+        fault: Fault,
+    },
+    /// It does not know the route that opens tickets.
+    Misconfigured(Fault),
+    SameRefusal {
+        n_rows: u32,
+        refusal: Refusal,
+    },
+    /// Rows that were refused, or failed.
+    TooManyErrors {
+        n_errors: u64,
+        limit: u64,
+    },
+    NeverReached {
+        within: Duration,
+        /// What came of the last request.
+        last: Option<Fault>,
+    },
+    Unavailable {
+        lasted: Duration,
+        /// What came of the last request.
+        last: Option<Fault>,
+    },
+    /// All workers of the outbox are stopped.
+    Paused {
+        reason: PauseReason,
+    },
+    /// The time to stop has come.
+    Until,
+    /// No space is left for the outbox.
+    DiskFull,
+    OutboxUnavailable {
+        lasted: Duration,
+        cause: String,
+        /// What had left before.
+        n_posts: u64,
+    },
+    /// The database does not let this user do what a run does.
+    OutboxDenied {
+        message: String,
+    },
+    OutboxBroken {
+        message: String,
+    },
+    /// A ticket came back without its marker, so that tickets cannot be recognised.
+    EchoLost {
+        protocolo: String,
+    },
+}
+
+/// What is said against rows, where it is the same of one row as of the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// HubSoft refused them, in the same words.
+    Said(Fault),
+    /// What it opened is not what was asked for, for this code: the tickets differ.
+    NotAsked { code: Cow<'static, str> },
+}
+
+/// Why all workers of an outbox are paused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PauseReason {
+    /// In the words of whoever paused them, as the outbox keeps them; may be empty.
+    Said(String),
+    /// This worker pauses them: [`Halt::EchoLost`].
+    EchoLost { protocolo: String },
+}

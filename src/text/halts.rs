@@ -1,0 +1,89 @@
+//! Why a run stopped itself, or everybody was paused, in words.
+
+use std::time::Duration;
+
+use super::fault;
+use crate::delivery::{Fault, Halt, PauseReason, Refusal};
+
+/// Why a run, or a lote, stopped.
+pub fn halt(it: &Halt) -> String {
+    match it {
+        Halt::Unauthorized(it) => fault(it),
+        Halt::Forbidden { n_rows, fault: it } => {
+            format!("HubSoft denied {n_rows} different rows in a row (403): {}", fault(it))
+        }
+        Halt::Misconfigured(it) => {
+            format!("HubSoft does not know the route that opens tickets: {}", fault(it))
+        }
+        Halt::SameRefusal { n_rows, refusal } => {
+            let message = match refusal {
+                Refusal::Said(it) => fault(it),
+                Refusal::NotAsked { code } => format!("what it opened is not what was asked for ({code})"),
+            };
+            format!("HubSoft refused {n_rows} rows in a row with the same message: {message}")
+        }
+        Halt::TooManyErrors { n_errors, limit } => {
+            format!("{n_errors} rows were refused or failed, more than the {limit} that are allowed")
+        }
+        Halt::NeverReached { within, last } => {
+            format!("HubSoft could not be reached within {} s{}", within.as_secs(), because(last))
+        }
+        Halt::Unavailable { lasted, last } => {
+            format!("HubSoft has been unavailable for {} min{}", minutes(*lasted), because(last))
+        }
+        Halt::Paused { reason } => {
+            format!("all workers of this outbox are stopped{}", because_of(&pause(reason)))
+        }
+        Halt::Until => "the time to stop has come".to_owned(),
+        Halt::DiskFull => "no space is left for the outbox".to_owned(),
+        Halt::OutboxUnavailable { lasted, cause, .. } => {
+            format!("the outbox has been unavailable for {} min{}", minutes(*lasted), because_of(cause))
+        }
+        Halt::OutboxDenied { message } => format!("the outbox does not allow it: {message}"),
+        Halt::OutboxBroken { message } => format!("the outbox cannot be used: {message}"),
+        Halt::EchoLost { protocolo } => format!(
+            "the ticket with protocolo `{protocolo}` came back without its marker, so tickets cannot be \
+             recognised"
+        ),
+    }
+}
+
+/// Why everybody is paused.
+pub fn pause(it: &PauseReason) -> String {
+    match it {
+        PauseReason::Said(words) => words.clone(),
+        PauseReason::EchoLost { protocolo } => halt(&Halt::EchoLost { protocolo: protocolo.clone() }),
+    }
+}
+
+fn minutes(it: Duration) -> u64 {
+    it.as_secs() / 60
+}
+
+fn because(last: &Option<Fault>) -> String {
+    last.as_ref().map_or_else(String::new, |it| because_of(&fault(it)))
+}
+
+fn because_of(words: &str) -> String {
+    if words.is_empty() { String::new() } else { format!(": {words}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_halt_says_what_came_of_the_last_request() {
+        let within = Duration::from_secs(30);
+        let last = Fault::Connect { at: Some("erp.example.com:443".into()), cause: None };
+        let reached = |last| halt(&Halt::NeverReached { within, last });
+        assert_eq!(reached(None), "HubSoft could not be reached within 30 s");
+        insta::assert_snapshot!(reached(Some(last)), @"HubSoft could not be reached within 30 s: could not connect to erp.example.com:443 in time");
+        let refusal = Fault::Http { status: 403, said: Some("no permission".to_owned()) };
+        let forbidden = halt(&Halt::Forbidden { n_rows: 3, fault: refusal });
+        insta::assert_snapshot!(forbidden, @"HubSoft denied 3 different rows in a row (403): no permission");
+        let paused = |said: &str| halt(&Halt::Paused { reason: PauseReason::Said(said.to_owned()) });
+        assert_eq!(paused(""), "all workers of this outbox are stopped");
+        assert_eq!(paused("maintenance"), "all workers of this outbox are stopped: maintenance");
+    }
+}

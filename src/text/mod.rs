@@ -1,0 +1,8 @@
+//! What a person reads of outcomes, made of what is stored of them: a code and its parameters. The one place
+//! of such words, in English; another language is another file of each.
+
+mod faults;
+mod halts;
+
+pub use faults::{blindness, fault, noted};
+pub use halts::{halt, pause};
