@@ -43,4 +43,4 @@ pub use purge::purge;
 pub use resume::resume_lote;
 pub use retry::retry;
 pub use show::show;
-pub use status::{Standing, status};
+pub use status::{OutboxStatus, status};

@@ -10,7 +10,7 @@ use super::selection::{batch_of, latest};
 use crate::outbox::sqlite::Holder;
 use crate::outbox::{BatchInfo, Crew, Halted, Scope, Status};
 
-pub struct Standing {
+pub struct OutboxStatus {
     /// The one that was named; without a name, all of a file.
     pub batches: Vec<(BatchInfo, Status)>,
     /// Of a database, unless a batch was named.
@@ -23,14 +23,14 @@ pub struct Standing {
     latest: Option<String>,
 }
 
-impl Standing {
+impl OutboxStatus {
     /// How a batch of the outbox at `place` is found again.
     pub fn led<'a>(&self, place: &'a Place, batch: &str) -> Led<'a> {
         place.led(self.latest.as_deref() == Some(batch))
     }
 }
 
-pub async fn status(place: &Place) -> Result<Standing, Fault> {
+pub async fn status(place: &Place) -> Result<OutboxStatus, Fault> {
     let outbox = place.outbox.look().await?;
     let reader = outbox.reader();
     let (mut infos, mut whole) = (Vec::new(), None);
@@ -56,5 +56,5 @@ pub async fn status(place: &Place) -> Result<Standing, Fault> {
         batches.push((info, status));
     }
     outbox.close().await?;
-    Ok(Standing { batches, whole, crew, halted, holder, latest })
+    Ok(OutboxStatus { batches, whole, crew, halted, holder, latest })
 }

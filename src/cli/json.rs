@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::summary;
-use crate::app::Standing;
+use crate::app::OutboxStatus;
 use crate::app::place::Place;
 use crate::outbox::{Crew, RowDetails, Status, kind_name, state_name};
 use crate::ticket::{Field, RawTicket};
@@ -13,26 +13,26 @@ pub fn no_status() -> Value {
     json!({"version": 1, "batches": [], "halted": []})
 }
 
-/// Adds one outbox to what is `told`.
-pub fn add_status(standing: &Standing, place: &Place, told: &mut Value) {
-    for (info, status) in &standing.batches {
+/// Adds one outbox to the document.
+pub fn add_status(outbox: &OutboxStatus, place: &Place, document: &mut Value) {
+    for (info, status) in &outbox.batches {
         let mut it = status_of(status);
         it["batch"] = json!(info.name);
         it["finished_at"] = json!(info.finished_at);
         it["outbox"] = json!(place.outbox.to_string());
-        it["pid"] = json!(standing.holder.as_ref().map(|it| it.pid));
-        it["doing"] = json!(standing.holder.as_ref().map(|it| &it.doing));
-        push(&mut told["batches"], it);
+        it["pid"] = json!(outbox.holder.as_ref().map(|it| it.pid));
+        it["doing"] = json!(outbox.holder.as_ref().map(|it| &it.doing));
+        push(&mut document["batches"], it);
     }
-    if let Some(whole) = &standing.whole {
-        told["outbox"] = status_of(whole);
+    if let Some(whole) = &outbox.whole {
+        document["outbox"] = status_of(whole);
     }
-    if let Some(crew) = &standing.crew {
-        told["workers"] = crew_of(crew);
+    if let Some(crew) = &outbox.crew {
+        document["workers"] = crew_of(crew);
     }
-    for it in &standing.halted {
+    for it in &outbox.halted {
         let it = json!({"batch": it.lote, "reason": it.reason, "waiting": it.n_waiting});
-        push(&mut told["halted"], it);
+        push(&mut document["halted"], it);
     }
 }
 

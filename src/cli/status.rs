@@ -10,44 +10,44 @@ use super::summary;
 use super::typed::Typed;
 use crate::app::address::Led;
 use crate::app::place::Place;
-use crate::app::{self, Standing};
+use crate::app::{self, OutboxStatus};
 use crate::outbox::sqlite::Holder;
 use crate::outbox::{Crew, Halted, Status};
 
 pub async fn status(places: &[Place], screen: &Screen) -> Result<Exit, Failure> {
-    let mut told = json::no_status();
+    let mut document = json::no_status();
     for place in places {
         if 1 < places.len() && !screen.json {
             screen.result(format!("{}:", place.outbox));
         }
-        let standing = app::status(place).await?;
+        let outbox = app::status(place).await?;
         match screen.json {
-            true => json::add_status(&standing, place, &mut told),
-            false => tell(&standing, place, screen),
+            true => json::add_status(&outbox, place, &mut document),
+            false => tell(&outbox, place, screen),
         }
     }
     if screen.json {
-        screen.result_json(told.to_string());
+        screen.result_json(document.to_string());
     }
     Ok(Exit::Done)
 }
 
-fn tell(standing: &Standing, place: &Place, screen: &Screen) {
-    for (info, status) in &standing.batches {
-        tell_status(&info.name, status, Some((standing.led(place, &info.name), &info.name)), screen);
+fn tell(outbox: &OutboxStatus, place: &Place, screen: &Screen) {
+    for (info, status) in &outbox.batches {
+        tell_status(&info.name, status, Some((outbox.led(place, &info.name), &info.name)), screen);
     }
-    if let Some(whole) = &standing.whole {
+    if let Some(whole) = &outbox.whole {
         tell_status("all batches", whole, None, screen);
     }
-    if let Some(Holder { pid, doing }) = &standing.holder {
+    if let Some(Holder { pid, doing }) = &outbox.holder {
         let doing = if doing.is_empty() { String::new() } else { format!(": {doing}") };
         screen.result(format!("  process {pid} works on it{doing}"));
     }
-    for line in standing.crew.iter().flat_map(in_lines) {
+    for line in outbox.crew.iter().flat_map(in_lines) {
         screen.result(line);
     }
-    for it in &standing.halted {
-        screen.result(halted(it, standing.led(place, &it.lote)));
+    for it in &outbox.halted {
+        screen.result(halted(it, outbox.led(place, &it.lote)));
     }
 }
 
