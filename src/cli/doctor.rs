@@ -1,9 +1,9 @@
 //! `doctor`: tries everything that a run needs, one line each.
 
 use super::args::Global;
+use super::checkup::Checkup;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::found::Told;
 use super::screen::Screen;
 use crate::app;
 use crate::app::target::Target;
@@ -15,25 +15,25 @@ pub async fn doctor(
     global: &Global,
     screen: &Screen,
 ) -> Result<Exit, Failure> {
-    let told = Told::new(screen);
+    let checkup = Checkup::new(screen);
     let tried = async {
         let sending = sources.resolve(flags)?;
         let target = Target::new(sources, &sending)?;
-        told.ok("settings", &format!("ok, HubSoft at {}", target.named));
+        checkup.ok("settings", &format!("ok, HubSoft at {}", target.named));
         let url = sources.resolve(&global.database)?.url;
-        Ok(app::doctor(&target, sending.rate, url.as_deref(), |it| told.tell(it)).await?)
+        Ok(app::doctor(&target, sending.rate, url.as_deref(), |it| checkup.tell(it)).await?)
     };
     let exit = match tried.await {
-        Ok(()) => told.exit(),
+        Ok(()) => checkup.exit(),
         Err(failure) if !screen.json => return Err(failure),
         Err(failure) => {
             screen.fail(&failure);
-            told.wrong("run", &failure.in_a_line());
+            checkup.wrong("run", &failure.in_a_line());
             failure.exit
         }
     };
     if screen.json {
-        screen.result_json(told.json(exit));
+        screen.result_json(checkup.json(exit));
     }
     Ok(exit)
 }

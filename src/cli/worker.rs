@@ -6,11 +6,11 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
 use super::args::{Global, Worker};
+use super::checkup::not_ours;
 use super::database;
 use super::delivering::{Run, look_on};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::found::not_ours;
 use super::progress::Progress;
 use super::screen::Screen;
 use super::signals::Signals;

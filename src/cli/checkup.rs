@@ -13,13 +13,13 @@ use crate::app::doctor::{Answer, Found};
 use crate::outbox::Health;
 
 /// Tells what was found, one line each; in JSON all at the end.
-pub struct Told<'a> {
+pub struct Checkup<'a> {
     screen: &'a Screen,
     checks: RefCell<Vec<Value>>,
     exit: Cell<Exit>,
 }
 
-impl<'a> Told<'a> {
+impl<'a> Checkup<'a> {
     pub fn new(screen: &'a Screen) -> Self {
         Self { screen, checks: RefCell::default(), exit: Cell::new(Exit::Done) }
     }
