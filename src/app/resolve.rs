@@ -32,7 +32,7 @@ pub fn protocolo(typed: &str) -> Result<&str, Fault> {
 }
 
 /// The rows that a word is about, in an outbox that is held for it.
-pub struct Meant {
+pub struct Unsettled {
     place: Place,
     outbox: AnyOutbox,
     rows: Vec<RowId>,
@@ -75,7 +75,7 @@ pub struct Resolved {
     pub results: Option<Written>,
 }
 
-impl Meant {
+impl Unsettled {
     /// The rows of these names, all in one outbox; at least one.
     pub async fn named(names: &[NamedRow]) -> Result<Self, Fault> {
         let place = names[0].place().clone();

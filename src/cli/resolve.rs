@@ -9,7 +9,7 @@ use super::results::tell_if_any;
 use super::screen::Screen;
 use super::typed::Typed;
 use crate::app::place::{NamedRow, Outboxes};
-use crate::app::resolve::{Checked, Meant, Untold, protocolo};
+use crate::app::resolve::{Checked, Unsettled, Untold, protocolo};
 use crate::delivery::State;
 use crate::outbox::{Resolution, RowDetails, state_name};
 use crate::settings::{Sending, Sources};
@@ -29,17 +29,17 @@ pub async fn resolve(
             "give each row in a command of its own, with its protocolo",
         ));
     }
-    let meant = meant(args, outboxes).await?;
+    let unsettled = unsettled(args, outboxes).await?;
     let who = sources.environment().user();
     let (says, note) = match protocolo {
         None => {
             if !args.state.is_empty() {
-                ask(&format!("{} rows have no ticket in HubSoft", meant.n_rows()), args.yes, screen)?;
+                ask(&format!("{} rows have no ticket in HubSoft", unsettled.n_rows()), args.yes, screen)?;
             }
             (Resolution::NotOpened, format!("{who} says that no ticket was opened"))
         }
         Some(protocolo) => {
-            let (id_atendimento, how) = match meant.check(protocolo, sending, sources).await? {
+            let (id_atendimento, how) = match unsettled.check(protocolo, sending, sources).await? {
                 Checked::Agrees { id_atendimento } => (Some(id_atendimento), "HubSoft shows it".to_owned()),
                 Checked::Untold(untold) => {
                     let why = in_words(untold);
@@ -51,8 +51,8 @@ pub async fn resolve(
             (Resolution::Opened { protocolo, id_atendimento }, format!("{who} says {protocolo}; {how}"))
         }
     };
-    let batch = batch_of(&args.rows[0], meant.first.as_deref()).to_owned();
-    let resolved = meant.settle(says, &note).await?;
+    let batch = batch_of(&args.rows[0], unsettled.first.as_deref()).to_owned();
+    let resolved = unsettled.settle(says, &note).await?;
     tell_if_any(resolved.results.as_ref(), screen);
     let became = state_name(if args.not_opened { State::Failed } else { State::Opened });
     let n = resolved.n_rows;
@@ -64,15 +64,15 @@ pub async fn resolve(
     Ok(Exit::Done)
 }
 
-async fn meant(args: &Resolve, outboxes: &Outboxes) -> Result<Meant, Failure> {
+async fn unsettled(args: &Resolve, outboxes: &Outboxes) -> Result<Unsettled, Failure> {
     let states: Vec<State> = args.state.iter().map(|it| it.state()).collect();
     match &args.rows[..] {
         rows if states.is_empty() => {
             let names: Vec<NamedRow> =
                 rows.iter().map(|it| outboxes.find_row(it)).collect::<Result<_, _>>()?;
-            Ok(Meant::named(&names).await?)
+            Ok(Unsettled::named(&names).await?)
         }
-        [batch] => Ok(Meant::in_states(outboxes.find(Some(batch))?, &states).await?),
+        [batch] => Ok(Unsettled::in_states(outboxes.find(Some(batch))?, &states).await?),
         _ => {
             let rest = ["resolve", "BATCH", "--state", "unconfirmed", "--not-opened"];
             Err(Failure::new(
