@@ -282,6 +282,9 @@ impl Watching {
                 text += &format!(", {} {what}", n.get());
             }
         }
+        if 0 < pulse.n_passed_over {
+            text += &format!(", {} passed over", pulse.n_passed_over);
+        }
         let looks_ill = self.looks_ill.borrow();
         match self.why_idle(pulse) {
             Some(why) => text += &format!("; {why}"),
@@ -484,6 +487,7 @@ impl Watch for Watching {
         let stands = pulse.is_throttled || self.why_idle(pulse).is_some();
         self.metrics.rate.set(if stands { 0.0 } else { per_second(pulse.slot) });
         self.metrics.breaker_open.set(i64::from(pulse.is_breaker_open));
+        self.metrics.rows_passed_over.set(i64::try_from(pulse.n_passed_over).unwrap_or(i64::MAX));
     }
 
     fn note(&self, note: Note<'_>) {

@@ -149,6 +149,8 @@ pub struct Claimed {
     /// More rows to post were not asked for at once, because claims take long: fewer are no sign that there
     /// are no more.
     pub posts_max: Option<usize>,
+    /// Rows that are due, of which the outbox says that they cannot be claimed.
+    pub n_passed_over: u64,
 }
 
 /// What is left to do in scope after a claim.

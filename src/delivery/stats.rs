@@ -76,6 +76,8 @@ pub struct Pulse {
     pub is_halted: bool,
     pub is_outbox_down: bool,
     pub is_ending: bool,
+    /// Rows that are due, and that the outbox could not let be claimed at the last claim.
+    pub n_passed_over: u64,
 }
 
 /// Two look on.

@@ -17,6 +17,7 @@ const ROUND_TRIP_S: [f64; 9] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0
 pub struct Metrics {
     registry: Registry,
     pub rows: GaugeVec,
+    pub rows_passed_over: IntGauge,
     pub oldest_pending_age: Gauge,
     pub oldest_unconfirmed_age: Gauge,
     pub attempts: IntCounterVec,
@@ -35,6 +36,13 @@ impl Default for Metrics {
         let registry = Registry::new();
         Self {
             rows: keep(&registry, GaugeVec::new(opts("rows", "Rows in the outbox, by state"), &["state"])),
+            rows_passed_over: keep(
+                &registry,
+                IntGauge::with_opts(opts(
+                    "rows_passed_over",
+                    "Rows that are due and that this worker cannot claim: held by another session, or refused by the database",
+                )),
+            ),
             oldest_pending_age: keep(
                 &registry,
                 Gauge::with_opts(opts(

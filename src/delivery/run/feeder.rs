@@ -271,6 +271,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             None => Work::None,
         };
         state.pending = claimed.backlog.pending;
+        state.n_passed_over = claimed.n_passed_over;
         let drained = self.policy.lasting == Lasting::UntilDrained
             && state.work == Work::None
             && state.n_live == 0

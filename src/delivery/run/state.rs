@@ -181,6 +181,8 @@ pub struct RunState {
     pub pending: bool,
     /// Whether the answer to a claim was lost: its rows may be in flight with nobody holding them.
     pub claims_lost: bool,
+    /// As the last claim told.
+    pub n_passed_over: u64,
     /// How many claims a sender may have waiting for it.
     pub ahead: usize,
     /// At so many unsent claims the feeder wants to know.
@@ -230,6 +232,7 @@ impl RunState {
             work: Work::Maybe,
             pending: true,
             claims_lost: false,
+            n_passed_over: 0,
             ahead: 1,
             low_water: 0,
             n_changes: 0,
@@ -252,6 +255,7 @@ impl RunState {
             is_halted: self.halted.is_some(),
             is_outbox_down: self.outbox_is_down(),
             is_ending: self.is_ending(),
+            n_passed_over: self.n_passed_over,
         }
     }
 

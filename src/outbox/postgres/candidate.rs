@@ -226,7 +226,7 @@ pub(super) struct Look<'a> {
 /// They are locked, all of them, so that nobody changes them before they are written; a row that
 /// another transaction holds is passed over.
 pub(super) async fn candidates(conn: &mut PgConnection, look: &Look<'_>) -> Result<Vec<PgRow>, OutboxError> {
-    found(conn, look, &columns()).await
+    found(conn, look, &columns(), LOCKING).await
 }
 
 /// Those of the candidates that the database cannot read, damaged or too much for it, and why.
@@ -234,8 +234,7 @@ pub(super) async fn unreadable(
     conn: &mut PgConnection,
     look: &Look<'_>,
 ) -> Result<Refusals<i64>, OutboxError> {
-    let rows = found(conn, look, "o.id").await?;
-    let ids = rows.iter().map(|it| it.try_get(0).trouble()).collect::<Result<Vec<i64>, _>>()?;
+    let ids = ids(&found(conn, look, "o.id", LOCKING).await?)?;
     let sql = format!("SELECT {} FROM mutirao.outbox o WHERE o.id = ANY($1)", columns());
     piecewise(conn, &ids, async |conn, ids| {
         sqlx::query(AssertSqlSafe(sql.clone())).bind(ids).fetch_all(conn).await.trouble().map(drop)
@@ -243,7 +242,21 @@ pub(super) async fn unreadable(
     .await
 }
 
-async fn found(conn: &mut PgConnection, look: &Look<'_>, columns: &str) -> Result<Vec<PgRow>, OutboxError> {
+/// Those that another session holds, once all that it does not are claimed.
+pub(super) async fn held(conn: &mut PgConnection, look: &Look<'_>) -> Result<Vec<i64>, OutboxError> {
+    ids(&found(conn, look, "o.id", "").await?)
+}
+
+fn ids(rows: &[PgRow]) -> Result<Vec<i64>, OutboxError> {
+    rows.iter().map(|it| it.try_get(0).trouble()).collect()
+}
+
+async fn found(
+    conn: &mut PgConnection,
+    look: &Look<'_>,
+    columns: &str,
+    locking: &str,
+) -> Result<Vec<PgRow>, OutboxError> {
     let Look { range, now, n_posts, n_look_ups, end, but } = *look;
     let limit = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     let start = match end {
@@ -253,7 +266,7 @@ async fn found(conn: &mut PgConnection, look: &Look<'_>, columns: &str) -> Resul
         },
         End::Front | End::Back => None,
     };
-    let asked = sqlx::query(AssertSqlSafe(candidates_sql(columns, end, start, but)))
+    let asked = sqlx::query(AssertSqlSafe(candidates_sql(columns, end, start, but, locking)))
         .bind(range.batch)
         .bind(range.import)
         .bind(range.last_record)
@@ -296,9 +309,12 @@ async fn ends(conn: &mut PgConnection, range: Range, now: Timestamp) -> Result<V
 const FORWARD: &str = "o.prioridade, o.available_at, o.id";
 const BACKWARD: &str = "o.prioridade DESC, o.available_at DESC, o.id DESC";
 
+/// Behind a question for rows.
+const LOCKING: &str = "FOR UPDATE OF o SKIP LOCKED";
+
 /// `OFFSET 0` keeps the question for live rows a look by service, a candidate at a time. As a join, the
 /// planner may choose to read all of `outbox_live` for each, if it believes that there is nothing in it.
-fn candidates_sql(columns: &str, end: End, start: Option<Spot>, but: &str) -> String {
+fn candidates_sql(columns: &str, end: End, start: Option<Spot>, but: &str, locking: &str) -> String {
     let order = if end == End::Back { BACKWARD } else { FORWARD };
     let from = start.map_or("", |_| "AND (o.prioridade, o.available_at, o.id) >= ($7, $8, $9)");
     let (to_post, to_look_up, live) = (to_post(Place::Queue), to_look_up(), live("l"));
@@ -308,12 +324,12 @@ fn candidates_sql(columns: &str, end: End, start: Option<Spot>, but: &str) -> St
            WHERE {to_look_up} AND o.available_at <= $4 {but}
              AND NOT EXISTS (SELECT FROM mutirao.outbox l
                               WHERE l.service = o.service AND l.state = {IN_FLIGHT} AND {live} OFFSET 0)
-           ORDER BY o.prioridade, o.available_at, o.id LIMIT $6 FOR UPDATE OF o SKIP LOCKED) look_ups
+           ORDER BY o.prioridade, o.available_at, o.id LIMIT $6 {locking}) look_ups
          UNION ALL SELECT * FROM
          (SELECT {columns} FROM mutirao.outbox o
            WHERE {to_post} AND o.available_at <= $4 {but}
              AND NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = o.service AND {live} OFFSET 0) {from}
-           ORDER BY {order} LIMIT $5 FOR UPDATE OF o SKIP LOCKED) posts"
+           ORDER BY {order} LIMIT $5 {locking}) posts"
     )
 }
 

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 use tokio::time::Instant;
 
-use super::candidate::{Candidate, Look, backlog, candidates, unreadable};
+use super::candidate::{Candidate, Look, backlog, candidates, held, unreadable};
 use super::error::{Trouble, all_of, refusal};
 use super::keys::ClaimKeys;
 use super::lately::is_silent;
@@ -37,6 +37,9 @@ const REFUSALS: usize = 512;
 /// So many are refused in one commit, about: what was decided of a flood of them counts at once, and the
 /// others claim in between.
 const REFUSALS_MAX: usize = 4 * REFUSALS;
+
+/// So many rows that somebody holds are counted.
+const HELD_MAX: usize = 1000;
 
 /// After a look that took no longer, the next is wider.
 const LOOK_QUICK: Duration = Duration::from_millis(50);
@@ -109,7 +112,7 @@ pub(super) async fn claim(
     };
     tx.commit().await?;
     keys.committed();
-    Ok(claimed)
+    Ok(Claimed { n_passed_over: worker.passed_over().n_rows(), ..claimed })
 }
 
 async fn attempt(
@@ -185,6 +188,10 @@ async fn attempt(
                 break more_from(want.now);
             }
             let (backlog, is_parked) = backlog(conn, range, want.now, worker.id(), &but).await?;
+            if !is_short && end == End::Front {
+                let is_left = backlog.next_due.is_some_and(|it| it <= want.now);
+                notice_held(conn, worker, &look, left, is_left).await?;
+            }
             if !is_parked || left.0 == 0 {
                 break backlog;
             }
@@ -201,6 +208,25 @@ async fn attempt(
         }
     };
     Ok(claimed)
+}
+
+/// Tells of rows that are due and that somebody holds, once that lasts. Looks, which pass them over, do not
+/// see them; so many as are `left` were wanted still.
+async fn notice_held(
+    conn: &mut PgConnection,
+    worker: &Worker,
+    look: &Look<'_>,
+    left: (usize, usize),
+    is_left: bool,
+) -> Result<(), OutboxError> {
+    let is_left = is_left && (0 < left.0 || 0 < left.1);
+    if worker.passed_over().may_be_held(is_left) {
+        let ask = |n: usize| if n == 0 { 0 } else { HELD_MAX };
+        let but = worker.passed_over().but_these();
+        let look = Look { n_posts: ask(left.0), n_look_ups: ask(left.1), but: &but, ..*look };
+        worker.passed_over().tell_held(&held(conn, &look).await?);
+    }
+    Ok(())
 }
 
 /// More rows fall due then.

@@ -9,6 +9,7 @@ use tokio::time::{Duration, Instant, sleep};
 
 use super::bench::{Fresh, ids, opened, register, renew_when_due, want};
 use crate::outbox_conformance::{Bench, at, valid};
+use crate::service::{answering, get};
 use crate::support::postgres::Database;
 use crate::support::site::Site;
 
@@ -435,6 +436,30 @@ async fn a_row_that_somebody_holds_stops_no_worker_and_no_stop() {
     let sql = "SELECT count(*) FROM mutirao.outbox WHERE state = 'in_flight'";
     assert_eq!(sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut conn).await.unwrap(), 1, "it is looked up");
     assert_eq!((site.audit().tickets, site.audit().duplicates.len()), (31, 0));
+}
+
+/// Seen: the worker was ready, and idle, and said nothing.
+#[tokio::test]
+async fn a_worker_says_which_rows_somebody_holds() {
+    let (site, database) = (Site::new(""), Database::fresh().await);
+    let (mut conn, mut somebody) = (database.connect().await, database.connect().await);
+    let insert = "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone)
+                  SELECT n::text, 'Sem sinal', 'Maria', '37999998888' FROM generate_series(1, 3) n";
+    sqlx::raw_sql(insert).execute(&mut conn).await.unwrap();
+    let lunch = held(&mut somebody, RowId(2)).await;
+    let mut command = site.command(&["worker", "--rate", "unlimited"]);
+    command.env("DATABASE_URL", database.url());
+    let (mut worker, at) = answering(command);
+    let said = worker.until_it_says("1 rows are due, and another session holds a lock on them (ids 2)");
+    assert!(said.contains("pg_locks"), "{said}");
+    let told = || get(at, "/metrics").is_some_and(|it| it.1.contains("mutirao_rows_passed_over 1"));
+    let began = Instant::now();
+    while !told() {
+        assert!(began.elapsed() < LONG, "the metrics do not tell of it");
+    }
+    lunch.rollback().await.unwrap();
+    until(&mut conn, "state = 'opened' HAVING count(*) = 3").await;
+    assert_eq!(worker.end_by(Signal::TERM), Some(0));
 }
 
 /// Seen: the log said at INFO that another had settled it, and nobody heard of the ticket.
