@@ -7,7 +7,7 @@ use crate::delivery::State;
 /// It waits to be posted, with nothing to be looked up before. The indices of such rows have it word for
 /// word.
 pub(super) fn to_post(row: &str) -> String {
-    format!("{row}.state = {PENDING} AND {row}.doubt_since IS NULL")
+    format!("{row}.doubt_since IS NULL AND {row}.state = {PENDING}")
 }
 
 /// It waits to be looked up, were it as a precaution. Word for word the condition of the index
