@@ -87,7 +87,7 @@ CREATE TABLE outbox (
     available_at     INTEGER NOT NULL,
     -- Not IN (...): SQLite would build that list anew for every row it writes (measured: a third of
     -- a claim).
-    state            TEXT NOT NULL CHECK (state = 'pending' OR state = 'in_flight' OR state = 'in_doubt' OR state = 'opened'
+    state            TEXT NOT NULL CHECK (state = 'pending' OR state = 'in_flight' OR state = 'opened' OR state = 'in_doubt'
                          OR state = 'invalid' OR state = 'rejected' OR state = 'failed'
                          OR state = 'unconfirmed' OR state = 'conflict' OR state = 'skipped' OR state = 'cancelled'),
     -- The fence: raised by every claim, never lowered.
@@ -117,10 +117,10 @@ CREATE TABLE outbox (
     finished_at      INTEGER,
     -- When `mutirao purge` took what the row says of people.
     purged_at        INTEGER,
-    CHECK (state <> 'unconfirmed' OR doubt_since IS NOT NULL),
-    CHECK (state <> 'in_doubt' OR doubt_since IS NOT NULL),
-    CHECK (state <> 'opened' OR protocolo IS NOT NULL),
-    CHECK (state <> 'in_flight' OR (sent_at IS NOT NULL AND claimed_at IS NOT NULL))
+    -- NULL is seen at once, where a text is compared letter by letter: that comes first.
+    CHECK (doubt_since IS NOT NULL OR (state <> 'unconfirmed' AND state <> 'in_doubt')),
+    CHECK (protocolo IS NOT NULL OR state <> 'opened'),
+    CHECK ((sent_at IS NOT NULL AND claimed_at IS NOT NULL) OR state <> 'in_flight')
 ) STRICT;
 
 -- The unique index on (lote, referencia) is made after the first load: references are random, and
@@ -134,7 +134,7 @@ CREATE UNIQUE INDEX outbox_ticket ON outbox (id_atendimento)
 
 -- To post, in the order of claims. The columns behind `id` let a claim pass over rows unread.
 CREATE INDEX outbox_due ON outbox (priority, available_at, id, service, import, gone, record)
-    WHERE state = 'pending' AND doubt_since IS NULL;
+    WHERE doubt_since IS NULL AND state = 'pending';
 
 -- To look up.
 CREATE INDEX outbox_doubt ON outbox (priority, available_at, id)
