@@ -38,10 +38,13 @@ pub fn is_vacant(cell: &str) -> bool {
 /// Whether a cell begins as most do, and none of the words for nothing does.
 #[inline]
 fn begins_a_value(cell: &str) -> bool {
-    matches!(
-        cell.as_bytes(),
-        [b'0'..=b'9' | b'A'..=b'M' | b'O'..=b'Z' | b'a'..=b'm' | b'o'..=b'z', ..] | [b'(', b'0'..=b'9', ..]
-    )
+    match cell.as_bytes() {
+        [b'0'..=b'9' | b'A'..=b'M' | b'O'..=b'Z' | b'a'..=b'm' | b'o'..=b'z', ..] => true,
+        [b'(', next, ..] => next.is_ascii_digit(),
+        // As `não` does.
+        [b'N' | b'n', next, ..] => !matches!(next.to_ascii_lowercase(), b'u' | b'a' | b'o' | b'/'),
+        _ => false,
+    }
 }
 
 fn is_word_for_nothing(cell: &str) -> bool {

@@ -52,19 +52,21 @@ pub(super) fn read(cell: &str) -> Read<Option<Text>> {
 /// what nobody sees: accents are composed (NFC), blanks and line breaks of any kind and number are one blank,
 /// none stands outside, and no invisible mark anywhere.
 pub fn normal(cell: &str) -> Cow<'_, str> {
-    // Most cells are as they should be: visible ASCII, single blanks inside.
-    let mut before = b' ';
-    let is_plain = cell.bytes().all(|it| {
-        let is_good = it.is_ascii_graphic() || it == b' ' && before != b' ';
-        before = it;
-        is_good
-    });
-    if is_plain && (before != b' ' || cell.is_empty()) {
-        return Cow::Borrowed(cell);
-    }
+    // Most cells are as they should be.
+    if is_normal(cell) { Cow::Borrowed(cell) } else { Cow::Owned(normalised(cell)) }
+}
+
+/// Whether the bytes alone show that a text is its own normal form: visible ASCII and U+00C0 to U+02FF, which are
+/// composed and visible, with single blanks inside.
+fn is_normal(cell: &str) -> bool {
+    let is_odd = |it: u8| (it < 0x20) | (it == 0x7F) | (0xC0..=0xC2).contains(&it) | (0xCB < it);
+    !any_byte(cell, is_odd) && !cell.contains("  ") && !cell.starts_with(' ') && !cell.ends_with(' ')
+}
+
+fn normalised(cell: &str) -> String {
     let mut kept = String::with_capacity(cell.len());
     let mut is_apart = false;
-    for it in composed(Cow::Borrowed(cell)).chars() {
+    for it in cell.chars() {
         if it.is_whitespace() {
             is_apart = true;
         } else if !is_invisible(it) {
@@ -75,7 +77,8 @@ pub fn normal(cell: &str) -> Cow<'_, str> {
             is_apart = false;
         }
     }
-    Cow::Owned(kept)
+    // At last: a mark that nobody sees may have stood between a letter and its accent.
+    composed(Cow::Owned(kept)).into_owned()
 }
 
 fn composed(text: Cow<'_, str>) -> Cow<'_, str> {
@@ -96,8 +99,30 @@ fn is_clean(cell: &str) -> bool {
     let is_odd = |it: u8| {
         (it < 0x20) & (it != b'\n') & (it != b'\t') | (it == 0x7F) | (0xC0..=0xC2).contains(&it) | (0xCB < it)
     };
-    // To the end, without a branch: the compiler looks at 16 bytes at a time.
-    !cell.bytes().fold(false, |odd, it| odd | is_odd(it))
+    !any_byte(cell, is_odd)
+}
+
+/// Whether any byte is such. Without a branch within sixteen bytes, so that the compiler looks at them
+/// together (measured: half as many instructions as one after another).
+#[inline]
+fn any_byte(text: &str, is_odd: impl Fn(u8) -> bool) -> bool {
+    const AT_ONCE: usize = 16;
+    let any = |bytes: &[u8; AT_ONCE]| {
+        let mut odd = [0; AT_ONCE];
+        for (odd, it) in odd.iter_mut().zip(bytes) {
+            *odd = u8::from(is_odd(*it));
+        }
+        u128::from_ne_bytes(odd) != 0
+    };
+    let bytes = text.as_bytes();
+    match bytes.last_chunk() {
+        Some(last) => bytes.as_chunks().0.iter().any(any) || any(last),
+        None => {
+            let mut filled = [b'0'; AT_ONCE];
+            filled[..bytes.len()].copy_from_slice(bytes);
+            any(&filled)
+        }
+    }
 }
 
 /// Line breaks become `\n`, those that Word puts within a paragraph too; tabs stay; every other control
@@ -144,7 +169,19 @@ fn is_doubly_encoded(cell: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// References and repeats are made of it: the quick way must not know better than the long one.
+        #[test]
+        fn what_looks_normal_is_normal(cell in "[ \\t\\n\u{80}-\u{FF}\u{2C0}-\u{310}a-z~\u{7F}\u{200B}]{0,12}|.{0,12}") {
+            prop_assert_eq!(&*normal(&cell), normalised(&cell));
+            let once = normal(&cell).into_owned();
+            prop_assert_eq!(&*normal(&once), &once);
+        }
+    }
 
     #[test]
     fn free_text_keeps_what_a_person_wrote() {
