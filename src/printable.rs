@@ -29,7 +29,8 @@ pub fn name(text: &str) -> Cow<'_, str> {
 /// One line of `chars_max` characters at most.
 pub fn line(text: &str, chars_max: usize) -> Cow<'_, str> {
     // Most texts are plain and short: nothing to do, and nothing allocated.
-    if text.len() <= chars_max && text.bytes().all(|it| matches!(it, b' '..=b'~')) {
+    let is_plain = || text.bytes().fold(true, |plain, it| plain & matches!(it, b' '..=b'~'));
+    if text.len() <= chars_max && is_plain() {
         return Cow::Borrowed(text);
     }
     let is_short = text.len() <= chars_max || text.chars().nth(chars_max).is_none();

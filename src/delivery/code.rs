@@ -59,9 +59,25 @@ impl BatchCode {
         self.0 % 17
     }
 
+    fn letters(self) -> [char; N_RANDOM as usize + 1] {
+        std::array::from_fn(|at| {
+            let digit = match N_RANDOM.checked_sub(1 + at as u32) {
+                Some(place) => self.0 >> (4 * place) & 15,
+                None => self.check(),
+            };
+            char::from(LETTERS[digit as usize])
+        })
+    }
+
     /// The cell that says `text`, and that it is of this batch.
     pub fn cell(self, text: &str) -> String {
-        let mut cell = format!("{self}{SEPARATOR}");
+        let mut cell = String::with_capacity(self.letters().len() + 1 + text.len());
+        cell.extend(self.letters());
+        cell.push(SEPARATOR);
+        if text.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-') {
+            cell.push_str(text); // As our own references are.
+            return cell;
+        }
         let mut before = ' ';
         let mut chars = text.chars().peekable();
         while let Some(it) = chars.next() {
@@ -109,11 +125,7 @@ impl BatchCode {
 
 impl fmt::Display for BatchCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = (0..N_RANDOM).rev().map(|it| self.0 >> (4 * it) & 15);
-        for digit in digits.chain([self.check()]) {
-            write!(f, "{}", char::from(LETTERS[digit as usize]))?;
-        }
-        Ok(())
+        f.write_str(&String::from_iter(self.letters()))
     }
 }
 
