@@ -401,7 +401,7 @@ fn log(settle: &Settle, became: Settled, name: &Name) {
 #[derive(Default)]
 pub struct RowLog {
     /// Of the rows that are claimed.
-    names: RefCell<HashMap<RowId, Name>>,
+    names: RefCell<HashMap<RowId, Name, foldhash::fast::RandomState>>,
 }
 
 /// By what a producer knows its row.

@@ -86,18 +86,27 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
 
     /// The time of day, as if nobody had set the machine's clock since the run began.
     pub fn here(&self) -> Timestamp {
-        after(self.started, self.clock.awake().saturating_sub(self.started_awake))
+        self.here_at(self.clock.awake())
+    }
+
+    fn here_at(&self, awake: Duration) -> Timestamp {
+        after(self.started, awake.saturating_sub(self.started_awake))
     }
 
     /// The same by the clock of a shared outbox.
     pub fn time(&self, state: &RunState) -> Timestamp {
-        let here = self.here();
+        self.time_at(self.clock.awake(), state)
+    }
+
+    fn time_at(&self, awake: Duration, state: &RunState) -> Timestamp {
+        let here = self.here_at(awake);
         here.checked_add(state.time_off).unwrap_or(here)
     }
 
     pub fn moment(&self) -> Moment {
         let (state, awake) = (self.state.borrow(), self.clock.awake());
-        Moment { awake, wall: self.clock.now(), outbox: self.time(&state), hubsoft: state.hubsoft_now(awake) }
+        let outbox = self.time_at(awake, &state);
+        Moment { awake, wall: self.clock.now(), outbox, hubsoft: state.hubsoft_now(awake) }
     }
 
     pub fn instant(&self, at: Duration) -> Instant {

@@ -468,6 +468,9 @@ impl RunState {
     }
 
     fn give_back_halting(&mut self) {
+        if self.halting.is_empty() {
+            return;
+        }
         let halting = &self.halting;
         let (back, keep) =
             self.posts.drain(..).partition(|it| halting.iter().any(|halt| halt.lote == it.claim.lote));
