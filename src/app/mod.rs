@@ -30,6 +30,7 @@ pub mod sheet;
 mod show;
 pub mod staging;
 mod status;
+pub mod summary;
 pub mod target;
 pub mod work_folder;
 pub mod worker;

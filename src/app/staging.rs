@@ -60,7 +60,7 @@ pub enum Taking<'a> {
 
 /// Reads all rows of `intake`, which is `sheet` opened, into `outbox`: all of them, or (on a fault) none.
 /// `results`: those that will be written.
-pub async fn stage(
+pub async fn take_in(
     sheet: &Sheet,
     intake: Intake,
     outbox: &mut AnyOutbox,
@@ -86,7 +86,7 @@ pub async fn stage(
     Ok(read.merged(merged))
 }
 
-/// Tells what [`stage`] would do, and what the rows of the file would be by then.
+/// Tells what [`take_in`] would do, and what the rows of the file would be by then.
 pub async fn rehearse(
     sheet: &Sheet,
     intake: Intake,

@@ -1,26 +1,11 @@
-//! The questions before anything is sent, and who answers them.
+//! Who answers questions, and how.
 
 use std::io::{self, IsTerminal, Write};
-
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
-use super::summary;
-use crate::app::batches::{Answer, Doubt, Earlier, Question, Wish, Work};
-use crate::app::sheet::Sheet;
-use crate::app::target::Target;
-use crate::hubsoft;
-use crate::intake::{ColumnDoubt, Hashing, Hidden, Intake};
-use crate::registry::Entry;
-
-/// Real tickets up to this number are opened without a question.
-const UNASKED_MAX: u64 = 20;
-
-/// Ticket types that the question names; of the others it says how many they are.
-const TYPES_NAMED_MAX: usize = 10;
+use crate::app::batches::Answer;
 
 /// Who is there to be asked, and where they are asked.
 pub struct Asking<'a> {
@@ -38,146 +23,28 @@ pub enum Who {
 
 /// One of the answers to a question.
 #[derive(Clone, Copy)]
-struct Offer {
+pub struct Offer {
     /// As it is typed.
-    word: &'static str,
-    meaning: &'static str,
+    pub word: &'static str,
+    pub meaning: &'static str,
     /// How a script says it.
-    flag: &'static str,
-}
-
-/// What the question before a run is about.
-pub struct Tickets<'a> {
-    pub n_tickets: u64,
-    /// At most so many of them with a visit.
-    pub n_service_orders: u64,
-    /// Ids of the types asked for, `None` for the tenant's default.
-    pub types: &'a [Option<i64>],
-    pub known_types: Option<&'a [hubsoft::Entry]>,
+    pub flag: &'static str,
 }
 
 impl Asking<'_> {
-    /// Which batch a file belongs to.
-    pub async fn batch(&self, wish: &Wish<'_>, intake: &Intake) -> Result<Work, Failure> {
-        let ours = intake.ours();
-        let mut search = match wish.by_rows(ours).await? {
-            Some(search) => search,
-            None => {
-                let destination = wish.destination()?;
-                let (base, wanted) = (&destination.base, &destination.wanted);
-                if base != wanted.trim() {
-                    self.screen.note(format!(
-                        "the batch is called `{base}`: spreadsheet programs make something else of `{wanted}`"
-                    ));
-                }
-                wish.by_name(destination, ours).await?
-            }
-        };
-        while let Some(question) = search.question() {
-            let answer = self.answer(&in_words(&question), question.answers)?;
-            search.answer(answer);
-        }
-        Ok(search.work()?)
-    }
-
-    /// What becomes of rows that nobody sees in the sheet, unless that was said. Opens the sheet again for
-    /// the answer.
-    pub fn hidden(&self, sheet: &mut Sheet, intake: Intake) -> Result<Intake, Failure> {
-        let n_hidden = sheet.n_hidden(&intake);
-        if n_hidden == 0 {
-            return Ok(intake);
-        }
-        let offers = [
-            Offer { word: "skip", flag: "--hidden skip", meaning: "leave the hidden rows out" },
-            Offer { word: "open", flag: "--hidden open", meaning: "open them like the others" },
-        ];
-        let question = format!("{n_hidden} rows are hidden in the sheet: are they meant?");
-        let hidden = if self.choose(&question, &offers)? == 0 { Hidden::Skip } else { Hidden::Open };
-        sheet.reading.hidden = Some(hidden);
-        drop(intake);
-        Ok(sheet.open(Hashing::Sha256)?)
-    }
-
-    /// Whether doubtful columns are what they are taken for.
-    pub fn columns(&self, doubts: &[ColumnDoubt]) -> Result<(), Failure> {
-        if doubts.is_empty() {
-            return Ok(());
-        }
-        let doubts: Vec<_> = doubts.iter().map(ToString::to_string).collect();
-        let offers = [Offer { word: "yes", flag: "--yes", meaning: "it is right; open these tickets" }];
-        self.choose(&format!("{}: is that right?", doubts.join("; ")), &offers).map(drop)
-    }
-
-    /// Whether what was imported `earlier` is to be opened once more.
-    pub fn again(&self, earlier: &Entry) -> Result<(), Failure> {
-        let question = format!(
-            "the same rows were imported on {} to {}, {}: each ticket would be opened a second time",
-            when(earlier.at),
-            earlier.host,
-            if earlier.folder.starts_with("into ") {
-                earlier.folder.clone()
-            } else {
-                format!("with results in `{}`", earlier.folder)
-            }
-        );
-        self.answer(&question, &[Answer::Again]).map(drop)
-    }
-
-    /// The same of what was found, if anything was; what is wrong with the registry is told.
-    pub fn again_if_any(&self, Earlier { latest, error }: Earlier) -> Result<(), Failure> {
-        if let Some(error) = error {
-            self.screen
-                .warn(format!("{error}: what was imported before from elsewhere may not be recognised"));
-        }
-        latest.map_or(Ok(()), |it| self.again(&it))
-    }
-
-    /// Whether so many real tickets are to be opened, if they are many: a person types their number.
-    pub fn count(&self, target: &Target, tickets: &Tickets<'_>) -> Result<(), Failure> {
-        let n = tickets.n_tickets;
-        if n <= UNASKED_MAX {
-            return Ok(());
-        }
-        let about = format!(
-            "{n} real tickets at {}, type {}, with {} service orders (visits)",
-            target.named,
-            labels(tickets),
-            match tickets.n_service_orders {
-                0 => "no".to_owned(),
-                some => format!("up to {some}"),
-            }
-        );
-        if !self.is_anybody_here() {
-            return Err(Failure::new(
-                Exit::Usage,
-                format!("this would open {about}, and nobody is here to be asked"),
-                "give --yes if that is right; nothing was sent",
-            ));
-        }
-        self.screen.err(format!("This opens {about}."));
-        self.screen.err("They cannot be deleted. To go on, type the number of tickets:");
-        if typed().trim() == n.to_string() {
-            return Ok(());
-        }
-        Err(Failure::new(
-            Exit::Usage,
-            "declined; nothing was sent",
-            "run the same command again and type the number",
-        ))
-    }
-
-    fn is_anybody_here(&self) -> bool {
+    pub fn is_anybody_here(&self) -> bool {
         self.who == Who::Person { is_stdin_free: true } && io::stdin().is_terminal()
     }
 
-    fn answer(&self, question: &str, answers: &[Answer]) -> Result<Answer, Failure> {
+    /// One of the answers about a batch.
+    pub fn answer(&self, question: &str, answers: &[Answer]) -> Result<Answer, Failure> {
         let offers: Vec<_> = answers.iter().map(|it| offer(*it)).collect();
         let chosen = self.choose(question, &offers)?;
         Ok(answers.get(chosen).copied().unwrap_or(Answer::Again))
     }
 
     /// One of `offers`, by its number; anything else ends the command, and nothing was sent.
-    fn choose(&self, question: &str, offers: &[Offer]) -> Result<usize, Failure> {
+    pub fn choose(&self, question: &str, offers: &[Offer]) -> Result<usize, Failure> {
         let screen = self.screen;
         if self.who == Who::Nobody {
             screen.note(format!("it would be asked: {question}; {}", flags(offers)));
@@ -208,27 +75,11 @@ impl Asking<'_> {
 }
 
 /// A line of standard input.
-fn typed() -> String {
+pub fn typed() -> String {
     let _ = io::stderr().flush();
     let mut typed = String::new();
     let _ = io::stdin().read_line(&mut typed);
     typed
-}
-
-fn labels(tickets: &Tickets<'_>) -> String {
-    let label = |id: &Option<i64>| match (id, tickets.known_types) {
-        (None, _) => "of the tenant's default".to_owned(),
-        (Some(id), None) => format!("{id} (not verified)"),
-        (Some(id), Some(known)) => match known.iter().find(|it| it.id == *id) {
-            Some(entry) => format!("`{}`", entry.label),
-            None => format!("{id} (unknown to this tenant!)"),
-        },
-    };
-    let named = tickets.types.iter().take(TYPES_NAMED_MAX).map(label).collect::<Vec<_>>().join(", ");
-    match tickets.types.len().saturating_sub(TYPES_NAMED_MAX) {
-        0 => named,
-        n_others => format!("{named} and {n_others} others"),
-    }
 }
 
 fn offer(answer: Answer) -> Offer {
@@ -243,74 +94,4 @@ fn offer(answer: Answer) -> Offer {
 fn flags(offers: &[Offer]) -> String {
     let each: Vec<_> = offers.iter().map(|it| format!("{} says: {}", it.flag, it.meaning)).collect();
     each.join("; ")
-}
-
-/// What is asked before a file is taken in.
-fn in_words(question: &Question<'_>) -> String {
-    let carried = || {
-        format!(
-            "{} rows of this file say that an import which is not here took them in, and {} rows that they were opened \
-             or may have been: what that import opened, or will yet, would be opened once more (correct it beside its \
-             work folder instead)",
-            question.n_carried,
-            question.n_settled.min(question.n_carried)
-        )
-    };
-    let Some(found) = question.found else { return carried() };
-    let compared = &found.compared;
-    let (name, when, counts) =
-        (&found.info.name, when(found.info.active_at), summary::in_words(&found.info.counts));
-    let mut rows = Vec::new();
-    for (n, what) in [
-        (compared.unchanged, "are known"),
-        (compared.changed, "changed"),
-        (compared.new, "are new"),
-        (compared.reused, "have a referencia that stood beside another service"),
-    ] {
-        if 0 < n {
-            rows.push(format!("{n} {what}"));
-        }
-    }
-    if 0 < compared.gone {
-        rows.push(format!(
-            "{} of the batch are gone ({} of them not sent yet: withdrawn with `continue`)",
-            compared.gone, compared.gone_unsent
-        ));
-    }
-    let asked = match question.doubt {
-        Doubt::Edit => "is this an edit of it?",
-        Doubt::Other => "is this another outage?",
-        Doubt::Old => "is it still the same outage?",
-        Doubt::Carried => return carried(),
-    };
-    format!(
-        "batch `{name}` stands in {} (last active on {when}: {counts}), and of the {} rows of this file {}: {asked}",
-        found.outbox,
-        compared.n_rows,
-        rows.join(", ")
-    )
-}
-
-/// On the clock of the person who is asked.
-pub fn when(at: Timestamp) -> String {
-    TimeZone::system().to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Seen: the eleventh type of a file dropped out of the question without a word.
-    #[test]
-    fn the_question_says_how_many_types_it_does_not_name() {
-        let known = [hubsoft::Entry { id: 1, label: "Sem sinal".to_owned() }];
-        let asked = |n: i64| {
-            let types: Vec<_> = std::iter::once(None).chain((1..n).map(Some)).collect();
-            let known_types = Some(&known[..]);
-            labels(&Tickets { n_tickets: 30, n_service_orders: 0, types: &types, known_types })
-        };
-        assert_eq!(asked(2), "of the tenant's default, `Sem sinal`");
-        assert!(asked(10).ends_with("9 (unknown to this tenant!)"), "{}", asked(10));
-        assert!(asked(13).ends_with("9 (unknown to this tenant!) and 3 others"), "{}", asked(13));
-    }
 }

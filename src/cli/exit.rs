@@ -1,6 +1,6 @@
 //! Exit codes: the one place that lists them, and the one function that chooses.
 
-use crate::delivery::{Halt, Reason};
+use crate::delivery::{Ending, Halt, Reason};
 use crate::outbox::Counts;
 
 /// A contract; docs/cli.md says what each means.
@@ -35,6 +35,12 @@ impl Signal {
             Self::Terminate => Exit::Terminated,
         }
     }
+}
+
+/// How a run ended, and who asked for it.
+pub struct Run {
+    pub ending: Ending,
+    pub signal: Option<Signal>,
 }
 
 /// The exit code of a run that ended by itself, by a guard or by a signal, with `counts` of the rows in

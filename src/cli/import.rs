@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 
 use super::args::{Global, Import};
-use super::asking::{Asking, Tickets, Who};
-use super::delivering::{self, Run};
-use super::exit::Exit;
+use super::asking::{Asking, Who};
+use super::exit::{Exit, Run};
 use super::failure::Failure;
 use super::findings;
 use super::imported::Imported;
 use super::merged;
 use super::progress::Progress;
+use super::questions::Tickets;
 use super::screen::Screen;
 use super::signals::Signals;
 use super::watching::RowLog;
@@ -93,7 +93,7 @@ pub async fn import(
         if !args.yes {
             confirm(&staged, target, n_to_open, known_types.as_deref(), &asking)?;
         }
-        note(&mut staged, &asking)?;
+        asking.note(&mut staged)?;
     }
     let (taken_in, since) = staged.take_in().await?;
     if let Some(Err(declined)) = since.map(|it| asking.again(&it)) {
@@ -139,20 +139,6 @@ fn confirm(
     asking.count(target, &Tickets { n_tickets, n_service_orders, types, known_types })
 }
 
-/// Notes in the registry that the rows are to be opened, and asks about what stands there since.
-fn note(staged: &mut Staged<'_>, asking: &Asking<'_>) -> Result<(), Failure> {
-    loop {
-        match staged.note() {
-            Ok(None) => return Ok(()),
-            Ok(Some(earlier)) => asking.again(&earlier)?,
-            Err(error) => {
-                merged::warn_unremembered(&error, asking.screen);
-                return Ok(());
-            }
-        }
-    }
-}
-
 /// Opens the rows, or the first `sample` of them.
 async fn open(
     taken_in: &TakenIn<'_>,
@@ -172,6 +158,6 @@ async fn open(
     let progress = Progress::new(screen, Some(n_to_open), policy.rate);
     let watch = (&progress, &RowLog::default());
     let run = taken_in.deliver(worker, sample, policy, control, &watch);
-    let ending = delivering::look_on(&progress, taken_in.outbox(), run).await?;
+    let ending = progress.follow(taken_in.outbox(), run).await?;
     Ok(Run { ending, signal: signals.asked() })
 }

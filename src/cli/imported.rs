@@ -3,11 +3,10 @@
 use jiff::Timestamp;
 
 use super::args::Import;
-use super::asking::when;
-use super::delivering::Run;
-use super::exit::{self, Exit};
+use super::exit::{self, Exit, Run};
 use super::failure::Failure;
 use super::halts;
+use super::questions::when;
 use super::results;
 use super::screen::Screen;
 use super::status;
@@ -15,12 +14,11 @@ use super::summary;
 use super::typed::Typed;
 use crate::app::address::Led;
 use crate::app::batches::Work;
-use crate::app::import::{Outcome, TakenIn};
+use crate::app::import::{Ran, TakenIn};
 use crate::app::results::n_needing_a_person;
-use crate::app::sheet::name_of;
 use crate::delivery::{Halt, Rate, Reason};
 use crate::outbox::Counts;
-use crate::report::{ERRORS, RESULTS, Summary};
+use crate::report::{ERRORS, RESULTS};
 
 pub struct Imported<'a> {
     pub args: &'a Import,
@@ -54,8 +52,13 @@ impl Imported<'_> {
             Some(run) if self.had_to_leave(run, counts) => Exit::Guard,
             Some(run) => exit::of_run(&run.ending.reason, run.signal, counts),
         };
-        let summary = self.summary(&taken_in, &outcome, exit);
-        taken_in.finish(&outcome, &summary).await?;
+        let ran = Ran {
+            started_at: self.started_at,
+            rate: self.rate,
+            stats: run.map(|it| &it.ending.stats),
+            exit_code: exit as u8,
+        };
+        let summary = taken_in.finish(&outcome, &ran).await?;
         if screen.json {
             screen.result_json(serde_json::to_string(&summary).unwrap_or_default());
         }
@@ -86,23 +89,6 @@ impl Imported<'_> {
         }
         taken_in.close().await?;
         Ok(exit)
-    }
-
-    fn summary(&self, taken_in: &TakenIn<'_>, outcome: &Outcome, exit: Exit) -> Summary {
-        summary::of_run(summary::Facts {
-            batch: &outcome.info.name,
-            file: &name_of(&self.args.file),
-            sha256: &taken_in.read.sha256,
-            source: &outcome.info.source,
-            n_rows: taken_in.read.merged.counts.n_rows,
-            counts: &outcome.counts,
-            opened_before: self.opened_before,
-            started_at: self.started_at,
-            rate: self.rate,
-            stats: self.run.as_ref().map(|it| &it.ending.stats),
-            exit,
-            host: outcome.host.clone(),
-        })
     }
 
     /// Of a run that was refused: an earlier one may have opened some.

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::summary;
 use crate::app::OutboxStatus;
 use crate::app::place::Place;
+use crate::app::summary;
 use crate::outbox::{Crew, RowDetails, Status, kind_name, state_name};
 use crate::ticket::{Field, RawTicket};
 

@@ -12,11 +12,15 @@ use super::halts::in_log;
 use super::screen::Screen;
 use super::typed::Typed;
 use crate::delivery::{Change, Note, Rate, RequestKind, RowId, Settle, Settled, State, Watch};
+use crate::outbox::AnyOutbox;
 use crate::printable::{self, LINE_CHARS_MAX};
 use crate::text;
 
 /// Between two lines where nobody watches a bar.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Between two words to those who look at the outbox from outside.
+const SAY_EVERY: Duration = Duration::from_secs(1);
 
 /// A throttle is told when the last one was told so long ago, or when it ends so much later.
 const PAUSE_TOLD_EVERY: Duration = Duration::from_secs(30);
@@ -77,8 +81,28 @@ impl<'a> Progress<'a> {
         }
     }
 
+    /// Tells how far `run` is as long as it goes: a person, and those who look at `outbox` from outside.
+    pub async fn follow<T>(&self, outbox: &AnyOutbox, run: impl Future<Output = T>) -> T {
+        let told = async {
+            let mut ticks = interval(SAY_EVERY);
+            loop {
+                ticks.tick().await;
+                outbox.say(&self.now());
+            }
+        };
+        let done = tokio::select! {
+            done = run => done,
+            () = self.tell() => unreachable!("it tells for ever"),
+            () = told => unreachable!("it says for ever"),
+        };
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        done
+    }
+
     /// How it stands, for those who look on from outside: the pace, why it is so, and what was done.
-    pub fn now(&self) -> String {
+    fn now(&self) -> String {
         let (now, n_done) = (Instant::now(), self.n_opened.get() + self.n_not_opened.get());
         let (then, n_then) = self.said.replace((now, n_done));
         let rate = (n_done - n_then) as f64 / (now - then).as_secs_f64().max(1e-3);
@@ -87,7 +111,7 @@ impl<'a> Progress<'a> {
     }
 
     /// Tells how far it is, for ever.
-    pub async fn tell(&self) {
+    async fn tell(&self) {
         let mut ticks = interval(if self.bar.is_some() { BAR_EVERY } else { LINE_EVERY });
         ticks.tick().await; // The first comes at once: nothing has happened yet.
         loop {
@@ -136,13 +160,6 @@ impl<'a> Progress<'a> {
             }
         }
         text
-    }
-
-    /// Takes the bar away.
-    pub fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
     }
 
     fn say(&self, text: &str) {

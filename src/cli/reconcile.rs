@@ -1,6 +1,5 @@
 //! `reconcile`: looks up every row that may have a ticket; posts nothing.
 
-use super::delivering::look_on;
 use super::exit::{self, Exit};
 use super::failure::Failure;
 use super::halts::why_ended;
@@ -46,7 +45,7 @@ pub async fn reconcile(
     screen.note(format!("looking up {n_rows} rows that may have a ticket at {}", target.named));
     let progress = Progress::new(screen, Some(n_rows), unsure.rate());
     let watch = (&progress, &RowLog::default());
-    let ending = look_on(&progress, unsure.outbox(), unsure.look_up(worker, control, &watch)).await?;
+    let ending = progress.follow(unsure.outbox(), unsure.look_up(worker, control, &watch)).await?;
     let signal = signals.asked();
     let done = unsure.end().await?;
     tell_if_any(done.results.as_ref(), screen);

@@ -1,7 +1,6 @@
 //! What is told of a worker at its end, and how the process ends.
 
-use super::delivering::Run;
-use super::exit::{self, Exit, Signal};
+use super::exit::{self, Exit, Run, Signal};
 use super::halts::why_ended;
 use super::screen::Screen;
 use super::status::{halted, halted_in_log};

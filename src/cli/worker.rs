@@ -8,8 +8,7 @@ use tokio::net::TcpListener;
 use super::args::{Global, Worker};
 use super::checkup::not_ours;
 use super::database;
-use super::delivering::{Run, look_on};
-use super::exit::Exit;
+use super::exit::{Exit, Run};
 use super::failure::Failure;
 use super::progress::Progress;
 use super::screen::Screen;
@@ -114,8 +113,8 @@ async fn work(workplace: &Workplace<'_>, until_empty: bool, start: &Start<'_>) -
     let control = Control { stop: signals.stop.clone(), returned: watching.returned() };
     let progress = Progress::new(screen, None, policy.rate);
     let watch = (&progress, watching);
-    let Worked { ending, left } =
-        look_on(&progress, &outbox, workplace.work(&outbox, worker, control, &watch)).await?;
+    let work = workplace.work(&outbox, worker, control, &watch);
+    let Worked { ending, left } = progress.follow(&outbox, work).await?;
     let run = Run { ending, signal: signals.asked() };
     outbox.close().await?;
     worked::tell(&run, &left, screen);

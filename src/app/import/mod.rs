@@ -12,4 +12,4 @@ mod taken_in;
 pub use order::Order;
 pub use rehearse::rehearse;
 pub use staged::Staged;
-pub use taken_in::{Outcome, TakenIn};
+pub use taken_in::{Ran, TakenIn};

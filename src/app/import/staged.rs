@@ -53,7 +53,7 @@ impl<'a> Staged<'a> {
         } else {
             let taking = Taking::ForGood;
             let read =
-                staging::stage(sheet, intake, &mut outbox, work, &options, taking, Some(&results)).await?;
+                staging::take_in(sheet, intake, &mut outbox, work, &options, taking, Some(&results)).await?;
             let counts = outbox.reader().counts(read.merged.scope()).await?;
             (read, counts)
         };
@@ -150,7 +150,7 @@ impl<'a> Staged<'a> {
             if self.is_refused() { Taking::IfAllAreValid } else { Taking::AsAsked { sha256: &sha256 } };
         let intake = sheet.open(Hashing::Sha256)?;
         let (options, results) = (&self.options, Some(&self.results));
-        self.read = staging::stage(sheet, intake, &mut self.outbox, work, options, taking, results).await?;
+        self.read = staging::take_in(sheet, intake, &mut self.outbox, work, options, taking, results).await?;
         let Some(recognition) = &mut self.recognition else { return Ok(None) };
         match recognition.since(self.outbox.reader()).await {
             Ok(since) => Ok(since),

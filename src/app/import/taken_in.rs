@@ -7,9 +7,11 @@ use crate::app::batches::Recognition;
 use crate::app::deliver::{self, Calm};
 use crate::app::fault::Fault;
 use crate::app::results::{self, Written};
+use crate::app::sheet::name_of;
 use crate::app::staging::ReadIn;
+use crate::app::summary;
 use crate::app::work_folder::{self, Reserve};
-use crate::delivery::{Control, Ending, Halt, Policy, Reason, Watch};
+use crate::delivery::{Control, Ending, Halt, Policy, Rate, Reason, Stats, Watch};
 use crate::outbox::{AnyOutbox, AnyWorker, BatchId, BatchInfo, Counts, Halted, LEASE, Terms};
 use crate::report::{self, Summary};
 use crate::settings::{Sending, Stopping};
@@ -38,6 +40,16 @@ pub struct Outcome {
     /// What the outbox belongs to, once something was sent.
     pub host: Option<String>,
     pub written: Written,
+}
+
+/// What its summary says of a run.
+pub struct Ran<'a> {
+    pub started_at: Timestamp,
+    pub rate: Rate,
+    /// `None`: nothing had to be sent.
+    pub stats: Option<&'a Stats>,
+    /// What its process ends with.
+    pub exit_code: u8,
 }
 
 impl TakenIn<'_> {
@@ -124,13 +136,28 @@ impl TakenIn<'_> {
     }
 
     /// Writes what the run came to beside the results, and notes it in the outbox if the run was complete.
-    pub async fn finish(&self, outcome: &Outcome, summary: &Summary) -> Result<(), Fault> {
-        report::write_summary(&self.order.work.folder.join("summary.json"), summary)?;
-        if outcome.counts.pending + outcome.counts.in_flight == 0 {
-            let json = serde_json::to_string(summary).unwrap_or_default();
-            self.outbox.finish_run(outcome.info.id, Timestamp::now(), &json).await?;
+    pub async fn finish(&self, outcome: &Outcome, ran: &Ran<'_>) -> Result<Summary, Fault> {
+        let Outcome { info, counts, .. } = outcome;
+        let summary = summary::of_run(summary::Facts {
+            batch: &info.name,
+            file: &name_of(&self.order.sheet.file),
+            sha256: &self.read.sha256,
+            source: &info.source,
+            n_rows: self.read.merged.counts.n_rows,
+            counts,
+            opened_before: self.opened_before,
+            started_at: ran.started_at,
+            rate: ran.rate,
+            stats: ran.stats,
+            exit_code: ran.exit_code,
+            host: outcome.host.clone(),
+        });
+        report::write_summary(&self.order.work.folder.join("summary.json"), &summary)?;
+        if counts.pending + counts.in_flight == 0 {
+            let json = serde_json::to_string(&summary).unwrap_or_default();
+            self.outbox.finish_run(info.id, Timestamp::now(), &json).await?;
         }
-        Ok(())
+        Ok(summary)
     }
 
     /// Whether its batch was halted, and why.

@@ -1,0 +1,113 @@
+//! What a run came to, for programs.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::delivery::{Rate, Stats};
+use crate::outbox::{Counts, SourceInfo};
+use crate::report::{self, ApiSummary, Latency, PaceSummary, Pause, SourceSummary, Summary};
+
+/// What a summary is made of.
+pub struct Facts<'a> {
+    pub batch: &'a str,
+    pub file: &'a str,
+    pub sha256: &'a str,
+    pub source: &'a SourceInfo,
+    pub n_rows: u64,
+    pub counts: &'a Counts,
+    /// Opened before this run.
+    pub opened_before: u64,
+    pub started_at: Timestamp,
+    pub rate: Rate,
+    /// `None`: nothing had to be sent.
+    pub stats: Option<&'a Stats>,
+    /// What the process that ran it ends with.
+    pub exit_code: u8,
+    /// What the outbox belongs to, once something was sent.
+    pub host: Option<String>,
+}
+
+pub fn of_run(facts: Facts<'_>) -> Summary {
+    let finished_at = Timestamp::now();
+    Summary {
+        version: 1,
+        batch: facts.batch.to_owned(),
+        host: facts.host,
+        source: SourceSummary {
+            file: facts.file.to_owned(),
+            sha256: facts.sha256.to_owned(),
+            encoding: facts.source.encoding.clone(),
+            delimiter: facts.source.delimiter.clone(),
+            rows: facts.n_rows,
+        },
+        counts: report::Counts { opened_before: Some(facts.opened_before), ..counts(facts.counts) },
+        started_at: facts.started_at,
+        finished_at,
+        elapsed_s: finished_at.duration_since(facts.started_at).as_secs_f64(),
+        api: facts.stats.map(api).unwrap_or_default(),
+        pace: PaceSummary {
+            target_per_s: facts.rate.slot().map(|slot| 1.0 / slot.as_secs_f64()),
+            ..facts.stats.map(pace).unwrap_or_default()
+        },
+        exit_code: facts.exit_code,
+    }
+}
+
+/// What is in flight may have been sent: once nobody works on it, it is in doubt.
+pub fn counts(counts: &Counts) -> report::Counts {
+    report::Counts {
+        total: counts.total(),
+        opened: counts.opened,
+        opened_without_os: counts.opened_without_os,
+        invalid: counts.invalid,
+        rejected: counts.rejected,
+        failed: counts.failed,
+        in_doubt: counts.in_doubt + counts.in_flight,
+        unconfirmed: counts.unconfirmed,
+        conflict: counts.conflict,
+        skipped: counts.skipped,
+        cancelled: counts.cancelled,
+        pending: counts.pending,
+        opened_before: None,
+    }
+}
+
+fn api(stats: &Stats) -> ApiSummary {
+    let n_answered: u64 = stats.by_status.values().sum();
+    // A login is on the way to another request, whose answer counts for both.
+    let n_sent = stats.posts + stats.look_ups + stats.probes;
+    let mut by_status: BTreeMap<String, u64> =
+        stats.by_status.iter().map(|(status, n)| (status.to_string(), *n)).collect();
+    if n_answered < n_sent {
+        by_status.insert("none".to_owned(), n_sent - n_answered);
+    }
+    let milliseconds = |micros: u64| micros as f64 / 1e3;
+    let quantile = |it: f64| milliseconds(stats.latency_us.value_at_quantile(it));
+    ApiSummary {
+        posts: stats.posts,
+        lookups: stats.look_ups,
+        logins: stats.logins,
+        by_status,
+        latency_ms: Latency {
+            p50: quantile(0.5),
+            p95: quantile(0.95),
+            p99: quantile(0.99),
+            max: milliseconds(stats.latency_us.max()),
+        },
+    }
+}
+
+fn pace(stats: &Stats) -> PaceSummary {
+    let pauses = stats.throttles.iter().map(|it| Pause {
+        at: it.at,
+        seconds: it.length.as_secs_f64(),
+        reason: it.reason.clone(),
+    });
+    PaceSummary {
+        target_per_s: None,
+        mean_per_s: stats.mean_per_s(),
+        peak_in_1s: stats.peak_in_1s,
+        pauses: pauses.collect(),
+    }
+}
