@@ -4,11 +4,10 @@
 //! back. The rooms, from the street to the core; a room uses only rooms below it:
 //!
 //! - [`cli`]: what a person types. One file a command; prints, asks, and calls the rooms below.
-//! - `app`: the use cases. Typed arguments in, values and events out; prints and asks nothing.
+//! - [`app`]: the use cases. Typed arguments in, values and events out; prints and asks nothing.
 //! - `settings`: flags over environment over files over defaults.
 //! - [`ownership`]: whose a file is; what others may change is not used. For all rooms.
 //! - [`printable`]: text from outside, before a person sees it. For all rooms.
-//! - `temporary`: temporary files, and what processes that died left of them. For all rooms.
 //! - [`registry`]: what this user imported lately, and where to.
 //! - [`temporary`]: files that are not whole yet, and the sweeping of those that a crash left. For all rooms.
 //! - [`report`]: results, errors, problems, summary.

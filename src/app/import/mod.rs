@@ -2,7 +2,7 @@
 //!
 //! Its rows are *staged* ([`Staged`]): read, and merged as far as nobody minds. They are *taken in*
 //! ([`TakenIn`]) once a person has said yes; then they are delivered, and their results written. A dry run
-//! ([`rehearse`]) only tells what the first step would do.
+//! ([`rehearse()`]) only tells what the first step would do.
 
 mod order;
 mod rehearse;

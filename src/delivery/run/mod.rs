@@ -3,7 +3,7 @@
 //! One task, nothing spawned. A *feeder* claims a little ahead, `concurrency` *senders* post and look up, a
 //! *settler* writes outcomes in batches, a *prober* finds out when HubSoft is back, one part keeps the
 //! *deadlines*, a *coordinator* speaks with the other workers, and a *listener* waits for new rows. They
-//! share one [`RunState`], never borrowed across an await.
+//! share one [`RunState`](state::RunState), never borrowed across an await.
 //!
 //! Dropping the future is safe at every await: what was claimed is in the outbox as possibly sent,
 //! and the next run's `recover` looks it up before anything else.

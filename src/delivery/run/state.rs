@@ -19,7 +19,7 @@ use crate::delivery::{CLAIM_AGE_MAX, Claim, Halt, PauseReason, Policy, Pulse, Ro
 pub enum Reason {
     /// Nothing is pending in scope, or all that is left waits behind `unconfirmed` rows.
     Drained,
-    /// [`Control::stop`].
+    /// [`Control::stop`](crate::delivery::Control::stop).
     Stopped,
     Halted(Halt),
 }
