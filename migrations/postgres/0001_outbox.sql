@@ -58,6 +58,7 @@ CREATE TABLE mutirao.outbox (
     error_code              text,
     error_message           text,
     warning                 text,
+    warnings                jsonb,
     purged_at               timestamptz,
 
     -- Of rows that came in a file: the batch in whose results they stand (NULL: the one that `lote`
@@ -126,6 +127,7 @@ COMMENT ON COLUMN mutirao.outbox.attempts IS 'READ: outcomes that counted';
 COMMENT ON COLUMN mutirao.outbox.error_code IS 'READ: a stable code of what went wrong';
 COMMENT ON COLUMN mutirao.outbox.error_message IS 'READ: the same in words';
 COMMENT ON COLUMN mutirao.outbox.warning IS 'READ: what a person should know although the ticket was opened';
+COMMENT ON COLUMN mutirao.outbox.warnings IS 'READ: the same, as a list of stable codes with what is known of each';
 COMMENT ON COLUMN mutirao.outbox.finished_at IS 'READ: when the row left for a state that is final';
 COMMENT ON COLUMN mutirao.outbox.purged_at IS 'READ: when `mutirao purge` took what it says of people';
 COMMENT ON COLUMN mutirao.outbox.service IS 'Engine: id_cliente_servico as a number';

@@ -81,7 +81,7 @@ BEGIN
         ON mutirao.outbox TO mutirao_producer;
     GRANT SELECT (id, lote, referencia, prioridade, available_at, created_at, state, protocolo, id_atendimento,
                   ids_ordem_servico, numeros_ordem_servico, attempts, error_code, error_message, warning,
-                  finished_at, purged_at)
+                  warnings, finished_at, purged_at)
         ON mutirao.outbox TO mutirao_producer;
 
     -- `status`, `show`, `export`.

@@ -114,6 +114,8 @@ CREATE TABLE outbox (
     error_code       TEXT,
     error_message    TEXT,
     warning          TEXT,
+    -- The same as JSON: a list of codes, with what is known of each, and its words.
+    warnings         TEXT,
     finished_at      INTEGER,
     -- When `mutirao purge` took what the row says of people.
     purged_at        INTEGER,

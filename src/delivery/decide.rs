@@ -105,8 +105,8 @@ pub fn after_post(claim: &Claim, reply: &Reply<Proof>, scene: &Scene<'_>) -> Set
             Change::Conflict { opening: opening.clone(), attempts: spent, fault: fault.clone() }
         }
         Row::Answered(proof) => {
-            let warning = warning(claim, &proof.warnings);
-            let change = Change::Opened { opening: proof.opening.clone(), attempts: spent, warning };
+            let (opening, warnings) = (proof.opening.clone(), proof.warnings.clone());
+            let change = Change::Opened { opening, attempts: spent, warnings };
             return settle(claim, change, None);
         }
         Row::Refused(fault) => Change::Rejected { attempts: spent, fault: fault.clone() },
@@ -136,7 +136,7 @@ pub fn after_look_up(claim: &Claim, doubt: &Doubt, reply: &Reply<Sighting>, scen
         Row::Answered(Sighting::Found { opening, others, conflict: None }) => {
             // A crash can have come before the post was counted. A precaution finds what was not posted here.
             let attempts = if doubt.precaution { claim.attempts } else { claim.attempts.max(1) };
-            found(claim, attempts, opening, others)
+            found(attempts, opening, others)
         }
         Row::Answered(Sighting::NotFound) => absent(claim, doubt, scene),
         Row::Answered(Sighting::AlreadyOpen { opening }) => Change::Skipped { opening: opening.clone() },
@@ -165,7 +165,7 @@ pub fn after_looking_before(claim: &Claim, reply: &Reply<Sighting>, scene: &Scen
             conflicting(claim, opening, fault)
         }
         Row::Answered(Sighting::Found { opening, others, conflict: None }) => {
-            found(claim, claim.attempts, opening, others)
+            found(claim.attempts, opening, others)
         }
         // The operator asked not to open beside an open one, so a row that cannot be checked is tried
         // again, and fails in the end: nothing was sent for it.
@@ -219,11 +219,10 @@ fn conflicting(claim: &Claim, opening: &OpenedTicket, fault: &Fault) -> Change {
     Change::Conflict { opening: opening.clone(), attempts: claim.attempts, fault: fault.clone() }
 }
 
-fn found(claim: &Claim, attempts: u32, opening: &OpenedTicket, others: &[OpenedTicket]) -> Change {
-    let warnings = (!others.is_empty())
-        .then(|| Warning::Duplicate { others: others.iter().map(|it| it.protocolo.clone()).collect() });
-    let warning = warning(claim, warnings.as_slice());
-    Change::Opened { opening: opening.clone(), attempts, warning }
+fn found(attempts: u32, opening: &OpenedTicket, others: &[OpenedTicket]) -> Change {
+    let others: Vec<String> = others.iter().map(|it| it.protocolo.clone()).collect();
+    let warnings = if others.is_empty() { Vec::new() } else { vec![Warning::Duplicate { others }] };
+    Change::Opened { opening: opening.clone(), attempts, warnings }
 }
 
 /// HubSoft says that there is no such ticket, to eyes that see ([`eyes`](super::eyes)). Believed when it says
@@ -381,16 +380,6 @@ fn next_early_look(doubt: &Doubt, scene: &Scene<'_>) -> Option<Timestamp> {
         return Some(settled);
     }
     Some(after(scene.now, between(doubt.since, scene.now).max(FIRST_LOOK)).min(settled))
-}
-
-/// What the row warns of already, then what is new.
-fn warning(claim: &Claim, new: &[Warning]) -> Option<String> {
-    if new.is_empty() {
-        return claim.warning.clone();
-    }
-    let old = claim.warning.iter().cloned();
-    let new = new.iter().map(ToString::to_string);
-    Some(old.chain(new).collect::<Vec<_>>().join("; "))
 }
 
 fn settle(claim: &Claim, change: Change, attempt: Option<Attempt>) -> Settle {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Fault;
 use super::identity::Marker;
+use super::{Fault, Warning};
 use crate::ticket::{Problem, Ticket};
 
 /// A row's number within its outbox.
@@ -131,8 +131,6 @@ pub struct Claim {
     pub sent_at: Timestamp,
     /// `Some`: look up. `None`: post.
     pub doubt: Option<Doubt>,
-    /// What the row already warns of (validation notices); kept in front of new warnings.
-    pub warning: Option<String>,
     /// Its file says something else of it by now: it is not posted again as it is.
     pub is_outdated: bool,
 }
@@ -162,7 +160,8 @@ pub enum Change {
     Opened {
         opening: OpenedTicket,
         attempts: u32,
-        warning: Option<String>,
+        /// What is new; what the row warns of already stays in front.
+        warnings: Vec<Warning>,
     },
     /// Code `already_open`; the opening is the ticket that was found.
     Skipped {

@@ -38,7 +38,7 @@ pub struct Found {
     pub doubt_since: Option<Timestamp>,
     pub protocolo: Option<String>,
     pub id_atendimento: Option<i64>,
-    pub warning: Option<String>,
+    pub warnings: Vec<Warning>,
     /// Another row, that is opened by the ticket which the settle proves.
     pub owner: Option<RowId>,
 }
@@ -65,13 +65,14 @@ pub enum Write<'a> {
         opening: &'a OpenedTicket,
         /// `None`: as they were.
         attempts: Option<u32>,
-        warning: Option<&'a str>,
+        /// What is new.
+        warnings: &'a [Warning],
         fault: Option<Fault>,
     },
     /// Into a row that stays opened as it is. `None`: as it was.
     Beside {
         id_atendimento: Option<i64>,
-        warning: Option<String>,
+        warning: Option<Warning>,
     },
     /// The claim itself, of which nothing was known: the row is in doubt from now on, whatever it was.
     Doubt,
@@ -136,7 +137,7 @@ impl Found {
         let is_last = self.token == settle.token && self.is_own;
         let is_owner = is_last && self.state == State::InFlight;
         match &settle.change {
-            Change::Opened { opening, attempts, warning } => {
+            Change::Opened { opening, attempts, warnings } => {
                 let protocolo = as_stored(&opening.protocolo);
                 if self.state == State::Opened {
                     return self.meet_second(&protocolo, opening.id_atendimento);
@@ -146,9 +147,8 @@ impl Found {
                 }
                 // The count is of the living owner's making; a late proof adds nothing to it.
                 let attempts = is_owner.then_some(*attempts);
-                let warning = warning.as_deref();
                 (
-                    Write::Ticket { state: State::Opened, opening, attempts, warning, fault: None },
+                    Write::Ticket { state: State::Opened, opening, attempts, warnings, fault: None },
                     Settled::Written,
                 )
             }
@@ -172,13 +172,10 @@ impl Found {
             };
             return (write, Settled::Written);
         }
-        let said = Warning::OpenedTwice { protocolo: protocolo.to_owned() }.to_string();
-        let write = match self.warning.as_deref() {
-            Some(before) if before.contains(&said) => Write::Nothing,
-            before => {
-                let warning = before.into_iter().chain([&*said]).collect::<Vec<_>>().join("; ");
-                Write::Beside { id_atendimento: None, warning: Some(warning) }
-            }
+        let warning = Warning::OpenedTwice { protocolo: protocolo.to_owned() };
+        let write = match self.warnings.contains(&warning) {
+            true => Write::Nothing,
+            false => Write::Beside { id_atendimento: None, warning: Some(warning) },
         };
         (write, Settled::Duplicate)
     }
@@ -188,7 +185,7 @@ impl Found {
             return Write::Nothing;
         }
         let fault = Some(Fault::Taken { protocolo: protocolo.to_owned(), owner });
-        Write::Ticket { state: State::Conflict, opening, attempts: None, warning: None, fault }
+        Write::Ticket { state: State::Conflict, opening, attempts: None, warnings: &[], fault }
     }
 
     /// Whether the row is as `change` leaves it: the same settle came before, its answer was lost.
@@ -258,7 +255,7 @@ mod tests {
             doubt_since: None,
             protocolo: None,
             id_atendimento: None,
-            warning: None,
+            warnings: Vec::new(),
             owner: None,
         }
     }
@@ -278,7 +275,7 @@ mod tests {
     }
 
     fn opened() -> Change {
-        Change::Opened { opening: opening(), attempts: 2, warning: Some("w".to_owned()) }
+        Change::Opened { opening: opening(), attempts: 2, warnings: vec![Warning::WithoutOs] }
     }
 
     fn rejected() -> Change {
@@ -295,8 +292,8 @@ mod tests {
     fn proof_passes_whoever_brings_it_and_whatever_the_row_is() {
         let opening = &opening();
         let ticket = |attempts| {
-            let (state, warning, fault) = (State::Opened, Some("w"), None);
-            (Write::Ticket { state, opening, attempts, warning, fault }, Settled::Written)
+            let (state, warnings, fault) = (State::Opened, &[Warning::WithoutOs], None);
+            (Write::Ticket { state, opening, attempts, warnings, fault }, Settled::Written)
         };
         for state in State::ALL.into_iter().filter(|it| *it != State::Opened) {
             for row in [found(state, 6), found(state, 4), of_another(found(state, 5))] {
@@ -313,19 +310,14 @@ mod tests {
             id_atendimento,
             ..found(State::Opened, 9)
         };
-        let beside = |id_atendimento, warning: Option<&str>| Write::Beside {
-            id_atendimento,
-            warning: warning.map(str::to_owned),
-        };
+        let beside = |id_atendimento, warning| Write::Beside { id_atendimento, warning };
         check(&row("p", Some(7)), opened(), AGAIN);
         check(&row("p", None), opened(), (beside(Some(7), None), Settled::Written));
         check(&Found { owner: Some(RowId(2)), ..row("p", None) }, opened(), AGAIN);
-        let said = "duplicate: `p` was opened for this row too";
-        let second = Found { warning: Some("w".to_owned()), ..row("q", Some(8)) };
-        let both = format!("w; {said}");
-        check(&second, opened(), (beside(None, Some(&both)), Settled::Duplicate));
-        check(&row("q", None), opened(), (beside(None, Some(said)), Settled::Duplicate));
-        let told = Found { warning: Some(both), ..second };
+        let twice = Warning::OpenedTwice { protocolo: "p".to_owned() };
+        let second = Found { warnings: vec![Warning::WithoutOs], ..row("q", Some(8)) };
+        check(&second, opened(), (beside(None, Some(twice.clone())), Settled::Duplicate));
+        let told = Found { warnings: vec![Warning::WithoutOs, twice], ..second };
         check(&told, opened(), (Write::Nothing, Settled::Duplicate));
         check(&row("p", Some(7)), rejected(), STALE);
     }
@@ -335,7 +327,7 @@ mod tests {
         let row = Found { owner: Some(RowId(2)), ..found(State::InFlight, 5) };
         let fault = Some(Fault::Taken { protocolo: "p".to_owned(), owner: 2 });
         let opening = &opening();
-        let write = Write::Ticket { state: State::Conflict, opening, attempts: None, warning: None, fault };
+        let write = Write::Ticket { state: State::Conflict, opening, attempts: None, warnings: &[], fault };
         check(&row, opened(), (write, Settled::Taken));
         let told = Found { id_atendimento: Some(7), state: State::Conflict, ..row };
         check(&told, opened(), (Write::Nothing, Settled::Taken));

@@ -1,42 +1,32 @@
-//! What a person should know although the ticket was opened.
-
-use std::fmt;
+//! What a person should know of a row although its ticket was opened, or will be. Its words are made by
+//! whoever writes or shows it.
 
 /// From a closed set, each with what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Warning {
+    /// What validation noticed, in its words.
+    Notice { said: String },
+    /// Its file says something else of these columns than was sent.
+    Outdated { columns: String },
     /// Opened under another type label.
     WrongType { asked: String, opened: String },
     /// The service order that was asked for is missing.
     WithoutOs,
-    /// More tickets carry the row's marker.
+    /// More tickets carry the row's marker: their protocolos.
     Duplicate { others: Vec<String> },
     /// Another ticket was opened for the row.
     OpenedTwice { protocolo: String },
 }
 
 impl Warning {
+    /// Stable: it stands in `warnings`, and docs/json.md tells it.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Notice { .. } => "notice",
+            Self::Outdated { .. } => "outdated",
             Self::WrongType { .. } => "wrong_type",
             Self::WithoutOs => "without_os",
             Self::Duplicate { .. } | Self::OpenedTwice { .. } => "duplicate",
-        }
-    }
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.code())?;
-        match self {
-            Self::WrongType { asked, opened } => {
-                write!(f, "asked for the type `{asked}`, opened as `{opened}`")
-            }
-            Self::WithoutOs => f.write_str("opened, but the service order that was asked for is missing"),
-            Self::Duplicate { others } => {
-                write!(f, "more tickets carry this row's marker: {}", others.join(", "))
-            }
-            Self::OpenedTwice { protocolo } => write!(f, "`{protocolo}` was opened for this row too"),
         }
     }
 }

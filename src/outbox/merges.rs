@@ -3,6 +3,7 @@
 
 use super::doubts::{Patience, made_where};
 use super::names::{CANCELLED, FAILED, INVALID, PENDING, REJECTED, SKIPPED};
+use super::warnings::Dialect;
 use super::which::{may_be_opened, unsent};
 use crate::delivery::ALREADY_OPEN;
 
@@ -11,9 +12,6 @@ const GONE: &str = "'gone'";
 
 /// The code of a row that would open the ticket of another once more.
 const REPEAT: &str = "'repeat'";
-
-/// Begins what stands in `warning` of a row that its file says something else of than was sent.
-const OUTDATED: &str = "the file says something else now";
 
 /// Of `s`: two lines may not be one row.
 pub(super) const DOUBLED: &str = "SELECT record, 'repeated_reference' AS code,
@@ -53,18 +51,6 @@ pub(super) fn is_outdated(free: &str, changed: &str) -> String {
     format!("{changed} AND NOT {free} AND x.purged_at IS NULL AND {}", may_be_opened("x"))
 }
 
-/// The warning of a row `o` whose file says something else of the fields in `s.outdated`. `position` is what
-/// SQL calls the function that finds a text in another.
-pub(super) fn outdated(position: &str) -> String {
-    let position = format!("{position}(o.warning, '{OUTDATED}')");
-    format!(
-        "concat_ws('; ',
-                   nullif(rtrim(CASE WHEN 0 < {position} THEN substr(o.warning, 1, {position} - 1) ELSE o.warning END,
-                                '; '), ''),
-                   '{OUTDATED}, in ' || s.outdated)"
-    )
-}
-
 /// Of a line of the file: the state of its row that is new, or starts over.
 pub(super) fn state_of_line() -> String {
     format!("CASE WHEN s.valid THEN {PENDING} ELSE {INVALID} END")
@@ -73,13 +59,14 @@ pub(super) fn state_of_line() -> String {
 /// Assignments by which a free row is as new, but for what it was: one that was sent, and is known to have
 /// left nothing, is looked up first. A row that is not pending was sent. A free row's older doubt is a
 /// precaution.
-pub(super) fn started_over(now: &str) -> String {
+pub(super) fn started_over(now: &str, dialect: Dialect) -> String {
     let was_sent = format!("o.sent_at IS NOT NULL AND o.state <> {PENDING}");
     let since = format!("CASE WHEN {was_sent} THEN {now} END");
     format!(
-        "state = {}, repeat_key = s.repeat_key, attempts = 0, available_at = {now}, warning = s.warning, protocolo = NULL,
-         outdated = false, finished_at = CASE WHEN NOT s.valid THEN {now} END, purged_at = NULL, {}",
+        "state = {}, repeat_key = s.repeat_key, attempts = 0, available_at = {now}, warning = s.warning, warnings = {},
+         protocolo = NULL, outdated = false, finished_at = CASE WHEN NOT s.valid THEN {now} END, purged_at = NULL, {}",
         state_of_line(),
+        dialect.noticed("s.warning"),
         made_where("o.doubt_since IS NULL", "o", &since, &was_sent, Patience::Kept)
     )
 }

@@ -16,6 +16,7 @@ mod refusal;
 mod settles;
 pub mod sqlite;
 mod stored;
+mod warnings;
 mod which;
 mod words;
 

@@ -3,6 +3,8 @@
 
 mod faults;
 mod halts;
+mod warnings;
 
 pub use faults::{blindness, fault, noted};
 pub use halts::{halt, pause};
+pub use warnings::warning;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::{
     Attempt, AttemptKind, Change, Claim, ClaimRequest, Claimed, Doubt, End, Fault, Noted, OpenedTicket,
-    Outbox, Rate, RowId, Settle, Settled, State, Token,
+    Outbox, Rate, RowId, Settle, Settled, State, Token, Warning,
 };
 use mutirao::outbox::{LEASE, Terms};
 
@@ -237,7 +237,7 @@ async fn every_change_is_written(mut it: impl Bench) {
     let changes = [
         change_later(9, 2, None),
         change_later(9, 1, Some(doubt(3))),
-        Change::Opened { opening: opening("p", 1), attempts: 1, warning: Some("without_os".to_owned()) },
+        Change::Opened { opening: opening("p", 1), attempts: 1, warnings: vec![Warning::WithoutOs] },
         Change::Skipped { opening: opening("other", 2) },
         Change::Rejected { attempts: 1, fault: fault("refused") },
         Change::Failed { attempts: 8, fault: fault("no_ticket") },
@@ -274,7 +274,7 @@ async fn every_change_is_written(mut it: impl Bench) {
             state: State::Opened,
             attempts: 1,
             protocolo: code("p"),
-            warning: code("without_os"),
+            warning: Some(mutirao::text::warning(&Warning::WithoutOs)),
             ..blank.clone()
         },
         Seen {
@@ -728,7 +728,7 @@ fn opening(protocolo: &str, id_atendimento: i64) -> OpenedTicket {
 }
 
 fn opened(protocolo: &str, id_atendimento: i64) -> Change {
-    Change::Opened { opening: opening(protocolo, id_atendimento), attempts: 1, warning: None }
+    Change::Opened { opening: opening(protocolo, id_atendimento), attempts: 1, warnings: Vec::new() }
 }
 
 fn attempt() -> Attempt {

@@ -33,7 +33,8 @@ impl Bench for MemoryOutbox {
             doubt: row.doubt,
             protocolo: row.opening.map(|it| it.protocolo),
             error_code: row.error_code,
-            warning: row.warning,
+            warning: (!row.warnings.is_empty())
+                .then(|| row.warnings.iter().map(mutirao::text::warning).collect::<Vec<_>>().join("; ")),
             n_history: row.history.len(),
         }
     }

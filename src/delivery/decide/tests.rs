@@ -26,7 +26,6 @@ fn claim(attempts: u32) -> Claim {
         attempts,
         sent_at: at(-60),
         doubt: None,
-        warning: Some("notice".to_owned()),
         is_outdated: false,
     }
 }
@@ -105,8 +104,8 @@ fn told(change: &Change, now: i64) -> String {
                 .map(|doubt| format!(", in doubt ({} absent, {} answered)", doubt.absences, doubt.answered));
             format!("after {wait} s, {attempts} spent{}", doubt.unwrap_or_default())
         }
-        Change::Opened { opening, attempts, warning } => {
-            format!("opened {}, {attempts} spent, {warning:?}", opening.protocolo)
+        Change::Opened { opening, attempts, warnings } => {
+            format!("opened {}, {attempts} spent, {warnings:?}", opening.protocolo)
         }
         Change::Skipped { opening } => format!("skipped for {}", opening.protocolo),
         Change::Rejected { attempts, fault } => format!("rejected {}, {attempts} spent", fault.code()),
@@ -134,8 +133,8 @@ fn proof(warnings: Vec<Warning>) -> Verdict {
 #[test]
 fn a_post_is_judged_by_what_its_answer_proves() {
     let as_is = |_: &mut Scene<'_>| {};
-    check_post(0, proof(vec![]), as_is, r#"opened p7, 1 spent, Some("notice")"#);
-    let warned = r#"opened p7, 3 spent, Some("notice; without_os: opened, but the service order that was asked for is missing")"#;
+    check_post(0, proof(vec![]), as_is, "opened p7, 1 spent, []");
+    let warned = "opened p7, 3 spent, [WithoutOs]";
     check_post(2, proof(vec![Warning::WithoutOs]), as_is, warned);
     let another = Proof {
         opening: opening(7),
@@ -249,9 +248,8 @@ fn a_row_that_was_corrected_while_in_doubt_is_not_posted_as_it_was() {
 #[test]
 fn what_is_found_is_adopted() {
     let found = |others| Verdict::Answered(Sighting::Found { opening: opening(7), others, conflict: None });
-    check_look(3, doubt(0), found(vec![]), r#"opened p7, 1 spent, Some("notice")"#);
-    let doubled =
-        r#"opened p7, 1 spent, Some("notice; duplicate: more tickets carry this row's marker: p8, p9")"#;
+    check_look(3, doubt(0), found(vec![]), "opened p7, 1 spent, []");
+    let doubled = r#"opened p7, 1 spent, [Duplicate { others: ["p8", "p9"] }]"#;
     check_look(3, doubt(0), found(vec![opening(8), opening(9)]), doubled);
     let elsewhere =
         Sighting::Found { opening: opening(7), others: vec![], conflict: Some(fault("wrong_service")) };
@@ -376,7 +374,7 @@ fn an_open_ticket_skips_and_its_absence_posts() {
     check(0, absent(), "post");
     check(0, Verdict::Answered(Sighting::AlreadyOpen { opening: opening(3) }), "skipped for p3");
     let own = |conflict| Verdict::Answered(Sighting::Found { opening: opening(3), others: vec![], conflict });
-    check(0, own(None), r#"opened p3, 0 spent, Some("notice")"#);
+    check(0, own(None), "opened p3, 0 spent, []");
     check(0, own(Some(fault("wrong_service"))), "conflict wrong_service with p3, 0 spent");
     check(0, vague(), "after 0 s, 1 spent");
     check(7, vague(), "failed full_page, 8 spent");

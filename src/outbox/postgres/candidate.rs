@@ -83,7 +83,6 @@ pub(super) struct Candidate<'r> {
     pub(super) referencia: &'r str,
     attempts: u32,
     sent_at: Option<Timestamp>,
-    warning: Option<String>,
     is_outdated: bool,
 }
 
@@ -103,7 +102,6 @@ impl<'r> Candidate<'r> {
             referencia: cells.next()?,
             attempts: count(cells.next()?),
             sent_at: time(cells.next()?),
-            warning: cells.next()?,
             is_outdated: cells.next()?,
             doubt: match cells.next::<Option<Time>>()? {
                 None => {
@@ -158,7 +156,6 @@ impl<'r> Candidate<'r> {
             attempts: self.attempts,
             sent_at: self.sent_at.unwrap_or(Time(now).stored()),
             doubt: self.doubt,
-            warning: self.warning,
             is_outdated: self.is_outdated,
         }
     }
@@ -201,7 +198,7 @@ fn columns() -> String {
     });
     format!(
         "o.id, o.service, o.available_at, o.line, o.token, o.lote, o.referencia,
-         o.attempts, o.sent_at, o.warning, o.outdated,
+         o.attempts, o.sent_at, o.outdated,
          o.doubt_since, o.doubt_hubsoft_at, o.doubt_precaution, o.absences, o.last_absence, o.answered,
          CASE{long} END, {}",
         fields.join(", ")

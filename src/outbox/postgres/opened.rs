@@ -8,9 +8,10 @@ use super::error::Trouble;
 use super::fence::fenced;
 use super::standing::{Stand, returning, standing};
 use super::values::{list, text};
-use crate::delivery::{OpenedTicket, OutboxError, Settle};
+use crate::delivery::{OpenedTicket, OutboxError, Settle, Warning};
 use crate::outbox::doubts::kept;
 use crate::outbox::names::OPENED;
+use crate::outbox::warnings::{self, Dialect};
 
 /// Openings column by column, as one statement takes them.
 #[derive(Default)]
@@ -22,7 +23,7 @@ pub(super) struct OpenedRows<'a> {
     ids_os: Vec<Option<String>>,
     numeros_os: Vec<Option<String>>,
     attempts: Vec<i32>,
-    warnings: Vec<Option<Cow<'a, str>>>,
+    warnings: Vec<Option<String>>,
 }
 
 impl<'a> OpenedRows<'a> {
@@ -31,7 +32,7 @@ impl<'a> OpenedRows<'a> {
         settle: &Settle,
         opening: &'a OpenedTicket,
         attempts: u32,
-        warning: Option<&'a str>,
+        warnings: &[Warning],
     ) {
         let (ids_os, numeros_os) = lists(opening);
         self.ids.push(settle.row.0);
@@ -41,7 +42,7 @@ impl<'a> OpenedRows<'a> {
         self.ids_os.push(ids_os);
         self.numeros_os.push(numeros_os);
         self.attempts.push(count(attempts));
-        self.warnings.push(warning.map(text));
+        self.warnings.push(warnings::list(warnings, text));
     }
 }
 
@@ -61,12 +62,12 @@ pub(super) async fn write_opened(
     let sql = format!("UPDATE mutirao.outbox o
                   SET state = {OPENED}, protocolo = v.protocolo, id_atendimento = v.id_atendimento,
                       ids_ordem_servico = v.ids_os::bigint[], numeros_ordem_servico = v.numeros_os::text[],
-                      attempts = v.attempts, warning = coalesce(v.warning, o.warning), {},
+                      attempts = v.attempts, {}, {},
                       error_code = NULL, error_message = NULL, finished_at = clock_timestamp()
                  FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::int[], $8::text[])
-                      v(id, token, protocolo, id_atendimento, ids_os, numeros_os, attempts, warning)
+                      v(id, token, protocolo, id_atendimento, ids_os, numeros_os, attempts, warnings)
                 WHERE {}
-            {}", kept("o", "clock_timestamp()"), fenced(9),
+            {}", Dialect::Postgres.append("o", "v.warnings"), kept("o", "clock_timestamp()"), fenced(9),
         returning(&format!(
             "o.state = {OPENED} AND o.token = v.token AND o.protocolo = v.protocolo
              AND o.id_atendimento = v.id_atendimento AND o.doubt_since IS NOT NULL"

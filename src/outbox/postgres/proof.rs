@@ -12,6 +12,7 @@ use crate::delivery::settle::{Found, Write};
 use crate::delivery::{Fault, OutboxError, RowId, Settle, Settled, Token};
 use crate::outbox::doubts::{is_of_lost_claim, kept, of_lost_claim};
 use crate::outbox::names::{OPENED, state_name, state_of};
+use crate::outbox::warnings::{Dialect, list, of_list};
 
 /// As [`found`] asks for them.
 type Columns = (
@@ -47,7 +48,7 @@ pub(super) async fn settle_odd(
 async fn found(conn: &mut PgConnection, worker: i64, settle: &Settle) -> Result<Option<Found>, OutboxError> {
     let sql = format!(
         "SELECT o.state, o.token, (o.worker = $2) IS TRUE, o.claimed_at IS NOT NULL, o.available_at, o.attempts,
-                o.doubt_since, o.protocolo, o.id_atendimento, o.warning,
+                o.doubt_since, o.protocolo, o.id_atendimento, o.warnings::text,
                 (SELECT t.id FROM mutirao.outbox t
                   WHERE t.id_atendimento = $3 AND t.state = {OPENED} AND t.id <> o.id)
            FROM mutirao.outbox o WHERE o.id = $1 FOR UPDATE OF o"
@@ -70,7 +71,7 @@ async fn found(conn: &mut PgConnection, worker: i64, settle: &Settle) -> Result<
         doubt_since,
         protocolo,
         id_atendimento,
-        warning,
+        warnings,
         owner,
     ) = it;
     Ok(Some(Found {
@@ -83,7 +84,7 @@ async fn found(conn: &mut PgConnection, worker: i64, settle: &Settle) -> Result<
         doubt_since: doubt_since.map(|it| it.0),
         protocolo,
         id_atendimento,
-        warning,
+        warnings: of_list(warnings.as_deref())?,
         owner: owner.map(RowId),
     }))
 }
@@ -98,16 +99,17 @@ async fn write_odd(
     let done: Result<Vec<Stand>, _> = match to_write {
         Write::Nothing => return Ok(()),
         Write::Change => return write(conn, worker, std::iter::once(settle)).await,
-        Write::Ticket { state, opening, attempts, warning, fault } => {
+        Write::Ticket { state, opening, attempts, warnings, fault } => {
             let (ids_os, numeros_os) = lists(opening);
             let sql = format!(
                 "UPDATE mutirao.outbox o
                     SET state = $2, protocolo = $3, id_atendimento = $4, ids_ordem_servico = $5::text::bigint[],
                         numeros_ordem_servico = $6::text::text[], attempts = coalesce($7, attempts),
-                        warning = coalesce($8, warning), {},
+                        {}, {},
                         error_code = $9, error_message = $10, finished_at = clock_timestamp()
                   WHERE id = $1
               {}",
+                Dialect::Postgres.append("o", "$8::text"),
                 kept("o", "clock_timestamp()"),
                 returning("state = $2 AND protocolo = $3 AND id_atendimento = $4 AND doubt_since IS NOT NULL")
             );
@@ -119,7 +121,7 @@ async fn write_odd(
                 .bind(ids_os)
                 .bind(numeros_os)
                 .bind(attempts.map(count))
-                .bind(warning.map(text))
+                .bind(list(warnings, text))
                 .bind(fault.as_ref().map(Fault::code))
                 .bind(fault.as_ref().map(|it| words(crate::text::fault(it))))
                 .fetch_all(&mut *conn)
@@ -128,12 +130,16 @@ async fn write_odd(
         Write::Beside { id_atendimento, warning } => {
             let sql = format!(
                 "UPDATE mutirao.outbox o
-                    SET id_atendimento = coalesce($2, id_atendimento), warning = coalesce($3, warning)
+                    SET id_atendimento = coalesce($2, id_atendimento), {}
                   WHERE id = $1
               {}",
-                returning("($2 IS NULL OR id_atendimento = $2) AND ($3 IS NULL OR warning = $3)")
+                Dialect::Postgres.append("o", "$3::text"),
+                returning(
+                    "($2 IS NULL OR id_atendimento = $2) AND ($3::text IS NULL OR warnings @> $3::text::jsonb)"
+                )
             );
-            let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(row).bind(id_atendimento).bind(warning);
+            let warnings = list(warning.as_slice(), text);
+            let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(row).bind(id_atendimento).bind(warnings);
             asked.fetch_all(&mut *conn).await
         }
         Write::Doubt => {

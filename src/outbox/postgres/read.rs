@@ -12,10 +12,11 @@ use super::columns::{cell, each_field};
 use super::error::Trouble;
 use super::values::Time;
 use crate::delivery::code::BatchCode;
-use crate::delivery::{OutboxError, RowId, State};
+use crate::delivery::{OutboxError, RowId, State, Warning};
 use crate::outbox::doubts::is_shown;
 use crate::outbox::names::{IN_DOUBT, INVALID, UNCONFIRMED, any_of, state_of};
 use crate::outbox::stored::{self, DetailsColumns, Page, count, stored, time, unreadable};
+use crate::outbox::warnings::Dialect;
 use crate::outbox::which::{to_post, told_of};
 use crate::outbox::{
     BatchId, BatchInfo, Counts, Crew, Cursor, FileBatch, Halted, ImportId, ResultsInfo, RowDetails, RowName,
@@ -495,8 +496,9 @@ fn placed(after: Cursor, which: &str) -> Vec<String> {
 pub(super) async fn counts(conn: &mut PgConnection, range: &Reach) -> Result<Counts, OutboxError> {
     let in_scope = in_scope();
     let sql = format!(
-        "SELECT o.state, count(*), count(*) FILTER (WHERE strpos(o.warning, 'without_os') <> 0)
-           FROM mutirao.outbox o WHERE {in_scope} GROUP BY o.state"
+        "SELECT o.state, count(*), count(*) FILTER (WHERE {})
+           FROM mutirao.outbox o WHERE {in_scope} GROUP BY o.state",
+        Dialect::Postgres.has("o", &Warning::WithoutOs)
     );
     let states = sqlx::query_as(AssertSqlSafe(sql))
         .bind(range.batch)

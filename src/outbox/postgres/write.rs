@@ -24,8 +24,8 @@ pub(super) async fn write<'a>(
     let (mut released, mut released_tokens) = (Vec::new(), Vec::new());
     for settle in settles {
         match &settle.change {
-            Change::Opened { opening, attempts, warning } => {
-                opened.push(settle, opening, *attempts, warning.as_deref());
+            Change::Opened { opening, attempts, warnings } => {
+                opened.push(settle, opening, *attempts, warnings);
             }
             Change::Release => {
                 released.push(settle.row.0);

@@ -66,7 +66,6 @@ struct Head {
     attempts: u32,
     sent_at: Option<i64>,
     available_at: i64,
-    warning: Option<String>,
     outdated: u8,
     /// Rows to post come without it.
     #[serde(default)]
@@ -265,7 +264,6 @@ impl Head {
             // As it was stored: to the millisecond.
             sent_at: time(self.sent_at.unwrap_or(now.as_millisecond())),
             doubt: self.doubt.map(Doubt::from),
-            warning: self.warning,
             is_outdated: self.outdated != 0,
         }
     }
@@ -355,7 +353,7 @@ fn candidates_sql(first: &'static str, end: End, start: Option<Spot>) -> String 
     let of = |ids: String, doubt: &str| {
         format!(
             "(SELECT '[' || group_concat('[' || json_array(o.id, o.token, o.line, b.name, b.key, o.referencia, o.service,
-                         o.attempts, o.sent_at, o.available_at, o.warning, o.outdated{doubt}) || ',' || r.fields || ']') || ']'
+                         o.attempts, o.sent_at, o.available_at, o.outdated{doubt}) || ',' || r.fields || ']') || ']'
                 FROM ({ids}) AS due CROSS JOIN outbox o ON o.id = due.id
                      CROSS JOIN record r ON r.id = o.record CROSS JOIN batch b ON b.id = o.lote)"
         )

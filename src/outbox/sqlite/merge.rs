@@ -23,11 +23,12 @@ use crate::delivery::OutboxError;
 use crate::outbox::doubts::{OF_NEW, made, of_new};
 use crate::outbox::merges::{
     DOUBLED, IS_AS_IT_WAS, OF_LINE, REUSED, counted, first_of_rivals, free, gone, is_edited, is_outdated,
-    is_rival, outdated, skipped_as_edited, skipped_as_repeat, started_over, starts_over, state_of_line,
+    is_rival, skipped_as_edited, skipped_as_repeat, started_over, starts_over, state_of_line,
 };
 use crate::outbox::names::{INVALID, merge_name};
 use crate::outbox::range::Range;
 use crate::outbox::stored::count;
+use crate::outbox::warnings::Dialect;
 use crate::outbox::which::{may_be_opened, to_post, unsent, unsettled};
 use crate::outbox::{
     BatchId, FirstPost, ImportId, MergeCounts, MergeError, MergeKind, MergeOptions, Merged, Rehearsal,
@@ -487,9 +488,9 @@ impl<'a> Merge<'a> {
             return Ok(());
         }
         let sql = format!(
-            "UPDATE outbox AS o SET outdated = true, warning = {}
+            "UPDATE outbox AS o SET outdated = true, {}
                FROM staged s WHERE o.id = s.row AND s.outdated IS NOT NULL",
-            outdated("instr")
+            Dialect::Sqlite.outdated()
         );
         self.run(sql, &[]).await.map(drop)
     }
@@ -501,7 +502,7 @@ impl<'a> Merge<'a> {
             "UPDATE outbox AS o
                 SET {}, service = s.service, error_code = {}, error_message = {}
                FROM staged s WHERE o.id = s.row AND {IS_AS_IT_WAS}",
-            started_over("?1"),
+            started_over("?1", Dialect::Sqlite),
             problem("code", "o.record"),
             problem("message", "o.record"),
         );
@@ -517,14 +518,15 @@ impl<'a> Merge<'a> {
         let sql = format!(
             "INSERT INTO outbox (id, batch, lote, referencia, record, line, import, service, repeat_key,
                                  available_at, state, {OF_NEW},
-                                 error_code, error_message, warning, finished_at)
+                                 error_code, error_message, warning, warnings, finished_at)
              SELECT ?2 + s.record, ?3, s.lote, s.referencia, s.record, s.line, ?4, s.service, s.repeat_key, ?1,
-                    {}, {}, {}, {}, s.warning, iif(s.valid, NULL, ?1)
+                    {}, {}, {}, {}, s.warning, {}, iif(s.valid, NULL, ?1)
                FROM staged s WHERE s.row IS NULL ORDER BY s.record",
             state_of_line(),
             of_new("(?5 OR s.is_ours)", "?1"),
             problem("code", "s.record"),
             problem("message", "s.record"),
+            Dialect::Sqlite.noticed("s.warning"),
         );
         self.run(sql, &[self.now, self.base, self.batch, self.source, verified]).await?;
         self.run(IDENTITY_INDEX, &[]).await.map(drop)

@@ -5,9 +5,11 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, AssertSqlSafe, Either, Executor, SqliteConnection};
 
 use super::error::{Trouble, json};
-use crate::delivery::{OpenedTicket, OutboxError};
+use crate::delivery::settle::verbatim;
+use crate::delivery::{OpenedTicket, OutboxError, Warning};
 use crate::outbox::doubts::kept;
 use crate::outbox::names::{IN_FLIGHT, OPENED};
+use crate::outbox::warnings::{Dialect, list};
 
 /// Rows of one statement. Shorter lists are filled up with rows that match nothing, so that few
 /// statements are ever prepared.
@@ -18,7 +20,7 @@ pub(super) struct OpenedRow<'a> {
     pub(super) token: i64,
     pub(super) opening: &'a OpenedTicket,
     pub(super) attempts: u32,
-    pub(super) warning: Option<&'a str>,
+    pub(super) warnings: &'a [Warning],
 }
 
 /// Writes openings of rows that are in flight under their token; returns how many that were. `first`
@@ -73,7 +75,7 @@ fn arguments(
         to.add(ids_os)?;
         to.add(numeros_os)?;
         to.add(i64::from(it.attempts))?;
-        to.add(it.warning.map(str::to_owned))?;
+        to.add(list(it.warnings, verbatim))?;
     }
     Ok(to) // What is not bound is NULL.
 }
@@ -82,14 +84,15 @@ fn update(first: &'static str, n_values: usize) -> String {
     let rows: Vec<&str> = vec!["(?,?,?,?,?,?,?,?)"; n_values];
     format!(
         "{first}WITH at(now) AS (VALUES (?)),
-              v(id, token, protocolo, id_atendimento, ids_os, numeros_os, attempts, warning) AS (VALUES {})
+              v(id, token, protocolo, id_atendimento, ids_os, numeros_os, attempts, warnings) AS (VALUES {})
          UPDATE OR FAIL outbox
             SET state = {OPENED}, protocolo = v.protocolo, id_atendimento = v.id_atendimento, ids_os = v.ids_os,
-                numeros_os = v.numeros_os, attempts = v.attempts, warning = coalesce(v.warning, outbox.warning),
-                {}, error_code = NULL, error_message = NULL, finished_at = at.now
+                numeros_os = v.numeros_os, attempts = v.attempts,
+                {}, {}, error_code = NULL, error_message = NULL, finished_at = at.now
            FROM v, at
           WHERE outbox.id = v.id AND outbox.token = v.token AND outbox.state = {IN_FLIGHT}",
         rows.join(","),
+        Dialect::Sqlite.append("outbox", "v.warnings"),
         kept("outbox", "at.now")
     )
 }

@@ -12,6 +12,7 @@ use crate::delivery::settle::{Found, Write, verbatim};
 use crate::delivery::{OutboxError, RowId, Settle, Settled, Token};
 use crate::outbox::doubts::{kept, of_lost_claim};
 use crate::outbox::names::{OPENED, state_name, state_of};
+use crate::outbox::warnings::{Dialect, list, of_list};
 
 /// In the order of the columns.
 #[derive(Deserialize)]
@@ -20,7 +21,7 @@ struct Columns {
     state: String,
     protocolo: Option<String>,
     id_atendimento: Option<i64>,
-    warning: Option<String>,
+    warnings: Option<String>,
     available_at: i64,
     claimed_at: Option<i64>,
     attempts: u32,
@@ -35,7 +36,7 @@ pub(super) async fn settle_odd(
     now: i64,
 ) -> Result<Settled, OutboxError> {
     let sql = format!(
-        "SELECT json_array(o.token, o.state, o.protocolo, o.id_atendimento, o.warning, o.available_at, o.claimed_at,
+        "SELECT json_array(o.token, o.state, o.protocolo, o.id_atendimento, o.warnings, o.available_at, o.claimed_at,
                            o.attempts, o.doubt_since,
                            (SELECT t.id FROM outbox t
                              WHERE t.id_atendimento = ?2 AND t.state = {OPENED} AND t.id <> o.id))
@@ -60,7 +61,7 @@ pub(super) async fn settle_odd(
         doubt_since: it.doubt_since.map(time),
         protocolo: it.protocolo,
         id_atendimento: it.id_atendimento,
-        warning: it.warning,
+        warnings: of_list(it.warnings.as_deref())?,
         owner: it.owner.map(RowId),
     };
     let (to_write, settled) = found.meet(settle, verbatim);
@@ -81,14 +82,15 @@ async fn write_odd(
     let done = match to_write {
         Write::Nothing => return Ok(()),
         Write::Change => return write(conn, "", std::iter::once(settle), now).await.map(drop),
-        Write::Ticket { state, opening, attempts, warning, fault } => {
+        Write::Ticket { state, opening, attempts, warnings, fault } => {
             let (ids_os, numeros_os) = lists(opening);
             let sql = format!(
                 "UPDATE outbox
                     SET state = ?2, protocolo = ?3, id_atendimento = ?4, ids_os = ?5, numeros_os = ?6,
-                        attempts = coalesce(?7, attempts), warning = coalesce(?8, warning), {},
+                        attempts = coalesce(?7, attempts), {}, {},
                         error_code = ?9, error_message = ?10, finished_at = ?11
                   WHERE id = ?1",
+                Dialect::Sqlite.append("outbox", "?8"),
                 kept("outbox", "?11")
             );
             let (code, message) = fault.as_ref().map(|it| (it.code(), crate::text::fault(it))).unzip();
@@ -100,7 +102,7 @@ async fn write_odd(
                 .bind(ids_os)
                 .bind(numeros_os)
                 .bind(attempts.map(i64::from))
-                .bind(warning.map(str::to_owned))
+                .bind(list(warnings, verbatim))
                 .bind(code)
                 .bind(message)
                 .bind(now)
@@ -108,9 +110,12 @@ async fn write_odd(
                 .await
         }
         Write::Beside { id_atendimento, warning } => {
-            let sql = "UPDATE outbox SET id_atendimento = coalesce(?2, id_atendimento), warning = coalesce(?3, warning)
-                        WHERE id = ?1";
-            sqlx::query(sql).bind(row).bind(id_atendimento).bind(warning).execute(conn).await
+            let sql = format!(
+                "UPDATE outbox SET id_atendimento = coalesce(?2, id_atendimento), {} WHERE id = ?1",
+                Dialect::Sqlite.append("outbox", "?3")
+            );
+            let warnings = list(warning.as_slice(), verbatim);
+            sqlx::query(AssertSqlSafe(sql)).bind(row).bind(id_atendimento).bind(warnings).execute(conn).await
         }
         Write::Doubt => {
             let sql = format!(

@@ -6,11 +6,12 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 use super::error::{Trouble, stored};
 use super::{Reader, time};
 use crate::delivery::code::BatchCode;
-use crate::delivery::{OutboxError, RowId, State};
+use crate::delivery::{OutboxError, RowId, State, Warning};
 use crate::outbox::doubts::is_shown;
 use crate::outbox::names::{IN_DOUBT, INVALID, UNCONFIRMED, any_of};
 use crate::outbox::range::Range;
 use crate::outbox::stored::{self, DetailsColumns, Page, count};
+use crate::outbox::warnings::Dialect;
 use crate::outbox::which::{to_post, told_of};
 use crate::outbox::{
     BatchId, BatchInfo, Counts, Cursor, FileBatch, Halted, ImportId, ResultsInfo, RowDetails, RowName,
@@ -307,8 +308,9 @@ impl Reader {
 pub(super) async fn counts(conn: &mut SqliteConnection, range: Range) -> Result<Counts, OutboxError> {
     let in_scope = in_scope();
     let sql = format!(
-        "SELECT o.state, count(*), count(*) FILTER (WHERE instr(o.warning, 'without_os'))
-           FROM outbox o WHERE {in_scope} GROUP BY o.state"
+        "SELECT o.state, count(*), count(*) FILTER (WHERE {})
+           FROM outbox o WHERE {in_scope} GROUP BY o.state",
+        Dialect::Sqlite.has("o", &Warning::WithoutOs)
     );
     let states = sqlx::query_as(AssertSqlSafe(sql))
         .bind(range.batch)

@@ -24,14 +24,8 @@ pub(super) async fn write<'a>(
     for settle in settles {
         let (row, token) = (settle.row.0, settle.token.0);
         match &settle.change {
-            Change::Opened { opening, attempts, warning } => {
-                opened.push(OpenedRow {
-                    row,
-                    token,
-                    opening,
-                    attempts: *attempts,
-                    warning: warning.as_deref(),
-                });
+            Change::Opened { opening, attempts, warnings } => {
+                opened.push(OpenedRow { row, token, opening, attempts: *attempts, warnings });
             }
             Change::Release => released.push((row, token)),
             _ => others.push(OtherRow::new(settle, now)),

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use mutirao::delivery::{
-    ANSWER_AGE_MAX, Doubt, OpenTickets, Reason, Reply, RequestKind, Sighting, State, Verdict,
+    ANSWER_AGE_MAX, Doubt, OpenTickets, Reason, Reply, RequestKind, Sighting, State, Verdict, Warning,
 };
 
 use tokio::time::{sleep, timeout};
@@ -33,11 +33,7 @@ fn a_ticket_that_is_found_is_adopted() {
         assert_eq!(bench.api.count(RequestKind::Post), 1);
         let row = bench.outbox.row(1);
         assert_eq!((row.state, row.opening, row.attempts), (State::Opened, Some(opening(7)), 1));
-        let warning = row.warning.expect("two tickets are a warning");
-        assert_eq!(
-            warning,
-            format!("duplicate: more tickets carry this row's marker: {}", opening(8).protocolo)
-        );
+        assert_eq!(row.warnings, [Warning::Duplicate { others: vec![opening(8).protocolo] }]);
         assert!(bench.api.seconds(RequestKind::LookUp)[0] < 2.5, "soon");
     });
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mutirao::delivery::{Change, ClaimRequest, End, Outbox, Settle, State};
+use mutirao::delivery::{Change, ClaimRequest, End, Outbox, Settle, State, Warning};
 use mutirao::outbox::{Cursor, FirstPost, MergeCounts, Repeats, ReportRow, Scope};
 use mutirao::ticket::Field;
 
@@ -15,6 +15,7 @@ use crate::support::files::{self, File, Line, line};
 
 on_every_driver! {
     a_known_row_changes_only_if_it_certainly_has_no_ticket,
+    what_a_row_warns_of_is_known_by_its_code_and_kept,
     an_invalid_row_is_opened_once_it_is_mended,
     a_row_that_is_gone_is_looked_up_but_never_posted,
     a_row_that_is_gone_stands_in_the_results_until_it_is_settled,
@@ -84,6 +85,40 @@ async fn check(driver: Driver, change: fn(u64) -> Change, same: &str, changed: &
         !matches!(after.report.state, State::Opened | State::Unconfirmed | State::Skipped)
             && after.doubt.is_none_or(|it| it.precaution)
     );
+}
+
+/// Words are no codes: a ticket type may be called whatever it is.
+async fn what_a_row_warns_of_is_known_by_its_code_and_kept(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let file = [line(1, "a"), line(2, "b")];
+    let merged = it.import(&File::of("b", &file)).await;
+    let (asked, other) = ("without_os".to_owned(), "SAC".to_owned());
+    let warned = |n| match (opened(n), n) {
+        (Change::Opened { opening, attempts, .. }, 2) => {
+            let wrong = Warning::WrongType { asked: asked.clone(), opened: other.clone() };
+            Change::Opened { opening, attempts, warnings: vec![wrong, Warning::WithoutOs] }
+        }
+        (Change::Opened { opening, attempts, .. }, _) => {
+            let wrong = Warning::WrongType { asked: asked.clone(), opened: other.clone() };
+            Change::Opened { opening, attempts, warnings: vec![wrong] }
+        }
+        (change, _) => change,
+    };
+    run(&it.outbox, merged.scope(), warned).await;
+    let counts = it.outbox.reader().counts(merged.scope()).await.expect("it counts");
+    assert_eq!((counts.opened, counts.opened_without_os), (2, 1));
+    let own = "wrong_type: asked for the type `without_os`, opened as `SAC`; \
+               without_os: opened, but the service order that was asked for is missing";
+    assert_eq!(it.row("b", 2).await.report.warning.as_deref(), Some(own));
+
+    // However often the file says something else.
+    for phone in ["3188887777", "3188886666"] {
+        it.import(&File::of("b", &[Line { phone, ..file[0] }, file[1]])).await;
+        let both = format!("{own}; the file says something else now, in `telefone`");
+        assert_eq!(it.row("b", 2).await.report.warning.as_deref(), Some(&*both));
+    }
+    let counts = it.outbox.reader().counts(merged.results()).await.expect("it counts");
+    assert_eq!(counts.opened_without_os, 1);
 }
 
 async fn an_invalid_row_is_opened_once_it_is_mended(driver: Driver) {

@@ -132,7 +132,7 @@ fn opened(n: u64) -> Change {
         ids_ordem_servico: Vec::new(),
         numeros_ordem_servico: Vec::new(),
     };
-    Change::Opened { opening, attempts: 1, warning: None }
+    Change::Opened { opening, attempts: 1, warnings: Vec::new() }
 }
 
 fn fault() -> Fault {

@@ -204,6 +204,6 @@ pub fn opened(claim: &Claim) -> Settle {
         ids_ordem_servico: Vec::new(),
         numeros_ordem_servico: Vec::new(),
     };
-    let change = Change::Opened { opening, attempts: 1, warning: None };
+    let change = Change::Opened { opening, attempts: 1, warnings: Vec::new() };
     Settle { row: claim.row, token: claim.token, change, attempt: None }
 }

@@ -4,7 +4,7 @@ use mutirao::delivery::decide::release;
 use mutirao::delivery::identity::{BatchKey, Marker};
 use mutirao::delivery::{
     Change, Claim, ClaimRequest, Doubt, End, Fault, OpenedTicket, Outbox, OutboxError, RowId, Settle,
-    Settled, State,
+    Settled, State, Warning,
 };
 use mutirao::outbox::Scope;
 use mutirao::outbox::postgres::PgOutbox;
@@ -106,7 +106,11 @@ async fn odd_times_and_numbers_are_no_reason_to_fall() {
         ids_ordem_servico: vec![i64::MIN],
         numeros_ordem_servico: vec!["a,\"b\\\0".to_owned(), String::new(), "NULL".to_owned()],
     };
-    let change = Change::Opened { opening, attempts: u32::MAX, warning: Some("\0".to_owned()) };
+    let change = Change::Opened {
+        opening,
+        attempts: u32::MAX,
+        warnings: vec![Warning::OpenedTwice { protocolo: "\0".to_owned() }],
+    };
     let settle = Settle { row: rows[0], token: claimed.claims[0].token, change, attempt: None };
     for _ in 0..2 {
         let settled = it.settle(std::slice::from_ref(&settle)).await.expect("proof is never refused");
@@ -233,7 +237,7 @@ async fn workers_never_share_a_row_nor_a_service() {
                         numeros_ordem_servico: Vec::new(),
                     },
                     attempts: 1,
-                    warning: None,
+                    warnings: Vec::new(),
                 },
                 attempt: None,
             };
@@ -270,7 +274,7 @@ async fn a_ticket_named_twice_at_once_belongs_to_one_row() {
             ids_ordem_servico: Vec::new(),
             numeros_ordem_servico: Vec::new(),
         };
-        let change = Change::Opened { opening, attempts: 1, warning: None };
+        let change = Change::Opened { opening, attempts: 1, warnings: Vec::new() };
         [Settle { row: claimed.claims[nth].row, token: claimed.claims[nth].token, change, attempt: None }]
     };
     let (one, two) = (settle(0), settle(1));
@@ -462,7 +466,7 @@ async fn whatever_a_person_writes_into_state_what_may_have_been_sent_is_looked_u
                 numeros_ordem_servico: Vec::new(),
             },
             attempts: 1,
-            warning: None,
+            warnings: Vec::new(),
         };
         let settle = Settle { row: rows[0], token: posted.token, change, attempt: None };
         assert_eq!(it.settle(&[settle]).await.expect("it settles"), [Settled::Written], "proof is proof");

@@ -215,7 +215,7 @@ async fn a_token_that_comes_again_is_not_the_first_workers() {
         ids_ordem_servico: Vec::new(),
         numeros_ordem_servico: Vec::new(),
     };
-    let opened = Change::Opened { opening, attempts: 1, warning: None };
+    let opened = Change::Opened { opening, attempts: 1, warnings: Vec::new() };
     let settle = Settle { row: rows[1], token: claims[1].token, change: opened, attempt: None };
     assert_eq!(it.settle(&[settle]).await.expect("it settles"), [Settled::Written], "proof is proof");
 }

@@ -78,7 +78,7 @@ async fn work(it: &Fresh, when: &str) {
                         numeros_ordem_servico: vec![],
                     },
                     attempts: 1,
-                    warning: None,
+                    warnings: Vec::new(),
                 },
                 attempt: None,
             })

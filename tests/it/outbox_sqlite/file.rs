@@ -177,7 +177,7 @@ async fn a_large_file_goes_in_and_comes_out_in_order() {
             ids_ordem_servico: Vec::new(),
             numeros_ordem_servico: Vec::new(),
         };
-        let change = Change::Opened { opening, attempts: 1, warning: None };
+        let change = Change::Opened { opening, attempts: 1, warnings: Vec::new() };
         Settle { row: it.row, token: it.token, change, attempt: None }
     });
     it.worker().await.queue(again.scope()).settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
@@ -224,7 +224,7 @@ async fn a_row_that_has_a_ticket_is_looked_up_first_whatever_a_person_writes_int
     };
     let fault = Fault::WrongService { asked: 1, found: 2 };
     for change in [
-        Change::Opened { opening: opening(), attempts: 1, warning: None },
+        Change::Opened { opening: opening(), attempts: 1, warnings: Vec::new() },
         Change::Conflict { opening: opening(), attempts: 1, fault },
     ] {
         let mut it = Fresh::new().await;

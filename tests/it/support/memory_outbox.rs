@@ -11,7 +11,7 @@ use mutirao::delivery::identity::{BatchKey, Marker};
 use mutirao::delivery::settle::{After, Found, LastClaim, Write, verbatim};
 use mutirao::delivery::{
     Attempt, CLAIM_AGE_MAX, Change, Claim, ClaimRequest, Claimed, Doubt, End, Halt, OpenedTicket, Outbox,
-    OutboxError, Refused, RowId, Settle, Settled, State, THOUSANDTHS, Token, WAIT_MAX,
+    OutboxError, Refused, RowId, Settle, Settled, State, THOUSANDTHS, Token, WAIT_MAX, Warning,
 };
 use mutirao::ticket::{Problem, Ticket};
 use tokio::sync::Notify;
@@ -46,7 +46,7 @@ pub struct Row {
     pub doubt: Option<Doubt>,
     pub opening: Option<OpenedTicket>,
     pub error_code: Option<String>,
-    pub warning: Option<String>,
+    pub warnings: Vec<Warning>,
     pub history: Vec<Attempt>,
     /// It was claimed, and that was not taken back.
     is_claimed: bool,
@@ -167,7 +167,7 @@ impl MemoryOutbox {
             doubt,
             opening: None,
             error_code: None,
-            warning: None,
+            warnings: Vec::new(),
             history: Vec::new(),
             is_claimed: false,
         };
@@ -456,7 +456,6 @@ pub fn claim(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
             attempts: row.attempts,
             sent_at,
             doubt: row.doubt.clone(),
-            warning: row.warning.clone(),
             is_outdated: false,
         });
     }
@@ -529,7 +528,7 @@ pub fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle, worker: u64, now: 
         doubt_since: row.doubt.as_ref().map(|it| it.since),
         protocolo: row.opening.as_ref().map(|it| it.protocolo.clone()),
         id_atendimento: row.opening.as_ref().map(|it| it.id_atendimento),
-        warning: row.warning.clone(),
+        warnings: row.warnings.clone(),
         owner,
     };
     let (to_write, settled) = found.meet(settle, verbatim);
@@ -539,11 +538,11 @@ pub fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle, worker: u64, now: 
     match to_write {
         Write::Nothing => {}
         Write::Change => change(row, &settle.change),
-        Write::Ticket { state, opening, attempts, warning, fault } => {
+        Write::Ticket { state, opening, attempts, warnings, fault } => {
             row.state = state;
             row.opening = Some(opening.clone());
             row.attempts = attempts.unwrap_or(row.attempts);
-            row.warning = warning.map(str::to_owned).or(row.warning.take());
+            row.warnings.extend_from_slice(warnings);
             row.error_code = fault.map(|it| it.code().into_owned());
             row.doubt = None;
         }
@@ -551,7 +550,7 @@ pub fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle, worker: u64, now: 
             if let (Some(opening), Some(it)) = (&mut row.opening, id_atendimento) {
                 opening.id_atendimento = it;
             }
-            row.warning = warning.or(row.warning.take());
+            row.warnings.extend(warning);
         }
         Write::Doubt => row.doubt_lost_claim(settle.token, worker, now, now),
     }

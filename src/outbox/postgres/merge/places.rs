@@ -9,9 +9,10 @@ use super::super::read::field_names;
 use super::{Merge, NOW, Places, Purpose, fields_of};
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
-use crate::outbox::merges::{gone, outdated};
+use crate::outbox::merges::gone;
 use crate::outbox::names::{IN_FLIGHT, merge_name};
 use crate::outbox::stored::{count, json, stored};
+use crate::outbox::warnings::Dialect;
 use crate::outbox::which::{unsent, unsettled};
 use crate::outbox::{MergeError, MergeKind, MergeOptions, ResultsInfo};
 
@@ -286,12 +287,12 @@ fn place(kind: MergeKind, which: &str) -> String {
     format!(
         "UPDATE mutirao.outbox AS o
             SET outdated = o.outdated OR s.outdated IS NOT NULL,
-                warning = CASE WHEN s.outdated IS NULL THEN o.warning ELSE {} END,
+                {},
                 batch = CASE WHEN o.record IS NOT NULL THEN $1 END, import = $2, gone = false,
                 record = CASE WHEN {moves} THEN s.record ELSE o.record END,
                 line = CASE WHEN {moves} THEN s.line ELSE o.line END,
                 purged_at = CASE WHEN NOT ({moves}) THEN o.purged_at END
            FROM staged s WHERE o.id = s.row_id AND {which}",
-        outdated("strpos")
+        Dialect::Postgres.outdated()
     )
 }

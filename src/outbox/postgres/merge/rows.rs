@@ -9,6 +9,7 @@ use crate::outbox::merges::{
     IS_AS_IT_WAS, first_of_rivals, is_edited, is_rival, skipped_as_edited, skipped_as_repeat, started_over,
     state_of_line,
 };
+use crate::outbox::warnings::Dialect;
 use crate::outbox::which::{may_be_opened, to_post, unsent};
 
 impl Merge {
@@ -20,7 +21,7 @@ impl Merge {
                 SET {}, {}, error_code = i.error_code, error_message = i.error_message
                FROM staged s JOIN incoming i ON i.record = s.record
               WHERE o.id = s.row_id AND {IS_AS_IT_WAS}",
-            started_over(NOW),
+            started_over(NOW, Dialect::Postgres),
             each_field(|field| format!("{field} = i.{field}"))
         );
         self.run_sql(&sql, &[self.now]).await.map(drop)
@@ -36,15 +37,16 @@ impl Merge {
             "WITH added AS (
                  INSERT INTO mutirao.outbox ({columns}, lote, referencia, batch, record, line, import, repeat_key,
                                              available_at, state, {OF_NEW},
-                                             error_code, error_message, warning, finished_at)
+                                             error_code, error_message, warning, warnings, finished_at)
                  SELECT {fields}, s.lote, s.referencia, $2, s.record, s.line, $3, s.repeat_key, {NOW},
-                        {}, {}, i.error_code, i.error_message, s.warning, CASE WHEN NOT s.valid THEN {NOW} END
+                        {}, {}, i.error_code, i.error_message, s.warning, {}, CASE WHEN NOT s.valid THEN {NOW} END
                    FROM staged s JOIN incoming i ON i.record = s.record
                   WHERE s.row_id IS NULL ORDER BY s.record
                  RETURNING id, record)
              UPDATE staged SET row_id = added.id FROM added WHERE staged.record = added.record",
             state_of_line(),
-            of_new(&format!("({verified} OR s.is_ours)"), NOW)
+            of_new(&format!("({verified} OR s.is_ours)"), NOW),
+            Dialect::Postgres.noticed("s.warning")
         );
         self.run_sql(&sql, &[self.now, self.batch, self.source]).await.map(drop)
     }
