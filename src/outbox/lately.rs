@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::delivery::{Claim, RowId, Settle, Settled, Token};
 
-/// How much is remembered: far more than a standby lags behind.
+/// How much is remembered, and for how long of a server that answers: far more than a standby lags behind.
 pub const SETTLES_MAX: usize = 4096;
 pub const REMEMBERED: Duration = Duration::from_secs(600);
 
@@ -64,8 +64,16 @@ impl Lately {
             let by = ClaimedBy { token: settle.token, worker };
             memory.settled.push_back(Said { at, by, settle: settle.clone() });
         }
-        let is_old = |it: &Said| REMEMBERED <= at - it.at;
-        while SETTLES_MAX < memory.settled.len() || memory.settled.front().is_some_and(is_old) {
+        while SETTLES_MAX < memory.settled.len() {
+            memory.settled.pop_front();
+        }
+    }
+
+    /// The server answers, and has heard of all this: no standby lags so far behind that it lacks what is
+    /// old. However long an outage takes, nothing of what was before is old until then.
+    pub fn forget_old(&self) {
+        let mut memory = self.memory();
+        while memory.settled.front().is_some_and(|it| REMEMBERED <= it.at.elapsed()) {
             memory.settled.pop_front();
         }
     }
@@ -87,5 +95,29 @@ impl Lately {
         let memory = self.memory();
         let live = memory.live.iter().map(|(row, by)| (*row, *by)).collect();
         (live, Vec::from_iter(memory.settled.iter().cloned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::Change;
+
+    /// Seen: after an outage of more than ten minutes the first outcome that was stored took the place of all
+    /// before it, and nothing was said again.
+    #[tokio::test(start_paused = true)]
+    async fn what_was_done_before_an_outage_is_remembered_until_the_server_has_heard_of_it() {
+        let lately = Lately::default();
+        let settle = |row| {
+            let settle = Settle { row: RowId(row), token: Token(1), change: Change::Release, attempt: None };
+            lately.settled(1, &[settle], &[Settled::Written]);
+        };
+        let rows = || Vec::from_iter(lately.all().1.iter().map(|it| it.settle.row.0));
+        settle(1);
+        tokio::time::advance(2 * REMEMBERED).await;
+        settle(2);
+        assert_eq!(rows(), [1, 2]);
+        lately.forget_old();
+        assert_eq!(rows(), [2]);
     }
 }

@@ -139,6 +139,7 @@ impl Worker {
             self.say_again().await?;
             self.doubts_server.store(false, Ordering::Relaxed);
         }
+        self.lately.forget_old();
         Ok(())
     }
 

@@ -22,10 +22,11 @@ use crate::support::replay::tell;
 /// After so long a world that has not come to rest is lost.
 const AGE_MAX: Duration = Duration::from_secs(40 * 3600);
 
-/// Longest time that the standby may lag behind, and that nobody answers before it takes over. What the
-/// workers did until they have said it again is not older than what they remember.
+/// Longest time that the standby may lag behind: half of what the workers remember.
 const LAG_MAX: Duration = Duration::from_secs(300);
-const OUTAGE_MAX: Duration = Duration::from_secs(150);
+
+/// Longest time that nobody answers before it takes over: longer than anything that is measured.
+const OUTAGE_MAX: Duration = Duration::from_secs(900);
 
 /// Nobody takes over in less: by then all slots have passed that were given, and not told to the standby.
 const OUTAGE_MIN: Duration = LEAD.saturating_add(BLOCK);

@@ -156,6 +156,7 @@ impl MemoryWorker {
             self.say_again().await?;
             self.doubts_server.set(false);
         }
+        self.lately.forget_old();
         Ok(())
     }
 
