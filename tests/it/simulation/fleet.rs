@@ -78,6 +78,10 @@ impl Fleet {
         if doubles == Doubles::WhenSetBack {
             world.steps = Steps::OfTheDatabase;
         }
+        // Three rows in a row tell it, and each worker waits for it by itself.
+        if seed.is_multiple_of(20) {
+            world.server.weather.denied_until = world.some(Duration::from_secs(120));
+        }
         // A failover that nobody dies with takes workers that live.
         let fails_over = world.rng.borrow_mut().bool() || sabotage == Sabotage::ForgetLately;
         if fails_over {

@@ -43,6 +43,8 @@ pub struct Weather {
     pub look_up_vague: u32,
     /// Nobody is there between these times.
     pub outages: Vec<(Duration, Duration)>,
+    /// Until then its users lack the permission to open anything.
+    pub denied_until: Duration,
     /// From here on the sky is blue.
     pub clears_at: Duration,
 }
@@ -249,6 +251,9 @@ impl Server {
 
     fn fate(&self) -> Fate {
         let it = &self.weather;
+        if self.clock.elapsed() < it.denied_until {
+            return Fate::Forbidden;
+        }
         if self.is_out() {
             return if self.chance(70) { Fate::RefuseConnect } else { Fate::Hang };
         }

@@ -136,6 +136,7 @@ impl World {
             look_up_fails: some(40),
             look_up_vague: some(40),
             outages: Vec::new(),
+            denied_until: Duration::ZERO,
             clears_at,
         };
         let outages = (0..rng.u32(0..3)).map(|_| {
