@@ -6,6 +6,7 @@ use super::results;
 use super::screen::Screen;
 use super::typed::Typed;
 use crate::app;
+use crate::app::address::Led;
 use crate::app::place::Place;
 
 /// `batch`: as it was typed.
@@ -17,7 +18,7 @@ pub async fn cancel(place: &Place, batch: &str, screen: &Screen) -> Result<Exit,
         screen.note(format!(
             "{} rows may have been sent already and are left; `{}` looks for their tickets",
             cancelled.n_left,
-            Typed::now().other(&["reconcile", batch])
+            Typed::now().at(Led::Setting, "reconcile", Some(batch), &[])
         ));
     }
     Ok(Exit::Done)

@@ -12,6 +12,7 @@ use super::findings;
 use super::merged;
 use super::screen::Screen;
 use super::typed::Typed;
+use crate::app::address::Led;
 use crate::app::batches::Wish;
 use crate::app::sheet::{Sheet, name_of};
 use crate::app::{address, enqueue};
@@ -88,7 +89,7 @@ pub async fn enqueue(
     screen.note(format!(
         "hint: `{}` opens them, `{}` shows how far it is",
         typed.other(&["worker"]),
-        typed.other(&["status", &staged.merged.batch_name])
+        typed.at(Led::Setting, "status", Some(&staged.merged.batch_name), &[])
     ));
     Ok(Exit::Done)
 }

@@ -77,7 +77,10 @@ pub fn main() -> ExitCode {
     let environment = Environment::read();
     let screen = Screen::new(&cli.global, &environment);
     telemetry::log_to_stderr(cli.global.verbose, cli.global.quiet, cli.global.log_format);
-    let command = AssertUnwindSafe(|| commands::run(cli.command, &cli.global, environment, &screen));
+    let command = AssertUnwindSafe(|| {
+        typed::refuse_unreadable(std::env::args_os())?;
+        commands::run(cli.command, &cli.global, environment, &screen)
+    });
     let exit = match panic::catch_unwind(command) {
         Ok(Ok(exit)) => exit,
         Ok(Err(failure)) => {

@@ -11,6 +11,7 @@ use super::forecast::{Forecast, about};
 use super::halts::in_log;
 use super::screen::Screen;
 use super::typed::Typed;
+use crate::app::address::Led;
 use crate::delivery::{Change, Note, Rate, RequestKind, RowId, Settle, Settled, State, Watch};
 use crate::outbox::AnyOutbox;
 use crate::printable::{self, LINE_CHARS_MAX};
@@ -250,7 +251,10 @@ impl Watch for Progress<'_> {
             Note::HaltOver => self.say("it works again"),
             Note::LoteHalted { lote, reason } => self.say_or_log(
                 &format!("`{lote}` is halted: {}", text::halt(reason)),
-                &format!("`{lote}` is halted; `{}` says why", Typed::now().other(&["status", lote])),
+                &format!(
+                    "`{lote}` is halted; `{}` says why",
+                    Typed::now().at(Led::Setting, "status", Some(lote), &[])
+                ),
             ),
             Note::Blind(why) => self.say(&format!(
                 "rows in doubt stay so, since an absence cannot be believed: {}",

@@ -10,6 +10,7 @@ use super::signals::Signals;
 use super::summary;
 use super::typed::Typed;
 use super::watching::RowLog;
+use crate::app::address::Led;
 use crate::app::place::Place;
 use crate::app::reconcile::{BesideWorkers, Unsure};
 use crate::app::target::Target;
@@ -53,7 +54,7 @@ pub async fn reconcile(
         screen.fail(&match &ending.reason {
             Reason::Halted(Halt::Until) if is_beside_workers => failure.with_hint(format!(
                 "the workers go on looking up what is in doubt; `{}` says how far they are",
-                Typed::now().other(&[&["status"], batch.as_slice()].concat())
+                Typed::now().at(Led::Setting, "status", batch, &[])
             )),
             _ => failure,
         });
@@ -70,7 +71,7 @@ fn how_to_resolve(place: &Place, batch: Option<&str>) -> String {
     let rest = ["--state", "unconfirmed", "--not-opened"];
     let whole = match batch {
         // It is found again as it was.
-        Some(batch) => typed.other(&[&["resolve", batch], &rest[..]].concat()),
+        Some(batch) => typed.at(Led::Setting, "resolve", Some(batch), &rest),
         None => typed.at(place.led(true), "resolve", Some("BATCH"), &rest),
     };
     format!(

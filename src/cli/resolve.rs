@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::results::tell_if_any;
 use super::screen::Screen;
 use super::typed::Typed;
+use crate::app::address::Led;
 use crate::app::place::{NamedRow, Outboxes};
 use crate::app::resolve::{Checked, Unsettled, Untold, protocolo};
 use crate::delivery::State;
@@ -58,7 +59,7 @@ pub async fn resolve(
     let n = resolved.n_rows;
     screen.rows(n as u64, format!("{n} rows are now `{became}`: {}", args.rows.join(", ")));
     if args.not_opened && 0 < n {
-        let retry = Typed::now().other(&["retry", &batch]);
+        let retry = Typed::now().at(Led::Setting, "retry", Some(&batch), &[]);
         screen.note(format!("hint: `{retry}` makes them pending again; each is looked up first"));
     }
     Ok(Exit::Done)

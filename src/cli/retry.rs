@@ -5,7 +5,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::results;
 use super::screen::Screen;
-use super::typed::Typed;
+use super::typed::{Typed, path};
 use crate::app;
 use crate::app::place::Place;
 use crate::app::retry::{ImportAgain, Opener};
@@ -32,12 +32,15 @@ pub async fn retry(place: &Place, states: &[RetryState], screen: &Screen) -> Res
 
 fn import_again(again: &ImportAgain) -> String {
     let ImportAgain { file, folder, batch, is_sandbox } = again;
-    let mut args = vec!["import".to_owned(), file.to_string_lossy().into_owned()];
+    let mut args = vec!["import".to_owned(), path(file)];
     if let Some(folder) = folder {
-        args.extend(["-o".to_owned(), folder.to_string_lossy().into_owned()]);
+        args.extend(["-o".to_owned(), path(folder)]);
     }
     if let Some(batch) = batch {
-        args.extend(["--batch".to_owned(), batch.clone()]);
+        args.extend(match batch.starts_with('-') {
+            true => vec![format!("--batch={batch}")],
+            false => vec!["--batch".to_owned(), batch.clone()],
+        });
     }
     args.extend(is_sandbox.then(|| "--sandbox".to_owned()));
     Typed::now().other(&args.iter().map(String::as_str).collect::<Vec<_>>())

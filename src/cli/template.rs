@@ -37,7 +37,7 @@ pub fn template(file: Option<&Path>, screen: &Screen) -> Result<Exit, Failure> {
             "choose another name: a file that exists is not overwritten",
         )
     })?;
-    let check = Typed::now().other(&["check", &file.to_string_lossy()]);
+    let check = Typed::now().check_of(file);
     screen.note(format!("wrote {}; fill it in, then `{check}`", file.display()));
     Ok(Exit::Done)
 }

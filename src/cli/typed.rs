@@ -3,13 +3,17 @@
 //!
 //! Only here a command is put together: a test looks through all other files for one that is written by hand.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use clap::{Arg, Command, CommandFactory};
 
 use super::args::Cli;
+use super::exit::Exit;
+use super::failure::Failure;
 use crate::app::address::Led;
 use crate::app::sheet::is_stdin;
+use crate::printable::is_printable;
 
 /// Flags for one time only: the answer that they gave stands.
 const ANSWERS: [&str; 2] = ["new", "again"];
@@ -54,53 +58,57 @@ impl Typed {
         Self(args)
     }
 
-    /// Another command by the same settings: it has every flag that was typed and that it knows.
+    /// Another command by the same settings: it has every flag that was typed and that it knows. Names stand
+    /// before its flags, and none is like one.
     pub fn other(&self, args: &[&str]) -> String {
-        self.following(args, &[])
+        let Some((name, args)) = args.split_first() else { return self.following("", &[], &[], &[]) };
+        let n_names = args.iter().position(|it| is_flag_like(it)).unwrap_or(args.len());
+        self.following(name, &args[..n_names], &args[n_names..], &[])
     }
 
     /// The command that opens the rows of FILE.
     pub fn import_of(&self, file: &Path) -> String {
         match is_stdin(file) {
             true => self.other(&["import", "-", "--batch", "NAME", "-o", "DIR"]),
-            false => self.other(&["import", &file.to_string_lossy()]),
+            false => self.other(&["import", &path(file)]),
         }
     }
 
     /// The command that shows what is wrong with FILE.
     pub fn check_of(&self, file: &Path) -> String {
-        self.other(&["check", &file.to_string_lossy()])
+        self.other(&["check", &path(file)])
     }
 
     /// Another command about `batch` of an outbox; without it, about what the command means by itself.
     pub fn at(&self, led: Led<'_>, name: &str, batch: Option<&str>, rest: &[&str]) -> String {
-        let said = |batch: Option<&str>| {
-            [&[name], batch.as_slice(), rest].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
-        };
-        let (args, left): (_, &[&str]) = match led {
-            Led::Setting => (said(batch), &[]),
-            Led::Folder(folder) => (said(Some(&folder.to_string_lossy())), &[]),
-            Led::File(path) => {
-                let url = format!("sqlite:{}", path.display());
-                (
-                    said(batch).into_iter().chain(["--database-url".to_owned(), url]).collect(),
-                    &["database-url"],
-                )
+        match led {
+            Led::Setting => self.following(name, batch.as_slice(), rest, &[]),
+            Led::Folder(folder) => self.following(name, &[&path(folder)], rest, &[]),
+            Led::File(file) => {
+                let url = format!("sqlite:{}", file.display());
+                let rest = [rest, &["--database-url", &url]].concat();
+                self.following(name, batch.as_slice(), &rest, &["database-url"])
             }
-        };
-        self.following(&args.iter().map(String::as_str).collect::<Vec<_>>(), left)
+        }
     }
 
-    fn following(&self, args: &[&str], left: &[&str]) -> String {
+    /// The command `name` about `names`, with the flags `rest` and those that were typed, but for `left`.
+    fn following(&self, name: &str, names: &[&str], rest: &[&str], left: &[&str]) -> String {
         let cli = Cli::command();
-        let other = args.first().and_then(|it| cli.find_subcommand(it));
+        let other = cli.find_subcommand(name);
         let goes_on = |flag: &str| {
-            let is_said = args.iter().any(|it| it.strip_prefix("--") == Some(flag));
+            let is_said = rest.iter().any(|it| it.strip_prefix("--") == Some(flag));
             !OWN.contains(&flag) && !left.contains(&flag) && !is_said && known(&cli, other, flag).is_some()
         };
         let parts = self.parts(&cli);
         let kept = parts.iter().filter(|it| it.flag.is_some_and(goes_on)).flat_map(|it| it.words);
-        command(args.iter().copied().chain(kept.map(String::as_str)))
+        let flags = rest.iter().copied().chain(kept.map(String::as_str));
+        // What a flag would be taken for stands where there are none any more.
+        if names.iter().any(|it| is_flag_like(it)) {
+            command([name].into_iter().chain(flags).chain(["--"]).chain(names.iter().copied()))
+        } else {
+            command([name].into_iter().chain(names.iter().copied()).chain(flags))
+        }
     }
 
     fn but_for(&self, flags: &[&str]) -> String {
@@ -114,6 +122,10 @@ impl Typed {
     fn parts<'a>(&'a self, cli: &'a Command) -> Vec<Part<'a>> {
         let (mut parts, mut rest, mut sub) = (Vec::new(), &self.0[..], None);
         while let Some(word) = rest.first() {
+            if word == "--" {
+                parts.extend(rest.iter().map(|it| Part { flag: None, words: std::slice::from_ref(it) }));
+                break;
+            }
             let (flag, is_with_next) = flag(cli, sub, word);
             let (words, others) = rest.split_at(if is_with_next { rest.len().min(2) } else { 1 });
             if flag.is_none() && sub.is_none() {
@@ -156,13 +168,44 @@ fn command<'a>(args: impl Iterator<Item = &'a str>) -> String {
     args.fold("mutirao".to_owned(), |text, it| text + " " + &quoted(it))
 }
 
-/// As a shell reads it back.
+/// Standard input is called `-`.
+fn is_flag_like(word: &str) -> bool {
+    word.starts_with('-') && word != "-"
+}
+
+/// A path that is taken for no flag.
+pub fn path(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    if text.starts_with('-') { format!("./{text}") } else { text.into_owned() }
+}
+
+/// As a shell reads it back. What cannot be shown, such as a line break, is spelt as bash, zsh and ksh read
+/// it.
 pub fn quoted(arg: &str) -> String {
     let is_plain = |it: char| it.is_alphanumeric() || "_@%+=:,./-".contains(it);
     if !arg.is_empty() && arg.chars().all(is_plain) {
         return arg.to_owned();
     }
-    format!("'{}'", arg.replace('\'', r"'\''"))
+    if arg.chars().all(is_printable) {
+        return format!("'{}'", arg.replace('\'', r"'\''"));
+    }
+    let spelt = arg.chars().map(|it| match it {
+        '\n' => r"\n".to_owned(),
+        '\\' | '\'' => format!("\\{it}"),
+        it if is_printable(it) => it.to_string(),
+        it => format!("\\U{:08x}", u32::from(it)),
+    });
+    format!("$'{}'", spelt.collect::<String>())
+}
+
+/// Refuses what no hint could repeat, nor any of our files name.
+pub fn refuse_unreadable(args: impl Iterator<Item = OsString>) -> Result<(), Failure> {
+    let Some(odd) = args.into_iter().find(|it| it.to_str().is_none()) else { return Ok(()) };
+    Err(Failure::new(
+        Exit::Usage,
+        format!("`{}` is not UTF-8", odd.to_string_lossy()),
+        "rename that file, or its folder: `ls -b` shows it, and the Tab key types it",
+    ))
 }
 
 #[cfg(test)]
@@ -254,6 +297,27 @@ mod tests {
         );
         let it = typed(&["import", "a b.csv"]);
         assert_eq!(it.at(Led::Folder(folder), "resume", Some("a b"), &[]), "mutirao resume 'a b.mutirao'");
+    }
+
+    #[test]
+    fn a_name_is_no_flag_and_no_second_line() {
+        let it = typed(&["cancel", "--config", "m.toml", "--", "-queda"]);
+        let said = |name, batch| it.at(Led::Setting, name, Some(batch), &["--state", "failed"]);
+        assert_eq!(said("retry", "-y"), "mutirao retry --state failed --config m.toml -- -y");
+        assert_eq!(it.again(), "mutirao cancel --config m.toml -- -queda");
+        assert_eq!(it.check_of(Path::new("-x.csv")), "mutirao check ./-x.csv --config m.toml");
+        let folder = Led::Folder(Path::new("-x.mutirao"));
+        assert_eq!(it.at(folder, "resume", None, &[]), "mutirao resume ./-x.mutirao --config m.toml");
+        for (arg, expected) in
+            [("a\nb", r"$'a\nb'"), ("a\t'b\\", r"$'a\U00000009\'b\\'"), ("\u{202e}csv", r"$'\U0000202ecsv'")]
+        {
+            assert_eq!(quoted(arg), expected);
+            let told =
+                std::process::Command::new("bash").args(["-c", &format!("printf %s {expected}")]).output();
+            if let Ok(told) = told {
+                assert_eq!(String::from_utf8_lossy(&told.stdout), arg, "bash reads it");
+            }
+        }
     }
 
     /// A command that is written by hand loses what was typed, and breaks at a name with a blank.

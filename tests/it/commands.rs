@@ -1,6 +1,8 @@
 //! What the commands after an import say and leave behind, with the real binary.
 
+use std::ffi::OsStr;
 use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
 use mutirao::sandbox::Audit;
@@ -447,4 +449,19 @@ async fn purge_takes_nothing_that_is_minutes_old_on_a_machine_a_day_ahead() {
         |age| site.run(&["purge", "queda", "--older-than", age, "--json"]).expect(0).json()["rows"].clone();
     assert_eq!(purge("1h"), 0);
     assert_eq!(purge("0s"), 2, "it is the age that protects them");
+}
+
+/// Seen: hints named another file, and so did the results.
+#[test]
+fn a_file_whose_name_is_not_utf_8_is_refused_and_named() {
+    let site = Site::new("");
+    let name = OsStr::from_bytes(b"queda\xff.csv");
+    std::fs::write(site.path("").join(name), rows(1)).unwrap();
+    for command in ["import", "check"] {
+        let ended: Ended = site.command(&[command]).arg(name).output().unwrap().into();
+        let ended = ended.expect(2);
+        assert!(ended.stderr.contains("`queda\u{FFFD}.csv` is not UTF-8"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("hint: rename"), "{}", ended.stderr);
+    }
+    assert_eq!(site.audit().tickets, 0);
 }
