@@ -56,8 +56,8 @@ pub fn normal(cell: &str) -> Cow<'_, str> {
     if is_normal(cell) { Cow::Borrowed(cell) } else { Cow::Owned(normalised(cell)) }
 }
 
-/// Whether the bytes alone show that a text is its own normal form: visible ASCII and U+00C0 to U+02FF, which are
-/// composed and visible, with single blanks inside.
+/// Whether the bytes alone show that a text is its own normal form: visible ASCII and U+00C0 to U+02FF,
+/// which are composed and visible, with single blanks inside.
 fn is_normal(cell: &str) -> bool {
     let is_odd = |it: u8| (it < 0x20) | (it == 0x7F) | (0xC0..=0xC2).contains(&it) | (0xCB < it);
     !any_byte(cell, is_odd) && !cell.contains("  ") && !cell.starts_with(' ') && !cell.ends_with(' ')
