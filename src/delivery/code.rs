@@ -59,20 +59,21 @@ impl BatchCode {
         self.0 % 17
     }
 
-    fn letters(self) -> [char; N_RANDOM as usize + 1] {
+    fn letters(self) -> [u8; N_RANDOM as usize + 1] {
         std::array::from_fn(|at| {
             let digit = match N_RANDOM.checked_sub(1 + at as u32) {
                 Some(place) => self.0 >> (4 * place) & 15,
                 None => self.check(),
             };
-            char::from(LETTERS[digit as usize])
+            LETTERS[digit as usize]
         })
     }
 
     /// The cell that says `text`, and that it is of this batch.
     pub fn cell(self, text: &str) -> String {
-        let mut cell = String::with_capacity(self.letters().len() + 1 + text.len());
-        cell.extend(self.letters());
+        let letters = self.letters();
+        let mut cell = String::with_capacity(letters.len() + 1 + text.len());
+        cell.push_str(as_str(&letters));
         cell.push(SEPARATOR);
         if text.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-') {
             cell.push_str(text); // As our own references are.
@@ -123,9 +124,13 @@ impl BatchCode {
     }
 }
 
+fn as_str(letters: &[u8]) -> &str {
+    std::str::from_utf8(letters).expect("the alphabet is ASCII")
+}
+
 impl fmt::Display for BatchCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_iter(self.letters()))
+        f.write_str(as_str(&self.letters()))
     }
 }
 

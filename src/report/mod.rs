@@ -44,20 +44,30 @@ pub struct Line<'a> {
     pub result: [&'a str; RESULT_COLUMNS.len()],
 }
 
-/// Columns of ours by which a row is known again: what is read back is what was written, to the last
-/// character.
-const IDENTITY: [&str; 2] = ["lote", "referencia"];
-
 impl<'a> Line<'a> {
     /// The values of [`RESULT_COLUMNS`], as they may be shown: one line each.
     fn results(&self) -> impl Iterator<Item = Cow<'a, str>> {
-        RESULT_COLUMNS.into_iter().zip(self.result).map(|(column, text)| {
-            if IDENTITY.contains(&column) {
-                Cow::Borrowed(text)
-            } else {
-                printable::line(text, LINE_CHARS_MAX)
-            }
-        })
+        let [line, lote, referencia, state, protocolo, id, ids, numeros, attempts, code, message, warning] =
+            self.result;
+        // By lote and reference a row is known again: what is read back is what was written, to the last
+        // character.
+        let own = Cow::Borrowed;
+        let shown = |it| printable::line(it, LINE_CHARS_MAX);
+        [
+            own(line),
+            own(lote),
+            own(referencia),
+            own(state),
+            shown(protocolo),
+            own(id),
+            own(ids),
+            shown(numeros),
+            own(attempts),
+            shown(code),
+            shown(message),
+            shown(warning),
+        ]
+        .into_iter()
     }
 }
 
