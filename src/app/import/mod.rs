@@ -13,3 +13,6 @@ pub use order::Order;
 pub use rehearse::rehearse;
 pub use staged::Staged;
 pub use taken_in::{Ran, TakenIn};
+
+#[cfg(test)]
+mod tests;
