@@ -278,13 +278,14 @@ impl Fleet {
                     .await;
                 sleep(world.some(Duration::from_secs(60))).await;
             }
-            let _ = world.outbox.commit(|it| it.board.pause = None).await;
+            // A standby may have heard of the stop, and not of its end.
+            let resumed = world.outbox.commit(|it| it.board.pause = None).await;
             let rows = world.outbox.rows();
             let is_done = rows.iter().all(|(_, row)| match row.state {
                 State::Pending => waits_behind_unconfirmed(row, &rows),
                 state => !matches!(state, State::InFlight | State::InDoubt),
             });
-            if is_done && world.is_calm() && self.all_have_told() {
+            if is_done && resumed.is_ok() && world.is_calm() && self.all_have_told() {
                 return;
             }
         }
