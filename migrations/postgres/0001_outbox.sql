@@ -13,9 +13,9 @@ COMMENT ON COLUMN mutirao.meta.key IS 'host';
 COMMENT ON COLUMN mutirao.meta.value IS 'The fact';
 
 CREATE TABLE mutirao.outbox (
-    -- What indices and claims look at comes first, and of that what is of fixed width and never NULL: behind a
-    -- text or a NULL, every look at a column walks over all that stand before it. What a claim and a settle
-    -- write lies together: WAL has the bytes from the first that changed to the last.
+    -- What indices and claims look at comes first, and of that what is of fixed width and never NULL:
+    -- behind a text or a NULL, every look at a column walks over all that stand before it. What a claim and a
+    -- settle write lies together: WAL has the bytes from the first that changed to the last.
     id                      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY WITH (fillfactor = 40),
     created_at              timestamptz NOT NULL DEFAULT now(),
     available_at            timestamptz NOT NULL DEFAULT now(),
@@ -94,9 +94,9 @@ CREATE TABLE mutirao.outbox (
     CHECK ((sent_at IS NOT NULL AND claimed_at IS NOT NULL AND worker IS NOT NULL) OR state <> 'in_flight')
 )
 -- A row is written anew twice, soon after it came in: by its claim and by its settle. With room for that on
--- the page it stands on, WAL has the change and not the row (measured: a third less WAL); and with room in the
--- two indices that every row stands in, they need not be searched for dead entries again and again (measured: a
--- tenth of what a ticket costs the database).
+-- the page it stands on, WAL has the change and not the row (measured: a third less WAL); and with room in
+-- the two indices that every row stands in, they need not be searched for dead entries again and again
+-- (measured: a tenth of what a ticket costs the database).
 WITH (fillfactor = 45);
 
 COMMENT ON TABLE mutirao.outbox IS 'One row, one ticket to be opened. INSERT rows within your own transactions; read back state, protocolo and what stands beside them';
