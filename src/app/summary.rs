@@ -102,7 +102,7 @@ fn pace(stats: &Stats) -> PaceSummary {
     let pauses = stats.throttles.iter().map(|it| Pause {
         at: it.at,
         seconds: it.length.as_secs_f64(),
-        reason: it.reason.clone(),
+        reason: crate::text::throttle(&it.reason),
     });
     PaceSummary {
         target_per_s: None,

@@ -12,7 +12,9 @@ use super::halts::in_log;
 use super::screen::Screen;
 use super::typed::Typed;
 use crate::app::address::Led;
-use crate::delivery::{Change, Note, Rate, RequestKind, RowId, Settle, Settled, State, Watch};
+use crate::delivery::{
+    Change, Note, Rate, RequestKind, RowId, Settle, Settled, State, ThrottleReason, Watch,
+};
 use crate::outbox::AnyOutbox;
 use crate::printable::{self, LINE_CHARS_MAX};
 use crate::text;
@@ -208,7 +210,8 @@ impl Watch for Progress<'_> {
         }
     }
 
-    fn throttled(&self, length: Duration, reason: &str) {
+    fn throttled(&self, length: Duration, reason: &ThrottleReason) {
+        let reason = text::throttle(reason);
         let (now, ends) = (Instant::now(), Instant::now() + length);
         if self.pausing.get().is_none_or(|(told, until)| is_news(now - told, ends, until)) {
             self.pausing.set(Some((now, ends)));

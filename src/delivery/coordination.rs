@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{PauseReason, Rate};
+use super::{PauseReason, Rate, ThrottleReason};
 
 /// Blocks of slots span this much time in all, divided among the living workers; each gets at least
 /// one slot.
@@ -46,7 +46,7 @@ pub struct ShareRequest {
 pub struct News {
     /// HubSoft refused: nothing is sent for so long, for this reason. A longer throttle that stands is not
     /// shortened.
-    pub throttle: Option<(Duration, String)>,
+    pub throttle: Option<(Duration, ThrottleReason)>,
     pub finding: Option<Finding>,
     /// HubSoft takes connections again, which it did not: while the breaker is open, the next probe is due
     /// now, unless one is on its way.
@@ -128,8 +128,7 @@ pub struct Throttled {
     pub number: i64,
     /// From [`SharedState::now`] to its end.
     pub left: Duration,
-    /// In words, for a person.
-    pub reason: String,
+    pub reason: ThrottleReason,
 }
 
 /// A block of slots at even distances. Those not used in their time are lost.

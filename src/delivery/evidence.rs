@@ -2,7 +2,7 @@
 //!
 //! Pure, and nothing is copied: what it says of a fault is borrowed from the answer.
 
-use super::{Fault, Reply, Verdict};
+use super::{Fault, Reply, ThrottleCause, Verdict};
 
 /// What one answer, or the lack of one, says.
 #[derive(Debug, PartialEq, Eq)]
@@ -67,28 +67,6 @@ pub enum Progress {
     Stalled,
     /// No answer came.
     Unreached,
-}
-
-/// How HubSoft says that it wants fewer requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ThrottleCause {
-    /// 429.
-    TooMany,
-    /// 503.
-    Unavailable,
-    /// Another error, with a `Retry-After`.
-    Asked,
-}
-
-impl ThrottleCause {
-    /// What it answered, for a person.
-    pub fn what(self) -> &'static str {
-        match self {
-            Self::TooMany => "429 (too many requests)",
-            Self::Unavailable => "503 (unavailable)",
-            Self::Asked => "an error",
-        }
-    }
 }
 
 /// What an answer says of how the run is set up.

@@ -6,6 +6,12 @@ use std::borrow::Cow;
 /// The code of a row whose service has a ticket of its type already.
 pub const ALREADY_OPEN: &str = "already_open";
 
+/// The code of a row that its file no longer has, and that was withdrawn by that.
+pub const GONE: &str = "gone";
+
+/// The code of a row that would open the ticket of another once more.
+pub const REPEAT: &str = "repeat";
+
 /// What went wrong. What HubSoft or the system says of it is one line, capped, and may be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -123,6 +129,20 @@ pub enum Fault {
     /// No ticket was opened, and a person has said something else of the row meanwhile.
     CorrectedMeanwhile,
     AlreadyOpen,
+    /// A person found that no ticket was opened.
+    NotOpened,
+    /// It is no longer in its file.
+    Gone,
+    /// Another row asks for the same: in this line, or `None`, it is no longer in the file. A ticket was
+    /// opened from it, if there is a protocolo.
+    Repeat {
+        line: Option<String>,
+        protocolo: Option<String>,
+    },
+    /// A row of its service that is no longer in the file was opened, or may have been.
+    Edited {
+        protocolo: Option<String>,
+    },
 }
 
 // It is moved within every answer, good ones too.
@@ -185,6 +205,9 @@ impl Fault {
             Self::NoTicket => "no_ticket",
             Self::CorrectedMeanwhile => "corrected_meanwhile",
             Self::AlreadyOpen => ALREADY_OPEN,
+            Self::NotOpened => "not_opened",
+            Self::Gone => GONE,
+            Self::Repeat { .. } | Self::Edited { .. } => REPEAT,
         })
     }
 }

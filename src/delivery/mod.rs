@@ -30,10 +30,11 @@ mod run;
 pub mod settle;
 mod slot_lease;
 mod stats;
+mod throttle;
 mod warning;
 
 pub use clock::SystemClock;
-pub use fault::{ALREADY_OPEN, Blindness, Fault};
+pub use fault::{ALREADY_OPEN, Blindness, Fault, GONE, REPEAT};
 pub use halt::{Halt, PauseReason, Refusal};
 pub use pace::Throttle;
 pub use policy::{Blame, GuardLimits, Lasting, OpenTickets, PATIENCE, Policy, Verify};
@@ -42,4 +43,5 @@ pub use rate::Rate;
 pub use row::*;
 pub use run::{Control, Ending, Reason, run};
 pub use stats::{Note, Pulse, Stats, Watch};
+pub use throttle::{ThrottleCause, ThrottleReason};
 pub use warning::Warning;

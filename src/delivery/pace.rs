@@ -16,10 +16,9 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
 use super::coordination::{self, SharedState};
-use super::evidence::ThrottleCause;
 use super::retry::Retry;
 use super::slot_lease::SlotLease;
-use super::{RETRY_AFTER_MAX, Rate};
+use super::{RETRY_AFTER_MAX, Rate, ThrottleCause, ThrottleReason};
 
 /// How late a slot may be taken without moving its successors, where half a slot is less. A timer
 /// is up to a millisecond late, and a busy loop another one.
@@ -74,8 +73,7 @@ enum Slots {
 pub struct Throttle {
     pub at: Duration,
     pub until: Duration,
-    /// In words, for a person.
-    pub reason: String,
+    pub reason: ThrottleReason,
 }
 
 impl Pace {
@@ -186,7 +184,7 @@ impl Pace {
         now: Duration,
         sent: Duration,
         retry_after: Option<Duration>,
-        throttle: ThrottleCause,
+        cause: ThrottleCause,
     ) -> Option<Throttle> {
         let known = self.throttle.as_ref().is_some_and(|throttle| sent <= throttle.at);
         let own = match known {
@@ -198,14 +196,11 @@ impl Pace {
         };
         let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
         let length = own.max(asked);
-        let mut reason = format!("HubSoft answered {}", throttle.what());
-        if own < asked {
-            reason += &format!(" and asked to wait {} s", asked.as_secs());
-        }
         let until = now + length;
         if length.is_zero() || self.throttle.as_ref().is_some_and(|throttle| until <= throttle.until) {
             return None;
         }
+        let reason = ThrottleReason::Answered { cause, asked: (own < asked).then_some(asked) };
         let throttle = Throttle { at: now, until, reason };
         self.throttle = Some(throttle.clone());
         Some(throttle)
@@ -323,7 +318,8 @@ mod tests {
         let throttle = pace
             .refused(50 * MS, Duration::ZERO, Some(2000 * MS), ThrottleCause::TooMany)
             .expect("a new throttle");
-        assert_eq!(throttle.reason, "HubSoft answered 429 (too many requests) and asked to wait 2 s");
+        let asked = Some(Duration::from_secs(2));
+        assert_eq!(throttle.reason, ThrottleReason::Answered { cause: ThrottleCause::TooMany, asked });
         assert_eq!(pace.take(100 * MS), Err(Some(2050 * MS)));
         assert_eq!(pace.take(2050 * MS), Ok(()));
         assert_eq!(pace.take(2051 * MS), Err(Some(2150 * MS)));
@@ -342,7 +338,7 @@ mod tests {
                 slots: None,
                 free_in: Duration::ZERO,
                 login_in: None,
-                throttle: Some(Throttled { number, left, reason: "429".to_owned() }),
+                throttle: Some(Throttled { number, left, reason: ThrottleReason::Said("429".to_owned()) }),
                 pause: None,
                 breaker: SharedBreaker::Closed,
             };

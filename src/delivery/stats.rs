@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::{
     Blindness, Change, Claim, Fault, Halt, PauseReason, Refused, RequestKind, Settle, Settled, State,
-    Throttle,
+    Throttle, ThrottleReason,
 };
 
 /// Looks on while a run goes: progress bars, logs, metrics. Called from within the run, so an
@@ -50,7 +50,7 @@ pub trait Watch {
     }
 
     /// Everybody waits, for this long and for this reason.
-    fn throttled(&self, length: Duration, reason: &str) {
+    fn throttled(&self, length: Duration, reason: &ThrottleReason) {
         let _ = (length, reason);
     }
 
@@ -116,7 +116,7 @@ impl<A: Watch, B: Watch> Watch for (&A, &B) {
         self.1.turned(pulse);
     }
 
-    fn throttled(&self, length: Duration, reason: &str) {
+    fn throttled(&self, length: Duration, reason: &ThrottleReason) {
         self.0.throttled(length, reason);
         self.1.throttled(length, reason);
     }
@@ -203,7 +203,7 @@ pub struct Stats {
 pub struct ThrottleTaken {
     pub at: Timestamp,
     pub length: Duration,
-    pub reason: String,
+    pub reason: ThrottleReason,
 }
 
 /// Pauses that are remembered; later ones are only acted on.

@@ -4,10 +4,7 @@ use super::doubts::{ended, kept};
 use super::names::{UNCONFIRMED, state_of};
 use super::stored::unreadable;
 use super::{Resolution, ResolveError, Word, state_name};
-use crate::delivery::{RowId, State};
-
-/// What a person's word that nothing was opened is kept as, in `error_code`.
-const NOT_OPENED: &str = "not_opened";
+use crate::delivery::{Fault, RowId, State};
 
 /// Assignments by which a finished row is as it was before its first try. What is in doubt about it is
 /// written beside. A row that was never sent waits for as long as its program said.
@@ -39,8 +36,7 @@ pub(super) struct Resolved<'a> {
     pub(super) state: &'static str,
     pub(super) protocolo: Option<&'a str>,
     pub(super) id_atendimento: Option<i64>,
-    pub(super) error_code: Option<&'static str>,
-    pub(super) error_message: Option<&'static str>,
+    pub(super) fault: Option<Fault>,
 }
 
 impl<'a> Resolved<'a> {
@@ -54,17 +50,16 @@ impl<'a> Resolved<'a> {
             Some(None) => return Err(unreadable("outbox.state").into()),
             None => return Err(ResolveError::Unknown { row }),
         }
-        let opened = (state_name(State::Opened), None, None);
-        let failed =
-            (state_name(State::Failed), Some(NOT_OPENED), Some("a person found that no ticket was opened"));
-        let (protocolo, id_atendimento, (state, error_code, error_message)) = match word.says {
-            Resolution::Opened { protocolo, id_atendimento } => (Some(protocolo), id_atendimento, opened),
-            Resolution::NotOpened => (None, None, failed),
+        let (protocolo, id_atendimento, state, fault) = match word.says {
+            Resolution::Opened { protocolo, id_atendimento } => {
+                (Some(protocolo), id_atendimento, State::Opened, None)
+            }
+            Resolution::NotOpened => (None, None, State::Failed, Some(Fault::NotOpened)),
         };
         if let (Some(id_atendimento), Some(owner)) = (id_atendimento, owner) {
             return Err(ResolveError::Taken { id_atendimento, owner: RowId(owner) });
         }
-        Ok(Self { state, protocolo, id_atendimento, error_code, error_message })
+        Ok(Self { state: state_name(state), protocolo, id_atendimento, fault })
     }
 }
 

@@ -5,13 +5,7 @@ use super::doubts::{Patience, made_where};
 use super::names::{CANCELLED, FAILED, INVALID, PENDING, REJECTED, SKIPPED};
 use super::warnings::Dialect;
 use super::which::{may_be_opened, unsent};
-use crate::delivery::ALREADY_OPEN;
-
-/// The code of a row that its file no longer has, and that was withdrawn by that.
-const GONE: &str = "'gone'";
-
-/// The code of a row that would open the ticket of another once more.
-const REPEAT: &str = "'repeat'";
+use crate::delivery::{ALREADY_OPEN, Fault, GONE, REPEAT};
 
 /// Of `s`: two lines may not be one row.
 pub(super) const DOUBLED: &str = "SELECT record, 'repeated_reference' AS code,
@@ -36,8 +30,8 @@ pub(super) fn free(reopens: &str) -> String {
     format!(
         "((x.doubt_since IS NULL OR x.doubt_precaution)
           AND (x.state IN ({INVALID}, {REJECTED}, {FAILED}, {PENDING})
-               OR x.state = {CANCELLED} AND (x.error_code IS NOT DISTINCT FROM {GONE} OR {reopens})
-               OR x.state = {SKIPPED} AND x.error_code = {REPEAT}))"
+               OR x.state = {CANCELLED} AND (x.error_code IS NOT DISTINCT FROM '{GONE}' OR {reopens})
+               OR x.state = {SKIPPED} AND x.error_code = '{REPEAT}'))"
     )
 }
 
@@ -82,8 +76,8 @@ pub(super) fn gone(now: &str) -> String {
     [
         "gone = true".to_owned(),
         where_unsent("state", CANCELLED),
-        where_unsent("error_code", GONE),
-        where_unsent("error_message", "'no longer in the file'"),
+        where_unsent("error_code", &quoted(GONE)),
+        where_unsent("error_message", &words(&Fault::Gone)),
         where_unsent("finished_at", now),
     ]
     .join(", ")
@@ -99,11 +93,9 @@ pub(super) fn is_edited(is_new: &str) -> String {
 
 /// Assignments to it.
 pub(super) fn skipped_as_edited(now: &str) -> String {
-    skipped(
-        now,
-        "coalesce('opened as `' || lost.protocolo || '`', 'possibly opened')
-         || ' from a row of this service that is no longer in the file (was its description edited?)'",
-    )
+    let edited = |protocolo| words(&Fault::Edited { protocolo });
+    let opened = filled(&edited(Some(PROTOCOLO.to_owned())), PROTOCOLO, "lost.protocolo");
+    skipped(now, &format!("coalesce({opened}, {})", edited(None)))
 }
 
 /// Of `x`: it opens a ticket, or has, that another one might open once more. An invalid row has no key.
@@ -126,16 +118,35 @@ pub(super) fn first_of_rivals() -> String {
 
 /// Assignments to another one than `rival`, that one.
 pub(super) fn skipped_as_repeat(now: &str) -> String {
-    skipped(
-        now,
-        "'the same service, type and description as '
-         || CASE WHEN rival.gone THEN 'a row that is no longer in the file' ELSE 'line ' || rival.line END
-         || coalesce(', opened as `' || rival.protocolo || '`', '')",
-    )
+    let of = |line: Option<&str>| {
+        let repeat = |protocolo| words(&Fault::Repeat { line: line.map(str::to_owned), protocolo });
+        let opened = filled(&repeat(Some(PROTOCOLO.to_owned())), PROTOCOLO, "rival.protocolo");
+        format!("coalesce({opened}, {})", repeat(None))
+    };
+    let of_line = filled(&of(Some(LINE)), LINE, "CAST(rival.line AS text)");
+    skipped(now, &format!("CASE WHEN rival.gone THEN {} ELSE {of_line} END", of(None)))
 }
 
 fn skipped(now: &str, message: &str) -> String {
-    format!("state = {SKIPPED}, error_code = {REPEAT}, finished_at = {now}, error_message = {message}")
+    format!("state = {SKIPPED}, error_code = '{REPEAT}', finished_at = {now}, error_message = {message}")
+}
+
+/// Stand in words where only SQL knows what is to be there.
+const LINE: &str = "{line}";
+const PROTOCOLO: &str = "{protocolo}";
+
+/// SQL for the words of `fault`.
+fn words(fault: &Fault) -> String {
+    quoted(&crate::text::fault(fault))
+}
+
+/// Those `words` with the `value` (SQL) in its place; NULL without one.
+fn filled(words: &str, place: &str, value: &str) -> String {
+    format!("replace({words}, '{place}', {value})")
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 /// What a merge has done, in the order of [`Counted`]; `is_new` is of a line that was no row before.
@@ -148,7 +159,7 @@ pub(super) fn counted(is_new: &str) -> String {
         format!("{opens} AND s.redo AND s.changed"),
         format!("{opens} AND s.redo AND NOT s.changed"),
         format!("o.state = {INVALID}"),
-        format!("o.state = {SKIPPED} AND o.error_code = {REPEAT}"),
+        format!("o.state = {SKIPPED} AND o.error_code = '{REPEAT}'"),
         format!("{opens} AND {is_new} AND s.is_ours"),
     ];
     let counts = counts.map(|it| format!("count(*) FILTER (WHERE {it})"));

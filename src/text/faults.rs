@@ -82,6 +82,25 @@ pub fn fault(it: &Fault) -> String {
                 .to_owned()
         }
         Fault::AlreadyOpen => "a ticket of this service and type is open already".to_owned(),
+        Fault::NotOpened => "a person found that no ticket was opened".to_owned(),
+        Fault::Gone => "no longer in the file".to_owned(),
+        Fault::Repeat { line, protocolo } => {
+            let first = match line {
+                Some(line) => format!("line {line}"),
+                None => "a row that is no longer in the file".to_owned(),
+            };
+            let opened = protocolo.as_ref().map_or_else(String::new, |it| format!(", opened as `{it}`"));
+            format!("the same service, type and description as {first}{opened}")
+        }
+        Fault::Edited { protocolo } => {
+            let opened = match protocolo {
+                Some(protocolo) => format!("opened as `{protocolo}`"),
+                None => "possibly opened".to_owned(),
+            };
+            format!(
+                "{opened} from a row of this service that is no longer in the file (was its description edited?)"
+            )
+        }
     }
 }
 

@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::fault;
 use crate::delivery::{Fault, Halt, PauseReason, Refusal};
 
+/// Why nothing of a batch is posted before its import has had its answer.
+pub const HELD: &str = "its import waits for a word of the person who started it";
+
 /// Why a run, or a lote, stopped.
 pub fn halt(it: &Halt) -> String {
     match it {

@@ -3,8 +3,10 @@
 
 mod faults;
 mod halts;
+mod throttles;
 mod warnings;
 
 pub use faults::{blindness, fault, noted};
-pub use halts::{halt, pause};
+pub use halts::{HELD, halt, pause};
+pub use throttles::throttle;
 pub use warnings::warning;

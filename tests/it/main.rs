@@ -24,6 +24,7 @@ mod settings;
 mod shared;
 mod simulation;
 mod support;
+mod texts;
 mod width;
 mod work_folder;
 mod worker;

@@ -11,10 +11,10 @@ use super::state::{Purpose, QueuedClaim, RunState, Sharing};
 use crate::delivery::breaker::{Changed, Traffic};
 use crate::delivery::coordination::{Finding, News};
 use crate::delivery::decide::{self, Denials, Looks, Next, Scene, Steady, after, between};
-use crate::delivery::evidence::{Evidence, Health, Progress, Row, ThrottleCause};
+use crate::delivery::evidence::{Evidence, Health, Progress, Row};
 use crate::delivery::{
     Api, Blame, Change, Claim, Clock, Doubt, Halt, LookUp, Note, OpenTickets, Outbox, Proof, Reply,
-    RequestKind, RowId, Settle, Sighting, Verdict, Verification, Verify, Watch,
+    RequestKind, RowId, Settle, Sighting, ThrottleCause, Verdict, Verification, Verify, Watch,
 };
 
 /// A ticket of the same text that is older than this is of another outage.

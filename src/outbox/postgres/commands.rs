@@ -9,7 +9,7 @@ use super::error::Trouble;
 use super::read::Reach;
 use super::session::Access;
 use super::values::text;
-use crate::delivery::{AttemptKind, OutboxError, RowId, State};
+use crate::delivery::{AttemptKind, Fault, OutboxError, RowId, State};
 use crate::outbox::commands::{Resolved, doubt_after, named, protocolos, started_over};
 use crate::outbox::doubts::retried;
 use crate::outbox::names::{CANCELLED, OPENED, kind_name};
@@ -171,9 +171,9 @@ async fn resolve(tx: &mut PgConnection, word: &Word<'_>, now: Timestamp) -> Resu
         .bind(to.protocolo)
         .bind(now.as_millisecond())
         .bind(to.id_atendimento)
-        .bind(to.error_code)
+        .bind(to.fault.as_ref().map(Fault::code))
         .bind(row.0)
-        .bind(to.error_message)
+        .bind(to.fault.as_ref().map(crate::text::fault))
         .persistent(false)
         .execute(&mut *tx)
         .await

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 
 use super::error::{Trouble, unreadable};
 use super::lease::Worker;
-use super::values::{text, words};
+use super::values::words;
 use crate::delivery::breaker::{PROBE_DOUBLINGS_MAX, PROBE_FIRST, PROBE_LONGEST};
 use crate::delivery::coordination::{
     BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, Prober, REFUSED_TOGETHER, ShareRequest,
     SharedBreaker, SharedState, Slots, Throttled,
 };
-use crate::delivery::{OutboxError, PauseReason, RETRY_AFTER_MAX, Rate};
+use crate::delivery::{OutboxError, PauseReason, RETRY_AFTER_MAX, Rate, ThrottleReason};
 
 /// In the order of the columns; times in microseconds.
 type Answer = (
@@ -50,7 +50,7 @@ impl Worker {
             .bind(rate)
             .bind(i32::try_from(report.slots).unwrap_or(i32::MAX))
             .bind(throttle.map(|(length, _)| length.as_secs_f64()))
-            .bind(throttle.map(|(_, reason)| text(reason)))
+            .bind(throttle.map(|(_, reason)| words(crate::text::throttle(reason))))
             .bind(finding)
             .bind(report.news.pause.as_ref().map(|it| words(crate::text::pause(it))))
             .bind(report.prober != Prober::Unfit)
@@ -107,7 +107,7 @@ fn shared(answer: Answer) -> Result<SharedState, OutboxError> {
         throttle: throttle.map(|left| Throttled {
             number,
             left: micros(left),
-            reason: reason.unwrap_or_default(),
+            reason: ThrottleReason::Said(reason.unwrap_or_default()),
         }),
         pause: pause.map(PauseReason::Said),
         login_in: login_in.map(micros),

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 use super::SqliteOutbox;
 use super::claim::live;
 use super::error::{Trouble, json};
-use crate::delivery::{AttemptKind, OutboxError, RowId, State};
+use crate::delivery::{AttemptKind, Fault, OutboxError, RowId, State};
 use crate::outbox::commands::{Resolved, doubt_after, named, protocolos, started_over};
 use crate::outbox::doubts::retried;
 use crate::outbox::names::{CANCELLED, OPENED, kind_name};
@@ -140,8 +140,8 @@ impl SqliteOutbox {
                 .bind(to.state)
                 .bind(to.protocolo.map(str::to_owned))
                 .bind(to.id_atendimento)
-                .bind(to.error_code)
-                .bind(to.error_message)
+                .bind(to.fault.as_ref().map(Fault::code))
+                .bind(to.fault.as_ref().map(crate::text::fault))
                 .bind(now.as_millisecond())
                 .execute(&mut *tx)
                 .await

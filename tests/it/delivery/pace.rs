@@ -129,7 +129,8 @@ fn a_429_pauses_everybody_and_spends_nothing() {
         let longest = times.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
         assert!((19.9..20.2).contains(&longest), "{longest} s");
         assert!(peak_in_1s(&times) <= 21, "no burst after the throttle");
-        let reasons: Vec<_> = ending.stats.throttles.iter().map(|it| it.reason.as_str()).collect();
+        let reasons: Vec<_> =
+            ending.stats.throttles.iter().map(|it| mutirao::text::throttle(&it.reason)).collect();
         assert_eq!(reasons, ["HubSoft answered 429 (too many requests) and asked to wait 20 s"]);
     });
 }

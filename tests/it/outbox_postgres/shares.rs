@@ -8,7 +8,7 @@ use mutirao::delivery::coordination::{
     BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, News, Prober, REFUSED_TOGETHER, ShareRequest,
     SharedBreaker, SharedState,
 };
-use mutirao::delivery::{Halt, Outbox, PauseReason, RETRY_AFTER_MAX, Rate, State};
+use mutirao::delivery::{Halt, Outbox, PauseReason, RETRY_AFTER_MAX, Rate, State, ThrottleReason};
 use mutirao::outbox::postgres::Worker;
 use mutirao::outbox::{Scope, Terms};
 use sqlx::Connection;
@@ -132,7 +132,10 @@ async fn a_clock_that_is_set_back_takes_slots_pauses_and_probes_with_it() {
     set_back(&it).await;
     assert!(share(&one, &report(1)).await.slots.is_some());
 
-    let throttle = News { throttle: Some((Duration::from_secs(600), "429".to_owned())), ..News::default() };
+    let throttle = News {
+        throttle: Some((Duration::from_secs(600), ThrottleReason::Said("429".to_owned()))),
+        ..News::default()
+    };
     let began =
         share(&one, &ShareRequest { news: throttle, ..report(0) }).await.throttle.expect("it is throttled");
     share(&one, &found(Finding::Unreachable)).await;
@@ -155,7 +158,7 @@ async fn workers_that_are_refused_together_make_one_pause() {
     let it = Fresh::new().await;
     let (one, other) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::Unlimited).await);
     let throttle = |seconds| News {
-        throttle: Some((Duration::from_secs(seconds), "429".to_owned())),
+        throttle: Some((Duration::from_secs(seconds), ThrottleReason::Said("429".to_owned()))),
         ..News::default()
     };
     let mut numbers = Vec::new();
@@ -171,13 +174,17 @@ async fn a_pause_is_told_and_only_made_longer() {
     let it = Fresh::new().await;
     let (one, other) = (worker(&it, Rate::PerSecond(10.0)).await, worker(&it, Rate::PerSecond(10.0)).await);
     let throttle = |seconds, reason: &str| {
-        let throttle = Some((Duration::from_secs(seconds), reason.to_owned()));
+        let reason = ThrottleReason::Said(reason.to_owned());
+        let throttle = Some((Duration::from_secs(seconds), reason));
         ShareRequest { news: News { throttle, ..News::default() }, ..report(5) }
     };
     assert_eq!(share(&one, &throttle(600, "429")).await.slots, None, "nobody gets a slot in a throttle");
     share(&other, &throttle(5, "503")).await;
     let told = share(&other, &report(5)).await.throttle.expect("it is throttled");
-    assert!(Duration::from_secs(590) < told.left && told.reason == "429", "{told:?}");
+    assert!(
+        Duration::from_secs(590) < told.left && told.reason == ThrottleReason::Said("429".to_owned()),
+        "{told:?}"
+    );
 }
 
 /// HubSoft documents 30 logins a minute, with a burst of 20.

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use mutirao::delivery::coordination::{BLOCK, LEAD};
 use mutirao::delivery::{
-    Blame, Control, GuardLimits, Lasting, PauseReason, Policy, Rate, RequestKind, State, Watch, run,
+    Blame, Control, GuardLimits, Lasting, PauseReason, Policy, Rate, RequestKind, State, ThrottleReason,
+    Watch, run,
 };
 use mutirao::delivery::{Note, Settle, Settled};
 use tokio::time::{sleep, timeout};
@@ -311,7 +312,7 @@ impl Watch for Fleet {
         self.sent.borrow_mut().push(self.world.clock.elapsed());
     }
 
-    fn throttled(&self, length: Duration, reason: &str) {
+    fn throttled(&self, length: Duration, reason: &ThrottleReason) {
         self.world.throttled(length, reason);
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use mutirao::delivery::identity::Marker;
 use mutirao::delivery::{
     Change, Control, Doubt, Ending, Halt, Note, OpenTickets, Policy, Rate, Reason, Settle, Settled, State,
-    Watch, run,
+    ThrottleReason, Watch, run,
 };
 use tokio::time::sleep;
 
@@ -464,7 +464,7 @@ impl Watch for World {
         });
     }
 
-    fn throttled(&self, _: Duration, _: &str) {
+    fn throttled(&self, _: Duration, _: &ThrottleReason) {
         self.server.saw("paused");
     }
 

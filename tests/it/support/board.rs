@@ -10,7 +10,7 @@ use mutirao::delivery::coordination::{
     BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, News, Prober, REFUSED_TOGETHER,
     ShareRequest, SharedBreaker, SharedState, Slots, Throttled,
 };
-use mutirao::delivery::{PauseReason, Rate};
+use mutirao::delivery::{PauseReason, Rate, ThrottleReason};
 
 /// One worker's place on the board.
 #[derive(Clone, Copy)]
@@ -42,7 +42,7 @@ pub struct Board {
     pub seats: BTreeMap<u64, Seat>,
     next_slot: Timestamp,
     next_login: Timestamp,
-    throttle: Option<(Timestamp, String)>,
+    throttle: Option<(Timestamp, ThrottleReason)>,
     n_pauses: i64,
     /// What the clock showed last.
     seen: Timestamp,

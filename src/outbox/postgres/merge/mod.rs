@@ -32,9 +32,6 @@ use crate::outbox::{
 };
 use crate::ticket::Field;
 
-/// Why a batch is halted whose import goes on when somebody has been asked.
-const HELD: &str = "its import waits for a word of the person who started it";
-
 /// `$1` as a time, but not later than the database's: by that workers see what is due.
 const NOW: &str = "least(timestamptz 'epoch' + $1::bigint * interval '1 millisecond', now())";
 
@@ -209,7 +206,7 @@ impl Merge {
             .bind(self.source)
             .bind(self.kind == MergeKind::Whole)
             .bind(self.file.is_held)
-            .bind(HELD)
+            .bind(crate::text::HELD)
             .persistent(false)
             .execute(&mut *self.tx)
             .await

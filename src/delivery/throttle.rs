@@ -1,0 +1,23 @@
+//! Why everybody waits. The words are made by whoever shows or stores them.
+
+use std::time::Duration;
+
+/// How HubSoft says that it wants fewer requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThrottleCause {
+    /// 429.
+    TooMany,
+    /// 503.
+    Unavailable,
+    /// Another error, with a `Retry-After`.
+    Asked,
+}
+
+/// Why a throttle stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ThrottleReason {
+    /// HubSoft answered a request of this worker so; `asked`: it wants so long, and we would wait less.
+    Answered { cause: ThrottleCause, asked: Option<Duration> },
+    /// Another worker was answered: in words, as the outbox keeps them.
+    Said(String),
+}

@@ -1,0 +1,172 @@
+//! Words for people stand in `src/text`: the rooms that decide and store speak in codes with parameters.
+//!
+//! It reads the source as text: every literal that is a sentence, and every one within SQL. What developers
+//! read does not count: errors by `#[error]`, what is expected or asserted, and log lines; nor do tests.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The rooms without words.
+const ROOMS: [&str; 3] = ["src/delivery", "src/hubsoft", "src/outbox"];
+
+/// What is for developers.
+const DEVELOPERS: [&str; 7] =
+    ["error", "expect", "panic!", "unreachable!", "assert", "debug_assert", "tracing"];
+
+/// How many sentences still stand elsewhere, by file. It only grows shorter.
+const LEFT: [(&str, usize); 8] = [
+    // What to do about an error that stands there.
+    ("src/hubsoft/settings.rs", 3),
+    ("src/outbox/postgres/connect.rs", 7),
+    ("src/outbox/sqlite/open_error.rs", 8),
+    // Problems of lines, as `src/ticket/words.rs` has those of cells.
+    ("src/outbox/merges.rs", 4),
+    // Errors for developers, and how the server begins one.
+    ("src/outbox/postgres/error.rs", 2),
+    ("src/outbox/postgres/settle.rs", 1),
+    ("src/outbox/postgres/values.rs", 1),
+    // Comments within the database.
+    ("src/outbox/postgres/schema.rs", 2),
+];
+
+#[test]
+fn words_for_people_stand_in_one_room() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for path in ROOMS.iter().flat_map(|it| sources(&root.join(it))) {
+        let text = fs::read_to_string(&path).expect("it reads");
+        let file = path.strip_prefix(root).expect("it is within").to_string_lossy().into_owned();
+        found.entry(file).or_default().extend(sentences(&text));
+    }
+    assert!(100 < found.len(), "it looked elsewhere");
+    for (file, told) in found {
+        let n_left = LEFT.iter().find(|it| it.0 == file).map_or(0, |it| it.1);
+        assert_eq!(told.len(), n_left, "sentences in {file}: {told:#?}");
+    }
+}
+
+#[test]
+fn a_sentence_is_known_from_sql_and_from_what_developers_read() {
+    let check = |source: &str, expected: &[&str]| assert_eq!(sentences(source), expected, "{source}");
+    check(r#"let it = "the answer broke off";"#, &["the answer broke off"]);
+    check(r#"format!("row {id} is held by {who}")"#, &["row {id} is held by {who}"]);
+    check(r#"f("ORDER BY x"); g("created_at"); h("a.csv not here")"#, &[]);
+    check("\"UPDATE t SET said = 'no longer in the file', code = 'gone'\"", &["no longer in the file"]);
+    check("r\"SELECT 'as it was before'\"", &["as it was before"]);
+    check("#[error(\"the outbox did not answer\")] x.expect(\"a lock is never held here\");", &[]);
+    check("tracing::info!(row.id = id, \"row {id} is not there any more\");", &[]);
+    check(
+        "// a \"comment that is not code\"\nlet c = '\"'; let d = \"the words of a person\";",
+        &["the words of a person"],
+    );
+    check("#[cfg(test)]\nmod tests { const A: &str = \"a sentence of a test\"; }", &[]);
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("it lists") {
+            let path = entry.expect("it lists").path();
+            match path.extension() {
+                _ if path.is_dir() => folders.push(path),
+                Some(it) if it == "rs" && !path.ends_with("tests.rs") => found.push(path),
+                Some(it) if it == "sql" => found.push(path),
+                _ => {}
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The sentences in a source, but what is for developers.
+fn sentences(source: &str) -> Vec<String> {
+    let source = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let mut found = Vec::new();
+    // What each bracket that is open belongs to.
+    let mut open: Vec<String> = Vec::new();
+    let mut rest = source;
+    let mut before = String::new();
+    while let Some(next) = rest.chars().next() {
+        let len = match next {
+            '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
+            '"' => {
+                let literal = literal(rest);
+                let is_for_developers = open.iter().any(|it| DEVELOPERS.iter().any(|of| it.starts_with(of)));
+                if !is_for_developers {
+                    found.extend(told(&literal.1));
+                }
+                literal.0
+            }
+            'r' if rest.starts_with("r\"") || rest.starts_with("r#\"") => {
+                let hash = if rest.starts_with("r#") { "#" } else { "" };
+                let from = 2 + hash.len();
+                let len = rest[from..].find(&format!("\"{hash}")).unwrap_or(rest.len() - from);
+                found.extend(told(&rest[from..from + len]));
+                from + len + 1 + hash.len()
+            }
+            // A character; a lifetime has no end.
+            '\'' if rest[1..].starts_with('\\') => rest[2..].find('\'').map_or(1, |it| it + 3).max(4),
+            '\'' if rest.chars().nth(2) == Some('\'') => {
+                rest.char_indices().nth(3).map_or(rest.len(), |it| it.0)
+            }
+            '(' | '[' | '{' => {
+                let name = before.rsplit(|it: char| !(it.is_alphanumeric() || "_!:".contains(it))).next();
+                open.push(name.unwrap_or_default().to_owned());
+                1
+            }
+            ')' | ']' | '}' => {
+                open.pop();
+                1
+            }
+            it => it.len_utf8(),
+        };
+        before.push_str(&rest[..len]);
+        rest = &rest[len..];
+    }
+    found
+}
+
+/// How long a literal is, with its quotes, and what it says.
+fn literal(source: &str) -> (usize, String) {
+    let (mut said, mut is_escaped) = (String::new(), false);
+    for (at, it) in source.char_indices().skip(1) {
+        match it {
+            _ if is_escaped => {
+                is_escaped = false;
+                said.push(if it == '"' { '"' } else { ' ' });
+            }
+            '\\' => is_escaped = true,
+            '"' => return (at + 1, said),
+            it => said.push(it),
+        }
+    }
+    (source.len(), said)
+}
+
+/// The sentences of a literal: itself, or those within its SQL.
+fn told(literal: &str) -> Vec<String> {
+    const SQL: [&str; 13] = [
+        "CREATE", "SELECT", "UPDATE", "INSERT", "DELETE", "FROM", "WHERE", "CASE", "AND", "SET", "VALUES",
+        "ORDER", "NULL",
+    ];
+    let line = literal.split_whitespace().collect::<Vec<_>>().join(" ");
+    let is_sql = line.split(|it: char| !it.is_alphabetic()).any(|word| SQL.contains(&word))
+        || ["||", "coalesce(", "'{"].iter().any(|it| line.contains(it))
+        || line.starts_with('\'');
+    match is_sql {
+        true => line.split('\'').skip(1).step_by(2).filter(|it| is_sentence(it)).map(str::to_owned).collect(),
+        false => Some(line).filter(|it| is_sentence(it)).into_iter().collect(),
+    }
+}
+
+/// Three words or more, one after another.
+fn is_sentence(text: &str) -> bool {
+    let is_word = |it: &str| {
+        let it = it.trim_matches([',', ';', ':', '.', '(', ')', '`']);
+        !it.is_empty() && it.chars().all(|it| it.is_ascii_lowercase() || it == '\'')
+    };
+    let words: Vec<bool> = text.split(' ').map(is_word).collect();
+    words.windows(3).any(|it| it.iter().all(|it| *it))
+}
