@@ -28,8 +28,10 @@ const NOT_OURS: &str = "
     SELECT format('rule %I of %s', r.rulename, c.oid::regclass) FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
      WHERE c.relnamespace = to_regnamespace('mutirao')";
 
-/// What a worker cannot do without, and what somebody may hold a lock on for long.
-const TABLES: &str = "SELECT FROM mutirao.outbox, mutirao.batch, mutirao.pace, mutirao.worker LIMIT 0";
+/// What a worker cannot do without, and what somebody may hold a lock on for long. Nothing is written, but
+/// would be refused where nothing can be.
+const TABLES: &str = "SELECT FROM mutirao.outbox, mutirao.batch, mutirao.worker, mutirao.pace WHERE false
+                         FOR UPDATE OF pace";
 
 /// A connection by which to see whether the database answers, and lets a worker work. It is nobody else's:
 /// given up in the middle of a question, it is closed, where one of a pool would be kept until it has an
@@ -48,9 +50,7 @@ impl Ping {
     pub async fn ask(&mut self) -> Result<(), OutboxError> {
         let mut tx = self.0.begin().await.trouble()?;
         rights::check(&mut tx).await?;
-        tx.execute(TABLES).await.trouble()?;
-        // Nothing is written, but would be refused where nothing can be.
-        tx.execute("SELECT FROM mutirao.pace WHERE false FOR UPDATE").await.trouble().map(drop)
+        tx.execute(TABLES).await.trouble().map(drop)
     }
 }
 
