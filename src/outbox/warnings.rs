@@ -4,9 +4,10 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::stored::{json, stored, unreadable};
-use crate::delivery::{OutboxError, Warning};
+use super::stored::json;
+use crate::delivery::Warning;
 
 /// How a driver says in SQL what is done to a list.
 #[derive(Clone, Copy)]
@@ -77,12 +78,11 @@ pub(super) fn list(warnings: &[Warning], as_stored: fn(&str) -> Cow<'_, str>) ->
     (!warnings.is_empty()).then(|| json(&entries()))
 }
 
-/// The list of a row, as it is stored.
-pub(super) fn of_list(json: Option<&str>) -> Result<Vec<Warning>, OutboxError> {
-    let entries: Vec<Entry<'_>> =
-        json.map(|it| stored("outbox.warnings", it)).transpose()?.unwrap_or_default();
-    let warnings = entries.into_iter().map(Entry::warning);
-    warnings.collect::<Option<_>>().ok_or_else(|| unreadable("outbox.warnings"))
+/// The list of a row, as it is stored. What somebody else has written there warns of nothing that is known,
+/// and keeps no settle back.
+pub(super) fn of_list(json: Option<&str>) -> Vec<Warning> {
+    let entries: Vec<Value> = json.and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();
+    entries.into_iter().filter_map(|it| serde_json::from_value::<Entry<'_>>(it).ok()?.warning()).collect()
 }
 
 impl Dialect {
@@ -186,7 +186,17 @@ mod tests {
             Warning::OpenedTwice { protocolo: text() },
         ];
         let stored = list(&all, verbatim).expect("it is not empty");
-        assert_eq!(of_list(Some(&stored)).expect("it reads"), all);
-        assert_eq!((list(&[], verbatim), of_list(None).expect("it reads")), (None, Vec::new()));
+        assert_eq!(of_list(Some(&stored)), all);
+        assert_eq!((list(&[], verbatim), of_list(None)), (None, Vec::new()));
+    }
+
+    /// A worker that could not read it would settle nothing any more.
+    #[test]
+    fn what_somebody_else_wrote_among_warnings_is_passed_over() {
+        for stored in ["", "null", "\"x\"", "{}", "[7, \"x\", {}]", r#"[{"code": "other", "words": "x"}]"#] {
+            assert_eq!(of_list(Some(stored)), [], "{stored}");
+        }
+        let ours = r#"[7, {"code": "without_os", "words": "x"}, {"code": "outdated", "words": "x"}]"#;
+        assert_eq!(of_list(Some(ours)), [Warning::WithoutOs]);
     }
 }

@@ -84,7 +84,7 @@ async fn found(conn: &mut PgConnection, worker: i64, settle: &Settle) -> Result<
         doubt_since: doubt_since.map(|it| it.0),
         protocolo,
         id_atendimento,
-        warnings: of_list(warnings.as_deref())?,
+        warnings: of_list(warnings.as_deref()),
         owner: owner.map(RowId),
     }))
 }

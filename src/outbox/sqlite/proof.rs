@@ -61,7 +61,7 @@ pub(super) async fn settle_odd(
         doubt_since: it.doubt_since.map(time),
         protocolo: it.protocolo,
         id_atendimento: it.id_atendimento,
-        warnings: of_list(it.warnings.as_deref())?,
+        warnings: of_list(it.warnings.as_deref()),
         owner: it.owner.map(RowId),
     };
     let (to_write, settled) = found.meet(settle, verbatim);
