@@ -9,7 +9,7 @@ use super::batches::{Answers, Work};
 use super::fault::Fault;
 use super::findings::{Findings, Kinds};
 use super::sheet::{Sheet, column_names, name_of};
-use crate::delivery::identity::Content;
+use crate::delivery::identity::{Content, ContentKey};
 use crate::intake::{Encoding, Format, GuessedService, Intake, Row};
 use crate::outbox::{
     AnyOutbox, AnyStaging, Counts, FirstPost, MergeOptions, Merged, NewRow, NewSource, Repeats, ResultsInfo,
@@ -159,8 +159,9 @@ async fn read_in<'a>(
         if let (Some(guess), Ok(parsed)) = (&mut guess, &parsed) {
             guess.add(&parsed.ticket);
         }
-        facts.content.add(row.content_key());
-        push(&mut staging, &row, fields, parsed).await?;
+        let content_key = row.content_key();
+        facts.content.add(content_key);
+        push(&mut staging, &row, content_key, fields, parsed).await?;
     }
     let columns = column_names(&intake);
     let mut doubts = intake.summary().doubts.clone();
@@ -173,11 +174,11 @@ async fn read_in<'a>(
 async fn push(
     staging: &mut AnyStaging<'_>,
     row: &Row<'_>,
+    content_key: ContentKey,
     fields: RawTicket<'_>,
     parsed: Result<Parsed, Vec<Problem>>,
 ) -> Result<(), Fault> {
     let cells = row.own_cells().collect();
-    let content_key = row.content_key();
     let (code, referencia) = row.identity().map_or((None, None), |(code, it)| (code, Some(it)));
     let (service, repeat_key, problems, warning) = match parsed {
         Ok(parsed) => {
