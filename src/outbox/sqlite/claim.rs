@@ -1,15 +1,16 @@
 //! Claims: rows that are due are validated, marked as possibly sent, and handed out, in one commit.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::error::{Trouble, json, stored};
-use super::session::{BEGIN, COMMIT, Session};
+use super::session::{BEGIN, Batch, COMMIT, Session};
 use super::time;
-use crate::delivery::identity::{BatchKey, Marker};
+use crate::delivery::identity::Marker;
 use crate::delivery::{
     ANSWER_AGE_MAX, Backlog, Claim, ClaimRequest, Claimed, Doubt, End, OutboxError, Refused, RowId, Token,
 };
@@ -59,8 +60,7 @@ struct Head {
     id: i64,
     token: i64,
     line: u64,
-    lote: String,
-    key: BatchKey,
+    lote: i64,
     referencia: String,
     service: Option<i64>,
     attempts: u32,
@@ -110,9 +110,13 @@ pub(super) async fn claim(
         let (posts, look_ups) = candidates(&mut tx, begin, range, want.now, left, want.end).await?;
         begin = "";
         let mut round = Round::default();
+        let posts: Vec<Candidate<'_>> = stored("outbox", posts.as_deref().unwrap_or("[]"))?;
+        let look_ups: Vec<Candidate<'_>> = stored("outbox", look_ups.as_deref().unwrap_or("[]"))?;
+        let lotes = look_ups.iter().chain(&posts).map(|row| row.0.lote);
+        let batches = tx.batches(lotes).await?;
         // Doubts first: they are older, and what they leave behind may be posted.
-        round.take(look_ups.as_deref(), &mut left.1, want.now, &mut services, &mut claimed)?;
-        round.take(posts.as_deref(), &mut left.0, want.now, &mut services, &mut claimed)?;
+        round.take(look_ups, batches, &mut left.1, want.now, &mut services, &mut claimed);
+        round.take(posts, batches, &mut left.0, want.now, &mut services, &mut claimed);
         // Most claims get all that they want, and know that there is more.
         if let Some(due) = round.spare
             && round.is_plain()
@@ -137,16 +141,16 @@ pub(super) async fn claim(
 }
 
 impl Round {
-    /// Takes up to `left` of `candidates` (JSON), in their order.
+    /// Takes up to `left` of `candidates`, in their order.
     fn take(
         &mut self,
-        candidates: Option<&str>,
+        candidates: Vec<Candidate<'_>>,
+        batches: &HashMap<i64, Batch>,
         left: &mut usize,
         now: Timestamp,
         services: &mut HashSet<i64>,
         to: &mut Claimed,
-    ) -> Result<(), OutboxError> {
-        let candidates: Vec<Candidate<'_>> = stored("outbox", candidates.unwrap_or("[]"))?;
+    ) {
         let n_seen_max = left.saturating_add(1);
         let was_full = n_seen_max <= candidates.len();
         for Candidate(head, fields) in candidates {
@@ -156,8 +160,9 @@ impl Round {
             if *left == 0 {
                 self.spare =
                     Some(self.spare.map_or(time(head.available_at), |it| it.min(time(head.available_at))));
-                return Ok(());
+                return;
             }
+            let batch = &batches[&head.lote];
             let parsed = match Ticket::parse(&fields) {
                 Ok(it) => it,
                 Err(problems) => {
@@ -165,7 +170,7 @@ impl Round {
                     self.refusals.push(Refused {
                         row: RowId(head.id),
                         line: head.line,
-                        lote: head.lote.as_str().into(),
+                        lote: Arc::clone(&batch.name),
                         referencia: head.referencia.as_str().into(),
                         state,
                         code,
@@ -182,10 +187,9 @@ impl Round {
             services.insert(service);
             *left -= 1;
             self.claimed.push(head.id);
-            to.claims.push(head.into_claim(parsed.ticket, now));
+            to.claims.push(head.into_claim(batch, parsed.ticket, now));
         }
         self.is_short |= was_full || !self.services.is_empty();
-        Ok(())
     }
 
     /// Whether there is nothing to write but claims, and no other round to come.
@@ -250,14 +254,14 @@ impl Round {
 }
 
 impl Head {
-    fn into_claim(self, ticket: Ticket, now: Timestamp) -> Claim {
-        let marker = Marker::new(&self.key, &self.referencia);
+    fn into_claim(self, batch: &Batch, ticket: Ticket, now: Timestamp) -> Claim {
+        let marker = Marker::new(&batch.key, &self.referencia);
         Claim {
             row: RowId(self.id),
             token: Token(self.token + 1),
             line: self.line,
             ticket,
-            lote: self.lote.into(),
+            lote: Arc::clone(&batch.name),
             referencia: self.referencia.into(),
             marker,
             attempts: self.attempts,
@@ -352,10 +356,10 @@ fn candidates_sql(first: &'static str, end: End, start: Option<Spot>) -> String 
     // stands instead of being read and written again.
     let of = |ids: String, doubt: &str| {
         format!(
-            "(SELECT '[' || group_concat('[' || json_array(o.id, o.token, o.line, b.name, b.key, o.referencia, o.service,
+            "(SELECT '[' || group_concat('[' || json_array(o.id, o.token, o.line, o.lote, o.referencia, o.service,
                          o.attempts, o.sent_at, o.available_at, o.outdated{doubt}) || ',' || r.fields || ']') || ']'
                 FROM ({ids}) AS due CROSS JOIN outbox o ON o.id = due.id
-                     CROSS JOIN record r ON r.id = o.record CROSS JOIN batch b ON b.id = o.lote)"
+                     CROSS JOIN record r ON r.id = o.record)"
         )
     };
     let (to_post, to_look_up, live) = (to_post(), to_look_up(), live("l"));
@@ -459,13 +463,11 @@ mod tests {
         SCAN due
         SEARCH o USING INTEGER PRIMARY KEY (rowid=?)
         SEARCH r USING INTEGER PRIMARY KEY (rowid=?)
-        SEARCH b USING INTEGER PRIMARY KEY (rowid=?)
         SCAN o USING INDEX outbox_doubt
         SEARCH l USING INDEX outbox_live (service=? AND state=?)
         SCAN due
         SEARCH o USING INTEGER PRIMARY KEY (rowid=?)
         SEARCH r USING INTEGER PRIMARY KEY (rowid=?)
-        SEARCH b USING INTEGER PRIMARY KEY (rowid=?)
         ");
         insta::assert_snapshot!(plan(&outbox, outlook_sql()).await, @r"
         SCAN o USING INDEX outbox_due

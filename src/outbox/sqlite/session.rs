@@ -5,12 +5,15 @@
 //! space. Nor can a rollback be awaited where a future is dropped. So what was left open is closed by
 //! whoever comes next.
 
+use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use sqlx::{Connection, SqliteConnection};
 
 use super::error::Trouble;
 use crate::delivery::OutboxError;
+use crate::delivery::identity::BatchKey;
 
 /// In front of a transaction's first statement.
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE; ";
@@ -22,6 +25,14 @@ pub(super) struct Session {
     conn: SqliteConnection,
     /// A transaction was begun, and nobody saw its commit.
     is_open: bool,
+    /// By their ids, as far as a claim has met them.
+    batches: HashMap<i64, Batch>,
+}
+
+/// What never changes of a batch.
+pub(super) struct Batch {
+    pub(super) name: Arc<str>,
+    pub(super) key: BatchKey,
 }
 
 /// A transaction. Dropped without [`Tx::commit`]: nothing of it is kept.
@@ -29,7 +40,7 @@ pub(super) struct Tx<'a>(&'a mut Session);
 
 impl Session {
     pub(super) fn new(conn: SqliteConnection) -> Self {
-        Self { conn, is_open: false }
+        Self { conn, is_open: false, batches: HashMap::new() }
     }
 
     /// The connection, outside of any transaction.
@@ -78,6 +89,22 @@ impl Tx<'_> {
     /// Its last statement ended with [`COMMIT`], and that went through.
     pub(super) fn committed(self) {
         self.0.is_open = false;
+    }
+
+    /// These batches, read once: in every row of a claim, their names and keys would be written and read
+    /// anew.
+    pub(super) async fn batches(
+        &mut self,
+        ids: impl Iterator<Item = i64>,
+    ) -> Result<&HashMap<i64, Batch>, OutboxError> {
+        for id in ids {
+            if !self.0.batches.contains_key(&id) {
+                let asked = sqlx::query_as("SELECT name, key FROM batch WHERE id = ?1").bind(id);
+                let (name, key): (String, String) = asked.fetch_one(&mut self.0.conn).await.trouble()?;
+                self.0.batches.insert(id, Batch { name: name.into(), key: BatchKey(key) });
+            }
+        }
+        Ok(&self.0.batches)
     }
 
     /// Undoes everything so far, and goes on with a fresh transaction.
