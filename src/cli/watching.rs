@@ -35,7 +35,7 @@ const STUCK: Duration = Duration::from_secs(40);
 /// Between two looks at whether the database and HubSoft can be reached, and between two while they cannot;
 /// and the longest wait for either. Readiness has to follow within 5 s: a look that just missed a change, and
 /// the next one, must fit in, and after a return a probe besides.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_millis(2500);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const LOOK_MAX: Duration = Duration::from_secs(2);
 
@@ -45,10 +45,10 @@ const LOOKS_BEFORE_WORDS: u64 = 2;
 // Whoever reads its log hears within 10 s that a worker cannot work, also if a look that took its time just
 // missed it.
 const _: () = assert!(
-    LOOK_EVERY.as_secs()
-        + LOOK_MAX.as_secs() * (LOOKS_BEFORE_WORDS + 1)
-        + LOOK_AGAIN.as_secs() * (LOOKS_BEFORE_WORDS - 1)
-        < 10
+    LOOK_EVERY.as_millis()
+        + LOOK_MAX.as_millis() * (LOOKS_BEFORE_WORDS as u128 + 1)
+        + LOOK_AGAIN.as_millis() * (LOOKS_BEFORE_WORDS as u128 - 1)
+        < 10_000
 );
 
 /// Between two counts of the rows: at least this, and [`COUNT_SHARE`] times as long as the last one

@@ -116,7 +116,6 @@ impl std::fmt::Display for Address {
 }
 
 /// An outbox to write to.
-#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum AnyOutbox {
     Sqlite(SqliteOutbox),
     Postgres(PgOutbox),

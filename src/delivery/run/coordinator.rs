@@ -19,6 +19,10 @@ const SLOTS_EVERY: Duration = Duration::from_millis(200);
 
 /// Between two calls where nothing is asked for: a pause or a throttle is applied within so long.
 const EVERY: Duration = Duration::from_millis(1800);
+
+/// The same while it has no row and nothing stands in its way: it sends nothing before it has asked for a
+/// slot, and hears then what stands for all. Readiness tells within 5 s of a pause.
+const IDLE_EVERY: Duration = Duration::from_secs(4);
 const _: () = assert!(SLOTS_EVERY.as_nanos() < BLOCK.as_nanos(), "slots are asked for before a block ends");
 const _: () = assert!(3 * EVERY.as_nanos() < HELD.as_nanos(), "who probes may miss a call or two");
 
@@ -92,6 +96,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                 }
                 match state.slots_wanted(self.now()) {
                     _ if state.login == Login::Asked => last + SLOTS_EVERY,
+                    0 if state.is_idle() => last + IDLE_EVERY,
                     0 => last + EVERY,
                     _ => {
                         let ask_at = state.pace.slot_lease().map_or(Duration::ZERO, |it| it.ask_at());

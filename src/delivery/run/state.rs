@@ -259,6 +259,11 @@ impl RunState {
         }
     }
 
+    /// It has no row, and may post the next one at once.
+    pub fn is_idle(&self) -> bool {
+        self.n_live == 0 && self.pause.is_none() && matches!(self.breaker.traffic(), Traffic::All)
+    }
+
     pub fn is_ending(&self) -> bool {
         self.ending.is_some()
     }

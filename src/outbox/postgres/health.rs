@@ -1,6 +1,6 @@
 //! What a run needs of the server besides the schema.
 
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::error::Trouble;
 use super::{OpenError, PgOutbox, connect, rights};
@@ -48,9 +48,7 @@ impl Ping {
     }
 
     pub async fn ask(&mut self) -> Result<(), OutboxError> {
-        let mut tx = self.0.begin().await.trouble()?;
-        rights::check(&mut tx).await?;
-        tx.execute(TABLES).await.trouble().map(drop)
+        rights::check_and_read(&mut self.0, TABLES).await
     }
 }
 

@@ -33,16 +33,25 @@ struct Lacking {
 
 /// Fails if the role lacks a right that a worker needs.
 pub(super) async fn check(conn: &mut PgConnection) -> Result<(), OutboxError> {
-    has(conn, NEEDED).await
+    has(conn, NEEDED, None).await
+}
+
+/// As [`check`], and fails too if `read`, which finds nothing, may not be read or waits too long for a lock.
+pub(super) async fn check_and_read(conn: &mut PgConnection, read: &str) -> Result<(), OutboxError> {
+    match has(conn, NEEDED, Some(read)).await {
+        // Whatever was refused first, what is lacking has a name.
+        Err(error) if is_forbidden(&error) => check(conn).await.and(Err(error)),
+        done => done,
+    }
 }
 
 /// Fails if the role lacks a right that reading a file in needs.
 pub(super) async fn check_import(conn: &mut PgConnection) -> Result<(), OutboxError> {
-    has(conn, NEEDED_TO_IMPORT).await
+    has(conn, NEEDED_TO_IMPORT, None).await
 }
 
-async fn has(conn: &mut PgConnection, needed: &str) -> Result<(), OutboxError> {
-    let sql = format!(
+async fn has(conn: &mut PgConnection, needed: &str, read: Option<&str>) -> Result<(), OutboxError> {
+    let mut sql = format!(
         "SELECT quote_ident(current_user), it.name, string_agg(it.may, ', ' ORDER BY it.may)
            FROM (SELECT 'SCHEMA mutirao' AS name, 'USAGE' AS may
                   WHERE NOT has_schema_privilege(to_regnamespace('mutirao')::oid, 'USAGE')
@@ -52,10 +61,14 @@ async fn has(conn: &mut PgConnection, needed: &str) -> Result<(), OutboxError> {
                         JOIN pg_class c ON c.relnamespace = to_regnamespace('mutirao') AND c.relname = n.name
                   WHERE NOT has_table_privilege(c.oid, n.may)
                     AND (n.may = 'DELETE' OR NOT has_any_column_privilege(c.oid, n.may))) it
-          GROUP BY it.name ORDER BY it.name"
+          GROUP BY it.name"
     );
-    let found: Vec<(String, String, String)> =
+    if let Some(read) = read {
+        sql += &format!(" UNION ALL SELECT '', '', '' FROM ({read}) read");
+    }
+    let mut found: Vec<(String, String, String)> =
         sqlx::query_as(sqlx::AssertSqlSafe(sql)).persistent(false).fetch_all(conn).await.trouble()?;
+    found.sort();
     let Some((role, ..)) = found.first().cloned() else { return Ok(()) };
     let what = found.iter().map(|(_, on, may)| format!("{may} {on}")).collect();
     let grants = found.iter().map(|(_, on, may)| format!("GRANT {may} ON {on} TO {role}")).collect();
