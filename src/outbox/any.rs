@@ -137,8 +137,8 @@ pub enum Ping {
 impl Ping {
     pub async fn ask(&mut self) -> Result<(), OutboxError> {
         match self {
-            Self::Sqlite(it) => it.host().await.map(drop),
-            Self::Postgres(it) => it.ask().await,
+            Self::Sqlite(file) => file.host().await.map(drop),
+            Self::Postgres(ping) => ping.ask().await,
         }
     }
 }
@@ -171,22 +171,22 @@ pub enum AnyWorkQueue<'a> {
 }
 
 macro_rules! each {
-    ($of:expr, $it:ident => $call:expr) => {
+    ($of:expr, $driver:ident => $call:expr) => {
         match $of {
-            Self::Sqlite($it) => $call,
-            Self::Postgres($it) => $call,
+            Self::Sqlite($driver) => $call,
+            Self::Postgres($driver) => $call,
         }
     };
 }
 
 /// The same of what writes: a role that may not do it hears what it lacks.
 macro_rules! each_explained {
-    ($of:expr, $it:ident => $call:expr) => {
+    ($of:expr, $driver:ident => $call:expr) => {
         match $of {
-            Self::Sqlite($it) => $call,
-            Self::Postgres($it) => {
+            Self::Sqlite($driver) => $call,
+            Self::Postgres($driver) => {
                 let done = $call;
-                $it.explained(done).await
+                $driver.explained(done).await
             }
         }
     };
@@ -195,8 +195,8 @@ macro_rules! each_explained {
 impl AnyOutbox {
     pub fn reader(&self) -> AnyReader<'_> {
         match self {
-            Self::Sqlite(it) => AnyReader::Sqlite(it.reader()),
-            Self::Postgres(it) => AnyReader::Postgres(it),
+            Self::Sqlite(outbox) => AnyReader::Sqlite(outbox.reader()),
+            Self::Postgres(outbox) => AnyReader::Postgres(outbox),
         }
     }
 
@@ -204,7 +204,7 @@ impl AnyOutbox {
     /// there to see.
     pub fn say(&self, doing: &str) {
         match self {
-            Self::Sqlite(it) => it.say(doing),
+            Self::Sqlite(outbox) => outbox.say(doing),
             Self::Postgres(_) => {}
         }
     }
@@ -214,15 +214,15 @@ impl AnyOutbox {
     pub fn listen_at(&mut self, url: &str) -> Result<(), OpenFault> {
         match self {
             Self::Sqlite(_) => Ok(()),
-            Self::Postgres(it) => Ok(it.listen_at(url)?),
+            Self::Postgres(outbox) => Ok(outbox.listen_at(url)?),
         }
     }
 
     /// Starts to read a file in.
     pub async fn begin(&mut self, source: &NewSource<'_>) -> Result<AnyStaging<'_>, MergeError> {
         Ok(match self {
-            Self::Sqlite(it) => AnyStaging::Sqlite(it.begin(source).await?),
-            Self::Postgres(it) => AnyStaging::Postgres(it.begin(source).await?),
+            Self::Sqlite(outbox) => AnyStaging::Sqlite(outbox.begin(source).await?),
+            Self::Postgres(outbox) => AnyStaging::Postgres(outbox.begin(source).await?),
         })
     }
 
@@ -230,46 +230,46 @@ impl AnyOutbox {
     /// `what`, the machine and the process are its name, for people.
     pub async fn register(&self, what: &str, terms: Terms) -> Result<AnyWorker<'_>, OutboxError> {
         Ok(match self {
-            Self::Sqlite(it) => AnyWorker::Sqlite(it),
-            Self::Postgres(it) => {
+            Self::Sqlite(outbox) => AnyWorker::Sqlite(outbox),
+            Self::Postgres(outbox) => {
                 let machine = rustix::system::uname();
                 let name = format!("{what} {}@{}", std::process::id(), machine.nodename().to_string_lossy());
-                AnyWorker::Postgres(it.register(&name, terms).await?)
+                AnyWorker::Postgres(outbox.register(&name, terms).await?)
             }
         })
     }
 
     /// Binds the outbox to the host that is about to be sent to, unless it is bound to another.
     pub async fn bind_host(&self, host: &str) -> Result<(), BindError> {
-        each_explained!(self, it => it.bind_host(host).await)
+        each_explained!(self, outbox => outbox.bind_host(host).await)
     }
 
     /// Lets workers post the rows of a batch that was halted, or that its import held back.
     pub async fn release(&self, batch: BatchId) -> Result<(), OutboxError> {
-        each_explained!(self, it => it.release(batch).await)
+        each_explained!(self, outbox => outbox.release(batch).await)
     }
 
     /// Workers may post the rows of `lote` again. Returns whether it was halted.
     pub async fn resume_lote(&self, lote: &str) -> Result<bool, OutboxError> {
-        each_explained!(self, it => it.resume_lote(lote).await)
+        each_explained!(self, outbox => outbox.resume_lote(lote).await)
     }
 
     /// Keeps other workers from posting the rows of a batch whose import has gone wrong as a whole.
     pub async fn halt(&self, batch: &str, reason: &str) -> Result<(), OutboxError> {
         match self {
             Self::Sqlite(_) => Ok(()), // Nobody else delivers from it.
-            Self::Postgres(it) => it.halt(batch, reason).await,
+            Self::Postgres(outbox) => outbox.halt(batch, reason).await,
         }
     }
 
     /// Notes that a run of the batch is complete, and what it came to (`summary.json`).
     pub async fn finish_run(&self, batch: BatchId, now: Timestamp, summary: &str) -> Result<(), OutboxError> {
-        each_explained!(self, it => it.finish_run(batch, now, summary).await)
+        each_explained!(self, outbox => outbox.finish_run(batch, now, summary).await)
     }
 
     /// Withdraws what was certainly not sent.
     pub async fn cancel(&self, batch: BatchId, now: Timestamp) -> Result<Cancelled, OutboxError> {
-        each_explained!(self, it => it.cancel(batch, now).await)
+        each_explained!(self, outbox => outbox.cancel(batch, now).await)
     }
 
     /// Makes finished rows in `states` pending again; returns how many.
@@ -279,7 +279,7 @@ impl AnyOutbox {
         states: &[State],
         now: Timestamp,
     ) -> Result<u64, OutboxError> {
-        each_explained!(self, it => it.retry(batch, states, now).await)
+        each_explained!(self, outbox => outbox.retry(batch, states, now).await)
     }
 
     /// Takes what finished rows say of people, if they finished before `before`; returns how many. In
@@ -290,26 +290,26 @@ impl AnyOutbox {
         before: Timestamp,
         now: Timestamp,
     ) -> Result<u64, OutboxError> {
-        each_explained!(self, it => it.purge(batch, before, now).await)
+        each_explained!(self, outbox => outbox.purge(batch, before, now).await)
     }
 
     /// Settles rows by a person's word: all of them, or none.
     pub async fn resolve(&self, words: &[Word<'_>], now: Timestamp) -> Result<(), ResolveError> {
-        each_explained!(self, it => it.resolve(words, now).await)
+        each_explained!(self, outbox => outbox.resolve(words, now).await)
     }
 
     /// Gives back what a file's log takes of the disk; tried, since a disk that is full may be in its way.
     pub async fn tidy(&self) {
-        if let Self::Sqlite(it) = self {
-            let _ = it.tidy().await;
+        if let Self::Sqlite(outbox) = self {
+            let _ = outbox.tidy().await;
         }
     }
 
     pub async fn close(self) -> Result<(), OutboxError> {
         match self {
-            Self::Sqlite(it) => it.close().await,
-            Self::Postgres(it) => {
-                it.close().await;
+            Self::Sqlite(outbox) => outbox.close().await,
+            Self::Postgres(outbox) => {
+                outbox.close().await;
                 Ok(())
             }
         }
@@ -319,24 +319,24 @@ impl AnyOutbox {
 impl AnyWorker<'_> {
     pub fn queue(&self, scope: Scope) -> AnyWorkQueue<'_> {
         match self {
-            Self::Sqlite(it) => AnyWorkQueue::Sqlite(it.queue(scope)),
-            Self::Postgres(it) => AnyWorkQueue::Postgres(it.queue(scope)),
+            Self::Sqlite(worker) => AnyWorkQueue::Sqlite(worker.queue(scope)),
+            Self::Postgres(worker) => AnyWorkQueue::Postgres(worker.queue(scope)),
         }
     }
 
     /// The rows of `scope`, only to be looked up (`reconcile`).
     pub fn reconciling(&self, scope: Scope) -> AnyWorkQueue<'_> {
         match self {
-            Self::Sqlite(it) => AnyWorkQueue::Sqlite(it.reconciling(scope)),
-            Self::Postgres(it) => AnyWorkQueue::Postgres(it.reconciling(scope)),
+            Self::Sqlite(worker) => AnyWorkQueue::Sqlite(worker.reconciling(scope)),
+            Self::Postgres(worker) => AnyWorkQueue::Postgres(worker.reconciling(scope)),
         }
     }
 
     /// The first `n` pending rows of `scope` in the order of their file (`--sample`).
     pub async fn sample(&self, scope: Scope, n: u64) -> Result<AnyWorkQueue<'_>, OutboxError> {
         Ok(match self {
-            Self::Sqlite(it) => AnyWorkQueue::Sqlite(it.sample(scope, n).await?),
-            Self::Postgres(it) => AnyWorkQueue::Postgres(it.sample(scope, n).await?),
+            Self::Sqlite(worker) => AnyWorkQueue::Sqlite(worker.sample(scope, n).await?),
+            Self::Postgres(worker) => AnyWorkQueue::Postgres(worker.sample(scope, n).await?),
         })
     }
 
@@ -345,7 +345,7 @@ impl AnyWorker<'_> {
     pub async fn heartbeat(&self, rescued: impl Fn(u64)) -> Infallible {
         match self {
             Self::Sqlite(_) => std::future::pending().await,
-            Self::Postgres(it) => it.heartbeat(rescued).await,
+            Self::Postgres(worker) => worker.heartbeat(rescued).await,
         }
     }
 
@@ -353,7 +353,7 @@ impl AnyWorker<'_> {
     pub async fn retire(self) -> Result<(), OutboxError> {
         match self {
             Self::Sqlite(_) => Ok(()),
-            Self::Postgres(it) => it.retire().await,
+            Self::Postgres(worker) => worker.retire().await,
         }
     }
 }
@@ -361,16 +361,16 @@ impl AnyWorker<'_> {
 impl ReadOnlyOutbox {
     pub fn reader(&self) -> AnyReader<'_> {
         match self {
-            Self::Sqlite(it) => AnyReader::Sqlite(it),
-            Self::Postgres(it) => AnyReader::Postgres(it),
+            Self::Sqlite(reader) => AnyReader::Sqlite(reader),
+            Self::Postgres(reader) => AnyReader::Postgres(reader),
         }
     }
 
     pub async fn close(self) -> Result<(), OutboxError> {
         match self {
-            Self::Sqlite(it) => it.close().await,
-            Self::Postgres(it) => {
-                it.close().await;
+            Self::Sqlite(reader) => reader.close().await,
+            Self::Postgres(outbox) => {
+                outbox.close().await;
                 Ok(())
             }
         }
@@ -380,7 +380,7 @@ impl ReadOnlyOutbox {
 impl AnyReader<'_> {
     /// The rows of `scope` in input order, at most `n` of them, after the one where `after` stands.
     pub async fn rows_page(self, scope: Scope, after: Cursor, n: usize) -> Result<Page, OutboxError> {
-        answered(async { each!(self, it => it.rows_page(scope, after, n).await) }).await
+        answered(async { each!(self, reader => reader.rows_page(scope, after, n).await) }).await
     }
 
     /// The invalid rows of `scope` with all their problems, in input order.
@@ -390,26 +390,26 @@ impl AnyReader<'_> {
         after: Cursor,
         n: usize,
     ) -> Result<(Vec<RowProblems>, Option<Cursor>), OutboxError> {
-        answered(async { each!(self, it => it.problems_page(scope, after, n).await) }).await
+        answered(async { each!(self, reader => reader.problems_page(scope, after, n).await) }).await
     }
 
     /// The rows of `scope` by state.
     pub async fn counts(self, scope: Scope) -> Result<Counts, OutboxError> {
-        answered(async { each!(self, it => it.counts(scope).await) }).await
+        answered(async { each!(self, reader => reader.counts(scope).await) }).await
     }
 
     /// Counts, and what waits.
     pub async fn status(self, scope: Scope, now: Timestamp) -> Result<Status, OutboxError> {
-        answered(async { each!(self, it => it.status(scope, now).await) }).await
+        answered(async { each!(self, reader => reader.status(scope, now).await) }).await
     }
 
     pub async fn batch_name(self, code: BatchCode) -> Result<Option<String>, OutboxError> {
-        answered(async { each!(self, it => it.batch_name(code).await) }).await
+        answered(async { each!(self, reader => reader.batch_name(code).await) }).await
     }
 
     /// What is known of a batch; `None` if it has no rows.
     pub async fn batch_info(self, name: &str) -> Result<Option<BatchInfo>, OutboxError> {
-        answered(async { each!(self, it => it.batch_info(name).await) }).await
+        answered(async { each!(self, reader => reader.batch_info(name).await) }).await
     }
 
     /// Whole files with these rows that were imported since `since`: what tells their batch from all others,
@@ -419,43 +419,43 @@ impl AnyReader<'_> {
         content: &str,
         since: Timestamp,
     ) -> Result<Vec<(String, Option<BatchCode>, Timestamp)>, OutboxError> {
-        answered(async { each!(self, it => it.imports_of(content, since).await) }).await
+        answered(async { each!(self, reader => reader.imports_of(content, since).await) }).await
     }
 
     pub async fn batches_of_files(self, prefix: &str) -> Result<Vec<FileBatch>, OutboxError> {
-        answered(async { each!(self, it => it.batches_of_files(prefix).await) }).await
+        answered(async { each!(self, reader => reader.batches_of_files(prefix).await) }).await
     }
 
     /// Where imports wrote results of batches of which rows were purged at `at`; of at most `n` folders.
     pub async fn folders_of_purged(self, at: Timestamp, n: usize) -> Result<Vec<String>, OutboxError> {
-        answered(async { each!(self, it => it.folders_of_purged(at, n).await) }).await
+        answered(async { each!(self, reader => reader.folders_of_purged(at, n).await) }).await
     }
 
     /// The names of at most `n` batches that have rows.
     pub async fn batch_names(self, n: usize) -> Result<Vec<String>, OutboxError> {
-        answered(async { each!(self, it => it.batch_names(n).await) }).await
+        answered(async { each!(self, reader => reader.batch_names(n).await) }).await
     }
 
     /// One row, whole; `None` if there is none of that name.
     pub async fn row(self, name: RowName<'_>) -> Result<Option<RowDetails>, OutboxError> {
-        answered(async { each!(self, it => it.row(name).await) }).await
+        answered(async { each!(self, reader => reader.row(name).await) }).await
     }
 
     /// The host that the outbox is bound to, once something was sent.
     pub async fn host(self) -> Result<Option<String>, OutboxError> {
-        answered(async { each!(self, it => it.host().await) }).await
+        answered(async { each!(self, reader => reader.host().await) }).await
     }
 
     /// The batches of which workers post nothing, by name.
     pub async fn halted(self) -> Result<Vec<Halted>, OutboxError> {
-        answered(async { each!(self, it => it.halted().await) }).await
+        answered(async { each!(self, reader => reader.halted().await) }).await
     }
 
     /// How the server keeps what it was told; `None` if it is a file.
     pub async fn health(self) -> Result<Option<Health>, OutboxError> {
         match self {
             Self::Sqlite(_) => Ok(None),
-            Self::Postgres(it) => answered(it.health()).await.map(Some),
+            Self::Postgres(outbox) => answered(outbox.health()).await.map(Some),
         }
     }
 
@@ -463,7 +463,7 @@ impl AnyReader<'_> {
     pub async fn crew(self) -> Result<Option<Crew>, OutboxError> {
         match self {
             Self::Sqlite(_) => Ok(None),
-            Self::Postgres(it) => answered(it.crew()).await.map(Some),
+            Self::Postgres(outbox) => answered(outbox.crew()).await.map(Some),
         }
     }
 }
@@ -482,78 +482,78 @@ impl AnyStaging<'_> {
     pub fn hold(&mut self) {
         match self {
             Self::Sqlite(_) => {}
-            Self::Postgres(it) => it.hold(),
+            Self::Postgres(staging) => staging.hold(),
         }
     }
 
     /// Takes in lines, in the order of the file.
     pub async fn push(&mut self, rows: &[NewRow<'_>]) -> Result<(), OutboxError> {
-        each!(self, it => it.push(rows).await)
+        each!(self, staging => staging.push(rows).await)
     }
 
     /// Makes rows of the lines, and commits.
     pub async fn merge(self, options: &MergeOptions<'_>) -> Result<Merged, MergeError> {
         Ok(match self {
-            Self::Sqlite(it) => it.merge(options).await?,
-            Self::Postgres(it) => it.merge(options).await?,
+            Self::Sqlite(staging) => staging.merge(options).await?,
+            Self::Postgres(staging) => staging.merge(options).await?,
         })
     }
 
     /// Tells what [`Self::merge`] would do.
     pub async fn rehearse(self, options: &MergeOptions<'_>) -> Result<Rehearsal, MergeError> {
         Ok(match self {
-            Self::Sqlite(it) => it.rehearse(options).await?,
-            Self::Postgres(it) => it.rehearse(options).await?,
+            Self::Sqlite(staging) => staging.rehearse(options).await?,
+            Self::Postgres(staging) => staging.rehearse(options).await?,
         })
     }
 }
 
 impl Outbox for AnyWorkQueue<'_> {
     async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
-        each!(self, it => it.claim(want).await)
+        each!(self, queue => queue.claim(want).await)
     }
 
     async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
-        each!(self, it => it.settle(settles).await)
+        each!(self, queue => queue.settle(settles).await)
     }
 
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
-        each!(self, it => it.recover(now).await)
+        each!(self, queue => queue.recover(now).await)
     }
 
     async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
-        each!(self, it => it.look_again(now).await)
+        each!(self, queue => queue.look_again(now).await)
     }
 
     async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError> {
-        each!(self, it => it.pull_in(now).await)
+        each!(self, queue => queue.pull_in(now).await)
     }
 
     async fn sights(&self, who: &str) -> Result<Vec<Sight>, OutboxError> {
-        each!(self, it => it.sights(who).await)
+        each!(self, queue => queue.sights(who).await)
     }
 
     async fn saw(&self, who: &str, sight: Sight) -> Result<(), OutboxError> {
-        each!(self, it => it.saw(who, sight).await)
+        each!(self, queue => queue.saw(who, sight).await)
     }
 
     async fn specimen(&self, text_len: usize, nth: u32) -> Result<Option<Specimen>, OutboxError> {
-        each!(self, it => it.specimen(text_len, nth).await)
+        each!(self, queue => queue.specimen(text_len, nth).await)
     }
 
     async fn posts_are_left(&self) -> Result<bool, OutboxError> {
-        each!(self, it => it.posts_are_left().await)
+        each!(self, queue => queue.posts_are_left().await)
     }
 
     async fn halt(&self, lote: &str, reason: &Halt) -> Result<(), OutboxError> {
-        each!(self, it => it.halt(lote, reason).await)
+        each!(self, queue => queue.halt(lote, reason).await)
     }
 
     async fn share(&self, report: &ShareRequest) -> Result<Option<SharedState>, OutboxError> {
-        each!(self, it => it.share(report).await)
+        each!(self, queue => queue.share(report).await)
     }
 
     async fn woken(&self, poll: Duration) {
-        each!(self, it => it.woken(poll).await);
+        each!(self, queue => queue.woken(poll).await);
     }
 }

@@ -23,12 +23,12 @@ pub(super) fn protocolos<'a>(words: &[Word<'a>]) -> Result<Vec<&'a str>, Resolve
     let mut owners: Vec<(&str, RowId)> = Vec::new();
     for word in words {
         let Resolution::Opened { protocolo, .. } = word.says else { continue };
-        if let Some((_, owner)) = owners.iter().find(|it| it.0 == protocolo) {
+        if let Some((_, owner)) = owners.iter().find(|taken| taken.0 == protocolo) {
             return Err(ResolveError::OtherRows { protocolo: protocolo.to_owned(), owner: *owner });
         }
         owners.push((protocolo, word.row));
     }
-    Ok(owners.into_iter().map(|it| it.0).collect())
+    Ok(owners.into_iter().map(|(protocolo, _)| protocolo).collect())
 }
 
 /// What a person's word makes of a row, as SQL takes it.

@@ -217,14 +217,14 @@ mod tests {
 
     /// Whether SQL in `text` assigns or inserts `column`. An assigned column has no row's name before it.
     fn writes(text: &str, column: &str) -> bool {
-        let is_in_word = |it: char| it.is_alphanumeric() || it == '_' || it == '.';
+        let is_in_word = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
         let assigns = text.match_indices(column).any(|(at, _)| {
             let behind = text[at + column.len()..].trim_start();
             !text[..at].ends_with(is_in_word) && behind.starts_with('=') && !behind.starts_with("==")
         });
         let inserts = ["INSERT INTO mutirao.outbox", "INSERT INTO outbox"].iter().any(|into| {
-            let lists = text.split(into).skip(1).filter_map(|it| it.split(')').next());
-            lists.flat_map(|it| it.split(['(', ','])).any(|it| it.trim() == column)
+            let lists = text.split(into).skip(1).filter_map(|list| list.split(')').next());
+            lists.flat_map(|list| list.split(['(', ','])).any(|name| name.trim() == column)
         });
         assigns || inserts
     }

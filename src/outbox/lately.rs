@@ -47,18 +47,18 @@ impl Lately {
     }
 
     pub fn claimed(&self, worker: i64, claims: &[Claim]) {
-        let live = claims.iter().map(|it| (it.row, ClaimedBy { token: it.token, worker }));
+        let live = claims.iter().map(|claim| (claim.row, ClaimedBy { token: claim.token, worker }));
         self.memory().live.extend(live);
     }
 
     pub fn settled(&self, worker: i64, settles: &[Settle], became: &[Settled]) {
         let mut memory = self.memory();
         let at = Instant::now();
-        for (settle, _) in settles.iter().zip(became).filter(|it| *it.1 != Settled::Locked) {
+        for (settle, _) in settles.iter().zip(became).filter(|(_, became)| **became != Settled::Locked) {
             if !memory.held.is_empty() {
                 memory.held.remove(&settle.row);
             }
-            if memory.live.get(&settle.row).is_some_and(|it| it.token == settle.token) {
+            if memory.live.get(&settle.row).is_some_and(|by| by.token == settle.token) {
                 memory.live.remove(&settle.row);
             }
             let by = ClaimedBy { token: settle.token, worker };
@@ -73,7 +73,7 @@ impl Lately {
     /// old. However long an outage takes, nothing of what was before is old until then.
     pub fn forget_old(&self) {
         let mut memory = self.memory();
-        while memory.settled.front().is_some_and(|it| REMEMBERED <= it.at.elapsed()) {
+        while memory.settled.front().is_some_and(|said| REMEMBERED <= said.at.elapsed()) {
             memory.settled.pop_front();
         }
     }
@@ -112,7 +112,7 @@ mod tests {
             let settle = Settle { row: RowId(row), token: Token(1), change: Change::Release, attempt: None };
             lately.settled(1, &[settle], &[Settled::Written]);
         };
-        let rows = || Vec::from_iter(lately.all().1.iter().map(|it| it.settle.row.0));
+        let rows = || Vec::from_iter(lately.all().1.iter().map(|said| said.settle.row.0));
         settle(1);
         tokio::time::advance(2 * REMEMBERED).await;
         settle(2);

@@ -12,7 +12,7 @@ pub(super) const DOUBLED: &str = "SELECT record, 'repeated_reference' AS code,
         'the same reference stands in line ' || first_line AS message,
         'give each row of a batch its own reference' AS hint
    FROM (SELECT record, row_number() OVER of_one AS n, first_value(line) OVER of_one AS first_line
-           FROM staged WINDOW of_one AS (PARTITION BY lote, referencia ORDER BY record)) AS it
+           FROM staged WINDOW of_one AS (PARTITION BY lote, referencia ORDER BY record)) AS lines
   WHERE 1 < n";
 
 /// Of a line `s` that has the reference of a row `x` beside another service.
@@ -162,6 +162,6 @@ pub(super) fn counted(is_new: &str) -> String {
         format!("o.state = {SKIPPED} AND o.error_code = '{REPEAT}'"),
         format!("{opens} AND {is_new} AND s.is_ours"),
     ];
-    let counts = counts.map(|it| format!("count(*) FILTER (WHERE {it})"));
+    let counts = counts.map(|which| format!("count(*) FILTER (WHERE {which})"));
     format!("count(*), {}, count(s.outdated)", counts.join(", "))
 }

@@ -40,13 +40,13 @@ pub fn state_name(state: State) -> &'static str {
 
 /// The state of that name.
 pub fn state_of(name: &str) -> Option<State> {
-    State::ALL.into_iter().find(|it| state_name(*it) == name)
+    State::ALL.into_iter().find(|state| state_name(*state) == name)
 }
 
 /// A list of states as SQL has it, in parentheses.
 pub(super) fn any_of(states: &[State]) -> String {
     // An empty list is no SQL.
-    let names: Vec<&str> = states.iter().map(|it| in_sql(*it)).collect();
+    let names: Vec<&str> = states.iter().map(|state| in_sql(*state)).collect();
     format!("({})", if names.is_empty() { "NULL".to_owned() } else { names.join(", ") })
 }
 
@@ -99,7 +99,8 @@ mod tests {
                 let path: PathBuf = entry.expect("it lists").path();
                 if path.is_dir() {
                     folders.push(path);
-                } else if path.extension().is_some_and(|it| it == "rs") && !path.ends_with("outbox/names.rs")
+                } else if path.extension().is_some_and(|ending| ending == "rs")
+                    && !path.ends_with("outbox/names.rs")
                 {
                     n_files += 1;
                     let text = fs::read_to_string(&path).expect("it reads");

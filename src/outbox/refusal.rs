@@ -7,7 +7,7 @@ use crate::ticket::Problem;
 pub(super) fn unread(problems: &[Problem], doubt: Option<&Doubt>) -> (State, String) {
     let (state, code) = match problems.first() {
         // It may have been sent under rules that have changed: only a person can tell.
-        _ if doubt.is_some_and(|it| !it.precaution) => (State::Unconfirmed, "unreadable"),
+        _ if doubt.is_some_and(|doubt| !doubt.precaution) => (State::Unconfirmed, "unreadable"),
         Some(first) => (State::Invalid, &*first.code),
         None => (State::Invalid, "invalid"),
     };

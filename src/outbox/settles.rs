@@ -14,7 +14,7 @@ pub(super) struct Seen {
 impl Seen {
     /// Whether neither its row nor its ticket has come before.
     pub(super) fn is_new(&mut self, settle: &Settle) -> bool {
-        let is_new_ticket = settle.ticket().is_none_or(|it| self.tickets.insert(it));
+        let is_new_ticket = settle.ticket().is_none_or(|ticket| self.tickets.insert(ticket));
         self.rows.insert(settle.row) && is_new_ticket
     }
 }
@@ -22,5 +22,5 @@ impl Seen {
 /// Whether no row and no ticket comes twice.
 pub(super) fn are_distinct(settles: &[Settle]) -> bool {
     let mut seen = Seen::default();
-    settles.iter().all(|it| seen.is_new(it))
+    settles.iter().all(|settle| seen.is_new(settle))
 }

@@ -58,7 +58,7 @@ pub(super) const SPECIMENS_AMONG: i64 = 2000;
 
 /// How many characters of a stored text are sent at least: what validation takes from it does not count.
 pub(super) fn seen_len(text: &str) -> usize {
-    text.trim().chars().filter(|it| !it.is_control()).count()
+    text.trim().chars().filter(|c| !c.is_control()).count()
 }
 
 /// Rows in input order, as one text: `[[[head…], [cells…]], …]`.
@@ -75,7 +75,7 @@ impl Page {
     /// The rows, in input order; where the next page starts, or `None` if there are no more rows.
     pub fn rows(&self) -> Result<(Vec<ReportRow<'_>>, Option<Cursor>), OutboxError> {
         let stored: Vec<StoredRow<'_>> = stored("outbox", &self.json)?;
-        let next = stored.last().map(|it| Cursor(it.0.place));
+        let next = stored.last().map(|row| Cursor(row.0.place));
         let rows = stored.into_iter().map(StoredRow::into_report).collect::<Result<_, _>>()?;
         Ok((rows, next))
     }
@@ -121,7 +121,7 @@ struct RowHead<'a> {
 impl<'a> StoredRow<'a> {
     fn into_report(self) -> Result<ReportRow<'a>, OutboxError> {
         let Self(head, cells) = self;
-        let text = |it: Option<Text<'a>>| it.map(|it| it.0);
+        let text = |text: Option<Text<'a>>| text.map(|text| text.0);
         Ok(ReportRow {
             row: RowId(head.id),
             line: head.line,
@@ -129,11 +129,11 @@ impl<'a> StoredRow<'a> {
             code: head.code.and_then(BatchCode::of_number),
             referencia: head.referencia.0,
             state: state_of(&head.state.0).ok_or_else(|| unreadable("outbox.state"))?,
-            cells: cells.into_iter().map(|it| it.0).collect(),
+            cells: cells.into_iter().map(|cell| cell.0).collect(),
             protocolo: text(head.protocolo),
             id_atendimento: head.id_atendimento,
             ids_ordem_servico: head.ids_os.unwrap_or_default(),
-            numeros_ordem_servico: head.numeros_os.into_iter().flatten().map(|it| it.0).collect(),
+            numeros_ordem_servico: head.numeros_os.into_iter().flatten().map(|text| text.0).collect(),
             attempts: head.attempts,
             error_code: text(head.error_code),
             error_message: text(head.error_message),
@@ -205,7 +205,7 @@ fn attempt(
         at: time(at),
         kind: kind_of(&kind).ok_or_else(|| unreadable("attempt.kind"))?,
         verdict,
-        http_status: http_status.and_then(|it| u16::try_from(it).ok()),
+        http_status: http_status.and_then(|status| u16::try_from(status).ok()),
         latency: Duration::from_millis(count(latency_ms)),
         note,
     })
@@ -228,31 +228,31 @@ pub(super) fn problems(
 impl Counts {
     /// Of each state its name, how many rows are in it, and how many of them lack a service order.
     pub(super) fn of(states: Vec<(String, i64, i64)>) -> Result<Self, OutboxError> {
-        let mut it = Self::default();
+        let mut counts = Self::default();
         for (state, n, n_without_os) in states {
             let n = count(n);
             match state_of(&state).ok_or_else(|| unreadable("outbox.state"))? {
-                State::Pending => it.pending = n,
-                State::InFlight => it.in_flight = n,
-                State::InDoubt => it.in_doubt = n,
-                State::Opened => (it.opened, it.opened_without_os) = (n, count(n_without_os)),
-                State::Invalid => it.invalid = n,
-                State::Rejected => it.rejected = n,
-                State::Failed => it.failed = n,
-                State::Unconfirmed => it.unconfirmed = n,
-                State::Conflict => it.conflict = n,
-                State::Skipped => it.skipped = n,
-                State::Cancelled => it.cancelled = n,
+                State::Pending => counts.pending = n,
+                State::InFlight => counts.in_flight = n,
+                State::InDoubt => counts.in_doubt = n,
+                State::Opened => (counts.opened, counts.opened_without_os) = (n, count(n_without_os)),
+                State::Invalid => counts.invalid = n,
+                State::Rejected => counts.rejected = n,
+                State::Failed => counts.failed = n,
+                State::Unconfirmed => counts.unconfirmed = n,
+                State::Conflict => counts.conflict = n,
+                State::Skipped => counts.skipped = n,
+                State::Cancelled => counts.cancelled = n,
             }
         }
-        Ok(it)
+        Ok(counts)
     }
 }
 
 impl ReportRow<'_> {
     /// The same row, on its own.
     pub fn into_owned(self) -> ReportRow<'static> {
-        let own = |it: Cow<'_, str>| Cow::Owned(it.into_owned());
+        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
         ReportRow {
             row: self.row,
             line: self.line,

@@ -35,7 +35,7 @@ struct Entry<'a> {
 
 impl Entry<'_> {
     fn of(warning: &Warning, as_stored: fn(&str) -> Cow<'_, str>) -> Self {
-        let own = |it: &String| as_stored(it).into_owned();
+        let own = |text: &String| as_stored(text).into_owned();
         let mut entry = Self {
             code: Cow::Borrowed(warning.code()),
             asked: None,
@@ -74,15 +74,18 @@ impl Entry<'_> {
 
 /// As JSON; `None` for the many rows that warn of nothing. `as_stored` is a text as the outbox can hold it.
 pub(super) fn list(warnings: &[Warning], as_stored: fn(&str) -> Cow<'_, str>) -> Option<String> {
-    let entries = || warnings.iter().map(|it| Entry::of(it, as_stored)).collect::<Vec<_>>();
+    let entries = || warnings.iter().map(|warning| Entry::of(warning, as_stored)).collect::<Vec<_>>();
     (!warnings.is_empty()).then(|| json(&entries()))
 }
 
 /// The list of a row, as it is stored. What somebody else has written there warns of nothing that is known,
 /// and keeps no settle back.
 pub(super) fn of_list(json: Option<&str>) -> Vec<Warning> {
-    let entries: Vec<Value> = json.and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default();
-    entries.into_iter().filter_map(|it| serde_json::from_value::<Entry<'_>>(it).ok()?.warning()).collect()
+    let entries: Vec<Value> = json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+    entries
+        .into_iter()
+        .filter_map(|entry| serde_json::from_value::<Entry<'_>>(entry).ok()?.warning())
+        .collect()
 }
 
 impl Dialect {
@@ -120,9 +123,9 @@ impl Dialect {
             .entry(&format!("'code', 'outdated', 'columns', s.outdated, 'words', '{words}' || s.outdated"));
         let list = match self {
             Self::Postgres => format!(
-                "coalesce((SELECT jsonb_agg(w.it ORDER BY w.n)
-                             FROM jsonb_array_elements(o.warnings) WITH ORDINALITY w(it, n)
-                            WHERE w.it ->> 'code' <> 'outdated'), '[]') || jsonb_build_array({entry})"
+                "coalesce((SELECT jsonb_agg(w.entry ORDER BY w.n)
+                             FROM jsonb_array_elements(o.warnings) WITH ORDINALITY w(entry, n)
+                            WHERE w.entry ->> 'code' <> 'outdated'), '[]') || jsonb_build_array({entry})"
             ),
             Self::Sqlite => format!(
                 "json_insert((SELECT json_group_array(json(w.value)) FROM json_each(o.warnings) w
@@ -159,8 +162,8 @@ impl Dialect {
     fn words(self, list: &str) -> String {
         match self {
             Self::Postgres => format!(
-                "(SELECT string_agg(w.it ->> 'words', '; ' ORDER BY w.n)
-                    FROM jsonb_array_elements({list}) WITH ORDINALITY w(it, n))"
+                "(SELECT string_agg(w.entry ->> 'words', '; ' ORDER BY w.n)
+                    FROM jsonb_array_elements({list}) WITH ORDINALITY w(entry, n))"
             ),
             Self::Sqlite => {
                 format!("(SELECT group_concat(w.value ->> 'words', '; ') FROM json_each({list}) w)")

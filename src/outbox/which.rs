@@ -19,7 +19,7 @@ pub(super) fn to_look_up(row: &str) -> String {
 /// It was possibly sent, and is unsettled. Word for word the condition of the index `outbox_live`, for which
 /// SQLite and Postgres each want that the doubt is no precaution (`is_real`) in words of their own.
 pub(super) fn live(row: &str, is_real: &str) -> String {
-    let states = State::LIVE.map(|it| format!("{row}.state = {}", in_sql(it)));
+    let states = State::LIVE.map(|state| format!("{row}.state = {}", in_sql(state)));
     format!(
         "({} OR ({row}.state = {PENDING} AND {row}.doubt_since IS NOT NULL AND {is_real}))",
         states.join(" OR ")
@@ -55,6 +55,7 @@ pub(super) fn unsent(row: &str) -> String {
 
 /// A person may have it tried again from those of `states` that are finished, and not `opened`.
 pub(super) fn to_retry(row: &str, states: &[State]) -> String {
-    let states: Vec<State> = states.iter().copied().filter(|it| State::RETRYABLE.contains(it)).collect();
+    let states: Vec<State> =
+        states.iter().copied().filter(|state| State::RETRYABLE.contains(state)).collect();
     format!("NOT {row}.gone AND {row}.purged_at IS NULL AND {row}.state IN {}", any_of(&states))
 }

@@ -319,7 +319,7 @@ pub struct Counts {
 
 impl Counts {
     pub fn total(&self) -> u64 {
-        State::ALL.into_iter().map(|it| self.count(it)).sum()
+        State::ALL.into_iter().map(|state| self.count(state)).sum()
     }
 
     pub fn count(&self, state: State) -> u64 {

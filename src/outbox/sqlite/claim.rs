@@ -154,17 +154,17 @@ impl Round {
         let n_seen_max = left.saturating_add(1);
         let was_full = n_seen_max <= candidates.len();
         for Candidate(head, fields) in candidates {
-            if head.service.is_some_and(|it| services.contains(&it)) {
+            if head.service.is_some_and(|service| services.contains(&service)) {
                 continue;
             }
             if *left == 0 {
                 self.spare =
-                    Some(self.spare.map_or(time(head.available_at), |it| it.min(time(head.available_at))));
+                    Some(self.spare.map_or(time(head.available_at), |due| due.min(time(head.available_at))));
                 return;
             }
             let batch = &batches[&head.lote];
             let parsed = match Ticket::parse(&fields) {
-                Ok(it) => it,
+                Ok(parsed) => parsed,
                 Err(problems) => {
                     let (state, code) = unread(&problems, head.doubt.map(Doubt::from).as_ref());
                     self.refusals.push(Refused {
@@ -230,8 +230,8 @@ impl Round {
         }
         let now = now.as_millisecond();
         if !self.refusals.is_empty() {
-            let refused = self.refusals.iter().map(|it| {
-                let Refused { row, state, code, problems, .. } = it;
+            let refused = self.refusals.iter().map(|refused| {
+                let Refused { row, state, code, problems, .. } = refused;
                 (row.0, state_name(*state), code, in_words(problems), json(problems))
             });
             let refused = json(&refused.collect::<Vec<_>>());
@@ -274,14 +274,14 @@ impl Head {
 }
 
 impl From<StoredDoubt> for Doubt {
-    fn from(it: StoredDoubt) -> Self {
+    fn from(stored: StoredDoubt) -> Self {
         Self {
-            since: time(it.since),
-            hubsoft_at: it.hubsoft_at.map(time),
-            precaution: it.precaution != 0,
-            absences: it.absences,
-            last_absence: it.last_absence.map(time),
-            answered: it.answered,
+            since: time(stored.since),
+            hubsoft_at: stored.hubsoft_at.map(time),
+            precaution: stored.precaution != 0,
+            absences: stored.absences,
+            last_absence: stored.last_absence.map(time),
+            answered: stored.answered,
         }
     }
 }
@@ -313,7 +313,7 @@ async fn candidates(
         .bind(limit(n_look_ups));
     let asked = match start {
         None => asked,
-        Some(it) => asked.bind(it.priority).bind(it.due).bind(it.id),
+        Some(start) => asked.bind(start.priority).bind(start.due).bind(start.id),
     };
     asked.fetch_one(conn).await.trouble()
 }
@@ -513,8 +513,10 @@ mod tests {
             .fetch_all(&mut *outbox.conn().await)
             .await
             .expect("it explains");
-        let mut said: Vec<String> = steps.into_iter().map(|it| it.3).collect();
-        said.retain(|it| !it.contains("SUBQUERY") && !it.contains("CO-ROUTINE") && !it.contains("CONSTANT"));
+        let mut said: Vec<String> = steps.into_iter().map(|step| step.3).collect();
+        said.retain(|step| {
+            !step.contains("SUBQUERY") && !step.contains("CO-ROUTINE") && !step.contains("CONSTANT")
+        });
         said.join("\n")
     }
 }

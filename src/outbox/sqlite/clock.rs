@@ -33,7 +33,7 @@ impl Seen {
 
     /// As it stands now, if it stood so `then`. Across a start of the machine nobody can tell.
     fn after(self, then: Option<&Self>) -> Self {
-        let Some(then) = then.filter(|it| it.boot == self.boot) else { return self };
+        let Some(then) = then.filter(|then| then.boot == self.boot) else { return self };
         let step = (self.wall_ms - then.wall_ms) - (self.since_boot_ms - then.since_boot_ms);
         let ahead_ms = if step.abs() < STEP_MIN_MS { then.ahead_ms } else { then.ahead_ms + step };
         // Set back to where it was, or beyond: what was stamped meanwhile is younger than it looks, never
@@ -57,7 +57,7 @@ pub(super) async fn ahead_ms(conn: &mut SqliteConnection) -> Result<i64, OutboxE
 async fn seen(conn: &mut SqliteConnection) -> Result<Option<Seen>, OutboxError> {
     let sql = "SELECT value FROM meta WHERE key = 'clock'";
     let value: Option<String> = sqlx::query_scalar(sql).fetch_optional(conn).await.trouble()?;
-    Ok(value.and_then(|it| serde_json::from_str(&it).ok()))
+    Ok(value.and_then(|json| serde_json::from_str(&json).ok()))
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ impl SqliteOutbox {
         );
         let retried = sqlx::query(AssertSqlSafe(sql))
             .bind(now.as_millisecond())
-            .bind(batch.map(|it| it.0))
+            .bind(batch.map(|batch| batch.0))
             .execute(&mut *tx)
             .await
             .trouble()?;

@@ -144,7 +144,7 @@ mod tests {
         let database = folder.path().join("outbox.db");
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         std::fs::write(path_of(&database), format!("{}\nopening\n", child.id())).unwrap();
-        assert_eq!(holder(&database).map(|it| it.pid), Some(child.id()));
+        assert_eq!(holder(&database).map(|holder| holder.pid), Some(child.id()));
         drop(child.stdin.take());
         let unasked = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         waitid(WaitId::Pid(Pid::from_child(&child)), unasked).unwrap();

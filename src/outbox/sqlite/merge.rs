@@ -269,10 +269,11 @@ impl<'a> Merge<'a> {
         }
         // Of each field whether all of it is kept, or the keys that are not, with NULL: that ends a key of
         // the old object, where the new one lacks it.
-        let kept = json(&Field::STORED.map(|it| match self.keys.iter().find(|(object, _)| *object == it) {
-            Some((_, keys)) => keys.iter().map(|key| (key.clone(), Value::Null)).collect(),
-            None => Value::Bool(self.lacks.contains(&it)),
-        }));
+        let kept =
+            json(&Field::STORED.map(|field| match self.keys.iter().find(|(object, _)| *object == field) {
+                Some((_, keys)) => keys.iter().map(|key| (key.clone(), Value::Null)).collect(),
+                None => Value::Bool(self.lacks.contains(&field)),
+            }));
         // Without the blank end, as `RawTicket` is stored.
         let sql = "UPDATE record
                       SET fields = (SELECT json_group_array(cell)
@@ -639,20 +640,21 @@ impl<'a> Merge<'a> {
     /// Runs one statement whose parameters are all integers; returns how many rows it changed.
     async fn run(&mut self, sql: impl Into<String>, integers: &[i64]) -> Result<u64, OutboxError> {
         let mut arguments = SqliteArguments::default();
-        for it in integers {
-            arguments.add(*it).map_err(sqlx::Error::Encode).trouble()?;
+        for n in integers {
+            arguments.add(*n).map_err(sqlx::Error::Encode).trouble()?;
         }
         let conn: &mut SqliteConnection = &mut self.tx;
         let done =
             sqlx::query_with(AssertSqlSafe(sql.into()), arguments).persistent(false).execute(conn).await;
-        done.trouble().map(|it| it.rows_affected())
+        done.trouble().map(|done| done.rows_affected())
     }
 }
 
 /// The cells `cells`, which stand under `from`, under `to`; those of other columns are of `others`, which
 /// stand under `to` already. The cells are SQL.
 fn cells_under(to: &[String], from: &[String], cells: &str, others: &str) -> String {
-    let at: Vec<Option<usize>> = to.iter().map(|header| from.iter().position(|it| it == header)).collect();
+    let at: Vec<Option<usize>> =
+        to.iter().map(|header| from.iter().position(|name| name == header)).collect();
     format!(
         "(SELECT json_group_array(coalesce(
                      iif(at.value IS NULL, json_extract({others}, '$[' || at.key || ']'),

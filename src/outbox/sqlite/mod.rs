@@ -198,9 +198,9 @@ mod tests {
             assert!(matches!(error, MergeError::Outbox(OutboxError::Full(_))), "{error:?}");
         }
         pragma(&outbox, "PRAGMA max_page_count = 4294967294").await;
-        let settles = claims.iter().map(|it| Settle {
-            row: it.row,
-            token: it.token,
+        let settles = claims.iter().map(|claim| Settle {
+            row: claim.row,
+            token: claim.token,
             change: Change::Release,
             attempt: None,
         });

@@ -48,8 +48,10 @@ pub(super) async fn for_writing(path: &Path) -> Result<(SqliteConnection, FileLo
     }
     refuse_others(path)?;
     let lock = FileLock::take(path).map_err(failed)?;
-    let lock =
-        lock.ok_or_else(|| OpenError::Locked { path: path.clone(), pid: holder(path).map(|it| it.pid) })?;
+    let lock = lock.ok_or_else(|| OpenError::Locked {
+        path: path.clone(),
+        pid: holder(path).map(|holder| holder.pid),
+    })?;
     make_private(path).map_err(failed)?;
     // What came into being meanwhile, in a folder where others may make files.
     refuse_others(path)?;

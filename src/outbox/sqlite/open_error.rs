@@ -60,7 +60,7 @@ impl OpenError {
 
 /// Which process, where that is known.
 fn in_words(pid: Option<u32>) -> String {
-    pid.map_or_else(String::new, |it| format!(" (pid {it})"))
+    pid.map_or_else(String::new, |pid| format!(" (pid {pid})"))
 }
 
 pub(super) fn refused(path: &Path, error: sqlx::Error) -> OpenError {

@@ -42,7 +42,7 @@ pub(super) async fn write_opened(
     let largest = CHUNKS[CHUNKS.len() - 1];
     let mut n_written = 0;
     for rows in rows.chunks(largest) {
-        let n_values = CHUNKS.into_iter().find(|it| rows.len() <= *it).unwrap_or(largest);
+        let n_values = CHUNKS.into_iter().find(|n| rows.len() <= *n).unwrap_or(largest);
         let arguments = arguments(rows, n_values, now).map_err(sqlx::Error::Encode).trouble()?;
         let sql = AssertSqlSafe(update(std::mem::take(&mut first), n_values));
         // Of the last statement: to a `BEGIN`, SQLite gives the count of the statement before it.
@@ -66,16 +66,16 @@ fn arguments(
     let mut to = SqliteArguments::default();
     to.reserve(n_values * 8 + 1, 0);
     to.add(now)?;
-    for it in rows {
-        let (ids_os, numeros_os) = lists(it.opening);
-        to.add(it.row)?;
-        to.add(it.token)?;
-        to.add(it.opening.protocolo.clone())?;
-        to.add(it.opening.id_atendimento)?;
+    for row in rows {
+        let (ids_os, numeros_os) = lists(row.opening);
+        to.add(row.row)?;
+        to.add(row.token)?;
+        to.add(row.opening.protocolo.clone())?;
+        to.add(row.opening.id_atendimento)?;
         to.add(ids_os)?;
         to.add(numeros_os)?;
-        to.add(i64::from(it.attempts))?;
-        to.add(list(it.warnings, verbatim))?;
+        to.add(i64::from(row.attempts))?;
+        to.add(list(row.warnings, verbatim))?;
     }
     Ok(to) // What is not bound is NULL.
 }

@@ -49,20 +49,20 @@ pub(super) async fn settle_odd(
         .await
         .trouble()?;
     let Some(found) = found else { return Ok(Settled::Deleted) };
-    let it: Columns = stored("outbox", &found)?;
+    let row: Columns = stored("outbox", &found)?;
     let found = Found {
-        state: state_of(&it.state).ok_or_else(|| unreadable("outbox.state"))?,
-        token: Token(it.token),
+        state: state_of(&row.state).ok_or_else(|| unreadable("outbox.state"))?,
+        token: Token(row.token),
         // Nobody else claims rows of this outbox.
         is_own: true,
-        is_claimed: it.claimed_at.is_some(),
-        available_at: time(it.available_at),
-        attempts: it.attempts,
-        doubt_since: it.doubt_since.map(time),
-        protocolo: it.protocolo,
-        id_atendimento: it.id_atendimento,
-        warnings: of_list(it.warnings.as_deref()),
-        owner: it.owner.map(RowId),
+        is_claimed: row.claimed_at.is_some(),
+        available_at: time(row.available_at),
+        attempts: row.attempts,
+        doubt_since: row.doubt_since.map(time),
+        protocolo: row.protocolo,
+        id_atendimento: row.id_atendimento,
+        warnings: of_list(row.warnings.as_deref()),
+        owner: row.owner.map(RowId),
     };
     let (to_write, settled) = found.meet(settle, verbatim);
     if to_write != Write::Nothing {
@@ -93,7 +93,8 @@ async fn write_odd(
                 Dialect::Sqlite.append("outbox", "?8"),
                 kept("outbox", "?11")
             );
-            let (code, message) = fault.as_ref().map(|it| (it.code(), crate::text::fault(it))).unzip();
+            let (code, message) =
+                fault.as_ref().map(|fault| (fault.code(), crate::text::fault(fault))).unzip();
             sqlx::query(AssertSqlSafe(sql))
                 .bind(row)
                 .bind(state_name(state))
@@ -126,7 +127,7 @@ async fn write_odd(
             sqlx::query(AssertSqlSafe(sql))
                 .bind(row)
                 .bind(settle.token.0)
-                .bind(settle.attempt.as_ref().map(|it| it.at.as_millisecond()))
+                .bind(settle.attempt.as_ref().map(|attempt| attempt.at.as_millisecond()))
                 .bind(now)
                 .execute(conn)
                 .await

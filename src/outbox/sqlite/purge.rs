@@ -56,7 +56,7 @@ impl SqliteOutbox {
             let ids: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(due.clone()))
                 .bind(last)
                 .bind(before_ms)
-                .bind(batch.map(|it| it.0))
+                .bind(batch.map(|batch| batch.0))
                 .bind(PURGE_STEP)
                 .fetch_all(&mut *tx)
                 .await

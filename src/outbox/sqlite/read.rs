@@ -74,7 +74,7 @@ impl Reader {
             .trouble()?;
         let found: Vec<((i64, u64, i64), Vec<Problem>)> =
             stored("record.problems", json.as_deref().unwrap_or("[]"))?;
-        let next = found.last().map(|it| Cursor(it.0.2));
+        let next = found.last().map(|entry| Cursor(entry.0.2));
         let rows =
             found.into_iter().map(|((id, line, _), problems)| RowProblems { row: RowId(id), line, problems });
         Ok((rows.collect(), next))

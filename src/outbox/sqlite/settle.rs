@@ -37,7 +37,7 @@ pub(super) async fn settle(session: &mut Session, settles: &[Settle]) -> Result<
     }
     tx.restart().await?;
     let odd = odd(&mut tx, settles).await?;
-    let plain = settles.iter().enumerate().filter(|(at, _)| !odd.contains(at)).map(|(_, it)| it);
+    let plain = settles.iter().enumerate().filter(|(at, _)| !odd.contains(at)).map(|(_, settle)| settle);
     write(&mut tx, "", plain.clone(), now).await?;
     write_attempts(&mut tx, plain).await?;
     for &at in &odd {
@@ -51,7 +51,8 @@ pub(super) async fn settle(session: &mut Session, settles: &[Settle]) -> Result<
 async fn odd(conn: &mut SqliteConnection, settles: &[Settle]) -> Result<Vec<usize>, OutboxError> {
     #[derive(Serialize)]
     struct Key(i64, i64, Option<i64>);
-    let keys: Vec<Key> = settles.iter().map(|it| Key(it.row.0, it.token.0, it.ticket())).collect();
+    let keys: Vec<Key> =
+        settles.iter().map(|settle| Key(settle.row.0, settle.token.0, settle.ticket())).collect();
     let sql = format!(
         "SELECT json_group_array(k.key)
            FROM json_each(?1) k LEFT JOIN outbox o ON o.id = k.value ->> 0

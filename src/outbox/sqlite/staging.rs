@@ -47,7 +47,7 @@ impl SqliteOutbox {
             .fetch_one(&mut *tx)
             .await
             .trouble()?;
-        if source.code.is_some_and(|it| it.number() != code) {
+        if source.code.is_some_and(|wanted| wanted.number() != code) {
             return Err(MergeError::Taken { batch: source.batch.to_owned() });
         }
         let sql = "INSERT INTO source (batch, kind, file_name, sha256, content, encoding, delimiter, headers,
@@ -61,7 +61,7 @@ impl SqliteOutbox {
             .bind(source.delimiter.to_owned())
             .bind(json(source.headers))
             .bind(source.results.map(ResultsInfo::folder_text))
-            .bind(source.results.is_some_and(|it| it.excel_safe))
+            .bind(source.results.is_some_and(|results| results.excel_safe))
             .fetch_one(&mut *tx)
             .await
             .trouble()?;
@@ -110,7 +110,7 @@ struct Values {
 
 impl Values {
     fn push(&mut self, source: i64, row: &NewRow<'_>) -> Result<(), sqlx::Error> {
-        let owned = |it: &Option<std::borrow::Cow<'_, str>>| it.as_deref().map(str::to_owned);
+        let owned = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().map(str::to_owned);
         let to = &mut self.arguments;
         to.reserve(COLUMNS, 0);
         to.add(source)
@@ -118,8 +118,8 @@ impl Values {
             .and_then(|()| to.add(row.content_key.as_str().to_owned()))
             .and_then(|()| to.add(row.code.map(BatchCode::number)))
             .and_then(|()| to.add(owned(&row.referencia)))
-            .and_then(|()| to.add(row.service.map(|it| it.get())))
-            .and_then(|()| to.add(row.repeat_key.map(|it| it.to_vec())))
+            .and_then(|()| to.add(row.service.map(|id| id.get())))
+            .and_then(|()| to.add(row.repeat_key.map(|key| key.to_vec())))
             .and_then(|()| to.add(json(&row.fields)))
             .and_then(|()| to.add(json(&row.cells)))
             .and_then(|()| to.add((!row.problems.is_empty()).then(|| json(&row.problems))))

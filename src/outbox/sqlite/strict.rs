@@ -21,13 +21,14 @@ pub(super) fn refuse_others(path: &Path) -> Result<(), OpenError> {
         name.push(ending);
         PathBuf::from(name)
     });
-    let files = [path.to_owned(), lock::path_of(path)].into_iter().chain(beside).map(|it| (it, Asked::File));
+    let files =
+        [path.to_owned(), lock::path_of(path)].into_iter().chain(beside).map(|path| (path, Asked::File));
     let folder = path.parent().unwrap_or(path).to_owned();
-    for (it, asked) in std::iter::once((folder, Asked::Folder)).chain(files) {
-        match look(&it, asked) {
+    for (path, asked) in std::iter::once((folder, Asked::Folder)).chain(files) {
+        match look(&path, asked) {
             Ok(judged) => judged?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(OpenError::Io { path: it, source }),
+            Err(source) => return Err(OpenError::Io { path, source }),
         }
     }
     Ok(())
@@ -47,7 +48,7 @@ pub(super) async fn refuse_additions(
     sqlx::raw_sql(IDENTITY_INDEX).execute(&mut made).await.map_err(failed)?;
     let known: BTreeSet<_> = objects(&mut made).await.map_err(failed)?.into_iter().collect();
     made.close().await.map_err(failed)?;
-    match objects(conn).await.map_err(failed)?.into_iter().find(|it| !known.contains(it)) {
+    match objects(conn).await.map_err(failed)?.into_iter().find(|object| !known.contains(object)) {
         Some((kind, name, _)) => Err(OpenError::Additions { path: path.to_owned(), kind, name }),
         None => Ok(()),
     }

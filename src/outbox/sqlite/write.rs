@@ -84,10 +84,10 @@ impl DoubtColumns {
     fn of(doubt: &Doubt) -> Self {
         Self {
             since: doubt.since.as_millisecond(),
-            hubsoft_at: doubt.hubsoft_at.map(|it| it.as_millisecond()),
+            hubsoft_at: doubt.hubsoft_at.map(|at| at.as_millisecond()),
             precaution: u8::from(doubt.precaution),
             absences: doubt.absences,
-            last_absence: doubt.last_absence.map(|it| it.as_millisecond()),
+            last_absence: doubt.last_absence.map(|at| at.as_millisecond()),
             answered: doubt.answered,
         }
     }
@@ -102,13 +102,13 @@ impl<'a> OtherRow<'a> {
             id: settle.row.0,
             token: settle.token.0,
             state: state_name(state),
-            available_at: available_at.map(|it| it.as_millisecond()),
+            available_at: available_at.map(|at| at.as_millisecond()),
             attempts,
             doubt: doubt.map(DoubtColumns::of),
             code: fault.map(Fault::code),
             message: fault.map(crate::text::fault),
-            protocolo: opening.map(|it| &*it.protocolo),
-            id_atendimento: opening.map(|it| it.id_atendimento),
+            protocolo: opening.map(|opening| &*opening.protocolo),
+            id_atendimento: opening.map(|opening| opening.id_atendimento),
             ids_os,
             numeros_os,
             finished_at: (!state.waits()).then_some(now),
@@ -133,7 +133,7 @@ async fn write_others(conn: &mut SqliteConnection, rows: &[OtherRow<'_>]) -> Res
                       finished_at = v.value ->> 'finished_at'
                  FROM json_each(?1) v
                 WHERE outbox.id = v.value ->> 'id' AND token = v.value ->> 'token' AND state = {IN_FLIGHT}",
-        decided("outbox", "v.value ->> 'state'", |it| format!("v.value ->> '$.doubt.{it}'"))
+        decided("outbox", "v.value ->> 'state'", |field| format!("v.value ->> '$.doubt.{field}'"))
     );
     let done = sqlx::query(AssertSqlSafe(sql)).bind(json(rows)).execute(conn).await.trouble()?;
     Ok(done.rows_affected())
@@ -168,7 +168,7 @@ pub(super) async fn write_attempts<'a>(
     conn: &mut SqliteConnection,
     settles: impl Iterator<Item = &'a Settle>,
 ) -> Result<(), OutboxError> {
-    let attempts = settles.filter_map(|it| Some(AttemptRow::new(it.row.0, it.attempt.as_ref()?)));
+    let attempts = settles.filter_map(|settle| Some(AttemptRow::new(settle.row.0, settle.attempt.as_ref()?)));
     let attempts: Vec<AttemptRow> = attempts.collect();
     if attempts.is_empty() {
         return Ok(());
