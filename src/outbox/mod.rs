@@ -6,12 +6,12 @@
 mod any;
 mod commands;
 mod doubts;
+mod filter;
 mod lately;
 mod merges;
 mod names;
 pub mod postgres;
 mod queue;
-mod range;
 mod refusal;
 mod settles;
 pub mod sqlite;

@@ -9,9 +9,9 @@ use super::piecewise::{Refusals, piecewise};
 use super::values::Time;
 use crate::delivery::identity::Marker;
 use crate::delivery::{Backlog, Claim, Doubt, End, OutboxError, RowId, Token};
+use crate::outbox::filter::Filter;
 use crate::outbox::names::IN_FLIGHT;
 use crate::outbox::queue::{self, Spot};
-use crate::outbox::range::Range;
 use crate::outbox::which;
 use crate::ticket::{Field, Kind, Problem, RawTicket, Ticket};
 
@@ -207,7 +207,7 @@ fn columns() -> String {
 
 /// Which rows are looked for.
 pub(super) struct Look<'a> {
-    pub(super) range: Range,
+    pub(super) filter: Filter,
     pub(super) now: Timestamp,
     pub(super) n_posts: usize,
     pub(super) n_look_ups: usize,
@@ -254,19 +254,19 @@ async fn found(
     columns: &str,
     locking: &str,
 ) -> Result<Vec<PgRow>, OutboxError> {
-    let Look { range, now, n_posts, n_look_ups, end, but } = *look;
+    let Look { filter, now, n_posts, n_look_ups, end, but } = *look;
     let limit = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     let start = match end {
-        End::Between(thousandths) => match &ends(conn, range, now).await?[..] {
+        End::Between(thousandths) => match &ends(conn, filter, now).await?[..] {
             [first, last] => Some(queue::between(*first, *last, thousandths)),
             _ => None, // Nothing is due.
         },
         End::Front | End::Back => None,
     };
     let asked = sqlx::query(AssertSqlSafe(candidates_sql(columns, end, start, but, locking)))
-        .bind(range.batch)
-        .bind(range.import)
-        .bind(range.last_record)
+        .bind(filter.batch)
+        .bind(filter.import)
+        .bind(filter.last_record)
         .bind(Time(now))
         .bind(limit(n_posts))
         .bind(limit(n_look_ups));
@@ -281,7 +281,7 @@ async fn found(
 }
 
 /// The first and the last row that is due to be posted.
-async fn ends(conn: &mut PgConnection, range: Range, now: Timestamp) -> Result<Vec<Spot>, OutboxError> {
+async fn ends(conn: &mut PgConnection, filter: Filter, now: Timestamp) -> Result<Vec<Spot>, OutboxError> {
     let to_post = to_post(Place::Queue);
     // A program may write `-infinity`, which is no number.
     let end = |order: &str| {
@@ -292,9 +292,9 @@ async fn ends(conn: &mut PgConnection, range: Range, now: Timestamp) -> Result<V
     };
     let ends: Vec<(i64, i64, i64)> =
         sqlx::query_as(AssertSqlSafe(format!("{} UNION ALL {}", end(FORWARD), end(BACKWARD))))
-            .bind(range.batch)
-            .bind(range.import)
-            .bind(range.last_record)
+            .bind(filter.batch)
+            .bind(filter.import)
+            .bind(filter.last_record)
             .bind(Time(now))
             .fetch_all(conn)
             .await
@@ -334,16 +334,16 @@ fn candidates_sql(columns: &str, end: End, start: Option<Spot>, but: &str, locki
 /// whether any row is parked, which may be able to go.
 pub(super) async fn backlog(
     conn: &mut PgConnection,
-    range: Range,
+    filter: Filter,
     now: Timestamp,
     worker: i64,
     but: &str,
 ) -> Result<(Backlog, bool), OutboxError> {
     let (pending, next_due, elsewhere, is_parked): (bool, Option<Time>, bool, bool) =
         sqlx::query_as(AssertSqlSafe(outlook_sql(but)))
-            .bind(range.batch)
-            .bind(range.import)
-            .bind(range.last_record)
+            .bind(filter.batch)
+            .bind(filter.import)
+            .bind(filter.last_record)
             .bind(Time(now))
             .bind(worker)
             .fetch_one(conn)
@@ -387,7 +387,7 @@ fn outlook_sql(but: &str) -> String {
 /// As the port has it. What is passed over is not waited for.
 pub(super) async fn posts_are_left(
     conn: &mut PgConnection,
-    range: Range,
+    filter: Filter,
     but: &str,
 ) -> Result<bool, OutboxError> {
     let (queued, blocked, to_look_up) = (to_post(Place::Queue), to_post(Place::Blocked), to_look_up());
@@ -404,9 +404,9 @@ pub(super) async fn posts_are_left(
              OR EXISTS (SELECT FROM mutirao.outbox o WHERE {blocked} AND {free} {but})"
     );
     sqlx::query_scalar(AssertSqlSafe(sql))
-        .bind(range.batch)
-        .bind(range.import)
-        .bind(range.last_record)
+        .bind(filter.batch)
+        .bind(filter.import)
+        .bind(filter.last_record)
         .persistent(false)
         .fetch_one(conn)
         .await

@@ -25,8 +25,8 @@ use crate::delivery::{
     Backlog, CLAIM_AGE_MAX, Claim, ClaimRequest, Claimed, End, OutboxError, Refused, RowId,
 };
 use crate::outbox::doubts::{begun, is_begun};
+use crate::outbox::filter::Filter;
 use crate::outbox::names::{IN_FLIGHT, state_name};
-use crate::outbox::range::Range;
 use crate::outbox::refusal::unread;
 use crate::outbox::stored::json;
 use crate::ticket::in_words;
@@ -91,7 +91,7 @@ impl Care {
 /// all others wait for it.
 pub(super) async fn claim(
     worker: &Worker,
-    range: Range,
+    filter: Filter,
     want: ClaimRequest,
     rows_max: usize,
     began: &Cell<Option<Instant>>,
@@ -99,14 +99,14 @@ pub(super) async fn claim(
     let mut tx = worker.outbox().tx(Access::Claiming).await?;
     began.set(Some(Instant::now()));
     let mut keys = ClaimKeys::new(worker.keys());
-    let claimed = match attempt(&mut tx, worker, &mut keys, range, want, rows_max, Care::Whole).await {
+    let claimed = match attempt(&mut tx, worker, &mut keys, filter, want, rows_max, Care::Whole).await {
         // A row that the database will not have read, or changed, spoils no claim of the others.
         Err(error) if refusal(&error).is_some() => {
             tx.restart().await?;
             keys = ClaimKeys::new(worker.keys());
             began.set(Some(Instant::now()));
             tx.execute("SET LOCAL lock_timeout = '100ms'").await.trouble()?;
-            attempt(&mut tx, worker, &mut keys, range, want, rows_max, Care::Piecewise).await?
+            attempt(&mut tx, worker, &mut keys, filter, want, rows_max, Care::Piecewise).await?
         }
         claimed => claimed?,
     };
@@ -119,7 +119,7 @@ async fn attempt(
     conn: &mut PgConnection,
     worker: &Worker,
     keys: &mut ClaimKeys<'_>,
-    range: Range,
+    filter: Filter,
     want: ClaimRequest,
     rows_max: usize,
     care: Care,
@@ -137,7 +137,7 @@ async fn attempt(
         let ask = |n: usize| if n == 0 { 0 } else { n.saturating_add(ahead) };
         let asked = (ask(left.0), ask(left.1));
         let but = worker.passed_over().but_these();
-        let look = Look { range, now: want.now, n_posts: asked.0, n_look_ups: asked.1, end, but: &but };
+        let look = Look { filter, now: want.now, n_posts: asked.0, n_look_ups: asked.1, end, but: &but };
         let rows = match care {
             Care::Whole => candidates(conn, &look).await?,
             Care::Piecewise => match within(conn, async |conn| candidates(conn, &look).await).await? {
@@ -187,7 +187,7 @@ async fn attempt(
             if LOOKING_MAX <= began.elapsed() {
                 break more_from(want.now);
             }
-            let (backlog, is_parked) = backlog(conn, range, want.now, worker.id(), &but).await?;
+            let (backlog, is_parked) = backlog(conn, filter, want.now, worker.id(), &but).await?;
             if !is_short && end == End::Front {
                 let is_left = backlog.next_due.is_some_and(|it| it <= want.now);
                 notice_held(conn, worker, &look, left, is_left).await?;
@@ -195,7 +195,7 @@ async fn attempt(
             if !is_parked || left.0 == 0 {
                 break backlog;
             }
-            if worker.put_back(conn, Some(range), Stride::CLAIM).await?.n_rows == 0 {
+            if worker.put_back(conn, Some(filter), Stride::CLAIM).await?.n_rows == 0 {
                 break backlog;
             }
         }

@@ -64,14 +64,14 @@ impl PgOutbox {
     /// Withdraws what was certainly not sent. Rows that the batch's file no longer has too.
     pub async fn cancel(&self, batch: BatchId, now: Timestamp) -> Result<Cancelled, OutboxError> {
         let mut tx = self.tx(Access::Shared).await?;
-        let range = Reach::of(Scope::Batch(batch), &mut tx).await?;
+        let filter = Reach::of(Scope::Batch(batch), &mut tx).await?;
         let sql = format!(
             "UPDATE mutirao.outbox AS o SET state = {CANCELLED}, finished_at = {NOW} WHERE {OF_BATCH} AND {}",
             unsent("o")
         );
         let cancelled = sqlx::query(AssertSqlSafe(sql))
-            .bind(range.batch)
-            .bind(&range.lote)
+            .bind(filter.batch)
+            .bind(&filter.lote)
             .bind(now.as_millisecond())
             .persistent(false)
             .execute(&mut *tx)
@@ -79,8 +79,8 @@ impl PgOutbox {
             .trouble()?;
         let sql = format!("SELECT count(*) FROM mutirao.outbox o WHERE {OF_BATCH} AND {}", live("o"));
         let n_left: i64 = sqlx::query_scalar(AssertSqlSafe(sql))
-            .bind(range.batch)
-            .bind(&range.lote)
+            .bind(filter.batch)
+            .bind(&filter.lote)
             .persistent(false)
             .fetch_one(&mut *tx)
             .await
@@ -101,7 +101,7 @@ impl PgOutbox {
         now: Timestamp,
     ) -> Result<u64, OutboxError> {
         let mut tx = self.tx(Access::Shared).await?;
-        let range = Reach::of(batch.map_or(Scope::All, Scope::Batch), &mut tx).await?;
+        let filter = Reach::of(batch.map_or(Scope::All, Scope::Batch), &mut tx).await?;
         let sql = format!(
             "UPDATE mutirao.outbox AS o
                 SET {}, {}, ids_ordem_servico = NULL, numeros_ordem_servico = NULL
@@ -111,8 +111,8 @@ impl PgOutbox {
             to_retry("o", states)
         );
         let retried = sqlx::query(AssertSqlSafe(sql))
-            .bind(range.batch)
-            .bind(&range.lote)
+            .bind(filter.batch)
+            .bind(&filter.lote)
             .bind(now.as_millisecond())
             .persistent(false)
             .execute(&mut *tx)

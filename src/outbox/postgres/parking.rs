@@ -16,8 +16,8 @@ use super::piecewise::piecewise;
 use super::session::{Access, in_time};
 use super::walk::Walk;
 use crate::delivery::OutboxError;
+use crate::outbox::filter::Filter;
 use crate::outbox::names::PENDING;
-use crate::outbox::range::Range;
 use crate::outbox::which::to_post;
 
 /// So many rows are seen in one step.
@@ -174,14 +174,14 @@ impl Worker {
     pub(super) async fn put_back(
         &self,
         conn: &mut PgConnection,
-        sample: Option<Range>,
+        sample: Option<Filter>,
         stride: Stride,
     ) -> Result<Back, OutboxError> {
-        let range = sample.filter(|it| it.last_record.is_some());
+        let filter = sample.filter(|it| it.last_record.is_some());
         let Walk { lote, service } = std::mem::take(&mut *self.walk());
         let found = sqlx::query_as(AssertSqlSafe(put_back_sql(stride, &self.passed_over().but_these())))
-            .bind(range.and_then(|it| it.batch))
-            .bind(range.and_then(|it| it.last_record))
+            .bind(filter.and_then(|it| it.batch))
+            .bind(filter.and_then(|it| it.last_record))
             .bind(lote.0)
             .bind(lote.1)
             .bind(service);

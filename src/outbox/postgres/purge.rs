@@ -28,7 +28,7 @@ impl PgOutbox {
         before: Timestamp,
         now: Timestamp,
     ) -> Result<u64, OutboxError> {
-        let range = Reach::of(batch.map_or(Scope::All, Scope::Batch), &mut *self.conn().await?).await?;
+        let filter = Reach::of(batch.map_or(Scope::All, Scope::Batch), &mut *self.conn().await?).await?;
         // A step is of rows that are seen, not of rows that are found: those that were purged before may be
         // millions.
         let done_with = any_of(&State::DONE_WITH);
@@ -57,8 +57,8 @@ impl PgOutbox {
             let (n, seen): (i64, Option<i64>) = in_time(async {
                 let mut tx = self.tx(Access::Shared).await?;
                 let purged = sqlx::query_as(AssertSqlSafe(sql.clone()))
-                    .bind(range.batch)
-                    .bind(&range.lote)
+                    .bind(filter.batch)
+                    .bind(&filter.lote)
                     .bind(Time(before))
                     .bind(Time(now))
                     .bind(last)

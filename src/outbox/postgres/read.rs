@@ -174,14 +174,14 @@ impl PgOutbox {
     /// The rows of `scope` by state.
     pub async fn counts(&self, scope: Scope) -> Result<Counts, OutboxError> {
         let mut conn = self.conn().await?;
-        let range = Reach::of(scope, &mut conn).await?;
-        counts(&mut conn, &range).await
+        let filter = Reach::of(scope, &mut conn).await?;
+        counts(&mut conn, &filter).await
     }
 
     /// Counts, and what waits.
     pub async fn status(&self, scope: Scope, now: Timestamp) -> Result<Status, OutboxError> {
         let mut conn = self.conn().await?;
-        let range = Reach::of(scope, &mut conn).await?;
+        let filter = Reach::of(scope, &mut conn).await?;
         let (in_scope, waiting) = (in_scope(), any_of(&State::WAITING));
         let sql = format!(
             "SELECT count(*) FILTER (WHERE o.available_at <= timestamptz 'epoch' + $4::bigint * interval '1 millisecond'),
@@ -194,16 +194,16 @@ impl PgOutbox {
         );
         type Columns = (i64, Option<i64>, Option<i64>, Option<i64>);
         let (due_now, oldest, look_up, unsure): Columns = sqlx::query_as(AssertSqlSafe(sql))
-            .bind(range.batch)
-            .bind(&range.lote)
-            .bind(range.import)
+            .bind(filter.batch)
+            .bind(&filter.lote)
+            .bind(filter.import)
             .bind(now.as_millisecond())
             .persistent(false)
             .fetch_one(&mut *conn)
             .await
             .trouble()?;
         Ok(Status {
-            counts: counts(&mut conn, &range).await?,
+            counts: counts(&mut conn, &filter).await?,
             due_now: count(due_now),
             oldest_pending: oldest.map(time),
             next_look_up: look_up.map(time),
@@ -246,8 +246,8 @@ impl PgOutbox {
         let Some((id, code, created_at, finished_at, summary, source, _)) = found.into_iter().next() else {
             return Ok(None);
         };
-        let range = Reach::of(Scope::Batch(BatchId(id)), &mut conn).await?;
-        let counts = counts(&mut conn, &range).await?;
+        let filter = Reach::of(Scope::Batch(BatchId(id)), &mut conn).await?;
+        let counts = counts(&mut conn, &filter).await?;
         let source = match source {
             Some(source) => source_info(&mut conn, source).await?,
             None if is_produced => produced(name, counts.total(), time(created_at)),
@@ -458,13 +458,13 @@ impl PgOutbox {
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
         let mut conn = self.conn().await?;
-        let range = Reach::of(scope, &mut conn).await?;
+        let filter = Reach::of(scope, &mut conn).await?;
         for page in placed(after, which) {
             let found: Vec<T> = sqlx::query_as(AssertSqlSafe(sql(&page)))
-                .bind(range.batch)
-                .bind(&range.lote)
-                .bind(range.import)
-                .bind(&range.headers)
+                .bind(filter.batch)
+                .bind(&filter.lote)
+                .bind(filter.import)
+                .bind(&filter.headers)
                 .bind(after.0)
                 .bind(i64::try_from(n).unwrap_or(i64::MAX))
                 .persistent(false)
@@ -493,7 +493,7 @@ fn placed(after: Cursor, which: &str) -> Vec<String> {
     if after.0 < PROGRAMS { vec![of_files, of_programs] } else { vec![of_programs] }
 }
 
-pub(super) async fn counts(conn: &mut PgConnection, range: &Reach) -> Result<Counts, OutboxError> {
+pub(super) async fn counts(conn: &mut PgConnection, filter: &Reach) -> Result<Counts, OutboxError> {
     let in_scope = in_scope();
     let sql = format!(
         "SELECT o.state, count(*), count(*) FILTER (WHERE {})
@@ -501,9 +501,9 @@ pub(super) async fn counts(conn: &mut PgConnection, range: &Reach) -> Result<Cou
         Dialect::Postgres.has("o", &Warning::WithoutOs)
     );
     let states = sqlx::query_as(AssertSqlSafe(sql))
-        .bind(range.batch)
-        .bind(&range.lote)
-        .bind(range.import)
+        .bind(filter.batch)
+        .bind(&filter.lote)
+        .bind(filter.import)
         .persistent(false)
         .fetch_all(conn)
         .await

@@ -23,15 +23,15 @@ use crate::delivery::eyes::{Sight, Specimen};
 use crate::delivery::{ClaimRequest, Claimed, Halt, Outbox, OutboxError, Settle, Settled, State, WAIT_MAX};
 use crate::outbox::Scope;
 use crate::outbox::doubts::reopened;
+use crate::outbox::filter::Filter;
 use crate::outbox::names::{IN_DOUBT, IN_FLIGHT, PENDING, UNCONFIRMED, any_of};
-use crate::outbox::range::Range;
 use crate::outbox::which::{to_look_up, to_post};
 
 /// The rows of a scope, to be delivered by one worker. Rows that their file no longer has are never
 /// posted, only looked up if something of theirs is in doubt.
 pub struct WorkQueue<'a> {
     worker: &'a Worker,
-    range: Range,
+    filter: Filter,
     wake: Mutex<Wake>,
     /// Whether anything was due or in flight at the last look.
     was_active: Cell<bool>,
@@ -49,17 +49,17 @@ const TOLD_EVERY: Duration = Duration::from_secs(60);
 impl Worker {
     /// The rows of `scope`, to be delivered.
     pub fn queue(&self, scope: Scope) -> WorkQueue<'_> {
-        self.queue_of(Range::of(scope))
+        self.queue_of(Filter::of(scope))
     }
 
     /// The rows of `scope`, only to be looked up (`reconcile`).
     pub fn reconciling(&self, scope: Scope) -> WorkQueue<'_> {
-        self.queue_of(Range::only_to_look(scope))
+        self.queue_of(Filter::only_to_look(scope))
     }
 
     /// The first `n` pending rows of `scope` in the order of their file (`--sample`).
     pub async fn sample(&self, scope: Scope, n: u64) -> Result<WorkQueue<'_>, OutboxError> {
-        let mut range = Range::of(scope);
+        let mut filter = Filter::of(scope);
         let sql = format!(
             "SELECT max(record)
                FROM (SELECT record FROM mutirao.outbox
@@ -69,8 +69,8 @@ impl Worker {
         );
         let last: Option<i64> = in_time(async {
             sqlx::query_scalar(AssertSqlSafe(sql))
-                .bind(range.batch)
-                .bind(range.import)
+                .bind(filter.batch)
+                .bind(filter.import)
                 .bind(i64::try_from(n).unwrap_or(i64::MAX))
                 .persistent(false)
                 .fetch_one(&mut *self.outbox().conn().await?)
@@ -78,14 +78,14 @@ impl Worker {
                 .trouble()
         })
         .await?;
-        range.last_record = Some(last.unwrap_or(0));
-        Ok(self.queue_of(range))
+        filter.last_record = Some(last.unwrap_or(0));
+        Ok(self.queue_of(filter))
     }
 
-    fn queue_of(&self, range: Range) -> WorkQueue<'_> {
+    fn queue_of(&self, filter: Filter) -> WorkQueue<'_> {
         WorkQueue {
             worker: self,
-            range,
+            filter,
             wake: Mutex::new(Wake::new(self.outbox().listen())),
             was_active: Cell::new(true),
             size: Cell::default(),
@@ -150,7 +150,7 @@ impl WorkQueue<'_> {
     /// that no scan looks cheaper.
     async fn is_active(&self) -> Result<bool, OutboxError> {
         // A sample is taken from a batch that is held.
-        let passed = if self.range.last_record.is_some() { "true" } else { NOT_HALTED };
+        let passed = if self.filter.last_record.is_some() { "true" } else { NOT_HALTED };
         let (to_post, to_look_up) = (to_post("o"), to_look_up("o"));
         let sql = format!(
             "SELECT coalesce(
@@ -178,7 +178,7 @@ impl Outbox for WorkQueue<'_> {
         self.worker.settle_doubts_of_server().await?;
         let began = Cell::new(None);
         let rows_max = size.max().unwrap_or(usize::MAX);
-        let claimed = in_time(claim::claim(self.worker, self.range, want, rows_max, &began)).await;
+        let claimed = in_time(claim::claim(self.worker, self.filter, want, rows_max, &began)).await;
         // How long it stood in line is the others' affair.
         if let Some(began) = began.get() {
             self.took(began.elapsed(), want.posts);
@@ -197,7 +197,7 @@ impl Outbox for WorkQueue<'_> {
         let mut claimed = self.worker.outbox().explained(claimed).await?;
         claimed.posts_max = size.max();
         // What comes back from others is looked up by them.
-        claimed.backlog.elsewhere &= !self.range.is_only_to_look();
+        claimed.backlog.elsewhere &= !self.filter.is_only_to_look();
         Ok(claimed)
     }
 
@@ -221,8 +221,8 @@ impl Outbox for WorkQueue<'_> {
         // Who comes only to look (`reconcile`) waits for no row's turn.
         let unsure = format!("(state = {UNCONFIRMED} OR $2 AND state = {IN_DOUBT})");
         let sql = format!("SELECT o.id FROM mutirao.outbox o WHERE {unsure} AND {IN_BATCH}");
-        let is_only_to_look = self.range.is_only_to_look();
-        let asked = sqlx::query_scalar(AssertSqlSafe(sql)).bind(self.range.batch).bind(is_only_to_look);
+        let is_only_to_look = self.filter.is_only_to_look();
+        let asked = sqlx::query_scalar(AssertSqlSafe(sql)).bind(self.filter.batch).bind(is_only_to_look);
         let rows: Vec<i64> = self.all_of(async |conn| asked.fetch_all(conn).await.trouble()).await?;
         let sql = format!(
             "UPDATE mutirao.outbox o
@@ -285,12 +285,12 @@ impl Outbox for WorkQueue<'_> {
 
     async fn posts_are_left(&self) -> Result<bool, OutboxError> {
         // What comes back from others is posted by them.
-        if self.range.is_only_to_look() {
+        if self.filter.is_only_to_look() {
             return Ok(false);
         }
         let but = self.worker.passed_over().but_these();
         in_time(async {
-            candidate::posts_are_left(&mut *self.worker.outbox().conn().await?, self.range, &but).await
+            candidate::posts_are_left(&mut *self.worker.outbox().conn().await?, self.filter, &but).await
         })
         .await
     }

@@ -15,9 +15,9 @@ use crate::delivery::{
     ANSWER_AGE_MAX, Backlog, Claim, ClaimRequest, Claimed, Doubt, End, OutboxError, Refused, RowId, Token,
 };
 use crate::outbox::doubts::begun;
+use crate::outbox::filter::Filter;
 use crate::outbox::names::{IN_FLIGHT, state_name};
 use crate::outbox::queue::{self, Spot};
-use crate::outbox::range::Range;
 use crate::outbox::refusal::unread;
 use crate::outbox::which;
 use crate::ticket::{RawTicket, Ticket, in_words};
@@ -98,7 +98,7 @@ struct Round {
 
 pub(super) async fn claim(
     session: &mut Session,
-    range: Range,
+    filter: Filter,
     want: ClaimRequest,
 ) -> Result<Claimed, OutboxError> {
     let mut claimed = Claimed::default();
@@ -107,7 +107,7 @@ pub(super) async fn claim(
     let mut tx = session.begin_with_first().await;
     let mut begin = BEGIN;
     let spare = loop {
-        let (posts, look_ups) = candidates(&mut tx, begin, range, want.now, left, want.end).await?;
+        let (posts, look_ups) = candidates(&mut tx, begin, filter, want.now, left, want.end).await?;
         begin = "";
         let mut round = Round::default();
         let posts: Vec<Candidate<'_>> = stored("outbox", posts.as_deref().unwrap_or("[]"))?;
@@ -134,7 +134,7 @@ pub(super) async fn claim(
     };
     claimed.backlog = match spare {
         Some(due) => Backlog { pending: true, next_due: Some(due), elsewhere: false },
-        None => backlog(&mut tx, range, want.now).await?,
+        None => backlog(&mut tx, filter, want.now).await?,
     };
     tx.commit().await?;
     Ok(claimed)
@@ -291,23 +291,23 @@ impl From<StoredDoubt> for Doubt {
 async fn candidates(
     conn: &mut SqliteConnection,
     first: &'static str,
-    range: Range,
+    filter: Filter,
     now: Timestamp,
     (n_posts, n_look_ups): (usize, usize),
     end: End,
 ) -> Result<(Option<String>, Option<String>), OutboxError> {
     let limit = |n: usize| i64::try_from(n).unwrap_or(i64::MAX).saturating_add(1);
     let (first, start) = match end {
-        End::Between(thousandths) => match &ends(conn, first, range, now).await?[..] {
+        End::Between(thousandths) => match &ends(conn, first, filter, now).await?[..] {
             [front, back] => ("", Some(queue::between(*front, *back, thousandths))),
             _ => ("", None), // Nothing is due.
         },
         End::Front | End::Back => (first, None),
     };
     let asked = sqlx::query_as(AssertSqlSafe(candidates_sql(first, end, start)))
-        .bind(range.batch)
-        .bind(range.import)
-        .bind(range.last_record)
+        .bind(filter.batch)
+        .bind(filter.import)
+        .bind(filter.last_record)
         .bind(now.as_millisecond())
         .bind(limit(n_posts))
         .bind(limit(n_look_ups));
@@ -322,7 +322,7 @@ async fn candidates(
 async fn ends(
     conn: &mut SqliteConnection,
     first: &'static str,
-    range: Range,
+    filter: Filter,
     now: Timestamp,
 ) -> Result<Vec<Spot>, OutboxError> {
     let to_post = to_post();
@@ -334,9 +334,9 @@ async fn ends(
     };
     let ends: Vec<(i64, i64, i64)> =
         sqlx::query_as(AssertSqlSafe(format!("{first}{} UNION ALL {}", end(FORWARD), end(BACKWARD))))
-            .bind(range.batch)
-            .bind(range.import)
-            .bind(range.last_record)
+            .bind(filter.batch)
+            .bind(filter.import)
+            .bind(filter.last_record)
             .bind(now.as_millisecond())
             .fetch_all(conn)
             .await
@@ -386,11 +386,15 @@ fn candidates_sql(first: &'static str, end: End, start: Option<Spot>) -> String 
 }
 
 /// Asked only when the candidates did not tell.
-async fn backlog(conn: &mut SqliteConnection, range: Range, now: Timestamp) -> Result<Backlog, OutboxError> {
+async fn backlog(
+    conn: &mut SqliteConnection,
+    filter: Filter,
+    now: Timestamp,
+) -> Result<Backlog, OutboxError> {
     let (pending, next_due): (bool, Option<i64>) = sqlx::query_as(AssertSqlSafe(outlook_sql()))
-        .bind(range.batch)
-        .bind(range.import)
-        .bind(range.last_record)
+        .bind(filter.batch)
+        .bind(filter.import)
+        .bind(filter.last_record)
         .bind(now.as_millisecond())
         .fetch_one(conn)
         .await
@@ -424,11 +428,11 @@ fn outlook_sql() -> String {
 }
 
 /// As the port has it.
-pub(super) async fn posts_are_left(conn: &mut SqliteConnection, range: Range) -> Result<bool, OutboxError> {
+pub(super) async fn posts_are_left(conn: &mut SqliteConnection, filter: Filter) -> Result<bool, OutboxError> {
     sqlx::query_scalar(AssertSqlSafe(posts_left_sql()))
-        .bind(range.batch)
-        .bind(range.import)
-        .bind(range.last_record)
+        .bind(filter.batch)
+        .bind(filter.import)
+        .bind(filter.last_record)
         .fetch_one(conn)
         .await
         .trouble()

@@ -21,12 +21,12 @@ use super::session::Tx;
 use super::staging::Staging;
 use crate::delivery::OutboxError;
 use crate::outbox::doubts::{OF_NEW, made, of_new};
+use crate::outbox::filter::Filter;
 use crate::outbox::merges::{
     DOUBLED, IS_AS_IT_WAS, OF_LINE, REUSED, counted, first_of_rivals, free, gone, is_edited, is_outdated,
     is_rival, skipped_as_edited, skipped_as_repeat, started_over, starts_over, state_of_line,
 };
 use crate::outbox::names::{INVALID, merge_name};
-use crate::outbox::range::Range;
 use crate::outbox::stored::count;
 use crate::outbox::warnings::Dialect;
 use crate::outbox::which::{may_be_opened, to_post, unsent, unsettled};
@@ -60,7 +60,7 @@ impl Staging<'_> {
     pub async fn rehearse(mut self, options: &MergeOptions<'_>) -> Result<Rehearsal, MergeError> {
         self.flush().await?;
         let (mut merge, merged) = merged(self, options).await?;
-        let counts = counts(&mut merge.tx, Range::of(merged.scope())).await?;
+        let counts = counts(&mut merge.tx, Filter::of(merged.scope())).await?;
         Ok(Rehearsal { merged, counts })
     }
 }

@@ -8,8 +8,8 @@ use super::{Reader, time};
 use crate::delivery::code::BatchCode;
 use crate::delivery::{OutboxError, RowId, State, Warning};
 use crate::outbox::doubts::is_shown;
+use crate::outbox::filter::Filter;
 use crate::outbox::names::{IN_DOUBT, INVALID, UNCONFIRMED, any_of};
-use crate::outbox::range::Range;
 use crate::outbox::stored::{self, DetailsColumns, Page, count};
 use crate::outbox::warnings::Dialect;
 use crate::outbox::which::{to_post, told_of};
@@ -32,15 +32,15 @@ const ROW_HEAD: &str =
 impl Reader {
     /// The rows of `scope` in input order, at most `n` of them, after the one where `after` stands.
     pub async fn rows_page(&self, scope: Scope, after: Cursor, n: usize) -> Result<Page, OutboxError> {
-        let (range, in_scope) = (Range::of(scope), in_scope());
+        let (filter, in_scope) = (Filter::of(scope), in_scope());
         let sql = format!(
             "SELECT '[' || group_concat('[' || {ROW_HEAD} || ',' || r.cells || ']') || ']'
                FROM (SELECT * FROM outbox o WHERE ?3 < o.record AND {in_scope} ORDER BY o.record LIMIT +?4) AS o
                     CROSS JOIN record r ON r.id = o.record CROSS JOIN batch b ON b.id = o.lote"
         );
         let json: Option<String> = sqlx::query_scalar(AssertSqlSafe(sql))
-            .bind(range.batch)
-            .bind(range.import)
+            .bind(filter.batch)
+            .bind(filter.import)
             .bind(after.0)
             .bind(i64::try_from(n).unwrap_or(i64::MAX))
             .fetch_one(&mut *self.conn().await)
@@ -56,7 +56,7 @@ impl Reader {
         after: Cursor,
         n: usize,
     ) -> Result<(Vec<RowProblems>, Option<Cursor>), OutboxError> {
-        let (range, in_scope) = (Range::of(scope), in_scope());
+        let (filter, in_scope) = (Filter::of(scope), in_scope());
         let sql = format!(
             "SELECT '[' || group_concat('[' || json_array(o.id, o.line, o.record) || ',' || r.problems || ']') || ']'
                FROM (SELECT * FROM outbox o
@@ -65,8 +65,8 @@ impl Reader {
                     CROSS JOIN record r ON r.id = o.record"
         );
         let json: Option<String> = sqlx::query_scalar(AssertSqlSafe(sql))
-            .bind(range.batch)
-            .bind(range.import)
+            .bind(filter.batch)
+            .bind(filter.import)
             .bind(after.0)
             .bind(i64::try_from(n).unwrap_or(i64::MAX))
             .fetch_one(&mut *self.conn().await)
@@ -82,13 +82,13 @@ impl Reader {
 
     /// The rows of `scope` by state.
     pub async fn counts(&self, scope: Scope) -> Result<Counts, OutboxError> {
-        counts(&mut *self.conn().await, Range::of(scope)).await
+        counts(&mut *self.conn().await, Filter::of(scope)).await
     }
 
     /// Counts, and what waits.
     pub async fn status(&self, scope: Scope, now: Timestamp) -> Result<Status, OutboxError> {
         let mut conn = self.conn().await;
-        let range = Range::of(scope);
+        let filter = Filter::of(scope);
         let (in_scope, waiting) = (in_scope(), any_of(&State::WAITING));
         let sql = format!(
             "SELECT count(*) FILTER (WHERE o.available_at <= ?3), min(o.record),
@@ -98,8 +98,8 @@ impl Reader {
         );
         type Columns = (i64, Option<i64>, Option<i64>, Option<i64>);
         let (due_now, oldest, look_up, unsure): Columns = sqlx::query_as(AssertSqlSafe(sql))
-            .bind(range.batch)
-            .bind(range.import)
+            .bind(filter.batch)
+            .bind(filter.import)
             .bind(now.as_millisecond())
             .fetch_one(&mut *conn)
             .await
@@ -108,7 +108,7 @@ impl Reader {
         let oldest: Option<i64> =
             sqlx::query_scalar(sql).bind(oldest).fetch_optional(&mut *conn).await.trouble()?;
         Ok(Status {
-            counts: counts(&mut conn, range).await?,
+            counts: counts(&mut conn, filter).await?,
             due_now: count(due_now),
             oldest_pending: oldest.map(time),
             next_look_up: look_up.map(time),
@@ -172,7 +172,7 @@ impl Reader {
         let sql = "SELECT folder, excel_safe FROM source WHERE batch = ?1 AND folder IS NOT NULL
                     ORDER BY id DESC LIMIT 1";
         let results = sqlx::query_as(sql).bind(id).fetch_optional(&mut *conn).await.trouble()?;
-        let range = Range::of(Scope::Batch(BatchId(id)));
+        let filter = Filter::of(Scope::Batch(BatchId(id)));
         Ok(Some(BatchInfo {
             results: results.map(ResultsInfo::stored),
             active_at: time(active_at.into_iter().chain(finished_at).max().unwrap_or(created_at)),
@@ -182,7 +182,7 @@ impl Reader {
             created_at: time(created_at),
             finished_at: finished_at.map(time),
             summary,
-            counts: counts(&mut conn, range).await?,
+            counts: counts(&mut conn, filter).await?,
             source: SourceInfo {
                 import: ImportId(import),
                 file_name,
@@ -305,7 +305,7 @@ impl Reader {
     }
 }
 
-pub(super) async fn counts(conn: &mut SqliteConnection, range: Range) -> Result<Counts, OutboxError> {
+pub(super) async fn counts(conn: &mut SqliteConnection, filter: Filter) -> Result<Counts, OutboxError> {
     let in_scope = in_scope();
     let sql = format!(
         "SELECT o.state, count(*), count(*) FILTER (WHERE {})
@@ -313,8 +313,8 @@ pub(super) async fn counts(conn: &mut SqliteConnection, range: Range) -> Result<
         Dialect::Sqlite.has("o", &Warning::WithoutOs)
     );
     let states = sqlx::query_as(AssertSqlSafe(sql))
-        .bind(range.batch)
-        .bind(range.import)
+        .bind(filter.batch)
+        .bind(filter.import)
         .fetch_all(conn)
         .await
         .trouble()?;

@@ -10,30 +10,30 @@ use crate::delivery::eyes::{Sight, Specimen};
 use crate::delivery::{ClaimRequest, Claimed, Halt, Outbox, OutboxError, Settle, Settled, State, WAIT_MAX};
 use crate::outbox::Scope;
 use crate::outbox::doubts::{reopened, taken_in};
+use crate::outbox::filter::Filter;
 use crate::outbox::names::{IN_DOUBT, IN_FLIGHT, PENDING, UNCONFIRMED, any_of};
-use crate::outbox::range::Range;
 
 /// The rows of a scope, to be delivered. Rows that their file no longer has are never posted, only
 /// looked up if something of theirs is in doubt.
 pub struct WorkQueue<'a> {
     outbox: &'a SqliteOutbox,
-    range: Range,
+    filter: Filter,
 }
 
 impl SqliteOutbox {
     /// The rows of `scope`, to be delivered.
     pub fn queue(&self, scope: Scope) -> WorkQueue<'_> {
-        WorkQueue { outbox: self, range: Range::of(scope) }
+        WorkQueue { outbox: self, filter: Filter::of(scope) }
     }
 
     /// The rows of `scope`, only to be looked up (`reconcile`).
     pub fn reconciling(&self, scope: Scope) -> WorkQueue<'_> {
-        WorkQueue { outbox: self, range: Range::only_to_look(scope) }
+        WorkQueue { outbox: self, filter: Filter::only_to_look(scope) }
     }
 
     /// The first `n` pending rows of `scope` in the order of their file (`--sample`).
     pub async fn sample(&self, scope: Scope, n: u64) -> Result<WorkQueue<'_>, OutboxError> {
-        let mut range = Range::of(scope);
+        let mut filter = Filter::of(scope);
         let sql = format!(
             "SELECT max(record)
                FROM (SELECT record FROM outbox
@@ -42,21 +42,21 @@ impl SqliteOutbox {
                       ORDER BY record LIMIT ?3)"
         );
         let last: Option<i64> = sqlx::query_scalar(AssertSqlSafe(sql))
-            .bind(range.batch)
-            .bind(range.import)
+            .bind(filter.batch)
+            .bind(filter.import)
             .bind(i64::try_from(n).unwrap_or(i64::MAX))
             .fetch_one(&mut *self.conn().await)
             .await
             .trouble()?;
-        range.last_record = Some(last.unwrap_or(0));
-        Ok(WorkQueue { outbox: self, range })
+        filter.last_record = Some(last.unwrap_or(0));
+        Ok(WorkQueue { outbox: self, filter })
     }
 }
 
 impl Outbox for WorkQueue<'_> {
     async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
         let mut session = self.outbox.session().await;
-        let done = claim::claim(&mut session, self.range, want).await;
+        let done = claim::claim(&mut session, self.filter, want).await;
         session.idle().await; // What failed is undone now, not when somebody comes next.
         done
     }
@@ -90,8 +90,8 @@ impl Outbox for WorkQueue<'_> {
         );
         sqlx::query(AssertSqlSafe(sql))
             .bind(now.as_millisecond())
-            .bind(self.range.batch)
-            .bind(self.range.is_only_to_look())
+            .bind(self.filter.batch)
+            .bind(self.filter.is_only_to_look())
             .execute(&mut *self.outbox.conn().await)
             .await
             .trouble()
@@ -125,7 +125,7 @@ impl Outbox for WorkQueue<'_> {
     }
 
     async fn posts_are_left(&self) -> Result<bool, OutboxError> {
-        claim::posts_are_left(&mut *self.outbox.conn().await, self.range).await
+        claim::posts_are_left(&mut *self.outbox.conn().await, self.filter).await
     }
 
     async fn halt(&self, lote: &str, reason: &Halt) -> Result<(), OutboxError> {

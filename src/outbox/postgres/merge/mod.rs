@@ -48,8 +48,8 @@ impl Staging {
     pub async fn rehearse(mut self, options: &MergeOptions<'_>) -> Result<Rehearsal, MergeError> {
         self.flush().await?;
         let (mut merge, merged) = Merge::run(self, options, Purpose::Rehearse).await?;
-        let range = Reach::of_import(merged.import);
-        let counts = counts(&mut merge.tx, &range).await?;
+        let filter = Reach::of_import(merged.import);
+        let counts = counts(&mut merge.tx, &filter).await?;
         merge.tx.rollback().await.trouble()?;
         Ok(Rehearsal { merged, counts })
     }

@@ -1,17 +1,17 @@
-//! Which rows a run is for.
+//! Which rows a run or a question is about, as SQL takes it.
 
 use super::Scope;
 
 /// A scope as SQL takes it: `None` is no limit.
 #[derive(Clone, Copy)]
-pub(super) struct Range {
+pub(super) struct Filter {
     pub(super) batch: Option<i64>,
     pub(super) import: Option<i64>,
     /// The last place (`outbox.record`) to post from.
     pub(super) last_record: Option<i64>,
 }
 
-impl Range {
+impl Filter {
     pub(super) fn of(scope: Scope) -> Self {
         let (batch, import) = match scope {
             Scope::All => (None, None),
