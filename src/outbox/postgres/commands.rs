@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::PgOutbox;
 use super::candidate::live;
 use super::error::Trouble;
-use super::read::Reach;
+use super::read::ReadFilter;
 use super::session::Access;
 use super::values::text;
 use crate::delivery::{AttemptKind, Fault, OutboxError, RowId, State};
@@ -64,7 +64,7 @@ impl PgOutbox {
     /// Withdraws what was certainly not sent. Rows that the batch's file no longer has too.
     pub async fn cancel(&self, batch: BatchId, now: Timestamp) -> Result<Cancelled, OutboxError> {
         let mut tx = self.tx(Access::Shared).await?;
-        let filter = Reach::of(Scope::Batch(batch), &mut tx).await?;
+        let filter = ReadFilter::of(Scope::Batch(batch), &mut tx).await?;
         let sql = format!(
             "UPDATE mutirao.outbox AS o SET state = {CANCELLED}, finished_at = {NOW} WHERE {OF_BATCH} AND {}",
             unsent("o")
@@ -101,7 +101,7 @@ impl PgOutbox {
         now: Timestamp,
     ) -> Result<u64, OutboxError> {
         let mut tx = self.tx(Access::Shared).await?;
-        let filter = Reach::of(batch.map_or(Scope::All, Scope::Batch), &mut tx).await?;
+        let filter = ReadFilter::of(batch.map_or(Scope::All, Scope::Batch), &mut tx).await?;
         let sql = format!(
             "UPDATE mutirao.outbox AS o
                 SET {}, {}, ids_ordem_servico = NULL, numeros_ordem_servico = NULL

@@ -7,7 +7,7 @@ use super::PgOutbox;
 use super::columns::each_field;
 use super::commands::OF_BATCH;
 use super::error::Trouble;
-use super::read::Reach;
+use super::read::ReadFilter;
 use super::session::{Access, in_time};
 use super::values::Time;
 use crate::delivery::{OutboxError, State};
@@ -28,7 +28,7 @@ impl PgOutbox {
         before: Timestamp,
         now: Timestamp,
     ) -> Result<u64, OutboxError> {
-        let filter = Reach::of(batch.map_or(Scope::All, Scope::Batch), &mut *self.conn().await?).await?;
+        let filter = ReadFilter::of(batch.map_or(Scope::All, Scope::Batch), &mut *self.conn().await?).await?;
         // A step is of rows that are seen, not of rows that are found: those that were purged before may be
         // millions.
         let done_with = any_of(&State::DONE_WITH);

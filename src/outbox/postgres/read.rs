@@ -91,9 +91,9 @@ pub(super) fn field_names() -> Vec<String> {
     Field::ALL.map(|it| it.name().to_owned()).to_vec()
 }
 
-/// A scope as SQL takes it.
+/// A scope as reads and commands take it: with its name, and the columns of its results.
 #[derive(Debug, Default)]
-pub(super) struct Reach {
+pub(super) struct ReadFilter {
     pub(super) batch: Option<i64>,
     /// Its name.
     pub(super) lote: Option<String>,
@@ -102,7 +102,7 @@ pub(super) struct Reach {
     headers: Vec<String>,
 }
 
-impl Reach {
+impl ReadFilter {
     pub(super) fn of_import(import: ImportId) -> Self {
         Self { import: Some(import.0), ..Self::default() }
     }
@@ -174,14 +174,14 @@ impl PgOutbox {
     /// The rows of `scope` by state.
     pub async fn counts(&self, scope: Scope) -> Result<Counts, OutboxError> {
         let mut conn = self.conn().await?;
-        let filter = Reach::of(scope, &mut conn).await?;
+        let filter = ReadFilter::of(scope, &mut conn).await?;
         counts(&mut conn, &filter).await
     }
 
     /// Counts, and what waits.
     pub async fn status(&self, scope: Scope, now: Timestamp) -> Result<Status, OutboxError> {
         let mut conn = self.conn().await?;
-        let filter = Reach::of(scope, &mut conn).await?;
+        let filter = ReadFilter::of(scope, &mut conn).await?;
         let (in_scope, waiting) = (in_scope(), any_of(&State::WAITING));
         let sql = format!(
             "SELECT count(*) FILTER (WHERE o.available_at <= timestamptz 'epoch' + $4::bigint * interval '1 millisecond'),
@@ -246,7 +246,7 @@ impl PgOutbox {
         let Some((id, code, created_at, finished_at, summary, source, _)) = found.into_iter().next() else {
             return Ok(None);
         };
-        let filter = Reach::of(Scope::Batch(BatchId(id)), &mut conn).await?;
+        let filter = ReadFilter::of(Scope::Batch(BatchId(id)), &mut conn).await?;
         let counts = counts(&mut conn, &filter).await?;
         let source = match source {
             Some(source) => source_info(&mut conn, source).await?,
@@ -458,7 +458,7 @@ impl PgOutbox {
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
         let mut conn = self.conn().await?;
-        let filter = Reach::of(scope, &mut conn).await?;
+        let filter = ReadFilter::of(scope, &mut conn).await?;
         for page in placed(after, which) {
             let found: Vec<T> = sqlx::query_as(AssertSqlSafe(sql(&page)))
                 .bind(filter.batch)
@@ -493,7 +493,7 @@ fn placed(after: Cursor, which: &str) -> Vec<String> {
     if after.0 < PROGRAMS { vec![of_files, of_programs] } else { vec![of_programs] }
 }
 
-pub(super) async fn counts(conn: &mut PgConnection, filter: &Reach) -> Result<Counts, OutboxError> {
+pub(super) async fn counts(conn: &mut PgConnection, filter: &ReadFilter) -> Result<Counts, OutboxError> {
     let in_scope = in_scope();
     let sql = format!(
         "SELECT o.state, count(*), count(*) FILTER (WHERE {})

@@ -21,7 +21,7 @@ use sqlx::{Arguments, AssertSqlSafe, Transaction};
 
 use super::columns::each_field;
 use super::error::Trouble;
-use super::read::{Reach, counts};
+use super::read::{ReadFilter, counts};
 use super::staging::Staging;
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
@@ -48,7 +48,7 @@ impl Staging {
     pub async fn rehearse(mut self, options: &MergeOptions<'_>) -> Result<Rehearsal, MergeError> {
         self.flush().await?;
         let (mut merge, merged) = Merge::run(self, options, Purpose::Rehearse).await?;
-        let filter = Reach::of_import(merged.import);
+        let filter = ReadFilter::of_import(merged.import);
         let counts = counts(&mut merge.tx, &filter).await?;
         merge.tx.rollback().await.trouble()?;
         Ok(Rehearsal { merged, counts })
