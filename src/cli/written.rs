@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Command, CommandFactory};
 
 use super::args::Cli;
-use crate::settings::{self, Kind, Reach, Setting};
+use crate::settings::{self, Kind, Setting, Trust};
 
 /// The text of a file of ours.
 fn written(name: &str) -> String {
@@ -58,7 +58,7 @@ fn the_sample_has_every_setting() {
             section = setting.section;
             write!(sample, "\n# {section}.\n").unwrap();
         }
-        let mark = if setting.reach == Reach::Machine { " (*)" } else { "" };
+        let mark = if setting.trust == Trust::Machine { " (*)" } else { "" };
         let default = setting.default.as_ref().map(|default| format!(" [default: {default}]"));
         write!(sample, "\n# {}{}{mark}\n{lines}", setting.meaning, default.unwrap_or_default()).unwrap();
     }

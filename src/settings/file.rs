@@ -9,7 +9,7 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::error::SettingsError;
 use super::private::refuse_shared;
-use super::row::{Kind, Reach, Setting};
+use super::row::{Kind, Setting, Trust};
 use super::said::{Place, Said};
 use crate::outbox::has_password;
 
@@ -20,20 +20,20 @@ pub(super) struct SettingsFile {
 }
 
 impl SettingsFile {
-    /// `reach` is how far the file's word goes; `known` are the settings that there are.
-    pub(super) fn read(path: &Path, reach: Reach, known: &[Setting]) -> Result<Self, SettingsError> {
+    /// `trust` is how far the file's word goes; `known` are the settings that there are.
+    pub(super) fn read(path: &Path, trust: Trust, known: &[Setting]) -> Result<Self, SettingsError> {
         let unreadable = |source| SettingsError::Unreadable { path: path.to_owned(), source };
         let mut opened = std::fs::File::open(path).map_err(unreadable)?;
         let mut text = String::new();
         opened.read_to_string(&mut text).map_err(unreadable)?;
-        let file = Self::parse(path, &text, reach, known)?;
+        let file = Self::parse(path, &text, trust, known)?;
         if file.all("database_url").iter().any(|url| has_password(&url.text)) {
             refuse_shared(path, &opened.metadata().map_err(unreadable)?)?;
         }
         Ok(file)
     }
 
-    fn parse(path: &Path, text: &str, reach: Reach, known: &[Setting]) -> Result<Self, SettingsError> {
+    fn parse(path: &Path, text: &str, trust: Trust, known: &[Setting]) -> Result<Self, SettingsError> {
         let find = |key: &str| known.iter().find(|setting| setting.file_key().as_deref() == Some(key));
         let here = Here { path, text, known };
         let table = DeTable::parse(text).map_err(|error| {
@@ -57,7 +57,7 @@ impl SettingsFile {
         for (key, value) in entries {
             let name = key.get_ref().as_ref();
             let Some(setting) = find(name) else { return Err(here.unknown(key.span().start, name)) };
-            if reach < setting.reach {
+            if trust < setting.trust {
                 return Err(SettingsError::Elsewhere { path: path.to_owned(), key: name.to_owned() });
             }
             let mut said = Vec::new();
@@ -83,7 +83,7 @@ impl SettingsFile {
     /// As a file that anybody may have written says it.
     #[cfg(test)]
     pub(super) fn of(text: &str, known: &[Setting]) -> Result<Self, SettingsError> {
-        Self::parse(Path::new("mutirao.toml"), text, Reach::Machine, known)
+        Self::parse(Path::new("mutirao.toml"), text, Trust::Machine, known)
     }
 
     /// What is said of `key`; several of a table.
@@ -215,7 +215,7 @@ mod tests {
             ("[map]\n'a' = 'hunter2'", "line 2, column 1: `map`: no ticket has such a field"),
         ] {
             std::fs::write(&path, text).unwrap();
-            let error = SettingsFile::read(&path, Reach::Machine, &table::all()).unwrap_err();
+            let error = SettingsFile::read(&path, Trust::Machine, &table::all()).unwrap_err();
             let shown = format!("{error} {:?} {}", std::error::Error::source(&error), error.hint());
             assert!(shown.contains(said), "{text}: {shown}");
             assert!(!shown.contains("hunter2"), "{text}: {shown}");
@@ -226,7 +226,7 @@ mod tests {
     fn a_folder_from_others_cannot_say_where_to_log_in() {
         let guarded: Vec<String> = table::all()
             .iter()
-            .filter(|setting| setting.reach == Reach::Machine)
+            .filter(|setting| setting.trust == Trust::Machine)
             .filter_map(Setting::file_key)
             .collect();
         assert_eq!(
@@ -248,17 +248,17 @@ mod tests {
         let path = folder.path().join("mutirao.toml");
         for key in guarded {
             std::fs::write(&path, format!("rate = \"9/s\"\n{key} = \"127.0.0.1:9\"\n")).unwrap();
-            let error = SettingsFile::read(&path, Reach::Run, &table::all()).unwrap_err();
+            let error = SettingsFile::read(&path, Trust::Run, &table::all()).unwrap_err();
             assert!(
                 matches!(&error, SettingsError::Elsewhere { key: found, .. } if *found == key),
                 "{error}"
             );
             assert!(error.hint().contains("~/.config/mutirao/mutirao.toml"));
-            SettingsFile::read(&path, Reach::Machine, &table::all()).unwrap();
+            SettingsFile::read(&path, Trust::Machine, &table::all()).unwrap();
         }
         std::fs::write(&path, "until_empty = true").unwrap();
-        SettingsFile::read(&path, Reach::Machine, &table::all()).unwrap_err();
+        SettingsFile::read(&path, Trust::Machine, &table::all()).unwrap_err();
         std::fs::write(&path, "rate = \"9/s\"\nstrict = true\n[map]\nfone = \"telefone\"\n").unwrap();
-        SettingsFile::read(&path, Reach::Run, &table::all()).unwrap();
+        SettingsFile::read(&path, Trust::Run, &table::all()).unwrap();
     }
 }

@@ -28,14 +28,14 @@ pub use values::{MaxErrors, Span};
 
 #[cfg(test)]
 pub use {
-    row::{Kind, Reach, Setting},
+    row::{Kind, Setting, Trust},
     table::all,
 };
 
 use file::SettingsFile;
 use lookup::{Group, Lookup};
 #[cfg(not(test))]
-use row::Reach;
+use row::Trust;
 use sources::if_there;
 use table::Login;
 
@@ -44,14 +44,14 @@ impl Sources {
     pub fn load(environment: Environment, explicit: Option<&Path>) -> Result<Self, SettingsError> {
         let mut found = Vec::new();
         match explicit {
-            Some(path) => found.push((path.to_owned(), Reach::Machine)),
-            None => found.extend(if_there("mutirao.toml".into())?.map(|path| (path, Reach::Run))),
+            Some(path) => found.push((path.to_owned(), Trust::Machine)),
+            None => found.extend(if_there("mutirao.toml".into())?.map(|path| (path, Trust::Run))),
         }
         for path in environment.users_file().into_iter().chain([PathBuf::from("/etc/mutirao/mutirao.toml")]) {
-            found.extend(if_there(path)?.map(|path| (path, Reach::Machine)));
+            found.extend(if_there(path)?.map(|path| (path, Trust::Machine)));
         }
         let known = table::all();
-        let files = found.into_iter().map(|(path, reach)| SettingsFile::read(&path, reach, &known));
+        let files = found.into_iter().map(|(path, trust)| SettingsFile::read(&path, trust, &known));
         Ok(Self { files: files.collect::<Result<_, _>>()?, environment })
     }
 

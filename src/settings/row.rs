@@ -6,14 +6,14 @@ use super::values::{self, Value};
 pub struct Row {
     key: &'static str,
     help: &'static str,
-    reach: Reach,
+    trust: Trust,
     otherwise: Option<String>,
     example: Option<String>,
 }
 
-/// Which settings files may say something.
+/// How far a settings file is trusted; of a setting, how far a file has to be to say something of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reach {
+pub enum Trust {
     /// How a run goes: any file.
     Run,
     /// Where logins and secrets are sent, and who may listen. A file in the current folder may come with
@@ -26,17 +26,17 @@ pub enum Reach {
 impl Row {
     /// How a run goes.
     pub fn run(key: &'static str, help: &'static str) -> Self {
-        Self { key, help, reach: Reach::Run, otherwise: None, example: None }
+        Self { key, help, trust: Trust::Run, otherwise: None, example: None }
     }
 
     /// What a folder that came from others must not say.
     pub fn machine(key: &'static str, help: &'static str) -> Self {
-        Self { reach: Reach::Machine, ..Self::run(key, help) }
+        Self { trust: Trust::Machine, ..Self::run(key, help) }
     }
 
     /// What no settings file says.
     pub fn call(key: &'static str, help: &'static str) -> Self {
-        Self { reach: Reach::Call, ..Self::run(key, help) }
+        Self { trust: Trust::Call, ..Self::run(key, help) }
     }
 
     /// What holds without it, for people, where no constant says it.
@@ -70,7 +70,7 @@ pub enum Kind {
 pub struct Setting {
     pub key: &'static str,
     pub section: &'static str,
-    pub reach: Reach,
+    pub trust: Trust,
     pub kind: Kind,
     /// What it is, and its range.
     pub meaning: String,
@@ -86,7 +86,7 @@ pub struct Setting {
 
 impl Setting {
     pub(super) fn of<T: Value>(row: Row, section: &'static str, kind: Kind, default: Option<String>) -> Self {
-        let Row { key, help, reach, otherwise, example } = row;
+        let Row { key, help, trust, otherwise, example } = row;
         let meaning = match T::range() {
             Some(range) => format!("{help}, {range}"),
             None => help.to_owned(),
@@ -97,7 +97,7 @@ impl Setting {
             Kind::Value | Kind::Switch | Kind::Pairs | Kind::Secret => values::check::<T>,
         };
         let (value_name, default) = (T::NAME, default.or(otherwise));
-        Self { key, section, reach, kind, meaning, value_name, default, example, check }
+        Self { key, section, trust, kind, meaning, value_name, default, example, check }
     }
 
     /// Such as `skip-if-open`, behind two dashes.
@@ -112,8 +112,8 @@ impl Setting {
 
     /// Its key in a settings file.
     pub fn file_key(&self) -> Option<String> {
-        match (self.reach, self.kind) {
-            (Reach::Call, _) => None,
+        match (self.trust, self.kind) {
+            (Trust::Call, _) => None,
             (_, Kind::Secret) => Some(file_of(self.key)),
             (_, Kind::Value | Kind::Text | Kind::Switch | Kind::Pairs) => Some(self.key.to_owned()),
         }
