@@ -8,18 +8,31 @@ use super::which::{may_be_opened, unsent};
 use crate::delivery::{ALREADY_OPEN, Fault, GONE, REPEAT};
 
 /// Of `s`: two lines may not be one row.
-pub(super) const DOUBLED: &str = "SELECT record, 'repeated_reference' AS code,
-        'the same reference stands in line ' || first_line AS message,
-        'give each row of a batch its own reference' AS hint
-   FROM (SELECT record, row_number() OVER of_one AS n, first_value(line) OVER of_one AS first_line
-           FROM staged WINDOW of_one AS (PARTITION BY lote, referencia ORDER BY record)) AS lines
-  WHERE 1 < n";
+pub(super) fn doubled() -> String {
+    let problem = crate::text::repeated_reference("", LINE);
+    format!(
+        "SELECT record, {} AS code, {} AS message, {} AS hint
+           FROM (SELECT record, row_number() OVER of_one AS n, first_value(line) OVER of_one AS first_line
+                   FROM staged WINDOW of_one AS (PARTITION BY lote, referencia ORDER BY record)) AS lines
+          WHERE 1 < n",
+        quoted(&problem.code),
+        filled(&quoted(&problem.message), LINE, "CAST(first_line AS text)"),
+        quoted(&problem.hint)
+    )
+}
 
-/// Of a line `s` that has the reference of a row `x` beside another service.
-pub(super) const REUSED: &str = "SELECT s.record, 'reused_reference' AS code,
-        'a row of another service has this reference, and is ' || x.state || coalesce(' as `' || x.protocolo || '`', '')
-            AS message,
-        'give this row a reference of its own if it is to be opened' AS hint";
+/// Of a line `s` that has the reference of a row `x` beside another service; without its `FROM`.
+pub(super) fn reused() -> String {
+    let of = |protocolo| crate::text::reused_reference("", STATE, protocolo);
+    let message = |protocolo| filled(&quoted(&of(protocolo).message), STATE, "x.state");
+    format!(
+        "SELECT s.record, {} AS code, coalesce({}, {}) AS message, {} AS hint",
+        quoted(&of(None).code),
+        filled(&message(Some(PROTOCOLO)), PROTOCOLO, "x.protocolo"),
+        message(None),
+        quoted(&of(None).hint)
+    )
+}
 
 /// Of a problem that a row's fields do not show: of its line as a whole, or of its reference.
 pub(super) const OF_LINE: &str = "IN ('row', 'referencia')";
@@ -134,6 +147,7 @@ fn skipped(now: &str, message: &str) -> String {
 /// Stand in words where only SQL knows what is to be there.
 const LINE: &str = "{line}";
 const PROTOCOLO: &str = "{protocolo}";
+const STATE: &str = "{state}";
 
 /// SQL for the words of `fault`.
 fn words(fault: &Fault) -> String {

@@ -3,10 +3,12 @@
 
 mod faults;
 mod halts;
+mod lines;
 mod throttles;
 mod warnings;
 
 pub use faults::{blindness, fault, noted};
 pub use halts::{HELD, halt, pause};
+pub use lines::{repeated_reference, reused_reference};
 pub use throttles::throttle;
 pub use warnings::warning;

@@ -23,8 +23,8 @@ use crate::delivery::OutboxError;
 use crate::outbox::doubts::{OF_NEW, made, of_new};
 use crate::outbox::filter::Filter;
 use crate::outbox::merges::{
-    DOUBLED, IS_AS_IT_WAS, OF_LINE, REUSED, counted, first_of_rivals, free, gone, is_edited, is_outdated,
-    is_rival, skipped_as_edited, skipped_as_repeat, started_over, starts_over, state_of_line,
+    IS_AS_IT_WAS, OF_LINE, counted, doubled, first_of_rivals, free, gone, is_edited, is_outdated, is_rival,
+    reused, skipped_as_edited, skipped_as_repeat, started_over, starts_over, state_of_line,
 };
 use crate::outbox::names::{INVALID, merge_name};
 use crate::outbox::stored::count;
@@ -201,7 +201,7 @@ impl<'a> Merge<'a> {
         if !self.names_rows {
             return Ok(());
         }
-        let sql = format!("CREATE TEMP TABLE refused AS {DOUBLED}");
+        let sql = format!("CREATE TEMP TABLE refused AS {}", doubled());
         self.run(sql, &[]).await?;
         self.refuse().await
     }
@@ -239,8 +239,9 @@ impl<'a> Merge<'a> {
         }
         let sql = format!(
             "CREATE TEMP TABLE refused AS
-             {REUSED} FROM staged s JOIN outbox x ON x.lote = s.lote AND x.referencia = s.referencia
+             {} FROM staged s JOIN outbox x ON x.lote = s.lote AND x.referencia = s.referencia
               WHERE s.explicit AND NOT s.is_ours AND s.valid AND x.service <> s.service AND NOT {}",
+            reused(),
             free("?1")
         );
         self.run(sql, &[i64::from(withdrawn == Withdrawn::Reopen)]).await?;

@@ -8,7 +8,7 @@ use super::super::staging::lock;
 use super::places::cells_under;
 use super::{File, Merge, fields_of};
 use crate::delivery::OutboxError;
-use crate::outbox::merges::{DOUBLED, REUSED, free};
+use crate::outbox::merges::{doubled, free, reused};
 use crate::outbox::stored::count;
 use crate::outbox::{MergeError, MergeKind, Withdrawn};
 
@@ -75,7 +75,7 @@ impl Merge {
         if !self.file.names_rows {
             return Ok(());
         }
-        let sql = format!("CREATE TEMP TABLE refused ON COMMIT DROP AS {DOUBLED}");
+        let sql = format!("CREATE TEMP TABLE refused ON COMMIT DROP AS {}", doubled());
         self.run_sql(&sql, &[]).await?;
         self.refuse().await.map(drop)
     }
@@ -90,8 +90,9 @@ impl Merge {
         self.hold("s.moved").await?;
         let sql = format!(
             "CREATE TEMP TABLE refused ON COMMIT DROP AS
-             {REUSED} FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id LEFT JOIN held h ON h.id = x.id
+             {} FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id LEFT JOIN held h ON h.id = x.id
               WHERE s.moved AND s.valid AND s.explicit AND NOT s.is_ours AND NOT (h.id IS NOT NULL AND {})",
+            reused(),
             // A statement that makes a table takes no parameters.
             free(if self.withdrawn == Withdrawn::Reopen { "true" } else { "false" })
         );
