@@ -5,6 +5,7 @@ use std::io;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::halts::halted;
+use super::open_hints;
 use super::typed::{self, Typed};
 use crate::app::address::Led;
 use crate::app::fault::Fault;
@@ -196,7 +197,7 @@ impl From<OpenError> for Failure {
             OpenError::Io { source, .. } if is_full(source) => Exit::Guard,
             _ => Exit::Usage,
         };
-        let mut hint = error.hint().to_owned();
+        let mut hint = open_hints::of_file(&error).to_owned();
         if let OpenError::Locked { path, .. } = &error {
             let status = Typed::now().at(Led::File(path), "status", None, &[]);
             hint += &format!("; `{status}` shows how far it is");

@@ -22,6 +22,7 @@ mod imported;
 mod json;
 mod merged;
 mod migrate;
+mod open_hints;
 mod pause;
 mod progress;
 mod purge;

@@ -1,10 +1,64 @@
-//! What both drivers make of a person's commands.
+//! What a person's commands say to an outbox, what they hear back, and what both drivers make of them.
 
 use super::doubts::{ended, kept};
 use super::names::{UNCONFIRMED, state_of};
+use super::state_name;
 use super::stored::unreadable;
-use super::{Resolution, ResolveError, Word, state_name};
-use crate::delivery::{Fault, RowId, State};
+use crate::delivery::{Fault, OutboxError, RowId, State};
+
+/// What `cancel` did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cancelled {
+    pub n_cancelled: u64,
+    /// In flight, in doubt or unconfirmed: they may have been sent.
+    pub n_left: u64,
+}
+
+/// A person's word on a row that may have a ticket: `in_doubt`, `unconfirmed` or in `conflict`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word<'a> {
+    pub row: RowId,
+    pub says: Resolution<'a>,
+    /// Who says so, and how far it was checked: for the history.
+    pub note: &'a str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution<'a> {
+    /// `id_atendimento` is `None` if nobody looked it up.
+    Opened {
+        protocolo: &'a str,
+        id_atendimento: Option<i64>,
+    },
+    NotOpened,
+}
+
+/// Why a row was not resolved.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    #[error("there is no row {}", row.0)]
+    Unknown { row: RowId },
+    #[error("row {} is `{}`; a person's word is for rows that are `in_doubt`, `unconfirmed` or in `conflict`", row.0, super::state_name(*state))]
+    NotUnsettled { row: RowId, state: State },
+    #[error("protocolo `{protocolo}` is that of row {} already", owner.0)]
+    OtherRows { protocolo: String, owner: RowId },
+    #[error("ticket {id_atendimento} belongs to row {} already", owner.0)]
+    Taken { id_atendimento: i64, owner: RowId },
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+}
+
+/// Why an outbox may not be used with a host.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    #[error("this outbox belongs to `{bound}`, not to `{asked}`")]
+    OtherHost { bound: String, asked: String },
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+}
+
+/// Rows that are looked at, or purged, at a time: others wait for no longer than that takes.
+pub(super) const PURGE_STEP: i64 = 1000;
 
 /// Assignments by which a finished row is as it was before its first try. What is in doubt about it is
 /// written beside. A row that was never sent waits for as long as its program said.

@@ -165,7 +165,7 @@ fn quoted(text: &str) -> String {
 
 /// What a merge has done, in the order of [`Counted`]; `is_new` is of a line that was no row before.
 ///
-/// [`Counted`]: super::words::Counted
+/// [`Counted`]: super::importing::Counted
 pub(super) fn counted(is_new: &str) -> String {
     let opens = format!("o.state = {PENDING}");
     let counts = [

@@ -1,32 +1,39 @@
 //! The drivers: where rows wait, and where their outcomes stay. Implement [`crate::delivery::Outbox`].
 //!
-//! Only this room knows SQL. What the commands say to an outbox is in words of its own (here), so
-//! that both drivers hear the same.
+//! Only this room knows SQL. What the commands say to an outbox, and what they hear back, has types of
+//! its own here, so that it is the same of both drivers.
 
 mod any;
+mod batches;
 mod commands;
 mod doubts;
 mod filter;
+mod importing;
 mod lately;
 mod merges;
 mod names;
 pub mod postgres;
 mod queue;
 mod refusal;
+mod rows;
 mod settles;
 pub mod sqlite;
+mod status;
 mod stored;
 mod warnings;
 mod which;
-mod words;
 
-pub use any::{Address, AnyOutbox, AnyReader, AnyStaging, AnyWorker, LEASE, OpenFault, Ping};
+pub use any::{Address, AnyOutbox, AnyReader, AnyStaging, AnyWorker, LEASE, OpenFault, Ping, Terms};
+pub use batches::*;
+pub use commands::{BindError, Cancelled, Resolution, ResolveError, Word};
+pub use importing::*;
 #[cfg(feature = "inside")]
 pub use lately::{Lately, Said};
 pub use names::{kind_name, state_name, state_of};
 pub use postgres::{Health, PgOutbox, has_password};
+pub use rows::*;
 pub use sqlite::OpenError;
 #[cfg(feature = "inside")]
 pub use sqlite::{Reader, SqliteOutbox};
+pub use status::*;
 pub use stored::Page;
-pub use words::*;

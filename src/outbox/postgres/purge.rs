@@ -11,9 +11,10 @@ use super::read::ReadFilter;
 use super::session::{Access, in_time};
 use super::values::Time;
 use crate::delivery::{OutboxError, State};
+use crate::outbox::commands::PURGE_STEP;
 use crate::outbox::names::{INVALID, any_of};
 use crate::outbox::stored::count;
-use crate::outbox::{BatchId, PURGE_STEP, Scope};
+use crate::outbox::{BatchId, Scope};
 use crate::ticket::Field;
 
 impl PgOutbox {

@@ -32,32 +32,6 @@ pub enum OpenError {
     Outbox { path: PathBuf, source: OutboxError },
 }
 
-impl OpenError {
-    /// What the person who ran the command can do next.
-    pub fn hint(&self) -> &str {
-        match self {
-            Self::Locked { .. } => "wait for it to end, or stop it",
-            Self::NetworkFileSystem { .. } => {
-                "neither locks nor logs can be trusted there: work in a local folder (`-o DIR`), or use Postgres (`--database-url`)"
-            }
-            Self::Newer { .. } => "update mutirao on this machine",
-            Self::Older { .. } => {
-                "an import of its file brings it up to date; to look at it alone, use the version that wrote it"
-            }
-            Self::NotOurs { .. } => "give the path of an `outbox.db` that mutirao made",
-            Self::Others(found) => found.hint(),
-            Self::Additions { .. } => {
-                "it would run under your name: find out who put it there, and go on from a copy of the outbox that is older; with --verify-first, since that copy does not know of later tickets"
-            }
-            Self::Missing { .. } => "an import makes one beside its file",
-            Self::Io { .. } | Self::Outbox { .. } => {
-                "check the path, its permissions, and the space that is left; where you may not write, take the whole \
-                 folder with you (`cp -a`) and give the copy with -o DIR: it knows what was opened"
-            }
-        }
-    }
-}
-
 /// Which process, where that is known.
 fn in_words(pid: Option<u32>) -> String {
     pid.map_or_else(String::new, |pid| format!(" (pid {pid})"))

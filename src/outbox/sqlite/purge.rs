@@ -6,8 +6,9 @@ use sqlx::AssertSqlSafe;
 use super::error::{Trouble, json};
 use super::{SqliteOutbox, clock};
 use crate::delivery::{OutboxError, State};
+use crate::outbox::BatchId;
+use crate::outbox::commands::PURGE_STEP;
 use crate::outbox::names::{INVALID, any_of};
-use crate::outbox::{BatchId, PURGE_STEP};
 use crate::ticket::Field;
 
 impl SqliteOutbox {

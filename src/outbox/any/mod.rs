@@ -1,0 +1,207 @@
+//! One outbox for the commands, whichever driver holds it.
+
+macro_rules! each {
+    ($of:expr, $driver:ident => $call:expr) => {
+        match $of {
+            Self::Sqlite($driver) => $call,
+            Self::Postgres($driver) => $call,
+        }
+    };
+}
+
+/// The same of what writes: a role that may not do it hears what it lacks.
+macro_rules! each_explained {
+    ($of:expr, $driver:ident => $call:expr) => {
+        match $of {
+            Self::Sqlite($driver) => $call,
+            Self::Postgres($driver) => {
+                let done = $call;
+                $driver.explained(done).await
+            }
+        }
+    };
+}
+
+mod address;
+mod reader;
+mod worker;
+
+use jiff::Timestamp;
+
+pub use address::{Address, OpenFault};
+pub use reader::{AnyReader, Ping, ReadOnlyOutbox};
+pub use worker::{AnyWorker, LEASE, Terms};
+
+use super::sqlite::{self, SqliteOutbox};
+use super::{
+    BatchId, BindError, Cancelled, MergeError, MergeOptions, Merged, NewRow, NewSource, PgOutbox, Rehearsal,
+    ResolveError, Word, postgres,
+};
+use crate::delivery::{OutboxError, State};
+
+/// An outbox to write to.
+pub enum AnyOutbox {
+    Sqlite(SqliteOutbox),
+    Postgres(PgOutbox),
+}
+
+/// A file that is being read in.
+pub enum AnyStaging<'a> {
+    Sqlite(sqlite::Staging<'a>),
+    Postgres(postgres::Staging),
+}
+
+impl AnyOutbox {
+    pub fn reader(&self) -> AnyReader<'_> {
+        match self {
+            Self::Sqlite(outbox) => AnyReader::Sqlite(outbox.reader()),
+            Self::Postgres(outbox) => AnyReader::Postgres(outbox),
+        }
+    }
+
+    /// Tells whoever looks at a file what this process does just now; in a database the workers' pace is
+    /// there to see.
+    pub fn say(&self, doing: &str) {
+        match self {
+            Self::Sqlite(outbox) => outbox.say(doing),
+            Self::Postgres(_) => {}
+        }
+    }
+
+    /// Hears of inserts at `url` and not where it was opened: a pooler passes no notifications on. Of a file
+    /// nobody else inserts.
+    pub fn listen_at(&mut self, url: &str) -> Result<(), OpenFault> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(outbox) => Ok(outbox.listen_at(url)?),
+        }
+    }
+
+    /// Starts to read a file in.
+    pub async fn begin(&mut self, source: &NewSource<'_>) -> Result<AnyStaging<'_>, MergeError> {
+        Ok(match self {
+            Self::Sqlite(outbox) => AnyStaging::Sqlite(outbox.begin(source).await?),
+            Self::Postgres(outbox) => AnyStaging::Postgres(outbox.begin(source).await?),
+        })
+    }
+
+    /// Makes this process one of those that deliver from the outbox.
+    /// `what`, the machine and the process are its name, for people.
+    pub async fn register(&self, what: &str, terms: Terms) -> Result<AnyWorker<'_>, OutboxError> {
+        Ok(match self {
+            Self::Sqlite(outbox) => AnyWorker::Sqlite(outbox),
+            Self::Postgres(outbox) => {
+                let machine = rustix::system::uname();
+                let name = format!("{what} {}@{}", std::process::id(), machine.nodename().to_string_lossy());
+                AnyWorker::Postgres(outbox.register(&name, terms).await?)
+            }
+        })
+    }
+
+    /// Binds the outbox to the host that is about to be sent to, unless it is bound to another.
+    pub async fn bind_host(&self, host: &str) -> Result<(), BindError> {
+        each_explained!(self, outbox => outbox.bind_host(host).await)
+    }
+
+    /// Lets workers post the rows of a batch that was halted, or that its import held back.
+    pub async fn release(&self, batch: BatchId) -> Result<(), OutboxError> {
+        each_explained!(self, outbox => outbox.release(batch).await)
+    }
+
+    /// Workers may post the rows of `lote` again. Returns whether it was halted.
+    pub async fn resume_lote(&self, lote: &str) -> Result<bool, OutboxError> {
+        each_explained!(self, outbox => outbox.resume_lote(lote).await)
+    }
+
+    /// Keeps other workers from posting the rows of a batch whose import has gone wrong as a whole.
+    pub async fn halt(&self, batch: &str, reason: &str) -> Result<(), OutboxError> {
+        match self {
+            Self::Sqlite(_) => Ok(()), // Nobody else delivers from it.
+            Self::Postgres(outbox) => outbox.halt(batch, reason).await,
+        }
+    }
+
+    /// Notes that a run of the batch is complete, and what it came to (`summary.json`).
+    pub async fn finish_run(&self, batch: BatchId, now: Timestamp, summary: &str) -> Result<(), OutboxError> {
+        each_explained!(self, outbox => outbox.finish_run(batch, now, summary).await)
+    }
+
+    /// Withdraws what was certainly not sent.
+    pub async fn cancel(&self, batch: BatchId, now: Timestamp) -> Result<Cancelled, OutboxError> {
+        each_explained!(self, outbox => outbox.cancel(batch, now).await)
+    }
+
+    /// Makes finished rows in `states` pending again; returns how many.
+    pub async fn retry(
+        &self,
+        batch: Option<BatchId>,
+        states: &[State],
+        now: Timestamp,
+    ) -> Result<u64, OutboxError> {
+        each_explained!(self, outbox => outbox.retry(batch, states, now).await)
+    }
+
+    /// Takes what finished rows say of people, if they finished before `before`; returns how many. In
+    /// steps: what was taken before an error stays taken.
+    pub async fn purge(
+        &self,
+        batch: Option<BatchId>,
+        before: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, OutboxError> {
+        each_explained!(self, outbox => outbox.purge(batch, before, now).await)
+    }
+
+    /// Settles rows by a person's word: all of them, or none.
+    pub async fn resolve(&self, words: &[Word<'_>], now: Timestamp) -> Result<(), ResolveError> {
+        each_explained!(self, outbox => outbox.resolve(words, now).await)
+    }
+
+    /// Gives back what a file's log takes of the disk; tried, since a disk that is full may be in its way.
+    pub async fn tidy(&self) {
+        if let Self::Sqlite(outbox) = self {
+            let _ = outbox.tidy().await;
+        }
+    }
+
+    pub async fn close(self) -> Result<(), OutboxError> {
+        match self {
+            Self::Sqlite(outbox) => outbox.close().await,
+            Self::Postgres(outbox) => {
+                outbox.close().await;
+                Ok(())
+            }
+        }
+    }
+}
+
+impl AnyStaging<'_> {
+    /// Lets nobody else post the rows before [`AnyOutbox::release`].
+    pub fn hold(&mut self) {
+        match self {
+            Self::Sqlite(_) => {}
+            Self::Postgres(staging) => staging.hold(),
+        }
+    }
+
+    /// Takes in lines, in the order of the file.
+    pub async fn push(&mut self, rows: &[NewRow<'_>]) -> Result<(), OutboxError> {
+        each!(self, staging => staging.push(rows).await)
+    }
+
+    /// Makes rows of the lines, and commits.
+    pub async fn merge(self, options: &MergeOptions<'_>) -> Result<Merged, MergeError> {
+        Ok(match self {
+            Self::Sqlite(staging) => staging.merge(options).await?,
+            Self::Postgres(staging) => staging.merge(options).await?,
+        })
+    }
+
+    /// Tells what [`Self::merge`] would do.
+    pub async fn rehearse(self, options: &MergeOptions<'_>) -> Result<Rehearsal, MergeError> {
+        Ok(match self {
+            Self::Sqlite(staging) => staging.rehearse(options).await?,
+            Self::Postgres(staging) => staging.rehearse(options).await?,
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! Rows, as they are shown.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::delivery::code::BatchCode;
+use crate::delivery::identity::Marker;
+use crate::delivery::{AttemptKind, Doubt, RowId, State};
+use crate::ticket::{Problem, RawTicket};
+
+/// One row, for reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportRow<'a> {
+    pub row: RowId,
+    pub line: u64,
+    pub lote: Cow<'a, str>,
+    /// Of the batch that `lote` names, if that has one yet.
+    pub code: Option<BatchCode>,
+    pub referencia: Cow<'a, str>,
+    pub state: State,
+    pub cells: Vec<Cow<'a, str>>,
+    pub protocolo: Option<Cow<'a, str>>,
+    pub id_atendimento: Option<i64>,
+    pub ids_ordem_servico: Vec<i64>,
+    pub numeros_ordem_servico: Vec<Cow<'a, str>>,
+    pub attempts: u32,
+    pub error_code: Option<Cow<'a, str>>,
+    pub error_message: Option<Cow<'a, str>>,
+    pub warning: Option<Cow<'a, str>>,
+    /// Its file no longer has it. It stands behind the rows of the file, while it may have a ticket.
+    pub is_gone: bool,
+    /// A correction changed it since its file came.
+    pub is_corrected: bool,
+}
+
+/// Where a page ended: give it back to get the next one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor(pub(super) i64);
+
+/// All problems of one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowProblems {
+    pub row: RowId,
+    pub line: u64,
+    pub problems: Vec<Problem>,
+}
+
+/// A row by what a person knows of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowName<'a> {
+    Id(RowId),
+    /// `BATCH:LINE`.
+    Line {
+        batch: &'a str,
+        line: u64,
+    },
+    /// `LOTE:REFERENCIA`.
+    Reference {
+        lote: &'a str,
+        referencia: &'a str,
+    },
+}
+
+/// One row, whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowDetails {
+    pub report: ReportRow<'static>,
+    pub batch: String,
+    /// What its ticket carries, once one was sent; `None`: nobody has spoken of its lote yet.
+    pub marker: Option<Marker>,
+    pub fields: RawTicket<'static>,
+    pub problems: Vec<Problem>,
+    pub sent_at: Option<Timestamp>,
+    pub available_at: Timestamp,
+    pub doubt: Option<Doubt>,
+    pub finished_at: Option<Timestamp>,
+    /// When what it said of people was taken from it.
+    pub purged_at: Option<Timestamp>,
+    /// Oldest first.
+    pub history: Vec<StoredAttempt>,
+}
+
+/// One entry of a row's history, as it is stored: an [`Attempt`](crate::delivery::Attempt), or a person's
+/// word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredAttempt {
+    pub at: Timestamp,
+    pub kind: AttemptKind,
+    pub verdict: String,
+    pub http_status: Option<u16>,
+    pub latency: Duration,
+    /// In words.
+    pub note: String,
+}

@@ -1,0 +1,87 @@
+//! How an outbox stands: rows by state, what waits, and what holds it back.
+
+use jiff::Timestamp;
+
+use crate::delivery::State;
+
+/// Rows by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub pending: u64,
+    pub in_flight: u64,
+    pub in_doubt: u64,
+    pub opened: u64,
+    /// A part of `opened`: a service order was asked for and is missing.
+    pub opened_without_os: u64,
+    pub invalid: u64,
+    pub rejected: u64,
+    pub failed: u64,
+    pub unconfirmed: u64,
+    pub conflict: u64,
+    pub skipped: u64,
+    pub cancelled: u64,
+}
+
+impl Counts {
+    pub fn total(&self) -> u64 {
+        State::ALL.into_iter().map(|state| self.count(state)).sum()
+    }
+
+    pub fn count(&self, state: State) -> u64 {
+        match state {
+            State::Pending => self.pending,
+            State::InFlight => self.in_flight,
+            State::InDoubt => self.in_doubt,
+            State::Opened => self.opened,
+            State::Invalid => self.invalid,
+            State::Rejected => self.rejected,
+            State::Failed => self.failed,
+            State::Unconfirmed => self.unconfirmed,
+            State::Conflict => self.conflict,
+            State::Skipped => self.skipped,
+            State::Cancelled => self.cancelled,
+        }
+    }
+
+    /// Rows that go on by themselves.
+    pub fn left(&self) -> u64 {
+        self.pending + self.in_flight + self.in_doubt
+    }
+}
+
+/// Counts, and what waits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    pub counts: Counts,
+    /// `pending` or `in_doubt`, and due; blocked rows included.
+    pub due_now: u64,
+    /// Since when the row that waits longest has been due, as well as it is known.
+    pub oldest_pending: Option<Timestamp>,
+    /// When the first of the rows in doubt is looked up, if somebody works.
+    pub next_look_up: Option<Timestamp>,
+    /// Since when the row that is `unconfirmed` longest is in doubt.
+    pub oldest_unconfirmed: Option<Timestamp>,
+}
+
+/// Who works on a shared outbox, and what holds them back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Crew {
+    /// Workers that are alive.
+    pub n_workers: u64,
+    /// The lowest of their ceilings, which rules. Requests a second; `None`: unlimited.
+    pub rate_per_s: Option<f64>,
+    /// A person, or a guard, stopped all workers, for this reason.
+    pub stopped: Option<String>,
+    /// HubSoft asked for a pause: until when, and why.
+    pub paused: Option<(Timestamp, String)>,
+    pub is_breaker_closed: bool,
+}
+
+/// A batch of which nothing is posted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Halted {
+    pub lote: String,
+    pub reason: String,
+    /// Rows that would be posted if it were not.
+    pub n_waiting: u64,
+}
