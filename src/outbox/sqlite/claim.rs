@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
+use super::doubt::DoubtColumns;
 use super::error::{Trouble, json, stored};
 use super::session::{BEGIN, Batch, COMMIT, Session};
 use super::time;
@@ -69,18 +70,7 @@ struct Head {
     outdated: u8,
     /// Rows to post come without it.
     #[serde(default)]
-    doubt: Option<StoredDoubt>,
-}
-
-/// In the order of the columns.
-#[derive(Clone, Copy, Deserialize)]
-struct StoredDoubt {
-    since: i64,
-    hubsoft_at: Option<i64>,
-    precaution: u8,
-    absences: u32,
-    last_absence: Option<i64>,
-    answered: u32,
+    doubt: Option<DoubtColumns>,
 }
 
 /// What one look at the candidates led to.
@@ -269,19 +259,6 @@ impl Head {
             sent_at: time(self.sent_at.unwrap_or(now.as_millisecond())),
             doubt: self.doubt.map(Doubt::from),
             is_outdated: self.outdated != 0,
-        }
-    }
-}
-
-impl From<StoredDoubt> for Doubt {
-    fn from(stored: StoredDoubt) -> Self {
-        Self {
-            since: time(stored.since),
-            hubsoft_at: stored.hubsoft_at.map(time),
-            precaution: stored.precaution != 0,
-            absences: stored.absences,
-            last_absence: stored.last_absence.map(time),
-            answered: stored.answered,
         }
     }
 }

@@ -7,6 +7,7 @@
 mod claim;
 mod clock;
 mod commands;
+mod doubt;
 mod error;
 mod lock;
 mod merge;

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
+use super::doubt::DoubtColumns;
 use super::error::{Trouble, json};
 use super::opened::{OpenedRow, lists, write_opened};
 use crate::delivery::settle::After;
-use crate::delivery::{Attempt, Change, Doubt, Fault, OutboxError, Settle};
+use crate::delivery::{Attempt, Change, Fault, OutboxError, Settle};
 use crate::outbox::doubts::{decided, still_in_doubt, taken_back};
 use crate::outbox::names::{IN_FLIGHT, kind_name, state_name};
 
@@ -70,29 +71,6 @@ struct OtherRow<'a> {
     finished_at: Option<i64>,
 }
 
-#[derive(Serialize)]
-struct DoubtColumns {
-    since: i64,
-    hubsoft_at: Option<i64>,
-    precaution: u8,
-    absences: u32,
-    last_absence: Option<i64>,
-    answered: u32,
-}
-
-impl DoubtColumns {
-    fn of(doubt: &Doubt) -> Self {
-        Self {
-            since: doubt.since.as_millisecond(),
-            hubsoft_at: doubt.hubsoft_at.map(|at| at.as_millisecond()),
-            precaution: u8::from(doubt.precaution),
-            absences: doubt.absences,
-            last_absence: doubt.last_absence.map(|at| at.as_millisecond()),
-            answered: doubt.answered,
-        }
-    }
-}
-
 impl<'a> OtherRow<'a> {
     fn new(settle: &'a Settle, now: i64) -> Self {
         let state = settle.change.state(None);
@@ -104,7 +82,7 @@ impl<'a> OtherRow<'a> {
             state: state_name(state),
             available_at: available_at.map(|at| at.as_millisecond()),
             attempts,
-            doubt: doubt.map(DoubtColumns::of),
+            doubt: doubt.map(DoubtColumns::from),
             code: fault.map(Fault::code),
             message: fault.map(crate::text::fault),
             protocolo: opening.map(|opening| &*opening.protocolo),
