@@ -136,7 +136,7 @@ pub(super) fn sniff(file: &mut File, wanted: Option<Encoding>) -> Result<Kind, I
             }
         };
         // A mark of another encoding than the wanted one is text, and garbage; not ours to judge.
-        let is_own = marked.is_some_and(|it| it.rules() == encoding.rules());
+        let is_own = marked.is_some_and(|mark| mark.rules() == encoding.rules());
         let encoding = if is_own && encoding == Encoding::Utf8 { Encoding::Utf8Bom } else { encoding };
         Kind::Text { encoding, bom_len: if is_own { bom_len } else { 0 }, damage }
     };
@@ -148,9 +148,9 @@ fn refuse_binary(prefix: &[u8], file: &File) -> Result<(), IntakeError> {
     if let Some(what) = known_format(prefix, file) {
         return Err(IntakeError::NotASpreadsheet { what });
     }
-    let is_odd = |it: &&u8| **it < 0x20 && !matches!(**it, b'\t' | b'\n' | b'\r');
+    let is_odd = |byte: &&u8| **byte < 0x20 && !matches!(**byte, b'\t' | b'\n' | b'\r');
     let n_odd = prefix.iter().filter(is_odd).count();
-    let n_nul = prefix.iter().filter(|it| **it == 0).count();
+    let n_nul = prefix.iter().filter(|byte| **byte == 0).count();
     if prefix.len() / 4 < n_nul {
         return Err(IntakeError::NotASpreadsheet { what: formats::UTF16_WITHOUT_BOM });
     }
@@ -177,23 +177,24 @@ fn known_format(prefix: &[u8], file: &File) -> Option<&'static str> {
         return Some(formats::LOCK);
     }
     let text = prefix.trim_ascii_start();
-    let begins = |tag: &str| text.get(..tag.len()).is_some_and(|it| it.eq_ignore_ascii_case(tag.as_bytes()));
+    let begins =
+        |tag: &str| text.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag.as_bytes()));
     if ["<html", "<!doctype html", "<table", "<meta"].into_iter().any(begins) {
         return Some(formats::HTML);
     }
-    formats::MAGIC.iter().find(|(magic, _)| prefix.starts_with(magic)).map(|it| it.1)
+    formats::MAGIC.iter().find(|(magic, _)| prefix.starts_with(magic)).map(|(_, what)| *what)
 }
 
 /// Whether it is the container in which Office locks an encrypted workbook away: its directory names the
 /// streams, in UTF-16. Source: [MS-CFB] 2.2 (the sector of the directory is at 0x30, the size of a sector at
 /// 0x1E).
 fn is_encrypted(prefix: &[u8], file: &File) -> bool {
-    let two = |at: usize| prefix.get(at..at + 2).map_or(0, |it| u16::from_le_bytes([it[0], it[1]]));
+    let two = |at: usize| prefix.get(at..at + 2).map_or(0, |pair| u16::from_le_bytes([pair[0], pair[1]]));
     let sector = u64::from(two(0x30)) | u64::from(two(0x32)) << 16;
     let sector_len = 1_u64 << two(0x1E).min(12);
     let mut directory = [0; 4096];
     let n_read = file.read_at(&mut directory, (sector + 1) * sector_len).unwrap_or(0);
-    let name: Vec<u8> = "EncryptedPackage".bytes().flat_map(|it| [it, 0]).collect();
+    let name: Vec<u8> = "EncryptedPackage".bytes().flat_map(|byte| [byte, 0]).collect();
     memchr::memmem::find(&directory[..n_read], &name).is_some()
 }
 
@@ -238,7 +239,7 @@ fn is_utf8(file: &mut File) -> Result<bool, IntakeError> {
         }
         let n_valid = encoding_rs::Encoding::utf8_valid_up_to(bytes);
         // What is left may be the beginning of a character, and nothing else.
-        if std::str::from_utf8(&bytes[n_valid..]).is_err_and(|it| it.error_len().is_some()) {
+        if std::str::from_utf8(&bytes[n_valid..]).is_err_and(|error| error.error_len().is_some()) {
             return Ok(false);
         }
         let len = bytes.len();
@@ -332,7 +333,7 @@ impl Decoding {
         }
         let is_last = n_read == 0;
         match &mut self.form {
-            Form::Dos(page) => text.extend(bytes.iter().map(|it| page.char_of(*it))),
+            Form::Dos(page) => text.extend(bytes.iter().map(|byte| page.char_of(*byte))),
             Form::Web { decoder, damage } => {
                 // `None` would be an overflow: no chunk is that long.
                 text.reserve(decoder.max_utf8_buffer_length(n_read).unwrap_or(4 * CHUNK_LEN));
@@ -361,6 +362,6 @@ impl Decoding {
 
     /// The hash of all that was read; of the whole file, once [`Self::append_to`] gave `false`.
     pub(super) fn sha256(&self) -> Option<[u8; 32]> {
-        self.hash.clone().map(|it| it.finalize().into())
+        self.hash.clone().map(|hash| hash.finalize().into())
     }
 }

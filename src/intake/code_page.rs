@@ -31,7 +31,7 @@ impl CodePage {
         if char.is_ascii() {
             return u8::try_from(char).ok();
         }
-        let at = self.upper().iter().position(|it| *it == char)?;
+        let at = self.upper().iter().position(|known| *known == char)?;
         u8::try_from(at + 128).ok()
     }
 
@@ -75,7 +75,8 @@ mod tests {
                 assert_eq!(page.byte_of(page.char_of(byte)), Some(byte), "{page:?}");
             }
         }
-        let text: String = b"N\xC6o h\xA0 conex\xC6o".iter().map(|it| CodePage::Cp850.char_of(*it)).collect();
+        let text: String =
+            b"N\xC6o h\xA0 conex\xC6o".iter().map(|byte| CodePage::Cp850.char_of(*byte)).collect();
         assert_eq!(text, "Não há conexão");
         assert_eq!(CodePage::Cp437.byte_of('ã'), None);
     }

@@ -88,7 +88,7 @@ impl Columns {
         maps: &[Map],
         sets: &[Set],
     ) -> Result<Self, IntakeError> {
-        let n_named = names.iter().rposition(|it| !is_blank(it)).map_or(0, |at| at + 1);
+        let n_named = names.iter().rposition(|name| !is_blank(name)).map_or(0, |at| at + 1);
         let n_max = width.columns_max();
         if n_max < n_named || CELLS_MAX < names.len() {
             return Err(IntakeError::TooManyColumns { n_max });
@@ -106,8 +106,8 @@ impl Columns {
         let pairs = two_of_one(&names, &roles);
 
         let is_unnamed = |at: &usize| is_blank(&names[*at]);
-        let own: Vec<usize> = (0..n_named).filter(|it| ours[*it].is_none() && !is_unnamed(it)).collect();
-        let own_names = own.iter().map(|it| names[*it].clone()).collect();
+        let own: Vec<usize> = (0..n_named).filter(|at| ours[*at].is_none() && !is_unnamed(at)).collect();
+        let own_names = own.iter().map(|at| names[*at].clone()).collect();
         let unnamed = (0..n_named).filter(is_unnamed).collect();
         let mut places: HashMap<&Target, usize> = HashMap::new();
         for (at, role) in roles.iter().enumerate() {
@@ -117,18 +117,18 @@ impl Columns {
         }
         let at = |target: &Target| places.get(target).copied();
         let set = |target: &Target| {
-            let set = sets.iter().rev().find(|it| it.target == *target);
-            set.map(|it| it.value.clone()).filter(|it| !is_blank(it))
+            let set = sets.iter().rev().find(|set| set.target == *target);
+            set.map(|set| set.value.clone()).filter(|value| !is_blank(value))
         };
         let fields = ByField::of(|field| (at(&Target::Field(field)), set(&Target::Field(field))));
         let said = Field::STORED.into_iter().filter(|field| fields[*field] != (None, None)).collect();
         let mut params: Vec<Param> = Vec::new();
         let mut seen = HashSet::new();
-        let of_columns = roles.iter().filter_map(|it| match it {
+        let of_columns = roles.iter().filter_map(|role| match role {
             Role::Target(target) => Some(target),
             Role::Extra | Role::Ours | Role::SecondPhone => None,
         });
-        for target in of_columns.chain(sets.iter().map(|it| &it.target)) {
+        for target in of_columns.chain(sets.iter().map(|set| &set.target)) {
             let Target::Param { object, key } = target else { continue };
             if seen.insert(target) {
                 let (column, set) = (at(target), set(target));
@@ -136,15 +136,15 @@ impl Columns {
             }
         }
         let referencia = at(&Target::Referencia);
-        let state = ours.iter().position(|it| *it == Some("state"));
+        let state = ours.iter().position(|ours| *ours == Some("state"));
         let may_end_in_delimiters = may_end_in_delimiters(&roles[..n_named]);
-        let protocolo = names.iter().rposition(|it| header::normal(it) == "protocolo");
+        let protocolo = names.iter().rposition(|name| header::normal(name) == "protocolo");
         let is_result = state.is_some();
-        let second_phone = roles.iter().position(|it| *it == Role::SecondPhone);
+        let second_phone = roles.iter().position(|role| *role == Role::SecondPhone);
         let service = at(&Target::Field(Field::IdClienteServico));
-        let service_is_guess = service.is_some_and(|it| {
-            header::is_guess_of_service(&names[it])
-                && maps.iter().all(|map| header::normal(&map.column) != header::normal(&names[it]))
+        let service_is_guess = service.is_some_and(|at| {
+            header::is_guess_of_service(&names[at])
+                && maps.iter().all(|map| header::normal(&map.column) != header::normal(&names[at]))
         });
         let columns = Self {
             second_phone,
@@ -186,18 +186,20 @@ impl Columns {
     pub(super) fn is_total(&self, record: Record<'_>) -> bool {
         const CELLS_MAX: usize = 3;
 
-        let Some((at, first)) = record.cells().enumerate().find(|it| !is_blank(it.1)) else { return false };
+        let Some((at, first)) = record.cells().enumerate().find(|(_, cell)| !is_blank(cell)) else {
+            return false;
+        };
         let begins = |word: &str| {
             let text = trim(first);
-            let rest = text.get(..word.len()).filter(|it| it.eq_ignore_ascii_case(word));
+            let rest = text.get(..word.len()).filter(|start| start.eq_ignore_ascii_case(word));
             rest.is_some() && !text[word.len()..].starts_with(char::is_alphanumeric)
         };
-        let service = self.fields[Field::IdClienteServico].0.map(|it| trim(record.cell(it)));
-        if service.is_some_and(|it| it.starts_with(|it: char| it.is_ascii_digit())) {
+        let service = self.fields[Field::IdClienteServico].0.map(|at| trim(record.cell(at)));
+        if service.is_some_and(|id| id.starts_with(|c: char| c.is_ascii_digit())) {
             return false;
         }
         ["total", "subtotal", "sub-total", "sub total"].into_iter().any(begins)
-            && record.cells().skip(at).filter(|it| !is_blank(it)).count() <= CELLS_MAX
+            && record.cells().skip(at).filter(|cell| !is_blank(cell)).count() <= CELLS_MAX
             && Field::required().any(|field| {
                 let column = self.fields[field].0;
                 column.is_some_and(|column| column != at && is_blank(record.cell(column)))
@@ -209,7 +211,7 @@ impl Columns {
     #[inline]
     pub(super) fn has_note(&self, record: Record<'_>) -> bool {
         let is_found = self.unnamed.iter().any(|at| !is_blank(record.cell(*at)))
-            || self.n_named < record.len() && record.cells().skip(self.n_named).any(|it| !is_blank(it));
+            || self.n_named < record.len() && record.cells().skip(self.n_named).any(|cell| !is_blank(cell));
         is_found && record.stray.is_none() && !self.has_surplus(record)
     }
 
@@ -223,9 +225,9 @@ impl Columns {
             return false;
         }
         if self.may_end_in_delimiters {
-            return record.cells().skip(n_columns).any(|it| !is_blank(it));
+            return record.cells().skip(n_columns).any(|cell| !is_blank(cell));
         }
-        n_columns < record.len() || record.cells().skip(self.n_named).any(|it| !is_blank(it))
+        n_columns < record.len() || record.cells().skip(self.n_named).any(|cell| !is_blank(cell))
     }
 
     /// Whether nothing stands in a column with a name.
@@ -236,7 +238,8 @@ impl Columns {
 
     /// The name of the column that a field is read from.
     pub(super) fn column_of(&self, field: &str) -> Option<&str> {
-        let at = self.roles.iter().position(|it| it.field().is_some_and(|it| it.name() == field))?;
+        let at =
+            self.roles.iter().position(|role| role.field().is_some_and(|of_role| of_role.name() == field))?;
         Some(&self.names[at])
     }
 
@@ -246,7 +249,7 @@ impl Columns {
 
     /// Names that several columns have.
     pub(super) fn doubled(&self) -> Vec<String> {
-        let is_ours: Vec<_> = self.roles.iter().map(|it| (*it == Role::Ours).then_some("")).collect();
+        let is_ours: Vec<_> = self.roles.iter().map(|role| (*role == Role::Ours).then_some("")).collect();
         doubled(&self.names, &is_ours).into_iter().map(|(_, second)| self.names[second].clone()).collect()
     }
 
@@ -254,9 +257,9 @@ impl Columns {
         self.named(|role, _| *role == Role::Ours)
     }
 
-    fn named(&self, is_it: impl Fn(&Role, &str) -> bool) -> Vec<String> {
+    fn named(&self, is_wanted: impl Fn(&Role, &str) -> bool) -> Vec<String> {
         let all = self.names.iter().zip(&self.roles);
-        all.filter(|(name, role)| is_it(role, name)).map(|(name, _)| name.clone()).collect()
+        all.filter(|(name, role)| is_wanted(role, name)).map(|(name, _)| name.clone()).collect()
     }
 
     pub(super) fn guessed_service(&self) -> Option<&str> {
@@ -268,12 +271,12 @@ impl Columns {
     pub(super) fn doubts(&self, maps: &[Map]) -> Vec<ColumnDoubt> {
         let mut doubts = Vec::new();
         let service = Target::Field(Field::IdClienteServico);
-        for map in maps.iter().filter(|it| it.target == service && header::is_other_number(&it.column)) {
+        for map in maps.iter().filter(|map| map.target == service && header::is_other_number(&map.column)) {
             doubts.push(ColumnDoubt::CustomersNumber { column: map.column.clone() });
         }
         if let Some(column) = self.guessed_service() {
             let mut extras = self.extras().into_iter();
-            let other = extras.find(|it| header::is_guess_of_service(it) || header::may_be_service(it));
+            let other = extras.find(|name| header::is_guess_of_service(name) || header::may_be_service(name));
             doubts.extend(other.map(|other| ColumnDoubt::TwoFit { column: column.to_owned(), other }));
         }
         doubts
@@ -297,7 +300,7 @@ impl Columns {
             return Ok(());
         }
         if missing.contains(&Field::IdClienteServico.name())
-            && let Some(found) = self.names.iter().find(|it| header::is_other_number(it))
+            && let Some(found) = self.names.iter().find(|name| header::is_other_number(name))
         {
             return Err(IntakeError::NotTheService { found: found.clone() });
         }
@@ -321,7 +324,7 @@ impl Columns {
             };
             Some((header::names_of(field).filter_map(|wanted| to(&wanted)).min()?, name))
         });
-        close.min().map(|it| it.1)
+        close.min().map(|(_, name)| name)
     }
 }
 
@@ -335,8 +338,8 @@ mod tests {
 
     fn columns(header: &str, maps: &[&str], sets: &[&str]) -> Result<Columns, IntakeError> {
         let names = header.split(';').map(str::to_owned).collect();
-        let maps: Vec<Map> = maps.iter().map(|it| it.parse().unwrap()).collect();
-        let sets: Vec<Set> = sets.iter().map(|it| it.parse().unwrap()).collect();
+        let maps: Vec<Map> = maps.iter().map(|map| map.parse().unwrap()).collect();
+        let sets: Vec<Set> = sets.iter().map(|set| set.parse().unwrap()).collect();
         Columns::new(names, Width::Text, &maps, &sets)
     }
 
@@ -385,7 +388,7 @@ mod tests {
     #[test]
     fn many_columns_are_refused_and_as_many_as_excel_has_are_read_in_no_time() {
         let header = |n: usize| {
-            let names = (0..n).map(|it| format!("parametros.coluna{it}"));
+            let names = (0..n).map(|n| format!("parametros.coluna{n}"));
             ["servico", "motivo", "nome", "fone"].map(str::to_owned).into_iter().chain(names).collect()
         };
         let names: Vec<String> = header(CELLS_MAX - 4);
@@ -408,7 +411,7 @@ mod tests {
     #[test]
     fn what_is_not_sure_of_the_service_is_told() {
         let doubts = |header: &str, maps: &[&str]| {
-            let parsed: Vec<Map> = maps.iter().map(|it| it.parse().unwrap()).collect();
+            let parsed: Vec<Map> = maps.iter().map(|map| map.parse().unwrap()).collect();
             let found = columns(header, maps, &[]).unwrap().doubts(&parsed);
             found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         };

@@ -49,8 +49,8 @@ const RECORDS_MAX: usize = 50;
 /// not do: free text has commas.
 pub(super) fn sniff(text: &str, rest: Rest, wanted: Option<Delimiter>) -> Sniffed {
     let sep_line = sep_line(text);
-    let sep_line_len = sep_line.map(|it| it.1);
-    if let Some(delimiter) = wanted.map(|it| it.0).or(sep_line.map(|it| it.0)) {
+    let sep_line_len = sep_line.map(|(_, len)| len);
+    if let Some(delimiter) = wanted.map(|wanted| wanted.0).or(sep_line.map(|(delimiter, _)| delimiter)) {
         return Sniffed { delimiter, sep_line_len };
     }
     let score = |delimiter: u8| score(text, rest, delimiter);
@@ -75,7 +75,7 @@ fn score(text: &str, rest: Rest, delimiter: u8) -> (usize, usize, usize) {
         let record = Record { line: 0, text, unescaped: &unescaped, spans: &spans, stray: None };
         if n_records == 0 {
             n_columns = record.len();
-            n_known = record.cells().filter(|it| header::is_known(it)).count();
+            n_known = record.cells().filter(|name| header::is_known(name)).count();
         } else {
             n_even += usize::from(record.len() == n_columns);
         }

@@ -97,7 +97,7 @@ mod tests {
             "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17",
             "18", "19",
         ];
-        let one_house: Vec<_> = ids.into_iter().map(|it| (it, "Ana")).chain([("1", "Bia")]).collect();
+        let one_house: Vec<_> = ids.into_iter().map(|id| (id, "Ana")).chain([("1", "Bia")]).collect();
         check(&one_house, None);
     }
 }

@@ -29,8 +29,8 @@ impl Encoding {
             Self::Utf8Bom => "utf-8-bom",
             Self::Utf16Le => "utf-16le",
             Self::Utf16Be => "utf-16be",
-            Self::Web(it) => it.name(),
-            Self::Dos(it) => it.name(),
+            Self::Web(encoding) => encoding.name(),
+            Self::Dos(page) => page.name(),
         }
     }
 
@@ -40,8 +40,8 @@ impl Encoding {
             Self::Utf8 | Self::Utf8Bom => Ok(encoding_rs::UTF_8),
             Self::Utf16Le => Ok(encoding_rs::UTF_16LE),
             Self::Utf16Be => Ok(encoding_rs::UTF_16BE),
-            Self::Web(it) => Ok(it),
-            Self::Dos(it) => Err(it),
+            Self::Web(encoding) => Ok(encoding),
+            Self::Dos(page) => Err(page),
         }
     }
 }
@@ -65,11 +65,11 @@ impl FromStr for Encoding {
             _ => {}
         }
         match encoding_rs::Encoding::for_label(lower.as_bytes()) {
-            Some(it) if it == encoding_rs::UTF_8 => Ok(Self::Utf8),
-            Some(it) if it == encoding_rs::UTF_16LE => Ok(Self::Utf16Le),
-            Some(it) if it == encoding_rs::UTF_16BE => Ok(Self::Utf16Be),
+            Some(found) if found == encoding_rs::UTF_8 => Ok(Self::Utf8),
+            Some(found) if found == encoding_rs::UTF_16LE => Ok(Self::Utf16Le),
+            Some(found) if found == encoding_rs::UTF_16BE => Ok(Self::Utf16Be),
             // It is the web's way to say that text is not to be read.
-            Some(it) if it != encoding_rs::REPLACEMENT => Ok(Self::Web(it)),
+            Some(found) if found != encoding_rs::REPLACEMENT => Ok(Self::Web(found)),
             _ => Err(BadOption::Encoding),
         }
     }

@@ -100,7 +100,7 @@ pub const RESULT_COLUMNS: [&str; 12] = [
 /// Without case, accents, blanks, punctuation and invisible characters.
 pub(super) fn normal(name: &str) -> String {
     name.nfd()
-        .filter(|it| it.is_alphanumeric() && !is_combining_mark(*it))
+        .filter(|c| c.is_alphanumeric() && !is_combining_mark(*c))
         .flat_map(char::to_lowercase)
         .collect()
 }
@@ -139,18 +139,18 @@ pub(super) fn is_known(name: &str) -> bool {
 /// Those of `names` that an error may repeat. Where none is known the header may be missing, and what stands
 /// in its place is a person; nor is a name what has the digits of a number or the `@` of an address.
 pub(super) fn shown(names: &[String]) -> Vec<String> {
-    let is_name = |it: &&String| {
-        let n_digits = it.chars().filter(char::is_ascii_digit).count();
-        !normal(it).is_empty() && n_digits < 5 && !it.contains('@')
+    let is_name = |name: &&String| {
+        let n_digits = name.chars().filter(char::is_ascii_digit).count();
+        !normal(name).is_empty() && n_digits < 5 && !name.contains('@')
     };
-    let is_header = names.iter().any(|it| is_known(it));
+    let is_header = names.iter().any(|name| is_known(name));
     names.iter().filter(|_| is_header).filter(is_name).cloned().collect()
 }
 
 /// The column of ours that has exactly this name.
 pub(super) fn result_column(name: &str) -> Option<usize> {
     let name = crate::ticket::trim(name);
-    RESULT_COLUMNS.iter().position(|it| it.eq_ignore_ascii_case(name))
+    RESULT_COLUMNS.iter().position(|column| column.eq_ignore_ascii_case(name))
 }
 
 /// Whether the name is of a number that is constantly confused with `id_cliente_servico`.
@@ -199,8 +199,9 @@ pub(super) fn distance(a: &str, b: &str) -> usize {
 /// HubSoft's spelling of a key that it knows; any other key as it was written.
 fn known_key(object: Field, key: &str) -> String {
     const KNOWN: [&str; 4] = ["id_tipo_ordem_servico", "status", "ids_tecnicos", "id_disponibilidade"];
-    let known = KNOWN.iter().find(|it| object == Field::ParametrosOrdemServico && normal(it) == normal(key));
-    known.map_or(key, |it| it).to_owned()
+    let known =
+        KNOWN.iter().find(|name| object == Field::ParametrosOrdemServico && normal(name) == normal(key));
+    known.map_or(key, |name| name).to_owned()
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ impl Input {
         let mut n_read = 0;
         while n_read < LOOKED_AT_MAX && self.advance_to_text()? {
             let n_known = n_known(self.record(), maps);
-            let is_better = |it: Beginning| KNOWN_MIN <= n_known && it.n_known < n_known;
+            let is_better = |best: Beginning| KNOWN_MIN <= n_known && best.n_known < n_known;
             if best.is_none_or(is_better) {
                 best = Some(Beginning { n_above: n_read, n_known });
             }
@@ -113,7 +113,7 @@ impl Input {
                 break;
             }
         }
-        Ok(best.map(|it| (it, n_read)))
+        Ok(best.map(|beginning| (beginning, n_read)))
     }
 
     fn skip_to(&mut self, beginning: Beginning) -> Result<(), IntakeError> {
@@ -131,10 +131,10 @@ fn n_known(record: Record<'_>, maps: &[Map]) -> usize {
     let is_mapped = |name: &str| {
         !maps.is_empty() && {
             let name = header::normal(name);
-            !name.is_empty() && maps.iter().any(|it| header::normal(&it.column) == name)
+            !name.is_empty() && maps.iter().any(|map| header::normal(&map.column) == name)
         }
     };
-    record.cells().filter(|it| !is_blank(it) && (header::is_known(it) || is_mapped(it))).count()
+    record.cells().filter(|name| !is_blank(name) && (header::is_known(name) || is_mapped(name))).count()
 }
 
 fn open_text(
@@ -190,7 +190,7 @@ fn open_workbook(file: &mut File, options: &IntakeOptions) -> Result<(Input, For
     let format = Format::Workbook {
         sheet: sheet.name.clone(),
         others: others
-            .map(|(_, it, look)| OtherSheet { name: it.name.clone(), n_rows: look.n_rows })
+            .map(|(_, sheet, look)| OtherSheet { name: sheet.name.clone(), n_rows: look.n_rows })
             .collect(),
         hidden_sheets: hidden.to_vec(),
         n_hidden: look.n_hidden,

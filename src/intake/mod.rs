@@ -113,14 +113,15 @@ impl Intake {
         if let Some(line) = input.record().stray {
             return Err(IntakeError::StrayQuoteInHeader { line });
         }
-        let names = input.record().cells().map(|it| it.trim_start_matches('\u{FEFF}').to_owned()).collect();
+        let names =
+            input.record().cells().map(|name| name.trim_start_matches('\u{FEFF}').to_owned()).collect();
         let width = if matches!(input, Input::Text(_)) { Width::Text } else { Width::Workbook };
         let hidden_sheets = match &format {
             Format::Text { .. } => Vec::new(),
             Format::Workbook { hidden_sheets, .. } => hidden_sheets.clone(),
         };
         let columns = Columns::new(names, width, &options.map, &options.set);
-        let columns = columns.map_err(|it| it.beside_hidden(&hidden_sheets))?;
+        let columns = columns.map_err(|error| error.beside_hidden(&hidden_sheets))?;
         if let Input::Text(reader) = &mut input {
             reader.expect(columns.shape());
         }
@@ -157,12 +158,12 @@ impl Intake {
     pub fn keys(&self) -> Vec<(Field, Vec<String>)> {
         let columns = &self.columns;
         let keys_of = |object: Field| {
-            let params = columns.params.iter().filter(|it| it.object == object);
-            (object, params.map(|it| it.key.clone()).collect::<Vec<_>>())
+            let params = columns.params.iter().filter(|param| param.object == object);
+            (object, params.map(|param| param.key.clone()).collect::<Vec<_>>())
         };
-        let is_whole = |it: &Field| columns.fields[*it] != (None, None);
-        let objects = Field::ALL.into_iter().filter(|it| it.kind() == Kind::Object);
-        objects.filter(|it| !is_whole(it)).map(keys_of).filter(|(_, keys)| !keys.is_empty()).collect()
+        let is_whole = |field: &Field| columns.fields[*field] != (None, None);
+        let objects = Field::ALL.into_iter().filter(|field| field.kind() == Kind::Object);
+        objects.filter(|field| !is_whole(field)).map(keys_of).filter(|(_, keys)| !keys.is_empty()).collect()
     }
 
     /// What rows of ours the file has. Known before the first row is given.
@@ -173,7 +174,7 @@ impl Intake {
     /// Watches the column of the service's id, if it was taken for that by a name that may mean something
     /// else.
     pub fn guessed_service(&self) -> Option<GuessedService> {
-        self.columns.guessed_service().map(|it| GuessedService::new(it.to_owned()))
+        self.columns.guessed_service().map(|name| GuessedService::new(name.to_owned()))
     }
 
     /// What was passed over so far.

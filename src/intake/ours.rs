@@ -26,28 +26,28 @@ pub struct Ours {
 impl Ours {
     /// Reads `intake` to its end.
     pub(super) fn of(intake: &mut Intake) -> Result<Self, IntakeError> {
-        let mut it = Self::default();
+        let mut ours = Self::default();
         while let Some(row) = intake.next_row()? {
-            it.n_rows += 1;
+            ours.n_rows += 1;
             let (has_protocolo, state) = (row.has_protocolo(), row.state());
             let is_marked = has_protocolo || state.is_some();
-            let code = row.identity().and_then(|it| it.0);
+            let code = row.identity().and_then(|(code, _)| code);
             match code {
-                Some(code) => *it.by_batch.entry(code).or_default() += 1,
-                None => it.n_nameless += u64::from(is_marked),
+                Some(code) => *ours.by_batch.entry(code).or_default() += 1,
+                None => ours.n_nameless += u64::from(is_marked),
             }
-            it.n_carried += u64::from(is_marked || code.is_some());
+            ours.n_carried += u64::from(is_marked || code.is_some());
             let may_be_sent = !matches!(
                 state,
                 None | Some(State::Pending | State::Invalid | State::Rejected | State::Failed)
             );
-            it.n_settled += u64::from(has_protocolo || may_be_sent);
+            ours.n_settled += u64::from(has_protocolo || may_be_sent);
         }
-        Ok(it)
+        Ok(ours)
     }
 
     /// The batch that most of the rows name, of those that name one.
     pub fn batch(&self) -> Option<BatchCode> {
-        self.by_batch.iter().max_by_key(|it| it.1).map(|it| *it.0)
+        self.by_batch.iter().max_by_key(|(_, n_rows)| *n_rows).map(|(code, _)| *code)
     }
 }

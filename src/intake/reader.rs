@@ -79,8 +79,8 @@ impl Reader {
                     self.line = self.next_line + n_before;
                     self.next = next;
                     self.next_line = self.line + n_within;
-                    self.stray = stray.map(|it| self.line + it.n_breaks);
-                    self.n_followed += stray.map_or(0, |it| it.n_followed);
+                    self.stray = stray.map(|stray| self.line + stray.n_breaks);
+                    self.n_followed += stray.map_or(0, |stray| stray.n_followed);
                     return match self.stray {
                         Some(line) if FOLLOWED_MAX < self.n_followed => {
                             Err(IntakeError::StrayQuotes { line })

@@ -197,7 +197,7 @@ impl Splitter {
                 push(spans, span(from, at, Place::Text));
             }
             let next = match bytes.get(at) {
-                Some(it) if *it == self.delimiter => {
+                Some(byte) if *byte == self.delimiter => {
                     at += 1;
                     continue;
                 }
@@ -230,7 +230,7 @@ impl Splitter {
         let mut from = open + 1;
         let mut is_escaped = false;
         let close = loop {
-            let Some(quote) = memchr(b'"', &bytes[from..]).map(|it| from + it) else { return Quoted::Open };
+            let Some(quote) = memchr(b'"', &bytes[from..]).map(|at| from + at) else { return Quoted::Open };
             match bytes.get(quote + 1) {
                 Some(b'"') => {
                     unescaped.push_str(&text[from..=quote]);
@@ -244,7 +244,7 @@ impl Splitter {
         let end = self.end_of_cell(bytes, close + 1);
         // Blanks belong to the cell, as in the csv crate.
         let is_last = end == close + 1;
-        if !is_last && bytes[close + 1..end].iter().any(|it| *it != b' ' && *it != b'\t') {
+        if !is_last && bytes[close + 1..end].iter().any(|byte| *byte != b' ' && *byte != b'\t') {
             return Quoted::Stray(close);
         }
         if !is_escaped && is_last {
@@ -303,7 +303,7 @@ impl Splitter {
             let has_number = shape.number.is_none_or(|at| cells.clone().nth(at).is_some_and(is_number));
             has_number && cells.nth(shape.n_cells - 1).is_some()
         };
-        let mut lines = record.split(['\r', '\n']).filter(|it| !it.is_empty());
+        let mut lines = record.split(['\r', '\n']).filter(|line| !line.is_empty());
         let first = lines.next().unwrap_or_default();
         let last = lines.next_back().unwrap_or_default();
         lines.any(is_row) || is_row(first) && is_row(last)
@@ -322,7 +322,7 @@ impl Splitter {
             }
             at += chunk.len();
         }
-        let is_end = |it: &u8| *it == self.delimiter || matches!(it, b'\r' | b'\n');
+        let is_end = |byte: &u8| *byte == self.delimiter || matches!(byte, b'\r' | b'\n');
         bytes[at..].iter().position(is_end).map_or(bytes.len(), |n| at + n)
     }
 }
@@ -330,8 +330,8 @@ impl Splitter {
 /// Whether a cell holds a number, however a spreadsheet writes it.
 fn is_number(cell: &str) -> bool {
     let cell = cell.trim_matches([' ', '\t', '"', '=']);
-    cell.bytes().any(|it| it.is_ascii_digit())
-        && cell.bytes().all(|it| it.is_ascii_digit() || b".,+-Ee ".contains(&it))
+    cell.bytes().any(|byte| byte.is_ascii_digit())
+        && cell.bytes().all(|byte| byte.is_ascii_digit() || b".,+-Ee ".contains(&byte))
 }
 
 /// Keeps a cell, up to [`CELLS_MAX`] and one more, which tells that there are too many.
@@ -376,9 +376,9 @@ pub(super) struct LineBreaks {
 
 impl LineBreaks {
     pub(super) fn count(&mut self, bytes: &[u8]) {
-        for it in bytes {
-            self.n += u64::from(*it == b'\r' || *it == b'\n' && self.last != b'\r');
-            self.last = *it;
+        for byte in bytes {
+            self.n += u64::from(*byte == b'\r' || *byte == b'\n' && self.last != b'\r');
+            self.last = *byte;
         }
     }
 }
@@ -413,7 +413,7 @@ mod tests {
             match splitter.split(text, at, Rest::Nothing, &mut spans, &mut unescaped) {
                 Found::Record { next, n_before, n_within, stray } => {
                     let line_here = line + n_before;
-                    let stray = stray.map(|it| line_here + it.n_breaks);
+                    let stray = stray.map(|stray| line_here + stray.n_breaks);
                     let record =
                         Record { line: line_here, text, unescaped: &unescaped, spans: &spans, stray };
                     let cells = record.cells().map(str::to_owned).collect();
@@ -432,7 +432,7 @@ mod tests {
     fn a_record_knows_its_physical_line() {
         let text = "a;b\r\n1;\"x\r\ny\"\r\n\r\n2;z\r3;w\n4;\"p\rq\nr\"\n5;e";
         let records = split_all(text, b';');
-        let lines: Vec<_> = records.iter().map(|it| (it.line, it.cells[1].as_str())).collect();
+        let lines: Vec<_> = records.iter().map(|record| (record.line, record.cells[1].as_str())).collect();
         assert_eq!(lines, [(1, "b"), (2, "x\r\ny"), (5, "z"), (6, "w"), (7, "p\rq\nr"), (10, "e")]);
     }
 
@@ -450,8 +450,10 @@ mod tests {
     fn check_strays(text: &str, expected: &[(u64, usize, Option<u64>)]) {
         let mut splitter = Splitter::new(b';');
         splitter.expect(RowShape { n_cells: 4, number: Some(0) });
-        let found: Vec<_> =
-            split_by(&splitter, text).iter().map(|it| (it.line, it.cells.len(), it.stray)).collect();
+        let found: Vec<_> = split_by(&splitter, text)
+            .iter()
+            .map(|record| (record.line, record.cells.len(), record.stray))
+            .collect();
         assert_eq!(found, expected, "{text}");
     }
 
@@ -493,12 +495,12 @@ mod tests {
             let mut csv = csv::ReaderBuilder::new();
             let mut csv = csv.has_headers(false).flexible(true).delimiter(b';').from_reader(text.as_bytes());
             let expected: Vec<Vec<String>> =
-                csv.records().map(|it| it.unwrap().iter().map(str::to_owned).collect()).collect();
+                csv.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect();
             let found = split_all(&text, b';');
             // Where we find a stray quotation, that crate takes what is behind it for the cell's.
-            let n_sound = found.iter().take_while(|it| it.stray.is_none()).count();
+            let n_sound = found.iter().take_while(|record| record.stray.is_none()).count();
             let sound = if n_sound < found.len() { &expected[..n_sound] } else { &expected[..] };
-            let found: Vec<_> = found.into_iter().take(n_sound).map(|it| it.cells).collect();
+            let found: Vec<_> = found.into_iter().take(n_sound).map(|record| record.cells).collect();
             prop_assert_eq!(&found[..], sound);
         }
 
@@ -507,7 +509,7 @@ mod tests {
             let splitter = Splitter::new(b';');
             let (mut spans, mut unescaped) = (Vec::new(), String::new());
             let whole = splitter.split(&text, 0, Rest::Nothing, &mut spans, &mut unescaped);
-            for end in (0..text.len()).filter(|it| text.is_char_boundary(*it)) {
+            for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)) {
                 let part = splitter.split(&text[..end], 0, Rest::More, &mut spans, &mut unescaped);
                 prop_assert!(part == Found::Incomplete || part == whole, "{:?} {:?}", part, whole);
             }

@@ -58,7 +58,7 @@ impl Repeats {
         for part in self.parts {
             part.compare(&mut table, &mut found);
         }
-        found.sort_unstable_by_key(|it: &Repeat| it.line);
+        found.sort_unstable_by_key(|repeat: &Repeat| repeat.line);
         found
     }
 }
@@ -111,7 +111,7 @@ impl Part {
                 }
             };
             if let Some(first_line) = first {
-                let [line, first_line] = [seen.line, first_line].map(|it| it.get().into());
+                let [line, first_line] = [seen.line, first_line].map(|line| line.get().into());
                 found.push(Repeat { line, first_line });
             }
         }

@@ -35,7 +35,9 @@ impl Role {
 pub(super) fn ours(names: &[String]) -> Vec<Option<&'static str>> {
     let mut found = vec![None; names.len()];
     let last = |wanted: &str| {
-        names.iter().rposition(|it| header::result_column(it).is_some_and(|it| RESULT_COLUMNS[it] == wanted))
+        names
+            .iter()
+            .rposition(|name| header::result_column(name).is_some_and(|at| RESULT_COLUMNS[at] == wanted))
     };
     let is_result = last("state").is_some() && (last("referencia").is_some() || last("protocolo").is_some());
     for name in RESULT_COLUMNS {
@@ -73,8 +75,9 @@ pub(super) fn roles(names: &[String], ours: &[Option<&str>], maps: &[Map]) -> Re
     let mut mapped: Vec<usize> = Vec::new();
     for map in maps {
         let normal = header::normal(&map.column);
-        let exact = names.iter().position(|it| *it == map.column);
-        let at = exact.or_else(|| names.iter().position(|it| header::normal(it) == normal && !is_blank(it)));
+        let exact = names.iter().position(|name| *name == map.column);
+        let at =
+            exact.or_else(|| names.iter().position(|name| header::normal(name) == normal && !is_blank(name)));
         let Some(at) = at else {
             return Err(IntakeError::NoSuchColumn {
                 column: map.column.clone(),
@@ -84,7 +87,7 @@ pub(super) fn roles(names: &[String], ours: &[Option<&str>], maps: &[Map]) -> Re
         if mapped.contains(&at) {
             return Err(IntakeError::MappedTwice { column: map.column.clone() });
         }
-        let has_phone = mapped.iter().any(|it| roles[*it] == Role::Target(phone.clone()));
+        let has_phone = mapped.iter().any(|at| roles[*at] == Role::Target(phone.clone()));
         mapped.push(at);
         if map.target == phone && has_phone && !roles.contains(&Role::SecondPhone) {
             roles[at] = Role::SecondPhone;
@@ -112,10 +115,12 @@ pub(super) fn refuse_doubled(
     for (first, second) in doubled(names, ours) {
         let normal = header::normal(&names[second]);
         let is_needed = |at: usize| matches!(roles[at], Role::Target(_));
-        if is_needed(first) || is_needed(second) || maps.iter().any(|it| header::normal(&it.column) == normal)
+        if is_needed(first)
+            || is_needed(second)
+            || maps.iter().any(|map| header::normal(&map.column) == normal)
         {
             return Err(IntakeError::DoubledHeader {
-                name: header::shown(names).into_iter().find(|it| *it == names[second]),
+                name: header::shown(names).into_iter().find(|name| *name == names[second]),
                 first_at: first + 1,
                 second_at: second + 1,
             });

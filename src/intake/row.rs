@@ -67,8 +67,9 @@ impl<'a> Row<'a> {
         }
         // Too many cells, or those behind a stray quotation mark, stand in wrong columns: what they say there
         // means nothing.
-        let is_shifted =
-            |it: &Problem| it.code == words::TOO_MANY_FIELDS.code || it.code == words::STRAY_QUOTE.code;
+        let is_shifted = |problem: &Problem| {
+            problem.code == words::TOO_MANY_FIELDS.code || problem.code == words::STRAY_QUOTE.code
+        };
         if !problems.iter().any(is_shifted) {
             problems.extend(Ticket::parse(raw).err().into_iter().flatten());
         }
@@ -86,7 +87,7 @@ impl<'a> Row<'a> {
 
     /// Whether a ticket's number stands beside the row.
     pub fn has_protocolo(&self) -> bool {
-        self.columns.protocolo.is_some_and(|it| self.trimmed(it).is_some())
+        self.columns.protocolo.is_some_and(|at| self.trimmed(at).is_some())
     }
 
     /// What became of the row, as a result of ours tells it.
@@ -95,18 +96,18 @@ impl<'a> Row<'a> {
     }
 
     fn trimmed(&self, column: usize) -> Option<&'a str> {
-        Some(trim(self.record.cell(column))).filter(|it| !it.is_empty())
+        Some(trim(self.record.cell(column))).filter(|cell| !cell.is_empty())
     }
 
     fn cell(&self, (column, set): &'a Origin) -> Option<&'a str> {
-        let cell = column.map(|it| self.at(it)).filter(|it| !is_vacant(it));
+        let cell = column.map(|at| self.at(at)).filter(|cell| !is_vacant(cell));
         cell.or(set.as_deref())
     }
 
     /// The phone, of the second column if the first has none.
     fn phone(&self) -> Option<&'a str> {
         let (column, set) = &self.columns.fields[Field::Telefone];
-        let of = |column: Option<usize>| column.map(|it| self.at(it)).filter(|it| !is_vacant(it));
+        let of = |column: Option<usize>| column.map(|at| self.at(at)).filter(|cell| !is_vacant(cell));
         of(*column).or_else(|| of(self.columns.second_phone)).or(set.as_deref())
     }
 
@@ -152,8 +153,8 @@ impl<'a> Row<'a> {
     fn fill_objects(&self, raw: &mut RawTicket<'a>) {
         for object in Field::ALL.into_iter().filter(|field| field.kind() == Kind::Object) {
             let mut added: Vec<(&str, &str)> = Vec::new();
-            for param in self.columns.params.iter().filter(|it| it.object == object) {
-                let cell = param.column.map(|it| self.at(it)).filter(|it| !is_vacant(it));
+            for param in self.columns.params.iter().filter(|param| param.object == object) {
+                let cell = param.column.map(|at| self.at(at)).filter(|cell| !is_vacant(cell));
                 if let Some(value) = cell.or(param.set.as_deref()) {
                     added.push((&param.key, trim(value)));
                 }
@@ -181,7 +182,7 @@ impl<'a> Row<'a> {
 
     /// A field's cell as it stands in the file.
     fn bare(&self, field: Field) -> &'a str {
-        self.columns.fields[field].0.map_or("", |it| self.at(it))
+        self.columns.fields[field].0.map_or("", |at| self.at(at))
     }
 }
 
@@ -195,14 +196,14 @@ fn faults_of_record(record: Record<'_>, columns: &Columns) -> Vec<Problem> {
     if columns.has_surplus(record) {
         problems.push(words::TOO_MANY_FIELDS.problem("row", words::n_cells(record.len(), n_columns)));
     }
-    if record.spans.iter().any(|it| CELL_LEN_MAX < (it.end - it.start) as usize) {
-        for (at, cell) in record.cells().enumerate().filter(|it| CELL_LEN_MAX < it.1.len()) {
+    if record.spans.iter().any(|span| CELL_LEN_MAX < (span.end - span.start) as usize) {
+        for (at, cell) in record.cells().enumerate().filter(|(_, cell)| CELL_LEN_MAX < cell.len()) {
             let found = words::n_bytes(cell.len());
-            let name = columns.names.get(at).map(|it| cut(it));
+            let name = columns.names.get(at).map(|name| cut(name));
             let mut problem = words::CELL_TOO_LONG.problem("row", found);
             if let Some(name) = name {
                 let field = columns.roles.get(at).and_then(super::roles::Role::field);
-                problem.field = field.map_or(Cow::Owned(name), |it| Cow::Borrowed(it.name()));
+                problem.field = field.map_or(Cow::Owned(name), |field| Cow::Borrowed(field.name()));
             }
             problems.push(problem);
         }

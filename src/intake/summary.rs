@@ -77,12 +77,12 @@ impl Summary {
             header_line,
             n_above,
             columns: sent.collect(),
-            set: options.set.iter().map(|it| it.target.clone()).collect(),
+            set: options.set.iter().map(|set| set.target.clone()).collect(),
             extra: columns.extras(),
             doubled: columns.doubled(),
             n_unnamed: columns.unnamed.len(),
             ours: columns.ours(),
-            second_phone: columns.second_phone.map(|it| columns.names[it].clone()),
+            second_phone: columns.second_phone.map(|at| columns.names[at].clone()),
             doubts: columns.doubts(&options.map),
             hidden: options.hidden,
         }
@@ -95,8 +95,11 @@ impl Summary {
                 words::summary::text(encoding.name(), &words::summary::delimiter(*delimiter), *sep_line)
             }
             Format::Workbook { sheet, others, hidden_sheets, .. } => {
-                let others = others.iter().map(|it| (&*it.name, Some(it.n_rows)));
-                words::summary::workbook(sheet, others.chain(hidden_sheets.iter().map(|it| (&**it, None))))
+                let others = others.iter().map(|sheet| (&*sheet.name, Some(sheet.n_rows)));
+                words::summary::workbook(
+                    sheet,
+                    others.chain(hidden_sheets.iter().map(|name| (&**name, None))),
+                )
             }
         }];
         if let Format::Workbook { n_hidden, .. } = self.format
@@ -116,7 +119,7 @@ impl Summary {
         if let Some(name) = &self.second_phone {
             lines.push(words::summary::second_phone(name));
         }
-        lines.extend(self.set.iter().map(|it| words::summary::set(&it.to_string())));
+        lines.extend(self.set.iter().map(|target| words::summary::set(&target.to_string())));
         if !self.extra.is_empty() {
             lines.push(words::summary::extra(&self.extra));
         }

@@ -68,12 +68,12 @@ impl Survey {
 
     fn add(&mut self, valid: &[u8]) {
         self.count(valid);
-        self.n_sequences += valid.iter().filter(|it| 0xC0 <= **it).count() as u64;
+        self.n_sequences += valid.iter().filter(|byte| 0xC0 <= **byte).count() as u64;
         if 0 < self.n_odd {
             return;
         }
-        for it in valid {
-            match (self.last, *it) {
+        for byte in valid {
+            match (self.last, *byte) {
                 (b'\r', b'\n') => self.first_odd.byte = 1,
                 (_, b'\r' | b'\n') => {
                     self.first_odd.line += 1;
@@ -81,13 +81,13 @@ impl Survey {
                 }
                 _ => self.first_odd.byte += 1,
             }
-            self.last = *it;
+            self.last = *byte;
         }
     }
 
     fn count(&mut self, bytes: &[u8]) {
-        for it in bytes {
-            if let Some(at) = it.checked_sub(128) {
+        for byte in bytes {
+            if let Some(at) = byte.checked_sub(128) {
                 self.high[usize::from(at)] += 1;
             }
         }
@@ -111,8 +111,12 @@ impl Survey {
             return Finding::Unclear;
         }
         let windows = self.letters(Encoding::WINDOWS_1252);
-        let others = [Encoding::MACINTOSH, Encoding::Dos(CodePage::Cp850)].map(|it| (it, self.letters(it)));
-        let best = others.into_iter().max_by_key(|(_, it)| it.n_letters).filter(|(_, it)| it.is_sure());
+        let others = [Encoding::MACINTOSH, Encoding::Dos(CodePage::Cp850)]
+            .map(|encoding| (encoding, self.letters(encoding)));
+        let best = others
+            .into_iter()
+            .max_by_key(|(_, letters)| letters.n_letters)
+            .filter(|(_, letters)| letters.is_sure());
         match best {
             _ if windows.n_letters == 0 && windows.n_odd == 0 && best.is_none() => {
                 Finding::Is(Encoding::WINDOWS_1252)
@@ -120,7 +124,7 @@ impl Survey {
             _ if 0 < windows.n_letters && 3 * windows.n_odd <= windows.n_letters => {
                 Finding::Is(Encoding::WINDOWS_1252)
             }
-            Some((encoding, it)) if 3 <= it.n_letters && windows.n_letters < windows.n_odd => {
+            Some((encoding, letters)) if 3 <= letters.n_letters && windows.n_letters < windows.n_odd => {
                 Finding::Is(encoding)
             }
             _ => Finding::Unclear,
@@ -135,11 +139,11 @@ impl Survey {
                 Err(page) => Some(page.char_of(byte)),
             };
             match char {
-                Some(it) if PORTUGUESE.contains(it) => letters.n_letters += n,
-                Some(it) if FOREIGN.contains(it) && encoding == Encoding::WINDOWS_1252 => {
+                Some(c) if PORTUGUESE.contains(c) => letters.n_letters += n,
+                Some(c) if FOREIGN.contains(c) && encoding == Encoding::WINDOWS_1252 => {
                     letters.n_letters += n
                 }
-                Some(it) if MARKS.contains(it) => {}
+                Some(c) if MARKS.contains(c) => {}
                 _ => letters.n_odd += n,
             }
         }
@@ -188,7 +192,7 @@ mod tests {
     }
 
     fn dos(text: &str) -> Vec<u8> {
-        text.chars().map(|it| CodePage::Cp850.byte_of(it).unwrap()).collect()
+        text.chars().map(|c| CodePage::Cp850.byte_of(c).unwrap()).collect()
     }
 
     #[test]

@@ -275,7 +275,7 @@ pub(super) mod summary {
         let sheet = crate::printable::name(sheet);
         let others: Vec<String> = others
             .map(|(name, n_rows)| {
-                let rows = n_rows.map_or("hidden".to_owned(), |it| format!("{it} rows"));
+                let rows = n_rows.map_or("hidden".to_owned(), |n| format!("{n} rows"));
                 format!("`{}` ({rows})", crate::printable::name(name))
             })
             .collect();
@@ -323,7 +323,7 @@ pub(super) mod summary {
 const QUOTED_MAX: usize = 30;
 
 fn quoted(names: &[impl AsRef<str>]) -> String {
-    listed(names.iter().map(|it| format!("`{}`", printable::name(it.as_ref()))))
+    listed(names.iter().map(|name| format!("`{}`", printable::name(name.as_ref()))))
 }
 
 fn listed(items: impl ExactSizeIterator<Item = String>) -> String {
@@ -336,7 +336,7 @@ fn listed(items: impl ExactSizeIterator<Item = String>) -> String {
 }
 
 fn two_columns(pairs: &[(String, String, String)], missing: &[&str]) -> String {
-    let name = |it| printable::name(it);
+    let name = |name| printable::name(name);
     let each = pairs.iter().take(QUOTED_MAX);
     let each =
         each.map(|(field, a, b)| format!("columns `{}` and `{}` both mean `{field}`", name(a), name(b)));
@@ -369,12 +369,12 @@ pub(super) mod doubt {
 }
 
 fn in_sheet(sheet: Option<&str>, row: Option<u64>) -> String {
-    let row = row.map_or(String::new(), |it| format!(", row {it}"));
-    sheet.map_or(String::new(), |it| format!(", sheet `{}`{row}", printable::name(it)))
+    let row = row.map_or(String::new(), |row| format!(", row {row}"));
+    sheet.map_or(String::new(), |name| format!(", sheet `{}`{row}", printable::name(name)))
 }
 
 fn in_line(line: Option<u64>) -> String {
-    line.map_or(String::new(), |it| format!(", in line {it},"))
+    line.map_or(String::new(), |line| format!(", in line {line},"))
 }
 
 fn colon_quoted(name: Option<&String>) -> String {

@@ -23,7 +23,7 @@ impl ResultsCsv {
     pub fn create(path: &Path, headers: &[String], style: &CsvStyle) -> Result<Self, ReportError> {
         let writer = temporary(path).and_then(|file| style.writer(file)).map_err(ReportError::io(path))?;
         let mut this = Self { path: path.to_owned(), writer, n_own: headers.len(), guard: style.guard };
-        let own = headers.iter().map(|it| Cow::Borrowed(it.as_str()));
+        let own = headers.iter().map(|header| Cow::Borrowed(header.as_str()));
         this.record(own, RESULT_COLUMNS.into_iter().map(Cow::Borrowed))?;
         Ok(this)
     }
@@ -47,7 +47,7 @@ impl ResultsCsv {
     ) -> Result<(), ReportError> {
         let guard = self.guard;
         let write = |writer: &mut csv::Writer<_>| {
-            let guarded = inputs.map(|it| (guard, it)).chain(ours.map(|it| (Guard::ExcelSafe, it)));
+            let guarded = inputs.map(|cell| (guard, cell)).chain(ours.map(|cell| (Guard::ExcelSafe, cell)));
             for (guard, cell) in guarded {
                 writer.write_field(guard.apply(&cell).as_ref())?;
             }

@@ -52,7 +52,7 @@ impl<'a> Line<'a> {
         // By lote and reference a row is known again: what is read back is what was written, to the last
         // character.
         let own = Cow::Borrowed;
-        let shown = |it| printable::line(it, LINE_CHARS_MAX);
+        let shown = |text| printable::line(text, LINE_CHARS_MAX);
         [
             own(line),
             own(lote),
@@ -83,9 +83,9 @@ pub fn is_results(path: &Path) -> bool {
         return false;
     }
     // UTF-16 is ASCII but for these.
-    head.retain(|it| *it != 0);
+    head.retain(|byte| *byte != 0);
     let columns = RESULT_COLUMNS.map(str::as_bytes);
-    let starts = head.windows(columns[0].len()).enumerate().filter(|(_, it)| *it == columns[0]);
+    let starts = head.windows(columns[0].len()).enumerate().filter(|(_, window)| *window == columns[0]);
     starts.map(|(at, _)| &head[at..]).any(|rest| {
         rest.get(columns[0].len()).is_some_and(|delimiter| rest.starts_with(&columns.join(delimiter)))
     })

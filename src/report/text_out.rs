@@ -114,7 +114,7 @@ impl<W: Write> Transcoder<W> {
         match &mut self.form {
             Form::Utf8 => return self.out.write_all(text.as_bytes()),
             Form::Utf16(bytes) => self.buffer.extend(text.encode_utf16().flat_map(*bytes)),
-            Form::Dos(page) => self.buffer.extend(text.chars().map(|it| page.byte_of(it).unwrap_or(b'?'))),
+            Form::Dos(page) => self.buffer.extend(text.chars().map(|c| page.byte_of(c).unwrap_or(b'?'))),
             Form::Web(encoder) => {
                 let mut rest = text;
                 while !rest.is_empty() {

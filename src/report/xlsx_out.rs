@@ -40,7 +40,7 @@ impl ResultsXlsx {
             let mut workbook = Workbook::new();
             // Level 6 took an eighth of the CPU time of a whole import.
             workbook.set_zip_compression_level(1);
-            if let Some(folder) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
+            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
                 // Beside the results and not in /tmp: a sheet of a million rows is large, and private.
                 workbook.set_tempdir(folder)?;
             }

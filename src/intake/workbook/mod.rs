@@ -50,7 +50,7 @@ impl Book {
             Kind::Xlsx(Xlsx::open(&archive).map_err(whole)?)
         } else if archive.has("content.xml") {
             Kind::Ods(Ods::open(&archive).map_err(whole)?)
-        } else if archive.names().any(|it| formats::SPREADSHEETS.iter().any(|end| it.ends_with(end))) {
+        } else if archive.names().any(|name| formats::SPREADSHEETS.iter().any(|end| name.ends_with(end))) {
             return not(formats::ZIP_OF_SPREADSHEETS);
         } else {
             return not(formats::ZIP);
@@ -65,16 +65,16 @@ impl Book {
     /// The names of the sheets that are not shown.
     pub(super) fn hidden(&self) -> &[String] {
         match &self.kind {
-            Kind::Xlsx(it) => &it.hidden,
-            Kind::Ods(it) => &it.hidden,
+            Kind::Xlsx(book) => &book.hidden,
+            Kind::Ods(book) => &book.hidden,
         }
     }
 
     /// At least one.
     pub(super) fn sheets(&self) -> &[SheetName] {
         match &self.kind {
-            Kind::Xlsx(it) => &it.sheets,
-            Kind::Ods(it) => &it.sheets,
+            Kind::Xlsx(book) => &book.sheets,
+            Kind::Ods(book) => &book.sheets,
         }
     }
 
@@ -82,8 +82,8 @@ impl Book {
     pub(super) fn read(&self, at: usize) -> Result<Sheet, IntakeError> {
         let name = self.sheets()[at].name.clone();
         let rows = match &self.kind {
-            Kind::Xlsx(it) => it.rows(&self.archive, at).map(Rows::Xlsx),
-            Kind::Ods(it) => it.rows(&self.archive, at).map(Rows::Ods),
+            Kind::Xlsx(book) => book.rows(&self.archive, at).map(Rows::Xlsx),
+            Kind::Ods(book) => book.rows(&self.archive, at).map(Rows::Ods),
         };
         match rows {
             Ok(rows) => Ok(Sheet { name, rows, row: Row::default() }),
@@ -113,8 +113,8 @@ impl Sheet {
     pub(super) fn advance(&mut self) -> Result<bool, IntakeError> {
         let before = self.row.line;
         let advanced = match &mut self.rows {
-            Rows::Xlsx(it) => it.advance(&mut self.row),
-            Rows::Ods(it) => it.advance(&mut self.row),
+            Rows::Xlsx(rows) => rows.advance(&mut self.row),
+            Rows::Ods(rows) => rows.advance(&mut self.row),
         };
         advanced.map_err(|fault| {
             // Blank rows in between are not counted: the fault is in this one or behind it.
@@ -197,9 +197,12 @@ mod tests {
         let found = read(file).unwrap();
         let found: Vec<_> = found
             .iter()
-            .map(|it| (it.0, it.1, it.2.iter().map(String::as_str).collect::<Vec<_>>()))
+            .map(|(line, is_hidden, cells)| {
+                (*line, *is_hidden, cells.iter().map(String::as_str).collect::<Vec<_>>())
+            })
             .collect();
-        let expected: Vec<_> = expected.iter().map(|it| (it.0, it.1, it.2.to_vec())).collect();
+        let expected: Vec<_> =
+            expected.iter().map(|(line, is_hidden, cells)| (*line, *is_hidden, cells.to_vec())).collect();
         assert_eq!(found, expected);
     }
 
@@ -370,7 +373,7 @@ mod tests {
             "</office:annotation>",
             "</table:table>",
         ]);
-        prop::collection::vec(piece, 0..30).prop_map(|it| it.concat())
+        prop::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat())
     }
 
     proptest! {

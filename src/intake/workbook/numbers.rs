@@ -36,8 +36,8 @@ pub(super) fn date_of(days: f64, epoch: Epoch) -> String {
     moment(days, epoch).map_or_else(|| number(days), text_of)
 }
 
-pub(super) fn text_of(it: DateTime) -> String {
-    let (date, time) = (it.date(), it.time());
+pub(super) fn text_of(moment: DateTime) -> String {
+    let (date, time) = (moment.date(), moment.time());
     if time == jiff::civil::Time::midnight() { date.to_string() } else { format!("{date} {time}") }
 }
 
@@ -68,16 +68,16 @@ pub(super) fn is_date(id: u32, code: Option<&str>) -> bool {
 /// brackets.
 fn is_date_code(code: &str) -> bool {
     let mut chars = code.chars();
-    while let Some(it) = chars.next() {
-        match it {
+    while let Some(c) = chars.next() {
+        match c {
             ';' => return false,
-            '"' => chars.by_ref().take_while(|it| *it != '"').for_each(drop),
+            '"' => chars.by_ref().take_while(|c| *c != '"').for_each(drop),
             '\\' | '_' | '*' => drop(chars.next()),
             '[' => {
-                let inside: String = chars.by_ref().take_while(|it| *it != ']').collect();
+                let inside: String = chars.by_ref().take_while(|c| *c != ']').collect();
                 // `[h]`, `[mm]`: a span. `[Red]`, `[$-416]`: how it looks.
                 if !inside.is_empty()
-                    && inside.chars().all(|it| matches!(it, 'h' | 'm' | 's' | 'H' | 'M' | 'S'))
+                    && inside.chars().all(|c| matches!(c, 'h' | 'm' | 's' | 'H' | 'M' | 'S'))
                 {
                     return false;
                 }

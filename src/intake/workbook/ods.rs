@@ -50,7 +50,7 @@ impl Ods {
                         return Err(Fault::TooManySheets(SHEETS_MAX));
                     }
                     let name = tag.get("table:name").unwrap_or_default().into_owned();
-                    if tag.get("table:style-name").is_some_and(|it| hidden.contains(&*it)) {
+                    if tag.get("table:style-name").is_some_and(|style| hidden.contains(&*style)) {
                         this.hidden.push(name);
                     } else {
                         this.sheets.push(SheetName { name, is_active: false });
@@ -154,7 +154,7 @@ impl Rows {
                         }
                     }
                     "s" => {
-                        let n = tag.get("text:c").and_then(|it| it.parse().ok()).unwrap_or(1_usize);
+                        let n = tag.get("text:c").and_then(|n| n.parse().ok()).unwrap_or(1_usize);
                         append(&mut self.value, 0, &" ".repeat(n.min(CELL_LEN_MAX + 1)));
                     }
                     "tab" => append(&mut self.value, 0, "\t"),
@@ -204,12 +204,12 @@ impl Cell {
         let is_error = tag.get("calcext:value-type").as_deref() == Some("error");
         let value = match tag.get("office:value-type").as_deref() {
             Some("float" | "currency" | "percentage") => {
-                tag.get("office:value").and_then(|it| it.trim().parse().ok()).map(numbers::number)
+                tag.get("office:value").and_then(|value| value.trim().parse().ok()).map(numbers::number)
             }
             Some("boolean") => tag.get("office:boolean-value").map(Cow::into_owned),
-            Some("date") => tag.get("office:date-value").map(|it| {
-                let parsed: Result<jiff::civil::DateTime, _> = it.parse();
-                parsed.map_or_else(|_| it.to_string(), numbers::text_of)
+            Some("date") => tag.get("office:date-value").map(|date| {
+                let parsed: Result<jiff::civil::DateTime, _> = date.parse();
+                parsed.map_or_else(|_| date.to_string(), numbers::text_of)
             }),
             _ => None,
         };
@@ -234,5 +234,5 @@ impl Cell {
 
 /// How often it stands there: at least once.
 fn repeated(tag: &Tag<'_>, name: &str) -> u64 {
-    tag.get(name).and_then(|it| it.parse().ok()).unwrap_or(1).max(1)
+    tag.get(name).and_then(|n| n.parse().ok()).unwrap_or(1).max(1)
 }

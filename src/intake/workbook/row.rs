@@ -45,7 +45,7 @@ impl Row {
         if text.is_empty() {
             return Ok(());
         }
-        let end = column.checked_add(n_cells).filter(|it| *it <= CELLS_MAX).ok_or(Fault::Place)?;
+        let end = column.checked_add(n_cells).filter(|end| *end <= CELLS_MAX).ok_or(Fault::Place)?;
         self.cells_len = self.cells_len.saturating_add(text.len().saturating_mul(n_cells));
         if RECORD_LEN_MAX < self.cells_len {
             return Err(Fault::RowTooLong(RECORD_LEN_MAX));

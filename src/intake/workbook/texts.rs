@@ -62,7 +62,7 @@ impl Texts {
 
     pub(super) fn get(&self, at: usize) -> Option<&str> {
         let end = *self.ends.get(at)? as usize;
-        let start = at.checked_sub(1).map_or(0, |it| self.ends[it] as usize);
+        let start = at.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
         self.text.get(start..end)
     }
 }
@@ -94,8 +94,8 @@ pub(super) fn unescaped(text: &str) -> Cow<'_, str> {
         plain.push_str(before);
         let code = found
             .get(2..6)
-            .filter(|it| found[6..].starts_with('_') && it.bytes().all(|it| it.is_ascii_hexdigit()));
-        match code.and_then(|it| u32::from_str_radix(it, 16).ok()).and_then(char::from_u32) {
+            .filter(|code| found[6..].starts_with('_') && code.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        match code.and_then(|code| u32::from_str_radix(code, 16).ok()).and_then(char::from_u32) {
             Some(char) => {
                 plain.push(char);
                 rest = &found[7..];

@@ -36,17 +36,18 @@ struct Styles {
 impl Xlsx {
     pub(super) fn open(archive: &Archive) -> Result<Self, Fault> {
         let root = relations(archive, "_rels/.rels", "")?;
-        let book = root.into_iter().find(|it| it.kind.ends_with("/officeDocument"));
-        let book = book.map_or_else(|| "xl/workbook.xml".to_owned(), |it| it.target);
+        let book = root.into_iter().find(|relation| relation.kind.ends_with("/officeDocument"));
+        let book = book.map_or_else(|| "xl/workbook.xml".to_owned(), |relation| relation.target);
         let (folder, file) = book.rsplit_once('/').unwrap_or(("", &book));
         let relations = relations(archive, &format!("{folder}/_rels/{file}.rels"), folder)?;
         // Some programs name parts that are not there, and need none of them.
         let part = |kind: &str| {
-            let found = relations.iter().find(|it| it.kind.ends_with(kind));
-            found.map(|it| it.target.as_str()).filter(|it| archive.has(it))
+            let found = relations.iter().find(|relation| relation.kind.ends_with(kind));
+            found.map(|relation| relation.target.as_str()).filter(|part| archive.has(part))
         };
 
-        let parts: HashMap<&str, &Relation> = relations.iter().map(|it| (it.id.as_str(), it)).collect();
+        let parts: HashMap<&str, &Relation> =
+            relations.iter().map(|relation| (relation.id.as_str(), relation)).collect();
         let mut this = Self {
             sheets: Vec::new(),
             hidden: Vec::new(),
@@ -64,9 +65,11 @@ impl Xlsx {
         let (mut epoch, mut active, mut n_sheets) = (Epoch::default(), 0, 0_usize);
         Xml::new(archive.part(&book)?).each(|tag| {
             match tag.name() {
-                "workbookPr" if tag.get("date1904").is_some_and(|it| is_true(&it)) => epoch = Epoch::Year1904,
+                "workbookPr" if tag.get("date1904").is_some_and(|value| is_true(&value)) => {
+                    epoch = Epoch::Year1904
+                }
                 "workbookView" => {
-                    active = tag.get("activeTab").and_then(|it| it.parse().ok()).unwrap_or(0);
+                    active = tag.get("activeTab").and_then(|tab| tab.parse().ok()).unwrap_or(0);
                 }
                 "sheet" => {
                     n_sheets += 1;
@@ -75,13 +78,13 @@ impl Xlsx {
                     }
                     let name = tag.get("name").unwrap_or_default().into_owned();
                     let is_hidden = matches!(tag.get("state").as_deref(), Some("hidden" | "veryHidden"));
-                    let part = tag.get_local("id").and_then(|it| parts.get(&*it).copied());
-                    let is_table = part.is_none_or(|it| it.kind.ends_with("/worksheet"));
+                    let part = tag.get_local("id").and_then(|id| parts.get(&*id).copied());
+                    let is_table = part.is_none_or(|part| part.kind.ends_with("/worksheet"));
                     if is_hidden && is_table {
                         this.hidden.push(name);
                     } else if is_table {
                         this.sheets.push(SheetName { name, is_active: n_sheets - 1 == active });
-                        this.parts.push(part.map_or_else(String::new, |it| it.target.clone()));
+                        this.parts.push(part.map_or_else(String::new, |part| part.target.clone()));
                     }
                 }
                 _ => {}
@@ -155,7 +158,7 @@ fn dates(xml: Xml) -> Result<Vec<bool>, Fault> {
     let mut is_date = Vec::new();
     let mut is_in_cells = false;
     xml.each(|tag| {
-        let id = |name| tag.get(name).and_then(|it| it.parse::<u32>().ok());
+        let id = |name| tag.get(name).and_then(|id| id.parse::<u32>().ok());
         match tag.name() {
             "numFmt" if own.len() < STYLES_MAX => {
                 if let (Some(id), Some(code)) = (id("numFmtId"), tag.get("formatCode")) {
@@ -214,14 +217,14 @@ impl Rows {
             match self.xml.next()? {
                 Node::Open(tag) if tag.name() == "row" => {
                     let line = match tag.get("r") {
-                        Some(it) => it.parse().map_err(|_| Fault::Place)?,
+                        Some(place) => place.parse().map_err(|_| Fault::Place)?,
                         None => self.line + 1,
                     };
                     if line <= self.line {
                         return Err(Fault::Unordered);
                     }
                     self.line = line;
-                    row.begin(line, tag.get("hidden").is_some_and(|it| is_true(&it)));
+                    row.begin(line, tag.get("hidden").is_some_and(|value| is_true(&value)));
                     self.cells(row)?;
                     if !row.is_blank() {
                         row.give()?;
@@ -242,13 +245,13 @@ impl Rows {
             match self.xml.next()? {
                 Node::Open(tag) => match tag.name() {
                     "c" => {
-                        let it = Cell::of(&tag, next_column)?;
-                        next_column = it.column + 1;
+                        let opened = Cell::of(&tag, next_column)?;
+                        next_column = opened.column + 1;
                         self.value.clear();
-                        cell = Some(it);
+                        cell = Some(opened);
                     }
-                    "v" => is_value = cell.is_some_and(|it| it.kind != Kind::Inline),
-                    "t" => is_value = cell.is_some_and(|it| it.kind == Kind::Inline) && !is_reading_aid,
+                    "v" => is_value = cell.is_some_and(|cell| cell.kind != Kind::Inline),
+                    "t" => is_value = cell.is_some_and(|cell| cell.kind == Kind::Inline) && !is_reading_aid,
                     "rPh" => is_reading_aid = true,
                     _ => {}
                 },
@@ -277,7 +280,7 @@ impl Rows {
             _ if value.is_empty() => return Ok(()),
             Kind::Plain | Kind::Inline => unescaped(value),
             Kind::Shared => {
-                let text = value.trim().parse().ok().and_then(|it| self.texts.get(it));
+                let text = value.trim().parse().ok().and_then(|at| self.texts.get(at));
                 Cow::Borrowed(text.ok_or(Fault::NoText)?)
             }
             Kind::Bool => Cow::Borrowed(match value.trim() {
@@ -287,7 +290,7 @@ impl Rows {
             }),
             Kind::Date => {
                 let parsed: Result<jiff::civil::DateTime, _> = value.trim_end_matches('Z').parse();
-                parsed.map_or(Cow::Borrowed(value), |it| Cow::Owned(numbers::text_of(it)))
+                parsed.map_or(Cow::Borrowed(value), |moment| Cow::Owned(numbers::text_of(moment)))
             }
             Kind::Number => {
                 let is_date = self.styles.is_date.get(cell.style).copied().unwrap_or(false);
@@ -305,7 +308,7 @@ impl Rows {
 impl Cell {
     fn of(tag: &Tag<'_>, next_column: usize) -> Result<Self, Fault> {
         let column = match tag.get("r") {
-            Some(it) => column_of(&it)?,
+            Some(place) => column_of(&place)?,
             None => next_column,
         };
         let kind = match tag.get("t").as_deref() {
@@ -317,18 +320,18 @@ impl Cell {
             Some("e") => Kind::Error,
             Some(_) => Kind::Plain,
         };
-        let style = tag.get("s").and_then(|it| it.parse().ok()).unwrap_or(0);
+        let style = tag.get("s").and_then(|style| style.parse().ok()).unwrap_or(0);
         Ok(Self { column, kind, style })
     }
 }
 
 /// The column of `B12`, from 0.
 fn column_of(place: &str) -> Result<usize, Fault> {
-    let letters = place.trim_end_matches(|it: char| it.is_ascii_digit());
-    if letters.is_empty() || 3 < letters.len() || !letters.bytes().all(|it| it.is_ascii_alphabetic()) {
+    let letters = place.trim_end_matches(|c: char| c.is_ascii_digit());
+    if letters.is_empty() || 3 < letters.len() || !letters.bytes().all(|c| c.is_ascii_alphabetic()) {
         return Err(Fault::Place);
     }
-    let column = letters.bytes().fold(0, |n, it| n * 26 + usize::from(it.to_ascii_uppercase() - b'A') + 1);
+    let column = letters.bytes().fold(0, |n, c| n * 26 + usize::from(c.to_ascii_uppercase() - b'A') + 1);
     Ok(column - 1)
 }
 

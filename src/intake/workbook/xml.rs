@@ -46,21 +46,23 @@ impl Tag<'_> {
 
     /// The attribute of this name, prefix included.
     pub(super) fn get(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.find(|it| it == name)
+        self.find(|found| found == name)
     }
 
     /// The attribute of this name, whatever its prefix.
     pub(super) fn get_local(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.find(|it| it.rsplit(':').next() == Some(name))
+        self.find(|found| found.rsplit(':').next() == Some(name))
     }
 
-    fn find(&self, is_it: impl Fn(&str) -> bool) -> Option<Cow<'_, str>> {
+    fn find(&self, is_wanted: impl Fn(&str) -> bool) -> Option<Cow<'_, str>> {
         let mut all = self.0.attributes();
         // Without looking for doubled ones, which takes the square of their number.
-        let found = all.with_checks(false).flatten().find(|it| is_it(it.key.as_ref()))?;
+        let found = all.with_checks(false).flatten().find(|attribute| is_wanted(attribute.key.as_ref()))?;
         match found.value {
             Cow::Borrowed(raw) => quick_xml::escape::unescape(raw).ok(),
-            Cow::Owned(raw) => quick_xml::escape::unescape(&raw).ok().map(|it| Cow::Owned(it.into_owned())),
+            Cow::Owned(raw) => {
+                quick_xml::escape::unescape(&raw).ok().map(|text| Cow::Owned(text.into_owned()))
+            }
         }
     }
 }
