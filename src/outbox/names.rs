@@ -99,7 +99,7 @@ mod tests {
                 let path: PathBuf = entry.expect("it lists").path();
                 if path.is_dir() {
                     folders.push(path);
-                } else if path.extension().is_some_and(|ending| ending == "rs")
+                } else if path.extension().is_some_and(|ending| ending == "rs" || ending == "sql")
                     && !path.ends_with("outbox/names.rs")
                 {
                     n_files += 1;

@@ -56,7 +56,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("settings", &["delivery", "hubsoft", "intake", "outbox", "ownership", "ticket"]),
     ("telemetry", &["printable"]),
     ("temporary", &[]),
-    ("text", &["delivery"]),
+    ("text", &["delivery", "ticket"]),
     ("ticket", &["printable"]),
 ];
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::SqliteOutbox;
-use super::claim::live;
+use super::candidate::live;
 use super::error::{Trouble, json};
 use crate::delivery::{AttemptKind, Fault, OutboxError, RowId, State};
 use crate::outbox::commands::{Resolved, doubt_after, named, protocolos, started_over};

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
 use super::error::Trouble;
-use super::{SqliteOutbox, claim, settle, sight};
+use super::{SqliteOutbox, candidate, claim, settle, sight};
 use crate::delivery::decide::after;
 use crate::delivery::eyes::{Sight, Specimen};
 use crate::delivery::{ClaimRequest, Claimed, Halt, Outbox, OutboxError, Settle, Settled, State, WAIT_MAX};
@@ -125,7 +125,7 @@ impl Outbox for WorkQueue<'_> {
     }
 
     async fn posts_are_left(&self) -> Result<bool, OutboxError> {
-        claim::posts_are_left(&mut *self.outbox.conn().await, self.filter).await
+        candidate::posts_are_left(&mut *self.outbox.conn().await, self.filter).await
     }
 
     async fn halt(&self, lote: &str, reason: &Halt) -> Result<(), OutboxError> {

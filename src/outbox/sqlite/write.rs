@@ -98,20 +98,11 @@ async fn write_others(conn: &mut SqliteConnection, rows: &[OtherRow<'_>]) -> Res
     if rows.is_empty() {
         return Ok(0);
     }
-    let still_in_doubt = still_in_doubt("outbox", "v.value ->> 'state'");
     let sql = format!(
-        "UPDATE outbox
-                  SET state = v.value ->> 'state', available_at = coalesce(v.value ->> 'available_at', available_at),
-                      attempts = coalesce(v.value ->> 'attempts', attempts),
-                      {},
-                      error_code = iif({still_in_doubt}, error_code, v.value ->> 'code'),
-                      error_message = iif({still_in_doubt}, error_message, v.value ->> 'message'),
-                      protocolo = v.value ->> 'protocolo', id_atendimento = v.value ->> 'id_atendimento',
-                      ids_os = v.value ->> 'ids_os', numeros_os = v.value ->> 'numeros_os',
-                      finished_at = v.value ->> 'finished_at'
-                 FROM json_each(?1) v
-                WHERE outbox.id = v.value ->> 'id' AND token = v.value ->> 'token' AND state = {IN_FLIGHT}",
-        decided("outbox", "v.value ->> 'state'", |field| format!("v.value ->> '$.doubt.{field}'"))
+        include_str!("write_others.sql"),
+        doubt = decided("outbox", "v.value ->> 'state'", |field| format!("v.value ->> '$.doubt.{field}'")),
+        still_in_doubt = still_in_doubt("outbox", "v.value ->> 'state'"),
+        in_flight = IN_FLIGHT
     );
     let done = sqlx::query(AssertSqlSafe(sql)).bind(json(rows)).execute(conn).await.trouble()?;
     Ok(done.rows_affected())
