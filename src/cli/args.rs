@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::app::batches::Answers;
+use crate::service::log::LogFormat;
 use crate::settings::{self, Database, Flags, Reading, Sending, Span};
-use crate::telemetry::LogFormat;
 
 /// Opens support tickets in HubSoft in bulk: none lost, none opened twice.
 #[derive(Debug, Parser)]

@@ -54,8 +54,8 @@ use clap::Parser;
 
 use crate::printable;
 use crate::report;
+use crate::service::log::log_to_stderr;
 use crate::settings::Environment;
-use crate::telemetry;
 use args::Cli;
 use exit::Exit;
 use screen::Screen;
@@ -77,7 +77,7 @@ pub fn main() -> ExitCode {
     };
     let environment = Environment::read();
     let screen = Screen::new(&cli.global, &environment);
-    telemetry::log_to_stderr(cli.global.verbose, cli.global.quiet, cli.global.log_format);
+    log_to_stderr(cli.global.verbose, cli.global.quiet, cli.global.log_format);
     let command = AssertUnwindSafe(|| {
         typed::refuse_unreadable(std::env::args_os())?;
         commands::run(cli.command, &cli.global, environment, &screen)

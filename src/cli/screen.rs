@@ -13,8 +13,8 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::typed::Typed;
 use crate::printable::{self, LINE_CHARS_MAX};
+use crate::service::log::{LogFormat, STORY};
 use crate::settings::Environment;
-use crate::telemetry::{LogFormat, STORY};
 
 /// Where and how loudly to speak.
 #[derive(Debug)]

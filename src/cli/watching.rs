@@ -21,9 +21,9 @@ use crate::delivery::{
 };
 use crate::outbox::{Address, Counts, Ping, Scope, Status, state_name};
 use crate::printable;
-use crate::telemetry::metrics::Metrics;
-use crate::telemetry::server::{self, Answer};
-use crate::telemetry::systemd::Systemd;
+use crate::service::metrics::Metrics;
+use crate::service::server::{self, Answer};
+use crate::service::systemd::Systemd;
 
 /// The loop comes by so often at least, also when idle: readiness follows it.
 const PULSE: Duration = Duration::from_secs(1);

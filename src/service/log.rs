@@ -1,9 +1,4 @@
-//! What others hear of a process: logs, metrics, and what systemd is told. A log line reads alone; it
-//! carries row ids, never names, phones or secrets.
-
-pub mod metrics;
-pub mod server;
-pub mod systemd;
+//! Log lines of a process, on stderr. One reads alone; it carries row ids, never names, phones or secrets.
 
 use std::io::{self, Write};
 
