@@ -13,8 +13,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::screen::Screen;
-use super::typed::Typed;
 use crate::delivery::{
     ALREADY_OPEN, Change, Claim, Fault, Note, Pulse, Rate, Refused, RequestKind, RowId, Settle, Settled,
     State, Watch,
@@ -62,6 +60,14 @@ const COUNT_MAX: Duration = Duration::from_secs(120);
 /// Until it has answered once, and when it says nothing of what is wrong.
 const SILENT: &str = "the database does not answer";
 
+/// What a worker's person should hear, and its run did not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noticed<'a> {
+    /// The database cannot be worked with, for this reason.
+    DatabaseIll(&'a str),
+    DatabaseWell,
+}
+
 /// Looks on while a worker works, and tells.
 pub struct Watching {
     systemd: Systemd,
@@ -77,6 +83,8 @@ pub struct Watching {
     stopped: RefCell<String>,
     is_api_near: Cell<bool>,
     api_returned: Arc<Notify>,
+    /// The command that lets all workers go on.
+    resume: String,
     n_opened: Cell<u64>,
     n_not_opened: Cell<u64>,
     n_unconfirmed: Cell<u64>,
@@ -84,7 +92,7 @@ pub struct Watching {
 }
 
 impl Watching {
-    pub fn new(ceiling: Rate) -> Self {
+    pub fn new(ceiling: Rate, resume: String) -> Self {
         let metrics = Metrics::default();
         metrics.rate_ceiling.set(per_second(ceiling.slot()));
         set_rows(&metrics, &Counts::default());
@@ -102,6 +110,7 @@ impl Watching {
             stopped: RefCell::default(),
             is_api_near: Cell::default(),
             api_returned: Arc::default(),
+            resume,
             n_opened: Cell::default(),
             n_not_opened: Cell::default(),
             n_unconfirmed: Cell::default(),
@@ -176,9 +185,8 @@ impl Watching {
             return Some(if works_ill.is_empty() { SILENT.into() } else { works_ill.clone().into() });
         }
         if pulse.is_paused && !pulse.is_ending {
-            let resume = Typed::now().other(&["resume"]);
-            let text =
-                format!("all workers are stopped ({}): `{resume}` lets them go on", self.stopped.borrow());
+            let (stopped, resume) = (self.stopped.borrow(), &self.resume);
+            let text = format!("all workers are stopped ({stopped}): `{resume}` lets them go on");
             return Some(printable::line(&text, printable::LINE_CHARS_MAX).into_owned().into());
         }
         [
@@ -206,9 +214,9 @@ impl Watching {
     }
 
     /// Sees every few seconds whether the outbox answers and lets a worker work. An idle worker would notice
-    /// late, or (what it may not write) only when there is work; `screen` hears of what the run has not said
-    /// by itself.
-    pub async fn look_at_outbox(&self, address: &Address, screen: &Screen) -> Infallible {
+    /// late, or (what it may not write) only when there is work; `tell` hears of what the run has not said by
+    /// itself.
+    pub async fn look_at_outbox(&self, address: &Address, tell: impl Fn(Noticed<'_>)) -> Infallible {
         let (mut ping, mut n_ill, mut is_told) = (None, 0_u64, false);
         loop {
             let asked = timeout(LOOK_MAX, self.ask(ping, address)).await;
@@ -222,10 +230,10 @@ impl Watching {
             let has_begun = self.pulse.get().is_some() && self.works_ill.borrow().is_empty();
             if is_told && n_ill == 0 {
                 is_told = false;
-                screen.note("ready again: the database lets this worker work");
+                tell(Noticed::DatabaseWell);
             } else if !is_told && LOOKS_BEFORE_WORDS <= n_ill && has_begun {
                 is_told = true;
-                screen.warn(format!("not ready: {why}"));
+                tell(Noticed::DatabaseIll(&why));
             }
             self.looks_ill.replace(why);
             sleep(if ping.is_some() { LOOK_EVERY } else { LOOK_AGAIN }).await;

@@ -13,7 +13,8 @@ use super::failure::Failure;
 use super::progress::Progress;
 use super::screen::Screen;
 use super::signals::Signals;
-use super::watching::Watching;
+use super::typed::Typed;
+use super::watching::{Noticed, Watching};
 use super::worked;
 use crate::app;
 use crate::app::fault::Fault;
@@ -38,7 +39,7 @@ pub async fn worker(
         None => None,
     };
     let listen_url = sources.resolve(&Flags::<Listening>::none())?.url;
-    let watching = Watching::new(policy.rate);
+    let watching = Watching::new(policy.rate, Typed::now().other(&["resume"]));
     // Before systemd hears that it is ready: from then on it may be told to stop.
     let signals = Signals::listen()?;
     watching.begin();
@@ -59,10 +60,14 @@ pub async fn worker(
             never = watching.count(&address) => never,
         }
     };
+    let tell = |noticed: Noticed<'_>| match noticed {
+        Noticed::DatabaseIll(why) => screen.warn(format!("not ready: {why}")),
+        Noticed::DatabaseWell => screen.note("ready again: the database lets this worker work"),
+    };
     // Dropping the others loses nothing: they only look.
     tokio::select! {
         exit = work => exit,
-        never = watching.look_at_outbox(&address, screen) => match never {},
+        never = watching.look_at_outbox(&address, tell) => match never {},
         never = asked => match never {},
     }
 }
