@@ -5,7 +5,7 @@
 //!
 //! - [`cli`]: what a person types. One file a command; prints, asks, and calls the rooms below.
 //! - [`app`]: the use cases. Typed arguments in, values and events out; prints and asks nothing.
-//! - `service`: what surrounds a worker: log lines, metrics, what systemd is told.
+//! - `service`: what surrounds a worker: health, metrics, systemd, log lines.
 //! - `settings`: flags over environment over files over defaults.
 //! - [`ownership`]: whose a file is; what others may change is not used. For all rooms.
 //! - [`printable`]: text from outside, before a person sees it. For all rooms.

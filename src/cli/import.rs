@@ -13,7 +13,6 @@ use super::progress::Progress;
 use super::questions::Tickets;
 use super::screen::Screen;
 use super::signals::Signals;
-use super::watching::RowLog;
 use crate::app::address;
 use crate::app::batches::Wish;
 use crate::app::import::{Order, Staged, TakenIn, rehearse};
@@ -23,6 +22,7 @@ use crate::delivery::{Control, Policy};
 use crate::hubsoft::Entry;
 use crate::intake::Hashing;
 use crate::registry::Registry;
+use crate::service::watching::RowLog;
 use crate::settings::{self, Sources};
 
 pub async fn import(

@@ -41,7 +41,6 @@ mod status;
 mod summary;
 mod template;
 mod typed;
-mod watching;
 mod worked;
 mod worker;
 #[cfg(test)]

@@ -9,12 +9,12 @@ use super::screen::Screen;
 use super::signals::Signals;
 use super::summary;
 use super::typed::Typed;
-use super::watching::RowLog;
 use crate::app::address::Led;
 use crate::app::place::Place;
 use crate::app::reconcile::{BesideWorkers, Unsure};
 use crate::app::target::Target;
 use crate::delivery::{Control, Halt, Reason};
+use crate::service::watching::RowLog;
 use crate::settings::{Sending, Sources};
 
 /// `batch`: as it was typed.

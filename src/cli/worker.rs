@@ -14,13 +14,13 @@ use super::progress::Progress;
 use super::screen::Screen;
 use super::signals::Signals;
 use super::typed::Typed;
-use super::watching::{Noticed, Watching};
 use super::worked;
 use crate::app;
 use crate::app::fault::Fault;
 use crate::app::target::Target;
 use crate::app::worker::{Worked, Workplace, patiently};
 use crate::delivery::{Control, Lasting, Note, Watch};
+use crate::service::watching::{Noticed, Watching};
 use crate::settings::{Flags, Listening, Sources};
 
 /// Opens what is in the outbox, and what comes.

@@ -1,6 +1,7 @@
 //! What surrounds a worker, and what others hear of a process: log lines, metrics, and what systemd is told.
 
 pub mod log;
-pub mod metrics;
-pub mod server;
-pub mod systemd;
+mod metrics;
+mod server;
+mod systemd;
+pub mod watching;

@@ -53,7 +53,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("registry", &["ownership", "temporary"]),
     ("report", &["intake", "printable", "temporary"]),
     ("sandbox", &["delivery", "temporary"]),
-    ("service", &["printable"]),
+    ("service", &["delivery", "outbox", "printable", "text"]),
     ("settings", &["delivery", "hubsoft", "intake", "outbox", "ownership", "ticket"]),
     ("temporary", &[]),
     ("text", &["delivery", "ticket"]),

@@ -13,15 +13,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::metrics::Metrics;
+use super::server::{self, Answer};
+use super::systemd::Systemd;
 use crate::delivery::{
     ALREADY_OPEN, Change, Claim, Fault, Note, Pulse, Rate, Refused, RequestKind, RowId, Settle, Settled,
     State, Watch,
 };
 use crate::outbox::{Address, Counts, Ping, Scope, Status, state_name};
 use crate::printable;
-use crate::service::metrics::Metrics;
-use crate::service::server::{self, Answer};
-use crate::service::systemd::Systemd;
 
 /// The loop comes by so often at least, also when idle: readiness follows it.
 const PULSE: Duration = Duration::from_secs(1);
