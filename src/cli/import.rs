@@ -22,7 +22,7 @@ use crate::delivery::{Control, Policy};
 use crate::hubsoft::Entry;
 use crate::intake::Hashing;
 use crate::registry::Registry;
-use crate::service::watching::RowLog;
+use crate::service::RowLog;
 use crate::settings::{self, Sources};
 
 pub async fn import(

@@ -14,7 +14,7 @@ use crate::app::place::Place;
 use crate::app::reconcile::{BesideWorkers, Unsure};
 use crate::app::target::Target;
 use crate::delivery::{Control, Halt, Reason};
-use crate::service::watching::RowLog;
+use crate::service::RowLog;
 use crate::settings::{Sending, Sources};
 
 /// `batch`: as it was typed.

@@ -20,7 +20,7 @@ use crate::app::fault::Fault;
 use crate::app::target::Target;
 use crate::app::worker::{Worked, Workplace, patiently};
 use crate::delivery::{Control, Lasting, Note, Watch};
-use crate::service::watching::{Noticed, Watching};
+use crate::service::{Noticed, WorkerWatch};
 use crate::settings::{Flags, Listening, Sources};
 
 /// Opens what is in the outbox, and what comes.
@@ -39,10 +39,10 @@ pub async fn worker(
         None => None,
     };
     let listen_url = sources.resolve(&Flags::<Listening>::none())?.url;
-    let watching = Watching::new(policy.rate, Typed::now().other(&["resume"]));
+    let watch = WorkerWatch::new(policy.rate, Typed::now().other(&["resume"]));
     // Before systemd hears that it is ready: from then on it may be told to stop.
     let signals = Signals::listen()?;
-    watching.begin();
+    watch.begin();
     let workplace = Workplace {
         outbox: &address,
         listen_url: listen_url.as_ref(),
@@ -50,25 +50,16 @@ pub async fn worker(
         policy: &policy,
         lease: settings.working.lease,
     };
-    let start = Start { signals: &signals, watching: &watching, screen };
+    let start = Start { signals: &signals, watch: &watch, screen };
     let work = work(&workplace, settings.working.until_empty, &start);
-    let asked = async {
-        let Some(listener) = listener else { return std::future::pending().await };
-        tokio::select! {
-            never = watching.serve(listener) => never,
-            never = watching.look_at_api(&target.address) => never,
-            never = watching.count(&address) => never,
-        }
-    };
     let tell = |noticed: Noticed<'_>| match noticed {
         Noticed::DatabaseIll(why) => screen.warn(format!("not ready: {why}")),
         Noticed::DatabaseWell => screen.note("ready again: the database lets this worker work"),
     };
-    // Dropping the others loses nothing: they only look.
+    // Dropping the other loses nothing: it only looks.
     tokio::select! {
         exit = work => exit,
-        never = watching.look_at_outbox(&address, tell) => match never {},
-        never = asked => match never {},
+        never = watch.look_on(&address, &target.address, listener, tell) => match never {},
     }
 }
 
@@ -95,7 +86,7 @@ async fn listen(at: SocketAddr, screen: &Screen) -> Result<TcpListener, Failure>
 
 /// `until_empty`: it is to end.
 async fn work(workplace: &Workplace<'_>, until_empty: bool, start: &Start<'_>) -> Result<Exit, Failure> {
-    let Start { signals, watching, screen } = *start;
+    let Start { signals, watch, screen } = *start;
     let Workplace { target, policy, .. } = workplace;
     let lasting = policy.lasting;
     let Some(outbox) = start.patiently(lasting, async || workplace.open().await).await? else {
@@ -115,10 +106,10 @@ async fn work(workplace: &Workplace<'_>, until_empty: bool, start: &Start<'_>) -
     let Some(worker) = worker else { return Ok(worked::stopped(signals.asked(), lasting)) };
     let until = if until_empty { "until it is empty" } else { "until told to stop" };
     screen.note(format!("working for {}, {} at most, {until}", target.named, policy.rate));
-    let control = Control { stop: signals.stop.clone(), returned: watching.returned() };
+    let control = Control { stop: signals.stop.clone(), returned: watch.returned() };
     let progress = Progress::new(screen, None, policy.rate);
-    let watch = (&progress, watching);
-    let work = workplace.work(&outbox, worker, control, &watch);
+    let watchers = (&progress, watch);
+    let work = workplace.work(&outbox, worker, control, &watchers);
     let Worked { ending, left } = progress.follow(&outbox, work).await?;
     let run = Run { ending, signal: signals.asked() };
     outbox.close().await?;
@@ -129,7 +120,7 @@ async fn work(workplace: &Workplace<'_>, until_empty: bool, start: &Start<'_>) -
 /// A worker before its first row.
 struct Start<'a> {
     signals: &'a Signals,
-    watching: &'a Watching,
+    watch: &'a WorkerWatch,
     screen: &'a Screen,
 }
 
@@ -144,11 +135,11 @@ impl Start<'_> {
             self.screen.fail(&fault.into());
             self.screen.note("trying again until it can be reached");
         };
-        let done = patiently(lasting, || self.watching.tried(), away, work);
+        let done = patiently(lasting, || self.watch.tried(), away, work);
         // Dropped in the middle, it leaves at most a worker without rows, whose lease ends by itself.
         let done = self.signals.stop.run_until_cancelled(done).await;
         if done.is_none() {
-            self.watching.note(Note::Stopping);
+            self.watch.note(Note::Stopping);
         }
         Ok(done.transpose()?)
     }

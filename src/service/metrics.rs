@@ -8,6 +8,9 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
+use crate::delivery::{Rate, RequestKind, State};
+use crate::outbox::{Counts, state_name};
+
 /// From a quick answer to the longest time-out that is usual. Seconds.
 const REQUEST_S: [f64; 11] = [0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
@@ -117,7 +120,26 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    pub fn answered(&self, kind: &str, verdict: &str, latency: Duration) {
+    /// Of a worker that may send so many requests: what will be counted is there, at nothing.
+    pub fn new(ceiling: Rate) -> Self {
+        let metrics = Self::default();
+        metrics.rate_ceiling.set(per_second(ceiling.slot()));
+        metrics.set_rows(&Counts::default());
+        for verdict in ["answered", "rejected", "unknown"] {
+            metrics.attempts.with_label_values(&["post", verdict]).reset();
+        }
+        metrics.request_duration.with_label_values(&["post"]);
+        metrics
+    }
+
+    pub fn set_rows(&self, counts: &Counts) {
+        for state in State::ALL {
+            self.rows.with_label_values(&[state_name(state)]).set(counts.count(state) as f64);
+        }
+    }
+
+    pub fn answered(&self, kind: RequestKind, verdict: &str, latency: Duration) {
+        let kind = kind_name(kind);
         self.attempts.with_label_values(&[kind, verdict]).inc();
         self.request_duration.with_label_values(&[kind]).observe(latency.as_secs_f64());
     }
@@ -135,12 +157,25 @@ impl Metrics {
     }
 }
 
+pub fn per_second(slot: Option<Duration>) -> f64 {
+    slot.map_or(f64::INFINITY, |slot| 1.0 / slot.as_secs_f64())
+}
+
+fn kind_name(kind: RequestKind) -> &'static str {
+    match kind {
+        RequestKind::Post => "post",
+        RequestKind::LookUp => "look_up",
+        RequestKind::Login => "login",
+        RequestKind::Probe => "probe",
+    }
+}
+
 fn opts(name: &str, help: &str) -> Opts {
     Opts::new(name, help).namespace("mutirao")
 }
 
 fn keep<T: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<T>) -> T {
-    let it = made.expect("the name and the labels are well-formed");
-    registry.register(Box::new(it.clone())).expect("each name is used once");
-    it
+    let collector = made.expect("the name and the labels are well-formed");
+    registry.register(Box::new(collector.clone())).expect("each name is used once");
+    collector
 }

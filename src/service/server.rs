@@ -50,12 +50,12 @@ pub async fn serve(listener: TcpListener, answer: impl Fn(&str) -> Answer) -> st
 
 async fn converse(mut stream: TcpStream, answer: &impl Fn(&str) -> Answer) -> io::Result<()> {
     let mut head = Vec::with_capacity(1024);
-    while !head.windows(4).any(|it| it == b"\r\n\r\n") {
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
         if HEAD_LEN_MAX < head.len() || stream.read_buf(&mut head).await? == 0 {
             return Ok(());
         }
     }
-    let line = head.split(|it| *it == b'\r').next().unwrap_or_default();
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let mut words = std::str::from_utf8(line).unwrap_or_default().split(' ');
     let Answer { status, content_type, body } = match (words.next(), words.next()) {
         (Some("GET"), Some(target)) => answer(target.split('?').next().unwrap_or_default()),

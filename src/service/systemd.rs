@@ -33,12 +33,12 @@ impl Systemd {
     /// How often [`Self::feed`] must be called: a quarter of the watchdog, so that with
     /// what [`Self::feed`] leaves out, two always fall within half of it.
     pub fn feed_every(&self) -> Option<Duration> {
-        self.watchdog.map(|it| it / 4)
+        self.watchdog.map(|watchdog| watchdog / 4)
     }
 
     /// The loop turns.
     pub fn feed(&self) {
-        let Some(least) = self.watchdog.map(|it| it / 8) else { return };
+        let Some(least) = self.watchdog.map(|watchdog| watchdog / 8) else { return };
         if self.fed.get().is_none_or(|at| least <= at.elapsed()) {
             self.fed.set(Some(Instant::now()));
             self.send(NotifyState::Watchdog);
