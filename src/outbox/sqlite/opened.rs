@@ -39,6 +39,11 @@ pub(super) async fn write_opened(
     rows: &[OpenedRow<'_>],
     now: i64,
 ) -> Result<u64, OutboxError> {
+    let warned: Vec<_> =
+        rows.iter().filter_map(|row| Some((row.row, row.token, list(row.warnings, verbatim)?))).collect();
+    if !warned.is_empty() {
+        write_warnings(conn, std::mem::take(&mut first), &warned).await?;
+    }
     let largest = CHUNKS[CHUNKS.len() - 1];
     let mut n_written = 0;
     for rows in rows.chunks(largest) {
@@ -58,13 +63,27 @@ pub(super) async fn write_opened(
     Ok(n_written)
 }
 
+/// What is new to warn of, by row and token. A statement of its own: nearly all rows have nothing.
+async fn write_warnings(
+    conn: &mut SqliteConnection,
+    first: &'static str,
+    warned: &[(i64, i64, String)],
+) -> Result<(), OutboxError> {
+    let sql = format!(
+        "{first}UPDATE outbox SET {} FROM json_each(?1) v
+          WHERE outbox.id = v.value ->> 0 AND outbox.token = v.value ->> 1 AND outbox.state = {IN_FLIGHT}",
+        Dialect::Sqlite.append("outbox", "v.value ->> 2")
+    );
+    sqlx::query(AssertSqlSafe(sql)).bind(json(warned)).execute(conn).await.trouble().map(drop)
+}
+
 fn arguments(
     rows: &[OpenedRow<'_>],
     n_values: usize,
     now: i64,
 ) -> Result<SqliteArguments, sqlx::error::BoxDynError> {
     let mut to = SqliteArguments::default();
-    to.reserve(n_values * 8 + 1, 0);
+    to.reserve(n_values * 7 + 1, 0);
     to.add(now)?;
     for row in rows {
         let (ids_os, numeros_os) = lists(row.opening);
@@ -75,24 +94,22 @@ fn arguments(
         to.add(ids_os)?;
         to.add(numeros_os)?;
         to.add(i64::from(row.attempts))?;
-        to.add(list(row.warnings, verbatim))?;
     }
     Ok(to) // What is not bound is NULL.
 }
 
 fn update(first: &'static str, n_values: usize) -> String {
-    let rows: Vec<&str> = vec!["(?,?,?,?,?,?,?,?)"; n_values];
+    let rows: Vec<&str> = vec!["(?,?,?,?,?,?,?)"; n_values];
     format!(
         "{first}WITH at(now) AS (VALUES (?)),
-              v(id, token, protocolo, id_atendimento, ids_os, numeros_os, attempts, warnings) AS (VALUES {})
+              v(id, token, protocolo, id_atendimento, ids_os, numeros_os, attempts) AS (VALUES {})
          UPDATE OR FAIL outbox
             SET state = {OPENED}, protocolo = v.protocolo, id_atendimento = v.id_atendimento, ids_os = v.ids_os,
                 numeros_os = v.numeros_os, attempts = v.attempts,
-                {}, {}, error_code = NULL, error_message = NULL, finished_at = at.now
+                {}, error_code = NULL, error_message = NULL, finished_at = at.now
            FROM v, at
           WHERE outbox.id = v.id AND outbox.token = v.token AND outbox.state = {IN_FLIGHT}",
         rows.join(","),
-        Dialect::Sqlite.append("outbox", "v.warnings"),
         kept("outbox", "at.now")
     )
 }
