@@ -156,7 +156,7 @@ async fn open(
     let control = Control { stop: signals.stop.clone(), ..Control::default() };
     screen.note(format!("opening {n_to_open} tickets at {}, {} at most", target.named, policy.rate));
     let progress = Progress::new(screen, Some(n_to_open), policy.rate);
-    let watch = (&progress, &RowLog::default());
+    let watch = (&progress, &RowLog);
     let run = taken_in.deliver(worker, sample, policy, control, &watch);
     let ending = progress.follow(taken_in.outbox(), run).await?;
     Ok(Run { ending, signal: signals.asked() })

@@ -45,7 +45,7 @@ pub async fn reconcile(
     let control = Control { stop: signals.stop.clone(), ..Control::default() };
     screen.note(format!("looking up {n_rows} rows that may have a ticket at {}", target.named));
     let progress = Progress::new(screen, Some(n_rows), unsure.rate());
-    let watch = (&progress, &RowLog::default());
+    let watch = (&progress, &RowLog);
     let ending = progress.follow(unsure.outbox(), unsure.look_up(worker, control, &watch)).await?;
     let signal = signals.asked();
     let done = unsure.end().await?;

@@ -4,6 +4,7 @@
 //! left one carries a [`Doubt`] and can leave it only by a proof, by absences that can be believed,
 //! or by running out of patience. No path leads from a doubt to a post but through [`absent`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use super::evidence::{Evidence, Row};
 use super::retry::Retry;
 use super::{
     ANSWER_AGE_MAX, Attempt, AttemptKind, Change, Claim, Doubt, Fault, Noted, OpenedTicket, PATIENCE, Policy,
-    Proof, Reply, Settle, Sighting, Verdict, WAIT_MAX, Warning,
+    Proof, Reply, RowLabel, Settle, Sighting, Verdict, WAIT_MAX, Warning,
 };
 
 /// Two absences this far apart are two; closer ones are one.
@@ -383,7 +384,8 @@ fn next_early_look(doubt: &Doubt, scene: &Scene<'_>) -> Option<Timestamp> {
 }
 
 fn settle(claim: &Claim, change: Change, attempt: Option<Attempt>) -> Settle {
-    Settle { row: claim.row, token: claim.token, change, attempt }
+    let label = RowLabel { lote: Arc::clone(&claim.lote), referencia: Arc::clone(&claim.referencia) };
+    Settle { row: claim.row, label, token: claim.token, change, attempt: attempt.map(Box::new) }
 }
 
 /// Names what an answer is, for the history.

@@ -225,14 +225,22 @@ impl Change {
     }
 }
 
+/// By what a producer knows its row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowLabel {
+    pub lote: Arc<str>,
+    pub referencia: Arc<str>,
+}
+
 /// One settle. Matched on row, token and state `in_flight`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settle {
     pub row: RowId,
+    pub label: RowLabel,
     pub token: Token,
     pub change: Change,
     /// The history entry; `None` for a plain success and for a release.
-    pub attempt: Option<Attempt>,
+    pub attempt: Option<Box<Attempt>>,
 }
 
 /// What became of a settle.

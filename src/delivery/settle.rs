@@ -284,7 +284,8 @@ mod tests {
 
     #[track_caller]
     fn check(found: &Found, change: Change, expected: (Write<'_>, Settled)) {
-        let settle = Settle { row: RowId(1), token: Token(5), change, attempt: None };
+        let settle =
+            Settle { label: Default::default(), row: RowId(1), token: Token(5), change, attempt: None };
         assert_eq!(found.meet(&settle, verbatim), expected);
     }
 

@@ -7,8 +7,8 @@ use hdrhistogram::Histogram;
 use jiff::Timestamp;
 
 use super::{
-    Blindness, Change, Claim, Fault, Halt, PauseReason, Refused, RequestKind, Settle, Settled, State,
-    Throttle, ThrottleReason,
+    Blindness, Change, Fault, Halt, PauseReason, Refused, RequestKind, Settle, Settled, State, Throttle,
+    ThrottleReason,
 };
 
 /// Looks on while a run goes: progress bars, logs, metrics. Called from within the run, so an
@@ -22,11 +22,6 @@ pub trait Watch {
     /// A row could not be read at its claim, and is settled by that.
     fn refused(&self, refused: &Refused) {
         let _ = refused;
-    }
-
-    /// A row was claimed: it will be settled.
-    fn claimed(&self, claim: &Claim) {
-        let _ = claim;
     }
 
     /// A request is about to leave.
@@ -90,11 +85,6 @@ impl<A: Watch, B: Watch> Watch for (&A, &B) {
     fn refused(&self, refused: &Refused) {
         self.0.refused(refused);
         self.1.refused(refused);
-    }
-
-    fn claimed(&self, claim: &Claim) {
-        self.0.claimed(claim);
-        self.1.claimed(claim);
     }
 
     fn sending(&self, kind: RequestKind) {

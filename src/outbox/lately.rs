@@ -109,7 +109,13 @@ mod tests {
     async fn what_was_done_before_an_outage_is_remembered_until_the_server_has_heard_of_it() {
         let lately = Lately::default();
         let settle = |row| {
-            let settle = Settle { row: RowId(row), token: Token(1), change: Change::Release, attempt: None };
+            let settle = Settle {
+                label: Default::default(),
+                row: RowId(row),
+                token: Token(1),
+                change: Change::Release,
+                attempt: None,
+            };
             lately.settled(1, &[settle], &[Settled::Written]);
         };
         let rows = || Vec::from_iter(lately.all().1.iter().map(|said| said.settle.row.0));

@@ -1,46 +1,16 @@
 //! The log of rows (`-v`): a line for what became of each, by the names that its producer knows it by.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use crate::delivery::{ALREADY_OPEN, Change, Claim, Fault, Refused, RowId, Settle, Settled, Watch};
+use crate::delivery::{ALREADY_OPEN, Change, Fault, Refused, Settle, Settled, Watch};
 use crate::outbox::state_name;
 
 /// Tells in the log what becomes of rows (`-v`), by the names that a producer knows them by.
-#[derive(Default)]
-pub struct RowLog {
-    /// Of the rows that are claimed.
-    names: RefCell<HashMap<RowId, Name, foldhash::fast::RandomState>>,
-}
-
-/// By what a producer knows its row.
-#[derive(Clone, Debug, Default)]
-struct Name {
-    lote: Arc<str>,
-    referencia: Arc<str>,
-}
+pub struct RowLog;
 
 impl Watch for RowLog {
-    fn claimed(&self, claim: &Claim) {
-        if !tracing::enabled!(tracing::Level::ERROR) {
-            return;
-        }
-        let name = Name { lote: Arc::clone(&claim.lote), referencia: Arc::clone(&claim.referencia) };
-        self.names.borrow_mut().insert(claim.row, name);
-    }
-
     fn settled(&self, settle: &Settle, became: Settled) {
-        if !tracing::enabled!(tracing::Level::ERROR) {
-            return;
+        if tracing::enabled!(tracing::Level::ERROR) {
+            log(settle, became);
         }
-        let mut names = self.names.borrow_mut();
-        // What somebody has a lock on is settled once more.
-        let name = match became {
-            Settled::Locked => None,
-            _ => names.remove(&settle.row),
-        };
-        log(settle, became, &name.unwrap_or_default());
     }
 
     fn refused(&self, refused: &Refused) {
@@ -52,9 +22,9 @@ impl Watch for RowLog {
 
 /// One line for what became of a row, once that is stored: what was only learnt may come otherwise. All lines
 /// of a row have its `row.id`.
-fn log(settle: &Settle, became: Settled, name: &Name) {
+fn log(settle: &Settle, became: Settled) {
     let id = settle.row.0;
-    let (lote, referencia) = (&*name.lote, &*name.referencia);
+    let (lote, referencia) = (&*settle.label.lote, &*settle.label.referencia);
     let (state, code) = match (became, &settle.change) {
         (Settled::Locked, _) | (_, Change::Release) => return,
         (Settled::Stale, _) => {
@@ -104,27 +74,4 @@ fn log(settle: &Settle, became: Settled, name: &Name) {
         (Settled::Written, Change::Conflict { fault, .. }) => ("conflict", fault.code()),
     };
     tracing::info!(row.id = id, lote, referencia, state, code = &*code, "row {id} is {state}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::delivery::Token;
-
-    /// Seen: the line that told of it at last named neither lote nor referencia.
-    #[test]
-    fn a_row_that_was_locked_keeps_its_name_until_it_is_settled() {
-        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).finish();
-        tracing::subscriber::with_default(subscriber, || {
-            let log = RowLog::default();
-            let name = Name { lote: "queda".into(), referencia: "7".into() };
-            log.names.borrow_mut().insert(RowId(1), name);
-            let change = Change::Release;
-            let settle = Settle { row: RowId(1), token: Token(1), change, attempt: None };
-            log.settled(&settle, Settled::Locked);
-            assert!(log.names.borrow().contains_key(&RowId(1)));
-            log.settled(&settle, Settled::Written);
-            assert!(log.names.borrow().is_empty());
-        });
-    }
 }

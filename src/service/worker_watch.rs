@@ -16,7 +16,7 @@ use super::row_log::RowLog;
 use super::server::{self, Answer};
 use super::systemd::Systemd;
 use super::tally::Tally;
-use crate::delivery::{Claim, Note, Pulse, Rate, Refused, RequestKind, Settle, Settled, Watch};
+use crate::delivery::{Note, Pulse, Rate, Refused, RequestKind, Settle, Settled, Watch};
 use crate::outbox::Address;
 
 /// The loop comes by so often at least, also when idle: readiness follows it.
@@ -29,7 +29,6 @@ pub struct WorkerWatch {
     readiness: Readiness,
     api_returned: Arc<Notify>,
     tally: Tally,
-    rows: RowLog,
 }
 
 impl WorkerWatch {
@@ -41,7 +40,6 @@ impl WorkerWatch {
             readiness: Readiness::new(resume),
             api_returned: Arc::default(),
             tally: Tally::default(),
-            rows: RowLog::default(),
         }
     }
 
@@ -126,16 +124,12 @@ impl Watch for WorkerWatch {
             self.metrics.duplicates.inc();
         }
         self.tally.settled(settle, became);
-        self.rows.settled(settle, became);
+        RowLog.settled(settle, became);
     }
 
     fn refused(&self, refused: &Refused) {
         self.tally.refused(refused);
-        self.rows.refused(refused);
-    }
-
-    fn claimed(&self, claim: &Claim) {
-        self.rows.claimed(claim);
+        RowLog.refused(refused);
     }
 
     fn answered(&self, kind: RequestKind, verdict: &'static str, latency: Duration) {

@@ -685,7 +685,7 @@ fn ids(claimed: &Claimed) -> Vec<RowId> {
 }
 
 fn of(claim: &Claim, change: Change) -> Settle {
-    Settle { row: claim.row, token: claim.token, change, attempt: None }
+    Settle { label: Default::default(), row: claim.row, token: claim.token, change, attempt: None }
 }
 
 async fn settle_only(it: &impl Outbox, claim: &Claim, change: Change) -> Settled {
@@ -731,13 +731,13 @@ fn opened(protocolo: &str, id_atendimento: i64) -> Change {
     Change::Opened { opening: opening(protocolo, id_atendimento), attempts: 1, warnings: Vec::new() }
 }
 
-fn attempt() -> Attempt {
-    Attempt {
+fn attempt() -> Box<Attempt> {
+    Box::new(Attempt {
         at: at(1),
         kind: AttemptKind::Post,
         verdict: "unknown",
         http_status: Some(502),
         latency: Duration::from_millis(1500),
         note: Noted::Fault(Fault::NotJson),
-    }
+    })
 }

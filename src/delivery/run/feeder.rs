@@ -250,7 +250,6 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         state.n_live += n_claims;
         state.n_unsent += n_claims;
         for claim in claimed.claims {
-            self.watch.claimed(&claim);
             let queued = QueuedClaim { claim, claimed: asked };
             if queued.claim.doubt.is_none() {
                 state.n_live_posts += 1;

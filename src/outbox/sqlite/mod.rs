@@ -201,6 +201,7 @@ mod tests {
         }
         pragma(&outbox, "PRAGMA max_page_count = 4294967294").await;
         let settles = claims.iter().map(|claim| Settle {
+            label: Default::default(),
             row: claim.row,
             token: claim.token,
             change: Change::Release,

@@ -27,7 +27,13 @@ async fn a_precaution_that_could_not_tell_is_looked_up_by_reconcile(driver: Driv
     let doubt = claim.doubt.expect("it is looked up first");
     let change = Change::Unconfirmed { doubt, fault: fault() };
     queue
-        .settle(&[Settle { row: claim.row, token: claim.token, change, attempt: None }])
+        .settle(&[Settle {
+            label: Default::default(),
+            row: claim.row,
+            token: claim.token,
+            change,
+            attempt: None,
+        }])
         .await
         .expect("it does");
     let queue = worker.reconciling(Scope::Batch(merged.batch));
@@ -64,6 +70,7 @@ async fn cancel_and_retry_know_what_was_sent(driver: Driver) {
         .claims;
     let changes = [opened(2), failed(3), unconfirmed(4), in_doubt(5)];
     let settles = claims.iter().zip(changes).map(|(it, change)| Settle {
+        label: Default::default(),
         row: it.row,
         token: it.token,
         change,
@@ -140,7 +147,8 @@ async fn doubts_made_in_sql_are_as_decide_makes_them(driver: Driver) {
     let claims = queue.claim(want).await.expect("it claims").claims;
     let free = Change::Later { at: at(4), attempts: 0, doubt: None, fault: None };
     let claim = claims.iter().find(|it| it.line == 2).expect("it is looked up");
-    let settle = Settle { row: claim.row, token: claim.token, change: free, attempt: None };
+    let settle =
+        Settle { label: Default::default(), row: claim.row, token: claim.token, change: free, attempt: None };
     queue.settle(&[settle]).await.expect("it does");
     queue.claim(want).await.expect("it claims");
     queue.recover(at(5)).await.expect("it does");

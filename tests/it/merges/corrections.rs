@@ -327,7 +327,10 @@ async fn a_correction_of_a_row_in_doubt_is_not_forgotten_when_the_doubt_ends(dri
         "it is looked up as sent"
     );
     let (row, token) = (claims[0].row, claims[0].token);
-    queue.settle(&[Settle { row, token, change: failed(1), attempt: None }]).await.expect("it settles");
+    queue
+        .settle(&[Settle { label: Default::default(), row, token, change: failed(1), attempt: None }])
+        .await
+        .expect("it settles");
     worker.retire().await.expect("it leaves");
     // The same once more, now that nothing is in doubt.
     let merged = it.import(&File::of("x", &[mended])).await;
@@ -407,7 +410,13 @@ async fn a_correction_stands_until_its_line_changes(driver: Driver) {
     let queue = worker.queue(merged.scope());
     let want = ClaimRequest { now: at(1), posts: 0, look_ups: 9, end: End::Front };
     let claim = queue.claim(want).await.expect("it claims").claims.remove(0);
-    let settle = Settle { row: claim.row, token: claim.token, change: opened(22), attempt: None };
+    let settle = Settle {
+        label: Default::default(),
+        row: claim.row,
+        token: claim.token,
+        change: opened(22),
+        attempt: None,
+    };
     queue.settle(&[settle]).await.expect("it settles");
     worker.retire().await.expect("it leaves");
 

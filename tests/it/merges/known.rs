@@ -59,7 +59,13 @@ async fn check(driver: Driver, change: fn(u64) -> Change, same: &str, changed: &
         .expect("it claims")
         .claims
         .remove(0);
-    let settle = Settle { row: claim.row, token: claim.token, change: change(2), attempt: None };
+    let settle = Settle {
+        label: Default::default(),
+        row: claim.row,
+        token: claim.token,
+        change: change(2),
+        attempt: None,
+    };
     queue.settle(&[settle]).await.expect("it settles");
     let before = it.row("b", 2).await;
 
@@ -147,7 +153,13 @@ async fn a_row_that_is_gone_is_looked_up_but_never_posted(driver: Driver) {
         .await
         .expect("it claims");
     let claim = &claimed.claims[0];
-    let settle = Settle { row: claim.row, token: claim.token, change: in_doubt(2), attempt: None };
+    let settle = Settle {
+        label: Default::default(),
+        row: claim.row,
+        token: claim.token,
+        change: in_doubt(2),
+        attempt: None,
+    };
     queue.settle(&[settle]).await.expect("it settles");
 
     let second = it.import(&File::of("b", &[line(3, "c")])).await;
@@ -219,6 +231,7 @@ async fn a_row_that_is_gone_stands_in_the_results_until_it_is_settled(driver: Dr
     let want = ClaimRequest { now: at(9), posts: 0, look_ups: 9, end: End::Front };
     let claims = queue.claim(want).await.expect("it claims").claims;
     let settles = claims.iter().map(|it| Settle {
+        label: Default::default(),
         row: it.row,
         token: it.token,
         change: match it.ticket.id_cliente_servico.get() {
@@ -348,8 +361,13 @@ async fn verify_first_looks_for_known_rows_too(driver: Driver) {
         .await
         .expect("it claims")
         .claims;
-    let settles =
-        claims.iter().map(|it| Settle { row: it.row, token: it.token, change: sent(it.line), attempt: None });
+    let settles = claims.iter().map(|it| Settle {
+        label: Default::default(),
+        row: it.row,
+        token: it.token,
+        change: sent(it.line),
+        attempt: None,
+    });
     queue.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
 
     // The very same file, and another one.
@@ -400,7 +418,13 @@ async fn a_row_in_flight_keeps_its_fields_and_takes_its_new_place(driver: Driver
     assert_eq!(row.fields.get(Field::Telefone), Some("37999998888"), "what was sent stays");
     assert_eq!(row.report.cells[2], "37999998888");
     let worker = it.worker().await;
-    let settle = Settle { row: claim.row, token: claim.token, change: opened(3), attempt: None };
+    let settle = Settle {
+        label: Default::default(),
+        row: claim.row,
+        token: claim.token,
+        change: opened(3),
+        attempt: None,
+    };
     worker.queue(second.scope()).settle(&[settle]).await.expect("it settles");
     assert_eq!(states(&it, "b", 2..=3).await, ["pending", "opened"]);
 }
@@ -458,6 +482,7 @@ async fn a_clock_that_is_ahead_puts_nothing_off() {
             .claims
     };
     let settles = claim().await.into_iter().map(|it| Settle {
+        label: Default::default(),
         row: it.row,
         token: it.token,
         change: if it.line == 2 { failed(2) } else { rejected(3) },
@@ -490,7 +515,7 @@ async fn an_import_waits_for_what_other_workers_hold() {
     let seen = own.queue(merged.scope()).claim(want).await.expect("it claims");
     assert!(seen.claims.is_empty() && seen.backlog.elsewhere);
     let (row, token) = (claimed.claims[0].row, claimed.claims[0].token);
-    let settle = Settle { row, token, change: opened(2), attempt: None };
+    let settle = Settle { label: Default::default(), row, token, change: opened(2), attempt: None };
     other.queue(Scope::All).settle(&[settle]).await.expect("it settles");
     let seen = own.queue(merged.scope()).claim(want).await.expect("it claims");
     assert!(!seen.backlog.pending && !seen.backlog.elsewhere);

@@ -119,7 +119,7 @@ async fn run(outbox: &AnyOutbox, scope: Scope, change: impl Fn(u64) -> Change) -
         }
         let settles = claims.iter().map(|it| {
             let (row, token) = (it.row, it.token);
-            Settle { row, token, change: change(it.line), attempt: None }
+            Settle { label: Default::default(), row, token, change: change(it.line), attempt: None }
         });
         queue.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
     }

@@ -205,5 +205,5 @@ pub fn opened(claim: &Claim) -> Settle {
         numeros_ordem_servico: Vec::new(),
     };
     let change = Change::Opened { opening, attempts: 1, warnings: Vec::new() };
-    Settle { row: claim.row, token: claim.token, change, attempt: None }
+    Settle { label: Default::default(), row: claim.row, token: claim.token, change, attempt: None }
 }

@@ -111,7 +111,13 @@ async fn odd_times_and_numbers_are_no_reason_to_fall() {
         attempts: u32::MAX,
         warnings: vec![Warning::OpenedTwice { protocolo: "\0".to_owned() }],
     };
-    let settle = Settle { row: rows[0], token: claimed.claims[0].token, change, attempt: None };
+    let settle = Settle {
+        label: Default::default(),
+        row: rows[0],
+        token: claimed.claims[0].token,
+        change,
+        attempt: None,
+    };
     for _ in 0..2 {
         let settled = it.settle(std::slice::from_ref(&settle)).await.expect("proof is never refused");
         assert_eq!(settled, [Settled::Written]);
@@ -147,7 +153,13 @@ async fn a_row_may_be_due_always_or_never() {
     };
     let change =
         Change::Later { at: jiff::Timestamp::MAX, attempts: 1, doubt: Some(doubt.clone()), fault: None };
-    let settle = Settle { row: RowId(2), token: claimed.claims[0].token, change, attempt: None };
+    let settle = Settle {
+        label: Default::default(),
+        row: RowId(2),
+        token: claimed.claims[0].token,
+        change,
+        attempt: None,
+    };
     for _ in 0..2 {
         let settled = it.settle(std::slice::from_ref(&settle)).await.expect("it settles");
         assert_eq!(settled, [Settled::Written]);
@@ -227,6 +239,7 @@ async fn workers_never_share_a_row_nor_a_service() {
         }
         let opened = |claims: &mutirao::delivery::Claimed| -> Vec<Settle> {
             let opened = |it: &mutirao::delivery::Claim| Settle {
+                label: Default::default(),
                 row: it.row,
                 token: it.token,
                 change: Change::Opened {
@@ -275,7 +288,13 @@ async fn a_ticket_named_twice_at_once_belongs_to_one_row() {
             numeros_ordem_servico: Vec::new(),
         };
         let change = Change::Opened { opening, attempts: 1, warnings: Vec::new() };
-        [Settle { row: claimed.claims[nth].row, token: claimed.claims[nth].token, change, attempt: None }]
+        [Settle {
+            label: Default::default(),
+            row: claimed.claims[nth].row,
+            token: claimed.claims[nth].token,
+            change,
+            attempt: None,
+        }]
     };
     let (one, two) = (settle(0), settle(1));
     let queue = it.worker.queue(Scope::All);
@@ -468,7 +487,8 @@ async fn whatever_a_person_writes_into_state_what_may_have_been_sent_is_looked_u
             attempts: 1,
             warnings: Vec::new(),
         };
-        let settle = Settle { row: rows[0], token: posted.token, change, attempt: None };
+        let settle =
+            Settle { label: Default::default(), row: rows[0], token: posted.token, change, attempt: None };
         assert_eq!(it.settle(&[settle]).await.expect("it settles"), [Settled::Written], "proof is proof");
         assert_eq!(it.state(rows[0]).await, State::Opened);
         assert_eq!(it.state(other[0]).await, State::Pending);

@@ -60,7 +60,8 @@ async fn a_restart_that_loses_nothing_changes_nothing() {
     let rows = it.insert(&[valid(1), valid(2), valid(3)]).await;
     let claims = it.claim(want(2)).await.expect("it claims").claims;
     let change = Change::Later { at: at(1), attempts: 1, doubt: None, fault: None };
-    let later = Settle { row: rows[0], token: claims[0].token, change, attempt: None };
+    let later =
+        Settle { label: Default::default(), row: rows[0], token: claims[0].token, change, attempt: None };
     it.settle(&[later]).await.expect("it settles");
     lose(&it, "SELECT 1".to_owned()).await;
     assert!(it.claim(want(9)).await.is_err(), "once, to see that the server is another");
@@ -80,7 +81,8 @@ async fn what_was_claimed_again_and_forgotten_is_in_doubt_whatever_it_was_before
         // The first is being posted; the answer of the second was lost, and that is known.
         let doubt = Doubt::since(at(1));
         let change = Change::Later { at: at(9), attempts: 1, doubt: Some(doubt), fault: None };
-        let later = Settle { row: rows[1], token: claims[1].token, change, attempt: None };
+        let later =
+            Settle { label: Default::default(), row: rows[1], token: claims[1].token, change, attempt: None };
         it.settle(&[later]).await.expect("it settles");
         lose(
             &it,
@@ -236,6 +238,7 @@ async fn the_later_of_two_claims_stands_whoever_speaks_first() {
     it.execute("CREATE TABLE mutirao.heard_of AS SELECT * FROM mutirao.outbox").await;
     let nothing_left = Change::Later { at: at(1), attempts: 1, doubt: None, fault: None };
     let settle = |claim: &Claim, change: &Change| Settle {
+        label: Default::default(),
         row: claim.row,
         token: claim.token,
         change: change.clone(),

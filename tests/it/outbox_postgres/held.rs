@@ -297,8 +297,13 @@ async fn no_outcome_counts_as_written_before_it_stands() {
             it.insert(&(1..=4).map(valid).collect::<Vec<_>>()).await;
             let claims = it.claim(want(9)).await.expect("it claims").claims;
             meets(&it, "in_flight", what).await;
-            let settle =
-                |it: &Claim| Settle { row: it.row, token: it.token, change: change(it), attempt: None };
+            let settle = |it: &Claim| Settle {
+                label: Default::default(),
+                row: it.row,
+                token: it.token,
+                change: change(it),
+                attempt: None,
+            };
             let settles: Vec<Settle> = claims.iter().map(settle).collect();
             let became = it.settle(&settles).await.expect("it settles");
             assert_eq!(became[2], Settled::Locked, "{what:?} {:?}", settles[2].change);

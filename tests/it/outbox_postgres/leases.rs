@@ -149,6 +149,7 @@ async fn a_forgotten_claim_leaves_a_doubt() {
     };
     let changes = [Change::Later { at: at(3), attempts: 1, doubt: Some(lost), fault: None }, Change::Release];
     let settles = claims.iter().zip(changes).map(|(claim, change)| Settle {
+        label: Default::default(),
         row: claim.row,
         token: claim.token,
         change,
@@ -205,7 +206,8 @@ async fn a_token_that_comes_again_is_not_the_first_workers() {
     assert_eq!(others[0].token, claims[0].token);
     let later = Change::Later { at: at(3), attempts: 0, doubt: None, fault: None };
     for change in [Change::Release, later] {
-        let settle = Settle { row: rows[0], token: claims[0].token, change, attempt: None };
+        let settle =
+            Settle { label: Default::default(), row: rows[0], token: claims[0].token, change, attempt: None };
         assert_eq!(it.settle(&[settle]).await.expect("it settles"), [Settled::Stale]);
         assert_eq!(it.state(rows[0]).await, State::InFlight);
     }
@@ -216,6 +218,12 @@ async fn a_token_that_comes_again_is_not_the_first_workers() {
         numeros_ordem_servico: Vec::new(),
     };
     let opened = Change::Opened { opening, attempts: 1, warnings: Vec::new() };
-    let settle = Settle { row: rows[1], token: claims[1].token, change: opened, attempt: None };
+    let settle = Settle {
+        label: Default::default(),
+        row: rows[1],
+        token: claims[1].token,
+        change: opened,
+        attempt: None,
+    };
     assert_eq!(it.settle(&[settle]).await.expect("it settles"), [Settled::Written], "proof is proof");
 }

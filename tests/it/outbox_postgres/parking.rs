@@ -105,7 +105,13 @@ async fn rows_behind_one_of_their_service_have_their_turn_one_after_another() {
         let claimed = it.claim(want(9)).await.expect("it claims");
         assert_eq!(ids(&claimed), [RowId(n)]);
         let change = Change::Rejected { attempts: 1, fault: crate::support::world::fault("refused") };
-        let settle = Settle { row: RowId(n), token: claimed.claims[0].token, change, attempt: None };
+        let settle = Settle {
+            label: Default::default(),
+            row: RowId(n),
+            token: claimed.claims[0].token,
+            change,
+            attempt: None,
+        };
         it.settle(&[settle]).await.expect("it settles");
     }
     // Rows that come meanwhile wait for nobody.

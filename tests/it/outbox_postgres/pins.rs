@@ -58,6 +58,7 @@ async fn what_a_database_sets_for_everybody_holds_for_no_worker() {
     let claimed = queue.claim(want(2)).await.expect("it claims");
     assert_eq!(claimed.claims.len(), 2);
     let settles = claimed.claims.iter().map(|claim| Settle {
+        label: Default::default(),
         row: claim.row,
         token: claim.token,
         change: Change::Release,

@@ -68,6 +68,7 @@ async fn work(it: &Fresh, when: &str) {
             .claims
             .iter()
             .map(|claim| Settle {
+                label: Default::default(),
                 row: claim.row,
                 token: claim.token,
                 change: Change::Opened {

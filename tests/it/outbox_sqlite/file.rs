@@ -111,8 +111,13 @@ async fn a_settle_is_whole_or_nothing() {
         latency: Duration::ZERO,
         note: Noted::Nothing,
     };
-    let settle =
-        Settle { row: claim.row, token: claim.token, change: Change::Release, attempt: Some(attempt) };
+    let settle = Settle {
+        label: Default::default(),
+        row: claim.row,
+        token: claim.token,
+        change: Change::Release,
+        attempt: Some(Box::new(attempt)),
+    };
     let worker = it.worker().await;
     let queue = worker.queue(Scope::All);
     let settles = [settle];
@@ -178,7 +183,7 @@ async fn a_large_file_goes_in_and_comes_out_in_order() {
             numeros_ordem_servico: Vec::new(),
         };
         let change = Change::Opened { opening, attempts: 1, warnings: Vec::new() };
-        Settle { row: it.row, token: it.token, change, attempt: None }
+        Settle { label: Default::default(), row: it.row, token: it.token, change, attempt: None }
     });
     it.worker().await.queue(again.scope()).settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
     let mut conn = it.sql().await;
@@ -234,7 +239,8 @@ async fn a_row_that_has_a_ticket_is_looked_up_first_whatever_a_person_writes_int
         let both = ClaimRequest { look_ups: 9, ..want(9) };
         let claim =
             it.worker().await.queue(Scope::All).claim(both).await.expect("it claims").claims.remove(0);
-        let settle = Settle { row: claim.row, token: claim.token, change, attempt: None };
+        let settle =
+            Settle { label: Default::default(), row: claim.row, token: claim.token, change, attempt: None };
         it.worker().await.queue(Scope::All).settle(&[settle]).await.expect("it settles");
         rename(&it, "UPDATE outbox SET state = 'pending', available_at = 1").await;
         let claims = it.worker().await.queue(Scope::All).claim(both).await.expect("it claims").claims;

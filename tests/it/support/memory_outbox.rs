@@ -533,7 +533,7 @@ pub fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle, worker: u64, now: 
     };
     let (to_write, settled) = found.meet(settle, verbatim);
     if to_write != Write::Nothing {
-        row.history.extend(settle.attempt.clone());
+        row.history.extend(settle.attempt.as_deref().cloned());
     }
     match to_write {
         Write::Nothing => {}
