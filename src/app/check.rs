@@ -95,7 +95,7 @@ impl Checked {
             let reply = target.api.catalogue(catalogue, &Calm::new(rate)).await;
             match Evidence::of(&reply) {
                 Evidence { row: Row::Answered(entries), .. } => {
-                    let known: BTreeSet<i64> = entries.iter().map(|it| it.id).collect();
+                    let known: BTreeSet<i64> = entries.iter().map(|entry| entry.id).collect();
                     for (&id, &line) in asked_for.iter().filter(|(id, _)| !known.contains(id)) {
                         told(IdFinding::Unknown { field, id, line });
                     }

@@ -52,7 +52,7 @@ fn next(time: jiff::civil::Time) -> Timestamp {
     [Ok(today), today.tomorrow()]
         .into_iter()
         .filter_map(|day| zone.to_timestamp(day.ok()?.to_datetime(time)).ok())
-        .find(|it| now < *it)
+        .find(|time| now < *time)
         // Only at the end of time is there no tomorrow.
         .unwrap_or(now)
 }

@@ -111,8 +111,8 @@ pub async fn doctor(
             return Err(away());
         }
     }
-    let ahead_s = target.api.clock_ahead(&Calm::new(rate)).await.map(|it| it.as_secs());
-    let is_right = ahead_s.is_some_and(|it| it.abs() <= CLOCK_AHEAD_MAX_S);
+    let ahead_s = target.api.clock_ahead(&Calm::new(rate)).await.map(|ahead| ahead.as_secs());
+    let is_right = ahead_s.is_some_and(|ahead_s| ahead_s.abs() <= CLOCK_AHEAD_MAX_S);
     found(Found::Clock { ahead_s, is_right });
     Ok(())
 }
@@ -147,5 +147,5 @@ fn unauthorized(fault: &delivery::Fault) -> Fault {
 
 /// Why there is no answer.
 fn why<T>(reply: &Reply<T>) -> String {
-    reply.verdict.trouble().map_or_else(|| "not sent".to_owned(), |it| text::fault(&it))
+    reply.verdict.trouble().map_or_else(|| "not sent".to_owned(), |fault| text::fault(&fault))
 }

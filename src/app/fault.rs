@@ -129,7 +129,7 @@ pub enum Fault {
 }
 
 fn listed(folders: &[PathBuf]) -> String {
-    folders.iter().map(|it| it.display().to_string()).collect::<Vec<_>>().join(", ")
+    folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -151,8 +151,8 @@ pub struct RowCalled {
 }
 
 impl RowCalled {
-    pub(super) fn of(it: &RowDetails) -> Self {
-        let report = &it.report;
+    pub(super) fn of(details: &RowDetails) -> Self {
+        let report = &details.report;
         Self {
             row: report.row,
             line: report.line,
@@ -164,8 +164,9 @@ impl RowCalled {
 }
 
 fn with_lotes(rows: &[RowCalled]) -> String {
-    let named =
-        |it: &RowCalled| format!("`{}` of `{}`", printable::name(&it.referencia), printable::name(&it.lote));
+    let named = |row: &RowCalled| {
+        format!("`{}` of `{}`", printable::name(&row.referencia), printable::name(&row.lote))
+    };
     rows.iter().map(named).collect::<Vec<_>>().join(", ")
 }
 

@@ -42,9 +42,9 @@ impl Kinds {
 }
 
 fn count(kinds: &mut BTreeMap<(String, String), Kind>, line: u64, found: &[Problem]) {
-    for it in found {
-        let key = (it.field.to_string(), it.code.to_string());
-        let new = || Kind { n_rows: 0, first_line: line, message: it.message.to_string() };
+    for problem in found {
+        let key = (problem.field.to_string(), problem.code.to_string());
+        let new = || Kind { n_rows: 0, first_line: line, message: problem.message.to_string() };
         kinds.entry(key).or_insert_with(new).n_rows += 1;
     }
 }

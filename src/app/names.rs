@@ -35,7 +35,7 @@ pub fn is_of(name: &str, base: &str) -> bool {
 pub fn code_of(name: &str, base: &str) -> Option<BatchCode> {
     let rest = name.strip_prefix(base)?.strip_prefix('-')?;
     let code = match rest.split_once('-') {
-        Some((day, code)) if day.len() == 8 && day.bytes().all(|it| it.is_ascii_digit()) => code,
+        Some((day, code)) if day.len() == 8 && day.bytes().all(|byte| byte.is_ascii_digit()) => code,
         Some(_) => return None,
         None => rest,
     };
@@ -57,7 +57,7 @@ pub fn folder_beside(folder: &Path, code: BatchCode) -> PathBuf {
 /// The folders that [`folder_beside`] made, and `folder` itself, as far as they are there.
 pub fn folders_of(folder: &Path) -> Vec<PathBuf> {
     let (stem, suffix) = halves(folder);
-    let parent = folder.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let is_one = |name: &str| {
         let code = name.strip_prefix(&stem)?.strip_prefix('.')?.strip_suffix(suffix)?;
         BatchCode::read(code)
@@ -66,7 +66,7 @@ pub fn folders_of(folder: &Path) -> Vec<PathBuf> {
         let name = entry.ok()?.file_name().into_string().ok()?;
         is_one(&name).map(|_| folder.with_file_name(name))
     });
-    let mut found: Vec<PathBuf> = beside.chain([folder.to_owned()]).filter(|it| it.is_dir()).collect();
+    let mut found: Vec<PathBuf> = beside.chain([folder.to_owned()]).filter(|path| path.is_dir()).collect();
     found.sort();
     found
 }
@@ -74,16 +74,18 @@ pub fn folders_of(folder: &Path) -> Vec<PathBuf> {
 /// All work folders in `here`, by name.
 pub fn work_folders_in(here: &Path) -> Vec<PathBuf> {
     let listed = if here.as_os_str().is_empty() { Path::new(".") } else { here };
-    let names = std::fs::read_dir(listed).into_iter().flatten().filter_map(|it| Some(it.ok()?.file_name()));
-    let folders = names.map(|it| here.join(it));
-    let mut found: Vec<_> =
-        folders.filter(|it| it.extension().is_some_and(|it| it == "mutirao") && it.is_dir()).collect();
+    let names =
+        std::fs::read_dir(listed).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.file_name()));
+    let folders = names.map(|name| here.join(name));
+    let mut found: Vec<_> = folders
+        .filter(|path| path.extension().is_some_and(|ending| ending == "mutirao") && path.is_dir())
+        .collect();
     found.sort();
     found
 }
 
 fn halves(folder: &Path) -> (String, &'static str) {
-    let name = folder.file_name().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     match name.strip_suffix(".mutirao") {
         Some(stem) => (stem.to_owned(), ".mutirao"),
         None => (name, ""),
@@ -132,11 +134,11 @@ fn is_rewritten(name: &str) -> bool {
     ];
     const TRUTHS: [&str; 4] = ["verdadeiro", "falso", "true", "false"];
     let lower = name.to_lowercase();
-    let word: String = lower.chars().take_while(|it| it.is_alphabetic()).collect();
+    let word: String = lower.chars().take_while(|c| c.is_alphabetic()).collect();
     // `nov-24`, `mar 2026`: in full or cut, wherever there is a number to make a date with.
     let is_month = 3 <= word.chars().count()
-        && MONTHS.iter().any(|it| it.starts_with(&word))
-        && lower.chars().any(|it| it.is_ascii_digit());
+        && MONTHS.iter().any(|month| month.starts_with(&word))
+        && lower.chars().any(|c| c.is_ascii_digit());
     word.is_empty() || is_month || TRUTHS.contains(&&*lower)
 }
 

@@ -61,7 +61,7 @@ impl Outboxes {
             Some(only) if found.is_empty() => Ok(only),
             last => {
                 let all = found.into_iter().chain(last);
-                Err(Fault::SeveralOutboxes { folders: all.filter_map(|it| it.folder).collect() })
+                Err(Fault::SeveralOutboxes { folders: all.filter_map(|place| place.folder).collect() })
             }
         }
     }
@@ -70,13 +70,13 @@ impl Outboxes {
     pub fn all(&self, typed: Option<&str>) -> Result<Vec<Place>, Fault> {
         if let Some(url) = &self.url {
             let outbox = address::at(url)?;
-            let folder = outbox.file().map(|it| it.parent().unwrap_or(Path::new("")).to_owned());
+            let folder = outbox.file().map(|file| file.parent().unwrap_or(Path::new("")).to_owned());
             let (batch, named) = (typed.map(str::to_owned), Named::Setting);
             return Ok(vec![Place { folder, outbox, batch, named }]);
         }
-        let named = typed.map(|it| folders_of(&self.here.join(it))).unwrap_or_default();
+        let named = typed.map(|typed| folders_of(&self.here.join(typed))).unwrap_or_default();
         if !named.is_empty() {
-            return Ok(named.into_iter().map(|it| Place::in_folder(it, None)).collect());
+            return Ok(named.into_iter().map(|folder| Place::in_folder(folder, None)).collect());
         }
         let mut folders = folders_in(&self.here);
         match (&mut folders[..], typed) {
@@ -84,7 +84,7 @@ impl Outboxes {
             ([], Some(typed)) => Err(Fault::NoOutbox { typed: typed.to_owned() }),
             ([], None) => Err(Fault::NoWorkFolder),
             (_, Some(typed)) => Err(Fault::NoneCalledSo { typed: typed.to_owned(), folders }),
-            (_, None) => Ok(folders.into_iter().map(|it| Place::in_folder(it, None)).collect()),
+            (_, None) => Ok(folders.into_iter().map(|folder| Place::in_folder(folder, None)).collect()),
         }
     }
 
@@ -102,7 +102,9 @@ impl Outboxes {
         let (mut found, mut missed) = (Vec::<(Place, RowName)>::new(), None);
         for (batch, name) in splits {
             match self.find(Some(batch)) {
-                Ok(place) if found.first().is_none_or(|it| it.0.outbox.file() == place.outbox.file()) => {
+                Ok(place)
+                    if found.first().is_none_or(|first| first.0.outbox.file() == place.outbox.file()) =>
+                {
                     found.push((place, RowName::of_batch(name)));
                 }
                 Ok(_) => {}
@@ -134,25 +136,25 @@ impl NamedRow {
 /// The work folders that `path` means: the one that it is; else that of a batch whose name it is, or of the
 /// spreadsheet, with those of the batches beside it (`--new`); else the sandbox's.
 fn folders_of(path: &Path) -> Vec<PathBuf> {
-    let holds = |it: &PathBuf| it.join(OUTBOX_FILE).is_file();
+    let holds = |folder: &PathBuf| folder.join(OUTBOX_FILE).is_file();
     if holds(&path.to_owned()) {
         return vec![path.to_owned()];
     }
     let mut named = path.to_owned().into_os_string();
     named.push(".mutirao");
     let beside = names::with_code(path).into_iter().flat_map(|(base, code)| {
-        [folder_of(&base), sandbox_folder_of(&base)].map(|it| vec![names::folder_beside(&it, code)])
+        [folder_of(&base), sandbox_folder_of(&base)].map(|folder| vec![names::folder_beside(&folder, code)])
     });
     let of_sheet = [named.into(), folder_of(path), sandbox_folder_of(path)];
-    let families = beside.chain(of_sheet.iter().map(|it| names::folders_of(it)));
-    let mut found = families.map(|it| it.into_iter().filter(holds).collect::<Vec<_>>());
-    found.find(|it| !it.is_empty()).unwrap_or_default()
+    let families = beside.chain(of_sheet.iter().map(|folder| names::folders_of(folder)));
+    let mut found = families.map(|family| family.into_iter().filter(holds).collect::<Vec<_>>());
+    found.find(|family| !family.is_empty()).unwrap_or_default()
 }
 
 /// The work folders with an outbox in `here`, by name.
 fn folders_in(here: &Path) -> Vec<PathBuf> {
     let folders = names::work_folders_in(here);
-    folders.into_iter().filter(|it| it.join(OUTBOX_FILE).is_file()).collect()
+    folders.into_iter().filter(|folder| folder.join(OUTBOX_FILE).is_file()).collect()
 }
 
 /// How a person names a row.
@@ -167,7 +169,10 @@ pub enum RowName {
 impl RowName {
     /// As our files have it, or as its program does.
     fn of_batch(name: &str) -> Self {
-        let reference = || BatchCode::of_cell(name).map_or_else(|| name.to_owned(), |it| it.1.into_owned());
+        let reference = || {
+            BatchCode::of_cell(name)
+                .map_or_else(|| name.to_owned(), |(_, referencia)| referencia.into_owned())
+        };
         name.parse().map_or_else(|_| Self::Reference(reference()), Self::Line)
     }
 }
@@ -256,7 +261,7 @@ mod tests {
             found.map(|(place, name)| (place.batch.unwrap_or_default(), name)).collect::<Vec<_>>()
         };
         let named = |batch: &str, name| (batch.to_owned(), name);
-        let reference = |it: &str| RowName::Reference(it.to_owned());
+        let reference = |text: &str| RowName::Reference(text.to_owned());
         assert_eq!(names("queda:17"), [named("queda", RowName::Line(17))]);
         assert_eq!(names("42"), [named("", RowName::Id(42))]);
         assert_eq!(names("a:b"), [named("a", reference("b"))]);

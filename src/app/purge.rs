@@ -31,7 +31,7 @@ pub async fn purge(place: &Place, older_than: Duration) -> Result<Purged, Fault>
         Some(_) => Some(batch_of(outbox.reader(), place).await?),
         None => None,
     };
-    let n_rows = outbox.purge(info.as_ref().map(|it| it.id), before, now).await?;
+    let n_rows = outbox.purge(info.as_ref().map(|info| info.id), before, now).await?;
     if let Some(folder) = &place.folder {
         sandbox::forget(folder, before)?;
         work_folder::sweep(folder);
@@ -45,7 +45,8 @@ pub async fn purge(place: &Place, older_than: Duration) -> Result<Purged, Fault>
         Led::Folder(_) => Vec::new(),
         Led::Setting | Led::File(_) => {
             let mut folders = outbox.reader().folders_of_purged(now, NAMES_TOLD_MAX + 1).await?;
-            folders.retain(|it| results.as_ref().is_none_or(|written| written.folder != Path::new(it)));
+            folders
+                .retain(|folder| results.as_ref().is_none_or(|written| written.folder != Path::new(folder)));
             folders
         }
     };

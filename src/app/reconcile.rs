@@ -57,17 +57,17 @@ impl<'a> Unsure<'a> {
             target.keep_books(folder)?;
         }
         let info = batch_or_all(outbox.reader(), place).await?;
-        let scope = info.map_or(Scope::All, |it| Scope::Batch(it.id));
+        let scope = info.map_or(Scope::All, |info| Scope::Batch(info.id));
         outbox.bind_host(&target.binding).await?;
         let counts = outbox.reader().counts(scope).await?;
         let mut policy = deliver::policy(sending);
         policy.guards.paused_max = Some(PAUSED_MAX);
-        let crew = outbox.reader().crew().await?.filter(|it| 0 < it.n_workers);
-        let beside = crew.map(|it| BesideWorkers {
-            n_workers: it.n_workers,
+        let crew = outbox.reader().crew().await?.filter(|crew| 0 < crew.n_workers);
+        let beside = crew.map(|crew| BesideWorkers {
+            n_workers: crew.n_workers,
             at_most: policy.settle_delay + BESIDE_WORKERS_MAX,
         });
-        policy.guards.until = beside.map(|it| decide::after(Timestamp::now(), it.at_most));
+        policy.guards.until = beside.map(|beside| decide::after(Timestamp::now(), beside.at_most));
         let n_in_flight = if beside.is_some() { 0 } else { counts.in_flight };
         let n_rows = n_in_flight + counts.in_doubt + counts.unconfirmed;
         let is_settled = counts.in_flight + n_rows + counts.pending == 0;

@@ -25,7 +25,7 @@ const PAGE_ROWS: usize = 1000;
 /// What was typed for a protocolo, if it looks like one.
 pub fn protocolo(typed: &str) -> Result<&str, Fault> {
     let typed = typed.trim();
-    if PROTOCOLO_LEN.contains(&typed.len()) && typed.bytes().all(|it| it.is_ascii_digit()) {
+    if PROTOCOLO_LEN.contains(&typed.len()) && typed.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(typed);
     }
     Err(Fault::NoProtocolo { typed: typed.to_owned() })
@@ -127,7 +127,7 @@ impl Unsettled {
             Ok(target) => target,
             Err(fault) => return Ok(Checked::Untold(Untold::NoTarget(fault))),
         };
-        if host.is_some_and(|it| it != target.binding) {
+        if host.is_some_and(|host| host != target.binding) {
             return Ok(Checked::Untold(Untold::OtherHost { host: target.host }));
         }
         if let (true, Some(folder)) = (is_sandbox, &self.place.folder) {
@@ -141,7 +141,7 @@ impl Unsettled {
                 return Ok(Checked::Untold(Untold::NoAnswer { why }));
             }
         };
-        let asked = row.fields.get(Field::IdClienteServico).and_then(|it| it.trim().parse::<i64>().ok());
+        let asked = row.fields.get(Field::IdClienteServico).and_then(|id| id.trim().parse::<i64>().ok());
         match (asked, shown.service) {
             (Some(asked), Some(found)) if asked != found => {
                 let other = OtherService { found, asked };
@@ -158,7 +158,7 @@ impl Unsettled {
     /// Takes the word: of all rows, or of none. `note`: who says so, and how far it was checked.
     pub async fn settle(self, says: Resolution<'_>, note: &str) -> Result<Resolved, Fault> {
         let Self { place, outbox, rows, .. } = self;
-        let words: Vec<_> = rows.iter().map(|it| Word { row: *it, says, note }).collect();
+        let words: Vec<_> = rows.iter().map(|row| Word { row: *row, says, note }).collect();
         outbox.resolve(&words, Timestamp::now()).await?;
         let info = batch_of(outbox.reader(), &place).await.ok();
         let results = write_again(outbox.reader(), &place, info.as_ref()).await?;
@@ -173,7 +173,7 @@ async fn rows_in(reader: AnyReader<'_>, scope: Scope, states: &[State]) -> Resul
     loop {
         let page = reader.rows_page(scope, after, PAGE_ROWS).await?;
         let (rows, next) = page.rows()?;
-        found.extend(rows.iter().filter(|it| states.contains(&it.state)).map(|it| it.row));
+        found.extend(rows.iter().filter(|row| states.contains(&row.state)).map(|row| row.row));
         let Some(next) = next else { return Ok(found) };
         after = next;
     }

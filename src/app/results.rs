@@ -44,8 +44,8 @@ impl Form<'_> {
             Ok(Encoding::Utf8) => OutputEncoding::Utf8,
             Ok(Encoding::Utf16Le) => OutputEncoding::Utf16Le,
             Ok(Encoding::Utf16Be) => OutputEncoding::Utf16Be,
-            Ok(Encoding::Web(it)) => OutputEncoding::Web(it),
-            Ok(Encoding::Dos(it)) => OutputEncoding::Dos(it),
+            Ok(Encoding::Web(page)) => OutputEncoding::Web(page),
+            Ok(Encoding::Dos(page)) => OutputEncoding::Dos(page),
             // What Excel reads right.
             Ok(Encoding::Utf8Bom) | Err(_) => OutputEncoding::Utf8WithBom,
         };
@@ -103,7 +103,7 @@ async fn write_rows(
     workbook: &mut Result<ResultsXlsx, ReportError>,
 ) -> Result<(), Fault> {
     let (style, source) = (form.style(), form.source);
-    let is_real = reader.host().await?.is_none_or(|it| it != SANDBOX);
+    let is_real = reader.host().await?.is_none_or(|host| host != SANDBOX);
     let mut results = ResultsCsv::create(&folder.join(RESULTS), &source.headers, &style)?;
     let mut errors = ResultsCsv::create(&folder.join(ERRORS), &source.headers, &style)?;
     let mut after = Cursor::default();
@@ -149,7 +149,7 @@ fn mark(row: &mut ReportRow<'_>, what: &'static str) {
 
 /// How many of the rows errors.csv has.
 pub fn n_needing_a_person(counts: &Counts) -> u64 {
-    State::ALL.into_iter().filter(|it| needs_a_person(*it)).map(|it| counts.count(it)).sum()
+    State::ALL.into_iter().filter(|state| needs_a_person(*state)).map(|state| counts.count(state)).sum()
 }
 
 /// Whether nothing becomes of such a row before somebody corrects it or says what is true of it.
@@ -169,9 +169,18 @@ async fn problems(reader: AnyReader<'_>, scope: Scope, form: &Form<'_>, path: &P
         let (rows, next) = reader.problems_page(scope, after, PAGE_ROWS).await?;
         for row in &rows {
             let line = row.line.to_string();
-            for it in &row.problems {
-                let column = form.columns.get(it.field.as_ref()).map_or(it.field.as_ref(), String::as_str);
-                out.push(&[&line, column, &it.field, &it.found, &it.code, &it.message, &it.hint])?;
+            for problem in &row.problems {
+                let column =
+                    form.columns.get(problem.field.as_ref()).map_or(problem.field.as_ref(), String::as_str);
+                out.push(&[
+                    &line,
+                    column,
+                    &problem.field,
+                    &problem.found,
+                    &problem.code,
+                    &problem.message,
+                    &problem.hint,
+                ])?;
             }
         }
         let Some(next) = next else { break };
@@ -207,7 +216,7 @@ impl Numbers {
             text.clear();
         }
         // A lote that nobody has spoken of yet has no code: its rows are named as their program named them.
-        let named = |text: &str| row.code.map_or_else(|| text.to_owned(), |it| it.cell(text));
+        let named = |text: &str| row.code.map_or_else(|| text.to_owned(), |code| code.cell(text));
         (self.lote, self.referencia) = (named(&row.lote), named(&row.referencia));
         // Writing to a string does not fail.
         let _ = write!(self.line, "{}", row.line);
@@ -259,15 +268,17 @@ pub async fn write_again(
     place: &Place,
     batch: Option<&BatchInfo>,
 ) -> Result<Option<Written>, Fault> {
-    let Some((batch, results)) = batch.and_then(|it| Some((it, it.results.as_ref()?))) else {
+    let Some((batch, results)) = batch.and_then(|batch| Some((batch, batch.results.as_ref()?))) else {
         return Ok(None);
     };
     let (folder, is_theirs) = match place.led(true) {
         // It may have been moved since, with all that is in it.
-        Led::Folder(folder) => (folder, latest(reader, place).await?.is_some_and(|it| it.id == batch.id)),
+        Led::Folder(folder) => {
+            (folder, latest(reader, place).await?.is_some_and(|latest| latest.id == batch.id))
+        }
         Led::Setting | Led::File(_) => {
             let folder = results.folder.as_path();
-            (folder, report::batch_of_summary(folder).is_some_and(|it| it == batch.name))
+            (folder, report::batch_of_summary(folder).is_some_and(|name| name == batch.name))
         }
     };
     if !is_theirs {

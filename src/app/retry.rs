@@ -42,9 +42,9 @@ pub struct ImportAgain {
 pub async fn retry(place: &Place, states: &[State]) -> Result<Retried, Fault> {
     let outbox = place.outbox.open().await?;
     let info = batch_or_all(outbox.reader(), place).await?;
-    let n_rows = outbox.retry(info.as_ref().map(|it| it.id), states, Timestamp::now()).await?;
+    let n_rows = outbox.retry(info.as_ref().map(|info| info.id), states, Timestamp::now()).await?;
     let results = write_again(outbox.reader(), place, info.as_ref()).await?;
-    let is_sandbox = outbox.reader().host().await?.is_some_and(|it| it == SANDBOX);
+    let is_sandbox = outbox.reader().host().await?.is_some_and(|host| host == SANDBOX);
     outbox.close().await?;
     let opener = match info.filter(|_| place.outbox.file().is_some()) {
         Some(info) => Opener::Import(ImportAgain::of(place, info, is_sandbox)),
@@ -56,18 +56,22 @@ pub async fn retry(place: &Place, states: &[State]) -> Result<Retried, Fault> {
 impl ImportAgain {
     fn of(place: &Place, batch: BatchInfo, is_sandbox: bool) -> Self {
         let file_name = &batch.source.file_name;
-        let beside = place.folder.as_ref().map(|it| it.with_file_name(file_name)).filter(|it| it.is_file());
+        let beside = place
+            .folder
+            .as_ref()
+            .map(|folder| folder.with_file_name(file_name))
+            .filter(|file| file.is_file());
         let file = beside.unwrap_or_else(|| file_name.into());
         let folder = match place.led(true) {
             Led::Folder(folder)
-                if ![folder_of(&file), sandbox_folder_of(&file)].iter().any(|it| it == folder) =>
+                if ![folder_of(&file), sandbox_folder_of(&file)].iter().any(|own| own == folder) =>
             {
                 Some(folder.to_owned())
             }
             _ => None,
         };
         let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-        let batch = Some(batch.name).filter(|it| !names::is_of(it, &stem));
+        let batch = Some(batch.name).filter(|name| !names::is_of(name, &stem));
         Self { file, folder, batch, is_sandbox }
     }
 }

@@ -29,10 +29,10 @@ pub async fn batch_of(reader: AnyReader<'_>, place: &Place) -> Result<BatchInfo,
             return Ok(info);
         }
         // Or its spreadsheet, or its folder: the names of a file's batches begin with its own.
-        let stem = Path::new(typed).file_stem().map(|it| it.to_string_lossy().into_owned());
+        let stem = Path::new(typed).file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let base = stem.as_deref().unwrap_or(typed);
         let mut of_file = reader.batch_names(usize::MAX).await?;
-        of_file.retain(|it| names::is_of(it, base));
+        of_file.retain(|name| names::is_of(name, base));
         match &of_file[..] {
             [] => {}
             [only] => {
@@ -59,7 +59,7 @@ pub async fn latest(reader: AnyReader<'_>, place: &Place) -> Result<Option<Batch
     let mut latest: Option<BatchInfo> = None;
     for name in reader.batch_names(n_names).await? {
         let info = reader.batch_info(&name).await?;
-        latest = latest.into_iter().chain(info).max_by_key(|it| it.source.imported_at);
+        latest = latest.into_iter().chain(info).max_by_key(|info| info.source.imported_at);
     }
     Ok(latest)
 }
@@ -76,8 +76,8 @@ pub async fn row_of(reader: AnyReader<'_>, named: &NamedRow) -> Result<RowDetail
             Err(fault) => return Err(fault),
         }
     }
-    found.sort_by_key(|it| it.report.row.0);
-    found.dedup_by_key(|it| it.report.row);
+    found.sort_by_key(|row| row.report.row.0);
+    found.dedup_by_key(|row| row.report.row);
     let typed = typed.clone();
     match &found[..] {
         [] if missed.len() == meanings.len() => Err(missed.swap_remove(0)),
@@ -85,11 +85,11 @@ pub async fn row_of(reader: AnyReader<'_>, named: &NamedRow) -> Result<RowDetail
         [_] => Ok(found.swap_remove(0)),
         [one, other] if meanings.len() == 1 => {
             // By the cell `referencia` each can be named alone.
-            let batch = typed.rsplit_once(':').map_or(&*typed, |it| it.0);
-            let rows = Box::new([one, other].map(|it| {
+            let batch = typed.rsplit_once(':').map_or(&*typed, |(batch, _)| batch);
+            let rows = Box::new([one, other].map(|row| {
                 let alone =
-                    it.report.code.map(|code| format!("{batch}:{}", code.cell(&it.report.referencia)));
-                let called = RowCalled::of(it);
+                    row.report.code.map(|code| format!("{batch}:{}", code.cell(&row.report.referencia)));
+                let called = RowCalled::of(row);
                 RowCalled { name: alone.unwrap_or(called.name), ..called }
             }));
             Err(Fault::TwoRows { typed, rows })

@@ -11,7 +11,7 @@ use crate::ticket::Field;
 /// Whether FILE is standard input, `-` or by its names: it has no folder for results beside it, and is read
 /// once.
 pub fn is_stdin(file: &Path) -> bool {
-    ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].iter().any(|it| file.as_os_str() == *it)
+    ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].iter().any(|name| file.as_os_str() == *name)
 }
 
 /// FILE, for people.

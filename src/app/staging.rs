@@ -135,7 +135,7 @@ async fn read_in<'a>(
     };
     let headers = intake.headers().to_vec();
     let file = &sheet.file;
-    let name = file.file_name().map_or_else(|| name_of(file), |it| it.to_string_lossy().into_owned());
+    let name = file.file_name().map_or_else(|| name_of(file), |name| name.to_string_lossy().into_owned());
     let source = NewSource {
         batch: &work.batch,
         code: work.code,
@@ -179,7 +179,8 @@ async fn push(
     parsed: Result<Parsed, Vec<Problem>>,
 ) -> Result<(), Fault> {
     let cells = row.own_cells().collect();
-    let (code, referencia) = row.identity().map_or((None, None), |(code, it)| (code, Some(it)));
+    let (code, referencia) =
+        row.identity().map_or((None, None), |(code, referencia)| (code, Some(referencia)));
     let (service, repeat_key, problems, warning) = match parsed {
         Ok(parsed) => {
             let warning = in_words(&parsed.notices);
@@ -188,7 +189,7 @@ async fn push(
                 Some(ticket.id_cliente_servico),
                 Some(ticket.repeat_key()),
                 Vec::new(),
-                Some(warning).filter(|it| !it.is_empty()),
+                Some(warning).filter(|warning| !warning.is_empty()),
             )
         }
         Err(problems) => (None, None, problems, None),

@@ -46,10 +46,10 @@ pub async fn status(place: &Place) -> Result<OutboxStatus, Fault> {
     let crew = reader.crew().await?;
     let mut halted = reader.halted().await?;
     if whole.is_none() {
-        halted.retain(|it| infos.iter().any(|info| info.name == it.lote));
+        halted.retain(|batch| infos.iter().any(|info| info.name == batch.lote));
     }
     let holder = place.outbox.holder();
-    let latest = latest(reader, place).await?.map(|it| it.name);
+    let latest = latest(reader, place).await?.map(|info| info.name);
     let mut batches = Vec::new();
     for info in infos {
         let status = reader.status(Scope::Batch(info.id), Timestamp::now()).await?;

@@ -83,7 +83,7 @@ fn api(stats: &Stats) -> ApiSummary {
         by_status.insert("none".to_owned(), n_sent - n_answered);
     }
     let milliseconds = |micros: u64| micros as f64 / 1e3;
-    let quantile = |it: f64| milliseconds(stats.latency_us.value_at_quantile(it));
+    let quantile = |q: f64| milliseconds(stats.latency_us.value_at_quantile(q));
     ApiSummary {
         posts: stats.posts,
         lookups: stats.look_ups,
@@ -99,10 +99,10 @@ fn api(stats: &Stats) -> ApiSummary {
 }
 
 fn pace(stats: &Stats) -> PaceSummary {
-    let pauses = stats.throttles.iter().map(|it| Pause {
-        at: it.at,
-        seconds: it.length.as_secs_f64(),
-        reason: crate::text::throttle(&it.reason),
+    let pauses = stats.throttles.iter().map(|throttle| Pause {
+        at: throttle.at,
+        seconds: throttle.length.as_secs_f64(),
+        reason: crate::text::throttle(&throttle.reason),
     });
     PaceSummary {
         target_per_s: None,

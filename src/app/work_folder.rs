@@ -61,8 +61,8 @@ pub fn refuse_to_replace(folder: &Path) -> Result<(), Fault> {
     let is_ours = folder.join(OUTBOX_FILE).exists()
         || report::batch_of_summary(folder).is_some()
         || report::is_results(&folder.join(RESULTS));
-    let mut files = FILES.into_iter().map(|it| folder.join(it));
-    match files.find(|it| it.is_file() && !report::is_results(it)) {
+    let mut files = FILES.into_iter().map(|name| folder.join(name));
+    match files.find(|file| file.is_file() && !report::is_results(file)) {
         Some(path) if !is_ours => Err(Fault::OthersFile { path }),
         _ => Ok(()),
     }
@@ -87,7 +87,7 @@ pub fn reserve(folder: &Path, n_rows: u64) -> Result<Reserve, Fault> {
     // Results are the cells once more, up to three times (two files of text, and a workbook).
     let cells = [OUTBOX_FILE.to_owned(), format!("{OUTBOX_FILE}-wal")]
         .iter()
-        .filter_map(|it| Some(fs::metadata(folder.join(it)).ok()?.len()))
+        .filter_map(|name| Some(fs::metadata(folder.join(name)).ok()?.len()))
         .max()
         .unwrap_or_default();
     // In a shared outbox neither rows nor log stand here.

@@ -83,7 +83,7 @@ impl Workplace<'_> {
         let mut left = Vec::new();
         if ending.reason == Reason::Drained {
             left = outbox.reader().halted().await?;
-            left.retain(|it| 0 < it.n_waiting);
+            left.retain(|batch| 0 < batch.n_waiting);
         }
         Ok(Worked { ending, left })
     }

@@ -122,18 +122,18 @@ pub enum Doubt {
 }
 
 /// The table of "The same batch" in the design.
-pub fn decide(it: &Situation) -> Plan {
-    if it.is_sandbox || it.is_correction && it.n_carried == 0 {
+pub fn decide(situation: &Situation) -> Plan {
+    if situation.is_sandbox || situation.is_correction && situation.n_carried == 0 {
         return Plan::Here;
     }
-    let Answers { go_on, new, again } = it.answers;
-    let met = it.met.as_ref();
+    let Answers { go_on, new, again } = situation.answers;
+    let met = situation.met.as_ref();
     // What is not done yet is gone on with, also if `--again` or `--new` began it: a script that repeats its
     // command must not open everything once more.
-    if let Some(met) = met.filter(|met| met.compared.is_same() && met.is_recent(it.now)) {
+    if let Some(met) = met.filter(|met| met.compared.is_same() && met.is_recent(situation.now)) {
         return if again && met.is_done { Plan::Beside } else { Plan::Here };
     }
-    if 0 < it.n_carried && !again {
+    if 0 < situation.n_carried && !again {
         return Plan::Ask(Doubt::Carried, &[Answer::Again]);
     }
     let Some(met) = met else { return Plan::Here };
@@ -144,7 +144,7 @@ pub fn decide(it: &Situation) -> Plan {
     if new || again && compared.is_same() {
         return Plan::Beside;
     }
-    match (met.is_recent(it.now), compared.is_mostly_known()) {
+    match (met.is_recent(situation.now), compared.is_mostly_known()) {
         (true, true) => Plan::Ask(Doubt::Edit, &[Answer::Continue, Answer::New]),
         (true, false) => Plan::Ask(Doubt::Other, &[Answer::New, Answer::Continue]),
         (false, _) => Plan::Ask(Doubt::Old, &[Answer::New, Answer::Continue]),

@@ -41,8 +41,9 @@ impl Look {
     pub fn of(mut intake: Intake) -> Result<Self, Fault> {
         let headers = intake.headers().to_vec();
         let service = intake.column_of(Field::IdClienteServico.name()).map(str::to_owned);
-        let service_at = service.as_ref().and_then(|it| headers.iter().position(|header| header == it));
-        let mut it = Self {
+        let service_at =
+            service.as_ref().and_then(|service| headers.iter().position(|header| header == service));
+        let mut look = Self {
             content: Content::default(),
             sha256: String::new(),
             headers,
@@ -53,8 +54,8 @@ impl Look {
         let mut occurrences: HashMap<u64, u64> = HashMap::new();
         while let Some(row) = intake.next_row()? {
             let key = row.content_key();
-            it.content.add(key);
-            it.n_rows += 1;
+            look.content.add(key);
+            look.n_rows += 1;
             // As the merge has it: a row of another outbox keeps its code.
             let referencia = match row.identity() {
                 Some((Some(code), referencia)) => format!("{}.{referencia}", code.number()),
@@ -66,16 +67,16 @@ impl Look {
                 }
             };
             let mut reference = hash(&*referencia);
-            if it.rows.contains_key(&reference) {
+            if look.rows.contains_key(&reference) {
                 reference = hash(&*format!("{referencia}#{}", row.line));
             }
             let cells: Vec<_> = row.own_cells().collect();
-            let service = service_at.and_then(|at| cells.get(at)).map_or(0, |it| hash_cell(it));
+            let service = service_at.and_then(|at| cells.get(at)).map_or(0, |cell| hash_cell(cell));
             let line = Line { number: row.line, cells: hash_cells(&cells), service, is_known: false };
-            it.rows.insert(reference, line);
+            look.rows.insert(reference, line);
         }
-        it.sha256 = intake.finish().sha256.map(hexadecimal).unwrap_or_default();
-        Ok(it)
+        look.sha256 = intake.finish().sha256.map(hexadecimal).unwrap_or_default();
+        Ok(look)
     }
 
     /// The rows of the file beside those of a batch.
@@ -85,8 +86,10 @@ impl Look {
         }
         let source = &batch.source;
         let is_alike = source.headers == self.headers;
-        let service_at =
-            self.service.as_ref().and_then(|it| source.headers.iter().position(|header| header == it));
+        let service_at = self
+            .service
+            .as_ref()
+            .and_then(|service| source.headers.iter().position(|header| header == service));
         let mut found = Comparison { n_rows: self.n_rows, ..Comparison::default() };
         let mut after = Cursor::default();
         loop {
@@ -106,7 +109,7 @@ impl Look {
                     found.unchanged += 1; // Its cells are a correction's, which stands.
                     continue;
                 }
-                let service = service_at.and_then(|at| row.cells.get(at)).map_or(0, |it| hash_cell(it));
+                let service = service_at.and_then(|at| row.cells.get(at)).map_or(0, |cell| hash_cell(cell));
                 if service != 0 && line.service != 0 && service != line.service {
                     found.reused += 1;
                 } else if is_alike && hash_cells(&row.cells) == line.cells {
@@ -118,7 +121,7 @@ impl Look {
             let Some(next) = next else { break };
             after = next;
         }
-        found.new = self.rows.values().filter(|it| !it.is_known).count() as u64;
+        found.new = self.rows.values().filter(|line| !line.is_known).count() as u64;
         // A purged batch keeps no cells: they tell nothing.
         if source.sha256 == self.sha256 && !self.sha256.is_empty() {
             found = Comparison { unchanged: found.unchanged + found.changed, changed: 0, ..found };
@@ -133,21 +136,21 @@ impl Look {
             let (referencia, number) = referencia.rsplit_once('#')?;
             let number: u64 = number.parse().ok()?;
             key = hash(referencia);
-            self.rows.get(&key).filter(|it| it.number == number)?;
+            self.rows.get(&key).filter(|line| line.number == number)?;
         }
         self.rows.get_mut(&key)
     }
 }
 
-fn hash<T: Hash + ?Sized>(it: &T) -> u64 {
+fn hash<T: Hash + ?Sized>(hashed: &T) -> u64 {
     let mut hasher = DefaultHasher::new();
-    it.hash(&mut hasher);
+    hashed.hash(&mut hasher);
     hasher.finish()
 }
 
 fn hash_cells<T: AsRef<str>>(cells: &[T]) -> u64 {
     // A short row is filled up with blanks.
-    let n = cells.iter().rposition(|it| !it.as_ref().trim().is_empty()).map_or(0, |it| it + 1);
+    let n = cells.iter().rposition(|cell| !cell.as_ref().trim().is_empty()).map_or(0, |last| last + 1);
     let mut hasher = DefaultHasher::new();
     for cell in &cells[..n] {
         hash_cell(cell.as_ref()).hash(&mut hasher);

@@ -43,8 +43,8 @@ impl Recognition {
             found.extend(self.imports_of(reader).await?);
         }
         // It was asked about when it came in, and goes on.
-        if found.iter().any(|it| it.batch == self.entry.batch) {
-            self.told.extend(found.into_iter().map(|it| it.batch));
+        if found.iter().any(|entry| entry.batch == self.entry.batch) {
+            self.told.extend(found.into_iter().map(|entry| entry.batch));
             return Ok(Earlier { latest: None, error });
         }
         Ok(Earlier { latest: self.untold(found), error })
@@ -60,7 +60,7 @@ impl Recognition {
     /// to be asked about before it is noted.
     pub fn note(&mut self) -> Result<Option<Entry>, RegistryError> {
         loop {
-            match self.registry.add(&self.entry, |it| self.told.contains(&it.batch))? {
+            match self.registry.add(&self.entry, |entry| self.told.contains(&entry.batch))? {
                 Noted::New => self.is_new = true,
                 Noted::Before => {}
                 Noted::Untold(found) => match self.untold(found) {
@@ -93,9 +93,9 @@ impl Recognition {
     /// The latest of `found` that is to be asked about. Who is asked knows of all of them from then on; who
     /// declines ends the import.
     fn untold(&mut self, mut found: Vec<Entry>) -> Option<Entry> {
-        found.retain(|it| it.batch != self.entry.batch && !self.told.contains(&it.batch));
-        let latest = found.iter().max_by_key(|it| it.at).cloned();
-        self.told.extend(found.into_iter().map(|it| it.batch));
+        found.retain(|entry| entry.batch != self.entry.batch && !self.told.contains(&entry.batch));
+        let latest = found.iter().max_by_key(|entry| entry.at).cloned();
+        self.told.extend(found.into_iter().map(|entry| entry.batch));
         latest.filter(|_| !self.is_again)
     }
 }

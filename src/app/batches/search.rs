@@ -113,7 +113,7 @@ impl Search<'_> {
                 answers,
             }),
             (Leads::Name { destination, found }, _) => {
-                let left = found.map(|it| identity(it.info.code, &it.info.name));
+                let left = found.map(|found| identity(found.info.code, &found.info.name));
                 self.wish.fresh(destination, left, answers)
             }
         }
@@ -162,7 +162,9 @@ impl Wish<'_> {
         let wanted = match (self.name, self.sheet.file.file_stem()) {
             (Some(name), _) => name.to_owned(),
             (None, _) if self.sheet.is_stdin() => return Err(missing("a name for the batch")),
-            (None, stem) => stem.map_or_else(|| "import".to_owned(), |it| it.to_string_lossy().into_owned()),
+            (None, stem) => {
+                stem.map_or_else(|| "import".to_owned(), |stem| stem.to_string_lossy().into_owned())
+            }
         };
         Ok(Destination { folder, base: names::safe(&wanted), wanted })
     }
@@ -172,7 +174,7 @@ impl Wish<'_> {
     async fn corrected(&self, ours: &Ours) -> Result<Option<Work>, Fault> {
         let Some(code) = ours.batch() else { return Ok(None) };
         let folders = self.folders_near();
-        let near = folders.iter().map(|it| Address::File(it.join(OUTBOX_FILE)));
+        let near = folders.iter().map(|folder| Address::File(folder.join(OUTBOX_FILE)));
         let named = self.database_url.map(address::at).transpose()?;
         let mut unreadable = None;
         for outbox in near.chain(named) {
@@ -191,12 +193,13 @@ impl Wish<'_> {
                 read_only.close().await?;
             }
             let has_its_results =
-                |it: &&PathBuf| report::batch_of_summary(it).is_some_and(|it| it == info.name);
-            let folder = match outbox.folder().filter(|it| folders.iter().any(|near| near == it)) {
+                |folder: &&PathBuf| report::batch_of_summary(folder).is_some_and(|name| name == info.name);
+            let folder = match outbox.folder().filter(|folder| folders.iter().any(|near| near == folder)) {
                 Some(folder) => folder.to_owned(),
-                None => {
-                    folders.iter().find(has_its_results).map_or_else(|| self.folder(), |it| Ok(it.clone()))?
-                }
+                None => folders
+                    .iter()
+                    .find(has_its_results)
+                    .map_or_else(|| self.folder(), |folder| Ok(folder.clone()))?,
             };
             return Ok(Some(Work {
                 folder,
@@ -243,7 +246,7 @@ impl Wish<'_> {
             if self.database_url.is_some() { vec![folder.to_owned()] } else { names::folders_of(folder) };
         for place in folders {
             let outbox = self.outbox(&place)?;
-            if outbox.file().is_some_and(|it| !it.is_file()) {
+            if outbox.file().is_some_and(|file| !file.is_file()) {
                 continue;
             }
             let read_only = outbox.look().await?;
@@ -252,7 +255,7 @@ impl Wish<'_> {
                 refuse_other_host(reader, &outbox, binding).await?;
             }
             let mut files = reader.batches_of_files(base).await?;
-            files.retain(|it| names::is_of(&it.name, base));
+            files.retain(|file| names::is_of(&file.name, base));
             // Also one that only programs wrote to.
             let is_named = self.database_url.is_some()
                 && self.name.is_some()
@@ -269,17 +272,17 @@ impl Wish<'_> {
             if self.database_url.is_some() {
                 let content = look.content.to_string();
                 let since = now.checked_sub(REMEMBERED_FOR).unwrap_or(Timestamp::MIN);
-                files.retain(|it| since <= it.imported_at || it.content == content);
+                files.retain(|file| since <= file.imported_at || file.content == content);
             }
-            let mut names: Vec<_> = files.into_iter().map(|it| it.name).collect();
-            if is_named && !names.iter().any(|it| it == base) {
+            let mut names: Vec<_> = files.into_iter().map(|file| file.name).collect();
+            if is_named && !names.iter().any(|name| name == base) {
                 names.push(base.to_owned());
             }
             for name in names {
                 let Some(info) = reader.batch_info(&name).await? else { continue };
                 let compared = look.compare(reader, &info).await?;
                 let beside = info.code.map(|code| names::folder_beside(folder, code));
-                let folder = match beside.filter(|it| self.database_url.is_some() && it.is_dir()) {
+                let folder = match beside.filter(|path| self.database_url.is_some() && path.is_dir()) {
                     Some(beside) => beside,
                     None => place.clone(),
                 };
@@ -294,10 +297,11 @@ impl Wish<'_> {
     /// knows most of the rows, or that was named, is meant.
     fn choose(&self, mut candidates: Vec<Candidate>, base: &str, now: Timestamp) -> Option<Candidate> {
         if self.database_url.is_some() {
-            candidates
-                .retain(|it| it.compared.is_mostly_known() || self.name.is_some() && it.info.name == base);
+            candidates.retain(|candidate| {
+                candidate.compared.is_mostly_known() || self.name.is_some() && candidate.info.name == base
+            });
         }
-        candidates.into_iter().max_by_key(|it| it.met().nearness(now))
+        candidates.into_iter().max_by_key(|candidate| candidate.met().nearness(now))
     }
 
     /// A batch of its own.
@@ -308,7 +312,7 @@ impl Wish<'_> {
         answers: Answers,
     ) -> Result<Work, Fault> {
         let (code, is_beside) = (names::random(), left.is_some());
-        let is_taken = || ["results.csv", "summary.json"].iter().any(|it| folder.join(it).exists());
+        let is_taken = || ["results.csv", "summary.json"].iter().any(|name| folder.join(name).exists());
         let (batch, folder) = match self.database_url {
             Some(_) => {
                 let batch = match self.name {
@@ -339,7 +343,7 @@ fn missing(what: &'static str) -> Fault {
 
 /// `None`: no such outbox, or it has no such batch.
 async fn batch_of_code(outbox: &Address, code: BatchCode) -> Result<Option<BatchInfo>, Fault> {
-    if outbox.file().is_some_and(|it| !it.is_file()) {
+    if outbox.file().is_some_and(|file| !file.is_file()) {
         return Ok(None);
     }
     let read_only = outbox.look().await?;

@@ -43,5 +43,5 @@ impl Work {
 
 /// What tells a batch from all others, whatever it is called and wherever it is moved.
 pub fn identity(code: Option<BatchCode>, name: &str) -> String {
-    code.map_or_else(|| name.to_owned(), |it| it.to_string())
+    code.map_or_else(|| name.to_owned(), |code| code.to_string())
 }

@@ -30,7 +30,7 @@ pub async fn rehearse(
         Some(path) => Some(scratch_copy(work, path).await?),
         None => None,
     };
-    let mut outbox = scratch.as_ref().map_or(&work.outbox, |it| &it.outbox).open().await?;
+    let mut outbox = scratch.as_ref().map_or(&work.outbox, |scratch| &scratch.outbox).open().await?;
     if let Some(binding) = binding {
         refuse_other_host(outbox.reader(), &work.outbox, binding).await?;
     }

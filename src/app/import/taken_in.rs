@@ -163,7 +163,7 @@ impl TakenIn<'_> {
     /// Whether its batch was halted, and why.
     pub async fn halted(&self) -> Result<Option<Halted>, Fault> {
         let halted = self.outbox.reader().halted().await?;
-        Ok(halted.into_iter().find(|it| it.lote == self.read.merged.batch_name))
+        Ok(halted.into_iter().find(|batch| batch.lote == self.read.merged.batch_name))
     }
 
     pub async fn close(self) -> Result<(), Fault> {

@@ -37,7 +37,7 @@ async fn import(file: &Path, answer: impl Fn(Doubt) -> Answer) -> Summary {
     if searched.question().is_some() {
         assert!(matches!(search().await.work(), Err(Fault::Unanswered)));
     }
-    while let Some(doubt) = searched.question().map(|it| it.doubt) {
+    while let Some(doubt) = searched.question().map(|question| question.doubt) {
         searched.answer(answer(doubt));
     }
     let work = searched.work().unwrap();
