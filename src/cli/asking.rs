@@ -38,7 +38,7 @@ impl Asking<'_> {
 
     /// One of the answers about a batch.
     pub fn answer(&self, question: &str, answers: &[Answer]) -> Result<Answer, Failure> {
-        let offers: Vec<_> = answers.iter().map(|it| offer(*it)).collect();
+        let offers: Vec<_> = answers.iter().map(|answer| offer(*answer)).collect();
         let chosen = self.choose(question, &offers)?;
         Ok(answers.get(chosen).copied().unwrap_or(Answer::Again))
     }
@@ -61,10 +61,10 @@ impl Asking<'_> {
         for offer in offers {
             screen.err(format!("  {:<9}{}", offer.word, offer.meaning));
         }
-        let words: Vec<_> = offers.iter().map(|it| format!("`{}`", it.word)).collect();
+        let words: Vec<_> = offers.iter().map(|offer| format!("`{}`", offer.word)).collect();
         screen.err(format!("Type {}; anything else stops:", words.join(" or ")));
         let typed = typed();
-        offers.iter().position(|it| typed.trim().eq_ignore_ascii_case(it.word)).ok_or_else(|| {
+        offers.iter().position(|offer| typed.trim().eq_ignore_ascii_case(offer.word)).ok_or_else(|| {
             Failure::new(
                 Exit::Usage,
                 "declined; nothing was sent",
@@ -92,6 +92,6 @@ fn offer(answer: Answer) -> Offer {
 }
 
 fn flags(offers: &[Offer]) -> String {
-    let each: Vec<_> = offers.iter().map(|it| format!("{} says: {}", it.flag, it.meaning)).collect();
+    let each: Vec<_> = offers.iter().map(|offer| format!("{} says: {}", offer.flag, offer.meaning)).collect();
     each.join("; ")
 }

@@ -45,7 +45,7 @@ pub async fn check(args: Check, sources: &Sources, screen: &Screen) -> Result<Ex
     }
     findings::tell_beside_problems(&checked.findings, screen);
     if let Some((target, rate)) = &online {
-        checked.compare_ids(target, *rate, |it| told.id(it, &target.host)).await?;
+        checked.compare_ids(target, *rate, |finding| told.id(finding, &target.host)).await?;
     }
     let (n_rows, n_invalid) = (checked.n_rows, checked.n_invalid);
     if screen.json {
@@ -83,21 +83,22 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
-    fn problem(&mut self, line: u64, it: &Problem) {
+    fn problem(&mut self, line: u64, problem: &Problem) {
         self.n_problems += 1;
-        let column = self.columns.get(it.field.as_ref()).map_or(it.field.as_ref(), String::as_str);
+        let column = self.columns.get(problem.field.as_ref()).map_or(problem.field.as_ref(), String::as_str);
         if self.screen.json {
             let text = json!({
-                "line": line, "column": column, "field": it.field, "value": it.found, "code": it.code,
-                "message": it.message, "hint": it.hint,
+                "line": line, "column": column, "field": problem.field, "value": problem.found,
+                "code": problem.code, "message": problem.message, "hint": problem.hint,
             });
             return self.line(&text.to_string());
         }
         let column = printable::name(column);
-        let found = if it.found.is_empty() { String::new() } else { format!(", found `{}`", it.found) };
-        let text = format!("line {line}, {column}{found}: {} ({})", it.message, it.code);
+        let found =
+            if problem.found.is_empty() { String::new() } else { format!(", found `{}`", problem.found) };
+        let text = format!("line {line}, {column}{found}: {} ({})", problem.message, problem.code);
         self.line(&text);
-        self.line(&format!("    hint: {}", it.hint));
+        self.line(&format!("    hint: {}", problem.hint));
     }
 
     fn repeat(&mut self, Repeat { line, first_line }: Repeat) {

@@ -21,7 +21,7 @@ pub async fn doctor(
         let target = Target::new(sources, &sending)?;
         checkup.ok("settings", &format!("ok, HubSoft at {}", target.named));
         let url = sources.resolve(&global.database)?.url;
-        Ok(app::doctor(&target, sending.rate, url.as_deref(), |it| checkup.tell(it)).await?)
+        Ok(app::doctor(&target, sending.rate, url.as_deref(), |step| checkup.tell(step)).await?)
     };
     let exit = match tried.await {
         Ok(()) => checkup.exit(),

@@ -83,10 +83,12 @@ pub fn of_halt(halt: &Halt) -> Exit {
 
 /// 0 if every row was opened.
 pub fn of_counts(counts: &Counts) -> Exit {
-    match counts {
-        it if 0 < it.unconfirmed + it.in_doubt + it.in_flight => Exit::Unconfirmed,
-        it if it.opened == it.total() => Exit::Done,
-        _ => Exit::NotAllOpened,
+    if 0 < counts.unconfirmed + counts.in_doubt + counts.in_flight {
+        Exit::Unconfirmed
+    } else if counts.opened == counts.total() {
+        Exit::Done
+    } else {
+        Exit::NotAllOpened
     }
 }
 

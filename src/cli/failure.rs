@@ -69,7 +69,7 @@ impl Failure {
 
     /// For a list of what was tried.
     pub fn in_a_line(&self) -> String {
-        let causes = self.causes.iter().map(|it| format!(" ({it})")).collect::<String>();
+        let causes = self.causes.iter().map(|cause| format!(" ({cause})")).collect::<String>();
         format!("{}{causes}; {}", self.message, self.hint)
     }
 

@@ -56,7 +56,8 @@ impl From<Fault> for Failure {
                 (Exit::Usage, "go to the folder of the spreadsheet, or name it".to_owned())
             }
             Fault::SeveralOutboxes { ref folders } | Fault::NoneCalledSo { ref folders, .. } => {
-                let first = folders.first().map_or_else(|| "queda.mutirao".into(), |it| it.to_string_lossy());
+                let first = folders.first();
+                let first = first.map_or_else(|| "queda.mutirao".into(), |folder| folder.to_string_lossy());
                 (Exit::Usage, format!("name one, like `{first}`"))
             }
             Fault::NoRowName { .. } => (
@@ -76,7 +77,7 @@ impl From<Fault> for Failure {
                     .to_owned(),
             ),
             Fault::SeveralRows { ref rows, .. } => {
-                let ids: Vec<_> = rows.iter().map(|it| format!("`{}`", it.row.0)).collect();
+                let ids: Vec<_> = rows.iter().map(|row| format!("`{}`", row.row.0)).collect();
                 (Exit::Usage, format!("write the id of the one that is meant: {}", ids.join(", ")))
             }
             Fault::TwoRows { ref rows, .. } => {

@@ -37,7 +37,7 @@ pub fn tell_beside_problems(findings: &Findings, screen: &Screen) {
 fn tell_oddities(findings: &Findings, screen: &Screen) {
     tell_lines(lines(&findings.kinds.notices, &findings.columns), screen);
     // Those of the header were told with the columns.
-    let doubts = findings.doubts.iter().filter(|it| matches!(it, ColumnDoubt::Repeats { .. }));
+    let doubts = findings.doubts.iter().filter(|doubt| matches!(doubt, ColumnDoubt::Repeats { .. }));
     tell_lines(doubts.map(ToString::to_string).collect(), screen);
 }
 
@@ -48,9 +48,9 @@ fn tell_lines(lines: Vec<String>, screen: &Screen) {
 }
 
 fn lines(kinds: &BTreeMap<(String, String), Kind>, columns: &ColumnNames) -> Vec<String> {
-    let told = |((field, code), it): (&(String, String), &Kind)| {
+    let told = |((field, code), kind): (&(String, String), &Kind)| {
+        let Kind { n_rows, first_line, message } = kind;
         let column = printable::name(columns.get(field).unwrap_or(field));
-        let Kind { n_rows, first_line, message } = it;
         match n_rows {
             1 => format!("line {first_line}, {column}: {message} ({code})"),
             _ => format!("{n_rows} rows, the first line {first_line}: {column}: {message} ({code})"),

@@ -47,7 +47,7 @@ pub async fn import(
     };
     let asking = Asking { screen, who };
     let intake = asking.hidden(&mut sheet, intake)?;
-    let binding = target.as_ref().map(|it| it.binding.clone());
+    let binding = target.as_ref().map(|target| target.binding.clone());
     let binding = binding.or_else(|| known_binding(sources, &sending));
     let wish = Wish {
         sheet: &sheet,
@@ -96,7 +96,7 @@ pub async fn import(
         asking.note(&mut staged)?;
     }
     let (taken_in, since) = staged.take_in().await?;
-    if let Some(Err(declined)) = since.map(|it| asking.again(&it)) {
+    if let Some(Err(declined)) = since.map(|earlier| asking.again(&earlier)) {
         taken_in.withdraw().await?;
         return Err(declined);
     }

@@ -55,7 +55,7 @@ impl Imported<'_> {
         let ran = Ran {
             started_at: self.started_at,
             rate: self.rate,
-            stats: run.map(|it| &it.ending.stats),
+            stats: run.map(|run| &run.ending.stats),
             exit_code: exit as u8,
         };
         let summary = taken_in.finish(&outcome, &ran).await?;
@@ -69,13 +69,14 @@ impl Imported<'_> {
                 "problems.csv says what is wrong with them",
             ));
         }
-        if let Some(failure) = run.and_then(|it| self.why_ended(&it.ending.reason)) {
+        if let Some(failure) = run.and_then(|run| self.why_ended(&run.ending.reason)) {
             screen.fail(&failure);
         }
-        if run.is_some_and(|it| self.had_to_leave(it, counts)) {
+        if run.is_some_and(|run| self.had_to_leave(run, counts)) {
             match taken_in.halted().await? {
-                Some(it) => {
-                    screen.err_or_log(status::halted(&it, self.led), status::halted_in_log(&it, self.led));
+                Some(halted) => {
+                    let led = self.led;
+                    screen.err_or_log(status::halted(&halted, led), status::halted_in_log(&halted, led));
                 }
                 None => screen.err(format!(
                     "rows wait behind unconfirmed rows of their services in other batches; `{}` looks for those",

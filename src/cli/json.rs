@@ -16,13 +16,13 @@ pub fn no_status() -> Value {
 /// Adds one outbox to the document.
 pub fn add_status(outbox: &OutboxStatus, place: &Place, document: &mut Value) {
     for (info, status) in &outbox.batches {
-        let mut it = status_of(status);
-        it["batch"] = json!(info.name);
-        it["finished_at"] = json!(info.finished_at);
-        it["outbox"] = json!(place.outbox.to_string());
-        it["pid"] = json!(outbox.holder.as_ref().map(|it| it.pid));
-        it["doing"] = json!(outbox.holder.as_ref().map(|it| &it.doing));
-        push(&mut document["batches"], it);
+        let mut batch = status_of(status);
+        batch["batch"] = json!(info.name);
+        batch["finished_at"] = json!(info.finished_at);
+        batch["outbox"] = json!(place.outbox.to_string());
+        batch["pid"] = json!(outbox.holder.as_ref().map(|holder| holder.pid));
+        batch["doing"] = json!(outbox.holder.as_ref().map(|holder| &holder.doing));
+        push(&mut document["batches"], batch);
     }
     if let Some(whole) = &outbox.whole {
         document["outbox"] = status_of(whole);
@@ -30,9 +30,9 @@ pub fn add_status(outbox: &OutboxStatus, place: &Place, document: &mut Value) {
     if let Some(crew) = &outbox.crew {
         document["workers"] = crew_of(crew);
     }
-    for it in &outbox.halted {
-        let it = json!({"batch": it.lote, "reason": it.reason, "waiting": it.n_waiting});
-        push(&mut document["halted"], it);
+    for halted in &outbox.halted {
+        let halted = json!({"batch": halted.lote, "reason": halted.reason, "waiting": halted.n_waiting});
+        push(&mut document["halted"], halted);
     }
 }
 
@@ -50,14 +50,15 @@ fn status_of(status: &Status) -> Value {
 fn crew_of(crew: &Crew) -> Value {
     json!({
         "alive": crew.n_workers, "rate_per_s": crew.rate_per_s, "stopped": crew.stopped,
-        "paused_until": crew.paused.as_ref().map(|it| it.0), "pause_reason": crew.paused.as_ref().map(|it| &it.1),
+        "paused_until": crew.paused.as_ref().map(|(until, _)| until),
+        "pause_reason": crew.paused.as_ref().map(|(_, reason)| reason),
         "is_breaker_closed": crew.is_breaker_closed,
     })
 }
 
-fn push(list: &mut Value, it: Value) {
+fn push(list: &mut Value, element: Value) {
     if let Value::Array(list) = list {
-        list.push(it);
+        list.push(element);
     }
 }
 
@@ -72,10 +73,10 @@ pub fn row(details: &RowDetails) -> Value {
         "fields": fields(&details.fields), "problems": details.problems, "sent_at": details.sent_at,
         "available_at": details.available_at, "finished_at": details.finished_at,
         "purged_at": details.purged_at,
-        "in_doubt_since": details.doubt.as_ref().map(|it| it.since),
-        "history": details.history.iter().map(|it| json!({
-            "at": it.at, "kind": kind_name(it.kind), "verdict": it.verdict, "http_status": it.http_status,
-            "latency_ms": it.latency.as_secs_f64() * 1e3, "note": it.note,
+        "in_doubt_since": details.doubt.as_ref().map(|doubt| doubt.since),
+        "history": details.history.iter().map(|attempt| json!({
+            "at": attempt.at, "kind": kind_name(attempt.kind), "verdict": attempt.verdict,
+            "http_status": attempt.http_status, "latency_ms": attempt.latency.as_secs_f64() * 1e3, "note": attempt.note,
         })).collect::<Vec<_>>(),
     })
 }
@@ -87,5 +88,8 @@ pub fn marker(details: &RowDetails) -> Option<String> {
 
 /// By name: in the outbox they stand as a list.
 fn fields(fields: &RawTicket<'_>) -> Value {
-    Field::ALL.iter().filter_map(|it| Some((it.name().to_owned(), Value::from(fields.get(*it)?)))).collect()
+    Field::ALL
+        .iter()
+        .filter_map(|field| Some((field.name().to_owned(), Value::from(fields.get(*field)?))))
+        .collect()
 }

@@ -115,7 +115,10 @@ fn report_panics() {
         if report::is_shielded() {
             return;
         }
-        let place = info.location().map(|it| format!(" at {}:{}", it.file(), it.line())).unwrap_or_default();
+        let place = info
+            .location()
+            .map(|location| format!(" at {}:{}", location.file(), location.line()))
+            .unwrap_or_default();
         eprintln!("error: an internal error{place}");
         eprintln!("hint: nothing that was opened is lost; run the same command again, and report this line");
     }));

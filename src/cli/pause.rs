@@ -19,8 +19,8 @@ pub async fn pause(outbox: &Address, reason: &str, screen: &Screen) -> Result<Ex
 pub async fn resume(outbox: &Address, screen: &Screen) -> Result<Exit, Failure> {
     let still_halted = app::resume(outbox).await?;
     screen.note("all workers go on");
-    for it in &still_halted {
-        screen.note_or_log(halted(it, Led::Setting), halted_in_log(it, Led::Setting));
+    for batch in &still_halted {
+        screen.note_or_log(halted(batch, Led::Setting), halted_in_log(batch, Led::Setting));
     }
     Ok(Exit::Done)
 }

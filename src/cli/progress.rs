@@ -128,9 +128,9 @@ impl<'a> Progress<'a> {
         let (then, n_then) = self.last.replace((now, n_done));
         let rate = (n_done - n_then) as f64 / (now - then).as_secs_f64().max(1e-3);
         self.forecast.borrow_mut().see(now - self.started, n_done);
-        let left = self.n_total.map(|it| it.saturating_sub(n_done)).filter(|it| 0 < *it);
-        let left = left.and_then(|it| self.forecast.borrow().left(it));
-        let left = left.map_or_else(String::new, |it| format!(", {} left", about(it)));
+        let left = self.n_total.map(|n_total| n_total.saturating_sub(n_done)).filter(|n_left| 0 < *n_left);
+        let left = left.and_then(|n_left| self.forecast.borrow().left(n_left));
+        let left = left.map_or_else(String::new, |left| format!(", {} left", about(left)));
         match &self.bar {
             Some(bar) => {
                 bar.set_position(n_done);
@@ -225,8 +225,8 @@ impl Watch for Progress<'_> {
         match note {
             Note::BreakerOpened(why) => {
                 *self.why.borrow_mut() = "; HubSoft is unavailable, it is tried now and then".to_owned();
-                let (said, code) = why.map_or_else(Default::default, |it| {
-                    (format!(" ({})", text::fault(it)), format!(" ({})", it.code()))
+                let (said, code) = why.map_or_else(Default::default, |fault| {
+                    (format!(" ({})", text::fault(fault)), format!(" ({})", fault.code()))
                 });
                 let waits = "waiting, and trying it now and then";
                 self.say_or_log(
@@ -287,7 +287,7 @@ mod tests {
         let mut lines = Vec::new();
         // When each begins, and how long it lasts.
         for (at, length) in [(0, 20), (0, 21), (1, 22), (25, 1), (28, 2), (31, 4), (33, 300), (400, 1)] {
-            let second = |it| began + Duration::from_secs(it);
+            let second = |at_s| began + Duration::from_secs(at_s);
             let ends = second(at + length);
             if told.is_none_or(|(last, until)| is_news(second(at) - second(last), ends, second(until))) {
                 told = Some((at, at + length));

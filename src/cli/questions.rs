@@ -105,7 +105,7 @@ impl Asking<'_> {
             self.screen
                 .warn(format!("{error}: what was imported before from elsewhere may not be recognised"));
         }
-        latest.map_or(Ok(()), |it| self.again(&it))
+        latest.map_or(Ok(()), |earlier| self.again(&earlier))
     }
 
     /// Notes in the registry that the rows are to be opened, and asks about what stands there since.
@@ -161,7 +161,7 @@ fn labels(tickets: &Tickets<'_>) -> String {
     let label = |id: &Option<i64>| match (id, tickets.known_types) {
         (None, _) => "of the tenant's default".to_owned(),
         (Some(id), None) => format!("{id} (not verified)"),
-        (Some(id), Some(known)) => match known.iter().find(|it| it.id == *id) {
+        (Some(id), Some(known)) => match known.iter().find(|entry| entry.id == *id) {
             Some(entry) => format!("`{}`", entry.label),
             None => format!("{id} (unknown to this tenant!)"),
         },

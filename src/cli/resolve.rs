@@ -66,11 +66,11 @@ pub async fn resolve(
 }
 
 async fn unsettled(args: &Resolve, outboxes: &Outboxes) -> Result<Unsettled, Failure> {
-    let states: Vec<State> = args.state.iter().map(|it| it.state()).collect();
+    let states: Vec<State> = args.state.iter().map(|state| state.state()).collect();
     match &args.rows[..] {
         rows if states.is_empty() => {
             let names: Vec<NamedRow> =
-                rows.iter().map(|it| outboxes.find_row(it)).collect::<Result<_, _>>()?;
+                rows.iter().map(|row| outboxes.find_row(row)).collect::<Result<_, _>>()?;
             Ok(Unsettled::named(&names).await?)
         }
         [batch] => Ok(Unsettled::in_states(outboxes.find(Some(batch))?, &states).await?),
@@ -89,7 +89,9 @@ async fn unsettled(args: &Resolve, outboxes: &Outboxes) -> Result<Unsettled, Fai
 fn batch_of<'a>(typed: &'a str, row: Option<&RowDetails>) -> &'a str {
     let Some(row) = row else { return typed };
     let of_reference = typed.strip_suffix(&*row.report.referencia);
-    let batch = of_reference.and_then(|it| it.strip_suffix(':')).or(typed.rsplit_once(':').map(|it| it.0));
+    let batch = of_reference
+        .and_then(|name| name.strip_suffix(':'))
+        .or(typed.rsplit_once(':').map(|(batch, _)| batch));
     batch.unwrap_or("BATCH")
 }
 

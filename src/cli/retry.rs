@@ -12,7 +12,7 @@ use crate::app::retry::{ImportAgain, Opener};
 use crate::delivery::State;
 
 pub async fn retry(place: &Place, states: &[RetryState], screen: &Screen) -> Result<Exit, Failure> {
-    let states: Vec<State> = states.iter().map(|it| it.state()).collect();
+    let states: Vec<State> = states.iter().map(|state| state.state()).collect();
     let retried = app::retry(place, &states).await?;
     results::tell_if_any(retried.results.as_ref(), screen);
     let n_rows = retried.n_rows;

@@ -93,7 +93,7 @@ impl Screen {
     /// Why the command failed: `error:`, `caused by:` and `hint:`, a line each.
     pub fn fail(&self, failure: &Failure) {
         match self.format {
-            LogFormat::Text => say(failure.render(|it| self.mark(it)).trim_end()),
+            LogFormat::Text => say(failure.render(|word| self.mark(word)).trim_end()),
             LogFormat::Json => tracing::error!(target: STORY, "{}", failure.render_logged().trim_end()),
         }
     }

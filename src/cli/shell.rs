@@ -21,7 +21,7 @@ pub fn man(screen: &Screen) -> Exit {
     let command = Cli::command();
     let mut pages = vec![command.clone()];
     pages.extend(
-        command.get_subcommands().map(|it| it.clone().display_name(format!("mutirao {}", it.get_name()))),
+        command.get_subcommands().map(|sub| sub.clone().display_name(format!("mutirao {}", sub.get_name()))),
     );
     for page in pages {
         screen.wrote(clap_mangen::Man::new(page).render(&mut io::stdout()));

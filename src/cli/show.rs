@@ -35,22 +35,22 @@ fn in_lines(details: &RowDetails) -> String {
         state_name(report.state)
     );
     let mut line = |name: &str, value: Option<String>| {
-        if let Some(value) = value.filter(|it| !it.is_empty()) {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
             // Writing to a string does not fail.
             let _ = writeln!(text, "{name}: {}", printable::line(&value, LINE_CHARS_MAX));
         }
     };
-    let owned = |it: &Option<std::borrow::Cow<'_, str>>| it.as_ref().map(|it| it.to_string());
+    let owned = |text: &Option<std::borrow::Cow<'_, str>>| text.as_ref().map(|text| text.to_string());
     line("marker", json::marker(details));
     line("protocolo", owned(&report.protocolo));
-    line("id_atendimento", report.id_atendimento.map(|it| it.to_string()));
+    line("id_atendimento", report.id_atendimento.map(|id| id.to_string()));
     line("numeros_ordem_servico", Some(report.numeros_ordem_servico.join(" ")));
     line("attempts", Some(report.attempts.to_string()));
     line("error", owned(&report.error_code));
     line("message", owned(&report.error_message));
     line("warning", owned(&report.warning));
     line("first sent", details.sent_at.map(local));
-    line("in doubt since", details.doubt.as_ref().map(|it| local(it.since)));
+    line("in doubt since", details.doubt.as_ref().map(|doubt| local(doubt.since)));
     match report.state {
         State::Pending => line("next", Some(local(details.available_at))),
         State::InDoubt => {
@@ -66,14 +66,19 @@ fn in_lines(details: &RowDetails) -> String {
     for field in Field::ALL {
         line(&format!("  {field}"), details.fields.get(field).map(ticket::cut));
     }
-    for it in &details.history {
-        let status = it.http_status.map_or_else(String::new, |status| format!(" {status}"));
+    for attempt in &details.history {
+        let status = attempt.http_status.map_or_else(String::new, |status| format!(" {status}"));
         line(
-            &format!("{} {}", local(it.at), kind_name(it.kind)),
-            Some(match it.kind {
-                AttemptKind::Word => format!("{}; {}", it.verdict, it.note),
+            &format!("{} {}", local(attempt.at), kind_name(attempt.kind)),
+            Some(match attempt.kind {
+                AttemptKind::Word => format!("{}; {}", attempt.verdict, attempt.note),
                 AttemptKind::Post | AttemptKind::LookUp => {
-                    format!("{}{status} after {} ms; {}", it.verdict, it.latency.as_millis(), it.note)
+                    format!(
+                        "{}{status} after {} ms; {}",
+                        attempt.verdict,
+                        attempt.latency.as_millis(),
+                        attempt.note
+                    )
                 }
             }),
         );

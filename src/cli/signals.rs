@@ -71,14 +71,14 @@ async fn received(signal: Option<&mut tokio::signal::unix::Signal>) {
 
 /// Whether the process was started with hang-ups ignored, as `nohup` does. Where the kernel does not say: no.
 fn ignores_hang_ups() -> bool {
-    std::fs::read_to_string("/proc/self/status").is_ok_and(|it| ignored(&it, SignalKind::hangup()))
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignored(&status, SignalKind::hangup()))
 }
 
 /// Reads `SigIgn` of proc(5): a bit a signal, in hexadecimal, the first signal's being the lowest.
 fn ignored(status: &str, kind: SignalKind) -> bool {
-    let mask = status.lines().find_map(|it| it.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|it| u64::from_str_radix(it.trim(), 16).ok());
-    mask.is_some_and(|it| it >> (kind.as_raw_value() - 1) & 1 == 1)
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (kind.as_raw_value() - 1) & 1 == 1)
 }
 
 #[cfg(test)]

@@ -46,8 +46,8 @@ fn tell(outbox: &OutboxStatus, place: &Place, screen: &Screen) {
     for line in outbox.crew.iter().flat_map(in_lines) {
         screen.result(line);
     }
-    for it in &outbox.halted {
-        screen.result(halted(it, outbox.led(place, &it.lote)));
+    for batch in &outbox.halted {
+        screen.result(halted(batch, outbox.led(place, &batch.lote)));
     }
 }
 
@@ -60,7 +60,7 @@ fn tell_status(name: &str, status: &Status, of: Option<(Led<'_>, &str)>, screen:
         lines.push(format!("  {} in flight: they may have been sent", status.counts.in_flight));
     }
     if 0 < status.counts.in_doubt {
-        let next = status.next_look_up.map_or_else(String::new, |it| format!(", the next at {}", local(it)));
+        let next = status.next_look_up.map_or_else(String::new, |at| format!(", the next at {}", local(at)));
         lines.push(format!(
             "  {} in doubt: a ticket may exist, look-ups will tell{next}, if somebody works; do not open them by hand",
             status.counts.in_doubt
@@ -91,15 +91,15 @@ fn tell_status(name: &str, status: &Status, of: Option<(Led<'_>, &str)>, screen:
 }
 
 /// [`halted()`], for a log: HubSoft's words may tell of a customer.
-pub(super) fn halted_in_log(it: &Halted, led: Led<'_>) -> String {
-    let Halted { lote, n_waiting, .. } = it;
+pub(super) fn halted_in_log(batch: &Halted, led: Led<'_>) -> String {
+    let Halted { lote, n_waiting, .. } = batch;
     let status = Typed::now().at(led, "status", Some(lote), &[]);
     format!("`{lote}` is halted, {n_waiting} rows wait; `{status}` says why")
 }
 
 /// A lote that waits for a person, and what lets it go on.
-pub(super) fn halted(it: &Halted, led: Led<'_>) -> String {
-    let Halted { lote, reason, n_waiting } = it;
+pub(super) fn halted(batch: &Halted, led: Led<'_>) -> String {
+    let Halted { lote, reason, n_waiting } = batch;
     let resume = Typed::now().at(led, "resume", Some(lote), &[]);
     format!("`{lote}` is halted, {n_waiting} rows wait: {reason}; `{resume}` lets it go on")
 }

@@ -16,8 +16,8 @@ pub fn template(file: Option<&Path>, screen: &Screen) -> Result<Exit, Failure> {
         screen.wrote(io::stdout().write_all(&template::csv()));
         return Ok(Exit::Done);
     };
-    let ending = file.extension().map(|it| it.to_ascii_lowercase());
-    let bytes = match ending.as_ref().and_then(|it| it.to_str()) {
+    let ending = file.extension().map(|ending| ending.to_ascii_lowercase());
+    let bytes = match ending.as_ref().and_then(|ending| ending.to_str()) {
         Some("csv") => template::csv(),
         Some("xlsx") => template::xlsx()
             .map_err(|error| Failure::of(Exit::Internal, &error, "write a .csv instead, and report this"))?,

@@ -36,7 +36,7 @@ struct Part<'a> {
 
 impl Typed {
     pub fn now() -> Self {
-        Self(std::env::args_os().skip(1).map(|it| it.to_string_lossy().into_owned()).collect())
+        Self(std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect())
     }
 
     /// The same command once more.
@@ -52,7 +52,7 @@ impl Typed {
     /// The same command for another file.
     pub fn with_file(&self, file: &Path, other: &Path) -> Self {
         let mut args = self.0.clone();
-        if let Some(at) = args.iter().rposition(|it| Path::new(it) == file) {
+        if let Some(at) = args.iter().rposition(|arg| Path::new(arg) == file) {
             args[at] = other.to_string_lossy().into_owned();
         }
         Self(args)
@@ -62,7 +62,7 @@ impl Typed {
     /// before its flags, and none is like one.
     pub fn other(&self, args: &[&str]) -> String {
         let Some((name, args)) = args.split_first() else { return self.following("", &[], &[], &[]) };
-        let n_names = args.iter().position(|it| is_flag_like(it)).unwrap_or(args.len());
+        let n_names = args.iter().position(|arg| is_flag_like(arg)).unwrap_or(args.len());
         self.following(name, &args[..n_names], &args[n_names..], &[])
     }
 
@@ -97,14 +97,14 @@ impl Typed {
         let cli = Cli::command();
         let other = cli.find_subcommand(name);
         let goes_on = |flag: &str| {
-            let is_said = rest.iter().any(|it| it.strip_prefix("--") == Some(flag));
+            let is_said = rest.iter().any(|word| word.strip_prefix("--") == Some(flag));
             !OWN.contains(&flag) && !left.contains(&flag) && !is_said && known(&cli, other, flag).is_some()
         };
         let parts = self.parts(&cli);
-        let kept = parts.iter().filter(|it| it.flag.is_some_and(goes_on)).flat_map(|it| it.words);
+        let kept = parts.iter().filter(|part| part.flag.is_some_and(goes_on)).flat_map(|part| part.words);
         let flags = rest.iter().copied().chain(kept.map(String::as_str));
         // What a flag would be taken for stands where there are none any more.
-        if names.iter().any(|it| is_flag_like(it)) {
+        if names.iter().any(|name| is_flag_like(name)) {
             command([name].into_iter().chain(flags).chain(["--"]).chain(names.iter().copied()))
         } else {
             command([name].into_iter().chain(names.iter().copied()).chain(flags))
@@ -114,8 +114,8 @@ impl Typed {
     fn but_for(&self, flags: &[&str]) -> String {
         let cli = Cli::command();
         let parts = self.parts(&cli);
-        let kept = parts.iter().filter(|it| it.flag.is_none_or(|flag| !flags.contains(&flag)));
-        command(kept.flat_map(|it| it.words).map(String::as_str))
+        let kept = parts.iter().filter(|part| part.flag.is_none_or(|flag| !flags.contains(&flag)));
+        command(kept.flat_map(|part| part.words).map(String::as_str))
     }
 
     /// What was typed, as the program read it.
@@ -123,7 +123,7 @@ impl Typed {
         let (mut parts, mut rest, mut sub) = (Vec::new(), &self.0[..], None);
         while let Some(word) = rest.first() {
             if word == "--" {
-                parts.extend(rest.iter().map(|it| Part { flag: None, words: std::slice::from_ref(it) }));
+                parts.extend(rest.iter().map(|word| Part { flag: None, words: std::slice::from_ref(word) }));
                 break;
             }
             let (flag, is_with_next) = flag(cli, sub, word);
@@ -140,7 +140,7 @@ impl Typed {
 
 /// Which flag `word` is, and whether the next word is its value.
 fn flag<'a>(cli: &'a Command, sub: Option<&'a Command>, word: &'a str) -> (Option<&'a str>, bool) {
-    let takes_next = |it: &Arg| it.get_action().takes_values() && !it.is_require_equals_set();
+    let takes_next = |arg: &Arg| arg.get_action().takes_values() && !arg.is_require_equals_set();
     if let Some(long) = word.strip_prefix("--") {
         return match long.split_once('=') {
             Some((name, _)) => (Some(name), false),
@@ -149,14 +149,14 @@ fn flag<'a>(cli: &'a Command, sub: Option<&'a Command>, word: &'a str) -> (Optio
     }
     // Of several in one word (`-qy`), the first says what it is; a value follows the last.
     let shorts = word.strip_prefix('-').unwrap_or_default();
-    let named = |short| arguments(cli, sub).find(|it| it.get_short() == Some(short));
+    let named = |short| arguments(cli, sub).find(|arg| arg.get_short() == Some(short));
     let Some(first) = shorts.chars().next().and_then(named) else { return (None, false) };
     (first.get_long(), shorts.chars().next_back().and_then(named).is_some_and(takes_next))
 }
 
 /// The argument that is called `--long` there.
 fn known<'a>(cli: &'a Command, sub: Option<&'a Command>, long: &str) -> Option<&'a Arg> {
-    arguments(cli, sub).find(|it| it.get_long() == Some(long))
+    arguments(cli, sub).find(|arg| arg.get_long() == Some(long))
 }
 
 /// Those of a command, and those of all.
@@ -165,7 +165,7 @@ fn arguments<'a>(cli: &'a Command, sub: Option<&'a Command>) -> impl Iterator<It
 }
 
 fn command<'a>(args: impl Iterator<Item = &'a str>) -> String {
-    args.fold("mutirao".to_owned(), |text, it| text + " " + &quoted(it))
+    args.fold("mutirao".to_owned(), |text, arg| text + " " + &quoted(arg))
 }
 
 /// Standard input is called `-`.
@@ -182,25 +182,25 @@ pub fn path(path: &Path) -> String {
 /// As a shell reads it back. What cannot be shown, such as a line break, is spelt as bash, zsh and ksh read
 /// it.
 pub fn quoted(arg: &str) -> String {
-    let is_plain = |it: char| it.is_alphanumeric() || "_@%+=:,./-".contains(it);
+    let is_plain = |c: char| c.is_alphanumeric() || "_@%+=:,./-".contains(c);
     if !arg.is_empty() && arg.chars().all(is_plain) {
         return arg.to_owned();
     }
     if arg.chars().all(is_printable) {
         return format!("'{}'", arg.replace('\'', r"'\''"));
     }
-    let spelt = arg.chars().map(|it| match it {
+    let spelt = arg.chars().map(|c| match c {
         '\n' => r"\n".to_owned(),
-        '\\' | '\'' => format!("\\{it}"),
-        it if is_printable(it) => it.to_string(),
-        it => format!("\\U{:08x}", u32::from(it)),
+        '\\' | '\'' => format!("\\{c}"),
+        c if is_printable(c) => c.to_string(),
+        c => format!("\\U{:08x}", u32::from(c)),
     });
     format!("$'{}'", spelt.collect::<String>())
 }
 
 /// Refuses what no hint could repeat, nor any of our files name.
 pub fn refuse_unreadable(args: impl Iterator<Item = OsString>) -> Result<(), Failure> {
-    let Some(odd) = args.into_iter().find(|it| it.to_str().is_none()) else { return Ok(()) };
+    let Some(odd) = args.into_iter().find(|arg| arg.to_str().is_none()) else { return Ok(()) };
     Err(Failure::new(
         Exit::Usage,
         format!("`{}` is not UTF-8", odd.to_string_lossy()),
@@ -214,26 +214,26 @@ mod tests {
 
     use super::*;
 
-    fn typed(args: &[&str]) -> Typed {
-        Typed(args.iter().map(|it| (*it).to_owned()).collect())
+    fn as_typed(args: &[&str]) -> Typed {
+        Typed(args.iter().map(|arg| (*arg).to_owned()).collect())
     }
 
     #[test]
     fn a_hint_repeats_what_was_typed() {
         let args =
             ["import", "sem sinal.csv", "--map", "Cód. Serviço=id_cliente_servico", "--new", "--rate=2/s"];
-        let it = typed(&args);
+        let typed = as_typed(&args);
         let rest = "--map 'Cód. Serviço=id_cliente_servico' --rate=2/s";
-        assert_eq!(it.again(), format!("mutirao import 'sem sinal.csv' {rest}"));
-        let errors = it.with_file(Path::new("sem sinal.csv"), Path::new("sem sinal.mutirao/errors.csv"));
+        assert_eq!(typed.again(), format!("mutirao import 'sem sinal.csv' {rest}"));
+        let errors = typed.with_file(Path::new("sem sinal.csv"), Path::new("sem sinal.mutirao/errors.csv"));
         assert_eq!(errors.again(), format!("mutirao import 'sem sinal.mutirao/errors.csv' {rest}"));
     }
 
     #[test]
     fn a_flag_is_left_out_with_its_value() {
         for flag in [&["--sample", "4"][..], &["--sample=4"]] {
-            let it = typed(&[&["import", "a.csv"], flag, &["--yes"]].concat());
-            assert_eq!(it.without("sample"), "mutirao import a.csv --yes");
+            let typed = as_typed(&[&["import", "a.csv"], flag, &["--yes"]].concat());
+            assert_eq!(typed.without("sample"), "mutirao import a.csv --yes");
         }
     }
 
@@ -255,17 +255,20 @@ mod tests {
             &["--batch", "queda"],
         ]
         .concat();
-        let it = typed(&all);
+        let typed = as_typed(&all);
         let place = "--database-url 'postgres://db/x?a=b c'";
         assert_eq!(
-            it.other(&["import", "a.csv"]),
+            typed.other(&["import", "a.csv"]),
             format!(
                 "mutirao import a.csv {place} --map A=nome '--set=email=x y' --sandbox --config=m.toml --batch queda"
             )
         );
-        assert_eq!(it.other(&["retry", "a's"]), format!(r"mutirao retry 'a'\''s' {place} --config=m.toml"));
+        assert_eq!(
+            typed.other(&["retry", "a's"]),
+            format!(r"mutirao retry 'a'\''s' {place} --config=m.toml")
+        );
 
-        let it = typed(&[
+        let typed = as_typed(&[
             "import",
             "a.csv",
             "-qy",
@@ -277,37 +280,37 @@ mod tests {
             "--json",
             "--again",
         ]);
-        assert_eq!(it.other(&["reconcile", "out"]), "mutirao reconcile out --rate 2/s --skip-if-open");
-        assert_eq!(it.other(&["status", "--config", "x"]), "mutirao status --config x");
-        assert_eq!(it.again(), "mutirao import a.csv -qy -o out --rate 2/s --skip-if-open --json");
+        assert_eq!(typed.other(&["reconcile", "out"]), "mutirao reconcile out --rate 2/s --skip-if-open");
+        assert_eq!(typed.other(&["status", "--config", "x"]), "mutirao status --config x");
+        assert_eq!(typed.again(), "mutirao import a.csv -qy -o out --rate 2/s --skip-if-open --json");
         // A switch has no value in the next word, and what was typed after it is no part of it.
-        let it = typed(&["import", "--strict", "a.csv"]);
-        assert_eq!(it.other(&["check", "a.csv"]), "mutirao check a.csv --strict");
+        let typed = as_typed(&["import", "--strict", "a.csv"]);
+        assert_eq!(typed.other(&["check", "a.csv"]), "mutirao check a.csv --strict");
     }
 
     #[test]
     fn another_command_is_led_to_the_same_outbox() {
         let (folder, path) = (Path::new("a b.mutirao"), Path::new("a b.mutirao/outbox.db"));
-        let it = typed(&["import", "a b.csv", "--database-url=postgres://db/x"]);
-        let said = |led| it.at(led, "resume", Some("a b"), &[]);
+        let typed = as_typed(&["import", "a b.csv", "--database-url=postgres://db/x"]);
+        let said = |led| typed.at(led, "resume", Some("a b"), &[]);
         assert_eq!(said(Led::Setting), "mutirao resume 'a b' --database-url=postgres://db/x");
         assert_eq!(
             said(Led::File(path)),
             "mutirao resume 'a b' --database-url 'sqlite:a b.mutirao/outbox.db'"
         );
-        let it = typed(&["import", "a b.csv"]);
-        assert_eq!(it.at(Led::Folder(folder), "resume", Some("a b"), &[]), "mutirao resume 'a b.mutirao'");
+        let typed = as_typed(&["import", "a b.csv"]);
+        assert_eq!(typed.at(Led::Folder(folder), "resume", Some("a b"), &[]), "mutirao resume 'a b.mutirao'");
     }
 
     #[test]
     fn a_name_is_no_flag_and_no_second_line() {
-        let it = typed(&["cancel", "--config", "m.toml", "--", "-queda"]);
-        let said = |name, batch| it.at(Led::Setting, name, Some(batch), &["--state", "failed"]);
+        let typed = as_typed(&["cancel", "--config", "m.toml", "--", "-queda"]);
+        let said = |name, batch| typed.at(Led::Setting, name, Some(batch), &["--state", "failed"]);
         assert_eq!(said("retry", "-y"), "mutirao retry --state failed --config m.toml -- -y");
-        assert_eq!(it.again(), "mutirao cancel --config m.toml -- -queda");
-        assert_eq!(it.check_of(Path::new("-x.csv")), "mutirao check ./-x.csv --config m.toml");
+        assert_eq!(typed.again(), "mutirao cancel --config m.toml -- -queda");
+        assert_eq!(typed.check_of(Path::new("-x.csv")), "mutirao check ./-x.csv --config m.toml");
         let folder = Led::Folder(Path::new("-x.mutirao"));
-        assert_eq!(it.at(folder, "resume", None, &[]), "mutirao resume ./-x.mutirao --config m.toml");
+        assert_eq!(typed.at(folder, "resume", None, &[]), "mutirao resume ./-x.mutirao --config m.toml");
         for (arg, expected) in
             [("a\nb", r"$'a\nb'"), ("a\t'b\\", r"$'a\U00000009\'b\\'"), ("\u{202e}csv", r"$'\U0000202ecsv'")]
         {
@@ -331,11 +334,12 @@ mod tests {
             ("intake/words.rs", "`template FILE`: it has no settings, and FILE is to be made up"),
             ("outbox/postgres/schema.rs", "comments in the database, for all who read them"),
         ];
-        let names: Vec<_> = Cli::command().get_subcommands().map(|it| it.get_name().to_owned()).collect();
+        let names: Vec<_> = Cli::command().get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
         let is_by_hand = |line: &str| {
             let mut after = line.split("mutirao ").skip(1);
-            let is_name =
-                |it: &str| names.iter().any(|name| it.starts_with(name.as_str())) || it.starts_with('{');
+            let is_name = |text: &str| {
+                names.iter().any(|name| text.starts_with(name.as_str())) || text.starts_with('{')
+            };
             !line.trim_start().starts_with("//") && after.any(is_name)
         };
         let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -346,10 +350,10 @@ mod tests {
                 let name = path.strip_prefix(&src).unwrap().display().to_string();
                 if path.is_dir() {
                     folders.push(path);
-                } else if name.ends_with(".rs") && ALLOWED.iter().all(|it| it.0 != name) {
+                } else if name.ends_with(".rs") && ALLOWED.iter().all(|(allowed, _)| *allowed != name) {
                     let text = fs::read_to_string(&path).unwrap();
-                    let lines = text.lines().filter(|it| is_by_hand(it));
-                    found.extend(lines.map(|it| format!("{name}: {}", it.trim())));
+                    let lines = text.lines().filter(|line| is_by_hand(line));
+                    found.extend(lines.map(|line| format!("{name}: {}", line.trim())));
                 }
             }
         }

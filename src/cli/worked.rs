@@ -12,8 +12,8 @@ pub fn tell(run: &Run, left: &[Halted], screen: &Screen) {
     if let Some(failure) = why_ended(&run.ending.reason) {
         screen.fail(&failure);
     }
-    for it in left {
-        screen.err_or_log(halted(it, Led::Setting), halted_in_log(it, Led::Setting));
+    for batch in left {
+        screen.err_or_log(halted(batch, Led::Setting), halted_in_log(batch, Led::Setting));
     }
     screen.note(in_words(&run.ending.stats));
 }
