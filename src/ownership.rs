@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn what_others_may_change_is_refused_with_the_command_that_mends_it() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("it");
+        let path = folder.path().join("shown");
         for (asked, mode, mends) in [
             (Asked::Folder, 0o700, None),
             (Asked::Folder, 0o755, None),
@@ -128,7 +128,7 @@ mod tests {
             if let (Some(refused), Some(mends)) = (refused, mends) {
                 assert!(refused.to_string().contains(&format!("{mode:04o}")), "{refused}");
                 assert!(
-                    refused.hint().contains(mends) && refused.hint().contains("it"),
+                    refused.hint().contains(mends) && refused.hint().contains("shown"),
                     "{}",
                     refused.hint()
                 );

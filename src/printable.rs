@@ -29,7 +29,7 @@ pub fn name(text: &str) -> Cow<'_, str> {
 /// One line of `chars_max` characters at most.
 pub fn line(text: &str, chars_max: usize) -> Cow<'_, str> {
     // Most texts are plain and short: nothing to do, and nothing allocated.
-    let is_plain = || text.bytes().fold(true, |plain, it| plain & matches!(it, b' '..=b'~'));
+    let is_plain = || text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
     if text.len() <= chars_max && is_plain() {
         return Cow::Borrowed(text);
     }
@@ -48,16 +48,16 @@ pub fn line(text: &str, chars_max: usize) -> Cow<'_, str> {
 
 /// Lines, of any length: what a command prints as its result.
 pub fn lines(text: &str) -> Cow<'_, str> {
-    if text.chars().all(|it| it == '\n' || is_printable(it)) {
+    if text.chars().all(|c| c == '\n' || is_printable(c)) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(text.chars().map(|it| if it == '\n' { it } else { shown(it) }).collect())
+    Cow::Owned(text.chars().map(|c| if c == '\n' { c } else { shown(c) }).collect())
 }
 
 /// JSON, for programs: nothing of it is lost. Where such characters stand in JSON they are within a string,
 /// and may be written as `\u….`.
 pub fn json(text: &str) -> Cow<'_, str> {
-    let is_plain = |it: char| matches!(it, '\n' | '\r' | '\t') || is_printable(it);
+    let is_plain = |c: char| matches!(c, '\n' | '\r' | '\t') || is_printable(c);
     if text.chars().all(is_plain) {
         return Cow::Borrowed(text);
     }
@@ -78,7 +78,7 @@ pub fn json(text: &str) -> Cow<'_, str> {
 fn shown(char: char) -> char {
     match char {
         '\n' | '\r' | '\t' | '\u{0B}' | '\u{0C}' | '\u{85}' | '\u{2028}' | '\u{2029}' => ' ',
-        it if is_printable(it) => it,
+        _ if is_printable(char) => char,
         _ => '?',
     }
 }

@@ -98,7 +98,7 @@ impl Registry {
             Ok(read) => read,
             Err(error) => return (Vec::new(), Some(error)),
         };
-        entries.retain(|it| it.host == host && it.content == content && is_lately(now, it.at));
+        entries.retain(|entry| entry.host == host && entry.content == content && is_lately(now, entry.at));
         (entries, error)
     }
 
@@ -107,12 +107,12 @@ impl Registry {
     pub fn add(&self, entry: &Entry, is_told: impl Fn(&Entry) -> bool) -> Result<Noted, RegistryError> {
         self.change(|entries| {
             let n_before = entries.len();
-            entries.retain(|it| !it.is_same_import(entry));
+            entries.retain(|other| !other.is_same_import(entry));
             let is_new = entries.len() == n_before;
-            let is_untold = |it: &&Entry| {
-                (&it.host, &it.content) == (&entry.host, &entry.content)
-                    && is_lately(entry.at, it.at)
-                    && !is_told(it)
+            let is_untold = |other: &&Entry| {
+                (&other.host, &other.content) == (&entry.host, &entry.content)
+                    && is_lately(entry.at, other.at)
+                    && !is_told(other)
             };
             let untold: Vec<_> = entries.iter().filter(is_untold).cloned().collect();
             if is_new && !untold.is_empty() {
@@ -120,9 +120,9 @@ impl Registry {
             }
             // The newest that is known may be older than a clock that was set: nothing is dropped by that
             // alone.
-            if let Some(newest) = entries.iter().map(|it| it.at).max() {
+            if let Some(newest) = entries.iter().map(|entry| entry.at).max() {
                 let today = newest.min(entry.at);
-                entries.retain(|it| today.duration_since(it.at) <= REMEMBERED_FOR);
+                entries.retain(|other| today.duration_since(other.at) <= REMEMBERED_FOR);
             }
             entries.push(entry.clone());
             if is_new { Noted::New } else { Noted::Before }
@@ -131,7 +131,7 @@ impl Registry {
 
     /// Takes back what [`Self::add`] noted: nothing was sent.
     pub fn remove(&self, entry: &Entry) -> Result<(), RegistryError> {
-        self.change(|entries| entries.retain(|it| !it.is_same_import(entry)))
+        self.change(|entries| entries.retain(|other| !other.is_same_import(entry)))
     }
 
     fn change<T>(&self, by: impl FnOnce(&mut Vec<Entry>) -> T) -> Result<T, RegistryError> {
@@ -166,7 +166,7 @@ impl Registry {
             return Err(RegistryError::TooLong { path });
         }
         let (mut entries, mut error) = (Vec::new(), None);
-        for (n, line) in text.split(|it| *it == b'\n').enumerate().filter(|it| !it.1.is_empty()) {
+        for (n, line) in text.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
             match serde_json::from_slice(line) {
                 Ok(entry) => entries.push(entry),
                 Err(_) => error = Some(RegistryError::Damaged { path: path.clone(), line: n + 1 }),
@@ -247,7 +247,7 @@ mod tests {
     fn batches(registry: &Registry, hours: i64) -> Vec<String> {
         let (found, error) = registry.find("erp", "c", at(hours));
         assert!(error.is_none(), "{error:?}");
-        found.into_iter().map(|it| it.batch).collect()
+        found.into_iter().map(|entry| entry.batch).collect()
     }
 
     #[test]
@@ -332,7 +332,7 @@ mod tests {
         assert_eq!(registry.add(&other, nothing_told).unwrap(), Noted::Untold(vec![one.clone()]));
         assert_eq!(batches(&registry, 0), ["one"]);
         // Told of it, the second goes on; so does the first, which was there before.
-        assert_eq!(registry.add(&other, |it| it.batch == "one").unwrap(), Noted::New);
+        assert_eq!(registry.add(&other, |entry| entry.batch == "one").unwrap(), Noted::New);
         assert_eq!(registry.add(&one, nothing_told).unwrap(), Noted::Before);
         // A week later, elsewhere, or with other rows it is no news.
         for unlike in [

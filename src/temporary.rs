@@ -48,7 +48,7 @@ pub fn publish(file: NamedTempFile, path: &Path) -> io::Result<()> {
 pub fn sweep(folder: &Path) {
     for entry in fs::read_dir(named(folder)).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let Some(maker) = name.to_str().and_then(maker_of).filter(|it| is_dead(*it)) else { continue };
+        let Some(maker) = name.to_str().and_then(maker_of).filter(|maker| is_dead(*maker)) else { continue };
         debug_assert_ne!(maker.as_raw_nonzero().get().cast_unsigned(), std::process::id(), "we live");
         // Of the name itself: a link is not followed.
         let Ok(found) = fs::symlink_metadata(entry.path()) else { continue };
@@ -99,7 +99,7 @@ mod tests {
         sweep(folder.path());
         let mut left: Vec<_> = fs::read_dir(folder.path())
             .unwrap()
-            .map(|it| it.unwrap().file_name().into_string().unwrap())
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         left.sort();
         let mut expected = [alive, ".mutirao-notes", ".other", "results.csv"];
