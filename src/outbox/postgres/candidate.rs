@@ -90,8 +90,8 @@ impl<'r> Candidate<'r> {
     /// In the order of [`columns`].
     pub(super) fn read(row: &'r PgRow) -> Result<Self, OutboxError> {
         let mut cells = Cells { row, at: 0 };
-        let time = |it: Option<Time>| it.map(|it| it.0);
-        let count = |it: i32| u32::try_from(it).unwrap_or(0);
+        let time = |cell: Option<Time>| cell.map(|at| at.0);
+        let count = |n: i32| u32::try_from(n).unwrap_or(0);
         Ok(Self {
             id: cells.next()?,
             service: cells.next()?,
@@ -130,8 +130,8 @@ impl<'r> Candidate<'r> {
 
     /// The ticket, or what is wrong with the row.
     pub(super) fn parse(&self) -> Result<Ticket, Vec<Problem>> {
-        let is_long = |it: &Field| self.fields.get(*it).is_some_and(|cell| CELL_MAX < cell.len());
-        let unread = self.long.and_then(|it| Field::ALL.get(usize::try_from(it).ok()?).copied());
+        let is_long = |field: &Field| self.fields.get(*field).is_some_and(|cell| CELL_MAX < cell.len());
+        let unread = self.long.and_then(|at| Field::ALL.get(usize::try_from(at).ok()?).copied());
         match unread.or_else(|| Field::ALL.into_iter().find(is_long)) {
             Some(field) => Err(vec![Problem {
                 field: field.name().into(),
@@ -140,7 +140,7 @@ impl<'r> Candidate<'r> {
                 message: "longer than 64 KiB".into(),
                 hint: "shorten it".into(),
             }]),
-            None => Ticket::parse(&self.fields).map(|it| it.ticket),
+            None => Ticket::parse(&self.fields).map(|parsed| parsed.ticket),
         }
     }
 
@@ -176,25 +176,26 @@ impl<'r> Cells<'r> {
 }
 
 fn columns() -> String {
-    let is_json = |it: Field| it.kind() == Kind::Object;
+    let is_json = |field: Field| field.kind() == Kind::Object;
     // What is stored outside of the row stays there until its length is known: of a text without reading it,
     // of JSON first as it is stored, which may be compressed, then as it is in an array, which is not. There
     // it takes up to four times the bytes of its text, which is the dearest to make.
-    let is_long = |it: Field| match is_json(it) {
+    let is_long = |field: Field| match is_json(field) {
         true => format!(
-            "(o.{it} IS NOT NULL AND ({CELL_MAX} < pg_column_size(o.{it}) OR 4 * {CELL_MAX} < pg_column_size(ARRAY[o.{it}])))"
+            "(o.{field} IS NOT NULL AND ({CELL_MAX} < pg_column_size(o.{field})
+              OR 4 * {CELL_MAX} < pg_column_size(ARRAY[o.{field}])))"
         ),
-        false => format!("{CELL_MAX} < octet_length(o.{it})"),
+        false => format!("{CELL_MAX} < octet_length(o.{field})"),
     };
     let long: String =
-        (0..).zip(Field::ALL).map(|(at, it)| format!(" WHEN {} THEN {at}", is_long(it))).collect();
-    let fields = Field::ALL.map(|it| {
-        let cell = match is_json(it) {
+        (0..).zip(Field::ALL).map(|(at, field)| format!(" WHEN {} THEN {at}", is_long(field))).collect();
+    let fields = Field::ALL.map(|field| {
+        let cell = match is_json(field) {
             // A text that is no JSON is stored as a JSON string.
-            true => format!("left(o.{it} #>> '{{}}', {CELL_MAX} + 1)"),
-            false => format!("o.{it}"),
+            true => format!("left(o.{field} #>> '{{}}', {CELL_MAX} + 1)"),
+            false => format!("o.{field}"),
         };
-        format!("CASE WHEN NOT {} THEN {cell} END", is_long(it))
+        format!("CASE WHEN NOT {} THEN {cell} END", is_long(field))
     });
     format!(
         "o.id, o.service, o.available_at, o.line, o.token, o.lote, o.referencia,
@@ -245,7 +246,7 @@ pub(super) async fn held(conn: &mut PgConnection, look: &Look<'_>) -> Result<Vec
 }
 
 fn ids(rows: &[PgRow]) -> Result<Vec<i64>, OutboxError> {
-    rows.iter().map(|it| it.try_get(0).trouble()).collect()
+    rows.iter().map(|row| row.try_get(0).trouble()).collect()
 }
 
 async fn found(
@@ -272,9 +273,9 @@ async fn found(
         .bind(limit(n_look_ups));
     let asked = match start {
         None => asked,
-        Some(it) => {
-            let due = Timestamp::from_microsecond(it.due).unwrap_or(now);
-            asked.bind(it.priority).bind(Time(due)).bind(it.id)
+        Some(spot) => {
+            let due = Timestamp::from_microsecond(spot.due).unwrap_or(now);
+            asked.bind(spot.priority).bind(Time(due)).bind(spot.id)
         }
     };
     asked.fetch_all(conn).await.trouble()
@@ -349,7 +350,7 @@ pub(super) async fn backlog(
             .fetch_one(conn)
             .await
             .trouble()?;
-    Ok((Backlog { pending, next_due: next_due.map(|it| it.0), elsewhere }, is_parked))
+    Ok((Backlog { pending, next_due: next_due.map(|due| due.0), elsewhere }, is_parked))
 }
 
 fn outlook_sql(but: &str) -> String {

@@ -152,8 +152,9 @@ async fn attempt(
             },
         };
         let candidates = rows.iter().map(Candidate::read).collect::<Result<Vec<_>, _>>()?;
-        keys.read(conn, candidates.iter().map(|it| it.lote)).await?;
-        let (look_ups, posts): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|it| it.doubt.is_some());
+        keys.read(conn, candidates.iter().map(|candidate| candidate.lote)).await?;
+        let (look_ups, posts): (Vec<_>, Vec<_>) =
+            candidates.into_iter().partition(|candidate| candidate.doubt.is_some());
         let mut round = Round::default();
         // Doubts first: they are older, and what they leave behind may be posted.
         round.take(look_ups, asked.1, &mut left.1, want.now, &mut services, keys);
@@ -164,7 +165,7 @@ async fn attempt(
         let n_written = round.write(conn, worker, want.now, keys, care, &mut claimed).await?;
         if care == Care::Piecewise {
             // Others may have the place of those that could not be claimed.
-            let n_look_ups = claimed.claims.iter().filter(|it| it.doubt.is_some()).count();
+            let n_look_ups = claimed.claims.iter().filter(|claim| claim.doubt.is_some()).count();
             let n_posts = claimed.claims.len() - n_look_ups;
             let taken = std::mem::replace(&mut left, (want.posts - n_posts, want.look_ups - n_look_ups));
             is_short |= left != taken;
@@ -189,7 +190,7 @@ async fn attempt(
             }
             let (backlog, is_parked) = backlog(conn, filter, want.now, worker.id(), &but).await?;
             if !is_short && end == End::Front {
-                let is_left = backlog.next_due.is_some_and(|it| it <= want.now);
+                let is_left = backlog.next_due.is_some_and(|due| due <= want.now);
                 notice_held(conn, worker, &look, left, is_left).await?;
             }
             if !is_parked || left.0 == 0 {
@@ -247,17 +248,17 @@ impl Round {
     ) {
         let was_full = 0 < n_asked && n_asked <= candidates.len();
         for candidate in candidates {
-            if candidate.service.is_some_and(|it| services.contains(&it)) {
+            if candidate.service.is_some_and(|service| services.contains(&service)) {
                 continue;
             }
             if *left == 0 {
                 let due = candidate.available_at;
-                self.spare = Some(self.spare.map_or(due, |it| it.min(due)));
+                self.spare = Some(self.spare.map_or(due, |spare| spare.min(due)));
                 return;
             }
             let marker = keys.marker(candidate.lote, candidate.referencia);
             let ticket = match candidate.parse() {
-                Ok(it) => it,
+                Ok(ticket) => ticket,
                 Err(problems) => {
                     let (state, code) = unread(&problems, candidate.doubt.as_ref());
                     self.refusals.push(Refused {
@@ -307,18 +308,19 @@ impl Round {
         let marked: Vec<&Claim> = claims.iter().collect();
         let unmarked =
             care.write(conn, &marked, async |conn, rows| mark(conn, worker, rows, now).await).await?;
-        let mut refused: Refusals<i64> = unmarked.into_iter().map(|(it, why)| (it.row.0, why)).collect();
-        let told: Vec<&Refused> = refusals.iter().collect();
-        let untold = care.write(conn, &told, async |conn, rows| refuse(conn, rows).await).await?;
-        refused.extend(untold.into_iter().map(|(it, why)| (it.row.0, why)));
+        let mut refused: Refusals<i64> =
+            unmarked.into_iter().map(|(claim, why)| (claim.row.0, why)).collect();
+        let to_refuse: Vec<&Refused> = refusals.iter().collect();
+        let unrefused = care.write(conn, &to_refuse, async |conn, rows| refuse(conn, rows).await).await?;
+        refused.extend(unrefused.into_iter().map(|(refusal, why)| (refusal.row.0, why)));
         let unnamed = care.write(conn, &services, async |conn, rows| rewrite(conn, rows).await).await?;
         refused.extend(unnamed.into_iter().map(|((row, _), why)| (row, why)));
         if !lotes.is_empty() {
             keys.make(conn, lotes).await?;
         }
-        let is_refused = |row: RowId| refused.iter().any(|(it, _)| *it == row.0);
-        to.claims.extend(claims.into_iter().filter(|it| !is_refused(it.row)));
-        to.refused.extend(refusals.into_iter().filter(|it| !is_refused(it.row)));
+        let is_refused = |row: RowId| refused.iter().any(|(id, _)| *id == row.0);
+        to.claims.extend(claims.into_iter().filter(|claim| !is_refused(claim.row)));
+        to.refused.extend(refusals.into_iter().filter(|refusal| !is_refused(refusal.row)));
         worker.passed_over().add(refused);
         Ok(n_rows)
     }
@@ -351,13 +353,13 @@ async fn mark(
         ))
     );
     let marked: Vec<Stand> = sqlx::query_as(AssertSqlSafe(sql))
-        .bind(claims.iter().map(|it| it.row.0).collect::<Vec<_>>())
+        .bind(claims.iter().map(|claim| claim.row.0).collect::<Vec<_>>())
         .bind(worker.id())
         .bind(Time(now))
         .bind(CLAIM_AGE_MAX)
         .bind(CLAIM_AGE_MAX + worker.timeout())
-        .bind(claims.iter().map(|it| it.token.0).collect::<Vec<_>>())
-        .bind(claims.iter().map(|it| it.doubt.is_none()).collect::<Vec<_>>())
+        .bind(claims.iter().map(|claim| claim.token.0).collect::<Vec<_>>())
+        .bind(claims.iter().map(|claim| claim.doubt.is_none()).collect::<Vec<_>>())
         .fetch_all(&mut *conn)
         .await
         .trouble()?;
@@ -372,7 +374,7 @@ async fn refuse(conn: &mut PgConnection, refusals: &[&Refused]) -> Result<(), Ou
     let sql = format!(
         "WITH v AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[])
                                         v(id, state, code, said, problems)),
-                    told AS (UPDATE mutirao.record r SET problems = v.problems
+                    kept AS (UPDATE mutirao.record r SET problems = v.problems
                                FROM v JOIN mutirao.outbox o ON o.id = v.id WHERE r.id = o.record)
                UPDATE mutirao.outbox o
                   SET state = v.state, error_code = v.code, error_message = v.said, finished_at = clock_timestamp()
@@ -381,11 +383,16 @@ async fn refuse(conn: &mut PgConnection, refusals: &[&Refused]) -> Result<(), Ou
         returning("o.state = v.state")
     );
     let refused: Vec<Stand> = sqlx::query_as(AssertSqlSafe(sql))
-        .bind(refusals.iter().map(|it| it.row.0).collect::<Vec<_>>())
-        .bind(refusals.iter().map(|it| state_name(it.state)).collect::<Vec<_>>())
-        .bind(refusals.iter().map(|it| text(&it.code)).collect::<Vec<_>>())
-        .bind(refusals.iter().map(|it| text(&in_words(&it.problems)).into_owned()).collect::<Vec<_>>())
-        .bind(refusals.iter().map(|it| json(&it.problems)).collect::<Vec<_>>())
+        .bind(refusals.iter().map(|refusal| refusal.row.0).collect::<Vec<_>>())
+        .bind(refusals.iter().map(|refusal| state_name(refusal.state)).collect::<Vec<_>>())
+        .bind(refusals.iter().map(|refusal| text(&refusal.code)).collect::<Vec<_>>())
+        .bind(
+            refusals
+                .iter()
+                .map(|refusal| text(&in_words(&refusal.problems)).into_owned())
+                .collect::<Vec<_>>(),
+        )
+        .bind(refusals.iter().map(|refusal| json(&refusal.problems)).collect::<Vec<_>>())
         .fetch_all(&mut *conn)
         .await
         .trouble()?;

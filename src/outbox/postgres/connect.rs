@@ -113,7 +113,7 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
 fn is_far(options: &PgConnectOptions) -> bool {
     let host = options.get_host();
     let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    let is_near = host.starts_with('/') || ip.map_or(host == "localhost", |it| it.is_loopback());
+    let is_near = host.starts_with('/') || ip.map_or(host == "localhost", |ip| ip.is_loopback());
     options.get_socket().is_none() && !is_near
 }
 
@@ -141,23 +141,26 @@ const PARAMETERS: [&str; 18] = [
 
 /// The names of parameters that mean nothing; values may be secrets.
 pub fn unknown_parameters(url: &str) -> impl Iterator<Item = &str> {
-    let parameters = url.split_once('?').map_or("", |it| it.1);
-    let names = parameters.split('&').filter_map(|it| it.split('=').next()).filter(|it| !it.is_empty());
-    names.filter(|it| !PARAMETERS.contains(it) && !it.starts_with("options["))
+    let parameters = url.split_once('?').map_or("", |(_, query)| query);
+    let names = parameters
+        .split('&')
+        .filter_map(|parameter| parameter.split('=').next())
+        .filter(|name| !name.is_empty());
+    names.filter(|name| !PARAMETERS.contains(name) && !name.starts_with("options["))
 }
 
 /// Whether `url` carries a password.
 pub fn has_password(url: &str) -> bool {
     let Some((_, rest)) = url.split_once("://") else { return false };
     // As far as the last `@`: a password that was not escaped may have a slash.
-    let user = rest.split('?').next().and_then(|it| it.rsplit_once('@')).map_or("", |it| it.0);
-    let in_user = user.split_once(':').is_some_and(|it| !it.1.is_empty());
-    in_user || url.split(['?', '&']).skip(1).any(|it| it.starts_with("password="))
+    let user = rest.split('?').next().and_then(|before| before.rsplit_once('@')).map_or("", |(user, _)| user);
+    let in_user = user.split_once(':').is_some_and(|(_, password)| !password.is_empty());
+    in_user || url.split(['?', '&']).skip(1).any(|parameter| parameter.starts_with("password="))
 }
 
 /// Whether `url` says that a pooler stands before the server: sessions keep no prepared statements.
 pub(super) fn is_pooled(url: &str) -> bool {
-    url.split(['?', '&']).any(|it| it == "statement-cache-capacity=0")
+    url.split(['?', '&']).any(|parameter| parameter == "statement-cache-capacity=0")
 }
 
 /// A connection of its own, outside of the pool.

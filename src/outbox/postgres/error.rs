@@ -82,7 +82,7 @@ pub(super) fn unavailable(cause: impl Into<BoxError>) -> OutboxError {
 /// By SQLSTATE, <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 pub(super) fn classify(error: sqlx::Error) -> OutboxError {
     let error = match error {
-        sqlx::Error::Database(it) => it,
+        sqlx::Error::Database(said) => said,
         // Every try has a connection of its own, so that a muddled one is no reason to give up.
         sqlx::Error::Io(_)
         | sqlx::Error::Protocol(_)
@@ -122,7 +122,7 @@ pub(super) fn classify(error: sqlx::Error) -> OutboxError {
 
 /// Whether the role lacks a right.
 pub(super) fn is_forbidden(error: &(dyn Error + 'static)) -> bool {
-    error.downcast_ref().is_some_and(|it: &Said| it.code == "42501")
+    error.downcast_ref().is_some_and(|said: &Said| said.code == "42501")
         || error.source().is_some_and(is_forbidden)
 }
 
@@ -158,7 +158,7 @@ struct LeftAsItWas;
 /// How many rows stand as they were to be written, of what a statement says by `RETURNING`: a trigger may
 /// have put another row in the place of one, and that counts as changed.
 pub(super) fn standing(stand: &[bool]) -> u64 {
-    stand.iter().filter(|it| **it).count() as u64
+    stand.iter().filter(|is_as_written| **is_as_written).count() as u64
 }
 
 /// Fails unless all rows were changed that were to be.
@@ -172,17 +172,17 @@ pub(super) fn left_as_it_was() -> OutboxError {
 
 /// Whether two transactions waited for each other, and this one gave way.
 pub(super) fn is_deadlock(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|it| it.code()).as_deref() == Some("40P01")
+    error.as_database_error().and_then(|error| error.code()).as_deref() == Some("40P01")
 }
 
 /// Whether another transaction holds what was waited for.
 pub(super) fn is_held(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|it| it.code());
+    let code = error.as_database_error().and_then(|error| error.code());
     code.as_deref() == Some("55P03") || is_deadlock(error)
 }
 
 /// Whether somebody else has just made what was to be made.
 pub(super) fn is_made(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|it| it.code());
-    code.is_some_and(|it| ["42P06", "42P07", "23505"].contains(&&*it))
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| ["42P06", "42P07", "23505"].contains(&&*code))
 }

@@ -59,7 +59,7 @@ impl PgOutbox {
             "SELECT current_setting('server_version'),
                     NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off',
                     current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on',
-                    (SELECT string_agg(what, ', ' ORDER BY what) FROM ({NOT_OURS}) it(what))"
+                    (SELECT string_agg(what, ', ' ORDER BY what) FROM ({NOT_OURS}) not_ours(what))"
         );
         let asked = sqlx::query_as(AssertSqlSafe(sql)).persistent(false);
         let (version, takes_writes, is_durable, not_ours) =
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn the_printed_roles_look_for_the_same() {
-        let words = |it: &str| it.split_whitespace().collect::<Vec<_>>().join(" ");
+        let words = |sql: &str| sql.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(words(ROLES).contains(&words(NOT_OURS)), "{NOT_OURS}");
     }
 }

@@ -35,7 +35,7 @@ impl Keys {
         let mut known = self.known();
         let used = Instant::now();
         if KEYS_MAX <= known.len() {
-            known.retain(|_, it| used - it.used < REMEMBERED);
+            known.retain(|_, known| used - known.used < REMEMBERED);
         }
         known.extend(read.into_iter().map(|(lote, key)| (lote, Known { key, used })));
     }
@@ -43,7 +43,7 @@ impl Keys {
     /// Makes the server know them again.
     pub(super) async fn say_again(&self, conn: &mut PgConnection) -> Result<(), OutboxError> {
         let (lotes, keys): (Vec<String>, Vec<String>) =
-            self.known().iter().map(|(lote, it)| (lote.clone(), it.key.0.clone())).unzip();
+            self.known().iter().map(|(lote, known)| (lote.clone(), known.key.0.clone())).unzip();
         let sql = "INSERT INTO mutirao.batch AS b (name, key) SELECT * FROM unnest($1::text[], $2::text[])
                        ON CONFLICT (name) DO UPDATE SET key = EXCLUDED.key WHERE b.key <> EXCLUDED.key";
         sqlx::query(sql).bind(lotes).bind(keys).persistent(false).execute(conn).await.trouble().map(drop)

@@ -112,9 +112,10 @@ impl Worker {
     /// Rows that this worker holds, of which the server knows no claim: they may be sent at this moment.
     async fn put_in_doubt(&self, live: Vec<(RowId, ClaimedBy)>) -> Result<u64, OutboxError> {
         let mut tx = self.outbox().tx(Access::Claiming).await?;
-        let last = last_claims(&mut tx, live.iter().map(|it| it.0), "ORDER BY id FOR UPDATE").await?;
-        let is_lost =
-            |(row, by): &(RowId, ClaimedBy)| last.of(*row, *by).is_some_and(|it| it.lacks_claim(by.token));
+        let last = last_claims(&mut tx, live.iter().map(|(row, _)| *row), "ORDER BY id FOR UPDATE").await?;
+        let is_lost = |(row, by): &(RowId, ClaimedBy)| {
+            last.of(*row, *by).is_some_and(|last| last.lacks_claim(by.token))
+        };
         let lost: Vec<_> = live.into_iter().filter(is_lost).collect();
         let doubt = async |conn: &mut PgConnection, rows: &[_]| doubt(conn, rows, self.timeout()).await;
         let refused = piecewise(&mut tx, &lost, doubt).await?;
@@ -131,10 +132,11 @@ impl Worker {
     /// Those settles of which the server knows nothing.
     async fn unknown(&self, settled: Vec<Said>) -> Result<Vec<Settle>, OutboxError> {
         let mut conn = self.outbox().conn().await?;
-        let last = last_claims(&mut conn, settled.iter().map(|it| it.settle.row), "").await?;
-        let is_unknown =
-            |it: &Said| last.of(it.settle.row, it.by).is_some_and(|last| last.lacks_settle(it.by.token));
-        Ok(settled.into_iter().filter(is_unknown).map(|it| it.settle).collect())
+        let last = last_claims(&mut conn, settled.iter().map(|said| said.settle.row), "").await?;
+        let is_unknown = |said: &Said| {
+            last.of(said.settle.row, said.by).is_some_and(|last| last.lacks_settle(said.by.token))
+        };
+        Ok(settled.into_iter().filter(is_unknown).map(|said| said.settle).collect())
     }
 }
 
@@ -158,9 +160,9 @@ async fn doubt(
         returning(&format!("{} AND o.token = v.token AND o.worker = v.worker", is_of_lost_claim("o")))
     );
     let done: Vec<Stand> = sqlx::query_as(AssertSqlSafe(sql))
-        .bind(lost.iter().map(|it| it.0.0).collect::<Vec<_>>())
-        .bind(lost.iter().map(|it| it.1.token.0).collect::<Vec<_>>())
-        .bind(lost.iter().map(|it| it.1.worker).collect::<Vec<_>>())
+        .bind(lost.iter().map(|(row, _)| row.0).collect::<Vec<_>>())
+        .bind(lost.iter().map(|(_, by)| by.token.0).collect::<Vec<_>>())
+        .bind(lost.iter().map(|(_, by)| by.worker).collect::<Vec<_>>())
         .bind((CLAIM_AGE_MAX + timeout).as_secs_f64())
         .fetch_all(&mut *conn)
         .await
@@ -187,7 +189,7 @@ async fn last_claims(
 ) -> Result<LastClaims, OutboxError> {
     let sql = format!("SELECT id, state, token, worker FROM mutirao.outbox WHERE id = ANY($1) {then}");
     let found: Vec<(i64, String, i64, Option<i64>)> = sqlx::query_as(AssertSqlSafe(sql))
-        .bind(rows.map(|it| it.0).collect::<Vec<_>>())
+        .bind(rows.map(|row| row.0).collect::<Vec<_>>())
         .persistent(false)
         .fetch_all(conn)
         .await

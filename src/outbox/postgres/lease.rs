@@ -158,7 +158,7 @@ impl Worker {
     pub async fn renew(&self) -> Result<Others, OutboxError> {
         let _alone = self.renewing.lock().await;
         let renewed = match self.prolong().await? {
-            Some(it) => it,
+            Some(renewed) => renewed,
             None => {
                 in_time(self.enrol()).await?;
                 // It may be the server that forgot it.
@@ -323,7 +323,7 @@ impl Worker {
 
     async fn enrol(&self) -> Result<(), OutboxError> {
         let rate = match self.terms.rate {
-            Rate::PerSecond(it) => Some(it),
+            Rate::PerSecond(rate) => Some(rate),
             Rate::Unlimited => None,
         };
         let mut tx = self.outbox.tx(Access::Shared).await?;

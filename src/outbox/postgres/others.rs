@@ -41,24 +41,24 @@ impl<'a> OtherRows<'a> {
     pub(super) fn push(&mut self, settle: &'a Settle) {
         let after = After::of(&settle.change);
         let (ids_os, numeros_os) = after.opening.map(lists).unwrap_or_default();
-        let time = |it: Option<Timestamp>| it.map(Time);
+        let time = |at: Option<Timestamp>| at.map(Time);
         self.ids.push(settle.row.0);
         self.tokens.push(settle.token.0);
         self.states.push(state_name(settle.change.state(None)));
         self.available_at.push(time(after.available_at));
         self.attempts.push(after.attempts.map(count));
         self.codes.push(after.fault.map(Fault::code));
-        self.messages.push(after.fault.map(|it| words(crate::text::fault(it))));
-        self.protocolos.push(after.opening.map(|it| text(&it.protocolo)));
-        self.tickets.push(after.opening.map(|it| it.id_atendimento));
+        self.messages.push(after.fault.map(|fault| words(crate::text::fault(fault))));
+        self.protocolos.push(after.opening.map(|opening| text(&opening.protocolo)));
+        self.tickets.push(after.opening.map(|opening| opening.id_atendimento));
         self.ids_os.push(ids_os);
         self.numeros_os.push(numeros_os);
-        self.since.push(time(after.doubt.map(|it| it.since)));
-        self.hubsoft_at.push(time(after.doubt.and_then(|it| it.hubsoft_at)));
-        self.precautions.push(after.doubt.is_some_and(|it| it.precaution));
-        self.absences.push(after.doubt.map_or(0, |it| count(it.absences)));
-        self.last_absence.push(time(after.doubt.and_then(|it| it.last_absence)));
-        self.answered.push(after.doubt.map_or(0, |it| count(it.answered)));
+        self.since.push(time(after.doubt.map(|doubt| doubt.since)));
+        self.hubsoft_at.push(time(after.doubt.and_then(|doubt| doubt.hubsoft_at)));
+        self.precautions.push(after.doubt.is_some_and(|doubt| doubt.precaution));
+        self.absences.push(after.doubt.map_or(0, |doubt| count(doubt.absences)));
+        self.last_absence.push(time(after.doubt.and_then(|doubt| doubt.last_absence)));
+        self.answered.push(after.doubt.map_or(0, |doubt| count(doubt.answered)));
     }
 }
 
@@ -89,7 +89,7 @@ pub(super) async fn write_others(
                         ids_os, numeros_os, since, hubsoft_at, precaution, absences, last_absence, answered)
                 WHERE {}
             {}",
-                decided("o", "v.state", |it| format!("v.{it}")), fenced(18),
+                decided("o", "v.state", |field| format!("v.{field}")), fenced(18),
         returning(
             "o.state = v.state AND o.token = v.token
              AND o.available_at = coalesce(v.available_at, o.available_at)

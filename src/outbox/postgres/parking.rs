@@ -177,11 +177,11 @@ impl Worker {
         sample: Option<Filter>,
         stride: Stride,
     ) -> Result<Back, OutboxError> {
-        let filter = sample.filter(|it| it.last_record.is_some());
+        let filter = sample.filter(|sample| sample.last_record.is_some());
         let Walk { lote, service } = std::mem::take(&mut *self.walk());
         let found = sqlx::query_as(AssertSqlSafe(put_back_sql(stride, &self.passed_over().but_these())))
-            .bind(filter.and_then(|it| it.batch))
-            .bind(filter.and_then(|it| it.last_record))
+            .bind(filter.and_then(|filter| filter.batch))
+            .bind(filter.and_then(|filter| filter.last_record))
             .bind(lote.0)
             .bind(lote.1)
             .bind(service);

@@ -165,7 +165,7 @@ impl PassedOver {
 }
 
 fn is_due(told: Option<Instant>) -> bool {
-    told.is_none_or(|it| TOLD_EVERY <= it.elapsed())
+    told.is_none_or(|told| TOLD_EVERY <= told.elapsed())
 }
 
 /// The first of them.

@@ -60,7 +60,7 @@ async fn found(conn: &mut PgConnection, worker: i64, settle: &Settle) -> Result<
         .fetch_optional(conn)
         .await
         .trouble()?;
-    let Some(it) = found else { return Ok(None) };
+    let Some(found) = found else { return Ok(None) };
     let (
         state,
         token,
@@ -73,7 +73,7 @@ async fn found(conn: &mut PgConnection, worker: i64, settle: &Settle) -> Result<
         id_atendimento,
         warnings,
         owner,
-    ) = it;
+    ) = found;
     Ok(Some(Found {
         state: state_of(&state).ok_or_else(|| unreadable("outbox.state"))?,
         token: Token(token),
@@ -81,7 +81,7 @@ async fn found(conn: &mut PgConnection, worker: i64, settle: &Settle) -> Result<
         is_claimed,
         available_at,
         attempts: u32::try_from(attempts).unwrap_or(0),
-        doubt_since: doubt_since.map(|it| it.0),
+        doubt_since: doubt_since.map(|since| since.0),
         protocolo,
         id_atendimento,
         warnings: of_list(warnings.as_deref()),
@@ -123,7 +123,7 @@ async fn write_odd(
                 .bind(attempts.map(count))
                 .bind(list(warnings, text))
                 .bind(fault.as_ref().map(Fault::code))
-                .bind(fault.as_ref().map(|it| words(crate::text::fault(it))))
+                .bind(fault.as_ref().map(|fault| words(crate::text::fault(fault))))
                 .fetch_all(&mut *conn)
                 .await
         }
@@ -153,7 +153,7 @@ async fn write_odd(
             );
             sqlx::query_as(AssertSqlSafe(sql))
                 .bind(row)
-                .bind(settle.attempt.as_ref().map(|it| Time(it.at)))
+                .bind(settle.attempt.as_ref().map(|attempt| Time(attempt.at)))
                 .bind(settle.token.0)
                 .bind(worker)
                 .fetch_all(&mut *conn)

@@ -57,7 +57,7 @@ const DUE_LONGEST: &str = "min(coalesce(o.sent_at, greatest(o.created_at, o.avai
 
 /// The head of an entry of a [`Page`].
 const ROW_HEAD: &str = "json_build_array(o.id, o.line, o.lote,
-    (SELECT it.code FROM mutirao.batch it WHERE it.name = o.lote), o.referencia, o.state, o.protocolo, o.id_atendimento,
+    (SELECT l.code FROM mutirao.batch l WHERE l.name = o.lote), o.referencia, o.state, o.protocolo, o.id_atendimento,
     array_remove(o.ids_ordem_servico, NULL), array_remove(o.numeros_ordem_servico, NULL), greatest(o.attempts, 0),
     o.error_code, o.error_message, o.warning, o.gone::int, (r.whole IS NOT NULL)::int, o.place)";
 
@@ -88,7 +88,7 @@ fn ms(column: &str) -> String {
 
 /// The columns of results of rows that came from programs.
 pub(super) fn field_names() -> Vec<String> {
-    Field::ALL.map(|it| it.name().to_owned()).to_vec()
+    Field::ALL.map(|field| field.name().to_owned()).to_vec()
 }
 
 /// A scope as reads and commands take it: with its name, and the columns of its results.
@@ -141,7 +141,7 @@ impl PgOutbox {
             )
         };
         let found: Vec<(String,)> = self.page(scope, after, n, "true", sql).await?;
-        Ok(Page::new(found.into_iter().next().map(|it| it.0)))
+        Ok(Page::new(found.into_iter().next().map(|(rows,)| rows)))
     }
 
     /// The invalid rows of `scope` with all their problems, in input order.
@@ -161,7 +161,7 @@ impl PgOutbox {
         };
         let which = &format!("o.state = {INVALID} AND o.purged_at IS NULL");
         let found: Vec<Columns> = self.page(scope, after, n, which, sql).await?;
-        let next = found.last().map(|it| Cursor(it.2));
+        let next = found.last().map(|(_, _, place, ..)| Cursor(*place));
         let rows = found.iter().map(|(id, line, _, state, of_line, fields)| {
             let state = state_of(state).ok_or_else(|| unreadable("outbox.state"))?;
             let fields: RawTicket<'_> = stored("outbox fields", fields)?;
@@ -242,7 +242,7 @@ impl PgOutbox {
             .fetch_all(&mut *conn)
             .await
             .trouble()?;
-        let is_produced = found.iter().any(|it| !it.6);
+        let is_produced = found.iter().any(|(.., has_name)| !has_name);
         let Some((id, code, created_at, finished_at, summary, source, _)) = found.into_iter().next() else {
             return Ok(None);
         };
@@ -273,7 +273,7 @@ impl PgOutbox {
             active_at: time(active_at).max(source.imported_at),
             id: BatchId(id),
             name: name.to_owned(),
-            code: code.and_then(|it| BatchCode::of_number(it.into())),
+            code: code.and_then(|number| BatchCode::of_number(number.into())),
             created_at: time(created_at),
             finished_at: finished_at.map(time),
             summary,
@@ -301,7 +301,7 @@ impl PgOutbox {
             .await
             .trouble()?;
         let found = found.into_iter().map(|(name, code, at)| (name, BatchCode::of_number(code), time(at)));
-        Ok(found.filter(|it| since <= it.2).collect())
+        Ok(found.filter(|(_, _, at)| since <= *at).collect())
     }
 
     /// The batches of files whose names begin with `prefix`.
@@ -338,17 +338,17 @@ impl PgOutbox {
     /// The names of at most `n` batches that have rows.
     pub async fn batch_names(&self, n: usize) -> Result<Vec<String>, OutboxError> {
         // From one lote to the next by the index, whatever lies between.
-        let sql = "WITH RECURSIVE it(lote) AS (
+        let sql = "WITH RECURSIVE lotes(lote) AS (
                        (SELECT lote FROM mutirao.outbox ORDER BY lote LIMIT 1)
                        UNION ALL
-                       SELECT (SELECT o.lote FROM mutirao.outbox o WHERE it.lote < o.lote ORDER BY o.lote LIMIT 1)
-                         FROM it WHERE it.lote IS NOT NULL),
+                       SELECT (SELECT o.lote FROM mutirao.outbox o WHERE lotes.lote < o.lote ORDER BY o.lote LIMIT 1)
+                         FROM lotes WHERE lotes.lote IS NOT NULL),
                    named AS (SELECT name FROM mutirao.batch WHERE source IS NOT NULL)
                    SELECT name FROM named
                    UNION
-                   SELECT lote FROM it
+                   SELECT lote FROM lotes
                     WHERE lote NOT IN (SELECT name FROM named)
-                      AND EXISTS (SELECT FROM mutirao.outbox o WHERE o.lote = it.lote AND o.batch IS NULL)
+                      AND EXISTS (SELECT FROM mutirao.outbox o WHERE o.lote = lotes.lote AND o.batch IS NULL)
                     ORDER BY 1 LIMIT $1";
         sqlx::query_scalar(sql)
             .bind(i64::try_from(n).unwrap_or(i64::MAX))
@@ -553,7 +553,7 @@ async fn details(conn: &mut PgConnection, id: i64) -> Result<Option<RowDetails>,
         "SELECT '[' || {ROW_HEAD} || ',' || coalesce(r.cells, '[]') || ']', {}::text,
                 CASE WHEN o.purged_at IS NOT NULL THEN '[]' ELSE r.problems END,
                 json_build_array(coalesce(b.name, o.lote),
-                                 (SELECT it.key FROM mutirao.batch it WHERE it.name = o.lote), {}, {}, {}, {}, o.doubt_precaution::int, o.absences, {},
+                                 (SELECT l.key FROM mutirao.batch l WHERE l.name = o.lote), {}, {}, {}, {}, o.doubt_precaution::int, o.absences, {},
                                  o.answered, {}, {})::text
            FROM (SELECT *, {PLACE} AS place FROM mutirao.outbox o WHERE id = $1) AS o
                 LEFT JOIN mutirao.record r ON r.id = o.record LEFT JOIN mutirao.batch b ON b.id = o.batch",

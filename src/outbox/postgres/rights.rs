@@ -52,7 +52,7 @@ pub(super) async fn check_import(conn: &mut PgConnection) -> Result<(), OutboxEr
 
 async fn has(conn: &mut PgConnection, needed: &str, read: Option<&str>) -> Result<(), OutboxError> {
     let mut sql = format!(
-        "SELECT quote_ident(current_user), it.name, string_agg(it.may, ', ' ORDER BY it.may)
+        "SELECT quote_ident(current_user), lacking.name, string_agg(lacking.may, ', ' ORDER BY lacking.may)
            FROM (SELECT 'SCHEMA mutirao' AS name, 'USAGE' AS may
                   WHERE NOT has_schema_privilege(to_regnamespace('mutirao')::oid, 'USAGE')
                  UNION ALL
@@ -60,8 +60,8 @@ async fn has(conn: &mut PgConnection, needed: &str, read: Option<&str>) -> Resul
                    FROM (VALUES {needed}) n(name, may)
                         JOIN pg_class c ON c.relnamespace = to_regnamespace('mutirao') AND c.relname = n.name
                   WHERE NOT has_table_privilege(c.oid, n.may)
-                    AND (n.may = 'DELETE' OR NOT has_any_column_privilege(c.oid, n.may))) it
-          GROUP BY it.name"
+                    AND (n.may = 'DELETE' OR NOT has_any_column_privilege(c.oid, n.may))) lacking
+          GROUP BY lacking.name"
     );
     if let Some(read) = read {
         sql += &format!(" UNION ALL SELECT '', '', '' FROM ({read}) read");

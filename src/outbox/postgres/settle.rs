@@ -81,7 +81,7 @@ struct Sorted {
 
 /// From here on nobody else changes any of the rows, but those that are held.
 async fn sort(conn: &mut PgConnection, worker: i64, settles: &[Settle]) -> Result<Sorted, OutboxError> {
-    let ids: Vec<i64> = settles.iter().map(|it| it.row.0).collect();
+    let ids: Vec<i64> = settles.iter().map(|settle| settle.row.0).collect();
     let sql = format!(
         "SELECT id, token, (state = {IN_FLIGHT} AND worker = $2) IS TRUE FROM mutirao.outbox
           WHERE id = ANY($1) ORDER BY id FOR UPDATE SKIP LOCKED"
@@ -103,7 +103,7 @@ async fn sort(conn: &mut PgConnection, worker: i64, settles: &[Settle]) -> Resul
     let mut seen = Seen::default();
     let mut sorted = Sorted { plain: Vec::new(), odd: Vec::new(), locked: Vec::new() };
     for (at, settle) in settles.iter().enumerate() {
-        let is_free = seen.is_new(settle) && settle.ticket().is_none_or(|it| !taken.contains(&it));
+        let is_free = seen.is_new(settle) && settle.ticket().is_none_or(|ticket| !taken.contains(&ticket));
         let place = match ours.get(&settle.row.0) {
             None if there.contains(&settle.row.0) => &mut sorted.locked,
             Some(Some(token)) if *token == settle.token.0 && is_free => &mut sorted.plain,

@@ -36,13 +36,13 @@ impl Worker {
     /// Tells what this worker knows, and hears what stands for all.
     pub(super) async fn share(&self, report: &ShareRequest) -> Result<SharedState, OutboxError> {
         let throttle = report.news.throttle.as_ref();
-        let finding = report.news.finding.map(|it| match it {
+        let finding = report.news.finding.map(|finding| match finding {
             Finding::Unreachable => "unreachable",
             Finding::Answered => "answered",
             Finding::Proven => "proven",
         });
         let rate = match self.rate() {
-            Rate::PerSecond(it) => Some(it),
+            Rate::PerSecond(rate) => Some(rate),
             Rate::Unlimited => None,
         };
         let asked = sqlx::query_as(include_str!("share.sql"))
@@ -52,7 +52,7 @@ impl Worker {
             .bind(throttle.map(|(length, _)| length.as_secs_f64()))
             .bind(throttle.map(|(_, reason)| words(crate::text::throttle(reason))))
             .bind(finding)
-            .bind(report.news.pause.as_ref().map(|it| words(crate::text::pause(it))))
+            .bind(report.news.pause.as_ref().map(|pause| words(crate::text::pause(pause))))
             .bind(report.prober != Prober::Unfit)
             .bind(report.news.returned)
             .bind(report.prober == Prober::Ready)
@@ -87,7 +87,7 @@ fn shared(answer: Answer) -> Result<SharedState, OutboxError> {
         is_mine,
         login_in,
     ) = answer;
-    let micros = |it: i64| Duration::from_micros(u64::try_from(it).unwrap_or(0));
+    let micros = |n: i64| Duration::from_micros(u64::try_from(n).unwrap_or(0));
     let first_in = micros(first_in);
     let slots = match (u32::try_from(n_slots), slot) {
         (Ok(count @ 1..), Some(slot)) => Some(Slots { first_in, count, spacing: micros(slot) }),
@@ -102,7 +102,7 @@ fn shared(answer: Answer) -> Result<SharedState, OutboxError> {
         now: Timestamp::from_microsecond(now).map_err(|_| unreadable("the time"))?,
         rate: rate.map_or(Rate::Unlimited, Rate::PerSecond),
         n_workers: u32::try_from(n_workers).unwrap_or(1),
-        free_in: slots.map_or(first_in, |it| it.first_in + it.spacing * it.count),
+        free_in: slots.map_or(first_in, |slots| slots.first_in + slots.spacing * slots.count),
         slots,
         throttle: throttle.map(|left| Throttled {
             number,

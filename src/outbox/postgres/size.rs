@@ -28,7 +28,7 @@ impl ClaimSize {
             _ if SLOW <= long => Self(Some((posts / 2).max(1))),
             // As many as it once took long for, and nothing happened.
             Some(max) if long < QUICK && posts < max => self,
-            Some(max) if long < QUICK => Self(max.checked_mul(2).filter(|it| *it < NO_LIMIT)),
+            Some(max) if long < QUICK => Self(max.checked_mul(2).filter(|max| *max < NO_LIMIT)),
             _ => self,
         }
     }

@@ -127,7 +127,7 @@ fn write_line(to: &mut String, row: &NewRow<'_>) {
     let is_valid = row.problems.is_empty();
     to.push_str(&row.line.to_string());
     value(to, Some(row.content_key.as_str()));
-    value(to, row.code.map(|it| it.number().to_string()).as_deref());
+    value(to, row.code.map(|code| code.number().to_string()).as_deref());
     value(to, row.referencia.as_deref());
     let key = row.repeat_key.map(|key| {
         key.iter().fold("\\x".to_owned(), |mut text, byte| {
@@ -139,14 +139,14 @@ fn write_line(to: &mut String, row: &NewRow<'_>) {
     value(to, Some(&json(&row.cells)));
     value(to, (!is_valid).then(|| json(&row.problems)).as_deref());
     value(to, row.warning.as_deref());
-    value(to, row.problems.first().map(|it| &*it.code));
+    value(to, row.problems.first().map(|problem| &*problem.code));
     value(to, (!is_valid).then(|| in_words(&row.problems)).as_deref());
     for field in Field::ALL {
         let cell = row.fields.get(field);
         match field {
             // As the claims compare it. The cell stays as it is in `cells`.
             Field::IdClienteServico if is_valid && row.service.is_some() => {
-                value(to, row.service.map(|it| it.get().to_string()).as_deref());
+                value(to, row.service.map(|service| service.get().to_string()).as_deref());
             }
             _ if field.kind() == Kind::Object => value(to, cell.map(object).as_deref()),
             _ if field.is_required() => value(to, Some(cell.unwrap_or_default())),
@@ -160,7 +160,7 @@ fn write_line(to: &mut String, row: &NewRow<'_>) {
 /// is none, or that no `jsonb` holds, as a JSON string.
 fn object(cell: &str) -> String {
     let of_object = match serde_json::from_str(cell) {
-        Ok(value @ Value::Object(_)) => Some(value.to_string()).filter(|it| !it.contains("\\u0000")),
+        Ok(value @ Value::Object(_)) => Some(value.to_string()).filter(|object| !object.contains("\\u0000")),
         _ => None,
     };
     of_object.unwrap_or_else(|| json(&cell.replace('\0', REPLACEMENT)))

@@ -28,13 +28,13 @@ pub(super) fn returning(is_written: &str) -> String {
 /// How many rows stand as they were to be written, also once all triggers have run, those that would wait
 /// for the commit too. (One that changes nothing of this, as one that only notifies, is in nobody's way.)
 pub(super) async fn standing(conn: &mut PgConnection, rows: &[Stand]) -> Result<u64, OutboxError> {
-    let stand = rows.iter().filter(|it| it.0);
-    let watched: Vec<_> = stand.clone().filter_map(|it| it.1.as_deref()).collect();
+    let stand = rows.iter().filter(|row| row.0);
+    let watched: Vec<_> = stand.clone().filter_map(|row| row.1.as_deref()).collect();
     if watched.is_empty() {
         return Ok(stand.count() as u64);
     }
     conn.execute("SET CONSTRAINTS ALL IMMEDIATE").await.trouble()?;
-    let part = |at: usize| watched.iter().filter_map(|it| it.get(at)).collect::<Vec<_>>();
+    let part = |at: usize| watched.iter().filter_map(|row| row.get(at)).collect::<Vec<_>>();
     let sql = format!(
         "SELECT count(*) FROM unnest($1::text[], $2::text[]) v(id, as_it_was)
                 JOIN mutirao.outbox o ON o.id = v.id::bigint

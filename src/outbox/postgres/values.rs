@@ -45,8 +45,8 @@ impl Type<Postgres> for Time {
         PgTypeInfo::with_oid(TIMESTAMPTZ)
     }
 
-    fn compatible(it: &PgTypeInfo) -> bool {
-        it.oid() == Some(TIMESTAMPTZ)
+    fn compatible(found: &PgTypeInfo) -> bool {
+        found.oid() == Some(TIMESTAMPTZ)
     }
 }
 
@@ -93,7 +93,7 @@ pub(super) fn list<T: AsRef<str>>(items: &[T]) -> Option<String> {
     if items.is_empty() {
         return None;
     }
-    let items = items.iter().map(|it| text(it.as_ref()).replace('\\', r"\\").replace('"', "\\\""));
+    let items = items.iter().map(|item| text(item.as_ref()).replace('\\', r"\\").replace('"', "\\\""));
     Some(format!("{{\"{}\"}}", items.collect::<Vec<_>>().join("\",\"")))
 }
 

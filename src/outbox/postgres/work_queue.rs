@@ -101,7 +101,7 @@ impl WorkQueue<'_> {
         if long < SLOW {
             return;
         }
-        if self.told_slow.get().is_none_or(|it| TOLD_EVERY <= it.elapsed()) {
+        if self.told_slow.get().is_none_or(|told| TOLD_EVERY <= told.elapsed()) {
             self.told_slow.set(Some(Instant::now()));
             let seconds = long.as_secs_f64();
             tracing::warn!(
@@ -184,7 +184,7 @@ impl Outbox for WorkQueue<'_> {
             self.took(began.elapsed(), want.posts);
         }
         match &claimed {
-            Ok(it) => self.worker.lately().claimed(self.worker.id(), &it.claims),
+            Ok(claimed) => self.worker.lately().claimed(self.worker.id(), &claimed.claims),
             Err(error) => {
                 self.worker.doubt_server();
                 // The heartbeat is seconds away, and until then every claim would fail as this one did.

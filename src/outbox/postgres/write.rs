@@ -66,21 +66,21 @@ pub(super) async fn write_attempts<'a>(
     settles: impl Iterator<Item = &'a Settle>,
 ) -> Result<(), OutboxError> {
     let (rows, attempts): (Vec<i64>, Vec<_>) =
-        settles.filter_map(|it| Some((it.row.0, it.attempt.as_ref()?))).unzip();
+        settles.filter_map(|settle| Some((settle.row.0, settle.attempt.as_ref()?))).unzip();
     if attempts.is_empty() {
         return Ok(());
     }
-    let latency_ms = |it: std::time::Duration| i64::try_from(it.as_millis()).unwrap_or(i64::MAX);
+    let latency_ms = |latency: std::time::Duration| i64::try_from(latency.as_millis()).unwrap_or(i64::MAX);
     let sql = "INSERT INTO mutirao.attempt (row_id, at, kind, verdict, http_status, latency_ms, note)
                SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::int[], $6::bigint[], $7::text[])";
     sqlx::query(sql)
         .bind(rows)
-        .bind(attempts.iter().map(|it| Time(it.at)).collect::<Vec<_>>())
-        .bind(attempts.iter().map(|it| kind_name(it.kind)).collect::<Vec<_>>())
-        .bind(attempts.iter().map(|it| it.verdict).collect::<Vec<_>>())
-        .bind(attempts.iter().map(|it| it.http_status.map(i32::from)).collect::<Vec<_>>())
-        .bind(attempts.iter().map(|it| latency_ms(it.latency)).collect::<Vec<_>>())
-        .bind(attempts.iter().map(|it| words(crate::text::noted(&it.note))).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|attempt| Time(attempt.at)).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|attempt| kind_name(attempt.kind)).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|attempt| attempt.verdict).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|attempt| attempt.http_status.map(i32::from)).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|attempt| latency_ms(attempt.latency)).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|attempt| words(crate::text::noted(&attempt.note))).collect::<Vec<_>>())
         .execute(conn)
         .await
         .trouble()

@@ -134,7 +134,7 @@ impl Merge {
         };
         let now = options.now.as_millisecond();
         let (kind, places) = (MergeKind::Whole, Places::New);
-        let mut it = Self {
+        let mut merge = Self {
             tx,
             file,
             kind,
@@ -148,11 +148,11 @@ impl Merge {
             withdrawn: options.withdrawn,
             gone: (0, 0),
         };
-        match it.steps(options).await {
-            Ok(merged) => Ok((it, merged)),
+        match merge.steps(options).await {
+            Ok(merged) => Ok((merge, merged)),
             Err(error) => {
                 // Now, not when the connection is used next: until then nobody else can import the batch.
-                let _ = it.tx.rollback().await;
+                let _ = merge.tx.rollback().await;
                 Err(error)
             }
         }
@@ -233,13 +233,13 @@ impl Merge {
     /// Runs one statement whose parameters are all integers; returns how many rows it changed.
     async fn run_sql(&mut self, sql: &str, integers: &[i64]) -> Result<u64, OutboxError> {
         let mut arguments = PgArguments::default();
-        for it in integers {
-            arguments.add(*it).map_err(sqlx::Error::Encode).trouble()?;
+        for integer in integers {
+            arguments.add(*integer).map_err(sqlx::Error::Encode).trouble()?;
         }
         let done = sqlx::query_with(AssertSqlSafe(sql.to_owned()), arguments)
             .persistent(false)
             .execute(&mut *self.tx)
             .await;
-        done.trouble().map(|it| it.rows_affected())
+        done.trouble().map(|done| done.rows_affected())
     }
 }

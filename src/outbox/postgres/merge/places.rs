@@ -28,17 +28,18 @@ impl Merge {
         let wanted = self.code.map(BatchCode::number);
         let (batch, code): (i64, i64) = sqlx::query_as(sql)
             .bind(&self.name)
-            .bind(wanted.and_then(|it| i32::try_from(it).ok()))
+            .bind(wanted.and_then(|number| i32::try_from(number).ok()))
             .persistent(false)
             .fetch_one(&mut *self.tx)
             .await
             .trouble()?;
-        if wanted.is_some_and(|it| it != code) {
+        if wanted.is_some_and(|number| number != code) {
             return Err(MergeError::Taken { batch: self.name.clone() });
         }
         self.batch = batch;
         let results = self.file.results.as_ref();
-        let (folder, excel_safe) = (results.map(ResultsInfo::folder_text), results.map(|it| it.excel_safe));
+        let (folder, excel_safe) =
+            (results.map(ResultsInfo::folder_text), results.map(|results| results.excel_safe));
         if self.kind == MergeKind::Whole && self.finds_its_places(options.sha256).await? {
             self.places = Places::Taken;
             let sql = format!(
@@ -242,10 +243,10 @@ impl Merge {
             let cells = cells_under(&self.file.headers, headers, "r.cells", "'[]'");
             steps.push(format!(
                 "WITH kept AS (
-                     SELECT it.*, nextval('mutirao.record_id_seq') AS record
+                     SELECT unsettled.*, nextval('mutirao.record_id_seq') AS record
                        FROM (SELECT o.id, r.id AS old_record, r.line, {cells} AS cells, r.problems, r.whole
                                FROM mutirao.outbox o JOIN mutirao.record r ON r.id = o.record
-                              WHERE o.batch = $1 AND o.gone AND {} {reach} ORDER BY r.id) AS it),
+                              WHERE o.batch = $1 AND o.gone AND {} {reach} ORDER BY r.id) AS unsettled),
                  written AS (INSERT INTO mutirao.record (id, source, line, cells, problems, whole)
                              SELECT record, $2, line, cells, problems, whole FROM kept),
                  forgotten AS (DELETE FROM mutirao.record WHERE id IN (SELECT old_record FROM kept))
@@ -264,7 +265,7 @@ impl Merge {
 /// The cells `cells`, which stand under `from`, under `to`; those of other columns are of `others`, which
 /// stand under `to` already. The cells are SQL.
 pub(super) fn cells_under(to: &[String], from: &[String], cells: &str, others: &str) -> String {
-    let at = to.iter().map(|header| match from.iter().position(|it| it == header) {
+    let at = to.iter().map(|header| match from.iter().position(|old| old == header) {
         Some(at) => at.to_string(),
         None => "NULL".to_owned(),
     });

@@ -161,13 +161,13 @@ impl Merge {
     /// A correction changes only the cells that it has, and of objects only the keys.
     pub(super) async fn fill_up(&mut self) -> Result<(), OutboxError> {
         let File { lacks, keys, .. } = &self.file;
-        let whole = lacks.iter().map(|it| format!("{it} = x.{it}"));
-        let in_part = (1..).zip(keys).map(|(at, (it, _))| {
+        let whole = lacks.iter().map(|field| format!("{field} = x.{field}"));
+        let in_part = (1..).zip(keys).map(|(at, (field, _))| {
             format!(
-                "{it} = CASE WHEN jsonb_typeof(x.{it}) = 'object' AND jsonb_typeof(coalesce(i.{it}, '{{}}')) = 'object'
-                             THEN nullif(x.{it} - ${at}::text[] || coalesce(i.{it}, '{{}}'),
-                                         CASE WHEN x.{it} <> '{{}}' THEN '{{}}'::jsonb END)
-                             ELSE i.{it} END"
+                "{field} = CASE WHEN jsonb_typeof(x.{field}) = 'object' AND jsonb_typeof(coalesce(i.{field}, '{{}}')) = 'object'
+                             THEN nullif(x.{field} - ${at}::text[] || coalesce(i.{field}, '{{}}'),
+                                         CASE WHEN x.{field} <> '{{}}' THEN '{{}}'::jsonb END)
+                             ELSE i.{field} END"
             )
         });
         let cells: Vec<_> = whole.chain(in_part).collect();
