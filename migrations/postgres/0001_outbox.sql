@@ -235,7 +235,8 @@ CREATE TABLE mutirao.batch (
     source      bigint,
     -- Halted: nothing of it is posted until `mutirao resume LOTE` or `retry`.
     halted_at   timestamptz,
-    halt_reason text
+    halt_reason text,
+    halt_cause  jsonb
 );
 
 CREATE INDEX batch_halted ON mutirao.batch (name) WHERE halted_at IS NOT NULL;
@@ -250,7 +251,8 @@ COMMENT ON COLUMN mutirao.batch.finished_at IS 'When its last complete import en
 COMMENT ON COLUMN mutirao.batch.summary IS 'Of that import, as JSON';
 COMMENT ON COLUMN mutirao.batch.source IS 'The last whole file: results are in its order, under its headers';
 COMMENT ON COLUMN mutirao.batch.halted_at IS 'Since when nothing of it is posted';
-COMMENT ON COLUMN mutirao.batch.halt_reason IS 'Why';
+COMMENT ON COLUMN mutirao.batch.halt_reason IS 'Why, in words';
+COMMENT ON COLUMN mutirao.batch.halt_cause IS 'The same as a code, with what is known of it in params; NULL: there are words only';
 
 -- One imported file. A `correction` updates rows of a batch and leaves them at their place.
 CREATE TABLE mutirao.source (
@@ -362,12 +364,14 @@ CREATE TABLE mutirao.pace (
     -- HubSoft asked for a pause.
     paused_until  timestamptz,
     pause_reason  text,
+    pause_cause   jsonb,
     n_pauses      bigint NOT NULL DEFAULT 0,
     -- By it a clock that was set back is noticed.
     seen_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- A person asked for one, by `mutirao pause`.
     stopped_at    timestamptz,
     stop_reason   text,
+    stop_cause    jsonb,
     breaker       text NOT NULL DEFAULT 'closed' CHECK (breaker IN ('closed', 'open', 'trial')),
     -- When the next probe, or the next trial, may be taken by anybody.
     breaker_at    timestamptz,
@@ -381,11 +385,13 @@ COMMENT ON COLUMN mutirao.pace.one IS 'There is one row';
 COMMENT ON COLUMN mutirao.pace.next_slot_at IS 'The next slot that nobody has taken';
 COMMENT ON COLUMN mutirao.pace.next_login_at IS 'By when the logins so far have used up their time: ten at once, then one each three seconds';
 COMMENT ON COLUMN mutirao.pace.paused_until IS 'HubSoft asked for a pause until then';
-COMMENT ON COLUMN mutirao.pace.pause_reason IS 'In words';
+COMMENT ON COLUMN mutirao.pace.pause_reason IS 'Why, in words';
+COMMENT ON COLUMN mutirao.pace.pause_cause IS 'The same as a code, with what is known of it in params; NULL: there are words only';
 COMMENT ON COLUMN mutirao.pace.n_pauses IS 'The number of that pause';
 COMMENT ON COLUMN mutirao.pace.seen_at IS 'What the clock showed when this row was written: a clock that was set back takes all times here with it';
 COMMENT ON COLUMN mutirao.pace.stopped_at IS 'Since when a person has stopped everybody';
-COMMENT ON COLUMN mutirao.pace.stop_reason IS 'In words';
+COMMENT ON COLUMN mutirao.pace.stop_reason IS 'Why, in words';
+COMMENT ON COLUMN mutirao.pace.stop_cause IS 'The same as a code, with what is known of it in params; NULL: a person typed the words';
 COMMENT ON COLUMN mutirao.pace.breaker IS 'closed, open or trial';
 COMMENT ON COLUMN mutirao.pace.breaker_at IS 'When the next probe or trial may be taken';
 COMMENT ON COLUMN mutirao.pace.breaker_worker IS 'Who probes or tries now';

@@ -24,7 +24,9 @@ CREATE TABLE batch (
     source      INTEGER,
     -- Halted by a worker: nothing of it is posted until `mutirao retry`, or until it is imported again.
     halted_at   INTEGER,
-    halt_reason TEXT
+    halt_reason TEXT,
+    -- Its code and what is known of it, as JSON; NULL: there are words only.
+    halt_cause  TEXT
 ) STRICT;
 
 -- One imported file. A `correction` updates rows of a batch and leaves them at their place.

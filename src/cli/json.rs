@@ -6,6 +6,7 @@ use crate::app::OutboxStatus;
 use crate::app::place::Place;
 use crate::app::summary;
 use crate::outbox::{Crew, RowDetails, Status, kind_name, state_name};
+use crate::text;
 use crate::ticket::{Field, RawTicket};
 
 /// Of no outbox yet.
@@ -31,7 +32,10 @@ pub fn add_status(outbox: &OutboxStatus, place: &Place, document: &mut Value) {
         document["workers"] = crew_of(crew);
     }
     for halted in &outbox.halted {
-        let halted = json!({"batch": halted.lote, "reason": halted.reason, "waiting": halted.n_waiting});
+        let halted = json!({
+            "batch": halted.lote, "code": halted.reason.code(), "reason": text::halt_reason(&halted.reason),
+            "waiting": halted.n_waiting,
+        });
         push(&mut document["halted"], halted);
     }
 }
@@ -49,9 +53,9 @@ fn status_of(status: &Status) -> Value {
 
 fn crew_of(crew: &Crew) -> Value {
     json!({
-        "alive": crew.n_workers, "rate_per_s": crew.rate_per_s, "stopped": crew.stopped,
-        "paused_until": crew.paused.as_ref().map(|(until, _)| until),
-        "pause_reason": crew.paused.as_ref().map(|(_, reason)| reason),
+        "alive": crew.n_workers, "rate_per_s": crew.rate_per_s, "stopped": crew.paused.as_ref().map(text::pause),
+        "paused_until": crew.throttled.as_ref().map(|(until, _)| until),
+        "pause_reason": crew.throttled.as_ref().map(|(_, reason)| text::throttle(reason)),
         "is_breaker_closed": crew.is_breaker_closed,
     })
 }

@@ -13,6 +13,7 @@ use crate::app::place::Place;
 use crate::app::{self, OutboxStatus};
 use crate::outbox::sqlite::Holder;
 use crate::outbox::{Crew, Halted, Status};
+use crate::text;
 
 pub async fn status(places: &[Place], screen: &Screen) -> Result<Exit, Failure> {
     let mut document = json::no_status();
@@ -101,7 +102,10 @@ pub(super) fn halted_in_log(batch: &Halted, led: Led<'_>) -> String {
 pub(super) fn halted(batch: &Halted, led: Led<'_>) -> String {
     let Halted { lote, reason, n_waiting } = batch;
     let resume = Typed::now().at(led, "resume", Some(lote), &[]);
-    format!("`{lote}` is halted, {n_waiting} rows wait: {reason}; `{resume}` lets it go on")
+    format!(
+        "`{lote}` is halted, {n_waiting} rows wait: {}; `{resume}` lets it go on",
+        text::halt_reason(reason)
+    )
 }
 
 fn in_lines(crew: &Crew) -> Vec<String> {
@@ -110,12 +114,12 @@ fn in_lines(crew: &Crew) -> Vec<String> {
         (n, None) => format!("{n} workers, without a rate limit"),
         (n, Some(rate)) => format!("{n} workers, {rate}/s together at most"),
     }];
-    if let Some(reason) = &crew.stopped {
+    if let Some(reason) = &crew.paused {
         let resume = Typed::now().other(&["resume"]);
-        lines.push(format!("  all are stopped ({reason}); `{resume}` lets them go on"));
+        lines.push(format!("  all are stopped ({}); `{resume}` lets them go on", text::pause(reason)));
     }
-    if let Some((until, reason)) = &crew.paused {
-        lines.push(format!("  they pause until {}: {reason}", local(*until)));
+    if let Some((until, reason)) = &crew.throttled {
+        lines.push(format!("  they pause until {}: {}", local(*until), text::throttle(reason)));
     }
     if !crew.is_breaker_closed {
         lines.push("  HubSoft does not answer: one of them tries again and again".to_owned());

@@ -64,6 +64,48 @@ pub enum Halt {
     },
 }
 
+impl Halt {
+    /// Stable: it is stored, and docs/json.md tells it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unauthorized(_) => "unauthorized",
+            Self::Forbidden { .. } => "forbidden",
+            Self::Misconfigured(_) => "misconfigured",
+            Self::SameRefusal { .. } => "same_refusal",
+            Self::TooManyErrors { .. } => "too_many_errors",
+            Self::NeverReached { .. } => "never_reached",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Paused { .. } => "paused",
+            Self::Until => "until",
+            Self::DiskFull => "disk_full",
+            Self::OutboxUnavailable { .. } => "outbox_unavailable",
+            Self::OutboxDenied { .. } => "outbox_denied",
+            Self::OutboxBroken { .. } => "outbox_broken",
+            Self::EchoLost { .. } => "echo_lost",
+        }
+    }
+}
+
+/// Why nothing of a lote is posted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HaltReason {
+    Halted(Halt),
+    /// Its import waits for a word of the person who started it.
+    Held,
+    /// In words: somebody wrote them, or a newer version has a code for it.
+    Said(String),
+}
+
+impl HaltReason {
+    pub fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Halted(halt) => Some(halt.code()),
+            Self::Held => Some("held"),
+            Self::Said(_) => None,
+        }
+    }
+}
+
 /// What is said against rows, where it is the same of one row as of the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -76,8 +118,8 @@ pub enum Refusal {
 /// Why all workers of an outbox are paused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PauseReason {
-    /// In the words of whoever paused them, as the outbox keeps them; may be empty.
+    /// In the words of whoever paused them; may be empty. Or a newer version has a code for it.
     Said(String),
-    /// This worker pauses them: [`Halt::EchoLost`].
+    /// A worker pauses them: [`Halt::EchoLost`].
     EchoLost { protocolo: String },
 }

@@ -35,7 +35,7 @@ mod warning;
 
 pub use clock::SystemClock;
 pub use fault::{ALREADY_OPEN, Blindness, Fault, GONE, REPEAT};
-pub use halt::{Halt, PauseReason, Refusal};
+pub use halt::{Halt, HaltReason, PauseReason, Refusal};
 pub use pace::Throttle;
 pub use policy::{Blame, GuardLimits, Lasting, OpenTickets, PATIENCE, Policy, Verify};
 pub use ports::*;

@@ -16,8 +16,8 @@ pub enum ThrottleCause {
 /// Why a throttle stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ThrottleReason {
-    /// HubSoft answered a request of this worker so; `asked`: it wants so long, and we would wait less.
+    /// HubSoft answered a request so; `asked`: it wants so long, and we would wait less.
     Answered { cause: ThrottleCause, asked: Option<Duration> },
-    /// Another worker was answered: in words, as the outbox keeps them.
+    /// In words, of which a newer version has a code.
     Said(String),
 }

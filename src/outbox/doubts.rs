@@ -210,7 +210,13 @@ mod tests {
         ] {
             assert!(writes(text, "answered"), "{text}");
         }
-        for text in ["WHERE o.answered = 0", "is_answered = 1", "answered: u32", "SELECT answered, 1"] {
+        for text in [
+            "let answered = 1;",
+            "WHERE o.answered = 0",
+            "is_answered = 1",
+            "answered: u32",
+            "SELECT answered, 1",
+        ] {
             assert!(!writes(text, "answered"), "{text}");
         }
     }
@@ -220,7 +226,10 @@ mod tests {
         let is_in_word = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
         let assigns = text.match_indices(column).any(|(at, _)| {
             let behind = text[at + column.len()..].trim_start();
-            !text[..at].ends_with(is_in_word) && behind.starts_with('=') && !behind.starts_with("==")
+            !text[..at].ends_with(is_in_word)
+                && !text[..at].ends_with("let ")
+                && behind.starts_with('=')
+                && !behind.starts_with("==")
         });
         let inserts = ["INSERT INTO mutirao.outbox", "INSERT INTO outbox"].iter().any(|into| {
             let lists = text.split(into).skip(1).filter_map(|list| list.split(')').next());

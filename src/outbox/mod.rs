@@ -5,6 +5,7 @@
 
 mod any;
 mod batches;
+mod causes;
 mod commands;
 mod doubts;
 mod filter;

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::delivery::State;
+use super::causes;
+use super::stored::count;
+use crate::delivery::{HaltReason, PauseReason, State, ThrottleReason};
 
 /// Rows by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,9 +73,9 @@ pub struct Crew {
     /// The lowest of their ceilings, which rules. Requests a second; `None`: unlimited.
     pub rate_per_s: Option<f64>,
     /// A person, or a guard, stopped all workers, for this reason.
-    pub stopped: Option<String>,
-    /// HubSoft asked for a pause: until when, and why.
-    pub paused: Option<(Timestamp, String)>,
+    pub paused: Option<PauseReason>,
+    /// HubSoft wants fewer requests: until when nothing is sent, and why.
+    pub throttled: Option<(Timestamp, ThrottleReason)>,
     pub is_breaker_closed: bool,
 }
 
@@ -81,7 +83,14 @@ pub struct Crew {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Halted {
     pub lote: String,
-    pub reason: String,
+    pub reason: HaltReason,
     /// Rows that would be posted if it were not.
     pub n_waiting: u64,
+}
+
+impl Halted {
+    /// Of its columns: the words of the reason, its cause, and how many rows wait.
+    pub(super) fn stored((lote, words, cause, n): (String, String, Option<String>, i64)) -> Self {
+        Self { lote, reason: causes::halt(cause.as_deref(), words), n_waiting: count(n) }
+    }
 }

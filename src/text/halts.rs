@@ -1,12 +1,12 @@
 //! Why a run stopped itself, or everybody was paused, in words.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::fault;
-use crate::delivery::{Fault, Halt, PauseReason, Refusal};
+use crate::delivery::{Fault, Halt, HaltReason, PauseReason, Refusal};
 
-/// Why nothing of a batch is posted before its import has had its answer.
-pub const HELD: &str = "its import waits for a word of the person who started it";
+const HELD: &str = "its import waits for a word of the person who started it";
 
 /// Why a run, or a lote, stopped.
 pub fn halt(it: &Halt) -> String {
@@ -49,6 +49,15 @@ pub fn halt(it: &Halt) -> String {
              recognised"
         ),
     }
+}
+
+/// Why nothing of a lote is posted.
+pub fn halt_reason(reason: &HaltReason) -> Cow<'_, str> {
+    Cow::Owned(match reason {
+        HaltReason::Halted(reason) => halt(reason),
+        HaltReason::Held => return Cow::Borrowed(HELD),
+        HaltReason::Said(words) => return Cow::Borrowed(words),
+    })
 }
 
 /// Why everybody is paused.

@@ -109,7 +109,7 @@ impl TakenIn<'_> {
             halt @ (Halt::SameRefusal { .. } | Halt::Forbidden { .. } | Halt::EchoLost { .. }),
         ) = &ending.reason
         {
-            self.outbox.halt(&merged.batch_name, &crate::text::halt(halt)).await?;
+            self.outbox.halt(&merged.batch_name, halt).await?;
         }
         drop(queue);
         deliver::leave(worker).await;

@@ -37,7 +37,7 @@ use super::{
     BatchId, BindError, Cancelled, MergeError, MergeOptions, Merged, NewRow, NewSource, PgOutbox, Rehearsal,
     ResolveError, Word, postgres,
 };
-use crate::delivery::{OutboxError, State};
+use crate::delivery::{Halt, OutboxError, State};
 
 /// An outbox to write to.
 pub enum AnyOutbox {
@@ -114,7 +114,7 @@ impl AnyOutbox {
     }
 
     /// Keeps other workers from posting the rows of a batch whose import has gone wrong as a whole.
-    pub async fn halt(&self, batch: &str, reason: &str) -> Result<(), OutboxError> {
+    pub async fn halt(&self, batch: &str, reason: &Halt) -> Result<(), OutboxError> {
         match self {
             Self::Sqlite(_) => Ok(()), // Nobody else delivers from it.
             Self::Postgres(outbox) => outbox.halt(batch, reason).await,

@@ -197,7 +197,7 @@ async fn resolve(tx: &mut PgConnection, word: &Word<'_>, now: Timestamp) -> Resu
 
 async fn release(conn: &mut PgConnection, batch: BatchId) -> Result<(), OutboxError> {
     // Rows of the batch may have come in under another name.
-    let sql = "UPDATE mutirao.batch b SET halted_at = NULL, halt_reason = NULL
+    let sql = "UPDATE mutirao.batch b SET halted_at = NULL, halt_reason = NULL, halt_cause = NULL
                 WHERE halted_at IS NOT NULL
                   AND (id = $1
                        OR EXISTS (SELECT FROM mutirao.outbox o

@@ -13,6 +13,7 @@ use super::error::Trouble;
 use super::values::Time;
 use crate::delivery::code::BatchCode;
 use crate::delivery::{OutboxError, RowId, State, Warning};
+use crate::outbox::causes;
 use crate::outbox::doubts::is_shown;
 use crate::outbox::names::{IN_DOUBT, INVALID, UNCONFIRMED, any_of, state_of};
 use crate::outbox::stored::{self, DetailsColumns, Page, count, stored, time, unreadable};
@@ -404,11 +405,22 @@ impl PgOutbox {
 
     /// Who works on it, and what holds them back.
     pub async fn crew(&self) -> Result<Crew, OutboxError> {
-        type Columns = (i64, Option<f64>, bool, Option<String>, Option<i64>, Option<String>, String);
+        type Columns = (
+            i64,
+            Option<f64>,
+            bool,
+            Option<String>,
+            Option<String>,
+            Option<i64>,
+            Option<String>,
+            Option<String>,
+            String,
+        );
         let mut conn = self.conn().await?;
         let sql = format!(
-            "SELECT w.n, w.rate, p.stopped_at IS NOT NULL, p.stop_reason,
-                    CASE WHEN clock_timestamp() < p.paused_until THEN {} END, p.pause_reason, p.breaker
+            "SELECT w.n, w.rate, p.stopped_at IS NOT NULL, p.stop_reason, p.stop_cause::text,
+                    CASE WHEN clock_timestamp() < p.paused_until THEN {} END, p.pause_reason, p.pause_cause::text,
+                    p.breaker
                FROM mutirao.pace p,
                     (SELECT count(*) AS n, min(rate) AS rate FROM mutirao.worker
                       WHERE clock_timestamp() < lease_until) AS w",
@@ -419,13 +431,15 @@ impl PgOutbox {
             .fetch_optional(&mut *conn)
             .await
             .trouble()?;
-        let (n_workers, rate_per_s, is_stopped, stop_reason, paused_until, pause_reason, breaker) =
+        let (n_workers, rate_per_s, is_stopped, stop, stop_cause, paused_until, pause, pause_cause, breaker) =
             found.ok_or_else(|| unreadable("pace"))?;
         Ok(Crew {
             n_workers: count(n_workers),
             rate_per_s,
-            stopped: is_stopped.then(|| stop_reason.unwrap_or_default()),
-            paused: paused_until.map(|until| (time(until), pause_reason.unwrap_or_default())),
+            paused: is_stopped.then(|| causes::pause(stop_cause.as_deref(), stop.unwrap_or_default())),
+            throttled: paused_until.map(|until| {
+                (time(until), causes::throttle(pause_cause.as_deref(), pause.unwrap_or_default()))
+            }),
             is_breaker_closed: breaker == "closed",
         })
     }
@@ -433,16 +447,16 @@ impl PgOutbox {
     /// The batches of which nothing is posted, by name.
     pub async fn halted(&self) -> Result<Vec<Halted>, OutboxError> {
         let sql = format!(
-            "SELECT b.name, coalesce(b.halt_reason, ''),
+            "SELECT b.name, coalesce(b.halt_reason, ''), b.halt_cause::text,
                     (SELECT count(*) FROM mutirao.outbox o
                       WHERE {} AND NOT o.gone AND (o.batch = b.id OR o.batch IS NULL AND o.lote = b.name))
                FROM mutirao.batch b WHERE b.halted_at IS NOT NULL ORDER BY 1",
             to_post("o")
         );
         let asked = sqlx::query_as(AssertSqlSafe(sql)).persistent(false);
-        let halted: Vec<(String, String, i64)> = asked.fetch_all(&mut *self.conn().await?).await.trouble()?;
-        let halted = halted.into_iter();
-        Ok(halted.map(|(lote, reason, n)| Halted { lote, reason, n_waiting: count(n) }).collect())
+        let halted: Vec<(String, String, Option<String>, i64)> =
+            asked.fetch_all(&mut *self.conn().await?).await.trouble()?;
+        Ok(halted.into_iter().map(Halted::stored).collect())
     }
 
     /// What `sql` says of the next page of rows that are as `which` says.

@@ -7,15 +7,17 @@ use jiff::Timestamp;
 
 use super::error::{Trouble, unreadable};
 use super::lease::Worker;
-use super::values::words;
+use super::values::{text, words};
 use crate::delivery::breaker::{PROBE_DOUBLINGS_MAX, PROBE_FIRST, PROBE_LONGEST};
 use crate::delivery::coordination::{
     BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, Prober, REFUSED_TOGETHER, ShareRequest,
     SharedBreaker, SharedState, Slots, Throttled,
 };
-use crate::delivery::{OutboxError, PauseReason, RETRY_AFTER_MAX, Rate, ThrottleReason};
+use crate::delivery::{OutboxError, RETRY_AFTER_MAX, Rate};
+use crate::outbox::causes;
 
 /// In the order of the columns; times in microseconds.
+/// Of a reason its words and its cause.
 type Answer = (
     i64,            // now
     Option<f64>,    // rate
@@ -25,11 +27,13 @@ type Answer = (
     Option<i64>,    // between two slots
     Option<i64>,    // what is left of the throttle
     Option<String>, // why
+    Option<String>,
     i64,            // its number
     Option<String>, // why all are stopped
-    String,         // breaker
-    Option<bool>,   // held by this worker; nobody holds it
-    Option<i64>,    // to its login
+    Option<String>,
+    String,       // breaker
+    Option<bool>, // held by this worker; nobody holds it
+    Option<i64>,  // to its login
 );
 
 impl Worker {
@@ -66,7 +70,9 @@ impl Worker {
             .bind(PROBE_LONGEST)
             .bind(i32::try_from(PROBE_DOUBLINGS_MAX).unwrap_or(i32::MAX))
             .bind(HELD)
-            .bind(REFUSED_TOGETHER);
+            .bind(REFUSED_TOGETHER)
+            .bind(throttle.and_then(|(_, reason)| causes::of_throttle(reason, text)))
+            .bind(report.news.pause.as_ref().and_then(|reason| causes::of_pause(reason, text)));
         shared(self.outbox().alone(async |conn| asked.fetch_one(conn).await.trouble()).await?)
     }
 }
@@ -81,8 +87,10 @@ fn shared(answer: Answer) -> Result<SharedState, OutboxError> {
         slot,
         throttle,
         reason,
+        cause,
         number,
         pause,
+        pause_cause,
         breaker,
         is_mine,
         login_in,
@@ -107,9 +115,9 @@ fn shared(answer: Answer) -> Result<SharedState, OutboxError> {
         throttle: throttle.map(|left| Throttled {
             number,
             left: micros(left),
-            reason: ThrottleReason::Said(reason.unwrap_or_default()),
+            reason: causes::throttle(cause.as_deref(), reason.unwrap_or_default()),
         }),
-        pause: pause.map(PauseReason::Said),
+        pause: pause.map(|words| causes::pause(pause_cause.as_deref(), words)),
         login_in: login_in.map(micros),
         breaker: match breaker.as_str() {
             "closed" => SharedBreaker::Closed,

@@ -6,7 +6,8 @@
 -- The numbers, as the engine has them: $12 how far ahead slots and logins are given out, $13 the length of a
 -- block, $14 from one login to the next, $15 how far those that may follow each other at once reach, $16 the
 -- longest pause, $17 the first wait for a probe, $18 the longest, $19 how often it doubles at most, $20 for
--- how long a silent worker holds a probe or a trial, $21 how far apart the ends of one pause may be.
+-- how long a silent worker holds a probe or a trial, $21 how far apart the ends of one pause may be. $22 and
+-- $23: the causes of $5 and $7, where they have codes.
 WITH quick AS MATERIALIZED (
     -- What is lost in a crash of the server here is old when the server is back, but for a stop, which
     -- stands until a person takes it back.
@@ -37,11 +38,11 @@ login AS MATERIALIZED (
            LATERAL (SELECT greatest(m.now, u.used_until - $15) AS free_at) f
 ),
 heard AS MATERIALIZED (
-    SELECT m.now, k.next_slot_at, h.stopped_at, h.stop_reason, h.n_probes, h.breaker_worker,
+    SELECT m.now, k.next_slot_at, h.stopped_at, h.stop_reason, h.stop_cause, h.n_probes, h.breaker_worker,
            -- A pause is at most so long, and so is the wait for a probe: more is the work of a clock that
            -- was set.
            CASE WHEN m.now < k.paused_until THEN least(k.paused_until, m.now + $16) END AS paused_until,
-           h.pause_reason, h.n_pauses,
+           h.pause_reason, h.pause_cause, h.n_pauses,
            CASE WHEN m.now < k.breaker_at THEN least(k.breaker_at, m.now + $18) ELSE m.now END AS breaker_at,
            m.now + make_interval(secs => $4) AS pause_asked,
            h.breaker,
@@ -55,9 +56,11 @@ turned AS MATERIALIZED (
     SELECT h.now, h.next_slot_at,
            coalesce(h.stopped_at, CASE WHEN $7 IS NOT NULL THEN h.now END) AS stopped_at,
            coalesce(h.stop_reason, $7) AS stop_reason,
+           CASE WHEN h.stop_reason IS NULL THEN $23::jsonb ELSE h.stop_cause END AS stop_cause,
            greatest(h.paused_until, h.pause_asked) AS paused_until,
            -- Workers that were refused together tell of one pause.
            CASE WHEN n.is_new THEN $5 ELSE h.pause_reason END AS pause_reason,
+           CASE WHEN n.is_new THEN $22::jsonb ELSE h.pause_cause END AS pause_cause,
            h.n_pauses + n.is_new::integer AS n_pauses,
            coalesce(h.turns, h.breaker) AS breaker,
            CASE h.turns WHEN 'open' THEN NULL ELSE h.breaker_worker END AS holder,
@@ -100,8 +103,9 @@ written AS (
     UPDATE mutirao.pace p
        SET next_slot_at = CASE WHEN 0 < g.n_slots THEN g.first_at + g.slot * g.n_slots ELSE g.next_at END,
            seen_at = g.now, next_login_at = CASE WHEN l.is_given THEN l.next_at ELSE p.next_login_at END,
-           paused_until = g.paused_until, pause_reason = g.pause_reason, n_pauses = g.n_pauses,
-           stopped_at = g.stopped_at, stop_reason = g.stop_reason,
+           paused_until = g.paused_until, pause_reason = g.pause_reason, pause_cause = g.pause_cause,
+           n_pauses = g.n_pauses,
+           stopped_at = g.stopped_at, stop_reason = g.stop_reason, stop_cause = g.stop_cause,
            breaker = g.breaker, breaker_worker = g.new_holder, breaker_at = g.new_free_at, n_probes = g.n_probes
       FROM given g, login l
      WHERE p.one
@@ -114,7 +118,8 @@ SELECT (extract(epoch FROM g.now) * 1000000)::bigint, g.rate, g.n_workers, g.n_s
        (extract(epoch FROM g.first_at - g.now) * 1000000)::bigint,
        (extract(epoch FROM g.slot) * 1000000)::bigint,
        (extract(epoch FROM g.paused_until - g.now) * 1000000)::bigint,
-       g.pause_reason, g.n_pauses, CASE WHEN g.stopped_at IS NOT NULL THEN coalesce(g.stop_reason, '') END,
+       g.pause_reason, g.pause_cause::text, g.n_pauses,
+       CASE WHEN g.stopped_at IS NOT NULL THEN coalesce(g.stop_reason, '') END, g.stop_cause::text,
        g.breaker, g.new_holder = $1,
        CASE WHEN l.is_given THEN (extract(epoch FROM l.free_at - g.now) * 1000000)::bigint END
   FROM given g, login l

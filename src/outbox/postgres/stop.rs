@@ -3,14 +3,16 @@
 use super::PgOutbox;
 use super::error::Trouble;
 use super::session::{Access, in_time};
-use super::values::text;
-use crate::delivery::OutboxError;
+use super::values::{text, words};
+use crate::delivery::{Halt, OutboxError};
+use crate::outbox::causes;
 
 impl PgOutbox {
     /// All workers stop, within about two seconds. A reason that stands already is replaced.
     pub async fn pause(&self, reason: &str) -> Result<(), OutboxError> {
         let sql =
-            "UPDATE mutirao.pace SET stopped_at = coalesce(stopped_at, clock_timestamp()), stop_reason = $1";
+            "UPDATE mutirao.pace SET stopped_at = coalesce(stopped_at, clock_timestamp()), stop_reason = $1,
+                    stop_cause = NULL";
         let done = in_time(async {
             let mut tx = self.tx(Access::Shared).await?;
             sqlx::query(sql).bind(text(reason)).execute(&mut *tx).await.trouble()?;
@@ -22,7 +24,7 @@ impl PgOutbox {
 
     /// All workers go on, within about two seconds. Lotes that were halted stay so.
     pub async fn resume(&self) -> Result<(), OutboxError> {
-        let sql = "UPDATE mutirao.pace SET stopped_at = NULL, stop_reason = NULL";
+        let sql = "UPDATE mutirao.pace SET stopped_at = NULL, stop_reason = NULL, stop_cause = NULL";
         let done = in_time(async {
             let mut tx = self.tx(Access::Shared).await?;
             sqlx::query(sql).execute(&mut *tx).await.trouble()?;
@@ -34,7 +36,7 @@ impl PgOutbox {
 
     /// Rows of `lote` may be posted again. Returns whether it was halted.
     pub async fn resume_lote(&self, lote: &str) -> Result<bool, OutboxError> {
-        let sql = "UPDATE mutirao.batch SET halted_at = NULL, halt_reason = NULL
+        let sql = "UPDATE mutirao.batch SET halted_at = NULL, halt_reason = NULL, halt_cause = NULL
                     WHERE name = $1 AND halted_at IS NOT NULL";
         in_time(async {
             let mut tx = self.tx(Access::Shared).await?;
@@ -46,15 +48,17 @@ impl PgOutbox {
     }
 
     /// See [`Outbox::halt`](crate::delivery::Outbox::halt). The first reason stands.
-    pub async fn halt(&self, lote: &str, reason: &str) -> Result<(), OutboxError> {
-        let sql =
-            "INSERT INTO mutirao.batch AS b (name, halted_at, halt_reason) VALUES ($1, clock_timestamp(), $2)
+    pub async fn halt(&self, lote: &str, reason: &Halt) -> Result<(), OutboxError> {
+        let sql = "INSERT INTO mutirao.batch AS b (name, halted_at, halt_reason, halt_cause)
+                       VALUES ($1, clock_timestamp(), $2, $3::jsonb)
                        ON CONFLICT (name) DO UPDATE
-                       SET halted_at = excluded.halted_at, halt_reason = excluded.halt_reason
+                       SET halted_at = excluded.halted_at, halt_reason = excluded.halt_reason,
+                           halt_cause = excluded.halt_cause
                        WHERE b.halted_at IS NULL";
         in_time(async {
             let mut tx = self.tx(Access::Shared).await?;
-            sqlx::query(sql).bind(text(lote)).bind(text(reason)).execute(&mut *tx).await.trouble()?;
+            let halt = sqlx::query(sql).bind(text(lote)).bind(words(crate::text::halt(reason)));
+            halt.bind(causes::of_halt(reason, text)).execute(&mut *tx).await.trouble()?;
             tx.commit().await
         })
         .await

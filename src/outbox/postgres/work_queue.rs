@@ -296,7 +296,7 @@ impl Outbox for WorkQueue<'_> {
     }
 
     async fn halt(&self, lote: &str, reason: &Halt) -> Result<(), OutboxError> {
-        self.worker.outbox().halt(lote, &crate::text::halt(reason)).await
+        self.worker.outbox().halt(lote, reason).await
     }
 
     async fn share(&self, report: &ShareRequest) -> Result<Option<SharedState>, OutboxError> {

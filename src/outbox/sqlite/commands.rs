@@ -46,7 +46,7 @@ impl SqliteOutbox {
 
     /// Workers may post the rows of `lote` again. Returns whether it was halted.
     pub async fn resume_lote(&self, lote: &str) -> Result<bool, OutboxError> {
-        let sql = "UPDATE batch SET halted_at = NULL, halt_reason = NULL
+        let sql = "UPDATE batch SET halted_at = NULL, halt_reason = NULL, halt_cause = NULL
                     WHERE name = ?1 AND halted_at IS NOT NULL";
         let resumed =
             sqlx::query(sql).bind(lote.to_owned()).execute(&mut *self.conn().await).await.trouble()?;
@@ -164,6 +164,6 @@ impl SqliteOutbox {
 
 /// All rows of a batch came in under its name: nobody else puts rows into this outbox.
 async fn release(conn: &mut SqliteConnection, batch: BatchId) -> Result<(), OutboxError> {
-    let sql = "UPDATE batch SET halted_at = NULL, halt_reason = NULL WHERE id = ?1";
+    let sql = "UPDATE batch SET halted_at = NULL, halt_reason = NULL, halt_cause = NULL WHERE id = ?1";
     sqlx::query(sql).bind(batch.0).execute(conn).await.trouble().map(drop)
 }

@@ -293,15 +293,14 @@ impl Reader {
     /// The batches of which a worker posts nothing, by name.
     pub async fn halted(&self) -> Result<Vec<Halted>, OutboxError> {
         let sql = format!(
-            "SELECT b.name, coalesce(b.halt_reason, ''),
+            "SELECT b.name, coalesce(b.halt_reason, ''), b.halt_cause,
                     (SELECT count(*) FROM outbox o WHERE o.lote = b.id AND {} AND NOT o.gone)
                FROM batch b WHERE b.halted_at IS NOT NULL ORDER BY 1",
             to_post("o")
         );
-        let halted: Vec<(String, String, i64)> =
+        let halted: Vec<(String, String, Option<String>, i64)> =
             sqlx::query_as(AssertSqlSafe(sql)).fetch_all(&mut *self.conn().await).await.trouble()?;
-        let halted = halted.into_iter();
-        Ok(halted.map(|(lote, reason, n)| Halted { lote, reason, n_waiting: count(n) }).collect())
+        Ok(halted.into_iter().map(Halted::stored).collect())
     }
 }
 

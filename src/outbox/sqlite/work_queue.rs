@@ -7,11 +7,12 @@ use super::error::Trouble;
 use super::{SqliteOutbox, candidate, claim, settle, sight};
 use crate::delivery::decide::after;
 use crate::delivery::eyes::{Sight, Specimen};
+use crate::delivery::settle::verbatim;
 use crate::delivery::{ClaimRequest, Claimed, Halt, Outbox, OutboxError, Settle, Settled, State, WAIT_MAX};
-use crate::outbox::Scope;
 use crate::outbox::doubts::{reopened, taken_in};
 use crate::outbox::filter::Filter;
 use crate::outbox::names::{IN_DOUBT, IN_FLIGHT, PENDING, UNCONFIRMED, any_of};
+use crate::outbox::{Scope, causes};
 
 /// The rows of a scope, to be delivered. Rows that their file no longer has are never posted, only
 /// looked up if something of theirs is in doubt.
@@ -129,11 +130,12 @@ impl Outbox for WorkQueue<'_> {
     }
 
     async fn halt(&self, lote: &str, reason: &Halt) -> Result<(), OutboxError> {
-        let sql = "UPDATE batch SET halted_at = ?2, halt_reason = ?3 WHERE name = ?1 AND halted_at IS NULL";
+        let sql = "UPDATE batch SET halted_at = ?2, halt_reason = ?3, halt_cause = ?4 WHERE name = ?1 AND halted_at IS NULL";
         sqlx::query(sql)
             .bind(lote.to_owned())
             .bind(Timestamp::now().as_millisecond())
             .bind(crate::text::halt(reason))
+            .bind(causes::of_halt(reason, verbatim))
             .execute(&mut *self.outbox.conn().await)
             .await
             .trouble()

@@ -1,6 +1,8 @@
 //! What a person asks for once a file is in.
 
-use mutirao::delivery::{AttemptKind, Change, ClaimRequest, Doubt, End, Halt, Outbox, Settle, State};
+use mutirao::delivery::{
+    AttemptKind, Change, ClaimRequest, Doubt, End, Fault, Halt, HaltReason, Outbox, Refusal, Settle, State,
+};
 use mutirao::outbox::{FirstPost, Resolution, ResolveError, RowName, Scope, Withdrawn, Word};
 
 use super::{Books, Driver, failed, fault, in_doubt, opened, run, states, unconfirmed};
@@ -101,14 +103,21 @@ async fn the_first_reason_of_a_halt_stands_until_the_batch_is_let_go(driver: Dri
     let merged = it.import(&File::of("b", &[line(1, "a")])).await;
     let worker = it.worker().await;
     let queue = worker.queue(Scope::All);
+    let refusal = Refusal::Said(Fault::Refused { said: Some("não há".to_owned()) });
+    let refused = Halt::SameRefusal { n_rows: 20, refusal };
     let halted = async || {
         let halted = it.outbox.reader().halted().await.expect("it reads");
         halted.into_iter().map(|it| (it.lote, it.reason, it.n_waiting)).collect::<Vec<_>>()
     };
-    for reason in [Halt::Until, Halt::DiskFull] {
-        queue.halt("b", &reason).await.expect("it halts");
+    for reason in [&refused, &Halt::DiskFull] {
+        queue.halt("b", reason).await.expect("it halts");
     }
-    assert_eq!(halted().await, [("b".to_owned(), "the time to stop has come".to_owned(), 1)]);
+    assert_eq!(halted().await, [("b".to_owned(), HaltReason::Halted(refused.clone()), 1)]);
+    // A newer version has a code for it: the words are there for that, and for those who read the table.
+    let newer = |table: &str| format!("UPDATE {table} SET halt_cause = '{{\"code\":\"newer\"}}'");
+    it.execute(&newer("batch"), &newer("mutirao.batch")).await;
+    let words = "HubSoft refused 20 rows in a row with the same message: não há";
+    assert_eq!(halted().await, [("b".to_owned(), HaltReason::Said(words.to_owned()), 1)]);
     it.outbox.release(merged.batch).await.expect("it does");
     assert_eq!(halted().await, []);
     queue.halt("b", &Halt::Until).await.expect("it halts");

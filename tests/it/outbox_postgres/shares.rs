@@ -8,7 +8,9 @@ use mutirao::delivery::coordination::{
     BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, News, Prober, REFUSED_TOGETHER, ShareRequest,
     SharedBreaker, SharedState,
 };
-use mutirao::delivery::{Halt, Outbox, PauseReason, RETRY_AFTER_MAX, Rate, State, ThrottleReason};
+use mutirao::delivery::{
+    Halt, HaltReason, Outbox, PauseReason, RETRY_AFTER_MAX, Rate, State, ThrottleCause, ThrottleReason,
+};
 use mutirao::outbox::postgres::Worker;
 use mutirao::outbox::{Scope, Terms};
 use sqlx::Connection;
@@ -173,18 +175,25 @@ async fn workers_that_are_refused_together_make_one_pause() {
 async fn a_pause_is_told_and_only_made_longer() {
     let it = Fresh::new().await;
     let (one, other) = (worker(&it, Rate::PerSecond(10.0)).await, worker(&it, Rate::PerSecond(10.0)).await);
-    let throttle = |seconds, reason: &str| {
-        let reason = ThrottleReason::Said(reason.to_owned());
+    let throttle = |seconds, cause| {
+        let reason = ThrottleReason::Answered { cause, asked: Some(Duration::from_secs(seconds)) };
         let throttle = Some((Duration::from_secs(seconds), reason));
         ShareRequest { news: News { throttle, ..News::default() }, ..report(5) }
     };
-    assert_eq!(share(&one, &throttle(600, "429")).await.slots, None, "nobody gets a slot in a throttle");
-    share(&other, &throttle(5, "503")).await;
+    assert_eq!(
+        share(&one, &throttle(600, ThrottleCause::TooMany)).await.slots,
+        None,
+        "nobody gets a slot in a throttle"
+    );
+    share(&other, &throttle(5, ThrottleCause::Unavailable)).await;
     let told = share(&other, &report(5)).await.throttle.expect("it is throttled");
     assert!(
-        Duration::from_secs(590) < told.left && told.reason == ThrottleReason::Said("429".to_owned()),
+        Duration::from_secs(590) < told.left
+            && told.reason == throttle(600, ThrottleCause::TooMany).news.throttle.unwrap().1,
         "{told:?}"
     );
+    let seen = it.outbox.crew().await.expect("it reads").throttled.expect("it is throttled");
+    assert_eq!(seen.1, told.reason, "whoever looks on hears the same");
 }
 
 /// HubSoft documents 30 logins a minute, with a burst of 20.
@@ -313,12 +322,15 @@ async fn a_stop_is_for_all_until_somebody_resumes() {
     let lost = PauseReason::EchoLost { protocolo: "P".to_owned() };
     let stop = News { pause: Some(lost.clone()), ..News::default() };
     share(&one, &ShareRequest { news: stop, ..report(0) }).await;
-    let said = |words: String| Some(PauseReason::Said(words));
-    assert_eq!(share(&other, &report(0)).await.pause, said(mutirao::text::pause(&lost)));
+    assert_eq!(share(&other, &report(0)).await.pause, Some(lost.clone()));
     it.outbox.resume().await.expect("it resumes");
     assert_eq!(share(&other, &report(0)).await.pause, None);
     it.outbox.pause("lunch").await.expect("it pauses");
-    assert_eq!(share(&one, &report(0)).await.pause, said("lunch".to_owned()));
+    let lunch = Some(PauseReason::Said("lunch".to_owned()));
+    assert_eq!(share(&one, &report(0)).await.pause, lunch);
+    // The first reason stands.
+    let stop = News { pause: Some(lost), ..News::default() };
+    assert_eq!(share(&other, &ShareRequest { news: stop, ..report(0) }).await.pause, lunch);
 }
 
 /// The server may crash before a person has seen the stop.
@@ -351,6 +363,8 @@ async fn a_stop_is_on_disk_when_it_is_told() {
             .bind(0)
             .bind(HELD)
             .bind(REFUSED_TOGETHER)
+            .bind(None::<String>)
+            .bind(None::<String>)
             .fetch_one(&mut *tx)
             .await
             .expect("it shares");
@@ -371,7 +385,8 @@ async fn a_halted_lote_waits_and_what_others_hold_is_told() {
     assert_eq!(ids(&other.queue(Scope::All).claim(want(5)).await.expect("it claims")), [rows[1]]);
     let claimed = it.claim(want(5)).await.expect("it claims");
     assert!(claimed.claims.is_empty() && claimed.backlog.elsewhere);
-    assert_eq!(it.outbox.halted().await.expect("it reads")[0].reason, "the time to stop has come");
+    let halted = it.outbox.halted().await.expect("it reads");
+    assert_eq!(halted[0].reason, HaltReason::Halted(Halt::Until));
     assert!(it.outbox.resume_lote("errado").await.expect("it resumes"));
     assert!(!it.outbox.resume_lote("errado").await.expect("it goes on already"));
     assert_eq!(ids(&it.claim(want(5)).await.expect("it claims")), [rows[0]]);

@@ -23,8 +23,9 @@ use super::columns::each_field;
 use super::error::Trouble;
 use super::read::{ReadFilter, counts};
 use super::staging::Staging;
-use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
+use crate::delivery::{HaltReason, OutboxError};
+use crate::outbox::causes;
 use crate::outbox::merges::counted;
 use crate::outbox::{
     BatchId, FirstPost, ImportId, MergeCounts, MergeError, MergeKind, MergeOptions, Merged, Rehearsal,
@@ -199,14 +200,16 @@ impl Merge {
         let sql = "UPDATE mutirao.batch
                       SET finished_at = NULL, source = CASE WHEN $3 THEN $2 ELSE source END,
                           halted_at = CASE WHEN $4 THEN now() ELSE halted_at END,
-                          halt_reason = CASE WHEN $4 THEN $5 ELSE halt_reason END
+                          halt_reason = CASE WHEN $4 THEN $5 ELSE halt_reason END,
+                          halt_cause = CASE WHEN $4 THEN $6::jsonb ELSE halt_cause END
                     WHERE id = $1";
         sqlx::query(sql)
             .bind(self.batch)
             .bind(self.source)
             .bind(self.kind == MergeKind::Whole)
             .bind(self.file.is_held)
-            .bind(crate::text::HELD)
+            .bind(crate::text::halt_reason(&HaltReason::Held))
+            .bind(causes::HELD)
             .persistent(false)
             .execute(&mut *self.tx)
             .await

@@ -1,0 +1,396 @@
+//! Why a lote is halted, or everybody is paused or throttled, as both drivers keep it beside its words: as
+//! JSON, a code, and what is known of it as `params`. What comes back is what was kept; where it is of a code
+//! that nobody knows here, or a person wrote the words, it is the words.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use serde_json::value::Serializer as ToValue;
+
+use crate::delivery::{
+    Blindness, Fault, Halt, HaltReason, PauseReason, Refusal, ThrottleCause, ThrottleReason,
+};
+
+/// Of a lote whose import waits for an answer.
+pub(super) const HELD: &str = r#"{"code":"held"}"#;
+
+/// `as_stored` is a text as the outbox can hold it.
+pub(super) fn of_halt(halt: &Halt, as_stored: fn(&str) -> Cow<'_, str>) -> Option<String> {
+    written(HaltDef::serialize(halt, ToValue), as_stored)
+}
+
+/// `None`: a person's words have no code.
+pub(super) fn of_pause(reason: &PauseReason, as_stored: fn(&str) -> Cow<'_, str>) -> Option<String> {
+    match reason {
+        PauseReason::Said(_) => None,
+        PauseReason::EchoLost { .. } => written(PauseReasonDef::serialize(reason, ToValue), as_stored),
+    }
+}
+
+/// The same of a throttle.
+pub(super) fn of_throttle(reason: &ThrottleReason, as_stored: fn(&str) -> Cow<'_, str>) -> Option<String> {
+    match reason {
+        ThrottleReason::Said(_) => None,
+        ThrottleReason::Answered { .. } => written(ThrottleReasonDef::serialize(reason, ToValue), as_stored),
+    }
+}
+
+pub(super) fn halt(cause: Option<&str>, words: String) -> HaltReason {
+    match cause {
+        Some(cause) if is_held(cause) => HaltReason::Held,
+        Some(cause) => read(cause, HaltDef::deserialize).map_or(HaltReason::Said(words), HaltReason::Halted),
+        None => HaltReason::Said(words),
+    }
+}
+
+pub(super) fn pause(cause: Option<&str>, words: String) -> PauseReason {
+    cause.and_then(|cause| read(cause, PauseReasonDef::deserialize)).unwrap_or(PauseReason::Said(words))
+}
+
+pub(super) fn throttle(cause: Option<&str>, words: String) -> ThrottleReason {
+    cause.and_then(|cause| read(cause, ThrottleReasonDef::deserialize)).unwrap_or(ThrottleReason::Said(words))
+}
+
+fn is_held(cause: &str) -> bool {
+    read(cause, Value::deserialize).is_some_and(|cause| cause["code"] == "held")
+}
+
+fn written(cause: serde_json::Result<Value>, as_stored: fn(&str) -> Cow<'_, str>) -> Option<String> {
+    let mut cause = cause.ok()?;
+    make_stored(&mut cause, as_stored);
+    Some(cause.to_string())
+}
+
+fn make_stored(value: &mut Value, as_stored: fn(&str) -> Cow<'_, str>) {
+    match value {
+        Value::String(text) => *text = as_stored(text).into_owned(),
+        Value::Object(keys) => keys.values_mut().for_each(|value| make_stored(value, as_stored)),
+        Value::Array(values) => values.iter_mut().for_each(|value| make_stored(value, as_stored)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn read<T>(cause: &str, as_type: fn(Value) -> serde_json::Result<T>) -> Option<T> {
+    as_type(serde_json::from_str(cause).ok()?).ok()
+}
+
+// What follows are the types of `delivery`, variant by variant: the compiler asks for each that is missing.
+// Their names are stored, and stay.
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Halt", tag = "code", content = "params", rename_all = "snake_case")]
+enum HaltDef {
+    #[serde(with = "FaultDef")]
+    Unauthorized(Fault),
+    Forbidden {
+        n_rows: u32,
+        #[serde(with = "FaultDef")]
+        fault: Fault,
+    },
+    #[serde(with = "FaultDef")]
+    Misconfigured(Fault),
+    SameRefusal {
+        n_rows: u32,
+        #[serde(with = "RefusalDef")]
+        refusal: Refusal,
+    },
+    TooManyErrors {
+        n_errors: u64,
+        limit: u64,
+    },
+    NeverReached {
+        #[serde(rename = "within_ms", with = "millis")]
+        within: Duration,
+        #[serde(with = "last")]
+        last: Option<Fault>,
+    },
+    Unavailable {
+        #[serde(rename = "lasted_ms", with = "millis")]
+        lasted: Duration,
+        #[serde(with = "last")]
+        last: Option<Fault>,
+    },
+    Paused {
+        #[serde(with = "PauseReasonDef")]
+        reason: PauseReason,
+    },
+    Until,
+    DiskFull,
+    OutboxUnavailable {
+        #[serde(rename = "lasted_ms", with = "millis")]
+        lasted: Duration,
+        cause: String,
+        n_posts: u64,
+    },
+    OutboxDenied {
+        message: String,
+    },
+    OutboxBroken {
+        message: String,
+    },
+    EchoLost {
+        protocolo: String,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Refusal", tag = "code", content = "params", rename_all = "snake_case")]
+enum RefusalDef {
+    #[serde(with = "FaultDef")]
+    Said(Fault),
+    NotAsked {
+        code: Cow<'static, str>,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "PauseReason", tag = "code", content = "params", rename_all = "snake_case")]
+enum PauseReasonDef {
+    Said(String),
+    EchoLost { protocolo: String },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "ThrottleReason", tag = "code", content = "params", rename_all = "snake_case")]
+enum ThrottleReasonDef {
+    Answered {
+        #[serde(with = "ThrottleCauseDef")]
+        cause: ThrottleCause,
+        #[serde(rename = "asked_ms", with = "some_millis")]
+        asked: Option<Duration>,
+    },
+    Said(String),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "ThrottleCause", rename_all = "snake_case")]
+enum ThrottleCauseDef {
+    TooMany,
+    Unavailable,
+    Asked,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Blindness", rename_all = "snake_case")]
+enum BlindnessDef {
+    Unknown,
+    Unseen,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Fault", tag = "code", content = "params", rename_all = "snake_case")]
+enum FaultDef {
+    Request,
+    Connect {
+        at: Option<Box<str>>,
+        cause: Option<Box<str>>,
+    },
+    Dns {
+        at: Option<Box<str>>,
+        cause: Box<str>,
+    },
+    Tls {
+        at: Option<Box<str>>,
+        cause: Box<str>,
+    },
+    Timeout,
+    Reset,
+    Cut,
+    TooLarge,
+    Empty,
+    NotJson,
+    NoProof,
+    Contradiction,
+    Exception,
+    Http {
+        status: u16,
+        said: Option<String>,
+    },
+    ForeignPage,
+    SwitchedOff {
+        said: Option<String>,
+    },
+    Stopped,
+    LoginRefused {
+        status: u16,
+        said: Option<String>,
+    },
+    LoginElsewhere {
+        status: u16,
+        said: Option<String>,
+    },
+    LoginUnavailable {
+        status: u16,
+    },
+    LoginNoToken,
+    TokensRefused,
+    Validation {
+        said: Option<String>,
+    },
+    Refused {
+        said: Option<String>,
+    },
+    WrongService {
+        asked: i64,
+        found: i64,
+    },
+    SuccessWithErrors {
+        said: String,
+    },
+    Taken {
+        protocolo: String,
+        owner: i64,
+    },
+    NoList,
+    UnreadableTicket,
+    NoText,
+    FullPage {
+        n_tickets: usize,
+    },
+    OtherService,
+    UnclearList,
+    UnknownType {
+        id: i64,
+    },
+    UnreadableCatalogue,
+    #[serde(with = "BlindnessDef")]
+    Blind(Blindness),
+    NoTicket,
+    CorrectedMeanwhile,
+    AlreadyOpen,
+    NotOpened,
+    Gone,
+    Repeat {
+        line: Option<String>,
+        protocolo: Option<String>,
+    },
+    Edited {
+        protocolo: Option<String>,
+    },
+}
+
+/// A fault that there may have been.
+mod last {
+    use super::*;
+
+    pub(super) fn serialize<S: Serializer>(last: &Option<Fault>, to: S) -> Result<S::Ok, S::Error> {
+        match last {
+            Some(fault) => FaultDef::serialize(fault, to),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Option<Fault>, D::Error> {
+        #[derive(Deserialize)]
+        struct Stored(#[serde(with = "FaultDef")] Fault);
+        Ok(Option::<Stored>::deserialize(from)?.map(|stored| stored.0))
+    }
+}
+
+mod millis {
+    use super::*;
+
+    pub(super) fn serialize<S: Serializer>(length: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        u64::try_from(length.as_millis()).unwrap_or(u64::MAX).serialize(to)
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Duration, D::Error> {
+        u64::deserialize(from).map(Duration::from_millis)
+    }
+}
+
+mod some_millis {
+    use super::*;
+
+    pub(super) fn serialize<S: Serializer>(length: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+        match length {
+            Some(length) => millis::serialize(length, to),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(from)?.map(Duration::from_millis))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::settle::verbatim;
+
+    /// One of each.
+    fn halts() -> Vec<Halt> {
+        let said = || Fault::Refused { said: Some("não\u{0}".to_owned()) };
+        let last = Some(Fault::Connect { at: Some("erp.example.com:443".into()), cause: None });
+        let (within, lasted) = (Duration::from_millis(30_500), Duration::from_secs(900));
+        let text = || "a".to_owned();
+        vec![
+            Halt::Unauthorized(Fault::TokensRefused),
+            Halt::Forbidden { n_rows: 3, fault: Fault::http(403) },
+            Halt::Misconfigured(Fault::SwitchedOff { said: None }),
+            Halt::SameRefusal { n_rows: 20, refusal: Refusal::Said(said()) },
+            Halt::SameRefusal { n_rows: 20, refusal: Refusal::NotAsked { code: "wrong_type".into() } },
+            Halt::TooManyErrors { n_errors: 51, limit: 50 },
+            Halt::NeverReached { within, last },
+            Halt::Unavailable { lasted, last: None },
+            Halt::Unavailable { lasted, last: Some(Fault::Blind(Blindness::Unseen)) },
+            Halt::Paused { reason: PauseReason::Said(text()) },
+            Halt::Until,
+            Halt::DiskFull,
+            Halt::OutboxUnavailable { lasted, cause: text(), n_posts: 7 },
+            Halt::OutboxDenied { message: text() },
+            Halt::OutboxBroken { message: text() },
+            Halt::EchoLost { protocolo: text() },
+        ]
+    }
+
+    #[test]
+    fn a_halt_comes_back_as_it_was_and_its_code_is_told() {
+        let told = include_str!("../../docs/json.md");
+        for known in halts() {
+            let cause = of_halt(&known, verbatim).expect("it has a code");
+            let code = known.code();
+            assert!(cause.starts_with(&format!("{{\"code\":\"{code}\"")), "{cause}");
+            assert!(told.contains(&format!("| `{code}` |")), "{code} is not told of");
+            assert_eq!(halt(Some(&cause), String::new()), HaltReason::Halted(known), "{cause}");
+        }
+        assert_eq!(halt(Some(HELD), String::new()), HaltReason::Held);
+    }
+
+    #[test]
+    fn pauses_and_throttles_come_back_as_they_were() {
+        let lost = PauseReason::EchoLost { protocolo: "2018".to_owned() };
+        let cause = of_pause(&lost, verbatim);
+        insta::assert_snapshot!(cause.as_deref().unwrap(), @r#"{"code":"echo_lost","params":{"protocolo":"2018"}}"#);
+        assert_eq!(pause(cause.as_deref(), String::new()), lost);
+        for asked in [None, Some(Duration::from_millis(1500))] {
+            let answered = ThrottleReason::Answered { cause: ThrottleCause::TooMany, asked };
+            let cause = of_throttle(&answered, verbatim);
+            assert_eq!(throttle(cause.as_deref(), String::new()), answered, "{cause:?}");
+        }
+    }
+
+    /// A newer version's, or somebody's who wrote into the table.
+    #[test]
+    fn a_cause_that_is_not_known_here_leaves_the_words() {
+        let words = || "as it is told".to_owned();
+        assert_eq!(of_pause(&PauseReason::Said(words()), verbatim), None);
+        assert_eq!(of_throttle(&ThrottleReason::Said(words()), verbatim), None);
+        for cause in ["", "7", "{}", r#"{"code":"new"}"#, r#"{"code":"same_refusal","params":{"n_rows":20}}"#]
+        {
+            assert_eq!(halt(Some(cause), words()), HaltReason::Said(words()), "{cause}");
+            assert_eq!(pause(Some(cause), words()), PauseReason::Said(words()), "{cause}");
+            assert_eq!(throttle(Some(cause), words()), ThrottleReason::Said(words()), "{cause}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_kept_as_the_outbox_can_hold_it() {
+        let refused = Halt::Misconfigured(Fault::Refused { said: Some("a\u{0}b".to_owned()) });
+        let cause = of_halt(&refused, |text| text.replace('\0', "?").into()).expect("it has a code");
+        assert!(cause.contains("a?b"), "{cause}");
+    }
+}
