@@ -29,11 +29,11 @@ mod tests {
     #[test]
     fn yes_and_no_have_many_words() {
         for cell in ["true", "TRUE", "Sim", "s", "S", "1", "verdadeiro", "V", "t", "1.0", "yes", "x", "X"] {
-            assert_eq!(read(cell).map(|it| it.0).ok(), Some(true), "{cell}");
+            assert_eq!(read(cell).map(|(yes, _)| yes).ok(), Some(true), "{cell}");
         }
         for cell in ["false", "não", "NÃO", "Na\u{303}o", "nao", "NAO", "n", "0", "0,0", "falso", "F", "no"]
         {
-            assert_eq!(read(cell).map(|it| it.0).ok(), Some(false), "{cell}");
+            assert_eq!(read(cell).map(|(yes, _)| yes).ok(), Some(false), "{cell}");
         }
         for cell in ["talvez", "2", "si", "-", "ok", "sim não"] {
             assert_eq!(read(cell).unwrap_err().code, "not_a_boolean", "{cell}");

@@ -54,7 +54,7 @@ fn is_word_for_nothing(cell: &str) -> bool {
     let cell = trim(cell);
     cell.len() <= LEN_MAX
         && (matches!(cell, "" | "-" | "--" | "–" | "—")
-            || WORDS.iter().any(|it| cell.eq_ignore_ascii_case(it)))
+            || WORDS.iter().any(|word| cell.eq_ignore_ascii_case(word)))
 }
 
 /// Whether a cell is what a formula shows that could not be computed: `#N/D`, `#REF!`, `#VALOR!`, in whatever
@@ -71,11 +71,11 @@ fn is_error_name(cell: &str) -> bool {
         return false;
     }
     if let Some(code) = cell.strip_prefix("Err:").or(cell.strip_prefix("Erro:")) {
-        return code.len() == 3 && code.bytes().all(|it| it.is_ascii_digit()); // LibreOffice
+        return code.len() == 3 && code.bytes().all(|b| b.is_ascii_digit()); // LibreOffice
     }
     let Some(name) = cell.strip_prefix('#') else { return false };
-    let is_name = |it: &str| {
-        !it.is_empty() && it.chars().all(|it| it.is_uppercase() || matches!(it, '0'..='9' | '/' | '_'))
+    let is_name = |name: &str| {
+        !name.is_empty() && name.chars().all(|c| c.is_uppercase() || matches!(c, '0'..='9' | '/' | '_'))
     };
     matches!(name, "N/D" | "N/A" | "N/DISP" | "GETTING_DATA" | "OBTENDO_DADOS")
         || name.strip_suffix(['!', '?']).is_some_and(is_name)
@@ -88,9 +88,9 @@ pub(super) fn has_lost_character(cell: &str) -> bool {
 }
 
 /// Blanks of all widths, and the marks that copying from pages and chats leaves behind.
-pub(super) fn is_invisible(it: char) -> bool {
-    it.is_whitespace()
-        || matches!(it, '\u{AD}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+pub(super) fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(c, '\u{AD}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
             | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
@@ -137,14 +137,14 @@ const EXACT_DIGITS: usize = 15;
 
 /// `None` if `cell` is not in scientific notation.
 pub(super) fn scientific(cell: &str) -> Option<Scientific> {
-    let at = cell.bytes().position(|it| it | 0x20 == b'e')?;
+    let at = cell.bytes().position(|b| b | 0x20 == b'e')?;
     let (mantissa, exponent) = (&cell[..at], &cell[at + 1..]);
     let (whole, fraction) = mantissa.split_once(['.', ',']).unwrap_or((mantissa, ""));
     let (negative, exponent) = match exponent.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, exponent.strip_prefix('+').unwrap_or(exponent)),
     };
-    let all_digits = |it: &str| it.bytes().all(|b| b.is_ascii_digit());
+    let all_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     if whole.is_empty() || exponent.is_empty() || exponent.len() > 3 {
         return None;
     }
@@ -159,7 +159,7 @@ pub(super) fn scientific(cell: &str) -> Option<Scientific> {
         return Some(Scientific::Lost);
     }
     let (integer, rest) = fraction.split_at(exponent);
-    if rest.bytes().any(|it| it != b'0') {
+    if rest.bytes().any(|b| b != b'0') {
         return Some(Scientific::Fraction);
     }
     let digits = format!("{whole}{integer}");
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn an_exponent_is_believed_only_with_all_digits() {
         use Scientific::{Fraction, Lost, Whole};
-        let whole = |it: &str| Some(Whole(it.to_owned()));
+        let whole = |digits: &str| Some(Whole(digits.to_owned()));
         for (cell, expected) in [
             ("3,7999E+10", Some(Lost)),
             ("3,7999112233E+10", whole("37999112233")),

@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn exactly_67_codes_are_in_use() {
-        let found: Vec<u8> = (0..=255).filter(|it| Ddd::new(*it).is_some()).collect();
+        let found: Vec<u8> = (0..=255).filter(|code| Ddd::new(*code).is_some()).collect();
         let ranges =
             [11..=19, 21..=22, 24..=24, 27..=28, 31..=35, 37..=38, 41..=49, 51..=51, 53..=55, 61..=69];
         let more = [71..=71, 73..=75, 77..=77, 79..=79, 81..=89, 91..=99];

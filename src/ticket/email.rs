@@ -36,7 +36,7 @@ pub(super) fn read(cell: &str) -> Read<Email> {
     if local.is_empty() || !are_all(&IN_LOCAL_PART, local) {
         return Err(&words::EMAIL_LOCAL_PART);
     }
-    if !domain.split(|it| *it == b'.').all(is_label) {
+    if !domain.split(|b| *b == b'.').all(is_label) {
         return Err(&words::EMAIL_DOMAIN);
     }
     Ok((Email(cell.to_owned()), None))
@@ -62,7 +62,7 @@ const fn letters_digits_and(marks: &[u8]) -> [bool; 256] {
 
 /// To the end, without a branch a byte.
 fn are_all(among: &[bool; 256], bytes: &[u8]) -> bool {
-    bytes.iter().fold(true, |all, it| all & among[usize::from(*it)])
+    bytes.iter().fold(true, |all, b| all & among[usize::from(*b)])
 }
 
 fn is_label(label: &[u8]) -> bool {

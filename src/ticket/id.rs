@@ -12,7 +12,7 @@ pub struct Id(NonZeroI64); // Invariant: 1..=i64::MAX.
 impl Id {
     /// `None` unless `value` is positive.
     pub fn new(value: i64) -> Option<Self> {
-        NonZeroI64::new(value).filter(|it| it.is_positive()).map(Self)
+        NonZeroI64::new(value).filter(|id| id.is_positive()).map(Self)
     }
 
     pub fn get(self) -> i64 {
@@ -25,8 +25,8 @@ pub(super) fn read(cell: &str) -> Read<Id> {
     // 18 digits always fit: the usual case needs no checked arithmetic.
     if cell.len() <= 18 {
         let mut value = 0;
-        for it in cell.bytes() {
-            let digit = it.wrapping_sub(b'0');
+        for b in cell.bytes() {
+            let digit = b.wrapping_sub(b'0');
             if 9 < digit {
                 return unusual(cell);
             }
@@ -42,7 +42,7 @@ pub(super) fn read_list(cell: &str) -> Read<Vec<Id>> {
     if let Ok((id, notice)) = read(cell) {
         return Ok((vec![id], notice)); // `11000,00` is one id, not a list with a zero in it.
     }
-    let ids = cell.split(',').map(|it| read(super::trim(it)).map(|(id, _)| id));
+    let ids = cell.split(',').map(|part| read(super::trim(part)).map(|(id, _)| id));
     match ids.collect::<Result<Vec<Id>, &Words>>() {
         Ok(ids) => Ok((ids, None)),
         Err(problem) if !cell.contains(',') && problem != &words::ID_SEVERAL => Err(problem),
@@ -59,16 +59,17 @@ fn unusual(cell: &str) -> Read<Id> {
 
 /// Whether the cell is ids with something between them that no number has.
 fn is_several(cell: &str) -> bool {
-    let parts = cell.split(['/', ';', ',', '|', '+', '\n']).flat_map(|it| it.split(" e ")).map(super::trim);
-    let is_id = |it: &str| it.bytes().all(|it| it.is_ascii_digit());
-    let parts: Vec<_> = parts.filter(|it| !it.is_empty()).collect();
-    1 < parts.len() && parts.iter().all(|it| is_id(it))
+    let parts =
+        cell.split(['/', ';', ',', '|', '+', '\n']).flat_map(|part| part.split(" e ")).map(super::trim);
+    let is_id = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    let parts: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
+    1 < parts.len() && parts.iter().all(|part| is_id(part))
 }
 
 fn repaired(cell: &str) -> Read<Id> {
     if let Some(rest) = cell.strip_prefix('-')
-        && rest.bytes().any(|it| it.is_ascii_digit())
-        && rest.bytes().all(|it| it.is_ascii_digit() || b".,".contains(&it))
+        && rest.bytes().any(|b| b.is_ascii_digit())
+        && rest.bytes().all(|b| b.is_ascii_digit() || b".,".contains(&b))
     {
         return Err(&words::ID_NOT_POSITIVE);
     }
@@ -78,23 +79,23 @@ fn repaired(cell: &str) -> Read<Id> {
         Some(Scientific::Fraction) => return Err(&words::ID_FRACTION),
         None => {}
     }
-    let n_separators = cell.bytes().filter(|it| b".,".contains(it)).count();
+    let n_separators = cell.bytes().filter(|b| b".,".contains(b)).count();
     let Some((whole, fraction)) = cell.split_once(['.', ',']) else { return Ok((integer(cell)?, None)) };
-    let digits = |it: &str| it.bytes().all(|b| b.is_ascii_digit() || b".,".contains(&b));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || b".,".contains(&b));
     if whole.is_empty() || fraction.is_empty() || !digits(whole) || !digits(fraction) {
         return Err(&words::NOT_AN_ID);
     }
     if n_separators > 1 || fraction.len() == 3 {
         return Err(&words::ID_AMBIGUOUS); // A separator of thousands, or a decimal one?
     }
-    if fraction.bytes().any(|it| it != b'0') {
+    if fraction.bytes().any(|b| b != b'0') {
         return Err(&words::ID_FRACTION);
     }
     integer(whole).map(|id| (id, None))
 }
 
 fn integer(digits: &str) -> Result<Id, &'static Words> {
-    if digits.is_empty() || !digits.bytes().all(|it| it.is_ascii_digit()) {
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Err(&words::NOT_AN_ID);
     }
     let value = digits.parse().map_err(|_| &words::ID_TOO_LARGE)?;
@@ -136,13 +137,13 @@ mod tests {
     #[track_caller]
     fn check(cell: &str, expected: Result<i64, &str>, notice: Option<&str>) {
         let found = read(cell);
-        assert_eq!(found.map(|(id, _)| id.get()).map_err(|it| it.code), expected, "{cell}");
-        assert_eq!(found.ok().and_then(|(_, notice)| notice).map(|it| it.code), notice, "{cell}");
+        assert_eq!(found.map(|(id, _)| id.get()).map_err(|problem| problem.code), expected, "{cell}");
+        assert_eq!(found.ok().and_then(|(_, notice)| notice).map(|notice| notice.code), notice, "{cell}");
     }
 
     #[test]
     fn a_list_is_separated_by_commas() {
-        let list = |cell| read_list(cell).map(|(ids, _)| ids.iter().map(|it| it.get()).collect::<Vec<_>>());
+        let list = |cell| read_list(cell).map(|(ids, _)| ids.iter().map(|id| id.get()).collect::<Vec<_>>());
         assert_eq!(list("1").unwrap(), [1]);
         assert_eq!(list("1,2").unwrap(), [1, 2]);
         assert_eq!(list("1, 2 ,300").unwrap(), [1, 2, 300]);

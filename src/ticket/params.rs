@@ -59,19 +59,19 @@ fn status(value: Value) -> Typed {
 /// An array, or text with the ids separated by blanks or commas; sent as an array of strings.
 fn list(value: &Value) -> Typed {
     let items: Option<Vec<String>> = match value {
-        Value::Array(items) => items.iter().map(|it| scalar(it).flatten()).collect(),
+        Value::Array(items) => items.iter().map(|item| scalar(item).flatten()).collect(),
         one => match scalar(one) {
             Some(Some(text)) => text
-                .split(|it: char| it == ',' || super::cell::is_invisible(it))
-                .filter(|it| !it.is_empty())
-                .map(|it| Some(it.to_owned()))
+                .split(|c: char| c == ',' || super::cell::is_invisible(c))
+                .filter(|id| !id.is_empty())
+                .map(|id| Some(id.to_owned()))
                 .collect(),
             Some(None) => return Ok(None),
             None => None,
         },
     };
     let items = items.ok_or(&words::OS_LIST)?;
-    let ids = items.iter().map(|it| match id::read(super::trim(it)) {
+    let ids = items.iter().map(|item| match id::read(super::trim(item)) {
         Ok((id, _)) => Ok(Value::from(id.get().to_string())),
         Err(_) => Err(&words::OS_LIST),
     });
@@ -96,7 +96,7 @@ fn check(value: &Value) -> Result<(), &'static Words> {
 
     match value {
         Value::Number(number) => match number.as_f64() {
-            Some(it) if number.is_f64() && EXACT_MAX <= it.abs() => Err(&words::PARAMS_NUMBER),
+            Some(float) if number.is_f64() && EXACT_MAX <= float.abs() => Err(&words::PARAMS_NUMBER),
             _ => Ok(()),
         },
         Value::String(text) if text.contains('\0') => Err(&words::NUL),

@@ -19,9 +19,9 @@ impl<'a> Cell<'a> {
     #[cold]
     fn of(value: Cow<'a, str>) -> Self {
         match value {
-            it if is_vacant(&it) => Self::Nothing,
-            it if is_formula_error(&it) => Self::Failed(it),
-            it => Self::Says(it),
+            text if is_vacant(&text) => Self::Nothing,
+            text if is_formula_error(&text) => Self::Failed(text),
+            text => Self::Says(text),
         }
     }
 }

@@ -93,24 +93,25 @@ fn beside_others(cell: &str) -> Option<Read<Phone>> {
         "nenhum",
     ];
 
-    let n_digits = |it: &str| it.bytes().filter(u8::is_ascii_digit).count();
+    let n_digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
     if n_digits(cell) == 0 {
         let plain: String = cell.chars().map(without_tilde).collect();
-        return NONE.iter().any(|it| plain.contains(it)).then_some(Err(&words::PHONE_NONE));
+        return NONE.iter().any(|word| plain.contains(word)).then_some(Err(&words::PHONE_NONE));
     }
     // As numbers were written where the carrier is still to be chosen: `0 xx 37 …`.
     let behind_zero = cell.strip_prefix('0').map(str::trim_start);
-    if let Some(rest) = behind_zero.and_then(|it| it.strip_prefix("xx").or(it.strip_prefix("XX"))) {
+    if let Some(rest) = behind_zero.and_then(|rest| rest.strip_prefix("xx").or(rest.strip_prefix("XX"))) {
         return Some(plain(rest));
     }
     let found =
         |cell: &str, notice| plain(super::trim(cell)).ok().map(|(phone, _)| Ok((phone, Some(notice))));
     // A part with few digits is an extension, or another end of the same number.
-    let parts: Vec<&str> = cell.split(['/', ';', ',', '|', '\n']).flat_map(|it| it.split(" ou ")).collect();
-    if 1 < parts.len() && parts.iter().all(|it| !(1..4).contains(&n_digits(it))) {
-        return parts.iter().find_map(|it| found(it, &words::PHONE_SEVERAL));
+    let parts: Vec<&str> =
+        cell.split(['/', ';', ',', '|', '\n']).flat_map(|part| part.split(" ou ")).collect();
+    if 1 < parts.len() && parts.iter().all(|part| !(1..4).contains(&n_digits(part))) {
+        return parts.iter().find_map(|part| found(part, &words::PHONE_SEVERAL));
     }
-    let is_of_number = |it: char| it.is_ascii_digit() || matches!(it, '(' | '+');
+    let is_of_number = |c: char| c.is_ascii_digit() || matches!(c, '(' | '+');
     let number = &cell[cell.find(is_of_number)?..];
     let end = number.find(char::is_alphabetic).unwrap_or(number.len());
     let (number, remark) = number.split_at(end);
@@ -122,7 +123,7 @@ fn without_tilde(char: char) -> char {
     match char {
         'ã' | 'Ã' => 'a',
         'ú' | 'Ú' => 'u',
-        it => it.to_ascii_lowercase(),
+        c => c.to_ascii_lowercase(),
     }
 }
 
@@ -130,10 +131,10 @@ fn without_tilde(char: char) -> char {
 fn usual(cell: &str) -> Option<Phone> {
     let mut digits = [0; DIGITS_MAX];
     let mut n_digits = 0;
-    for it in cell.bytes() {
-        match it {
+    for b in cell.bytes() {
+        match b {
             b'0'..=b'9' => {
-                *digits.get_mut(n_digits)? = it;
+                *digits.get_mut(n_digits)? = b;
                 n_digits += 1;
             }
             b'(' | b')' | b'-' | b' ' => {}
@@ -156,10 +157,10 @@ fn digits_of(cell: &str) -> Result<(String, Option<&'static Words>), &'static Wo
         Some((whole, "0" | "00")) if 8 <= whole.len() && is_digits(whole) => whole,
         _ => cell,
     };
-    let is_punctuation = |it: char| {
-        "-().+/".contains(it) || is_invisible(it) || matches!(it, '\u{2010}'..='\u{2015}' | '\u{2212}')
+    let is_punctuation = |c: char| {
+        "-().+/".contains(c) || is_invisible(c) || matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}')
     };
-    let digits: String = whole.chars().filter(|it| !is_punctuation(*it)).collect();
+    let digits: String = whole.chars().filter(|c| !is_punctuation(*c)).collect();
     if digits.is_empty() || !is_digits(&digits) {
         return Err(&words::PHONE_NOT_DIGITS);
     }
@@ -172,7 +173,7 @@ fn national<'a>(digits: &'a str, cell: &str) -> Result<&'a str, &'static Words> 
     if is_repeated(digits.as_bytes()) {
         return Ok(digits);
     }
-    let has_plus = cell.chars().take_while(|it| !it.is_ascii_digit()).any(|it| it == '+');
+    let has_plus = cell.chars().take_while(|c| !c.is_ascii_digit()).any(|c| c == '+');
     let digits = match digits.strip_prefix("00") {
         Some(rest) => rest.strip_prefix("55").ok_or(&words::PHONE_FOREIGN)?,
         None if has_plus => digits.strip_prefix("55").ok_or(&words::PHONE_FOREIGN)?,
@@ -180,7 +181,7 @@ fn national<'a>(digits: &'a str, cell: &str) -> Result<&'a str, &'static Words> 
         None if 11 < digits.len() => digits.strip_prefix("55").unwrap_or(digits),
         None => digits,
     };
-    if ["0800", "0300", "0500", "0900"].iter().any(|it| digits.starts_with(it)) {
+    if ["0800", "0300", "0500", "0900"].iter().any(|prefix| digits.starts_with(prefix)) {
         return Err(&words::PHONE_SERVICE);
     }
     Ok(match (digits.as_bytes(), digits.len()) {
@@ -220,11 +221,11 @@ fn judge(digits: &[u8]) -> Result<Option<&'static Words>, &'static Words> {
 }
 
 fn is_digits(text: &str) -> bool {
-    text.bytes().all(|it| it.is_ascii_digit())
+    text.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn is_repeated(digits: &[u8]) -> bool {
-    digits.iter().all(|it| *it == digits[0])
+    digits.iter().all(|digit| *digit == digits[0])
 }
 
 #[cfg(test)]
@@ -344,11 +345,11 @@ mod tests {
     fn check(cell: &str, expected: Result<&str, &str>, notice: Option<&str>) {
         let found = read(cell);
         assert_eq!(
-            found.as_ref().map(|it| it.0.as_str().to_owned()).map_err(|it| it.code),
+            found.as_ref().map(|(phone, _)| phone.as_str().to_owned()).map_err(|problem| problem.code),
             expected.map(str::to_owned),
             "{cell}"
         );
-        assert_eq!(found.ok().and_then(|it| it.1).map(|it| it.code), notice, "{cell}");
+        assert_eq!(found.ok().and_then(|(_, notice)| notice).map(|notice| notice.code), notice, "{cell}");
     }
 
     #[test]

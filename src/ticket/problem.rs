@@ -26,7 +26,7 @@ pub struct Problem {
 
 /// What is wrong, as one line: each field and its message.
 pub(crate) fn in_words(problems: &[Problem]) -> String {
-    let each = problems.iter().map(|it| format!("{}: {}", it.field, it.message));
+    let each = problems.iter().map(|problem| format!("{}: {}", problem.field, problem.message));
     each.collect::<Vec<_>>().join("; ")
 }
 
@@ -46,16 +46,16 @@ pub(crate) fn shown(field: Field, cell: &str) -> String {
 /// At most 60 characters, the invisible ones written out.
 pub(crate) fn cut(cell: &str) -> String {
     let mut shown = String::new();
-    for (n_shown, it) in cell.chars().enumerate() {
+    for (n_shown, c) in cell.chars().enumerate() {
         if n_shown == SHOWN_MAX {
             shown.push('…');
             break;
         }
-        if it != ' ' && (!is_printable(it) || super::cell::is_invisible(it)) {
+        if c != ' ' && (!is_printable(c) || super::cell::is_invisible(c)) {
             // Writing to a String cannot fail.
-            let _ = write!(shown, "{}", it.escape_unicode());
+            let _ = write!(shown, "{}", c.escape_unicode());
         } else {
-            shown.push(it);
+            shown.push(c);
         }
     }
     shown
@@ -68,14 +68,14 @@ pub(super) fn mask_phone(cell: &str) -> String {
     let mut seen = 0;
     let masked: String = cell
         .chars()
-        .map(|it| {
-            if !it.is_ascii_digit() {
+        .map(|c| {
+            if !c.is_ascii_digit() {
                 // Punctuation tells what went wrong; letters could be a name.
-                return if it.is_ascii_punctuation() || it == ' ' || is_number { it } else { '?' };
+                return if c.is_ascii_punctuation() || c == ' ' || is_number { c } else { '?' };
             }
             seen += 1;
             // A short number would be shown nearly whole.
-            if 8 <= n_digits && (seen <= 2 || n_digits - 1 <= seen) { it } else { '*' }
+            if 8 <= n_digits && (seen <= 2 || n_digits - 1 <= seen) { c } else { '*' }
         })
         .collect();
     cut(&masked)

@@ -59,21 +59,21 @@ pub fn normal(cell: &str) -> Cow<'_, str> {
 /// Whether the bytes alone show that a text is its own normal form: visible ASCII and U+00C0 to U+02FF,
 /// which are composed and visible, with single blanks inside.
 fn is_normal(cell: &str) -> bool {
-    let is_odd = |it: u8| (it < 0x20) | (it == 0x7F) | (0xC0..=0xC2).contains(&it) | (0xCB < it);
+    let is_odd = |b: u8| (b < 0x20) | (b == 0x7F) | (0xC0..=0xC2).contains(&b) | (0xCB < b);
     !any_byte(cell, is_odd) && !cell.contains("  ") && !cell.starts_with(' ') && !cell.ends_with(' ')
 }
 
 fn normalised(cell: &str) -> String {
     let mut kept = String::with_capacity(cell.len());
     let mut is_apart = false;
-    for it in cell.chars() {
-        if it.is_whitespace() {
+    for c in cell.chars() {
+        if c.is_whitespace() {
             is_apart = true;
-        } else if !is_invisible(it) {
+        } else if !is_invisible(c) {
             if is_apart && !kept.is_empty() {
                 kept.push(' ');
             }
-            kept.push(it);
+            kept.push(c);
             is_apart = false;
         }
     }
@@ -96,8 +96,8 @@ fn text(value: Cow<'_, str>) -> Option<Text> {
 /// U+00C0 to U+02FF, which are composed. U+0080 to U+00BF (behind 0xC2) have control characters and
 /// the signs of double encoding among them.
 fn is_clean(cell: &str) -> bool {
-    let is_odd = |it: u8| {
-        (it < 0x20) & (it != b'\n') & (it != b'\t') | (it == 0x7F) | (0xC0..=0xC2).contains(&it) | (0xCB < it)
+    let is_odd = |b: u8| {
+        (b < 0x20) & (b != b'\n') & (b != b'\t') | (b == 0x7F) | (0xC0..=0xC2).contains(&b) | (0xCB < b)
     };
     !any_byte(cell, is_odd)
 }
@@ -109,8 +109,8 @@ fn any_byte(text: &str, is_odd: impl Fn(u8) -> bool) -> bool {
     const AT_ONCE: usize = 16;
     let any = |bytes: &[u8; AT_ONCE]| {
         let mut odd = [0; AT_ONCE];
-        for (odd, it) in odd.iter_mut().zip(bytes) {
-            *odd = u8::from(is_odd(*it));
+        for (odd, b) in odd.iter_mut().zip(bytes) {
+            *odd = u8::from(is_odd(*b));
         }
         u128::from_ne_bytes(odd) != 0
     };
@@ -128,18 +128,18 @@ fn any_byte(text: &str, is_odd: impl Fn(u8) -> bool) -> bool {
 /// Line breaks become `\n`, those that Word puts within a paragraph too; tabs stay; every other control
 /// character goes.
 fn without_control(cell: &str) -> Cow<'_, str> {
-    if !cell.chars().any(|it| it.is_control() && !matches!(it, '\n' | '\t')) {
+    if !cell.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
         return Cow::Borrowed(cell);
     }
     let mut kept = String::with_capacity(cell.len());
     let mut chars = cell.chars().peekable();
-    while let Some(it) = chars.next() {
-        match it {
+    while let Some(c) = chars.next() {
+        match c {
             '\r' if chars.peek() == Some(&'\n') => {}
             '\r' | '\u{B}' | '\u{C}' | '\u{85}' => kept.push('\n'),
-            '\n' | '\t' => kept.push(it),
-            it if it.is_control() => {}
-            it => kept.push(it),
+            '\n' | '\t' => kept.push(c),
+            c if c.is_control() => {}
+            c => kept.push(c),
         }
     }
     Cow::Owned(kept)
@@ -149,13 +149,12 @@ fn without_control(cell: &str) -> Cow<'_, str> {
 fn is_doubly_encoded(cell: &str) -> bool {
     // What the second byte of a UTF-8 pair becomes: U+0080 to U+00BF, or what Windows-1252 has
     // there instead. `Ã` before a letter or a blank is Portuguese.
-    let is_second =
-        |it: char| matches!(it, '\u{80}'..='\u{BF}') || "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ".contains(it);
+    let is_second = |c: char| matches!(c, '\u{80}'..='\u{BF}') || "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ".contains(c);
     let mut chars = cell.chars().peekable();
-    while let Some(it) = chars.next() {
+    while let Some(c) = chars.next() {
         let second = chars.peek().copied().unwrap_or(' ');
         // `Â` is a letter that may stand before a quotation mark or a dash: fewer signs count.
-        let found = match it {
+        let found = match c {
             'Ã' => is_second(second) && !"”’…–—".contains(second),
             'Â' => matches!(second, '\u{A0}'..='\u{BF}'),
             _ => false,
@@ -205,7 +204,7 @@ mod tests {
     fn check(cell: &str, expected: &str, notice: Option<&str>) {
         let (found, noticed) = read(cell).unwrap();
         assert_eq!(found.as_ref().map(Text::as_str), Some(expected));
-        assert_eq!(noticed.map(|it| it.code), notice, "{cell}");
+        assert_eq!(noticed.map(|notice| notice.code), notice, "{cell}");
         assert_eq!(read(expected).unwrap().0, found, "reading again changes nothing");
     }
 

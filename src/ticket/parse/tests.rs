@@ -31,7 +31,7 @@ fn a_row_needs_four_cells() {
         let mut raw = valid();
         *raw.get_mut(field) = Some(Cow::Borrowed(" \u{A0}"));
         let problems = Ticket::parse(&raw).err().unwrap_or_default();
-        let codes: Vec<_> = problems.iter().map(|it| (&*it.field, &*it.code)).collect();
+        let codes: Vec<_> = problems.iter().map(|problem| (&*problem.field, &*problem.code)).collect();
         let expected = field.is_required().then_some((field.name(), "required"));
         assert_eq!(codes, Vec::from_iter(expected));
     }
@@ -52,8 +52,10 @@ fn all_problems_of_a_row_come_at_once() {
         (Field::ParametrosOrdemServico, "{\"status\":\"x\"}"),
     ]))
     .unwrap_err();
-    let lines: Vec<_> =
-        problems.iter().map(|it| format!("{} {} `{}`", it.field, it.code, it.found)).collect();
+    let lines: Vec<_> = problems
+        .iter()
+        .map(|problem| format!("{} {} `{}`", problem.field, problem.code, problem.found))
+        .collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
     id_cliente_servico id_ambiguous `11.000`
     id_tipo_atendimento not_an_id `SAC`
@@ -107,7 +109,7 @@ fn the_same_row_is_the_same_service_type_and_description() {
     }
     assert_ne!(first, with(Field::Descricao, "queda de fibra"));
     // Stored by an outbox: it must stay what it is.
-    insta::assert_snapshot!(first.map(|it| format!("{it:02x}")).concat(), @"d935f25057d8752b0051d0e27933958d");
+    insta::assert_snapshot!(first.map(|byte| format!("{byte:02x}")).concat(), @"d935f25057d8752b0051d0e27933958d");
 }
 
 /// A ticket as cells, the way it is sent.
@@ -158,7 +160,7 @@ proptest! {
         *raw.get_mut(Field::ALL[at]) = Some(Cow::Borrowed(cell.as_str()));
         if let Ok(Parsed { ticket, .. }) = Ticket::parse(&raw) {
             let again = Ticket::parse(&cells_of(&ticket));
-            prop_assert_eq!(again.map(|it| it.ticket), Ok(ticket));
+            prop_assert_eq!(again.map(|parsed| parsed.ticket), Ok(ticket));
         }
     }
 
