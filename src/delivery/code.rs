@@ -32,7 +32,7 @@ impl BatchCode {
 
     /// `None`: no outbox has stored this.
     pub fn of_number(number: i64) -> Option<Self> {
-        u32::try_from(number).ok().filter(|it| *it <= Self::MAX).map(Self)
+        u32::try_from(number).ok().filter(|number| *number <= Self::MAX).map(Self)
     }
 
     /// As it is stored.
@@ -43,12 +43,13 @@ impl BatchCode {
     /// The code that `text` is, to the last letter.
     pub fn read(text: &str) -> Option<Self> {
         let bytes: &[u8; N_RANDOM as usize + 1] = text.as_bytes().try_into().ok()?;
-        let digit =
-            |letter: u8| LETTERS.iter().position(|it| *it == letter).and_then(|it| u32::try_from(it).ok());
+        let digit = |letter: u8| {
+            LETTERS.iter().position(|known| *known == letter).and_then(|at| u32::try_from(at).ok())
+        };
         let (random, check) = bytes.split_at(N_RANDOM as usize);
         let mut number = 0;
         for letter in random {
-            number = number << 4 | digit(*letter).filter(|it| *it < 16)?;
+            number = number << 4 | digit(*letter).filter(|value| *value < 16)?;
         }
         (digit(check[0])? == Self(number).check()).then_some(Self(number))
     }
@@ -75,28 +76,28 @@ impl BatchCode {
         let mut cell = String::with_capacity(letters.len() + 1 + text.len());
         cell.push_str(as_str(&letters));
         cell.push(SEPARATOR);
-        if text.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-') {
+        if text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
             cell.push_str(text); // As our own references are.
             return cell;
         }
         let mut before = ' ';
         let mut chars = text.chars().peekable();
-        while let Some(it) = chars.next() {
+        while let Some(c) = chars.next() {
             // A blank between two words stays.
-            let stays = match it {
+            let stays = match c {
                 ' ' => before != ' ' && chars.peek().is_some(),
                 '%' | '"' | '\'' | ',' | ';' | '|' => false,
-                _ => it.is_ascii_graphic(),
+                _ => c.is_ascii_graphic(),
             };
             if stays {
-                cell.push(it);
+                cell.push(c);
             } else {
                 let mut utf8 = [0; 4];
-                for byte in it.encode_utf8(&mut utf8).bytes() {
+                for byte in c.encode_utf8(&mut utf8).bytes() {
                     cell.push_str(&format!("%{byte:02X}"));
                 }
             }
-            before = it;
+            before = c;
         }
         cell
     }

@@ -221,7 +221,7 @@ fn conflicting(claim: &Claim, opening: &OpenedTicket, fault: &Fault) -> Change {
 }
 
 fn found(attempts: u32, opening: &OpenedTicket, others: &[OpenedTicket]) -> Change {
-    let others: Vec<String> = others.iter().map(|it| it.protocolo.clone()).collect();
+    let others: Vec<String> = others.iter().map(|other| other.protocolo.clone()).collect();
     let warnings = if others.is_empty() { Vec::new() } else { vec![Warning::Duplicate { others }] };
     Change::Opened { opening: opening.clone(), attempts, warnings }
 }
@@ -333,7 +333,7 @@ fn seen_from_here(doubt: &Doubt, scene: &Scene<'_>) -> Doubt {
             (Some(known), Some(latest)) => Some(known.min(latest)),
             (known, latest) => known.or(latest),
         },
-        last_absence: doubt.last_absence.map(|it| it.min(scene.asked)),
+        last_absence: doubt.last_absence.map(|absence| absence.min(scene.asked)),
         ..doubt.clone()
     }
 }

@@ -238,7 +238,8 @@ mod tests {
 
     #[test]
     fn every_verdict_means_one_thing_to_each() {
-        let word = |it: &dyn std::fmt::Debug| format!("{it:?}").split('(').next().unwrap_or("").to_owned();
+        let word =
+            |part: &dyn std::fmt::Debug| format!("{part:?}").split('(').next().unwrap_or("").to_owned();
         let mut table =
             String::from("verdict           status wait row       health      progress  throttle    guard\n");
         for reply in replies() {
@@ -246,12 +247,12 @@ mod tests {
             table += &format!(
                 "{:<17} {:<6} {:<4} {:<9} {:<11} {:<9} {:<11} {}\n",
                 reply.verdict.name(),
-                reply.http_status.map_or("-".to_owned(), |it| it.to_string()),
-                reply.retry_after.map_or("-".to_owned(), |it| it.as_secs().to_string()),
+                reply.http_status.map_or("-".to_owned(), |status| status.to_string()),
+                reply.retry_after.map_or("-".to_owned(), |wait| wait.as_secs().to_string()),
                 word(&row),
                 word(&health),
-                progress.map_or("-".to_owned(), |it| word(&it)),
-                throttle.map_or("-".to_owned(), |it| word(&it)),
+                progress.map_or("-".to_owned(), |progress| word(&progress)),
+                throttle.map_or("-".to_owned(), |throttle| word(&throttle)),
                 word(&guard),
             );
         }

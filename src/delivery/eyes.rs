@@ -46,22 +46,22 @@ pub struct Eyes {
 impl Eyes {
     /// Whether an absence of a text of this length can be believed.
     pub fn see(&self, text_len: usize, now: Timestamp) -> bool {
-        self.sights.iter().any(|it| text_len <= it.text_len && is_fresh(*it, now))
+        self.sights.iter().any(|sight| text_len <= sight.text_len && is_fresh(*sight, now))
     }
 
     /// Adds a sight. Returns whether it is worth keeping.
     pub fn saw(&mut self, sight: Sight) -> bool {
-        let is_known = |it: &Sight| {
-            let younger_by = sight.seen_at.duration_since(it.seen_at);
+        let is_known = |known: &Sight| {
+            let younger_by = sight.seen_at.duration_since(known.seen_at);
             // One from a time yet to come proves nothing, and stands in nobody's way.
-            sight.text_len <= it.text_len
+            sight.text_len <= known.text_len
                 && !younger_by.is_negative()
                 && younger_by.unsigned_abs() < NEWS_AFTER
         };
         if self.sights.iter().any(is_known) {
             return false;
         }
-        self.sights.retain(|it| sight.text_len < it.text_len && is_fresh(*it, sight.seen_at));
+        self.sights.retain(|known| sight.text_len < known.text_len && is_fresh(*known, sight.seen_at));
         self.sights.push(sight);
         true
     }

@@ -156,7 +156,7 @@ impl Guards {
         if LOTES_MAX <= self.same.len() {
             self.same.clear();
         }
-        let n_before = self.same.remove(&blamed).filter(|it| it.0 == refusal).map_or(0, |it| it.1);
+        let n_before = self.same.remove(&blamed).filter(|(same, _)| *same == refusal).map_or(0, |(_, n)| n);
         let n_rows = n_before + 1;
         self.same.insert(blamed, (refusal.clone(), n_rows));
         // All of the first rows: as many refusals as judgements, and those are the last that go alone.
@@ -184,7 +184,7 @@ impl Guards {
 
     /// What the passing of time calls for.
     pub fn overdue(&self, now: Duration) -> Option<Halt> {
-        let passed = |deadline: Option<Duration>| deadline.is_some_and(|it| it <= now);
+        let passed = |deadline: Option<Duration>| deadline.is_some_and(|at| at <= now);
         if passed(self.until) {
             Some(Halt::Until)
         } else if passed(self.reach_deadline()) {

@@ -80,10 +80,10 @@ impl fmt::Display for Content {
 /// `007`, `7.0` and `7,00` are `7`.
 pub fn normal_number(cell: &str) -> Cow<'_, str> {
     let cell = normal(cell);
-    let inner = cell.strip_prefix("=\"").and_then(|it| it.strip_suffix('"')).unwrap_or(&cell);
+    let inner = cell.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')).unwrap_or(&cell);
     let (whole, fraction) = inner.split_once(['.', ',']).unwrap_or((inner, "0"));
-    let all = |text: &str, is_it: fn(&u8) -> bool| !text.is_empty() && text.bytes().all(|it| is_it(&it));
-    if !all(whole, u8::is_ascii_digit) || !all(fraction, |it| *it == b'0') {
+    let all = |text: &str, fits: fn(&u8) -> bool| !text.is_empty() && text.bytes().all(|b| fits(&b));
+    if !all(whole, u8::is_ascii_digit) || !all(fraction, |b| *b == b'0') {
         return cell;
     }
     let digits = whole.trim_start_matches('0');
@@ -221,7 +221,7 @@ mod tests {
     fn the_content_of_a_file_is_of_its_rows_in_any_order_and_form() {
         let content = |texts: &[&str]| {
             let mut content = Content::default();
-            texts.iter().for_each(|it| content.add(ContentKey::new("1", "", it)));
+            texts.iter().for_each(|text| content.add(ContentKey::new("1", "", text)));
             content.to_string()
         };
         let one = content(&["a", "b", "b"]);

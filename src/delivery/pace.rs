@@ -147,7 +147,7 @@ impl Pace {
         let until = then + told.left;
         let is_known = self.heard.replace(told.number) == Some(told.number);
         if let Some(throttle) =
-            self.throttle.as_mut().filter(|it| is_known || until <= it.until + SAME_THROTTLE)
+            self.throttle.as_mut().filter(|known| is_known || until <= known.until + SAME_THROTTLE)
         {
             throttle.until = throttle.until.max(until);
             return None;
@@ -342,7 +342,7 @@ mod tests {
                 pause: None,
                 breaker: SharedBreaker::Closed,
             };
-            pace.apply(now, now, &shared).map(|it| it.until.as_secs())
+            pace.apply(now, now, &shared).map(|throttle| throttle.until.as_secs())
         };
         assert_eq!(hear(10, 1, 60), Some(70));
         assert_eq!(hear(12, 1, 58), None);

@@ -102,7 +102,7 @@ mod tests {
     fn check(typed: &str, expected: Result<(Duration, &str), &str>) {
         match (typed.parse::<Rate>(), expected) {
             (Ok(rate), Ok((slot, shown))) => {
-                assert_eq!(rate.slot().map(|it| it.as_micros()), Some(slot.as_micros()));
+                assert_eq!(rate.slot().map(|slot| slot.as_micros()), Some(slot.as_micros()));
                 assert_eq!(rate.to_string(), shown);
             }
             (Err(fault), Err(message)) => assert_eq!(fault.to_string(), message),

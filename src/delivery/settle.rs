@@ -191,14 +191,14 @@ impl Found {
     /// Whether the row is as `change` leaves it: the same settle came before, its answer was lost.
     fn is_after(&self, change: &Change, as_stored: fn(&str) -> Cow<'_, str>) -> bool {
         // To the millisecond every outbox keeps a time.
-        let ms = |it: Timestamp| it.as_millisecond();
+        let ms = |time: Timestamp| time.as_millisecond();
         match change {
             Change::Release => matches!(self.state, State::Pending | State::InDoubt) && !self.is_claimed,
             Change::Later { at, attempts, doubt, .. } => {
                 self.state == change.state(None)
                     && ms(self.available_at) == ms(*at)
                     && self.attempts == *attempts
-                    && self.doubt_since.map(ms) == doubt.as_ref().map(|it| ms(it.since))
+                    && self.doubt_since.map(ms) == doubt.as_ref().map(|doubt| ms(doubt.since))
             }
             Change::Skipped { opening } => {
                 self.state == State::Skipped
@@ -296,7 +296,7 @@ mod tests {
             let (state, warnings, fault) = (State::Opened, &[Warning::WithoutOs], None);
             (Write::Ticket { state, opening, attempts, warnings, fault }, Settled::Written)
         };
-        for state in State::ALL.into_iter().filter(|it| *it != State::Opened) {
+        for state in State::ALL.into_iter().filter(|state| *state != State::Opened) {
             for row in [found(state, 6), found(state, 4), of_another(found(state, 5))] {
                 check(&row, opened(), ticket(None));
             }

@@ -80,13 +80,13 @@ impl SlotLease {
 
     /// The next slot of its own, or else the first that it may hope for.
     pub fn next_slot(&self) -> Duration {
-        self.blocks.iter().find(|it| 0 < it.n_left).map_or(self.free_at, |block| block.next)
+        self.blocks.iter().find(|block| 0 < block.n_left).map_or(self.free_at, |block| block.next)
     }
 
     /// Slots that it has from `now` on.
     pub fn n_left(&mut self, now: Duration) -> u32 {
         self.drop_passed(now);
-        self.blocks.iter().map(|it| it.n_left).sum()
+        self.blocks.iter().map(|block| block.n_left).sum()
     }
 
     /// Slots used since the outbox last answered.

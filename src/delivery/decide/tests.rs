@@ -151,11 +151,11 @@ fn a_post_is_judged_by_what_its_answer_proves() {
     check_post(7, Verdict::Unknown(fault("timeout")), as_is, last);
     check_post(7, Verdict::NotSent(fault("refused")), as_is, "after 0 s, 7 spent");
     check_post(7, Verdict::LoginUnavailable(fault("login_no_token")), as_is, "after 0 s, 7 spent");
-    check_post(7, Verdict::Throttled, |it| it.held_until = at(30), "after 30 s, 7 spent");
+    check_post(7, Verdict::Throttled, |scene| scene.held_until = at(30), "after 30 s, 7 spent");
     check_post(7, Verdict::Unauthorized(fault("http_401")), as_is, "after 0 s, 7 spent");
     check_post(7, Verdict::Misconfigured(fault("http_404")), as_is, "after 0 s, 7 spent");
     check_post(0, Verdict::Forbidden(fault("http_403")), as_is, "after 0 s, 0 spent");
-    let repeated = |it: &mut Scene<'_>| it.denials = Denials::Repeated;
+    let repeated = |scene: &mut Scene<'_>| scene.denials = Denials::Repeated;
     check_post(0, Verdict::Forbidden(fault("http_403")), repeated, "rejected http_403, 1 spent");
     check_post(0, Verdict::Withheld, as_is, "release");
 }
@@ -164,7 +164,7 @@ fn a_post_is_judged_by_what_its_answer_proves() {
 fn a_doubt_begins_when_we_stop_waiting_by_both_clocks() {
     let settle = with_scene(
         0,
-        |it| it.hubsoft_now = Some(at(-40)),
+        |scene| scene.hubsoft_now = Some(at(-40)),
         |scene| after_post(&claim(0), &reply(Verdict::Unknown(fault("timeout"))), scene),
     );
     let Change::Later { doubt: Some(doubt), .. } = settle.change else { panic!("it is in doubt") };
@@ -264,7 +264,7 @@ fn patience_is_for_the_row_and_not_for_the_outage() {
     check_look(200, asked(9), vague(), "unconfirmed full_page, 10 answered");
     check_look(200, asked(9), Verdict::Rejected(fault("refused")), "unconfirmed refused, 10 answered");
     check_look(200, asked(9), Verdict::Forbidden(fault("http_403")), "unconfirmed http_403, 10 answered");
-    let free = |it: &mut Scene<'_>| it.looks = Looks::Free;
+    let free = |scene: &mut Scene<'_>| scene.looks = Looks::Free;
     check_look_with(200, asked(9), vague(), free, "after 79 s, 1 spent, in doubt (0 absent, 9 answered)");
     // An absence goes on towards being believed.
     check_look(200, asked(9), absent(), "after 9.5 s, 1 spent, in doubt (1 absent, 10 answered)");
@@ -275,7 +275,7 @@ fn patience_is_for_the_row_and_not_for_the_outage() {
     ] {
         check_look(200, asked(9), verdict, "after 60 s, 1 spent, in doubt (0 absent, 9 answered)");
     }
-    let held = |it: &mut Scene<'_>| it.held_until = at(230);
+    let held = |scene: &mut Scene<'_>| scene.held_until = at(230);
     check_look_with(
         200,
         asked(9),
@@ -292,7 +292,7 @@ fn a_day_is_enough_but_only_of_this_run() {
     let unanswered = || Verdict::Unknown(fault("timeout"));
     check_look(day - 1, doubt(0), unanswered(), "after 60 s, 1 spent, in doubt (0 absent, 0 answered)");
     check_look(day, doubt(0), unanswered(), "unconfirmed timeout, 0 answered");
-    let just_started = |it: &mut Scene<'_>| it.started = at(day - 5);
+    let just_started = |scene: &mut Scene<'_>| scene.started = at(day - 5);
     let goes_on = "after 60 s, 1 spent, in doubt (0 absent, 0 answered)";
     check_look_with(day, doubt(0), unanswered(), just_started, goes_on);
 }
@@ -309,10 +309,10 @@ fn the_settle_delay_is_over_on_both_clocks() {
             hubsoft_at: hubsoft.0.map(at),
             ..doubt(0)
         };
-        let scene = |it: &mut Scene<'_>| {
-            it.started = at(1000);
-            it.steady = steady;
-            it.hubsoft_now = hubsoft.1.map(at);
+        let scene = |scene: &mut Scene<'_>| {
+            scene.started = at(1000);
+            scene.steady = steady;
+            scene.hubsoft_now = hubsoft.1.map(at);
         };
         let settle =
             with_scene(now, scene, |scene| after_look_up(&claim(1), &doubt, &reply(absent()), scene));
@@ -353,7 +353,7 @@ fn a_doubt_that_begins_later_is_waited_for() {
     // waits.
     for (steady, since) in [(Steady::Yes, 0), (Steady::No, 600)] {
         let day = doubt(24 * 3600);
-        let scene = |it: &mut Scene<'_>| it.steady = steady;
+        let scene = |scene: &mut Scene<'_>| scene.steady = steady;
         let seen = with_scene(0, scene, |scene| after_look_up(&claim(1), &day, &reply(absent()), scene));
         let Change::Later { doubt: Some(first), .. } = seen.change else { panic!("{:?}", seen.change) };
         assert_eq!(first.since, at(since), "{steady:?}");

@@ -99,7 +99,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                     0 if state.is_idle() => last + IDLE_EVERY,
                     0 => last + EVERY,
                     _ => {
-                        let ask_at = state.pace.slot_lease().map_or(Duration::ZERO, |it| it.ask_at());
+                        let ask_at = state.pace.slot_lease().map_or(Duration::ZERO, |lease| lease.ask_at());
                         (last + SLOTS_EVERY).max(self.instant(ask_at)).min(last + EVERY)
                     }
                 }

@@ -27,8 +27,8 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                 continue;
             }
             self.watch.turned(&self.state.borrow().pulse(now));
-            let deadline = sleep_until(deadline.map(|it| self.instant(it)));
-            let pulse = sleep_until(self.watch.pulse_every().map(|it| self.instant(now + it)));
+            let deadline = sleep_until(deadline.map(|at| self.instant(at)));
+            let pulse = sleep_until(self.watch.pulse_every().map(|every| self.instant(now + every)));
             // Dropping any loses nothing.
             tokio::select! {
                 biased;

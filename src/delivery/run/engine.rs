@@ -196,6 +196,6 @@ pub async fn sleep_until(at: Option<Instant>) {
 
 /// What the outbox did, and why.
 pub fn with_cause(error: &OutboxError) -> String {
-    let cause = std::error::Error::source(error).map(|it| format!(": {it}")).unwrap_or_default();
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
     format!("{error}{cause}")
 }

@@ -110,8 +110,8 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         let nth = self.sights.borrow().next_specimen;
         // An outbox that fails now will be told of by the next settle.
         let found = match self.outbox.specimen(text_len, nth).await.ok()? {
-            None if 0 < nth => self.outbox.specimen(text_len, 0).await.ok()?.map(|it| (it, 0)),
-            found => found.map(|it| (it, nth)),
+            None if 0 < nth => self.outbox.specimen(text_len, 0).await.ok()?.map(|specimen| (specimen, 0)),
+            found => found.map(|specimen| (specimen, nth)),
         };
         let (specimen, nth) = found?;
         self.sights.borrow_mut().next_specimen = nth.saturating_add(1);

@@ -107,9 +107,9 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             Ok(claimed) => {
                 // Before they are taken in: what is claimed of an outbox that fails is given back.
                 self.outbox_works(Fails::Claims);
-                let n_look_ups = claimed.claims.iter().filter(|it| it.doubt.is_some()).count();
+                let n_look_ups = claimed.claims.iter().filter(|claim| claim.doubt.is_some()).count();
                 let n_posts = claimed.claims.len() - n_look_ups;
-                let n_asked = claimed.posts_max.map_or(want.posts, |it| it.min(want.posts));
+                let n_asked = claimed.posts_max.map_or(want.posts, |max| max.min(want.posts));
                 let short = Short { posts: n_posts < n_asked, look_ups: n_look_ups < want.look_ups };
                 self.take_in(claimed, asked, want, short, n_changes);
                 Ok(short)

@@ -86,7 +86,7 @@ impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
             // loses nothing.
             tokio::select! {
                 biased;
-                () = sleep_until(next.map(|it| engine.instant(it))) => {}
+                () = sleep_until(next.map(|at| engine.instant(at))) => {}
                 () = changed => {}
             }
         }
@@ -106,7 +106,7 @@ impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
             // Dropping either loses nothing.
             tokio::select! {
                 biased;
-                () = sleep_until(at.map(|it| engine.instant(it))) => {}
+                () = sleep_until(at.map(|at| engine.instant(at))) => {}
                 () = changed => {}
             }
         }
@@ -116,8 +116,8 @@ impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
     fn is_untold(&self) -> bool {
         // Told lately, as nearly always: then the four clocks of its age need not be read.
         let told_at = self.engine.state.borrow().time_told_at;
-        told_at.is_some_and(|it| UNTOLD_MAX < self.engine.now().saturating_sub(it))
-            && self.claimed.is_some_and(|it| UNTOLD_MAX < it.until(self.engine.moment()))
+        told_at.is_some_and(|told_at| UNTOLD_MAX < self.engine.now().saturating_sub(told_at))
+            && self.claimed.is_some_and(|claimed| UNTOLD_MAX < claimed.until(self.engine.moment()))
     }
 
     /// Waits until a shared outbox has been asked for the time, and has told it.
@@ -128,7 +128,7 @@ impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
             let changed = engine.changed.notified();
             {
                 let mut state = engine.state.borrow_mut();
-                if state.time_told_at.is_some_and(|it| from <= it) {
+                if state.time_told_at.is_some_and(|told_at| from <= told_at) {
                     return;
                 }
                 state.wants_time = true;

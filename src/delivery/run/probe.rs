@@ -36,7 +36,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                 biased;
                 () = changed => {}
                 () = returned.notified() => self.hurry(),
-                () = sleep_until(probe_at.map(|it| self.instant(it))) => {}
+                () = sleep_until(probe_at.map(|at| self.instant(at))) => {}
             }
         }
     }

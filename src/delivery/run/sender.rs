@@ -160,7 +160,8 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
     fn by_hubsoft(&self, at: Timestamp) -> Timestamp {
         let state = self.state.borrow();
         let now = self.time(&state);
-        let ahead = state.hubsoft_now(self.clock.awake()).map_or(Duration::ZERO, |it| between(it, now));
+        let ahead =
+            state.hubsoft_now(self.clock.awake()).map_or(Duration::ZERO, |theirs| between(theirs, now));
         at.min(now).checked_sub(ahead).unwrap_or(Timestamp::MIN)
     }
 

@@ -122,7 +122,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
 
     fn stored(&self, batch: &[Settle], became: &[Settled]) {
         debug_assert_eq!(batch.len(), became.len(), "a settle has an answer");
-        let settled = || batch.iter().zip(became).filter(|it| *it.1 != Settled::Locked);
+        let settled = || batch.iter().zip(became).filter(|(_, became)| **became != Settled::Locked);
         {
             let mut state = self.state.borrow_mut();
             state.n_live -= settled().count();
@@ -130,11 +130,11 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             for (settle, became) in settled() {
                 state.stats.settled(settle, *became);
             }
-            let locked = batch.iter().zip(became).filter(|it| *it.1 == Settled::Locked);
+            let locked = batch.iter().zip(became).filter(|(_, became)| **became == Settled::Locked);
             state.stuck.extend(locked.map(|(settle, _)| settle.clone()));
             // A row that went back, or that others waited behind, may be claimed now.
             let comes_back =
-                settled().any(|(it, _)| matches!(it.change, Change::Release | Change::Later { .. }));
+                settled().any(|(settle, _)| matches!(settle.change, Change::Release | Change::Later { .. }));
             if comes_back || state.pending || state.n_live == 0 {
                 state.work = Work::Maybe;
             }

@@ -45,7 +45,7 @@ struct InVain {
 impl Sights {
     /// Returns whether it is news. What is looked for was seen, if its text is as long.
     pub fn saw(&mut self, sight: Sight) -> bool {
-        self.search.take_if(|it| it.text_len <= sight.text_len);
+        self.search.take_if(|search| search.text_len <= sight.text_len);
         self.eyes.saw(sight)
     }
 
@@ -53,7 +53,7 @@ impl Sights {
     /// use to ask for another.
     pub fn searched(&mut self, text_len: usize, is_unseen: bool, now: Duration) -> Option<Blindness> {
         // What was not seen of longer texts says nothing of this one.
-        let known = self.search.take().filter(|it| it.text_len <= text_len);
+        let known = self.search.take().filter(|search| search.text_len <= text_len);
         let mut search = known.unwrap_or(Search { text_len, n_told: 0, n_unseen: 0 });
         search.n_told += 1;
         search.n_unseen += u32::from(is_unseen);
@@ -72,7 +72,7 @@ impl Sights {
     }
 
     pub fn in_vain(&self, text_len: usize, now: Duration) -> Option<Blindness> {
-        let is_of_it = |it: &InVain| it.text_len <= text_len && now < it.at + BLIND_FOR;
-        self.in_vain.filter(is_of_it).map(|it| it.why)
+        let is_as_long = |in_vain: &InVain| in_vain.text_len <= text_len && now < in_vain.at + BLIND_FOR;
+        self.in_vain.filter(is_as_long).map(|in_vain| in_vain.why)
     }
 }

@@ -442,7 +442,7 @@ impl RunState {
             return;
         }
         let (mut others, mut same): (Vec<_>, Vec<_>) =
-            self.posts.drain(..).partition(|it| Some(&it.claim.lote) != self.stumbled.as_ref());
+            self.posts.drain(..).partition(|post| Some(&post.claim.lote) != self.stumbled.as_ref());
         let among = if others.is_empty() { &mut same } else { &mut others };
         let chosen = among.swap_remove(draw(among.len()));
         self.posts.push_back(chosen);
@@ -457,11 +457,11 @@ impl RunState {
 
     /// The outbox knows: claims that begin from now on do not bring the lote's rows.
     pub fn halt_stored(&mut self, lote: &Arc<str>) {
-        for it in self.halting.iter_mut().filter(|it| it.lote == *lote) {
-            it.is_stored = true;
+        for halt in self.halting.iter_mut().filter(|halt| halt.lote == *lote) {
+            halt.is_stored = true;
         }
         if !self.claiming {
-            self.halting.retain(|it| !it.is_stored);
+            self.halting.retain(|halt| !halt.is_stored);
         }
     }
 
@@ -469,7 +469,7 @@ impl RunState {
     pub fn claim_ended(&mut self) {
         self.claiming = false;
         self.give_back_halting();
-        self.halting.retain(|it| !it.is_stored);
+        self.halting.retain(|halt| !halt.is_stored);
     }
 
     fn give_back_halting(&mut self) {
@@ -478,7 +478,7 @@ impl RunState {
         }
         let halting = &self.halting;
         let (back, keep) =
-            self.posts.drain(..).partition(|it| halting.iter().any(|halt| halt.lote == it.claim.lote));
+            self.posts.drain(..).partition(|post| halting.iter().any(|halt| halt.lote == post.claim.lote));
         self.posts = keep;
         self.release(back);
     }
