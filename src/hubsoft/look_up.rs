@@ -70,7 +70,8 @@ pub(super) fn of_protocolo(exchange: &Exchange, protocolo: &str) -> Verdict<Opti
         let Some(page) = answer.tickets() else {
             return Sighting::CouldNotTell(Fault::NoList);
         };
-        let found = page.iter().flatten().find(|it| it.protocolo().is_some_and(|it| it == protocolo));
+        let found =
+            page.iter().flatten().find(|ticket| ticket.protocolo().is_some_and(|found| found == protocolo));
         let Some(ticket) = found else { return Sighting::NotFound };
         let Some(opening) = ticket.opening() else { return Sighting::CouldNotTell(Fault::NoProof) };
         shown = Some(Shown { id_atendimento: opening.id_atendimento, service: ticket.id_cliente_servico() });
@@ -89,7 +90,7 @@ pub(super) fn of_protocolo(exchange: &Exchange, protocolo: &str) -> Verdict<Opti
 /// between us and it is an outage.
 fn judge(exchange: &Exchange, sight: impl FnOnce(&Envelope<'_>) -> Sighting) -> Verdict<Sighting> {
     if let Exchange::Answered { status: 404, body, .. } = exchange
-        && envelope(body).is_ok_and(|it| says_none(&it))
+        && envelope(body).is_ok_and(|answer| says_none(&answer))
     {
         return Verdict::Answered(Sighting::NotFound);
     }
@@ -120,8 +121,8 @@ fn says_none(answer: &Envelope<'_>) -> bool {
         return false;
     }
     let said = folded(&answer.msg().unwrap_or_default()).collect::<String>();
-    let of_tickets = ["atendimento", "registro", "resultado", "chamado"].iter().any(|it| {
-        [format!("nenhum{it}encontrado"), format!("nenhum{it}foiencontrado")]
+    let of_tickets = ["atendimento", "registro", "resultado", "chamado"].iter().any(|noun| {
+        [format!("nenhum{noun}encontrado"), format!("nenhum{noun}foiencontrado")]
             .iter()
             .any(|none| said.starts_with(none))
     });
@@ -137,7 +138,7 @@ fn sight(answer: &Envelope<'_>, what: &LookUp, limit: Limit) -> Sighting {
         return Sighting::CouldNotTell(Fault::UnreadableTicket);
     };
     let other_service =
-        |ticket: &Seen<'_>| ticket.id_cliente_servico().filter(|it| *it != what.service.get());
+        |ticket: &Seen<'_>| ticket.id_cliente_servico().filter(|found| *found != what.service.get());
     let mut found: Vec<(Age, OpenedTicket)> = Vec::new();
     let (mut doubtful, mut conflict) = (None, None);
     for ticket in &page {
@@ -154,7 +155,7 @@ fn sight(answer: &Envelope<'_>, what: &LookUp, limit: Limit) -> Sighting {
                 }
             },
             // Without its text it may be ours, unless it was there before we sent anything.
-            None if what.sent_at.is_some_and(|sent| age.is_some_and(|it| it.is_surely_before(sent))) => {}
+            None if what.sent_at.is_some_and(|sent| age.is_some_and(|age| age.is_surely_before(sent))) => {}
             None => doubtful = Some(Fault::NoText),
         }
     }
@@ -169,7 +170,7 @@ fn sight(answer: &Envelope<'_>, what: &LookUp, limit: Limit) -> Sighting {
     if is_full(&page, limit) && !reaches_back(&page, what) {
         return Sighting::CouldNotTell(Fault::FullPage { n_tickets: page.len() });
     }
-    if page.iter().any(|it| other_service(it).is_some()) {
+    if page.iter().any(|ticket| other_service(ticket).is_some()) {
         return Sighting::CouldNotTell(Fault::OtherService);
     }
     Sighting::NotFound
@@ -183,19 +184,19 @@ fn sight_same(answer: &Envelope<'_>, what: &Verification<'_>, label: &str, limit
     if own != Sighting::NotFound {
         return own;
     }
-    let text = bare(what.ticket.descricao.as_str());
+    let asked = bare(what.ticket.descricao.as_str());
     let page = answer.tickets().unwrap_or_default();
     let mut same: Vec<OpenedTicket> = Vec::new();
     for ticket in page.iter().flatten() {
-        let is_old = Age::of(ticket).is_some_and(|it| it.is_surely_before(what.opened_since));
-        let is_of_type = ticket.tipo_atendimento().is_none_or(|it| same_label(&it, label));
-        if is_old || !is_of_type || ticket.descricao_abertura().is_none_or(|it| bare(&it) != text) {
+        let is_old = Age::of(ticket).is_some_and(|age| age.is_surely_before(what.opened_since));
+        let is_of_type = ticket.tipo_atendimento().is_none_or(|found| same_label(&found, label));
+        if is_old || !is_of_type || ticket.descricao_abertura().is_none_or(|text| bare(&text) != asked) {
             continue;
         }
         let Some(opening) = ticket.opening() else { return Sighting::CouldNotTell(Fault::NoProof) };
         same.push(opening);
     }
-    same.sort_by_key(|it| it.id_atendimento);
+    same.sort_by_key(|opening| opening.id_atendimento);
     match same.into_iter().next() {
         Some(opening) => Sighting::AlreadyOpen { opening },
         None => Sighting::NotFound,
@@ -209,7 +210,7 @@ fn bare(text: &str) -> String {
     let twice = html_escape::decode_html_entities(&once);
     let all: String = folded(&twice).collect();
     let own = all.strip_suffix(SUFFIX).unwrap_or(&all);
-    let is_code = |it: &str| it.len() == MARKER_LEN && it.bytes().all(|it| it.is_ascii_alphanumeric());
+    let is_code = |rest: &str| rest.len() == MARKER_LEN && rest.bytes().all(|b| b.is_ascii_alphanumeric());
     let marked = own.rsplit_once("[ref").filter(|(_, rest)| rest.strip_suffix(']').is_some_and(is_code));
     marked.map_or(own, |(before, _)| before).to_owned()
 }
@@ -235,7 +236,7 @@ fn sight_open(answer: &Envelope<'_>, service: i64, label: &str, limit: Limit) ->
             (None, _) | (_, None) => doubtful = true,
         }
     }
-    found.sort_by_key(|it| it.id_atendimento);
+    found.sort_by_key(|opening| opening.id_atendimento);
     let mut found = found.into_iter();
     match found.next() {
         Some(opening) => Sighting::AlreadyOpen { opening },
@@ -278,13 +279,13 @@ impl Age {
 
     /// By the timestamp in front of its protocolo, else by `data_cadastro`.
     fn of(ticket: &Seen<'_>) -> Option<Self> {
-        let by_protocolo = ticket.protocolo().and_then(|it| Self::by_protocolo(&it));
-        by_protocolo.or_else(|| ticket.data_cadastro().and_then(|it| Self::by_data_cadastro(&it)))
+        let by_protocolo = ticket.protocolo().and_then(|text| Self::by_protocolo(&text));
+        by_protocolo.or_else(|| ticket.data_cadastro().and_then(|text| Self::by_data_cadastro(&text)))
     }
 
     /// `YYYYMMDDHHMMSS` and one digit or more.
     fn by_protocolo(protocolo: &str) -> Option<Self> {
-        let prefix = protocolo.get(..14).filter(|_| protocolo.bytes().all(|it| it.is_ascii_digit()))?;
+        let prefix = protocolo.get(..14).filter(|_| protocolo.bytes().all(|b| b.is_ascii_digit()))?;
         let at = DateTime::strptime("%Y%m%d%H%M%S", prefix).ok()?;
         // A number that merely looks like a date is not one.
         (2000..2100).contains(&at.year()).then_some(())?;
@@ -312,7 +313,7 @@ impl Age {
 
     /// Whatever its clock and ours show.
     fn is_surely_before(self, at: Timestamp) -> bool {
-        self.latest.checked_add(CLOCK_SLACK).is_ok_and(|it| it < at)
+        self.latest.checked_add(CLOCK_SLACK).is_ok_and(|latest| latest < at)
     }
 }
 
@@ -366,8 +367,10 @@ mod tests {
     fn short(verdict: &Verdict<Sighting>) -> String {
         match verdict {
             Verdict::Answered(Sighting::Found { opening, others, conflict }) => {
-                let ids = std::iter::once(opening).chain(others).map(|it| it.id_atendimento.to_string());
-                let conflict = conflict.as_ref().map(|it| format!(" {}", it.code())).unwrap_or_default();
+                let ids =
+                    std::iter::once(opening).chain(others).map(|opening| opening.id_atendimento.to_string());
+                let conflict =
+                    conflict.as_ref().map(|fault| format!(" {}", fault.code())).unwrap_or_default();
                 format!("found {}{conflict}", ids.collect::<Vec<_>>().join(" "))
             }
             Verdict::Answered(Sighting::AlreadyOpen { opening }) => {
@@ -459,7 +462,7 @@ mod tests {
             let back = jiff::Span::new().minutes(i64::try_from(at * step_min).expect("small"));
             newest.checked_sub(back).expect("a time").strftime("%Y%m%d%H%M%S").to_string()
         };
-        (0..n).map(|it| ticket(1_000 - it as i64, &format!("{}000001", time(it)), "x")).collect()
+        (0..n).map(|nth| ticket(1_000 - nth as i64, &format!("{}000001", time(nth)), "x")).collect()
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl HubSoft {
     pub async fn catalogue(&self, which: Catalogue, gate: &impl Gate) -> Reply<Vec<Entry>> {
         let reply = self.read_catalogue(which, gate).await;
         if let (Catalogue::TICKET_TYPES, Verdict::Answered(entries)) = (which, &reply.verdict) {
-            let labels = entries.iter().map(|it| (it.id, it.label.clone())).collect();
+            let labels = entries.iter().map(|entry| (entry.id, entry.label.clone())).collect();
             *self.type_labels.borrow_mut() = Some(Rc::new(labels));
         }
         reply
@@ -231,7 +231,7 @@ impl HubSoft {
                 Some(look_up::PAGE_LEN_DEFAULT) => {
                     // What this one comes to is no answer about the row.
                     let again = self.authorised(RequestKind::LookUp, gate, request(fewer)).await;
-                    match again.ok().and_then(|it| look_up::page_len(&it.exchange)) {
+                    match again.ok().and_then(|page| look_up::page_len(&page.exchange)) {
                         Some(found) if found == fewer => self.limit.set(Limit::Heeded),
                         Some(look_up::PAGE_LEN_DEFAULT) => self.limit.set(Limit::Ignored),
                         _ => {}

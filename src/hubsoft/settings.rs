@@ -52,7 +52,7 @@ impl HubSoftSettings {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        hash.finalize()[..8].iter().map(|it| format!("{it:02x}")).collect()
+        hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(one, who("https://erp.example.com.br", "ana", "y"), "a new password makes no other user");
         assert_ne!(one, who("https://erp.example.com.br", "rui", "x"));
         assert_ne!(one, who("https://erp.example.net.br", "ana", "x"));
-        assert!(one.bytes().all(|it| it.is_ascii_hexdigit()), "{one}");
+        assert!(one.bytes().all(|b| b.is_ascii_hexdigit()), "{one}");
     }
 
     #[test]

@@ -153,7 +153,7 @@ impl Tokens {
     pub(super) fn accept(&self, used: &Bearer) {
         // Held by another: a login is under way, and the next answer tells the same.
         if let Ok(mut session) = self.session.try_lock()
-            && session.bearer.as_ref().is_some_and(|it| it.generation == used.generation)
+            && session.bearer.as_ref().is_some_and(|bearer| bearer.generation == used.generation)
         {
             session.accepted = true;
             session.fresh_refused = 0;
@@ -178,7 +178,7 @@ impl Tokens {
         }
         let mut session = self.lock().await?;
         let generation = used.generation;
-        if session.bearer.as_ref().is_some_and(|it| it.generation == generation) {
+        if session.bearer.as_ref().is_some_and(|bearer| bearer.generation == generation) {
             session.fresh_refused = if session.accepted { 0 } else { session.fresh_refused + 1 };
             session.last_refused = Some(generation);
             session.bearer = None;

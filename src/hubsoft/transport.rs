@@ -104,11 +104,11 @@ async fn read(mut response: Response) -> Exchange {
     let status = response.status().as_u16();
     let headers = response.headers();
     let now = Timestamp::now();
-    let text = |name| headers.get(name).and_then(|it| it.to_str().ok());
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let date = text(header::DATE).and_then(http_date);
-    let in_header = text(header::RETRY_AFTER).and_then(|it| retry_after(it, date, now));
+    let in_header = text(header::RETRY_AFTER).and_then(|header| retry_after(header, date, now));
     let body = body(&mut response).await;
-    let in_body = body.as_ref().ok().and_then(|it| retry_after_of_body(status, it, date, now));
+    let in_body = body.as_ref().ok().and_then(|body| retry_after_of_body(status, body, date, now));
     Exchange::Answered { status, retry_after: in_header.max(in_body), date, body }
 }
 
@@ -152,19 +152,20 @@ fn unconnected(error: &reqwest::Error) -> Fault {
     let innermost = causes(error).last().map(ToString::to_string).unwrap_or_default();
     let innermost = words::capped(&innermost).into_boxed_str();
     // The address that was tried; nothing of the path, which may name a service.
-    let at = error.url().and_then(|it| Some(format!("{}:{}", it.host_str()?, it.port_or_known_default()?)));
+    let at =
+        error.url().and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?)));
     let at = at.map(String::into_boxed_str);
     if let Some(tls) = causes(error).find_map(tls_error) {
         return Fault::Tls { at, cause: words::capped(&tls).into_boxed_str() };
     }
-    if error.is_dns() || causes(error).any(|it| it.to_string() == "dns error") {
+    if error.is_dns() || causes(error).any(|cause| cause.to_string() == "dns error") {
         return Fault::Dns { at, cause: innermost };
     }
     Fault::Connect { at, cause: (!error.is_timeout()).then_some(innermost) }
 }
 
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    std::iter::successors(error.source(), |it: &&(dyn Error + 'static)| (*it).source())
+    std::iter::successors(error.source(), |error: &&(dyn Error + 'static)| (*error).source())
 }
 
 /// rustls's own error hides inside an `io::Error`, or two, which do not name it as their source.

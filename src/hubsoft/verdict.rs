@@ -97,7 +97,7 @@ pub(super) fn of_open(exchange: &Exchange, asked: &Asked<'_>) -> Verdict<Proof> 
     match (status, answer.status(), ticket, opening) {
         (200 | 201, Status::Success, Some(ticket), Some(opening)) => {
             let descricao = ticket.descricao_abertura();
-            let marker_echoed = descricao.map(|it| asked.marker.is_in(&it));
+            let marker_echoed = descricao.map(|text| asked.marker.is_in(&text));
             let without_os = asked.abrir_os && opening.ids_ordem_servico.is_empty();
             let warnings = echo_warnings(&ticket, asked, without_os);
             let conflict = contradiction(&answer, &ticket, asked.service);
@@ -158,13 +158,14 @@ pub(super) fn of_login(exchange: &Exchange) -> Login<'_> {
     };
     let answer = LoginAnswer::read(body);
     match (status, answer.as_ref().map(LoginAnswer::access_token)) {
-        (200 | 201, Some(Some(token))) => {
-            Login::Token { token, expires_in: answer.and_then(|it| it.expires_in()).map(Duration::from_secs) }
-        }
+        (200 | 201, Some(Some(token))) => Login::Token {
+            token,
+            expires_in: answer.and_then(|answer| answer.expires_in()).map(Duration::from_secs),
+        },
         // OAuth's words for "these credentials will not do" (RFC 6749, section 5.2), HubSoft's
         // `invalid_credentials`, and whatever else it says to them.
         (400 | 401 | 403 | 422, Some(_)) => {
-            let said = answer.and_then(|it| it.said()).map(|it| words::capped(&it));
+            let said = answer.and_then(|answer| answer.said()).map(|said| words::capped(&said));
             Login::Refused(Fault::LoginRefused { status, said })
         }
         (status, _) => {
@@ -172,7 +173,7 @@ pub(super) fn of_login(exchange: &Exchange) -> Login<'_> {
                 Some(answer) => answer.said(),
                 None => words::title(body),
             };
-            Login::Elsewhere(Fault::LoginElsewhere { status, said: said.map(|it| words::capped(&it)) })
+            Login::Elsewhere(Fault::LoginElsewhere { status, said: said.map(|said| words::capped(&said)) })
         }
     }
 }
@@ -216,7 +217,7 @@ pub(super) fn told<T>(exchange: &Exchange) -> Result<(u16, &Result<Bytes, Fault>
 fn of_403<T>(body: &Result<Bytes, Fault>) -> Verdict<T> {
     let Ok(bytes) = body else { return Verdict::Forbidden(Fault::http(403)) };
     match envelope(body) {
-        Ok(answer) if answer.msg().is_some_and(|it| is_switched_off(&it)) => {
+        Ok(answer) if answer.msg().is_some_and(|msg| is_switched_off(&msg)) => {
             Verdict::Misconfigured(Fault::SwitchedOff { said: said(body) })
         }
         Err(_) if !bytes.iter().all(u8::is_ascii_whitespace) => Verdict::Unknown(Fault::ForeignPage),
@@ -260,7 +261,7 @@ pub(super) fn envelope(body: &Result<Bytes, Fault>) -> Result<Envelope<'_>, Faul
 
 /// HubSoft's reason for a refusal, if its body has one that may be shown.
 fn said(body: &Result<Bytes, Fault>) -> Option<String> {
-    let answer = envelope(body).ok().filter(|it| !it.is_exception())?;
+    let answer = envelope(body).ok().filter(|answer| !answer.is_exception())?;
     words::joined(answer.msg(), &answer.errors())
 }
 
@@ -273,7 +274,7 @@ pub(super) fn refusal(answer: &Envelope<'_>) -> Fault {
 
 /// Why the ticket of a success may not be the one that was asked for.
 fn contradiction(answer: &Envelope<'_>, ticket: &Seen<'_>, service: i64) -> Option<Fault> {
-    let other = ticket.id_cliente_servico().filter(|it| *it != service);
+    let other = ticket.id_cliente_servico().filter(|found| *found != service);
     let errors = answer.errors();
     other
         .map(|found| Fault::WrongService { asked: service, found })
@@ -303,14 +304,14 @@ pub(super) fn same_label(one: &str, other: &str) -> bool {
 
 /// Without case, accents and blanks.
 pub(super) fn folded(text: &str) -> impl Iterator<Item = char> {
-    text.nfkd().filter(|it| !is_combining_mark(*it) && !it.is_whitespace()).flat_map(char::to_lowercase)
+    text.nfkd().filter(|c| !is_combining_mark(*c) && !c.is_whitespace()).flat_map(char::to_lowercase)
 }
 
 /// `Retry-After` in both its forms (RFC 9110, section 10.2.3), capped. A date counts from the
 /// server's own `date` if it gave one: its clock may differ from ours.
 pub(super) fn retry_after(header: &str, date: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
     let header = header.trim();
-    if !header.is_empty() && header.bytes().all(|it| it.is_ascii_digit()) {
+    if !header.is_empty() && header.bytes().all(|b| b.is_ascii_digit()) {
         // Too many digits for a number are more than the cap as well.
         let wait = header.parse().map_or(RETRY_AFTER_MAX, Duration::from_secs);
         return Some(wait.min(RETRY_AFTER_MAX));
@@ -343,7 +344,7 @@ pub(super) fn retry_after_of_body(
 }
 
 pub(super) fn http_date(text: &str) -> Option<Timestamp> {
-    jiff::fmt::rfc2822::parse(text.trim()).ok().map(|it| it.timestamp())
+    jiff::fmt::rfc2822::parse(text.trim()).ok().map(|time| time.timestamp())
 }
 
 #[cfg(test)]

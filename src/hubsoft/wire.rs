@@ -127,8 +127,10 @@ impl<'a> Envelope<'a> {
     pub(super) fn status(&self) -> Status {
         let Some(word) = text(self.status) else { return Status::Other };
         match word.trim() {
-            it if it.eq_ignore_ascii_case("success") || it.eq_ignore_ascii_case("suscess") => Status::Success,
-            it if it.eq_ignore_ascii_case("error") => Status::Error,
+            word if word.eq_ignore_ascii_case("success") || word.eq_ignore_ascii_case("suscess") => {
+                Status::Success
+            }
+            word if word.eq_ignore_ascii_case("error") => Status::Error,
             _ => Status::Other,
         }
     }
@@ -148,8 +150,8 @@ impl<'a> Envelope<'a> {
             match value {
                 serde_json::Value::String(text) if text.trim().is_empty() => {}
                 serde_json::Value::String(text) => into.push(text.trim().to_owned()),
-                serde_json::Value::Array(items) => items.iter().for_each(|it| gather(it, into)),
-                serde_json::Value::Object(fields) => fields.values().for_each(|it| gather(it, into)),
+                serde_json::Value::Array(items) => items.iter().for_each(|item| gather(item, into)),
+                serde_json::Value::Object(fields) => fields.values().for_each(|field| gather(field, into)),
                 serde_json::Value::Number(number) => into.push(number.to_string()),
                 serde_json::Value::Null | serde_json::Value::Bool(_) => {}
             }
@@ -166,7 +168,8 @@ impl<'a> Envelope<'a> {
         let ticket = self.ticket().unwrap_or_default();
         let ids = [self.id_atendimento, ticket.id_atendimento].into_iter().filter_map(integer);
         let protocolos = [self.protocolo, ticket.protocolo].into_iter().filter_map(text);
-        ids.into_iter().any(|it| it != 0) || protocolos.into_iter().any(|it| !it.trim().is_empty())
+        ids.into_iter().any(|id| id != 0)
+            || protocolos.into_iter().any(|protocolo| !protocolo.trim().is_empty())
     }
 
     pub(super) fn ticket(&self) -> Option<Seen<'a>> {
@@ -220,17 +223,17 @@ struct ServiceOrder<'a> {
 impl<'a> Seen<'a> {
     /// `None` without an id and a protocolo: then it proves nothing. What is text in it may be shown.
     pub(super) fn opening(&self) -> Option<OpenedTicket> {
-        let id_atendimento = integer(self.id_atendimento).filter(|it| 0 < *it)?;
+        let id_atendimento = integer(self.id_atendimento).filter(|id| 0 < *id)?;
         let protocolo = self.protocolo()?.into_owned();
         let orders: Vec<ServiceOrder<'_>> =
             list(self.ordens_servico).unwrap_or_default().into_iter().filter_map(object).collect();
         Some(OpenedTicket {
             protocolo,
             id_atendimento,
-            ids_ordem_servico: orders.iter().filter_map(|it| integer(it.id_ordem_servico)).collect(),
+            ids_ordem_servico: orders.iter().filter_map(|order| integer(order.id_ordem_servico)).collect(),
             numeros_ordem_servico: orders
                 .iter()
-                .filter_map(|it| Some(printable::name(&text(it.numero_ordem_servico)?).into_owned()))
+                .filter_map(|order| Some(printable::name(&text(order.numero_ordem_servico)?).into_owned()))
                 .collect(),
         })
     }
@@ -258,7 +261,7 @@ impl<'a> Seen<'a> {
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        text(self.data_fechamento).is_some_and(|it| !it.trim().is_empty())
+        text(self.data_fechamento).is_some_and(|date| !date.trim().is_empty())
     }
 
     /// `None`: not told, which old versions do.
@@ -291,12 +294,12 @@ impl<'a> LoginAnswer<'a> {
     }
 
     pub(super) fn access_token(&self) -> Option<Cow<'a, str>> {
-        text(self.access_token).filter(|it| !it.is_empty())
+        text(self.access_token).filter(|token| !token.is_empty())
     }
 
     /// Seconds.
     pub(super) fn expires_in(&self) -> Option<u64> {
-        integer(self.expires_in).and_then(|it| u64::try_from(it).ok())
+        integer(self.expires_in).and_then(|seconds| u64::try_from(seconds).ok())
     }
 
     /// In its own words, and by its code.
@@ -326,7 +329,7 @@ pub(super) fn catalogue(body: &[u8], list_key: &str, id_key: &str) -> Option<Vec
 fn text(raw: Raw<'_>) -> Option<Cow<'_, str>> {
     let raw = raw?.get();
     match raw.as_bytes().first()? {
-        b'"' => serde_json::from_str::<Text<'_>>(raw).ok().map(|it| it.0),
+        b'"' => serde_json::from_str::<Text<'_>>(raw).ok().map(|text| text.0),
         b'0'..=b'9' | b'-' => Some(Cow::Borrowed(raw)),
         _ => None,
     }
@@ -351,7 +354,9 @@ fn read_object<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
 }
 
 fn list<'a>(raw: Raw<'a>) -> Option<Vec<Raw<'a>>> {
-    serde_json::from_str::<Vec<&'a RawValue>>(raw?.get()).ok().map(|it| it.into_iter().map(Some).collect())
+    serde_json::from_str::<Vec<&'a RawValue>>(raw?.get())
+        .ok()
+        .map(|items| items.into_iter().map(Some).collect())
 }
 
 #[cfg(test)]

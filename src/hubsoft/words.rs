@@ -29,7 +29,7 @@ pub(super) fn all(errors: &[String]) -> String {
 
 /// `msg: first error; second error`. `None` when HubSoft said nothing.
 pub(super) fn joined(msg: Option<Cow<'_, str>>, errors: &[String]) -> Option<String> {
-    let msg = msg.map(|it| it.trim().to_owned()).filter(|it| !it.is_empty());
+    let msg = msg.map(|msg| msg.trim().to_owned()).filter(|msg| !msg.is_empty());
     let errors = errors.join("; ");
     match (msg, errors.is_empty()) {
         (Some(msg), true) => Some(capped(&msg)),

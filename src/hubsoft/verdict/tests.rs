@@ -19,7 +19,7 @@ fn answer(status: u16, body: &str) -> Exchange {
 fn short(verdict: &Verdict<Proof>) -> String {
     match verdict {
         Verdict::Answered(proof) => {
-            let warnings: Vec<_> = proof.warnings.iter().map(|it| it.code().into()).collect();
+            let warnings: Vec<_> = proof.warnings.iter().map(|warning| warning.code().into()).collect();
             let warnings: Vec<_> =
                 warnings.into_iter().chain(proof.conflict.as_ref().map(Fault::code)).collect();
             format!("opened {} {}", proof.opening.protocolo, warnings.join(" ")).trim_end().to_owned()
@@ -288,7 +288,7 @@ fn the_login_table() {
         let exchange = answer(*status, body);
         let found = match of_login(&exchange) {
             Login::Token { expires_in, .. } => {
-                format!("token {}", expires_in.map_or(String::new(), |it| it.as_secs().to_string()))
+                format!("token {}", expires_in.map_or(String::new(), |wait| wait.as_secs().to_string()))
             }
             Login::Refused(fault) => format!("refused {}", fault.code()),
             Login::Unavailable(fault) => format!("unavailable {}", fault.code()),
@@ -350,7 +350,7 @@ fn retry_after_in_the_body() {
     ];
     let now: Timestamp = "2026-11-24T12:00:00Z".parse().expect("a time");
     for (status, body, expected) in table {
-        let found = retry_after_of_body(status, body.as_bytes(), None, now).map(|it| it.as_secs());
+        let found = retry_after_of_body(status, body.as_bytes(), None, now).map(|wait| wait.as_secs());
         assert_eq!(found, expected, "{status} {body}");
     }
 }
@@ -373,7 +373,7 @@ fn retry_after_in_both_forms() {
         ("", None, None),
     ];
     for (header, date, expected) in table {
-        let found = retry_after(header, date.and_then(http_date), now).map(|it| it.as_secs());
+        let found = retry_after(header, date.and_then(http_date), now).map(|wait| wait.as_secs());
         assert_eq!(found, expected, "{header}");
     }
 }
