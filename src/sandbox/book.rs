@@ -121,12 +121,12 @@ pub fn forget(folder: &Path, before: Timestamp) -> Result<(), BookFault> {
     let _book = Book::open(folder, |at, ticket| entries.push(Entry { at, ticket }))?;
     let rewrite = || {
         let mut out = BufWriter::new(temporary::file_in(folder)?);
-        for mut it in entries {
-            if it.at < before {
-                it.ticket.descricao = marker_in(&it.ticket.descricao)
+        for mut entry in entries {
+            if entry.at < before {
+                entry.ticket.descricao = marker_in(&entry.ticket.descricao)
                     .map_or_else(String::new, |marker| format!("[ref {}]", String::from_utf8_lossy(&marker)));
             }
-            serde_json::to_writer(&mut out, &it)?;
+            serde_json::to_writer(&mut out, &entry)?;
             out.write_all(b"\n")?;
         }
         temporary::publish(out.into_inner().map_err(io::IntoInnerError::into_error)?, &path)
@@ -146,7 +146,7 @@ mod tests {
     /// The services of the tickets that stand there.
     fn services(folder: &Path) -> Vec<i64> {
         let mut all = Vec::new();
-        Book::open(folder, |_, it| all.push(it.service)).unwrap();
+        Book::open(folder, |_, ticket| all.push(ticket.service)).unwrap();
         all
     }
 

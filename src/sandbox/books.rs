@@ -154,7 +154,7 @@ impl Books {
 
     pub(super) fn by_protocolo(&self, protocolo: &str, at: Duration) -> Option<(usize, &Ticket)> {
         let found = |(index, ticket): &(usize, &Ticket)| ticket.protocolo(*index) == protocolo;
-        self.tickets.iter().enumerate().find(found).filter(|(_, it)| it.visible_from <= at)
+        self.tickets.iter().enumerate().find(found).filter(|(_, ticket)| ticket.visible_from <= at)
     }
 
     pub(super) fn issue_token(&mut self, key: u64, until: Duration) -> String {
@@ -206,7 +206,8 @@ impl Books {
     }
 
     pub(super) fn audit(&self) -> Audit {
-        let mut markers: Vec<[u8; MARKER_LEN]> = self.tickets.iter().filter_map(|it| it.marker).collect();
+        let mut markers: Vec<[u8; MARKER_LEN]> =
+            self.tickets.iter().filter_map(|ticket| ticket.marker).collect();
         let n_marked = markers.len();
         markers.sort_unstable();
         let mut duplicates = BTreeMap::new();
@@ -219,7 +220,7 @@ impl Books {
         }
         Audit {
             tickets: self.tickets.len() as u64,
-            service_orders: self.tickets.iter().filter(|it| it.abrir_os).count() as u64,
+            service_orders: self.tickets.iter().filter(|ticket| ticket.abrir_os).count() as u64,
             late_commits_pending: self.late_commits_pending,
             markers: n_different,
             tickets_without_marker: (self.tickets.len() - n_marked) as u64,

@@ -99,7 +99,7 @@ impl Connection {
                         return Ok(Next::End);
                     }
                     let closes =
-                        header(&head, "connection").is_some_and(|it| it.eq_ignore_ascii_case("close"));
+                        header(&head, "connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
                     break (head_len, body_len, !closes, header(&head, "expect").is_some());
                 }
                 Ok(httparse::Status::Partial) if HEAD_LEN_MAX < self.buffer.len() => {
@@ -140,7 +140,7 @@ impl Connection {
             method: head.method?,
             path,
             query,
-            bearer: header(&head, "authorization").and_then(|it| it.strip_prefix("Bearer ")),
+            bearer: header(&head, "authorization").and_then(|value| value.strip_prefix("Bearer ")),
             wants_json: accept.contains("json"),
             body: self.buffer.get(head_len..head_len + body_len)?,
         })
@@ -193,7 +193,7 @@ impl Connection {
 }
 
 fn header<'a>(head: &httparse::Request<'_, 'a>, name: &str) -> Option<&'a str> {
-    let value = head.headers.iter().find(|it| it.name.eq_ignore_ascii_case(name))?.value;
+    let value = head.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?.value;
     std::str::from_utf8(value).ok()
 }
 
@@ -217,7 +217,7 @@ fn reason(status: u16) -> &'static str {
 
 /// The value of the query parameter `name`, percent-decoded.
 pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
-    let raw = query.split('&').filter_map(|it| it.split_once('=')).find(|(key, _)| *key == name)?.1;
+    let raw = query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)?.1;
     let mut bytes = Vec::with_capacity(raw.len());
     let mut rest = raw.bytes();
     while let Some(byte) = rest.next() {

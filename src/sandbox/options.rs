@@ -163,7 +163,7 @@ impl FromStr for SandboxOptions {
 
     fn from_str(text: &str) -> Result<Self, OptionFault> {
         let mut options = Self::default();
-        for pair in text.split(',').map(str::trim).filter(|it| !it.is_empty()) {
+        for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').ok_or_else(|| OptionFault::NotAPair(pair.to_owned()))?;
             options.set(key.trim(), value.trim())?;
         }
@@ -202,7 +202,7 @@ impl SandboxOptions {
                 }
             }
             _ => {
-                let probability = value.parse().ok().filter(|it| (0.0..=1.0).contains(it));
+                let probability = value.parse().ok().filter(|chance| (0.0..=1.0).contains(chance));
                 if !Faults::NAMES.contains(&key) {
                     return Err(OptionFault::Unknown(key.to_owned()));
                 }
@@ -215,7 +215,7 @@ impl SandboxOptions {
 }
 
 fn duration(text: &str) -> Option<Duration> {
-    let digits = text.find(|it: char| !it.is_ascii_digit())?;
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().ok()?;
     Some(match unit {

@@ -61,7 +61,7 @@ impl Kind {
 
 /// `None`: the token is good. Without `Accept: application/json` a stranger is sent to the login page.
 pub(super) fn stranger(request: &Request<'_>, books: &Books, at: Duration) -> Option<Response> {
-    if request.bearer.is_some_and(|it| books.is_valid(it, at)) {
+    if request.bearer.is_some_and(|token| books.is_valid(token, at)) {
         return None;
     }
     Some(match request.wants_json {
@@ -135,7 +135,7 @@ pub(super) fn unknown_route() -> Response {
 
 fn type_label(id: i64) -> String {
     let name = usize::try_from(id - 1).ok().and_then(|at| TYPE_NAMES.get(at));
-    name.map_or_else(|| format!("TIPO {id}"), |it| (*it).to_owned())
+    name.map_or_else(|| format!("TIPO {id}"), |name| (*name).to_owned())
 }
 
 #[derive(Deserialize)]
@@ -165,7 +165,7 @@ pub(super) fn read_ticket(body: &[u8], options: &SandboxOptions) -> Result<NewTi
         (&fields.telefone, "telefone"),
     ];
     for (value, name) in required {
-        if text(value).is_none_or(|it| it.trim().is_empty()) {
+        if text(value).is_none_or(|text| text.trim().is_empty()) {
             errors.push(format!("O campo {name} é obrigatório."));
         }
     }
@@ -178,10 +178,10 @@ pub(super) fn read_ticket(body: &[u8], options: &SandboxOptions) -> Result<NewTi
     wrong_type(&fields.id_tipo_atendimento, "id_tipo_atendimento");
     wrong_type(&fields.id_atendimento_status, "id_atendimento_status");
     wrong_type(&fields.id_origem_contato, "id_origem_contato");
-    if text(&fields.telefone).is_some_and(|it| !it.trim().is_empty() && it.chars().count() < 10) {
+    if text(&fields.telefone).is_some_and(|phone| !phone.trim().is_empty() && phone.chars().count() < 10) {
         errors.push("O campo telefone deverá conter no mínimo 10 caracteres".to_owned());
     }
-    if text(&fields.email).is_some_and(|it| !it.contains('@')) {
+    if text(&fields.email).is_some_and(|address| !address.contains('@')) {
         errors.push("O campo email deverá conter um endereço de e-mail válido.".to_owned());
     }
     let abrir_os = match fields.abrir_os {
@@ -205,8 +205,8 @@ pub(super) fn read_ticket(body: &[u8], options: &SandboxOptions) -> Result<NewTi
     let unknown = [
         ((1..=options.services_max).contains(&service), "id cliente servico"),
         ((1..=TYPES_MAX).contains(&tipo), "id tipo atendimento"),
-        (STATUSES.iter().any(|it| it.0 == status), "id atendimento status"),
-        (origin.is_none_or(|asked| ORIGINS.iter().any(|it| it.0 == asked)), "id origem contato"),
+        (STATUSES.iter().any(|(id, ..)| *id == status), "id atendimento status"),
+        (origin.is_none_or(|asked| ORIGINS.iter().any(|(id, _)| *id == asked)), "id origem contato"),
     ];
     for (_, name) in unknown.into_iter().filter(|(known, _)| !known) {
         errors.push(format!("O valor selecionado para o campo {name} é inválido."));
@@ -276,14 +276,14 @@ fn write_ticket(body: &mut String, index: usize, protocolo: &str, ticket: &Ticke
 }
 
 pub(super) fn look_up(query: &str, books: &Books, options: &SandboxOptions, at: Duration) -> Response {
-    let asked = |name| parameter(query, name).filter(|it| !it.is_empty());
+    let asked = |name| parameter(query, name).filter(|value| !value.is_empty());
     let or = |name, default: &str| asked(name).unwrap_or_else(|| default.to_owned());
     let mut errors = Vec::new();
     let term = asked("termo_busca").unwrap_or_else(|| {
         errors.push("O campo termo_busca é obrigatório.".to_owned());
         String::new()
     });
-    let limit = or("limit", "20").parse().ok().filter(|it| (1..=50).contains(it)).unwrap_or_else(|| {
+    let limit = or("limit", "20").parse().ok().filter(|n| (1..=50).contains(n)).unwrap_or_else(|| {
         errors.push("O campo limit não contém um valor válido.".to_owned());
         20
     });

@@ -6,8 +6,8 @@ use crate::delivery::{Blindness, Fault, Noted};
 const NOTE_LEN: usize = 300;
 
 /// What went wrong, as one sentence without a full stop.
-pub fn fault(it: &Fault) -> String {
-    match it {
+pub fn fault(fault: &Fault) -> String {
+    match fault {
         Fault::Request => "the request could not be put together".to_owned(),
         Fault::Connect { at, cause: None } => format!("could not connect to {} in time", host(at)),
         Fault::Connect { at, cause: Some(cause) } => format!("could not connect to {}: {cause}", host(at)),
@@ -89,7 +89,8 @@ pub fn fault(it: &Fault) -> String {
                 Some(line) => format!("line {line}"),
                 None => "a row that is no longer in the file".to_owned(),
             };
-            let opened = protocolo.as_ref().map_or_else(String::new, |it| format!(", opened as `{it}`"));
+            let opened =
+                protocolo.as_ref().map_or_else(String::new, |protocolo| format!(", opened as `{protocolo}`"));
             format!("the same service, type and description as {first}{opened}")
         }
         Fault::Edited { protocolo } => {
@@ -105,8 +106,8 @@ pub fn fault(it: &Fault) -> String {
 }
 
 /// Why an absence cannot be believed.
-pub fn blindness(it: Blindness) -> &'static str {
-    match it {
+pub fn blindness(why: Blindness) -> &'static str {
+    match why {
         Blindness::Unknown => {
             "no look-up of this user has shown a ticket of ours yet with a text as long, so HubSoft may hide \
              such tickets from it"
@@ -119,10 +120,10 @@ pub fn blindness(it: Blindness) -> &'static str {
 }
 
 /// What a row's history says beside a verdict.
-pub fn noted(it: &Noted) -> String {
-    let whole = match it {
+pub fn noted(note: &Noted) -> String {
+    let whole = match note {
         Noted::Nothing => return String::new(),
-        Noted::Fault(it) => fault(it),
+        Noted::Fault(why) => fault(why),
         Noted::Ticket(protocolo) => protocolo.clone(),
     };
     whole.chars().take(NOTE_LEN).collect()

@@ -9,18 +9,18 @@ use crate::delivery::{Fault, Halt, HaltReason, PauseReason, Refusal};
 const HELD: &str = "its import waits for a word of the person who started it";
 
 /// Why a run, or a lote, stopped.
-pub fn halt(it: &Halt) -> String {
-    match it {
-        Halt::Unauthorized(it) => fault(it),
-        Halt::Forbidden { n_rows, fault: it } => {
-            format!("HubSoft denied {n_rows} different rows in a row (403): {}", fault(it))
+pub fn halt(halt: &Halt) -> String {
+    match halt {
+        Halt::Unauthorized(cause) => fault(cause),
+        Halt::Forbidden { n_rows, fault: cause } => {
+            format!("HubSoft denied {n_rows} different rows in a row (403): {}", fault(cause))
         }
-        Halt::Misconfigured(it) => {
-            format!("HubSoft does not know the route that opens tickets: {}", fault(it))
+        Halt::Misconfigured(cause) => {
+            format!("HubSoft does not know the route that opens tickets: {}", fault(cause))
         }
         Halt::SameRefusal { n_rows, refusal } => {
             let message = match refusal {
-                Refusal::Said(it) => fault(it),
+                Refusal::Said(said) => fault(said),
                 Refusal::NotAsked { code } => format!("what it opened is not what was asked for ({code})"),
             };
             format!("HubSoft refused {n_rows} rows in a row with the same message: {message}")
@@ -61,19 +61,19 @@ pub fn halt_reason(reason: &HaltReason) -> Cow<'_, str> {
 }
 
 /// Why everybody is paused.
-pub fn pause(it: &PauseReason) -> String {
-    match it {
+pub fn pause(reason: &PauseReason) -> String {
+    match reason {
         PauseReason::Said(words) => words.clone(),
         PauseReason::EchoLost { protocolo } => halt(&Halt::EchoLost { protocolo: protocolo.clone() }),
     }
 }
 
-fn minutes(it: Duration) -> u64 {
-    it.as_secs() / 60
+fn minutes(span: Duration) -> u64 {
+    span.as_secs() / 60
 }
 
 fn because(last: &Option<Fault>) -> String {
-    last.as_ref().map_or_else(String::new, |it| because_of(&fault(it)))
+    last.as_ref().map_or_else(String::new, |cause| because_of(&fault(cause)))
 }
 
 fn because_of(words: &str) -> String {

@@ -3,8 +3,8 @@
 use crate::delivery::{ThrottleCause, ThrottleReason};
 
 /// What HubSoft answered.
-pub fn throttle(it: &ThrottleReason) -> String {
-    let (cause, asked) = match it {
+pub fn throttle(reason: &ThrottleReason) -> String {
+    let (cause, asked) = match reason {
         ThrottleReason::Answered { cause, asked } => (cause, asked),
         ThrottleReason::Said(words) => return words.clone(),
     };

@@ -3,8 +3,8 @@
 use crate::delivery::Warning;
 
 /// With its code in front, unless it is of the sheet: those come first, and their words say enough.
-pub fn warning(it: &Warning) -> String {
-    let words = match it {
+pub fn warning(warning: &Warning) -> String {
+    let words = match warning {
         Warning::Notice { said } => return said.clone(),
         Warning::Outdated { columns } => return format!("the file says something else now, in {columns}"),
         Warning::WrongType { asked, opened } => format!("asked for the type `{asked}`, opened as `{opened}`"),
@@ -14,5 +14,5 @@ pub fn warning(it: &Warning) -> String {
         }
         Warning::OpenedTwice { protocolo } => format!("`{protocolo}` was opened for this row too"),
     };
-    format!("{}: {words}", it.code())
+    format!("{}: {words}", warning.code())
 }
