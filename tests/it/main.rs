@@ -10,6 +10,7 @@ mod hubsoft;
 mod import;
 mod intake;
 mod merges;
+mod names;
 mod outbox_conformance;
 mod outbox_memory;
 mod outbox_postgres;
