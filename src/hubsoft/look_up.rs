@@ -3,7 +3,7 @@
 use jiff::civil::{Date, DateTime};
 use jiff::{SignedDuration, Timestamp, tz};
 
-use super::verdict::{Exchange, envelope, folded, of_refusal, same_label, told, unanswered};
+use super::verdict::{Exchange, by_status, envelope, folded, of_refusal, same_label, unanswered};
 use super::wire::{Envelope, Seen, Status};
 use crate::delivery::identity::MARKER_LEN;
 use crate::delivery::{Fault, LookUp, OpenedTicket, Sighting, Verdict, Verification};
@@ -94,8 +94,8 @@ fn judge(exchange: &Exchange, sight: impl FnOnce(&Envelope<'_>) -> Sighting) -> 
     {
         return Verdict::Answered(Sighting::NotFound);
     }
-    let (status, body) = match told(exchange) {
-        Ok(told) => told,
+    let (status, body) = match by_status(exchange) {
+        Ok(answered) => answered,
         Err(verdict) => return verdict,
     };
     let answer = match envelope(body) {
@@ -252,7 +252,7 @@ fn is_full(page: &[Seen<'_>], limit: Limit) -> bool {
 
 /// How many tickets a page has; `None` if it is none.
 pub(super) fn page_len(exchange: &Exchange) -> Option<usize> {
-    let (_, body) = told::<()>(exchange).ok()?;
+    let (_, body) = by_status::<()>(exchange).ok()?;
     Some(envelope(body).ok()?.tickets()?.len())
 }
 

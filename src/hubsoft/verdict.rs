@@ -78,8 +78,8 @@ pub(super) struct Asked<'a> {
 
 /// Judges the answer to a post.
 pub(super) fn of_open(exchange: &Exchange, asked: &Asked<'_>) -> Verdict<Proof> {
-    let (status, body) = match told(exchange) {
-        Ok(told) => told,
+    let (status, body) = match by_status(exchange) {
+        Ok(answered) => answered,
         Err(verdict) => return verdict,
     };
     if status == 413 {
@@ -119,7 +119,7 @@ pub(super) fn of_open(exchange: &Exchange, asked: &Asked<'_>) -> Verdict<Proof> 
 
 /// Judges the answer to a request that only has to work (a probe, a catalogue): its body if it did.
 pub(super) fn of_read(exchange: &Exchange) -> Result<&Bytes, Verdict<()>> {
-    let (status, body) = told(exchange)?;
+    let (status, body) = by_status(exchange)?;
     let answer = envelope(body).map_err(Verdict::Unknown)?;
     match (status, answer.status()) {
         _ if answer.is_exception() => Err(Verdict::Stumbled(Fault::Exception)),
@@ -196,7 +196,7 @@ pub(super) fn unanswered<T, U>(verdict: Verdict<T>) -> Verdict<U> {
 }
 
 /// What the status alone decides, whatever the body; else the status and the body.
-pub(super) fn told<T>(exchange: &Exchange) -> Result<(u16, &Result<Bytes, Fault>), Verdict<T>> {
+pub(super) fn by_status<T>(exchange: &Exchange) -> Result<(u16, &Result<Bytes, Fault>), Verdict<T>> {
     let (status, body) = match exchange {
         Exchange::NotSent(fault) => return Err(Verdict::NotSent(fault.clone())),
         Exchange::Lost(fault) => return Err(Verdict::Unknown(fault.clone())),
