@@ -70,7 +70,7 @@ impl Transport {
     /// how long that took.
     pub(super) async fn exchange(&self, request: Request) -> (Exchange, Duration) {
         // Without the query, which names services.
-        let told = tracing::enabled!(tracing::Level::DEBUG)
+        let route = tracing::enabled!(tracing::Level::DEBUG)
             .then(|| format!("{} {}", request.method(), request.url().path()));
         let start = Instant::now();
         let exchange = match self.client.execute(request).await {
@@ -78,9 +78,9 @@ impl Transport {
             Err(error) => unanswered(&error),
         };
         let latency = start.elapsed();
-        if let Some(told) = told {
+        if let Some(route) = route {
             let (code, latency_ms) = (exchange.code(), latency.as_millis());
-            tracing::debug!(code = &*code, latency_ms, "{told}: {code} after {latency_ms} ms");
+            tracing::debug!(code = &*code, latency_ms, "{route}: {code} after {latency_ms} ms");
         }
         (exchange, latency)
     }
