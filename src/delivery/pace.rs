@@ -143,9 +143,9 @@ impl Pace {
                 }
             }
         }
-        let told = shared.throttle.as_ref()?;
-        let until = then + told.left;
-        let is_known = self.heard.replace(told.number) == Some(told.number);
+        let throttled = shared.throttle.as_ref()?;
+        let until = then + throttled.left;
+        let is_known = self.heard.replace(throttled.number) == Some(throttled.number);
         if let Some(throttle) =
             self.throttle.as_mut().filter(|known| is_known || until <= known.until + SAME_THROTTLE)
         {
@@ -157,7 +157,7 @@ impl Pace {
         }
         // Whoever refused another worker refuses this one too: its next guess is longer as well.
         self.n_guessed = self.n_guessed.saturating_add(1);
-        let throttle = Throttle { at: now, until, reason: told.reason.clone() };
+        let throttle = Throttle { at: now, until, reason: throttled.reason.clone() };
         self.throttle = Some(throttle.clone());
         Some(throttle)
     }
