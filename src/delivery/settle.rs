@@ -318,8 +318,8 @@ mod tests {
         let twice = Warning::OpenedTwice { protocolo: "p".to_owned() };
         let second = Found { warnings: vec![Warning::WithoutOs], ..row("q", Some(8)) };
         check(&second, opened(), (beside(None, Some(twice.clone())), Settled::Duplicate));
-        let told = Found { warnings: vec![Warning::WithoutOs, twice], ..second };
-        check(&told, opened(), (Write::Nothing, Settled::Duplicate));
+        let opened_twice = Found { warnings: vec![Warning::WithoutOs, twice], ..second };
+        check(&opened_twice, opened(), (Write::Nothing, Settled::Duplicate));
         check(&row("p", Some(7)), rejected(), STALE);
     }
 
@@ -330,8 +330,8 @@ mod tests {
         let opening = &opening();
         let write = Write::Ticket { state: State::Conflict, opening, attempts: None, warnings: &[], fault };
         check(&row, opened(), (write, Settled::Taken));
-        let told = Found { id_atendimento: Some(7), state: State::Conflict, ..row };
-        check(&told, opened(), (Write::Nothing, Settled::Taken));
+        let conflicted = Found { id_atendimento: Some(7), state: State::Conflict, ..row };
+        check(&conflicted, opened(), (Write::Nothing, Settled::Taken));
     }
 
     #[test]

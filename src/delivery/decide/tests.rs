@@ -94,7 +94,7 @@ fn with_scene<T>(now: i64, change: impl FnOnce(&mut Scene<'_>), then: impl FnOnc
 }
 
 /// In a word what a change is: where the row goes, after how many seconds, with how many attempts.
-fn told(change: &Change, now: i64) -> String {
+fn short(change: &Change, now: i64) -> String {
     match change {
         Change::Release => "release".to_owned(),
         Change::Later { at: due, attempts, doubt, .. } => {
@@ -123,7 +123,7 @@ fn told(change: &Change, now: i64) -> String {
 fn check_post(attempts: u32, verdict: Verdict, change: impl FnOnce(&mut Scene<'_>), expected: &str) {
     let settle = with_scene(0, change, |scene| after_post(&claim(attempts), &reply(verdict), scene));
     assert_eq!((settle.row, settle.token), (RowId(1), Token(4)));
-    assert_eq!(told(&settle.change, 0), expected);
+    assert_eq!(short(&settle.change, 0), expected);
 }
 
 fn proof(warnings: Vec<Warning>) -> Verdict {
@@ -199,7 +199,7 @@ fn check_look_with(
 ) {
     let claim = Claim { doubt: Some(doubt.clone()), ..claim(1) };
     let settle = with_scene(now, change, |scene| after_look_up(&claim, &doubt, &reply(verdict), scene));
-    assert_eq!(told(&settle.change, now), expected);
+    assert_eq!(short(&settle.change, now), expected);
 }
 
 fn absent() -> Verdict<Sighting> {
@@ -234,7 +234,7 @@ fn the_last_attempt_fails_once_its_absence_is_believed() {
     let doubt = Doubt { absences: 1, last_absence: Some(at(2)), ..doubt(0) };
     let claim = Claim { doubt: Some(doubt.clone()), ..claim(8) };
     let settle = with_scene(200, |_| {}, |scene| after_look_up(&claim, &doubt, &reply(absent()), scene));
-    assert_eq!(told(&settle.change, 200), "failed no_ticket, 8 spent");
+    assert_eq!(short(&settle.change, 200), "failed no_ticket, 8 spent");
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn a_row_that_was_corrected_while_in_doubt_is_not_posted_as_it_was() {
     let doubt = Doubt { absences: 1, last_absence: Some(at(2)), ..doubt(0) };
     let claim = Claim { doubt: Some(doubt.clone()), is_outdated: true, ..claim(1) };
     let settle = with_scene(200, |_| {}, |scene| after_look_up(&claim, &doubt, &reply(absent()), scene));
-    assert_eq!(told(&settle.change, 200), "failed corrected_meanwhile, 1 spent");
+    assert_eq!(short(&settle.change, 200), "failed corrected_meanwhile, 1 spent");
 }
 
 #[test]
@@ -368,7 +368,7 @@ fn an_open_ticket_skips_and_its_absence_posts() {
             with_scene(0, |_| {}, |scene| after_looking_before(&claim(attempts), &reply(verdict), scene));
         match next {
             Next::Post => assert_eq!("post", expected),
-            Next::Settle(settle) => assert_eq!(told(&settle.change, 0), expected),
+            Next::Settle(settle) => assert_eq!(short(&settle.change, 0), expected),
         }
     }
     check(0, absent(), "post");
