@@ -88,7 +88,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     async fn silence(&self) {
         let last = Instant::now();
         loop {
-            let told = self.told.notified();
+            let share_now = self.share_now.notified();
             let until = {
                 let mut state = self.state.borrow_mut();
                 if state.is_ending() || !state.news.is_empty() || state.wants_time {
@@ -107,7 +107,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             // Dropping either loses nothing.
             tokio::select! {
                 biased;
-                () = told => {}
+                () = share_now => {}
                 () = tokio::time::sleep_until(until) => return,
             }
         }

@@ -42,7 +42,7 @@ pub struct Engine<'a, O, A, C, W> {
     /// Outcomes may be stuck.
     pub stuck: Notify,
     /// Slots are wanted, or there is news for the other workers.
-    pub told: Notify,
+    pub share_now: Notify,
     /// First come, first served at the pace.
     pub turn: Semaphore,
     /// One at a time finds out what this user sees.
@@ -72,7 +72,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             hungry: Notify::new(),
             handed: Notify::new(),
             stuck: Notify::new(),
-            told: Notify::new(),
+            share_now: Notify::new(),
             turn: Semaphore::new(1),
             seeing: Semaphore::new(1),
             cut: CancellationToken::new(),
@@ -140,7 +140,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         state.halted = Some(halt.clone());
         state.give_back();
         drop(state);
-        self.told.notify_one();
+        self.share_now.notify_one();
         if is_new {
             self.watch.note(for_all.as_ref().map_or(Note::Halted(&halt), Note::Paused));
         }

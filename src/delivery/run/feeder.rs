@@ -288,7 +288,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             self.queued.notify_one();
         }
         self.handed.notify_one();
-        self.told.notify_one();
+        self.share_now.notify_one();
         if drained {
             self.end(Reason::Drained);
         }

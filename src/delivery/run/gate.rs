@@ -75,7 +75,7 @@ impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
         let engine = self.engine;
         // The slot of a claim's first request is asked for since it was claimed.
         let _waiting = (self.began() || self.claimed.is_none()).then(|| Waiting::new(engine));
-        engine.told.notify_one();
+        engine.share_now.notify_one();
         // Never closed, so a permit always comes.
         let _turn = engine.turn.acquire().await;
         loop {
@@ -101,7 +101,7 @@ impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
             match at {
                 Some(at) if at <= engine.now() => return,
                 Some(_) => {}
-                None => engine.told.notify_one(),
+                None => engine.share_now.notify_one(),
             }
             // Dropping either loses nothing.
             tokio::select! {
@@ -133,7 +133,7 @@ impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
                 }
                 state.wants_time = true;
             }
-            engine.told.notify_one();
+            engine.share_now.notify_one();
             changed.await;
         }
     }

@@ -51,7 +51,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             Sharing::Alone => state.breaker.hurry(self.now()),
             Sharing::Shared => state.tell(News { returned: true, ..News::default() }),
         }
-        self.told.notify_one();
+        self.share_now.notify_one();
     }
 
     async fn probe(&self) {
@@ -86,7 +86,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         if state.halted.is_none() && evidence.row != Row::Withheld {
             let finding = if state.is_dark() { Finding::Unreachable } else { Finding::Answered };
             state.tell(finding);
-            self.told.notify_one();
+            self.share_now.notify_one();
         }
         if is_over {
             state.halted = None;

@@ -273,7 +273,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
                 Traffic::Nothing { .. } if state.halted.is_none() => state.tell(Finding::Unreachable),
                 _ => {}
             }
-            self.told.notify_one();
+            self.share_now.notify_one();
         }
         drop(state);
         self.tell_traffic(changed, traffic);
@@ -385,7 +385,7 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
         let length = throttle.until - throttle.at;
         self.watch.throttled(length, &throttle.reason);
         state.tell(News { throttle: Some((length, throttle.reason)), ..News::default() });
-        self.told.notify_one();
+        self.share_now.notify_one();
         if state.rows_are_barred(now) {
             state.give_back();
             self.handed.notify_one();
