@@ -47,7 +47,7 @@ pub struct News {
     /// HubSoft refused: nothing is sent for so long, for this reason. A longer throttle that stands is not
     /// shortened.
     pub throttle: Option<(Duration, ThrottleReason)>,
-    pub finding: Option<Finding>,
+    pub reachability: Option<Reachability>,
     /// HubSoft takes connections again, which it did not: while the breaker is open, the next probe is due
     /// now, unless one is on its way.
     pub returned: bool,
@@ -57,7 +57,7 @@ pub struct News {
 
 /// Whether HubSoft works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finding {
+pub enum Reachability {
     /// It is out of reach. Opens the breaker; from who probes or tries: keeps it open, and the next
     /// probe comes later.
     Unreachable,
@@ -75,15 +75,15 @@ impl News {
     /// What is newer stands above what it was.
     pub fn add(&mut self, newer: Self) {
         self.throttle = newer.throttle.or(self.throttle.take());
-        self.finding = newer.finding.or(self.finding);
+        self.reachability = newer.reachability.or(self.reachability);
         self.returned |= newer.returned;
         self.pause = newer.pause.or(self.pause.take());
     }
 }
 
-impl From<Finding> for News {
-    fn from(finding: Finding) -> Self {
-        Self { finding: Some(finding), ..Self::default() }
+impl From<Reachability> for News {
+    fn from(reachability: Reachability) -> Self {
+        Self { reachability: Some(reachability), ..Self::default() }
     }
 }
 

@@ -6,7 +6,7 @@ use super::engine::{Engine, sleep_until};
 use super::gate::Pass;
 use super::state::{Purpose, Sharing};
 use crate::delivery::breaker::Traffic;
-use crate::delivery::coordination::{Finding, News};
+use crate::delivery::coordination::{News, Reachability};
 use crate::delivery::decide::Looks;
 use crate::delivery::evidence::{Evidence, Guard, Row};
 use crate::delivery::{Api, Clock, Halt, Note, Outbox, Reply, RequestKind, Watch};
@@ -84,8 +84,9 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         let is_over =
             matches!((&state.halted, evidence.row), (Some(Halt::Unauthorized(_)), Row::Answered(())));
         if state.halted.is_none() && evidence.row != Row::Withheld {
-            let finding = if state.is_dark() { Finding::Unreachable } else { Finding::Answered };
-            state.tell(finding);
+            let reachability =
+                if state.is_dark() { Reachability::Unreachable } else { Reachability::Answered };
+            state.tell(reachability);
             self.share_now.notify_one();
         }
         if is_over {

@@ -9,7 +9,7 @@ use super::engine::Engine;
 use super::gate::Pass;
 use super::state::{Purpose, QueuedClaim, RunState, Sharing};
 use crate::delivery::breaker::{Changed, Traffic};
-use crate::delivery::coordination::{Finding, News};
+use crate::delivery::coordination::{News, Reachability};
 use crate::delivery::decide::{self, Denials, Looks, Next, Scene, Steady, after, between};
 use crate::delivery::evidence::{Evidence, Health, Progress, Row};
 use crate::delivery::{
@@ -269,8 +269,8 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             match traffic {
                 // What was wrong with this worker alone is not what the others wait for.
                 Traffic::All if state.halted.take().is_some() => is_over = true,
-                Traffic::All => state.tell(Finding::Proven),
-                Traffic::Nothing { .. } if state.halted.is_none() => state.tell(Finding::Unreachable),
+                Traffic::All => state.tell(Reachability::Proven),
+                Traffic::Nothing { .. } if state.halted.is_none() => state.tell(Reachability::Unreachable),
                 _ => {}
             }
             self.share_now.notify_one();

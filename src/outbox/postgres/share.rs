@@ -10,8 +10,8 @@ use super::lease::Worker;
 use super::values::{text, words};
 use crate::delivery::breaker::{PROBE_DOUBLINGS_MAX, PROBE_FIRST, PROBE_LONGEST};
 use crate::delivery::coordination::{
-    BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, Prober, REFUSED_TOGETHER, ShareRequest,
-    SharedBreaker, SharedState, Slots, Throttled,
+    BLOCK, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, Prober, REFUSED_TOGETHER, Reachability,
+    ShareRequest, SharedBreaker, SharedState, Slots, Throttled,
 };
 use crate::delivery::{OutboxError, RETRY_AFTER_MAX, Rate};
 use crate::outbox::causes;
@@ -40,10 +40,10 @@ impl Worker {
     /// Tells what this worker knows, and hears what stands for all.
     pub(super) async fn share(&self, report: &ShareRequest) -> Result<SharedState, OutboxError> {
         let throttle = report.news.throttle.as_ref();
-        let finding = report.news.finding.map(|finding| match finding {
-            Finding::Unreachable => "unreachable",
-            Finding::Answered => "answered",
-            Finding::Proven => "proven",
+        let reachability = report.news.reachability.map(|reachability| match reachability {
+            Reachability::Unreachable => "unreachable",
+            Reachability::Answered => "answered",
+            Reachability::Proven => "proven",
         });
         let rate = match self.rate() {
             Rate::PerSecond(rate) => Some(rate),
@@ -55,7 +55,7 @@ impl Worker {
             .bind(i32::try_from(report.slots).unwrap_or(i32::MAX))
             .bind(throttle.map(|(length, _)| length.as_secs_f64()))
             .bind(throttle.map(|(_, reason)| words(crate::text::throttle(reason))))
-            .bind(finding)
+            .bind(reachability)
             .bind(report.news.pause.as_ref().map(|pause| words(crate::text::pause(pause))))
             .bind(report.prober != Prober::Unfit)
             .bind(report.news.returned)

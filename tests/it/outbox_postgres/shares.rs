@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use mutirao::delivery::breaker::{PROBE_FIRST, PROBE_LONGEST};
 use mutirao::delivery::coordination::{
-    BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, News, Prober, REFUSED_TOGETHER, ShareRequest,
+    BLOCK, HELD, Holder, LEAD, LOGIN_EVERY, News, Prober, REFUSED_TOGETHER, Reachability, ShareRequest,
     SharedBreaker, SharedState,
 };
 use mutirao::delivery::{
@@ -26,8 +26,8 @@ fn report(slots: u32) -> ShareRequest {
     ShareRequest { slots, wants_login: false, news: News::default(), prober: Prober::Ready }
 }
 
-fn found(finding: Finding) -> ShareRequest {
-    ShareRequest { news: finding.into(), ..report(0) }
+fn found(reachability: Reachability) -> ShareRequest {
+    ShareRequest { news: reachability.into(), ..report(0) }
 }
 
 async fn share(worker: &Worker, report: &ShareRequest) -> SharedState {
@@ -140,7 +140,7 @@ async fn a_clock_that_is_set_back_takes_slots_pauses_and_probes_with_it() {
     };
     let began =
         share(&one, &ShareRequest { news: throttle, ..report(0) }).await.throttle.expect("it is throttled");
-    share(&one, &found(Finding::Unreachable)).await;
+    share(&one, &found(Reachability::Unreachable)).await;
     set_back(&it).await;
     for _ in 0..3 {
         let told = share(&one, &report(0)).await.throttle.expect("it is throttled");
@@ -222,22 +222,25 @@ async fn one_probes_and_tries_for_all_and_is_replaced_when_silent() {
     let (one, other) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::Unlimited).await);
     let due = "UPDATE mutirao.pace SET breaker_at = clock_timestamp()";
     assert_eq!(share(&one, &report(0)).await.breaker, SharedBreaker::Closed);
-    assert_eq!(share(&one, &found(Finding::Unreachable)).await.breaker, SharedBreaker::Open(Holder::Nobody));
     assert_eq!(
-        share(&other, &found(Finding::Unreachable)).await.breaker,
+        share(&one, &found(Reachability::Unreachable)).await.breaker,
+        SharedBreaker::Open(Holder::Nobody)
+    );
+    assert_eq!(
+        share(&other, &found(Reachability::Unreachable)).await.breaker,
         SharedBreaker::Open(Holder::Nobody)
     );
     let_pass(&it, due).await;
     assert_eq!(share(&other, &report(0)).await.breaker, SharedBreaker::Open(Holder::Me));
     assert_eq!(share(&one, &report(0)).await.breaker, SharedBreaker::Open(Holder::Other), "one is enough");
     assert_eq!(
-        share(&one, &found(Finding::Answered)).await.breaker,
+        share(&one, &found(Reachability::Answered)).await.breaker,
         SharedBreaker::Open(Holder::Other),
         "not his"
     );
     // A probe that failed: somebody probes later.
     assert_eq!(
-        share(&other, &found(Finding::Unreachable)).await.breaker,
+        share(&other, &found(Reachability::Unreachable)).await.breaker,
         SharedBreaker::Open(Holder::Nobody)
     );
     let_pass(&it, due).await;
@@ -245,10 +248,13 @@ async fn one_probes_and_tries_for_all_and_is_replaced_when_silent() {
     // Silent for too long.
     let_pass(&it, due).await;
     assert_eq!(share(&one, &report(0)).await.breaker, SharedBreaker::Open(Holder::Me));
-    assert_eq!(share(&other, &found(Finding::Answered)).await.breaker, SharedBreaker::Open(Holder::Other));
-    assert_eq!(share(&one, &found(Finding::Answered)).await.breaker, SharedBreaker::Trial(Holder::Me));
     assert_eq!(
-        share(&one, &found(Finding::Answered)).await.breaker,
+        share(&other, &found(Reachability::Answered)).await.breaker,
+        SharedBreaker::Open(Holder::Other)
+    );
+    assert_eq!(share(&one, &found(Reachability::Answered)).await.breaker, SharedBreaker::Trial(Holder::Me));
+    assert_eq!(
+        share(&one, &found(Reachability::Answered)).await.breaker,
         SharedBreaker::Trial(Holder::Me),
         "told twice"
     );
@@ -256,7 +262,7 @@ async fn one_probes_and_tries_for_all_and_is_replaced_when_silent() {
     let unfit = ShareRequest { prober: Prober::Unfit, ..report(0) };
     assert_eq!(share(&one, &unfit).await.breaker, SharedBreaker::Trial(Holder::Nobody));
     assert_eq!(share(&other, &report(0)).await.breaker, SharedBreaker::Trial(Holder::Me));
-    assert_eq!(share(&other, &found(Finding::Proven)).await.breaker, SharedBreaker::Closed);
+    assert_eq!(share(&other, &found(Reachability::Proven)).await.breaker, SharedBreaker::Closed);
     assert_eq!(share(&one, &report(0)).await.breaker, SharedBreaker::Closed);
 }
 
@@ -267,7 +273,7 @@ async fn after_a_return_the_next_probe_is_due_unless_one_is_on_its_way() {
     let returned = News { returned: true, ..News::default() };
     let came_back = ShareRequest { news: returned.clone(), ..report(0) };
     assert_eq!(share(&one, &came_back).await.breaker, SharedBreaker::Closed, "there is nothing to find out");
-    share(&one, &found(Finding::Unreachable)).await;
+    share(&one, &found(Reachability::Unreachable)).await;
     let unfit = ShareRequest { prober: Prober::Unfit, ..came_back.clone() };
     assert_eq!(share(&other, &unfit).await.breaker, SharedBreaker::Open(Holder::Nobody));
     assert_eq!(
@@ -281,12 +287,12 @@ async fn after_a_return_the_next_probe_is_due_unless_one_is_on_its_way() {
         "one is on its way"
     );
     // That one failed: it came too early.
-    let failed = News { finding: Some(Finding::Unreachable), ..returned };
+    let failed = News { reachability: Some(Reachability::Unreachable), ..returned };
     assert_eq!(
         share(&one, &ShareRequest { news: failed, ..report(0) }).await.breaker,
         SharedBreaker::Open(Holder::Me)
     );
-    share(&one, &found(Finding::Answered)).await;
+    share(&one, &found(Reachability::Answered)).await;
     assert_eq!(
         share(&other, &came_back).await.breaker,
         SharedBreaker::Trial(Holder::Other),
@@ -300,10 +306,10 @@ async fn a_trial_goes_to_who_can_post() {
     let it = Fresh::new().await;
     let (one, other) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::Unlimited).await);
     let postless = ShareRequest { prober: Prober::Postless, ..report(0) };
-    share(&one, &found(Finding::Unreachable)).await;
+    share(&one, &found(Reachability::Unreachable)).await;
     let_pass(&it, "UPDATE mutirao.pace SET breaker_at = clock_timestamp()").await;
     assert_eq!(share(&one, &postless).await.breaker, SharedBreaker::Open(Holder::Me), "it may probe");
-    assert_eq!(share(&one, &found(Finding::Answered)).await.breaker, SharedBreaker::Trial(Holder::Me));
+    assert_eq!(share(&one, &found(Reachability::Answered)).await.breaker, SharedBreaker::Trial(Holder::Me));
     assert_eq!(share(&other, &report(0)).await.breaker, SharedBreaker::Trial(Holder::Other));
     assert_eq!(
         share(&one, &postless).await.breaker,

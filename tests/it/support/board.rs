@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mutirao::delivery::breaker::probe_wait;
 use mutirao::delivery::coordination::{
-    BLOCK, Finding, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, News, Prober, REFUSED_TOGETHER,
+    BLOCK, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, News, Prober, REFUSED_TOGETHER, Reachability,
     ShareRequest, SharedBreaker, SharedState, Slots, Throttled,
 };
 use mutirao::delivery::{PauseReason, Rate, ThrottleReason};
@@ -145,15 +145,15 @@ impl Board {
         if let Some(reason) = &news.pause {
             self.pause.get_or_insert(reason.clone());
         }
-        match news.finding {
-            Some(Finding::Unreachable) if self.phase == Phase::Closed || held => {
+        match news.reachability {
+            Some(Reachability::Unreachable) if self.phase == Phase::Closed || held => {
                 self.phase = Phase::Open;
                 self.holder = None;
                 self.free_at = now + probe_wait(self.n_probes);
                 self.n_probes += 1;
             }
-            Some(Finding::Answered) if self.phase == Phase::Open && held => self.phase = Phase::Trial,
-            Some(Finding::Proven) if self.phase == Phase::Trial && held => {
+            Some(Reachability::Answered) if self.phase == Phase::Open && held => self.phase = Phase::Trial,
+            Some(Reachability::Proven) if self.phase == Phase::Trial && held => {
                 self.phase = Phase::Closed;
                 self.holder = None;
                 self.n_probes = 0;
