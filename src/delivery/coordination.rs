@@ -24,7 +24,7 @@ pub const LOGINS_AT_ONCE: u32 = 10;
 pub const LOGIN_EVERY: Duration = Duration::from_secs(3);
 
 /// Who probes or tries keeps doing so as long as it shares; silent for so long, it is replaced.
-pub const HELD: Duration = Duration::from_secs(10);
+pub const PROBER_LEASE: Duration = Duration::from_secs(10);
 
 /// Pauses that end no further apart are one: those who were refused together tell of it.
 pub const REFUSED_TOGETHER: Duration = Duration::from_secs(1);

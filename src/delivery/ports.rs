@@ -85,7 +85,7 @@ pub trait Outbox {
     /// Slots are given out once, evenly spaced at the lowest rate of the living workers, in blocks of
     /// [`BLOCK`](super::coordination::BLOCK) divided among them, and at most
     /// [`LEAD`](super::coordination::LEAD) ahead. A probe or a trial is held by one worker at a time, which
-    /// loses it when it is silent for [`HELD`](super::coordination::HELD).
+    /// loses it when it is silent for [`PROBER_LEASE`](super::coordination::PROBER_LEASE).
     async fn share(&self, report: &ShareRequest) -> Result<Option<SharedState>, OutboxError> {
         let _ = report;
         Ok(None)

@@ -10,7 +10,9 @@ use super::engine::Engine;
 use super::state::{Fails, Login, Sharing};
 use crate::delivery::breaker::{Changed, Traffic};
 use crate::delivery::clock_offset::ClockOffset;
-use crate::delivery::coordination::{BLOCK, HELD, Holder, News, ShareRequest, SharedBreaker, SharedState};
+use crate::delivery::coordination::{
+    BLOCK, Holder, News, PROBER_LEASE, ShareRequest, SharedBreaker, SharedState,
+};
 use crate::delivery::evidence::Progress;
 use crate::delivery::{Api, Clock, Note, Outbox, OutboxError, PauseReason, Watch};
 
@@ -24,7 +26,7 @@ const EVERY: Duration = Duration::from_millis(1800);
 /// slot, and hears then what stands for all. Readiness tells within 5 s of a pause.
 const IDLE_EVERY: Duration = Duration::from_secs(4);
 const _: () = assert!(SLOTS_EVERY.as_nanos() < BLOCK.as_nanos(), "slots are asked for before a block ends");
-const _: () = assert!(3 * EVERY.as_nanos() < HELD.as_nanos(), "who probes may miss a call or two");
+const _: () = assert!(3 * EVERY.as_nanos() < PROBER_LEASE.as_nanos(), "who probes may miss a call or two");
 
 /// A smaller step of the outbox's clock puts no row off for long.
 const SET_BACK_MIN: SignedDuration = SignedDuration::from_secs(5);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::delivery::breaker::{Breaker, Traffic};
-use crate::delivery::coordination::{HELD, News, Prober};
+use crate::delivery::coordination::{News, PROBER_LEASE, Prober};
 use crate::delivery::decide::{Looks, after, between, release};
 use crate::delivery::guards::Guards;
 use crate::delivery::pace::Pace;
@@ -36,7 +36,7 @@ const _: () = assert!(
 
 /// Who might try a post for all is left so long to find a row for it.
 const TRIAL_IDLE_MAX: Duration = Duration::from_secs(3);
-const _: () = assert!(TRIAL_IDLE_MAX.as_nanos() < HELD.as_nanos());
+const _: () = assert!(TRIAL_IDLE_MAX.as_nanos() < PROBER_LEASE.as_nanos());
 
 /// While both wait, every so many-th claim sent is a look-up.
 const LOOK_UP_SHARE: u32 = 5;

@@ -10,7 +10,7 @@ use super::lease::Worker;
 use super::values::{text, words};
 use crate::delivery::breaker::{PROBE_DOUBLINGS_MAX, PROBE_FIRST, PROBE_LONGEST};
 use crate::delivery::coordination::{
-    BLOCK, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, Prober, REFUSED_TOGETHER, Reachability,
+    BLOCK, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, PROBER_LEASE, Prober, REFUSED_TOGETHER, Reachability,
     ShareRequest, SharedBreaker, SharedState, Slots, Throttled,
 };
 use crate::delivery::{OutboxError, RETRY_AFTER_MAX, Rate};
@@ -69,7 +69,7 @@ impl Worker {
             .bind(PROBE_FIRST)
             .bind(PROBE_LONGEST)
             .bind(i32::try_from(PROBE_DOUBLINGS_MAX).unwrap_or(i32::MAX))
-            .bind(HELD)
+            .bind(PROBER_LEASE)
             .bind(REFUSED_TOGETHER)
             .bind(throttle.and_then(|(_, reason)| causes::of_throttle(reason, text)))
             .bind(report.news.pause.as_ref().and_then(|reason| causes::of_pause(reason, text)));

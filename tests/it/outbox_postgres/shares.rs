@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use mutirao::delivery::breaker::{PROBE_FIRST, PROBE_LONGEST};
 use mutirao::delivery::coordination::{
-    BLOCK, HELD, Holder, LEAD, LOGIN_EVERY, News, Prober, REFUSED_TOGETHER, Reachability, ShareRequest,
-    SharedBreaker, SharedState,
+    BLOCK, Holder, LEAD, LOGIN_EVERY, News, PROBER_LEASE, Prober, REFUSED_TOGETHER, Reachability,
+    ShareRequest, SharedBreaker, SharedState,
 };
 use mutirao::delivery::{
     Halt, HaltReason, Outbox, PauseReason, RETRY_AFTER_MAX, Rate, State, ThrottleCause, ThrottleReason,
@@ -367,7 +367,7 @@ async fn a_stop_is_on_disk_when_it_is_told() {
             .bind(PROBE_FIRST)
             .bind(PROBE_LONGEST)
             .bind(0)
-            .bind(HELD)
+            .bind(PROBER_LEASE)
             .bind(REFUSED_TOGETHER)
             .bind(None::<String>)
             .bind(None::<String>)

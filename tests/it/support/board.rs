@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mutirao::delivery::breaker::probe_wait;
 use mutirao::delivery::coordination::{
-    BLOCK, HELD, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, News, Prober, REFUSED_TOGETHER, Reachability,
-    ShareRequest, SharedBreaker, SharedState, Slots, Throttled,
+    BLOCK, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, News, PROBER_LEASE, Prober, REFUSED_TOGETHER,
+    Reachability, ShareRequest, SharedBreaker, SharedState, Slots, Throttled,
 };
 use mutirao::delivery::{PauseReason, Rate, ThrottleReason};
 
@@ -177,7 +177,7 @@ impl Board {
 
     /// HubSoft has answered a probe of `id`, which is to try a post.
     pub fn hand_trial_to(&mut self, id: u64, now: Timestamp) {
-        (self.phase, self.holder, self.free_at) = (Phase::Trial, Some(id), now + HELD);
+        (self.phase, self.holder, self.free_at) = (Phase::Trial, Some(id), now + PROBER_LEASE);
     }
 
     fn hold(&mut self, now: Timestamp, me: u64, prober: Prober) {
@@ -195,7 +195,7 @@ impl Board {
         match is_fit {
             true => {
                 self.holder = Some(me);
-                self.free_at = now + HELD;
+                self.free_at = now + PROBER_LEASE;
             }
             // Who has fallen silent has lost it, too.
             false => {
