@@ -227,8 +227,8 @@ mod tests {
         Guards::new(limits, None)
     }
 
-    fn says(words: &str) -> Fault {
-        Fault::Refused { said: Some(words.to_owned()) }
+    fn says(message: &str) -> Fault {
+        Fault::Refused { said: Some(message.to_owned()) }
     }
 
     /// Judges posts by `said` (blank: opened) and returns after how many it halts.
@@ -318,7 +318,7 @@ mod tests {
     #[test]
     fn a_stop_of_all_halts_who_is_not_to_wait_for_its_end() {
         let mut guards = guards(GuardLimits { paused_max: Some(10 * S), ..GuardLimits::default() });
-        let said = |words: &str| PauseReason::Said(words.to_owned());
+        let said = |reason: &str| PauseReason::Said(reason.to_owned());
         guards.pause_stands(5 * S, Some(&said("lunch")));
         guards.pause_stands(9 * S, Some(&said("maintenance")));
         assert_eq!((guards.deadline(), guards.overdue(14 * S)), (Some(15 * S), None));

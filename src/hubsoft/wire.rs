@@ -304,10 +304,10 @@ impl<'a> LoginAnswer<'a> {
 
     /// In its own words, and by its code.
     pub(super) fn said(&self) -> Option<String> {
-        let words = [self.error_description, self.message, self.msg].into_iter().find_map(text);
-        match (words, text(self.error)) {
-            (Some(words), Some(error)) => Some(format!("{words} ({error})")),
-            (words, error) => words.or(error).map(Cow::into_owned),
+        let message = [self.error_description, self.message, self.msg].into_iter().find_map(text);
+        match (message, text(self.error)) {
+            (Some(message), Some(error)) => Some(format!("{message} ({error})")),
+            (message, error) => message.or(error).map(Cow::into_owned),
         }
     }
 }

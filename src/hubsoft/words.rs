@@ -18,8 +18,8 @@ pub(super) fn title(body: &[u8]) -> Option<String> {
 }
 
 /// HubSoft's words for a person: one line, capped.
-pub(super) fn capped(words: &str) -> String {
-    printable::line(words.trim(), WORDS_CHARS_MAX).into_owned()
+pub(super) fn capped(text: &str) -> String {
+    printable::line(text.trim(), WORDS_CHARS_MAX).into_owned()
 }
 
 /// `first error; second error`.

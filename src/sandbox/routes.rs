@@ -96,8 +96,8 @@ pub(super) fn login(
         return Response::json(401, body.to_string());
     }
     if said("username") != login.username || said("password") != login.password {
-        let words = "The user credentials were incorrect.";
-        let body = json!({"error": "invalid_credentials", "error_description": words, "message": words});
+        let message = "The user credentials were incorrect.";
+        let body = json!({"error": "invalid_credentials", "error_description": message, "message": message});
         return Response::json(401, body.to_string());
     }
     let body = json!({"token_type": "Bearer", "expires_in": life.as_secs(), "access_token": token()});

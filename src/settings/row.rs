@@ -40,8 +40,8 @@ impl Row {
     }
 
     /// What holds without it, for people, where no constant says it.
-    pub fn otherwise(self, words: impl Into<String>) -> Self {
-        Self { otherwise: Some(words.into()), ..self }
+    pub fn otherwise(self, text: impl Into<String>) -> Self {
+        Self { otherwise: Some(text.into()), ..self }
     }
 
     /// What somebody might write, where a default does not show it.

@@ -148,8 +148,8 @@ fn host(at: &Option<Box<str>>) -> &str {
     at.as_deref().unwrap_or("HubSoft")
 }
 
-fn or(said: &Option<String>, words: &str) -> String {
-    said.clone().unwrap_or_else(|| words.to_owned())
+fn or(said: &Option<String>, otherwise: &str) -> String {
+    said.clone().unwrap_or_else(|| otherwise.to_owned())
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ pub fn halt_reason(reason: &HaltReason) -> Cow<'_, str> {
 /// Why everybody is paused.
 pub fn pause(reason: &PauseReason) -> String {
     match reason {
-        PauseReason::Said(words) => words.clone(),
+        PauseReason::Said(said) => said.clone(),
         PauseReason::EchoLost { protocolo } => halt(&Halt::EchoLost { protocolo: protocolo.clone() }),
     }
 }
@@ -76,8 +76,8 @@ fn because(last: &Option<Fault>) -> String {
     last.as_ref().map_or_else(String::new, |cause| because_of(&fault(cause)))
 }
 
-fn because_of(words: &str) -> String {
-    if words.is_empty() { String::new() } else { format!(": {words}") }
+fn because_of(cause: &str) -> String {
+    if cause.is_empty() { String::new() } else { format!(": {cause}") }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::delivery::{ThrottleCause, ThrottleReason};
 pub fn throttle(reason: &ThrottleReason) -> String {
     let (cause, asked) = match reason {
         ThrottleReason::Answered { cause, asked } => (cause, asked),
-        ThrottleReason::Said(words) => return words.clone(),
+        ThrottleReason::Said(said) => return said.clone(),
     };
     let answered = match cause {
         ThrottleCause::TooMany => "429 (too many requests)",

@@ -4,7 +4,7 @@ use crate::delivery::Warning;
 
 /// With its code in front, unless it is of the sheet: those come first, and their words say enough.
 pub fn warning(warning: &Warning) -> String {
-    let words = match warning {
+    let message = match warning {
         Warning::Notice { said } => return said.clone(),
         Warning::Outdated { columns } => return format!("the file says something else now, in {columns}"),
         Warning::WrongType { asked, opened } => format!("asked for the type `{asked}`, opened as `{opened}`"),
@@ -14,5 +14,5 @@ pub fn warning(warning: &Warning) -> String {
         }
         Warning::OpenedTwice { protocolo } => format!("`{protocolo}` was opened for this row too"),
     };
-    format!("{}: {words}", warning.code())
+    format!("{}: {message}", warning.code())
 }
