@@ -90,7 +90,7 @@ pub(super) fn gone(now: &str) -> String {
         "gone = true".to_owned(),
         where_unsent("state", CANCELLED),
         where_unsent("error_code", &quoted(GONE)),
-        where_unsent("error_message", &words(&Fault::Gone)),
+        where_unsent("error_message", &message(&Fault::Gone)),
         where_unsent("finished_at", now),
     ]
     .join(", ")
@@ -106,7 +106,7 @@ pub(super) fn is_edited(is_new: &str) -> String {
 
 /// Assignments to it.
 pub(super) fn skipped_as_edited(now: &str) -> String {
-    let edited = |protocolo| words(&Fault::Edited { protocolo });
+    let edited = |protocolo| message(&Fault::Edited { protocolo });
     let opened = filled(&edited(Some(PROTOCOLO.to_owned())), PROTOCOLO, "lost.protocolo");
     skipped(now, &format!("coalesce({opened}, {})", edited(None)))
 }
@@ -132,7 +132,7 @@ pub(super) fn first_of_rivals() -> String {
 /// Assignments to another one than `rival`, that one.
 pub(super) fn skipped_as_repeat(now: &str) -> String {
     let of = |line: Option<&str>| {
-        let repeat = |protocolo| words(&Fault::Repeat { line: line.map(str::to_owned), protocolo });
+        let repeat = |protocolo| message(&Fault::Repeat { line: line.map(str::to_owned), protocolo });
         let opened = filled(&repeat(Some(PROTOCOLO.to_owned())), PROTOCOLO, "rival.protocolo");
         format!("coalesce({opened}, {})", repeat(None))
     };
@@ -149,14 +149,14 @@ const LINE: &str = "{line}";
 const PROTOCOLO: &str = "{protocolo}";
 const STATE: &str = "{state}";
 
-/// SQL for the words of `fault`.
-fn words(fault: &Fault) -> String {
+/// The message of `fault`, as SQL.
+fn message(fault: &Fault) -> String {
     quoted(&crate::text::fault(fault))
 }
 
-/// Those `words` with the `value` (SQL) in its place; NULL without one.
-fn filled(words: &str, place: &str, value: &str) -> String {
-    format!("replace({words}, '{place}', {value})")
+/// The `text` (SQL) with the `value` (SQL) in its place; NULL without one.
+fn filled(text: &str, place: &str, value: &str) -> String {
+    format!("replace({text}, '{place}', {value})")
 }
 
 fn quoted(text: &str) -> String {

@@ -101,7 +101,7 @@ impl Dialect {
         format!(
             "warnings = CASE WHEN {new} IS NULL THEN {row}.warnings ELSE {both} END,
              warning = CASE WHEN {new} IS NULL THEN {row}.warning ELSE {} END",
-            self.words(&both)
+            self.messages(&both)
         )
     }
 
@@ -135,7 +135,7 @@ impl Dialect {
         format!(
             "warnings = CASE WHEN s.outdated IS NULL THEN o.warnings ELSE {list} END,
              warning = CASE WHEN s.outdated IS NULL THEN o.warning ELSE {} END",
-            self.words(&list)
+            self.messages(&list)
         )
     }
 
@@ -158,8 +158,8 @@ impl Dialect {
         }
     }
 
-    /// The words of a list.
-    fn words(self, list: &str) -> String {
+    /// The words of a list, as one text.
+    fn messages(self, list: &str) -> String {
         match self {
             Self::Postgres => format!(
                 "(SELECT string_agg(w.entry ->> 'words', '; ' ORDER BY w.n)
