@@ -80,7 +80,8 @@ pub fn row(details: &RowDetails) -> Value {
         "in_doubt_since": details.doubt.as_ref().map(|doubt| doubt.since),
         "history": details.history.iter().map(|attempt| json!({
             "at": attempt.at, "kind": kind_name(attempt.kind), "verdict": attempt.verdict,
-            "http_status": attempt.http_status, "latency_ms": attempt.latency.as_secs_f64() * 1e3, "note": attempt.note,
+            "http_status": attempt.http_status, "latency_ms": attempt.latency.as_secs_f64() * 1e3,
+            "note": attempt.note,
         })).collect::<Vec<_>>(),
     })
 }

@@ -24,6 +24,7 @@ mod merged;
 mod migrate;
 mod open_hints;
 mod pause;
+mod problems;
 mod progress;
 mod purge;
 mod questions;
