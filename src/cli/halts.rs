@@ -3,7 +3,7 @@
 use super::exit;
 use super::failure::Failure;
 use super::typed::Typed;
-use crate::delivery::{Fault, Halt, Reason};
+use crate::delivery::{Halt, Reason};
 use crate::text;
 
 /// Why a run stopped itself, with the next command.
@@ -43,32 +43,7 @@ pub fn halted(halt: &Halt) -> Failure {
             "do not run it again before it is clear why HubSoft changed the description".into()
         }
     };
-    Failure::new(exit::of_halt(halt), text::halt(halt), hint).in_log(in_log(halt))
-}
-
-/// Why a run stopped itself, for a log: HubSoft's words may tell of a customer, its code does not.
-pub fn in_log(halt: &Halt) -> String {
-    match halt {
-        Halt::Unauthorized(fault) => format!("HubSoft refused the login ({})", fault.code()),
-        Halt::Forbidden { n_rows, fault } => {
-            format!("HubSoft denied {n_rows} different rows in a row ({})", fault.code())
-        }
-        Halt::Misconfigured(fault) => {
-            format!("HubSoft does not know the route that opens tickets ({})", fault.code())
-        }
-        Halt::SameRefusal { n_rows, .. } => {
-            format!("HubSoft refused {n_rows} rows in a row with the same message (same_refusal)")
-        }
-        Halt::NeverReached { within, last } => {
-            let code = last.as_ref().map_or("unknown".into(), Fault::code);
-            format!("HubSoft could not be reached within {} s ({code})", within.as_secs())
-        }
-        Halt::Unavailable { lasted, last } => {
-            let code = last.as_ref().map_or("unknown".into(), Fault::code);
-            format!("HubSoft has been unavailable for {} min ({code})", lasted.as_secs() / 60)
-        }
-        told => text::halt(told),
-    }
+    Failure::new(exit::of_halt(halt), text::halt(halt), hint).in_log(text::halt_in_log(halt))
 }
 
 /// The failure to print, if the run did not end by itself.

@@ -8,7 +8,6 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::{Instant, interval};
 
 use super::forecast::{Forecast, about};
-use super::halts::in_log;
 use super::screen::Screen;
 use super::typed::Typed;
 use crate::app::address::Led;
@@ -249,7 +248,7 @@ impl Watch for Progress<'_> {
             Note::Resumed => self.say("going on"),
             Note::Halted(halt) => self.say_or_log(
                 &format!("waiting, and trying now and then: {}", text::halt(halt)),
-                &format!("waiting, and trying now and then: {}", in_log(halt)),
+                &format!("waiting, and trying now and then: {}", text::halt_in_log(halt)),
             ),
             Note::HaltOver => self.say("it works again"),
             Note::LoteHalted { lote, reason } => self.say_or_log(

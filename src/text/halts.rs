@@ -51,6 +51,29 @@ pub fn halt(halt: &Halt) -> String {
     }
 }
 
+/// Why a run stopped itself, for a log: HubSoft's words may tell of a customer, its code does not.
+pub fn halt_in_log(stopped: &Halt) -> String {
+    match stopped {
+        Halt::Unauthorized(fault) => format!("HubSoft refused the login ({})", fault.code()),
+        Halt::Forbidden { n_rows, fault } => {
+            format!("HubSoft denied {n_rows} different rows in a row ({})", fault.code())
+        }
+        Halt::Misconfigured(fault) => {
+            format!("HubSoft does not know the route that opens tickets ({})", fault.code())
+        }
+        Halt::SameRefusal { n_rows, .. } => {
+            format!("HubSoft refused {n_rows} rows in a row with the same message (same_refusal)")
+        }
+        Halt::NeverReached { within, last } => {
+            format!("HubSoft could not be reached within {} s ({})", within.as_secs(), code_of(last))
+        }
+        Halt::Unavailable { lasted, last } => {
+            format!("HubSoft has been unavailable for {} min ({})", minutes(*lasted), code_of(last))
+        }
+        _ => halt(stopped),
+    }
+}
+
 /// Why nothing of a lote is posted.
 pub fn halt_reason(reason: &HaltReason) -> Cow<'_, str> {
     Cow::Owned(match reason {
@@ -70,6 +93,10 @@ pub fn pause(reason: &PauseReason) -> String {
 
 fn minutes(span: Duration) -> u64 {
     span.as_secs() / 60
+}
+
+fn code_of(last: &Option<Fault>) -> Cow<'static, str> {
+    last.as_ref().map_or("unknown".into(), Fault::code)
 }
 
 fn because(last: &Option<Fault>) -> String {
@@ -97,5 +124,23 @@ mod tests {
         let paused = |said: &str| halt(&Halt::Paused { reason: PauseReason::Said(said.to_owned()) });
         assert_eq!(paused(""), "all workers of this outbox are stopped");
         assert_eq!(paused("maintenance"), "all workers of this outbox are stopped: maintenance");
+    }
+
+    #[test]
+    fn a_log_has_a_code_where_hubsofts_words_may_tell_of_a_customer() {
+        let fault = || Fault::Http { status: 403, said: Some("Maria da Silva has no plan".to_owned()) };
+        let within = Duration::from_secs(60);
+        for stopped in [
+            Halt::Unauthorized(fault()),
+            Halt::Forbidden { n_rows: 3, fault: fault() },
+            Halt::Misconfigured(fault()),
+            Halt::SameRefusal { n_rows: 3, refusal: Refusal::Said(fault()) },
+            Halt::NeverReached { within, last: Some(fault()) },
+            Halt::Unavailable { lasted: within, last: Some(fault()) },
+        ] {
+            assert!(halt(&stopped).contains("Maria"), "{stopped:?}");
+            let logged = halt_in_log(&stopped);
+            assert!(!logged.contains("Maria") && logged.ends_with(')'), "{logged}");
+        }
     }
 }

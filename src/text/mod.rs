@@ -8,7 +8,7 @@ mod throttles;
 mod warnings;
 
 pub use faults::{blindness, fault, noted};
-pub use halts::{halt, halt_reason, pause};
+pub use halts::{halt, halt_in_log, halt_reason, pause};
 pub use lines::{repeated_reference, reused_reference};
 pub use throttles::throttle;
 pub use warnings::warning;
