@@ -54,6 +54,15 @@ impl Sheet {
         Ok(Intake::open(&self.source, &options)?)
     }
 
+    /// `intake`, of which nothing was read yet; opened again if a copy of standard input was read meanwhile.
+    pub fn unread(&self, intake: Intake, hashing: Hashing) -> Result<Intake, Fault> {
+        if !self.is_stdin() {
+            return Ok(intake);
+        }
+        drop(intake);
+        self.open(hashing)
+    }
+
     pub fn is_stdin(&self) -> bool {
         is_stdin(&self.file)
     }

@@ -4,25 +4,20 @@ use jiff::Timestamp;
 
 use super::args::{Global, Import};
 use super::asking::{Asking, Who};
-use super::exit::{Exit, Run};
+use super::exit::Exit;
 use super::failure::Failure;
 use super::findings;
 use super::imported::Imported;
 use super::merged;
-use super::progress::Progress;
-use super::questions::Tickets;
+use super::opening;
 use super::screen::Screen;
-use super::signals::Signals;
 use crate::app::address;
 use crate::app::batches::Wish;
-use crate::app::import::{Order, Staged, TakenIn, rehearse};
+use crate::app::import::{Order, Staged, rehearse};
 use crate::app::sheet::{Sheet, name_of};
 use crate::app::target::{Target, known_binding};
-use crate::delivery::{Control, Policy};
-use crate::hubsoft::Entry;
 use crate::intake::Hashing;
 use crate::registry::Registry;
-use crate::service::RowLog;
 use crate::settings::{self, Sources};
 
 pub async fn import(
@@ -59,13 +54,7 @@ pub async fn import(
         answers: args.meeting.answers(),
     };
     let work = asking.batch(&wish, &intake).await?;
-    // A copy of standard input may have been read meanwhile.
-    let intake = if sheet.is_stdin() {
-        drop(intake);
-        sheet.open(Hashing::Sha256)?
-    } else {
-        intake
-    };
+    let intake = sheet.unread(intake, Hashing::Sha256)?;
     let verify_first = sending.verify_first;
     let Some(target) = &target else {
         let (read, counts) = rehearse(&sheet, intake, &work, verify_first, binding.as_deref()).await?;
@@ -91,7 +80,7 @@ pub async fn import(
         asking.again_if_any(staged.earlier(registry).await?)?;
         let known_types = staged.bind().await?;
         if !args.yes {
-            confirm(&staged, target, n_to_open, known_types.as_deref(), &asking)?;
+            asking.confirm(&staged, target, n_to_open, known_types.as_deref())?;
         }
         asking.note(&mut staged)?;
     }
@@ -105,7 +94,7 @@ pub async fn import(
         None
     } else {
         let policy = taken_in.policy(&sending, &stopping);
-        Some(open(&taken_in, target, &policy, n_to_open, args.sample, screen).await?)
+        Some(opening::open(&taken_in, target, &policy, n_to_open, args.sample, screen).await?)
     };
     let named = database_url.and_then(|url| address::at(&url).ok());
     let imported = Imported {
@@ -121,43 +110,4 @@ pub async fn import(
         run,
     };
     imported.tell(taken_in, screen).await
-}
-
-/// Asks whether it is right, as far as it is not said already, before real tickets are opened.
-fn confirm(
-    staged: &Staged<'_>,
-    target: &Target,
-    n_tickets: u64,
-    known_types: Option<&[Entry]>,
-    asking: &Asking<'_>,
-) -> Result<(), Failure> {
-    if target.is_sandbox() {
-        return Ok(());
-    }
-    asking.columns(&staged.read.findings.doubts)?;
-    let (n_service_orders, types) = (staged.read.n_service_orders, &staged.read.types);
-    asking.count(target, &Tickets { n_tickets, n_service_orders, types, known_types })
-}
-
-/// Opens the rows, or the first `sample` of them.
-async fn open(
-    taken_in: &TakenIn<'_>,
-    target: &Target,
-    policy: &Policy,
-    n_to_open: u64,
-    sample: Option<u64>,
-    screen: &Screen,
-) -> Result<Run, Failure> {
-    if sample.is_none() {
-        taken_in.release().await?;
-    }
-    let worker = taken_in.worker(policy).await?;
-    let signals = Signals::listen()?;
-    let control = Control { stop: signals.stop.clone(), ..Control::default() };
-    screen.note(format!("opening {n_to_open} tickets at {}, {} at most", target.named, policy.rate));
-    let progress = Progress::new(screen, Some(n_to_open), policy.rate);
-    let watch = (&progress, &RowLog);
-    let run = taken_in.deliver(worker, sample, policy, control, &watch);
-    let ending = progress.follow(taken_in.outbox(), run).await?;
-    Ok(Run { ending, signal: signals.asked() })
 }

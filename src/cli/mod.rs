@@ -23,6 +23,7 @@ mod json;
 mod merged;
 mod migrate;
 mod open_hints;
+mod opening;
 mod pause;
 mod problems;
 mod progress;

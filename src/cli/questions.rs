@@ -23,13 +23,13 @@ const UNASKED_MAX: u64 = 20;
 const TYPES_NAMED_MAX: usize = 10;
 
 /// What the question before a run is about.
-pub struct Tickets<'a> {
-    pub n_tickets: u64,
+struct Tickets<'a> {
+    n_tickets: u64,
     /// At most so many of them with a visit.
-    pub n_service_orders: u64,
+    n_service_orders: u64,
     /// Ids of the types asked for, `None` for the tenant's default.
-    pub types: &'a [Option<i64>],
-    pub known_types: Option<&'a [hubsoft::Entry]>,
+    types: &'a [Option<i64>],
+    known_types: Option<&'a [hubsoft::Entry]>,
 }
 
 impl Asking<'_> {
@@ -72,6 +72,22 @@ impl Asking<'_> {
         sheet.reading.hidden = Some(hidden);
         drop(intake);
         Ok(sheet.open(Hashing::Sha256)?)
+    }
+
+    /// Whether it is right, as far as it is not said already, before real tickets are opened.
+    pub fn confirm(
+        &self,
+        staged: &Staged<'_>,
+        target: &Target,
+        n_tickets: u64,
+        known_types: Option<&[hubsoft::Entry]>,
+    ) -> Result<(), Failure> {
+        if target.is_sandbox() {
+            return Ok(());
+        }
+        self.columns(&staged.read.findings.doubts)?;
+        let (n_service_orders, types) = (staged.read.n_service_orders, &staged.read.types);
+        self.count(target, &Tickets { n_tickets, n_service_orders, types, known_types })
     }
 
     /// Whether doubtful columns are what they are taken for.
@@ -123,7 +139,7 @@ impl Asking<'_> {
     }
 
     /// Whether so many real tickets are to be opened, if they are many: a person types their number.
-    pub fn count(&self, target: &Target, tickets: &Tickets<'_>) -> Result<(), Failure> {
+    fn count(&self, target: &Target, tickets: &Tickets<'_>) -> Result<(), Failure> {
         let n = tickets.n_tickets;
         if n <= UNASKED_MAX {
             return Ok(());

@@ -1,0 +1,34 @@
+//! The run of an import: opens what was taken in, and tells how far it is.
+
+use super::exit::Run;
+use super::failure::Failure;
+use super::progress::Progress;
+use super::screen::Screen;
+use super::signals::Signals;
+use crate::app::import::TakenIn;
+use crate::app::target::Target;
+use crate::delivery::{Control, Policy};
+use crate::service::RowLog;
+
+/// Opens the rows, or the first `sample` of them.
+pub async fn open(
+    taken_in: &TakenIn<'_>,
+    target: &Target,
+    policy: &Policy,
+    n_to_open: u64,
+    sample: Option<u64>,
+    screen: &Screen,
+) -> Result<Run, Failure> {
+    if sample.is_none() {
+        taken_in.release().await?;
+    }
+    let worker = taken_in.worker(policy).await?;
+    let signals = Signals::listen()?;
+    let control = Control { stop: signals.stop.clone(), ..Control::default() };
+    screen.note(format!("opening {n_to_open} tickets at {}, {} at most", target.named, policy.rate));
+    let progress = Progress::new(screen, Some(n_to_open), policy.rate);
+    let watch = (&progress, &RowLog);
+    let run = taken_in.deliver(worker, sample, policy, control, &watch);
+    let ending = progress.follow(taken_in.outbox(), run).await?;
+    Ok(Run { ending, signal: signals.asked() })
+}
