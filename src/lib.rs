@@ -8,6 +8,7 @@
 //! - `service`: what surrounds a worker: health, metrics, systemd, log lines.
 //! - `settings`: flags over environment over files over defaults.
 //! - [`ownership`]: whose a file is; what others may change is not used. For all rooms.
+//! - [`language`]: the language of the person, for all rooms.
 //! - [`printable`]: text from outside, before a person sees it. For all rooms.
 //! - [`registry`]: what this user imported lately, and where to.
 //! - [`temporary`]: files that are not whole yet, and the sweeping of those that a crash left. For all rooms.
@@ -25,6 +26,11 @@
 
 #[cfg(not(test))]
 use mimalloc as _; // the program allocates with it
+
+rust_i18n::i18n!("locales");
+
+#[macro_use]
+mod language;
 
 mod app;
 mod cli;

@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use crate::app::batches::Answers;
 use crate::service::log::LogFormat;
-use crate::settings::{self, Database, Flags, Reading, Sending, Span};
+use crate::settings::{self, Database, Flags, Reading, Sending, Span, Speaking};
 
 /// Opens support tickets in HubSoft in bulk: none lost, none opened twice.
 #[derive(Debug, Parser)]
@@ -20,6 +20,14 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// What it says goes to a program or into a log.
+    pub fn is_read_by_programs(&self) -> bool {
+        let Global { json, log_format, .. } = self.global;
+        json || log_format == LogFormat::Json || matches!(self.command, Command::Worker(_))
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
@@ -28,6 +36,8 @@ pub struct Global {
     pub config: Option<PathBuf>,
     #[command(flatten)]
     pub database: Flags<Database>,
+    #[command(flatten)]
+    pub speaking: Flags<Speaking>,
     /// Print the result as one line of JSON on stdout
     #[arg(long, global = true)]
     pub json: bool,
@@ -55,24 +65,31 @@ pub enum Command {
     /// Validate FILE, open a ticket for every valid row, write the results
     ///
     /// The same command on the same file goes on where it stopped and never opens a row twice.
+    #[command(alias = "importar")]
     Import(Import),
     /// Show every problem of every row at once; nothing is sent
+    #[command(alias = "conferir")]
     Check(Check),
     /// Put the rows of FILE into the outbox for workers to open; nothing is sent
+    #[command(alias = "enfileirar")]
     Enqueue(Enqueue),
     /// Write an empty spreadsheet with the columns, explained (.csv or .xlsx)
+    #[command(alias = "modelo")]
     Template {
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
     /// Count rows by state, and say what is due
+    #[command(alias = "situacao")]
     Status { batch: Option<String> },
     /// Show one row: its fields, its state, every attempt
+    #[command(alias = "mostrar")]
     Show {
         /// BATCH:LINE, LOTE:REFERENCIA, or the row's id
         row: String,
     },
     /// Write results and errors of a batch again, in input order
+    #[command(alias = "exportar")]
     Export {
         batch: Option<String>,
         /// Folder to write to
@@ -83,6 +100,7 @@ pub enum Command {
         excel_safe: bool,
     },
     /// Look up every row that may have a ticket again, and settle what can be proved
+    #[command(alias = "reconciliar")]
     Reconcile {
         /// Only of this batch [default: all of a database; the latest of a file]
         batch: Option<String>,
@@ -92,8 +110,10 @@ pub enum Command {
     /// Settle rows that may have a ticket by a person's word
     ///
     /// For rows that are in_doubt, unconfirmed or in conflict. A protocolo is looked up in HubSoft first.
+    #[command(alias = "resolver")]
     Resolve(Resolve),
     /// Make finished rows pending again; one that was ever sent is looked up first
+    #[command(alias = "repetir")]
     Retry {
         /// Only of this batch [default: all of a database; the latest of a file]
         batch: Option<String>,
@@ -102,20 +122,24 @@ pub enum Command {
         state: Vec<RetryState>,
     },
     /// Power is back: what was not sent becomes `cancelled`
+    #[command(alias = "cancelar")]
     Cancel { batch: String },
     /// Open what is in the outbox, and what comes, until told to stop
     ///
     /// Any number of workers share one Postgres outbox, and one rate: the lowest of theirs.
     Worker(Worker),
     /// Stop all workers of a shared outbox, until `resume`
+    #[command(alias = "pausar")]
     Pause {
         /// Why, for whoever looks
         #[arg(long, value_name = "TEXT", default_value = "paused by a person")]
         reason: String,
     },
     /// Let all workers go on; with LOTE: let a lote that was halted go on
+    #[command(alias = "retomar")]
     Resume { lote: Option<String> },
     /// Remove personal data of rows that finished long ago; their counts and tickets stay known
+    #[command(alias = "expurgar")]
     Purge {
         /// Only of this batch [default: all of a database; all of a file]
         batch: Option<String>,
@@ -124,8 +148,10 @@ pub enum Command {
         older_than: Span,
     },
     /// Create or update the outbox in a Postgres database
+    #[command(alias = "migrar")]
     Migrate(Migrate),
     /// Try everything that a run needs
+    #[command(alias = "diagnostico")]
     Doctor {
         #[command(flatten)]
         settings: Flags<Sending>,
@@ -136,6 +162,9 @@ pub enum Command {
     Completions { shell: Shell },
     /// Print the manual page
     Man,
+    /// Print help
+    #[command(alias = "ajuda", hide = true)]
+    Help { command: Option<String> },
 }
 
 /// What a script says where a person would be asked.

@@ -3,6 +3,12 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::language::Language;
+
 pub fn local(at: Timestamp) -> String {
-    TimeZone::system().to_datetime(at).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    let format = match Language::now() {
+        Language::English => "%Y-%m-%d %H:%M:%S",
+        Language::Portuguese => "%d/%m/%Y %H:%M:%S",
+    };
+    TimeZone::system().to_datetime(at).strftime(format).to_string()
 }

@@ -7,8 +7,8 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
 use super::{
-    cancel, check, database, doctor, enqueue, export, import, migrate, pause, purge, reconcile, resolve,
-    resume, retry, sandbox, shell, show, status, template, worker,
+    cancel, check, database, doctor, enqueue, export, help, import, migrate, pause, purge, reconcile,
+    resolve, resume, retry, sandbox, shell, show, status, template, worker,
 };
 use crate::app::place::Outboxes;
 use crate::settings::{Environment, Sources};
@@ -83,6 +83,7 @@ pub fn run(
             Command::Doctor { settings } => doctor::doctor(&settings, &sources()?, global, screen).await,
             Command::Sandbox(args) => sandbox::sandbox(args, screen).await,
             Command::Completions { shell } => Ok(shell::completions(shell, screen)),
+            Command::Help { command } => help::print(command.as_deref()),
             Command::Man => Ok(shell::man(screen)),
         }
     });

@@ -17,6 +17,7 @@ mod faults;
 mod findings;
 mod forecast;
 mod halts;
+mod help;
 mod import;
 mod imported;
 mod json;
@@ -42,6 +43,8 @@ mod signals;
 mod status;
 mod summary;
 mod template;
+#[cfg(test)]
+mod translated;
 mod typed;
 mod worked;
 mod worker;
@@ -49,14 +52,16 @@ mod worker;
 mod written;
 
 use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 
+use crate::language::Language;
 use crate::printable;
 use crate::report;
 use crate::service::log::log_to_stderr;
-use crate::settings::Environment;
+use crate::settings::{Environment, Flags, Sources};
 use args::Cli;
 use exit::Exit;
 use screen::Screen;
@@ -65,17 +70,23 @@ use screen::Screen;
 pub fn main() -> ExitCode {
     report_panics();
     refuse_dumps();
-    let cli = match Cli::try_parse() {
+    speak();
+    let parsed = help::command().try_get_matches();
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
             // Help has its colours; an error repeats what was typed, a file's name perhaps.
             match error.use_stderr() {
-                true => eprint!("{}", printable::lines(&error.render().to_string())),
+                true => eprint!("{}", printable::lines(&help::refusal(error))),
                 false => drop(error.print()),
             }
-            return ExitCode::from(if error.use_stderr() { Exit::Usage as u8 } else { Exit::Done as u8 });
+            return ExitCode::from(exit as u8);
         }
     };
+    if cli.is_read_by_programs() {
+        Language::English.choose();
+    }
     let environment = Environment::read();
     let screen = Screen::new(&cli.global, &environment);
     log_to_stderr(cli.global.verbose, cli.global.quiet, cli.global.log_format);
@@ -102,6 +113,21 @@ pub fn main() -> ExitCode {
         _ => exit,
     };
     ExitCode::from(exit as u8)
+}
+
+/// Chooses the language before the command line is understood: help and errors are spoken, too.
+fn speak() {
+    let flag = |name: &str| {
+        let mut typed = std::env::args_os().skip(1).take_while(|text| text != "--");
+        let found = typed.find_map(|text| Some(text.to_str()?.strip_prefix(name)?.to_owned()))?;
+        match found.strip_prefix('=') {
+            Some(value) => Some(value.to_owned()),
+            None if found.is_empty() => typed.next()?.into_string().ok(),
+            None => None,
+        }
+    };
+    let config = flag("--config").map(PathBuf::from);
+    Sources::language(Flags::typed(flag("--lang")), config.as_deref()).choose();
 }
 
 /// No core of it is written, and no other program of the user's attaches to it: its memory holds tokens,

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use crate::language::Language;
+
 /// What the environment says.
 #[derive(Default)]
 pub struct Environment(BTreeMap<OsString, OsString>);
@@ -31,6 +33,13 @@ impl Environment {
     /// Whether a person wants no colours, as <https://no-color.org> says it.
     pub fn has_no_color(&self) -> bool {
         self.get("NO_COLOR").is_some()
+    }
+
+    /// The language of the system's messages, as POSIX finds it (Base Definitions, 8.2). English where it is
+    /// none of ours.
+    pub(super) fn language(&self) -> Language {
+        let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| self.get(name)?.to_str());
+        locale.and_then(Language::of_locale).unwrap_or_default()
     }
 
     /// Who runs the command, for a row's history.

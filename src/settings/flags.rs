@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use super::lookup::{Group, Lookup};
 use super::row::{Kind, Setting};
 use super::said::Typed;
-use super::table::Database;
+use super::table::{Database, Speaking};
 use crate::outbox::has_password;
 
 /// What was typed of the settings of `G`. Each text was tried already: [`super::Sources::resolve`] makes `G`
@@ -22,6 +22,14 @@ impl<G> Flags<G> {
     /// For a command that has none of these flags.
     pub fn none() -> Self {
         Self { typed: Typed::default(), group: PhantomData }
+    }
+}
+
+impl Flags<Speaking> {
+    /// As it was `typed`, before the command line is understood.
+    pub fn typed(typed: Option<String>) -> Self {
+        let said = typed.map(|text| ("lang", ("--lang".to_owned(), vec![text])));
+        Self { typed: Typed(said.into_iter().collect()), group: PhantomData }
     }
 }
 

@@ -23,7 +23,7 @@ pub use environment::Environment;
 pub use error::SettingsError;
 pub use flags::Flags;
 pub use sources::Sources;
-pub use table::{Database, Import, Listening, Reading, Sending, Stopping, Tenant, Worker};
+pub use table::{Database, Import, Listening, Reading, Sending, Speaking, Stopping, Tenant, Worker};
 pub use values::{MaxErrors, Span};
 
 #[cfg(test)]
@@ -32,6 +32,7 @@ pub use {
     table::all,
 };
 
+use crate::language::Language;
 use file::SettingsFile;
 use lookup::{Group, Lookup};
 #[cfg(not(test))]
@@ -63,6 +64,15 @@ impl Sources {
     /// Where HubSoft is and how to log in to it.
     pub fn tenant(&self, sending: &Sending) -> Result<Tenant, SettingsError> {
         self.resolve(&Flags::<Login>::none())?.tenant(sending)
+    }
+
+    /// The language of a call with `--lang` and `--config` as `typed`, before anything is said. What is wrong
+    /// with any of it is told later, by whoever needs it.
+    pub fn language(typed: Flags<Speaking>, config: Option<&Path>) -> Language {
+        let sources = Self::load(Environment::read(), config)
+            .unwrap_or_else(|_| Self { files: Vec::new(), environment: Environment::read() });
+        let said = sources.resolve(&typed).ok().and_then(|speaking| speaking.language);
+        said.unwrap_or_else(|| sources.environment.language())
     }
 
     pub fn environment(&self) -> &Environment {

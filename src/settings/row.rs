@@ -1,11 +1,13 @@
 //! What is known of a setting besides its type. Its names follow from its key.
 
+use std::borrow::Cow;
+
 use super::values::{self, Value};
 
 /// A setting, as [`super::table`] writes it down.
 pub struct Row {
     key: &'static str,
-    help: &'static str,
+    help: Cow<'static, str>,
     trust: Trust,
     otherwise: Option<String>,
     example: Option<String>,
@@ -25,17 +27,17 @@ pub enum Trust {
 
 impl Row {
     /// How a run goes.
-    pub fn run(key: &'static str, help: &'static str) -> Self {
-        Self { key, help, trust: Trust::Run, otherwise: None, example: None }
+    pub fn run(key: &'static str, help: impl Into<Cow<'static, str>>) -> Self {
+        Self { key, help: help.into(), trust: Trust::Run, otherwise: None, example: None }
     }
 
     /// What a folder that came from others must not say.
-    pub fn machine(key: &'static str, help: &'static str) -> Self {
+    pub fn machine(key: &'static str, help: impl Into<Cow<'static, str>>) -> Self {
         Self { trust: Trust::Machine, ..Self::run(key, help) }
     }
 
     /// What no settings file says.
-    pub fn call(key: &'static str, help: &'static str) -> Self {
+    pub fn call(key: &'static str, help: impl Into<Cow<'static, str>>) -> Self {
         Self { trust: Trust::Call, ..Self::run(key, help) }
     }
 
@@ -89,7 +91,7 @@ impl Setting {
         let Row { key, help, trust, otherwise, example } = row;
         let meaning = match T::range() {
             Some(range) => format!("{help}, {range}"),
-            None => help.to_owned(),
+            None => help.into_owned(),
         };
         let example = example.or_else(|| default.clone()).unwrap_or_default();
         let check: fn(&str) -> _ = match kind {
@@ -123,7 +125,7 @@ impl Setting {
     pub fn help(&self) -> String {
         let mut help = self.meaning.clone();
         if let Some(default) = &self.default {
-            help += &format!(" [default: {default}]");
+            help += &format!(" {}", tr!("[default: %{value}]", value = default));
         }
         if let Some(variable) = self.variable() {
             help += &format!("\n[env: {variable}]");

@@ -18,6 +18,7 @@ use super::values::{AtLeast, ClockTime, DatabaseUrl, Listen, MaxErrors, Span, Wh
 use crate::delivery::{ANSWER_AGE_MAX, CLAIM_AGE_MAX, Policy, Rate};
 use crate::hubsoft::{BaseUrl, CONNECT_TIMEOUT, Credentials, HubSoftSettings, TIMEOUT};
 use crate::intake::{Delimiter, Encoding, Hidden, Map, Set};
+use crate::language::Language;
 use crate::outbox::LEASE;
 use crate::ticket::Ddd;
 
@@ -62,36 +63,40 @@ impl Group for Sending {
     fn read(of: &mut Lookup<'_>) -> Result<Self, SettingsError> {
         of.section("Sending");
         let rate =
-            of.value(Row::run("rate", "Ceiling on requests: 5/s, 300/min, unlimited"), Policy::RATE)?;
-        let concurrency = of.value(Row::run("concurrency", "Requests in flight at most"), CONCURRENCY)?;
+            of.value(Row::run("rate", tr!("Ceiling on requests: 5/s, 300/min, unlimited")), Policy::RATE)?;
+        let concurrency =
+            of.value(Row::run("concurrency", tr!("Requests in flight at most")), CONCURRENCY)?;
         let max_attempts = of.value(
-            Row::run("max_attempts", "Attempts at a row that is certain to have left nothing"),
+            Row::run("max_attempts", tr!("Attempts at a row that is certain to have left nothing")),
             MAX_ATTEMPTS,
         )?;
         let timeout = of.value(
-            Row::run("timeout", "How long to wait for an answer; a short one makes doubtful rows"),
+            Row::run("timeout", tr!("How long to wait for an answer; a short one makes doubtful rows")),
             Span::constant(TIMEOUT),
         )?;
         let connect_default = Span::constant(CONNECT_TIMEOUT);
         let connect_timeout: Option<Span> = of.optional(
-            Row::run("connect_timeout", "How long to wait for a connection")
-                .otherwise(format!("{connect_default}, or half of a shorter --timeout"))
+            Row::run("connect_timeout", tr!("How long to wait for a connection"))
+                .otherwise(tr!("%{default}, or half of a shorter --timeout", default = connect_default))
                 .example(connect_default),
         )?;
         let settle_delay = of.value(
             Row::run(
                 "settle_delay",
-                "How long a slow server may still open a ticket after we stopped waiting",
+                tr!("How long a slow server may still open a ticket after we stopped waiting"),
             ),
             Span::constant(Policy::SETTLE_DELAY),
         )?;
         let skip_if_open = of.switch(Row::run(
             "skip_if_open",
-            "Skip a row whose service has a pending ticket of the same type",
+            tr!("Skip a row whose service has a pending ticket of the same type"),
         ))?;
-        let verify_first = of.switch(Row::run("verify_first", "Look every row up before its first post"))?;
-        let sandbox =
-            of.switch(Row::run("sandbox", "Start a sandbox in the process and use it instead of HubSoft"))?;
+        let verify_first =
+            of.switch(Row::run("verify_first", tr!("Look every row up before its first post")))?;
+        let sandbox = of.switch(Row::run(
+            "sandbox",
+            tr!("Start a sandbox in the process and use it instead of HubSoft"),
+        ))?;
 
         let (concurrency, max_attempts) = (concurrency.get() as usize, max_attempts.get());
         let (timeout, settle_delay) = (timeout.get(), settle_delay.get());
@@ -145,11 +150,12 @@ impl Group for Stopping {
         of.section("Sending");
         Ok(Self {
             max_errors: of.optional(
-                Row::run("max_errors", "Stop when so many rows were not opened: N, or P% of the file")
+                Row::run("max_errors", tr!("Stop when so many rows were not opened: N, or P% of the file"))
                     .example("2%"),
             )?,
             until: of.optional(
-                Row::run("until", "Stop at this time of day (local); the next call goes on").example("22:00"),
+                Row::run("until", tr!("Stop at this time of day (local); the next call goes on"))
+                    .example("22:00"),
             )?,
         })
     }
@@ -176,34 +182,35 @@ impl Group for Reading {
         of.section("Reading");
         Ok(Self {
             encoding: of.optional(
-                Row::run("encoding", "utf-8, utf-16, windows-1252, macintosh, cp850, …")
-                    .otherwise("found out")
+                Row::run("encoding", tr!("utf-8, utf-16, windows-1252, macintosh, cp850, …"))
+                    .otherwise(tr!("found out"))
                     .example("windows-1252"),
             )?,
             delimiter: of.optional(
-                Row::run("delimiter", "One character, or tab").otherwise("found out").example(";"),
+                Row::run("delimiter", tr!("One character, or tab")).otherwise(tr!("found out")).example(";"),
             )?,
             map: of.pairs(
-                Row::run("map", "Read FIELD from COLUMN; may be repeated")
+                Row::run("map", tr!("Read FIELD from COLUMN; may be repeated"))
                     .example("Codigo do contrato=id_cliente_servico"),
             )?,
             set: of.pairs(
-                Row::run("set", "Use VALUE for FIELD in every row whose cell is empty; may be repeated")
+                Row::run("set", tr!("Use VALUE for FIELD in every row whose cell is empty; may be repeated"))
                     .example("id_tipo_atendimento=7"),
             )?,
-            default_ddd: of
-                .optional(Row::run("default_ddd", "Area code for phones that have none").example("37"))?,
+            default_ddd: of.optional(
+                Row::run("default_ddd", tr!("Area code for phones that have none")).example("37"),
+            )?,
             hidden: of.optional(
-                Row::run("hidden", "What becomes of rows of a workbook that a filter hides: open, skip")
-                    .otherwise("asked")
+                Row::run("hidden", tr!("What becomes of rows of a workbook that a filter hides: open, skip"))
+                    .otherwise(tr!("asked"))
                     .example("skip"),
             )?,
             allow_repeats: of
-                .switch(Row::run("allow_repeats", "Open also rows that repeat an earlier one"))?,
-            strict: of.switch(Row::run("strict", "Send nothing if any row is invalid"))?,
+                .switch(Row::run("allow_repeats", tr!("Open also rows that repeat an earlier one")))?,
+            strict: of.switch(Row::run("strict", tr!("Send nothing if any row is invalid")))?,
             excel_safe: of.switch(Row::run(
                 "excel_safe",
-                "Guard cells of the results that a spreadsheet would run as a formula",
+                tr!("Guard cells of the results that a spreadsheet would run as a formula"),
             ))?,
         })
     }
@@ -223,32 +230,32 @@ impl Working {
     fn read(of: &mut Lookup<'_>, sending: &Sending) -> Result<Self, SettingsError> {
         of.section("Working");
         let lease: Lease = of.value(
-            Row::run("lease", "How long a worker may be silent before the others take over its rows"),
+            Row::run("lease", tr!("How long a worker may be silent before the others take over its rows")),
             AtLeast::constant(LEASE),
         )?;
         let grace: Option<Span> = of.optional(
-            Row::run("grace", "How long a clean stop waits for answers")
-                .otherwise(format!("{} longer than --timeout", Span::constant(GRACE_BEYOND_TIMEOUT)))
+            Row::run("grace", tr!("How long a clean stop waits for answers"))
+                .otherwise(tr!("%{span} longer than --timeout", span = Span::constant(GRACE_BEYOND_TIMEOUT)))
                 .example(Span::constant(TIMEOUT.saturating_add(GRACE_BEYOND_TIMEOUT))),
         )?;
         let poll = of.value(
             Row::run(
                 "poll",
-                "How often to look for new rows (a fifth as often while inserts wake the worker)",
+                tr!("How often to look for new rows (a fifth as often while inserts wake the worker)"),
             ),
             POLL,
         )?;
         let metrics_listen: Option<Listen> = of.optional(
             Row::machine(
                 "metrics_listen",
-                "Answer /metrics, /livez and /readyz at this address, such as 127.0.0.1:9464",
+                tr!("Answer /metrics, /livez and /readyz at this address, such as 127.0.0.1:9464"),
             )
-            .otherwise("nowhere")
+            .otherwise(tr!("nowhere"))
             .example("127.0.0.1:9464"),
         )?;
         let until_empty = of.switch(Row::call(
             "until_empty",
-            "End when no row is pending, in flight or waiting; exit codes are those of import",
+            tr!("End when no row is pending, in flight or waiting; exit codes are those of import"),
         ))?;
         Ok(Self {
             lease: lease.get(),
@@ -299,11 +306,30 @@ impl Group for Database {
         let url: Option<(DatabaseUrl, Place)> = of.text(
             Row::machine(
                 "database_url",
-                "Outbox to use instead of the file's own: postgres://…, without a password, or sqlite:PATH",
+                tr!("Outbox to use instead of the file's own: postgres://…, without a password, or sqlite:PATH"),
             )
             .example("postgres://mutirao@db.example.com.br/provedor"),
         )?;
         Ok(Self { url: url.map(|(url, _)| url.0) })
+    }
+}
+
+/// How a person is spoken to.
+pub struct Speaking {
+    /// `None`: as the system says.
+    pub language: Option<Language>,
+}
+
+impl Group for Speaking {
+    fn read(of: &mut Lookup<'_>) -> Result<Self, SettingsError> {
+        of.section(EVERYWHERE);
+        Ok(Self {
+            language: of.optional(
+                Row::run("lang", tr!("Language of what a person reads: en, pt-BR"))
+                    .otherwise(tr!("as LC_ALL, LC_MESSAGES or LANG has it"))
+                    .example("pt-BR"),
+            )?,
+        })
     }
 }
 
@@ -316,8 +342,11 @@ impl Group for Listening {
     fn read(of: &mut Lookup<'_>) -> Result<Self, SettingsError> {
         of.section(EVERYWHERE);
         let url = of.secret(
-            Row::machine("listen_url", "The URL of the same database past a pooler, to be woken by inserts")
-                .example("/etc/mutirao/listen-url"),
+            Row::machine(
+                "listen_url",
+                tr!("The URL of the same database past a pooler, to be woken by inserts"),
+            )
+            .example("/etc/mutirao/listen-url"),
         )?;
         Ok(Self { url: url.read()? })
     }
@@ -342,33 +371,35 @@ impl Group for Login {
             url: of.text(
                 Row::machine(
                     "hubsoft_url",
-                    "Where HubSoft is: https://host[:port], plain http only to loopback",
+                    tr!("Where HubSoft is: https://host[:port], plain http only to loopback"),
                 )
                 .example("https://erp.example.com.br"),
             )?,
             token: of.secret(
-                Row::machine("hubsoft_token", "A bearer token obtained elsewhere, instead of a login")
+                Row::machine("hubsoft_token", tr!("A bearer token obtained elsewhere, instead of a login"))
                     .example("/etc/mutirao/token"),
             )?,
-            client_id: value(of.text(Row::machine("hubsoft_client_id", "The login's client").example("2"))?),
+            client_id: value(
+                of.text(Row::machine("hubsoft_client_id", tr!("The login's client")).example("2"))?,
+            ),
             client_secret: of.secret(
-                Row::machine("hubsoft_client_secret", "The client's secret")
+                Row::machine("hubsoft_client_secret", tr!("The client's secret"))
                     .example("/etc/mutirao/client-secret"),
             )?,
             username: value(
                 of.text(
-                    Row::machine("hubsoft_username", "The login's user; the token is renewed by itself")
+                    Row::machine("hubsoft_username", tr!("The login's user; the token is renewed by itself"))
                         .example("integracao@example.com.br"),
                 )?,
             ),
             password: of.secret(
-                Row::machine("hubsoft_password", "The user's password").example("/etc/mutirao/password"),
+                Row::machine("hubsoft_password", tr!("The user's password")).example("/etc/mutirao/password"),
             )?,
             ca_file: of
                 .text(
                     Row::machine(
                         "hubsoft_ca_file",
-                        "An extra certificate authority; verification cannot be switched off",
+                        tr!("An extra certificate authority; verification cannot be switched off"),
                     )
                     .example("/etc/mutirao/ca.pem"),
                 )?
@@ -426,6 +457,7 @@ pub fn all() -> Vec<Setting> {
             Login::read(of)?;
             Database::read(of)?;
             Listening::read(of)?;
+            Speaking::read(of)?;
             Worker::read(of)?;
             Import::read(of)?;
             Ok(Self)

@@ -11,6 +11,7 @@ use jiff::civil;
 use crate::delivery::Rate;
 use crate::hubsoft::BaseUrl;
 use crate::intake::{Delimiter, Encoding, Hidden, Map, Set};
+use crate::language::Language;
 use crate::ticket::Ddd;
 
 /// What a setting may be.
@@ -51,6 +52,7 @@ named! {
     Encoding: "NAME",
     Delimiter: "CHAR",
     Hidden: "WHAT",
+    Language: "NAME",
     Map: "COLUMN=FIELD",
     Set: "FIELD=VALUE",
     Ddd: "NN",
@@ -76,7 +78,7 @@ impl<const MIN: u32, const MAX: u32> Value for Whole<MIN, MAX> {
     const NAME: &'static str = "N";
 
     fn range() -> Option<String> {
-        Some(format!("{MIN} to {MAX}"))
+        Some(tr!("%{min} to %{max}", min = MIN, max = MAX).into_owned())
     }
 }
 
@@ -120,7 +122,7 @@ impl<const MIN_MS: u64> Value for AtLeast<MIN_MS> {
     const NAME: &'static str = "TIME";
 
     fn range() -> Option<String> {
-        (0 < MIN_MS).then(|| format!("at least {}", Self::MIN))
+        (0 < MIN_MS).then(|| tr!("at least %{min}", min = Self::MIN).into_owned())
     }
 }
 

@@ -1,0 +1,206 @@
+//! What clap says of the command line, in the language of the person: help, and what is wrong with what was
+//! typed. In English it is clap's own.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use clap::builder::StyledStr;
+use clap::error::Error;
+use clap::error::{ContextKind, ContextValue, ErrorFormatter, ErrorKind};
+use clap::{Arg, Command, CommandFactory};
+
+use super::args::Cli;
+use super::exit::Exit;
+use super::failure::Failure;
+use crate::language::{Language, said};
+
+/// The command line, as help tells it.
+pub fn command() -> Command {
+    match Language::now() {
+        Language::English => Cli::command(),
+        Language::Portuguese => {
+            let mut command = Cli::command();
+            command.build();
+            spoken(command)
+        }
+    }
+}
+
+fn spoken(command: Command) -> Command {
+    let names: Vec<String> = command.get_subcommands().map(|one| one.get_name().to_owned()).collect();
+    let aliases: Vec<String> = command.get_all_aliases().map(|alias| format!("`{alias}`")).collect();
+    let mut command = command
+        .subcommand_help_heading(tr!("Commands").into_owned())
+        .help_template(format!(
+            "{{before-help}}{{about-with-newline}}\n{} {{usage}}\n\n{{all-args}}{{after-help}}",
+            tr!("Usage:")
+        ))
+        .mut_args(argument);
+    if let Some(about) = command.get_about().map(in_words) {
+        command = match &*aliases {
+            [] => command.about(about),
+            _ => command.about(
+                tr!("%{about} (also %{names})", about = about, names = aliases.join(", ")).into_owned(),
+            ),
+        };
+    }
+    if let Some(long_about) = command.get_long_about().map(in_words) {
+        command = command.long_about(long_about);
+    }
+    if let Some(after_help) = command.get_after_help().map(in_words) {
+        command = command.after_help(after_help);
+    }
+    let usage = command.render_usage().to_string();
+    // The heading is the template's.
+    let usage = usage.split_once(' ').map_or(&*usage, |(_, usage)| usage).trim();
+    let usage = usage.replace("[OPTIONS]", &tr!("[OPTIONS]")).replace("<COMMAND>", &tr!("<COMMAND>"));
+    command = command.override_usage(usage);
+    for name in names {
+        command = command.mut_subcommand(name, spoken);
+    }
+    command
+}
+
+fn in_words(text: &StyledStr) -> StyledStr {
+    said(&text.to_string()).into_owned().into()
+}
+
+fn argument(argument: Arg) -> Arg {
+    let long_help = argument.get_long_help().map(in_words);
+    let mut help = argument.get_help().map(in_words).unwrap_or_default().to_string();
+    let values: Vec<_> = argument.get_possible_values().iter().map(|it| it.get_name().to_owned()).collect();
+    let defaults: Vec<_> = argument.get_default_values().iter().map(|it| it.to_string_lossy()).collect();
+    let is_shown = !values.is_empty() && !argument.is_hide_possible_values_set();
+    if !defaults.is_empty() && !argument.is_hide_default_value_set() && argument.get_action().takes_values() {
+        let _ = write!(help, " {}", tr!("[default: %{value}]", value = defaults.join(",")));
+    }
+    if is_shown && argument.get_action().takes_values() {
+        let _ = write!(help, " {}", tr!("[possible values: %{values}]", values = values.join(", ")));
+    }
+    let heading = match argument.get_help_heading() {
+        Some(heading) => said(heading).into_owned(),
+        None if argument.is_positional() => tr!("Arguments").into_owned(),
+        None => tr!("Options").into_owned(),
+    };
+    let names: Vec<_> =
+        argument.get_value_names().unwrap_or_default().iter().map(|it| said(it).into_owned()).collect();
+    let mut argument = argument.help(help.trim_start().to_owned()).help_heading(heading);
+    if let Some(long_help) = long_help {
+        argument = argument.long_help(long_help);
+    }
+    if argument.get_action().takes_values() {
+        argument = argument.hide_default_value(true).hide_possible_values(true);
+        if !names.is_empty() {
+            argument = argument.value_names(names);
+        }
+    }
+    argument
+}
+
+/// Prints help, of the command called `name` or of all.
+pub fn print(name: Option<&str>) -> Result<Exit, Failure> {
+    let mut command = command();
+    command.build();
+    let asked = match name {
+        None => Some(&mut command),
+        Some(name) => command.find_subcommand_mut(name),
+    };
+    let unknown = || {
+        let problem = tr!("there is no command %{name}", name = format!("`{}`", name.unwrap_or_default()));
+        Failure::new(Exit::Usage, problem, tr!("`mutirao --help` has all commands"))
+    };
+    drop(asked.ok_or_else(unknown)?.print_long_help());
+    Ok(Exit::Done)
+}
+
+/// What is wrong with what was typed.
+pub fn refusal(error: clap::Error) -> String {
+    match Language::now() {
+        Language::English => error.render().to_string(),
+        Language::Portuguese => error.apply::<Spoken>().render().to_string(),
+    }
+}
+
+/// See [`refusal`].
+struct Spoken;
+
+impl ErrorFormatter for Spoken {
+    fn format_error(error: &Error<Self>) -> StyledStr {
+        let mut text = format!("{} {}\n", tr!("error:"), problem(error));
+        for (kind, tip) in [
+            (ContextKind::SuggestedSubcommand, tr!("a similar command exists:")),
+            (ContextKind::SuggestedArg, tr!("a similar flag exists:")),
+            (ContextKind::SuggestedValue, tr!("a similar value exists:")),
+        ] {
+            if let Some(known) = error.get(kind) {
+                let _ = write!(text, "\n  {} {tip} {}", tr!("hint:"), listed(known));
+            }
+        }
+        if let Some(ContextValue::StyledStr(usage)) = error.get(ContextKind::Usage) {
+            let usage = usage.to_string();
+            let usage =
+                usage.strip_prefix("Usage:").unwrap_or(&usage).trim().replace("[OPTIONS]", &tr!("[OPTIONS]"));
+            let _ = write!(text, "\n{} {usage}\n", tr!("Usage:"));
+        }
+        let _ = write!(text, "\n{}\n", tr!("For more, try `--help`."));
+        text.into()
+    }
+}
+
+fn listed(value: &ContextValue) -> String {
+    match value {
+        ContextValue::String(text) => format!("`{text}`"),
+        ContextValue::Strings(texts) => {
+            texts.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    }
+}
+
+fn problem(error: &Error<Spoken>) -> Cow<'static, str> {
+    let of = |kind| error.get(kind).map(listed);
+    let argument = || of(ContextKind::InvalidArg).unwrap_or_default();
+    let value = || of(ContextKind::InvalidValue).unwrap_or_default();
+    match error.kind() {
+        ErrorKind::UnknownArgument => tr!("there is no flag or argument %{name}", name = argument()),
+        ErrorKind::InvalidSubcommand => {
+            let name = of(ContextKind::InvalidSubcommand).unwrap_or_default();
+            tr!("there is no command %{name}", name = name)
+        }
+        ErrorKind::InvalidValue if value() == "``" => {
+            tr!("%{name} needs a value", name = argument())
+        }
+        ErrorKind::InvalidValue => {
+            let values = of(ContextKind::ValidValue).unwrap_or_default();
+            tr!(
+                "%{value} is no value of %{name}; allowed are %{values}",
+                value = value(),
+                name = argument(),
+                values = values
+            )
+        }
+        ErrorKind::ValueValidation => {
+            let why = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+            tr!("%{value} is no value of %{name}: %{why}", value = value(), name = argument(), why = why)
+        }
+        ErrorKind::ArgumentConflict => match of(ContextKind::PriorArg) {
+            Some(prior) if prior != argument() => {
+                tr!("%{name} cannot be used together with %{other}", name = argument(), other = prior)
+            }
+            _ => tr!("%{name} can be given only once", name = argument()),
+        },
+        ErrorKind::NoEquals => tr!("%{name} needs `=` before its value", name = argument()),
+        ErrorKind::MissingRequiredArgument => tr!("missing: %{names}", names = argument()),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            tr!("a command is missing")
+        }
+        ErrorKind::TooManyValues => {
+            tr!("%{value} is one value too many for %{name}", value = value(), name = argument())
+        }
+        ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
+            tr!("%{name} needs more values", name = argument())
+        }
+        ErrorKind::InvalidUtf8 => tr!("what was typed is not UTF-8"),
+        _ => tr!("what was typed cannot be understood"),
+    }
+}
