@@ -79,7 +79,7 @@ pub fn halt_reason(reason: &HaltReason) -> Cow<'_, str> {
     Cow::Owned(match reason {
         HaltReason::Halted(reason) => halt(reason),
         HaltReason::Held => return Cow::Borrowed(HELD),
-        HaltReason::Said(words) => return Cow::Borrowed(words),
+        HaltReason::Said(said) => return Cow::Borrowed(said),
     })
 }
 
