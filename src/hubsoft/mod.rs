@@ -1,9 +1,12 @@
 //! The API client: opens tickets, and finds them again. Only this room knows HTTP.
 //!
-//! [`HubSoft`] implements the port [`Api`]. What an answer proves is decided by pure functions in
-//! `verdict` and `look_up`; `transport` sends, `token` keeps the bearer token, `wire` knows the JSON.
+//! [`HubSoft`] implements the port [`Api`]. What an answer proves is decided by pure functions: `verdict`
+//! judges posts and logins, `look_up` look-ups, by what their `page` shows and the `age` of its tickets.
+//! `transport` sends, `token` keeps the bearer token, `wire` knows the JSON.
 
+mod age;
 mod look_up;
+mod page;
 mod settings;
 mod token;
 mod transport;
@@ -31,7 +34,7 @@ use crate::delivery::{
     Api, Fault, Gate, LookUp, Proof, Reply, RequestKind, Sighting, Verdict, Verification, Withheld,
 };
 use crate::ticket::{Catalogue, Id, Ticket};
-use look_up::Limit;
+use page::{Limit, PAGE_LEN, PAGE_LEN_DEFAULT};
 use token::{NoToken, Refusals, Tokens};
 use transport::Transport;
 use verdict::{Asked, Exchange, unanswered};
@@ -224,20 +227,20 @@ impl HubSoft {
         gate: &impl Gate,
     ) -> Result<(Answer, Limit), NoToken> {
         let request = |limit| move || self.tickets_of(service, pending_only, limit);
-        let answer = self.authorised(RequestKind::LookUp, gate, request(look_up::PAGE_LEN)).await?;
+        let answer = self.authorised(RequestKind::LookUp, gate, request(PAGE_LEN)).await?;
         if self.limit.get() == Limit::Unproven {
-            let fewer = look_up::PAGE_LEN_DEFAULT - 1;
+            let fewer = PAGE_LEN_DEFAULT - 1;
             match look_up::page_len(&answer.exchange) {
-                Some(look_up::PAGE_LEN_DEFAULT) => {
+                Some(PAGE_LEN_DEFAULT) => {
                     // What this one comes to is no answer about the row.
                     let again = self.authorised(RequestKind::LookUp, gate, request(fewer)).await;
                     match again.ok().and_then(|page| look_up::page_len(&page.exchange)) {
                         Some(found) if found == fewer => self.limit.set(Limit::Heeded),
-                        Some(look_up::PAGE_LEN_DEFAULT) => self.limit.set(Limit::Ignored),
+                        Some(PAGE_LEN_DEFAULT) => self.limit.set(Limit::Ignored),
                         _ => {}
                     }
                 }
-                Some(found) if look_up::PAGE_LEN_DEFAULT < found => self.limit.set(Limit::Heeded),
+                Some(found) if PAGE_LEN_DEFAULT < found => self.limit.set(Limit::Heeded),
                 _ => {}
             }
         }

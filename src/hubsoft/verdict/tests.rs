@@ -382,7 +382,7 @@ proptest::proptest! {
     #[test]
     fn no_answer_makes_it_panic(status in 100_u16..600, body in ".{0,200}") {
         let _ = of_open(&answer(status, &body), &asked());
-        let _ = super::super::look_up::of_find_open(&answer(status, &body), 1, "SAC", super::super::look_up::Limit::Unproven);
+        let _ = super::super::look_up::of_find_open(&answer(status, &body), 1, "SAC", super::super::page::Limit::Unproven);
         let _ = of_login(&answer(status, &body));
     }
 }
