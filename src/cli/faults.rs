@@ -12,6 +12,7 @@ use crate::app::fault::Fault;
 use crate::app::selection::NAMES_TOLD_MAX;
 use crate::app::target::SANDBOX;
 use crate::delivery::{OutboxError, State};
+use crate::hubsoft::SetupError;
 use crate::intake::{Blame, IntakeError};
 use crate::outbox::{BindError, MergeError, OpenError, OpenFault, ResolveError, postgres};
 use crate::report::ReportError;
@@ -22,6 +23,7 @@ impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         let (exit, hint) = match fault {
             Fault::Settings(error) => return error.into(),
+            Fault::Setup(error) => return error.into(),
             Fault::Books(error) => return error.into(),
             Fault::Outbox(error) => return error.into(),
             Fault::Bind(error) => return error.into(),
@@ -31,7 +33,6 @@ impl From<Fault> for Failure {
             Fault::Merge(error) => return error.into(),
             Fault::Resolve(error) => return error.into(),
             Fault::Halted(halt) => return halted(&halt),
-            Fault::Setup(ref error) => (Exit::Usage, error.hint().to_owned()),
             Fault::Sandbox(_) => (Exit::Internal, "the sandbox needs a free port on 127.0.0.1".to_owned()),
             Fault::SandboxUrl(_) => (Exit::Internal, "this is a defect; report it".to_owned()),
             Fault::NoAddress => (
@@ -177,6 +178,19 @@ impl From<SettingsError> for Failure {
         if let SettingsError::Value { .. } = &error {
             hint += &format!("; `{}` tries all settings", Typed::now().other(&["doctor"]));
         }
+        Self::of(Exit::Usage, &error, hint)
+    }
+}
+
+impl From<SetupError> for Failure {
+    fn from(error: SetupError) -> Self {
+        let hint = match error {
+            SetupError::CaFile { .. } | SetupError::NoCertificate { .. } => {
+                "`HUBSOFT_CA_FILE` names a readable file with `-----BEGIN CERTIFICATE-----`"
+            }
+            SetupError::Token => "copy the token again, without quotes or line breaks",
+            SetupError::Client(_) => "install `ca-certificates`, or name an authority in `HUBSOFT_CA_FILE`",
+        };
         Self::of(Exit::Usage, &error, hint)
     }
 }

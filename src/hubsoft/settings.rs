@@ -164,19 +164,6 @@ pub enum SetupError {
     Client(#[source] reqwest::Error),
 }
 
-impl SetupError {
-    /// What the person who ran the command can do next.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::CaFile { .. } | Self::NoCertificate { .. } => {
-                "`HUBSOFT_CA_FILE` names a readable file with `-----BEGIN CERTIFICATE-----`"
-            }
-            Self::Token => "copy the token again, without quotes or line breaks",
-            Self::Client(_) => "install `ca-certificates`, or name an authority in `HUBSOFT_CA_FILE`",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
