@@ -24,7 +24,7 @@ const EVERY: Duration = Duration::from_millis(1800);
 
 /// The same while it has no row and nothing stands in its way: it sends nothing before it has asked for a
 /// slot, and hears then what stands for all. Readiness tells within 5 s of a pause.
-const IDLE_EVERY: Duration = Duration::from_secs(4);
+const IDLE_EVERY: Duration = Duration::from_millis(4500);
 const _: () = assert!(SLOTS_EVERY.as_nanos() < BLOCK.as_nanos(), "slots are asked for before a block ends");
 const _: () = assert!(3 * EVERY.as_nanos() < PROBER_LEASE.as_nanos(), "who probes may miss a call or two");
 
