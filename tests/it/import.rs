@@ -441,8 +441,8 @@ fn what_was_opened_is_not_shown_as_a_later_edit_has_it() {
     let errors = site.read("queda.mutirao/errors.csv");
     let cut: String = errors
         .lines()
-        .map(|it| {
-            let cells: Vec<_> = it.split(';').collect();
+        .map(|line| {
+            let cells: Vec<_> = line.split(';').collect();
             [&cells[..4], &cells[5..]].concat().join(";").replace(";1;", ";(37) 99911-0002;") + "\n"
         })
         .collect();

@@ -99,10 +99,10 @@ fn every_kind_of_problem_is_said() {
         if problems.is_empty() {
             said.push_str(&format!("{}: valid\n", row.line));
         }
-        for it in problems {
+        for problem in problems {
             said.push_str(&format!(
                 "{}: {kind} {} in {}: `{}`\n    {}\n    hint: {}\n",
-                row.line, it.code, it.field, it.found, it.message, it.hint
+                row.line, problem.code, problem.field, problem.found, problem.message, problem.hint
             ));
         }
     }

@@ -21,8 +21,8 @@ async fn a_purge_of_a_file_leaves_counts_and_tickets() {
     let site = Site::new("");
     check(&site, &|args| site.run(args)).await;
     let left = std::fs::read(site.path("queda.mutirao/outbox.db")).unwrap();
-    for it in PERSONAL {
-        assert!(!left.windows(it.len()).any(|bytes| bytes == it.as_bytes()), "`{it}` is in the file");
+    for said in PERSONAL {
+        assert!(!left.windows(said.len()).any(|bytes| bytes == said.as_bytes()), "`{said}` is in the file");
     }
     for file in ["results.csv", "errors.csv", "problems.csv"] {
         let left = site.read(&format!("queda.mutirao/{file}"));

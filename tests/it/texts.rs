@@ -30,7 +30,7 @@ const LEFT: [(&str, usize); 5] = [
 fn words_for_people_stand_in_one_room() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for path in ROOMS.iter().flat_map(|it| sources(&root.join(it))) {
+    for path in ROOMS.iter().flat_map(|room| sources(&root.join(room))) {
         let text = fs::read_to_string(&path).expect("it reads");
         let file = path.strip_prefix(root).expect("it is within").to_string_lossy().into_owned();
         let said = match path.extension() {
@@ -41,7 +41,7 @@ fn words_for_people_stand_in_one_room() {
     }
     assert!(100 < found.len(), "it looked elsewhere");
     for (file, told) in found {
-        let n_left = LEFT.iter().find(|it| it.0 == file).map_or(0, |it| it.1);
+        let n_left = LEFT.iter().find(|(of, _)| *of == file).map_or(0, |(_, n)| *n);
         assert_eq!(told.len(), n_left, "sentences in {file}: {told:#?}");
     }
 }
@@ -74,8 +74,8 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
             let path = entry.expect("it lists").path();
             match path.extension() {
                 _ if path.is_dir() => folders.push(path),
-                Some(it) if it == "rs" && !path.ends_with("tests.rs") => found.push(path),
-                Some(it) if it == "sql" => found.push(path),
+                Some(ending) if ending == "rs" && !path.ends_with("tests.rs") => found.push(path),
+                Some(ending) if ending == "sql" => found.push(path),
                 _ => {}
             }
         }
@@ -97,7 +97,8 @@ fn sentences(source: &str) -> Vec<String> {
             '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
             '"' => {
                 let literal = literal(rest);
-                let is_for_developers = open.iter().any(|it| DEVELOPERS.iter().any(|of| it.starts_with(of)));
+                let is_for_developers =
+                    open.iter().any(|opener| DEVELOPERS.iter().any(|of| opener.starts_with(of)));
                 if !is_for_developers {
                     found.extend(told(&literal.1));
                 }
@@ -111,12 +112,12 @@ fn sentences(source: &str) -> Vec<String> {
                 from + len + 1 + hash.len()
             }
             // A character; a lifetime has no end.
-            '\'' if rest[1..].starts_with('\\') => rest[2..].find('\'').map_or(1, |it| it + 3).max(4),
+            '\'' if rest[1..].starts_with('\\') => rest[2..].find('\'').map_or(1, |len| len + 3).max(4),
             '\'' if rest.chars().nth(2) == Some('\'') => {
-                rest.char_indices().nth(3).map_or(rest.len(), |it| it.0)
+                rest.char_indices().nth(3).map_or(rest.len(), |(at, _)| at)
             }
             '(' | '[' | '{' => {
-                let name = before.rsplit(|it: char| !(it.is_alphanumeric() || "_!:".contains(it))).next();
+                let name = before.rsplit(|c: char| !(c.is_alphanumeric() || "_!:".contains(c))).next();
                 open.push(name.unwrap_or_default().to_owned());
                 1
             }
@@ -124,7 +125,7 @@ fn sentences(source: &str) -> Vec<String> {
                 open.pop();
                 1
             }
-            it => it.len_utf8(),
+            c => c.len_utf8(),
         };
         before.push_str(&rest[..len]);
         rest = &rest[len..];
@@ -141,15 +142,15 @@ fn of_sql(source: &str) -> Vec<String> {
 /// How long a literal is, with its quotes, and what it says.
 fn literal(source: &str) -> (usize, String) {
     let (mut said, mut is_escaped) = (String::new(), false);
-    for (at, it) in source.char_indices().skip(1) {
-        match it {
+    for (at, c) in source.char_indices().skip(1) {
+        match c {
             _ if is_escaped => {
                 is_escaped = false;
-                said.push(if it == '"' { '"' } else { ' ' });
+                said.push(if c == '"' { '"' } else { ' ' });
             }
             '\\' => is_escaped = true,
             '"' => return (at + 1, said),
-            it => said.push(it),
+            c => said.push(c),
         }
     }
     (source.len(), said)
@@ -162,21 +163,23 @@ fn told(literal: &str) -> Vec<String> {
         "ORDER", "NULL",
     ];
     let line = literal.split_whitespace().collect::<Vec<_>>().join(" ");
-    let is_sql = line.split(|it: char| !it.is_alphabetic()).any(|word| SQL.contains(&word))
-        || ["||", "coalesce(", "'{"].iter().any(|it| line.contains(it))
+    let is_sql = line.split(|c: char| !c.is_alphabetic()).any(|word| SQL.contains(&word))
+        || ["||", "coalesce(", "'{"].iter().any(|sign| line.contains(sign))
         || line.starts_with('\'');
     match is_sql {
-        true => line.split('\'').skip(1).step_by(2).filter(|it| is_sentence(it)).map(str::to_owned).collect(),
-        false => Some(line).filter(|it| is_sentence(it)).into_iter().collect(),
+        true => {
+            line.split('\'').skip(1).step_by(2).filter(|text| is_sentence(text)).map(str::to_owned).collect()
+        }
+        false => Some(line).filter(|text| is_sentence(text)).into_iter().collect(),
     }
 }
 
 /// Three words or more, one after another.
 fn is_sentence(text: &str) -> bool {
-    let is_word = |it: &str| {
-        let it = it.trim_matches([',', ';', ':', '.', '(', ')', '`']);
-        !it.is_empty() && it.chars().all(|it| it.is_ascii_lowercase() || it == '\'')
+    let is_word = |word: &str| {
+        let word = word.trim_matches([',', ';', ':', '.', '(', ')', '`']);
+        !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '\'')
     };
     let words: Vec<bool> = text.split(' ').map(is_word).collect();
-    words.windows(3).any(|it| it.iter().all(|it| *it))
+    words.windows(3).any(|three| three.iter().all(|is_word| *is_word))
 }

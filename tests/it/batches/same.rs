@@ -287,8 +287,8 @@ fn rows_that_say_that_they_are_open_are_not_opened_elsewhere() {
     // Without the columns that say whose they are, and in another file.
     let cut: String = results
         .lines()
-        .map(|it| {
-            let cells: Vec<_> = it.split(';').collect();
+        .map(|line| {
+            let cells: Vec<_> = line.split(';').collect();
             let kept: Vec<_> =
                 cells.iter().enumerate().filter(|(n, _)| *n != 6 && *n != 7).map(|it| *it.1).collect();
             kept.join(";") + "\n"

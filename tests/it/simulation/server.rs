@@ -551,8 +551,10 @@ impl Drop for InFlight<'_> {
         let mut state = self.server.state.borrow_mut();
         state.in_flight.remove(&(self.home, self.service));
         let latest = self.server.clock.elapsed() + LATEST;
-        for it in state.tickets.iter_mut().filter(|it| it.home == self.home && it.marker == self.marker) {
-            it.visible_from = it.visible_from.min(latest);
+        for ticket in
+            state.tickets.iter_mut().filter(|ticket| ticket.home == self.home && ticket.marker == self.marker)
+        {
+            ticket.visible_from = ticket.visible_from.min(latest);
         }
     }
 }

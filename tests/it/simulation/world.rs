@@ -420,10 +420,10 @@ impl World {
         let as_long = rows.iter().filter(|(_, it)| it.state == State::Opened && len(row) <= len(it));
         let mut as_long: Vec<&Row> = as_long.map(|(_, it)| it).collect();
         as_long.sort_by_key(|it| std::cmp::Reverse(it.opening.as_ref().map(|it| it.id_atendimento)));
-        let is_hidden = |it: &Row| {
-            is_vague(it)
-                || self.server.misled(it.marker)
-                || self.server.hides(it.marker, it.ticket.descricao.as_str())
+        let is_hidden = |row: &Row| {
+            is_vague(row)
+                || self.server.misled(row.marker)
+                || self.server.hides(row.marker, row.ticket.descricao.as_str())
         };
         // As many as are looked up.
         is_hidden(row) || as_long.iter().take(10).all(|it| is_hidden(it))

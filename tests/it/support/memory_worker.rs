@@ -298,12 +298,12 @@ impl Outbox for MemoryWorker {
         });
         let claimed = claimed.await.flatten();
         match &claimed {
-            Ok(it) => {
-                for it in &it.claims {
-                    let (row, token, doubt) = (it.row.0, it.token.0, &it.doubt);
-                    self.tell(|| format!("claims {row}/{token} {:?}, {doubt:?}", it.marker));
+            Ok(claimed) => {
+                for claim in &claimed.claims {
+                    let (row, token, doubt) = (claim.row.0, claim.token.0, &claim.doubt);
+                    self.tell(|| format!("claims {row}/{token} {:?}, {doubt:?}", claim.marker));
                 }
-                self.lately.claimed(self.worker(), &it.claims);
+                self.lately.claimed(self.worker(), &claimed.claims);
             }
             Err(_) => self.doubts_server.set(true),
         }
