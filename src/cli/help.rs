@@ -68,8 +68,10 @@ fn in_words(text: &StyledStr) -> StyledStr {
 fn argument(argument: Arg) -> Arg {
     let long_help = argument.get_long_help().map(in_words);
     let mut help = argument.get_help().map(in_words).unwrap_or_default().to_string();
-    let values: Vec<_> = argument.get_possible_values().iter().map(|it| it.get_name().to_owned()).collect();
-    let defaults: Vec<_> = argument.get_default_values().iter().map(|it| it.to_string_lossy()).collect();
+    let values: Vec<_> =
+        argument.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
+    let defaults: Vec<_> =
+        argument.get_default_values().iter().map(|default| default.to_string_lossy()).collect();
     let is_shown = !values.is_empty() && !argument.is_hide_possible_values_set();
     if !defaults.is_empty() && !argument.is_hide_default_value_set() && argument.get_action().takes_values() {
         let _ = write!(help, " {}", tr!("[default: %{value}]", value = defaults.join(",")));
@@ -83,7 +85,7 @@ fn argument(argument: Arg) -> Arg {
         None => tr!("Options").into_owned(),
     };
     let names: Vec<_> =
-        argument.get_value_names().unwrap_or_default().iter().map(|it| said(it).into_owned()).collect();
+        argument.get_value_names().unwrap_or_default().iter().map(|name| said(name).into_owned()).collect();
     let mut argument = argument.help(help.trim_start().to_owned()).help_heading(heading);
     if let Some(long_help) = long_help {
         argument = argument.long_help(long_help);

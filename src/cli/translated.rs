@@ -38,8 +38,9 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 /// The sentences in `tr!`, each with the names of its parameters.
 fn spoken() -> BTreeMap<String, BTreeSet<String>> {
     let mut found = BTreeMap::new();
-    for file in
-        files(Path::new("src")).into_iter().filter(|path| path.extension().is_some_and(|it| it == "rs"))
+    for file in files(Path::new("src"))
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|ending| ending == "rs"))
     {
         let source: TokenStream = fs::read_to_string(&file).unwrap().parse().unwrap();
         in_tokens(source, &mut found);
