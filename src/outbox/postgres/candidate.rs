@@ -310,24 +310,18 @@ const BACKWARD: &str = "o.prioridade DESC, o.available_at DESC, o.id DESC";
 /// Behind a question for rows.
 const LOCKING: &str = "FOR UPDATE OF o SKIP LOCKED";
 
-/// `OFFSET 0` keeps the question for live rows a look by service, a candidate at a time. As a join, the
-/// planner may choose to read all of `outbox_live` for each, if it believes that there is nothing in it.
 fn candidates_sql(columns: &str, end: End, start: Option<Spot>, but: &str, locking: &str) -> String {
-    let order = if end == End::Back { BACKWARD } else { FORWARD };
-    let from = start.map_or("", |_| "AND (o.prioridade, o.available_at, o.id) >= ($7, $8, $9)");
-    let (to_post, to_look_up, live) = (to_post(Place::Queue), to_look_up(), live("l"));
     format!(
-        "SELECT * FROM
-         (SELECT {columns} FROM mutirao.outbox o
-           WHERE {to_look_up} AND o.available_at <= $4 {but}
-             AND NOT EXISTS (SELECT FROM mutirao.outbox l
-                              WHERE l.service = o.service AND l.state = {IN_FLIGHT} AND {live} OFFSET 0)
-           ORDER BY o.prioridade, o.available_at, o.id LIMIT $6 {locking}) look_ups
-         UNION ALL SELECT * FROM
-         (SELECT {columns} FROM mutirao.outbox o
-           WHERE {to_post} AND o.available_at <= $4 {but}
-             AND NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = o.service AND {live} OFFSET 0) {from}
-           ORDER BY {order} LIMIT $5 {locking}) posts"
+        include_str!("candidates.sql"),
+        columns = columns,
+        to_look_up = to_look_up(),
+        to_post = to_post(Place::Queue),
+        live = live("l"),
+        in_flight = IN_FLIGHT,
+        but = but,
+        from = start.map_or("", |_| "AND (o.prioridade, o.available_at, o.id) >= ($7, $8, $9)"),
+        order = if end == End::Back { BACKWARD } else { FORWARD },
+        locking = locking,
     )
 }
 
@@ -341,7 +335,7 @@ pub(super) async fn backlog(
     but: &str,
 ) -> Result<(Backlog, bool), OutboxError> {
     let (pending, next_due, elsewhere, is_parked): (bool, Option<Time>, bool, bool) =
-        sqlx::query_as(AssertSqlSafe(outlook_sql(but)))
+        sqlx::query_as(AssertSqlSafe(backlog_sql(but)))
             .bind(filter.batch)
             .bind(filter.import)
             .bind(filter.last_record)
@@ -353,35 +347,17 @@ pub(super) async fn backlog(
     Ok((Backlog { pending, next_due: next_due.map(|due| due.0), elsewhere }, is_parked))
 }
 
-fn outlook_sql(but: &str) -> String {
-    // The first that is due answers at once; only if none is, all that wait are seen.
-    let live = live("l");
-    let next = |rows: &str, blockers: &str| {
-        let free = format!(
-            "FROM mutirao.outbox o
-             WHERE {rows} {but} AND NOT EXISTS (SELECT FROM mutirao.outbox l WHERE l.service = o.service {blockers} AND {live} OFFSET 0)"
-        );
-        format!(
-            "coalesce((SELECT o.available_at {free} AND o.available_at <= $4
-                        ORDER BY o.prioridade, o.available_at, o.id LIMIT 1),
-                      (SELECT min(o.available_at) {free} AND $4 < o.available_at))"
-        )
-    };
-    let (to_post, blocked, to_look_up) = (to_post(Place::Queue), to_post(Place::Blocked), to_look_up());
-    let post = next(&to_post, "");
-    let look_up = next(&to_look_up, &format!("AND l.state = {IN_FLIGHT}"));
-    let waits = which::to_post("o");
+fn backlog_sql(but: &str) -> String {
     format!(
-        "SELECT EXISTS (SELECT FROM mutirao.outbox o WHERE {to_post})
-             OR EXISTS (SELECT FROM mutirao.outbox o WHERE {to_look_up})
-             OR EXISTS (SELECT FROM mutirao.outbox o WHERE {blocked}),
-                least({post}, {look_up}),
-                EXISTS (SELECT FROM mutirao.outbox o
-                         WHERE o.state = {IN_FLIGHT} AND o.worker <> $5 AND {IN_BATCH} AND ($2::bigint IS NULL OR o.import = $2)),
-                EXISTS (SELECT FROM mutirao.outbox o
-                         WHERE {waits} AND NOT o.gone AND o.parked = 'halted')
-             OR EXISTS (SELECT FROM mutirao.outbox o
-                         WHERE {waits} AND NOT o.gone AND o.parked = 'blocked')"
+        include_str!("backlog.sql"),
+        to_post = to_post(Place::Queue),
+        blocked = to_post(Place::Blocked),
+        to_look_up = to_look_up(),
+        waits = which::to_post("o"),
+        live = live("l"),
+        in_flight = IN_FLIGHT,
+        in_batch = IN_BATCH,
+        but = but,
     )
 }
 

@@ -333,24 +333,17 @@ async fn mark(
     claims: &[&Claim],
     now: Timestamp,
 ) -> Result<(), OutboxError> {
+    let is_marked = format!(
+        "o.state = {IN_FLIGHT} AND o.token = v.token AND o.worker = $2 AND o.claimed_at = $3
+         AND o.sent_at IS NOT NULL AND {}",
+        is_begun("o", "v.is_post")
+    );
     let sql = format!(
-        "UPDATE mutirao.outbox o
-                  SET state = {IN_FLIGHT}, token = o.token + 1, worker = $2, claimed_at = $3,
-                      first_claim = o.sent_at IS NULL, sent_at = coalesce(o.sent_at, $3),
-                      {}
-                 FROM unnest($1::bigint[], $6::bigint[], $7::bool[]) v(id, token, is_post)
-                WHERE o.id = v.id
-                  AND EXISTS (SELECT FROM mutirao.worker w
-                               WHERE w.id = $2 AND clock_timestamp() + $4 < w.lease_until)
-                  AND NOT EXISTS (SELECT FROM mutirao.worker s WHERE {})
-            {}",
-        begun("o", "$3 + $5"),
-        is_silent(2),
-        returning(&format!(
-            "o.state = {IN_FLIGHT} AND o.token = v.token AND o.worker = $2 AND o.claimed_at = $3
-             AND o.sent_at IS NOT NULL AND {}",
-            is_begun("o", "v.is_post")
-        ))
+        include_str!("mark.sql"),
+        in_flight = IN_FLIGHT,
+        doubt = begun("o", "$3 + $5"),
+        is_silent = is_silent(2),
+        returning = returning(&is_marked),
     );
     let marked: Vec<Stand> = sqlx::query_as(AssertSqlSafe(sql))
         .bind(claims.iter().map(|claim| claim.row.0).collect::<Vec<_>>())

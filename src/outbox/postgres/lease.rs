@@ -173,27 +173,10 @@ impl Worker {
 
     /// Makes the lease last from now on, unless it is gone.
     async fn prolong(&self) -> Result<Option<Renewed>, OutboxError> {
-        // No lease lasts longer than when it was renewed: one that does is the work of a clock that was set
-        // back, and would keep the rows of a dead worker, and its rate, for as long.
-        let sql = "WITH set_back AS (
-                       UPDATE mutirao.worker SET lease_until = clock_timestamp() + make_interval(secs => lease_s)
-                        WHERE id IN (SELECT id FROM mutirao.worker
-                                      WHERE id <> $1 AND clock_timestamp() + make_interval(secs => lease_s + 1) < lease_until
-                                        FOR UPDATE SKIP LOCKED))
-                   UPDATE mutirao.worker
-                      SET n_renewals = CASE WHEN lease_until <= clock_timestamp() OR server_started <> pg_postmaster_start_time()
-                                            THEN 0
-                                            -- One that is tried again says nothing of how long it waits.
-                                            WHEN lease_until <= clock_timestamp() + make_interval(secs => $2 - $3)
-                                            THEN n_renewals + 1 ELSE n_renewals END,
-                          lease_until = clock_timestamp() + make_interval(secs => $2)
-                    WHERE id = $1
-                RETURNING EXISTS (SELECT FROM mutirao.worker w WHERE w.id <> $1 AND w.lease_until <= clock_timestamp()),
-                          server_started <> pg_postmaster_start_time()";
         let renewed: Option<(bool, bool)> = self
             .outbox
             .alone(async |conn| {
-                sqlx::query_as(sql)
+                sqlx::query_as(include_str!("renew.sql"))
                     .bind(self.id())
                     .bind(self.terms.lease.as_secs_f64())
                     .bind(self.renewed_every().as_secs_f64())

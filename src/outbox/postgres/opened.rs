@@ -59,19 +59,18 @@ pub(super) async fn write_opened(
     if rows.ids.is_empty() {
         return Ok(0);
     }
-    let sql = format!("UPDATE mutirao.outbox o
-                  SET state = {OPENED}, protocolo = v.protocolo, id_atendimento = v.id_atendimento,
-                      ids_ordem_servico = v.ids_os::bigint[], numeros_ordem_servico = v.numeros_os::text[],
-                      attempts = v.attempts, {}, {},
-                      error_code = NULL, error_message = NULL, finished_at = clock_timestamp()
-                 FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::int[], $8::text[])
-                      v(id, token, protocolo, id_atendimento, ids_os, numeros_os, attempts, warnings)
-                WHERE {}
-            {}", Dialect::Postgres.append("o", "v.warnings"), kept("o", "clock_timestamp()"), fenced(9),
-        returning(&format!(
-            "o.state = {OPENED} AND o.token = v.token AND o.protocolo = v.protocolo
-             AND o.id_atendimento = v.id_atendimento AND o.doubt_since IS NOT NULL"
-        )));
+    let is_written = format!(
+        "o.state = {OPENED} AND o.token = v.token AND o.protocolo = v.protocolo
+         AND o.id_atendimento = v.id_atendimento AND o.doubt_since IS NOT NULL"
+    );
+    let sql = format!(
+        include_str!("write_opened.sql"),
+        opened = OPENED,
+        warnings = Dialect::Postgres.append("o", "v.warnings"),
+        doubt = kept("o", "clock_timestamp()"),
+        fenced = fenced(9),
+        returning = returning(&is_written),
+    );
     let done: Vec<Stand> = sqlx::query_as(AssertSqlSafe(sql))
         .bind(rows.ids)
         .bind(rows.tokens)

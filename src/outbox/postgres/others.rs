@@ -71,33 +71,21 @@ pub(super) async fn write_others(
     if rows.ids.is_empty() {
         return Ok(0);
     }
-    let still_in_doubt = still_in_doubt("o", "v.state");
-    let waits = any_of(&State::WAITING);
-    let sql = format!("UPDATE mutirao.outbox o
-                  SET state = v.state, available_at = coalesce(v.available_at, o.available_at),
-                      attempts = coalesce(v.attempts, o.attempts),
-                      {},
-                      error_code = CASE WHEN {still_in_doubt} THEN o.error_code ELSE v.code END,
-                      error_message = CASE WHEN {still_in_doubt} THEN o.error_message ELSE v.message END, protocolo = v.protocolo,
-                      id_atendimento = v.id_atendimento, ids_ordem_servico = v.ids_os::bigint[],
-                      numeros_ordem_servico = v.numeros_os::text[],
-                      finished_at = CASE WHEN v.state NOT IN {waits} THEN clock_timestamp() END
-                 FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::timestamptz[], $5::int[], $6::text[],
-                             $7::text[], $8::text[], $9::bigint[], $10::text[], $11::text[], $12::timestamptz[],
-                             $13::timestamptz[], $14::bool[], $15::int[], $16::timestamptz[], $17::int[])
-                      v(id, token, state, available_at, attempts, code, message, protocolo, id_atendimento,
-                        ids_os, numeros_os, since, hubsoft_at, precaution, absences, last_absence, answered)
-                WHERE {}
-            {}",
-                decided("o", "v.state", |field| format!("v.{field}")), fenced(18),
-        returning(
+    let sql = format!(
+        include_str!("write_others.sql"),
+        doubt = decided("o", "v.state", |field| format!("v.{field}")),
+        still_in_doubt = still_in_doubt("o", "v.state"),
+        waiting = any_of(&State::WAITING),
+        fenced = fenced(18),
+        returning = returning(
             "o.state = v.state AND o.token = v.token
              AND o.available_at = coalesce(v.available_at, o.available_at)
              AND o.attempts = coalesce(v.attempts, o.attempts)
              AND o.protocolo IS NOT DISTINCT FROM v.protocolo
              AND o.id_atendimento IS NOT DISTINCT FROM v.id_atendimento
              AND (v.since IS NULL OR o.doubt_since IS NOT NULL)"
-        ));
+        ),
+    );
     let done: Vec<Stand> = sqlx::query_as(AssertSqlSafe(sql))
         .bind(rows.ids)
         .bind(rows.tokens)

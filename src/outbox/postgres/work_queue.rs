@@ -146,24 +146,16 @@ impl WorkQueue<'_> {
     }
 
     /// Whether a row is due or in flight, of whatever scope but not halted: one short statement, where a
-    /// claim is a transaction of several that others wait for. The orders are those of the indices, so
-    /// that no scan looks cheaper.
+    /// claim is a transaction of several that others wait for.
     async fn is_active(&self) -> Result<bool, OutboxError> {
         // A sample is taken from a batch that is held.
         let passed = if self.filter.last_record.is_some() { "true" } else { NOT_HALTED };
-        let (to_post, to_look_up) = (to_post("o"), to_look_up("o"));
         let sql = format!(
-            "SELECT coalesce(
-                     (SELECT true FROM mutirao.outbox o
-                       WHERE {to_post} AND NOT gone AND parked IS NULL
-                         AND available_at <= now()
-                         AND {passed}
-                       ORDER BY prioridade, available_at, id LIMIT 1),
-                     (SELECT true FROM mutirao.outbox o
-                       WHERE {to_look_up} AND available_at <= now()
-                       ORDER BY prioridade, available_at, id LIMIT 1),
-                     (SELECT true FROM mutirao.outbox WHERE state = {IN_FLIGHT} ORDER BY service, state LIMIT 1),
-                     false)"
+            include_str!("is_active.sql"),
+            to_post = to_post("o"),
+            to_look_up = to_look_up("o"),
+            passed = passed,
+            in_flight = IN_FLIGHT,
         );
         let asked = sqlx::query_scalar(AssertSqlSafe(sql));
         self.worker.outbox().alone(async |conn| asked.fetch_one(conn).await.trouble()).await

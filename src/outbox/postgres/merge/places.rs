@@ -242,16 +242,10 @@ impl Merge {
             // What may have a ticket is told of until it is settled: behind the rows that the file has.
             let cells = cells_under(&self.file.headers, headers, "r.cells", "'[]'");
             steps.push(format!(
-                "WITH kept AS (
-                     SELECT unsettled.*, nextval('mutirao.record_id_seq') AS record
-                       FROM (SELECT o.id, r.id AS old_record, r.line, {cells} AS cells, r.problems, r.whole
-                               FROM mutirao.outbox o JOIN mutirao.record r ON r.id = o.record
-                              WHERE o.batch = $1 AND o.gone AND {} {reach} ORDER BY r.id) AS unsettled),
-                 written AS (INSERT INTO mutirao.record (id, source, line, cells, problems, whole)
-                             SELECT record, $2, line, cells, problems, whole FROM kept),
-                 forgotten AS (DELETE FROM mutirao.record WHERE id IN (SELECT old_record FROM kept))
-                 UPDATE mutirao.outbox AS o SET record = kept.record, import = $2 FROM kept WHERE o.id = kept.id",
-                unsettled("o")
+                include_str!("keep_unsettled.sql"),
+                cells = cells,
+                unsettled = unsettled("o"),
+                reach = reach,
             ));
         }
         for sql in steps {

@@ -32,21 +32,15 @@ impl Merge {
             FirstPost::AtOnce => "false",
             FirstPost::VerifyFirst => "true",
         };
-        let [columns, fields] = ["", "i."].map(|of| each_field(|field| format!("{of}{field}")));
         let sql = format!(
-            "WITH added AS (
-                 INSERT INTO mutirao.outbox ({columns}, lote, referencia, batch, record, line, import, repeat_key,
-                                             available_at, state, {OF_NEW},
-                                             error_code, error_message, warning, warnings, finished_at)
-                 SELECT {fields}, s.lote, s.referencia, $2, s.record, s.line, $3, s.repeat_key, {NOW},
-                        {}, {}, i.error_code, i.error_message, s.warning, {}, CASE WHEN NOT s.valid THEN {NOW} END
-                   FROM staged s JOIN incoming i ON i.record = s.record
-                  WHERE s.row_id IS NULL ORDER BY s.record
-                 RETURNING id, record)
-             UPDATE staged SET row_id = added.id FROM added WHERE staged.record = added.record",
-            state_of_line(),
-            of_new(&format!("({verified} OR s.is_ours)"), NOW),
-            Dialect::Postgres.noticed("s.warning")
+            include_str!("add.sql"),
+            columns = each_field(|field| field.to_string()),
+            fields = each_field(|field| format!("i.{field}")),
+            doubt_columns = OF_NEW,
+            doubt = of_new(&format!("({verified} OR s.is_ours)"), NOW),
+            now = NOW,
+            state = state_of_line(),
+            warnings = Dialect::Postgres.noticed("s.warning"),
         );
         self.run_sql(&sql, &[self.now, self.batch, self.source]).await.map(drop)
     }
