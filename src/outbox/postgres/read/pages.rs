@@ -1,0 +1,129 @@
+//! Rows in the order of results, page by page.
+
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, FromRow};
+
+use super::super::PgOutbox;
+use super::super::columns::{cell, each_field};
+use super::super::error::Trouble;
+use super::filter::{OF_PROGRAMS, ReadFilter, of_files};
+use crate::delivery::{OutboxError, RowId};
+use crate::outbox::names::{INVALID, state_of};
+use crate::outbox::stored::{self, Page, count, stored, unreadable};
+use crate::outbox::{Cursor, RowProblems, Scope};
+use crate::ticket::{Field, RawTicket};
+
+/// Rows of files come in their order; those that programs inserted follow, in theirs, behind this
+/// place.
+const PROGRAMS: i64 = 1 << 62;
+pub(super) const PLACE: &str = "coalesce(o.record, o.id + (1::bigint << 62))";
+
+/// The head of an entry of a [`Page`].
+pub(super) const ROW_HEAD: &str = "json_build_array(o.id, o.line, o.lote,
+    (SELECT l.code FROM mutirao.batch l WHERE l.name = o.lote), o.referencia, o.state, o.protocolo, o.id_atendimento,
+    array_remove(o.ids_ordem_servico, NULL), array_remove(o.numeros_ordem_servico, NULL), greatest(o.attempts, 0),
+    o.error_code, o.error_message, o.warning, o.gone::int, (r.whole IS NOT NULL)::int, o.place)";
+
+/// Of `o`: what a producer says, as JSON of a [`RawTicket`].
+pub(super) fn raw_ticket() -> String {
+    format!("json_build_array({})", Field::STORED.map(cell).join(", "))
+}
+
+/// `r.cells`, or for a row that came from a program its fields under the columns `$4`.
+fn cells() -> String {
+    format!(
+        "coalesce(r.cells, (SELECT coalesce(json_agg(coalesce(f.fields ->> c.name, '') ORDER BY c.n), '[]')::text
+                              FROM (SELECT json_build_object({}) AS fields) AS f,
+                                   unnest($4::text[]) WITH ORDINALITY AS c(name, n)))",
+        each_field(|field| format!("'{field}', {}", cell(field)))
+    )
+}
+
+impl PgOutbox {
+    /// The rows of `scope` in input order, at most `n` of them, after the one where `after` stands.
+    pub async fn rows_page(&self, scope: Scope, after: Cursor, n: usize) -> Result<Page, OutboxError> {
+        let sql = |page: &str| {
+            format!(
+                "SELECT '[' || string_agg('[' || {ROW_HEAD} || ',' || {} || ']', ',' ORDER BY o.place) || ']'
+                   FROM {page} AS o LEFT JOIN mutirao.record r ON r.id = o.record HAVING count(*) <> 0",
+                cells(),
+            )
+        };
+        let found: Vec<(String,)> = self.page(scope, after, n, "true", sql).await?;
+        Ok(Page::new(found.into_iter().next().map(|(rows,)| rows)))
+    }
+
+    /// The invalid rows of `scope` with all their problems, in input order.
+    pub async fn problems_page(
+        &self,
+        scope: Scope,
+        after: Cursor,
+        n: usize,
+    ) -> Result<(Vec<RowProblems>, Option<Cursor>), OutboxError> {
+        type Columns = (i64, i64, i64, String, Option<String>, String);
+        let sql = |page: &str| {
+            format!(
+                "SELECT o.id, o.line, o.place, o.state, r.problems, {}::text
+                   FROM {page} AS o LEFT JOIN mutirao.record r ON r.id = o.record ORDER BY o.place",
+                raw_ticket()
+            )
+        };
+        let which = &format!("o.state = {INVALID} AND o.purged_at IS NULL");
+        let found: Vec<Columns> = self.page(scope, after, n, which, sql).await?;
+        let next = found.last().map(|(_, _, place, ..)| Cursor(*place));
+        let rows = found.iter().map(|(id, line, _, state, of_line, fields)| {
+            let state = state_of(state).ok_or_else(|| unreadable("outbox.state"))?;
+            let fields: RawTicket<'_> = stored("outbox fields", fields)?;
+            let problems = stored::problems(state, of_line.as_deref(), &fields)?;
+            Ok(RowProblems { row: RowId(*id), line: count(*line), problems })
+        });
+        Ok((rows.collect::<Result<_, OutboxError>>()?, next))
+    }
+
+    /// What `sql` says of the next page of rows that are as `which` says.
+    async fn page<T>(
+        &self,
+        scope: Scope,
+        after: Cursor,
+        n: usize,
+        which: &str,
+        sql: impl Fn(&str) -> String,
+    ) -> Result<Vec<T>, OutboxError>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let mut conn = self.conn().await?;
+        let filter = ReadFilter::of(scope, &mut conn).await?;
+        for page in placed(after, which) {
+            let found: Vec<T> = sqlx::query_as(AssertSqlSafe(sql(&page)))
+                .bind(filter.batch)
+                .bind(&filter.lote)
+                .bind(filter.import)
+                .bind(&filter.headers)
+                .bind(after.0)
+                .bind(i64::try_from(n).unwrap_or(i64::MAX))
+                .persistent(false)
+                .fetch_all(&mut *conn)
+                .await
+                .trouble()?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        Ok(Vec::new())
+    }
+}
+
+/// The rows of the next page with their places, as SQL: `$5` after, `$6` how many (and `$4`, the
+/// columns). Where the first has none, those of the second. Each goes by its own index.
+fn placed(after: Cursor, which: &str) -> Vec<String> {
+    let of = |rows: &str, order: &str, from: &str| {
+        format!(
+            "(SELECT o.*, {PLACE} AS place FROM mutirao.outbox o
+               WHERE {rows} AND {which} AND {from} < {order} ORDER BY {order} LIMIT $6::bigint)"
+        )
+    };
+    let of_files = of(&of_files(), "o.record", "$5::bigint");
+    let of_programs = of(OF_PROGRAMS, "o.id", "$5::bigint - (1::bigint << 62)");
+    if after.0 < PROGRAMS { vec![of_files, of_programs] } else { vec![of_programs] }
+}

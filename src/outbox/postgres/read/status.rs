@@ -1,0 +1,146 @@
+//! Where an outbox stands: rows by state, what waits, who works, and what holds them back.
+
+use jiff::Timestamp;
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use super::super::PgOutbox;
+use super::super::error::Trouble;
+use super::filter::{ReadFilter, in_scope};
+use super::ms;
+use crate::delivery::{OutboxError, State, Warning};
+use crate::outbox::causes;
+use crate::outbox::names::{IN_DOUBT, UNCONFIRMED, any_of};
+use crate::outbox::stored::{count, time, unreadable};
+use crate::outbox::warnings::Dialect;
+use crate::outbox::which::to_post;
+use crate::outbox::{Counts, Crew, Halted, Scope, Status};
+
+/// Of pending rows: since when the first of them waits. A row that was never tried waits since it was due,
+/// one that comes again since it was first tried. NULL if none waits.
+const DUE_LONGEST: &str = "min(coalesce(o.sent_at, greatest(o.created_at, o.available_at)))
+    FILTER (WHERE o.sent_at IS NOT NULL OR o.available_at <= timestamptz 'epoch' + $4::bigint * interval '1 millisecond')";
+
+impl PgOutbox {
+    /// The rows of `scope` by state.
+    pub async fn counts(&self, scope: Scope) -> Result<Counts, OutboxError> {
+        let mut conn = self.conn().await?;
+        let filter = ReadFilter::of(scope, &mut conn).await?;
+        counts(&mut conn, &filter).await
+    }
+
+    /// Counts, and what waits.
+    pub async fn status(&self, scope: Scope, now: Timestamp) -> Result<Status, OutboxError> {
+        let mut conn = self.conn().await?;
+        let filter = ReadFilter::of(scope, &mut conn).await?;
+        let (in_scope, waiting) = (in_scope(), any_of(&State::WAITING));
+        let sql = format!(
+            "SELECT count(*) FILTER (WHERE o.available_at <= timestamptz 'epoch' + $4::bigint * interval '1 millisecond'),
+                    {}, {},
+                    (SELECT {} FROM mutirao.outbox o WHERE {in_scope} AND o.state = {UNCONFIRMED})
+               FROM mutirao.outbox o WHERE {in_scope} AND o.state IN {waiting}",
+            ms(DUE_LONGEST),
+            ms(&format!("min(o.available_at) FILTER (WHERE o.state = {IN_DOUBT})")),
+            ms("min(o.doubt_since)")
+        );
+        type Columns = (i64, Option<i64>, Option<i64>, Option<i64>);
+        let (due_now, oldest, look_up, unsure): Columns = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(filter.batch)
+            .bind(&filter.lote)
+            .bind(filter.import)
+            .bind(now.as_millisecond())
+            .persistent(false)
+            .fetch_one(&mut *conn)
+            .await
+            .trouble()?;
+        Ok(Status {
+            counts: counts(&mut conn, &filter).await?,
+            due_now: count(due_now),
+            oldest_pending: oldest.map(time),
+            next_look_up: look_up.map(time),
+            oldest_unconfirmed: unsure.map(time),
+        })
+    }
+
+    /// The host that the outbox is bound to, once something was sent.
+    pub async fn host(&self) -> Result<Option<String>, OutboxError> {
+        let sql = "SELECT value FROM mutirao.meta WHERE key = 'host'";
+        sqlx::query_scalar(sql).persistent(false).fetch_optional(&mut *self.conn().await?).await.trouble()
+    }
+
+    /// Who works on it, and what holds them back.
+    pub async fn crew(&self) -> Result<Crew, OutboxError> {
+        type Columns = (
+            i64,
+            Option<f64>,
+            bool,
+            Option<String>,
+            Option<String>,
+            Option<i64>,
+            Option<String>,
+            Option<String>,
+            String,
+        );
+        let mut conn = self.conn().await?;
+        let sql = format!(
+            "SELECT w.n, w.rate, p.stopped_at IS NOT NULL, p.stop_reason, p.stop_cause::text,
+                    CASE WHEN clock_timestamp() < p.paused_until THEN {} END, p.pause_reason, p.pause_cause::text,
+                    p.breaker
+               FROM mutirao.pace p,
+                    (SELECT count(*) AS n, min(rate) AS rate FROM mutirao.worker
+                      WHERE clock_timestamp() < lease_until) AS w",
+            ms("p.paused_until")
+        );
+        let found: Option<Columns> = sqlx::query_as(AssertSqlSafe(sql))
+            .persistent(false)
+            .fetch_optional(&mut *conn)
+            .await
+            .trouble()?;
+        let (n_workers, rate_per_s, is_stopped, stop, stop_cause, paused_until, pause, pause_cause, breaker) =
+            found.ok_or_else(|| unreadable("pace"))?;
+        Ok(Crew {
+            n_workers: count(n_workers),
+            rate_per_s,
+            paused: is_stopped.then(|| causes::pause(stop_cause.as_deref(), stop.unwrap_or_default())),
+            throttled: paused_until.map(|until| {
+                (time(until), causes::throttle(pause_cause.as_deref(), pause.unwrap_or_default()))
+            }),
+            is_breaker_closed: breaker == "closed",
+        })
+    }
+
+    /// The batches of which nothing is posted, by name.
+    pub async fn halted(&self) -> Result<Vec<Halted>, OutboxError> {
+        let sql = format!(
+            "SELECT b.name, coalesce(b.halt_reason, ''), b.halt_cause::text,
+                    (SELECT count(*) FROM mutirao.outbox o
+                      WHERE {} AND NOT o.gone AND (o.batch = b.id OR o.batch IS NULL AND o.lote = b.name))
+               FROM mutirao.batch b WHERE b.halted_at IS NOT NULL ORDER BY 1",
+            to_post("o")
+        );
+        let asked = sqlx::query_as(AssertSqlSafe(sql)).persistent(false);
+        let halted: Vec<(String, String, Option<String>, i64)> =
+            asked.fetch_all(&mut *self.conn().await?).await.trouble()?;
+        Ok(halted.into_iter().map(Halted::stored).collect())
+    }
+}
+
+pub(in crate::outbox::postgres) async fn counts(
+    conn: &mut PgConnection,
+    filter: &ReadFilter,
+) -> Result<Counts, OutboxError> {
+    let in_scope = in_scope();
+    let sql = format!(
+        "SELECT o.state, count(*), count(*) FILTER (WHERE {})
+           FROM mutirao.outbox o WHERE {in_scope} GROUP BY o.state",
+        Dialect::Postgres.has("o", &Warning::WithoutOs)
+    );
+    let states = sqlx::query_as(AssertSqlSafe(sql))
+        .bind(filter.batch)
+        .bind(&filter.lote)
+        .bind(filter.import)
+        .persistent(false)
+        .fetch_all(conn)
+        .await
+        .trouble()?;
+    Counts::of(states)
+}
