@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use super::lease::{Others, RENEWALS, RENEWALS_BEFORE_RESCUE, Worker};
+use super::lease::{Peers, RENEWALS, RENEWALS_BEFORE_RESCUE, Worker};
 use super::session::ANSWER_MAX;
 use crate::delivery::CLAIM_AGE_MAX;
 use crate::outbox::LEASE;
@@ -43,10 +43,10 @@ impl Worker {
         loop {
             tokio::time::sleep(wait).await;
             let kept = match self.renew().await {
-                Ok(others) => {
+                Ok(peers) => {
                     n_renewals = n_renewals.wrapping_add(1);
-                    match others {
-                        Others::Alive if !n_renewals.is_multiple_of(RENEWALS_PER_ROUND) => Ok(0),
+                    match peers {
+                        Peers::Alive if !n_renewals.is_multiple_of(RENEWALS_PER_ROUND) => Ok(0),
                         _ => self.rescue().await,
                     }
                 }

@@ -37,7 +37,7 @@ pub const RENEWALS_BEFORE_RESCUE: i32 = 7;
 
 /// The other workers of an outbox, by their leases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Others {
+pub enum Peers {
     Alive,
     /// Some may have left rows in flight.
     SomeDead,
@@ -45,7 +45,7 @@ pub enum Others {
 
 /// What a renewal brought to light.
 struct Renewed {
-    others: Others,
+    peers: Peers,
     /// The server has not heard yet what this worker did last.
     is_new: bool,
 }
@@ -155,20 +155,20 @@ impl Worker {
 
     /// Makes the lease last from now on. A worker that was taken for dead registers anew; what it had
     /// claimed is no longer its own.
-    pub async fn renew(&self) -> Result<Others, OutboxError> {
+    pub async fn renew(&self) -> Result<Peers, OutboxError> {
         let _alone = self.renewing.lock().await;
         let renewed = match self.prolong().await? {
             Some(renewed) => renewed,
             None => {
                 in_time(self.enrol()).await?;
                 // It may be the server that forgot it.
-                Renewed { others: Others::SomeDead, is_new: true }
+                Renewed { peers: Peers::SomeDead, is_new: true }
             }
         };
         if renewed.is_new {
             self.say_again().await?;
         }
-        Ok(renewed.others)
+        Ok(renewed.peers)
     }
 
     /// Makes the lease last from now on, unless it is gone.
@@ -186,7 +186,7 @@ impl Worker {
             })
             .await?;
         Ok(renewed.map(|(are_some_dead, is_new)| Renewed {
-            others: if are_some_dead { Others::SomeDead } else { Others::Alive },
+            peers: if are_some_dead { Peers::SomeDead } else { Peers::Alive },
             is_new,
         }))
     }

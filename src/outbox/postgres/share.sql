@@ -21,7 +21,7 @@ here AS MATERIALIZED (
 moment AS MATERIALIZED (
     SELECT clock_timestamp() AS now FROM here
 ),
-others AS MATERIALIZED (
+peers AS MATERIALIZED (
     SELECT count(*)::integer AS n, min(w.rate) AS rate
       FROM mutirao.worker w, moment m WHERE w.id <> $1 AND m.now < w.lease_until
 ),
@@ -78,9 +78,9 @@ held AS MATERIALIZED (
                 WHEN f.is_fit AND (t.holder = $1 OR t.free_at <= t.now) THEN $1
                 WHEN NOT f.is_fit AND (t.holder = $1 OR t.free_at <= t.now) THEN NULL
                 ELSE t.holder END AS new_holder,
-           1 / least(o.rate, $2) * interval '1 s' AS slot,
-           least(o.rate, $2) AS rate, o.n + 1 AS n_workers
-      FROM turned t, others o, LATERAL (SELECT CASE t.breaker WHEN 'trial' THEN $10 ELSE $8 END AS is_fit) f
+           1 / least(p.rate, $2) * interval '1 s' AS slot,
+           least(p.rate, $2) AS rate, p.n + 1 AS n_workers
+      FROM turned t, peers p, LATERAL (SELECT CASE t.breaker WHEN 'trial' THEN $10 ELSE $8 END AS is_fit) f
 ),
 free AS MATERIALIZED (
     SELECT h.*,
