@@ -19,8 +19,8 @@ use super::lease::Worker;
 use super::parking::Stride;
 use super::piecewise::{Refusals, piecewise, within};
 use super::session::Access;
-use super::standing::{Stand, returning, standing};
 use super::values::{Time, text};
+use super::written::{WrittenRow, n_written, returning};
 use crate::delivery::{
     Backlog, CLAIM_AGE_MAX, Claim, ClaimRequest, Claimed, End, OutboxError, Refused, RowId,
 };
@@ -345,7 +345,7 @@ async fn mark(
         is_silent = is_silent(2),
         returning = returning(&is_marked),
     );
-    let marked: Vec<Stand> = sqlx::query_as(AssertSqlSafe(sql))
+    let marked: Vec<WrittenRow> = sqlx::query_as(AssertSqlSafe(sql))
         .bind(claims.iter().map(|claim| claim.row.0).collect::<Vec<_>>())
         .bind(worker.id())
         .bind(Time(now))
@@ -360,7 +360,7 @@ async fn mark(
     if marked.is_empty() {
         return Err(worker.why_unmarked(conn).await?);
     }
-    all_of(claims.len(), standing(conn, &marked).await?)
+    all_of(claims.len(), n_written(conn, &marked).await?)
 }
 
 async fn refuse(conn: &mut PgConnection, refusals: &[&Refused]) -> Result<(), OutboxError> {
@@ -375,7 +375,7 @@ async fn refuse(conn: &mut PgConnection, refusals: &[&Refused]) -> Result<(), Ou
             {}",
         returning("o.state = v.state")
     );
-    let refused: Vec<Stand> = sqlx::query_as(AssertSqlSafe(sql))
+    let refused: Vec<WrittenRow> = sqlx::query_as(AssertSqlSafe(sql))
         .bind(refusals.iter().map(|refusal| refusal.row.0).collect::<Vec<_>>())
         .bind(refusals.iter().map(|refusal| state_name(refusal.state)).collect::<Vec<_>>())
         .bind(refusals.iter().map(|refusal| text(&refusal.code)).collect::<Vec<_>>())
@@ -389,7 +389,7 @@ async fn refuse(conn: &mut PgConnection, refusals: &[&Refused]) -> Result<(), Ou
         .fetch_all(&mut *conn)
         .await
         .trouble()?;
-    all_of(refusals.len(), standing(conn, &refused).await?)
+    all_of(refusals.len(), n_written(conn, &refused).await?)
 }
 
 /// Writes services as plain digits, by which rows of one service are known.
@@ -402,6 +402,6 @@ async fn rewrite(conn: &mut PgConnection, rows: &[(i64, i64)]) -> Result<(), Out
         returning("o.id_cliente_servico = v.service::text")
     );
     let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(ids).bind(services);
-    let rewritten: Vec<Stand> = asked.fetch_all(&mut *conn).await.trouble()?;
-    all_of(rows.len(), standing(conn, &rewritten).await?)
+    let rewritten: Vec<WrittenRow> = asked.fetch_all(&mut *conn).await.trouble()?;
+    all_of(rows.len(), n_written(conn, &rewritten).await?)
 }

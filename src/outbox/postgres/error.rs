@@ -157,8 +157,8 @@ struct LeftAsItWas;
 
 /// How many rows stand as they were to be written, of what a statement says by `RETURNING`: a trigger may
 /// have put another row in the place of one, and that counts as changed.
-pub(super) fn standing(stand: &[bool]) -> u64 {
-    stand.iter().filter(|is_as_written| **is_as_written).count() as u64
+pub(super) fn n_true(written: &[bool]) -> u64 {
+    written.iter().filter(|is_written| **is_written).count() as u64
 }
 
 /// Fails unless all rows were changed that were to be.

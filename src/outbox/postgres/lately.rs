@@ -13,7 +13,7 @@ use super::lease::{RENEWALS_BEFORE_RESCUE, Worker};
 use super::piecewise::piecewise;
 use super::session::{Access, in_time};
 use super::settle::{held_back, settle};
-use super::standing::{Stand, returning, standing};
+use super::written::{WrittenRow, n_written, returning};
 use crate::delivery::settle::LastClaim;
 use crate::delivery::{CLAIM_AGE_MAX, OutboxError, RowId, Settle, Settled, State, Token};
 use crate::outbox::doubts::{is_of_lost_claim, of_lost_claim};
@@ -159,7 +159,7 @@ async fn doubt(
         of_lost_claim("clock_timestamp() + make_interval(secs => $4)"),
         returning(&format!("{} AND o.token = v.token AND o.worker = v.worker", is_of_lost_claim("o")))
     );
-    let done: Vec<Stand> = sqlx::query_as(AssertSqlSafe(sql))
+    let done: Vec<WrittenRow> = sqlx::query_as(AssertSqlSafe(sql))
         .bind(lost.iter().map(|(row, _)| row.0).collect::<Vec<_>>())
         .bind(lost.iter().map(|(_, by)| by.token.0).collect::<Vec<_>>())
         .bind(lost.iter().map(|(_, by)| by.worker).collect::<Vec<_>>())
@@ -167,7 +167,7 @@ async fn doubt(
         .fetch_all(&mut *conn)
         .await
         .trouble()?;
-    all_of(lost.len(), standing(conn, &done).await?)
+    all_of(lost.len(), n_written(conn, &done).await?)
 }
 
 /// The last claims of rows that the server knows: state, token and worker.

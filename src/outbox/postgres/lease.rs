@@ -17,9 +17,9 @@ use super::error::{Trouble, all_of};
 use super::keys::Keys;
 use super::piecewise::{PassedOver, piecewise};
 use super::session::{Access, in_time};
-use super::standing::{Stand, returning, standing};
 use super::values::{Time, text};
 use super::walk::Walk;
+use super::written::{WrittenRow, n_written, returning};
 use crate::delivery::{OutboxError, Rate};
 use crate::outbox::Terms;
 use crate::outbox::doubts::{is_taken_in, taken_in};
@@ -345,6 +345,6 @@ async fn take_in(conn: &mut PgConnection, rows: &[i64], now: Option<Timestamp>) 
         returning(&is_taken_in("o"))
     );
     let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(rows).bind(now.map(Time));
-    let taken: Vec<Stand> = asked.fetch_all(&mut *conn).await.trouble()?;
-    all_of(rows.len(), standing(conn, &taken).await?)
+    let taken: Vec<WrittenRow> = asked.fetch_all(&mut *conn).await.trouble()?;
+    all_of(rows.len(), n_written(conn, &taken).await?)
 }

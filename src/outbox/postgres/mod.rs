@@ -36,12 +36,13 @@ mod share;
 mod sight;
 mod size;
 mod staging;
-mod standing;
+
 mod stop;
 mod values;
 mod walk;
 mod work_queue;
 mod write;
+mod written;
 
 use std::time::Duration;
 

@@ -6,8 +6,8 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::error::Trouble;
 use super::fence::fenced;
-use super::standing::{Stand, returning, standing};
 use super::values::{list, text};
+use super::written::{WrittenRow, n_written, returning};
 use crate::delivery::{OpenedTicket, OutboxError, Settle, Warning};
 use crate::outbox::doubts::kept;
 use crate::outbox::names::OPENED;
@@ -71,7 +71,7 @@ pub(super) async fn write_opened(
         fenced = fenced(9),
         returning = returning(&is_written),
     );
-    let done: Vec<Stand> = sqlx::query_as(AssertSqlSafe(sql))
+    let done: Vec<WrittenRow> = sqlx::query_as(AssertSqlSafe(sql))
         .bind(rows.ids)
         .bind(rows.tokens)
         .bind(rows.protocolos)
@@ -84,7 +84,7 @@ pub(super) async fn write_opened(
         .fetch_all(&mut *conn)
         .await
         .trouble()?;
-    standing(conn, &done).await
+    n_written(conn, &done).await
 }
 
 /// Ids and numbers of service orders, as texts of arrays.

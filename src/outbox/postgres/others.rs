@@ -8,8 +8,8 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::error::Trouble;
 use super::fence::fenced;
 use super::opened::{count, lists};
-use super::standing::{Stand, returning, standing};
 use super::values::{Time, text, words};
+use super::written::{WrittenRow, n_written, returning};
 use crate::delivery::settle::After;
 use crate::delivery::{Fault, OutboxError, Settle, State};
 use crate::outbox::doubts::{decided, still_in_doubt};
@@ -86,7 +86,7 @@ pub(super) async fn write_others(
              AND (v.since IS NULL OR o.doubt_since IS NOT NULL)"
         ),
     );
-    let done: Vec<Stand> = sqlx::query_as(AssertSqlSafe(sql))
+    let done: Vec<WrittenRow> = sqlx::query_as(AssertSqlSafe(sql))
         .bind(rows.ids)
         .bind(rows.tokens)
         .bind(rows.states)
@@ -108,5 +108,5 @@ pub(super) async fn write_others(
         .fetch_all(&mut *conn)
         .await
         .trouble()?;
-    standing(conn, &done).await
+    n_written(conn, &done).await
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 
 use super::candidate::{IN_BATCH, NOT_HALTED, live};
-use super::error::{Trouble, all_of, standing};
+use super::error::{Trouble, all_of, n_true};
 use super::lease::Worker;
 use super::piecewise::piecewise;
 use super::session::{Access, in_time};
@@ -136,7 +136,7 @@ async fn park(worker: &Worker, conn: &mut PgConnection) -> Result<u64, OutboxErr
         let (ids, why): (Vec<i64>, Vec<&str>) = waiting.iter().map(|(id, why)| (*id, &**why)).unzip();
         let asked = sqlx::query_scalar(sql).bind(ids).bind(why);
         let parked: Vec<bool> = asked.fetch_all(conn).await.trouble()?;
-        all_of(waiting.len(), standing(&parked))
+        all_of(waiting.len(), n_true(&parked))
     })
     .await?;
     let n_parked = waiting.len() - refused.len();
@@ -200,7 +200,7 @@ impl Worker {
                 let refused = piecewise(conn, ids, async |conn, ids| {
                     let asked = sqlx::query_scalar(sql).bind(ids);
                     let done: Vec<bool> = asked.fetch_all(conn).await.trouble()?;
-                    all_of(ids.len(), standing(&done))
+                    all_of(ids.len(), n_true(&done))
                 })
                 .await?;
                 let n_rows = ids.len() - refused.len();

@@ -5,9 +5,9 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::error::{Trouble, all_of, unreadable};
 use super::opened::{count, lists};
-use super::standing::{Stand, returning, standing};
 use super::values::{Time, text, words};
 use super::write::{write, write_attempts};
+use super::written::{WrittenRow, n_written, returning};
 use crate::delivery::settle::{Found, Write};
 use crate::delivery::{Fault, OutboxError, RowId, Settle, Settled, Token};
 use crate::outbox::doubts::{is_of_lost_claim, kept, of_lost_claim};
@@ -96,7 +96,7 @@ async fn write_odd(
     to_write: Write<'_>,
 ) -> Result<(), OutboxError> {
     let row = settle.row.0;
-    let done: Result<Vec<Stand>, _> = match to_write {
+    let done: Result<Vec<WrittenRow>, _> = match to_write {
         Write::Nothing => return Ok(()),
         Write::Change => return write(conn, worker, std::iter::once(settle)).await,
         Write::Ticket { state, opening, attempts, warnings, fault } => {
@@ -160,5 +160,5 @@ async fn write_odd(
                 .await
         }
     };
-    all_of(1, standing(conn, &done.trouble()?).await?)
+    all_of(1, n_written(conn, &done.trouble()?).await?)
 }

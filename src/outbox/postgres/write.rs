@@ -6,8 +6,8 @@ use super::error::{Trouble, all_of};
 use super::fence::fenced;
 use super::opened::{OpenedRows, write_opened};
 use super::others::{OtherRows, write_others};
-use super::standing::{Stand, returning, standing};
 use super::values::{Time, words};
+use super::written::{WrittenRow, n_written, returning};
 use crate::delivery::{Change, OutboxError, Settle};
 use crate::outbox::doubts::{is_taken_back, taken_back};
 use crate::outbox::names::kind_name;
@@ -48,14 +48,14 @@ pub(super) async fn write<'a>(
             fenced(3),
             returning(&format!("{} AND o.token = v.token AND o.claimed_at IS NULL", is_taken_back("o")))
         );
-        let done: Vec<Stand> = sqlx::query_as(AssertSqlSafe(sql))
+        let done: Vec<WrittenRow> = sqlx::query_as(AssertSqlSafe(sql))
             .bind(released)
             .bind(released_tokens)
             .bind(worker)
             .fetch_all(&mut *conn)
             .await
             .trouble()?;
-        n_released = standing(conn, &done).await?;
+        n_released = n_written(conn, &done).await?;
     }
     let n_others = write_others(conn, worker, others).await?;
     all_of(n_settles, n_opened + n_released + n_others)

@@ -1,4 +1,4 @@
-//! Whether rows stand as they were written. Somebody's trigger may keep a row as it was, or make another of
+//! Whether rows are as they were written. Somebody's trigger may keep a row as it was, or make another of
 //! it: before the write, which what the statement returns tells; after it, or not before the commit.
 
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
@@ -18,7 +18,7 @@ const AS_IT_IS: &str =
     o.attempts, o.protocolo, o.id_atendimento, o.id_cliente_servico)::text";
 
 /// A row as [`returning`] tells of it: whether it stands, and how, if something may change it yet.
-pub(super) type Stand = (bool, Option<Vec<String>>);
+pub(super) type WrittenRow = (bool, Option<Vec<String>>);
 
 /// What a statement that writes to rows `o` is to return, if `is_written` holds (SQL) of one that stands.
 pub(super) fn returning(is_written: &str) -> String {
@@ -27,11 +27,11 @@ pub(super) fn returning(is_written: &str) -> String {
 
 /// How many rows stand as they were to be written, also once all triggers have run, those that would wait
 /// for the commit too. (One that changes nothing of this, as one that only notifies, is in nobody's way.)
-pub(super) async fn standing(conn: &mut PgConnection, rows: &[Stand]) -> Result<u64, OutboxError> {
-    let stand = rows.iter().filter(|row| row.0);
-    let watched: Vec<_> = stand.clone().filter_map(|row| row.1.as_deref()).collect();
+pub(super) async fn n_written(conn: &mut PgConnection, rows: &[WrittenRow]) -> Result<u64, OutboxError> {
+    let written = rows.iter().filter(|row| row.0);
+    let watched: Vec<_> = written.clone().filter_map(|row| row.1.as_deref()).collect();
     if watched.is_empty() {
-        return Ok(stand.count() as u64);
+        return Ok(written.count() as u64);
     }
     conn.execute("SET CONSTRAINTS ALL IMMEDIATE").await.trouble()?;
     let part = |at: usize| watched.iter().filter_map(|row| row.get(at)).collect::<Vec<_>>();
