@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::error::Trouble;
 use super::fence::fenced;
 use super::opened::{count, lists};
-use super::values::{Time, text, words};
+use super::values::{Time, owned_text, text};
 use super::written::{WrittenRow, n_written, returning};
 use crate::delivery::settle::After;
 use crate::delivery::{Fault, OutboxError, Settle, State};
@@ -48,7 +48,7 @@ impl<'a> OtherRows<'a> {
         self.available_at.push(time(after.available_at));
         self.attempts.push(after.attempts.map(count));
         self.codes.push(after.fault.map(Fault::code));
-        self.messages.push(after.fault.map(|fault| words(crate::text::fault(fault))));
+        self.messages.push(after.fault.map(|fault| owned_text(crate::text::fault(fault))));
         self.protocolos.push(after.opening.map(|opening| text(&opening.protocolo)));
         self.tickets.push(after.opening.map(|opening| opening.id_atendimento));
         self.ids_os.push(ids_os);

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::error::{Trouble, all_of, unreadable};
 use super::opened::{count, lists};
-use super::values::{Time, text, words};
+use super::values::{Time, owned_text, text};
 use super::write::{write, write_attempts};
 use super::written::{WrittenRow, n_written, returning};
 use crate::delivery::settle::{Found, Write};
@@ -123,7 +123,7 @@ async fn write_odd(
                 .bind(attempts.map(count))
                 .bind(list(warnings, text))
                 .bind(fault.as_ref().map(Fault::code))
-                .bind(fault.as_ref().map(|fault| words(crate::text::fault(fault))))
+                .bind(fault.as_ref().map(|fault| owned_text(crate::text::fault(fault))))
                 .fetch_all(&mut *conn)
                 .await
         }

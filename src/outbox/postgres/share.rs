@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::error::{Trouble, unreadable};
 use super::lease::Worker;
-use super::values::{text, words};
+use super::values::{owned_text, text};
 use crate::delivery::breaker::{PROBE_DOUBLINGS_MAX, PROBE_FIRST, PROBE_LONGEST};
 use crate::delivery::coordination::{
     BLOCK, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, PROBER_LEASE, Prober, REFUSED_TOGETHER, Reachability,
@@ -54,9 +54,9 @@ impl Worker {
             .bind(rate)
             .bind(i32::try_from(report.slots).unwrap_or(i32::MAX))
             .bind(throttle.map(|(length, _)| length.as_secs_f64()))
-            .bind(throttle.map(|(_, reason)| words(crate::text::throttle(reason))))
+            .bind(throttle.map(|(_, reason)| owned_text(crate::text::throttle(reason))))
             .bind(reachability)
-            .bind(report.news.pause.as_ref().map(|pause| words(crate::text::pause(pause))))
+            .bind(report.news.pause.as_ref().map(|pause| owned_text(crate::text::pause(pause))))
             .bind(report.prober != Prober::Unfit)
             .bind(report.news.returned)
             .bind(report.prober == Prober::Ready)

@@ -82,9 +82,9 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{FFFD}")) } else { Cow::Borrowed(text) }
 }
 
-/// The same of words that were made here.
-pub(super) fn words(words: String) -> String {
-    if words.contains('\0') { words.replace('\0', "\u{FFFD}") } else { words }
+/// The same of a text that was made here.
+pub(super) fn owned_text(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{FFFD}") } else { text }
 }
 
 /// A list as the text of a Postgres array, because an array of lists must not be ragged. `None` for

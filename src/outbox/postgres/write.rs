@@ -6,7 +6,7 @@ use super::error::{Trouble, all_of};
 use super::fence::fenced;
 use super::opened::{OpenedRows, write_opened};
 use super::others::{OtherRows, write_others};
-use super::values::{Time, words};
+use super::values::{Time, owned_text};
 use super::written::{WrittenRow, n_written, returning};
 use crate::delivery::{Change, OutboxError, Settle};
 use crate::outbox::doubts::{is_taken_back, taken_back};
@@ -80,7 +80,9 @@ pub(super) async fn write_attempts<'a>(
         .bind(attempts.iter().map(|attempt| attempt.verdict).collect::<Vec<_>>())
         .bind(attempts.iter().map(|attempt| attempt.http_status.map(i32::from)).collect::<Vec<_>>())
         .bind(attempts.iter().map(|attempt| latency_ms(attempt.latency)).collect::<Vec<_>>())
-        .bind(attempts.iter().map(|attempt| words(crate::text::noted(&attempt.note))).collect::<Vec<_>>())
+        .bind(
+            attempts.iter().map(|attempt| owned_text(crate::text::noted(&attempt.note))).collect::<Vec<_>>(),
+        )
         .execute(conn)
         .await
         .trouble()
