@@ -225,7 +225,7 @@ async fn notice_held(
         let ask = |n: usize| if n == 0 { 0 } else { HELD_MAX };
         let but = worker.passed_over().but_these();
         let look = Look { n_posts: ask(left.0), n_look_ups: ask(left.1), but: &but, ..*look };
-        worker.passed_over().tell_held(&held(conn, &look).await?);
+        worker.passed_over().warn_of_held(&held(conn, &look).await?);
     }
     Ok(())
 }

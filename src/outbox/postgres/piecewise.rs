@@ -68,10 +68,10 @@ pub(super) struct PassedOver(Mutex<Passed>);
 struct Passed {
     /// When they were refused last.
     refused: HashMap<i64, Instant>,
-    told_refused: Option<Instant>,
+    refused_warned_at: Option<Instant>,
     /// Since when every claim left rows that were due.
     held_since: Option<Instant>,
-    told_held: Option<Instant>,
+    held_warned_at: Option<Instant>,
     n_held: usize,
 }
 
@@ -85,7 +85,7 @@ const PASSED_MAX: usize = 4096;
 const HELD_FOR: Duration = Duration::from_secs(10);
 
 /// It is said so often at most.
-const TOLD_EVERY: Duration = Duration::from_secs(60);
+const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// So many rows are named.
 const NAMED_MAX: usize = 10;
@@ -106,8 +106,8 @@ impl PassedOver {
                 rows.refused.insert(row, now);
             }
         }
-        if is_due(rows.told_refused) {
-            rows.told_refused = Some(now);
+        if is_due(rows.refused_warned_at) {
+            rows.refused_warned_at = Some(now);
             let n_rows = rows.refused.len();
             let named = named(rows.refused.keys().copied());
             tracing::warn!(
@@ -127,14 +127,14 @@ impl PassedOver {
             (rows.held_since, rows.n_held) = (None, 0);
             return false;
         }
-        HELD_FOR <= rows.held_since.get_or_insert_with(Instant::now).elapsed() && is_due(rows.told_held)
+        HELD_FOR <= rows.held_since.get_or_insert_with(Instant::now).elapsed() && is_due(rows.held_warned_at)
     }
 
-    pub(super) fn tell_held(&self, held: &[i64]) {
+    pub(super) fn warn_of_held(&self, held: &[i64]) {
         let mut rows = self.rows();
         rows.n_held = held.len();
         if let Some(id) = held.first() {
-            rows.told_held = Some(Instant::now());
+            rows.held_warned_at = Some(Instant::now());
             let (n_rows, named) = (held.len(), named(held.iter().copied()));
             tracing::warn!(
                 row.id = id,
@@ -164,8 +164,8 @@ impl PassedOver {
     }
 }
 
-fn is_due(told: Option<Instant>) -> bool {
-    told.is_none_or(|told| TOLD_EVERY <= told.elapsed())
+fn is_due(warned_at: Option<Instant>) -> bool {
+    warned_at.is_none_or(|at| WARN_EVERY <= at.elapsed())
 }
 
 /// The first of them.
@@ -213,7 +213,7 @@ mod tests {
         assert!(said().contains("1 rows read or changed (ids 7; row 7: SQLSTATE P0001)"));
         refused(&[3, 9]);
         assert_eq!((said().as_str(), rows.n_rows()), ("", 3));
-        tokio::time::advance(TOLD_EVERY).await;
+        tokio::time::advance(WARN_EVERY).await;
         refused(&[7]);
         assert!(said().contains("3 rows read or changed (ids 3, 7, 9; row 7"));
         // Those two could be claimed when they were tried again.

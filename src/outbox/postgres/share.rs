@@ -38,9 +38,9 @@ type Answer = (
 
 impl Worker {
     /// Tells what this worker knows, and hears what stands for all.
-    pub(super) async fn share(&self, report: &ShareRequest) -> Result<SharedState, OutboxError> {
-        let throttle = report.news.throttle.as_ref();
-        let reachability = report.news.reachability.map(|reachability| match reachability {
+    pub(super) async fn share(&self, request: &ShareRequest) -> Result<SharedState, OutboxError> {
+        let throttle = request.news.throttle.as_ref();
+        let reachability = request.news.reachability.map(|reachability| match reachability {
             Reachability::Unreachable => "unreachable",
             Reachability::Answered => "answered",
             Reachability::Proven => "proven",
@@ -52,15 +52,15 @@ impl Worker {
         let asked = sqlx::query_as(include_str!("share.sql"))
             .bind(self.id())
             .bind(rate)
-            .bind(i32::try_from(report.slots).unwrap_or(i32::MAX))
+            .bind(i32::try_from(request.slots).unwrap_or(i32::MAX))
             .bind(throttle.map(|(length, _)| length.as_secs_f64()))
             .bind(throttle.map(|(_, reason)| owned_text(crate::text::throttle(reason))))
             .bind(reachability)
-            .bind(report.news.pause.as_ref().map(|pause| owned_text(crate::text::pause(pause))))
-            .bind(report.prober != Prober::Unfit)
-            .bind(report.news.returned)
-            .bind(report.prober == Prober::Ready)
-            .bind(report.wants_login)
+            .bind(request.news.pause.as_ref().map(|pause| owned_text(crate::text::pause(pause))))
+            .bind(request.prober != Prober::Unfit)
+            .bind(request.news.returned)
+            .bind(request.prober == Prober::Ready)
+            .bind(request.wants_login)
             .bind(LEAD)
             .bind(BLOCK)
             .bind(LOGIN_EVERY)
@@ -72,7 +72,7 @@ impl Worker {
             .bind(PROBER_LEASE)
             .bind(REFUSED_TOGETHER)
             .bind(throttle.and_then(|(_, reason)| causes::of_throttle(reason, text)))
-            .bind(report.news.pause.as_ref().and_then(|reason| causes::of_pause(reason, text)));
+            .bind(request.news.pause.as_ref().and_then(|reason| causes::of_pause(reason, text)));
         shared(self.outbox().alone(async |conn| asked.fetch_one(conn).await.trouble()).await?)
     }
 }

@@ -32,11 +32,11 @@ impl PgOutbox {
                            SELECT ctid FROM mutirao.sight WHERE who = $1 AND length < $2 FOR UPDATE SKIP LOCKED))
                    INSERT INTO mutirao.sight (who, length, seen_at) VALUES ($1, $2, $3)
                    ON CONFLICT (who, length) DO UPDATE SET seen_at = excluded.seen_at";
-        let told = sqlx::query(sql)
+        let upsert = sqlx::query(sql)
             .bind(who)
             .bind(i64::try_from(sight.text_len).unwrap_or(i64::MAX))
             .bind(Time(sight.seen_at));
-        self.alone(async |conn| told.execute(conn).await.trouble()).await.map(drop)
+        self.alone(async |conn| upsert.execute(conn).await.trouble()).await.map(drop)
     }
 
     pub(super) async fn specimen(&self, text_len: usize, nth: u32) -> Result<Option<Specimen>, OutboxError> {

@@ -37,14 +37,14 @@ pub struct WorkQueue<'a> {
     was_active: Cell<bool>,
     size: Cell<ClaimSize>,
     /// When it was last said that claims are slow.
-    told_slow: Cell<Option<Instant>>,
+    slow_warned_at: Cell<Option<Instant>>,
 }
 
 /// So many rows are changed in one commit.
 const STEP: usize = 4000;
 
 /// It is said so often at most.
-const TOLD_EVERY: Duration = Duration::from_secs(60);
+const WARN_EVERY: Duration = Duration::from_secs(60);
 
 impl Worker {
     /// The rows of `scope`, to be delivered.
@@ -89,7 +89,7 @@ impl Worker {
             wake: Mutex::new(Wake::new(self.outbox().listen())),
             was_active: Cell::new(true),
             size: Cell::default(),
-            told_slow: Cell::default(),
+            slow_warned_at: Cell::default(),
         }
     }
 }
@@ -101,8 +101,8 @@ impl WorkQueue<'_> {
         if long < SLOW {
             return;
         }
-        if self.told_slow.get().is_none_or(|told| TOLD_EVERY <= told.elapsed()) {
-            self.told_slow.set(Some(Instant::now()));
+        if self.slow_warned_at.get().is_none_or(|warned_at| WARN_EVERY <= warned_at.elapsed()) {
+            self.slow_warned_at.set(Some(Instant::now()));
             let seconds = long.as_secs_f64();
             tracing::warn!(
                 seconds,
@@ -291,8 +291,8 @@ impl Outbox for WorkQueue<'_> {
         self.worker.outbox().halt(lote, reason).await
     }
 
-    async fn share(&self, report: &ShareRequest) -> Result<Option<SharedState>, OutboxError> {
-        let shared = self.worker.share(report).await.map(Some);
+    async fn share(&self, request: &ShareRequest) -> Result<Option<SharedState>, OutboxError> {
+        let shared = self.worker.share(request).await.map(Some);
         match &shared {
             // An idle worker claims nothing, and the others wait for what it has to say.
             Ok(_) => self.worker.settle_doubts_of_server().await?,
