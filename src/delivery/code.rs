@@ -23,16 +23,16 @@ pub struct BatchCode(u32);
 
 impl BatchCode {
     /// As many bits as an outbox stores: its numbers are from 0 to 2^28 - 1.
-    const MAX: u32 = (1 << (4 * N_RANDOM)) - 1;
+    pub const MAX: Self = Self((1 << (4 * N_RANDOM)) - 1);
 
     /// The code that `bits` make: all but the lowest 28 are left out.
     pub fn of_bits(bits: u32) -> Self {
-        Self(bits & Self::MAX)
+        Self(bits & Self::MAX.0)
     }
 
     /// `None`: no outbox has stored this.
     pub fn of_number(number: i64) -> Option<Self> {
-        u32::try_from(number).ok().filter(|number| *number <= Self::MAX).map(Self)
+        u32::try_from(number).ok().filter(|number| *number <= Self::MAX.0).map(Self)
     }
 
     /// As it is stored.

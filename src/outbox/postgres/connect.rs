@@ -8,6 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, PgConnection, PgPool};
 
 use super::error::{Late, Trouble, Unconnected, unavailable};
+use super::session::LOCK_WAIT;
 use crate::delivery::OutboxError;
 
 /// Longest wait for a connection: to the server, or for one of ours to come back.
@@ -87,7 +88,7 @@ const PINNED: [(&str, &str); 18] = [
     ("enable_material", "on"),
     ("default_transaction_isolation", "read committed"),
     ("statement_timeout", "0"),
-    ("lock_timeout", "4s"),
+    ("lock_timeout", LOCK_WAIT),
     ("idle_in_transaction_session_timeout", "10min"),
     ("client_min_messages", "warning"),
 ];

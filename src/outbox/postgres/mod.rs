@@ -6,6 +6,14 @@
 //! 14 and later; nothing but [`listen::Listener`] and prepared statements needs a session of its own. So a
 //! pooler may stand before the server that gives a session to every transaction: then the URL says
 //! `statement-cache-capacity=0`, nothing prepared outlives its transaction, and every statement is in one.
+//!
+//! What becomes of a row is decided by [`crate::delivery`], and which rows are meant, what a doubt is and what
+//! a merge makes of them by the rules beside this room, in words that SQLite's statements have too. What is
+//! here differs by necessity: that others work on the same rows (leases, the line of claims, fences, rows that
+//! are parked, the pace that all share), that they may lock a row or put a trigger on it (what is refused is
+//! set aside piece by piece, what was written is read again), that a server may come back without its last
+//! commits (what was done lately is said again), and that a role may lack a right. A number reaches a statement
+//! as a parameter, or from its constant where the planner is to see it.
 
 mod candidate;
 mod claim;
@@ -47,7 +55,7 @@ mod written;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, Transaction};
 
 use crate::delivery::OutboxError;
 
@@ -63,7 +71,7 @@ pub use work_queue::WorkQueue;
 pub use {listen::Woken, parking::Tidied};
 
 use error::Trouble;
-use session::{Access, PIN, Tx, in_time};
+use session::{Access, Tx, in_time, pin};
 
 /// Longest wait for connections to end in order.
 const CLOSE_MAX: Duration = Duration::from_secs(5);
@@ -111,7 +119,7 @@ impl PgOutbox {
     async fn conn(&self) -> Result<Transaction<'static, Postgres>, OutboxError> {
         let mut tx = self.pool.begin().await.trouble()?;
         if self.is_pooled {
-            sqlx::raw_sql(PIN).execute(&mut *tx).await.trouble()?;
+            sqlx::raw_sql(AssertSqlSafe(pin())).execute(&mut *tx).await.trouble()?;
         }
         Ok(tx)
     }

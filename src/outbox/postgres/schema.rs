@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::connect::{OpenError, connection, options};
 use super::error::{Trouble, is_made};
-use super::session::in_time;
+use super::session::{LOCK_WAIT, in_time};
 use crate::delivery::OutboxError;
 
 /// In order. Never edited once released.
@@ -96,7 +96,10 @@ async fn attempt(conn: &mut PgConnection, wake_up: WakeUp) -> Result<Option<Migr
             }
         }
     }
-    sqlx::raw_sql("SET LOCAL lock_timeout = '4s'").execute(&mut *tx).await.trouble()?;
+    sqlx::raw_sql(AssertSqlSafe(format!("SET LOCAL lock_timeout = '{LOCK_WAIT}'")))
+        .execute(&mut *tx)
+        .await
+        .trouble()?;
     let from = find(&mut tx).await?;
     if VERSION < from {
         return Err(OpenError::Newer { found: from, known: VERSION });

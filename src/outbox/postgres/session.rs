@@ -19,15 +19,26 @@ use crate::delivery::OutboxError;
 /// a worker for as long as TCP believes in it.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(30);
 
+/// Longest wait for another's lock, as the server's settings have it.
+pub(super) const LOCK_WAIT: &str = "4s";
+
 /// All claims stand in line behind the lock of a table without rows: only who may write to it can take it,
 /// where an advisory lock is anybody's who can log in.
-const IN_LINE: &str =
-    "; LOCK TABLE mutirao.turn IN SHARE UPDATE EXCLUSIVE MODE; SET LOCAL lock_timeout = '4s'";
+fn in_line() -> String {
+    format!(
+        "; LOCK TABLE mutirao.turn IN SHARE UPDATE EXCLUSIVE MODE; SET LOCAL lock_timeout = '{LOCK_WAIT}'"
+    )
+}
 
 /// The line may be long where there are many workers. And what nobody waits for any more ([`ANSWER_MAX`])
 /// ends, because the others stand behind it.
-const CLAIMING: &str = ", pg_catalog.set_config('lock_timeout', '20s', true),
-    pg_catalog.set_config('statement_timeout', '30s', true)";
+fn claiming() -> String {
+    format!(
+        ", pg_catalog.set_config('lock_timeout', '20s', true),
+         pg_catalog.set_config('statement_timeout', '{}s', true)",
+        ANSWER_MAX.as_secs()
+    )
+}
 
 /// A row that somebody holds is not waited for: all outcomes stand behind a settle.
 const SETTLING: &str = ", pg_catalog.set_config('lock_timeout', '500ms', true)";
@@ -59,13 +70,16 @@ const SETTINGS: [(&str, &str); 13] = [
     ("enable_indexonlyscan", "on"),
     ("jit", "off"),
     ("max_parallel_workers_per_gather", "0"),
-    ("lock_timeout", "4s"),
+    ("lock_timeout", LOCK_WAIT),
     ("idle_in_transaction_session_timeout", "10s"),
 ];
 
 /// For whoever only looks or reads a file in: what matters of [`SETTINGS`], where a pooler stands between.
-pub(super) const PIN: &str =
-    "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL jit = off; SET LOCAL lock_timeout = '4s'";
+pub(super) fn pin() -> String {
+    format!(
+        "SET LOCAL search_path = {SEARCH_PATH}; SET LOCAL jit = off; SET LOCAL lock_timeout = '{LOCK_WAIT}'"
+    )
+}
 
 /// What others may do meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,9 +109,9 @@ impl Tx {
 
     async fn start(&mut self) -> Result<(), OutboxError> {
         let (setting, then) = match self.access {
-            Access::Shared => ("", ""),
-            Access::Claiming => (CLAIMING, IN_LINE),
-            Access::Settling => (SETTLING, ""),
+            Access::Shared => (String::new(), String::new()),
+            Access::Claiming => (claiming(), in_line()),
+            Access::Settling => (SETTLING.to_owned(), String::new()),
         };
         // A pooler's session may know our statements' names from somebody else, with other statements.
         let forget = if self.is_pooled { "DEALLOCATE ALL; " } else { "" };

@@ -23,12 +23,13 @@ impl Merge {
     pub(super) async fn note_source(&mut self, options: &MergeOptions<'_>) -> Result<(), MergeError> {
         // As late as possible: whoever else speaks of the batch waits from here on.
         let sql = "INSERT INTO mutirao.batch (name, code)
-                   VALUES ($1, coalesce($2, floor(random() * 268435456)::integer))
+                   VALUES ($1, coalesce($2, floor(random() * ($3::bigint + 1))::integer))
                        ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id, code::bigint";
         let wanted = self.code.map(BatchCode::number);
         let (batch, code): (i64, i64) = sqlx::query_as(sql)
             .bind(&self.name)
             .bind(wanted.and_then(|number| i32::try_from(number).ok()))
+            .bind(BatchCode::MAX.number())
             .persistent(false)
             .fetch_one(&mut *self.tx)
             .await

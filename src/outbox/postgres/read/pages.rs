@@ -16,7 +16,11 @@ use crate::ticket::{Field, RawTicket};
 /// Rows of files come in their order; those that programs inserted follow, in theirs, behind this
 /// place.
 const PROGRAMS: i64 = 1 << 62;
-pub(super) const PLACE: &str = "coalesce(o.record, o.id + (1::bigint << 62))";
+
+/// Of `o`.
+pub(super) fn place() -> String {
+    format!("coalesce(o.record, o.id + {PROGRAMS})")
+}
 
 /// The head of an entry of a [`Page`].
 pub(super) const ROW_HEAD: &str = "json_build_array(o.id, o.line, o.lote,
@@ -117,13 +121,14 @@ impl PgOutbox {
 /// The rows of the next page with their places, as SQL: `$5` after, `$6` how many (and `$4`, the
 /// columns). Where the first has none, those of the second. Each goes by its own index.
 fn placed(after: Cursor, which: &str) -> Vec<String> {
+    let place = place();
     let of = |rows: &str, order: &str, from: &str| {
         format!(
-            "(SELECT o.*, {PLACE} AS place FROM mutirao.outbox o
+            "(SELECT o.*, {place} AS place FROM mutirao.outbox o
                WHERE {rows} AND {which} AND {from} < {order} ORDER BY {order} LIMIT $6::bigint)"
         )
     };
     let of_files = of(&of_files(), "o.record", "$5::bigint");
-    let of_programs = of(OF_PROGRAMS, "o.id", "$5::bigint - (1::bigint << 62)");
+    let of_programs = of(OF_PROGRAMS, "o.id", &format!("$5::bigint - {PROGRAMS}"));
     if after.0 < PROGRAMS { vec![of_files, of_programs] } else { vec![of_programs] }
 }

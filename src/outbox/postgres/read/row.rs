@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::super::PgOutbox;
 use super::super::error::Trouble;
 use super::ms;
-use super::pages::{PLACE, ROW_HEAD, raw_ticket};
+use super::pages::{ROW_HEAD, place, raw_ticket};
 use crate::delivery::OutboxError;
 use crate::outbox::doubts::is_shown;
 use crate::outbox::stored::{self, DetailsColumns};
@@ -53,21 +53,17 @@ impl PgOutbox {
 
 async fn details(conn: &mut PgConnection, id: i64) -> Result<Option<RowDetails>, OutboxError> {
     let sql = format!(
-        "SELECT '[' || {ROW_HEAD} || ',' || coalesce(r.cells, '[]') || ']', {}::text,
-                CASE WHEN o.purged_at IS NOT NULL THEN '[]' ELSE r.problems END,
-                json_build_array(coalesce(b.name, o.lote),
-                                 (SELECT l.key FROM mutirao.batch l WHERE l.name = o.lote), {}, {}, {}, {}, o.doubt_precaution::int, o.absences, {},
-                                 o.answered, {}, {})::text
-           FROM (SELECT *, {PLACE} AS place FROM mutirao.outbox o WHERE id = $1) AS o
-                LEFT JOIN mutirao.record r ON r.id = o.record LEFT JOIN mutirao.batch b ON b.id = o.batch",
-        raw_ticket(),
-        ms("o.sent_at"),
-        ms("o.available_at"),
-        ms(&format!("(CASE WHEN {} THEN o.doubt_since END)", is_shown("o"))),
-        ms("o.doubt_hubsoft_at"),
-        ms("o.last_absence"),
-        ms("o.finished_at"),
-        ms("o.purged_at"),
+        include_str!("row.sql"),
+        head = ROW_HEAD,
+        raw_ticket = raw_ticket(),
+        place = place(),
+        sent_at = ms("o.sent_at"),
+        available_at = ms("o.available_at"),
+        doubt_since = ms(&format!("(CASE WHEN {} THEN o.doubt_since END)", is_shown("o"))),
+        doubt_hubsoft_at = ms("o.doubt_hubsoft_at"),
+        last_absence = ms("o.last_absence"),
+        finished_at = ms("o.finished_at"),
+        purged_at = ms("o.purged_at"),
     );
     let found: Option<DetailsColumns> = sqlx::query_as(AssertSqlSafe(sql))
         .bind(id)
