@@ -3,7 +3,7 @@
 use super::PgOutbox;
 use super::error::Trouble;
 use super::session::{Access, in_time};
-use super::values::{text, words};
+use super::values::{owned_text, text};
 use crate::delivery::{Halt, OutboxError};
 use crate::outbox::causes;
 
@@ -57,7 +57,7 @@ impl PgOutbox {
                        WHERE b.halted_at IS NULL";
         in_time(async {
             let mut tx = self.tx(Access::Shared).await?;
-            let halt = sqlx::query(sql).bind(text(lote)).bind(words(crate::text::halt(reason)));
+            let halt = sqlx::query(sql).bind(text(lote)).bind(owned_text(crate::text::halt(reason)));
             halt.bind(causes::of_halt(reason, text)).execute(&mut *tx).await.trouble()?;
             tx.commit().await
         })
