@@ -1,36 +1,25 @@
 //! What this user imported lately, and where to: so that the same rows under another name or in another
 //! folder are recognised before they are opened a second time.
 //!
-//! One small file of JSON lines in the user's state folder, rewritten whole under a lock. It says when, where
-//! (host, folder, batch) and a hash of the content; nothing of customers. Whatever is wrong with it is told
-//! and blocks nothing: it is a net, the outbox is the promise.
+//! One small file in the user's state folder. It says when, where (host, folder, batch) and a hash of the
+//! content; nothing of customers. Whatever is wrong with it is told and blocks nothing: it is a net, the
+//! outbox is the promise.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::Duration;
+mod kept;
+
+use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use crate::ownership::{self, Asked};
-use crate::temporary;
+use kept::Kept;
+pub use kept::RegistryError;
 
 /// How long content counts as imported lately.
 pub const REMEMBERED_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 const FILE: &str = "imports.jsonl";
 const LOCK: &str = "imports.lock";
-
-/// Largest file that is read. Bytes: some 10,000 imports; more within a week is not a person's.
-const LEN_MAX: u64 = 4 << 20;
-
-/// Another import holds the lock for as long as it takes to write one small file.
-const LOCK_TRIES: u32 = 100;
-const LOCK_WAIT: Duration = Duration::from_millis(20);
 
 /// One import that sent something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,38 +52,19 @@ pub enum Noted {
     Untold(Vec<Entry>),
 }
 
-/// Why the registry is of no use, or of less.
-#[derive(Debug, thiserror::Error)]
-pub enum RegistryError {
-    #[error("there is no state folder: neither STATE_DIRECTORY, XDG_STATE_HOME nor HOME is set")]
-    NoFolder,
-    #[error("cannot use `{}`: {source}", path.display())]
-    Io { path: PathBuf, source: io::Error },
-    #[error(transparent)]
-    NotOurs(#[from] ownership::NotOurs),
-    #[error("line {line} of `{}` is not as this program writes it", path.display())]
-    Damaged { path: PathBuf, line: usize },
-    #[error("`{}` is larger than {LEN_MAX} bytes", path.display())]
-    TooLong { path: PathBuf },
-    #[error("another process holds `{}`", path.display())]
-    Locked { path: PathBuf },
-}
-
 #[derive(Clone)]
-pub struct Registry {
-    folder: Option<PathBuf>,
-}
+pub struct Registry(Kept<Entry>);
 
 impl Registry {
     /// In `folder`, which may not be there yet.
     pub fn at(folder: Option<PathBuf>) -> Self {
-        Self { folder }
+        Self(Kept::new(folder, FILE, LOCK))
     }
 
     /// Imports of `content` to `host` within [`REMEMBERED_FOR`], by either way that the clock may have been
     /// set. What is wrong with the registry comes beside what could be read.
     pub fn find(&self, host: &str, content: &str, now: Timestamp) -> (Vec<Entry>, Option<RegistryError>) {
-        let (mut entries, error) = match self.read() {
+        let (mut entries, error) = match self.0.read() {
             Ok(read) => read,
             Err(error) => return (Vec::new(), Some(error)),
         };
@@ -105,7 +75,7 @@ impl Registry {
     /// Notes an import that is about to send; under the lock, so that of two at the same time one is told of
     /// the other.
     pub fn add(&self, entry: &Entry, is_told: impl Fn(&Entry) -> bool) -> Result<Noted, RegistryError> {
-        self.change(|entries| {
+        self.0.change(|entries| {
             let n_before = entries.len();
             entries.retain(|other| !other.is_same_import(entry));
             let is_new = entries.len() == n_before;
@@ -131,98 +101,22 @@ impl Registry {
 
     /// Takes back what [`Self::add`] noted: nothing was sent.
     pub fn remove(&self, entry: &Entry) -> Result<(), RegistryError> {
-        self.change(|entries| entries.retain(|other| !other.is_same_import(entry)))
+        self.0.change(|entries| entries.retain(|other| !other.is_same_import(entry)))
     }
-
-    fn change<T>(&self, by: impl FnOnce(&mut Vec<Entry>) -> T) -> Result<T, RegistryError> {
-        let folder = self.folder()?;
-        if !folder.is_dir() {
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-            made.map_err(failed(folder))?;
-        }
-        ownership::look(folder, Asked::Folder).map_err(failed(folder))??;
-        let _lock = lock(&folder.join(LOCK))?;
-        temporary::sweep(folder);
-        // What is damaged is told when it is read, and is gone after this.
-        let (mut entries, _) = self.read()?;
-        let result = by(&mut entries);
-        let path = folder.join(FILE);
-        write(folder, &path, &entries).map_err(failed(&path))?;
-        Ok(result)
-    }
-
-    fn read(&self) -> Result<(Vec<Entry>, Option<RegistryError>), RegistryError> {
-        let path = self.folder()?.join(FILE);
-        let none = || Ok((Vec::new(), None));
-        match ownership::look(&path, Asked::File) {
-            Ok(judged) => judged?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return none(),
-            Err(error) => return Err(failed(&path)(error)),
-        }
-        let mut text = Vec::new();
-        let file = File::open(&path).map_err(failed(&path))?;
-        file.take(LEN_MAX + 1).read_to_end(&mut text).map_err(failed(&path))?;
-        if LEN_MAX < text.len() as u64 {
-            return Err(RegistryError::TooLong { path });
-        }
-        let (mut entries, mut error) = (Vec::new(), None);
-        for (n, line) in text.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty()) {
-            match serde_json::from_slice(line) {
-                Ok(entry) => entries.push(entry),
-                Err(_) => error = Some(RegistryError::Damaged { path: path.clone(), line: n + 1 }),
-            }
-        }
-        Ok((entries, error))
-    }
-
-    fn folder(&self) -> Result<&Path, RegistryError> {
-        self.folder.as_deref().ok_or(RegistryError::NoFolder)
-    }
-}
-
-fn failed(path: &Path) -> impl FnOnce(io::Error) -> RegistryError {
-    move |source| RegistryError::Io { path: path.to_owned(), source }
 }
 
 fn is_lately(now: Timestamp, at: Timestamp) -> bool {
     now.duration_since(at).abs() <= REMEMBERED_FOR
 }
 
-/// Held until it is dropped.
-fn lock(path: &Path) -> Result<File, RegistryError> {
-    if let Ok(judged) = ownership::look(path, Asked::File) {
-        judged?;
-    }
-    let mut options = OpenOptions::new();
-    let file =
-        options.create(true).truncate(false).write(true).mode(0o600).open(path).map_err(failed(path))?;
-    for _ in 0..LOCK_TRIES {
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(file),
-            Err(rustix::io::Errno::WOULDBLOCK) => sleep(LOCK_WAIT),
-            Err(error) => return Err(failed(path)(error.into())),
-        }
-    }
-    Err(RegistryError::Locked { path: path.to_owned() })
-}
-
-fn write(folder: &Path, path: &Path, entries: &[Entry]) -> io::Result<()> {
-    let mut file = temporary::file_in(folder)?;
-    let mut text = Vec::new();
-    for entry in entries {
-        serde_json::to_writer(&mut text, entry)?;
-        text.push(b'\n');
-    }
-    file.write_all(&text)?;
-    temporary::publish(file, path)
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
 
     use super::*;
+    use crate::temporary;
 
     fn at(hours: i64) -> Timestamp {
         Timestamp::constant(1_795_000_000, 0) + SignedDuration::from_hours(hours)
