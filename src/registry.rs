@@ -3,8 +3,9 @@
 //!
 //! One small file in the user's state folder. It says when, where (host, folder, batch) and a hash of the
 //! content; nothing of customers. Whatever is wrong with it is told and blocks nothing: it is a net, the
-//! outbox is the promise.
+//! outbox is the promise. Beside it stands what this user said of columns ([`ColumnMemory`]).
 
+mod columns;
 mod kept;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub use columns::{ColumnMemory, Mapping};
 use kept::Kept;
 pub use kept::RegistryError;
 

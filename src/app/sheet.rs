@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 use super::fault::Fault;
-use crate::intake::{ColumnDoubt, Format, Hashing, Intake, IntakeOptions, Source};
+use crate::intake::{ColumnDoubt, Format, Hashing, Intake, IntakeOptions, Map, Remembered, Source};
+use crate::registry::{ColumnMemory, Mapping, RegistryError};
 use crate::settings::Reading;
 use crate::ticket::Field;
 
@@ -23,6 +26,7 @@ pub fn name_of(file: &Path) -> String {
 pub struct Sheet {
     pub file: PathBuf,
     pub reading: Reading,
+    remembered: Vec<Remembered>,
     source: Source,
 }
 
@@ -30,7 +34,7 @@ impl Sheet {
     /// One that is read once.
     pub fn once(file: PathBuf, reading: Reading) -> Self {
         let source = if is_stdin(&file) { Source::Stdin } else { Source::Path(file.clone()) };
-        Self { file, reading, source }
+        Self { file, reading, remembered: Vec::new(), source }
     }
 
     /// One that is read several times, one after the other: of standard input a copy is kept.
@@ -45,7 +49,10 @@ impl Sheet {
         let options = IntakeOptions {
             encoding: reading.encoding,
             delimiter: reading.delimiter,
+            sheet: reading.sheet.clone(),
+            header_row: reading.header_row,
             map: reading.map.clone(),
+            remembered: self.remembered.clone(),
             set: reading.set.clone(),
             default_ddd: reading.default_ddd,
             hashing,
@@ -61,6 +68,40 @@ impl Sheet {
         }
         drop(intake);
         self.open(hashing)
+    }
+
+    /// Holds for its columns what was said of a file with the same names, if nothing is said of them now.
+    /// Returns what is wrong with the memory.
+    pub fn recall(&mut self, memory: &ColumnMemory) -> Option<RegistryError> {
+        if !self.reading.map.is_empty() {
+            return None;
+        }
+        let (mappings, error) = memory.all();
+        // What another version of this program knew of fields is passed over whole.
+        let maps_of = |mapping: &Mapping| {
+            let map = |(column, field): &(String, String)| {
+                Some(Map { column: column.clone(), target: field.parse().ok()? })
+            };
+            mapping.map.iter().map(map).collect::<Option<Vec<_>>>()
+        };
+        let remembered = mappings.iter().filter_map(|mapping| {
+            Some(Remembered { headers: mapping.headers.clone(), maps: maps_of(mapping)? })
+        });
+        self.remembered = remembered.collect();
+        error
+    }
+
+    /// Remembers what is said of the columns of `intake`, which is the sheet opened.
+    pub fn remember(&self, intake: &Intake, memory: &ColumnMemory) -> Result<(), RegistryError> {
+        if self.reading.map.is_empty() {
+            return Ok(());
+        }
+        let pair = |map: &Map| (map.column.clone(), map.target.to_string());
+        memory.remember(&Mapping {
+            at: Timestamp::now(),
+            headers: intake.headers_key(),
+            map: self.reading.map.iter().map(pair).collect(),
+        })
     }
 
     pub fn is_stdin(&self) -> bool {

@@ -13,6 +13,7 @@ use crate::app::check::{Wanted, check as check_rows};
 use crate::app::sheet::{Sheet, name_of};
 use crate::app::target::Target;
 use crate::intake::Hashing;
+use crate::registry::ColumnMemory;
 use crate::settings::{Flags, Sending, Sources};
 
 pub async fn check(args: Check, sources: &Sources, screen: &Screen) -> Result<Exit, Failure> {
@@ -25,9 +26,10 @@ pub async fn check(args: Check, sources: &Sources, screen: &Screen) -> Result<Ex
     };
     screen.note(format!("reading {}", name_of(&args.file)));
     let wanted = Wanted { repeats: !reading.allow_repeats, ids: online.is_some() };
-    let sheet = Sheet::once(args.file, reading);
-    let intake = sheet.open(Hashing::Off)?;
-    findings::describe(&intake, screen);
+    let mut sheet = Sheet::once(args.file, reading);
+    let memory = ColumnMemory::at(sources.environment().state_folder());
+    let intake = findings::open(&mut sheet, Hashing::Off, &memory, screen)?;
+    findings::remember(&sheet, &intake, &memory, screen);
     let mut problems = Problems::of(&intake, screen);
     let checked = check_rows(intake, wanted, |line, problem| problems.problem(line, problem))?;
     for repeat in &checked.repeats {

@@ -17,7 +17,7 @@ use crate::app::batches::Wish;
 use crate::app::sheet::{Sheet, name_of};
 use crate::app::{address, enqueue};
 use crate::intake::Hashing;
-use crate::registry::Registry;
+use crate::registry::{ColumnMemory, Registry};
 use crate::settings::Sources;
 
 pub async fn enqueue(
@@ -41,8 +41,9 @@ pub async fn enqueue(
     let address = address::at(&url)?;
     screen.note(format!("reading {}", name_of(&args.file)));
     let mut sheet = Sheet::kept(args.file, reading)?;
-    let intake = sheet.open(Hashing::Sha256)?;
-    findings::describe(&intake, screen);
+    let memory = ColumnMemory::at(sources.environment().state_folder());
+    let intake = findings::open(&mut sheet, Hashing::Sha256, &memory, screen)?;
+    findings::remember(&sheet, &intake, &memory, screen);
     let asking = Asking { screen, who: Who::Person { is_stdin_free: !sheet.is_stdin() } };
     let intake = asking.hidden(&mut sheet, intake)?;
     if !args.yes {

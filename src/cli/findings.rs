@@ -2,19 +2,47 @@
 
 use std::collections::BTreeMap;
 
+use super::failure::Failure;
 use super::screen::Screen;
 use crate::app::findings::{Findings, Kind};
-use crate::app::sheet::ColumnNames;
-use crate::intake::{ColumnDoubt, Intake};
+use crate::app::sheet::{ColumnNames, Sheet};
+use crate::intake::{ColumnDoubt, Hashing, Intake};
 use crate::printable;
+use crate::registry::ColumnMemory;
 
 /// Kinds that are told one by one.
 const KINDS_TOLD: usize = 30;
 
-/// Says what was recognised, before anything is sent.
-pub fn describe(intake: &Intake, screen: &Screen) {
+/// Opens a spreadsheet by what is remembered of its columns too, and says what was recognised, before
+/// anything is sent.
+pub fn open(
+    sheet: &mut Sheet,
+    hashing: Hashing,
+    memory: &ColumnMemory,
+    screen: &Screen,
+) -> Result<Intake, Failure> {
+    if let Some(error) = sheet.recall(memory) {
+        screen.warn(format!("{error}: what was said of columns before is not known"));
+    }
+    let intake = sheet.open(hashing)?;
     for line in intake.summary().lines() {
         screen.note(format!("  {line}"));
+    }
+    if !intake.summary().remembered.is_empty()
+        && let Some(path) = memory.path()
+    {
+        screen.note(format!(
+            "  what was said of columns is remembered in `{}`; `--map` says otherwise, and to forget it, delete that file",
+            path.display()
+        ));
+    }
+    Ok(intake)
+}
+
+/// Remembers what `--map` says, for the next file with the same names of columns.
+pub fn remember(sheet: &Sheet, intake: &Intake, memory: &ColumnMemory, screen: &Screen) {
+    if let Err(error) = sheet.remember(intake, memory) {
+        screen.warn(format!("{error}: what `--map` says will not be remembered"));
     }
 }
 

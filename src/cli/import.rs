@@ -17,7 +17,7 @@ use crate::app::import::{Order, Staged, rehearse};
 use crate::app::sheet::{Sheet, name_of};
 use crate::app::target::{Target, known_binding};
 use crate::intake::Hashing;
-use crate::registry::Registry;
+use crate::registry::{ColumnMemory, Registry};
 use crate::settings::{self, Sources};
 
 pub async fn import(
@@ -34,8 +34,11 @@ pub async fn import(
     let target = if args.dry_run { None } else { Some(Target::new(sources, &sending)?) };
 
     let mut sheet = Sheet::kept(args.file.clone(), reading)?;
-    let intake = sheet.open(Hashing::Sha256)?;
-    findings::describe(&intake, screen);
+    let memory = ColumnMemory::at(sources.environment().state_folder());
+    let intake = findings::open(&mut sheet, Hashing::Sha256, &memory, screen)?;
+    if !args.dry_run {
+        findings::remember(&sheet, &intake, &memory, screen);
+    }
     let who = match &target {
         Some(_) => Who::Person { is_stdin_free: !sheet.is_stdin() },
         None => Who::Nobody,

@@ -23,6 +23,9 @@ const ANSWERS: [&str; 2] = ["new", "again"];
 const OWN: [&str; 11] =
     ["yes", "new", "again", "continue", "state", "output", "json", "quiet", "verbose", "color", "log-format"];
 
+/// Flags that say where in a file the table stands.
+const OF_THE_SHEET: [&str; 2] = ["sheet", "header-row"];
+
 /// The arguments after the program's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Typed(Vec<String>);
@@ -49,9 +52,13 @@ impl Typed {
         self.but_for(&[&ANSWERS[..], &[flag]].concat())
     }
 
-    /// The same command for another file.
+    /// The same command for a file that we wrote, in place of the one that was given: it has one sheet, and
+    /// its header stands in its first line.
     pub fn with_file(&self, file: &Path, other: &Path) -> Self {
-        let mut args = self.0.clone();
+        let cli = Cli::command();
+        let parts = self.parts(&cli);
+        let kept = parts.iter().filter(|part| part.flag.is_none_or(|flag| !OF_THE_SHEET.contains(&flag)));
+        let mut args: Vec<String> = kept.flat_map(|part| part.words).cloned().collect();
         if let Some(at) = args.iter().rposition(|arg| Path::new(arg) == file) {
             args[at] = other.to_string_lossy().into_owned();
         }
@@ -227,6 +234,9 @@ mod tests {
         assert_eq!(typed.again(), format!("mutirao import 'sem sinal.csv' {rest}"));
         let errors = typed.with_file(Path::new("sem sinal.csv"), Path::new("sem sinal.mutirao/errors.csv"));
         assert_eq!(errors.again(), format!("mutirao import 'sem sinal.mutirao/errors.csv' {rest}"));
+        let of_the_sheet = [&args[..], &["--header-row=4", "--sheet", "Aba 2"]].concat();
+        let errors = as_typed(&of_the_sheet).with_file(Path::new("sem sinal.csv"), Path::new("errors.csv"));
+        assert_eq!(errors.again(), format!("mutirao import errors.csv {rest}"), "it has a header of its own");
     }
 
     #[test]

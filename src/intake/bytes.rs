@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::code_page::CodePage;
 use super::encoding::Encoding;
+use super::page_signs;
 use super::records::LineBreaks;
 use super::survey::{Finding, Survey};
 use super::words::{self, IntakeError, formats};
@@ -61,7 +62,13 @@ pub(super) enum Kind {
         bom_len: usize,
         damage: Damage,
     },
-    /// A zip archive: `.xlsx` or `.ods`.
+    /// A web page, whatever its name says.
+    Page {
+        encoding: Encoding,
+        bom_len: usize,
+        damage: Damage,
+    },
+    /// A zip archive: `.xlsx`, `.ods`, or one around a spreadsheet.
     Archive,
 }
 
@@ -104,7 +111,7 @@ pub(super) fn open(source: &Source) -> Result<File, IntakeError> {
     }
 }
 
-fn spool(mut from: impl Read) -> Result<File, IntakeError> {
+pub(super) fn spool(mut from: impl Read) -> Result<File, IntakeError> {
     let mut file = tempfile::tempfile().map_err(IntakeError::Spool)?;
     io::copy(&mut from, &mut file).map_err(IntakeError::Spool)?;
     file.rewind().map_err(IntakeError::Spool)?;
@@ -127,9 +134,14 @@ pub(super) fn sniff(file: &mut File, wanted: Option<Encoding>) -> Result<Kind, I
             [0xFE, 0xFF, ..] => (Some(Encoding::Utf16Be), 2),
             _ => (None, 0),
         };
+        let is_page = page_signs::is_one(prefix.get(bom_len..).unwrap_or_default());
         let (encoding, damage) = match (wanted, marked) {
             (Some(encoding), _) => (encoding, Damage::RefusedAsAsked),
             (None, Some(encoding)) => (encoding, Damage::Refused),
+            (None, None) if is_page => match (is_utf8(file)?, page_signs::said_encoding(&prefix)) {
+                (false, Some(said)) if said.is_of_bytes() => (said, Damage::Refused),
+                _ => recognise(file)?,
+            },
             (None, None) => {
                 refuse_binary(&prefix, file)?;
                 recognise(file)?
@@ -138,7 +150,12 @@ pub(super) fn sniff(file: &mut File, wanted: Option<Encoding>) -> Result<Kind, I
         // A mark of another encoding than the wanted one is text, and garbage; not ours to judge.
         let is_own = marked.is_some_and(|mark| mark.rules() == encoding.rules());
         let encoding = if is_own && encoding == Encoding::Utf8 { Encoding::Utf8Bom } else { encoding };
-        Kind::Text { encoding, bom_len: if is_own { bom_len } else { 0 }, damage }
+        let bom_len = if is_own { bom_len } else { 0 };
+        if is_page {
+            Kind::Page { encoding, bom_len, damage }
+        } else {
+            Kind::Text { encoding, bom_len, damage }
+        }
     };
     file.rewind().map_err(IntakeError::Read)?;
     Ok(kind)
@@ -176,11 +193,10 @@ fn known_format(prefix: &[u8], file: &File) -> Option<&'static str> {
     {
         return Some(formats::LOCK);
     }
-    let text = prefix.trim_ascii_start();
-    let begins =
-        |tag: &str| text.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag.as_bytes()));
-    if ["<html", "<!doctype html", "<table", "<meta"].into_iter().any(begins) {
-        return Some(formats::HTML);
+    if prefix.starts_with(b"<?xml")
+        && memchr::memmem::find(prefix, b"urn:schemas-microsoft-com:office:spreadsheet").is_some()
+    {
+        return Some(formats::XML_2003);
     }
     formats::MAGIC.iter().find(|(magic, _)| prefix.starts_with(magic)).map(|(_, what)| *what)
 }
@@ -200,7 +216,6 @@ fn is_encrypted(prefix: &[u8], file: &File) -> bool {
 
 /// The encoding of text without a mark.
 fn recognise(file: &mut File) -> Result<(Encoding, Damage), IntakeError> {
-    file.rewind().map_err(IntakeError::Read)?;
     if is_utf8(file)? {
         return Ok((Encoding::Utf8, Damage::Refused));
     }
@@ -229,6 +244,7 @@ fn recognise(file: &mut File) -> Result<(Encoding, Damage), IntakeError> {
 }
 
 fn is_utf8(file: &mut File) -> Result<bool, IntakeError> {
+    file.rewind().map_err(IntakeError::Read)?;
     let mut buffer = vec![0; CHUNK_LEN];
     let mut n_kept = 0;
     loop {

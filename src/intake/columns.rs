@@ -8,7 +8,7 @@ use super::header::{self, Map, Set, Target};
 use super::records::{CELLS_MAX, Record, RowShape};
 use super::roles::{Role, doubled, may_end_in_delimiters, ours, refuse_doubled, roles, two_of_one};
 use super::words::IntakeError;
-use crate::ticket::{ByField, Field, is_blank, trim};
+use crate::ticket::{ByField, Field, is_blank};
 
 /// Columns of a text file. Source: ten times what a person's sheet has; a delimiter that was taken for
 /// another gives more.
@@ -179,31 +179,6 @@ impl Columns {
         let column = |field: Field| self.fields[field].0;
         let last = Field::required().filter_map(column).max();
         RowShape { n_cells: last.unwrap_or(1).max(1) + 1, number: column(Field::IdClienteServico) }
-    }
-
-    /// Whether the record counts rows rather than being one: its first word is `Total`, and little stands
-    /// beside. A customer may be called so; then a number stands for the service.
-    pub(super) fn is_total(&self, record: Record<'_>) -> bool {
-        const CELLS_MAX: usize = 3;
-
-        let Some((at, first)) = record.cells().enumerate().find(|(_, cell)| !is_blank(cell)) else {
-            return false;
-        };
-        let begins = |word: &str| {
-            let text = trim(first);
-            let rest = text.get(..word.len()).filter(|start| start.eq_ignore_ascii_case(word));
-            rest.is_some() && !text[word.len()..].starts_with(char::is_alphanumeric)
-        };
-        let service = self.fields[Field::IdClienteServico].0.map(|at| trim(record.cell(at)));
-        if service.is_some_and(|id| id.starts_with(|c: char| c.is_ascii_digit())) {
-            return false;
-        }
-        ["total", "subtotal", "sub-total", "sub total"].into_iter().any(begins)
-            && record.cells().skip(at).filter(|cell| !is_blank(cell)).count() <= CELLS_MAX
-            && Field::required().any(|field| {
-                let column = self.fields[field].0;
-                column.is_some_and(|column| column != at && is_blank(record.cell(column)))
-            })
     }
 
     /// Whether something stands in a column without a name. In a row whose cells may stand in wrong columns

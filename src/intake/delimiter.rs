@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::header;
+use super::beginning::{LOOKED_AT_MAX, Likeness, Names};
 use super::records::{Found, Record, Rest, Splitter};
 use super::words::BadOption;
 
@@ -11,6 +11,9 @@ use super::words::BadOption;
 pub struct Delimiter(u8); // Invariant: ASCII, no quotation mark, no line break, no letter or digit.
 
 impl Delimiter {
+    /// What Excel in Brazil writes.
+    pub(super) const SEMICOLON: Self = Self(b';');
+
     fn new(byte: u8) -> Option<Self> {
         let is_one = byte == b'\t' || byte.is_ascii_punctuation() && byte != b'"' || byte == b' ';
         is_one.then_some(Self(byte))
@@ -44,16 +47,16 @@ const CANDIDATES: [u8; 4] = [b';', b',', b'\t', b'|'];
 /// How many records are parsed to see whether their cells are as many as the header's.
 const RECORDS_MAX: usize = 50;
 
-/// Decides by parsing: the delimiter under which most header names are known, then under which the
-/// records have as many cells as the header, then which gives more cells. Counting characters would
+/// Decides by parsing: the delimiter under which a record has most names that are known, then under which the
+/// records have as many cells as that one, then which gives more cells. Counting characters would
 /// not do: free text has commas.
-pub(super) fn sniff(text: &str, rest: Rest, wanted: Option<Delimiter>) -> Sniffed {
+pub(super) fn sniff(text: &str, rest: Rest, wanted: Option<Delimiter>, names: &Names) -> Sniffed {
     let sep_line = sep_line(text);
     let sep_line_len = sep_line.map(|(_, len)| len);
     if let Some(delimiter) = wanted.map(|wanted| wanted.0).or(sep_line.map(|(delimiter, _)| delimiter)) {
         return Sniffed { delimiter, sep_line_len };
     }
-    let score = |delimiter: u8| score(text, rest, delimiter);
+    let score = |delimiter: u8| score(text, rest, delimiter, names);
     let mut best = CANDIDATES[0];
     for other in &CANDIDATES[1..] {
         if score(best) < score(*other) {
@@ -63,27 +66,34 @@ pub(super) fn sniff(text: &str, rest: Rest, wanted: Option<Delimiter>) -> Sniffe
     Sniffed { delimiter: best, sep_line_len }
 }
 
-/// Names known, per mille of records with the header's number of cells, number of cells.
-fn score(text: &str, rest: Rest, delimiter: u8) -> (usize, usize, usize) {
+/// The likeness to a header, of the record that has most of it: titles stand above it. Per mille of the
+/// records below it that have its number of cells, and that number. Where no name is known: of all records,
+/// and the number that most of them have.
+fn score(text: &str, rest: Rest, delimiter: u8, names: &Names) -> (Likeness, usize, usize) {
     let splitter = Splitter::new(delimiter);
     let (mut spans, mut unescaped) = (Vec::new(), String::new());
-    let (mut at, mut n_records, mut n_even) = (0, 0, 0);
-    let (mut n_known, mut n_columns) = (0, 0);
-    while n_records <= RECORDS_MAX {
+    let (mut at, mut lens) = (0, Vec::new());
+    let (mut best, mut header) = (Likeness::default(), None);
+    while lens.len() <= RECORDS_MAX {
         let found = splitter.split(text, at, rest, &mut spans, &mut unescaped);
         let Found::Record { next, .. } = found else { break };
         let record = Record { line: 0, text, unescaped: &unescaped, spans: &spans, stray: None };
-        if n_records == 0 {
-            n_columns = record.len();
-            n_known = record.cells().filter(|name| header::is_known(name)).count();
-        } else {
-            n_even += usize::from(record.len() == n_columns);
+        if (lens.len() as u64) < LOOKED_AT_MAX {
+            let likeness = names.likeness(record.cells());
+            if best < likeness {
+                (best, header) = (likeness, Some(lens.len()));
+            }
         }
-        n_records += 1;
+        lens.push(record.len());
         at = next;
     }
-    let even = if n_columns < 2 { 0 } else { 1000 * n_even / n_records.saturating_sub(1).max(1) };
-    (n_known, even, n_columns)
+    let n_of = |n_cells: usize, lens: &[usize]| lens.iter().filter(|len| **len == n_cells).count();
+    let (n_columns, below) = match header {
+        Some(at) => (lens[at], &lens[at + 1..]),
+        None => (lens.iter().copied().max_by_key(|len| n_of(*len, &lens)).unwrap_or(0), &lens[..]),
+    };
+    let even = if n_columns < 2 { 0 } else { 1000 * n_of(n_columns, below) / below.len().max(1) };
+    (best, even, n_columns)
 }
 
 /// The delimiter that Excel's `sep=` line names, and the line's length.
@@ -114,17 +124,24 @@ mod tests {
         check("x;y, z\na, b;c\nd;e, f, g\n", b';');
         check("x,y\n\"a;b;c\",2\n\"d;e\",3\n", b',');
         check("nome\nAna\n", b';');
+        // What stands above the table has another delimiter in it, or none.
+        check("Clientes afetados, CTO 12, 26/11/2026\n\nnome;telefone\nA, B;1\nC, D;2\n", b';');
+        check("Clientes; emitido em: 26/11; 14:03\nnome,telefone,servico\nA,1,2\n", b',');
+        check("Clientes, emitido em 26/11\nx;y;z\na;b;c\nd;e;f\n", b';');
         check("", b';');
     }
 
     #[track_caller]
     fn check(text: &str, expected: u8) {
-        assert_eq!(sniff(text, Rest::Nothing, None), Sniffed { delimiter: expected, sep_line_len: None });
+        assert_eq!(
+            sniff(text, Rest::Nothing, None, &Names::new([].iter())),
+            Sniffed { delimiter: expected, sep_line_len: None }
+        );
     }
 
     #[test]
     fn a_sep_line_and_a_person_are_believed() {
-        let sniffed = |text, wanted| sniff(text, Rest::Nothing, wanted);
+        let sniffed = |text, wanted| sniff(text, Rest::Nothing, wanted, &Names::new([].iter()));
         let found = sniffed("sep=,\r\nnome;telefone\r\n", None);
         assert_eq!(found, Sniffed { delimiter: b',', sep_line_len: Some(7) });
         let found = sniffed("SEP=\t\nnome;telefone\n", None);

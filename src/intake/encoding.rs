@@ -34,6 +34,15 @@ impl Encoding {
         }
     }
 
+    /// Whether each character is a byte, so that any bytes may be text in it.
+    pub(super) fn is_of_bytes(self) -> bool {
+        match self {
+            Self::Utf8 | Self::Utf8Bom | Self::Utf16Le | Self::Utf16Be => false,
+            Self::Web(encoding) => encoding.is_single_byte(),
+            Self::Dos(_) => true,
+        }
+    }
+
     /// How `encoding_rs` reads it.
     pub(super) fn rules(self) -> Result<&'static encoding_rs::Encoding, CodePage> {
         match self {

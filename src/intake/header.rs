@@ -137,14 +137,23 @@ pub(super) fn is_known(name: &str) -> bool {
 }
 
 /// Those of `names` that an error may repeat. Where none is known the header may be missing, and what stands
-/// in its place is a person; nor is a name what has the digits of a number or the `@` of an address.
+/// in its place is a person; so it is where few are known, and something of a person stands beside them.
 pub(super) fn shown(names: &[String]) -> Vec<String> {
-    let is_name = |name: &&String| {
-        let n_digits = name.chars().filter(char::is_ascii_digit).count();
-        !normal(name).is_empty() && n_digits < 5 && !name.contains('@')
-    };
-    let is_header = names.iter().any(|name| is_known(name));
+    let n_known = names.iter().filter(|name| is_known(name)).count();
+    let has_data = names.iter().any(|name| is_data(name));
+    let is_header = 0 < n_known && !(has_data && n_known < BESIDE_DATA_MIN);
+    let is_name = |name: &&String| !normal(name).is_empty() && !is_data(name);
     names.iter().filter(|_| is_header).filter(is_name).cloned().collect()
+}
+
+/// So many known names make a header though something stands beside them that is no name.
+pub(super) const BESIDE_DATA_MIN: usize = 3;
+
+/// Whether a cell has the digits of a number or the `@` of an address, and so is the name of no column.
+pub(super) fn is_data(cell: &str) -> bool {
+    const DIGITS_MIN: usize = 5;
+
+    DIGITS_MIN <= cell.chars().filter(char::is_ascii_digit).count() || cell.contains('@')
 }
 
 /// The column of ours that has exactly this name.

@@ -4,7 +4,10 @@
 //! row, in constant memory (but for the texts that an `.xlsx` shares among its cells). A file that cannot be
 //! used is an [`IntakeError`]; what is wrong with one row is in that [`Row`].
 
+mod asides;
+mod beginning;
 mod bytes;
+mod chosen;
 mod code_page;
 mod columns;
 mod delimiter;
@@ -15,20 +18,24 @@ mod input;
 mod limits;
 mod options;
 mod ours;
+mod page_signs;
 mod reader;
 mod records;
+mod remembered;
 mod repeats;
 mod roles;
 mod row;
 mod summary;
 mod survey;
 pub mod template;
+mod web_page;
 mod words;
 mod workbook;
 
 use std::fs::File;
 use std::io::Seek;
 
+pub use asides::Asides;
 pub use bytes::{Hashing, Source};
 pub use code_page::CodePage;
 pub use delimiter::Delimiter;
@@ -37,15 +44,16 @@ pub use encoding::Encoding;
 #[cfg(feature = "inside")]
 pub use header::Target;
 pub use header::{Map, RESULT_COLUMNS, Set};
-pub use options::{Hidden, IntakeOptions};
+pub use options::{Hidden, IntakeOptions, SheetChoice};
 pub use ours::Ours;
+pub use remembered::Remembered;
 pub use repeats::{Repeat, Repeats};
 pub use row::Row;
 pub use summary::{Format, Summary};
 pub use words::{Blame, IntakeError};
 
 use columns::{Columns, Width};
-use input::Input;
+use input::{Input, Opened};
 
 use crate::ticket::{Ddd, Field, Kind, is_blank};
 
@@ -60,24 +68,6 @@ pub struct Intake {
     n_rows: u64,
     ours: Ours,
     asides: Asides,
-}
-
-/// What stands in a sheet and is no row: passed over, and told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Asides {
-    /// Rows such as `Total: 800`, and the line of the first.
-    n_totals: u64,
-    first_total: u64,
-    /// Rows that have something in a column without a name, and the line of the first.
-    n_notes: u64,
-    first_note: u64,
-}
-
-impl Asides {
-    /// One line a fact, for people.
-    pub fn lines(self) -> Vec<String> {
-        words::asides(self.n_totals, self.first_total, self.n_notes, self.first_note)
-    }
 }
 
 /// What was read, once all rows were.
@@ -108,24 +98,22 @@ impl Intake {
     }
 
     fn begin(mut file: File, options: &IntakeOptions) -> Result<Self, IntakeError> {
-        let (mut input, format, n_above) = Input::open(&mut file, options)?;
-        let header_line = input.record().line;
+        let Opened { mut input, format, header, wrapping } = Input::open(&mut file, options)?;
         if let Some(line) = input.record().stray {
             return Err(IntakeError::StrayQuoteInHeader { line });
         }
-        let names =
-            input.record().cells().map(|name| name.trim_start_matches('\u{FEFF}').to_owned()).collect();
         let width = if matches!(input, Input::Text(_)) { Width::Text } else { Width::Workbook };
         let hidden_sheets = match &format {
             Format::Text { .. } => Vec::new(),
             Format::Workbook { hidden_sheets, .. } => hidden_sheets.clone(),
         };
-        let columns = Columns::new(names, width, &options.map, &options.set);
+        let maps = options.maps_of(&header.names);
+        let columns = Columns::new(header.names.clone(), width, maps, &options.set);
         let columns = columns.map_err(|error| error.beside_hidden(&hidden_sheets))?;
         if let Input::Text(reader) = &mut input {
             reader.expect(columns.shape());
         }
-        let summary = Summary::of(format, (header_line, n_above), &columns, options);
+        let summary = Summary::of(format, wrapping, &header, &columns, maps, options);
         let default_ddd = options.default_ddd;
         let (ours, asides) = (Ours::default(), Asides::default());
         let mut intake =
@@ -143,6 +131,11 @@ impl Intake {
     /// The headers of the input's own columns, in order.
     pub fn headers(&self) -> &[String] {
         &self.columns.own_names
+    }
+
+    /// What this file's columns are called, as one key: of another file with the same names, it is the same.
+    pub fn headers_key(&self) -> String {
+        remembered::key(&self.columns.names)
     }
 
     /// Fields that no column and no setting says anything of.
@@ -214,28 +207,34 @@ impl Intake {
 
     /// Goes to the next record that is a row.
     fn advance(&mut self) -> Result<bool, IntakeError> {
+        let mut n_blank = 0;
         while self.input.advance()? {
             let record = self.input.record();
             // Most rows begin with a number: they are neither blank nor an explanation, and count nothing.
-            let begins_with_number = matches!(record.cell(0).as_bytes(), [b'0'..=b'9', ..]);
-            if !begins_with_number && (record.cells().all(is_blank) || template::explains(record)) {
-                continue;
+            let first = record.cell(0).as_bytes();
+            let begins_with_number = !first.is_empty() && first.iter().all(u8::is_ascii_digit);
+            if !begins_with_number {
+                if record.cells().all(is_blank) {
+                    // An empty line is no row of anything.
+                    n_blank += u64::from(1 < record.len());
+                    continue;
+                }
+                if template::explains(record) {
+                    continue;
+                }
             }
             if self.summary.hidden == Hidden::Skip && self.input.is_hidden() {
                 continue;
             }
-            if !begins_with_number && self.columns.is_total(record) {
-                self.asides.n_totals += 1;
-                if self.asides.n_totals == 1 {
-                    self.asides.first_total = record.line;
-                }
+            if !begins_with_number
+                && record.stray.is_none()
+                && let Some(aside) = self.columns.aside(record)
+            {
+                self.asides.add(aside, record.line);
                 continue;
             }
             if self.columns.has_note(record) {
-                self.asides.n_notes += 1;
-                if self.asides.n_notes == 1 {
-                    self.asides.first_note = record.line;
-                }
+                self.asides.add_note(record.line);
                 // Nothing of it is in a column.
                 if self.columns.is_beside(record) {
                     continue;
@@ -243,6 +242,7 @@ impl Intake {
             }
             return Ok(true);
         }
+        self.asides.n_blank += n_blank;
         Ok(false)
     }
 }

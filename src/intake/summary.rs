@@ -1,9 +1,11 @@
 //! What was recognised of a file.
 
+use super::beginning::Beginning;
+use super::chosen::Chosen;
 use super::columns::Columns;
 use super::doubts::ColumnDoubt;
 use super::encoding::Encoding;
-use super::header::Target;
+use super::header::{Map, Target};
 use super::options::{Hidden, IntakeOptions};
 use super::roles::Role;
 use super::words;
@@ -13,11 +15,17 @@ use crate::ticket::trim;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     pub format: Format,
+    /// What it had to be taken out of.
+    pub wrapping: Vec<Wrapping>,
     /// The line of the header, and how many lines above it have something in them.
     pub header_line: u64,
     pub n_above: u64,
+    /// How many lines name the columns, one below the other.
+    pub n_header_lines: u64,
     /// The columns that are sent: as the file calls them, and what they are.
     pub columns: Vec<(String, Target)>,
+    /// What is said of columns only by what was said before, of a file with the same names.
+    pub remembered: Vec<Map>,
     /// What is set where a cell is blank.
     pub set: Vec<Target>,
     /// Columns that are kept in the results and not sent.
@@ -36,6 +44,24 @@ pub struct Summary {
     pub hidden: Hidden,
 }
 
+/// What a spreadsheet is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wrapping {
+    /// A zip archive, in which it has this name.
+    Zip { name: String },
+    /// A web page, whose tables it is.
+    Page,
+}
+
+impl Wrapping {
+    fn in_words(&self) -> String {
+        match self {
+            Self::Zip { name } => words::summary::in_zip(name),
+            Self::Page => words::summary::in_page(),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
     Text {
@@ -45,7 +71,10 @@ pub enum Format {
     },
     Workbook {
         sheet: String,
-        /// The other visible sheets that are not blank.
+        /// Below its header.
+        n_rows: u64,
+        chosen: Chosen,
+        /// The other visible sheets.
         others: Vec<OtherSheet>,
         hidden_sheets: Vec<String>,
         /// Rows below the header that are hidden, by a filter or by hand.
@@ -63,8 +92,10 @@ pub struct OtherSheet {
 impl Summary {
     pub(super) fn of(
         format: Format,
-        (header_line, n_above): (u64, u64),
+        wrapping: Vec<Wrapping>,
+        header: &Beginning,
         columns: &Columns,
+        maps: &[Map],
         options: &IntakeOptions,
     ) -> Self {
         let named = columns.names.iter().zip(&columns.roles);
@@ -74,34 +105,39 @@ impl Summary {
         });
         Self {
             format,
-            header_line,
-            n_above,
+            wrapping,
+            header_line: header.line,
+            n_above: header.n_above,
+            n_header_lines: header.n_lines,
             columns: sent.collect(),
+            remembered: if options.map.is_empty() { maps.to_vec() } else { Vec::new() },
             set: options.set.iter().map(|set| set.target.clone()).collect(),
             extra: columns.extras(),
             doubled: columns.doubled(),
             n_unnamed: columns.unnamed.len(),
             ours: columns.ours(),
             second_phone: columns.second_phone.map(|at| columns.names[at].clone()),
-            doubts: columns.doubts(&options.map),
+            doubts: columns.doubts(maps),
             hidden: options.hidden,
         }
     }
 
     /// One line a fact, for people.
     pub fn lines(&self) -> Vec<String> {
-        let mut lines = vec![match &self.format {
+        let mut lines: Vec<String> = self.wrapping.iter().map(Wrapping::in_words).collect();
+        lines.push(match &self.format {
             Format::Text { encoding, delimiter, sep_line } => {
                 words::summary::text(encoding.name(), &words::summary::delimiter(*delimiter), *sep_line)
             }
-            Format::Workbook { sheet, others, hidden_sheets, .. } => {
+            Format::Workbook { sheet, n_rows, chosen, others, hidden_sheets, .. } => {
                 let others = others.iter().map(|sheet| (&*sheet.name, Some(sheet.n_rows)));
                 words::summary::workbook(
-                    sheet,
+                    (sheet, *n_rows),
+                    *chosen,
                     others.chain(hidden_sheets.iter().map(|name| (&**name, None))),
                 )
             }
-        }];
+        });
         if let Format::Workbook { n_hidden, .. } = self.format
             && 0 < n_hidden
         {
@@ -110,8 +146,12 @@ impl Summary {
                 Hidden::Skip => words::summary::hidden_left_out(n_hidden),
             });
         }
-        if 0 < self.n_above {
-            lines.push(words::summary::above(self.header_line, self.n_above));
+        if 0 < self.n_above || 1 < self.n_header_lines {
+            lines.push(words::summary::above(self.header_line, self.n_header_lines, self.n_above));
+        }
+        if !self.remembered.is_empty() {
+            let maps = self.remembered.iter().map(|map| (map.column.clone(), map.target.to_string()));
+            lines.push(words::summary::remembered(maps));
         }
         for (name, target) in &self.columns {
             lines.push(words::summary::column(name, &target.to_string()));

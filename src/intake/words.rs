@@ -86,6 +86,14 @@ pub enum IntakeError {
         /// On which the table may stand.
         sheets: Vec<String>,
     },
+    #[error("line {line} has nothing in it that could name columns")]
+    NoSuchRow { line: u64 },
+    #[error("the sheet `{}` is blank", printable::name(sheet))]
+    BlankSheet { sheet: String },
+    #[error("the workbook has no sheet `{}`; it has {}", printable::name(wanted), quoted(found))]
+    NoSuchSheet { wanted: String, found: Vec<String> },
+    #[error("the sheet `{}` is hidden, and hidden sheets are not read", printable::name(sheet))]
+    HiddenSheet { sheet: String },
     #[error("`--map` names the column `{column}`, and the file has {}", quoted_or_none(found))]
     NoSuchColumn { column: String, found: Vec<String> },
     #[error("`--map` gives the column `{column}` two meanings")]
@@ -104,7 +112,10 @@ pub enum Blame {
 impl IntakeError {
     pub fn blame(&self) -> Blame {
         match self {
-            Self::NoSuchColumn { .. } | Self::MappedTwice { .. } => Blame::Usage,
+            Self::NoSuchColumn { .. }
+            | Self::MappedTwice { .. }
+            | Self::NoSuchRow { .. }
+            | Self::NoSuchSheet { .. } => Blame::Usage,
             _ => Blame::File,
         }
     }
@@ -135,7 +146,9 @@ impl IntakeError {
             Self::Empty | Self::NoRows => {
                 "check that it was saved; `mutirao template FILE` writes one to start from"
             }
-            Self::NotASpreadsheet { .. } => "save it as `.xlsx`, or as CSV with UTF-8",
+            Self::NotASpreadsheet { .. } => {
+                "open it in a spreadsheet program, and save it as `.xlsx`, or as CSV with UTF-8"
+            }
             Self::Workbook { fault, .. } => fault.hint(),
             Self::UnclearEncoding { .. } => {
                 "save it as UTF-8 (`CSV UTF-8` in Excel); or say what it is and look at what is read: \
@@ -174,6 +187,17 @@ impl IntakeError {
             Self::BesideHidden { .. } => {
                 "if the table is there, show that sheet (right-click the tab of another, `Unhide`), and save the file"
             }
+            Self::NoSuchRow { .. } => {
+                "count lines as the spreadsheet program does, from 1, or leave `--header-row` out to let it be found"
+            }
+            Self::BlankSheet { .. } => "name another with `--sheet`, or leave that out to let it be found",
+            Self::NoSuchSheet { .. } => {
+                "write its name as it stands on its tab, or the tab's number, counted from the left among those \
+                 that are shown"
+            }
+            Self::HiddenSheet { .. } => {
+                "show it (right-click the tab of another, `Unhide`), and save the file"
+            }
             Self::NoSuchColumn { .. } => "write the column as it stands in the file's header",
             Self::MappedTwice { .. } => "map each column once",
         }
@@ -190,6 +214,8 @@ pub enum BadOption {
     Encoding,
     #[error("not a delimiter, which is one ASCII character such as `;` or `,`, or `tab`")]
     Delimiter,
+    #[error("blank; a sheet has a name, or a number from 1")]
+    Sheet,
     #[error("neither `open` nor `skip`")]
     Hidden,
     #[error("not of the form `{form}`")]
@@ -215,13 +241,19 @@ pub(super) mod formats {
     pub(in crate::intake) const XLS: &str = "an old Excel workbook (.xls)";
     pub(in crate::intake) const ENCRYPTED: &str = "protected with a password (open it, take the password away, and save it; in Excel: File, Info, Protect Workbook)";
     pub(in crate::intake) const LOCK: &str = "the mark that Excel leaves beside a workbook that is open (its name begins with `~$`; give the workbook itself)";
-    pub(in crate::intake) const HTML: &str = "a web page (HTML), whatever its name says";
+    pub(in crate::intake) const HTML: &str = "a web page (HTML) without a table, whatever its name says";
+    pub(in crate::intake) const HTML_WITH_HIDDEN: &str =
+        "a web page (HTML), whatever its name says, with hidden rows, which may be meant or not";
+    pub(in crate::intake) const HTML_TOO_LONG: &str =
+        "a web page (HTML), whatever its name says, of more than 32 MiB";
+    pub(in crate::intake) const XML_2003: &str = "an XML spreadsheet, as Excel wrote them in 2003";
+    pub(in crate::intake) const NUMBERS: &str = "a document of Apple Numbers (.numbers)";
     pub(in crate::intake) const UTF16_WITHOUT_BOM: &str =
         "full of NUL bytes (if it is text in UTF-16, try `--encoding utf-16le`)";
     pub(in crate::intake) const BINARY: &str = "binary";
     pub(in crate::intake) const ZIP: &str = "a zip archive";
     pub(in crate::intake) const ZIP_OF_SPREADSHEETS: &str =
-        "a zip archive (unpack it, and give the spreadsheet that is in it)";
+        "a zip archive with several spreadsheets (unpack it, and give the one that is meant)";
     /// By a part that it has.
     pub(in crate::intake) const OFFICE: [(&str, &str); 3] = [
         ("xl/workbook.bin", "a binary Excel workbook (.xlsb)"),
@@ -263,16 +295,34 @@ pub(super) const REFERENCIA: &str = "your own key of the row, unique in the file
 
 /// One line a fact, for people.
 pub(super) mod summary {
+    use crate::intake::chosen::Chosen;
+
     pub(in crate::intake) fn text(encoding: &str, delimiter: &str, sep_line: bool) -> String {
         let sep = if sep_line { ", said by its `sep=` line" } else { "" };
         format!("read as {encoding}, cells separated by {delimiter}{sep}")
     }
+    pub(in crate::intake) fn in_zip(name: &str) -> String {
+        format!("unpacked from a zip archive: `{}`", crate::printable::name(name))
+    }
+    pub(in crate::intake) fn in_page() -> String {
+        "a web page (HTML), whatever its name says; the rows of its tables are read".to_owned()
+    }
     /// `others`: sheets that are not read, and how many rows each has that is not hidden.
     pub(in crate::intake) fn workbook<'a>(
-        sheet: &str,
+        (sheet, n_rows): (&str, u64),
+        chosen: Chosen,
         others: impl Iterator<Item = (&'a str, Option<u64>)>,
     ) -> String {
         let sheet = crate::printable::name(sheet);
+        let why = match chosen {
+            Chosen::Only => "",
+            Chosen::Asked => ", as was asked for",
+            Chosen::BestHeader => ", whose header is the best",
+            Chosen::InFront => {
+                ", which was in front when the workbook was saved (another header is as good: `--sheet` says which is meant)"
+            }
+            Chosen::First => ", the first (another header is as good: `--sheet` says which is meant)",
+        };
         let others: Vec<String> = others
             .map(|(name, n_rows)| {
                 let rows = n_rows.map_or("hidden".to_owned(), |n| format!("{n} rows"));
@@ -280,9 +330,12 @@ pub(super) mod summary {
             })
             .collect();
         if others.is_empty() {
-            return format!("read from sheet `{sheet}`");
+            return format!("read from sheet `{sheet}` ({n_rows} rows){why}");
         }
-        format!("read from sheet `{sheet}`; not read: {}", super::listed(others.into_iter()))
+        format!(
+            "read from sheet `{sheet}` ({n_rows} rows){why}; not read: {}",
+            super::listed(others.into_iter())
+        )
     }
     pub(in crate::intake) fn hidden_read(n_rows: u64) -> String {
         format!("{n_rows} rows are hidden in the sheet, and read like the others (`--hidden skip`: left out)")
@@ -290,11 +343,24 @@ pub(super) mod summary {
     pub(in crate::intake) fn hidden_left_out(n_rows: u64) -> String {
         format!("{n_rows} rows are hidden in the sheet, and left out")
     }
-    pub(in crate::intake) fn above(line: u64, n_above: u64) -> String {
-        format!("the names of the columns are in line {line}; {n_above} lines above it are not read")
+    pub(in crate::intake) fn above(line: u64, n_lines: u64, n_above: u64) -> String {
+        let mut text = match n_lines {
+            1 => format!("the names of the columns are in line {line}"),
+            _ => format!("the names of the columns are in two lines, from line {line} on"),
+        };
+        if 0 < n_above {
+            text.push_str(&format!("; {n_above} lines above it are not read"));
+        }
+        text
     }
     pub(in crate::intake) fn column(name: &str, target: &str) -> String {
         if name == target { format!("`{name}`") } else { format!("`{name}` is {target}") }
+    }
+    /// Columns, and the fields that they are.
+    pub(in crate::intake) fn remembered(maps: impl ExactSizeIterator<Item = (String, String)>) -> String {
+        let column =
+            |(name, target): (String, String)| format!("`{}` is {target}", crate::printable::name(&name));
+        format!("columns as last time: {}", super::listed(maps.map(column)))
     }
     pub(in crate::intake) fn second_phone(name: &str) -> String {
         format!("`{}` is telefone where that is blank", crate::printable::name(name))
@@ -400,10 +466,31 @@ fn named(found: &[String], nearest: &[(&'static str, String)]) -> String {
 }
 
 /// What was passed over while reading, one line a fact.
-pub(super) fn asides(n_totals: u64, first_total: u64, n_notes: u64, first_note: u64) -> Vec<String> {
+pub(super) fn asides(
+    (n_totals, n_feet, n_blank): (u64, u64, u64),
+    first: u64,
+    (n_notes, first_note): (u64, u64),
+) -> Vec<String> {
     let mut lines = Vec::new();
-    if 0 < n_totals {
-        lines.push(format!("{n_totals} rows that begin with `Total` are no customers, and were passed over (the first: line {first_total})"));
+    let n_out = n_totals + n_feet + n_blank;
+    if 0 < n_out {
+        let mut kinds = Vec::new();
+        for (n, kind) in
+            [(n_totals, "totals"), (n_feet, "feet or repeated heads of a report"), (n_blank, "blank")]
+        {
+            if 0 < n {
+                kinds.push(format!("{n} {kind}"));
+            }
+        }
+        let first = if n_out == n_blank {
+            String::new()
+        } else {
+            format!(" (the first that is not blank: line {first})")
+        };
+        lines.push(format!(
+            "{n_out} rows below or within the table are no customers, and were left out: {}{first}",
+            kinds.join(", ")
+        ));
     }
     if 0 < n_notes {
         lines.push(format!(

@@ -17,7 +17,7 @@ use super::said::Place;
 use super::values::{AtLeast, ClockTime, DatabaseUrl, Listen, MaxErrors, Span, Whole};
 use crate::delivery::{ANSWER_AGE_MAX, CLAIM_AGE_MAX, Policy, Rate};
 use crate::hubsoft::{BaseUrl, CONNECT_TIMEOUT, Credentials, HubSoftSettings, TIMEOUT};
-use crate::intake::{Delimiter, Encoding, Hidden, Map, Set};
+use crate::intake::{Delimiter, Encoding, Hidden, Map, Set, SheetChoice};
 use crate::language::Language;
 use crate::outbox::LEASE;
 use crate::ticket::Ddd;
@@ -27,6 +27,8 @@ pub(super) const EVERYWHERE: &str = "Global options";
 
 type Concurrency = Whole<1, 1024>;
 type MaxAttempts = Whole<1, 1000>;
+/// As many lines as a sheet has.
+type HeaderRow = Whole<1, 1_048_576>;
 /// Shorter, and nothing could be claimed.
 type Lease = AtLeast<{ LEASE.as_millis() as u64 }>;
 /// Looking more often is a load on the database that no row is opened sooner for.
@@ -166,6 +168,8 @@ impl Group for Stopping {
 pub struct Reading {
     pub encoding: Option<Encoding>,
     pub delimiter: Option<Delimiter>,
+    pub sheet: Option<SheetChoice>,
+    pub header_row: Option<u64>,
     /// The last one for a column or a field counts.
     pub map: Vec<Map>,
     pub set: Vec<Set>,
@@ -189,6 +193,20 @@ impl Group for Reading {
             delimiter: of.optional(
                 Row::run("delimiter", tr!("One character, or tab")).otherwise(tr!("found out")).example(";"),
             )?,
+            sheet: of.optional(
+                Row::run("sheet", tr!("The sheet of a workbook: its name, or its number among those shown"))
+                    .otherwise(tr!("that with the best header"))
+                    .example("Clientes"),
+            )?,
+            header_row: of
+                .optional(
+                    Row::call(
+                        "header_row",
+                        tr!("The line that names the columns, counted as in the spreadsheet"),
+                    )
+                    .otherwise(tr!("found out")),
+                )?
+                .map(|line: HeaderRow| line.get().into()),
             map: of.pairs(
                 Row::run("map", tr!("Read FIELD from COLUMN; may be repeated"))
                     .example("Codigo do contrato=id_cliente_servico"),

@@ -10,7 +10,7 @@ use jiff::civil;
 
 use crate::delivery::Rate;
 use crate::hubsoft::BaseUrl;
-use crate::intake::{Delimiter, Encoding, Hidden, Map, Set};
+use crate::intake::{Delimiter, Encoding, Hidden, Map, Set, SheetChoice};
 use crate::language::Language;
 use crate::ticket::Ddd;
 
@@ -53,6 +53,7 @@ named! {
     Delimiter: "CHAR",
     Hidden: "WHAT",
     Language: "NAME",
+    SheetChoice: "NAME|N",
     Map: "COLUMN=FIELD",
     Set: "FIELD=VALUE",
     Ddd: "NN",

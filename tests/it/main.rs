@@ -23,6 +23,7 @@ mod sandbox_books;
 mod service;
 mod settings;
 mod shared;
+mod sheets;
 mod simulation;
 mod support;
 mod texts;

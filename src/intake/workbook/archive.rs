@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 
@@ -11,11 +11,15 @@ use flate2::CrcReader;
 use flate2::read::DeflateDecoder;
 use zip::{CompressionMethod, ZipArchive};
 
+use super::super::words::{IntakeError, formats};
 use super::words::Fault;
 
 /// All that is unpacked of one workbook. Bytes. Source: a sheet of 1,000,000 rows and 10 columns is half of
 /// it; a kilobyte of zip holds a megabyte, so that a mail's attachment can hold more than this.
 const UNPACKED_MAX: u64 = 1024 * 1024 * 1024;
+
+/// A spreadsheet that is packed into an archive. Bytes: it is written to a temporary file.
+const PACKED_MAX: u64 = 256 * 1024 * 1024;
 
 /// The parts of a workbook.
 pub(super) struct Archive {
@@ -66,8 +70,37 @@ impl Archive {
         self.parts.contains_key(&name.to_lowercase())
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.parts.keys().map(String::as_str)
+    /// The names of parts that are spreadsheets, but for what a Mac or an open Excel leaves beside one.
+    pub(super) fn spreadsheets(&self) -> impl Iterator<Item = &str> {
+        let is_left_over = |name: &str| {
+            let file = name.rsplit('/').next().unwrap_or_default();
+            name.starts_with("__macosx/") || file.starts_with('.') || file.starts_with("~$")
+        };
+        let names = self.parts.keys().map(String::as_str);
+        let is_one = |name: &&str| formats::SPREADSHEETS.iter().any(|end| name.ends_with(end));
+        names.filter(is_one).filter(move |name| !is_left_over(name))
+    }
+
+    /// Writes a part to a file.
+    pub(super) fn unpack(&self, name: &str, out: &mut File) -> Result<(), IntakeError> {
+        let fault = |fault| IntakeError::Workbook { sheet: None, row: None, fault };
+        let mut part = self.part(name).map_err(fault)?;
+        let mut n_left = PACKED_MAX;
+        loop {
+            part.next_piece();
+            let n_read = match part.fill_buf() {
+                Ok([]) => return Ok(()),
+                Ok(bytes) => {
+                    out.write_all(bytes).map_err(IntakeError::Spool)?;
+                    bytes.len()
+                }
+                Err(error) => {
+                    return Err(fault(part.hit().unwrap_or_else(|| Fault::of_reading(error))));
+                }
+            };
+            part.consume(n_read);
+            n_left = n_left.checked_sub(n_read as u64).ok_or_else(|| fault(Fault::TooLarge(PACKED_MAX)))?;
+        }
     }
 
     /// A part, from its beginning.
@@ -187,8 +220,6 @@ impl Read for Bounded {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use zip::ZipWriter;
     use zip::write::SimpleFileOptions;
 

@@ -15,11 +15,12 @@ mod xlsx;
 mod xml;
 
 use std::fs::File;
+use std::io::Seek;
 
 use archive::Archive;
 use ods::Ods;
 use row::Row;
-use sheet_name::SheetName;
+pub(super) use sheet_name::SheetName;
 pub use words::Fault;
 use xlsx::Xlsx;
 
@@ -50,7 +51,9 @@ impl Book {
             Kind::Xlsx(Xlsx::open(&archive).map_err(whole)?)
         } else if archive.has("content.xml") {
             Kind::Ods(Ods::open(&archive).map_err(whole)?)
-        } else if archive.names().any(|name| formats::SPREADSHEETS.iter().any(|end| name.ends_with(end))) {
+        } else if archive.has("Index/Document.iwa") || archive.has("Index.zip") {
+            return not(formats::NUMBERS);
+        } else if archive.spreadsheets().next().is_some() {
             return not(formats::ZIP_OF_SPREADSHEETS);
         } else {
             return not(formats::ZIP);
@@ -90,6 +93,22 @@ impl Book {
             Err(fault) => Err(IntakeError::Workbook { sheet: Some(name), row: None, fault }),
         }
     }
+}
+
+/// The spreadsheet that an archive is packed around, and its name there: the only one in an archive that is
+/// no workbook itself.
+pub(super) fn packed(file: File) -> Result<Option<(String, File)>, IntakeError> {
+    let archive = Archive::open(file).map_err(whole)?;
+    let is_workbook = archive.has("[Content_Types].xml") || archive.has("content.xml");
+    let mut spreadsheets = archive.spreadsheets();
+    let (Some(name), None) = (spreadsheets.next(), spreadsheets.next()) else { return Ok(None) };
+    if is_workbook {
+        return Ok(None);
+    }
+    let mut out = tempfile::tempfile().map_err(IntakeError::Spool)?;
+    archive.unpack(name, &mut out)?;
+    out.rewind().map_err(IntakeError::Spool)?;
+    Ok(Some((name.to_owned(), out)))
 }
 
 fn whole(fault: Fault) -> IntakeError {
@@ -135,7 +154,7 @@ impl Sheet {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Seek, Write};
+    use std::io::Write;
 
     use proptest::prelude::*;
     use zip::write::SimpleFileOptions;

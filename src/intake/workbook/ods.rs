@@ -35,6 +35,8 @@ impl Ods {
                 _ => Ok(()),
             })?;
         }
+        // Damaged or not, it says nothing of the rows.
+        let active = active_table(archive).unwrap_or_default();
         let mut this = Self { sheets: Vec::new(), hidden: Vec::new(), tables: Vec::new() };
         let (mut style, mut hidden) = (String::new(), HashSet::new());
         let mut n_tables = 0;
@@ -53,7 +55,8 @@ impl Ods {
                     if tag.get("table:style-name").is_some_and(|style| hidden.contains(&*style)) {
                         this.hidden.push(name);
                     } else {
-                        this.sheets.push(SheetName { name, is_active: false });
+                        let is_active = active.as_ref() == Some(&name);
+                        this.sheets.push(SheetName { name, is_active });
                         this.tables.push(n_tables - 1);
                     }
                 }
@@ -81,6 +84,28 @@ impl Ods {
             }
         }
         Ok(Rows { xml, line: 0, n_left: 0, n_repeated: 0, value: String::new() })
+    }
+}
+
+/// The sheet that was in front when the document was saved.
+fn active_table(archive: &Archive) -> Result<Option<String>, Fault> {
+    const SETTINGS: &str = "settings.xml";
+
+    if !archive.has(SETTINGS) {
+        return Ok(None);
+    }
+    let mut xml = Xml::new(archive.part(SETTINGS)?);
+    let (mut is_name, mut name) = (false, String::new());
+    loop {
+        match xml.next()? {
+            Node::Open(tag) if tag.name() == "config-item" => {
+                is_name = tag.get("config:name").as_deref() == Some("ActiveTable");
+            }
+            Node::Text(text) if is_name => append(&mut name, 0, &text),
+            Node::Close(_) => is_name = false,
+            Node::End => return Ok(Some(name).filter(|name| !name.is_empty())),
+            _ => {}
+        }
     }
 }
 
