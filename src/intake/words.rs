@@ -260,7 +260,7 @@ pub(super) mod formats {
         ("word/document.xml", "a Word document"),
         ("ppt/presentation.xml", "a presentation"),
     ];
-    pub(in crate::intake) const SPREADSHEETS: [&str; 5] = [".csv", ".tsv", ".txt", ".xlsx", ".ods"];
+    pub(in crate::intake) const SPREADSHEETS: [&str; 6] = [".csv", ".tsv", ".txt", ".xls", ".xlsx", ".ods"];
 }
 
 pub(super) static TOO_MANY_FIELDS: Words = Words {

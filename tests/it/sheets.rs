@@ -114,3 +114,112 @@ fn a_rehearsal_remembers_nothing_and_a_damaged_memory_is_told() {
     let said = check(&site, "queda.csv", &[], 5);
     assert!(said.contains("columns.jsonl` is not as this program writes it"), "{said}");
 }
+
+/// A workbook: each sheet's name and rows.
+fn workbook(sheets: &[(&str, &[&str])]) -> Vec<u8> {
+    let mut workbook = rust_xlsxwriter::Workbook::new();
+    for (name, rows) in sheets {
+        let sheet = workbook.add_worksheet();
+        sheet.set_name(*name).unwrap();
+        for (row, line) in (0..).zip(*rows) {
+            for (column, cell) in (0..).zip(line.split(';')) {
+                sheet.write_string(row, column, cell).unwrap();
+            }
+        }
+    }
+    workbook.save_to_buffer().unwrap()
+}
+
+/// The copy of the template in front has the same header, and no customer.
+#[test]
+fn of_sheets_with_the_same_header_one_that_has_rows_is_read() {
+    let site = Site::new("");
+    let header = "id_cliente_servico;nome;telefone;descricao";
+    let rows = [header, "11000;Ana;37999112200;Sem sinal"];
+    site.write("queda.xlsx", workbook(&[("Modelo", &[header]), ("2", &rows), ("Notas", &["ligar"])]));
+    let said = check(&site, "queda.xlsx", &[], 0);
+    assert!(
+        said.contains("read from sheet `2` (1 rows), whose header is the best; not read: `Modelo` (0 rows), `Notas` (0 rows)"),
+        "{said}"
+    );
+    // A name goes before a number.
+    assert!(check(&site, "queda.xlsx", &["--sheet", "2"], 0).contains("read from sheet `2`"));
+    assert!(check(&site, "queda.xlsx", &["--sheet", "1"], 5).contains("has a header and no rows"));
+    assert!(check(&site, "queda.xlsx", &["--sheet", "notas"], 5).contains("is the header missing?"));
+    assert!(check(&site, "queda.xlsx", &["--sheet", " "], 2).contains("a sheet has a name"));
+}
+
+/// A part of an archive: its name, and what stands in it.
+type Part<'a> = (&'a str, &'a [u8]);
+
+#[test]
+fn a_spreadsheet_in_an_archive_is_read_and_of_several_none() {
+    let site = Site::new("");
+    let csv = "id_cliente_servico;nome;telefone;descricao\n11000;Ana;37999112200;Sem sinal\n";
+    let page = "<table><tr><td>Relatório</td></tr><tr><th>ID Serviço<th>Nome<th>Telefone<th>Motivo\
+                <tr><td>11000<td>Ana &amp; Bia<td>37999112200<td>Sem sinal</table>";
+    let xlsx = workbook(&[("Dados", &csv.lines().collect::<Vec<_>>())]);
+    let cases: [(&str, &[Part], i32, &str); 6] = [
+        (
+            "uma.zip",
+            &[("pasta/queda.csv", csv.as_bytes())],
+            0,
+            "unpacked from a zip archive: `pasta/queda.csv`",
+        ),
+        ("mac.zip", &[("queda.xlsx", &xlsx), ("__MACOSX/._queda.xlsx", b"x")], 0, "read from sheet `Dados`"),
+        ("pagina.zip", &[("queda.xls", page.as_bytes())], 0, "the rows of its tables are read"),
+        ("com_nota.zip", &[("queda.csv", csv.as_bytes()), ("leia.txt", b"x")], 0, "`queda.csv`"),
+        ("duas.zip", &[("a.csv", csv.as_bytes()), ("b.csv", csv.as_bytes())], 5, "with several spreadsheets"),
+        ("numbers.zip", &[("Index/Document.iwa", b"x")], 5, "Apple Numbers"),
+    ];
+    for (name, parts, code, expected) in cases {
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for (name, bytes) in parts {
+            zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+            std::io::Write::write_all(&mut zip, bytes).unwrap();
+        }
+        site.write(name, zip.finish().unwrap().into_inner());
+        let said = check(&site, name, &[], code);
+        assert!(said.contains(expected), "{name}: {said}");
+    }
+}
+
+#[test]
+fn a_web_page_is_read_or_named_for_what_keeps_it_from_that() {
+    let site = Site::new("");
+    let row = "<tr STYLE><td>11000</td><td>Ana</td><td>37999112200</td><td>Sem conex&atilde;o</td></tr>";
+    let page = |rest: &str| {
+        format!(
+            "<html><head>{rest}</head><table><tr><td colspan=4>Relatório</td></tr><tr><td>ID Serviço</td>\
+             <td>Nome</td><td>Telefone</td><td>Descrição</td></tr>{row}</table></html>"
+        )
+    };
+    let latin = |text: &str| encoding_rs::WINDOWS_1252.encode(text).0.into_owned();
+    let said_latin = "<meta http-equiv=Content-Type content=\"text/html; charset=ISO-8859-1\">";
+    for (name, bytes, code, expected) in [
+        ("utf8.xls", page("").into_bytes(), 0, "the names of the columns are in line 2"),
+        ("bom.xls", format!("\u{FEFF}{}", page("")).into_bytes(), 0, "1 of 1 rows are valid"),
+        ("latin.xls", latin(&page(said_latin)), 0, "1 of 1 rows are valid"),
+        (
+            "oculta.xls",
+            page("").replace("STYLE", "style='display: none'").into_bytes(),
+            5,
+            "with hidden rows",
+        ),
+        ("vazia.xls", b"<html><body>Sem dados</body></html>".to_vec(), 5, "without a table"),
+        (
+            "xml.xls",
+            b"<?xml version=\"1.0\"?><Workbook xmlns=\"urn:schemas-microsoft-com:office:spreadsheet\"/>"
+                .to_vec(),
+            5,
+            "an XML spreadsheet",
+        ),
+    ] {
+        site.write(name, bytes);
+        let said = check(&site, name, &[], code);
+        assert!(said.contains(expected) && !said.contains('<'), "{name}: {said}");
+    }
+    site.run(&["import", "latin.xls", "--sandbox", "--rate", "unlimited"]).expect(0);
+    let results = site.table("latin.sandbox.mutirao/results.csv");
+    assert_eq!((results[0]["Descrição"].as_str(), results[0]["line"].as_str()), ("Sem conexão", "3"));
+}

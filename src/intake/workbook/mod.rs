@@ -100,8 +100,13 @@ impl Book {
 pub(super) fn packed(file: File) -> Result<Option<(String, File)>, IntakeError> {
     let archive = Archive::open(file).map_err(whole)?;
     let is_workbook = archive.has("[Content_Types].xml") || archive.has("content.xml");
-    let mut spreadsheets = archive.spreadsheets();
-    let (Some(name), None) = (spreadsheets.next(), spreadsheets.next()) else { return Ok(None) };
+    // A text beside a table explains it, as a rule.
+    let (texts, mut tables): (Vec<&str>, Vec<&str>) =
+        archive.spreadsheets().partition(|name| name.ends_with(".txt"));
+    if tables.is_empty() {
+        tables = texts;
+    }
+    let [name] = tables[..] else { return Ok(None) };
     if is_workbook {
         return Ok(None);
     }
