@@ -137,7 +137,8 @@ async fn a_person_pauses_and_resumes_all() {
     let worker = site.start_until(&args, "stopped (maintenance)");
     outbox.insert(1..=5).await;
     // It has been woken since, and has asked whether it may go on.
-    let shared = "pg_stat_activity WHERE application_name = 'mutirao' AND query LIKE '%mutirao.pace%'
+    // The server shows how a statement begins: how `share.sql` does.
+    let shared = "pg_stat_activity WHERE application_name = 'mutirao' AND query LIKE '-- $1 this worker%'
                      AND (SELECT max(created_at) FROM mutirao.outbox) < query_start";
     let began = Instant::now();
     while outbox.count(shared).await == 0 {
