@@ -11,7 +11,7 @@ use crate::outbox::{Address, Scope, Status};
 
 /// Between two counts of the rows: at least this, and [`COUNT_SHARE`] times as long as the last one
 /// took, so that a large outbox is not kept busy by being looked at.
-const COUNT_EVERY: Duration = Duration::from_secs(20);
+const COUNT_EVERY: Duration = Duration::from_secs(30);
 const COUNT_SHARE: u32 = 50;
 
 /// A count that takes so long does not come any more: the connection is dead.

@@ -7,13 +7,13 @@
 //! pooler may stand before the server that gives a session to every transaction: then the URL says
 //! `statement-cache-capacity=0`, nothing prepared outlives its transaction, and every statement is in one.
 //!
-//! What becomes of a row is decided by [`crate::delivery`], and which rows are meant, what a doubt is and what
-//! a merge makes of them by the rules beside this room, in words that SQLite's statements have too. What is
-//! here differs by necessity: that others work on the same rows (leases, the line of claims, fences, rows that
-//! are parked, the pace that all share), that they may lock a row or put a trigger on it (what is refused is
-//! set aside piece by piece, what was written is read again), that a server may come back without its last
-//! commits (what was done lately is said again), and that a role may lack a right. A number reaches a statement
-//! as a parameter, or from its constant where the planner is to see it.
+//! What becomes of a row is decided by [`crate::delivery`], and which rows are meant, what a doubt is and
+//! what a merge makes of them by the rules beside this room, in words that SQLite's statements have too. What
+//! is here differs by necessity: that others work on the same rows (leases, the line of claims, fences, rows
+//! that are parked, the pace that all share), that they may lock a row or put a trigger on it (what is
+//! refused is set aside piece by piece, what was written is read again), that a server may come back without
+//! its last commits (what was done lately is said again), and that a role may lack a right. A number reaches
+//! a statement as a parameter, or from its constant where the planner is to see it.
 
 mod candidate;
 mod claim;
