@@ -129,7 +129,7 @@ fn links_lead_somewhere() {
 /// A newcomer follows them.
 #[test]
 fn places_in_the_code_are_there() {
-    let folders = ["src", "tests", "migrations", "benches", "samples", "packaging", "docs", ".ci"];
+    let folders = ["src", "tests", "migrations", "benches", "samples", "packaging", "docs", "locales", ".ci"];
     let all: Vec<String> = folders.iter().flat_map(|it| files(it, &[""])).collect();
     let is_file = |it: &str| all.iter().any(|file| *file == it || file.ends_with(&format!("/{it}")));
     let is_folder =

@@ -8,7 +8,6 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, PgConnection, PgPool};
 
 use super::error::{Late, Trouble, Unconnected, unavailable};
-use super::session::LOCK_WAIT;
 use crate::delivery::OutboxError;
 
 /// Longest wait for a connection: to the server, or for one of ours to come back.
@@ -92,6 +91,9 @@ const PINNED: [(&str, &str); 18] = [
     ("idle_in_transaction_session_timeout", "10min"),
     ("client_min_messages", "warning"),
 ];
+
+/// Longest wait for another's lock, as the server's settings have it.
+pub(super) const LOCK_WAIT: &str = "4s";
 
 /// Tables of ours are named with their schema; temporary ones are seen last.
 pub(super) const SEARCH_PATH: &str = "pg_catalog, pg_temp";

@@ -2,9 +2,10 @@
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
+use super::connect::LOCK_WAIT;
 use super::connect::{OpenError, connection, options};
 use super::error::{Trouble, is_made};
-use super::session::{LOCK_WAIT, in_time};
+use super::session::in_time;
 use crate::delivery::OutboxError;
 
 /// In order. Never edited once released.

@@ -11,16 +11,13 @@ use std::time::Duration;
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Executor, PgConnection, PgPool, Postgres};
 
-use super::connect::SEARCH_PATH;
+use super::connect::{LOCK_WAIT, SEARCH_PATH};
 use super::error::{Late, Trouble, unavailable};
 use crate::delivery::OutboxError;
 
 /// Longest wait for what the database does at once. A connection that a firewall forgot must not hold
 /// a worker for as long as TCP believes in it.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(30);
-
-/// Longest wait for another's lock, as the server's settings have it.
-pub(super) const LOCK_WAIT: &str = "4s";
 
 /// All claims stand in line behind the lock of a table without rows: only who may write to it can take it,
 /// where an advisory lock is anybody's who can log in.
