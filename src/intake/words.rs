@@ -146,9 +146,7 @@ impl IntakeError {
             Self::Empty | Self::NoRows => {
                 "check that it was saved; `mutirao template FILE` writes one to start from"
             }
-            Self::NotASpreadsheet { .. } => {
-                "open it in a spreadsheet program, and save it as `.xlsx`, or as CSV with UTF-8"
-            }
+            Self::NotASpreadsheet { what } => formats::hint(what),
             Self::Workbook { fault, .. } => fault.hint(),
             Self::UnclearEncoding { .. } => {
                 "save it as UTF-8 (`CSV UTF-8` in Excel); or say what it is and look at what is read: \
@@ -239,8 +237,8 @@ pub(super) mod formats {
         (b"SQLite format 3", "a database"),
     ];
     pub(in crate::intake) const XLS: &str = "an old Excel workbook (.xls)";
-    pub(in crate::intake) const ENCRYPTED: &str = "protected with a password (open it, take the password away, and save it; in Excel: File, Info, Protect Workbook)";
-    pub(in crate::intake) const LOCK: &str = "the mark that Excel leaves beside a workbook that is open (its name begins with `~$`; give the workbook itself)";
+    pub(in crate::intake) const ENCRYPTED: &str = "a workbook that is encrypted with a password";
+    pub(in crate::intake) const LOCK: &str = "the mark that Excel leaves beside a workbook that is open";
     pub(in crate::intake) const HTML: &str = "a web page (HTML) without a table, whatever its name says";
     pub(in crate::intake) const HTML_WITH_HIDDEN: &str =
         "a web page (HTML), whatever its name says, with hidden rows, which may be meant or not";
@@ -252,8 +250,21 @@ pub(super) mod formats {
         "full of NUL bytes (if it is text in UTF-16, try `--encoding utf-16le`)";
     pub(in crate::intake) const BINARY: &str = "binary";
     pub(in crate::intake) const ZIP: &str = "a zip archive";
-    pub(in crate::intake) const ZIP_OF_SPREADSHEETS: &str =
-        "a zip archive with several spreadsheets (unpack it, and give the one that is meant)";
+    pub(in crate::intake) const ZIP_OF_SPREADSHEETS: &str = "a zip archive with several spreadsheets";
+
+    /// What helps, for what the file is.
+    pub(in crate::intake) fn hint(what: &str) -> &'static str {
+        match what {
+            ENCRYPTED => {
+                "open it and save it without a password (in Excel: File, Info, Protect Workbook, Encrypt with Password)"
+            }
+            LOCK => "give the workbook itself, whose name does not begin with `~$`",
+            ZIP | ZIP_OF_SPREADSHEETS => "unpack it, and give the spreadsheet that is meant",
+            _ if what.starts_with("compressed") => "unpack it, and give the spreadsheet that is in it",
+            _ => "open it in a spreadsheet program, and save it as `.xlsx`, or as CSV with UTF-8",
+        }
+    }
+
     /// By a part that it has.
     pub(in crate::intake) const OFFICE: [(&str, &str); 3] = [
         ("xl/workbook.bin", "a binary Excel workbook (.xlsb)"),
