@@ -9,7 +9,7 @@ build:
 
 # Opens the sample's tickets in a sandbox
 try:
-    cargo run --release --locked -- import samples/queda-de-fibra.csv --sandbox
+    cargo run --locked -- import samples/queda-de-fibra.csv --sandbox
 
 # All tests, or those that the arguments choose: `just test --test it simulation`
 test *args:

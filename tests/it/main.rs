@@ -5,6 +5,7 @@ mod batches;
 mod cases;
 mod commands;
 mod delivery;
+mod dependencies;
 mod documents;
 mod hubsoft;
 mod import;
