@@ -367,9 +367,9 @@ mod tests {
         insta::assert_snapshot!(cause.as_deref().unwrap(), @r#"{"code":"echo_lost","params":{"protocolo":"2018"}}"#);
         assert_eq!(pause(cause.as_deref(), String::new()), lost);
         for asked in [None, Some(Duration::from_millis(1500))] {
-            let answered = ThrottleReason::Answered { cause: ThrottleCause::TooMany, asked };
-            let cause = of_throttle(&answered, verbatim);
-            assert_eq!(throttle(cause.as_deref(), String::new()), answered, "{cause:?}");
+            let reason = ThrottleReason::Answered { cause: ThrottleCause::TooMany, asked };
+            let cause = of_throttle(&reason, verbatim);
+            assert_eq!(throttle(cause.as_deref(), String::new()), reason, "{cause:?}");
         }
     }
 
