@@ -13,12 +13,12 @@ use crate::app::place::Place;
 pub async fn cancel(place: &Place, batch: &str, screen: &Screen) -> Result<Exit, Failure> {
     let (cancelled, written) = app::cancel(place).await?;
     results::tell_if_any(written.as_ref(), screen);
-    screen.rows(cancelled.n_cancelled, format!("{} rows are cancelled", cancelled.n_cancelled));
+    screen.rows(cancelled.n_cancelled, tr!("%{n} rows are cancelled", n = cancelled.n_cancelled));
     if 0 < cancelled.n_left {
-        screen.note(format!(
-            "{} rows may have been sent already and are left; `{}` looks for their tickets",
-            cancelled.n_left,
-            Typed::now().at(Led::Setting, "reconcile", Some(batch), &[])
+        screen.note(tr!(
+            "%{n} rows may have been sent already and are left; `%{reconcile}` looks for their tickets",
+            n = cancelled.n_left,
+            reconcile = Typed::now().at(Led::Setting, "reconcile", Some(batch), &[])
         ));
     }
     Ok(Exit::Done)

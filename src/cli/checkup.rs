@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
 use crate::app::doctor::{Answer, Found};
+use crate::language::said;
 use crate::outbox::Health;
 
 /// Tells what was found, one line each; in JSON all at the end.
@@ -35,66 +36,88 @@ impl<'a> Checkup<'a> {
 
     pub fn tell(&self, found: Found) {
         match found {
-            Found::Outbox(Ok(())) => self.ok("outbox in this folder", "ok, durable"),
+            Found::Outbox(Ok(())) => self.ok(&tr!("outbox in this folder"), &tr!("ok, durable")),
             Found::Outbox(Err(error)) => {
                 self.exit.set(Exit::Usage);
-                let text = format!("{error}; go to a local folder that you may write to");
-                self.wrong("outbox in this folder", &text);
+                let text = tr!("%{error}; go to a local folder that you may write to", error = error);
+                self.wrong(&tr!("outbox in this folder"), &text);
             }
             Found::Space { free, is_little } => {
-                let text = format!("{} MiB free at {}", free >> 20, local(Timestamp::now()));
+                let (free, at) = (free >> 20, local(Timestamp::now()));
                 match is_little {
-                    true => self.doubtful("space", &format!("little, {text}")),
-                    false => self.ok("space", &format!("ok, {text}")),
+                    true => self.doubtful(
+                        &tr!("space"),
+                        &tr!("little, %{free} MiB free at %{at}", free = free, at = at),
+                    ),
+                    false => {
+                        self.ok(&tr!("space"), &tr!("ok, %{free} MiB free at %{at}", free = free, at = at));
+                    }
                 }
             }
-            Found::Database(Ok(None)) => self.ok("database", "ok, a file"),
+            Found::Database(Ok(None)) => self.ok(&tr!("database"), &tr!("ok, a file")),
             Found::Database(Ok(Some(health))) => self.tell_health(&health),
             Found::Database(Err(fault)) => {
                 let failure = Failure::from(fault);
                 self.exit.set(failure.exit);
-                self.wrong("database", &failure.in_a_line());
+                self.wrong(&tr!("database"), &failure.in_a_line());
             }
-            Found::Name(Ok(n)) => self.ok("name", &format!("ok, {n} addresses")),
+            Found::Name(Ok(n)) => self.ok(&tr!("name"), &tr!("ok, %{n} addresses", n = n)),
             Found::Name(Err((host, error))) => {
-                self.wrong("name", &format!("{host} cannot be resolved ({error})"));
+                self.wrong(
+                    &tr!("name"),
+                    &tr!("%{host} cannot be resolved (%{error})", host = host, error = error),
+                );
             }
             Found::Login(answer) => match answer {
-                Answer::Right(()) => self.ok("login", "ok"),
-                Answer::Away(why) => self.wrong("login", &format!("no answer ({why})")),
-                Answer::Denied(why) | Answer::Doubtful(why) => self.doubtful("login", &why),
+                Answer::Right(()) => self.ok(&tr!("login"), &tr!("ok")),
+                Answer::Away(why) => self.wrong(&tr!("login"), &tr!("no answer (%{why})", why = why)),
+                Answer::Denied(why) | Answer::Doubtful(why) => self.doubtful(&tr!("login"), &why),
             },
-            Found::Catalogue { name, answer } => match answer {
-                Answer::Right(n) => self.ok(name, &format!("ok, {n} known")),
-                Answer::Away(why) => self.wrong(name, &format!("no connection ({why})")),
-                Answer::Denied(why) => {
-                    self.exit.set(Exit::Denied);
-                    self.wrong(name, &format!("no permission ({why})"));
-                }
-                Answer::Doubtful(why) => self.doubtful(name, &format!("not verified, {why}")),
-            },
+            Found::Catalogue { name, answer } => self.tell_catalogue(&said(name), answer),
             Found::Clock { ahead_s: None, .. } => {
-                self.doubtful("clock", "not verified, HubSoft does not tell the time");
+                self.doubtful(&tr!("clock"), &tr!("not verified, HubSoft does not tell the time"));
             }
-            Found::Clock { is_right: true, .. } => self.ok("clock", "ok"),
+            Found::Clock { is_right: true, .. } => self.ok(&tr!("clock"), &tr!("ok")),
             Found::Clock { ahead_s: Some(ahead_s), .. } => {
-                self.doubtful("clock", &format!("{ahead_s} s ahead of HubSoft's; set this machine's clock"));
+                self.doubtful(
+                    &tr!("clock"),
+                    &tr!("%{n} s ahead of HubSoft's; set this machine's clock", n = ahead_s),
+                );
             }
         }
     }
 
+    fn tell_catalogue(&self, name: &str, answer: Answer<usize>) {
+        match answer {
+            Answer::Right(n) => self.ok(name, &tr!("ok, %{n} known", n = n)),
+            Answer::Away(why) => self.wrong(name, &tr!("no connection (%{why})", why = why)),
+            Answer::Denied(why) => {
+                self.exit.set(Exit::Denied);
+                self.wrong(name, &tr!("no permission (%{why})", why = why));
+            }
+            Answer::Doubtful(why) => self.doubtful(name, &tr!("not verified, %{why}", why = why)),
+        }
+    }
+
     fn tell_health(&self, health: &Health) {
-        self.ok("database", &format!("ok, PostgreSQL {}, its schema is up to date", health.version));
+        let version = &health.version;
+        self.ok(
+            &tr!("database"),
+            &tr!("ok, PostgreSQL %{version}, its schema is up to date", version = version),
+        );
         if !health.takes_writes {
             self.exit.set(Exit::Usage);
-            self.wrong("database", "it is read-only or a standby; name the primary in the database URL");
+            self.wrong(
+                &tr!("database"),
+                &tr!("it is read-only or a standby; name the primary in the database URL"),
+            );
         }
         match health.is_durable {
-            true => self.ok("durability", "ok"),
-            false => self.wrong("durability", "fsync or full_page_writes is off, so a power cut may forget what was sent; set both on in postgresql.conf"),
+            true => self.ok(&tr!("durability"), &tr!("ok")),
+            false => self.wrong(&tr!("durability"), &tr!("fsync or full_page_writes is off, so a power cut may forget what was sent; set both on in postgresql.conf")),
         }
         if let Some(what) = &health.not_ours {
-            self.doubtful("triggers", &not_ours(what));
+            self.doubtful(&tr!("triggers"), &not_ours(what));
         }
     }
 
@@ -124,7 +147,9 @@ impl<'a> Checkup<'a> {
 
 /// What hangs on the tables of an outbox, and what that may do.
 pub fn not_ours(what: &str) -> String {
-    format!(
-        "not ours: {what}; they may keep rows from being claimed, or tickets from being written: see what for"
+    tr!(
+        "not ours: %{what}; they may keep rows from being claimed, or tickets from being written: see what for",
+        what = what
     )
+    .into_owned()
 }

@@ -22,13 +22,17 @@ pub fn run(
     if global.database.has_password() {
         return Err(Failure::new(
             Exit::Usage,
-            "--database-url carries a password, which everybody on this machine can see in a list of processes",
-            "set DATABASE_URL in the environment, or name the password's file with PGPASSFILE; change that password",
+            tr!(
+                "--database-url carries a password, which everybody on this machine can see in a list of processes"
+            ),
+            tr!(
+                "set DATABASE_URL in the environment, or name the password's file with PGPASSFILE; change that password"
+            ),
         ));
     }
     // One thread: the engine is one task, and a second core would cost more than it brings.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        Failure::of(Exit::Internal, &error, "this machine is out of threads or file handles")
+        Failure::of(Exit::Internal, &error, tr!("this machine is out of threads or file handles"))
     })?;
     let done = runtime.block_on(async {
         let sources = || Ok::<_, Failure>(Sources::load(environment, global.config.as_deref())?);

@@ -11,8 +11,8 @@ pub fn named(global: &Global, sources: &Sources) -> Result<Address, Failure> {
     let url = sources.resolve(&global.database)?.url.ok_or_else(|| {
         Failure::new(
             Exit::Usage,
-            "no outbox is named",
-            "give --database-url, or set DATABASE_URL: postgres://…, or sqlite:PATH",
+            tr!("no outbox is named"),
+            tr!("give --database-url, or set DATABASE_URL: postgres://…, or sqlite:PATH"),
         )
     })?;
     Ok(address::at(&url)?)

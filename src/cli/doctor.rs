@@ -19,7 +19,7 @@ pub async fn doctor(
     let tried = async {
         let sending = sources.resolve(flags)?;
         let target = Target::new(sources, &sending)?;
-        checkup.ok("settings", &format!("ok, HubSoft at {}", target.named));
+        checkup.ok(&tr!("settings"), &tr!("ok, HubSoft at %{host}", host = target.named));
         let url = sources.resolve(&global.database)?.url;
         Ok(app::doctor(&target, sending.rate, url.as_deref(), |step| checkup.tell(step)).await?)
     };
@@ -28,7 +28,7 @@ pub async fn doctor(
         Err(failure) if !screen.json => return Err(failure),
         Err(failure) => {
             screen.fail(&failure);
-            checkup.wrong("run", &failure.in_a_line());
+            checkup.wrong(&tr!("run"), &failure.in_a_line());
             failure.exit
         }
     };

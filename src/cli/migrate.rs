@@ -26,20 +26,20 @@ pub async fn migrate(
     let url = sources()?.resolve(&global.database)?.url.ok_or_else(|| {
         Failure::new(
             Exit::Usage,
-            "no database is named",
-            "set DATABASE_URL, like postgres://user@host/database",
+            tr!("no database is named"),
+            tr!("set DATABASE_URL, like postgres://user@host/database"),
         )
     })?;
     if args.check {
         app::is_migrated(&url).await?;
-        screen.note("the outbox is up to date");
+        screen.note(tr!("the outbox is up to date"));
         return Ok(Exit::Done);
     }
     let Migrated { from, to } = app::migrate(&url, wake_up).await?;
     screen.note(match from {
-        0 => format!("made the outbox (version {to})"),
-        _ if from == to => format!("the outbox is up to date (version {to})"),
-        _ => format!("brought the outbox from version {from} to {to}"),
+        0 => tr!("made the outbox (version %{to})", to = to),
+        _ if from == to => tr!("the outbox is up to date (version %{to})", to = to),
+        _ => tr!("brought the outbox from version %{from} to %{to}", from = from, to = to),
     });
     Ok(Exit::Done)
 }

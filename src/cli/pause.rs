@@ -12,13 +12,13 @@ use crate::outbox::Address;
 pub async fn pause(outbox: &Address, reason: &str, screen: &Screen) -> Result<Exit, Failure> {
     app::pause(outbox, reason).await?;
     let resume = Typed::now().other(&["resume"]);
-    screen.note(format!("all workers stop within two seconds; `{resume}` lets them go on"));
+    screen.note(tr!("all workers stop within two seconds; `%{resume}` lets them go on", resume = resume));
     Ok(Exit::Done)
 }
 
 pub async fn resume(outbox: &Address, screen: &Screen) -> Result<Exit, Failure> {
     let still_halted = app::resume(outbox).await?;
-    screen.note("all workers go on");
+    screen.note(tr!("all workers go on"));
     for batch in &still_halted {
         screen.note_or_log(halted(batch, Led::Setting), halted_in_log(batch, Led::Setting));
     }

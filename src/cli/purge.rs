@@ -13,15 +13,15 @@ pub async fn purge(place: &Place, older_than: Span, screen: &Screen) -> Result<E
     let purged = app::purge(place, older_than.get()).await?;
     results::tell_if_any(purged.results.as_ref(), screen);
     let n_rows = purged.n_rows;
-    screen.rows(n_rows, format!("{n_rows} rows are purged; what became of them stays known"));
+    screen.rows(n_rows, tr!("%{n} rows are purged; what became of them stays known", n = n_rows));
     if !purged.folders_left.is_empty() {
-        screen.warn(format!(
-            "results that imports have written say all of these rows still, on the machines of those imports: delete them in {}",
-            listed(&purged.folders_left)
+        screen.warn(tr!(
+            "results that imports have written say all of these rows still, on the machines of those imports: delete them in %{folders}",
+            folders = listed(&purged.folders_left)
         ));
     }
     if 0 < n_rows {
-        screen.note("hint: the spreadsheet itself, and copies of its results, are yours to delete");
+        screen.note(tr!("hint: the spreadsheet itself, and copies of its results, are yours to delete"));
     }
     Ok(Exit::Done)
 }

@@ -1,5 +1,7 @@
 //! `reconcile`: looks up every row that may have a ticket; posts nothing.
 
+use std::borrow::Cow;
+
 use super::exit::{self, Exit};
 use super::failure::Failure;
 use super::halts::why_ended;
@@ -28,22 +30,27 @@ pub async fn reconcile(
     let target = Target::new(sources, sending)?;
     let unsure = Unsure::find(place, &target, sending).await?;
     if let Some(BesideWorkers { n_workers, at_most }) = unsure.beside {
-        screen.note(format!(
-            "{n_workers} workers are at work, and look up rows in doubt by themselves: this ends after {} s at the latest",
-            at_most.as_secs()
+        screen.note(tr!(
+            "%{n} workers are at work, and look up rows in doubt by themselves: this ends after %{s} s at the latest",
+            n = n_workers,
+            s = at_most.as_secs()
         ));
     }
     if unsure.is_settled {
         let done = unsure.end().await?;
         tell_if_any(done.results.as_ref(), screen);
-        screen.note("no row may have a ticket that is not known");
+        screen.note(tr!("no row may have a ticket that is not known"));
         return Ok(exit::of_counts(&done.counts));
     }
     let (n_rows, is_beside_workers) = (unsure.n_rows, unsure.beside.is_some());
     let worker = unsure.worker().await?;
     let signals = Signals::listen()?;
     let control = Control { stop: signals.stop.clone(), ..Control::default() };
-    screen.note(format!("looking up {n_rows} rows that may have a ticket at {}", target.named));
+    screen.note(tr!(
+        "looking up %{n} rows that may have a ticket at %{host}",
+        n = n_rows,
+        host = target.named
+    ));
     let progress = Progress::new(screen, Some(n_rows), unsure.rate());
     let watch = (&progress, &RowLog);
     let ending = progress.follow(unsure.outbox(), unsure.look_up(worker, control, &watch)).await?;
@@ -52,9 +59,9 @@ pub async fn reconcile(
     tell_if_any(done.results.as_ref(), screen);
     if let Some(failure) = why_ended(&ending.reason) {
         screen.fail(&match &ending.reason {
-            Reason::Halted(Halt::Until) if is_beside_workers => failure.with_hint(format!(
-                "the workers go on looking up what is in doubt; `{}` says how far they are",
-                Typed::now().at(Led::Setting, "status", batch, &[])
+            Reason::Halted(Halt::Until) if is_beside_workers => failure.with_hint(tr!(
+                "the workers go on looking up what is in doubt; `%{status}` says how far they are",
+                status = Typed::now().at(Led::Setting, "status", batch, &[])
             )),
             _ => failure,
         });
@@ -66,7 +73,7 @@ pub async fn reconcile(
     Ok(exit::of_run(&ending.reason, signal, &done.counts))
 }
 
-fn how_to_resolve(place: &Place, batch: Option<&str>) -> String {
+fn how_to_resolve(place: &Place, batch: Option<&str>) -> Cow<'static, str> {
     let typed = Typed::now();
     let rest = ["--state", "unconfirmed", "--not-opened"];
     let whole = match batch {
@@ -74,8 +81,9 @@ fn how_to_resolve(place: &Place, batch: Option<&str>) -> String {
         Some(batch) => typed.at(Led::Setting, "resolve", Some(batch), &rest),
         None => typed.at(place.led(true), "resolve", Some("BATCH"), &rest),
     };
-    format!(
-        "hint: look the rest up in HubSoft, then `{}`, or `{whole}` for all that have no ticket",
-        typed.other(&["resolve", "ROW", "--opened", "PROTOCOLO"])
+    tr!(
+        "hint: look the rest up in HubSoft, then `%{one}`, or `%{whole}` for all that have no ticket",
+        one = typed.other(&["resolve", "ROW", "--opened", "PROTOCOLO"]),
+        whole = whole
     )
 }

@@ -12,7 +12,7 @@ use crate::app::address::Led;
 use crate::app::place::{NamedRow, Outboxes};
 use crate::app::resolve::{Checked, Unsettled, Untold, protocolo};
 use crate::delivery::State;
-use crate::outbox::{Resolution, RowDetails, state_name};
+use crate::outbox::{Resolution, RowDetails};
 use crate::settings::{Sending, Sources};
 
 pub async fn resolve(
@@ -26,8 +26,8 @@ pub async fn resolve(
     if protocolo.is_some() && args.rows.len() != 1 {
         return Err(Failure::new(
             Exit::Usage,
-            "one protocolo is of one row",
-            "give each row in a command of its own, with its protocolo",
+            tr!("one protocolo is of one row"),
+            tr!("give each row in a command of its own, with its protocolo"),
         ));
     }
     let unsettled = unsettled(args, outboxes).await?;
@@ -35,32 +35,49 @@ pub async fn resolve(
     let (says, note) = match protocolo {
         None => {
             if !args.state.is_empty() {
-                ask(&format!("{} rows have no ticket in HubSoft", unsettled.n_rows()), args.yes, screen)?;
+                ask(&tr!("%{n} rows have no ticket in HubSoft", n = unsettled.n_rows()), args.yes, screen)?;
             }
-            (Resolution::NotOpened, format!("{who} says that no ticket was opened"))
+            (Resolution::NotOpened, tr!("%{who} says that no ticket was opened", who = who))
         }
         Some(protocolo) => {
-            let (id_atendimento, how) = match unsettled.check(protocolo, sending, sources).await? {
-                Checked::Agrees { id_atendimento } => (Some(id_atendimento), "HubSoft shows it".to_owned()),
+            let (id_atendimento, note) = match unsettled.check(protocolo, sending, sources).await? {
+                Checked::Agrees { id_atendimento } => {
+                    let note =
+                        tr!("%{who} says %{protocolo}; HubSoft shows it", who = who, protocolo = protocolo);
+                    (Some(id_atendimento), note)
+                }
                 Checked::Untold(untold) => {
                     let why = in_words(untold);
-                    let this = format!("{protocolo} is the row's ticket; it was not checked: {why}");
+                    let this = tr!(
+                        "%{protocolo} is the row's ticket; it was not checked: %{why}",
+                        protocolo = protocolo,
+                        why = why
+                    );
                     ask(&this, args.yes, screen)?;
-                    (None, format!("not checked: {why}"))
+                    let note = tr!(
+                        "%{who} says %{protocolo}; not checked: %{why}",
+                        who = who,
+                        protocolo = protocolo,
+                        why = why
+                    );
+                    (None, note)
                 }
             };
-            (Resolution::Opened { protocolo, id_atendimento }, format!("{who} says {protocolo}; {how}"))
+            (Resolution::Opened { protocolo, id_atendimento }, note)
         }
     };
     let batch = batch_of(&args.rows[0], unsettled.first.as_deref()).to_owned();
     let resolved = unsettled.settle(says, &note).await?;
     tell_if_any(resolved.results.as_ref(), screen);
-    let became = state_name(if args.not_opened { State::Failed } else { State::Opened });
-    let n = resolved.n_rows;
-    screen.rows(n as u64, format!("{n} rows are now `{became}`: {}", args.rows.join(", ")));
+    let (n, rows) = (resolved.n_rows, args.rows.join(", "));
+    let became = match args.not_opened {
+        true => tr!("%{n} rows are now `failed`: %{rows}", n = n, rows = rows),
+        false => tr!("%{n} rows are now `opened`: %{rows}", n = n, rows = rows),
+    };
+    screen.rows(n as u64, became);
     if args.not_opened && 0 < n {
         let retry = Typed::now().at(Led::Setting, "retry", Some(&batch), &[]);
-        screen.note(format!("hint: `{retry}` makes them pending again; each is looked up first"));
+        screen.note(tr!("hint: `%{retry}` makes them pending again; each is looked up first", retry = retry));
     }
     Ok(Exit::Done)
 }
@@ -78,8 +95,8 @@ async fn unsettled(args: &Resolve, outboxes: &Outboxes) -> Result<Unsettled, Fai
             let rest = ["resolve", "BATCH", "--state", "unconfirmed", "--not-opened"];
             Err(Failure::new(
                 Exit::Usage,
-                "--state is for the rows of one batch",
-                format!("write `{}`", Typed::now().other(&rest)),
+                tr!("--state is for the rows of one batch"),
+                tr!("write `%{command}`", command = Typed::now().other(&rest)),
             ))
         }
     }
@@ -110,16 +127,20 @@ fn ask(this: &str, is_said: bool, screen: &Screen) -> Result<(), Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::new(
             Exit::Usage,
-            format!("this would say that {this}, and nobody is here to be asked"),
-            "give --yes if that is right; nothing was changed",
+            tr!("this would say that %{this}, and nobody is here to be asked", this = this),
+            tr!("give --yes if that is right; nothing was changed"),
         ));
     }
-    screen.err(format!("This says that {this}. To go on, type yes:"));
+    screen.err(tr!("This says that %{this}. To go on, type yes:", this = this));
     let mut typed = String::new();
     let _ = io::stdin().read_line(&mut typed);
     match typed.trim() {
         "yes" | "sim" => Ok(()),
-        _ => Err(Failure::new(Exit::Usage, "declined; nothing was changed", "run it again and type yes")),
+        _ => Err(Failure::new(
+            Exit::Usage,
+            tr!("declined; nothing was changed"),
+            tr!("run it again and type yes"),
+        )),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::app::results::Written;
 /// Tells of a workbook that is missing.
 pub fn warn_of(written: &Written, screen: &Screen) {
     if let Some(error) = &written.no_workbook {
-        let why = Failure::of(Exit::Internal, error, "results.csv and errors.csv are whole");
+        let why = Failure::of(Exit::Internal, error, tr!("results.csv and errors.csv are whole"));
         screen.warn(why.in_a_line());
     }
 }
@@ -16,7 +16,7 @@ pub fn warn_of(written: &Written, screen: &Screen) {
 /// Tells where they are, too.
 pub fn tell(written: &Written, screen: &Screen) {
     warn_of(written, screen);
-    screen.note(format!("results: {}", written.folder.join("results.csv").display()));
+    screen.note(tr!("results: %{file}", file = written.folder.join("results.csv").display()));
 }
 
 /// The same of results that may not have been there to be written again.

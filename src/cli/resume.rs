@@ -8,7 +8,9 @@ use crate::app::place::Place;
 
 pub async fn resume_lote(place: &Place, screen: &Screen) -> Result<Exit, Failure> {
     let resumed = app::resume_lote(place).await?;
-    let said = if resumed.was_halted { "goes on" } else { "was not halted" };
-    screen.note(format!("`{}` {said}", resumed.lote));
+    screen.note(match resumed.was_halted {
+        true => tr!("`%{lote}` goes on", lote = resumed.lote),
+        false => tr!("`%{lote}` was not halted", lote = resumed.lote),
+    });
     Ok(Exit::Done)
 }

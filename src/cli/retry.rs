@@ -16,15 +16,17 @@ pub async fn retry(place: &Place, states: &[RetryState], screen: &Screen) -> Res
     let retried = app::retry(place, &states).await?;
     results::tell_if_any(retried.results.as_ref(), screen);
     let n_rows = retried.n_rows;
-    screen
-        .rows(n_rows, format!("{n_rows} rows are pending again; each that was ever sent is looked up first"));
+    let said = tr!("%{n} rows are pending again; each that was ever sent is looked up first", n = n_rows);
+    screen.rows(n_rows, said);
     if 0 < n_rows {
         screen.note(match &retried.opener {
-            Opener::Import(again) => format!(
-                "hint: `{}`, with the flags that it was imported with, opens them",
-                import_again(again)
+            Opener::Import(again) => tr!(
+                "hint: `%{import}`, with the flags that it was imported with, opens them",
+                import = import_again(again)
             ),
-            Opener::Worker => format!("hint: `{}` opens them", Typed::now().other(&["worker"])),
+            Opener::Worker => {
+                tr!("hint: `%{worker}` opens them", worker = Typed::now().other(&["worker"]))
+            }
         });
     }
     Ok(Exit::Done)

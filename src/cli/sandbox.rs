@@ -13,10 +13,10 @@ use crate::sandbox::{Sandbox, SandboxOptions};
 
 pub async fn sandbox(args: args::Sandbox, screen: &Screen) -> Result<Exit, Failure> {
     let options: SandboxOptions = args.with.parse().map_err(|fault: crate::sandbox::OptionFault| {
-        Failure::of(Exit::Usage, &fault, "write options like --with latency=50ms,reset_after=0.01")
+        Failure::of(Exit::Usage, &fault, tr!("write options like --with latency=50ms,reset_after=0.01"))
     })?;
     let failed = |error: std::io::Error| {
-        Failure::of(Exit::Usage, &error, "choose another port with --port, or 0 for a free one")
+        Failure::of(Exit::Usage, &error, tr!("choose another port with --port, or 0 for a free one"))
     };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).map_err(failed)?;
     let running = Sandbox::start(options, listener).map_err(failed)?;
@@ -32,8 +32,9 @@ pub async fn sandbox(args: args::Sandbox, screen: &Screen) -> Result<Exit, Failu
         );
     } else {
         screen.result(format!("export HUBSOFT_URL={url} HUBSOFT_TOKEN={token}"));
-        screen.note(format!(
-            "a sandbox: nothing is real; what it opened is at {url}/sandbox/audit; Ctrl-C ends it"
+        screen.note(tr!(
+            "a sandbox: nothing is real; what it opened is at %{url}/sandbox/audit; Ctrl-C ends it",
+            url = url
         ));
     }
     let listen = |kind| signal(kind).map_err(failed);

@@ -1,5 +1,7 @@
 //! `show`: one row, its fields, its state, every attempt.
 
+use std::borrow::Cow;
+
 use super::clock::local;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -8,7 +10,8 @@ use super::screen::Screen;
 use crate::app;
 use crate::app::place::NamedRow;
 use crate::delivery::{AttemptKind, State};
-use crate::outbox::{RowDetails, kind_name, state_name};
+use crate::language::said;
+use crate::outbox::RowDetails;
 use crate::printable::{self, LINE_CHARS_MAX};
 use crate::ticket::{self, Field};
 
@@ -26,42 +29,48 @@ pub async fn show(name: &NamedRow, screen: &Screen) -> Result<Exit, Failure> {
 fn in_lines(details: &RowDetails) -> String {
     use std::fmt::Write;
     let report = &details.report;
-    let mut text = format!(
-        "row {} ({}:{}), reference {}\nstate: {}\n",
-        report.row.0,
-        printable::name(&details.batch),
-        report.line,
-        printable::name(&report.referencia),
-        state_name(report.state)
+    let row = tr!(
+        "row %{row} (%{batch}:%{line}), reference %{referencia}",
+        row = report.row.0,
+        batch = printable::name(&details.batch),
+        line = report.line,
+        referencia = printable::name(&report.referencia)
     );
+    let mut text = format!("{row}\n{}\n", state(report.state));
     let mut line = |name: &str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             // Writing to a string does not fail.
             let _ = writeln!(text, "{name}: {}", printable::line(&value, LINE_CHARS_MAX));
         }
     };
-    let owned = |text: &Option<std::borrow::Cow<'_, str>>| text.as_ref().map(|text| text.to_string());
-    line("marker", json::marker(details));
+    let owned = |text: &Option<Cow<'_, str>>| text.as_ref().map(|text| text.to_string());
+    // Those without parameters are known, in whatever language they were written.
+    let in_words = |text: &Option<Cow<'_, str>>| text.as_ref().map(|text| said(text).into_owned());
+    line(&tr!("marker"), json::marker(details));
     line("protocolo", owned(&report.protocolo));
     line("id_atendimento", report.id_atendimento.map(|id| id.to_string()));
     line("numeros_ordem_servico", Some(report.numeros_ordem_servico.join(" ")));
-    line("attempts", Some(report.attempts.to_string()));
-    line("error", owned(&report.error_code));
-    line("message", owned(&report.error_message));
-    line("warning", owned(&report.warning));
-    line("first sent", details.sent_at.map(local));
-    line("in doubt since", details.doubt.as_ref().map(|doubt| local(doubt.since)));
+    line(&tr!("attempts"), Some(report.attempts.to_string()));
+    line(&tr!("error"), owned(&report.error_code));
+    line(&tr!("message"), in_words(&report.error_message));
+    line(&tr!("warning"), in_words(&report.warning));
+    line(&tr!("first sent"), details.sent_at.map(local));
+    line(&tr!("in doubt since"), details.doubt.as_ref().map(|doubt| local(doubt.since)));
     match report.state {
-        State::Pending => line("next", Some(local(details.available_at))),
+        State::Pending => line(&tr!("next"), Some(local(details.available_at))),
         State::InDoubt => {
-            line("next look-up", Some(format!("{}, if somebody works", local(details.available_at))))
+            let next = tr!("%{at}, if somebody works", at = local(details.available_at));
+            line(&tr!("next look-up"), Some(next.into_owned()));
         }
         _ => {}
     }
-    line("finished", details.finished_at.map(local));
-    line("purged", details.purged_at.map(local));
+    line(&tr!("finished"), details.finished_at.map(local));
+    line(&tr!("purged"), details.purged_at.map(local));
     for problem in &details.problems {
-        line("problem", Some(format!("{}: {} ({})", problem.field, problem.message, problem.code)));
+        line(
+            &tr!("problem"),
+            Some(format!("{}: {} ({})", problem.field, said(&problem.message), problem.code)),
+        );
     }
     for field in Field::ALL {
         line(&format!("  {field}"), details.fields.get(field).map(ticket::cut));
@@ -69,19 +78,44 @@ fn in_lines(details: &RowDetails) -> String {
     for attempt in &details.history {
         let status = attempt.http_status.map_or_else(String::new, |status| format!(" {status}"));
         line(
-            &format!("{} {}", local(attempt.at), kind_name(attempt.kind)),
+            &format!("{} {}", local(attempt.at), kind(attempt.kind)),
             Some(match attempt.kind {
                 AttemptKind::Word => format!("{}; {}", attempt.verdict, attempt.note),
-                AttemptKind::Post | AttemptKind::LookUp => {
-                    format!(
-                        "{}{status} after {} ms; {}",
-                        attempt.verdict,
-                        attempt.latency.as_millis(),
-                        attempt.note
-                    )
-                }
+                AttemptKind::Post | AttemptKind::LookUp => tr!(
+                    "%{verdict} after %{ms} ms; %{note}",
+                    verdict = format!("{}{status}", attempt.verdict),
+                    ms = attempt.latency.as_millis(),
+                    note = attempt.note
+                )
+                .into_owned(),
             }),
         );
     }
     text
+}
+
+/// With the state's name as programs know it.
+fn state(state: State) -> Cow<'static, str> {
+    match state {
+        State::Pending => tr!("state: pending"),
+        State::InFlight => tr!("state: in_flight"),
+        State::InDoubt => tr!("state: in_doubt"),
+        State::Opened => tr!("state: opened"),
+        State::Invalid => tr!("state: invalid"),
+        State::Rejected => tr!("state: rejected"),
+        State::Failed => tr!("state: failed"),
+        State::Unconfirmed => tr!("state: unconfirmed"),
+        State::Conflict => tr!("state: conflict"),
+        State::Skipped => tr!("state: skipped"),
+        State::Cancelled => tr!("state: cancelled"),
+    }
+}
+
+/// What was tried.
+fn kind(kind: AttemptKind) -> Cow<'static, str> {
+    match kind {
+        AttemptKind::Post => tr!("post"),
+        AttemptKind::LookUp => tr!("look_up"),
+        AttemptKind::Word => tr!("word"),
+    }
 }

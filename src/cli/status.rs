@@ -1,6 +1,8 @@
 //! `status`: counts by state, what is due, the oldest pending row, what holds a batch back; and of a
 //! shared outbox, who works on it and what holds them back.
 
+use std::borrow::Cow;
+
 use super::clock::local;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -38,11 +40,14 @@ fn tell(outbox: &OutboxStatus, place: &Place, screen: &Screen) {
         tell_status(&info.name, status, Some((outbox.led(place, &info.name), &info.name)), screen);
     }
     if let Some(whole) = &outbox.whole {
-        tell_status("all batches", whole, None, screen);
+        tell_status(&tr!("all batches"), whole, None, screen);
     }
     if let Some(Holder { pid, doing }) = &outbox.holder {
-        let doing = if doing.is_empty() { String::new() } else { format!(": {doing}") };
-        screen.result(format!("  process {pid} works on it{doing}"));
+        let said = match &**doing {
+            "" => tr!("process %{pid} works on it", pid = pid),
+            doing => tr!("process %{pid} works on it: %{doing}", pid = pid, doing = doing),
+        };
+        screen.result(format!("  {said}"));
     }
     for line in outbox.crew.iter().flat_map(in_lines) {
         screen.result(line);
@@ -56,38 +61,47 @@ fn tell(outbox: &OutboxStatus, place: &Place, screen: &Screen) {
 fn tell_status(name: &str, status: &Status, of: Option<(Led<'_>, &str)>, screen: &Screen) {
     let (led, batch) = of.map_or((Led::Setting, None), |(led, batch)| (led, Some(batch)));
     let command = |name: &str, rest: &[&str]| Typed::now().at(led, name, batch, rest);
-    let mut lines = vec![format!("{name}: {}", summary::in_words_now(&status.counts))];
+    screen.result(format!("{name}: {}", summary::in_words_now(&status.counts)));
+    let tell = |line: Cow<'static, str>| screen.result(format!("  {line}"));
     if 0 < status.counts.in_flight {
-        lines.push(format!("  {} in flight: they may have been sent", status.counts.in_flight));
+        tell(tr!("%{n} in flight: they may have been sent", n = status.counts.in_flight));
     }
     if 0 < status.counts.in_doubt {
-        let next = status.next_look_up.map_or_else(String::new, |at| format!(", the next at {}", local(at)));
-        lines.push(format!(
-            "  {} in doubt: a ticket may exist, look-ups will tell{next}, if somebody works; do not open them by hand",
-            status.counts.in_doubt
-        ));
+        let n = status.counts.in_doubt;
+        tell(match status.next_look_up {
+            None => tr!(
+                "%{n} in doubt: a ticket may exist, look-ups will tell, if somebody works; do not open them by hand",
+                n = n
+            ),
+            Some(at) => tr!(
+                "%{n} in doubt: a ticket may exist, look-ups will tell, the next at %{at}, if somebody works; do not open them by hand",
+                n = n,
+                at = local(at)
+            ),
+        });
     }
     if 0 < status.counts.unconfirmed {
-        lines.push(format!(
-            "  {} unconfirmed: look-ups could not tell; `{}` looks again",
-            status.counts.unconfirmed,
-            command("reconcile", &[])
+        tell(tr!(
+            "%{n} unconfirmed: look-ups could not tell; `%{reconcile}` looks again",
+            n = status.counts.unconfirmed,
+            reconcile = command("reconcile", &[])
         ));
     }
     if 0 < status.counts.conflict {
         let typed = Typed::now();
-        lines.push(format!(
-            "  {} in conflict: `{}` tells why, `{}` takes your word",
-            status.counts.conflict,
-            typed.other(&["show", "ROW"]),
-            typed.other(&["resolve", "ROW", "--opened", "PROTOCOLO"])
+        tell(tr!(
+            "%{n} in conflict: `%{show}` tells why, `%{resolve}` takes your word",
+            n = status.counts.conflict,
+            show = typed.other(&["show", "ROW"]),
+            resolve = typed.other(&["resolve", "ROW", "--opened", "PROTOCOLO"])
         ));
     }
     if let Some(oldest) = status.oldest_pending {
-        lines.push(format!("  {} due now, the oldest pending since {}", status.due_now, local(oldest)));
-    }
-    for line in lines {
-        screen.result(line);
+        tell(tr!(
+            "%{n} due now, the oldest pending since %{oldest}",
+            n = status.due_now,
+            oldest = local(oldest)
+        ));
     }
 }
 
@@ -102,27 +116,46 @@ pub(super) fn halted_in_log(batch: &Halted, led: Led<'_>) -> String {
 pub(super) fn halted(batch: &Halted, led: Led<'_>) -> String {
     let Halted { lote, reason, n_waiting } = batch;
     let resume = Typed::now().at(led, "resume", Some(lote), &[]);
-    format!(
-        "`{lote}` is halted, {n_waiting} rows wait: {}; `{resume}` lets it go on",
-        text::halt_reason(reason)
+    tr!(
+        "`%{lote}` is halted, %{n} rows wait: %{reason}; `%{resume}` lets it go on",
+        lote = lote,
+        n = n_waiting,
+        reason = text::halt_reason(reason),
+        resume = resume
     )
+    .into_owned()
 }
 
 fn in_lines(crew: &Crew) -> Vec<String> {
-    let mut lines = vec![match (crew.n_workers, crew.rate_per_s) {
-        (0, _) => format!("no worker is alive; `{}` opens what is due", Typed::now().other(&["worker"])),
-        (n, None) => format!("{n} workers, without a rate limit"),
-        (n, Some(rate)) => format!("{n} workers, {rate}/s together at most"),
-    }];
+    let mut lines = vec![
+        match (crew.n_workers, crew.rate_per_s) {
+            (0, _) => {
+                tr!(
+                    "no worker is alive; `%{worker}` opens what is due",
+                    worker = Typed::now().other(&["worker"])
+                )
+            }
+            (n, None) => tr!("%{n} workers, without a rate limit", n = n),
+            (n, Some(rate)) => tr!("%{n} workers, %{rate}/s together at most", n = n, rate = rate),
+        }
+        .into_owned(),
+    ];
     if let Some(reason) = &crew.paused {
         let resume = Typed::now().other(&["resume"]);
-        lines.push(format!("  all are stopped ({}); `{resume}` lets them go on", text::pause(reason)));
+        let said = tr!(
+            "all are stopped (%{why}); `%{resume}` lets them go on",
+            why = text::pause(reason),
+            resume = resume
+        );
+        lines.push(format!("  {said}"));
     }
     if let Some((until, reason)) = &crew.throttled {
-        lines.push(format!("  they pause until {}: {}", local(*until), text::throttle(reason)));
+        let said =
+            tr!("they pause until %{until}: %{why}", until = local(*until), why = text::throttle(reason));
+        lines.push(format!("  {said}"));
     }
     if !crew.is_breaker_closed {
-        lines.push("  HubSoft does not answer: one of them tries again and again".to_owned());
+        lines.push(format!("  {}", tr!("HubSoft does not answer: one of them tries again and again")));
     }
     lines
 }

@@ -19,13 +19,14 @@ pub fn template(file: Option<&Path>, screen: &Screen) -> Result<Exit, Failure> {
     let ending = file.extension().map(|ending| ending.to_ascii_lowercase());
     let bytes = match ending.as_ref().and_then(|ending| ending.to_str()) {
         Some("csv") => template::csv(),
-        Some("xlsx") => template::xlsx()
-            .map_err(|error| Failure::of(Exit::Internal, &error, "write a .csv instead, and report this"))?,
+        Some("xlsx") => template::xlsx().map_err(|error| {
+            Failure::of(Exit::Internal, &error, tr!("write a .csv instead, and report this"))
+        })?,
         _ => {
             return Err(Failure::new(
                 Exit::Usage,
-                format!("`{}` ends neither in .csv nor in .xlsx", file.display()),
-                "name it like tickets.xlsx",
+                tr!("`%{file}` ends neither in .csv nor in .xlsx", file = file.display()),
+                tr!("name it like tickets.xlsx"),
             ));
         }
     };
@@ -33,11 +34,11 @@ pub fn template(file: Option<&Path>, screen: &Screen) -> Result<Exit, Failure> {
     write().map_err(|error: io::Error| {
         Failure::new(
             Exit::Usage,
-            format!("cannot write `{}`: {error}", file.display()),
-            "choose another name: a file that exists is not overwritten",
+            tr!("cannot write `%{file}`: %{error}", file = file.display(), error = error),
+            tr!("choose another name: a file that exists is not overwritten"),
         )
     })?;
     let check = Typed::now().check_of(file);
-    screen.note(format!("wrote {}; fill it in, then `{check}`", file.display()));
+    screen.note(tr!("wrote %{file}; fill it in, then `%{check}`", file = file.display(), check = check));
     Ok(Exit::Done)
 }
