@@ -48,6 +48,14 @@ impl Language {
         CHOSEN.store(self as u8, Ordering::Relaxed);
     }
 
+    /// A sentence of a table, without parameters. One that is in no table stays as it is.
+    pub fn says(self, sentence: &str) -> Cow<'_, str> {
+        match self {
+            Self::English => Cow::Borrowed(sentence),
+            _ => rust_i18n::t!(sentence, locale = self.tag()),
+        }
+    }
+
     /// The one to speak now.
     pub fn now() -> Self {
         let chosen = Self::ALL.into_iter().find(|known| *known as u8 == CHOSEN.load(Ordering::Relaxed));
@@ -80,10 +88,7 @@ impl FromStr for Language {
 
 /// A sentence of a table, without parameters.
 pub fn said(sentence: &str) -> Cow<'_, str> {
-    match Language::now() {
-        Language::English => Cow::Borrowed(sentence),
-        language => rust_i18n::t!(sentence, locale = language.tag()),
-    }
+    Language::now().says(sentence)
 }
 
 #[cfg(test)]

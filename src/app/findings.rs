@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::sheet::ColumnNames;
 use crate::intake::{Asides, ColumnDoubt};
+use crate::language::said;
 use crate::ticket::{Parsed, Problem};
 
 pub struct Findings {
@@ -44,7 +45,7 @@ impl Kinds {
 fn count(kinds: &mut BTreeMap<(String, String), Kind>, line: u64, found: &[Problem]) {
     for problem in found {
         let key = (problem.field.to_string(), problem.code.to_string());
-        let new = || Kind { n_rows: 0, first_line: line, message: problem.message.to_string() };
+        let new = || Kind { n_rows: 0, first_line: line, message: said(&problem.message).into_owned() };
         kinds.entry(key).or_insert_with(new).n_rows += 1;
     }
 }

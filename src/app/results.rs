@@ -12,23 +12,15 @@ use super::sheet::ColumnNames;
 use super::target::SANDBOX;
 use crate::delivery::State;
 use crate::intake::Encoding;
+use crate::language::said;
 use crate::outbox::{AnyReader, BatchInfo, Counts, Cursor, ReportRow, Scope, SourceInfo, state_name};
 use crate::report::{
     self, CsvStyle, ERRORS, Guard, Line, OutputEncoding, ProblemsCsv, RESULTS, ReportError, ResultsCsv,
     ResultsXlsx,
 };
 
-/// Stands on every line of an outbox that belongs to the sandbox, in the column `warning`.
-const NOT_REAL: &str = "sandbox: not a real ticket";
-
-/// Said of a row that stands behind those of the file.
-const GONE: &str = "no longer in the file";
-
 /// Rows read from the outbox at a time.
 const PAGE_ROWS: usize = 1000;
-
-/// What becomes of a row that may have a ticket. Files are of a moment: what was in flight then is in doubt.
-const IN_DOUBT: &str = "it may have been opened: do not open it by hand, the next run looks it up first";
 
 /// The form of the results: that of the input.
 pub struct Form<'a> {
@@ -108,15 +100,16 @@ async fn write_rows(
     let mut errors = ResultsCsv::create(&folder.join(ERRORS), &source.headers, &style)?;
     let mut after = Cursor::default();
     let mut numbers = Numbers::default();
+    let (gone, not_real) = (tr!("no longer in the file"), tr!("sandbox: not a real ticket"));
     loop {
         let page = reader.rows_page(scope, after, PAGE_ROWS).await?;
         let (mut rows, next) = page.rows()?;
         for row in &mut rows {
             if row.is_gone {
-                mark(row, GONE);
+                mark(row, &gone);
             }
             if !is_real {
-                mark(row, NOT_REAL);
+                mark(row, &not_real);
             }
         }
         for row in &rows {
@@ -139,10 +132,10 @@ async fn write_rows(
 }
 
 /// Puts `what` in front of the warning.
-fn mark(row: &mut ReportRow<'_>, what: &'static str) {
+fn mark(row: &mut ReportRow<'_>, what: &str) {
     let warning = match row.warning.take() {
         Some(warning) => format!("{what}; {warning}").into(),
-        None => what.into(),
+        None => what.to_owned().into(),
     };
     row.warning = Some(warning);
 }
@@ -178,8 +171,8 @@ async fn problems(reader: AnyReader<'_>, scope: Scope, form: &Form<'_>, path: &P
                     &problem.field,
                     &problem.found,
                     &problem.code,
-                    &problem.message,
-                    &problem.hint,
+                    &said(&problem.message),
+                    &said(&problem.hint),
                 ])?;
             }
         }
@@ -233,13 +226,26 @@ impl Numbers {
         fn text<'t>(cell: &'t Option<Cow<'_, str>>) -> &'t str {
             cell.as_deref().unwrap_or_default()
         }
+        // Files are of a moment: what was in flight then is in doubt.
         let is_in_doubt = matches!(row.state, State::InFlight | State::InDoubt);
-        let said = if is_in_doubt {
-            let known = row.error_message.as_deref().unwrap_or("HubSoft's answer is not known");
-            let _ = write!(self.said, "{known}; {IN_DOUBT}");
+        let message = if is_in_doubt {
+            let known = match row.error_message.as_deref() {
+                Some(known) => said(known),
+                None => tr!("HubSoft's answer is not known"),
+            };
+            let doubt =
+                tr!("it may have been opened: do not open it by hand, the next run looks it up first");
+            let _ = write!(self.said, "{known}; {doubt}");
             self.said.as_str()
         } else {
-            text(&row.error_message)
+            match row.error_message.as_deref().map(said) {
+                None => "",
+                Some(Cow::Borrowed(message)) => message,
+                Some(Cow::Owned(message)) => {
+                    self.said = message;
+                    &self.said
+                }
+            }
         };
         Line {
             cells: &row.cells,
@@ -254,7 +260,7 @@ impl Numbers {
                 &self.numeros,
                 &self.attempts,
                 text(&row.error_code),
-                said,
+                message,
                 text(&row.warning),
             ],
         }

@@ -8,6 +8,7 @@ use super::screen::Screen;
 use crate::app::check::IdFinding;
 use crate::app::sheet::{ColumnNames, column_names};
 use crate::intake::{Intake, Repeat};
+use crate::language::said;
 use crate::printable::{self, LINE_CHARS_MAX};
 use crate::ticket::Problem;
 
@@ -46,9 +47,9 @@ impl<'a> Problems<'a> {
         let column = printable::name(column);
         let found =
             if problem.found.is_empty() { String::new() } else { format!(", found `{}`", problem.found) };
-        let text = format!("line {line}, {column}{found}: {} ({})", problem.message, problem.code);
+        let text = format!("line {line}, {column}{found}: {} ({})", said(&problem.message), problem.code);
         self.line(&text);
-        self.line(&format!("    hint: {}", problem.hint));
+        self.line(&format!("    hint: {}", said(&problem.hint)));
     }
 
     pub fn repeat(&mut self, Repeat { line, first_line }: Repeat) {

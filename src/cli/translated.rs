@@ -9,7 +9,9 @@ use clap::{Command, CommandFactory};
 use proc_macro2::{TokenStream, TokenTree};
 
 use super::args::Cli;
+use crate::intake;
 use crate::language::Language;
+use crate::ticket::{self, Catalogue, Field};
 
 /// Each language's sentences by the English ones.
 fn translations(language: Language) -> BTreeMap<String, String> {
@@ -71,12 +73,19 @@ fn in_tokens(tokens: TokenStream, found: &mut BTreeMap<String, BTreeSet<String>>
     }
 }
 
-/// The sentences of tables: what clap and the settings say of the command line, and of each problem.
+/// The sentences of tables: what clap and the settings say of the command line, of each problem
+/// and of each column.
 fn of_tables() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut command = Cli::command();
     command.build();
     of_command(&command, &mut found);
+    let problems = ticket::WORDS.iter().copied().chain(intake::WORDS);
+    found.extend(problems.flat_map(|words| [words.message, words.hint]).map(str::to_owned));
+    found.insert(ticket::NOT_A_DDD.to_owned());
+    found.extend(Field::ALL.map(|field| field.explanation().to_owned()));
+    found.insert(intake::REFERENCIA.to_owned());
+    found.extend(Catalogue::all().map(|catalogue| catalogue.name.to_owned()));
     found.into_iter().filter(|text| text.contains(char::is_alphabetic)).collect()
 }
 

@@ -51,6 +51,8 @@ pub use repeats::{Repeat, Repeats};
 pub use row::Row;
 pub use summary::{Format, Summary};
 pub use words::{Blame, IntakeError};
+#[cfg(test)]
+pub(crate) use words::{REFERENCIA, TABLE as WORDS};
 
 use columns::{Columns, Width};
 use input::{Input, Opened};

@@ -6,6 +6,7 @@ use rust_xlsxwriter::{Format, Workbook, XlsxError};
 
 use super::records::Record;
 use super::words::REFERENCIA;
+use crate::language::Language;
 use crate::ticket::{Field, Kind, is_blank, trim};
 
 /// The columns of a template: every field that is one cell, and the producer's own key.
@@ -15,9 +16,10 @@ fn columns() -> Vec<&'static str> {
 }
 
 /// A column, or columns of a form, and what stands in it.
-fn explanations() -> impl Iterator<Item = (Cow<'static, str>, &'static str)> {
+fn explanations(language: Language) -> impl Iterator<Item = (Cow<'static, str>, Cow<'static, str>)> {
     let fields = Field::ALL.into_iter().map(|field| (field.column(), field.explanation()));
-    fields.chain([("referencia".into(), REFERENCIA)])
+    let all = fields.chain([("referencia".into(), REFERENCIA)]);
+    all.map(move |(column, explanation)| (column, language.says(explanation)))
 }
 
 /// A `.csv` as Excel pt-BR opens it: `;`, CRLF, UTF-8 with a byte order mark. The explanations stand in
@@ -25,8 +27,8 @@ fn explanations() -> impl Iterator<Item = (Cow<'static, str>, &'static str)> {
 pub fn csv() -> Vec<u8> {
     let columns = columns();
     let mut text = format!("\u{FEFF}{}\r\n", columns.join(";"));
-    for (column, explanation) in explanations() {
-        text.push_str(&format!("\"{}\"{}\r\n", line(&column, explanation), ";".repeat(columns.len() - 1)));
+    for (column, explanation) in explanations(Language::now()) {
+        text.push_str(&format!("\"{}\"{}\r\n", line(&column, &explanation), ";".repeat(columns.len() - 1)));
     }
     text.into_bytes()
 }
@@ -46,22 +48,25 @@ pub fn xlsx() -> Result<Vec<u8>, XlsxError> {
     }
     let explained = workbook.add_worksheet().set_name("explanation")?;
     explained.set_column_width(0, 32)?.set_column_width(1, 110)?;
-    for (at, (column, explanation)) in (0..).zip(explanations()) {
+    for (at, (column, explanation)) in (0..).zip(explanations(Language::now())) {
         explained.write_string_with_format(at, 0, column.as_ref(), &bold)?.write_string(
             at,
             1,
-            explanation,
+            explanation.as_ref(),
         )?;
     }
     workbook.save_to_buffer()
 }
 
-/// Whether the record is one of the lines that [`csv()`] writes. Only their very texts are: a row that
-/// happens to begin with `#` is a row.
+/// Whether the record is one of the lines that [`csv()`] writes, in whatever language. Only their very texts
+/// are: a row that happens to begin with `#` is a row.
 pub(super) fn explains(record: Record<'_>) -> bool {
     let first = trim(record.cell(0));
     first.starts_with("# ")
-        && explanations().any(|(column, explanation)| first == line(&column, explanation))
+        && Language::ALL
+            .into_iter()
+            .flat_map(explanations)
+            .any(|(column, explanation)| first == line(&column, &explanation))
         && record.cells().skip(1).all(is_blank)
 }
 

@@ -290,6 +290,9 @@ pub(super) static CELL_TOO_LONG: Words = Words {
     hint: "shorten it; look for a quotation mark that is not closed where it should be",
 };
 
+#[cfg(test)]
+pub(crate) static TABLE: [&Words; 3] = [&TOO_MANY_FIELDS, &STRAY_QUOTE, &CELL_TOO_LONG];
+
 /// How long a cell is, or how many a row has: shown in place of what was found.
 pub(super) fn n_bytes(n: usize) -> String {
     format!("{n} bytes")
@@ -302,7 +305,7 @@ pub(super) fn n_cells(n: usize, n_columns: usize) -> String {
 }
 
 /// Explains a template's column of the rows' own keys.
-pub(super) const REFERENCIA: &str = "your own key of the row, unique in the file; may be left out";
+pub(crate) const REFERENCIA: &str = "your own key of the row, unique in the file; may be left out";
 
 /// One line a fact, for people.
 pub(super) mod summary {

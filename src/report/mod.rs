@@ -94,11 +94,19 @@ pub fn is_results(path: &Path) -> bool {
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    #[error("cannot write `{}`", path.display())]
+    #[error("{}", tr!("cannot write `%{path}`", path = path.display()))]
     Io { path: PathBuf, source: io::Error },
-    #[error("cannot write `{}`", path.display())]
+    #[error("{}", tr!("cannot write `%{path}`", path = path.display()))]
     Workbook { path: PathBuf, source: Box<rust_xlsxwriter::XlsxError> },
-    #[error("`{}` would have {n_columns} columns, and a sheet has {XLSX_COLUMNS_MAX}", path.display())]
+    #[error(
+        "{}",
+        tr!(
+            "`%{path}` would have %{n_columns} columns, and a sheet has %{n_max}",
+            path = path.display(),
+            n_columns = n_columns,
+            n_max = XLSX_COLUMNS_MAX
+        )
+    )]
     TooWide { path: PathBuf, n_columns: usize },
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::words;
+use crate::language::said;
 
 /// One of Brazil's 67 area codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,7 +25,7 @@ impl fmt::Display for Ddd {
 
 /// Not an area code.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", words::NOT_A_DDD)]
+#[error("{}", said(words::NOT_A_DDD))]
 pub struct NotADdd;
 
 impl FromStr for Ddd {

@@ -27,4 +27,6 @@ pub(crate) use problem::{cut, in_words, shown};
 pub use raw::RawTicket;
 pub use text::{Text, normal};
 pub use valid::{Parsed, Ticket, Value};
+#[cfg(test)]
+pub(crate) use words::{NOT_A_DDD, TABLE as WORDS};
 pub(crate) use words::{PHONE_DDD_FILLED, Words};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::scientific;
 use super::{Field, Kind};
+use crate::language::said;
 use crate::printable::is_printable;
 
 /// One thing that is wrong with a row, or (as a notice) that a person may want to know.
@@ -18,7 +19,7 @@ pub struct Problem {
     pub code: Cow<'static, str>,
     /// What was found; masked where personal, cut where long.
     pub found: String,
-    /// What is wrong and what is allowed.
+    /// What is wrong and what is allowed. In English, like the hint, where it has no parameters.
     pub message: Cow<'static, str>,
     /// What to do next.
     pub hint: Cow<'static, str>,
@@ -26,7 +27,7 @@ pub struct Problem {
 
 /// What is wrong, as one line: each field and its message.
 pub(crate) fn in_words(problems: &[Problem]) -> String {
-    let each = problems.iter().map(|problem| format!("{}: {}", problem.field, problem.message));
+    let each = problems.iter().map(|problem| format!("{}: {}", problem.field, said(&problem.message)));
     each.collect::<Vec<_>>().join("; ")
 }
 

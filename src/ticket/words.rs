@@ -1,4 +1,5 @@
-//! Everything this room says to a person, in one place, so that it can be translated.
+//! Everything this room says to a person, in one place. Rows and outboxes have it in English; it is spoken
+//! where it is shown.
 //!
 //! The codes are stable: scripts and `problems.csv` rely on them.
 
@@ -34,6 +35,9 @@ impl Words {
 macro_rules! words {
     ($($name:ident = $code:literal, $message:literal, $hint:literal;)*) => {
         $(pub(crate) static $name: Words = Words { code: $code, message: $message, hint: $hint };)*
+
+        #[cfg(test)]
+        pub(crate) static TABLE: &[&Words] = &[$(&$name),*];
     };
 }
 
@@ -143,5 +147,5 @@ words! {
 }
 
 /// Why text is no area code.
-pub(super) const NOT_A_DDD: &str =
+pub(crate) const NOT_A_DDD: &str =
     "not an area code (DDD): two digits, one of the 67 in use, such as `11`, `37` or `85`";
