@@ -102,10 +102,17 @@ impl Columns {
     /// What the record is if it is no row. `None`: it is one, or may be.
     pub(super) fn aside(&self, record: Record<'_>) -> Option<Aside> {
         let (at, first) = record.cells().enumerate().find(|(_, cell)| !is_blank(cell))?;
+        // Most rows are known for rows at once: what happened is told there, and by no column's name.
+        if let Some(told) = self.fields[Field::Descricao].0
+            && told != at
+            && record.cell(told).starts_with(char::is_alphabetic)
+            && record.cell(told) != self.names[told]
+        {
+            return None;
+        }
         if is_amount(first) {
             return self.is_sum(record).then_some(Aside::Total);
         }
-        // Most rows are known for rows by a text that is no number, before anything is allocated.
         if self.needed(record, at).all(is_count) && !self.is_whole(record) {
             let begin = lower(first);
             if begins_with_total(&begin) || is_count_of_rows(&begin) {
