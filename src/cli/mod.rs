@@ -143,11 +143,16 @@ fn report_panics() {
         if report::is_shielded() {
             return;
         }
-        let place = info
-            .location()
-            .map(|location| format!(" at {}:{}", location.file(), location.line()))
-            .unwrap_or_default();
-        eprintln!("error: an internal error{place}");
-        eprintln!("hint: nothing that was opened is lost; run the same command again, and report this line");
+        let what = match info.location() {
+            Some(at) => {
+                tr!("error: an internal error at %{file}:%{line}", file = at.file(), line = at.line())
+            }
+            None => tr!("error: an internal error"),
+        };
+        eprintln!("{what}");
+        eprintln!(
+            "{}",
+            tr!("hint: nothing that was opened is lost; run the same command again, and report this line")
+        );
     }));
 }

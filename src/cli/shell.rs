@@ -41,6 +41,7 @@ fn heading(line: &str) -> Cow<'_, str> {
         ".SH DESCRIPTION" => tr!(".SH DESCRIPTION"),
         ".SH EXTRA" => tr!(".SH EXTRA"),
         ".SH VERSION" => tr!(".SH VERSION"),
+        line if line.starts_with(".SH ") => Cow::Owned(line.to_uppercase()),
         line => Cow::Borrowed(line),
     }
 }

@@ -9,6 +9,7 @@ mod dependencies;
 mod documents;
 mod hubsoft;
 mod import;
+mod in_portuguese;
 mod intake;
 mod merges;
 mod names;
