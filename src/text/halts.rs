@@ -6,52 +6,70 @@ use std::time::Duration;
 use super::fault;
 use crate::delivery::{Fault, Halt, HaltReason, PauseReason, Refusal};
 
-const HELD: &str = "its import waits for a word of the person who started it";
-
 /// Why a run, or a lote, stopped.
 pub fn halt(halt: &Halt) -> String {
-    match halt {
-        Halt::Unauthorized(cause) => fault(cause),
-        Halt::Forbidden { n_rows, fault: cause } => {
-            format!("HubSoft denied {n_rows} different rows in a row (403): {}", fault(cause))
-        }
+    let said = match halt {
+        Halt::Unauthorized(cause) => return fault(cause),
+        Halt::Forbidden { n_rows, fault: cause } => tr!(
+            "HubSoft denied %{n} different rows in a row (403): %{cause}",
+            n = n_rows,
+            cause = fault(cause)
+        ),
         Halt::Misconfigured(cause) => {
-            format!("HubSoft does not know the route that opens tickets: {}", fault(cause))
+            tr!("HubSoft does not know the route that opens tickets: %{cause}", cause = fault(cause))
         }
         Halt::SameRefusal { n_rows, refusal } => {
             let message = match refusal {
                 Refusal::Said(said) => fault(said),
-                Refusal::NotAsked { code } => format!("what it opened is not what was asked for ({code})"),
+                Refusal::NotAsked { code } => {
+                    tr!("what it opened is not what was asked for (%{code})", code = code).into_owned()
+                }
             };
-            format!("HubSoft refused {n_rows} rows in a row with the same message: {message}")
+            tr!(
+                "HubSoft refused %{n} rows in a row with the same message: %{message}",
+                n = n_rows,
+                message = message
+            )
         }
-        Halt::TooManyErrors { n_errors, limit } => {
-            format!("{n_errors} rows were refused or failed, more than the {limit} that are allowed")
-        }
-        Halt::NeverReached { within, last } => {
-            format!("HubSoft could not be reached within {} s{}", within.as_secs(), because(last))
-        }
-        Halt::Unavailable { lasted, last } => {
-            format!("HubSoft has been unavailable for {} min{}", minutes(*lasted), because(last))
-        }
-        Halt::Paused { reason } => {
-            format!("all workers of this outbox are stopped{}", because_of(&pause(reason)))
-        }
-        Halt::Until => "the time to stop has come".to_owned(),
-        Halt::DiskFull => "no space is left for the outbox".to_owned(),
-        Halt::OutboxUnavailable { lasted, cause, .. } => {
-            format!("the outbox has been unavailable for {} min{}", minutes(*lasted), because_of(cause))
-        }
-        Halt::OutboxDenied { message } => format!("the outbox does not allow it: {message}"),
-        Halt::OutboxBroken { message } => format!("the outbox cannot be used: {message}"),
-        Halt::EchoLost { protocolo } => format!(
-            "the ticket with protocolo `{protocolo}` came back without its marker, so tickets cannot be \
-             recognised"
+        Halt::TooManyErrors { n_errors, limit } => tr!(
+            "%{n} rows were refused or failed, more than the %{limit} that are allowed",
+            n = n_errors,
+            limit = limit
         ),
-    }
+        Halt::NeverReached { within, last } => tr!(
+            "HubSoft could not be reached within %{s} s%{because}",
+            s = within.as_secs(),
+            because = because(last)
+        ),
+        Halt::Unavailable { lasted, last } => tr!(
+            "HubSoft has been unavailable for %{min} min%{because}",
+            min = minutes(*lasted),
+            because = because(last)
+        ),
+        Halt::Paused { reason } => {
+            tr!("all workers of this outbox are stopped%{because}", because = because_of(&pause(reason)))
+        }
+        Halt::Until => tr!("the time to stop has come"),
+        Halt::DiskFull => tr!("no space is left for the outbox"),
+        Halt::OutboxUnavailable { lasted, cause, .. } => tr!(
+            "the outbox has been unavailable for %{min} min%{because}",
+            min = minutes(*lasted),
+            because = because_of(cause)
+        ),
+        Halt::OutboxDenied { message } => {
+            tr!("the outbox does not allow it: %{message}", message = message)
+        }
+        Halt::OutboxBroken { message } => tr!("the outbox cannot be used: %{message}", message = message),
+        Halt::EchoLost { protocolo } => tr!(
+            "the ticket with protocolo `%{protocolo}` came back without its marker, so tickets cannot be recognised",
+            protocolo = protocolo
+        ),
+    };
+    said.into_owned()
 }
 
-/// Why a run stopped itself, for a log: HubSoft's words may tell of a customer, its code does not.
+/// Why a run stopped itself, for a log, which is English: HubSoft's words may tell of a customer, its code
+/// does not.
 pub fn halt_in_log(stopped: &Halt) -> String {
     match stopped {
         Halt::Unauthorized(fault) => format!("HubSoft refused the login ({})", fault.code()),
@@ -78,7 +96,7 @@ pub fn halt_in_log(stopped: &Halt) -> String {
 pub fn halt_reason(reason: &HaltReason) -> Cow<'_, str> {
     Cow::Owned(match reason {
         HaltReason::Halted(reason) => halt(reason),
-        HaltReason::Held => return Cow::Borrowed(HELD),
+        HaltReason::Held => return tr!("its import waits for a word of the person who started it"),
         HaltReason::Said(said) => return Cow::Borrowed(said),
     })
 }

@@ -1,5 +1,5 @@
 //! What a person reads of outcomes, made of what is stored of them: a code and its parameters. The one place
-//! of such words, in English; another language is another file of each.
+//! of such words, in English; other languages stand in `locales/`.
 
 mod faults;
 mod halts;

@@ -9,12 +9,14 @@ pub fn throttle(reason: &ThrottleReason) -> String {
         ThrottleReason::Said(said) => return said.clone(),
     };
     let answered = match cause {
-        ThrottleCause::TooMany => "429 (too many requests)",
-        ThrottleCause::Unavailable => "503 (unavailable)",
-        ThrottleCause::Asked => "an error",
+        ThrottleCause::TooMany => tr!("HubSoft answered 429 (too many requests)"),
+        ThrottleCause::Unavailable => tr!("HubSoft answered 503 (unavailable)"),
+        ThrottleCause::Asked => tr!("HubSoft answered an error"),
     };
     match asked {
-        Some(asked) => format!("HubSoft answered {answered} and asked to wait {} s", asked.as_secs()),
-        None => format!("HubSoft answered {answered}"),
+        Some(asked) => {
+            tr!("%{answered} and asked to wait %{s} s", answered = answered, s = asked.as_secs()).into_owned()
+        }
+        None => answered.into_owned(),
     }
 }

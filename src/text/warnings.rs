@@ -6,13 +6,19 @@ use crate::delivery::Warning;
 pub fn warning(warning: &Warning) -> String {
     let message = match warning {
         Warning::Notice { said } => return said.clone(),
-        Warning::Outdated { columns } => return format!("the file says something else now, in {columns}"),
-        Warning::WrongType { asked, opened } => format!("asked for the type `{asked}`, opened as `{opened}`"),
-        Warning::WithoutOs => "opened, but the service order that was asked for is missing".to_owned(),
-        Warning::Duplicate { others } => {
-            format!("more tickets carry this row's marker: {}", others.join(", "))
+        Warning::Outdated { columns } => {
+            return tr!("the file says something else now, in %{columns}", columns = columns).into_owned();
         }
-        Warning::OpenedTwice { protocolo } => format!("`{protocolo}` was opened for this row too"),
+        Warning::WrongType { asked, opened } => {
+            tr!("asked for the type `%{asked}`, opened as `%{opened}`", asked = asked, opened = opened)
+        }
+        Warning::WithoutOs => tr!("opened, but the service order that was asked for is missing"),
+        Warning::Duplicate { others } => {
+            tr!("more tickets carry this row's marker: %{others}", others = others.join(", "))
+        }
+        Warning::OpenedTwice { protocolo } => {
+            tr!("`%{protocolo}` was opened for this row too", protocolo = protocolo)
+        }
     };
     format!("{}: {message}", warning.code())
 }

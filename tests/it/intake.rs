@@ -12,6 +12,8 @@ use mutirao::intake::{
 use mutirao::ticket::{Field, Kind, Ticket};
 use proptest::prelude::*;
 
+use crate::support::site::{Ended, Site};
+
 /// A valid row, `;`.
 const HEADER: &str = "id_cliente_servico;descricao;nome;telefone";
 const ROW: &str = "11000;Sem conexão;João;37999112233";
@@ -107,6 +109,40 @@ fn every_kind_of_problem_is_said() {
         }
     }
     insta::assert_snapshot!(said);
+}
+
+/// As a support desk reads it: `problems.csv`, and the warnings of what is sent nevertheless.
+#[test]
+fn every_kind_of_problem_is_said_in_portuguese() {
+    let site = Site::new("");
+    site.write("problemas.csv", include_str!("../../samples/problemas.csv"));
+    in_portuguese(&site, &["import", "problemas.csv", "--rate", "unlimited", "--yes"]).expect(3);
+    let mut said = String::new();
+    for row in site.table("problemas.mutirao/problems.csv") {
+        said.push_str(&format!(
+            "{}: {} in {}: `{}`\n    {}\n    dica: {}\n",
+            row["line"], row["code"], row["field"], row["value"], row["message"], row["hint"]
+        ));
+    }
+    for row in site.table("problemas.mutirao/results.csv") {
+        said.push_str(&format!("{}: {}; {}\n", row["line"], row["error_message"], row["warning"]));
+    }
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_template_is_understood_whatever_language_it_is_in() {
+    let site = Site::new("");
+    in_portuguese(&site, &["template", "modelo.csv"]).expect(0);
+    let template = site.read("modelo.csv");
+    assert!(template.contains("# nome: obrigatório; quem pede o atendimento"), "{template}");
+    let row = "11000;;Sem sinal;Ana;37999112233;;;;;;\r\n";
+    site.write("modelo.csv", template + row);
+    assert_eq!(site.run(&["check", "modelo.csv", "--json"]).expect(0).json()["rows"], 1);
+}
+
+fn in_portuguese(site: &Site, args: &[&str]) -> Ended {
+    site.command(args).env("LANG", "pt_BR.UTF-8").output().unwrap().into()
 }
 
 #[test]
