@@ -54,7 +54,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("ownership", &[]),
     ("printable", &[]),
     ("registry", &["ownership", "temporary"]),
-    ("report", &["intake", "language", "printable", "temporary"]),
+    ("report", &["intake", "printable", "temporary"]),
     ("sandbox", &["delivery", "temporary"]),
     ("service", &["delivery", "outbox", "printable", "text"]),
     ("settings", &["delivery", "hubsoft", "intake", "language", "outbox", "ownership", "ticket"]),
