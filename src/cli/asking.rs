@@ -1,5 +1,6 @@
 //! Who answers questions, and how.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use super::exit::Exit;
@@ -22,11 +23,11 @@ pub enum Who {
 }
 
 /// One of the answers to a question.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Offer {
     /// As it is typed.
     pub word: &'static str,
-    pub meaning: &'static str,
+    pub meaning: Cow<'static, str>,
     /// How a script says it.
     pub flag: &'static str,
 }
@@ -47,13 +48,17 @@ impl Asking<'_> {
     pub fn choose(&self, question: &str, offers: &[Offer]) -> Result<usize, Failure> {
         let screen = self.screen;
         if self.who == Who::Nobody {
-            screen.note(format!("it would be asked: {question}; {}", flags(offers)));
+            screen.note(tr!(
+                "it would be asked: %{question}; %{flags}",
+                question = question,
+                flags = flags(offers)
+            ));
             return Ok(0);
         }
         if !self.is_anybody_here() {
             return Err(Failure::new(
                 Exit::Usage,
-                format!("{question}; nobody is here to be asked, and nothing was sent"),
+                tr!("%{question}; nobody is here to be asked, and nothing was sent", question = question),
                 flags(offers),
             ));
         }
@@ -62,13 +67,13 @@ impl Asking<'_> {
             screen.err(format!("  {:<9}{}", offer.word, offer.meaning));
         }
         let words: Vec<_> = offers.iter().map(|offer| format!("`{}`", offer.word)).collect();
-        screen.err(format!("Type {}; anything else stops:", words.join(" or ")));
+        screen.err(tr!("Type %{words}; anything else stops:", words = words.join(&tr!(" or "))));
         let typed = typed();
         offers.iter().position(|offer| typed.trim().eq_ignore_ascii_case(offer.word)).ok_or_else(|| {
             Failure::new(
                 Exit::Usage,
-                "declined; nothing was sent",
-                "run the same command again and type the answer",
+                tr!("declined; nothing was sent"),
+                tr!("run the same command again and type the answer"),
             )
         })
     }
@@ -84,14 +89,19 @@ pub fn typed() -> String {
 
 fn offer(answer: Answer) -> Offer {
     let (word, flag, meaning) = match answer {
-        Answer::Continue => ("continue", "--continue", "it is the same outage: go on with that batch"),
-        Answer::New => ("new", "--new", "it is another outage: a batch of its own, beside the other one"),
-        Answer::Again => ("again", "--again", "open these tickets once more"),
+        Answer::Continue => ("continue", "--continue", tr!("it is the same outage: go on with that batch")),
+        Answer::New => {
+            ("new", "--new", tr!("it is another outage: a batch of its own, beside the other one"))
+        }
+        Answer::Again => ("again", "--again", tr!("open these tickets once more")),
     };
     Offer { word, meaning, flag }
 }
 
 fn flags(offers: &[Offer]) -> String {
-    let each: Vec<_> = offers.iter().map(|offer| format!("{} says: {}", offer.flag, offer.meaning)).collect();
+    let each: Vec<_> = offers
+        .iter()
+        .map(|offer| tr!("%{flag} says: %{meaning}", flag = offer.flag, meaning = offer.meaning))
+        .collect();
     each.join("; ")
 }

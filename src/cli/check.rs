@@ -24,7 +24,7 @@ pub async fn check(args: Check, sources: &Sources, screen: &Screen) -> Result<Ex
     } else {
         None
     };
-    screen.note(format!("reading {}", name_of(&args.file)));
+    screen.note(tr!("reading %{file}", file = name_of(&args.file)));
     let wanted = Wanted { repeats: !reading.allow_repeats, ids: online.is_some() };
     let mut sheet = Sheet::once(args.file, reading);
     let memory = ColumnMemory::at(sources.environment().state_folder());
@@ -50,16 +50,22 @@ pub async fn check(args: Check, sources: &Sources, screen: &Screen) -> Result<Ex
     problems.flush();
     let repeats = match problems.n_repeats {
         0 => String::new(),
-        n_repeats => format!(", {n_repeats} repeat an earlier one"),
+        n_repeats => tr!(", %{n} repeat an earlier one", n = n_repeats).into_owned(),
     };
-    screen.note(format!("{} of {n_rows} rows are valid{repeats}", n_rows - n_invalid));
+    screen.note(tr!(
+        "%{n} of %{total} rows are valid%{repeats}",
+        n = n_rows - n_invalid,
+        total = n_rows,
+        repeats = repeats
+    ));
     let import = Typed::now().import_of(&sheet.file);
     if 0 < n_invalid || 0 < problems.n_unknown {
-        screen.note(format!(
-            "hint: correct the cells above and check again; `{import}` opens the valid rows and skips the others"
+        screen.note(tr!(
+            "hint: correct the cells above and check again; `%{command}` opens the valid rows and skips the others",
+            command = import
         ));
         return Ok(Exit::File);
     }
-    screen.note(format!("hint: `{import}` opens them"));
+    screen.note(tr!("hint: `%{command}` opens them", command = import));
     Ok(Exit::Done)
 }

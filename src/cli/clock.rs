@@ -12,3 +12,12 @@ pub fn local(at: Timestamp) -> String {
     };
     TimeZone::system().to_datetime(at).strftime(format).to_string()
 }
+
+/// The same without seconds.
+pub fn local_minute(at: Timestamp) -> String {
+    let format = match Language::now() {
+        Language::English => "%Y-%m-%d %H:%M",
+        Language::Portuguese => "%d/%m/%Y %H:%M",
+    };
+    TimeZone::system().to_datetime(at).strftime(format).to_string()
+}

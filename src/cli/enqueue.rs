@@ -31,7 +31,7 @@ pub async fn enqueue(
     let url = sources.resolve(&global.database)?.url.ok_or_else(|| {
         Failure::new(
             Exit::Usage,
-            "there is no outbox to put the rows into",
+            tr!("there is no outbox to put the rows into"),
             format!(
                 "give --database-url, or set DATABASE_URL; `{}` opens the rows without a server",
                 typed.import_of(&args.file)
@@ -39,7 +39,7 @@ pub async fn enqueue(
         )
     })?;
     let address = address::at(&url)?;
-    screen.note(format!("reading {}", name_of(&args.file)));
+    screen.note(tr!("reading %{file}", file = name_of(&args.file)));
     let mut sheet = Sheet::kept(args.file, reading)?;
     let memory = ColumnMemory::at(sources.environment().state_folder());
     let intake = findings::open(&mut sheet, Hashing::Sha256, &memory, screen)?;

@@ -1,5 +1,6 @@
 //! What is wrong or odd in the rows of a file: what `check` says row by row, said before a question.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::failure::Failure;
@@ -22,7 +23,7 @@ pub fn open(
     screen: &Screen,
 ) -> Result<Intake, Failure> {
     if let Some(error) = sheet.recall(memory) {
-        screen.warn(format!("{error}: what was said of columns before is not known"));
+        screen.warn(tr!("%{error}: what was said of columns before is not known", error = error));
     }
     let intake = sheet.open(hashing)?;
     for line in intake.summary().lines() {
@@ -31,9 +32,9 @@ pub fn open(
     if !intake.summary().remembered.is_empty()
         && let Some(path) = memory.path()
     {
-        screen.note(format!(
-            "  what was said of columns is remembered in `{}`; `--map` says otherwise, and to forget it, delete that file",
-            path.display()
+        screen.note(tr!(
+            "  what was said of columns is remembered in `%{path}`; `--map` says otherwise, and to forget it, delete that file",
+            path = path.display()
         ));
     }
     Ok(intake)
@@ -42,7 +43,7 @@ pub fn open(
 /// Remembers what `--map` says, for the next file with the same names of columns.
 pub fn remember(sheet: &Sheet, intake: &Intake, memory: &ColumnMemory, screen: &Screen) {
     if let Err(error) = sheet.remember(intake, memory) {
-        screen.warn(format!("{error}: what `--map` says will not be remembered"));
+        screen.warn(tr!("%{error}: what `--map` says will not be remembered", error = error));
     }
 }
 
@@ -50,7 +51,7 @@ pub fn remember(sheet: &Sheet, intake: &Intake, memory: &ColumnMemory, screen: &
 pub fn tell(findings: &Findings, screen: &Screen) {
     tell_lines(findings.asides.lines(), screen);
     for line in lines(&findings.kinds.problems, &findings.columns) {
-        screen.note(format!("not to be opened: {line}"));
+        screen.note(tr!("not to be opened: %{line}", line = line));
     }
     tell_oddities(findings, screen);
 }
@@ -80,13 +81,26 @@ fn lines(kinds: &BTreeMap<(String, String), Kind>, columns: &ColumnNames) -> Vec
         let Kind { n_rows, first_line, message } = kind;
         let column = printable::name(columns.get(field).unwrap_or(field));
         match n_rows {
-            1 => format!("line {first_line}, {column}: {message} ({code})"),
-            _ => format!("{n_rows} rows, the first line {first_line}: {column}: {message} ({code})"),
+            1 => tr!(
+                "line %{line}, %{column}: %{message} (%{code})",
+                line = first_line,
+                column = column,
+                message = message,
+                code = code
+            ),
+            _ => tr!(
+                "%{n} rows, the first line %{line}: %{column}: %{message} (%{code})",
+                n = n_rows,
+                line = first_line,
+                column = column,
+                message = message,
+                code = code
+            ),
         }
     };
-    let mut lines: Vec<_> = kinds.iter().take(KINDS_TOLD).map(told).collect();
+    let mut lines: Vec<_> = kinds.iter().take(KINDS_TOLD).map(told).map(Cow::into_owned).collect();
     if KINDS_TOLD < kinds.len() {
-        lines.push(format!("and {} kinds more", kinds.len() - KINDS_TOLD));
+        lines.push(tr!("and %{n} kinds more", n = kinds.len() - KINDS_TOLD).into_owned());
     }
     lines
 }

@@ -55,9 +55,9 @@ impl Forecast {
 /// `about 3 min`: no finer than can be known.
 pub fn about(time: Duration) -> String {
     match time.as_secs() {
-        seconds @ ..=90 => format!("about {} s", seconds.div_ceil(10).max(1) * 10),
-        seconds @ ..=5400 => format!("about {} min", seconds.div_ceil(60)),
-        seconds => format!("about {} h", seconds.div_ceil(3600)),
+        seconds @ ..=90 => tr!("about %{n} s", n = seconds.div_ceil(10).max(1) * 10).into_owned(),
+        seconds @ ..=5400 => tr!("about %{n} min", n = seconds.div_ceil(60)).into_owned(),
+        seconds => tr!("about %{n} h", n = seconds.div_ceil(3600)).into_owned(),
     }
 }
 

@@ -27,7 +27,7 @@ pub async fn import(
     screen: &Screen,
 ) -> Result<Exit, Failure> {
     let started_at = Timestamp::now();
-    screen.note(format!("reading {}", name_of(&args.file)));
+    screen.note(tr!("reading %{file}", file = name_of(&args.file)));
     // Settings that are wrong are told before an hour of reading, not after it.
     let settings::Import { reading, sending, stopping } = sources.resolve(&args.settings)?;
     let database_url = sources.resolve(&global.database)?.url;
@@ -64,7 +64,7 @@ pub async fn import(
         findings::tell(&read.findings, screen);
         asking.columns(&read.findings.doubts)?;
         merged::tell(&read.merged, screen);
-        screen.note(format!("dry run: {} tickets would be opened; nothing was sent", counts.pending));
+        screen.note(tr!("dry run: %{n} tickets would be opened; nothing was sent", n = counts.pending));
         return Ok(if 0 < counts.invalid { Exit::File } else { Exit::Done });
     };
     let is_shared = database_url.is_some();

@@ -42,7 +42,7 @@ impl Imported<'_> {
         let outcome = taken_in.write_results().await?;
         results::warn_of(&outcome.written, screen);
         if outcome.is_taken_over {
-            screen.warn("another import took over rows of this one: counts are of the whole batch");
+            screen.warn(tr!("another import took over rows of this one: counts are of the whole batch"));
         }
         let (counts, run) = (&outcome.counts, self.run.as_ref());
         let exit = match run {
@@ -65,8 +65,12 @@ impl Imported<'_> {
         if self.is_refused {
             screen.fail(&Failure::new(
                 Exit::File,
-                format!("{} invalid rows, and --strict: {}", counts.invalid, self.sent_nothing()),
-                "problems.csv says what is wrong with them",
+                tr!(
+                    "%{n} invalid rows, and --strict: %{sent}",
+                    n = counts.invalid,
+                    sent = self.sent_nothing()
+                ),
+                tr!("problems.csv says what is wrong with them"),
             ));
         }
         if let Some(failure) = run.and_then(|run| self.why_ended(&run.ending.reason)) {
@@ -78,9 +82,9 @@ impl Imported<'_> {
                     let led = self.led;
                     screen.err_or_log(status::halted(&halted, led), status::halted_in_log(&halted, led));
                 }
-                None => screen.err(format!(
-                    "rows wait behind unconfirmed rows of their services in other batches; `{}` looks for those",
-                    self.command("reconcile")
+                None => screen.err(tr!(
+                    "rows wait behind unconfirmed rows of their services in other batches; `%{command}` looks for those",
+                    command = self.command("reconcile")
                 )),
             }
         }
@@ -95,8 +99,8 @@ impl Imported<'_> {
     /// Of a run that was refused: an earlier one may have opened some.
     fn sent_nothing(&self) -> String {
         match self.opened_before {
-            0 => "this run sent nothing".to_owned(),
-            n => format!("this run sent nothing, {n} rows were opened before"),
+            0 => tr!("this run sent nothing").into_owned(),
+            n => tr!("this run sent nothing, %{n} rows were opened before", n = n).into_owned(),
         }
     }
 
@@ -128,9 +132,10 @@ impl Imported<'_> {
     /// Rows of the batch that this run had nothing to do with, and that no worker opens.
     fn tell_of_others(&self, n_rows: u64, screen: &Screen) {
         if 0 < n_rows {
-            screen.note(format!(
-                "hint: {n_rows} other rows of the batch wait to be opened or looked up; `{}` does that",
-                self.of_all_rows().without("sample")
+            screen.note(tr!(
+                "hint: %{n} other rows of the batch wait to be opened or looked up; `%{command}` does that",
+                n = n_rows,
+                command = self.of_all_rows().without("sample")
             ));
         }
     }
@@ -141,15 +146,15 @@ impl Imported<'_> {
         let typed = self.typed();
         Some(match reason {
             Reason::Halted(Halt::SameRefusal { .. } | Halt::TooManyErrors { .. }) => {
-                failure.with_hint(format!(
-                    "what was refused stays so until its row is another: correct it in errors.csv and run `{}`; or, once HubSoft takes it as it is, run `{}`. `{}` goes on with the rest",
-                    self.corrected(),
-                    self.command("retry"),
-                    typed.again(),
+                failure.with_hint(tr!(
+                    "what was refused stays so until its row is another: correct it in errors.csv and run `%{corrected}`; or, once HubSoft takes it as it is, run `%{retry}`. `%{again}` goes on with the rest",
+                    corrected = self.corrected(),
+                    retry = self.command("retry"),
+                    again = typed.again(),
                 ))
             }
             Reason::Halted(Halt::Unavailable { .. } | Halt::Until | Halt::DiskFull) => {
-                failure.with_hint(format!("`{}` goes on where it stopped", typed.again()))
+                failure.with_hint(tr!("`%{command}` goes on where it stopped", command = typed.again()))
             }
             _ => failure,
         })
@@ -174,53 +179,58 @@ impl Imported<'_> {
     }
 
     fn tell_counts(&self, counts: &Counts, exit: Exit, screen: &Screen) {
-        let real = if self.is_sandbox { "in the sandbox, nothing of it real: " } else { "" };
-        screen.note(format!("{real}{}", summary::in_words(counts)));
+        let counted = summary::in_words(counts);
+        screen.note(match self.is_sandbox {
+            true => tr!("in the sandbox, nothing of it real: %{counts}", counts = counted),
+            false => counted.into(),
+        });
         if let Some(info) = self.work.met.as_ref().filter(|_| 0 < self.opened_before) {
             let now = counts.opened.saturating_sub(self.opened_before);
-            screen.note(format!(
-                "{} of them were opened before (last active on {}), {now} now",
-                self.opened_before,
-                when(info.active_at)
+            screen.note(tr!(
+                "%{before} of them were opened before (last active on %{when}), %{now} now",
+                before = self.opened_before,
+                when = when(info.active_at),
+                now = now
             ));
         }
-        screen.note(format!("results: {}", self.work.folder.join("results.csv").display()));
+        screen.note(tr!("results: %{file}", file = self.work.folder.join("results.csv").display()));
         let n_in_doubt = counts.in_doubt + counts.in_flight;
         if 0 < n_in_doubt && exit != Exit::Unconfirmed {
-            screen.note(format!(
-                "{n_in_doubt} rows may have been opened: do not open them by hand, the next run looks them up first"
+            screen.note(tr!(
+                "%{n} rows may have been opened: do not open them by hand, the next run looks them up first",
+                n = n_in_doubt
             ));
         }
         let typed = self.typed();
         match exit {
-            Exit::Done if self.args.sample.is_some() && 0 < counts.pending => screen.note(format!(
-                "hint: look at the tickets in HubSoft; `{}` opens the rest",
-                typed.without("sample")
+            Exit::Done if self.args.sample.is_some() && 0 < counts.pending => screen.note(tr!(
+                "hint: look at the tickets in HubSoft; `%{command}` opens the rest",
+                command = typed.without("sample")
             )),
             Exit::NotAllOpened if n_needing_a_person(counts) == 0 => {
-                screen.note("hint: results.csv says why rows were skipped or withdrawn");
+                screen.note(tr!("hint: results.csv says why rows were skipped or withdrawn"));
                 if 0 < counts.cancelled {
                     let retry = Typed::now();
                     let batch = &self.batch;
                     let retry = retry.at(self.led, "retry", Some(batch), &["--state", "cancelled"]);
-                    screen.note(format!("hint: `{retry}` takes back that rows were withdrawn"));
+                    screen.note(tr!("hint: `%{command}` takes back that rows were withdrawn", command = retry));
                 }
             }
-            Exit::NotAllOpened | Exit::File => screen.note(format!(
-                "hint: errors.csv has the rows that need you, problems.csv says what is wrong; fix them there and run `{}`",
-                self.corrected()
+            Exit::NotAllOpened | Exit::File => screen.note(tr!(
+                "hint: errors.csv has the rows that need you, problems.csv says what is wrong; fix them there and run `%{command}`",
+                command = self.corrected()
             )),
-            Exit::Unconfirmed if counts.unconfirmed == 0 => screen.note(format!(
-                "hint: `{}` looks up the rows that may have been opened; do not open them by hand",
-                typed.again()
+            Exit::Unconfirmed if counts.unconfirmed == 0 => screen.note(tr!(
+                "hint: `%{command}` looks up the rows that may have been opened; do not open them by hand",
+                command = typed.again()
             )),
-            Exit::Unconfirmed => screen.note(format!(
-                "hint: `{}` looks again for the {} rows that may have been opened",
-                self.command("reconcile"),
-                counts.unconfirmed
+            Exit::Unconfirmed => screen.note(tr!(
+                "hint: `%{command}` looks again for the %{n} rows that may have been opened",
+                command = self.command("reconcile"),
+                n = counts.unconfirmed
             )),
             Exit::Interrupted | Exit::Terminated => {
-                screen.note(format!("hint: `{}` goes on where this stopped", typed.again()));
+                screen.note(tr!("hint: `%{command}` goes on where this stopped", command = typed.again()));
             }
             _ => {}
         }

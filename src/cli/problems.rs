@@ -45,11 +45,21 @@ impl<'a> Problems<'a> {
             return self.line(&text.to_string());
         }
         let column = printable::name(column);
-        let found =
-            if problem.found.is_empty() { String::new() } else { format!(", found `{}`", problem.found) };
-        let text = format!("line {line}, {column}{found}: {} ({})", said(&problem.message), problem.code);
+        let found = if problem.found.is_empty() {
+            "".into()
+        } else {
+            tr!(", found `%{found}`", found = problem.found)
+        };
+        let text = tr!(
+            "line %{line}, %{column}%{found}: %{message} (%{code})",
+            line = line,
+            column = column,
+            found = found,
+            message = said(&problem.message),
+            code = problem.code
+        );
         self.line(&text);
-        self.line(&format!("    hint: {}", said(&problem.hint)));
+        self.line(&tr!("    hint: %{hint}", hint = said(&problem.hint)));
     }
 
     pub fn repeat(&mut self, Repeat { line, first_line }: Repeat) {
@@ -57,9 +67,12 @@ impl<'a> Problems<'a> {
         let text = if self.screen.json {
             json!({"line": line, "code": "repeat", "first_line": first_line}).to_string()
         } else {
-            format!(
-                "line {line}: repeats line {first_line}; it would be skipped, unless --allow-repeats (repeat)"
+            tr!(
+                "line %{line}: repeats line %{first}; it would be skipped, unless --allow-repeats (repeat)",
+                line = line,
+                first = first_line
             )
+            .into_owned()
         };
         self.line(&text);
     }
@@ -67,7 +80,7 @@ impl<'a> Problems<'a> {
     pub fn id(&mut self, found: IdFinding, host: &str) {
         match found {
             IdFinding::Unread { field } => {
-                self.screen.warn(format!("{field}: not verified, the catalogue cannot be read"));
+                self.screen.warn(tr!("%{field}: not verified, the catalogue cannot be read", field = field));
             }
             IdFinding::Unknown { field, id, line } => {
                 self.n_unknown += 1;
@@ -75,8 +88,8 @@ impl<'a> Problems<'a> {
                     field: field.name().into(),
                     code: "unknown_id".into(),
                     found: id.to_string(),
-                    message: format!("{host} does not know this id (first used here)").into(),
-                    hint: "ids are each tenant's own: look it up in HubSoft".into(),
+                    message: tr!("%{host} does not know this id (first used here)", host = host),
+                    hint: tr!("ids are each tenant's own: look it up in HubSoft"),
                 };
                 self.problem(line, &problem);
             }

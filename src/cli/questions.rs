@@ -1,9 +1,9 @@
 //! The questions before anything is sent.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::asking::{Asking, Offer, typed};
+use super::clock;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::merged;
@@ -42,8 +42,10 @@ impl Asking<'_> {
                 let destination = wish.destination()?;
                 let (base, wanted) = (&destination.base, &destination.wanted);
                 if base != wanted.trim() {
-                    self.screen.note(format!(
-                        "the batch is called `{base}`: spreadsheet programs make something else of `{wanted}`"
+                    self.screen.note(tr!(
+                        "the batch is called `%{base}`: spreadsheet programs make something else of `%{wanted}`",
+                        base = base,
+                        wanted = wanted
                     ));
                 }
                 wish.by_name(destination, ours).await?
@@ -64,10 +66,10 @@ impl Asking<'_> {
             return Ok(intake);
         }
         let offers = [
-            Offer { word: "skip", flag: "--hidden skip", meaning: "leave the hidden rows out" },
-            Offer { word: "open", flag: "--hidden open", meaning: "open them like the others" },
+            Offer { word: "skip", flag: "--hidden skip", meaning: tr!("leave the hidden rows out") },
+            Offer { word: "open", flag: "--hidden open", meaning: tr!("open them like the others") },
         ];
-        let question = format!("{n_hidden} rows are hidden in the sheet: are they meant?");
+        let question = tr!("%{n} rows are hidden in the sheet: are they meant?", n = n_hidden);
         let hidden = if self.choose(&question, &offers)? == 0 { Hidden::Skip } else { Hidden::Open };
         sheet.reading.hidden = Some(hidden);
         drop(intake);
@@ -96,20 +98,20 @@ impl Asking<'_> {
             return Ok(());
         }
         let doubts: Vec<_> = doubts.iter().map(ToString::to_string).collect();
-        let offers = [Offer { word: "yes", flag: "--yes", meaning: "it is right; open these tickets" }];
-        self.choose(&format!("{}: is that right?", doubts.join("; ")), &offers).map(drop)
+        let offers = [Offer { word: "yes", flag: "--yes", meaning: tr!("it is right; open these tickets") }];
+        self.choose(&tr!("%{doubts}: is that right?", doubts = doubts.join("; ")), &offers).map(drop)
     }
 
     /// Whether what was imported `earlier` is to be opened once more.
     pub fn again(&self, earlier: &Entry) -> Result<(), Failure> {
-        let question = format!(
-            "the same rows were imported on {} to {}, {}: each ticket would be opened a second time",
-            when(earlier.at),
-            earlier.host,
-            if earlier.folder.starts_with("into ") {
+        let question = tr!(
+            "the same rows were imported on %{when} to %{host}, %{place}: each ticket would be opened a second time",
+            when = when(earlier.at),
+            host = earlier.host,
+            place = if earlier.folder.starts_with("into ") {
                 earlier.folder.clone()
             } else {
-                format!("with results in `{}`", earlier.folder)
+                tr!("with results in `%{folder}`", folder = earlier.folder).into_owned()
             }
         );
         self.answer(&question, &[Answer::Again]).map(drop)
@@ -118,8 +120,10 @@ impl Asking<'_> {
     /// The same of what was found, if anything was; what is wrong with the registry is told.
     pub fn again_if_any(&self, Earlier { latest, error }: Earlier) -> Result<(), Failure> {
         if let Some(error) = error {
-            self.screen
-                .warn(format!("{error}: what was imported before from elsewhere may not be recognised"));
+            self.screen.warn(tr!(
+                "%{error}: what was imported before from elsewhere may not be recognised",
+                error = error
+            ));
         }
         latest.map_or(Ok(()), |earlier| self.again(&earlier))
     }
@@ -144,61 +148,68 @@ impl Asking<'_> {
         if n <= UNASKED_MAX {
             return Ok(());
         }
-        let about = format!(
-            "{n} real tickets at {}, type {}, with {} service orders (visits)",
-            target.named,
-            labels(tickets),
-            match tickets.n_service_orders {
-                0 => "no".to_owned(),
-                some => format!("up to {some}"),
-            }
-        );
+        let about = match tickets.n_service_orders {
+            0 => tr!(
+                "%{n} real tickets at %{host}, type %{types}, with no service orders (visits)",
+                n = n,
+                host = target.named,
+                types = labels(tickets)
+            ),
+            orders => tr!(
+                "%{n} real tickets at %{host}, type %{types}, with up to %{orders} service orders (visits)",
+                n = n,
+                host = target.named,
+                types = labels(tickets),
+                orders = orders
+            ),
+        };
         if !self.is_anybody_here() {
             return Err(Failure::new(
                 Exit::Usage,
-                format!("this would open {about}, and nobody is here to be asked"),
-                "give --yes if that is right; nothing was sent",
+                tr!("this would open %{about}, and nobody is here to be asked", about = about),
+                tr!("give --yes if that is right; nothing was sent"),
             ));
         }
-        self.screen.err(format!("This opens {about}."));
-        self.screen.err("They cannot be deleted. To go on, type the number of tickets:");
+        self.screen.err(tr!("This opens %{about}.", about = about));
+        self.screen.err(tr!("They cannot be deleted. To go on, type the number of tickets:"));
         if typed().trim() == n.to_string() {
             return Ok(());
         }
         Err(Failure::new(
             Exit::Usage,
-            "declined; nothing was sent",
-            "run the same command again and type the number",
+            tr!("declined; nothing was sent"),
+            tr!("run the same command again and type the number"),
         ))
     }
 }
 
 fn labels(tickets: &Tickets<'_>) -> String {
     let label = |id: &Option<i64>| match (id, tickets.known_types) {
-        (None, _) => "of the tenant's default".to_owned(),
-        (Some(id), None) => format!("{id} (not verified)"),
+        (None, _) => tr!("of the tenant's default").into_owned(),
+        (Some(id), None) => tr!("%{id} (not verified)", id = id).into_owned(),
         (Some(id), Some(known)) => match known.iter().find(|entry| entry.id == *id) {
             Some(entry) => format!("`{}`", entry.label),
-            None => format!("{id} (unknown to this tenant!)"),
+            None => tr!("%{id} (unknown to this tenant!)", id = id).into_owned(),
         },
     };
     let named = tickets.types.iter().take(TYPES_NAMED_MAX).map(label).collect::<Vec<_>>().join(", ");
     match tickets.types.len().saturating_sub(TYPES_NAMED_MAX) {
         0 => named,
-        n_others => format!("{named} and {n_others} others"),
+        n_others => tr!("%{named} and %{n} others", named = named, n = n_others).into_owned(),
     }
 }
 
 /// What is asked before a file is taken in.
 fn in_words(question: &Question<'_>) -> String {
     let carried = || {
-        format!(
-            "{} rows of this file say that an import which is not here took them in, and {} rows that they were opened \
+        tr!(
+            "%{n} rows of this file say that an import which is not here took them in, and %{settled} rows that they were opened \
              or may have been: what that import opened, or will yet, would be opened once more (correct it beside its \
              work folder instead)",
-            question.n_carried,
-            question.n_settled.min(question.n_carried)
+            n = question.n_carried,
+            settled = question.n_settled.min(question.n_carried)
         )
+        .into_owned()
     };
     let Some(found) = question.found else { return carried() };
     let compared = &found.compared;
@@ -206,38 +217,47 @@ fn in_words(question: &Question<'_>) -> String {
         (&found.info.name, when(found.info.active_at), summary::in_words(&found.info.counts));
     let mut rows = Vec::new();
     for (n, what) in [
-        (compared.unchanged, "are known"),
-        (compared.changed, "changed"),
-        (compared.new, "are new"),
-        (compared.reused, "have a referencia that stood beside another service"),
+        (compared.unchanged, tr!("are known")),
+        (compared.changed, tr!("changed")),
+        (compared.new, tr!("are new")),
+        (compared.reused, tr!("have a referencia that stood beside another service")),
     ] {
         if 0 < n {
             rows.push(format!("{n} {what}"));
         }
     }
     if 0 < compared.gone {
-        rows.push(format!(
-            "{} of the batch are gone ({} of them not sent yet: withdrawn with `continue`)",
-            compared.gone, compared.gone_unsent
-        ));
+        rows.push(
+            tr!(
+                "%{n} of the batch are gone (%{unsent} of them not sent yet: withdrawn with `continue`)",
+                n = compared.gone,
+                unsent = compared.gone_unsent
+            )
+            .into_owned(),
+        );
     }
     let asked = match question.doubt {
-        Doubt::Edit => "is this an edit of it?",
-        Doubt::Other => "is this another outage?",
-        Doubt::Old => "is it still the same outage?",
+        Doubt::Edit => tr!("is this an edit of it?"),
+        Doubt::Other => tr!("is this another outage?"),
+        Doubt::Old => tr!("is it still the same outage?"),
         Doubt::Carried => return carried(),
     };
-    format!(
-        "batch `{name}` stands in {} (last active on {when}: {counts}), and of the {} rows of this file {}: {asked}",
-        found.outbox,
-        compared.n_rows,
-        rows.join(", ")
+    tr!(
+        "batch `%{name}` stands in %{outbox} (last active on %{when}: %{counts}), and of the %{n} rows of this file %{rows}: %{asked}",
+        name = name,
+        outbox = found.outbox,
+        when = when,
+        counts = counts,
+        n = compared.n_rows,
+        rows = rows.join(", "),
+        asked = asked
     )
+    .into_owned()
 }
 
 /// On the clock of the person who is asked.
 pub fn when(at: Timestamp) -> String {
-    TimeZone::system().to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string()
+    clock::local_minute(at)
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ impl Screen {
     pub fn warn(&self, text: impl AsRef<str>) {
         let text = printable::line(text.as_ref(), LINE_CHARS_MAX);
         match self.format {
-            LogFormat::Text => say(&format!("{} {text}", self.mark("warning:"))),
+            LogFormat::Text => say(&format!("{} {text}", self.mark(&tr!("warning:")))),
             LogFormat::Json => tracing::warn!(target: STORY, "{text}"),
         }
     }
@@ -146,8 +146,8 @@ impl Screen {
         };
         Some(Failure::new(
             exit,
-            format!("the result could not be written to standard output: {error}"),
-            format!("see where it goes; then `{}` says it again", Typed::now().again()),
+            tr!("the result could not be written to standard output: %{error}", error = error),
+            tr!("see where it goes; then `%{command}` says it again", command = Typed::now().again()),
         ))
     }
 
