@@ -134,7 +134,7 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
             state.stats.throttled(self.here(), throttle);
         }
         let is_known = match (&state.pause, &shared.pause) {
-            // What this worker told comes back in words.
+            // This worker told it; what somebody said before may stand in its place.
             (Some(PauseReason::EchoLost { .. }), Some(_)) => true,
             (known, heard) => known == heard,
         };
