@@ -25,7 +25,12 @@ pub async fn open(
     let worker = taken_in.worker(policy).await?;
     let signals = Signals::listen()?;
     let control = Control { stop: signals.stop.clone(), ..Control::default() };
-    screen.note(format!("opening {n_to_open} tickets at {}, {} at most", target.named, policy.rate));
+    screen.note(tr!(
+        "opening %{n} tickets at %{host}, %{rate} at most",
+        n = n_to_open,
+        host = target.named,
+        rate = policy.rate
+    ));
     let progress = Progress::new(screen, Some(n_to_open), policy.rate);
     let watch = (&progress, &RowLog);
     let run = taken_in.deliver(worker, sample, policy, control, &watch);

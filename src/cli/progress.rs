@@ -109,7 +109,14 @@ impl<'a> Progress<'a> {
         let (then, n_then) = self.said.replace((now, n_done));
         let rate = (n_done - n_then) as f64 / (now - then).as_secs_f64().max(1e-3);
         let rate = if now == then { 0.0 } else { rate };
-        format!("{rate:.1}/s ({} at most), {}{}", self.ceiling, self.counts(), self.why.borrow())
+        tr!(
+            "%{rate}/s (%{most} at most), %{counts}%{why}",
+            rate = format!("{rate:.1}"),
+            most = self.ceiling,
+            counts = self.counts(),
+            why = self.why.borrow()
+        )
+        .into_owned()
     }
 
     /// Tells how far it is, for ever.
@@ -129,7 +136,8 @@ impl<'a> Progress<'a> {
         self.forecast.borrow_mut().see(now - self.started, n_done);
         let left = self.n_total.map(|n_total| n_total.saturating_sub(n_done)).filter(|n_left| 0 < *n_left);
         let left = left.and_then(|n_left| self.forecast.borrow().left(n_left));
-        let left = left.map_or_else(String::new, |left| format!(", {} left", about(left)));
+        let left =
+            left.map_or_else(String::new, |left| tr!(", %{time} left", time = about(left)).into_owned());
         match &self.bar {
             Some(bar) => {
                 bar.set_position(n_done);
@@ -144,18 +152,26 @@ impl<'a> Progress<'a> {
                 };
                 // Beside workers more may come in doubt than there were.
                 let n_total = n_total.max(n_done);
-                self.screen.note(format!("{n_done} of {n_total} done, {rate:.1}/s, {counts}{waiting}{left}"));
+                self.screen.note(tr!(
+                    "%{n} of %{total} done, %{rate}/s, %{counts}%{waiting}%{left}",
+                    n = n_done,
+                    total = n_total,
+                    rate = format!("{rate:.1}"),
+                    counts = counts,
+                    waiting = waiting,
+                    left = left
+                ));
             }
         }
     }
 
     fn counts(&self) -> String {
-        let mut text = format!("{} opened", self.n_opened.get());
+        let mut text = tr!("%{n} opened", n = self.n_opened.get()).into_owned();
         let n_in_doubt = self.in_doubt.borrow().len() as u64;
         for (n, what) in [
-            (self.n_not_opened.get(), "not opened"),
-            (n_in_doubt, "in doubt"),
-            (self.n_look_ups.get(), "look-ups"),
+            (self.n_not_opened.get(), tr!("not opened")),
+            (n_in_doubt, tr!("in doubt")),
+            (self.n_look_ups.get(), tr!("look-ups")),
         ] {
             if 0 < n {
                 text += &format!(", {n} {what}");
@@ -214,61 +230,72 @@ impl Watch for Progress<'_> {
         let (now, ends) = (Instant::now(), Instant::now() + length);
         if self.pausing.get().is_none_or(|(told, until)| is_news(now - told, ends, until)) {
             self.pausing.set(Some((now, ends)));
-            self.say(&format!("pausing for {:.0} s: {reason}", length.as_secs_f64().ceil()));
+            self.say(&tr!(
+                "pausing for %{seconds} s: %{reason}",
+                seconds = length.as_secs_f64().ceil(),
+                reason = reason
+            ));
         }
-        *self.waiting.borrow_mut() = ", pausing".to_owned();
-        *self.why.borrow_mut() = format!("; pausing: {reason}");
+        *self.waiting.borrow_mut() = tr!(", pausing").into_owned();
+        *self.why.borrow_mut() = tr!("; pausing: %{reason}", reason = reason).into_owned();
     }
 
     fn note(&self, note: Note<'_>) {
         match note {
             Note::BreakerOpened(why) => {
-                *self.why.borrow_mut() = "; HubSoft is unavailable, it is tried now and then".to_owned();
+                *self.why.borrow_mut() =
+                    tr!("; HubSoft is unavailable, it is tried now and then").into_owned();
                 let (said, code) = why.map_or_else(Default::default, |fault| {
                     (format!(" ({})", text::fault(fault)), format!(" ({})", fault.code()))
                 });
-                let waits = "waiting, and trying it now and then";
                 self.say_or_log(
-                    &format!("HubSoft is unavailable{said}: {waits}"),
-                    &format!("HubSoft is unavailable{code}: {waits}"),
+                    &tr!("HubSoft is unavailable%{why}: waiting, and trying it now and then", why = said),
+                    &format!("HubSoft is unavailable{code}: waiting, and trying it now and then"),
                 );
             }
-            Note::BreakerClosed => self.say("HubSoft is back"),
-            Note::OutboxDown(why) => self.say(&format!(
-                "the outbox cannot be written ({why}): nothing more is sent; answers are kept until it can"
+            Note::BreakerClosed => self.say(&tr!("HubSoft is back")),
+            Note::OutboxDown(why) => self.say(&tr!(
+                "the outbox cannot be written (%{why}): nothing more is sent; answers are kept until it can",
+                why = why
             )),
-            Note::OutboxUp => self.say("the outbox can be written again"),
+            Note::OutboxUp => self.say(&tr!("the outbox can be written again")),
             Note::Stopping => {
-                self.say("stopping: waiting for the answers under way; once more leaves at once")
+                self.say(&tr!("stopping: waiting for the answers under way; once more leaves at once"))
             }
             Note::Paused(reason) => {
                 let resume = Typed::now().other(&["resume"]);
-                self.say(&format!("stopped ({}): `{resume}` goes on", text::pause(reason)));
+                self.say(&tr!(
+                    "stopped (%{reason}): `%{command}` goes on",
+                    reason = text::pause(reason),
+                    command = resume
+                ));
             }
-            Note::Resumed => self.say("going on"),
+            Note::Resumed => self.say(&tr!("going on")),
             Note::Halted(halt) => self.say_or_log(
-                &format!("waiting, and trying now and then: {}", text::halt(halt)),
+                &tr!("waiting, and trying now and then: %{why}", why = text::halt(halt)),
                 &format!("waiting, and trying now and then: {}", text::halt_in_log(halt)),
             ),
-            Note::HaltOver => self.say("it works again"),
+            Note::HaltOver => self.say(&tr!("it works again")),
             Note::LoteHalted { lote, reason } => self.say_or_log(
-                &format!("`{lote}` is halted: {}", text::halt(reason)),
+                &tr!("`%{lote}` is halted: %{why}", lote = lote, why = text::halt(reason)),
                 &format!(
                     "`{lote}` is halted; `{}` says why",
                     Typed::now().at(Led::Setting, "status", Some(lote), &[])
                 ),
             ),
-            Note::Blind(why) => self.say(&format!(
-                "rows in doubt stay so, since an absence cannot be believed: {}",
-                text::blindness(why)
+            Note::Blind(why) => self.say(&tr!(
+                "rows in doubt stay so, since an absence cannot be believed: %{why}",
+                why = text::blindness(why)
             )),
             Note::Recovered(n_rows) => {
-                self.say(&format!(
-                    "{n_rows} rows may have been sent by an earlier run: looking them up first"
+                self.say(&tr!(
+                    "%{n} rows may have been sent by an earlier run: looking them up first",
+                    n = n_rows
                 ));
             }
-            Note::Rescued(n_rows) => self.say(&format!(
-                "{n_rows} rows of a worker that died may have been sent: looking them up first"
+            Note::Rescued(n_rows) => self.say(&tr!(
+                "%{n} rows of a worker that died may have been sent: looking them up first",
+                n = n_rows
             )),
         }
     }
