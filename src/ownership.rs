@@ -4,6 +4,7 @@
 //! Root is a user like any other: in another user's folder that user could swap files under its feet, and
 //! what root left there the user could not go on with.
 
+use std::borrow::Cow;
 use std::fs::{Metadata, symlink_metadata};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -49,43 +50,65 @@ pub fn check(path: &Path, found: &Metadata, asked: Asked) -> Result<(), NotOurs>
     let kind = found.file_type();
     let (owner, ours, mode) = (found.uid(), geteuid().as_raw(), found.mode() & 0o7777);
     let shown = path.display();
-    let refused = |found: String, hint: String| Err(NotOurs { path: path.to_owned(), found, hint });
+    let refused = |found: Cow<'_, str>, hint: Cow<'_, str>| {
+        Err(NotOurs { path: path.to_owned(), found: found.into_owned(), hint: hint.into_owned() })
+    };
     let is_right = match asked {
         Asked::Folder => kind.is_dir(),
         Asked::File => kind.is_file(),
         Asked::Secret => !kind.is_dir(),
     };
     if !is_right {
-        let kind = match () {
-            () if kind.is_symlink() => "a link",
-            () if kind.is_fifo() => "a pipe",
-            () if kind.is_dir() => "a folder",
-            () if kind.is_file() => "a file",
-            () => "no file",
+        let is = match () {
+            () if kind.is_symlink() => tr!("is a link"),
+            () if kind.is_fifo() => tr!("is a pipe"),
+            () if kind.is_dir() => tr!("is a folder"),
+            () if kind.is_file() => tr!("is a file"),
+            () => tr!("is no file"),
         };
-        let wanted = if asked == Asked::Folder { "a folder" } else { "a plain file" };
-        let hint = format!("see who put it there; `ls -ld '{shown}'` shows it, and only {wanted} is used");
-        return refused(format!("is {kind}"), hint);
+        let hint = match asked {
+            Asked::Folder => {
+                tr!(
+                    "see who put it there; `ls -ld '%{path}'` shows it, and only a folder is used",
+                    path = shown
+                )
+            }
+            Asked::File | Asked::Secret => tr!(
+                "see who put it there; `ls -ld '%{path}'` shows it, and only a plain file is used",
+                path = shown
+            ),
+        };
+        return refused(is, hint);
     }
     if owner != ours && owner != 0 {
         let hint = if ours == 0 {
-            format!(
-                "work as that user: `sudo -u '#{owner}' mutirao …`; or take it over: `chown root '{shown}'`"
+            tr!(
+                "work as that user: `sudo -u '#%{owner}' mutirao …`; or take it over: `chown root '%{path}'`",
+                owner = owner,
+                path = shown
             )
         } else {
-            format!("use one of your own, or have it given to you: `sudo chown {ours} '{shown}'`")
+            tr!(
+                "use one of your own, or have it given to you: `sudo chown %{user} '%{path}'`",
+                user = ours,
+                path = shown
+            )
         };
-        return refused(format!("belongs to user {owner}, not to user {ours}"), hint);
+        return refused(
+            tr!("belongs to user %{owner}, not to user %{user}", owner = owner, user = ours),
+            hint,
+        );
     }
+    let octal = format!("{mode:04o}");
     match asked {
         Asked::Secret if mode & 0o077 != 0 => refused(
-            format!("has mode {mode:04o}, so that others may read it"),
-            format!("`chmod 600 '{shown}'`"),
+            tr!("has mode %{mode}, so that others may read it", mode = octal),
+            format!("`chmod 600 '{shown}'`").into(),
         ),
         Asked::Folder | Asked::File if mode & 0o022 != 0 && (asked == Asked::File || mode & 0o1000 == 0) => {
             refused(
-                format!("has mode {mode:04o}, so that others may change it"),
-                format!("`chmod go-w '{shown}'`"),
+                tr!("has mode %{mode}, so that others may change it", mode = octal),
+                format!("`chmod go-w '{shown}'`").into(),
             )
         }
         _ => Ok(()),

@@ -1,5 +1,6 @@
 //! Why a use case could not go on. What a person can do next, and how a process ends, is for who called it.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
@@ -40,81 +41,112 @@ pub enum Fault {
     /// The run stopped itself, or would at its first request.
     #[error("{}", crate::text::halt(.0))]
     Halted(Halt),
-    #[error("the database URL is not one that this version can use")]
+    #[error("{}", tr!("the database URL is not one that this version can use"))]
     NoAddress,
-    #[error("an outbox in a file needs no migration")]
+    #[error("{}", tr!("an outbox in a file needs no migration"))]
     NeedsNoMigration,
     /// Which a person stops and starts.
-    #[error("an outbox in a file has one worker at most")]
+    #[error("{}", tr!("an outbox in a file has one worker at most"))]
     OneWorker,
-    #[error("there is no outbox for `{typed}` here")]
+    #[error("{}", tr!("there is no outbox for `%{typed}` here", typed = typed))]
     NoOutbox { typed: String },
-    #[error("there is no .mutirao folder here")]
+    #[error("{}", tr!("there is no .mutirao folder here"))]
     NoWorkFolder,
-    #[error("several outboxes are here: {}", listed(folders))]
+    #[error("{}", tr!("several outboxes are here: %{folders}", folders = listed(folders)))]
     SeveralOutboxes { folders: Vec<PathBuf> },
     /// In one of them may be a batch of that name (`--batch`), to which its folder leads.
-    #[error("no outbox here is called `{typed}`: there are {}", listed(folders))]
+    #[error(
+        "{}",
+        tr!(
+            "no outbox here is called `%{typed}`: there are %{folders}",
+            typed = typed, folders = listed(folders)
+        )
+    )]
     NoneCalledSo { typed: String, folders: Vec<PathBuf> },
     /// It cannot be the name of one.
-    #[error("`{typed}` names no row")]
+    #[error("{}", tr!("`%{typed}` names no row", typed = typed))]
     NoRowName { typed: String },
 
-    #[error("there is no batch `{typed}` in {outbox}")]
+    #[error("{}", tr!("there is no batch `%{typed}` in %{outbox}", typed = typed, outbox = outbox))]
     NoBatch { outbox: String, typed: String, names: Vec<String> },
-    #[error("{outbox} has several batches of `{base}`")]
+    #[error("{}", tr!("%{outbox} has several batches of `%{base}`", outbox = outbox, base = base))]
     SeveralBatchesOf { outbox: String, base: String, names: Vec<String> },
-    #[error("{outbox} has several batches")]
+    #[error("{}", tr!("%{outbox} has several batches", outbox = outbox))]
     SeveralBatches { outbox: String, names: Vec<String> },
-    #[error("{outbox} is empty")]
+    #[error("{}", tr!("%{outbox} is empty", outbox = outbox))]
     EmptyOutbox { outbox: String },
 
-    #[error("there is no row `{typed}` in {outbox}")]
+    #[error("{}", tr!("there is no row `%{typed}` in %{outbox}", typed = typed, outbox = outbox))]
     NoRow { outbox: String, typed: String },
     /// A name with colons that is one row's before one of them, and another's before another.
-    #[error("`{typed}` names several rows: {}", with_lotes(rows))]
+    #[error("{}", tr!("`%{typed}` names several rows: %{rows}", typed = typed, rows = with_lotes(rows)))]
     SeveralRows { typed: String, rows: Vec<RowCalled> },
     /// A number that is one row's line and another's reference.
     #[error(
-        "`{typed}` names two rows: line {} has the reference `{}`, and that of line {} is `{}`",
-        rows[0].line, rows[0].referencia, rows[1].line, rows[1].referencia
+        "{}",
+        tr!(
+            "`%{typed}` names two rows: line %{line} has the reference `%{referencia}`, and that of line %{other_line} is `%{other}`",
+            typed = typed,
+            line = rows[0].line,
+            referencia = rows[0].referencia,
+            other_line = rows[1].line,
+            other = rows[1].referencia
+        )
     )]
     TwoRows { typed: String, rows: Box<[RowCalled; 2]> },
 
-    #[error("the outbox `{outbox}` belongs to `{bound}`, not to `{asked}`; nothing was sent")]
+    #[error(
+        "{}",
+        tr!(
+            "the outbox `%{outbox}` belongs to `%{bound}`, not to `%{asked}`; nothing was sent",
+            outbox = outbox, bound = bound, asked = asked
+        )
+    )]
     OtherHost { outbox: String, bound: String, asked: String },
-    #[error("standard input needs {what}")]
-    StdinNeeds { what: &'static str },
+    #[error("{what}")]
+    StdinNeeds { what: Cow<'static, str> },
     /// A question was left open: a defect.
-    #[error("nobody said which batch the file belongs to")]
+    #[error("{}", tr!("nobody said which batch the file belongs to"))]
     Unanswered,
-    #[error("{n_invalid} rows are invalid: none was taken in")]
+    #[error("{}", tr!("%{n_invalid} rows are invalid: none was taken in", n_invalid = n_invalid))]
     NotAllValid { n_invalid: u64, file: PathBuf },
-    #[error("`{file}` was changed meanwhile; nothing was sent")]
+    #[error("{}", tr!("`%{file}` was changed meanwhile; nothing was sent", file = file))]
     Changed { file: String },
-    #[error("the batch is gone")]
+    #[error("{}", tr!("the batch is gone"))]
     BatchGone,
-    #[error("{host} cannot be reached: {why}")]
+    #[error("{}", tr!("%{host} cannot be reached: %{why}", host = host, why = why))]
     Unreachable { host: String, why: String },
     /// The copy of an outbox that a dry run works on.
     #[error(transparent)]
     Scratch(io::Error),
-    #[error("`{typed}` is in another outbox than `{first}`")]
+    #[error("{}", tr!("`%{typed}` is in another outbox than `%{first}`", typed = typed, first = first))]
     OtherOutbox { typed: String, first: String },
-    #[error("`{typed}` is no protocolo")]
+    #[error("{}", tr!("`%{typed}` is no protocolo", typed = typed))]
     NoProtocolo { typed: String },
     #[error(transparent)]
     OtherService(OtherService),
     #[error(transparent)]
     Resolve(#[from] ResolveError),
-    #[error("{host} cannot be reached")]
+    #[error("{}", tr!("%{host} cannot be reached", host = host))]
     HubSoftAway { host: String },
 
-    #[error("`{}` is nothing that this program wrote, and results would be written over it", path.display())]
+    #[error(
+        "{}",
+        tr!(
+            "`%{path}` is nothing that this program wrote, and results would be written over it",
+            path = path.display()
+        )
+    )]
     OthersFile { path: PathBuf },
-    #[error("no space is left in the folder `{}`", folder.display())]
+    #[error("{}", tr!("no space is left in the folder `%{folder}`", folder = folder.display()))]
     FolderFull { folder: PathBuf },
-    #[error("cannot write to the folder `{}`: {error}", folder.display())]
+    #[error(
+        "{}",
+        tr!(
+            "cannot write to the folder `%{folder}`: %{error}",
+            folder = folder.display(), error = error
+        )
+    )]
     Folder {
         folder: PathBuf,
         error: io::Error,
@@ -122,8 +154,11 @@ pub enum Fault {
         has_outbox: bool,
     },
     #[error(
-        "`{}` has {free_mib} MiB free, and the outbox and the results may take {needed_mib} MiB more; nothing was sent",
-        folder.display()
+        "{}",
+        tr!(
+            "`%{folder}` has %{free_mib} MiB free, and the outbox and the results may take %{needed_mib} MiB more; nothing was sent",
+            folder = folder.display(), free_mib = free_mib, needed_mib = needed_mib
+        )
     )]
     NoRoom { folder: PathBuf, free_mib: u64, needed_mib: u64 },
 }
@@ -133,7 +168,9 @@ fn listed(folders: &[PathBuf]) -> String {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the ticket is of service {found}, the row of service {asked}")]
+#[error(
+    "{}", tr!("the ticket is of service %{found}, the row of service %{asked}", found = found, asked = asked)
+)]
 pub struct OtherService {
     pub found: i64,
     pub asked: i64,
@@ -165,7 +202,11 @@ impl RowCalled {
 
 fn with_lotes(rows: &[RowCalled]) -> String {
     let named = |row: &RowCalled| {
-        format!("`{}` of `{}`", printable::name(&row.referencia), printable::name(&row.lote))
+        tr!(
+            "`%{referencia}` of `%{lote}`",
+            referencia = printable::name(&row.referencia),
+            lote = printable::name(&row.lote)
+        )
     };
     rows.iter().map(named).collect::<Vec<_>>().join(", ")
 }

@@ -52,20 +52,20 @@ pub enum Checked {
 /// Why HubSoft does not confirm a protocolo.
 #[derive(Debug, thiserror::Error)]
 pub enum Untold {
-    #[error("the row is not known")]
+    #[error("{}", tr!("the row is not known"))]
     NoRow,
     #[error(transparent)]
     NoTarget(Fault),
-    #[error("the settings lead to {host}, which is not the batch's")]
+    #[error("{}", tr!("the settings lead to %{host}, which is not the batch's", host = host))]
     OtherHost { host: String },
-    #[error("HubSoft shows no ticket with this protocolo")]
+    #[error("{}", tr!("HubSoft shows no ticket with this protocolo"))]
     NotShown,
-    #[error("{}", why.as_deref().unwrap_or("HubSoft did not answer"))]
+    #[error("{}", why.clone().unwrap_or_else(|| tr!("HubSoft did not answer").into_owned()))]
     NoAnswer { why: Option<String> },
     /// The row is in conflict about just that.
     #[error(transparent)]
     OtherService(OtherService),
-    #[error("HubSoft does not tell the ticket's service")]
+    #[error("{}", tr!("HubSoft does not tell the ticket's service"))]
     NoService,
 }
 

@@ -59,11 +59,11 @@ impl Failure {
     /// The lines for stderr; `mark` wraps the words that they begin with. Whatever they tell of, each is one
     /// line.
     pub fn render(&self, mark: impl Fn(&str) -> String) -> String {
-        let mut text = format!("{} {}\n", mark("error:"), line(&self.message, LINE_CHARS_MAX));
+        let mut text = format!("{} {}\n", mark(&tr!("error:")), line(&self.message, LINE_CHARS_MAX));
         for cause in &self.causes {
-            let _ = writeln!(text, "  caused by: {}", line(cause.trim_end(), LINE_CHARS_MAX));
+            let _ = writeln!(text, "  {} {}", tr!("caused by:"), line(cause.trim_end(), LINE_CHARS_MAX));
         }
-        let _ = writeln!(text, "{} {}", mark("hint:"), line(&self.hint, LINE_CHARS_MAX));
+        let _ = writeln!(text, "{} {}", mark(&tr!("hint:")), line(&self.hint, LINE_CHARS_MAX));
         text
     }
 

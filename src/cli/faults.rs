@@ -33,115 +33,130 @@ impl From<Fault> for Failure {
             Fault::Merge(error) => return error.into(),
             Fault::Resolve(error) => return error.into(),
             Fault::Halted(halt) => return halted(&halt),
-            Fault::Sandbox(_) => (Exit::Internal, "the sandbox needs a free port on 127.0.0.1".to_owned()),
-            Fault::SandboxUrl(_) => (Exit::Internal, "this is a defect; report it".to_owned()),
+            Fault::Sandbox(_) => (Exit::Internal, tr!("the sandbox needs a free port on 127.0.0.1")),
+            Fault::SandboxUrl(_) => (Exit::Internal, tr!("this is a defect; report it")),
             Fault::NoAddress => (
                 Exit::Usage,
-                "write postgres://USER@HOST/DATABASE or sqlite:PATH, or leave it out: each spreadsheet then has its own outbox".to_owned(),
+                tr!(
+                    "write postgres://USER@HOST/DATABASE or sqlite:PATH, or leave it out: each spreadsheet then has its own outbox"
+                ),
             ),
-            Fault::NeedsNoMigration => (
-                Exit::Usage,
-                "it is made, and brought up to date, by the command that uses it".to_owned(),
-            ),
+            Fault::NeedsNoMigration => {
+                (Exit::Usage, tr!("it is made, and brought up to date, by the command that uses it"))
+            }
             Fault::OneWorker => (
                 Exit::Usage,
-                format!(
-                    "end that worker to stop it, and start it to go on; `{}` is for a lote that was halted",
-                    Typed::now().other(&["resume", "LOTE"])
+                tr!(
+                    "end that worker to stop it, and start it to go on; `%{resume}` is for a lote that was halted",
+                    resume = Typed::now().other(&["resume", "LOTE"])
                 ),
             ),
             Fault::NoOutbox { .. } => {
-                (Exit::Usage, "name the spreadsheet that was imported, or its .mutirao folder".to_owned())
+                (Exit::Usage, tr!("name the spreadsheet that was imported, or its .mutirao folder"))
             }
-            Fault::NoWorkFolder => {
-                (Exit::Usage, "go to the folder of the spreadsheet, or name it".to_owned())
-            }
+            Fault::NoWorkFolder => (Exit::Usage, tr!("go to the folder of the spreadsheet, or name it")),
             Fault::SeveralOutboxes { ref folders } | Fault::NoneCalledSo { ref folders, .. } => {
                 let first = folders.first();
                 let first = first.map_or_else(|| "queda.mutirao".into(), |folder| folder.to_string_lossy());
-                (Exit::Usage, format!("name one, like `{first}`"))
+                (Exit::Usage, tr!("name one, like `%{name}`", name = first))
             }
-            Fault::NoRowName { .. } => (
-                Exit::Usage,
-                "write BATCH:LINE, like queda:17, LOTE:REFERENCIA, or the row's id".to_owned(),
-            ),
-            Fault::NoBatch { ref names, .. } => (Exit::Usage, format!("it has: {}", listed(names))),
+            Fault::NoRowName { .. } => {
+                (Exit::Usage, tr!("write BATCH:LINE, like queda:17, LOTE:REFERENCIA, or the row's id"))
+            }
+            Fault::NoBatch { ref names, .. } => (Exit::Usage, tr!("it has: %{names}", names = listed(names))),
             Fault::SeveralBatchesOf { ref names, .. } | Fault::SeveralBatches { ref names, .. } => {
-                (Exit::Usage, format!("name one: {}", listed(names)))
+                (Exit::Usage, tr!("name one: %{names}", names = listed(names)))
             }
             Fault::EmptyOutbox { .. } => {
-                (Exit::Usage, format!("`{}` fills it", Typed::now().other(&["import", "FILE"])))
+                (Exit::Usage, tr!("`%{import}` fills it", import = Typed::now().other(&["import", "FILE"])))
             }
             Fault::NoRow { .. } => (
                 Exit::Usage,
-                "results.csv has the lines and references of all rows, in the columns `line` and `referencia`"
-                    .to_owned(),
+                tr!(
+                    "results.csv has the lines and references of all rows, in the columns `line` and `referencia`"
+                ),
             ),
             Fault::SeveralRows { ref rows, .. } => {
                 let ids: Vec<_> = rows.iter().map(|row| format!("`{}`", row.row.0)).collect();
-                (Exit::Usage, format!("write the id of the one that is meant: {}", ids.join(", ")))
+                (Exit::Usage, tr!("write the id of the one that is meant: %{ids}", ids = ids.join(", ")))
             }
             Fault::TwoRows { ref rows, .. } => {
                 let [one, other] = &**rows;
-                (Exit::Usage, format!("write `{}` for the first, `{}` for the second", one.name, other.name))
+                (
+                    Exit::Usage,
+                    tr!(
+                        "write `%{one}` for the first, `%{other}` for the second",
+                        one = one.name,
+                        other = other.name
+                    ),
+                )
             }
             Fault::OtherOutbox { .. } => {
-                (Exit::Usage, "give the rows of each outbox in a command of their own".to_owned())
+                (Exit::Usage, tr!("give the rows of each outbox in a command of their own"))
             }
             Fault::NoProtocolo { ref typed } if typed.contains(['E', 'e', ',', '.']) => {
-                (Exit::Usage, "a spreadsheet has rounded it; copy it from the ticket in HubSoft".to_owned())
+                (Exit::Usage, tr!("a spreadsheet has rounded it; copy it from the ticket in HubSoft"))
             }
             Fault::NoProtocolo { .. } => {
-                (Exit::Usage, "it has 15 to 20 digits; copy it from the ticket in HubSoft".to_owned())
+                (Exit::Usage, tr!("it has 15 to 20 digits; copy it from the ticket in HubSoft"))
             }
-            Fault::OtherService(_) => {
-                (Exit::Usage, "look for the ticket of the row's own service".to_owned())
-            }
+            Fault::OtherService(_) => (Exit::Usage, tr!("look for the ticket of the row's own service")),
             Fault::HubSoftAway { .. } => (
                 Exit::Unreachable,
-                "check HUBSOFT_URL, the network, a proxy or firewall between, and HUBSOFT_CA_FILE for an own authority".to_owned(),
+                tr!(
+                    "check HUBSOFT_URL, the network, a proxy or firewall between, and HUBSOFT_CA_FILE for an own authority"
+                ),
             ),
             Fault::OtherHost { ref bound, .. } if bound == SANDBOX => (
                 Exit::Usage,
-                "what it says was opened is not real; give another folder with -o DIR, or another database".to_owned(),
+                tr!(
+                    "what it says was opened is not real; give another folder with -o DIR, or another database"
+                ),
             ),
-            Fault::OtherHost { .. } => (
-                Exit::Usage,
-                "set HUBSOFT_URL to that host, or give another folder with -o DIR".to_owned(),
-            ),
-            Fault::StdinNeeds { .. } => (Exit::Usage, "add --batch NAME and -o DIR".to_owned()),
-            Fault::Unanswered => (Exit::Internal, "this is a defect; report it".to_owned()),
+            Fault::OtherHost { .. } => {
+                (Exit::Usage, tr!("set HUBSOFT_URL to that host, or give another folder with -o DIR"))
+            }
+            Fault::StdinNeeds { .. } => (Exit::Usage, tr!("add --batch NAME and -o DIR")),
+            Fault::Unanswered => (Exit::Internal, tr!("this is a defect; report it")),
             Fault::NotAllValid { n_invalid, file } => {
                 let check = Typed::now().check_of(&file);
-                let message = format!("{n_invalid} rows are invalid, and --strict: none was taken in");
-                return Self::new(Exit::File, message, format!("`{check}` shows what is wrong with them"));
+                let message = tr!(
+                    "%{n_invalid} rows are invalid, and --strict: none was taken in",
+                    n_invalid = n_invalid
+                );
+                return Self::new(
+                    Exit::File,
+                    message,
+                    tr!("`%{check}` shows what is wrong with them", check = check),
+                );
             }
-            Fault::Changed { .. } => (Exit::Usage, "run the same command again".to_owned()),
-            Fault::BatchGone => (Exit::Internal, "look at the disk".to_owned()),
-            Fault::Unreachable { .. } => {
-                (Exit::Unreachable, format!("`{}` tries what a run needs", Typed::now().other(&["doctor"])))
-            }
-            Fault::Scratch(_) => (Exit::Usage, "a dry run needs a folder that it may write to".to_owned()),
+            Fault::Changed { .. } => (Exit::Usage, tr!("run the same command again")),
+            Fault::BatchGone => (Exit::Internal, tr!("look at the disk")),
+            Fault::Unreachable { .. } => (
+                Exit::Unreachable,
+                tr!("`%{doctor}` tries what a run needs", doctor = Typed::now().other(&["doctor"])),
+            ),
+            Fault::Scratch(_) => (Exit::Usage, tr!("a dry run needs a folder that it may write to")),
             Fault::OthersFile { .. } => (
                 Exit::Usage,
-                "give another folder with -o DIR, or move that file away; nothing was sent".to_owned(),
+                tr!("give another folder with -o DIR, or move that file away; nothing was sent"),
             ),
-            Fault::FolderFull { .. } => {
-                (Exit::Guard, "free some space and run the same command again".to_owned())
-            }
+            Fault::FolderFull { .. } => (Exit::Guard, tr!("free some space and run the same command again")),
             Fault::Folder { has_outbox: false, .. } => {
-                (Exit::Usage, "give a folder that you may write to with -o DIR".to_owned())
+                (Exit::Usage, tr!("give a folder that you may write to with -o DIR"))
             }
             Fault::Folder { has_outbox: true, ref folder, .. } => (
                 Exit::Usage,
-                format!(
-                    "it says what was opened: take it with you, `cp -a {} DIR`, then run the same command with -o DIR",
-                    typed::quoted(&folder.display().to_string())
+                tr!(
+                    "it says what was opened: take it with you, `cp -a %{folder} DIR`, then run the same command with -o DIR",
+                    folder = typed::quoted(&folder.display().to_string())
                 ),
             ),
             Fault::NoRoom { .. } => (
                 Exit::Guard,
-                "free some space and run the same command again, or give a folder on another disk with -o DIR".to_owned(),
+                tr!(
+                    "free some space and run the same command again, or give a folder on another disk with -o DIR"
+                ),
             ),
         };
         Self::of(exit, &fault, hint)
@@ -154,12 +169,14 @@ impl From<ResolveError> for Failure {
             ResolveError::Outbox(error) => return error.into(),
             ResolveError::NotUnsettled { state, .. } if state != State::InFlight => {
                 let show = Typed::now().other(&["show", "ROW"]);
-                return Self::of(Exit::Usage, &error, format!("`{show}` tells what became of it"));
+                return Self::of(Exit::Usage, &error, tr!("`%{show}` tells what became of it", show = show));
             }
-            ResolveError::Unknown { .. } => "results.csv has the lines of all rows, in the column `line`",
-            ResolveError::NotUnsettled { .. } => "it is being looked up just now: try again in a minute",
+            ResolveError::Unknown { .. } => {
+                tr!("results.csv has the lines of all rows, in the column `line`")
+            }
+            ResolveError::NotUnsettled { .. } => tr!("it is being looked up just now: try again in a minute"),
             ResolveError::Taken { .. } | ResolveError::OtherRows { .. } => {
-                "one ticket is of one row: copy the protocolo from the ticket in HubSoft"
+                tr!("one ticket is of one row: copy the protocolo from the ticket in HubSoft")
             }
         };
         Self::of(Exit::Usage, &error, hint)
@@ -176,7 +193,7 @@ impl From<SettingsError> for Failure {
     fn from(error: SettingsError) -> Self {
         let mut hint = error.hint();
         if let SettingsError::Value { .. } = &error {
-            hint += &format!("; `{}` tries all settings", Typed::now().other(&["doctor"]));
+            hint += &tr!("; `%{doctor}` tries all settings", doctor = Typed::now().other(&["doctor"]));
         }
         Self::of(Exit::Usage, &error, hint)
     }
@@ -186,10 +203,12 @@ impl From<SetupError> for Failure {
     fn from(error: SetupError) -> Self {
         let hint = match error {
             SetupError::CaFile { .. } | SetupError::NoCertificate { .. } => {
-                "`HUBSOFT_CA_FILE` names a readable file with `-----BEGIN CERTIFICATE-----`"
+                tr!("`HUBSOFT_CA_FILE` names a readable file with `-----BEGIN CERTIFICATE-----`")
             }
-            SetupError::Token => "copy the token again, without quotes or line breaks",
-            SetupError::Client(_) => "install `ca-certificates`, or name an authority in `HUBSOFT_CA_FILE`",
+            SetupError::Token => tr!("copy the token again, without quotes or line breaks"),
+            SetupError::Client(_) => {
+                tr!("install `ca-certificates`, or name an authority in `HUBSOFT_CA_FILE`")
+            }
         };
         Self::of(Exit::Usage, &error, hint)
     }
@@ -212,10 +231,10 @@ impl From<OpenError> for Failure {
             OpenError::Io { source, .. } if is_full(source) => Exit::Guard,
             _ => Exit::Usage,
         };
-        let mut hint = open_hints::of_file(&error).to_owned();
+        let mut hint = open_hints::of_file(&error).into_owned();
         if let OpenError::Locked { path, .. } = &error {
             let status = Typed::now().at(Led::File(path), "status", None, &[]);
-            hint += &format!("; `{status}` shows how far it is");
+            hint += &tr!("; `%{status}` shows how far it is", status = status);
         }
         Self::of(exit, &error, hint)
     }
@@ -229,9 +248,9 @@ impl From<postgres::OpenError> for Failure {
         };
         let hint = match error {
             postgres::OpenError::NoSchema | postgres::OpenError::Older { .. } => {
-                format!("run `{}` with the same URL", Typed::now().other(&["migrate"]))
+                tr!("run `%{migrate}` with the same URL", migrate = Typed::now().other(&["migrate"]))
             }
-            _ => error.hint().to_owned(),
+            _ => error.hint(),
         };
         Self::of(exit, &error, hint)
     }
@@ -243,15 +262,22 @@ impl From<OutboxError> for Failure {
         let (exit, hint) = match error {
             Denied(_) => {
                 let roles = Typed::now().other(&["migrate", "--print-roles"]);
-                let hint =
-                    format!("the owner of the schema grants it; `{roles}` prints what each role needs");
+                let hint = tr!(
+                    "the owner of the schema grants it; `%{roles}` prints what each role needs",
+                    roles = roles
+                );
                 return Self::of(Exit::Usage, &error, hint);
             }
-            Full(_) => {
-                (Exit::Guard, "free some space and run the same command again: it goes on where it stopped")
+            Full(_) => (
+                Exit::Guard,
+                tr!("free some space and run the same command again: it goes on where it stopped"),
+            ),
+            Unavailable(_) => {
+                (Exit::Unreachable, tr!("run the same command again: it goes on where it stopped"))
             }
-            Unavailable(_) => (Exit::Unreachable, "run the same command again: it goes on where it stopped"),
-            Broken(_) => (Exit::Internal, "keep the outbox as it is, and look at the disk or the database"),
+            Broken(_) => {
+                (Exit::Internal, tr!("keep the outbox as it is, and look at the disk or the database"))
+            }
         };
         Self::of(exit, &error, hint)
     }
@@ -263,20 +289,22 @@ impl From<MergeError> for Failure {
             MergeError::Busy { .. } => Self::of(
                 Exit::Busy,
                 &error,
-                format!(
-                    "wait for it to end, or stop it; `{}` shows how far it is",
-                    Typed::now().other(&["status"])
+                tr!(
+                    "wait for it to end, or stop it; `%{status}` shows how far it is",
+                    status = Typed::now().other(&["status"])
                 ),
             ),
             MergeError::Taken { .. } => Self::of(
                 Exit::Usage,
                 &error,
-                "give the batch another name with --batch NAME; nothing was sent",
+                tr!("give the batch another name with --batch NAME; nothing was sent"),
             ),
             MergeError::SeveralBatches { .. } => Self::of(
                 Exit::Usage,
                 &error,
-                "make a file of each batch's rows (the column `lote` names it) and import one by one; nothing was sent",
+                tr!(
+                    "make a file of each batch's rows (the column `lote` names it) and import one by one; nothing was sent"
+                ),
             ),
             MergeError::Outbox(error) => error.into(),
         }
@@ -296,11 +324,14 @@ impl From<IntakeError> for Failure {
 impl From<ReportError> for Failure {
     fn from(error: ReportError) -> Self {
         if error.is_disk_full() {
-            let hint = "free some space and run the same command again: nothing that was opened is lost";
+            let hint = tr!("free some space and run the same command again: nothing that was opened is lost");
             return Self::of(Exit::Guard, &error, hint);
         }
         let export = Typed::now().other(&["export", "BATCH", "-o", "DIR"]);
-        let hint = format!("check the folder and its permissions, then `{export}` writes the results again");
+        let hint = tr!(
+            "check the folder and its permissions, then `%{export}` writes the results again",
+            export = export
+        );
         Self::of(Exit::Internal, &error, hint)
     }
 }
@@ -309,13 +340,13 @@ impl From<BookFault> for Failure {
     fn from(fault: BookFault) -> Self {
         let (exit, hint) = match &fault {
             BookFault::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                (Exit::Guard, "free some space and run the same command again")
+                (Exit::Guard, tr!("free some space and run the same command again"))
             }
-            BookFault::Io { .. } => (Exit::Usage, "give a folder that you may write to with -o DIR"),
+            BookFault::Io { .. } => (Exit::Usage, tr!("give a folder that you may write to with -o DIR")),
             BookFault::Line { .. } => {
-                (Exit::Usage, "it was changed by hand; move the folder away to begin a new sandbox")
+                (Exit::Usage, tr!("it was changed by hand; move the folder away to begin a new sandbox"))
             }
-            BookFault::Busy { .. } => (Exit::Busy, "wait until it has ended"),
+            BookFault::Busy { .. } => (Exit::Busy, tr!("wait until it has ended")),
         };
         Self::of(exit, &fault, hint)
     }
@@ -327,7 +358,9 @@ impl From<BindError> for Failure {
             BindError::OtherHost { .. } => Self::of(
                 Exit::Usage,
                 &error,
-                "set HUBSOFT_URL to that host, or name another outbox with --database-url; nothing was sent",
+                tr!(
+                    "set HUBSOFT_URL to that host, or name another outbox with --database-url; nothing was sent"
+                ),
             ),
             BindError::Outbox(error) => error.into(),
         }

@@ -170,16 +170,16 @@ pub struct Backlog {
 #[derive(Debug, thiserror::Error)]
 pub enum OutboxError {
     /// No space is left; what was written before stands.
-    #[error("no space is left for the outbox")]
+    #[error("{}", tr!("no space is left for the outbox"))]
     Full(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It may work again later by itself.
-    #[error("the outbox did not answer")]
+    #[error("{}", tr!("the outbox did not answer"))]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Whoever asks lacks a right, which the outbox's owner can give.
-    #[error("the outbox does not allow it")]
+    #[error("{}", tr!("the outbox does not allow it"))]
     Denied(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Retrying will not help: damaged, or not ours.
-    #[error("the outbox cannot be used")]
+    #[error("{}", tr!("the outbox cannot be used"))]
     Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 

@@ -32,9 +32,9 @@ impl Rate {
 /// What is wrong with a rate. It does not repeat the text: a password may stand there instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RateFault {
-    #[error("not a rate; write `5/s`, `300/min`, `100/h` or `unlimited`")]
+    #[error("{}", tr!("not a rate; write `5/s`, `300/min`, `100/h` or `unlimited`"))]
     Form,
-    #[error("out of range; from `1/h` to `1000000/s`, or `unlimited`")]
+    #[error("{}", tr!("out of range; from `1/h` to `1000000/s`, or `unlimited`"))]
     Range,
 }
 

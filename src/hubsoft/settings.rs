@@ -139,28 +139,30 @@ fn is_loopback(url: &Url) -> bool {
 /// password there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BaseUrlFault {
-    #[error("not a URL; write `https://host`, or `https://host:port`")]
+    #[error("{}", tr!("not a URL; write `https://host`, or `https://host:port`"))]
     NotAUrl,
-    #[error("it carries a user or a password; give those in `HUBSOFT_USERNAME` and `HUBSOFT_PASSWORD`")]
+    #[error(
+        "{}", tr!("it carries a user or a password; give those in `HUBSOFT_USERNAME` and `HUBSOFT_PASSWORD`")
+    )]
     Secret,
-    #[error("plain `http` would show the token to everybody on the way; write `https://`")]
+    #[error("{}", tr!("plain `http` would show the token to everybody on the way; write `https://`"))]
     PlainHttp,
-    #[error("`{scheme}` is not `https`")]
+    #[error("{}", tr!("`%{scheme}` is not `https`", scheme = scheme))]
     Scheme { scheme: String },
-    #[error("it goes on after the host; write only `https://host`, or `https://host:port`")]
+    #[error("{}", tr!("it goes on after the host; write only `https://host`, or `https://host:port`"))]
     NotJustAHost,
 }
 
 /// Why the client cannot be built. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    #[error("cannot read the certificate authority `{}`", path.display())]
+    #[error("{}", tr!("cannot read the certificate authority `%{path}`", path = path.display()))]
     CaFile { path: PathBuf, source: std::io::Error },
-    #[error("`{}` holds no certificate in PEM form", path.display())]
+    #[error("{}", tr!("`%{path}` holds no certificate in PEM form", path = path.display()))]
     NoCertificate { path: PathBuf },
-    #[error("the token has characters that cannot stand in a header")]
+    #[error("{}", tr!("the token has characters that cannot stand in a header"))]
     Token,
-    #[error("cannot set up HTTPS; does this machine have certificate authorities?")]
+    #[error("{}", tr!("cannot set up HTTPS; does this machine have certificate authorities?"))]
     Client(#[source] reqwest::Error),
 }
 

@@ -36,13 +36,31 @@ pub enum Resolution<'a> {
 /// Why a row was not resolved.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
-    #[error("there is no row {}", row.0)]
+    #[error("{}", tr!("there is no row %{row}", row = row.0))]
     Unknown { row: RowId },
-    #[error("row {} is `{}`; a person's word is for rows that are `in_doubt`, `unconfirmed` or in `conflict`", row.0, super::state_name(*state))]
+    #[error(
+        "{}",
+        tr!(
+            "row %{row} is `%{state}`; a person's word is for rows that are `in_doubt`, `unconfirmed` or in `conflict`",
+            row = row.0, state = super::state_name(*state)
+        )
+    )]
     NotUnsettled { row: RowId, state: State },
-    #[error("protocolo `{protocolo}` is that of row {} already", owner.0)]
+    #[error(
+        "{}",
+        tr!(
+            "protocolo `%{protocolo}` is that of row %{owner} already",
+            protocolo = protocolo, owner = owner.0
+        )
+    )]
     OtherRows { protocolo: String, owner: RowId },
-    #[error("ticket {id_atendimento} belongs to row {} already", owner.0)]
+    #[error(
+        "{}",
+        tr!(
+            "ticket %{id_atendimento} belongs to row %{owner} already",
+            id_atendimento = id_atendimento, owner = owner.0
+        )
+    )]
     Taken { id_atendimento: i64, owner: RowId },
     #[error(transparent)]
     Outbox(#[from] OutboxError),
@@ -51,7 +69,7 @@ pub enum ResolveError {
 /// Why an outbox may not be used with a host.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    #[error("this outbox belongs to `{bound}`, not to `{asked}`")]
+    #[error("{}", tr!("this outbox belongs to `%{bound}`, not to `%{asked}`", bound = bound, asked = asked))]
     OtherHost { bound: String, asked: String },
     #[error(transparent)]
     Outbox(#[from] OutboxError),

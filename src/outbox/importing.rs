@@ -186,11 +186,11 @@ pub struct Rehearsal {
 /// Why a file was not taken in.
 #[derive(Debug, thiserror::Error)]
 pub enum MergeError {
-    #[error("another process imports batch `{batch}`")]
+    #[error("{}", tr!("another process imports batch `%{batch}`", batch = batch))]
     Busy { batch: String },
-    #[error("another file's batch is called `{batch}`")]
+    #[error("{}", tr!("another file's batch is called `%{batch}`", batch = batch))]
     Taken { batch: String },
-    #[error("the file has rows of {n_batches} batches of this outbox")]
+    #[error("{}", tr!("the file has rows of %{n_batches} batches of this outbox", n_batches = n_batches))]
     SeveralBatches { n_batches: u64 },
     #[error(transparent)]
     Outbox(#[from] OutboxError),

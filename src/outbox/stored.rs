@@ -19,7 +19,7 @@ use crate::ticket::{Problem, RawTicket};
 
 /// Something stored is not what this program writes.
 #[derive(Debug, thiserror::Error)]
-#[error("`{what}` is not as this program writes it")]
+#[error("{}", tr!("`%{what}` is not as this program writes it", what = what))]
 struct Unreadable {
     what: &'static str,
     source: Option<Box<dyn Error + Send + Sync>>,

@@ -25,17 +25,17 @@ const LOCK_WAIT: Duration = Duration::from_millis(20);
 /// Why what is kept is of no use, or of less.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    #[error("there is no state folder: neither STATE_DIRECTORY, XDG_STATE_HOME nor HOME is set")]
+    #[error("{}", tr!("there is no state folder: neither STATE_DIRECTORY, XDG_STATE_HOME nor HOME is set"))]
     NoFolder,
-    #[error("cannot use `{}`: {source}", path.display())]
+    #[error("{}", tr!("cannot use `%{path}`: %{source}", path = path.display(), source = source))]
     Io { path: PathBuf, source: io::Error },
     #[error(transparent)]
     NotOurs(#[from] ownership::NotOurs),
-    #[error("line {line} of `{}` is not as this program writes it", path.display())]
+    #[error("{}", tr!("line %{line} of `%{path}` is not as this program writes it", line = line, path = path.display()))]
     Damaged { path: PathBuf, line: usize },
-    #[error("`{}` is larger than {LEN_MAX} bytes", path.display())]
+    #[error("{}", tr!("`%{path}` is larger than %{len_max} bytes", path = path.display(), len_max = LEN_MAX))]
     TooLong { path: PathBuf },
-    #[error("another process holds `{}`", path.display())]
+    #[error("{}", tr!("another process holds `%{path}`", path = path.display()))]
     Locked { path: PathBuf },
 }
 

@@ -20,11 +20,13 @@ pub const BOOK_FILE: &str = "sandbox.jsonl";
 /// Why a book cannot be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum BookFault {
-    #[error("cannot keep the sandbox's tickets in `{}`", path.display())]
+    #[error("{}", tr!("cannot keep the sandbox's tickets in `%{path}`", path = path.display()))]
     Io { path: PathBuf, source: io::Error },
-    #[error("line {line} of `{}` is no ticket of a sandbox", path.display())]
+    #[error(
+        "{}", tr!("line %{line} of `%{path}` is no ticket of a sandbox", line = line, path = path.display())
+    )]
     Line { path: PathBuf, line: usize },
-    #[error("another process keeps the sandbox's tickets in `{}`", path.display())]
+    #[error("{}", tr!("another process keeps the sandbox's tickets in `%{path}`", path = path.display()))]
     Busy { path: PathBuf },
 }
 

@@ -1,5 +1,6 @@
 //! What the sandbox does besides working: how slow it is, what it limits, and how it fails.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -130,12 +131,24 @@ faults! {
 /// What was not understood in the options' text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OptionFault {
-    #[error("`{0}` is not `key=value`")]
+    #[error("{}", tr!("`%{text}` is not `key=value`", text = _0))]
     NotAPair(String),
-    #[error("the sandbox has no option `{0}`; it has {known}", known = known_options())]
+    #[error(
+        "{}",
+        tr!(
+            "the sandbox has no option `%{option}`; it has %{known}",
+            option = _0, known = known_options()
+        )
+    )]
     Unknown(String),
-    #[error("`{value}` will not do for `{key}`: {expected}")]
-    Value { key: String, value: String, expected: &'static str },
+    #[error(
+        "{}",
+        tr!(
+            "`%{value}` will not do for `%{key}`: %{expected}",
+            value = value, key = key, expected = expected
+        )
+    )]
+    Value { key: String, value: String, expected: Cow<'static, str> },
 }
 
 const OPTIONS: &[&str] = &[
@@ -175,10 +188,10 @@ impl SandboxOptions {
     fn set(&mut self, key: &str, value: &str) -> Result<(), OptionFault> {
         let will_not_do =
             |expected| OptionFault::Value { key: key.to_owned(), value: value.to_owned(), expected };
-        let number = || value.parse::<u64>().map_err(|_| will_not_do("a whole number"));
-        let size = || value.parse::<usize>().map_err(|_| will_not_do("a whole number"));
+        let number = || value.parse::<u64>().map_err(|_| will_not_do(tr!("a whole number")));
+        let size = || value.parse::<usize>().map_err(|_| will_not_do(tr!("a whole number")));
         let duration =
-            || duration(value).ok_or_else(|| will_not_do("a duration such as `20ms`, `3s` or `5m`"));
+            || duration(value).ok_or_else(|| will_not_do(tr!("a duration such as `20ms`, `3s` or `5m`")));
         match key {
             "seed" => self.seed = number()?,
             "latency" => self.latency = duration()?,
@@ -187,18 +200,20 @@ impl SandboxOptions {
             "queue" => self.queue = size()?,
             "rate" => {
                 let per_second = value.trim_end_matches("/s").parse();
-                self.rate = per_second.map_err(|_| will_not_do("a rate such as `50/s`"))?;
+                self.rate = per_second.map_err(|_| will_not_do(tr!("a rate such as `50/s`")))?;
             }
             "retry_after" => self.retry_after = Some(number()?),
             "token_life" => self.token_life = duration()?,
             "look_up_delay" => self.look_up_delay = duration()?,
             "late_commit_after" => self.late_commit_after = duration()?,
-            "services_max" => self.services_max = value.parse().map_err(|_| will_not_do("a whole number"))?,
+            "services_max" => {
+                self.services_max = value.parse().map_err(|_| will_not_do(tr!("a whole number")))?
+            }
             "nothing" => {
                 self.nothing = match value {
                     "list" => Nothing::EmptyList,
                     "error" => Nothing::Error,
-                    _ => return Err(will_not_do("`list` or `error`")),
+                    _ => return Err(will_not_do(tr!("`list` or `error`"))),
                 }
             }
             _ => {
@@ -206,7 +221,7 @@ impl SandboxOptions {
                 if !Faults::NAMES.contains(&key) {
                     return Err(OptionFault::Unknown(key.to_owned()));
                 }
-                let probability = probability.ok_or_else(|| will_not_do("a probability from 0 to 1"))?;
+                let probability = probability.ok_or_else(|| will_not_do(tr!("a probability from 0 to 1")))?;
                 self.faults.set(key, probability);
             }
         }

@@ -1,5 +1,6 @@
 //! What is wrong with settings, in words.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use super::said::Place;
@@ -9,12 +10,22 @@ use crate::ownership::NotOurs;
 /// where something else belongs.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    #[error("cannot read `{}`", path.display())]
+    #[error("{}", tr!("cannot read `%{path}`", path = path.display()))]
     Unreadable { path: PathBuf, source: std::io::Error },
-    #[error("`{}`, line {line}, column {column}: {problem}", path.display())]
+    #[error(
+        "{}",
+        tr!(
+            "`%{path}`, line %{line}, column %{column}: %{problem}",
+            path = path.display(), line = line, column = column, problem = problem
+        )
+    )]
     Line { path: PathBuf, line: usize, column: usize, problem: String },
     #[error(
-        "`{}`, line {line}: `{key}` may be a secret, and secrets do not stand in settings files", path.display()
+        "{}",
+        tr!(
+            "`%{path}`, line %{line}: `%{key}` may be a secret, and secrets do not stand in settings files",
+            path = path.display(), line = line, key = key
+        )
     )]
     Secret {
         path: PathBuf,
@@ -24,43 +35,56 @@ pub enum SettingsError {
         keys_of_files: Vec<String>,
     },
     #[error(
-        "`{}` says `{key}`, but a settings file in the current folder says only how a run goes", path.display()
+        "{}",
+        tr!(
+            "`%{path}` says `%{key}`, but a settings file in the current folder says only how a run goes",
+            path = path.display(), key = key
+        )
     )]
     Elsewhere { path: PathBuf, key: String },
-    #[error("a file of a secret is not used: {0}")]
+    #[error("{}", tr!("a file of a secret is not used: %{why}", why = _0))]
     Shared(NotOurs),
     #[error("{place}: {problem}")]
     Value { place: Place, problem: String },
-    #[error("{key} is not set: {why}")]
-    Missing { key: String, why: &'static str },
-    #[error("{key} is not set: needed to log in, unless HUBSOFT_TOKEN is given")]
+    #[error("{}", tr!("%{key} is not set: %{why}", key = key, why = why))]
+    Missing { key: String, why: Cow<'static, str> },
+    #[error("{}", tr!("%{key} is not set: needed to log in, unless HUBSOFT_TOKEN is given", key = key))]
     MissingSecret { key: String },
     #[error("{problem}")]
-    Contradiction { problem: String, hint: &'static str },
+    Contradiction { problem: String, hint: Cow<'static, str> },
 }
 
 impl SettingsError {
     /// What the person who ran the command can do next.
-    pub fn hint(&self) -> String {
+    pub fn hint(&self) -> Cow<'static, str> {
         match self {
-            Self::Unreadable { .. } => "check the path, and the permissions of the file and of its folders".into(),
-            Self::Line { .. } => "correct that place; samples/mutirao.toml shows every key".into(),
+            Self::Unreadable { .. } => {
+                tr!("check the path, and the permissions of the file and of its folders")
+            }
+            Self::Line { .. } => tr!("correct that place; samples/mutirao.toml shows every key"),
             Self::Secret { keys_of_files, .. } => {
                 let keys: Vec<_> = keys_of_files.iter().map(|key| format!("`{key}`")).collect();
-                format!("put it into a file that only you can read, and name that: {}", keys.join(", "))
+                tr!(
+                    "put it into a file that only you can read, and name that: %{keys}",
+                    keys = keys.join(", ")
+                )
             }
             Self::Elsewhere { .. } => {
-                "where to log in and with what belongs into ~/.config/mutirao/mutirao.toml or /etc/mutirao/mutirao.toml, lest a folder from others decide it; or name this file with --config"
-                    .into()
+                tr!(
+                    "where to log in and with what belongs into ~/.config/mutirao/mutirao.toml or /etc/mutirao/mutirao.toml, lest a folder from others decide it; or name this file with --config"
+                )
             }
-            Self::Shared(found) => found.hint().to_owned(),
-            Self::Value { .. } => "correct the value".into(),
-            Self::Contradiction { hint, .. } => (*hint).to_owned(),
-            Self::MissingSecret { key } => format!(
-                "set it in the environment, or put it into a file that only you can read and name that by {key}_FILE; `--sandbox` needs no settings"
+            Self::Shared(found) => found.hint().to_owned().into(),
+            Self::Value { .. } => tr!("correct the value"),
+            Self::Contradiction { hint, .. } => hint.clone(),
+            Self::MissingSecret { key } => tr!(
+                "set it in the environment, or put it into a file that only you can read and name that by %{key}_FILE; `--sandbox` needs no settings",
+                key = key
             ),
             Self::Missing { .. } => {
-                "set it in the environment or in ~/.config/mutirao/mutirao.toml; `--sandbox` needs no settings".into()
+                tr!(
+                    "set it in the environment or in ~/.config/mutirao/mutirao.toml; `--sandbox` needs no settings"
+                )
             }
         }
     }

@@ -1,5 +1,6 @@
 //! A settings file.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
@@ -42,12 +43,12 @@ impl SettingsFile {
                 Some(key) if find(key).is_none() => here.unknown(at, key),
                 Some(key) => here.fault(
                     at,
-                    format!(
-                        "`{key}` is not followed by a value of TOML, such as \"text\", 8 or true, or stands there \
-                         twice"
+                    tr!(
+                        "`%{key}` is not followed by a value of TOML, such as \"text\", 8 or true, or stands there twice",
+                        key = key
                     ),
                 ),
-                None => here.fault(at, "this is no line of a settings file, which is KEY = VALUE".to_owned()),
+                None => here.fault(at, tr!("this is no line of a settings file, which is KEY = VALUE")),
             }
         })?;
         // The first fault first, as a person reads.
@@ -65,7 +66,7 @@ impl SettingsFile {
                 let place = here.place(at, name);
                 let tried = match &text {
                     Some(text) => (setting.check)(text),
-                    None => Err(form_of(setting).to_owned()),
+                    None => Err(form_of(setting).into_owned()),
                 };
                 match (text, tried) {
                     (Some(text), Ok(())) => said.push(Said { text, place }),
@@ -117,11 +118,11 @@ fn text_of(scalar: &DeValue<'_>) -> Option<String> {
     }
 }
 
-fn form_of(setting: &Setting) -> &'static str {
+fn form_of(setting: &Setting) -> Cow<'static, str> {
     match setting.kind {
-        Kind::Pairs => "this is a table, and each of its lines KEY = \"text\"",
+        Kind::Pairs => tr!("this is a table, and each of its lines KEY = \"text\""),
         Kind::Value | Kind::Text | Kind::Switch | Kind::Secret => {
-            "this takes \"text\", a whole number, true or false"
+            tr!("this takes \"text\", a whole number, true or false")
         }
     }
 }
@@ -151,9 +152,9 @@ impl<'a> Here<'a> {
         Place::File { path: self.path.to_owned(), line, column, key: key.to_owned() }
     }
 
-    fn fault(self, at: usize, problem: String) -> SettingsError {
+    fn fault(self, at: usize, problem: Cow<'_, str>) -> SettingsError {
         let (line, column) = self.position(at);
-        SettingsError::Line { path: self.path.to_owned(), line, column, problem }
+        SettingsError::Line { path: self.path.to_owned(), line, column, problem: problem.into_owned() }
     }
 
     fn unknown(self, at: usize, key: &str) -> SettingsError {
@@ -167,7 +168,7 @@ impl<'a> Here<'a> {
                 keys_of_files: files.filter_map(Setting::file_key).collect(),
             };
         }
-        self.fault(at, format!("there is no key `{key}`"))
+        self.fault(at, tr!("there is no key `%{key}`", key = key))
     }
 
     /// The key of the line at `at`, which is KEY = VALUE, or \[KEY].

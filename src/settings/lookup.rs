@@ -126,7 +126,7 @@ impl<'a> Lookup<'a> {
         let place = Place::Variable(variable);
         match value.to_str() {
             Some(text) => Ok(Some(Said { text: text.to_owned(), place })),
-            None => Err(SettingsError::Value { place, problem: "this is not UTF-8".into() }),
+            None => Err(SettingsError::Value { place, problem: tr!("this is not UTF-8").into_owned() }),
         }
     }
 }
@@ -164,7 +164,7 @@ impl Secret {
         let text = private::read(&path, if is_handed { Protection::Systemd } else { Protection::Mode })?;
         if text.is_empty() {
             let place = Place::Variable(row::variable(&row::file_of(self.key)));
-            let problem = format!("`{}` is empty", path.display());
+            let problem = tr!("`%{path}` is empty", path = path.display()).into_owned();
             return Err(SettingsError::Value { place, problem });
         }
         Ok(Some(text.into()))

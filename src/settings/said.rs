@@ -41,7 +41,14 @@ impl fmt::Display for Place {
         match self {
             Self::Flag(name) | Self::Variable(name) => f.write_str(name),
             Self::File { path, line, column, key } => {
-                write!(f, "`{}`, line {line}, column {column}: `{key}`", path.display())
+                let place = tr!(
+                    "`%{path}`, line %{line}, column %{column}: `%{key}`",
+                    path = path.display(),
+                    line = line,
+                    column = column,
+                    key = key
+                );
+                f.write_str(&place)
             }
         }
     }

@@ -105,18 +105,22 @@ impl Group for Sending {
         let connect_timeout = connect_timeout.map_or(CONNECT_TIMEOUT.min(timeout / 2), Span::get);
         if timeout <= connect_timeout {
             return Err(SettingsError::Contradiction {
-                problem: format!(
-                    "the timeout is {timeout:?}, and must be longer than the connect timeout, {connect_timeout:?}"
-                ),
-                hint: "raise --timeout, or lower --connect-timeout",
+                problem: tr!(
+                    "the timeout is %{timeout}, and must be longer than the connect timeout, %{connect_timeout}",
+                    timeout = format_args!("{timeout:?}"),
+                    connect_timeout = format_args!("{connect_timeout:?}")
+                ).into_owned(),
+                hint: tr!("raise --timeout, or lower --connect-timeout"),
             });
         }
         if TIMEOUT_MAX < timeout {
             return Err(SettingsError::Contradiction {
-                problem: format!(
-                    "the timeout is {timeout:?}, and may be {TIMEOUT_MAX:?} at most: a doubt begins when nobody waits any more"
-                ),
-                hint: "lower --timeout",
+                problem: tr!(
+                    "the timeout is %{timeout}, and may be %{max} at most: a doubt begins when nobody waits any more",
+                    timeout = format_args!("{timeout:?}"),
+                    max = format_args!("{TIMEOUT_MAX:?}")
+                ).into_owned(),
+                hint: tr!("lower --timeout"),
             });
         }
         Ok(Self {
@@ -437,10 +441,10 @@ impl Login {
     /// Reads the secrets that are needed, and no others.
     pub(super) fn tenant(self, sending: &Sending) -> Result<Tenant, SettingsError> {
         let missing = |key: &str, why| SettingsError::Missing { key: key.to_owned(), why };
-        let (base_url, place) = self
-            .url
-            .ok_or_else(|| missing("HUBSOFT_URL", "where HubSoft is, like https://example.hubsoft.com.br"))?;
-        let needed = |key: &str| missing(key, "needed to log in, unless HUBSOFT_TOKEN is given");
+        let (base_url, place) = self.url.ok_or_else(|| {
+            missing("HUBSOFT_URL", tr!("where HubSoft is, like https://example.hubsoft.com.br"))
+        })?;
+        let needed = |key: &str| missing(key, tr!("needed to log in, unless HUBSOFT_TOKEN is given"));
         let credentials = match self.token.read()? {
             Some(token) => Credentials::Token(token),
             None => {

@@ -1,5 +1,6 @@
 //! Values as a person writes them, the same in a flag, in the environment and in a file.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -88,7 +89,7 @@ impl<const MIN: u32, const MAX: u32> FromStr for Whole<MIN, MAX> {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let read = text.parse().ok().filter(|n| (MIN..=MAX).contains(n));
-        read.map(Self).ok_or_else(|| format!("allowed is {MIN} to {MAX}"))
+        read.map(Self).ok_or_else(|| tr!("allowed is %{min} to %{max}", min = MIN, max = MAX).into_owned())
     }
 }
 
@@ -136,9 +137,9 @@ impl<const MIN_MS: u64> FromStr for AtLeast<MIN_MS> {
             let signed = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?;
             Duration::try_from(signed).ok()
         };
-        let duration = read().ok_or("not a duration; write it like 500ms, 2s, 5m, 90d")?;
+        let duration = read().ok_or_else(|| tr!("not a duration; write it like 500ms, 2s, 5m, 90d"))?;
         if duration < Self::MIN.0 {
-            return Err(format!("too short; allowed is {} or more", Self::MIN));
+            return Err(tr!("too short; allowed is %{min} or more", min = Self::MIN).into_owned());
         }
         Ok(Self(duration))
     }
@@ -158,10 +159,12 @@ impl<const MIN_MS: u64> fmt::Display for AtLeast<MIN_MS> {
 pub struct ClockTime(pub civil::Time);
 
 impl FromStr for ClockTime {
-    type Err = &'static str;
+    type Err = Cow<'static, str>;
 
-    fn from_str(text: &str) -> Result<Self, &'static str> {
-        civil::Time::strptime("%H:%M", text).map(Self).map_err(|_| "not a time of day; write it like 22:30")
+    fn from_str(text: &str) -> Result<Self, Cow<'static, str>> {
+        civil::Time::strptime("%H:%M", text)
+            .map(Self)
+            .map_err(|_| tr!("not a time of day; write it like 22:30"))
     }
 }
 
@@ -174,14 +177,14 @@ pub enum MaxErrors {
 }
 
 impl FromStr for MaxErrors {
-    type Err = &'static str;
+    type Err = Cow<'static, str>;
 
-    fn from_str(text: &str) -> Result<Self, &'static str> {
+    fn from_str(text: &str) -> Result<Self, Cow<'static, str>> {
         let read = match text.strip_suffix('%') {
             Some(percent) => percent.trim().parse().ok().filter(|n| *n <= 100).map(Self::Percent),
             None => text.trim().parse().ok().map(Self::Rows),
         };
-        read.ok_or("neither a number of rows nor a percentage; write 50 or 2%")
+        read.ok_or_else(|| tr!("neither a number of rows nor a percentage; write 50 or 2%"))
     }
 }
 
@@ -190,10 +193,10 @@ impl FromStr for MaxErrors {
 pub struct Listen(pub SocketAddr);
 
 impl FromStr for Listen {
-    type Err = &'static str;
+    type Err = Cow<'static, str>;
 
-    fn from_str(text: &str) -> Result<Self, &'static str> {
-        text.parse().map(Self).map_err(|_| "not an address with a port; write it like 127.0.0.1:9464")
+    fn from_str(text: &str) -> Result<Self, Cow<'static, str>> {
+        text.parse().map(Self).map_err(|_| tr!("not an address with a port; write it like 127.0.0.1:9464"))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The search for the batch of a file.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -161,7 +162,9 @@ impl Wish<'_> {
         let folder = self.folder()?;
         let wanted = match (self.name, self.sheet.file.file_stem()) {
             (Some(name), _) => name.to_owned(),
-            (None, _) if self.sheet.is_stdin() => return Err(missing("a name for the batch")),
+            (None, _) if self.sheet.is_stdin() => {
+                return Err(missing(tr!("standard input needs a name for the batch")));
+            }
             (None, stem) => {
                 stem.map_or_else(|| "import".to_owned(), |stem| stem.to_string_lossy().into_owned())
             }
@@ -225,7 +228,9 @@ impl Wish<'_> {
     fn folder(&self) -> Result<PathBuf, Fault> {
         match self.output {
             Some(folder) => Ok(folder.to_owned()),
-            None if self.sheet.is_stdin() => Err(missing("a folder for the results")),
+            None if self.sheet.is_stdin() => {
+                Err(missing(tr!("standard input needs a folder for the results")))
+            }
             None if self.is_sandbox => Ok(sandbox_folder_of(&self.sheet.file)),
             None => Ok(folder_of(&self.sheet.file)),
         }
@@ -337,7 +342,7 @@ impl Wish<'_> {
     }
 }
 
-fn missing(what: &'static str) -> Fault {
+fn missing(what: Cow<'static, str>) -> Fault {
     Fault::StdinNeeds { what }
 }
 

@@ -92,7 +92,7 @@ impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),
-            Self::Postgres(_) => f.write_str("the database"),
+            Self::Postgres(_) => f.write_str(&tr!("the database")),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Getting to the database, and whether it is one that this program can use.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -19,39 +20,57 @@ const N_CONNECTIONS: u32 = 4;
 /// Why an outbox was not opened. Never shows the URL.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("the database URL cannot be used")]
+    #[error("{}", tr!("the database URL cannot be used"))]
     BadUrl(#[source] Box<dyn Error + Send + Sync>),
-    #[error("the database cannot be reached")]
+    #[error("{}", tr!("the database cannot be reached"))]
     Unreachable(#[source] OutboxError),
-    #[error("the database refuses")]
+    #[error("{}", tr!("the database refuses"))]
     Refused(#[source] OutboxError),
-    #[error("the database's encoding is {found}, which lacks characters that HubSoft may answer with")]
+    #[error(
+        "{}",
+        tr!(
+            "the database's encoding is %{found}, which lacks characters that HubSoft may answer with",
+            found = found
+        )
+    )]
     Encoding { found: String },
-    #[error("somebody else makes and drops the outbox again and again")]
+    #[error("{}", tr!("somebody else makes and drops the outbox again and again"))]
     Contended,
-    #[error("the database has no outbox")]
+    #[error("{}", tr!("the database has no outbox"))]
     NoSchema,
-    #[error("the outbox is of an older version ({found}; this program needs {needed})")]
+    #[error(
+        "{}",
+        tr!(
+            "the outbox is of an older version (%{found}; this program needs %{needed})",
+            found = found, needed = needed
+        )
+    )]
     Older { found: i64, needed: i64 },
-    #[error("the outbox is of a newer version ({found}; this program knows {known})")]
+    #[error(
+        "{}",
+        tr!(
+            "the outbox is of a newer version (%{found}; this program knows %{known})",
+            found = found, known = known
+        )
+    )]
     Newer { found: i64, known: i64 },
 }
 
 impl OpenError {
     /// What a person can do next.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> Cow<'static, str> {
         match self {
-            Self::BadUrl(_) => "write it like postgres://user@host/database?sslmode=verify-full",
-            Self::Unreachable(_) => "see that the server runs and is reached from here, then try again",
+            Self::BadUrl(_) => tr!("write it like postgres://user@host/database?sslmode=verify-full"),
+            Self::Unreachable(_) => tr!("see that the server runs and is reached from here, then try again"),
             Self::Refused(_) => {
-                "see which role, password and database the URL names, and what the role may do"
+                tr!("see which role, password and database the URL names, and what the role may do")
             }
-            Self::Encoding { .. } => "make a database with ENCODING 'UTF8' and move the outbox there",
-            Self::Contended => "see who works on the schema `mutirao`",
+            Self::Encoding { .. } => tr!("make a database with ENCODING 'UTF8' and move the outbox there"),
+            Self::Contended => tr!("see who works on the schema `mutirao`"),
             Self::NoSchema | Self::Older { .. } => {
-                "it is made, and brought up to date, by the command `migrate`"
+                tr!("it is made, and brought up to date, by the command `migrate`")
             }
-            Self::Newer { .. } => "update this program",
+            Self::Newer { .. } => tr!("update this program"),
         }
     }
 }

@@ -19,35 +19,54 @@ struct Said {
 /// Another program's statements stand under our names in a session that was ours before.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "a pooler gives each transaction another session: add `statement-cache-capacity=0` to the database URL"
+    "{}",
+    tr!(
+        "a pooler gives each transaction another session: add `statement-cache-capacity=0` to the database URL"
+    )
 )]
 struct Pooled(#[source] Said);
 
 /// A table, or a row, is somebody's.
 #[derive(Debug, thiserror::Error)]
-#[error("another session holds a lock on it: pg_locks and pg_stat_activity say which ({0})")]
+#[error(
+    "{}",
+    tr!(
+        "another session holds a lock on it: pg_locks and pg_stat_activity say which (%{why})",
+        why = _0
+    )
+)]
 struct Locked(Said);
 
 /// A standby, or a primary that was told to take no writes.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "it takes no writes: name the primary in the database URL, or set default_transaction_read_only off ({0})"
+    "{}",
+    tr!(
+        "it takes no writes: name the primary in the database URL, or set default_transaction_read_only off (%{why})",
+        why = _0
+    )
 )]
 struct ReadOnly(Said);
 
 /// What is said to another machine would be read on the way, or the machine is another.
 #[derive(Debug, thiserror::Error)]
-#[error("no safe connection ({0}); where that is meant, the database URL says `sslmode=disable`")]
+#[error(
+    "{}",
+    tr!(
+        "no safe connection (%{why}); where that is meant, the database URL says `sslmode=disable`",
+        why = _0
+    )
+)]
 struct Unsafe(BoxError);
 
 /// The database took too long. The connection is given up: what it was doing may still happen.
 #[derive(Debug, thiserror::Error)]
-#[error("no answer within {0:?}")]
+#[error("{}", tr!("no answer within %{span}", span = format_args!("{_0:?}")))]
 pub(super) struct Late(pub(super) std::time::Duration);
 
 /// Where the database was looked for.
 #[derive(Debug, thiserror::Error)]
-#[error("no connection to {at}")]
+#[error("{}", tr!("no connection to %{at}", at = at))]
 pub(super) struct Unconnected {
     pub(super) at: String,
     #[source]
@@ -56,7 +75,7 @@ pub(super) struct Unconnected {
 
 /// The lease ended, or would end before a claim could be sent.
 #[derive(Debug, thiserror::Error)]
-#[error("this worker's lease has run out")]
+#[error("{}", tr!("this worker's lease has run out"))]
 pub(super) struct LeaseOver;
 
 /// Whether the lease is to be renewed before anything is claimed.
@@ -152,7 +171,7 @@ pub(super) fn refusal(error: &OutboxError) -> Option<String> {
 /// Somebody's trigger, or policy, kept a change from a row without a word. Or the row is not as it was
 /// expected to be.
 #[derive(Debug, thiserror::Error)]
-#[error("the database keeps it as it was, without an error: is there a trigger?")]
+#[error("{}", tr!("the database keeps it as it was, without an error: is there a trigger?"))]
 struct LeftAsItWas;
 
 /// How many rows stand as they were to be written, of what a statement says by `RETURNING`: a trigger may

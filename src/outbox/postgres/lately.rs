@@ -22,7 +22,13 @@ use crate::outbox::names::state_of;
 
 /// The server is another than it was, or has forgotten.
 #[derive(Debug, thiserror::Error)]
-#[error("the database began anew, and {n_silent} workers have not said yet what they did last")]
+#[error(
+    "{}",
+    tr!(
+        "the database began anew, and %{n_silent} workers have not said yet what they did last",
+        n_silent = n_silent
+    )
+)]
 struct BegunAnew {
     n_silent: i64,
 }

@@ -24,7 +24,13 @@ const NEEDED_TO_IMPORT: &str = "('importing', 'INSERT'), ('importing', 'UPDATE')
 
 /// What the role may not do, and the `GRANT` that mends it.
 #[derive(Debug, thiserror::Error)]
-#[error("the role {role} may not {} (run `{}` as the owner of the schema)", .what.join(", "), .grants.join("; "))]
+#[error(
+    "{}",
+    tr!(
+        "the role %{role} may not %{what} (run `%{grants}` as the owner of the schema)",
+        role = role, what = what.join(", "), grants = grants.join("; ")
+    )
+)]
 struct Lacking {
     role: String,
     what: Vec<String>,

@@ -1,5 +1,6 @@
 //! Why an outbox was not opened, and what can be done.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,31 +11,56 @@ use crate::{ownership, printable};
 /// Why an outbox was not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("another process{} works on `{}`", in_words(*pid), path.display())]
+    #[error("{}", locked(path, *pid))]
     Locked { path: PathBuf, pid: Option<u32> },
-    #[error("`{}` lies on a network file system ({kind})", path.display())]
+    #[error(
+        "{}", tr!("`%{path}` lies on a network file system (%{kind})", path = path.display(), kind = kind)
+    )]
     NetworkFileSystem { path: PathBuf, kind: &'static str },
-    #[error("`{}` was written by a newer version (schema {found}; this one knows {known})", path.display())]
+    #[error(
+        "{}",
+        tr!(
+            "`%{path}` was written by a newer version (schema %{found}; this one knows %{known})",
+            path = path.display(), found = found, known = known
+        )
+    )]
     Newer { path: PathBuf, found: i64, known: i64 },
-    #[error("`{}` was written by an older version (schema {found}; this one reads {known})", path.display())]
+    #[error(
+        "{}",
+        tr!(
+            "`%{path}` was written by an older version (schema %{found}; this one reads %{known})",
+            path = path.display(), found = found, known = known
+        )
+    )]
     Older { path: PathBuf, found: i64, known: i64 },
-    #[error("`{}` is not an outbox", path.display())]
+    #[error("{}", tr!("`%{path}` is not an outbox", path = path.display()))]
     NotOurs { path: PathBuf },
     #[error(transparent)]
     Others(#[from] ownership::NotOurs),
-    #[error("`{}` has a {kind} `{}` that mutirao did not make", path.display(), printable::name(name))]
+    #[error(
+        "{}",
+        tr!(
+            "`%{path}` has a %{kind} `%{name}` that mutirao did not make",
+            path = path.display(), kind = kind, name = printable::name(name)
+        )
+    )]
     Additions { path: PathBuf, kind: String, name: String },
-    #[error("there is no outbox at `{}`", path.display())]
+    #[error("{}", tr!("there is no outbox at `%{path}`", path = path.display()))]
     Missing { path: PathBuf },
-    #[error("cannot open `{}`", path.display())]
+    #[error("{}", tr!("cannot open `%{path}`", path = path.display()))]
     Io { path: PathBuf, source: io::Error },
-    #[error("cannot open `{}`", path.display())]
+    #[error("{}", tr!("cannot open `%{path}`", path = path.display()))]
     Outbox { path: PathBuf, source: OutboxError },
 }
 
-/// Which process, where that is known.
-fn in_words(pid: Option<u32>) -> String {
-    pid.map_or_else(String::new, |pid| format!(" (pid {pid})"))
+/// Says which process, where that is known.
+fn locked(path: &Path, pid: Option<u32>) -> Cow<'static, str> {
+    match pid {
+        Some(pid) => {
+            tr!("another process (pid %{pid}) works on `%{path}`", pid = pid, path = path.display())
+        }
+        None => tr!("another process works on `%{path}`", path = path.display()),
+    }
 }
 
 pub(super) fn refused(path: &Path, error: sqlx::Error) -> OpenError {
