@@ -191,7 +191,7 @@ pub fn listed(names: &[String]) -> String {
 
 impl From<SettingsError> for Failure {
     fn from(error: SettingsError) -> Self {
-        let mut hint = error.hint();
+        let mut hint = error.hint().into_owned();
         if let SettingsError::Value { .. } = &error {
             hint += &tr!("; `%{doctor}` tries all settings", doctor = Typed::now().other(&["doctor"]));
         }
