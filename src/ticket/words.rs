@@ -36,7 +36,7 @@ macro_rules! words {
     ($($name:ident = $code:literal, $message:literal, $hint:literal;)*) => {
         $(pub(crate) static $name: Words = Words { code: $code, message: $message, hint: $hint };)*
 
-        #[cfg(test)]
+        #[cfg_attr(not(test), expect(dead_code, reason = "tests go through all"))]
         pub(crate) static TABLE: &[&Words] = &[$(&$name),*];
     };
 }

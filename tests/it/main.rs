@@ -7,6 +7,7 @@ mod commands;
 mod delivery;
 mod dependencies;
 mod documents;
+mod failures;
 mod hubsoft;
 mod import;
 mod in_portuguese;

@@ -59,7 +59,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("service", &["delivery", "outbox", "printable", "text"]),
     ("settings", &["delivery", "hubsoft", "intake", "language", "outbox", "ownership", "ticket"]),
     ("temporary", &[]),
-    ("text", &["delivery", "language", "ticket"]),
+    ("text", &["delivery", "ticket"]),
     ("ticket", &["language", "printable"]),
 ];
 
