@@ -17,7 +17,7 @@ use crate::printable;
 /// Between two looks at whether the database and HubSoft can be reached, and between two while they cannot;
 /// and the longest wait for either. Readiness has to follow within 5 s: a look that just missed a change, and
 /// the next one, must fit in, and after a return a probe besides.
-const LOOK_EVERY: Duration = Duration::from_millis(2500);
+const LOOK_EVERY: Duration = Duration::from_millis(2900);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const LOOK_MAX: Duration = Duration::from_secs(2);
 
