@@ -1,6 +1,6 @@
 //! The language in which a person is spoken to.
 //!
-//! English sentences stand in the code, with their parameters; [`tr!`] says them in the language that was
+//! English sentences stand in the code, with their parameters; `tr!` says them in the language that was
 //! chosen, from `locales/`, and as they stand where there is none of it. Names of columns, codes and states
 //! are for programs, too, and stay; and a process that answers in JSON or keeps a log speaks English.
 
