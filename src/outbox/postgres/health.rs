@@ -1,8 +1,8 @@
 //! What a run needs of the server besides the schema.
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use super::error::Trouble;
+use super::error::{Trouble, is_forbidden};
 use super::{OpenError, PgOutbox, connect, rights};
 use crate::delivery::OutboxError;
 
@@ -36,19 +36,36 @@ const TABLES: &str = "SELECT FROM mutirao.outbox, mutirao.batch, mutirao.worker,
 /// A connection by which to see whether the database answers, and lets a worker work. It is nobody else's:
 /// given up in the middle of a question, it is closed, where one of a pool would be kept until it has an
 /// answer.
-pub struct Ping(PgConnection);
+pub struct Ping {
+    conn: PgConnection,
+    is_pooled: bool,
+}
 
 impl Ping {
     pub async fn open(url: &str) -> Result<Self, OpenError> {
         let options = connect::options(url)?;
+        let is_pooled = connect::is_pooled(url);
         // Whoever looks has not as long as who works.
-        let options =
-            if connect::is_pooled(url) { options } else { options.options([("lock_timeout", "1s")]) };
-        Ok(Self(connect::connection(&options).await?))
+        let options = if is_pooled { options } else { options.options([("lock_timeout", "1s")]) };
+        Ok(Self { conn: connect::connection(&options).await?, is_pooled })
     }
 
     pub async fn ask(&mut self) -> Result<(), OutboxError> {
-        rights::check_and_read(&mut self.0, TABLES).await
+        match self.ask_once(Some(TABLES)).await {
+            // Whatever was refused first, what is lacking has a name.
+            Err(error) if is_forbidden(&error) => self.ask_once(None).await.and(Err(error)),
+            done => done,
+        }
+    }
+
+    async fn ask_once(&mut self, read: Option<&str>) -> Result<(), OutboxError> {
+        if !self.is_pooled {
+            return rights::check_and_read(&mut self.conn, read).await;
+        }
+        // A pooler gives a session to a transaction: without one, to each message of a statement.
+        let mut tx = self.conn.begin().await.trouble()?;
+        rights::check_and_read(&mut tx, read).await?;
+        tx.rollback().await.trouble()
     }
 }
 

@@ -43,12 +43,8 @@ pub(super) async fn check(conn: &mut PgConnection) -> Result<(), OutboxError> {
 }
 
 /// As [`check`], and fails too if `read`, which finds nothing, may not be read or waits too long for a lock.
-pub(super) async fn check_and_read(conn: &mut PgConnection, read: &str) -> Result<(), OutboxError> {
-    match has(conn, NEEDED, Some(read)).await {
-        // Whatever was refused first, what is lacking has a name.
-        Err(error) if is_forbidden(&error) => check(conn).await.and(Err(error)),
-        done => done,
-    }
+pub(super) async fn check_and_read(conn: &mut PgConnection, read: Option<&str>) -> Result<(), OutboxError> {
+    has(conn, NEEDED, read).await
 }
 
 /// Fails if the role lacks a right that reading a file in needs.

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use mutirao::outbox::PgOutbox;
+use mutirao::outbox::postgres::Ping;
 use rustix::process::Signal;
 use sqlx::{AssertSqlSafe, PgConnection};
 use tempfile::TempDir;
@@ -162,5 +163,19 @@ async fn who_does_not_know_of_it_is_told_what_to_do() {
             "{}",
             ended.stderr
         );
+    }
+}
+
+/// Seen: the parts of a look reached several sessions, since it was no transaction.
+#[tokio::test]
+async fn a_look_at_what_a_worker_needs_goes_through_it() {
+    let database = Database::fresh().await;
+    let bouncer = PgBouncer::before(&database);
+    let url = bouncer.url(&database);
+    let open = || async { Ping::open(&url).await.unwrap() };
+    let (mut first, mut second, mut third) = (open().await, open().await, open().await);
+    for _ in 0..30 {
+        let (a, b, c) = tokio::join!(first.ask(), second.ask(), third.ask());
+        a.and(b).and(c).unwrap();
     }
 }
