@@ -1,7 +1,9 @@
 //! What went wrong with a row or a request: a closed set, each with what is known of it. Its words are made
-//! by whoever writes or shows it.
+//! by whoever writes or shows it. The names of variants and fields are stored, and stay.
 
 use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 
 /// The code of a row whose service has a ticket of its type already.
 pub const ALREADY_OPEN: &str = "already_open";
@@ -13,7 +15,8 @@ pub const GONE: &str = "gone";
 pub const REPEAT: &str = "repeat";
 
 /// What went wrong. What HubSoft or the system says of it is one line, capped, and may be shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "code", content = "params", rename_all = "snake_case")]
 pub enum Fault {
     // No request left.
     /// It could not be put together.
@@ -149,7 +152,8 @@ pub enum Fault {
 const _: () = assert!(size_of::<Fault>() <= 48);
 
 /// Why an absence cannot be believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Blindness {
     /// No look-up of this user has shown a ticket of ours with a text as long.
     Unknown,

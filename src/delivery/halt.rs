@@ -1,13 +1,16 @@
 //! Why a run or a lote stopped, or all workers of an outbox are paused. The words are made by whoever shows
-//! or stores them.
+//! or stores them; the names of variants and fields are stored, and stay.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Fault;
 
 /// Why a run stopped itself. The rows that are left can be taken up again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "code", content = "params", rename_all = "snake_case")]
 pub enum Halt {
     /// HubSoft refused the login, or the token.
     Unauthorized(Fault),
@@ -107,7 +110,8 @@ impl HaltReason {
 }
 
 /// What is said against rows, where it is the same of one row as of the next.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "code", content = "params", rename_all = "snake_case")]
 pub enum Refusal {
     /// HubSoft refused them, in the same words.
     Said(Fault),
@@ -116,7 +120,8 @@ pub enum Refusal {
 }
 
 /// Why all workers of an outbox are paused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "code", content = "params", rename_all = "snake_case")]
 pub enum PauseReason {
     /// In the words of whoever paused them; may be empty. Or a newer version has a code for it.
     Said(String),

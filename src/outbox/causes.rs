@@ -3,29 +3,26 @@
 //! that nobody knows here, or a person wrote the words, it is the words.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serde_json::value::Serializer as ToValue;
 
-use crate::delivery::{
-    Blindness, Fault, Halt, HaltReason, PauseReason, Refusal, ThrottleCause, ThrottleReason,
-};
+use crate::delivery::{Halt, HaltReason, PauseReason, ThrottleReason};
 
 /// Of a lote whose import waits for an answer.
 pub(super) const HELD: &str = r#"{"code":"held"}"#;
 
 /// `as_stored` is a text as the outbox can hold it.
 pub(super) fn of_halt(halt: &Halt, as_stored: fn(&str) -> Cow<'_, str>) -> Option<String> {
-    written(HaltDef::serialize(halt, ToValue), as_stored)
+    written(halt, as_stored)
 }
 
 /// `None`: a person's words have no code.
 pub(super) fn of_pause(reason: &PauseReason, as_stored: fn(&str) -> Cow<'_, str>) -> Option<String> {
     match reason {
         PauseReason::Said(_) => None,
-        PauseReason::EchoLost { .. } => written(PauseReasonDef::serialize(reason, ToValue), as_stored),
+        PauseReason::EchoLost { .. } => written(reason, as_stored),
     }
 }
 
@@ -33,32 +30,32 @@ pub(super) fn of_pause(reason: &PauseReason, as_stored: fn(&str) -> Cow<'_, str>
 pub(super) fn of_throttle(reason: &ThrottleReason, as_stored: fn(&str) -> Cow<'_, str>) -> Option<String> {
     match reason {
         ThrottleReason::Said(_) => None,
-        ThrottleReason::Answered { .. } => written(ThrottleReasonDef::serialize(reason, ToValue), as_stored),
+        ThrottleReason::Answered { .. } => written(reason, as_stored),
     }
 }
 
 pub(super) fn halt(cause: Option<&str>, words: String) -> HaltReason {
     match cause {
         Some(cause) if is_held(cause) => HaltReason::Held,
-        Some(cause) => read(cause, HaltDef::deserialize).map_or(HaltReason::Said(words), HaltReason::Halted),
+        Some(cause) => read(cause).map_or(HaltReason::Said(words), HaltReason::Halted),
         None => HaltReason::Said(words),
     }
 }
 
 pub(super) fn pause(cause: Option<&str>, words: String) -> PauseReason {
-    cause.and_then(|cause| read(cause, PauseReasonDef::deserialize)).unwrap_or(PauseReason::Said(words))
+    cause.and_then(read).unwrap_or(PauseReason::Said(words))
 }
 
 pub(super) fn throttle(cause: Option<&str>, words: String) -> ThrottleReason {
-    cause.and_then(|cause| read(cause, ThrottleReasonDef::deserialize)).unwrap_or(ThrottleReason::Said(words))
+    cause.and_then(read).unwrap_or(ThrottleReason::Said(words))
 }
 
 fn is_held(cause: &str) -> bool {
-    read(cause, Value::deserialize).is_some_and(|cause| cause["code"] == "held")
+    read(cause).is_some_and(|cause: Value| cause["code"] == "held")
 }
 
-fn written(cause: serde_json::Result<Value>, as_stored: fn(&str) -> Cow<'_, str>) -> Option<String> {
-    let mut cause = cause.ok()?;
+fn written(cause: &impl Serialize, as_stored: fn(&str) -> Cow<'_, str>) -> Option<String> {
+    let mut cause = serde_json::to_value(cause).ok()?;
     make_stored(&mut cause, as_stored);
     Some(cause.to_string())
 }
@@ -72,254 +69,17 @@ fn make_stored(value: &mut Value, as_stored: fn(&str) -> Cow<'_, str>) {
     }
 }
 
-fn read<T>(cause: &str, as_type: fn(Value) -> serde_json::Result<T>) -> Option<T> {
-    as_type(serde_json::from_str(cause).ok()?).ok()
-}
-
-// What follows are the types of `delivery`, variant by variant: the compiler asks for each that is missing.
-// Their names are stored, and stay.
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Halt", tag = "code", content = "params", rename_all = "snake_case")]
-enum HaltDef {
-    #[serde(with = "FaultDef")]
-    Unauthorized(Fault),
-    Forbidden {
-        n_rows: u32,
-        #[serde(with = "FaultDef")]
-        fault: Fault,
-    },
-    #[serde(with = "FaultDef")]
-    Misconfigured(Fault),
-    SameRefusal {
-        n_rows: u32,
-        #[serde(with = "RefusalDef")]
-        refusal: Refusal,
-    },
-    TooManyErrors {
-        n_errors: u64,
-        limit: u64,
-    },
-    NeverReached {
-        #[serde(rename = "within_ms", with = "millis")]
-        within: Duration,
-        #[serde(with = "last")]
-        last: Option<Fault>,
-    },
-    Unavailable {
-        #[serde(rename = "lasted_ms", with = "millis")]
-        lasted: Duration,
-        #[serde(with = "last")]
-        last: Option<Fault>,
-    },
-    Paused {
-        #[serde(with = "PauseReasonDef")]
-        reason: PauseReason,
-    },
-    Until,
-    DiskFull,
-    OutboxUnavailable {
-        #[serde(rename = "lasted_ms", with = "millis")]
-        lasted: Duration,
-        cause: String,
-        n_posts: u64,
-    },
-    OutboxDenied {
-        message: String,
-    },
-    OutboxBroken {
-        message: String,
-    },
-    EchoLost {
-        protocolo: String,
-    },
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Refusal", tag = "code", content = "params", rename_all = "snake_case")]
-enum RefusalDef {
-    #[serde(with = "FaultDef")]
-    Said(Fault),
-    NotAsked {
-        code: Cow<'static, str>,
-    },
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "PauseReason", tag = "code", content = "params", rename_all = "snake_case")]
-enum PauseReasonDef {
-    Said(String),
-    EchoLost { protocolo: String },
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "ThrottleReason", tag = "code", content = "params", rename_all = "snake_case")]
-enum ThrottleReasonDef {
-    Answered {
-        #[serde(with = "ThrottleCauseDef")]
-        cause: ThrottleCause,
-        #[serde(rename = "asked_ms", with = "some_millis")]
-        asked: Option<Duration>,
-    },
-    Said(String),
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "ThrottleCause", rename_all = "snake_case")]
-enum ThrottleCauseDef {
-    TooMany,
-    Unavailable,
-    Asked,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Blindness", rename_all = "snake_case")]
-enum BlindnessDef {
-    Unknown,
-    Unseen,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Fault", tag = "code", content = "params", rename_all = "snake_case")]
-enum FaultDef {
-    Request,
-    Connect {
-        at: Option<Box<str>>,
-        cause: Option<Box<str>>,
-    },
-    Dns {
-        at: Option<Box<str>>,
-        cause: Box<str>,
-    },
-    Tls {
-        at: Option<Box<str>>,
-        cause: Box<str>,
-    },
-    Timeout,
-    Reset,
-    Cut,
-    TooLarge,
-    Empty,
-    NotJson,
-    NoProof,
-    Contradiction,
-    Exception,
-    Http {
-        status: u16,
-        said: Option<String>,
-    },
-    ForeignPage,
-    SwitchedOff {
-        said: Option<String>,
-    },
-    Stopped,
-    LoginRefused {
-        status: u16,
-        said: Option<String>,
-    },
-    LoginElsewhere {
-        status: u16,
-        said: Option<String>,
-    },
-    LoginUnavailable {
-        status: u16,
-    },
-    LoginNoToken,
-    TokensRefused,
-    Validation {
-        said: Option<String>,
-    },
-    Refused {
-        said: Option<String>,
-    },
-    WrongService {
-        asked: i64,
-        found: i64,
-    },
-    SuccessWithErrors {
-        said: String,
-    },
-    Taken {
-        protocolo: String,
-        owner: i64,
-    },
-    NoList,
-    UnreadableTicket,
-    NoText,
-    FullPage {
-        n_tickets: usize,
-    },
-    OtherService,
-    UnclearList,
-    UnknownType {
-        id: i64,
-    },
-    UnreadableCatalogue,
-    #[serde(with = "BlindnessDef")]
-    Blind(Blindness),
-    NoTicket,
-    CorrectedMeanwhile,
-    AlreadyOpen,
-    NotOpened,
-    Gone,
-    Repeat {
-        line: Option<String>,
-        protocolo: Option<String>,
-    },
-    Edited {
-        protocolo: Option<String>,
-    },
-}
-
-/// A fault that there may have been.
-mod last {
-    use super::*;
-
-    pub(super) fn serialize<S: Serializer>(last: &Option<Fault>, to: S) -> Result<S::Ok, S::Error> {
-        match last {
-            Some(fault) => FaultDef::serialize(fault, to),
-            None => to.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Option<Fault>, D::Error> {
-        #[derive(Deserialize)]
-        struct Stored(#[serde(with = "FaultDef")] Fault);
-        Ok(Option::<Stored>::deserialize(from)?.map(|stored| stored.0))
-    }
-}
-
-mod millis {
-    use super::*;
-
-    pub(super) fn serialize<S: Serializer>(length: &Duration, to: S) -> Result<S::Ok, S::Error> {
-        u64::try_from(length.as_millis()).unwrap_or(u64::MAX).serialize(to)
-    }
-
-    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Duration, D::Error> {
-        u64::deserialize(from).map(Duration::from_millis)
-    }
-}
-
-mod some_millis {
-    use super::*;
-
-    pub(super) fn serialize<S: Serializer>(length: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
-        match length {
-            Some(length) => millis::serialize(length, to),
-            None => to.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Option<Duration>, D::Error> {
-        Ok(Option::<u64>::deserialize(from)?.map(Duration::from_millis))
-    }
+fn read<T: DeserializeOwned>(cause: &str) -> Option<T> {
+    serde_json::from_str(cause).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::delivery::settle::verbatim;
+    use crate::delivery::{Blindness, Fault, Refusal, ThrottleCause};
 
     /// One of each.
     fn halts() -> Vec<Halt> {
