@@ -353,7 +353,7 @@ CREATE TABLE mutirao.importing (
 COMMENT ON TABLE mutirao.importing IS 'Imports of a batch take turns by its row here, and not by that in mutirao.batch, which workers write meanwhile';
 COMMENT ON COLUMN mutirao.importing.batch IS 'The lote';
 
--- What all workers know together, in one row: the next slot, pauses, and the breaker. Times are the
+-- What all workers know together, in one row: the next slot, throttle and pause, and the breaker. Times are the
 -- database's.
 CREATE TABLE mutirao.pace (
     one           boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -361,17 +361,17 @@ CREATE TABLE mutirao.pace (
     next_slot_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- By when the logins so far have used up their time.
     next_login_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- HubSoft asked for a pause.
-    paused_until  timestamptz,
-    pause_reason  text,
-    pause_cause   jsonb,
-    n_pauses      bigint NOT NULL DEFAULT 0,
+    -- HubSoft asked for fewer requests.
+    throttled_until timestamptz,
+    throttle_reason text,
+    throttle_cause jsonb,
+    n_throttles   bigint NOT NULL DEFAULT 0,
     -- By it a clock that was set back is noticed.
     seen_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- A person asked for one, by `mutirao pause`.
-    stopped_at    timestamptz,
-    stop_reason   text,
-    stop_cause    jsonb,
+    -- A person paused all, by `mutirao pause`, or a worker to which a marker did not come back.
+    paused_at     timestamptz,
+    pause_reason  text,
+    pause_cause   jsonb,
     breaker       text NOT NULL DEFAULT 'closed' CHECK (breaker IN ('closed', 'open', 'trial')),
     -- When the next probe, or the next trial, may be taken by anybody.
     breaker_at    timestamptz,
@@ -384,14 +384,14 @@ COMMENT ON TABLE mutirao.pace IS 'What all workers know together, in one row';
 COMMENT ON COLUMN mutirao.pace.one IS 'There is one row';
 COMMENT ON COLUMN mutirao.pace.next_slot_at IS 'The next slot that nobody has taken';
 COMMENT ON COLUMN mutirao.pace.next_login_at IS 'By when the logins so far have used up their time: ten at once, then one each three seconds';
-COMMENT ON COLUMN mutirao.pace.paused_until IS 'HubSoft asked for a pause until then';
-COMMENT ON COLUMN mutirao.pace.pause_reason IS 'Why, in words';
-COMMENT ON COLUMN mutirao.pace.pause_cause IS 'The same as a code, with what is known of it in params; NULL: there are words only';
-COMMENT ON COLUMN mutirao.pace.n_pauses IS 'The number of that pause';
+COMMENT ON COLUMN mutirao.pace.throttled_until IS 'HubSoft asked for fewer requests: nothing is sent until then';
+COMMENT ON COLUMN mutirao.pace.throttle_reason IS 'Why, in words';
+COMMENT ON COLUMN mutirao.pace.throttle_cause IS 'The same as a code, with what is known of it in params; NULL: there are words only';
+COMMENT ON COLUMN mutirao.pace.n_throttles IS 'The number of that throttle';
 COMMENT ON COLUMN mutirao.pace.seen_at IS 'What the clock showed when this row was written: a clock that was set back takes all times here with it';
-COMMENT ON COLUMN mutirao.pace.stopped_at IS 'Since when a person has stopped everybody';
-COMMENT ON COLUMN mutirao.pace.stop_reason IS 'Why, in words';
-COMMENT ON COLUMN mutirao.pace.stop_cause IS 'The same as a code, with what is known of it in params; NULL: a person typed the words';
+COMMENT ON COLUMN mutirao.pace.paused_at IS 'Since when all are paused, by a person or by a lost marker';
+COMMENT ON COLUMN mutirao.pace.pause_reason IS 'Why, in words';
+COMMENT ON COLUMN mutirao.pace.pause_cause IS 'The same as a code, with what is known of it in params; NULL: a person typed the words';
 COMMENT ON COLUMN mutirao.pace.breaker IS 'closed, open or trial';
 COMMENT ON COLUMN mutirao.pace.breaker_at IS 'When the next probe or trial may be taken';
 COMMENT ON COLUMN mutirao.pace.breaker_worker IS 'Who probes or tries now';

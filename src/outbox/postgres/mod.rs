@@ -32,6 +32,7 @@ mod merge;
 mod opened;
 mod others;
 mod parking;
+mod pause;
 mod piecewise;
 mod proof;
 mod purge;
@@ -44,8 +45,6 @@ mod share;
 mod sight;
 mod size;
 mod staging;
-
-mod stop;
 mod values;
 mod walk;
 mod work_queue;

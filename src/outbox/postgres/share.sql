@@ -1,15 +1,15 @@
 -- $1 this worker, $2 its own rate, $3 slots it wants,
--- $4 seconds to pause and $5 why, $6 what it found of HubSoft, $7 why all must stop, $8 whether it can probe,
--- $9 whether HubSoft takes connections again, $10 whether it can try a post,
+-- $4 seconds to throttle and $5 why, $6 what it found of HubSoft, $7 why all must pause, $8 whether it can
+-- probe, $9 whether HubSoft takes connections again, $10 whether it can try a post,
 -- $11 whether it waits for a login.
 --
 -- The numbers, as the engine has them: $12 how far ahead slots and logins are given out, $13 the length of a
 -- block, $14 from one login to the next, $15 how far those that may follow each other at once reach, $16 the
--- longest pause, $17 the first wait for a probe, $18 the longest, $19 how often it doubles at most, $20 for
--- how long a silent worker holds a probe or a trial, $21 how far apart the ends of one pause may be. $22 and
--- $23: the causes of $5 and $7, where they have codes.
+-- longest throttle, $17 the first wait for a probe, $18 the longest, $19 how often it doubles at most, $20
+-- for how long a silent worker holds a probe or a trial, $21 how far apart the ends of one throttle may be.
+-- $22 and $23: the causes of $5 and $7, where they have codes.
 WITH quick AS MATERIALIZED (
-    -- What is lost in a crash of the server here is old when the server is back, but for a stop, which
+    -- What is lost in a crash of the server here is old when the server is back, but for a pause, which
     -- stands until a person takes it back.
     SELECT set_config('synchronous_commit', CASE WHEN $7 IS NULL THEN 'off'
         WHEN current_setting('synchronous_commit') = 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)
@@ -27,7 +27,7 @@ peers AS MATERIALIZED (
 ),
 -- When the clock was set back, all that is to come goes back with it.
 known AS MATERIALIZED (
-    SELECT h.next_slot_at + b.back AS next_slot_at, h.paused_until + b.back AS paused_until, h.breaker_at + b.back AS breaker_at,
+    SELECT h.next_slot_at + b.back AS next_slot_at, h.throttled_until + b.back AS throttled_until, h.breaker_at + b.back AS breaker_at,
            h.next_login_at + b.back AS next_login_at
       FROM here h, moment m, LATERAL (SELECT least(m.now - h.seen_at, interval '0 s') AS back) b
 ),
@@ -38,13 +38,13 @@ login AS MATERIALIZED (
            LATERAL (SELECT greatest(m.now, u.used_until - $15) AS free_at) f
 ),
 heard AS MATERIALIZED (
-    SELECT m.now, k.next_slot_at, h.stopped_at, h.stop_reason, h.stop_cause, h.n_probes, h.breaker_worker,
-           -- A pause is at most so long, and so is the wait for a probe: more is the work of a clock that
+    SELECT m.now, k.next_slot_at, h.paused_at, h.pause_reason, h.pause_cause, h.n_probes, h.breaker_worker,
+           -- A throttle is at most so long, and so is the wait for a probe: more is the work of a clock that
            -- was set.
-           CASE WHEN m.now < k.paused_until THEN least(k.paused_until, m.now + $16) END AS paused_until,
-           h.pause_reason, h.pause_cause, h.n_pauses,
+           CASE WHEN m.now < k.throttled_until THEN least(k.throttled_until, m.now + $16) END AS throttled_until,
+           h.throttle_reason, h.throttle_cause, h.n_throttles,
            CASE WHEN m.now < k.breaker_at THEN least(k.breaker_at, m.now + $18) ELSE m.now END AS breaker_at,
-           m.now + make_interval(secs => $4) AS pause_asked,
+           m.now + make_interval(secs => $4) AS throttle_asked,
            h.breaker,
            CASE WHEN $6 = 'unreachable' AND (h.breaker = 'closed' OR h.mine) THEN 'open'
                 WHEN $6 = 'answered' AND h.breaker = 'open' AND h.mine THEN 'trial'
@@ -54,14 +54,14 @@ heard AS MATERIALIZED (
 ),
 turned AS MATERIALIZED (
     SELECT h.now, h.next_slot_at,
-           coalesce(h.stopped_at, CASE WHEN $7 IS NOT NULL THEN h.now END) AS stopped_at,
-           coalesce(h.stop_reason, $7) AS stop_reason,
-           CASE WHEN h.stop_reason IS NULL THEN $23::jsonb ELSE h.stop_cause END AS stop_cause,
-           greatest(h.paused_until, h.pause_asked) AS paused_until,
-           -- Workers that were refused together tell of one pause.
-           CASE WHEN n.is_new THEN $5 ELSE h.pause_reason END AS pause_reason,
-           CASE WHEN n.is_new THEN $22::jsonb ELSE h.pause_cause END AS pause_cause,
-           h.n_pauses + n.is_new::integer AS n_pauses,
+           coalesce(h.paused_at, CASE WHEN $7 IS NOT NULL THEN h.now END) AS paused_at,
+           coalesce(h.pause_reason, $7) AS pause_reason,
+           CASE WHEN h.pause_reason IS NULL THEN $23::jsonb ELSE h.pause_cause END AS pause_cause,
+           greatest(h.throttled_until, h.throttle_asked) AS throttled_until,
+           -- Workers that were refused together tell of one throttle.
+           CASE WHEN n.is_new THEN $5 ELSE h.throttle_reason END AS throttle_reason,
+           CASE WHEN n.is_new THEN $22::jsonb ELSE h.throttle_cause END AS throttle_cause,
+           h.n_throttles + n.is_new::integer AS n_throttles,
            coalesce(h.turns, h.breaker) AS breaker,
            CASE h.turns WHEN 'open' THEN NULL ELSE h.breaker_worker END AS holder,
            -- While one probes, it is left to that one to come again.
@@ -70,7 +70,7 @@ turned AS MATERIALIZED (
                 ELSE h.breaker_at END AS free_at,
            CASE h.turns WHEN 'open' THEN h.n_probes + 1 WHEN 'closed' THEN 0 ELSE h.n_probes END AS n_probes
       FROM heard h,
-           LATERAL (SELECT coalesce(coalesce(h.paused_until, '-infinity') + $21 < h.pause_asked, false) AS is_new) n
+           LATERAL (SELECT coalesce(coalesce(h.throttled_until, '-infinity') + $21 < h.throttle_asked, false) AS is_new) n
 ),
 held AS MATERIALIZED (
     SELECT t.*,
@@ -97,29 +97,29 @@ given AS MATERIALIZED (
            CASE WHEN f.slot IS NULL OR $3 = 0 OR $12 < a.first_at - f.now THEN 0
                 ELSE least($3, greatest(1, floor(extract(epoch FROM $13) * f.rate / f.n_workers)))::integer END AS n_slots,
            a.first_at
-      FROM free f, LATERAL (SELECT greatest(f.next_at, f.now, f.paused_until) AS first_at) a
+      FROM free f, LATERAL (SELECT greatest(f.next_at, f.now, f.throttled_until) AS first_at) a
 ),
 written AS (
     UPDATE mutirao.pace p
        SET next_slot_at = CASE WHEN 0 < g.n_slots THEN g.first_at + g.slot * g.n_slots ELSE g.next_at END,
            seen_at = g.now, next_login_at = CASE WHEN l.is_given THEN l.next_at ELSE p.next_login_at END,
-           paused_until = g.paused_until, pause_reason = g.pause_reason, pause_cause = g.pause_cause,
-           n_pauses = g.n_pauses,
-           stopped_at = g.stopped_at, stop_reason = g.stop_reason, stop_cause = g.stop_cause,
+           throttled_until = g.throttled_until, throttle_reason = g.throttle_reason,
+           throttle_cause = g.throttle_cause, n_throttles = g.n_throttles,
+           paused_at = g.paused_at, pause_reason = g.pause_reason, pause_cause = g.pause_cause,
            breaker = g.breaker, breaker_worker = g.new_holder, breaker_at = g.new_free_at, n_probes = g.n_probes
       FROM given g, login l
      WHERE p.one
        -- Listening leaves nothing behind.
        AND (0 < g.n_slots OR l.is_given OR $4 IS NOT NULL OR $6 IS NOT NULL OR $7 IS NOT NULL
             -- While something is to come, the clock is watched.
-            OR p.breaker <> 'closed' OR g.paused_until IS NOT NULL OR p.next_slot_at <> g.next_at)
+            OR p.breaker <> 'closed' OR g.throttled_until IS NOT NULL OR p.next_slot_at <> g.next_at)
 )
 SELECT (extract(epoch FROM g.now) * 1000000)::bigint, g.rate, g.n_workers, g.n_slots,
        (extract(epoch FROM g.first_at - g.now) * 1000000)::bigint,
        (extract(epoch FROM g.slot) * 1000000)::bigint,
-       (extract(epoch FROM g.paused_until - g.now) * 1000000)::bigint,
-       g.pause_reason, g.pause_cause::text, g.n_pauses,
-       CASE WHEN g.stopped_at IS NOT NULL THEN coalesce(g.stop_reason, '') END, g.stop_cause::text,
+       (extract(epoch FROM g.throttled_until - g.now) * 1000000)::bigint,
+       g.throttle_reason, g.throttle_cause::text, g.n_throttles,
+       CASE WHEN g.paused_at IS NOT NULL THEN coalesce(g.pause_reason, '') END, g.pause_cause::text,
        g.breaker, g.new_holder = $1,
        CASE WHEN l.is_given THEN (extract(epoch FROM l.free_at - g.now) * 1000000)::bigint END
   FROM given g, login l

@@ -39,11 +39,12 @@ impl SqliteOutbox {
         let mut tx = self.reader.session.get_mut().begin().await?;
         // A correction turns out to be of another batch only at the end: 0 until then.
         let sql = "INSERT INTO batch (name, code, created_at)
-             VALUES (?1, coalesce(?2, random() & 268435455), CAST(unixepoch('subsec') * 1000 AS INTEGER))
+             VALUES (?1, coalesce(?2, random() & ?3), CAST(unixepoch('subsec') * 1000 AS INTEGER))
                  ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING code";
         let code: i64 = sqlx::query_scalar(sql)
             .bind(source.batch.to_owned())
             .bind(source.code.map(BatchCode::number))
+            .bind(BatchCode::MAX.number())
             .fetch_one(&mut *tx)
             .await
             .trouble()?;

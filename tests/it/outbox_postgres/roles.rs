@@ -119,7 +119,7 @@ async fn each_role_may_do_what_it_is_for_and_nothing_else() {
             "DELETE FROM mutirao.outbox",
             "SELECT note FROM mutirao.attempt",
             "SELECT cells FROM mutirao.record",
-            "UPDATE mutirao.pace SET stopped_at = now()",
+            "UPDATE mutirao.pace SET paused_at = now()",
             "CREATE TABLE mutirao.more ()",
         ],
     )
@@ -143,7 +143,7 @@ async fn each_role_may_do_what_it_is_for_and_nothing_else() {
             "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone) VALUES ('1', 'x', 'y', 'z')",
             "UPDATE mutirao.outbox SET state = 'cancelled'",
             "DELETE FROM mutirao.record",
-            "UPDATE mutirao.pace SET stopped_at = now()",
+            "UPDATE mutirao.pace SET paused_at = now()",
             "CREATE TABLE mutirao.more ()",
         ],
     )

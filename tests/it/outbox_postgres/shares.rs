@@ -85,14 +85,14 @@ async fn a_clock_that_was_set_freezes_nobody() {
     let worker = worker(&it, Rate::PerSecond(10.0)).await;
     let_pass(
         &it,
-        "UPDATE mutirao.pace SET next_slot_at = now() + interval '1 year', paused_until = now() + interval '1 year',
+        "UPDATE mutirao.pace SET next_slot_at = now() + interval '1 year', throttled_until = now() + interval '1 year',
                 breaker = 'open', breaker_at = now() + interval '1 year'",
     )
     .await;
     let shared = share(&worker, &report(10)).await;
     let left = shared.throttle.expect("it is throttled").left;
     assert!(left <= Duration::from_secs(15 * 60));
-    let_pass(&it, "UPDATE mutirao.pace SET paused_until = NULL, next_slot_at = now() + interval '1 year'")
+    let_pass(&it, "UPDATE mutirao.pace SET throttled_until = NULL, next_slot_at = now() + interval '1 year'")
         .await;
     assert!(share(&worker, &report(10)).await.free_in <= Duration::from_millis(1500));
     let at: f64 = sqlx::query_scalar(
@@ -121,7 +121,7 @@ async fn a_slot_far_ahead_is_stored_anew() {
 /// As if the database's clock had been set back by an hour: all that is stored lies an hour ahead.
 async fn set_back(it: &Fresh) {
     let sql = "UPDATE mutirao.pace SET seen_at = seen_at + interval '1 h', next_slot_at = next_slot_at + interval '1 h',
-                      paused_until = paused_until + interval '1 h', breaker_at = breaker_at + interval '1 h'";
+                      throttled_until = throttled_until + interval '1 h', breaker_at = breaker_at + interval '1 h'";
     let_pass(it, sql).await;
 }
 

@@ -84,7 +84,7 @@ async fn it_follows_hubsoft_when_idle() {
 async fn it_says_why_all_are_stopped() {
     let it = Scene::new().await;
     let mut conn = it.database.connect().await;
-    let stop = "UPDATE mutirao.pace SET stopped_at = clock_timestamp(), stop_reason = 'a marker was lost'";
+    let stop = "UPDATE mutirao.pace SET paused_at = clock_timestamp(), pause_reason = 'a marker was lost'";
     sqlx::raw_sql(stop).execute(&mut conn).await.unwrap();
     until_ready_is(it.at, 503);
     let (_, why) = get(it.at, "/readyz").unwrap();

@@ -82,27 +82,27 @@ impl PgOutbox {
         );
         let mut conn = self.conn().await?;
         let sql = format!(
-            "SELECT w.n, w.rate, p.stopped_at IS NOT NULL, p.stop_reason, p.stop_cause::text,
-                    CASE WHEN clock_timestamp() < p.paused_until THEN {} END, p.pause_reason, p.pause_cause::text,
+            "SELECT w.n, w.rate, p.paused_at IS NOT NULL, p.pause_reason, p.pause_cause::text,
+                    CASE WHEN clock_timestamp() < p.throttled_until THEN {} END, p.throttle_reason, p.throttle_cause::text,
                     p.breaker
                FROM mutirao.pace p,
                     (SELECT count(*) AS n, min(rate) AS rate FROM mutirao.worker
                       WHERE clock_timestamp() < lease_until) AS w",
-            ms("p.paused_until")
+            ms("p.throttled_until")
         );
         let found: Option<Columns> = sqlx::query_as(AssertSqlSafe(sql))
             .persistent(false)
             .fetch_optional(&mut *conn)
             .await
             .trouble()?;
-        let (n_workers, rate_per_s, is_stopped, stop, stop_cause, paused_until, pause, pause_cause, breaker) =
+        let (n_workers, rate_per_s, is_paused, pause, pause_cause, until, throttle, throttle_cause, breaker) =
             found.ok_or_else(|| unreadable("pace"))?;
         Ok(Crew {
             n_workers: count(n_workers),
             rate_per_s,
-            paused: is_stopped.then(|| causes::pause(stop_cause.as_deref(), stop.unwrap_or_default())),
-            throttled: paused_until.map(|until| {
-                (time(until), causes::throttle(pause_cause.as_deref(), pause.unwrap_or_default()))
+            paused: is_paused.then(|| causes::pause(pause_cause.as_deref(), pause.unwrap_or_default())),
+            throttled: until.map(|until| {
+                (time(until), causes::throttle(throttle_cause.as_deref(), throttle.unwrap_or_default()))
             }),
             is_breaker_closed: breaker == "closed",
         })

@@ -11,8 +11,8 @@ impl PgOutbox {
     /// All workers stop, within about two seconds. A reason that stands already is replaced.
     pub async fn pause(&self, reason: &str) -> Result<(), OutboxError> {
         let sql =
-            "UPDATE mutirao.pace SET stopped_at = coalesce(stopped_at, clock_timestamp()), stop_reason = $1,
-                    stop_cause = NULL";
+            "UPDATE mutirao.pace SET paused_at = coalesce(paused_at, clock_timestamp()), pause_reason = $1,
+                    pause_cause = NULL";
         let done = in_time(async {
             let mut tx = self.tx(Access::Shared).await?;
             sqlx::query(sql).bind(text(reason)).execute(&mut *tx).await.trouble()?;
@@ -24,7 +24,7 @@ impl PgOutbox {
 
     /// All workers go on, within about two seconds. Lotes that were halted stay so.
     pub async fn resume(&self) -> Result<(), OutboxError> {
-        let sql = "UPDATE mutirao.pace SET stopped_at = NULL, stop_reason = NULL, stop_cause = NULL";
+        let sql = "UPDATE mutirao.pace SET paused_at = NULL, pause_reason = NULL, pause_cause = NULL";
         let done = in_time(async {
             let mut tx = self.tx(Access::Shared).await?;
             sqlx::query(sql).execute(&mut *tx).await.trouble()?;
