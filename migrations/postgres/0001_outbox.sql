@@ -353,8 +353,8 @@ CREATE TABLE mutirao.importing (
 COMMENT ON TABLE mutirao.importing IS 'Imports of a batch take turns by its row here, and not by that in mutirao.batch, which workers write meanwhile';
 COMMENT ON COLUMN mutirao.importing.batch IS 'The lote';
 
--- What all workers know together, in one row: the next slot, throttle and pause, and the breaker. Times are the
--- database's.
+-- What all workers know together, in one row: the next slot, throttle and pause, and the breaker. Times are
+-- the database's.
 CREATE TABLE mutirao.pace (
     one           boolean PRIMARY KEY DEFAULT true CHECK (one),
     -- The next slot that nobody has taken.
