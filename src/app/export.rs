@@ -16,7 +16,7 @@ pub async fn export(place: &Place, folder: &Path, guard: Guard) -> Result<Writte
     let info = batch_of(outbox.reader(), place).await?;
     work_folder::refuse_to_replace(folder)?;
     work_folder::make_private(folder)?;
-    let form = Form { source: &info.source, columns: &ColumnNames::new(), guard };
+    let form = Form { batch: &info, columns: &ColumnNames::new(), guard, user: &place.user };
     let written = results::write(outbox.reader(), Scope::Batch(info.id), &form, folder).await?;
     outbox.close().await?;
     Ok(written)

@@ -20,6 +20,8 @@ pub struct Place {
     pub outbox: Address,
     /// As typed, if it may be a batch of this outbox. `None`: the latest one.
     pub batch: Option<String>,
+    /// Who asks: results that are written again say so.
+    pub user: String,
     /// Whether a setting named it.
     named: Named,
 }
@@ -31,9 +33,9 @@ enum Named {
 }
 
 impl Place {
-    fn in_folder(folder: PathBuf, batch: Option<String>) -> Self {
+    fn in_folder(folder: PathBuf, batch: Option<String>, user: &str) -> Self {
         let outbox = Address::File(folder.join(OUTBOX_FILE));
-        Self { outbox, folder: Some(folder), batch, named: Named::Folder }
+        Self { outbox, folder: Some(folder), batch, user: user.to_owned(), named: Named::Folder }
     }
 
     /// How a batch of it is found again; the latest one is what its folder means.
@@ -51,6 +53,8 @@ pub struct Outboxes {
     /// The one that a setting names. `None`: in work folders.
     pub url: Option<String>,
     pub here: PathBuf,
+    /// Who asks.
+    pub user: String,
 }
 
 impl Outboxes {
@@ -68,23 +72,24 @@ impl Outboxes {
 
     /// The outboxes that `typed` may mean; without it, all that are here. At least one.
     pub fn all(&self, typed: Option<&str>) -> Result<Vec<Place>, Fault> {
+        let user = self.user.as_str();
         if let Some(url) = &self.url {
             let outbox = address::at(url)?;
             let folder = outbox.file().map(|file| file.parent().unwrap_or(Path::new("")).to_owned());
             let (batch, named) = (typed.map(str::to_owned), Named::Setting);
-            return Ok(vec![Place { folder, outbox, batch, named }]);
+            return Ok(vec![Place { folder, outbox, batch, user: user.to_owned(), named }]);
         }
         let named = typed.map(|typed| folders_of(&self.here.join(typed))).unwrap_or_default();
         if !named.is_empty() {
-            return Ok(named.into_iter().map(|folder| Place::in_folder(folder, None)).collect());
+            return Ok(named.into_iter().map(|folder| Place::in_folder(folder, None, user)).collect());
         }
         let mut folders = folders_in(&self.here);
         match (&mut folders[..], typed) {
-            ([only], _) => Ok(vec![Place::in_folder(std::mem::take(only), typed.map(str::to_owned))]),
+            ([only], _) => Ok(vec![Place::in_folder(std::mem::take(only), typed.map(str::to_owned), user)]),
             ([], Some(typed)) => Err(Fault::NoOutbox { typed: typed.to_owned() }),
             ([], None) => Err(Fault::NoWorkFolder),
             (_, Some(typed)) => Err(Fault::NoneCalledSo { typed: typed.to_owned(), folders }),
-            (_, None) => Ok(folders.into_iter().map(|folder| Place::in_folder(folder, None)).collect()),
+            (_, None) => Ok(folders.into_iter().map(|folder| Place::in_folder(folder, None, user)).collect()),
         }
     }
 
@@ -184,7 +189,7 @@ mod tests {
     #[test]
     fn a_batch_is_found_by_its_name_its_spreadsheet_or_its_folder() {
         let here = tempfile::tempdir().unwrap();
-        let outboxes = Outboxes { url: None, here: here.path().to_owned() };
+        let outboxes = Outboxes { url: None, here: here.path().to_owned(), user: String::new() };
         let folder = here.path().join("queda.mutirao");
         std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join(OUTBOX_FILE), "").unwrap();
@@ -244,7 +249,7 @@ mod tests {
         assert_eq!(address::at("sqlite:/var/x.db").unwrap().file(), Some(Path::new("/var/x.db")));
         assert_eq!(address::at("sqlite://x.db").unwrap().file(), Some(Path::new("x.db")));
         for url in ["postgres://user:hunter2@db/x", "postgresql://user:hunter2@db/x"] {
-            let outboxes = Outboxes { url: Some(url.to_owned()), here: ".".into() };
+            let outboxes = Outboxes { url: Some(url.to_owned()), here: ".".into(), user: String::new() };
             let place = outboxes.find(Some("queda")).unwrap();
             assert_eq!((&place.folder, place.batch.as_deref()), (&None, Some("queda")));
             assert!(!format!("{place:?} {}", place.outbox).contains("hunter2"));
@@ -255,7 +260,8 @@ mod tests {
 
     #[test]
     fn a_row_is_a_line_of_a_batch_or_an_id() {
-        let outboxes = Outboxes { url: Some("sqlite:x.db".to_owned()), here: ".".into() };
+        let outboxes =
+            Outboxes { url: Some("sqlite:x.db".to_owned()), here: ".".into(), user: String::new() };
         let names = |typed: &str| {
             let found = outboxes.find_row(typed).unwrap().meanings.into_iter();
             found.map(|(place, name)| (place.batch.unwrap_or_default(), name)).collect::<Vec<_>>()

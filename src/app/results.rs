@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 use super::address::Led;
 use super::fault::Fault;
 use super::place::Place;
@@ -15,8 +17,8 @@ use crate::intake::Encoding;
 use crate::language::said;
 use crate::outbox::{AnyReader, BatchInfo, Counts, Cursor, ReportRow, Scope, SourceInfo, state_name};
 use crate::report::{
-    self, CsvStyle, ERRORS, Guard, Line, OutputEncoding, ProblemsCsv, RESULTS, ReportError, ResultsCsv,
-    ResultsXlsx,
+    self, Account, CsvStyle, ERRORS, Guard, Line, OutputEncoding, ProblemsCsv, RESULTS, ReportError,
+    ResultsCsv, ResultsXlsx,
 };
 
 /// Rows read from the outbox at a time.
@@ -24,15 +26,21 @@ const PAGE_ROWS: usize = 1000;
 
 /// The form of the results: that of the input.
 pub struct Form<'a> {
-    pub source: &'a SourceInfo,
+    pub batch: &'a BatchInfo,
     /// The file's names of the fields, where they are known.
     pub columns: &'a ColumnNames,
     pub guard: Guard,
+    /// Who runs the command.
+    pub user: &'a str,
 }
 
 impl Form<'_> {
+    fn source(&self) -> &SourceInfo {
+        &self.batch.source
+    }
+
     fn style(&self) -> CsvStyle {
-        let encoding = match self.source.encoding.parse() {
+        let encoding = match self.source().encoding.parse() {
             Ok(Encoding::Utf8) => OutputEncoding::Utf8,
             Ok(Encoding::Utf16Le) => OutputEncoding::Utf16Le,
             Ok(Encoding::Utf16Be) => OutputEncoding::Utf16Be,
@@ -41,7 +49,7 @@ impl Form<'_> {
             // What Excel reads right.
             Ok(Encoding::Utf8Bom) | Err(_) => OutputEncoding::Utf8WithBom,
         };
-        let delimiter = *self.source.delimiter.as_bytes().first().unwrap_or(&b';');
+        let delimiter = *self.source().delimiter.as_bytes().first().unwrap_or(&b';');
         CsvStyle { delimiter, encoding, guard: self.guard }
     }
 }
@@ -70,7 +78,7 @@ pub async fn write(
     folder: &Path,
 ) -> Result<Written, Fault> {
     let path = folder.join("results.xlsx");
-    let mut workbook = ResultsXlsx::create(&path, &form.source.headers);
+    let mut workbook = ResultsXlsx::create(&path, &form.source().headers);
     let mut written = write_rows(reader, scope, form, folder, &mut workbook).await;
     if written.as_ref().is_err_and(Fault::is_full) && workbook.is_ok() {
         // It takes about as much room as the others.
@@ -79,12 +87,37 @@ pub async fn write(
     }
     written?;
     problems(reader, scope, form, &folder.join("problems.csv")).await?;
-    let no_workbook = workbook.and_then(ResultsXlsx::finish).err();
+    let account = account(reader, scope, form).await?;
+    let no_workbook = workbook.and_then(|workbook| workbook.finish(&account)).err();
     if no_workbook.is_some() {
         // One of an earlier run would be taken for it.
         let _ = fs::remove_file(&path);
     }
     Ok(Written { folder: folder.to_owned(), no_workbook })
+}
+
+/// What became of the batch as a whole.
+async fn account(reader: AnyReader<'_>, scope: Scope, form: &Form<'_>) -> Result<Account, Fault> {
+    let counts = reader.counts(scope).await?;
+    let counts = Counts { in_flight: 0, in_doubt: counts.in_doubt + counts.in_flight, ..counts };
+    let states = State::ALL.into_iter().map(|state| (state, counts.count(state)));
+    let host = reader.host().await?;
+    Ok(Account {
+        batch: form.batch.name.clone(),
+        file: form.source().file_name.clone(),
+        is_real: is_real(host.as_deref()),
+        host,
+        user: form.user.to_owned(),
+        written_at: Timestamp::now(),
+        sent: reader.course(scope).await?.map(|course| (course.from, course.to)),
+        states: states.filter(|(_, n)| 0 < *n).collect(),
+        n_without_os: counts.opened_without_os,
+    })
+}
+
+/// Whether what was opened there is in HubSoft.
+fn is_real(host: Option<&str>) -> bool {
+    host.is_none_or(|host| host != SANDBOX)
 }
 
 async fn write_rows(
@@ -94,8 +127,8 @@ async fn write_rows(
     folder: &Path,
     workbook: &mut Result<ResultsXlsx, ReportError>,
 ) -> Result<(), Fault> {
-    let (style, source) = (form.style(), form.source);
-    let is_real = reader.host().await?.is_none_or(|host| host != SANDBOX);
+    let (style, source) = (form.style(), form.source());
+    let is_real = is_real(reader.host().await?.as_deref());
     let mut results = ResultsCsv::create(&folder.join(RESULTS), &source.headers, &style)?;
     let mut errors = ResultsCsv::create(&folder.join(ERRORS), &source.headers, &style)?;
     let mut after = Cursor::default();
@@ -228,6 +261,7 @@ impl Numbers {
         }
         // Files are of a moment: what was in flight then is in doubt.
         let is_in_doubt = matches!(row.state, State::InFlight | State::InDoubt);
+        let state = if is_in_doubt { State::InDoubt } else { row.state };
         let message = if is_in_doubt {
             let known = match row.error_message.as_deref() {
                 Some(known) => said(known),
@@ -253,7 +287,7 @@ impl Numbers {
                 &self.line,
                 &self.lote,
                 &self.referencia,
-                state_name(if is_in_doubt { State::InDoubt } else { row.state }),
+                state_name(state),
                 text(&row.protocolo),
                 &self.id_atendimento,
                 &self.ids,
@@ -263,6 +297,7 @@ impl Numbers {
                 message,
                 text(&row.warning),
             ],
+            state,
         }
     }
 }
@@ -291,6 +326,6 @@ pub async fn write_again(
         return Ok(None);
     }
     let columns = ColumnNames::new();
-    let form = Form { source: &batch.source, columns: &columns, guard: guard(results.excel_safe) };
+    let form = Form { batch, columns: &columns, guard: guard(results.excel_safe), user: &place.user };
     write(reader, Scope::Batch(batch.id), &form, folder).await.map(Some)
 }

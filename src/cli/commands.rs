@@ -38,7 +38,8 @@ pub fn run(
         let sources = || Ok::<_, Failure>(Sources::load(environment, global.config.as_deref())?);
         let outboxes = |sources: &Sources| {
             let url = sources.resolve(&global.database)?.url;
-            Ok::<_, Failure>(Outboxes { url, here: PathBuf::new() })
+            let user = sources.environment().user();
+            Ok::<_, Failure>(Outboxes { url, here: PathBuf::new(), user })
         };
         match command {
             Command::Import(args) => import::import(args, &sources()?, global, screen).await,

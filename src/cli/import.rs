@@ -68,7 +68,8 @@ pub async fn import(
         return Ok(if 0 < counts.invalid { Exit::File } else { Exit::Done });
     };
     let is_shared = database_url.is_some();
-    let order = Order { sheet: &sheet, work: &work, target, verify_first, is_shared };
+    let user = &sources.environment().user();
+    let order = Order { sheet: &sheet, work: &work, target, verify_first, is_shared, user };
     let mut staged = Staged::new(order, intake, sending.rate).await?;
     findings::tell(&staged.read.findings, screen);
     merged::tell(&staged.read.merged, screen);

@@ -9,8 +9,10 @@ use clap::{Command, CommandFactory};
 use proc_macro2::{TokenStream, TokenTree};
 
 use super::args::Cli;
+use crate::delivery::State;
 use crate::intake;
 use crate::language::Language;
+use crate::text;
 use crate::ticket::{self, Catalogue, Field};
 
 /// Each language's sentences by the English ones.
@@ -85,6 +87,8 @@ fn of_tables() -> BTreeSet<String> {
     found.insert(ticket::NOT_A_DDD.to_owned());
     found.extend(Field::ALL.map(|field| field.explanation().to_owned()));
     found.insert(intake::REFERENCIA.to_owned());
+    found.extend(intake::HEADINGS.map(str::to_owned));
+    found.extend(State::ALL.map(|state| text::state(state).to_owned()));
     found.extend(Catalogue::all().map(|catalogue| catalogue.name.to_owned()));
     found.into_iter().filter(|text| text.contains(char::is_alphabetic)).collect()
 }

@@ -138,7 +138,9 @@ impl Columns {
         let referencia = at(&Target::Referencia);
         let state = ours.iter().position(|ours| *ours == Some("state"));
         let may_end_in_delimiters = may_end_in_delimiters(&roles[..n_named]);
-        let protocolo = names.iter().rposition(|name| header::normal(name) == "protocolo");
+        let protocolo = ours.iter().position(|ours| *ours == Some("protocolo"));
+        let protocolo =
+            protocolo.or_else(|| names.iter().rposition(|name| header::normal(name) == "protocolo"));
         let is_result = state.is_some();
         let second_phone = roles.iter().position(|role| *role == Role::SecondPhone);
         let service = at(&Target::Field(Field::IdClienteServico));

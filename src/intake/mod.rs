@@ -14,6 +14,7 @@ mod delimiter;
 mod doubts;
 mod encoding;
 mod header;
+mod headings;
 mod input;
 mod limits;
 mod options;
@@ -44,6 +45,9 @@ pub use encoding::Encoding;
 #[cfg(feature = "inside")]
 pub use header::Target;
 pub use header::{Map, RESULT_COLUMNS, Set};
+#[cfg(test)]
+pub(crate) use headings::HEADINGS;
+pub use headings::headings;
 pub use options::{Hidden, IntakeOptions, SheetChoice};
 pub use ours::Ours;
 pub use remembered::Remembered;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::header::{self, Map, RESULT_COLUMNS, Target};
+use super::headings;
 use super::words::IntakeError;
 use crate::ticket::{Field, Kind, is_blank};
 
@@ -31,8 +32,12 @@ impl Role {
 ///
 /// `referencia` says who a row is wherever it stands. The other names are common words (`state`, `lote`: a
 /// piece of land, `line`): they are ours only where `state` stands beside `referencia` or `protocolo`. An
-/// input that has such a column of its own has it twice in its results: the last one is ours.
+/// input that has such a column of its own has it twice in its results: the last one is ours. A workbook for
+/// people calls them otherwise.
 pub(super) fn ours(names: &[String]) -> Vec<Option<&'static str>> {
+    if let Some(found) = headings::ours(names) {
+        return found;
+    }
     let mut found = vec![None; names.len()];
     let last = |wanted: &str| {
         names

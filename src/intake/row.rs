@@ -12,6 +12,7 @@ use crate::delivery::State;
 use crate::delivery::code::BatchCode;
 use crate::delivery::identity::ContentKey;
 use crate::outbox::state_of;
+use crate::text::state_called;
 use crate::ticket::{
     Ddd, Field, Kind, PHONE_DDD_FILLED, Parsed, Problem, RawTicket, Ticket, cut, fill_ddd, is_vacant, shown,
     trim,
@@ -92,7 +93,8 @@ impl<'a> Row<'a> {
 
     /// What became of the row, as a result of ours tells it.
     pub fn state(&self) -> Option<State> {
-        state_of(self.trimmed(self.columns.state?)?)
+        let cell = self.trimmed(self.columns.state?)?;
+        state_of(cell).or_else(|| state_called(cell))
     }
 
     fn trimmed(&self, column: usize) -> Option<&'a str> {

@@ -7,6 +7,7 @@ mod any;
 mod batches;
 mod causes;
 mod commands;
+mod course;
 mod doubts;
 mod filter;
 mod importing;
@@ -27,6 +28,7 @@ mod which;
 pub use any::{Address, AnyOutbox, AnyReader, AnyStaging, AnyWorker, LEASE, OpenFault, Ping, Terms};
 pub use batches::*;
 pub use commands::{BindError, Cancelled, Resolution, ResolveError, Word};
+pub use course::{Course, Span};
 pub use importing::*;
 #[cfg(feature = "inside")]
 pub use lately::{Lately, Said};

@@ -30,7 +30,7 @@ impl ResultsCsv {
 
     pub fn push(&mut self, line: &Line<'_>) -> Result<(), ReportError> {
         let own = (0..self.n_own).map(|at| Cow::Borrowed(line.cells.get(at).map_or("", |cell| cell)));
-        self.record(own, line.results())
+        self.record(own, line.results().into_iter())
     }
 
     /// Gives the file its name, once it is on disk.

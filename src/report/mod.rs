@@ -3,9 +3,13 @@
 //! Everything is streamed, in input order, into a temporary name that is renamed at the end, so that
 //! a file under its own name is always whole.
 
+mod account;
+mod clock;
 mod csv_out;
+mod looks;
 mod problems;
 mod summary;
+mod summary_sheet;
 mod text_out;
 mod xlsx_out;
 
@@ -14,10 +18,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::delivery::State;
 use crate::printable::{self, LINE_CHARS_MAX};
 
 /// What is read back is what was written: one list for both.
 pub use crate::intake::RESULT_COLUMNS;
+pub use account::Account;
 pub use csv_out::ResultsCsv;
 pub use problems::ProblemsCsv;
 pub use summary::{
@@ -42,11 +48,13 @@ pub struct Line<'a> {
     pub cells: &'a [Cow<'a, str>],
     /// The values of [`RESULT_COLUMNS`], in their order.
     pub result: [&'a str; RESULT_COLUMNS.len()],
+    /// For workbooks, which call it as people do.
+    pub state: State,
 }
 
 impl<'a> Line<'a> {
     /// The values of [`RESULT_COLUMNS`], as they may be shown: one line each.
-    fn results(&self) -> impl Iterator<Item = Cow<'a, str>> {
+    fn results(&self) -> [Cow<'a, str>; RESULT_COLUMNS.len()] {
         let [line, lote, referencia, state, protocolo, id, ids, numeros, attempts, code, message, warning] =
             self.result;
         // By lote and reference a row is known again: what is read back is what was written, to the last
@@ -67,7 +75,6 @@ impl<'a> Line<'a> {
             shown(message),
             shown(warning),
         ]
-        .into_iter()
     }
 }
 
@@ -159,7 +166,7 @@ mod tests {
             "error_message" => "+55\u{1B}[2J\nline 3, opened",
             _ => "",
         });
-        out.push(&Line { cells: &["=1+1".into()], result }).unwrap();
+        out.push(&Line { cells: &["=1+1".into()], result, state: State::Rejected }).unwrap();
         out.finish().unwrap();
         let written = std::fs::read_to_string(path).unwrap();
         let row = written.lines().nth(1).unwrap();

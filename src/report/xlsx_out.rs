@@ -1,16 +1,22 @@
-//! `results.xlsx`: the same for people. Every cell is text, so that a spreadsheet cannot round a
-//! protocolo of 20 digits; text cells are never run as formulas.
+//! `results.xlsx`: the same for people, behind a sheet that says what became of the batch.
+//!
+//! Every cell of a row is text, so that a spreadsheet cannot round a protocolo of 20 digits; text cells are
+//! never run as formulas.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use rust_xlsxwriter::{Format, Workbook, XlsxError};
+use rust_xlsxwriter::{IgnoreError, Workbook, XlsxError};
 
+use super::account::Account;
 use super::csv_out::{publish, temporary};
-use super::{Line, RESULT_COLUMNS, ReportError};
+use super::looks::{self, Widths};
+use super::{Line, RESULT_COLUMNS, ReportError, summary_sheet};
+use crate::intake::headings;
+use crate::language::{Language, said};
+use crate::text;
 
 /// Rows a sheet takes, the header not counted; a sheet of Excel ends at 1,048,576.
 pub const ROWS_MAX: u32 = 1_000_000;
@@ -21,21 +27,42 @@ pub const COLUMNS_MAX: usize = 16_384;
 /// Characters a cell takes (Excel's limit).
 const CELL_CHARS_MAX: usize = 32_767;
 
+/// Our columns by their places in [`RESULT_COLUMNS`], in the order in which a person wants to read them.
+const OURS: [usize; RESULT_COLUMNS.len()] = [LINE, STATE, 4, 10, 11, 5, 7, 6, 8, 9, LOTE, REFERENCIA];
+const LINE: usize = 0;
+const LOTE: usize = 1;
+const REFERENCIA: usize = 2;
+const STATE: usize = 3;
+
+/// Where the state stands in a row.
+const STATE_COLUMN: u16 = 1;
+
+/// Columns that stay in sight: line, state, protocolo.
+const FROZEN_COLUMNS: u16 = 3;
+
+/// Places of the sheets: the summary is what a reader sees first.
+const SUMMARY_SHEET: usize = 0;
+const ROWS_SHEET: usize = 1;
+
 /// A workbook that is being written, row by row to a temporary file: its size costs no memory.
 pub struct ResultsXlsx {
     path: PathBuf,
     workbook: Workbook,
     n_own: usize,
     n_rows: u32,
+    widths: Widths,
+    /// Which of [`OURS`] say anything.
+    is_said: [bool; OURS.len()],
 }
 
 impl ResultsXlsx {
     /// Starts `path` with the header.
     pub fn create(path: &Path, headers: &[String]) -> Result<Self, ReportError> {
-        let n_columns = headers.len() + RESULT_COLUMNS.len();
+        let n_columns = headers.len() + OURS.len();
         if COLUMNS_MAX < n_columns {
             return Err(ReportError::TooWide { path: path.to_owned(), n_columns });
         }
+        let mut widths = Widths::new(n_columns);
         let start = || {
             let mut workbook = Workbook::new();
             // Level 6 took an eighth of the CPU time of a whole import.
@@ -44,19 +71,23 @@ impl ResultsXlsx {
                 // Beside the results and not in /tmp: a sheet of a million rows is large, and private.
                 workbook.set_tempdir(folder)?;
             }
+            workbook.add_worksheet().set_name(tr!("Summary"))?;
             let sheet = workbook.add_worksheet_with_constant_memory()?;
-            sheet.set_name("results")?;
-            sheet.set_freeze_panes(1, 0)?;
-            let bold = Format::new().set_bold();
-            let names = headers.iter().map(String::as_str).chain(RESULT_COLUMNS);
+            sheet.set_name(tr!("Rows"))?;
+            sheet.set_freeze_panes(1, FROZEN_COLUMNS)?;
+            let (heading, text) = (looks::heading(), looks::text_format());
+            let ours = headings(Language::now());
+            let names = OURS.iter().map(|at| ours[*at].as_ref()).chain(headers.iter().map(String::as_str));
             for (column, name) in (0..).zip(names) {
-                sheet.set_column_width(column, 18)?;
-                sheet.write_string_with_format(0, column, name, &bold)?;
+                sheet.set_column_format(column, &text)?;
+                sheet.write_string_with_format(0, column, name, &heading)?;
+                widths.see(usize::from(column), name);
             }
             Ok(workbook)
         };
         let workbook = shielded(path, start)?;
-        Ok(Self { path: path.to_owned(), workbook, n_own: headers.len(), n_rows: 0 })
+        let is_said = [false; OURS.len()];
+        Ok(Self { path: path.to_owned(), workbook, n_own: headers.len(), n_rows: 0, widths, is_said })
     }
 
     /// Writes a row; beyond [`ROWS_MAX`] rows it does nothing.
@@ -65,27 +96,45 @@ impl ResultsXlsx {
             return Ok(());
         }
         self.n_rows += 1;
-        let row = self.n_rows;
-        let n_own = self.n_own;
+        let Self { path, workbook, n_own, n_rows, widths, is_said } = self;
         let sheet =
-            self.workbook.worksheet_from_index(0).map_err(|source| workbook_error(&self.path, source))?;
-        shielded(&self.path, || {
-            let own = (0..n_own).map(|at| Cow::Borrowed(line.cells.get(at).map_or("", |cell| cell.as_ref())));
-            for (column, text) in (0..).zip(own.chain(line.results())) {
-                if !text.is_empty() {
-                    sheet.write_string(row, column, shortened(&text))?;
+            workbook.worksheet_from_index(ROWS_SHEET).map_err(|source| workbook_error(path, source))?;
+        let results = line.results();
+        let state = said(text::state(line.state));
+        let ours = OURS.iter().map(|at| if *at == STATE { state.as_ref() } else { results[*at].as_ref() });
+        let own = (0..*n_own).map(|at| line.cells.get(at).map_or("", |cell| cell.as_ref()));
+        let is_seen = widths.sees_row();
+        shielded(path, || {
+            for (column, text) in (0..).zip(ours.chain(own)).filter(|(_, text)| !text.is_empty()) {
+                sheet.write_string(*n_rows, column, shortened(text))?;
+                let column = usize::from(column);
+                if let Some(is_said) = is_said.get_mut(column) {
+                    *is_said = true;
+                }
+                if is_seen {
+                    widths.see(column, text);
                 }
             }
             Ok(())
         })
     }
 
-    /// Gives the file its name, once it is on disk.
-    pub fn finish(mut self) -> Result<(), ReportError> {
-        let last_column = u16::try_from(self.n_own + RESULT_COLUMNS.len() - 1).unwrap_or(u16::MAX);
+    /// Writes the summary, and gives the file its name, once it is on disk.
+    pub fn finish(mut self, account: &Account) -> Result<(), ReportError> {
+        let last_column = u16::try_from(self.n_own + OURS.len() - 1).unwrap_or(u16::MAX);
         let file = temporary(&self.path).map_err(ReportError::io(&self.path))?;
         shielded(&self.path, || {
-            self.workbook.worksheet_from_index(0)?.autofilter(0, 0, self.n_rows, last_column)?;
+            let sheet = self.workbook.worksheet_from_index(ROWS_SHEET)?;
+            sheet.autofilter(0, 0, self.n_rows, last_column)?;
+            self.widths.set(sheet)?;
+            for (column, _) in (0..).zip(self.is_said).filter(|(_, is_said)| !is_said) {
+                sheet.set_column_hidden(column)?;
+            }
+            looks::paint_states(sheet, STATE_COLUMN, self.n_rows)?;
+            looks::for_print(sheet, &account.batch)?;
+            // That a number stands there as text is meant so.
+            sheet.ignore_error_range(0, 0, self.n_rows, last_column, IgnoreError::NumberStoredAsText)?;
+            summary_sheet::write(self.workbook.worksheet_from_index(SUMMARY_SHEET)?, account)?;
             self.workbook.save_to_writer(file.as_file())
         })?;
         publish(file, &self.path)

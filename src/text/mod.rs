@@ -4,11 +4,13 @@
 mod faults;
 mod halts;
 mod lines;
+mod states;
 mod throttles;
 mod warnings;
 
 pub use faults::{blindness, fault, noted};
 pub use halts::{halt, halt_in_log, halt_reason, pause};
 pub use lines::{repeated_reference, reused_reference};
+pub use states::{state, state_called, to_do};
 pub use throttles::throttle;
 pub use warnings::warning;

@@ -125,7 +125,8 @@ impl TakenIn<'_> {
         self.outbox.tidy().await;
         work_folder::make_private(folder)?;
         let guard = results::guard(self.order.sheet.reading.excel_safe);
-        let form = results::Form { source: &info.source, columns: &self.read.findings.columns, guard };
+        let (columns, user) = (&self.read.findings.columns, self.order.user);
+        let form = results::Form { batch: &info, columns, guard, user };
         let written = results::write(reader, merged.results(), &form, folder).await?;
         let mut counts = reader.counts(merged.scope()).await?;
         let is_taken_over = counts.total() < self.n_taken_in;

@@ -41,7 +41,14 @@ async fn import(file: &Path, answer: impl Fn(Doubt) -> Answer) -> Summary {
         searched.answer(answer(doubt));
     }
     let work = searched.work().unwrap();
-    let order = Order { sheet: &sheet, work: &work, target: &target, verify_first: false, is_shared: false };
+    let order = Order {
+        sheet: &sheet,
+        work: &work,
+        target: &target,
+        verify_first: false,
+        is_shared: false,
+        user: "",
+    };
     let mut staged = Staged::new(order, intake, sending.rate).await.unwrap();
     assert_eq!(staged.reserve().unwrap(), None);
     assert!(staged.bind().await.unwrap().is_some());

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::super::{
-    BatchInfo, Counts, Crew, Cursor, FileBatch, Halted, Health, Page, PgOutbox, RowDetails, RowName,
+    BatchInfo, Counts, Course, Crew, Cursor, FileBatch, Halted, Health, Page, PgOutbox, RowDetails, RowName,
     RowProblems, Scope, Status, postgres, sqlite,
 };
 use crate::delivery::OutboxError;
@@ -87,6 +87,11 @@ impl AnyReader<'_> {
     /// Counts, and what waits.
     pub async fn status(self, scope: Scope, now: Timestamp) -> Result<Status, OutboxError> {
         answered(async { each!(self, reader => reader.status(scope, now).await) }).await
+    }
+
+    /// How the rows of `scope` were settled over time. `None`: none was sent.
+    pub async fn course(self, scope: Scope) -> Result<Option<Course>, OutboxError> {
+        answered(async { each!(self, reader => reader.course(scope).await) }).await
     }
 
     pub async fn batch_name(self, code: BatchCode) -> Result<Option<String>, OutboxError> {

@@ -8,6 +8,7 @@ mod candidate;
 mod claim;
 mod clock;
 mod commands;
+mod course;
 mod doubt;
 mod error;
 mod lock;

@@ -20,7 +20,7 @@ use crate::outbox::{
 use crate::ticket::Problem;
 
 /// Of `o`: the rows that are told of. `?1` batch, `?2` import; NULL is no limit.
-fn in_scope() -> String {
+pub(super) fn in_scope() -> String {
     format!("{} AND (?1 IS NULL OR o.batch = ?1) AND (?2 IS NULL OR o.import = ?2)", told_of("o", "batch"))
 }
 

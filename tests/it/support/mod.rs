@@ -4,6 +4,7 @@ pub mod board;
 pub mod files;
 pub mod memory_outbox;
 pub mod memory_worker;
+pub mod parts;
 pub mod postgres;
 pub mod proxy;
 pub mod replay;

@@ -4,6 +4,7 @@
 //! its number is then its first row's, negated. So looking writes nothing, also on a standby.
 
 mod batches;
+mod course;
 mod filter;
 mod pages;
 mod row;

@@ -1,0 +1,79 @@
+//! What became of a batch as a whole, as the sheet of a workbook and `report.html` tell it.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
+use super::clock::{local, span};
+use crate::delivery::State;
+use crate::printable::{self, LINE_CHARS_MAX};
+
+/// What became of a batch.
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub batch: String,
+    /// The spreadsheet that its rows are from.
+    pub file: String,
+    /// Where its tickets are. `None`: nothing was sent.
+    pub host: Option<String>,
+    /// Its tickets are in HubSoft, and not in a sandbox.
+    pub is_real: bool,
+    /// Who runs the command that writes it.
+    pub user: String,
+    pub written_at: Timestamp,
+    /// When its first row was sent, and the last one was settled. `None`: nothing was sent.
+    pub sent: Option<(Timestamp, Timestamp)>,
+    /// How many rows are in each state, without those in which none is. What was being sent is in doubt.
+    pub states: Vec<(State, u64)>,
+    /// Of the rows that were opened: a service order was asked for and is missing.
+    pub n_without_os: u64,
+}
+
+impl Account {
+    pub fn n_rows(&self) -> u64 {
+        self.states.iter().map(|(_, n)| n).sum()
+    }
+
+    pub fn count(&self, state: State) -> u64 {
+        self.states.iter().find(|(known, _)| *known == state).map_or(0, |(_, n)| *n)
+    }
+
+    /// What happened, in one sentence.
+    pub fn sentence(&self) -> String {
+        let (n_opened, n_rows) = (self.count(State::Opened), self.n_rows());
+        if n_opened == n_rows {
+            tr!("%{batch}: all %{n} tickets are open", batch = self.batch, n = n_rows).into_owned()
+        } else {
+            tr!(
+                "%{batch}: %{n} of %{total} tickets are open",
+                batch = self.batch,
+                n = n_opened,
+                total = n_rows
+            )
+            .into_owned()
+        }
+    }
+    /// Which batch it is, where and when it went, and who wrote this: names, and what they are.
+    pub(super) fn facts(&self) -> Vec<(Cow<'static, str>, String)> {
+        let host = match &self.host {
+            _ if !self.is_real => tr!("sandbox").into_owned(),
+            Some(host) => host.clone(),
+            None => tr!("nothing was sent").into_owned(),
+        };
+        let mut facts = vec![
+            (tr!("Batch"), self.batch.clone()),
+            (tr!("Spreadsheet"), self.file.clone()),
+            (tr!("HubSoft"), host),
+        ];
+        if let Some((from, to)) = self.sent {
+            facts.push((tr!("First row sent"), local(from)));
+            facts.push((tr!("Last row settled"), local(to)));
+            facts.push((tr!("Duration"), span(to.duration_since(from))));
+        }
+        facts.push((tr!("Written by"), self.user.clone()));
+        facts.push((tr!("Written at"), local(self.written_at)));
+        facts.push((tr!("Program"), concat!("mutirao ", env!("CARGO_PKG_VERSION")).to_owned()));
+        let line = |text: String| printable::line(&text, LINE_CHARS_MAX).into_owned();
+        facts.into_iter().map(|(name, value)| (name, line(value))).collect()
+    }
+}

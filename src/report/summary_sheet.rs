@@ -1,0 +1,92 @@
+//! The first sheet of `results.xlsx`: what became of the batch as a whole, on one page.
+
+use rust_xlsxwriter::{Format, FormatAlign, Worksheet, XlsxError};
+
+use super::account::Account;
+use super::looks::{self, A4, colours, text_format};
+use crate::language::said;
+use crate::text;
+
+/// Writes `account` into an empty sheet.
+pub(super) fn write(sheet: &mut Worksheet, account: &Account) -> Result<(), XlsxError> {
+    let mut page = Page { sheet, row: 0 };
+    page.sheet.set_portrait().set_paper_size(A4).set_print_fit_to_pages(1, 0);
+    for (column, width) in [(0, 22.0), (1, 14.0), (2, 90.0)] {
+        page.sheet.set_column_width(column, width)?;
+    }
+    page.title(&account.sentence(), None)?;
+    if !account.is_real {
+        page.title(&tr!("sandbox: nothing of this is real"), Some(0xC00000))?;
+    }
+    page.row += 1;
+    states(&mut page, account)?;
+    page.row += 1;
+    facts(&mut page, account)
+}
+
+struct Page<'a> {
+    sheet: &'a mut Worksheet,
+    row: u32,
+}
+
+impl Page<'_> {
+    fn title(&mut self, text: &str, colour: Option<u32>) -> Result<(), XlsxError> {
+        let mut format = Format::new().set_bold().set_font_size(14);
+        if let Some(colour) = colour {
+            format = format.set_font_color(colour);
+        }
+        self.sheet.write_string_with_format(self.row, 0, text, &format)?;
+        self.row += 1;
+        Ok(())
+    }
+
+    fn headings(&mut self, names: &[&str]) -> Result<(), XlsxError> {
+        for (column, name) in (0..).zip(names) {
+            self.sheet.write_string_with_format(self.row, column, *name, &looks::heading())?;
+        }
+        self.row += 1;
+        Ok(())
+    }
+}
+
+fn wrapped() -> Format {
+    text_format().set_text_wrap().set_align(FormatAlign::Top)
+}
+
+/// How many rows are in each state, and what to do about them.
+fn states(page: &mut Page<'_>, account: &Account) -> Result<(), XlsxError> {
+    page.headings(&[&tr!("Result"), &tr!("Rows"), &tr!("What to do")])?;
+    let number = Format::new().set_num_format("#,##0").set_align(FormatAlign::Top);
+    for (state, n) in &account.states {
+        let mut format = wrapped();
+        if let Some((background, letters)) = colours(*state) {
+            format = format.set_background_color(background).set_font_color(letters);
+        }
+        let row = page.row;
+        page.sheet.write_string_with_format(row, 0, said(text::state(*state)), &format)?;
+        page.sheet.write_number_with_format(row, 1, *n as f64, &number)?;
+        page.sheet.write_string_with_format(row, 2, text::to_do(*state), &wrapped())?;
+        page.row += 1;
+    }
+    let bold = number.set_bold();
+    page.sheet.write_string_with_format(page.row, 0, tr!("All"), &Format::new().set_bold())?;
+    page.sheet.write_number_with_format(page.row, 1, account.n_rows() as f64, &bold)?;
+    page.row += 1;
+    if 0 < account.n_without_os {
+        let without =
+            tr!("opened without the service order that was asked for: %{n}", n = account.n_without_os);
+        page.sheet.write_string_with_format(page.row, 2, without, &wrapped())?;
+        page.row += 1;
+    }
+    Ok(())
+}
+
+/// Which batch it is, where and when it went, and who wrote this.
+fn facts(page: &mut Page<'_>, account: &Account) -> Result<(), XlsxError> {
+    for (name, value) in account.facts() {
+        page.sheet.write_string_with_format(page.row, 0, name, &Format::new().set_bold())?;
+        page.sheet.write_string_with_format(page.row, 1, value, &text_format())?;
+        page.row += 1;
+    }
+    Ok(())
+}

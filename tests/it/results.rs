@@ -1,0 +1,71 @@
+//! `results.xlsx` as people read it, correct it, and give it back.
+
+use std::fs;
+
+use mutirao::delivery::State;
+use mutirao::intake::{Intake, IntakeOptions, Source};
+
+use crate::support::parts::{part, replaced};
+use crate::support::site::{Ended, Site};
+
+const SHEET: &str = "Nome;id_cliente_servico;descricao;telefone;Situação;referencia\n\
+                     Ana;11001;Sem sinal;37999112201;antigo;a-1\n\
+                     Bia;11002;Sem luz;99911-2202;;a-2\n";
+
+fn run(site: &Site, lang: &str, args: &[&str]) -> Ended {
+    site.command(args).env("LANG", lang).env("USER", "ana").output().unwrap().into()
+}
+
+#[test]
+fn the_workbook_speaks_the_language_of_the_person_and_is_understood_when_it_comes_back() {
+    for (lang, sheets, headings, said) in [
+        (
+            "pt_BR.UTF-8",
+            [r#"name="Resumo""#, r#"name="Linhas""#],
+            "Linha;Situação;Protocolo;Explicação;Aviso;Id do atendimento;Números das OS;Ids das OS;Tentativas",
+            ["queda: 1 de 2 atendimentos abertos", "Inválida", "Gerado por"],
+        ),
+        (
+            "C",
+            [r#"name="Summary""#, r#"name="Rows""#],
+            "Line;State;Protocolo;Explanation;Warning;Ticket id;Service order numbers;Service order ids;Attempts",
+            ["queda: 1 of 2 tickets are open", "Invalid", "Written by"],
+        ),
+    ] {
+        let site = Site::new("");
+        site.write("queda.csv", SHEET);
+        run(&site, lang, &["import", "queda.csv", "--rate", "unlimited"]).expect(3);
+        let workbook = fs::read(site.path("queda.mutirao/results.xlsx")).unwrap();
+        let names = part(&workbook, "xl/workbook.xml");
+        let places = sheets.map(|name| names.find(name).unwrap_or_else(|| panic!("{name}: {names}")));
+        assert!(places[0] < places[1], "the summary comes first: {names}");
+        let texts = part(&workbook, "xl/sharedStrings.xml");
+        assert!(said.iter().all(|text| texts.contains(text)) && texts.contains("ana"), "{texts}");
+        let rows = part(&workbook, "xl/worksheets/sheet2.xml");
+        let head = rows.split("</row>").next().unwrap();
+        let head: Vec<_> = head.split("<t>").skip(1).map(|cell| cell.split('<').next().unwrap()).collect();
+        assert!(head.join(";").starts_with(headings), "{head:?}");
+        assert!(rows.contains(r#"orientation="landscape""#) && rows.contains(r#"fitToHeight="0""#), "{rows}");
+
+        // Corrected where it stands, and given back.
+        let corrected = replaced(&workbook, "99911-2202", "(37) 99911-2202");
+        site.write("queda.mutirao/results.xlsx", &corrected);
+        let mut intake =
+            Intake::open(&Source::Path(site.path("queda.mutirao/results.xlsx")), &IntakeOptions::default())
+                .unwrap();
+        assert_eq!(intake.headers().join(";"), "Nome;id_cliente_servico;descricao;telefone;Situação");
+        let mut states = Vec::new();
+        while let Some(row) = intake.next_row().unwrap() {
+            let (code, referencia) = row.identity().unwrap();
+            assert!(code.is_some());
+            states.push((referencia.into_owned(), row.state(), row.has_protocolo()));
+        }
+        let expected = [("a-1", State::Opened, true), ("a-2", State::Invalid, false)];
+        assert_eq!(states, expected.map(|(name, state, has)| (name.to_owned(), Some(state), has)));
+        run(&site, lang, &["import", "queda.mutirao/results.xlsx", "--rate", "unlimited"]).expect(0);
+        let audit = site.audit();
+        assert_eq!((audit.tickets, audit.duplicates.len()), (2, 0), "{lang}");
+        let results = site.table("queda.mutirao/results.csv");
+        assert!(results.iter().all(|row| row["state"] == "opened"), "{results:?}");
+    }
+}
