@@ -165,6 +165,12 @@ impl Connection {
         let _ = self.stream.set_zero_linger();
     }
 
+    /// The same once the client sends anything: any sooner, it may not have learned yet that it is connected.
+    pub(super) async fn reset_first(self) {
+        let _ = self.stream.readable().await;
+        self.reset();
+    }
+
     /// Waits until the client has had enough.
     pub(super) async fn hang(&mut self) {
         let mut ignored = [0; 64];

@@ -285,7 +285,7 @@ impl Inner {
             books.n_connections
         };
         if self.fault("connection", number, &[FaultKind::Refuse]).is_some() {
-            return connection.reset();
+            return connection.reset_first().await;
         }
         loop {
             match connection.next().await {

@@ -98,7 +98,7 @@ macro_rules! faults {
 }
 
 faults! {
-    /// A connection is reset as soon as it was accepted. Per connection; all others are per request.
+    /// A connection is reset before anything of it is read. Per connection; all others are per request.
     refuse => Refuse,
     /// A post is read and the connection reset: no ticket.
     reset_before => ResetBefore,
