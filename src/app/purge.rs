@@ -11,7 +11,7 @@ use super::place::Place;
 use super::results::{Written, write_again};
 use super::selection::{NAMES_TOLD_MAX, batch_of, latest};
 use super::work_folder;
-use crate::sandbox;
+use crate::{report, sandbox};
 
 pub struct Purged {
     pub n_rows: u64,
@@ -41,6 +41,9 @@ pub async fn purge(place: &Place, older_than: Duration) -> Result<Purged, Fault>
         info => info,
     };
     let results = write_again(outbox.reader(), place, whose.as_ref()).await?;
+    if let Some(written) = &results {
+        report::forget_words(&written.folder)?;
+    }
     let folders_left = match place.led(true) {
         Led::Folder(_) => Vec::new(),
         Led::Setting | Led::File(_) => {

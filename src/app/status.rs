@@ -8,11 +8,11 @@ use super::fault::Fault;
 use super::place::Place;
 use super::selection::{batch_of, latest};
 use crate::outbox::sqlite::Holder;
-use crate::outbox::{BatchInfo, Crew, Halted, Scope, Status};
+use crate::outbox::{BatchInfo, Crew, Halted, Reasons, Scope, Status};
 
 pub struct OutboxStatus {
-    /// The one that was named; without a name, all of a file.
-    pub batches: Vec<(BatchInfo, Status)>,
+    /// The one that was named; without a name, all of a file. Each with why its rows were not opened.
+    pub batches: Vec<(BatchInfo, Status, Reasons)>,
     /// Of a database, unless a batch was named.
     pub whole: Option<Status>,
     pub crew: Option<Crew>,
@@ -52,8 +52,10 @@ pub async fn status(place: &Place) -> Result<OutboxStatus, Fault> {
     let latest = latest(reader, place).await?.map(|info| info.name);
     let mut batches = Vec::new();
     for info in infos {
-        let status = reader.status(Scope::Batch(info.id), Timestamp::now()).await?;
-        batches.push((info, status));
+        let scope = Scope::Batch(info.id);
+        let status = reader.status(scope, Timestamp::now()).await?;
+        let reasons = reader.reasons(scope).await?;
+        batches.push((info, status, reasons));
     }
     outbox.close().await?;
     Ok(OutboxStatus { batches, whole, crew, halted, holder, latest })

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::delivery::{Rate, Stats};
-use crate::outbox::{Counts, SourceInfo};
-use crate::report::{self, ApiSummary, Latency, PaceSummary, Pause, SourceSummary, Summary};
+use crate::language::said;
+use crate::outbox::{Counts, ExampleRow, Reasons, RowReason, SourceInfo, state_name};
+use crate::report::{
+    self, ApiSummary, ExampleSummary, Latency, PaceSummary, Pause, ReasonSummary, SourceSummary, Summary,
+};
 
 /// What a summary is made of.
 pub struct Facts<'a> {
@@ -16,6 +19,7 @@ pub struct Facts<'a> {
     pub source: &'a SourceInfo,
     pub n_rows: u64,
     pub counts: &'a Counts,
+    pub reasons: &'a Reasons,
     /// Opened before this run.
     pub opened_before: u64,
     pub started_at: Timestamp,
@@ -42,6 +46,8 @@ pub fn of_run(facts: Facts<'_>) -> Summary {
             rows: facts.n_rows,
         },
         counts: report::Counts { opened_before: Some(facts.opened_before), ..counts(facts.counts) },
+        reasons: reasons(facts.reasons),
+        reasons_others: facts.reasons.n_others,
         started_at: facts.started_at,
         finished_at,
         elapsed_s: finished_at.duration_since(facts.started_at).as_secs_f64(),
@@ -70,6 +76,26 @@ pub fn counts(counts: &Counts) -> report::Counts {
         cancelled: counts.cancelled,
         pending: counts.pending,
         opened_before: None,
+    }
+}
+
+/// Those that are told.
+pub fn reasons(reasons: &Reasons) -> Vec<ReasonSummary> {
+    reasons.told.iter().map(reason).collect()
+}
+
+fn reason(reason: &RowReason) -> ReasonSummary {
+    let example = |ExampleRow { line, referencia }: &ExampleRow| ExampleSummary {
+        line: *line,
+        referencia: referencia.clone(),
+    };
+    ReasonSummary {
+        state: state_name(reason.state),
+        code: reason.code.clone(),
+        field: reason.field.clone(),
+        message: reason.message.as_deref().map(|message| said(message).into_owned()),
+        n_rows: reason.n_rows,
+        examples: reason.examples.iter().map(example).collect(),
     }
 }
 

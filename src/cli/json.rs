@@ -16,8 +16,10 @@ pub fn no_status() -> Value {
 
 /// Adds one outbox to the document.
 pub fn add_status(outbox: &OutboxStatus, place: &Place, document: &mut Value) {
-    for (info, status) in &outbox.batches {
+    for (info, status, reasons) in &outbox.batches {
         let mut batch = status_of(status);
+        batch["reasons"] = json!(summary::reasons(reasons));
+        batch["reasons_others"] = json!(reasons.n_others);
         batch["batch"] = json!(info.name);
         batch["finished_at"] = json!(info.finished_at);
         batch["outbox"] = json!(place.outbox.to_string());

@@ -36,7 +36,7 @@ pub async fn status(places: &[Place], screen: &Screen) -> Result<Exit, Failure> 
 }
 
 fn tell(outbox: &OutboxStatus, place: &Place, screen: &Screen) {
-    for (info, status) in &outbox.batches {
+    for (info, status, _reasons) in &outbox.batches {
         tell_status(&info.name, status, Some((outbox.led(place, &info.name), &info.name)), screen);
     }
     if let Some(whole) = &outbox.whole {

@@ -16,6 +16,7 @@ mod merges;
 mod names;
 pub mod postgres;
 mod queue;
+mod reasons;
 mod refusal;
 mod rows;
 mod settles;
@@ -34,6 +35,7 @@ pub use importing::*;
 pub use lately::{Lately, Said};
 pub use names::{kind_name, state_name, state_of};
 pub use postgres::{Health, PgOutbox, has_password};
+pub use reasons::{ExampleRow, Reasons, RowReason};
 pub use rows::*;
 pub use sqlite::OpenError;
 #[cfg(feature = "inside")]

@@ -27,7 +27,8 @@ pub use account::Account;
 pub use csv_out::ResultsCsv;
 pub use problems::ProblemsCsv;
 pub use summary::{
-    ApiSummary, Counts, Latency, PaceSummary, Pause, SourceSummary, Summary, batch_of_summary, write_summary,
+    ApiSummary, Counts, ExampleSummary, Latency, PaceSummary, Pause, ReasonSummary, SourceSummary, Summary,
+    batch_of_summary, forget_words, write_summary,
 };
 pub use text_out::{CsvStyle, Guard, OutputEncoding};
 pub use xlsx_out::{COLUMNS_MAX as XLSX_COLUMNS_MAX, ROWS_MAX as XLSX_ROWS_MAX, ResultsXlsx, is_shielded};

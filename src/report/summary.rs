@@ -2,21 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tempfile::NamedTempFile;
 
 use super::ReportError;
 use super::csv_out::{publish, temporary};
 use crate::printable;
 
+const NAME: &str = "summary.json";
+
 /// Largest `summary.json` that is read. Bytes: a hundred times what a long day of pauses makes.
 const LEN_MAX: u64 = 4 << 20;
 
 /// A contract: names and meanings change only with `version`.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     pub version: u32,
     pub batch: String,
@@ -24,6 +29,8 @@ pub struct Summary {
     pub host: Option<String>,
     pub source: SourceSummary,
     pub counts: Counts,
+    pub reasons: Vec<ReasonSummary>,
+    pub reasons_others: u64,
     pub started_at: Timestamp,
     pub finished_at: Timestamp,
     pub elapsed_s: f64,
@@ -32,7 +39,7 @@ pub struct Summary {
     pub exit_code: u8,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct SourceSummary {
     pub file: String,
     /// Lower-case hexadecimal.
@@ -63,8 +70,27 @@ pub struct Counts {
     pub opened_before: Option<u64>,
 }
 
+/// Why rows were not opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReasonSummary {
+    pub state: &'static str,
+    pub code: Option<String>,
+    pub field: Option<String>,
+    /// HubSoft's own words, where it has some.
+    pub message: Option<String>,
+    pub n_rows: u64,
+    /// The first of them.
+    pub examples: Vec<ExampleSummary>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExampleSummary {
+    pub line: u64,
+    pub referencia: String,
+}
+
 /// Of this run.
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct ApiSummary {
     pub posts: u64,
     pub lookups: u64,
@@ -75,7 +101,7 @@ pub struct ApiSummary {
 }
 
 /// Milliseconds.
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Latency {
     pub p50: f64,
     pub p95: f64,
@@ -84,7 +110,7 @@ pub struct Latency {
 }
 
 /// Of this run. Rates are requests a second.
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct PaceSummary {
     /// `None`: unlimited.
     pub target_per_s: Option<f64>,
@@ -93,23 +119,49 @@ pub struct PaceSummary {
     pub pauses: Vec<Pause>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Pause {
     pub at: Timestamp,
     pub seconds: f64,
     pub reason: String,
 }
 
+impl Summary {
+    /// The same without what HubSoft said of rows: that may be about a person.
+    pub fn without_words(mut self) -> Self {
+        self.reasons.iter_mut().for_each(|reason| reason.message = None);
+        self
+    }
+}
+
 /// Writes `summary.json`.
 pub fn write_summary(path: &Path, summary: &Summary) -> Result<(), ReportError> {
-    let write = || {
-        let mut file = temporary(path)?;
-        let text = serde_json::to_string_pretty(summary)?;
-        file.write_all(printable::json(&text).as_bytes())?;
-        file.write_all(b"\n")?;
-        Ok(file)
+    publish(written(path, summary).map_err(ReportError::io(path))?, path)
+}
+
+fn written(path: &Path, summary: &impl Serialize) -> io::Result<NamedTempFile> {
+    let mut file = temporary(path)?;
+    let text = serde_json::to_string_pretty(summary)?;
+    file.write_all(printable::json(&text).as_bytes())?;
+    file.write_all(b"\n")?;
+    Ok(file)
+}
+
+/// Takes from the `summary.json` in `folder`, if there is one, what HubSoft said of rows.
+pub fn forget_words(folder: &Path) -> Result<(), ReportError> {
+    let path = folder.join(NAME);
+    let Some(mut summary) = File::open(&path).ok().and_then(|file| read::<Value>(file).ok()) else {
+        return Ok(());
     };
-    publish(write().map_err(ReportError::io(path))?, path)
+    let reasons = summary.get_mut("reasons").and_then(Value::as_array_mut);
+    for message in reasons.into_iter().flatten().filter_map(|reason| reason.get_mut("message")) {
+        *message = Value::Null;
+    }
+    publish(written(&path, &summary).map_err(ReportError::io(&path))?, &path)
+}
+
+fn read<T: DeserializeOwned>(file: File) -> serde_json::Result<T> {
+    serde_json::from_reader(file.take(LEN_MAX))
 }
 
 /// Whose results lie in `folder`, as its `summary.json` has it.
@@ -118,7 +170,6 @@ pub fn batch_of_summary(folder: &Path) -> Option<String> {
     struct Whose {
         batch: String,
     }
-    let file = File::open(folder.join("summary.json")).ok()?;
-    let whose: Whose = serde_json::from_reader(file.take(LEN_MAX)).ok()?;
+    let whose: Whose = read(File::open(folder.join(NAME)).ok()?).ok()?;
     Some(whose.batch)
 }

@@ -370,12 +370,12 @@ fn a_summary_is_as_told() {
     // Five go alone; the others come at once, and are told to wait.
     let site = Site::new("rate=6");
     let rows: String = (1..=9).map(|n| format!("1100{n};Sem sinal;Ana;37999112201;;\n")).collect();
-    site.write("queda.csv", format!("{HEADER}{rows}"));
+    site.write("queda.csv", format!("{HEADER}{rows}11010;Sem sinal;Bia;1;;\n"));
     let args = ["import", "queda.csv", "--json", "--rate", "unlimited"];
-    let printed = site.run(&args).expect(0).json();
+    let printed = site.run(&args).expect(3).json();
     let written: Value = serde_json::from_str(&site.read("queda.mutirao/summary.json")).unwrap();
     assert_eq!(printed, written);
-    let again = site.run(&["import", "queda.csv", "--json"]).expect(0).json();
+    let again = site.run(&["import", "queda.csv", "--json"]).expect(3).json();
     check("## summary.json", 0, &[printed, again]);
 }
 

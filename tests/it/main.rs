@@ -20,6 +20,7 @@ mod outbox_postgres;
 mod outbox_sqlite;
 mod outside_text;
 mod purge;
+mod reasons;
 mod results;
 mod rooms;
 mod sandbox;

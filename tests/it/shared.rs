@@ -20,24 +20,24 @@ fn rows(n_rows: u32) -> String {
 }
 
 /// An outbox that programs reach by its URL, and through SQL.
-enum Shared {
+pub enum Shared {
     File(String),
     Server(Box<Database>),
 }
 
 impl Shared {
-    fn file(site: &Site) -> Self {
+    pub fn file(site: &Site) -> Self {
         Self::File(site.path("box.db").display().to_string())
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         match self {
             Self::File(path) => format!("sqlite:{path}"),
             Self::Server(database) => database.url(),
         }
     }
 
-    async fn sql(&self, sql: &str) {
+    pub async fn sql(&self, sql: &str) {
         match self {
             Self::File(path) => {
                 let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);

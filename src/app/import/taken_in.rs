@@ -12,7 +12,7 @@ use crate::app::staging::ReadIn;
 use crate::app::summary;
 use crate::app::work_folder::{self, Reserve};
 use crate::delivery::{Control, Ending, Halt, Policy, Rate, Reason, Stats, Watch};
-use crate::outbox::{AnyOutbox, AnyWorker, BatchId, BatchInfo, Counts, Halted, LEASE, Terms};
+use crate::outbox::{AnyOutbox, AnyWorker, BatchId, BatchInfo, Counts, Halted, LEASE, Reasons, Terms};
 use crate::report::{self, Summary};
 use crate::settings::{Sending, Stopping};
 
@@ -36,6 +36,8 @@ pub struct Outcome {
     pub info: BatchInfo,
     /// Of the rows of the file; or of the whole batch, if another import took over some of them.
     pub counts: Counts,
+    /// Why those of them that were not opened were not.
+    pub reasons: Reasons,
     pub is_taken_over: bool,
     /// What the outbox belongs to, once something was sent.
     pub host: Option<String>,
@@ -128,17 +130,20 @@ impl TakenIn<'_> {
         let (columns, user) = (&self.read.findings.columns, self.order.user);
         let form = results::Form { batch: &info, columns, guard, user };
         let written = results::write(reader, merged.results(), &form, folder).await?;
-        let mut counts = reader.counts(merged.scope()).await?;
+        let mut scope = merged.scope();
+        let mut counts = reader.counts(scope).await?;
         let is_taken_over = counts.total() < self.n_taken_in;
         if is_taken_over {
-            counts = reader.counts(merged.results()).await?;
+            scope = merged.results();
+            counts = reader.counts(scope).await?;
         }
-        Ok(Outcome { info, counts, is_taken_over, host: reader.host().await?, written })
+        let reasons = reader.reasons(scope).await?;
+        Ok(Outcome { info, counts, reasons, is_taken_over, host: reader.host().await?, written })
     }
 
     /// Writes what the run came to beside the results, and notes it in the outbox if the run was complete.
     pub async fn finish(&self, outcome: &Outcome, ran: &Ran<'_>) -> Result<Summary, Fault> {
-        let Outcome { info, counts, .. } = outcome;
+        let Outcome { info, counts, reasons, .. } = outcome;
         let summary = summary::of_run(summary::Facts {
             batch: &info.name,
             file: &name_of(&self.order.sheet.file),
@@ -146,6 +151,7 @@ impl TakenIn<'_> {
             source: &info.source,
             n_rows: self.read.merged.counts.n_rows,
             counts,
+            reasons,
             opened_before: self.opened_before,
             started_at: ran.started_at,
             rate: ran.rate,
@@ -155,7 +161,8 @@ impl TakenIn<'_> {
         });
         report::write_summary(&self.order.work.folder.join("summary.json"), &summary)?;
         if counts.pending + counts.in_flight == 0 {
-            let json = serde_json::to_string(&summary).unwrap_or_default();
+            let kept = summary.clone().without_words();
+            let json = serde_json::to_string(&kept).unwrap_or_default();
             self.outbox.finish_run(info.id, Timestamp::now(), &json).await?;
         }
         Ok(summary)

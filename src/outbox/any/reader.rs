@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::super::{
-    BatchInfo, Counts, Course, Crew, Cursor, FileBatch, Halted, Health, Page, PgOutbox, RowDetails, RowName,
-    RowProblems, Scope, Status, postgres, sqlite,
+    BatchInfo, Counts, Course, Crew, Cursor, FileBatch, Halted, Health, Page, PgOutbox, Reasons, RowDetails,
+    RowName, RowProblems, Scope, Status, postgres, sqlite,
 };
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
@@ -92,6 +92,11 @@ impl AnyReader<'_> {
     /// How the rows of `scope` were settled over time. `None`: none was sent.
     pub async fn course(self, scope: Scope) -> Result<Option<Course>, OutboxError> {
         answered(async { each!(self, reader => reader.course(scope).await) }).await
+    }
+
+    /// Why rows of `scope` were not opened.
+    pub async fn reasons(self, scope: Scope) -> Result<Reasons, OutboxError> {
+        answered(async { each!(self, reader => reader.reasons(scope).await) }).await
     }
 
     pub async fn batch_name(self, code: BatchCode) -> Result<Option<String>, OutboxError> {

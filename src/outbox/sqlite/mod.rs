@@ -19,6 +19,7 @@ mod opened;
 mod proof;
 mod purge;
 mod read;
+mod reasons;
 mod session;
 mod settle;
 mod sight;

@@ -7,6 +7,7 @@ mod batches;
 mod course;
 mod filter;
 mod pages;
+mod reasons;
 mod row;
 mod status;
 
