@@ -223,6 +223,11 @@ impl Change {
             Self::Conflict { .. } => State::Conflict,
         }
     }
+
+    /// Whether it may make the row pending again. (A release leaves a look-up's doubt.)
+    pub fn may_leave_pending(&self) -> bool {
+        self.state(None) == State::Pending
+    }
 }
 
 /// By what a producer knows its row.

@@ -33,6 +33,8 @@ pub struct Found {
     pub is_own: bool,
     /// It was claimed, and that was not taken back.
     pub is_claimed: bool,
+    /// Its file no longer has it: what would be pending again is withdrawn, and `cancelled`.
+    pub is_gone: bool,
     pub available_at: Timestamp,
     pub attempts: u32,
     pub doubt_since: Option<Timestamp>,
@@ -193,9 +195,9 @@ impl Found {
         // To the millisecond every outbox keeps a time.
         let ms = |time: Timestamp| time.as_millisecond();
         match change {
-            Change::Release => matches!(self.state, State::Pending | State::InDoubt) && !self.is_claimed,
+            Change::Release => (self.waits_for_post() || self.state == State::InDoubt) && !self.is_claimed,
             Change::Later { at, attempts, doubt, .. } => {
-                self.state == change.state(None)
+                (self.state == change.state(None) || change.may_leave_pending() && self.waits_for_post())
                     && ms(self.available_at) == ms(*at)
                     && self.attempts == *attempts
                     && self.doubt_since.map(ms) == doubt.as_ref().map(|doubt| ms(doubt.since))
@@ -210,6 +212,11 @@ impl Found {
             | Change::Conflict { .. } => self.state == change.state(None),
             Change::Opened { .. } => false,
         }
+    }
+
+    /// Whether it is pending, or would be if its file still had it.
+    fn waits_for_post(&self) -> bool {
+        self.state == State::Pending || self.state == State::Cancelled && self.is_gone
     }
 }
 
@@ -250,6 +257,7 @@ mod tests {
             token: Token(token),
             is_own: true,
             is_claimed: true,
+            is_gone: false,
             available_at: AT,
             attempts: 1,
             doubt_since: None,
@@ -343,9 +351,14 @@ mod tests {
         let released = Found { is_claimed: false, ..found(State::Pending, 5) };
         check(&released, Change::Release, AGAIN);
         check(&found(State::InDoubt, 5), Change::Release, STALE);
+        let withdrawn = Found { is_gone: true, ..found(State::Cancelled, 5) };
+        check(&Found { is_claimed: false, ..withdrawn.clone() }, Change::Release, AGAIN);
+        check(&withdrawn, Change::Release, STALE);
         let doubt = Some(Doubt::since(AT));
         let later = |doubt| Change::Later { at: AT, attempts: 1, doubt, fault: Some(fault()) };
         check(&found(State::Pending, 5), later(None), AGAIN);
+        check(&withdrawn, later(None), AGAIN);
+        check(&found(State::Cancelled, 5), later(None), STALE);
         check(&found(State::Pending, 5), later(doubt.clone()), STALE);
         check(&Found { doubt_since: Some(AT), ..found(State::InDoubt, 5) }, later(doubt), AGAIN);
         check(&Found { attempts: 2, ..found(State::Pending, 5) }, later(None), STALE);

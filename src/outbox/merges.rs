@@ -84,16 +84,34 @@ pub(super) const IS_AS_IT_WAS: &str = "s.redo AND o.token = s.token AND o.state 
 /// Assignments to a row that its file no longer has: what is unsent is withdrawn by that.
 pub(super) fn gone(now: &str) -> String {
     let unsent = unsent("o");
-    let where_unsent =
-        |column: &str, new: &str| format!("{column} = CASE WHEN {unsent} THEN {new} ELSE o.{column} END");
+    let assigned =
+        as_withdrawn(now).map(|(to, new)| format!("{to} = CASE WHEN {unsent} THEN {new} ELSE o.{to} END"));
+    format!("gone = true, {}", assigned.join(", "))
+}
+
+/// Of `o`: its file no longer has it, and it would wait to be posted again.
+pub(super) fn is_to_withdraw() -> String {
+    format!("o.gone AND {}", unsent("o"))
+}
+
+/// Assignments to such a row.
+pub(super) fn withdrawn(now: &str) -> String {
+    as_withdrawn(now).map(|(to, new)| format!("{to} = {new}")).join(", ")
+}
+
+/// Whether `o` stands so.
+pub(super) fn is_withdrawn() -> String {
+    format!("o.state = {CANCELLED} AND o.error_code = {}", quoted(GONE))
+}
+
+/// What the columns of a row become that nobody is to open any more.
+fn as_withdrawn(now: &str) -> [(&'static str, String); 4] {
     [
-        "gone = true".to_owned(),
-        where_unsent("state", CANCELLED),
-        where_unsent("error_code", &quoted(GONE)),
-        where_unsent("error_message", &message(&Fault::Gone)),
-        where_unsent("finished_at", now),
+        ("state", CANCELLED.to_owned()),
+        ("error_code", quoted(GONE)),
+        ("error_message", message(&Fault::Gone)),
+        ("finished_at", now.to_owned()),
     ]
-    .join(", ")
 }
 
 /// Whether a row `o` is the new reference of a service for which a row that is gone from the file was opened

@@ -19,6 +19,7 @@ use super::piecewise::{PassedOver, piecewise};
 use super::session::{Access, in_time};
 use super::values::{Time, text};
 use super::walk::Walk;
+use super::withdraw::withdraw;
 use super::written::{WrittenRow, n_written, returning};
 use crate::delivery::{OutboxError, Rate};
 use crate::outbox::Terms;
@@ -346,5 +347,6 @@ async fn take_in(conn: &mut PgConnection, rows: &[i64], now: Option<Timestamp>) 
     );
     let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(rows).bind(now.map(Time));
     let taken: Vec<WrittenRow> = asked.fetch_all(&mut *conn).await.trouble()?;
-    all_of(rows.len(), n_written(conn, &taken).await?)
+    all_of(rows.len(), n_written(conn, &taken).await?)?;
+    withdraw(conn, rows).await
 }

@@ -47,6 +47,7 @@ mod size;
 mod staging;
 mod values;
 mod walk;
+mod withdraw;
 mod work_queue;
 mod write;
 mod written;

@@ -20,6 +20,7 @@ type Columns = (
     i64,
     bool,
     bool,
+    bool,
     Time,
     i32,
     Option<Time>,
@@ -47,8 +48,8 @@ pub(super) async fn settle_odd(
 /// The row, which nobody else changes from here on.
 async fn found(conn: &mut PgConnection, worker: i64, settle: &Settle) -> Result<Option<Found>, OutboxError> {
     let sql = format!(
-        "SELECT o.state, o.token, (o.worker = $2) IS TRUE, o.claimed_at IS NOT NULL, o.available_at, o.attempts,
-                o.doubt_since, o.protocolo, o.id_atendimento, o.warnings::text,
+        "SELECT o.state, o.token, (o.worker = $2) IS TRUE, o.claimed_at IS NOT NULL, o.gone, o.available_at,
+                o.attempts, o.doubt_since, o.protocolo, o.id_atendimento, o.warnings::text,
                 (SELECT t.id FROM mutirao.outbox t
                   WHERE t.id_atendimento = $3 AND t.state = {OPENED} AND t.id <> o.id)
            FROM mutirao.outbox o WHERE o.id = $1 FOR UPDATE OF o"
@@ -66,6 +67,7 @@ async fn found(conn: &mut PgConnection, worker: i64, settle: &Settle) -> Result<
         token,
         is_own,
         is_claimed,
+        is_gone,
         Time(available_at),
         attempts,
         doubt_since,
@@ -79,6 +81,7 @@ async fn found(conn: &mut PgConnection, worker: i64, settle: &Settle) -> Result<
         token: Token(token),
         is_own,
         is_claimed,
+        is_gone,
         available_at,
         attempts: u32::try_from(attempts).unwrap_or(0),
         doubt_since: doubt_since.map(|since| since.0),

@@ -7,6 +7,7 @@ use super::fence::fenced;
 use super::opened::{OpenedRows, write_opened};
 use super::others::{OtherRows, write_others};
 use super::values::{Time, owned_text};
+use super::withdraw::withdraw;
 use super::written::{WrittenRow, n_written, returning};
 use crate::delivery::{Change, OutboxError, Settle};
 use crate::outbox::doubts::{is_taken_back, taken_back};
@@ -22,7 +23,11 @@ pub(super) async fn write<'a>(
     let n_settles = settles.len();
     let (mut opened, mut others) = (OpenedRows::default(), OtherRows::default());
     let (mut released, mut released_tokens) = (Vec::new(), Vec::new());
+    let mut may_be_pending = Vec::new();
     for settle in settles {
+        if settle.change.may_leave_pending() {
+            may_be_pending.push(settle.row.0);
+        }
         match &settle.change {
             Change::Opened { opening, attempts, warnings } => {
                 opened.push(settle, opening, *attempts, warnings);
@@ -58,7 +63,8 @@ pub(super) async fn write<'a>(
         n_released = n_written(conn, &done).await?;
     }
     let n_others = write_others(conn, worker, others).await?;
-    all_of(n_settles, n_opened + n_released + n_others)
+    all_of(n_settles, n_opened + n_released + n_others)?;
+    withdraw(conn, &may_be_pending).await
 }
 
 pub(super) async fn write_attempts<'a>(

@@ -25,6 +25,7 @@ mod settle;
 mod sight;
 mod staging;
 mod strict;
+mod withdraw;
 mod work_queue;
 mod write;
 

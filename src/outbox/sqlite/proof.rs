@@ -27,6 +27,7 @@ struct Columns {
     attempts: u32,
     doubt_since: Option<i64>,
     owner: Option<i64>,
+    gone: u8,
 }
 
 /// Settles one row by itself.
@@ -39,7 +40,7 @@ pub(super) async fn settle_odd(
         "SELECT json_array(o.token, o.state, o.protocolo, o.id_atendimento, o.warnings, o.available_at, o.claimed_at,
                            o.attempts, o.doubt_since,
                            (SELECT t.id FROM outbox t
-                             WHERE t.id_atendimento = ?2 AND t.state = {OPENED} AND t.id <> o.id))
+                             WHERE t.id_atendimento = ?2 AND t.state = {OPENED} AND t.id <> o.id), o.gone)
            FROM outbox o WHERE o.id = ?1"
     );
     let found: Option<String> = sqlx::query_scalar(AssertSqlSafe(sql))
@@ -56,6 +57,7 @@ pub(super) async fn settle_odd(
         // Nobody else claims rows of this outbox.
         is_own: true,
         is_claimed: row.claimed_at.is_some(),
+        is_gone: row.gone != 0,
         available_at: time(row.available_at),
         attempts: row.attempts,
         doubt_since: row.doubt_since.map(time),

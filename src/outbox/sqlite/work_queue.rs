@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
 use super::error::Trouble;
+use super::withdraw::withdraw;
 use super::{SqliteOutbox, candidate, claim, settle, sight};
 use crate::delivery::decide::after;
 use crate::delivery::eyes::{Sight, Specimen};
@@ -72,14 +73,17 @@ impl Outbox for WorkQueue<'_> {
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
         // Of whatever scope: this process owns the outbox, and its one run holds no row.
         let sql = format!(
-            "UPDATE outbox SET {}, available_at = ?1 WHERE state = {IN_FLIGHT}",
+            "UPDATE outbox SET {}, available_at = ?1 WHERE state = {IN_FLIGHT} RETURNING id",
             taken_in("outbox", "?1")
         );
-        let left = sqlx::query(AssertSqlSafe(sql))
-            .bind(now.as_millisecond())
-            .execute(&mut *self.outbox.conn().await)
-            .await;
-        Ok(left.trouble()?.rows_affected())
+        let now = now.as_millisecond();
+        let mut session = self.outbox.session().await;
+        let mut tx = session.begin().await?;
+        let asked = sqlx::query_scalar(AssertSqlSafe(sql)).bind(now);
+        let left: Vec<i64> = asked.fetch_all(&mut *tx).await.trouble()?;
+        withdraw(&mut tx, &left, now).await?;
+        tx.commit().await?;
+        Ok(left.len() as u64)
     }
 
     async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {

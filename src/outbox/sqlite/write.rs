@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 use super::doubt::DoubtColumns;
 use super::error::{Trouble, json};
 use super::opened::{OpenedRow, lists, write_opened};
+use super::withdraw::withdraw;
 use crate::delivery::settle::After;
 use crate::delivery::{Attempt, Change, Fault, OutboxError, Settle};
 use crate::outbox::doubts::{decided, still_in_doubt, taken_back};
@@ -22,8 +23,12 @@ pub(super) async fn write<'a>(
     now: i64,
 ) -> Result<u64, OutboxError> {
     let (mut opened, mut released, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    let mut may_be_pending = Vec::new();
     for settle in settles {
         let (row, token) = (settle.row.0, settle.token.0);
+        if settle.change.may_leave_pending() {
+            may_be_pending.push(row);
+        }
         match &settle.change {
             Change::Opened { opening, attempts, warnings } => {
                 opened.push(OpenedRow { row, token, opening, attempts: *attempts, warnings });
@@ -50,7 +55,9 @@ pub(super) async fn write<'a>(
             sqlx::query(AssertSqlSafe(sql)).bind(json(&released)).execute(&mut *conn).await.trouble()?;
         n_released = done.rows_affected();
     }
-    Ok(n_opened + n_released + write_others(conn, &others).await?)
+    let n_others = write_others(conn, &others).await?;
+    withdraw(conn, &may_be_pending, now).await?;
+    Ok(n_opened + n_released + n_others)
 }
 
 /// Everything but an opening or a release.

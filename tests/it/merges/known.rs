@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mutirao::delivery::{Change, ClaimRequest, End, Outbox, Settle, State, Warning};
+use mutirao::delivery::{Change, ClaimRequest, Doubt, End, Outbox, Settle, Settled, State, Warning};
 use mutirao::outbox::{Cursor, FirstPost, MergeCounts, Repeats, ReportRow, Scope};
 use mutirao::ticket::Field;
 
 use super::{
-    BAD, Books, Driver, already_open, failed, fault, in_doubt, opened, rejected, run, states, unconfirmed,
+    BAD, Books, Driver, already_open, doubt, failed, fault, in_doubt, opened, rejected, run, states,
+    unconfirmed,
 };
 use crate::outbox_conformance::at;
 use crate::support::files::{self, File, Line, line};
@@ -18,6 +19,7 @@ on_every_driver! {
     what_a_row_warns_of_is_known_by_its_code_and_kept,
     an_invalid_row_is_opened_once_it_is_mended,
     a_row_that_is_gone_is_looked_up_but_never_posted,
+    a_row_that_is_gone_is_withdrawn_once_nothing_of_it_is_in_doubt,
     a_row_that_is_gone_stands_in_the_results_until_it_is_settled,
     the_same_line_twice_is_opened_once,
     of_repeats_the_one_that_was_sent_wins,
@@ -182,6 +184,54 @@ async fn a_row_that_is_gone_is_looked_up_but_never_posted(driver: Driver) {
     let third = it.import(&File::of("b", &[line(2, "b"), line(3, "c")])).await;
     assert_eq!((third.counts.new, third.counts.n_rows), (0, 2));
     assert_eq!(states(&it, "b", 2..=3).await, ["pending", "in_flight"]);
+}
+
+/// Seen: it was pending for ever, in all counts, and nobody was to post it.
+async fn a_row_that_is_gone_is_withdrawn_once_nothing_of_it_is_in_doubt(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    it.import(&File::of("b", &[1, 2, 3, 4, 5].map(|n| line(n, "a")))).await;
+    let looked_up = [line(6, "a"), line(7, "a")];
+    it.import(&File { first_post: FirstPost::VerifyFirst, ..File::of("c", &looked_up) }).await;
+    let worker = it.worker().await;
+    let queue = worker.queue(Scope::All);
+    let want = ClaimRequest { now: at(1), posts: 9, look_ups: 9, end: End::Front };
+    let mut claims = queue.claim(want).await.expect("it claims").claims;
+    claims.sort_by_key(|claim| claim.ticket.id_cliente_servico);
+    assert_eq!(claims.len(), 7);
+    // As another process's import leaves what may have been sent.
+    it.execute("UPDATE outbox SET gone = 1", "UPDATE mutirao.outbox SET gone = true").await;
+
+    // Not sent after all; certain to have left nothing; the same, to be looked up before the next post; in
+    // doubt yet. Nobody says what became of the others.
+    let later = |doubt| Change::Later { at: at(2), attempts: 1, doubt, fault: Some(fault()) };
+    let precaution = Doubt { precaution: true, ..doubt() };
+    let changes = [Change::Release, later(None), later(Some(precaution)), later(Some(doubt()))];
+    let settles = claims.iter().zip(changes).map(|(claim, change)| Settle {
+        label: Default::default(),
+        row: claim.row,
+        token: claim.token,
+        change,
+        attempt: None,
+    });
+    let settles: Vec<_> = settles.collect();
+    let withdrawn = ["cancelled gone", "cancelled gone", "cancelled gone p", "in_doubt refused d"];
+    for _ in 0..2 {
+        let became = queue.settle(&settles).await.expect("it settles");
+        assert_eq!(became, [Settled::Written; 4], "said again, it is the same");
+        assert_eq!(states(&it, "b", 2..=5).await, withdrawn);
+    }
+    assert_eq!(queue.recover(at(3)).await.expect("it recovers"), 3);
+    assert_eq!(states(&it, "b", 2..=5).await, withdrawn);
+    assert_eq!(states(&it, "b", 6..=6).await, ["in_doubt d"], "its post may have left something");
+    assert_eq!(states(&it, "c", 2..=3).await, ["cancelled gone p"; 2], "a look-up leaves nothing");
+    let row = it.row("b", 3).await;
+    assert!(row.finished_at.is_some());
+    assert_eq!(row.report.error_message.as_deref(), Some("no longer in the file"));
+
+    // Back in the file, it is to be opened again; one that was sent is looked up first.
+    let again = it.import(&File::of("b", &[line(1, "a"), line(2, "a")])).await;
+    assert_eq!(again.counts.revived, 2);
+    assert_eq!(states(&it, "b", 2..=3).await, ["pending", "pending p"]);
 }
 
 /// What became of two customers was in no file and no count once their lines were edited or deleted.

@@ -376,6 +376,30 @@ async fn what_cannot_be_taken_in_keeps_no_other_row_in_flight() {
     }
 }
 
+/// Of rows that are gone from their file: a release makes them pending, and what follows is refused.
+#[tokio::test]
+async fn what_cannot_be_withdrawn_is_kept_and_the_others_are_stored() {
+    for what in ills() {
+        let mut it = Fresh::new().await;
+        let rows = it.insert(&(1..=4).map(valid).collect::<Vec<_>>()).await;
+        let claims = it.claim(want(9)).await.expect("it claims").claims;
+        it.execute("UPDATE mutirao.outbox SET gone = true").await;
+        meets(&it, "pending", what).await;
+        let released = |claim: &Claim| Settle { change: Change::Release, ..opened(claim) };
+        let settles: Vec<Settle> = claims.iter().map(released).collect();
+        let became = it.settle(&settles).await.expect("it settles");
+        let expected: Vec<_> =
+            (0..4).map(|n| if n == 2 { Settled::Locked } else { Settled::Written }).collect();
+        assert_eq!(became, expected, "{what:?}");
+        assert_eq!(it.state(rows[2]).await, State::InFlight, "{what:?}");
+        it.execute("DROP FUNCTION public.meet() CASCADE").await;
+        assert_eq!(it.settle(&settles[2..3]).await.expect("it settles"), [Settled::Written], "{what:?}");
+        for row in rows {
+            assert_eq!(it.state(row).await, State::Cancelled, "{what:?}");
+        }
+    }
+}
+
 /// At the start of a run.
 #[tokio::test]
 async fn what_cannot_be_looked_at_again_or_pulled_in_keeps_no_other_waiting() {

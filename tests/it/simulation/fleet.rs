@@ -122,6 +122,7 @@ impl Fleet {
             ended = timeout(AGE_MAX, async { tokio::join!(workers, watch_over) }) => ended,
             () = self.world.step_clocks() => unreachable!("they are set now and then for ever"),
             () = self.fail_over() => unreachable!("it fails over now and then for ever"),
+            () = self.edit_file() => unreachable!("it is edited now and then for ever"),
         };
         let mut violations = self.world.server.violations();
         if ended.is_err() {
@@ -264,6 +265,14 @@ impl Fleet {
             sleep(outage).await;
             world.outbox.come_up();
             tell(world.clock, || "the database is back".to_owned());
+        }
+    }
+
+    /// Lets somebody import the file anew, now and then.
+    async fn edit_file(&self) {
+        loop {
+            sleep(Duration::from_secs(7)).await;
+            self.world.edit_file(&self.world.outbox);
         }
     }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use mutirao::delivery::identity::Marker;
 use mutirao::delivery::{
-    Change, Control, Doubt, Ending, Halt, Note, OpenTickets, Policy, Rate, Reason, Settle, Settled, State,
-    ThrottleReason, Watch, run,
+    Change, Control, Doubt, Ending, Halt, Note, OpenTickets, Policy, Rate, Reason, RowId, Settle, Settled,
+    State, ThrottleReason, Watch, run,
 };
 use tokio::time::sleep;
 
@@ -97,6 +97,8 @@ pub struct World {
     /// Chances in percent, of one life.
     pub crashes: u32,
     pub stops: u32,
+    /// Dice of its own, in a world whose file is edited now and then.
+    editor: Option<RefCell<fastrand::Rng>>,
 }
 
 impl World {
@@ -229,7 +231,8 @@ impl World {
             let mut wait = || Duration::from_millis(dice.u64(0..longest));
             (trouble, wait(), wait())
         });
-        Self { seed, sabotage, rng, clock, outbox, neighbour, server, steps, policy, crashes, stops }
+        let editor = (seed % 8 == 3).then(|| RefCell::new(fastrand::Rng::with_seed(!seed)));
+        Self { seed, sabotage, rng, clock, outbox, neighbour, server, steps, policy, crashes, stops, editor }
     }
 
     /// Lives until all is at rest.
@@ -264,6 +267,7 @@ impl World {
             let was_calm = self.is_calm();
             let ending = self.one_life(home, outbox).await;
             self.server.saw(ending.as_ref().map_or("crash", |it| ending_name(&it.reason)));
+            self.edit_file(outbox);
             let is_drained = ending.is_some_and(|it| it.reason == Reason::Drained);
             n_calm += u32::from(is_drained && was_calm);
             let is_certain = outbox.count(State::Unconfirmed) == 0;
@@ -273,6 +277,14 @@ impl World {
             sleep(self.some(Duration::from_secs(60))).await;
         }
         false
+    }
+
+    /// The file comes again, now and then without one of its lines.
+    pub fn edit_file(&self, outbox: &MemoryOutbox) {
+        let Some(mut editor) = self.editor.as_ref().map(RefCell::borrow_mut) else { return };
+        if editor.bool() && !self.is_calm() {
+            outbox.lose_line(RowId(editor.i64(1..=outbox.rows().len() as i64)));
+        }
     }
 
     /// Sets clocks now and then, until the sky is blue.
@@ -403,6 +415,10 @@ impl World {
                 State::Unconfirmed if self.may_be_unconfirmed(row, &rows) => {}
                 State::Conflict if self.server.misled(row.marker) || is_stolen(row, &created, &rows) => {}
                 State::Rejected | State::Failed if created.is_empty() => {}
+                State::Cancelled if row.is_gone && created.is_empty() => {
+                    let was_sent = row.sent_at.is_some();
+                    self.server.saw(if was_sent { "withdrawn once sent" } else { "withdrawn unsent" });
+                }
                 State::Pending if waits_behind_unconfirmed(row, &rows) => {}
                 state => {
                     says(format!("is left {state:?} with {} tickets: {:?}", created.len(), row.error_code))

@@ -10,8 +10,8 @@ use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::identity::{BatchKey, Marker};
 use mutirao::delivery::settle::{After, Found, LastClaim, Write, verbatim};
 use mutirao::delivery::{
-    Attempt, CLAIM_AGE_MAX, Change, Claim, ClaimRequest, Claimed, Doubt, End, Halt, OpenedTicket, Outbox,
-    OutboxError, Refused, RowId, Settle, Settled, State, THOUSANDTHS, Token, WAIT_MAX, Warning,
+    Attempt, CLAIM_AGE_MAX, Change, Claim, ClaimRequest, Claimed, Doubt, End, GONE, Halt, OpenedTicket,
+    Outbox, OutboxError, Refused, RowId, Settle, Settled, State, THOUSANDTHS, Token, WAIT_MAX, Warning,
 };
 use mutirao::ticket::{Problem, Ticket};
 use tokio::sync::Notify;
@@ -50,12 +50,23 @@ pub struct Row {
     pub history: Vec<Attempt>,
     /// It was claimed, and that was not taken back.
     is_claimed: bool,
+    /// Its file no longer has it.
+    pub is_gone: bool,
 }
 
 impl Row {
     /// For that worker.
     pub fn last_claim(&self, worker: u64) -> LastClaim {
         LastClaim { state: self.state, token: self.token, is_own: self.worker == worker }
+    }
+
+    /// What is gone from its file is not to be opened any more, once it is certain that nothing was.
+    fn withdraw_if_gone(&mut self) {
+        let is_unsent = self.doubt.as_ref().is_none_or(|it| it.precaution);
+        if self.is_gone && self.state == State::Pending && is_unsent {
+            self.state = State::Cancelled;
+            self.error_code = Some(GONE.to_owned());
+        }
     }
 
     /// Nothing was known of the claim of that worker.
@@ -170,6 +181,7 @@ impl MemoryOutbox {
             warnings: Vec::new(),
             history: Vec::new(),
             is_claimed: false,
+            is_gone: false,
         };
         rows.insert(id, row);
         self.inserted.notify_waiters();
@@ -212,6 +224,17 @@ impl MemoryOutbox {
 
     pub fn write_state_of(&self, row: RowId, state: State) {
         self.shelf.borrow_mut().rows.get_mut(&row.0).expect("it is a row").state = state;
+    }
+
+    /// The file of the row came again without its line, if anybody answered.
+    pub fn lose_line(&self, row: RowId) {
+        if self.is_down.get() {
+            return;
+        }
+        let mut shelf = self.shelf.borrow_mut();
+        let row = shelf.rows.get_mut(&row.0).expect("it is a row");
+        row.is_gone = true;
+        row.withdraw_if_gone();
     }
 
     pub fn row(&self, id: i64) -> Row {
@@ -389,10 +412,15 @@ fn waits(row: &Row) -> bool {
     row.state.waits()
 }
 
+/// It may be claimed: what is gone from its file is looked up only because something is in doubt.
+fn is_wanted(row: &Row) -> bool {
+    waits(row) && (!row.is_gone || row.doubt.as_ref().is_some_and(|it| !it.precaution))
+}
+
 pub fn claim(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
     let Shelf { rows, halted, .. } = shelf;
     let mut busy = Busy::of(rows);
-    let mut candidates: Vec<_> = rows.iter().filter(|(_, row)| waits(row)).collect();
+    let mut candidates: Vec<_> = rows.iter().filter(|(_, row)| is_wanted(row)).collect();
     // Doubts first, then by due time.
     candidates.sort_by_key(|(id, row)| (row.doubt.is_none(), row.priority, row.available_at, **id));
     let n_doubts = candidates.partition_point(|(_, row)| row.doubt.is_some());
@@ -460,7 +488,7 @@ pub fn claim(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
         });
     }
     // What was passed over because a row of its service was claimed later in the same call is not free.
-    let free = rows.values().filter(|row| waits(row) && !busy.blocks(row) && !is_halted(halted, row));
+    let free = rows.values().filter(|row| is_wanted(row) && !busy.blocks(row) && !is_halted(halted, row));
     claimed.backlog.next_due = free.map(|row| row.available_at).min();
     claimed
 }
@@ -477,7 +505,7 @@ pub fn posts_are_left(shelf: &mut Shelf) -> bool {
     let is_to_post = |row: &&Row| row.doubt.as_ref().is_none_or(|it| it.precaution);
     rows.values().filter(is_to_post).any(|row| match row.state {
         State::InFlight => true,
-        State::Pending => !is_halted(halted, row) && !busy.live.contains(&service_of(row)),
+        State::Pending => !row.is_gone && !is_halted(halted, row) && !busy.live.contains(&service_of(row)),
         _ => false,
     })
 }
@@ -523,6 +551,7 @@ pub fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle, worker: u64, now: 
         token: row.token,
         is_own: row.worker == worker,
         is_claimed: row.is_claimed,
+        is_gone: row.is_gone,
         available_at: row.available_at,
         attempts: row.attempts,
         doubt_since: row.doubt.as_ref().map(|it| it.since),
@@ -567,6 +596,7 @@ fn change(row: &mut Row, change: &Change) {
         if row.first_claim {
             row.sent_at = None;
         }
+        row.withdraw_if_gone();
         return;
     }
     let After { available_at, attempts, doubt, fault, opening } = After::of(change);
@@ -578,6 +608,7 @@ fn change(row: &mut Row, change: &Change) {
     row.attempts = attempts.unwrap_or(row.attempts);
     row.doubt = doubt.cloned();
     row.opening = opening.cloned();
+    row.withdraw_if_gone();
 }
 
 /// As the port has it, for the rows of `whose`.
@@ -645,4 +676,5 @@ pub fn take_in(
 fn make_due(row: &mut Row, now: Timestamp) {
     row.state = row.doubt.as_ref().map_or(State::Pending, Doubt::state);
     row.available_at = now;
+    row.withdraw_if_gone();
 }
