@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::delivery::{Halt, OutboxError, RowId};
 use crate::hubsoft::{BaseUrlFault, SetupError};
 use crate::intake::IntakeError;
+use crate::language::os_error;
 use crate::outbox::{BindError, MergeError, OpenFault, ResolveError, RowDetails, postgres};
 use crate::printable;
 use crate::report::ReportError;
@@ -108,7 +109,7 @@ pub enum Fault {
     /// A question was left open: a defect.
     #[error("{}", tr!("nobody said which batch the file belongs to"))]
     Unanswered,
-    #[error("{}", tr!("%{n_invalid} rows are invalid: none was taken in", n_invalid = n_invalid))]
+    #[error("{}", tr!("%{n_invalid} %{n_invalid|row is|rows are} invalid: none was taken in", n_invalid = n_invalid))]
     NotAllValid { n_invalid: u64, file: PathBuf },
     #[error("{}", tr!("`%{file}` was changed meanwhile; nothing was sent", file = file))]
     Changed { file: String },
@@ -144,7 +145,7 @@ pub enum Fault {
         "{}",
         tr!(
             "cannot write to the folder `%{folder}`: %{error}",
-            folder = folder.display(), error = error
+            folder = folder.display(), error = os_error(&error.to_string())
         )
     )]
     Folder {

@@ -37,7 +37,7 @@ impl Target {
     pub fn new(sources: &Sources, sending: &Sending) -> Result<Self, Fault> {
         let (settings, sandbox, host, named, binding) = if sending.sandbox {
             let (settings, sandbox) = sandbox(sending)?;
-            let host = "the sandbox".to_owned();
+            let host = tr!("the sandbox").into_owned();
             (settings, Some(sandbox), host.clone(), host, SANDBOX.to_owned())
         } else {
             let Tenant { settings, said_in } = sources.tenant(sending)?;

@@ -7,6 +7,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
 use crate::app::batches::Answer;
+use crate::language::{Language, said};
 
 /// Who is there to be asked, and where they are asked.
 pub struct Asking<'a> {
@@ -22,10 +23,21 @@ pub enum Who {
     Nobody,
 }
 
+/// The words that answer, as a person who reads English types them. Those of other languages are taken, too.
+pub const YES: &str = "yes";
+pub const SKIP: &str = "skip";
+pub const OPEN: &str = "open";
+pub const CONTINUE: &str = "continue";
+const NEW: &str = "new";
+const AGAIN: &str = "again";
+
+#[cfg(test)]
+pub const WORDS: [&str; 6] = [YES, SKIP, OPEN, CONTINUE, NEW, AGAIN];
+
 /// One of the answers to a question.
 #[derive(Clone)]
 pub struct Offer {
-    /// As it is typed.
+    /// As it is typed, one of ours.
     pub word: &'static str,
     pub meaning: Cow<'static, str>,
     /// How a script says it.
@@ -49,7 +61,7 @@ impl Asking<'_> {
         let screen = self.screen;
         if self.who == Who::Nobody {
             screen.note(tr!(
-                "it would be asked: %{question}; %{flags}",
+                "it would be asked: %{question} (%{flags})",
                 question = question,
                 flags = flags(offers)
             ));
@@ -58,18 +70,18 @@ impl Asking<'_> {
         if !self.is_anybody_here() {
             return Err(Failure::new(
                 Exit::Usage,
-                tr!("%{question}; nobody is here to be asked, and nothing was sent", question = question),
+                tr!("nobody is here to be asked, and nothing was sent: %{question}", question = question),
                 flags(offers),
             ));
         }
-        screen.err(format!("{question}."));
+        screen.err(if question.ends_with('?') { question.to_owned() } else { format!("{question}.") });
         for offer in offers {
-            screen.err(format!("  {:<9}{}", offer.word, offer.meaning));
+            screen.err(format!("  {:<11}{}", said(offer.word), offer.meaning));
         }
-        let words: Vec<_> = offers.iter().map(|offer| format!("`{}`", offer.word)).collect();
+        let words: Vec<_> = offers.iter().map(|offer| format!("`{}`", said(offer.word))).collect();
         screen.err(tr!("Type %{words}; anything else stops:", words = words.join(&tr!(" or "))));
         let typed = typed();
-        offers.iter().position(|offer| typed.trim().eq_ignore_ascii_case(offer.word)).ok_or_else(|| {
+        offers.iter().position(|offer| means(&typed, offer.word)).ok_or_else(|| {
             Failure::new(
                 Exit::Usage,
                 tr!("declined; nothing was sent"),
@@ -77,6 +89,12 @@ impl Asking<'_> {
             )
         })
     }
+}
+
+/// Whether a person typed `word`, in whatever language.
+pub fn means(typed: &str, word: &str) -> bool {
+    let typed = typed.trim().to_lowercase();
+    Language::ALL.into_iter().any(|language| language.says(word) == typed)
 }
 
 /// A line of standard input.
@@ -89,11 +107,9 @@ pub fn typed() -> String {
 
 fn offer(answer: Answer) -> Offer {
     let (word, flag, meaning) = match answer {
-        Answer::Continue => ("continue", "--continue", tr!("it is the same outage: go on with that batch")),
-        Answer::New => {
-            ("new", "--new", tr!("it is another outage: a batch of its own, beside the other one"))
-        }
-        Answer::Again => ("again", "--again", tr!("open these tickets once more")),
+        Answer::Continue => (CONTINUE, "--continue", tr!("it is the same outage: go on with that batch")),
+        Answer::New => (NEW, "--new", tr!("it is another outage: a batch of its own, beside the other one")),
+        Answer::Again => (AGAIN, "--again", tr!("open these tickets once more")),
     };
     Offer { word, meaning, flag }
 }

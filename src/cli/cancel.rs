@@ -13,10 +13,10 @@ use crate::app::place::Place;
 pub async fn cancel(place: &Place, batch: &str, screen: &Screen) -> Result<Exit, Failure> {
     let (cancelled, written) = app::cancel(place).await?;
     results::tell_if_any(written.as_ref(), screen);
-    screen.rows(cancelled.n_cancelled, tr!("%{n} rows are cancelled", n = cancelled.n_cancelled));
+    screen.rows(cancelled.n_cancelled, tr!("%{n} %{n|row is|rows are} cancelled", n = cancelled.n_cancelled));
     if 0 < cancelled.n_left {
         screen.note(tr!(
-            "%{n} rows may have been sent already and are left; `%{reconcile}` looks for their tickets",
+            "%{n} %{n|row|rows} may have been sent already and %{n|is|are} left; `%{reconcile}` looks for their tickets",
             n = cancelled.n_left,
             reconcile = Typed::now().at(Led::Setting, "reconcile", Some(batch), &[])
         ));

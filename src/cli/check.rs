@@ -50,10 +50,10 @@ pub async fn check(args: Check, sources: &Sources, screen: &Screen) -> Result<Ex
     problems.flush();
     let repeats = match problems.n_repeats {
         0 => String::new(),
-        n_repeats => tr!(", %{n} repeat an earlier one", n = n_repeats).into_owned(),
+        n_repeats => tr!(", %{n} %{n|repeats|repeat} an earlier one", n = n_repeats).into_owned(),
     };
     screen.note(tr!(
-        "%{n} of %{total} rows are valid%{repeats}",
+        "%{n} of %{total} %{total|row|rows} %{n|is|are} valid%{repeats}",
         n = n_rows - n_invalid,
         total = n_rows,
         repeats = repeats

@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
 use crate::app::doctor::{Answer, Found};
-use crate::language::said;
+use crate::language::{os_error, said};
 use crate::outbox::Health;
 
 /// Tells what was found, one line each; in JSON all at the end.
@@ -61,11 +61,15 @@ impl<'a> Checkup<'a> {
                 self.exit.set(failure.exit);
                 self.wrong(&tr!("database"), &failure.in_a_line());
             }
-            Found::Name(Ok(n)) => self.ok(&tr!("name"), &tr!("ok, %{n} addresses", n = n)),
+            Found::Name(Ok(n)) => self.ok(&tr!("name"), &tr!("ok, %{n} %{n|address|addresses}", n = n)),
             Found::Name(Err((host, error))) => {
                 self.wrong(
                     &tr!("name"),
-                    &tr!("%{host} cannot be resolved (%{error})", host = host, error = error),
+                    &tr!(
+                        "%{host} cannot be resolved (%{error})",
+                        host = host,
+                        error = os_error(&error.to_string())
+                    ),
                 );
             }
             Found::Login(answer) => match answer {

@@ -32,9 +32,9 @@ pub async fn enqueue(
         Failure::new(
             Exit::Usage,
             tr!("there is no outbox to put the rows into"),
-            format!(
-                "give --database-url, or set DATABASE_URL; `{}` opens the rows without a server",
-                typed.import_of(&args.file)
+            tr!(
+                "give --database-url, or set DATABASE_URL; `%{import}` opens the rows without a server",
+                import = typed.import_of(&args.file)
             ),
         )
     })?;
@@ -81,16 +81,16 @@ pub async fn enqueue(
         screen.result_json(told.to_string());
     }
     if 0 < counts.invalid {
-        screen.note(format!(
-            "hint: `{}` shows what is wrong; enqueue the file again once it is corrected",
-            typed.check_of(&sheet.file)
+        screen.note(tr!(
+            "hint: `%{check}` shows what is wrong; enqueue the file again once it is corrected",
+            check = typed.check_of(&sheet.file)
         ));
         return Ok(Exit::NotAllOpened);
     }
-    screen.note(format!(
-        "hint: `{}` opens them, `{}` shows how far it is",
-        typed.other(&["worker"]),
-        typed.at(Led::Setting, "status", Some(&staged.merged.batch_name), &[])
+    screen.note(tr!(
+        "hint: `%{worker}` opens them, `%{status}` shows how far it is",
+        worker = typed.other(&["worker"]),
+        status = typed.at(Led::Setting, "status", Some(&staged.merged.batch_name), &[])
     ));
     Ok(Exit::Done)
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt::Write;
 
 use super::exit::Exit;
+use crate::language::os_error;
 use crate::printable::{LINE_CHARS_MAX, line};
 
 /// Printed as `error:`, `caused by:` and `hint:`; ends the process with `exit`.
@@ -27,7 +28,7 @@ impl Failure {
         let mut causes = Vec::new();
         let mut source = error.source();
         while let Some(cause) = source {
-            let text = cause.to_string();
+            let text = os_error(&cause.to_string()).into_owned();
             if causes.last() != Some(&text) {
                 causes.push(text);
             }

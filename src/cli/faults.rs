@@ -121,7 +121,7 @@ impl From<Fault> for Failure {
             Fault::NotAllValid { n_invalid, file } => {
                 let check = Typed::now().check_of(&file);
                 let message = tr!(
-                    "%{n_invalid} rows are invalid, and --strict: none was taken in",
+                    "%{n_invalid} %{n_invalid|row is|rows are} invalid, and --strict: none was taken in",
                     n_invalid = n_invalid
                 );
                 return Self::new(

@@ -100,7 +100,7 @@ fn lines(kinds: &BTreeMap<(String, String), Kind>, columns: &ColumnNames) -> Vec
     };
     let mut lines: Vec<_> = kinds.iter().take(KINDS_TOLD).map(told).map(Cow::into_owned).collect();
     if KINDS_TOLD < kinds.len() {
-        lines.push(tr!("and %{n} kinds more", n = kinds.len() - KINDS_TOLD).into_owned());
+        lines.push(tr!("and %{n} %{n|kind|kinds} more", n = kinds.len() - KINDS_TOLD).into_owned());
     }
     lines
 }

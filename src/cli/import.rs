@@ -64,7 +64,10 @@ pub async fn import(
         findings::tell(&read.findings, screen);
         asking.columns(&read.findings.doubts)?;
         merged::tell(&read.merged, screen);
-        screen.note(tr!("dry run: %{n} tickets would be opened; nothing was sent", n = counts.pending));
+        screen.note(tr!(
+            "dry run: %{n} %{n|ticket|tickets} would be opened; nothing was sent",
+            n = counts.pending
+        ));
         return Ok(if 0 < counts.invalid { Exit::File } else { Exit::Done });
     };
     let is_shared = database_url.is_some();

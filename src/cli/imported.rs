@@ -66,7 +66,7 @@ impl Imported<'_> {
             screen.fail(&Failure::new(
                 Exit::File,
                 tr!(
-                    "%{n} invalid rows, and --strict: %{sent}",
+                    "%{n} invalid %{n|row|rows}, and --strict: %{sent}",
                     n = counts.invalid,
                     sent = self.sent_nothing()
                 ),
@@ -100,7 +100,7 @@ impl Imported<'_> {
     fn sent_nothing(&self) -> String {
         match self.opened_before {
             0 => tr!("this run sent nothing").into_owned(),
-            n => tr!("this run sent nothing, %{n} rows were opened before", n = n).into_owned(),
+            n => tr!("this run sent nothing, %{n} %{n|row was|rows were} opened before", n = n).into_owned(),
         }
     }
 
@@ -133,7 +133,7 @@ impl Imported<'_> {
     fn tell_of_others(&self, n_rows: u64, screen: &Screen) {
         if 0 < n_rows {
             screen.note(tr!(
-                "hint: %{n} other rows of the batch wait to be opened or looked up; `%{command}` does that",
+                "hint: %{n} other %{n|row of the batch waits|rows of the batch wait} to be opened or looked up; `%{command}` does that",
                 n = n_rows,
                 command = self.of_all_rows().without("sample")
             ));
@@ -187,7 +187,7 @@ impl Imported<'_> {
         if let Some(info) = self.work.met.as_ref().filter(|_| 0 < self.opened_before) {
             let now = counts.opened.saturating_sub(self.opened_before);
             screen.note(tr!(
-                "%{before} of them were opened before (last active on %{when}), %{now} now",
+                "%{before} of them %{before|was|were} opened before (last active on %{when}), %{now} now",
                 before = self.opened_before,
                 when = when(info.active_at),
                 now = now
@@ -197,7 +197,7 @@ impl Imported<'_> {
         let n_in_doubt = counts.in_doubt + counts.in_flight;
         if 0 < n_in_doubt && exit != Exit::Unconfirmed {
             screen.note(tr!(
-                "%{n} rows may have been opened: do not open them by hand, the next run looks them up first",
+                "%{n} %{n|row|rows} may have been opened: do not open %{n|it|them} by hand, the next run looks %{n|it|them} up first",
                 n = n_in_doubt
             ));
         }
@@ -225,7 +225,7 @@ impl Imported<'_> {
                 command = typed.again()
             )),
             Exit::Unconfirmed => screen.note(tr!(
-                "hint: `%{command}` looks again for the %{n} rows that may have been opened",
+                "hint: `%{command}` looks again for the %{n} %{n|row|rows} that may have been opened",
                 command = self.command("reconcile"),
                 n = counts.unconfirmed
             )),

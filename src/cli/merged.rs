@@ -8,23 +8,27 @@ use crate::report::{XLSX_COLUMNS_MAX, XLSX_ROWS_MAX};
 
 pub fn tell(merged: &Merged, screen: &Screen) {
     let counts = &merged.counts;
-    let mut parts = vec![tr!("%{n} rows", n = counts.n_rows).into_owned()];
-    for (n, what) in [
-        (counts.new, tr!("new")),
-        (counts.updated, tr!("corrected")),
+    let mut parts = vec![tr!("%{n} %{n|row|rows}", n = counts.n_rows).into_owned()];
+    let (known, gone) = (counts.unchanged - counts.outdated, counts.gone - counts.withdrawn);
+    for (n, told) in [
+        (counts.new, tr!("%{n} new", n = counts.new)),
+        (counts.updated, tr!("%{n} corrected", n = counts.updated)),
         (
             counts.outdated,
-            tr!("known already, which the file says something else of now (`warning` names the columns)"),
+            tr!(
+                "%{n} known already, of which the file says something else now (`warning` names the columns)",
+                n = counts.outdated
+            ),
         ),
-        (counts.revived, tr!("to be opened again")),
-        (counts.unchanged - counts.outdated, tr!("known already")),
-        (counts.invalid, tr!("invalid")),
-        (counts.repeats, tr!("repeats, skipped")),
-        (counts.gone - counts.withdrawn, tr!("no longer in the file")),
-        (counts.withdrawn, tr!("no longer in the file and withdrawn")),
+        (counts.revived, tr!("%{n} to be opened again", n = counts.revived)),
+        (known, tr!("%{n} known already", n = known)),
+        (counts.invalid, tr!("%{n} invalid", n = counts.invalid)),
+        (counts.repeats, tr!("%{n} %{n|repeat|repeats}, skipped", n = counts.repeats)),
+        (gone, tr!("%{n} no longer in the file", n = gone)),
+        (counts.withdrawn, tr!("%{n} no longer in the file and withdrawn", n = counts.withdrawn)),
     ] {
         if 0 < n {
-            parts.push(format!("{n} {what}"));
+            parts.push(told.into_owned());
         }
     }
     screen.note(tr!("batch %{name}: %{counts}", name = merged.batch_name, counts = parts.join(", ")));
@@ -33,7 +37,7 @@ pub fn tell(merged: &Merged, screen: &Screen) {
     }
     if 0 < counts.foreign {
         screen.note(tr!(
-            "%{n} rows come from another outbox: each is looked up before it is opened",
+            "%{n} %{n|row comes|rows come} from another outbox: each is looked up before it is opened",
             n = counts.foreign
         ));
     }
@@ -43,13 +47,13 @@ pub fn tell(merged: &Merged, screen: &Screen) {
 pub fn warn_of_lack(lack: Lack, screen: &Screen) {
     screen.warn(match lack {
         Lack::Workbook { n_columns } => tr!(
-            "there will be no results.xlsx: a sheet has %{max} columns, and the results %{n}; results.csv has them all",
-            max = XLSX_COLUMNS_MAX,
+            "there will be no results.xlsx: a sheet has %{n_max} columns, and the results %{n}; results.csv has them all",
+            n_max = XLSX_COLUMNS_MAX,
             n = n_columns
         ),
         Lack::Rows { n_rows } => tr!(
-            "results.xlsx will have the first %{max} rows of %{n}; results.csv has them all",
-            max = XLSX_ROWS_MAX,
+            "results.xlsx will have the first %{n_max} rows of %{n}; results.csv has them all",
+            n_max = XLSX_ROWS_MAX,
             n = n_rows
         ),
     });

@@ -26,7 +26,7 @@ pub async fn open(
     let signals = Signals::listen()?;
     let control = Control { stop: signals.stop.clone(), ..Control::default() };
     screen.note(tr!(
-        "opening %{n} tickets at %{host}, %{rate} at most",
+        "opening %{n} %{n|ticket|tickets} at %{host}, %{rate} at most",
         n = n_to_open,
         host = target.named,
         rate = policy.rate

@@ -14,6 +14,7 @@ use crate::app::address::Led;
 use crate::delivery::{
     Change, Note, Rate, RequestKind, RowId, Settle, Settled, State, ThrottleReason, Watch,
 };
+use crate::language::filled::decimal;
 use crate::outbox::AnyOutbox;
 use crate::printable::{self, LINE_CHARS_MAX};
 use crate::text;
@@ -111,7 +112,7 @@ impl<'a> Progress<'a> {
         let rate = if now == then { 0.0 } else { rate };
         tr!(
             "%{rate}/s (%{most} at most), %{counts}%{why}",
-            rate = format!("{rate:.1}"),
+            rate = decimal(&format!("{rate:.1}")),
             most = self.ceiling,
             counts = self.counts(),
             why = self.why.borrow()
@@ -148,7 +149,9 @@ impl<'a> Progress<'a> {
             None => {
                 let (counts, waiting) = (self.counts(), self.waiting.borrow());
                 let Some(n_total) = self.n_total else {
-                    return self.screen.note(format!("{rate:.1}/s, {counts}{waiting}"));
+                    return self
+                        .screen
+                        .note(format!("{}/s, {counts}{waiting}", decimal(&format!("{rate:.1}"))));
                 };
                 // Beside workers more may come in doubt than there were.
                 let n_total = n_total.max(n_done);
@@ -156,7 +159,7 @@ impl<'a> Progress<'a> {
                     "%{n} of %{total} done, %{rate}/s, %{counts}%{waiting}%{left}",
                     n = n_done,
                     total = n_total,
-                    rate = format!("{rate:.1}"),
+                    rate = decimal(&format!("{rate:.1}")),
                     counts = counts,
                     waiting = waiting,
                     left = left
@@ -168,13 +171,14 @@ impl<'a> Progress<'a> {
     fn counts(&self) -> String {
         let mut text = tr!("%{n} opened", n = self.n_opened.get()).into_owned();
         let n_in_doubt = self.in_doubt.borrow().len() as u64;
-        for (n, what) in [
-            (self.n_not_opened.get(), tr!("not opened")),
-            (n_in_doubt, tr!("in doubt")),
-            (self.n_look_ups.get(), tr!("look-ups")),
+        let (n_not_opened, n_look_ups) = (self.n_not_opened.get(), self.n_look_ups.get());
+        for (n, told) in [
+            (n_not_opened, tr!("%{n} not opened", n = n_not_opened)),
+            (n_in_doubt, tr!("%{n} in doubt", n = n_in_doubt)),
+            (n_look_ups, tr!("%{n} %{n|look-up|look-ups}", n = n_look_ups)),
         ] {
             if 0 < n {
-                text += &format!(", {n} {what}");
+                text += &format!(", {told}");
             }
         }
         text
@@ -231,8 +235,8 @@ impl Watch for Progress<'_> {
         if self.pausing.get().is_none_or(|(told, until)| is_news(now - told, ends, until)) {
             self.pausing.set(Some((now, ends)));
             self.say(&tr!(
-                "pausing for %{seconds} s: %{reason}",
-                seconds = length.as_secs_f64().ceil(),
+                "pausing for %{time}: %{reason}",
+                time = Duration::from_secs(length.as_secs_f64().ceil() as u64),
                 reason = reason
             ));
         }
@@ -289,12 +293,12 @@ impl Watch for Progress<'_> {
             )),
             Note::Recovered(n_rows) => {
                 self.say(&tr!(
-                    "%{n} rows may have been sent by an earlier run: looking them up first",
+                    "%{n} %{n|row|rows} may have been sent by an earlier run: looking %{n|it|them} up first",
                     n = n_rows
                 ));
             }
             Note::Rescued(n_rows) => self.say(&tr!(
-                "%{n} rows of a worker that died may have been sent: looking them up first",
+                "%{n} %{n|row|rows} of a worker that died may have been sent: looking %{n|it|them} up first",
                 n = n_rows
             )),
         }

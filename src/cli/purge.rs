@@ -13,7 +13,7 @@ pub async fn purge(place: &Place, older_than: Span, screen: &Screen) -> Result<E
     let purged = app::purge(place, older_than.get()).await?;
     results::tell_if_any(purged.results.as_ref(), screen);
     let n_rows = purged.n_rows;
-    screen.rows(n_rows, tr!("%{n} rows are purged; what became of them stays known", n = n_rows));
+    screen.rows(n_rows, tr!("%{n} %{n|row is|rows are} purged; what became of them stays known", n = n_rows));
     if !purged.folders_left.is_empty() {
         screen.warn(tr!(
             "results that imports have written say all of these rows still, on the machines of those imports: delete them in %{folders}",

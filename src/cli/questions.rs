@@ -1,8 +1,10 @@
 //! The questions before anything is sent.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
-use super::asking::{Asking, Offer, typed};
+use super::asking::{Asking, CONTINUE, OPEN, Offer, SKIP, YES, typed};
 use super::clock;
 use super::exit::Exit;
 use super::failure::Failure;
@@ -14,6 +16,8 @@ use crate::app::sheet::Sheet;
 use crate::app::target::Target;
 use crate::hubsoft;
 use crate::intake::{ColumnDoubt, Hashing, Hidden, Intake};
+use crate::language::filled::typed_number;
+use crate::language::said;
 use crate::registry::Entry;
 
 /// Real tickets up to this number are opened without a question.
@@ -66,10 +70,11 @@ impl Asking<'_> {
             return Ok(intake);
         }
         let offers = [
-            Offer { word: "skip", flag: "--hidden skip", meaning: tr!("leave the hidden rows out") },
-            Offer { word: "open", flag: "--hidden open", meaning: tr!("open them like the others") },
+            Offer { word: SKIP, flag: "--hidden skip", meaning: tr!("leave the hidden rows out") },
+            Offer { word: OPEN, flag: "--hidden open", meaning: tr!("open them like the others") },
         ];
-        let question = tr!("%{n} rows are hidden in the sheet: are they meant?", n = n_hidden);
+        let question =
+            tr!("%{n} %{n|row is|rows are} hidden in the sheet: %{n|is it|are they} meant?", n = n_hidden);
         let hidden = if self.choose(&question, &offers)? == 0 { Hidden::Skip } else { Hidden::Open };
         sheet.reading.hidden = Some(hidden);
         drop(intake);
@@ -98,7 +103,7 @@ impl Asking<'_> {
             return Ok(());
         }
         let doubts: Vec<_> = doubts.iter().map(ToString::to_string).collect();
-        let offers = [Offer { word: "yes", flag: "--yes", meaning: tr!("it is right; open these tickets") }];
+        let offers = [Offer { word: YES, flag: "--yes", meaning: tr!("it is right; open these tickets") }];
         self.choose(&tr!("%{doubts}: is that right?", doubts = doubts.join("; ")), &offers).map(drop)
     }
 
@@ -108,11 +113,7 @@ impl Asking<'_> {
             "the same rows were imported on %{when} to %{host}, %{place}: each ticket would be opened a second time",
             when = when(earlier.at),
             host = earlier.host,
-            place = if earlier.folder.starts_with("into ") {
-                earlier.folder.clone()
-            } else {
-                tr!("with results in `%{folder}`", folder = earlier.folder).into_owned()
-            }
+            place = place(&earlier.folder)
         );
         self.answer(&question, &[Answer::Again]).map(drop)
     }
@@ -156,7 +157,7 @@ impl Asking<'_> {
                 types = labels(tickets)
             ),
             orders => tr!(
-                "%{n} real tickets at %{host}, type %{types}, with up to %{orders} service orders (visits)",
+                "%{n} real tickets at %{host}, type %{types}, with up to %{orders} service %{orders|order (visit)|orders (visits)}",
                 n = n,
                 host = target.named,
                 types = labels(tickets),
@@ -172,7 +173,7 @@ impl Asking<'_> {
         }
         self.screen.err(tr!("This opens %{about}.", about = about));
         self.screen.err(tr!("They cannot be deleted. To go on, type the number of tickets:"));
-        if typed().trim() == n.to_string() {
+        if typed_number(&typed()) == Some(n) {
             return Ok(());
         }
         Err(Failure::new(
@@ -180,6 +181,15 @@ impl Asking<'_> {
             tr!("declined; nothing was sent"),
             tr!("run the same command again and type the number"),
         ))
+    }
+}
+
+/// Where rows were imported to, from how the registry keeps it: a folder, or a batch of an outbox.
+fn place(kept: &str) -> Cow<'static, str> {
+    match kept.strip_prefix("into batch `").and_then(|rest| rest.rsplit_once("` of ")) {
+        Some((name, "this outbox")) => tr!("into batch `%{name}` of this outbox", name = name),
+        Some((name, _)) => tr!("into batch `%{name}` of an outbox", name = name),
+        None => tr!("with results in `%{folder}`", folder = kept),
     }
 }
 
@@ -195,7 +205,7 @@ fn labels(tickets: &Tickets<'_>) -> String {
     let named = tickets.types.iter().take(TYPES_NAMED_MAX).map(label).collect::<Vec<_>>().join(", ");
     match tickets.types.len().saturating_sub(TYPES_NAMED_MAX) {
         0 => named,
-        n_others => tr!("%{named} and %{n} others", named = named, n = n_others).into_owned(),
+        n_others => tr!("%{named} and %{n} %{n|other|others}", named = named, n = n_others).into_owned(),
     }
 }
 
@@ -203,8 +213,8 @@ fn labels(tickets: &Tickets<'_>) -> String {
 fn in_words(question: &Question<'_>) -> String {
     let carried = || {
         tr!(
-            "%{n} rows of this file say that an import which is not here took them in, and %{settled} rows that they were opened \
-             or may have been: what that import opened, or will yet, would be opened once more (correct it beside its \
+            "%{n} %{n|row|rows} of this file %{n|says|say} that an import which is not here took %{n|it|them} in, and %{settled} \
+             that %{settled|it was|they were} opened or may have been: what that import opened, or will yet, would be opened once more (correct it beside its \
              work folder instead)",
             n = question.n_carried,
             settled = question.n_settled.min(question.n_carried)
@@ -216,22 +226,26 @@ fn in_words(question: &Question<'_>) -> String {
     let (name, when, counts) =
         (&found.info.name, when(found.info.active_at), summary::in_words(&found.info.counts));
     let mut rows = Vec::new();
-    for (n, what) in [
-        (compared.unchanged, tr!("are known")),
-        (compared.changed, tr!("changed")),
-        (compared.new, tr!("are new")),
-        (compared.reused, tr!("have a referencia that stood beside another service")),
+    for (n, told) in [
+        (compared.unchanged, tr!("%{n} %{n|is|are} known", n = compared.unchanged)),
+        (compared.changed, tr!("%{n} changed", n = compared.changed)),
+        (compared.new, tr!("%{n} %{n|is|are} new", n = compared.new)),
+        (
+            compared.reused,
+            tr!("%{n} %{n|has|have} a referencia that stood beside another service", n = compared.reused),
+        ),
     ] {
         if 0 < n {
-            rows.push(format!("{n} {what}"));
+            rows.push(told.into_owned());
         }
     }
     if 0 < compared.gone {
         rows.push(
             tr!(
-                "%{n} of the batch are gone (%{unsent} of them not sent yet: withdrawn with `continue`)",
+                "%{n} of the batch %{n|is|are} gone (%{unsent} of them not sent yet: withdrawn with `%{word}`)",
                 n = compared.gone,
-                unsent = compared.gone_unsent
+                unsent = compared.gone_unsent,
+                word = said(CONTINUE)
             )
             .into_owned(),
         );
@@ -263,6 +277,13 @@ pub fn when(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_it_went_is_told_as_it_is_kept() {
+        assert_eq!(place("into batch `a` of an outbox"), "into batch `a` of an outbox");
+        assert_eq!(place("into batch `a` of b` of this outbox"), "into batch `a` of b` of this outbox");
+        assert_eq!(place("/into batch"), "with results in `/into batch`");
+    }
 
     /// Seen: the eleventh type of a file dropped out of the question without a word.
     #[test]

@@ -1,6 +1,7 @@
 //! `reconcile`: looks up every row that may have a ticket; posts nothing.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use super::exit::{self, Exit};
 use super::failure::Failure;
@@ -31,9 +32,9 @@ pub async fn reconcile(
     let unsure = Unsure::find(place, &target, sending).await?;
     if let Some(BesideWorkers { n_workers, at_most }) = unsure.beside {
         screen.note(tr!(
-            "%{n} workers are at work, and look up rows in doubt by themselves: this ends after %{s} s at the latest",
+            "%{n} %{n|worker is|workers are} at work, and look up rows in doubt by themselves: this ends after %{time} at the latest",
             n = n_workers,
-            s = at_most.as_secs()
+            time = Duration::from_secs(at_most.as_secs())
         ));
     }
     if unsure.is_settled {
@@ -47,7 +48,7 @@ pub async fn reconcile(
     let signals = Signals::listen()?;
     let control = Control { stop: signals.stop.clone(), ..Control::default() };
     screen.note(tr!(
-        "looking up %{n} rows that may have a ticket at %{host}",
+        "looking up %{n} %{n|row|rows} that may have a ticket at %{host}",
         n = n_rows,
         host = target.named
     ));

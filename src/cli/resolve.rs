@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use super::args::{DoubtState, Resolve};
+use super::asking::{YES, means};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::results::tell_if_any;
@@ -35,7 +36,11 @@ pub async fn resolve(
     let (says, note) = match protocolo {
         None => {
             if !args.state.is_empty() {
-                ask(&tr!("%{n} rows have no ticket in HubSoft", n = unsettled.n_rows()), args.yes, screen)?;
+                ask(
+                    &tr!("%{n} %{n|row has|rows have} no ticket in HubSoft", n = unsettled.n_rows()),
+                    args.yes,
+                    screen,
+                )?;
             }
             (Resolution::NotOpened, tr!("%{who} says that no ticket was opened", who = who))
         }
@@ -71,8 +76,8 @@ pub async fn resolve(
     tell_if_any(resolved.results.as_ref(), screen);
     let (n, rows) = (resolved.n_rows, args.rows.join(", "));
     let became = match args.not_opened {
-        true => tr!("%{n} rows are now `failed`: %{rows}", n = n, rows = rows),
-        false => tr!("%{n} rows are now `opened`: %{rows}", n = n, rows = rows),
+        true => tr!("%{n} %{n|row is|rows are} now `failed`: %{rows}", n = n, rows = rows),
+        false => tr!("%{n} %{n|row is|rows are} now `opened`: %{rows}", n = n, rows = rows),
     };
     screen.rows(n as u64, became);
     if args.not_opened && 0 < n {
@@ -134,9 +139,9 @@ fn ask(this: &str, is_said: bool, screen: &Screen) -> Result<(), Failure> {
     screen.err(tr!("This says that %{this}. To go on, type yes:", this = this));
     let mut typed = String::new();
     let _ = io::stdin().read_line(&mut typed);
-    match typed.trim() {
-        "yes" | "sim" => Ok(()),
-        _ => Err(Failure::new(
+    match means(&typed, YES) {
+        true => Ok(()),
+        false => Err(Failure::new(
             Exit::Usage,
             tr!("declined; nothing was changed"),
             tr!("run it again and type yes"),

@@ -16,7 +16,10 @@ pub async fn retry(place: &Place, states: &[RetryState], screen: &Screen) -> Res
     let retried = app::retry(place, &states).await?;
     results::tell_if_any(retried.results.as_ref(), screen);
     let n_rows = retried.n_rows;
-    let said = tr!("%{n} rows are pending again; each that was ever sent is looked up first", n = n_rows);
+    let said = tr!(
+        "%{n} %{n|row is|rows are} pending again; each that was ever sent is looked up first",
+        n = n_rows
+    );
     screen.rows(n_rows, said);
     if 0 < n_rows {
         screen.note(match &retried.opener {

@@ -12,6 +12,7 @@ use super::args::{Color, Global};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::typed::Typed;
+use crate::language::os_error;
 use crate::printable::{self, LINE_CHARS_MAX};
 use crate::service::log::{LogFormat, STORY};
 use crate::settings::Environment;
@@ -146,7 +147,10 @@ impl Screen {
         };
         Some(Failure::new(
             exit,
-            tr!("the result could not be written to standard output: %{error}", error = error),
+            tr!(
+                "the result could not be written to standard output: %{error}",
+                error = os_error(&error.to_string())
+            ),
             tr!("see where it goes; then `%{command}` says it again", command = Typed::now().again()),
         ))
     }

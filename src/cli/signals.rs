@@ -29,8 +29,9 @@ impl Signals {
 
     pub fn listen() -> Result<Self, Failure> {
         let listen = |kind| {
-            signal(kind)
-                .map_err(|error| Failure::of(Exit::Internal, &error, "this machine refuses signal handlers"))
+            signal(kind).map_err(|error| {
+                Failure::of(Exit::Internal, &error, tr!("this machine refuses signal handlers"))
+            })
         };
         let (mut interrupt, mut terminate) =
             (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);

@@ -117,7 +117,7 @@ pub(super) fn halted(batch: &Halted, led: Led<'_>) -> String {
     let Halted { lote, reason, n_waiting } = batch;
     let resume = Typed::now().at(led, "resume", Some(lote), &[]);
     tr!(
-        "`%{lote}` is halted, %{n} rows wait: %{reason}; `%{resume}` lets it go on",
+        "`%{lote}` is halted, %{n} %{n|row waits|rows wait}: %{reason}; `%{resume}` lets it go on",
         lote = lote,
         n = n_waiting,
         reason = text::halt_reason(reason),
@@ -135,8 +135,10 @@ fn in_lines(crew: &Crew) -> Vec<String> {
                     worker = Typed::now().other(&["worker"])
                 )
             }
-            (n, None) => tr!("%{n} workers, without a rate limit", n = n),
-            (n, Some(rate)) => tr!("%{n} workers, %{rate}/s together at most", n = n, rate = rate),
+            (n, None) => tr!("%{n} %{n|worker|workers}, without a rate limit", n = n),
+            (n, Some(rate)) => {
+                tr!("%{n} %{n|worker|workers}, %{rate}/s together at most", n = n, rate = rate)
+            }
         }
         .into_owned(),
     ];

@@ -15,20 +15,24 @@ pub fn in_words_now(counts: &Counts) -> String {
 /// `22 of 24 opened, 1 invalid, 1 skipped`.
 pub fn in_words(counts: &Counts) -> String {
     let mut text = tr!("%{n} of %{total} opened", n = counts.opened, total = counts.total()).into_owned();
-    for (n, what) in [
-        (counts.opened_without_os, tr!("of them without the service order asked for")),
-        (counts.invalid, tr!("invalid")),
-        (counts.rejected, tr!("rejected")),
-        (counts.failed, tr!("failed")),
-        (counts.in_doubt + counts.in_flight, tr!("in doubt")),
-        (counts.unconfirmed, tr!("unconfirmed")),
-        (counts.conflict, tr!("in conflict")),
-        (counts.skipped, tr!("skipped")),
-        (counts.cancelled, tr!("cancelled")),
-        (counts.pending, tr!("pending")),
+    let n_in_doubt = counts.in_doubt + counts.in_flight;
+    for (n, told) in [
+        (
+            counts.opened_without_os,
+            tr!("%{n} of them without the service order asked for", n = counts.opened_without_os),
+        ),
+        (counts.invalid, tr!("%{n} invalid", n = counts.invalid)),
+        (counts.rejected, tr!("%{n} rejected", n = counts.rejected)),
+        (counts.failed, tr!("%{n} failed", n = counts.failed)),
+        (n_in_doubt, tr!("%{n} in doubt", n = n_in_doubt)),
+        (counts.unconfirmed, tr!("%{n} unconfirmed", n = counts.unconfirmed)),
+        (counts.conflict, tr!("%{n} in conflict", n = counts.conflict)),
+        (counts.skipped, tr!("%{n} skipped", n = counts.skipped)),
+        (counts.cancelled, tr!("%{n} cancelled", n = counts.cancelled)),
+        (counts.pending, tr!("%{n} pending", n = counts.pending)),
     ] {
         if 0 < n {
-            text += &format!(", {n} {what}");
+            text += &format!(", {told}");
         }
     }
     text

@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::screen::Screen;
 use super::typed::Typed;
 use crate::intake::template;
+use crate::language::os_error;
 
 /// Writes to `file`, which must not exist yet, or a `.csv` to standard output.
 pub fn template(file: Option<&Path>, screen: &Screen) -> Result<Exit, Failure> {
@@ -34,7 +35,11 @@ pub fn template(file: Option<&Path>, screen: &Screen) -> Result<Exit, Failure> {
     write().map_err(|error: io::Error| {
         Failure::new(
             Exit::Usage,
-            tr!("cannot write `%{file}`: %{error}", file = file.display(), error = error),
+            tr!(
+                "cannot write `%{file}`: %{error}",
+                file = file.display(),
+                error = os_error(&error.to_string())
+            ),
             tr!("choose another name: a file that exists is not overwritten"),
         )
     })?;

@@ -89,6 +89,8 @@ fn of_tables() -> BTreeSet<String> {
     found.insert(intake::REFERENCIA.to_owned());
     found.extend(intake::HEADINGS.map(str::to_owned));
     found.extend(State::ALL.map(|state| text::state(state).to_owned()));
+    found.extend(super::asking::WORDS.map(str::to_owned));
+    found.extend(intake::names().map(str::to_owned));
     found.extend(Catalogue::all().map(|catalogue| catalogue.name.to_owned()));
     found.into_iter().filter(|text| text.contains(char::is_alphabetic)).collect()
 }
@@ -107,10 +109,10 @@ fn of_command(command: &Command, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The parameters of a sentence: `%{name}`.
+/// The parameters of a sentence: `%{name}`, and `%{name|one|many}`.
 fn parameters(sentence: &str) -> BTreeSet<String> {
     let parts = sentence.split("%{").skip(1);
-    parts.map(|part| part.split_once('}').expect("it ends").0.to_owned()).collect()
+    parts.map(|part| part.split_once(['}', '|']).expect("it ends").0.to_owned()).collect()
 }
 
 #[test]

@@ -210,8 +210,8 @@ pub fn refuse_unreadable(args: impl Iterator<Item = OsString>) -> Result<(), Fai
     let Some(odd) = args.into_iter().find(|arg| arg.to_str().is_none()) else { return Ok(()) };
     Err(Failure::new(
         Exit::Usage,
-        format!("`{}` is not UTF-8", odd.to_string_lossy()),
-        "rename that file, or its folder: `ls -b` shows it, and the Tab key types it",
+        tr!("`%{name}` is not UTF-8", name = odd.to_string_lossy()),
+        tr!("rename that file, or its folder: `ls -b` shows it, and the Tab key types it"),
     ))
 }
 

@@ -35,7 +35,7 @@ pub(super) enum Aside {
 impl Asides {
     /// One line a fact, for people.
     pub fn lines(self) -> Vec<String> {
-        words::asides((self.n_totals, self.n_feet, self.n_blank), self.first, (self.n_notes, self.first_note))
+        words::asides::lines(self)
     }
 
     pub(super) fn add(&mut self, aside: Aside, line: u64) {

@@ -16,6 +16,7 @@ use super::page_signs;
 use super::records::LineBreaks;
 use super::survey::{Finding, Survey};
 use super::words::{self, IntakeError, formats};
+use crate::language::said;
 
 /// Where a spreadsheet comes from.
 #[derive(Clone, Debug)]
@@ -41,7 +42,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path) => path.display().fmt(f),
-            Self::Stdin | Self::Copied(_) => f.write_str(words::STDIN),
+            Self::Stdin | Self::Copied(_) => f.write_str(&said(words::STDIN)),
         }
     }
 }

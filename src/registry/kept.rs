@@ -33,7 +33,7 @@ pub enum RegistryError {
     NotOurs(#[from] ownership::NotOurs),
     #[error("{}", tr!("line %{line} of `%{path}` is not as this program writes it", line = line, path = path.display()))]
     Damaged { path: PathBuf, line: usize },
-    #[error("{}", tr!("`%{path}` is larger than %{len_max} bytes", path = path.display(), len_max = LEN_MAX))]
+    #[error("{}", tr!("`%{path}` is larger than %{n_max} bytes", path = path.display(), n_max = LEN_MAX))]
     TooLong { path: PathBuf },
     #[error("{}", tr!("another process holds `%{path}`", path = path.display()))]
     Locked { path: PathBuf },

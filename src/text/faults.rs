@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::delivery::{Blindness, Fault, Noted};
+use crate::language::os_error;
 
 /// Of what is kept of an answer in a row's history. Characters.
 const NOTE_LEN: usize = 300;
@@ -17,13 +18,13 @@ fn in_words(fault: &Fault) -> Cow<'_, str> {
         Fault::Request => tr!("the request could not be put together"),
         Fault::Connect { at, cause: None } => tr!("could not connect to %{host} in time", host = host(at)),
         Fault::Connect { at, cause: Some(cause) } => {
-            tr!("could not connect to %{host}: %{cause}", host = host(at), cause = cause)
+            tr!("could not connect to %{host}: %{cause}", host = host(at), cause = os_error(cause))
         }
         Fault::Dns { at, cause } => {
-            tr!("the name of %{host} was not found: %{cause}", host = host(at), cause = cause)
+            tr!("the name of %{host} was not found: %{cause}", host = host(at), cause = os_error(cause))
         }
         Fault::Tls { at, cause } => {
-            tr!("no safe connection to %{host}: %{cause}", host = host(at), cause = cause)
+            tr!("no safe connection to %{host}: %{cause}", host = host(at), cause = os_error(cause))
         }
         Fault::Timeout => tr!("HubSoft did not answer in time"),
         Fault::Reset => tr!("the connection broke before the answer came"),

@@ -32,18 +32,18 @@ pub fn halt(halt: &Halt) -> String {
             )
         }
         Halt::TooManyErrors { n_errors, limit } => tr!(
-            "%{n} rows were refused or failed, more than the %{limit} that are allowed",
+            "%{n} %{n|row was|rows were} refused or failed, more than the %{limit} that are allowed",
             n = n_errors,
             limit = limit
         ),
         Halt::NeverReached { within, last } => tr!(
-            "HubSoft could not be reached within %{s} s%{because}",
-            s = within.as_secs(),
+            "HubSoft could not be reached within %{time}%{because}",
+            time = Duration::from_secs(within.as_secs()),
             because = because(last)
         ),
         Halt::Unavailable { lasted, last } => tr!(
-            "HubSoft has been unavailable for %{min} min%{because}",
-            min = minutes(*lasted),
+            "HubSoft has been unavailable for %{time}%{because}",
+            time = Duration::from_secs(60 * minutes(*lasted)),
             because = because(last)
         ),
         Halt::Paused { reason } => {
@@ -52,8 +52,8 @@ pub fn halt(halt: &Halt) -> String {
         Halt::Until => tr!("the time to stop has come"),
         Halt::DiskFull => tr!("no space is left for the outbox"),
         Halt::OutboxUnavailable { lasted, cause, .. } => tr!(
-            "the outbox has been unavailable for %{min} min%{because}",
-            min = minutes(*lasted),
+            "the outbox has been unavailable for %{time}%{because}",
+            time = Duration::from_secs(60 * minutes(*lasted)),
             because = because_of(cause)
         ),
         Halt::OutboxDenied { message } => {

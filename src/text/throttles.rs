@@ -1,5 +1,7 @@
 //! Why everybody waits, in words.
 
+use std::time::Duration;
+
 use crate::delivery::{ThrottleCause, ThrottleReason};
 
 /// What HubSoft answered.
@@ -14,9 +16,12 @@ pub fn throttle(reason: &ThrottleReason) -> String {
         ThrottleCause::Asked => tr!("HubSoft answered an error"),
     };
     match asked {
-        Some(asked) => {
-            tr!("%{answered} and asked to wait %{s} s", answered = answered, s = asked.as_secs()).into_owned()
-        }
+        Some(asked) => tr!(
+            "%{answered} and asked to wait %{time}",
+            answered = answered,
+            time = Duration::from_secs(asked.as_secs())
+        )
+        .into_owned(),
         None => answered.into_owned(),
     }
 }

@@ -59,10 +59,10 @@ fn what_fails_most_is_told_in_portuguese() {
     tell(&["import", "queda.csv", "--timeout", "5s", "--connect-timeout", "7s"], &[]);
     tell(&["sandbox", "--with", "lento=1"], &[]);
     site.run(&["import", "queda.csv"]).expect(0);
-    tell(&["status", "queda.csv", "--batch", "norte"], &[]);
+    tell(&["status", "norte"], &[]);
     tell(&["show", "queda:99"], &[]);
     tell(&["show", "queda"], &[]);
-    tell(&["resolve", "queda:2", "--protocolo", "1,2E+15"], &[]);
+    tell(&["resolve", "queda:2", "--opened", "1,2E+15"], &[]);
     tell(&["resolve", "queda:2", "--not-opened", "--yes"], &[]);
     tell(&["resume", "norte"], &[]);
     tell(&["import", "queda.csv"], &[("HUBSOFT_URL", "https://outro.example.com.br")]);

@@ -159,7 +159,7 @@ fn a_guessed_column_with_one_number_for_several_customers_is_asked_about() {
     assert!(asked.stderr.contains("is it a plan's?: is that right?"), "{}", asked.stderr);
     assert_eq!(site.audit().tickets, 0);
     let checked = site.run(&["check", "queda.csv"]).expect(0);
-    assert!(checked.stderr.contains("1 rows have the number of another customer"), "{}", checked.stderr);
+    assert!(checked.stderr.contains("1 row has the number of another customer"), "{}", checked.stderr);
     // A name that says it, or a person who does.
     site.run(&["import", "queda.csv", "--map", "servico=id_cliente_servico", "--rate", "unlimited"])
         .expect(0);
@@ -179,7 +179,7 @@ fn strict_and_dry_run_send_nothing() {
 
     site.run(&["import", "queda.csv", "--rate", "unlimited"]).expect(3);
     let refused = site.run(&["import", "queda.csv", "--strict"]).expect(5);
-    let truth = "1 invalid rows, and --strict: this run sent nothing, 2 rows were opened before";
+    let truth = "1 invalid row, and --strict: this run sent nothing, 2 rows were opened before";
     assert!(refused.stderr.contains(truth), "{}", refused.stderr);
 }
 
@@ -456,7 +456,7 @@ fn what_was_opened_is_not_shown_as_a_later_edit_has_it() {
 
     site.write("queda.csv", sheet("sim", "(37) 99911-0002"));
     let ended = site.run(&["import", "queda.csv", "--continue"]).expect(0);
-    assert!(ended.stderr.contains("which the file says something else of now"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("of which the file says something else now"), "{}", ended.stderr);
     let ana = &site.table("queda.mutirao/results.csv")[0];
     assert_eq!((&*ana["abrir_os"], &*ana["ids_ordem_servico"]), ("não", ""), "what was sent");
     assert_eq!(ana["warning"], "the file says something else now, in `abrir_os`");

@@ -58,7 +58,7 @@ fn commands_after_an_import_speak_portuguese() {
     insta::with_settings!({filters => [
         (r"\d\d/\d\d/\d{4} \d\d:\d\d:\d\d", "[data]"),
         (r"127\.0\.0\.1:\d+", "[host]"),
-        (r"\d+ MiB", "[n] MiB"),
+        (r"[\d.]+ MiB", "[n] MiB"),
         (r"\d+ ms; .*", "[n] ms; [motivo]"),
         (r"(?m)^mensagem: .*", "mensagem: [motivo]"),
         (r"(?m)^queda: .*", "queda: [contagem]"),

@@ -246,7 +246,7 @@ fn a_row_with_too_many_cells_is_kept_and_has_no_note() {
     assert_eq!(row.own_cells().last().unwrap(), "37999112233;x;;y");
     assert_eq!(intake.asides().lines(), [""; 0]);
     assert!(intake.next_row().unwrap().is_some_and(|row| row.parse(&row.raw()).is_ok()));
-    insta::assert_snapshot!(intake.asides().lines().join("\n"), @"1 rows have something beside the table, in a column without a name; it is neither sent nor kept (the first: line 3)");
+    insta::assert_snapshot!(intake.asides().lines().join("\n"), @"1 row has something beside the table, in a column without a name; it is neither sent nor kept (the first: line 3)");
 }
 
 /// They filled the outbox and the results: 50,000 blank cells a row.

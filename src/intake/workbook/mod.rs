@@ -343,7 +343,7 @@ mod tests {
             "<table:table-row table:number-rows-repeated=\"1000\"><table:table-cell table:number-columns-repeated=\"N\"><text:p>{long}</text:p></table:table-cell></table:table-row>"
         );
         assert!(refused(ods(&row.replace('N', "16384"))).contains("the row is longer than 16 MiB"));
-        assert!(refused(ods(&row.replace('N', "200"))).contains("unpacked it has more than 1024 MiB"));
+        assert!(refused(ods(&row.replace('N', "200"))).contains("unpacked it has more than 1,024 MiB"));
     }
 
     #[test]

@@ -1,55 +1,57 @@
 //! What can be wrong with a workbook, in words.
 
+use std::borrow::Cow;
 use std::io;
 
 use super::super::limits::DEPTH_MAX;
+use crate::language::os_error;
 
 /// Why a workbook cannot be read. Nothing of its cells is repeated.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    #[error("it is damaged: {0}")]
+    #[error("{}", tr!("it is damaged: %{why}", why = os_error(&_0.to_string())))]
     Archive(String),
-    #[error("its packed data are damaged, or it ends too early")]
+    #[error("{}", tr!("its packed data are damaged, or it ends too early"))]
     Packing,
-    #[error("reading it failed: {0}")]
+    #[error("{}", tr!("reading it failed: %{why}", why = os_error(&_0.to_string())))]
     Disk(io::Error),
-    #[error("it is packed in a way that no spreadsheet program uses")]
+    #[error("{}", tr!("it is packed in a way that no spreadsheet program uses"))]
     Method,
-    #[error("it is protected with a password")]
+    #[error("{}", tr!("it is protected with a password"))]
     Password,
-    #[error("its part `{0}` is missing")]
+    #[error("{}", tr!("its part `%{part}` is missing", part = _0))]
     NoPart(String),
-    #[error("its part `{part}` is damaged at byte {at}")]
+    #[error("{}", tr!("its part `%{part}` is damaged at byte %{at}", part = part, at = at))]
     Xml { part: String, at: u64 },
-    #[error("it ends in the middle of the table")]
+    #[error("{}", tr!("it ends in the middle of the table"))]
     Ends,
-    #[error("it declares entities, which no spreadsheet program does")]
+    #[error("{}", tr!("it declares entities, which no spreadsheet program does"))]
     Entities,
-    #[error("unpacked it has more than {} MiB", .0 / (1024 * 1024))]
+    #[error("{}", tr!("unpacked it has more than %{n_mib} MiB", n_mib = _0 / (1024 * 1024)))]
     TooLarge(u64),
-    #[error("a piece of its XML is longer than {} MiB", .0 / (1024 * 1024))]
+    #[error("{}", tr!("a piece of its XML is longer than %{n_mib} MiB", n_mib = _0 / (1024 * 1024)))]
     PieceTooLong(u64),
-    #[error("its XML is nested more than {DEPTH_MAX} times")]
+    #[error("{}", tr!("its XML is nested more than %{n_max} times", n_max = DEPTH_MAX))]
     TooDeep,
-    #[error("it has more than {0} sheets")]
+    #[error("{}", tr!("it has more than %{n_max} sheets", n_max = _0))]
     TooManySheets(usize),
-    #[error("it has more than {0} texts")]
+    #[error("{}", tr!("it has more than %{n_max} texts", n_max = _0))]
     TooManyTexts(usize),
-    #[error("its texts have more than {} MiB", .0 / (1024 * 1024))]
+    #[error("{}", tr!("its texts have more than %{n_mib} MiB", n_mib = _0 / (1024 * 1024)))]
     TextsTooLong(usize),
-    #[error("it has no sheet with rows")]
+    #[error("{}", tr!("it has no sheet with rows"))]
     NoSheet,
-    #[error("its rows are not in order")]
+    #[error("{}", tr!("its rows are not in order"))]
     Unordered,
-    #[error("a cell's place is not one of a sheet's, A1 to XFD1048576")]
+    #[error("{}", tr!("a cell's place is not one of a sheet's, A1 to XFD1048576"))]
     Place,
-    #[error("the row is longer than {} MiB", .0 / (1024 * 1024))]
+    #[error("{}", tr!("the row is longer than %{n_mib} MiB", n_mib = _0 / (1024 * 1024)))]
     RowTooLong(usize),
-    #[error("its rows have cells far apart, more than {0} places in all")]
+    #[error("{}", tr!("its rows have cells far apart, more than %{n_max} places in all", n_max = _0))]
     TooWide(u64),
-    #[error("a row stands there {n} times; of repeated rows {n_max} are read")]
+    #[error("{}", tr!("a row stands there %{n} times; of repeated rows %{n_max} are read", n = n, n_max = n_max))]
     Repeated { n: u64, n_max: u64 },
-    #[error("a cell refers to a text that the workbook does not have")]
+    #[error("{}", tr!("a cell refers to a text that the workbook does not have"))]
     NoText,
 }
 
@@ -64,19 +66,23 @@ impl Fault {
         }
     }
 
-    pub(in crate::intake) fn hint(&self) -> &'static str {
+    pub(in crate::intake) fn hint(&self) -> Cow<'static, str> {
         match self {
             Self::Password => {
-                "open it, take the password away (in Excel: File, Info, Protect Workbook, Encrypt with Password), and save it"
+                tr!(
+                    "open it, take the password away (in Excel: File, Info, Protect Workbook, Encrypt with Password), and save it"
+                )
             }
             Self::TooLarge(_) | Self::TooManyTexts(_) | Self::TextsTooLong(_) => {
-                "save the sheet as CSV (UTF-8), which may be of any length; or copy its rows alone into a new workbook"
+                tr!(
+                    "save the sheet as CSV (UTF-8), which may be of any length; or copy its rows alone into a new workbook"
+                )
             }
-            Self::Disk(_) => "check the disk or network drive, then run the same command again",
+            Self::Disk(_) => tr!("check the disk or network drive, then run the same command again"),
             Self::TooWide(_) | Self::Repeated { .. } => {
-                "copy the rows that are meant into a new workbook, and save that"
+                tr!("copy the rows that are meant into a new workbook, and save that")
             }
-            _ => "open it in a spreadsheet program, and save it as `.xlsx` or CSV again",
+            _ => tr!("open it in a spreadsheet program, and save it as `.xlsx` or CSV again"),
         }
     }
 }

@@ -61,7 +61,7 @@ struct Unsafe(BoxError);
 
 /// The database took too long. The connection is given up: what it was doing may still happen.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", tr!("no answer within %{span}", span = format_args!("{_0:?}")))]
+#[error("{}", tr!("no answer within %{time}", time = _0))]
 pub(super) struct Late(pub(super) std::time::Duration);
 
 /// Where the database was looked for.
@@ -153,7 +153,7 @@ pub(super) fn refusal(error: &OutboxError) -> Option<String> {
     | OutboxError::Denied(why)
     | OutboxError::Broken(why)) = error;
     if why.is::<Locked>() {
-        return Some("another session holds it".to_owned());
+        return Some(tr!("another session holds it").into_owned());
     }
     if let Some(left) = why.downcast_ref::<LeftAsItWas>() {
         return Some(left.to_string());

@@ -25,7 +25,7 @@ use crate::outbox::names::state_of;
 #[error(
     "{}",
     tr!(
-        "the database began anew, and %{n_silent} workers have not said yet what they did last",
+        "the database began anew, and %{n_silent} %{n_silent|worker has|workers have} not said yet what they did last",
         n_silent = n_silent
     )
 )]

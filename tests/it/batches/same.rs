@@ -52,6 +52,11 @@ fn beside(site: &Site) -> Vec<String> {
 
 /// The command on a terminal, where somebody types `answers`.
 fn on_a_terminal(site: &Site, args: &[&str], answers: &str) -> Ended {
+    on_a_terminal_in(site, "C", args, answers)
+}
+
+/// The same, where `locale` says the language.
+fn on_a_terminal_in(site: &Site, locale: &str, args: &[&str], answers: &str) -> Ended {
     let plain = site.command(args);
     let line = [plain.get_program()].into_iter().chain(plain.get_args()).map(|it| it.to_str().unwrap());
     let line = line.map(|it| format!("'{it}'")).collect::<Vec<_>>().join(" ");
@@ -61,11 +66,32 @@ fn on_a_terminal(site: &Site, args: &[&str], answers: &str) -> Ended {
     for (key, value) in plain.get_envs() {
         command.env(key, value.unwrap());
     }
+    command.env("LANG", locale);
     command.stdin(std::process::Stdio::piped());
     command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let mut child = command.spawn().unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), answers.as_bytes()).unwrap();
     child.wait_with_output().unwrap().into()
+}
+
+#[test]
+fn a_question_is_answered_in_the_language_spoken_or_in_english() {
+    for (answer, code) in [("continuar\n", 0), ("CONTINUE\n", 0), ("continua\n", 2)] {
+        let site = Site::new("");
+        site.write("queda.csv", rows(1..=4));
+        import(&site, &["--sample", "2"]).expect(0);
+        site.write(
+            "queda.csv",
+            rows(1..=4).replace("99911-0004", "99911-4444") + &rows(8..=8)[super::HEADER.len()..],
+        );
+        let told = on_a_terminal_in(&site, "pt_BR.UTF-8", &IMPORT, answer).expect(code).stdout;
+        for said in
+            ["3 já conhecidas, 1 mudou, 1 é nova", "Digite `continuar` ou `novo`; ", "  continuar  é a mesma"]
+        {
+            assert!(told.contains(said), "{said}: {told}");
+        }
+        assert!(!told.contains("?."), "{told}");
+    }
 }
 
 #[test]
@@ -123,7 +149,7 @@ fn an_edit_is_told_and_asked_about_before_rows_are_dropped() {
         rows(1..=4).replace("99911-0004", "99911-4444") + &rows(8..=8)[super::HEADER.len()..],
     );
     let asked = import(&site, &[]).expect(2);
-    for said in ["3 are known", "1 changed", "1 are new", "2 of the batch are gone (2 of them not sent yet"] {
+    for said in ["3 are known", "1 changed", "1 is new", "2 of the batch are gone (2 of them not sent yet"] {
         assert!(asked.stderr.contains(said), "{said}: {}", asked.stderr);
     }
     assert_eq!(tickets(&site), (2, 0));
@@ -317,7 +343,7 @@ fn what_is_corrected_elsewhere_is_asked_about_and_two_batches_are_not_one_file()
     let (one, two) = (fixed("um", "11099"), fixed("dois", "11098"));
     site.write("baixados/errors.csv", &one);
     let asked = site.run(&["import", "baixados/errors.csv", "--rate", "unlimited", "--yes"]).expect(2);
-    assert!(asked.stderr.contains("1 rows of this file say"), "{}", asked.stderr);
+    assert!(asked.stderr.contains("1 row of this file says"), "{}", asked.stderr);
     let pasted = format!("{one}{}\n", two.lines().nth(1).unwrap());
     site.write("juntos.csv", pasted);
     for more in [&[][..], &["--again"]] {
