@@ -10,7 +10,7 @@ use super::place::Place;
 use super::results::{Written, write_again};
 use super::selection::batch_or_all;
 use super::target::Target;
-use crate::delivery::{Control, Ending, Policy, Rate, Watch, decide};
+use crate::delivery::{Control, Ending, Policy, Watch, decide};
 use crate::outbox::{AnyOutbox, AnyWorker, Counts, LEASE, Scope, Terms};
 use crate::settings::Sending;
 
@@ -78,8 +78,8 @@ impl<'a> Unsure<'a> {
         &self.outbox
     }
 
-    pub fn rate(&self) -> Rate {
-        self.policy.rate
+    pub fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// The worker that looks them up.

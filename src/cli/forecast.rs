@@ -1,5 +1,5 @@
-//! When a run will be through, as far as that can be told: from how fast it has been lately, and what is
-//! left.
+//! How fast a run is, and when it will be through, as far as that can be told: from how fast it has been
+//! lately, and what is left.
 //!
 //! Pure: times are durations since the run began.
 
@@ -17,6 +17,12 @@ const SEEN_MIN: Duration = Duration::from_secs(10);
 
 /// ... and so many rows done in it.
 const DONE_MIN: u64 = 10;
+
+/// How far back the pace of now is measured.
+const NOW: Duration = Duration::from_secs(10);
+
+/// The pace is not told before so much time was seen.
+const PACE_SEEN_MIN: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub struct Forecast {
@@ -39,6 +45,14 @@ impl Forecast {
         while self.looks.get(1).is_some_and(|(at, _)| *at + WINDOW <= now) {
             self.looks.pop_front();
         }
+    }
+
+    /// So many a second, of late; `None` before that can be told.
+    pub fn pace(&self) -> Option<f64> {
+        let (now, after) = self.looks.back()?;
+        let (began, before) = self.looks.iter().find(|(at, _)| now.saturating_sub(*at) <= NOW)?;
+        let seen = now.saturating_sub(*began);
+        (PACE_SEEN_MIN <= seen).then(|| after.saturating_sub(*before) as f64 / seen.as_secs_f64())
     }
 
     /// How long `n_left` more rows will take, about; `None` as long as nobody can know.
@@ -96,6 +110,18 @@ mod tests {
         assert_eq!(told(quick.clone().chain(outage)), None, "nothing has been done lately");
         let again = (1..=60).map(|n| 300 + n);
         assert_eq!(told(quick.chain(outage).chain(again)).as_deref(), Some("about 4 min"));
+    }
+
+    #[test]
+    fn the_pace_is_that_of_the_last_seconds() {
+        let mut forecast = Forecast::from_now();
+        assert_eq!(forecast.pace(), None);
+        forecast.see(S, 7);
+        assert_eq!(forecast.pace(), None, "too short a time");
+        for n in 2..=60 {
+            forecast.see(n * S, if n <= 30 { 7 * u64::from(n) } else { 210 + 2 * u64::from(n - 30) });
+        }
+        assert_eq!(forecast.pace(), Some(2.0));
     }
 
     #[test]

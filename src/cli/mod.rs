@@ -40,6 +40,7 @@ mod screen;
 mod shell;
 mod show;
 mod signals;
+mod standing;
 mod status;
 mod summary;
 mod template;

@@ -2,7 +2,7 @@
 
 use super::exit::Run;
 use super::failure::Failure;
-use super::progress::Progress;
+use super::progress::{Extent, Progress};
 use super::screen::Screen;
 use super::signals::Signals;
 use crate::app::import::TakenIn;
@@ -31,7 +31,11 @@ pub async fn open(
         host = target.named,
         rate = policy.rate
     ));
-    let progress = Progress::new(screen, Some(n_to_open), policy.rate);
+    let extent = match sample {
+        Some(_) => Extent::of_rows(n_to_open),
+        None => Extent::of_batch(&taken_in.before),
+    };
+    let progress = Progress::new(screen, Some(extent), policy);
     let watch = (&progress, &RowLog);
     let run = taken_in.deliver(worker, sample, policy, control, &watch);
     let ending = progress.follow(taken_in.outbox(), run).await?;

@@ -5,17 +5,21 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
 use tokio::time::{Instant, interval};
 
-use super::forecast::{Forecast, about};
-use super::screen::Screen;
+use super::clock;
+use super::forecast::Forecast;
+use super::screen::{Screen, terminal};
+use super::standing::{Standing, Traffic, Why};
 use super::typed::Typed;
 use crate::app::address::Led;
 use crate::delivery::{
-    Change, Note, Rate, RequestKind, RowId, Settle, Settled, State, ThrottleReason, Watch,
+    Change, Note, Policy, Pulse, Rate, Refused, RequestKind, RowId, Settle, Settled, State, ThrottleReason,
+    Watch,
 };
-use crate::language::filled::decimal;
-use crate::outbox::AnyOutbox;
+use crate::outbox::{AnyOutbox, Counts};
 use crate::printable::{self, LINE_CHARS_MAX};
 use crate::text;
 
@@ -28,59 +32,105 @@ const SAY_EVERY: Duration = Duration::from_secs(1);
 /// A throttle is told when the last one was told so long ago, or when it ends so much later.
 const PAUSE_TOLD_EVERY: Duration = Duration::from_secs(30);
 
+/// Of the bar itself, before its words.
+const BAR_COLUMNS: usize = 10;
+
 /// Between two redraws of a bar.
 const BAR_EVERY: Duration = Duration::from_millis(200);
+
+/// Which rows a run is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Extent {
+    /// How the rows stood before it.
+    before: Counts,
+    n_to_do: u64,
+}
+
+impl Extent {
+    /// `n` rows, whatever was done before.
+    pub fn of_rows(n: u64) -> Self {
+        Self { before: Counts::default(), n_to_do: n }
+    }
+
+    /// A whole batch, of which this was done before.
+    pub fn of_batch(before: &Counts) -> Self {
+        Self { before: *before, n_to_do: before.left() + before.unconfirmed }
+    }
+
+    fn n_done_before(&self) -> u64 {
+        self.before.total().saturating_sub(self.n_to_do)
+    }
+}
 
 /// Looks on while a run goes, and tells.
 pub struct Progress<'a> {
     screen: &'a Screen,
     bar: Option<ProgressBar>,
     /// `None`: there is no end.
-    n_total: Option<u64>,
+    extent: Option<Extent>,
+    ceiling: Rate,
+    n_at_once: usize,
     n_opened: Cell<u64>,
-    n_not_opened: Cell<u64>,
-    n_look_ups: Cell<u64>,
+    n_refused: Cell<u64>,
+    n_not_sent: Cell<u64>,
+    n_unclear: Cell<u64>,
     /// A ticket may exist; look-ups will tell.
     in_doubt: RefCell<HashSet<RowId>>,
     started: Instant,
-    /// Opened at the last tick, to tell the rate now.
-    last: Cell<(Instant, u64)>,
-    forecast: RefCell<Forecast>,
+    /// Rows done, and requests sent, since it began.
+    rows: RefCell<Forecast>,
+    requests: RefCell<Forecast>,
+    n_requests: Cell<u64>,
+    n_in_flight: Cell<usize>,
+    /// Of answers, on the average; those of late count most.
+    latency: Cell<Duration>,
+    slot: Cell<Option<Duration>>,
+    /// Rows done when a line was written last.
+    n_told: Cell<u64>,
     /// When a throttle was told last, and when it ends.
     pausing: Cell<Option<(Instant, Instant)>>,
-    waiting: RefCell<String>,
-    ceiling: Rate,
-    /// Done when others were told last, and why nothing is sent meanwhile.
-    said: Cell<(Instant, u64)>,
-    why: RefCell<String>,
+    throttle: RefCell<Option<(Instant, DateTime, String)>>,
+    is_unavailable: Cell<bool>,
+    is_outbox_down: Cell<bool>,
+    is_halted: Cell<bool>,
+    paused: RefCell<Option<String>>,
 }
 
 impl<'a> Progress<'a> {
-    /// `n_total` rows may be settled by this run.
-    pub fn new(screen: &'a Screen, n_total: Option<u64>, ceiling: Rate) -> Self {
-        let watched = n_total.filter(|_| screen.is_terminal() && !screen.quiet);
-        let bar = watched.map(|n_total| {
+    /// Of a run that goes by `policy`.
+    pub fn new(screen: &'a Screen, extent: Option<Extent>, policy: &Policy) -> Self {
+        let watched = extent.filter(|_| screen.is_terminal() && !screen.quiet);
+        let bar = watched.map(|extent| {
+            let n_total = extent.n_done_before() + extent.n_to_do;
             let bar = ProgressBar::with_draw_target(Some(n_total), ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}");
+            let style = ProgressStyle::with_template(&format!("{{bar:{BAR_COLUMNS}}} {{wide_msg}}"));
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
-        let started = Instant::now();
         Self {
             screen,
             bar,
-            n_total,
+            extent,
+            ceiling: policy.rate,
+            n_at_once: policy.concurrency,
             n_opened: Cell::new(0),
-            n_not_opened: Cell::new(0),
-            n_look_ups: Cell::new(0),
+            n_refused: Cell::new(0),
+            n_not_sent: Cell::new(0),
+            n_unclear: Cell::new(0),
             in_doubt: RefCell::default(),
-            started,
-            last: Cell::new((started, 0)),
-            forecast: RefCell::new(Forecast::from_now()),
+            started: Instant::now(),
+            rows: RefCell::new(Forecast::from_now()),
+            requests: RefCell::new(Forecast::from_now()),
+            n_requests: Cell::new(0),
+            n_in_flight: Cell::new(0),
+            latency: Cell::default(),
+            slot: Cell::default(),
+            n_told: Cell::new(0),
             pausing: Cell::default(),
-            waiting: RefCell::new(String::new()),
-            ceiling,
-            said: Cell::new((started, 0)),
-            why: RefCell::default(),
+            throttle: RefCell::default(),
+            is_unavailable: Cell::new(false),
+            is_outbox_down: Cell::new(false),
+            is_halted: Cell::new(false),
+            paused: RefCell::default(),
         }
     }
 
@@ -90,7 +140,8 @@ impl<'a> Progress<'a> {
             let mut ticks = interval(SAY_EVERY);
             loop {
                 ticks.tick().await;
-                outbox.say(&self.now());
+                self.look();
+                outbox.say(&self.standing().line());
             }
         };
         let done = tokio::select! {
@@ -104,20 +155,77 @@ impl<'a> Progress<'a> {
         done
     }
 
-    /// How it stands, for those who look on from outside: the pace, why it is so, and what was done.
-    fn now(&self) -> String {
-        let (now, n_done) = (Instant::now(), self.n_opened.get() + self.n_not_opened.get());
-        let (then, n_then) = self.said.replace((now, n_done));
-        let rate = (n_done - n_then) as f64 / (now - then).as_secs_f64().max(1e-3);
-        let rate = if now == then { 0.0 } else { rate };
-        tr!(
-            "%{rate}/s (%{most} at most), %{counts}%{why}",
-            rate = decimal(&format!("{rate:.1}")),
-            most = self.ceiling,
-            counts = self.counts(),
-            why = self.why.borrow()
-        )
-        .into_owned()
+    /// Rows that are done since it began.
+    fn n_done(&self) -> u64 {
+        self.n_opened.get() + self.n_refused.get() + self.n_not_sent.get() + self.n_unclear.get()
+    }
+
+    /// Keeps how far it is now, for the pace.
+    fn look(&self) {
+        let since = self.started.elapsed();
+        self.rows.borrow_mut().see(since, self.n_done());
+        self.requests.borrow_mut().see(since, self.n_requests.get());
+    }
+
+    fn standing(&self) -> Standing {
+        let n_done = self.n_done();
+        let before = self.extent.map(|extent| extent.before).unwrap_or_default();
+        let done = self.extent.map(|extent| {
+            let n_before = extent.n_done_before();
+            // Beside workers more may come in doubt than there were.
+            (n_before + n_done, n_before + extent.n_to_do.max(n_done))
+        });
+        let n_left = done.map(|(n_done, n_total)| n_total - n_done).filter(|n_left| 0 < *n_left);
+        let n_in_doubt = self.in_doubt.borrow().len() as u64;
+        let why = self.why(n_left, n_in_doubt);
+        let n_going_on = n_left.filter(|_| !why.as_ref().is_some_and(Why::has_no_end));
+        let left = n_going_on.and_then(|n_left| self.rows.borrow().left(n_left));
+        let end = left.and_then(|left| Some((left, here_in(left)?)));
+        Standing {
+            done,
+            n_opened: before.opened + self.n_opened.get(),
+            n_refused: before.rejected + before.failed + self.n_refused.get(),
+            n_not_sent: before.invalid + before.skipped + before.cancelled + self.n_not_sent.get(),
+            n_in_doubt,
+            n_unclear: before.conflict + self.n_unclear.get(),
+            rate: self.rows.borrow().pace(),
+            ceiling: self.ceiling,
+            why,
+            end,
+        }
+    }
+
+    /// Why it goes no faster: what stands in its way, or what it is measured by.
+    fn why(&self, n_left: Option<u64>, n_in_doubt: u64) -> Option<Why> {
+        if let Some(reason) = &*self.paused.borrow() {
+            return Some(Why::Paused { reason: reason.clone() });
+        }
+        if self.is_outbox_down.get() {
+            return Some(Why::OutboxDown);
+        }
+        if self.is_halted.get() {
+            return Some(Why::Halted);
+        }
+        if self.is_unavailable.get() {
+            return Some(Why::Unavailable);
+        }
+        if let Some((ends, until, reason)) = &*self.throttle.borrow()
+            && Instant::now() < *ends
+        {
+            return Some(Why::Throttled { until: *until, reason: reason.clone() });
+        }
+        if n_left == Some(n_in_doubt) && self.n_in_flight.get() == 0 {
+            return Some(Why::Doubts);
+        }
+        let traffic = Traffic {
+            per_s: self.requests.borrow().pace(),
+            latency: self.latency.get(),
+            n_in_flight: self.n_in_flight.get(),
+            n_at_once: self.n_at_once,
+            ceiling: self.ceiling,
+            slot: self.slot.get(),
+        };
+        traffic.why()
     }
 
     /// Tells how far it is, for ever.
@@ -131,57 +239,20 @@ impl<'a> Progress<'a> {
     }
 
     fn tell_once(&self) {
-        let (now, n_done) = (Instant::now(), self.n_opened.get() + self.n_not_opened.get());
-        let (then, n_then) = self.last.replace((now, n_done));
-        let rate = (n_done - n_then) as f64 / (now - then).as_secs_f64().max(1e-3);
-        self.forecast.borrow_mut().see(now - self.started, n_done);
-        let left = self.n_total.map(|n_total| n_total.saturating_sub(n_done)).filter(|n_left| 0 < *n_left);
-        let left = left.and_then(|n_left| self.forecast.borrow().left(n_left));
-        let left =
-            left.map_or_else(String::new, |left| tr!(", %{time} left", time = about(left)).into_owned());
-        match &self.bar {
-            Some(bar) => {
-                bar.set_position(n_done);
-                bar.set_message(format!("{rate:.0}/s {}{}{left}", self.counts(), self.waiting.borrow()));
+        self.look();
+        let standing = self.standing();
+        let n_told = self.n_told.replace(self.n_done());
+        match (&self.bar, standing.done) {
+            (Some(bar), done) => {
+                bar.set_position(done.map_or(0, |(n_done, _)| n_done));
+                bar.set_message(
+                    standing.in_columns(terminal(std::io::stderr()).0.saturating_sub(BAR_COLUMNS + 2)),
+                );
             }
             // Who never ends is silent while nothing happens.
-            None if self.n_total.is_none() && n_done == n_then => {}
-            None => {
-                let (counts, waiting) = (self.counts(), self.waiting.borrow());
-                let Some(n_total) = self.n_total else {
-                    return self
-                        .screen
-                        .note(format!("{}/s, {counts}{waiting}", decimal(&format!("{rate:.1}"))));
-                };
-                // Beside workers more may come in doubt than there were.
-                let n_total = n_total.max(n_done);
-                self.screen.note(tr!(
-                    "%{n} of %{total} done, %{rate}/s, %{counts}%{waiting}%{left}",
-                    n = n_done,
-                    total = n_total,
-                    rate = decimal(&format!("{rate:.1}")),
-                    counts = counts,
-                    waiting = waiting,
-                    left = left
-                ));
-            }
+            (None, None) if n_told == self.n_done() => {}
+            (None, _) => self.screen.note(standing.line()),
         }
-    }
-
-    fn counts(&self) -> String {
-        let mut text = tr!("%{n} opened", n = self.n_opened.get()).into_owned();
-        let n_in_doubt = self.in_doubt.borrow().len() as u64;
-        let (n_not_opened, n_look_ups) = (self.n_not_opened.get(), self.n_look_ups.get());
-        for (n, told) in [
-            (n_not_opened, tr!("%{n} not opened", n = n_not_opened)),
-            (n_in_doubt, tr!("%{n} in doubt", n = n_in_doubt)),
-            (n_look_ups, tr!("%{n} %{n|look-up|look-ups}", n = n_look_ups)),
-        ] {
-            if 0 < n {
-                text += &format!(", {told}");
-            }
-        }
-        text
     }
 
     fn say(&self, text: &str) {
@@ -197,6 +268,20 @@ impl<'a> Progress<'a> {
     }
 }
 
+fn count(cell: &Cell<u64>) {
+    cell.set(cell.get() + 1);
+}
+
+/// Of a row, and not of a login or a probe.
+fn is_of_a_row(kind: RequestKind) -> bool {
+    matches!(kind, RequestKind::Post | RequestKind::LookUp)
+}
+
+/// What clocks here show after `time`; `None` at the end of all time.
+fn here_in(time: Duration) -> Option<DateTime> {
+    Timestamp::now().checked_add(time).ok().map(clock::here)
+}
+
 /// Whether a throttle that ends at `ends` is to be told `since` the last one was, which was told to end at
 /// `until`. In a storm one follows the other.
 fn is_news(since: Duration, ends: Instant, until: Instant) -> bool {
@@ -205,12 +290,13 @@ fn is_news(since: Duration, ends: Instant, until: Instant) -> bool {
 
 impl Watch for Progress<'_> {
     fn settled(&self, settle: &Settle, became: Settled) {
-        let count = |cell: &Cell<u64>| cell.set(cell.get() + 1);
         match (became, &settle.change) {
-            (Settled::Written, Change::Opened { .. }) => count(&self.n_opened),
             (Settled::Written, Change::Release | Change::Later { .. })
             | (Settled::Stale | Settled::Deleted | Settled::Locked, _) => {}
-            _ => count(&self.n_not_opened),
+            (Settled::Written, Change::Opened { .. }) => count(&self.n_opened),
+            (Settled::Written, Change::Rejected { .. } | Change::Failed { .. }) => count(&self.n_refused),
+            (Settled::Written, Change::Skipped { .. }) => count(&self.n_not_sent),
+            _ => count(&self.n_unclear),
         }
         if settle.change != Change::Release {
             let mut in_doubt = self.in_doubt.borrow_mut();
@@ -219,14 +305,29 @@ impl Watch for Progress<'_> {
                 _ => in_doubt.remove(&settle.row),
             };
         }
-        self.waiting.borrow_mut().clear();
-        self.why.borrow_mut().clear();
+    }
+
+    fn refused(&self, refused: &Refused) {
+        count(if refused.state == State::Unconfirmed { &self.n_unclear } else { &self.n_not_sent });
     }
 
     fn sending(&self, kind: RequestKind) {
-        if kind == RequestKind::LookUp {
-            self.n_look_ups.set(self.n_look_ups.get() + 1);
+        count(&self.n_requests);
+        if is_of_a_row(kind) {
+            self.n_in_flight.set(self.n_in_flight.get() + 1);
         }
+    }
+
+    fn answered(&self, kind: RequestKind, _verdict: &'static str, latency: Duration) {
+        if is_of_a_row(kind) {
+            self.n_in_flight.set(self.n_in_flight.get().saturating_sub(1));
+            let known = self.latency.get();
+            self.latency.set(if known.is_zero() { latency } else { (known * 7 + latency) / 8 });
+        }
+    }
+
+    fn turned(&self, pulse: &Pulse) {
+        self.slot.set(pulse.slot);
     }
 
     fn throttled(&self, length: Duration, reason: &ThrottleReason) {
@@ -240,15 +341,30 @@ impl Watch for Progress<'_> {
                 reason = reason
             ));
         }
-        *self.waiting.borrow_mut() = tr!(", pausing").into_owned();
-        *self.why.borrow_mut() = tr!("; pausing: %{reason}", reason = reason).into_owned();
+        *self.throttle.borrow_mut() = here_in(length).map(|until| (ends, until, reason));
     }
 
     fn note(&self, note: Note<'_>) {
+        match &note {
+            Note::BreakerOpened(_) => self.is_unavailable.set(true),
+            Note::BreakerClosed => self.is_unavailable.set(false),
+            Note::OutboxDown(_) => self.is_outbox_down.set(true),
+            Note::OutboxUp => self.is_outbox_down.set(false),
+            Note::Paused(reason) => *self.paused.borrow_mut() = Some(text::pause(reason)),
+            Note::Resumed => *self.paused.borrow_mut() = None,
+            Note::Halted(_) => self.is_halted.set(true),
+            Note::HaltOver => self.is_halted.set(false),
+            _ => {}
+        }
+        self.say_of(note);
+    }
+}
+
+impl Progress<'_> {
+    /// Tells what happened to the run as a whole.
+    fn say_of(&self, note: Note<'_>) {
         match note {
             Note::BreakerOpened(why) => {
-                *self.why.borrow_mut() =
-                    tr!("; HubSoft is unavailable, it is tried now and then").into_owned();
                 let (said, code) = why.map_or_else(Default::default, |fault| {
                     (format!(" ({})", text::fault(fault)), format!(" ({})", fault.code()))
                 });

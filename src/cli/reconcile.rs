@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::exit::{self, Exit};
 use super::failure::Failure;
 use super::halts::why_ended;
-use super::progress::Progress;
+use super::progress::{Extent, Progress};
 use super::results::tell_if_any;
 use super::screen::Screen;
 use super::signals::Signals;
@@ -52,7 +52,7 @@ pub async fn reconcile(
         n = n_rows,
         host = target.named
     ));
-    let progress = Progress::new(screen, Some(n_rows), unsure.rate());
+    let progress = Progress::new(screen, Some(Extent::of_rows(n_rows)), unsure.policy());
     let watch = (&progress, &RowLog);
     let ending = progress.follow(unsure.outbox(), unsure.look_up(worker, control, &watch)).await?;
     let signal = signals.asked();

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use serde_json::json;
 
@@ -162,6 +163,13 @@ impl Screen {
             text.to_owned()
         }
     }
+}
+
+/// Columns and lines of the terminal at `at`; 80 and 24 where it does not say.
+pub fn terminal(at: impl AsFd) -> (usize, usize) {
+    let size = rustix::termios::tcgetwinsize(at).ok();
+    let or = |found: Option<u16>, other: usize| found.map(usize::from).filter(|n| 0 < *n).unwrap_or(other);
+    (or(size.map(|size| size.ws_col), 80), or(size.map(|size| size.ws_row), 24))
 }
 
 /// Nobody is left to be told if stderr is gone.

@@ -107,7 +107,7 @@ async fn work(workplace: &Workplace<'_>, until_empty: bool, start: &Start<'_>) -
     let until = if until_empty { "until it is empty" } else { "until told to stop" };
     screen.note(format!("working for {}, {} at most, {until}", target.named, policy.rate));
     let control = Control { stop: signals.stop.clone(), returned: watch.returned() };
-    let progress = Progress::new(screen, None, policy.rate);
+    let progress = Progress::new(screen, None, policy);
     let watchers = (&progress, watch);
     let work = workplace.work(&outbox, worker, control, &watchers);
     let Worked { ending, left } = progress.follow(&outbox, work).await?;

@@ -129,13 +129,13 @@ impl<'a> Staged<'a> {
         // All of the file went through the log; nothing of it waits there when the disk fills up later.
         self.outbox.tidy().await;
         let scope = self.read.merged.scope();
-        let n_taken_in = self.outbox.reader().counts(scope).await?.total();
+        let before = self.outbox.reader().counts(scope).await?;
         let taken_in = TakenIn {
             order: self.order,
             outbox: self.outbox,
             read: self.read,
             opened_before: self.counts.opened,
-            n_taken_in,
+            before,
             recognition: self.recognition,
             reserve: self.reserve,
             calm: self.calm,

@@ -22,9 +22,9 @@ pub struct TakenIn<'a> {
     pub read: ReadIn,
     /// Rows that were opened before.
     pub opened_before: u64,
-    /// Rows of the file, once it was merged. Another import of the batch has them since, if they are fewer
-    /// now.
-    pub(super) n_taken_in: u64,
+    /// Rows of the file, once it was merged, before any of them is opened. Another import of the batch has
+    /// them since, if they are fewer later.
+    pub before: Counts,
     pub(super) recognition: Option<Recognition>,
     /// Given back at the end of the run, before its results are written.
     pub(super) reserve: Option<Reserve>,
@@ -132,7 +132,7 @@ impl TakenIn<'_> {
         let written = results::write(reader, merged.results(), &form, folder).await?;
         let mut scope = merged.scope();
         let mut counts = reader.counts(scope).await?;
-        let is_taken_over = counts.total() < self.n_taken_in;
+        let is_taken_over = counts.total() < self.before.total();
         if is_taken_over {
             scope = merged.results();
             counts = reader.counts(scope).await?;
