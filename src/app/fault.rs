@@ -214,7 +214,7 @@ fn with_lotes(rows: &[RowCalled]) -> String {
 
 impl Fault {
     /// The database does not answer; it may yet.
-    pub(super) fn is_database_away(&self) -> bool {
+    pub fn is_database_away(&self) -> bool {
         matches!(
             self,
             Self::Open(OpenFault::Postgres(postgres::OpenError::Unreachable(_)))

@@ -4,12 +4,15 @@ use std::path::Path;
 
 use super::fault::{Fault, RowCalled};
 use super::names;
-use super::place::{NamedRow, Place, RowName};
+use super::place::{NamedRow, Outboxes, Place, RowName};
 use crate::delivery::RowId;
 use crate::outbox::{self, AnyReader, BatchInfo, RowDetails};
 
 /// Names that are told at most where one is wrong; one more says that there are others.
 pub const NAMES_TOLD_MAX: usize = 10;
+
+/// Names that are offered at most to who types one.
+const NAMES_TYPED_MAX: usize = 200;
 
 /// The batch that was named; else of a file the one imported last, of a database all (`None`).
 pub async fn batch_or_all(reader: AnyReader<'_>, place: &Place) -> Result<Option<BatchInfo>, Fault> {
@@ -62,6 +65,29 @@ pub async fn latest(reader: AnyReader<'_>, place: &Place) -> Result<Option<Batch
         latest = latest.into_iter().chain(info).max_by_key(|info| info.source.imported_at);
     }
     Ok(latest)
+}
+
+/// What a person may type for a batch: of a shared outbox the names of the first batches, of work folders
+/// what they are called. Where an outbox does not answer, nothing.
+pub async fn names_to_type(outboxes: &Outboxes) -> Vec<String> {
+    let Ok(places) = outboxes.all(None) else { return Vec::new() };
+    let mut names = Vec::new();
+    for place in places {
+        match (&outboxes.url, &place.folder) {
+            (None, Some(folder)) => names.extend(folder.file_name().map(|name| {
+                let name = name.to_string_lossy();
+                // A name with a dot would be taken for a spreadsheet's.
+                let stem = name.strip_suffix(".mutirao").filter(|stem| !stem.contains('.'));
+                stem.unwrap_or(&name).to_owned()
+            })),
+            _ => {
+                let Ok(outbox) = place.outbox.look().await else { continue };
+                names.extend(outbox.reader().batch_names(NAMES_TYPED_MAX).await.unwrap_or_default());
+                let _ = outbox.close().await;
+            }
+        }
+    }
+    names
 }
 
 /// The one row that was named.

@@ -24,6 +24,13 @@ pub struct OutboxStatus {
 }
 
 impl OutboxStatus {
+    /// Whether rows go on by themselves, or a file is still being read.
+    pub fn is_anything_left(&self) -> bool {
+        let mut known = self.batches.iter().map(|(_, status, _)| status).chain(&self.whole);
+        let is_being_read = self.holder.is_some() && self.batches.is_empty();
+        is_being_read || known.any(|status| 0 < status.counts.left())
+    }
+
     /// How a batch of the outbox at `place` is found again.
     pub fn led<'a>(&self, place: &'a Place, batch: &str) -> Led<'a> {
         place.led(self.latest.as_deref() == Some(batch))

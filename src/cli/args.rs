@@ -81,7 +81,19 @@ pub enum Command {
     },
     /// Count rows by state, and say what is due
     #[command(alias = "situacao")]
-    Status { batch: Option<String> },
+    Status {
+        batch: Option<String>,
+        /// Look again every so many seconds (2, or 1 to 3600), until nothing is left to do
+        #[arg(
+            long,
+            value_name = "SECONDS",
+            num_args = 0..=1,
+            require_equals = true,
+            default_missing_value = "2",
+            value_parser = clap::value_parser!(u16).range(1..=3600)
+        )]
+        watch: Option<u16>,
+    },
     /// Show one row: its fields, its state, every attempt
     #[command(alias = "mostrar")]
     Show {
@@ -160,8 +172,17 @@ pub enum Command {
     Sandbox(Sandbox),
     /// Print completions for a shell
     Completions { shell: Shell },
-    /// Print the manual page
-    Man,
+    /// Print a manual page, or write all of them
+    Man {
+        /// Of this command [default: of the program]
+        command: Option<String>,
+        /// Write the pages of all commands to this folder
+        #[arg(short, long, value_name = "DIR", conflicts_with = "command")]
+        output: Option<PathBuf>,
+    },
+    /// Print the names of batches, for completions
+    #[command(hide = true)]
+    Batches,
     /// Print help
     #[command(alias = "ajuda", hide = true)]
     Help { command: Option<String> },

@@ -1,14 +1,15 @@
 //! Each command, with what it needs of settings and outboxes.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::args::{Command, Global};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
 use super::{
-    cancel, check, database, doctor, enqueue, export, help, import, migrate, pause, purge, reconcile,
-    resolve, resume, retry, sandbox, shell, show, status, template, worker,
+    batches, cancel, check, database, doctor, enqueue, export, help, import, migrate, pause, purge,
+    reconcile, resolve, resume, retry, sandbox, shell, show, status, template, watch, worker,
 };
 use crate::app::place::Outboxes;
 use crate::settings::{Environment, Sources};
@@ -46,8 +47,12 @@ pub fn run(
             Command::Check(args) => check::check(args, &sources()?, screen).await,
             Command::Enqueue(args) => enqueue::enqueue(args, &sources()?, global, screen).await,
             Command::Template { file } => template::template(file.as_deref(), screen),
-            Command::Status { batch } => {
-                status::status(&outboxes(&sources()?)?.all(batch.as_deref())?, screen).await
+            Command::Status { batch, watch: every } => {
+                let places = outboxes(&sources()?)?.all(batch.as_deref())?;
+                match every {
+                    None => status::status(&places, screen).await,
+                    Some(seconds) => watch::watch(&places, Duration::from_secs(seconds.into()), screen).await,
+                }
             }
             Command::Show { row } => show::show(&outboxes(&sources()?)?.find_row(&row)?, screen).await,
             Command::Export { batch, output, excel_safe } => {
@@ -89,7 +94,13 @@ pub fn run(
             Command::Sandbox(args) => sandbox::sandbox(args, screen).await,
             Command::Completions { shell } => Ok(shell::completions(shell, screen)),
             Command::Help { command } => help::print(command.as_deref()),
-            Command::Man => Ok(shell::man(screen)),
+            Command::Man { output: Some(folder), .. } => shell::man_to(&folder, screen),
+            Command::Man { command, output: None } => shell::man(command.as_deref(), screen),
+            // Who completes a line is not told what is wrong with settings.
+            Command::Batches => Ok(match sources().and_then(|sources| outboxes(&sources)) {
+                Ok(outboxes) => batches::batches(&outboxes, screen).await,
+                Err(_) => Exit::Done,
+            }),
         }
     });
     // The name of a host that is still being looked up must not hold up an end.

@@ -10,6 +10,7 @@ use clap::error::{ContextKind, ContextValue, ErrorFormatter, ErrorKind};
 use clap::{Arg, Command, CommandFactory};
 
 use super::args::Cli;
+use super::examples::with_examples;
 use super::exit::Exit;
 use super::failure::Failure;
 use crate::language::{Language, said};
@@ -17,9 +18,9 @@ use crate::language::{Language, said};
 /// The command line, as help tells it.
 pub fn command() -> Command {
     match Language::now() {
-        Language::English => Cli::command(),
+        Language::English => with_examples(Cli::command()),
         Language::Portuguese => {
-            let mut command = Cli::command();
+            let mut command = with_examples(Cli::command());
             command.build();
             spoken(command)
         }
@@ -101,18 +102,23 @@ fn argument(argument: Arg) -> Arg {
 
 /// Prints help, of the command called `name` or of all.
 pub fn print(name: Option<&str>) -> Result<Exit, Failure> {
+    drop(find(name)?.print_long_help());
+    Ok(Exit::Done)
+}
+
+/// The command called `name`; without a name, the program.
+pub fn find(name: Option<&str>) -> Result<Command, Failure> {
     let mut command = command();
     command.build();
-    let asked = match name {
-        None => Some(&mut command),
-        Some(name) => command.find_subcommand_mut(name),
+    let found = match name {
+        None => Some(&command),
+        Some(name) => command.find_subcommand(name),
     };
     let unknown = || {
         let problem = tr!("there is no command %{name}", name = format!("`{}`", name.unwrap_or_default()));
         Failure::new(Exit::Usage, problem, tr!("`mutirao --help` has all commands"))
     };
-    drop(asked.ok_or_else(unknown)?.print_long_help());
-    Ok(Exit::Done)
+    found.cloned().ok_or_else(unknown)
 }
 
 /// What is wrong with what was typed.

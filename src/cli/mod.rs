@@ -2,6 +2,7 @@
 
 mod args;
 mod asking;
+mod batches;
 mod cancel;
 mod check;
 mod checkup;
@@ -10,6 +11,7 @@ mod commands;
 mod database;
 mod doctor;
 mod enqueue;
+mod examples;
 mod exit;
 mod export;
 mod failure;
@@ -47,6 +49,7 @@ mod template;
 #[cfg(test)]
 mod translated;
 mod typed;
+mod watch;
 mod worked;
 mod worker;
 #[cfg(test)]

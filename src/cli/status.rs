@@ -11,6 +11,7 @@ use super::screen::Screen;
 use super::summary;
 use super::typed::Typed;
 use crate::app::address::Led;
+use crate::app::fault::Fault;
 use crate::app::place::Place;
 use crate::app::{self, OutboxStatus};
 use crate::outbox::sqlite::Holder;
@@ -18,51 +19,79 @@ use crate::outbox::{Crew, Halted, Status};
 use crate::text;
 
 pub async fn status(places: &[Place], screen: &Screen) -> Result<Exit, Failure> {
-    let mut document = json::no_status();
-    for place in places {
-        if 1 < places.len() && !screen.json {
-            screen.result(format!("{}:", place.outbox));
-        }
-        let outbox = app::status(place).await?;
+    let page = look(places, screen.json).await?;
+    for line in &page.lines {
         match screen.json {
-            true => json::add_status(&outbox, place, &mut document),
-            false => tell(&outbox, place, screen),
+            true => screen.result_json(line),
+            false => screen.result(line),
         }
-    }
-    if screen.json {
-        screen.result_json(document.to_string());
     }
     Ok(Exit::Done)
 }
 
-fn tell(outbox: &OutboxStatus, place: &Place, screen: &Screen) {
+/// How outboxes stand at one time.
+#[derive(Default)]
+pub(super) struct Page {
+    /// For people; or one line of JSON.
+    pub(super) lines: Vec<String>,
+    /// Whether rows go on by themselves, or a file is still being read.
+    pub(super) is_anything_left: bool,
+}
+
+impl Page {
+    fn result(&mut self, line: impl Into<String>) {
+        self.lines.push(line.into());
+    }
+}
+
+/// Looks at all of them once.
+pub(super) async fn look(places: &[Place], is_json: bool) -> Result<Page, Fault> {
+    let (mut page, mut document) = (Page::default(), json::no_status());
+    for place in places {
+        if 1 < places.len() && !is_json {
+            page.result(format!("{}:", place.outbox));
+        }
+        let outbox = app::status(place).await?;
+        page.is_anything_left |= outbox.is_anything_left();
+        match is_json {
+            true => json::add_status(&outbox, place, &mut document),
+            false => tell(&outbox, place, &mut page),
+        }
+    }
+    if is_json {
+        page.result(document.to_string());
+    }
+    Ok(page)
+}
+
+fn tell(outbox: &OutboxStatus, place: &Place, page: &mut Page) {
     for (info, status, _reasons) in &outbox.batches {
-        tell_status(&info.name, status, Some((outbox.led(place, &info.name), &info.name)), screen);
+        tell_status(&info.name, status, Some((outbox.led(place, &info.name), &info.name)), page);
     }
     if let Some(whole) = &outbox.whole {
-        tell_status(&tr!("all batches"), whole, None, screen);
+        tell_status(&tr!("all batches"), whole, None, page);
     }
     if let Some(Holder { pid, doing }) = &outbox.holder {
         let said = match &**doing {
             "" => tr!("process %{pid} works on it", pid = pid),
             doing => tr!("process %{pid} works on it: %{doing}", pid = pid, doing = doing),
         };
-        screen.result(format!("  {said}"));
+        page.result(format!("  {said}"));
     }
     for line in outbox.crew.iter().flat_map(in_lines) {
-        screen.result(line);
+        page.result(line);
     }
     for batch in &outbox.halted {
-        screen.result(halted(batch, outbox.led(place, &batch.lote)));
+        page.result(halted(batch, outbox.led(place, &batch.lote)));
     }
 }
 
 /// `of`: the one batch that it is about, and how commands find it.
-fn tell_status(name: &str, status: &Status, of: Option<(Led<'_>, &str)>, screen: &Screen) {
+fn tell_status(name: &str, status: &Status, of: Option<(Led<'_>, &str)>, page: &mut Page) {
     let (led, batch) = of.map_or((Led::Setting, None), |(led, batch)| (led, Some(batch)));
     let command = |name: &str, rest: &[&str]| Typed::now().at(led, name, batch, rest);
-    screen.result(format!("{name}: {}", summary::in_words_now(&status.counts)));
-    let tell = |line: Cow<'static, str>| screen.result(format!("  {line}"));
+    page.result(format!("{name}: {}", summary::in_words_now(&status.counts)));
+    let mut tell = |line: Cow<'static, str>| page.result(format!("  {line}"));
     if 0 < status.counts.in_flight {
         tell(tr!("%{n} in flight: they may have been sent", n = status.counts.in_flight));
     }

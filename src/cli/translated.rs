@@ -9,6 +9,7 @@ use clap::{Command, CommandFactory};
 use proc_macro2::{TokenStream, TokenTree};
 
 use super::args::Cli;
+use super::examples;
 use crate::delivery::State;
 use crate::intake;
 use crate::language::Language;
@@ -84,6 +85,7 @@ fn of_tables() -> BTreeSet<String> {
     of_command(&command, &mut found);
     let problems = ticket::WORDS.iter().copied().chain(intake::WORDS);
     found.extend(problems.flat_map(|words| [words.message, words.hint]).map(str::to_owned));
+    found.extend(examples::sentences().map(str::to_owned));
     found.insert(ticket::NOT_A_DDD.to_owned());
     found.extend(Field::ALL.map(|field| field.explanation().to_owned()));
     found.insert(intake::REFERENCIA.to_owned());

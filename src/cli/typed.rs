@@ -340,7 +340,7 @@ mod tests {
         const ALLOWED: [(&str, &str); 5] = [
             ("cli/typed.rs", "here they are made"),
             ("cli/args.rs", "help, before anything was typed"),
-            ("cli/shell.rs", "the titles of manual pages"),
+            ("cli/examples.rs", "help, where nothing was typed yet"),
             ("intake/words.rs", "`template FILE`: it has no settings, and FILE is to be made up"),
             ("outbox/postgres/schema.rs", "comments in the database, for all who read them"),
         ];

@@ -100,6 +100,21 @@ impl Site {
         child.wait_with_output().unwrap().into()
     }
 
+    /// What a command writes to a terminal of so many columns.
+    pub fn on_a_terminal(&self, args: &[&str], columns: usize) -> String {
+        let plain = self.command(args);
+        let line = [plain.get_program()].into_iter().chain(plain.get_args());
+        let line = line.map(|it| format!("'{}'", it.to_str().unwrap())).collect::<Vec<_>>().join(" ");
+        let mut command = Command::new("script");
+        command.args(["-qefc", &format!("stty cols {columns} rows 24; {line}"), "/dev/null"]);
+        command.current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
+        command.env("PATH", std::env::var_os("PATH").unwrap()).env("SHELL", "/bin/sh").env("TERM", "xterm");
+        for (key, value) in plain.get_envs() {
+            command.env(key, value.unwrap());
+        }
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    }
+
     /// Starts a command and waits until its stderr has a line with `text`.
     pub fn start_until(&self, args: &[&str], text: &str) -> Started {
         Self::start(self.command(args), text)

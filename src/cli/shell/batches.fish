@@ -1,0 +1,1 @@
+complete -c mutirao -n "__fish_seen_subcommand_from COMMANDS" -a "(mutirao batches 2>/dev/null)"

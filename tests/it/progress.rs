@@ -1,0 +1,106 @@
+//! How a run is told while it goes, with the real binary on a terminal.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::support::site::Site;
+
+const HEADER: &str = "id_cliente_servico;descricao;nome;telefone\n";
+
+fn rows(n: u64) -> String {
+    let rows = (1..=n).map(|n| format!("{};Sem sinal;Ana;37999112{n:03}\n", 11000 + n));
+    [HEADER.to_owned()].into_iter().chain(rows).collect()
+}
+
+/// What a terminal that shows it was told to draw, line by line, without what moves and colours.
+fn frames(drawn: &str) -> Vec<String> {
+    let mut parts = drawn.split('\x1b');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|of: char| of.is_ascii_alphabetic()).map_or(part.len(), |at| at + 1);
+        plain.push_str(&part[end..]);
+    }
+    plain.split(['\r', '\n']).filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_bar_is_one_line_of_the_terminal_and_tells_of_the_whole_batch_after_going_on() {
+    let site = Site::new("latency=300ms");
+    site.write("queda.csv", rows(6));
+    site.run(&["import", "queda.csv", "--sample", "2", "--rate", "unlimited"]).expect(0);
+    for (columns, opened) in [(200, 5), (44, 6)] {
+        let more = if opened == 6 { "6" } else { "3" };
+        let args = ["import", "queda.csv", "--rate", "unlimited", "--concurrency", "1", "--sample", more];
+        let args = if opened == 6 { &args[..6] } else { &args[..] };
+        let drawn = site.on_a_terminal(args, columns);
+        let frames: Vec<_> = frames(&drawn).into_iter().filter(|line| line.contains(" done (")).collect();
+        assert!(!frames.is_empty(), "{drawn}");
+        for frame in &frames {
+            assert!(frame.chars().count() <= columns, "{frame}");
+            assert!(frame.contains("opened"), "{frame}");
+        }
+        match opened {
+            5 => assert!(frames.iter().all(|frame| frame.contains("of 3 done")), "{frames:?}"),
+            _ => assert!(frames.iter().all(|frame| frame.contains("5 of 6 done (83 %)")), "{frames:?}"),
+        }
+    }
+}
+
+/// A command whose standard output is read.
+fn spoken(site: &Site, args: &[&str]) -> (Child, BufReader<std::process::ChildStdout>) {
+    let mut child = site.command(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    (child, stdout)
+}
+
+#[test]
+fn a_watch_of_a_batch_ends_when_nothing_is_left_to_do() {
+    let site = Site::new("latency=400ms");
+    site.write("queda.csv", rows(6));
+    let import = ["import", "queda.csv", "--rate", "unlimited", "--concurrency", "1"];
+    site.run(&[&import[..], &["--sample", "1"]].concat()).expect(0);
+    let started = site.start_until(&import, "opening");
+    let watch = site.run(&["status", "queda", "--watch=1", "--json"]).expect(0);
+    let looks: Vec<Value> = watch.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let opened: Vec<_> =
+        looks.iter().map(|look| look["batches"][0]["counts"]["opened"].as_u64().unwrap()).collect();
+    assert!(1 < opened.len() && opened.is_sorted() && opened.last() == Some(&6), "{opened:?}");
+    assert_eq!(started.end().0, Some(0));
+    let again = site.run(&["status", "--watch"]).expect(0).stdout;
+    assert_eq!(again, site.run(&["status"]).expect(0).stdout);
+}
+
+#[test]
+fn a_watch_on_a_terminal_draws_one_page_over_the_other() {
+    let site = Site::new("latency=400ms");
+    site.write("queda.csv", rows(6));
+    let import = ["import", "queda.csv", "--rate", "unlimited", "--concurrency", "1"];
+    let started = site.start_until(&import, "opening");
+    let drawn = site.on_a_terminal(&["status", "--watch=1"], 30);
+    assert_eq!(started.end().0, Some(0));
+    assert!(drawn.contains("A\x1b[J") && drawn.contains("6 of 6 opened"), "{drawn}");
+    assert!(frames(&drawn).iter().all(|line| line.chars().count() <= 30), "{drawn}");
+}
+
+#[test]
+fn a_watch_ends_by_a_signal_or_when_nobody_reads_it() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(3));
+    site.run(&["import", "queda.csv", "--sample", "1"]).expect(0);
+    let (mut child, mut stdout) = spoken(&site, &["status", "--watch=1"]);
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    assert!(line.contains("1 of 3 opened"), "{line}");
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    stdout.read_to_string(&mut line).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{line}");
+
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let unread = site.command(&["status", "--watch=1"]).stdout(writer).status().unwrap();
+    assert_eq!(unread.code(), Some(0));
+    assert!(site.run(&["status", "--watch=0"]).expect(2).stderr.contains("--watch"));
+}
