@@ -56,7 +56,7 @@ pub use row::Row;
 pub use summary::{Format, Summary};
 pub use words::{Blame, IntakeError};
 #[cfg(test)]
-pub(crate) use words::{REFERENCIA, TABLE as WORDS, names};
+pub(crate) use words::{EXAMPLE, REFERENCIA, TABLE as WORDS, names};
 
 use columns::{Columns, Width};
 use input::{Input, Opened};

@@ -12,7 +12,7 @@ use crate::text;
 const ROWS_SEEN: u32 = 1000;
 
 /// Narrowest and widest column. Characters.
-const WIDTHS: (usize, usize) = (8, 60);
+const WIDTHS: (usize, usize) = (7, 50);
 
 /// Paper of the format A4, as Excel numbers them.
 pub(super) const A4: u8 = 9;
@@ -26,6 +26,7 @@ pub(super) fn text_format() -> Format {
 pub(super) fn heading() -> Format {
     text_format()
         .set_bold()
+        .set_text_wrap()
         .set_background_color(0x1F4E79)
         .set_font_color(0xFFFFFF)
         .set_align(FormatAlign::Top)
@@ -83,6 +84,13 @@ impl Widths {
     pub(super) fn sees_row(&mut self) -> bool {
         self.n_rows = self.n_rows.saturating_add(1);
         self.n_rows <= ROWS_SEEN
+    }
+
+    /// The column is called so, in as many lines as there are words.
+    pub(super) fn see_heading(&mut self, column: usize, name: &str) {
+        for word in name.split(' ') {
+            self.see(column, word);
+        }
     }
 
     /// A text stands in the column; of several lines the longest counts.

@@ -11,7 +11,7 @@ use crate::text;
 pub(super) fn write(sheet: &mut Worksheet, account: &Account) -> Result<(), XlsxError> {
     let mut page = Page { sheet, row: 0 };
     page.sheet.set_portrait().set_paper_size(A4).set_print_fit_to_pages(1, 0);
-    for (column, width) in [(0, 22.0), (1, 14.0), (2, 90.0)] {
+    for (column, width) in [(0, 20.0), (1, 10.0), (2, 64.0)] {
         page.sheet.set_column_width(column, width)?;
     }
     page.title(&account.sentence(), None)?;

@@ -28,11 +28,14 @@ pub const COLUMNS_MAX: usize = 16_384;
 const CELL_CHARS_MAX: usize = 32_767;
 
 /// Our columns by their places in [`RESULT_COLUMNS`], in the order in which a person wants to read them.
-const OURS: [usize; RESULT_COLUMNS.len()] = [LINE, STATE, 4, 10, 11, 5, 7, 6, 8, 9, LOTE, REFERENCIA];
-const LINE: usize = 0;
-const LOTE: usize = 1;
-const REFERENCIA: usize = 2;
+/// From [`FOLDED_FROM`] on they are for programs and for the way back in.
+const OURS: [usize; RESULT_COLUMNS.len()] = [0, STATE, 4, 10, 11, 5, 7, 6, 8, 9, 1, 2];
+
+/// The place of the state in [`RESULT_COLUMNS`].
 const STATE: usize = 3;
+
+/// The first of our columns that are folded in: a click opens them.
+const FOLDED_FROM: u16 = 7;
 
 /// Where the state stands in a row.
 const STATE_COLUMN: u16 = 1;
@@ -81,7 +84,7 @@ impl ResultsXlsx {
             for (column, name) in (0..).zip(names) {
                 sheet.set_column_format(column, &text)?;
                 sheet.write_string_with_format(0, column, name, &heading)?;
-                widths.see(usize::from(column), name);
+                widths.see_heading(usize::from(column), name);
             }
             Ok(workbook)
         };
@@ -127,9 +130,10 @@ impl ResultsXlsx {
             let sheet = self.workbook.worksheet_from_index(ROWS_SHEET)?;
             sheet.autofilter(0, 0, self.n_rows, last_column)?;
             self.widths.set(sheet)?;
-            for (column, _) in (0..).zip(self.is_said).filter(|(_, is_said)| !is_said) {
+            for (column, _) in (0..FOLDED_FROM).zip(self.is_said).filter(|(_, is_said)| !is_said) {
                 sheet.set_column_hidden(column)?;
             }
+            sheet.group_columns_collapsed(FOLDED_FROM, OURS.len() as u16 - 1)?;
             looks::paint_states(sheet, STATE_COLUMN, self.n_rows)?;
             looks::for_print(sheet, &account.batch)?;
             // That a number stands there as text is meant so.

@@ -104,6 +104,9 @@ struct Row {
     catalogue: Option<Catalogue>,
     /// For who fills in a template.
     explanation: &'static str,
+    /// What stands in a template's example. Some are none that a ticket could be opened with: who fills in
+    /// the rest of that line and forgets them is told.
+    example: &'static str,
 }
 
 /// In the order in which people meet them.
@@ -118,6 +121,7 @@ static TABLE: [Row; 12] = [
         identity: true,
         catalogue: None,
         explanation: "required; the service's id in HubSoft, digits only; not codigo_cliente and not id_cliente",
+        example: "11001",
     },
     Row {
         field: Field::IdTipoAtendimento,
@@ -129,6 +133,7 @@ static TABLE: [Row; 12] = [
         identity: true,
         catalogue: Some(Catalogue::TICKET_TYPES),
         explanation: "the ticket type's id in HubSoft; blank: HubSoft's default, SAC",
+        example: "5",
     },
     Row {
         field: Field::Descricao,
@@ -140,6 +145,7 @@ static TABLE: [Row; 12] = [
         identity: true,
         catalogue: None,
         explanation: "required; any text, line breaks allowed",
+        example: "Sem sinal desde as 14h",
     },
     Row {
         field: Field::Nome,
@@ -158,6 +164,7 @@ static TABLE: [Row; 12] = [
         identity: false,
         catalogue: None,
         explanation: "required; who asks",
+        example: "Maria da Silva",
     },
     Row {
         field: Field::Telefone,
@@ -178,6 +185,7 @@ static TABLE: [Row; 12] = [
         identity: false,
         catalogue: None,
         explanation: "required; DDD and number: 37999112233",
+        example: "(37) 9xxxx-xxxx",
     },
     Row {
         field: Field::Email,
@@ -189,6 +197,7 @@ static TABLE: [Row; 12] = [
         identity: false,
         catalogue: None,
         explanation: "user@dominio.com; may be blank",
+        example: "maria@exemplo.com.br",
     },
     Row {
         field: Field::AbrirOs,
@@ -200,6 +209,7 @@ static TABLE: [Row; 12] = [
         identity: false,
         catalogue: None,
         explanation: "sim or não: whether a service order (a visit) is opened too; blank: não",
+        example: "não",
     },
     Row {
         field: Field::IdAtendimentoStatus,
@@ -211,6 +221,7 @@ static TABLE: [Row; 12] = [
         identity: false,
         catalogue: Some(Catalogue::TICKET_STATUSES),
         explanation: "the status' id in HubSoft; blank: HubSoft's default",
+        example: "",
     },
     Row {
         field: Field::IdUsuarioResponsavel,
@@ -222,6 +233,7 @@ static TABLE: [Row; 12] = [
         identity: false,
         catalogue: None,
         explanation: "one id, or several separated by commas; blank: HubSoft's default",
+        example: "",
     },
     Row {
         field: Field::IdOrigemContato,
@@ -233,6 +245,7 @@ static TABLE: [Row; 12] = [
         identity: false,
         catalogue: Some(Catalogue::CONTACT_ORIGINS),
         explanation: "the id in HubSoft of how the customer got in touch; blank: HubSoft's default",
+        example: "",
     },
     Row {
         field: Field::Parametros,
@@ -244,6 +257,7 @@ static TABLE: [Row; 12] = [
         identity: false,
         catalogue: None,
         explanation: "any number of columns of this form: further values stored with the ticket",
+        example: "",
     },
     Row {
         field: Field::ParametrosOrdemServico,
@@ -256,6 +270,7 @@ static TABLE: [Row; 12] = [
         catalogue: None,
         explanation: "KEY is id_tipo_ordem_servico, status (pendente or aguardando_agendamento) or ids_tecnicos \
                       (separated by blanks)",
+        example: "",
     },
 ];
 
@@ -343,6 +358,11 @@ impl Field {
     /// For who fills in a template.
     pub fn explanation(self) -> &'static str {
         self.row().explanation
+    }
+
+    /// What stands in a template's example; blank: nothing.
+    pub fn example(self) -> &'static str {
+        self.row().example
     }
 
     /// What people call it besides, normalised: without case, accents, blanks and punctuation.

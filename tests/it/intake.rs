@@ -542,6 +542,21 @@ fn a_template_has_no_rows_yet_and_takes_some() {
     assert!(matches!(refused(&template::xlsx().unwrap()), IntakeError::NoRows));
 }
 
+/// Nobody is opened who stands in an example, however it is left.
+#[test]
+fn a_templates_example_is_never_opened() {
+    let csv = String::from_utf8(template::csv()).unwrap();
+    let example = csv.lines().last().unwrap();
+    assert!(example.starts_with("# example"), "{example}");
+    let header = csv.lines().next().unwrap();
+    let (_, others) = example.split_once(';').unwrap();
+    let written_over = open(&format!("{header}\n11001;{others}\n")).unwrap();
+    assert_eq!(read(written_over)[0].1, "phone_not_digits", "what was forgotten in it is told");
+    let mine = example.replace("Maria da Silva", "Ana");
+    let kept = open(&format!("{header}\n{mine}\n")).unwrap();
+    assert!(read(kept)[0].1.ends_with(" phone_not_digits"), "a row, with all of its problems");
+}
+
 #[test]
 fn a_workbook_gives_the_rows_that_its_csv_would() {
     let mut workbook = rust_xlsxwriter::Workbook::new();
