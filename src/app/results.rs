@@ -12,14 +12,17 @@ use super::place::Place;
 use super::selection::latest;
 use super::sheet::ColumnNames;
 use super::target::SANDBOX;
-use crate::delivery::State;
+use crate::delivery::{RowId, State};
 use crate::intake::Encoding;
 use crate::language::said;
-use crate::outbox::{AnyReader, BatchInfo, Counts, Cursor, ReportRow, Scope, SourceInfo, state_name};
-use crate::report::{
-    self, Account, CsvStyle, ERRORS, Guard, Line, OutputEncoding, ProblemsCsv, RESULTS, ReportError,
-    ResultsCsv, ResultsXlsx,
+use crate::outbox::{
+    self, AnyReader, BatchInfo, Counts, Course, Cursor, ReportRow, Scope, SourceInfo, Span, state_name,
 };
+use crate::report::{
+    self, Account, CsvStyle, ERRORS, Guard, Line, NEEDY_MAX, Needy, OutputEncoding, People, ProblemsCsv,
+    REPORT, RESULTS, Report, ReportError, ResultsCsv, ResultsXlsx, Run,
+};
+use crate::ticket::Field;
 
 /// Rows read from the outbox at a time.
 const PAGE_ROWS: usize = 1000;
@@ -32,6 +35,7 @@ pub struct Form<'a> {
     pub guard: Guard,
     /// Who runs the command.
     pub user: &'a str,
+    pub people: People,
 }
 
 impl Form<'_> {
@@ -59,13 +63,41 @@ pub fn guard(excel_safe: bool) -> Guard {
     if excel_safe { Guard::ExcelSafe } else { Guard::Faithful }
 }
 
+/// As `--with-people` says.
+pub fn people(with_people: bool) -> People {
+    if with_people { People::Shown } else { People::Hidden }
+}
+
 /// Results that were written.
-#[derive(Debug)]
 #[must_use = "a workbook that is missing is told of"]
 pub struct Written {
     pub folder: PathBuf,
     /// Why there is no `results.xlsx`.
     pub no_workbook: Option<ReportError>,
+    /// Why there is no `report.html`.
+    pub no_report: Option<ReportError>,
+    account: Account,
+    course: Option<report::Course>,
+    needy: Vec<Needy>,
+    people: People,
+}
+
+impl Written {
+    /// Writes `report.html` beside the results, with what is known of the last run.
+    pub fn report(&self, run: Option<&Run>) -> Result<(), ReportError> {
+        let path = self.folder.join(REPORT);
+        let needing = self.account.states.iter().filter(|(state, _)| needs_a_person(*state));
+        let report = Report {
+            account: &self.account,
+            course: self.course.as_ref(),
+            needy: &self.needy,
+            n_needy: needing.map(|(_, n)| n).sum(),
+            run,
+            people: self.people,
+        };
+        // One of an earlier run would be taken for it.
+        report::write_report(&path, &report).inspect_err(|_| drop(fs::remove_file(&path)))
+    }
 }
 
 /// Writes `results.csv`, `results.xlsx`, `errors.csv` and `problems.csv` of `scope` into `folder`.
@@ -85,19 +117,69 @@ pub async fn write(
         workbook = Err(ReportError::disk_full(&path));
         written = write_rows(reader, scope, form, folder, &mut workbook).await;
     }
-    written?;
+    let mut needy = written?;
+    if form.people == People::Shown {
+        name(reader, &mut needy).await?;
+    }
     problems(reader, scope, form, &folder.join("problems.csv")).await?;
-    let account = account(reader, scope, form).await?;
+    let course = reader.course(scope).await?;
+    let account = account(reader, scope, form, course.as_ref()).await?;
     let no_workbook = workbook.and_then(|workbook| workbook.finish(&account)).err();
     if no_workbook.is_some() {
         // One of an earlier run would be taken for it.
         let _ = fs::remove_file(&path);
     }
-    Ok(Written { folder: folder.to_owned(), no_workbook })
+    Ok(Written {
+        folder: folder.to_owned(),
+        no_workbook,
+        no_report: None,
+        account,
+        course: course.map(drawn),
+        needy: needy.into_iter().map(|(_, needy)| needy).collect(),
+        people: form.people,
+    })
+}
+
+/// The same, with `report.html`, for which the last run is looked for in the outbox and in `folder`.
+pub async fn write_all(
+    reader: AnyReader<'_>,
+    scope: Scope,
+    form: &Form<'_>,
+    folder: &Path,
+) -> Result<Written, Fault> {
+    let mut written = write(reader, scope, form, folder).await?;
+    let BatchInfo { name, summary, results, .. } = form.batch;
+    let folders = [Some(folder), results.as_ref().map(|results| results.folder.as_path())];
+    let run = folders.into_iter().flatten().find_map(|folder| Run::in_folder(folder, name));
+    let run = run.or_else(|| Run::of_json(summary.as_deref()?, name));
+    written.no_report = written.report(run.as_ref()).err();
+    Ok(written)
+}
+
+/// A course as it is drawn.
+fn drawn(course: Course) -> report::Course {
+    let drawn =
+        |span: &Span| report::Span { at: span.at, n_opened: span.n_opened, n_refused: span.n_refused };
+    let spans = course.spans.iter().map(drawn).collect();
+    report::Course { from: course.from, to: course.to, length: course.length, spans }
+}
+
+/// Says whose tickets they are.
+async fn name(reader: AnyReader<'_>, needy: &mut [(RowId, Needy)]) -> Result<(), Fault> {
+    for (row, needy) in needy {
+        let details = reader.row(outbox::RowName::Id(*row)).await?;
+        needy.nome = details.and_then(|mut row| Some(row.fields.get_mut(Field::Nome).take()?.into_owned()));
+    }
+    Ok(())
 }
 
 /// What became of the batch as a whole.
-async fn account(reader: AnyReader<'_>, scope: Scope, form: &Form<'_>) -> Result<Account, Fault> {
+async fn account(
+    reader: AnyReader<'_>,
+    scope: Scope,
+    form: &Form<'_>,
+    course: Option<&Course>,
+) -> Result<Account, Fault> {
     let counts = reader.counts(scope).await?;
     let counts = Counts { in_flight: 0, in_doubt: counts.in_doubt + counts.in_flight, ..counts };
     let states = State::ALL.into_iter().map(|state| (state, counts.count(state)));
@@ -109,7 +191,7 @@ async fn account(reader: AnyReader<'_>, scope: Scope, form: &Form<'_>) -> Result
         host,
         user: form.user.to_owned(),
         written_at: Timestamp::now(),
-        sent: reader.course(scope).await?.map(|course| (course.from, course.to)),
+        sent: course.map(|course| (course.from, course.to)),
         states: states.filter(|(_, n)| 0 < *n).collect(),
         n_without_os: counts.opened_without_os,
     })
@@ -126,7 +208,8 @@ async fn write_rows(
     form: &Form<'_>,
     folder: &Path,
     workbook: &mut Result<ResultsXlsx, ReportError>,
-) -> Result<(), Fault> {
+) -> Result<Vec<(RowId, Needy)>, Fault> {
+    let mut needy = Vec::new();
     let (style, source) = (form.style(), form.source());
     let is_real = is_real(reader.host().await?.as_deref());
     let mut results = ResultsCsv::create(&folder.join(RESULTS), &source.headers, &style)?;
@@ -155,13 +238,30 @@ async fn write_rows(
             }
             if needs_a_person(row.state) {
                 errors.push(&line)?;
+                if needy.len() < NEEDY_MAX {
+                    needy.push((row.row, needing(row, &line)));
+                }
             }
         }
         let Some(next) = next else { break };
         after = next;
     }
     results.finish()?;
-    Ok(errors.finish()?)
+    errors.finish()?;
+    Ok(needy)
+}
+
+/// A row that needs a person, as a report tells it.
+fn needing(row: &ReportRow<'_>, line: &Line<'_>) -> Needy {
+    let [_, _, referencia, .., code, message, _] = line.result;
+    Needy {
+        line: row.line,
+        referencia: referencia.to_owned(),
+        state: line.state,
+        code: code.to_owned(),
+        message: message.to_owned(),
+        nome: None,
+    }
 }
 
 /// Puts `what` in front of the warning.
@@ -326,6 +426,12 @@ pub async fn write_again(
         return Ok(None);
     }
     let columns = ColumnNames::new();
-    let form = Form { batch, columns: &columns, guard: guard(results.excel_safe), user: &place.user };
-    write(reader, Scope::Batch(batch.id), &form, folder).await.map(Some)
+    let form = Form {
+        batch,
+        columns: &columns,
+        guard: guard(results.excel_safe),
+        user: &place.user,
+        people: People::Hidden,
+    };
+    write_all(reader, Scope::Batch(batch.id), &form, folder).await.map(Some)
 }

@@ -10,6 +10,7 @@ use crate::outbox::{Counts, ExampleRow, Reasons, RowReason, SourceInfo, state_na
 use crate::report::{
     self, ApiSummary, ExampleSummary, Latency, PaceSummary, Pause, ReasonSummary, SourceSummary, Summary,
 };
+use crate::settings::{MaxErrors, Sending, Stopping};
 
 /// What a summary is made of.
 pub struct Facts<'a> {
@@ -26,6 +27,7 @@ pub struct Facts<'a> {
     pub rate: Rate,
     /// `None`: nothing had to be sent.
     pub stats: Option<&'a Stats>,
+    pub settings: BTreeMap<&'static str, String>,
     /// What the process that ran it ends with.
     pub exit_code: u8,
     /// What the outbox belongs to, once something was sent.
@@ -56,8 +58,32 @@ pub fn of_run(facts: Facts<'_>) -> Summary {
             target_per_s: facts.rate.slot().map(|slot| 1.0 / slot.as_secs_f64()),
             ..facts.stats.map(pace).unwrap_or_default()
         },
+        settings: facts.settings,
         exit_code: facts.exit_code,
     }
+}
+
+/// How a run goes, by the keys of a settings file, as they are written there.
+pub fn settings(sending: &Sending, stopping: &Stopping) -> BTreeMap<&'static str, String> {
+    let s = |length: std::time::Duration| format!("{}s", length.as_secs_f64());
+    let rate = sending.rate.slot().map(|slot| format!("{}/s", (100.0 / slot.as_secs_f64()).round() / 100.0));
+    let mut all = BTreeMap::from([
+        ("rate", rate.unwrap_or_else(|| "unlimited".to_owned())),
+        ("concurrency", sending.concurrency.to_string()),
+        ("max_attempts", sending.max_attempts.to_string()),
+        ("timeout", s(sending.timeout)),
+        ("connect_timeout", s(sending.connect_timeout)),
+        ("settle_delay", s(sending.settle_delay)),
+        ("skip_if_open", sending.skip_if_open.to_string()),
+        ("verify_first", sending.verify_first.to_string()),
+    ]);
+    let errors_max = stopping.max_errors.map(|max| match max {
+        MaxErrors::Rows(n) => n.to_string(),
+        MaxErrors::Percent(percent) => format!("{percent}%"),
+    });
+    all.extend(errors_max.map(|max| ("max_errors", max)));
+    all.extend(stopping.until.map(|until| ("until", until.0.strftime("%H:%M").to_string())));
+    all
 }
 
 /// What is in flight may have been sent: once nobody works on it, it is in doubt.

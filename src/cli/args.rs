@@ -110,6 +110,9 @@ pub enum Command {
         /// Guard cells that a spreadsheet would run as a formula
         #[arg(long)]
         excel_safe: bool,
+        /// Name customers in report.html, and what HubSoft says of them
+        #[arg(long)]
+        with_people: bool,
     },
     /// Look up every row that may have a ticket again, and settle what can be proved
     #[command(alias = "reconciliar")]
@@ -246,6 +249,9 @@ pub struct Import {
     /// Validate and show what would be done; send nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Name customers in report.html, and what HubSoft says of them
+    #[arg(long)]
+    pub with_people: bool,
 }
 
 #[derive(Debug, Args)]

@@ -55,9 +55,9 @@ pub fn run(
                 }
             }
             Command::Show { row } => show::show(&outboxes(&sources()?)?.find_row(&row)?, screen).await,
-            Command::Export { batch, output, excel_safe } => {
+            Command::Export { batch, output, excel_safe, with_people } => {
                 let place = outboxes(&sources()?)?.find(batch.as_deref())?;
-                export::export(&place, &output, excel_safe, screen).await
+                export::export(&place, &output, excel_safe, with_people, screen).await
             }
             Command::Reconcile { batch, settings } => {
                 let sources = sources()?;

@@ -13,9 +13,11 @@ pub async fn export(
     place: &Place,
     folder: &Path,
     excel_safe: bool,
+    with_people: bool,
     screen: &Screen,
 ) -> Result<Exit, Failure> {
-    let written = app::export(place, folder, app::results::guard(excel_safe)).await?;
+    let people = app::results::people(with_people);
+    let written = app::export(place, folder, app::results::guard(excel_safe), people).await?;
     results::tell(&written, screen);
     Ok(Exit::Done)
 }

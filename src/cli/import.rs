@@ -11,6 +11,7 @@ use super::imported::Imported;
 use super::merged;
 use super::opening;
 use super::screen::Screen;
+use crate::app;
 use crate::app::address;
 use crate::app::batches::Wish;
 use crate::app::import::{Order, Staged, rehearse};
@@ -72,7 +73,8 @@ pub async fn import(
     };
     let is_shared = database_url.is_some();
     let user = &sources.environment().user();
-    let order = Order { sheet: &sheet, work: &work, target, verify_first, is_shared, user };
+    let people = app::results::people(args.with_people);
+    let order = Order { sheet: &sheet, work: &work, target, verify_first, is_shared, user, people };
     let mut staged = Staged::new(order, intake, sending.rate).await?;
     findings::tell(&staged.read.findings, screen);
     merged::tell(&staged.read.merged, screen);
@@ -109,6 +111,7 @@ pub async fn import(
         work: &work,
         started_at,
         rate: sending.rate,
+        settings: app::summary::settings(&sending, &stopping),
         is_refused,
         is_sandbox: target.is_sandbox(),
         led: work.led(named.as_ref()),

@@ -1,5 +1,7 @@
 //! What is told of an import at its end.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::args::Import;
@@ -25,6 +27,7 @@ pub struct Imported<'a> {
     pub work: &'a Work,
     pub started_at: Timestamp,
     pub rate: Rate,
+    pub settings: BTreeMap<&'static str, String>,
     /// Of `--strict`.
     pub is_refused: bool,
     pub is_sandbox: bool,
@@ -56,9 +59,11 @@ impl Imported<'_> {
             started_at: self.started_at,
             rate: self.rate,
             stats: run.map(|run| &run.ending.stats),
+            settings: self.settings.clone(),
             exit_code: exit as u8,
         };
-        let summary = taken_in.finish(&outcome, &ran).await?;
+        let (summary, no_report) = taken_in.finish(&outcome, &ran).await?;
+        results::warn_of_report(no_report.as_ref(), screen);
         if screen.json {
             screen.result_json(serde_json::to_string(&summary).unwrap_or_default());
         }

@@ -73,7 +73,7 @@ pub fn xlsx() -> Result<Vec<u8>, XlsxError> {
     rows.set_landscape().set_paper_size(A4).set_print_fit_to_pages(1, 0).set_repeat_rows(0, 0)?;
     let explained: Vec<_> = explanations(language).collect();
     for ((at, column), example) in (0..).zip(columns()).zip(example(language)) {
-        rows.set_column_format(at, &text)?.set_column_width(at, 24)?;
+        rows.set_column_format(at, &text)?.set_column_width(at, if at == 0 { 32 } else { 24 })?;
         rows.write_string_with_format(0, at, column, &heading)?;
         rows.write_string_with_format(EXAMPLE_ROW, at, example, &grey)?;
         let explanation =

@@ -279,7 +279,7 @@ pub(super) fn n_cells(n: usize, n_columns: usize) -> String {
 }
 
 /// The first cell of a template's example.
-pub(crate) const EXAMPLE: &str = "# example: 11001 (this line is left out, write below it)";
+pub(crate) const EXAMPLE: &str = "# example: 11001 (left out)";
 
 /// Explains a template's column of the rows' own keys.
 pub(crate) const REFERENCIA: &str = "your own key of the row, unique in the file; may be left out";

@@ -1,5 +1,7 @@
 //! Times as people here read them.
 
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -10,6 +12,16 @@ pub(super) fn local(at: Timestamp) -> String {
     let format = match Language::now() {
         Language::English => "%Y-%m-%d %H:%M:%S",
         Language::Portuguese => "%d/%m/%Y %H:%M:%S",
+    };
+    TimeZone::system().to_datetime(at).strftime(format).to_string()
+}
+
+/// The time of day, with the day where what is told lasts longer than one.
+pub(super) fn short(at: Timestamp, lasts: Duration) -> String {
+    let format = match Language::now() {
+        _ if lasts <= Duration::from_secs(86_400) => "%H:%M:%S",
+        Language::English => "%m-%d %H:%M",
+        Language::Portuguese => "%d/%m %H:%M",
     };
     TimeZone::system().to_datetime(at).strftime(format).to_string()
 }

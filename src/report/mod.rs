@@ -6,8 +6,10 @@
 mod account;
 mod clock;
 mod csv_out;
+mod html;
 mod looks;
 mod problems;
+mod run;
 mod summary;
 mod summary_sheet;
 mod text_out;
@@ -25,7 +27,9 @@ use crate::printable::{self, LINE_CHARS_MAX};
 pub use crate::intake::RESULT_COLUMNS;
 pub use account::Account;
 pub use csv_out::ResultsCsv;
+pub use html::{Course, NEEDY_MAX, Needy, People, Report, Span, write_report};
 pub use problems::ProblemsCsv;
+pub use run::Run;
 pub use summary::{
     ApiSummary, Counts, ExampleSummary, Latency, PaceSummary, Pause, ReasonSummary, SourceSummary, Summary,
     batch_of_summary, forget_words, write_summary,
@@ -39,8 +43,11 @@ pub const RESULTS: &str = "results.csv";
 /// Rows that need a person.
 pub const ERRORS: &str = "errors.csv";
 
+/// What happened, on one page.
+pub const REPORT: &str = "report.html";
+
 /// All that is written into a folder.
-pub const FILES: [&str; 5] = [RESULTS, "results.xlsx", ERRORS, "problems.csv", "summary.json"];
+pub const FILES: [&str; 6] = [RESULTS, "results.xlsx", ERRORS, "problems.csv", REPORT, "summary.json"];
 
 /// One row as it is reported.
 #[derive(Clone, Copy, Debug)]

@@ -15,7 +15,7 @@ use super::ReportError;
 use super::csv_out::{publish, temporary};
 use crate::printable;
 
-const NAME: &str = "summary.json";
+pub(super) const NAME: &str = "summary.json";
 
 /// Largest `summary.json` that is read. Bytes: a hundred times what a long day of pauses makes.
 const LEN_MAX: u64 = 4 << 20;
@@ -36,6 +36,8 @@ pub struct Summary {
     pub elapsed_s: f64,
     pub api: ApiSummary,
     pub pace: PaceSummary,
+    /// How the run went, by the keys of a settings file.
+    pub settings: BTreeMap<&'static str, String>,
     pub exit_code: u8,
 }
 
@@ -90,7 +92,8 @@ pub struct ExampleSummary {
 }
 
 /// Of this run.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
 pub struct ApiSummary {
     pub posts: u64,
     pub lookups: u64,
@@ -101,7 +104,8 @@ pub struct ApiSummary {
 }
 
 /// Milliseconds.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
 pub struct Latency {
     pub p50: f64,
     pub p95: f64,
@@ -110,7 +114,8 @@ pub struct Latency {
 }
 
 /// Of this run. Rates are requests a second.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
 pub struct PaceSummary {
     /// `None`: unlimited.
     pub target_per_s: Option<f64>,
@@ -119,7 +124,7 @@ pub struct PaceSummary {
     pub pauses: Vec<Pause>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Pause {
     pub at: Timestamp,
     pub seconds: f64,
@@ -160,7 +165,7 @@ pub fn forget_words(folder: &Path) -> Result<(), ReportError> {
     publish(written(&path, &summary).map_err(ReportError::io(&path))?, &path)
 }
 
-fn read<T: DeserializeOwned>(file: File) -> serde_json::Result<T> {
+pub(super) fn read<T: DeserializeOwned>(file: File) -> serde_json::Result<T> {
     serde_json::from_reader(file.take(LEN_MAX))
 }
 

@@ -126,6 +126,13 @@ fn in_words(fault: &Fault) -> Cow<'_, str> {
     }
 }
 
+/// Whether what is said of a row with this code is, or may be, in HubSoft's words.
+pub fn is_said_by_hubsoft(code: &str) -> bool {
+    const CODES: [&str; 6] =
+        ["validation", "refused", "switched_off", "login_refused", "login_not_here", "success_with_errors"];
+    CODES.contains(&code) || code.starts_with("http_")
+}
+
 /// Why an absence cannot be believed.
 pub fn blindness(why: Blindness) -> Cow<'static, str> {
     match why {

@@ -8,7 +8,7 @@ mod states;
 mod throttles;
 mod warnings;
 
-pub use faults::{blindness, fault, noted};
+pub use faults::{blindness, fault, is_said_by_hubsoft, noted};
 pub use halts::{halt, halt_in_log, halt_reason, pause};
 pub use lines::{repeated_reference, reused_reference};
 pub use states::{state, state_called, to_do};

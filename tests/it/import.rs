@@ -43,7 +43,7 @@ fn a_file_is_opened_once_however_often_it_is_imported() {
         assert_eq!(name, "queda");
         assert_eq!(BatchCode::of_cell(&row["referencia"]).map(|it| it.0), Some(code));
     }
-    for file in ["results.xlsx", "errors.csv", "problems.csv", "summary.json"] {
+    for file in ["results.xlsx", "errors.csv", "problems.csv", "report.html", "summary.json"] {
         let mode = fs::metadata(site.path("queda.mutirao").join(file)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }

@@ -69,3 +69,45 @@ fn the_workbook_speaks_the_language_of_the_person_and_is_understood_when_it_come
         assert!(results.iter().all(|row| row["state"] == "opened"), "{results:?}");
     }
 }
+
+#[test]
+fn the_report_is_one_page_that_loads_nothing_and_names_nobody() {
+    for (lang, said) in [
+        ("pt_BR.UTF-8", ["lista: 1 de 3 atendimentos abertos", "Linhas que precisam de alguém", "Recusada"]),
+        ("C", ["lista: 1 of 3 tickets are open", "Rows that need somebody", "Rejected"]),
+    ] {
+        let site = Site::new("services_max=11002");
+        let sheet = "Nome;id_cliente_servico;descricao;telefone;referencia\n\
+                     Ana Souza;11001;Sem sinal;37999112201;a-1\n\
+                     Bia <b>Lima</b>;11003;Sem luz;37999112202;\"<script>alert(1)</script>\"\n\
+                     Caio Reis;11002;Queda;99911-2203;a-3\n";
+        site.write("lista.csv", sheet);
+        run(&site, lang, &["import", "lista.csv", "--rate", "unlimited"]).expect(3);
+        let report = site.path("lista.mutirao/report.html");
+        let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&report).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
+        let page = fs::read_to_string(&report).unwrap();
+        for text in said.iter().chain(&[
+            "<svg ",
+            "a-3",
+            "&lt;script&gt;",
+            "<td class=\"k soft\">rate</td><td>unlimited</td>",
+        ]) {
+            assert!(page.contains(text), "{text}: {page}");
+        }
+        for never in [
+            "<script", "http:", "https:", "src=", "url(", "@import", "Ana", "Bia", "Caio", "Sem luz", "99911",
+        ] {
+            assert!(!page.contains(never), "{never}: {page}");
+        }
+
+        // The same of an export, which knows the run, too; and with people, where that is asked for.
+        run(&site, lang, &["export", "-o", "copia"]).expect(0);
+        let copy = site.read("copia/report.html");
+        assert!(copy.contains("<td class=\"k soft\">rate</td>") && !copy.contains("Bia"), "{copy}");
+        run(&site, lang, &["export", "-o", "copia", "--with-people"]).expect(0);
+        let named = site.read("copia/report.html");
+        assert!(named.contains("Bia &lt;b&gt;Lima&lt;/b&gt;") && named.contains("Caio Reis"), "{named}");
+        assert!(!named.contains("Ana Souza"), "of those that need nobody there is only a count");
+    }
+}

@@ -3,6 +3,7 @@
 use crate::app::batches::Work;
 use crate::app::sheet::Sheet;
 use crate::app::target::Target;
+use crate::report::People;
 
 #[derive(Clone, Copy)]
 pub struct Order<'a> {
@@ -15,4 +16,6 @@ pub struct Order<'a> {
     pub is_shared: bool,
     /// Who runs it.
     pub user: &'a str,
+    /// What its report tells of people.
+    pub people: People,
 }

@@ -1,5 +1,7 @@
 //! An import whose rows are in the outbox for good.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::order::Order;
@@ -13,7 +15,7 @@ use crate::app::summary;
 use crate::app::work_folder::{self, Reserve};
 use crate::delivery::{Control, Ending, Halt, Policy, Rate, Reason, Stats, Watch};
 use crate::outbox::{AnyOutbox, AnyWorker, BatchId, BatchInfo, Counts, Halted, LEASE, Reasons, Terms};
-use crate::report::{self, Summary};
+use crate::report::{self, ReportError, Run, Summary};
 use crate::settings::{Sending, Stopping};
 
 pub struct TakenIn<'a> {
@@ -50,6 +52,7 @@ pub struct Ran<'a> {
     pub rate: Rate,
     /// `None`: nothing had to be sent.
     pub stats: Option<&'a Stats>,
+    pub settings: BTreeMap<&'static str, String>,
     /// What its process ends with.
     pub exit_code: u8,
 }
@@ -127,8 +130,8 @@ impl TakenIn<'_> {
         self.outbox.tidy().await;
         work_folder::make_private(folder)?;
         let guard = results::guard(self.order.sheet.reading.excel_safe);
-        let (columns, user) = (&self.read.findings.columns, self.order.user);
-        let form = results::Form { batch: &info, columns, guard, user };
+        let (columns, Order { user, people, .. }) = (&self.read.findings.columns, self.order);
+        let form = results::Form { batch: &info, columns, guard, user, people };
         let written = results::write(reader, merged.results(), &form, folder).await?;
         let mut scope = merged.scope();
         let mut counts = reader.counts(scope).await?;
@@ -142,7 +145,11 @@ impl TakenIn<'_> {
     }
 
     /// Writes what the run came to beside the results, and notes it in the outbox if the run was complete.
-    pub async fn finish(&self, outcome: &Outcome, ran: &Ran<'_>) -> Result<Summary, Fault> {
+    pub async fn finish(
+        &self,
+        outcome: &Outcome,
+        ran: &Ran<'_>,
+    ) -> Result<(Summary, Option<ReportError>), Fault> {
         let Outcome { info, counts, reasons, .. } = outcome;
         let summary = summary::of_run(summary::Facts {
             batch: &info.name,
@@ -156,16 +163,18 @@ impl TakenIn<'_> {
             started_at: ran.started_at,
             rate: ran.rate,
             stats: ran.stats,
+            settings: ran.settings.clone(),
             exit_code: ran.exit_code,
             host: outcome.host.clone(),
         });
         report::write_summary(&self.order.work.folder.join("summary.json"), &summary)?;
+        let no_report = outcome.written.report(Run::of_summary(&summary).as_ref()).err();
         if counts.pending + counts.in_flight == 0 {
             let kept = summary.clone().without_words();
             let json = serde_json::to_string(&kept).unwrap_or_default();
             self.outbox.finish_run(info.id, Timestamp::now(), &json).await?;
         }
-        Ok(summary)
+        Ok((summary, no_report))
     }
 
     /// Whether its batch was halted, and why.

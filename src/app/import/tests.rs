@@ -48,6 +48,7 @@ async fn import(file: &Path, answer: impl Fn(Doubt) -> Answer) -> Summary {
         verify_first: false,
         is_shared: false,
         user: "",
+        people: Default::default(),
     };
     let mut staged = Staged::new(order, intake, sending.rate).await.unwrap();
     assert_eq!(staged.reserve().unwrap(), None);
@@ -60,8 +61,9 @@ async fn import(file: &Path, answer: impl Fn(Doubt) -> Answer) -> Summary {
     let worker = taken_in.worker(&policy).await.unwrap();
     let ending = taken_in.deliver(worker, None, &policy, Control::default(), &()).await.unwrap();
     let outcome = taken_in.write_results().await.unwrap();
-    let ran = Ran { started_at, rate: sending.rate, stats: Some(&ending.stats), exit_code: 0 };
-    let summary = taken_in.finish(&outcome, &ran).await.unwrap();
+    let settings = std::collections::BTreeMap::new();
+    let ran = Ran { started_at, rate: sending.rate, stats: Some(&ending.stats), settings, exit_code: 0 };
+    let (summary, _) = taken_in.finish(&outcome, &ran).await.unwrap();
     taken_in.close().await.unwrap();
     summary
 }
