@@ -16,11 +16,12 @@ use crate::delivery::{RowId, State};
 use crate::intake::Encoding;
 use crate::language::said;
 use crate::outbox::{
-    self, AnyReader, BatchInfo, Counts, Course, Cursor, ReportRow, Scope, SourceInfo, Span, state_name,
+    self, AnyReader, BatchInfo, Counts, Course, Cursor, ReportRow, RowReason, Scope, SourceInfo, Span,
+    state_name,
 };
 use crate::report::{
     self, Account, CsvStyle, ERRORS, Guard, Line, NEEDY_MAX, Needy, OutputEncoding, People, ProblemsCsv,
-    REPORT, RESULTS, Report, ReportError, ResultsCsv, ResultsXlsx, Run,
+    REPORT, RESULTS, Reason, Report, ReportError, ResultsCsv, ResultsXlsx, Run,
 };
 use crate::ticket::Field;
 
@@ -183,7 +184,7 @@ async fn account(
     let counts = reader.counts(scope).await?;
     let counts = Counts { in_flight: 0, in_doubt: counts.in_doubt + counts.in_flight, ..counts };
     let states = State::ALL.into_iter().map(|state| (state, counts.count(state)));
-    let host = reader.host().await?;
+    let (host, reasons) = (reader.host().await?, reader.reasons(scope).await?);
     Ok(Account {
         batch: form.batch.name.clone(),
         file: form.source().file_name.clone(),
@@ -193,8 +194,21 @@ async fn account(
         written_at: Timestamp::now(),
         sent: course.map(|course| (course.from, course.to)),
         states: states.filter(|(_, n)| 0 < *n).collect(),
+        n_other_reasons: reasons.n_others,
+        reasons: reasons.told.into_iter().map(reason).collect(),
         n_without_os: counts.opened_without_os,
     })
+}
+
+fn reason(reason: RowReason) -> Reason {
+    Reason {
+        state: reason.state,
+        code: reason.code.unwrap_or_default(),
+        field: reason.field,
+        message: reason.message.map(|message| said(&message).into_owned()),
+        n_rows: reason.n_rows,
+        examples: reason.examples.into_iter().map(|row| (row.line, row.referencia)).collect(),
+    }
 }
 
 /// Whether what was opened there is in HubSoft.

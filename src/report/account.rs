@@ -25,8 +25,50 @@ pub struct Account {
     pub sent: Option<(Timestamp, Timestamp)>,
     /// How many rows are in each state, without those in which none is. What was being sent is in doubt.
     pub states: Vec<(State, u64)>,
+    /// Why rows were not opened, the commonest reason first.
+    pub reasons: Vec<Reason>,
+    /// How often other reasons stand.
+    pub n_other_reasons: u64,
     /// Of the rows that were opened: a service order was asked for and is missing.
     pub n_without_os: u64,
+}
+
+/// Why rows were not opened.
+#[derive(Clone, Debug)]
+pub struct Reason {
+    pub state: State,
+    pub code: String,
+    /// Of a problem of a cell: its field.
+    pub field: Option<String>,
+    /// HubSoft's words, or ours. `None`: there are none any more.
+    pub message: Option<String>,
+    pub n_rows: u64,
+    /// The first of them: line, and reference.
+    pub examples: Vec<(u64, String)>,
+}
+
+impl Reason {
+    /// The lines of the first rows; of those that came from programs their references.
+    pub(super) fn where_it_stands(&self) -> String {
+        let place = |(line, referencia): &(u64, String)| match line {
+            0 => referencia.clone(),
+            line => line.to_string(),
+        };
+        let mut places = self.examples.iter().map(place).collect::<Vec<_>>().join(", ");
+        if (self.examples.len() as u64) < self.n_rows {
+            places.push_str(", …");
+        }
+        places
+    }
+
+    /// What is wrong, in words; `message` as it may be shown.
+    pub(super) fn in_words(&self, message: Option<&str>) -> String {
+        let message = message.unwrap_or(&self.code);
+        match &self.field {
+            Some(field) => format!("{field}: {message}"),
+            None => message.to_owned(),
+        }
+    }
 }
 
 impl Account {

@@ -25,7 +25,7 @@ use crate::printable::{self, LINE_CHARS_MAX};
 
 /// What is read back is what was written: one list for both.
 pub use crate::intake::RESULT_COLUMNS;
-pub use account::Account;
+pub use account::{Account, Reason};
 pub use csv_out::ResultsCsv;
 pub use html::{Course, NEEDY_MAX, Needy, People, Report, Span, write_report};
 pub use problems::ProblemsCsv;

@@ -5,7 +5,11 @@ use rust_xlsxwriter::{Format, FormatAlign, Worksheet, XlsxError};
 use super::account::Account;
 use super::looks::{self, A4, colours, text_format};
 use crate::language::said;
+use crate::printable;
 use crate::text;
+
+/// Of a reason's words with its examples. Characters: far below what a cell of Excel takes.
+const CELL_CHARS_MAX: usize = 2000;
 
 /// Writes `account` into an empty sheet.
 pub(super) fn write(sheet: &mut Worksheet, account: &Account) -> Result<(), XlsxError> {
@@ -20,6 +24,7 @@ pub(super) fn write(sheet: &mut Worksheet, account: &Account) -> Result<(), Xlsx
     }
     page.row += 1;
     states(&mut page, account)?;
+    reasons(&mut page, account)?;
     page.row += 1;
     facts(&mut page, account)
 }
@@ -76,6 +81,32 @@ fn states(page: &mut Page<'_>, account: &Account) -> Result<(), XlsxError> {
         let without =
             tr!("opened without the service order that was asked for: %{n}", n = account.n_without_os);
         page.sheet.write_string_with_format(page.row, 2, without, &wrapped())?;
+        page.row += 1;
+    }
+    Ok(())
+}
+
+/// Why rows were not opened, the commonest reason first.
+fn reasons(page: &mut Page<'_>, account: &Account) -> Result<(), XlsxError> {
+    if account.reasons.is_empty() {
+        return Ok(());
+    }
+    page.row += 1;
+    page.headings(&[&tr!("Why not opened"), &tr!("Rows"), &tr!("Reason")])?;
+    let number = Format::new().set_num_format("#,##0").set_align(FormatAlign::Top);
+    for reason in &account.reasons {
+        let row = page.row;
+        let words = reason.in_words(reason.message.as_deref());
+        let told = tr!("%{words} (lines %{lines})", words = words, lines = reason.where_it_stands());
+        let told = printable::line(&told, CELL_CHARS_MAX);
+        page.sheet.write_string_with_format(row, 0, said(text::state(reason.state)), &wrapped())?;
+        page.sheet.write_number_with_format(row, 1, reason.n_rows as f64, &number)?;
+        page.sheet.write_string_with_format(row, 2, told, &wrapped())?;
+        page.row += 1;
+    }
+    if 0 < account.n_other_reasons {
+        page.sheet.write_string_with_format(page.row, 0, tr!("other reasons"), &wrapped())?;
+        page.sheet.write_number_with_format(page.row, 1, account.n_other_reasons as f64, &number)?;
         page.row += 1;
     }
     Ok(())

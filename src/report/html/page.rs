@@ -35,6 +35,7 @@ pub(super) fn write(out: &mut impl Write, report: &Report<'_>) -> io::Result<()>
     }
     counts(out, report)?;
     course(out, report)?;
+    reasons(out, report)?;
     needy(out, report)?;
     run(out, report)?;
     heading(out, &tr!("Where and when"))?;
@@ -152,6 +153,30 @@ fn more(out: &mut impl Write, n: u64) -> io::Result<()> {
         return Ok(());
     }
     writeln!(out, "<p class=\"soft\">{}</p>", shown(&tr!("and %{n} more", n = n)))
+}
+
+fn reasons(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
+    let account = report.account;
+    if account.reasons.is_empty() {
+        return Ok(());
+    }
+    heading(out, &tr!("Why not opened"))?;
+    head(out, &[number(tr!("Rows")), tr!("State"), tr!("Reason"), tr!("Lines")])?;
+    for reason in &account.reasons {
+        let message =
+            reason.message.as_deref().map(|message| explanation(&reason.code, message, report.people));
+        writeln!(
+            out,
+            "<tr><td class=\"n\">{}</td><td class=\"k {}\">{}</td><td>{}</td><td>{}</td></tr>",
+            reason.n_rows,
+            class(reason.state),
+            shown(&said(text::state(reason.state))),
+            shown(&reason.in_words(message.as_deref())),
+            shown(&reason.where_it_stands())
+        )?;
+    }
+    end_of_table(out)?;
+    more(out, account.n_other_reasons)
 }
 
 fn needy(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
