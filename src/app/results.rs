@@ -183,7 +183,8 @@ async fn account(
 ) -> Result<Account, Fault> {
     let counts = reader.counts(scope).await?;
     let counts = Counts { in_flight: 0, in_doubt: counts.in_doubt + counts.in_flight, ..counts };
-    let states = State::ALL.into_iter().map(|state| (state, counts.count(state)));
+    let others = State::ALL.into_iter().filter(|state| *state != State::Opened);
+    let states = [State::Opened].into_iter().chain(others).map(|state| (state, counts.count(state)));
     let (host, reasons) = (reader.host().await?, reader.reasons(scope).await?);
     Ok(Account {
         batch: form.batch.name.clone(),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 
-use super::clock::{local, span};
+use super::clock::{between, local};
 use crate::delivery::State;
 use crate::printable::{self, LINE_CHARS_MAX};
 
@@ -83,11 +83,11 @@ impl Account {
     /// What happened, in one sentence.
     pub fn sentence(&self) -> String {
         let (n_opened, n_rows) = (self.count(State::Opened), self.n_rows());
-        if n_opened == n_rows {
+        if n_opened == n_rows && 1 < n_rows {
             tr!("%{batch}: all %{n} tickets are open", batch = self.batch, n = n_rows).into_owned()
         } else {
             tr!(
-                "%{batch}: %{n} of %{total} tickets are open",
+                "%{batch}: %{n} of %{total} %{total|ticket is|tickets are} open",
                 batch = self.batch,
                 n = n_opened,
                 total = n_rows
@@ -95,6 +95,14 @@ impl Account {
             .into_owned()
         }
     }
+
+    /// When it happened, in another. `None`: nothing was sent.
+    pub(super) fn when(&self) -> Option<String> {
+        let (from, to) = self.sent?;
+        let (lasted, from, to) = (between(from, to), local(from), local(to));
+        Some(tr!("from %{from} to %{to}, in %{lasted}", from = from, to = to, lasted = lasted).into_owned())
+    }
+
     /// Which batch it is, where and when it went, and who wrote this: names, and what they are.
     pub(super) fn facts(&self) -> Vec<(Cow<'static, str>, String)> {
         let host = match &self.host {
@@ -110,7 +118,7 @@ impl Account {
         if let Some((from, to)) = self.sent {
             facts.push((tr!("First row sent"), local(from)));
             facts.push((tr!("Last row settled"), local(to)));
-            facts.push((tr!("Duration"), span(to.duration_since(from))));
+            facts.push((tr!("Duration"), between(from, to)));
         }
         facts.push((tr!("Written by"), self.user.clone()));
         facts.push((tr!("Written at"), local(self.written_at)));

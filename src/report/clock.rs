@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 
 use crate::language::Language;
+use crate::language::filled::duration;
 
 /// Of the machine's own time zone, to the second.
 pub(super) fn local(at: Timestamp) -> String {
@@ -26,15 +27,7 @@ pub(super) fn short(at: Timestamp, lasts: Duration) -> String {
     TimeZone::system().to_datetime(at).strftime(format).to_string()
 }
 
-/// `3 h 20 min`, `20 min 5 s`, `5 s`: the two largest units.
-pub(super) fn span(length: SignedDuration) -> String {
-    let s = length.as_secs().max(0);
-    let (days, h, min) = (s / 86_400, s / 3600 % 24, s / 60 % 60);
-    match (days, h, min) {
-        (0, 0, 0) => format!("{s} s"),
-        (0, 0, _) => format!("{min} min {} s", s % 60),
-        (0, ..) => format!("{h} h {min} min"),
-        (1, ..) => tr!("1 day %{h} h", h = h).into_owned(),
-        _ => tr!("%{days} days %{h} h", days = days, h = h).into_owned(),
-    }
+/// From one time to another, in words; none if the other is the earlier one.
+pub(super) fn between(from: Timestamp, to: Timestamp) -> String {
+    duration(Duration::try_from(to.duration_since(from)).unwrap_or_default())
 }

@@ -8,6 +8,10 @@ use crate::language::said;
 use crate::printable;
 use crate::text;
 
+/// The width of the column with words, in characters, and the height of a line, in points.
+const WORDS_WIDTH: f64 = 64.0;
+const LINE_HEIGHT: f64 = 15.0;
+
 /// Of a reason's words with its examples. Characters: far below what a cell of Excel takes.
 const CELL_CHARS_MAX: usize = 2000;
 
@@ -15,7 +19,7 @@ const CELL_CHARS_MAX: usize = 2000;
 pub(super) fn write(sheet: &mut Worksheet, account: &Account) -> Result<(), XlsxError> {
     let mut page = Page { sheet, row: 0 };
     page.sheet.set_portrait().set_paper_size(A4).set_print_fit_to_pages(1, 0);
-    for (column, width) in [(0, 20.0), (1, 10.0), (2, 64.0)] {
+    for (column, width) in [(0, 20.0), (1, 10.0), (2, WORDS_WIDTH)] {
         page.sheet.set_column_width(column, width)?;
     }
     page.title(&account.sentence(), None)?;
@@ -45,6 +49,15 @@ impl Page<'_> {
         Ok(())
     }
 
+    /// Ends a row with words, in as many lines as they take: not every program finds that out itself.
+    fn words(&mut self, words: &str) -> Result<(), XlsxError> {
+        let n_lines = words.chars().count() as f64 / (WORDS_WIDTH * 0.95);
+        self.sheet.set_row_height(self.row, LINE_HEIGHT * n_lines.ceil().max(1.0))?;
+        self.sheet.write_string_with_format(self.row, 2, words, &wrapped())?;
+        self.row += 1;
+        Ok(())
+    }
+
     fn headings(&mut self, names: &[&str]) -> Result<(), XlsxError> {
         for (column, name) in (0..).zip(names) {
             self.sheet.write_string_with_format(self.row, column, *name, &looks::heading())?;
@@ -58,10 +71,18 @@ fn wrapped() -> Format {
     text_format().set_text_wrap().set_align(FormatAlign::Top)
 }
 
+/// Of numbers, with room to what stands beside them.
+fn number() -> Format {
+    Format::new()
+        .set_num_format("#,##0")
+        .set_align(FormatAlign::Top)
+        .set_align(FormatAlign::Right)
+        .set_indent(1)
+}
+
 /// How many rows are in each state, and what to do about them.
 fn states(page: &mut Page<'_>, account: &Account) -> Result<(), XlsxError> {
     page.headings(&[&tr!("Result"), &tr!("Rows"), &tr!("What to do")])?;
-    let number = Format::new().set_num_format("#,##0").set_align(FormatAlign::Top);
     for (state, n) in &account.states {
         let mut format = wrapped();
         if let Some((background, letters)) = colours(*state) {
@@ -69,19 +90,16 @@ fn states(page: &mut Page<'_>, account: &Account) -> Result<(), XlsxError> {
         }
         let row = page.row;
         page.sheet.write_string_with_format(row, 0, said(text::state(*state)), &format)?;
-        page.sheet.write_number_with_format(row, 1, *n as f64, &number)?;
-        page.sheet.write_string_with_format(row, 2, text::to_do(*state), &wrapped())?;
-        page.row += 1;
+        page.sheet.write_number_with_format(row, 1, *n as f64, &number())?;
+        page.words(&text::to_do(*state))?;
     }
-    let bold = number.set_bold();
     page.sheet.write_string_with_format(page.row, 0, tr!("All"), &Format::new().set_bold())?;
-    page.sheet.write_number_with_format(page.row, 1, account.n_rows() as f64, &bold)?;
+    page.sheet.write_number_with_format(page.row, 1, account.n_rows() as f64, &number().set_bold())?;
     page.row += 1;
     if 0 < account.n_without_os {
         let without =
             tr!("opened without the service order that was asked for: %{n}", n = account.n_without_os);
-        page.sheet.write_string_with_format(page.row, 2, without, &wrapped())?;
-        page.row += 1;
+        page.words(&without)?;
     }
     Ok(())
 }
@@ -93,20 +111,17 @@ fn reasons(page: &mut Page<'_>, account: &Account) -> Result<(), XlsxError> {
     }
     page.row += 1;
     page.headings(&[&tr!("Why not opened"), &tr!("Rows"), &tr!("Reason")])?;
-    let number = Format::new().set_num_format("#,##0").set_align(FormatAlign::Top);
     for reason in &account.reasons {
         let row = page.row;
         let words = reason.in_words(reason.message.as_deref());
         let told = tr!("%{words} (lines %{lines})", words = words, lines = reason.where_it_stands());
-        let told = printable::line(&told, CELL_CHARS_MAX);
         page.sheet.write_string_with_format(row, 0, said(text::state(reason.state)), &wrapped())?;
-        page.sheet.write_number_with_format(row, 1, reason.n_rows as f64, &number)?;
-        page.sheet.write_string_with_format(row, 2, told, &wrapped())?;
-        page.row += 1;
+        page.sheet.write_number_with_format(row, 1, reason.n_rows as f64, &number())?;
+        page.words(&printable::line(&told, CELL_CHARS_MAX))?;
     }
     if 0 < account.n_other_reasons {
         page.sheet.write_string_with_format(page.row, 0, tr!("other reasons"), &wrapped())?;
-        page.sheet.write_number_with_format(page.row, 1, account.n_other_reasons as f64, &number)?;
+        page.sheet.write_number_with_format(page.row, 1, account.n_other_reasons as f64, &number())?;
         page.row += 1;
     }
     Ok(())

@@ -34,6 +34,9 @@ const OURS: [usize; RESULT_COLUMNS.len()] = [0, STATE, 4, 10, 11, 5, 7, 6, 8, 9,
 /// The place of the state in [`RESULT_COLUMNS`].
 const STATE: usize = 3;
 
+/// Of two lines. Points.
+const HEADER_HEIGHT: f64 = 30.0;
+
 /// The first of our columns that are folded in: a click opens them.
 const FOLDED_FROM: u16 = 7;
 
@@ -77,7 +80,7 @@ impl ResultsXlsx {
             workbook.add_worksheet().set_name(tr!("Summary"))?;
             let sheet = workbook.add_worksheet_with_constant_memory()?;
             sheet.set_name(tr!("Rows"))?;
-            sheet.set_freeze_panes(1, FROZEN_COLUMNS)?;
+            sheet.set_freeze_panes(1, FROZEN_COLUMNS)?.set_row_height(0, HEADER_HEIGHT)?;
             let (heading, text) = (looks::heading(), looks::text_format());
             let ours = headings(Language::now());
             let names = OURS.iter().map(|at| ours[*at].as_ref()).chain(headers.iter().map(String::as_str));

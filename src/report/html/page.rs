@@ -6,9 +6,10 @@ use std::io::{self, Write};
 use super::plot;
 use super::{NEEDY_MAX, People, Report};
 use crate::delivery::State;
+use crate::language::filled::{decimal, whole};
 use crate::language::{Language, said};
 use crate::printable::{self, LINE_CHARS_MAX};
-use crate::report::clock::{local, span};
+use crate::report::clock::{between, local};
 use crate::text;
 
 const STYLE: &str = include_str!("style.css");
@@ -32,6 +33,9 @@ pub(super) fn write(out: &mut impl Write, report: &Report<'_>) -> io::Result<()>
     )?;
     if !account.is_real {
         writeln!(out, "<p class=\"warn\">{}</p>", shown(&tr!("sandbox: nothing of this is real")))?;
+    }
+    if let Some(when) = account.when() {
+        writeln!(out, "<p class=\"soft\">{}</p>", shown(&when))?;
     }
     counts(out, report)?;
     course(out, report)?;
@@ -99,9 +103,10 @@ fn counts(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
         let class = class(*state);
         writeln!(
             out,
-            "<tr><td class=\"k {class}\">{}</td><td class=\"n\">{n}</td>\
+            "<tr><td class=\"k {class}\">{}</td><td class=\"n\">{}</td>\
              <td class=\"{class}\" style=\"width:18%\"><div class=\"bar\" style=\"width:{:.1}%\"></div></td><td>{}</td></tr>",
             shown(&said(text::state(*state))),
+            whole(*n),
             *n as f64 * 100.0 / most as f64,
             shown(&text::to_do(*state)),
         )?;
@@ -137,11 +142,10 @@ fn course(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     }
     head(out, &[tr!("Pause"), number(tr!("Seconds")), tr!("Reason")])?;
     for pause in pauses.iter().take(PAUSES_MAX) {
-        let (at, seconds, reason) = (local(pause.at), pause.seconds, shown(&pause.reason));
-        writeln!(
-            out,
-            "<tr><td class=\"k\">{at}</td><td class=\"n\">{seconds:.1}</td><td>{reason}</td></tr>"
-        )?;
+        let (at, reason) = (local(pause.at), shown(&pause.reason));
+        let seconds = format!("{:.1}", pause.seconds);
+        let seconds = decimal(&seconds);
+        writeln!(out, "<tr><td class=\"k\">{at}</td><td class=\"n\">{seconds}</td><td>{reason}</td></tr>")?;
     }
     end_of_table(out)?;
     more(out, pauses.len().saturating_sub(PAUSES_MAX) as u64)
@@ -161,14 +165,14 @@ fn reasons(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
         return Ok(());
     }
     heading(out, &tr!("Why not opened"))?;
-    head(out, &[number(tr!("Rows")), tr!("State"), tr!("Reason"), tr!("Lines")])?;
+    head(out, &[number(tr!("Rows")), tr!("State"), tr!("Reason"), tr!("First lines")])?;
     for reason in &account.reasons {
         let message =
             reason.message.as_deref().map(|message| explanation(&reason.code, message, report.people));
         writeln!(
             out,
             "<tr><td class=\"n\">{}</td><td class=\"k {}\">{}</td><td>{}</td><td>{}</td></tr>",
-            reason.n_rows,
+            whole(reason.n_rows),
             class(reason.state),
             shown(&said(text::state(reason.state))),
             shown(&reason.in_words(message.as_deref())),
@@ -191,7 +195,7 @@ fn needy(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     }
     head(out, &names)?;
     for row in report.needy.iter().take(NEEDY_MAX) {
-        write!(out, "<tr><td class=\"n\">{}</td><td>{}</td>", row.line, shown(&row.referencia))?;
+        write!(out, "<tr><td class=\"n\">{}</td><td class=\"r\">{}</td>", row.line, shown(&row.referencia))?;
         if with_people {
             write!(out, "<td>{}</td>", shown(row.nome.as_deref().unwrap_or_default()))?;
         }
@@ -222,12 +226,13 @@ fn run(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     let mut facts = vec![
         (tr!("Began"), local(run.started_at)),
         (tr!("Ended"), local(run.finished_at)),
-        (tr!("Duration"), span(run.finished_at.duration_since(run.started_at))),
-        (tr!("Requests to open a ticket"), api.posts.to_string()),
-        (tr!("Look-ups"), api.lookups.to_string()),
-        (tr!("Requests a second"), format!("{:.1}", pace.mean_per_s)),
+        (tr!("Duration"), between(run.started_at, run.finished_at)),
+        (tr!("Requests to open a ticket"), whole(api.posts)),
+        (tr!("Look-ups"), whole(api.lookups)),
+        (tr!("Requests a second"), decimal(&format!("{:.1}", pace.mean_per_s)).into_owned()),
     ];
-    let statuses: Vec<_> = api.by_status.iter().map(|(status, n)| format!("{status}: {n}")).collect();
+    let statuses: Vec<_> =
+        api.by_status.iter().map(|(status, n)| format!("{status}: {}", whole(*n))).collect();
     if !statuses.is_empty() {
         facts.push((tr!("Answers by HTTP status"), statuses.join(", ")));
     }
@@ -235,10 +240,10 @@ fn run(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
         let latency = &api.latency_ms;
         let told = tr!(
             "half within %{p50} ms, 95 % within %{p95} ms, 99 % within %{p99} ms, the slowest in %{max} ms",
-            p50 = whole(latency.p50),
-            p95 = whole(latency.p95),
-            p99 = whole(latency.p99),
-            max = whole(latency.max)
+            p50 = ms(latency.p50),
+            p95 = ms(latency.p95),
+            p99 = ms(latency.p99),
+            max = ms(latency.max)
         );
         facts.push((tr!("Time that HubSoft took"), told.into_owned()));
     }
@@ -250,6 +255,7 @@ fn run(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     pairs(out, run.settings.iter().map(|(key, value)| (Cow::Borrowed(key.as_str()), value.clone())).collect())
 }
 
-fn whole(ms: f64) -> String {
-    format!("{ms:.0}")
+/// Milliseconds, whole ones.
+fn ms(time: f64) -> String {
+    whole(time.max(0.0).round() as u64)
 }

@@ -3,11 +3,12 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::Course;
+use crate::language::filled::{duration, whole};
 use crate::report::Pause;
-use crate::report::clock::{short, span};
+use crate::report::clock::short;
 
 /// Of the picture, in its own units.
 const WIDTH: f64 = 960.0;
@@ -48,7 +49,8 @@ pub(super) fn svg(course: &Course, pauses: &[Pause], title: &str) -> String {
     let base = TOP + frame.high();
     let _ = write!(out, r#"<line class="axis" x1="{LEFT}" y1="{base}" x2="{WIDTH}" y2="{base}"/>"#);
     for (y, n) in [(TOP, frame.most), (base, 0)] {
-        let _ = write!(out, r#"<text x="{}" y="{}" text-anchor="end">{n}</text>"#, LEFT - 8.0, y + 4.0);
+        let _ =
+            write!(out, r#"<text x="{}" y="{}" text-anchor="end">{}</text>"#, LEFT - 8.0, y + 4.0, whole(n));
     }
     for tick in 0..=N_TICKS {
         let at = frame.at(tick as f64 / N_TICKS as f64);
@@ -67,7 +69,7 @@ pub(super) fn svg(course: &Course, pauses: &[Pause], title: &str) -> String {
 
 /// How long a bar lasts, in words.
 pub(super) fn bar_lasts(course: &Course) -> String {
-    span(SignedDuration::try_from(course.length).unwrap_or_default())
+    duration(course.length)
 }
 
 fn rect(out: &mut String, class: &str, x: f64, y: f64, width: f64, height: f64) {
