@@ -64,11 +64,14 @@ impl Names {
         for cell in cells.filter(|cell| cell.len() <= NAME_LEN_MAX && !is_blank(cell)) {
             has_data |= header::is_data(cell);
             let name = header::normal(cell);
-            if !(header::is_known(cell) || self.0.contains(&name)) || !seen.insert(name) {
+            let target = header::of_normal(cell, &name);
+            let is_known =
+                target.is_some() || header::is_known_otherwise(cell, &name) || self.0.contains(&name);
+            if !is_known || !seen.insert(name) {
                 continue;
             }
             likeness.n_known += 1;
-            let is_required = header::of_name(cell)
+            let is_required = target
                 .is_some_and(|target| matches!(target, header::Target::Field(field) if field.is_required()));
             likeness.n_required += usize::from(is_required);
         }

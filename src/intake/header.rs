@@ -99,6 +99,9 @@ pub const RESULT_COLUMNS: [&str; 12] = [
 
 /// Without case, accents, blanks, punctuation and invisible characters.
 pub(super) fn normal(name: &str) -> String {
+    if name.is_ascii() {
+        return name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    }
     name.nfd()
         .filter(|c| c.is_alphanumeric() && !is_combining_mark(*c))
         .flat_map(char::to_lowercase)
@@ -107,6 +110,11 @@ pub(super) fn normal(name: &str) -> String {
 
 /// What a column of this name means, if its name tells.
 pub(super) fn of_name(name: &str) -> Option<Target> {
+    of_normal(name, &normal(name))
+}
+
+/// The same of a name and its [`normal`] form.
+pub(super) fn of_normal(name: &str, normal_name: &str) -> Option<Target> {
     if let Some((object, key)) = name.split_once('.') {
         let object = field_called(&normal(object)).filter(|field| field.kind() == Kind::Object);
         let key = crate::ticket::trim(key);
@@ -114,15 +122,16 @@ pub(super) fn of_name(name: &str) -> Option<Target> {
             return Some(Target::Param { object, key: known_key(object, key) });
         }
     }
-    match normal(name).as_str() {
+    match normal_name {
         "referencia" | "ref" | "idexterno" => Some(Target::Referencia),
-        normal => field_called(normal).map(Target::Field),
+        _ => field_called(normal_name).map(Target::Field),
     }
 }
 
 /// The field that people call so.
 fn field_called(normal: &str) -> Option<Field> {
-    Field::ALL.into_iter().find(|field| names_of(*field).any(|name| name == normal))
+    let is_own = |field: Field| field.name().bytes().filter(|b| *b != b'_').eq(normal.bytes());
+    Field::ALL.into_iter().find(|field| is_own(*field) || field.aliases().contains(&normal))
 }
 
 /// What the field may be called, normalised; its own name first.
@@ -133,7 +142,13 @@ pub(super) fn names_of(field: Field) -> impl Iterator<Item = Cow<'static, str>> 
 
 /// Whether a header cell is a name that we know, ours included.
 pub(super) fn is_known(name: &str) -> bool {
-    of_name(name).is_some() || result_column(name).is_some() || is_other_number(name)
+    let normal = normal(name);
+    of_normal(name, &normal).is_some() || is_known_otherwise(name, &normal)
+}
+
+/// Whether it is a name that we know, but no field's.
+pub(super) fn is_known_otherwise(name: &str, normal: &str) -> bool {
+    result_column(name).is_some() || is_other(normal)
 }
 
 /// Those of `names` that an error may repeat. Where none is known the header may be missing, and what stands
@@ -164,10 +179,11 @@ pub(super) fn result_column(name: &str) -> Option<usize> {
 
 /// Whether the name is of a number that is constantly confused with `id_cliente_servico`.
 pub(super) fn is_other_number(name: &str) -> bool {
-    matches!(
-        normal(name).as_str(),
-        "codigocliente" | "idcliente" | "codcliente" | "codigodocliente" | "iddocliente"
-    )
+    is_other(&normal(name))
+}
+
+fn is_other(normal: &str) -> bool {
+    matches!(normal, "codigocliente" | "idcliente" | "codcliente" | "codigodocliente" | "iddocliente")
 }
 
 /// Whether a name that is taken for the service's id may as well mean a product, a plan or its code.
