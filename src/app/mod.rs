@@ -26,6 +26,7 @@ pub mod results;
 mod resume;
 pub mod retry;
 pub mod selection;
+pub mod services;
 pub mod sheet;
 mod show;
 pub mod staging;

@@ -10,7 +10,7 @@ use super::fault::Fault;
 use super::place::Place;
 use super::results::{Written, write_again};
 use super::selection::{NAMES_TOLD_MAX, batch_of, latest};
-use super::work_folder;
+use super::{services, work_folder};
 use crate::{report, sandbox};
 
 pub struct Purged {
@@ -34,6 +34,7 @@ pub async fn purge(place: &Place, older_than: Duration) -> Result<Purged, Fault>
     let n_rows = outbox.purge(info.as_ref().map(|info| info.id), before, now).await?;
     if let Some(folder) = &place.folder {
         sandbox::forget(folder, before)?;
+        services::forget_before(folder, before)?;
         work_folder::sweep(folder);
     }
     let whose = match info {

@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use jiff::Timestamp;
 
 use super::fault::Fault;
-use crate::intake::{ColumnDoubt, Format, Hashing, Intake, IntakeOptions, Map, Remembered, Source};
+use crate::intake::{
+    ColumnDoubt, Customers, Format, Hashing, Intake, IntakeOptions, Map, Remembered, Services, Source,
+};
 use crate::registry::{ColumnMemory, Mapping, RegistryError};
 use crate::settings::Reading;
-use crate::ticket::Field;
+use crate::ticket::{CustomerKey, Field};
 
 /// Whether FILE is standard input, `-` or by its names: it has no folder for results beside it, and is read
 /// once.
@@ -28,13 +31,15 @@ pub struct Sheet {
     pub reading: Reading,
     remembered: Vec<Remembered>,
     source: Source,
+    /// Which services were found for its customers.
+    pub services: Option<Rc<Services>>,
 }
 
 impl Sheet {
     /// One that is read once.
     pub fn once(file: PathBuf, reading: Reading) -> Self {
         let source = if is_stdin(&file) { Source::Stdin } else { Source::Path(file.clone()) };
-        Self { file, reading, remembered: Vec::new(), source }
+        Self { file, reading, remembered: Vec::new(), source, services: None }
     }
 
     /// One that is read several times, one after the other: of standard input a copy is kept.
@@ -57,6 +62,8 @@ impl Sheet {
             default_ddd: reading.default_ddd,
             hashing,
             hidden: reading.hidden.unwrap_or_default(),
+            customers: if reading.find_service { Customers::Asked } else { Customers::Ignored },
+            services: self.services.clone(),
         };
         Ok(Intake::open(&self.source, &options)?)
     }
@@ -138,9 +145,7 @@ pub type ColumnNames = HashMap<String, String>;
 
 /// The columns that fields are read from, as the file calls them.
 pub fn column_names(intake: &Intake) -> ColumnNames {
-    let named = |field: Field| {
-        let name = field.name();
-        Some((name.to_owned(), intake.column_of(name)?.to_owned()))
-    };
-    Field::ALL.into_iter().filter_map(named).collect()
+    let named = |name: &'static str| Some((name.to_owned(), intake.column_of(name)?.to_owned()));
+    let names = Field::ALL.map(Field::name).into_iter().chain(CustomerKey::ALL.map(CustomerKey::name));
+    names.filter_map(named).collect()
 }

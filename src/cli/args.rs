@@ -271,8 +271,8 @@ pub struct Check {
     /// Also log in and check the ids against the tenant's catalogues
     #[arg(long)]
     pub online: bool,
-    /// With --online: use a sandbox instead of HubSoft
-    #[arg(long, requires = "online")]
+    /// With --online or --find-service: use a sandbox instead of HubSoft
+    #[arg(long)]
     pub sandbox: bool,
 }
 

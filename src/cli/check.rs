@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::findings;
 use super::problems::Problems;
 use super::screen::Screen;
+use super::services;
 use super::typed::Typed;
 use crate::app::check::{Wanted, check as check_rows};
 use crate::app::sheet::{Sheet, name_of};
@@ -18,26 +19,44 @@ use crate::settings::{Flags, Sending, Sources};
 
 pub async fn check(args: Check, sources: &Sources, screen: &Screen) -> Result<Exit, Failure> {
     let reading = sources.resolve(&args.settings)?;
-    let online = if args.online {
+    if args.sandbox && !args.online && !reading.find_service {
+        return Err(Failure::new(
+            Exit::Usage,
+            tr!("--sandbox says what is asked, and nothing is"),
+            tr!("add --online or --find-service"),
+        ));
+    }
+    let asked = if args.online || reading.find_service {
         let sending = Sending { sandbox: args.sandbox, ..sources.resolve(&Flags::none())? };
-        Some((Target::new(sources, &sending)?, sending.rate))
+        Some((Target::new(sources, &sending)?, sending))
     } else {
         None
     };
     screen.note(tr!("reading %{file}", file = name_of(&args.file)));
-    let wanted = Wanted { repeats: !reading.allow_repeats, ids: online.is_some() };
-    let mut sheet = Sheet::once(args.file, reading);
+    let wanted = Wanted { repeats: !reading.allow_repeats, ids: args.online };
+    let mut sheet = match reading.find_service {
+        true => Sheet::kept(args.file, reading)?,
+        false => Sheet::once(args.file, reading),
+    };
     let memory = ColumnMemory::at(sources.environment().state_folder());
     let intake = findings::open(&mut sheet, Hashing::Off, &memory, screen)?;
     findings::remember(&sheet, &intake, &memory, screen);
+    let intake = match &asked {
+        Some((target, sending)) if sheet.reading.find_service => {
+            drop(intake);
+            services::look_up(&mut sheet, target, sending, None, screen).await?;
+            sheet.open(Hashing::Off)?
+        }
+        _ => intake,
+    };
     let mut problems = Problems::of(&intake, screen);
     let checked = check_rows(intake, wanted, |line, problem| problems.problem(line, problem))?;
     for repeat in &checked.repeats {
         problems.repeat(*repeat);
     }
     findings::tell_beside_problems(&checked.findings, screen);
-    if let Some((target, rate)) = &online {
-        checked.compare_ids(target, *rate, |finding| problems.id(finding, &target.host)).await?;
+    if let Some((target, sending)) = asked.as_ref().filter(|_| args.online) {
+        checked.compare_ids(target, sending.rate, |finding| problems.id(finding, &target.host)).await?;
     }
     let (n_rows, n_invalid) = (checked.n_rows, checked.n_invalid);
     if screen.json {

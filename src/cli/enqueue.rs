@@ -11,14 +11,16 @@ use super::failure::Failure;
 use super::findings;
 use super::merged;
 use super::screen::Screen;
+use super::services;
 use super::typed::Typed;
 use crate::app::address::Led;
 use crate::app::batches::Wish;
 use crate::app::sheet::{Sheet, name_of};
+use crate::app::target::Target;
 use crate::app::{address, enqueue};
 use crate::intake::Hashing;
 use crate::registry::{ColumnMemory, Registry};
-use crate::settings::Sources;
+use crate::settings::{Flags, Sources};
 
 pub async fn enqueue(
     args: Enqueue,
@@ -46,6 +48,12 @@ pub async fn enqueue(
     findings::remember(&sheet, &intake, &memory, screen);
     let asking = Asking { screen, who: Who::Person { is_stdin_free: !sheet.is_stdin() } };
     let intake = asking.hidden(&mut sheet, intake)?;
+    drop(intake);
+    if sheet.reading.find_service {
+        let sending = sources.resolve(&Flags::none())?;
+        services::look_up(&mut sheet, &Target::new(sources, &sending)?, &sending, None, screen).await?;
+    }
+    let intake = sheet.open(Hashing::Sha256)?;
     if !args.yes {
         asking.columns(&sheet.doubts()?)?;
     }

@@ -11,6 +11,7 @@ use super::imported::Imported;
 use super::merged;
 use super::opening;
 use super::screen::Screen;
+use super::services;
 use crate::app;
 use crate::app::address;
 use crate::app::batches::Wish;
@@ -58,7 +59,8 @@ pub async fn import(
         answers: args.meeting.answers(),
     };
     let work = asking.batch(&wish, &intake).await?;
-    let intake = sheet.unread(intake, Hashing::Sha256)?;
+    let asked = target.as_ref();
+    let intake = services::of_import(&mut sheet, intake, &work, asked, sources, &sending, screen).await?;
     let verify_first = sending.verify_first;
     let Some(target) = &target else {
         let (read, counts) = rehearse(&sheet, intake, &work, verify_first, binding.as_deref()).await?;

@@ -39,6 +39,7 @@ mod resume;
 mod retry;
 mod sandbox;
 mod screen;
+mod services;
 mod shell;
 mod show;
 mod signals;

@@ -109,6 +109,8 @@ pub enum Fault {
 
     // A look-up that could not tell.
     NoList,
+    /// Nor a readable list of customers and their services.
+    NoCustomers,
     UnreadableTicket,
     /// A ticket of the list has no `descricao_abertura`.
     NoText,
@@ -198,6 +200,7 @@ impl Fault {
             Self::SuccessWithErrors { .. } => "success_with_errors",
             Self::Taken { .. } => "taken",
             Self::NoList => "no_list",
+            Self::NoCustomers => "no_customers",
             Self::UnreadableTicket => "unreadable_ticket",
             Self::NoText => "no_text",
             Self::FullPage { .. } => "full_page",

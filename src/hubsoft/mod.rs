@@ -5,6 +5,7 @@
 //! `transport` sends, `token` keeps the bearer token, `wire` knows the JSON.
 
 mod age;
+mod customers;
 mod look_up;
 mod page;
 mod settings;
@@ -24,6 +25,7 @@ use jiff::SignedDuration;
 use reqwest::header::{self, HeaderValue};
 use reqwest::{Method, Request, Url};
 
+pub use customers::{ShownCustomer, ShownService};
 pub use look_up::Shown;
 pub use settings::{
     BaseUrl, BaseUrlFault, CONNECT_TIMEOUT, Credentials, HubSoftSettings, SetupError, TIMEOUT,
@@ -33,7 +35,7 @@ use crate::delivery::identity::Marker;
 use crate::delivery::{
     Api, Fault, Gate, LookUp, Proof, Reply, RequestKind, Sighting, Verdict, Verification, Withheld,
 };
-use crate::ticket::{Catalogue, Id, Ticket};
+use crate::ticket::{Catalogue, Customer, Id, Ticket};
 use page::{Limit, PAGE_LEN, PAGE_LEN_DEFAULT};
 use token::{NoToken, Refusals, Tokens};
 use transport::Transport;
@@ -41,6 +43,9 @@ use verdict::{Asked, Exchange, unanswered};
 
 /// The type a ticket gets when none is asked for.
 const TYPE_DEFAULT: &str = "SAC";
+
+/// Customers that a search shows at most. Source: HubSoft's own limit until 2025, and half of it since.
+const CUSTOMERS_MAX: usize = 50;
 
 /// HubSoft, at one address, as one user.
 pub struct HubSoft {
@@ -58,6 +63,7 @@ pub struct HubSoft {
 struct Routes {
     tickets: Url,
     tickets_of_customer: Url,
+    customers: Url,
     /// Of the catalogues, which are read seldom.
     base: BaseUrl,
 }
@@ -87,6 +93,7 @@ impl HubSoft {
         let routes = Routes {
             tickets: base.join("/api/v1/integracao/atendimento"),
             tickets_of_customer: base.join("/api/v1/integracao/cliente/atendimento"),
+            customers: base.join("/api/v1/integracao/cliente"),
             base: base.clone(),
         };
         Ok(Self {
@@ -121,6 +128,25 @@ impl HubSoft {
         match self.authorised(RequestKind::LookUp, gate, || get(url.clone())).await {
             Ok(answer) => {
                 let verdict = look_up::of_protocolo(&answer.exchange, protocolo);
+                answer.reply(verdict)
+            }
+            Err(no_token) => stopped(no_token),
+        }
+    }
+
+    /// The customers with this number, as a [`RequestKind::LookUp`]: one as a rule, and none if HubSoft shows
+    /// none to this user who has not cancelled.
+    pub async fn customers(&self, of: Customer, gate: &impl Gate) -> Reply<Vec<ShownCustomer>> {
+        let mut url = self.routes.customers.clone();
+        url.query_pairs_mut().extend_pairs([
+            ("busca", of.key().name()),
+            ("termo_busca", &of.term()),
+            ("limit", &CUSTOMERS_MAX.to_string()),
+            ("cancelado", "nao"),
+        ]);
+        match self.authorised(RequestKind::LookUp, gate, || get(url.clone())).await {
+            Ok(answer) => {
+                let verdict = customers::of_customers(&answer.exchange, of, CUSTOMERS_MAX);
                 answer.reply(verdict)
             }
             Err(no_token) => stopped(no_token),

@@ -101,6 +101,8 @@ pub(super) struct Envelope<'a> {
     atendimento: Raw<'a>,
     #[serde(borrow)]
     atendimentos: Raw<'a>,
+    #[serde(borrow)]
+    clientes: Raw<'a>,
 }
 
 /// How HubSoft judges its own answer.
@@ -179,6 +181,78 @@ impl<'a> Envelope<'a> {
     /// `None`: no readable list. An item that is no object is `None` too.
     pub(super) fn tickets(&self) -> Option<Vec<Option<Seen<'a>>>> {
         Some(list(self.atendimentos)?.into_iter().map(object).collect())
+    }
+
+    /// As [`Self::tickets`].
+    pub(super) fn customers(&self) -> Option<Vec<Option<SeenCustomer<'a>>>> {
+        Some(list(self.clientes)?.into_iter().map(object).collect())
+    }
+}
+
+/// A customer as a search shows him.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct SeenCustomer<'a> {
+    #[serde(borrow)]
+    codigo_cliente: Raw<'a>,
+    #[serde(borrow)]
+    cpf_cnpj: Raw<'a>,
+    #[serde(borrow)]
+    nome_razaosocial: Raw<'a>,
+    #[serde(borrow)]
+    nome_fantasia: Raw<'a>,
+    #[serde(borrow)]
+    servicos: Raw<'a>,
+}
+
+impl<'a> SeenCustomer<'a> {
+    pub(super) fn codigo(&self) -> Option<i64> {
+        integer(self.codigo_cliente)
+    }
+
+    pub(super) fn document(&self) -> Option<Cow<'a, str>> {
+        text(self.cpf_cnpj)
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = Cow<'a, str>> {
+        [self.nome_razaosocial, self.nome_fantasia].into_iter().filter_map(text)
+    }
+
+    /// `None`: no readable list.
+    pub(super) fn services(&self) -> Option<Vec<Option<SeenService<'a>>>> {
+        Some(list(self.servicos)?.into_iter().map(object).collect())
+    }
+}
+
+/// A service of a customer.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct SeenService<'a> {
+    #[serde(borrow)]
+    id_cliente_servico: Raw<'a>,
+    #[serde(borrow)]
+    nome: Raw<'a>,
+    #[serde(borrow)]
+    status: Raw<'a>,
+    #[serde(borrow)]
+    status_prefixo: Raw<'a>,
+}
+
+impl<'a> SeenService<'a> {
+    pub(super) fn id(&self) -> Option<i64> {
+        integer(self.id_cliente_servico)
+    }
+
+    pub(super) fn plan(&self) -> Option<Cow<'a, str>> {
+        text(self.nome)
+    }
+
+    pub(super) fn status(&self) -> Option<Cow<'a, str>> {
+        text(self.status)
+    }
+
+    pub(super) fn status_prefix(&self) -> Option<Cow<'a, str>> {
+        text(self.status_prefixo)
     }
 }
 

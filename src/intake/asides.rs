@@ -215,6 +215,7 @@ mod tests {
     use super::super::columns::Width;
     use super::super::header::Set;
     use super::super::records::{Found, Rest, Splitter};
+    use super::super::services::Customers;
     use super::*;
 
     const NAMES: &str = "Código;Serviço;Descrição;Nome;Telefone;E-mail;Valor;Bairro";
@@ -228,7 +229,7 @@ mod tests {
     fn check_with(line: &str, sets: &[&str], expected: Option<Aside>) {
         let names = NAMES.split(';').map(str::to_owned).collect();
         let sets: Vec<Set> = sets.iter().map(|set| set.parse().unwrap()).collect();
-        let columns = Columns::new(names, Width::Text, &[], &sets).unwrap();
+        let columns = Columns::new(names, Width::Text, &[], &sets, Customers::Ignored).unwrap();
         let (mut spans, mut unescaped) = (Vec::new(), String::new());
         let splitter = Splitter::new(b';');
         let found = splitter.split(line, 0, Rest::Nothing, &mut spans, &mut unescaped);

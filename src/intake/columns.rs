@@ -7,8 +7,9 @@ use super::doubts::ColumnDoubt;
 use super::header::{self, Map, Set, Target};
 use super::records::{CELLS_MAX, Record, RowShape};
 use super::roles::{Role, doubled, may_end_in_delimiters, ours, refuse_doubled, roles, two_of_one};
+use super::services::Customers;
 use super::words::IntakeError;
-use crate::ticket::{ByField, Field, is_blank};
+use crate::ticket::{ByField, CustomerKey, Field, is_blank};
 
 /// Columns of a text file. Source: ten times what a person's sheet has; a delimiter that was taken for
 /// another gives more.
@@ -65,6 +66,8 @@ pub(super) struct Columns {
     pub state: Option<usize>,
     /// Where a ticket's number stands, whoever wrote it.
     pub protocolo: Option<usize>,
+    /// Where customers' numbers stand, if services are found by them; the one that is sure first.
+    pub customers: Vec<(CustomerKey, usize)>,
     /// We wrote the file.
     pub is_result: bool,
     pub width: Width,
@@ -87,6 +90,7 @@ impl Columns {
         width: Width,
         maps: &[Map],
         sets: &[Set],
+        customers: Customers,
     ) -> Result<Self, IntakeError> {
         let n_named = names.iter().rposition(|name| !is_blank(name)).map_or(0, |at| at + 1);
         let n_max = width.columns_max();
@@ -94,7 +98,7 @@ impl Columns {
             return Err(IntakeError::TooManyColumns { n_max });
         }
         let ours = ours(&names);
-        let mut roles = roles(&names, &ours, maps)?;
+        let mut roles = roles(&names, &ours, maps, customers)?;
         refuse_doubled(&names, &ours, &roles, maps)?;
         // The reference that we wrote wins over the column that it was read from.
         let written = ours.contains(&Some("referencia"));
@@ -135,6 +139,10 @@ impl Columns {
                 params.push(Param { object: *object, key: key.clone(), column, set });
             }
         }
+        let customers = match customers {
+            Customers::Ignored => Vec::new(),
+            Customers::Asked => customers_in(&roles),
+        };
         let referencia = at(&Target::Referencia);
         let state = ours.iter().position(|ours| *ours == Some("state"));
         let may_end_in_delimiters = may_end_in_delimiters(&roles[..n_named]);
@@ -164,6 +172,7 @@ impl Columns {
             referencia,
             state,
             protocolo,
+            customers,
             is_result,
             width,
         };
@@ -215,8 +224,10 @@ impl Columns {
 
     /// The name of the column that a field is read from.
     pub(super) fn column_of(&self, field: &str) -> Option<&str> {
-        let at =
-            self.roles.iter().position(|role| role.field().is_some_and(|of_role| of_role.name() == field))?;
+        let at = self.roles.iter().position(|role| match role {
+            Role::Target(Target::Customer(key)) => key.name() == field,
+            role => role.field().is_some_and(|of_role| of_role.name() == field),
+        })?;
         Some(&self.names[at])
     }
 
@@ -262,7 +273,9 @@ impl Columns {
     fn refuse_missing(&self, pairs: Vec<(String, String, String)>) -> Result<(), IntakeError> {
         let (mut missing, mut nearest) = (Vec::new(), Vec::new());
         for field in Field::required() {
-            if self.fields[field] != (None, None) {
+            if self.fields[field] != (None, None)
+                || field == Field::IdClienteServico && !self.customers.is_empty()
+            {
                 continue;
             }
             missing.push(field.name());
@@ -279,7 +292,13 @@ impl Columns {
         if missing.contains(&Field::IdClienteServico.name())
             && let Some(found) = self.names.iter().find(|name| header::is_other_number(name))
         {
-            return Err(IntakeError::NotTheService { found: found.clone() });
+            let may_be_found = matches!(header::of_name(found), Some(Target::Customer(_)));
+            return Err(IntakeError::NotTheService { found: found.clone(), may_be_found });
+        }
+        if missing == [Field::IdClienteServico.name()]
+            && let Some(found) = self.names.iter().find(|name| is_document(name))
+        {
+            return Err(IntakeError::NotTheService { found: found.clone(), may_be_found: true });
         }
         let found = header::shown(&self.names);
         nearest.retain(|(_, name)| found.contains(name));
@@ -305,6 +324,19 @@ impl Columns {
     }
 }
 
+fn is_document(name: &str) -> bool {
+    header::of_name(name) == Some(Target::Customer(CustomerKey::Document))
+}
+
+/// `codigo_cliente` is HubSoft's own, and goes before documents.
+fn customers_in(roles: &[Role]) -> Vec<(CustomerKey, usize)> {
+    let of = |key| {
+        let is_of = move |role: &Role| *role == Role::Target(Target::Customer(key));
+        roles.iter().enumerate().filter(move |(_, role)| is_of(role)).map(move |(at, _)| (key, at))
+    };
+    CustomerKey::ALL.into_iter().flat_map(of).collect()
+}
+
 /// Longest name that is compared letter by letter. Bytes.
 const LIKENESS_LEN_MAX: usize = 200;
 
@@ -317,7 +349,7 @@ mod tests {
         let names = header.split(';').map(str::to_owned).collect();
         let maps: Vec<Map> = maps.iter().map(|map| map.parse().unwrap()).collect();
         let sets: Vec<Set> = sets.iter().map(|set| set.parse().unwrap()).collect();
-        Columns::new(names, Width::Text, &maps, &sets)
+        Columns::new(names, Width::Text, &maps, &sets, Customers::Ignored)
     }
 
     fn refused(header: &str, maps: &[&str]) -> String {
@@ -369,13 +401,16 @@ mod tests {
             ["servico", "motivo", "nome", "fone"].map(str::to_owned).into_iter().chain(names).collect()
         };
         let names: Vec<String> = header(CELLS_MAX - 4);
-        assert_eq!(Columns::new(names, Width::Workbook, &[], &[]).unwrap().params.len(), CELLS_MAX - 4);
+        assert_eq!(
+            Columns::new(names, Width::Workbook, &[], &[], Customers::Ignored).unwrap().params.len(),
+            CELLS_MAX - 4
+        );
         let names: Vec<String> = header(100_000);
         assert!(matches!(
-            Columns::new(names, Width::Text, &[], &[]),
+            Columns::new(names, Width::Text, &[], &[], Customers::Ignored),
             Err(IntakeError::TooManyColumns { n_max: 1024 })
         ));
-        assert!(Columns::new(header(1020), Width::Text, &[], &[]).is_ok());
+        assert!(Columns::new(header(1020), Width::Text, &[], &[], Customers::Ignored).is_ok());
     }
 
     #[test]
@@ -442,6 +477,8 @@ mod tests {
             refused("servico;motivo;nome;fone;celular", &[]),
             refused("id servico;servico;codigo;nome;fone;celular;e-mail;email principal", &[]),
             refused("codigo_cliente;descricao;nome;telefone", &[]),
+            refused("id_cliente;descricao;nome;telefone", &[]),
+            refused("cpf/cnpj;descricao;nome;telefone", &[]),
             refused("id_servic;descricao;nome;telefone_1;cidade", &[]),
             refused("servico;motivo;nome;fone", &["x=nome"]),
             refused("servico;motivo;nome;fone", &["nome=nome", "nome=email"]),

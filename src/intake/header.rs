@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 use super::words::BadOption;
-use crate::ticket::{Field, Kind};
+use crate::ticket::{CustomerKey, Field, Kind};
 
 /// What the cells of a column, or a value given for all rows, are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +21,8 @@ pub enum Target {
     },
     /// Who the row is.
     Referencia,
+    /// Whose service it is about, where the row does not name the service.
+    Customer(CustomerKey),
 }
 
 impl fmt::Display for Target {
@@ -29,6 +31,7 @@ impl fmt::Display for Target {
             Self::Field(field) => field.fmt(f),
             Self::Param { object, key } => write!(f, "{object}.{key}"),
             Self::Referencia => f.write_str("referencia"),
+            Self::Customer(key) => f.write_str(key.name()),
         }
     }
 }
@@ -76,6 +79,7 @@ impl FromStr for Set {
         };
         match target.parse()? {
             Target::Referencia => Err(BadOption::Identity),
+            Target::Customer(_) => Err(BadOption::OneCustomer),
             target => Ok(Self { target, value: value.to_owned() }),
         }
     }
@@ -124,8 +128,18 @@ pub(super) fn of_normal(name: &str, normal_name: &str) -> Option<Target> {
     }
     match normal_name {
         "referencia" | "ref" | "idexterno" => Some(Target::Referencia),
-        _ => field_called(normal_name).map(Target::Field),
+        _ => field_called(normal_name)
+            .map(Target::Field)
+            .or_else(|| customer_key_called(normal_name).map(Target::Customer)),
     }
+}
+
+/// The number of a customer that people call so.
+fn customer_key_called(normal: &str) -> Option<CustomerKey> {
+    CustomerKey::ALL.into_iter().find(|key| {
+        let is_own = key.name().bytes().filter(|b| *b != b'_').eq(normal.bytes());
+        is_own || key.aliases().contains(&normal)
+    })
 }
 
 /// The field that people call so.
@@ -143,7 +157,9 @@ pub(super) fn names_of(field: Field) -> impl Iterator<Item = Cow<'static, str>> 
 /// Whether a header cell is a name that we know, ours included.
 pub(super) fn is_known(name: &str) -> bool {
     let normal = normal(name);
-    of_normal(name, &normal).is_some() || is_known_otherwise(name, &normal)
+    // A document is no sign of a table of tickets: registers of all kinds have one.
+    let is_ours = of_normal(name, &normal).is_some_and(|target| !matches!(target, Target::Customer(_)));
+    is_ours || is_known_otherwise(name, &normal)
 }
 
 /// Whether it is a name that we know, but no field's.
@@ -287,7 +303,9 @@ mod tests {
         }
         for name in ["", "codigo_cliente", "id_cliente", "cidade", "parametros."] {
             let found = of_name(name);
-            assert!(matches!(found, None | Some(Target::Field(Field::Parametros))), "{name}");
+            let is_none =
+                matches!(found, None | Some(Target::Field(Field::Parametros) | Target::Customer(_)));
+            assert!(is_none, "{name}");
         }
     }
 
@@ -346,12 +364,14 @@ mod tests {
         let set: Set = "descricao=a=b".parse().unwrap();
         assert_eq!((set.target, set.value.as_str()), (Target::Field(Field::Descricao), "a=b"));
         insta::assert_snapshot!("nome".parse::<Map>().unwrap_err(), @"not of the form `COLUMN=FIELD`");
+        insta::assert_snapshot!("cpf=1".parse::<Set>().unwrap_err(), @"a number of one customer cannot be the same for all");
         insta::assert_snapshot!("referencia=x".parse::<Set>().unwrap_err(), @"a `referencia` says who a row is, and cannot be the same for all");
         let error = "a=b".parse::<Map>().unwrap_err().to_string();
         let all = error.strip_prefix("no ticket has such a field; it has ").expect("all that it may be");
         let all: Vec<_> = all.split(", ").collect();
         assert!(all.starts_with(&Field::ALL.map(Field::name)), "{error}");
-        assert_eq!(all[Field::ALL.len()..], ["parametros.KEY", "parametros_ordem_servico.KEY"]);
+        let others = ["parametros.KEY", "parametros_ordem_servico.KEY", "codigo_cliente", "cpf_cnpj"];
+        assert_eq!(all[Field::ALL.len()..], others);
     }
 
     #[test]

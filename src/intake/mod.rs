@@ -10,6 +10,7 @@ mod bytes;
 mod chosen;
 mod code_page;
 mod columns;
+mod customer_rows;
 mod delimiter;
 mod doubts;
 mod encoding;
@@ -26,6 +27,7 @@ mod remembered;
 mod repeats;
 mod roles;
 mod row;
+mod services;
 mod summary;
 mod survey;
 pub mod template;
@@ -35,6 +37,7 @@ mod workbook;
 
 use std::fs::File;
 use std::io::Seek;
+use std::rc::Rc;
 
 pub use asides::Asides;
 pub use bytes::{Hashing, Source};
@@ -53,6 +56,7 @@ pub use ours::Ours;
 pub use remembered::Remembered;
 pub use repeats::{Repeat, Repeats};
 pub use row::Row;
+pub use services::{Customers, Found, Services};
 pub use summary::{Format, Summary};
 pub use words::{Blame, IntakeError};
 #[cfg(test)]
@@ -74,6 +78,7 @@ pub struct Intake {
     n_rows: u64,
     ours: Ours,
     asides: Asides,
+    services: Option<Rc<Services>>,
 }
 
 /// What was read, once all rows were.
@@ -114,7 +119,7 @@ impl Intake {
             Format::Workbook { hidden_sheets, .. } => hidden_sheets.clone(),
         };
         let maps = options.maps_of(&header.names);
-        let columns = Columns::new(header.names.clone(), width, maps, &options.set);
+        let columns = Columns::new(header.names.clone(), width, maps, &options.set, options.customers);
         let columns = columns.map_err(|error| error.beside_hidden(&hidden_sheets))?;
         if let Input::Text(reader) = &mut input {
             reader.expect(columns.shape());
@@ -122,8 +127,9 @@ impl Intake {
         let summary = Summary::of(format, wrapping, &header, &columns, maps, options);
         let default_ddd = options.default_ddd;
         let (ours, asides) = (Ours::default(), Asides::default());
+        let services = options.services.clone();
         let mut intake =
-            Self { input, columns, summary, default_ddd, is_first: true, n_rows: 0, ours, asides };
+            Self { input, columns, summary, default_ddd, is_first: true, n_rows: 0, ours, asides, services };
         if !intake.advance()? {
             return Err(IntakeError::NoRows.beside_hidden(&hidden_sheets));
         }
@@ -148,7 +154,9 @@ impl Intake {
     pub fn lacks(&self) -> Vec<Field> {
         let columns = &self.columns;
         let is_said = |field: &Field| {
-            columns.said.contains(field) || columns.params.iter().any(|param| param.object == *field)
+            columns.said.contains(field)
+                || columns.params.iter().any(|param| param.object == *field)
+                || *field == Field::IdClienteServico && !columns.customers.is_empty()
         };
         Field::ALL.into_iter().filter(|field| !is_said(field)).collect()
     }
@@ -203,7 +211,8 @@ impl Intake {
         };
         let record = self.input.record();
         let (columns, default_ddd) = (&self.columns, self.default_ddd);
-        Ok(Some(Row { line: record.line, record, columns, default_ddd, delimiter }))
+        let services = self.services.as_deref();
+        Ok(Some(Row { line: record.line, record, columns, default_ddd, delimiter, services }))
     }
 
     /// What was read.

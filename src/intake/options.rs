@@ -1,5 +1,6 @@
 //! What a person may say about a file.
 
+use std::rc::Rc;
 use std::str::FromStr;
 
 use super::bytes::Hashing;
@@ -7,6 +8,7 @@ use super::delimiter::Delimiter;
 use super::encoding::Encoding;
 use super::header::{self, Map, Set};
 use super::remembered::{self, Remembered};
+use super::services::{Customers, Services};
 use super::words::{BadOption, IntakeError};
 use super::workbook::SheetName;
 use crate::ticket::{Ddd, is_blank};
@@ -28,6 +30,9 @@ pub struct IntakeOptions {
     pub default_ddd: Option<Ddd>,
     pub hashing: Hashing,
     pub hidden: Hidden,
+    pub customers: Customers,
+    /// What is known of customers.
+    pub services: Option<Rc<Services>>,
 }
 
 impl IntakeOptions {

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use super::header::{self, Map, RESULT_COLUMNS, Target};
 use super::headings;
+use super::services::Customers;
 use super::words::IntakeError;
-use crate::ticket::{Field, Kind, is_blank};
+use crate::ticket::{CustomerKey, Field, Kind, is_blank};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -55,13 +56,20 @@ pub(super) fn ours(names: &[String]) -> Vec<Option<&'static str>> {
     found
 }
 
-pub(super) fn roles(names: &[String], ours: &[Option<&str>], maps: &[Map]) -> Result<Vec<Role>, IntakeError> {
+/// `customers`: numbers of customers are needed, for the services that are to be found by them.
+pub(super) fn roles(
+    names: &[String],
+    ours: &[Option<&str>],
+    maps: &[Map],
+    customers: Customers,
+) -> Result<Vec<Role>, IntakeError> {
     let mut roles: Vec<Role> = names
         .iter()
         .zip(ours)
         .map(|(name, ours)| match (ours, header::of_name(name)) {
             (Some("referencia"), _) => Role::Target(Target::Referencia),
             (Some(_), _) => Role::Ours,
+            (None, Some(Target::Customer(_))) if customers == Customers::Ignored => Role::Extra,
             (None, Some(target)) => Role::Target(target),
             (None, None) => Role::Extra,
         })
@@ -100,7 +108,8 @@ pub(super) fn roles(names: &[String], ours: &[Option<&str>], maps: &[Map]) -> Re
         }
         // A person's word settles which of two columns is meant; two such words contradict each
         // other, and are refused as two columns of one meaning.
-        for (other, role) in roles.iter_mut().enumerate() {
+        let is_document = map.target == Target::Customer(CustomerKey::Document);
+        for (other, role) in roles.iter_mut().enumerate().filter(|_| !is_document) {
             if *role == Role::Target(map.target.clone()) && !mapped.contains(&other) {
                 *role = Role::Extra;
             }
@@ -159,6 +168,10 @@ pub(super) fn two_of_one(names: &[String], roles: &[Role]) -> Vec<(String, Strin
     let mut pairs = Vec::new();
     for (second, role) in roles.iter().enumerate() {
         let Role::Target(target) = role else { continue };
+        // CPF and CNPJ often have a column each: the first that says something is read.
+        if *target == Target::Customer(CustomerKey::Document) {
+            continue;
+        }
         if let Some(first) = seen.insert(target, second) {
             pairs.push((target.to_string(), names[first].clone(), names[second].clone()));
         }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::columns::{Columns, Origin};
 use super::limits::CELL_LEN_MAX;
 use super::records::Record;
+use super::services::Services;
 use super::words;
 use crate::delivery::State;
 use crate::delivery::code::BatchCode;
@@ -14,8 +15,7 @@ use crate::delivery::identity::ContentKey;
 use crate::outbox::state_of;
 use crate::text::state_called;
 use crate::ticket::{
-    Ddd, Field, Kind, PHONE_DDD_FILLED, Parsed, Problem, RawTicket, Ticket, cut, fill_ddd, is_vacant, shown,
-    trim,
+    Ddd, Field, Kind, PHONE_DDD_FILLED, Parsed, Problem, RawTicket, cut, fill_ddd, is_vacant, shown, trim,
 };
 
 /// One row of the input. Borrows from the [`Intake`](super::Intake) until its next row.
@@ -29,11 +29,14 @@ pub struct Row<'a> {
     pub(super) columns: &'a Columns,
     pub(super) default_ddd: Option<Ddd>,
     pub(super) delimiter: char,
+    /// What is known of customers.
+    pub(super) services: Option<&'a Services>,
 }
 
 impl<'a> Row<'a> {
-    /// The fields, mapped, with `--set` and `--default-ddd` applied: what an outbox stores. Reading
-    /// it again with [`Ticket::parse`] needs no settings and gives the same ticket.
+    /// The fields, mapped, with `--set` and `--default-ddd` applied, and the service that was found for a
+    /// customer: what an outbox stores. Reading it again with
+    /// [`Ticket::parse`](crate::ticket::Ticket::parse) needs no settings and gives the same ticket.
     pub fn raw(&self) -> RawTicket<'a> {
         let origins = &self.columns.fields;
         let mut raw = RawTicket::default();
@@ -49,6 +52,11 @@ impl<'a> Row<'a> {
         if let Some((_, filled)) = self.filled_phone() {
             *raw.get_mut(Field::Telefone) = Some(Cow::Owned(filled));
         }
+        if !self.columns.customers.is_empty()
+            && let Some(service) = self.found_service()
+        {
+            *raw.get_mut(Field::IdClienteServico) = Some(Cow::Owned(service.get().to_string()));
+        }
         raw
     }
 
@@ -59,7 +67,7 @@ impl<'a> Row<'a> {
     pub fn parse(&self, raw: &RawTicket<'_>) -> Result<Parsed, Vec<Problem>> {
         let mut problems = faults_of_record(self.record, self.columns);
         if problems.is_empty() {
-            let mut parsed = Ticket::parse(raw);
+            let mut parsed = self.ticket(raw);
             if let (Ok(parsed), Some((phone, _))) = (&mut parsed, self.filled_phone()) {
                 let field = Field::Telefone;
                 parsed.notices.push(PHONE_DDD_FILLED.problem(field.name(), shown(field, phone)));
@@ -72,7 +80,7 @@ impl<'a> Row<'a> {
             problem.code == words::TOO_MANY_FIELDS.code || problem.code == words::STRAY_QUOTE.code
         };
         if !problems.iter().any(is_shifted) {
-            problems.extend(Ticket::parse(raw).err().into_iter().flatten());
+            problems.extend(self.ticket(raw).err().into_iter().flatten());
         }
         Err(problems)
     }
@@ -115,7 +123,7 @@ impl<'a> Row<'a> {
 
     /// A cell as the input had it: without the apostrophe of `--excel-safe`, where we wrote the file.
     #[inline]
-    fn at(&self, column: usize) -> &'a str {
+    pub(super) fn at(&self, column: usize) -> &'a str {
         let cell = self.record.cell(column);
         match cell.as_bytes() {
             [b'\'', b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r', ..] if self.columns.is_result => &cell[1..],
@@ -179,11 +187,11 @@ impl<'a> Row<'a> {
     /// settings nor a better validator changes it. Costs a hash; computed when asked for.
     pub fn content_key(&self) -> ContentKey {
         let cell = |field| self.bare(field);
-        ContentKey::new(cell(Field::IdClienteServico), cell(Field::IdTipoAtendimento), cell(Field::Descricao))
+        ContentKey::new(&self.service_in_content(), cell(Field::IdTipoAtendimento), cell(Field::Descricao))
     }
 
     /// A field's cell as it stands in the file.
-    fn bare(&self, field: Field) -> &'a str {
+    pub(super) fn bare(&self, field: Field) -> &'a str {
         self.columns.fields[field].0.map_or("", |at| self.at(at))
     }
 }

@@ -7,7 +7,7 @@ use super::limits::RECORD_LEN_MAX;
 use super::workbook::Fault;
 use crate::language::said;
 use crate::printable;
-use crate::ticket::{Field, Kind, Words};
+use crate::ticket::{CustomerKey, Field, Kind, Words};
 
 pub(super) mod asides;
 pub(super) mod doubt;
@@ -74,7 +74,11 @@ pub enum IntakeError {
         missing: Vec<&'static str>,
     },
     #[error("{}", tr!("the file has `%{column}` and no `id_cliente_servico`: they are different numbers", column = found))]
-    NotTheService { found: String },
+    NotTheService {
+        found: String,
+        /// By the number that it is.
+        may_be_found: bool,
+    },
     #[error("{}", missing_columns(missing, found, nearest))]
     MissingColumns {
         missing: Vec<&'static str>,
@@ -184,6 +188,11 @@ impl IntakeError {
                     "say which one it is: `--map COLUMN=FIELD` (of two phones both may be mapped: the second is read where the first is blank); `--set FIELD=VALUE` gives all rows one value"
                 )
             }
+            Self::NotTheService { may_be_found: true, .. } => {
+                tr!(
+                    "`--find-service` looks up in HubSoft which service each customer has; or add the column `id_cliente_servico`: a customer may have several services, and a ticket is opened on one of them"
+                )
+            }
             Self::NotTheService { .. } => {
                 tr!(
                     "add the column `id_cliente_servico` from HubSoft: a customer may have several services, and a ticket is opened on one of them"
@@ -239,6 +248,8 @@ pub enum BadOption {
     Field,
     #[error("{}", tr!("a `referencia` says who a row is, and cannot be the same for all"))]
     Identity,
+    #[error("{}", tr!("a number of one customer cannot be the same for all"))]
+    OneCustomer,
 }
 
 pub(super) static TOO_MANY_FIELDS: Words = Words {
@@ -394,6 +405,8 @@ fn missing_columns(missing: &[&str], found: &[String], nearest: &[(&'static str,
 
 fn fields() -> String {
     let keys = Field::ALL.into_iter().filter(|field| field.kind() == Kind::Object).map(Field::column);
-    let all: Vec<_> = Field::ALL.into_iter().map(|field| field.name().into()).chain(keys).collect();
+    let customers = CustomerKey::ALL.into_iter().map(|key| key.name().into());
+    let all: Vec<_> =
+        Field::ALL.into_iter().map(|field| field.name().into()).chain(keys).chain(customers).collect();
     all.join(", ")
 }

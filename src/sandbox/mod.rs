@@ -7,6 +7,7 @@
 mod book;
 mod books;
 mod credentials;
+mod customers;
 mod dice;
 mod http;
 mod new_ticket;
@@ -354,7 +355,7 @@ impl Inner {
             number,
             match kind {
                 Kind::Post => POST_FAULTS,
-                Kind::LookUp => &[FaultKind::LookUpFailure],
+                Kind::LookUp | Kind::Customer => &[FaultKind::LookUpFailure],
                 Kind::Login => &[FaultKind::LoginFailure],
                 Kind::Catalogue | Kind::Audit | Kind::Other => &[],
             },
@@ -418,6 +419,7 @@ impl Inner {
         }
         Deed::Answer(match kind {
             Kind::LookUp => routes::look_up(request.query, &books, &self.options, now),
+            Kind::Customer => customers::search(request.query, &self.options),
             Kind::Catalogue => routes::catalogue(request.path),
             Kind::Post => {
                 let ticket = match routes::read_ticket(request.body, &self.options) {

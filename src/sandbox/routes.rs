@@ -29,6 +29,7 @@ const SUFFIX: &str = " | ATENDIMENTO ABERTO VIA API";
 pub(super) enum Kind {
     Post,
     LookUp,
+    Customer,
     Login,
     Catalogue,
     Audit,
@@ -40,6 +41,7 @@ impl Kind {
         match (request.method, request.path) {
             ("POST", "/api/v1/integracao/atendimento") => Self::Post,
             ("GET", "/api/v1/integracao/cliente/atendimento") => Self::LookUp,
+            ("GET", "/api/v1/integracao/cliente") => Self::Customer,
             ("POST", "/oauth/token") => Self::Login,
             ("GET", path) if path.starts_with("/api/v1/integracao/configuracao/") => Self::Catalogue,
             ("GET", "/sandbox/audit") => Self::Audit,
@@ -51,6 +53,7 @@ impl Kind {
         match self {
             Self::Post => "post",
             Self::LookUp => "look_up",
+            Self::Customer => "customer",
             Self::Login => "login",
             Self::Catalogue => "catalogue",
             Self::Audit => "audit",
@@ -234,7 +237,7 @@ fn integer(value: &Value) -> Option<i64> {
     }
 }
 
-fn refusal(msg: &str, errors: &[String]) -> Response {
+pub(super) fn refusal(msg: &str, errors: &[String]) -> Response {
     Response::json(200, json!({"status": "error", "msg": msg, "errors": errors}).to_string())
 }
 

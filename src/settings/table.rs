@@ -180,6 +180,7 @@ pub struct Reading {
     pub default_ddd: Option<Ddd>,
     /// `None`: a person is asked.
     pub hidden: Option<Hidden>,
+    pub find_service: bool,
     pub allow_repeats: bool,
     pub strict: bool,
     pub excel_safe: bool,
@@ -227,6 +228,12 @@ impl Group for Reading {
                     .otherwise(tr!("asked"))
                     .example("skip"),
             )?,
+            find_service: of.switch(Row::run(
+                "find_service",
+                tr!(
+                    "Where a row has no service: look in HubSoft for that of its codigo_cliente, CPF or CNPJ"
+                ),
+            ))?,
             allow_repeats: of
                 .switch(Row::run("allow_repeats", tr!("Open also rows that repeat an earlier one")))?,
             strict: of.switch(Row::run("strict", tr!("Send nothing if any row is invalid")))?,

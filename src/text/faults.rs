@@ -78,6 +78,7 @@ fn in_words(fault: &Fault) -> Cow<'_, str> {
             tr!("ticket `%{protocolo}` belongs to row %{row} already", protocolo = protocolo, row = owner)
         }
         Fault::NoList => tr!("the answer has no list of tickets"),
+        Fault::NoCustomers => tr!("the answer has no list of customers and their services"),
         Fault::UnreadableTicket => tr!("an entry of the list is not a ticket"),
         Fault::NoText => tr!("a ticket of the list has no descricao_abertura"),
         Fault::FullPage { n_tickets } => {

@@ -3,12 +3,14 @@
 
 mod boolean;
 mod cell;
+mod customer;
 mod ddd;
 mod email;
 mod fields;
 mod id;
 mod params;
 mod parse;
+mod person;
 mod phone;
 mod problem;
 mod raw;
@@ -17,16 +19,21 @@ mod valid;
 mod words;
 
 pub use cell::{is_blank, is_formula_error, is_vacant, trim};
+pub use customer::{Customer, CustomerKey};
 pub use ddd::Ddd;
 pub use email::Email;
 pub use fields::{ByField, Catalogue, Field, Kind};
 pub use id::Id;
+pub use person::{folded_name, may_be_named};
 pub use phone::{Phone, fill_ddd};
 pub use problem::Problem;
 pub(crate) use problem::{cut, in_words, shown};
 pub use raw::RawTicket;
 pub use text::{Text, normal};
 pub use valid::{Parsed, Ticket, Value};
+pub(crate) use words::{
+    CUSTOMER_NOT_ASKED, CUSTOMER_OTHER, CUSTOMER_SEVERAL, CUSTOMER_UNKNOWN, CUSTOMER_WITHOUT,
+    PHONE_DDD_FILLED, REQUIRED, Words,
+};
 #[cfg(test)]
 pub(crate) use words::{NOT_A_DDD, TABLE as WORDS};
-pub(crate) use words::{PHONE_DDD_FILLED, Words};

@@ -73,6 +73,25 @@ words! {
     ID_SEVERAL = "id_several", "the cell has several ids, where one is meant",
         "of several services each needs a row of its own, with the same cells beside it";
 
+    // Customers, whose service is to be found.
+    DOCUMENT_FORM = "document_form", "neither a CPF (11 digits) nor a CNPJ (14)",
+        "write it whole, as it stands in HubSoft";
+    DOCUMENT_CHECK_DIGITS = "document_check_digits", "the last two digits of a CPF or CNPJ prove the others, and do not fit",
+        "compare it with HubSoft, and write it whole";
+    DOCUMENT_LOST_DIGITS = "document_lost_digits", "the spreadsheet has shortened the number, and its last digits are lost",
+        "format the column as text, and copy the numbers again from where they came";
+    CUSTOMER_UNKNOWN = "customer_unknown", "HubSoft shows no customer with this number who has not cancelled",
+        "compare it with HubSoft, or write the service's id into a column `id_cliente_servico`";
+    CUSTOMER_WITHOUT = "customer_without_service", "the customer has no active service in HubSoft",
+        "look at the customer in HubSoft; if a ticket is wanted all the same, write the service's id into a column `id_cliente_servico`";
+    CUSTOMER_SEVERAL = "customer_several_services",
+        "the customer has several active services, and which one is meant is not guessed",
+        "write the id of the one that is meant into a column `id_cliente_servico`";
+    CUSTOMER_OTHER = "other_customer", "HubSoft has another name for this number, which may be another customer's",
+        "compare number and name with HubSoft; if it is the right customer, write the service's id into a column `id_cliente_servico`";
+    CUSTOMER_NOT_ASKED = "customer_not_looked_up", "the customer's service was not looked up",
+        "check the file again with `--find-service`";
+
     NOT_A_BOOLEAN = "not_a_boolean",
         "neither yes nor no: allowed are true/false, t/f, sim/não, s/n, 1/0, verdadeiro/falso, v/f, yes/no, x, and blank for no",
         "write `sim` or `não`";

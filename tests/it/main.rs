@@ -8,6 +8,7 @@ mod delivery;
 mod dependencies;
 mod documents;
 mod failures;
+mod find_service;
 mod hubsoft;
 mod import;
 mod in_portuguese;

@@ -1,0 +1,81 @@
+//! Services found by their customers' numbers, before anything is taken in.
+
+use super::failure::Failure;
+use super::screen::Screen;
+use crate::app::batches::Work;
+use crate::app::services::{Kept, Progress, Tally, find};
+use crate::app::sheet::Sheet;
+use crate::app::target::Target;
+use crate::intake::{Hashing, Intake};
+use crate::settings::{Sending, Sources};
+
+/// Opens `sheet` for its import, with the services of its customers if they are to be found.
+///
+/// Without `target`, in a dry run, HubSoft is asked and nothing left behind.
+pub async fn of_import(
+    sheet: &mut Sheet,
+    intake: Intake,
+    work: &Work,
+    target: Option<&Target>,
+    sources: &Sources,
+    sending: &Sending,
+    screen: &Screen,
+) -> Result<Intake, Failure> {
+    if !sheet.reading.find_service {
+        return Ok(sheet.unread(intake, Hashing::Sha256)?);
+    }
+    drop(intake);
+    match target {
+        Some(target) => {
+            let kept = Kept::of(work, &target.binding)?;
+            look_up(sheet, target, sending, Some(kept), screen).await?;
+        }
+        None => {
+            let target = Target::new(sources, sending)?;
+            let kept = Kept::only_read(work, &target.binding);
+            look_up(sheet, &target, sending, Some(kept), screen).await?;
+        }
+    }
+    Ok(sheet.open(Hashing::Sha256)?)
+}
+
+/// Looks the customers of `sheet` up, says what came of it, and holds it for the sheet.
+pub async fn look_up(
+    sheet: &mut Sheet,
+    target: &Target,
+    sending: &Sending,
+    kept: Option<Kept>,
+    screen: &Screen,
+) -> Result<Tally, Failure> {
+    let told = |progress| {
+        match progress {
+        Progress::Begins { n } => screen.note(tr!(
+            "looking up the services of %{n} %{n|customer|customers} at %{host}, %{rate} at most; nothing is opened by that",
+            n = n,
+            host = target.named,
+            rate = sending.rate
+        )),
+        Progress::Done { n_done, n } => screen.note(tr!("%{done} of %{n} looked up", done = n_done, n = n)),
+    }
+    };
+    let tally = find(sheet, target, sending, kept, told).await?;
+    if tally.customers == 0 {
+        screen.note(tr!("no row needs its customer's service looked up"));
+        return Ok(tally);
+    }
+    screen.note(tr!(
+        "services found: %{found} of %{n} %{n|customer|customers}; with several active services: %{several}, without one: %{without}, not known to HubSoft: %{unknown}",
+        found = tally.found,
+        n = tally.customers,
+        several = tally.several,
+        without = tally.without,
+        unknown = tally.unknown
+    ));
+    if 0 < tally.known {
+        screen.note(tr!(
+            "of these, %{n} %{n|was|were} found by an earlier call, and not looked up again",
+            n = tally.known
+        ));
+    }
+    Ok(tally)
+}

@@ -1,0 +1,175 @@
+//! `--find-service`: rows that name a customer, and get his only active service, with the real binary.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::support::site::Site;
+
+const HEADER: &str = "Código cliente;Cliente;Telefone;Problema;CPF/CNPJ\n";
+
+/// Of these one can be opened by its code, one by its name too, and one by its CPF.
+const ROWS: &str = "\
+    11001;Ana Souza;37999112200;Sem sinal;\n\
+    11095;GONCALVES, Jose Conceicao;37999112201;Sem sinal;\n\
+    11195;Maria Lima;37999112202;Sem sinal;\n\
+    11096;Ana;37999112203;Sem sinal;\n\
+    11097;Ana;37999112204;Sem sinal;\n\
+    11098;Ana;37999112205;Sem sinal;\n\
+    11099;Ana;37999112206;Sem sinal;\n\
+    ;Ana;37999112207;Sem sinal;529.982.247-25\n\
+    ;Ana;37999112208;Sem sinal;529.982.247-26\n\
+    11003;Ana;999;Sem sinal;\n\
+    4000000000;Ana;37999112209;Sem sinal;\n";
+
+fn site(options: &str) -> Site {
+    let site = Site::new(options);
+    site.write("queda.csv", format!("{HEADER}{ROWS}"));
+    site
+}
+
+/// What a person reads of it, without what differs from run to run.
+fn said(site: &Site, lang: &str, args: &[&str]) -> (Option<i32>, String) {
+    let output = site.command(args).env("LANG", lang).env("TZ", "UTC").output().unwrap();
+    let all = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8(all).unwrap().replace(&site.host(), "[host]");
+    (output.status.code(), text)
+}
+
+#[test]
+fn a_check_tells_of_each_customer_why_there_is_no_service() {
+    let site = site("");
+    let (code, english) = said(&site, "C", &["check", "queda.csv", "--find-service"]);
+    assert_eq!(code, Some(5), "{english}");
+    insta::assert_snapshot!("check", english);
+    let (code, portuguese) = said(&site, "pt_BR.UTF-8", &["check", "queda.csv", "--find-service"]);
+    assert_eq!(code, Some(5), "{portuguese}");
+    insta::assert_snapshot!("check_in_portuguese", portuguese);
+    // Each customer once a check, and none whose row cannot be opened anyway.
+    assert_eq!(site.audit().requests_of("customer"), 2 * 9);
+    assert_eq!(site.audit().requests_of("post"), 0);
+    let (_, refused) = said(&site, "C", &["check", "queda.csv"]);
+    assert!(refused.contains("`--find-service` looks up"), "{refused}");
+}
+
+#[test]
+fn an_import_opens_what_was_found_and_is_the_same_the_next_time() {
+    let site = site("");
+    let import = ["import", "queda.csv", "--find-service", "--rate", "unlimited"];
+    let (code, first) = said(&site, "pt_BR.UTF-8", &import);
+    assert_eq!(code, Some(3), "{first}");
+    assert!(first.contains("serviços encontrados: 5 de 9 clientes"), "{first}");
+    let rows = site.table("queda.mutirao/results.csv");
+    let states: Vec<_> = rows.iter().map(|row| format!("{} {}", row["line"], row["state"])).collect();
+    let expected = [
+        "2 opened",
+        "3 opened",
+        "4 invalid",
+        "5 invalid",
+        "6 invalid",
+        "7 invalid",
+        "8 opened",
+        "9 opened",
+        "10 invalid",
+        "11 invalid",
+        "12 invalid",
+    ];
+    assert_eq!(states, expected);
+    assert_eq!(site.audit().requests_of("post"), 4);
+    let kept = site.path("queda.mutirao/services.jsonl");
+    assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
+
+    // Once more: what was found is not looked up again, what was not is; nothing is opened twice.
+    let n_asked = site.audit().requests_of("customer");
+    let again = site.run(&import).expect(3);
+    assert_eq!(site.audit().requests_of("customer") - n_asked, 4, "{}", again.stderr);
+    assert_eq!(site.audit().requests_of("post"), 4, "{}", again.stderr);
+
+    // Without what was kept, too: who the row is does not hang on what is found.
+    fs::remove_file(&kept).unwrap();
+    let again = site.run(&import).expect(3);
+    assert_eq!(site.audit().requests_of("post"), 4, "{}", again.stderr);
+
+    // What a person writes into errors.csv is believed.
+    let errors = site.read("queda.mutirao/errors.csv");
+    let mut lines = errors.lines();
+    let header = format!("{};id_cliente_servico", lines.next().unwrap());
+    let line = lines.find(|line| line.contains("11098")).unwrap();
+    site.write("corrigido.csv", format!("{header}\n{line};500011098\n"));
+    site.run(&["import", "corrigido.csv", "--find-service", "--rate", "unlimited"]).expect(0);
+    assert_eq!(site.audit().requests_of("post"), 5);
+    assert_eq!(site.audit().tickets, 5);
+
+    site.run(&["purge", "queda", "--older-than", "0s"]).expect(0);
+    assert!(!kept.exists());
+}
+
+#[test]
+fn a_dry_run_looks_up_and_leaves_nothing_behind() {
+    let site = site("");
+    let (code, told) = said(&site, "pt_BR.UTF-8", &["import", "queda.csv", "--find-service", "--dry-run"]);
+    assert_eq!(code, Some(5), "{told}");
+    insta::assert_snapshot!("dry_run_in_portuguese", told);
+    assert_eq!(site.audit().requests_of("customer"), 9);
+    assert_eq!(site.audit().requests_of("post"), 0);
+    assert!(!site.path("queda.mutirao").exists());
+}
+
+#[test]
+fn what_is_enqueued_has_its_service_and_is_the_same_the_next_time() {
+    let site = site("");
+    let url = format!("sqlite:{}", site.path("fila.db").display());
+    let enqueued = site.run_at(&url, &["enqueue", "queda.csv", "--find-service"]).expect(3);
+    assert!(enqueued.stderr.contains("services found: 5 of 9 customers"), "{}", enqueued.stderr);
+    site.run_at(&url, &["worker", "--until-empty", "--rate", "unlimited"]).expect(0);
+    assert_eq!(site.audit().requests_of("post"), 4);
+
+    let again = site.run_at(&url, &["enqueue", "queda.csv", "--find-service", "--continue"]).expect(3);
+    site.run_at(&url, &["worker", "--until-empty", "--rate", "unlimited"]).expect(0);
+    assert_eq!(site.audit().requests_of("post"), 4, "{}", again.stderr);
+}
+
+#[test]
+fn a_row_that_names_its_service_is_not_looked_up() {
+    let site = Site::new("");
+    let header = "id_cliente_servico;codigo_cliente;nome;telefone;descricao";
+    let row = |service, customer| format!("{service};{customer};Ana;37999112200;Sem sinal");
+    site.write("queda.csv", format!("{header}\n{}\n{}\n", row("7", "11098"), row("", "11001")));
+    site.run(&["import", "queda.csv", "--find-service", "--rate", "unlimited"]).expect(0);
+    assert_eq!(site.audit().requests_of("customer"), 1);
+    let rows = site.table("queda.mutirao/results.csv");
+    assert!(rows.iter().all(|row| row["state"] == "opened"), "{rows:?}");
+
+    // Without it, what has no service is invalid as it was.
+    let ended = site.run(&["check", "queda.csv"]).expect(5);
+    assert!(ended.stdout.contains("line 3, id_cliente_servico: the cell is blank"), "{}", ended.stdout);
+}
+
+#[test]
+fn who_does_not_answer_has_not_found_none() {
+    let site = site("look_up_failure=1");
+    let ended = site.run(&["import", "queda.csv", "--find-service", "--max-attempts", "1"]).expect(8);
+    assert!(ended.stderr.contains("HubSoft could not be reached"), "{}", ended.stderr);
+    assert_eq!(site.audit().requests_of("post"), 0);
+    assert!(!site.path("queda.mutirao/outbox.db").exists());
+    assert!(!ended.stderr.contains("52998224725"), "{}", ended.stderr);
+}
+
+#[test]
+fn some_that_do_not_answer_are_asked_again() {
+    let site = site("look_up_failure=0.3,seed=3");
+    let args = ["import", "queda.csv", "--find-service", "--rate", "unlimited", "--sandbox=false"];
+    let ended = site.run(&args).expect(3);
+    assert!(ended.stderr.contains("services found: 5 of 9 customers"), "{}", ended.stderr);
+    assert!(9 < site.audit().requests_of("customer"));
+}
+
+#[test]
+fn a_document_of_a_customer_is_in_no_log() {
+    let site = site("");
+    let args =
+        ["-vv", "--log-format", "json", "import", "queda.csv", "--find-service", "--rate", "unlimited"];
+    let ended = site.run(&args).expect(3);
+    for private in ["52998224725", "529.982.247", "Souza", "GONCALVES"] {
+        assert!(!ended.stderr.contains(private), "{private}: {}", ended.stderr);
+    }
+}
