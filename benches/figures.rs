@@ -1,4 +1,5 @@
-//! The figures of docs/figures.md: `cargo bench --bench figures -- [memory] [check] [cpu] [busy] [pace]`.
+//! The figures of docs/figures.md: `cargo bench --bench figures -- [memory] [check] [cpu] [busy] [pace]
+//! [report]`.
 //!
 //! Input is generated, the server is another process (`mutirao sandbox`, no latency unless said), the
 //! outbox is durable as always. Prints figures and ratios and asserts nothing: machines differ. CPU is
@@ -25,6 +26,7 @@ fn main() {
         ("cpu", Bench::cpu),
         ("busy", Bench::busy),
         ("pace", Bench::pace),
+        ("report", Bench::report),
     ] {
         if wanted(name) {
             println!("== {name}");
@@ -75,6 +77,23 @@ impl Bench {
                 n_rows as f64 / usage.wall_s
             );
         }
+    }
+
+    /// All results of 20,000 rows written again, `report.html` with them.
+    fn report(&self) {
+        let (n_rows, output) = (20_000, self.folder.join("report.mutirao"));
+        let server = Server::start("");
+        let file = self.spreadsheet(n_rows);
+        run(import_command(&server, &file, &output).args(["--rate", "unlimited", "--concurrency", "64"]));
+        let export = || {
+            let mut command = Command::new(MUTIRAO);
+            run(command.arg("-q").arg("export").arg(&output).arg("-o").arg(self.folder.join("again")))
+        };
+        let usage = best_usage(3, export);
+        println!(
+            "export with report.html, {n_rows} rows: {:.2} s, peak {:.1} MiB (bar: 1 s)",
+            usage.wall_s, usage.peak_mib
+        );
     }
 
     /// CPU per ticket against `oha` per request with the same body.

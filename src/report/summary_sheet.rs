@@ -12,6 +12,9 @@ use crate::text;
 const WORDS_WIDTH: f64 = 64.0;
 const LINE_HEIGHT: f64 = 15.0;
 
+/// Widths are in digits, and most letters are narrower.
+const LETTERS_A_DIGIT: f64 = 1.15;
+
 /// Of a reason's words with its examples. Characters: far below what a cell of Excel takes.
 const CELL_CHARS_MAX: usize = 2000;
 
@@ -51,7 +54,7 @@ impl Page<'_> {
 
     /// Ends a row with words, in as many lines as they take: not every program finds that out itself.
     fn words(&mut self, words: &str) -> Result<(), XlsxError> {
-        let n_lines = words.chars().count() as f64 / (WORDS_WIDTH * 0.95);
+        let n_lines = words.chars().count() as f64 / (WORDS_WIDTH * LETTERS_A_DIGIT);
         self.sheet.set_row_height(self.row, LINE_HEIGHT * n_lines.ceil().max(1.0))?;
         self.sheet.write_string_with_format(self.row, 2, words, &wrapped())?;
         self.row += 1;

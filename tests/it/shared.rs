@@ -85,6 +85,11 @@ async fn an_import_gives_the_same_results_wherever_its_outbox_is() {
             assert_eq!(own, shared, "{file}");
         }
     }
+    // Rows over time are counted by each driver.
+    for site in [&own, &at_server] {
+        let page = site.read("problemas.mutirao/report.html");
+        assert!(page.contains("<svg ") && page.contains(r#"<rect class="opened""#), "{page}");
+    }
     let audits = [&own, &at_server].map(|site| (site.audit().tickets, site.audit().duplicates.len()));
     assert_eq!(audits[0], audits[1]);
 

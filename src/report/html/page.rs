@@ -214,7 +214,7 @@ fn needy(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
 /// Why a row was not opened. What HubSoft said may name its customer.
 fn explanation<'a>(code: &str, message: &'a str, people: People) -> Cow<'a, str> {
     if people == People::Hidden && text::is_said_by_hubsoft(code) {
-        return tr!("HubSoft refused it (%{code}); its words stand in results.xlsx", code = code);
+        return tr!("what HubSoft said (%{code}) stands in results.xlsx", code = code);
     }
     Cow::Borrowed(message)
 }
