@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Executor, PgConnection};
 use tokio::time::Instant;
 
 use super::candidate::{Candidate, Look, backlog, candidates, held, unreadable};
-use super::error::{Trouble, all_of, refusal};
+use super::error::{Trouble, all_of, objection};
 use super::keys::ClaimKeys;
 use super::lately::is_silent;
 use super::lease::Worker;
@@ -101,7 +101,7 @@ pub(super) async fn claim(
     let mut keys = ClaimKeys::new(worker.keys());
     let claimed = match attempt(&mut tx, worker, &mut keys, filter, want, rows_max, Care::Whole).await {
         // A row that the database will not have read, or changed, spoils no claim of the others.
-        Err(error) if refusal(&error).is_some() => {
+        Err(error) if objection(&error).is_some() => {
             tx.restart().await?;
             keys = ClaimKeys::new(worker.keys());
             began.set(Some(Instant::now()));

@@ -145,18 +145,30 @@ pub(super) fn is_forbidden(error: &(dyn Error + 'static)) -> bool {
         || error.source().is_some_and(is_forbidden)
 }
 
+/// What the database says against a row, for the log.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum Objection {
+    #[error("another session holds it")]
+    Held,
+    #[error("it is kept as it was, without an error: is there a trigger?")]
+    LeftAsItWas,
+    /// Without its words: a trigger's may quote the row.
+    #[error("SQLSTATE {0}")]
+    Said(String),
+}
+
 /// What the database says against a row, if it may say nothing against another: somebody's trigger or
 /// constraint, a value, a lock, a damaged page. What is wrong with the connection or the server is of no row.
-pub(super) fn refusal(error: &OutboxError) -> Option<String> {
+pub(super) fn objection(error: &OutboxError) -> Option<Objection> {
     let (OutboxError::Full(why)
     | OutboxError::Unavailable(why)
     | OutboxError::Denied(why)
     | OutboxError::Broken(why)) = error;
     if why.is::<Locked>() {
-        return Some(tr!("another session holds it").into_owned());
+        return Some(Objection::Held);
     }
-    if let Some(left) = why.downcast_ref::<LeftAsItWas>() {
-        return Some(left.to_string());
+    if why.is::<LeftAsItWas>() {
+        return Some(Objection::LeftAsItWas);
     }
     let said: &Said = why.downcast_ref()?;
     let is_of_all = match &*said.code {
@@ -164,8 +176,7 @@ pub(super) fn refusal(error: &OutboxError) -> Option<String> {
         "0A000" | "26000" => true,
         code => matches!(code.get(..2), None | Some("08" | "25" | "40" | "53" | "57" | "58")),
     };
-    // A trigger's words may quote the row.
-    (!is_of_all).then(|| format!("SQLSTATE {}", said.code))
+    (!is_of_all).then(|| Objection::Said(said.code.clone()))
 }
 
 /// Somebody's trigger, or policy, kept a change from a row without a word. Or the row is not as it was

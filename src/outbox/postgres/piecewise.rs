@@ -8,11 +8,11 @@ use std::time::Duration;
 use sqlx::{Executor, PgConnection};
 use tokio::time::Instant;
 
-use super::error::{Trouble, refusal};
+use super::error::{Objection, Trouble, objection};
 use crate::delivery::OutboxError;
 
 /// What is refused, and why.
-pub(super) type Refusals<T> = Vec<(T, String)>;
+pub(super) type Refusals<T> = Vec<(T, Objection)>;
 
 /// Does `work` on all of `rows`, or else on halves, until those that the database refuses stand alone. They
 /// are left as they were.
@@ -40,14 +40,14 @@ pub(super) async fn piecewise<T: Clone>(
 pub(super) async fn within<T>(
     conn: &mut PgConnection,
     work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, OutboxError>,
-) -> Result<Result<T, String>, OutboxError> {
+) -> Result<Result<T, Objection>, OutboxError> {
     conn.execute("SAVEPOINT part").await.trouble()?;
     match work(&mut *conn).await {
         Ok(done) => {
             conn.execute("RELEASE part").await.trouble()?;
             Ok(Ok(done))
         }
-        Err(error) => match refusal(&error) {
+        Err(error) => match objection(&error) {
             Some(why) => {
                 conn.execute("ROLLBACK TO part").await.trouble()?;
                 // What it says with no row at all, it says of none.
@@ -207,7 +207,7 @@ mod tests {
         let _guard = tracing::subscriber::set_default(subscriber);
         let rows = PassedOver::default();
         let refused =
-            |ids: &[i64]| rows.add(ids.iter().map(|id| (*id, "SQLSTATE P0001".to_owned())).collect());
+            |ids: &[i64]| rows.add(ids.iter().map(|id| (*id, Objection::Said("P0001".to_owned()))).collect());
         let said = || String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap();
         refused(&[7]);
         assert!(said().contains("1 rows read or changed (ids 7; row 7: SQLSTATE P0001)"));

@@ -16,22 +16,10 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// Which versions were applied. Not sqlx's own migrator: its lock is bound to a session, which a
 /// pooler may share out, and it commits each step by itself.
-const HISTORY: &str = "CREATE TABLE mutirao.migration (
-    version     bigint PRIMARY KEY,
-    applied_at  timestamptz NOT NULL DEFAULT now()
-);
-COMMENT ON TABLE mutirao.migration IS 'The versions of this schema, as `mutirao migrate` made them';
-COMMENT ON COLUMN mutirao.migration.version IS 'Counted from 1';
-COMMENT ON COLUMN mutirao.migration.applied_at IS 'When';
-";
+const HISTORY: &str = include_str!("../../../migrations/postgres/history.sql");
 
 /// An insert wakes the workers. The payload is constant, so that a transaction says it once.
-const WAKE_UP: &str = "CREATE OR REPLACE FUNCTION mutirao.wake_up() RETURNS trigger LANGUAGE plpgsql
-    SET search_path = pg_catalog, pg_temp AS
-    $$BEGIN PERFORM pg_catalog.pg_notify('mutirao', ''); RETURN NULL; END$$;
-COMMENT ON FUNCTION mutirao.wake_up() IS 'Tells the workers that rows came in; `mutirao migrate --no-notify` removes it';
-CREATE TRIGGER wake_up AFTER INSERT ON mutirao.outbox EXECUTE FUNCTION mutirao.wake_up();
-";
+const WAKE_UP: &str = include_str!("../../../migrations/postgres/wake_up.sql");
 
 const NO_WAKE_UP: &str = "DROP FUNCTION mutirao.wake_up() CASCADE;\n";
 

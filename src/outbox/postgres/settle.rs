@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::error::Trouble;
+use super::error::{Objection, Trouble};
 use super::lease::Worker;
 use super::piecewise::{piecewise, within};
 use super::proof;
@@ -36,7 +36,7 @@ pub(super) async fn settle(worker: &Worker, settles: &[Settle]) -> Result<Vec<Se
     tx.restart().await?;
     let Sorted { plain, odd, locked } = sort(&mut tx, id, settles).await?;
     for at in locked {
-        settled[at] = held_back(worker, settles[at].row, "another session holds it");
+        settled[at] = held_back(worker, settles[at].row, &Objection::Held);
     }
     let part = async |conn: &mut PgConnection, part: &[usize]| {
         write(conn, id, part.iter().map(|at| &settles[*at])).await
@@ -58,7 +58,7 @@ pub(super) async fn settle(worker: &Worker, settles: &[Settle]) -> Result<Vec<Se
 }
 
 /// Says so, the first time.
-pub(super) fn held_back(worker: &Worker, row: RowId, why: &str) -> Settled {
+pub(super) fn held_back(worker: &Worker, row: RowId, why: &Objection) -> Settled {
     let id = row.0;
     if !worker.lately().is_newly_held(row) {
         return Settled::Locked;

@@ -23,6 +23,11 @@ const FIRST_US: i64 = -211_813_488_000_000_000;
 #[derive(Clone, Copy)]
 pub(super) struct Time(pub(super) Timestamp);
 
+/// The statement was sent in another way than all of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("a time came as text")]
+struct TimeAsText;
+
 impl Time {
     /// As it comes back after it was stored.
     pub(super) fn stored(self) -> Timestamp {
@@ -71,7 +76,7 @@ impl Decode<'_, Postgres> for Time {
     fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
         match value.format() {
             PgValueFormat::Binary => Ok(Self(from_wire(i64::from_be_bytes(value.as_bytes()?.try_into()?)))),
-            PgValueFormat::Text => Err("a time came as text".into()),
+            PgValueFormat::Text => Err(TimeAsText.into()),
         }
     }
 }
