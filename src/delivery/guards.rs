@@ -29,6 +29,10 @@ pub struct Guards {
     forbidden: Vec<RowId>,
     n_errors: u64,
     first_try: Option<Duration>,
+    /// Since when, and when last, others said that HubSoft is away.
+    told_away: Option<(Duration, Duration)>,
+    /// Rows whose first request left in time to reach it, and that have no answer yet.
+    n_awaited: u32,
     reached: bool,
     /// Since when there have been only failures.
     failing_since: Option<Duration>,
@@ -49,6 +53,8 @@ impl Guards {
             forbidden: Vec::new(),
             n_errors: 0,
             first_try: None,
+            told_away: None,
+            n_awaited: 0,
             reached: false,
             failing_since: None,
             last: None,
@@ -64,6 +70,26 @@ impl Guards {
     /// Something is about to be sent.
     pub fn tries(&mut self, now: Duration) {
         self.first_try.get_or_insert(now);
+    }
+
+    /// The first request of a row is about to be sent. Returns whether its answer is waited for before
+    /// HubSoft counts as never reached: then it is to be [`ended`](Self::ended).
+    pub fn begins(&mut self, now: Duration) -> bool {
+        self.tries(now);
+        let is_awaited = self.reach_time().is_some_and(|at| now < at);
+        self.n_awaited += u32::from(is_awaited);
+        is_awaited
+    }
+
+    /// Such a row has its answer, or the lack of one.
+    pub fn ended(&mut self) {
+        self.n_awaited -= 1;
+    }
+
+    /// Others said `then` that HubSoft is away.
+    pub fn told_away(&mut self, then: Duration) {
+        self.told_away = Some((self.told_away.map_or(then, |(since, _)| since), then));
+        self.progress(then, Progress::Unreached);
     }
 
     /// An answer to anything, or the lack of one.
@@ -200,12 +226,21 @@ impl Guards {
         }
     }
 
-    /// Only once a try has failed: a first answer may take its time.
+    /// Only once a try has failed, and when no other is under way: a first answer may take its time. Who has
+    /// tried nothing itself goes by the others' word, and not by an old one: the outbox may be away since.
     fn reach_deadline(&self) -> Option<Duration> {
-        if self.reached || self.failing_since.is_none() {
+        if self.reached || self.failing_since.is_none() || 0 < self.n_awaited {
             return None;
         }
-        Some(self.first_try? + self.limits.reach_within?)
+        let at = self.reach_time()?;
+        let is_told = || self.told_away.is_some_and(|(_, last)| at <= last);
+        (self.first_try.is_some() || is_told()).then_some(at)
+    }
+
+    /// By when it is to be reached.
+    fn reach_time(&self) -> Option<Duration> {
+        let told_since = self.told_away.map(|(since, _)| since);
+        Some(self.first_try.into_iter().chain(told_since).min()? + self.limits.reach_within?)
     }
 
     fn pause_deadline(&self) -> Option<Duration> {
@@ -301,6 +336,37 @@ mod tests {
         assert_eq!(guards.overdue(40 * S), Some(halt));
         guards.progress(40 * S, Progress::Stalled);
         assert_eq!(guards.overdue(41 * S), None);
+    }
+
+    /// How soon it is to be reached, and nothing else.
+    fn reach() -> GuardLimits {
+        GuardLimits { unavailable_max: None, ..GuardLimits::default() }
+    }
+
+    #[test]
+    fn who_is_waited_for_was_not_never_reached() {
+        let mut guards = guards(reach());
+        assert!(guards.begins(10 * S) && guards.begins(11 * S));
+        guards.progress(12 * S, Progress::Unreached);
+        guards.ended();
+        assert_eq!((guards.deadline(), guards.overdue(50 * S)), (None, None));
+        assert!(!guards.begins(40 * S), "it left too late");
+        guards.ended();
+        assert_eq!(guards.deadline(), Some(40 * S));
+    }
+
+    #[test]
+    fn what_others_said_long_ago_is_not_what_they_say() {
+        let mut guards = guards(reach());
+        guards.told_away(10 * S);
+        guards.told_away(39 * S);
+        assert_eq!((guards.deadline(), guards.overdue(60 * S)), (None, None));
+        guards.told_away(41 * S);
+        assert_eq!(guards.deadline(), Some(40 * S));
+        let mut guards = Guards::new(reach(), None);
+        guards.told_away(10 * S);
+        guards.tries(20 * S);
+        assert_eq!(guards.deadline(), Some(40 * S), "its own try failed as well");
     }
 
     #[test]

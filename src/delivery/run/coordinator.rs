@@ -152,8 +152,8 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
         let seen = match (shared.breaker, changed) {
             _ if crossed => None,
             (SharedBreaker::Open(Holder::Other | Holder::Nobody), _) => {
-                state.guards.tries(now);
-                Some(Progress::Unreached)
+                state.guards.told_away(then);
+                None
             }
             (SharedBreaker::Trial(Holder::Other | Holder::Nobody), _) => Some(Progress::Stalled),
             (SharedBreaker::Closed, Changed::Yes) => Some(Progress::Good),

@@ -14,6 +14,18 @@ use crate::delivery::{
     Api, ClaimRequest, Claimed, Clock, End, Lasting, Note, Outbox, OutboxError, THOUSANDTHS, Watch,
 };
 
+/// A kind of call that failed whenever it was tried.
+#[derive(Clone, Copy)]
+struct Failing {
+    since: Duration,
+    last: Duration,
+    n_tries: u32,
+}
+
+/// What was not tried for so long (in a pause, or while HubSoft was away) did not fail meanwhile. More than
+/// what comes between two tries takes.
+const UNTRIED_MAX: Duration = Duration::from_secs(120);
+
 /// While what is due may not be sent, the outbox is asked so often for anything else.
 const BARRED_POLL: Duration = Duration::from_secs(1);
 
@@ -54,13 +66,14 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
     /// Ends when the run does.
     pub(super) async fn feeder(&self) {
         let mut short = Short::default();
-        // Each kind of call since when, and how often. One that works must not quicken the tries of another.
-        let mut failing: BTreeMap<Fails, (Duration, u32)> = BTreeMap::new();
+        // Each kind of call by itself: one that works must not quicken the tries of another.
+        let mut failing: BTreeMap<Fails, Failing> = BTreeMap::new();
         loop {
             let changed = self.changed.notified();
             if self.state.borrow().is_ending() {
                 return;
             }
+            let asked = self.now();
             let (what, done) = match self.step(short) {
                 Step::Wait(until) => {
                     // Dropping any of these loses nothing: the next step looks at the state again.
@@ -81,11 +94,14 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Engine<'_, O, A, C, W> {
                 self.outbox_works(what);
                 continue;
             };
-            let (began, n_tries) = failing.entry(what).or_insert((self.now(), 0));
-            *n_tries += 1;
-            let (began, n_tries) = (*began, *n_tries);
+            let now = self.now();
+            let before = failing.get(&what).copied().filter(|before| asked <= before.last + UNTRIED_MAX);
+            let Failing { since, n_tries, .. } =
+                before.unwrap_or(Failing { since: now, last: now, n_tries: 0 });
+            let n_tries = n_tries + 1;
+            failing.insert(what, Failing { since, last: now, n_tries });
             self.outbox_fails(what, &error);
-            match self.outbox_failed(&error, began) {
+            match self.outbox_failed(&error, since) {
                 Some(halt) => self.end(Reason::Halted(halt)),
                 // Only a sleep; an end of the run is seen after it.
                 None => tokio::time::sleep(self.outbox_wait(n_tries)).await,

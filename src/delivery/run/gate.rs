@@ -26,6 +26,8 @@ pub struct Pass<'e, 'a, O, A, C, W> {
     /// When its last request took its slot.
     sent: Cell<Option<Duration>>,
     posted: Cell<bool>,
+    /// Its answer is waited for before HubSoft counts as never reached.
+    is_awaited: Cell<bool>,
 }
 
 impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
@@ -37,6 +39,7 @@ impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
             began: Cell::new(None),
             sent: Cell::new(None),
             posted: Cell::new(false),
+            is_awaited: Cell::new(false),
         }
     }
 
@@ -53,6 +56,11 @@ impl<'e, 'a, O: Outbox, A: Api, C: Clock, W: Watch> Pass<'e, 'a, O, A, C, W> {
     /// Whether any request of it, a login included, took a slot.
     pub fn began(&self) -> bool {
         self.began.get().is_some()
+    }
+
+    /// Whether its answer was waited for, before HubSoft counts as never reached.
+    pub fn is_awaited(&self) -> bool {
+        self.is_awaited.get()
     }
 
     fn is_shut(&self) -> bool {
@@ -233,6 +241,9 @@ impl<O: Outbox, A: Api, C: Clock, W: Watch> Gate for Pass<'_, '_, O, A, C, W> {
             state.logs_in(now);
         }
         state.guards.tries(now);
+        if self.claimed.is_some() && !self.began() {
+            self.is_awaited.set(state.guards.begins(now));
+        }
         state.stats.sending(now, kind);
         self.sent.set(Some(now));
         if self.began.get().is_none() {

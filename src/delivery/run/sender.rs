@@ -58,6 +58,13 @@ impl<'a, O: Outbox, A: Api, C: Clock, W: Watch> Engine<'a, O, A, C, W> {
             if !pass.began() {
                 state.n_unsent -= 1;
             }
+            if pass.is_awaited() {
+                let deadline = state.guards.deadline();
+                state.guards.ended();
+                if deadline != state.guards.deadline() {
+                    self.changed.notify_waiters();
+                }
+            }
             if claim.doubt.is_none() {
                 state.n_live_posts -= 1;
                 let _ = state.breaker.ended(claim.row);

@@ -103,6 +103,31 @@ fn three_forbidden_rows_halt_and_stay_a_lone_one_is_rejected() {
     });
 }
 
+/// A first answer may take its time, also if others cannot even connect.
+#[test]
+fn who_is_waited_for_yet_was_not_never_reached() {
+    in_virtual_time(async {
+        let mut bench = Bench::new(20);
+        bench.policy.rate = Rate::PerSecond(4.0);
+        let clock = bench.clock;
+        let is_away = move || clock.elapsed() < Duration::from_secs(35);
+        bench.api.post = Box::new(move |asked| match is_away() {
+            true => reply(Verdict::NotSent(fault("connect")), None),
+            false => opened(asked.service),
+        });
+        bench.api.probe = Box::new(move |_| match is_away() {
+            true => reply(Verdict::NotSent(fault("connect")), None),
+            false => reply(Verdict::Answered(()), Some(200)),
+        });
+        bench.api.latency.set(Duration::from_secs(40));
+        let (ending, ()) = tokio::join!(bench.run(), async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            bench.api.latency.set(Duration::from_millis(50));
+        });
+        assert_eq!((ending.reason, ending.stats.opened), (Reason::Drained, 20));
+    });
+}
+
 #[test]
 fn nobody_there_halts_after_thirty_seconds() {
     in_virtual_time(async {

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use mutirao::delivery::coordination::{ShareRequest, SharedState};
 use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::{
-    ClaimRequest, Claimed, Clock, Control, Halt, Outbox, OutboxError, Policy, Rate, Reason, RequestKind,
-    Settle, Settled, State, run,
+    ClaimRequest, Claimed, Clock, Control, Halt, Outbox, OutboxError, PauseReason, Policy, Rate, Reason,
+    RequestKind, Settle, Settled, State, Verdict, run,
 };
 use tokio::time::{sleep, timeout};
 
@@ -18,7 +18,7 @@ use super::fleet::Fleet;
 use super::worker::{Heard, bench, worker_policy};
 use crate::support::memory_outbox::MemoryOutbox;
 use crate::support::memory_worker::MemoryWorker;
-use crate::support::world::{in_virtual_time, ticket};
+use crate::support::world::{fault, in_virtual_time, opened, reply, ticket};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -156,6 +156,78 @@ fn claims_that_fail_are_tried_less_and_less_however_well_they_are_recovered_from
         let minutes = ending.stats.elapsed.as_secs() / 60;
         assert!((15..16).contains(&minutes) && n_claims.get() < 500, "{} in {minutes} min", n_claims.get());
         assert_eq!(heard.count("OutboxDown"), 1, "it is not up in between");
+    });
+}
+
+/// An import with the limits that one has, beside workers.
+fn import() -> Policy {
+    Policy { rate: Rate::PerSecond(5.0), ..Policy::default() }
+}
+
+/// A claim that failed before a pause, and one after it, were an outbox that had been away all the while.
+#[test]
+fn an_outbox_that_was_not_asked_in_a_pause_was_not_away() {
+    in_virtual_time(async {
+        let it = Fleet::new(30, Rate::PerSecond(5.0)).beside(import());
+        let worker = MemoryWorker::new(&it.outbox, it.clock, 1, it.policy.rate, 60 * S);
+        let (resumed_at, is_over) = (20 * 60 * S, Cell::new(false));
+        let fated = Fated::new(&worker, |call| match call {
+            Call::Claim if it.clock.elapsed() < resumed_at && S < it.clock.elapsed() => Fate::Fails,
+            Call::Claim if resumed_at < it.clock.elapsed() && !is_over.replace(true) => Fate::Fails,
+            _ => Fate::Works,
+        });
+        let running = async {
+            tokio::select! {
+                ending = run(&fated, &it.api, &it.clock, &it.policy, Control::default(), &()) => ending,
+                () = worker.heartbeat() => unreachable!("it renews for ever"),
+            }
+        };
+        let person = async {
+            let say = |pause| it.outbox.commit(move |shelf| shelf.board.pause = pause);
+            sleep(2 * S).await;
+            say(Some(PauseReason::Said("lunch".to_owned()))).await.expect("it is said");
+            sleep(resumed_at - it.clock.elapsed()).await;
+            say(None).await.expect("it is said");
+        };
+        let (ending, ()) = tokio::join!(running, person);
+        assert_eq!((ending.reason, ending.stats.opened), (Reason::Drained, 30));
+        assert!(is_over.get(), "a claim failed after the pause");
+    });
+}
+
+/// An import that heard from others that HubSoft was away, and then nothing of its outbox for a while, ended
+/// as if it had tried.
+#[test]
+fn what_others_said_before_the_outbox_hung_halts_nothing() {
+    in_virtual_time(async {
+        let mut other = Fleet::new(30, Rate::PerSecond(5.0));
+        let clock = other.clock;
+        let is_away = move || clock.elapsed() < 20 * S;
+        other.api.post = Box::new(move |asked| match is_away() {
+            true => reply(Verdict::NotSent(fault("connect")), None),
+            false => opened(asked.service),
+        });
+        other.api.probe = Box::new(move |_| match is_away() {
+            true => reply(Verdict::NotSent(fault("connect")), None),
+            false => reply(Verdict::Answered(()), Some(200)),
+        });
+        let it = other.beside(import());
+        let worker = MemoryWorker::new(&it.outbox, clock, 2, it.policy.rate, 60 * S);
+        let hangs = |at: Duration| 12 * S < at && at < 50 * S;
+        let fated = Fated::new(&worker, |call| match call {
+            Call::Other if hangs(clock.elapsed()) => Fate::Slow(60 * S - clock.elapsed()),
+            _ => Fate::Works,
+        });
+        let importing = async {
+            sleep(10 * S).await;
+            let ending = tokio::select! {
+                ending = run(&fated, &it.api, &clock, &it.policy, Control::default(), &()) => ending,
+                () = worker.heartbeat() => unreachable!("it renews for ever"),
+            };
+            (ending, clock.elapsed())
+        };
+        let (_, (ending, ended_at)) = tokio::join!(other.worker(1, 300 * S), importing);
+        assert_eq!(ending.reason, Reason::Drained, "at {ended_at:?}");
     });
 }
 
