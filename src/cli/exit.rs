@@ -81,6 +81,14 @@ pub fn of_halt(halt: &Halt) -> Exit {
     }
 }
 
+/// The exit code of what went wrong once `n_posts` tickets were asked for: 8 is of what comes before.
+pub fn after_posts(exit: Exit, n_posts: u64) -> Exit {
+    match exit {
+        Exit::Unreachable if 0 < n_posts => Exit::Guard,
+        exit => exit,
+    }
+}
+
 /// 0 if every row was opened.
 pub fn of_counts(counts: &Counts) -> Exit {
     if 0 < counts.unconfirmed + counts.in_doubt + counts.in_flight {

@@ -41,7 +41,15 @@ pub struct Imported<'a> {
 
 impl Imported<'_> {
     /// Writes the files, tells the counts, and chooses the exit code.
-    pub async fn tell(&self, mut taken_in: TakenIn<'_>, screen: &Screen) -> Result<Exit, Failure> {
+    pub async fn tell(&self, taken_in: TakenIn<'_>, screen: &Screen) -> Result<Exit, Failure> {
+        let n_posts = self.run.as_ref().map_or(0, |run| run.ending.stats.posts);
+        self.tell_all(taken_in, screen).await.map_err(|mut failure| {
+            failure.exit = exit::after_posts(failure.exit, n_posts);
+            failure
+        })
+    }
+
+    async fn tell_all(&self, mut taken_in: TakenIn<'_>, screen: &Screen) -> Result<Exit, Failure> {
         let outcome = taken_in.write_results().await?;
         results::warn_of(&outcome.written, screen);
         if outcome.is_taken_over {

@@ -440,3 +440,20 @@ async fn what_hangs_on_the_outbox_and_is_not_ours_is_told_by_doctor_and_worker()
     assert!(run(doctor).stdout.contains(what), "{}", run(doctor).stdout);
     assert!(run(worker).stderr.contains(what), "{}", run(worker).stderr);
 }
+
+/// Results that cannot be read once tickets were opened are no database that was away before the first one.
+#[tokio::test]
+async fn a_database_that_gives_no_results_after_the_run_is_not_called_never_reached() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(3));
+    let database = Database::fresh().await;
+    let mut somebody = database.connect().await;
+    let args = ["import", "queda.csv", "--rate", "2/s", "--yes"];
+    let mut command = site.command(&args);
+    command.env("DATABASE_URL", database.url());
+    let started = Site::start(command, "opening");
+    let mut tx = somebody.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE mutirao.record IN ACCESS EXCLUSIVE MODE").execute(&mut *tx).await.unwrap();
+    let (code, said) = started.end();
+    assert_eq!((code, site.audit().tickets), (Some(6), 3), "{said}");
+}
