@@ -22,6 +22,7 @@ macro_rules! tr {
 mod causes;
 mod chosen;
 pub mod filled;
+pub mod times;
 
 pub use causes::os_error;
 pub use chosen::{Language, said};

@@ -23,6 +23,7 @@ use crate::report::{
     self, Account, CsvStyle, ERRORS, Guard, Line, NEEDY_MAX, Needy, OutputEncoding, People, ProblemsCsv,
     REPORT, RESULTS, Reason, Report, ReportError, ResultsCsv, ResultsXlsx, Run,
 };
+use crate::text;
 use crate::ticket::Field;
 
 /// Rows read from the outbox at a time.
@@ -341,6 +342,7 @@ struct Numbers {
     numeros: String,
     attempts: String,
     said: String,
+    warning: String,
 }
 
 impl Numbers {
@@ -353,6 +355,7 @@ impl Numbers {
             &mut self.numeros,
             &mut self.attempts,
             &mut self.said,
+            &mut self.warning,
         ] {
             text.clear();
         }
@@ -371,15 +374,16 @@ impl Numbers {
         for (n, numero) in row.numeros_ordem_servico.iter().enumerate() {
             let _ = write!(self.numeros, "{}{numero}", if n == 0 { "" } else { " " });
         }
-        fn text<'t>(cell: &'t Option<Cow<'_, str>>) -> &'t str {
+        fn of<'t>(cell: &'t Option<Cow<'_, str>>) -> &'t str {
             cell.as_deref().unwrap_or_default()
         }
+        self.warning.push_str(&text::again(row.warning.as_deref().unwrap_or_default()));
         // Files are of a moment: what was in flight then is in doubt.
         let is_in_doubt = matches!(row.state, State::InFlight | State::InDoubt);
         let state = if is_in_doubt { State::InDoubt } else { row.state };
         let message = if is_in_doubt {
             let known = match row.error_message.as_deref() {
-                Some(known) => said(known),
+                Some(known) => text::again(known),
                 None => tr!("HubSoft's answer is not known"),
             };
             let doubt =
@@ -387,7 +391,7 @@ impl Numbers {
             let _ = write!(self.said, "{known}; {doubt}");
             self.said.as_str()
         } else {
-            match row.error_message.as_deref().map(said) {
+            match row.error_message.as_deref().map(text::again) {
                 None => "",
                 Some(Cow::Borrowed(message)) => message,
                 Some(Cow::Owned(message)) => {
@@ -403,14 +407,14 @@ impl Numbers {
                 &self.lote,
                 &self.referencia,
                 state_name(state),
-                text(&row.protocolo),
+                of(&row.protocolo),
                 &self.id_atendimento,
                 &self.ids,
                 &self.numeros,
                 &self.attempts,
-                text(&row.error_code),
+                of(&row.error_code),
                 message,
-                text(&row.warning),
+                &self.warning,
             ],
             state,
         }

@@ -5,11 +5,11 @@ use std::cell::{Cell, RefCell};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::clock::local;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
 use crate::app::doctor::{Answer, Found};
+use crate::language::times::local;
 use crate::language::{os_error, said};
 use crate::outbox::Health;
 

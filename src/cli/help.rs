@@ -62,6 +62,15 @@ fn spoken(command: Command) -> Command {
     command
 }
 
+/// What stands for the value of an argument.
+pub(super) fn value_names(argument: &Arg) -> Vec<String> {
+    match argument.get_value_names() {
+        _ if !argument.get_action().takes_values() => Vec::new(),
+        Some(names) => names.iter().map(ToString::to_string).collect(),
+        None => vec![argument.get_id().as_str().to_uppercase()],
+    }
+}
+
 fn in_words(text: &StyledStr) -> StyledStr {
     said(&text.to_string()).into_owned().into()
 }
@@ -71,8 +80,11 @@ fn argument(argument: Arg) -> Arg {
     let mut help = argument.get_help().map(in_words).unwrap_or_default().to_string();
     let values: Vec<_> =
         argument.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
-    let defaults: Vec<_> =
-        argument.get_default_values().iter().map(|default| default.to_string_lossy()).collect();
+    let defaults: Vec<_> = argument
+        .get_default_values()
+        .iter()
+        .map(|default| said(&default.to_string_lossy()).into_owned())
+        .collect();
     let is_shown = !values.is_empty() && !argument.is_hide_possible_values_set();
     if !defaults.is_empty() && !argument.is_hide_default_value_set() && argument.get_action().takes_values() {
         let _ = write!(help, " {}", tr!("[default: %{value}]", value = defaults.join(",")));
@@ -85,8 +97,7 @@ fn argument(argument: Arg) -> Arg {
         None if argument.is_positional() => tr!("Arguments").into_owned(),
         None => tr!("Options").into_owned(),
     };
-    let names: Vec<_> =
-        argument.get_value_names().unwrap_or_default().iter().map(|name| said(name).into_owned()).collect();
+    let names: Vec<_> = value_names(&argument).iter().map(|name| said(name).into_owned()).collect();
     let mut argument = argument.help(help.trim_start().to_owned()).help_heading(heading);
     if let Some(long_help) = long_help {
         argument = argument.long_help(long_help);

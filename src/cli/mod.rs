@@ -6,7 +6,6 @@ mod batches;
 mod cancel;
 mod check;
 mod checkup;
-mod clock;
 mod commands;
 mod database;
 mod doctor;

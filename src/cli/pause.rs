@@ -7,10 +7,11 @@ use super::status::{halted, halted_in_log};
 use super::typed::Typed;
 use crate::app;
 use crate::app::address::Led;
+use crate::language::said;
 use crate::outbox::Address;
 
 pub async fn pause(outbox: &Address, reason: &str, screen: &Screen) -> Result<Exit, Failure> {
-    app::pause(outbox, reason).await?;
+    app::pause(outbox, &said(reason)).await?;
     let resume = Typed::now().other(&["resume"]);
     screen.note(tr!("all workers stop within two seconds; `%{resume}` lets them go on", resume = resume));
     Ok(Exit::Done)

@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use tokio::time::{Instant, interval};
 
-use super::clock;
 use super::forecast::Forecast;
 use super::screen::{Screen, terminal};
 use super::standing::{Standing, Traffic, Why};
@@ -19,6 +18,7 @@ use crate::delivery::{
     Change, Note, Policy, Pulse, Rate, Refused, RequestKind, RowId, Settle, Settled, State, ThrottleReason,
     Watch,
 };
+use crate::language::times;
 use crate::outbox::{AnyOutbox, Counts};
 use crate::printable::{self, LINE_CHARS_MAX};
 use crate::text;
@@ -279,7 +279,7 @@ fn is_of_a_row(kind: RequestKind) -> bool {
 
 /// What clocks here show after `time`; `None` at the end of all time.
 fn here_in(time: Duration) -> Option<DateTime> {
-    Timestamp::now().checked_add(time).ok().map(clock::here)
+    Timestamp::now().checked_add(time).ok().map(times::here)
 }
 
 /// Whether a throttle that ends at `ends` is to be told `since` the last one was, which was told to end at

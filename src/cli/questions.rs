@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 
 use super::asking::{Asking, CONTINUE, OPEN, Offer, SKIP, YES, typed};
-use super::clock;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::merged;
@@ -18,6 +17,7 @@ use crate::hubsoft;
 use crate::intake::{ColumnDoubt, Hashing, Hidden, Intake};
 use crate::language::filled::typed_number;
 use crate::language::said;
+use crate::language::times;
 use crate::registry::Entry;
 
 /// Real tickets up to this number are opened without a question.
@@ -271,7 +271,7 @@ fn in_words(question: &Question<'_>) -> String {
 
 /// On the clock of the person who is asked.
 pub fn when(at: Timestamp) -> String {
-    clock::local_minute(at)
+    times::local_minute(at)
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use super::clock::local;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::json;
@@ -11,8 +10,10 @@ use crate::app;
 use crate::app::place::NamedRow;
 use crate::delivery::{AttemptKind, State};
 use crate::language::said;
+use crate::language::times::local;
 use crate::outbox::RowDetails;
 use crate::printable::{self, LINE_CHARS_MAX};
+use crate::text::again;
 use crate::ticket::{self, Field};
 
 pub async fn show(name: &NamedRow, screen: &Screen) -> Result<Exit, Failure> {
@@ -44,8 +45,7 @@ fn in_lines(details: &RowDetails) -> String {
         }
     };
     let owned = |text: &Option<Cow<'_, str>>| text.as_ref().map(|text| text.to_string());
-    // Those without parameters are known, in whatever language they were written.
-    let in_words = |text: &Option<Cow<'_, str>>| text.as_ref().map(|text| said(text).into_owned());
+    let in_words = |text: &Option<Cow<'_, str>>| text.as_ref().map(|text| again(text).into_owned());
     line(&tr!("marker"), json::marker(details));
     line("protocolo", owned(&report.protocolo));
     line("id_atendimento", report.id_atendimento.map(|id| id.to_string()));

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use jiff::civil::DateTime;
 
-use super::clock;
 use super::forecast::about;
 use crate::delivery::Rate;
 use crate::language::filled::decimal;
+use crate::language::times;
 
 /// A run slower than this part of its ceiling is held back by something else.
 const AT_CEILING: f64 = 0.85;
@@ -119,7 +119,7 @@ impl Why {
                 n = n_at_once
             ),
             Self::Throttled { until, reason } => {
-                tr!("pausing until %{time}: %{reason}", time = clock::time_of_day(*until), reason = reason)
+                tr!("pausing until %{time}: %{reason}", time = times::time_of_day(*until), reason = reason)
             }
             Self::Unavailable => tr!("HubSoft is unavailable, it is tried now and then"),
             Self::Paused { reason } => tr!("all are stopped: %{reason}", reason = reason),
@@ -135,7 +135,7 @@ impl Why {
             Self::Ceiling => tr!("the ceiling of --rate"),
             Self::Shared => tr!("its share"),
             Self::Slow { .. } => tr!("HubSoft is slow"),
-            Self::Throttled { until, .. } => tr!("pausing until %{time}", time = clock::time_of_day(*until)),
+            Self::Throttled { until, .. } => tr!("pausing until %{time}", time = times::time_of_day(*until)),
             Self::Unavailable => tr!("HubSoft is unavailable"),
             Self::Paused { .. } => tr!("stopped"),
             Self::OutboxDown => tr!("the outbox cannot be written"),
@@ -219,8 +219,8 @@ impl Standing {
 /// A time that lies so far ahead, with its day where that is another.
 fn at(ahead: Duration, time: DateTime) -> String {
     match time.checked_sub(ahead) {
-        Ok(now) if now.date() == time.date() => clock::hour_and_minute(time),
-        _ => clock::minute(time),
+        Ok(now) if now.date() == time.date() => times::hour_and_minute(time),
+        _ => times::minute(time),
     }
 }
 

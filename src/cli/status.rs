@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 
-use super::clock::local;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::json;
@@ -14,6 +13,7 @@ use crate::app::address::Led;
 use crate::app::fault::Fault;
 use crate::app::place::Place;
 use crate::app::{self, OutboxStatus};
+use crate::language::times::local;
 use crate::outbox::sqlite::Holder;
 use crate::outbox::{Crew, Halted, Status};
 use crate::text;

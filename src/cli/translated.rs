@@ -10,6 +10,7 @@ use proc_macro2::{TokenStream, TokenTree};
 
 use super::args::Cli;
 use super::examples;
+use super::help;
 use crate::delivery::State;
 use crate::intake;
 use crate::language::Language;
@@ -102,6 +103,10 @@ fn of_command(command: &Command, found: &mut BTreeSet<String>) {
     found.extend(texts.into_iter().flatten().map(ToString::to_string));
     for argument in command.get_arguments() {
         found.extend(argument.get_help_heading().map(str::to_owned));
+        found.extend(help::value_names(argument));
+        // Those that are sentences: the others are values of a closed set, or numbers.
+        let defaults = argument.get_default_values().iter().map(|default| default.to_string_lossy());
+        found.extend(defaults.filter(|default| default.contains(' ')).map(|default| default.into_owned()));
         let texts = [argument.get_help(), argument.get_long_help()].into_iter().flatten();
         // What settings say is in `tr!`, and has its variable behind it.
         found.extend(texts.map(ToString::to_string).filter(|text| !text.contains("[env: ")));

@@ -9,13 +9,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
-use super::clock;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::{Screen, terminal};
 use super::signals::Signals;
 use super::status::{Page, look};
 use crate::app::place::Place;
+use crate::language::times;
 use crate::printable;
 
 /// A look at a large outbox takes its database a while: so many times that long it is left alone.
@@ -76,7 +76,7 @@ impl Shown {
     fn show(&mut self, page: &Page) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if self.is_terminal {
-            let now = clock::time_of_day(clock::here(Timestamp::now()));
+            let now = times::time_of_day(times::here(Timestamp::now()));
             let last = tr!("(%{time}; Ctrl-C ends this)", time = now);
             let (n_columns, n_lines) = terminal(io::stdout());
             let drawn = drawn(&page.lines, &last, n_columns, n_lines);

@@ -3,19 +3,11 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use crate::language::Language;
 use crate::language::filled::duration;
-
-/// Of the machine's own time zone, to the second.
-pub(super) fn local(at: Timestamp) -> String {
-    let format = match Language::now() {
-        Language::English => "%Y-%m-%d %H:%M:%S",
-        Language::Portuguese => "%d/%m/%Y %H:%M:%S",
-    };
-    TimeZone::system().to_datetime(at).strftime(format).to_string()
-}
+use crate::language::times::here;
+pub(super) use crate::language::times::local;
 
 /// The time of day, with the day where what is told lasts longer than one.
 pub(super) fn short(at: Timestamp, lasts: Duration) -> String {
@@ -24,7 +16,7 @@ pub(super) fn short(at: Timestamp, lasts: Duration) -> String {
         Language::English => "%m-%d %H:%M",
         Language::Portuguese => "%d/%m %H:%M",
     };
-    TimeZone::system().to_datetime(at).strftime(format).to_string()
+    here(at).strftime(format).to_string()
 }
 
 /// From one time to another, in words; none if the other is the earlier one.

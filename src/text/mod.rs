@@ -1,6 +1,7 @@
 //! What a person reads of outcomes, made of what is stored of them: a code and its parameters. The one place
 //! of such words, in English; other languages stand in `locales/`.
 
+mod again;
 mod faults;
 mod halts;
 mod lines;
@@ -8,6 +9,7 @@ mod states;
 mod throttles;
 mod warnings;
 
+pub use again::again;
 pub use faults::{blindness, fault, is_said_by_hubsoft, noted};
 pub use halts::{halt, halt_in_log, halt_reason, pause};
 pub use lines::{repeated_reference, reused_reference};

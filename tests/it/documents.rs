@@ -42,8 +42,8 @@ fn files(folder: &str, ends: &[&str]) -> Vec<String> {
 
 /// What people read.
 fn pages() -> Vec<String> {
-    let own = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "samples/README.md"];
-    own.into_iter().map(str::to_owned).chain(files("docs", &[".md"])).collect()
+    let own = ["README.md", "README.pt-BR.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+    own.into_iter().chain(["samples/README.md"]).map(str::to_owned).chain(files("docs", &[".md"])).collect()
 }
 
 /// What stands below a heading, to the next one of any rank.
@@ -93,7 +93,9 @@ fn set<T: Into<String>>(of: impl IntoIterator<Item = T>) -> BTreeSet<String> {
 
 #[test]
 fn the_readme_is_two_screens() {
-    assert!(read("README.md").lines().count() <= README_LINES_MAX);
+    for page in ["README.md", "README.pt-BR.md"] {
+        assert!(read(page).lines().count() <= README_LINES_MAX, "{page}");
+    }
 }
 
 /// The name by which a heading is linked to.

@@ -15,6 +15,7 @@ mod in_portuguese;
 mod intake;
 mod merges;
 mod names;
+mod no_english;
 mod outbox_conformance;
 mod outbox_memory;
 mod outbox_postgres;

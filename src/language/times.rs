@@ -1,10 +1,10 @@
-//! Times, as the clocks here show them.
+//! Times, as the clocks here show them and as people here write them.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use crate::language::Language;
+use super::Language;
 
 /// What clocks here show.
 pub fn here(at: Timestamp) -> DateTime {
