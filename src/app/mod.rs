@@ -7,6 +7,7 @@
 pub mod address;
 pub mod batches;
 mod cancel;
+pub mod catalogue;
 pub mod check;
 pub mod deliver;
 pub mod doctor;
@@ -15,6 +16,7 @@ mod export;
 pub mod fault;
 pub mod findings;
 pub mod import;
+pub mod init;
 mod migrate;
 pub mod names;
 mod pause;

@@ -171,6 +171,15 @@ pub enum Command {
         #[command(flatten)]
         settings: Flags<Sending>,
     },
+    /// List the ids that HubSoft knows: ticket types, statuses, contact origins, service order types
+    #[command(alias = "catalogo")]
+    Catalogue {
+        #[command(flatten)]
+        settings: Flags<Sending>,
+    },
+    /// Ask where HubSoft is and how to log in, try it, and write the settings
+    #[command(alias = "iniciar")]
+    Init,
     /// Run a HubSoft on loopback, with latency, limits and faults to choose
     Sandbox(Sandbox),
     /// Print completions for a shell

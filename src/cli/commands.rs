@@ -8,8 +8,8 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
 use super::{
-    batches, cancel, check, database, doctor, enqueue, export, help, import, migrate, pause, purge,
-    reconcile, resolve, resume, retry, sandbox, shell, show, status, template, watch, worker,
+    batches, cancel, catalogue, check, database, doctor, enqueue, export, help, import, init, migrate, pause,
+    purge, reconcile, resolve, resume, retry, sandbox, shell, show, status, template, watch, worker,
 };
 use crate::app::place::Outboxes;
 use crate::settings::{Environment, Sources};
@@ -31,6 +31,7 @@ pub fn run(
             ),
         ));
     }
+    let settings_file = global.config.clone().or_else(|| environment.settings_to_write());
     // One thread: the engine is one task, and a second core would cost more than it brings.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         Failure::of(Exit::Internal, &error, tr!("this machine is out of threads or file handles"))
@@ -91,6 +92,8 @@ pub fn run(
                 pause::resume(&database::named(global, &sources()?)?, screen).await
             }
             Command::Doctor { settings } => doctor::doctor(&settings, &sources()?, global, screen).await,
+            Command::Catalogue { settings } => catalogue::catalogue(&settings, &sources()?, screen).await,
+            Command::Init => init::init(settings_file.as_deref(), screen).await,
             Command::Sandbox(args) => sandbox::sandbox(args, screen).await,
             Command::Completions { shell } => Ok(shell::completions(shell, screen)),
             Command::Help { command } => help::print(command.as_deref()),

@@ -65,8 +65,8 @@ impl Names {
             has_data |= header::is_data(cell);
             let name = header::normal(cell);
             let target = header::of_normal(cell, &name);
-            let is_known =
-                target.is_some() || header::is_known_otherwise(cell, &name) || self.0.contains(&name);
+            let is_ours = target.as_ref().is_some_and(header::makes_a_header);
+            let is_known = is_ours || header::is_known_otherwise(cell, &name) || self.0.contains(&name);
             if !is_known || !seen.insert(name) {
                 continue;
             }

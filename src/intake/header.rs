@@ -157,9 +157,12 @@ pub(super) fn names_of(field: Field) -> impl Iterator<Item = Cow<'static, str>> 
 /// Whether a header cell is a name that we know, ours included.
 pub(super) fn is_known(name: &str) -> bool {
     let normal = normal(name);
-    // A document is no sign of a table of tickets: registers of all kinds have one.
-    let is_ours = of_normal(name, &normal).is_some_and(|target| !matches!(target, Target::Customer(_)));
-    is_ours || is_known_otherwise(name, &normal)
+    of_normal(name, &normal).as_ref().is_some_and(makes_a_header) || is_known_otherwise(name, &normal)
+}
+
+/// Whether its name is a sign of a table of tickets. A document is none: registers of all kinds have one.
+pub(super) fn makes_a_header(target: &Target) -> bool {
+    !matches!(target, Target::Customer(_))
 }
 
 /// Whether it is a name that we know, but no field's.

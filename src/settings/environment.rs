@@ -69,6 +69,15 @@ impl Environment {
         }
     }
 
+    /// Where the user's settings file stands, or would.
+    pub fn settings_to_write(&self) -> Option<PathBuf> {
+        let folder = match self.path("XDG_CONFIG_HOME") {
+            Some(folder) => folder.to_owned(),
+            None => self.path("HOME")?.join(".config"),
+        };
+        Some(folder.join("mutirao/mutirao.toml"))
+    }
+
     /// Where systemd puts the secrets that it hands to a service.
     pub(super) fn credentials(&self) -> Option<&Path> {
         self.path("CREDENTIALS_DIRECTORY")

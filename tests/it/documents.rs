@@ -434,6 +434,7 @@ fn what_else_is_printed_is_as_told() {
         let ended = site.run_at(&url, &[args, &["--json"]].concat()).expect(0);
         check("## rows", 0, &lines(&ended));
     }
+    check("## catalogue", 0, &lines(&site.run(&["catalogue", "--json"]).expect(0)));
     check("## doctor", 0, &lines(&site.run(&["doctor", "--json"]).expect(0)));
     let failed = site.run_at("http://127.0.0.1", &["status", "--json"]).expect(2);
     let unreachable =

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "what a test is told by the environment is no setting")]
 
 mod batches;
+mod beginning;
 mod cases;
 mod commands;
 mod delivery;

@@ -1,0 +1,146 @@
+//! The first commands on a machine, with the real binary: `init` and `catalogue`.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+
+use crate::support::site::Site;
+
+/// `init` on a terminal of its own, which is answered as it asks.
+struct Terminal {
+    child: Child,
+    said: String,
+}
+
+impl Terminal {
+    fn new(site: &Site, locale: &str) -> Self {
+        let plain = site.command(&["init"]);
+        let line = format!("'{}' init", plain.get_program().to_str().unwrap());
+        let mut command = Command::new("script");
+        command.args(["-qefc", &line, "/dev/null"]).current_dir(site.path("")).env_clear();
+        command.env("PATH", std::env::var_os("PATH").unwrap()).env("SHELL", "/bin/sh");
+        command.env("HOME", site.path("")).env("LANG", locale);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        Self { child: command.spawn().unwrap(), said: String::new() }
+    }
+
+    /// Waits for a line that ends so, and types the answer.
+    fn answer(&mut self, prompt: &str, answer: &str) {
+        let from = self.said.len();
+        let out = self.child.stdout.as_mut().unwrap();
+        let (mut line, mut byte) = (Vec::new(), [0]);
+        loop {
+            assert_eq!(out.read(&mut byte).unwrap(), 1, "no `{prompt}`: {}", self.said);
+            line.push(byte[0]);
+            if byte[0] == b'\n' {
+                self.said += &String::from_utf8(std::mem::take(&mut line)).unwrap();
+                if self.said[from..].contains(prompt) {
+                    break;
+                }
+            }
+        }
+        let stdin = self.child.stdin.as_mut().unwrap();
+        stdin.write_all(answer.as_bytes()).unwrap();
+        stdin.write_all(b"\n").unwrap();
+    }
+
+    /// Its exit code, and all that was seen.
+    fn end(mut self, site: &Site) -> (Option<i32>, String) {
+        let mut rest = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut rest).unwrap();
+        let folder = site.path("").display().to_string();
+        let said = format!("{}{rest}", self.said).replace("\r\n", "\n");
+        let said = said.replace(site.host().split(':').next().unwrap(), "[host]");
+        let said = said.replace(&format!(":{}", site.host().split(':').nth(1).unwrap()), "");
+        (self.child.wait().unwrap().code(), said.replace(folder.trim_end_matches('/'), "[home]"))
+    }
+}
+
+/// Answers everything, each login part wrong once.
+fn converse(site: &Site, locale: &str) -> (Option<i32>, String) {
+    let login = site.login();
+    let (client, secret, user, password) = match locale {
+        "C" => ("Client id", "Client secret", "User (", "Password"),
+        _ => ("Client id", "Client secret", "Usuário (", "Senha"),
+    };
+    let mut terminal = Terminal::new(site, locale);
+    terminal.answer("API", &site.url());
+    terminal.answer(client, &login.client_id);
+    terminal.answer(secret, "wrong-secret");
+    terminal.answer(user, &login.username);
+    terminal.answer(password, "wrong-password");
+    terminal.answer(client, &login.client_id);
+    terminal.answer(secret, &login.client_secret);
+    terminal.answer(user, &login.username);
+    terminal.answer(password, &login.password);
+    terminal.end(site)
+}
+
+#[test]
+fn the_first_settings_are_asked_for_tried_and_written() {
+    for (locale, name) in [("C", "init"), ("pt_BR.UTF-8", "init_in_portuguese")] {
+        let site = Site::new("");
+        let login = site.login();
+        let (code, said) = converse(&site, locale);
+        assert_eq!(code, Some(0), "{said}");
+        for secret in ["wrong-secret", "wrong-password", &login.client_secret, &login.password] {
+            assert!(!said.contains(secret), "{secret} is shown: {said}");
+        }
+        insta::with_settings!({filters => [(login.username.as_str(), "[user]"), (r"(?m)^\d+$", "[id]")]}, {
+            insta::assert_snapshot!(name, said);
+        });
+        for (name, mode) in
+            [("", 0o700), ("mutirao.toml", 0o600), ("client-secret", 0o600), ("password", 0o600)]
+        {
+            let found = fs::metadata(site.path(".config/mutirao").join(name)).unwrap();
+            assert_eq!(found.permissions().mode() & 0o777, mode, "{name}");
+        }
+        // By nothing but what was written a command finds its way.
+        let mut doctor = site.command(&["catalogue"]);
+        doctor.env_remove("HUBSOFT_URL").env_remove("HUBSOFT_TOKEN");
+        let ended = doctor.output().unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    }
+}
+
+#[test]
+fn what_is_there_is_replaced_by_a_persons_word_only() {
+    let site = Site::new("");
+    site.write(".config/mutirao/mutirao.toml", "rate = \"3/s\"\n");
+    let mut terminal = Terminal::new(&site, "C");
+    terminal.answer("anything else", "no");
+    let (code, said) = terminal.end(&site);
+    assert_eq!(code, Some(2), "{said}");
+    assert_eq!(site.read(".config/mutirao/mutirao.toml"), "rate = \"3/s\"\n");
+    let mut terminal = Terminal::new(&site, "C");
+    terminal.answer("anything else", "yes");
+    terminal.answer("API", &site.url());
+    terminal.answer("Client id", &site.login().client_id);
+    terminal.answer("Client secret", &site.login().client_secret);
+    terminal.answer("User (", &site.login().username);
+    terminal.answer("Password", "\u{3}");
+    let (code, said) = terminal.end(&site);
+    assert_eq!(code, Some(130), "{said}");
+    assert_eq!(site.read(".config/mutirao/mutirao.toml"), "rate = \"3/s\"\n");
+}
+
+#[test]
+fn without_a_terminal_the_settings_are_named() {
+    let site = Site::new("");
+    let ended = site.run(&["init"]).expect(2);
+    assert!(ended.stderr.contains("HUBSOFT_CLIENT_SECRET_FILE"), "{}", ended.stderr);
+    assert!(!site.path(".config").exists());
+}
+
+#[test]
+fn a_catalogue_is_told_in_the_language_of_the_person() {
+    let site = Site::new("");
+    for (locale, name) in [("C", "catalogue"), ("pt_BR.UTF-8", "catalogue_in_portuguese")] {
+        let output = site.command(&["catalogue"]).env("LANG", locale).output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        // Of the hundred types of the sandbox the first ones tell enough.
+        let few: Vec<_> = said.lines().filter(|line| !line.contains("TIPO ")).collect();
+        insta::assert_snapshot!(name, few.join("\n").replace(&site.host(), "[host]"));
+    }
+}
