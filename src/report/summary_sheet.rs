@@ -117,7 +117,12 @@ fn reasons(page: &mut Page<'_>, account: &Account) -> Result<(), XlsxError> {
     for reason in &account.reasons {
         let row = page.row;
         let words = reason.in_words(reason.message.as_deref());
-        let told = tr!("%{words} (lines %{lines})", words = words, lines = reason.where_it_stands());
+        let told = tr!(
+            "%{words} (%{n|line|lines} %{lines})",
+            words = words,
+            n = reason.n_rows,
+            lines = reason.where_it_stands()
+        );
         page.sheet.write_string_with_format(row, 0, said(text::state(reason.state)), &wrapped())?;
         page.sheet.write_number_with_format(row, 1, reason.n_rows as f64, &number())?;
         page.words(&printable::line(&told, CELL_CHARS_MAX))?;

@@ -97,7 +97,18 @@ fn the_report_is_one_page_that_loads_nothing_and_names_nobody() {
             assert!(page.contains(text), "{text}: {page}");
         }
         for never in [
-            "<script", "http:", "https:", "src=", "url(", "@import", "Ana", "Bia", "Caio", "Sem luz", "99911",
+            "<script",
+            "http:",
+            "https:",
+            "src=",
+            "url(",
+            "@import",
+            "Ana",
+            "Bia",
+            "Caio",
+            "Sem luz",
+            "99911",
+            "dados fornecidos",
         ] {
             assert!(!page.contains(never), "{never}: {page}");
         }
@@ -109,6 +120,7 @@ fn the_report_is_one_page_that_loads_nothing_and_names_nobody() {
         run(&site, lang, &["export", "-o", "copia", "--with-people"]).expect(0);
         let named = site.read("copia/report.html");
         assert!(named.contains("Bia &lt;b&gt;Lima&lt;/b&gt;") && named.contains("Caio Reis"), "{named}");
+        assert!(named.contains("dados fornecidos"), "what HubSoft said: {named}");
         assert!(!named.contains("Ana Souza"), "of those that need nobody there is only a count");
     }
 }
