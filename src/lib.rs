@@ -5,6 +5,7 @@
 //!
 //! - [`cli`]: what a person types. One file a command; prints, asks, and calls the rooms below.
 //! - [`app`]: the use cases. Typed arguments in, values and events out; prints and asks nothing.
+//! - `notice`: tells others elsewhere how a run went.
 //! - `service`: what surrounds a worker: health, metrics, systemd, log lines.
 //! - `settings`: flags over environment over files over defaults.
 //! - [`ownership`]: whose a file is; what others may change is not used. For all rooms.
@@ -34,6 +35,7 @@ mod language;
 
 mod app;
 mod cli;
+mod notice;
 mod ownership;
 mod registry;
 mod report;

@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use crate::app::batches::Answers;
 use crate::service::log::LogFormat;
-use crate::settings::{self, Database, Flags, Reading, Sending, Span, Speaking};
+use crate::settings::{self, Database, Flags, Notifying, Reading, Sending, Span, Speaking};
 
 /// Opens support tickets in HubSoft in bulk: none lost, none opened twice.
 #[derive(Debug, Parser)]
@@ -245,6 +245,8 @@ pub struct Import {
     #[command(flatten)]
     pub settings: Flags<settings::Import>,
     #[command(flatten)]
+    pub notify: Flags<Notifying>,
+    #[command(flatten)]
     pub meeting: Meeting,
     /// Open the first N tickets, then stop; the next call goes on
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -267,6 +269,8 @@ pub struct Import {
 pub struct Worker {
     #[command(flatten)]
     pub settings: Flags<settings::Worker>,
+    #[command(flatten)]
+    pub notify: Flags<Notifying>,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ use super::args::{Command, Global};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
+use super::telling::Telling;
 use super::{
     batches, cancel, catalogue, check, database, doctor, enqueue, export, help, import, init, migrate, pause,
     purge, reconcile, resolve, resume, retry, sandbox, shell, show, status, template, watch, worker,
@@ -44,7 +45,15 @@ pub fn run(
             Ok::<_, Failure>(Outboxes { url, here: PathBuf::new(), user })
         };
         match command {
-            Command::Import(args) => import::import(args, &sources()?, global, screen).await,
+            Command::Import(args) => {
+                let (sources, is_told) = (sources()?, !args.dry_run);
+                let telling = Telling::new(&args.notify, &sources, screen)?;
+                let done = import::import(args, &sources, global, screen, &telling).await;
+                if is_told {
+                    telling.end(&done).await;
+                }
+                done
+            }
             Command::Check(args) => check::check(args, &sources()?, screen).await,
             Command::Enqueue(args) => enqueue::enqueue(args, &sources()?, global, screen).await,
             Command::Template { file } => template::template(file.as_deref(), screen),
@@ -81,7 +90,13 @@ pub fn run(
                 purge::purge(&outboxes(&sources()?)?.find(batch.as_deref())?, older_than, screen).await
             }
             Command::Migrate(args) => migrate::migrate(&args, sources, global, screen).await,
-            Command::Worker(args) => worker::worker(&args, &sources()?, global, screen).await,
+            Command::Worker(args) => {
+                let sources = sources()?;
+                let telling = Telling::new(&args.notify, &sources, screen)?;
+                let done = worker::worker(&args, &sources, global, screen, &telling).await;
+                telling.end(&done).await;
+                done
+            }
             Command::Pause { reason } => {
                 pause::pause(&database::named(global, &sources()?)?, &reason, screen).await
             }

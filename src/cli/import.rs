@@ -12,6 +12,7 @@ use super::merged;
 use super::opening;
 use super::screen::Screen;
 use super::services;
+use super::telling::Telling;
 use crate::app;
 use crate::app::address;
 use crate::app::batches::Wish;
@@ -27,6 +28,7 @@ pub async fn import(
     sources: &Sources,
     global: &Global,
     screen: &Screen,
+    telling: &Telling<'_>,
 ) -> Result<Exit, Failure> {
     let started_at = Timestamp::now();
     screen.note(tr!("reading %{file}", file = name_of(&args.file)));
@@ -105,7 +107,7 @@ pub async fn import(
         None
     } else {
         let policy = taken_in.policy(&sending, &stopping);
-        Some(opening::open(&taken_in, target, &policy, n_to_open, args.sample, screen).await?)
+        Some(opening::open(&taken_in, target, &policy, n_to_open, args.sample, screen, telling).await?)
     };
     let named = database_url.and_then(|url| address::at(&url).ok());
     let imported = Imported {
@@ -119,6 +121,7 @@ pub async fn import(
         led: work.led(named.as_ref()),
         batch: taken_in.read.merged.batch_name.clone(),
         opened_before: taken_in.opened_before,
+        telling,
         run,
     };
     imported.tell(taken_in, screen).await

@@ -13,6 +13,7 @@ use super::results;
 use super::screen::Screen;
 use super::status;
 use super::summary;
+use super::telling::Telling;
 use super::typed::Typed;
 use crate::app::address::Led;
 use crate::app::batches::Work;
@@ -35,6 +36,7 @@ pub struct Imported<'a> {
     pub led: Led<'a>,
     pub batch: String,
     pub opened_before: u64,
+    pub telling: &'a Telling<'a>,
     /// `None`: nothing had to be sent.
     pub run: Option<Run>,
 }
@@ -70,6 +72,7 @@ impl Imported<'_> {
             settings: self.settings.clone(),
             exit_code: exit as u8,
         };
+        self.telling.counted(counts);
         let (summary, no_report) = taken_in.finish(&outcome, &ran).await?;
         results::warn_of_report(no_report.as_ref(), screen);
         if screen.json {

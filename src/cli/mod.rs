@@ -49,6 +49,7 @@ mod signals;
 mod standing;
 mod status;
 mod summary;
+mod telling;
 mod template;
 #[cfg(test)]
 mod translated;

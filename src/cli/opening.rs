@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::progress::{Extent, Progress};
 use super::screen::Screen;
 use super::signals::Signals;
+use super::telling::Telling;
 use crate::app::import::TakenIn;
 use crate::app::target::Target;
 use crate::delivery::{Control, Policy};
@@ -18,6 +19,7 @@ pub async fn open(
     n_to_open: u64,
     sample: Option<u64>,
     screen: &Screen,
+    telling: &Telling<'_>,
 ) -> Result<Run, Failure> {
     if sample.is_none() {
         taken_in.release().await?;
@@ -36,8 +38,12 @@ pub async fn open(
         None => Extent::of_batch(&taken_in.before),
     };
     let progress = Progress::new(screen, Some(extent), policy);
-    let watch = (&progress, &RowLog);
+    let looking = telling.looking(Some(&taken_in.read.merged.batch_name), &target.host);
+    let watch = (&progress, &(&RowLog, &looking));
     let run = taken_in.deliver(worker, sample, policy, control, &watch);
+    // A run is large, and what looks on would carry it about on the stack.
+    let run = telling.beside(&looking, Box::pin(run));
     let ending = progress.follow(taken_in.outbox(), run).await?;
+    telling.ran(&looking, &ending.reason);
     Ok(Run { ending, signal: signals.asked() })
 }

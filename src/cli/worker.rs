@@ -13,6 +13,7 @@ use super::failure::Failure;
 use super::progress::Progress;
 use super::screen::Screen;
 use super::signals::Signals;
+use super::telling::Telling;
 use super::typed::Typed;
 use super::worked;
 use crate::app;
@@ -29,6 +30,7 @@ pub async fn worker(
     sources: &Sources,
     global: &Global,
     screen: &Screen,
+    telling: &Telling<'_>,
 ) -> Result<Exit, Failure> {
     let settings = sources.resolve(&args.settings)?;
     let address = database::named(global, sources)?;
@@ -50,7 +52,7 @@ pub async fn worker(
         policy: &policy,
         lease: settings.working.lease,
     };
-    let start = Start { signals: &signals, watch: &watch, screen };
+    let start = Start { signals: &signals, watch: &watch, telling, screen };
     let work = work(&workplace, settings.working.until_empty, &start);
     let tell = |noticed: Noticed<'_>| match noticed {
         Noticed::DatabaseIll(why) => screen.warn(format!("not ready: {why}")),
@@ -86,7 +88,7 @@ async fn listen(at: SocketAddr, screen: &Screen) -> Result<TcpListener, Failure>
 
 /// `until_empty`: it is to end.
 async fn work(workplace: &Workplace<'_>, until_empty: bool, start: &Start<'_>) -> Result<Exit, Failure> {
-    let Start { signals, watch, screen } = *start;
+    let Start { signals, watch, telling, screen } = *start;
     let Workplace { target, policy, .. } = workplace;
     let lasting = policy.lasting;
     let Some(outbox) = start.patiently(lasting, async || workplace.open().await).await? else {
@@ -108,9 +110,13 @@ async fn work(workplace: &Workplace<'_>, until_empty: bool, start: &Start<'_>) -
     screen.note(format!("working for {}, {} at most, {until}", target.named, policy.rate));
     let control = Control { stop: signals.stop.clone(), returned: watch.returned() };
     let progress = Progress::new(screen, None, policy);
-    let watchers = (&progress, watch);
+    let looking = telling.looking(None, &target.host);
+    let watchers = (&progress, &(watch, &looking));
     let work = workplace.work(&outbox, worker, control, &watchers);
+    // A run is large, and what looks on would carry it about on the stack.
+    let work = telling.beside(&looking, Box::pin(work));
     let Worked { ending, left } = progress.follow(&outbox, work).await?;
+    telling.ran(&looking, &ending.reason);
     let run = Run { ending, signal: signals.asked() };
     outbox.close().await?;
     worked::tell(&run, &left, screen);
@@ -121,6 +127,7 @@ async fn work(workplace: &Workplace<'_>, until_empty: bool, start: &Start<'_>) -
 struct Start<'a> {
     signals: &'a Signals,
     watch: &'a WorkerWatch,
+    telling: &'a Telling<'a>,
     screen: &'a Screen,
 }
 

@@ -48,6 +48,16 @@ impl Environment {
         named.map_or_else(|| format!("user {}", rustix::process::getuid().as_raw()), str::to_owned)
     }
 
+    /// The variables that are nobody else's business: settings of ours with their secrets, and a database's.
+    pub fn own_variables(&self) -> Vec<OsString> {
+        let is_own = |name: &OsString| {
+            let name = name.to_string_lossy();
+            ["HUBSOFT_", "MUTIRAO_", "PG"].iter().any(|prefix| name.starts_with(prefix))
+                || name == "DATABASE_URL"
+        };
+        self.0.keys().filter(|name| is_own(name)).cloned().collect()
+    }
+
     /// Where programs keep what they know of their earlier runs: what systemd gives, else the user's.
     pub fn state_folder(&self) -> Option<PathBuf> {
         // systemd separates several by colons.

@@ -242,6 +242,7 @@ mod tests {
                 "hubsoft_ca_file",
                 "database_url",
                 "listen_url_file",
+                "notify",
                 "metrics_listen",
             ]
         );

@@ -23,7 +23,9 @@ pub use environment::Environment;
 pub use error::SettingsError;
 pub use flags::Flags;
 pub use sources::Sources;
-pub use table::{Database, Import, Listening, Reading, Sending, Speaking, Stopping, Tenant, Worker};
+pub use table::{
+    Database, Import, Listening, Notifying, Reading, Sending, Speaking, Stopping, Tenant, Worker,
+};
 pub use values::{MaxErrors, Span};
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::delivery::{ANSWER_AGE_MAX, CLAIM_AGE_MAX, Policy, Rate};
 use crate::hubsoft::{BaseUrl, CONNECT_TIMEOUT, Credentials, HubSoftSettings, TIMEOUT};
 use crate::intake::{Delimiter, Encoding, Hidden, Map, Set, SheetChoice};
 use crate::language::Language;
+use crate::notice::Recipient;
 use crate::outbox::LEASE;
 use crate::ticket::Ddd;
 
@@ -343,6 +344,26 @@ impl Group for Database {
     }
 }
 
+/// Who is told of the end of a run.
+pub struct Notifying {
+    pub recipient: Option<Recipient>,
+}
+
+impl Group for Notifying {
+    fn read(of: &mut Lookup<'_>) -> Result<Self, SettingsError> {
+        of.section("Sending");
+        let recipient = of.text(
+            Row::machine(
+                "notify",
+                tr!("Tell this web hook, or this program, of the end, a halt and a long pause"),
+            )
+            .otherwise(tr!("nobody"))
+            .example("/etc/mutirao/notify-telegram.sh"),
+        )?;
+        Ok(Self { recipient: recipient.map(|(recipient, _)| recipient) })
+    }
+}
+
 /// How a person is spoken to.
 pub struct Speaking {
     /// `None`: as the system says.
@@ -489,6 +510,7 @@ pub fn all() -> Vec<Setting> {
             Speaking::read(of)?;
             Worker::read(of)?;
             Import::read(of)?;
+            Notifying::read(of)?;
             Ok(Self)
         }
     }

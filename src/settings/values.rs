@@ -13,6 +13,7 @@ use crate::delivery::Rate;
 use crate::hubsoft::BaseUrl;
 use crate::intake::{Delimiter, Encoding, Hidden, Map, Set, SheetChoice};
 use crate::language::Language;
+use crate::notice::Recipient;
 use crate::ticket::Ddd;
 
 /// What a setting may be.
@@ -49,6 +50,7 @@ named! {
     Listen: "ADDR",
     Rate: "RATE",
     MaxErrors: "N|P%",
+    Recipient: "URL|PROGRAM",
     ClockTime: "HH:MM",
     Encoding: "NAME",
     Delimiter: "CHAR",

@@ -381,6 +381,19 @@ fn a_summary_is_as_told() {
     check("## summary.json", 0, &[printed, again]);
 }
 
+#[test]
+fn a_notice_is_as_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let site = a_site_of_all_kinds("");
+    site.write("tell.sh", "#!/bin/sh\n{ cat; echo; } >>told.jsonl\n");
+    std::fs::set_permissions(site.path("tell.sh"), std::fs::Permissions::from_mode(0o700)).unwrap();
+    site.run(&["import", "queda.csv", "--rate", "unlimited", "--notify", "./tell.sh"]).expect(3);
+    site.run(&["import", "none.csv", "--notify", "./tell.sh"]).expect(5);
+    let notices = site.read("told.jsonl");
+    let notices: Vec<Value> = notices.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    check("## Notices", 0, &notices);
+}
+
 #[tokio::test]
 async fn a_status_is_as_told() {
     let (site, database) = (a_site_of_all_kinds("latency=20ms"), Database::fresh().await);

@@ -17,6 +17,7 @@ mod intake;
 mod merges;
 mod names;
 mod no_english;
+mod notices;
 mod outbox_conformance;
 mod outbox_memory;
 mod outbox_postgres;
