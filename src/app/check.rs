@@ -8,10 +8,11 @@ use super::findings::{Findings, Kinds};
 use super::sheet::column_names;
 use super::target::Target;
 use crate::delivery::evidence::{Evidence, Guard, Row};
-use crate::delivery::{Halt, Rate};
+use crate::delivery::{Halt, REPEAT, Rate, State};
 use crate::intake::{GuessedService, Intake, Repeat, Repeats};
+use crate::outbox::{EXAMPLES_MAX, ExampleRow, Reasons, RowReason};
 use crate::text;
-use crate::ticket::{ByField, Field, Problem, Ticket, Value};
+use crate::ticket::{ByField, Field, Problem, RawTicket, Ticket, Value};
 
 /// What is looked for besides problems.
 #[derive(Clone, Copy, Debug)]
@@ -30,11 +31,11 @@ pub struct Checked {
     ids: Ids,
 }
 
-/// Reads all rows; `told` hears of each problem and its line.
+/// Reads all rows; `told` hears of each problem, its line, and what that says.
 pub fn check(
     mut intake: Intake,
     wanted: Wanted,
-    mut told: impl FnMut(u64, &Problem),
+    mut told: impl FnMut(u64, &Problem, &RawTicket<'_>),
 ) -> Result<Checked, Fault> {
     let mut repeats = wanted.repeats.then(Repeats::default);
     let (mut n_rows, mut n_invalid) = (0_u64, 0_u64);
@@ -43,13 +44,14 @@ pub fn check(
     let mut ids = Ids::default();
     while let Some(row) = intake.next_row()? {
         n_rows += 1;
-        let parsed = row.parse(&row.raw());
-        kinds.take(row.line, &parsed);
+        let raw = row.raw();
+        let parsed = row.parse(&raw);
+        kinds.take(&row, &parsed);
         match &parsed {
             Err(problems) => {
                 n_invalid += 1;
                 for problem in problems {
-                    told(row.line, problem);
+                    told(row.line, problem, &raw);
                 }
             }
             Ok(parsed) => {
@@ -82,6 +84,27 @@ pub enum IdFinding {
 }
 
 impl Checked {
+    /// Why rows would not be opened, the commonest reason first; `repeat` says why the repeats would not.
+    pub fn reasons(&self, repeat: &str) -> Reasons {
+        let mut reasons = self.findings.kinds.reasons();
+        if !self.repeats.is_empty() {
+            let examples = self.repeats.iter().take(EXAMPLES_MAX);
+            reasons.told.push(RowReason {
+                state: State::Skipped,
+                code: Some(REPEAT.to_owned()),
+                field: None,
+                message: Some(repeat.to_owned()),
+                n_rows: self.repeats.len() as u64,
+                examples: examples
+                    .map(|Repeat { line, .. }| ExampleRow { line: *line, referencia: String::new() })
+                    .collect(),
+            });
+        }
+        let n_others = reasons.n_others;
+        let most = Reasons::most(reasons.told);
+        Reasons { n_others: n_others + most.n_others, ..most }
+    }
+
     /// Compares the ids that valid rows ask for with the tenant's catalogues.
     pub async fn compare_ids(
         &self,

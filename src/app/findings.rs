@@ -1,10 +1,12 @@
 //! What was found out about a file while its rows were read.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::sheet::ColumnNames;
-use crate::intake::{Asides, ColumnDoubt};
-use crate::language::said;
+use crate::delivery::State;
+use crate::intake::{Asides, ColumnDoubt, Row};
+use crate::outbox::{EXAMPLES_MAX, ExampleRow, Reasons, RowReason};
 use crate::ticket::{Parsed, Problem};
 
 pub struct Findings {
@@ -19,33 +21,62 @@ pub struct Findings {
 #[derive(Default)]
 pub struct Kinds {
     /// Why rows cannot be opened.
-    pub problems: BTreeMap<(String, String), Kind>,
+    pub problems: ByKind,
     /// What is sent though it looks odd.
-    pub notices: BTreeMap<(String, String), Kind>,
+    pub notices: ByKind,
 }
+
+/// Their names are not copied for each row.
+pub type ByKind = BTreeMap<(Cow<'static, str>, Cow<'static, str>), Kind>;
 
 pub struct Kind {
     pub n_rows: u64,
-    pub first_line: u64,
+    /// The first rows.
+    pub examples: Vec<ExampleRow>,
     /// Of the first.
-    pub message: String,
+    pub message: Cow<'static, str>,
 }
 
 impl Kinds {
     #[inline]
-    pub fn take(&mut self, line: u64, parsed: &Result<Parsed, Vec<Problem>>) {
+    pub fn take(&mut self, row: &Row<'_>, parsed: &Result<Parsed, Vec<Problem>>) {
         match parsed {
             Ok(parsed) if parsed.notices.is_empty() => {}
-            Ok(parsed) => count(&mut self.notices, line, &parsed.notices),
-            Err(problems) => count(&mut self.problems, line, problems),
+            Ok(parsed) => count(&mut self.notices, row, &parsed.notices),
+            Err(problems) => count(&mut self.problems, row, problems),
         }
+    }
+
+    /// Why rows cannot be opened, the commonest reason first.
+    pub fn reasons(&self) -> Reasons {
+        let reason = |((field, code), kind): (&(Cow<'static, str>, Cow<'static, str>), &Kind)| RowReason {
+            state: State::Invalid,
+            code: Some(code.to_string()),
+            field: Some(field.to_string()),
+            message: Some(kind.message.to_string()),
+            n_rows: kind.n_rows,
+            examples: kind.examples.clone(),
+        };
+        Reasons::most(self.problems.iter().map(reason).collect())
     }
 }
 
-fn count(kinds: &mut BTreeMap<(String, String), Kind>, line: u64, found: &[Problem]) {
+impl Kind {
+    /// 0: nothing was counted.
+    pub fn first_line(&self) -> u64 {
+        self.examples.first().map_or(0, |row| row.line)
+    }
+}
+
+fn count(kinds: &mut ByKind, row: &Row<'_>, found: &[Problem]) {
     for problem in found {
-        let key = (problem.field.to_string(), problem.code.to_string());
-        let new = || Kind { n_rows: 0, first_line: line, message: said(&problem.message).into_owned() };
-        kinds.entry(key).or_insert_with(new).n_rows += 1;
+        let key = (problem.field.clone(), problem.code.clone());
+        let new = || Kind { n_rows: 0, examples: Vec::new(), message: problem.message.clone() };
+        let kind = kinds.entry(key).or_insert_with(new);
+        kind.n_rows += 1;
+        if kind.examples.len() < EXAMPLES_MAX {
+            let referencia = row.identity().map(|(_, referencia)| referencia.into_owned());
+            kind.examples.push(ExampleRow { line: row.line, referencia: referencia.unwrap_or_default() });
+        }
     }
 }

@@ -11,7 +11,7 @@ use super::results::{Written, write_again};
 use super::selection::batch_or_all;
 use super::target::Target;
 use crate::delivery::{Control, Ending, Policy, Watch, decide};
-use crate::outbox::{AnyOutbox, AnyWorker, Counts, LEASE, Scope, Terms};
+use crate::outbox::{AnyOutbox, AnyWorker, Counts, LEASE, Reasons, Scope, Terms};
 use crate::settings::Sending;
 
 /// It is not to wait until a person lets all workers go on.
@@ -47,7 +47,11 @@ pub struct BesideWorkers {
 /// What became of them.
 pub struct Reconciled {
     pub counts: Counts,
+    /// Why those that were not opened were not.
+    pub reasons: Reasons,
     pub results: Option<Written>,
+    /// The one that it was about.
+    pub batch: Option<String>,
 }
 
 impl<'a> Unsure<'a> {
@@ -106,9 +110,11 @@ impl<'a> Unsure<'a> {
     pub async fn end(self) -> Result<Reconciled, Fault> {
         let reader = self.outbox.reader();
         let counts = reader.counts(self.scope).await?;
+        let reasons = reader.reasons(self.scope).await?;
         let info = batch_or_all(reader, self.place).await?;
         let results = write_again(reader, self.place, info.as_ref()).await?;
         self.outbox.close().await?;
-        Ok(Reconciled { counts, results })
+        let batch = info.map(|info| info.name);
+        Ok(Reconciled { counts, reasons, results, batch })
     }
 }

@@ -8,57 +8,23 @@ use jiff::Timestamp;
 
 use super::address::Led;
 use super::fault::Fault;
+use super::form::{Form, PAGE_ROWS};
 use super::place::Place;
+use super::problems;
 use super::selection::latest;
 use super::sheet::ColumnNames;
 use super::target::SANDBOX;
 use crate::delivery::{RowId, State};
-use crate::intake::Encoding;
 use crate::language::said;
 use crate::outbox::{
-    self, AnyReader, BatchInfo, Counts, Course, Cursor, ReportRow, RowReason, Scope, SourceInfo, Span,
-    state_name,
+    self, AnyReader, BatchInfo, Counts, Course, Cursor, ReportRow, RowReason, Scope, Span, state_name,
 };
 use crate::report::{
-    self, Account, CsvStyle, ERRORS, Guard, Line, NEEDY_MAX, Needy, OutputEncoding, People, ProblemsCsv,
-    REPORT, RESULTS, Reason, Report, ReportError, ResultsCsv, ResultsXlsx, Run,
+    self, Account, ERRORS, Guard, Line, NEEDY_MAX, Needy, People, REPORT, RESULTS, Reason, Report,
+    ReportError, ResultsCsv, ResultsXlsx, Run,
 };
 use crate::text;
 use crate::ticket::Field;
-
-/// Rows read from the outbox at a time.
-const PAGE_ROWS: usize = 1000;
-
-/// The form of the results: that of the input.
-pub struct Form<'a> {
-    pub batch: &'a BatchInfo,
-    /// The file's names of the fields, where they are known.
-    pub columns: &'a ColumnNames,
-    pub guard: Guard,
-    /// Who runs the command.
-    pub user: &'a str,
-    pub people: People,
-}
-
-impl Form<'_> {
-    fn source(&self) -> &SourceInfo {
-        &self.batch.source
-    }
-
-    fn style(&self) -> CsvStyle {
-        let encoding = match self.source().encoding.parse() {
-            Ok(Encoding::Utf8) => OutputEncoding::Utf8,
-            Ok(Encoding::Utf16Le) => OutputEncoding::Utf16Le,
-            Ok(Encoding::Utf16Be) => OutputEncoding::Utf16Be,
-            Ok(Encoding::Web(page)) => OutputEncoding::Web(page),
-            Ok(Encoding::Dos(page)) => OutputEncoding::Dos(page),
-            // What Excel reads right.
-            Ok(Encoding::Utf8Bom) | Err(_) => OutputEncoding::Utf8WithBom,
-        };
-        let delimiter = *self.source().delimiter.as_bytes().first().unwrap_or(&b';');
-        CsvStyle { delimiter, encoding, guard: self.guard }
-    }
-}
 
 /// As `--excel-safe` says.
 pub fn guard(excel_safe: bool) -> Guard {
@@ -74,7 +40,7 @@ pub fn people(with_people: bool) -> People {
 #[must_use = "a workbook that is missing is told of"]
 pub struct Written {
     pub folder: PathBuf,
-    /// Why there is no `results.xlsx`.
+    /// Why there is no `results.xlsx`, or no `problems.xlsx`.
     pub no_workbook: Option<ReportError>,
     /// Why there is no `report.html`.
     pub no_report: Option<ReportError>,
@@ -88,7 +54,7 @@ impl Written {
     /// Writes `report.html` beside the results, with what is known of the last run.
     pub fn report(&self, run: Option<&Run>) -> Result<(), ReportError> {
         let path = self.folder.join(REPORT);
-        let needing = self.account.states.iter().filter(|(state, _)| needs_a_person(*state));
+        let needing = self.account.states.iter().filter(|(state, _)| State::NEEDS_A_PERSON.contains(state));
         let report = Report {
             account: &self.account,
             course: self.course.as_ref(),
@@ -102,9 +68,10 @@ impl Written {
     }
 }
 
-/// Writes `results.csv`, `results.xlsx`, `errors.csv` and `problems.csv` of `scope` into `folder`.
+/// Writes `results.csv`, `results.xlsx`, `errors.csv`, `problems.csv` and `problems.xlsx` of `scope` into
+/// `folder`.
 ///
-/// The workbook is for comfort: where it fails, the others are whole all the same.
+/// Workbooks are for comfort: where one fails, the others are whole all the same.
 pub async fn write(
     reader: AnyReader<'_>,
     scope: Scope,
@@ -123,9 +90,9 @@ pub async fn write(
     if form.people == People::Shown {
         name(reader, &mut needy).await?;
     }
-    problems(reader, scope, form, &folder.join("problems.csv")).await?;
     let course = reader.course(scope).await?;
     let account = account(reader, scope, form, course.as_ref()).await?;
+    let no_problems = problems::write(reader, scope, form, folder, &account).await?;
     let no_workbook = workbook.and_then(|workbook| workbook.finish(&account)).err();
     if no_workbook.is_some() {
         // One of an earlier run would be taken for it.
@@ -133,7 +100,7 @@ pub async fn write(
     }
     Ok(Written {
         folder: folder.to_owned(),
-        no_workbook,
+        no_workbook: no_workbook.or(no_problems),
         no_report: None,
         account,
         course: course.map(drawn),
@@ -252,7 +219,7 @@ async fn write_rows(
             {
                 *workbook = Err(error);
             }
-            if needs_a_person(row.state) {
+            if State::NEEDS_A_PERSON.contains(&row.state) {
                 errors.push(&line)?;
                 if needy.len() < NEEDY_MAX {
                     needy.push((row.row, needing(row, &line)));
@@ -287,48 +254,6 @@ fn mark(row: &mut ReportRow<'_>, what: &str) {
         None => what.to_owned().into(),
     };
     row.warning = Some(warning);
-}
-
-/// How many of the rows errors.csv has.
-pub fn n_needing_a_person(counts: &Counts) -> u64 {
-    State::ALL.into_iter().filter(|state| needs_a_person(*state)).map(|state| counts.count(state)).sum()
-}
-
-/// Whether nothing becomes of such a row before somebody corrects it or says what is true of it.
-fn needs_a_person(state: State) -> bool {
-    match state {
-        State::Invalid | State::Rejected | State::Failed | State::Unconfirmed | State::Conflict => true,
-        // These go on by themselves, are done with, or stay as somebody wanted them.
-        State::Pending | State::InFlight | State::InDoubt | State::Opened => false,
-        State::Skipped | State::Cancelled => false,
-    }
-}
-
-async fn problems(reader: AnyReader<'_>, scope: Scope, form: &Form<'_>, path: &Path) -> Result<(), Fault> {
-    let mut out = ProblemsCsv::create(path, &form.style())?;
-    let mut after = Cursor::default();
-    loop {
-        let (rows, next) = reader.problems_page(scope, after, PAGE_ROWS).await?;
-        for row in &rows {
-            let line = row.line.to_string();
-            for problem in &row.problems {
-                let column =
-                    form.columns.get(problem.field.as_ref()).map_or(problem.field.as_ref(), String::as_str);
-                out.push(&[
-                    &line,
-                    column,
-                    &problem.field,
-                    &problem.found,
-                    &problem.code,
-                    &said(&problem.message),
-                    &said(&problem.hint),
-                ])?;
-            }
-        }
-        let Some(next) = next else { break };
-        after = next;
-    }
-    Ok(out.finish()?)
 }
 
 /// Numbers as text, in buffers that are used again for each row.

@@ -155,7 +155,7 @@ async fn read_in<'a>(
         let fields = row.raw();
         let parsed = row.parse(&fields);
         facts.take(&parsed);
-        kinds.take(row.line, &parsed);
+        kinds.take(&row, &parsed);
         if let (Some(guess), Ok(parsed)) = (&mut guess, &parsed) {
             guess.add(&parsed.ticket);
         }

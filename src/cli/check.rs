@@ -12,6 +12,7 @@ use super::services;
 use super::typed::Typed;
 use crate::app::check::{Wanted, check as check_rows};
 use crate::app::sheet::{Sheet, name_of};
+use crate::app::summary;
 use crate::app::target::Target;
 use crate::intake::Hashing;
 use crate::registry::ColumnMemory;
@@ -50,7 +51,7 @@ pub async fn check(args: Check, sources: &Sources, screen: &Screen) -> Result<Ex
         _ => intake,
     };
     let mut problems = Problems::of(&intake, screen);
-    let checked = check_rows(intake, wanted, |line, problem| problems.problem(line, problem))?;
+    let checked = check_rows(intake, wanted, |line, problem, row| problems.problem(line, problem, row))?;
     for repeat in &checked.repeats {
         problems.repeat(*repeat);
     }
@@ -59,12 +60,17 @@ pub async fn check(args: Check, sources: &Sources, screen: &Screen) -> Result<Ex
         checked.compare_ids(target, sending.rate, |finding| problems.id(finding, &target.host)).await?;
     }
     let (n_rows, n_invalid) = (checked.n_rows, checked.n_invalid);
+    let reasons =
+        checked.reasons(&tr!("repeats an earlier line, and would be skipped, unless --allow-repeats"));
     if screen.json {
         let counts = json!({
             "version": 1, "rows": n_rows, "valid": n_rows - n_invalid, "invalid": n_invalid,
             "repeats": problems.n_repeats, "unknown_ids": problems.n_unknown, "problems": problems.n_problems,
+            "reasons": summary::reasons(&reasons), "reasons_others": reasons.n_others,
         });
         problems.line(&counts.to_string());
+    } else {
+        problems.tell(&reasons);
     }
     problems.flush();
     let repeats = match problems.n_repeats {

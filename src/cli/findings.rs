@@ -1,13 +1,13 @@
 //! What is wrong or odd in the rows of a file: what `check` says row by row, said before a question.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use super::failure::Failure;
 use super::screen::Screen;
-use crate::app::findings::{Findings, Kind};
+use crate::app::findings::{ByKind, Findings, Kind};
 use crate::app::sheet::{ColumnNames, Sheet};
 use crate::intake::{ColumnDoubt, Hashing, Intake};
+use crate::language::said;
 use crate::printable;
 use crate::registry::ColumnMemory;
 
@@ -76,11 +76,11 @@ fn tell_lines(lines: Vec<String>, screen: &Screen) {
     }
 }
 
-fn lines(kinds: &BTreeMap<(String, String), Kind>, columns: &ColumnNames) -> Vec<String> {
-    let told = |((field, code), kind): (&(String, String), &Kind)| {
-        let Kind { n_rows, first_line, message } = kind;
-        let column = printable::name(columns.get(field).unwrap_or(field));
-        match n_rows {
+fn lines(kinds: &ByKind, columns: &ColumnNames) -> Vec<String> {
+    let told = |((field, code), kind): (&(Cow<'static, str>, Cow<'static, str>), &Kind)| {
+        let (first_line, message) = (kind.first_line(), said(&kind.message));
+        let column = printable::name(columns.get(&**field).map_or(field, String::as_str));
+        match kind.n_rows {
             1 => tr!(
                 "line %{line}, %{column}: %{message} (%{code})",
                 line = first_line,
@@ -90,7 +90,7 @@ fn lines(kinds: &BTreeMap<(String, String), Kind>, columns: &ColumnNames) -> Vec
             ),
             _ => tr!(
                 "%{n} rows, the first line %{line}: %{column}: %{message} (%{code})",
-                n = n_rows,
+                n = kind.n_rows,
                 line = first_line,
                 column = column,
                 message = message,

@@ -8,6 +8,7 @@ use super::args::Import;
 use super::exit::{self, Exit, Run};
 use super::failure::Failure;
 use super::halts;
+use super::outcome::{self, Next};
 use super::questions::when;
 use super::results;
 use super::screen::Screen;
@@ -17,8 +18,8 @@ use super::telling::Telling;
 use super::typed::Typed;
 use crate::app::address::Led;
 use crate::app::batches::Work;
-use crate::app::import::{Ran, TakenIn};
-use crate::app::results::n_needing_a_person;
+use crate::app::import::{Outcome, Ran, TakenIn};
+use crate::app::sheet::ColumnNames;
 use crate::delivery::{Halt, Rate, Reason};
 use crate::outbox::Counts;
 use crate::report::{ERRORS, RESULTS};
@@ -104,7 +105,7 @@ impl Imported<'_> {
                 )),
             }
         }
-        self.tell_counts(counts, exit, screen);
+        self.tell_counts(&outcome, taken_in.columns(), exit, screen);
         if self.work.outbox.file().is_some() {
             self.tell_of_others(outcome.info.counts.left().saturating_sub(counts.left()), screen);
         }
@@ -194,7 +195,8 @@ impl Imported<'_> {
         is_whole && 0 < counts.pending && counts.unconfirmed == 0
     }
 
-    fn tell_counts(&self, counts: &Counts, exit: Exit, screen: &Screen) {
+    fn tell_counts(&self, outcome: &Outcome, columns: &ColumnNames, exit: Exit, screen: &Screen) {
+        let Outcome { counts, reasons, .. } = outcome;
         let counted = summary::in_words(counts);
         screen.note(match self.is_sandbox {
             true => tr!("in the sandbox, nothing of it real: %{counts}", counts = counted),
@@ -210,40 +212,18 @@ impl Imported<'_> {
             ));
         }
         screen.note(tr!("results: %{file}", file = self.work.folder.join("results.csv").display()));
-        let n_in_doubt = counts.in_doubt + counts.in_flight;
-        if 0 < n_in_doubt && exit != Exit::Unconfirmed {
-            screen.note(tr!(
-                "%{n} %{n|row|rows} may have been opened: do not open %{n|it|them} by hand, the next run looks %{n|it|them} up first",
-                n = n_in_doubt
-            ));
-        }
+        let next = Next {
+            corrected: Some(self.corrected()),
+            again: Some(self.typed().again()),
+            led: self.led,
+            batch: Some(&self.batch),
+        };
+        outcome::tell(counts, reasons, columns, &next, screen);
         let typed = self.typed();
         match exit {
             Exit::Done if self.args.sample.is_some() && 0 < counts.pending => screen.note(tr!(
                 "hint: look at the tickets in HubSoft; `%{command}` opens the rest",
                 command = typed.without("sample")
-            )),
-            Exit::NotAllOpened if n_needing_a_person(counts) == 0 => {
-                screen.note(tr!("hint: results.csv says why rows were skipped or withdrawn"));
-                if 0 < counts.cancelled {
-                    let retry = Typed::now();
-                    let batch = &self.batch;
-                    let retry = retry.at(self.led, "retry", Some(batch), &["--state", "cancelled"]);
-                    screen.note(tr!("hint: `%{command}` takes back that rows were withdrawn", command = retry));
-                }
-            }
-            Exit::NotAllOpened | Exit::File => screen.note(tr!(
-                "hint: errors.csv has the rows that need you, problems.csv says what is wrong; fix them there and run `%{command}`",
-                command = self.corrected()
-            )),
-            Exit::Unconfirmed if counts.unconfirmed == 0 => screen.note(tr!(
-                "hint: `%{command}` looks up the rows that may have been opened; do not open them by hand",
-                command = typed.again()
-            )),
-            Exit::Unconfirmed => screen.note(tr!(
-                "hint: `%{command}` looks again for the %{n} %{n|row|rows} that may have been opened",
-                command = self.command("reconcile"),
-                n = counts.unconfirmed
             )),
             Exit::Interrupted | Exit::Terminated => {
                 screen.note(tr!("hint: `%{command}` goes on where this stopped", command = typed.again()));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::exit::{self, Exit};
 use super::failure::Failure;
 use super::halts::why_ended;
+use super::outcome::{self, Next};
 use super::progress::{Extent, Progress};
 use super::results::tell_if_any;
 use super::screen::Screen;
@@ -15,8 +16,10 @@ use super::typed::Typed;
 use crate::app::address::Led;
 use crate::app::place::Place;
 use crate::app::reconcile::{BesideWorkers, Unsure};
+use crate::app::sheet::ColumnNames;
 use crate::app::target::Target;
 use crate::delivery::{Control, Halt, Reason};
+use crate::report::ERRORS;
 use crate::service::RowLog;
 use crate::settings::{Sending, Sources};
 
@@ -68,6 +71,14 @@ pub async fn reconcile(
         });
     }
     screen.note(summary::in_words(&done.counts));
+    let errors = done.results.as_ref().map(|written| written.folder.join(ERRORS));
+    let next = Next {
+        corrected: errors.map(|errors| Typed::now().import_of(&errors)),
+        again: None,
+        led: place.led(true),
+        batch: done.batch.as_deref(),
+    };
+    outcome::tell(&done.counts, &done.reasons, &ColumnNames::new(), &next, screen);
     if 0 < done.counts.unconfirmed {
         screen.note(how_to_resolve(place, batch));
     }

@@ -6,12 +6,14 @@ use std::borrow::Cow;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::json;
+use super::reasons::{lines, others};
 use super::screen::Screen;
 use super::summary;
 use super::typed::Typed;
 use crate::app::address::Led;
 use crate::app::fault::Fault;
 use crate::app::place::Place;
+use crate::app::sheet::ColumnNames;
 use crate::app::{self, OutboxStatus};
 use crate::language::times::local;
 use crate::outbox::sqlite::Holder;
@@ -65,8 +67,11 @@ pub(super) async fn look(places: &[Place], is_json: bool) -> Result<Page, Fault>
 }
 
 fn tell(outbox: &OutboxStatus, place: &Place, page: &mut Page) {
-    for (info, status, _reasons) in &outbox.batches {
+    for (info, status, reasons) in &outbox.batches {
         tell_status(&info.name, status, Some((outbox.led(place, &info.name), &info.name)), page);
+        for told in lines(reasons, &ColumnNames::new(), |_| true).into_iter().chain(others(reasons)) {
+            page.result(told.shown);
+        }
     }
     if let Some(whole) = &outbox.whole {
         tell_status(&tr!("all batches"), whole, None, page);

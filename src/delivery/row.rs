@@ -73,6 +73,10 @@ impl State {
         Self::Cancelled,
     ];
 
+    /// Nothing becomes of it before somebody corrects it, or says what is true of it.
+    pub const NEEDS_A_PERSON: [Self; 5] =
+        [Self::Invalid, Self::Rejected, Self::Failed, Self::Unconfirmed, Self::Conflict];
+
     /// Nobody needs to open it or to look it up any more.
     pub const DONE_WITH: [Self; 6] =
         [Self::Opened, Self::Invalid, Self::Rejected, Self::Failed, Self::Skipped, Self::Cancelled];

@@ -75,6 +75,15 @@ impl Reasons {
         let n_told = told.iter().map(|reason| reason.n_rows).sum();
         Ok(Self { told, n_others: n_all.saturating_sub(n_told) })
     }
+
+    /// The commonest of `all`.
+    pub fn most(mut all: Vec<RowReason>) -> Self {
+        let line = |reason: &RowReason| reason.examples.first().map(|row| row.line);
+        all.sort_by(|a, b| b.n_rows.cmp(&a.n_rows).then_with(|| line(a).cmp(&line(b))));
+        let n_others = all.iter().skip(REASONS_MAX).map(|reason| reason.n_rows).sum();
+        all.truncate(REASONS_MAX);
+        Self { told: all, n_others }
+    }
 }
 
 impl RowReason {

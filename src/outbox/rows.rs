@@ -39,12 +39,15 @@ pub struct ReportRow<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor(pub(super) i64);
 
-/// All problems of one row.
+/// What is wrong with one row that needs a person: all problems that we found, or what HubSoft said of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowProblems {
-    pub row: RowId,
     pub line: u64,
+    pub state: State,
+    /// Values as they stand in the row.
     pub problems: Vec<Problem>,
+    pub error_code: Option<String>,
+    pub error_message: Option<String>,
 }
 
 /// A row by what a person knows of it.

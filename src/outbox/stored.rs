@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::names::{kind_of, state_of};
-use super::{Counts, Cursor, ReportRow, RowDetails, StoredAttempt};
+use super::{Counts, Cursor, ReportRow, RowDetails, RowProblems, StoredAttempt};
 use crate::delivery::code::BatchCode;
 use crate::delivery::identity::{BatchKey, Marker};
 use crate::delivery::{Doubt, OutboxError, RowId, State};
@@ -223,6 +223,24 @@ pub(super) fn problems(
         (State::Invalid, None) => Ok(crate::ticket::Ticket::parse(fields).err().unwrap_or_default()),
         (_, None) => Ok(Vec::new()),
     }
+}
+
+/// Line, place, state, problems of its line, fields, code and message of a row that needs a person.
+pub(super) type ProblemColumns = (i64, i64, String, Option<String>, String, Option<String>, Option<String>);
+
+/// What is wrong with each of `found`, and where they end.
+pub(super) fn problems_of_rows(
+    found: Vec<ProblemColumns>,
+) -> Result<(Vec<RowProblems>, Option<Cursor>), OutboxError> {
+    let next = found.last().map(|row| Cursor(row.1));
+    let rows = found.into_iter().map(|(line, _, state, of_line, fields, error_code, error_message)| {
+        let state = state_of(&state).ok_or_else(|| unreadable("outbox.state"))?;
+        let fields: RawTicket<'_> = stored("outbox fields", &fields)?;
+        let mut problems = problems(state, of_line.as_deref(), &fields)?;
+        problems.iter_mut().for_each(|problem| problem.unmask(&fields));
+        Ok(RowProblems { line: count(line), state, problems, error_code, error_message })
+    });
+    Ok((rows.collect::<Result<_, OutboxError>>()?, next))
 }
 
 impl Counts {

@@ -9,6 +9,7 @@ mod csv_out;
 mod html;
 mod looks;
 mod problems;
+mod problems_xlsx;
 mod run;
 mod summary;
 mod summary_sheet;
@@ -28,7 +29,8 @@ pub use crate::intake::RESULT_COLUMNS;
 pub use account::{Account, Reason};
 pub use csv_out::ResultsCsv;
 pub use html::{Course, NEEDY_MAX, Needy, People, Report, Span, write_report};
-pub use problems::ProblemsCsv;
+pub use problems::{ProblemLine, ProblemsCsv};
+pub use problems_xlsx::{ProblemsXlsx, letters};
 pub use run::Run;
 pub use summary::{
     ApiSummary, Counts, ExampleSummary, Latency, PaceSummary, Pause, ReasonSummary, SourceSummary, Summary,
@@ -47,7 +49,8 @@ pub const ERRORS: &str = "errors.csv";
 pub const REPORT: &str = "report.html";
 
 /// All that is written into a folder.
-pub const FILES: [&str; 6] = [RESULTS, "results.xlsx", ERRORS, "problems.csv", REPORT, "summary.json"];
+pub const FILES: [&str; 7] =
+    [RESULTS, "results.xlsx", ERRORS, "problems.csv", "problems.xlsx", REPORT, "summary.json"];
 
 /// One row as it is reported.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! `problems.csv`: one line per problem of a row.
+//! `problems.csv`: one line per problem of a row, and one for what HubSoft said of it.
 
 use std::path::{Path, PathBuf};
 

@@ -159,7 +159,10 @@ pub fn is_shielded() -> bool {
 
 /// Calls the workbook writer, which panics where it cannot write its temporary file, and makes an
 /// error of that.
-fn shielded<T>(path: &Path, call: impl FnOnce() -> Result<T, XlsxError>) -> Result<T, ReportError> {
+pub(super) fn shielded<T>(
+    path: &Path,
+    call: impl FnOnce() -> Result<T, XlsxError>,
+) -> Result<T, ReportError> {
     SHIELDED.set(true);
     let result = catch_unwind(AssertUnwindSafe(call));
     SHIELDED.set(false);
@@ -183,6 +186,6 @@ fn workbook_error(path: &Path, source: XlsxError) -> ReportError {
 }
 
 /// `text` cut to what a cell takes. Excel counts UTF-16 units; a text of so many bytes surely fits.
-fn shortened(text: &str) -> &str {
+pub(super) fn shortened(text: &str) -> &str {
     if text.len() <= CELL_CHARS_MAX { text } else { &text[..text.floor_char_boundary(CELL_CHARS_MAX)] }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use super::cell::scientific;
-use super::{Field, Kind};
+use super::{Field, Kind, RawTicket};
 use crate::language::said;
 use crate::printable::is_printable;
 
@@ -23,6 +23,21 @@ pub struct Problem {
     pub message: Cow<'static, str>,
     /// What to do next.
     pub hint: Cow<'static, str>,
+}
+
+impl Problem {
+    /// Shows what stands in the cell of `row` where only a mask of that was shown: to the person whose row it
+    /// is, and in no log.
+    pub fn unmask(&mut self, row: &RawTicket<'_>) {
+        let field = Field::ALL.into_iter().find(|field| field.name() == self.field);
+        let cell = field.and_then(|field| Some((field, row.get(field)?)));
+        let is_masked = |(field, cell): &(Field, &str)| shown(*field, cell) == self.found;
+        // A database may not have kept what is damaged, and nobody can see it.
+        if let Some((_, cell)) = cell.filter(is_masked).filter(|(_, cell)| !cell.contains(['\0', '\u{FFFD}']))
+        {
+            cell.clone_into(&mut self.found);
+        }
+    }
 }
 
 /// What is wrong, as one line: each field and its message.
@@ -97,6 +112,27 @@ fn mask_name(cell: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mask_is_taken_off_where_the_cell_is_known() {
+        let row = RawTicket::from([
+            (Field::Telefone, "99911-2233 Ana"),
+            (Field::Email, "maria@teste .com"),
+            (Field::Nome, "Ana\0"),
+        ]);
+        let check = |field: &'static str, found: &str, expected: &str| {
+            let (code, message, hint) = ("".into(), "".into(), "".into());
+            let mut problem = Problem { field: field.into(), code, found: found.to_owned(), message, hint };
+            problem.unmask(&row);
+            assert_eq!(problem.found, expected);
+        };
+        check("telefone", &shown(Field::Telefone, "99911-2233 Ana"), "99911-2233 Ana");
+        check("email", "m***@teste .com", "maria@teste .com");
+        check("nome", "A***", "A***");
+        // Of another cell, or of none.
+        check("email", "j***@teste.com", "j***@teste.com");
+        check("row", "70000 bytes", "70000 bytes");
+    }
 
     #[test]
     fn what_is_shown_names_nobody() {

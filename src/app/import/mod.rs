@@ -12,7 +12,7 @@ mod taken_in;
 pub use order::Order;
 pub use rehearse::rehearse;
 pub use staged::Staged;
-pub use taken_in::{Ran, TakenIn};
+pub use taken_in::{Outcome, Ran, TakenIn};
 
 #[cfg(test)]
 mod tests;

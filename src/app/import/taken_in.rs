@@ -8,8 +8,9 @@ use super::order::Order;
 use crate::app::batches::Recognition;
 use crate::app::deliver::{self, Calm};
 use crate::app::fault::Fault;
+use crate::app::form::Form;
 use crate::app::results::{self, Written};
-use crate::app::sheet::name_of;
+use crate::app::sheet::{ColumnNames, name_of};
 use crate::app::staging::ReadIn;
 use crate::app::summary;
 use crate::app::work_folder::{self, Reserve};
@@ -131,7 +132,7 @@ impl TakenIn<'_> {
         work_folder::make_private(folder)?;
         let guard = results::guard(self.order.sheet.reading.excel_safe);
         let (columns, Order { user, people, .. }) = (&self.read.findings.columns, self.order);
-        let form = results::Form { batch: &info, columns, guard, user, people };
+        let form = Form { batch: &info, columns, guard, user, people };
         let written = results::write(reader, merged.results(), &form, folder).await?;
         let mut scope = merged.scope();
         let mut counts = reader.counts(scope).await?;
@@ -175,6 +176,11 @@ impl TakenIn<'_> {
             self.outbox.finish_run(info.id, Timestamp::now(), &json).await?;
         }
         Ok((summary, no_report))
+    }
+
+    /// The file's names of the fields.
+    pub fn columns(&self) -> &ColumnNames {
+        &self.read.findings.columns
     }
 
     /// Whether its batch was halted, and why.

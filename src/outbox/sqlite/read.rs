@@ -6,18 +6,17 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 use super::error::{Trouble, stored};
 use super::{Reader, time};
 use crate::delivery::code::BatchCode;
-use crate::delivery::{OutboxError, RowId, State, Warning};
+use crate::delivery::{OutboxError, State, Warning};
 use crate::outbox::doubts::is_shown;
 use crate::outbox::filter::Filter;
 use crate::outbox::names::{IN_DOUBT, INVALID, UNCONFIRMED, any_of};
-use crate::outbox::stored::{self, DetailsColumns, Page, count};
+use crate::outbox::stored::{self, DetailsColumns, Page, ProblemColumns, count};
 use crate::outbox::warnings::Dialect;
 use crate::outbox::which::{to_post, told_of};
 use crate::outbox::{
     BatchId, BatchInfo, Counts, Cursor, FileBatch, Halted, ImportId, ResultsInfo, RowDetails, RowName,
     RowProblems, Scope, SourceInfo, Status,
 };
-use crate::ticket::Problem;
 
 /// Of `o`: the rows that are told of. `?1` batch, `?2` import; NULL is no limit.
 pub(super) fn in_scope() -> String {
@@ -49,35 +48,31 @@ impl Reader {
         Ok(Page::new(json))
     }
 
-    /// The invalid rows of `scope` with all their problems, in input order.
+    /// The rows of `scope` that need a person, with what is wrong with them, in input order.
     pub async fn problems_page(
         &self,
         scope: Scope,
         after: Cursor,
         n: usize,
     ) -> Result<(Vec<RowProblems>, Option<Cursor>), OutboxError> {
-        let (filter, in_scope) = (Filter::of(scope), in_scope());
+        let (filter, in_scope, states) = (Filter::of(scope), in_scope(), any_of(&State::NEEDS_A_PERSON));
         let sql = format!(
-            "SELECT '[' || group_concat('[' || json_array(o.id, o.line, o.record) || ',' || r.problems || ']') || ']'
+            "SELECT o.line, o.record, o.state, iif(o.state = {INVALID}, r.problems, NULL), r.fields,
+                    o.error_code, o.error_message
                FROM (SELECT * FROM outbox o
-                      WHERE ?3 < o.record AND {in_scope} AND o.state = {INVALID} AND o.purged_at IS NULL
+                      WHERE ?3 < o.record AND {in_scope} AND o.state IN {states} AND o.purged_at IS NULL
                       ORDER BY o.record LIMIT +?4) AS o
                     CROSS JOIN record r ON r.id = o.record"
         );
-        let json: Option<String> = sqlx::query_scalar(AssertSqlSafe(sql))
+        let found: Vec<ProblemColumns> = sqlx::query_as(AssertSqlSafe(sql))
             .bind(filter.batch)
             .bind(filter.import)
             .bind(after.0)
             .bind(i64::try_from(n).unwrap_or(i64::MAX))
-            .fetch_one(&mut *self.conn().await)
+            .fetch_all(&mut *self.conn().await)
             .await
             .trouble()?;
-        let found: Vec<((i64, u64, i64), Vec<Problem>)> =
-            stored("record.problems", json.as_deref().unwrap_or("[]"))?;
-        let next = found.last().map(|entry| Cursor(entry.0.2));
-        let rows =
-            found.into_iter().map(|((id, line, _), problems)| RowProblems { row: RowId(id), line, problems });
-        Ok((rows.collect(), next))
+        stored::problems_of_rows(found)
     }
 
     /// The rows of `scope` by state.

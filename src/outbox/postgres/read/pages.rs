@@ -7,11 +7,11 @@ use super::super::PgOutbox;
 use super::super::columns::{cell, each_field};
 use super::super::error::Trouble;
 use super::filter::{OF_PROGRAMS, ReadFilter, of_files};
-use crate::delivery::{OutboxError, RowId};
-use crate::outbox::names::{INVALID, state_of};
-use crate::outbox::stored::{self, Page, count, stored, unreadable};
+use crate::delivery::{OutboxError, State};
+use crate::outbox::names::{INVALID, any_of};
+use crate::outbox::stored::{self, Page, ProblemColumns};
 use crate::outbox::{Cursor, RowProblems, Scope};
-use crate::ticket::{Field, RawTicket};
+use crate::ticket::Field;
 
 /// Rows of files come in their order; those that programs inserted follow, in theirs, behind this
 /// place.
@@ -57,31 +57,24 @@ impl PgOutbox {
         Ok(Page::new(found.into_iter().next().map(|(rows,)| rows)))
     }
 
-    /// The invalid rows of `scope` with all their problems, in input order.
+    /// The rows of `scope` that need a person, with what is wrong with them, in input order.
     pub async fn problems_page(
         &self,
         scope: Scope,
         after: Cursor,
         n: usize,
     ) -> Result<(Vec<RowProblems>, Option<Cursor>), OutboxError> {
-        type Columns = (i64, i64, i64, String, Option<String>, String);
         let sql = |page: &str| {
             format!(
-                "SELECT o.id, o.line, o.place, o.state, r.problems, {}::text
-                   FROM {page} AS o LEFT JOIN mutirao.record r ON r.id = o.record ORDER BY o.place",
+                "SELECT o.line, o.place, o.state, r.problems, {}::text, o.error_code, o.error_message
+                   FROM {page} AS o LEFT JOIN mutirao.record r ON r.id = o.record AND o.state = {INVALID}
+                  ORDER BY o.place",
                 raw_ticket()
             )
         };
-        let which = &format!("o.state = {INVALID} AND o.purged_at IS NULL");
-        let found: Vec<Columns> = self.page(scope, after, n, which, sql).await?;
-        let next = found.last().map(|(_, _, place, ..)| Cursor(*place));
-        let rows = found.iter().map(|(id, line, _, state, of_line, fields)| {
-            let state = state_of(state).ok_or_else(|| unreadable("outbox.state"))?;
-            let fields: RawTicket<'_> = stored("outbox fields", fields)?;
-            let problems = stored::problems(state, of_line.as_deref(), &fields)?;
-            Ok(RowProblems { row: RowId(*id), line: count(*line), problems })
-        });
-        Ok((rows.collect::<Result<_, OutboxError>>()?, next))
+        let which = format!("o.state IN {} AND o.purged_at IS NULL", any_of(&State::NEEDS_A_PERSON));
+        let found: Vec<ProblemColumns> = self.page(scope, after, n, &which, sql).await?;
+        stored::problems_of_rows(found)
     }
 
     /// What `sql` says of the next page of rows that are as `which` says.
