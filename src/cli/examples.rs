@@ -103,6 +103,8 @@ const EXAMPLES: &[(&str, Examples)] = &[
             ("mutirao migrate --print", "the SQL, for the owner of the database to read"),
         ],
     ),
+    ("init", &[("mutirao init", "once on each machine; it asks, and tries what it is told")]),
+    ("catalogue", &[("mutirao catalogue", "for id_tipo_atendimento and the other ids of the sheet")]),
     ("doctor", &[("mutirao doctor", "before the first import, and when something is wrong")]),
     (
         "sandbox",

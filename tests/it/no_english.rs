@@ -71,6 +71,8 @@ const RUNS: &str = "
     resume
     resume nada
     doctor
+    catalogue
+    init
     completions nada
     man
     sandbox --with nada=1
@@ -83,6 +85,8 @@ const RUNS: &str = "
 /// What needs a database that is shared.
 const SHARED_RUNS: &str = "
     doctor
+    catalogue
+    init
     migrate
     enqueue queda.csv --batch queda
     status

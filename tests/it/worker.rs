@@ -172,7 +172,7 @@ async fn reconcile_waits_for_nobody_and_says_why() {
                 UPDATE mutirao.outbox SET state = 'in_flight', claimed_at = now(), worker = (SELECT id FROM mutirao.worker WHERE name = 'another')";
     sqlx::raw_sql(held).execute(&mut outbox.conn).await.unwrap();
     let ended = site.run(&["reconcile", "--database-url", &url]).expect(7);
-    assert!(ended.stderr.contains("1 workers are at work"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("1 worker is at work"), "{}", ended.stderr);
 }
 
 #[tokio::test]
