@@ -7,7 +7,9 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
 use crate::app::batches::Answer;
+use crate::intake::{Set, Target};
 use crate::language::{Language, said};
+use crate::ticket::Field;
 
 /// Who is there to be asked, and where they are asked.
 pub struct Asking<'a> {
@@ -81,14 +83,30 @@ impl Asking<'_> {
         let words: Vec<_> = offers.iter().map(|offer| format!("`{}`", said(offer.word))).collect();
         screen.err(tr!("Type %{words}; anything else stops:", words = words.join(&tr!(" or "))));
         let typed = typed();
-        offers.iter().position(|offer| means(&typed, offer.word)).ok_or_else(|| {
-            Failure::new(
-                Exit::Usage,
-                tr!("declined; nothing was sent"),
-                tr!("run the same command again and type the answer"),
-            )
-        })
+        offers.iter().position(|offer| means(&typed, offer.word)).ok_or_else(declined)
     }
+
+    /// What all tickets are to say, where no column says it of each: it is the one field that an outage gives
+    /// all of them. A text that is left blank ends the command.
+    pub fn description(&self) -> Result<Set, Failure> {
+        self.screen
+            .err(tr!("No column says what the tickets are about (`descricao`): all can say the same."));
+        self.screen.err(tr!("Type it, as `No signal since the fibre cut at CTO 12`; an empty line stops:"));
+        let value = typed().trim().to_owned();
+        if value.is_empty() {
+            return Err(declined());
+        }
+        self.screen.note(tr!("the same without a question: `--set descricao=…`"));
+        Ok(Set { target: Target::Field(Field::Descricao), value })
+    }
+}
+
+fn declined() -> Failure {
+    Failure::new(
+        Exit::Usage,
+        tr!("declined; nothing was sent"),
+        tr!("run the same command again and type the answer"),
+    )
 }
 
 /// Whether a person typed `word`, in whatever language.

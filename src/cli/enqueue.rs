@@ -44,9 +44,9 @@ pub async fn enqueue(
     screen.note(tr!("reading %{file}", file = name_of(&args.file)));
     let mut sheet = Sheet::kept(args.file, reading)?;
     let memory = ColumnMemory::at(sources.environment().state_folder());
-    let intake = findings::open(&mut sheet, Hashing::Sha256, &memory, screen)?;
-    findings::remember(&sheet, &intake, &memory, screen);
     let asking = Asking { screen, who: Who::Person { is_stdin_free: !sheet.is_stdin() } };
+    let intake = findings::open(&mut sheet, Hashing::Sha256, &memory, Some(&asking), screen)?;
+    findings::remember(&sheet, &intake, &memory, screen);
     let intake = asking.hidden(&mut sheet, intake)?;
     drop(intake);
     if sheet.reading.find_service {

@@ -2,30 +2,41 @@
 
 use std::borrow::Cow;
 
+use super::asking::Asking;
 use super::failure::Failure;
 use super::screen::Screen;
+use crate::app::fault::Fault;
 use crate::app::findings::{ByKind, Findings, Kind};
 use crate::app::sheet::{ColumnNames, Sheet};
 use crate::intake::{ColumnDoubt, Hashing, Intake};
 use crate::language::said;
 use crate::printable;
 use crate::registry::ColumnMemory;
+use crate::ticket::Field;
 
 /// Kinds that are told one by one.
 const KINDS_TOLD: usize = 30;
 
 /// Opens a spreadsheet by what is remembered of its columns too, and says what was recognised, before
-/// anything is sent.
+/// anything is sent. Whoever is there is asked for what no column says and all rows may have in common.
 pub fn open(
     sheet: &mut Sheet,
     hashing: Hashing,
     memory: &ColumnMemory,
+    asking: Option<&Asking<'_>>,
     screen: &Screen,
 ) -> Result<Intake, Failure> {
     if let Some(error) = sheet.recall(memory) {
         screen.warn(tr!("%{error}: what was said of columns before is not known", error = error));
     }
-    let intake = sheet.open(hashing)?;
+    let asked = asking.filter(|asking| asking.is_anybody_here());
+    let intake = match (sheet.open(hashing), asked) {
+        (Err(Fault::Intake(error)), Some(asking)) if error.lacks_only(Field::Descricao) => {
+            sheet.reading.set.push(asking.description()?);
+            sheet.open(hashing)?
+        }
+        (opened, _) => opened?,
+    };
     for line in intake.summary().lines() {
         screen.note(format!("  {line}"));
     }

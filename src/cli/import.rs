@@ -39,15 +39,15 @@ pub async fn import(
 
     let mut sheet = Sheet::kept(args.file.clone(), reading)?;
     let memory = ColumnMemory::at(sources.environment().state_folder());
-    let intake = findings::open(&mut sheet, Hashing::Sha256, &memory, screen)?;
-    if !args.dry_run {
-        findings::remember(&sheet, &intake, &memory, screen);
-    }
     let who = match &target {
         Some(_) => Who::Person { is_stdin_free: !sheet.is_stdin() },
         None => Who::Nobody,
     };
     let asking = Asking { screen, who };
+    let intake = findings::open(&mut sheet, Hashing::Sha256, &memory, Some(&asking), screen)?;
+    if !args.dry_run {
+        findings::remember(&sheet, &intake, &memory, screen);
+    }
     let intake = asking.hidden(&mut sheet, intake)?;
     let binding = target.as_ref().map(|target| target.binding.clone());
     let binding = binding.or_else(|| known_binding(sources, &sending));

@@ -45,9 +45,7 @@ pub use code_page::CodePage;
 pub use delimiter::Delimiter;
 pub use doubts::{ColumnDoubt, GuessedService};
 pub use encoding::Encoding;
-#[cfg(feature = "inside")]
-pub use header::Target;
-pub use header::{Map, RESULT_COLUMNS, Set};
+pub use header::{Map, RESULT_COLUMNS, Set, Target};
 #[cfg(test)]
 pub(crate) use headings::HEADINGS;
 pub use headings::headings;

@@ -117,6 +117,11 @@ pub enum Blame {
 }
 
 impl IntakeError {
+    /// Whether nothing is wrong but that no column is `field`'s.
+    pub fn lacks_only(&self, field: Field) -> bool {
+        matches!(self, Self::MissingColumns { missing, .. } if missing == &[field.name()])
+    }
+
     pub fn blame(&self) -> Blame {
         match self {
             Self::NoSuchColumn { .. }

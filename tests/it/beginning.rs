@@ -7,16 +7,16 @@ use std::process::{Child, Command, Stdio};
 
 use crate::support::site::Site;
 
-/// `init` on a terminal of its own, which is answered as it asks.
+/// A command on a terminal of its own, which is answered as it asks.
 struct Terminal {
     child: Child,
     said: String,
 }
 
 impl Terminal {
-    fn new(site: &Site, locale: &str) -> Self {
-        let plain = site.command(&["init"]);
-        let line = format!("'{}' init", plain.get_program().to_str().unwrap());
+    fn new(site: &Site, locale: &str, args: &str) -> Self {
+        let plain = site.command(&[]);
+        let line = format!("'{}' {args}", plain.get_program().to_str().unwrap());
         let mut command = Command::new("script");
         command.args(["-qefc", &line, "/dev/null"]).current_dir(site.path("")).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap()).env("SHELL", "/bin/sh");
@@ -64,7 +64,7 @@ fn converse(site: &Site, locale: &str) -> (Option<i32>, String) {
         "C" => ("Client id", "Client secret", "User (", "Password"),
         _ => ("Client id", "Client secret", "Usuário (", "Senha"),
     };
-    let mut terminal = Terminal::new(site, locale);
+    let mut terminal = Terminal::new(site, locale, "init");
     terminal.answer("API", &site.url());
     terminal.answer(client, &login.client_id);
     terminal.answer(secret, "wrong-secret");
@@ -108,12 +108,12 @@ fn the_first_settings_are_asked_for_tried_and_written() {
 fn what_is_there_is_replaced_by_a_persons_word_only() {
     let site = Site::new("");
     site.write(".config/mutirao/mutirao.toml", "rate = \"3/s\"\n");
-    let mut terminal = Terminal::new(&site, "C");
+    let mut terminal = Terminal::new(&site, "C", "init");
     terminal.answer("anything else", "no");
     let (code, said) = terminal.end(&site);
     assert_eq!(code, Some(2), "{said}");
     assert_eq!(site.read(".config/mutirao/mutirao.toml"), "rate = \"3/s\"\n");
-    let mut terminal = Terminal::new(&site, "C");
+    let mut terminal = Terminal::new(&site, "C", "init");
     terminal.answer("anything else", "yes");
     terminal.answer("API", &site.url());
     terminal.answer("Client id", &site.login().client_id);
@@ -143,4 +143,25 @@ fn a_catalogue_is_told_in_the_language_of_the_person() {
         let few: Vec<_> = said.lines().filter(|line| !line.contains("TIPO ")).collect();
         insta::assert_snapshot!(name, few.join("\n").replace(&site.host(), "[host]"));
     }
+}
+
+/// What an outage gives all tickets, a person says once; the same command again is answered the same.
+#[test]
+fn what_all_tickets_say_is_asked_for_where_no_column_says_it() {
+    let site = Site::new("");
+    site.write("queda.csv", "id_cliente_servico;nome;telefone\n901;Ana;37999112201\n902;Bia;37999112202\n");
+    for _ in 0..2 {
+        let mut terminal = Terminal::new(&site, "pt_BR.UTF-8", "import queda.csv --sandbox");
+        terminal.answer("linha vazia encerra", "Sem sinal: queda na CTO 12");
+        let (code, said) = terminal.end(&site);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("--set descricao="), "{said}");
+    }
+    let opened = fs::read_to_string(site.path("queda.sandbox.mutirao/sandbox.jsonl")).unwrap();
+    assert_eq!(opened.matches("Sem sinal: queda na CTO 12").count(), 2, "{opened}");
+
+    let mut terminal = Terminal::new(&site, "C", "import queda.csv --sandbox");
+    terminal.answer("empty line stops", " ");
+    let (code, said) = terminal.end(&site);
+    assert!(code == Some(2) && said.contains("declined; nothing was sent"), "{said}");
 }
