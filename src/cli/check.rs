@@ -78,7 +78,7 @@ pub async fn check(args: Check, sources: &Sources, screen: &Screen) -> Result<Ex
         n_repeats => tr!(", %{n} %{n|repeats|repeat} an earlier one", n = n_repeats).into_owned(),
     };
     screen.note(tr!(
-        "%{n} of %{total} %{total|row|rows} %{n|is|are} valid%{repeats}",
+        "%{n} of %{total} %{total|row is|rows are} valid%{repeats}",
         n = n_rows - n_invalid,
         total = n_rows,
         repeats = repeats

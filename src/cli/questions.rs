@@ -257,7 +257,7 @@ fn in_words(question: &Question<'_>) -> String {
         Doubt::Carried => return carried(),
     };
     tr!(
-        "batch `%{name}` stands in %{outbox} (last active on %{when}: %{counts}), and of the %{n} rows of this file %{rows}: %{asked}",
+        "batch `%{name}` stands in %{outbox} (last active on %{when}: %{counts}), and of the %{n} %{n|row|rows} of this file %{rows}: %{asked}",
         name = name,
         outbox = found.outbox,
         when = when,

@@ -44,5 +44,7 @@ fn known(sentence: &str) -> Option<Cow<'_, str>> {
     let (name, sentence) = sentence.split_once(": ")?;
     let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.".contains(&byte));
     let anew = said(sentence);
+    // What is wrong with the row as a whole.
+    let name = if name == "row" { tr!("row") } else { name.into() };
     (is_name && anew != sentence).then(|| Cow::Owned(format!("{name}: {anew}")))
 }

@@ -75,7 +75,7 @@ fn what_is_far_too_wide_or_long_ends_soon_and_small() {
         "100_000_names.csv",
         format!("{header}{names}\n{row}\n").as_bytes(),
         "check",
-        "exit 5\nsays more than 1024 columns",
+        "exit 5\nsays more than 1,024 columns",
     );
     check("only_delimiters.csv", &b";".repeat(15_000_000), "check", "exit 5\nsays the file is empty");
     let far = ";".repeat(50_000);
@@ -83,7 +83,7 @@ fn what_is_far_too_wide_or_long_ends_soon_and_small() {
         "blank_headers.csv",
         format!("{header}{far}\n{}", format!("{row}{far}\n").repeat(50)).as_bytes(),
         "import --sandbox --rate unlimited --yes",
-        "exit 5\nsays more than 1024 columns",
+        "exit 5\nsays more than 1,024 columns",
     );
     let unclosed = format!("{header}\n{}", "11000;b\"\";\"a;Ana;37999112200\n".repeat(20_000));
     check("unclosed.csv", unclosed.as_bytes(), "check", "exit 5\nsays (stray_quotation_mark)");

