@@ -8,7 +8,7 @@ WITH told AS (
            LEFT JOIN json_each(iif(o.state = {invalid}, (SELECT r.problems FROM record r WHERE r.id = o.record), NULL)) p
      WHERE {in_scope} AND o.state IN {states}
        AND (o.state <> {pending} OR o.error_code IS NOT NULL)
-), alike AS (
+), alike AS MATERIALIZED (
     SELECT *, iif(message GLOB '*[0-9]*', {folded}, message) AS words FROM told
 ), numbered AS (
     SELECT *, row_number() OVER (PARTITION BY state, code, field, words ORDER BY place) AS n FROM alike
