@@ -28,7 +28,7 @@ pub(super) const ROW_HEAD: &str = "json_build_array(o.id, o.line, o.lote,
     array_remove(o.ids_ordem_servico, NULL), array_remove(o.numeros_ordem_servico, NULL), greatest(o.attempts, 0),
     o.error_code, o.error_message, o.warning, o.gone::int, (r.whole IS NOT NULL)::int, o.place)";
 
-/// Of `o`: what a producer says, as JSON of a [`RawTicket`].
+/// Of `o`: what a producer says, as JSON of a [`RawTicket`](crate::ticket::RawTicket).
 pub(super) fn raw_ticket() -> String {
     format!("json_build_array({})", Field::STORED.map(cell).join(", "))
 }
