@@ -240,7 +240,11 @@ fn nobody_is_sent_to_a_file_without_rows() {
     let row = rows(1).lines().nth(1).unwrap().to_owned();
     site.write("queda.csv", format!("{}{row}\n", rows(1)));
     let told = site.run(&["import", "queda.csv", "--rate", "unlimited"]).expect(3);
-    assert!(told.stderr.contains("results.csv says of each why") && commands(&told).is_empty(), "{}", told.stderr);
+    assert!(
+        told.stderr.contains("results.csv says of each why") && commands(&told).is_empty(),
+        "{}",
+        told.stderr
+    );
 }
 
 #[test]
