@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::progress::{Extent, Progress};
 use super::screen::Screen;
 use super::signals::Signals;
+use super::standing::at_most;
 use super::telling::Telling;
 use crate::app::import::TakenIn;
 use crate::app::target::Target;
@@ -28,10 +29,10 @@ pub async fn open(
     let signals = Signals::listen()?;
     let control = Control { stop: signals.stop.clone(), ..Control::default() };
     screen.note(tr!(
-        "opening %{n} %{n|ticket|tickets} at %{host}, %{rate} at most",
+        "opening %{n} %{n|ticket|tickets} at %{host}, %{most}",
         n = n_to_open,
         host = target.named,
-        rate = policy.rate
+        most = at_most(policy.rate)
     ));
     let extent = match sample {
         Some(_) => Extent::of_rows(n_to_open),

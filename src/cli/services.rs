@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::screen::Screen;
+use super::standing::at_most;
 use crate::app::batches::Work;
 use crate::app::services::{Kept, Progress, Tally, find};
 use crate::app::sheet::Sheet;
@@ -50,10 +51,10 @@ pub async fn look_up(
     let told = |progress| {
         match progress {
         Progress::Begins { n } => screen.note(tr!(
-            "looking up the services of %{n} %{n|customer|customers} at %{host}, %{rate} at most; nothing is opened by that",
+            "looking up the services of %{n} %{n|customer|customers} at %{host}, %{most}; nothing is opened by that",
             n = n,
             host = target.named,
-            rate = sending.rate
+            most = at_most(sending.rate)
         )),
         Progress::Done { n_done, n } => screen.note(tr!("%{done} of %{n} looked up", done = n_done, n = n)),
     }

@@ -82,6 +82,14 @@ pub struct Traffic {
     pub slot: Option<Duration>,
 }
 
+/// How many requests may be sent.
+pub fn at_most(ceiling: Rate) -> Cow<'static, str> {
+    match ceiling {
+        Rate::PerSecond(_) => tr!("%{most} at most", most = ceiling),
+        Rate::Unlimited => tr!("without a limit"),
+    }
+}
+
 impl Traffic {
     /// Why it is no faster, where nothing stands in its way.
     pub fn why(&self) -> Option<Why> {
@@ -149,10 +157,7 @@ impl Standing {
     /// All of it.
     pub fn line(&self) -> String {
         let mut line = self.counts().join(", ");
-        let most = match self.ceiling {
-            Rate::PerSecond(_) => Some(tr!("%{most} at most", most = self.ceiling)),
-            Rate::Unlimited => None,
-        };
+        let most = (self.ceiling != Rate::Unlimited).then(|| at_most(self.ceiling));
         let held: Vec<_> = most.into_iter().chain(self.why.as_ref().map(Why::in_words)).collect();
         if let Some(pace) = self.pace(&held.join(": ")) {
             line += &format!("; {pace}");
