@@ -334,10 +334,12 @@ async fn two_imports_of_a_batch_do_not_mix() {
 async fn an_import_whose_rows_another_took_over_tells_what_became_of_them() {
     let (site, database) = (Site::new(""), Database::fresh().await);
     let (url, mut conn) = (database.url(), database.connect().await);
-    site.write("queda.csv", rows(19));
-    site.write("edited.csv", rows(18));
-    let import = ["import", "queda.csv", "--batch", "queda", "--database-url", &url, "--rate", "1/s"];
-    let import = site.start_until(&import, "opening 19 tickets");
+    // So many that the last one is not claimed before it is gone, however slow the machine.
+    site.write("queda.csv", rows(90));
+    site.write("edited.csv", rows(89));
+    let import =
+        ["import", "queda.csv", "--batch", "queda", "--database-url", &url, "--rate", "1/s", "--yes"];
+    let import = site.start_until(&import, "opening 90 tickets");
     let opened = "SELECT count(*) FROM mutirao.outbox WHERE state = 'opened'";
     while sqlx::query_scalar::<_, i64>(opened).fetch_one(&mut conn).await.unwrap() == 0 {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -347,7 +349,7 @@ async fn an_import_whose_rows_another_took_over_tells_what_became_of_them() {
     let (code, said) = import.end();
     assert_eq!(code, Some(3), "{said}");
     let n_opened = site.audit().tickets;
-    assert!(said.contains(&format!("{n_opened} of 18 opened")), "{n_opened}: {said}");
+    assert!(said.contains(&format!("{n_opened} of 89 opened")), "{n_opened}: {said}");
     assert!(said.contains("another import took over rows of this one"), "{said}");
 }
 
