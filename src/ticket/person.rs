@@ -6,7 +6,10 @@ use unicode_normalization::char::is_combining_mark;
 /// What stands between the names of a person, and is left out as often as not.
 const BETWEEN: [&str; 8] = ["de", "da", "do", "das", "dos", "e", "di", "del"];
 
-/// Longest name that is compared. Bytes; a longer one is compared by its beginning.
+/// What says of what kind a business is, and tells none from another.
+const KINDS: [&str; 8] = ["ltda", "me", "epp", "eireli", "mei", "sa", "ss", "cia"];
+
+/// Longest name that is compared. Characters; a longer one is compared by its beginning.
 const NAME_LEN_MAX: usize = 300;
 
 /// The form in which names are compared: words without case, accents and punctuation, one blank between.
@@ -14,20 +17,28 @@ pub fn folded_name(name: &str) -> String {
     let folded = name.nfd().take(NAME_LEN_MAX).filter(|c| !is_combining_mark(*c));
     let spaced: String =
         folded.flat_map(char::to_lowercase).map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
-    spaced.split(' ').filter(|word| !word.is_empty() && !BETWEEN.contains(word)).collect::<Vec<_>>().join(" ")
+    let words = spaced.split(' ').filter(|word| !word.is_empty() && !BETWEEN.contains(word));
+    let telling: Vec<_> = words.clone().filter(|word| !KINDS.contains(word)).collect();
+    // Of "ME" alone it is the name.
+    if telling.is_empty() { words.collect::<Vec<_>>().join(" ") } else { telling.join(" ") }
 }
 
 /// Whether `name` may be that of a customer whom HubSoft calls by any of `names` (all folded). Order, words
-/// that are left out, and initials make no other person. Where HubSoft has no name, nothing speaks against
-/// it.
+/// that are left out, and initials beside a whole word make no other person; another first name does. Where
+/// HubSoft has no name, nothing speaks against it.
 pub fn may_be_named(name: &str, names: &[Box<str>]) -> bool {
     names.iter().all(|known| known.is_empty()) || names.iter().any(|known| is_alike(name, known))
 }
 
-/// Two words in common, or all of the shorter one's.
-fn is_alike(one: &str, other: &str) -> bool {
+/// Two words in common, or all of the shorter one's; one of them whole, and one the first that HubSoft has.
+fn is_alike(name: &str, known: &str) -> bool {
     let words = |name: &str| name.split(' ').map(str::to_owned).filter(|word| !word.is_empty()).collect();
-    let (one, other): (Vec<String>, Vec<String>) = (words(one), words(other));
+    let (one, other): (Vec<String>, Vec<String>) = (words(name), words(known));
+    let has_whole = one.iter().any(|word| 1 < word.chars().count() && other.contains(word));
+    let has_first = one.len() < 2 || other.first().is_some_and(|first| take(first, &mut one.clone()));
+    if !has_whole || !has_first {
+        return false;
+    }
     let (short, mut long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
     let n_common = short.iter().filter(|word| take(word, &mut long)).count();
     0 < n_common && (2 <= n_common || n_common == short.len())
@@ -59,6 +70,10 @@ mod tests {
             ("José", "JOSÉ DA CONCEIÇÃO GONÇALVES", true),
             ("Maria José Silva", "Maria José de Souza", true),
             ("Padaria Pão Quente", "PADARIA PÃO QUENTE LTDA - ME", true),
+            ("J. C.", "JOSÉ DA CONCEIÇÃO GONÇALVES", false),
+            ("Maria Gonçalves Conceição", "JOSÉ DA CONCEIÇÃO GONÇALVES", false),
+            ("Padaria Sol LTDA ME", "MERCADO LUA LTDA - ME", false),
+            ("J A Souza ME", "Ana Julia Pereira", false),
             ("Maria Gonçalves", "JOSÉ DA CONCEIÇÃO GONÇALVES", false),
             ("Sebastião Souza", "CLÁUDIO SOUZA", false),
             ("Ana", "JOSÉ DA CONCEIÇÃO GONÇALVES", false),
