@@ -72,8 +72,9 @@ fn shown(answer: &Envelope<'_>, asked: Customer, limit: usize) -> Verdict<Vec<Sh
         let names = customer.names().map(|name| name.into_owned()).collect();
         found.push(ShownCustomer { names, services });
     }
-    // Others filled the page, and he may stand behind them.
-    if found.is_empty() && limit <= n_shown {
+    // Others filled the page, and he, or another customer with his document, may stand behind them.
+    let may_be_more = found.is_empty() || !matches!(asked, Customer::Codigo(_));
+    if may_be_more && limit <= n_shown {
         return Verdict::Unknown(Fault::NoCustomers);
     }
     Verdict::Answered(found)

@@ -125,6 +125,11 @@ impl Kept {
         self.append(&line).map_err(|error| fault(&self.folder, error))
     }
 
+    /// On disk, before a row is taken in for what was found.
+    pub(super) fn sync(&self) -> Result<(), Fault> {
+        self.file.as_ref().map_or(Ok(()), File::sync_all).map_err(|error| fault(&self.folder, error))
+    }
+
     fn append(&mut self, line: &Line) -> io::Result<()> {
         let mut bytes = serde_json::to_vec(line)?;
         bytes.push(b'\n');

@@ -86,6 +86,9 @@ pub async fn find(
             }
         }
     }
+    if let Some(kept) = &kept {
+        kept.sync()?;
+    }
     let mut tally = Tally { known, ..Tally::default() };
     for (_, found) in services.iter() {
         tally.customers += 1;
