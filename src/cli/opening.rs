@@ -39,7 +39,7 @@ pub async fn open(
         None => Extent::of_batch(&taken_in.before),
     };
     let progress = Progress::new(screen, Some(extent), policy);
-    let looking = telling.looking(Some(&taken_in.read.merged.batch_name), &target.host);
+    let looking = telling.looking(Some(&taken_in.read.merged.batch_name), &target.binding);
     let watch = (&progress, &(&RowLog, &looking));
     let run = taken_in.deliver(worker, sample, policy, control, &watch);
     // A run is large, and what looks on would carry it about on the stack.

@@ -44,7 +44,10 @@ impl<'a> Telling<'a> {
                 never = looking.look_on() => match never {},
             }
         };
-        self.notices.beside(seen, |why| self.warn(why)).await
+        let done = self.notices.beside(seen, |why| self.warn(why)).await;
+        // Also of a run that failed in the midst: what it opened is open.
+        self.last.replace(looking.message(Event::Finished));
+        done
     }
 
     /// The run that `looking` saw has ended.

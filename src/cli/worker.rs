@@ -110,7 +110,7 @@ async fn work(workplace: &Workplace<'_>, until_empty: bool, start: &Start<'_>) -
     screen.note(format!("working for {}, {} at most, {until}", target.named, policy.rate));
     let control = Control { stop: signals.stop.clone(), returned: watch.returned() };
     let progress = Progress::new(screen, None, policy);
-    let looking = telling.looking(None, &target.host);
+    let looking = telling.looking(None, &target.binding);
     let watchers = (&progress, &(watch, &looking));
     let work = workplace.work(&outbox, worker, control, &watchers);
     // A run is large, and what looks on would carry it about on the stack.

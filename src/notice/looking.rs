@@ -22,6 +22,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Codes that are told at most; the others are counted together.
 const CODES_MAX: usize = 20;
 
+const THROTTLED: &str = "throttled";
+
 /// What is counted under a code of its own where there are too many.
 const OTHERS: &str = "other";
 
@@ -100,6 +102,12 @@ impl<'a> Looking<'a> {
         self.obstacles.borrow_mut().remove(code);
     }
 
+    /// HubSoft did what was asked. What it was asked before a throttle does not end that.
+    fn answered(&self) {
+        let is_over = |obstacle: &Obstacle| obstacle.ends.is_none_or(|ends| ends <= Instant::now());
+        self.obstacles.borrow_mut().retain(|code, obstacle| *code != THROTTLED || !is_over(obstacle));
+    }
+
     fn refusal(&self, code: &str) {
         let mut refusals = self.refusals.borrow_mut();
         let code = if refusals.contains_key(code) || refusals.len() < CODES_MAX { code } else { OTHERS };
@@ -118,7 +126,7 @@ impl Watch for Looking<'_> {
         match (became, &settle.change) {
             (Settled::Written, Change::Opened { .. }) => {
                 self.count(|counts| counts.opened += 1);
-                self.goes("throttled");
+                self.answered();
             }
             (Settled::Written, Change::Skipped { .. }) => {
                 self.count(|counts| counts.skipped += 1);
@@ -127,7 +135,7 @@ impl Watch for Looking<'_> {
             (Settled::Written, Change::Rejected { fault, .. }) => {
                 self.count(|counts| counts.rejected += 1);
                 self.refusal(&fault.code());
-                self.goes("throttled");
+                self.answered();
             }
             (Settled::Written, Change::Failed { fault, .. }) => {
                 self.count(|counts| counts.failed += 1);
@@ -155,7 +163,7 @@ impl Watch for Looking<'_> {
     }
 
     fn throttled(&self, length: Duration, _reason: &ThrottleReason) {
-        self.stands("throttled", Some(Instant::now() + length));
+        self.stands(THROTTLED, Some(Instant::now() + length));
     }
 
     fn note(&self, note: Note<'_>) {
@@ -227,6 +235,11 @@ mod tests {
             wait(60).await;
         }
         assert_eq!(told(&notices).last(), Some(&(Event::Paused, Some("throttled"))));
+        wait(60).await;
+        looking.throttled(Duration::from_secs(300), &reason);
+        looking.answered();
+        wait(10).await;
+        assert_eq!(told(&notices).len(), 3, "it was asked before");
         looking.note(Note::Paused(&PauseReason::Said("Maria's house".to_owned())));
         wait(130).await;
         assert_eq!(told(&notices).last(), Some(&(Event::Paused, Some("paused"))));

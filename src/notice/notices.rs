@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::message::Message;
+use super::message::{Event, Message};
 use super::program;
 use super::recipient::Recipient;
 use super::undelivered::{END_MAX, Undelivered};
@@ -83,8 +83,9 @@ impl Notices {
         }
     }
 
-    /// The last one: tells what waits, within [`END_MAX`].
+    /// The last one: tells what waits, within [`END_MAX`], but no pauses: they are over.
     pub async fn end(&self, message: Message, fail: impl Fn(&Undelivered)) {
+        self.waiting.borrow_mut().retain(|waiting| waiting.event != Event::Paused);
         self.add(message);
         if timeout(END_MAX, self.tell_all(&fail)).await.is_err() {
             fail(&Undelivered::NoTime);
@@ -119,7 +120,6 @@ mod tests {
 
     use tokio::time::Instant;
 
-    use super::super::message::Event;
     use super::*;
 
     /// The clock of the test goes on by itself while everybody waits.
