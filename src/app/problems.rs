@@ -10,17 +10,19 @@ use crate::outbox::{AnyReader, Cursor, RowProblems, Scope};
 use crate::report::{Account, ProblemsCsv, ProblemsXlsx, ReportError};
 use crate::text;
 
-/// Writes both into `folder`; the workbook only if anything is wrong. Returns why it could not be written.
+/// Writes both into `folder`; the workbook only if anything is wrong. Returns why it could not be written, or
+/// `no_workbook`, why it is not to be.
 pub async fn write(
     reader: AnyReader<'_>,
     scope: Scope,
     form: &Form<'_>,
     folder: &Path,
     account: &Account,
+    no_workbook: Option<ReportError>,
 ) -> Result<Option<ReportError>, Fault> {
     let path = folder.join("problems.xlsx");
     let mut csv = ProblemsCsv::create(&folder.join("problems.csv"), &form.style())?;
-    let mut workbook = None;
+    let mut workbook = no_workbook.map(Err);
     let mut after = Cursor::default();
     loop {
         let (rows, next) = reader.problems_page(scope, after, PAGE_ROWS).await?;

@@ -92,7 +92,12 @@ pub async fn write(
     }
     let course = reader.course(scope).await?;
     let account = account(reader, scope, form, course.as_ref()).await?;
-    let no_problems = problems::write(reader, scope, form, folder, &account).await?;
+    let mut no_problems = problems::write(reader, scope, form, folder, &account, None).await;
+    if no_problems.as_ref().is_err_and(Fault::is_full) {
+        let full = ReportError::disk_full(&folder.join("problems.xlsx"));
+        no_problems = problems::write(reader, scope, form, folder, &account, Some(full)).await;
+    }
+    let no_problems = no_problems?;
     let no_workbook = workbook.and_then(|workbook| workbook.finish(&account)).err();
     if no_workbook.is_some() {
         // One of an earlier run would be taken for it.
