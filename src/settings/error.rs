@@ -83,7 +83,7 @@ impl SettingsError {
             ),
             Self::Missing { .. } => {
                 tr!(
-                    "set it in the environment or in ~/.config/mutirao/mutirao.toml; `--sandbox` needs no settings"
+                    "the command `init` asks for it and writes it down; or set it in the environment or in ~/.config/mutirao/mutirao.toml; `--sandbox` needs no settings"
                 )
             }
         }
