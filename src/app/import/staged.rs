@@ -118,18 +118,17 @@ impl<'a> Staged<'a> {
     /// Takes the rows in for good, of which no worker knows before they are released. What somebody else took
     /// in meanwhile of the same rows is to be asked about; who declines withdraws it.
     pub async fn take_in(mut self) -> Result<(TakenIn<'a>, Option<Entry>), Fault> {
-        let mut since = None;
+        let (mut since, mut before) = (None, self.counts);
         if self.order.is_shared {
             let taken = self.take_in_shared().await;
             if let (Err(_), Some(recognition)) = (&taken, &self.recognition) {
                 recognition.forget();
             }
             since = taken?;
+            before = self.outbox.reader().counts(self.read.merged.scope()).await?;
         }
         // All of the file went through the log; nothing of it waits there when the disk fills up later.
         self.outbox.tidy().await;
-        let scope = self.read.merged.scope();
-        let before = self.outbox.reader().counts(scope).await?;
         let taken_in = TakenIn {
             order: self.order,
             outbox: self.outbox,
