@@ -35,7 +35,7 @@ pub use importing::*;
 pub use lately::{Lately, Said};
 pub use names::{kind_name, state_name, state_of};
 pub use postgres::{Health, PgOutbox, has_password};
-pub use reasons::{EXAMPLES_MAX, ExampleRow, Reasons, RowReason};
+pub use reasons::{EXAMPLES_MAX, ExampleRow, Reasons, RowReason, Tally, Why};
 pub use rows::*;
 pub use sqlite::OpenError;
 #[cfg(feature = "inside")]

@@ -86,7 +86,7 @@ struct StoredRow<'a>(#[serde(borrow)] RowHead<'a>, #[serde(borrow)] Vec<Text<'a>
 
 /// Borrowed where the JSON has no escapes.
 #[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 /// In the order in which every driver's `ROW_HEAD` has them.
 #[derive(Deserialize)]
