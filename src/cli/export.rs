@@ -31,6 +31,6 @@ pub async fn export(
         led: place.led(done.is_latest),
         batch: Some(&done.batch),
     };
-    outcome::tell(&done.counts, &done.reasons, &ColumnNames::new(), &next, screen);
+    outcome::tell(&done.counts, &done.reasons, &ColumnNames::new(), Some(&next), screen);
     Ok(Exit::Done)
 }

@@ -218,7 +218,7 @@ impl Imported<'_> {
             led: self.led,
             batch: Some(&self.batch),
         };
-        outcome::tell(counts, reasons, columns, &next, screen);
+        outcome::tell(counts, reasons, columns, Some(&next), screen);
         let typed = self.typed();
         match exit {
             Exit::Done if self.args.sample.is_some() && 0 < counts.pending => screen.note(tr!(

@@ -38,6 +38,7 @@ mod purge;
 mod questions;
 mod reasons;
 mod reconcile;
+mod refusals;
 mod resolve;
 mod results;
 mod resume;

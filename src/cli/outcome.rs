@@ -23,8 +23,15 @@ pub struct Next<'a> {
     pub batch: Option<&'a str>,
 }
 
-/// Tells it, unless all rows are open. What was being sent is in doubt.
-pub fn tell(counts: &Counts, reasons: &Reasons, columns: &ColumnNames, next: &Next<'_>, screen: &Screen) {
+/// Tells it, unless all rows are open. What was being sent is in doubt. `next`: unless what helps depends on
+/// where each row comes from.
+pub fn tell(
+    counts: &Counts,
+    reasons: &Reasons,
+    columns: &ColumnNames,
+    next: Option<&Next<'_>>,
+    screen: &Screen,
+) {
     if counts.total() == counts.opened {
         return;
     }
@@ -32,7 +39,7 @@ pub fn tell(counts: &Counts, reasons: &Reasons, columns: &ColumnNames, next: &Ne
     let note = |told: Told| screen.note_or_log(told.shown, told.logged);
     for state in State::ALL.into_iter().filter(|state| 0 < counts.count(*state)) {
         let name = said(text::state(state));
-        screen.note(match next.step(state) {
+        screen.note(match next.and_then(|next| next.step(state)) {
             Some(step) => counted(counts.count(state), &format!("{name}: {step}")),
             None => counted(counts.count(state), &name),
         });

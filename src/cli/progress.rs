@@ -10,6 +10,7 @@ use jiff::civil::DateTime;
 use tokio::time::{Instant, interval};
 
 use super::forecast::Forecast;
+use super::refusals::Refusals;
 use super::screen::{Screen, terminal};
 use super::standing::{Standing, Traffic, Why};
 use super::typed::Typed;
@@ -19,7 +20,7 @@ use crate::delivery::{
     Watch,
 };
 use crate::language::times;
-use crate::outbox::{AnyOutbox, Counts};
+use crate::outbox::{AnyOutbox, Counts, Reasons};
 use crate::printable::{self, LINE_CHARS_MAX};
 use crate::text;
 
@@ -74,6 +75,7 @@ pub struct Progress<'a> {
     n_refused: Cell<u64>,
     n_not_sent: Cell<u64>,
     n_unclear: Cell<u64>,
+    refusals: Refusals,
     /// A ticket may exist; look-ups will tell.
     in_doubt: RefCell<HashSet<RowId>>,
     started: Instant,
@@ -103,8 +105,7 @@ impl<'a> Progress<'a> {
         let bar = watched.map(|extent| {
             let n_total = extent.n_done_before() + extent.n_to_do;
             let bar = ProgressBar::with_draw_target(Some(n_total), ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template(&format!("{{bar:{BAR_COLUMNS}}} {{wide_msg}}"));
-            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+            bar.with_style(style(""))
         });
         Self {
             screen,
@@ -116,6 +117,7 @@ impl<'a> Progress<'a> {
             n_refused: Cell::new(0),
             n_not_sent: Cell::new(0),
             n_unclear: Cell::new(0),
+            refusals: Refusals::default(),
             in_doubt: RefCell::default(),
             started: Instant::now(),
             rows: RefCell::new(Forecast::from_now()),
@@ -141,7 +143,7 @@ impl<'a> Progress<'a> {
             loop {
                 ticks.tick().await;
                 self.look();
-                outbox.say(&self.standing().line());
+                outbox.say(&self.standing().logged());
             }
         };
         let done = tokio::select! {
@@ -153,6 +155,21 @@ impl<'a> Progress<'a> {
             bar.finish_and_clear();
         }
         done
+    }
+
+    /// Why rows were not opened since it began; they are named by their ids. Without anybody's words where a
+    /// log is written.
+    pub fn reasons(&self) -> Reasons {
+        let mut reasons = self.refusals.reasons();
+        if self.is_logged() {
+            reasons.told.iter_mut().for_each(|reason| reason.message = None);
+        }
+        reasons
+    }
+
+    /// Whether what it tells stays in a log: that of a worker which nobody watches.
+    fn is_logged(&self) -> bool {
+        self.extent.is_none() && !self.screen.is_terminal()
     }
 
     /// Rows that are done since it began.
@@ -185,6 +202,7 @@ impl<'a> Progress<'a> {
             done,
             n_opened: before.opened + self.n_opened.get(),
             n_refused: before.rejected + before.failed + self.n_refused.get(),
+            refused_for: self.refusals.commonest(),
             n_not_sent: before.invalid + before.skipped + before.cancelled + self.n_not_sent.get(),
             n_in_doubt,
             n_unclear: before.conflict + self.n_unclear.get(),
@@ -244,14 +262,20 @@ impl<'a> Progress<'a> {
         let n_told = self.n_told.replace(self.n_done());
         match (&self.bar, standing.done) {
             (Some(bar), done) => {
+                let (n_columns, _) = terminal(std::io::stderr());
                 bar.set_position(done.map_or(0, |(n_done, _)| n_done));
-                bar.set_message(
-                    standing.in_columns(terminal(std::io::stderr()).0.saturating_sub(BAR_COLUMNS + 2)),
-                );
+                bar.set_message(standing.in_columns(n_columns.saturating_sub(BAR_COLUMNS + 2)));
+                if let Some(refusals) = standing.refusals_in_columns(n_columns) {
+                    if bar.prefix().is_empty() {
+                        bar.set_style(style("\n{prefix}"));
+                    }
+                    bar.set_prefix(refusals);
+                }
             }
             // Who never ends is silent while nothing happens.
             (None, None) if n_told == self.n_done() => {}
-            (None, _) => self.screen.note(standing.line()),
+            (None, _) if self.is_logged() => self.screen.note(standing.logged()),
+            (None, _) => self.screen.note_or_log(standing.line(), standing.logged()),
         }
     }
 
@@ -266,6 +290,12 @@ impl<'a> Progress<'a> {
             None => self.screen.note_or_log(text, logged),
         }
     }
+}
+
+/// Of a bar with how far it is beside it, and `more` behind that.
+fn style(more: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(&format!("{{bar:{BAR_COLUMNS}}} {{wide_msg}}{more}"));
+    style.unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn count(cell: &Cell<u64>) {
@@ -290,6 +320,7 @@ fn is_news(since: Duration, ends: Instant, until: Instant) -> bool {
 
 impl Watch for Progress<'_> {
     fn settled(&self, settle: &Settle, became: Settled) {
+        self.refusals.settled(settle, became);
         match (became, &settle.change) {
             (Settled::Written, Change::Release | Change::Later { .. })
             | (Settled::Stale | Settled::Deleted | Settled::Locked, _) => {}
@@ -308,6 +339,7 @@ impl Watch for Progress<'_> {
     }
 
     fn refused(&self, refused: &Refused) {
+        self.refusals.refused(refused);
         count(if refused.state == State::Unconfirmed { &self.n_unclear } else { &self.n_not_sent });
     }
 

@@ -45,12 +45,16 @@ fn line(reason: &RowReason, columns: &ColumnNames) -> Told {
     let column = reason.field.as_deref().map(|field| columns.get(field).map_or(field, String::as_str));
     let column =
         column.map_or_else(String::new, |column| format!("{}: ", printable::line(column, NAME_CHARS_MAX)));
-    let code_shown = if code.is_empty() { String::new() } else { format!(" ({code})") };
     let words = reason.message.as_deref().map(text::again).unwrap_or_default();
     let words = printable::line(&words, WORDS_CHARS_MAX);
+    let said = match (&*words, code) {
+        ("", code) => code.to_owned(),
+        (words, "") => words.to_owned(),
+        (words, code) => format!("{words} ({code})"),
+    };
     let rows = rows(reason);
     Told {
-        shown: counted(reason.n_rows, &format!("{column}{words}{code_shown}: {rows}")),
+        shown: counted(reason.n_rows, &format!("{column}{said}: {rows}")),
         logged: counted(reason.n_rows, &format!("{column}{code}: {rows}")),
     }
 }
@@ -117,7 +121,7 @@ mod tests {
             "1  Fone: refused: line 3",
         );
         let purged = RowReason { message: None, ..reason(1, &[3], "") };
-        check(purged, "1   (refused): line 3", "1  refused: line 3");
+        check(purged, "1  refused: line 3", "1  refused: line 3");
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub async fn reconcile(
         led: place.led(true),
         batch: done.batch.as_deref(),
     };
-    outcome::tell(&done.counts, &done.reasons, &ColumnNames::new(), &next, screen);
+    outcome::tell(&done.counts, &done.reasons, &ColumnNames::new(), Some(&next), screen);
     if 0 < done.counts.unconfirmed {
         screen.note(how_to_resolve(place, batch));
     }

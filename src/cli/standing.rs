@@ -12,6 +12,7 @@ use super::forecast::about;
 use crate::delivery::Rate;
 use crate::language::filled::decimal;
 use crate::language::times;
+use crate::printable;
 
 /// A run slower than this part of its ceiling is held back by something else.
 const AT_CEILING: f64 = 0.85;
@@ -23,6 +24,8 @@ pub struct Standing {
     pub n_opened: u64,
     /// HubSoft would not, or it was tried often enough.
     pub n_refused: u64,
+    /// Why most of them were, as far as this run has seen it.
+    pub refused_for: Option<RefusedFor>,
     /// Invalid, skipped or withdrawn.
     pub n_not_sent: u64,
     /// A ticket may exist; look-ups will tell.
@@ -36,6 +39,15 @@ pub struct Standing {
     pub why: Option<Why>,
     /// How long it will take yet, and when it will be through.
     pub end: Option<(Duration, DateTime)>,
+}
+
+/// The commonest reason of rows that were refused.
+#[derive(Clone, Debug)]
+pub struct RefusedFor {
+    /// For a person's eyes.
+    pub words: String,
+    /// For a log.
+    pub code: String,
 }
 
 /// Why a run goes no faster.
@@ -156,7 +168,24 @@ impl Why {
 impl Standing {
     /// All of it.
     pub fn line(&self) -> String {
-        let mut line = self.counts().join(", ");
+        self.told(self.refused_for.as_ref().map(|why| &*why.words))
+    }
+
+    /// The same, with nothing in HubSoft's words.
+    pub fn logged(&self) -> String {
+        self.told(self.refused_for.as_ref().map(|why| &*why.code))
+    }
+
+    /// Why most were refused, in so many columns: a line of its own below a bar.
+    pub fn refusals_in_columns(&self, n_columns: usize) -> Option<String> {
+        let why = self.refused_for.as_ref()?;
+        let said = tr!("refused most often: %{why}", why = why.words);
+        // One character more shows that something is missing.
+        Some(printable::line(&said, n_columns.saturating_sub(1)).into_owned())
+    }
+
+    fn told(&self, refused_for: Option<&str>) -> String {
+        let mut line = self.counts(refused_for).join(", ");
         let most = (self.ceiling != Rate::Unlimited).then(|| at_most(self.ceiling));
         let held: Vec<_> = most.into_iter().chain(self.why.as_ref().map(Why::in_words)).collect();
         if let Some(pace) = self.pace(&held.join(": ")) {
@@ -171,7 +200,7 @@ impl Standing {
 
     /// What of it has room in so many columns, beside a bar: what matters most.
     pub fn in_columns(&self, n_columns: usize) -> String {
-        let mut counts = self.counts().into_iter();
+        let mut counts = self.counts(None).into_iter();
         let begin = counts.next().unwrap_or_default();
         let pace = self.pace(&self.why.as_ref().map_or_else(Cow::default, Why::in_short));
         let end =
@@ -193,14 +222,18 @@ impl Standing {
     }
 
     /// How far it is, then what became of the rows.
-    fn counts(&self) -> Vec<String> {
+    fn counts(&self, refused_for: Option<&str>) -> Vec<String> {
         let done = self.done.map(|(n_done, n_total)| {
             let percent = n_done * 100 / n_total.max(1);
             tr!("%{n} of %{total} done (%{percent} %)", n = n_done, total = n_total, percent = percent)
         });
         let opened = tr!("%{n} opened", n = self.n_opened);
+        let refused = match refused_for {
+            None => tr!("%{n} refused", n = self.n_refused),
+            Some(why) => tr!("%{n} refused (most often: %{why})", n = self.n_refused, why = why),
+        };
         let others = [
-            (self.n_refused, tr!("%{n} refused", n = self.n_refused)),
+            (self.n_refused, refused),
             (self.n_in_doubt, tr!("%{n} in doubt", n = self.n_in_doubt)),
             (self.n_unclear, tr!("%{n} unconfirmed or in conflict", n = self.n_unclear)),
             (self.n_not_sent, tr!("%{n} not sent", n = self.n_not_sent)),
@@ -242,6 +275,7 @@ mod tests {
             done: Some((650, 1000)),
             n_opened: 600,
             n_refused: 30,
+            refused_for: None,
             n_not_sent: 20,
             n_in_doubt: 2,
             n_unclear: 0,
@@ -302,6 +336,27 @@ mod tests {
         for n in 24..200 {
             assert!(standing.in_columns(n).chars().count() <= n, "{n}");
         }
+    }
+
+    #[test]
+    fn the_commonest_refusal_is_told_in_words_logged_by_its_code_and_never_too_wide() {
+        let words = "Serviço # não encontrado: cliente sem contrato ativo".to_owned();
+        let refused_for = Some(RefusedFor { words, code: "refused".to_owned() });
+        let standing = Standing { refused_for, why: None, end: None, ..amid() };
+        insta::assert_snapshot!([standing.line(), standing.logged()].join("\n"), @r"
+        650 of 1,000 done (65 %), 600 opened, 30 refused (most often: Serviço # não encontrado: cliente sem contrato ativo), 2 in doubt, 20 not sent; 4.9/s (5/s at most)
+        650 of 1,000 done (65 %), 600 opened, 30 refused (most often: refused), 2 in doubt, 20 not sent; 4.9/s (5/s at most)
+        ");
+        assert!(!standing.in_columns(200).contains("Serviço"));
+        assert_eq!(
+            standing.refusals_in_columns(80).as_deref(),
+            Some("refused most often: Serviço # não encontrado: cliente sem contrato ativo")
+        );
+        assert_eq!(standing.refusals_in_columns(31).as_deref(), Some("refused most often: Serviço # …"));
+        for n in 2..80 {
+            assert!(standing.refusals_in_columns(n).unwrap().chars().count() <= n, "{n}");
+        }
+        assert_eq!(amid().refusals_in_columns(80), None);
     }
 
     #[test]

@@ -2,20 +2,30 @@
 
 use super::exit::{self, Exit, Run, Signal};
 use super::halts::why_ended;
+use super::outcome;
 use super::screen::Screen;
 use super::status::{halted, halted_in_log};
+use super::typed::Typed;
 use crate::app::address::Led;
+use crate::app::sheet::ColumnNames;
 use crate::delivery::{Lasting, Reason, Stats};
-use crate::outbox::{Counts, Halted};
+use crate::outbox::{Counts, Halted, Reasons};
 
-pub fn tell(run: &Run, left: &[Halted], screen: &Screen) {
+/// `reasons`: why rows were not opened.
+pub fn tell(run: &Run, reasons: &Reasons, left: &[Halted], screen: &Screen) {
     if let Some(failure) = why_ended(&run.ending.reason) {
         screen.fail(&failure);
     }
     for batch in left {
         screen.err_or_log(halted(batch, Led::Setting), halted_in_log(batch, Led::Setting));
     }
-    screen.note(in_words(&run.ending.stats));
+    let stats = &run.ending.stats;
+    screen.note(in_words(stats));
+    outcome::tell(&counts(stats), reasons, &ColumnNames::new(), None, screen);
+    if !reasons.told.is_empty() {
+        let show = Typed::now().other(&["show", "ROW"]);
+        screen.note(format!("hint: `{show}` tells all of a row"));
+    }
 }
 
 fn in_words(stats: &Stats) -> String {
@@ -46,7 +56,18 @@ pub fn stopped(signal: Option<Signal>, lasting: Lasting) -> Exit {
 /// Of what it did, and what it had to leave.
 pub fn exit(run: &Run, left: &[Halted], lasting: Lasting) -> Exit {
     let stats = &run.ending.stats;
-    let counts = Counts {
+    match (&run.ending.reason, run.signal) {
+        (Reason::Stopped, signal) => stopped(signal, lasting),
+        (Reason::Drained, _) if (0 < stats.lotes_halted || !left.is_empty()) && stats.unconfirmed == 0 => {
+            Exit::Guard
+        }
+        (reason, signal) => exit::of_run(reason, signal, &counts(stats)),
+    }
+}
+
+/// Rows that it had, by what became of them.
+fn counts(stats: &Stats) -> Counts {
+    Counts {
         opened: stats.opened,
         invalid: stats.invalid,
         rejected: stats.rejected,
@@ -55,12 +76,5 @@ pub fn exit(run: &Run, left: &[Halted], lasting: Lasting) -> Exit {
         conflict: stats.conflicts,
         skipped: stats.skipped,
         ..Counts::default()
-    };
-    match (&run.ending.reason, run.signal) {
-        (Reason::Stopped, signal) => stopped(signal, lasting),
-        (Reason::Drained, _) if (0 < stats.lotes_halted || !left.is_empty()) && stats.unconfirmed == 0 => {
-            Exit::Guard
-        }
-        (reason, signal) => exit::of_run(reason, signal, &counts),
     }
 }

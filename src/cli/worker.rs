@@ -119,7 +119,7 @@ async fn work(workplace: &Workplace<'_>, until_empty: bool, start: &Start<'_>) -
     telling.ran(&looking, &ending.reason);
     let run = Run { ending, signal: signals.asked() };
     outbox.close().await?;
-    worked::tell(&run, &left, screen);
+    worked::tell(&run, &progress.reasons(), &left, screen);
     Ok(worked::exit(&run, &left, lasting))
 }
 

@@ -186,6 +186,15 @@ impl Tally {
         Reasons { told, n_others: self.n_all.saturating_sub(n_told) }
     }
 
+    /// The commonest reason of rows in one of `states`.
+    pub fn commonest(&self, states: &[State]) -> Option<RowReason> {
+        let names: Vec<_> = states.iter().map(|state| state_name(*state)).collect();
+        let is_asked = |key: &str| key.split('\0').next().is_some_and(|state| names.contains(&state));
+        let found = self.kept.iter().filter(|(key, _)| is_asked(key));
+        let (key, kept) = found.max_by_key(|(_, kept)| (kept.n_rows, std::cmp::Reverse(kept.place)))?;
+        kept.told(key)
+    }
+
     /// Keeps the commoner half.
     fn forget_rare(&mut self) {
         let mut all: Vec<_> = self.kept.drain().collect();
@@ -264,6 +273,9 @@ mod tests {
         1 Some("telefone") None [8]
         "#);
         assert_eq!(reasons.n_others, 0);
+        let commonest = tally.commonest(&[State::Invalid, State::Failed]).unwrap();
+        assert_eq!(commonest.code.as_deref(), Some("not_an_id"));
+        assert_eq!(tally.commonest(&[State::Failed]), None);
     }
 
     #[test]

@@ -49,6 +49,29 @@ fn a_bar_is_one_line_of_the_terminal_and_tells_of_the_whole_batch_after_going_on
     }
 }
 
+#[test]
+fn the_commonest_refusal_stands_in_a_line_below_the_bar_and_not_in_what_others_see() {
+    let site = Site::new("latency=400ms");
+    let rows = (1..=8).map(|n| {
+        let refused = if n % 2 == 1 { "101" } else { "" };
+        format!("{};Sem sinal;Ana;37999112{n:03};{refused}\n", 11000 + n)
+    });
+    let header = format!("{};id_tipo_atendimento\n", HEADER.trim_end());
+    site.write("queda.csv", [header].into_iter().chain(rows).collect::<String>());
+    let args = ["import", "queda.csv", "--rate", "unlimited", "--concurrency", "1", "--yes"];
+    let frames = frames(&site.on_a_terminal(&[&args[..], &["--sample", "3"]].concat(), 50));
+    // The line of the bar is filled up to its end, where a terminal goes on below it.
+    let below = frames.iter().filter_map(|line| Some(&line[line.find("refused most often: ")?..]));
+    let told: Vec<_> = below.map(str::trim_end).collect();
+    assert!(!told.is_empty(), "{frames:?}");
+    assert!(told.iter().all(|line| line.chars().count() <= 50 && line.ends_with('…')), "{told:?}");
+
+    let started = site.start_until(&args, "opening");
+    let watch = site.run(&["status", "queda", "--watch=1", "--json"]).expect(0).stdout;
+    assert_eq!(started.end().0, Some(3));
+    assert!(watch.contains("refused (most often: validation)"), "{watch}");
+}
+
 /// A command whose standard output is read.
 fn spoken(site: &Site, args: &[&str]) -> (Child, BufReader<std::process::ChildStdout>) {
     let mut child = site.command(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();

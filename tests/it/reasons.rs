@@ -166,6 +166,30 @@ fn what_hubsoft_said_is_on_the_screen_and_in_no_log() {
     assert!(!logged.contains(words), "{words}: {logged}");
 }
 
+#[tokio::test]
+async fn a_worker_tells_at_its_end_why_rows_were_not_opened_and_says_nobodys_words_in_a_log() {
+    let rows = "a;11001;Sem sinal;Ana;37999112201;\nb;11002;Sem luz;Bia;37999112202;101\n\
+                c;11003;Sem luz;Caio;37999112203;101\n";
+    let header = "referencia;id_cliente_servico;descricao;nome;telefone;id_tipo_atendimento\n";
+    let site = Site::new("");
+    let outbox = Shared::Server(Box::new(Database::fresh().await));
+    site.write("queda.csv", format!("{header}{rows}"));
+    site.run_at(&outbox.url(), &["enqueue", "queda.csv", "--batch", "queda", "--yes"]).expect(0);
+    let sql = "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone) VALUES ('x', 'Sem sinal', 'Maria', '1')";
+    outbox.sql(sql).await;
+    let mut text = String::new();
+    for args in [&[][..], &["--log-format", "json"]] {
+        let args = [&["worker", "--until-empty", "--rate", "unlimited"], args].concat();
+        let ended = site.run_at(&outbox.url(), &args).expect(3);
+        assert!(!ended.stderr.contains("tipo de atendimento"), "{}", ended.stderr);
+        writeln!(text, "{}\n", told_from(&ended, " opened, ")).unwrap();
+        outbox.sql("UPDATE mutirao.outbox SET state = 'pending' WHERE state <> 'opened'").await;
+    }
+    insta::with_settings!({filters => [(r#""timestamp":"[^"]*""#, r#""timestamp":"[when]""#)]}, {
+        insta::assert_snapshot!(text);
+    });
+}
+
 #[test]
 fn problems_are_written_with_what_hubsoft_refused_and_as_they_stand() {
     let site = Site::new("");
