@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
+use super::services::Stopped;
 use crate::delivery::{Halt, OutboxError, RowId};
 use crate::hubsoft::{BaseUrlFault, SetupError};
 use crate::intake::IntakeError;
@@ -42,6 +43,8 @@ pub enum Fault {
     /// The run stopped itself, or would at its first request.
     #[error("{}", crate::text::halt(.0))]
     Halted(Halt),
+    #[error(transparent)]
+    LookUps(Stopped),
     #[error("{}", tr!("the database URL is not one that this version can use"))]
     NoAddress,
     #[error("{}", tr!("an outbox in a file needs no migration"))]

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::services::Tally;
 use crate::delivery::{Rate, Stats};
 use crate::language::said;
 use crate::outbox::{Counts, ExampleRow, Reasons, RowReason, SourceInfo, state_name};
 use crate::report::{
-    self, ApiSummary, ExampleSummary, Latency, PaceSummary, Pause, ReasonSummary, SourceSummary, Summary,
+    self, ApiSummary, CustomersSummary, ExampleSummary, Latency, PaceSummary, Pause, ReasonSummary,
+    SourceSummary, Summary,
 };
 use crate::settings::{MaxErrors, Sending, Stopping};
 
@@ -23,6 +25,8 @@ pub struct Facts<'a> {
     pub reasons: &'a Reasons,
     /// Opened before this run.
     pub opened_before: u64,
+    /// Whose services were to be found; `None`: nobody's.
+    pub customers: Option<Tally>,
     pub started_at: Timestamp,
     pub rate: Rate,
     /// `None`: nothing had to be sent.
@@ -50,6 +54,7 @@ pub fn of_run(facts: Facts<'_>) -> Summary {
         counts: report::Counts { opened_before: Some(facts.opened_before), ..counts(facts.counts) },
         reasons: reasons(facts.reasons),
         reasons_others: facts.reasons.n_others,
+        customers: facts.customers.map(customers),
         started_at: facts.started_at,
         finished_at,
         elapsed_s: finished_at.duration_since(facts.started_at).as_secs_f64(),
@@ -102,6 +107,20 @@ pub fn counts(counts: &Counts) -> report::Counts {
         cancelled: counts.cancelled,
         pending: counts.pending,
         opened_before: None,
+    }
+}
+
+/// What look-ups of customers came to.
+pub fn customers(tally: Tally) -> CustomersSummary {
+    CustomersSummary {
+        total: tally.customers,
+        asked: tally.customers - tally.known,
+        from_earlier: tally.known,
+        found: tally.found,
+        several: tally.several,
+        none: tally.without,
+        unknown: tally.unknown,
+        refused: tally.refused,
     }
 }
 

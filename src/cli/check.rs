@@ -42,13 +42,13 @@ pub async fn check(args: Check, sources: &Sources, screen: &Screen) -> Result<Ex
     let memory = ColumnMemory::at(sources.environment().state_folder());
     let intake = findings::open(&mut sheet, Hashing::Off, &memory, None, screen)?;
     findings::remember(&sheet, &intake, &memory, screen);
-    let intake = match &asked {
+    let (intake, customers) = match &asked {
         Some((target, sending)) if sheet.reading.find_service => {
             drop(intake);
-            services::look_up(&mut sheet, target, sending, None, screen).await?;
-            sheet.open(Hashing::Off)?
+            let tally = services::look_up(&mut sheet, target, sending, None, screen).await?;
+            (sheet.open(Hashing::Off)?, Some(tally))
         }
-        _ => intake,
+        _ => (intake, None),
     };
     let mut problems = Problems::of(&intake, screen);
     let checked = check_rows(intake, wanted, |line, problem, row| problems.problem(line, problem, row))?;
@@ -63,11 +63,14 @@ pub async fn check(args: Check, sources: &Sources, screen: &Screen) -> Result<Ex
     let reasons =
         checked.reasons(&tr!("repeats an earlier line, and would be skipped, unless --allow-repeats"));
     if screen.json {
-        let counts = json!({
+        let mut counts = json!({
             "version": 1, "rows": n_rows, "valid": n_rows - n_invalid, "invalid": n_invalid,
             "repeats": problems.n_repeats, "unknown_ids": problems.n_unknown, "problems": problems.n_problems,
             "reasons": summary::reasons(&reasons), "reasons_others": reasons.n_others,
         });
+        if let Some(customers) = customers {
+            counts["customers"] = json!(summary::customers(customers));
+        }
         problems.line(&counts.to_string());
     } else {
         problems.tell(&reasons);

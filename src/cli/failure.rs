@@ -57,6 +57,10 @@ impl Failure {
         self
     }
 
+    pub fn hint(&self) -> &str {
+        &self.hint
+    }
+
     /// The lines for stderr; `mark` wraps the words that they begin with. Whatever they tell of, each is one
     /// line.
     pub fn render(&self, mark: impl Fn(&str) -> String) -> String {

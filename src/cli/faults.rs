@@ -4,7 +4,7 @@ use std::io;
 
 use super::exit::Exit;
 use super::failure::Failure;
-use super::halts::halted;
+use super::halts::{halted, look_ups_stopped};
 use super::open_hints;
 use super::typed::{self, Typed};
 use crate::app::address::Led;
@@ -33,6 +33,7 @@ impl From<Fault> for Failure {
             Fault::Merge(error) => return error.into(),
             Fault::Resolve(error) => return error.into(),
             Fault::Halted(halt) => return halted(&halt),
+            Fault::LookUps(stopped) => return look_ups_stopped(&stopped),
             Fault::Sandbox(_) => (Exit::Internal, tr!("the sandbox needs a free port on 127.0.0.1")),
             Fault::SandboxUrl(_) => (Exit::Internal, tr!("this is a defect; report it")),
             Fault::NoAddress => (

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::exit;
+use super::exit::{self, Exit};
 use super::failure::Failure;
 use super::typed::Typed;
+use crate::app::services::{Stopped, Why};
 use crate::delivery::{Halt, Reason};
 use crate::text;
 
@@ -57,6 +58,36 @@ pub fn halted(halt: &Halt) -> Failure {
         }
     };
     Failure::new(exit::of_halt(halt), text::halt(halt), hint).in_log(text::halt_in_log(halt))
+}
+
+/// Why customers were not looked up any more, with what helps, and how it goes on.
+pub fn look_ups_stopped(stopped: &Stopped) -> Failure {
+    let again = match stopped.is_kept {
+        true => tr!("run the same command again: what was found is kept, and only the others are looked up"),
+        false => tr!("run the same command again: nothing was opened"),
+    };
+    let (exit, first) = match &stopped.why {
+        Why::Alike { .. } => {
+            let first = tr!(
+                "see in HubSoft what it has against them, or write the services' ids into a column `id_cliente_servico`"
+            );
+            (Exit::Guard, first.into_owned())
+        }
+        Why::Halted(halt @ (Halt::Unavailable { .. } | Halt::Until)) => (exit::of_halt(halt), String::new()),
+        Why::Halted(halt @ Halt::Forbidden { .. }) => {
+            let first = tr!(
+                "ask for the permission to read customers through the API; `%{doctor}` tries the rest",
+                doctor = Typed::now().other(&["doctor"])
+            );
+            (exit::of_halt(halt), first.into_owned())
+        }
+        Why::Halted(halt) => (exit::of_halt(halt), halted(halt).hint().to_owned()),
+    };
+    let hint = match &*first {
+        "" => again,
+        first => tr!("%{first}; then %{again}", first = first, again = again),
+    };
+    Failure::new(exit, stopped.to_string(), hint).in_log(stopped.in_log())
 }
 
 /// The failure to print, if the run did not end by itself.

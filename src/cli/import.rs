@@ -62,7 +62,8 @@ pub async fn import(
     };
     let work = asking.batch(&wish, &intake).await?;
     let asked = target.as_ref();
-    let intake = services::of_import(&mut sheet, intake, &work, asked, sources, &sending, screen).await?;
+    let (intake, customers) =
+        services::of_import(&mut sheet, intake, &work, asked, sources, &sending, screen).await?;
     let verify_first = sending.verify_first;
     let Some(target) = &target else {
         let (read, counts) = rehearse(&sheet, intake, &work, verify_first, binding.as_deref()).await?;
@@ -116,6 +117,7 @@ pub async fn import(
         started_at,
         rate: sending.rate,
         settings: app::summary::settings(&sending, &stopping),
+        customers,
         is_refused,
         is_sandbox: target.is_sandbox(),
         led: work.led(named.as_ref()),

@@ -19,6 +19,7 @@ use super::typed::Typed;
 use crate::app::address::Led;
 use crate::app::batches::Work;
 use crate::app::import::{Outcome, Ran, TakenIn};
+use crate::app::services::Tally;
 use crate::app::sheet::ColumnNames;
 use crate::delivery::{Halt, Rate, Reason};
 use crate::outbox::Counts;
@@ -30,6 +31,8 @@ pub struct Imported<'a> {
     pub started_at: Timestamp,
     pub rate: Rate,
     pub settings: BTreeMap<&'static str, String>,
+    /// Whose services were to be found.
+    pub customers: Option<Tally>,
     /// Of `--strict`.
     pub is_refused: bool,
     pub is_sandbox: bool,
@@ -71,6 +74,7 @@ impl Imported<'_> {
             rate: self.rate,
             stats: run.map(|run| &run.ending.stats),
             settings: self.settings.clone(),
+            customers: self.customers,
             exit_code: exit as u8,
         };
         self.telling.counted(counts);

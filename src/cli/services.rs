@@ -10,7 +10,8 @@ use crate::app::target::Target;
 use crate::intake::{Hashing, Intake};
 use crate::settings::{Sending, Sources};
 
-/// Opens `sheet` for its import, with the services of its customers if they are to be found.
+/// Opens `sheet` for its import, with the services of its customers if they are to be found, and tells what
+/// came of that.
 ///
 /// Without `target`, in a dry run, HubSoft is asked and nothing left behind.
 pub async fn of_import(
@@ -21,23 +22,23 @@ pub async fn of_import(
     sources: &Sources,
     sending: &Sending,
     screen: &Screen,
-) -> Result<Intake, Failure> {
+) -> Result<(Intake, Option<Tally>), Failure> {
     if !sheet.reading.find_service {
-        return Ok(sheet.unread(intake, Hashing::Sha256)?);
+        return Ok((sheet.unread(intake, Hashing::Sha256)?, None));
     }
     drop(intake);
-    match target {
+    let tally = match target {
         Some(target) => {
             let kept = Kept::of(work, &target.binding)?;
-            look_up(sheet, target, sending, Some(kept), screen).await?;
+            look_up(sheet, target, sending, Some(kept), screen).await?
         }
         None => {
             let target = Target::new(sources, sending)?;
             let kept = Kept::only_read(work, &target.binding);
-            look_up(sheet, &target, sending, Some(kept), screen).await?;
+            look_up(sheet, &target, sending, Some(kept), screen).await?
         }
-    }
-    Ok(sheet.open(Hashing::Sha256)?)
+    };
+    Ok((sheet.open(Hashing::Sha256)?, Some(tally)))
 }
 
 /// Looks the customers of `sheet` up, says what came of it, and holds it for the sheet.
@@ -72,6 +73,12 @@ pub async fn look_up(
         without = tally.without,
         unknown = tally.unknown
     ));
+    if 0 < tally.refused {
+        screen.note(tr!(
+            "HubSoft did not show %{n} %{n|customer|customers}; the problems of their rows tell why",
+            n = tally.refused
+        ));
+    }
     if 0 < tally.known {
         screen.note(tr!(
             "of these, %{n} %{n|was|were} found by an earlier call, and not looked up again",

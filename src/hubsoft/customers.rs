@@ -36,10 +36,16 @@ pub(super) fn of_customers(
     asked: Customer,
     limit: usize,
 ) -> Verdict<Vec<ShownCustomer>> {
-    if let Exchange::Answered { status: 404, body, .. } = exchange
-        && envelope(body).is_ok_and(|answer| says_none(&answer))
+    if let Exchange::Answered { status, body, .. } = exchange
+        && is_of_the_term(*status)
+        && let Ok(answer) = envelope(body)
+        && answer.status() == Status::Error
+        && !answer.is_exception()
     {
-        return Verdict::Answered(Vec::new());
+        if *status == 404 && says_none(&answer) {
+            return Verdict::Answered(Vec::new());
+        }
+        return of_refusal(&answer).unwrap_or_else(Verdict::Rejected);
     }
     let (status, body) = match by_status(exchange) {
         Ok(answered) => answered,
@@ -56,6 +62,12 @@ pub(super) fn of_customers(
         Status::Error => of_refusal(&answer).unwrap_or_else(Verdict::Rejected),
         Status::Success | Status::Other => Verdict::Unknown(Fault::http(status)),
     }
+}
+
+/// Statuses that speak of what was asked for, where HubSoft's own words stand beside them. Of all others the
+/// status alone decides.
+fn is_of_the_term(status: u16) -> bool {
+    matches!(status, 402 | 404 | 406..=424 | 426..=428 | 430..=499) && status != 408
 }
 
 fn shown(answer: &Envelope<'_>, asked: Customer, limit: usize) -> Verdict<Vec<ShownCustomer>> {
@@ -192,6 +204,13 @@ mod tests {
         let none = r#"{"status":"error","msg":"Nenhum registro encontrado"}"#;
         assert_eq!(judged(CustomerKey::Codigo, "421", 404, none), "0: ");
         assert_eq!(judged(CustomerKey::Codigo, "421", 404, "{}"), "http_404");
+        let refused = r#"{"status":"error","msg":"Cliente bloqueado para consulta"}"#;
+        for status in [400, 404, 409, 422] {
+            assert_eq!(judged(CustomerKey::Codigo, "421", status, refused), "refused", "{status}");
+        }
+        for (status, code) in [(401, "http_401"), (403, "http_403"), (408, "http_408"), (429, "http_429")] {
+            assert_eq!(judged(CustomerKey::Codigo, "421", status, refused), code);
+        }
         assert_eq!(judged(CustomerKey::Codigo, "421", 500, none), "http_500");
     }
 }

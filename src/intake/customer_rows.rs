@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use super::row::Row;
 use super::services::{Found, Known};
 use crate::ticket::{
-    CUSTOMER_NOT_ASKED, CUSTOMER_OTHER, CUSTOMER_SEVERAL, CUSTOMER_UNKNOWN, CUSTOMER_WITHOUT, Customer,
-    Field, Id, Problem, REQUIRED, RawTicket, Ticket, folded_name, is_vacant,
+    CUSTOMER_NOT_ASKED, CUSTOMER_OTHER, CUSTOMER_REFUSED, CUSTOMER_SEVERAL, CUSTOMER_UNKNOWN,
+    CUSTOMER_UNREADABLE, CUSTOMER_WITHOUT, Customer, Field, Id, Problem, REQUIRED, RawTicket, Ticket,
+    folded_name, is_vacant,
 };
 
 impl Row<'_> {
@@ -59,17 +60,19 @@ impl Row<'_> {
 
     fn without_service(&self, customer: &Customer) -> Problem {
         let known = self.services.map(|all| all.of(customer, self.own_name().as_deref()));
-        let (words, candidates) = match &known {
+        let (words, beside) = match &known {
             Some(Known::Other) => (&CUSTOMER_OTHER, None),
             Some(Known::Not(Found::Several { candidates })) => (&CUSTOMER_SEVERAL, Some(candidates)),
             Some(Known::Not(Found::Without { candidates })) => (&CUSTOMER_WITHOUT, Some(candidates)),
             Some(Known::Not(Found::Unknown)) => (&CUSTOMER_UNKNOWN, None),
+            Some(Known::Not(Found::Refused { said })) => (&CUSTOMER_REFUSED, Some(said)),
+            Some(Known::Not(Found::Unreadable)) => (&CUSTOMER_UNREADABLE, None),
             None | Some(Known::NotAsked | Known::Service(_) | Known::Not(Found::One { .. })) => {
                 (&CUSTOMER_NOT_ASKED, None)
             }
         };
-        let found = match candidates {
-            Some(candidates) if !candidates.is_empty() => format!("{}: {candidates}", customer.shown()),
+        let found = match beside {
+            Some(beside) if !beside.is_empty() => format!("{}: {beside}", customer.shown()),
             _ => customer.shown(),
         };
         words.problem(customer.key().name(), found)

@@ -25,6 +25,10 @@ pub enum Found {
     Without { candidates: Box<str> },
     /// HubSoft shows no such customer.
     Unknown,
+    /// HubSoft refuses to show this one, or fails over it; what it said.
+    Refused { said: Box<str> },
+    /// What it showed could not be read.
+    Unreadable,
 }
 
 /// What look-ups of customers came to. Some 100 bytes a customer.

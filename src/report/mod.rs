@@ -33,8 +33,8 @@ pub use problems::{ProblemLine, ProblemsCsv};
 pub use problems_xlsx::{ProblemsXlsx, letters};
 pub use run::Run;
 pub use summary::{
-    ApiSummary, Counts, ExampleSummary, Latency, PaceSummary, Pause, ReasonSummary, SourceSummary, Summary,
-    batch_of_summary, forget_words, write_summary,
+    ApiSummary, Counts, CustomersSummary, ExampleSummary, Latency, PaceSummary, Pause, ReasonSummary,
+    SourceSummary, Summary, batch_of_summary, forget_words, write_summary,
 };
 pub use text_out::{CsvStyle, Guard, OutputEncoding};
 pub use xlsx_out::{COLUMNS_MAX as XLSX_COLUMNS_MAX, ROWS_MAX as XLSX_ROWS_MAX, ResultsXlsx, is_shielded};

@@ -31,6 +31,9 @@ pub struct Summary {
     pub counts: Counts,
     pub reasons: Vec<ReasonSummary>,
     pub reasons_others: u64,
+    /// Of `--find-service`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customers: Option<CustomersSummary>,
     pub started_at: Timestamp,
     pub finished_at: Timestamp,
     pub elapsed_s: f64,
@@ -70,6 +73,23 @@ pub struct Counts {
     /// A part of `opened`: by an earlier run. `None`: no run is told of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opened_before: Option<u64>,
+}
+
+/// Customers whose services were to be found; each is one of `found` to `refused`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CustomersSummary {
+    pub total: u64,
+    /// They were looked up now; the others are known from an earlier call.
+    pub asked: u64,
+    pub from_earlier: u64,
+    pub found: u64,
+    /// They have several active services, or none.
+    pub several: u64,
+    pub none: u64,
+    /// HubSoft has no such customer.
+    pub unknown: u64,
+    /// HubSoft did not show them, or not readably.
+    pub refused: u64,
 }
 
 /// Why rows were not opened.

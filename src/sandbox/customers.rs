@@ -7,6 +7,9 @@ use super::options::{Nothing, SandboxOptions};
 use super::routes::refusal;
 
 /// Of the customers whose numbers end in these: the others have one service each, and no name.
+const FAILS: i64 = 92;
+const UNREADABLE: i64 = 93;
+const REFUSED: i64 = 94;
 const NAMED: i64 = 95;
 const WITHOUT_SERVICE: i64 = 96;
 const CANCELLED: i64 = 97;
@@ -40,6 +43,11 @@ pub(super) fn search(query: &str, options: &SandboxOptions) -> Response {
     let with_cancelled = asked("cancelado").is_some_and(|value| value == "sim");
     let codigo = if busca == "codigo_cliente" { term.parse().ok() } else { of_document(&term) };
     let found = codigo.filter(|codigo| (1..=options.services_max).contains(codigo));
+    match found.map(|codigo| codigo % 100) {
+        Some(REFUSED) => return refusal("Cliente bloqueado para consulta", &[]),
+        Some(FAILS) => return Response::json(500, r#"{"message":"Server Error"}"#.to_owned()),
+        _ => {}
+    }
     let body = match found {
         None if options.nothing == Nothing::Error => {
             json!({"status": "error", "msg": "Nenhum cliente encontrado"})
@@ -60,6 +68,7 @@ fn customer(codigo: i64, document: &str, with_cancelled: bool) -> Value {
     match kind {
         WITHOUT_SERVICE => services.clear(),
         WITH_TWO => services.push(service(codigo + SECOND, 2, "FIBRA 300MB", true)),
+        UNREADABLE => services.push(json!({"nome": "FIBRA 300MB"})),
         WITH_A_CANCELLED => services.push(service(codigo + SECOND, 2, "FIBRA 300MB", false)),
         _ => {}
     }

@@ -99,6 +99,20 @@ impl Customer {
     }
 }
 
+impl Customer {
+    /// What somebody said of him, without his document: where it stands there, however it is written, all
+    /// digits are masked.
+    pub fn masked_in(&self, said: &str) -> String {
+        let bare: String = said.chars().filter(char::is_ascii_alphanumeric).collect();
+        match self.key() {
+            CustomerKey::Document if bare.to_ascii_uppercase().contains(&self.term()) => {
+                said.replace(|c: char| c.is_ascii_digit(), "*")
+            }
+            CustomerKey::Document | CustomerKey::Codigo => said.to_owned(),
+        }
+    }
+}
+
 /// The number stays out of it, if it is a document.
 impl fmt::Debug for Customer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -234,5 +248,12 @@ mod tests {
         }
         let customer = CustomerKey::Document.read("529.982.247-25").unwrap();
         assert_eq!(format!("{customer:?}"), "cpf_cnpj *********25");
+        for (said, expected) in [
+            ("CPF 52998224725 bloqueado", "CPF *********** bloqueado"),
+            ("CPF 529.982.247-25 bloqueado", "CPF ***.***.***-** bloqueado"),
+            ("Limite de 100 itens", "Limite de 100 itens"),
+        ] {
+            assert_eq!(customer.masked_in(said), expected);
+        }
     }
 }

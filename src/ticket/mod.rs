@@ -32,8 +32,8 @@ pub use raw::RawTicket;
 pub use text::{Text, normal};
 pub use valid::{Parsed, Ticket, Value};
 pub(crate) use words::{
-    CUSTOMER_NOT_ASKED, CUSTOMER_OTHER, CUSTOMER_SEVERAL, CUSTOMER_UNKNOWN, CUSTOMER_WITHOUT,
-    PHONE_DDD_FILLED, REQUIRED, Words,
+    CUSTOMER_NOT_ASKED, CUSTOMER_OTHER, CUSTOMER_REFUSED, CUSTOMER_SEVERAL, CUSTOMER_UNKNOWN,
+    CUSTOMER_UNREADABLE, CUSTOMER_WITHOUT, PHONE_DDD_FILLED, REQUIRED, Words,
 };
 #[cfg(test)]
 pub(crate) use words::{NOT_A_DDD, TABLE as WORDS};

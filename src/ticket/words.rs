@@ -89,6 +89,10 @@ words! {
         "write the id of the one that is meant into a column `id_cliente_servico`";
     CUSTOMER_OTHER = "other_customer", "HubSoft has another name for this number, which may be another customer's",
         "compare number and name with HubSoft; if it is the right customer, write the service's id into a column `id_cliente_servico`";
+    CUSTOMER_REFUSED = "customer_refused", "HubSoft refuses to show this customer, or fails over it",
+        "see in HubSoft what is wrong with the customer, and import the file again; or write the service's id into a column `id_cliente_servico`";
+    CUSTOMER_UNREADABLE = "customer_unreadable", "what HubSoft shows of this customer cannot be read",
+        "see in HubSoft what is wrong with the customer, and import the file again; or write the service's id into a column `id_cliente_servico`";
     CUSTOMER_NOT_ASKED = "customer_not_looked_up", "the customer's service was not looked up",
         "check the file again with `--find-service`";
 

@@ -378,7 +378,10 @@ fn a_summary_is_as_told() {
     let written: Value = serde_json::from_str(&site.read("queda.mutirao/summary.json")).unwrap();
     assert_eq!(printed, written);
     let again = site.run(&["import", "queda.csv", "--json"]).expect(3).json();
-    check("## summary.json", 0, &[printed, again]);
+    site.write("clientes.csv", "codigo_cliente;descricao;nome;telefone\n11001;Sem sinal;Ana;37999112201\n");
+    let args = ["import", "clientes.csv", "--find-service", "--json"];
+    let with_customers = site.run(&args).expect(0).json();
+    check("## summary.json", 0, &[printed, again, with_customers]);
 }
 
 #[test]
@@ -434,7 +437,9 @@ fn a_check_is_as_told() {
     assert!(problems.iter().any(|it| it["code"] == "unknown_id"), "{problems:?}");
     check("## check", 0, &problems);
     check("## check", 1, &repeats);
-    check("## check", 2, std::slice::from_ref(summary));
+    site.write("clientes.csv", "codigo_cliente;descricao;nome;telefone\n11001;Sem sinal;Ana;37999112201\n");
+    let of_customers = lines(&site.run(&["check", "clientes.csv", "--find-service", "--json"]).expect(0));
+    check("## check", 2, &[summary.clone(), of_customers[0].clone()]);
 }
 
 #[test]

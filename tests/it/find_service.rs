@@ -148,7 +148,9 @@ fn a_row_that_names_its_service_is_not_looked_up() {
 fn who_does_not_answer_has_not_found_none() {
     let site = site("look_up_failure=1");
     let ended = site.run(&["import", "queda.csv", "--find-service", "--max-attempts", "1"]).expect(8);
-    assert!(ended.stderr.contains("HubSoft could not be reached"), "{}", ended.stderr);
+    let said = "0 of 9 customers were looked up, then no more: HubSoft could not be reached";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    assert!(ended.stderr.contains("only the others are looked up"), "{}", ended.stderr);
     assert_eq!(site.audit().requests_of("post"), 0);
     assert!(!site.path("queda.mutirao/outbox.db").exists());
     assert!(!ended.stderr.contains("52998224725"), "{}", ended.stderr);
@@ -172,4 +174,65 @@ fn a_document_of_a_customer_is_in_no_log() {
     for private in ["52998224725", "529.982.247", "Souza", "GONCALVES"] {
         assert!(!ended.stderr.contains(private), "{private}: {}", ended.stderr);
     }
+}
+
+/// A file of customers with these numbers.
+fn customers(numbers: impl IntoIterator<Item = i64>) -> String {
+    let row = |number| format!("{number};Ana;37999112200;Sem sinal {number};\n");
+    [HEADER.to_owned()].into_iter().chain(numbers.into_iter().map(row)).collect()
+}
+
+/// Seen: one customer that HubSoft refused to show stopped the import, and was not named.
+#[test]
+fn a_customer_that_hubsoft_does_not_show_is_a_problem_of_his_rows() {
+    let site = Site::new("");
+    site.write("queda.csv", customers([11001, 11092, 11093, 11094, 11094]));
+    let import = ["import", "queda.csv", "--find-service", "--rate", "unlimited", "--max-attempts", "2"];
+    // HubSoft fails over the second, and works otherwise.
+    let ended = site.run(&[&import[..], &["--json"]].concat()).expect(3);
+    assert!(ended.stderr.contains("HubSoft did not show 3 customers"), "{}", ended.stderr);
+    let rows = site.table("queda.mutirao/results.csv");
+    let became: Vec<_> = rows.iter().map(|row| format!("{} {}", row["state"], row["error_code"])).collect();
+    let (failed, unreadable) = ("invalid customer_refused", "invalid customer_unreadable");
+    assert_eq!(became, ["opened ", failed, unreadable, failed, failed]);
+    let found: Vec<_> =
+        site.table("queda.mutirao/problems.csv").iter().map(|row| row["value"].clone()).collect();
+    let refused = "11094: Cliente bloqueado para consulta";
+    assert_eq!(found, ["11092: http_500", "11093", refused, refused]);
+    let told = serde_json::json!({
+        "total": 4, "asked": 4, "from_earlier": 0, "found": 1, "several": 0, "none": 0, "unknown": 0, "refused": 3,
+    });
+    assert_eq!(ended.json()["customers"], told);
+
+    let mut check = site.command(&["check", "queda.csv", "--find-service"]);
+    let output = check.env("LANG", "pt_BR.UTF-8").env("MUTIRAO_MAX_ATTEMPTS", "1").output().unwrap();
+    let portuguese = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    insta::assert_snapshot!("not_shown_in_portuguese", portuguese.replace(&site.host(), "[host]"));
+}
+
+#[test]
+fn what_hubsoft_says_of_all_customers_alike_is_wrong_with_none_of_them() {
+    let site = Site::new("");
+    let all = [11001].into_iter().chain((1..=25).map(|n| 100 * n + 94)).chain([11002]);
+    site.write("queda.csv", customers(all));
+    let import = ["import", "queda.csv", "--find-service", "--rate", "unlimited", "--concurrency", "1"];
+    let (code, english) = said(&site, "C", &import);
+    assert_eq!(code, Some(6), "{english}");
+    insta::assert_snapshot!("all_alike", english);
+    assert_eq!(site.audit().requests_of("customer"), 21);
+    assert!(!site.path("queda.mutirao/outbox.db").exists());
+
+    // Who was found is not looked up again.
+    site.run(&import).expect(6);
+    assert_eq!(site.audit().requests_of("customer"), 21 + 20);
+    assert_eq!(site.audit().requests_of("post"), 0);
+}
+
+#[test]
+fn who_may_not_look_up_is_told_how_far_it_came() {
+    let site = site("");
+    let output = site.command(&["check", "queda.csv", "--find-service"]).env("HUBSOFT_TOKEN", "x").output();
+    let ended = String::from_utf8(output.unwrap().stderr).unwrap();
+    assert!(ended.contains("0 of 9 customers were looked up, then no more: HubSoft refused"), "{ended}");
+    assert!(ended.contains("then run the same command again: nothing was opened"), "{ended}");
 }

@@ -10,6 +10,7 @@ use crate::app::deliver::{self, Calm};
 use crate::app::fault::Fault;
 use crate::app::form::Form;
 use crate::app::results::{self, Written};
+use crate::app::services::Tally;
 use crate::app::sheet::{ColumnNames, name_of};
 use crate::app::staging::ReadIn;
 use crate::app::summary;
@@ -54,6 +55,8 @@ pub struct Ran<'a> {
     /// `None`: nothing had to be sent.
     pub stats: Option<&'a Stats>,
     pub settings: BTreeMap<&'static str, String>,
+    /// Whose services were to be found.
+    pub customers: Option<Tally>,
     /// What its process ends with.
     pub exit_code: u8,
 }
@@ -165,6 +168,7 @@ impl TakenIn<'_> {
             rate: ran.rate,
             stats: ran.stats,
             settings: ran.settings.clone(),
+            customers: ran.customers,
             exit_code: ran.exit_code,
             host: outcome.host.clone(),
         });

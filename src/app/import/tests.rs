@@ -62,7 +62,14 @@ async fn import(file: &Path, answer: impl Fn(Doubt) -> Answer) -> Summary {
     let ending = taken_in.deliver(worker, None, &policy, Control::default(), &()).await.unwrap();
     let outcome = taken_in.write_results().await.unwrap();
     let settings = std::collections::BTreeMap::new();
-    let ran = Ran { started_at, rate: sending.rate, stats: Some(&ending.stats), settings, exit_code: 0 };
+    let ran = Ran {
+        started_at,
+        rate: sending.rate,
+        stats: Some(&ending.stats),
+        settings,
+        customers: None,
+        exit_code: 0,
+    };
     let (summary, _) = taken_in.finish(&outcome, &ran).await.unwrap();
     taken_in.close().await.unwrap();
     summary

@@ -6,15 +6,29 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::stopped::Why;
 use crate::app::deliver;
 use crate::app::target::Target;
 use crate::delivery::evidence::{Evidence, Guard, Row};
 use crate::delivery::pace::Pace;
 use crate::delivery::retry::Retry;
-use crate::delivery::{Fault, Gate, Halt, Policy, Refusal, RequestKind, Withheld};
+use crate::delivery::{Api, Fault, Gate, Halt, Policy, RequestKind, Verdict, Withheld};
 use crate::hubsoft::ShownCustomer;
 use crate::settings::Sending;
+use crate::text;
 use crate::ticket::Customer;
+
+/// Tries of one customer over whom HubSoft fails while it works otherwise. Source: five of them take 15 s at
+/// the end of the look-ups, and a HubSoft that fails over every third request seems to fail over one in 250.
+const TRIES_OF_ONE: u32 = 5;
+
+/// What asking for a customer came to.
+pub(super) enum Asked {
+    /// Those with that number.
+    Shown(Vec<ShownCustomer>),
+    /// HubSoft does not show this one, for this reason, and works otherwise.
+    Not(Fault),
+}
 
 pub(super) struct Asker<'a> {
     target: &'a Target,
@@ -25,6 +39,10 @@ pub(super) struct Asker<'a> {
     /// Since when nothing was answered; of the first request, if none ever was.
     silent_since: Cell<Option<Duration>>,
     was_answered: Cell<bool>,
+    /// Customers that were shown; those of an earlier call make the first.
+    n_shown: Cell<u64>,
+    /// What HubSoft said last against a customer, and against how many in a row.
+    alike: RefCell<Option<(Fault, u32)>>,
     /// Requests in a row that HubSoft was not there for: all wait the longer.
     n_failed: Cell<u32>,
     /// Until when nothing is sent after such a one.
@@ -32,7 +50,8 @@ pub(super) struct Asker<'a> {
 }
 
 impl<'a> Asker<'a> {
-    pub(super) fn new(target: &'a Target, sending: &Sending) -> Self {
+    /// `n_known`: customers that HubSoft showed lately.
+    pub(super) fn new(target: &'a Target, sending: &Sending, n_known: u64) -> Self {
         let policy = deliver::policy(sending);
         let seed = Timestamp::now().as_nanosecond() as u64;
         Self {
@@ -42,6 +61,8 @@ impl<'a> Asker<'a> {
             pace: RefCell::new(Pace::new(policy.rate)),
             silent_since: Cell::new(None),
             was_answered: Cell::new(false),
+            n_shown: Cell::new(n_known),
+            alike: RefCell::new(None),
             n_failed: Cell::new(0),
             rests_until: Cell::new(Duration::ZERO),
             policy,
@@ -49,8 +70,13 @@ impl<'a> Asker<'a> {
     }
 
     /// The customers with that number. What may be better later is asked again, as often as a row is tried.
-    pub(super) async fn ask(&self, customer: Customer) -> Result<Vec<ShownCustomer>, Halt> {
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with all customers.
+    pub(super) async fn ask(&self, customer: Customer) -> Result<Asked, Why> {
         let mut n_tries = 0;
+        let mut n_shown = self.n_shown.get();
         loop {
             let pass = Pass { asker: self, sent: Cell::new(Duration::ZERO) };
             let reply = self.target.api.customers(customer, &pass).await;
@@ -60,31 +86,73 @@ impl<'a> Asker<'a> {
                 self.pace.borrow_mut().refused(now, pass.sent.get(), reply.retry_after, cause);
             }
             match evidence.guard {
-                Guard::Unauthorized(fault) => return Err(Halt::Unauthorized(fault.clone())),
-                Guard::Misconfigured(fault) => return Err(Halt::Misconfigured(fault.clone())),
-                Guard::Denied(fault) => return Err(Halt::Forbidden { n_rows: 1, fault: fault.clone() }),
+                Guard::Unauthorized(fault) => return Err(Halt::Unauthorized(fault.clone()).into()),
+                Guard::Misconfigured(fault) => return Err(Halt::Misconfigured(fault.clone()).into()),
+                Guard::Denied(fault) => {
+                    return Err(Halt::Forbidden { n_rows: 1, fault: fault.clone() }.into());
+                }
                 Guard::Allowed | Guard::Silent => {}
             }
             let last = match evidence.row {
                 Row::Answered(found) => {
                     self.answered();
-                    return Ok(found.clone());
+                    self.n_shown.set(self.n_shown.get() + 1);
+                    self.alike.take();
+                    return Ok(Asked::Shown(found.clone()));
                 }
-                Row::Refused(fault) | Row::Denied(fault) | Row::Blameless(fault) => {
-                    return Err(Halt::SameRefusal { n_rows: 1, refusal: Refusal::Said(fault.clone()) });
+                // The next answer would be the same.
+                Row::Refused(fault) | Row::Unknown(fault @ Fault::NoCustomers) => {
+                    self.answered();
+                    return self.not_shown(customer, fault);
                 }
-                Row::Unknown(fault) | Row::NotSent(fault) => {
+                Row::Unknown(fault) => {
+                    n_tries += 1;
+                    self.failed(now);
+                    let is_tried = self.policy.max_attempts.min(TRIES_OF_ONE) <= n_tries;
+                    if is_tried && self.works_otherwise(n_shown, &pass).await {
+                        return self.not_shown(customer, fault);
+                    }
+                    n_shown = self.n_shown.get();
+                    Some(fault.clone())
+                }
+                Row::NotSent(fault) => {
                     n_tries += 1;
                     self.failed(now);
                     Some(fault.clone())
                 }
                 Row::Throttled | Row::Withheld => None,
+                // The guard has spoken.
+                Row::Denied(_) | Row::Blameless(_) => None,
             };
             let silent = now.saturating_sub(self.silent_since.get().unwrap_or(now));
             if self.policy.max_attempts <= n_tries || self.is_too_long(silent) {
-                return Err(self.halt(silent, last));
+                return Err(self.halt(silent, last).into());
             }
         }
+    }
+
+    /// Whether HubSoft is well, and fails over this customer alone: others were shown since the last try, or
+    /// are at other times and it answers something else now. `n_shown`: customers shown until that try.
+    async fn works_otherwise(&self, n_shown: u64, pass: &Pass<'_>) -> bool {
+        match self.n_shown.get() {
+            0 => false,
+            n if n_shown < n => true,
+            _ => matches!(self.target.api.probe(pass).await.verdict, Verdict::Answered(())),
+        }
+    }
+
+    /// HubSoft does not show this customer. So many of whom it says the same, none shown between, are none of
+    /// them to blame.
+    fn not_shown(&self, customer: Customer, fault: &Fault) -> Result<Asked, Why> {
+        let fault = masked(fault, customer);
+        let mut alike = self.alike.borrow_mut();
+        let n_before = alike.take().filter(|(last, _)| is_alike(last, &fault)).map_or(0, |(_, n)| n);
+        let n = n_before + 1;
+        if self.policy.guards.same_refusals <= n {
+            return Err(Why::Alike { n, fault });
+        }
+        *alike = Some((fault.clone(), n));
+        Ok(Asked::Not(fault))
     }
 
     fn answered(&self) {
@@ -119,6 +187,24 @@ impl<'a> Asker<'a> {
     fn now(&self) -> Duration {
         self.began.elapsed()
     }
+}
+
+/// HubSoft may repeat the number that it was asked for.
+fn masked(fault: &Fault, customer: Customer) -> Fault {
+    let mut fault = fault.clone();
+    if let Fault::Refused { said: Some(said) }
+    | Fault::Validation { said: Some(said) }
+    | Fault::Http { said: Some(said), .. } = &mut fault
+    {
+        *said = customer.masked_in(said);
+    }
+    fault
+}
+
+/// The same reason, whatever number stands in its words.
+fn is_alike(one: &Fault, other: &Fault) -> bool {
+    let bare = |fault: &Fault| text::fault(fault).replace(|c: char| c.is_ascii_digit() || c == '*', "");
+    one.code() == other.code() && bare(one) == bare(other)
 }
 
 /// The gate of one look-up.

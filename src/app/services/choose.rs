@@ -73,7 +73,7 @@ mod tests {
             Found::One { service, names } => format!("{} of {}", service.get(), names.join("/")),
             Found::Several { candidates } => format!("several: {candidates}"),
             Found::Without { candidates } => format!("none: {candidates}"),
-            Found::Unknown => "unknown".to_owned(),
+            other => format!("{other:?}").to_lowercase(),
         }
     }
 

@@ -83,6 +83,10 @@ impl Kept {
         Self { folder: work.folder.clone(), host: host.to_owned(), file: None, is_read_only: true }
     }
 
+    pub(super) fn is_read_only(&self) -> bool {
+        self.is_read_only
+    }
+
     /// Puts what is known of `wanted` into `services`. A line that cannot be read was cut off by a crash.
     pub(super) fn read(&self, wanted: &[Customer], services: &mut Services) -> Result<(), Fault> {
         let file = match File::open(self.folder.join(FILE)) {

@@ -4,6 +4,7 @@
 mod asker;
 mod choose;
 mod kept;
+mod stopped;
 
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -11,11 +12,13 @@ use std::rc::Rc;
 use futures_util::StreamExt;
 use futures_util::stream;
 
-use self::asker::Asker;
+use self::asker::{Asked, Asker};
 pub use self::kept::{Kept, forget_before};
+pub use self::stopped::{Stopped, Why};
 use super::fault::Fault;
 use super::sheet::Sheet;
 use super::target::Target;
+use crate::delivery;
 use crate::intake::{Found, Hashing, Services};
 use crate::settings::Sending;
 use crate::ticket::Customer;
@@ -30,6 +33,8 @@ pub struct Tally {
     pub several: u64,
     pub without: u64,
     pub unknown: u64,
+    /// HubSoft did not show them, or not so that it can be read.
+    pub refused: u64,
 }
 
 /// How far the search is, for whoever looks on.
@@ -51,6 +56,7 @@ const TOLD_EVERY: u64 = 500;
 /// # Errors
 ///
 /// If HubSoft does not answer, or not to this user: that nothing was found is believed of an answer only.
+/// What was found until then is kept all the same.
 pub async fn find(
     sheet: &mut Sheet,
     target: &Target,
@@ -66,29 +72,11 @@ pub async fn find(
     let known = services.iter().count() as u64;
     let to_ask: Vec<Customer> =
         wanted.into_iter().filter(|customer| services.get(customer).is_none()).collect();
-    let n = to_ask.len() as u64;
-    if 0 < n {
-        told(Progress::Begins { n });
-        let asker = &Asker::new(target, sending);
-        let mut n_done = 0_u64;
-        let mut answers = stream::iter(to_ask)
-            .map(|customer| async move { (customer, asker.ask(customer).await) })
-            .buffer_unordered(sending.concurrency.max(1));
-        while let Some((customer, answer)) = answers.next().await {
-            let found = choose::choose(&answer.map_err(Fault::Halted)?);
-            if let Some(kept) = &mut kept {
-                kept.keep(customer, &found)?;
-            }
-            services.insert(customer, found);
-            n_done += 1;
-            if n_done.is_multiple_of(TOLD_EVERY) {
-                told(Progress::Done { n_done, n });
-            }
-        }
-    }
+    let looked_up = look_up(to_ask, target, sending, known, &mut kept, &mut services, told).await;
     if let Some(kept) = &kept {
         kept.sync()?;
     }
+    looked_up?;
     let mut tally = Tally { known, ..Tally::default() };
     for (_, found) in services.iter() {
         tally.customers += 1;
@@ -97,10 +85,65 @@ pub async fn find(
             Found::Several { .. } => &mut tally.several,
             Found::Without { .. } => &mut tally.without,
             Found::Unknown => &mut tally.unknown,
+            Found::Refused { .. } | Found::Unreadable => &mut tally.refused,
         } += 1;
     }
     sheet.services = Some(Rc::new(services));
     Ok(tally)
+}
+
+/// Puts what HubSoft shows of the customers `to_ask` into `services`. `known`: others that it showed lately.
+async fn look_up(
+    to_ask: Vec<Customer>,
+    target: &Target,
+    sending: &Sending,
+    known: u64,
+    kept: &mut Option<Kept>,
+    services: &mut Services,
+    told: impl Fn(Progress),
+) -> Result<(), Fault> {
+    let n = to_ask.len() as u64;
+    if n == 0 {
+        return Ok(());
+    }
+    told(Progress::Begins { n });
+    let asker = &Asker::new(target, sending, known);
+    let mut n_done = 0_u64;
+    let mut answers = stream::iter(to_ask)
+        .map(|customer| async move { (customer, asker.ask(customer).await) })
+        .buffer_unordered(sending.concurrency.max(1));
+    while let Some((customer, answer)) = answers.next().await {
+        let found = match answer {
+            Ok(Asked::Shown(customers)) => choose::choose(&customers),
+            Ok(Asked::Not(delivery::Fault::NoCustomers)) => Found::Unreadable,
+            Ok(Asked::Not(fault)) => Found::Refused { said: in_its_words(&fault) },
+            Err(why) => return Err(Fault::LookUps(Stopped { why, n_done, n, is_kept: is_kept(kept) })),
+        };
+        if let Some(kept) = kept {
+            kept.keep(customer, &found)?;
+        }
+        services.insert(customer, found);
+        n_done += 1;
+        if n_done.is_multiple_of(TOLD_EVERY) {
+            told(Progress::Done { n_done, n });
+        }
+    }
+    Ok(())
+}
+
+fn is_kept(kept: &Option<Kept>) -> bool {
+    kept.as_ref().is_some_and(|kept| !kept.is_read_only())
+}
+
+/// What HubSoft said, or the code of what it answered instead: rows have it as it is, in whatever language.
+fn in_its_words(fault: &delivery::Fault) -> Box<str> {
+    use delivery::Fault::{Http, Refused, Validation};
+    match fault {
+        Refused { said: Some(said) } | Validation { said: Some(said) } | Http { said: Some(said), .. } => {
+            said.as_str().into()
+        }
+        other => other.code().into(),
+    }
 }
 
 /// The customers of rows that lack nothing but a service, each once, in the order of the file.
