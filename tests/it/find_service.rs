@@ -236,3 +236,54 @@ fn who_may_not_look_up_is_told_how_far_it_came() {
     assert!(ended.contains("0 of 9 customers were looked up, then no more: HubSoft refused"), "{ended}");
     assert!(ended.contains("then run the same command again: nothing was opened"), "{ended}");
 }
+
+/// Customers looked up by what `act` does.
+fn looked_up(site: &Site, act: impl FnOnce()) -> u64 {
+    let before = site.audit().requests_of("customer");
+    act();
+    site.audit().requests_of("customer") - before
+}
+
+const KEPT: &str = "queda.mutirao/services.jsonl";
+
+#[test]
+fn what_was_found_holds_as_long_as_an_outage() {
+    let site = site("");
+    let import = ["import", "queda.csv", "--find-service", "--rate", "unlimited"];
+    site.run(&import).expect(3);
+    let kept = site.read(KEPT);
+    let aged = |hours: i64| {
+        let of_line = |line: &str| {
+            let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let at: jiff::Timestamp = line["at"].as_str().unwrap().parse().unwrap();
+            line["at"] = (at - jiff::SignedDuration::from_hours(hours)).to_string().into();
+            format!("{line}\n")
+        };
+        site.write(KEPT, kept.lines().filter(|line| !line.is_empty()).map(of_line).collect::<String>());
+    };
+    for (hours, n) in [(11, 4), (13, 9), (-1, 9)] {
+        aged(hours);
+        assert_eq!(looked_up(&site, || drop(site.run(&import).expect(3))), n, "{hours} h ago");
+        assert_eq!(looked_up(&site, || drop(site.run(&import).expect(3))), 4, "found anew");
+    }
+    assert_eq!(site.audit().requests_of("post"), 4);
+}
+
+#[test]
+fn an_order_made_anew_looks_up_anew_and_one_that_goes_on_does_not() {
+    let site = site("");
+    let import = |more: &[&str]| {
+        let args = [&["import", "queda.csv", "--find-service", "--rate", "unlimited"], more].concat();
+        looked_up(&site, || drop(site.run(&args)))
+    };
+    assert_eq!(import(&["--sample", "1"]), 9);
+    assert_eq!(site.audit().requests_of("post"), 1);
+    // It is not through: the same order goes on, also in a rehearsal.
+    assert_eq!(import(&["--again", "--dry-run"]), 4);
+    assert_eq!(import(&["--again"]), 4);
+    assert_eq!(site.audit().requests_of("post"), 4);
+    // It is: another one begins.
+    assert_eq!(import(&["--again", "--dry-run"]), 9);
+    assert_eq!(import(&["--again"]), 9);
+    assert_eq!(site.audit().requests_of("post"), 8);
+}

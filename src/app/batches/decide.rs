@@ -55,11 +55,16 @@ impl Met {
         (is_known && self.is_recent(now), self.compared.is_same(), is_known, self.active_at)
     }
 
-    /// A time in the future is no proof of anything: the clock was set.
     fn is_recent(&self, now: Timestamp) -> bool {
-        let age = now.duration_since(self.active_at);
-        -CLOCK_SLIP <= age && age <= SAME_OUTAGE_FOR
+        is_of_this_outage(self.active_at, now)
     }
+}
+
+/// Whether what was then is still of the outage at hand. A time in the future is no proof of anything: the
+/// clock was set.
+pub fn is_of_this_outage(then: Timestamp, now: Timestamp) -> bool {
+    let age = now.duration_since(then);
+    -CLOCK_SLIP <= age && age <= SAME_OUTAGE_FOR
 }
 
 /// What is known before a file is taken in.

@@ -6,7 +6,7 @@ mod recognition;
 mod search;
 mod work;
 
-pub use decide::{Answer, Answers, Doubt};
+pub use decide::{Answer, Answers, Doubt, is_of_this_outage};
 pub use look::Look;
 pub use recognition::{Earlier, Recognition};
 pub use search::{Question, Wish};

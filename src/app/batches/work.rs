@@ -29,6 +29,12 @@ impl Work {
         identity(self.code, &self.batch)
     }
 
+    /// Whether the tickets are ordered once more, or in a batch beside one that is left alone: then nothing
+    /// that an earlier order found out is of use. A batch that is gone on with has its own.
+    pub fn is_ordered_anew(&self) -> bool {
+        self.met.is_none() && (self.answers.again || self.left.is_some())
+    }
+
     /// How other commands find the batch; `named`: the outbox that a setting names.
     pub fn led(&self, named: Option<&Address>) -> Led<'_> {
         match (self.outbox.file(), named) {

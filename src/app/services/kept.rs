@@ -1,5 +1,7 @@
-//! What was found stays beside the rows: a second call goes on where the first one stopped, and a customer
-//! who got another service meanwhile keeps the one that his row has.
+//! What was found stays beside the rows: a second call goes on where the first one stopped.
+//!
+//! It holds as long as an outage does ([`is_of_this_outage`]), and is asked for again after that: a customer
+//! moves house, and what was found before a question that nobody answered may be used weeks later.
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
@@ -10,7 +12,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::app::batches::Work;
+use crate::app::batches::{Work, is_of_this_outage};
 use crate::app::fault::Fault;
 use crate::app::work_folder;
 use crate::intake::{Found, Services};
@@ -30,10 +32,14 @@ pub struct Kept {
     /// Once something was to be written.
     file: Option<File>,
     is_read_only: bool,
+    /// What was found for an earlier order is of no use.
+    is_anew: bool,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Line {
+    /// When it was found.
+    at: Timestamp,
     host: String,
     /// `codigo_cliente` or `cpf_cnpj`.
     key: String,
@@ -64,7 +70,7 @@ fn forget(folder: &Path) -> Result<(), Fault> {
 
 impl Kept {
     /// In the work folder of an import, of the HubSoft `host`. The same tickets once more are of services
-    /// that are looked up once more.
+    /// that are looked up once more; a batch that goes on keeps its own.
     ///
     /// # Errors
     ///
@@ -72,7 +78,7 @@ impl Kept {
     pub fn of(work: &Work, host: &str) -> Result<Self, Fault> {
         work_folder::refuse_to_replace(&work.folder)?;
         work_folder::make_private(&work.folder)?;
-        if work.answers.again {
+        if work.is_ordered_anew() {
             forget(&work.folder)?;
         }
         Ok(Self { is_read_only: false, ..Self::only_read(work, host) })
@@ -80,7 +86,13 @@ impl Kept {
 
     /// The same of a dry run, which leaves nothing behind.
     pub fn only_read(work: &Work, host: &str) -> Self {
-        Self { folder: work.folder.clone(), host: host.to_owned(), file: None, is_read_only: true }
+        Self {
+            folder: work.folder.clone(),
+            host: host.to_owned(),
+            file: None,
+            is_read_only: true,
+            is_anew: work.is_ordered_anew(),
+        }
     }
 
     pub(super) fn is_read_only(&self) -> bool {
@@ -89,6 +101,10 @@ impl Kept {
 
     /// Puts what is known of `wanted` into `services`. A line that cannot be read was cut off by a crash.
     pub(super) fn read(&self, wanted: &[Customer], services: &mut Services) -> Result<(), Fault> {
+        if self.is_anew {
+            return Ok(());
+        }
+        let now = Timestamp::now();
         let file = match File::open(self.folder.join(FILE)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -104,7 +120,10 @@ impl Kept {
                 return Ok(());
             }
             let Ok(known) = serde_json::from_slice::<Line>(&line) else { continue };
-            let Some(customer) = customer(&known).filter(|_| known.host == self.host) else { continue };
+            if known.host != self.host || !is_of_this_outage(known.at, now) {
+                continue;
+            }
+            let Some(customer) = customer(&known) else { continue };
             if let Some(service) = Id::new(known.id_cliente_servico)
                 && wanted.contains(&customer)
             {
@@ -120,6 +139,7 @@ impl Kept {
             return Ok(());
         }
         let line = Line {
+            at: Timestamp::now(),
             host: self.host.clone(),
             key: customer.key().name().to_owned(),
             number: customer.term(),
