@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use rustix::process::Signal;
+
 use crate::support::site::Site;
 
 const HEADER: &str = "Código cliente;Cliente;Telefone;Problema;CPF/CNPJ\n";
@@ -286,4 +288,33 @@ fn an_order_made_anew_looks_up_anew_and_one_that_goes_on_does_not() {
     assert_eq!(import(&["--again", "--dry-run"]), 9);
     assert_eq!(import(&["--again"]), 9);
     assert_eq!(site.audit().requests_of("post"), 8);
+}
+
+#[test]
+fn a_kill_in_the_midst_of_look_ups_and_after_them_opens_nothing_twice() {
+    let site = Site::new("latency=5ms");
+    let n = 700;
+    site.write("queda.csv", customers((1..=n).map(|n| 100 * n + 1)));
+    let slow = ["import", "queda.csv", "--find-service", "--rate", "unlimited", "--concurrency", "1"];
+    let running = site.start_until(&slow, "500 of 700 looked up");
+    running.end_by(Signal::KILL);
+    let n_asked = site.audit().requests_of("customer");
+    assert!(n_asked < 700, "{n_asked}");
+    // A crash of the machine tears what was written last.
+    let kept = site.read(KEPT);
+    site.write(KEPT, &kept[..kept.len() - 9]);
+    let is_whole = |line: &&str| serde_json::from_str::<serde_json::Value>(line).is_ok();
+    let n_kept = kept[..kept.len() - 9].lines().filter(is_whole).count() as u64;
+    assert!((499..700).contains(&n_kept), "{n_kept}");
+
+    let import = &slow[..5];
+    let running = site.start_until(import, "services found: 700 of 700 customers");
+    running.end_by(Signal::KILL);
+    assert_eq!(site.audit().requests_of("customer") - n_asked, 700 - n_kept);
+    assert_eq!(site.audit().requests_of("post"), 0, "it was killed before rows were taken in");
+
+    let last = looked_up(&site, || drop(site.run(&[import, &["--yes"]].concat()).expect(0)));
+    assert_eq!(last, 0, "all were found");
+    assert_eq!(site.audit().requests_of("post"), 700);
+    assert_eq!(site.audit().tickets, 700);
 }
