@@ -238,7 +238,7 @@ fn name_of_batch(typed: &str) -> Result<String, &'static str> {
 
 #[derive(Debug, Args)]
 pub struct Import {
-    /// Spreadsheet (.csv, .tsv, .txt, .xlsx, .ods), or - for standard input
+    /// Spreadsheet (.csv, .xlsx, .xls, .xlsb, .ods, .tsv, .txt), or - for standard input
     pub file: PathBuf,
     #[command(flatten)]
     pub batch: Batch,
@@ -275,7 +275,7 @@ pub struct Worker {
 
 #[derive(Debug, Args)]
 pub struct Check {
-    /// Spreadsheet (.csv, .tsv, .txt, .xlsx, .ods), or - for standard input
+    /// Spreadsheet (.csv, .xlsx, .xls, .xlsb, .ods, .tsv, .txt), or - for standard input
     pub file: PathBuf,
     #[command(flatten)]
     pub batch: Batch,
@@ -291,7 +291,7 @@ pub struct Check {
 
 #[derive(Debug, Args)]
 pub struct Enqueue {
-    /// Spreadsheet (.csv, .tsv, .txt, .xlsx, .ods), or - for standard input
+    /// Spreadsheet (.csv, .xlsx, .xls, .xlsb, .ods, .tsv, .txt), or - for standard input
     pub file: PathBuf,
     #[command(flatten)]
     pub batch: Batch,

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -69,8 +68,10 @@ pub(super) enum Kind {
         bom_len: usize,
         damage: Damage,
     },
-    /// A zip archive: `.xlsx`, `.ods`, or one around a spreadsheet.
+    /// A zip archive: `.xlsx`, `.xlsb`, `.ods`, or one around a spreadsheet.
     Archive,
+    /// What Office wrote before 2007, or locks an encrypted workbook away in.
+    Compound,
 }
 
 /// What becomes of bytes that the encoding does not have.
@@ -128,6 +129,8 @@ pub(super) fn sniff(file: &mut File, wanted: Option<Encoding>) -> Result<Kind, I
         return Err(IntakeError::Empty);
     } else if prefix.starts_with(b"PK\x03\x04") {
         Kind::Archive
+    } else if prefix.starts_with(b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1") {
+        Kind::Compound
     } else {
         let (marked, bom_len) = match prefix.as_slice() {
             [0xEF, 0xBB, 0xBF, ..] => (Some(Encoding::Utf8Bom), 3),
@@ -144,7 +147,7 @@ pub(super) fn sniff(file: &mut File, wanted: Option<Encoding>) -> Result<Kind, I
                 _ => recognise(file)?,
             },
             (None, None) => {
-                refuse_binary(&prefix, file)?;
+                refuse_binary(&prefix)?;
                 recognise(file)?
             }
         };
@@ -162,8 +165,8 @@ pub(super) fn sniff(file: &mut File, wanted: Option<Encoding>) -> Result<Kind, I
     Ok(kind)
 }
 
-fn refuse_binary(prefix: &[u8], file: &File) -> Result<(), IntakeError> {
-    if let Some(what) = known_format(prefix, file) {
+fn refuse_binary(prefix: &[u8]) -> Result<(), IntakeError> {
+    if let Some(what) = known_format(prefix) {
         return Err(IntakeError::NotASpreadsheet { what });
     }
     let is_odd = |byte: &&u8| **byte < 0x20 && !matches!(**byte, b'\t' | b'\n' | b'\r');
@@ -179,14 +182,11 @@ fn refuse_binary(prefix: &[u8], file: &File) -> Result<(), IntakeError> {
     Ok(())
 }
 
-/// What it is instead, by its first 8 KiB; of Excel's old form also by its directory.
-fn known_format(prefix: &[u8], file: &File) -> Option<&'static str> {
+/// What it is instead, by its first 8 KiB.
+fn known_format(prefix: &[u8]) -> Option<&'static str> {
     /// Excel's mark of an open workbook: the user's name in 54 bytes, then in UTF-16, each behind its length.
     const LOCK_LEN: std::ops::RangeInclusive<usize> = 160..=180;
 
-    if prefix.starts_with(b"\xD0\xCF\x11\xE0") {
-        return Some(if is_encrypted(prefix, file) { formats::ENCRYPTED } else { formats::XLS });
-    }
     if LOCK_LEN.contains(&prefix.len())
         && (1..=54).contains(&prefix[0])
         && prefix[0] == prefix[55]
@@ -200,19 +200,6 @@ fn known_format(prefix: &[u8], file: &File) -> Option<&'static str> {
         return Some(formats::XML_2003);
     }
     formats::MAGIC.iter().find(|(magic, _)| prefix.starts_with(magic)).map(|(_, what)| *what)
-}
-
-/// Whether it is the container in which Office locks an encrypted workbook away: its directory names the
-/// streams, in UTF-16. Source: [MS-CFB] 2.2 (the sector of the directory is at 0x30, the size of a sector at
-/// 0x1E).
-fn is_encrypted(prefix: &[u8], file: &File) -> bool {
-    let two = |at: usize| prefix.get(at..at + 2).map_or(0, |pair| u16::from_le_bytes([pair[0], pair[1]]));
-    let sector = u64::from(two(0x30)) | u64::from(two(0x32)) << 16;
-    let sector_len = 1_u64 << two(0x1E).min(12);
-    let mut directory = [0; 4096];
-    let n_read = file.read_at(&mut directory, (sector + 1) * sector_len).unwrap_or(0);
-    let name: Vec<u8> = "EncryptedPackage".bytes().flat_map(|byte| [byte, 0]).collect();
-    memchr::memmem::find(&directory[..n_read], &name).is_some()
 }
 
 /// The encoding of text without a mark.

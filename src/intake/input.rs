@@ -71,6 +71,7 @@ impl Input {
                 file.rewind().map_err(IntakeError::Read)?;
                 open_workbook(file, options, &names)
             }
+            Kind::Compound => open_workbook(file, options, &names),
             Kind::Page { .. } if n_wrapped == WRAPPED_MAX => {
                 Err(IntakeError::NotASpreadsheet { what: formats::HTML })
             }

@@ -299,7 +299,7 @@ fn a_file_that_is_no_spreadsheet_is_refused_with_the_reason() {
         HEADER.as_bytes(),
         format!("{HEADER}\r\n;;;\r\n").as_bytes(),
         &[0x7F, b'E', b'L', b'F', 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2],
-        b"\xD0\xCF\x11\xE0rest",
+        b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1rest",
         b"PK\x03\x04rest",
         &HEADER.bytes().flat_map(|it| [it, 0]).collect::<Vec<u8>>(),
         format!("\"{HEADER}\n{ROW}\n").as_bytes(),

@@ -12,7 +12,7 @@ pub(in crate::intake) const MAGIC: [(&[u8], &str); 7] = [
     (b"\xFF\xD8\xFF", "a picture"),
     (b"SQLite format 3", "a database"),
 ];
-pub(in crate::intake) const XLS: &str = "an old Excel workbook (.xls)";
+pub(in crate::intake) const XLS_OF_1995: &str = "an Excel workbook of before 1997 (.xls)";
 pub(in crate::intake) const ENCRYPTED: &str = "a workbook that is encrypted with a password";
 pub(in crate::intake) const LOCK: &str = "the mark that Excel leaves beside a workbook that is open";
 pub(in crate::intake) const HTML: &str = "a web page (HTML) without a table, whatever its name says";
@@ -44,17 +44,23 @@ pub(in crate::intake) fn hint(what: &str) -> Cow<'static, str> {
 }
 
 /// By a part that it has.
-pub(in crate::intake) const OFFICE: [(&str, &str); 3] = [
-    ("xl/workbook.bin", "a binary Excel workbook (.xlsb)"),
-    ("word/document.xml", "a Word document"),
-    ("ppt/presentation.xml", "a presentation"),
+pub(in crate::intake) const OFFICE: [(&str, &str); 2] =
+    [("word/document.xml", "a Word document"), ("ppt/presentation.xml", "a presentation")];
+
+/// By a stream that a file of Office has, in its old form.
+pub(in crate::intake) const STREAMS: [(&str, &str); 3] = [
+    ("encryptedpackage", ENCRYPTED),
+    ("worddocument", "a Word document"),
+    ("powerpoint document", "a presentation"),
 ];
-pub(in crate::intake) const SPREADSHEETS: [&str; 6] = [".csv", ".tsv", ".txt", ".xls", ".xlsx", ".ods"];
+
+pub(in crate::intake) const SPREADSHEETS: [&str; 7] =
+    [".csv", ".tsv", ".txt", ".xls", ".xlsx", ".xlsb", ".ods"];
 
 /// All of it, of which a person reads the one that it is.
 #[cfg(test)]
 pub(crate) fn all() -> impl Iterator<Item = &'static str> {
-    let named = [XLS, ENCRYPTED, LOCK, HTML, HTML_WITH_HIDDEN, HTML_TOO_LONG, XML_2003, NUMBERS];
+    let named = [XLS_OF_1995, ENCRYPTED, LOCK, HTML, HTML_WITH_HIDDEN, HTML_TOO_LONG, XML_2003, NUMBERS];
     let others = [UTF16_WITHOUT_BOM, BINARY, ZIP, ZIP_OF_SPREADSHEETS];
     MAGIC.into_iter().map(|(_, what)| what).chain(OFFICE.map(|(_, what)| what)).chain(named).chain(others)
 }

@@ -1,16 +1,23 @@
-//! Workbooks (`.xlsx`, `.ods`): their sheets, row by row, in bounded memory and time.
+//! Workbooks (`.xlsx`, `.xlsb`, `.xls`, `.ods`): their sheets, row by row, in bounded memory and time.
 //!
 //! Our own reader and not a crate's: a file of a kilobyte can be made to unfold to gigabytes or to be read
 //! for ever, and those at hand have no bound on what they unpack, repeat or allocate. This one reads no more
 //! than rows of texts, and every loop consumes bytes of which there are at most so many.
 
 mod archive;
+mod binary;
+mod compound;
 mod numbers;
 mod ods;
+mod relations;
 mod row;
 mod sheet_name;
 mod texts;
 mod words;
+mod xls;
+mod xls_records;
+mod xlsb;
+mod xlsb_records;
 mod xlsx;
 mod xml;
 
@@ -18,47 +25,32 @@ use std::fs::File;
 use std::io::Seek;
 
 use archive::Archive;
+use compound::Compound;
 use ods::Ods;
 use row::Row;
 pub(super) use sheet_name::SheetName;
 pub use words::Fault;
+use xls::Xls;
+use xlsb::Xlsb;
 use xlsx::Xlsx;
 
 use super::records::Record;
 use super::words::{IntakeError, formats};
 
 /// A workbook whose visible sheets are known.
-pub(super) struct Book {
-    archive: Archive,
-    kind: Kind,
-}
+pub(super) struct Book(Kind);
 
 enum Kind {
-    Xlsx(Xlsx),
-    Ods(Ods),
+    Xlsx(Archive, Xlsx),
+    Xlsb(Archive, Xlsb),
+    Ods(Archive, Ods),
+    Xls(Xls),
 }
 
 impl Book {
     pub(super) fn open(file: File) -> Result<Self, IntakeError> {
-        let archive = Archive::open(file).map_err(whole)?;
-        let not = |what| Err(IntakeError::NotASpreadsheet { what });
-        let kind = if archive.has("[Content_Types].xml") {
-            for (part, what) in formats::OFFICE {
-                if archive.has(part) {
-                    return not(what);
-                }
-            }
-            Kind::Xlsx(Xlsx::open(&archive).map_err(whole)?)
-        } else if archive.has("content.xml") {
-            Kind::Ods(Ods::open(&archive).map_err(whole)?)
-        } else if archive.has("Index/Document.iwa") || archive.has("Index.zip") {
-            return not(formats::NUMBERS);
-        } else if archive.spreadsheets().next().is_some() {
-            return not(formats::ZIP_OF_SPREADSHEETS);
-        } else {
-            return not(formats::ZIP);
-        };
-        let this = Self { archive, kind };
+        let kind = if Compound::is_one(&file) { Kind::compound(file) } else { Kind::archive(file) }?;
+        let this = Self(kind);
         if this.sheets().is_empty() {
             return Err(whole(Fault::NoSheet).beside_hidden(this.hidden()));
         }
@@ -67,30 +59,78 @@ impl Book {
 
     /// The names of the sheets that are not shown.
     pub(super) fn hidden(&self) -> &[String] {
-        match &self.kind {
-            Kind::Xlsx(book) => &book.hidden,
-            Kind::Ods(book) => &book.hidden,
+        match &self.0 {
+            Kind::Xlsx(_, book) => &book.hidden,
+            Kind::Xlsb(_, book) => &book.hidden,
+            Kind::Ods(_, book) => &book.hidden,
+            Kind::Xls(book) => &book.hidden,
         }
     }
 
     /// At least one.
     pub(super) fn sheets(&self) -> &[SheetName] {
-        match &self.kind {
-            Kind::Xlsx(book) => &book.sheets,
-            Kind::Ods(book) => &book.sheets,
+        match &self.0 {
+            Kind::Xlsx(_, book) => &book.sheets,
+            Kind::Xlsb(_, book) => &book.sheets,
+            Kind::Ods(_, book) => &book.sheets,
+            Kind::Xls(book) => &book.sheets,
         }
     }
 
     /// A sheet, from its first row.
     pub(super) fn read(&self, at: usize) -> Result<Sheet, IntakeError> {
         let name = self.sheets()[at].name.clone();
-        let rows = match &self.kind {
-            Kind::Xlsx(book) => book.rows(&self.archive, at).map(Rows::Xlsx),
-            Kind::Ods(book) => book.rows(&self.archive, at).map(Rows::Ods),
+        let rows = match &self.0 {
+            Kind::Xlsx(archive, book) => book.rows(archive, at).map(Rows::Xlsx),
+            Kind::Xlsb(archive, book) => book.rows(archive, at).map(Rows::Xlsb),
+            Kind::Ods(archive, book) => book.rows(archive, at).map(Rows::Ods),
+            Kind::Xls(book) => book.rows(at).map(Rows::Xls),
         };
         match rows {
             Ok(rows) => Ok(Sheet { name, rows, row: Row::default() }),
             Err(fault) => Err(IntakeError::Workbook { sheet: Some(name), row: None, fault }),
+        }
+    }
+}
+
+impl Kind {
+    fn compound(file: File) -> Result<Self, IntakeError> {
+        let container = Compound::open(file).map_err(whole)?;
+        let found = formats::STREAMS.into_iter().find(|(stream, _)| container.has(stream));
+        if let Some((_, what)) = found {
+            return Err(IntakeError::NotASpreadsheet { what });
+        }
+        let is_old = !container.has(xls::STREAM) && container.has("book");
+        match if is_old { None } else { Xls::open(container).map_err(whole)? } {
+            Some(book) => Ok(Self::Xls(book)),
+            None => Err(IntakeError::NotASpreadsheet { what: formats::XLS_OF_1995 }),
+        }
+    }
+
+    fn archive(file: File) -> Result<Self, IntakeError> {
+        let archive = Archive::open(file).map_err(whole)?;
+        let not = |what| Err(IntakeError::NotASpreadsheet { what });
+        if archive.has("[Content_Types].xml") {
+            for (part, what) in formats::OFFICE {
+                if archive.has(part) {
+                    return not(what);
+                }
+            }
+            if archive.has(xlsb::PART) {
+                let book = Xlsb::open(&archive).map_err(whole)?;
+                return Ok(Self::Xlsb(archive, book));
+            }
+            let book = Xlsx::open(&archive).map_err(whole)?;
+            Ok(Self::Xlsx(archive, book))
+        } else if archive.has("content.xml") {
+            let book = Ods::open(&archive).map_err(whole)?;
+            Ok(Self::Ods(archive, book))
+        } else if archive.has("Index/Document.iwa") || archive.has("Index.zip") {
+            not(formats::NUMBERS)
+        } else if archive.spreadsheets().next().is_some() {
+            not(formats::ZIP_OF_SPREADSHEETS)
+        } else {
+            not(formats::ZIP)
         }
     }
 }
@@ -129,7 +169,9 @@ pub(super) struct Sheet {
 
 enum Rows {
     Xlsx(xlsx::Rows),
+    Xlsb(xlsb::Rows),
     Ods(ods::Rows),
+    Xls(xls::Rows),
 }
 
 impl Sheet {
@@ -138,7 +180,9 @@ impl Sheet {
         let before = self.row.line;
         let advanced = match &mut self.rows {
             Rows::Xlsx(rows) => rows.advance(&mut self.row),
+            Rows::Xlsb(rows) => rows.advance(&mut self.row),
             Rows::Ods(rows) => rows.advance(&mut self.row),
+            Rows::Xls(rows) => rows.advance(&mut self.row),
         };
         advanced.map_err(|fault| {
             // Blank rows in between are not counted: the fault is in this one or behind it.
@@ -156,6 +200,9 @@ impl Sheet {
         self.row.is_hidden
     }
 }
+
+#[cfg(test)]
+mod binary_tests;
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,7 @@
 //! Numbers and dates of a sheet become the text that a person sees, or one that cannot pass for it.
 
+use std::collections::HashMap;
+
 use jiff::civil::{DateTime, date};
 use jiff::{SignedDuration, Unit};
 
@@ -31,6 +33,40 @@ pub(super) enum Epoch {
     Year1904,
 }
 
+/// Looks of cells, as many as Excel has.
+pub(super) const STYLES_MAX: usize = 65_536;
+
+/// Which of a workbook's looks of cells are dates.
+#[derive(Default)]
+pub(super) struct Styles {
+    pub is_date: Vec<bool>,
+    pub epoch: Epoch,
+}
+
+impl Styles {
+    /// A number as a cell of this look shows it.
+    pub(super) fn shown(&self, value: f64, style: usize) -> String {
+        let is_date = self.is_date.get(style).copied().unwrap_or(false);
+        if is_date { date_of(value, self.epoch) } else { number(value) }
+    }
+}
+
+/// A workbook's own formats of numbers, by their ids.
+#[derive(Default)]
+pub(super) struct Formats(HashMap<u32, bool>);
+
+impl Formats {
+    pub(super) fn add(&mut self, id: u32, code: &str) {
+        if self.0.len() < STYLES_MAX {
+            self.0.insert(id, is_date(id, Some(code)));
+        }
+    }
+
+    pub(super) fn is_date(&self, id: u32) -> bool {
+        self.0.get(&id).copied().unwrap_or_else(|| is_date(id, None))
+    }
+}
+
 /// Days since the epoch as a date, and its time of day unless that is midnight. No date: as a number.
 pub(super) fn date_of(days: f64, epoch: Epoch) -> String {
     moment(days, epoch).map_or_else(|| number(days), text_of)
@@ -56,7 +92,7 @@ fn moment(days: f64, epoch: Epoch) -> Option<DateTime> {
 
 /// Whether a number of this format is shown as a date or a time of day. A span of hours (`[h]:mm`) is a
 /// number.
-pub(super) fn is_date(id: u32, code: Option<&str>) -> bool {
+fn is_date(id: u32, code: Option<&str>) -> bool {
     match code {
         Some(code) => is_date_code(code),
         // Source: ECMA-376, 18.8.30; 46 is `[h]:mm:ss`.

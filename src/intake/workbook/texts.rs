@@ -1,4 +1,5 @@
-//! The texts that cells of an `.xlsx` share: kept end to end in one string, for as long as its rows are read.
+//! The texts that cells of a workbook of Excel share: kept end to end in one string, for as long as its rows
+//! are read.
 
 use std::borrow::Cow;
 
@@ -45,11 +46,25 @@ impl Texts {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Takes a whole text.
+    pub(super) fn push(&mut self, units: &[u16]) -> Result<(), Fault> {
+        append_units(&mut self.text, units);
+        self.close()
+    }
+
     fn end(&mut self, start: usize) -> Result<(), Fault> {
-        if let std::borrow::Cow::Owned(plain) = unescaped(&self.text[start..]) {
+        if let Cow::Owned(plain) = unescaped(&self.text[start..]) {
             self.text.truncate(start);
             self.text.push_str(&plain);
         }
+        self.close()
+    }
+
+    fn close(&mut self) -> Result<(), Fault> {
         if TEXTS_LEN_MAX < self.text.len() {
             return Err(Fault::TextsTooLong(TEXTS_LEN_MAX));
         }
@@ -74,6 +89,13 @@ pub(super) fn append(text: &mut String, start: usize, more: &str) {
         let n_kept = more.floor_char_boundary(2 * CELL_LEN_MAX);
         text.push_str(&more[..n_kept]);
     }
+}
+
+/// Appends a text of UTF-16, as long as a cell may be and a little more; what is half a character is lost.
+pub(super) fn append_units(text: &mut String, units: &[u16]) {
+    let units = &units[..units.len().min(CELL_LEN_MAX + 1)];
+    let chars = char::decode_utf16(units.iter().copied());
+    text.extend(chars.map(|char| char.unwrap_or(char::REPLACEMENT_CHARACTER)));
 }
 
 /// What a cell shows whose formula failed. A program that marks it as failed and shows something else has

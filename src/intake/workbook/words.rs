@@ -22,13 +22,17 @@ pub enum Fault {
     #[error("{}", tr!("its part `%{part}` is missing", part = _0))]
     NoPart(String),
     #[error("{}", tr!("its part `%{part}` is damaged at byte %{at}", part = part, at = at))]
-    Xml { part: String, at: u64 },
+    Part { part: String, at: u64 },
     #[error("{}", tr!("it ends in the middle of the table"))]
     Ends,
     #[error("{}", tr!("it declares entities, which no spreadsheet program does"))]
     Entities,
     #[error("{}", tr!("unpacked it has more than %{n_mib} MiB", n_mib = _0 / (1024 * 1024)))]
     TooLarge(u64),
+    #[error("{}", tr!("it has more than %{n_mib} MiB", n_mib = _0 / (1024 * 1024)))]
+    TooLong(u64),
+    #[error("{}", tr!("a sheet has more than %{n_max} cells that say something", n_max = _0))]
+    TooManyCells(usize),
     #[error("{}", tr!("a piece of its XML is longer than %{n_mib} MiB", n_mib = _0 / (1024 * 1024)))]
     PieceTooLong(u64),
     #[error("{}", tr!("its XML is nested more than %{n_max} times", n_max = DEPTH_MAX))]
@@ -73,7 +77,11 @@ impl Fault {
                     "open it, take the password away (in Excel: File, Info, Protect Workbook, Encrypt with Password), and save it"
                 )
             }
-            Self::TooLarge(_) | Self::TooManyTexts(_) | Self::TextsTooLong(_) => {
+            Self::TooLarge(_)
+            | Self::TooLong(_)
+            | Self::TooManyTexts(_)
+            | Self::TextsTooLong(_)
+            | Self::TooManyCells(_) => {
                 tr!(
                     "save the sheet as CSV (UTF-8), which may be of any length; or copy its rows alone into a new workbook"
                 )

@@ -7,15 +7,13 @@ use std::rc::Rc;
 
 use super::super::limits::SHEETS_MAX;
 use super::archive::Archive;
-use super::numbers::{self, Epoch};
+use super::numbers::{self, Epoch, Formats, STYLES_MAX, Styles};
+use super::relations::{Relation, book, relations};
 use super::row::Row;
 use super::sheet_name::SheetName;
 use super::texts::{Texts, append, failed, unescaped};
 use super::words::Fault;
 use super::xml::{Node, Tag, Xml};
-
-/// Looks of cells, as many as Excel has.
-const STYLES_MAX: usize = 65_536;
 
 /// What all sheets of a workbook share.
 pub(super) struct Xlsx {
@@ -27,19 +25,10 @@ pub(super) struct Xlsx {
     styles: Rc<Styles>,
 }
 
-/// Which of a workbook's formats are dates.
-struct Styles {
-    is_date: Vec<bool>,
-    epoch: Epoch,
-}
-
 impl Xlsx {
     pub(super) fn open(archive: &Archive) -> Result<Self, Fault> {
-        let root = relations(archive, "_rels/.rels", "")?;
-        let book = root.into_iter().find(|relation| relation.kind.ends_with("/officeDocument"));
-        let book = book.map_or_else(|| "xl/workbook.xml".to_owned(), |relation| relation.target);
-        let (folder, file) = book.rsplit_once('/').unwrap_or(("", &book));
-        let relations = relations(archive, &format!("{folder}/_rels/{file}.rels"), folder)?;
+        let book = book(archive, "xl/workbook.xml")?;
+        let relations = relations(archive, &book)?;
         // Some programs name parts that are not there, and need none of them.
         let part = |kind: &str| {
             let found = relations.iter().find(|relation| relation.kind.ends_with(kind));
@@ -56,7 +45,7 @@ impl Xlsx {
                 Some(part) => Texts::read(Xml::new(archive.part(part)?))?,
                 None => Texts::default(),
             }),
-            styles: Rc::new(Styles { is_date: Vec::new(), epoch: Epoch::default() }),
+            styles: Rc::new(Styles::default()),
         };
         let mut is_date = match part("/styles") {
             Some(part) => dates(Xml::new(archive.part(part)?))?,
@@ -108,68 +97,23 @@ fn is_true(value: &str) -> bool {
     matches!(value, "1" | "true")
 }
 
-struct Relation {
-    id: String,
-    kind: String,
-    /// The name of a part.
-    target: String,
-}
-
-/// What a part refers to; `folder` is where it lies.
-fn relations(archive: &Archive, name: &str, folder: &str) -> Result<Vec<Relation>, Fault> {
-    let mut found = Vec::new();
-    if !archive.has(name) {
-        return Ok(found);
-    }
-    Xml::new(archive.part(name)?).each(|tag| {
-        if tag.name() == "Relationship" && found.len() < 4 * SHEETS_MAX {
-            let get = |name| tag.get(name).unwrap_or_default().into_owned();
-            found.push(Relation {
-                id: get("Id"),
-                kind: get("Type"),
-                target: resolved(folder, &get("Target")),
-            });
-        }
-        Ok(())
-    })?;
-    Ok(found)
-}
-
-/// A part's name. Nothing outside the archive has one, however many `..` lead there.
-fn resolved(folder: &str, target: &str) -> String {
-    let whole = match target.strip_prefix('/') {
-        Some(target) => target.to_owned(),
-        None => format!("{folder}/{target}"),
-    };
-    let mut steps: Vec<&str> = Vec::new();
-    for step in whole.split('/') {
-        match step {
-            "" | "." => {}
-            ".." => drop(steps.pop()),
-            step => steps.push(step),
-        }
-    }
-    steps.join("/")
-}
-
 /// For each look of a cell, whether its number is a date.
 fn dates(xml: Xml) -> Result<Vec<bool>, Fault> {
-    let mut own: HashMap<u32, bool> = HashMap::new();
+    let mut formats = Formats::default();
     let mut is_date = Vec::new();
     let mut is_in_cells = false;
     xml.each(|tag| {
         let id = |name| tag.get(name).and_then(|id| id.parse::<u32>().ok());
         match tag.name() {
-            "numFmt" if own.len() < STYLES_MAX => {
+            "numFmt" => {
                 if let (Some(id), Some(code)) = (id("numFmtId"), tag.get("formatCode")) {
-                    own.insert(id, numbers::is_date(id, Some(&code)));
+                    formats.add(id, &code);
                 }
             }
             "cellXfs" => is_in_cells = true,
             "cellStyleXfs" | "cellStyles" | "dxfs" => is_in_cells = false,
             "xf" if is_in_cells && is_date.len() < STYLES_MAX => {
-                let id = id("numFmtId").unwrap_or(0);
-                is_date.push(own.get(&id).copied().unwrap_or_else(|| numbers::is_date(id, None)));
+                is_date.push(formats.is_date(id("numFmtId").unwrap_or(0)));
             }
             _ => {}
         }
@@ -292,14 +236,10 @@ impl Rows {
                 let parsed: Result<jiff::civil::DateTime, _> = value.trim_end_matches('Z').parse();
                 parsed.map_or(Cow::Borrowed(value), |moment| Cow::Owned(numbers::text_of(moment)))
             }
-            Kind::Number => {
-                let is_date = self.styles.is_date.get(cell.style).copied().unwrap_or(false);
-                match value.trim().parse() {
-                    Ok(days) if is_date => Cow::Owned(numbers::date_of(days, self.styles.epoch)),
-                    Ok(value) => Cow::Owned(numbers::number(value)),
-                    Err(_) => Cow::Borrowed(value),
-                }
-            }
+            Kind::Number => match value.trim().parse() {
+                Ok(value) => Cow::Owned(self.styles.shown(value, cell.style)),
+                Err(_) => Cow::Borrowed(value),
+            },
         };
         row.put(cell.column, 1, &text)
     }
@@ -348,12 +288,5 @@ mod tests {
         for place in ["", "1", "ZZZZ1", "A-1", "é1"] {
             assert!(column_of(place).is_err(), "{place}");
         }
-    }
-
-    #[test]
-    fn a_part_lies_in_the_archive() {
-        assert_eq!(resolved("xl", "worksheets/sheet1.xml"), "xl/worksheets/sheet1.xml");
-        assert_eq!(resolved("xl", "/xl/a.xml"), "xl/a.xml");
-        assert_eq!(resolved("xl", "../../../etc/passwd"), "etc/passwd");
     }
 }

@@ -135,5 +135,5 @@ impl Xml {
 }
 
 fn damaged(reader: &Reader<Bounded>, at: u64) -> Fault {
-    Fault::Xml { part: reader.get_ref().name().to_owned(), at }
+    Fault::Part { part: reader.get_ref().name().to_owned(), at }
 }
