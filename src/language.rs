@@ -23,6 +23,7 @@ mod causes;
 mod chosen;
 pub mod filled;
 pub mod times;
+pub mod unfilled;
 
 pub use causes::os_error;
 pub use chosen::{Language, said};

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use super::fault::Fault;
 use super::form::{Form, PAGE_ROWS};
-use crate::language::said;
 use crate::outbox::{AnyReader, Cursor, RowProblems, Scope};
 use crate::report::{Account, ProblemsCsv, ProblemsXlsx, ReportError};
 use crate::text;
@@ -70,7 +69,7 @@ fn push(
     for problem in &row.problems {
         let column = form.column(&problem.field);
         let letter = form.letter(column);
-        let (message, hint) = (said(&problem.message), said(&problem.hint));
+        let (message, hint) = (text::again(&problem.message), text::again(&problem.hint));
         push(&letter, [&line, column, &problem.field, &problem.found, &problem.code, &message, &hint])?;
     }
     if row.problems.is_empty() {

@@ -6,13 +6,13 @@ use jiff::Timestamp;
 
 use super::services::Tally;
 use crate::delivery::{Rate, Stats};
-use crate::language::said;
 use crate::outbox::{Counts, ExampleRow, Reasons, RowReason, SourceInfo, state_name};
 use crate::report::{
     self, ApiSummary, CustomersSummary, ExampleSummary, Latency, PaceSummary, Pause, ReasonSummary,
     SourceSummary, Summary,
 };
 use crate::settings::{MaxErrors, Sending, Stopping};
+use crate::text;
 
 /// What a summary is made of.
 pub struct Facts<'a> {
@@ -138,7 +138,7 @@ fn reason(reason: &RowReason) -> ReasonSummary {
         state: state_name(reason.state),
         code: reason.code.clone(),
         field: reason.field.clone(),
-        message: reason.message.as_deref().map(|message| said(message).into_owned()),
+        message: reason.message.as_deref().map(|message| text::again(message).into_owned()),
         n_rows: reason.n_rows,
         examples: reason.examples.iter().map(example).collect(),
     }

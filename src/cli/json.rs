@@ -1,5 +1,7 @@
 //! What is printed for programs; docs/json.md says what it means.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::app::OutboxStatus;
@@ -70,12 +72,13 @@ fn push(list: &mut Value, element: Value) {
 
 pub fn row(details: &RowDetails) -> Value {
     let report = &details.report;
+    let again = |text: &Option<Cow<'_, str>>| text.as_deref().map(|text| text::again(text).into_owned());
     json!({
         "version": 1, "id": report.row.0, "batch": details.batch, "line": report.line, "lote": report.lote,
         "referencia": report.referencia, "marker": marker(details), "state": state_name(report.state), "protocolo": report.protocolo,
         "id_atendimento": report.id_atendimento, "ids_ordem_servico": report.ids_ordem_servico,
         "numeros_ordem_servico": report.numeros_ordem_servico, "attempts": report.attempts,
-        "error_code": report.error_code, "error_message": report.error_message, "warning": report.warning,
+        "error_code": report.error_code, "error_message": again(&report.error_message), "warning": again(&report.warning),
         "fields": fields(&details.fields), "problems": details.problems, "sent_at": details.sent_at,
         "available_at": details.available_at, "finished_at": details.finished_at,
         "purged_at": details.purged_at,
@@ -83,7 +86,7 @@ pub fn row(details: &RowDetails) -> Value {
         "history": details.history.iter().map(|attempt| json!({
             "at": attempt.at, "kind": kind_name(attempt.kind), "verdict": attempt.verdict,
             "http_status": attempt.http_status, "latency_ms": attempt.latency.as_secs_f64() * 1e3,
-            "note": attempt.note,
+            "note": text::again(&attempt.note),
         })).collect::<Vec<_>>(),
     })
 }

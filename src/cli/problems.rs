@@ -13,6 +13,7 @@ use crate::intake::{Intake, Repeat};
 use crate::language::said;
 use crate::outbox::Reasons;
 use crate::printable::{self, LINE_CHARS_MAX};
+use crate::text;
 use crate::ticket::{Problem, RawTicket};
 
 /// Problems that are told in words one by one. Whoever wants more of them has a program read them.
@@ -64,6 +65,7 @@ impl<'a> Problems<'a> {
             return;
         }
         let column = printable::name(column);
+        let column = text::field(&column);
         let mut problem = problem.clone();
         if self.is_theirs {
             problem.unmask(row);

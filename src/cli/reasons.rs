@@ -42,9 +42,10 @@ pub fn counted(n: u64, what: &str) -> String {
 
 fn line(reason: &RowReason, columns: &ColumnNames) -> Told {
     let code = reason.code.as_deref().unwrap_or_default();
-    let column = reason.field.as_deref().map(|field| columns.get(field).map_or(field, String::as_str));
+    let called = |field: &str| columns.get(field).cloned().unwrap_or_else(|| text::field(field).into_owned());
+    let column = reason.field.as_deref().map(called);
     let column =
-        column.map_or_else(String::new, |column| format!("{}: ", printable::line(column, NAME_CHARS_MAX)));
+        column.map_or_else(String::new, |column| format!("{}: ", printable::line(&column, NAME_CHARS_MAX)));
     let words = reason.message.as_deref().map(text::again).unwrap_or_default();
     let words = printable::line(&words, WORDS_CHARS_MAX);
     let said = match (&*words, code) {

@@ -9,11 +9,10 @@ use super::screen::Screen;
 use crate::app;
 use crate::app::place::NamedRow;
 use crate::delivery::{AttemptKind, State};
-use crate::language::said;
 use crate::language::times::local;
 use crate::outbox::RowDetails;
 use crate::printable::{self, LINE_CHARS_MAX};
-use crate::text::again;
+use crate::text::{again, field};
 use crate::ticket::{self, Field};
 
 pub async fn show(name: &NamedRow, screen: &Screen) -> Result<Exit, Failure> {
@@ -69,7 +68,7 @@ fn in_lines(details: &RowDetails) -> String {
     for problem in &details.problems {
         line(
             &tr!("problem"),
-            Some(format!("{}: {} ({})", problem.field, said(&problem.message), problem.code)),
+            Some(format!("{}: {} ({})", field(&problem.field), again(&problem.message), problem.code)),
         );
     }
     for field in Field::ALL {
@@ -80,12 +79,12 @@ fn in_lines(details: &RowDetails) -> String {
         line(
             &format!("{} {}", local(attempt.at), kind(attempt.kind)),
             Some(match attempt.kind {
-                AttemptKind::Word => format!("{}; {}", attempt.verdict, attempt.note),
+                AttemptKind::Word => format!("{}; {}", attempt.verdict, again(&attempt.note)),
                 AttemptKind::Post | AttemptKind::LookUp => tr!(
                     "%{verdict} after %{ms} ms; %{note}",
                     verdict = format!("{}{status}", attempt.verdict),
                     ms = attempt.latency.as_millis(),
-                    note = attempt.note
+                    note = again(&attempt.note)
                 )
                 .into_owned(),
             }),

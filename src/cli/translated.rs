@@ -89,9 +89,10 @@ fn of_tables() -> BTreeSet<String> {
     found.extend(examples::sentences().map(str::to_owned));
     found.insert(ticket::NOT_A_DDD.to_owned());
     found.extend(Field::ALL.map(|field| field.explanation().to_owned()));
-    found.extend([intake::EXAMPLE, intake::REFERENCIA].map(str::to_owned));
+    found.extend([intake::EXAMPLE, intake::KEY, intake::REFERENCIA].map(str::to_owned));
     found.extend(intake::HEADINGS.map(str::to_owned));
     found.extend(State::ALL.map(|state| text::state(state).to_owned()));
+    found.insert(text::ROW.to_owned());
     found.extend(super::asking::WORDS.map(str::to_owned));
     found.extend(intake::names().map(str::to_owned));
     found.extend(Catalogue::all().map(|catalogue| catalogue.name.to_owned()));

@@ -58,7 +58,7 @@ pub use services::{Customers, Found, Services};
 pub use summary::{Format, Summary};
 pub use words::{Blame, IntakeError};
 #[cfg(test)]
-pub(crate) use words::{EXAMPLE, REFERENCIA, TABLE as WORDS, names};
+pub(crate) use words::{EXAMPLE, KEY, REFERENCIA, TABLE as WORDS, names};
 
 use columns::{Columns, Width};
 use input::{Input, Opened};

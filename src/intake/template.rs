@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use rust_xlsxwriter::{DataValidation, Format, Workbook, XlsxError};
 
 use super::records::Record;
-use super::words::{EXAMPLE, REFERENCIA};
+use super::words::{EXAMPLE, REFERENCIA, column};
 use crate::language::Language;
 use crate::ticket::{Field, Kind, is_blank, trim};
 
@@ -31,7 +31,7 @@ fn columns() -> Vec<&'static str> {
 
 /// A column, or columns of a form, and what stands in it.
 fn explanations(language: Language) -> impl Iterator<Item = (Cow<'static, str>, Cow<'static, str>)> {
-    let fields = Field::ALL.into_iter().map(|field| (field.column(), field.explanation()));
+    let fields = Field::ALL.into_iter().map(move |field| (column(field, language), field.explanation()));
     let all = fields.chain([("referencia".into(), REFERENCIA)]);
     all.map(move |(column, explanation)| (column, language.says(explanation)))
 }

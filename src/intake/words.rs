@@ -5,7 +5,7 @@ use std::io;
 
 use super::limits::RECORD_LEN_MAX;
 use super::workbook::Fault;
-use crate::language::said;
+use crate::language::{Language, said};
 use crate::printable;
 use crate::ticket::{CustomerKey, Field, Kind, Words};
 
@@ -294,6 +294,17 @@ pub(super) fn n_cells(n: usize, n_columns: usize) -> String {
         .into_owned()
 }
 
+/// What stands for the key of an object in the names of its columns.
+pub(crate) const KEY: &str = "KEY";
+
+/// Where `field` stands: its column, or those of an object's keys.
+pub(super) fn column(field: Field, language: Language) -> Cow<'static, str> {
+    match field.kind() {
+        Kind::Object => Cow::Owned(format!("{field}.{}", language.says(KEY))),
+        _ => Cow::Borrowed(field.name()),
+    }
+}
+
 /// The first cell of a template's example.
 pub(crate) const EXAMPLE: &str = "# example: 11001 (left out)";
 
@@ -409,7 +420,10 @@ fn missing_columns(missing: &[&str], found: &[String], nearest: &[(&'static str,
 }
 
 fn fields() -> String {
-    let keys = Field::ALL.into_iter().filter(|field| field.kind() == Kind::Object).map(Field::column);
+    let keys = Field::ALL
+        .into_iter()
+        .filter(|field| field.kind() == Kind::Object)
+        .map(|field| column(field, Language::now()));
     let customers = CustomerKey::ALL.into_iter().map(|key| key.name().into());
     let all: Vec<_> =
         Field::ALL.into_iter().map(|field| field.name().into()).chain(keys).chain(customers).collect();

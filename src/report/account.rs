@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::clock::{between, local};
 use crate::delivery::State;
 use crate::printable::{self, LINE_CHARS_MAX};
+use crate::text;
 
 /// What became of a batch.
 #[derive(Clone, Debug)]
@@ -65,7 +66,7 @@ impl Reason {
     pub(super) fn in_words(&self, message: Option<&str>) -> String {
         let message = message.unwrap_or(&self.code);
         match &self.field {
-            Some(field) => format!("{field}: {message}"),
+            Some(field) => format!("{}: {message}", text::field(field)),
             None => message.to_owned(),
         }
     }

@@ -79,7 +79,7 @@ impl ProblemsXlsx {
         self.n_rows += 1;
         let [line, column, _, value, code, message, hint] = *problem;
         let state = said(text::state(state));
-        let cells = [line, letter, column, value, &state, message, hint, code];
+        let cells = [line, letter, &text::field(column), value, &state, message, hint, code];
         let Self { path, workbook, n_rows, widths, text, wrapped } = self;
         let is_seen = widths.sees_row();
         shielded(path, || {
@@ -153,7 +153,7 @@ fn write_reasons(
         sheet.write_string_with_format(row, 1, said(text::state(reason.state)), &painted)?;
         let column = reason.field.as_deref().map(&column).unwrap_or_default();
         let words = reason.message.as_deref().unwrap_or(&reason.code);
-        for (at, cell) in [(2, column.as_str()), (3, words), (4, &reason.where_it_stands())] {
+        for (at, cell) in [(2, &*text::field(&column)), (3, words), (4, &reason.where_it_stands())] {
             let cell = printable::line(cell, LINE_CHARS_MAX);
             sheet.write_string_with_format(row, at, shortened(&cell), &wrapped())?;
         }

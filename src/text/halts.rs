@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::fault;
+use super::{again, fault};
 use crate::delivery::{Fault, Halt, HaltReason, PauseReason, Refusal};
 
 /// Why a run, or a lote, stopped.
@@ -54,12 +54,14 @@ pub fn halt(halt: &Halt) -> String {
         Halt::OutboxUnavailable { lasted, cause, .. } => tr!(
             "the outbox has been unavailable for %{time}%{because}",
             time = Duration::from_secs(60 * minutes(*lasted)),
-            because = because_of(cause)
+            because = because_of(&again(cause))
         ),
         Halt::OutboxDenied { message } => {
-            tr!("the outbox does not allow it: %{message}", message = message)
+            tr!("the outbox does not allow it: %{message}", message = again(message))
         }
-        Halt::OutboxBroken { message } => tr!("the outbox cannot be used: %{message}", message = message),
+        Halt::OutboxBroken { message } => {
+            tr!("the outbox cannot be used: %{message}", message = again(message))
+        }
         Halt::EchoLost { protocolo } => tr!(
             "the ticket with protocolo `%{protocolo}` came back without its marker, so tickets cannot be recognised",
             protocolo = protocolo
@@ -97,14 +99,14 @@ pub fn halt_reason(reason: &HaltReason) -> Cow<'_, str> {
     Cow::Owned(match reason {
         HaltReason::Halted(reason) => halt(reason),
         HaltReason::Held => return tr!("its import waits for a word of the person who started it"),
-        HaltReason::Said(said) => return Cow::Borrowed(said),
+        HaltReason::Said(said) => return again(said),
     })
 }
 
 /// Why everybody is paused.
 pub fn pause(reason: &PauseReason) -> String {
     match reason {
-        PauseReason::Said(said) => said.clone(),
+        PauseReason::Said(said) => again(said).into_owned(),
         PauseReason::EchoLost { protocolo } => halt(&Halt::EchoLost { protocolo: protocolo.clone() }),
     }
 }

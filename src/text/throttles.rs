@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use super::again;
 use crate::delivery::{ThrottleCause, ThrottleReason};
 
 /// What HubSoft answered.
 pub fn throttle(reason: &ThrottleReason) -> String {
     let (cause, asked) = match reason {
         ThrottleReason::Answered { cause, asked } => (cause, asked),
-        ThrottleReason::Said(said) => return said.clone(),
+        ThrottleReason::Said(said) => return again(said).into_owned(),
     };
     let answered = match cause {
         ThrottleCause::TooMany => tr!("HubSoft answered 429 (too many requests)"),

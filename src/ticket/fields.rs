@@ -3,7 +3,6 @@
 //! Names of columns, the template, storage, grants, purge and requests follow it: what is generated, by this
 //! table; what is written by hand (the schema of Postgres and its roles, the README), by a test.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Index, IndexMut};
 
@@ -368,14 +367,6 @@ impl Field {
     /// What people call it besides, normalised: without case, accents, blanks and punctuation.
     pub fn aliases(self) -> &'static [&'static str] {
         self.row().aliases
-    }
-
-    /// Its column, or with `KEY` the columns of an object's keys.
-    pub fn column(self) -> Cow<'static, str> {
-        match self.kind() {
-            Kind::Object => Cow::Owned(format!("{self}.KEY")),
-            _ => Cow::Borrowed(self.name()),
-        }
     }
 }
 
