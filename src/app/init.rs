@@ -1,8 +1,8 @@
 //! The first settings of a machine: where HubSoft is and how to log in to it, tried before they are written.
 
-use std::fs::{self, DirBuilder, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -19,6 +19,9 @@ use crate::ticket::Catalogue;
 /// The files of the secrets, beside the settings.
 const CLIENT_SECRET: &str = "client-secret";
 const PASSWORD: &str = "password";
+
+/// Longest file that is kept. Bytes; a settings file has some thousand.
+const KEPT_MAX: u64 = 1 << 20;
 
 /// How to log in, as it was typed.
 pub struct Login {
@@ -93,13 +96,13 @@ pub fn existing(settings: &Path) -> Vec<PathBuf> {
     all.into_iter().filter(|path| path.symlink_metadata().is_ok()).collect()
 }
 
-/// Writes the settings and the files of the secrets, for this user only. What stood in the settings is kept
-/// beside them, in the file that is returned.
+/// Writes the settings and the files of the secrets, for this user only. What stood in them is kept beside
+/// them, in the files that are returned: the old settings are of no use without their secrets.
 ///
 /// # Errors
 ///
 /// If the folder cannot be made or written to.
-pub fn write(settings: &Path, login: &Login) -> Result<Option<PathBuf>, Fault> {
+pub fn write(settings: &Path, login: &Login) -> Result<Vec<PathBuf>, Fault> {
     let folder = settings.parent().unwrap_or(Path::new(""));
     let fault = |error: io::Error| Fault::Folder { folder: folder.to_owned(), error, has_outbox: false };
     let written = || {
@@ -107,22 +110,32 @@ pub fn write(settings: &Path, login: &Login) -> Result<Option<PathBuf>, Fault> {
         if !folder.is_dir() {
             DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         }
-        put(&folder.join(CLIENT_SECRET), login.client_secret.expose_secret())?;
-        put(&folder.join(PASSWORD), login.password.expose_secret())?;
-        let kept = settings.exists().then(|| settings.with_extension("toml.old"));
-        if let Some(kept) = &kept {
-            fs::rename(settings, kept)?;
-            fs::set_permissions(kept, Permissions::from_mode(0o600))?;
-        }
+        let (client_secret, password) = (folder.join(CLIENT_SECRET), folder.join(PASSWORD));
+        let there = [settings, &client_secret, &password].into_iter().filter(|path| path.exists());
+        let kept = there.map(keep).collect::<io::Result<_>>()?;
+        put(&client_secret, login.client_secret.expose_secret())?;
+        put(&password, login.password.expose_secret())?;
         put(settings, &in_toml(login, &folder))?;
         Ok(kept)
     };
     written().map_err(fault)
 }
 
+/// What stands in `path`, once more in a file beside it, for this user only.
+fn keep(path: &Path) -> io::Result<PathBuf> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".old");
+    let kept = PathBuf::from(name);
+    let mut file = temporary::file_in(path.parent().unwrap_or(Path::new("")))?;
+    io::copy(&mut File::open(path)?.take(KEPT_MAX), &mut file)?;
+    temporary::publish(file, &kept)?;
+    Ok(kept)
+}
+
+/// `text` is a line: what reads a secret takes the line's end from it, and nothing else.
 fn put(path: &Path, text: &str) -> io::Result<()> {
     let mut file = temporary::file_in(path.parent().unwrap_or(Path::new("")))?;
-    writeln!(file, "{}", text.trim_end())?;
+    writeln!(file, "{}", text.trim_end_matches('\n'))?;
     temporary::publish(file, path)
 }
 
@@ -138,4 +151,46 @@ fn in_toml(login: &Login, folder: &Path) -> String {
         ("hubsoft_password_file", file(PASSWORD)),
     ];
     lines.iter().map(|(key, value)| format!("{key} = {value}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn login(password: &str) -> Login {
+        Login {
+            url: "https://api.example.com.br".parse().unwrap(),
+            client_id: "2".to_owned(),
+            client_secret: SecretString::from("s".to_owned()),
+            username: "ana@example.com.br".to_owned(),
+            password: SecretString::from(password.to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_secret_is_written_as_it_was_tried_and_the_old_ones_are_kept_with_their_settings() {
+        let folder = tempfile::tempdir().unwrap();
+        let (settings, password) = (folder.path().join("mutirao.toml"), folder.path().join("password"));
+        let read = |path: &Path| fs::read_to_string(path).unwrap();
+        assert_eq!(write(&settings, &login(" a b ")).unwrap(), [] as [PathBuf; 0]);
+        assert_eq!(read(&password), " a b \n", "blanks are a part of it");
+        let first = read(&settings);
+        // Somebody has opened them, and one is there of an earlier time.
+        fs::set_permissions(&settings, Permissions::from_mode(0o644)).unwrap();
+        fs::write(folder.path().join("password.old"), "x").unwrap();
+
+        let mut second = login("c");
+        second.username = "rui@example.com.br".to_owned();
+        let kept = write(&settings, &second).unwrap();
+        let names = ["mutirao.toml.old", "client-secret.old", "password.old"];
+        assert_eq!(kept, names.map(|name| folder.path().join(name)));
+        assert_eq!((read(&kept[0]), read(&kept[2])), (first, " a b \n".to_owned()));
+        assert_eq!(read(&password), "c\n");
+        for path in kept.iter().chain([&settings, &password]) {
+            assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600, "{path:?}");
+        }
+    }
 }

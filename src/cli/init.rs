@@ -1,7 +1,7 @@
 //! `init`: asks where HubSoft is and how to log in to it, tries that, and writes the settings.
 
 use std::io::{self, IsTerminal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::asking::typed;
 use super::exit::Exit;
@@ -32,8 +32,7 @@ pub async fn init(settings: Option<&Path>, screen: &Screen) -> Result<Exit, Fail
     }
     let there = existing(settings);
     if !there.is_empty() {
-        let names: Vec<_> = there.iter().map(|path| format!("`{}`", path.display())).collect();
-        screen.err(tr!("There already: %{files}.", files = names.join(", ")));
+        screen.err(tr!("There already: %{files}.", files = listed(&there)));
         screen.err(tr!("Type `yes` to write them anew; anything else leaves them as they are:"));
         let answer = typed();
         if ![tr!("yes").as_ref(), "yes"].iter().any(|yes| answer.trim().eq_ignore_ascii_case(yes)) {
@@ -45,8 +44,8 @@ pub async fn init(settings: Option<&Path>, screen: &Screen) -> Result<Exit, Fail
         "written to `%{file}`, and the two secrets beside it, for you alone to read",
         file = settings.display()
     ));
-    if let Some(kept) = kept {
-        screen.note(tr!("what stood there is kept in `%{file}`", file = kept.display()));
+    if !kept.is_empty() {
+        screen.note(tr!("what stood there is kept in %{files}", files = listed(&kept)));
     }
     screen.note(tr!(
         "hint: `%{doctor}` tries everything that a run needs; `%{catalogue}` lists the ticket types",
@@ -54,4 +53,8 @@ pub async fn init(settings: Option<&Path>, screen: &Screen) -> Result<Exit, Fail
         catalogue = Typed::now().other(&["catalogue"])
     ));
     Ok(Exit::Done)
+}
+
+fn listed(files: &[PathBuf]) -> String {
+    files.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", ")
 }
