@@ -1,10 +1,12 @@
 //! Arguments as typed. Those that are settings stand in [`crate::settings`].
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::numbers;
 use crate::app::batches::Answers;
 use crate::service::log::LogFormat;
 use crate::settings::{self, Database, Flags, Notifying, Reading, Sending, Span, Speaking};
@@ -76,12 +78,14 @@ pub enum Command {
     /// Write an empty spreadsheet with the columns, explained (.csv or .xlsx)
     #[command(alias = "modelo")]
     Template {
+        /// Where to write it; it must not exist yet [default: a .csv on standard output]
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
     /// Count rows by state, and say what is due
     #[command(alias = "situacao")]
     Status {
+        /// Only this batch [default: every batch of this folder, or of the database]
         batch: Option<String>,
         /// Look again every so many seconds (2, or 1 to 3600), until nothing is left to do
         #[arg(
@@ -90,7 +94,7 @@ pub enum Command {
             num_args = 0..=1,
             require_equals = true,
             default_missing_value = "2",
-            value_parser = clap::value_parser!(u16).range(1..=3600)
+            value_parser = numbers::seconds
         )]
         watch: Option<u16>,
     },
@@ -103,6 +107,7 @@ pub enum Command {
     /// Write results and errors of a batch again, in input order
     #[command(alias = "exportar")]
     Export {
+        /// Of this batch [default: the latest]
         batch: Option<String>,
         /// Folder to write to
         #[arg(short, long, value_name = "DIR")]
@@ -138,7 +143,10 @@ pub enum Command {
     },
     /// Power is back: what was not sent becomes `cancelled`
     #[command(alias = "cancelar")]
-    Cancel { batch: String },
+    Cancel {
+        /// Its name, its spreadsheet, or its .mutirao folder
+        batch: String,
+    },
     /// Open what is in the outbox, and what comes, until told to stop
     ///
     /// Any number of workers share one Postgres outbox, and one rate: the lowest of theirs.
@@ -152,7 +160,10 @@ pub enum Command {
     },
     /// Let all workers go on; with LOTE: let a lote that was halted go on
     #[command(alias = "retomar")]
-    Resume { lote: Option<String> },
+    Resume {
+        /// A batch that was halted [default: all workers]
+        lote: Option<String>,
+    },
     /// Remove personal data of rows that finished long ago; their counts and tickets stay known
     #[command(alias = "expurgar")]
     Purge {
@@ -183,7 +194,10 @@ pub enum Command {
     /// Run a HubSoft on loopback, with latency, limits and faults to choose
     Sandbox(Sandbox),
     /// Print completions for a shell
-    Completions { shell: Shell },
+    Completions {
+        /// Which shell is to complete commands
+        shell: Shell,
+    },
     /// Print a manual page, or write all of them
     Man {
         /// Of this command [default: of the program]
@@ -231,9 +245,9 @@ pub struct Batch {
 }
 
 /// A name that is not blank.
-fn name_of_batch(typed: &str) -> Result<String, &'static str> {
-    let name = typed.trim();
-    if name.is_empty() { Err("a batch needs a name, such as queda-cto-12") } else { Ok(name.to_owned()) }
+fn name_of_batch(typed: &str) -> Result<String, Cow<'static, str>> {
+    let name = Some(typed.trim()).filter(|name| !name.is_empty());
+    name.map(str::to_owned).ok_or_else(|| tr!("a batch needs a name, such as queda-cto-12"))
 }
 
 #[derive(Debug, Args)]
@@ -249,7 +263,7 @@ pub struct Import {
     #[command(flatten)]
     pub meeting: Meeting,
     /// Open the first N tickets, then stop; the next call goes on
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = numbers::tickets)]
     pub sample: Option<u64>,
     /// Do not ask before opening real tickets
     #[arg(short, long)]
@@ -365,7 +379,7 @@ pub enum RetryState {
 #[derive(Debug, Args)]
 pub struct Sandbox {
     /// Port on 127.0.0.1; 0 takes a free one
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = numbers::port)]
     pub port: u16,
     /// Options, separated by commas, such as seed=7,latency=20ms: docs/cli.md has all
     #[arg(long, value_name = "KEY=VALUE,…", default_value = "")]

@@ -3,6 +3,7 @@
 
 use clap::Command;
 
+use super::typed::as_called;
 use crate::language::said;
 
 /// Of one command: what to type, and what that does.
@@ -135,13 +136,16 @@ const EXAMPLES: &[(&str, Examples)] = &[
 /// The same command line, whose commands say at the end of their help what they are typed like.
 pub fn with_examples(mut command: Command) -> Command {
     for (name, examples) in EXAMPLES {
-        let text = text(examples);
-        command = command.mut_subcommand(name, |command| command.after_help(text));
+        command = command.mut_subcommand(name, |command| {
+            let text = text(&command, examples);
+            command.after_help(text)
+        });
     }
     command
 }
 
-fn text(examples: Examples) -> String {
+fn text(command: &Command, examples: Examples) -> String {
+    let examples: Vec<_> = examples.iter().map(|(line, what)| (as_called(command, line), what)).collect();
     let width = examples.iter().map(|(line, _)| line.chars().count()).max().unwrap_or_default();
     let lines = examples.iter().map(|(line, what)| format!("  {line:width$}  {}", said(what)));
     [tr!("Examples:").into_owned()].into_iter().chain(lines).collect::<Vec<_>>().join("\n")

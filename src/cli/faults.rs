@@ -11,9 +11,11 @@ use crate::app::address::Led;
 use crate::app::fault::Fault;
 use crate::app::selection::NAMES_TOLD_MAX;
 use crate::app::target::SANDBOX;
+use crate::app::work_folder::OUTBOX_FILE;
 use crate::delivery::{OutboxError, State};
 use crate::hubsoft::SetupError;
 use crate::intake::{Blame, IntakeError};
+use crate::language::said;
 use crate::outbox::{BindError, MergeError, OpenError, OpenFault, ResolveError, postgres};
 use crate::report::ReportError;
 use crate::sandbox::BookFault;
@@ -49,7 +51,7 @@ impl From<Fault> for Failure {
                 Exit::Usage,
                 tr!(
                     "end that worker to stop it, and start it to go on; `%{resume}` is for a lote that was halted",
-                    resume = Typed::now().other(&["resume", "LOTE"])
+                    resume = Typed::now().other(&["resume", &said("LOTE")])
                 ),
             ),
             Fault::NoOutbox { .. } => {
@@ -68,9 +70,10 @@ impl From<Fault> for Failure {
             Fault::SeveralBatchesOf { ref names, .. } | Fault::SeveralBatches { ref names, .. } => {
                 (Exit::Usage, tr!("name one: %{names}", names = listed(names)))
             }
-            Fault::EmptyOutbox { .. } => {
-                (Exit::Usage, tr!("`%{import}` fills it", import = Typed::now().other(&["import", "FILE"])))
-            }
+            Fault::EmptyOutbox { .. } => (
+                Exit::Usage,
+                tr!("`%{import}` fills it", import = Typed::now().other(&["import", &said("FILE")])),
+            ),
             Fault::NoRow { .. } => (
                 Exit::Usage,
                 tr!(
@@ -169,7 +172,7 @@ impl From<ResolveError> for Failure {
         let hint = match error {
             ResolveError::Outbox(error) => return error.into(),
             ResolveError::NotUnsettled { state, .. } if state != State::InFlight => {
-                let show = Typed::now().other(&["show", "ROW"]);
+                let show = Typed::now().other(&["show", &said("ROW")]);
                 return Self::of(Exit::Usage, &error, tr!("`%{show}` tells what became of it", show = show));
             }
             ResolveError::Unknown { .. } => {
@@ -234,7 +237,8 @@ impl From<OpenError> for Failure {
         };
         let mut hint = open_hints::of_file(&error).into_owned();
         if let OpenError::Locked { path, .. } = &error {
-            let status = Typed::now().at(Led::File(path), "status", None, &[]);
+            let folder = path.parent().filter(|_| path.ends_with(OUTBOX_FILE));
+            let status = Typed::now().at(folder.map_or(Led::File(path), Led::Folder), "status", None, &[]);
             hint += &tr!("; `%{status}` shows how far it is", status = status);
         }
         Self::of(exit, &error, hint)
@@ -328,7 +332,7 @@ impl From<ReportError> for Failure {
             let hint = tr!("free some space and run the same command again: nothing that was opened is lost");
             return Self::of(Exit::Guard, &error, hint);
         }
-        let export = Typed::now().other(&["export", "BATCH", "-o", "DIR"]);
+        let export = Typed::now().other(&["export", &said("BATCH"), "-o", &said("DIR")]);
         let hint = tr!(
             "check the folder and its permissions, then `%{export}` writes the results again",
             export = export

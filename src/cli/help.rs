@@ -13,6 +13,7 @@ use super::args::Cli;
 use super::examples::with_examples;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::typed::as_called;
 use crate::language::{Language, said};
 
 /// The command line, as help tells it.
@@ -41,7 +42,7 @@ fn spoken(command: Command) -> Command {
         command = match &*aliases {
             [] => command.about(about),
             _ => command.about(
-                tr!("%{about} (also %{names})", about = about, names = aliases.join(", ")).into_owned(),
+                tr!("%{about} [also: %{names}]", about = about, names = aliases.join(", ")).into_owned(),
             ),
         };
     }
@@ -55,6 +56,7 @@ fn spoken(command: Command) -> Command {
     // The heading is the template's.
     let usage = usage.split_once(' ').map_or(&*usage, |(_, usage)| usage).trim();
     let usage = usage.replace("[OPTIONS]", &tr!("[OPTIONS]")).replace("<COMMAND>", &tr!("<COMMAND>"));
+    let usage = as_called(&command, &usage);
     command = command.override_usage(usage);
     for name in names {
         command = command.mut_subcommand(name, spoken);

@@ -28,6 +28,7 @@ mod json;
 mod login;
 mod merged;
 mod migrate;
+mod numbers;
 mod open_hints;
 mod opening;
 mod outcome;

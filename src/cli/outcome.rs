@@ -85,8 +85,8 @@ impl Next<'_> {
             ),
             (State::Conflict, ..) => tr!(
                 "HubSoft opened something else; `%{show}` tells what, `%{resolve}` takes your word",
-                show = typed.other(&["show", "ROW"]),
-                resolve = typed.other(&["resolve", "ROW", "--opened", "PROTOCOLO"])
+                show = typed.other(&["show", &said("ROW")]),
+                resolve = typed.other(&["resolve", &said("ROW"), "--opened", &said("PROTOCOLO")])
             ),
             (State::Cancelled, ..) => tr!(
                 "withdrawn before they were sent; `%{command}` takes that back",

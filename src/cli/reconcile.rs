@@ -19,6 +19,7 @@ use crate::app::reconcile::{BesideWorkers, Unsure};
 use crate::app::sheet::ColumnNames;
 use crate::app::target::Target;
 use crate::delivery::{Control, Halt, Reason};
+use crate::language::said;
 use crate::report::ERRORS;
 use crate::service::RowLog;
 use crate::settings::{Sending, Sources};
@@ -91,11 +92,11 @@ fn how_to_resolve(place: &Place, batch: Option<&str>) -> Cow<'static, str> {
     let whole = match batch {
         // It is found again as it was.
         Some(batch) => typed.at(Led::Setting, "resolve", Some(batch), &rest),
-        None => typed.at(place.led(true), "resolve", Some("BATCH"), &rest),
+        None => typed.at(place.led(true), "resolve", Some(&*said("BATCH")), &rest),
     };
     tr!(
         "hint: look the rest up in HubSoft, then `%{one}`, or `%{whole}` for all that have no ticket",
-        one = typed.other(&["resolve", "ROW", "--opened", "PROTOCOLO"]),
+        one = typed.other(&["resolve", &said("ROW"), "--opened", &said("PROTOCOLO")]),
         whole = whole
     )
 }

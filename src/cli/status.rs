@@ -15,6 +15,7 @@ use crate::app::fault::Fault;
 use crate::app::place::Place;
 use crate::app::sheet::ColumnNames;
 use crate::app::{self, OutboxStatus};
+use crate::language::said;
 use crate::language::times::local;
 use crate::outbox::sqlite::Holder;
 use crate::outbox::{Crew, Halted, Status};
@@ -126,8 +127,8 @@ fn tell_status(name: &str, status: &Status, of: Option<(Led<'_>, &str)>, page: &
         tell(tr!(
             "%{n} in conflict: `%{show}` tells why, `%{resolve}` takes your word",
             n = status.counts.conflict,
-            show = typed.other(&["show", "ROW"]),
-            resolve = typed.other(&["resolve", "ROW", "--opened", "PROTOCOLO"])
+            show = typed.other(&["show", &said("ROW")]),
+            resolve = typed.other(&["resolve", &said("ROW"), "--opened", &said("PROTOCOLO")])
         ));
     }
     if let Some(oldest) = status.oldest_pending {

@@ -13,6 +13,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use crate::app::address::Led;
 use crate::app::sheet::is_stdin;
+use crate::language::{Language, said};
 use crate::printable::is_printable;
 
 /// Flags for one time only: the answer that they gave stands.
@@ -76,7 +77,7 @@ impl Typed {
     /// The command that opens the rows of FILE.
     pub fn import_of(&self, file: &Path) -> String {
         match is_stdin(file) {
-            true => self.other(&["import", "-", "--batch", "NAME", "-o", "DIR"]),
+            true => self.other(&["import", "-", "--batch", &said("NAME"), "-o", &said("DIR")]),
             false => self.other(&["import", &path(file)]),
         }
     }
@@ -109,6 +110,7 @@ impl Typed {
         };
         let parts = self.parts(&cli);
         let kept = parts.iter().filter(|part| part.flag.is_some_and(goes_on)).flat_map(|part| part.words);
+        let name = other.map_or(name, |other| called(other, Language::now()));
         let flags = rest.iter().copied().chain(kept.map(String::as_str));
         // What a flag would be taken for stands where there are none any more.
         if names.iter().any(|name| is_flag_like(name)) {
@@ -142,6 +144,24 @@ impl Typed {
             rest = others;
         }
         parts
+    }
+}
+
+/// What a command is called in a language.
+fn called(command: &Command, language: Language) -> &str {
+    let translated = match language {
+        Language::English => None,
+        Language::Portuguese => command.get_all_aliases().next(),
+    };
+    translated.unwrap_or(command.get_name())
+}
+
+/// A line of help that begins with a command, by what that is called in the language of the person.
+pub fn as_called(command: &Command, line: &str) -> String {
+    let begun = |name: &str| format!("mutirao {name}");
+    match line.strip_prefix(&begun(command.get_name())) {
+        Some(rest) => begun(called(command, Language::now())) + rest,
+        None => line.to_owned(),
     }
 }
 

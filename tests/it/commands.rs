@@ -268,6 +268,8 @@ fn exit_9_names_the_process() {
     let started = site.start_until(&args, "opening");
     let busy = site.run(&args).expect(9);
     assert!(busy.stderr.contains(&format!("(pid {})", started.pid())), "{}", busy.stderr);
+    assert!(busy.stderr.contains("/queda.mutirao` shows how far"), "{}", busy.stderr);
+    site.run(&["status", "queda.mutirao"]).expect(0);
 }
 
 #[test]

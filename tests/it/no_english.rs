@@ -104,6 +104,28 @@ const SHARED_RUNS: &str = "
     show outra
 ";
 
+/// What hardly any flag takes.
+const BAD_VALUES: [&str; 3] = ["nada", "0", ""];
+
+/// Every flag that has a value, with a command that has it. A worker speaks English once it has understood
+/// what was typed, so it is the last that is asked.
+fn flags(site: &Site, commands: &BTreeSet<String>) -> BTreeMap<String, String> {
+    let (workers, others): (Vec<_>, Vec<_>) = commands.iter().partition(|command| *command == "worker");
+    let mut found = BTreeMap::new();
+    for command in others.into_iter().chain(workers) {
+        let help = said(site, &[command, "--help"], None);
+        let named = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
+        let flags = named.filter_map(|line| {
+            let word = line.split("--").nth(1)?.split("  ").next()?;
+            Some(format!("--{}", word.contains('<').then(|| word.split([' ', '[', '=']).next())??))
+        });
+        for flag in flags {
+            found.entry(flag).or_insert_with(|| command.clone());
+        }
+    }
+    found
+}
+
 /// What the program says in Portuguese to `args`.
 fn said(site: &Site, args: &[&str], url: Option<&str>) -> String {
     let mut command = site.command(args);
@@ -206,6 +228,16 @@ async fn no_english_is_spoken_where_portuguese_is() {
         tell(&args, None);
     }
     assert_eq!(left, BTreeSet::new(), "commands that are not run here");
+    let with_values = flags(&site, &commands);
+    assert!(40 < with_values.len(), "{with_values:?}");
+    for (flag, command) in with_values {
+        for value in BAD_VALUES {
+            // These are good: port 0 is any that is free, and no options are none. The sandbox would not end.
+            if !(command == "sandbox" && ["0", ""].contains(&value)) {
+                tell(&[&command, &format!("{flag}={value}")], None);
+            }
+        }
+    }
     let outbox = Database::empty().await;
     for args in runs(SHARED_RUNS) {
         tell(&args, Some(&outbox.url()));
@@ -227,6 +259,45 @@ async fn no_english_is_spoken_where_portuguese_is() {
         }
     }
     assert!(wrong.is_empty(), "English:\n{wrong}");
+}
+
+/// A worker stores in English, and so does whoever imports in it.
+#[test]
+fn what_was_stored_in_english_is_read_in_portuguese_and_the_other_way_round() {
+    let site = Site::new("");
+    let write = |phone: &str| {
+        let row = |phone| format!("11000;Sem sinal;Ana;{phone}\n");
+        site.write("queda.csv", [HEADER.to_owned(), row(phone), row("37999112200")].concat());
+    };
+    for (import, read) in [("en", "pt-BR"), ("pt-BR", "en")] {
+        let _ = fs::remove_dir_all(site.path("queda.mutirao"));
+        write("37999112200");
+        site.run(&["import", "queda.csv", "--again", "--lang", import]).expect(3);
+        write("37999112211");
+        site.run(&["import", "queda.csv", "--continue", "--lang", import]).expect(3);
+        let mut told = String::new();
+        for args in [
+            &["status", "queda"][..],
+            &["show", "queda:2"],
+            &["show", "queda:3"],
+            &["export", "queda", "-o", "copia"],
+        ] {
+            let Ended { stdout, stderr, .. } = site.run(&[args, &["--lang", read]].concat()).expect(0);
+            told += &(stdout + &stderr);
+        }
+        told += &site.read("copia/results.csv");
+        let (repeat, outdated) = match read {
+            "en" => ("the same service, type and description as line 2", "something else now, in `telefone`"),
+            _ => ("mesmo serviço, tipo e descrição da linha 2", "agora diz outra coisa, em `telefone`"),
+        };
+        assert!(told.contains(repeat) && told.contains(outdated), "{read}: {told}");
+        if read == "pt-BR" {
+            assert_eq!(english(&told), [""; 0], "{told}");
+        } else {
+            let json = site.run(&["show", "queda:3", "--json"]).expect(0).stdout;
+            assert!(json.contains(repeat), "{json}");
+        }
+    }
 }
 
 #[test]
