@@ -4,6 +4,7 @@
 //! back. The rooms, from the street to the core; a room uses only rooms below it:
 //!
 //! - [`cli`]: what a person types. One file a command; prints, asks, and calls the rooms below.
+//! - `fuzz`: what must hold of everything that is read from outside; only for tests.
 //! - [`app`]: the use cases. Typed arguments in, values and events out; prints and asks nothing.
 //! - `notice`: tells others elsewhere how a run went.
 //! - `service`: what surrounds a worker: health, metrics, systemd, log lines.
@@ -51,6 +52,8 @@ pub use cli::main;
 pub mod delivery;
 #[cfg(not(feature = "inside"))]
 mod delivery;
+#[cfg(feature = "inside")]
+pub mod fuzz;
 #[cfg(feature = "inside")]
 pub mod hubsoft;
 #[cfg(not(feature = "inside"))]

@@ -110,6 +110,16 @@ pub fn is_printable(char: char) -> bool {
     }
 }
 
+/// What [`crate::fuzz`] asks of a text that a person sees as it is: it says something, may be shown, and has
+/// `chars_max` characters at most.
+#[cfg(feature = "inside")]
+#[track_caller]
+pub(crate) fn assert_shown(text: &str, chars_max: usize) {
+    assert!(!text.is_empty(), "it says nothing");
+    assert!(text.chars().count() <= chars_max, "more than {chars_max} characters: {text:?}");
+    assert!(text.chars().all(is_printable), "a terminal would obey: {text:?}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,8 @@
 
 mod age;
 mod customers;
+#[cfg(feature = "inside")]
+pub(crate) mod fuzz;
 mod look_up;
 mod page;
 mod settings;

@@ -254,7 +254,7 @@ fn renew_after(expires_in: Option<Duration>) -> Duration {
     (life - RENEW_BEFORE.min(life / 2)).clamp(LIFE_MIN, RENEW_AT_LEAST)
 }
 
-fn bearer(token: &str) -> Option<HeaderValue> {
+pub(super) fn bearer(token: &str) -> Option<HeaderValue> {
     let token = token.trim();
     let mut header = HeaderValue::from_str(&format!("Bearer {token}")).ok().filter(|_| !token.is_empty())?;
     header.set_sensitive(true);

@@ -165,13 +165,16 @@ impl<'a> Envelope<'a> {
         flat
     }
 
-    /// Whether it speaks of a ticket, by any number: there may be one.
+    /// Whether it speaks of a ticket, by any number: there may be one. So there may be by what we cannot read
+    /// as a number (too long, a list), and by a ticket that cannot be read.
     pub(super) fn names_a_ticket(&self) -> bool {
-        let ticket = self.ticket().unwrap_or_default();
-        let ids = [self.id_atendimento, ticket.id_atendimento].into_iter().filter_map(integer);
-        let protocolos = [self.protocolo, ticket.protocolo].into_iter().filter_map(text);
-        ids.into_iter().any(|id| id != 0)
-            || protocolos.into_iter().any(|protocolo| !protocolo.trim().is_empty())
+        let ticket = self.ticket();
+        let is_unreadable = ticket.is_none() && says_something(self.atendimento);
+        let ticket = ticket.unwrap_or_default();
+        let is_id = |raw| says_something(raw) && integer(raw) != Some(0);
+        [self.id_atendimento, ticket.id_atendimento].into_iter().any(is_id)
+            || [self.protocolo, ticket.protocolo].into_iter().any(says_something)
+            || is_unreadable
     }
 
     pub(super) fn ticket(&self) -> Option<Seen<'a>> {
@@ -415,6 +418,15 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 /// A whole number, or a text that holds one.
 fn integer(raw: Raw<'_>) -> Option<i64> {
     text(raw)?.trim().parse().ok()
+}
+
+/// Whether it is more than a word of PHP's for nothing.
+fn says_something(raw: Raw<'_>) -> bool {
+    let is_empty = |raw: &RawValue| match text(Some(raw)) {
+        Some(text) => text.trim().is_empty(),
+        None => matches!(raw.get(), "false" | "[]" | "{}"),
+    };
+    raw.is_some_and(|raw| !is_empty(raw))
 }
 
 fn object<'a, T: Deserialize<'a>>(raw: Raw<'a>) -> Option<T> {

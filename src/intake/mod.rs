@@ -14,6 +14,8 @@ mod customer_rows;
 mod delimiter;
 mod doubts;
 mod encoding;
+#[cfg(feature = "inside")]
+pub(crate) mod fuzz;
 mod header;
 mod headings;
 mod input;

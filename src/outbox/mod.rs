@@ -10,6 +10,8 @@ mod commands;
 mod course;
 mod doubts;
 mod filter;
+#[cfg(feature = "inside")]
+pub(crate) mod fuzz;
 mod importing;
 mod lately;
 mod merges;

@@ -6,6 +6,8 @@
 mod account;
 mod clock;
 mod csv_out;
+#[cfg(feature = "inside")]
+pub(crate) mod fuzz;
 mod html;
 mod looks;
 mod problems;

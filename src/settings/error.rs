@@ -15,6 +15,14 @@ pub enum SettingsError {
     #[error(
         "{}",
         tr!(
+            "`%{path}` has more than %{kib} KiB, and no settings file is as long as that",
+            path = path.display(), kib = kib
+        )
+    )]
+    TooLong { path: PathBuf, kib: u64 },
+    #[error(
+        "{}",
+        tr!(
             "`%{path}`, line %{line}, column %{column}: %{problem}",
             path = path.display(), line = line, column = column, problem = problem
         )
@@ -60,6 +68,11 @@ impl SettingsError {
         match self {
             Self::Unreadable { .. } => {
                 tr!("check the path, and the permissions of the file and of its folders")
+            }
+            Self::TooLong { .. } => {
+                tr!(
+                    "put the right file there, or name it with --config; samples/mutirao.toml shows every key"
+                )
             }
             Self::Line { .. } => tr!("correct that place; samples/mutirao.toml shows every key"),
             Self::Secret { keys_of_files, .. } => {

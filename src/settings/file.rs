@@ -14,6 +14,10 @@ use super::row::{Kind, Setting, Trust};
 use super::said::{Place, Said};
 use crate::outbox::has_password;
 
+/// Longest settings file. Bytes: one with every key has some four thousand. One in the current folder may be
+/// anybody's, and each key's place is found by reading what stands before.
+const LEN_MAX: u64 = 64 << 10;
+
 /// What a settings file says: what is in it is known, allowed there, and right.
 #[derive(Debug)]
 pub(super) struct SettingsFile {
@@ -24,9 +28,12 @@ impl SettingsFile {
     /// `trust` is how far the file's word goes; `known` are the settings that there are.
     pub(super) fn read(path: &Path, trust: Trust, known: &[Setting]) -> Result<Self, SettingsError> {
         let unreadable = |source| SettingsError::Unreadable { path: path.to_owned(), source };
-        let mut opened = std::fs::File::open(path).map_err(unreadable)?;
+        let opened = std::fs::File::open(path).map_err(unreadable)?;
         let mut text = String::new();
-        opened.read_to_string(&mut text).map_err(unreadable)?;
+        (&opened).take(LEN_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
+        if LEN_MAX < text.len() as u64 {
+            return Err(SettingsError::TooLong { path: path.to_owned(), kib: LEN_MAX >> 10 });
+        }
         let file = Self::parse(path, &text, trust, known)?;
         if file.all("database_url").iter().any(|url| has_password(&url.text)) {
             refuse_shared(path, &opened.metadata().map_err(unreadable)?)?;
@@ -34,7 +41,12 @@ impl SettingsFile {
         Ok(file)
     }
 
-    fn parse(path: &Path, text: &str, trust: Trust, known: &[Setting]) -> Result<Self, SettingsError> {
+    pub(super) fn parse(
+        path: &Path,
+        text: &str,
+        trust: Trust,
+        known: &[Setting],
+    ) -> Result<Self, SettingsError> {
         let find = |key: &str| known.iter().find(|setting| setting.file_key().as_deref() == Some(key));
         let here = Here { path, text, known };
         let table = DeTable::parse(text).map_err(|error| {

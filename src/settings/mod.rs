@@ -9,6 +9,8 @@ mod environment;
 mod error;
 mod file;
 mod flags;
+#[cfg(feature = "inside")]
+pub(crate) mod fuzz;
 mod lookup;
 mod private;
 mod row;

@@ -7,6 +7,8 @@ mod customer;
 mod ddd;
 mod email;
 mod fields;
+#[cfg(feature = "inside")]
+pub(crate) mod fuzz;
 mod id;
 mod params;
 mod parse;

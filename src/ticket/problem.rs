@@ -47,7 +47,7 @@ pub(crate) fn in_words(problems: &[Problem]) -> String {
 }
 
 /// Longest value that is shown whole. Characters.
-const SHOWN_MAX: usize = 60;
+pub(super) const SHOWN_MAX: usize = 60;
 
 /// What a problem may show of `cell`: enough to find it in the file, no name and no contact.
 pub(crate) fn shown(field: Field, cell: &str) -> String {

@@ -10,6 +10,7 @@ mod dependencies;
 mod documents;
 mod failures;
 mod find_service;
+mod fuzz;
 mod hubsoft;
 mod import;
 mod in_portuguese;

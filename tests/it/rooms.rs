@@ -48,6 +48,8 @@ const WALLS: &[(&str, &[&str])] = &[
         ],
     ),
     ("delivery", &["ticket"]),
+    // What only tests and the fuzzer use.
+    ("fuzz", &["hubsoft", "intake", "outbox", "report", "settings", "ticket"]),
     ("hubsoft", &["delivery", "printable", "ticket"]),
     ("intake", &["delivery", "language", "outbox", "printable", "text", "ticket"]),
     ("language", &[]),

@@ -113,6 +113,23 @@ fn the_verdict_table() {
         (200, r#"{"status":"error","msg":"OS","atendimento":{"protocolo":"1"}}"#, "unknown contradiction"),
         (200, r#"{"status":"error","msg":"OS","protocolo":"1"}"#, "unknown contradiction"),
         (422, r#"{"status":"error","msg":"OS","id_atendimento":7}"#, "unknown contradiction"),
+        // A number that is none of ours, and a ticket that cannot be read, may be one all the same.
+        (200, r#"{"status":"error","id_atendimento":99999999999999999999}"#, "unknown contradiction"),
+        (200, r#"{"status":"error","id_atendimento":[7]}"#, "unknown contradiction"),
+        (200, r#"{"status":"error","protocolo":["1"]}"#, "unknown contradiction"),
+        (200, r#"{"status":"error","atendimento":[{"id_atendimento":7}]}"#, "unknown contradiction"),
+        (
+            200,
+            r#"{"status":"error","atendimento":{"protocolo":"1","protocolo":"2"}}"#,
+            "unknown contradiction",
+        ),
+        (
+            200,
+            r#"{"status":"error","id_atendimento":0,"protocolo":" ","atendimento":[]}"#,
+            "rejected refused",
+        ),
+        (200, r#"{"status":"error","id_atendimento":null,"atendimento":{}}"#, "rejected refused"),
+        (200, r#"{"status":"error","id_atendimento":"0","atendimento":false}"#, "rejected refused"),
         (200, r#"{"status":"error","msg":"OS","protocolo":"","id_atendimento":null}"#, "rejected refused"),
         (201, invalid, "unknown no_proof"),
         // Another ticket than was asked for, perhaps.
