@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
 use rustix::process::{Pid, geteuid, test_kill_process};
@@ -41,6 +41,23 @@ pub fn publish(file: NamedTempFile, path: &Path) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(path)?;
     File::open(named(path.parent().unwrap_or(path)))?.sync_all()
+}
+
+/// Makes `folder` if it is missing, and those that it lies in, mode 0700, and puts its name on disk: what is
+/// synced within a folder whose name is not is gone after a power cut.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    let is_missing = |folder: &&Path| !named(folder).is_dir();
+    let missing: Vec<&Path> = folder.ancestors().skip(1).take_while(is_missing).collect();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    for made in missing.into_iter().rev().chain([folder]) {
+        match File::open(named(made.parent().unwrap_or(made))) {
+            Ok(around) => around.sync_all()?,
+            // Who made it, and may only pass through what it lies in, cannot do more.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Removes from `folder` what dead processes of ours left there. What cannot be removed stays: the run is

@@ -1,8 +1,7 @@
 //! The first settings of a machine: where HubSoft is and how to log in to it, tried before they are written.
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -108,7 +107,7 @@ pub fn write(settings: &Path, login: &Login) -> Result<Vec<PathBuf>, Fault> {
     let written = || {
         let folder = std::path::absolute(folder)?;
         if !folder.is_dir() {
-            DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+            temporary::make_folder(&folder)?;
         }
         let (client_secret, password) = (folder.join(CLIENT_SECRET), folder.join(PASSWORD));
         let there = [settings, &client_secret, &password].into_iter().filter(|path| path.exists());

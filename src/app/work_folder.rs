@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
@@ -36,11 +36,12 @@ pub fn sandbox_folder_of(file: &Path) -> PathBuf {
 /// sending whose results would have no place.
 pub fn make_private(folder: &Path) -> Result<(), Fault> {
     let make = || {
-        if folder.is_dir() {
-            return temporary::file_in(folder).map(drop);
+        let is_new = !folder.is_dir();
+        temporary::make_folder(folder)?;
+        match is_new {
+            true => fs::set_permissions(folder, fs::Permissions::from_mode(0o700)),
+            false => temporary::file_in(folder).map(drop),
         }
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
     };
     let folder = || folder.to_owned();
     make().map_err(|error: io::Error| match error.kind() {

@@ -1,9 +1,9 @@
 //! A small file of JSON lines in the user's state folder, rewritten whole under a lock.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::marker::PhantomData;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
@@ -62,8 +62,7 @@ impl<T: Serialize + DeserializeOwned> Kept<T> {
     pub(super) fn change<R>(&self, by: impl FnOnce(&mut Vec<T>) -> R) -> Result<R, RegistryError> {
         let folder = self.folder()?;
         if !folder.is_dir() {
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-            made.map_err(failed(folder))?;
+            temporary::make_folder(folder).map_err(failed(folder))?;
         }
         ownership::look(folder, Asked::Folder).map_err(failed(folder))??;
         let _lock = lock(&folder.join(self.lock))?;
