@@ -28,7 +28,9 @@ mod stored;
 mod warnings;
 mod which;
 
-pub use any::{Address, AnyOutbox, AnyReader, AnyStaging, AnyWorker, LEASE, OpenFault, Ping, Terms};
+pub use any::{
+    Address, AnyOutbox, AnyReader, AnyStaging, AnyWorker, LEASE, OpenFault, Ping, ReadOnlyOutbox, Terms,
+};
 pub use batches::*;
 pub use commands::{BindError, Cancelled, Resolution, ResolveError, Word};
 pub use course::{Course, Span};

@@ -87,6 +87,8 @@ pub(super) async fn for_reading(path: &Path) -> Result<SqliteConnection, OpenErr
     };
     let known = MIGRATIONS.len() as i64;
     match applied(&mut conn, path).await? {
+        // Whoever made it was cut off before there was anything in it.
+        0 => Err(OpenError::Missing { path: path.clone() }),
         found if found < known => Err(OpenError::Older { path: path.clone(), found, known }),
         _ => Ok(conn),
     }
