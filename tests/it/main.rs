@@ -24,6 +24,7 @@ mod outbox_memory;
 mod outbox_postgres;
 mod outbox_sqlite;
 mod outside_text;
+mod power;
 mod progress;
 mod purge;
 mod reasons;
