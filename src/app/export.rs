@@ -9,14 +9,12 @@ use super::results::{self, Written};
 use super::selection::{batch_of, latest};
 use super::sheet::ColumnNames;
 use super::work_folder;
-use crate::outbox::{Counts, Reasons, Scope};
+use crate::outbox::Scope;
 use crate::report::{Guard, People};
 
 pub struct Exported {
     pub written: Written,
     pub batch: String,
-    pub counts: Counts,
-    pub reasons: Reasons,
     /// It is what its folder means.
     pub is_latest: bool,
 }
@@ -29,8 +27,7 @@ pub async fn export(place: &Place, folder: &Path, guard: Guard, people: People) 
     let form = Form { batch: &info, columns: &ColumnNames::new(), guard, user: &place.user, people };
     let (reader, scope) = (outbox.reader(), Scope::Batch(info.id));
     let written = results::write_all(reader, scope, &form, folder).await?;
-    let (counts, reasons) = (reader.counts(scope).await?, reader.reasons(scope).await?);
     let is_latest = latest(reader, place).await?.is_some_and(|latest| latest.id == info.id);
     outbox.close().await?;
-    Ok(Exported { written, batch: info.name, counts, reasons, is_latest })
+    Ok(Exported { written, batch: info.name, is_latest })
 }

@@ -233,7 +233,7 @@ impl Fault {
     }
 
     /// No space was left.
-    pub(super) fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         match self {
             Self::Outbox(error) => matches!(error, OutboxError::Full(_)),
             Self::Report(error) => error.is_disk_full(),

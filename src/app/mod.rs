@@ -26,6 +26,7 @@ mod problems;
 mod purge;
 pub mod reconcile;
 pub mod resolve;
+mod result_rows;
 pub mod results;
 mod resume;
 pub mod retry;

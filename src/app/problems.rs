@@ -6,27 +6,38 @@ use std::path::Path;
 use super::fault::Fault;
 use super::form::{Form, PAGE_ROWS};
 use crate::outbox::{AnyReader, Cursor, RowProblems, Scope};
-use crate::report::{Account, ProblemsCsv, ProblemsXlsx, ReportError};
+use crate::report::{Account, PROBLEMS, PROBLEMS_XLSX, ProblemsCsv, ProblemsXlsx, ReportError};
 use crate::text;
 
-/// Writes both into `folder`; the workbook only if anything is wrong. Returns why it could not be written, or
-/// `no_workbook`, why it is not to be.
+/// Whether `problems.xlsx` is written, too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum WithWorkbook {
+    Yes,
+    /// The disk has no room for it.
+    No,
+}
+
+/// Writes both into `folder`; the workbook only if anything is wrong. Returns why there is none although
+/// there should be.
 pub async fn write(
     reader: AnyReader<'_>,
     scope: Scope,
     form: &Form<'_>,
     folder: &Path,
     account: &Account,
-    no_workbook: Option<ReportError>,
+    with: WithWorkbook,
 ) -> Result<Option<ReportError>, Fault> {
-    let path = folder.join("problems.xlsx");
-    let mut csv = ProblemsCsv::create(&folder.join("problems.csv"), &form.style())?;
-    let mut workbook = no_workbook.map(Err);
+    let path = folder.join(PROBLEMS_XLSX);
+    let mut csv = ProblemsCsv::create(&folder.join(PROBLEMS), &form.style())?;
+    let mut workbook = None;
     let mut after = Cursor::default();
     loop {
         let (rows, next) = reader.problems_page(scope, after, PAGE_ROWS).await?;
         if !rows.is_empty() {
-            let workbook = workbook.get_or_insert_with(|| ProblemsXlsx::create(&path));
+            let workbook = workbook.get_or_insert_with(|| match with {
+                WithWorkbook::Yes => ProblemsXlsx::create(&path),
+                WithWorkbook::No => Err(ReportError::disk_full(&path)),
+            });
             for row in &rows {
                 push(row, form, &mut csv, workbook)?;
             }

@@ -109,10 +109,12 @@ impl<'a> Unsure<'a> {
     /// Counts what became of them, and writes it into the results.
     pub async fn end(self) -> Result<Reconciled, Fault> {
         let reader = self.outbox.reader();
-        let counts = reader.counts(self.scope).await?;
-        let reasons = reader.reasons(self.scope).await?;
         let info = batch_or_all(reader, self.place).await?;
         let results = write_again(reader, self.place, info.as_ref()).await?;
+        let (counts, reasons) = match &results {
+            Some(written) => (written.counts, written.reasons.clone()),
+            None => (reader.counts(self.scope).await?, reader.reasons(self.scope).await?),
+        };
         self.outbox.close().await?;
         let batch = info.map(|info| info.name);
         Ok(Reconciled { counts, reasons, results, batch })

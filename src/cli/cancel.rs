@@ -21,5 +21,5 @@ pub async fn cancel(place: &Place, batch: &str, screen: &Screen) -> Result<Exit,
             reconcile = Typed::now().at(Led::Setting, "reconcile", Some(batch), &[])
         ));
     }
-    Ok(Exit::Done)
+    Ok(results::exit(written.as_ref(), Exit::Done))
 }

@@ -24,13 +24,13 @@ pub async fn export(
     let (guard, people) = (app::results::guard(excel_safe), app::results::people(with_people));
     let done = app::export(place, folder, guard, people).await?;
     results::tell(&done.written, screen);
-    screen.note(format!("{}: {}", done.batch, summary::in_words(&done.counts)));
+    screen.note(format!("{}: {}", done.batch, summary::in_words(&done.written.counts)));
     let next = Next {
         corrected: Some(Typed::now().import_of(&folder.join(ERRORS))),
         again: None,
         led: place.led(done.is_latest),
         batch: Some(&done.batch),
     };
-    outcome::tell(&done.counts, &done.reasons, &ColumnNames::new(), Some(&next), screen);
-    Ok(Exit::Done)
+    outcome::tell(&done.written.counts, &done.written.reasons, &ColumnNames::new(), Some(&next), screen);
+    Ok(results::exit(Some(&done.written), Exit::Done))
 }

@@ -56,12 +56,12 @@ impl Imported<'_> {
     }
 
     async fn tell_all(&self, mut taken_in: TakenIn<'_>, screen: &Screen) -> Result<Exit, Failure> {
-        let outcome = taken_in.write_results().await?;
-        results::warn_of(&outcome.written, screen);
+        let mut outcome = taken_in.write_results().await?;
         if outcome.is_taken_over {
             screen.warn(tr!("another import took over rows of this one: counts are of the whole batch"));
         }
-        let (counts, run) = (&outcome.counts, self.run.as_ref());
+        let (counts, run) = (outcome.counts, self.run.as_ref());
+        let counts = &counts;
         let exit = match run {
             _ if self.is_refused => Exit::File,
             None => exit::of_counts(counts),
@@ -69,6 +69,7 @@ impl Imported<'_> {
             Some(run) if self.had_to_leave(run, counts) => Exit::Guard,
             Some(run) => exit::of_run(&run.ending.reason, run.signal, counts),
         };
+        let exit = results::exit(Some(&outcome.written), exit);
         let ran = Ran {
             started_at: self.started_at,
             rate: self.rate,
@@ -78,8 +79,9 @@ impl Imported<'_> {
             exit_code: exit as u8,
         };
         self.telling.counted(counts);
-        let (summary, no_report) = taken_in.finish(&outcome, &ran).await?;
-        results::warn_of_report(no_report.as_ref(), screen);
+        let finished = taken_in.finish(&mut outcome, &ran).await;
+        results::warn_of(&outcome.written, screen);
+        let (summary, exit) = (finished?, results::exit(Some(&outcome.written), exit));
         if screen.json {
             screen.result_json(serde_json::to_string(&summary).unwrap_or_default());
         }

@@ -23,5 +23,5 @@ pub async fn purge(place: &Place, older_than: Span, screen: &Screen) -> Result<E
     if 0 < n_rows {
         screen.note(tr!("hint: the spreadsheet itself, and copies of its results, are yours to delete"));
     }
-    Ok(Exit::Done)
+    Ok(results::exit(purged.results.as_ref(), Exit::Done))
 }

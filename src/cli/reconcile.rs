@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::halts::why_ended;
 use super::outcome::{self, Next};
 use super::progress::{Extent, Progress};
-use super::results::tell_if_any;
+use super::results;
 use super::screen::Screen;
 use super::signals::Signals;
 use super::summary;
@@ -43,9 +43,9 @@ pub async fn reconcile(
     }
     if unsure.is_settled {
         let done = unsure.end().await?;
-        tell_if_any(done.results.as_ref(), screen);
+        results::tell_if_any(done.results.as_ref(), screen);
         screen.note(tr!("no row may have a ticket that is not known"));
-        return Ok(exit::of_counts(&done.counts));
+        return Ok(results::exit(done.results.as_ref(), exit::of_counts(&done.counts)));
     }
     let (n_rows, is_beside_workers) = (unsure.n_rows, unsure.beside.is_some());
     let worker = unsure.worker().await?;
@@ -61,7 +61,7 @@ pub async fn reconcile(
     let ending = progress.follow(unsure.outbox(), unsure.look_up(worker, control, &watch)).await?;
     let signal = signals.asked();
     let done = unsure.end().await?;
-    tell_if_any(done.results.as_ref(), screen);
+    results::tell_if_any(done.results.as_ref(), screen);
     if let Some(failure) = why_ended(&ending.reason) {
         screen.fail(&match &ending.reason {
             Reason::Halted(Halt::Until) if is_beside_workers => failure.with_hint(tr!(
@@ -83,7 +83,8 @@ pub async fn reconcile(
     if 0 < done.counts.unconfirmed {
         screen.note(how_to_resolve(place, batch));
     }
-    Ok(exit::of_run(&ending.reason, signal, &done.counts))
+    let exit = exit::of_run(&ending.reason, signal, &done.counts);
+    Ok(results::exit(done.results.as_ref(), exit))
 }
 
 fn how_to_resolve(place: &Place, batch: Option<&str>) -> Cow<'static, str> {

@@ -6,7 +6,7 @@ use super::args::{DoubtState, Resolve};
 use super::asking::{YES, means};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::results::tell_if_any;
+use super::results;
 use super::screen::Screen;
 use super::typed::Typed;
 use crate::app::address::Led;
@@ -73,7 +73,7 @@ pub async fn resolve(
     };
     let batch = batch_of(&args.rows[0], unsettled.first.as_deref()).to_owned();
     let resolved = unsettled.settle(says, &note).await?;
-    tell_if_any(resolved.results.as_ref(), screen);
+    results::tell_if_any(resolved.results.as_ref(), screen);
     let (n, rows) = (resolved.n_rows, args.rows.join(", "));
     let became = match args.not_opened {
         true => tr!("%{n} %{n|row is|rows are} now `failed`: %{rows}", n = n, rows = rows),
@@ -84,7 +84,7 @@ pub async fn resolve(
         let retry = Typed::now().at(Led::Setting, "retry", Some(&batch), &[]);
         screen.note(tr!("hint: `%{retry}` makes them pending again; each is looked up first", retry = retry));
     }
-    Ok(Exit::Done)
+    Ok(results::exit(resolved.results.as_ref(), Exit::Done))
 }
 
 async fn unsettled(args: &Resolve, outboxes: &Outboxes) -> Result<Unsettled, Failure> {

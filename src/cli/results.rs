@@ -3,24 +3,38 @@
 use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
-use crate::app::results::Written;
-use crate::report::ReportError;
+use crate::app::results::{Missing, What, Written};
 
-/// Tells of a workbook that is missing.
+/// Tells of what is missing.
 pub fn warn_of(written: &Written, screen: &Screen) {
-    if let Some(error) = &written.no_workbook {
-        let why = Failure::of(Exit::Internal, error, tr!("results.csv and errors.csv are whole"));
-        screen.warn(why.in_a_line());
+    for Missing { what, why } in &written.missing {
+        let why = Failure::of(Exit::Internal, why, tr!("results.csv is whole")).in_a_line();
+        screen.warn(match what {
+            What::File { name, is_stale: false } => {
+                tr!("there is no %{file}: %{why}", file = name, why = why)
+            }
+            What::File { name, is_stale: true } => tr!(
+                "what is called %{file} is of an earlier run, and can be neither renewed nor removed: %{why}",
+                file = name,
+                why = why
+            ),
+            What::Reasons => {
+                tr!("no file tells why rows were not opened, but line by line: %{why}", why = why)
+            }
+            What::Course => tr!("report.html does not tell how the run went over time: %{why}", why = why),
+            What::Names => tr!("report.html does not tell whose tickets need somebody: %{why}", why = why),
+        });
     }
-    warn_of_report(written.no_report.as_ref(), screen);
 }
 
-/// Tells of a report that is missing.
-pub fn warn_of_report(no_report: Option<&ReportError>, screen: &Screen) {
-    if let Some(error) = no_report {
-        screen.warn(
-            Failure::of(Exit::Internal, error, tr!("results.csv and errors.csv are whole")).in_a_line(),
-        );
+/// What a command ends with that would end with `exit`: not as if all were well where programs miss a file.
+pub fn exit(written: Option<&Written>, exit: Exit) -> Exit {
+    let missing = written.and_then(|written| written.missing.iter().find(|missing| !missing.is_for_people()));
+    let is_passing = |missing: &Missing| missing.why.is_full() || missing.why.is_database_away();
+    match (missing.map(is_passing), exit) {
+        (Some(false), _) => Exit::Internal,
+        (Some(true), Exit::Done | Exit::NotAllOpened) => Exit::Guard,
+        _ => exit,
     }
 }
 

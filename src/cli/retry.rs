@@ -32,7 +32,7 @@ pub async fn retry(place: &Place, states: &[RetryState], screen: &Screen) -> Res
             }
         });
     }
-    Ok(Exit::Done)
+    Ok(results::exit(retried.results.as_ref(), Exit::Done))
 }
 
 fn import_again(again: &ImportAgain) -> String {

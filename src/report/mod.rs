@@ -44,15 +44,26 @@ pub use xlsx_out::{COLUMNS_MAX as XLSX_COLUMNS_MAX, ROWS_MAX as XLSX_ROWS_MAX, R
 /// Every row.
 pub const RESULTS: &str = "results.csv";
 
+/// The same for people.
+pub const RESULTS_XLSX: &str = "results.xlsx";
+
 /// Rows that need a person.
 pub const ERRORS: &str = "errors.csv";
+
+/// What is wrong with those.
+pub const PROBLEMS: &str = "problems.csv";
+
+/// The same for people.
+pub const PROBLEMS_XLSX: &str = "problems.xlsx";
+
+/// What a run came to, for programs.
+pub const SUMMARY: &str = "summary.json";
 
 /// What happened, on one page.
 pub const REPORT: &str = "report.html";
 
 /// All that is written into a folder.
-pub const FILES: [&str; 7] =
-    [RESULTS, "results.xlsx", ERRORS, "problems.csv", "problems.xlsx", REPORT, "summary.json"];
+pub const FILES: [&str; 7] = [RESULTS, RESULTS_XLSX, ERRORS, PROBLEMS, PROBLEMS_XLSX, REPORT, SUMMARY];
 
 /// One row as it is reported.
 #[derive(Clone, Copy, Debug)]

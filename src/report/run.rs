@@ -7,7 +7,8 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::summary::{ApiSummary, NAME, PaceSummary, Summary, read};
+use super::SUMMARY;
+use super::summary::{ApiSummary, PaceSummary, Summary, read};
 
 /// A run, as far as it is known.
 #[derive(Debug, Deserialize)]
@@ -36,7 +37,7 @@ impl Run {
 
     /// The run of `batch` whose `summary.json` lies in `folder`.
     pub fn in_folder(folder: &Path, batch: &str) -> Option<Self> {
-        let run: Self = read(File::open(folder.join(NAME)).ok()?).ok()?;
+        let run: Self = read(File::open(folder.join(SUMMARY)).ok()?).ok()?;
         Some(run).filter(|run| run.batch == batch)
     }
 }

@@ -11,11 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
-use super::ReportError;
 use super::csv_out::{publish, temporary};
+use super::{ReportError, SUMMARY};
 use crate::printable;
-
-pub(super) const NAME: &str = "summary.json";
 
 /// Largest `summary.json` that is read. Bytes: a hundred times what a long day of pauses makes.
 const LEN_MAX: u64 = 4 << 20;
@@ -174,7 +172,7 @@ fn written(path: &Path, summary: &impl Serialize) -> io::Result<NamedTempFile> {
 
 /// Takes from the `summary.json` in `folder`, if there is one, what HubSoft said of rows.
 pub fn forget_words(folder: &Path) -> Result<(), ReportError> {
-    let path = folder.join(NAME);
+    let path = folder.join(SUMMARY);
     let Some(mut summary) = File::open(&path).ok().and_then(|file| read::<Value>(file).ok()) else {
         return Ok(());
     };
@@ -195,6 +193,6 @@ pub fn batch_of_summary(folder: &Path) -> Option<String> {
     struct Whose {
         batch: String,
     }
-    let whose: Whose = read(File::open(folder.join(NAME)).ok()?).ok()?;
+    let whose: Whose = read(File::open(folder.join(SUMMARY)).ok()?).ok()?;
     Some(whose.batch)
 }

@@ -5,7 +5,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::process::Command;
 
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use crate::support::site::Site;
 
@@ -161,10 +161,93 @@ fn a_workbook_that_cannot_be_written_holds_no_results_back() {
     fs::create_dir_all(site.path("queda.mutirao/results.xlsx/in the way")).unwrap();
     fs::set_permissions(site.path("queda.mutirao"), Permissions::from_mode(0o700)).unwrap();
     let ended = site.run(&["import", "queda.csv"]).expect(0);
-    assert!(ended.stderr.contains("results.xlsx") && ended.stderr.contains("are whole"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("results.xlsx") && ended.stderr.contains("results.csv is whole"),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(site.table("queda.mutirao/results.csv").len(), 3);
     assert_eq!(site.table("queda.mutirao/errors.csv").len(), 0);
     assert!(site.path("queda.mutirao/summary.json").exists());
+}
+
+/// What one file lacks holds no other back; what an earlier run left in its place is gone, or named.
+#[tokio::test]
+async fn each_file_of_the_results_is_by_itself() {
+    let site = Site::new("");
+    let wrong = "7;Sem sinal;Maria;1\n";
+    site.write("queda.csv", format!("{}{wrong}", rows(3)));
+    site.run(&["import", "queda.csv"]).expect(3);
+    for file in ["problems.xlsx", "problems.csv", "report.html", "summary.json"] {
+        assert!(site.path(&format!("queda.mutirao/{file}")).exists(), "{file}");
+    }
+    let url = format!("sqlite://{}", site.path("queda.mutirao/outbox.db").display());
+    let mut conn = SqliteConnection::connect(&url).await.unwrap();
+    let sql = "UPDATE record SET problems = 'unreadable' WHERE problems IS NOT NULL";
+    sqlx::query(sql).execute(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+    fs::remove_file(site.path("queda.mutirao/errors.csv")).unwrap();
+    fs::create_dir_all(site.path("queda.mutirao/errors.csv/in the way")).unwrap();
+    let ended = site.run(&["retry", "queda", "--state", "failed"]).expect(1);
+    let said = ended.stderr;
+    for warned in [
+        "what is called errors.csv is of an earlier run",
+        "there is no problems.csv: the outbox cannot be used",
+        "no file tells why rows were not opened",
+        "results.csv is whole",
+    ] {
+        assert!(said.contains(warned), "{warned}: {said}");
+    }
+    assert_eq!(site.table("queda.mutirao/results.csv").len(), 4);
+    for (file, is_there) in
+        [("results.xlsx", true), ("report.html", true), ("problems.csv", false), ("problems.xlsx", false)]
+    {
+        assert_eq!(site.path(&format!("queda.mutirao/{file}")).exists(), is_there, "{file}");
+    }
+
+    // Without the results themselves nothing of an earlier run may look as if it were new.
+    fs::remove_file(site.path("queda.mutirao/results.csv")).unwrap();
+    fs::create_dir_all(site.path("queda.mutirao/results.csv/in the way")).unwrap();
+    let ended = site.run(&["retry", "queda", "--state", "failed"]).expect(1);
+    assert!(ended.stderr.contains("results.csv"), "{}", ended.stderr);
+    for file in ["results.xlsx", "report.html"] {
+        assert!(!site.path(&format!("queda.mutirao/{file}")).exists(), "{file}");
+    }
+}
+
+#[test]
+fn a_disk_with_room_for_some_of_the_results_has_those_that_programs_read() {
+    let site = Site::new("");
+    let rows: String =
+        (1..=4000).map(|n| format!("{n};{};Maria;1\n", "Sem sinal na rua inteira ".repeat(9))).collect();
+    site.write("queda.csv", format!("id_cliente_servico;descricao;nome;telefone\n{rows}"));
+    site.run(&["import", "queda.csv"]).expect(3);
+    let len = |file: &str| fs::metadata(site.path(&format!("queda.mutirao/{file}"))).unwrap().len();
+    let (tables, problems) = (len("results.csv") + len("errors.csv"), len("problems.csv"));
+    let room = 64 << 10;
+    assert!(2 * room < problems && 2 * room < len("results.xlsx"), "{problems}");
+    let disks =
+        [("some", tables + problems + room, 0), ("few", tables + room, 6), ("one", tables / 2 + room, 6)];
+    for (name, size, exit) in disks {
+        let Some(_disk) = Disk::mount(site.path(name), &size.to_string()) else {
+            println!("skipped: no disk can be mounted");
+            return;
+        };
+        let ended = site.run(&["export", "queda", "-o", &format!("{name}/out")]).expect(exit);
+        assert_eq!(site.table(&format!("{name}/out/results.csv")).len(), 4000);
+        let is_there = |file: &str| site.path(&format!("{name}/out/{file}")).exists();
+        assert_eq!(is_there("errors.csv"), name != "one", "{name}: {}", ended.stderr);
+        if name == "some" {
+            assert_eq!(site.table("some/out/problems.csv").len(), 4000);
+            assert!(ended.stderr.contains("there is no results.xlsx"), "{}", ended.stderr);
+        }
+        if name == "few" {
+            assert!(!is_there("problems.csv") && ended.stderr.contains("there is no problems.csv"));
+        }
+        let left = fs::read_dir(site.path(&format!("{name}/out"))).unwrap();
+        let left: Vec<_> = left.map(|file| file.unwrap().file_name()).collect();
+        assert!(left.iter().all(|file| !file.to_string_lossy().starts_with('.')), "{left:?}");
+    }
 }
 
 /// A small disk, if this user may mount one.

@@ -9,7 +9,7 @@ use crate::app::batches::Recognition;
 use crate::app::deliver::{self, Calm};
 use crate::app::fault::Fault;
 use crate::app::form::Form;
-use crate::app::results::{self, Written};
+use crate::app::results::{self, What, Written};
 use crate::app::services::Tally;
 use crate::app::sheet::{ColumnNames, name_of};
 use crate::app::staging::ReadIn;
@@ -17,7 +17,7 @@ use crate::app::summary;
 use crate::app::work_folder::{self, Reserve};
 use crate::delivery::{Control, Ending, Halt, Policy, Rate, Reason, Stats, Watch};
 use crate::outbox::{AnyOutbox, AnyWorker, BatchId, BatchInfo, Counts, Halted, LEASE, Reasons, Terms};
-use crate::report::{self, ReportError, Run, Summary};
+use crate::report::{self, Run, SUMMARY, Summary};
 use crate::settings::{Sending, Stopping};
 
 pub struct TakenIn<'a> {
@@ -136,25 +136,21 @@ impl TakenIn<'_> {
         let guard = results::guard(self.order.sheet.reading.excel_safe);
         let (columns, Order { user, people, .. }) = (&self.read.findings.columns, self.order);
         let form = Form { batch: &info, columns, guard, user, people };
-        let written = results::write(reader, merged.results(), &form, folder).await?;
-        let mut scope = merged.scope();
-        let mut counts = reader.counts(scope).await?;
+        let mut written = results::write(reader, merged.results(), &form, folder).await?;
+        let mut counts = reader.counts(merged.scope()).await?;
         let is_taken_over = counts.total() < self.before.total();
-        if is_taken_over {
-            scope = merged.results();
-            counts = reader.counts(scope).await?;
-        }
-        let reasons = reader.reasons(scope).await?;
+        let reasons = if is_taken_over || counts.total() == written.counts.total() {
+            counts = written.counts;
+            written.reasons.clone()
+        } else {
+            written.told(reader.reasons(merged.scope()).await, What::Reasons)
+        };
         Ok(Outcome { info, counts, reasons, is_taken_over, host: reader.host().await?, written })
     }
 
     /// Writes what the run came to beside the results, and notes it in the outbox if the run was complete.
-    pub async fn finish(
-        &self,
-        outcome: &Outcome,
-        ran: &Ran<'_>,
-    ) -> Result<(Summary, Option<ReportError>), Fault> {
-        let Outcome { info, counts, reasons, .. } = outcome;
+    pub async fn finish(&self, outcome: &mut Outcome, ran: &Ran<'_>) -> Result<Summary, Fault> {
+        let Outcome { info, counts, reasons, written, .. } = outcome;
         let summary = summary::of_run(summary::Facts {
             batch: &info.name,
             file: &name_of(&self.order.sheet.file),
@@ -172,14 +168,16 @@ impl TakenIn<'_> {
             exit_code: ran.exit_code,
             host: outcome.host.clone(),
         });
-        report::write_summary(&self.order.work.folder.join("summary.json"), &summary)?;
-        let no_report = outcome.written.report(Run::of_summary(&summary).as_ref()).err();
+        if let Err(why) = report::write_summary(&written.folder.join(SUMMARY), &summary) {
+            written.lacks(SUMMARY, why);
+        }
+        written.report(Run::of_summary(&summary).as_ref());
         if counts.pending + counts.in_flight == 0 {
             let kept = summary.clone().without_words();
             let json = serde_json::to_string(&kept).unwrap_or_default();
             self.outbox.finish_run(info.id, Timestamp::now(), &json).await?;
         }
-        Ok((summary, no_report))
+        Ok(summary)
     }
 
     /// The file's names of the fields.

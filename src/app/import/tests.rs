@@ -60,7 +60,7 @@ async fn import(file: &Path, answer: impl Fn(Doubt) -> Answer) -> Summary {
     let policy = taken_in.policy(&sending, &settings.stopping);
     let worker = taken_in.worker(&policy).await.unwrap();
     let ending = taken_in.deliver(worker, None, &policy, Control::default(), &()).await.unwrap();
-    let outcome = taken_in.write_results().await.unwrap();
+    let mut outcome = taken_in.write_results().await.unwrap();
     let settings = std::collections::BTreeMap::new();
     let ran = Ran {
         started_at,
@@ -70,7 +70,7 @@ async fn import(file: &Path, answer: impl Fn(Doubt) -> Answer) -> Summary {
         customers: None,
         exit_code: 0,
     };
-    let (summary, _) = taken_in.finish(&outcome, &ran).await.unwrap();
+    let summary = taken_in.finish(&mut outcome, &ran).await.unwrap();
     taken_in.close().await.unwrap();
     summary
 }
