@@ -1,7 +1,6 @@
 //! What is told: docs/json.md has it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -53,9 +52,6 @@ pub struct Counts {
 /// One notice.
 #[derive(Clone, Debug, Serialize)]
 pub struct Message {
-    /// Tells it from the others of this process.
-    #[serde(skip)]
-    pub number: u64,
     pub version: u32,
     pub event: Event,
     pub at: Timestamp,
@@ -74,9 +70,7 @@ pub struct Message {
 impl Message {
     /// That this happened now.
     pub fn now(event: Event) -> Self {
-        static NUMBERS: AtomicU64 = AtomicU64::new(0);
         Self {
-            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             version: 1,
             event,
             at: Timestamp::now(),

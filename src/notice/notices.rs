@@ -3,7 +3,11 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ffi::OsString;
+use std::future::poll_fn;
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
 
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -11,7 +15,7 @@ use tokio::time::timeout;
 use super::message::{Event, Message};
 use super::program;
 use super::recipient::Recipient;
-use super::undelivered::{END_MAX, Undelivered};
+use super::undelivered::{BEFORE_END_MAX, END_MAX, Undelivered};
 use super::web::Web;
 
 /// Notices that wait at most: if more come, the oldest are dropped.
@@ -20,10 +24,14 @@ const WAITING_MAX: usize = 32;
 /// Who is told, and what is to be told yet.
 #[derive(Default)]
 pub struct Notices {
-    way: Option<Way>,
+    way: Option<Rc<Way>>,
     waiting: RefCell<VecDeque<Message>>,
+    /// What is being told just now. It goes on where somebody else waits for it then, lest it be told twice.
+    telling: RefCell<Option<Telling>>,
     came: Notify,
 }
+
+type Telling = Pin<Box<dyn Future<Output = Result<(), Undelivered>>>>;
 
 /// How a notice gets there.
 enum Way {
@@ -33,6 +41,8 @@ enum Way {
         path: PathBuf,
         without: Vec<OsString>,
     },
+    #[cfg(test)]
+    Made(Box<dyn Fn(Event) -> Telling>),
 }
 
 impl Notices {
@@ -43,7 +53,7 @@ impl Notices {
             Some(Recipient::Url(url)) => Some(Way::Web(Web::new(url)?)),
             Some(Recipient::Program(path)) => Some(Way::Program { path, without }),
         };
-        Ok(Self { way, ..Self::default() })
+        Ok(Self { way: way.map(Rc::new), ..Self::default() })
     }
 
     pub fn is_for_nobody(&self) -> bool {
@@ -76,49 +86,75 @@ impl Notices {
                 self.came.notified().await;
             }
         };
-        // Dropped in the midst of a notice, it stands in front still, and is told again at the end.
+        // Dropped in the midst of a notice, that is not lost: the end goes on with it.
         tokio::select! {
             done = run => done,
             () = told => unreachable!("it tells for ever"),
         }
     }
 
-    /// The last one: tells what waits, within [`END_MAX`], but no pauses: they are over.
+    /// The last one, which is told within [`END_MAX`]; before it what waits, within [`BEFORE_END_MAX`], but
+    /// no pauses: they are over.
     pub async fn end(&self, message: Message, fail: impl Fn(&Undelivered)) {
         self.waiting.borrow_mut().retain(|waiting| waiting.event != Event::Paused);
+        if timeout(BEFORE_END_MAX, self.tell_all(&fail)).await.is_err() {
+            self.waiting.take();
+            self.telling.take();
+            fail(&Undelivered::NoTime { longest: BEFORE_END_MAX });
+        }
         self.add(message);
         if timeout(END_MAX, self.tell_all(&fail)).await.is_err() {
-            fail(&Undelivered::NoTime);
+            fail(&Undelivered::NoTime { longest: END_MAX });
         }
     }
 
     async fn tell_all(&self, fail: &impl Fn(&Undelivered)) {
-        loop {
-            let Some(message) = self.waiting.borrow().front().cloned() else { return };
-            if let Err(why) = self.tell(&message).await {
+        while self.begins() {
+            // Dropped, it leaves what is told where it is.
+            let told = poll_fn(|context| match &mut *self.telling.borrow_mut() {
+                Some(telling) => telling.as_mut().poll(context),
+                None => Poll::Ready(Ok(())),
+            });
+            let told = told.await;
+            self.telling.take();
+            if let Err(why) = told {
                 fail(&why);
             }
-            // While it was told, others may have pushed it out.
-            self.waiting.borrow_mut().retain(|waiting| waiting.number != message.number);
         }
     }
 
-    async fn tell(&self, message: &Message) -> Result<(), Undelivered> {
-        match &self.way {
-            None => Ok(()),
-            Some(Way::Web(web)) => web.post(message.json()).await,
-            Some(Way::Program { path, without }) => {
-                program::run(path.clone(), without.clone(), message.event.name(), message.json()).await
-            }
+    /// Whether something is being told, once this has begun with the next.
+    fn begins(&self) -> bool {
+        let mut telling = self.telling.borrow_mut();
+        if telling.is_none() {
+            let next = self.waiting.borrow_mut().pop_front();
+            *telling = next.zip(self.way.clone()).map(|(message, way)| way.tell(message));
         }
+        telling.is_some()
+    }
+}
+
+impl Way {
+    fn tell(self: Rc<Self>, message: Message) -> Telling {
+        Box::pin(async move {
+            match &*self {
+                Self::Web(web) => web.post(message.json()).await,
+                Self::Program { path, without } => {
+                    program::run(path.clone(), without.clone(), message.event.name(), message.json()).await
+                }
+                #[cfg(test)]
+                Self::Made(tell) => tell(message.event).await,
+            }
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
+    use std::time::Duration;
 
-    use tokio::time::Instant;
+    use tokio::time::{Instant, sleep};
 
     use super::*;
 
@@ -134,8 +170,42 @@ mod tests {
         let run = notices.beside(async { 7 }, |_| {}).await;
         notices.end(Message::now(Event::Finished), |why| told.borrow_mut().push(why.to_string())).await;
         assert_eq!(run, 7);
-        assert!(began.elapsed() <= END_MAX + END_MAX / 10, "{:?}", began.elapsed());
+        assert!(began.elapsed() <= (BEFORE_END_MAX + END_MAX).mul_f64(1.1), "{:?}", began.elapsed());
         let told = told.into_inner();
         assert!(!told.is_empty() && told.iter().all(|why| !why.contains("secret")), "{told:?}");
+    }
+
+    /// What was told, of a recipient who takes so long for a halt; and what was not delivered.
+    async fn told(n_halts: usize, takes: Duration) -> (Vec<Event>, Vec<String>) {
+        let (told, failed) = (Rc::new(RefCell::new(Vec::new())), RefCell::new(Vec::new()));
+        let heard = Rc::clone(&told);
+        let tell = move |event| -> Telling {
+            heard.borrow_mut().push(event);
+            Box::pin(async move {
+                if event == Event::Halted {
+                    sleep(takes).await;
+                }
+                Ok(())
+            })
+        };
+        let notices = Notices { way: Some(Rc::new(Way::Made(Box::new(tell)))), ..Notices::default() };
+        (0..n_halts).for_each(|_| notices.add(Message::now(Event::Halted)));
+        let fail = |why: &Undelivered| failed.borrow_mut().push(why.to_string());
+        notices.beside(sleep(Duration::from_secs(1)), fail).await;
+        notices.end(Message::now(Event::Finished), fail).await;
+        (told.take(), failed.take())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_being_told_when_the_run_ends_is_told_once() {
+        let (told, failed) = told(2, Duration::from_secs(3)).await;
+        assert_eq!((told, failed), (vec![Event::Halted, Event::Halted, Event::Finished], vec![]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_is_told_although_what_stands_before_it_hangs() {
+        let (told, failed) = told(5, Duration::from_secs(3600)).await;
+        assert_eq!(told, [Event::Halted, Event::Finished]);
+        assert_eq!(failed, ["the run does not wait for it longer than 10 s"]);
     }
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 /// The longest wait for an answer to a notice, and for a program that takes one.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(10);
 
-/// How long the end of a run waits until all that is left was told.
+/// How long the end of a run waits for what is to be told before it.
+pub(super) const BEFORE_END_MAX: Duration = Duration::from_secs(10);
+
+/// How long a run waits until its end was told.
 pub(super) const END_MAX: Duration = Duration::from_secs(20);
 const _: () = assert!(ANSWER_MAX.as_nanos() < END_MAX.as_nanos());
 
@@ -26,6 +29,6 @@ pub enum Undelivered {
     Failed { program: String, status: String },
     #[error("{}", tr!("`%{program}` took longer than %{s} s, and was ended", program = program, s = ANSWER_MAX.as_secs()))]
     Endless { program: String },
-    #[error("{}", tr!("the run does not wait for it longer than %{s} s", s = END_MAX.as_secs()))]
-    NoTime,
+    #[error("{}", tr!("the run does not wait for it longer than %{s} s", s = longest.as_secs()))]
+    NoTime { longest: Duration },
 }

@@ -81,12 +81,30 @@ fn a_halt_and_a_failure_are_told_with_their_code() {
 }
 
 #[test]
+fn a_run_that_fails_is_told_with_what_it_opened() {
+    let site = Site::new("");
+    site.write("queda.csv", format!("{HEADER}{ROWS}"));
+    program(&site, KEEP);
+    fs::create_dir_all(site.path("queda.mutirao/results.csv/in the way")).unwrap();
+    fs::set_permissions(site.path("queda.mutirao"), fs::Permissions::from_mode(0o700)).unwrap();
+    site.run(&["import", "queda.csv", "--rate", "unlimited", "--notify", "./tell.sh"]).expect(1);
+    let notices = told(&site);
+    let [notice] = &*notices else { panic!("{notices:?}") };
+    assert_eq!((&notice["event"], &notice["exit_code"]), (&"failed".into(), &1.into()));
+    let counts = &notice["counts"];
+    let known = (&counts["opened"], &counts["rejected"], &notice["batch"]);
+    assert_eq!(known, (&1.into(), &1.into(), &"queda".into()), "{notice}");
+    assert_eq!(site.audit().tickets, 1);
+}
+
+#[test]
 fn a_worker_tells_of_a_halted_batch_while_it_goes_on_and_of_its_end() {
     let site = Site::new("");
     let rows: String =
         (1..=40).map(|n| format!("{};Sem sinal;Ana;37999112{n:03};101\n", 11000 + n)).collect();
     site.write("norte.csv", format!("{HEADER}{rows}"));
-    program(&site, KEEP);
+    // It is at work still when the run ends.
+    program(&site, &format!("{KEEP}; sleep 1"));
     let url = format!("sqlite:{}", site.path("box.db").display());
     site.run_at(&url, &["enqueue", "norte.csv", "--batch", "norte"]).expect(0);
     let args = ["worker", "--until-empty", "--rate", "unlimited", "--notify", "./tell.sh"];
@@ -94,7 +112,7 @@ fn a_worker_tells_of_a_halted_batch_while_it_goes_on_and_of_its_end() {
     let notices = told(&site);
     let seen: Vec<_> =
         notices.iter().map(|notice| (notice["event"].as_str().unwrap(), notice["batch"].as_str())).collect();
-    assert_eq!((seen.first(), seen.last()), (Some(&("halted", Some("norte"))), Some(&("finished", None))));
+    assert_eq!(seen, [("halted", Some("norte")), ("finished", None)]);
 }
 
 /// Answers each request with the next of `statuses`; gives what was sent.
