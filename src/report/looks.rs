@@ -22,6 +22,11 @@ pub(super) fn text_format() -> Format {
     Format::new().set_num_format("@")
 }
 
+/// Of text that is long.
+pub(super) fn wrapped() -> Format {
+    text_format().set_text_wrap().set_align(FormatAlign::Top)
+}
+
 /// Of the names of columns.
 pub(super) fn heading() -> Format {
     text_format()

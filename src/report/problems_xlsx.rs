@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rust_xlsxwriter::{Format, FormatAlign, IgnoreError, Workbook, Worksheet, XlsxError};
 
 use super::csv_out::{publish, temporary};
-use super::looks::{self, Widths, colours, paint_states, text_format};
+use super::looks::{self, Widths, colours, paint_states, text_format, wrapped};
 use super::xlsx_out::{ROWS_MAX, shielded, shortened};
 use super::{Account, ProblemLine, ReportError};
 use crate::delivery::State;
@@ -116,10 +116,6 @@ impl ProblemsXlsx {
         })?;
         publish(file, &self.path)
     }
-}
-
-fn wrapped() -> Format {
-    text_format().set_text_wrap().set_align(FormatAlign::Top)
 }
 
 /// Of the rows of the second sheet.

@@ -3,7 +3,7 @@
 use rust_xlsxwriter::{Format, FormatAlign, Worksheet, XlsxError};
 
 use super::account::Account;
-use super::looks::{self, A4, colours, text_format};
+use super::looks::{self, A4, colours, text_format, wrapped};
 use crate::language::said;
 use crate::printable;
 use crate::text;
@@ -68,10 +68,6 @@ impl Page<'_> {
         self.row += 1;
         Ok(())
     }
-}
-
-fn wrapped() -> Format {
-    text_format().set_text_wrap().set_align(FormatAlign::Top)
 }
 
 /// Of numbers, with room to what stands beside them.
