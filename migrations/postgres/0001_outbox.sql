@@ -294,7 +294,8 @@ CREATE TABLE mutirao.record (
     -- A JSON list of texts. Not `jsonb`, which holds no NUL.
     cells       text NOT NULL,
     problems    text,
-    whole       text
+    whole       text,
+    customer    text
 );
 
 CREATE INDEX record_corrected ON mutirao.record (id) WHERE whole IS NOT NULL;
@@ -305,6 +306,7 @@ COMMENT ON COLUMN mutirao.record.source IS 'The file';
 COMMENT ON COLUMN mutirao.record.line IS 'The physical line at which it starts, the header being 1';
 COMMENT ON COLUMN mutirao.record.cells IS 'Its cells, as JSON';
 COMMENT ON COLUMN mutirao.record.problems IS 'Why it is invalid, as JSON';
+COMMENT ON COLUMN mutirao.record.customer IS 'Whose service was to be found, where it names a customer in place of a service: a hash';
 COMMENT ON COLUMN mutirao.record.whole IS 'What the last whole file said of its row, as JSON, where a correction says something else since';
 
 -- Who works on this outbox. A worker whose lease has run out is dead: its rows in flight may have

@@ -58,6 +58,8 @@ CREATE TABLE record (
     code        INTEGER,
     referencia  TEXT,
     service     INTEGER,
+    -- Whose service was to be found, where the line names a customer in place of it: a hash.
+    customer    TEXT,
     repeat_key  BLOB,
     fields      TEXT NOT NULL,
     cells       TEXT NOT NULL,

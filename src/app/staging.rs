@@ -202,6 +202,7 @@ async fn push(
         code,
         referencia,
         service,
+        customer: row.customer_key(),
         repeat_key,
         problems,
         warning,

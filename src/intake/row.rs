@@ -190,6 +190,12 @@ impl<'a> Row<'a> {
         ContentKey::new(&self.service_in_content(), cell(Field::IdTipoAtendimento), cell(Field::Descricao))
     }
 
+    /// The customer that the row names in place of a service, whatever was found for him.
+    pub fn customer_key(&self) -> Option<ContentKey> {
+        let customer = self.customer()?.ok()?;
+        Some(ContentKey::new(&format!("{} {}", customer.key().name(), customer.term()), "", ""))
+    }
+
     /// A field's cell as it stands in the file.
     pub(super) fn bare(&self, field: Field) -> &'a str {
         self.columns.fields[field].0.map_or("", |at| self.at(at))

@@ -48,6 +48,8 @@ pub struct NewRow<'a> {
     pub referencia: Option<Cow<'a, str>>,
     /// `None`: it has none that is valid.
     pub service: Option<Id>,
+    /// Whose service was to be found, where it names a customer in place of a service.
+    pub customer: Option<ContentKey>,
     /// [`Ticket::repeat_key`](crate::ticket::Ticket::repeat_key); two rows that share it are repeats.
     pub repeat_key: Option<[u8; 16]>,
     /// Not empty: the row is invalid.

@@ -290,6 +290,26 @@ fn an_order_made_anew_looks_up_anew_and_one_that_goes_on_does_not() {
     assert_eq!(site.audit().requests_of("post"), 8);
 }
 
+/// Seen: the row was refused as another customer's (`reused_reference`), because another service was found.
+#[test]
+fn a_row_that_was_opened_stays_so_when_its_customer_has_another_service() {
+    let site = Site::new("");
+    let header = "referencia;codigo_cliente;nome;telefone;descricao";
+    let row = |referencia, number| format!("{referencia};{number};Ana;37999112200;Sem sinal {number}\n");
+    site.write("queda.csv", format!("{header}\n{}{}", row("A", 11001), row("", 11002)));
+    let import = ["import", "queda.csv", "--find-service", "--rate", "unlimited"];
+    site.run(&import).expect(0);
+    // As HubSoft would show it after a move.
+    let moved = site.read(KEPT).replace(":11001,", ":511001,").replace(":11002,", ":511002,");
+    site.write(KEPT, &moved);
+    let again = site.run(&import).expect(0);
+    assert!(!again.stderr.contains("says something else"), "{}", again.stderr);
+    let rows = site.table("queda.mutirao/results.csv");
+    assert!(rows.iter().all(|row| row["state"] == "opened" && row["warning"].is_empty()), "{rows:?}");
+    assert_eq!(site.audit().requests_of("post"), 2);
+    assert!(moved.contains("511001") && moved.contains("511002"), "{moved}");
+}
+
 #[test]
 fn a_kill_in_the_midst_of_look_ups_and_after_them_opens_nothing_twice() {
     let site = Site::new("latency=5ms");

@@ -13,7 +13,7 @@ due AS MATERIALIZED (
 ),
 lines AS (
     UPDATE mutirao.record r
-       SET cells = '[]', whole = NULL, problems = CASE WHEN r.problems IS NOT NULL THEN '[]' END
+       SET cells = '[]', whole = NULL, customer = NULL, problems = CASE WHEN r.problems IS NOT NULL THEN '[]' END
       FROM due WHERE r.id = due.record
 ),
 notes AS (

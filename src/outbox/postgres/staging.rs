@@ -11,6 +11,7 @@ use super::error::{Trouble, is_held};
 use super::rights;
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
+use crate::delivery::identity::ContentKey;
 use crate::outbox::stored::json;
 use crate::outbox::{MergeError, NewRow, NewSource, ResultsInfo};
 use crate::ticket::{Field, Kind, in_words};
@@ -34,6 +35,7 @@ pub struct Staging {
     /// Whether any line is one of ours, or names itself: most files have neither.
     pub(super) has_codes: bool,
     pub(super) names_rows: bool,
+    pub(super) names_customers: bool,
     pub(super) is_held: bool,
     /// In the text form of `COPY`.
     lines: String,
@@ -51,7 +53,7 @@ impl PgOutbox {
             "CREATE TEMP TABLE incoming (
                  record bigint NOT NULL DEFAULT nextval('mutirao.record_id_seq'), line bigint NOT NULL,
                  content_key text NOT NULL, code integer, referencia text, repeat_key bytea, cells text NOT NULL,
-                 problems text, warning text, error_code text, error_message text, whole text, {}
+                 customer text, problems text, warning text, error_code text, error_message text, whole text, {}
              ) ON COMMIT DROP",
             each_field(definition)
         );
@@ -70,6 +72,7 @@ impl PgOutbox {
             n_rows: 0,
             has_codes: false,
             names_rows: false,
+            names_customers: false,
             is_held: false,
             lines: String::new(),
         })
@@ -99,6 +102,7 @@ impl Staging {
         for row in rows {
             self.has_codes |= row.code.is_some();
             self.names_rows |= row.referencia.is_some();
+            self.names_customers |= row.customer.is_some();
             write_line(&mut self.lines, row);
             if CHUNK_BYTES <= self.lines.len() {
                 self.flush().await?;
@@ -111,7 +115,7 @@ impl Staging {
     /// Writes what was pushed.
     pub(super) async fn flush(&mut self) -> Result<(), OutboxError> {
         let sql = format!(
-            "COPY pg_temp.incoming (line, content_key, code, referencia, repeat_key, cells, problems, warning,
+            "COPY pg_temp.incoming (line, content_key, code, referencia, repeat_key, cells, customer, problems, warning,
                                     error_code, error_message, {}) FROM STDIN",
             each_field(|field| field.to_string())
         );
@@ -137,6 +141,7 @@ fn write_line(to: &mut String, row: &NewRow<'_>) {
     });
     value(to, key.as_deref());
     value(to, Some(&json(&row.cells)));
+    value(to, row.customer.as_ref().map(ContentKey::as_str));
     value(to, (!is_valid).then(|| json(&row.problems)).as_deref());
     value(to, row.warning.as_deref());
     value(to, row.problems.first().map(|problem| &*problem.code));

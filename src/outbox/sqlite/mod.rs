@@ -162,6 +162,7 @@ mod tests {
                 code: None,
                 referencia: None,
                 service: Id::new(line),
+                customer: None,
                 repeat_key: None,
                 problems: Vec::new(),
                 warning: None,

@@ -36,7 +36,7 @@ impl SqliteOutbox {
         // Of an invalid row no field is kept, because anything may have been put anywhere by mistake.
         let fields = format!(
             "UPDATE record
-                SET cells = '[]', whole = NULL, problems = iif(problems IS NULL, NULL, '[]'),
+                SET cells = '[]', whole = NULL, customer = NULL, problems = iif(problems IS NULL, NULL, '[]'),
                     service = iif(problems IS NULL, service, NULL),
                     fields = iif(problems IS NULL, json_array({}), '[]')
               WHERE id IN (SELECT record FROM outbox WHERE id IN (SELECT value FROM json_each(?1)))",

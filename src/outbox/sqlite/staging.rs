@@ -14,7 +14,7 @@ use crate::ticket::Field;
 /// Rows of one `INSERT`: larger ones gain nothing (measured), and hold more in memory.
 const CHUNK_ROWS: usize = 64;
 
-const COLUMNS: usize = 11;
+const COLUMNS: usize = 12;
 
 /// A file that is being read in. Dropped without [`Staging::merge`]: nothing happened.
 pub struct Staging<'a> {
@@ -30,6 +30,7 @@ pub struct Staging<'a> {
     /// Whether any line is one of ours, or names itself: most files have neither.
     pub(super) has_codes: bool,
     pub(super) names_rows: bool,
+    pub(super) names_customers: bool,
     chunk: Values,
 }
 
@@ -76,6 +77,7 @@ impl SqliteOutbox {
             n_rows: 0,
             has_codes: false,
             names_rows: false,
+            names_customers: false,
             chunk: Values::default(),
         })
     }
@@ -87,6 +89,7 @@ impl Staging<'_> {
         for row in rows {
             self.has_codes |= row.code.is_some();
             self.names_rows |= row.referencia.is_some();
+            self.names_customers |= row.customer.is_some();
             self.chunk.push(self.source, row).trouble()?;
             if self.chunk.n_rows == CHUNK_ROWS {
                 self.chunk.flush(&mut self.tx).await?;
@@ -120,6 +123,7 @@ impl Values {
             .and_then(|()| to.add(row.code.map(BatchCode::number)))
             .and_then(|()| to.add(owned(&row.referencia)))
             .and_then(|()| to.add(row.service.map(|id| id.get())))
+            .and_then(|()| to.add(row.customer.map(|key| key.as_str().to_owned())))
             .and_then(|()| to.add(row.repeat_key.map(|key| key.to_vec())))
             .and_then(|()| to.add(json(&row.fields)))
             .and_then(|()| to.add(json(&row.cells)))
@@ -149,8 +153,8 @@ impl Values {
 fn insert(n_rows: usize) -> String {
     let values = format!("({})", ["?"; COLUMNS].join(","));
     format!(
-        "INSERT INTO record (source, line, content_key, code, referencia, service, repeat_key, fields, cells,
-                             problems, warning) VALUES {}",
+        "INSERT INTO record (source, line, content_key, code, referencia, service, customer, repeat_key, fields,
+                             cells, problems, warning) VALUES {}",
         vec![values; n_rows].join(",")
     )
 }

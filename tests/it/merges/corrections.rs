@@ -17,6 +17,7 @@ on_every_driver! {
     a_row_of_another_outbox_comes_again_as_itself,
     rows_of_two_batches_are_no_correction,
     a_reference_that_began_anew_for_another_customer_is_not_taken_for_the_first,
+    a_row_of_a_customer_is_known_whatever_service_is_found_for_him_now,
     what_was_skipped_as_edited_is_not_opened_by_a_correction,
     a_row_mended_in_errors_csv_and_then_in_its_file_is_one_ticket,
     a_correction_with_fewer_columns_takes_nothing_away,
@@ -204,6 +205,48 @@ async fn a_reference_that_began_anew_for_another_customer_is_not_taken_for_the_f
     // And October's are as they were.
     let again = it.import(&File::of("c", &[line(1, "other")])).await;
     assert_eq!(again.counts.new, 1);
+}
+
+/// With a `referencia` of its own the row was refused as another customer's, and without one it was told that
+/// the file says something else now.
+async fn a_row_of_a_customer_is_known_whatever_service_is_found_for_him_now(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let of = |customer, service, referencia, text| Line {
+        customer: Some(customer),
+        referencia,
+        ..line(service, text)
+    };
+    let file = |services: [i64; 4]| {
+        [
+            of("421", services[0], Some("A"), "a"),
+            of("422", services[1], None, "b"),
+            of("423", services[2], Some("C"), "c"),
+            of("424", services[3], Some("D"), "d"),
+        ]
+    };
+    let merged = it.import(&File::of("b", &file([1, 2, 3, 4]))).await;
+    let outcome = |n| match n {
+        4 => rejected(n),
+        5 => in_doubt(n),
+        n => opened(n),
+    };
+    run(&it.outbox, merged.scope(), outcome).await;
+    let known = [it.row("b", 2).await, it.row("b", 3).await];
+    // Another service, or none, is found: what may be open stays as it is, what is not takes it on.
+    for services in [[11, 12, 13, 14], [0, 0, 13, 0], [1, 2, 13, 4]] {
+        let merged = it.import(&File::of("b", &file(services))).await;
+        assert_eq!((merged.counts.invalid, merged.counts.outdated), (0, 0), "{services:?}");
+        assert_eq!(states(&it, "b", 2..=5).await, ["opened", "opened", "pending p", "in_doubt d"]);
+        for (line, known) in (2..).zip(&known) {
+            let row = it.row("b", line).await;
+            assert_eq!((&row.report, &row.fields), (&known.report, &known.fields), "{services:?}");
+        }
+        assert_eq!(it.row("b", 4).await.fields.get(Field::IdClienteServico), Some("13"));
+    }
+    // Another customer with the same reference is another one.
+    let other = [of("499", 11, Some("A"), "a"), of("422", 2, None, "b")];
+    it.import(&File::of("b", &other)).await;
+    assert_eq!(states(&it, "b", 2..=2).await, ["invalid reused_reference"]);
 }
 
 /// `--sample 4`, look, add a column, import: 4 skipped; and errors.csv with these 4 opened them again.

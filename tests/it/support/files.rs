@@ -15,7 +15,10 @@ use crate::outbox_conformance::at;
 /// One line of a made-up file; the first is line 2.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'a> {
+    /// 0: none was found.
     pub service: i64,
+    /// Whom the line names in place of the service.
+    pub customer: Option<&'a str>,
     pub text: &'a str,
     pub phone: &'a str,
     pub email: Option<&'a str>,
@@ -32,6 +35,7 @@ impl Default for Line<'_> {
     fn default() -> Self {
         Self {
             service: 1,
+            customer: None,
             text: "x",
             phone: "37999998888",
             email: None,
@@ -125,9 +129,9 @@ pub fn new_row<'a>(line: u64, it: &'a Line<'a>, service: &'a str, headers: &[&st
     } else {
         mutirao::ticket::Ticket::parse(&fields).err().unwrap_or_default()
     };
-    let key = ContentKey::new(service, it.kind.unwrap_or_default(), it.text);
+    let key = ContentKey::new(it.customer.unwrap_or(service), it.kind.unwrap_or_default(), it.text);
     let cell = |header: &&str| match *header {
-        "servico" => service,
+        "servico" => it.customer.unwrap_or(service),
         "texto" => it.text,
         "fone" => it.phone,
         _ => "",
@@ -139,6 +143,7 @@ pub fn new_row<'a>(line: u64, it: &'a Line<'a>, service: &'a str, headers: &[&st
         code: it.code,
         referencia: it.referencia.map(Into::into),
         service: Id::new(it.service),
+        customer: it.customer.map(|customer| ContentKey::new(customer, "", "")),
         repeat_key: problems.is_empty().then(|| key.as_str().as_bytes().try_into().unwrap()),
         problems,
         warning: None,

@@ -109,6 +109,7 @@ struct File {
     n_rows: u64,
     has_codes: bool,
     names_rows: bool,
+    names_customers: bool,
     is_held: bool,
 }
 
@@ -119,7 +120,7 @@ impl Merge {
         purpose: Purpose,
     ) -> Result<(Self, Merged), MergeError> {
         let Staging { tx, batch, code, file_name, encoding, delimiter, headers, lacks, keys, .. } = staging;
-        let Staging { results, n_rows, has_codes, names_rows, is_held, .. } = staging;
+        let Staging { results, n_rows, has_codes, names_rows, names_customers, is_held, .. } = staging;
         let file = File {
             file_name,
             encoding,
@@ -131,6 +132,7 @@ impl Merge {
             n_rows,
             has_codes,
             names_rows,
+            names_customers,
             is_held,
         };
         let now = options.now.as_millisecond();
@@ -167,6 +169,7 @@ impl Merge {
         if self.kind == MergeKind::Whole {
             self.keep_corrections().await?;
         }
+        self.keep_found().await?;
         self.refuse_reused().await?;
         if self.kind == MergeKind::Correction {
             self.fill_up().await?;

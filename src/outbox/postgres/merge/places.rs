@@ -134,10 +134,12 @@ impl Merge {
     /// The lines that rows will stand for. A row that stays where it is takes on the new cells.
     pub(super) async fn write_records(&mut self) -> Result<(), OutboxError> {
         if self.kind == MergeKind::Correction || self.places == Places::Taken {
-            let sql = "UPDATE mutirao.record AS r SET cells = i.cells, problems = i.problems
+            let sql = "UPDATE mutirao.record AS r
+                          SET cells = i.cells, problems = i.problems, customer = coalesce(i.customer, r.customer)
                          FROM staged s JOIN incoming i ON i.record = s.record
                         WHERE r.id = s.old_record AND s.free AND NOT s.was_gone
-                          AND (r.cells, r.problems) IS DISTINCT FROM (i.cells, i.problems)";
+                          AND (r.cells, r.problems, r.customer)
+                              IS DISTINCT FROM (i.cells, i.problems, coalesce(i.customer, r.customer))";
             self.run_sql(sql, &[]).await?;
         }
         if self.kind == MergeKind::Correction {
@@ -173,8 +175,8 @@ impl Merge {
             ),
         };
         let sql = format!(
-            "INSERT INTO mutirao.record (id, source, line, cells, problems, whole)
-             SELECT i.record, $1, i.line, {cells}, {problems}, i.whole
+            "INSERT INTO mutirao.record (id, source, line, cells, problems, whole, customer)
+             SELECT i.record, $1, i.line, {cells}, {problems}, i.whole, i.customer
                FROM staged s JOIN incoming i ON i.record = s.record
                     LEFT JOIN mutirao.record o ON o.id = s.old_record AND (s.was_gone OR s.outdated IS NOT NULL)
                     LEFT JOIN mutirao.source f ON f.id = o.source

@@ -80,6 +80,31 @@ impl Merge {
         self.refuse().await.map(drop)
     }
 
+    /// A row is of the customer that its line names, not of the service that was found for him: one that
+    /// cannot take another on any more keeps the one that it has, whatever is found now.
+    pub(super) async fn keep_found(&mut self) -> Result<(), OutboxError> {
+        if !self.file.names_customers {
+            return Ok(());
+        }
+        // No worker takes one from now on that is free.
+        self.hold("s.moved").await?;
+        let sql = format!(
+            "UPDATE incoming AS i SET id_cliente_servico = x.id_cliente_servico
+               FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id
+                    JOIN mutirao.record o ON o.id = s.old_record LEFT JOIN held h ON h.id = x.id
+              WHERE i.record = s.record AND s.moved AND i.customer = o.customer
+                AND NOT (h.id IS NOT NULL AND {})",
+            free(&(self.withdrawn == Withdrawn::Reopen).to_string())
+        );
+        if self.run_sql(&sql, &[]).await? == 0 {
+            return Ok(());
+        }
+        let sql = "UPDATE staged AS s SET moved = false FROM mutirao.outbox x, incoming i
+                    WHERE s.moved AND x.id = s.row_id AND i.record = s.record
+                      AND i.id_cliente_servico = x.id_cliente_servico";
+        self.run_sql(sql, &[]).await.map(drop)
+    }
+
     /// A reference that comes again with another service is another customer's: its line is invalid, unless
     /// the row can still take that service on. Not in a file of ours: there a person mends the service.
     pub(super) async fn refuse_reused(&mut self) -> Result<(), OutboxError> {

@@ -65,6 +65,7 @@ async fn merged<'a>(
     if kind == MergeKind::Whole {
         merge.keep_corrections().await?;
     }
+    merge.keep_found(options.withdrawn).await?;
     merge.refuse_reused(options.withdrawn).await?;
     if kind == MergeKind::Correction {
         merge.fill_up().await?;
@@ -102,6 +103,7 @@ struct Merge<'a> {
     keys: Vec<(Field, Vec<String>)>,
     has_codes: bool,
     names_rows: bool,
+    names_customers: bool,
     kind: MergeKind,
     now: i64,
     /// Rows that the file no longer has, and how many of them were withdrawn by that.
@@ -112,8 +114,8 @@ struct Merge<'a> {
 
 impl<'a> Merge<'a> {
     async fn begin(staging: Staging<'a>, options: &MergeOptions<'_>) -> Result<Self, OutboxError> {
-        let Staging { mut tx, source, first_record, headers, lacks, keys, has_codes, names_rows, .. } =
-            staging;
+        let Staging { mut tx, source, first_record, headers, lacks, keys, .. } = staging;
+        let Staging { has_codes, names_rows, names_customers, .. } = staging;
         let sql = "SELECT coalesce(max(id), 0), (SELECT batch FROM source WHERE id = ?1) FROM outbox";
         let (last_id, batch): (i64, i64) =
             sqlx::query_as(sql).bind(source).fetch_one(&mut *tx).await.trouble()?;
@@ -128,6 +130,7 @@ impl<'a> Merge<'a> {
             keys,
             has_codes,
             names_rows,
+            names_customers,
             kind: MergeKind::Whole,
             now: options.now.as_millisecond(),
             gone: (0, 0),

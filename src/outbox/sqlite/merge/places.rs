@@ -60,10 +60,10 @@ impl Merge<'_> {
         self.run(sql, &[self.batch]).await?;
         let cells = cells_under(&self.headers, headers, "o.cells", "'[]'");
         let sql = format!(
-            "INSERT INTO record (id, source, line, content_key, code, referencia, service, repeat_key, fields,
-                                 cells, problems, warning, whole)
-             SELECT k.record, ?1, o.line, o.content_key, o.code, o.referencia, o.service, o.repeat_key, o.fields,
-                    {cells}, o.problems, o.warning, o.whole
+            "INSERT INTO record (id, source, line, content_key, code, referencia, service, customer, repeat_key,
+                                 fields, cells, problems, warning, whole)
+             SELECT k.record, ?1, o.line, o.content_key, o.code, o.referencia, o.service, o.customer, o.repeat_key,
+                    o.fields, {cells}, o.problems, o.warning, o.whole
                FROM kept k JOIN record o ON o.id = k.old_record"
         );
         self.run(sql, &[self.source]).await?;

@@ -97,6 +97,30 @@ impl Merge<'_> {
         self.run(sql, &[]).await.map(drop)
     }
 
+    /// A row is of the customer that its line names, not of the service that was found for him: one that
+    /// cannot take another on any more keeps the one that it has, whatever is found now.
+    pub(super) async fn keep_found(&mut self, withdrawn: Withdrawn) -> Result<(), OutboxError> {
+        if !self.was_filled || !self.names_customers {
+            return Ok(());
+        }
+        let service = format!("'$[{}]'", Field::IdClienteServico.place());
+        let sql = format!(
+            "UPDATE record SET service = o.service,
+                               fields = json_set(record.fields, {service}, json_extract(o.fields, {service}))
+               FROM staged s JOIN outbox x ON x.lote = s.lote AND x.referencia = s.referencia
+                             JOIN record o ON o.id = x.record
+              WHERE record.id = s.record AND record.customer = o.customer AND o.service IS NOT NULL
+                AND record.service IS NOT o.service AND NOT {}",
+            free("?1")
+        );
+        if self.run(sql, &[i64::from(withdrawn == Withdrawn::Reopen)]).await? == 0 {
+            return Ok(());
+        }
+        let sql = "UPDATE staged SET service = n.service FROM record n
+                    WHERE n.id = staged.record AND n.customer IS NOT NULL";
+        self.run(sql, &[]).await.map(drop)
+    }
+
     /// A reference that comes again with another service is another customer's: its line is invalid, unless
     /// the row can still take that service on. Not in a file of ours: there a person mends the service.
     pub(super) async fn refuse_reused(&mut self, withdrawn: Withdrawn) -> Result<(), OutboxError> {
