@@ -45,7 +45,7 @@ pub async fn check(args: Check, sources: &Sources, screen: &Screen) -> Result<Ex
     let (intake, customers) = match &asked {
         Some((target, sending)) if sheet.reading.find_service => {
             drop(intake);
-            let tally = services::look_up(&mut sheet, target, sending, None, screen).await?;
+            let tally = services::look_up(&mut sheet, target, sending, None, None, screen).await?;
             (sheet.open(Hashing::Off)?, Some(tally))
         }
         _ => (intake, None),

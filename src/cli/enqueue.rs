@@ -51,7 +51,8 @@ pub async fn enqueue(
     drop(intake);
     if sheet.reading.find_service {
         let sending = sources.resolve(&Flags::none())?;
-        services::look_up(&mut sheet, &Target::new(sources, &sending)?, &sending, None, screen).await?;
+        let target = Target::new(sources, &sending)?;
+        services::look_up(&mut sheet, &target, &sending, Some(&address), None, screen).await?;
     }
     let intake = sheet.open(Hashing::Sha256)?;
     if !args.yes {

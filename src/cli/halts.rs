@@ -81,6 +81,10 @@ pub fn look_ups_stopped(stopped: &Stopped) -> Failure {
             );
             (exit::of_halt(halt), first.into_owned())
         }
+        Why::Halted(halt @ Halt::Paused { .. }) => {
+            let first = tr!("`%{resume}` lets all go on", resume = Typed::now().other(&["resume"]));
+            (exit::of_halt(halt), first.into_owned())
+        }
         Why::Halted(halt) => (exit::of_halt(halt), halted(halt).hint().to_owned()),
     };
     let hint = match &*first {

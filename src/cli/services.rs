@@ -8,6 +8,7 @@ use crate::app::services::{Kept, Progress, Tally, find};
 use crate::app::sheet::Sheet;
 use crate::app::target::Target;
 use crate::intake::{Hashing, Intake};
+use crate::outbox::Address;
 use crate::settings::{Sending, Sources};
 
 /// Opens `sheet` for its import, with the services of its customers if they are to be found, and tells what
@@ -30,37 +31,39 @@ pub async fn of_import(
     let tally = match target {
         Some(target) => {
             let kept = Kept::of(work, &target.binding)?;
-            look_up(sheet, target, sending, Some(kept), screen).await?
+            look_up(sheet, target, sending, Some(&work.outbox), Some(kept), screen).await?
         }
         None => {
             let target = Target::new(sources, sending)?;
             let kept = Kept::only_read(work, &target.binding);
-            look_up(sheet, &target, sending, Some(kept), screen).await?
+            look_up(sheet, &target, sending, Some(&work.outbox), Some(kept), screen).await?
         }
     };
     Ok((sheet.open(Hashing::Sha256)?, Some(tally)))
 }
 
-/// Looks the customers of `sheet` up, says what came of it, and holds it for the sheet.
+/// Looks the customers of `sheet` up beside the workers of `outbox`, says what came of it, and holds it for
+/// the sheet.
 pub async fn look_up(
     sheet: &mut Sheet,
     target: &Target,
     sending: &Sending,
+    outbox: Option<&Address>,
     kept: Option<Kept>,
     screen: &Screen,
 ) -> Result<Tally, Failure> {
     let told = |progress| {
         match progress {
-        Progress::Begins { n } => screen.note(tr!(
+        Progress::Begins { n, rate } => screen.note(tr!(
             "looking up the services of %{n} %{n|customer|customers} at %{host}, %{most}; nothing is opened by that",
             n = n,
             host = target.named,
-            most = at_most(sending.rate)
+            most = at_most(rate)
         )),
         Progress::Done { n_done, n } => screen.note(tr!("%{done} of %{n} looked up", done = n_done, n = n)),
     }
     };
-    let tally = find(sheet, target, sending, kept, told).await?;
+    let tally = find(sheet, target, sending, outbox, kept, told).await?;
     if tally.customers == 0 {
         screen.note(tr!("no row needs its customer's service looked up"));
         return Ok(tally);

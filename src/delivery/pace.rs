@@ -88,6 +88,12 @@ impl Pace {
         }
     }
 
+    /// Goes on at another rate of its own. Throttles stand.
+    pub fn limit(&mut self, rate: Rate) {
+        let Self { slots, .. } = Self::new(rate);
+        self.slots = slots;
+    }
+
     /// Takes the slot that is due. `Err`: none is before that time, or none is known of; come again.
     pub fn take(&mut self, now: Duration) -> Result<(), Option<Duration>> {
         if let Some(until) = self.throttled_until(now) {

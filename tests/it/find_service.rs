@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use rustix::process::Signal;
 
-use crate::support::site::Site;
+use crate::support::postgres::Database;
+use crate::support::site::{Ended, Site};
 
 const HEADER: &str = "Código cliente;Cliente;Telefone;Problema;CPF/CNPJ\n";
 
@@ -288,6 +289,38 @@ fn an_order_made_anew_looks_up_anew_and_one_that_goes_on_does_not() {
     assert_eq!(import(&["--again", "--dry-run"]), 9);
     assert_eq!(import(&["--again"]), 9);
     assert_eq!(site.audit().requests_of("post"), 8);
+}
+
+#[tokio::test]
+async fn beside_workers_look_ups_take_a_fifth_of_the_pace_and_stop_with_them() {
+    let (site, database) = (site(""), Database::fresh().await);
+    let url = database.url();
+    let enqueue = ["enqueue", "queda.csv", "--find-service", "--batch", "queda"];
+    let command = || {
+        let mut command = site.command(&enqueue);
+        command.env("DATABASE_URL", &url).env("MUTIRAO_RATE", "200/s");
+        command
+    };
+    let alone = Ended::from(command().output().unwrap()).expect(3);
+    assert!(alone.stderr.contains("200/s at most"), "{}", alone.stderr);
+    let mut worker = site.command(&["worker", "--rate", "100/s"]);
+    worker.env("DATABASE_URL", &url);
+    let worker = Site::start(worker, "working for");
+    let mut conn = database.connect().await;
+    let n_workers = "SELECT count(*) FROM mutirao.worker";
+    while sqlx::query_scalar::<_, i64>(n_workers).fetch_one(&mut conn).await.unwrap() == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let beside = Ended::from(command().output().unwrap()).expect(3);
+    assert!(beside.stderr.contains("20/s at most"), "{}", beside.stderr);
+
+    site.run_at(&url, &["pause", "--reason", "manutenção"]).expect(0);
+    let stopped = Ended::from(command().output().unwrap()).expect(6);
+    let said =
+        "0 of 9 customers were looked up, then no more: all workers of this outbox are stopped: manutenção";
+    assert!(stopped.stderr.contains(said), "{}", stopped.stderr);
+    assert!(stopped.stderr.contains("resume` lets all go on; then run the same"), "{}", stopped.stderr);
+    worker.end_by(Signal::TERM);
 }
 
 /// Seen: the row was refused as another customer's (`reused_reference`), because another service was found.

@@ -6,13 +6,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::beside::Leave;
 use super::stopped::Why;
 use crate::app::deliver;
 use crate::app::target::Target;
 use crate::delivery::evidence::{Evidence, Guard, Row};
 use crate::delivery::pace::Pace;
 use crate::delivery::retry::Retry;
-use crate::delivery::{Api, Fault, Gate, Halt, Policy, RequestKind, Verdict, Withheld};
+use crate::delivery::{Api, Fault, Gate, Halt, Policy, RETRY_AFTER_MAX, RequestKind, Verdict, Withheld};
 use crate::hubsoft::ShownCustomer;
 use crate::settings::Sending;
 use crate::text;
@@ -66,6 +67,17 @@ impl<'a> Asker<'a> {
             n_failed: Cell::new(0),
             rests_until: Cell::new(Duration::ZERO),
             policy,
+        }
+    }
+
+    /// Goes on as it may now.
+    pub(super) fn heed(&self, leave: &Leave) {
+        self.pace.borrow_mut().limit(leave.rate);
+        let wait = leave.throttled.map(|until| until.duration_since(Timestamp::now()));
+        if let Some(wait) = wait.and_then(|wait| Duration::try_from(wait).ok()) {
+            // Longer than HubSoft asks for, only a clock that was set would have it.
+            let until = self.now() + wait.min(RETRY_AFTER_MAX);
+            self.rests_until.set(self.rests_until.get().max(until));
         }
     }
 

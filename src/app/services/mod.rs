@@ -2,6 +2,7 @@
 //! is taken in. Nothing is opened.
 
 mod asker;
+mod beside;
 mod choose;
 mod kept;
 mod stopped;
@@ -11,15 +12,18 @@ use std::rc::Rc;
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use tokio::time::Instant;
 
 use self::asker::{Asked, Asker};
+use self::beside::{LOOK_EVERY, Leave};
 pub use self::kept::{Kept, forget_before};
 pub use self::stopped::{Stopped, Why};
 use super::fault::Fault;
 use super::sheet::Sheet;
 use super::target::Target;
-use crate::delivery;
+use crate::delivery::{self, Halt, Rate};
 use crate::intake::{Found, Hashing, Services};
+use crate::outbox::Address;
 use crate::settings::Sending;
 use crate::ticket::Customer;
 
@@ -38,10 +42,10 @@ pub struct Tally {
 }
 
 /// How far the search is, for whoever looks on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Progress {
-    /// So many customers are about to be looked up.
-    Begins { n: u64 },
+    /// So many customers are about to be looked up, at this rate at most.
+    Begins { n: u64, rate: Rate },
     /// So many were.
     Done { n_done: u64, n: u64 },
 }
@@ -51,7 +55,7 @@ const TOLD_EVERY: u64 = 500;
 
 /// Finds the services of the rows of `sheet` that name a customer instead, and holds them for it: whoever
 /// opens the sheet from now on meets them. `kept`: what is known of an earlier call, and what a later one
-/// will know.
+/// will know. `outbox`: beside whose workers it is done.
 ///
 /// # Errors
 ///
@@ -61,6 +65,7 @@ pub async fn find(
     sheet: &mut Sheet,
     target: &Target,
     sending: &Sending,
+    outbox: Option<&Address>,
     mut kept: Option<Kept>,
     told: impl Fn(Progress),
 ) -> Result<Tally, Fault> {
@@ -72,7 +77,8 @@ pub async fn find(
     let known = services.iter().count() as u64;
     let to_ask: Vec<Customer> =
         wanted.into_iter().filter(|customer| services.get(customer).is_none()).collect();
-    let looked_up = look_up(to_ask, target, sending, known, &mut kept, &mut services, told).await;
+    let asker = Asker::new(target, sending, known);
+    let looked_up = look_up(to_ask, &asker, sending, outbox, &mut kept, &mut services, told).await;
     if let Some(kept) = &kept {
         kept.sync()?;
     }
@@ -92,12 +98,12 @@ pub async fn find(
     Ok(tally)
 }
 
-/// Puts what HubSoft shows of the customers `to_ask` into `services`. `known`: others that it showed lately.
+/// Puts what HubSoft shows of the customers `to_ask` into `services`.
 async fn look_up(
     to_ask: Vec<Customer>,
-    target: &Target,
+    asker: &Asker<'_>,
     sending: &Sending,
-    known: u64,
+    outbox: Option<&Address>,
     kept: &mut Option<Kept>,
     services: &mut Services,
     told: impl Fn(Progress),
@@ -106,18 +112,30 @@ async fn look_up(
     if n == 0 {
         return Ok(());
     }
-    told(Progress::Begins { n });
-    let asker = &Asker::new(target, sending, known);
+    let is_kept = kept.as_ref().is_some_and(|kept| !kept.is_read_only());
+    let stopped = |why, n_done| Fault::LookUps(Stopped { why, n_done, n, is_kept });
     let mut n_done = 0_u64;
+    let mut looked_at: Option<Instant> = None;
     let mut answers = stream::iter(to_ask)
         .map(|customer| async move { (customer, asker.ask(customer).await) })
         .buffer_unordered(sending.concurrency.max(1));
-    while let Some((customer, answer)) = answers.next().await {
+    loop {
+        if looked_at.is_none_or(|at| LOOK_EVERY <= at.elapsed()) {
+            let leave = Leave::at(outbox, sending.rate).await?;
+            asker.heed(&leave);
+            if looked_at.replace(Instant::now()).is_none() {
+                told(Progress::Begins { n, rate: leave.rate });
+            }
+            if let Some(reason) = leave.paused {
+                return Err(stopped(Halt::Paused { reason }.into(), n_done));
+            }
+        }
+        let Some((customer, answer)) = answers.next().await else { return Ok(()) };
         let found = match answer {
             Ok(Asked::Shown(customers)) => choose::choose(&customers),
             Ok(Asked::Not(delivery::Fault::NoCustomers)) => Found::Unreadable,
             Ok(Asked::Not(fault)) => Found::Refused { said: in_its_words(&fault) },
-            Err(why) => return Err(Fault::LookUps(Stopped { why, n_done, n, is_kept: is_kept(kept) })),
+            Err(why) => return Err(stopped(why, n_done)),
         };
         if let Some(kept) = kept {
             kept.keep(customer, &found)?;
@@ -128,11 +146,6 @@ async fn look_up(
             told(Progress::Done { n_done, n });
         }
     }
-    Ok(())
-}
-
-fn is_kept(kept: &Option<Kept>) -> bool {
-    kept.as_ref().is_some_and(|kept| !kept.is_read_only())
 }
 
 /// What HubSoft said, or the code of what it answered instead: rows have it as it is, in whatever language.
