@@ -79,7 +79,7 @@ impl Bench {
         }
     }
 
-    /// All results written again, `report.html` with them: one row in twenty was refused, and has to be told of.
+    /// All results written again, `report.html` with them, where one row in twenty was refused.
     fn report(&self) {
         for (n_rows, n_rounds, bar) in [(20_000, 3, "1 s"), (1_000_000, 1, "96 MiB")] {
             let output = self.folder.join("report.mutirao");

@@ -14,6 +14,12 @@ const ROWS_SEEN: u32 = 1000;
 /// Narrowest and widest column. Characters.
 const WIDTHS: (usize, usize) = (7, 50);
 
+/// The height of a line, in points.
+const LINE_HEIGHT: f64 = 15.0;
+
+/// Widths are in digits, and most letters are narrower.
+const LETTERS_A_DIGIT: f64 = 1.15;
+
 /// Paper of the format A4, as Excel numbers them.
 pub(super) const A4: u8 = 9;
 
@@ -25,6 +31,22 @@ pub(super) fn text_format() -> Format {
 /// Of text that is long.
 pub(super) fn wrapped() -> Format {
     text_format().set_text_wrap().set_align(FormatAlign::Top)
+}
+
+/// How high a row is in which `words` are wrapped in a column so wide, in characters: not every program finds
+/// that out itself. Points.
+pub(super) fn height(words: &str, width: f64) -> f64 {
+    let n_lines = words.chars().count() as f64 / (width * LETTERS_A_DIGIT);
+    LINE_HEIGHT * n_lines.ceil().max(1.0)
+}
+
+/// Of counts, with room to what stands beside them.
+pub(super) fn number() -> Format {
+    Format::new()
+        .set_num_format("#,##0")
+        .set_align(FormatAlign::Top)
+        .set_align(FormatAlign::Right)
+        .set_indent(1)
 }
 
 /// Of the names of columns.

@@ -26,6 +26,12 @@ const WRAPPED: [u16; 3] = [3, 5, 6];
 /// Of the second sheet, widest columns. Characters.
 const WRAPPED_WIDTH: f64 = 45.0;
 
+/// Of the first sheet, the columns. Characters.
+const REASON_WIDTHS: [f64; 6] = [9.0, 16.0, 22.0, 60.0, 18.0, 60.0];
+
+/// The highest row that a sheet takes. Points.
+const HIGHEST: f64 = 409.0;
+
 /// A workbook that is being written, row by row to a temporary file.
 pub struct ProblemsXlsx {
     path: PathBuf,
@@ -84,6 +90,8 @@ impl ProblemsXlsx {
         let is_seen = widths.sees_row();
         shielded(path, || {
             let sheet = workbook.worksheet_from_index(PROBLEMS_SHEET)?;
+            let long = WRAPPED.map(|column| looks::height(cells[usize::from(column)], WRAPPED_WIDTH));
+            sheet.set_row_height(*n_rows, long.into_iter().fold(0.0, f64::max).min(HIGHEST))?;
             for (column, cell) in (0..).zip(cells).filter(|(_, cell)| !cell.is_empty()) {
                 let cell = printable::line(cell, LINE_CHARS_MAX);
                 let format: &Format = if WRAPPED.contains(&column) { wrapped } else { text };
@@ -132,13 +140,13 @@ fn write_reasons(
         tr!("First lines"),
         tr!("What to do"),
     ];
-    for (at, (name, width)) in (0..).zip(names.iter().zip([9.0, 16.0, 22.0, 60.0, 18.0, 60.0])) {
+    for (at, (name, width)) in (0..).zip(names.iter().zip(REASON_WIDTHS)) {
         sheet.set_column_width(at, width)?;
         sheet.write_string_with_format(0, at, name.as_ref(), &looks::heading())?;
     }
     sheet.set_freeze_panes(1, 0)?;
-    sheet.set_landscape().set_paper_size(looks::A4).set_print_fit_to_pages(1, 0);
-    let number = Format::new().set_num_format("#,##0").set_align(FormatAlign::Top);
+    looks::for_print(sheet, &account.batch)?;
+    let number = looks::number();
     let reasons = account.reasons.iter().filter(|reason| State::NEEDS_A_PERSON.contains(&reason.state));
     for (row, reason) in (1..).zip(reasons) {
         let mut painted = wrapped();

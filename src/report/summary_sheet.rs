@@ -1,19 +1,15 @@
 //! The first sheet of `results.xlsx`: what became of the batch as a whole, on one page.
 
-use rust_xlsxwriter::{Format, FormatAlign, Worksheet, XlsxError};
+use rust_xlsxwriter::{Format, Worksheet, XlsxError};
 
 use super::account::Account;
-use super::looks::{self, A4, colours, text_format, wrapped};
+use super::looks::{self, A4, colours, number, text_format, wrapped};
 use crate::language::said;
 use crate::printable;
 use crate::text;
 
-/// The width of the column with words, in characters, and the height of a line, in points.
+/// The width of the column with words. Characters.
 const WORDS_WIDTH: f64 = 64.0;
-const LINE_HEIGHT: f64 = 15.0;
-
-/// Widths are in digits, and most letters are narrower.
-const LETTERS_A_DIGIT: f64 = 1.15;
 
 /// Of a reason's words with its examples. Characters: far below what a cell of Excel takes.
 const CELL_CHARS_MAX: usize = 2000;
@@ -52,10 +48,9 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// Ends a row with words, in as many lines as they take: not every program finds that out itself.
+    /// Ends a row with words, in as many lines as they take.
     fn words(&mut self, words: &str) -> Result<(), XlsxError> {
-        let n_lines = words.chars().count() as f64 / (WORDS_WIDTH * LETTERS_A_DIGIT);
-        self.sheet.set_row_height(self.row, LINE_HEIGHT * n_lines.ceil().max(1.0))?;
+        self.sheet.set_row_height(self.row, looks::height(words, WORDS_WIDTH))?;
         self.sheet.write_string_with_format(self.row, 2, words, &wrapped())?;
         self.row += 1;
         Ok(())
@@ -68,15 +63,6 @@ impl Page<'_> {
         self.row += 1;
         Ok(())
     }
-}
-
-/// Of numbers, with room to what stands beside them.
-fn number() -> Format {
-    Format::new()
-        .set_num_format("#,##0")
-        .set_align(FormatAlign::Top)
-        .set_align(FormatAlign::Right)
-        .set_indent(1)
 }
 
 /// How many rows are in each state, and what to do about them.
