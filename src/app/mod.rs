@@ -38,6 +38,7 @@ pub mod staging;
 mod status;
 pub mod summary;
 pub mod target;
+pub mod template;
 pub mod work_folder;
 pub mod worker;
 

@@ -77,11 +77,7 @@ pub enum Command {
     Enqueue(Enqueue),
     /// Write an empty spreadsheet with the columns, explained (.csv or .xlsx)
     #[command(alias = "modelo")]
-    Template {
-        /// Where to write it; it must not exist yet [default: a .csv on standard output]
-        #[arg(value_name = "FILE")]
-        file: Option<PathBuf>,
-    },
+    Template(Template),
     /// Count rows by state, and say what is due
     #[command(alias = "situacao")]
     Status {
@@ -285,6 +281,19 @@ pub struct Worker {
     pub settings: Flags<settings::Worker>,
     #[command(flatten)]
     pub notify: Flags<Notifying>,
+}
+
+#[derive(Debug, Args)]
+pub struct Template {
+    /// Where to write it; it must not exist yet [default: a .csv on standard output]
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Log in, and offer the tenant's ticket types, statuses and contact origins by name (.xlsx)
+    #[arg(long)]
+    pub online: bool,
+    /// With --online: use a sandbox instead of HubSoft
+    #[arg(long, requires = "online")]
+    pub sandbox: bool,
 }
 
 #[derive(Debug, Args)]

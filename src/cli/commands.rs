@@ -9,8 +9,9 @@ use super::failure::Failure;
 use super::screen::Screen;
 use super::telling::Telling;
 use super::{
-    batches, cancel, catalogue, check, database, doctor, enqueue, export, help, import, init, migrate, pause,
-    purge, reconcile, resolve, resume, retry, sandbox, shell, show, status, template, watch, worker,
+    batches, cancel, catalogue, check, completions, database, doctor, enqueue, export, help, import, init,
+    man, migrate, pause, purge, reconcile, resolve, resume, retry, sandbox, show, status, template, watch,
+    worker,
 };
 use crate::app::place::Outboxes;
 use crate::settings::{Environment, Sources};
@@ -56,7 +57,7 @@ pub fn run(
             }
             Command::Check(args) => check::check(args, &sources()?, screen).await,
             Command::Enqueue(args) => enqueue::enqueue(args, &sources()?, global, screen).await,
-            Command::Template { file } => template::template(file.as_deref(), screen),
+            Command::Template(args) => template::template(&args, sources, screen).await,
             Command::Status { batch, watch: every } => {
                 let places = outboxes(&sources()?)?.all(batch.as_deref())?;
                 match every {
@@ -110,10 +111,10 @@ pub fn run(
             Command::Catalogue { settings } => catalogue::catalogue(&settings, &sources()?, screen).await,
             Command::Init => init::init(settings_file.as_deref(), screen).await,
             Command::Sandbox(args) => sandbox::sandbox(args, screen).await,
-            Command::Completions { shell } => Ok(shell::completions(shell, screen)),
+            Command::Completions { shell } => Ok(completions::completions(shell, screen)),
             Command::Help { command } => help::print(command.as_deref()),
-            Command::Man { output: Some(folder), .. } => shell::man_to(&folder, screen),
-            Command::Man { command, output: None } => shell::man(command.as_deref(), screen),
+            Command::Man { output: Some(folder), .. } => man::man_to(&folder, screen),
+            Command::Man { command, output: None } => man::man(command.as_deref(), screen),
             // Who completes a line is not told what is wrong with settings.
             Command::Batches => Ok(match sources().and_then(|sources| outboxes(&sources)) {
                 Ok(outboxes) => batches::batches(&outboxes, screen).await,

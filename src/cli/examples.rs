@@ -46,6 +46,7 @@ const EXAMPLES: &[(&str, Examples)] = &[
         "template",
         &[
             ("mutirao template atendimentos.xlsx", "a workbook to fill in"),
+            ("mutirao template atendimentos.xlsx --online", "the same, with HubSoft's types to choose from"),
             ("mutirao template", "a CSV on the screen"),
         ],
     ),

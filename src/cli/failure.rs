@@ -57,6 +57,10 @@ impl Failure {
         self
     }
 
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     pub fn hint(&self) -> &str {
         &self.hint
     }

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use rust_xlsxwriter::{DataValidation, Format, Workbook, XlsxError};
+use rust_xlsxwriter::{DataValidation, Format, Formula, Workbook, XlsxError, utility};
 
 use super::records::Record;
 use super::words::{EXAMPLE, REFERENCIA, column};
 use crate::language::Language;
-use crate::ticket::{Field, Kind, is_blank, trim};
+use crate::ticket::{ByField, Field, Kind, is_blank, trim};
 
 /// Paper of the format A4, as Excel numbers them.
 const A4: u8 = 9;
@@ -58,12 +58,13 @@ pub fn csv() -> Vec<u8> {
 }
 
 /// An `.xlsx`: text columns, so that no digit is lost, which explain themselves where somebody types; an
-/// example; and a second sheet with all explanations.
+/// example; and a second sheet with all explanations. What is `offered` for a field may be chosen in its
+/// cells; it stands in a third sheet, which is hidden: in the cell itself there is room for 255 characters.
 ///
 /// # Errors
 ///
 /// If the writer cannot put the workbook together.
-pub fn xlsx() -> Result<Vec<u8>, XlsxError> {
+pub fn xlsx(offered: &ByField<Vec<String>>) -> Result<Vec<u8>, XlsxError> {
     let language = Language::now();
     let text = Format::new().set_num_format("@");
     let heading = text.clone().set_bold().set_background_color(0x1F4E79).set_font_color(0xFFFFFF);
@@ -72,13 +73,15 @@ pub fn xlsx() -> Result<Vec<u8>, XlsxError> {
     let rows = workbook.add_worksheet().set_name(tr!("Rows"))?.set_freeze_panes(1, 0)?;
     rows.set_landscape().set_paper_size(A4).set_print_fit_to_pages(1, 0).set_repeat_rows(0, 0)?;
     let explained: Vec<_> = explanations(language).collect();
+    let lists: Vec<_> =
+        fields().filter(|field| !offered[*field].is_empty()).map(|field| (field, &*offered[field])).collect();
     for ((at, column), example) in (0..).zip(columns()).zip(example(language)) {
         rows.set_column_format(at, &text)?.set_column_width(at, if at == 0 { 32 } else { 24 })?;
         rows.write_string_with_format(0, at, column, &heading)?;
         rows.write_string_with_format(EXAMPLE_ROW, at, example, &grey)?;
         let explanation =
             explained.iter().find(|(name, _)| name == column).map(|(_, explanation)| explanation);
-        let offer = offered(column, language, explanation.map_or("", |explanation| explanation))?;
+        let offer = offer(column, &lists, language, explanation.map_or("", |explanation| explanation))?;
         rows.add_data_validation(EXAMPLE_ROW, at, LAST_ROW, at, &offer)?;
     }
     let sheet = workbook.add_worksheet().set_name(tr!("Explanations"))?;
@@ -88,19 +91,38 @@ pub fn xlsx() -> Result<Vec<u8>, XlsxError> {
         let cell = sheet.write_string_with_format(at, 0, column.as_ref(), &text.clone().set_bold())?;
         cell.write_string(at, 1, explanation.as_ref())?;
     }
+    if !lists.is_empty() {
+        let sheet = workbook.add_worksheet().set_name(tr!("Lists"))?.set_hidden(true);
+        for (at, (field, cells)) in (0..).zip(&lists) {
+            sheet.write_string(0, at, field.name())?;
+            for (row, cell) in (1..).zip(*cells) {
+                sheet.write_string(row, at, cell)?;
+            }
+        }
+    }
     workbook.save_to_buffer()
 }
 
-/// What a column's cells offer: its explanation, and the words where there are only a few.
-fn offered(column: &str, language: Language, explanation: &str) -> Result<DataValidation, XlsxError> {
+/// What a column's cells offer: its explanation, and what there is to choose from. Whoever types another
+/// word of the many that are understood, or an id, is not held up.
+fn offer(
+    column: &str,
+    lists: &[(Field, &[String])],
+    language: Language,
+    explanation: &str,
+) -> Result<DataValidation, XlsxError> {
     let is_flag = fields().any(|field| field.name() == column && field.kind() == Kind::Flag);
+    let list = (0..).zip(lists).find(|(_, (field, _))| field.name() == column);
     let any = DataValidation::new();
-    let offer = if is_flag {
+    let offer = if let Some((at, (_, cells))) = list {
+        let (sheet, at) = (tr!("Lists"), utility::column_number_to_name(at));
+        let from = format!("='{sheet}'!${at}$2:${at}${}", cells.len() + 1);
+        any.allow_list_formula(Formula::new(from)).show_error_message(false)
+    } else if is_flag {
         let words = match language {
             Language::Portuguese => ["sim", "não"],
             Language::English => ["yes", "no"],
         };
-        // Whoever types another word of the many that are understood is not held up.
         any.allow_list_strings(&words)?.show_error_message(false)
     } else {
         any.allow_any_value()

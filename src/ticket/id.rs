@@ -4,6 +4,10 @@ use std::num::NonZeroI64;
 
 use super::cell::{Scientific, scientific};
 use super::words::{self, Read, Words};
+use crate::printable;
+
+/// Of a name of a catalogue. Characters; what is offered stays a line that a drop-down shows.
+const LABEL_CHARS_MAX: usize = 120;
 
 /// A positive id of the API that fits 63 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,6 +39,21 @@ pub(super) fn read(cell: &str) -> Read<Id> {
         return Id::new(value).map(|id| (id, None)).ok_or(&words::ID_NOT_POSITIVE);
     }
     unusual(cell)
+}
+
+/// How a cell says an entry of a catalogue, for who chooses by name: `Sem sinal (id 7)`.
+pub fn listed(id: Id, label: &str) -> String {
+    let label: String = printable::name(label).trim().chars().take(LABEL_CHARS_MAX).collect();
+    format!("{label} (id {})", id.get())
+}
+
+/// Reads an id that may be [`listed`]. The name says nothing: ids are what HubSoft takes.
+pub(super) fn read_listed(cell: &str) -> Read<Id> {
+    let id = cell.strip_suffix(')').and_then(|text| text.rsplit_once("(id "));
+    match id {
+        Some((_, id)) if !id.is_empty() => read(super::trim(id)),
+        _ => read(cell),
+    }
 }
 
 /// Reads a list: ids separated by commas.
@@ -139,6 +158,21 @@ mod tests {
         let found = read(cell);
         assert_eq!(found.map(|(id, _)| id.get()).map_err(|problem| problem.code), expected, "{cell}");
         assert_eq!(found.ok().and_then(|(_, notice)| notice).map(|notice| notice.code), notice, "{cell}");
+    }
+
+    #[test]
+    fn an_id_that_was_chosen_by_name_is_read_as_it_was_written() {
+        let id = Id::new(7).unwrap();
+        for label in ["Sem sinal", "Plano (id 8)", "", "a\nb", &"x".repeat(500)] {
+            let cell = listed(id, label);
+            assert_eq!(read_listed(&cell).unwrap(), (id, None), "{cell}");
+            assert!(cell.chars().count() < 255 && !cell.contains('\n'), "{cell}");
+        }
+        assert_eq!(read_listed("7").unwrap().0, id);
+        for cell in ["Sem sinal", "Sem sinal (7)", "Sem sinal (id x)", "Sem sinal (id )", "(id 7) a"] {
+            assert_eq!(read_listed(cell).unwrap_err().code, "not_an_id", "{cell}");
+        }
+        assert_eq!(read_listed("a (id -7)").unwrap_err().code, "id_not_positive");
     }
 
     #[test]

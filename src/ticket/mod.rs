@@ -25,7 +25,7 @@ pub use customer::{Customer, CustomerKey};
 pub use ddd::Ddd;
 pub use email::Email;
 pub use fields::{ByField, Catalogue, Field, Kind};
-pub use id::Id;
+pub use id::{Id, listed};
 pub use person::{folded_name, may_be_named};
 pub use phone::{Phone, fill_ddd};
 pub use problem::Problem;

@@ -99,15 +99,15 @@ fn parse(raw: &RawTicket<'_>) -> Result<Parsed, Vec<Problem>> {
     let mut to = Findings { raw, problems: Vec::new(), notices: Vec::new() };
 
     let id_cliente_servico = to.required(Field::IdClienteServico, id::read);
-    let id_tipo_atendimento = to.optional(Field::IdTipoAtendimento, id::read);
+    let id_tipo_atendimento = to.optional(Field::IdTipoAtendimento, id::read_listed);
     let descricao = to.text(Field::Descricao);
     let nome = to.text(Field::Nome);
     let telefone = to.required(Field::Telefone, phone::read);
     let email = to.optional(Field::Email, email::read);
     let abrir_os = to.optional(Field::AbrirOs, boolean::read).unwrap_or(false);
-    let id_atendimento_status = to.optional(Field::IdAtendimentoStatus, id::read);
+    let id_atendimento_status = to.optional(Field::IdAtendimentoStatus, id::read_listed);
     let id_usuario_responsavel = to.optional(Field::IdUsuarioResponsavel, id::read_list).unwrap_or_default();
-    let id_origem_contato = to.optional(Field::IdOrigemContato, id::read);
+    let id_origem_contato = to.optional(Field::IdOrigemContato, id::read_listed);
     let parametros = to.optional(Field::Parametros, params::read);
     let parametros_ordem_servico = to.optional(Field::ParametrosOrdemServico, params::read_os);
     if parametros_ordem_servico.is_some() && !abrir_os {

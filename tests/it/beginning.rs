@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
+use crate::support::parts::{part, replaced};
 use crate::support::site::Site;
 
 /// A command on a terminal of its own, which is answered as it asks.
@@ -164,4 +165,60 @@ fn what_all_tickets_say_is_asked_for_where_no_column_says_it() {
     terminal.answer("empty line stops", " ");
     let (code, said) = terminal.end(&site);
     assert!(code == Some(2) && said.contains("declined; nothing was sent"), "{said}");
+}
+
+/// Types, statuses and origins are chosen by name; a person who types the id still may.
+#[test]
+fn a_template_offers_what_hubsoft_knows_and_is_read_as_ids() {
+    let site = Site::new("");
+    site.run(&["template", "modelo.xlsx", "--online"]).expect(0);
+    let workbook = fs::read(site.path("modelo.xlsx")).unwrap();
+    let names = part(&workbook, "xl/workbook.xml");
+    assert!(names.contains("name=\"Lists\"") && names.contains("state=\"hidden\""), "{names}");
+    let rows = part(&workbook, "xl/worksheets/sheet1.xml");
+    let lists: Vec<_> = rows.split("<formula1>").skip(1).map(|it| it.split('<').next().unwrap()).collect();
+    assert_eq!(lists, ["'Lists'!$A$2:$A$101", "\"yes,no\"", "'Lists'!$B$2:$B$4", "'Lists'!$C$2:$C$4"]);
+    let texts = part(&workbook, "xl/sharedStrings.xml");
+    assert!(texts.contains("<t>TIPO 42 (id 42)</t>"), "{texts}");
+
+    // As a person fills in the line of the example.
+    let filled = [
+        ("# example: 11001 (left out)", "11001"),
+        ("<t>5</t>", "<t>TIPO 42 (id 42)</t>"),
+        ("(37) 9xxxx-xxxx", "37 99911-2200"),
+    ];
+    let filled = filled.iter().fold(workbook, |workbook, (from, to)| replaced(&workbook, from, to));
+    site.write("queda.xlsx", &filled);
+    site.run(&["check", "queda.xlsx", "--online"]).expect(0);
+    site.run(&["import", "queda.xlsx", "--sandbox"]).expect(0);
+    let opened = site.read("queda.sandbox.mutirao/sandbox.jsonl");
+    assert!(opened.contains("\"tipo\":42"), "{opened}");
+    let results = site.table("queda.sandbox.mutirao/results.csv");
+    assert_eq!(results[0]["id_tipo_atendimento"], "TIPO 42 (id 42)", "as it stood in the sheet");
+
+    site.write("outro.xlsx", replaced(&filled, "TIPO 42 (id 42)", "TIPO 999 (id 999)"));
+    let unknown = site.run(&["check", "outro.xlsx", "--online"]).expect(5);
+    assert!(unknown.stdout.contains("found `999`"), "{}", unknown.stdout);
+}
+
+#[test]
+fn where_hubsoft_cannot_be_asked_a_template_says_so_and_is_plain() {
+    let site = Site::new("");
+    let plain = site.run(&["template", "plain.xlsx"]).expect(0);
+    assert!(!plain.stderr.contains("warning"), "{}", plain.stderr);
+    let sheets = |name: &str| part(&fs::read(site.path(name)).unwrap(), "xl/workbook.xml");
+    for (name, key, value) in [
+        ("away.xlsx", "HUBSOFT_URL", "http://127.0.0.1:9"),
+        ("refused.xlsx", "HUBSOFT_TOKEN", "wrong"),
+        ("nowhere.xlsx", "HUBSOFT_URL", ""),
+    ] {
+        let mut command = site.command(&["template", name, "--online"]);
+        let ended = command.env(key, value).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(ended.status.success() && said.contains("without names to choose from"), "{name}: {said}");
+        assert_eq!(sheets(name), sheets("plain.xlsx"), "{name}");
+    }
+    let ended = site.run(&["template", "modelo.csv", "--online"]).expect(2);
+    assert!(ended.stderr.contains("nothing to choose from"), "{}", ended.stderr);
+    assert!(!site.path("modelo.csv").exists());
 }

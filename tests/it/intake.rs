@@ -9,7 +9,7 @@ use mutirao::intake::{
     Blame, Encoding, Format, Hashing, Intake, IntakeError, IntakeOptions, RESULT_COLUMNS, Repeat, Repeats,
     Source, template,
 };
-use mutirao::ticket::{Field, Kind, Ticket};
+use mutirao::ticket::{ByField, Field, Kind, Ticket};
 use proptest::prelude::*;
 
 use crate::support::site::{Ended, Site};
@@ -539,7 +539,7 @@ fn a_template_has_no_rows_yet_and_takes_some() {
     let mut filled = csv;
     filled.extend_from_slice(format!("{}\r\n", row.collect::<Vec<_>>().join(";")).as_bytes());
     assert_eq!(read(open_bytes(&filled, &IntakeOptions::default()).unwrap())[0].1, "Sem conexão");
-    assert!(matches!(refused(&template::xlsx().unwrap()), IntakeError::NoRows));
+    assert!(matches!(refused(&template::xlsx(&ByField::of(|_| Vec::new())).unwrap()), IntakeError::NoRows));
 }
 
 /// Nobody is opened who stands in an example, however it is left.

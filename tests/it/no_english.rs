@@ -26,6 +26,8 @@ const RUNS: &str = "
     template modelo.xlsx
     template modelo.csv
     template modelo.pdf
+    template listas.xlsx --online
+    template listas.csv --online
     check queda.csv
     check problemas.csv
     check relatorio.pdf

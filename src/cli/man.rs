@@ -1,4 +1,4 @@
-//! `completions` and `man`: for packages.
+//! `man`: the manual, for packages.
 
 use std::borrow::Cow;
 use std::fs;
@@ -6,52 +6,12 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use clap::Command;
-use clap_complete::{Shell, generate};
 use clap_mangen::Man;
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::help;
 use super::screen::Screen;
-
-/// The completions that clap makes, and names of batches besides.
-pub fn completions(shell: Shell, screen: &Screen) -> Exit {
-    let mut script = Vec::new();
-    let mut command = help::command();
-    generate(shell, &mut command, "mutirao", &mut script);
-    let mut script = String::from_utf8_lossy(&script).into_owned();
-    let commands = of_batches(&command);
-    match shell {
-        Shell::Bash => {
-            script += &include_str!("shell/batches.bash").replace("COMMANDS", &commands.join(" | "));
-        }
-        Shell::Fish => {
-            script += &include_str!("shell/batches.fish").replace("COMMANDS", &commands.join(" "));
-        }
-        Shell::Zsh => {
-            let head = "#compdef mutirao\n";
-            script = script
-                .replace("::batch:_default'", "::batch:_mutirao_batches'")
-                .replace(":batch:_default'", ":batch:_mutirao_batches'")
-                .replace("::lote:_default'", "::lote:_mutirao_batches'")
-                .replacen(head, &format!("{head}\n{}", include_str!("shell/batches.zsh")), 1);
-        }
-        _ => {}
-    }
-    screen.wrote(io::stdout().write_all(script.as_bytes()));
-    Exit::Done
-}
-
-/// Commands that take a batch, by all their names.
-fn of_batches(command: &Command) -> Vec<String> {
-    let takes_one = |command: &&Command| {
-        command.get_positionals().any(|argument| matches!(argument.get_id().as_str(), "batch" | "lote"))
-    };
-    let names = |command: &Command| -> Vec<String> {
-        [command.get_name()].into_iter().chain(command.get_all_aliases()).map(str::to_owned).collect()
-    };
-    command.get_subcommands().filter(takes_one).flat_map(names).collect()
-}
 
 /// The manual page of one command, or of the program.
 pub fn man(name: Option<&str>, screen: &Screen) -> Result<Exit, Failure> {
