@@ -1,7 +1,8 @@
 //! What packages and shells are given: manual pages, and completions with names of batches.
 
 use std::fs;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use crate::support::postgres::Database;
 use crate::support::site::{Ended, Site};
@@ -78,6 +79,90 @@ fn bash_completes_the_names_of_batches() {
     assert_eq!(completed(&site, "import", "--sand"), ["--sandbox"]);
     assert_eq!(completed(&site, "status", "--wat"), ["--watch"]);
     assert_eq!(completed(&site, "import", "qu"), [] as [&str; 0]);
+}
+
+/// What is offered in zsh or fish behind `line`; `None`: this machine does not have that shell.
+fn offered(site: &Site, shell: &str, args: &[&str], line: &str) -> Option<Vec<String>> {
+    let program = Path::new(env!("CARGO_BIN_EXE_mutirao")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let mut command = Command::new(shell);
+    command.args(args).arg(line).current_dir(site.path("")).env_clear().stdin(Stdio::null());
+    command.env("PATH", path).env("HOME", site.path("")).env("TERM", "xterm").env("LC_ALL", "C.UTF-8");
+    let output = match command.output() {
+        Ok(output) => output,
+        Err(error) => {
+            println!("not tried: {shell} cannot be started here: {error}");
+            return None;
+        }
+    };
+    let ended = Ended::from(output).expect(0);
+    Some(ended.stdout.lines().map(|line| line.trim_end().to_owned()).filter(|it| !it.is_empty()).collect())
+}
+
+/// The lines that each shell completes, and what it offers.
+fn completes(offered: impl Fn(&str) -> Option<Vec<String>>) {
+    for (line, expected) in [
+        ("mutirao stat", &["status"][..]),
+        ("mutirao situa", &["situacao"]),
+        ("mutirao import --sand", &["--sandbox"]),
+        ("mutirao importar --sand", &["--sandbox"]),
+        ("mutirao check --onl", &["--online"]),
+        ("mutirao status que", &["queda"]),
+        ("mutirao situacao que", &["queda"]),
+        ("mutirao export qui", &["quintal"]),
+    ] {
+        let Some(found) = offered(line) else { return };
+        assert_eq!(found, expected, "{line}");
+    }
+}
+
+fn with_batches() -> Site {
+    let site = Site::new("");
+    for (n, file) in ["queda.csv", "quintal.csv"].iter().enumerate() {
+        let row = format!("id_cliente_servico;descricao;nome;telefone\n1100{n};Sem sinal;Ana;37999112200\n");
+        site.write(file, row);
+        site.run(&["import", file]).expect(0);
+    }
+    site
+}
+
+#[test]
+fn fish_completes_commands_flags_and_batches() {
+    let site = with_batches();
+    site.write("mutirao.fish", site.run(&["completions", "fish"]).expect(0).stdout);
+    let script = "source mutirao.fish; complete -C $argv[1]";
+    completes(|line| {
+        let found = offered(&site, "fish", &["--no-config", "-c", script], line)?;
+        // Behind a tab is what it means; files are offered besides.
+        let names = found.iter().map(|it| it.split('\t').next().unwrap().to_owned());
+        Some(names.filter(|it| !it.ends_with(".csv") && !it.ends_with('/')).collect())
+    });
+}
+
+/// zsh completes for a person only, so it has a terminal of its own; what it would offer is printed.
+#[test]
+fn zsh_completes_commands_flags_and_batches() {
+    const ON_A_TERMINAL: &str = "zmodload zsh/zpty && zpty shell zsh -f -i &&
+        zpty -w shell 'PS1= PS2=; stty -echo; source ./setup.zsh' && zpty -r -m shell said '*READY*' &&
+        zpty -w -n shell \"$1\"$'\\t' && zpty -r -m shell said '*DONE*' && print -r -- \"$said\"";
+    const SETUP: &str = "fpath=($PWD $fpath); autoload -Uz compinit; compinit -u -d $PWD/dump
+        bindkey '^I' complete-word
+        compadd() {
+            if [[ ${@[1,(i)(-|--)]} == *-(O|A|D)\\ * ]]; then builtin compadd \"$@\"; return; fi
+            local -a hits; builtin compadd -A hits \"$@\"
+            local hit; for hit in $hits; do print -r -- \"<$hit>\"; done
+        }
+        ended() { print -r -- DONE }
+        comppostfuncs=(ended)
+        print -r -- READY\n";
+    let site = with_batches();
+    site.write("_mutirao", site.run(&["completions", "zsh"]).expect(0).stdout);
+    site.write("setup.zsh", SETUP);
+    completes(|line| {
+        let found = offered(&site, "zsh", &["-f", "-c", ON_A_TERMINAL, "zsh"], line)?.join("\n");
+        let names = found.split('<').skip(1).filter_map(|it| Some(it.split_once('>')?.0.to_owned()));
+        Some(names.collect())
+    });
 }
 
 #[tokio::test]
