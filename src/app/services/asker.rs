@@ -40,8 +40,8 @@ pub(super) struct Asker<'a> {
     /// Since when nothing was answered; of the first request, if none ever was.
     silent_since: Cell<Option<Duration>>,
     was_answered: Cell<bool>,
-    /// Customers that were shown; those of an earlier call make the first.
-    n_shown: Cell<u64>,
+    /// Answers about customers, good or bad; those of an earlier call make the first.
+    n_answers: Cell<u64>,
     /// What HubSoft said last against a customer, and against how many in a row.
     alike: RefCell<Option<(Fault, u32)>>,
     /// Requests in a row that HubSoft was not there for: all wait the longer.
@@ -62,7 +62,7 @@ impl<'a> Asker<'a> {
             pace: RefCell::new(Pace::new(policy.rate)),
             silent_since: Cell::new(None),
             was_answered: Cell::new(false),
-            n_shown: Cell::new(n_known),
+            n_answers: Cell::new(n_known),
             alike: RefCell::new(None),
             n_failed: Cell::new(0),
             rests_until: Cell::new(Duration::ZERO),
@@ -88,7 +88,7 @@ impl<'a> Asker<'a> {
     /// What is wrong with all customers.
     pub(super) async fn ask(&self, customer: Customer) -> Result<Asked, Why> {
         let mut n_tries = 0;
-        let mut n_shown = self.n_shown.get();
+        let mut n_answers = self.n_answers.get();
         loop {
             let pass = Pass { asker: self, sent: Cell::new(Duration::ZERO) };
             let reply = self.target.api.customers(customer, &pass).await;
@@ -108,7 +108,6 @@ impl<'a> Asker<'a> {
             let last = match evidence.row {
                 Row::Answered(found) => {
                     self.answered();
-                    self.n_shown.set(self.n_shown.get() + 1);
                     self.alike.take();
                     return Ok(Asked::Shown(found.clone()));
                 }
@@ -121,10 +120,10 @@ impl<'a> Asker<'a> {
                     n_tries += 1;
                     self.failed(now);
                     let is_tried = self.policy.max_attempts.min(TRIES_OF_ONE) <= n_tries;
-                    if is_tried && self.works_otherwise(n_shown, &pass).await {
+                    if is_tried && self.works_otherwise(n_answers, &pass).await {
                         return self.not_shown(customer, fault);
                     }
-                    n_shown = self.n_shown.get();
+                    n_answers = self.n_answers.get();
                     Some(fault.clone())
                 }
                 Row::NotSent(fault) => {
@@ -143,12 +142,12 @@ impl<'a> Asker<'a> {
         }
     }
 
-    /// Whether HubSoft is well, and fails over this customer alone: others were shown since the last try, or
-    /// are at other times and it answers something else now. `n_shown`: customers shown until that try.
-    async fn works_otherwise(&self, n_shown: u64, pass: &Pass<'_>) -> bool {
-        match self.n_shown.get() {
+    /// Whether HubSoft is well, and fails over this customer alone: it answered about others since the last
+    /// try, or did so at other times and answers something else now. `n_answers`: those until that try.
+    async fn works_otherwise(&self, n_answers: u64, pass: &Pass<'_>) -> bool {
+        match self.n_answers.get() {
             0 => false,
-            n if n_shown < n => true,
+            n if n_answers < n => true,
             _ => matches!(self.target.api.probe(pass).await.verdict, Verdict::Answered(())),
         }
     }
@@ -168,6 +167,7 @@ impl<'a> Asker<'a> {
     }
 
     fn answered(&self) {
+        self.n_answers.set(self.n_answers.get() + 1);
         self.pace.borrow_mut().accepted();
         self.was_answered.set(true);
         self.silent_since.set(Some(self.now()));
