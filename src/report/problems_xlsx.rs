@@ -157,11 +157,15 @@ fn write_reasons(
         sheet.write_string_with_format(row, 1, said(text::state(reason.state)), &painted)?;
         let column = reason.field.as_deref().map(&column).unwrap_or_default();
         let words = reason.message.as_deref().unwrap_or(&reason.code);
-        for (at, cell) in [(2, &*text::field(&column)), (3, words), (4, &reason.where_it_stands())] {
+        let column = text::field(&column);
+        let (lines, to_do) = (reason.where_it_stands(), text::to_do(reason.state));
+        let mut height: f64 = 0.0;
+        for (at, cell) in (2..).zip([&*column, words, &lines, &to_do]) {
             let cell = printable::line(cell, LINE_CHARS_MAX);
+            height = height.max(looks::height(&cell, REASON_WIDTHS[usize::from(at)]));
             sheet.write_string_with_format(row, at, shortened(&cell), &wrapped())?;
         }
-        sheet.write_string_with_format(row, 5, text::to_do(reason.state), &wrapped())?;
+        sheet.set_row_height(row, height.min(HIGHEST))?;
     }
     Ok(())
 }

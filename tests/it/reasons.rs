@@ -218,7 +218,7 @@ fn problems_are_written_with_what_hubsoft_refused_and_as_they_stand() {
     assert!(!rows.contains("<f>"), "text is never a formula");
     assert!(rows.contains(r#"ht="30""#), "two lines do not run over the next row: {rows}");
     let reasons = part(&workbook, "xl/worksheets/sheet1.xml");
-    assert!(reasons.contains("<v>2</v>"), "{reasons}");
+    assert!(reasons.contains("<v>2</v>") && reasons.contains(r#"ht="30""#), "{reasons}");
 
     // Corrected, nothing is wrong any more.
     let fixed = site.read("queda.mutirao/errors.csv").replace("99911-2204;x", "3799911-2204;");
