@@ -12,7 +12,7 @@ use crate::intake::{
 };
 use crate::registry::{ColumnMemory, Mapping, RegistryError};
 use crate::settings::Reading;
-use crate::ticket::{CustomerKey, Field};
+use crate::ticket::{CustomerKey, Field, is_without_ddd};
 
 /// Whether FILE is standard input, `-` or by its names: it has no folder for results beside it, and is read
 /// once.
@@ -122,6 +122,22 @@ impl Sheet {
             Format::Workbook { n_hidden, .. } if self.reading.hidden.is_none() => n_hidden,
             _ => 0,
         }
+    }
+
+    /// Rows whose phone lacks its area code, if it was not said which one is put in front. All rows are read:
+    /// for who is about to ask a person.
+    pub fn n_without_ddd(&self) -> Result<u64, Fault> {
+        if self.reading.default_ddd.is_some() {
+            return Ok(0);
+        }
+        let mut intake = self.open(Hashing::Off)?;
+        let mut n_rows = 0;
+        while let Some(row) = intake.next_row()? {
+            if let Err(problems) = row.parse(&row.raw()) {
+                n_rows += u64::from(problems.iter().any(is_without_ddd));
+            }
+        }
+        Ok(n_rows)
     }
 
     /// What is not sure of the columns. The rows are read only if their header leaves it open.

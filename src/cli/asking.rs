@@ -6,10 +6,13 @@ use std::io::{self, IsTerminal, Write};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
+use super::typed::{answered, quoted};
 use crate::app::batches::Answer;
-use crate::intake::{Set, Target};
+use crate::intake::{Set, SheetChoice, Target};
+use crate::language::filled::typed_number;
 use crate::language::{Language, said};
-use crate::ticket::Field;
+use crate::printable;
+use crate::ticket::{Ddd, Field};
 
 /// Who is there to be asked, and where they are asked.
 pub struct Asking<'a> {
@@ -96,8 +99,81 @@ impl Asking<'_> {
         if value.is_empty() {
             return Err(declined());
         }
-        self.screen.note(tr!("the same without a question: `--set descricao=…`"));
+        self.screen.note(tr!("the same without a question: `%{flag}`", flag = "--set descricao=…"));
+        answered("--set", &format!("descricao={value}"));
         Ok(Set { target: Target::Field(Field::Descricao), value })
+    }
+
+    /// The area code of phones that lack it, if one is right for all of them. `None`: those rows are left as
+    /// they are.
+    pub fn area_code(&self, n_rows: u64) -> Option<Ddd> {
+        self.screen
+            .err(tr!("%{n} %{n|row has a phone|rows have a phone} without its area code (DDD).", n = n_rows));
+        loop {
+            self.screen.err(tr!(
+                "If one is right for all of them, type it, as `37`; an empty line leaves them out, to be corrected later:"
+            ));
+            let typed = typed();
+            let typed = typed.trim();
+            if typed.is_empty() {
+                return None;
+            }
+            match typed.parse() {
+                Ok(ddd) => {
+                    answered("--default-ddd", typed);
+                    self.screen.note(tr!(
+                        "the same without a question: `%{flag}`",
+                        flag = format!("--default-ddd {typed}")
+                    ));
+                    return Some(ddd);
+                }
+                Err(error) => self.screen.err(format!("{error}")),
+            }
+        }
+    }
+
+    /// Which of several sheets is meant: by its number, since none is better than another. `None`: no other
+    /// than the one that is read.
+    pub fn sheet(&self, rivals: &[(&str, u64)]) -> Result<Option<SheetChoice>, Failure> {
+        if rivals.is_empty() {
+            return Ok(None);
+        }
+        let flag = |name: &str| format!("--sheet {}", quoted(name));
+        let each = |(name, n_rows): &(&str, u64)| {
+            tr!("`%{flag}` (%{n} %{n|row|rows})", flag = flag(name), n = *n_rows).into_owned()
+        };
+        let question = tr!("several sheets have a table of tickets, each as good: which one is meant?");
+        let flags = rivals.iter().map(each).collect::<Vec<_>>().join(&tr!(" or "));
+        if self.who == Who::Nobody {
+            self.screen.note(tr!(
+                "it would be asked: %{question} (%{flags})",
+                question = question,
+                flags = flags
+            ));
+            return Ok(None);
+        }
+        if !self.is_anybody_here() {
+            return Err(Failure::new(
+                Exit::Usage,
+                tr!("nobody is here to be asked, and nothing was sent: %{question}", question = question),
+                flags,
+            ));
+        }
+        self.screen.err(tr!("Several sheets have a table of tickets, each as good. Which one is meant?"));
+        for (at, (name, n_rows)) in rivals.iter().enumerate() {
+            self.screen.err(tr!(
+                "  %{number}  `%{name}` (%{n} %{n|row|rows})",
+                number = (at + 1).to_string(),
+                name = printable::name(name),
+                n = *n_rows
+            ));
+        }
+        self.screen.err(tr!("Type its number; anything else stops:"));
+        let at = typed_number(&typed()).and_then(|number| usize::try_from(number).ok()?.checked_sub(1));
+        let (name, _) = at.and_then(|at| rivals.get(at)).ok_or_else(declined)?;
+        answered("--sheet", name);
+        self.screen.note(tr!("the same without a question: `%{flag}`", flag = flag(name)));
+        name.parse().map(Some).map_err(|_| declined())
     }
 }
 

@@ -40,7 +40,9 @@ pub async fn check(args: Check, sources: &Sources, screen: &Screen) -> Result<Ex
         false => Sheet::once(args.file, reading),
     };
     let memory = ColumnMemory::at(sources.environment().state_folder());
-    let intake = findings::open(&mut sheet, Hashing::Off, &memory, None, screen)?;
+    let Some(intake) = findings::open(&mut sheet, Hashing::Off, &memory, None, screen)? else {
+        return Ok(Exit::Done);
+    };
     findings::remember(&sheet, &intake, &memory, screen);
     let (intake, customers) = match &asked {
         Some((target, sending)) if sheet.reading.find_service => {

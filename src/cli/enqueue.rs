@@ -45,7 +45,9 @@ pub async fn enqueue(
     let mut sheet = Sheet::kept(args.file, reading)?;
     let memory = ColumnMemory::at(sources.environment().state_folder());
     let asking = Asking { screen, who: Who::Person { is_stdin_free: !sheet.is_stdin() } };
-    let intake = findings::open(&mut sheet, Hashing::Sha256, &memory, Some(&asking), screen)?;
+    let Some(intake) = findings::open(&mut sheet, Hashing::Sha256, &memory, Some(&asking), screen)? else {
+        return Ok(Exit::Done);
+    };
     findings::remember(&sheet, &intake, &memory, screen);
     let intake = asking.hidden(&mut sheet, intake)?;
     drop(intake);

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use super::asking::Asking;
 use super::failure::Failure;
 use super::screen::Screen;
+use super::typed::Typed;
 use crate::app::fault::Fault;
 use crate::app::findings::{ByKind, Findings, Kind};
-use crate::app::sheet::{ColumnNames, Sheet};
-use crate::intake::{ColumnDoubt, Hashing, Intake};
+use crate::app::sheet::{ColumnNames, Sheet, name_of};
+use crate::intake::{ColumnDoubt, Hashing, Intake, IntakeError};
 use crate::language::said;
 use crate::printable;
 use crate::registry::ColumnMemory;
@@ -18,25 +19,46 @@ use crate::ticket::Field;
 const KINDS_TOLD: usize = 30;
 
 /// Opens a spreadsheet by what is remembered of its columns too, and says what was recognised, before
-/// anything is sent. Whoever is there is asked for what no column says and all rows may have in common.
+/// anything is sent. Whoever is there is asked for what no column says and all rows may have in common, and
+/// which of several sheets is meant. `None`: a file of ours that has no rows; that was said.
 pub fn open(
     sheet: &mut Sheet,
     hashing: Hashing,
     memory: &ColumnMemory,
     asking: Option<&Asking<'_>>,
     screen: &Screen,
-) -> Result<Intake, Failure> {
+) -> Result<Option<Intake>, Failure> {
     if let Some(error) = sheet.recall(memory) {
         screen.warn(tr!("%{error}: what was said of columns before is not known", error = error));
     }
     let asked = asking.filter(|asking| asking.is_anybody_here());
-    let intake = match (sheet.open(hashing), asked) {
+    let mut intake = match (sheet.open(hashing), asked) {
+        (Err(Fault::Intake(IntakeError::NothingToCorrect)), _) => {
+            screen.note(tr!(
+                "%{file} has no rows: there is nothing to correct, and nothing was sent",
+                file = name_of(&sheet.file)
+            ));
+            return Ok(None);
+        }
         (Err(Fault::Intake(error)), Some(asking)) if error.lacks_only(Field::Descricao) => {
             sheet.reading.set.push(asking.description()?);
             sheet.open(hashing)?
         }
+        (Err(Fault::Intake(error)), None) if asking.is_none() && error.lacks_only(Field::Descricao) => {
+            return Err(Failure::from(error).with_hint(tr!(
+                "all tickets can say the same: `%{import}` asks for it on a terminal; here say it with `--set descricao=TEXT`",
+                import = Typed::now().import_of(&sheet.file)
+            )));
+        }
         (opened, _) => opened?,
     };
+    if let Some(asking) = asking
+        && let Some(meant) = asking.sheet(&intake.summary().rivals())?
+    {
+        sheet.reading.sheet = Some(meant);
+        drop(intake);
+        intake = sheet.open(hashing)?;
+    }
     for line in intake.summary().lines() {
         screen.note(format!("  {line}"));
     }
@@ -48,7 +70,15 @@ pub fn open(
             path = path.display()
         ));
     }
-    Ok(intake)
+    let n_without_ddd = if asked.is_some() { sheet.n_without_ddd()? } else { 0 };
+    if let Some(asking) = asked.filter(|_| 0 < n_without_ddd)
+        && let Some(ddd) = asking.area_code(n_without_ddd)
+    {
+        sheet.reading.default_ddd = Some(ddd);
+        drop(intake);
+        intake = sheet.open(hashing)?;
+    }
+    Ok(Some(intake))
 }
 
 /// Remembers what `--map` says, for the next file with the same names of columns.

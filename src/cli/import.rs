@@ -44,7 +44,9 @@ pub async fn import(
         None => Who::Nobody,
     };
     let asking = Asking { screen, who };
-    let intake = findings::open(&mut sheet, Hashing::Sha256, &memory, Some(&asking), screen)?;
+    let Some(intake) = findings::open(&mut sheet, Hashing::Sha256, &memory, Some(&asking), screen)? else {
+        return Ok(Exit::Done);
+    };
     if !args.dry_run {
         findings::remember(&sheet, &intake, &memory, screen);
     }

@@ -217,7 +217,7 @@ impl Imported<'_> {
                 now = now
             ));
         }
-        screen.note(tr!("results: %{file}", file = self.work.folder.join("results.csv").display()));
+        results::tell_where(&outcome.written, &self.work.folder, screen);
         let next = Next {
             corrected: Some(self.corrected()),
             again: Some(self.typed().again()),

@@ -1,6 +1,7 @@
 //! What is wrong with rows, on stdout: a line of JSON each as it is found; or in words, behind the reasons.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::io::{BufWriter, IsTerminal, Stdout, Write, stdout};
 
 use serde_json::json;
@@ -19,6 +20,9 @@ use crate::ticket::{Problem, RawTicket};
 /// Problems that are told in words one by one. Whoever wants more of them has a program read them.
 const ROWS_TOLD: usize = 1000;
 
+/// The same on a terminal, where the reasons above them are to be seen, too.
+const ROWS_SHOWN: usize = 20;
+
 /// Tells of problems as they are found, and counts them.
 pub struct Problems<'a> {
     columns: ColumnNames,
@@ -27,6 +31,8 @@ pub struct Problems<'a> {
     /// In words, until all reasons are known.
     rows: Vec<String>,
     n_untold: u64,
+    /// Kinds of which it was said what to do.
+    hinted: HashSet<Cow<'static, str>>,
     /// Nobody but the person who runs it reads it: values are shown as they are.
     is_theirs: bool,
     pub n_problems: u64,
@@ -42,6 +48,7 @@ impl<'a> Problems<'a> {
             screen,
             rows: Vec::new(),
             n_untold: 0,
+            hinted: HashSet::new(),
             is_theirs: stdout().is_terminal(),
             n_problems: 0,
             n_repeats: 0,
@@ -60,7 +67,7 @@ impl<'a> Problems<'a> {
             });
             return self.line(&text.to_string());
         }
-        if ROWS_TOLD <= self.rows.len() {
+        if self.rows_max() <= self.rows.len() {
             self.n_untold += 1;
             return;
         }
@@ -80,8 +87,18 @@ impl<'a> Problems<'a> {
             message = said(&problem.message),
             code = problem.code
         );
+        // The same advice twenty times is what a person scrolls past.
+        if self.is_theirs && self.hinted.contains(&problem.code) {
+            self.rows.push(one_line(&text).into_owned());
+            return;
+        }
         let hint = tr!("    hint: %{hint}", hint = said(&problem.hint));
         self.rows.push(format!("{}\n{}", one_line(&text), one_line(&hint)));
+        self.hinted.insert(problem.code);
+    }
+
+    fn rows_max(&self) -> usize {
+        if self.is_theirs { ROWS_SHOWN } else { ROWS_TOLD }
     }
 
     /// Why rows would not be opened, and then each of them.
@@ -93,8 +110,13 @@ impl<'a> Problems<'a> {
         for row in std::mem::take(&mut self.rows) {
             self.screen.wrote(writeln!(self.out, "{row}"));
         }
-        if 0 < self.n_untold {
-            self.line(&tr!("and %{n} more: `--json` tells each of them", n = self.n_untold));
+        match self.n_untold {
+            0 => {}
+            n if self.is_theirs => self.line(&tr!(
+                "and %{n} more; `import` leaves their rows out, and problems.xlsx lists them all",
+                n = n
+            )),
+            n => self.line(&tr!("and %{n} more: `--json` tells each of them", n = n)),
         }
     }
 
@@ -102,7 +124,7 @@ impl<'a> Problems<'a> {
         self.n_repeats += 1;
         if self.screen.json {
             self.line(&json!({"line": line, "code": "repeat", "first_line": first_line}).to_string());
-        } else if ROWS_TOLD <= self.rows.len() {
+        } else if self.rows_max() <= self.rows.len() {
             self.n_untold += 1;
         } else {
             let text = tr!(

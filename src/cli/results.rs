@@ -1,9 +1,12 @@
 //! What is told of results that were written.
 
+use std::path::Path;
+
 use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
 use crate::app::results::{Missing, What, Written};
+use crate::report::{RESULTS, RESULTS_XLSX};
 
 /// Tells of what is missing.
 pub fn warn_of(written: &Written, screen: &Screen) {
@@ -41,7 +44,17 @@ pub fn exit(written: Option<&Written>, exit: Exit) -> Exit {
 /// Tells where they are, too.
 pub fn tell(written: &Written, screen: &Screen) {
     warn_of(written, screen);
-    screen.note(tr!("results: %{file}", file = written.folder.join("results.csv").display()));
+    tell_where(written, &written.folder, screen);
+}
+
+/// In this folder, as a person calls it.
+pub fn tell_where(written: &Written, folder: &Path, screen: &Screen) {
+    let file = folder.join(RESULTS);
+    let is_workbook = |missing: &Missing| matches!(missing.what, What::File { name: RESULTS_XLSX, .. });
+    screen.note(match written.missing.iter().any(is_workbook) {
+        true => tr!("results: %{file}", file = file.display()),
+        false => tr!("results: %{file}; for people the same in results.xlsx", file = file.display()),
+    });
 }
 
 /// The same of results that may not have been there to be written again.

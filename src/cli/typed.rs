@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use clap::{Arg, Command, CommandFactory};
 
@@ -31,6 +32,15 @@ const OF_THE_SHEET: [&str; 2] = ["sheet", "header-row"];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Typed(Vec<String>);
 
+/// What was answered to questions, as the flags that say the same.
+static ANSWERED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// From here on hints say by a flag what a person has typed, so that nobody is asked for it once more.
+pub fn answered(flag: &str, value: &str) {
+    let mut answered = ANSWERED.lock().unwrap_or_else(PoisonError::into_inner);
+    answered.extend([flag.to_owned(), value.to_owned()]);
+}
+
 /// A flag with its value as it was typed, or a word that is none.
 struct Part<'a> {
     /// Its long name.
@@ -40,7 +50,15 @@ struct Part<'a> {
 
 impl Typed {
     pub fn now() -> Self {
-        Self(std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect())
+        let typed = Self(std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect());
+        typed.and(&ANSWERED.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// With these flags, too: behind `--` they would be none.
+    fn and(mut self, flags: &[String]) -> Self {
+        let at = self.0.iter().position(|arg| arg == "--").unwrap_or(self.0.len());
+        self.0.splice(at..at, flags.iter().cloned());
+        self
     }
 
     /// The same command once more.
@@ -257,6 +275,18 @@ mod tests {
         let of_the_sheet = [&args[..], &["--header-row=4", "--sheet", "Aba 2"]].concat();
         let errors = as_typed(&of_the_sheet).with_file(Path::new("sem sinal.csv"), Path::new("errors.csv"));
         assert_eq!(errors.again(), format!("mutirao import errors.csv {rest}"), "it has a header of its own");
+    }
+
+    #[test]
+    fn what_was_answered_is_said_by_a_flag() {
+        let answered = ["--set", "descricao=Sem sinal", "--sheet", "Aba 2"].map(str::to_owned);
+        let flags = "--set 'descricao=Sem sinal' --sheet 'Aba 2'";
+        let typed = as_typed(&["import", "a.xlsx", "--yes"]).and(&answered);
+        assert_eq!(typed.again(), format!("mutirao import a.xlsx --yes {flags}"));
+        let typed = as_typed(&["import", "--", "-a.xlsx"]).and(&answered);
+        assert_eq!(typed.again(), format!("mutirao import {flags} -- -a.xlsx"));
+        let errors = typed.with_file(Path::new("-a.xlsx"), Path::new("errors.csv"));
+        assert_eq!(errors.again(), "mutirao import --set 'descricao=Sem sinal' -- errors.csv");
     }
 
     #[test]

@@ -243,7 +243,11 @@ fn open_workbook(file: &mut File, options: &IntakeOptions, names: &Names) -> Res
         None if best.sheet.is_active => Chosen::InFront,
         None => Chosen::First,
     };
-    let of_other = |look: &&Look<'_>| OtherSheet { name: look.sheet.name.clone(), n_rows: look.n_rows };
+    let of_other = |look: &&Look<'_>| OtherSheet {
+        name: look.sheet.name.clone(),
+        n_rows: look.n_rows,
+        is_as_good: is_alike(&look) && 0 < look.n_rows && 0 < look.n_known(),
+    };
     let format = Format::Workbook {
         sheet: best.sheet.name.clone(),
         n_rows: best.n_rows,

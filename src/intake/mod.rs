@@ -131,7 +131,9 @@ impl Intake {
         let mut intake =
             Self { input, columns, summary, default_ddd, is_first: true, n_rows: 0, ours, asides, services };
         if !intake.advance()? {
-            return Err(IntakeError::NoRows.beside_hidden(&hidden_sheets));
+            let is_ours = intake.columns.is_result;
+            let error = if is_ours { IntakeError::NothingToCorrect } else { IntakeError::NoRows };
+            return Err(error.beside_hidden(&hidden_sheets));
         }
         Ok(intake)
     }

@@ -87,6 +87,9 @@ pub struct OtherSheet {
     pub name: String,
     /// Below its header.
     pub n_rows: u64,
+    /// Its header is as good as that of the sheet that is read, and it has rows: it may be the one that is
+    /// meant.
+    pub is_as_good: bool,
 }
 
 impl Summary {
@@ -122,6 +125,22 @@ impl Summary {
         }
     }
 
+    /// Sheets of which any may be the one that is meant, each with its rows: that which is read first. None
+    /// where it is said, or clear.
+    pub fn rivals(&self) -> Vec<(&str, u64)> {
+        let Format::Workbook { sheet, n_rows, chosen: Chosen::InFront | Chosen::First, others, .. } =
+            &self.format
+        else {
+            return Vec::new();
+        };
+        let others: Vec<_> = others.iter().filter(|other| other.is_as_good).collect();
+        if others.is_empty() {
+            return Vec::new();
+        }
+        let each = others.into_iter().map(|other| (&*other.name, other.n_rows));
+        std::iter::once((&**sheet, *n_rows)).chain(each).collect()
+    }
+
     /// One line a fact, for people.
     pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.wrapping.iter().map(Wrapping::in_words).collect();
@@ -153,9 +172,13 @@ impl Summary {
             let maps = self.remembered.iter().map(|map| (map.column.clone(), map.target.to_string()));
             lines.push(words::summary::remembered(maps));
         }
-        for (name, target) in &self.columns {
-            lines.push(words::summary::column(name, &target.to_string()));
+        let columns = self.columns.iter().map(|(name, target)| (name, target.to_string()));
+        let (own, others): (Vec<_>, Vec<_>) = columns.partition(|(name, target)| *name == target);
+        if !own.is_empty() {
+            let names: Vec<_> = own.into_iter().map(|(name, _)| name).collect();
+            lines.push(words::summary::by_their_names(&names));
         }
+        lines.extend(others.iter().map(|(name, target)| words::summary::column(name, target)));
         if let Some(name) = &self.second_phone {
             lines.push(words::summary::second_phone(name));
         }

@@ -37,6 +37,8 @@ pub enum IntakeError {
     Empty,
     #[error("{}", tr!("the file has a header and no rows"))]
     NoRows,
+    #[error("{}", tr!("there is nothing to correct: the file has no rows"))]
+    NothingToCorrect,
     #[error("{}", tr!("the file is %{what}, not a spreadsheet that can be read here", what = said(what)))]
     NotASpreadsheet { what: &'static str },
     #[error("{}", in_workbook(sheet.as_deref(), *row, fault))]
@@ -155,6 +157,7 @@ impl IntakeError {
             Self::Directory { .. } => tr!("name a `.csv`, `.xlsx` or `.ods` file in it"),
             Self::Read(_) => tr!("check the disk or network drive, then run the same command again"),
             Self::Spool(_) => tr!("free some space there, or set TMPDIR to a folder that has it"),
+            Self::NothingToCorrect => tr!("its batch has no rows that need somebody"),
             Self::Empty | Self::NoRows => {
                 tr!("check that it was saved; `mutirao template FILE` writes one to start from")
             }

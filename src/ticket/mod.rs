@@ -27,7 +27,7 @@ pub use email::Email;
 pub use fields::{ByField, Catalogue, Field, Kind};
 pub use id::{Id, listed};
 pub use person::{folded_name, may_be_named};
-pub use phone::{Phone, fill_ddd};
+pub use phone::{Phone, fill_ddd, is_without_ddd};
 pub use problem::Problem;
 pub(crate) use problem::{cut, in_words, shown};
 pub use raw::RawTicket;

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::Ddd;
 use super::cell::{Scientific, is_invisible, scientific, unwrap};
 use super::words::{self, Read, Words};
+use super::{Ddd, Problem};
 
 /// A requester's phone: area code, then number. `Debug` masks it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,11 @@ impl fmt::Debug for Phone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Phone({self})")
     }
+}
+
+/// Whether what is wrong is a number that lacks its area code.
+pub fn is_without_ddd(problem: &Problem) -> bool {
+    problem.code == words::PHONE_WITHOUT_DDD.code
 }
 
 /// Puts the area code in front of a number that lacks one. `None` if it does not lack one, or is no

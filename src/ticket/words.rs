@@ -71,7 +71,7 @@ words! {
     ID_REPAIRED = "id_repaired", "the number was in scientific notation; all its digits were there",
         "format the column as text";
     ID_SEVERAL = "id_several", "the cell has several ids, where one is meant",
-        "of several services each needs a row of its own, with the same cells beside it";
+        "of several services each needs a row of its own, with the same cells beside it; in errors.csv the new row has nothing but the columns of the sheet";
 
     // Customers, whose service is to be found.
     DOCUMENT_FORM = "document_form", "neither a CPF (11 digits) nor a CNPJ (14)",

@@ -380,14 +380,11 @@ fn what_intake_gives_to_be_stored_reads_the_same_later() {
     assert!(intake.next_row().unwrap().is_none());
     insta::assert_snapshot!(intake.summary().lines().join("\n"), @r"
     read as utf-8, cells separated by `;`
+    columns known by their names: `nome`, `parametros`, `parametros.lote`, `parametros_ordem_servico.ids_tecnicos`
     `servico` is id_cliente_servico
     `fone` is telefone
-    `nome`
     `motivo` is descricao
     `os` is abrir_os
-    `parametros`
-    `parametros.lote`
-    `parametros_ordem_servico.ids_tecnicos`
     parametros.origem is set where its cell is blank
     descricao is set where its cell is blank
     ");

@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use crate::support::site::Site;
+use crate::support::terminal::Terminal;
 
 const MEMORY: &str = ".local/state/mutirao/columns.jsonl";
 const HEADER: &str = "Contrato;Assinante;Contato;Ocorrência";
@@ -222,4 +224,37 @@ fn a_web_page_is_read_or_named_for_what_keeps_it_from_that() {
     site.run(&["import", "latin.xls", "--sandbox", "--rate", "unlimited"]).expect(0);
     let results = site.table("latin.sandbox.mutirao/results.csv");
     assert_eq!((results[0]["Descrição"].as_str(), results[0]["line"].as_str()), ("Sem conexão", "3"));
+}
+
+/// The one that happened to be in front was opened.
+#[test]
+fn a_person_says_which_of_two_sheets_is_meant() {
+    let site = Site::new("");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/sheets/aba_ativa.xlsx");
+    site.write("queda.xlsx", fs::read(file).unwrap());
+    for (lang, answer, code) in [("C", "", 2), ("C", "3", 2), ("pt_BR.UTF-8", "2", 0)] {
+        let mut terminal = Terminal::new(&site, lang, "import queda.xlsx --sandbox");
+        terminal.answer(if lang == "C" { "anything else stops" } else { "qualquer outra coisa" }, answer);
+        let (ended, said) = terminal.end(&site);
+        assert_eq!(ended, Some(code), "{said}");
+        assert_eq!(said.contains("--sheet Outubro"), code == 0, "{said}");
+    }
+    assert_eq!(site.table("queda.sandbox.mutirao/results.csv").len(), 1);
+    let told = site.run(&["import", "queda.xlsx", "--dry-run"]).expect(0).stderr;
+    assert!(told.contains("it would be asked: several sheets have a table of tickets"), "{told}");
+}
+
+#[test]
+fn errors_without_rows_are_nothing_to_correct() {
+    let site = Site::new("");
+    site.write("queda.csv", "id_cliente_servico;descricao;nome;telefone\n901;Sem sinal;Ana;37999112201\n");
+    let errors = "queda.sandbox.mutirao/errors.csv";
+    site.run(&["import", "queda.csv", "--sandbox"]).expect(0);
+    for args in
+        [&["import", errors, "--sandbox"][..], &["import", errors, "--sandbox", "--json"], &["check", errors]]
+    {
+        let ended = site.run(args).expect(0);
+        assert!(ended.stderr.contains("has no rows: there is nothing to correct"), "{}", ended.stderr);
+        assert_eq!(ended.stdout, "");
+    }
 }

@@ -87,11 +87,11 @@ pub(in crate::intake) fn above(line: u64, n_lines: u64, n_above: u64) -> String 
     text
 }
 pub(in crate::intake) fn column(name: &str, target: &str) -> String {
-    if name == target {
-        format!("`{name}`")
-    } else {
-        tr!("`%{name}` is %{target}", name = name, target = target).into_owned()
-    }
+    tr!("`%{name}` is %{target}", name = name, target = target).into_owned()
+}
+/// Columns that are called as their fields are.
+pub(in crate::intake) fn by_their_names(names: &[&String]) -> String {
+    tr!("columns known by their names: %{names}", names = super::quoted(names)).into_owned()
 }
 /// Columns, and the fields that they are.
 pub(in crate::intake) fn remembered(maps: impl ExactSizeIterator<Item = (String, String)>) -> String {

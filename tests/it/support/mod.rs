@@ -10,4 +10,5 @@ pub mod proxy;
 pub mod replay;
 pub mod script;
 pub mod site;
+pub mod terminal;
 pub mod world;
