@@ -17,6 +17,7 @@ mod in_portuguese;
 mod intake;
 mod merges;
 mod names;
+mod new_person;
 mod no_english;
 mod notices;
 mod outbox_conformance;
