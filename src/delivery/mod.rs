@@ -14,6 +14,7 @@ mod clock_offset;
 pub mod code;
 pub mod coordination;
 pub mod decide;
+mod engine;
 pub mod evidence;
 pub mod eyes;
 mod fault;
@@ -34,6 +35,7 @@ mod throttle;
 mod warning;
 
 pub use clock::SystemClock;
+pub use engine::Reason;
 pub use fault::{ALREADY_OPEN, Blindness, Fault, GONE, REPEAT};
 pub use halt::{Halt, HaltReason, PauseReason, Refusal};
 pub use pace::Throttle;
@@ -41,7 +43,7 @@ pub use policy::{Blame, GuardLimits, Lasting, OpenTickets, PATIENCE, Policy, Ver
 pub use ports::*;
 pub use rate::Rate;
 pub use row::*;
-pub use run::{Control, Ending, Reason, run};
+pub use run::{Control, Ending, run};
 pub use stats::{Note, Pulse, Stats, Watch};
 pub use throttle::{ThrottleCause, ThrottleReason};
 pub use warning::Warning;

@@ -1,0 +1,62 @@
+//! What a run knows together with the other workers of its outbox.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use crate::delivery::clock_offset::ClockOffset;
+use crate::delivery::coordination::News;
+
+/// Whether other workers may be on the same outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Alone,
+    Shared,
+}
+
+pub struct Sharing {
+    pub mode: Mode,
+    /// What the other workers have not been told yet; stays empty where there are none.
+    pub news: News,
+    /// What they are being told, until it is certain that they were.
+    pub telling: News,
+    /// The outbox's time of day minus the run's.
+    pub time_off: SignedDuration,
+    /// When the outbox was asked that told its time last; `None`: nobody shares it.
+    pub told_at: Option<Duration>,
+    /// When it answered last.
+    pub heard_at: Duration,
+    pub clock_offset: ClockOffset,
+}
+
+impl Sharing {
+    pub fn new() -> Self {
+        Self {
+            mode: Mode::Alone,
+            news: News::default(),
+            telling: News::default(),
+            time_off: SignedDuration::ZERO,
+            told_at: None,
+            heard_at: Duration::ZERO,
+            clock_offset: ClockOffset::default(),
+        }
+    }
+
+    pub fn is_shared(&self) -> bool {
+        self.mode == Mode::Shared
+    }
+
+    /// Something all must know.
+    pub fn tell(&mut self, news: impl Into<News>) {
+        if self.is_shared() {
+            self.news.add(news.into());
+        }
+    }
+
+    /// What is told now, until it is certain that it was: all that is new, and what may not have arrived.
+    pub fn telling(&mut self) -> News {
+        let news = std::mem::take(&mut self.news);
+        self.telling.add(news);
+        self.telling.clone()
+    }
+}

@@ -1,0 +1,337 @@
+//! The hard places, without a runtime: what happens, and what is to be done for it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::messages::{Action, Answer, Event, Request, RequestId};
+use super::state::Engine;
+use super::storage::Kind;
+use super::times::Now;
+use crate::delivery::coordination::{Holder, SharedBreaker, SharedState, Slots};
+use crate::delivery::identity::{BatchKey, Marker};
+use crate::delivery::{
+    Backlog, Change, Claim, Claimed, OpenedTicket, Policy, Proof, Rate, Reply, RequestKind, RowId, Settle,
+    Settled, Token, Verdict,
+};
+use crate::ticket::{Field, RawTicket, Ticket};
+
+const S: Duration = Duration::from_secs(1);
+const MS: Duration = Duration::from_millis(1);
+
+/// An engine, the time, and what it waits for.
+struct Bench {
+    engine: Engine<'static>,
+    run: Duration,
+    /// The request of each seat.
+    requests: BTreeMap<usize, RequestId>,
+    /// The batch that is being stored.
+    batch: Option<(Kind, Vec<Settle>)>,
+}
+
+/// Without a rate limit, unless `change` says so.
+fn policy(change: impl FnOnce(&mut Policy)) -> &'static Policy {
+    let mut policy = Policy { rate: Rate::Unlimited, concurrency: 2, grace: 5 * S, ..Policy::default() };
+    change(&mut policy);
+    Box::leak(Box::new(policy))
+}
+
+impl Bench {
+    /// A run that is about to claim for the first time, alone.
+    fn new(policy: &'static Policy) -> Self {
+        let mut bench = Self::unopened(policy);
+        bench.check(Event::Shared(Ok(None)), &["recover"]);
+        bench.open();
+        bench
+    }
+
+    fn unopened(policy: &'static Policy) -> Self {
+        let engine = Engine::new(policy, &now(Duration::ZERO), None);
+        let mut bench = Self { engine, run: Duration::ZERO, requests: BTreeMap::new(), batch: None };
+        assert_eq!(bench.actions(), ["share"]);
+        bench
+    }
+
+    fn open(&mut self) {
+        self.check(Event::Recovered(Ok(0)), &["look again"]);
+        self.check(Event::LookedAgain(Ok(())), &["pull in"]);
+    }
+
+    #[track_caller]
+    fn check(&mut self, event: Event, expected: &[&str]) {
+        self.engine.handle(&now(self.run), event);
+        assert_eq!(self.actions(), expected);
+    }
+
+    /// Nothing happens until then.
+    #[track_caller]
+    fn check_at(&mut self, run: Duration, expected: &[&str]) {
+        let due = self.engine.next_timeout();
+        self.run = run;
+        let actions = self.actions();
+        assert_eq!(actions, expected);
+        assert!(actions.is_empty() || due.is_some_and(|due| due <= run), "due at {due:?}, not at {run:?}");
+    }
+
+    /// What is to be done, but for what whoever looks on is told.
+    fn actions(&mut self) -> Vec<String> {
+        let mut actions = Vec::new();
+        while let Some(action) = self.engine.poll(&now(self.run)) {
+            actions.extend(self.note(action));
+        }
+        actions
+    }
+
+    fn note(&mut self, action: Action) -> Option<String> {
+        Some(match action {
+            Action::Claim(want) => format!("claim {}+{}", want.posts, want.look_ups),
+            Action::Recover(_) => "recover".to_owned(),
+            Action::LookAgain(_) => "look again".to_owned(),
+            Action::PullIn(_) => "pull in".to_owned(),
+            Action::Settle(kind, batch) => {
+                let changes = batch.iter().map(|settle| format!("{} {}", settle.row.0, change(settle)));
+                let told = format!("settle {}", changes.collect::<Vec<_>>().join(", "));
+                self.batch = Some((kind, batch));
+                told
+            }
+            Action::Share(_) => "share".to_owned(),
+            Action::Send(id, request) => {
+                self.requests.insert(id.seat, id);
+                match request {
+                    Request::Post(claim) => format!("post {} by {}", claim.row.0, id.seat),
+                    Request::Probe => "probe".to_owned(),
+                    _ => format!("look by {}", id.seat),
+                }
+            }
+            Action::Grant(id) => format!("grant {}", id.seat),
+            Action::Withhold(id) => format!("withhold {}", id.seat),
+            Action::Abandon(id) => format!("abandon {}", id.seat),
+            Action::End => "end".to_owned(),
+            Action::Tell(_) => return None,
+            Action::Halt(..) | Action::Sights(_) | Action::Keep(..) | Action::Specimen { .. } => {
+                "ask".to_owned()
+            }
+            Action::PostsAreLeft(_) | Action::Listen(_) => "ask".to_owned(),
+        })
+    }
+
+    fn asks(&self, seat: usize) -> Event {
+        let is_probe = seat + 1 == self.engine.n_seats();
+        let kind = if is_probe { RequestKind::Probe } else { RequestKind::Post };
+        Event::Asks(self.requests[&seat], kind)
+    }
+
+    fn replied(&self, seat: usize, reply: Reply<Proof>) -> Event {
+        Event::Replied(self.requests[&seat], Answer::Post(reply))
+    }
+
+    /// What is being stored is stored.
+    fn stored(&mut self) -> Event {
+        let (kind, batch) = self.batch.take().expect("a batch is being stored");
+        let became = vec![Settled::Written; batch.len()];
+        Event::Settled(kind, batch, Ok(became))
+    }
+}
+
+fn start() -> Timestamp {
+    Timestamp::from_second(1_700_000_000).expect("within range")
+}
+
+fn now(run: Duration) -> Now {
+    Now { run, awake: run, wall: start() + run }
+}
+
+/// Rows to post, and whether more are due.
+fn claimed(rows: &[i64], more: bool) -> Event {
+    let claims = rows.iter().map(|row| claim(*row)).collect();
+    let next_due = more.then(start);
+    let backlog = Backlog { pending: more, next_due, elsewhere: false };
+    Event::Claimed(Ok(Claimed { claims, backlog, ..Claimed::default() }))
+}
+
+fn claim(row: i64) -> Claim {
+    let service = row.to_string();
+    let raw = RawTicket::from([
+        (Field::IdClienteServico, &*service),
+        (Field::Descricao, "Sem sinal"),
+        (Field::Nome, "Maria"),
+        (Field::Telefone, "37999998888"),
+    ]);
+    let Ok(parsed) = Ticket::parse(&raw) else { panic!("the ticket is valid") };
+    Claim {
+        row: RowId(row),
+        token: Token(1),
+        line: 2,
+        ticket: parsed.ticket,
+        lote: "queda".into(),
+        referencia: service.as_str().into(),
+        marker: Marker::new(&BatchKey("queda".to_owned()), &service),
+        attempts: 0,
+        sent_at: start(),
+        doubt: None,
+        is_outdated: false,
+    }
+}
+
+fn change(settle: &Settle) -> &'static str {
+    match &settle.change {
+        Change::Release => "released",
+        Change::Later { doubt: Some(_), .. } => "in doubt",
+        Change::Later { doubt: None, .. } => "later",
+        Change::Opened { .. } => "opened",
+        _ => "otherwise",
+    }
+}
+
+fn reply<T>(verdict: Verdict<T>, http_status: Option<u16>) -> Reply<T> {
+    Reply { verdict, http_status, latency: 80 * MS, retry_after: None, date: None }
+}
+
+fn opened(id: i64) -> Reply<Proof> {
+    let opening = OpenedTicket {
+        protocolo: format!("p{id}"),
+        id_atendimento: id,
+        ids_ordem_servico: vec![],
+        numeros_ordem_servico: vec![],
+    };
+    let proof = Proof { opening, marker_echoed: Some(true), warnings: vec![], conflict: None };
+    reply(Verdict::Answered(proof), Some(200))
+}
+
+fn withheld() -> Reply<Proof> {
+    reply(Verdict::Withheld, None)
+}
+
+fn throttled(asked: Duration) -> Reply<Proof> {
+    Reply { retry_after: Some(asked), ..reply(Verdict::Throttled, Some(429)) }
+}
+
+#[test]
+fn a_row_goes_from_its_claim_to_its_end() {
+    let mut bench = Bench::new(policy(|_| ()));
+    bench.check(Event::PulledIn(Ok(())), &["claim 2+1"]);
+    bench.check(claimed(&[1], false), &["post 1 by 0"]);
+    bench.check(bench.asks(0), &["grant 0"]);
+    // The last one that lives waits for no other.
+    bench.check(bench.replied(0, opened(1)), &["settle 1 opened"]);
+    let stored = bench.stored();
+    bench.check(stored, &["claim 4+1"]);
+    bench.check(claimed(&[], false), &["end"]);
+}
+
+/// What was sent and is not answered by the end of the grace is in doubt; an answer that comes with its end
+/// counts.
+#[test]
+fn the_grace_of_a_stop_ends_what_is_under_way() {
+    let mut bench = Bench::new(policy(|policy| policy.concurrency = 3));
+    bench.check(Event::PulledIn(Ok(())), &["claim 3+1"]);
+    let sent = ["post 1 by 0", "post 2 by 1", "post 3 by 2"];
+    bench.check(claimed(&[1, 2, 3, 4], false), &sent);
+    bench.check(bench.asks(0), &["grant 0"]);
+    bench.check(bench.asks(1), &["grant 1"]);
+    bench.run = 10 * S;
+    bench.check(Event::Stop, &["settle 4 released"]);
+    bench.check(bench.asks(2), &["withhold 2"]);
+    let stored = bench.stored();
+    bench.check(stored, &[]);
+    bench.check_at(15 * S - MS, &[]);
+    // Both at once: what has happened is heard before what is due.
+    bench.run = 15 * S;
+    let cut = ["abandon 1", "abandon 2", "settle 1 opened, 2 in doubt, 3 released"];
+    bench.check(bench.replied(0, opened(1)), &cut);
+    bench.check(bench.replied(1, opened(2)), &[]);
+    let stored = bench.stored();
+    bench.check(stored, &["end"]);
+}
+
+#[test]
+fn an_outbox_that_hangs_holds_up_no_stop() {
+    let mut bench = Bench::new(policy(|_| ()));
+    bench.check(Event::PulledIn(Ok(())), &["claim 2+1"]);
+    bench.check(claimed(&[1], false), &["post 1 by 0"]);
+    bench.check(bench.asks(0), &["grant 0"]);
+    bench.check(Event::Stop, &[]);
+    bench.check_at(5 * S, &["abandon 0", "settle 1 in doubt"]);
+    bench.check_at(7 * S, &["end"]);
+}
+
+#[test]
+fn a_probe_is_given_up_when_nothing_may_be_sent() {
+    for is_granted in [true, false] {
+        let mut bench = Bench::new(policy(|_| ()));
+        bench.check(Event::PulledIn(Ok(())), &["claim 2+1"]);
+        bench.check(claimed(&[], true), &[]);
+        let _ = bench.engine.health.breaker.open(bench.run);
+        bench.check_at(5 * S, &["probe"]);
+        if is_granted {
+            bench.check(bench.asks(2), &["grant 2"]);
+        }
+        bench.check(Event::Stop, &["abandon 2", "end"]);
+    }
+}
+
+#[test]
+fn a_claim_that_a_stop_overtakes_is_waited_for_and_given_back() {
+    let mut bench = Bench::new(policy(|_| ()));
+    bench.check(Event::PulledIn(Ok(())), &["claim 2+1"]);
+    bench.check(Event::Stop, &[]);
+    bench.check(claimed(&[1, 2], true), &["settle 1 released, 2 released"]);
+    let stored = bench.stored();
+    bench.check(stored, &["end"]);
+}
+
+#[test]
+fn a_short_throttle_is_waited_out_and_a_long_one_gives_back() {
+    for is_long in [false, true] {
+        let mut bench = Bench::new(policy(|policy| policy.concurrency = 3));
+        bench.check(Event::PulledIn(Ok(())), &["claim 3+1"]);
+        let sent = ["post 1 by 0", "post 2 by 1", "post 3 by 2"];
+        bench.check(claimed(&[1, 2, 3, 4, 5], false), &sent);
+        bench.check(bench.asks(0), &["grant 0"]);
+        bench.check(bench.asks(1), &["grant 1"]);
+        bench.run = S;
+        bench.check(bench.replied(0, throttled(4 * S)), &["post 4 by 0"]);
+        // Two wait for its end, in the order in which they came.
+        bench.check(bench.asks(2), &[]);
+        bench.check(bench.asks(0), &[]);
+        bench.check_at(S + 25 * MS, &["settle 1 later"]);
+        if is_long {
+            bench.check(bench.replied(1, throttled(60 * S)), &["withhold 2", "withhold 0"]);
+            bench.check(bench.replied(2, withheld()), &[]);
+            bench.check(bench.replied(0, withheld()), &[]);
+            let stored = bench.stored();
+            bench.check(stored, &["settle 5 released, 2 later, 3 released, 4 released"]);
+        } else {
+            bench.check_at(5 * S, &["grant 2", "grant 0"]);
+        }
+    }
+}
+
+#[test]
+fn one_trial_of_two_rows_that_wait_goes_and_the_other_costs_no_slot() {
+    let shared = |breaker, slots| SharedState {
+        now: start(),
+        rate: Rate::PerSecond(2.0),
+        n_workers: 1,
+        slots,
+        free_in: Duration::ZERO,
+        login_in: None,
+        throttle: None,
+        pause: None,
+        breaker,
+    };
+    let mut bench = Bench::unopened(policy(|_| ()));
+    bench.check(Event::Shared(Ok(Some(shared(SharedBreaker::Closed, None)))), &["recover"]);
+    bench.open();
+    bench.check(Event::PulledIn(Ok(())), &["ask", "claim 1+1"]);
+    bench.check(claimed(&[1, 2], true), &["post 1 by 0", "post 2 by 1"]);
+    bench.check(bench.asks(0), &[]);
+    bench.check(bench.asks(1), &[]);
+    bench.check_at(200 * MS, &["share"]);
+    let slots = Slots { first_in: Duration::ZERO, count: 4, spacing: 500 * MS };
+    let trial = shared(SharedBreaker::Trial(Holder::Me), Some(slots));
+    bench.check(Event::Shared(Ok(Some(trial))), &["grant 0", "withhold 1"]);
+    let n_left = bench.engine.slots.pace.slot_lease().expect("they are shared").n_left(bench.run);
+    assert_eq!(n_left, 3);
+}
