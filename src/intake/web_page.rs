@@ -17,6 +17,10 @@ const LEN_MAX: usize = 32 * 1024 * 1024;
 /// Cells of a row, and how far one may reach over others.
 const CELLS_MAX: usize = 1024;
 
+/// Cells of all rows, and how often one of another row is reached over. Source: twice what the longest page
+/// has that says something in each; one of eight bytes a row could ask for a thousand cells in each.
+const ALL_CELLS_MAX: usize = 16 * 1024 * 1024;
+
 /// The rows of a page as a CSV file in UTF-8, with `;`.
 pub(super) fn csv_of(
     file: File,
@@ -34,6 +38,9 @@ pub(super) fn csv_of(
     let mut out = BufWriter::new(tempfile::tempfile().map_err(IntakeError::Spool)?);
     let mut table = Table::new(&mut out);
     table.read(&page).map_err(IntakeError::Spool)?;
+    if ALL_CELLS_MAX < table.n_cells {
+        return Err(IntakeError::NotASpreadsheet { what: formats::HTML_TOO_LONG });
+    }
     let (n_rows, has_hidden) = (table.n_rows, table.has_hidden);
     if has_hidden {
         return Err(IntakeError::NotASpreadsheet { what: formats::HTML_WITH_HIDDEN });
@@ -57,6 +64,7 @@ struct Table<W> {
     is_covered: Vec<bool>,
     is_in_row: bool,
     n_rows: u64,
+    n_cells: usize,
     has_hidden: bool,
 }
 
@@ -68,14 +76,26 @@ struct Cell {
 
 impl<W: Write> Table<W> {
     fn new(out: W) -> Self {
-        let (row, reach, is_covered) = (Vec::new(), Vec::new(), Vec::new());
-        Self { out, row, cell: None, reach, is_covered, is_in_row: false, n_rows: 0, has_hidden: false }
+        Self {
+            out,
+            row: Vec::new(),
+            cell: None,
+            reach: Vec::new(),
+            is_covered: Vec::new(),
+            is_in_row: false,
+            n_rows: 0,
+            n_cells: 0,
+            has_hidden: false,
+        }
     }
 
-    /// Nothing of a page is an error: browsers show all of them.
+    /// Nothing of a page is an error: browsers show all of them. Ends early once there are too many cells.
     fn read(&mut self, page: &str) -> std::io::Result<()> {
         let mut rest = page;
         while let Some(at) = rest.find('<') {
+            if ALL_CELLS_MAX < self.n_cells {
+                return Ok(());
+            }
             let (text, tag) = rest.split_at(at);
             self.text(text);
             rest = if let Some(comment) = tag.strip_prefix("<!--") {
@@ -174,6 +194,7 @@ impl<W: Write> Table<W> {
             return Ok(());
         }
         self.n_rows += 1;
+        self.n_cells += self.row.len() + self.reach.len();
         for (at, cell) in self.row.drain(..).enumerate() {
             let delimiter = if at == 0 { "" } else { ";" };
             if cell.contains([';', '"']) {

@@ -17,11 +17,10 @@ use std::ffi::OsStr;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use mutirao::printable::is_printable;
 
-use crate::support::site::{Ended, Site};
+use crate::support::site::{Ended, Site, bounded};
 
 /// What one command over a file must come to.
 #[derive(Debug, Default)]
@@ -185,20 +184,11 @@ fn words(line: &str) -> Vec<String> {
     line.replace("\\ ", "\0").split(' ').map(|it| it.replace('\0', " ")).collect()
 }
 
-/// With bounds: CPU rather than time, since tests share the machine.
 fn run(site: &Site, case: &Case, file: &str) -> Ended {
     let (command, flags) = case.args.split_first().unwrap();
     let mut args = vec![command.as_str(), file];
     args.extend(flags.iter().map(String::as_str));
-    let plain = site.command(&args);
-    let mut bounded = Command::new("sh");
-    bounded.args(["-c", "ulimit -c 0; ulimit -t 10; ulimit -d 262144; exec \"$@\"", "sh"]);
-    bounded.arg(plain.get_program()).args(plain.get_args()).env_clear();
-    bounded.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    // What the allocator keeps ready and does not use is no memory.
-    bounded.env("MIMALLOC_ARENA_EAGER_COMMIT", "0").env("PATH", "/usr/bin:/bin");
-    bounded.current_dir(plain.get_current_dir().unwrap()).stdin(std::process::Stdio::null());
-    bounded.output().unwrap().into()
+    bounded(&site.command(&args)).output().unwrap().into()
 }
 
 impl Case {

@@ -11,6 +11,7 @@ mod documents;
 mod failures;
 mod find_service;
 mod fuzz;
+mod hostile;
 mod hubsoft;
 mod import;
 mod in_portuguese;

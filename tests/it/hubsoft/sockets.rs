@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mutirao::delivery::Api;
+use mutirao::delivery::{Api, RETRY_AFTER_MAX};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -232,5 +232,26 @@ async fn a_server_that_heeds_no_limit_is_believed_no_absence() {
             panic!("{reply:?}")
         };
         assert_eq!((&*fault.code(), n_requests.load(Ordering::SeqCst)), ("full_page", n));
+    }
+}
+
+/// Whatever number or day it names, in whatever year its own clock is.
+#[tokio::test]
+async fn no_wish_to_wait_is_longer_than_we_wait() {
+    for (wish, waited) in [
+        ("Retry-After: 1000000000000000000", Some(RETRY_AFTER_MAX)),
+        ("Retry-After: 99999999999999999999999999", Some(RETRY_AFTER_MAX)),
+        ("Retry-After: Thu, 01 Jan 9998 00:00:00 GMT", Some(RETRY_AFTER_MAX)),
+        ("Retry-After: Fri, 31 Dec 9999 23:59:59 GMT", None),
+        ("Retry-After: Mon, 01 Jan 0001 00:00:00 GMT", Some(Duration::ZERO)),
+        ("Date: Fri, 31 Dec 9999 23:59:59 GMT\r\nRetry-After: 7", Some(Duration::from_secs(7))),
+        ("Retry-After: 1e18", None),
+        ("Retry-After: -1", None),
+        ("Retry-After: \u{661}", None),
+    ] {
+        let answer = http(&format!("429 Too Many Requests\r\n{wish}"), "");
+        let (url, _) = scripted(vec![Act::Answer(answer)]).await;
+        let reply = open_on(&url).await;
+        assert_eq!((short(&reply).as_str(), reply.retry_after), ("throttled", waited), "{wish}");
     }
 }

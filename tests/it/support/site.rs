@@ -130,6 +130,19 @@ impl Site {
     }
 }
 
+/// The same command within bounds: ten seconds of CPU (rather than time, since tests share the machine) and
+/// 256 MiB of memory.
+pub fn bounded(plain: &Command) -> Command {
+    let mut bounded = Command::new("sh");
+    bounded.args(["-c", "ulimit -c 0; ulimit -t 10; ulimit -d 262144; exec \"$@\"", "sh"]);
+    bounded.arg(plain.get_program()).args(plain.get_args()).env_clear();
+    bounded.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    // What the allocator keeps ready and does not use is no memory.
+    bounded.env("MIMALLOC_ARENA_EAGER_COMMIT", "0").env("PATH", "/usr/bin:/bin");
+    bounded.current_dir(plain.get_current_dir().unwrap()).stdin(Stdio::null());
+    bounded
+}
+
 fn piped(mut command: Command) -> Command {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
