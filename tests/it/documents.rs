@@ -19,7 +19,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn read(name: &str) -> String {
+pub fn read(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
@@ -42,12 +42,13 @@ fn files(folder: &str, ends: &[&str]) -> Vec<String> {
 
 /// What people read.
 fn pages() -> Vec<String> {
-    let own = ["README.md", "README.pt-BR.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+    let own =
+        ["README.md", "README.pt-BR.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"];
     own.into_iter().chain(["samples/README.md"]).map(str::to_owned).chain(files("docs", &[".md"])).collect()
 }
 
 /// What stands below a heading, to the next one of any rank.
-fn section<'a>(page: &'a str, heading: &str) -> &'a str {
+pub fn section<'a>(page: &'a str, heading: &str) -> &'a str {
     let (_, below) = page.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no `{heading}`"));
     let end = below.match_indices("\n#").map(|it| it.0).find(|it| !below[..*it].ends_with("```sh"));
     &below[..end.unwrap_or(below.len())]
@@ -70,12 +71,12 @@ fn tables(text: &str) -> Vec<Vec<Vec<String>>> {
     tables
 }
 
-fn table(text: &str) -> Vec<Vec<String>> {
+pub fn table(text: &str) -> Vec<Vec<String>> {
     tables(text).into_iter().next().expect("there is a table")
 }
 
 /// What stands in backticks.
-fn quoted(text: &str) -> impl Iterator<Item = &str> {
+pub fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::TestRunner;
 
-/// How often the seeds of a target are changed. A minute of the fuzzer tries some hundred times as many.
+/// How often the seeds of a target are changed, unless `PROPTEST_CASES` says something else.
 const CASES: u32 = 400;
 
 /// The longest input. Bytes.
@@ -69,7 +69,8 @@ fn hold(name: &str) {
     for (path, bytes) in &seeds {
         assert!(catch_unwind(|| run(bytes)).is_ok(), "{}", path.display());
     }
-    let config = ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
+    let cases = std::env::var("PROPTEST_CASES").map_or(CASES, |n_cases| n_cases.parse().unwrap());
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     let changes = prop::collection::vec(change(), 1..8);
     let given = (any::<Index>(), changes).prop_map(|(seed, changes)| {
         let mut bytes = seed.get(&seeds).1.clone();

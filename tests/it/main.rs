@@ -3,6 +3,7 @@
 
 mod batches;
 mod beginning;
+mod bounds;
 mod cases;
 mod commands;
 mod delivery;
