@@ -9,11 +9,12 @@ use serde_json::Value;
 
 use super::customers::of_customers;
 use super::look_up::{of_find_open, of_look_up, of_protocolo, of_verification, page_len};
-use super::page::Limit;
+use super::page::{Limit, PAGE_LEN};
 use super::token::bearer;
 use super::verdict::{
     Asked, Exchange, Login, http_date, of_login, of_open, of_read, retry_after, retry_after_of_body,
 };
+use super::wire::ORDERS_MAX;
 use super::{CUSTOMERS_MAX, wire};
 use crate::delivery::identity::{BatchKey, Marker};
 use crate::delivery::{
@@ -133,6 +134,7 @@ fn is_seen(verdict: &Verdict<Sighting>, status: u16) {
         Verdict::Answered(Sighting::Found { opening, others, conflict }) => {
             assert_eq!(status, 200);
             is_ticket(opening);
+            assert!(others.len() <= PAGE_LEN);
             others.iter().for_each(is_ticket);
             conflict.iter().for_each(is_told);
         }
@@ -184,6 +186,7 @@ fn other_reads(exchange: &Exchange, body: &[u8]) {
 fn is_ticket(opening: &OpenedTicket) {
     assert!(0 < opening.id_atendimento);
     assert_shown(&opening.protocolo, NAME_CHARS_MAX + 1);
+    assert!(opening.ids_ordem_servico.len().max(opening.numeros_ordem_servico.len()) <= ORDERS_MAX);
     for number in opening.numeros_ordem_servico.iter().filter(|number| !number.is_empty()) {
         assert_shown(number, NAME_CHARS_MAX + 1);
     }

@@ -57,7 +57,8 @@ pub(super) fn sight(answer: &Envelope<'_>, what: &LookUp, limit: Limit) -> Sight
     found.sort_by_key(|(age, opening)| (age.earliest, opening.id_atendimento));
     let mut found = found.into_iter().map(|(_, opening)| opening);
     if let Some(opening) = found.next() {
-        return Sighting::Found { opening, others: found.collect(), conflict };
+        // Of a page that is longer than it was asked to be, a row keeps no more.
+        return Sighting::Found { opening, others: found.take(PAGE_LEN).collect(), conflict };
     }
     if let Some(fault) = doubtful {
         return Sighting::CouldNotTell(fault);

@@ -15,6 +15,9 @@ use crate::delivery::identity::Marker;
 use crate::printable;
 use crate::ticket::{Field, Ticket, Value};
 
+/// Service orders of a ticket that are kept: it has one as a rule, and each row keeps its own.
+pub(super) const ORDERS_MAX: usize = 100;
+
 /// A field of an answer. `null` and absent are the same.
 type Raw<'a> = Option<&'a RawValue>;
 
@@ -302,8 +305,8 @@ impl<'a> Seen<'a> {
     pub(super) fn opening(&self) -> Option<OpenedTicket> {
         let id_atendimento = integer(self.id_atendimento).filter(|id| 0 < *id)?;
         let protocolo = self.protocolo()?.into_owned();
-        let orders: Vec<ServiceOrder<'_>> =
-            list(self.ordens_servico).unwrap_or_default().into_iter().filter_map(object).collect();
+        let orders = list(self.ordens_servico).unwrap_or_default().into_iter().filter_map(object);
+        let orders: Vec<ServiceOrder<'_>> = orders.take(ORDERS_MAX).collect();
         Some(OpenedTicket {
             protocolo,
             id_atendimento,

@@ -258,3 +258,20 @@ fn only_a_pending_ticket_of_the_type_counts_as_open() {
         assert_eq!(short(&verdict), expected, "{body}");
     }
 }
+
+/// What a page gives, a row keeps for good.
+#[test]
+fn of_a_page_of_thousands_a_row_keeps_few() {
+    let orders = r#"{"id_ordem_servico":1,"numero_ordem_servico":"1"},"#.repeat(1000);
+    let with_orders = |id: i64| {
+        let orders = format!(r#","ordens_servico":[{}]}}"#, orders.trim_end_matches(','));
+        ours(id, "1").strip_suffix('}').expect("an object").to_owned() + &orders
+    };
+    let tickets: Vec<String> = (1..=1000).rev().map(|id| ours(id, "1")).collect();
+    let verdict = of_look_up(&answer(200, &page(&tickets)), &sent(), Limit::Heeded);
+    let Verdict::Answered(Sighting::Found { opening, others, .. }) = verdict else { panic!("{verdict:?}") };
+    assert_eq!((opening.id_atendimento, others.len()), (1, 50));
+    let verdict = of_look_up(&answer(200, &page(&[with_orders(1)])), &sent(), Limit::Heeded);
+    let Verdict::Answered(Sighting::Found { opening, .. }) = verdict else { panic!("{verdict:?}") };
+    assert_eq!((opening.ids_ordem_servico.len(), opening.numeros_ordem_servico.len()), (100, 100));
+}
