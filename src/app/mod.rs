@@ -30,6 +30,7 @@ mod result_rows;
 pub mod results;
 mod resume;
 pub mod retry;
+mod salvage;
 pub mod selection;
 pub mod services;
 pub mod sheet;
@@ -44,7 +45,7 @@ pub mod worker;
 
 pub use cancel::cancel;
 pub use doctor::doctor;
-pub use export::export;
+pub use export::{Damage, export};
 pub use migrate::{is_migrated, migrate};
 pub use pause::{pause, resume};
 pub use purge::purge;

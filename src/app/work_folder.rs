@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
 use super::fault::Fault;
-use crate::outbox::sqlite::LOG_LEN_MAX;
+use crate::outbox::{self, sqlite::LOG_LEN_MAX};
 use crate::report::{self, FILES, RESULT_COLUMNS, RESULTS, XLSX_COLUMNS_MAX, XLSX_ROWS_MAX};
 use crate::temporary;
 
 /// The embedded outbox within a work folder.
-pub const OUTBOX_FILE: &str = "outbox.db";
+pub const OUTBOX_FILE: &str = outbox::sqlite::FILE_NAME;
 
 /// What a row adds to an outbox and to each file of its results besides its own cells, at most. Bytes.
 const ROW_LEN: u64 = 1 << 10;

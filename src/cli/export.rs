@@ -1,4 +1,4 @@
-//! `export`: results and errors of a batch, again.
+//! `export`: results and errors of a batch, again; of a damaged outbox as far as it can be read.
 
 use std::path::Path;
 
@@ -9,9 +9,11 @@ use super::results;
 use super::screen::Screen;
 use super::summary;
 use super::typed::Typed;
-use crate::app;
 use crate::app::place::Place;
 use crate::app::sheet::ColumnNames;
+use crate::app::{self, Damage};
+use crate::outbox::Counts;
+use crate::outbox::sqlite::Lost;
 use crate::report::ERRORS;
 
 pub async fn export(
@@ -32,5 +34,37 @@ pub async fn export(
         batch: Some(&done.batch),
     };
     outcome::tell(&done.written.counts, &done.written.reasons, &ColumnNames::new(), Some(&next), screen);
-    Ok(results::exit(Some(&done.written), Exit::Done))
+    match done.damage {
+        Some(damage) => Err(damaged(&damage, &done.written.counts, screen)),
+        None => Ok(results::exit(Some(&done.written), Exit::Done)),
+    }
+}
+
+/// Says what the results lack.
+fn damaged(damage: &Damage, counts: &Counts, screen: &Screen) -> Failure {
+    let Damage { path, found, lost: Lost { n_rows: n_lost, lines, n_blank } } = damage;
+    if !lines.is_empty() {
+        let lines: Vec<String> = lines.iter().map(u64::to_string).collect();
+        screen.note(tr!("lines that could not be read: %{lines}", lines = lines.join(", ")));
+    }
+    if 0 < *n_blank {
+        let told = tr!(
+            "of %{n} %{n|row|rows} only what became of %{n|it|them} could be read, not what the file said",
+            n = n_blank
+        );
+        screen.note(told);
+    }
+    let message = tr!(
+        "`%{path}` is damaged (%{found}): %{n_lost} of %{n_rows} %{n_rows|row|rows} could not be read",
+        path = path.display(),
+        found = found,
+        n_lost = n_lost,
+        n_rows = counts.total() + n_lost
+    );
+    let import = Typed::now().other(&["import", "FILE", "-o", "DIR", "--verify-first"]);
+    let hint = tr!(
+        "the results have the others; keep the damaged folder as it is: `%{import}` looks whether HubSoft has a ticket of the last 48 hours before it opens one",
+        import = import
+    );
+    Failure::new(Exit::Internal, message, hint)
 }

@@ -16,6 +16,7 @@ use crate::delivery::{OutboxError, State};
 use crate::hubsoft::SetupError;
 use crate::intake::{Blame, IntakeError};
 use crate::language::said;
+use crate::outbox::sqlite::is_of_damage;
 use crate::outbox::{BindError, MergeError, OpenError, OpenFault, ResolveError, postgres};
 use crate::report::ReportError;
 use crate::sandbox::BookFault;
@@ -233,6 +234,7 @@ impl From<OpenError> for Failure {
             OpenError::Locked { .. } => Exit::Busy,
             OpenError::Outbox { source: OutboxError::Full(_), .. } => Exit::Guard,
             OpenError::Io { source, .. } if is_full(source) => Exit::Guard,
+            OpenError::Damaged { .. } => Exit::Internal,
             _ => Exit::Usage,
         };
         let mut hint = open_hints::of_file(&error).into_owned();
@@ -240,6 +242,10 @@ impl From<OpenError> for Failure {
             let folder = path.parent().filter(|_| path.ends_with(OUTBOX_FILE));
             let status = Typed::now().at(folder.map_or(Led::File(path), Led::Folder), "status", None, &[]);
             hint += &tr!("; `%{status}` shows how far it is", status = status);
+        }
+        if let OpenError::Damaged { path, .. } = &error {
+            let export = Typed::now().at(Led::File(path), "export", None, &["-o", "DIR"]);
+            hint += &tr!("; `%{export}` writes what can be read of it", export = export);
         }
         Self::of(exit, &error, hint)
     }
@@ -279,6 +285,14 @@ impl From<OutboxError> for Failure {
             ),
             Unavailable(_) => {
                 (Exit::Unreachable, tr!("run the same command again: it goes on where it stopped"))
+            }
+            Broken(ref damage) if is_of_damage(&error) => {
+                let export = Typed::now().other(&["export", "BATCH", "-o", "DIR"]);
+                let hint = tr!(
+                    "keep its folder as it is; `%{export}` writes what can be read of it",
+                    export = export
+                );
+                return Self::of(Exit::Internal, &**damage, hint);
             }
             Broken(_) => {
                 (Exit::Internal, tr!("keep the outbox as it is, and look at the disk or the database"))

@@ -51,7 +51,10 @@ pub fn halted(halt: &Halt) -> Failure {
             )
         }
         Halt::OutboxBroken { .. } => {
-            tr!("keep the outbox as it is, and look at the disk or the database; nothing more was sent")
+            tr!(
+                "keep the outbox as it is, and look at the disk or the database; nothing more was sent; of a damaged file `%{export}` writes what can be read",
+                export = command(&["export", "BATCH", "-o", "DIR"])
+            )
         }
         Halt::EchoLost { .. } => {
             tr!("do not run it again before it is clear why HubSoft changed the description")

@@ -26,6 +26,7 @@ pub fn of_file(error: &OpenError) -> Cow<'_, str> {
                 "it would run under your name: find out who put it there, and go on from a copy of the outbox that is older; with --verify-first, since that copy does not know of later tickets"
             )
         }
+        OpenError::Damaged { .. } => tr!("nothing was sent; keep its folder as it is"),
         OpenError::Missing { .. } => tr!("an import makes one beside its file"),
         OpenError::Io { .. } | OpenError::Outbox { .. } => {
             tr!(

@@ -54,7 +54,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("intake", &["delivery", "language", "outbox", "printable", "text", "ticket"]),
     ("language", &[]),
     ("notice", &["delivery"]),
-    ("outbox", &["delivery", "ownership", "printable", "text", "ticket"]),
+    ("outbox", &["delivery", "ownership", "printable", "temporary", "text", "ticket"]),
     ("ownership", &[]),
     ("printable", &[]),
     ("registry", &["ownership", "temporary"]),

@@ -16,7 +16,7 @@ use crate::app::target::refuse_other_host;
 use crate::app::work_folder::{OUTBOX_FILE, folder_of, sandbox_folder_of};
 use crate::delivery::code::BatchCode;
 use crate::intake::{Hashing, Ours};
-use crate::outbox::{Address, BatchInfo, MergeError, OpenError, OpenFault, ReadOnlyOutbox};
+use crate::outbox::{Address, BatchInfo, MergeError};
 use crate::registry::REMEMBERED_FOR;
 use crate::report;
 
@@ -251,7 +251,10 @@ impl Wish<'_> {
             if self.database_url.is_some() { vec![folder.to_owned()] } else { names::folders_of(folder) };
         for place in folders {
             let outbox = self.outbox(&place)?;
-            let Some(read_only) = opened(&outbox).await? else { continue };
+            if outbox.file().is_some_and(|file| !file.is_file()) {
+                continue;
+            }
+            let read_only = outbox.look().await?;
             let reader = read_only.reader();
             if let Some(binding) = self.binding {
                 refuse_other_host(reader, &outbox, binding).await?;
@@ -343,17 +346,12 @@ fn missing(what: Cow<'static, str>) -> Fault {
     Fault::StdinNeeds { what }
 }
 
-/// `None`: there is no outbox, or there was no time to put anything into it.
-async fn opened(outbox: &Address) -> Result<Option<ReadOnlyOutbox>, Fault> {
-    match outbox.look().await {
-        Err(OpenFault::File(OpenError::Missing { .. })) => Ok(None),
-        looked => Ok(Some(looked?)),
-    }
-}
-
 /// `None`: no such outbox, or it has no such batch.
 async fn batch_of_code(outbox: &Address, code: BatchCode) -> Result<Option<BatchInfo>, Fault> {
-    let Some(read_only) = opened(outbox).await? else { return Ok(None) };
+    if outbox.file().is_some_and(|file| !file.is_file()) {
+        return Ok(None);
+    }
+    let read_only = outbox.look().await?;
     let reader = read_only.reader();
     let info = match reader.batch_name(code).await? {
         Some(name) => reader.batch_info(&name).await?,

@@ -45,6 +45,14 @@ pub enum AnyReader<'a> {
 }
 
 impl ReadOnlyOutbox {
+    /// What is wrong with the pages of a file, if anything.
+    pub async fn damage(&self) -> Result<Option<String>, OutboxError> {
+        match self {
+            Self::Sqlite(reader) => reader.damage().await,
+            Self::Postgres(_) => Ok(None),
+        }
+    }
+
     pub fn reader(&self) -> AnyReader<'_> {
         match self {
             Self::Sqlite(reader) => AnyReader::Sqlite(reader),

@@ -13,9 +13,12 @@ const NOMEM: i32 = 7;
 const READONLY: i32 = 8;
 const INTERRUPT: i32 = 9;
 const IOERR: i32 = 10;
+const CORRUPT: i32 = 11;
 const FULL: i32 = 13;
 const CANTOPEN: i32 = 14;
 const PROTOCOL: i32 = 15;
+const CONSTRAINT: i32 = 19;
+const MISMATCH: i32 = 20;
 const NOTADB: i32 = 26;
 
 /// Turns a library's fault into ours.
@@ -37,7 +40,8 @@ pub(super) fn classify(error: sqlx::Error) -> OutboxError {
             Some(BUSY | LOCKED | NOMEM | INTERRUPT | IOERR | CANTOPEN | PROTOCOL) => {
                 OutboxError::Unavailable(error.into())
             }
-            // CORRUPT, NOTADB, a constraint: trying again shows the same.
+            Some(CORRUPT | NOTADB) => OutboxError::Broken(Damaged(in_words(&error)).into()),
+            // A constraint: trying again shows the same.
             _ => OutboxError::Broken(error.into()),
         },
         sqlx::Error::Io(fault) => match fault.kind() {
@@ -46,6 +50,34 @@ pub(super) fn classify(error: sqlx::Error) -> OutboxError {
         },
         _ => OutboxError::Broken(error.into()),
     }
+}
+
+/// The file is damaged, so far that SQLite sees it.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", tr!("the outbox is damaged (%{found})", found = .0))]
+struct Damaged(String);
+
+/// Whether an outbox cannot be used because its file is damaged.
+pub fn is_of_damage(error: &OutboxError) -> bool {
+    matches!(error, OutboxError::Broken(cause) if cause.is::<Damaged>())
+}
+
+pub(super) fn is_damage(error: &sqlx::Error) -> bool {
+    matches!(code_of(error), Some(CORRUPT | NOTADB))
+}
+
+/// SQLite's own words, without the library's around them.
+pub(super) fn in_words(error: &sqlx::Error) -> String {
+    error.as_database_error().map_or_else(|| error.to_string(), |said| said.message().to_owned())
+}
+
+pub(super) fn is_interrupted(error: &sqlx::Error) -> bool {
+    code_of(error) == Some(INTERRUPT)
+}
+
+/// Whether a table does not take a value.
+pub(super) fn is_refused(error: &sqlx::Error) -> bool {
+    matches!(code_of(error), Some(CONSTRAINT | MISMATCH))
 }
 
 /// Whether a connection that wants to write was turned away for lack of permission.

@@ -13,6 +13,8 @@ use rustix::fs::{FlockOperation, OFlags, flock, statfs};
 pub(super) struct FileLock {
     path: PathBuf,
     file: File,
+    /// Its last holder did not give it back: it was killed, or lost its power.
+    pub(super) was_left: bool,
 }
 
 /// What is read of a lock file at most. Bytes.
@@ -31,6 +33,7 @@ impl FileLock {
     pub(super) fn take(database: &Path) -> io::Result<Option<Self>> {
         let path = path_of(database);
         loop {
+            let was_left = path.symlink_metadata().is_ok();
             // Neither through a link nor, for ever, at a pipe that nobody reads.
             let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
             let file = OpenOptions::new()
@@ -48,7 +51,7 @@ impl FileLock {
             // The holder before us removes the file; we may have locked what has no name any more.
             match std::fs::metadata(&path) {
                 Ok(named) if named.ino() == file.metadata()?.ino() => {
-                    let lock = Self { path, file };
+                    let lock = Self { path, file, was_left };
                     lock.say("")?;
                     return Ok(Some(lock));
                 }

@@ -9,6 +9,7 @@ mod claim;
 mod clock;
 mod commands;
 mod course;
+mod damage;
 mod doubt;
 mod error;
 mod lock;
@@ -20,6 +21,7 @@ mod proof;
 mod purge;
 mod read;
 mod reasons;
+mod salvage;
 mod session;
 mod settle;
 mod sight;
@@ -36,9 +38,11 @@ use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 use crate::delivery::OutboxError;
 
+pub use error::is_of_damage;
 pub use lock::{Holder, holder};
 pub use open::LOG_LEN_MAX;
-pub use open_error::OpenError;
+pub use open_error::{FILE_NAME, OpenError};
+pub use salvage::{Lost, salvage};
 pub use staging::Staging;
 pub use work_queue::WorkQueue;
 
@@ -106,6 +110,11 @@ impl Reader {
     /// Opens the outbox at `path` to look at it, also while its owner writes.
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
         Ok(Self { session: Mutex::new(Session::new(open::for_reading(path).await?)) })
+    }
+
+    /// What is wrong with its pages, in SQLite's words. `None`: nothing, as far as a second look shows.
+    pub async fn damage(&self) -> Result<Option<String>, OutboxError> {
+        damage::damage(&mut *self.conn().await, damage::LONG_LOOK_MAX).await.trouble()
     }
 
     pub async fn close(self) -> Result<(), OutboxError> {

@@ -1,8 +1,5 @@
 //! Opening an outbox: whose it is, where it lies, and whether it is one.
 
-use std::fs::{OpenOptions, Permissions};
-use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,10 +7,12 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteLockingMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 
 use super::clock;
+use super::damage::{LONG_LOOK_MAX, LOOK_MAX, damage};
 use super::error::is_forbidden;
 use super::lock::{FileLock, holder, network_file_system};
 use super::open_error::{OpenError, refused};
 use super::strict::{refuse_additions, refuse_others};
+use crate::temporary;
 
 /// In order; `PRAGMA user_version` counts those that were applied. Never edited once released.
 const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_outbox.sql")];
@@ -52,16 +51,20 @@ pub(super) async fn for_writing(path: &Path) -> Result<(SqliteConnection, FileLo
         path: path.clone(),
         pid: holder(path).map(|holder| holder.pid),
     })?;
-    make_private(path).map_err(failed)?;
+    if !path.try_exists().map_err(failed)? {
+        make(path, directory).await?;
+    }
     // What came into being meanwhile, in a folder where others may make files.
     refuse_others(path)?;
 
-    let options = options(path)
-        .synchronous(SqliteSynchronous::Full)
-        .pragma("journal_size_limit", LOG_LEN_MAX.to_string());
+    let is_odd = lock.was_left || std::fs::metadata(wal_of(path)).is_ok_and(|wal| 0 < wal.len());
     let broken = |error| refused(path, error);
-    let mut conn = options.connect().await.map_err(broken)?;
+    let mut conn = to_write(path).connect().await.map_err(broken)?;
     let n_applied = applied(&mut conn, path).await?;
+    let patience = if is_odd { LONG_LOOK_MAX } else { LOOK_MAX };
+    if let Some(found) = damage(&mut conn, patience).await.map_err(broken)? {
+        return Err(OpenError::Damaged { path: path.clone(), found });
+    }
     // Not before it is known to be ours: it is written into the file.
     sqlx::raw_sql("PRAGMA journal_mode = WAL").execute(&mut conn).await.map_err(broken)?;
     migrate(&mut conn, n_applied).await.map_err(broken)?;
@@ -87,8 +90,6 @@ pub(super) async fn for_reading(path: &Path) -> Result<SqliteConnection, OpenErr
     };
     let known = MIGRATIONS.len() as i64;
     match applied(&mut conn, path).await? {
-        // Whoever made it was cut off before there was anything in it.
-        0 => Err(OpenError::Missing { path: path.clone() }),
         found if found < known => Err(OpenError::Older { path: path.clone(), found, known }),
         _ => Ok(conn),
     }
@@ -99,14 +100,27 @@ fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
     std::path::absolute(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })
 }
 
-/// Makes an empty file that only its owner reads, whatever the umask; SQLite gives the `-wal` and
-/// `-shm` beside it the same mode.
-fn make_private(path: &Path) -> io::Result<()> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(file) => file.set_permissions(Permissions::from_mode(0o600)),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
-    }
+/// Makes an outbox that only its owner reads, whatever the umask; SQLite gives the `-wal` and `-shm` beside
+/// it the same mode. It has its name once its tables are in it: one that is found empty was not left so by
+/// us.
+async fn make(path: &Path, directory: &Path) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Io { path: path.to_owned(), source };
+    let broken = |error| refused(path, error);
+    let file = temporary::file_in(directory).map_err(failed)?;
+    let mut conn = to_write(file.path()).connect().await.map_err(broken)?;
+    migrate(&mut conn, 0).await.map_err(broken)?;
+    conn.close().await.map_err(broken)?;
+    temporary::publish(file, path).map_err(failed)
+}
+
+fn wal_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    PathBuf::from(name)
+}
+
+fn to_write(path: &Path) -> SqliteConnectOptions {
+    options(path).synchronous(SqliteSynchronous::Full).pragma("journal_size_limit", LOG_LEN_MAX.to_string())
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -121,7 +135,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging() // Statements carry personal data.
 }
 
-/// The number of migrations that were applied; 0 for an empty file.
+/// The number of migrations that were applied.
 async fn applied(conn: &mut SqliteConnection, path: &Path) -> Result<i64, OpenError> {
     let sql = "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
                  FROM pragma_application_id, pragma_user_version";
@@ -129,7 +143,9 @@ async fn applied(conn: &mut SqliteConnection, path: &Path) -> Result<i64, OpenEr
         sqlx::query_as(sql).fetch_one(&mut *conn).await.map_err(|error| refused(path, error))?;
     let known = MIGRATIONS.len() as i64;
     match (application, found, n_objects) {
-        (0, 0, 0) => Ok(0),
+        (0, 0, 0) => {
+            Err(OpenError::Damaged { path: path.to_owned(), found: tr!("it is empty").into_owned() })
+        }
         (APPLICATION_ID, found, _) if known < found => {
             Err(OpenError::Newer { path: path.to_owned(), found, known })
         }

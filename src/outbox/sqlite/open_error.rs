@@ -4,9 +4,12 @@ use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::error::{classify, is_not_a_database};
+use super::error::{classify, in_words, is_damage, is_not_a_database};
 use crate::delivery::OutboxError;
 use crate::{ownership, printable};
+
+/// What outboxes are called in the work folders of imports.
+pub const FILE_NAME: &str = "outbox.db";
 
 /// Why an outbox was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +48,9 @@ pub enum OpenError {
         )
     )]
     Additions { path: PathBuf, kind: String, name: String },
+    /// What SQLite says of it.
+    #[error("{}", tr!("`%{path}` is damaged (%{found})", path = path.display(), found = found))]
+    Damaged { path: PathBuf, found: String },
     #[error("{}", tr!("there is no outbox at `%{path}`", path = path.display()))]
     Missing { path: PathBuf },
     #[error("{}", tr!("cannot open `%{path}`", path = path.display()))]
@@ -64,9 +70,12 @@ fn locked(path: &Path, pid: Option<u32>) -> Cow<'static, str> {
 }
 
 pub(super) fn refused(path: &Path, error: sqlx::Error) -> OpenError {
+    let is_called_ours = path.file_name().is_some_and(|name| name == FILE_NAME);
     let path = path.to_owned();
-    if is_not_a_database(&error) {
+    if is_not_a_database(&error) && !is_called_ours {
         OpenError::NotOurs { path }
+    } else if is_damage(&error) {
+        OpenError::Damaged { path, found: in_words(&error) }
     } else {
         OpenError::Outbox { path, source: classify(error) }
     }

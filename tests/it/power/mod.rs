@@ -1,6 +1,7 @@
 //! Power cuts: a run of the real binary is recorded, cut off at any step, and its disk laid out as it could
 //! be then. `MUTIRAO_POWER_CUTS` says how many cuts are tried, `MUTIRAO_POWER_SEED` which.
 
+mod damage;
 mod disk;
 mod promise;
 mod record;
@@ -219,15 +220,4 @@ fn the_same_command_goes_on_after_a_power_cut() {
             });
         }
     });
-}
-
-/// Seen: the file was there, empty, and every further import said that it was of an older version.
-#[test]
-fn an_import_that_was_cut_off_before_its_outbox_had_anything_in_it_is_repeated() {
-    let site = Site::new("");
-    site.write("queda.csv", sheet(1));
-    site.write("queda.sandbox.mutirao/outbox.db", "");
-    let status = site.run(&["status", "queda.csv"]).expect(2);
-    assert!(status.stderr.contains("there is no outbox at"), "{}", status.stderr);
-    site.run(&["import", "queda.csv", "--sandbox"]).expect(0);
 }
