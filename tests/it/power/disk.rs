@@ -132,7 +132,7 @@ impl Disk {
                 }
                 self.name(&folder, Naming::Rename { from, to: name, entry });
             }
-            Step::Sent(_) | Step::Said(_) => {}
+            Step::Sent { .. } | Step::Received { .. } | Step::Said(_) => {}
         }
     }
 

@@ -5,6 +5,7 @@ mod damage;
 mod disk;
 mod promise;
 mod record;
+mod wire;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
@@ -54,10 +55,11 @@ impl Sabotage {
             }
         };
         let first_post = record.first_post();
+        let is_late = matches!(self, Self::SentBeforeTheClaim | Self::ResultsAreNotSynced);
         let (mut hit, mut done) = (Vec::new(), Vec::new());
         for (n, step) in record.steps.iter().enumerate() {
             match step {
-                _ if self == Self::SentBeforeTheClaim && n < first_post => done.push(step.clone()),
+                _ if is_late && n < first_post => done.push(step.clone()),
                 // What was told must not be all that shows it.
                 Step::Said(_) if self == Self::SentBeforeTheClaim => {}
                 Step::SyncBegins { op, path, .. } if is_hit(path) => hit.push(*op),

@@ -25,8 +25,8 @@ pub struct World {
 impl World {
     pub fn take(&mut self, step: &Step) {
         match step {
-            Step::Sent(bytes) => {
-                if let Some(marker) = marker_in(bytes) {
+            Step::Sent { data } => {
+                if let Some(marker) = marker_in(data) {
                     *self.posts.entry(marker).or_default() += 1;
                 }
             }

@@ -53,7 +53,13 @@ pub enum Step {
         path: PathBuf,
     },
     /// Its first byte leaves now.
-    Sent(Vec<u8>),
+    Sent {
+        data: Vec<u8>,
+    },
+    Received {
+        socket: u64,
+        data: Vec<u8>,
+    },
     Said(Vec<u8>),
 }
 
@@ -67,7 +73,7 @@ impl Record {
 impl Step {
     /// A ticket leaves.
     pub fn is_post(&self) -> bool {
-        matches!(self, Self::Sent(bytes) if marker_in(bytes).is_some())
+        matches!(self, Self::Sent { data } if marker_in(data).is_some())
     }
 }
 
@@ -150,8 +156,8 @@ fn steps(log: &[u8], root: &Path) -> Vec<Step> {
             5 => Step::Renamed { from: path(entry.path), to: path(entry.to) },
             6 => Step::Unlinked { path: path(entry.path) },
             7 => Step::Made { path: path(entry.path) },
-            8 => Step::Sent(data()),
-            9 => continue,
+            8 => Step::Sent { data: data() },
+            9 => Step::Received { socket: inode, data: entry.data.to_vec() },
             10 => Step::Said(data()),
             // What is changed in memory is not seen here: only what nobody needs after a power cut.
             11 => {
