@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -37,33 +37,28 @@ pub async fn drive<O: Outbox, A: Api, C: Clock>(
         driver.busy.push(Box::pin(porter(api, line, &events)));
     }
     let mut alarm = pin!(tokio::time::sleep_until(epoch));
-    let mut is_set_for = Duration::ZERO;
+    let (mut is_set_for, mut is_first) = (Duration::ZERO, true);
     poll_fn(|cx| {
         loop {
             // What has happened comes before what is due: an answer that comes as the grace ends is one.
             driver.listen(cx, &events);
-            let (now, mut is_news) = (now(), false);
+            if events.borrow().is_empty() && !std::mem::take(&mut is_first) {
+                let Some(due) = engine.next_timeout() else { return Poll::Pending };
+                if due != is_set_for {
+                    is_set_for = due;
+                    alarm.as_mut().reset(epoch + due);
+                }
+                ready!(alarm.as_mut().poll(cx));
+            }
+            let now = now();
             while let Some(event) = pop(&events) {
                 engine.handle(&now, event);
-                is_news = true;
             }
             while let Some(action) = engine.poll(&now) {
                 if let Action::End = action {
                     return Poll::Ready(());
                 }
                 driver.perform(action);
-                is_news = true;
-            }
-            if is_news {
-                continue;
-            }
-            let Some(due) = engine.next_timeout() else { return Poll::Pending };
-            if due != is_set_for {
-                is_set_for = due;
-                alarm.as_mut().reset(epoch + due);
-            }
-            if alarm.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
             }
         }
     })
