@@ -227,26 +227,29 @@ fn found(attempts: u32, opening: &OpenedTicket, others: &[OpenedTicket]) -> Chan
 }
 
 /// HubSoft says that there is no such ticket, to eyes that see ([`eyes`](super::eyes)). Believed when it says
-/// so twice, far enough apart, the last time after a slow server has had its time; of a mere precaution at
-/// once.
+/// so twice, far enough apart, after a slow server has had its time: one that lacks the latest for a moment
+/// is not believed. Of a mere precaution at once.
 fn absent(claim: &Claim, doubt: &Doubt, scene: &Scene<'_>) -> Change {
     if doubt.precaution {
         return Change::Later { at: scene.now, attempts: claim.attempts, doubt: None, fault: None };
     }
+    // Until then it is no wonder that there is none yet.
     let is_settled = unsettled_for(doubt, scene).is_zero();
     // An absence that an earlier run saw was not waited out here: clocks may have been set since.
     let apart =
         doubt.last_absence.is_none_or(|last| ABSENCES_APART <= between(last.max(scene.started), scene.asked));
-    if is_settled && apart && doubt.last_absence.is_some() {
+    let counts = is_settled && apart;
+    if counts && doubt.last_absence.is_some() {
         if claim.is_outdated {
             return Change::Failed { attempts: claim.attempts, fault: Fault::CorrectedMeanwhile };
         }
         return go_on(claim.attempts, Fault::NoTicket, scene);
     }
     let mut doubt = answered(doubt, scene);
-    if apart {
+    if counts {
         doubt.absences = doubt.absences.saturating_add(1);
-        doubt.last_absence = Some(scene.asked);
+        // The request may have waited for its slot: it is of this moment at the latest.
+        doubt.last_absence = Some(scene.now);
     }
     let at = match next_early_look(&doubt, scene) {
         Some(at) => at,

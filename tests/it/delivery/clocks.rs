@@ -46,7 +46,7 @@ fn set_while_it_runs(after_s: u64, by_s: i64) -> Vec<f64> {
 fn a_clock_that_is_set_ends_no_settle_delay_and_prolongs_none() {
     for by_s in [600, 72 * HOUR_S, -600, -72 * HOUR_S] {
         let posts = set_while_it_runs(5, by_s);
-        assert!((120.0..122.0).contains(&posts[1]), "set by {by_s} s: {posts:?}");
+        assert!((130.0..133.0).contains(&posts[1]), "set by {by_s} s: {posts:?}");
     }
 }
 
@@ -70,10 +70,10 @@ fn set_between_two_runs(tells_time: bool, after_s: u64, by_s: i64) -> f64 {
 fn a_clock_that_was_set_ahead_between_two_runs_ends_no_settle_delay() {
     // HubSoft's clock tells how long it has been.
     let at = set_between_two_runs(true, 60, 600);
-    assert!((120.0..125.0).contains(&at), "{at}");
+    assert!((130.0..136.0).contains(&at), "{at}");
     // Nobody tells: the second run waits itself.
     let at = set_between_two_runs(false, 60, 600);
-    assert!((180.0..190.0).contains(&at), "{at}");
+    assert!((190.0..201.0).contains(&at), "{at}");
     // Both clocks say that it was long enough; two absences of this run are needed all the same.
     let at = set_between_two_runs(true, 600, 0);
     assert!((605.0..625.0).contains(&at), "{at}");
