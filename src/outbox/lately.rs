@@ -90,18 +90,28 @@ impl Lately {
         memory.held.clear();
     }
 
-    /// What it holds, and what it has settled.
+    /// What it holds, and what it has settled. Of claims of a row under one token only the last counts: what
+    /// became of an earlier one, of which a database knew nothing that gave the token again, would end the
+    /// later. But proof is proof.
     pub fn all(&self) -> (Vec<(RowId, ClaimedBy)>, Vec<Said>) {
         let memory = self.memory();
-        let live = memory.live.iter().map(|(row, by)| (*row, *by)).collect();
-        (live, Vec::from_iter(memory.settled.iter().cloned()))
+        let live = Vec::from_iter(memory.live.iter().map(|(row, by)| (*row, *by)));
+        let claim = |row: RowId, by: ClaimedBy| (row.0, by.token.0, by.worker);
+        let mut later: HashSet<_> = live.iter().map(|(row, by)| claim(*row, *by)).collect();
+        let is_last = |said: &&Said| {
+            let is_last = later.insert(claim(said.settle.row, said.by));
+            is_last || said.settle.ticket().is_some()
+        };
+        let mut settled = Vec::from_iter(memory.settled.iter().rev().filter(is_last).cloned());
+        settled.reverse();
+        (live, settled)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::Change;
+    use crate::delivery::{Change, Fault};
 
     /// Seen: after an outage of more than ten minutes the first outcome that was stored took the place of all
     /// before it, and nothing was said again.
@@ -125,5 +135,30 @@ mod tests {
         assert_eq!(rows(), [1, 2]);
         lately.forget_old();
         assert_eq!(rows(), [2]);
+    }
+
+    /// Seen: a database failed over, lacked a claim that was taken back, and gave its token again. At the
+    /// next failover the old release was said again, and took back the claim whose row was being posted.
+    #[test]
+    fn what_became_of_an_earlier_claim_under_the_same_token_is_not_said_again() {
+        let lately = Lately::default();
+        let settle = |row, token, change| {
+            let (label, attempt) = Default::default();
+            let settle = Settle { row: RowId(row), label, token: Token(token), change, attempt };
+            lately.settled(1, &[settle], &[Settled::Written]);
+        };
+        let failed = || Change::Failed { attempts: 1, fault: Fault::NoTicket };
+        settle(7, 3, Change::Release);
+        settle(7, 4, Change::Release);
+        settle(8, 3, Change::Release);
+        settle(7, 3, failed());
+        let said = || {
+            let (_, settled) = lately.all();
+            Vec::from_iter(settled.into_iter().map(|said| (said.by.token.0, said.settle.change)))
+        };
+        assert_eq!(said(), [(4, Change::Release), (3, Change::Release), (3, failed())]);
+        let live = ClaimedBy { token: Token(3), worker: 1 };
+        lately.memory().live.extend([(RowId(7), live), (RowId(8), live)]);
+        assert_eq!(said(), [(4, Change::Release)]);
     }
 }
