@@ -11,6 +11,8 @@ pub(crate) mod fuzz;
 mod look_up;
 mod page;
 mod settings;
+#[cfg(feature = "inside")]
+mod stand_in;
 mod token;
 mod transport;
 mod verdict;
@@ -32,6 +34,8 @@ pub use look_up::Shown;
 pub use settings::{
     BaseUrl, BaseUrlFault, CONNECT_TIMEOUT, Credentials, HubSoftSettings, SetupError, TIMEOUT,
 };
+#[cfg(feature = "inside")]
+pub use stand_in::{Heard, StandIn};
 
 use crate::delivery::identity::Marker;
 use crate::delivery::{
@@ -91,6 +95,21 @@ impl HubSoft {
     /// If the authority file cannot be read, HTTPS cannot be set up, or a given token cannot stand in
     /// a header.
     pub fn new(settings: HubSoftSettings) -> Result<Self, SetupError> {
+        let transport = Transport::new(&settings)?;
+        Self::over(transport, &settings)
+    }
+
+    /// One that `instead` answers, without a connection.
+    ///
+    /// # Errors
+    ///
+    /// If a given token cannot stand in a header.
+    #[cfg(feature = "inside")]
+    pub fn answered_by(instead: Rc<dyn StandIn>, settings: &HubSoftSettings) -> Result<Self, SetupError> {
+        Self::over(Transport::to(instead), settings)
+    }
+
+    fn over(transport: Transport, settings: &HubSoftSettings) -> Result<Self, SetupError> {
         let base = &settings.base_url;
         let routes = Routes {
             tickets: base.join("/api/v1/integracao/atendimento"),
@@ -99,7 +118,7 @@ impl HubSoft {
             base: base.clone(),
         };
         Ok(Self {
-            transport: Transport::new(&settings)?,
+            transport,
             tokens: Tokens::new(&settings.credentials, base.join("/oauth/token"))?,
             routes,
             who: settings.who(),

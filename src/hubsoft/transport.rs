@@ -16,6 +16,8 @@ use reqwest::{Certificate, Client, Request, Response};
 use tokio::time::Instant;
 
 use super::settings::{HubSoftSettings, SetupError};
+#[cfg(feature = "inside")]
+use super::stand_in::{Heard, StandIn};
 use super::verdict::{Exchange, http_date, retry_after, retry_after_of_body};
 use super::words;
 use crate::delivery::Fault;
@@ -28,7 +30,13 @@ const IDLE_MAX: Duration = Duration::from_secs(15);
 pub(super) const BODY_LEN_MAX: usize = 1024 * 1024;
 
 pub(super) struct Transport {
-    client: Client,
+    way: Way,
+}
+
+enum Way {
+    Http(Client),
+    #[cfg(feature = "inside")]
+    StandIn(std::rc::Rc<dyn StandIn>),
 }
 
 impl Transport {
@@ -58,12 +66,22 @@ impl Transport {
             // Plain loopback needs no authorities, and a machine may have none: do not load them.
             builder.tls_certs_only(authorities)
         };
-        Ok(Self { client: builder.build().map_err(SetupError::Client)? })
+        Ok(Self { way: Way::Http(builder.build().map_err(SetupError::Client)?) })
+    }
+
+    /// No connection is ever made: `instead` answers.
+    #[cfg(feature = "inside")]
+    pub(super) fn to(instead: std::rc::Rc<dyn StandIn>) -> Self {
+        Self { way: Way::StandIn(instead) }
     }
 
     /// The headers of an answer, whatever it says.
     pub(super) async fn ask(&self, request: Request) -> Option<Response> {
-        self.client.execute(request).await.ok()
+        match &self.way {
+            Way::Http(client) => client.execute(request).await.ok(),
+            #[cfg(feature = "inside")]
+            Way::StandIn(_) => None,
+        }
     }
 
     /// Sends `request` and reads the answer to its end, at most [`BODY_LEN_MAX`] bytes of it. Returns
@@ -73,9 +91,13 @@ impl Transport {
         let route = tracing::enabled!(tracing::Level::DEBUG)
             .then(|| format!("{} {}", request.method(), request.url().path()));
         let start = Instant::now();
-        let exchange = match self.client.execute(request).await {
-            Ok(response) => read(response).await,
-            Err(error) => unanswered(&error),
+        let exchange = match &self.way {
+            Way::Http(client) => match client.execute(request).await {
+                Ok(response) => read(response).await,
+                Err(error) => unanswered(&error),
+            },
+            #[cfg(feature = "inside")]
+            Way::StandIn(instead) => heard(instead.answer(request).await),
         };
         let latency = start.elapsed();
         if let Some(route) = route {
@@ -102,14 +124,29 @@ fn read_authorities(path: &Path) -> Result<Vec<Certificate>, SetupError> {
 
 async fn read(mut response: Response) -> Exchange {
     let status = response.status().as_u16();
-    let headers = response.headers();
-    let now = Timestamp::now();
+    let headers = std::mem::take(response.headers_mut());
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let date = text(header::DATE).and_then(http_date);
-    let in_header = text(header::RETRY_AFTER).and_then(|header| retry_after(header, date, now));
     let body = body(&mut response).await;
+    answered(status, text(header::DATE), text(header::RETRY_AFTER), body)
+}
+
+fn answered(status: u16, date: Option<&str>, wait: Option<&str>, body: Result<Bytes, Fault>) -> Exchange {
+    let now = Timestamp::now();
+    let date = date.and_then(http_date);
+    let in_header = wait.and_then(|header| retry_after(header, date, now));
     let in_body = body.as_ref().ok().and_then(|body| retry_after_of_body(status, body, date, now));
     Exchange::Answered { status, retry_after: in_header.max(in_body), date, body }
+}
+
+#[cfg(feature = "inside")]
+fn heard(heard: Heard) -> Exchange {
+    match heard {
+        Heard::NotSent(fault) => Exchange::NotSent(fault),
+        Heard::Lost(fault) => Exchange::Lost(fault),
+        Heard::Answered { status, date, retry_after, body } => {
+            answered(status, date.as_deref(), retry_after.as_deref(), body)
+        }
+    }
 }
 
 async fn body(response: &mut Response) -> Result<Bytes, Fault> {

@@ -14,9 +14,13 @@ use mutirao::delivery::{Note, Settle, Settled};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::server::{Client, TIMEOUT};
-use super::world::{Mortal, Sabotage, Steps, Tale, World, after, waits_behind_unconfirmed};
+use super::checks::waits_behind_unconfirmed;
+use super::lives::{Mortal, after};
+use super::sabotage::Sabotage;
+use super::server::{TIMEOUT, log_in_later};
+use super::world::{Steps, Tale, World};
 use crate::support::board::Doubles;
+use crate::support::memory_commands::resume_lotes;
 use crate::support::memory_worker::MemoryWorker;
 use crate::support::replay::tell;
 
@@ -61,8 +65,9 @@ impl Fleet {
             },
             ..world.policy
         };
+        let server = Rc::get_mut(&mut world.server).expect("nobody has it yet");
         // It has one outbox, and time is the database's.
-        world.server.homes.truncate(1);
+        server.homes.truncate(1);
         if world.steps == Steps::OfTheMachine {
             world.steps = Steps::OfTheDatabase;
         }
@@ -78,10 +83,13 @@ impl Fleet {
         }
         if doubles == Doubles::WhenSetBack {
             world.steps = Steps::OfTheDatabase;
+            server.clocks_are_set = true;
         }
         // Three rows in a row tell it, and each worker waits for it by itself.
+        let denied = world.some(Duration::from_secs(120));
         if seed.is_multiple_of(20) {
-            world.server.weather.denied_until = world.some(Duration::from_secs(120));
+            let server = Rc::get_mut(&mut world.server).expect("nobody has it yet");
+            server.weather.denied_until = denied;
         }
         // A failover that nobody dies with takes workers that live.
         let fails_over = world.rng.borrow_mut().bool() || sabotage == Sabotage::ForgetLately;
@@ -122,9 +130,12 @@ impl Fleet {
             ended = timeout(AGE_MAX, async { tokio::join!(workers, watch_over) }) => ended,
             () = self.world.step_clocks() => unreachable!("they are set now and then for ever"),
             () = self.fail_over() => unreachable!("it fails over now and then for ever"),
-            () = self.edit_file() => unreachable!("it is edited now and then for ever"),
+            () = self.world.others_work() => unreachable!("they do now and then for ever"),
+            () = self.let_people_act() => unreachable!("they do now and then for ever"),
+            () = self.world.await_calm() => unreachable!("what is asked then is looked at in the end"),
         };
         let mut violations = self.world.server.violations();
+        violations.extend(self.world.check_liveness(self.n_workers));
         if ended.is_err() {
             violations.push("the fleet has not come to rest".to_owned());
         }
@@ -135,8 +146,9 @@ impl Fleet {
         let last_policy = Policy { lasting: Lasting::UntilDrained, ..self.world.policy.clone() };
         self.one_life(&last_policy, &Control::default(), None, None, u64::MAX).await;
         violations.extend(self.world.check());
-        violations.extend(self.too_fast());
-        Tale { violations, seen: self.world.server.seen(), posts: self.world.server.posts() }
+        violations.extend(self.world.too_fast(&self.sent.borrow()));
+        let (seen, posts) = (self.world.server.seen(), self.world.server.posts());
+        Tale { violations, seen, posts, faults: self.world.faults() }
     }
 
     /// Lives one after another, until all are to stop.
@@ -180,8 +192,8 @@ impl Fleet {
         let worker = Rc::new(worker);
         self.living.borrow_mut().push(Rc::clone(&worker));
         self.n_changes.set(self.n_changes.get() + 1);
-        let client = Client { server: &world.server, home: 0 };
-        let running = run(&*worker, &client, &world.clock, policy, control.clone(), self);
+        let api = log_in_later(&world.server, 0);
+        let running = run(&*worker, &api, &world.clock, policy, control.clone(), self);
         let running = Mortal {
             running: Box::pin(running),
             polls_left: Cell::new(polls),
@@ -268,11 +280,14 @@ impl Fleet {
         }
     }
 
-    /// Lets somebody import the file anew, now and then.
-    async fn edit_file(&self) {
+    /// Lets somebody do something, now and then.
+    async fn let_people_act(&self) {
         loop {
             sleep(Duration::from_secs(7)).await;
-            self.world.edit_file(&self.world.outbox);
+            // A standby that lacks a row which somebody was told to have inserted is outside the promise.
+            if self.world.let_people_act(0, &self.world.outbox) {
+                self.n_changes.set(self.n_changes.get() + 1);
+            }
         }
     }
 
@@ -290,6 +305,10 @@ impl Fleet {
             }
             // A standby may have heard of the stop, and not of its end.
             let resumed = world.outbox.commit(|it| it.board.pause = None).await;
+            // What was wrong with a lote is mended by then.
+            if world.is_calm() {
+                world.outbox.at_once(resume_lotes);
+            }
             let rows = world.outbox.rows();
             let is_done = rows.iter().all(|(_, row)| match row.state {
                 State::Pending => waits_behind_unconfirmed(row, &rows),
@@ -300,21 +319,15 @@ impl Fleet {
             }
         }
     }
-
-    /// No second may see more than the ceiling and one.
-    fn too_fast(&self) -> Option<String> {
-        let Rate::PerSecond(rate) = self.world.policy.rate else { return None };
-        let sent = self.sent.borrow();
-        let most = (0..sent.len())
-            .map(|from| sent[from..].partition_point(|at| *at < sent[from] + Duration::from_secs(1)))
-            .max()?;
-        (rate + 1.0 < most as f64).then(|| format!("{most} requests in a second at {rate}/s"))
-    }
 }
 
 impl Watch for Fleet {
     fn settled(&self, settle: &Settle, became: Settled) {
         self.world.settled(settle, became);
+        // What a standby lacks is said again later.
+        if !self.fails_over {
+            self.world.check_settled(0, &self.world.outbox, settle.row, became);
+        }
     }
 
     fn sending(&self, _: RequestKind) {

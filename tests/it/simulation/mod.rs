@@ -4,21 +4,31 @@
 //! A seed that breaks the promise is printed with the command that replays it. `MUTIRAO_SEED=N`
 //! replays one; `MUTIRAO_SEEDS=N` sets how many each of the tests tries.
 
+mod checks;
 mod fleet;
+mod lives;
+mod people;
+mod sabotage;
 mod server;
+mod weather;
 mod world;
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use self::fleet::Fleet;
-use self::world::{Sabotage, Tale, World};
+use self::sabotage::Sabotage;
+use self::world::{Tale, World};
 use crate::support::world::in_virtual_time;
 
 /// Seeds of each of the four tests below, which run side by side.
-const N_SEEDS: u64 = 300;
+const N_SEEDS: u64 = 250;
 
 /// And of each of the two with several workers.
-const N_FLEETS: u64 = 100;
+const N_FLEETS: u64 = 60;
+
+/// So many seeds that break the promise are told of.
+const SHOWN_MAX: usize = 20;
 
 #[test]
 fn no_ticket_is_opened_twice_and_none_is_lost_1() {
@@ -96,6 +106,75 @@ fn a_step_of_hubsofts_clock_between_two_runs_is_caught_if_no_other_is_asked() {
     caught(Sabotage::HubSoftsClock, "is posted again over");
 }
 
+#[test]
+fn an_error_that_is_believed_to_be_an_empty_list_is_caught() {
+    caught(Sabotage::BelieveErrors, "is posted again over");
+}
+
+#[test]
+fn tickets_that_tell_nothing_and_are_passed_over_are_caught() {
+    caught(Sabotage::BelieveOthers, "is posted again over");
+}
+
+#[test]
+fn a_full_page_that_is_believed_is_caught() {
+    caught(Sabotage::BelieveFullPages, "is posted again over");
+}
+
+#[test]
+fn an_answer_that_proves_nothing_and_is_taken_for_a_refusal_is_caught() {
+    caught(Sabotage::RefuseUnclear, "is left Rejected with 1 tickets");
+}
+
+#[test]
+fn half_a_success_that_is_taken_for_a_refusal_is_caught() {
+    caught(Sabotage::RefuseHalf, "is left Rejected with 1 tickets");
+}
+
+#[test]
+fn a_server_error_that_is_taken_for_nothing_done_is_caught() {
+    caught(Sabotage::ResendErrors, "is posted again over");
+}
+
+#[test]
+fn a_lost_answer_that_is_taken_for_nothing_sent_is_caught() {
+    caught(Sabotage::ResendLost, "is posted again over");
+}
+
+#[test]
+fn a_ticket_of_somebody_else_that_is_adopted_is_caught() {
+    caught(Sabotage::AdoptAny, "which is not its ticket");
+}
+
+#[test]
+fn one_absence_that_is_believed_is_caught() {
+    caught(Sabotage::OneAbsence, "is posted again over");
+}
+
+#[test]
+fn requests_that_leave_too_fast_are_caught() {
+    caught(Sabotage::TooFast, "requests in a second");
+}
+
+#[test]
+fn what_waits_too_long_is_caught() {
+    caught(Sabotage::Dawdle, "seconds until all was at rest");
+}
+
+#[test]
+fn claims_without_a_need_are_caught() {
+    caught(Sabotage::Restless, "claims, of");
+}
+
+/// Seen: of two absences only the last had to be of a time when a slow server had had its own, so one answer
+/// that lacked the latest tickets was believed.
+#[test]
+fn a_look_up_that_lacks_the_latest_for_a_moment_is_not_believed() {
+    for seed in [2_000_247, 2_001_082] {
+        assert_eq!(live(seed, Sabotage::None).violations, Vec::<String>::new());
+    }
+}
+
 #[track_caller]
 fn caught(sabotage: Sabotage, expected: &str) {
     let mut violations = (0..1000).flat_map(|seed| live(seed, sabotage).violations);
@@ -117,6 +196,12 @@ fn a_fleet_opens_none_twice_and_loses_none_2() {
 #[test]
 fn a_fleet_whose_shares_fail_does_not_claim_for_ever() {
     assert_eq!(live_as_fleet(61, Sabotage::None).violations, Vec::<String>::new());
+}
+
+/// Seen: a claim that a failover had lost was given anew, and its old release said again took it back.
+#[test]
+fn a_fleet_ends_no_claim_by_what_became_of_one_before_a_failover() {
+    assert_eq!(live_as_fleet(1_000_008, Sabotage::None).violations, Vec::<String>::new());
 }
 
 #[test]
@@ -142,9 +227,7 @@ fn caught_in_a_fleet(sabotage: Sabotage, expected: &str) {
 
 #[test]
 fn the_fleets_see_bad_weather() {
-    // Seldom: that a row is settled for another's ticket.
-    let seeds = (0..100).chain(1000..1200);
-    let seen: BTreeSet<_> = seeds.flat_map(|seed| live_as_fleet(seed, Sabotage::None).seen).collect();
+    let seen: BTreeSet<_> = (0..120).flat_map(|seed| live_as_fleet(seed, Sabotage::None).seen).collect();
     let seen = seen.into_iter().collect::<Vec<_>>().join("\n");
     insta::assert_snapshot!(seen);
 }
@@ -152,7 +235,7 @@ fn the_fleets_see_bad_weather() {
 /// What the seeds go through, so that a change which makes them harmless is seen.
 #[test]
 fn the_seeds_see_bad_weather() {
-    let seen: BTreeSet<_> = (0..250).flat_map(|seed| live(seed, Sabotage::None).seen).collect();
+    let seen: BTreeSet<_> = (0..400).flat_map(|seed| live(seed, Sabotage::None).seen).collect();
     let seen = seen.into_iter().collect::<Vec<_>>().join("\n");
     insta::assert_snapshot!(seen);
 }
@@ -166,28 +249,34 @@ fn a_seed_tells_the_same_tale_twice() {
 }
 
 fn try_seeds(part: u64) {
-    try_all(part, N_SEEDS, |seed| live(seed, Sabotage::None).violations);
+    try_all(part, N_SEEDS, |seed| live(seed, Sabotage::None));
 }
 
 fn try_fleets(part: u64) {
-    try_all(part, N_FLEETS, |seed| live_as_fleet(seed, Sabotage::None).violations);
+    try_all(part, N_FLEETS, |seed| live_as_fleet(seed, Sabotage::None));
 }
 
-fn try_all(part: u64, n_seeds: u64, violations_of: impl Fn(u64) -> Vec<String>) {
+fn try_all(part: u64, n_seeds: u64, tale_of: impl Fn(u64) -> Tale) {
     let number = |name| std::env::var(name).ok().and_then(|it| it.parse::<u64>().ok());
     let seeds = match (number("MUTIRAO_SEED"), number("MUTIRAO_SEEDS")) {
         (Some(seed), _) => seed..seed + 1,
         (None, some) => part * 1_000_000..part * 1_000_000 + some.unwrap_or(n_seeds),
     };
-    for seed in seeds {
-        let violations = violations_of(seed);
-        assert!(
-            violations.is_empty(),
-            "seed {seed} breaks the promise:\n  {}\nreplay it with: MUTIRAO_SEED={seed} cargo test --test it \
-             simulation, the test that failed",
-            violations.join("\n  "),
-        );
-    }
+    let (began, n_seeds) = (Instant::now(), seeds.end - seeds.start);
+    let broken = seeds.filter_map(|seed| {
+        let Tale { violations, faults, .. } = tale_of(seed);
+        let (violations, faults) = (violations.join("\n    "), faults.join("\n    "));
+        (!violations.is_empty()).then(|| {
+            format!("seed {seed} breaks the promise:\n    {violations}\n  in this weather:\n    {faults}")
+        })
+    });
+    let broken: Vec<String> = broken.take(SHOWN_MAX).collect();
+    assert!(
+        broken.is_empty(),
+        "{}\nreplay one with: MUTIRAO_SEED=N tests/run --test it simulation, the test that failed",
+        broken.join("\n"),
+    );
+    println!("{:.0} seeds a minute", n_seeds as f64 * 60.0 / began.elapsed().as_secs_f64());
 }
 
 fn live(seed: u64, sabotage: Sabotage) -> Tale {

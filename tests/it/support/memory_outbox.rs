@@ -52,6 +52,15 @@ pub struct Row {
     is_claimed: bool,
     /// Its file no longer has it.
     pub is_gone: bool,
+    /// It was once to be looked for before its post.
+    pub was_precaution: bool,
+    /// A person withdrew it.
+    pub is_withdrawn: bool,
+    pub is_purged: bool,
+    /// Its file says something else of it than was sent.
+    pub is_outdated: bool,
+    /// The doubt of the claim that left it in conflict.
+    pub kept_doubt: Option<Doubt>,
 }
 
 impl Row {
@@ -118,6 +127,9 @@ pub struct MemoryOutbox {
     key: Cell<Option<&'static str>>,
     forgets_doubts: Cell<bool>,
     overstates_sights: Cell<bool>,
+    doubles_absences: Cell<bool>,
+    puts_off: Cell<bool>,
+    is_restless: Cell<bool>,
     skips_recovery: Cell<bool>,
     /// What time it was at the last claim.
     heard: Cell<Timestamp>,
@@ -141,7 +153,12 @@ impl MemoryOutbox {
 
     /// A row of another lote.
     pub fn insert_in(&self, lote: &str, ticket: Ticket, now: Timestamp) -> RowId {
-        let row = self.insert(ticket, now, None);
+        self.insert_into(lote, ticket, now, None)
+    }
+
+    /// The same, in doubt.
+    pub fn insert_into(&self, lote: &str, ticket: Ticket, now: Timestamp, doubt: Option<Doubt>) -> RowId {
+        let row = self.insert(ticket, now, doubt);
         if let Some(stored) = self.shelf.borrow_mut().rows.get_mut(&row.0) {
             stored.lote = lote.into();
         }
@@ -159,9 +176,15 @@ impl MemoryOutbox {
     ) -> RowId {
         let rows = &mut self.shelf.borrow_mut().rows;
         let id = rows.len() as i64 + 1;
+        let was_precaution = doubt.as_ref().is_some_and(|it| it.precaution);
         let row = Row {
             ticket,
             problems,
+            was_precaution,
+            is_withdrawn: false,
+            is_purged: false,
+            is_outdated: false,
+            kept_doubt: None,
             priority,
             lote: "queda".into(),
             worker: 0,
@@ -190,7 +213,12 @@ impl MemoryOutbox {
 
     /// The user of the tests has seen a ticket of ours with so long a text.
     pub fn see(&self, text_len: usize, seen_at: Timestamp) {
-        saw(&mut self.shelf.borrow_mut(), TESTER, Sight { text_len, seen_at });
+        self.see_as(TESTER, text_len, seen_at);
+    }
+
+    /// `who` has.
+    pub fn see_as(&self, who: &str, text_len: usize, seen_at: Timestamp) {
+        saw(&mut self.shelf.borrow_mut(), who, Sight { text_len, seen_at });
     }
 
     pub fn set_weather(&self, weather: impl FnMut() -> (Trouble, Duration, Duration) + 'static) {
@@ -210,6 +238,21 @@ impl MemoryOutbox {
     /// From now on it breaks the promise: any ticket that was seen stands for texts of any length.
     pub fn overstate_sights(&self) {
         self.overstates_sights.set(true);
+    }
+
+    /// From now on it breaks the promise: what waits is due later than it was to be.
+    pub fn put_off(&self) {
+        self.puts_off.set(true);
+    }
+
+    /// From now on it breaks the promise: it says that something is due.
+    pub fn be_restless(&self) {
+        self.is_restless.set(true);
+    }
+
+    /// From now on it breaks the promise: one absence counts as two.
+    pub fn double_absences(&self) {
+        self.doubles_absences.set(true);
     }
 
     /// From now on it breaks the promise: slots that somebody has go to another.
@@ -235,6 +278,19 @@ impl MemoryOutbox {
         let row = shelf.rows.get_mut(&row.0).expect("it is a row");
         row.is_gone = true;
         row.withdraw_if_gone();
+    }
+
+    /// What somebody does in no time.
+    pub fn at_once<T>(&self, work: impl FnOnce(&mut Shelf) -> T) -> T {
+        work(&mut self.shelf.borrow_mut())
+    }
+
+    pub fn is_down(&self) -> bool {
+        self.is_down.get()
+    }
+
+    pub fn n_rows(&self) -> i64 {
+        self.shelf.borrow().rows.len() as i64
     }
 
     pub fn row(&self, id: i64) -> Row {
@@ -276,9 +332,9 @@ impl MemoryOutbox {
 
     /// Asks what is stored where the row's claim is: after a failover, what was lost may be sent yet. `None`:
     /// it is not claimed.
-    pub fn where_claimed<T>(&self, marker: Marker, ask: impl FnOnce(&Shelf) -> T) -> Option<T> {
-        let has_it =
-            |it: &Shelf| it.rows.values().any(|row| row.marker == marker && row.state == State::InFlight);
+    pub fn where_claimed<T>(&self, code: &str, ask: impl FnOnce(&Shelf) -> T) -> Option<T> {
+        let is_it = |row: &Row| row.marker.as_str() == code && row.state == State::InFlight;
+        let has_it = |it: &Shelf| it.rows.values().any(is_it);
         let (shelf, lost) = (self.shelf.borrow(), self.lost.borrow());
         let lost = lost.as_ref().filter(|(at, _)| at.elapsed() <= CLAIM_AGE_MAX).map(|(_, lost)| lost);
         [Some(&*shelf), lost].into_iter().flatten().find(|it| has_it(it)).map(ask)
@@ -329,16 +385,32 @@ impl Outbox for MemoryOutbox {
     async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
         self.n_claims.set(self.n_claims.get() + 1);
         self.heard.set(want.now);
-        self.commit(|shelf| claim(shelf, want, 0)).await
+        let mut claimed = self.commit(|shelf| claim(shelf, want, 0)).await?;
+        if let Some(due) = claimed.backlog.next_due.as_mut().filter(|_| self.is_restless.get()) {
+            *due = want.now;
+        }
+        Ok(claimed)
     }
 
     async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
         self.n_settles.set(self.n_settles.get() + 1);
-        let forgets = self.forgets_doubts.get();
+        let (forgets, doubles) = (self.forgets_doubts.get(), self.doubles_absences.get());
         self.commit(|shelf| {
             let became = settles.iter().map(|it| settle(&mut shelf.rows, it, 0, self.heard.get())).collect();
             if forgets {
                 shelf.rows.values_mut().for_each(forget_doubt);
+            }
+            if self.puts_off.get() {
+                for settle in settles {
+                    if let Some(row) = shelf.rows.get_mut(&settle.row.0).filter(|row| waits(row)) {
+                        row.available_at += Duration::from_secs(19 * 60);
+                    }
+                }
+            }
+            if doubles {
+                for doubt in shelf.rows.values_mut().filter_map(|row| row.doubt.as_mut()) {
+                    doubt.last_absence.get_or_insert(Timestamp::UNIX_EPOCH);
+                }
             }
             became
         })
@@ -385,8 +457,8 @@ impl Outbox for MemoryOutbox {
 
 impl Shelf {
     /// Rows of the service that are live, but for `but`.
-    pub fn others_live(&self, service: i64, but: Marker) -> Vec<i64> {
-        let others = self.rows.iter().filter(|(_, row)| row.marker != but);
+    pub fn others_live(&self, service: i64, but: &str) -> Vec<i64> {
+        let others = self.rows.iter().filter(|(_, row)| row.marker.as_str() != but);
         others.filter(|(_, row)| service_of(row) == service && is_live(row)).map(|(id, _)| *id).collect()
     }
 }
@@ -484,7 +556,7 @@ pub fn claim(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
             attempts: row.attempts,
             sent_at,
             doubt: row.doubt.clone(),
-            is_outdated: false,
+            is_outdated: row.is_outdated,
         });
     }
     // What was passed over because a row of its service was claimed later in the same call is not free.
@@ -566,14 +638,14 @@ pub fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle, worker: u64, now: 
     }
     match to_write {
         Write::Nothing => {}
-        Write::Change => change(row, &settle.change),
+        Write::Change => change(row, &settle.change, now),
         Write::Ticket { state, opening, attempts, warnings, fault } => {
             row.state = state;
             row.opening = Some(opening.clone());
             row.attempts = attempts.unwrap_or(row.attempts);
             row.warnings.extend_from_slice(warnings);
             row.error_code = fault.map(|it| it.code().into_owned());
-            row.doubt = None;
+            row.kept_doubt = row.doubt.take().or_else(|| Some(Doubt::since(now)));
         }
         Write::Beside { id_atendimento, warning } => {
             if let (Some(opening), Some(it)) = (&mut row.opening, id_atendimento) {
@@ -587,7 +659,7 @@ pub fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle, worker: u64, now: 
 }
 
 /// As its living owner has it.
-fn change(row: &mut Row, change: &Change) {
+fn change(row: &mut Row, change: &Change, now: Timestamp) {
     let claimed_with = row.doubt.take();
     row.state = change.state(claimed_with.as_ref());
     if *change == Change::Release {
@@ -608,6 +680,9 @@ fn change(row: &mut Row, change: &Change) {
     row.attempts = attempts.unwrap_or(row.attempts);
     row.doubt = doubt.cloned();
     row.opening = opening.cloned();
+    if row.state == State::Conflict {
+        row.kept_doubt = claimed_with.or_else(|| Some(Doubt::since(now)));
+    }
     row.withdraw_if_gone();
 }
 
@@ -650,7 +725,7 @@ pub fn saw(shelf: &mut Shelf, who: &str, sight: Sight) {
 /// As the port has it.
 pub fn specimen(shelf: &Shelf, text_len: usize, nth: u32) -> Option<Specimen> {
     let len = |row: &Row| row.ticket.descricao.as_str().chars().count();
-    let opened = |row: &&Row| row.state == State::Opened && text_len <= len(row);
+    let opened = |row: &&Row| row.state == State::Opened && !row.is_purged && text_len <= len(row);
     let mut opened: Vec<_> = shelf.rows.values().filter(opened).collect();
     opened.sort_by_key(|it| std::cmp::Reverse(it.opening.as_ref().map(|it| it.id_atendimento)));
     let row = opened.get(nth as usize)?;

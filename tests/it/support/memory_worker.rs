@@ -279,14 +279,15 @@ impl Outbox for MemoryWorker {
     async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
         self.outbox.n_claims.set(self.outbox.n_claims.get() + 1);
         self.settle_doubts_of_server().await?;
+        let is_lease_over = Cell::new(false);
         let claimed = self.commit(|shelf| {
             if self.waits_for_others(shelf) {
                 return Err(OutboxError::Unavailable("it began anew".into()));
             }
             let lease = shelf.board.seats.get(&self.id).map(|it| it.lease_until);
             if lease.is_none_or(|it| it < self.clock.now() + CLAIM_AGE_MAX) {
-                let backlog = Backlog { pending: true, next_due: Some(self.clock.now()), elsewhere: true };
-                return Ok(Claimed { backlog, ..Claimed::default() });
+                is_lease_over.set(true);
+                return Err(OutboxError::Unavailable("its lease is over".into()));
             }
             let mut claimed = match self.only_looks {
                 true => claim_look_ups(shelf, want, self.id),
@@ -297,6 +298,10 @@ impl Outbox for MemoryWorker {
             Ok(claimed)
         });
         let claimed = claimed.await.flatten();
+        self.tell(|| match &claimed {
+            Ok(it) => format!("asks for rows, gets {}: {:?}", it.claims.len(), it.backlog),
+            Err(error) => format!("asks for rows: {error}"),
+        });
         match &claimed {
             Ok(claimed) => {
                 for claim in &claimed.claims {
@@ -305,7 +310,13 @@ impl Outbox for MemoryWorker {
                 }
                 self.lately.claimed(self.worker(), &claimed.claims);
             }
-            Err(_) => self.doubts_server.set(true),
+            Err(_) => {
+                self.doubts_server.set(true);
+                // The heartbeat is seconds away, and until then every claim would fail as this one did.
+                if is_lease_over.get() {
+                    self.renew().await?;
+                }
+            }
         }
         claimed
     }

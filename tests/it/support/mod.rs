@@ -2,6 +2,7 @@
 
 pub mod board;
 pub mod files;
+pub mod memory_commands;
 pub mod memory_outbox;
 pub mod memory_worker;
 pub mod parts;

@@ -65,13 +65,28 @@ pub fn start() -> Timestamp {
 
 pub fn ticket(service: i64, descricao: &str) -> Ticket {
     let service = service.to_string();
-    let raw = RawTicket::from([
+    parsed(&RawTicket::from([
         (Field::IdClienteServico, &*service),
         (Field::Descricao, descricao),
         (Field::Nome, "Maria"),
         (Field::Telefone, "37999998888"),
-    ]);
-    match Ticket::parse(&raw) {
+    ]))
+}
+
+/// One of that type.
+pub fn typed_ticket(service: i64, descricao: &str, tipo: i64) -> Ticket {
+    let (service, tipo) = (service.to_string(), tipo.to_string());
+    parsed(&RawTicket::from([
+        (Field::IdClienteServico, &*service),
+        (Field::IdTipoAtendimento, &*tipo),
+        (Field::Descricao, descricao),
+        (Field::Nome, "Maria"),
+        (Field::Telefone, "37999998888"),
+    ]))
+}
+
+fn parsed(raw: &RawTicket<'_>) -> Ticket {
+    match Ticket::parse(raw) {
         Ok(parsed) => parsed.ticket,
         Err(problems) => panic!("the ticket is valid: {problems:?}"),
     }

@@ -1,0 +1,56 @@
+//! Faults on our side, outside the promise, that show whether the checker sees. Each has a test.
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    None,
+    ForgetDoubts,
+    SkipRecovery,
+    /// Absences are believed long before a slow server has had its time.
+    ShortDelay,
+    /// The outbox gives the same slots to all workers.
+    SameSlots,
+    /// Two batches of one name make the same markers.
+    NamedKeys,
+    /// A user who sees nothing is believed absences.
+    BelieveTheBlind,
+    /// A short text that was seen stands for a long one, and HubSoft cuts long ones.
+    AnySight,
+    /// A marker in capitals is not known again.
+    CompareBytes,
+    /// Texts are not read as HTML.
+    CompareEscaped,
+    /// Waits are measured on a clock that can be set.
+    SetWaits,
+    /// Of the time before a run, only the machine's clock is asked.
+    OneClock,
+    /// Of that only HubSoft's is.
+    HubSoftsClock,
+    /// After a failover nobody says again what it did.
+    ForgetLately,
+    /// When its clock is set back, the outbox gives slots anew that it gave before.
+    SlotsAnew,
+    /// An error as the answer to a look-up stands for an empty list.
+    BelieveErrors,
+    /// So do tickets without a text, and those of another service.
+    BelieveOthers,
+    /// A page that is cut is taken for all there is.
+    BelieveFullPages,
+    /// What is no clear success is a refusal.
+    RefuseUnclear,
+    /// An error that names a ticket is a refusal.
+    RefuseHalf,
+    /// A 5xx is taken for "not carried out".
+    ResendErrors,
+    /// A lost answer is taken for "not sent".
+    ResendLost,
+    /// Any ticket of the service is taken for the row's.
+    AdoptAny,
+    /// Requests leave twice as fast as they should.
+    TooFast,
+    /// Whatever is put off waits longer than it should.
+    Dawdle,
+    /// The outbox says that there is always something to do.
+    Restless,
+    /// One absence is as good as two.
+    OneAbsence,
+}
