@@ -37,12 +37,10 @@ impl Engine<'_> {
             None if now.run < ended_at + self.policy.grace => {
                 return self.wake_at(Some(ended_at + self.policy.grace));
             }
-            None => {
-                self.cut_at = Some(now.run);
-                self.cut_off(now);
-                now.run
-            }
+            None => *self.cut_at.insert(now.run),
         };
+        // Also what was asked since then: the outbox may have answered late.
+        self.cut_off(now);
         if cut_at + STORE_MAX <= now.run {
             self.is_over = true;
         }

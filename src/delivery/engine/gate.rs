@@ -11,6 +11,8 @@ use crate::delivery::breaker::Traffic;
 impl Engine<'_> {
     /// The API asks for a slot.
     pub(super) fn asks(&mut self, now: &Now, id: RequestId, kind: RequestKind) {
+        // Whatever it asked for before, it does not wait for that any more.
+        self.slots.forget(id);
         let Some(pass) = self.pass(id) else { return };
         let (purpose, claimed) = (pass.purpose, pass.claimed);
         let is_extra = pass.has_begun || claimed.is_none();

@@ -29,7 +29,11 @@ impl Engine<'_> {
             Stage::Share => Action::Share(Box::new(self.report(now))),
             Stage::Recover => Action::Recover(time),
             Stage::LookAgain => Action::LookAgain(time),
-            Stage::PullIn => Action::PullIn(time),
+            Stage::PullIn => {
+                // Before it is done: the clock may be set back once more meanwhile.
+                self.storage.was_set_back = false;
+                Action::PullIn(time)
+            }
         };
         self.does(action);
     }

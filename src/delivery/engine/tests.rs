@@ -10,10 +10,11 @@ use super::state::Engine;
 use super::storage::Kind;
 use super::times::Now;
 use crate::delivery::coordination::{Holder, SharedBreaker, SharedState, Slots};
+use crate::delivery::eyes::Specimen;
 use crate::delivery::identity::{BatchKey, Marker};
 use crate::delivery::{
-    Backlog, Change, Claim, Claimed, OpenedTicket, Policy, Proof, Rate, Reply, RequestKind, RowId, Settle,
-    Settled, Token, Verdict,
+    Backlog, Change, Claim, Claimed, Doubt, OpenedTicket, Policy, Proof, Rate, Reply, RequestKind, RowId,
+    Settle, Settled, Sighting, Token, Verdict,
 };
 use crate::ticket::{Field, RawTicket, Ticket};
 
@@ -109,10 +110,15 @@ impl Bench {
             Action::Abandon(id) => format!("abandon {}", id.seat),
             Action::End => "end".to_owned(),
             Action::Tell(_) => return None,
-            Action::Halt(..) | Action::Sights(_) | Action::Keep(..) | Action::Specimen { .. } => {
+            Action::Halt(id, ..)
+            | Action::Sights(id)
+            | Action::Keep(id, _)
+            | Action::Specimen { id, .. }
+            | Action::PostsAreLeft(id) => {
+                self.requests.insert(id.seat, id);
                 "ask".to_owned()
             }
-            Action::PostsAreLeft(_) | Action::Listen(_) => "ask".to_owned(),
+            Action::Listen(_) => "ask".to_owned(),
         })
     }
 
@@ -181,6 +187,20 @@ fn change(settle: &Settle) -> &'static str {
         Change::Later { doubt: None, .. } => "later",
         Change::Opened { .. } => "opened",
         _ => "otherwise",
+    }
+}
+
+fn shared(breaker: SharedBreaker, slots: Option<Slots>) -> SharedState {
+    SharedState {
+        now: start(),
+        rate: Rate::PerSecond(2.0),
+        n_workers: 1,
+        slots,
+        free_in: Duration::ZERO,
+        login_in: None,
+        throttle: None,
+        pause: None,
+        breaker,
     }
 }
 
@@ -310,17 +330,6 @@ fn a_short_throttle_is_waited_out_and_a_long_one_gives_back() {
 
 #[test]
 fn one_trial_of_two_rows_that_wait_goes_and_the_other_costs_no_slot() {
-    let shared = |breaker, slots| SharedState {
-        now: start(),
-        rate: Rate::PerSecond(2.0),
-        n_workers: 1,
-        slots,
-        free_in: Duration::ZERO,
-        login_in: None,
-        throttle: None,
-        pause: None,
-        breaker,
-    };
     let mut bench = Bench::unopened(policy(|_| ()));
     bench.check(Event::Shared(Ok(Some(shared(SharedBreaker::Closed, None)))), &["recover"]);
     bench.open();
@@ -334,4 +343,48 @@ fn one_trial_of_two_rows_that_wait_goes_and_the_other_costs_no_slot() {
     bench.check(Event::Shared(Ok(Some(trial))), &["grant 0", "withhold 1"]);
     let n_left = bench.engine.slots.pace.slot_lease().expect("they are shared").n_left(bench.run);
     assert_eq!(n_left, 3);
+}
+
+/// As an API does that has given up waiting.
+#[test]
+fn who_asks_again_before_it_has_a_word_is_told_once() {
+    let mut bench = Bench::new(policy(|policy| policy.rate = Rate::PerSecond(1.0)));
+    bench.check(Event::PulledIn(Ok(())), &["claim 1+1"]);
+    bench.check(claimed(&[1, 2], false), &["post 1 by 0", "post 2 by 1"]);
+    bench.check(bench.asks(0), &["grant 0"]);
+    bench.check(bench.asks(1), &[]);
+    bench.check(bench.asks(1), &[]);
+    bench.check_at(S, &["grant 1"]);
+    bench.check_at(2 * S, &[]);
+}
+
+/// The clock of an outbox that is behind this machine's was not set back.
+#[test]
+fn what_the_opening_has_pulled_in_is_not_pulled_in_again() {
+    let mut bench = Bench::unopened(policy(|_| ()));
+    let behind = SharedState { now: start() - 60 * S, ..shared(SharedBreaker::Closed, None) };
+    bench.check(Event::Shared(Ok(Some(behind))), &["recover"]);
+    bench.open();
+    bench.check(Event::PulledIn(Ok(())), &["ask", "claim 1+1"]);
+}
+
+/// An outbox that answers late brings on a request of which nobody will hear the answer.
+#[test]
+fn what_is_asked_after_the_grace_is_given_up_at_once() {
+    let mut bench = Bench::new(policy(|_| ()));
+    bench.check(Event::PulledIn(Ok(())), &["claim 2+1"]);
+    let claims = vec![Claim { doubt: Some(Doubt::since(start())), ..claim(1) }];
+    bench.check(Event::Claimed(Ok(Claimed { claims, ..Claimed::default() })), &["look by 0"]);
+    bench.check(bench.asks(0), &["grant 0"]);
+    let absence = reply(Verdict::Answered(Sighting::NotFound), Some(200));
+    bench.check(Event::Replied(bench.requests[&0], Answer::Sighting(absence)), &["ask"]);
+    bench.check(Event::Stop, &[]);
+    bench.check_at(5 * S, &[]);
+    bench.check(Event::Sights(bench.requests[&0], Ok(vec![])), &["ask"]);
+    let Claim { ticket, marker, .. } = claim(2);
+    let specimen = Specimen { service: ticket.id_cliente_servico, marker, text_len: 100 };
+    let given_up = ["look by 0", "abandon 0", "settle 1 released"];
+    bench.check(Event::Specimen(bench.requests[&0], Ok(Some(specimen))), &given_up);
+    let stored = bench.stored();
+    bench.check(stored, &["end"]);
 }

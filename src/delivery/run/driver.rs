@@ -101,7 +101,7 @@ impl<'d, O: Outbox, W: Watch> Driver<'d, O, W> {
             Action::Send(id, request) => return self.lines[id.seat].send(id, request),
             Action::Grant(id) => return self.lines[id.seat].give_leave(Ok(())),
             Action::Withhold(id) => return self.lines[id.seat].give_leave(Err(Withheld)),
-            Action::Abandon(id) => return self.lines[id.seat].abandon(),
+            Action::Abandon(id) => return self.lines[id.seat].abandon(id),
             Action::Tell(told) => return told.to(self.watch),
             Action::End => return,
             Action::Settle(kind, batch) => Box::pin(async move {

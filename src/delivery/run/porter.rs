@@ -20,7 +20,8 @@ struct Words {
     job: Option<(RequestId, Request)>,
     /// What the API asked for, which may go or not.
     leave: Option<Result<(), Withheld>>,
-    is_abandoned: bool,
+    /// The last request that nobody waits for any more.
+    abandoned: Option<RequestId>,
     porter: Option<Waker>,
     /// Whoever waits for leave; the API may have wrapped it.
     asker: Option<Waker>,
@@ -39,9 +40,9 @@ impl Line {
         wake(&mut words.asker);
     }
 
-    pub fn abandon(&self) {
+    pub fn abandon(&self, id: RequestId) {
         let words = &mut *self.0.borrow_mut();
-        words.is_abandoned = true;
+        words.abandoned = Some(id);
         wake(&mut words.porter);
     }
 
@@ -51,7 +52,7 @@ impl Line {
             let mut words = self.0.borrow_mut();
             match words.job.take() {
                 Some(job) => {
-                    (words.leave, words.is_abandoned) = (None, false);
+                    words.leave = None;
                     Poll::Ready(job)
                 }
                 None => {
@@ -63,7 +64,9 @@ impl Line {
         .await
     }
 
+    /// What it is told from now on.
     async fn leave(&self) -> Result<(), Withheld> {
+        self.0.borrow_mut().leave = None;
         poll_fn(|cx| {
             let mut words = self.0.borrow_mut();
             match words.leave.take() {
@@ -77,10 +80,10 @@ impl Line {
         .await
     }
 
-    async fn abandoned(&self) {
+    async fn abandoned(&self, id: RequestId) {
         poll_fn(|cx| {
             let mut words = self.0.borrow_mut();
-            match std::mem::take(&mut words.is_abandoned) {
+            match words.abandoned == Some(id) {
                 true => Poll::Ready(()),
                 false => {
                     words.porter = Some(cx.waker().clone());
@@ -107,7 +110,7 @@ pub async fn porter<A: Api>(api: &A, line: &Line, events: &Events) -> Event {
         tokio::select! {
             biased;
             answer = ask(api, &request, &gate) => events.borrow_mut().push_back(Event::Replied(id, answer)),
-            () = line.abandoned() => {}
+            () = line.abandoned(id) => {}
         }
     }
 }
