@@ -1,5 +1,7 @@
 //! The hard places, without a runtime: what happens, and what is to be done for it.
 
+mod anything;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
