@@ -13,8 +13,8 @@ pub const LOOK_MAX: Duration = Duration::from_secs(2);
 /// The same of one whose last owner was killed, or lost its power.
 pub const LONG_LOOK_MAX: Duration = Duration::from_secs(60);
 
-/// So many steps of SQLite's are a fraction of a millisecond.
-const STEPS: i32 = 10_000;
+/// Pages looked at, or instructions of SQLite's, from one look at the clock to the next.
+const STEPS: i32 = 100;
 
 /// What is wrong with the pages of a database, in SQLite's words. `None`: nothing, as far as was seen within
 /// `patience`.
@@ -32,5 +32,34 @@ pub(super) async fn damage(
         Err(error) if is_interrupted(&error) => Ok(None),
         Err(error) if is_damage(&error) => Ok(Some(in_words(&error))),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use sqlx::ConnectOptions;
+    use sqlx::sqlite::SqliteConnectOptions;
+
+    use super::*;
+
+    const ROWS: &str = "CREATE TABLE t (x);
+        WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 100000)
+        INSERT INTO t SELECT x FROM n; CREATE INDEX i ON t (x)";
+
+    /// A look at a large file has an end.
+    #[tokio::test]
+    async fn what_was_not_looked_at_in_time_is_not_told_as_damaged() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let options = SqliteConnectOptions::new().filename(file.path());
+        let mut conn = options.connect().await.unwrap();
+        sqlx::raw_sql(ROWS).execute(&mut conn).await.unwrap();
+        assert_eq!(damage(&mut conn, LONG_LOOK_MAX).await.unwrap(), None);
+        let len = file.as_file().metadata().unwrap().len();
+        file.as_file().write_all_at(&[0; 4096], len - 4096).unwrap();
+        let mut conn = options.connect().await.unwrap();
+        assert!(damage(&mut conn, LONG_LOOK_MAX).await.unwrap().is_some());
+        assert_eq!(damage(&mut conn, Duration::ZERO).await.unwrap(), None);
     }
 }
