@@ -13,6 +13,7 @@ use super::options::IntakeOptions;
 use super::reader::Reader;
 use super::records::Record;
 use super::summary::{Format, OtherSheet, Wrapping};
+use super::template;
 use super::web_page;
 use super::words::{IntakeError, formats};
 use super::workbook::{self, Book, Sheet, SheetName};
@@ -214,8 +215,10 @@ fn open_workbook(file: &mut File, options: &IntakeOptions, names: &Names) -> Res
         Hashing::Sha256 => Some(bytes::hash(file)?),
     };
     let book = Book::open(file.try_clone().map_err(IntakeError::Read)?)?;
-    let (sheets, hidden) = (book.sheets(), book.hidden());
-    let wanted = options.sheet.as_ref().map(|wanted| wanted.find(sheets, hidden)).transpose()?;
+    let sheets = book.sheets();
+    let wanted = options.sheet.as_ref().map(|wanted| wanted.find(sheets, book.hidden())).transpose()?;
+    let hidden: Vec<String> =
+        book.hidden().iter().filter(|name| !template::is_lists(name, sheets)).cloned().collect();
     let input = |at: usize| Ok(Input::Workbook { sheet: Box::new(book.read(at)?), sha256 });
     let mut looks = Vec::new();
     for (at, sheet) in sheets.iter().enumerate() {
@@ -229,7 +232,7 @@ fn open_workbook(file: &mut File, options: &IntakeOptions, names: &Names) -> Res
         return Err(match (options.header_row, wanted) {
             (Some(line), _) => IntakeError::NoSuchRow { line },
             (None, Some(at)) => IntakeError::BlankSheet { sheet: sheets[at].name.clone() },
-            (None, None) => IntakeError::Empty.beside_hidden(hidden),
+            (None, None) => IntakeError::Empty.beside_hidden(&hidden),
         });
     };
     let others: Vec<&Look<'_>> = looks.iter().filter(|other| other.at != best.at).collect();
@@ -253,7 +256,7 @@ fn open_workbook(file: &mut File, options: &IntakeOptions, names: &Names) -> Res
         n_rows: best.n_rows,
         chosen,
         others: others.iter().map(of_other).collect(),
-        hidden_sheets: hidden.to_vec(),
+        hidden_sheets: hidden,
         n_hidden: best.n_hidden,
     };
     let mut input = input(best.at)?;

@@ -6,6 +6,7 @@ use rust_xlsxwriter::{DataValidation, Format, Formula, Workbook, XlsxError, util
 
 use super::records::Record;
 use super::words::{EXAMPLE, REFERENCIA, column};
+use super::workbook::SheetName;
 use crate::language::Language;
 use crate::ticket::{ByField, Field, Kind, is_blank, trim};
 
@@ -129,6 +130,15 @@ fn offer(
     };
     let shown: String = explanation.chars().take(MESSAGE_CHARS_MAX).collect();
     offer.set_input_title(column)?.set_input_message(shown)
+}
+
+/// Whether a hidden sheet is that from which a template's cells offer: it hides no rows of anybody. It stands
+/// beside the explanations.
+pub(super) fn is_lists(hidden: &str, sheets: &[SheetName]) -> bool {
+    Language::ALL.into_iter().any(|language| {
+        let explanations = language.says("Explanations");
+        hidden == language.says("Lists") && sheets.iter().any(|sheet| sheet.name == explanations)
+    })
 }
 
 /// Whether the record is one of the lines that a template has, in whatever language. Only their very texts

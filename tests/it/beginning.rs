@@ -146,7 +146,9 @@ fn a_template_offers_what_hubsoft_knows_and_is_read_as_ids() {
     ];
     let filled = filled.iter().fold(workbook, |workbook, (from, to)| replaced(&workbook, from, to));
     site.write("queda.xlsx", &filled);
-    site.run(&["check", "queda.xlsx", "--online"]).expect(0);
+    let checked = site.run(&["check", "queda.xlsx", "--online"]).expect(0);
+    let said = checked.stdout + &checked.stderr;
+    assert!(said.contains("Explanations") && !said.contains("Lists"), "nobody hid rows there: {said}");
     site.run(&["import", "queda.xlsx", "--sandbox"]).expect(0);
     let opened = site.read("queda.sandbox.mutirao/sandbox.jsonl");
     assert!(opened.contains("\"tipo\":42"), "{opened}");
