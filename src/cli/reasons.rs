@@ -104,10 +104,10 @@ mod tests {
         };
         check(reason(1, &[3], "não"), "1  não (refused): line 3", "1  refused: line 3");
         check(reason(2, &[3, 5], "não"), "2  não (refused): lines 3, 5", "2  refused: lines 3, 5");
-        let many = reason(7, &[3, 5, 6], "Serviço # não existe");
+        let many = reason(7, &[3, 5, 6], "Serviço … não existe");
         check(
             many,
-            "7  Serviço # não existe (refused): lines 3, 5, 6 and more",
+            "7  Serviço … não existe (refused): lines 3, 5, 6 and more",
             "7  refused: lines 3, 5, 6 and more",
         );
         let of_program = reason(1, &[0], "não");

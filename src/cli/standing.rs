@@ -340,19 +340,19 @@ mod tests {
 
     #[test]
     fn the_commonest_refusal_is_told_in_words_logged_by_its_code_and_never_too_wide() {
-        let words = "Serviço # não encontrado: cliente sem contrato ativo".to_owned();
+        let words = "Serviço … não encontrado: cliente sem contrato ativo".to_owned();
         let refused_for = Some(RefusedFor { words, code: "refused".to_owned() });
         let standing = Standing { refused_for, why: None, end: None, ..amid() };
         insta::assert_snapshot!([standing.line(), standing.logged()].join("\n"), @r"
-        650 of 1,000 done (65 %), 600 opened, 30 refused (most often: Serviço # não encontrado: cliente sem contrato ativo), 2 in doubt, 20 not sent; 4.9/s (5/s at most)
+        650 of 1,000 done (65 %), 600 opened, 30 refused (most often: Serviço … não encontrado: cliente sem contrato ativo), 2 in doubt, 20 not sent; 4.9/s (5/s at most)
         650 of 1,000 done (65 %), 600 opened, 30 refused (most often: refused), 2 in doubt, 20 not sent; 4.9/s (5/s at most)
         ");
         assert!(!standing.in_columns(200).contains("Serviço"));
         assert_eq!(
             standing.refusals_in_columns(80).as_deref(),
-            Some("refused most often: Serviço # não encontrado: cliente sem contrato ativo")
+            Some("refused most often: Serviço … não encontrado: cliente sem contrato ativo")
         );
-        assert_eq!(standing.refusals_in_columns(31).as_deref(), Some("refused most often: Serviço # …"));
+        assert_eq!(standing.refusals_in_columns(31).as_deref(), Some("refused most often: Serviço … …"));
         for n in 2..80 {
             assert!(standing.refusals_in_columns(n).unwrap().chars().count() <= n, "{n}");
         }

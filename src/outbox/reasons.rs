@@ -2,7 +2,7 @@
 //!
 //! A reason is a state, a code, and the words beside it. HubSoft puts ids and names of services into its
 //! words (`Serviço 123 não encontrado`): so digits do not tell two reasons apart, and where they differ they
-//! are shown as `#`. Other words do: nobody can tell a name in them from what is said of it.
+//! are shown as `…`. Other words do: nobody can tell a name in them from what is said of it.
 
 use std::collections::HashMap;
 
@@ -57,7 +57,7 @@ pub struct RowReason {
     pub code: Option<String>,
     /// Of a problem: the field that it is in.
     pub field: Option<String>,
-    /// HubSoft's words, or ours; `#` for digits that differ. `None`: there are none, or they were purged.
+    /// HubSoft's words, or ours; `…` for digits that differ. `None`: there are none, or they were purged.
     pub message: Option<String>,
     pub n_rows: u64,
     /// The first of them in input order, [`EXAMPLES_MAX`] at most.
@@ -89,7 +89,7 @@ pub struct Why<'a> {
 /// counted with the others.
 #[derive(Default)]
 pub struct Tally {
-    /// By state, code, field and words with `#` for digits, with a NUL between two.
+    /// By state, code, field and words with `…` for digits, with a NUL between two.
     kept: HashMap<String, Kept, RandomState>,
     /// The key of the reason that is counted just now: one buffer for all.
     key: String,
@@ -107,7 +107,7 @@ struct Kept {
     place: u64,
 }
 
-/// State, code, field, the first and the last of its words in the order of the alphabet, the words with `#`
+/// State, code, field, the first and the last of its words in the order of the alphabet, the words with `…`
 /// for digits, how many rows, the examples as JSON; then how often reasons stand altogether.
 pub(super) type ReasonColumns = (String, String, String, String, String, String, i64, String, i64);
 
@@ -226,12 +226,15 @@ fn beginning(words: &str) -> &str {
     words.char_indices().nth(WORDS_CHARS_MAX).map_or(words, |(end, _)| &words[..end])
 }
 
-/// Writes `words` with `#` for each run of digits.
+/// Stands where words differ by digits alone: whoever reads them sees that something is left out.
+const FOLDED: char = '…';
+
+/// Writes `words` with `…` for each run of digits.
 fn fold(words: &str, into: &mut String) {
     let mut rest = words;
     while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
         into.push_str(&rest[..at]);
-        into.push('#');
+        into.push(FOLDED);
         rest = rest[at..].trim_start_matches(|c: char| c.is_ascii_digit());
     }
     into.push_str(rest);
@@ -267,7 +270,7 @@ mod tests {
             format!("{} {:?} {:?} {lines:?}", reason.n_rows, reason.field, reason.message)
         });
         insta::assert_snapshot!(seen.collect::<Vec<_>>().join("\n"), @r#"
-        3 None Some("serviço # de #") [3, 4, 7]
+        3 None Some("serviço … de …") [3, 4, 7]
         2 None Some("plano 10 suspenso") [2, 6]
         1 None Some("serviço x de 30") [5]
         1 Some("telefone") None [8]
@@ -291,7 +294,7 @@ mod tests {
         assert!(tally.kept.len() <= KEPT_MAX, "{}", tally.kept.len());
         let reasons = tally.reasons();
         assert_eq!((reasons.told.len(), reasons.told[0].n_rows), (REASONS_MAX, n));
-        assert_eq!(reasons.told[0].message.as_deref(), Some("# não existe"));
+        assert_eq!(reasons.told[0].message.as_deref(), Some("… não existe"));
         let n_told: u64 = reasons.told.iter().map(|reason| reason.n_rows).sum();
         assert_eq!(n_told + reasons.n_others, 2 * n);
     }

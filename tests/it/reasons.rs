@@ -61,7 +61,7 @@ async fn rows_are_told_by_their_reasons_the_commonest_first() {
         let expected = json!([
             {
                 "state": "rejected", "code": "refused", "field": null, "n_rows": 4,
-                "message": "Serviço # não encontrado, cliente #", "examples": rows(&[(2, "a"), (3, "b"), (4, "c")]),
+                "message": "Serviço … não encontrado, cliente …", "examples": rows(&[(2, "a"), (3, "b"), (4, "c")]),
             },
             {
                 "state": "rejected", "code": "refused", "field": null, "n_rows": 2,

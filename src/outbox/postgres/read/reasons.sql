@@ -10,7 +10,7 @@ WITH told AS (
      WHERE {in_scope} AND o.state IN {states}
        AND (o.state <> {pending} OR o.error_code IS NOT NULL)
 ), alike AS (
-    SELECT *, regexp_replace(message, '[0-9]+', '#', 'g') AS words FROM told
+    SELECT *, regexp_replace(message, '[0-9]+', '…', 'g') AS words FROM told
 ), numbered AS (
     SELECT *, row_number() OVER (PARTITION BY state, code, field, words ORDER BY place) AS n FROM alike
 )
