@@ -18,6 +18,7 @@ on_every_driver! {
     rows_of_two_batches_are_no_correction,
     a_reference_that_began_anew_for_another_customer_is_not_taken_for_the_first,
     a_row_of_a_customer_is_known_whatever_service_is_found_for_him_now,
+    a_row_is_of_the_customer_that_its_correction_names,
     what_was_skipped_as_edited_is_not_opened_by_a_correction,
     a_row_mended_in_errors_csv_and_then_in_its_file_is_one_ticket,
     a_correction_with_fewer_columns_takes_nothing_away,
@@ -247,6 +248,26 @@ async fn a_row_of_a_customer_is_known_whatever_service_is_found_for_him_now(driv
     let other = [of("499", 11, Some("A"), "a"), of("422", 2, None, "b")];
     it.import(&File::of("b", &other)).await;
     assert_eq!(states(&it, "b", 2..=2).await, ["invalid reused_reference"]);
+}
+
+/// His ticket was taken for that of the customer whom the line named before: "opened", and nothing was sent.
+async fn a_row_is_of_the_customer_that_its_correction_names(driver: Driver) {
+    let of =
+        |customer, service| Line { customer: Some(customer), referencia: Some("A"), ..line(service, "a") };
+    for is_again in [false, true] {
+        let mut it = Books::new(driver).await;
+        let first = it.import(&File::of("b", &[of("421", 0)])).await;
+        let (_, code, referencia) = errors(&it, &first).await.remove(0);
+        let mended = Line { code, referencia: Some(&referencia), ..of("422", 2) };
+        let merged = it.import(&File::of("errors", &[mended])).await;
+        assert_eq!(run(&it.outbox, merged.scope(), opened).await, 1);
+        if is_again {
+            it.import(&File::of("b", &[of("421", 0)])).await;
+            assert_eq!(states(&it, "b", 2..=2).await, ["opened"], "the file says nothing new");
+        }
+        it.import(&File::of("b", &[of("421", 1)])).await;
+        assert_eq!(states(&it, "b", 2..=2).await, ["invalid reused_reference"], "{is_again}");
+    }
 }
 
 /// `--sample 4`, look, add a column, import: 4 skipped; and errors.csv with these 4 opened them again.

@@ -164,7 +164,8 @@ impl Merge {
         let of_invalid = |column: &str| format!("CASE WHEN o.problems IS NOT NULL THEN x.{column} END");
         let sql = format!(
             "UPDATE incoming AS i
-                SET {}, cells = {}, problems = o.problems, error_code = {}, error_message = {}, whole = o.whole
+                SET {}, cells = {}, problems = o.problems, error_code = {}, error_message = {}, whole = o.whole,
+                    customer = coalesce(o.customer, i.customer)
                FROM staged s JOIN mutirao.outbox x ON x.id = s.row_id JOIN mutirao.record o ON o.id = s.old_record
               WHERE i.record = s.record AND o.whole = {}",
             each_field(|field| format!("{field} = x.{field}")),

@@ -85,6 +85,7 @@ impl Merge<'_> {
     pub(super) async fn correct(&mut self) -> Result<(), OutboxError> {
         let sql = "UPDATE record SET fields = n.fields, cells = n.cells, problems = n.problems,
                                      warning = n.warning, service = n.service, repeat_key = n.repeat_key,
+                                     customer = coalesce(n.customer, record.customer),
                                      whole = CASE WHEN record.whole IS NOT NULL OR NOT s.changed THEN record.whole
                                                   WHEN (SELECT kind FROM source WHERE id = record.source) = 'whole'
                                                   THEN record.fields END

@@ -83,7 +83,7 @@ impl Merge<'_> {
         let sql = format!(
             "UPDATE record
                 SET fields = o.fields, cells = {}, problems = o.problems, warning = o.warning, service = o.service,
-                    repeat_key = o.repeat_key, whole = o.whole
+                    repeat_key = o.repeat_key, whole = o.whole, customer = coalesce(o.customer, record.customer)
                FROM staged s JOIN outbox x ON x.lote = s.lote AND x.referencia = s.referencia
                              JOIN record o ON o.id = x.record
               WHERE record.id = s.record AND o.whole = record.fields",
