@@ -13,24 +13,39 @@ use super::args::Cli;
 use super::examples::with_examples;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::typed::as_called;
+use super::typed::{as_called, called};
 use crate::language::{Language, said};
 
-/// The command line, as help tells it.
+/// Which of its names a command is told by.
+type NameOf = fn(&Command) -> &str;
+
+/// The command line, as it is read: by the names that the program knows.
 pub fn command() -> Command {
+    in_language(Command::get_name)
+}
+
+/// The command line, as help lists it: by the names that a person types.
+fn as_listed() -> Command {
+    in_language(|command| called(command, Language::now()))
+}
+
+fn in_language(name_of: NameOf) -> Command {
     match Language::now() {
         Language::English => with_examples(Cli::command()),
         Language::Portuguese => {
             let mut command = with_examples(Cli::command());
             command.build();
-            spoken(command)
+            spoken(command, name_of)
         }
     }
 }
 
-fn spoken(command: Command) -> Command {
+fn spoken(command: Command, name_of: NameOf) -> Command {
     let names: Vec<String> = command.get_subcommands().map(|one| one.get_name().to_owned()).collect();
-    let aliases: Vec<String> = command.get_all_aliases().map(|alias| format!("`{alias}`")).collect();
+    let name = name_of(&command).to_owned();
+    let all_names = [command.get_name()].into_iter().chain(command.get_all_aliases());
+    let others: Vec<String> =
+        all_names.filter(|other| *other != name).map(|other| format!("`{other}`")).collect();
     let mut command = command
         .subcommand_help_heading(tr!("Commands").into_owned())
         .help_template(format!(
@@ -39,10 +54,10 @@ fn spoken(command: Command) -> Command {
         ))
         .mut_args(argument);
     if let Some(about) = command.get_about().map(in_words) {
-        command = match &*aliases {
+        command = match &*others {
             [] => command.about(about),
             _ => command.about(
-                tr!("%{about} [also: %{names}]", about = about, names = aliases.join(", ")).into_owned(),
+                tr!("%{about} [also: %{names}]", about = about, names = others.join(", ")).into_owned(),
             ),
         };
     }
@@ -59,9 +74,13 @@ fn spoken(command: Command) -> Command {
     let usage = as_called(&command, &usage);
     command = command.override_usage(usage);
     for name in names {
-        command = command.mut_subcommand(name, spoken);
+        command = command.mut_subcommand(name, |command| spoken(command, name_of));
     }
-    command
+    if command.get_name() == name {
+        return command;
+    }
+    let other = command.get_name().to_owned();
+    command.alias(other).name(name)
 }
 
 /// What stands for the value of an argument.
@@ -115,13 +134,25 @@ fn argument(argument: Arg) -> Arg {
 
 /// Prints help, of the command called `name` or of all.
 pub fn print(name: Option<&str>) -> Result<Exit, Failure> {
-    drop(find(name)?.print_long_help());
+    drop(find_in(as_listed(), name)?.print_long_help());
     Ok(Exit::Done)
+}
+
+/// Prints the help that was asked for by a flag; whatever else clap prints, where that is not it.
+pub fn print_asked(error: &clap::Error) {
+    let asked = || as_listed().try_get_matches().err().filter(|again| again.kind() == error.kind());
+    drop(match error.kind() {
+        ErrorKind::DisplayHelp => asked().as_ref().unwrap_or(error).print(),
+        _ => error.print(),
+    });
 }
 
 /// The command called `name`; without a name, the program.
 pub fn find(name: Option<&str>) -> Result<Command, Failure> {
-    let mut command = command();
+    find_in(command(), name)
+}
+
+fn find_in(mut command: Command, name: Option<&str>) -> Result<Command, Failure> {
     command.build();
     let found = match name {
         None => Some(&command),

@@ -93,7 +93,7 @@ pub fn main() -> ExitCode {
             // Help has its colours; an error repeats what was typed, a file's name perhaps.
             match error.use_stderr() {
                 true => eprint!("{}", printable::lines(&help::refusal(error))),
-                false => drop(error.print()),
+                false => help::print_asked(&error),
             }
             return ExitCode::from(exit as u8);
         }

@@ -166,7 +166,7 @@ impl Typed {
 }
 
 /// What a command is called in a language.
-fn called(command: &Command, language: Language) -> &str {
+pub fn called(command: &Command, language: Language) -> &str {
     let translated = match language {
         Language::English => None,
         Language::Portuguese => command.get_all_aliases().next(),

@@ -68,3 +68,21 @@ fn commands_after_an_import_speak_portuguese() {
         (r"[0-9A-Z]{12,}\b", "[código]"),
     ]}, { insta::assert_snapshot!(text) });
 }
+
+/// Whoever reads Portuguese looks for `importar` at `i`, and types it.
+#[test]
+fn help_lists_commands_by_their_portuguese_names_and_both_names_work() {
+    let site = Site::new("");
+    let help = |args: &str| said(&site, &[args]).split_once('\n').unwrap().1.to_owned();
+    let listed = help("--help");
+    assert!(listed.contains("\n  importar ") && !listed.contains("\n  import "), "{listed}");
+    let words = listed.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("[também: `import`] conferir "), "{listed}");
+    let commands = listed.split("\n\n").find(|part| part.starts_with("Comandos:")).unwrap();
+    assert!(help("ajuda").contains(commands), "{}", help("ajuda"));
+    for [one, other] in [["importar --help", "import --help"], ["ajuda importar", "help import"]] {
+        let told = help(one);
+        assert!(told.contains("Uso: mutirao importar ") && told.ends_with("[0]\n\n"), "{told}");
+        assert_eq!(help(other), told, "{other}");
+    }
+}

@@ -212,8 +212,9 @@ async fn no_english_is_spoken_where_portuguese_is() {
         told.push((format!("mutirao {}", args.join(" ")), said(&site, args, url)));
     };
     tell(&["--help"], None);
-    let commands = said(&site, &["--help"], None);
-    let commands = commands.split_once("Comandos:\n").unwrap().1.split_once("\n\n").unwrap().0.to_owned();
+    // Portuguese lists them by other names.
+    let commands = site.run(&["--help"]).expect(0).stdout;
+    let commands = commands.split_once("Commands:\n").unwrap().1.split_once("\n\n").unwrap().0.to_owned();
     let commands: BTreeSet<_> = commands
         .lines()
         .filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' '))?.split(' ').next())
