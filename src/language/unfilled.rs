@@ -61,6 +61,11 @@ impl Pattern {
             .count()
     }
 
+    /// With what a text of it begins; `None`: with whatever is put in.
+    pub fn first_byte(&self) -> Option<u8> {
+        self.head.bytes().next()
+    }
+
     /// Whether a parameter ends it, so that it takes in whatever a text goes on with.
     pub fn is_open(&self) -> bool {
         self.values.last().is_some_and(|(_, after)| after.is_empty())
@@ -68,18 +73,19 @@ impl Pattern {
 
     /// What stands in `text` for each parameter; `None`: it is not made of this.
     pub fn read<'t>(&self, text: &'t str) -> Option<Vec<(&str, &'t str)>> {
-        let mut rest = text.strip_prefix(&*self.head)?;
+        let rest = text.strip_prefix(&*self.head)?;
         let Some(((name, tail), values)) = self.values.split_last() else {
             return rest.is_empty().then(Vec::new);
         };
+        // Both ends come first: most sentences that it is not differ there.
+        let mut rest = rest.strip_suffix(&**tail)?;
         let mut read = Vec::with_capacity(self.values.len());
         for (name, after) in values {
             let (value, others) = rest.split_once(&**after)?;
             read.push((&**name, value));
             rest = others;
         }
-        let value = rest.strip_suffix(&**tail)?;
-        read.push((name, value));
+        read.push((name, rest));
         Some(read)
     }
 }

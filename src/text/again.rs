@@ -58,6 +58,15 @@ static ALL: LazyLock<Vec<Stored>> = LazyLock::new(|| {
     all
 });
 
+/// Of [`ALL`], what a text may be that begins with a byte: nearly all are something else, and every row of the
+/// results is asked for.
+static BY_FIRST_BYTE: LazyLock<[Vec<&Stored>; 256]> = LazyLock::new(|| {
+    let may_begin = |stored: &Stored, byte: usize| {
+        stored.pattern.first_byte().is_none_or(|first| usize::from(first) == byte)
+    };
+    std::array::from_fn(|byte| ALL.iter().filter(|stored| may_begin(stored, byte)).collect())
+});
+
 /// `text`, each of whose sentences that is ours is said anew, with what is put into it; all else, HubSoft's
 /// words too, stays as it is. A sentence may have the name of a column or a code in front, and `; ` in it.
 pub fn again(text: &str) -> Cow<'_, str> {
@@ -106,13 +115,14 @@ fn one(language: Language, sentence: &str, depth: usize) -> Option<Cow<'_, str>>
     if anew != sentence {
         return Some(anew);
     }
-    let others = ALL.iter().filter(|stored| stored.language != language);
+    let first = usize::from(sentence.bytes().next()?);
+    let others = BY_FIRST_BYTE[first].iter().filter(|stored| stored.language != language);
     // What goes on behind it is another sentence, unless both together are one.
     let is_whole = |stored: &Stored, values: &[(&str, &str)]| {
         let last = values.last().filter(|(_, value)| stored.pattern.is_open() && value.contains(BETWEEN));
         last.is_none_or(|(_, value)| depth < DEPTH_MAX && known(language, value, depth + 1).is_some())
     };
-    let mut made = others.filter_map(|stored| Some((stored, stored.pattern.read(sentence)?)));
+    let mut made = others.filter_map(|stored| Some((*stored, stored.pattern.read(sentence)?)));
     let (stored, values) = made.find(|(stored, values)| is_whole(stored, values))?;
     let put = |value: &str| match number(value, stored.language) {
         Some(number) => number,

@@ -9,7 +9,9 @@ mod states;
 mod throttles;
 mod warnings;
 
-pub use again::{ROW, again, field};
+#[cfg(test)]
+pub use again::ROW;
+pub use again::{again, field};
 pub use faults::{blindness, fault, is_said_by_hubsoft, noted};
 pub use halts::{halt, halt_in_log, halt_reason, pause};
 pub use lines::{repeated_reference, reused_reference};
