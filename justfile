@@ -15,6 +15,10 @@ try:
 test *args:
     tests/run {{args}}
 
+# The real binary amid all that goes wrong at once: `just chaos --minutes 10`
+chaos *args:
+    tests/chaos {{args}}
+
 # What the documents say, held to the program
 docs:
     tests/run --test it documents

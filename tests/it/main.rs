@@ -5,6 +5,7 @@ mod batches;
 mod beginning;
 mod bounds;
 mod cases;
+mod chaos;
 mod commands;
 mod delivery;
 mod dependencies;

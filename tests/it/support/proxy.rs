@@ -14,6 +14,8 @@ pub enum Weather {
     Fair,
     /// Connections are cut, and new ones refused.
     Refuses,
+    /// Connections are cut, also new ones. Nobody else can get the port meanwhile.
+    Cuts,
     /// Connections stay, and new ones are taken; nothing passes over any of them, now or later.
     Hangs,
 }
@@ -81,20 +83,20 @@ async fn between(mut client: TcpStream, server: Server, seen: Receiver<Weather>)
         tokio::select! {
             biased;
             // The connection stays open, and nobody reads it.
-            () = until(seen.clone(), Weather::Hangs) => std::future::pending().await,
+            () = until(seen.clone(), &[Weather::Hangs]) => std::future::pending().await,
             // Who leaves early, or is not there, ends the connection; that is all.
             _ = talk(&mut client, server) => {}
         }
     };
     tokio::select! {
         () = passing => {}
-        () = until(seen.clone(), Weather::Refuses) => {}
+        () = until(seen.clone(), &[Weather::Refuses, Weather::Cuts]) => {}
     }
 }
 
 /// Also ends when the proxy does.
-async fn until(mut seen: Receiver<Weather>, weather: Weather) {
-    let _ = seen.wait_for(|it| *it == weather).await;
+async fn until(mut seen: Receiver<Weather>, weather: &[Weather]) {
+    let _ = seen.wait_for(|it| weather.contains(it)).await;
 }
 
 async fn talk(client: &mut TcpStream, server: Server) -> io::Result<()> {

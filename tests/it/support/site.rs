@@ -68,6 +68,11 @@ impl Site {
         self.sandbox.audit()
     }
 
+    /// Its tickets stand in `sandbox.jsonl` from now on.
+    pub fn keep_book(&self) {
+        self.sandbox.sandbox().keep_in(self.folder.path()).unwrap();
+    }
+
     /// How to log in to the sandbox.
     pub fn login(&self) -> SandboxCredentials {
         self.sandbox.credentials()
