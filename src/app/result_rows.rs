@@ -152,6 +152,8 @@ struct Numbers {
     attempts: String,
     said: String,
     warning: String,
+    /// What `warning` was made of: most rows of a batch warn of nothing, or of the same.
+    stored_warning: String,
 }
 
 impl Numbers {
@@ -164,7 +166,6 @@ impl Numbers {
             &mut self.numeros,
             &mut self.attempts,
             &mut self.said,
-            &mut self.warning,
         ] {
             text.clear();
         }
@@ -186,7 +187,11 @@ impl Numbers {
         fn of<'t>(cell: &'t Option<Cow<'_, str>>) -> &'t str {
             cell.as_deref().unwrap_or_default()
         }
-        self.warning.push_str(&text::again(row.warning.as_deref().unwrap_or_default()));
+        let stored_warning = row.warning.as_deref().unwrap_or_default();
+        if self.stored_warning != stored_warning {
+            stored_warning.clone_into(&mut self.stored_warning);
+            self.warning = text::again(stored_warning).into_owned();
+        }
         // Files are of a moment: what was in flight then is in doubt.
         let is_in_doubt = matches!(row.state, State::InFlight | State::InDoubt);
         let state = if is_in_doubt { State::InDoubt } else { row.state };
