@@ -58,8 +58,8 @@ static ALL: LazyLock<Vec<Stored>> = LazyLock::new(|| {
     all
 });
 
-/// Of [`ALL`], what a text may be that begins with a byte: nearly all are something else, and every row of the
-/// results is asked for.
+/// Of [`ALL`], what a text may be that begins with a byte: nearly all are something else, and every row of
+/// the results is asked for.
 static BY_FIRST_BYTE: LazyLock<[Vec<&Stored>; 256]> = LazyLock::new(|| {
     let may_begin = |stored: &Stored, byte: usize| {
         stored.pattern.first_byte().is_none_or(|first| usize::from(first) == byte)
