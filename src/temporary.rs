@@ -40,6 +40,17 @@ pub fn folder_in(folder: &Path) -> io::Result<TempDir> {
 pub fn publish(file: NamedTempFile, path: &Path) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(path)?;
+    sync_name(path)
+}
+
+/// The same, of a name that nothing has yet: what has it stays, and that is an error.
+pub fn publish_new(file: NamedTempFile, path: &Path) -> io::Result<()> {
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path)?;
+    sync_name(path)
+}
+
+fn sync_name(path: &Path) -> io::Result<()> {
     File::open(named(path.parent().unwrap_or(path)))?.sync_all()
 }
 

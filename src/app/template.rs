@@ -1,13 +1,28 @@
 //! What a template offers of a tenant's own: ticket types, statuses and origins of contact, by name.
 
+use std::io::{self, Write};
+use std::path::Path;
+
 use super::catalogue::{Listed, catalogues};
 use super::fault::Fault;
 use super::target::Target;
 use crate::delivery::Rate;
+use crate::temporary;
 use crate::ticket::{ByField, Catalogue, Field, Id, listed};
 
 /// Of a drop-down. Nobody looks through more, and HubSoft has some dozens.
 const ENTRIES_MAX: usize = 10_000;
+
+/// Writes a file that must not exist yet: whole, or not at all.
+///
+/// # Errors
+///
+/// If it exists, or cannot be written.
+pub fn write_new(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut written = temporary::file_in(file.parent().unwrap_or(file))?;
+    written.write_all(bytes)?;
+    temporary::publish_new(written, file)
+}
 
 /// What may be chosen for fields.
 pub struct Offers {

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
-use super::typed::{answered, quoted};
+use super::typed::{answered, saying};
 use crate::app::batches::Answer;
 use crate::intake::{Set, SheetChoice, Target};
 use crate::language::filled::typed_number;
@@ -138,7 +138,7 @@ impl Asking<'_> {
         if rivals.is_empty() {
             return Ok(None);
         }
-        let flag = |name: &str| format!("--sheet {}", quoted(name));
+        let flag = |name: &str| saying("--sheet", name);
         let each = |(name, n_rows): &(&str, u64)| {
             tr!("`%{flag}` (%{n} %{n|row|rows})", flag = flag(name), n = *n_rows).into_owned()
         };

@@ -1,6 +1,5 @@
 //! `template`: an empty spreadsheet with the columns, explained.
 
-use std::fs::OpenOptions;
 use std::io::{self, Write};
 
 use super::args::Template;
@@ -9,7 +8,7 @@ use super::failure::Failure;
 use super::screen::Screen;
 use super::typed::Typed;
 use crate::app::target::Target;
-use crate::app::template::Offers;
+use crate::app::template::{Offers, write_new};
 use crate::intake::template;
 use crate::language::{os_error, said};
 use crate::settings::{Flags, Sending, Sources};
@@ -47,8 +46,7 @@ pub async fn template(
             Failure::of(Exit::Internal, &error, tr!("write a .csv instead, and report this"))
         })?,
     };
-    let write = || OpenOptions::new().write(true).create_new(true).open(file)?.write_all(&bytes);
-    write().map_err(|error: io::Error| {
+    write_new(file, &bytes).map_err(|error| {
         Failure::new(
             Exit::Usage,
             tr!(

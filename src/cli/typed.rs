@@ -38,7 +38,20 @@ static ANSWERED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 /// From here on hints say by a flag what a person has typed, so that nobody is asked for it once more.
 pub fn answered(flag: &str, value: &str) {
     let mut answered = ANSWERED.lock().unwrap_or_else(PoisonError::into_inner);
-    answered.extend([flag.to_owned(), value.to_owned()]);
+    answered.extend(with_value(flag, value));
+}
+
+/// A flag and its value, which is taken for no flag itself.
+fn with_value(flag: &str, value: &str) -> Vec<String> {
+    match value.starts_with('-') {
+        true => vec![format!("{flag}={value}")],
+        false => vec![flag.to_owned(), value.to_owned()],
+    }
+}
+
+/// The same, as a person types it.
+pub fn saying(flag: &str, value: &str) -> String {
+    with_value(flag, value).iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// A flag with its value as it was typed, or a word that is none.
@@ -287,6 +300,15 @@ mod tests {
         assert_eq!(typed.again(), format!("mutirao import {flags} -- -a.xlsx"));
         let errors = typed.with_file(Path::new("-a.xlsx"), Path::new("errors.csv"));
         assert_eq!(errors.again(), "mutirao import --set 'descricao=Sem sinal' -- errors.csv");
+    }
+
+    #[test]
+    fn a_value_like_a_flag_is_taken_for_none() {
+        assert_eq!(saying("--sheet", "-12 CTO"), "'--sheet=-12 CTO'");
+        let typed = as_typed(&["import", "a.xlsx"]).and(&with_value("--sheet", "-12 CTO"));
+        assert_eq!(typed.again(), "mutirao import a.xlsx '--sheet=-12 CTO'");
+        let errors = typed.with_file(Path::new("a.xlsx"), Path::new("errors.csv"));
+        assert_eq!(errors.again(), "mutirao import errors.csv");
     }
 
     #[test]
