@@ -2,9 +2,12 @@
 //!
 //! [`HubSoft`] implements the port [`Api`]. What an answer proves is decided by pure functions: `verdict`
 //! judges posts and logins, `look_up` look-ups, by what their `page` shows and the `age` of its tickets.
-//! `transport` sends, `token` keeps the bearer token, `wire` knows the JSON.
+//! `transport` sends, posts by `connections`; `answer` reads; `token` keeps the bearer token; `wire` knows
+//! the JSON.
 
 mod age;
+mod answer;
+mod connections;
 mod customers;
 #[cfg(feature = "inside")]
 pub(crate) mod fuzz;
@@ -53,6 +56,9 @@ const TYPE_DEFAULT: &str = "SAC";
 /// Customers that a search shows at most. Source: HubSoft's own limit until 2025, and half of it since.
 const CUSTOMERS_MAX: usize = 50;
 
+/// Where tickets are opened.
+const TICKETS: &str = "/api/v1/integracao/atendimento";
+
 /// HubSoft, at one address, as one user.
 pub struct HubSoft {
     transport: Transport,
@@ -95,7 +101,7 @@ impl HubSoft {
     /// If the authority file cannot be read, HTTPS cannot be set up, or a given token cannot stand in
     /// a header.
     pub fn new(settings: HubSoftSettings) -> Result<Self, SetupError> {
-        let transport = Transport::new(&settings)?;
+        let transport = Transport::new(&settings, TICKETS)?;
         Self::over(transport, &settings)
     }
 
@@ -112,7 +118,7 @@ impl HubSoft {
     fn over(transport: Transport, settings: &HubSoftSettings) -> Result<Self, SetupError> {
         let base = &settings.base_url;
         let routes = Routes {
-            tickets: base.join("/api/v1/integracao/atendimento"),
+            tickets: base.join(TICKETS),
             tickets_of_customer: base.join("/api/v1/integracao/cliente/atendimento"),
             customers: base.join("/api/v1/integracao/cliente"),
             base: base.clone(),
@@ -146,7 +152,7 @@ impl HubSoft {
             ("order_type", "desc"),
             ("limit", "50"),
         ]);
-        match self.authorised(RequestKind::LookUp, gate, || get(url.clone())).await {
+        match self.asked(RequestKind::LookUp, gate, || get(url.clone())).await {
             Ok(answer) => {
                 let verdict = look_up::of_protocolo(&answer.exchange, protocolo);
                 answer.reply(verdict)
@@ -165,7 +171,7 @@ impl HubSoft {
             ("limit", &CUSTOMERS_MAX.to_string()),
             ("cancelado", "nao"),
         ]);
-        match self.authorised(RequestKind::LookUp, gate, || get(url.clone())).await {
+        match self.asked(RequestKind::LookUp, gate, || get(url.clone())).await {
             Ok(answer) => {
                 let verdict = customers::of_customers(&answer.exchange, of, CUSTOMERS_MAX);
                 answer.reply(verdict)
@@ -194,7 +200,7 @@ impl HubSoft {
 
     async fn read_catalogue(&self, which: Catalogue, gate: &impl Gate) -> Reply<Vec<Entry>> {
         let url = self.routes.catalogue(which);
-        let answer = match self.authorised(RequestKind::Probe, gate, || get(url.clone())).await {
+        let answer = match self.asked(RequestKind::Probe, gate, || get(url.clone())).await {
             Ok(answer) => answer,
             Err(no_token) => return stopped(no_token),
         };
@@ -236,20 +242,33 @@ impl HubSoft {
         self.type_labels.borrow().clone()
     }
 
-    /// Sends a request with the token; after a 401, again with a new one.
-    async fn authorised(
+    /// Reads with the token.
+    async fn asked(
         &self,
         kind: RequestKind,
         gate: &impl Gate,
         request: impl Fn() -> Request,
     ) -> Result<Answer, NoToken> {
+        let send = async |bearer: &HeaderValue| {
+            let mut request = request();
+            request.headers_mut().insert(header::AUTHORIZATION, bearer.clone());
+            self.transport.exchange(request).await
+        };
+        self.authorised(kind, gate, send).await
+    }
+
+    /// Sends with the token; after a 401, again with a new one.
+    async fn authorised(
+        &self,
+        kind: RequestKind,
+        gate: &impl Gate,
+        send: impl AsyncFn(&HeaderValue) -> (Exchange, Duration),
+    ) -> Result<Answer, NoToken> {
         let mut refusals = Refusals::default();
         let mut bearer = self.tokens.current(&self.transport, gate).await?;
         loop {
             gate.pass(kind).await.map_err(|Withheld| NoToken::Withheld)?;
-            let mut request = request();
-            request.headers_mut().insert(header::AUTHORIZATION, bearer.header.clone());
-            let (exchange, latency) = self.transport.exchange(request).await;
+            let (exchange, latency) = send(&bearer.header).await;
             match exchange.http_status() {
                 // 401 is an answer from before the work: the same row may be sent again.
                 Some(401) => {
@@ -274,13 +293,13 @@ impl HubSoft {
         gate: &impl Gate,
     ) -> Result<(Answer, Limit), NoToken> {
         let request = |limit| move || self.tickets_of(service, pending_only, limit);
-        let answer = self.authorised(RequestKind::LookUp, gate, request(PAGE_LEN)).await?;
+        let answer = self.asked(RequestKind::LookUp, gate, request(PAGE_LEN)).await?;
         if self.limit.get() == Limit::Unproven {
             let fewer = PAGE_LEN_DEFAULT - 1;
             match look_up::page_len(&answer.exchange) {
                 Some(PAGE_LEN_DEFAULT) => {
                     // What this one comes to is no answer about the row.
-                    let again = self.authorised(RequestKind::LookUp, gate, request(fewer)).await;
+                    let again = self.asked(RequestKind::LookUp, gate, request(fewer)).await;
                     match again.ok().and_then(|page| look_up::page_len(&page.exchange)) {
                         Some(found) if found == fewer => self.limit.set(Limit::Heeded),
                         Some(PAGE_LEN_DEFAULT) => self.limit.set(Limit::Ignored),
@@ -308,14 +327,10 @@ impl HubSoft {
 impl Api for HubSoft {
     async fn open(&self, ticket: &Ticket, marker: Marker, gate: &impl Gate) -> Reply {
         let body = Bytes::from(wire::new_ticket(ticket, marker));
-        let request = || {
-            let mut request = Request::new(Method::POST, self.routes.tickets.clone());
-            let json = HeaderValue::from_static("application/json");
-            request.headers_mut().insert(header::CONTENT_TYPE, json);
-            *request.body_mut() = Some(body.clone().into());
-            request
+        let post = async |bearer: &HeaderValue| {
+            self.transport.post(&self.routes.tickets, bearer, body.clone()).await
         };
-        let answer = match self.authorised(RequestKind::Post, gate, request).await {
+        let answer = match self.authorised(RequestKind::Post, gate, post).await {
             Ok(answer) => answer,
             Err(no_token) => return stopped(no_token),
         };

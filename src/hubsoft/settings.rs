@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use reqwest::Url;
+use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
@@ -17,6 +18,12 @@ pub const TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a connection may take to be made, TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const _: () = assert!(CONNECT_TIMEOUT.as_nanos() < TIMEOUT.as_nanos());
+
+/// Idle connections are dropped before nginx does it, at 75 s: a request on a dying connection
+/// becomes a doubtful row.
+pub(super) const IDLE_MAX: Duration = Duration::from_secs(15);
+
+pub(super) const USER_AGENT: &str = concat!("mutirao/", env!("CARGO_PKG_VERSION"));
 
 /// Everything the client is built from.
 #[derive(Clone, Debug)]
@@ -83,6 +90,13 @@ impl BaseUrl {
     pub fn address(&self) -> String {
         let port = self.0.port_or_known_default().unwrap_or(443);
         format!("{}:{port}", self.0.host_str().unwrap_or_default())
+    }
+
+    /// What its certificate has to be for.
+    pub(super) fn server_name(&self) -> Result<ServerName<'static>, InvalidDnsNameError> {
+        // An IPv6 address stands in brackets only in a URL.
+        let host = self.0.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        ServerName::try_from(host.to_owned())
     }
 
     /// Whether it is this very machine: a sandbox, or a tunnel.
@@ -163,7 +177,13 @@ pub enum SetupError {
     #[error("{}", tr!("the token has characters that cannot stand in a header"))]
     Token,
     #[error("{}", tr!("cannot set up HTTPS; does this machine have certificate authorities?"))]
-    Client(#[source] reqwest::Error),
+    Client(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl SetupError {
+    pub(super) fn https(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Client(cause.into())
+    }
 }
 
 #[cfg(test)]

@@ -58,7 +58,8 @@ pub const ANSWERS: &[Answer] = &[
         to.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")?;
         (0..THOUSAND).try_for_each(|_| to.write_all(&vec![b'{'; MEGABYTE]))
     }),
-    found("64 megabytes in some kilobytes", "too large", |to| {
+    // A post asks for no encoding, and unpacks none.
+    found("64 megabytes in some kilobytes", "not JSON", |to| {
         let head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length";
         write!(to, "{head}: {}\r\n\r\n", BOMB.len())?;
         to.write_all(&BOMB)
