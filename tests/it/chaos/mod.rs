@@ -31,7 +31,7 @@ struct Scale {
 }
 
 const SHORT: Scale = Scale { n_rows: 200, n_kills: 6, rate: 25, waits_for_leases: false };
-const LONG: Scale = Scale { n_rows: 1_500, n_kills: 14, rate: 60, waits_for_leases: true };
+const LONG: Scale = Scale { n_rows: 5_300, n_kills: 50, rate: 60, waits_for_leases: true };
 
 /// What happened.
 #[derive(Default)]
