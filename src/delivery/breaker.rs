@@ -46,7 +46,9 @@ pub enum Traffic {
     },
 }
 
-#[derive(Debug)]
+fingerprint! { enum Traffic { All, OneTrial(row), LookUps { is_tried }, Nothing { probe_at } } }
+
+#[derive(Clone, Debug)]
 pub struct Breaker {
     traffic: Traffic,
     /// The last answers, newest in the lowest bit; a one was unavailable.
@@ -62,6 +64,8 @@ pub struct Breaker {
     /// Times it opened or a probe failed since it was last closed.
     n_probes: u32,
 }
+
+fingerprint! { struct Breaker { traffic, window, n_seen, streak, n_bad, is_well, n_trials, n_probes } }
 
 impl Default for Breaker {
     fn default() -> Self {

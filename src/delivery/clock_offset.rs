@@ -13,10 +13,12 @@ use jiff::Timestamp;
 /// Source: 500 ppm is what a kernel slews a clock by at most.
 const DRIFT_PPM: i128 = 500;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ClockOffset {
     offset: Option<Bounds>,
 }
+
+fingerprint! { struct ClockOffset { offset } }
 
 /// What to add to the far time, in nanoseconds since the epoch, to get the time here.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +26,17 @@ struct Bounds {
     least: i128,
     most: i128,
     as_of: Duration,
+}
+
+#[cfg(feature = "inside")]
+impl super::fingerprint::Fingerprint for Bounds {
+    fn print(&self, now: &super::fingerprint::Clocks, to: &mut impl std::hash::Hasher) {
+        use std::hash::Hash;
+
+        let off = super::fingerprint::nanos(now.run) - now.wall.as_nanosecond();
+        (self.least - off, self.most - off).hash(to);
+        self.as_of.print(now, to);
+    }
 }
 
 impl ClockOffset {

@@ -30,7 +30,7 @@ pub const PROBER_LEASE: Duration = Duration::from_secs(10);
 pub const REFUSED_TOGETHER: Duration = Duration::from_secs(1);
 
 /// What one worker says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ShareRequest {
     /// How many slots it has use for, beyond those that it has. 0: none.
     pub slots: u32,
@@ -42,7 +42,7 @@ pub struct ShareRequest {
 
 /// What one worker found out and all must know. Told again when the answer to a call was lost: all of
 /// it may be told twice.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct News {
     /// HubSoft refused: nothing is sent for so long, for this reason. A longer throttle that stands is not
     /// shortened.
@@ -56,7 +56,7 @@ pub struct News {
 }
 
 /// Whether HubSoft works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reachability {
     /// It is out of reach. Opens the breaker; from who probes or tries: keeps it open, and the next
     /// probe comes later.
@@ -66,6 +66,8 @@ pub enum Reachability {
     /// The trial opened a ticket. Counts from who tries: the breaker closes.
     Proven,
 }
+
+fingerprint!(plain News);
 
 impl News {
     pub fn is_empty(&self) -> bool {
@@ -88,7 +90,7 @@ impl From<Reachability> for News {
 }
 
 /// Whether a worker can find out for all that HubSoft is back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Prober {
     Ready,
     /// It has no row to post: it may probe, and a trial goes to another.

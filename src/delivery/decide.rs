@@ -73,7 +73,7 @@ pub enum Steady {
 }
 
 /// Whether an answered look-up costs patience.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Looks {
     Count,
     /// The outage is to blame, because the breaker is open; or more may be seen later.
@@ -83,11 +83,13 @@ pub enum Looks {
 }
 
 /// Whether this row was answered 403 before in this run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Denials {
     First,
     Repeated,
 }
+
+fingerprint!(plain Looks, Denials);
 
 /// What to do after looking before a post.
 #[derive(Debug, PartialEq)]

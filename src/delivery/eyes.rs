@@ -27,6 +27,8 @@ pub struct Sight {
     pub seen_at: Timestamp,
 }
 
+fingerprint! { struct Sight { text_len, seen_at } }
+
 /// A row that was opened: whoever sees finds its ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Specimen {
@@ -38,10 +40,12 @@ pub struct Specimen {
 
 /// What has been seen by one user at one HubSoft. Few sights: none but a longer or a much younger one is
 /// added.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Eyes {
     sights: Vec<Sight>,
 }
+
+fingerprint! { struct Eyes { sights } }
 
 impl Eyes {
     /// Whether an absence of a text of this length can be believed.

@@ -15,7 +15,7 @@ pub const GONE: &str = "gone";
 pub const REPEAT: &str = "repeat";
 
 /// What went wrong. What HubSoft or the system says of it is one line, capped, and may be shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "code", content = "params", rename_all = "snake_case")]
 pub enum Fault {
     // No request left.
@@ -154,7 +154,7 @@ pub enum Fault {
 const _: () = assert!(size_of::<Fault>() <= 48);
 
 /// Why an absence cannot be believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Blindness {
     /// No look-up of this user has shown a ticket of ours with a text as long.

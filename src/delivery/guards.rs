@@ -15,7 +15,7 @@ use super::{Blame, Fault, GuardLimits, Halt, PauseReason, Proof, Refusal, RowId}
 const LOTES_MAX: usize = 1000;
 
 /// What the run has seen so far, as far as a guard cares.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Guards {
     limits: GuardLimits,
     /// When `--until` strikes.
@@ -40,6 +40,22 @@ pub struct Guards {
     last: Option<Fault>,
     /// Since when a person, or a worker in need of one, has paused everybody, and why.
     paused: Option<(Duration, PauseReason)>,
+}
+
+/// Of a guard that nobody set it tells nothing since when what lasts that it looks at.
+#[cfg(feature = "inside")]
+impl super::fingerprint::Fingerprint for Guards {
+    fn print(&self, now: &super::fingerprint::Clocks, to: &mut impl std::hash::Hasher) {
+        let Self { limits, until, n_judged, same, forbidden, n_errors, .. } = self;
+        let Self { first_try, told_away, n_awaited, reached, failing_since, last: _, paused, .. } = self;
+        (until, n_judged, same, forbidden).print(now, to);
+        (limits.errors_max.is_some().then_some(*n_errors), n_awaited, reached).print(now, to);
+        (limits.reach_within.and(*first_try), limits.reach_within.and(*told_away)).print(now, to);
+        (failing_since.is_some(), limits.unavailable_max.and(*failing_since)).print(now, to);
+        let paused_since = paused.as_ref().map(|(since, _)| *since);
+        (paused.as_ref().map(|(_, reason)| reason.clone()), limits.paused_max.and(paused_since))
+            .print(now, to);
+    }
 }
 
 impl Guards {

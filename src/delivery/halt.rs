@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Fault;
 
 /// Why a run stopped itself. The rows that are left can be taken up again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "code", content = "params", rename_all = "snake_case")]
 pub enum Halt {
     /// HubSoft refused the login, or the token.
@@ -110,7 +110,7 @@ impl HaltReason {
 }
 
 /// What is said against rows, where it is the same of one row as of the next.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "code", content = "params", rename_all = "snake_case")]
 pub enum Refusal {
     /// HubSoft refused them, in the same words.
@@ -120,7 +120,7 @@ pub enum Refusal {
 }
 
 /// Why all workers of an outbox are paused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "code", content = "params", rename_all = "snake_case")]
 pub enum PauseReason {
     /// In the words of whoever paused them; may be empty. Or a newer version has a code for it.

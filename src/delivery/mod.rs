@@ -8,13 +8,16 @@
 //! be believed), [`coordination`] (what the workers of one outbox know together). [`run()`] drives it through
 //! the ports.
 
+#[macro_use]
+pub mod fingerprint;
+
 pub mod breaker;
 mod clock;
 mod clock_offset;
 pub mod code;
 pub mod coordination;
 pub mod decide;
-mod engine;
+pub mod engine;
 pub mod evidence;
 pub mod eyes;
 mod fault;

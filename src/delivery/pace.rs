@@ -47,7 +47,7 @@ const _: () = assert!(
 const SAME_THROTTLE: Duration = Duration::from_millis(100);
 
 /// The ceiling that the operator chose and the throttles that HubSoft asked for, as one gate.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Pace {
     slots: Slots,
     throttle: Option<Throttle>,
@@ -60,13 +60,17 @@ pub struct Pace {
     logins_until: Duration,
 }
 
+fingerprint! { struct Pace { slots, throttle, heard, n_guessed, logins_until; outside lengths } }
+
 /// Where slots come from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Slots {
     Unlimited,
     Own(Grid),
     Shared(SlotLease),
 }
+
+fingerprint! { enum Slots { Unlimited, Own(grid), Shared(lease) } }
 
 /// Nothing is sent from `at` until `until`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +79,8 @@ pub struct Throttle {
     pub until: Duration,
     pub reason: ThrottleReason,
 }
+
+fingerprint! { struct Throttle { at, until, reason } }
 
 impl Pace {
     pub fn new(rate: Rate) -> Self {
@@ -229,6 +235,8 @@ struct Grid {
     limiter: RateLimiter<NotKeyed, InMemoryState, Hand, NoOpMiddleware<Duration>>,
 }
 
+fingerprint! { struct Grid { next; lengths slot, late_max; outside hand, limiter } }
+
 impl Grid {
     fn new(slot: Duration) -> Self {
         let slot = slot.max(Duration::from_nanos(1));
@@ -257,6 +265,18 @@ impl Grid {
             Ok(()) => at + self.slot, // Unreachable with a burst of one; the slot holds even so.
         };
         Ok(())
+    }
+}
+
+/// With a limiter of its own, that stands where this one does.
+impl Clone for Grid {
+    fn clone(&self) -> Self {
+        let grid = Self { next: self.next, ..Self::new(self.slot) };
+        if let Some(taken) = self.next.checked_sub(self.slot) {
+            grid.hand.0.set(taken);
+            let _ = grid.limiter.check();
+        }
+        grid
     }
 }
 

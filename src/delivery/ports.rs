@@ -129,7 +129,7 @@ pub struct ClaimRequest {
 }
 
 /// From which end of the queue rows are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum End {
     Front,
     /// In the reverse of the usual order.
@@ -213,7 +213,7 @@ pub trait Gate {
     async fn pass(&self, kind: RequestKind) -> Result<(), Withheld>;
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RequestKind {
     Post,
     LookUp,
@@ -347,6 +347,8 @@ pub struct Proof {
     pub conflict: Option<Fault>,
 }
 
+fingerprint! { struct Proof { opening, marker_echoed, warnings, conflict } }
+
 /// What a look-up saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sighting {
@@ -363,4 +365,10 @@ pub enum Sighting {
     },
     NotFound,
     CouldNotTell(Fault),
+}
+
+fingerprint! {
+    enum Sighting {
+        Found { opening, others, conflict }, AlreadyOpen { opening }, NotFound, CouldNotTell(fault)
+    }
 }

@@ -11,7 +11,7 @@ use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
 
 /// Doubles from `first` and stops growing at `longest`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Retry {
     first: Duration,
     longest: Duration,

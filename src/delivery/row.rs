@@ -114,6 +114,8 @@ pub struct Doubt {
     pub answered: u32,
 }
 
+fingerprint! { struct Doubt { since, hubsoft_at, precaution, absences, last_absence, answered } }
+
 /// A row that this process now owns. Durable before it is handed out: from here on the row is
 /// *possibly sent*.
 #[derive(Clone)]
@@ -139,8 +141,14 @@ pub struct Claim {
     pub is_outdated: bool,
 }
 
+fingerprint! {
+    struct Claim {
+        row, token, attempts, sent_at, doubt, is_outdated; outside line, ticket, lote, referencia, marker
+    }
+}
+
 /// A ticket that exists, as HubSoft tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OpenedTicket {
     pub protocolo: String,
     pub id_atendimento: i64,
@@ -191,6 +199,14 @@ pub enum Change {
         attempts: u32,
         fault: Fault,
     },
+}
+
+fingerprint! {
+    enum Change {
+        Release, Later { at, attempts, doubt, fault }, Opened { opening, attempts, warnings },
+        Skipped { opening }, Rejected { attempts, fault }, Failed { attempts, fault },
+        Unconfirmed { doubt, fault }, Conflict { opening, attempts, fault }
+    }
 }
 
 impl Doubt {
@@ -252,8 +268,10 @@ pub struct Settle {
     pub attempt: Option<Box<Attempt>>,
 }
 
+fingerprint! { struct Settle { row, token, change; outside label, attempt } }
+
 /// What became of a settle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Settled {
     /// Written. Also a settle repeated after a lost commit answer, and a late proof of opening that
     /// moved a row that was not opened to `opened`.
@@ -284,7 +302,7 @@ pub struct Attempt {
 }
 
 /// What is known of an attempt beyond its verdict.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Noted {
     Nothing,
     Fault(Fault),
@@ -292,7 +310,7 @@ pub enum Noted {
     Ticket(String),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AttemptKind {
     Post,
     LookUp,

@@ -12,7 +12,7 @@ use super::coordination::{LEAD, Slots};
 /// busy loop another one.
 const LATE_MAX: Duration = Duration::from_millis(2);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SlotLease {
     /// Between two slots, of whichever worker.
     pub slot: Duration,
@@ -25,12 +25,16 @@ pub struct SlotLease {
     n_used: u32,
 }
 
-#[derive(Debug)]
+fingerprint! { struct SlotLease { n_workers, free_at, blocks, low_at, n_used; lengths slot } }
+
+#[derive(Clone, Debug)]
 struct Block {
     next: Duration,
     n_left: u32,
     spacing: Duration,
 }
+
+fingerprint! { struct Block { next, n_left; lengths spacing } }
 
 impl SlotLease {
     pub fn new() -> Self {

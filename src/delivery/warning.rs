@@ -2,7 +2,7 @@
 //! whoever writes or shows it.
 
 /// From a closed set, each with what is known of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Warning {
     /// What validation noticed, in its words.
     Notice { said: String },

@@ -19,6 +19,8 @@ pub struct Call {
     failing: Option<Failing>,
 }
 
+fingerprint! { struct Call { phase, failing } }
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Phase {
     #[default]
@@ -31,6 +33,8 @@ enum Phase {
     },
 }
 
+fingerprint! { enum Phase { Idle, Running { asked }, Resting { until } } }
+
 /// It failed whenever it was tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Failing {
@@ -38,6 +42,8 @@ struct Failing {
     last: Duration,
     n_tries: u32,
 }
+
+fingerprint! { struct Failing { since, last, n_tries } }
 
 impl Call {
     pub fn is_running(&self) -> bool {

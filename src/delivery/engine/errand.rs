@@ -12,6 +12,7 @@ use crate::delivery::decide::{Denials, Looks};
 use crate::delivery::{Blindness, Claim, Halt, Proof, Reply, Sighting};
 
 /// A claim that somebody carries.
+#[derive(Clone)]
 pub struct Errand {
     pub claim: Arc<Claim>,
     pub pass: Pass,
@@ -19,7 +20,10 @@ pub struct Errand {
     pub id: RequestId,
 }
 
+fingerprint! { struct Errand { claim, pass, id } }
+
 /// What it waits for. `asked` is the outbox's time just before its request.
+#[derive(Clone)]
 pub enum Step {
     /// Whether its ticket was opened from elsewhere.
     Verify {
@@ -41,6 +45,13 @@ pub enum Step {
     See(Box<Seen>, Sight),
 }
 
+fingerprint! {
+    enum Step {
+        Verify { asked }, FindOpen { asked }, Post { asked }, HaltLote(halting), LookUp { asked },
+        See(seen, sight)
+    }
+}
+
 impl Step {
     /// Whether it waits for an answer of the API.
     pub fn is_with_api(&self) -> bool {
@@ -52,6 +63,7 @@ impl Step {
     }
 }
 
+#[derive(Clone)]
 pub struct HaltLote {
     pub asked: Timestamp,
     pub reply: Reply<Proof>,
@@ -62,7 +74,10 @@ pub struct HaltLote {
     pub rests_until: Option<Duration>,
 }
 
+fingerprint! { struct HaltLote { asked, reply, denials, halt, n_tries, rests_until } }
+
 /// The answer to a look-up.
+#[derive(Clone)]
 pub struct Seen {
     pub asked: Timestamp,
     pub looks: Looks,
@@ -70,7 +85,10 @@ pub struct Seen {
     pub reply: Reply<Sighting>,
 }
 
+fingerprint! { struct Seen { asked, looks, denials, reply } }
+
 /// What comes between a look-up's answer and the belief in it.
+#[derive(Clone)]
 pub enum Sight {
     /// What was seen is being kept.
     Keep,
@@ -88,6 +106,12 @@ pub enum Sight {
     PostsAreLeft { why: Blindness },
 }
 
+fingerprint! {
+    enum Sight {
+        Keep, Turn, Load, Specimen { nth }, Look { text_len, pass }, KeepSpecimen, PostsAreLeft { why }
+    }
+}
+
 /// The way of one claim's requests, or of one probe, past the slots.
 #[derive(Clone, Copy, Debug)]
 pub struct Pass {
@@ -103,6 +127,8 @@ pub struct Pass {
     /// Its answer is waited for before HubSoft counts as never reached.
     pub is_awaited: bool,
 }
+
+fingerprint! { struct Pass { purpose, claimed, has_begun, sent, has_posted, is_awaited } }
 
 impl Pass {
     pub fn new(purpose: Purpose, claimed: Option<Moment>) -> Self {

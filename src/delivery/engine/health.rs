@@ -15,6 +15,7 @@ use crate::delivery::{Halt, PauseReason, RowId};
 const TRIAL_IDLE_MAX: Duration = Duration::from_secs(3);
 const _: () = assert!(TRIAL_IDLE_MAX.as_nanos() < PROBER_LEASE.as_nanos());
 
+#[derive(Clone)]
 pub struct Health {
     pub breaker: Breaker,
     pub guards: Guards,
@@ -32,6 +33,12 @@ pub struct Health {
     pub has_returned: bool,
     /// Since when it might try a post for all, and has no row for it.
     idle_since: Option<Duration>,
+}
+
+fingerprint! {
+    struct Health {
+        breaker, guards, pause, halted, stumbled, denied, has_returned, idle_since; outside told_open
+    }
 }
 
 impl Health {

@@ -21,6 +21,9 @@ pub struct RequestId {
     pub nth: u64,
 }
 
+// Each seat waits for one at most.
+fingerprint! { struct RequestId { seat; outside nth } }
+
 /// What has happened.
 pub enum Event {
     /// Somebody asks for a clean end.
@@ -49,6 +52,7 @@ pub enum Event {
 }
 
 /// What an API answered.
+#[derive(Clone)]
 pub enum Answer {
     Post(Reply<Proof>),
     Sighting(Reply<Sighting>),
@@ -56,6 +60,7 @@ pub enum Answer {
 }
 
 /// What is to be done.
+#[derive(Clone)]
 pub enum Action {
     Claim(ClaimRequest),
     Recover(Timestamp),
@@ -98,6 +103,7 @@ pub enum Request {
 }
 
 /// What whoever looks on is told.
+#[derive(Clone)]
 pub enum Told {
     Settled(Vec<Settle>, Vec<Settled>),
     Refused(Vec<Refused>),

@@ -16,6 +16,8 @@ mod deadlines;
 mod errand;
 mod errands;
 mod feeder;
+#[cfg(feature = "inside")]
+mod fingerprint;
 mod gate;
 mod health;
 mod hearing;
@@ -38,6 +40,8 @@ use std::time::Duration;
 
 pub use messages::{Action, Answer, Event, Request, RequestId};
 pub use state::{Engine, Reason};
+#[cfg(feature = "inside")]
+pub use storage::Kind;
 pub use times::Now;
 
 impl Engine<'_> {

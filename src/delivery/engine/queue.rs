@@ -20,6 +20,8 @@ pub struct QueuedClaim {
     pub claimed: Moment,
 }
 
+fingerprint! { struct QueuedClaim { claim, claimed } }
+
 /// What the last claim said is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -33,6 +35,8 @@ pub enum Work {
     None,
 }
 
+fingerprint! { enum Work { Maybe, NotBefore(due), Barred { since }, None } }
+
 /// See [`Queue::halting`].
 #[derive(Clone, Debug)]
 struct Halting {
@@ -40,6 +44,9 @@ struct Halting {
     is_stored: bool,
 }
 
+fingerprint! { struct Halting { lote, is_stored } }
+
+#[derive(Clone)]
 pub struct Queue {
     posts: VecDeque<QueuedClaim>,
     look_ups: VecDeque<QueuedClaim>,
@@ -63,6 +70,13 @@ pub struct Queue {
     /// Raised by every batch that was stored, and by whoever says that rows may have come, so that a claim
     /// under way sees that its picture is old.
     pub n_changes: u64,
+}
+
+fingerprint! {
+    struct Queue {
+        posts, look_ups, n_posts_since_look_up, n_live, n_unsent, n_live_posts, is_claiming, halting, work,
+        pending; outside n_passed_over, n_changes
+    }
 }
 
 impl Queue {

@@ -8,12 +8,15 @@ use crate::delivery::clock_offset::ClockOffset;
 use crate::delivery::coordination::News;
 
 /// Whether other workers may be on the same outbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
     Alone,
     Shared,
 }
 
+fingerprint!(plain Mode);
+
+#[derive(Clone)]
 pub struct Sharing {
     pub mode: Mode,
     /// What the other workers have not been told yet; stays empty where there are none.
@@ -28,6 +31,8 @@ pub struct Sharing {
     pub heard_at: Duration,
     pub clock_offset: ClockOffset,
 }
+
+fingerprint! { struct Sharing { mode, news, telling, time_off, told_at, heard_at, clock_offset } }
 
 impl Sharing {
     pub fn new() -> Self {

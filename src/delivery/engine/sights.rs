@@ -16,7 +16,7 @@ const SPECIMENS_MAX: u32 = 10;
 const BLIND_FOR: Duration = Duration::from_secs(300);
 
 /// What this run knows of what its user sees.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Sights {
     pub eyes: Eyes,
     pub is_loaded: bool,
@@ -27,12 +27,17 @@ pub struct Sights {
     pub is_told: bool,
 }
 
+fingerprint! { struct Sights { eyes, is_loaded, next_specimen, search, in_vain; outside is_told } }
+
 /// Rows that were opened, looked up for a sight of a text so long.
+#[derive(Clone)]
 struct Search {
     text_len: usize,
     n_told: u32,
     n_unseen: u32,
 }
+
+fingerprint! { struct Search { text_len, n_told, n_unseen } }
 
 /// How a search ended.
 #[derive(Clone, Copy)]
@@ -41,6 +46,8 @@ struct InVain {
     text_len: usize,
     why: Blindness,
 }
+
+fingerprint! { struct InVain { at, text_len, why } }
 
 impl Sights {
     /// Returns whether it is news. What is looked for was seen, if its text is as long.

@@ -30,6 +30,8 @@ pub enum Purpose {
     Probe,
 }
 
+fingerprint! { enum Purpose { Post(row), LookUp, Probe } }
+
 /// What may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Doors {
@@ -39,6 +41,8 @@ pub struct Doors {
     pub bars_rows: bool,
     pub traffic: Traffic,
 }
+
+fingerprint! { struct Doors { is_ending, is_paused, bars_rows, traffic } }
 
 impl Doors {
     /// Whether nothing may be sent for this purpose now, and not within a moment either.
@@ -84,6 +88,8 @@ pub struct Asking {
     pub is_extra: bool,
 }
 
+fingerprint! { struct Asking { id, kind, purpose, claimed, is_extra } }
+
 /// What it is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Word {
@@ -100,6 +106,8 @@ enum Login {
     Given(Duration),
 }
 
+fingerprint! { enum Login { Unasked, Asked, Given(at) } }
+
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
     asking: Asking,
@@ -107,6 +115,8 @@ struct Waiting {
     /// When its claim may have become too old to be sent: no slot is spent on it.
     stale_at: Option<Duration>,
 }
+
+fingerprint! { struct Waiting { asking, until, stale_at } }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Until {
@@ -117,6 +127,9 @@ enum Until {
     Told(Duration),
 }
 
+fingerprint! { enum Until { Login, Slot, Told(from) } }
+
+#[derive(Clone)]
 pub struct Slots {
     pub pace: Pace,
     /// Waits for a slot, in the order in which it came.
@@ -133,6 +146,12 @@ pub struct Slots {
     stale_at: Option<Duration>,
     /// When the first of the line may have its slot, as it was told last; `None`: nobody knows.
     slot_at: Option<Duration>,
+}
+
+fingerprint! {
+    struct Slots {
+        pace, line, aside, login, are_logins_shared, n_extra, doors, stale_at, slot_at
+    }
 }
 
 impl Slots {

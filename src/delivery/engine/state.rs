@@ -22,7 +22,7 @@ use crate::delivery::retry::Retry;
 use crate::delivery::{CLAIM_AGE_MAX, Halt, Lasting, OutboxError, PauseReason, Policy, Pulse, Stats};
 
 /// Why a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// Nothing is pending in scope, or all that is left waits behind `unconfirmed` rows.
     Drained,
@@ -42,12 +42,13 @@ const _: () = assert!(
 const OUTBOX_FULL_MAX: Duration = Duration::from_secs(30);
 
 /// A run without its I/O.
+#[derive(Clone)]
 pub struct Engine<'p> {
     pub(super) policy: &'p Policy,
     pub(super) retry: Retry,
     /// The time of day when the run began, and then by the clock that nobody sets.
     pub(super) started: Timestamp,
-    started_awake: Duration,
+    pub(super) started_awake: Duration,
     /// What comes before the first claim; `None`: it is done.
     pub(super) opening: Option<Opening>,
     pub(super) queue: Queue,
@@ -66,7 +67,7 @@ pub struct Engine<'p> {
     pub(super) seeing: Option<usize>,
     pub(super) waits_to_see: VecDeque<usize>,
     pub(super) probe: Option<(RequestId, Pass)>,
-    n_requests: u64,
+    pub(super) n_requests: u64,
     /// What HubSoft's clock showed last, and when that was by [`Clock::awake`](crate::delivery::Clock).
     pub(super) hubsoft_clock: Option<(Timestamp, Duration)>,
     /// How many claims each seat may have waiting for it.
@@ -95,6 +96,8 @@ pub struct Short {
     pub look_ups: bool,
 }
 
+fingerprint! { struct Short { posts, look_ups } }
+
 /// How far a run has come that has claimed nothing yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opening {
@@ -102,14 +105,18 @@ pub struct Opening {
     pub began: Duration,
 }
 
+fingerprint! { struct Opening { stage, began } }
+
 /// In this order: what stands for all comes first, because who has been stopped takes nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
     Share,
     Recover,
     LookAgain,
     PullIn,
 }
+
+fingerprint!(plain Stage, Reason);
 
 impl<'p> Engine<'p> {
     /// `pulse_every`: how often [`Told::Turned`] is said at least.

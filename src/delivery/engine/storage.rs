@@ -9,7 +9,7 @@ use super::times::Moment;
 use crate::delivery::{ClaimRequest, Settle};
 
 /// What the outbox is asked for. One kind of call that works says nothing of another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Whatever comes before the first claim.
     Opening,
@@ -22,11 +22,14 @@ pub enum Kind {
     Shares,
 }
 
+fingerprint!(plain Kind);
+
 const N_KINDS: usize = Kind::Shares as usize + 1;
 
 /// The feeder's calls: one at a time, and while one rests none of the others is made.
 const OF_THE_FEEDER: [Kind; 3] = [Kind::Claims, Kind::Recoveries, Kind::PullIns];
 
+#[derive(Clone)]
 pub struct Storage {
     calls: [Call; N_KINDS],
     pub outgoing: VecDeque<Settle>,
@@ -48,6 +51,13 @@ pub struct Storage {
     pub claimed_at: Duration,
 }
 
+fingerprint! {
+    struct Storage {
+        calls, outgoing, stuck, fill_until, untaken, stuck_until, claiming, claims_lost, was_set_back,
+        claimed_at
+    }
+}
+
 /// What a claim was asked for, and how things stood.
 #[derive(Clone, Copy)]
 pub struct Claiming {
@@ -56,6 +66,8 @@ pub struct Claiming {
     pub asked: Moment,
     pub n_changes: u64,
 }
+
+fingerprint! { struct Claiming { want, asked; outside n_changes } }
 
 impl Storage {
     pub fn new() -> Self {

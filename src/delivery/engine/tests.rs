@@ -1,6 +1,8 @@
 //! The hard places, without a runtime: what happens, and what is to be done for it.
 
 mod anything;
+#[cfg(feature = "inside")]
+mod fingerprint;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -27,6 +27,14 @@ pub struct Moment {
     pub hubsoft: Option<Timestamp>,
 }
 
+#[cfg(feature = "inside")]
+impl crate::delivery::fingerprint::Fingerprint for Moment {
+    fn print(&self, now: &crate::delivery::fingerprint::Clocks, to: &mut impl std::hash::Hasher) {
+        std::hash::Hash::hash(&crate::delivery::fingerprint::age(now.awake, self.awake), to);
+        (self.wall, (self.outbox, self.hubsoft)).print(now, to);
+    }
+}
+
 impl Moment {
     /// How long ago that was, by the clock that says most.
     pub fn until(self, now: Self) -> Duration {
