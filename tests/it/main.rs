@@ -10,6 +10,7 @@ mod commands;
 mod delivery;
 mod dependencies;
 mod documents;
+mod exhaustive;
 mod failures;
 mod find_service;
 mod fuzz;

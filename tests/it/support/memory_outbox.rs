@@ -41,7 +41,7 @@ pub struct Row {
     pub attempts: u32,
     pub sent_at: Option<Timestamp>,
     /// Whether the claim that holds it was the first to set `sent_at`.
-    first_claim: bool,
+    pub first_claim: bool,
     pub available_at: Timestamp,
     pub doubt: Option<Doubt>,
     pub opening: Option<OpenedTicket>,
@@ -49,7 +49,7 @@ pub struct Row {
     pub warnings: Vec<Warning>,
     pub history: Vec<Attempt>,
     /// It was claimed, and that was not taken back.
-    is_claimed: bool,
+    pub is_claimed: bool,
     /// Its file no longer has it.
     pub is_gone: bool,
     /// It was once to be looked for before its post.
