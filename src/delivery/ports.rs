@@ -43,6 +43,17 @@ pub trait Outbox {
     /// Idempotent: a settle repeated after a lost commit answer gives [`Settled::Written`] again.
     async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError>;
 
+    /// Both, outcomes first: in one durable commit, if the driver can. After an error each may have been done
+    /// or not.
+    async fn settle_and_claim(
+        &self,
+        settles: &[Settle],
+        want: ClaimRequest,
+    ) -> Result<(Vec<Settled>, Claimed), OutboxError> {
+        let settled = self.settle(settles).await?;
+        Ok((settled, self.claim(want).await?))
+    }
+
     /// Takes in what is `in_flight` with nobody holding it: each such row becomes `pending` and in
     /// doubt since `now` (a claimed look-up keeps its older doubt). Returns how many. Called while the
     /// run holds no row: before its first claim, and after a claim whose answer was lost.

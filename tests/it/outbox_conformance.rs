@@ -83,6 +83,8 @@ pub async fn conforms<B: Bench>(make: impl AsyncFn() -> B) {
         a_release_keeps_what_was_sent_before,
         every_change_is_written,
         a_settle_may_be_repeated,
+        a_claim_carries_outcomes_and_sees_what_they_leave,
+        what_is_odd_about_an_outcome_keeps_no_claim,
         a_stale_token_changes_nothing,
         proof_is_never_thrown_away,
         a_claim_that_was_forgotten_leaves_a_doubt,
@@ -335,6 +337,37 @@ async fn a_settle_may_be_repeated(mut it: impl Bench) {
     for (settle, before) in settles.iter().zip(before) {
         assert_eq!(it.look(settle.row).await, before);
     }
+}
+
+async fn a_claim_carries_outcomes_and_sees_what_they_leave(mut it: impl Bench) {
+    let rows = it.insert(&[valid(1), valid(1), valid(2), valid(3), valid(4)]).await;
+    let claims = claim(&it, 1, 2).await.claims;
+    let settles = [
+        Settle { attempt: Some(attempt()), ..of(&claims[0], opened("p1", 1)) },
+        of(&claims[1], Change::Release),
+    ];
+    let (became, claimed) = it.settle_and_claim(&settles, want(2, 2, 0)).await.expect("it does both");
+    assert_eq!((&*became, &*ids(&claimed)), (&[Settled::Written; 2][..], &rows[1..3]));
+    assert_eq!(claimed.claims[1].token, Token(2), "it went back in between");
+    let seen = it.look(rows[0]).await;
+    assert_eq!((seen.state, seen.protocolo.as_deref(), seen.n_history), (State::Opened, Some("p1"), 1));
+    // Its answer was lost: told again, it has been done.
+    let (became, claimed) = it.settle_and_claim(&settles[..1], want(2, 9, 0)).await.expect("it does both");
+    assert_eq!((&*became, &*ids(&claimed)), (&[Settled::Written][..], &rows[3..]));
+    assert_eq!(it.look(rows[0]).await.n_history, 1);
+}
+
+async fn what_is_odd_about_an_outcome_keeps_no_claim(mut it: impl Bench) {
+    let rows = it.insert(&[valid(1), valid(2), Seed { priority: 1, ..valid(3) }]).await;
+    let old = claim(&it, 1, 1).await.claims.remove(0);
+    settle(&it, &old, change_later(1, 0, None)).await;
+    let live = claim(&it, 2, 2).await;
+    assert_eq!(ids(&live), [rows[1], rows[0]]);
+    let settles = [of(&live.claims[0], opened("p2", 2)), of(&old, Change::Release)];
+    let (became, claimed) = it.settle_and_claim(&settles, want(3, 9, 0)).await.expect("it does both");
+    assert_eq!((&*became, &*ids(&claimed)), (&[Settled::Written, Settled::Stale][..], &rows[2..]));
+    assert_eq!(it.look(rows[0]).await.state, State::InFlight);
+    assert_eq!(it.look(rows[1]).await.state, State::Opened);
 }
 
 async fn a_stale_token_changes_nothing(mut it: impl Bench) {
@@ -674,6 +707,10 @@ async fn a_history_is_kept(mut it: impl Bench) {
 
 async fn claim(it: &impl Outbox, now: i64, posts: usize) -> Claimed {
     claim_both(it, now, posts, 0).await
+}
+
+fn want(now: i64, posts: usize, look_ups: usize) -> ClaimRequest {
+    ClaimRequest { now: at(now), posts, look_ups, end: End::Front }
 }
 
 async fn claim_both(it: &impl Outbox, now: i64, posts: usize, look_ups: usize) -> Claimed {

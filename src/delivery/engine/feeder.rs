@@ -11,7 +11,7 @@ use super::storage::{Claiming, Kind};
 use super::times::Now;
 use crate::delivery::breaker::Traffic;
 use crate::delivery::decide::between;
-use crate::delivery::{ClaimRequest, Claimed, End, Lasting, OutboxError, THOUSANDTHS};
+use crate::delivery::{ClaimRequest, Claimed, End, Lasting, OutboxError, Settle, Settled, THOUSANDTHS};
 
 /// While what is due may not be sent, the outbox is asked so often for anything else.
 const BARRED_POLL: Duration = Duration::from_secs(1);
@@ -25,11 +25,25 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 /// in a run that ends at once.
 const AHEAD_MAX: usize = 16;
 
+/// Before the slot of what it brings, a claim begins so much earlier than would do.
+const CLAIM_ROOM: Duration = Duration::from_millis(50);
+
 /// Of so many rows one is chosen to be the trial.
 const TRIAL_CHOICE: usize = 8;
 
 /// As many seats at least are counted for that.
 const SEATS_MIN: usize = 2;
+
+/// Whether outcomes can be stored with a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ride {
+    /// With one that is due about then.
+    At(Duration),
+    /// None is foreseen, and no slot is lost while outcomes wait.
+    Later,
+    /// A slot may be lost while they do.
+    None,
+}
 
 /// What comes next.
 enum Step {
@@ -57,9 +71,11 @@ impl Engine<'_> {
                 self.storage.call_mut(Kind::Claims).begin(now.run);
                 self.queue.is_claiming = true;
                 self.storage.claimed_at = now.run;
-                let (asked, n_changes) = (self.moment(now), self.queue.n_changes);
-                self.storage.claiming = Some(Claiming { want, asked, n_changes });
-                self.does(Action::Claim(want));
+                let riders = self.riders(now);
+                let (asked, n_changes, carries) =
+                    (self.moment(now), self.queue.n_changes, !riders.is_empty());
+                self.storage.claiming = Some(Claiming { want, asked, n_changes, carries });
+                self.does(Action::Claim(want, riders));
             }
             Step::Recover => {
                 self.storage.call_mut(Kind::Recoveries).begin(now.run);
@@ -112,19 +128,14 @@ impl Engine<'_> {
             }
             Work::Barred { .. } | Work::Maybe => {}
         }
-        let n_ahead_max = self.ahead * self.policy.concurrency.max(SEATS_MIN);
-        let n_ahead = match self.slots.pace.slot() {
-            None => n_ahead_max,
-            Some(slot) => {
-                let next = self.slots.pace.next_slot();
-                if run + AHEAD < next {
-                    return Step::Wait(Some(next - AHEAD));
-                }
-                let n_slots = AHEAD.as_nanos() / slot.as_nanos().max(1);
-                usize::try_from(n_slots).unwrap_or(usize::MAX).clamp(1, n_ahead_max)
+        if self.slots.pace.slot().is_some() {
+            let next = self.slots.pace.next_slot();
+            if run + AHEAD < next {
+                return Step::Wait(Some(next - AHEAD));
             }
-        };
-        if n_ahead / 2 < self.queue.n_unsent {
+        }
+        let n_ahead = self.n_ahead();
+        if self.n_unsent_enough(n_ahead) < self.queue.n_unsent {
             return Step::Wait(None);
         }
         let n_free = n_ahead - self.queue.n_unsent;
@@ -143,6 +154,36 @@ impl Engine<'_> {
         Step::Claim(ClaimRequest { now: self.time(now), posts, look_ups, end })
     }
 
+    /// How many claims wait for a seat or a slot, at most.
+    fn n_ahead(&self) -> usize {
+        let most = self.ahead * self.policy.concurrency.max(SEATS_MIN);
+        let Some(slot) = self.slots.pace.slot() else { return most };
+        let n_slots = AHEAD.as_nanos() / slot.as_nanos().max(1);
+        usize::try_from(n_slots).unwrap_or(usize::MAX).clamp(1, most)
+    }
+
+    /// While there are more than so many of them, none is claimed. At a pace it is known for how long they
+    /// last, besides the slot that was just taken: twice what a claim takes, and some room.
+    fn n_unsent_enough(&self, n_ahead: usize) -> usize {
+        let Some(slot) = self.slots.pace.slot() else { return n_ahead / 2 };
+        let n_slots = (CLAIM_ROOM + 2 * self.storage.claims_take).as_nanos().div_ceil(slot.as_nanos().max(1));
+        usize::try_from(n_slots).unwrap_or(usize::MAX).saturating_sub(1).min(n_ahead / 2)
+    }
+
+    /// When the next claim could carry outcomes, if the run goes on as it does.
+    pub(super) fn next_ride(&self, now: &Now) -> Ride {
+        let Some(slot) = self.slots.pace.slot() else { return Ride::None };
+        let next = self.slots.pace.next_slot().max(now.run);
+        let n_more = self.queue.n_unsent.saturating_sub(self.n_unsent_enough(self.n_ahead()));
+        match self.queue.work {
+            Work::Maybe if n_more == 0 => Ride::At(next.saturating_sub(AHEAD)),
+            Work::Maybe => Ride::At(next + slot * u32::try_from(n_more - 1).unwrap_or(u32::MAX)),
+            // What is left may wait for one of these, and there is a slot for it.
+            _ if n_more == 0 && self.queue.pending => Ride::None,
+            _ => Ride::Later,
+        }
+    }
+
     /// From where the rows are taken of which one is tried: a place drawn by chance, but the ends more often
     /// than others, since what came together is often bad together.
     fn some_end(&self) -> End {
@@ -156,15 +197,25 @@ impl Engine<'_> {
     }
 
     /// A claim came back. It was not given up for a stop: one that nobody saw would have to be looked up.
-    pub(super) fn claimed(&mut self, now: &Now, done: Result<Claimed, OutboxError>) {
-        let Some(claiming) = self.storage.claiming.take() else { return };
+    pub(super) fn claimed(
+        &mut self,
+        now: &Now,
+        batch: Vec<Settle>,
+        done: Result<(Vec<Settled>, Claimed), OutboxError>,
+    ) {
+        let Some(mut claiming) = self.storage.claiming.take() else { return };
         match done {
-            Ok(claimed) => {
+            Ok((became, claimed)) => {
                 // Before they are taken in: what is claimed of an outbox that fails is given back.
-                self.outbox_works(now, Kind::Claims);
+                let asked = self.outbox_works(now, Kind::Claims);
+                self.storage.claim_took(now.run.saturating_sub(asked));
+                // It has seen what became of what it carried.
+                claiming.n_changes += u64::from(claiming.carries);
+                self.carried(batch, Some(became));
                 self.take_in(now, claimed, claiming);
             }
             Err(error) => {
+                self.carried(batch, None);
                 self.queue.claim_ended(&mut self.storage.outgoing);
                 self.storage.claims_lost = true;
                 self.feeder_failed(now, Kind::Claims, &error);
@@ -172,7 +223,8 @@ impl Engine<'_> {
         }
     }
 
-    fn take_in(&mut self, now: &Now, claimed: Claimed, Claiming { want, asked, n_changes }: Claiming) {
+    fn take_in(&mut self, now: &Now, claimed: Claimed, claiming: Claiming) {
+        let Claiming { want, asked, n_changes, .. } = claiming;
         let n_claims = claimed.claims.len();
         let n_look_ups = claimed.claims.iter().filter(|claim| claim.doubt.is_some()).count();
         let n_asked = claimed.posts_max.map_or(want.posts, |max| max.min(want.posts));

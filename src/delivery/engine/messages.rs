@@ -32,7 +32,8 @@ pub enum Event {
     Returned,
     /// Rows may have come that an earlier claim did not see.
     Woken,
-    Claimed(Result<Claimed, OutboxError>),
+    /// And what was to be stored with the claim, if anything was.
+    Claimed(Vec<Settle>, Result<(Vec<Settled>, Claimed), OutboxError>),
     Recovered(Result<u64, OutboxError>),
     LookedAgain(Result<(), OutboxError>),
     PulledIn(Result<(), OutboxError>),
@@ -62,7 +63,8 @@ pub enum Answer {
 /// What is to be done.
 #[derive(Clone)]
 pub enum Action {
-    Claim(ClaimRequest),
+    /// Storing these in the same commit.
+    Claim(ClaimRequest, Vec<Settle>),
     Recover(Timestamp),
     LookAgain(Timestamp),
     PullIn(Timestamp),

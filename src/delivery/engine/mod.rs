@@ -52,7 +52,7 @@ impl Engine<'_> {
             Event::Asks(id, kind) => self.asks(now, id, kind),
             Event::Replied(id, answer) => self.replied(now, id, answer),
             Event::Settled(kind, batch, done) => self.batch_settled(now, kind, batch, done),
-            Event::Claimed(done) => self.claimed(now, done),
+            Event::Claimed(batch, done) => self.claimed(now, batch, done),
             Event::Shared(done) => self.shared(now, done),
             Event::Woken => self.woken(),
             Event::Recovered(done) => self.recovered(now, done),

@@ -35,8 +35,8 @@ pub struct Storage {
     pub outgoing: VecDeque<Settle>,
     /// Outcomes of rows that somebody holds. They wait beside the others.
     pub stuck: Vec<Settle>,
-    /// When the outcomes that wait are stored, however few they are.
-    pub fill_until: Option<Duration>,
+    /// Since when the first of them waits.
+    pub waits_since: Option<Duration>,
     /// A batch that the outbox did not take.
     pub untaken: Option<Vec<Settle>>,
     /// When those that are stuck are tried again.
@@ -49,12 +49,15 @@ pub struct Storage {
     pub was_set_back: bool,
     /// When the last claim began.
     pub claimed_at: Duration,
+    /// How long claims take: as the longest of late.
+    pub claims_take: Duration,
 }
 
 fingerprint! {
     struct Storage {
-        calls, outgoing, stuck, fill_until, untaken, stuck_until, claiming, claims_lost, was_set_back,
-        claimed_at
+        calls, outgoing, stuck, waits_since, untaken, stuck_until, claiming, claims_lost, was_set_back,
+        claimed_at;
+        lengths claims_take
     }
 }
 
@@ -65,9 +68,11 @@ pub struct Claiming {
     /// Before it was asked: the outbox saw then that the lease lasts, and an answer may come late.
     pub asked: Moment,
     pub n_changes: u64,
+    /// Outcomes are stored with it.
+    pub carries: bool,
 }
 
-fingerprint! { struct Claiming { want, asked; outside n_changes } }
+fingerprint! { struct Claiming { want, asked, carries; outside n_changes } }
 
 impl Storage {
     pub fn new() -> Self {
@@ -75,13 +80,14 @@ impl Storage {
             calls: [Call::default(); N_KINDS],
             outgoing: VecDeque::new(),
             stuck: Vec::new(),
-            fill_until: None,
+            waits_since: None,
             untaken: None,
             stuck_until: None,
             claiming: None,
             claims_lost: false,
             was_set_back: false,
             claimed_at: Duration::ZERO,
+            claims_take: Duration::ZERO,
         }
     }
 
@@ -100,6 +106,16 @@ impl Storage {
 
     pub fn settles_fail(&self) -> bool {
         self.call(Kind::Settles).is_failing() || self.call(Kind::StuckSettles).is_failing()
+    }
+
+    /// A claim took so long.
+    pub fn claim_took(&mut self, long: Duration) {
+        self.claims_take = long.max(self.claims_take * 7 / 8);
+    }
+
+    /// Whether outcomes are being stored, by a call of their own or with a claim.
+    pub fn is_settling(&self) -> bool {
+        self.call(Kind::Settles).is_running() || self.claiming.is_some_and(|claiming| claiming.carries)
     }
 
     /// Whether a call of the feeder is under way.

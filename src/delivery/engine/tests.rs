@@ -17,8 +17,8 @@ use crate::delivery::coordination::{Holder, SharedBreaker, SharedState, Slots};
 use crate::delivery::eyes::Specimen;
 use crate::delivery::identity::{BatchKey, Marker};
 use crate::delivery::{
-    Backlog, Change, Claim, Claimed, Doubt, OpenedTicket, Policy, Proof, Rate, Reply, RequestKind, RowId,
-    Settle, Settled, Sighting, Token, Verdict,
+    Backlog, Change, Claim, Claimed, Doubt, OpenedTicket, OutboxError, PauseReason, Policy, Proof, Rate,
+    Reply, RequestKind, RowId, Settle, Settled, Sighting, Token, Verdict,
 };
 use crate::ticket::{Field, RawTicket, Ticket};
 
@@ -33,6 +33,8 @@ struct Bench {
     requests: BTreeMap<usize, RequestId>,
     /// The batch that is being stored.
     batch: Option<(Kind, Vec<Settle>)>,
+    /// What is being stored with a claim.
+    riders: Vec<Settle>,
 }
 
 /// Without a rate limit, unless `change` says so.
@@ -53,7 +55,8 @@ impl Bench {
 
     fn unopened(policy: &'static Policy) -> Self {
         let engine = Engine::new(policy, &now(Duration::ZERO), None);
-        let mut bench = Self { engine, run: Duration::ZERO, requests: BTreeMap::new(), batch: None };
+        let mut bench =
+            Self { engine, run: Duration::ZERO, requests: BTreeMap::new(), batch: None, riders: vec![] };
         assert_eq!(bench.actions(), ["share"]);
         bench
     }
@@ -90,13 +93,19 @@ impl Bench {
 
     fn note(&mut self, action: Action) -> Option<String> {
         Some(match action {
-            Action::Claim(want) => format!("claim {}+{}", want.posts, want.look_ups),
+            Action::Claim(want, batch) if batch.is_empty() => {
+                format!("claim {}+{}", want.posts, want.look_ups)
+            }
+            Action::Claim(want, batch) => {
+                let told = format!("claim {}+{} with {}", want.posts, want.look_ups, changes(&batch));
+                self.riders = batch;
+                told
+            }
             Action::Recover(_) => "recover".to_owned(),
             Action::LookAgain(_) => "look again".to_owned(),
             Action::PullIn(_) => "pull in".to_owned(),
             Action::Settle(kind, batch) => {
-                let changes = batch.iter().map(|settle| format!("{} {}", settle.row.0, change(settle)));
-                let told = format!("settle {}", changes.collect::<Vec<_>>().join(", "));
+                let told = format!("settle {}", changes(&batch));
                 self.batch = Some((kind, batch));
                 told
             }
@@ -136,6 +145,14 @@ impl Bench {
         Event::Replied(self.requests[&seat], Answer::Post(reply))
     }
 
+    /// A claim comes back, and what it carried is stored.
+    fn carried(&mut self, rows: &[i64], more: bool) -> Event {
+        let batch = std::mem::take(&mut self.riders);
+        let became = vec![Settled::Written; batch.len()];
+        let Event::Claimed(_, Ok((_, claimed))) = claimed(rows, more) else { unreachable!("it is one") };
+        Event::Claimed(batch, Ok((became, claimed)))
+    }
+
     /// What is being stored is stored.
     fn stored(&mut self) -> Event {
         let (kind, batch) = self.batch.take().expect("a batch is being stored");
@@ -157,7 +174,7 @@ fn claimed(rows: &[i64], more: bool) -> Event {
     let claims = rows.iter().map(|row| claim(*row)).collect();
     let next_due = more.then(start);
     let backlog = Backlog { pending: more, next_due, elsewhere: false };
-    Event::Claimed(Ok(Claimed { claims, backlog, ..Claimed::default() }))
+    Event::Claimed(vec![], Ok((vec![], Claimed { claims, backlog, ..Claimed::default() })))
 }
 
 fn claim(row: i64) -> Claim {
@@ -184,6 +201,11 @@ fn claim(row: i64) -> Claim {
     }
 }
 
+fn changes(batch: &[Settle]) -> String {
+    let changes = batch.iter().map(|settle| format!("{} {}", settle.row.0, change(settle)));
+    changes.collect::<Vec<_>>().join(", ")
+}
+
 fn change(settle: &Settle) -> &'static str {
     match &settle.change {
         Change::Release => "released",
@@ -206,6 +228,11 @@ fn shared(breaker: SharedBreaker, slots: Option<Slots>) -> SharedState {
         pause: None,
         breaker,
     }
+}
+
+fn paused() -> SharedState {
+    let pause = Some(PauseReason::EchoLost { protocolo: "p".to_owned() });
+    SharedState { pause, ..shared(SharedBreaker::Closed, None) }
 }
 
 fn reply<T>(verdict: Verdict<T>, http_status: Option<u16>) -> Reply<T> {
@@ -242,6 +269,69 @@ fn a_row_goes_from_its_claim_to_its_end() {
     let stored = bench.stored();
     bench.check(stored, &["claim 4+1"]);
     bench.check(claimed(&[], false), &["end"]);
+}
+
+/// A commit costs the same with both.
+#[test]
+fn outcomes_ride_with_a_claim_that_is_near() {
+    let mut bench = Bench::new(policy(|policy| policy.rate = Rate::PerSecond(1.0)));
+    bench.check(Event::PulledIn(Ok(())), &["claim 1+1"]);
+    bench.check(claimed(&[1], true), &["post 1 by 0"]);
+    bench.check(bench.asks(0), &["grant 0"]);
+    bench.run = 80 * MS;
+    bench.check(bench.replied(0, opened(1)), &[]);
+    bench.check_at(500 * MS, &["claim 1+1 with 1 opened"]);
+    let event = bench.carried(&[2], true);
+    bench.check(event, &["post 2 by 0"]);
+    // One that fails is no reason to keep what it carried: that is stored alone first.
+    bench.check(bench.asks(0), &[]);
+    bench.check_at(S, &["grant 0"]);
+    bench.run = 1080 * MS;
+    bench.check(bench.replied(0, opened(2)), &[]);
+    bench.check_at(1500 * MS, &["claim 1+1 with 2 opened"]);
+    let lost =
+        Event::Claimed(std::mem::take(&mut bench.riders), Err(OutboxError::Unavailable("away".into())));
+    bench.check(lost, &["settle 2 opened"]);
+    let stored = bench.stored();
+    bench.check(stored, &[]);
+    bench.check_at(1550 * MS, &["recover"]);
+}
+
+#[test]
+fn outcomes_wait_for_no_claim_that_is_far_or_not_to_come() {
+    // The next slot is ten seconds away.
+    let mut bench = Bench::new(policy(|policy| policy.rate = Rate::PerSecond(0.1)));
+    bench.check(Event::PulledIn(Ok(())), &["claim 1+1"]);
+    bench.check(claimed(&[1], true), &["post 1 by 0"]);
+    bench.check(bench.asks(0), &["grant 0"]);
+    bench.run = 80 * MS;
+    bench.check(bench.replied(0, opened(1)), &["settle 1 opened"]);
+    // There are no more rows: they wait for company, and for no longer than half a second.
+    let mut bench = Bench::new(policy(|policy| policy.rate = Rate::PerSecond(20.0)));
+    bench.check(Event::PulledIn(Ok(())), &["claim 2+1"]);
+    bench.check(claimed(&[1, 2], false), &["post 1 by 0", "post 2 by 1"]);
+    bench.check(bench.asks(0), &["grant 0"]);
+    bench.check(bench.asks(1), &[]);
+    bench.check_at(50 * MS, &["grant 1"]);
+    bench.run = 80 * MS;
+    bench.check(bench.replied(0, opened(1)), &[]);
+    bench.check_at(580 * MS, &["settle 1 opened"]);
+}
+
+#[test]
+fn with_an_end_or_a_pause_outcomes_wait_for_no_company() {
+    for event in [Event::Stop, Event::Shared(Ok(Some(paused())))] {
+        let mut bench = Bench::new(policy(|policy| policy.rate = Rate::PerSecond(20.0)));
+        bench.check(Event::PulledIn(Ok(())), &["claim 2+1"]);
+        bench.check(claimed(&[1, 2], false), &["post 1 by 0", "post 2 by 1"]);
+        bench.check(bench.asks(0), &["grant 0"]);
+        bench.check(bench.asks(1), &[]);
+        bench.check_at(50 * MS, &["grant 1"]);
+        bench.run = 180 * MS;
+        bench.check(bench.replied(0, opened(1)), &[]);
+        bench.run += 30 * MS;
+        bench.check(event, &["settle 1 opened"]);
+    }
 }
 
 /// What was sent and is not answered by the end of the grace is in doubt; an answer that comes with its end
@@ -378,7 +468,8 @@ fn what_is_asked_after_the_grace_is_given_up_at_once() {
     let mut bench = Bench::new(policy(|_| ()));
     bench.check(Event::PulledIn(Ok(())), &["claim 2+1"]);
     let claims = vec![Claim { doubt: Some(Doubt::since(start())), ..claim(1) }];
-    bench.check(Event::Claimed(Ok(Claimed { claims, ..Claimed::default() })), &["look by 0"]);
+    let claimed = Claimed { claims, ..Claimed::default() };
+    bench.check(Event::Claimed(vec![], Ok((vec![], claimed))), &["look by 0"]);
     bench.check(bench.asks(0), &["grant 0"]);
     let absence = reply(Verdict::Answered(Sighting::NotFound), Some(200));
     bench.check(Event::Replied(bench.requests[&0], Answer::Sighting(absence)), &["ask"]);

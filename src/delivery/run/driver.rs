@@ -108,7 +108,14 @@ impl<'d, O: Outbox, W: Watch> Driver<'d, O, W> {
                 let done = outbox.settle(&batch).await;
                 Event::Settled(kind, batch, done)
             }),
-            Action::Claim(want) => Box::pin(async move { Event::Claimed(outbox.claim(want).await) }),
+            Action::Claim(want, batch) if batch.is_empty() => Box::pin(async move {
+                let done = outbox.claim(want).await.map(|claimed| (Vec::new(), claimed));
+                Event::Claimed(batch, done)
+            }),
+            Action::Claim(want, batch) => Box::pin(async move {
+                let done = outbox.settle_and_claim(&batch, want).await;
+                Event::Claimed(batch, done)
+            }),
             Action::Share(report) => Box::pin(async move { Event::Shared(outbox.share(&report).await) }),
             Action::Listen(poll) => Box::pin(async move {
                 outbox.woken(poll).await;

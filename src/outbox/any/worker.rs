@@ -91,6 +91,14 @@ impl Outbox for AnyWorkQueue<'_> {
         each!(self, queue => queue.settle(settles).await)
     }
 
+    async fn settle_and_claim(
+        &self,
+        settles: &[Settle],
+        want: ClaimRequest,
+    ) -> Result<(Vec<Settled>, Claimed), OutboxError> {
+        each!(self, queue => queue.settle_and_claim(settles, want).await)
+    }
+
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
         each!(self, queue => queue.recover(now).await)
     }

@@ -20,14 +20,16 @@ use super::parking::Stride;
 use super::piecewise::{Refusals, piecewise, within};
 use super::session::Access;
 use super::values::{Time, text};
+use super::write::{write, write_attempts};
 use super::written::{WrittenRow, n_written, returning};
 use crate::delivery::{
-    Backlog, CLAIM_AGE_MAX, Claim, ClaimRequest, Claimed, End, OutboxError, Refused, RowId,
+    Backlog, CLAIM_AGE_MAX, Claim, ClaimRequest, Claimed, End, OutboxError, Refused, RowId, Settle,
 };
 use crate::outbox::doubts::{begun, is_begun};
 use crate::outbox::filter::Filter;
 use crate::outbox::names::{IN_FLIGHT, state_name};
 use crate::outbox::refusal::unread;
+use crate::outbox::settles::are_distinct;
 use crate::outbox::stored::json;
 use crate::ticket::in_words;
 
@@ -113,6 +115,36 @@ pub(super) async fn claim(
     tx.commit().await?;
     keys.committed();
     Ok(Claimed { n_passed_over: worker.passed_over().n_rows(), ..claimed })
+}
+
+/// The same, with outcomes that are stored in the same commit. `None`: nothing was done, because something
+/// about one of the rows is odd. Those that wait to claim wait for it all, so it waits for nobody long.
+pub(super) async fn claim_carrying(
+    worker: &Worker,
+    settles: &[Settle],
+    filter: Filter,
+    want: ClaimRequest,
+    rows_max: usize,
+    began: &Cell<Option<Instant>>,
+) -> Result<Option<Claimed>, OutboxError> {
+    if !are_distinct(settles) {
+        return Ok(None);
+    }
+    let carried = async {
+        let mut tx = worker.outbox().tx(Access::Carrying).await?;
+        began.set(Some(Instant::now()));
+        write(&mut tx, worker.id(), settles.iter()).await?;
+        write_attempts(&mut tx, settles.iter()).await?;
+        let mut keys = ClaimKeys::new(worker.keys());
+        let claimed = attempt(&mut tx, worker, &mut keys, filter, want, rows_max, Care::Whole).await?;
+        tx.commit().await?;
+        keys.committed();
+        Ok(Claimed { n_passed_over: worker.passed_over().n_rows(), ..claimed })
+    };
+    match carried.await {
+        Err(error) if objection(&error).is_some() => Ok(None),
+        claimed => claimed.map(Some),
+    }
 }
 
 async fn attempt(

@@ -21,17 +21,15 @@ pub(super) const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// All claims stand in line behind the lock of a table without rows: only who may write to it can take it,
 /// where an advisory lock is anybody's who can log in.
-fn in_line() -> String {
-    format!(
-        "; LOCK TABLE mutirao.turn IN SHARE UPDATE EXCLUSIVE MODE; SET LOCAL lock_timeout = '{LOCK_WAIT}'"
-    )
+fn in_line(then: &str) -> String {
+    format!("; LOCK TABLE mutirao.turn IN SHARE UPDATE EXCLUSIVE MODE; SET LOCAL lock_timeout = '{then}'")
 }
 
 /// The line may be long where there are many workers. And what nobody waits for any more ([`ANSWER_MAX`])
 /// ends, because the others stand behind it.
-fn claiming() -> String {
+fn claiming(longest: &str) -> String {
     format!(
-        ", pg_catalog.set_config('lock_timeout', '20s', true),
+        ", pg_catalog.set_config('lock_timeout', '{longest}', true),
          pg_catalog.set_config('statement_timeout', '{}s', true)",
         ANSWER_MAX.as_secs()
     )
@@ -85,6 +83,8 @@ pub(super) enum Access {
     Shared,
     /// Anything but claim. What was claimed before is seen by the next statement.
     Claiming,
+    /// The same, for a claim that carries outcomes: neither the line nor a row is waited for long.
+    Carrying,
     /// Anything. A row that somebody holds is not waited for: all outcomes stand behind this one.
     Settling,
 }
@@ -107,7 +107,8 @@ impl Tx {
     async fn start(&mut self) -> Result<(), OutboxError> {
         let (setting, then) = match self.access {
             Access::Shared => (String::new(), String::new()),
-            Access::Claiming => (claiming(), in_line()),
+            Access::Claiming => (claiming("20s"), in_line(LOCK_WAIT)),
+            Access::Carrying => (claiming("500ms"), in_line("100ms")),
             Access::Settling => (SETTLING.to_owned(), String::new()),
         };
         // A pooler's session may know our statements' names from somebody else, with other statements.

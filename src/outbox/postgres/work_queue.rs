@@ -112,6 +112,48 @@ impl WorkQueue<'_> {
         }
     }
 
+    /// Before a claim; returns for how much it asks.
+    async fn begins_claim(&self, want: ClaimRequest) -> Result<ClaimRequest, OutboxError> {
+        self.worker.claims();
+        self.worker.settle_doubts_of_server().await?;
+        Ok(ClaimRequest { posts: self.size.get().cut(want.posts), ..want })
+    }
+
+    /// After it. `began`: since when the others waited for it.
+    async fn ends_claim(
+        &self,
+        want: ClaimRequest,
+        began: Option<Instant>,
+        claimed: Result<Claimed, OutboxError>,
+    ) -> Result<Claimed, OutboxError> {
+        let posts_max = self.size.get().max();
+        // How long it stood in line is the others' affair.
+        if let Some(began) = began {
+            self.took(began.elapsed(), want.posts);
+        }
+        match &claimed {
+            Ok(claimed) => self.worker.lately().claimed(self.worker.id(), &claimed.claims),
+            Err(error) => {
+                self.worker.doubt_server();
+                // The heartbeat is seconds away, and until then every claim would fail as this one did.
+                if is_lease_over(error) {
+                    // In a box: it is seldom, and large, and would make every claim as large.
+                    Box::pin(self.worker.renew()).await?;
+                }
+            }
+        }
+        let mut claimed = self.worker.outbox().explained(claimed).await?;
+        claimed.posts_max = posts_max;
+        // What comes back from others is looked up by them.
+        claimed.backlog.elsewhere &= !self.filter.is_only_to_look();
+        Ok(claimed)
+    }
+
+    /// How many rows a claim looks at.
+    fn rows_max(&self) -> usize {
+        self.size.get().max().unwrap_or(usize::MAX)
+    }
+
     /// Rows to be changed, all that there are.
     async fn all_of(
         &self,
@@ -164,33 +206,10 @@ impl WorkQueue<'_> {
 
 impl Outbox for WorkQueue<'_> {
     async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
-        let size = self.size.get();
-        let want = ClaimRequest { posts: size.cut(want.posts), ..want };
-        self.worker.claims();
-        self.worker.settle_doubts_of_server().await?;
+        let want = self.begins_claim(want).await?;
         let began = Cell::new(None);
-        let rows_max = size.max().unwrap_or(usize::MAX);
-        let claimed = in_time(claim::claim(self.worker, self.filter, want, rows_max, &began)).await;
-        // How long it stood in line is the others' affair.
-        if let Some(began) = began.get() {
-            self.took(began.elapsed(), want.posts);
-        }
-        match &claimed {
-            Ok(claimed) => self.worker.lately().claimed(self.worker.id(), &claimed.claims),
-            Err(error) => {
-                self.worker.doubt_server();
-                // The heartbeat is seconds away, and until then every claim would fail as this one did.
-                if is_lease_over(error) {
-                    // In a box: it is seldom, and large, and would make every claim as large.
-                    Box::pin(self.worker.renew()).await?;
-                }
-            }
-        }
-        let mut claimed = self.worker.outbox().explained(claimed).await?;
-        claimed.posts_max = size.max();
-        // What comes back from others is looked up by them.
-        claimed.backlog.elsewhere &= !self.filter.is_only_to_look();
-        Ok(claimed)
+        let claimed = in_time(claim::claim(self.worker, self.filter, want, self.rows_max(), &began)).await;
+        self.ends_claim(want, began.get(), claimed).await
     }
 
     async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
@@ -200,6 +219,31 @@ impl Outbox for WorkQueue<'_> {
             Err(_) => self.worker.doubt_server(),
         }
         self.worker.outbox().explained(settled).await
+    }
+
+    async fn settle_and_claim(
+        &self,
+        settles: &[Settle],
+        want: ClaimRequest,
+    ) -> Result<(Vec<Settled>, Claimed), OutboxError> {
+        let want = self.begins_claim(want).await?;
+        let began = Cell::new(None);
+        let (filter, rows_max) = (self.filter, self.rows_max());
+        let carried =
+            in_time(claim::claim_carrying(self.worker, settles, filter, want, rows_max, &began)).await;
+        let claimed = match carried {
+            Ok(Some(claimed)) => Ok(claimed),
+            Ok(None) => {
+                let settled = self.settle(settles).await?;
+                return Ok((settled, self.claim(want).await?));
+            }
+            Err(error) => Err(error),
+        };
+        let settled = vec![Settled::Written; settles.len()];
+        if claimed.is_ok() {
+            self.worker.lately().settled(self.worker.id(), settles, &settled);
+        }
+        Ok((settled, self.ends_claim(want, began.get(), claimed).await?))
     }
 
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {

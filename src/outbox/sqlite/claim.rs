@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 use super::candidate::{backlog, candidates};
 use super::doubt::DoubtColumns;
 use super::error::{Trouble, json, stored};
-use super::session::{BEGIN, Batch, COMMIT, Session};
+use super::session::{BEGIN, Batch, COMMIT, Session, Tx};
 use super::time;
 use crate::delivery::identity::Marker;
 use crate::delivery::{
@@ -62,11 +62,20 @@ pub(super) async fn claim(
     filter: Filter,
     want: ClaimRequest,
 ) -> Result<Claimed, OutboxError> {
+    let tx = session.begin_with_first().await;
+    claim_in(tx, BEGIN, filter, want).await
+}
+
+/// Ends the transaction. `begin` stands in front of the first statement.
+pub(super) async fn claim_in(
+    mut tx: Tx<'_>,
+    mut begin: &'static str,
+    filter: Filter,
+    want: ClaimRequest,
+) -> Result<Claimed, OutboxError> {
     let mut claimed = Claimed::default();
     let mut services = HashSet::new();
     let mut left = (want.posts, want.look_ups);
-    let mut tx = session.begin_with_first().await;
-    let mut begin = BEGIN;
     let spare = loop {
         let (posts, look_ups) = candidates(&mut tx, begin, filter, want.now, left, want.end).await?;
         begin = "";

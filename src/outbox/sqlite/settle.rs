@@ -11,11 +11,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
+use super::claim::{claim, claim_in};
 use super::error::{Trouble, json, stored};
 use super::proof;
-use super::session::{BEGIN, Session};
+use super::session::{BEGIN, Session, Tx};
 use super::write::{write, write_attempts};
-use crate::delivery::{OutboxError, Settle, Settled};
+use crate::delivery::{ClaimRequest, Claimed, OutboxError, Settle, Settled};
+use crate::outbox::filter::Filter;
 use crate::outbox::names::{IN_FLIGHT, OPENED};
 use crate::outbox::settles::{Seen, are_distinct};
 
@@ -23,19 +25,14 @@ pub(super) async fn settle(session: &mut Session, settles: &[Settle]) -> Result<
     if settles.is_empty() {
         return Ok(Vec::new());
     }
-    let now = Timestamp::now().as_millisecond();
     let mut tx = session.begin_with_first().await;
     let mut settled = vec![Settled::Written; settles.len()];
-    // It fails if a ticket belongs to another row.
-    if are_distinct(settles)
-        && let Ok(n_written) = write(&mut tx, BEGIN, settles.iter(), now).await
-        && n_written == settles.len() as u64
-    {
-        write_attempts(&mut tx, settles.iter()).await?;
+    if settle_all(&mut tx, settles).await? {
         tx.commit().await?;
         return Ok(settled);
     }
     tx.restart().await?;
+    let now = Timestamp::now().as_millisecond();
     let odd = odd(&mut tx, settles).await?;
     let plain = settles.iter().enumerate().filter(|(at, _)| !odd.contains(at)).map(|(_, settle)| settle);
     write(&mut tx, "", plain.clone(), now).await?;
@@ -45,6 +42,36 @@ pub(super) async fn settle(session: &mut Session, settles: &[Settle]) -> Result<
     }
     tx.commit().await?;
     Ok(settled)
+}
+
+/// Both in one commit, if all settles are plain: a claim looks at the rows as they have become.
+pub(super) async fn settle_and_claim(
+    session: &mut Session,
+    settles: &[Settle],
+    filter: Filter,
+    want: ClaimRequest,
+) -> Result<(Vec<Settled>, Claimed), OutboxError> {
+    let mut tx = session.begin_with_first().await;
+    if settle_all(&mut tx, settles).await? {
+        let claimed = claim_in(tx, "", filter, want).await?;
+        return Ok((vec![Settled::Written; settles.len()], claimed));
+    }
+    let settled = settle(session, settles).await?;
+    Ok((settled, claim(session, filter, want).await?))
+}
+
+/// Begins the transaction and writes them, if all of them are plain; else it is to be undone.
+async fn settle_all(tx: &mut Tx<'_>, settles: &[Settle]) -> Result<bool, OutboxError> {
+    let now = Timestamp::now().as_millisecond();
+    // It fails if a ticket belongs to another row.
+    if are_distinct(settles)
+        && let Ok(n_written) = write(tx, BEGIN, settles.iter(), now).await
+        && n_written == settles.len() as u64
+    {
+        write_attempts(tx, settles.iter()).await?;
+        return Ok(true);
+    }
+    Ok(false)
 }
 
 /// The places of those settles that are not simply of a row in flight under the same token, in order.

@@ -70,6 +70,17 @@ impl Outbox for WorkQueue<'_> {
         done
     }
 
+    async fn settle_and_claim(
+        &self,
+        settles: &[Settle],
+        want: ClaimRequest,
+    ) -> Result<(Vec<Settled>, Claimed), OutboxError> {
+        let mut session = self.outbox.session().await;
+        let done = settle::settle_and_claim(&mut session, settles, self.filter, want).await;
+        session.idle().await;
+        done
+    }
+
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
         // Of whatever scope: this process owns the outbox, and its one run holds no row.
         let sql = format!(

@@ -1,12 +1,14 @@
 //! How fast it goes, and how it slows down when asked to.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use mutirao::delivery::{Rate, Reason, Reply, RequestKind, State, Verdict};
 
 use super::Bench;
-use crate::support::world::{fault, in_virtual_time, opened, reply};
+use crate::support::memory_outbox::MemoryOutbox;
+use crate::support::world::{fault, in_virtual_time, opened, reply, start, ticket};
 
 fn peak_in_1s(times: &[f64]) -> usize {
     (0..times.len())
@@ -66,6 +68,41 @@ fn few_rows_are_claimed_ahead_of_a_slow_pace() {
             opened(asked.service)
         });
         assert_eq!(bench.run().await.stats.opened, 40);
+    });
+}
+
+#[test]
+fn at_a_pace_outcomes_are_stored_with_the_next_claim() {
+    for (rate, n_rows, n_commits_max) in [(50.0, 200, 20), (20.0, 200, 36), (5.0, 40, 30), (1.0, 40, 45)] {
+        in_virtual_time(async {
+            let mut bench = Bench::new(n_rows);
+            bench.policy.rate = Rate::PerSecond(rate);
+            let stats = bench.run().await.stats;
+            assert_eq!(stats.opened, n_rows.unsigned_abs());
+            let n_commits = bench.outbox.n_commits();
+            assert!(n_commits <= n_commits_max, "{n_commits} commits of {n_rows} rows at {rate}/s");
+            let seconds = stats.elapsed.as_secs_f64();
+            assert!(seconds < n_rows as f64 / rate + 0.1, "{seconds} s at {rate}/s");
+        });
+    }
+}
+
+/// Each waits for the one before it, of its service, to be stored.
+#[test]
+fn rows_that_wait_for_an_outcome_lose_no_slot() {
+    in_virtual_time(async {
+        let mut bench = Bench::new(0);
+        let tickets = (0..60).map(|n| ticket(1 + n % 3, "Sem sinal"));
+        bench.outbox = Rc::new(MemoryOutbox::with(tickets, start()));
+        let n_opened = Cell::new(0);
+        bench.api.post = Box::new(move |_| {
+            n_opened.set(n_opened.get() + 1);
+            opened(n_opened.get())
+        });
+        bench.policy.rate = Rate::PerSecond(20.0);
+        let stats = bench.run().await.stats;
+        assert_eq!(stats.opened, 60);
+        assert!(stats.elapsed < Duration::from_millis(3100), "{:?}", stats.elapsed);
     });
 }
 

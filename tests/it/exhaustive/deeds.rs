@@ -86,10 +86,15 @@ impl World {
         let (shelf, life) = (Rc::make_mut(&mut self.shelf), Rc::make_mut(&mut self.lives[n]));
         let connection = &mut life.connection;
         let (done, is_news) = match action {
-            Action::Claim(want) => {
+            Action::Claim(want, batch) => {
+                let became = match &batch[..] {
+                    [] => Vec::new(),
+                    batch => connection.settle(shelf, batch, time, sabotage),
+                };
                 let claimed = connection.claim(shelf, *want, time, sabotage).ok();
-                let is_news = claimed.as_ref().is_some_and(|claimed| !claimed.claims.is_empty());
-                (Done::Claimed(claimed), is_news)
+                let brings = claimed.as_ref().is_some_and(|claimed| !claimed.claims.is_empty());
+                let done = claimed.map(|claimed| (became, claimed));
+                (Done::Claimed(batch.clone(), done), brings || !batch.is_empty())
             }
             Action::Recover(at) => {
                 let n_rows = connection.recover(shelf, *at, sabotage);

@@ -142,10 +142,13 @@ impl Life {
 
     fn hears(&mut self, done: &Done) {
         match done {
-            Done::Claimed(Some(claimed)) => self.connection.has_claimed(claimed),
+            Done::Claimed(batch, Some((_, claimed))) => {
+                self.connection.has_settled(batch);
+                self.connection.has_claimed(claimed);
+            }
             Done::Settled(_, batch, Some(_)) => self.connection.has_settled(batch),
             Done::Recovered(Some(_)) => self.connection.live.clear(),
-            Done::Claimed(None) | Done::Settled(_, _, None) | Done::Shared(None) => {
+            Done::Claimed(_, None) | Done::Settled(_, _, None) | Done::Shared(None) => {
                 self.connection.doubts_server = true;
             }
             _ => {}

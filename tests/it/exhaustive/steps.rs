@@ -141,7 +141,7 @@ impl World {
             Wait::Call(action) => {
                 let done = CallFate::Done;
                 take(Step::Call(n, name(action), done), Mood::Calm, self.called(n, at, action, done));
-                let may_fail = matches!(action, Action::Claim(_) | Action::Settle(..) | Action::Recover(_));
+                let may_fail = matches!(action, Action::Claim(..) | Action::Settle(..) | Action::Recover(_));
                 if may_fail && let Some(left) = self.left.spend(|left| &mut left.calls) {
                     use CallFate::{After, Before, LateAnswer, LateCommit};
                     for fate in [Before, After, LateCommit, LateAnswer] {
@@ -330,7 +330,7 @@ impl Faults {
 
 fn name(action: &Action) -> &'static str {
     match action {
-        Action::Claim(_) => "claim",
+        Action::Claim(..) => "claim",
         Action::Recover(_) => "recover",
         Action::LookAgain(_) => "look again",
         Action::PullIn(_) => "pull in",

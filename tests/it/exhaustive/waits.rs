@@ -28,7 +28,7 @@ pub enum Wait {
 /// What has happened; [`Event`], of which many may be kept. `None`: the outbox did not answer.
 #[derive(Clone)]
 pub enum Done {
-    Claimed(Option<Claimed>),
+    Claimed(Vec<Settle>, Option<(Vec<Settled>, Claimed)>),
     Recovered(Option<u64>),
     LookedAgain(Option<()>),
     PulledIn(Option<()>),
@@ -46,7 +46,7 @@ impl Done {
     /// The outbox did not answer that.
     pub fn unanswered(action: &Action) -> Self {
         match action {
-            Action::Claim(_) => Self::Claimed(None),
+            Action::Claim(_, batch) => Self::Claimed(batch.clone(), None),
             Action::Recover(_) => Self::Recovered(None),
             Action::LookAgain(_) => Self::LookedAgain(None),
             Action::PullIn(_) => Self::PulledIn(None),
@@ -64,7 +64,7 @@ impl Done {
     /// The outbox is away now, whose answer was to come then.
     pub fn is_lost(&mut self, at: &mut Duration, now: Duration) {
         match self {
-            Self::Claimed(done) => *done = None,
+            Self::Claimed(_, done) => *done = None,
             Self::Settled(_, _, done) => *done = None,
             Self::Recovered(done) => *done = None,
             // Only these are answered late, and HubSoft is not away.
@@ -78,7 +78,7 @@ impl Done {
             done.ok_or_else(|| OutboxError::Unavailable("away".into()))
         }
         match self {
-            Self::Claimed(done) => Event::Claimed(or_away(done)),
+            Self::Claimed(batch, done) => Event::Claimed(batch, or_away(done)),
             Self::Recovered(done) => Event::Recovered(or_away(done)),
             Self::LookedAgain(done) => Event::LookedAgain(or_away(done)),
             Self::PulledIn(done) => Event::PulledIn(or_away(done)),
@@ -163,7 +163,7 @@ impl Fingerprint for Wait {
 fn print_action(action: &Action, now: &Clocks, to: &mut impl Hasher) {
     discriminant(action).hash(to);
     match action {
-        Action::Claim(want) => want.print(now, to),
+        Action::Claim(want, batch) => (want, batch).print(now, to),
         Action::Settle(kind, batch) => (kind, batch).print(now, to),
         Action::Recover(at) | Action::LookAgain(at) | Action::PullIn(at) => at.print(now, to),
         Action::Share(request) => request.hash(to),
@@ -180,8 +180,11 @@ impl Fingerprint for Done {
     fn print(&self, now: &Clocks, to: &mut impl Hasher) {
         discriminant(self).hash(to);
         match self {
-            Self::Claimed(done) => {
-                let claimed = done.as_ref();
+            Self::Claimed(batch, done) => {
+                batch.print(now, to);
+                let became = done.as_ref().map(|(became, _)| became);
+                became.map(|all| all.iter().map(discriminant).collect::<Vec<_>>()).hash(to);
+                let claimed = done.as_ref().map(|(_, claimed)| claimed);
                 claimed.map(|it| &it.claims).print(now, to);
                 claimed.map(|it| (it.backlog.pending, it.backlog.elsewhere)).hash(to);
                 claimed.and_then(|it| it.backlog.next_due).print(now, to);

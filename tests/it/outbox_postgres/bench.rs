@@ -76,6 +76,14 @@ impl Outbox for Fresh {
         self.worker.queue(Scope::All).settle(settles).await
     }
 
+    async fn settle_and_claim(
+        &self,
+        settles: &[Settle],
+        want: ClaimRequest,
+    ) -> Result<(Vec<Settled>, Claimed), OutboxError> {
+        self.worker.queue(Scope::All).settle_and_claim(settles, want).await
+    }
+
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
         self.worker.queue(Scope::All).recover(now).await
     }

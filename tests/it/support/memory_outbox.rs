@@ -379,40 +379,63 @@ impl MemoryOutbox {
         }
         OutboxError::Unavailable("no connection".into())
     }
+
+    /// Each of its calls is one commit.
+    pub fn n_commits(&self) -> u64 {
+        self.n_claims.get() + self.n_settles.get()
+    }
+
+    fn claim_of(&self, shelf: &mut Shelf, want: ClaimRequest) -> Claimed {
+        let mut claimed = claim(shelf, want, 0);
+        if let Some(due) = claimed.backlog.next_due.as_mut().filter(|_| self.is_restless.get()) {
+            *due = want.now;
+        }
+        claimed
+    }
+
+    fn settle_in(&self, shelf: &mut Shelf, settles: &[Settle]) -> Vec<Settled> {
+        let became = settles.iter().map(|it| settle(&mut shelf.rows, it, 0, self.heard.get())).collect();
+        if self.forgets_doubts.get() {
+            shelf.rows.values_mut().for_each(forget_doubt);
+        }
+        if self.puts_off.get() {
+            for settle in settles {
+                if let Some(row) = shelf.rows.get_mut(&settle.row.0).filter(|row| waits(row)) {
+                    row.available_at += Duration::from_secs(19 * 60);
+                }
+            }
+        }
+        if self.doubles_absences.get() {
+            for doubt in shelf.rows.values_mut().filter_map(|row| row.doubt.as_mut()) {
+                doubt.last_absence.get_or_insert(Timestamp::UNIX_EPOCH);
+            }
+        }
+        became
+    }
 }
 
 impl Outbox for MemoryOutbox {
     async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
         self.n_claims.set(self.n_claims.get() + 1);
         self.heard.set(want.now);
-        let mut claimed = self.commit(|shelf| claim(shelf, want, 0)).await?;
-        if let Some(due) = claimed.backlog.next_due.as_mut().filter(|_| self.is_restless.get()) {
-            *due = want.now;
-        }
-        Ok(claimed)
+        self.commit(|shelf| self.claim_of(shelf, want)).await
     }
 
     async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
         self.n_settles.set(self.n_settles.get() + 1);
-        let (forgets, doubles) = (self.forgets_doubts.get(), self.doubles_absences.get());
+        self.commit(|shelf| self.settle_in(shelf, settles)).await
+    }
+
+    async fn settle_and_claim(
+        &self,
+        settles: &[Settle],
+        want: ClaimRequest,
+    ) -> Result<(Vec<Settled>, Claimed), OutboxError> {
+        self.n_claims.set(self.n_claims.get() + 1);
         self.commit(|shelf| {
-            let became = settles.iter().map(|it| settle(&mut shelf.rows, it, 0, self.heard.get())).collect();
-            if forgets {
-                shelf.rows.values_mut().for_each(forget_doubt);
-            }
-            if self.puts_off.get() {
-                for settle in settles {
-                    if let Some(row) = shelf.rows.get_mut(&settle.row.0).filter(|row| waits(row)) {
-                        row.available_at += Duration::from_secs(19 * 60);
-                    }
-                }
-            }
-            if doubles {
-                for doubt in shelf.rows.values_mut().filter_map(|row| row.doubt.as_mut()) {
-                    doubt.last_absence.get_or_insert(Timestamp::UNIX_EPOCH);
-                }
-            }
-            became
+            let became = self.settle_in(shelf, settles);
+            self.heard.set(want.now);
+            (became, self.claim_of(shelf, want))
         })
         .await
     }

@@ -6,8 +6,7 @@ use super::*;
 use crate::delivery::coordination::Throttled;
 use crate::delivery::retry::Retry;
 use crate::delivery::{
-    Blame, CLAIM_AGE_MAX, ClaimRequest, Fault, Lasting, OpenTickets, OutboxError, PauseReason, ThrottleCause,
-    ThrottleReason, Verify,
+    Blame, CLAIM_AGE_MAX, ClaimRequest, Fault, Lasting, OpenTickets, ThrottleCause, ThrottleReason, Verify,
 };
 
 /// More than any run of these worlds does at one moment.
@@ -32,6 +31,10 @@ enum Row {
         is_told: bool,
     },
     Done,
+}
+
+fn n_stored(became: &[Settled]) -> usize {
+    became.iter().filter(|became| **became != Settled::Locked).count()
 }
 
 /// One engine, an outbox of a few rows, and a HubSoft that answers by chance.
@@ -153,10 +156,11 @@ impl World {
                     self.posted.remove(&row);
                 }
             }
-            Event::Claimed(Ok(claimed)) => self.n_held += claimed.claims.len(),
-            Event::Settled(_, _, Ok(became)) => {
-                self.n_held -= became.iter().filter(|became| **became != Settled::Locked).count();
+            Event::Claimed(_, Ok((became, claimed))) => {
+                self.n_held -= n_stored(became);
+                self.n_held += claimed.claims.len();
             }
+            Event::Settled(_, _, Ok(became)) => self.n_held -= n_stored(became),
             _ => {}
         }
         self.engine.handle(&now(self.run), event);
@@ -197,9 +201,13 @@ impl World {
 
     fn does(&mut self, action: Action) {
         match action {
-            Action::Claim(want) => {
-                let event = self.claims(want);
-                self.comes(event);
+            Action::Claim(want, batch) => {
+                let became = self.settles(&batch);
+                let claimed = self.claims(want);
+                let done = became.and_then(|became| Ok((became, claimed?)));
+                if !self.hangs || !self.one_in(30) {
+                    self.comes(Event::Claimed(batch, done));
+                }
             }
             Action::Recover(time) => {
                 let mut n_rows = 0;
@@ -220,7 +228,12 @@ impl World {
                 let done = self.or_down(Ok(()));
                 self.comes(Event::PulledIn(done));
             }
-            Action::Settle(kind, batch) => self.settles(kind, batch),
+            Action::Settle(kind, batch) => {
+                let became = self.settles(&batch);
+                if !self.hangs || !self.one_in(30) {
+                    self.comes(Event::Settled(kind, batch, became));
+                }
+            }
             Action::Share(report) => {
                 let shared = self.is_shared.then(|| self.shared(report.slots, report.wants_login));
                 let done = self.or_down(Ok(shared));
@@ -272,7 +285,7 @@ impl World {
         if self.one_in(15) { Err(OutboxError::Unavailable("away".into())) } else { done }
     }
 
-    fn claims(&mut self, want: ClaimRequest) -> Event {
+    fn claims(&mut self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
         let (mut claims, mut next_due) = (Vec::new(), None);
         let (mut n_posts, mut n_look_ups) = (want.posts, want.look_ups);
         let is_lost = self.one_in(15);
@@ -289,27 +302,24 @@ impl World {
             }
         }
         if is_lost {
-            return Event::Claimed(Err(OutboxError::Unavailable("lost".into())));
+            return Err(OutboxError::Unavailable("lost".into()));
         }
         let backlog = Backlog { pending: next_due.is_some(), next_due, elsewhere: false };
-        Event::Claimed(Ok(Claimed { claims, backlog, ..Claimed::default() }))
+        Ok(Claimed { claims, backlog, ..Claimed::default() })
     }
 
-    fn settles(&mut self, kind: Kind, batch: Vec<Settle>) {
-        for settle in &batch {
+    fn settles(&mut self, batch: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
+        for settle in batch {
             if self.posted.contains(&settle.row.0) {
                 let is_in_doubt = matches!(&settle.change, Change::Later { doubt: Some(_), .. });
                 assert!(is_in_doubt, "row {} may have left, and is {}", settle.row.0, change(settle));
             }
         }
-        if self.hangs && self.one_in(30) {
-            return;
-        }
-        if self.one_in(15) {
-            return self.comes(Event::Settled(kind, batch, Err(OutboxError::Unavailable("away".into()))));
+        if !batch.is_empty() && self.one_in(15) {
+            return Err(OutboxError::Unavailable("away".into()));
         }
         let mut became = Vec::new();
-        for settle in &batch {
+        for settle in batch {
             let row = self.rows.get_mut(&settle.row.0).expect("a row of ours");
             if self.dice.draw(20) == 0 {
                 became.push(Settled::Locked);
@@ -324,7 +334,7 @@ impl World {
                 _ => Row::Done,
             };
         }
-        self.comes(Event::Settled(kind, batch, Ok(became)));
+        Ok(became)
     }
 
     fn shared(&self, n_wanted: u32, wants_login: bool) -> SharedState {

@@ -38,7 +38,7 @@ impl Begun {
 fn events(late: Duration) -> Vec<(Duration, Option<Event>)> {
     let claimed = || {
         let claims = vec![Claim { sent_at: start() + late, ..claim(1) }];
-        Event::Claimed(Ok(Claimed { claims, ..Claimed::default() }))
+        Event::Claimed(vec![], Ok((vec![], Claimed { claims, ..Claimed::default() })))
     };
     let id = RequestId { seat: 0, nth: 1 };
     Vec::from([
