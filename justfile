@@ -19,6 +19,10 @@ test *args:
 chaos *args:
     tests/chaos {{args}}
 
+# Instructions of check, import and export, against tests/cost.figures; `just cost --renew`
+cost *args:
+    tests/cost {{args}}
+
 # What the documents say, held to the program
 docs:
     tests/run --test it documents
