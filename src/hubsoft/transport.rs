@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{self, HeaderMap, HeaderValue};
-use reqwest::{Client, Method, Request, Url};
+use reqwest::{Client, Request, Url};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls_platform_verifier::Verifier;
@@ -119,7 +119,7 @@ impl Transport {
                 Way::Http { posts, .. } => posts.post(bearer, body).await,
                 #[cfg(feature = "inside")]
                 Way::StandIn(instead) => {
-                    let mut request = Request::new(Method::POST, url.clone());
+                    let mut request = Request::new(reqwest::Method::POST, url.clone());
                     request.headers_mut().insert(header::AUTHORIZATION, bearer.clone());
                     *request.body_mut() = Some(body.into());
                     heard(instead.answer(request).await)
