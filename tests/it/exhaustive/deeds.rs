@@ -101,7 +101,7 @@ impl World {
                 (Done::Recovered(Some(n_rows)), 0 < n_rows)
             }
             Action::LookAgain(at) => {
-                look_again(&mut shelf.rows, *at);
+                look_again(shelf, *at);
                 (Done::LookedAgain(Some(())), true)
             }
             Action::PullIn(at) => {

@@ -86,7 +86,7 @@ impl Connection {
                 // Whoever claimed it, and however often: it is as if it were the one who settles.
                 (row.worker, row.token, row.state) = (self.id, each.token, State::InFlight);
             }
-            settle(&mut shelf.rows, each, self.id, now)
+            settle(shelf, each, self.id, now)
         };
         let became = settles.iter().map(became).collect();
         for row in shelf.rows.values_mut() {
@@ -114,7 +114,7 @@ impl Connection {
             return 0;
         }
         let (is_alone, id) = (self.is_alone, self.id);
-        let n_rows = recover(&mut shelf.rows, now, |worker| is_alone || worker == id);
+        let n_rows = recover(shelf, now, |worker| is_alone || worker == id);
         forget_doubts(shelf, sabotage);
         n_rows
     }
@@ -150,7 +150,7 @@ impl Connection {
         if !seats.get(&self.id).is_some_and(may) {
             return 0;
         }
-        let n_rows = take_in(&mut shelf.rows, now, |worker| match seats.get(&worker) {
+        let n_rows = take_in(&mut shelf.rows, shelf.breach, now, |worker| match seats.get(&worker) {
             // It may only be cut off from here, and wait for an answer yet.
             Some(seat) if seat.lease_until < now => Some(now.max(seat.lease_until + TIMEOUT)),
             Some(_) => None,

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use mutirao::delivery::{OpenTickets, RowId, Settled, State, Verify};
+use mutirao::delivery::{OpenTickets, RowId, Settled, State, Verify, WAIT_MAX};
 
 use super::server::book::Ticket;
-use super::world::World;
+use super::world::{Steps, World};
 use crate::support::memory_outbox::{MemoryOutbox, Row};
 
 /// After so long in calm weather all is at rest: a slow server has its time, and each row its turn.
@@ -14,10 +14,14 @@ const CALM_MAX: Duration = Duration::from_secs(20 * 60);
 /// Where a row cannot be told: it is looked up ten times, ever more seldom, by two runs.
 const CALM_UNTOLD_MAX: Duration = Duration::from_secs(4 * 3600);
 
-/// So many requests are sent, and so many rows asked for, in calm weather at most; the first for each row.
+/// So many requests are sent, and so many rows asked for, in calm weather at most; the first for each row,
+/// and for each that cannot be told: two runs have ten answers for it, and between those errors count
+/// nothing.
 const REQUESTS_PER_ROW_MAX: u64 = 14;
+const REQUESTS_PER_UNTOLD_MAX: u64 = 60;
 const REQUESTS_MAX: u64 = 30;
 const CLAIMS_PER_ROW_MAX: u64 = 16;
+const CLAIMS_PER_UNTOLD_MAX: u64 = 90;
 const CLAIMS_MAX: u64 = 40;
 
 impl World {
@@ -87,8 +91,13 @@ impl World {
         let lasted = self.clock.elapsed() - self.server.weather.clears_at;
         let rows: Vec<_> = self.server.homes.iter().flat_map(|it| it.rows()).collect();
         let n_rows = rows.len() as u64;
+        let may_be_untold = |row: &Row| self.server.may_never_tell(row.ticket.id_cliente_servico.get());
+        let n_untold = rows.iter().filter(|(_, row)| may_be_untold(row)).count() as u64;
+        let per_row = |told: u64, untold: u64| (n_rows - n_untold) * told + n_untold * untold;
         let is_told = rows.iter().all(|(_, row)| row.state != State::Unconfirmed);
-        let longest = if is_told { CALM_MAX } else { CALM_UNTOLD_MAX };
+        // What is due later than that by a clock that was set back is due at once.
+        let set_back = if self.steps == Steps::OfTheDatabase { WAIT_MAX } else { Duration::ZERO };
+        let longest = set_back + if is_told { CALM_MAX } else { CALM_UNTOLD_MAX };
         // Each looks for rows every five seconds.
         let n_polls = n_workers * lasted.as_secs() / 2;
         let mut violations = Vec::new();
@@ -98,8 +107,10 @@ impl World {
             }
         };
         bound("seconds until all was at rest", lasted.as_secs(), longest.as_secs());
-        bound("requests", asked.n_requests, REQUESTS_MAX + n_rows * REQUESTS_PER_ROW_MAX);
-        bound("claims", asked.n_claims, CLAIMS_MAX + n_rows * CLAIMS_PER_ROW_MAX + n_polls);
+        let n_requests_max = REQUESTS_MAX + per_row(REQUESTS_PER_ROW_MAX, REQUESTS_PER_UNTOLD_MAX);
+        let n_claims_max = CLAIMS_MAX + per_row(CLAIMS_PER_ROW_MAX, CLAIMS_PER_UNTOLD_MAX);
+        bound("requests", asked.n_requests, n_requests_max);
+        bound("claims", asked.n_claims, n_claims_max + n_polls);
         violations
     }
 

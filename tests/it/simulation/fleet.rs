@@ -92,7 +92,8 @@ impl Fleet {
             server.weather.denied_until = denied;
         }
         // A failover that nobody dies with takes workers that live.
-        let fails_over = world.rng.borrow_mut().bool() || sabotage == Sabotage::ForgetLately;
+        let fails_over = world.rng.borrow_mut().bool();
+        let fails_over = sabotage.of_failovers().unwrap_or(fails_over);
         if fails_over {
             (world.crashes, world.stops) = (world.crashes / 4, world.stops / 4);
         }
@@ -188,7 +189,6 @@ impl Fleet {
         });
         let mut worker = MemoryWorker::new(&world.outbox, world.clock, id, policy.rate, TIMEOUT);
         worker.cut = cut;
-        worker.is_silent = world.sabotage == Sabotage::ForgetLately;
         let worker = Rc::new(worker);
         self.living.borrow_mut().push(Rc::clone(&worker));
         self.n_changes.set(self.n_changes.get() + 1);

@@ -15,6 +15,7 @@ use super::sabotage::Sabotage;
 use super::server::log_in_later;
 use super::world::{Tale, World};
 use crate::support::memory_outbox::MemoryOutbox;
+use crate::support::replay::tell;
 
 /// After so long a world that has not come to rest is lost.
 const AGE_MAX: Duration = Duration::from_secs(12 * 3600);
@@ -186,6 +187,9 @@ struct Life<'w> {
 
 impl Watch for Life<'_> {
     fn settled(&self, settle: &Settle, became: Settled) {
+        tell(self.world.clock, || {
+            format!("{}/{} {:?}: {became:?}", settle.row.0, settle.token.0, settle.change)
+        });
         self.world.settled(settle, became);
         self.world.check_settled(self.home, self.outbox, settle.row, became);
     }

@@ -4,6 +4,7 @@
 //! A seed that breaks the promise is printed with the command that replays it. `MUTIRAO_SEED=N`
 //! replays one; `MUTIRAO_SEEDS=N` sets how many each of the tests tries.
 
+mod caught;
 mod checks;
 mod fleet;
 mod lives;
@@ -50,122 +51,6 @@ fn no_ticket_is_opened_twice_and_none_is_lost_4() {
     try_seeds(4);
 }
 
-/// The checker itself is checked: an outbox that forgets doubts makes posts without look-ups.
-#[test]
-fn a_forgotten_doubt_is_caught() {
-    caught(Sabotage::ForgetDoubts, "is posted again over");
-}
-
-#[test]
-fn a_look_up_believed_too_early_is_caught() {
-    caught(Sabotage::ShortDelay, "is posted again over");
-}
-
-#[test]
-fn a_lost_row_is_caught() {
-    caught(Sabotage::SkipRecovery, "is left InFlight");
-}
-
-#[test]
-fn markers_made_of_a_name_are_caught() {
-    caught(Sabotage::NamedKeys, "which is not its ticket");
-}
-
-#[test]
-fn blind_eyes_that_are_believed_are_caught() {
-    caught(Sabotage::BelieveTheBlind, "is posted again over");
-}
-
-#[test]
-fn a_short_text_that_stands_for_a_long_one_is_caught() {
-    caught(Sabotage::AnySight, "is posted again over");
-}
-
-#[test]
-fn markers_compared_byte_by_byte_are_caught() {
-    caught(Sabotage::CompareBytes, "is posted again over");
-}
-
-#[test]
-fn markers_that_are_not_read_as_html_are_caught() {
-    caught(Sabotage::CompareEscaped, "is posted again over");
-}
-
-#[test]
-fn waits_on_a_clock_that_can_be_set_are_caught() {
-    caught(Sabotage::SetWaits, "is posted again over");
-}
-
-#[test]
-fn a_step_of_the_machines_clock_between_two_runs_is_caught_if_no_other_is_asked() {
-    caught(Sabotage::OneClock, "is posted again over");
-}
-
-#[test]
-fn a_step_of_hubsofts_clock_between_two_runs_is_caught_if_no_other_is_asked() {
-    caught(Sabotage::HubSoftsClock, "is posted again over");
-}
-
-#[test]
-fn an_error_that_is_believed_to_be_an_empty_list_is_caught() {
-    caught(Sabotage::BelieveErrors, "is posted again over");
-}
-
-#[test]
-fn tickets_that_tell_nothing_and_are_passed_over_are_caught() {
-    caught(Sabotage::BelieveOthers, "is posted again over");
-}
-
-#[test]
-fn a_full_page_that_is_believed_is_caught() {
-    caught(Sabotage::BelieveFullPages, "is posted again over");
-}
-
-#[test]
-fn an_answer_that_proves_nothing_and_is_taken_for_a_refusal_is_caught() {
-    caught(Sabotage::RefuseUnclear, "is left Rejected with 1 tickets");
-}
-
-#[test]
-fn half_a_success_that_is_taken_for_a_refusal_is_caught() {
-    caught(Sabotage::RefuseHalf, "is left Rejected with 1 tickets");
-}
-
-#[test]
-fn a_server_error_that_is_taken_for_nothing_done_is_caught() {
-    caught(Sabotage::ResendErrors, "is posted again over");
-}
-
-#[test]
-fn a_lost_answer_that_is_taken_for_nothing_sent_is_caught() {
-    caught(Sabotage::ResendLost, "is posted again over");
-}
-
-#[test]
-fn a_ticket_of_somebody_else_that_is_adopted_is_caught() {
-    caught(Sabotage::AdoptAny, "which is not its ticket");
-}
-
-#[test]
-fn one_absence_that_is_believed_is_caught() {
-    caught(Sabotage::OneAbsence, "is posted again over");
-}
-
-#[test]
-fn requests_that_leave_too_fast_are_caught() {
-    caught(Sabotage::TooFast, "requests in a second");
-}
-
-#[test]
-fn what_waits_too_long_is_caught() {
-    caught(Sabotage::Dawdle, "seconds until all was at rest");
-}
-
-#[test]
-fn claims_without_a_need_are_caught() {
-    caught(Sabotage::Restless, "claims, of");
-}
-
 /// Seen: of two absences only the last had to be of a time when a slow server had had its own, so one answer
 /// that lacked the latest tickets was believed.
 #[test]
@@ -173,12 +58,6 @@ fn a_look_up_that_lacks_the_latest_for_a_moment_is_not_believed() {
     for seed in [2_000_247, 2_001_082] {
         assert_eq!(live(seed, Sabotage::None).violations, Vec::<String>::new());
     }
-}
-
-#[track_caller]
-fn caught(sabotage: Sabotage, expected: &str) {
-    let mut violations = (0..1000).flat_map(|seed| live(seed, sabotage).violations);
-    assert!(violations.any(|it| it.contains(expected)), "nobody noticed {sabotage:?}");
 }
 
 /// Several workers over one outbox.
@@ -202,27 +81,6 @@ fn a_fleet_whose_shares_fail_does_not_claim_for_ever() {
 #[test]
 fn a_fleet_ends_no_claim_by_what_became_of_one_before_a_failover() {
     assert_eq!(live_as_fleet(1_000_008, Sabotage::None).violations, Vec::<String>::new());
-}
-
-#[test]
-fn slots_given_twice_are_caught() {
-    caught_in_a_fleet(Sabotage::SameSlots, "requests in a second");
-}
-
-#[test]
-fn what_nobody_says_again_after_a_failover_is_caught() {
-    caught_in_a_fleet(Sabotage::ForgetLately, "is posted again over");
-}
-
-#[test]
-fn slots_given_anew_after_a_step_of_the_databases_clock_are_caught() {
-    caught_in_a_fleet(Sabotage::SlotsAnew, "requests in a second");
-}
-
-#[track_caller]
-fn caught_in_a_fleet(sabotage: Sabotage, expected: &str) {
-    let mut violations = (0..100).flat_map(|seed| live_as_fleet(seed, sabotage).violations);
-    assert!(violations.any(|it| it.contains(expected)), "nobody noticed {sabotage:?}");
 }
 
 #[test]

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use mutirao::delivery::{Clock, OpenedTicket, RowId, State};
 
+use super::sabotage::Sabotage;
 use super::server::Server;
 use super::world::World;
+use crate::support::breach::Breach;
 use crate::support::memory_commands::{cancel, import_again, purge, resolve, resume_lotes, retry};
 use crate::support::memory_outbox::{MemoryOutbox, Row};
 use crate::support::replay::tell;
@@ -31,10 +33,12 @@ pub enum Deed {
     Resolve,
     Purge,
     ResumeLotes,
+    /// In SQL, whatever the row was.
+    WritePending,
 }
 
 impl Deed {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::LoseLine,
         Self::BringLine,
         Self::Correct,
@@ -45,6 +49,7 @@ impl Deed {
         Self::Resolve,
         Self::Purge,
         Self::ResumeLotes,
+        Self::WritePending,
     ];
 
     fn name(self) -> &'static str {
@@ -59,6 +64,7 @@ impl Deed {
             Self::Resolve => "resolve",
             Self::Purge => "purge",
             Self::ResumeLotes => "lotes are resumed",
+            Self::WritePending => "pending is written into rows",
         }
     }
 }
@@ -73,13 +79,19 @@ pub struct People {
 const WORD_AFTER: Duration = Duration::from_secs(240);
 
 impl People {
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, sabotage: Sabotage) -> Self {
         let mut rng = fastrand::Rng::with_seed(!seed);
-        let does = match rng.u32(0..3) {
+        let mut does = match rng.u32(0..3) {
             0 => Vec::new(),
             1 => vec![Deed::ALL[rng.usize(0..Deed::ALL.len())]],
             _ => Deed::ALL.into_iter().filter(|_| rng.bool()).collect(),
         };
+        does.extend(match sabotage {
+            Sabotage::Breach(Breach::ClaimWithoutDoubt | Breach::DoubtFromClaim) => Some(Deed::WritePending),
+            Sabotage::Breach(Breach::ForgetConflicts | Breach::RetryDoubts) => Some(Deed::RetryAll),
+            Sabotage::Breach(Breach::WithdrawDoubts) => Some(Deed::LoseLine),
+            _ => None,
+        });
         Self { rng: RefCell::new(rng), does }
     }
 
@@ -122,13 +134,18 @@ impl People {
                 let Some((id, row)) = found else { return false };
                 let Some(opening) = truth(&world.server, home, row) else { return false };
                 let id = RowId(*id);
-                resolve(it, id, opening)
+                resolve(it, id, opening, now)
             }),
             Deed::Purge => outbox.at_once(|it| {
                 purge(it);
                 true
             }),
             Deed::ResumeLotes => outbox.at_once(|it| !resume_lotes(it).is_empty()),
+            // Over what seems stuck, or whatever it is.
+            Deed::WritePending => outbox.at_once(|it| {
+                let stuck = it.rows.iter_mut().filter(|(id, it)| it.state.is_live() || **id == row.0);
+                0 < stuck.map(|(_, row)| row.write_pending(now)).filter(|it| *it).count()
+            }),
         };
         if is_done {
             world.server.saw(deed.name());

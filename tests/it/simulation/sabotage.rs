@@ -1,10 +1,10 @@
 //! Faults on our side, outside the promise, that show whether the checker sees. Each has a test.
 
+use crate::support::breach::Breach;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sabotage {
     None,
-    ForgetDoubts,
-    SkipRecovery,
     /// Absences are believed long before a slow server has had its time.
     ShortDelay,
     /// The outbox gives the same slots to all workers.
@@ -25,8 +25,6 @@ pub enum Sabotage {
     OneClock,
     /// Of that only HubSoft's is.
     HubSoftsClock,
-    /// After a failover nobody says again what it did.
-    ForgetLately,
     /// When its clock is set back, the outbox gives slots anew that it gave before.
     SlotsAnew,
     /// An error as the answer to a look-up stands for an empty list.
@@ -47,10 +45,22 @@ pub enum Sabotage {
     AdoptAny,
     /// Requests leave twice as fast as they should.
     TooFast,
-    /// Whatever is put off waits longer than it should.
-    Dawdle,
-    /// The outbox says that there is always something to do.
-    Restless,
-    /// One absence is as good as two.
-    OneAbsence,
+    /// A ticket that looks older than an hour is none of ours.
+    OldTickets,
+    /// A look-up that was turned away stands for an empty list.
+    BelieveRefusals,
+    /// The outbox does so.
+    Breach(Breach),
+}
+
+impl Sabotage {
+    /// Whether its fleets are to live through failovers, or none; `None`: either.
+    pub fn of_failovers(self) -> Option<bool> {
+        let Self::Breach(breach) = self else { return None };
+        match breach {
+            Breach::SayNothing | Breach::WaitForNobody => Some(true),
+            Breach::RescueTheLiving | Breach::KeepLeases => Some(false),
+            _ => None,
+        }
+    }
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::sabotage::Sabotage;
+use crate::support::breach::Breach;
 
 /// What may become of one request, or of one call of the outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +146,16 @@ impl Weather {
             Sabotage::RefuseHalf => &[Mishap::HalfSuccess],
             Sabotage::ResendErrors => &[Mishap::ErrorAfter],
             Sabotage::ResendLost => &[Mishap::ResetAfter],
-            Sabotage::Restless => &[Mishap::ResetBefore],
+            Sabotage::BelieveRefusals => &[Mishap::ResetAfter, Mishap::LookUpFails],
+            Sabotage::OldTickets => &[Mishap::ResetAfter],
+            Sabotage::Breach(breach) => match breach {
+                Breach::BeRestless => &[Mishap::ResetBefore],
+                Breach::ForgetConflicts => &[Mishap::DoubledAnswer],
+                Breach::RetryDoubts | Breach::WithdrawDoubts => &[Mishap::ResetAfter, Mishap::LookUpVague],
+                Breach::LoseOutcomes => &[Mishap::OutboxBefore],
+                Breach::DoubtFromClaim => &[Mishap::LateCommit],
+                _ => &[],
+            },
             Sabotage::OneClock | Sabotage::HubSoftsClock | Sabotage::SetWaits => &[Mishap::LateCommit],
             _ => &[],
         };
@@ -153,10 +163,10 @@ impl Weather {
             let chance = &mut self.chances[*mishap as usize];
             *chance = (*chance).max(Mishap::ALL[*mishap as usize].2);
         }
-        if sabotage == Sabotage::Restless {
+        if sabotage == Sabotage::Breach(Breach::BeRestless) {
             self.clears_at = Duration::from_secs(60);
         }
-        if sabotage == Sabotage::OneAbsence {
+        if sabotage == Sabotage::Breach(Breach::DoubleAbsences) {
             self.omits = Some((Duration::from_secs(120), Duration::from_secs(129)));
         }
     }

@@ -14,6 +14,7 @@ use super::sabotage::Sabotage;
 use super::server::book::{Code, Texts};
 use super::server::{Server, log_in_later};
 use super::weather::{Mishap, Weather};
+use crate::support::breach::Breach;
 use crate::support::memory_outbox::{MemoryOutbox, Trouble};
 use crate::support::world::{VirtualClock, start, ticket, typed_ticket};
 
@@ -130,7 +131,10 @@ impl World {
             policy.settle_delay = Duration::from_secs(5);
         }
         let steps = match rng.u32(0..6) {
-            _ if matches!(sabotage, Sabotage::SetWaits | Sabotage::OneClock) => Steps::OfTheMachine,
+            _ if matches!(sabotage, Sabotage::SetWaits | Sabotage::OneClock | Sabotage::OldTickets) => {
+                Steps::OfTheMachine
+            }
+            _ if sabotage == Sabotage::Breach(Breach::KeepLeases) => Steps::OfTheDatabase,
             _ if sabotage == Sabotage::HubSoftsClock => Steps::OfHubSoft,
             0 => Steps::OfTheMachine,
             1 => Steps::OfHubSoft,
@@ -154,15 +158,11 @@ impl World {
             Sabotage::BelieveTheBlind => server.is_blind = true,
             Sabotage::AnySight => {
                 server.style.texts = Texts::Cut(100);
-                outbox.overstate_sights();
+                outbox.breach(Breach::OverstateSights);
             }
             Sabotage::CompareBytes => server.style.texts = Texts::Capitals,
             Sabotage::CompareEscaped => server.style.texts = Texts::Escaped,
-            Sabotage::ForgetDoubts => outbox.forget_doubts(),
-            Sabotage::SkipRecovery => outbox.skip_recovery(),
-            Sabotage::OneAbsence => outbox.double_absences(),
-            Sabotage::Dawdle => outbox.put_off(),
-            Sabotage::Restless => outbox.be_restless(),
+            Sabotage::Breach(breach) => outbox.breach(breach),
             _ => {}
         }
         if steps != Steps::OfHubSoft || !server.stamps_by_it {
@@ -209,7 +209,7 @@ impl World {
             crashes,
             stops,
             n_services,
-            people: People::new(seed),
+            people: People::new(seed, sabotage),
             asked_at_calm: Cell::new(None),
         }
     }

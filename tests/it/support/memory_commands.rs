@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use mutirao::delivery::{Doubt, Fault, OpenedTicket, RowId, State};
 use mutirao::ticket::Ticket;
 
+use super::breach::Breach;
 use super::memory_outbox::{Row, Shelf};
 
 impl Row {
@@ -56,12 +57,18 @@ pub fn import_again(shelf: &mut Shelf, row: RowId, ticket: Option<Ticket>, now: 
 /// Makes finished rows pending again; returns how many. One that was ever sent is looked up first.
 pub fn retry(shelf: &mut Shelf, states: &[State], now: Timestamp) -> usize {
     let may = |row: &Row| !row.is_gone && !row.is_purged && states.contains(&row.state);
-    let mut n_rows = 0;
+    let (mut n_rows, breach) = (0, shelf.breach);
     for row in shelf.rows.values_mut().filter(|row| State::RETRYABLE.contains(&row.state) && may(row)) {
         n_rows += 1;
-        let doubt =
-            row.doubt.take().or_else(|| row.kept_doubt.take().filter(|_| row.state == State::Conflict));
-        let was_sent = row.sent_at.is_some();
+        let is_conflict = row.state == State::Conflict;
+        let doubt = row.doubt.take().or_else(|| row.kept_doubt.take().filter(|_| is_conflict));
+        let is_forgotten = match breach {
+            Breach::ForgetConflicts => is_conflict,
+            Breach::RetryDoubts => !is_conflict && doubt.as_ref().is_some_and(|it| !it.precaution),
+            _ => false,
+        };
+        let doubt = doubt.filter(|_| !is_forgotten);
+        let was_sent = row.sent_at.is_some() && !is_forgotten;
         row.doubt = doubt.or_else(|| was_sent.then(|| Doubt::precaution(now)));
         if let Some(doubt) = &mut row.doubt {
             doubt.answered = 0;
@@ -89,14 +96,17 @@ pub fn cancel(shelf: &mut Shelf, lote: &str) -> usize {
 }
 
 /// A person's word on a row that may have a ticket. Returns whether it was taken.
-pub fn resolve(shelf: &mut Shelf, row: RowId, opening: Option<OpenedTicket>) -> bool {
+pub fn resolve(shelf: &mut Shelf, row: RowId, opening: Option<OpenedTicket>, now: Timestamp) -> bool {
     let is_owner =
         |it: &Row| it.state == State::Opened && opening.is_some() && it.opening.as_ref() == opening.as_ref();
     if shelf.rows.iter().any(|(id, it)| *id != row.0 && is_owner(it)) {
         return false;
     }
     let Some(row) = shelf.rows.get_mut(&row.0).filter(|row| row.state.takes_a_word()) else { return false };
-    row.doubt = None;
+    match opening {
+        Some(_) => row.keep_doubt(now),
+        None => row.doubt = None,
+    }
     (row.state, row.error_code) = match opening {
         Some(_) => (State::Opened, None),
         None => (State::Failed, Some(Fault::NotOpened.code().into_owned())),

@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::board::{Board, Doubles};
+use super::breach::Breach;
 
 /// How long a call waits for an outbox that does not answer.
 pub const ANSWER_MAX: Duration = Duration::from_secs(30);
@@ -59,8 +60,12 @@ pub struct Row {
     pub is_purged: bool,
     /// Its file says something else of it than was sent.
     pub is_outdated: bool,
-    /// The doubt of the claim that left it in conflict.
+    /// The doubt of the claim that left it opened, or in conflict.
     pub kept_doubt: Option<Doubt>,
+    /// What its claim to post leaves if somebody writes over its state.
+    pub claim_doubt: Option<Doubt>,
+    /// That was done while it was in flight: what was claimed may be posted yet.
+    is_written_over: bool,
 }
 
 impl Row {
@@ -70,9 +75,11 @@ impl Row {
     }
 
     /// What is gone from its file is not to be opened any more, once it is certain that nothing was.
-    fn withdraw_if_gone(&mut self) {
+    fn withdraw_if_gone(&mut self, breach: Breach) {
         let is_unsent = self.doubt.as_ref().is_none_or(|it| it.precaution);
-        if self.is_gone && self.state == State::Pending && is_unsent {
+        let is_free = self.state == State::Pending && is_unsent
+            || breach == Breach::WithdrawDoubts && self.state == State::InDoubt;
+        if self.is_gone && is_free {
             self.state = State::Cancelled;
             self.error_code = Some(GONE.to_owned());
         }
@@ -82,8 +89,35 @@ impl Row {
     pub fn doubt_lost_claim(&mut self, token: Token, worker: u64, now: Timestamp, since: Timestamp) {
         (self.state, self.token, self.worker) = (State::InDoubt, token, worker);
         self.doubt = Some(Doubt::since(since));
+        self.claim_doubt = None;
         self.sent_at.get_or_insert(now);
         self.error_code = None;
+    }
+
+    /// Beside the ticket that it has, or is said to have.
+    pub fn keep_doubt(&mut self, now: Timestamp) {
+        let of_claim = self.doubt.take().or(self.claim_doubt.take());
+        self.kept_doubt = of_claim.or_else(|| Some(Doubt::since(now)));
+    }
+
+    /// Somebody writes `pending` into its state, and nothing else, but that what was finished is due. Returns
+    /// whether it was something else.
+    pub fn write_pending(&mut self, now: Timestamp) -> bool {
+        if self.state == State::Pending || self.is_purged || self.is_gone {
+            return false;
+        }
+        if !self.state.is_live() {
+            self.available_at = now;
+        }
+        self.is_written_over |= self.state == State::InFlight;
+        let left = match self.state {
+            State::InFlight => self.claim_doubt.clone(),
+            State::Opened | State::Conflict => self.kept_doubt.take(),
+            _ => None,
+        };
+        self.doubt = self.doubt.take().or(left);
+        self.state = State::Pending;
+        true
     }
 }
 
@@ -109,6 +143,7 @@ pub struct Shelf {
     pub halted: BTreeSet<Arc<str>>,
     pub sights: Vec<(String, Sight)>,
     pub board: Board,
+    pub breach: Breach,
 }
 
 #[derive(Default)]
@@ -125,12 +160,6 @@ pub struct MemoryOutbox {
     weather: RefCell<Option<Weather>>,
     /// What its markers are made with, if it is not the only outbox of a test.
     key: Cell<Option<&'static str>>,
-    forgets_doubts: Cell<bool>,
-    overstates_sights: Cell<bool>,
-    doubles_absences: Cell<bool>,
-    puts_off: Cell<bool>,
-    is_restless: Cell<bool>,
-    skips_recovery: Cell<bool>,
     /// What time it was at the last claim.
     heard: Cell<Timestamp>,
     pub n_claims: Cell<u64>,
@@ -185,6 +214,8 @@ impl MemoryOutbox {
             is_purged: false,
             is_outdated: false,
             kept_doubt: None,
+            claim_doubt: None,
+            is_written_over: false,
             priority,
             lote: "queda".into(),
             worker: 0,
@@ -225,9 +256,9 @@ impl MemoryOutbox {
         *self.weather.borrow_mut() = Some(Box::new(weather));
     }
 
-    /// From now on it breaks the promise: what is in doubt is given out to be posted.
-    pub fn forget_doubts(&self) {
-        self.forgets_doubts.set(true);
+    /// From now on it breaks the promise.
+    pub fn breach(&self, breach: Breach) {
+        self.shelf.borrow_mut().breach = breach;
     }
 
     /// An outbox with a key of its own.
@@ -235,34 +266,9 @@ impl MemoryOutbox {
         Self { key: Cell::new(Some(key)), ..Self::default() }
     }
 
-    /// From now on it breaks the promise: any ticket that was seen stands for texts of any length.
-    pub fn overstate_sights(&self) {
-        self.overstates_sights.set(true);
-    }
-
-    /// From now on it breaks the promise: what waits is due later than it was to be.
-    pub fn put_off(&self) {
-        self.puts_off.set(true);
-    }
-
-    /// From now on it breaks the promise: it says that something is due.
-    pub fn be_restless(&self) {
-        self.is_restless.set(true);
-    }
-
-    /// From now on it breaks the promise: one absence counts as two.
-    pub fn double_absences(&self) {
-        self.doubles_absences.set(true);
-    }
-
     /// From now on it breaks the promise: slots that somebody has go to another.
     pub fn give_slots_twice(&self, when: Doubles) {
         self.shelf.borrow_mut().board.doubles = when;
-    }
-
-    /// From now on it breaks the promise: what a predecessor left in flight stays so.
-    pub fn skip_recovery(&self) {
-        self.skips_recovery.set(true);
     }
 
     pub fn write_state_of(&self, row: RowId, state: State) {
@@ -275,9 +281,10 @@ impl MemoryOutbox {
             return;
         }
         let mut shelf = self.shelf.borrow_mut();
+        let breach = shelf.breach;
         let row = shelf.rows.get_mut(&row.0).expect("it is a row");
         row.is_gone = true;
-        row.withdraw_if_gone();
+        row.withdraw_if_gone(breach);
     }
 
     /// What somebody does in no time.
@@ -333,7 +340,9 @@ impl MemoryOutbox {
     /// Asks what is stored where the row's claim is: after a failover, what was lost may be sent yet. `None`:
     /// it is not claimed.
     pub fn where_claimed<T>(&self, code: &str, ask: impl FnOnce(&Shelf) -> T) -> Option<T> {
-        let is_it = |row: &Row| row.marker.as_str() == code && row.state == State::InFlight;
+        // A post goes on whatever is written over the row meanwhile.
+        let is_claimed = |row: &Row| row.state == State::InFlight || row.is_written_over;
+        let is_it = |row: &Row| row.marker.as_str() == code && is_claimed(row);
         let has_it = |it: &Shelf| it.rows.values().any(is_it);
         let (shelf, lost) = (self.shelf.borrow(), self.lost.borrow());
         let lost = lost.as_ref().filter(|(at, _)| at.elapsed() <= CLAIM_AGE_MAX).map(|(_, lost)| lost);
@@ -385,31 +394,18 @@ impl MemoryOutbox {
         self.n_claims.get() + self.n_settles.get()
     }
 
-    fn claim_of(&self, shelf: &mut Shelf, want: ClaimRequest) -> Claimed {
+    fn claim_of(shelf: &mut Shelf, want: ClaimRequest) -> Claimed {
         let mut claimed = claim(shelf, want, 0);
-        if let Some(due) = claimed.backlog.next_due.as_mut().filter(|_| self.is_restless.get()) {
+        let is_restless = shelf.breach == Breach::BeRestless;
+        if let Some(due) = claimed.backlog.next_due.as_mut().filter(|_| is_restless) {
             *due = want.now;
         }
         claimed
     }
 
     fn settle_in(&self, shelf: &mut Shelf, settles: &[Settle]) -> Vec<Settled> {
-        let became = settles.iter().map(|it| settle(&mut shelf.rows, it, 0, self.heard.get())).collect();
-        if self.forgets_doubts.get() {
-            shelf.rows.values_mut().for_each(forget_doubt);
-        }
-        if self.puts_off.get() {
-            for settle in settles {
-                if let Some(row) = shelf.rows.get_mut(&settle.row.0).filter(|row| waits(row)) {
-                    row.available_at += Duration::from_secs(19 * 60);
-                }
-            }
-        }
-        if self.doubles_absences.get() {
-            for doubt in shelf.rows.values_mut().filter_map(|row| row.doubt.as_mut()) {
-                doubt.last_absence.get_or_insert(Timestamp::UNIX_EPOCH);
-            }
-        }
+        let became = settles.iter().map(|it| settle(shelf, it, 0, self.heard.get())).collect();
+        shelf.break_promise(settles);
         became
     }
 }
@@ -418,7 +414,7 @@ impl Outbox for MemoryOutbox {
     async fn claim(&self, want: ClaimRequest) -> Result<Claimed, OutboxError> {
         self.n_claims.set(self.n_claims.get() + 1);
         self.heard.set(want.now);
-        self.commit(|shelf| self.claim_of(shelf, want)).await
+        self.commit(|shelf| Self::claim_of(shelf, want)).await
     }
 
     async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
@@ -435,18 +431,21 @@ impl Outbox for MemoryOutbox {
         self.commit(|shelf| {
             let became = self.settle_in(shelf, settles);
             self.heard.set(want.now);
-            (became, self.claim_of(shelf, want))
+            (became, Self::claim_of(shelf, want))
         })
         .await
     }
 
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
-        let skips = self.skips_recovery.get();
-        self.commit(|shelf| if skips { 0 } else { recover(&mut shelf.rows, now, |_| true) }).await
+        self.commit(|shelf| match shelf.breach {
+            Breach::SkipRecovery => 0,
+            _ => recover(shelf, now, |_| true),
+        })
+        .await
     }
 
     async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
-        self.commit(|shelf| look_again(&mut shelf.rows, now)).await
+        self.commit(|shelf| look_again(shelf, now)).await
     }
 
     async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError> {
@@ -462,7 +461,7 @@ impl Outbox for MemoryOutbox {
     }
 
     async fn specimen(&self, text_len: usize, nth: u32) -> Result<Option<Specimen>, OutboxError> {
-        if self.overstates_sights.get() {
+        if self.shelf.borrow().breach == Breach::OverstateSights {
             let any = self.commit(|shelf| specimen(shelf, 0, nth)).await?;
             return Ok(any.map(|it| Specimen { text_len: 10_000, ..it }));
         }
@@ -479,10 +478,34 @@ impl Outbox for MemoryOutbox {
 }
 
 impl Shelf {
-    /// Rows of the service that are live, but for `but`.
+    /// Rows of the service that are live, but for `but`. Where something was written over that, others may
+    /// have been claimed to be looked up; posts still wait for it.
     pub fn others_live(&self, service: i64, but: &str) -> Vec<i64> {
+        if self.rows.values().any(|row| row.marker.as_str() == but && row.is_written_over) {
+            return Vec::new();
+        }
         let others = self.rows.iter().filter(|(_, row)| row.marker.as_str() != but);
         others.filter(|(_, row)| service_of(row) == service && is_live(row)).map(|(id, _)| *id).collect()
+    }
+
+    /// After these settles.
+    fn break_promise(&mut self, settles: &[Settle]) {
+        match self.breach {
+            Breach::ForgetDoubts => self.rows.values_mut().for_each(forget_doubt),
+            Breach::PutOff => {
+                for settle in settles {
+                    if let Some(row) = self.rows.get_mut(&settle.row.0).filter(|row| waits(row)) {
+                        row.available_at += Duration::from_secs(19 * 60);
+                    }
+                }
+            }
+            Breach::DoubleAbsences => {
+                for doubt in self.rows.values_mut().filter_map(|row| row.doubt.as_mut()) {
+                    doubt.last_absence.get_or_insert(Timestamp::UNIX_EPOCH);
+                }
+            }
+            _ => {}
+        }
     }
 }
 
@@ -513,8 +536,9 @@ fn is_wanted(row: &Row) -> bool {
 }
 
 pub fn claim(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
-    let Shelf { rows, halted, .. } = shelf;
+    let Shelf { rows, halted, breach, .. } = shelf;
     let mut busy = Busy::of(rows);
+    let blocks = *breach != Breach::BlockNothing;
     let mut candidates: Vec<_> = rows.iter().filter(|(_, row)| is_wanted(row)).collect();
     // Doubts first, then by due time.
     candidates.sort_by_key(|(id, row)| (row.doubt.is_none(), row.priority, row.available_at, **id));
@@ -534,7 +558,7 @@ pub fn claim(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
     let (mut posts, mut look_ups) = (want.posts, want.look_ups);
     for id in candidates {
         let row = rows.get_mut(&id).expect("it was just seen");
-        if busy.blocks(row) || is_halted(halted, row) {
+        if blocks && busy.blocks(row) || is_halted(halted, row) {
             claimed.backlog.pending = true;
             continue;
         }
@@ -566,6 +590,12 @@ pub fn claim(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
         row.token.0 += 1;
         row.worker = worker;
         row.is_claimed = true;
+        let answered_by = match breach {
+            Breach::DoubtFromClaim => want.now,
+            _ => want.now + CLAIM_AGE_MAX + mutirao::hubsoft::TIMEOUT,
+        };
+        let is_post = row.doubt.is_none() && *breach != Breach::ClaimWithoutDoubt;
+        row.claim_doubt = is_post.then(|| Doubt::since(answered_by));
         row.first_claim = row.sent_at.is_none();
         let sent_at = *row.sent_at.get_or_insert(want.now);
         claimed.claims.push(Claim {
@@ -634,7 +664,9 @@ impl Busy {
     }
 }
 
-pub fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle, worker: u64, now: Timestamp) -> Settled {
+pub fn settle(shelf: &mut Shelf, settle: &Settle, worker: u64, now: Timestamp) -> Settled {
+    let Shelf { rows, breach, .. } = shelf;
+    let breach = *breach;
     let owner = settle.ticket().and_then(|ticket| {
         let has_it = |row: &Row| row.opening.as_ref().is_some_and(|it| it.id_atendimento == ticket);
         let mut others = rows.iter().filter(|(id, row)| **id != settle.row.0 && row.state == State::Opened);
@@ -661,14 +693,14 @@ pub fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle, worker: u64, now: 
     }
     match to_write {
         Write::Nothing => {}
-        Write::Change => change(row, &settle.change, now),
+        Write::Change => change(row, &settle.change, now, breach),
         Write::Ticket { state, opening, attempts, warnings, fault } => {
             row.state = state;
             row.opening = Some(opening.clone());
             row.attempts = attempts.unwrap_or(row.attempts);
             row.warnings.extend_from_slice(warnings);
             row.error_code = fault.map(|it| it.code().into_owned());
-            row.kept_doubt = row.doubt.take().or_else(|| Some(Doubt::since(now)));
+            row.keep_doubt(now);
         }
         Write::Beside { id_atendimento, warning } => {
             if let (Some(opening), Some(it)) = (&mut row.opening, id_atendimento) {
@@ -682,8 +714,9 @@ pub fn settle(rows: &mut BTreeMap<i64, Row>, settle: &Settle, worker: u64, now: 
 }
 
 /// As its living owner has it.
-fn change(row: &mut Row, change: &Change, now: Timestamp) {
+fn change(row: &mut Row, change: &Change, now: Timestamp, breach: Breach) {
     let claimed_with = row.doubt.take();
+    row.claim_doubt = None;
     row.state = change.state(claimed_with.as_ref());
     if *change == Change::Release {
         row.doubt = claimed_with;
@@ -691,7 +724,7 @@ fn change(row: &mut Row, change: &Change, now: Timestamp) {
         if row.first_claim {
             row.sent_at = None;
         }
-        row.withdraw_if_gone();
+        row.withdraw_if_gone(breach);
         return;
     }
     let After { available_at, attempts, doubt, fault, opening } = After::of(change);
@@ -706,22 +739,23 @@ fn change(row: &mut Row, change: &Change, now: Timestamp) {
     if row.state == State::Conflict {
         row.kept_doubt = claimed_with.or_else(|| Some(Doubt::since(now)));
     }
-    row.withdraw_if_gone();
+    row.withdraw_if_gone(breach);
 }
 
 /// As the port has it, for the rows of `whose`.
-pub fn recover(rows: &mut BTreeMap<i64, Row>, now: Timestamp, whose: impl Fn(u64) -> bool) -> u64 {
-    take_in(rows, now, |worker| whose(worker).then_some(now))
+pub fn recover(shelf: &mut Shelf, now: Timestamp, whose: impl Fn(u64) -> bool) -> u64 {
+    take_in(&mut shelf.rows, shelf.breach, now, |worker| whose(worker).then_some(now))
 }
 
 /// As the port has it.
-pub fn look_again(rows: &mut BTreeMap<i64, Row>, now: Timestamp) {
-    for row in rows.values_mut().filter(|row| row.state == State::Unconfirmed) {
+pub fn look_again(shelf: &mut Shelf, now: Timestamp) {
+    let breach = shelf.breach;
+    for row in shelf.rows.values_mut().filter(|row| row.state == State::Unconfirmed) {
         if let Some(doubt) = &mut row.doubt {
             doubt.answered = 0;
             doubt.precaution = false;
         }
-        make_due(row, now);
+        make_due(row, now, breach);
     }
 }
 
@@ -758,6 +792,7 @@ pub fn specimen(shelf: &Shelf, text_len: usize, nth: u32) -> Option<Specimen> {
 /// What is in flight becomes a doubt, if its worker is dead: since when that says.
 pub fn take_in(
     rows: &mut BTreeMap<i64, Row>,
+    breach: Breach,
     now: Timestamp,
     dead_since: impl Fn(u64) -> Option<Timestamp>,
 ) -> u64 {
@@ -766,13 +801,14 @@ pub fn take_in(
         let Some(since) = dead_since(row.worker) else { continue };
         n_rows += 1;
         row.doubt.get_or_insert(Doubt::since(since));
-        make_due(row, now);
+        row.claim_doubt = None;
+        make_due(row, now, breach);
     }
     n_rows
 }
 
-fn make_due(row: &mut Row, now: Timestamp) {
+fn make_due(row: &mut Row, now: Timestamp, breach: Breach) {
     row.state = row.doubt.as_ref().map_or(State::Pending, Doubt::state);
     row.available_at = now;
-    row.withdraw_if_gone();
+    row.withdraw_if_gone(breach);
 }

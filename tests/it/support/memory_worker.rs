@@ -18,6 +18,7 @@ use mutirao::outbox::{LEASE, Lately, Said};
 use tokio::time::sleep;
 
 use super::board::Seat;
+use super::breach::Breach;
 use super::memory_outbox::{
     ANSWER_MAX, MemoryOutbox, Shelf, claim, look_again, posts_are_left, pull_in, recover, saw, settle,
     sights, specimen, take_in,
@@ -40,8 +41,6 @@ pub struct MemoryWorker {
     pub cut: Option<(Duration, Duration)>,
     /// Whether it looks up only, as `reconcile` does.
     pub only_looks: bool,
-    /// Breaks the promise: after a failover it says nothing again.
-    pub is_silent: bool,
     lately: Lately,
     /// Something failed since it last asked whether the server is still the same.
     doubts_server: Cell<bool>,
@@ -65,7 +64,6 @@ impl MemoryWorker {
             timeout,
             cut: None,
             only_looks: false,
-            is_silent: false,
             lately: Lately::default(),
             doubts_server: Cell::default(),
             told: Cell::new(outbox.server()),
@@ -92,7 +90,8 @@ impl MemoryWorker {
         self.commit(|shelf| {
             let (now, server) = (self.clock.now(), shelf.server);
             // A clock that was set back makes no lease longer.
-            for seat in shelf.board.seats.values_mut() {
+            let kept = shelf.breach == Breach::KeepLeases;
+            for seat in shelf.board.seats.values_mut().filter(|_| !kept) {
                 seat.lease_until = seat.lease_until.min(now + LEASE);
             }
             let known = shelf.board.seats.get(&self.id).copied();
@@ -120,7 +119,7 @@ impl MemoryWorker {
     async fn rescue(&self) -> Result<(), OutboxError> {
         self.commit(|shelf| {
             let now = self.clock.now();
-            let seats = &mut shelf.board.seats;
+            let (seats, breach) = (&mut shelf.board.seats, shelf.breach);
             let may = |it: &Seat| RENEWALS_BEFORE_RESCUE <= it.n_renewals && now < it.lease_until;
             if !seats.get(&self.id).is_some_and(may) {
                 return;
@@ -128,6 +127,9 @@ impl MemoryWorker {
             // It may only be cut off from here, and wait for an answer yet.
             let dead_since = |worker| match seats.get(&worker) {
                 Some(seat) if seat.lease_until < now => Some(now.max(seat.lease_until + self.timeout)),
+                Some(seat) if breach == Breach::RescueTheLiving && seat.lease_until < now + LEASE / 2 => {
+                    Some(now)
+                }
                 Some(_) => None,
                 None => Some(now),
             };
@@ -137,7 +139,7 @@ impl MemoryWorker {
                     self.tell(|| format!("takes in {id}/{token} of {}, in doubt since {since}", row.worker));
                 }
             }
-            take_in(&mut shelf.rows, now, dead_since);
+            take_in(&mut shelf.rows, breach, now, dead_since);
             for (id, seat) in seats.iter().filter(|(_, it)| it.lease_until < now) {
                 self.tell(|| format!("buries {id}, who last told {} of {}", seat.server, shelf.server));
             }
@@ -190,7 +192,10 @@ impl MemoryWorker {
     }
 
     async fn say_each_again(&self) -> Result<(), OutboxError> {
-        let (live, settled) = if self.is_silent { Default::default() } else { self.lately.all() };
+        let (live, settled) = match self.outbox.at_once(|it| it.breach) {
+            Breach::SayNothing => Default::default(),
+            _ => self.lately.all(),
+        };
         let since = CLAIM_AGE_MAX + self.timeout;
         self.commit(|shelf| {
             let now = self.clock.now();
@@ -222,7 +227,7 @@ impl MemoryWorker {
 
     fn settle_on(&self, shelf: &mut Shelf, settles: &[Settle]) -> Vec<Settled> {
         let now = self.clock.now();
-        let became: Vec<_> = settles.iter().map(|it| settle(&mut shelf.rows, it, self.id, now)).collect();
+        let became: Vec<_> = settles.iter().map(|it| settle(shelf, it, self.id, now)).collect();
         for (it, became) in settles.iter().zip(&became) {
             let (row, token) = (it.row.0, it.token.0);
             self.tell(|| {
@@ -241,6 +246,9 @@ impl MemoryWorker {
     fn waits_for_others(&self, shelf: &Shelf) -> bool {
         let (now, seats) = (self.clock.now(), &shelf.board.seats);
         let has_waited = seats.get(&self.id).is_some_and(|it| RENEWALS_BEFORE_RESCUE <= it.n_renewals);
+        if shelf.breach == Breach::WaitForNobody {
+            return false;
+        }
         let is_silent = |it: &Seat| it.server != shelf.server && (!has_waited || now < it.lease_until);
         seats.values().any(is_silent)
     }
@@ -323,7 +331,9 @@ impl Outbox for MemoryWorker {
 
     async fn settle(&self, settles: &[Settle]) -> Result<Vec<Settled>, OutboxError> {
         let settled = self.commit(|shelf| self.settle_on(shelf, settles)).await;
+        let breach = self.outbox.at_once(|it| it.breach);
         match &settled {
+            Err(_) if breach == Breach::LoseOutcomes => return Ok(vec![Settled::Written; settles.len()]),
             Ok(became) => self.lately.settled(self.worker(), settles, became),
             Err(_) => self.doubts_server.set(true),
         }
@@ -331,14 +341,13 @@ impl Outbox for MemoryWorker {
     }
 
     async fn recover(&self, now: Timestamp) -> Result<u64, OutboxError> {
-        let recovered =
-            self.commit(|shelf| recover(&mut shelf.rows, now, |worker| worker == self.id)).await?;
+        let recovered = self.commit(|shelf| recover(shelf, now, |worker| worker == self.id)).await?;
         self.lately.recovered();
         Ok(recovered)
     }
 
     async fn look_again(&self, now: Timestamp) -> Result<(), OutboxError> {
-        self.commit(|shelf| look_again(&mut shelf.rows, now)).await
+        self.commit(|shelf| look_again(shelf, now)).await
     }
 
     async fn pull_in(&self, now: Timestamp) -> Result<(), OutboxError> {

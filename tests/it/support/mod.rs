@@ -1,6 +1,7 @@
 //! What several tests need.
 
 pub mod board;
+pub mod breach;
 pub mod files;
 pub mod memory_commands;
 pub mod memory_outbox;

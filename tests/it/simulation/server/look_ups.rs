@@ -10,12 +10,14 @@ use super::book::{Nothing, PAGE_LEN_DEFAULT, Ticket};
 use super::posts::Vague;
 use super::{Server, TIMEOUT, connect, error, page};
 use crate::simulation::weather::Mishap;
+use crate::support::replay::tell;
 
 impl Server {
     pub(super) async fn look_up(&self, home: usize, token: Option<u64>, query: &str) -> Heard {
         // What it sees is of the moment at which it was asked.
         let asked = Asked::read(home, query);
         let shown = self.show(&asked);
+        tell(self.clock, || format!("{} is looked up, and shows {} bytes", asked.service, shown.len()));
         let vague = self.vague_services.get(&asked.service).copied();
         if self.is_out() || self.befalls(Mishap::LookUpFails) {
             sleep(self.some(TIMEOUT)).await;

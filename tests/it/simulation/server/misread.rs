@@ -1,7 +1,8 @@
 //! Faults on our side, for the checker to see: what the client would make of an answer that it misreads. The
 //! answer is changed on its way, so that the real client comes to that.
 
-use mutirao::delivery::State;
+use jiff::SignedDuration;
+use mutirao::delivery::{Clock, State};
 use mutirao::hubsoft::Heard;
 
 use super::book::{PAGE_LEN_DEFAULT, Ticket};
@@ -23,6 +24,9 @@ impl Server {
         let is_error = text.starts_with(r#"{"status":"error""#);
         match (self.sabotage, &heard) {
             (Sabotage::BelieveErrors, Heard::Answered { .. }) if is_look_up && is_error => {
+                self.told(200, r#"{"status":"success","atendimentos":[]}"#)
+            }
+            (Sabotage::BelieveRefusals, Heard::Answered { status: 429, .. }) if is_look_up => {
                 self.told(200, r#"{"status":"success","atendimentos":[]}"#)
             }
             (Sabotage::BelieveOthers, Heard::Answered { .. })
@@ -50,6 +54,10 @@ impl Server {
     pub(super) fn misread_page(&self, mut page: Vec<&Ticket>, home: usize, service: i64) -> String {
         let mut asked_for = None;
         match self.sabotage {
+            Sabotage::OldTickets => {
+                let youngest = self.clock.now() - SignedDuration::from_hours(1);
+                page.retain(|ticket| youngest < ticket.at);
+            }
             Sabotage::BelieveFullPages if PAGE_LEN_DEFAULT <= page.len() => drop(page.pop()),
             Sabotage::AdoptAny => {
                 let rows = self.homes[home].rows();

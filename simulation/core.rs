@@ -1,0 +1,35 @@
+//! The rooms that the simulation has in its world, and no others.
+
+#![allow(dead_code, unused_imports)] // what only the others use
+
+rust_i18n::i18n!("../locales");
+
+// By a link: its own modules stand beside it.
+#[macro_use]
+mod language;
+
+#[path = "../src/delivery/mod.rs"]
+pub mod delivery;
+#[path = "../src/hubsoft/mod.rs"]
+pub mod hubsoft;
+#[path = "../src/printable.rs"]
+pub mod printable;
+#[path = "../src/ticket/mod.rs"]
+pub mod ticket;
+
+/// What the model of an outbox has of the real ones.
+pub mod outbox {
+    use std::time::Duration;
+
+    pub use super::lately::{Lately, Said};
+
+    pub const LEASE: Duration = Duration::from_secs(60);
+
+    pub mod postgres {
+        pub const RENEWALS: u32 = 6;
+        pub const RENEWALS_BEFORE_RESCUE: i32 = 7;
+    }
+}
+
+#[path = "../src/outbox/lately.rs"]
+mod lately;

@@ -1,0 +1,14 @@
+#[path = "../tests/it/support/board.rs"]
+pub mod board;
+#[path = "../tests/it/support/breach.rs"]
+pub mod breach;
+#[path = "../tests/it/support/memory_commands.rs"]
+pub mod memory_commands;
+#[path = "../tests/it/support/memory_outbox.rs"]
+pub mod memory_outbox;
+#[path = "../tests/it/support/memory_worker.rs"]
+pub mod memory_worker;
+#[path = "../tests/it/support/replay.rs"]
+pub mod replay;
+#[path = "../tests/it/support/world.rs"]
+pub mod world;
