@@ -90,11 +90,14 @@ impl Lately {
         memory.held.clear();
     }
 
-    /// What it holds, and what it has settled. Of claims of a row under one token only the last counts: what
-    /// became of an earlier one, of which a database knew nothing that gave the token again, would end the
-    /// later. But proof is proof.
+    /// What it holds, and what it has settled, to be said again: the server hears it as if it were done now,
+    /// and what it hears now the next standby may lack. Of claims of a row under one token only the last
+    /// counts: what became of an earlier one, of which a database knew nothing that gave the token again,
+    /// would end the later. But proof is proof.
     pub fn all(&self) -> (Vec<(RowId, ClaimedBy)>, Vec<Said>) {
-        let memory = self.memory();
+        let mut memory = self.memory();
+        let at = Instant::now();
+        memory.settled.iter_mut().for_each(|said| said.at = at);
         let live = Vec::from_iter(memory.live.iter().map(|(row, by)| (*row, *by)));
         let claim = |row: RowId, by: ClaimedBy| (row.0, by.token.0, by.worker);
         let mut later: HashSet<_> = live.iter().map(|(row, by)| claim(*row, *by)).collect();
@@ -133,8 +136,27 @@ mod tests {
         tokio::time::advance(2 * REMEMBERED).await;
         settle(2);
         assert_eq!(rows(), [1, 2]);
+        tokio::time::advance(2 * REMEMBERED).await;
+        settle(3);
         lately.forget_old();
-        assert_eq!(rows(), [2]);
+        assert_eq!(rows(), [3]);
+    }
+
+    /// Seen: a database failed over, was told again what it had lost, and failed over once more without that.
+    /// By then it was older than ten minutes, and was not said any more.
+    #[tokio::test(start_paused = true)]
+    async fn what_was_said_again_is_remembered_as_new() {
+        let lately = Lately::default();
+        let (label, attempt) = Default::default();
+        let settle = Settle { row: RowId(1), label, token: Token(1), change: Change::Release, attempt };
+        lately.settled(1, &[settle], &[Settled::Written]);
+        tokio::time::advance(2 * REMEMBERED).await;
+        assert_eq!(lately.all().1.len(), 1);
+        lately.forget_old();
+        assert_eq!(lately.all().1.len(), 1);
+        tokio::time::advance(2 * REMEMBERED).await;
+        lately.forget_old();
+        assert_eq!(lately.all().1.len(), 0);
     }
 
     /// Seen: a database failed over, lacked a claim that was taken back, and gave its token again. At the
