@@ -9,6 +9,7 @@ mod chaos;
 mod commands;
 mod delivery;
 mod dependencies;
+mod differential;
 mod documents;
 mod exhaustive;
 mod failures;

@@ -1,6 +1,6 @@
 //! The Postgres outbox: as every outbox, and what only a shared one can do.
 
-mod bench;
+pub mod bench;
 mod claims;
 mod failover;
 mod fields;

@@ -1,6 +1,6 @@
 //! The SQLite outbox: as every outbox, and what only a file can do.
 
-mod bench;
+pub mod bench;
 mod file;
 
 use super::outbox_conformance::conforms;

@@ -573,6 +573,7 @@ pub fn claim(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
             row.state = State::Invalid;
             let problems = row.problems.clone();
             let code = problems[0].code.to_string();
+            row.error_code = Some(code.clone());
             claimed.refused.push(Refused {
                 row: RowId(id),
                 line: id as u64 + 1,
