@@ -58,7 +58,8 @@ pub(super) struct Connections {
     connect_timeout: Duration,
     timeout: Duration,
     /// Those that wait for the next post, the youngest last.
-    kept: RefCell<Vec<Connection>>,
+    #[expect(clippy::vec_box, reason = "moving one copies some kilobytes, for every post")]
+    kept: RefCell<Vec<Box<Connection>>>,
 }
 
 impl Connections {
@@ -114,7 +115,8 @@ impl Connections {
         loop {
             let (mut connection, is_kept) = match self.take().await {
                 Some(kept) => (kept, true),
-                None => match self.connect().await {
+                // Large, and seldom: not within the future of every post.
+                None => match Box::pin(self.connect()).await {
                     Ok(fresh) => (fresh, false),
                     Err(fault) => return Exchange::NotSent(fault),
                 },
@@ -147,7 +149,7 @@ impl Connections {
     }
 
     /// The youngest of those that were kept and are still open.
-    async fn take(&self) -> Option<Connection> {
+    async fn take(&self) -> Option<Box<Connection>> {
         loop {
             let mut kept = self.kept.borrow_mut().pop()?;
             if kept.used_at.elapsed() < IDLE_MAX && poll_fn(|cx| Poll::Ready(kept.is_ready(cx))).await {
@@ -156,7 +158,7 @@ impl Connections {
         }
     }
 
-    async fn connect(&self) -> Result<Connection, Fault> {
+    async fn connect(&self) -> Result<Box<Connection>, Fault> {
         let at = || Some(self.at.clone());
         match timeout(self.connect_timeout, self.connected()).await {
             Ok(Ok(connection)) => Ok(connection),
@@ -165,7 +167,7 @@ impl Connections {
         }
     }
 
-    async fn connected(&self) -> Result<Connection, Box<dyn Error + Send + Sync>> {
+    async fn connected(&self) -> Result<Box<Connection>, Box<dyn Error + Send + Sync>> {
         let mut connector = self.connector.clone();
         poll_fn(|cx| connector.poll_ready(cx)).await?;
         let stream = connector.call(self.server.clone()).await?.into_inner();
@@ -176,10 +178,11 @@ impl Connections {
             None => Either::Left(counted),
         };
         let (sender, line) = http1::handshake(TokioIo::new(socket)).await?;
-        Ok(Connection { sender, line, is_open: true, n_written, used_at: Instant::now() })
+        Ok(Box::new(Connection { sender, line, is_open: true, n_written, used_at: Instant::now() }))
     }
 }
 
+/// Some kilobytes: it is boxed.
 struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
     line: Line,
