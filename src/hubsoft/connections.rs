@@ -22,6 +22,7 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Request, Response, Uri};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
+use reqwest::Url;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -63,11 +64,11 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// `route` begins with `/`.
+    /// `trusts`: of HTTPS; `tickets`: where posts go.
     pub(super) fn new(
         settings: &HubSoftSettings,
         trusts: Option<Arc<rustls::ClientConfig>>,
-        route: &str,
+        tickets: &Url,
     ) -> Result<Self, SetupError> {
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
@@ -100,7 +101,7 @@ impl Connections {
             tls,
             server,
             at: url.address().into_boxed_str(),
-            route: route.parse().map_err(SetupError::https)?,
+            route: tickets.path().parse().map_err(SetupError::https)?,
             headers,
             connect_timeout: settings.connect_timeout,
             timeout: settings.timeout,

@@ -56,9 +56,6 @@ const TYPE_DEFAULT: &str = "SAC";
 /// Customers that a search shows at most. Source: HubSoft's own limit until 2025, and half of it since.
 const CUSTOMERS_MAX: usize = 50;
 
-/// Where tickets are opened.
-const TICKETS: &str = "/api/v1/integracao/atendimento";
-
 /// HubSoft, at one address, as one user.
 pub struct HubSoft {
     transport: Transport,
@@ -73,11 +70,15 @@ pub struct HubSoft {
 
 /// Parsed once, not once a row.
 struct Routes {
-    tickets: Url,
     tickets_of_customer: Url,
     customers: Url,
     /// Of the catalogues, which are read seldom.
     base: BaseUrl,
+}
+
+/// Where tickets are opened.
+fn tickets(base: &BaseUrl) -> Url {
+    base.join("/api/v1/integracao/atendimento")
 }
 
 /// One entry of a catalogue.
@@ -101,7 +102,7 @@ impl HubSoft {
     /// If the authority file cannot be read, HTTPS cannot be set up, or a given token cannot stand in
     /// a header.
     pub fn new(settings: HubSoftSettings) -> Result<Self, SetupError> {
-        let transport = Transport::new(&settings, TICKETS)?;
+        let transport = Transport::new(&settings, tickets(&settings.base_url))?;
         Self::over(transport, &settings)
     }
 
@@ -112,13 +113,12 @@ impl HubSoft {
     /// If a given token cannot stand in a header.
     #[cfg(feature = "inside")]
     pub fn answered_by(instead: Rc<dyn StandIn>, settings: &HubSoftSettings) -> Result<Self, SetupError> {
-        Self::over(Transport::to(instead), settings)
+        Self::over(Transport::to(instead, tickets(&settings.base_url)), settings)
     }
 
     fn over(transport: Transport, settings: &HubSoftSettings) -> Result<Self, SetupError> {
         let base = &settings.base_url;
         let routes = Routes {
-            tickets: base.join(TICKETS),
             tickets_of_customer: base.join("/api/v1/integracao/cliente/atendimento"),
             customers: base.join("/api/v1/integracao/cliente"),
             base: base.clone(),
@@ -327,9 +327,7 @@ impl HubSoft {
 impl Api for HubSoft {
     async fn open(&self, ticket: &Ticket, marker: Marker, gate: &impl Gate) -> Reply {
         let body = Bytes::from(wire::new_ticket(ticket, marker));
-        let post = async |bearer: &HeaderValue| {
-            self.transport.post(&self.routes.tickets, bearer, body.clone()).await
-        };
+        let post = async |bearer: &HeaderValue| self.transport.post(bearer, body.clone()).await;
         let answer = match self.authorised(RequestKind::Post, gate, post).await {
             Ok(answer) => answer,
             Err(no_token) => return stopped(no_token),

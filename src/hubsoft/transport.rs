@@ -30,6 +30,8 @@ use crate::delivery::Fault;
 
 pub(super) struct Transport {
     way: Way,
+    /// Where posts go.
+    tickets: Url,
 }
 
 enum Way {
@@ -44,8 +46,8 @@ enum Way {
 }
 
 impl Transport {
-    /// `route`: where posts go.
-    pub(super) fn new(settings: &HubSoftSettings, route: &str) -> Result<Self, SetupError> {
+    /// `tickets`: where posts go.
+    pub(super) fn new(settings: &HubSoftSettings, tickets: Url) -> Result<Self, SetupError> {
         // A second call finds the provider installed already; which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut headers = HeaderMap::new();
@@ -66,15 +68,15 @@ impl Transport {
             Some(config) => builder.https_only(true).tls_backend_preconfigured(config.clone()),
             None => builder.tls_certs_only([]),
         };
-        let posts = Box::new(Connections::new(settings, trusts.map(Arc::new), route)?);
+        let posts = Box::new(Connections::new(settings, trusts.map(Arc::new), &tickets)?);
         let rest = builder.build().map_err(SetupError::https)?;
-        Ok(Self { way: Way::Http { posts, rest, timeout: settings.timeout } })
+        Ok(Self { way: Way::Http { posts, rest, timeout: settings.timeout }, tickets })
     }
 
     /// No connection is ever made: `instead` answers.
     #[cfg(feature = "inside")]
-    pub(super) fn to(instead: std::rc::Rc<dyn StandIn>) -> Self {
-        Self { way: Way::StandIn(instead) }
+    pub(super) fn to(instead: std::rc::Rc<dyn StandIn>, tickets: Url) -> Self {
+        Self { way: Way::StandIn(instead), tickets }
     }
 
     /// The headers of an answer, whatever it says.
@@ -111,15 +113,16 @@ impl Transport {
         timed(route, exchange).await
     }
 
-    /// Posts a ticket to `url`, whose route is the one that posts go to.
-    pub(super) async fn post(&self, url: &Url, bearer: &HeaderValue, body: Bytes) -> (Exchange, Duration) {
-        let route = tracing::enabled!(tracing::Level::DEBUG).then(|| format!("POST {}", url.path()));
+    /// Posts a ticket.
+    pub(super) async fn post(&self, bearer: &HeaderValue, body: Bytes) -> (Exchange, Duration) {
+        let route = || format!("POST {}", self.tickets.path());
+        let route = tracing::enabled!(tracing::Level::DEBUG).then(route);
         let exchange = async {
             match &self.way {
                 Way::Http { posts, .. } => posts.post(bearer, body).await,
                 #[cfg(feature = "inside")]
                 Way::StandIn(instead) => {
-                    let mut request = Request::new(reqwest::Method::POST, url.clone());
+                    let mut request = Request::new(reqwest::Method::POST, self.tickets.clone());
                     request.headers_mut().insert(header::AUTHORIZATION, bearer.clone());
                     *request.body_mut() = Some(body.into());
                     heard(instead.answer(request).await)
