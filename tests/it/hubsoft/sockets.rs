@@ -92,6 +92,22 @@ async fn a_kept_connection_that_dies_at_the_next_request_leaves_a_doubt_and_no_r
     assert_eq!(n_requests.load(Ordering::SeqCst), 3);
 }
 
+/// Of one that was closed before, not a byte left: the post goes by another one, and leaves no doubt.
+#[tokio::test]
+async fn a_kept_connection_that_was_closed_is_not_taken() {
+    let (url, n_requests) = scripted(vec![Act::AnswerAndClose(opened())]).await;
+    let (hubsoft, gate, ticket) = (client(&url, token("t")), Turnstile::default(), parsed(&raw()));
+    for row in 1..=20 {
+        let reply = hubsoft.open(&ticket, marker(&row.to_string()), &gate).await;
+        assert_eq!(short(&reply), "answered", "row {row}");
+        // The server, on this very runtime, closes it, and the system tells so.
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(n_requests.load(Ordering::SeqCst), 20);
+}
+
 /// nginx closes an idle connection just as the next request comes: whichever side wins the race, no
 /// request is seen twice, and one that was answered was seen.
 #[tokio::test]
