@@ -307,26 +307,28 @@ fn outcomes_wait_for_no_claim_that_is_far_or_not_to_come() {
     bench.run = 80 * MS;
     bench.check(bench.replied(0, opened(1)), &["settle 1 opened"]);
     // There are no more rows: they wait for company, and for no longer than half a second.
+    let mut bench = two_last_posts();
+    bench.run = 80 * MS;
+    bench.check(bench.replied(0, opened(1)), &[]);
+    bench.check_at(579 * MS, &[]);
+    bench.check_at(580 * MS, &["settle 1 opened"]);
+}
+
+/// At 20/s, of which the second has just left.
+fn two_last_posts() -> Bench {
     let mut bench = Bench::new(policy(|policy| policy.rate = Rate::PerSecond(20.0)));
     bench.check(Event::PulledIn(Ok(())), &["claim 2+1"]);
     bench.check(claimed(&[1, 2], false), &["post 1 by 0", "post 2 by 1"]);
     bench.check(bench.asks(0), &["grant 0"]);
     bench.check(bench.asks(1), &[]);
     bench.check_at(50 * MS, &["grant 1"]);
-    bench.run = 80 * MS;
-    bench.check(bench.replied(0, opened(1)), &[]);
-    bench.check_at(580 * MS, &["settle 1 opened"]);
+    bench
 }
 
 #[test]
 fn with_an_end_or_a_pause_outcomes_wait_for_no_company() {
     for event in [Event::Stop, Event::Shared(Ok(Some(paused())))] {
-        let mut bench = Bench::new(policy(|policy| policy.rate = Rate::PerSecond(20.0)));
-        bench.check(Event::PulledIn(Ok(())), &["claim 2+1"]);
-        bench.check(claimed(&[1, 2], false), &["post 1 by 0", "post 2 by 1"]);
-        bench.check(bench.asks(0), &["grant 0"]);
-        bench.check(bench.asks(1), &[]);
-        bench.check_at(50 * MS, &["grant 1"]);
+        let mut bench = two_last_posts();
         bench.run = 180 * MS;
         bench.check(bench.replied(0, opened(1)), &[]);
         bench.run += 30 * MS;
