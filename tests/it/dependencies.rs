@@ -1,6 +1,6 @@
 //! What we build on: by `deny.toml`, also where cargo-deny is not installed. Advisories are its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -61,5 +61,37 @@ fn a_licence_is_read_as_spdx_has_it() {
         ("", false),
     ] {
         assert_eq!(is_allowed(license, &allowed), is_fine, "{license}");
+    }
+}
+
+/// `simulation/` builds some rooms by themselves: what they stand on, and what they know of others.
+#[test]
+fn the_simulation_by_itself_stands_on_the_same() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| fs::read_to_string(root.join(name)).unwrap();
+    // Each stands in a line of its own; its version is what is quoted first.
+    let crates = |name: &str| -> BTreeMap<String, String> {
+        let page = read(name);
+        let tables =
+            page.split("\n[").filter(|part| part.split(']').next().unwrap().ends_with("dependencies"));
+        let lines = tables.flat_map(|table| table.lines().skip(1));
+        let each = lines.filter_map(|line| line.split_once(" = "));
+        let version = |told: &str| told.split('"').nth(1).unwrap_or_default().to_owned();
+        each.map(|(name, told)| (name.to_owned(), version(told))).collect()
+    };
+    let ours = crates("Cargo.toml");
+    let theirs = crates("simulation/Cargo.toml");
+    assert!(20 < theirs.len(), "it looked elsewhere");
+    for (name, version) in theirs {
+        assert_eq!(ours.get(&name), Some(&version), "{name}, of which simulation/Cargo.toml has {version}");
+    }
+    let core = read("simulation/core.rs");
+    for (name, value) in [
+        ("LEASE", format!("Duration::from_secs({})", mutirao::outbox::LEASE.as_secs())),
+        ("RENEWALS", mutirao::outbox::postgres::RENEWALS.to_string()),
+        ("RENEWALS_BEFORE_RESCUE", mutirao::outbox::postgres::RENEWALS_BEFORE_RESCUE.to_string()),
+    ] {
+        let line = core.lines().find(|line| line.contains(&format!("const {name}:"))).expect(name);
+        assert!(line.ends_with(&format!("= {value};")), "{line}, and it is {value}");
     }
 }
