@@ -13,8 +13,7 @@ use crate::outbox_conformance::{Bench, Seen, at};
 use crate::support::memory_outbox::MemoryOutbox;
 use crate::{outbox_postgres, outbox_sqlite};
 
-/// On Postgres each takes some seconds: every look at a row is a connection of its own.
-const N_SEEDS: u64 = 3;
+const N_SEEDS: u64 = 20;
 
 /// Of each seed.
 const N_CALLS: usize = 60;

@@ -9,6 +9,7 @@ use mutirao::delivery::{
 use mutirao::outbox::postgres::{PgOutbox, RENEWALS, Worker};
 use mutirao::outbox::{Scope, state_name};
 use sqlx::{AssertSqlSafe, PgConnection, Row};
+use tokio::sync::Mutex;
 
 use crate::outbox_conformance::{Bench, Seed, Seen, TERMS, at};
 use crate::support::postgres::Database;
@@ -17,6 +18,8 @@ pub struct Fresh {
     pub worker: Worker,
     pub outbox: PgOutbox,
     pub database: Database,
+    /// Whoever looks at rows, once somebody has.
+    looking: Mutex<Option<PgConnection>>,
 }
 
 impl Fresh {
@@ -24,7 +27,7 @@ impl Fresh {
         let database = Database::fresh().await;
         let outbox = PgOutbox::open(&database.url()).await.expect("it opens");
         let worker = register(&outbox).await;
-        Self { worker, outbox, database }
+        Self { worker, outbox, database, looking: Mutex::default() }
     }
 
     /// As another program would see it.
@@ -152,7 +155,12 @@ impl Bench for Fresh {
                FROM mutirao.outbox o WHERE id = $1",
             us("sent_at"), us("available_at"), us("doubt_since"), us("doubt_hubsoft_at"), us("last_absence"),
         );
-        let it = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(row.0).fetch_one(&mut self.sql().await).await;
+        let mut looking = self.looking.lock().await;
+        if looking.is_none() {
+            *looking = Some(self.sql().await);
+        }
+        let conn = looking.as_mut().expect("it was just opened");
+        let it = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(row.0).fetch_one(conn).await;
         let it = it.expect("it reads");
         let time = |at: usize| {
             it.get::<Option<i64>, _>(at).map(|us| Timestamp::from_microsecond(us).expect("within range"))
