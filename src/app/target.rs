@@ -28,6 +28,7 @@ pub struct Target {
     pub address: String,
     /// How long an answer is waited for.
     pub timeout: Duration,
+    is_remote: bool,
     /// Stops with the target.
     sandbox: Option<RunningSandbox>,
 }
@@ -46,12 +47,17 @@ impl Target {
             (settings, None, host, named, binding)
         };
         let address = settings.base_url.address();
-        let timeout = settings.timeout;
-        Ok(Self { api: HubSoft::new(settings)?, host, named, binding, address, timeout, sandbox })
+        let (timeout, is_remote) = (settings.timeout, !settings.base_url.is_loopback());
+        Ok(Self { api: HubSoft::new(settings)?, host, named, binding, address, timeout, is_remote, sandbox })
     }
 
     pub fn is_sandbox(&self) -> bool {
         self.sandbox.is_some()
+    }
+
+    /// Whether it is another machine's; also a sandbox of another process is not.
+    pub fn is_remote(&self) -> bool {
+        self.is_remote
     }
 
     /// A sandbox keeps its tickets in `folder` from now on, and knows those that stand there: what it opened

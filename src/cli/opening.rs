@@ -9,8 +9,20 @@ use super::standing::at_most;
 use super::telling::Telling;
 use crate::app::import::TakenIn;
 use crate::app::target::Target;
-use crate::delivery::{Control, Policy};
+use crate::delivery::{Control, HUBSOFT_RATE, Policy, Rate};
 use crate::service::RowLog;
+
+/// Warns of a rate that HubSoft does not bear, before a run whose target is a real one.
+pub fn warn_of_rate(rate: Rate, target: &Target, screen: &Screen) {
+    if target.is_remote() && rate.is_above(HUBSOFT_RATE) {
+        screen.warn(tr!(
+            "`--rate %{rate}` is more than the %{most} that HubSoft documents as its limit for all programs \
+             together: what is beyond it may be refused (429), and holds up everybody; `--rate %{most}` stays below",
+            rate = rate,
+            most = HUBSOFT_RATE
+        ));
+    }
+}
 
 /// Opens the rows, or the first `sample` of them.
 pub async fn open(
@@ -28,6 +40,7 @@ pub async fn open(
     let worker = taken_in.worker(policy).await?;
     let signals = Signals::listen()?;
     let control = Control { stop: signals.stop.clone(), ..Control::default() };
+    warn_of_rate(policy.rate, target, screen);
     screen.note(tr!(
         "opening %{n} %{n|ticket|tickets} at %{host}, %{most}",
         n = n_to_open,

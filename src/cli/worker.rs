@@ -10,6 +10,7 @@ use super::checkup::not_ours;
 use super::database;
 use super::exit::{Exit, Run};
 use super::failure::Failure;
+use super::opening::warn_of_rate;
 use super::progress::Progress;
 use super::screen::Screen;
 use super::signals::Signals;
@@ -106,6 +107,7 @@ async fn work(workplace: &Workplace<'_>, until_empty: bool, start: &Start<'_>) -
     }
     let worker = start.patiently(lasting, async || workplace.register(&outbox).await).await?;
     let Some(worker) = worker else { return Ok(worked::stopped(signals.asked(), lasting)) };
+    warn_of_rate(policy.rate, target, screen);
     let until = if until_empty { "until it is empty" } else { "until told to stop" };
     screen.note(format!("working for {}, {} at most, {until}", target.named, policy.rate));
     let control = Control { stop: signals.stop.clone(), returned: watch.returned() };

@@ -42,7 +42,7 @@ pub use engine::Reason;
 pub use fault::{ALREADY_OPEN, Blindness, Fault, GONE, REPEAT};
 pub use halt::{Halt, HaltReason, PauseReason, Refusal};
 pub use pace::Throttle;
-pub use policy::{Blame, GuardLimits, Lasting, OpenTickets, PATIENCE, Policy, Verify};
+pub use policy::{Blame, GuardLimits, HUBSOFT_RATE, Lasting, OpenTickets, PATIENCE, Policy, Verify};
 pub use ports::*;
 pub use rate::Rate;
 pub use row::*;

@@ -104,9 +104,14 @@ pub enum Blame {
     Lote,
 }
 
+/// What HubSoft documents that it bears of all who ask it together, beyond a burst of 200; what is more is
+/// answered 429.
+pub const HUBSOFT_RATE: Rate = Rate::PerSecond(20.0);
+
 /// What an operator may set, where nobody does.
 impl Policy {
-    pub const RATE: Rate = Rate::PerSecond(5.0);
+    /// Half of [`HUBSOFT_RATE`]: others ask the same HubSoft.
+    pub const RATE: Rate = Rate::PerSecond(10.0);
     pub const CONCURRENCY: u32 = 8;
     pub const MAX_ATTEMPTS: u32 = 8;
     pub const SETTLE_DELAY: Duration = Duration::from_secs(120);

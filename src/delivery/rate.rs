@@ -27,6 +27,11 @@ impl Rate {
             Self::Unlimited => None,
         }
     }
+
+    pub fn is_above(self, other: Self) -> bool {
+        // No slot is shorter than any.
+        self.slot() < other.slot()
+    }
 }
 
 /// What is wrong with a rate. It does not repeat the text: a password may stand there instead.
@@ -96,6 +101,21 @@ mod tests {
         check("/s", Err("not a rate; write `5/s`, `300/min`, `100/h` or `unlimited`"));
         assert_eq!("unlimited".parse(), Ok(Rate::Unlimited));
         assert_eq!(Rate::Unlimited.slot(), None);
+    }
+
+    #[test]
+    fn unlimited_is_above_all_others() {
+        let per_s = Rate::PerSecond;
+        for (rate, other, expected) in [
+            (per_s(20.0), per_s(20.0), false),
+            (per_s(20.5), per_s(20.0), true),
+            (per_s(10.0), per_s(20.0), false),
+            (Rate::Unlimited, per_s(20.0), true),
+            (per_s(20.0), Rate::Unlimited, false),
+            (Rate::Unlimited, Rate::Unlimited, false),
+        ] {
+            assert_eq!(rate.is_above(other), expected, "{rate} and {other}");
+        }
     }
 
     #[track_caller]

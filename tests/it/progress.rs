@@ -127,3 +127,23 @@ fn a_watch_ends_by_a_signal_or_when_nobody_reads_it() {
     assert_eq!(unread.code(), Some(0));
     assert!(site.run(&["status", "--watch=0"]).expect(2).stderr.contains("--watch"));
 }
+
+#[test]
+fn a_rate_above_the_documented_limit_is_warned_of_where_tickets_are_real() {
+    for (url, rate, warns) in [
+        (Some("https://erp.invalid"), "21/s", true),
+        (Some("https://erp.invalid"), "unlimited", true),
+        (Some("https://erp.invalid"), "20/s", false),
+        (None, "unlimited", false),
+    ] {
+        let site = Site::new("");
+        site.write("queda.csv", rows(1));
+        let mut command = site.command(&["import", "queda.csv", "--yes", "--rate", rate]);
+        command.env("HUBSOFT_URL", url.map_or(site.url(), str::to_owned));
+        let import = Site::start(command, "opening 1 ticket");
+        let said = import.said.clone();
+        assert_eq!(said.contains(&format!("warning: `--rate {rate}`")), warns, "{url:?}: {said}");
+        // What it waits for is not there, or it is done.
+        import.end_by(Signal::KILL);
+    }
+}
