@@ -19,6 +19,10 @@ test *args:
 chaos *args:
     tests/chaos {{args}}
 
+# What stores rows, broken by hand: tests notice; `just mutants sqlite fence`
+mutants *names:
+    tests/mutants {{names}}
+
 # Instructions of check, import and export, against tests/cost.figures; `just cost --renew`
 cost *args:
     tests/cost {{args}}

@@ -21,6 +21,7 @@ mod import;
 mod in_portuguese;
 mod intake;
 mod merges;
+mod mutants;
 mod names;
 mod new_person;
 mod no_english;

@@ -2,12 +2,13 @@
 
 use mutirao::delivery::coordination::{News, Prober, ShareRequest};
 use mutirao::delivery::{Change, Outbox, Settle};
-use mutirao::outbox::Scope;
 use mutirao::outbox::postgres::PgOutbox;
+use mutirao::outbox::{Address, Scope};
 use sqlx::AssertSqlSafe;
 
 use super::bench::{Fresh, register, want};
 use crate::outbox_conformance::{Bench, valid};
+use crate::support::files::{File, import, line};
 
 /// Each alone makes claims slow, makes them fail, or makes them forget.
 const ILL: [&str; 14] = [
@@ -83,4 +84,33 @@ async fn what_a_database_sets_for_everybody_holds_for_no_worker() {
     ];
     let expected = expected.map(|(statement, settings)| (statement.to_owned(), settings));
     assert_eq!(seen, expected);
+}
+
+/// What a claim, and then an import, makes of what the server says.
+#[tokio::test]
+async fn commits_wait_for_the_disk_and_longer_where_the_server_has_them_wait() {
+    for (server, claims, imports) in
+        [("off", "on", "on"), ("local", "on", "on"), ("remote_apply", "remote_apply", "on")]
+    {
+        let mut it = Fresh::new().await;
+        it.insert(&[valid(1)]).await;
+        it.execute(SEEN).await;
+        let sql = format!("ALTER DATABASE {} SET synchronous_commit = {server}", it.database.name());
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut it.sql().await).await.expect("it is set");
+        let outbox = PgOutbox::open(&it.database.url()).await.expect("it opens");
+        let worker = register(&outbox).await;
+        let claimed = worker.queue(Scope::All).claim(want(1)).await.expect("it claims");
+        assert_eq!((claimed.claims.len(), waits(&it).await), (1, vec![claims.to_owned()]), "{server}");
+        it.execute("DELETE FROM public.seen").await;
+        let address = Address::of_url(&it.database.url()).expect("it is a URL");
+        import(&mut address.open().await.expect("it opens"), &File::of("b", &[line(2, "a")])).await;
+        assert_eq!(waits(&it).await, [imports], "{server}");
+    }
+}
+
+/// For what the commits were to wait that have changed rows.
+async fn waits(it: &Fresh) -> Vec<String> {
+    let sql = "SELECT DISTINCT substring(settings FROM 'synchronous_commit=(\\w+)') FROM public.seen
+                WHERE statement = 'outbox UPDATE'";
+    sqlx::query_scalar(sql).fetch_all(&mut it.sql().await).await.expect("it reads")
 }

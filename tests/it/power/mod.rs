@@ -168,6 +168,28 @@ async fn a_power_cut_at_any_step_loses_no_row_and_opens_none_twice() {
     }
 }
 
+/// Whatever is left of a template that was begun.
+#[test]
+fn a_template_is_there_whole_or_not_at_all() {
+    if !record::is_possible() {
+        return;
+    }
+    let site = Site::new("");
+    let (ended, record) = record(&site, site.command(&["template", "modelo.csv"]));
+    ended.expect(0);
+    let path = record.root.join("modelo.csv");
+    let whole = std::fs::read(&path).unwrap();
+    let (mut disk, mut rng) = (Disk::new(&record), Rng::new());
+    for step in &record.steps {
+        disk.take(step);
+        for left in [Left::Nothing, Left::Any, Left::Any, Left::All] {
+            let found = disk.image(left, &mut rng).remove(&path);
+            assert!(found.is_none_or(|found| found == whole), "{left:?} of what was not synced");
+        }
+    }
+    assert_eq!(disk.image(Left::Nothing, &mut rng).remove(&path), Some(whole));
+}
+
 /// The same command, repeated after a power cut, in a sandbox that had opened what had reached it.
 #[test]
 fn the_same_command_goes_on_after_a_power_cut() {
