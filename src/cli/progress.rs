@@ -70,7 +70,7 @@ pub struct Progress<'a> {
     /// `None`: there is no end.
     extent: Option<Extent>,
     ceiling: Rate,
-    n_at_once: usize,
+    n_at_once: Cell<usize>,
     n_opened: Cell<u64>,
     n_refused: Cell<u64>,
     n_not_sent: Cell<u64>,
@@ -112,7 +112,7 @@ impl<'a> Progress<'a> {
             bar,
             extent,
             ceiling: policy.rate,
-            n_at_once: policy.concurrency,
+            n_at_once: Cell::new(policy.concurrency.most()),
             n_opened: Cell::new(0),
             n_refused: Cell::new(0),
             n_not_sent: Cell::new(0),
@@ -239,7 +239,7 @@ impl<'a> Progress<'a> {
             per_s: self.requests.borrow().pace(),
             latency: self.latency.get(),
             n_in_flight: self.n_in_flight.get(),
-            n_at_once: self.n_at_once,
+            n_at_once: self.n_at_once.get(),
             ceiling: self.ceiling,
             slot: self.slot.get(),
         };
@@ -360,6 +360,7 @@ impl Watch for Progress<'_> {
 
     fn turned(&self, pulse: &Pulse) {
         self.slot.set(pulse.slot);
+        self.n_at_once.set(pulse.n_at_once);
     }
 
     fn throttled(&self, length: Duration, reason: &ThrottleReason) {

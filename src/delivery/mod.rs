@@ -4,9 +4,9 @@
 //!
 //! The core is pure, with no clock and no I/O: [`evidence`] (what an answer means), [`decide`] (what it makes
 //! of a row), [`settle`] (what that makes of the row as it stands by then), [`pace`] (when the next request
-//! may go), [`breaker`], [`guards`] (when the run stops itself), [`retry`], [`eyes`] (whether an absence can
-//! be believed), [`coordination`] (what the workers of one outbox know together). [`run()`] drives it through
-//! the ports.
+//! may go), [`concurrency`] (how many at once), [`breaker`], [`guards`] (when the run stops itself),
+//! [`retry`], [`eyes`] (whether an absence can be believed), [`coordination`] (what the workers of one outbox
+//! know together). [`run()`] drives it through the ports.
 
 #[macro_use]
 pub mod fingerprint;
@@ -15,6 +15,7 @@ pub mod breaker;
 mod clock;
 mod clock_offset;
 pub mod code;
+pub mod concurrency;
 pub mod coordination;
 pub mod decide;
 pub mod engine;
@@ -38,6 +39,7 @@ mod throttle;
 mod warning;
 
 pub use clock::SystemClock;
+pub use concurrency::Concurrency;
 pub use engine::Reason;
 pub use fault::{ALREADY_OPEN, Blindness, Fault, GONE, REPEAT};
 pub use halt::{Halt, HaltReason, PauseReason, Refusal};

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Rate;
+use super::{Concurrency, Rate};
 
 /// What a run may do, complete. [`Policy::default`] is the table of defaults in docs/cli.md.
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// The ceiling over all requests: posts, look-ups, logins, probes.
     pub rate: Rate,
-    /// Requests in flight at once, at least 1.
-    pub concurrency: usize,
+    /// Requests in flight at once.
+    pub concurrency: Concurrency,
     /// Certain outcomes a row may spend before it is `failed`, at least 1.
     pub max_attempts: u32,
     /// A retry waits for up to the first of these, doubling to the second, with full jitter.
@@ -112,7 +112,7 @@ pub const HUBSOFT_RATE: Rate = Rate::PerSecond(20.0);
 impl Policy {
     /// Half of [`HUBSOFT_RATE`]: others ask the same HubSoft.
     pub const RATE: Rate = Rate::PerSecond(10.0);
-    pub const CONCURRENCY: u32 = 8;
+    pub const CONCURRENCY: Concurrency = Concurrency::Auto;
     pub const MAX_ATTEMPTS: u32 = 8;
     pub const SETTLE_DELAY: Duration = Duration::from_secs(120);
 }
@@ -121,7 +121,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             rate: Self::RATE,
-            concurrency: Self::CONCURRENCY as usize,
+            concurrency: Self::CONCURRENCY,
             max_attempts: Self::MAX_ATTEMPTS,
             retry_first: Duration::from_secs(1),
             retry_longest: Duration::from_secs(60),

@@ -63,6 +63,8 @@ impl Watch for () {}
 pub struct Pulse {
     /// Between two slots of this run; `None` without a rate limit.
     pub slot: Option<Duration>,
+    /// Requests that may wait for an answer at once.
+    pub n_at_once: usize,
     pub is_throttled: bool,
     pub is_breaker_open: bool,
     /// A person paused everybody.

@@ -212,8 +212,11 @@ mod tests {
             ("SENHA = 'hunter2'", "line 1: `SENHA` may be a secret"),
             ("rate = \"hunter2\"", "line 1, column 8: `rate`: not a rate; write `5/s`"),
             ("# x\nrate = [\"hunter2\"]", "line 2, column 8: `rate`: this takes \"text\""),
-            ("concurrency = \"hunter2\"", "line 1, column 15: `concurrency`: allowed is 1 to 1024"),
-            ("concurrency = 0", "line 1, column 15: `concurrency`: allowed is 1 to 1024"),
+            (
+                "concurrency = \"hunter2\"",
+                "line 1, column 15: `concurrency`: allowed is `auto`, or 1 to 1024",
+            ),
+            ("concurrency = 0", "line 1, column 15: `concurrency`: allowed is `auto`, or 1 to 1024"),
             ("lease = \"59s\"", "line 1, column 9: `lease`: too short; allowed is 60s or more"),
             ("rat = \"hunter2\"", "line 1, column 1: there is no key `rat`"),
             (

@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(rate(&[], [("MUTIRAO_RATE", "2/s")]).to_string(), "2/s");
         assert_eq!(rate(&[], [("x", "y")]).to_string(), "3/s");
         let sending: Sending = resolve(&[], [], &files).unwrap();
-        assert_eq!((sending.concurrency, sending.max_attempts), (4, 8));
+        assert_eq!((sending.concurrency, sending.max_attempts), (crate::delivery::Concurrency::Fixed(4), 8));
         let sending: Sending = resolve(&["--sandbox=false"], [("MUTIRAO_SANDBOX", "true")], &[]).unwrap();
         assert!(!sending.sandbox);
     }
@@ -229,7 +229,7 @@ mod tests {
     fn what_is_wrong_is_named_by_its_place_with_what_is_allowed_and_never_repeated() {
         let error =
             |variable, value| resolve::<Worker, 1>(&[], [(variable, value)], &[]).map(|_| ()).unwrap_err();
-        assert_eq!(error("MUTIRAO_CONCURRENCY", "0"), "MUTIRAO_CONCURRENCY: allowed is 1 to 1024");
+        assert_eq!(error("MUTIRAO_CONCURRENCY", "0"), "MUTIRAO_CONCURRENCY: allowed is `auto`, or 1 to 1024");
         assert_eq!(error("MUTIRAO_POLL", "1ms"), "MUTIRAO_POLL: too short; allowed is 50ms or more");
         assert_eq!(
             error("MUTIRAO_LEASE", ""),

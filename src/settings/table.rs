@@ -15,7 +15,7 @@ use super::lookup::{Group, Lookup, Secret};
 use super::row::{Row, Setting};
 use super::said::Place;
 use super::values::{AtLeast, ClockTime, DatabaseUrl, Listen, MaxErrors, Span, Whole};
-use crate::delivery::{ANSWER_AGE_MAX, CLAIM_AGE_MAX, Policy, Rate};
+use crate::delivery::{ANSWER_AGE_MAX, CLAIM_AGE_MAX, Concurrency, Policy, Rate};
 use crate::hubsoft::{BaseUrl, CONNECT_TIMEOUT, Credentials, HubSoftSettings, TIMEOUT};
 use crate::intake::{Delimiter, Encoding, Hidden, Map, Set, SheetChoice};
 use crate::language::Language;
@@ -26,7 +26,6 @@ use crate::ticket::Ddd;
 /// The heading of settings that all commands have.
 pub(super) const EVERYWHERE: &str = "Global options";
 
-type Concurrency = Whole<1, 1024>;
 type MaxAttempts = Whole<1, 1000>;
 /// As many lines as a sheet has.
 type HeaderRow = Whole<1, 1_048_576>;
@@ -35,7 +34,6 @@ type Lease = AtLeast<{ LEASE.as_millis() as u64 }>;
 /// Looking more often is a load on the database that no row is opened sooner for.
 type Poll = AtLeast<50>;
 
-const CONCURRENCY: Concurrency = Whole::constant(Policy::CONCURRENCY);
 const MAX_ATTEMPTS: MaxAttempts = Whole::constant(Policy::MAX_ATTEMPTS);
 const POLL: Poll = AtLeast::constant(Duration::from_secs(1));
 
@@ -51,7 +49,7 @@ const _: () = assert!(CLAIM_AGE_MAX.as_secs() + TIMEOUT_MAX.as_secs() <= ANSWER_
 #[derive(Clone, Debug)]
 pub struct Sending {
     pub rate: Rate,
-    pub concurrency: usize,
+    pub concurrency: Concurrency,
     pub max_attempts: u32,
     pub timeout: Duration,
     /// Below `timeout`, so that a slow connection is known to have sent nothing.
@@ -67,8 +65,10 @@ impl Group for Sending {
         of.section("Sending");
         let rate =
             of.value(Row::run("rate", tr!("Ceiling on requests: 5/s, 300/min, unlimited")), Policy::RATE)?;
-        let concurrency =
-            of.value(Row::run("concurrency", tr!("Requests in flight at most")), CONCURRENCY)?;
+        let concurrency = of.value(
+            Row::run("concurrency", tr!("Requests in flight at once: auto (as many as HubSoft bears), 8")),
+            Policy::CONCURRENCY,
+        )?;
         let max_attempts = of.value(
             Row::run("max_attempts", tr!("Attempts at a row that is certain to have left nothing")),
             MAX_ATTEMPTS,
@@ -101,7 +101,7 @@ impl Group for Sending {
             tr!("Start a sandbox in the process and use it instead of HubSoft"),
         ))?;
 
-        let (concurrency, max_attempts) = (concurrency.get() as usize, max_attempts.get());
+        let max_attempts = max_attempts.get();
         let (timeout, settle_delay) = (timeout.get(), settle_delay.get());
         let connect_timeout = connect_timeout.map_or(CONNECT_TIMEOUT.min(timeout / 2), Span::get);
         if timeout <= connect_timeout {

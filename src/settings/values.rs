@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::civil;
 
-use crate::delivery::Rate;
+use crate::delivery::{Concurrency, Rate};
 use crate::hubsoft::BaseUrl;
 use crate::intake::{Delimiter, Encoding, Hidden, Map, Set, SheetChoice};
 use crate::language::Language;
@@ -49,6 +49,7 @@ named! {
     DatabaseUrl: "URL",
     Listen: "ADDR",
     Rate: "RATE",
+    Concurrency: "N|auto",
     MaxErrors: "N|P%",
     Recipient: "URL|PROGRAM",
     ClockTime: "HH:MM",

@@ -352,7 +352,7 @@ async fn a_lote_that_was_halted_in_a_file_is_seen_and_resumes() {
 async fn rows_of_a_worker_that_died_are_looked_up_and_opened_once() {
     let (site, mut outbox) = (Site::new("latency=300ms"), Outbox::new().await);
     outbox.insert(1..=8).await;
-    let dead = outbox.worker(&site, &["--rate", "unlimited"]);
+    let dead = outbox.worker(&site, &["--rate", "unlimited", "--concurrency", "8"]);
     outbox.until("in_flight", 8).await;
     dead.end_by(Signal::KILL);
     // As if its lease had run out; and so that the test need not wait for renewals.

@@ -21,7 +21,7 @@ pub use self::stopped::{Stopped, Why};
 use super::fault::Fault;
 use super::sheet::Sheet;
 use super::target::Target;
-use crate::delivery::{self, Halt, Rate};
+use crate::delivery::{self, Concurrency, Halt, Rate};
 use crate::intake::{Found, Hashing, Services};
 use crate::outbox::Address;
 use crate::settings::Sending;
@@ -98,6 +98,14 @@ pub async fn find(
     Ok(tally)
 }
 
+/// How many are looked up at once: beside a run, at a part of its pace, more are of no use.
+fn at_once(concurrency: Concurrency) -> usize {
+    match concurrency {
+        Concurrency::Auto => 8,
+        Concurrency::Fixed(n) => n,
+    }
+}
+
 /// Puts what HubSoft shows of the customers `to_ask` into `services`.
 async fn look_up(
     to_ask: Vec<Customer>,
@@ -118,7 +126,7 @@ async fn look_up(
     let mut looked_at: Option<Instant> = None;
     let mut answers = stream::iter(to_ask)
         .map(|customer| async move { (customer, asker.ask(customer).await) })
-        .buffer_unordered(sending.concurrency.max(1));
+        .buffer_unordered(at_once(sending.concurrency));
     loop {
         if looked_at.is_none_or(|at| LOOK_EVERY <= at.elapsed()) {
             let leave = Leave::at(outbox, sending.rate).await?;

@@ -158,7 +158,7 @@ impl Engine<'_> {
                 None => Told::Resumed,
             });
         }
-        self.tell_traffic(changed);
+        self.tell_traffic(now, changed);
     }
 
     /// What others saw of HubSoft counts for who waits for them: else it would wait for ever.

@@ -85,6 +85,7 @@ impl Engine<'_> {
             return;
         }
         let Some((errand, step)) = self.take_errand(id) else { return };
+        self.hear_latency(now, &errand, &step, &answer);
         match (step, answer) {
             (Step::Post { asked }, Answer::Post(reply)) => self.posted(now, errand, asked, reply),
             (Step::Verify { asked }, Answer::Sighting(reply)) => {

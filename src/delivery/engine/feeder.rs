@@ -156,7 +156,7 @@ impl Engine<'_> {
 
     /// How many claims wait for a seat or a slot, at most.
     fn n_ahead(&self) -> usize {
-        let most = self.ahead * self.policy.concurrency.max(SEATS_MIN);
+        let most = self.ahead * self.slots.limit.now().max(SEATS_MIN);
         let Some(slot) = self.slots.pace.slot() else { return most };
         let n_slots = AHEAD.as_nanos() / slot.as_nanos().max(1);
         usize::try_from(n_slots).unwrap_or(usize::MAX).clamp(1, most)
@@ -193,7 +193,7 @@ impl Engine<'_> {
 
     /// How many claims may be unsettled. Bounds what is kept while the outbox is slow.
     fn n_live_max(&self) -> usize {
-        1024 + 4 * self.policy.concurrency
+        1024 + 4 * self.policy.concurrency.most()
     }
 
     /// A claim came back. It was not given up for a stop: one that nobody saw would have to be looked up.

@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::messages::Told;
+use super::errand::{Errand, Sight, Step};
+use super::messages::{Answer, Told};
 use super::state::Engine;
 use super::times::Now;
 use crate::delivery::breaker::{Changed, Traffic};
+use crate::delivery::concurrency::Asked;
 use crate::delivery::coordination::{News, Reachability};
 use crate::delivery::decide::{Denials, Looks, Scene, Steady, after};
 use crate::delivery::evidence::{Evidence, Health, Progress, Row};
-use crate::delivery::{Blame, Claim, Halt, Proof, Reply, RequestKind, RowId, Sighting, ThrottleCause};
+use crate::delivery::{
+    Blame, Claim, Halt, Proof, Reply, RequestKind, RowId, Sighting, ThrottleCause, Verdict,
+};
 
 impl Engine<'_> {
     pub(super) fn scene(&self, now: &Now, asked: Timestamp, denials: Denials) -> Scene<'_> {
@@ -85,7 +89,7 @@ impl Engine<'_> {
         }
         let changed = self.health.breaker.posted(now.run, claim.row, evidence.health);
         if changed == Changed::Yes {
-            self.traffic_changed();
+            self.traffic_changed(now);
         }
         if let Some(halt) = halt {
             self.halt(now, halt);
@@ -94,7 +98,7 @@ impl Engine<'_> {
     }
 
     /// By the answer to a post.
-    fn traffic_changed(&mut self) {
+    fn traffic_changed(&mut self, now: &Now) {
         self.queue.unbar();
         let traffic = self.health.breaker.traffic();
         let mut is_over = false;
@@ -110,14 +114,14 @@ impl Engine<'_> {
             }
             Traffic::OneTrial(_) | Traffic::LookUps { .. } => {}
         }
-        self.tell_traffic(Changed::Yes);
+        self.tell_traffic(now, Changed::Yes);
         if is_over {
             self.tell(Told::HaltOver);
         }
     }
 
     /// Tells whoever looks on what may be sent now.
-    pub(super) fn tell_traffic(&mut self, changed: Changed) {
+    pub(super) fn tell_traffic(&mut self, now: &Now, changed: Changed) {
         let is_open = self.health.is_dark();
         if changed == Changed::No || !is_open && !self.health.breaker.is_closed() {
             return;
@@ -126,10 +130,12 @@ impl Engine<'_> {
         if self.health.told_open.replace(is_open) == Some(is_open) {
             return;
         }
-        self.tell(match is_open {
-            true => Told::BreakerOpened(self.health.guards.last().cloned().map(Box::new)),
-            false => Told::BreakerClosed,
-        });
+        if is_open {
+            self.tell(Told::BreakerOpened(self.health.guards.last().cloned().map(Box::new)));
+        } else {
+            self.slots.limit.begin_again(now.run);
+            self.tell(Told::BreakerClosed);
+        }
     }
 
     pub(super) fn hear_look_up(
@@ -151,6 +157,26 @@ impl Engine<'_> {
     pub(super) fn tell_answer<T>(&mut self, kind: RequestKind, reply: &Reply<T>) {
         if !matches!(Evidence::of(reply).row, Row::Withheld) {
             self.tell(Told::Answered(kind, reply.verdict.name(), reply.latency));
+        }
+    }
+
+    /// How long HubSoft took for what it was asked.
+    pub(super) fn hear_latency(&mut self, now: &Now, errand: &Errand, step: &Step, answer: &Answer) {
+        let was_done = match answer {
+            Answer::Post(reply) => matches!(reply.verdict, Verdict::Answered(_)),
+            Answer::Sighting(reply) => matches!(reply.verdict, Verdict::Answered(_)),
+            Answer::Probe(_) => false,
+        };
+        let (asked, pass) = match step {
+            Step::Post { .. } if errand.claim.ticket.abrir_os => (Asked::PostWithOrder, &errand.pass),
+            Step::Post { .. } => (Asked::Post, &errand.pass),
+            Step::Verify { .. } | Step::FindOpen { .. } => (Asked::Before, &errand.pass),
+            Step::LookUp { .. } => (Asked::LookUp, &errand.pass),
+            Step::See(_, Sight::Look { pass, .. }) => (Asked::LookUp, pass),
+            Step::See(..) | Step::HaltLote(_) => return,
+        };
+        if let (true, Some(sent)) = (was_done, pass.sent) {
+            self.slots.limit.answered(now.run, sent, asked);
         }
     }
 

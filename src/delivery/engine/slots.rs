@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::messages::RequestId;
 use super::times::Moment;
 use crate::delivery::breaker::Traffic;
+use crate::delivery::concurrency::Limit;
 use crate::delivery::pace::Pace;
 use crate::delivery::{CLAIM_AGE_MAX, RequestKind, RowId};
 
@@ -132,6 +133,10 @@ fingerprint! { enum Until { Login, Slot, Told(from) } }
 #[derive(Clone)]
 pub struct Slots {
     pub pace: Pace,
+    /// How many rows' requests may be under way.
+    pub limit: Limit,
+    /// Those that are: each has had its slot, and no answer. A probe is none of them.
+    under_way: Vec<RequestId>,
     /// Waits for a slot, in the order in which it came.
     line: VecDeque<Waiting>,
     /// Waits for something else.
@@ -150,14 +155,17 @@ pub struct Slots {
 
 fingerprint! {
     struct Slots {
-        pace, line, aside, login, are_logins_shared, n_extra, doors, stale_at, slot_at
+        pace, limit, line, aside, login, are_logins_shared, n_extra, doors, stale_at, slot_at;
+        outside under_way
     }
 }
 
 impl Slots {
-    pub fn new(pace: Pace) -> Self {
+    pub fn new(pace: Pace, limit: Limit) -> Self {
         Self {
             pace,
+            limit,
+            under_way: Vec::new(),
             line: VecDeque::new(),
             aside: Vec::new(),
             login: Login::Unasked,
@@ -186,8 +194,11 @@ impl Slots {
         self.line.is_empty() && self.aside.is_empty()
     }
 
-    /// It waits no longer, whatever for.
+    /// It waits no longer, whatever for, and is not under way.
     pub fn forget(&mut self, id: RequestId) {
+        if let Some(at) = self.under_way.iter().position(|other| *other == id) {
+            self.under_way.swap_remove(at);
+        }
         if self.is_empty() {
             return;
         }
@@ -244,7 +255,7 @@ impl Slots {
         }
         while let Some(front) = self.line.front() {
             let asking = front.asking;
-            if let Err(at) = self.pace.take(scenery.now) {
+            if let Err(at) = self.take(&asking, scenery) {
                 self.slot_at = at;
                 break;
             }
@@ -309,13 +320,28 @@ impl Slots {
     }
 
     fn ask_slot(&mut self, asking: Asking, scenery: &Scenery) -> Option<Word> {
-        // Without a rate limit nobody waits in line but for the end of a throttle.
-        let is_next = self.line.is_empty() || self.pace.slot().is_none();
-        if is_next && self.pace.take(scenery.now).is_ok() {
+        if self.line.is_empty() && self.take(&asking, scenery).is_ok() {
             return self.has_slot(asking, scenery);
         }
         self.wait(asking, Until::Slot, scenery);
         None
+    }
+
+    /// Takes a slot for it. `Err`: none is before that time, or nobody knows: an answer must come first, or
+    /// the outbox.
+    fn take(&mut self, asking: &Asking, scenery: &Scenery) -> Result<(), Option<Duration>> {
+        if asking.purpose == Purpose::Probe {
+            return self.pace.take(scenery.now);
+        }
+        if self.limit.now() <= self.under_way.len() {
+            if self.pace.next_slot() <= scenery.now {
+                self.limit.use_up();
+            }
+            return Err(None);
+        }
+        self.pace.take(scenery.now)?;
+        self.under_way.push(asking.id);
+        Ok(())
     }
 
     fn has_slot(&mut self, asking: Asking, scenery: &Scenery) -> Option<Word> {
@@ -397,7 +423,7 @@ fn stale_at(asking: &Asking, scenery: &Scenery) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::Rate;
+    use crate::delivery::{Concurrency, Rate};
 
     const S: Duration = Duration::from_secs(1);
     const MS: Duration = Duration::from_millis(1);
@@ -427,7 +453,7 @@ mod tests {
 
     #[test]
     fn who_comes_first_goes_first_at_the_pace() {
-        let mut slots = Slots::new(Pace::new(Rate::PerSecond(10.0)));
+        let mut slots = Slots::new(Pace::new(Rate::PerSecond(10.0)), Limit::new(Concurrency::Fixed(9)));
         assert_eq!(slots.ask(post(0), &scenery(Duration::ZERO)), Some(Word::Go));
         for row in 1..4 {
             assert_eq!(slots.ask(post(row), &scenery(MS)), None);
@@ -442,8 +468,25 @@ mod tests {
     }
 
     #[test]
+    fn no_more_are_under_way_than_may_be_and_who_waited_goes_before_who_comes() {
+        let mut slots = Slots::new(Pace::new(Rate::Unlimited), Limit::new(Concurrency::Fixed(2)));
+        let at = scenery(S);
+        assert_eq!(slots.ask(post(1), &at), Some(Word::Go));
+        assert_eq!(slots.ask(post(2), &at), Some(Word::Go));
+        assert_eq!(slots.ask(post(3), &at), None);
+        let probe = Asking { kind: RequestKind::Probe, purpose: Purpose::Probe, claimed: None, ..post(9) };
+        assert_eq!(slots.wakes_at(S), Some(CLAIM_AGE_MAX + MS), "an answer must come first");
+        slots.forget(post(1).id);
+        assert_eq!(slots.ask(post(4), &at), None);
+        assert_eq!(words(&mut slots, &at), [(3, Word::Go)]);
+        slots.forget(post(3).id);
+        assert_eq!(words(&mut slots, &at), [(4, Word::Go)]);
+        assert_eq!(slots.ask(probe, &at), Some(Word::Go), "the health of HubSoft is besides");
+    }
+
+    #[test]
     fn what_may_not_be_sent_is_turned_away_at_once_and_costs_no_slot() {
-        let mut slots = Slots::new(Pace::new(Rate::PerSecond(1.0)));
+        let mut slots = Slots::new(Pace::new(Rate::PerSecond(1.0)), Limit::new(Concurrency::Fixed(9)));
         assert_eq!(slots.ask(post(0), &scenery(Duration::ZERO)), Some(Word::Go));
         let probe = Asking { kind: RequestKind::Probe, purpose: Purpose::Probe, claimed: None, ..post(9) };
         for asking in [post(1), post(2), probe] {
@@ -461,7 +504,7 @@ mod tests {
 
     #[test]
     fn a_claim_that_is_too_old_is_turned_away_and_costs_no_slot() {
-        let mut slots = Slots::new(Pace::new(Rate::PerSecond(0.01)));
+        let mut slots = Slots::new(Pace::new(Rate::PerSecond(0.01)), Limit::new(Concurrency::Fixed(9)));
         assert_eq!(slots.ask(post(0), &scenery(Duration::ZERO)), Some(Word::Go));
         assert_eq!(slots.ask(post(1), &scenery(S)), None);
         let stale_at = CLAIM_AGE_MAX + MS;
@@ -475,7 +518,7 @@ mod tests {
 
     #[test]
     fn an_old_claim_is_compared_with_the_clock_of_its_outbox() {
-        let mut slots = Slots::new(Pace::new(Rate::Unlimited));
+        let mut slots = Slots::new(Pace::new(Rate::Unlimited), Limit::new(Concurrency::Fixed(9)));
         let told = |now, told_at| Scenery { told_at: Some(told_at), ..scenery(now) };
         assert_eq!(slots.ask(post(0), &told(2 * S, S)), Some(Word::Go), "told lately");
         assert_eq!(slots.ask(post(1), &told(3 * S, S)), None);
@@ -491,7 +534,7 @@ mod tests {
     #[test]
     fn logins_have_a_pace_of_their_own_and_the_leave_of_all() {
         let login = |row| Asking { kind: RequestKind::Login, is_extra: true, ..post(row) };
-        let mut slots = Slots::new(Pace::new(Rate::Unlimited));
+        let mut slots = Slots::new(Pace::new(Rate::Unlimited), Limit::new(Concurrency::Fixed(9)));
         for row in 0..3 {
             assert_eq!(slots.ask(login(row), &scenery(Duration::ZERO)), Some(Word::Go));
             slots.logs_in(Duration::ZERO);

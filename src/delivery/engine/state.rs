@@ -14,6 +14,7 @@ use super::sights::Sights;
 use super::slots::{AHEAD, Doors, Scenery, Slots};
 use super::storage::{Kind, Storage};
 use super::times::{Moment, Now};
+use crate::delivery::concurrency::Limit;
 use crate::delivery::coordination::News;
 use crate::delivery::decide::{after, between};
 use crate::delivery::guards::Guards;
@@ -122,7 +123,7 @@ impl<'p> Engine<'p> {
     /// `pulse_every`: how often [`Told::Turned`] is said at least.
     pub fn new(policy: &'p Policy, now: &Now, pulse_every: Option<Duration>) -> Self {
         let until = policy.guards.until.map(|until| now.run + between(now.wall, until));
-        let n_seats = policy.concurrency.max(1);
+        let n_seats = policy.concurrency.n_seats();
         Self {
             policy,
             retry: Retry::new(policy.retry_first, policy.retry_longest, policy.seed),
@@ -131,7 +132,7 @@ impl<'p> Engine<'p> {
             opening: Some(Opening { stage: Stage::Share, began: now.run }),
             queue: Queue::new(),
             storage: Storage::new(),
-            slots: Slots::new(Pace::new(policy.rate)),
+            slots: Slots::new(Pace::new(policy.rate), Limit::new(policy.concurrency)),
             health: Health::new(Guards::new(policy.guards, until)),
             sharing: Sharing::new(),
             sights: Sights::default(),
@@ -255,6 +256,7 @@ impl<'p> Engine<'p> {
     pub(super) fn pulse(&self, now: &Now) -> Pulse {
         Pulse {
             slot: self.slots.pace.slot(),
+            n_at_once: self.slots.limit.now(),
             is_throttled: self.slots.pace.throttled_until(now.run).is_some(),
             is_breaker_open: self.health.is_dark(),
             is_paused: self.health.pause.is_some(),

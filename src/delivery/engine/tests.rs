@@ -17,8 +17,8 @@ use crate::delivery::coordination::{Holder, SharedBreaker, SharedState, Slots};
 use crate::delivery::eyes::Specimen;
 use crate::delivery::identity::{BatchKey, Marker};
 use crate::delivery::{
-    Backlog, Change, Claim, Claimed, Doubt, OpenedTicket, OutboxError, PauseReason, Policy, Proof, Rate,
-    Reply, RequestKind, RowId, Settle, Settled, Sighting, Token, Verdict,
+    Backlog, Change, Claim, Claimed, Concurrency, Doubt, OpenedTicket, OutboxError, PauseReason, Policy,
+    Proof, Rate, Reply, RequestKind, RowId, Settle, Settled, Sighting, Token, Verdict,
 };
 use crate::ticket::{Field, RawTicket, Ticket};
 
@@ -39,7 +39,12 @@ struct Bench {
 
 /// Without a rate limit, unless `change` says so.
 fn policy(change: impl FnOnce(&mut Policy)) -> &'static Policy {
-    let mut policy = Policy { rate: Rate::Unlimited, concurrency: 2, grace: 5 * S, ..Policy::default() };
+    let mut policy = Policy {
+        rate: Rate::Unlimited,
+        concurrency: Concurrency::Fixed(2),
+        grace: 5 * S,
+        ..Policy::default()
+    };
     change(&mut policy);
     Box::leak(Box::new(policy))
 }
@@ -340,7 +345,7 @@ fn with_an_end_or_a_pause_outcomes_wait_for_no_company() {
 /// counts.
 #[test]
 fn the_grace_of_a_stop_ends_what_is_under_way() {
-    let mut bench = Bench::new(policy(|policy| policy.concurrency = 3));
+    let mut bench = Bench::new(policy(|policy| policy.concurrency = Concurrency::Fixed(3)));
     bench.check(Event::PulledIn(Ok(())), &["claim 3+1"]);
     let sent = ["post 1 by 0", "post 2 by 1", "post 3 by 2"];
     bench.check(claimed(&[1, 2, 3, 4], false), &sent);
@@ -400,7 +405,7 @@ fn a_claim_that_a_stop_overtakes_is_waited_for_and_given_back() {
 #[test]
 fn a_short_throttle_is_waited_out_and_a_long_one_gives_back() {
     for is_long in [false, true] {
-        let mut bench = Bench::new(policy(|policy| policy.concurrency = 3));
+        let mut bench = Bench::new(policy(|policy| policy.concurrency = Concurrency::Fixed(3)));
         bench.check(Event::PulledIn(Ok(())), &["claim 3+1"]);
         let sent = ["post 1 by 0", "post 2 by 1", "post 3 by 2"];
         bench.check(claimed(&[1, 2, 3, 4, 5], false), &sent);

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use mutirao::delivery::{Clock, Control, Rate, Reply, RequestKind, State, Verdict, run};
+use mutirao::delivery::{Clock, Concurrency, Control, Rate, Reply, RequestKind, State, Verdict, run};
 use tokio::time::{sleep, timeout};
 
 use super::Bench;
@@ -107,7 +107,7 @@ fn a_doubt_from_a_time_yet_to_come_is_looked_up_at_once() {
 fn what_was_claimed_before_the_machine_was_frozen_goes_back() {
     in_virtual_time(async {
         let mut bench = Bench::new(3);
-        bench.policy.concurrency = 1;
+        bench.policy.concurrency = Concurrency::Fixed(1);
         bench.api.latency.set(Duration::from_secs(5));
         let thawing = async {
             sleep(Duration::from_secs(2)).await;
@@ -127,7 +127,7 @@ fn what_was_claimed_before_the_machine_was_frozen_goes_back() {
 fn what_waited_before_the_machine_was_frozen_is_not_sent_before_the_outbox_has_told_the_time() {
     in_virtual_time(async {
         let mut it = Fleet::new(3, Rate::Unlimited);
-        it.policy.concurrency = 1;
+        it.policy.concurrency = Concurrency::Fixed(1);
         // The second row waits for longer than the time is taken for known, and for less than it takes to
         // hear it anew.
         it.api.latency.set(Duration::from_millis(1200));

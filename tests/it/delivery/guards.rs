@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use mutirao::delivery::{
-    Fault, Halt, Policy, Proof, Rate, Reason, Refusal, Reply, RequestKind, State, Verdict,
+    Concurrency, Fault, Halt, Policy, Proof, Rate, Reason, Refusal, Reply, RequestKind, State, Verdict,
 };
 
 use super::Bench;
@@ -27,7 +27,7 @@ fn halt(reason: Reason) -> Halt {
 fn five_rows_refused_alike_at_the_start_are_all_that_is_tried() {
     in_virtual_time(async {
         let mut bench = Bench::new(100);
-        bench.policy.concurrency = 32;
+        bench.policy.concurrency = Concurrency::Fixed(32);
         bench.api.post = Box::new(|_| refused("tipo inválido"));
         let ending = bench.run().await;
         let said = Fault::Refused { said: Some("tipo inválido".to_owned()) };
@@ -42,7 +42,7 @@ fn five_rows_refused_alike_at_the_start_are_all_that_is_tried() {
 fn the_first_five_go_alone() {
     in_virtual_time(async {
         let mut bench = Bench::new(50);
-        bench.policy.concurrency = 32;
+        bench.policy.concurrency = Concurrency::Fixed(32);
         let ending = bench.run().await;
         assert_eq!(ending.stats.opened, 50);
         let posts = bench.api.seconds(RequestKind::Post);
@@ -56,7 +56,7 @@ fn the_first_five_go_alone() {
 fn twenty_rows_refused_alike_later_halt() {
     in_virtual_time(async {
         let mut bench = Bench::new(100);
-        bench.policy.concurrency = 1;
+        bench.policy.concurrency = Concurrency::Fixed(1);
         bench.api.post =
             Box::new(
                 |asked| if asked.service <= 10 { opened(asked.service) } else { refused("sem permissão") },
@@ -76,7 +76,7 @@ fn different_refusals_do_not_halt_but_too_many_do() {
 
         let mut bench = Bench::new(40);
         bench.policy.guards.errors_max = Some(7);
-        bench.policy.concurrency = 1;
+        bench.policy.concurrency = Concurrency::Fixed(1);
         bench.api.post = Box::new(|asked| refused(&format!("serviço {} inválido", asked.service)));
         assert_eq!(halt(bench.run().await.reason), Halt::TooManyErrors { n_errors: 8, limit: 7 });
         assert_eq!(bench.api.count(RequestKind::Post), 8);
@@ -88,7 +88,7 @@ fn three_forbidden_rows_halt_and_stay_a_lone_one_is_rejected() {
     in_virtual_time(async {
         let forbidden = || reply(Verdict::Forbidden(fault("http_403")), Some(403));
         let mut bench = Bench::new(20);
-        bench.policy.concurrency = 1;
+        bench.policy.concurrency = Concurrency::Fixed(1);
         bench.api.post = Box::new(move |_| forbidden());
         assert!(matches!(halt(bench.run().await.reason), Halt::Forbidden { n_rows: 3, .. }));
         assert_eq!(bench.api.count(RequestKind::Post), 3);
@@ -148,6 +148,7 @@ fn nobody_there_halts_after_thirty_seconds() {
 fn a_quarter_of_an_hour_without_a_good_answer_halts() {
     in_virtual_time(async {
         let mut bench = Bench::new(500);
+        bench.policy.concurrency = Concurrency::Fixed(8);
         bench.api.post = Box::new(|asked| match asked.at.as_secs() {
             ..2 => opened(asked.service),
             _ => reply(Verdict::NotSent(fault("connect")), None),
@@ -189,7 +190,7 @@ fn an_unknown_route_halts() {
 fn a_lost_marker_halts_and_keeps_the_ticket() {
     in_virtual_time(async {
         let mut bench = Bench::new(20);
-        bench.policy.concurrency = 1;
+        bench.policy.concurrency = Concurrency::Fixed(1);
         bench.api.post = Box::new(|asked| {
             let proof = Proof {
                 opening: opening(asked.service),

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use mutirao::delivery::{Rate, Reason, Reply, RequestKind, State, Verdict};
+use mutirao::delivery::{Concurrency, Rate, Reason, Reply, RequestKind, State, Verdict};
 
 use super::Bench;
 use crate::support::memory_outbox::MemoryOutbox;
@@ -40,7 +40,7 @@ fn fifty_a_second_are_fifty_a_second() {
 fn without_a_limit_no_sender_waits_for_a_commit() {
     in_virtual_time(async {
         let mut bench = Bench::new(6_400);
-        bench.policy.concurrency = 64;
+        bench.policy.concurrency = Concurrency::Fixed(64);
         // A commit that takes as long as an honest disk does.
         bench.outbox.set_weather(|| {
             (crate::support::memory_outbox::Trouble::None, Duration::from_millis(5), Duration::ZERO)

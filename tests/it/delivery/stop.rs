@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mutirao::delivery::{Lasting, Rate, Reason, RequestKind, State};
+use mutirao::delivery::{Concurrency, Lasting, Rate, Reason, RequestKind, State};
 use tokio::time::sleep;
 
 use super::Bench;
@@ -13,7 +13,7 @@ use crate::support::world::in_virtual_time;
 fn what_is_in_flight_finishes_and_the_rest_goes_back() {
     in_virtual_time(async {
         let mut bench = Bench::new(100);
-        bench.policy.concurrency = 4;
+        bench.policy.concurrency = Concurrency::Fixed(4);
         bench.api.latency.set(Duration::from_secs(10));
         let stop = bench.control.stop.clone();
         let ((), ending) = tokio::join!(
@@ -38,7 +38,7 @@ fn what_is_in_flight_finishes_and_the_rest_goes_back() {
 fn what_outlasts_the_grace_is_left_in_doubt() {
     in_virtual_time(async {
         let mut bench = Bench::new(10);
-        bench.policy.concurrency = 2;
+        bench.policy.concurrency = Concurrency::Fixed(2);
         bench.policy.grace = Duration::from_secs(5);
         bench.api.latency.set(Duration::from_secs(60));
         let stop = bench.control.stop.clone();

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use mutirao::delivery::{Rate, Reason, RequestKind, State, Verdict};
+use mutirao::delivery::{Concurrency, Rate, Reason, RequestKind, State, Verdict};
 
 use super::fleet::{Fleet, vague};
 use super::worker::{bench, run_for};
@@ -39,7 +39,7 @@ fn rows_at_which_hubsoft_stumbles_hold_up_no_others() {
 fn exceptions_over_some_rows_are_no_outage_while_others_are_opened() {
     in_virtual_time(async {
         let mut bench = bench(60);
-        bench.policy.concurrency = 1;
+        bench.policy.concurrency = Concurrency::Fixed(1);
         bench.api.post = Box::new(|asked| match asked.service {
             21..=25 => reply(Verdict::Stumbled(fault("exception")), Some(200)),
             _ => opened(asked.service),

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use mutirao::delivery::{
-    Blame, Fault, GuardLimits, Halt, Lasting, Note, Policy, Rate, Reason, RequestKind, Sighting, State,
-    Verdict, Verify, Watch, run,
+    Blame, Concurrency, Fault, GuardLimits, Halt, Lasting, Note, Policy, Rate, Reason, RequestKind, Sighting,
+    State, Verdict, Verify, Watch, run,
 };
 use tokio::time::sleep;
 
@@ -96,7 +96,7 @@ fn it_waits_for_rows_and_finds_them() {
 fn a_claim_is_as_old_as_its_question() {
     in_virtual_time(async {
         let mut bench = bench(60);
-        bench.policy.concurrency = 1;
+        bench.policy.concurrency = Concurrency::Fixed(1);
         bench.api.latency.set(4 * S);
         bench.outbox.set_weather(|| (Trouble::None, Duration::ZERO, 20 * S));
         run_for(&bench, 900 * S, async {}).await;
@@ -180,7 +180,7 @@ fn the_lote_that_is_refused_halts_and_the_others_go_on() {
 fn a_lost_marker_stops_it_until_a_person_comes() {
     in_virtual_time(async {
         let mut bench = bench(30);
-        bench.policy.concurrency = 1;
+        bench.policy.concurrency = Concurrency::Fixed(1);
         bench.api.post = Box::new(|asked| {
             let mut reply = opened(asked.service);
             if let Verdict::Answered(proof) = &mut reply.verdict {

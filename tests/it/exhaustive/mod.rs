@@ -16,7 +16,7 @@ mod world;
 
 use std::time::Duration;
 
-use mutirao::delivery::{Blame, GuardLimits, Lasting, PATIENCE, Policy, Rate};
+use mutirao::delivery::{Blame, Concurrency, GuardLimits, Lasting, PATIENCE, Policy, Rate};
 
 use search::{Explored, explore};
 use world::Faults;
@@ -74,7 +74,7 @@ fn setting(n_lives: usize, services: &'static [i64], faults: Faults, sabotage: S
     patience.n_answered = 3;
     let policy = Policy {
         rate: Rate::Unlimited,
-        concurrency: services.len(),
+        concurrency: Concurrency::Fixed(services.len()),
         max_attempts: 2,
         // Chance has no say.
         retry_first: Duration::ZERO,

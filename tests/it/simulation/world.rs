@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
-use mutirao::delivery::{Api, Doubt, OpenTickets, Policy, Rate, Verify};
+use mutirao::delivery::{Api, Concurrency, Doubt, OpenTickets, Policy, Rate, Verify};
 use mutirao::ticket::Ticket;
 use tokio::time::sleep;
 
@@ -118,7 +118,7 @@ impl World {
                 1 => Rate::PerSecond(50.0),
                 _ => Rate::PerSecond(4.0),
             },
-            concurrency: rng.usize(1..12),
+            concurrency: Concurrency::Fixed(rng.usize(1..12)),
             max_attempts: rng.u32(1..9),
             grace: Duration::from_secs(rng.u64(0..90)),
             open_tickets: if rng.u32(0..8) == 0 { OpenTickets::Skip } else { OpenTickets::Ignore },

@@ -6,7 +6,8 @@ use super::*;
 use crate::delivery::coordination::Throttled;
 use crate::delivery::retry::Retry;
 use crate::delivery::{
-    Blame, CLAIM_AGE_MAX, ClaimRequest, Fault, Lasting, OpenTickets, ThrottleCause, ThrottleReason, Verify,
+    Blame, CLAIM_AGE_MAX, ClaimRequest, Concurrency, Fault, Lasting, OpenTickets, ThrottleCause,
+    ThrottleReason, Verify,
 };
 
 /// More than any run of these worlds does at one moment.
@@ -62,7 +63,7 @@ impl World {
         let dice = Retry::new(S, S, seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let is_shared = dice.draw(2) == 0;
         let policy = policy(|policy| {
-            policy.concurrency = 1 + dice.draw(4);
+            policy.concurrency = Concurrency::Fixed(1 + dice.draw(4));
             policy.seed = seed;
             if dice.draw(2) == 0 {
                 policy.rate = Rate::PerSecond(10.0);
