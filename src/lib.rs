@@ -4,6 +4,7 @@
 //! back. The rooms, from the street to the core; a room uses only rooms below it:
 //!
 //! - [`cli`]: what a person types. One file a command; prints, asks, and calls the rooms below.
+//! - `web`: what a person sees in a browser. Pages, and who may see them; calls the rooms below.
 //! - `fuzz`: what must hold of everything that is read from outside; only for tests.
 //! - [`app`]: the use cases. Typed arguments in, values and events out; prints and asks nothing.
 //! - `notice`: tells others elsewhere how a run went.
@@ -43,6 +44,7 @@ mod report;
 mod service;
 mod settings;
 mod temporary;
+mod web;
 
 pub use cli::main;
 

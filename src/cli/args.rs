@@ -147,6 +147,11 @@ pub enum Command {
     ///
     /// Any number of workers share one Postgres outbox, and one rate: the lowest of theirs.
     Worker(Worker),
+    /// Show in a browser what was imported here, and how it stands; nothing is sent
+    ///
+    /// The page is for this machine alone. The address that is printed lets one browser in, once.
+    #[command(alias = "painel")]
+    Web(Web),
     /// Stop all workers of a shared outbox, until `resume`
     #[command(alias = "pausar")]
     Pause {
@@ -281,6 +286,15 @@ pub struct Worker {
     pub settings: Flags<settings::Worker>,
     #[command(flatten)]
     pub notify: Flags<Notifying>,
+}
+
+#[derive(Debug, Args)]
+pub struct Web {
+    #[command(flatten)]
+    pub settings: Flags<settings::Paging>,
+    /// Do not open a browser
+    #[arg(long)]
+    pub no_open: bool,
 }
 
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use super::telling::Telling;
 use super::{
     batches, cancel, catalogue, check, completions, database, doctor, enqueue, export, help, import, init,
     man, migrate, pause, purge, reconcile, resolve, resume, retry, sandbox, show, status, template, watch,
-    worker,
+    web, worker,
 };
 use crate::app::place::Outboxes;
 use crate::settings::{Environment, Sources};
@@ -97,6 +97,10 @@ pub fn run(
                 let done = worker::worker(&args, &sources, global, screen, &telling).await;
                 telling.end(&done).await;
                 done
+            }
+            Command::Web(args) => {
+                let sources = sources()?;
+                web::web(&args, outboxes(&sources)?, &sources, screen).await
             }
             Command::Pause { reason } => {
                 pause::pause(&database::named(global, &sources()?)?, &reason, screen).await

@@ -109,6 +109,13 @@ const EXAMPLES: &[(&str, Examples)] = &[
     ("catalogue", &[("mutirao catalogue", "for id_tipo_atendimento and the other ids of the sheet")]),
     ("doctor", &[("mutirao doctor", "before the first import, and when something is wrong")]),
     (
+        "web",
+        &[
+            ("mutirao web", "prints where the page is, and opens a browser"),
+            ("mutirao web --listen 127.0.0.1:8080 --no-open", "there, and you open it"),
+        ],
+    ),
+    (
         "sandbox",
         &[
             ("mutirao sandbox", "prints where it is and how to log in"),

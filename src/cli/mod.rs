@@ -60,6 +60,7 @@ mod template;
 mod translated;
 mod typed;
 mod watch;
+mod web;
 mod worked;
 mod worker;
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod metrics;
 mod readiness;
 mod row_counts;
 mod row_log;
-mod server;
+pub mod server;
 mod systemd;
 mod tally;
 mod worker_watch;

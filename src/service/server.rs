@@ -1,82 +1,103 @@
-//! Just enough of HTTP/1.1 to be asked how things stand: one GET a connection, nothing read beyond
-//! its head. Few at a time and not for long, so that no stranger can hold up a worker.
+//! Serves HTTP/1.1, whatever the answers are: so many connections at a time, heads that are short and come
+//! soon, and an end that waits for what is being answered. So no stranger can hold up whoever serves.
 
-use std::io;
+use std::convert::Infallible;
+use std::error::Error;
+use std::pin::pin;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use http_body_util::Full;
+use hyper::body::{Body, Incoming};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
-const CONNECTIONS_MAX: usize = 16;
+/// The least that hyper takes for a limit.
 const HEAD_LEN_MAX: usize = 8 * 1024;
 
-/// From the connection to the end of the answer.
-const TIME_MAX: Duration = Duration::from_secs(5);
+/// For a head: from the connection, or from the answer before.
+const HEAD_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// For what is being answered when the end comes.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// After an accept that failed: most often the process is out of file handles for a moment.
 const BREATH: Duration = Duration::from_millis(100);
 
-pub struct Answer {
-    pub status: u16,
-    pub content_type: &'static str,
-    pub body: String,
+/// What a server takes upon itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub n_connections_max: usize,
+    /// Each has one answer, this long after it began at the latest. `None`: it has many, and a person looks
+    /// at one for as long as it likes.
+    pub one_answer_within: Option<Duration>,
 }
 
-impl Answer {
-    pub fn text(status: u16, body: impl Into<String>) -> Self {
-        Self { status, content_type: "text/plain; charset=utf-8", body: body.into() }
-    }
+/// A short text, which nobody is to keep.
+pub fn text(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
-/// Answers as long as it is polled; `answer` makes the answer for a path.
-pub async fn serve(listener: TcpListener, answer: impl Fn(&str) -> Answer) -> std::convert::Infallible {
-    let answer = &answer;
+/// Answers by `service` until `stop`.
+pub async fn serve<S, B>(listener: TcpListener, bounds: Bounds, service: S, stop: &CancellationToken)
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     let mut open = FuturesUnordered::new();
     loop {
         // Cancel-safe: an accept that was dropped took no connection.
         tokio::select! {
-            Some(_) = open.next() => {}
-            accepted = listener.accept(), if open.len() < CONNECTIONS_MAX => match accepted {
-                // Whoever is too slow or leaves early has no answer; that is all.
-                Ok((stream, _)) => open.push(timeout(TIME_MAX, converse(stream, answer))),
+            () = stop.cancelled() => break,
+            Some(()) = open.next() => {}
+            accepted = listener.accept(), if open.len() < bounds.n_connections_max => match accepted {
+                Ok((stream, _)) => open.push(converse(stream, bounds, service.clone(), stop)),
                 Err(_) => sleep(BREATH).await,
             },
         }
     }
+    // Nobody new is heard while those who are being answered have their answers.
+    drop(listener);
+    let _ = timeout(GRACE, async { while open.next().await.is_some() {} }).await;
 }
 
-async fn converse(mut stream: TcpStream, answer: &impl Fn(&str) -> Answer) -> io::Result<()> {
-    let mut head = Vec::with_capacity(1024);
-    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
-        if HEAD_LEN_MAX < head.len() || stream.read_buf(&mut head).await? == 0 {
-            return Ok(());
+/// Whoever is too slow or leaves early has no answer; that is all.
+async fn converse<S, B>(stream: TcpStream, bounds: Bounds, service: S, stop: &CancellationToken)
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME_MAX)
+        .max_buf_size(HEAD_LEN_MAX)
+        .keep_alive(bounds.one_answer_within.is_none())
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let conversation = async {
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = stop.cancelled() => {}
         }
-    }
-    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    let mut words = std::str::from_utf8(line).unwrap_or_default().split(' ');
-    let Answer { status, content_type, body } = match (words.next(), words.next()) {
-        (Some("GET"), Some(target)) => answer(target.split('?').next().unwrap_or_default()),
-        (Some(_), Some(_)) => Answer::text(405, "only GET\n"),
-        _ => Answer::text(400, "this is not HTTP\n"),
+        connection.as_mut().graceful_shutdown();
+        let _ = connection.await;
     };
-    let (reason, len) = (reason(status), body.len());
-    let answer = format!(
-        "HTTP/1.1 {status} {reason}\r\nContent-Type: {content_type}\r\nContent-Length: {len}\r\n\
-         Cache-Control: no-store\r\nConnection: close\r\n\r\n{body}"
-    );
-    stream.write_all(answer.as_bytes()).await?;
-    stream.shutdown().await
-}
-
-fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        400 => "Bad Request",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        _ => "Service Unavailable",
+    match bounds.one_answer_within {
+        Some(time_max) => drop(timeout(time_max, conversation).await),
+        None => conversation.await,
     }
 }

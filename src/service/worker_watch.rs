@@ -5,15 +5,21 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::looks::{self, Noticed};
 use super::metrics::{Metrics, per_second};
 use super::readiness::Readiness;
 use super::row_counts;
 use super::row_log::RowLog;
-use super::server::{self, Answer};
+use super::server::{self, Bounds};
 use super::systemd::Systemd;
 use super::tally::Tally;
 use crate::delivery::{Note, Pulse, Rate, Refused, RequestKind, Settle, Settled, Watch};
@@ -21,6 +27,13 @@ use crate::outbox::Address;
 
 /// The loop comes by so often at least, also when idle: readiness follows it.
 const PULSE: Duration = Duration::from_secs(1);
+
+/// Of those who ask for its health, at a time.
+const CONNECTIONS_MAX: usize = 16;
+
+/// Nobody who asks for its health holds up others for long.
+const METRICS: Bounds =
+    Bounds { n_connections_max: CONNECTIONS_MAX, one_answer_within: Some(Duration::from_secs(5)) };
 
 /// Looks on while a worker works, and tells.
 pub struct WorkerWatch {
@@ -75,8 +88,11 @@ impl WorkerWatch {
     ) -> Infallible {
         let asked = async {
             let Some(listener) = listener else { return pending().await };
+            let answers =
+                service_fn(async |request: Request<Incoming>| Ok::<_, Infallible>(self.answer(&request)));
+            let never_stopped = CancellationToken::new();
             tokio::select! {
-                never = server::serve(listener, |path| self.answer(path)) => never,
+                () = server::serve(listener, METRICS, answers, &never_stopped) => pending().await,
                 never = looks::at_api(api, &self.readiness, &self.api_returned) => never,
                 never = row_counts::count(outbox, &self.metrics) => never,
             }
@@ -87,23 +103,24 @@ impl WorkerWatch {
         }
     }
 
-    fn answer(&self, path: &str) -> Answer {
-        match path {
-            "/metrics" => self.metrics_text(),
-            "/livez" if self.readiness.is_stuck() => Answer::text(503, "the loop is stuck\n"),
-            "/livez" => Answer::text(200, "alive\n"),
-            "/readyz" => match self.readiness.why_not() {
-                None => Answer::text(200, "ready\n"),
-                Some(why) => Answer::text(503, format!("{why}\n")),
-            },
-            _ => Answer::text(404, "there are /metrics, /livez and /readyz\n"),
+    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        let plain = |status, body: String| server::text(status, "text/plain; charset=utf-8", body);
+        let well = |said: &str| plain(StatusCode::OK, said.to_owned());
+        let ill = |why: &str| plain(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"));
+        if request.method() != Method::GET {
+            return plain(StatusCode::METHOD_NOT_ALLOWED, "only GET\n".to_owned());
         }
-    }
-
-    fn metrics_text(&self) -> Answer {
-        self.metrics.ready.set(i64::from(self.readiness.why_not().is_none()));
-        let content_type = "text/plain; version=0.0.4; charset=utf-8";
-        Answer { content_type, ..Answer::text(200, self.metrics.text()) }
+        match request.uri().path() {
+            "/metrics" => {
+                self.metrics.ready.set(i64::from(self.readiness.why_not().is_none()));
+                let content_type = "text/plain; version=0.0.4; charset=utf-8";
+                server::text(StatusCode::OK, content_type, self.metrics.text())
+            }
+            "/livez" if self.readiness.is_stuck() => ill("the loop is stuck"),
+            "/livez" => well("alive\n"),
+            "/readyz" => self.readiness.why_not().map_or_else(|| well("ready\n"), |why| ill(&why)),
+            _ => plain(StatusCode::NOT_FOUND, "there are /metrics, /livez and /readyz\n".to_owned()),
+        }
     }
 
     fn tell_status(&self, pulse: &Pulse) {

@@ -35,6 +35,11 @@ impl Environment {
         self.get("NO_COLOR").is_some()
     }
 
+    /// Whether a browser of this person's would have a screen.
+    pub fn has_display(&self) -> bool {
+        self.get("DISPLAY").or_else(|| self.get("WAYLAND_DISPLAY")).is_some()
+    }
+
     /// The language of the system's messages, as POSIX finds it (Base Definitions, 8.2). English where it is
     /// none of ours.
     pub(super) fn language(&self) -> Language {

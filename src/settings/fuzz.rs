@@ -9,7 +9,7 @@ use super::file::SettingsFile;
 use super::row::Trust;
 use super::said::Place;
 use super::sources::Sources;
-use super::table::{self, Database, Import, Listening, Login, Notifying, Speaking, Worker};
+use super::table::{self, Database, Import, Listening, Login, Notifying, Paging, Speaking, Worker};
 use super::{Environment, Flags};
 
 /// Stands for a secret: it is nowhere but in values.
@@ -82,6 +82,7 @@ fn resolve(file: SettingsFile) {
     let _ = sources.resolve(&Flags::<Database>::none());
     let _ = sources.resolve(&Flags::<Notifying>::none());
     let _ = sources.resolve(&Flags::<Speaking>::none());
+    let _ = sources.resolve(&Flags::<Paging>::none());
     let _ = sources.resolve(&Flags::<Listening>::none());
     let _ = sources.resolve(&Flags::<Login>::none());
 }

@@ -26,7 +26,8 @@ pub use error::SettingsError;
 pub use flags::Flags;
 pub use sources::Sources;
 pub use table::{
-    Database, Import, Listening, Notifying, Reading, Sending, Speaking, Stopping, Tenant, Worker,
+    Database, Import, Listening, Notifying, PAGE_AT, Paging, Reading, Sending, Speaking, Stopping, Tenant,
+    Worker,
 };
 pub use values::{MaxErrors, Span};
 

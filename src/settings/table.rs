@@ -4,7 +4,7 @@
 //! and the key in a file; what it means; its default, of a type that holds its range. Everything else
 //! follows, or does not compile; the test of `cli/written.rs` writes it into the documents.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -36,6 +36,9 @@ type Poll = AtLeast<50>;
 
 const MAX_ATTEMPTS: MaxAttempts = Whole::constant(Policy::MAX_ATTEMPTS);
 const POLL: Poll = AtLeast::constant(Duration::from_secs(1));
+
+/// Where the page is, so that a browser knows it again; IANA has given the port to nobody.
+pub const PAGE_AT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8674);
 
 /// A clean stop waits longer than one answer may take, so that a post begun before the stop gets its answer.
 const GRACE_BEYOND_TIMEOUT: Duration = Duration::from_secs(15);
@@ -364,6 +367,24 @@ impl Group for Notifying {
     }
 }
 
+/// Where the page is.
+pub struct Paging {
+    /// `None`: at the usual address, or beside it.
+    pub listen: Option<SocketAddr>,
+}
+
+impl Group for Paging {
+    fn read(of: &mut Lookup<'_>) -> Result<Self, SettingsError> {
+        of.section("Page");
+        let listen: Option<Listen> = of.optional(
+            Row::machine("listen", tr!("Show the page at this address of the machine itself"))
+                .otherwise(tr!("%{usual}, or a free port", usual = PAGE_AT))
+                .example(PAGE_AT),
+        )?;
+        Ok(Self { listen: listen.map(|at| at.0) })
+    }
+}
+
 /// How a person is spoken to.
 pub struct Speaking {
     /// `None`: as the system says.
@@ -511,6 +532,7 @@ pub fn all() -> Vec<Setting> {
             Worker::read(of)?;
             Import::read(of)?;
             Notifying::read(of)?;
+            Paging::read(of)?;
             Ok(Self)
         }
     }

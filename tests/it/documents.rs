@@ -462,15 +462,18 @@ fn what_else_is_printed_is_as_told() {
 }
 
 #[test]
-fn a_sandbox_says_what_is_told() {
+fn what_listens_says_what_is_told() {
     use std::io::{BufRead, BufReader};
     let site = Site::new("");
-    let mut child = site.command(&["sandbox", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut first = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    check("## sandbox", 0, &[serde_json::from_str(&first).unwrap()]);
+    for (args, heading) in [(&["sandbox"][..], "## sandbox"), (&["web", "--listen", "127.0.0.1:0"], "## web")]
+    {
+        let mut child = site.command(args).arg("--json").stdout(Stdio::piped()).spawn().unwrap();
+        let mut first = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        check(heading, 0, &[serde_json::from_str(&first).unwrap()]);
+    }
 }
 
 // Codes

@@ -47,6 +47,7 @@ mod shell;
 mod simulation;
 mod support;
 mod texts;
+mod web;
 mod width;
 mod work_folder;
 mod worker;

@@ -77,6 +77,7 @@ const RUNS: &str = "
     init --nada
     completions nada
     man
+    web --listen 0.0.0.0:8674
     sandbox --with nada=1
     help
     help nada

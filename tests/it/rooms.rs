@@ -45,6 +45,7 @@ const WALLS: &[(&str, &[&str])] = &[
             "settings",
             "text",
             "ticket",
+            "web",
         ],
     ),
     ("delivery", &["ticket"]),
@@ -65,6 +66,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("temporary", &[]),
     ("text", &["delivery", "language", "ticket"]),
     ("ticket", &["language", "printable"]),
+    ("web", &["app", "delivery", "language", "outbox", "printable", "service", "text"]),
 ];
 
 /// A file of `src/` by its path as a module: `["outbox", "sqlite", "claim"]`.

@@ -1,0 +1,107 @@
+//! `web`: the page, until it is told to stop.
+
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use super::args;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::screen::Screen;
+use super::signals::Signals;
+use crate::app::place::Outboxes;
+use crate::settings::{PAGE_AT, Sources};
+use crate::web::{self, Site};
+
+/// Leads a browser to the page, in the state folder.
+const WAY_IN: &str = "web.html";
+
+pub async fn web(
+    args: &args::Web,
+    outboxes: Outboxes,
+    sources: &Sources,
+    screen: &Screen,
+) -> Result<Exit, Failure> {
+    let listener = listen(sources.resolve(&args.settings)?.listen).await?;
+    let at = listener.local_addr().map_err(|error| unheard(PAGE_AT, &error))?;
+    let signals = Signals::listen()?;
+    let site = Site::new(at, outboxes);
+    let way_in = match args.no_open || !screen.is_terminal() || !sources.environment().has_display() {
+        true => None,
+        false => sources.environment().state_folder().map(|folder| folder.join(WAY_IN)),
+    };
+    let opened = std::cell::Cell::new(false);
+    let tell = |address: &str| {
+        match screen.json {
+            true => screen.result_json(json!({"version": 1, "url": address}).to_string()),
+            false => screen.result(address),
+        }
+        if let Some(way_in) = way_in.as_deref().filter(|_| !opened.replace(true)) {
+            open(way_in, address);
+        }
+    };
+    screen.note(tr!("the page is at the next address, which lets one browser in, once; Ctrl-C ends it"));
+    tokio::select! {
+        () = web::serve(listener, site.clone(), &signals.stop) => {}
+        never = site.tell_addresses(tell) => match never {},
+    }
+    if let Some(way_in) = way_in {
+        let _ = std::fs::remove_file(way_in);
+    }
+    Ok(Exit::Done)
+}
+
+/// At `asked`; else where it usually is, or beside that if somebody is there.
+async fn listen(asked: Option<SocketAddr>) -> Result<TcpListener, Failure> {
+    let at = asked.unwrap_or(PAGE_AT);
+    if !at.ip().is_loopback() {
+        return Err(Failure::new(
+            Exit::Usage,
+            tr!("%{at} can be reached from other machines, and the page knows no users yet", at = at),
+            tr!("give --listen an address of this machine alone, such as %{usual}", usual = PAGE_AT),
+        ));
+    }
+    match TcpListener::bind(at).await {
+        Err(error) if asked.is_none() && error.kind() == ErrorKind::AddrInUse => {
+            let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            TcpListener::bind(free).await.map_err(|error| unheard(free, &error))
+        }
+        bound => bound.map_err(|error| unheard(at, &error)),
+    }
+}
+
+fn unheard(at: SocketAddr, error: &std::io::Error) -> Failure {
+    // Who is there may go, and then it is right to have tried again.
+    let exit = if error.kind() == ErrorKind::AddrInUse { Exit::Busy } else { Exit::Usage };
+    let why = crate::language::os_error(&error.to_string()).into_owned();
+    Failure::new(
+        exit,
+        tr!("cannot listen at %{at}: %{why}", at = at, why = why),
+        tr!("give --listen a free address of this machine alone, such as %{usual}", usual = PAGE_AT),
+    )
+}
+
+/// Opens a browser, by a file that leads it on: everybody on the machine can read arguments, and the first
+/// who brings the key is let in. Where that fails, there is the address on the screen.
+fn open(way_in: &Path, address: &str) {
+    let lead = || {
+        let folder = way_in.parent().unwrap_or(Path::new("/"));
+        std::fs::DirBuilder::new().recursive(true).create(folder)?;
+        let _ = std::fs::remove_file(way_in);
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(way_in)?;
+        write!(file, "<!DOCTYPE html><meta http-equiv=\"refresh\" content=\"0; url={address}\">")
+    };
+    if lead().is_err() {
+        return;
+    }
+    let mut opener = std::process::Command::new("xdg-open");
+    opener.arg::<PathBuf>(way_in.into()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // It ends by itself once the browser has it; nobody waits for a browser.
+    drop(opener.spawn());
+}

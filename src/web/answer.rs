@@ -1,0 +1,123 @@
+//! From a request to an answer: what is checked before a page is made, and what every answer says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::http::header::{
+    ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, SET_COOKIE, VARY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use maud::Markup;
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::door::Refusal;
+use super::{Site, batches, page};
+use crate::language::Language;
+
+/// Of what a form of ours says.
+const BODY_LEN_MAX: usize = 64 * 1024;
+
+/// From a head to its answer: longer than a database takes that is in trouble.
+const TIME_MAX: Duration = Duration::from_secs(30);
+
+/// What anybody may ask who asks here.
+const PUBLIC: [&str; 2] = ["/enter", "/style.css"];
+
+/// What holds of every answer. Nothing is loaded from elsewhere, nothing of ours is shown within another
+/// site's page, nothing is kept. `same-origin`: with `no-referrer`, a browser would not say where a form of
+/// ours comes from.
+const HEADERS: [(HeaderName, HeaderValue); 7] = [
+    (
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        ),
+    ),
+    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (VARY, HeaderValue::from_static("Accept-Language, Cookie")),
+];
+
+pub fn router(site: Arc<Site>) -> Router {
+    Router::new()
+        .route("/", get(home))
+        .route("/enter", get(enter))
+        .route("/style.css", get(style))
+        .fallback(async |headers: HeaderMap| {
+            (StatusCode::NOT_FOUND, spoken(&headers, page::not_found)).into_response()
+        })
+        .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
+        .layer(from_fn_with_state(Arc::clone(&site), guard))
+        .with_state(site)
+}
+
+/// Refuses, or answers in time; and says of either what holds of every answer.
+async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let is_public = PUBLIC.contains(&parts.uri.path());
+    let mut response = match site.door.check(&parts, is_public) {
+        Err(refusal) => refused(refusal, &parts),
+        Ok(()) => match timeout(TIME_MAX, next.run(Request::from_parts(parts.clone(), body))).await {
+            Ok(response) => response,
+            Err(_) => (StatusCode::GATEWAY_TIMEOUT, spoken(&parts.headers, page::too_slow)).into_response(),
+        },
+    };
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
+fn refused(refusal: Refusal, asked: &Parts) -> Response {
+    let status = match refusal {
+        Refusal::Foreign => StatusCode::MISDIRECTED_REQUEST,
+        Refusal::Elsewhere | Refusal::Outside => StatusCode::FORBIDDEN,
+        Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
+    };
+    (status, spoken(&asked.headers, || page::refused(refusal))).into_response()
+}
+
+/// A page in the language that the browser asks for; else in that of the process.
+fn spoken(headers: &HeaderMap, make: impl FnOnce() -> Markup) -> Markup {
+    let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|accepted| accepted.to_str().ok());
+    accepted.and_then(Language::of_browser).unwrap_or_else(Language::now).speak(make)
+}
+
+#[derive(Deserialize)]
+struct Entering {
+    #[serde(default)]
+    key: String,
+}
+
+/// A page of its own rather than a redirect: a browser that was led here by a link brings its new cookie only
+/// to what our own page leads to.
+async fn enter(
+    State(site): State<Arc<Site>>,
+    headers: HeaderMap,
+    Query(Entering { key }): Query<Entering>,
+) -> Response {
+    match site.door.enter(&key) {
+        Some(cookie) => ([(SET_COOKIE, cookie)], spoken(&headers, page::entered)).into_response(),
+        None => (StatusCode::FORBIDDEN, spoken(&headers, || page::refused(Refusal::Outside))).into_response(),
+    }
+}
+
+async fn style() -> Response {
+    ([(CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("style.css")).into_response()
+}
+
+async fn home(State(site): State<Arc<Site>>, headers: HeaderMap) -> Markup {
+    let looked = batches::look(&site.outboxes).await;
+    spoken(&headers, || batches::page_of(&looked))
+}

@@ -1,0 +1,101 @@
+//! The first page: what was imported here, and how it stands.
+
+use maud::{Markup, html};
+
+use super::page::{page, shown};
+use crate::app::fault::Fault;
+use crate::app::place::{Outboxes, Place};
+use crate::app::{self, OutboxStatus};
+use crate::delivery::State;
+use crate::language::filled::whole;
+use crate::language::times::local;
+use crate::outbox::{Halted, Status};
+use crate::text;
+
+/// What is known of each outbox.
+pub struct Looked(Result<Vec<Seen>, Fault>);
+
+/// An outbox, and how it stands.
+type Seen = (Place, Result<OutboxStatus, Fault>);
+
+pub async fn look(outboxes: &Outboxes) -> Looked {
+    let places = match outboxes.all(None) {
+        Ok(places) => places,
+        Err(Fault::NoWorkFolder) => Vec::new(),
+        Err(fault) => return Looked(Err(fault)),
+    };
+    let mut looked = Vec::with_capacity(places.len());
+    for place in places {
+        let status = app::status(&place).await;
+        looked.push((place, status));
+    }
+    Looked(Ok(looked))
+}
+
+pub fn page_of(Looked(looked): &Looked) -> Markup {
+    let body = match looked {
+        Err(fault) => failed(fault),
+        Ok(places) if places.is_empty() => html! {
+            p { (tr!("Nothing was imported in this folder yet.")) }
+        },
+        Ok(places) => html! {
+            @for (place, status) in places { (outbox(place, status)) }
+        },
+    };
+    page(&tr!("Batches"), &body)
+}
+
+fn outbox(place: &Place, status: &Result<OutboxStatus, Fault>) -> Markup {
+    let status = match status {
+        Ok(status) => status,
+        Err(fault) => {
+            return html! { section { h2 { (shown(&place.outbox.to_string())) } (failed(fault)) } };
+        }
+    };
+    html! {
+        @for (info, standing, _) in &status.batches { (batch(&info.name, standing)) }
+        @if let Some(standing) = &status.whole { (batch(&tr!("all batches"), standing)) }
+        @if let Some(holder) = &status.holder {
+            p { (tr!("process %{pid} works on it", pid = holder.pid)) }
+        }
+        @for halted in &status.halted { (halt(halted)) }
+    }
+}
+
+fn batch(name: &str, status: &Status) -> Markup {
+    let counted = State::ALL.map(|state| (state, status.counts.count(state)));
+    html! {
+        section {
+            h2 { (shown(name)) }
+            table {
+                thead { tr { th scope="col" { (tr!("State")) } th.n scope="col" { (tr!("Rows")) } } }
+                tbody {
+                    @for (state, n_rows) in counted.into_iter().filter(|(_, n_rows)| 0 < *n_rows) {
+                        tr {
+                            th scope="row" { (crate::language::said(text::state(state))) }
+                            td.n { (whole(n_rows)) }
+                        }
+                    }
+                }
+            }
+            @if let Some(oldest) = status.oldest_pending {
+                p { (tr!("%{n} due now, the oldest pending since %{oldest}", n = status.due_now, oldest = local(oldest))) }
+            }
+        }
+    }
+}
+
+fn halt(halted: &Halted) -> Markup {
+    let Halted { lote, reason, n_waiting } = halted;
+    let why = tr!(
+        "`%{lote}` is halted, %{n} %{n|row waits|rows wait}: %{reason}",
+        lote = shown(lote),
+        n = n_waiting,
+        reason = text::halt_reason(reason)
+    );
+    html! { p.warn role="status" { (shown(&why)) } }
+}
+
+fn failed(fault: &Fault) -> Markup {
+    html! { p.warn role="alert" { (shown(&fault.to_string())) } }
+}

@@ -1,0 +1,79 @@
+//! What all pages have around them, and those that only say something.
+
+use std::borrow::Cow;
+
+use maud::{DOCTYPE, Markup, html};
+
+use super::door::Refusal;
+use crate::language::Language;
+use crate::printable::{self, LINE_CHARS_MAX};
+
+/// A text from outside as it may stand in a page: one line. That nothing in it is markup, maud sees to.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    printable::line(text, LINE_CHARS_MAX)
+}
+
+/// A whole page; `leads_on`: the browser goes home from it by itself.
+fn whole(title: &str, leads_on: bool, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang=(Language::now().tag()) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                @if leads_on { meta http-equiv="refresh" content="0; url=/"; }
+                title { (title) " · Mutirão" }
+                link rel="stylesheet" href="/style.css";
+            }
+            body {
+                a.skip href="#content" { (tr!("to the content")) }
+                header { a href="/" { "Mutirão" } }
+                main #content tabindex="-1" {
+                    h1 { (title) }
+                    (body)
+                }
+            }
+        }
+    }
+}
+
+pub fn page(title: &str, body: &Markup) -> Markup {
+    whole(title, false, body)
+}
+
+pub fn entered() -> Markup {
+    whole(&tr!("You are in"), true, &html! { p { a href="/" { (tr!("go on")) } } })
+}
+
+pub fn not_found() -> Markup {
+    said(&tr!("There is no such page"), &tr!("the first page leads to all others"))
+}
+
+pub fn too_slow() -> Markup {
+    said(&tr!("It took too long"), &tr!("load the page again; nothing was changed by looking"))
+}
+
+pub fn refused(refusal: Refusal) -> Markup {
+    match refusal {
+        Refusal::Foreign => said(
+            &tr!("This page is not here"),
+            &tr!("use the address that the program shows where it was started"),
+        ),
+        Refusal::Elsewhere => said(
+            &tr!("Refused: another page asked for this"),
+            &tr!("do it from a page that you opened by the address that the program shows"),
+        ),
+        Refusal::Outside => said(
+            &tr!("This browser was not let in"),
+            &tr!(
+                "open the address that the program shows where it was started; each lets one browser in, once"
+            ),
+        ),
+        Refusal::Method => said(&tr!("There is no such page"), &tr!("the first page leads to all others")),
+    }
+}
+
+fn said(title: &str, what_next: &str) -> Markup {
+    page(title, &html! { p { (what_next) } })
+}
