@@ -104,10 +104,12 @@ fn says_none(answer: &Envelope<'_>) -> bool {
     of_tickets && said.matches("nenhum").count() == 1
 }
 
-/// How many tickets a page has; `None` if it is none.
+/// How many tickets a page has; `None` if it is none, or if not all of it are tickets: such a page is as long
+/// as it likes.
 pub(super) fn page_len(exchange: &Exchange) -> Option<usize> {
     let (_, body) = by_status::<()>(exchange).ok()?;
-    Some(envelope(body).ok()?.tickets()?.len())
+    let page = envelope(body).ok()?.tickets()?;
+    page.iter().all(Option::is_some).then_some(page.len())
 }
 
 #[cfg(test)]

@@ -294,19 +294,16 @@ impl HubSoft {
     ) -> Result<(Answer, Limit), NoToken> {
         let request = |limit| move || self.tickets_of(service, pending_only, limit);
         let answer = self.asked(RequestKind::LookUp, gate, request(PAGE_LEN)).await?;
-        if self.limit.get() == Limit::Unproven {
-            let fewer = PAGE_LEN_DEFAULT - 1;
-            match look_up::page_len(&answer.exchange) {
-                Some(PAGE_LEN_DEFAULT) => {
-                    // What this one comes to is no answer about the row.
-                    let again = self.asked(RequestKind::LookUp, gate, request(fewer)).await;
-                    match again.ok().and_then(|page| look_up::page_len(&page.exchange)) {
-                        Some(found) if found == fewer => self.limit.set(Limit::Heeded),
-                        Some(PAGE_LEN_DEFAULT) => self.limit.set(Limit::Ignored),
-                        _ => {}
-                    }
-                }
-                Some(found) if PAGE_LEN_DEFAULT < found => self.limit.set(Limit::Heeded),
+        if self.limit.get() == Limit::Unproven
+            && let Some(n_tickets) = look_up::page_len(&answer.exchange)
+            && PAGE_LEN_DEFAULT <= n_tickets
+        {
+            let fewer = n_tickets - 1;
+            // What this one comes to is no answer about the row.
+            let again = self.asked(RequestKind::LookUp, gate, request(fewer)).await;
+            match again.ok().and_then(|page| look_up::page_len(&page.exchange)) {
+                Some(found) if found == fewer => self.limit.set(Limit::Heeded),
+                Some(found) if found == n_tickets => self.limit.set(Limit::Ignored),
                 _ => {}
             }
         }

@@ -9,7 +9,7 @@ use crate::delivery::{Fault, LookUp, OpenedTicket, Sighting, Verification};
 /// How many tickets a look-up asks for: the most that HubSoft gives.
 pub(super) const PAGE_LEN: usize = 50;
 
-/// How many it gives by itself. A page of just so many was cut here if `limit` is ignored.
+/// How many it gives by itself, at least. A page of so many may have been cut here if `limit` is ignored.
 pub(super) const PAGE_LEN_DEFAULT: usize = 20;
 
 /// Whether the server gives as many tickets as it is asked for.
@@ -148,7 +148,7 @@ pub(super) fn sight_open(answer: &Envelope<'_>, service: i64, label: &str, limit
 
 /// Whether there may be tickets that are not on the page.
 fn is_full(page: &[Seen<'_>], limit: Limit) -> bool {
-    PAGE_LEN <= page.len() || page.len() == PAGE_LEN_DEFAULT && limit != Limit::Heeded
+    PAGE_LEN <= page.len() || PAGE_LEN_DEFAULT <= page.len() && limit != Limit::Heeded
 }
 
 /// Whether a full page goes back beyond the earliest moment our ticket can be from: the newest stand

@@ -109,7 +109,9 @@ pub(super) fn of_open(exchange: &Exchange, asked: &Asked<'_>) -> Verdict<Proof> 
             Verdict::Unknown(Fault::Contradiction)
         }
         (200 | 400 | 422, Status::Error, ..) => of_refusal(&answer).unwrap_or_else(Verdict::Rejected),
-        (200 | 400 | 422, Status::Other, None, _) if !answer.errors().is_empty() => {
+        (200 | 400 | 422, Status::Other, None, _)
+            if !answer.errors().is_empty() && !answer.names_a_ticket() =>
+        {
             Verdict::Rejected(refusal(&answer))
         }
         (200 | 201, ..) => Verdict::Unknown(Fault::NoProof),

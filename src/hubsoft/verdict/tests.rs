@@ -123,6 +123,9 @@ fn the_verdict_table() {
             r#"{"status":"error","atendimento":{"protocolo":"1","protocolo":"2"}}"#,
             "unknown contradiction",
         ),
+        // Also where it does not say that it is an error.
+        (200, r#"{"errors":["OS"],"atendimento":{"protocolo":"1","protocolo":"2"}}"#, "unknown no_proof"),
+        (200, r#"{"errors":["OS"],"protocolo":"1"}"#, "unknown no_proof"),
         (
             200,
             r#"{"status":"error","id_atendimento":0,"protocolo":" ","atendimento":[]}"#,

@@ -234,21 +234,43 @@ async fn a_wish_to_wait_is_read_from_the_body_too() {
     assert_eq!((short(&reply).as_str(), reply.retry_after), ("throttled", Some(Duration::from_secs(17))));
 }
 
-/// Of a server that gives twenty whatever it is asked for, the twenty may not be all.
+/// Of a server that gives twenty, or thirty, whatever it is asked for, they may not be all.
 #[tokio::test]
 async fn a_server_that_heeds_no_limit_is_believed_no_absence() {
-    let tickets = (1..=20)
-        .map(|id| format!(r#"{{"id_atendimento":{id},"protocolo":"{id}","descricao_abertura":"x"}}"#));
-    let tickets = tickets.collect::<Vec<_>>().join(",");
-    let page = http("200 OK", &format!(r#"{{"status":"success","atendimentos":[{tickets}]}}"#));
-    let (url, n_requests) = scripted(vec![Act::Answer(page)]).await;
+    for n_tickets in [20, 30] {
+        let (url, n_requests) = scripted(vec![Act::Answer(http("200 OK", &tickets(n_tickets, "")))]).await;
+        let hubsoft = client(&url, token("x"));
+        for n in [2, 3] {
+            assert_eq!(looked_up_code(&hubsoft).await, "full_page");
+            assert_eq!(n_requests.load(Ordering::SeqCst), n);
+        }
+    }
+}
+
+/// Seen: what could not be read made its page longer than it ends by itself, so the limit was taken for heeded
+/// and a ticket that stood on no page for absent.
+#[tokio::test]
+async fn a_page_that_cannot_be_read_proves_no_limit() {
+    let odd = Act::Answer(http("200 OK", &tickets(20, ",null")));
+    let (url, n_requests) = scripted(vec![odd, Act::Answer(http("200 OK", &tickets(20, "")))]).await;
     let hubsoft = client(&url, token("x"));
-    for n in [2, 3] {
-        let reply = hubsoft.look_up(&sent("ours"), &Turnstile::default()).await;
-        let Verdict::Answered(mutirao::delivery::Sighting::CouldNotTell(fault)) = reply.verdict else {
-            panic!("{reply:?}")
-        };
-        assert_eq!((&*fault.code(), n_requests.load(Ordering::SeqCst)), ("full_page", n));
+    assert_eq!(looked_up_code(&hubsoft).await, "unreadable_ticket");
+    assert_eq!(looked_up_code(&hubsoft).await, "full_page");
+    assert_eq!(n_requests.load(Ordering::SeqCst), 3);
+}
+
+/// A page of so many, and what else stands on it.
+fn tickets(n: usize, and: &str) -> String {
+    let ticket = |id| format!(r#"{{"id_atendimento":{id},"protocolo":"{id}","descricao_abertura":"x"}}"#);
+    let tickets = (1..=n).map(ticket).collect::<Vec<_>>().join(",");
+    format!(r#"{{"status":"success","atendimentos":[{tickets}{and}]}}"#)
+}
+
+async fn looked_up_code(hubsoft: &HubSoft) -> String {
+    let reply = hubsoft.look_up(&sent("ours"), &Turnstile::default()).await;
+    match reply.verdict {
+        Verdict::Answered(mutirao::delivery::Sighting::CouldNotTell(fault)) => fault.code().into_owned(),
+        _ => panic!("{reply:?}"),
     }
 }
 

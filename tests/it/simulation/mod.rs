@@ -60,6 +60,21 @@ fn a_look_up_that_lacks_the_latest_for_a_moment_is_not_believed() {
     }
 }
 
+/// Seen: a page that could not be read was taken for a longer one, and so the server for one that heeds the
+/// limit; it ended its pages before the newest tickets.
+#[test]
+fn a_server_that_heeds_neither_limit_nor_order_is_believed_no_absence() {
+    for seed in [1_015_841, 4_096_291, 4_112_936] {
+        assert_eq!(live(seed, Sabotage::None).violations, Vec::<String>::new());
+    }
+}
+
+/// Seen: after the machine's clock had been set back, rows in doubt were looked up each other second.
+#[test]
+fn a_clock_that_is_set_back_does_not_make_rows_be_looked_up_all_the_time() {
+    assert_eq!(live(4_099_846, Sabotage::None).violations, Vec::<String>::new());
+}
+
 /// Several workers over one outbox.
 #[test]
 fn a_fleet_opens_none_twice_and_loses_none_1() {
