@@ -385,7 +385,9 @@ fn next_early_look(doubt: &Doubt, scene: &Scene<'_>) -> Option<Timestamp> {
     if EARLY_LOOKS <= doubt.answered {
         return Some(settled);
     }
-    Some(after(scene.now, between(doubt.since, scene.now).max(FIRST_LOOK)).min(settled))
+    // A doubt that has yet to begin, or did by a clock that was set back since, is not looked at all the time.
+    let away = between(doubt.since, scene.now).max(between(scene.now, doubt.since));
+    Some(after(scene.now, away.max(FIRST_LOOK)).min(settled))
 }
 
 fn settle(claim: &Claim, change: Change, attempt: Option<Attempt>) -> Settle {

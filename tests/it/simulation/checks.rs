@@ -9,7 +9,7 @@ use super::world::{Steps, World};
 use crate::support::memory_outbox::{MemoryOutbox, Row};
 
 /// After so long in calm weather all is at rest: a slow server has its time, and each row its turn.
-const CALM_MAX: Duration = Duration::from_secs(20 * 60);
+const CALM_MAX: Duration = Duration::from_secs(40 * 60);
 
 /// Where a row cannot be told: it is looked up ten times, ever more seldom, by two runs.
 const CALM_UNTOLD_MAX: Duration = Duration::from_secs(4 * 3600);
@@ -18,10 +18,10 @@ const CALM_UNTOLD_MAX: Duration = Duration::from_secs(4 * 3600);
 /// and for each that cannot be told: two runs have ten answers for it, and between those errors count
 /// nothing.
 const REQUESTS_PER_ROW_MAX: u64 = 14;
-const REQUESTS_PER_UNTOLD_MAX: u64 = 60;
+const REQUESTS_PER_UNTOLD_MAX: u64 = 120;
 const REQUESTS_MAX: u64 = 30;
 const CLAIMS_PER_ROW_MAX: u64 = 16;
-const CLAIMS_PER_UNTOLD_MAX: u64 = 90;
+const CLAIMS_PER_UNTOLD_MAX: u64 = 140;
 const CLAIMS_MAX: u64 = 40;
 
 impl World {
@@ -63,6 +63,8 @@ impl World {
                 }
                 State::Opened => {}
                 State::Unconfirmed if self.may_be_unconfirmed(row, &rows) => {}
+                // What could be shown was opened later.
+                State::Unconfirmed if self.given_up.borrow().contains(&(home, *id)) => {}
                 State::Conflict
                     if self.server.misled(code)
                         || self.server.told_errors(code)
@@ -121,6 +123,16 @@ impl World {
         }
         let stored = outbox.row(row.0);
         let is_in_doubt = stored.doubt.as_ref().is_some_and(|it| !it.precaution);
+        if stored.state == State::Unconfirmed {
+            let rows = outbox.rows();
+            let shows_none = !rows.iter().any(|(_, it)| is_specimen_for(it, &stored));
+            let mut given_up = self.given_up.borrow_mut();
+            if shows_none {
+                given_up.insert((home, row.0))
+            } else {
+                given_up.remove(&(home, row.0))
+            };
+        }
         let is_said_to_have_none = match stored.state {
             State::Pending => !is_in_doubt,
             State::Rejected | State::Failed | State::Cancelled | State::Skipped | State::Invalid => true,
@@ -147,19 +159,26 @@ impl World {
     /// Where even a calm HubSoft cannot tell: it never does for this service, or there is no ticket of ours
     /// with a text as long that it could show.
     fn may_be_unconfirmed(&self, row: &Row, rows: &[(i64, Row)]) -> bool {
-        let len = |row: &Row| row.ticket.descricao.as_str().len();
-        let as_long =
-            rows.iter().filter(|(_, it)| it.state == State::Opened && !it.is_purged && len(row) <= len(it));
-        let mut as_long: Vec<&Row> = as_long.map(|(_, it)| it).collect();
+        let mut as_long: Vec<&Row> =
+            rows.iter().map(|(_, it)| it).filter(|it| is_specimen_for(it, row)).collect();
         as_long.sort_by_key(|it| std::cmp::Reverse(it.opening.as_ref().map(|it| it.id_atendimento)));
         let is_hidden = |row: &Row| {
             self.server.may_never_tell(row.ticket.id_cliente_servico.get())
                 || self.server.misled(row.marker.as_str())
                 || self.server.hides(row.marker, row.ticket.descricao.as_str())
         };
-        // As many as are looked up.
-        is_hidden(row) || as_long.iter().take(10).all(|it| is_hidden(it))
+        let unseen = |it: &&&Row| self.server.hides(it.marker, it.ticket.descricao.as_str());
+        // As many as are looked up, and so many that are not found are enough.
+        is_hidden(row)
+            || as_long.iter().take(10).all(|it| is_hidden(it))
+            || 3 <= as_long.iter().filter(unseen).count()
     }
+}
+
+/// Whether a look-up of it shows that a text as long as this row's is seen.
+fn is_specimen_for(other: &Row, row: &Row) -> bool {
+    let len = |row: &Row| row.ticket.descricao.as_str().chars().count();
+    other.state == State::Opened && !other.is_purged && len(row) <= len(other)
 }
 
 /// Whether another row has taken the row's ticket for its own.

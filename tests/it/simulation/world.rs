@@ -66,6 +66,8 @@ pub struct World {
     pub stops: u32,
     n_services: i64,
     pub people: People,
+    /// Homes and rows: those that were given to a person while none was opened with a text as long.
+    pub given_up: RefCell<BTreeSet<(usize, i64)>>,
     /// What had been asked of HubSoft and of the outboxes when the sky cleared.
     asked_at_calm: Cell<Option<Asked>>,
 }
@@ -210,6 +212,7 @@ impl World {
             stops,
             n_services,
             people: People::new(seed, sabotage),
+            given_up: RefCell::default(),
             asked_at_calm: Cell::new(None),
         }
     }
