@@ -135,7 +135,7 @@ pub struct Slots {
     pub pace: Pace,
     /// How many rows' requests may be under way.
     pub limit: Limit,
-    /// Those that are: each has had its slot, and no answer. A probe is none of them.
+    /// Those that are: each has had its slot, and no answer. A probe is none of them, nor is a login.
     under_way: Vec<RequestId>,
     /// Waits for a slot, in the order in which it came.
     line: VecDeque<Waiting>,
@@ -330,7 +330,8 @@ impl Slots {
     /// Takes a slot for it. `Err`: none is before that time, or nobody knows: an answer must come first, or
     /// the outbox.
     fn take(&mut self, asking: &Asking, scenery: &Scenery) -> Result<(), Option<Duration>> {
-        if asking.purpose == Purpose::Probe {
+        // All who are under way may wait for the token of one login.
+        if asking.purpose == Purpose::Probe || asking.kind == RequestKind::Login {
             return self.pace.take(scenery.now);
         }
         if self.limit.now() <= self.under_way.len() {
@@ -482,6 +483,18 @@ mod tests {
         slots.forget(post(3).id);
         assert_eq!(words(&mut slots, &at), [(4, Word::Go)]);
         assert_eq!(slots.ask(probe, &at), Some(Word::Go), "the health of HubSoft is besides");
+    }
+
+    /// Seen: all that might be under way waited for a token, and the login for one of them.
+    #[test]
+    fn a_login_waits_for_none_of_those_who_wait_for_it() {
+        let mut slots = Slots::new(Pace::new(Rate::Unlimited), Limit::new(Concurrency::Fixed(2)));
+        for row in 1..3 {
+            assert_eq!(slots.ask(post(row), &scenery(S)), Some(Word::Go));
+        }
+        let login = Asking { kind: RequestKind::Login, ..post(3) };
+        assert_eq!(slots.ask(login, &scenery(S)), Some(Word::Go));
+        assert_eq!(slots.ask(post(3), &scenery(S)), None, "what it was for is not besides");
     }
 
     #[test]

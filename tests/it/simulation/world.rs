@@ -120,7 +120,10 @@ impl World {
                 1 => Rate::PerSecond(50.0),
                 _ => Rate::PerSecond(4.0),
             },
-            concurrency: Concurrency::Fixed(rng.usize(1..12)),
+            concurrency: match rng.usize(1..12) {
+                1..4 => Concurrency::Auto,
+                n => Concurrency::Fixed(n),
+            },
             max_attempts: rng.u32(1..9),
             grace: Duration::from_secs(rng.u64(0..90)),
             open_tickets: if rng.u32(0..8) == 0 { OpenTickets::Skip } else { OpenTickets::Ignore },
