@@ -161,7 +161,7 @@ pub fn after_looking_before(claim: &Claim, reply: &Reply<Sighting>, scene: &Scen
     let change = match Evidence::of(reply).row {
         Row::Answered(Sighting::NotFound) => return Next::Post,
         Row::Answered(Sighting::AlreadyOpen { opening }) => {
-            return Next::Settle(settle(claim, Change::Skipped { opening: opening.clone() }, None));
+            return Next::Settle(already_open(claim, opening.clone()));
         }
         // Its own ticket, opened from elsewhere.
         Row::Answered(Sighting::Found { opening, conflict: Some(fault), .. }) => {
@@ -185,6 +185,11 @@ pub fn after_looking_before(claim: &Claim, reply: &Reply<Sighting>, scene: &Scen
         Row::Withheld => return Next::Settle(release(claim)),
     };
     Next::Settle(settle(claim, change, Some(attempt)))
+}
+
+/// There is a ticket that makes a post needless.
+pub fn already_open(claim: &Claim, opening: OpenedTicket) -> Settle {
+    settle(claim, Change::Skipped { opening }, None)
 }
 
 /// Nothing was sent under this claim.
@@ -385,7 +390,7 @@ fn next_early_look(doubt: &Doubt, scene: &Scene<'_>) -> Option<Timestamp> {
     if EARLY_LOOKS <= doubt.answered {
         return Some(settled);
     }
-    // A doubt that has yet to begin, or did by a clock that was set back since, is not looked at all the time.
+    // One that has yet to begin, or did by a clock that was set back since, is not looked at all the time.
     let away = between(doubt.since, scene.now).max(between(scene.now, doubt.since));
     Some(after(scene.now, away.max(FIRST_LOOK)).min(settled))
 }

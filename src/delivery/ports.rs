@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::coordination::{ShareRequest, SharedState};
 use super::eyes::{Sight, Specimen};
-use super::{Claim, Fault, Halt, OpenedTicket, Refused, Settle, Settled, Warning};
+use super::{Claim, Fault, Halt, OpenList, OpenedTicket, Refused, Settle, Settled, Warning};
 use crate::delivery::identity::Marker;
 use crate::ticket::{Id, Ticket};
 
@@ -209,6 +209,9 @@ pub trait Api {
 
     /// Looks for a pending ticket of the same service and type (`--skip-if-open`).
     async fn find_open(&self, ticket: &Ticket, gate: &impl Gate) -> Reply<Sighting>;
+
+    /// All tickets that are open. Requests that follow one another, a page each.
+    async fn open_list(&self, gate: &impl Gate) -> Reply<OpenList>;
 
     /// Which user this is, at which HubSoft: the same for the same, without a secret.
     fn who(&self) -> String;

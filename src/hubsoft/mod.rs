@@ -1,7 +1,8 @@
 //! The API client: opens tickets, and finds them again. Only this room knows HTTP.
 //!
 //! [`HubSoft`] implements the port [`Api`]. What an answer proves is decided by pure functions: `verdict`
-//! judges posts and logins, `look_up` look-ups, by what their `page` shows and the `age` of its tickets.
+//! judges posts and logins, `look_up` look-ups, by what their `page` shows and the `age` of its tickets;
+//! `open_list` puts the pages of all open tickets together.
 //! `transport` sends, posts by `connections`; `answer` reads; `token` keeps the bearer token; `wire` knows
 //! the JSON.
 
@@ -12,6 +13,7 @@ mod customers;
 #[cfg(feature = "inside")]
 pub(crate) mod fuzz;
 mod look_up;
+mod open_list;
 mod page;
 mod settings;
 #[cfg(feature = "inside")]
@@ -42,9 +44,10 @@ pub use stand_in::{Heard, StandIn};
 
 use crate::delivery::identity::Marker;
 use crate::delivery::{
-    Api, Fault, Gate, LookUp, Proof, Reply, RequestKind, Sighting, Verdict, Verification, Withheld,
+    Api, Fault, Gate, LookUp, OpenList, Proof, Reply, RequestKind, Sighting, Verdict, Verification, Withheld,
 };
 use crate::ticket::{Catalogue, Customer, Id, Ticket};
+use open_list::{PAGE_LEN_MAX, Reading, Step, shorter};
 use page::{Limit, PAGE_LEN, PAGE_LEN_DEFAULT};
 use token::{NoToken, Refusals, Tokens};
 use transport::Transport;
@@ -66,11 +69,14 @@ pub struct HubSoft {
     type_labels: RefCell<Option<Rc<HashMap<i64, String>>>>,
     /// What look-ups have shown of the server.
     limit: Cell<Limit>,
+    /// The longest page of the list of open tickets that came in time.
+    list_page_len: Cell<usize>,
 }
 
 /// Parsed once, not once a row.
 struct Routes {
     tickets_of_customer: Url,
+    open_list: Url,
     customers: Url,
     /// Of the catalogues, which are read seldom.
     base: BaseUrl,
@@ -120,6 +126,7 @@ impl HubSoft {
         let base = &settings.base_url;
         let routes = Routes {
             tickets_of_customer: base.join("/api/v1/integracao/cliente/atendimento"),
+            open_list: base.join("/api/v1/integracao/atendimento/todos"),
             customers: base.join("/api/v1/integracao/cliente"),
             base: base.clone(),
         };
@@ -130,6 +137,7 @@ impl HubSoft {
             who: settings.who(),
             type_labels: RefCell::new(None),
             limit: Cell::new(Limit::Unproven),
+            list_page_len: Cell::new(PAGE_LEN_MAX),
         })
     }
 
@@ -209,7 +217,7 @@ impl HubSoft {
                 Some(rows) => {
                     Verdict::Answered(rows.into_iter().map(|(id, label)| Entry { id, label }).collect())
                 }
-                None => Verdict::Unknown(Fault::UnreadableCatalogue),
+                None => unreadable_catalogue(),
             },
             Err(verdict) => unanswered(verdict),
         };
@@ -217,7 +225,7 @@ impl HubSoft {
     }
 
     /// The labels of the ticket types, read once.
-    async fn labels(&self, gate: &impl Gate) -> Result<Rc<HashMap<i64, String>>, Reply<Sighting>> {
+    async fn labels<T>(&self, gate: &impl Gate) -> Result<Rc<HashMap<i64, String>>, Reply<T>> {
         if let Some(labels) = self.known_labels() {
             return Ok(labels);
         }
@@ -310,6 +318,27 @@ impl HubSoft {
         Ok((answer, self.limit.get()))
     }
 
+    /// The statuses of tickets that are not done with.
+    async fn open_statuses(&self, gate: &impl Gate) -> Result<Vec<i64>, Reply<OpenList>> {
+        let statuses = Catalogue::TICKET_STATUSES;
+        let url = self.routes.catalogue(statuses);
+        let answer = self.asked(RequestKind::Probe, gate, || get(url.clone())).await.map_err(stopped)?;
+        let ids = verdict::of_read(&answer.exchange)
+            .map_err(unanswered)
+            .and_then(|body| wire::open_statuses(body, statuses.list).ok_or_else(unreadable_catalogue));
+        ids.map_err(|verdict| answer.reply(verdict))
+    }
+
+    /// The dates are those of all time, because a ticket may have been open for long.
+    fn listed(&self, (page, page_len): (i64, usize), statuses: &str) -> Request {
+        let mut url = self.routes.open_list.clone();
+        url.set_query(Some(&format!(
+            "pagina={page}&itens_por_pagina={page_len}&data_inicio=2000-01-01&data_fim=2099-12-31\
+             &status_atendimento={statuses}"
+        )));
+        get(url)
+    }
+
     fn tickets_of(&self, service: Id, pending_only: &str, limit: usize) -> Request {
         let mut url = self.routes.tickets_of_customer.clone();
         url.set_query(Some(&format!(
@@ -380,6 +409,39 @@ impl Api for HubSoft {
         }
     }
 
+    async fn open_list(&self, gate: &impl Gate) -> Reply<OpenList> {
+        let labels = match self.labels(gate).await {
+            Ok(labels) => labels,
+            Err(reply) => return reply,
+        };
+        let statuses = match self.open_statuses(gate).await {
+            Ok(statuses) => statuses.iter().map(i64::to_string).collect::<Vec<_>>().join(","),
+            Err(reply) => return reply,
+        };
+        let mut reading = Reading::new(self.list_page_len.get());
+        loop {
+            let page = reading.next_page();
+            let answer = match self.asked(RequestKind::LookUp, gate, || self.listed(page, &statuses)).await {
+                Ok(answer) => answer,
+                Err(no_token) => return stopped(no_token),
+            };
+            match reading.take(&answer.exchange) {
+                Ok(Step::More) => {}
+                Ok(Step::Done) => {
+                    let list = reading.list(&labels, TYPE_DEFAULT);
+                    return answer.reply(Verdict::Answered(list));
+                }
+                Err(verdict) => match shorter(reading.page_len(), &answer.exchange) {
+                    Some(page_len) => {
+                        self.list_page_len.set(page_len);
+                        reading = Reading::new(page_len);
+                    }
+                    None => return answer.reply(verdict),
+                },
+            }
+        }
+    }
+
     fn who(&self) -> String {
         self.who.clone()
     }
@@ -412,6 +474,10 @@ impl Answer {
             date: self.exchange.date(),
         }
     }
+}
+
+fn unreadable_catalogue<T>() -> Verdict<T> {
+    Verdict::Unknown(Fault::UnreadableCatalogue)
 }
 
 fn get(url: Url) -> Request {

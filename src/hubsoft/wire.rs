@@ -106,6 +106,8 @@ pub(super) struct Envelope<'a> {
     atendimentos: Raw<'a>,
     #[serde(borrow)]
     clientes: Raw<'a>,
+    #[serde(borrow)]
+    paginacao: Raw<'a>,
 }
 
 /// How HubSoft judges its own answer.
@@ -187,6 +189,21 @@ impl<'a> Envelope<'a> {
     /// `None`: no readable list. An item that is no object is `None` too.
     pub(super) fn tickets(&self) -> Option<Vec<Option<Seen<'a>>>> {
         Some(list(self.atendimentos)?.into_iter().map(object).collect())
+    }
+
+    /// As [`Self::tickets`], where they are those of the whole tenant, which look otherwise.
+    pub(super) fn listed(&self) -> Option<Vec<Option<SeenListed<'a>>>> {
+        Some(list(self.atendimentos)?.into_iter().map(object).collect())
+    }
+
+    /// Which page that is. `None`: it does not tell.
+    pub(super) fn paging(&self) -> Option<Paging> {
+        let told: SeenPaging<'_> = object(self.paginacao)?;
+        Some(Paging {
+            first: integer(told.primeira_pagina)?,
+            current: integer(told.pagina_atual)?,
+            total: usize::try_from(integer(told.total_registros)?).ok()?,
+        })
     }
 
     /// As [`Self::tickets`].
@@ -319,13 +336,7 @@ impl<'a> Seen<'a> {
     }
 
     pub(super) fn protocolo(&self) -> Option<Cow<'a, str>> {
-        let protocolo = text(self.protocolo)?;
-        let trimmed = protocolo.trim();
-        match printable::name(trimmed) {
-            shown if shown.is_empty() => None,
-            shown if shown.len() == protocolo.len() && *shown == *protocolo => Some(protocolo),
-            shown => Some(Cow::Owned(shown.into_owned())),
-        }
+        shown_protocolo(self.protocolo)
     }
 
     pub(super) fn descricao_abertura(&self) -> Option<Cow<'a, str>> {
@@ -341,12 +352,72 @@ impl<'a> Seen<'a> {
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        text(self.data_fechamento).is_some_and(|date| !date.trim().is_empty())
+        is_closed(self.data_fechamento)
     }
 
     /// `None`: not told, which old versions do.
     pub(super) fn id_cliente_servico(&self) -> Option<i64> {
         integer(object::<Service<'_>>(self.servico)?.id_cliente_servico)
+    }
+}
+
+/// Where a page stands among all.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Paging {
+    /// The number of the first page.
+    pub(super) first: i64,
+    pub(super) current: i64,
+    /// Items of all pages.
+    pub(super) total: usize,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SeenPaging<'a> {
+    #[serde(borrow)]
+    primeira_pagina: Raw<'a>,
+    #[serde(borrow)]
+    pagina_atual: Raw<'a>,
+    #[serde(borrow)]
+    total_registros: Raw<'a>,
+}
+
+/// A ticket as the list of the tenant shows it: with ids, and without its text.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct SeenListed<'a> {
+    #[serde(borrow)]
+    id_atendimento: Raw<'a>,
+    #[serde(borrow)]
+    protocolo: Raw<'a>,
+    #[serde(borrow)]
+    id_tipo_atendimento: Raw<'a>,
+    #[serde(borrow)]
+    id_cliente_servico: Raw<'a>,
+    #[serde(borrow)]
+    data_fechamento: Raw<'a>,
+}
+
+impl<'a> SeenListed<'a> {
+    pub(super) fn id(&self) -> Option<i64> {
+        integer(self.id_atendimento).filter(|id| 0 < *id)
+    }
+
+    pub(super) fn protocolo(&self) -> Option<Cow<'a, str>> {
+        shown_protocolo(self.protocolo)
+    }
+
+    pub(super) fn type_id(&self) -> Option<i64> {
+        integer(self.id_tipo_atendimento)
+    }
+
+    /// `None`: it is of none, or does not tell.
+    pub(super) fn service(&self) -> Option<i64> {
+        integer(self.id_cliente_servico)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        is_closed(self.data_fechamento)
     }
 }
 
@@ -403,6 +474,43 @@ pub(super) fn catalogue(body: &[u8], list_key: &str, id_key: &str) -> Option<Vec
         Some((id, printable::name(&text(fields.get("descricao").copied())?).into_owned()))
     };
     items.into_iter().map(entry).collect()
+}
+
+/// The ids of the statuses of tickets that are not done with; `None`: no readable catalogue.
+///
+/// Source: HubSoft's documentation names one prefix of tickets that are closed, `resolvido`.
+pub(super) fn open_statuses(body: &[u8], list_key: &str) -> Option<Vec<i64>> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct SeenStatus<'a> {
+        #[serde(borrow)]
+        id_atendimento_status: Raw<'a>,
+        #[serde(borrow)]
+        prefixo: Raw<'a>,
+    }
+    let answer: std::collections::HashMap<Cow<'_, str>, &RawValue> = serde_json::from_slice(body).ok()?;
+    let statuses = list(answer.get(list_key).copied())?.into_iter().map(object::<SeenStatus<'_>>);
+    let ids = statuses.map(|status| {
+        let status = status?;
+        let is_done = text(status.prefixo).is_some_and(|prefix| prefix.trim() == "resolvido");
+        Some((integer(status.id_atendimento_status)?, is_done))
+    });
+    let ids: Option<Vec<(i64, bool)>> = ids.collect();
+    Some(ids?.into_iter().filter(|(_, is_done)| !is_done).map(|(id, _)| id).collect())
+}
+
+fn shown_protocolo(raw: Raw<'_>) -> Option<Cow<'_, str>> {
+    let protocolo = text(raw)?;
+    let trimmed = protocolo.trim();
+    match printable::name(trimmed) {
+        shown if shown.is_empty() => None,
+        shown if shown.len() == protocolo.len() && *shown == *protocolo => Some(protocolo),
+        shown => Some(Cow::Owned(shown.into_owned())),
+    }
+}
+
+fn is_closed(data_fechamento: Raw<'_>) -> bool {
+    text(data_fechamento).is_some_and(|date| !date.trim().is_empty())
 }
 
 /// A text, or the digits of a number.

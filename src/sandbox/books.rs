@@ -72,7 +72,7 @@ pub struct Audit {
     /// Markers on more than one ticket, with how many: each is a ticket opened twice.
     pub duplicates: BTreeMap<String, u64>,
     pub connections: u64,
-    /// By kind: `post`, `look_up`, `login`, `catalogue`, `other`.
+    /// By kind: `post`, `look_up`, `list`, `login`, `catalogue`, `other`.
     pub requests: BTreeMap<&'static str, u64>,
     /// By status; what got no answer is not here.
     pub answers: BTreeMap<u16, u64>,
@@ -150,6 +150,11 @@ impl Books {
             Some((index, ticket))
         })
         .filter(move |(_, ticket)| ticket.visible_from <= at)
+    }
+
+    /// All tickets that are seen at `at`, the oldest first.
+    pub(super) fn all(&self, at: Duration) -> impl Iterator<Item = (usize, &Ticket)> {
+        self.tickets.iter().enumerate().filter(move |(_, ticket)| ticket.visible_from <= at)
     }
 
     pub(super) fn by_protocolo(&self, protocolo: &str, at: Duration) -> Option<(usize, &Ticket)> {

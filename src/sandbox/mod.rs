@@ -10,6 +10,7 @@ mod credentials;
 mod customers;
 mod dice;
 mod http;
+mod list;
 mod new_ticket;
 mod options;
 mod routes;
@@ -355,7 +356,7 @@ impl Inner {
             number,
             match kind {
                 Kind::Post => POST_FAULTS,
-                Kind::LookUp | Kind::Customer => &[FaultKind::LookUpFailure],
+                Kind::LookUp | Kind::Customer | Kind::List => &[FaultKind::LookUpFailure],
                 Kind::Login => &[FaultKind::LoginFailure],
                 Kind::Catalogue | Kind::Audit | Kind::Other => &[],
             },
@@ -419,6 +420,7 @@ impl Inner {
         }
         Deed::Answer(match kind {
             Kind::LookUp => routes::look_up(request.query, &books, &self.options, now),
+            Kind::List => list::page(request.query, &books, &self.options, now),
             Kind::Customer => customers::search(request.query, &self.options),
             Kind::Catalogue => routes::catalogue(request.path),
             Kind::Post => {

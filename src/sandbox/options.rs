@@ -30,6 +30,9 @@ pub struct SandboxOptions {
     pub late_commit_after: Duration,
     /// Service ids above this do not exist.
     pub services_max: i64,
+    /// Tickets that a page of the list of all tickets may have: a longer one is answered 504, as what took
+    /// too long. 0: this user may not read the list, and is answered 403.
+    pub list_max: usize,
     /// How a look-up says that there is nothing.
     pub nothing: Nothing,
     pub faults: Faults,
@@ -56,6 +59,7 @@ impl Default for SandboxOptions {
             look_up_delay: Duration::ZERO,
             late_commit_after: Duration::from_secs(3),
             services_max: 999_999_999,
+            list_max: 500,
             nothing: Nothing::EmptyList,
             faults: Faults::default(),
         }
@@ -163,6 +167,7 @@ const OPTIONS: &[&str] = &[
     "look_up_delay",
     "late_commit_after",
     "services_max",
+    "list_max",
     "nothing",
 ];
 
@@ -209,6 +214,7 @@ impl SandboxOptions {
             "services_max" => {
                 self.services_max = value.parse().map_err(|_| will_not_do(tr!("a whole number")))?
             }
+            "list_max" => self.list_max = size()?,
             "nothing" => {
                 self.nothing = match value {
                     "list" => Nothing::EmptyList,

@@ -16,7 +16,7 @@ use super::options::{Nothing, SandboxOptions};
 const TYPES_MAX: i64 = 100;
 const TYPE_NAMES: [&str; 5] =
     ["SAC", "SUPORTE TÉCNICO", "FINANCEIRO", "QUEDA DE ENERGIA", "ROMPIMENTO DE FIBRA"];
-const STATUSES: [(i64, &str, &str); 3] = [
+pub(super) const STATUSES: [(i64, &str, &str); 3] = [
     (1, "Aguardando Análise", "aguardando_analise"),
     (2, "Pendente", "pendente"),
     (3, "Resolvido", "resolvido"),
@@ -29,6 +29,7 @@ const SUFFIX: &str = " | ATENDIMENTO ABERTO VIA API";
 pub(super) enum Kind {
     Post,
     LookUp,
+    List,
     Customer,
     Login,
     Catalogue,
@@ -41,6 +42,7 @@ impl Kind {
         match (request.method, request.path) {
             ("POST", "/api/v1/integracao/atendimento") => Self::Post,
             ("GET", "/api/v1/integracao/cliente/atendimento") => Self::LookUp,
+            ("GET", "/api/v1/integracao/atendimento/todos") => Self::List,
             ("GET", "/api/v1/integracao/cliente") => Self::Customer,
             ("POST", "/oauth/token") => Self::Login,
             ("GET", path) if path.starts_with("/api/v1/integracao/configuracao/") => Self::Catalogue,
@@ -53,6 +55,7 @@ impl Kind {
         match self {
             Self::Post => "post",
             Self::LookUp => "look_up",
+            Self::List => "list",
             Self::Customer => "customer",
             Self::Login => "login",
             Self::Catalogue => "catalogue",

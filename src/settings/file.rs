@@ -259,6 +259,7 @@ mod tests {
                 "listen_url_file",
                 "notify",
                 "metrics_listen",
+                "listen",
             ]
         );
         let folder = tempfile::tempdir().unwrap();

@@ -61,7 +61,7 @@ impl Catalogue {
         list: "tipos_atendimento",
         id: "id_tipo_atendimento",
     };
-    const TICKET_STATUSES: Self = Self {
+    pub const TICKET_STATUSES: Self = Self {
         name: "ticket statuses",
         route: "status_atendimento",
         list: "status_atendimento",

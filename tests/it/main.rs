@@ -45,6 +45,7 @@ mod shared;
 mod sheets;
 mod shell;
 mod simulation;
+mod skip_if_open;
 mod support;
 mod texts;
 mod web;

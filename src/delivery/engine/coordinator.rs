@@ -113,6 +113,10 @@ impl Engine<'_> {
 
     fn apply(&mut self, now: &Now, then: Duration, shared: &SharedState) {
         self.sharing.mode = Mode::Shared;
+        self.sharing.has_company = 1 < shared.n_workers;
+        if self.sharing.has_company {
+            self.listing.has_company();
+        }
         self.sharing.telling = News::default();
         // What it found out meanwhile is newer than what it hears.
         let has_crossed = !self.sharing.news.is_empty();

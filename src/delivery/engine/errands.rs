@@ -84,6 +84,12 @@ impl Engine<'_> {
             }
             return;
         }
+        if id.seat == self.list_seat() {
+            if let Answer::OpenList(reply) = answer {
+                self.list_read(now, id, reply);
+            }
+            return;
+        }
         let Some((errand, step)) = self.take_errand(id) else { return };
         self.hear_latency(now, &errand, &step, &answer);
         match (step, answer) {
@@ -122,6 +128,14 @@ impl Engine<'_> {
     fn find_open(&mut self, now: &Now, errand: Errand) {
         if self.policy.open_tickets == OpenTickets::Ignore {
             return self.post(now, errand);
+        }
+        match self.listed(now, &errand.claim) {
+            Some(Sighting::AlreadyOpen { opening }) => {
+                let settle = decide::already_open(&errand.claim, opening);
+                return self.end_errand(now, errand, settle);
+            }
+            Some(Sighting::NotFound) => return self.post(now, errand),
+            Some(_) | None => {}
         }
         let request = Request::FindOpen(Arc::clone(&errand.claim));
         self.send(errand, Step::FindOpen { asked: self.time(now) }, request);
@@ -266,6 +280,7 @@ impl Engine<'_> {
             Change::Rejected { .. } | Change::Failed { .. } => self.health.guards.error(),
             _ => None,
         };
+        self.service_changed(&claim, &settle.change);
         self.storage.outgoing.push_back(settle);
         self.free_seats.push(id.seat);
         if let Some(halt) = halt {

@@ -36,6 +36,7 @@ impl Fingerprint for Engine<'_> {
             health,
             sharing,
             sights,
+            listing,
             stats: _,
             seats,
             free_seats,
@@ -62,7 +63,7 @@ impl Fingerprint for Engine<'_> {
         age(now.awake, *started_awake).min(nanos(young)).hash(to);
         (self.here(now), self.hubsoft_now(now)).print(clocks, to);
         (opening, queue, storage, slots, health).print(clocks, to);
-        (sharing, sights, seats, free_seats).print(clocks, to);
+        (sharing, sights, listing, seats, free_seats).print(clocks, to);
         (n_halting, seeing, waits_to_see, probe).print(clocks, to);
         (ahead, short, ending, cut_at).print(clocks, to);
         (is_over, has_ended, is_at_rest, wake_at).print(clocks, to);

@@ -81,6 +81,9 @@ impl Engine<'_> {
         if id.seat == self.probe_seat() {
             return self.probe.as_mut().filter(|(probe, _)| *probe == id).map(|(_, pass)| pass);
         }
+        if id.seat == self.list_seat() {
+            return self.listing.pass(id);
+        }
         let (errand, step) = self.seats.get_mut(id.seat)?.as_mut().filter(|(errand, _)| errand.id == id)?;
         match step {
             Step::See(_, Sight::Look { pass, .. }) => Some(pass),

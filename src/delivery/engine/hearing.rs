@@ -165,7 +165,7 @@ impl Engine<'_> {
         let was_done = match answer {
             Answer::Post(reply) => matches!(reply.verdict, Verdict::Answered(_)),
             Answer::Sighting(reply) => matches!(reply.verdict, Verdict::Answered(_)),
-            Answer::Probe(_) => false,
+            Answer::OpenList(_) | Answer::Probe(_) => false,
         };
         let (asked, pass) = match step {
             Step::Post { .. } if errand.claim.ticket.abrir_os => (Asked::PostWithOrder, &errand.pass),

@@ -9,14 +9,15 @@ use super::storage::Kind;
 use crate::delivery::coordination::{ShareRequest, SharedState};
 use crate::delivery::eyes::{Sight, Specimen};
 use crate::delivery::{
-    Blindness, Claim, ClaimRequest, Claimed, Fault, Halt, LookUp, Note, OutboxError, PauseReason, Proof,
-    Pulse, Refused, Reply, RequestKind, Settle, Settled, Sighting, ThrottleReason, Watch,
+    Blindness, Claim, ClaimRequest, Claimed, Fault, Halt, LookUp, Note, OpenList, OutboxError, PauseReason,
+    Proof, Pulse, Refused, Reply, RequestKind, Settle, Settled, Sighting, ThrottleReason, Watch,
 };
 
 /// One call of the API, or of the outbox for one row. What is heard under an old one is not listened to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestId {
-    /// Whose it is: rows have as many seats as there may be requests in flight, and the probe has the last.
+    /// Whose it is: rows have as many seats as there may be requests in flight, the probe has one, and the
+    /// list of open tickets the last.
     pub seat: usize,
     pub nth: u64,
 }
@@ -58,6 +59,7 @@ pub enum Answer {
     Post(Reply<Proof>),
     Sighting(Reply<Sighting>),
     Probe(Reply<()>),
+    OpenList(Reply<OpenList>),
 }
 
 /// What is to be done.
@@ -101,6 +103,8 @@ pub enum Request {
     /// For a ticket that was opened since then.
     Verify(Arc<Claim>, Timestamp),
     FindOpen(Arc<Claim>),
+    /// For the rows to come.
+    OpenList,
     Probe,
 }
 

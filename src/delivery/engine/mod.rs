@@ -4,9 +4,9 @@
 //! docs/engine.md shows it as a whole.
 //!
 //! Its parts are private: the [`queue`] of claims, [`slots`] (who may send next), [`health`] (of HubSoft and
-//! of the run), [`storage`] (calls of the outbox), [`sharing`] (with other workers), and [`sights`] (what its
-//! user sees). The other files are what it does with them: each a few events, and what is to be done when
-//! time has passed.
+//! of the run), [`storage`] (calls of the outbox), [`sharing`] (with other workers), [`sights`] (what its
+//! user sees), and [`listing`] (what is open). The other files are what it does with them: each a few events,
+//! and what is to be done when time has passed.
 //!
 //! After each event all of it is looked at again, so that nobody has to know who waits for what.
 
@@ -21,6 +21,8 @@ mod fingerprint;
 mod gate;
 mod health;
 mod hearing;
+mod lister;
+mod listing;
 mod messages;
 mod opening;
 mod prober;
@@ -102,6 +104,7 @@ impl Engine<'_> {
             self.call_up(now);
             self.see_in_turn(now);
             self.set_out(now);
+            self.read_list(now);
             self.tell_halts_again(now);
             self.store(now);
             self.unstick(now);

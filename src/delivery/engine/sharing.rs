@@ -19,6 +19,8 @@ fingerprint!(plain Mode);
 #[derive(Clone)]
 pub struct Sharing {
     pub mode: Mode,
+    /// Whether another worker lives.
+    pub has_company: bool,
     /// What the other workers have not been told yet; stays empty where there are none.
     pub news: News,
     /// What they are being told, until it is certain that they were.
@@ -32,12 +34,13 @@ pub struct Sharing {
     pub clock_offset: ClockOffset,
 }
 
-fingerprint! { struct Sharing { mode, news, telling, time_off, told_at, heard_at, clock_offset } }
+fingerprint! { struct Sharing { mode, has_company, news, telling, time_off, told_at, heard_at, clock_offset } }
 
 impl Sharing {
     pub fn new() -> Self {
         Self {
             mode: Mode::Alone,
+            has_company: false,
             news: News::default(),
             telling: News::default(),
             time_off: SignedDuration::ZERO,

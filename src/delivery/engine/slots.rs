@@ -27,11 +27,13 @@ pub enum Purpose {
     Post(RowId),
     /// A row, by a look-up.
     LookUp,
+    /// All rows to come. While it waits, each of those that go before it may have to be looked up.
+    List,
     /// The health of HubSoft.
     Probe,
 }
 
-fingerprint! { enum Purpose { Post(row), LookUp, Probe } }
+fingerprint! { enum Purpose { Post(row), LookUp, List, Probe } }
 
 /// What may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +55,7 @@ impl Doors {
         }
         match purpose {
             Purpose::Probe => self.is_paused,
-            Purpose::LookUp => self.bars_rows,
+            Purpose::LookUp | Purpose::List => self.bars_rows,
             Purpose::Post(row) => {
                 self.bars_rows
                     || match self.traffic {
@@ -365,7 +367,10 @@ impl Slots {
         match until {
             Until::Slot => {
                 self.n_extra += usize::from(asking.is_extra);
-                self.line.push_back(waiting);
+                match asking.purpose {
+                    Purpose::List => self.line.push_front(waiting),
+                    Purpose::Post(_) | Purpose::LookUp | Purpose::Probe => self.line.push_back(waiting),
+                }
             }
             Until::Login | Until::Told(_) => self.aside.push(waiting),
         }

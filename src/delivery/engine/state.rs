@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::errand::{Errand, Pass, Step};
 use super::health::Health;
+use super::listing::Listing;
 use super::messages::{Action, RequestId, Told};
 use super::queue::Queue;
 use super::sharing::Sharing;
@@ -58,6 +59,7 @@ pub struct Engine<'p> {
     pub(super) health: Health,
     pub(super) sharing: Sharing,
     pub(super) sights: Sights,
+    pub(super) listing: Listing,
     pub(super) stats: Stats,
     /// The claims on their way, each in a seat.
     pub(super) seats: Vec<Option<(Errand, Step)>>,
@@ -136,6 +138,7 @@ impl<'p> Engine<'p> {
             health: Health::new(Guards::new(policy.guards, until)),
             sharing: Sharing::new(),
             sights: Sights::default(),
+            listing: Listing::default(),
             stats: Stats::default(),
             seats: (0..n_seats).map(|_| None).collect(),
             free_seats: (0..n_seats).rev().collect(),
@@ -167,9 +170,9 @@ impl<'p> Engine<'p> {
         (self.ending.map_or(Reason::Stopped, |(reason, _)| reason), self.stats)
     }
 
-    /// How many requests may be under way, the probe included.
+    /// How many requests may be under way, the probe and the list of open tickets included.
     pub fn n_seats(&self) -> usize {
-        self.seats.len() + 1
+        self.seats.len() + 2
     }
 
     pub(super) fn does(&mut self, action: Action) {
@@ -192,6 +195,10 @@ impl<'p> Engine<'p> {
 
     pub(super) fn probe_seat(&self) -> usize {
         self.seats.len()
+    }
+
+    pub(super) fn list_seat(&self) -> usize {
+        self.seats.len() + 1
     }
 
     /// The time of day, as if nobody had set the machine's clock since the run began.

@@ -125,6 +125,7 @@ async fn ask<A: Api>(api: &A, request: &Request, gate: &Asks<'_>) -> Answer {
             Answer::Sighting(api.verify(&what, gate).await)
         }
         Request::FindOpen(claim) => Answer::Sighting(api.find_open(&claim.ticket, gate).await),
+        Request::OpenList => Answer::OpenList(api.open_list(gate).await),
         Request::Probe => Answer::Probe(api.probe(gate).await),
     }
 }

@@ -204,6 +204,7 @@ impl Life {
 fn withheld(request: &Request) -> Answer {
     match request {
         Request::Post(_) => Answer::Post(reply(Verdict::Withheld, None)),
+        Request::OpenList => Answer::OpenList(reply(Verdict::Withheld, None)),
         Request::Probe => Answer::Probe(reply(Verdict::Withheld, None)),
         _ => Answer::Sighting(reply(Verdict::Withheld, None)),
     }

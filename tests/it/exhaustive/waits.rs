@@ -126,7 +126,7 @@ impl Wait {
                     Some(claim.marker)
                 }
                 Request::LookUp(what) => Some(what.marker),
-                Request::Probe => None,
+                Request::OpenList | Request::Probe => None,
             },
             _ => None,
         }
@@ -211,7 +211,7 @@ impl Fingerprint for Done {
                 match answer {
                     Answer::Post(reply) => reply.print(now, to),
                     Answer::Sighting(reply) => reply.print(now, to),
-                    Answer::Probe(_) => {}
+                    Answer::OpenList(_) | Answer::Probe(_) => {}
                 }
             }
         }

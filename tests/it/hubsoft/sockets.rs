@@ -247,8 +247,8 @@ async fn a_server_that_heeds_no_limit_is_believed_no_absence() {
     }
 }
 
-/// Seen: what could not be read made its page longer than it ends by itself, so the limit was taken for heeded
-/// and a ticket that stood on no page for absent.
+/// Seen: what could not be read made its page longer than it ends by itself, so the limit was taken for
+/// heeded and a ticket that stood on no page for absent.
 #[tokio::test]
 async fn a_page_that_cannot_be_read_proves_no_limit() {
     let odd = Act::Answer(http("200 OK", &tickets(20, ",null")));

@@ -4,7 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use mutirao::delivery::identity::Marker;
-use mutirao::delivery::{Api, Gate, LookUp, Proof, Reply, RequestKind, Sighting, Verdict, Verification};
+use mutirao::delivery::{
+    Api, Gate, LookUp, OpenList, Proof, Reply, RequestKind, Sighting, Verdict, Verification,
+};
 use mutirao::ticket::Ticket;
 use tokio::time::sleep;
 
@@ -35,6 +37,7 @@ pub struct Script {
     pub look_up: Answer<Sighting>,
     pub verify: Answer<Sighting>,
     pub find_open: Answer<Sighting>,
+    pub open_list: Answer<OpenList>,
     pub probe: Answer<()>,
 }
 
@@ -54,6 +57,7 @@ impl Script {
             look_up: Box::new(not_found),
             verify: Box::new(not_found),
             find_open: Box::new(not_found),
+            open_list: Box::new(|_| reply(Verdict::Answered(OpenList::default()), Some(200))),
             probe: Box::new(|_| reply(Verdict::Answered(()), Some(200))),
         }
     }
@@ -116,6 +120,10 @@ impl Api for Script {
     async fn find_open(&self, ticket: &Ticket, gate: &impl Gate) -> Reply<Sighting> {
         let service = ticket.id_cliente_servico.get();
         self.request(gate, RequestKind::LookUp, service, &self.find_open).await
+    }
+
+    async fn open_list(&self, gate: &impl Gate) -> Reply<OpenList> {
+        self.request(gate, RequestKind::LookUp, 0, &self.open_list).await
     }
 
     fn who(&self) -> String {

@@ -6,7 +6,7 @@ use super::*;
 use crate::delivery::coordination::Throttled;
 use crate::delivery::retry::Retry;
 use crate::delivery::{
-    Blame, CLAIM_AGE_MAX, ClaimRequest, Concurrency, Fault, Lasting, OpenTickets, ThrottleCause,
+    Blame, CLAIM_AGE_MAX, ClaimRequest, Concurrency, Fault, Lasting, OpenList, OpenTickets, ThrottleCause,
     ThrottleReason, Verify,
 };
 
@@ -411,6 +411,10 @@ impl World {
             Request::Post(claim) => Answer::Post(match self.bad(is_withheld, is_bad) {
                 Some(bad) => bad,
                 None => opened(claim.row.0),
+            }),
+            Request::OpenList => Answer::OpenList(match self.bad(is_withheld, is_bad) {
+                Some(bad) => bad,
+                None => reply(Verdict::Answered(OpenList::default()), status),
             }),
             Request::Probe => Answer::Probe(match self.bad(is_withheld, is_bad) {
                 Some(bad) => bad,

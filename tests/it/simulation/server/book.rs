@@ -119,6 +119,7 @@ pub struct Ticket {
     pub visible_from: Duration,
     pub at: Timestamp,
     pub is_closed: bool,
+    label: String,
     /// What follows is JSON: the ticket as look-ups and as the answer to its post show it.
     shown: String,
     echoed: String,
@@ -179,6 +180,7 @@ impl Book {
             visible_from: new.visible_from,
             at: new.at,
             is_closed: false,
+            label: new.label.to_owned(),
             textless,
             shown,
             echoed,
@@ -237,6 +239,21 @@ impl Ticket {
 
     pub fn has_text(&self) -> bool {
         self.shown.len() != self.textless.len()
+    }
+
+    /// As the list of all shows it.
+    pub fn listed(&self) -> String {
+        let type_id = match &*self.label {
+            "SAC" => 1,
+            "Suporte" => 5,
+            // The catalogue does not have it.
+            _ => 9,
+        };
+        let (id, protocolo, service) = (self.opening.id_atendimento, &self.opening.protocolo, self.service);
+        let closed = if self.is_closed { r#""2023-12-31 10:00:00""# } else { "null" };
+        format!(
+            r#"{{"id_atendimento":{id},"id_tipo_atendimento":{type_id},"id_cliente_servico":{service},"protocolo":"{protocolo}","data_fechamento":{closed}}}"#
+        )
     }
 
     pub fn textless(&self) -> &str {

@@ -2,6 +2,7 @@
 //! speaks with it: what it says is JSON, with a status and headers, and the real functions judge it.
 
 pub mod book;
+mod list;
 mod look_ups;
 mod misread;
 mod posts;
@@ -354,7 +355,15 @@ impl Server {
             "/cliente/atendimento" => {
                 self.look_up(home, token, request.url().query().unwrap_or_default()).await
             }
-            "/configuracao/tipo_atendimento" => self.catalogue(token).await,
+            "/atendimento/todos" => self.page_of_all(token, request.url().query().unwrap_or_default()).await,
+            "/configuracao/tipo_atendimento" => {
+                let types = r#"[{"id_tipo_atendimento":1,"descricao":"SAC"},{"id_tipo_atendimento":5,"descricao":"Suporte"}]"#;
+                self.catalogue(token, "tipos_atendimento", types).await
+            }
+            "/configuracao/status_atendimento" => {
+                let statuses = r#"[{"id_atendimento_status":1,"descricao":"Pendente","prefixo":"pendente"},{"id_atendimento_status":3,"descricao":"Resolvido","prefixo":"resolvido"}]"#;
+                self.catalogue(token, "status_atendimento", statuses).await
+            }
             other => panic!("nobody asks for {other}"),
         };
         self.misread(path, heard)
@@ -379,8 +388,8 @@ impl Server {
         self.told(200, &format!(r#"{{"access_token":"t{token}","token_type":"Bearer","expires_in":{life}}}"#))
     }
 
-    /// What a probe asks for.
-    async fn catalogue(&self, token: Option<u64>) -> Heard {
+    /// What a probe asks for, among others.
+    async fn catalogue(&self, token: Option<u64>, list: &str, entries: &str) -> Heard {
         sleep(self.some(Duration::from_secs(3))).await;
         if self.is_out() || self.chance(self.weather.chance_of(Mishap::ErrorBefore)) {
             return Heard::NotSent(connect());
@@ -388,8 +397,7 @@ impl Server {
         if !self.knows(token) {
             return self.unauthenticated();
         }
-        let types = r#"[{"id_tipo_atendimento":1,"descricao":"SAC"},{"id_tipo_atendimento":5,"descricao":"Suporte"}]"#;
-        self.told(200, &format!(r#"{{"status":"success","tipos_atendimento":{types}}}"#))
+        self.told(200, &format!(r#"{{"status":"success","{list}":{entries}}}"#))
     }
 
     fn knows(&self, token: Option<u64>) -> bool {
