@@ -309,8 +309,8 @@ pub(super) fn folded(text: &str) -> impl Iterator<Item = char> {
     text.nfkd().filter(|c| !is_combining_mark(*c) && !c.is_whitespace()).flat_map(char::to_lowercase)
 }
 
-/// `Retry-After` in both its forms (RFC 9110, section 10.2.3), capped. A date counts from the
-/// server's own `date` if it gave one: its clock may differ from ours.
+/// `Retry-After` in both its forms (RFC 9110, section 10.2.3), or as a date with its zone in ISO 8601, capped.
+/// A date counts from the server's own `date` if it gave one: its clock may differ from ours.
 pub(super) fn retry_after(header: &str, date: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
     let header = header.trim();
     if !header.is_empty() && header.bytes().all(|b| b.is_ascii_digit()) {
@@ -318,7 +318,7 @@ pub(super) fn retry_after(header: &str, date: Option<Timestamp>, now: Timestamp)
         let wait = header.parse().map_or(RETRY_AFTER_MAX, Duration::from_secs);
         return Some(wait.min(RETRY_AFTER_MAX));
     }
-    let until = http_date(header)?;
+    let until = http_date(header).or_else(|| header.parse().ok())?;
     let wait = Duration::try_from(until.duration_since(date.unwrap_or(now))).unwrap_or(Duration::ZERO);
     Some(wait.min(RETRY_AFTER_MAX))
 }

@@ -362,6 +362,8 @@ fn retry_after_in_the_body() {
         (429, r#"{"message":"Too Many Attempts.","retry_after":"12"}"#, Some(12)),
         (429, r#"{"retry_after":1.2}"#, Some(2)),
         (503, r#"{"retry_after":"Tue, 24 Nov 2026 12:00:30 GMT"}"#, Some(30)),
+        (429, r#"{"retry_after":"2026-11-24T09:00:30-03:00"}"#, Some(30)),
+        (429, r#"{"retry_after":"2026-11-24 12:00:30"}"#, None), // In whose zone?
         (429, r#"{"retry_after":1e99}"#, Some(900)),
         (429, r#"{"retry_after":-5}"#, None),
         (429, r#"{"retry_after":null}"#, None),
@@ -388,6 +390,7 @@ fn retry_after_in_both_forms() {
         ("Tue, 24 Nov 2026 11:00:10 GMT", date, Some(10)),
         ("Tue, 24 Nov 2026 11:00:00 GMT", None, Some(0)),
         ("Wed, 24 Nov 2027 11:00:00 GMT", None, Some(900)),
+        ("2026-11-24T12:00:30Z", None, Some(30)),
         ("-5", None, None),
         ("soon", None, None),
         ("", None, None),
