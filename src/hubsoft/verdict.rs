@@ -309,8 +309,8 @@ pub(super) fn folded(text: &str) -> impl Iterator<Item = char> {
     text.nfkd().filter(|c| !is_combining_mark(*c) && !c.is_whitespace()).flat_map(char::to_lowercase)
 }
 
-/// `Retry-After` in both its forms (RFC 9110, section 10.2.3), or as a date with its zone in ISO 8601, capped.
-/// A date counts from the server's own `date` if it gave one: its clock may differ from ours.
+/// `Retry-After` in both its forms (RFC 9110, section 10.2.3), or as a date in ISO 8601, capped. A date
+/// counts from the server's own `date` if it gave one: its clock may differ from ours.
 pub(super) fn retry_after(header: &str, date: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
     let header = header.trim();
     if !header.is_empty() && header.bytes().all(|b| b.is_ascii_digit()) {
