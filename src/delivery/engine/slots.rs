@@ -503,6 +503,18 @@ mod tests {
     }
 
     #[test]
+    fn a_page_of_what_is_open_goes_before_the_rows_that_wait() {
+        let mut slots = Slots::new(Pace::new(Rate::PerSecond(10.0)), Limit::new(Concurrency::Fixed(9)));
+        assert_eq!(slots.ask(post(0), &scenery(Duration::ZERO)), Some(Word::Go));
+        let list = Asking { purpose: Purpose::List, claimed: None, is_extra: true, ..post(9) };
+        for asking in [post(1), post(2), list] {
+            assert_eq!(slots.ask(asking, &scenery(MS)), None);
+        }
+        assert_eq!(words(&mut slots, &scenery(100 * MS)), [(9, Word::Go)]);
+        assert_eq!(words(&mut slots, &scenery(200 * MS)), [(1, Word::Go)]);
+    }
+
+    #[test]
     fn what_may_not_be_sent_is_turned_away_at_once_and_costs_no_slot() {
         let mut slots = Slots::new(Pace::new(Rate::PerSecond(1.0)), Limit::new(Concurrency::Fixed(9)));
         assert_eq!(slots.ask(post(0), &scenery(Duration::ZERO)), Some(Word::Go));
