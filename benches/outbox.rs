@@ -1,5 +1,5 @@
 //! What a worker does on Postgres: `cargo bench --bench outbox -- [wake] [drain] [history] [sharing]
-//! [idle] [outages] [flood]`.
+//! [far] [idle] [outages] [flood]`.
 //!
 //! The server is a cluster of the bench's own, durable, with the settings that Debian ships; HubSoft is
 //! a sandbox without latency in the bench's process, the worker a process of its own. Prints figures
@@ -18,6 +18,10 @@ use tokio::time::sleep;
 use support::cluster::Cluster;
 use support::{MUTIRAO, Server, Spacing, ended};
 
+/// The way to a database that is far.
+#[path = "../tests/it/support/proxy.rs"]
+#[expect(dead_code, reason = "here no weather is bad but the distance")]
+mod far;
 mod support;
 
 const N_ROWS: i64 = 20_000;
@@ -28,7 +32,7 @@ fn main() {
     let wanted = |name: &str| asked.is_empty() || asked.iter().any(|it| it == name);
     let runtime = tokio::runtime::Runtime::new().expect("threads");
     runtime.block_on(async {
-        for name in ["wake", "drain", "history", "sharing", "idle", "outages", "flood"] {
+        for name in ["wake", "drain", "history", "sharing", "far", "idle", "outages", "flood"] {
             if !wanted(name) {
                 continue;
             }
@@ -39,6 +43,7 @@ fn main() {
                 "drain" => bench.drain().await,
                 "history" => bench.history().await,
                 "sharing" => bench.sharing().await,
+                "far" => bench.far().await,
                 "idle" => bench.idle().await,
                 "outages" => bench.outages().await,
                 _ => bench.flood().await,
@@ -65,7 +70,7 @@ impl Bench {
     /// From `COMMIT` to the arrival of the post.
     async fn wake(&self) {
         let server = Server::here("");
-        let worker = Worker::start(self, &server.url, &server.token, &["--rate", "unlimited"]);
+        let worker = Worker::start(&self.url(), &server.url, &server.token, &["--rate", "unlimited"]);
         let mut conn = self.connect().await;
         let mut waits = Vec::new();
         for n in 1..=500 {
@@ -161,7 +166,7 @@ impl Bench {
         self.fill(1, 40 * 62).await;
         let args = ["--rate", "40/s"];
         let mut workers: Vec<_> =
-            (0..4).map(|_| Worker::start(self, &server.url, &server.token, &args)).collect();
+            (0..4).map(|_| Worker::start(&self.url(), &server.url, &server.token, &args)).collect();
         self.until_opened(1).await;
         let began = Instant::now();
         sleep(Duration::from_secs(30)).await;
@@ -187,10 +192,52 @@ impl Bench {
         println!("tickets: {}, opened twice: {}", server.sandbox().audit().tickets, twice(&server));
     }
 
+    /// One worker whose database is far.
+    async fn far(&self) {
+        let server = Server::here("");
+        for (round_trip, rate, bar) in [(200, 20, 90), (1000, 5, 50)] {
+            let n_gone = server.arrivals().len();
+            self.execute("TRUNCATE mutirao.outbox CASCADE").await;
+            self.fill(1, rate * 300).await;
+            let way = far::Server::Unix(self.cluster.socket());
+            let way = far::Proxy::far_from(way, Duration::from_millis(round_trip));
+            let database = format!("postgres://postgres@{}/postgres?sslmode=disable", way.address);
+            let args = ["--rate", &format!("{rate}/s")];
+            let worker = Worker::start(&database, &server.url, &server.token, &args);
+            let started = Instant::now();
+            while server.arrivals().len() == n_gone {
+                sleep(Duration::from_millis(10)).await;
+            }
+            let began = Instant::now();
+            sleep(Duration::from_secs(10)).await;
+            let (n_first, before, from) =
+                (server.arrivals().len() - n_gone, self.costs().await, Instant::now());
+            let n_before = server.arrivals().len();
+            sleep(Duration::from_secs(60)).await;
+            let (all, seconds) = (server.arrivals(), from.elapsed().as_secs_f64());
+            let after = self.costs().await;
+            let n_steady = (all.len() - n_before) as f64;
+            println!(
+                "{round_trip} ms there and back: {:.2} of {rate}/s, {:.0} % (bar: {bar}), at most {} requests in \
+                 a second; {n_first} in the first 10 s, from {:.1} s after its start",
+                n_steady / seconds,
+                n_steady / seconds / rate as f64 * 100.0,
+                Spacing::of(&all[n_before..]).peak_in_1s,
+                (began - started).as_secs_f64(),
+            );
+            println!(
+                "a ticket: {:.3} statements, {:.3} commits",
+                (after.n_statements - before.n_statements) / n_steady,
+                (after.n_commits - before.n_commits) / n_steady,
+            );
+            worker.kill();
+        }
+    }
+
     /// A worker with nothing to do.
     async fn idle(&self) {
         let server = Server::here("");
-        let worker = Worker::start(self, &server.url, &server.token, &[]);
+        let worker = Worker::start(&self.url(), &server.url, &server.token, &[]);
         sleep(Duration::from_secs(5)).await;
         let (before, cpu) = (self.costs().await, worker.cpu_s());
         sleep(Duration::from_secs(60)).await;
@@ -212,7 +259,7 @@ impl Bench {
         let proxy = Proxy::before(&server.url).await;
         self.fill(1, N).await;
         let args = ["--rate", "50/s", "--timeout", "10s", "--settle-delay", "5s"];
-        let worker = Worker::start(self, &proxy.url, &server.token, &args);
+        let worker = Worker::start(&self.url(), &proxy.url, &server.token, &args);
         let outages = [Weather::Refuses, Weather::Overloaded, Weather::Hangs];
         for outage in outages {
             sleep(Duration::from_secs(10)).await;
@@ -270,7 +317,7 @@ impl Bench {
             let mut conn = self.connect().await;
             sqlx::query(AssertSqlSafe(sql)).execute(&mut conn).await.expect("it is filled");
             self.execute(then).await;
-            let worker = Worker::start(self, &server.url, &server.token, &["--rate", "20/s"]);
+            let worker = Worker::start(&self.url(), &server.url, &server.token, &["--rate", "20/s"]);
             let mut waits = Vec::new();
             for n in 1..=5 {
                 let began = Instant::now();
@@ -330,7 +377,7 @@ impl Bench {
     async fn drained(&self, server: &Server) -> f64 {
         let n_before = server.arrivals().len();
         let args = ["--until-empty", "--rate", "unlimited", "--concurrency", "64"];
-        let worker = Worker::start(self, &server.url, &server.token, &args);
+        let worker = Worker::start(&self.url(), &server.url, &server.token, &args);
         assert_eq!(worker.wait(), Some(0));
         let arrivals = &server.arrivals()[n_before..];
         let span = *arrivals.last().expect("posts") - arrivals[0];
@@ -379,9 +426,9 @@ fn median(mut of: Vec<f64>) -> f64 {
 struct Worker(Child);
 
 impl Worker {
-    fn start(bench: &Bench, url: &str, token: &str, args: &[&str]) -> Self {
+    fn start(database: &str, url: &str, token: &str, args: &[&str]) -> Self {
         let mut command = Command::new(MUTIRAO);
-        command.args(["worker", "-q"]).args(args).env("DATABASE_URL", bench.url());
+        command.args(["worker", "-q"]).args(args).env("DATABASE_URL", database);
         command.env("HUBSOFT_URL", url).env("HUBSOFT_TOKEN", token).stdin(Stdio::null());
         Self(command.spawn().expect("the worker starts"))
     }

@@ -49,6 +49,10 @@ impl Cluster {
         format!("postgres://postgres@localhost/postgres?host={}", self.path().display())
     }
 
+    pub fn socket(&self) -> PathBuf {
+        self.path().join(".s.PGSQL.5432")
+    }
+
     /// As if its power was cut, and came back.
     pub fn restart(&self) {
         self.control(&["restart", "-w", "-m", "immediate", "-l", "log"]);

@@ -9,13 +9,25 @@ use jiff::Timestamp;
 use super::{PauseReason, Rate, ThrottleReason};
 
 /// Blocks of slots span this much time in all, divided among the living workers; each gets at least
-/// one slot.
+/// one slot. Those of a worker that is far from its outbox ([`FAR`]) are longer.
 pub const BLOCK: Duration = Duration::from_millis(500);
 
-/// Slots are given out only so far ahead. So whatever lies further ahead than this and one block is
+/// Slots are given out only so far ahead. So whatever lies further ahead than this and the longest block is
 /// the work of a clock that was set, and may be pulled back without giving a slot twice.
 pub const LEAD: Duration = Duration::from_secs(1);
 const _: () = assert!(BLOCK.as_nanos() <= LEAD.as_nanos(), "a block has to fit");
+
+/// A worker whose calls take so long is far from its outbox: its blocks are longer by that, because it can
+/// ask for the next only once it has heard of one. What takes less comes in the second half of a block.
+pub const FAR: Duration = Duration::from_millis(100);
+
+/// A block is no longer than that of a worker so far away.
+pub const FAR_MAX: Duration = Duration::from_secs(2);
+const _: () = assert!(2 * FAR.as_nanos() < BLOCK.as_nanos(), "half a block is enough for whoever is near");
+const _: () = assert!(FAR_MAX.as_nanos() / 2 <= LEAD.as_nanos(), "what it asks for in time is near enough");
+
+/// The longest block. Nothing but the work of a clock that was set lies further ahead than [`LEAD`] and this.
+pub const BLOCK_MAX: Duration = BLOCK.saturating_add(FAR_MAX);
 
 /// So many logins of all workers may follow each other at once, and then one more each so often.
 ///
@@ -34,6 +46,9 @@ pub const REFUSED_TOGETHER: Duration = Duration::from_secs(1);
 pub struct ShareRequest {
     /// How many slots it has use for, beyond those that it has. 0: none.
     pub slots: u32,
+    /// How long a call takes there and back, if it is far from its outbox: from [`FAR`] to [`FAR_MAX`], else
+    /// zero. A block is longer by that.
+    pub far: Duration,
     /// Whether it waits to log in.
     pub wants_login: bool,
     pub news: News,

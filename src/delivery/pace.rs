@@ -142,8 +142,25 @@ impl Pace {
         }
     }
 
-    /// The outbox has answered how things stood at `then`. Returns the throttle, if it is news.
-    pub fn apply(&mut self, now: Duration, then: Duration, shared: &SharedState) -> Option<Throttle> {
+    /// Whether the time of a slot that was taken then is over: the next, of whichever worker, is nearer.
+    pub fn has_passed(&self, taken: Duration, now: Duration) -> bool {
+        let slot = match &self.slots {
+            Slots::Unlimited => return false,
+            Slots::Own(grid) => grid.slot,
+            Slots::Shared(lease) => lease.slot,
+        };
+        slot / 2 < now.saturating_sub(taken)
+    }
+
+    /// The outbox, which is so `far` away, has answered how things stood at `then`. Returns the throttle, if
+    /// it is news.
+    pub fn apply(
+        &mut self,
+        now: Duration,
+        then: Duration,
+        far: Duration,
+        shared: &SharedState,
+    ) -> Option<Throttle> {
         match (shared.rate.slot(), &mut self.slots) {
             (None, slots) => *slots = Slots::Unlimited,
             (Some(slot), slots) => {
@@ -151,7 +168,7 @@ impl Pace {
                     *slots = Slots::Shared(SlotLease::new());
                 }
                 if let Slots::Shared(lease) = slots {
-                    lease.hear(then, slot, shared.n_workers, shared.free_in, shared.slots);
+                    lease.hear(then, slot, shared.n_workers, shared.free_in, shared.slots, far);
                 }
             }
         }
@@ -368,7 +385,7 @@ mod tests {
                 pause: None,
                 breaker: SharedBreaker::Closed,
             };
-            pace.apply(now, now, &shared).map(|throttle| throttle.until.as_secs())
+            pace.apply(now, now, Duration::ZERO, &shared).map(|throttle| throttle.until.as_secs())
         };
         assert_eq!(hear(10, 1, 60), Some(70));
         assert_eq!(hear(12, 1, 58), None);

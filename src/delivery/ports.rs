@@ -94,9 +94,10 @@ pub trait Outbox {
     /// once when there is news. `None`: nobody shares this outbox.
     ///
     /// Slots are given out once, evenly spaced at the lowest rate of the living workers, in blocks of
-    /// [`BLOCK`](super::coordination::BLOCK) divided among them, and at most
-    /// [`LEAD`](super::coordination::LEAD) ahead. A probe or a trial is held by one worker at a time, which
-    /// loses it when it is silent for [`PROBER_LEASE`](super::coordination::PROBER_LEASE).
+    /// [`BLOCK`](super::coordination::BLOCK) divided among them (longer for who is far,
+    /// [`ShareRequest::far`]), and at most [`LEAD`](super::coordination::LEAD) ahead. A probe or a trial is
+    /// held by one worker at a time, which loses it when it is silent for
+    /// [`PROBER_LEASE`](super::coordination::PROBER_LEASE).
     async fn share(&self, report: &ShareRequest) -> Result<Option<SharedState>, OutboxError> {
         let _ = report;
         Ok(None)

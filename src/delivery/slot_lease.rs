@@ -6,11 +6,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::coordination::{LEAD, Slots};
+use super::coordination::{BLOCK, LEAD, Slots};
 
 /// How late a slot may be used, where half a slot is less. A timer is up to a millisecond late, and a
 /// busy loop another one.
 const LATE_MAX: Duration = Duration::from_millis(2);
+
+/// An answer is to be here so long before the end of the block that it follows.
+const ROOM: Duration = Duration::from_millis(100);
+const _: () = assert!(ROOM.as_nanos() < BLOCK.as_nanos());
 
 #[derive(Clone, Debug)]
 pub struct SlotLease {
@@ -20,12 +24,15 @@ pub struct SlotLease {
     /// The first slot that nobody had when this worker last asked.
     free_at: Duration,
     blocks: VecDeque<Block>,
-    /// When half of the last block has passed: time to ask for more.
+    /// When half of the last block has passed, or an answer takes as long as what is left: time to ask for
+    /// more.
     low_at: Duration,
+    /// How far its outbox is: as [`ShareRequest::far`](super::coordination::ShareRequest::far).
+    far: Duration,
     n_used: u32,
 }
 
-fingerprint! { struct SlotLease { n_workers, free_at, blocks, low_at, n_used; lengths slot } }
+fingerprint! { struct SlotLease { n_workers, free_at, blocks, low_at, n_used; lengths slot, far } }
 
 #[derive(Clone, Debug)]
 struct Block {
@@ -44,6 +51,7 @@ impl SlotLease {
             free_at: Duration::ZERO,
             blocks: VecDeque::new(),
             low_at: Duration::ZERO,
+            far: Duration::ZERO,
             n_used: 0,
         }
     }
@@ -56,14 +64,18 @@ impl SlotLease {
         n_workers: u32,
         free_in: Duration,
         given: Option<Slots>,
+        far: Duration,
     ) {
+        self.far = far;
         self.slot = slot.max(Duration::from_nanos(1));
         self.n_workers = n_workers.max(1);
         self.free_at = then + free_in;
         self.n_used = 0;
         if let Some(Slots { first_in, count, spacing }) = given {
             let next = then + first_in;
-            self.low_at = next + spacing * (count / 2);
+            let half = next + spacing * (count / 2);
+            let end = next + spacing * count;
+            self.low_at = if far.is_zero() { half } else { half.min(end.saturating_sub(far + ROOM)) };
             self.blocks.push_back(Block { next, n_left: count, spacing });
         }
     }
@@ -98,10 +110,10 @@ impl SlotLease {
         self.n_used
     }
 
-    /// When asking for more makes sense: half of the last block is over, and what is free is near
-    /// enough to be given out.
+    /// When asking for more makes sense: half of the last block is over, or as much as an answer takes is
+    /// left, and what is free is near enough to be given out once the outbox hears of it.
     pub fn ask_at(&self) -> Duration {
-        self.low_at.max(self.free_at.saturating_sub(LEAD))
+        self.low_at.max(self.free_at.saturating_sub(LEAD + self.far / 2))
     }
 
     fn drop_passed(&mut self, now: Duration) {
@@ -144,7 +156,7 @@ mod tests {
     fn slots_are_used_in_their_time_or_lost() {
         let mut lease = SlotLease::new();
         assert_eq!(lease.take(Duration::ZERO), Err(None));
-        lease.hear(100 * MS, 25 * MS, 4, 500 * MS, block(200, 5));
+        lease.hear(100 * MS, 25 * MS, 4, 500 * MS, block(200, 5), Duration::ZERO);
         assert_eq!(lease.take(100 * MS), Err(Some(300 * MS)));
         assert_eq!(lease.take(312 * MS), Ok(()), "a little late");
         assert_eq!(lease.take(312 * MS), Err(Some(325 * MS)), "and the next stays where it is");
@@ -157,12 +169,24 @@ mod tests {
     #[test]
     fn more_is_asked_for_half_a_block_before_the_end() {
         let mut lease = SlotLease::new();
-        lease.hear(Duration::ZERO, 25 * MS, 1, 125 * MS, block(0, 4));
+        lease.hear(Duration::ZERO, 25 * MS, 1, 125 * MS, block(0, 4), Duration::ZERO);
         assert_eq!(lease.ask_at(), 50 * MS);
-        lease.hear(50 * MS, 25 * MS, 1, 100 * MS, block(50, 4));
+        lease.hear(50 * MS, 25 * MS, 1, 100 * MS, block(50, 4), Duration::ZERO);
         assert_eq!((lease.n_left(51 * MS), lease.next_slot()), (6, 50 * MS));
         // Others have taken everything for the next two seconds.
-        lease.hear(100 * MS, 25 * MS, 9, 2000 * MS, None);
+        lease.hear(100 * MS, 25 * MS, 9, 2000 * MS, None, Duration::ZERO);
         assert_eq!(lease.ask_at(), 1100 * MS);
+    }
+
+    #[test]
+    fn who_is_far_asks_early_enough_to_be_answered_before_the_end() {
+        for (far, ask_at) in [(0, 500), (200, 500), (400, 500), (600, 300), (1000, 0)] {
+            let mut lease = SlotLease::new();
+            lease.hear(Duration::ZERO, 25 * MS, 1, 1000 * MS, block(0, 40), far * MS);
+            assert_eq!(lease.ask_at(), ask_at * MS, "{far} ms");
+        }
+        let mut lease = SlotLease::new();
+        lease.hear(Duration::ZERO, 25 * MS, 9, 2000 * MS, None, 400 * MS);
+        assert_eq!(lease.ask_at(), 800 * MS, "the outbox hears of it 200 ms later");
     }
 }

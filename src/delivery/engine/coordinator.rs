@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use super::messages::{Action, Told};
 use super::queue::Work;
 use super::sharing::Mode;
+use super::slots::UNTOLD_MAX;
 use super::state::Engine;
 use super::storage::Kind;
 use super::times::Now;
@@ -23,6 +24,11 @@ const SLOTS_EVERY: Duration = Duration::from_millis(200);
 
 /// Between two calls where nothing is asked for: a pause or a throttle is applied within so long.
 const EVERY: Duration = Duration::from_millis(1800);
+
+/// The same where the outbox is far and rows wait to be sent: less than that for which it is believed besides
+/// the way there and back ([`UNTOLD_MAX`]).
+const FAR_EVERY: Duration = Duration::from_millis(800);
+const _: () = assert!(FAR_EVERY.as_nanos() < UNTOLD_MAX.as_nanos());
 
 /// The same while it has no row and nothing stands in its way: it sends nothing before it has asked for a
 /// slot, and hears then what stands for all. Readiness tells within 5 s of a pause.
@@ -60,12 +66,15 @@ impl Engine<'_> {
         if self.slots.wants_login() {
             return last + SLOTS_EVERY;
         }
+        // Claims of who is far are old when they are sent, and none is to wait for the outbox's time: those
+        // that did would go together.
+        let every = if self.sharing.far().is_zero() || self.queue.n_unsent == 0 { EVERY } else { FAR_EVERY };
         match self.slots_wanted(now) {
             0 if self.is_idle() => last + IDLE_EVERY,
-            0 => last + EVERY,
+            0 => last + every,
             _ => {
                 let ask_at = self.slots.pace.slot_lease().map_or(Duration::ZERO, |lease| lease.ask_at());
-                (last + SLOTS_EVERY).max(ask_at).min(last + EVERY)
+                (last + SLOTS_EVERY).max(ask_at).min(last + every)
             }
         }
     }
@@ -81,6 +90,7 @@ impl Engine<'_> {
         let is_barred = matches!(self.queue.work, Work::Barred { .. });
         ShareRequest {
             slots: self.slots_wanted(now),
+            far: self.sharing.far(),
             wants_login: self.slots.wants_login(),
             news: self.sharing.telling(),
             prober: self.health.prober(now.run, next_slot, self.queue.n_live_posts, is_barred),
@@ -96,7 +106,11 @@ impl Engine<'_> {
                 (asked, self.opened(now, done).flatten())
             }
             None => match done {
-                Ok(shared) => (self.outbox_works(now, Kind::Shares), shared),
+                Ok(shared) => {
+                    let asked = self.outbox_works(now, Kind::Shares);
+                    self.sharing.took(now.run.saturating_sub(asked));
+                    (asked, shared)
+                }
                 Err(error) => {
                     self.outbox_fails(now, Kind::Shares, &error);
                     return;
@@ -125,7 +139,7 @@ impl Engine<'_> {
         self.storage.was_set_back |= time_off + SET_BACK_MIN < self.sharing.time_off;
         self.sharing.time_off = time_off;
         self.slots.hear_login(shared.login_in.map(|login_in| then + login_in));
-        let throttle = self.slots.pace.apply(now.run, then, shared);
+        let throttle = self.slots.pace.apply(now.run, then, self.sharing.far(), shared);
         if let Some(throttle) = &throttle {
             self.stats.throttled(self.here(now), throttle);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::messages::{Action, Told};
 use super::queue::Work;
-use super::slots::AHEAD;
+use super::slots::{AHEAD, AHEAD_LONGEST};
 use super::state::{Engine, Reason, Short};
 use super::storage::{Claiming, Kind};
 use super::times::Now;
@@ -130,8 +130,9 @@ impl Engine<'_> {
         }
         if self.slots.pace.slot().is_some() {
             let next = self.slots.pace.next_slot();
-            if run + AHEAD < next {
-                return Step::Wait(Some(next - AHEAD));
+            let lead = self.lead();
+            if run + lead < next {
+                return Step::Wait(Some(next - lead));
             }
         }
         let n_ahead = self.n_ahead();
@@ -154,11 +155,17 @@ impl Engine<'_> {
         Step::Claim(ClaimRequest { now: self.time(now), posts, look_ups, end })
     }
 
+    /// Under a rate limit, only rows whose slots lie within this are claimed: two claims' worth and some room
+    /// where a claim takes long, so that one is under way while the rows of the one before are sent.
+    fn lead(&self) -> Duration {
+        AHEAD.max(CLAIM_ROOM + 3 * self.storage.claims_take).min(AHEAD_LONGEST)
+    }
+
     /// How many claims wait for a seat or a slot, at most.
     fn n_ahead(&self) -> usize {
         let most = self.ahead * self.slots.limit.now().max(SEATS_MIN);
         let Some(slot) = self.slots.pace.slot() else { return most };
-        let n_slots = AHEAD.as_nanos() / slot.as_nanos().max(1);
+        let n_slots = self.lead().as_nanos() / slot.as_nanos().max(1);
         usize::try_from(n_slots).unwrap_or(usize::MAX).clamp(1, most)
     }
 
@@ -176,7 +183,7 @@ impl Engine<'_> {
         let next = self.slots.pace.next_slot().max(now.run);
         let n_more = self.queue.n_unsent.saturating_sub(self.n_unsent_enough(self.n_ahead()));
         match self.queue.work {
-            Work::Maybe if n_more == 0 => Ride::At(next.saturating_sub(AHEAD)),
+            Work::Maybe if n_more == 0 => Ride::At(next.saturating_sub(self.lead())),
             Work::Maybe => Ride::At(next + slot * u32::try_from(n_more - 1).unwrap_or(u32::MAX)),
             // What is left may wait for one of these, and there is a slot for it.
             _ if n_more == 0 && self.queue.pending => Ride::None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use crate::delivery::clock_offset::ClockOffset;
-use crate::delivery::coordination::News;
+use crate::delivery::coordination::{FAR, FAR_MAX, News};
 
 /// Whether other workers may be on the same outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,12 +29,19 @@ pub struct Sharing {
     pub time_off: SignedDuration,
     /// When the outbox was asked that told its time last; `None`: nobody shares it.
     pub told_at: Option<Duration>,
+    /// How long an answer takes: as the longest of late.
+    takes: Duration,
     /// When it answered last.
     pub heard_at: Duration,
     pub clock_offset: ClockOffset,
 }
 
-fingerprint! { struct Sharing { mode, has_company, news, telling, time_off, told_at, heard_at, clock_offset } }
+fingerprint! {
+    struct Sharing {
+        mode, has_company, news, telling, time_off, told_at, heard_at, clock_offset;
+        lengths takes
+    }
+}
 
 impl Sharing {
     pub fn new() -> Self {
@@ -45,6 +52,7 @@ impl Sharing {
             telling: News::default(),
             time_off: SignedDuration::ZERO,
             told_at: None,
+            takes: Duration::ZERO,
             heard_at: Duration::ZERO,
             clock_offset: ClockOffset::default(),
         }
@@ -52,6 +60,21 @@ impl Sharing {
 
     pub fn is_shared(&self) -> bool {
         self.mode == Mode::Shared
+    }
+
+    /// An answer took so long.
+    pub fn took(&mut self, long: Duration) {
+        self.takes = long.max(self.takes * 7 / 8);
+        // How near it is makes no difference.
+        if self.takes < FAR {
+            self.takes = Duration::ZERO;
+        }
+    }
+
+    /// How far the outbox is, as [`ShareRequest::far`](crate::delivery::coordination::ShareRequest::far) has
+    /// it.
+    pub fn far(&self) -> Duration {
+        self.takes.min(FAR_MAX)
     }
 
     /// Something all must know.

@@ -14,10 +14,15 @@ use crate::delivery::{CLAIM_AGE_MAX, RequestKind, RowId};
 /// Under a rate limit, only rows whose slots lie within this are claimed.
 pub const AHEAD: Duration = Duration::from_millis(500);
 
+/// The same where claims take long: they are made so far ahead at most. What is claimed and not sent yet is
+/// looked up after a crash.
+pub const AHEAD_LONGEST: Duration = Duration::from_secs(15);
+
 /// A claim older than this is compared with the clock of a shared outbox before its post, unless that has
 /// been told as lately: a machine that its hypervisor froze does not notice by itself, and others may have
-/// taken its rows over.
-const UNTOLD_MAX: Duration = Duration::from_secs(1);
+/// taken its rows over. Where an answer takes long, twice that is added: what was told last was asked for so
+/// long ago when the next answer comes.
+pub const UNTOLD_MAX: Duration = Duration::from_secs(1);
 const _: () = assert!(AHEAD.as_millis() < UNTOLD_MAX.as_millis(), "at its pace a worker need not ask");
 
 /// What a request is made for. It decides what turns it away.
@@ -77,6 +82,8 @@ pub struct Scenery {
     pub doors: Doors,
     /// When the outbox was asked that told its time last; `None`: nobody shares it.
     pub told_at: Option<Duration>,
+    /// How far that is: how long an answer takes, if it takes long.
+    pub far: Duration,
 }
 
 /// A request that asks for its slot.
@@ -244,7 +251,13 @@ impl Slots {
                 }
                 Until::Told(from) if scenery.told_at.is_some_and(|told_at| from <= told_at) => {
                     self.aside.remove(at);
-                    Some(last_look(&asking, scenery))
+                    if self.pace.has_passed(from, scenery.now) {
+                        // Others had theirs meanwhile, and may have waited as well: they would go together.
+                        self.under_way.retain(|id| *id != asking.id);
+                        self.ask_slot(asking, scenery)
+                    } else {
+                        Some(last_look(&asking, scenery))
+                    }
                 }
                 Until::Login | Until::Slot | Until::Told(_) => {
                     at += 1;
@@ -413,8 +426,9 @@ fn last_look(asking: &Asking, scenery: &Scenery) -> Word {
 
 /// Whether it is to be compared with the outbox's clock first.
 fn is_untold(asking: &Asking, scenery: &Scenery) -> bool {
-    scenery.told_at.is_some_and(|told_at| UNTOLD_MAX < scenery.now.saturating_sub(told_at))
-        && asking.claimed.is_some_and(|claimed| UNTOLD_MAX < claimed.until(scenery.moment))
+    let untold_max = UNTOLD_MAX + 2 * scenery.far;
+    scenery.told_at.is_some_and(|told_at| untold_max < scenery.now.saturating_sub(told_at))
+        && asking.claimed.is_some_and(|claimed| untold_max < claimed.until(scenery.moment))
 }
 
 fn is_stale(asking: &Asking, scenery: &Scenery) -> bool {
@@ -441,7 +455,7 @@ mod tests {
 
     fn scenery(now: Duration) -> Scenery {
         let doors = Doors { is_ending: false, is_paused: false, bars_rows: false, traffic: Traffic::All };
-        Scenery { now, moment: moment(now), doors, told_at: None }
+        Scenery { now, moment: moment(now), doors, told_at: None, far: Duration::ZERO }
     }
 
     /// A post of a row that was claimed at the beginning.
@@ -559,6 +573,29 @@ mod tests {
         let mut late = told(7 * S, 7 * S);
         late.moment.outbox = moment(CLAIM_AGE_MAX + S).outbox;
         assert_eq!(words(&mut slots, &late), [(2, Word::Withheld)], "the machine was frozen");
+        let far = Scenery { far: S, ..told(13 * S, 10 * S) };
+        assert_eq!(slots.ask(post(3), &far), Some(Word::Go), "the next answer is on its way");
+        assert_eq!(slots.ask(post(4), &Scenery { far: S, ..told(13 * S + MS, 10 * S) }), None);
+    }
+
+    /// Slots that passed while the time was asked for are lost.
+    #[test]
+    fn who_waited_long_for_the_time_goes_in_a_new_slot() {
+        let mut slots = Slots::new(Pace::new(Rate::PerSecond(5.0)), Limit::new(Concurrency::Fixed(20)));
+        let told = |now, told_at| Scenery { told_at: Some(told_at), ..scenery(now) };
+        let (asked, answered) = (10 * S, 11 * S);
+        for row in 0..20 {
+            assert_eq!(slots.ask(post(row), &told(asked, S)), None);
+        }
+        let mut sent = Vec::new();
+        for ms in 0..4000 {
+            let now = asked + ms * MS;
+            let told_at = if now < answered { S } else { asked.max(now - S) };
+            sent.extend(words(&mut slots, &told(now, told_at)).iter().map(|_| now));
+        }
+        let n_within = |from: &Duration| sent.iter().filter(|at| (*from..*from + S).contains(at)).count();
+        assert_eq!(sent.iter().map(n_within).max(), Some(5), "{sent:?}");
+        assert!(14 <= sent.len(), "{sent:?}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::messages::{Action, RequestId, Told};
 use super::queue::Queue;
 use super::sharing::Sharing;
 use super::sights::Sights;
-use super::slots::{AHEAD, Doors, Scenery, Slots};
+use super::slots::{AHEAD_LONGEST, Doors, Scenery, Slots};
 use super::storage::{Kind, Storage};
 use super::times::{Moment, Now};
 use crate::delivery::concurrency::Limit;
@@ -36,7 +36,7 @@ pub enum Reason {
 /// A throttle longer than this gives claims back instead of holding them.
 const HOLD_MAX: Duration = Duration::from_secs(5);
 const _: () = assert!(
-    HOLD_MAX.as_nanos() + AHEAD.as_nanos() < CLAIM_AGE_MAX.as_nanos(),
+    HOLD_MAX.as_nanos() + AHEAD_LONGEST.as_nanos() < CLAIM_AGE_MAX.as_nanos(),
     "what is held through a throttle must still be sent"
 );
 
@@ -256,7 +256,8 @@ impl<'p> Engine<'p> {
             bars_rows: self.rows_are_barred(now),
             traffic: self.health.breaker.traffic(),
         };
-        Scenery { now: now.run, moment: self.moment(now), doors, told_at: self.sharing.told_at }
+        let Sharing { told_at, .. } = self.sharing;
+        Scenery { now: now.run, moment: self.moment(now), doors, told_at, far: self.sharing.far() }
     }
 
     /// How the run stands, for whoever looks on.

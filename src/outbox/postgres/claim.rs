@@ -49,6 +49,10 @@ const LOOK_QUICK: Duration = Duration::from_millis(50);
 /// A claim that has looked for so long looks no further.
 const LOOKING_MAX: Duration = Duration::from_millis(400);
 
+/// Statements of one look. What they spend on the way is not counted, of one look and not of each: all others
+/// wait for the way as well.
+const STATEMENTS: u32 = 4;
+
 /// What one look at the candidates led to.
 #[derive(Default)]
 struct Round {
@@ -160,6 +164,8 @@ async fn attempt(
     let mut services = HashSet::new();
     let mut left = (want.posts, want.look_ups);
     let began = Instant::now();
+    let on_the_way = worker.outbox().distance().of(STATEMENTS);
+    let (look_quick, looking_max) = (LOOK_QUICK + on_the_way, LOOKING_MAX + on_the_way);
     let (mut n_refused, mut ahead) = (0, 1);
     let (mut end, mut is_last) = (want.end, false);
     claimed.backlog = loop {
@@ -176,7 +182,7 @@ async fn attempt(
                 Ok(rows) => rows,
                 Err(_) => {
                     worker.passed_over().add(unreadable(conn, &look).await?);
-                    if LOOKING_MAX <= began.elapsed() {
+                    if looking_max <= began.elapsed() {
                         break more_from(want.now);
                     }
                     continue;
@@ -204,7 +210,7 @@ async fn attempt(
         }
         if is_refusing {
             // Where one is invalid, many may be; but the next may take longer to read.
-            let wider = if looked.elapsed() < LOOK_QUICK { 4 * ahead } else { ahead / 4 };
+            let wider = if looked.elapsed() < look_quick { 4 * ahead } else { ahead / 4 };
             ahead = wider.clamp(1, REFUSALS.min(rows_max.max(1)));
         }
         if is_last {
@@ -217,7 +223,7 @@ async fn attempt(
             }
             // Much that cannot go lies in front: it is not read once more only to tell when there will be
             // more.
-            if LOOKING_MAX <= began.elapsed() {
+            if looking_max <= began.elapsed() {
                 break more_from(want.now);
             }
             let (backlog, is_parked) = backlog(conn, filter, want.now, worker.id(), &but).await?;
@@ -232,7 +238,7 @@ async fn attempt(
                 break backlog;
             }
         }
-        if REFUSALS_MAX <= n_refused || LOOKING_MAX <= began.elapsed() {
+        if REFUSALS_MAX <= n_refused || looking_max <= began.elapsed() {
             if n_refused == 0 || left.0 == 0 {
                 break more_from(want.now);
             }

@@ -11,8 +11,9 @@ use sqlx::{ConnectOptions, PgConnection, PgPool};
 use super::error::{Late, Trouble, Unconnected, unavailable};
 use crate::delivery::OutboxError;
 
-/// Longest wait for a connection: to the server, or for one of ours to come back.
-const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// Longest wait for a connection: to the server, or for one of ours to come back. It takes the way there and
+/// back six times, with TLS and a password.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
 
 /// A claim, a settle and a report may go on at once; one more for what comes between.
 const N_CONNECTIONS: u32 = 4;

@@ -20,6 +20,7 @@ mod claim;
 mod columns;
 mod commands;
 mod connect;
+mod distance;
 mod error;
 mod fence;
 mod health;
@@ -56,6 +57,7 @@ use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, Transaction};
+use tokio::time::Instant;
 
 use crate::delivery::OutboxError;
 
@@ -70,6 +72,7 @@ pub use work_queue::WorkQueue;
 #[cfg(feature = "inside")]
 pub use {listen::Woken, parking::Tidied};
 
+use distance::Distance;
 use error::Trouble;
 use session::{Access, Tx, in_time, pin};
 
@@ -84,6 +87,7 @@ pub struct PgOutbox {
     is_pooled: bool,
     /// Where inserts are heard of; `None`: nowhere.
     listen: Option<PgConnectOptions>,
+    distance: Distance,
 }
 
 impl PgOutbox {
@@ -95,7 +99,8 @@ impl PgOutbox {
         schema::checked(&mut conn).await?;
         let is_pooled = connect::is_pooled(url);
         let pool = connect::pool(options.clone());
-        Ok(Self { pool, is_pooled, listen: (!is_pooled).then_some(options) })
+        let listen = (!is_pooled).then_some(options);
+        Ok(Self { pool, is_pooled, listen, distance: Distance::default() })
     }
 
     /// Hears of inserts at `url`: the same database, past the pooler.
@@ -123,11 +128,23 @@ impl PgOutbox {
         }
         Ok(tx)
     }
-    /// One statement by itself, that need not be durable.
+
+    /// How far the database is.
+    fn distance(&self) -> &Distance {
+        &self.distance
+    }
+
+    /// One statement by itself, that has little to do and need not be durable.
     async fn alone<T>(
         &self,
         statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, OutboxError>,
     ) -> Result<T, OutboxError> {
+        let statement = async |conn: &mut PgConnection| {
+            let sent = Instant::now();
+            let done = statement(conn).await?;
+            self.distance.answered(sent);
+            Ok(done)
+        };
         if self.is_pooled {
             return in_time(async {
                 let mut tx = self.tx(Access::Shared).await?;

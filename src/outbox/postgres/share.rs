@@ -10,8 +10,8 @@ use super::lease::Worker;
 use super::values::{owned_text, text};
 use crate::delivery::breaker::{PROBE_DOUBLINGS_MAX, PROBE_FIRST, PROBE_LONGEST};
 use crate::delivery::coordination::{
-    BLOCK, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, PROBER_LEASE, Prober, REFUSED_TOGETHER, Reachability,
-    ShareRequest, SharedBreaker, SharedState, Slots, Throttled,
+    BLOCK, BLOCK_MAX, FAR_MAX, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, PROBER_LEASE, Prober,
+    REFUSED_TOGETHER, Reachability, ShareRequest, SharedBreaker, SharedState, Slots, Throttled,
 };
 use crate::delivery::{OutboxError, RETRY_AFTER_MAX, Rate};
 use crate::outbox::causes;
@@ -49,6 +49,8 @@ impl Worker {
             Rate::PerSecond(rate) => Some(rate),
             Rate::Unlimited => None,
         };
+        // An interval has no nanoseconds.
+        let far = Duration::from_micros(u64::try_from(request.far.min(FAR_MAX).as_micros()).unwrap_or(0));
         let asked = sqlx::query_as(include_str!("share.sql"))
             .bind(self.id())
             .bind(rate)
@@ -62,7 +64,7 @@ impl Worker {
             .bind(request.prober == Prober::Ready)
             .bind(request.wants_login)
             .bind(LEAD)
-            .bind(BLOCK)
+            .bind(BLOCK + far)
             .bind(LOGIN_EVERY)
             .bind(LOGIN_EVERY * (LOGINS_AT_ONCE - 1))
             .bind(RETRY_AFTER_MAX)
@@ -72,7 +74,8 @@ impl Worker {
             .bind(PROBER_LEASE)
             .bind(REFUSED_TOGETHER)
             .bind(throttle.and_then(|(_, reason)| causes::of_throttle(reason, text)))
-            .bind(request.news.pause.as_ref().and_then(|reason| causes::of_pause(reason, text)));
+            .bind(request.news.pause.as_ref().and_then(|reason| causes::of_pause(reason, text)))
+            .bind(BLOCK_MAX);
         shared(self.outbox().alone(async |conn| asked.fetch_one(conn).await.trouble()).await?)
     }
 }

@@ -3,11 +3,12 @@
 -- probe, $9 whether HubSoft takes connections again, $10 whether it can try a post,
 -- $11 whether it waits for a login.
 --
--- The numbers, as the engine has them: $12 how far ahead slots and logins are given out, $13 the length of a
--- block, $14 from one login to the next, $15 how far those that may follow each other at once reach, $16 the
--- longest throttle, $17 the first wait for a probe, $18 the longest, $19 how often it doubles at most, $20
--- for how long a silent worker holds a probe or a trial, $21 how far apart the ends of one throttle may be.
--- $22 and $23: the causes of $5 and $7, where they have codes.
+-- The numbers, as the engine has them: $12 how far ahead slots and logins are given out, $13 the length of
+-- its block, $14 from one login to the next, $15 how far those that may follow each other at once reach,
+-- $16 the longest throttle, $17 the first wait for a probe, $18 the longest, $19 how often it doubles at
+-- most, $20 for how long a silent worker holds a probe or a trial, $21 how far apart the ends of one throttle
+-- may be. $22 and $23: the causes of $5 and $7, where they have codes. $24 the length of anybody's longest
+-- block.
 WITH quick AS MATERIALIZED (
     -- What is lost in a crash of the server here is old when the server is back, but for a pause, which
     -- stands until a person takes it back.
@@ -89,7 +90,7 @@ free AS MATERIALIZED (
                 ELSE h.free_at END AS new_free_at,
            -- Slots are given out so far ahead at most; what lies further ahead is a clock's work too, or that
            -- of a slower worker that has left.
-           least(h.next_slot_at, h.now + ($12 + greatest($13, h.slot))) AS next_at
+           least(h.next_slot_at, h.now + ($12 + greatest($24, h.slot))) AS next_at
       FROM held h
 ),
 given AS MATERIALIZED (

@@ -43,6 +43,9 @@ pub struct WorkQueue<'a> {
 /// So many rows are changed in one commit.
 const STEP: usize = 4000;
 
+/// Statements of a claim that carries outcomes, as it mostly goes.
+const STATEMENTS: u32 = 8;
+
 /// It is said so often at most.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
@@ -97,6 +100,8 @@ impl Worker {
 impl WorkQueue<'_> {
     /// A claim of up to `posts` rows to post kept the others waiting for so long.
     fn took(&self, long: Duration, posts: usize) {
+        // Fewer rows make no way shorter.
+        let long = long.saturating_sub(self.worker.outbox().distance().of(STATEMENTS));
         self.size.set(self.size.get().after(long, posts));
         if long < SLOW {
             return;

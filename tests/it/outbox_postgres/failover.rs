@@ -40,7 +40,13 @@ async fn what_a_failover_lost_is_said_again_before_anybody_claims() {
         let early = others.claim(want(9)).await;
         assert!(matches!(early, Err(OutboxError::Unavailable(_))), "the first worker has said nothing yet");
     }
-    let report = ShareRequest { slots: 0, wants_login: false, news: News::default(), prober: Prober::Ready };
+    let report = ShareRequest {
+        slots: 0,
+        far: Duration::ZERO,
+        wants_login: false,
+        news: News::default(),
+        prober: Prober::Ready,
+    };
     it.worker.renew().await.expect("it renews");
     it.worker.queue(Scope::All).share(&report).await.expect("it shares");
     for (row, state) in rows.iter().zip([State::Opened, State::Opened, State::Opened, State::InDoubt]) {

@@ -1,5 +1,7 @@
 //! What others set for a database, a role or everybody holds for no worker.
 
+use std::time::Duration;
+
 use mutirao::delivery::coordination::{News, Prober, ShareRequest};
 use mutirao::delivery::{Change, Outbox, Settle};
 use mutirao::outbox::postgres::PgOutbox;
@@ -66,7 +68,13 @@ async fn what_a_database_sets_for_everybody_holds_for_no_worker() {
         attempt: None,
     });
     queue.settle(&settles.collect::<Vec<_>>()).await.expect("it settles");
-    let report = ShareRequest { slots: 1, wants_login: false, news: News::default(), prober: Prober::Ready };
+    let report = ShareRequest {
+        slots: 1,
+        far: Duration::ZERO,
+        wants_login: false,
+        news: News::default(),
+        prober: Prober::Ready,
+    };
     queue.share(&report).await.expect("it shares");
     worker.renew().await.expect("it renews");
     let mut conn = it.sql().await;

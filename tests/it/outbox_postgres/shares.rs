@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use mutirao::delivery::breaker::{PROBE_FIRST, PROBE_LONGEST};
 use mutirao::delivery::coordination::{
-    BLOCK, Holder, LEAD, LOGIN_EVERY, News, PROBER_LEASE, Prober, REFUSED_TOGETHER, Reachability,
+    BLOCK, BLOCK_MAX, Holder, LEAD, LOGIN_EVERY, News, PROBER_LEASE, Prober, REFUSED_TOGETHER, Reachability,
     ShareRequest, SharedBreaker, SharedState,
 };
 use mutirao::delivery::{
@@ -23,7 +23,13 @@ use crate::outbox_conformance::{Bench, TERMS, valid};
 const LONG: Duration = Duration::from_secs(20);
 
 fn report(slots: u32) -> ShareRequest {
-    ShareRequest { slots, wants_login: false, news: News::default(), prober: Prober::Ready }
+    ShareRequest {
+        slots,
+        far: Duration::ZERO,
+        wants_login: false,
+        news: News::default(),
+        prober: Prober::Ready,
+    }
 }
 
 fn found(reachability: Reachability) -> ShareRequest {
@@ -65,6 +71,22 @@ async fn every_slot_is_given_once_and_evenly() {
     assert!(times.windows(2).all(|it| 4_999 <= it[1] - it[0]), "two slots are too close");
 }
 
+/// Nobody who is nearer takes a long block for the work of a clock, and gives its slots again.
+#[tokio::test]
+async fn who_is_far_has_longer_blocks_and_keeps_them() {
+    let it = Fresh::new().await;
+    it.execute("DELETE FROM mutirao.worker").await;
+    let (far, near) = (worker(&it, Rate::PerSecond(20.0)).await, worker(&it, Rate::PerSecond(20.0)).await);
+    let away = Duration::from_secs(2) - Duration::from_nanos(1);
+    let slots = share(&far, &ShareRequest { far: away, ..report(1000) }).await;
+    let given = slots.slots.expect("nobody has them");
+    assert_eq!(given.count, 24, "its half of 2.5 s, of which a nanosecond is missing");
+    let end = slots.now + given.first_in + given.spacing * given.count;
+    let heard = share(&near, &report(0)).await;
+    let free = heard.now + heard.free_in;
+    assert!(end.duration_since(free).abs() < jiff::SignedDuration::from_millis(1), "{end} {free}");
+}
+
 #[tokio::test]
 async fn the_lowest_rate_of_the_living_rules() {
     let it = Fresh::new().await;
@@ -94,7 +116,7 @@ async fn a_clock_that_was_set_freezes_nobody() {
     assert!(left <= Duration::from_secs(15 * 60));
     let_pass(&it, "UPDATE mutirao.pace SET throttled_until = NULL, next_slot_at = now() + interval '1 year'")
         .await;
-    assert!(share(&worker, &report(10)).await.free_in <= Duration::from_millis(1500));
+    assert!(share(&worker, &report(10)).await.free_in <= LEAD + BLOCK_MAX);
     let at: f64 = sqlx::query_scalar(
         "SELECT extract(epoch FROM breaker_at - clock_timestamp())::float8 FROM mutirao.pace",
     )
@@ -371,6 +393,7 @@ async fn a_stop_is_on_disk_when_it_is_told() {
             .bind(REFUSED_TOGETHER)
             .bind(None::<String>)
             .bind(None::<String>)
+            .bind(BLOCK_MAX)
             .fetch_one(&mut *tx)
             .await
             .expect("it shares");

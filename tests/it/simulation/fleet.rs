@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use mutirao::delivery::coordination::{BLOCK, LEAD};
+use mutirao::delivery::coordination::{BLOCK_MAX, LEAD};
 use mutirao::delivery::{
     Blame, Control, GuardLimits, Lasting, PauseReason, Policy, Rate, RequestKind, State, ThrottleReason,
     Watch, run,
@@ -34,7 +34,7 @@ const LAG_MAX: Duration = Duration::from_secs(300);
 const OUTAGE_MAX: Duration = Duration::from_secs(900);
 
 /// Nobody takes over in less: by then all slots have passed that were given, and not told to the standby.
-const OUTAGE_MIN: Duration = LEAD.saturating_add(BLOCK);
+const OUTAGE_MIN: Duration = LEAD.saturating_add(BLOCK_MAX);
 
 pub struct Fleet {
     world: World,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mutirao::delivery::breaker::probe_wait;
 use mutirao::delivery::coordination::{
-    BLOCK, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, News, PROBER_LEASE, Prober, REFUSED_TOGETHER,
-    Reachability, ShareRequest, SharedBreaker, SharedState, Slots, Throttled,
+    BLOCK, BLOCK_MAX, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, News, PROBER_LEASE, Prober,
+    REFUSED_TOGETHER, Reachability, ShareRequest, SharedBreaker, SharedState, Slots, Throttled,
 };
 use mutirao::delivery::{PauseReason, Rate, ThrottleReason};
 
@@ -85,7 +85,7 @@ impl Board {
         let slot = slots.max();
         let n_workers = u32::try_from(living.count()).unwrap_or(u32::MAX) + 1;
         let (slots, free_in) = match slot {
-            Some(slot) => self.give(now, slot, n_workers, report.slots),
+            Some(slot) => self.give(now, slot, n_workers, report),
             None => (None, Duration::ZERO),
         };
         let holder = match self.holder {
@@ -210,19 +210,19 @@ impl Board {
         now: Timestamp,
         slot: Duration,
         n_workers: u32,
-        wanted: u32,
+        report: &ShareRequest,
     ) -> (Option<Slots>, Duration) {
         // Further ahead lies only what a clock that was set has left.
-        let ahead_max = now + LEAD + BLOCK.max(slot);
+        let ahead_max = now + LEAD + BLOCK_MAX.max(slot);
         let throttled = self.throttle.as_ref().map_or(now, |(until, _)| *until);
         self.next_slot = self.next_slot.min(ahead_max);
         let free = self.next_slot.max(now).max(throttled);
         let free_in = between(now, free);
-        if wanted == 0 || LEAD < free_in {
+        if report.slots == 0 || LEAD < free_in {
             return (None, free_in);
         }
-        let share = BLOCK.as_nanos() / slot.as_nanos() / u128::from(n_workers);
-        let count = u32::try_from(share).unwrap_or(u32::MAX).max(1).min(wanted);
+        let share = (BLOCK + report.far).as_nanos() / slot.as_nanos() / u128::from(n_workers);
+        let count = u32::try_from(share).unwrap_or(u32::MAX).max(1).min(report.slots);
         if self.doubles != Doubles::Always {
             self.next_slot = free + slot * count;
         }

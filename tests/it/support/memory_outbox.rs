@@ -337,16 +337,21 @@ impl MemoryOutbox {
         self.shelf.borrow().server
     }
 
-    /// Asks what is stored where the row's claim is: after a failover, what was lost may be sent yet. `None`:
-    /// it is not claimed.
+    /// Asks what is stored where the row's last claim is: after a failover, what was lost may be sent yet.
+    /// The standby may have an older claim in flight, beside rows that had been settled since; nobody claims
+    /// there before the lost claim was said again, and then the next has a higher token. `None`: it is not
+    /// claimed.
     pub fn where_claimed<T>(&self, code: &str, ask: impl FnOnce(&Shelf) -> T) -> Option<T> {
         // A post goes on whatever is written over the row meanwhile.
-        let is_claimed = |row: &Row| row.state == State::InFlight || row.is_written_over;
-        let is_it = |row: &Row| row.marker.as_str() == code && is_claimed(row);
-        let has_it = |it: &Shelf| it.rows.values().any(is_it);
+        let is_claimed = |row: &&Row| row.state == State::InFlight || row.is_written_over;
+        let claim_in = |it: &Shelf| {
+            let row = it.rows.values().find(|row| row.marker.as_str() == code);
+            row.filter(is_claimed).map(|row| row.token)
+        };
         let (shelf, lost) = (self.shelf.borrow(), self.lost.borrow());
         let lost = lost.as_ref().filter(|(at, _)| at.elapsed() <= CLAIM_AGE_MAX).map(|(_, lost)| lost);
-        [Some(&*shelf), lost].into_iter().flatten().find(|it| has_it(it)).map(ask)
+        let claims = [lost, Some(&*shelf)].into_iter().flatten().filter_map(|it| Some((claim_in(it)?, it)));
+        claims.max_by_key(|(token, _)| *token).map(|(_, it)| ask(it))
     }
 
     /// One call: waits, does its work or not, waits.
