@@ -59,7 +59,11 @@ fn read_back(path: &Path, headers: &[String], rows: &[Vec<Cow<'_, str>>], style:
     let options = IntakeOptions { delimiter: Some(is_given(&delimiter)), ..IntakeOptions::default() };
     // What cannot be read says why; that is not seldom, since names may be doubled or of ours.
     let Ok(mut intake) = Intake::open(&Source::Path(path.to_owned()), &options) else { return };
-    let column = |name: &String| headers.iter().position(|header| header == name);
+    // Which of two of one name it is nobody can tell.
+    let column = |name: &String| {
+        let mut named = headers.iter().enumerate().filter(|(_, header)| *header == name);
+        named.next().filter(|_| named.next().is_none()).map(|(at, _)| at)
+    };
     let columns: Vec<Option<usize>> = intake.headers().iter().map(column).collect();
     let mut found = Vec::new();
     while let Ok(Some(row)) = intake.next_row() {
