@@ -87,6 +87,7 @@ pub struct Progress<'a> {
     /// Of answers, on the average; those of late count most.
     latency: Cell<Duration>,
     slot: Cell<Option<Duration>>,
+    is_lowered: Cell<bool>,
     /// Rows done when a line was written last.
     n_told: Cell<u64>,
     /// When a throttle was told last, and when it ends.
@@ -126,6 +127,7 @@ impl<'a> Progress<'a> {
             n_in_flight: Cell::new(0),
             latency: Cell::default(),
             slot: Cell::default(),
+            is_lowered: Cell::default(),
             n_told: Cell::new(0),
             pausing: Cell::default(),
             throttle: RefCell::default(),
@@ -242,6 +244,7 @@ impl<'a> Progress<'a> {
             n_at_once: self.n_at_once.get(),
             ceiling: self.ceiling,
             slot: self.slot.get(),
+            is_lowered: self.is_lowered.get(),
         };
         traffic.why()
     }
@@ -360,6 +363,7 @@ impl Watch for Progress<'_> {
 
     fn turned(&self, pulse: &Pulse) {
         self.slot.set(pulse.slot);
+        self.is_lowered.set(pulse.is_lowered);
         self.n_at_once.set(pulse.n_at_once);
     }
 

@@ -57,6 +57,8 @@ pub enum Why {
     Ceiling,
     /// Its part of what all workers of the outbox may send together.
     Shared,
+    /// It refused a faster one.
+    Lowered,
     /// As many requests wait for an answer as may.
     Slow {
         latency: Duration,
@@ -92,6 +94,8 @@ pub struct Traffic {
     pub ceiling: Rate,
     /// Between two slots of this run, as far as it was heard.
     pub slot: Option<Duration>,
+    /// They are so far apart because HubSoft refused a faster pace.
+    pub is_lowered: bool,
 }
 
 /// How many requests may be sent.
@@ -108,10 +112,13 @@ impl Traffic {
         let per_s = self.per_s?;
         let (own, shared) = (self.ceiling.slot(), self.slot);
         let is_shared = own.zip(shared).is_some_and(|(own, shared)| own.mul_f64(1.01) < shared);
-        match if is_shared { shared } else { own } {
-            Some(slot) if AT_CEILING <= per_s * slot.as_secs_f64() => {
-                Some(if is_shared { Why::Shared } else { Why::Ceiling })
-            }
+        let (slot, why) = match (self.is_lowered, is_shared) {
+            (true, _) => (shared, Why::Lowered),
+            (false, true) => (shared, Why::Shared),
+            (false, false) => (own, Why::Ceiling),
+        };
+        match slot {
+            Some(slot) if AT_CEILING <= per_s * slot.as_secs_f64() => Some(why),
             _ if self.n_at_once <= self.n_in_flight => {
                 Some(Why::Slow { latency: self.latency, n_at_once: self.n_at_once })
             }
@@ -124,7 +131,9 @@ impl Why {
     /// Whether nobody can tell when it will go on.
     pub fn has_no_end(&self) -> bool {
         match self {
-            Self::Ceiling | Self::Shared | Self::Slow { .. } | Self::Throttled { .. } => false,
+            Self::Ceiling | Self::Shared | Self::Lowered | Self::Slow { .. } | Self::Throttled { .. } => {
+                false
+            }
             Self::Unavailable | Self::Paused { .. } | Self::OutboxDown | Self::Halted | Self::Doubts => true,
         }
     }
@@ -133,6 +142,7 @@ impl Why {
         match self {
             Self::Ceiling => tr!("the ceiling of --rate"),
             Self::Shared => tr!("its share of what all workers may send"),
+            Self::Lowered => tr!("HubSoft refused a faster pace, which is tried again little by little"),
             Self::Slow { latency, n_at_once } => tr!(
                 "HubSoft takes %{s} s for an answer, %{n} %{n|request|requests} at a time",
                 s = decimal(&format!("{:.1}", latency.as_secs_f64())),
@@ -154,6 +164,7 @@ impl Why {
         match self {
             Self::Ceiling => tr!("the ceiling of --rate"),
             Self::Shared => tr!("its share"),
+            Self::Lowered => tr!("HubSoft refused more"),
             Self::Slow { .. } => tr!("HubSoft is slow"),
             Self::Throttled { until, .. } => tr!("pausing until %{time}", time = times::time_of_day(*until)),
             Self::Unavailable => tr!("HubSoft is unavailable"),
@@ -368,7 +379,10 @@ mod tests {
             n_at_once: 8,
             ceiling: Rate::PerSecond(5.0),
             slot: Some(Duration::from_millis(200)),
+            is_lowered: false,
         };
+        let lowered =
+            Traffic { per_s: Some(2.4), slot: Some(Duration::from_millis(400)), is_lowered: true, ..traffic };
         let why = |traffic: Traffic| traffic.why().map(|why| why.in_words().into_owned());
         let said = [
             why(traffic),
@@ -376,6 +390,9 @@ mod tests {
             why(Traffic { per_s: Some(2.0), ..traffic }),
             why(Traffic { per_s: Some(2.0), n_in_flight: 8, ..traffic }),
             why(Traffic { per_s: Some(2.4), slot: Some(Duration::from_millis(400)), ..traffic }),
+            why(lowered),
+            why(Traffic { ceiling: Rate::Unlimited, ..lowered }),
+            why(Traffic { per_s: Some(1.2), n_in_flight: 8, ..lowered }),
             why(Traffic { ceiling: Rate::Unlimited, slot: None, n_in_flight: 8, ..traffic }),
             why(Traffic { ceiling: Rate::Unlimited, slot: None, ..traffic }),
         ];
@@ -386,6 +403,9 @@ mod tests {
         -
         HubSoft takes 2.0 s for an answer, 8 requests at a time
         its share of what all workers may send
+        HubSoft refused a faster pace, which is tried again little by little
+        HubSoft refused a faster pace, which is tried again little by little
+        HubSoft takes 2.0 s for an answer, 8 requests at a time
         HubSoft takes 2.0 s for an answer, 8 requests at a time
         -
         ");

@@ -4,13 +4,14 @@
 //!
 //! The core is pure, with no clock and no I/O: [`evidence`] (what an answer means), [`decide`] (what it makes
 //! of a row), [`settle`] (what that makes of the row as it stands by then), [`pace`] (when the next request
-//! may go), [`concurrency`] (how many at once), [`breaker`], [`guards`] (when the run stops itself),
-//! [`retry`], [`eyes`] (whether an absence can be believed), [`coordination`] (what the workers of one outbox
-//! know together). [`run()`] drives it through the ports.
+//! may go), [`allowance`] (how many HubSoft bears), [`concurrency`] (how many at once), [`breaker`],
+//! [`guards`] (when the run stops itself), [`retry`], [`eyes`] (whether an absence can be believed),
+//! [`coordination`] (what the workers of one outbox know together). [`run()`] drives it through the ports.
 
 #[macro_use]
 pub mod fingerprint;
 
+pub mod allowance;
 pub mod breaker;
 mod clock;
 mod clock_offset;

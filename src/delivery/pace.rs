@@ -15,6 +15,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
+use super::allowance::Allowance;
 use super::coordination::{self, SharedState};
 use super::retry::Retry;
 use super::slot_lease::SlotLease;
@@ -46,9 +47,11 @@ const _: () = assert!(
 /// Two ends of a throttle that are no further apart are one: it was told through another clock.
 const SAME_THROTTLE: Duration = Duration::from_millis(100);
 
-/// The ceiling that the operator chose and the throttles that HubSoft asked for, as one gate.
+/// The ceiling that the operator chose, what HubSoft was found to bear of it, and the throttles that it asked
+/// for, as one gate.
 #[derive(Clone, Debug)]
 pub struct Pace {
+    allowance: Allowance,
     slots: Slots,
     throttle: Option<Throttle>,
     /// The number of the last throttle of all workers that it heard of.
@@ -60,7 +63,7 @@ pub struct Pace {
     logins_until: Duration,
 }
 
-fingerprint! { struct Pace { slots, throttle, heard, n_guessed, logins_until; outside lengths } }
+fingerprint! { struct Pace { allowance, slots, throttle, heard, n_guessed, logins_until; outside lengths } }
 
 /// Where slots come from.
 #[derive(Clone, Debug)]
@@ -85,6 +88,7 @@ fingerprint! { struct Throttle { at, until, reason } }
 impl Pace {
     pub fn new(rate: Rate) -> Self {
         Self {
+            allowance: Allowance::new(rate),
             slots: rate.slot().map_or(Slots::Unlimited, |slot| Slots::Own(Grid::new(slot))),
             throttle: None,
             heard: None,
@@ -96,8 +100,17 @@ impl Pace {
 
     /// Goes on at another rate of its own. Throttles stand.
     pub fn limit(&mut self, rate: Rate) {
-        let Self { slots, .. } = Self::new(rate);
-        self.slots = slots;
+        self.allowance.limit(rate);
+    }
+
+    /// Its own slots come at the rate that stands now.
+    fn keep_up(&mut self, now: Duration) {
+        match (&mut self.slots, self.allowance.slot(now)) {
+            (Slots::Shared(_), _) => {}
+            (Slots::Own(grid), Some(slot)) => grid.space(slot),
+            (slots, None) => *slots = Slots::Unlimited,
+            (slots, Some(slot)) => *slots = Slots::Own(Grid::new(slot)),
+        }
     }
 
     /// Takes the slot that is due. `Err`: none is before that time, or none is known of; come again.
@@ -105,11 +118,14 @@ impl Pace {
         if let Some(until) = self.throttled_until(now) {
             return Err(Some(until));
         }
+        self.keep_up(now);
         match &mut self.slots {
-            Slots::Unlimited => Ok(()),
-            Slots::Own(grid) => grid.take(now).map_err(Some),
-            Slots::Shared(lease) => lease.take(now),
+            Slots::Unlimited => {}
+            Slots::Own(grid) => grid.take(now).map_err(Some)?,
+            Slots::Shared(lease) => lease.take(now)?,
         }
+        self.allowance.taken();
+        Ok(())
     }
 
     /// When the next login may take its slot; it may have passed.
@@ -140,6 +156,11 @@ impl Pace {
             Slots::Own(grid) => Some(grid.slot),
             Slots::Shared(lease) => Some(lease.slot * lease.n_workers),
         }
+    }
+
+    /// Whether HubSoft was found to bear less than the operator allows.
+    pub fn is_lowered(&self, now: Duration) -> bool {
+        !matches!(self.slots, Slots::Shared(_)) && self.allowance.is_lowered(now)
     }
 
     /// Whether the time of a slot that was taken then is over: the next, of whichever worker, is nearer.
@@ -216,6 +237,8 @@ impl Pace {
         cause: ThrottleCause,
     ) -> Option<Throttle> {
         let known = self.throttle.as_ref().is_some_and(|throttle| sent <= throttle.at);
+        // Who is refused and nothing else is not refused for its rate.
+        let is_too_fast = cause == ThrottleCause::TooMany && !known && self.n_guessed == 0;
         let own = match known {
             true => Duration::ZERO,
             false => {
@@ -226,6 +249,10 @@ impl Pace {
         let asked = retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
         let length = own.max(asked);
         let until = now + length;
+        if is_too_fast {
+            self.allowance.refused(now, until);
+            self.keep_up(now);
+        }
         if length.is_zero() || self.throttle.as_ref().is_some_and(|throttle| until <= throttle.until) {
             return None;
         }
@@ -268,6 +295,24 @@ impl Grid {
         }
     }
 
+    /// The next is so far from the last that was taken.
+    fn space(&mut self, slot: Duration) {
+        if self.slot != slot.max(Duration::from_nanos(1)) {
+            *self = self.spaced(slot);
+        }
+    }
+
+    /// With a limiter of its own, whose last slot is this one's.
+    fn spaced(&self, slot: Duration) -> Self {
+        let mut grid = Self::new(slot);
+        if let Some(taken) = self.next.checked_sub(self.slot) {
+            grid.next = taken + grid.slot;
+            grid.hand.0.set(taken);
+            let _ = grid.limiter.check();
+        }
+        grid
+    }
+
     /// `Err`: none is before that time.
     fn take(&mut self, now: Duration) -> Result<(), Duration> {
         if now < self.next {
@@ -285,15 +330,9 @@ impl Grid {
     }
 }
 
-/// With a limiter of its own, that stands where this one does.
 impl Clone for Grid {
     fn clone(&self) -> Self {
-        let grid = Self { next: self.next, ..Self::new(self.slot) };
-        if let Some(taken) = self.next.checked_sub(self.slot) {
-            grid.hand.0.set(taken);
-            let _ = grid.limiter.check();
-        }
-        grid
+        self.spaced(self.slot)
     }
 }
 
@@ -359,13 +398,51 @@ mod tests {
         let mut pace = Pace::new(Rate::PerSecond(10.0));
         assert_eq!(pace.take(Duration::ZERO), Ok(()));
         let throttle = pace
-            .refused(50 * MS, Duration::ZERO, Some(2000 * MS), ThrottleCause::TooMany)
+            .refused(50 * MS, Duration::ZERO, Some(2000 * MS), ThrottleCause::Unavailable)
             .expect("a new throttle");
         let asked = Some(Duration::from_secs(2));
-        assert_eq!(throttle.reason, ThrottleReason::Answered { cause: ThrottleCause::TooMany, asked });
+        assert_eq!(throttle.reason, ThrottleReason::Answered { cause: ThrottleCause::Unavailable, asked });
         assert_eq!(pace.take(100 * MS), Err(Some(2050 * MS)));
         assert_eq!(pace.take(2050 * MS), Ok(()));
         assert_eq!(pace.take(2051 * MS), Err(Some(2150 * MS)));
+    }
+
+    #[test]
+    fn a_429_lowers_the_rate_once_a_pause_and_nothing_else_does() {
+        use ThrottleCause::{Asked, TooMany, Unavailable};
+        for (refusals, expected) in [
+            // When it was sent and refused, and why; 20/s, 17/s, 14.45/s.
+            (&[(0, 50, Unavailable), (1100, 1150, Asked)][..], 50_000),
+            (&[(0, 50, TooMany)][..], 58_823),
+            (&[(0, 50, TooMany), (50, 90, TooMany), (40, 800, TooMany)][..], 58_823),
+            (&[(0, 50, Unavailable), (1100, 1150, TooMany)][..], 50_000),
+            (&[(0, 50, TooMany), (1100, 1150, TooMany)][..], 58_823),
+        ] {
+            let mut pace = Pace::new(Rate::PerSecond(20.0));
+            for (sent, at, cause) in refusals {
+                let _ = pace.refused(*at * MS, *sent * MS, None, *cause);
+            }
+            assert_eq!(pace.slot().map(|slot| slot.as_micros()), Some(expected), "{refusals:?}");
+            pace.accepted();
+            let _ = pace.refused(10_000 * MS, 9000 * MS, None, TooMany);
+            let lowered = pace.slot().expect("a slot").as_micros();
+            assert!(expected < lowered && pace.is_lowered(11_000 * MS), "something was done meanwhile");
+            assert_eq!(pace.take(600_000 * MS), Ok(()));
+            assert_eq!(pace.slot(), Some(50 * MS), "as if nothing had been");
+        }
+    }
+
+    #[test]
+    fn at_another_rate_the_last_slot_stands() {
+        let mut pace = Pace::new(Rate::PerSecond(10.0));
+        assert_eq!(pace.take(1000 * MS), Ok(()));
+        pace.limit(Rate::PerSecond(2.0));
+        assert_eq!(pace.take(1001 * MS), Err(Some(1500 * MS)));
+        pace.limit(Rate::PerSecond(20.0));
+        assert_eq!(pace.take(1002 * MS), Err(Some(1050 * MS)));
+        assert_eq!(pace.take(1050 * MS), Ok(()));
+        pace.limit(Rate::Unlimited);
+        assert_eq!(pace.take(1051 * MS), Ok(()));
     }
 
     /// Seen: a database's clock that was set back made a throttle of 10 min one of 70, begun anew every 2 s.

@@ -66,6 +66,8 @@ pub struct Pulse {
     /// Requests that may wait for an answer at once.
     pub n_at_once: usize,
     pub is_throttled: bool,
+    /// HubSoft was found to bear less than the operator allows.
+    pub is_lowered: bool,
     pub is_breaker_open: bool,
     /// A person paused everybody.
     pub is_paused: bool,

@@ -266,6 +266,7 @@ impl<'p> Engine<'p> {
             slot: self.slots.pace.slot(),
             n_at_once: self.slots.limit.now(),
             is_throttled: self.slots.pace.throttled_until(now.run).is_some(),
+            is_lowered: self.slots.pace.is_lowered(now.run),
             is_breaker_open: self.health.is_dark(),
             is_paused: self.health.pause.is_some(),
             is_halted: self.health.halted.is_some(),

@@ -1,0 +1,244 @@
+//! How many requests a second HubSoft was found to bear, where that is less than the operator allows.
+//!
+//! A 429 lowers the rate; each ten seconds without another raise it again, first by a hundredth, then by
+//! two, by three, …, up to the operator's own. So a limit that nobody told of is met seldom and left by
+//! little, and one that was only there for a while is forgotten in two or three minutes.
+//!
+//! Pure: times are durations since the run began. What stands at a time follows from the last refusal alone.
+
+use std::time::Duration;
+
+use super::Rate;
+
+/// A refusal takes away that part of the rate at least, and no more than half.
+const KEPT: f64 = 0.85;
+const KEPT_LEAST: f64 = 0.5;
+
+/// What was sent between two refusals, their pause included, is what HubSoft bears; a little less leaves room
+/// for others. So many tell how much that is.
+const ROOM: f64 = 0.97;
+const TAKEN_MIN: u32 = 20;
+
+/// The rate is raised so often, each time by one hundredth more than the last.
+///
+/// Source: HubSoft documents 20/s and a burst of 200. With a ceiling of 40/s a run is then refused each
+/// minute or so, which costs nothing: what is not taken during a pause may be taken after it.
+const RAISED_EVERY: Duration = Duration::from_secs(10);
+const RAISED_BY: f64 = 0.01;
+
+/// After so many nothing is left of a refusal: they make a millionfold.
+const RAISES_MAX: u32 = 60;
+
+/// The operator's rate, and what HubSoft was found to bear of it.
+#[derive(Clone, Debug)]
+pub struct Allowance {
+    /// Between two slots, as the operator has it; `None`: no limit.
+    ceiling: Option<Duration>,
+    refused: Option<Refused>,
+}
+
+fingerprint! { struct Allowance { refused; lengths ceiling } }
+
+/// The last refusal that told something.
+#[derive(Clone, Copy, Debug)]
+struct Refused {
+    at: Duration,
+    /// When its pause was to end.
+    until: Duration,
+    /// Between two slots from then on; `None`: there was no limit, and what it is to be does not show yet.
+    slot: Option<Duration>,
+    /// Slots that were taken since.
+    n_taken: u32,
+}
+
+fingerprint! { struct Refused { at, until, n_taken; lengths slot } }
+
+impl Allowance {
+    pub fn new(ceiling: Rate) -> Self {
+        Self { ceiling: ceiling.slot(), refused: None }
+    }
+
+    /// The operator allows something else now.
+    pub fn limit(&mut self, ceiling: Rate) {
+        self.ceiling = ceiling.slot();
+    }
+
+    /// The time from one slot to the next; `None`: no limit.
+    pub fn slot(&self, now: Duration) -> Option<Duration> {
+        self.lowered(now).or(self.ceiling)
+    }
+
+    /// Whether it is less than the operator allows.
+    pub fn is_lowered(&self, now: Duration) -> bool {
+        self.lowered(now).is_some()
+    }
+
+    /// A slot was taken.
+    pub fn taken(&mut self) {
+        if let Some(refused) = &mut self.refused {
+            refused.n_taken = refused.n_taken.saturating_add(1);
+        }
+    }
+
+    /// HubSoft refused one of too many, and everybody pauses until then.
+    pub fn refused(&mut self, now: Duration, until: Duration) {
+        let known = self.refused.filter(|refused| n_raises(refused, now) < RAISES_MAX);
+        let borne = known.filter(|refused| TAKEN_MIN <= refused.n_taken).map(|refused| {
+            let each = (now.saturating_sub(refused.at)) / refused.n_taken;
+            each.div_f64(ROOM)
+        });
+        let slot = match (self.slot(now), borne) {
+            (None, borne) => borne,
+            (Some(slot), borne) => {
+                let (least, most) = (slot.div_f64(KEPT), slot.div_f64(KEPT_LEAST));
+                Some(borne.unwrap_or(least).clamp(least, most))
+            }
+        };
+        self.refused = Some(Refused { at: now, until, slot, n_taken: 0 });
+    }
+
+    /// The time from one slot to the next, while that is longer than the operator's.
+    fn lowered(&self, now: Duration) -> Option<Duration> {
+        let refused = self.refused.as_ref()?;
+        let n_raises = n_raises(refused, now);
+        let raised: f64 = (1..=n_raises).map(|nth| 1.0 + RAISED_BY * f64::from(nth)).product();
+        let slot = refused.slot.filter(|_| n_raises < RAISES_MAX)?.div_f64(raised);
+        self.ceiling.is_none_or(|ceiling| ceiling < slot).then_some(slot)
+    }
+}
+
+/// How often the rate was raised since.
+fn n_raises(refused: &Refused, now: Duration) -> u32 {
+    let n = now.saturating_sub(refused.until).as_nanos() / RAISED_EVERY.as_nanos();
+    u32::try_from(n).unwrap_or(RAISES_MAX).min(RAISES_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+    use crate::delivery::ThrottleCause;
+    use crate::delivery::pace::Pace;
+
+    const S: Duration = Duration::from_secs(1);
+    const MS: Duration = Duration::from_millis(1);
+
+    fn rate(allowance: &Allowance, at: u64) -> Option<f64> {
+        allowance.slot(S * at as u32).map(|slot| (10.0 / slot.as_secs_f64()).round() / 10.0)
+    }
+
+    #[test]
+    fn a_refusal_lowers_the_rate_and_it_climbs_back_to_the_operators_own() {
+        let mut allowance = Allowance::new(Rate::PerSecond(40.0));
+        assert_eq!((rate(&allowance, 0), allowance.is_lowered(S)), (Some(40.0), false));
+        allowance.refused(10 * S, 11 * S);
+        let rates = [10, 20, 21, 31, 41, 51, 61, 71].map(|at| rate(&allowance, at));
+        assert_eq!(rates, [34.0, 34.0, 34.3, 35.0, 36.1, 37.5, 39.4, 40.0].map(Some));
+        assert!(allowance.is_lowered(70 * S) && !allowance.is_lowered(71 * S));
+    }
+
+    /// Seconds and slots from one refusal to the next, of 34/s, and what is left of that.
+    #[test]
+    fn what_was_taken_between_two_refusals_is_what_hubsoft_bears() {
+        for (length, n_taken, expected) in [
+            (2, 48, 23.3),   // 24/s, and a little room
+            (2, 10, 28.9),   // too few to tell
+            (2, 66, 28.9),   // what was asked for, all but
+            (9, 20, 17.0),   // it had not much to send, or was to pause for long
+            (700, 90, 34.0), // too long ago: 40/s again
+        ] {
+            let mut allowance = Allowance::new(Rate::PerSecond(40.0));
+            allowance.refused(S, 2 * S);
+            for _ in 0..n_taken {
+                allowance.taken();
+            }
+            allowance.refused(S * (1 + length), S * (2 + length));
+            assert_eq!(rate(&allowance, 1 + u64::from(length)), Some(expected), "{n_taken} in {length} s");
+        }
+    }
+
+    #[test]
+    fn without_a_limit_the_second_refusal_tells_one_for_ten_minutes() {
+        let mut allowance = Allowance::new(Rate::Unlimited);
+        allowance.refused(S, 2 * S);
+        assert_eq!((rate(&allowance, 2), allowance.is_lowered(2 * S)), (None, false));
+        for _ in 0..40 {
+            allowance.taken();
+        }
+        allowance.refused(3 * S, 4 * S);
+        assert_eq!((rate(&allowance, 3), allowance.is_lowered(3 * S)), (Some(19.4), true));
+        assert_eq!((rate(&allowance, 604), allowance.is_lowered(604 * S)), (None, false));
+    }
+
+    /// A HubSoft that bears so many a second, and so many more at once.
+    struct Bucket {
+        per_s: f64,
+        burst: f64,
+        left: f64,
+        at: Duration,
+    }
+
+    impl Bucket {
+        fn takes(&mut self, now: Duration) -> bool {
+            let since = (now - self.at).as_secs_f64();
+            self.left = (self.left + since * self.per_s).min(self.burst);
+            self.at = now;
+            let takes = 1.0 <= self.left;
+            self.left -= f64::from(u8::from(takes));
+            takes
+        }
+    }
+
+    /// Sends `n_rows`, each until it is taken. How many were refused, and how long it took.
+    fn send(n_rows: u32, ceiling: Rate, mut hubsoft: Bucket, asked: Option<Duration>) -> (u32, Duration) {
+        let mut pace = Pace::new(ceiling);
+        // A refusal comes quickly; a ticket takes its time, and says little.
+        let mut answers: VecDeque<(Duration, Duration, bool)> = VecDeque::new();
+        let (mut now, mut n_taken, mut n_refused) = (Duration::ZERO, 0, 0);
+        while n_taken < n_rows {
+            let next_slot = match pace.take(now) {
+                Ok(()) => {
+                    let is_taken = hubsoft.takes(now);
+                    n_taken += u32::from(is_taken);
+                    n_refused += u32::from(!is_taken);
+                    answers.push_back((now + 5 * MS, now, is_taken));
+                    now
+                }
+                Err(next) => next.expect("slots are its own"),
+            };
+            let next_answer = answers.front().map_or(Duration::MAX, |(at, ..)| *at);
+            // Without a limit, as many go as may be under way.
+            now = if answers.len() < 8 { next_slot.min(next_answer) } else { next_answer };
+            while let Some((at, sent, is_taken)) = answers.pop_front_if(|(at, ..)| *at <= now) {
+                match is_taken {
+                    true => pace.accepted(),
+                    false => drop(pace.refused(at, sent, asked, ThrottleCause::TooMany)),
+                }
+            }
+        }
+        (n_refused, now)
+    }
+
+    #[test]
+    fn a_limit_that_nobody_told_of_is_used_to_the_full_and_seldom_met() {
+        let per_s = Rate::PerSecond;
+        for (ceiling, limit, burst, asked, n_refused_max) in [
+            (per_s(40.0), 20.0, 200.0, None, 5),
+            (per_s(40.0), 20.0, 200.0, Some(S), 5),
+            (per_s(40.0), 20.0, 200.0, Some(5 * S), 5),
+            (per_s(25.0), 20.0, 200.0, Some(S), 5),
+            (per_s(10.0), 20.0, 200.0, Some(S), 0),
+            (per_s(100.0), 20.0, 20.0, None, 10),
+            (Rate::Unlimited, 20.0, 200.0, Some(S), 20),
+        ] {
+            let bucket = Bucket { per_s: limit, burst, left: burst, at: Duration::ZERO };
+            let (n_refused, took) = send(4000, ceiling, bucket, asked);
+            let alone = ceiling.slot().map_or(0.0, |slot| 4000.0 * slot.as_secs_f64());
+            let ideal = ((4000.0 - burst) / limit).max(alone);
+            let by = took.as_secs_f64() / ideal;
+            let what = format!("{ceiling}, {limit}/s, {burst}, {asked:?}: {n_refused}, {by:.3}");
+            assert!(n_refused <= n_refused_max && by < 1.05, "{what}");
+        }
+    }
+}
