@@ -1,9 +1,9 @@
 //! Temporary files and folders: one kind of name for all, so that what a process left that died amid its work
 //! is found. They hold customers' data, and nobody knows them any more.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::process::{Pid, geteuid, test_kill_process};
@@ -33,7 +33,7 @@ pub fn file_in(folder: &Path) -> io::Result<NamedTempFile> {
 
 /// A folder in `folder`, mode 0700; removed when dropped.
 pub fn folder_in(folder: &Path) -> io::Result<TempDir> {
-    ours().prefix(&prefix()).tempdir_in(named(folder))
+    ours().prefix(&prefix()).permissions(Permissions::from_mode(0o700)).tempdir_in(named(folder))
 }
 
 /// Gives `file` its own name: a reader, or a power cut, meets the old one or the new one, whole.
@@ -112,6 +112,16 @@ pub fn of_a_dead_process(folder: &Path) -> std::path::PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Seen: a dry run's copy of an outbox lay in a folder that others could look into.
+    #[test]
+    fn nobody_else_looks_into_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, inner) = (file_in(folder.path()).unwrap(), folder_in(folder.path()).unwrap());
+        for (path, mode) in [(file.path(), 0o600), (inner.path(), 0o700)] {
+            assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, mode, "{path:?}");
+        }
+    }
 
     #[test]
     fn what_dead_processes_left_is_swept_and_nothing_else() {
