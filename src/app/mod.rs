@@ -22,6 +22,7 @@ mod migrate;
 pub mod names;
 mod pause;
 pub mod place;
+pub mod preview;
 mod problems;
 mod purge;
 pub mod reconcile;
@@ -40,6 +41,7 @@ mod status;
 pub mod summary;
 pub mod target;
 pub mod template;
+pub mod uploads;
 pub mod work_folder;
 pub mod worker;
 

@@ -10,6 +10,7 @@ use super::fault::Fault;
 use super::place::Place;
 use super::results::{Written, write_again};
 use super::selection::{NAMES_TOLD_MAX, batch_of, latest};
+use super::uploads::Uploads;
 use super::{services, work_folder};
 use crate::{report, sandbox};
 
@@ -21,8 +22,9 @@ pub struct Purged {
     pub folders_left: Vec<String>,
 }
 
-/// Of rows that finished so long ago; of all batches, unless one was named.
-pub async fn purge(place: &Place, older_than: Duration) -> Result<Purged, Fault> {
+/// Of rows that finished so long ago; of all batches, unless one was named. So are sheets that came so long
+/// ago, whatever batch they became.
+pub async fn purge(place: &Place, older_than: Duration, uploads: Option<&Uploads>) -> Result<Purged, Fault> {
     let now = Timestamp::now();
     let age = SignedDuration::try_from(older_than).unwrap_or(SignedDuration::MAX);
     let before = now.checked_sub(age).unwrap_or(Timestamp::MIN);
@@ -32,6 +34,9 @@ pub async fn purge(place: &Place, older_than: Duration) -> Result<Purged, Fault>
         None => None,
     };
     let n_rows = outbox.purge(info.as_ref().map(|info| info.id), before, now).await?;
+    if let Some(uploads) = uploads {
+        uploads.forget_before(before)?;
+    }
     if let Some(folder) = &place.folder {
         sandbox::forget(folder, before)?;
         services::forget_before(folder, before)?;

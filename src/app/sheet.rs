@@ -42,6 +42,11 @@ impl Sheet {
         Self { file, reading, remembered: Vec::new(), source, services: None }
     }
 
+    /// A copy, kept elsewhere, of what a person calls `file`: its work folder is beside that.
+    pub fn copied(file: PathBuf, copy: PathBuf, reading: Reading) -> Self {
+        Self { file, reading, remembered: Vec::new(), source: Source::Path(copy), services: None }
+    }
+
     /// One that is read several times, one after the other: of standard input a copy is kept.
     pub fn kept(file: PathBuf, reading: Reading) -> Result<Self, Fault> {
         let once = Self::once(file, reading);

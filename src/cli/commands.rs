@@ -88,7 +88,9 @@ pub fn run(
                 cancel::cancel(&outboxes(&sources()?)?.find(Some(&batch))?, &batch, screen).await
             }
             Command::Purge { batch, older_than } => {
-                purge::purge(&outboxes(&sources()?)?.find(batch.as_deref())?, older_than, screen).await
+                let sources = sources()?;
+                let place = outboxes(&sources)?.find(batch.as_deref())?;
+                purge::purge(&place, older_than, &sources, screen).await
             }
             Command::Migrate(args) => migrate::migrate(&args, sources, global, screen).await,
             Command::Worker(args) => {
@@ -100,7 +102,7 @@ pub fn run(
             }
             Command::Web(args) => {
                 let sources = sources()?;
-                web::web(&args, outboxes(&sources)?, &sources, screen).await
+                web::web(&args, outboxes(&sources)?, sources, screen).await
             }
             Command::Pause { reason } => {
                 pause::pause(&database::named(global, &sources()?)?, &reason, screen).await

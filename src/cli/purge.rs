@@ -7,10 +7,17 @@ use super::results;
 use super::screen::Screen;
 use crate::app;
 use crate::app::place::Place;
-use crate::settings::Span;
+use crate::app::uploads::Uploads;
+use crate::settings::{Sources, Span};
 
-pub async fn purge(place: &Place, older_than: Span, screen: &Screen) -> Result<Exit, Failure> {
-    let purged = app::purge(place, older_than.get()).await?;
+pub async fn purge(
+    place: &Place,
+    older_than: Span,
+    sources: &Sources,
+    screen: &Screen,
+) -> Result<Exit, Failure> {
+    let uploads = sources.environment().state_folder().map(|folder| Uploads::at(&folder));
+    let purged = app::purge(place, older_than.get(), uploads.as_ref()).await?;
     results::tell_if_any(purged.results.as_ref(), screen);
     let n_rows = purged.n_rows;
     screen.rows(n_rows, tr!("%{n} %{n|row is|rows are} purged; what became of them stays known", n = n_rows));

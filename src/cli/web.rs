@@ -25,17 +25,17 @@ const WAY_IN: &str = "web.html";
 pub async fn web(
     args: &args::Web,
     outboxes: Outboxes,
-    sources: &Sources,
+    sources: Sources,
     screen: &Screen,
 ) -> Result<Exit, Failure> {
     let listener = listen(sources.resolve(&args.settings)?.listen).await?;
     let at = listener.local_addr().map_err(|error| unheard(PAGE_AT, &error))?;
     let signals = Signals::listen()?;
-    let site = Site::new(at, outboxes);
     let way_in = match args.no_open || !screen.is_terminal() || !sources.environment().has_display() {
         true => None,
         false => sources.environment().state_folder().map(|folder| folder.join(WAY_IN)),
     };
+    let site = Site::new(at, outboxes, sources);
     let opened = std::cell::Cell::new(false);
     let tell = |address: &str| {
         match screen.json {

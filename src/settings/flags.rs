@@ -25,6 +25,22 @@ impl<G> Flags<G> {
     }
 }
 
+impl<G: Group> Flags<G> {
+    /// As a form says them: texts by the keys of their settings. Blank is nothing; what is no key of these is
+    /// left out, since a form has more.
+    pub fn of_form<'a>(said: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut flags = Self::none();
+        let known = flagged::<G>().collect::<Vec<_>>();
+        for (key, text) in said.into_iter().filter(|(_, text)| !text.trim().is_empty()) {
+            if let Some(setting) = known.iter().find(|setting| setting.key == key) {
+                let new = || (format!("--{}", setting.flag()), Vec::new());
+                flags.typed.0.entry(setting.key).or_insert_with(new).1.push(text.to_owned());
+            }
+        }
+        flags
+    }
+}
+
 impl Flags<Speaking> {
     /// As it was `typed`, before the command line is understood.
     pub fn typed(typed: Option<String>) -> Self {

@@ -1,10 +1,13 @@
 //! From a request to an answer: what is checked before a page is made, and what every answer says.
 
+use std::panic::resume_unwind;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::extract::multipart::MultipartError;
+use axum::extract::{DefaultBodyLimit, Multipart, Path, Query, Request, State};
 use axum::http::header::{
     ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, SET_COOKIE, VARY,
     X_CONTENT_TYPE_OPTIONS,
@@ -12,15 +15,21 @@ use axum::http::header::{
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
 use maud::Markup;
 use serde::Deserialize;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::door::Refusal;
-use super::{Site, batches, page};
+use super::form::{Form, name_of};
+use super::{Site, batches, page, sheet};
+use crate::app::fault::Fault;
+use crate::app::preview::{Preview, preview};
+use crate::app::uploads::{LEN_MAX, Uploads};
 use crate::language::Language;
+use crate::registry::ColumnMemory;
 
 /// Of what a form of ours says.
 const BODY_LEN_MAX: usize = 64 * 1024;
@@ -54,9 +63,9 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/", get(home))
         .route("/enter", get(enter))
         .route("/style.css", get(style))
-        .fallback(async |headers: HeaderMap| {
-            (StatusCode::NOT_FOUND, spoken(&headers, page::not_found)).into_response()
-        })
+        .route("/sheets", post(receive).layer(DefaultBodyLimit::max(LEN_MAX)))
+        .route("/sheets/{id}", get(read))
+        .fallback(not_found)
         .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
         .layer(from_fn_with_state(Arc::clone(&site), guard))
         .with_state(site)
@@ -79,6 +88,10 @@ async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> R
     response
 }
 
+async fn not_found(headers: HeaderMap) -> Response {
+    (StatusCode::NOT_FOUND, spoken(&headers, page::not_found)).into_response()
+}
+
 fn refused(refusal: Refusal, asked: &Parts) -> Response {
     let status = match refusal {
         Refusal::Foreign => StatusCode::MISDIRECTED_REQUEST,
@@ -88,10 +101,15 @@ fn refused(refusal: Refusal, asked: &Parts) -> Response {
     (status, spoken(&asked.headers, || page::refused(refusal))).into_response()
 }
 
-/// A page in the language that the browser asks for; else in that of the process.
-fn spoken(headers: &HeaderMap, make: impl FnOnce() -> Markup) -> Markup {
+/// The language that the browser asks for; else that of the process.
+fn language(headers: &HeaderMap) -> Language {
     let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|accepted| accepted.to_str().ok());
-    accepted.and_then(Language::of_browser).unwrap_or_else(Language::now).speak(make)
+    accepted.and_then(Language::of_browser).unwrap_or_else(Language::now)
+}
+
+/// A page in that.
+fn spoken(headers: &HeaderMap, make: impl FnOnce() -> Markup) -> Markup {
+    language(headers).speak(make)
 }
 
 #[derive(Deserialize)]
@@ -120,4 +138,81 @@ async fn style() -> Response {
 async fn home(State(site): State<Arc<Site>>, headers: HeaderMap) -> Markup {
     let looked = batches::look(&site.outboxes).await;
     spoken(&headers, || batches::page_of(&looked))
+}
+
+/// Takes a sheet, and leads to what is found in it.
+async fn receive(State(site): State<Arc<Site>>, headers: HeaderMap, form: Multipart) -> Response {
+    let Some(uploads) = &site.uploads else { return not_found(headers).await };
+    match take(uploads, form).await {
+        Ok(id) => Redirect::to(&format!("/sheets/{id}")).into_response(),
+        Err(Untaken::Fault(fault)) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, spoken(&headers, || page::not_kept(&fault))).into_response()
+        }
+        Err(Untaken::NoSheet(status)) => {
+            let is_too_long = status == StatusCode::PAYLOAD_TOO_LARGE;
+            (status, spoken(&headers, || page::no_sheet(is_too_long))).into_response()
+        }
+    }
+}
+
+/// Why a sheet was not taken.
+enum Untaken {
+    NoSheet(StatusCode),
+    Fault(Fault),
+}
+
+impl From<MultipartError> for Untaken {
+    fn from(error: MultipartError) -> Self {
+        Self::NoSheet(error.status())
+    }
+}
+
+impl From<Fault> for Untaken {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+async fn take(uploads: &Uploads, mut form: Multipart) -> Result<String, Untaken> {
+    while let Some(mut field) = form.next_field().await? {
+        if field.name() != Some("sheet") {
+            continue;
+        }
+        let mut upload = uploads.begin(field.file_name().unwrap_or_default())?;
+        while let Some(bytes) = field.chunk().await? {
+            upload.push(&bytes)?;
+        }
+        if 0 < upload.len {
+            return Ok(upload.finish()?);
+        }
+    }
+    Err(Untaken::NoSheet(StatusCode::BAD_REQUEST))
+}
+
+/// What is found in a sheet, read as the form says.
+async fn read(
+    State(site): State<Arc<Site>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Query(fields): Query<Vec<(String, String)>>,
+) -> Response {
+    let kept = site.uploads.as_ref().and_then(|uploads| uploads.find(&id));
+    let Some(kept) = kept else { return not_found(headers).await };
+    let form = Form::of(fields);
+    let name = name_of(&kept);
+    let preview = preview_of(&site, &form, kept, language(&headers)).await;
+    spoken(&headers, || sheet::page_of(&name, &form, &preview)).into_response()
+}
+
+async fn preview_of(site: &Site, form: &Form, kept: PathBuf, language: Language) -> Result<Preview, Fault> {
+    let reading = form.reading(&site.sources)?;
+    let memory = ColumnMemory::at(site.sources.environment().state_folder());
+    let file = site.outboxes.here.join(name_of(&kept));
+    let turn = Arc::clone(&site.reading).acquire_owned().await;
+    // Apart from what else goes on here. It holds its turn to its end, also if nobody waits for it any more.
+    let seen = spawn_blocking(move || {
+        let _turn = turn;
+        language.speak(|| preview(file, &kept, reading, &memory))
+    });
+    seen.await.unwrap_or_else(|panicked| resume_unwind(panicked.into_panic()))
 }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::page::{page, shown};
+use super::page::{failed, page, shown};
 use crate::app::fault::Fault;
 use crate::app::place::{Outboxes, Place};
 use crate::app::{self, OutboxStatus};
@@ -42,7 +42,23 @@ pub fn page_of(Looked(looked): &Looked) -> Markup {
             @for (place, status) in places { (outbox(place, status)) }
         },
     };
+    let body = html! {
+        (bring())
+        (body)
+    };
     page(&tr!("Batches"), &body)
+}
+
+/// Where a sheet is chosen, or dropped: a field for files takes both.
+fn bring() -> Markup {
+    html! {
+        form.bring method="post" action="/sheets" enctype="multipart/form-data" {
+            label for="sheet" { (tr!("A spreadsheet to be opened as tickets: choose it, or drop it here")) }
+            input #sheet name="sheet" type="file" required;
+            button { (tr!("Check")) }
+            p { small { (tr!("It is only checked; nothing is sent before you say so.")) } }
+        }
+    }
 }
 
 fn outbox(place: &Place, status: &Result<OutboxStatus, Fault>) -> Markup {
@@ -94,8 +110,4 @@ fn halt(halted: &Halted) -> Markup {
         reason = text::halt_reason(reason)
     );
     html! { p.warn role="status" { (shown(&why)) } }
-}
-
-fn failed(fault: &Fault) -> Markup {
-    html! { p.warn role="alert" { (shown(&fault.to_string())) } }
 }

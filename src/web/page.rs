@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use maud::{DOCTYPE, Markup, html};
 
 use super::door::Refusal;
+use crate::app::fault::Fault;
+use crate::app::uploads::LEN_MAX;
 use crate::language::Language;
 use crate::printable::{self, LINE_CHARS_MAX};
 
@@ -42,6 +44,11 @@ pub fn page(title: &str, body: &Markup) -> Markup {
     whole(title, false, body)
 }
 
+/// What could not be done.
+pub fn failed(fault: &Fault) -> Markup {
+    html! { p.warn role="alert" { (shown(&fault.to_string())) } }
+}
+
 pub fn entered() -> Markup {
     whole(&tr!("You are in"), true, &html! { p { a href="/" { (tr!("go on")) } } })
 }
@@ -72,6 +79,19 @@ pub fn refused(refusal: Refusal) -> Markup {
         ),
         Refusal::Method => said(&tr!("There is no such page"), &tr!("the first page leads to all others")),
     }
+}
+
+pub fn not_kept(fault: &Fault) -> Markup {
+    page(&tr!("The sheet was not taken"), &failed(fault))
+}
+
+/// Of what a browser sent as a sheet.
+pub fn no_sheet(is_too_long: bool) -> Markup {
+    let why = match is_too_long {
+        true => tr!("a sheet has %{n_mib} MiB at most", n_mib = LEN_MAX >> 20),
+        false => tr!("choose a file first"),
+    };
+    said(&tr!("The sheet was not taken"), &why)
 }
 
 fn said(title: &str, what_next: &str) -> Markup {

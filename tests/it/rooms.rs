@@ -66,7 +66,22 @@ const WALLS: &[(&str, &[&str])] = &[
     ("temporary", &[]),
     ("text", &["delivery", "language", "ticket"]),
     ("ticket", &["language", "printable"]),
-    ("web", &["app", "delivery", "language", "outbox", "printable", "service", "text"]),
+    (
+        "web",
+        &[
+            "app",
+            "delivery",
+            "intake",
+            "language",
+            "outbox",
+            "printable",
+            "registry",
+            "service",
+            "settings",
+            "text",
+            "ticket",
+        ],
+    ),
 ];
 
 /// A file of `src/` by its path as a module: `["outbox", "sqlite", "claim"]`.

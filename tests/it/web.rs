@@ -12,6 +12,9 @@ use crate::support::site::Site;
 /// Longer than anything here takes on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
 
+/// All that changes something.
+const POSTS: [&str; 1] = ["/sheets"];
+
 /// The page of a folder; it does not outlive its test.
 struct Page {
     child: Child,
@@ -57,6 +60,26 @@ impl Page {
     fn get(&self, path: &str, lines: &[&str]) -> (u16, String, String) {
         let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
         self.ask(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{lines}Connection: close\r\n\r\n", self.host))
+    }
+
+    /// Brings a sheet of this name, as a form does. Returns the answer, and where it leads to.
+    fn bring(&self, cookie: &str, name: &str, content: &str) -> (u16, String, String) {
+        let body = format!(
+            "--b\r\nContent-Disposition: form-data; name=\"sheet\"; filename=\"{name}\"\r\n\r\n{content}\r\n--b--\r\n"
+        );
+        let (status, head, body) = self.post("/sheets", cookie, "multipart/form-data; boundary=b", &body);
+        let to = head.lines().find_map(|line| line.strip_prefix("location: ")).unwrap_or_default();
+        (status, to.to_owned(), body)
+    }
+
+    /// The answer to a form of ours.
+    fn post(&self, path: &str, cookie: &str, content_type: &str, body: &str) -> (u16, String, String) {
+        self.ask(&format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n{cookie}\r\n\
+             Content-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len(),
+            host = self.host,
+        ))
     }
 
     /// The line by which a browser that was let in is known.
@@ -156,6 +179,14 @@ fn who_is_not_let_in_sees_nothing_and_changes_nothing() {
     check("POST /nothing", &[&host, &cookie, elsewhere], 403);
     check("POST /nothing", &[&host, &cookie, "Origin: null"], 403);
     check("POST /nothing", &[&host, &cookie], 403);
+    for post in POSTS {
+        let line = format!("POST {post}");
+        check(&line, &[&host, &own], 403);
+        check(&line, &[&host, &cookie], 403);
+        check(&line, &[&host, &cookie, elsewhere], 403);
+        check(&line, &[foreign, &cookie, elsewhere], 421);
+        check(&format!("GET {post}"), &[&host], 403);
+    }
     check("DELETE /", &[&host, &cookie, &own], 405);
     check("OPTIONS /", &[&host, &own], 405);
 
@@ -173,6 +204,91 @@ fn who_is_not_let_in_sees_nothing_and_changes_nothing() {
     slow.write_all(b"GET / HTTP/1.1\r\n").unwrap();
     check("GET /", &[&host, &cookie], 200);
     assert_eq!(page.end(), Some(0));
+}
+
+const SHEET: &str = "id_cliente_servico;Fone;Nome;Obs\n\
+    11001;37999112201;Ana;<img src=x>\n\
+    11002;9911;Bia;\n\
+    11003;9912;Caio;\n";
+
+#[test]
+fn a_sheet_is_checked_as_the_command_does_it_and_read_otherwise_by_a_form() {
+    let site = Site::new("");
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    assert!(page.get("/", &[&cookie]).2.contains("enctype=\"multipart/form-data\""));
+    let (status, to, _) = page.bring(&cookie, "C:\\x\\<b>queda.csv", SHEET);
+    assert!(status == 303 && to.starts_with("/sheets/"), "{status} {to}");
+
+    // No column says what the tickets are about: that is told, and asked for.
+    let (status, _, body) = page.get(&to, &[&cookie]);
+    assert_eq!(status, 200, "{body}");
+    for part in ["<h1>&lt;b&gt;queda.csv</h1>", "descricao", "role=\"alert\"", "name=\"descricao\""] {
+        assert!(body.contains(part), "{part}: {body}");
+    }
+    let (_, _, body) = page.get(&format!("{to}?descricao=Sem+sinal&map="), &[&cookie]);
+    for part in [
+        "1 of 3 rows are valid",
+        "3, 4</td>",
+        "a phone is a DDD (2 digits) and 8 digits",
+        "<td>9911</td>",
+        "&lt;img src=x&gt;",
+        "value=\"Sem sinal\"",
+        "value=\"Fone=telefone\"",
+        "telefone (recognised)",
+    ] {
+        assert!(body.contains(part), "{part}: {body}");
+    }
+    assert!(!body.contains("<img") && !body.contains("<script"), "{body}");
+    let (_, _, body) = page.get(&format!("{to}?descricao=x&map=Obs%3Ddescricao&header_row=1"), &[&cookie]);
+    assert!(body.contains("<option value=\"Obs=descricao\" selected>"), "{body}");
+    let (_, _, body) = page.get(&format!("{to}?header_row=x"), &[&cookie, "Accept-Language: pt-BR"]);
+    assert!(body.contains("--header-row") && body.contains("Conferir de novo"), "{body}");
+
+    // It is kept for this user alone, and until it is purged.
+    let kept = site.path(".local/state/mutirao").join(to.trim_start_matches('/'));
+    assert!(kept.join("<b>queda.csv").is_file());
+    site.write("q.csv", "id_cliente_servico;descricao;nome;telefone\n11001;Sem sinal;Ana;37999112201\n");
+    site.run(&["import", "q.csv", "--yes", "--rate", "unlimited"]).expect(0);
+    site.run(&["purge", "--older-than", "0s"]).expect(0);
+    assert!(!kept.exists());
+    assert_eq!(page.get(&to, &[&cookie]).0, 404);
+    assert_eq!(site.audit().tickets, 1, "nothing but what the command opened");
+}
+
+#[test]
+fn what_is_no_sheet_is_named_and_what_has_no_end_is_cut_off() {
+    let site = Site::new("");
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    let (status, _, body) = page.bring(&cookie, "", "");
+    assert!(status == 400 && body.contains("choose a file first"), "{status} {body}");
+    let (status, _, _) = page.post("/sheets", &cookie, "text/plain", "x");
+    assert!((400..=415).contains(&status), "{status}");
+    let (_, to, _) = page.bring(&cookie, "foto.png", "\u{89}PNG\r\n\u{1a}\n");
+    let (status, _, body) = page.get(&to, &[&cookie]);
+    assert!(status == 200 && body.contains("role=\"alert\""), "{status} {body}");
+    assert_eq!(page.get("/sheets/..%2f..%2f", &[&cookie]).0, 404);
+
+    // An upload that never ends: what is longer than a sheet may be is refused by what it says of itself, or
+    // once it has come.
+    let mut stream = TcpStream::connect(&page.host).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    let head = format!(
+        "POST /sheets HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n{cookie}\r\n\
+         Content-Type: multipart/form-data; boundary=b\r\nTransfer-Encoding: chunked\r\n\r\n",
+        host = page.host
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let begun = "--b\r\nContent-Disposition: form-data; name=\"sheet\"; filename=\"x.csv\"\r\n\r\n";
+    let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
+    stream.write_all(chunk(begun).as_bytes()).unwrap();
+    let piece = chunk(&"x".repeat(1 << 20));
+    let n_sent = (0..400).take_while(|_| stream.write_all(piece.as_bytes()).is_ok()).count();
+    assert!(n_sent < 400, "all of it was taken");
+    let sheets = site.path(".local/state/mutirao/sheets");
+    assert_eq!(std::fs::read_dir(sheets).unwrap().count(), 1, "but the picture");
+    assert_eq!(page.get("/", &[&cookie]).0, 200);
 }
 
 #[test]

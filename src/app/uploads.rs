@@ -1,0 +1,202 @@
+//! Sheets that a browser brought: each in a folder of its own below the state folder, for this user alone.
+//! They are kept as long as an import is known again, so that it can go on; `purge` takes them earlier.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use super::fault::Fault;
+use super::staging::hexadecimal;
+use crate::registry::REMEMBERED_FOR;
+use crate::temporary;
+
+/// Below the state folder.
+const FOLDER: &str = "sheets";
+
+/// Longest sheet that is taken. Bytes. Source: the most that is read of an `.xls`, and far above a million
+/// rows of text.
+pub const LEN_MAX: usize = 256 << 20;
+
+/// Sheets that are kept; of one more, the oldest goes.
+const KEPT_MAX: usize = 200;
+
+/// Longest name of a sheet. Bytes. Source: half of what a file system takes, since names of work folders are
+/// made of it.
+const NAME_LEN_MAX: usize = 120;
+
+pub struct Uploads {
+    folder: PathBuf,
+}
+
+/// A sheet that is being received; gone when dropped.
+pub struct Upload<'a> {
+    uploads: &'a Uploads,
+    folder: TempDir,
+    file: File,
+    digest: Sha256,
+    pub len: usize,
+}
+
+impl Uploads {
+    pub fn at(state_folder: &Path) -> Self {
+        Self { folder: state_folder.join(FOLDER) }
+    }
+
+    /// Begins to receive a sheet of this name.
+    pub fn begin(&self, name: &str) -> Result<Upload<'_>, Fault> {
+        let begin = || {
+            temporary::make_folder(&self.folder)?;
+            temporary::sweep(&self.folder);
+            let folder = temporary::folder_in(&self.folder)?;
+            let name = named(name);
+            let path = folder.path().join(&name);
+            let file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+            // Another name is another batch.
+            let digest = Sha256::new_with_prefix(name).chain_update([0]);
+            Ok(Upload { uploads: self, folder, file, digest, len: 0 })
+        };
+        begin().map_err(|error| self.fault(error))
+    }
+
+    /// The sheet that [`Upload::finish`] called `id`, if it is there still.
+    pub fn find(&self, id: &str) -> Option<PathBuf> {
+        let is_id = id.len() == 64 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let mut entries = fs::read_dir(self.folder.join(Some(id).filter(|_| is_id)?)).ok()?;
+        Some(entries.next()?.ok()?.path())
+    }
+
+    /// Removes those that came before.
+    pub fn forget_before(&self, before: Timestamp) -> Result<(), Fault> {
+        self.forget(|_, came| came <= before).map_err(|error| self.fault(error))
+    }
+
+    /// Removes those of which `is_over` is true: by how many are newer, and when it came.
+    fn forget(&self, is_over: impl Fn(usize, Timestamp) -> bool) -> io::Result<()> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        let mut kept = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            let came = entry.metadata()?.modified()?;
+            kept.push((Timestamp::try_from(came).unwrap_or(Timestamp::MIN), entry.path()));
+        }
+        kept.sort_by(|one, other| other.cmp(one));
+        for (n_newer, (came, path)) in kept.into_iter().enumerate() {
+            if is_over(n_newer, came) {
+                fs::remove_dir_all(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn fault(&self, error: io::Error) -> Fault {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Fault::FolderFull { folder: self.folder.clone() }
+            }
+            _ => Fault::Folder { folder: self.folder.clone(), error, has_outbox: false },
+        }
+    }
+}
+
+impl Upload<'_> {
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.digest.update(bytes);
+        self.len += bytes.len();
+        self.file.write_all(bytes).map_err(|error| self.uploads.fault(error))
+    }
+
+    /// Keeps it. Returns what it is called from now on: the same sheet once more is the same one.
+    pub fn finish(self) -> Result<String, Fault> {
+        let id = hexadecimal(self.digest.finalize().into());
+        let to = self.uploads.folder.join(&id);
+        let keep = || {
+            let oldest = Timestamp::now().checked_sub(REMEMBERED_FOR).unwrap_or(Timestamp::MIN);
+            self.uploads.forget(|n_newer, came| KEPT_MAX <= n_newer || came < oldest)?;
+            match fs::rename(self.folder.path(), &to) {
+                Err(_) if to.is_dir() => Ok(()),
+                renamed => renamed,
+            }
+        };
+        keep().map_err(|error| self.uploads.fault(error))?;
+        Ok(id)
+    }
+}
+
+/// What a browser calls a file, as a name that a file may have anywhere: the last part of its path, without
+/// what cannot be seen.
+fn named(name: &str) -> String {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let mut kept = String::new();
+    for char in last.trim().trim_start_matches(['.', '-']).chars().filter(|char| !char.is_control()) {
+        if NAME_LEN_MAX < kept.len() + char.len_utf8() {
+            break;
+        }
+        kept.push(char);
+    }
+    if kept.is_empty() { "planilha".to_owned() } else { kept }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn receive(uploads: &Uploads, name: &str, content: &[u8]) -> String {
+        let mut upload = uploads.begin(name).unwrap();
+        content.chunks(3).for_each(|chunk| upload.push(chunk).unwrap());
+        assert_eq!(upload.len, content.len());
+        upload.finish().unwrap()
+    }
+
+    #[test]
+    fn a_sheet_is_kept_for_its_owner_alone_until_it_is_purged() {
+        let state = tempfile::tempdir().unwrap();
+        let uploads = Uploads::at(state.path());
+        uploads.forget_before(Timestamp::MAX).unwrap();
+        let id = receive(&uploads, "queda.csv", b"a;b\n1;2\n");
+        assert_eq!(receive(&uploads, "queda.csv", b"a;b\n1;2\n"), id);
+        assert_ne!(receive(&uploads, "outra.csv", b"a;b\n1;2\n"), id);
+        let path = uploads.find(&id).unwrap();
+        assert!(path.ends_with("queda.csv") && fs::read(&path).unwrap() == b"a;b\n1;2\n");
+        for (path, mode) in [(path.parent().unwrap(), 0o700), (&uploads.folder, 0o700), (&path, 0o600)] {
+            assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, mode, "{path:?}");
+        }
+        // What was broken off is gone; so are ids that are none.
+        drop(uploads.begin("x.csv"));
+        assert_eq!(fs::read_dir(&uploads.folder).unwrap().count(), 2);
+        for none in ["", "..", "../../etc", &id[1..], &id.to_uppercase(), &"0".repeat(64)] {
+            assert_eq!(uploads.find(none), None, "{none}");
+        }
+        uploads.forget_before(Timestamp::MIN).unwrap();
+        assert!(uploads.find(&id).is_some());
+        uploads.forget_before(Timestamp::MAX).unwrap();
+        assert_eq!((uploads.find(&id), fs::read_dir(&uploads.folder).unwrap().count()), (None, 0));
+    }
+
+    #[test]
+    fn a_name_is_one_that_a_file_may_have() {
+        for (name, expected) in [
+            ("queda.csv", "queda.csv"),
+            ("C:\\fakepath\\Queda São João.xlsx", "Queda São João.xlsx"),
+            ("../../etc/passwd", "passwd"),
+            (".mutirao-1-x.csv", "mutirao-1-x.csv"),
+            ("a\0b\n.csv", "ab.csv"),
+            ("-", "planilha"),
+            ("..", "planilha"),
+            ("", "planilha"),
+            ("<b>.csv", "<b>.csv"),
+        ] {
+            assert_eq!(named(name), expected, "{name:?}");
+        }
+        assert_eq!(named(&"ã".repeat(200)), "ã".repeat(60));
+    }
+}

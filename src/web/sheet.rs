@@ -1,0 +1,244 @@
+//! A sheet that was brought: what is recognised, what is wrong, and how it is read otherwise.
+
+use std::borrow::Cow;
+
+use maud::{Markup, html};
+
+use super::form::{DESCRICAO, Form};
+use super::page::{failed, page, shown};
+use crate::app::check::Checked;
+use crate::app::fault::Fault;
+use crate::app::preview::{Column, Preview};
+use crate::intake::{Format, Repeat, Summary, Target};
+use crate::language::filled::whole;
+use crate::language::said;
+use crate::outbox::{ExampleRow, Reasons};
+use crate::printable;
+use crate::text;
+use crate::ticket::{Field, Problem, trim};
+
+/// Repeats that are told one by one.
+const REPEATS_TOLD: usize = 100;
+
+/// A sheet by the name `name`, read as `form` says.
+pub fn page_of(name: &str, form: &Form, preview: &Result<Preview, Fault>) -> Markup {
+    let body = match preview {
+        Err(fault) => html! {
+            (failed(fault))
+            h2 { (tr!("Read it otherwise")) }
+            form method="get" { (read_otherwise(form, None)) }
+        },
+        Ok(preview) => html! {
+            (verdict(preview))
+            (reasons(preview))
+            (recognised(form, preview))
+            (rows(preview))
+        },
+    };
+    page(&shown(name), &body)
+}
+
+/// How many rows are right.
+fn verdict(Preview { checked, .. }: &Preview) -> Markup {
+    let n_valid = checked.n_rows - checked.n_invalid;
+    html! {
+        p role="status" .warn[0 < checked.n_invalid] {
+            (tr!("%{n} of %{total} %{total|row is|rows are} valid; nothing was sent", n = n_valid, total = checked.n_rows))
+        }
+    }
+}
+
+/// Why rows would not be opened, the commonest reason first, each with how to mend it.
+fn reasons(Preview { checked, hints, .. }: &Preview) -> Markup {
+    let reasons: Reasons = checked.reasons(&tr!("repeats an earlier line, and would be skipped"));
+    if reasons.told.is_empty() {
+        return html! {};
+    }
+    let hint = |field: &Option<String>, code: &Option<String>| {
+        let kind = (Cow::Owned(field.clone()?), Cow::Owned(code.clone()?));
+        hints.get(&kind).map(|hint| said(hint))
+    };
+    html! {
+        h2 { (tr!("What is wrong")) }
+        table {
+            thead { tr {
+                th.n scope="col" { (tr!("Rows")) }
+                th scope="col" { (tr!("Column")) }
+                th scope="col" { (tr!("What is wrong, and what to do")) }
+                th scope="col" { (tr!("Lines")) }
+            } }
+            tbody {
+                @for reason in &reasons.told {
+                    tr {
+                        td.n { (whole(reason.n_rows)) }
+                        td { (column_of(reason.field.as_deref(), checked)) }
+                        td {
+                            (shown(&reason.message.as_deref().map(text::again).unwrap_or_default()))
+                            @if let Some(hint) = hint(&reason.field, &reason.code) { br; small { (shown(&hint)) } }
+                        }
+                        td { (lines(reason.n_rows, &reason.examples)) }
+                    }
+                }
+            }
+        }
+        @if 0 < reasons.n_others { p { (tr!("and %{n} more", n = reasons.n_others)) } }
+    }
+}
+
+/// What the file calls a field.
+fn column_of(field: Option<&str>, checked: &Checked) -> String {
+    let Some(field) = field else { return String::new() };
+    let called = checked.findings.columns.get(field).cloned();
+    let called = called.unwrap_or_else(|| text::field(field).into_owned());
+    printable::name(&called).into_owned()
+}
+
+fn lines(n_rows: u64, examples: &[ExampleRow]) -> String {
+    let lines = examples.iter().map(|row| row.line.to_string()).collect::<Vec<_>>().join(", ");
+    if (examples.len() as u64) < n_rows { format!("{lines}, …") } else { lines }
+}
+
+/// What was found out about the file, and its columns, to be read otherwise.
+fn recognised(form: &Form, preview: &Preview) -> Markup {
+    html! {
+        h2 { (tr!("What was recognised")) }
+        ul { @for line in preview.summary.lines() { li { (shown(&line)) } } }
+        form method="get" {
+            table {
+                thead { tr {
+                    th scope="col" { (tr!("Column")) }
+                    th scope="col" { (tr!("Examples")) }
+                    th scope="col" { (tr!("Read as")) }
+                } }
+                tbody { @for column in &preview.columns { (one_column(column, form, &preview.summary)) } }
+            }
+            (read_otherwise(form, Some(&preview.summary)))
+        }
+    }
+}
+
+fn one_column(Column { name, examples }: &Column, form: &Form, summary: &Summary) -> Markup {
+    let trimmed = trim(name);
+    let is_of = |column: &str| trim(column) == trimmed;
+    let target = summary.columns.iter().find(|(column, _)| is_of(column)).map(|(_, target)| target);
+    let by_form = form.said().filter(|(key, _)| *key == "map");
+    let mut by_form = by_form.filter_map(|(_, map)| map.rsplit_once('='));
+    let is_said =
+        by_form.any(|(column, _)| is_of(column)) || summary.remembered.iter().any(|map| is_of(&map.column));
+    let recognised = match target {
+        Some(target) if !is_said => tr!("%{field} (recognised)", field = target),
+        _ => tr!("as recognised"),
+    };
+    let fields = Field::ALL.map(Target::Field);
+    html! {
+        tr {
+            th scope="row" { (shown(name)) }
+            td { @for example in examples { (printable::name(example)) br; } }
+            td {
+                select name="map" aria-label=(tr!("Read the column %{column} as", column = shown(name))) {
+                    option value="" { (recognised) }
+                    @for field in &fields {
+                        option value={ (name) "=" (field) } selected[is_said && target == Some(field)] {
+                            (field)
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where else its table may stand, and what holds for all rows.
+fn read_otherwise(form: &Form, summary: Option<&Summary>) -> Markup {
+    let (mut sheets, mut n_hidden) = (Vec::new(), 0);
+    if let Some(Format::Workbook { sheet, others, n_hidden: n, .. }) = summary.map(|summary| &summary.format)
+    {
+        sheets.push(sheet.as_str());
+        sheets.extend(others.iter().map(|other| other.name.as_str()));
+        n_hidden = *n;
+    }
+    let value = |name: &str| form.get(name).unwrap_or_default();
+    let hidden = value("hidden");
+    html! {
+        @if 1 < sheets.len() {
+            p { label { (tr!("Sheet")) " "
+                select name="sheet" {
+                    @for (at, sheet) in sheets.iter().enumerate() {
+                        option value=(sheet) selected[at == 0] { (shown(sheet)) }
+                    }
+                }
+            } }
+        } @else if summary.is_none() {
+            p { label { (tr!("Sheet")) " " input name="sheet" value=(value("sheet")); } }
+        }
+        p { label { (tr!("Line that names the columns")) " "
+            input name="header_row" type="number" min="1" value=(value("header_row"));
+        } }
+        p { label { (tr!("What all tickets say (descricao)")) " "
+            input.wide name=(DESCRICAO) value=(value(DESCRICAO));
+        } }
+        p { label { (tr!("Area code (DDD) of phones that lack it")) " "
+            input name="default_ddd" inputmode="numeric" maxlength="2" size="3" value=(value("default_ddd"));
+        } }
+        @if 0 < n_hidden {
+            p { label { (tr!("Hidden rows (%{n})", n = n_hidden)) " "
+                select name="hidden" {
+                    option value="" { (tr!("ask me")) }
+                    option value="skip" selected[hidden == "skip"] { (tr!("leave the hidden rows out")) }
+                    option value="open" selected[hidden == "open"] { (tr!("open them like the others")) }
+                }
+            } }
+        }
+        @if summary.is_none() {
+            p { label { (tr!("A column and what it is")) " "
+                input.wide name="map" placeholder="Cód. Serviço=id_cliente_servico" value=(value("map"));
+            } }
+        }
+        p { button { (tr!("Check again")) } }
+    }
+}
+
+/// The problems one by one.
+fn rows(preview: &Preview) -> Markup {
+    let Preview { problems, n_problems, checked, .. } = preview;
+    let n_untold = n_problems - problems.len() as u64;
+    html! {
+        @if !problems.is_empty() {
+            h2 { (tr!("Row by row")) }
+            table {
+                thead { tr {
+                    th.n scope="col" { (tr!("Line")) }
+                    th scope="col" { (tr!("Column")) }
+                    th scope="col" { (tr!("Found")) }
+                    th scope="col" { (tr!("What is wrong")) }
+                } }
+                tbody {
+                    @for (line, problem) in problems { (one_problem(*line, problem, checked)) }
+                }
+            }
+            @if 0 < n_untold { p { (tr!("and %{n} more", n = n_untold)) } }
+        }
+        @if !checked.repeats.is_empty() {
+            h2 { (tr!("Repeats")) }
+            ul {
+                @for Repeat { line, first_line } in checked.repeats.iter().take(REPEATS_TOLD) {
+                    li { (tr!("line %{line} repeats line %{first}", line = line, first = first_line)) }
+                }
+            }
+            @if REPEATS_TOLD < checked.repeats.len() {
+                p { (tr!("and %{n} more", n = checked.repeats.len() - REPEATS_TOLD)) }
+            }
+        }
+    }
+}
+
+fn one_problem(line: u64, problem: &Problem, checked: &Checked) -> Markup {
+    html! {
+        tr {
+            td.n { (line) }
+            td { (column_of(Some(&problem.field), checked)) }
+            td { (printable::name(&problem.found)) }
+            td { (shown(&said(&problem.message))) }
+        }
+    }
+}
