@@ -66,12 +66,16 @@ impl Forecast {
     }
 }
 
-/// `about 3 min`: no finer than can be known.
-pub fn about(time: Duration) -> String {
+/// `3 min`: no finer than can be known.
+pub fn rounded(time: Duration) -> String {
     match time.as_secs() {
-        seconds @ ..=90 => tr!("about %{n} s", n = seconds.div_ceil(10).max(1) * 10).into_owned(),
-        seconds @ ..=5400 => tr!("about %{n} min", n = seconds.div_ceil(60)).into_owned(),
-        seconds => tr!("about %{n} h", n = seconds.div_ceil(3600)).into_owned(),
+        seconds @ ..=90 => format!("{} s", seconds.div_ceil(10).max(1) * 10),
+        seconds @ ..=3600 => format!("{} min", seconds.div_ceil(60)),
+        seconds @ ..=36_000 => match seconds.div_ceil(300) * 5 {
+            minutes if minutes % 60 == 0 => format!("{} h", minutes / 60),
+            minutes => format!("{} h {} min", minutes / 60, minutes % 60),
+        },
+        seconds => format!("{} h", seconds.div_ceil(3600)),
     }
 }
 
@@ -89,7 +93,7 @@ mod tests {
             forecast.see((n as u32 + 1) * S, n_done);
             last = n_done;
         }
-        forecast.left(600 - last).map(about)
+        forecast.left(600 - last).map(rounded)
     }
 
     #[test]
@@ -98,7 +102,7 @@ mod tests {
         assert_eq!(told((1..=9).map(|n| 5 * n)), None, "too short a time");
         assert_eq!(told([0; 30]), None);
         assert_eq!(told((1..=30).map(|n| n / 4)), None, "too few rows");
-        assert_eq!(told((1..=10).map(|n| 5 * n)).as_deref(), Some("about 2 min"));
+        assert_eq!(told((1..=10).map(|n| 5 * n)).as_deref(), Some("2 min"));
     }
 
     /// Seen: after an outage of an hour it was told as if the hour would come again.
@@ -106,10 +110,10 @@ mod tests {
     fn it_goes_by_the_pace_of_now() {
         let quick = (1..=30).map(|n| 10 * n);
         let outage = [300; 120];
-        assert_eq!(told(quick.clone()).as_deref(), Some("about 30 s"));
+        assert_eq!(told(quick.clone()).as_deref(), Some("30 s"));
         assert_eq!(told(quick.clone().chain(outage)), None, "nothing has been done lately");
         let again = (1..=60).map(|n| 300 + n);
-        assert_eq!(told(quick.chain(outage).chain(again)).as_deref(), Some("about 4 min"));
+        assert_eq!(told(quick.chain(outage).chain(again)).as_deref(), Some("4 min"));
     }
 
     #[test]
@@ -127,13 +131,17 @@ mod tests {
     #[test]
     fn what_is_told_is_no_finer_than_can_be_known() {
         for (seconds, expected) in [
-            (0, "about 10 s"),
-            (31, "about 40 s"),
-            (91, "about 2 min"),
-            (5400, "about 90 min"),
-            (5401, "about 2 h"),
+            (0, "10 s"),
+            (31, "40 s"),
+            (91, "2 min"),
+            (3600, "60 min"),
+            (3601, "1 h 5 min"),
+            (4200, "1 h 10 min"),
+            (7200, "2 h"),
+            (36_000, "10 h"),
+            (36_001, "11 h"),
         ] {
-            assert_eq!(about(seconds * S), expected);
+            assert_eq!(rounded(seconds * S), expected);
         }
     }
 }

@@ -10,6 +10,7 @@ use super::findings;
 use super::imported::Imported;
 use super::merged;
 use super::opening;
+use super::plan::Plan;
 use super::screen::Screen;
 use super::services;
 use super::telling::Telling;
@@ -87,7 +88,10 @@ pub async fn import(
     merged::tell(&staged.read.merged, screen);
 
     let (is_refused, n_left) = (staged.is_refused(), staged.n_left());
+    let policy = staged.policy(&sending, &stopping);
     let n_to_open = args.sample.map_or(n_left, |n| n.min(n_left));
+    let latency = staged.usual_latency();
+    let plan = Plan { verifies_first: verify_first, latency, ..Plan::new(n_to_open, &policy) };
     if n_left != 0 {
         if let Some(lack) = staged.reserve()? {
             merged::warn_of_lack(lack, screen);
@@ -96,7 +100,7 @@ pub async fn import(
         asking.again_if_any(staged.earlier(registry).await?)?;
         let known_types = staged.bind().await?;
         if !args.yes {
-            asking.confirm(&staged, target, n_to_open, known_types.as_deref())?;
+            asking.confirm(&staged, target, &plan, known_types.as_deref())?;
         }
         asking.note(&mut staged)?;
     }
@@ -109,8 +113,7 @@ pub async fn import(
         taken_in.release().await?;
         None
     } else {
-        let policy = taken_in.policy(&sending, &stopping);
-        Some(opening::open(&taken_in, target, &policy, n_to_open, args.sample, screen, telling).await?)
+        Some(opening::open(&taken_in, target, &policy, &plan, args.sample, screen, telling).await?)
     };
     let named = database_url.and_then(|url| address::at(&url).ok());
     let imported = Imported {

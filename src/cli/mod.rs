@@ -35,6 +35,7 @@ mod open_hints;
 mod opening;
 mod outcome;
 mod pause;
+mod plan;
 mod problems;
 mod progress;
 mod purge;

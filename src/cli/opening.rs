@@ -1,7 +1,10 @@
 //! The run of an import: opens what was taken in, and tells how far it is.
 
+use jiff::Timestamp;
+
 use super::exit::Run;
 use super::failure::Failure;
+use super::plan::Plan;
 use super::progress::{Extent, Progress};
 use super::screen::Screen;
 use super::signals::Signals;
@@ -10,6 +13,7 @@ use super::telling::Telling;
 use crate::app::import::TakenIn;
 use crate::app::target::Target;
 use crate::delivery::{Control, HUBSOFT_RATE, Policy, Rate};
+use crate::language::times;
 use crate::service::RowLog;
 
 /// Warns of a rate that HubSoft does not bear, before a run whose target is a real one.
@@ -29,7 +33,7 @@ pub async fn open(
     taken_in: &TakenIn<'_>,
     target: &Target,
     policy: &Policy,
-    n_to_open: u64,
+    plan: &Plan,
     sample: Option<u64>,
     screen: &Screen,
     telling: &Telling<'_>,
@@ -42,13 +46,15 @@ pub async fn open(
     let control = Control { stop: signals.stop.clone(), ..Control::default() };
     warn_of_rate(policy.rate, target, screen);
     screen.note(tr!(
-        "opening %{n} %{n|ticket|tickets} at %{host}, %{most}",
-        n = n_to_open,
+        "opening %{n} %{n|ticket|tickets} at %{host}, %{most}%{estimate}",
+        n = plan.n_rows,
         host = target.named,
-        most = at_most(policy.rate)
+        most = at_most(policy.rate),
+        estimate =
+            plan.told(times::here(Timestamp::now())).map(|told| format!("; {told}")).unwrap_or_default()
     ));
     let extent = match sample {
-        Some(_) => Extent::of_rows(n_to_open),
+        Some(_) => Extent::of_rows(plan.n_rows),
         None => Extent::of_batch(&taken_in.before),
     };
     let progress = Progress::new(screen, Some(extent), policy);

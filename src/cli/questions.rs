@@ -8,6 +8,7 @@ use super::asking::{Asking, CONTINUE, OPEN, Offer, SKIP, YES, typed};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::merged;
+use super::plan::Plan;
 use super::summary;
 use crate::app::batches::{Answer, Doubt, Earlier, Question, Wish, Work};
 use crate::app::import::Staged;
@@ -34,6 +35,8 @@ struct Tickets<'a> {
     /// Ids of the types asked for, `None` for the tenant's default.
     types: &'a [Option<i64>],
     known_types: Option<&'a [hubsoft::Entry]>,
+    /// How long it will take.
+    estimate: Option<String>,
 }
 
 impl Asking<'_> {
@@ -86,7 +89,7 @@ impl Asking<'_> {
         &self,
         staged: &Staged<'_>,
         target: &Target,
-        n_tickets: u64,
+        plan: &Plan,
         known_types: Option<&[hubsoft::Entry]>,
     ) -> Result<(), Failure> {
         if target.is_sandbox() {
@@ -94,7 +97,9 @@ impl Asking<'_> {
         }
         self.columns(&staged.read.findings.doubts)?;
         let (n_service_orders, types) = (staged.read.n_service_orders, &staged.read.types);
-        self.count(target, &Tickets { n_tickets, n_service_orders, types, known_types })
+        let n_tickets = plan.n_rows;
+        let estimate = plan.told(times::here(Timestamp::now()));
+        self.count(target, &Tickets { n_tickets, n_service_orders, types, known_types, estimate })
     }
 
     /// Whether doubtful columns are what they are taken for.
@@ -172,6 +177,9 @@ impl Asking<'_> {
             ));
         }
         self.screen.err(tr!("This opens %{about}.", about = about));
+        if let Some(estimate) = &tickets.estimate {
+            self.screen.err(tr!("Estimate: %{estimate}.", estimate = estimate));
+        }
         self.screen.err(tr!("They cannot be deleted. To go on, type the number of tickets:"));
         if typed_number(&typed()) == Some(n) {
             return Ok(());
@@ -292,7 +300,13 @@ mod tests {
         let asked = |n: i64| {
             let types: Vec<_> = std::iter::once(None).chain((1..n).map(Some)).collect();
             let known_types = Some(&known[..]);
-            labels(&Tickets { n_tickets: 30, n_service_orders: 0, types: &types, known_types })
+            labels(&Tickets {
+                n_tickets: 30,
+                n_service_orders: 0,
+                types: &types,
+                known_types,
+                estimate: None,
+            })
         };
         assert_eq!(asked(2), "of the tenant's default, `Sem sinal`");
         assert!(asked(10).ends_with("9 (unknown to this tenant!)"), "{}", asked(10));

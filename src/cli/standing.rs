@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::civil::DateTime;
 
-use super::forecast::about;
+use super::forecast::rounded;
 use crate::delivery::Rate;
 use crate::language::filled::decimal;
 use crate::language::times;
@@ -203,8 +203,8 @@ impl Standing {
             line += &format!("; {pace}");
         }
         if let Some((left, end)) = &self.end {
-            let said = tr!("%{time} left, until %{clock}", time = about(*left), clock = at(*left, *end));
-            line += &format!("; {said}");
+            let (time, clock) = (rounded(*left), ends_at(*left, *end));
+            line += &format!("; {}", tr!("about %{time} left, until %{clock}", time = time, clock = clock));
         }
         line
     }
@@ -214,8 +214,10 @@ impl Standing {
         let mut counts = self.counts(None).into_iter();
         let begin = counts.next().unwrap_or_default();
         let pace = self.pace(&self.why.as_ref().map_or_else(Cow::default, Why::in_short));
-        let end =
-            self.end.as_ref().map(|(left, end)| tr!("until %{clock}", clock = at(*left, *end)).into_owned());
+        let end = self
+            .end
+            .as_ref()
+            .map(|(left, end)| tr!("until %{clock}", clock = ends_at(*left, *end)).into_owned());
         // In the order in which they stand, each with how soon it is left out.
         let mut parts = vec![(0, begin)];
         parts.extend(counts.enumerate().map(|(n, part)| (1 + 2 * n, part)));
@@ -265,11 +267,16 @@ impl Standing {
     }
 }
 
-/// A time that lies so far ahead, with its day where that is another.
-fn at(ahead: Duration, time: DateTime) -> String {
-    match time.checked_sub(ahead) {
-        Ok(now) if now.date() == time.date() => times::hour_and_minute(time),
-        _ => times::minute(time),
+/// A time that lies so far ahead.
+fn ends_at(ahead: Duration, time: DateTime) -> String {
+    time.checked_sub(ahead).map_or_else(|_| times::minute(time), |now| at(now, time))
+}
+
+/// A time as it is told at `now`: with its day where that is another.
+pub(super) fn at(now: DateTime, time: DateTime) -> String {
+    match now.date() == time.date() {
+        true => times::hour_and_minute(time),
+        false => times::minute(time),
     }
 }
 

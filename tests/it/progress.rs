@@ -129,6 +129,33 @@ fn a_watch_ends_by_a_signal_or_when_nobody_reads_it() {
 }
 
 #[test]
+fn before_the_start_it_is_told_how_long_it_will_take_and_with_until_how_many_rows_that_is() {
+    let site = Site::new("");
+    site.write("queda.csv", rows(182));
+    let import = ["import", "queda.csv", "--rate", "1/s"];
+    let asked = site.on_a_terminal(&import, 200);
+    assert!(asked.contains("Estimate: at least 4 min, until "), "{asked}");
+    let asked = site.on_a_terminal(&[&import[..], &["--verify-first", "--lang", "pt-BR"]].concat(), 200);
+    assert!(asked.contains("Previsão: pelo menos 7 min, até "), "{asked}");
+    assert_eq!(site.audit().tickets, 0);
+    // How long an answer takes is known from then on.
+    site.run(&["import", "queda.csv", "--rate", "unlimited", "--sample", "2"]).expect(0);
+    let yes = [&import[..], &["--yes"]].concat();
+    let started = site.start_until(&yes, "opening 180 tickets at ");
+    assert!(started.said.contains("1/s at most; about 3 min, until "), "{}", started.said);
+    assert_eq!(started.end_by(Signal::INT), Some(130));
+
+    let until = (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(120)).strftime("%H:%M").to_string();
+    let mut command = site.command(&[&yes[..], &["--until", &until]].concat());
+    command.env("TZ", "UTC");
+    let started = Site::start(command, &format!(" until {until} (--until)"));
+    let (_, told) = started.said.rsplit_once("1/s at most; ").unwrap();
+    let n: u64 = told.split(' ').find_map(|word| word.parse().ok()).unwrap();
+    assert!((50..=120).contains(&n), "{told}");
+    assert_eq!(started.end_by(Signal::INT), Some(130));
+}
+
+#[test]
 fn a_rate_above_the_documented_limit_is_warned_of_where_tickets_are_real() {
     for (url, rate, warns) in [
         (Some("https://erp.invalid"), "21/s", true),

@@ -1,18 +1,22 @@
 //! An import before anybody was asked.
 
+use std::time::Duration;
+
 use super::order::Order;
 use super::taken_in::{TakenIn, withdraw};
 use crate::app::batches::{Earlier, Recognition};
-use crate::app::deliver::{Calm, ticket_types};
+use crate::app::deliver::{self, Calm, ticket_types};
 use crate::app::fault::Fault;
 use crate::app::staging::{self, ReadIn, Taking};
 use crate::app::target::refuse_other_host;
 use crate::app::work_folder::{self, Lack, Reserve};
-use crate::delivery::Rate;
+use crate::delivery::{Policy, Rate};
 use crate::hubsoft;
 use crate::intake::{Hashing, Intake};
 use crate::outbox::{AnyOutbox, Counts, MergeOptions, ResultsInfo};
 use crate::registry::{Entry, Registry, RegistryError};
+use crate::report::{Latency, Run};
+use crate::settings::{Sending, Stopping};
 
 /// An import whose file was read.
 pub struct Staged<'a> {
@@ -82,6 +86,21 @@ impl<'a> Staged<'a> {
             true => 0,
             false => self.counts.left() + self.counts.unconfirmed,
         }
+    }
+
+    /// How a run of it goes.
+    pub fn policy(&self, sending: &Sending, stopping: &Stopping) -> Policy {
+        let guards = deliver::limits(stopping, self.read.merged.counts.n_rows);
+        Policy { guards, ..deliver::policy(sending) }
+    }
+
+    /// How long an answer took, on the average, when the batch was opened last. `None`: that is not known.
+    pub fn usual_latency(&self) -> Option<Duration> {
+        let run = Run::in_folder(&self.order.work.folder, &self.read.merged.batch_name)?;
+        let Latency { p50, p95, .. } = run.api.latency_ms;
+        // Of times that are log-normal with a sigma of 0.6, as HubSoft's, the average.
+        let average = p50 + (p95 - p50) / 8.0;
+        Duration::try_from_secs_f64(average / 1e3).ok().filter(|average| !average.is_zero())
     }
 
     /// Keeps room for the results. Returns what their workbook will lack.

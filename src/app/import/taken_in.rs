@@ -18,7 +18,6 @@ use crate::app::work_folder::{self, Reserve};
 use crate::delivery::{Control, Ending, Halt, Policy, Rate, Reason, Stats, Watch};
 use crate::outbox::{AnyOutbox, AnyWorker, BatchId, BatchInfo, Counts, Halted, LEASE, Reasons, Terms};
 use crate::report::{self, Run, SUMMARY, Summary};
-use crate::settings::{Sending, Stopping};
 
 pub struct TakenIn<'a> {
     pub(super) order: Order<'a>,
@@ -78,12 +77,6 @@ impl TakenIn<'_> {
     /// Lets workers open the rows.
     pub async fn release(&self) -> Result<(), Fault> {
         Ok(self.outbox.release(self.read.merged.batch).await?)
-    }
-
-    /// How a run of it goes.
-    pub fn policy(&self, sending: &Sending, stopping: &Stopping) -> Policy {
-        let guards = deliver::limits(stopping, self.read.merged.counts.n_rows);
-        Policy { guards, ..deliver::policy(sending) }
     }
 
     /// The worker that delivers its rows. Results of an earlier run are not there any more.

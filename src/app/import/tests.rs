@@ -54,10 +54,10 @@ async fn import(file: &Path, answer: impl Fn(Doubt) -> Answer) -> Summary {
     assert_eq!(staged.reserve().unwrap(), None);
     assert!(staged.bind().await.unwrap().is_some());
 
+    let policy = staged.policy(&sending, &settings.stopping);
     let (mut taken_in, since) = staged.take_in().await.unwrap();
     assert_eq!(since, None);
     taken_in.release().await.unwrap();
-    let policy = taken_in.policy(&sending, &settings.stopping);
     let worker = taken_in.worker(&policy).await.unwrap();
     let ending = taken_in.deliver(worker, None, &policy, Control::default(), &()).await.unwrap();
     let mut outcome = taken_in.write_results().await.unwrap();
