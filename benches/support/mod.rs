@@ -39,10 +39,10 @@ enum Place {
 }
 
 impl Server {
-    /// In a process of its own.
+    /// In a process of its own, without a limit unless `with` has one.
     pub fn start(with: &str) -> Self {
         let mut child = Command::new(MUTIRAO)
-            .args(["sandbox", "--json", "--with", with])
+            .args(["sandbox", "--json", "--with", &format!("rate=0,logins=0,burst=0,{with}")])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

@@ -12,7 +12,7 @@ use super::screen::Screen;
 use crate::sandbox::{Sandbox, SandboxOptions};
 
 pub async fn sandbox(args: args::Sandbox, screen: &Screen) -> Result<Exit, Failure> {
-    let options: SandboxOptions = args.with.parse().map_err(|fault: crate::sandbox::OptionFault| {
+    let options = SandboxOptions::with_known_limit().with(&args.with).map_err(|fault| {
         Failure::of(Exit::Usage, &fault, tr!("write options like --with latency=50ms,reset_after=0.01"))
     })?;
     let failed = |error: std::io::Error| {

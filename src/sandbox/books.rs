@@ -10,8 +10,9 @@ use jiff::civil::DateTime;
 use serde::Serialize;
 
 use super::book::{Book, BookFault};
+use super::limit::{Limit, Taken};
 use super::new_ticket::{NewTicket, marker_in};
-use super::options::{FaultKind, SandboxOptions};
+use super::options::{FaultKind, Refusal, SandboxOptions};
 use crate::delivery::identity::MARKER_LEN;
 
 /// Texts are kept whole up to this sum of bytes; beyond, only their markers are, so that a million
@@ -55,8 +56,8 @@ pub(super) struct Books {
     pub(super) late_commits_pending: u64,
     pub(super) n_working: u64,
     n_working_max: u64,
-    /// When the next request may come under the rate limit.
-    rate_slot: Duration,
+    /// Of all requests, and of logins.
+    taken: [Taken; 2],
 }
 
 /// What happened in a sandbox.
@@ -199,15 +200,21 @@ impl Books {
         self.n_working_max = self.n_working_max.max(self.n_working);
     }
 
-    /// Whether a request at `at` is within `rate` per second; a second's worth may come at once.
-    pub(super) fn within_rate(&mut self, rate: u32, at: Duration) -> bool {
-        let Some(interval) = Duration::from_secs(1).checked_div(rate) else { return true };
-        let slot = self.rate_slot.max(at);
-        let within = slot + interval <= at + Duration::from_secs(1);
-        if within {
-            self.rate_slot = slot + interval;
+    /// How much too early a request at `at` is for these limits, of all requests and of logins, if there are
+    /// any; it is taken if it is not, or if it waits.
+    pub(super) fn too_early(
+        &mut self,
+        at: Duration,
+        limits: [Option<Limit>; 2],
+        refusal: Refusal,
+    ) -> Duration {
+        let mut limited: Vec<(&mut Taken, Limit)> =
+            self.taken.iter_mut().zip(limits).filter_map(|(taken, limit)| Some((taken, limit?))).collect();
+        let early = limited.iter().map(|(taken, limit)| taken.early_by(*limit, at)).max().unwrap_or_default();
+        if early.is_zero() || refusal == Refusal::Delay {
+            limited.iter_mut().for_each(|(taken, limit)| taken.take(*limit, at));
         }
-        within
+        early
     }
 
     pub(super) fn audit(&self) -> Audit {

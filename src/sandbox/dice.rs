@@ -38,11 +38,48 @@ pub(super) fn fault(
     None
 }
 
-/// How long request `number` takes.
-pub(super) fn latency(options: &SandboxOptions, what: &str, number: u64) -> Duration {
-    if options.jitter.is_zero() {
-        return options.latency;
+/// How long request `number` takes that is worked on from `at` on, since the start.
+pub(super) fn latency(options: &SandboxOptions, what: &str, number: u64, at: Duration) -> Duration {
+    let throw = |of: u64| fraction(roll(options.seed ^ of, what, number));
+    let mut latency = options.latency;
+    if options.sigma != 0.0 {
+        // Box and Muller's normal of two even throws.
+        let normal =
+            (-2.0 * (1.0 - throw(0x106)).ln()).sqrt() * (std::f64::consts::TAU * throw(0xB0C5)).cos();
+        let seconds = latency.as_secs_f64() * (options.sigma * normal).exp();
+        latency = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
     }
-    let jitter = fraction(roll(options.seed ^ 0x1A7E, what, number));
-    options.latency + options.jitter.mul_f64(jitter)
+    if !options.jitter.is_zero() {
+        latency = latency.saturating_add(options.jitter.mul_f64(throw(0x1A7E)));
+    }
+    let is_slow = options.slow_from <= at && at - options.slow_from < options.slow_for;
+    if is_slow { latency.saturating_mul(options.slow_by) } else { latency }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn latency_varies_about_its_median_and_is_more_while_the_server_is_slow() {
+        let options = "latency=450ms,sigma=0.6,slow_from=60s,slow_for=120s,slow_by=6";
+        let options: SandboxOptions = options.parse().expect("options");
+        let sorted = |at| {
+            let mut all: Vec<_> = (1..=10_000).map(|number| latency(&options, "post", number, at)).collect();
+            all.sort();
+            // 16 in a hundred are more than a sigma below the median, and as many above.
+            [1_587, 5_000, 8_413].map(|place| all[place])
+        };
+        let usual = [247 * MS, 450 * MS, 820 * MS];
+        for (seconds, times) in [(0, 1), (59, 1), (60, 6), (179, 6), (180, 1)] {
+            for (found, expected) in sorted(Duration::from_secs(seconds)).into_iter().zip(usual) {
+                let off = found.div_duration_f64(times * expected);
+                assert!((0.97..1.03).contains(&off), "{seconds} s: {found:?}");
+            }
+        }
+        let even = "latency=20ms,jitter=10ms".parse().expect("options");
+        assert!((1..100).all(|number| (20 * MS..30 * MS).contains(&latency(&even, "post", number, MS))));
+    }
 }

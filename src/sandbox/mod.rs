@@ -10,6 +10,7 @@ mod credentials;
 mod customers;
 mod dice;
 mod http;
+mod limit;
 mod list;
 mod new_ticket;
 mod options;
@@ -33,7 +34,7 @@ pub use books::Audit;
 pub use credentials::SandboxCredentials;
 #[cfg(feature = "inside")]
 pub use options::Nothing;
-pub use options::{FaultKind, OptionFault, SandboxOptions};
+pub use options::{FaultKind, SandboxOptions};
 
 use books::Books;
 use credentials::random;
@@ -342,14 +343,17 @@ impl Inner {
             let audit = serde_json::to_string(&self.books().audit()).unwrap_or_default();
             return Deed::Answer(Response::json(200, audit));
         }
-        let (number, within_rate) = {
-            let mut books = self.books();
-            (books.count(kind.name(), self.now()), books.within_rate(self.options.rate, self.now()))
+        let login_limit = self.options.login_limit().filter(|_| kind == Kind::Login);
+        let limits = [self.options.request_limit(), login_limit];
+        let (number, early) = {
+            let (mut books, now) = (self.books(), self.now());
+            (books.count(kind.name(), now), books.too_early(now, limits, self.options.refusal))
         };
-        let busy =
-            |status, body| Response { retry_after: self.options.retry_after, ..Response::html(status, body) };
-        if !within_rate {
-            return Deed::Answer(busy(429, "<html>429 Too Many Requests</html>"));
+        if !early.is_zero() {
+            match routes::too_many(&self.options) {
+                Some(refusal) => return Deed::Answer(refusal),
+                None => tokio::time::sleep(early).await,
+            }
         }
         let fault = self.fault(
             kind.name(),
@@ -367,9 +371,10 @@ impl Inner {
             _ => {}
         }
         let Some(_working) = self.worker().await else {
-            return Deed::Answer(busy(503, "<html>503 Service Unavailable</html>"));
+            let busy = Response::html(503, "<html>503 Service Unavailable</html>");
+            return Deed::Answer(Response { retry_after: self.options.retry_after, ..busy });
         };
-        let latency = dice::latency(&self.options, kind.name(), number);
+        let latency = dice::latency(&self.options, kind.name(), number, self.now());
         if !latency.is_zero() {
             tokio::time::sleep(latency).await;
         }

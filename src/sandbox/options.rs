@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::limit::Limit;
+
 /// How a sandbox behaves. The default is fast and never fails.
 ///
 /// As text: `key=value` pairs behind commas, such as `seed=7,latency=20ms,reset_after=0.01`.
@@ -14,13 +16,26 @@ pub struct SandboxOptions {
     /// What every answer of the API takes, and up to how much more.
     pub latency: Duration,
     pub jitter: Duration,
+    /// How much `latency` varies: it is the median of a log-normal distribution whose logarithm has this
+    /// standard deviation. 0: always the same. Answers of a busy server have some 0.6.
+    pub sigma: f64,
+    /// From when on answers take so many times as long, counted from the start, and for how long.
+    pub slow_from: Duration,
+    pub slow_for: Duration,
+    pub slow_by: u32,
     /// Requests worked on at once; 0: without limit.
     pub workers: usize,
     /// Requests that may wait for a worker; those beyond get 503.
     pub queue: usize,
-    /// API requests per second beyond which the answer is 429; 0: without limit.
+    /// Requests per second that are taken, and so many at once; `rate` 0: without limit, `burst` 0: as many
+    /// at once as in a second.
     pub rate: u32,
-    /// The `Retry-After` of 429 and 503, in seconds; `None`: without the header.
+    pub burst: u32,
+    /// Logins per minute that are taken, [`LOGINS_AT_ONCE`] at once if there are so many; 0: without limit.
+    pub logins: u32,
+    /// What becomes of a request beyond that.
+    pub refusal: Refusal,
+    /// After how many seconds a 429 or 503 says that one may ask again; `None`: it says nothing.
     pub retry_after: Option<u64>,
     /// How long a token lives.
     pub token_life: Duration,
@@ -45,15 +60,40 @@ pub enum Nothing {
     Error,
 }
 
+/// What a request beyond the limit comes to: a 429, which tells `retry_after` in its way, or some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// As a key of its JSON.
+    Body,
+    Header,
+    /// Not at all: it is another server's page.
+    Html,
+    /// It is taken as soon as the limit allows.
+    Delay,
+}
+
+/// More would make answers of hours beside such of microseconds.
+const SIGMA_MAX: f64 = 3.0;
+
+/// Source: the burst that HubSoft documents beside its 30 logins a minute.
+const LOGINS_AT_ONCE: u32 = 20;
+
 impl Default for SandboxOptions {
     fn default() -> Self {
         Self {
             seed: 0,
             latency: Duration::ZERO,
             jitter: Duration::ZERO,
+            sigma: 0.0,
+            slow_from: Duration::ZERO,
+            slow_for: Duration::ZERO,
+            slow_by: 1,
             workers: 0,
             queue: 1_000,
             rate: 0,
+            burst: 0,
+            logins: 0,
+            refusal: Refusal::Body,
             retry_after: None,
             token_life: Duration::from_secs(2_592_000),
             look_up_delay: Duration::ZERO,
@@ -159,9 +199,16 @@ const OPTIONS: &[&str] = &[
     "seed",
     "latency",
     "jitter",
+    "sigma",
+    "slow_from",
+    "slow_for",
+    "slow_by",
     "workers",
     "queue",
     "rate",
+    "burst",
+    "logins",
+    "refusal",
     "retry_after",
     "token_life",
     "look_up_delay",
@@ -180,20 +227,46 @@ impl FromStr for SandboxOptions {
     type Err = OptionFault;
 
     fn from_str(text: &str) -> Result<Self, OptionFault> {
-        let mut options = Self::default();
-        for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').ok_or_else(|| OptionFault::NotAPair(pair.to_owned()))?;
-            options.set(key.trim(), value.trim())?;
-        }
-        Ok(options)
+        Self::default().with(text)
     }
 }
 
 impl SandboxOptions {
+    /// With the limit that HubSoft documents.
+    pub fn with_known_limit() -> Self {
+        Self { rate: 20, burst: 200, logins: 30, retry_after: Some(1), ..Self::default() }
+    }
+
+    /// The same, but for what `text` says.
+    ///
+    /// # Errors
+    ///
+    /// If a part of the text is no option, or not a value of its option.
+    pub fn with(mut self, text: &str) -> Result<Self, OptionFault> {
+        for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').ok_or_else(|| OptionFault::NotAPair(pair.to_owned()))?;
+            self.set(key.trim(), value.trim())?;
+        }
+        Ok(self)
+    }
+
+    /// `None`: there is none.
+    pub(super) fn request_limit(&self) -> Option<Limit> {
+        let each = Duration::from_secs(1).checked_div(self.rate)?;
+        Some(Limit { each, at_once: if self.burst == 0 { self.rate } else { self.burst } })
+    }
+
+    /// `None`: there is none.
+    pub(super) fn login_limit(&self) -> Option<Limit> {
+        let each = Duration::from_secs(60).checked_div(self.logins)?;
+        Some(Limit { each, at_once: self.logins.min(LOGINS_AT_ONCE) })
+    }
+
     fn set(&mut self, key: &str, value: &str) -> Result<(), OptionFault> {
         let will_not_do =
             |expected| OptionFault::Value { key: key.to_owned(), value: value.to_owned(), expected };
         let number = || value.parse::<u64>().map_err(|_| will_not_do(tr!("a whole number")));
+        let count = || value.parse::<u32>().map_err(|_| will_not_do(tr!("a whole number")));
         let size = || value.parse::<usize>().map_err(|_| will_not_do(tr!("a whole number")));
         let duration =
             || duration(value).ok_or_else(|| will_not_do(tr!("a duration such as `20ms`, `3s` or `5m`")));
@@ -201,11 +274,32 @@ impl SandboxOptions {
             "seed" => self.seed = number()?,
             "latency" => self.latency = duration()?,
             "jitter" => self.jitter = duration()?,
+            "sigma" => {
+                let sigma = value.parse().ok().filter(|sigma| (0.0..=SIGMA_MAX).contains(sigma));
+                self.sigma = sigma.ok_or_else(|| will_not_do(tr!("from 0 to %{max}", max = SIGMA_MAX)))?;
+            }
+            "slow_from" => self.slow_from = duration()?,
+            "slow_for" => self.slow_for = duration()?,
+            "slow_by" => self.slow_by = count()?,
             "workers" => self.workers = size()?,
             "queue" => self.queue = size()?,
             "rate" => {
                 let per_second = value.trim_end_matches("/s").parse();
                 self.rate = per_second.map_err(|_| will_not_do(tr!("a rate such as `50/s`")))?;
+            }
+            "burst" => self.burst = count()?,
+            "logins" => {
+                let per_minute = value.trim_end_matches("/min").parse();
+                self.logins = per_minute.map_err(|_| will_not_do(tr!("a rate such as `30/min`")))?;
+            }
+            "refusal" => {
+                self.refusal = match value {
+                    "body" => Refusal::Body,
+                    "header" => Refusal::Header,
+                    "html" => Refusal::Html,
+                    "delay" => Refusal::Delay,
+                    _ => return Err(will_not_do(tr!("`body`, `header`, `html` or `delay`"))),
+                }
             }
             "retry_after" => self.retry_after = Some(number()?),
             "token_life" => self.token_life = duration()?,
@@ -269,6 +363,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_of_a_limit_counts_before_what_is_known_of_it() {
+        let limits = |text: &str| {
+            let options = SandboxOptions::with_known_limit().with(text).expect(text);
+            let limit = |limit: Option<Limit>| limit.map(|limit| (limit.each.as_millis(), limit.at_once));
+            (limit(options.request_limit()), limit(options.login_limit()))
+        };
+        assert_eq!(limits(""), (Some((50, 200)), Some((2_000, 20))));
+        assert_eq!(limits("rate=10,logins=6/min"), (Some((100, 200)), Some((10_000, 6))));
+        assert_eq!(limits("rate=10/s,burst=0"), (Some((100, 10)), Some((2_000, 20))));
+        assert_eq!(limits("rate=0,logins=0"), (None, None));
+        let unlimited = SandboxOptions::default();
+        assert_eq!((unlimited.request_limit(), unlimited.login_limit()), (None, None));
+    }
+
+    #[test]
     fn what_is_wrong_with_options_is_named() {
         let fault = |text: &str| text.parse::<SandboxOptions>().expect_err(text).to_string();
         assert_eq!(fault("hang"), "`hang` is not `key=value`");
@@ -277,6 +386,11 @@ mod tests {
         assert_eq!(
             fault("latency=5"),
             "`5` will not do for `latency`: a duration such as `20ms`, `3s` or `5m`"
+        );
+        assert_eq!(fault("sigma=-1"), "`-1` will not do for `sigma`: from 0 to 3");
+        assert_eq!(
+            fault("refusal=no"),
+            "`no` will not do for `refusal`: `body`, `header`, `html` or `delay`"
         );
         assert!(fault("hangs=1").starts_with("the sandbox has no option `hangs`; it has seed, latency,"));
     }

@@ -10,7 +10,7 @@ use super::books::{Books, Ticket};
 use super::credentials::SandboxCredentials;
 use super::http::{Request, Response, parameter};
 use super::new_ticket::NewTicket;
-use super::options::{Nothing, SandboxOptions};
+use super::options::{Nothing, Refusal, SandboxOptions};
 
 /// Ticket types 1 to 100 exist; the first have names.
 const TYPES_MAX: i64 = 100;
@@ -108,6 +108,23 @@ pub(super) fn login(
     }
     let body = json!({"token_type": "Bearer", "expires_in": life.as_secs(), "access_token": token()});
     Response::json(200, body.to_string())
+}
+
+/// What a request beyond the limit is answered; `None`: it waits.
+pub(super) fn too_many(options: &SandboxOptions) -> Option<Response> {
+    let retry_after = options.retry_after;
+    let mut said = json!({"message": "Too Many Attempts."});
+    Some(match options.refusal {
+        Refusal::Delay => return None,
+        Refusal::Html => Response::html(429, "<html>429 Too Many Requests</html>"),
+        Refusal::Header => Response { retry_after, ..Response::json(429, said.to_string()) },
+        Refusal::Body => {
+            if let Some(seconds) = retry_after {
+                said["retry_after"] = seconds.into();
+            }
+            Response::json(429, said.to_string())
+        }
+    })
 }
 
 pub(super) fn catalogue(path: &str) -> Response {

@@ -320,6 +320,34 @@ fn a_lost_answer_is_looked_up_and_adopted() {
     assert!(shown.stdout.contains("state: opened"), "{}", shown.stdout);
 }
 
+/// Less than the operator allows, and whoever refuses tells it in its own way, or only takes longer.
+#[test]
+fn a_limit_is_met_seldom_and_nothing_is_lost_by_it() {
+    std::thread::scope(|scope| {
+        for refusal in ["body", "header", "html", "delay"] {
+            scope.spawn(move || {
+                let site = Site::new(&format!("rate=50,burst=20,retry_after=1,refusal={refusal}"));
+                site.write("queda.csv", rows(300));
+                let ended = site.run(&["import", "queda.csv", "--rate", "100/s", "--yes", "--json"]);
+                let told = ended.expect(0).json();
+                let audit = site.audit();
+                assert_eq!(
+                    (audit.tickets, audit.markers, audit.duplicates.len()),
+                    (300, 300, 0),
+                    "{refusal}"
+                );
+                assert_eq!((&told["counts"]["opened"], &told["api"]["lookups"]), (&300.into(), &0.into()));
+                // What is under way when one is refused may be refused, too.
+                let n_refused = audit.answers.get(&429).copied().unwrap_or_default();
+                assert_eq!(n_refused == 0, refusal == "delay", "{refusal}: {n_refused}");
+                assert!(n_refused <= 30, "{refusal}: {n_refused} of 300 were refused");
+                let pauses = told["pace"]["pauses"].as_array().expect("pauses");
+                assert_eq!(pauses.is_empty(), refusal == "delay", "{refusal}: {pauses:?}");
+            });
+        }
+    });
+}
+
 #[test]
 fn bad_files_are_refused_with_words_and_nothing_is_sent() {
     let site = Site::new("");

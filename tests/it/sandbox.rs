@@ -3,17 +3,24 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
+use std::time::{Duration, Instant};
+
 use mutirao::sandbox::{RunningSandbox, Sandbox};
+
+use crate::support::site::Site;
 
 fn sandbox(options: &str) -> RunningSandbox {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     Sandbox::start(options.parse().expect("options"), listener).expect("a sandbox")
 }
 
-/// Sends one request and reads until the sandbox closes; `""`: it reset the connection.
 fn request(sandbox: &RunningSandbox, line: &str, headers: &str, body: &str) -> String {
-    let address = sandbox.url().trim_start_matches("http://").to_owned();
-    let mut stream = TcpStream::connect(address).expect("it listens");
+    request_at(&sandbox.url(), line, headers, body)
+}
+
+/// Sends one request and reads until the sandbox closes; `""`: it reset the connection.
+fn request_at(url: &str, line: &str, headers: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(url.trim_start_matches("http://")).expect("it listens");
     let len = body.len();
     let text = format!(
         "{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len}\r\n{headers}\r\n{body}"
@@ -149,6 +156,49 @@ fn the_same_seed_gives_the_same_faults() {
     assert_eq!(one, other);
     assert_ne!(one, run(2));
     assert_eq!(one.1.len(), 4, "{:?}", one.1);
+}
+
+#[test]
+fn what_is_beyond_the_limit_is_refused_in_the_way_that_was_chosen() {
+    for (refusal, in_header, in_body) in
+        [("body", false, true), ("header", true, false), ("html", false, false)]
+    {
+        let sandbox = sandbox(&format!("rate=1,burst=3,retry_after=30,refusal={refusal}"));
+        let answers: Vec<String> = (0..40).map(|_| post(&sandbox, VALID)).collect();
+        let (taken, refused): (Vec<_>, Vec<_>) =
+            answers.iter().partition(|it| it.starts_with("HTTP/1.1 200"));
+        assert_eq!(sandbox.stop().tickets, taken.len() as u64);
+        assert!(3 <= taken.len() && !refused.is_empty(), "{refusal}: {} were taken", taken.len());
+        for answer in refused {
+            assert!(answer.starts_with("HTTP/1.1 429"), "{answer}");
+            let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
+            assert_eq!(head.contains("Retry-After: 30"), in_header, "{answer}");
+            assert_eq!(body.contains(r#""retry_after":30"#), in_body, "{answer}");
+            assert_eq!(body.starts_with("<html>"), refusal == "html", "{answer}");
+        }
+    }
+}
+
+#[test]
+fn a_limit_that_delays_refuses_nothing() {
+    let sandbox = sandbox("rate=50,burst=5,refusal=delay");
+    let start = Instant::now();
+    assert!((0..20).all(|_| post(&sandbox, VALID).starts_with("HTTP/1.1 200")));
+    assert!(Duration::from_millis(300) <= start.elapsed(), "fifteen at 20 ms each: {:?}", start.elapsed());
+    assert_eq!(sandbox.stop().answers, [(200, 20)].into());
+}
+
+#[test]
+fn a_sandbox_that_a_person_starts_has_the_limit_that_hubsoft_documents() {
+    let site = Site::new("");
+    for (with, is_limited) in [("", true), ("logins=0", false)] {
+        let started = site.start_until(&["sandbox", "--with", with], "/sandbox/audit");
+        let url = started.said.split(' ').find_map(|it| it.strip_suffix("/sandbox/audit;")).expect("its URL");
+        // 20 at once and one more each two seconds: 60 would have to take more than a minute.
+        let logins = (0..60).map(|_| request_at(url, "POST /oauth/token", "", "{}"));
+        let n_refused = logins.filter(|it| it.starts_with("HTTP/1.1 429")).count();
+        assert_eq!(0 < n_refused, is_limited, "{n_refused} with `{with}`");
+    }
 }
 
 #[test]
