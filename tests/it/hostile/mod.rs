@@ -54,8 +54,8 @@ fn whatever_answers_a_post_no_row_is_opened_twice_and_none_is_lost() {
         let (state, history) = told(&site, service);
         let expected = if answer.ends == Ends::Rejected { "rejected" } else { "opened" };
         assert_eq!(state, expected, "{}: {history}", answer.name);
-        // The last post is the one that arrived: one before it may have met a connection just closed, a doubt as
-        // well. On a machine that is busy elsewhere any answer may come too late.
+        // The last post is the one that arrived: one before it may have met a connection just closed, a doubt
+        // as well. On a machine that is busy elsewhere any answer may come too late.
         let post = history.split("; ").filter(|it| it.starts_with("post ")).last().unwrap_or_default();
         let is_said = post.contains(answer.said) || post.contains("in time");
         assert!(is_said, "{}: {history}", answer.name);
