@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use mutirao::delivery::{Change, ClaimRequest, Doubt, End, Outbox, Settle, Settled, State, Warning};
 use mutirao::outbox::{Cursor, FirstPost, MergeCounts, Repeats, ReportRow, Scope};
 use mutirao::ticket::Field;
+use tokio::time::timeout;
 
 use super::{
     BAD, Books, Driver, already_open, doubt, failed, fault, in_doubt, opened, rejected, run, states,
@@ -569,4 +570,22 @@ async fn an_import_waits_for_what_other_workers_hold() {
     other.queue(Scope::All).settle(&[settle]).await.expect("it settles");
     let seen = own.queue(merged.scope()).claim(want).await.expect("it claims");
     assert!(!seen.backlog.pending && !seen.backlog.elsewhere);
+}
+
+/// Longer than anything here takes, shorter than what never happens.
+const LONG: Duration = Duration::from_secs(20);
+
+/// A rehearsal leaves nothing behind, so it waits for nobody, and no worker waits for it.
+#[tokio::test]
+async fn a_rehearsal_leaves_alone_what_others_hold() {
+    let mut it = Books::new(Driver::Postgres).await;
+    it.import(&File::of("b", &[line(1, "a"), line(2, "b")])).await;
+    let (_, Some(database)) = &it.home else { unreachable!("it is a database") };
+    let mut somebody = database.connect().await;
+    let hold = "BEGIN; SELECT FROM mutirao.outbox WHERE service = 1 FOR UPDATE";
+    sqlx::raw_sql(hold).execute(&mut somebody).await.expect("it is held");
+    let changed = [line(1, "a"), line(2, "b")].map(|it| Line { phone: "3188887777", ..it });
+    let rehearsed = timeout(LONG, files::rehearse(&mut it.outbox, &File::of("b", &changed))).await;
+    let counts = rehearsed.expect("it does not wait").merged.counts;
+    assert_eq!((counts.updated, counts.unchanged), (1, 1));
 }

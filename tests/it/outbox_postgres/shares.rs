@@ -288,6 +288,24 @@ async fn one_probes_and_tries_for_all_and_is_replaced_when_silent() {
     assert_eq!(share(&one, &report(0)).await.breaker, SharedBreaker::Closed);
 }
 
+/// Who falls silent is replaced; the tests around this one let that time pass by hand.
+#[tokio::test]
+async fn a_probe_or_a_trial_is_held_for_as_long_as_its_lease_lasts() {
+    let it = Fresh::new().await;
+    let worker = worker(&it, Rate::Unlimited).await;
+    let held_for = async || {
+        let sql = "SELECT extract(epoch FROM breaker_at - seen_at)::float8 FROM mutirao.pace";
+        let held_for = sqlx::query_scalar::<_, f64>(sql).fetch_one(&mut it.sql().await).await;
+        Duration::from_secs_f64(held_for.expect("it reads"))
+    };
+    share(&worker, &found(Reachability::Unreachable)).await;
+    let_pass(&it, "UPDATE mutirao.pace SET breaker_at = clock_timestamp()").await;
+    assert_eq!(share(&worker, &report(0)).await.breaker, SharedBreaker::Open(Holder::Me));
+    assert_eq!(held_for().await, PROBER_LEASE);
+    let trial = share(&worker, &found(Reachability::Answered)).await.breaker;
+    assert_eq!((trial, held_for().await), (SharedBreaker::Trial(Holder::Me), PROBER_LEASE));
+}
+
 #[tokio::test]
 async fn after_a_return_the_next_probe_is_due_unless_one_is_on_its_way() {
     let it = Fresh::new().await;

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use mutirao::delivery::code::BatchCode;
 use mutirao::delivery::identity::ContentKey;
 use mutirao::outbox::{
-    AnyOutbox, FirstPost, MergeError, MergeOptions, Merged, NewRow, NewSource, Repeats, Withdrawn,
+    AnyOutbox, AnyStaging, FirstPost, MergeError, MergeOptions, Merged, NewRow, NewSource, Rehearsal,
+    Repeats, Withdrawn,
 };
 use mutirao::ticket::{Field, Id, Problem, RawTicket};
 
@@ -80,6 +81,16 @@ pub async fn import(outbox: &mut AnyOutbox, file: &File<'_>) -> Merged {
 }
 
 pub async fn try_import(outbox: &mut AnyOutbox, file: &File<'_>) -> Result<Merged, MergeError> {
+    let staging = stage(outbox, file).await;
+    staging.merge(&options(file, &sha256(file))).await
+}
+
+pub async fn rehearse(outbox: &mut AnyOutbox, file: &File<'_>) -> Rehearsal {
+    let staging = stage(outbox, file).await;
+    staging.rehearse(&options(file, &sha256(file))).await.expect("it would merge")
+}
+
+async fn stage<'a>(outbox: &'a mut AnyOutbox, file: &File<'_>) -> AnyStaging<'a> {
     let headers: Vec<String> = file.headers.iter().map(|it| (*it).to_owned()).collect();
     let source = NewSource {
         batch: file.batch,
@@ -97,13 +108,18 @@ pub async fn try_import(outbox: &mut AnyOutbox, file: &File<'_>) -> Result<Merge
     for (n, (it, service)) in file.lines.iter().zip(&services).enumerate() {
         staging.push(&[new_row(n as u64 + 2, it, service, file.headers)]).await.expect("it stages");
     }
-    let File { now, repeats, first_post, withdrawn, .. } = *file;
+    staging
+}
+
+fn sha256(file: &File<'_>) -> String {
     let mut hash = DefaultHasher::new();
     format!("{:?}", file.lines).hash(&mut hash);
-    let sha256 = format!("{:064x}", hash.finish());
-    let content = &sha256;
-    let options = MergeOptions { now, sha256: &sha256, content, repeats, first_post, withdrawn };
-    staging.merge(&options).await
+    format!("{:064x}", hash.finish())
+}
+
+fn options<'a>(file: &File<'_>, sha256: &'a str) -> MergeOptions<'a> {
+    let File { now, repeats, first_post, withdrawn, .. } = *file;
+    MergeOptions { now, sha256, content: sha256, repeats, first_post, withdrawn }
 }
 
 pub fn new_row<'a>(line: u64, it: &'a Line<'a>, service: &'a str, headers: &[&str]) -> NewRow<'a> {
