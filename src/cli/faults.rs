@@ -179,6 +179,9 @@ impl From<ResolveError> for Failure {
             ResolveError::Unknown { .. } => {
                 tr!("results.csv has the lines of all rows, in the column `line`")
             }
+            ResolveError::OnItsWay { .. } => {
+                tr!("a worker may send it still: look into HubSoft again in two minutes, and say so then")
+            }
             ResolveError::NotUnsettled { .. } => tr!("it is being looked up just now: try again in a minute"),
             ResolveError::Taken { .. } | ResolveError::OtherRows { .. } => {
                 tr!("one ticket is of one row: copy the protocolo from the ticket in HubSoft")

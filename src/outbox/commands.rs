@@ -46,6 +46,9 @@ pub enum ResolveError {
         )
     )]
     NotUnsettled { row: RowId, state: State },
+    /// Whoever looks into HubSoft now looks too early to say that there is no ticket.
+    #[error("{}", tr!("row %{row} may be on its way to HubSoft yet", row = row.0))]
+    OnItsWay { row: RowId },
     #[error(
         "{}",
         tr!(
@@ -103,6 +106,10 @@ pub(super) fn protocolos<'a>(words: &[Word<'a>]) -> Result<Vec<&'a str>, Resolve
     Ok(owners.into_iter().map(|(protocolo, _)| protocolo).collect())
 }
 
+/// Of a row that is to take a word: its state as it is stored, whether its doubt begins later than now, and
+/// the row that is opened by the ticket which the word names.
+pub(super) type Found = (String, bool, Option<i64>);
+
 /// What a person's word makes of a row, as SQL takes it.
 pub(super) struct Resolved<'a> {
     pub(super) state: &'static str,
@@ -112,15 +119,18 @@ pub(super) struct Resolved<'a> {
 }
 
 impl<'a> Resolved<'a> {
-    /// `state` is the row's as it is stored, `None` if there is no such row; `owner` is the row that is
-    /// opened by the ticket which the word names.
-    pub(super) fn by(word: &Word<'a>, state: Option<&str>, owner: Option<i64>) -> Result<Self, ResolveError> {
+    /// `None`: there is no such row.
+    pub(super) fn by(word: &Word<'a>, found: Option<Found>) -> Result<Self, ResolveError> {
         let row = word.row;
-        match state.map(state_of) {
-            Some(Some(state)) if state.takes_a_word() => {}
-            Some(Some(state)) => return Err(ResolveError::NotUnsettled { row, state }),
-            Some(None) => return Err(unreadable("outbox.state").into()),
-            None => return Err(ResolveError::Unknown { row }),
+        let Some((state, is_ahead, owner)) = found else { return Err(ResolveError::Unknown { row }) };
+        let state = state_of(&state).ok_or_else(|| unreadable("outbox.state"))?;
+        if !state.takes_a_word() {
+            return Err(ResolveError::NotUnsettled { row, state });
+        }
+        // A worker that lost it holds its claim, or waits for an answer: until then nobody can know. What is
+        // in conflict was answered.
+        if state.is_live() && is_ahead && word.says == Resolution::NotOpened {
+            return Err(ResolveError::OnItsWay { row });
         }
         let (protocolo, id_atendimento, state, fault) = match word.says {
             Resolution::Opened { protocolo, id_atendimento } => {

@@ -152,13 +152,13 @@ impl PgOutbox {
 async fn resolve(tx: &mut PgConnection, word: &Word<'_>, now: Timestamp) -> Result<(), ResolveError> {
     let row = word.row;
     let sql = format!(
-        "SELECT o.state, (SELECT t.id FROM mutirao.outbox t WHERE t.id_atendimento = $2 AND t.state = {OPENED})
+        "SELECT o.state, coalesce(clock_timestamp() < o.doubt_since, false),
+                (SELECT t.id FROM mutirao.outbox t WHERE t.id_atendimento = $2 AND t.state = {OPENED})
            FROM mutirao.outbox o WHERE o.id = $1 FOR UPDATE OF o"
     );
     let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(row.0).bind(named(word)).persistent(false);
-    let found: Option<(String, Option<i64>)> = asked.fetch_optional(&mut *tx).await.trouble()?;
-    let (state, owner) = found.unzip();
-    let to = Resolved::by(word, state.as_deref(), owner.flatten())?;
+    let found = asked.fetch_optional(&mut *tx).await.trouble()?;
+    let to = Resolved::by(word, found)?;
     let sql = format!(
         "UPDATE mutirao.outbox o
             SET state = $1, protocolo = $2, id_atendimento = $4, error_code = $5, error_message = $7,

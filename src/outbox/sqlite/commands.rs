@@ -121,13 +121,13 @@ impl SqliteOutbox {
         for word in words {
             let row = word.row;
             let sql = format!(
-                "SELECT state, (SELECT t.id FROM outbox t WHERE t.id_atendimento = ?2 AND t.state = {OPENED})
+                "SELECT state, coalesce(?3 < doubt_since, false),
+                        (SELECT t.id FROM outbox t WHERE t.id_atendimento = ?2 AND t.state = {OPENED})
                    FROM outbox WHERE id = ?1"
             );
             let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(row.0).bind(named(word));
-            let found: Option<(String, Option<i64>)> = asked.fetch_optional(&mut *tx).await.trouble()?;
-            let (state, owner) = found.unzip();
-            let to = Resolved::by(word, state.as_deref(), owner.flatten())?;
+            let found = asked.bind(now.as_millisecond()).fetch_optional(&mut *tx).await.trouble()?;
+            let to = Resolved::by(word, found)?;
             let sql = format!(
                 "UPDATE outbox
                     SET state = ?2, protocolo = ?3, id_atendimento = ?4, error_code = ?5, error_message = ?6,

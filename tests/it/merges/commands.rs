@@ -14,6 +14,7 @@ on_every_driver! {
     a_sample_is_the_first_lines,
     cancel_and_retry_know_what_was_sent,
     a_person_settles_what_is_unconfirmed,
+    nobody_knows_yet_what_becomes_of_a_row_on_its_way,
     the_first_reason_of_a_halt_stands_until_the_batch_is_let_go,
     doubts_made_in_sql_are_as_decide_makes_them,
 }
@@ -194,4 +195,20 @@ async fn a_person_settles_what_is_unconfirmed(driver: Driver) {
     assert_eq!(history.last().map(|it| (it.kind, &*it.note)), Some((AttemptKind::Word, "ana")));
     assert_eq!(states(&it, "b", 2..=4).await, ["opened", "failed not_opened", "opened"]);
     assert_eq!(it.row("b", 2).await.report.protocolo.as_deref(), Some("20250101000000123456"));
+}
+
+/// A worker that lost a row may send it as long as its doubt has not begun.
+async fn nobody_knows_yet_what_becomes_of_a_row_on_its_way(driver: Driver) {
+    let mut it = Books::new(driver).await;
+    let merged = it.import(&File::of("b", &[line(1, "a")])).await;
+    run(&it.outbox, merged.scope(), in_doubt).await;
+    let in_2100 = |outbox, since| format!("UPDATE {outbox} SET doubt_since = {since}");
+    it.execute(&in_2100("outbox", "4102444800000"), &in_2100("mutirao.outbox", "'2100-01-01'")).await;
+    let row = it.row("b", 2).await.report.row;
+    let word = |says| [Word { row, says, note: "ana" }];
+    let too_early = it.outbox.resolve(&word(Resolution::NotOpened), at(2)).await;
+    assert!(matches!(too_early, Err(ResolveError::OnItsWay { .. })), "{too_early:?}");
+    let seen = Resolution::Opened { protocolo: "20250101000000123456", id_atendimento: None };
+    it.outbox.resolve(&word(seen), at(2)).await.expect("a ticket is one whenever it is seen");
+    assert_eq!(states(&it, "b", 2..=2).await, ["opened"]);
 }

@@ -102,7 +102,11 @@ pub fn resolve(shelf: &mut Shelf, row: RowId, opening: Option<OpenedTicket>, now
     if shelf.rows.iter().any(|(id, it)| *id != row.0 && is_owner(it)) {
         return false;
     }
-    let Some(row) = shelf.rows.get_mut(&row.0).filter(|row| row.state.takes_a_word()) else { return false };
+    let is_on_its_way = |row: &Row| {
+        opening.is_none() && row.state.is_live() && row.doubt.as_ref().is_some_and(|it| now < it.since)
+    };
+    let takes_it = |row: &&mut Row| row.state.takes_a_word() && !is_on_its_way(row);
+    let Some(row) = shelf.rows.get_mut(&row.0).filter(takes_it) else { return false };
     match opening {
         Some(_) => row.keep_doubt(now),
         None => row.doubt = None,
