@@ -116,6 +116,22 @@ impl World {
         violations
     }
 
+    /// Notes at once whether a row that is given up could not be shown to anybody.
+    pub fn note_given_up(&self, home: usize, outbox: &MemoryOutbox, row: RowId, became: Settled) {
+        let stored = outbox.row(row.0);
+        if became != Settled::Written || stored.state != State::Unconfirmed {
+            return;
+        }
+        let rows = outbox.rows();
+        let shows_none = !rows.iter().any(|(_, it)| is_specimen_for(it, &stored));
+        let mut given_up = self.given_up.borrow_mut();
+        if shows_none {
+            given_up.insert((home, row.0))
+        } else {
+            given_up.remove(&(home, row.0))
+        };
+    }
+
     /// At once: a row of which a settle says that it has no ticket has none.
     pub fn check_settled(&self, home: usize, outbox: &MemoryOutbox, row: RowId, became: Settled) {
         if became != Settled::Written {
@@ -123,16 +139,6 @@ impl World {
         }
         let stored = outbox.row(row.0);
         let is_in_doubt = stored.doubt.as_ref().is_some_and(|it| !it.precaution);
-        if stored.state == State::Unconfirmed {
-            let rows = outbox.rows();
-            let shows_none = !rows.iter().any(|(_, it)| is_specimen_for(it, &stored));
-            let mut given_up = self.given_up.borrow_mut();
-            if shows_none {
-                given_up.insert((home, row.0))
-            } else {
-                given_up.remove(&(home, row.0))
-            };
-        }
         let is_said_to_have_none = match stored.state {
             State::Pending => !is_in_doubt,
             State::Rejected | State::Failed | State::Cancelled | State::Skipped | State::Invalid => true,

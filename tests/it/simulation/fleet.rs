@@ -324,6 +324,7 @@ impl Fleet {
 impl Watch for Fleet {
     fn settled(&self, settle: &Settle, became: Settled) {
         self.world.settled(settle, became);
+        self.world.note_given_up(0, &self.world.outbox, settle.row, became);
         // What a standby lacks is said again later.
         if !self.fails_over {
             self.world.check_settled(0, &self.world.outbox, settle.row, became);

@@ -191,6 +191,7 @@ impl Watch for Life<'_> {
             format!("{}/{} {:?}: {became:?}", settle.row.0, settle.token.0, settle.change)
         });
         self.world.settled(settle, became);
+        self.world.note_given_up(self.home, self.outbox, settle.row, became);
         self.world.check_settled(self.home, self.outbox, settle.row, became);
     }
 

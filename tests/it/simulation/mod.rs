@@ -98,6 +98,28 @@ fn a_fleet_ends_no_claim_by_what_became_of_one_before_a_failover() {
     assert_eq!(live_as_fleet(1_000_008, Sabotage::None).violations, Vec::<String>::new());
 }
 
+/// Seen: a worker held the claim of a row that had been taken from it, a person said that it had no ticket,
+/// and it was posted beside another of its service.
+#[test]
+fn nobody_says_too_early_that_a_row_has_no_ticket() {
+    assert_eq!(live_as_fleet(2_000_864, Sabotage::None).violations, Vec::<String>::new());
+}
+
+/// Seen: a row in conflict was tried again between the claim of another of its service and its post, and was
+/// taken for a second one under way.
+#[test]
+fn what_a_person_makes_live_is_not_under_way() {
+    for seed in [2_001_016, 2_001_947] {
+        assert_eq!(live_as_fleet(seed, Sabotage::None).violations, Vec::<String>::new());
+    }
+}
+
+/// Seen: what could be shown only later was told of as given up too early.
+#[test]
+fn a_row_is_given_up_by_what_could_be_shown_then() {
+    assert_eq!(live_as_fleet(1_001_396, Sabotage::None).violations, Vec::<String>::new());
+}
+
 #[test]
 fn the_fleets_see_bad_weather() {
     let seen: BTreeSet<_> = (0..120).flat_map(|seed| live_as_fleet(seed, Sabotage::None).seen).collect();

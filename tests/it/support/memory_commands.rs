@@ -60,6 +60,7 @@ pub fn retry(shelf: &mut Shelf, states: &[State], now: Timestamp) -> usize {
     let (mut n_rows, breach) = (0, shelf.breach);
     for row in shelf.rows.values_mut().filter(|row| State::RETRYABLE.contains(&row.state) && may(row)) {
         n_rows += 1;
+        let was_live = row.is_live();
         let is_conflict = row.state == State::Conflict;
         let doubt = row.doubt.take().or_else(|| row.kept_doubt.take().filter(|_| is_conflict));
         let is_forgotten = match breach {
@@ -78,6 +79,7 @@ pub fn retry(shelf: &mut Shelf, states: &[State], now: Timestamp) -> usize {
         row.state = row.doubt.as_ref().map_or(State::Pending, Doubt::state);
         row.available_at = if was_sent { now } else { row.available_at.max(now) };
         (row.opening, row.error_code, row.is_outdated) = (None, None, false);
+        row.is_revived |= !was_live && row.is_live();
     }
     shelf.halted.clear();
     n_rows

@@ -66,6 +66,8 @@ pub struct Row {
     pub claim_doubt: Option<Doubt>,
     /// That was done while it was in flight: what was claimed may be posted yet.
     is_written_over: bool,
+    /// A person made it live, and no post of its service was claimed since: what was claimed before goes yet.
+    pub(super) is_revived: bool,
 }
 
 impl Row {
@@ -106,6 +108,7 @@ impl Row {
         if self.state == State::Pending || self.is_purged || self.is_gone {
             return false;
         }
+        let was_live = self.is_live();
         if !self.state.is_live() {
             self.available_at = now;
         }
@@ -117,7 +120,15 @@ impl Row {
         };
         self.doubt = self.doubt.take().or(left);
         self.state = State::Pending;
+        self.is_revived |= !was_live && self.is_live();
         true
+    }
+
+    /// Possibly sent and unsettled. A precaution is not among them: its predecessors are known to have left
+    /// nothing.
+    pub(super) fn is_live(&self) -> bool {
+        let is_said = self.state == State::Pending && self.doubt.as_ref().is_some_and(|it| !it.precaution);
+        self.state.is_live() || is_said
     }
 }
 
@@ -216,6 +227,7 @@ impl MemoryOutbox {
             kept_doubt: None,
             claim_doubt: None,
             is_written_over: false,
+            is_revived: false,
             priority,
             lote: "queda".into(),
             worker: 0,
@@ -483,14 +495,15 @@ impl Outbox for MemoryOutbox {
 }
 
 impl Shelf {
-    /// Rows of the service that are live, but for `but`. Where something was written over that, others may
-    /// have been claimed to be looked up; posts still wait for it.
+    /// Rows of the service that were live when `but` was claimed to be posted, and are. Where something was
+    /// written over that, others may have been claimed to be looked up; posts still wait for it.
     pub fn others_live(&self, service: i64, but: &str) -> Vec<i64> {
         if self.rows.values().any(|row| row.marker.as_str() == but && row.is_written_over) {
             return Vec::new();
         }
         let others = self.rows.iter().filter(|(_, row)| row.marker.as_str() != but);
-        others.filter(|(_, row)| service_of(row) == service && is_live(row)).map(|(id, _)| *id).collect()
+        let is_beside = |row: &Row| service_of(row) == service && row.is_live() && !row.is_revived;
+        others.filter(|(_, row)| is_beside(row)).map(|(id, _)| *id).collect()
     }
 
     /// After these settles.
@@ -516,13 +529,6 @@ impl Shelf {
 
 fn service_of(row: &Row) -> i64 {
     row.ticket.id_cliente_servico.get()
-}
-
-/// Possibly sent and unsettled. A precaution is not among them: its predecessors are known to have left
-/// nothing.
-fn is_live(row: &Row) -> bool {
-    let is_said = row.state == State::Pending && row.doubt.as_ref().is_some_and(|it| !it.precaution);
-    row.state.is_live() || is_said
 }
 
 fn forget_doubt(row: &mut Row) {
@@ -600,10 +606,12 @@ pub fn claim(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
             Breach::DoubtFromClaim => want.now,
             _ => want.now + CLAIM_AGE_MAX + mutirao::hubsoft::TIMEOUT,
         };
-        let is_post = row.doubt.is_none() && *breach != Breach::ClaimWithoutDoubt;
-        row.claim_doubt = is_post.then(|| Doubt::since(answered_by));
+        let is_post = row.doubt.is_none();
+        let leaves_doubt = is_post && *breach != Breach::ClaimWithoutDoubt;
+        row.claim_doubt = leaves_doubt.then(|| Doubt::since(answered_by));
         row.first_claim = row.sent_at.is_none();
         let sent_at = *row.sent_at.get_or_insert(want.now);
+        let service = service_of(row);
         claimed.claims.push(Claim {
             row: RowId(id),
             token: row.token,
@@ -617,6 +625,9 @@ pub fn claim(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
             doubt: row.doubt.clone(),
             is_outdated: row.is_outdated,
         });
+        if is_post {
+            rows.values_mut().filter(|it| service_of(it) == service).for_each(|it| it.is_revived = false);
+        }
     }
     // What was passed over because a row of its service was claimed later in the same call is not free.
     let free = rows.values().filter(|row| is_wanted(row) && !busy.blocks(row) && !is_halted(halted, row));
@@ -650,7 +661,7 @@ struct Busy {
 impl Busy {
     fn of(rows: &BTreeMap<i64, Row>) -> Self {
         let mut busy = Self { live: BTreeSet::new(), in_flight: BTreeSet::new() };
-        rows.values().filter(|row| is_live(row)).for_each(|row| busy.add(row));
+        rows.values().filter(|row| row.is_live()).for_each(|row| busy.add(row));
         busy
     }
 
