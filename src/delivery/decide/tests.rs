@@ -260,12 +260,15 @@ fn what_is_found_is_adopted() {
 fn patience_is_for_the_row_and_not_for_the_outage() {
     let asked = |answered| Doubt { answered, ..doubt(0) };
     check_look(3, asked(0), vague(), "after 3 s, 1 spent, in doubt (0 absent, 1 answered)");
+    check_look(122, asked(5), vague(), "after 10.5 s, 1 spent, in doubt (0 absent, 6 answered)");
     check_look(200, asked(8), vague(), "after 79 s, 1 spent, in doubt (0 absent, 9 answered)");
     check_look(200, asked(9), vague(), "unconfirmed full_page, 10 answered");
     check_look(200, asked(9), Verdict::Rejected(fault("refused")), "unconfirmed refused, 10 answered");
     check_look(200, asked(9), Verdict::Forbidden(fault("http_403")), "unconfirmed http_403, 10 answered");
     let free = |scene: &mut Scene<'_>| scene.looks = Looks::Free;
     check_look_with(200, asked(9), vague(), free, "after 79 s, 1 spent, in doubt (0 absent, 9 answered)");
+    let last = |scene: &mut Scene<'_>| scene.looks = Looks::Last;
+    check_look_with(200, asked(1), vague(), last, "unconfirmed full_page, 2 answered");
     // An absence goes on towards being believed.
     check_look(200, asked(9), absent(), "after 10.5 s, 1 spent, in doubt (1 absent, 10 answered)");
     for verdict in [
@@ -292,6 +295,7 @@ fn a_day_is_enough_but_only_of_this_run() {
     let unanswered = || Verdict::Unknown(fault("timeout"));
     check_look(day - 1, doubt(0), unanswered(), "after 60 s, 1 spent, in doubt (0 absent, 0 answered)");
     check_look(day, doubt(0), unanswered(), "unconfirmed timeout, 0 answered");
+    check_look(day, doubt(0), vague(), "unconfirmed full_page, 1 answered");
     let just_started = |scene: &mut Scene<'_>| scene.started = at(day - 5);
     let goes_on = "after 60 s, 1 spent, in doubt (0 absent, 0 answered)";
     check_look_with(day, doubt(0), unanswered(), just_started, goes_on);
