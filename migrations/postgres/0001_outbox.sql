@@ -385,7 +385,7 @@ CREATE TABLE mutirao.pace (
 COMMENT ON TABLE mutirao.pace IS 'What all workers know together, in one row';
 COMMENT ON COLUMN mutirao.pace.one IS 'There is one row';
 COMMENT ON COLUMN mutirao.pace.next_slot_at IS 'The next slot that nobody has taken';
-COMMENT ON COLUMN mutirao.pace.next_login_at IS 'By when the logins so far have used up their time: ten at once, then one each three seconds';
+COMMENT ON COLUMN mutirao.pace.next_login_at IS 'By when the logins so far have used up their time: nine at once, then one each four seconds';
 COMMENT ON COLUMN mutirao.pace.throttled_until IS 'HubSoft asked for fewer requests: nothing is sent until then';
 COMMENT ON COLUMN mutirao.pace.throttle_reason IS 'Why, in words';
 COMMENT ON COLUMN mutirao.pace.throttle_cause IS 'The same as a code, with what is known of it in params; NULL: there are words only';

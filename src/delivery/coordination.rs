@@ -29,11 +29,14 @@ const _: () = assert!(FAR_MAX.as_nanos() / 2 <= LEAD.as_nanos(), "what it asks f
 /// The longest block. Nothing but the work of a clock that was set lies further ahead than [`LEAD`] and this.
 pub const BLOCK_MAX: Duration = BLOCK.saturating_add(FAR_MAX);
 
-/// So many logins of all workers may follow each other at once, and then one more each so often.
+/// So many logins of all workers may follow each other at once, and then one more each so often: 25 in any
+/// minute, also if each is sent seven seconds after its time.
 ///
-/// Source: HubSoft documents 30 logins a minute with a burst of 20; other programs may log in, too.
-pub const LOGINS_AT_ONCE: u32 = 10;
-pub const LOGIN_EVERY: Duration = Duration::from_secs(3);
+/// Source: HubSoft documents 30 logins a minute with a burst of 20, for a tenant; people and other programs
+/// log in, too.
+pub const LOGINS_AT_ONCE: u32 = 9;
+pub const LOGIN_EVERY: Duration = Duration::from_secs(4);
+const _: () = assert!(LOGINS_AT_ONCE as u64 + (60 + 7) / LOGIN_EVERY.as_secs() <= 25);
 
 /// Who probes or tries keeps doing so as long as it shares; silent for so long, it is replaced.
 pub const PROBER_LEASE: Duration = Duration::from_secs(10);

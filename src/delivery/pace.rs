@@ -140,13 +140,12 @@ impl Pace {
 
     /// The earliest time at which a slot is free, as far as is known; it may have passed.
     pub fn next_slot(&self) -> Duration {
-        let throttled = self.throttle.as_ref().map_or(Duration::ZERO, |throttle| throttle.until);
         let next = match &self.slots {
             Slots::Unlimited => Duration::ZERO,
             Slots::Own(grid) => grid.next,
             Slots::Shared(lease) => lease.next_slot(),
         };
-        next.max(throttled)
+        next.max(self.throttle_ended())
     }
 
     /// The time from one slot of this run to its next; `None` without a rate limit.
@@ -223,6 +222,11 @@ impl Pace {
     /// When the throttle ends, if there is one now.
     pub fn throttled_until(&self, now: Duration) -> Option<Duration> {
         self.throttle.as_ref().map(|throttle| throttle.until).filter(|until| now < *until)
+    }
+
+    /// When the last throttle ends, or ended.
+    pub fn throttle_ended(&self) -> Duration {
+        self.throttle.as_ref().map_or(Duration::ZERO, |throttle| throttle.until)
     }
 
     /// HubSoft refused a request that had taken its slot at `sent`: everybody waits, for as long as it asked,
@@ -548,6 +552,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_minute_has_more_logins_than_hubsoft_bears(wishes in prop::collection::vec(0_u64..40_000, 2..200)) {
+            let (mut pace, mut now, mut logins) = (Pace::new(Rate::Unlimited), Duration::ZERO, Vec::new());
+            for wish in wishes {
+                now = (now + Duration::from_millis(wish * wish / 200_000)).max(pace.next_login());
+                pace.logs_in(now);
+                logins.push(now);
+            }
+            for (n, from) in logins.iter().enumerate() {
+                let until = *from + Duration::from_secs(60);
+                prop_assert!(logins[n..].partition_point(|at| *at <= until) <= 25);
+            }
+        }
+
         #[test]
         fn never_faster_than_the_rate(
             rate in 0.1_f64..400.0,

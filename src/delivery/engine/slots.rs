@@ -25,6 +25,10 @@ pub const AHEAD_LONGEST: Duration = Duration::from_secs(15);
 pub const UNTOLD_MAX: Duration = Duration::from_secs(1);
 const _: () = assert!(AHEAD.as_millis() < UNTOLD_MAX.as_millis(), "at its pace a worker need not ask");
 
+/// A login that a shared outbox gave is asked for anew when nobody wanted it for so long: each worker may
+/// have one from before a pause, and all would go together.
+const LOGIN_KEPT: Duration = Duration::from_secs(2);
+
 /// What a request is made for. It decides what turns it away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -270,6 +274,12 @@ impl Slots {
         }
         while let Some(front) = self.line.front() {
             let asking = front.asking;
+            if asking.kind == RequestKind::Login && self.is_login_lost(scenery.now) {
+                self.line.pop_front();
+                self.n_extra -= usize::from(asking.is_extra);
+                self.wait(asking, Until::Login, scenery);
+                continue;
+            }
             if let Err(at) = self.take(&asking, scenery) {
                 self.slot_at = at;
                 break;
@@ -403,15 +413,27 @@ impl Slots {
         self.login_at(now).is_some_and(|at| at <= now)
     }
 
+    /// Whether the slot of a login is due, and a throttle came between its time and that: it is asked for
+    /// anew, since each worker may have one, and all would go together.
+    fn is_login_lost(&mut self, now: Duration) -> bool {
+        let Login::Given(at) = self.login else { return false };
+        let is_lost = self.pace.next_slot() <= now && at < self.pace.throttle_ended();
+        if is_lost {
+            self.login = Login::Asked;
+        }
+        is_lost
+    }
+
     /// When the next login may go. `None`: that is being asked.
     fn login_at(&mut self, now: Duration) -> Option<Duration> {
-        let own = self.pace.next_login();
+        let throttled = self.pace.throttled_until(now).unwrap_or_default();
+        let own = self.pace.next_login().max(throttled);
         match (self.are_logins_shared, self.login) {
             // Not asked for before it is of use.
             _ if now < own => Some(own),
             (false, _) => Some(own),
-            (true, Login::Given(at)) => Some(at),
-            (true, Login::Unasked | Login::Asked) => {
+            (true, Login::Given(at)) if now <= at + LOGIN_KEPT => Some(at),
+            (true, Login::Given(_) | Login::Unasked | Login::Asked) => {
                 self.login = Login::Asked;
                 None
             }

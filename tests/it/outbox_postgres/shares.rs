@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use mutirao::delivery::breaker::{PROBE_FIRST, PROBE_LONGEST};
 use mutirao::delivery::coordination::{
-    BLOCK, BLOCK_MAX, Holder, LEAD, LOGIN_EVERY, News, PROBER_LEASE, Prober, REFUSED_TOGETHER, Reachability,
-    ShareRequest, SharedBreaker, SharedState,
+    BLOCK, BLOCK_MAX, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, News, PROBER_LEASE, Prober,
+    REFUSED_TOGETHER, Reachability, ShareRequest, SharedBreaker, SharedState,
 };
 use mutirao::delivery::{
     Halt, HaltReason, Outbox, PauseReason, RETRY_AFTER_MAX, Rate, State, ThrottleCause, ThrottleReason,
@@ -224,13 +224,13 @@ async fn logins_are_shared_too() {
     let it = Fresh::new().await;
     let (one, other) = (worker(&it, Rate::Unlimited).await, worker(&it, Rate::Unlimited).await);
     let login = ShareRequest { wants_login: true, ..report(0) };
-    for nth in 0..10 {
+    for nth in 0..LOGINS_AT_ONCE {
         let worker = if nth % 2 == 0 { &one } else { &other };
         assert_eq!(share(worker, &report(0)).await.login_in, None, "it was not asked for");
         assert_eq!(share(worker, &login).await.login_in, Some(Duration::ZERO), "{nth}");
     }
     assert_eq!(share(&one, &login).await.login_in, None);
-    let_pass(&it, "UPDATE mutirao.pace SET next_login_at = next_login_at - interval '3 s'").await;
+    let_pass(&it, "UPDATE mutirao.pace SET next_login_at = next_login_at - interval '4 s'").await;
     assert!(share(&other, &login).await.login_in.is_some());
     assert_eq!(share(&other, &login).await.login_in, None);
     // A clock that was set.
