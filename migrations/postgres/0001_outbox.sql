@@ -368,6 +368,12 @@ CREATE TABLE mutirao.pace (
     throttle_reason text,
     throttle_cause jsonb,
     n_throttles   bigint NOT NULL DEFAULT 0,
+    -- HubSoft refused one of too many, and what it was found to bear by that.
+    lowered_at    timestamptz,
+    lowered_by    bigint,
+    lowered_pause interval,
+    lowered_rate  double precision,
+    n_taken       bigint NOT NULL DEFAULT 0,
     -- By it a clock that was set back is noticed.
     seen_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- A person paused all, by `mutirao pause`, or a worker to which a marker did not come back.
@@ -390,6 +396,11 @@ COMMENT ON COLUMN mutirao.pace.throttled_until IS 'HubSoft asked for fewer reque
 COMMENT ON COLUMN mutirao.pace.throttle_reason IS 'Why, in words';
 COMMENT ON COLUMN mutirao.pace.throttle_cause IS 'The same as a code, with what is known of it in params; NULL: there are words only';
 COMMENT ON COLUMN mutirao.pace.n_throttles IS 'The number of that throttle';
+COMMENT ON COLUMN mutirao.pace.lowered_at IS 'When HubSoft last refused one of too many, for ten minutes; NULL: it did not';
+COMMENT ON COLUMN mutirao.pace.lowered_by IS 'The number of the throttle that came with it';
+COMMENT ON COLUMN mutirao.pace.lowered_pause IS 'How long that was to last';
+COMMENT ON COLUMN mutirao.pace.lowered_rate IS 'Requests a second of all workers that it was found to bear by that, before they are raised again; NULL: that did not show';
+COMMENT ON COLUMN mutirao.pace.n_taken IS 'Slots that all workers took since, as far as they have told';
 COMMENT ON COLUMN mutirao.pace.seen_at IS 'What the clock showed when this row was written: a clock that was set back takes all times here with it';
 COMMENT ON COLUMN mutirao.pace.paused_at IS 'Since when all are paused, by a person or by a lost marker';
 COMMENT ON COLUMN mutirao.pace.pause_reason IS 'Why, in words';

@@ -4,11 +4,15 @@
 //! two, by three, …, up to the operator's own. So a limit that nobody told of is met seldom and left by
 //! little, and one that was only there for a while is forgotten in two or three minutes.
 //!
+//! The workers of one outbox have one allowance: what lowers it, and what all took since, stands there
+//! ([`Lowered`]), and each goes on from that.
+//!
 //! Pure: times are durations since the run began. What stands at a time follows from the last refusal alone.
 
 use std::time::Duration;
 
 use super::Rate;
+use super::coordination::{Borne, Lowered, Lowers};
 
 /// A refusal takes away that part of the rate at least, and no more than half.
 const KEPT: f64 = 0.85;
@@ -29,6 +33,9 @@ const RAISED_BY: f64 = 0.01;
 /// After so many nothing is left of a refusal: they make a millionfold.
 const RAISES_MAX: u32 = 60;
 
+/// So long after its pause a refusal says nothing any more.
+pub const FORGOTTEN_AFTER: Duration = RAISED_EVERY.saturating_mul(RAISES_MAX);
+
 /// The operator's rate, and what HubSoft was found to bear of it.
 #[derive(Clone, Debug)]
 pub struct Allowance {
@@ -39,9 +46,13 @@ pub struct Allowance {
 
 fingerprint! { struct Allowance { refused; lengths ceiling } }
 
-/// The last refusal that told something.
+/// The last refusal that told something. Its times are since the run began, or since it, if it is older.
 #[derive(Clone, Copy, Debug)]
 struct Refused {
+    /// Its number at the outbox; `None`: it is this run's alone.
+    by: Option<i64>,
+    /// How long before the run it was.
+    before: Duration,
     at: Duration,
     /// When its pause was to end.
     until: Duration,
@@ -49,9 +60,12 @@ struct Refused {
     slot: Option<Duration>,
     /// Slots that were taken since.
     n_taken: u32,
+    /// Those that the outbox has not been told, and of these the ones that it is being told.
+    n_untold: u32,
+    n_telling: u32,
 }
 
-fingerprint! { struct Refused { at, until, n_taken; lengths slot } }
+fingerprint! { struct Refused { by, at, until, n_taken, n_untold, n_telling; lengths before, slot } }
 
 impl Allowance {
     pub fn new(ceiling: Rate) -> Self {
@@ -77,6 +91,7 @@ impl Allowance {
     pub fn taken(&mut self) {
         if let Some(refused) = &mut self.refused {
             refused.n_taken = refused.n_taken.saturating_add(1);
+            refused.n_untold = refused.n_untold.saturating_add(1);
         }
     }
 
@@ -84,7 +99,7 @@ impl Allowance {
     pub fn refused(&mut self, now: Duration, until: Duration) {
         let known = self.refused.filter(|refused| n_raises(refused, now) < RAISES_MAX);
         let borne = known.filter(|refused| TAKEN_MIN <= refused.n_taken).map(|refused| {
-            let each = (now.saturating_sub(refused.at)) / refused.n_taken;
+            let each = (now + refused.before).saturating_sub(refused.at) / refused.n_taken;
             each.div_f64(ROOM)
         });
         let slot = match (self.slot(now), borne) {
@@ -94,22 +109,61 @@ impl Allowance {
                 Some(borne.unwrap_or(least).clamp(least, most))
             }
         };
-        self.refused = Some(Refused { at: now, until, slot, n_taken: 0 });
+        let (by, before) = (None, Duration::ZERO);
+        self.refused =
+            Some(Refused { by, before, at: now, until, slot, n_taken: 0, n_untold: 0, n_telling: 0 });
+    }
+
+    /// What a refusal of this moment says to the other workers, if it was one of too many.
+    pub fn lowers(&self, now: Duration) -> Option<Lowers> {
+        let refused = self.refused.filter(|refused| refused.by.is_none() && refused.at == now)?;
+        Some(Lowers { slot: refused.slot })
+    }
+
+    /// The outbox told of the last refusal of any worker, as it stood at `then`.
+    pub fn hear(&mut self, then: Duration, lowered: Option<Lowered>) {
+        self.refused = lowered.map(|lowered| {
+            let known = self.refused.filter(|known| known.by == Some(lowered.by));
+            let n_untold = known.map_or(0, |known| known.n_untold.saturating_sub(known.n_telling));
+            let at = then.saturating_sub(lowered.ago);
+            Refused {
+                by: Some(lowered.by),
+                before: lowered.ago.saturating_sub(then),
+                at,
+                until: at + lowered.pause,
+                slot: lowered.slot,
+                n_taken: lowered.n_taken.saturating_add(n_untold),
+                n_untold,
+                n_telling: 0,
+            }
+        });
+    }
+
+    /// What the outbox is told of it.
+    pub fn telling(&mut self, now: Duration) -> Option<Borne> {
+        let slot = self.borne(now);
+        let refused = self.refused.as_mut()?;
+        refused.n_telling = refused.n_untold;
+        Some(Borne { by: refused.by?, slot, n_taken: refused.n_telling })
     }
 
     /// The time from one slot to the next, while that is longer than the operator's.
     fn lowered(&self, now: Duration) -> Option<Duration> {
+        self.borne(now).filter(|slot| self.ceiling.is_none_or(|ceiling| ceiling < *slot))
+    }
+
+    /// The same, whatever the operator's is.
+    fn borne(&self, now: Duration) -> Option<Duration> {
         let refused = self.refused.as_ref()?;
         let n_raises = n_raises(refused, now);
         let raised: f64 = (1..=n_raises).map(|nth| 1.0 + RAISED_BY * f64::from(nth)).product();
-        let slot = refused.slot.filter(|_| n_raises < RAISES_MAX)?.div_f64(raised);
-        self.ceiling.is_none_or(|ceiling| ceiling < slot).then_some(slot)
+        Some(refused.slot.filter(|_| n_raises < RAISES_MAX)?.div_f64(raised))
     }
 }
 
 /// How often the rate was raised since.
 fn n_raises(refused: &Refused, now: Duration) -> u32 {
-    let n = now.saturating_sub(refused.until).as_nanos() / RAISED_EVERY.as_nanos();
+    let n = (now + refused.before).saturating_sub(refused.until).as_nanos() / RAISED_EVERY.as_nanos();
     u32::try_from(n).unwrap_or(RAISES_MAX).min(RAISES_MAX)
 }
 
@@ -169,6 +223,41 @@ mod tests {
         allowance.refused(3 * S, 4 * S);
         assert_eq!((rate(&allowance, 3), allowance.is_lowered(3 * S)), (Some(19.4), true));
         assert_eq!((rate(&allowance, 604), allowance.is_lowered(604 * S)), (None, false));
+    }
+
+    #[test]
+    fn the_workers_of_an_outbox_have_one() {
+        let mut allowance = Allowance::new(Rate::PerSecond(40.0));
+        let heard = Lowered { by: 7, ago: 25 * S, pause: S, slot: Some(50 * MS), n_taken: 30 };
+        assert_eq!(allowance.telling(5 * S), None);
+        // Before this run began: its pause ended 24 s ago.
+        allowance.hear(5 * S, Some(heard));
+        assert_eq!((rate(&allowance, 5), rate(&allowance, 11)), (Some(20.6), Some(21.2)));
+        assert!(allowance.is_lowered(5 * S));
+        allowance.limit(Rate::PerSecond(2.0));
+        assert_eq!((rate(&allowance, 5), allowance.is_lowered(5 * S)), (Some(2.0), false));
+        allowance.limit(Rate::PerSecond(40.0));
+
+        // What it took is told, and until that has arrived it is told again.
+        let take = |allowance: &mut Allowance, n| (0..n).for_each(|_| allowance.taken());
+        let told =
+            |allowance: &mut Allowance| allowance.telling(6 * S).map(|borne| (borne.by, borne.n_taken));
+        take(&mut allowance, 3);
+        assert_eq!(told(&mut allowance), Some((7, 3)));
+        take(&mut allowance, 2);
+        assert_eq!(told(&mut allowance), Some((7, 5)));
+        take(&mut allowance, 1);
+        allowance.hear(6 * S, Some(Lowered { ago: 26 * S, n_taken: 90, ..heard }));
+        assert_eq!(told(&mut allowance), Some((7, 1)));
+
+        // 91 in 26 s, which is too few to be believed of 20.6/s: half of that.
+        allowance.refused(6 * S, 7 * S);
+        assert_eq!(rate(&allowance, 6), Some(10.3));
+        let lowers = allowance.lowers(6 * S).and_then(|lowers| lowers.slot);
+        assert_eq!(lowers.map(|slot| slot.as_millis()), Some(97));
+        assert_eq!((allowance.telling(6 * S), allowance.lowers(7 * S)), (None, None));
+        allowance.hear(8 * S, None);
+        assert_eq!((rate(&allowance, 8), allowance.telling(8 * S)), (Some(40.0), None));
     }
 
     /// A HubSoft that bears so many a second, and so many more at once.

@@ -54,8 +54,21 @@ pub struct ShareRequest {
     pub far: Duration,
     /// Whether it waits to log in.
     pub wants_login: bool,
+    /// What it knows of the refusal that lowered the rate of all; `None`: it knows of none.
+    pub borne: Option<Borne>,
     pub news: News,
     pub prober: Prober,
+}
+
+/// What HubSoft bears now, as a worker has it that knows of the last refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Borne {
+    /// The number of that refusal's throttle. Of another it tells nothing.
+    pub by: i64,
+    /// Between two slots of all workers, at least; `None`: it does not say.
+    pub slot: Option<Duration>,
+    /// Slots that this worker took, and has not told yet.
+    pub n_taken: u32,
 }
 
 /// What one worker found out and all must know. Told again when the answer to a call was lost: all of
@@ -65,12 +78,22 @@ pub struct News {
     /// HubSoft refused: nothing is sent for so long, for this reason. A longer throttle that stands is not
     /// shortened.
     pub throttle: Option<(Duration, ThrottleReason)>,
+    /// That was because it is too fast. Counts along with a throttle that does not stand already: those who
+    /// were refused together lower the rate once.
+    pub lowers: Option<Lowers>,
     pub reachability: Option<Reachability>,
     /// HubSoft takes connections again, which it did not: while the breaker is open, the next probe is due
     /// now, unless one is on its way.
     pub returned: bool,
     /// Something is wrong that only a person can clear: everybody pauses, as by `mutirao pause`.
     pub pause: Option<PauseReason>,
+}
+
+/// What HubSoft was found to bear by a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Lowers {
+    /// Between two slots of all workers; `None`: that does not show yet.
+    pub slot: Option<Duration>,
 }
 
 /// Whether HubSoft works.
@@ -95,6 +118,7 @@ impl News {
     /// What is newer stands above what it was.
     pub fn add(&mut self, newer: Self) {
         self.throttle = newer.throttle.or(self.throttle.take());
+        self.lowers = newer.lowers.or(self.lowers);
         self.reachability = newer.reachability.or(self.reachability);
         self.returned |= newer.returned;
         self.pause = newer.pause.or(self.pause.take());
@@ -122,7 +146,7 @@ pub enum Prober {
 pub struct SharedState {
     /// The time of day at the outbox, at which all the rest was so.
     pub now: Timestamp,
-    /// The lowest rate of the living workers, its own among them.
+    /// The lowest rate of the living workers, its own among them; slots may be further apart (`lowered`).
     pub rate: Rate,
     /// Living workers, itself among them; at least 1.
     pub n_workers: u32,
@@ -135,6 +159,8 @@ pub struct SharedState {
     pub login_in: Option<Duration>,
     /// The throttle in force.
     pub throttle: Option<Throttled>,
+    /// The last refusal that lowered the rate, for [`FORGOTTEN_AFTER`](super::allowance::FORGOTTEN_AFTER).
+    pub lowered: Option<Lowered>,
     /// Why a person, or a worker in need of one, has paused everybody.
     pub pause: Option<PauseReason>,
     pub breaker: SharedBreaker,
@@ -149,6 +175,21 @@ pub struct Throttled {
     /// From [`SharedState::now`] to its end.
     pub left: Duration,
     pub reason: ThrottleReason,
+}
+
+/// A refusal that lowered the rate of all workers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lowered {
+    /// The number of its throttle.
+    pub by: i64,
+    /// From it to [`SharedState::now`].
+    pub ago: Duration,
+    /// How long its throttle was to last.
+    pub pause: Duration,
+    /// Between two slots from then on; `None`: what that is to be does not show yet.
+    pub slot: Option<Duration>,
+    /// Slots that were taken since, as far as all have told.
+    pub n_taken: u32,
 }
 
 /// A block of slots at even distances. Those not used in their time are lost.

@@ -16,7 +16,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
 use super::allowance::Allowance;
-use super::coordination::{self, SharedState};
+use super::coordination::{self, Borne, Lowers, SharedState};
 use super::retry::Retry;
 use super::slot_lease::SlotLease;
 use super::{RETRY_AFTER_MAX, Rate, ThrottleCause, ThrottleReason};
@@ -159,7 +159,17 @@ impl Pace {
 
     /// Whether HubSoft was found to bear less than the operator allows.
     pub fn is_lowered(&self, now: Duration) -> bool {
-        !matches!(self.slots, Slots::Shared(_)) && self.allowance.is_lowered(now)
+        self.allowance.is_lowered(now)
+    }
+
+    /// What a refusal of this moment says to the other workers, if it was one of too many.
+    pub fn lowers(&self, now: Duration) -> Option<Lowers> {
+        self.allowance.lowers(now)
+    }
+
+    /// What the outbox is told of the last refusal.
+    pub fn telling(&mut self, now: Duration) -> Option<Borne> {
+        self.allowance.telling(now)
     }
 
     /// Whether the time of a slot that was taken then is over: the next, of whichever worker, is nearer.
@@ -181,7 +191,9 @@ impl Pace {
         far: Duration,
         shared: &SharedState,
     ) -> Option<Throttle> {
-        match (shared.rate.slot(), &mut self.slots) {
+        self.allowance.limit(shared.rate);
+        self.allowance.hear(then, shared.lowered);
+        match (self.allowance.slot(now), &mut self.slots) {
             (None, slots) => *slots = Slots::Unlimited,
             (Some(slot), slots) => {
                 if !matches!(slots, Slots::Shared(_)) {
@@ -463,6 +475,7 @@ mod tests {
                 free_in: Duration::ZERO,
                 login_in: None,
                 throttle: Some(Throttled { number, left, reason: ThrottleReason::Said("429".to_owned()) }),
+                lowered: None,
                 pause: None,
                 breaker: SharedBreaker::Closed,
             };

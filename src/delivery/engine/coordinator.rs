@@ -92,6 +92,7 @@ impl Engine<'_> {
             slots: self.slots_wanted(now),
             far: self.sharing.far(),
             wants_login: self.slots.wants_login(),
+            borne: self.slots.pace.telling(now.run),
             news: self.sharing.telling(),
             prober: self.health.prober(now.run, next_slot, self.queue.n_live_posts, is_barred),
         }

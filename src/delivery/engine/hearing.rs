@@ -218,7 +218,8 @@ impl Engine<'_> {
         self.stats.throttled(self.time(now), &throttle);
         let length = throttle.until - throttle.at;
         self.tell(Told::Throttled(length, Box::new(throttle.reason.clone())));
-        self.sharing.tell(News { throttle: Some((length, throttle.reason)), ..News::default() });
+        let lowers = self.slots.pace.lowers(now.run);
+        self.sharing.tell(News { throttle: Some((length, throttle.reason)), lowers, ..News::default() });
         if self.rows_are_barred(now) {
             self.give_back();
         }

@@ -230,6 +230,7 @@ fn shared(breaker: SharedBreaker, slots: Option<Slots>) -> SharedState {
         free_in: Duration::ZERO,
         login_in: None,
         throttle: None,
+        lowered: None,
         pause: None,
         breaker,
     }

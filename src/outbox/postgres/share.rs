@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use super::error::{Trouble, unreadable};
 use super::lease::Worker;
 use super::values::{owned_text, text};
+use crate::delivery::allowance::FORGOTTEN_AFTER;
 use crate::delivery::breaker::{PROBE_DOUBLINGS_MAX, PROBE_FIRST, PROBE_LONGEST};
 use crate::delivery::coordination::{
-    BLOCK, BLOCK_MAX, FAR_MAX, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, PROBER_LEASE, Prober,
+    BLOCK, BLOCK_MAX, FAR_MAX, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, Lowered, PROBER_LEASE, Prober,
     REFUSED_TOGETHER, Reachability, ShareRequest, SharedBreaker, SharedState, Slots, Throttled,
 };
 use crate::delivery::{OutboxError, RETRY_AFTER_MAX, Rate};
@@ -34,6 +35,8 @@ type Answer = (
     String,       // breaker
     Option<bool>, // held by this worker; nobody holds it
     Option<i64>,  // to its login
+    // The refusal that lowered the rate: number, seconds since, seconds of its pause, rate, slots since.
+    Option<Vec<Option<f64>>>,
 );
 
 impl Worker {
@@ -75,9 +78,33 @@ impl Worker {
             .bind(REFUSED_TOGETHER)
             .bind(throttle.and_then(|(_, reason)| causes::of_throttle(reason, text)))
             .bind(request.news.pause.as_ref().and_then(|reason| causes::of_pause(reason, text)))
-            .bind(BLOCK_MAX);
+            .bind(BLOCK_MAX)
+            .bind(request.borne.map_or(0, |borne| i64::from(borne.n_taken)))
+            .bind(request.borne.map(|borne| borne.by))
+            .bind(request.borne.and_then(|borne| per_s(borne.slot)))
+            .bind(request.news.lowers.is_some())
+            .bind(request.news.lowers.and_then(|lowers| per_s(lowers.slot)))
+            .bind(FORGOTTEN_AFTER);
         shared(self.outbox().alone(async |conn| asked.fetch_one(conn).await.trouble()).await?)
     }
+}
+
+fn per_s(slot: Option<Duration>) -> Option<f64> {
+    slot.filter(|slot| !slot.is_zero()).map(|slot| 1.0 / slot.as_secs_f64())
+}
+
+fn lowered(answer: &[Option<f64>]) -> Result<Lowered, OutboxError> {
+    let &[Some(by), Some(ago), Some(pause), rate, Some(n_taken)] = answer else {
+        return Err(unreadable("pace.lowered"));
+    };
+    let secs = |n: f64| Duration::try_from_secs_f64(n).unwrap_or_default();
+    Ok(Lowered {
+        by: by as i64,
+        ago: secs(ago),
+        pause: secs(pause),
+        slot: rate.map(|rate| secs(1.0 / rate)),
+        n_taken: n_taken as u32,
+    })
 }
 
 fn shared(answer: Answer) -> Result<SharedState, OutboxError> {
@@ -97,6 +124,7 @@ fn shared(answer: Answer) -> Result<SharedState, OutboxError> {
         breaker,
         is_mine,
         login_in,
+        refusal,
     ) = answer;
     let micros = |n: i64| Duration::from_micros(u64::try_from(n).unwrap_or(0));
     let first_in = micros(first_in);
@@ -120,6 +148,7 @@ fn shared(answer: Answer) -> Result<SharedState, OutboxError> {
             left: micros(left),
             reason: causes::throttle(cause.as_deref(), reason.unwrap_or_default()),
         }),
+        lowered: refusal.as_deref().map(lowered).transpose()?,
         pause: pause.map(|words| causes::pause(pause_cause.as_deref(), words)),
         login_in: login_in.map(micros),
         breaker: match breaker.as_str() {

@@ -9,6 +9,10 @@
 -- most, $20 for how long a silent worker holds a probe or a trial, $21 how far apart the ends of one throttle
 -- may be. $22 and $23: the causes of $5 and $7, where they have codes. $24 the length of anybody's longest
 -- block.
+--
+-- Of the refusal that lowered the rate: $25 slots it took since, $26 the number of the one it knows, $27 the
+-- rate that it finds by now; $28 whether HubSoft refused it for its rate now, $29 the rate found by that, $30
+-- how long after its pause a refusal is forgotten.
 WITH quick AS MATERIALIZED (
     -- What is lost in a crash of the server here is old when the server is back, but for a pause, which
     -- stands until a person takes it back.
@@ -29,7 +33,7 @@ peers AS MATERIALIZED (
 -- When the clock was set back, all that is to come goes back with it.
 known AS MATERIALIZED (
     SELECT h.next_slot_at + b.back AS next_slot_at, h.throttled_until + b.back AS throttled_until, h.breaker_at + b.back AS breaker_at,
-           h.next_login_at + b.back AS next_login_at
+           h.next_login_at + b.back AS next_login_at, h.lowered_at + b.back AS lowered_at
       FROM here h, moment m, LATERAL (SELECT least(m.now - h.seen_at, interval '0 s') AS back) b
 ),
 login AS MATERIALIZED (
@@ -44,6 +48,8 @@ heard AS MATERIALIZED (
            -- was set.
            CASE WHEN m.now < k.throttled_until THEN least(k.throttled_until, m.now + $16) END AS throttled_until,
            h.throttle_reason, h.throttle_cause, h.n_throttles,
+           CASE WHEN m.now < k.lowered_at + h.lowered_pause + $30 THEN k.lowered_at END AS lowered_at,
+           h.lowered_by, h.lowered_pause, h.lowered_rate, h.n_taken,
            CASE WHEN m.now < k.breaker_at THEN least(k.breaker_at, m.now + $18) ELSE m.now END AS breaker_at,
            m.now + make_interval(secs => $4) AS throttle_asked,
            h.breaker,
@@ -63,6 +69,11 @@ turned AS MATERIALIZED (
            CASE WHEN n.is_new THEN $5 ELSE h.throttle_reason END AS throttle_reason,
            CASE WHEN n.is_new THEN $22::jsonb ELSE h.throttle_cause END AS throttle_cause,
            h.n_throttles + n.is_new::integer AS n_throttles,
+           CASE WHEN n.lowers THEN h.now ELSE h.lowered_at END AS lowered_at,
+           CASE WHEN n.lowers THEN h.n_throttles + 1 ELSE h.lowered_by END AS lowered_by,
+           CASE WHEN n.lowers THEN h.throttle_asked - h.now ELSE h.lowered_pause END AS lowered_pause,
+           CASE WHEN n.lowers THEN $29 ELSE h.lowered_rate END AS lowered_rate,
+           CASE WHEN n.lowers THEN 0 ELSE h.n_taken + $25 END AS n_taken,
            coalesce(h.turns, h.breaker) AS breaker,
            CASE h.turns WHEN 'open' THEN NULL ELSE h.breaker_worker END AS holder,
            -- While one probes, it is left to that one to come again.
@@ -71,7 +82,8 @@ turned AS MATERIALIZED (
                 ELSE h.breaker_at END AS free_at,
            CASE h.turns WHEN 'open' THEN h.n_probes + 1 WHEN 'closed' THEN 0 ELSE h.n_probes END AS n_probes
       FROM heard h,
-           LATERAL (SELECT coalesce(coalesce(h.throttled_until, '-infinity') + $21 < h.throttle_asked, false) AS is_new) n
+           LATERAL (SELECT coalesce(coalesce(h.throttled_until, '-infinity') + $21 < h.throttle_asked, false) AS is_new) i,
+           LATERAL (SELECT i.is_new, i.is_new AND $28 AS lowers) n
 ),
 held AS MATERIALIZED (
     SELECT t.*,
@@ -79,9 +91,13 @@ held AS MATERIALIZED (
                 WHEN f.is_fit AND (t.holder = $1 OR t.free_at <= t.now) THEN $1
                 WHEN NOT f.is_fit AND (t.holder = $1 OR t.free_at <= t.now) THEN NULL
                 ELSE t.holder END AS new_holder,
-           1 / least(p.rate, $2) * interval '1 s' AS slot,
+           1 / r.borne * interval '1 s' AS slot, r.borne,
            least(p.rate, $2) AS rate, p.n + 1 AS n_workers
-      FROM turned t, peers p, LATERAL (SELECT CASE t.breaker WHEN 'trial' THEN $10 ELSE $8 END AS is_fit) f
+      FROM turned t, peers p, LATERAL (SELECT CASE t.breaker WHEN 'trial' THEN $10 ELSE $8 END AS is_fit) f,
+           -- Who does not know of that refusal yet goes at the rate found by it; who does says how far that
+           -- is raised.
+           LATERAL (SELECT least(p.rate, $2, CASE WHEN t.lowered_at IS NULL THEN NULL WHEN t.lowered_by = $26 THEN $27
+                                                  ELSE t.lowered_rate END) AS borne) r
 ),
 free AS MATERIALIZED (
     SELECT h.*,
@@ -96,7 +112,7 @@ free AS MATERIALIZED (
 given AS MATERIALIZED (
     SELECT f.*,
            CASE WHEN f.slot IS NULL OR $3 = 0 OR $12 < a.first_at - f.now THEN 0
-                ELSE least($3, greatest(1, floor(extract(epoch FROM $13) * f.rate / f.n_workers)))::integer END AS n_slots,
+                ELSE least($3, greatest(1, floor(extract(epoch FROM $13) * f.borne / f.n_workers)))::integer END AS n_slots,
            a.first_at
       FROM free f, LATERAL (SELECT greatest(f.next_at, f.now, f.throttled_until) AS first_at) a
 ),
@@ -106,6 +122,8 @@ written AS (
            seen_at = g.now, next_login_at = CASE WHEN l.is_given THEN l.next_at ELSE p.next_login_at END,
            throttled_until = g.throttled_until, throttle_reason = g.throttle_reason,
            throttle_cause = g.throttle_cause, n_throttles = g.n_throttles,
+           lowered_at = g.lowered_at, lowered_by = g.lowered_by, lowered_pause = g.lowered_pause,
+           lowered_rate = g.lowered_rate, n_taken = g.n_taken,
            paused_at = g.paused_at, pause_reason = g.pause_reason, pause_cause = g.pause_cause,
            breaker = g.breaker, breaker_worker = g.new_holder, breaker_at = g.new_free_at, n_probes = g.n_probes
       FROM given g, login l
@@ -113,6 +131,7 @@ written AS (
        -- Listening leaves nothing behind.
        AND (0 < g.n_slots OR l.is_given OR $4 IS NOT NULL OR $6 IS NOT NULL OR $7 IS NOT NULL
             -- While something is to come, the clock is watched.
+            OR g.lowered_at IS NOT NULL AND 0 < $25
             OR p.breaker <> 'closed' OR g.throttled_until IS NOT NULL OR p.next_slot_at <> g.next_at)
 )
 SELECT (extract(epoch FROM g.now) * 1000000)::bigint, g.rate, g.n_workers, g.n_slots,
@@ -122,5 +141,8 @@ SELECT (extract(epoch FROM g.now) * 1000000)::bigint, g.rate, g.n_workers, g.n_s
        g.throttle_reason, g.throttle_cause::text, g.n_throttles,
        CASE WHEN g.paused_at IS NOT NULL THEN coalesce(g.pause_reason, '') END, g.pause_cause::text,
        g.breaker, g.new_holder = $1,
-       CASE WHEN l.is_given THEN (extract(epoch FROM l.free_at - g.now) * 1000000)::bigint END
+       CASE WHEN l.is_given THEN (extract(epoch FROM l.free_at - g.now) * 1000000)::bigint END,
+       CASE WHEN g.lowered_at IS NOT NULL
+            THEN ARRAY[g.lowered_by, extract(epoch FROM g.now - g.lowered_at), extract(epoch FROM g.lowered_pause),
+                       g.lowered_rate, g.n_taken]::double precision[] END
   FROM given g, login l

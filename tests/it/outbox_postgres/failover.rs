@@ -44,6 +44,7 @@ async fn what_a_failover_lost_is_said_again_before_anybody_claims() {
         slots: 0,
         far: Duration::ZERO,
         wants_login: false,
+        borne: None,
         news: News::default(),
         prober: Prober::Ready,
     };

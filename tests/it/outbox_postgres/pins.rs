@@ -72,6 +72,7 @@ async fn what_a_database_sets_for_everybody_holds_for_no_worker() {
         slots: 1,
         far: Duration::ZERO,
         wants_login: false,
+        borne: None,
         news: News::default(),
         prober: Prober::Ready,
     };

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use mutirao::delivery::allowance::FORGOTTEN_AFTER;
 use mutirao::delivery::breaker::{PROBE_FIRST, PROBE_LONGEST};
 use mutirao::delivery::coordination::{
-    BLOCK, BLOCK_MAX, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, News, PROBER_LEASE, Prober,
+    BLOCK, BLOCK_MAX, Borne, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, Lowers, News, PROBER_LEASE, Prober,
     REFUSED_TOGETHER, Reachability, ShareRequest, SharedBreaker, SharedState,
 };
 use mutirao::delivery::{
@@ -27,6 +28,7 @@ fn report(slots: u32) -> ShareRequest {
         slots,
         far: Duration::ZERO,
         wants_login: false,
+        borne: None,
         news: News::default(),
         prober: Prober::Ready,
     }
@@ -102,6 +104,60 @@ async fn the_lowest_rate_of_the_living_rules() {
 }
 
 #[tokio::test]
+async fn a_refusal_lowers_the_rate_of_all_and_outlives_who_was_refused() {
+    let it = Fresh::new().await;
+    it.execute("DELETE FROM mutirao.worker").await;
+    let (one, other) = (worker(&it, Rate::PerSecond(40.0)).await, worker(&it, Rate::PerSecond(50.0)).await);
+    let spacing = |shared: &SharedState| shared.slots.expect("some are free").spacing;
+    let refused = |slot| {
+        let throttle = Some((MS, ThrottleReason::Said("429".to_owned())));
+        News { throttle, lowers: Some(Lowers { slot }), ..News::default() }
+    };
+    assert_eq!(share(&one, &report(0)).await.lowered, None);
+    let by_one = ShareRequest { news: refused(Some(50 * MS)), ..report(0) };
+    let lowered = share(&one, &by_one).await.lowered.expect("it is");
+    assert_eq!((lowered.pause, lowered.slot, lowered.n_taken), (MS, Some(50 * MS), 0));
+    one.retire().await.expect("it leaves");
+    sleep(2 * MS).await;
+    let heard = share(&other, &report(5)).await;
+    assert_eq!((spacing(&heard), heard.rate), (50 * MS, Rate::PerSecond(50.0)), "found, and allowed");
+    assert_eq!(heard.lowered.map(|it| it.by), Some(lowered.by));
+    // Who knows of it says how far it is raised by now, and what was taken.
+    let knows = |by, slot, n_taken| ShareRequest { borne: Some(Borne { by, slot, n_taken }), ..report(5) };
+    for (by, slot, n_taken, expected) in [
+        (lowered.by, Some(40 * MS), 7, (40, 7)),
+        (lowered.by, None, 0, (20, 7)),
+        (lowered.by, Some(10 * MS), 4, (20, 11)),
+        (lowered.by - 1, Some(10 * MS), 0, (50, 11)),
+    ] {
+        let_pass(&it, "UPDATE mutirao.pace SET next_slot_at = now()").await;
+        let heard = share(&other, &knows(by, slot, n_taken)).await;
+        let n_taken = heard.lowered.expect("it is").n_taken;
+        assert_eq!((spacing(&heard).as_millis(), n_taken), expected, "{by} {slot:?}");
+    }
+    // Refused together, the others lower nothing; refused again they do.
+    let throttle = Some((Duration::from_secs(60), ThrottleReason::Said("429".to_owned())));
+    let again = ShareRequest { news: News { throttle, ..refused(Some(100 * MS)) }, ..report(0) };
+    let second = share(&other, &again).await.lowered.expect("it is");
+    assert_eq!((second.slot, second.n_taken), (Some(100 * MS), 0));
+    let news = News { lowers: Some(Lowers { slot: None }), ..again.news.clone() };
+    let third = share(&other, &ShareRequest { news, ..report(0) }).await.lowered.expect("it is");
+    assert_eq!((third.by, third.slot), (second.by, second.slot));
+    // Long ago, and by a clock that was set back.
+    let_pass(&it, "UPDATE mutirao.pace SET throttled_until = NULL, lowered_at = now() - interval '659 s'")
+        .await;
+    assert!(share(&other, &report(0)).await.lowered.is_some());
+    let_pass(
+        &it,
+        "UPDATE mutirao.pace SET seen_at = now() + interval '1 h', lowered_at = now() + interval '3000 s'",
+    )
+    .await;
+    assert_eq!(share(&other, &report(0)).await.lowered.map(|it| it.ago.as_secs()), Some(600));
+    let_pass(&it, "UPDATE mutirao.pace SET lowered_at = now() - interval '661 s'").await;
+    assert_eq!(share(&other, &report(0)).await.lowered, None);
+}
+
+#[tokio::test]
 async fn a_clock_that_was_set_freezes_nobody() {
     let it = Fresh::new().await;
     let worker = worker(&it, Rate::PerSecond(10.0)).await;
@@ -139,6 +195,8 @@ async fn a_slot_far_ahead_is_stored_anew() {
     };
     timeout(LONG, given).await.expect("slots are given out again");
 }
+
+const MS: Duration = Duration::from_millis(1);
 
 /// As if the database's clock had been set back by an hour: all that is stored lies an hour ahead.
 async fn set_back(it: &Fresh) {
@@ -412,6 +470,12 @@ async fn a_stop_is_on_disk_when_it_is_told() {
             .bind(None::<String>)
             .bind(None::<String>)
             .bind(BLOCK_MAX)
+            .bind(0)
+            .bind(None::<i64>)
+            .bind(None::<f64>)
+            .bind(false)
+            .bind(None::<f64>)
+            .bind(FORGOTTEN_AFTER)
             .fetch_one(&mut *tx)
             .await
             .expect("it shares");

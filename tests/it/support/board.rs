@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mutirao::delivery::allowance::FORGOTTEN_AFTER;
 use mutirao::delivery::breaker::probe_wait;
 use mutirao::delivery::coordination::{
-    BLOCK, BLOCK_MAX, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, News, PROBER_LEASE, Prober,
+    BLOCK, BLOCK_MAX, Holder, LEAD, LOGIN_EVERY, LOGINS_AT_ONCE, Lowered, Lowers, News, PROBER_LEASE, Prober,
     REFUSED_TOGETHER, Reachability, ShareRequest, SharedBreaker, SharedState, Slots, Throttled,
 };
 use mutirao::delivery::{PauseReason, Rate, ThrottleReason};
@@ -29,6 +30,16 @@ enum Phase {
     Trial,
 }
 
+/// The refusal that lowered the rate.
+#[derive(Clone, Copy)]
+struct Lowering {
+    by: i64,
+    at: Timestamp,
+    pause: Duration,
+    slot: Option<Duration>,
+    n_taken: u32,
+}
+
 /// When it breaks the promise, and gives slots that somebody has.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Doubles {
@@ -44,6 +55,7 @@ pub struct Board {
     next_login: Timestamp,
     throttle: Option<(Timestamp, ThrottleReason)>,
     n_pauses: i64,
+    lowered: Option<Lowering>,
     /// What the clock showed last.
     seen: Timestamp,
     pub pause: Option<PauseReason>,
@@ -63,6 +75,7 @@ impl Default for Board {
             next_login: Timestamp::UNIX_EPOCH,
             throttle: None,
             n_pauses: 0,
+            lowered: None,
             seen: Timestamp::UNIX_EPOCH,
             pause: None,
             phase: Phase::Closed,
@@ -77,12 +90,20 @@ impl Default for Board {
 impl Board {
     pub fn share(&mut self, now: Timestamp, me: u64, own_rate: Rate, report: &ShareRequest) -> SharedState {
         self.see(now);
+        if let (Some(lowered), Some(borne)) = (&mut self.lowered, report.borne) {
+            lowered.n_taken += borne.n_taken;
+        }
         self.hear(now, me, &report.news);
         self.hold(now, me, report.prober);
         let login_in = report.wants_login.then(|| self.log_in(now)).flatten();
         let living = self.seats.iter().filter(|(id, seat)| **id != me && now < seat.lease_until);
         let slots = living.clone().filter_map(|(_, seat)| seat.rate.slot()).chain(own_rate.slot());
-        let slot = slots.max();
+        let operators = slots.max();
+        let borne = self.lowered.and_then(|lowered| match report.borne {
+            Some(borne) if borne.by == lowered.by => borne.slot,
+            _ => lowered.slot,
+        });
+        let slot = operators.max(borne);
         let n_workers = u32::try_from(living.count()).unwrap_or(u32::MAX) + 1;
         let (slots, free_in) = match slot {
             Some(slot) => self.give(now, slot, n_workers, report),
@@ -95,7 +116,7 @@ impl Board {
         };
         SharedState {
             now,
-            rate: slot.map_or(Rate::Unlimited, |slot| Rate::PerSecond(1.0 / slot.as_secs_f64())),
+            rate: operators.map_or(Rate::Unlimited, |slot| Rate::PerSecond(1.0 / slot.as_secs_f64())),
             n_workers,
             slots,
             free_in,
@@ -104,6 +125,13 @@ impl Board {
                 number: self.n_pauses,
                 left: between(now, until),
                 reason,
+            }),
+            lowered: self.lowered.map(|lowered| Lowered {
+                by: lowered.by,
+                ago: between(lowered.at, now),
+                pause: lowered.pause,
+                slot: lowered.slot,
+                n_taken: lowered.n_taken,
             }),
             pause: self.pause.clone(),
             breaker: match self.phase {
@@ -128,6 +156,10 @@ impl Board {
             *until -= back;
         }
         self.throttle.take_if(|(until, _)| *until <= now);
+        if let Some(lowered) = &mut self.lowered {
+            lowered.at -= back;
+        }
+        self.lowered.take_if(|lowered| lowered.at + lowered.pause + FORGOTTEN_AFTER <= now);
     }
 
     fn hear(&mut self, now: Timestamp, me: u64, news: &News) {
@@ -139,6 +171,10 @@ impl Board {
                 throttle => {
                     *throttle = Some((until, reason.clone()));
                     self.n_pauses += 1;
+                    if let Some(Lowers { slot }) = news.lowers {
+                        let (by, pause) = (self.n_pauses, *length);
+                        self.lowered = Some(Lowering { by, at: now, pause, slot, n_taken: 0 });
+                    }
                 }
             }
         }

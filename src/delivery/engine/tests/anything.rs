@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::delivery::coordination::Throttled;
+use crate::delivery::coordination::{Lowered, Throttled};
 use crate::delivery::retry::Retry;
 use crate::delivery::{
     Blame, CLAIM_AGE_MAX, ClaimRequest, Concurrency, Fault, Lasting, OpenList, OpenTickets, ThrottleCause,
@@ -356,6 +356,13 @@ impl World {
             slots: (0 < n_wanted).then_some(slots),
             free_in: Duration::ZERO,
             login_in: (wants_login && self.one_in(2)).then_some(100 * MS),
+            lowered: self.one_in(20).then(|| Lowered {
+                by: number,
+                ago: left,
+                pause: S,
+                slot: self.one_in(2).then_some(200 * MS),
+                n_taken: 30,
+            }),
             throttle: self.one_in(20).then_some(Throttled { number, left, reason }),
             pause: self.one_in(20).then_some(PauseReason::EchoLost { protocolo: "p".to_owned() }),
             breaker,
