@@ -5,12 +5,11 @@
 //! outbox is durable as always. Prints figures and ratios and asserts nothing: machines differ. CPU is
 //! user and system time of the process as the kernel counts it, peak memory is its `VmHWM`.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{MUTIRAO, Server, Spacing, Usage, run, summary};
+use support::{MUTIRAO, Server, Spacing, Usage, import_command, oha, run, spreadsheet, summary};
 
 mod support;
 
@@ -115,15 +114,7 @@ impl Bench {
         let ticket = usage.cpu_s * 1e6 / n_rows as f64;
         println!("import: {ticket:.1} us CPU a ticket, {:.0} tickets/s", n_rows as f64 / usage.wall_s);
         let server = Server::start("");
-        let body = self.folder.join("body.json");
-        fs::write(&body, BODY).expect("the body is written");
-        let oha = || {
-            let mut command = Command::new("oha");
-            command.args(["-n", "100000", "-c", "64", "--no-tui", "-m", "POST", "-T", "application/json"]);
-            command.arg("-H").arg(format!("Authorization: Bearer {}", server.token)).arg("-D").arg(&body);
-            command.arg(format!("{}/api/v1/integracao/atendimento", server.url));
-            run(&mut command)
-        };
+        let oha = || run(oha(&server, &self.folder, 100_000).args(["-c", "64"]));
         if Command::new("oha").arg("--version").output().is_err() {
             println!("oha is not installed: `cargo install oha`, and run this again");
             return;
@@ -180,38 +171,9 @@ impl Bench {
         usage
     }
 
-    /// A clean spreadsheet of so many rows; made once.
     fn spreadsheet(&self, n_rows: u64) -> PathBuf {
-        let path = self.folder.join(format!("rows-{n_rows}.csv"));
-        if !path.exists() {
-            let mut out = BufWriter::new(File::create(&path).expect("the input is created"));
-            writeln!(out, "id_cliente_servico;id_tipo_atendimento;descricao;nome;telefone;email;abrir_os")
-                .expect("written");
-            for n in 0..n_rows {
-                let (service, suffix) = (100_000 + n, n % 10_000);
-                writeln!(
-                    out,
-                    "{service};7;Sem conexão desde a queda de fibra na rota {};Cliente {service};(37) 99911-{suffix:04};cliente{service}@example.com.br;não",
-                    n % 97
-                )
-                .expect("written");
-            }
-            out.flush().expect("written");
-        }
-        path
+        spreadsheet(&self.folder, 100_000..100_000 + n_rows)
     }
-}
-
-/// As `import` sends it for a row of [`Bench::spreadsheet`].
-const BODY: &str = r#"{"id_cliente_servico":123456,"id_tipo_atendimento":7,"descricao":"Sem conexão desde a queda de fibra na rota 12 [ref 0123456789AB]","nome":"Cliente 123456","telefone":"37999110001","email":"cliente123456@example.com.br","abrir_os":false}"#;
-
-fn import_command(server: &Server, file: &Path, output: &Path) -> Command {
-    let mut command = Command::new(MUTIRAO);
-    command.arg("import").arg(file).args(["--yes", "-q", "-o"]).arg(output);
-    command.env("HUBSOFT_URL", &server.url).env("HUBSOFT_TOKEN", &server.token);
-    // Of this import alone: another round may have had the same rows, and by chance the same port.
-    command.env("XDG_STATE_HOME", output.with_extension("state"));
-    command
 }
 
 fn best_usage(n: u32, mut measure: impl FnMut() -> Usage) -> Usage {

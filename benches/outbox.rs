@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use support::cluster::Cluster;
+use support::cluster::{Cluster, insert};
 use support::{MUTIRAO, Server, Spacing, ended};
 
 /// The way to a database that is far.
@@ -401,16 +401,6 @@ struct Costs {
     n_statements: f64,
     n_commits: f64,
     wal_bytes: f64,
-}
-
-fn insert(first: i64, last: i64) -> String {
-    format!(
-        "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, id_tipo_atendimento, email,
-                                     abrir_os)
-         SELECT n::text, 'Sem conexão desde a queda de fibra na rota 12', 'Cliente ' || n, '37999110001', '7',
-                'cliente' || n || '@example.com.br', 'não'
-           FROM generate_series({first}, {last}) n"
-    )
 }
 
 fn twice(server: &Server) -> usize {

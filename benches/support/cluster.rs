@@ -87,6 +87,17 @@ impl Drop for Cluster {
     }
 }
 
+/// Puts so many rows into an outbox there.
+pub fn insert(first: i64, last: i64) -> String {
+    format!(
+        "INSERT INTO mutirao.outbox (id_cliente_servico, descricao, nome, telefone, id_tipo_atendimento, email,
+                                     abrir_os)
+         SELECT n::text, 'Sem conexão desde a queda de fibra na rota 12', 'Cliente ' || n, '37999110001', '7',
+                'cliente' || n || '@example.com.br', 'não'
+           FROM generate_series({first}, {last}) n"
+    )
+}
+
 fn newest_bin() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
     let version = |it: &PathBuf| it.file_name()?.to_str()?.parse::<u32>().ok();

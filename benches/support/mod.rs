@@ -2,15 +2,18 @@
 
 #![allow(dead_code, reason = "each bench uses a part")]
 
-use std::fs;
-use std::io::{BufRead, BufReader};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::net::TcpListener;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 pub mod cluster;
 
 use mutirao::sandbox::{RunningSandbox, Sandbox};
+use rustix::process::{Pid, WaitId, WaitIdOptions};
 
 pub const MUTIRAO: &str = env!("CARGO_BIN_EXE_mutirao");
 
@@ -23,6 +26,13 @@ pub struct Usage {
     pub cpu_s: f64,
     pub peak_mib: f64,
     pub wall_s: f64,
+}
+
+/// What the kernel says of a process that has ended.
+pub struct Account {
+    pub cpu_s: f64,
+    /// Bytes that it had the disk write.
+    pub written_bytes: u64,
 }
 
 /// A HubSoft on loopback.
@@ -113,6 +123,65 @@ impl Spacing {
     }
 }
 
+/// How far arrivals are from where they would be if each came in its time, at so many a second and without a
+/// stop: the median and the 99th percentile, in seconds.
+pub fn off_schedule_s(arrivals: &[Instant], per_s: f64) -> [f64; 2] {
+    let percentile = |of: &mut Vec<f64>, share: f64| {
+        of.sort_by(f64::total_cmp);
+        of[((of.len() - 1) as f64 * share) as usize]
+    };
+    let late = |(n, at): (usize, &Instant)| (*at - arrivals[0]).as_secs_f64() - n as f64 / per_s;
+    let mut late: Vec<f64> = arrivals.iter().enumerate().map(late).collect();
+    let usual = percentile(&mut late, 0.5);
+    let mut off: Vec<f64> = late.iter().map(|late| (late - usual).abs()).collect();
+    [0.5, 0.99].map(|share| percentile(&mut off, share))
+}
+
+/// A clean spreadsheet of a row for each of these services; made once.
+pub fn spreadsheet(folder: &Path, services: Range<u64>) -> PathBuf {
+    let path = folder.join(format!("rows-{}-{}.csv", services.start, services.end));
+    if !path.exists() {
+        let mut out = BufWriter::new(File::create(&path).expect("the input is created"));
+        writeln!(out, "id_cliente_servico;id_tipo_atendimento;descricao;nome;telefone;email;abrir_os")
+            .expect("written");
+        for (n, service) in services.enumerate() {
+            writeln!(
+                out,
+                "{service};7;Sem conexão desde a queda de fibra na rota {};Cliente {service};(37) 99911-{:04};cliente{service}@example.com.br;não",
+                n % 97,
+                n % 10_000
+            )
+            .expect("written");
+        }
+        out.flush().expect("written");
+    }
+    path
+}
+
+/// As `import` sends it for a row of [`spreadsheet`].
+const BODY: &str = r#"{"id_cliente_servico":123456,"id_tipo_atendimento":7,"descricao":"Sem conexão desde a queda de fibra na rota 12 [ref 0123456789AB]","nome":"Cliente 123456","telefone":"37999110001","email":"cliente123456@example.com.br","abrir_os":false}"#;
+
+/// An import of this file, told that it may.
+pub fn import_command(server: &Server, file: &Path, output: &Path) -> Command {
+    let mut command = Command::new(MUTIRAO);
+    command.arg("import").arg(file).args(["--yes", "-q", "-o"]).arg(output);
+    command.env("HUBSOFT_URL", &server.url).env("HUBSOFT_TOKEN", &server.token);
+    // Of this import alone: another round may have had the same rows, and by chance the same port.
+    command.env("XDG_STATE_HOME", output.with_extension("state"));
+    command
+}
+
+/// `oha` with so many requests of the same body.
+pub fn oha(server: &Server, folder: &Path, n_requests: u64) -> Command {
+    let body = folder.join("body.json");
+    fs::write(&body, BODY).expect("the body is written");
+    let mut command = Command::new("oha");
+    command.args(["-n", &n_requests.to_string(), "--no-tui", "-m", "POST", "-T", "application/json"]);
+    command.arg("-H").arg(format!("Authorization: Bearer {}", server.token)).arg("-D").arg(&body);
+    command.arg(format!("{}/api/v1/integracao/atendimento", server.url));
+    command
+}
+
 pub fn summary(command: &mut Command) -> serde_json::Value {
     let output = command.stderr(Stdio::inherit()).output().expect("mutirao starts");
     serde_json::from_slice(&output.stdout).expect("one line of JSON")
@@ -144,6 +213,22 @@ pub fn run(command: &mut Command) -> Usage {
     }
 }
 
+/// Waits for the end of a process.
+pub fn account(mut child: Child) -> Account {
+    // Its account is there until somebody has waited for it.
+    let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    rustix::process::waitid(WaitId::Pid(Pid::from_child(&child)), ended).expect("it is ours");
+    let pid = child.id().to_string();
+    let io = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    let written = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.parse().ok());
+    let account = Account { cpu_s: cpu_s_of(&pid, 13), written_bytes: written.unwrap_or_default() };
+    let code = child.wait().expect("it has ended");
+    if !code.success() {
+        println!("!! it ended with {code}");
+    }
+    account
+}
+
 /// CPU of the children that were waited for.
 pub fn children_cpu_s() -> f64 {
     cpu_s_of("self", 15)
@@ -161,7 +246,7 @@ pub fn cpu_s_of(pid: &str, field: usize) -> f64 {
 
 /// Ends a process by SIGTERM and waits for it.
 pub fn ended(child: &mut Child) -> Option<i32> {
-    let pid = rustix::process::Pid::from_child(child);
+    let pid = Pid::from_child(child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it lives");
     child.wait().expect("it ends").code()
 }
