@@ -7,8 +7,8 @@ use super::failure::Failure;
 use super::outcome::{self, Next};
 use super::results;
 use super::screen::Screen;
-use super::summary;
 use super::typed::Typed;
+use crate::app::counted;
 use crate::app::place::Place;
 use crate::app::sheet::ColumnNames;
 use crate::app::{self, Damage};
@@ -26,7 +26,7 @@ pub async fn export(
     let (guard, people) = (app::results::guard(excel_safe), app::results::people(with_people));
     let done = app::export(place, folder, guard, people).await?;
     results::tell(&done.written, screen);
-    screen.note(format!("{}: {}", done.batch, summary::in_words(&done.written.counts)));
+    screen.note(format!("{}: {}", done.batch, counted::in_words(&done.written.counts)));
     let next = Next {
         corrected: Some(Typed::now().import_of(&folder.join(ERRORS))),
         again: None,

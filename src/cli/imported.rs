@@ -13,11 +13,11 @@ use super::questions::when;
 use super::results;
 use super::screen::Screen;
 use super::status;
-use super::summary;
 use super::telling::Telling;
 use super::typed::Typed;
 use crate::app::address::Led;
 use crate::app::batches::Work;
+use crate::app::counted;
 use crate::app::import::{Outcome, Ran, TakenIn};
 use crate::app::services::Tally;
 use crate::app::sheet::ColumnNames;
@@ -203,7 +203,7 @@ impl Imported<'_> {
 
     fn tell_counts(&self, outcome: &Outcome, columns: &ColumnNames, exit: Exit, screen: &Screen) {
         let Outcome { counts, reasons, .. } = outcome;
-        let counted = summary::in_words(counts);
+        let counted = counted::in_words(counts);
         screen.note(match self.is_sandbox {
             true => tr!("in the sandbox, nothing of it real: %{counts}", counts = counted),
             false => counted.into(),

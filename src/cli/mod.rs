@@ -54,7 +54,6 @@ mod show;
 mod signals;
 mod standing;
 mod status;
-mod summary;
 mod telling;
 mod template;
 #[cfg(test)]

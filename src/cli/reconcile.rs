@@ -11,9 +11,9 @@ use super::progress::{Extent, Progress};
 use super::results;
 use super::screen::Screen;
 use super::signals::Signals;
-use super::summary;
 use super::typed::Typed;
 use crate::app::address::Led;
+use crate::app::counted;
 use crate::app::place::Place;
 use crate::app::reconcile::{BesideWorkers, Unsure};
 use crate::app::sheet::ColumnNames;
@@ -71,7 +71,7 @@ pub async fn reconcile(
             _ => failure,
         });
     }
-    screen.note(summary::in_words(&done.counts));
+    screen.note(counted::in_words(&done.counts));
     let errors = done.results.as_ref().map(|written| written.folder.join(ERRORS));
     let next = Next {
         corrected: errors.map(|errors| Typed::now().import_of(&errors)),

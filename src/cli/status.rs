@@ -8,9 +8,9 @@ use super::failure::Failure;
 use super::json;
 use super::reasons::{lines, others};
 use super::screen::Screen;
-use super::summary;
 use super::typed::Typed;
 use crate::app::address::Led;
+use crate::app::counted;
 use crate::app::fault::Fault;
 use crate::app::place::Place;
 use crate::app::sheet::ColumnNames;
@@ -96,7 +96,7 @@ fn tell(outbox: &OutboxStatus, place: &Place, page: &mut Page) {
 fn tell_status(name: &str, status: &Status, of: Option<(Led<'_>, &str)>, page: &mut Page) {
     let (led, batch) = of.map_or((Led::Setting, None), |(led, batch)| (led, Some(batch)));
     let command = |name: &str, rest: &[&str]| Typed::now().at(led, name, batch, rest);
-    page.result(format!("{name}: {}", summary::in_words_now(&status.counts)));
+    page.result(format!("{name}: {}", counted::in_words_now(&status.counts)));
     let mut tell = |line: Cow<'static, str>| page.result(format!("  {line}"));
     if 0 < status.counts.in_flight {
         tell(tr!("%{n} in flight: they may have been sent", n = status.counts.in_flight));
