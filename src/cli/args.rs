@@ -147,7 +147,7 @@ pub enum Command {
     ///
     /// Any number of workers share one Postgres outbox, and one rate: the lowest of theirs.
     Worker(Worker),
-    /// Show in a browser what was imported here, and how it stands; nothing is sent
+    /// Bring a spreadsheet to a browser, and open its tickets there; see how batches stand
     ///
     /// The page is for this machine alone. The address that is printed lets one browser in, once.
     #[command(alias = "painel")]

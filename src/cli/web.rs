@@ -11,11 +11,13 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::args;
-use super::exit::Exit;
+use super::exit::{self, Exit};
 use super::failure::Failure;
 use super::screen::Screen;
 use super::signals::Signals;
 use crate::app::place::Outboxes;
+use crate::delivery::Reason;
+use crate::outbox::Counts;
 use crate::settings::{PAGE_AT, Sources};
 use crate::web::{self, Site};
 
@@ -35,7 +37,7 @@ pub async fn web(
         true => None,
         false => sources.environment().state_folder().map(|folder| folder.join(WAY_IN)),
     };
-    let site = Site::new(at, outboxes, sources);
+    let (site, words) = Site::new(at, outboxes, sources, ends_with, signals.stop.clone());
     let opened = std::cell::Cell::new(false);
     let tell = |address: &str| {
         match screen.json {
@@ -48,13 +50,17 @@ pub async fn web(
     };
     screen.note(tr!("the page is at the next address, which lets one browser in, once; Ctrl-C ends it"));
     tokio::select! {
-        () = web::serve(listener, site.clone(), &signals.stop) => {}
+        () = web::serve(listener, site.clone(), words) => {}
         never = site.tell_addresses(tell) => match never {},
     }
     if let Some(way_in) = way_in {
         let _ = std::fs::remove_file(way_in);
     }
     Ok(Exit::Done)
+}
+
+fn ends_with(reason: Option<&Reason>, counts: &Counts) -> u8 {
+    reason.map_or_else(|| exit::of_counts(counts), |reason| exit::of_run(reason, None, counts)) as u8
 }
 
 /// At `asked`; else where it usually is, or beside that if somebody is there.

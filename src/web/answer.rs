@@ -1,44 +1,55 @@
 //! From a request to an answer: what is checked before a page is made, and what every answer says.
 
+use std::convert::Infallible;
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::multipart::MultipartError;
 use axum::extract::{DefaultBodyLimit, Multipart, Path, Query, Request, State};
 use axum::http::header::{
-    ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, SET_COOKIE, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    REFERRER_POLICY, SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::sse::{Event, KeepAlive};
+use axum::response::{IntoResponse, Redirect, Response, Sse};
 use axum::routing::{get, post};
+use bytes::Bytes;
+use futures_util::stream::unfold;
 use maud::Markup;
 use serde::Deserialize;
+use tokio::io::AsyncReadExt;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use super::desk::{Order, Stage, Word};
 use super::door::Refusal;
 use super::form::{Form, name_of};
-use super::{Site, batches, page, sheet};
+use super::{Site, batches, going, page, sheet};
 use crate::app::fault::Fault;
 use crate::app::preview::{Preview, preview};
 use crate::app::uploads::{LEN_MAX, Uploads};
 use crate::language::Language;
 use crate::registry::ColumnMemory;
+use crate::report::FILES;
 
 /// Of what a form of ours says.
 const BODY_LEN_MAX: usize = 64 * 1024;
+
+/// Of a file, read at a time. Bytes.
+const PIECE_LEN: usize = 64 * 1024;
 
 /// From a head to its answer: longer than a database takes that is in trouble.
 const TIME_MAX: Duration = Duration::from_secs(30);
 
 /// What anybody may ask who asks here.
-const PUBLIC: [&str; 2] = ["/enter", "/style.css"];
+const PUBLIC: [&str; 3] = ["/enter", "/live.js", "/style.css"];
 
 /// What holds of every answer. Nothing is loaded from elsewhere, nothing of ours is shown within another
 /// site's page, nothing is kept. `same-origin`: with `no-referrer`, a browser would not say where a form of
@@ -47,7 +58,8 @@ const HEADERS: [(HeaderName, HeaderValue); 7] = [
     (
         CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(
-            "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+            "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; form-action 'self'; \
+             base-uri 'none'; frame-ancestors 'none'",
         ),
     ),
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -65,6 +77,13 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/style.css", get(style))
         .route("/sheets", post(receive).layer(DefaultBodyLimit::max(LEN_MAX)))
         .route("/sheets/{id}", get(read))
+        .route("/sheets/{id}/import", post(order))
+        .route("/import", get(going))
+        .route("/import/answer", post(answer))
+        .route("/import/stop", post(stop))
+        .route("/import/events", get(events))
+        .route("/import/files/{name}", get(file))
+        .route("/live.js", get(script))
         .fallback(not_found)
         .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
         .layer(from_fn_with_state(Arc::clone(&site), guard))
@@ -135,9 +154,13 @@ async fn style() -> Response {
     ([(CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("style.css")).into_response()
 }
 
+async fn script() -> Response {
+    ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("live.js")).into_response()
+}
+
 async fn home(State(site): State<Arc<Site>>, headers: HeaderMap) -> Markup {
     let looked = batches::look(&site.outboxes).await;
-    spoken(&headers, || batches::page_of(&looked))
+    spoken(&headers, || batches::page_of(&looked, !site.desk.standing().stage.is_free()))
 }
 
 /// Takes a sheet, and leads to what is found in it.
@@ -201,7 +224,7 @@ async fn read(
     let form = Form::of(fields);
     let name = name_of(&kept);
     let preview = preview_of(&site, &form, kept, language(&headers)).await;
-    spoken(&headers, || sheet::page_of(&name, &form, &preview)).into_response()
+    spoken(&headers, || sheet::page_of(&id, &name, &form, &preview)).into_response()
 }
 
 async fn preview_of(site: &Site, form: &Form, kept: PathBuf, language: Language) -> Result<Preview, Fault> {
@@ -215,4 +238,83 @@ async fn preview_of(site: &Site, form: &Form, kept: PathBuf, language: Language)
         language.speak(|| preview(file, &kept, reading, &memory))
     });
     seen.await.unwrap_or_else(|panicked| resume_unwind(panicked.into_panic()))
+}
+
+/// Orders the import of a sheet, read as the form says.
+async fn order(
+    State(site): State<Arc<Site>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    axum::Form(fields): axum::Form<Vec<(String, String)>>,
+) -> Response {
+    let kept = site.uploads.as_ref().and_then(|uploads| uploads.find(&id));
+    let Some(kept) = kept else { return not_found(headers).await };
+    let (name, form, language) = (name_of(&kept), Form::of(fields), language(&headers));
+    match site.desk.order(Order { id, kept, name, form, language }) {
+        true => Redirect::to("/import").into_response(),
+        false => (StatusCode::CONFLICT, spoken(&headers, page::busy)).into_response(),
+    }
+}
+
+async fn going(State(site): State<Arc<Site>>, headers: HeaderMap) -> Markup {
+    spoken(&headers, || going::page_of(&site.desk.standing()))
+}
+
+#[derive(Deserialize)]
+struct Answered {
+    number: u64,
+    answer: String,
+}
+
+async fn answer(
+    State(site): State<Arc<Site>>,
+    axum::Form(Answered { number, answer: text }): axum::Form<Answered>,
+) -> Redirect {
+    site.desk.say(Word::Answer { number, text });
+    Redirect::to("/import")
+}
+
+async fn stop(State(site): State<Arc<Site>>) -> Redirect {
+    site.desk.say(Word::Stop);
+    Redirect::to("/import")
+}
+
+/// Tells each time that the import stands otherwise than before, until the program ends.
+async fn events(State(site): State<Arc<Site>>) -> impl IntoResponse {
+    let stop = site.stop.clone();
+    let told = unfold((site.desk.follow(), stop), async |(mut standing, stop)| {
+        // Cancel-safe: a change that was not seen is seen next.
+        let changed = stop.run_until_cancelled(standing.changed()).await;
+        changed?.ok()?;
+        Some((Ok::<_, Infallible>(Event::default().data("changed")), (standing, stop)))
+    });
+    Sse::new(told).keep_alive(KeepAlive::default())
+}
+
+/// A file of the results of the import that ended.
+async fn file(State(site): State<Arc<Site>>, headers: HeaderMap, Path(name): Path<String>) -> Response {
+    let name = FILES.into_iter().find(|known| *known == name);
+    let opened = match (name, site.desk.standing().stage) {
+        (Some(name), Stage::Ended(ended)) => match &*ended {
+            Ok(done) => tokio::fs::File::open(done.folder.join(name)).await.ok().map(|file| (name, file)),
+            Err(_) => None,
+        },
+        _ => None,
+    };
+    let Some((name, file)) = opened else { return not_found(headers).await };
+    let pieces = unfold(file, async |mut file| {
+        let mut piece = vec![0; PIECE_LEN];
+        match file.read(&mut piece).await {
+            Ok(0) => None,
+            Ok(n) => {
+                piece.truncate(n);
+                Some((Ok(Bytes::from(piece)), file))
+            }
+            Err(error) => Some((Err(error), file)),
+        }
+    });
+    // A browser is to keep it, and to show nothing of it as a page of ours.
+    let kept = format!("attachment; filename=\"{name}\"");
+    let head = [(CONTENT_TYPE, "application/octet-stream".to_owned()), (CONTENT_DISPOSITION, kept)];
+    (head, Body::from_stream(pieces)).into_response()
 }

@@ -32,7 +32,7 @@ pub async fn look(outboxes: &Outboxes) -> Looked {
     Looked(Ok(looked))
 }
 
-pub fn page_of(Looked(looked): &Looked) -> Markup {
+pub fn page_of(Looked(looked): &Looked, is_importing: bool) -> Markup {
     let body = match looked {
         Err(fault) => failed(fault),
         Ok(places) if places.is_empty() => html! {
@@ -43,6 +43,7 @@ pub fn page_of(Looked(looked): &Looked) -> Markup {
         },
     };
     let body = html! {
+        @if is_importing { p { a href="/import" { (tr!("To the import that goes on")) } } }
         (bring())
         (body)
     };

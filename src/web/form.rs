@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use maud::{Markup, html};
+
 use crate::app::fault::Fault;
 use crate::settings::{Flags, Reading, Sources};
 
@@ -25,6 +27,17 @@ impl Form {
     pub fn get(&self, name: &str) -> Option<&str> {
         let mut said = self.0.iter().filter(|(key, text)| key == name && !text.trim().is_empty());
         said.next().map(|(_, text)| text.as_str())
+    }
+
+    /// The same again, in another form that is only sent.
+    pub fn hidden(&self) -> Markup {
+        html! { @for (name, text) in self.given() { input type="hidden" name=(name) value=(text); } }
+    }
+
+    /// What somebody wrote or chose, and not what was made of it.
+    fn given(&self) -> impl Iterator<Item = (&str, &str)> {
+        let is_given = |(name, text): &(&str, &str)| !text.is_empty() && *name != "set";
+        self.said().filter(is_given)
     }
 
     /// How a sheet is read by it.

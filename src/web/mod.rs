@@ -5,10 +5,13 @@
 
 mod answer;
 mod batches;
+mod desk;
 mod door;
 mod form;
+mod going;
 mod page;
 mod sheet;
+mod work;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -16,13 +19,16 @@ use std::sync::Arc;
 
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::place::Outboxes;
 use crate::app::uploads::Uploads;
+use crate::delivery::Reason;
+use crate::outbox::Counts;
 use crate::service::server::{self, Bounds};
 use crate::settings::Sources;
+use desk::{Desk, Word};
 use door::Door;
 
 /// At a time; a browser has six.
@@ -39,14 +45,28 @@ pub struct Site {
     uploads: Option<Uploads>,
     /// Sheets are read one after the other: each may need much memory.
     reading: Arc<Semaphore>,
+    desk: Desk,
+    ends_with: EndsWith,
+    stop: CancellationToken,
 }
 
+/// The exit code of a command that imports what came to this: its summary says it. `None`: nothing was sent.
+pub type EndsWith = fn(Option<&Reason>, &Counts) -> u8;
+
 impl Site {
-    /// Of these outboxes, shown at `at`, which is on loopback.
-    pub fn new(at: SocketAddr, outboxes: Outboxes, sources: Sources) -> Arc<Self> {
+    /// Of these outboxes, shown at `at`, which is on loopback, until `stop`.
+    pub fn new(
+        at: SocketAddr,
+        outboxes: Outboxes,
+        sources: Sources,
+        ends_with: EndsWith,
+        stop: CancellationToken,
+    ) -> (Arc<Self>, Words) {
         let uploads = sources.environment().state_folder().map(|folder| Uploads::at(&folder));
         let (door, reading) = (Door::new(at), Arc::new(Semaphore::new(1)));
-        Arc::new(Self { door, outboxes, sources, uploads, reading })
+        let (desk, words) = Desk::new();
+        let site = Self { door, outboxes, sources, uploads, reading, desk, ends_with, stop };
+        (Arc::new(site), Words(words))
     }
 
     /// Tells the address that lets a browser in, and, each time that one came in, that of the next; as long
@@ -56,7 +76,15 @@ impl Site {
     }
 }
 
-/// Answers browsers until `stop`.
-pub async fn serve(listener: TcpListener, site: Arc<Site>, stop: &CancellationToken) {
-    server::serve(listener, BOUNDS, TowerToHyperService::new(answer::router(site)), stop).await;
+/// What browsers order.
+pub struct Words(mpsc::Receiver<Word>);
+
+/// Answers browsers, and does what they order, until the site is told to stop: an import that goes on then is
+/// stopped cleanly.
+pub async fn serve(listener: TcpListener, site: Arc<Site>, Words(words): Words) {
+    let answering = TowerToHyperService::new(answer::router(Arc::clone(&site)));
+    tokio::join!(
+        server::serve(listener, BOUNDS, answering, &site.stop),
+        work::work(&site, words, &site.stop),
+    );
 }

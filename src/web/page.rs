@@ -15,8 +15,17 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     printable::line(text, LINE_CHARS_MAX)
 }
 
-/// A whole page; `leads_on`: the browser goes home from it by itself.
-fn whole(title: &str, leads_on: bool, body: &Markup) -> Markup {
+/// What a browser does with a page besides showing it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Course {
+    Stays,
+    /// It goes home from it by itself.
+    LeadsHome,
+    /// It shows what changes as it changes.
+    Follows,
+}
+
+fn whole(title: &str, course: Course, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang=(Language::now().tag()) {
@@ -24,7 +33,14 @@ fn whole(title: &str, leads_on: bool, body: &Markup) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                @if leads_on { meta http-equiv="refresh" content="0; url=/"; }
+                @match course {
+                    Course::Stays => {}
+                    Course::LeadsHome => meta http-equiv="refresh" content="0; url=/";,
+                    Course::Follows => {
+                        script type="module" src="/live.js" {}
+                        noscript { meta http-equiv="refresh" content="3"; }
+                    }
+                }
                 title { (title) " · Mutirão" }
                 link rel="stylesheet" href="/style.css";
             }
@@ -41,7 +57,12 @@ fn whole(title: &str, leads_on: bool, body: &Markup) -> Markup {
 }
 
 pub fn page(title: &str, body: &Markup) -> Markup {
-    whole(title, false, body)
+    whole(title, Course::Stays, body)
+}
+
+/// One that changes while it is looked at.
+pub fn live(title: &str, body: &Markup) -> Markup {
+    whole(title, Course::Follows, body)
 }
 
 /// What could not be done.
@@ -50,7 +71,7 @@ pub fn failed(fault: &Fault) -> Markup {
 }
 
 pub fn entered() -> Markup {
-    whole(&tr!("You are in"), true, &html! { p { a href="/" { (tr!("go on")) } } })
+    whole(&tr!("You are in"), Course::LeadsHome, &html! { p { a href="/" { (tr!("go on")) } } })
 }
 
 pub fn not_found() -> Markup {
@@ -83,6 +104,13 @@ pub fn refused(refusal: Refusal) -> Markup {
 
 pub fn not_kept(fault: &Fault) -> Markup {
     page(&tr!("The sheet was not taken"), &failed(fault))
+}
+
+/// Another import goes on.
+pub fn busy() -> Markup {
+    let what_next = tr!("one import goes on at a time; its own page tells how far it is");
+    let way = html! { p { (what_next) } p { a href="/import" { (tr!("To the import that goes on")) } } };
+    page(&tr!("Another import goes on"), &way)
 }
 
 /// Of what a browser sent as a sheet.

@@ -21,7 +21,7 @@ use crate::ticket::{Field, Problem, trim};
 const REPEATS_TOLD: usize = 100;
 
 /// A sheet by the name `name`, read as `form` says.
-pub fn page_of(name: &str, form: &Form, preview: &Result<Preview, Fault>) -> Markup {
+pub fn page_of(id: &str, name: &str, form: &Form, preview: &Result<Preview, Fault>) -> Markup {
     let body = match preview {
         Err(fault) => html! {
             (failed(fault))
@@ -30,12 +30,28 @@ pub fn page_of(name: &str, form: &Form, preview: &Result<Preview, Fault>) -> Mar
         },
         Ok(preview) => html! {
             (verdict(preview))
+            (start(id, form, preview))
             (reasons(preview))
             (recognised(form, preview))
             (rows(preview))
         },
     };
     page(&shown(name), &body)
+}
+
+/// Leads on to the import, which asks before it sends anything.
+fn start(id: &str, form: &Form, Preview { checked, .. }: &Preview) -> Markup {
+    html! {
+        @if checked.n_invalid < checked.n_rows {
+            form method="post" action={ "/sheets/" (id) "/import" } {
+                (form.hidden())
+                p { label { input type="checkbox" name="sandbox" value="true"; " "
+                    (tr!("Rehearse it in the sandbox: nothing of it is real"))
+                } }
+                p { button { (tr!("Go on to open the valid rows")) } }
+            }
+        }
+    }
 }
 
 /// How many rows are right.

@@ -76,6 +76,7 @@ const WALLS: &[(&str, &[&str])] = &[
             "outbox",
             "printable",
             "registry",
+            "report",
             "service",
             "settings",
             "text",

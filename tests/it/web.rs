@@ -13,7 +13,7 @@ use crate::support::site::Site;
 const LONG: Duration = Duration::from_secs(60);
 
 /// All that changes something.
-const POSTS: [&str; 1] = ["/sheets"];
+const POSTS: [&str; 4] = ["/sheets", "/sheets/0/import", "/import/answer", "/import/stop"];
 
 /// The page of a folder; it does not outlive its test.
 struct Page {
@@ -70,6 +70,32 @@ impl Page {
         let (status, head, body) = self.post("/sheets", cookie, "multipart/form-data; boundary=b", &body);
         let to = head.lines().find_map(|line| line.strip_prefix("location: ")).unwrap_or_default();
         (status, to.to_owned(), body)
+    }
+
+    /// The answer to a form of ours without a file.
+    fn say(&self, path: &str, cookie: &str, fields: &str) -> (u16, String, String) {
+        self.post(path, cookie, "application/x-www-form-urlencoded", fields)
+    }
+
+    /// How the import stands, once its page says `text`: looked at each time that the page is told of a
+    /// change.
+    fn until(&self, cookie: &str, text: &str) -> String {
+        let mut stream = TcpStream::connect(&self.host).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        let head = format!("GET /import/events HTTP/1.1\r\nHost: {}\r\n{cookie}\r\n\r\n", self.host);
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut lines = BufReader::new(stream).lines();
+        // From its head on it tells of all changes.
+        lines.find(|line| line.as_deref().is_ok_and(str::is_empty)).unwrap().unwrap();
+        loop {
+            let (status, _, body) = self.get("/import", &[cookie]);
+            assert_eq!(status, 200, "{body}");
+            if body.contains(text) {
+                return body;
+            }
+            let told = lines.find(|line| line.as_ref().map_or(true, |line| line.contains("data: changed")));
+            told.unwrap().unwrap_or_else(|error| panic!("{error}, and no {text}: {body}"));
+        }
     }
 
     /// The answer to a form of ours.
@@ -150,8 +176,8 @@ fn who_is_not_let_in_sees_nothing_and_changes_nothing() {
         assert_eq!(status, expected, "{request}{head}");
         // The same holds of an answer that refuses.
         for part in [
-            "content-security-policy: default-src 'none'; style-src 'self'; form-action 'self'; \
-             base-uri 'none'; frame-ancestors 'none'",
+            "content-security-policy: default-src 'none'; script-src 'self'; connect-src 'self'; \
+             style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
             "cache-control: no-store",
             "x-content-type-options: nosniff",
             "referrer-policy: same-origin",
@@ -164,6 +190,7 @@ fn who_is_not_let_in_sees_nothing_and_changes_nothing() {
     };
     check("GET /", &[&host, &cookie], 200);
     check("GET /style.css", &[&host], 200);
+    check("GET /live.js", &[&host], 200);
     check("GET /nothing", &[&host, &cookie], 404);
     check("POST /nothing", &[&host, &cookie, &own], 404);
     check("POST /", &[&host, &cookie, &own], 405);
@@ -186,6 +213,9 @@ fn who_is_not_let_in_sees_nothing_and_changes_nothing() {
         check(&line, &[&host, &cookie, elsewhere], 403);
         check(&line, &[foreign, &cookie, elsewhere], 421);
         check(&format!("GET {post}"), &[&host], 403);
+    }
+    for path in ["/import", "/import/events", "/import/files/results.csv", "/sheets/0"] {
+        check(&format!("GET {path}"), &[&host], 403);
     }
     check("DELETE /", &[&host, &cookie, &own], 405);
     check("OPTIONS /", &[&host, &own], 405);
@@ -254,6 +284,112 @@ fn a_sheet_is_checked_as_the_command_does_it_and_read_otherwise_by_a_form() {
     assert!(!kept.exists());
     assert_eq!(page.get(&to, &[&cookie]).0, 404);
     assert_eq!(site.audit().tickets, 1, "nothing but what the command opened");
+}
+
+fn rows(n: u64) -> String {
+    let rows = (1..=n).map(|n| format!("{};Sem sinal;Ana Moreira;37999112201\n", 11_000 + n));
+    format!("id_cliente_servico;descricao;nome;telefone\n{}", rows.collect::<String>())
+}
+
+#[test]
+fn a_sheet_becomes_tickets_in_the_browser_and_what_was_stopped_goes_on() {
+    let site = Site::new("latency=30ms");
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    let (_, to, _) = page.bring(&cookie, "queda.csv", &rows(40));
+    let order = format!("{to}/import");
+    assert!(page.get(&to, &[&cookie]).2.contains(&format!("action=\"{order}\"")));
+    assert_eq!(page.say("/sheets/0/import", &cookie, "").0, 404);
+
+    // Many tickets are opened for who types their number; anything else ends it, and nothing was sent.
+    for (said, path) in [("number=1&answer=39", "/import/answer"), ("", "/import/stop")] {
+        assert_eq!(page.say(&order, &cookie, "").0, 303);
+        let asked = page.until(&cookie, "type the number of tickets");
+        assert!(asked.contains("40 real tickets at") && !asked.contains("live.js"), "{asked}");
+        assert_eq!(page.say(&order, &cookie, "").0, 409, "one at a time");
+        page.say("/import/answer", &cookie, "number=9&answer=40");
+        page.say(path, &cookie, said);
+        page.until(&cookie, "Declined; nothing was sent.");
+    }
+    assert_eq!(site.audit().tickets, 0);
+
+    page.say(&order, &cookie, "");
+    page.until(&cookie, "type the number of tickets");
+    page.say("/import/answer", &cookie, "number=1&answer=40");
+    let going = page.until(&cookie, "<progress");
+    assert!(going.contains("src=\"/live.js\"") && going.contains("http-equiv=\"refresh\""), "{going}");
+    page.say("/import/stop", &cookie, "");
+    let stopped = page.until(&cookie, "nothing is lost");
+    assert!(stopped.contains("Go on"), "{stopped}");
+    let n_before = site.audit().tickets;
+    assert!(n_before < 40, "it was stopped too late to tell");
+
+    // Also by another process, and with nothing known of the first one but what is on disk.
+    assert_eq!(page.end(), Some(0));
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    assert!(page.get("/import", &[&cookie]).2.contains("Nothing is being imported"));
+    let (_, again, _) = page.bring(&cookie, "queda.csv", &rows(40));
+    assert_eq!(again, to, "the same sheet");
+    page.say(&order, &cookie, "");
+    let n_left = 40 - n_before;
+    let asked = page.until(&cookie, "/import/answer");
+    assert!(asked.contains(&format!("{n_left} real ticket")), "{n_left}: {asked}");
+    page.say(
+        "/import/answer",
+        &cookie,
+        &format!("number=1&answer={}", if n_left <= 20 { 0 } else { n_left }),
+    );
+    let done = page.until(&cookie, "40 of 40 opened");
+    assert_eq!((site.audit().tickets, site.audit().markers), (40, 40), "none twice");
+
+    // The files are those of the command, and it finds the batch.
+    assert!(done.contains("href=\"/import/files/results.csv\""), "{done}");
+    let (status, head, results) = page.get("/import/files/results.csv", &[&cookie]);
+    assert!(status == 200 && head.contains("attachment; filename=\"results.csv\""), "{head}");
+    assert!(results.contains(&site.read("queda.mutirao/results.csv")), "in pieces");
+    for none in ["outbox.db", "..%2foutbox.db", "nothing"] {
+        assert_eq!(page.get(&format!("/import/files/{none}"), &[&cookie]).0, 404, "{none}");
+    }
+    let status = site.run(&["status", "queda"]).expect(0);
+    assert!(status.stdout.contains("40 of 40 opened"), "{}", status.stdout);
+    assert_eq!(page.end(), Some(0));
+}
+
+#[test]
+fn the_page_asks_what_the_terminal_asks() {
+    let site = Site::new("");
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    let import = |name: &str, sheet: &str| {
+        let (_, to, _) = page.bring(&cookie, name, sheet);
+        page.say(&format!("{to}/import"), &cookie, "rate=unlimited");
+    };
+    // Few tickets need a button, and those of the sandbox nothing.
+    import("<b>a.csv", &rows(2));
+    let asked = page.until(&cookie, "/import/answer");
+    assert!(asked.contains("Open 2 tickets") && asked.contains("2 real tickets at"), "{asked}");
+    assert!(asked.contains("&lt;b&gt;a.csv") && !asked.contains("<b>"), "{asked}");
+    page.say("/import/answer", &cookie, "number=1&answer=0");
+    page.until(&cookie, "2 of 2 opened");
+    // Whether it is an edit of the batch.
+    import("<b>a.csv", &format!("{}11003;Sem sinal;Bia;37999112202\n", rows(2)));
+    let asked = page.until(&cookie, "is this an edit of it?");
+    assert!(asked.contains("it is the same outage: go on with that batch"), "{asked}");
+    page.say("/import/answer", &cookie, "number=1&answer=0");
+    page.until(&cookie, "Open 1 ticket");
+    page.say("/import/answer", &cookie, "number=2&answer=0");
+    page.until(&cookie, "3 of 3 opened");
+    // The same rows by another name.
+    import("b.csv", &rows(2));
+    page.until(&cookie, "each ticket would be opened a second time");
+    page.say("/import/stop", &cookie, "");
+    page.until(&cookie, "Declined");
+    assert_eq!(site.audit().tickets, 3);
+    let (_, to, _) = page.bring(&cookie, "b.csv", &rows(2));
+    page.say(&format!("{to}/import"), &cookie, "sandbox=true");
+    page.until(&cookie, "2 of 2 opened");
+    assert_eq!(site.audit().tickets, 3, "nothing of it is real");
 }
 
 #[test]

@@ -1,0 +1,151 @@
+//! Where an import is ordered and followed: one at a time. Browsers send words and read how it stands; who
+//! works ([`super::work`]) reads the words and says how it stands. So it goes on whoever looks.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use super::form::Form;
+use crate::app::fault::Fault;
+use crate::delivery::{Pulse, Reason};
+use crate::language::Language;
+use crate::outbox::{Counts, Reasons};
+
+/// Words that wait for who works.
+const WORDS_MAX: usize = 8;
+
+/// What is to be imported.
+pub struct Order {
+    pub id: String,
+    /// Where its sheet is kept.
+    pub kept: PathBuf,
+    pub name: String,
+    /// How it is read, and where it goes.
+    pub form: Form,
+    /// Of who ordered it.
+    pub language: Language,
+}
+
+/// What a browser says to who works.
+pub enum Word {
+    Order(Arc<Order>),
+    /// To the question of this number.
+    Answer {
+        number: u64,
+        text: String,
+    },
+    Stop,
+}
+
+/// How the import stands.
+#[derive(Clone, Default)]
+pub struct Standing {
+    /// `None`: nothing was ordered yet.
+    pub order: Option<Arc<Order>>,
+    pub stage: Stage,
+}
+
+#[derive(Clone, Default)]
+pub enum Stage {
+    #[default]
+    Idle,
+    /// It reads, looks up or writes.
+    Busy,
+    Asked(Arc<Question>),
+    Opening {
+        /// Of the rows of its file.
+        counts: Counts,
+        pulse: Pulse,
+        is_stopping: bool,
+    },
+    Ended(Arc<Result<Done, Broken>>),
+}
+
+impl Stage {
+    /// Whether another one may be ordered.
+    pub fn is_free(&self) -> bool {
+        matches!(self, Self::Idle | Self::Ended(_))
+    }
+}
+
+pub struct Question {
+    pub number: u64,
+    pub text: String,
+    pub answers: Answers,
+}
+
+/// What answers a question; anything else ends the import.
+pub enum Answers {
+    /// One of these, by its place.
+    OneOf(Vec<String>),
+    /// This number, typed.
+    Typed(u64),
+}
+
+/// What came of an import.
+pub struct Done {
+    pub lote: String,
+    pub folder: PathBuf,
+    pub counts: Counts,
+    pub reasons: Reasons,
+    /// `None`: nothing had to be sent.
+    pub ended: Option<Reason>,
+}
+
+/// Why nothing came of it.
+pub enum Broken {
+    Declined,
+    Fault(Fault),
+}
+
+impl<F: Into<Fault>> From<F> for Broken {
+    fn from(fault: F) -> Self {
+        Self::Fault(fault.into())
+    }
+}
+
+/// The side of the browsers.
+pub struct Desk {
+    words: mpsc::Sender<Word>,
+    standing: watch::Sender<Standing>,
+}
+
+impl Desk {
+    /// And the words of browsers, for who works.
+    pub fn new() -> (Self, mpsc::Receiver<Word>) {
+        let (words, heard) = mpsc::channel(WORDS_MAX);
+        (Self { words, standing: watch::Sender::default() }, heard)
+    }
+
+    /// Orders an import, unless another one goes on.
+    pub fn order(&self, order: Order) -> bool {
+        let order = Arc::new(order);
+        let is_taken = self.standing.send_if_modified(|standing| {
+            let is_free = standing.stage.is_free();
+            if is_free {
+                *standing = Standing { order: Some(Arc::clone(&order)), stage: Stage::Busy };
+            }
+            is_free
+        });
+        is_taken && self.words.try_send(Word::Order(order)).is_ok()
+    }
+
+    /// Says something to who works. Where too much was said already, it is not heard.
+    pub fn say(&self, word: Word) {
+        let _ = self.words.try_send(word);
+    }
+
+    pub fn standing(&self) -> Standing {
+        self.standing.borrow().clone()
+    }
+
+    /// How it stands from now on, each time that it changes.
+    pub fn follow(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
+    }
+
+    pub(super) fn stands(&self, stage: Stage) {
+        self.standing.send_modify(|standing| standing.stage = stage);
+    }
+}

@@ -1,0 +1,192 @@
+//! The import that was ordered: what it asks, how far it is, and what came of it.
+
+use maud::{Markup, html};
+
+use super::desk::{Answers, Broken, Done, Order, Question, Stage, Standing};
+use super::page::{self, failed, shown};
+use crate::delivery::{Pulse, Reason, State};
+use crate::language::filled::whole;
+use crate::language::said;
+use crate::outbox::Counts;
+use crate::report::FILES;
+use crate::text;
+
+pub fn page_of(Standing { order, stage }: &Standing) -> Markup {
+    let body = html! { div #live { (stage_of(order.as_deref(), stage)) } };
+    let title = order.as_ref().map_or_else(|| tr!("No import"), |order| shown(&order.name));
+    match stage {
+        // A question is not to vanish under who types.
+        Stage::Idle | Stage::Asked(_) | Stage::Ended(_) => page::page(&title, &body),
+        Stage::Busy | Stage::Opening { .. } => page::live(&title, &body),
+    }
+}
+
+fn stage_of(order: Option<&Order>, stage: &Stage) -> Markup {
+    match stage {
+        Stage::Idle => {
+            html! { p { (tr!("Nothing is being imported. Choose a spreadsheet on the first page.")) } }
+        }
+        Stage::Busy => html! {
+            p role="status" { (tr!("Working on it: this page follows by itself.")) }
+            (stop())
+        },
+        Stage::Asked(question) => asked(question),
+        Stage::Opening { counts, pulse, is_stopping } => html! {
+            (progress(counts))
+            @if let Some(why) = why(pulse) { p.warn { (why) } }
+            (states(counts))
+            @if *is_stopping {
+                p role="status" { (tr!("Stopping: waiting for the answers under way.")) }
+            } @else {
+                (stop())
+            }
+        },
+        Stage::Ended(ended) => match &**ended {
+            Ok(done) => html! {
+                (came_of(done))
+                (states(&done.counts))
+                (why_not(done))
+                (files(done))
+                @if 0 < done.counts.left() { (again(order)) }
+            },
+            Err(Broken::Declined) => html! {
+                p role="status" { (tr!("Declined; nothing was sent.")) }
+                (again(order))
+            },
+            Err(Broken::Fault(fault)) => html! { (failed(fault)) (again(order)) },
+        },
+    }
+}
+
+fn asked(Question { number, text, answers }: &Question) -> Markup {
+    html! {
+        form method="post" action="/import/answer" {
+            p #question { strong { (shown(text)) } }
+            input type="hidden" name="number" value=(number);
+            @match answers {
+                Answers::OneOf(all) => @for (at, answer) in all.iter().enumerate() {
+                    p { button name="answer" value=(at) aria-describedby="question" { (shown(answer)) } }
+                },
+                Answers::Typed(_) => {
+                    p { label { (tr!("To go on, type the number of tickets")) " "
+                        input name="answer" inputmode="numeric" autocomplete="off" required autofocus;
+                    } }
+                    p { button { (tr!("Open them")) } }
+                }
+            }
+        }
+        form method="post" action="/import/stop" { button.plain { (tr!("Stop; nothing is sent")) } }
+    }
+}
+
+fn stop() -> Markup {
+    html! {
+        form method="post" action="/import/stop" { button.plain { (tr!("Stop")) } }
+    }
+}
+
+/// Goes on where it stopped: the same sheet once more, read in the same way.
+fn again(order: Option<&Order>) -> Markup {
+    html! {
+        @if let Some(Order { id, form, .. }) = order {
+            form method="post" action={ "/sheets/" (id) "/import" } {
+                (form.hidden())
+                button { (tr!("Go on")) }
+            }
+            form method="get" action={ "/sheets/" (id) } {
+                (form.hidden())
+                button.plain { (tr!("Look at the spreadsheet again")) }
+            }
+        }
+    }
+}
+
+fn progress(counts: &Counts) -> Markup {
+    let (n_total, n_done) = (counts.total(), counts.total() - counts.left());
+    html! {
+        p role="status" {
+            (tr!("%{n} of %{total} %{total|row is|rows are} done", n = n_done, total = n_total))
+        }
+        progress max=(n_total.max(1)) value=(n_done) aria-label=(tr!("How far it is")) {}
+    }
+}
+
+/// Why it goes no faster, if something stands in its way.
+fn why(pulse: &Pulse) -> Option<std::borrow::Cow<'static, str>> {
+    [
+        (pulse.is_outbox_down, tr!("The outbox cannot be written: nothing more is sent until it can.")),
+        (pulse.is_paused, tr!("All are paused by a person.")),
+        (
+            pulse.is_halted,
+            tr!("It waits, and tries now and then: something is wrong with the run as a whole."),
+        ),
+        (pulse.is_breaker_open, tr!("HubSoft is unavailable: waiting, and trying it now and then.")),
+        (pulse.is_throttled, tr!("HubSoft asked to wait.")),
+        (pulse.is_lowered, tr!("HubSoft bears less than the rate that was set: it goes slower.")),
+    ]
+    .into_iter()
+    .find_map(|(is_so, why)| is_so.then_some(why))
+}
+
+fn states(counts: &Counts) -> Markup {
+    let counted = State::ALL.map(|state| (state, counts.count(state)));
+    html! {
+        table {
+            thead { tr {
+                th scope="col" { (tr!("State")) }
+                th.n scope="col" { (tr!("Rows")) }
+                th scope="col" { (tr!("What to do")) }
+            } }
+            tbody {
+                @for (state, n_rows) in counted.into_iter().filter(|(_, n_rows)| 0 < *n_rows) {
+                    tr {
+                        th scope="row" { (said(text::state(state))) }
+                        td.n { (whole(n_rows)) }
+                        td { (text::to_do(state)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn came_of(done: &Done) -> Markup {
+    let counts = &done.counts;
+    html! {
+        @match &done.ended {
+            Some(Reason::Halted(halt)) => p.warn role="alert" {
+                (shown(&tr!("It stopped by itself: %{why}", why = text::halt(halt))))
+            },
+            Some(Reason::Stopped) => p role="status" { (tr!("It was stopped; nothing is lost.")) },
+            Some(Reason::Drained) | None => p role="status" {
+                (tr!("%{n} of %{total} opened", n = counts.opened, total = counts.total()))
+            },
+        }
+        p { (tr!("Batch")) ": " (shown(&done.lote)) }
+    }
+}
+
+/// Why rows were not opened.
+fn why_not(done: &Done) -> Markup {
+    html! {
+        @if !done.reasons.told.is_empty() {
+            h2 { (tr!("Why not")) }
+            ul {
+                @for reason in &done.reasons.told {
+                    li {
+                        (whole(reason.n_rows)) " · " (said(text::state(reason.state))) ": "
+                        (shown(&reason.message.as_deref().map(text::again).unwrap_or_default()))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn files(done: &Done) -> Markup {
+    let is_there = |name: &&&str| done.folder.join(name).is_file();
+    html! {
+        h2 { (tr!("Files")) }
+        ul { @for name in FILES.iter().filter(is_there) { li { a href={ "/import/files/" (name) } download { (name) } } } }
+    }
+}

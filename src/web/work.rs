@@ -1,0 +1,327 @@
+//! The import that was ordered, in the steps of the command: between them a person is asked.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::time::interval;
+use tokio_util::sync::CancellationToken;
+
+use super::Site;
+use super::desk::{Answers, Broken, Desk, Done, Order, Question, Stage, Word};
+use crate::app::batches::{self, Answer, Wish};
+use crate::app::import::{self, Ran, Staged, TakenIn};
+use crate::app::questions::{self, Tickets, UNASKED_MAX};
+use crate::app::services::{Kept, find};
+use crate::app::sheet::Sheet;
+use crate::app::target::Target;
+use crate::app::{results, summary};
+use crate::delivery::{Control, Ending, Policy, Pulse, Rate, Watch};
+use crate::intake::{Hashing, Hidden};
+use crate::language::filled::{duration, typed_number};
+use crate::registry::{ColumnMemory, Entry, Registry};
+use crate::service::RowLog;
+use crate::settings::{self, Flags};
+
+/// Between two looks at how it stands.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Works on what browsers order, one import after the other, until `stop`; then the one that goes on is
+/// stopped cleanly.
+pub async fn work(site: &Site, mut words: mpsc::Receiver<Word>, stop: &CancellationToken) {
+    // Cancel-safe: a word that was not received waits.
+    while let Some(Some(word)) = stop.run_until_cancelled(words.recv()).await {
+        let Word::Order(order) = word else { continue };
+        let stop = stop.child_token();
+        let mut worker = Worker { site, order: &order, words: &mut words, stop, n_asked: 0 };
+        let ended = Box::pin(worker.import()).await;
+        site.desk.stands(Stage::Ended(Arc::new(ended)));
+    }
+}
+
+struct Worker<'a> {
+    site: &'a Site,
+    order: &'a Order,
+    words: &'a mut mpsc::Receiver<Word>,
+    stop: CancellationToken,
+    n_asked: u64,
+}
+
+impl Worker<'_> {
+    async fn import(&mut self) -> Result<Done, Broken> {
+        let started_at = Timestamp::now();
+        let (sources, order) = (&self.site.sources, self.order);
+        let settings::Import { reading, sending, stopping } =
+            sources.resolve(&Flags::of_form(order.form.said()))?;
+        let target = Target::new(sources, &sending)?;
+        let outboxes = &self.site.outboxes;
+        let mut sheet = Sheet::copied(outboxes.here.join(&order.name), order.kept.clone(), reading);
+        let state_folder = || sources.environment().state_folder();
+        let memory = ColumnMemory::at(state_folder());
+        let _ = sheet.recall(&memory);
+        self.which_sheet(&mut sheet).await?;
+        let intake = sheet.open(Hashing::Sha256)?;
+        let _ = sheet.remember(&intake, &memory);
+        let n_hidden = sheet.n_hidden(&intake);
+        drop(intake);
+        self.hidden(&mut sheet, n_hidden).await?;
+        let intake = sheet.open(Hashing::Sha256)?;
+        let wish = Wish {
+            sheet: &sheet,
+            name: None,
+            output: None,
+            database_url: outboxes.url.as_deref(),
+            binding: Some(&target.binding),
+            is_sandbox: sending.sandbox,
+            answers: batches::Answers::default(),
+        };
+        let mut search = match wish.by_rows(intake.ours()).await? {
+            Some(search) => search,
+            None => wish.by_name(wish.destination()?, intake.ours()).await?,
+        };
+        while let Some(question) = search.question() {
+            let text = self.speak(|| questions::batch(&question, &meaning(Answer::Continue)));
+            let answer = self.answer(text, question.answers).await?;
+            search.answer(answer);
+        }
+        let work = search.work()?;
+        drop(intake);
+        let customers = match sheet.reading.find_service {
+            true => {
+                let kept = Kept::of(&work, &target.binding)?;
+                Some(find(&mut sheet, &target, &sending, Some(&work.outbox), Some(kept), |_| {}).await?)
+            }
+            false => None,
+        };
+        let intake = sheet.open(Hashing::Sha256)?;
+        let user = &sources.environment().user();
+        let is_shared = outboxes.url.is_some();
+        let verify_first = sending.verify_first;
+        let people = results::people(false);
+        let (sheet, work) = (&sheet, &work);
+        let of = import::Order { sheet, work, target: &target, verify_first, is_shared, user, people };
+        let mut staged = Staged::new(of, intake, sending.rate).await?;
+        let (is_refused, n_left) = (staged.is_refused(), staged.n_left());
+        if n_left != 0 {
+            let _ = staged.reserve()?;
+            if let Some(earlier) = staged.earlier(Registry::at(state_folder())).await?.latest {
+                self.again(&earlier).await?;
+            }
+            let known_types = staged.bind().await?;
+            let doubts = &staged.read.findings.doubts;
+            if !target.is_sandbox() && !doubts.is_empty() {
+                let text = self.speak(|| questions::columns(doubts).into_owned());
+                let right = self.speak(|| tr!("it is right; open these tickets").into_owned());
+                self.ask(text, Answers::OneOf(vec![right])).await?;
+            }
+            let (n_service_orders, types) = (staged.read.n_service_orders, &staged.read.types);
+            let known_types = known_types.as_deref();
+            let tickets = Tickets { n_tickets: n_left, n_service_orders, types, known_types };
+            self.confirm(&target, &tickets, sending.rate).await?;
+            // What is wrong with the registry blocks nothing.
+            while let Ok(Some(earlier)) = staged.note() {
+                self.again(&earlier).await?;
+            }
+        }
+        self.site.desk.stands(Stage::Busy);
+        let policy = staged.policy(&sending, &stopping);
+        let (mut taken_in, since) = staged.take_in().await?;
+        if let Some(earlier) = since
+            && let Err(declined) = self.again(&earlier).await
+        {
+            taken_in.withdraw().await?;
+            return Err(declined);
+        }
+        taken_in.release().await?;
+        let ending = match n_left {
+            0 => None,
+            _ => Some(self.open(&taken_in, &policy).await?),
+        };
+        self.site.desk.stands(Stage::Busy);
+        let mut outcome = taken_in.write_results().await?;
+        let ended = ending.as_ref().map(|ending| &ending.reason).filter(|_| !is_refused);
+        let ran = Ran {
+            started_at,
+            rate: sending.rate,
+            stats: ending.as_ref().map(|ending| &ending.stats),
+            settings: summary::settings(&sending, &stopping),
+            customers,
+            exit_code: (self.site.ends_with)(ended, &outcome.counts),
+        };
+        taken_in.finish(&mut outcome, &ran).await?;
+        taken_in.close().await?;
+        Ok(Done {
+            lote: outcome.info.name,
+            folder: outcome.written.folder,
+            counts: outcome.counts,
+            reasons: outcome.reasons,
+            ended: ending.map(|ending| ending.reason),
+        })
+    }
+
+    /// Opens what was taken in, and says how it stands, until it ends or a person stops it.
+    async fn open(&mut self, taken_in: &TakenIn<'_>, policy: &Policy) -> Result<Ending, Broken> {
+        let worker = taken_in.worker(policy).await?;
+        let (desk, stop, seen) = (&self.site.desk, self.stop.child_token(), Seen::default());
+        let control = Control { stop: stop.clone(), ..Control::default() };
+        let watch = (&seen, &RowLog);
+        let run = Box::pin(taken_in.deliver(worker, None, policy, control, &watch));
+        let look = look_on(desk, taken_in, &seen, &stop);
+        // Dropping any of them is safe: the run ends first.
+        let ending = tokio::select! {
+            ending = run => ending?,
+            never = look => match never {},
+            never = hear(self.words, &stop) => match never {},
+        };
+        Ok(ending)
+    }
+
+    /// Which of several sheets is meant, that are as good.
+    async fn which_sheet(&mut self, sheet: &mut Sheet) -> Result<(), Broken> {
+        let intake = sheet.open(Hashing::Off)?;
+        let rivals = intake.summary().rivals();
+        if rivals.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<_> = rivals.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let text = self.speak(|| {
+            tr!("several sheets have a table of tickets, each as good: which one is meant?").into_owned()
+        });
+        let at = self.ask(text, Answers::OneOf(names.clone())).await?;
+        sheet.reading.sheet = names.get(at).and_then(|name| name.parse().ok());
+        Ok(())
+    }
+
+    /// What becomes of rows that nobody sees in the sheet.
+    async fn hidden(&mut self, sheet: &mut Sheet, n_hidden: u64) -> Result<(), Broken> {
+        if n_hidden == 0 {
+            return Ok(());
+        }
+        let text = self.speak(|| questions::hidden(n_hidden).into_owned());
+        let answers = self.speak(|| [tr!("leave the hidden rows out"), tr!("open them like the others")]);
+        let answers = answers.map(|answer| answer.into_owned()).to_vec();
+        let at = self.ask(text, Answers::OneOf(answers)).await?;
+        sheet.reading.hidden = Some(if at == 0 { Hidden::Skip } else { Hidden::Open });
+        Ok(())
+    }
+
+    async fn again(&mut self, earlier: &Entry) -> Result<(), Broken> {
+        let text = self.speak(|| questions::again(earlier).into_owned());
+        self.answer(text, &[Answer::Again]).await.map(drop)
+    }
+
+    /// Whether so many real tickets are to be opened: many are typed, as at a terminal.
+    async fn confirm(&mut self, target: &Target, tickets: &Tickets<'_>, rate: Rate) -> Result<(), Broken> {
+        if target.is_sandbox() {
+            return Ok(());
+        }
+        let n = tickets.n_tickets;
+        let text = self.speak(|| {
+            let about = questions::about(target, tickets);
+            let Some(slot) = rate.slot() else {
+                return tr!("This opens %{about}. They cannot be deleted.", about = about).into_owned();
+            };
+            let time = slot.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX));
+            tr!(
+                "This opens %{about}. They cannot be deleted. At %{rate} it takes %{time} at least.",
+                about = about,
+                rate = rate,
+                time = duration(time.max(Duration::from_secs(1)))
+            )
+            .into_owned()
+        });
+        let answers = match n <= UNASKED_MAX {
+            true => {
+                Answers::OneOf(vec![self.speak(|| tr!("Open %{n} %{n|ticket|tickets}", n = n).into_owned())])
+            }
+            false => Answers::Typed(n),
+        };
+        self.ask(text, answers).await.map(drop)
+    }
+
+    async fn answer(&mut self, text: String, answers: &[Answer]) -> Result<Answer, Broken> {
+        let meanings = self.speak(|| answers.iter().map(|answer| meaning(*answer)).collect());
+        let at = self.ask(text, Answers::OneOf(meanings)).await?;
+        answers.get(at).copied().ok_or(Broken::Declined)
+    }
+
+    /// Asks, and waits for the answer: its place, or 0 for what was typed right.
+    async fn ask(&mut self, text: String, answers: Answers) -> Result<usize, Broken> {
+        self.n_asked += 1;
+        let number = self.n_asked;
+        let question = Arc::new(Question { number, text, answers });
+        self.site.desk.stands(Stage::Asked(Arc::clone(&question)));
+        // Cancel-safe: a word that was not received waits.
+        while let Some(Some(word)) = self.stop.run_until_cancelled(self.words.recv()).await {
+            match word {
+                Word::Answer { number, text } if number == question.number => {
+                    let said = typed_number(&text);
+                    let at = match &question.answers {
+                        Answers::OneOf(all) => said.filter(|at| *at < all.len() as u64),
+                        Answers::Typed(n) => said.filter(|typed| typed == n).map(|_| 0),
+                    };
+                    self.site.desk.stands(Stage::Busy);
+                    return at.map(|at| at as usize).ok_or(Broken::Declined);
+                }
+                Word::Stop => return Err(Broken::Declined),
+                Word::Order(_) | Word::Answer { .. } => {}
+            }
+        }
+        Err(Broken::Declined)
+    }
+
+    /// Makes a text for who ordered it.
+    fn speak<T>(&self, say: impl FnOnce() -> T) -> T {
+        self.order.language.speak(say)
+    }
+}
+
+fn meaning(answer: Answer) -> String {
+    let meaning = match answer {
+        Answer::Continue => tr!("it is the same outage: go on with that batch"),
+        Answer::New => tr!("it is another outage: a batch of its own, beside the other one"),
+        Answer::Again => tr!("open these tickets once more"),
+    };
+    meaning.into_owned()
+}
+
+/// Says how it stands, to browsers and to those who look at the outbox from outside.
+async fn look_on(desk: &Desk, taken_in: &TakenIn<'_>, seen: &Seen, stop: &CancellationToken) -> Infallible {
+    let mut ticks = interval(LOOK_EVERY);
+    loop {
+        ticks.tick().await;
+        // While it cannot be read, it stands as it was seen last.
+        if let Ok(counts) = taken_in.outbox().reader().counts(taken_in.read.merged.scope()).await {
+            let is_stopping = stop.is_cancelled();
+            desk.stands(Stage::Opening { counts, pulse: seen.0.get(), is_stopping });
+        }
+    }
+}
+
+/// Stops the run once a person says so.
+async fn hear(words: &mut mpsc::Receiver<Word>, stop: &CancellationToken) -> Infallible {
+    loop {
+        match words.recv().await {
+            Some(Word::Stop) => stop.cancel(),
+            Some(Word::Order(_) | Word::Answer { .. }) => {}
+            None => return std::future::pending().await, // Nobody is left to say anything.
+        }
+    }
+}
+
+/// How the run stood when it came by last.
+#[derive(Default)]
+struct Seen(Cell<Pulse>);
+
+impl Watch for Seen {
+    fn turned(&self, pulse: &Pulse) {
+        self.0.set(*pulse);
+    }
+
+    fn pulse_every(&self) -> Option<Duration> {
+        Some(LOOK_EVERY)
+    }
+}
