@@ -69,9 +69,10 @@ CREATE TABLE mutirao.outbox (
     lote                    text NOT NULL DEFAULT 'default',
     -- Not derived from `id`: a database restored from a backup counts ids again, and a marker that
     -- comes twice would take another row's ticket for its own. The time stands in front, so that new
-    -- rows lie together in their index, however many old ones there are.
+    -- rows lie together in their index, however many old ones there are; of the microsecond, so that 48
+    -- random bits are enough. It is written to WAL and index with each version of the row, so it is short.
     referencia              text NOT NULL
-        DEFAULT to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint) || '-' || gen_random_uuid(),
+        DEFAULT to_hex((extract(epoch FROM clock_timestamp()) * 1000000)::bigint) || '-' || right(gen_random_uuid()::text, 12),
 
     -- What a producer says. Lenient text: validation is the worker's job and must never break a
     -- producer's transaction.

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use super::messages::{Action, Told};
 use super::queue::Work;
 use super::sharing::Mode;
-use super::slots::UNTOLD_MAX;
+use super::slots::{AHEAD, UNTOLD_MAX};
 use super::state::Engine;
 use super::storage::Kind;
 use super::times::Now;
@@ -74,14 +74,23 @@ impl Engine<'_> {
             0 => last + every,
             _ => {
                 let ask_at = self.slots.pace.slot_lease().map_or(Duration::ZERO, |lease| lease.ask_at());
+                let ask_at =
+                    if ask_at <= now.run + AHEAD && self.flushes_now(now) { now.run } else { ask_at };
                 (last + SLOTS_EVERY).max(ask_at).min(last + every)
             }
         }
     }
 
+    /// Whether a claim has just begun whose commit brings to the disk what a call leaves for later, which
+    /// else is written there by itself. Slots asked for early are kept from nobody while it is alone.
+    fn flushes_now(&self, now: &Now) -> bool {
+        let begins = self.storage.claiming.is_some() && self.storage.claimed_at == now.run;
+        begins && !self.sharing.has_company && self.sharing.far().is_zero()
+    }
+
     fn slots_wanted(&mut self, now: &Now) -> u32 {
         let n_unsent = self.queue.n_unsent;
-        let more_is_due = self.queue.work == Work::Maybe && 0 < n_unsent;
+        let more_is_due = self.queue.work == Work::Maybe && (0 < n_unsent || self.flushes_now(now));
         self.slots.wanted(now.run, n_unsent, more_is_due)
     }
 

@@ -447,6 +447,32 @@ fn one_trial_of_two_rows_that_wait_goes_and_the_other_costs_no_slot() {
     assert_eq!(n_left, 3);
 }
 
+/// The commit of the claim brings to the disk what the call wrote. Where there are others, nobody asks for
+/// slots before it needs them.
+#[test]
+fn who_is_alone_asks_for_slots_as_it_claims() {
+    for (n_workers, first, then) in [
+        (1, "claim 2+1", &["grant 1", "claim 2+1", "share"][..]),
+        (2, "claim 1+1", &["grant 1", "claim 1+1"]),
+    ] {
+        let heard = |slots| {
+            let rate = Rate::PerSecond(4.0);
+            Event::Shared(Ok(Some(SharedState { rate, n_workers, ..shared(SharedBreaker::Closed, slots) })))
+        };
+        let mut bench = Bench::unopened(policy(|policy| policy.rate = Rate::PerSecond(4.0)));
+        bench.check(heard(None), &["recover"]);
+        bench.open();
+        bench.check(Event::PulledIn(Ok(())), &["ask", first]);
+        bench.check(claimed(&[1, 2], true), &["post 1 by 0", "post 2 by 1"]);
+        bench.check(bench.asks(0), &[]);
+        bench.check(bench.asks(1), &[]);
+        bench.check_at(200 * MS, &["share"]);
+        let slots = Slots { first_in: Duration::ZERO, count: 4, spacing: 250 * MS };
+        bench.check(heard(Some(slots)), &["grant 0"]);
+        bench.check_at(450 * MS, then);
+    }
+}
+
 /// As an API does that has given up waiting.
 #[test]
 fn who_asks_again_before_it_has_a_word_is_told_once() {
