@@ -2,10 +2,14 @@
 pub mod board;
 #[path = "../tests/it/support/breach.rs"]
 pub mod breach;
+#[path = "../tests/it/support/memory_claims.rs"]
+pub mod memory_claims;
 #[path = "../tests/it/support/memory_commands.rs"]
 pub mod memory_commands;
 #[path = "../tests/it/support/memory_outbox.rs"]
 pub mod memory_outbox;
+#[path = "../tests/it/support/memory_settles.rs"]
+pub mod memory_settles;
 #[path = "../tests/it/support/memory_worker.rs"]
 pub mod memory_worker;
 #[path = "../tests/it/support/replay.rs"]

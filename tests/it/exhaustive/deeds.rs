@@ -13,7 +13,9 @@ use super::steps::CallFate;
 use super::waits::{Done, Wait};
 use super::world::World;
 use super::{GRID, SETTLE_DELAY};
-use crate::support::memory_outbox::{TESTER, look_again, posts_are_left, pull_in, saw, sights, specimen};
+use crate::support::memory_claims::posts_are_left;
+use crate::support::memory_outbox::{TESTER, saw, sights, specimen};
+use crate::support::memory_settles::{look_again, pull_in};
 use crate::support::world::{fault, opened, reply};
 
 /// A call that hangs is answered after so long: just before the claim that it is becomes too old for a post,

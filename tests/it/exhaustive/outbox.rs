@@ -13,7 +13,9 @@ use mutirao::outbox::postgres::{RENEWALS, RENEWALS_BEFORE_RESCUE};
 
 use super::Sabotage;
 use crate::support::board::Seat;
-use crate::support::memory_outbox::{Shelf, claim, recover, settle, take_in};
+use crate::support::memory_claims::claim;
+use crate::support::memory_outbox::Shelf;
+use crate::support::memory_settles::{recover, settle, take_in};
 
 /// How often a lease is renewed.
 pub const RENEWED_EVERY: Duration = Duration::from_secs(LEASE.as_secs() / RENEWALS as u64);

@@ -8,10 +8,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use mutirao::delivery::eyes::{Sight, Specimen};
 use mutirao::delivery::identity::{BatchKey, Marker};
-use mutirao::delivery::settle::{After, Found, LastClaim, Write, verbatim};
+use mutirao::delivery::settle::LastClaim;
 use mutirao::delivery::{
-    Attempt, CLAIM_AGE_MAX, Change, Claim, ClaimRequest, Claimed, Doubt, End, GONE, Halt, OpenedTicket,
-    Outbox, OutboxError, Refused, RowId, Settle, Settled, State, THOUSANDTHS, Token, WAIT_MAX, Warning,
+    Attempt, CLAIM_AGE_MAX, ClaimRequest, Claimed, Doubt, GONE, Halt, OpenedTicket, Outbox, OutboxError,
+    RowId, Settle, Settled, State, Token, Warning,
 };
 use mutirao::ticket::{Problem, Ticket};
 use tokio::sync::Notify;
@@ -19,6 +19,8 @@ use tokio::time::Instant;
 
 use super::board::{Board, Doubles};
 use super::breach::Breach;
+use super::memory_claims::{claim, posts_are_left};
+use super::memory_settles::{look_again, pull_in, recover, settle};
 
 /// How long a call waits for an outbox that does not answer.
 pub const ANSWER_MAX: Duration = Duration::from_secs(30);
@@ -31,8 +33,8 @@ pub const TESTER: &str = "tester";
 pub struct Row {
     pub ticket: Ticket,
     /// What validation will find at the claim; none: it is valid.
-    problems: Vec<Problem>,
-    priority: i64,
+    pub(super) problems: Vec<Problem>,
+    pub(super) priority: i64,
     pub lote: Arc<str>,
     /// Who claimed it last; 0 where there is but one.
     pub worker: u64,
@@ -77,7 +79,7 @@ impl Row {
     }
 
     /// What is gone from its file is not to be opened any more, once it is certain that nothing was.
-    fn withdraw_if_gone(&mut self, breach: Breach) {
+    pub(super) fn withdraw_if_gone(&mut self, breach: Breach) {
         let is_unsent = self.doubt.as_ref().is_none_or(|it| it.precaution);
         let is_free = self.state == State::Pending && is_unsent
             || breach == Breach::WithdrawDoubts && self.state == State::InDoubt;
@@ -527,7 +529,7 @@ impl Shelf {
     }
 }
 
-fn service_of(row: &Row) -> i64 {
+pub(super) fn service_of(row: &Row) -> i64 {
     row.ticket.id_cliente_servico.get()
 }
 
@@ -537,250 +539,8 @@ fn forget_doubt(row: &mut Row) {
     }
 }
 
-fn waits(row: &Row) -> bool {
+pub(super) fn waits(row: &Row) -> bool {
     row.state.waits()
-}
-
-/// It may be claimed: what is gone from its file is looked up only because something is in doubt.
-fn is_wanted(row: &Row) -> bool {
-    waits(row) && (!row.is_gone || row.doubt.as_ref().is_some_and(|it| !it.precaution))
-}
-
-pub fn claim(shelf: &mut Shelf, want: ClaimRequest, worker: u64) -> Claimed {
-    let Shelf { rows, halted, breach, .. } = shelf;
-    let mut busy = Busy::of(rows);
-    let blocks = *breach != Breach::BlockNothing;
-    let mut candidates: Vec<_> = rows.iter().filter(|(_, row)| is_wanted(row)).collect();
-    // Doubts first, then by due time.
-    candidates.sort_by_key(|(id, row)| (row.doubt.is_none(), row.priority, row.available_at, **id));
-    let n_doubts = candidates.partition_point(|(_, row)| row.doubt.is_some());
-    match want.end {
-        End::Front => {}
-        End::Back => candidates[n_doubts..].reverse(),
-        End::Between(thousandths) => {
-            let n_due = candidates[n_doubts..].iter().filter(|(_, row)| row.available_at <= want.now).count();
-            let n_passed = n_due * usize::from(thousandths) / (usize::from(THOUSANDTHS) + 1);
-            candidates[n_doubts..].rotate_left(n_passed);
-        }
-    }
-    let candidates: Vec<i64> = candidates.into_iter().map(|(id, _)| *id).collect();
-
-    let mut claimed = Claimed::default();
-    let (mut posts, mut look_ups) = (want.posts, want.look_ups);
-    for id in candidates {
-        let row = rows.get_mut(&id).expect("it was just seen");
-        if blocks && busy.blocks(row) || is_halted(halted, row) {
-            claimed.backlog.pending = true;
-            continue;
-        }
-        let left = if row.doubt.is_some() { &mut look_ups } else { &mut posts };
-        if want.now < row.available_at || *left == 0 {
-            claimed.backlog.pending = true;
-            let due = Some(row.available_at);
-            claimed.backlog.next_due = claimed.backlog.next_due.min(due).or(due);
-            continue;
-        }
-        if !row.problems.is_empty() {
-            row.state = State::Invalid;
-            let problems = row.problems.clone();
-            let code = problems[0].code.to_string();
-            row.error_code = Some(code.clone());
-            claimed.refused.push(Refused {
-                row: RowId(id),
-                line: id as u64 + 1,
-                lote: row.lote.clone(),
-                referencia: id.to_string().into(),
-                state: row.state,
-                code,
-                problems,
-            });
-            continue;
-        }
-        *left -= 1;
-        row.state = State::InFlight;
-        busy.add(row);
-        row.token.0 += 1;
-        row.worker = worker;
-        row.is_claimed = true;
-        let answered_by = match breach {
-            Breach::DoubtFromClaim => want.now,
-            _ => want.now + CLAIM_AGE_MAX + mutirao::hubsoft::TIMEOUT,
-        };
-        let is_post = row.doubt.is_none();
-        let leaves_doubt = is_post && *breach != Breach::ClaimWithoutDoubt;
-        row.claim_doubt = leaves_doubt.then(|| Doubt::since(answered_by));
-        row.first_claim = row.sent_at.is_none();
-        let sent_at = *row.sent_at.get_or_insert(want.now);
-        let service = service_of(row);
-        claimed.claims.push(Claim {
-            row: RowId(id),
-            token: row.token,
-            line: id as u64 + 1,
-            ticket: row.ticket.clone(),
-            lote: row.lote.clone(),
-            referencia: id.to_string().into(),
-            marker: row.marker,
-            attempts: row.attempts,
-            sent_at,
-            doubt: row.doubt.clone(),
-            is_outdated: row.is_outdated,
-        });
-        if is_post {
-            rows.values_mut().filter(|it| service_of(it) == service).for_each(|it| it.is_revived = false);
-        }
-    }
-    // What was passed over because a row of its service was claimed later in the same call is not free.
-    let free = rows.values().filter(|row| is_wanted(row) && !busy.blocks(row) && !is_halted(halted, row));
-    claimed.backlog.next_due = free.map(|row| row.available_at).min();
-    claimed
-}
-
-/// Nothing of such a lote is posted.
-fn is_halted(halted: &BTreeSet<Arc<str>>, row: &Row) -> bool {
-    row.doubt.is_none() && halted.contains(&row.lote)
-}
-
-/// As the port has it.
-pub fn posts_are_left(shelf: &mut Shelf) -> bool {
-    let Shelf { rows, halted, .. } = shelf;
-    let busy = Busy::of(rows);
-    let is_to_post = |row: &&Row| row.doubt.as_ref().is_none_or(|it| it.precaution);
-    rows.values().filter(is_to_post).any(|row| match row.state {
-        State::InFlight => true,
-        State::Pending => !row.is_gone && !is_halted(halted, row) && !busy.live.contains(&service_of(row)),
-        _ => false,
-    })
-}
-
-/// The services with live rows. A post waits behind all of those, a look-up only behind what is in flight.
-struct Busy {
-    live: BTreeSet<i64>,
-    in_flight: BTreeSet<i64>,
-}
-
-impl Busy {
-    fn of(rows: &BTreeMap<i64, Row>) -> Self {
-        let mut busy = Self { live: BTreeSet::new(), in_flight: BTreeSet::new() };
-        rows.values().filter(|row| row.is_live()).for_each(|row| busy.add(row));
-        busy
-    }
-
-    fn add(&mut self, row: &Row) {
-        self.live.insert(service_of(row));
-        if row.state == State::InFlight {
-            self.in_flight.insert(service_of(row));
-        }
-    }
-
-    fn blocks(&self, row: &Row) -> bool {
-        match row.doubt {
-            Some(_) => &self.in_flight,
-            None => &self.live,
-        }
-        .contains(&service_of(row))
-    }
-}
-
-pub fn settle(shelf: &mut Shelf, settle: &Settle, worker: u64, now: Timestamp) -> Settled {
-    let Shelf { rows, breach, .. } = shelf;
-    let breach = *breach;
-    let owner = settle.ticket().and_then(|ticket| {
-        let has_it = |row: &Row| row.opening.as_ref().is_some_and(|it| it.id_atendimento == ticket);
-        let mut others = rows.iter().filter(|(id, row)| **id != settle.row.0 && row.state == State::Opened);
-        others.find(|(_, row)| has_it(row)).map(|(id, _)| RowId(*id))
-    });
-    let Some(row) = rows.get_mut(&settle.row.0) else { return Settled::Deleted };
-    let found = Found {
-        state: row.state,
-        token: row.token,
-        is_own: row.worker == worker,
-        is_claimed: row.is_claimed,
-        is_gone: row.is_gone,
-        available_at: row.available_at,
-        attempts: row.attempts,
-        doubt_since: row.doubt.as_ref().map(|it| it.since),
-        protocolo: row.opening.as_ref().map(|it| it.protocolo.clone()),
-        id_atendimento: row.opening.as_ref().map(|it| it.id_atendimento),
-        warnings: row.warnings.clone(),
-        owner,
-    };
-    let (to_write, settled) = found.meet(settle, verbatim);
-    if to_write != Write::Nothing {
-        row.history.extend(settle.attempt.as_deref().cloned());
-    }
-    match to_write {
-        Write::Nothing => {}
-        Write::Change => change(row, &settle.change, now, breach),
-        Write::Ticket { state, opening, attempts, warnings, fault } => {
-            row.state = state;
-            row.opening = Some(opening.clone());
-            row.attempts = attempts.unwrap_or(row.attempts);
-            row.warnings.extend_from_slice(warnings);
-            row.error_code = fault.map(|it| it.code().into_owned());
-            row.keep_doubt(now);
-        }
-        Write::Beside { id_atendimento, warning } => {
-            if let (Some(opening), Some(it)) = (&mut row.opening, id_atendimento) {
-                opening.id_atendimento = it;
-            }
-            row.warnings.extend(warning);
-        }
-        Write::Doubt => row.doubt_lost_claim(settle.token, worker, now, now),
-    }
-    settled
-}
-
-/// As its living owner has it.
-fn change(row: &mut Row, change: &Change, now: Timestamp, breach: Breach) {
-    let claimed_with = row.doubt.take();
-    row.claim_doubt = None;
-    row.state = change.state(claimed_with.as_ref());
-    if *change == Change::Release {
-        row.doubt = claimed_with;
-        row.is_claimed = false;
-        if row.first_claim {
-            row.sent_at = None;
-        }
-        row.withdraw_if_gone(breach);
-        return;
-    }
-    let After { available_at, attempts, doubt, fault, opening } = After::of(change);
-    // A look-up that was of no use leaves what is known of the post.
-    if claimed_with.is_none() || row.state != State::InDoubt {
-        row.error_code = fault.map(|it| it.code().into_owned());
-    }
-    row.available_at = available_at.unwrap_or(row.available_at);
-    row.attempts = attempts.unwrap_or(row.attempts);
-    row.doubt = doubt.cloned();
-    row.opening = opening.cloned();
-    if row.state == State::Conflict {
-        row.kept_doubt = claimed_with.or_else(|| Some(Doubt::since(now)));
-    }
-    row.withdraw_if_gone(breach);
-}
-
-/// As the port has it, for the rows of `whose`.
-pub fn recover(shelf: &mut Shelf, now: Timestamp, whose: impl Fn(u64) -> bool) -> u64 {
-    take_in(&mut shelf.rows, shelf.breach, now, |worker| whose(worker).then_some(now))
-}
-
-/// As the port has it.
-pub fn look_again(shelf: &mut Shelf, now: Timestamp) {
-    let breach = shelf.breach;
-    for row in shelf.rows.values_mut().filter(|row| row.state == State::Unconfirmed) {
-        if let Some(doubt) = &mut row.doubt {
-            doubt.answered = 0;
-            doubt.precaution = false;
-        }
-        make_due(row, now, breach);
-    }
-}
-
-/// As the port has it.
-pub fn pull_in(rows: &mut BTreeMap<i64, Row>, now: Timestamp) {
-    for row in rows.values_mut().filter(|row| waits(row) && now + WAIT_MAX < row.available_at) {
-        row.available_at = now;
-    }
 }
 
 /// As the port has it.
@@ -804,28 +564,4 @@ pub fn specimen(shelf: &Shelf, text_len: usize, nth: u32) -> Option<Specimen> {
     opened.sort_by_key(|it| std::cmp::Reverse(it.opening.as_ref().map(|it| it.id_atendimento)));
     let row = opened.get(nth as usize)?;
     Some(Specimen { service: row.ticket.id_cliente_servico, marker: row.marker, text_len: len(row) })
-}
-
-/// What is in flight becomes a doubt, if its worker is dead: since when that says.
-pub fn take_in(
-    rows: &mut BTreeMap<i64, Row>,
-    breach: Breach,
-    now: Timestamp,
-    dead_since: impl Fn(u64) -> Option<Timestamp>,
-) -> u64 {
-    let mut n_rows = 0;
-    for row in rows.values_mut().filter(|row| row.state == State::InFlight) {
-        let Some(since) = dead_since(row.worker) else { continue };
-        n_rows += 1;
-        row.doubt.get_or_insert(Doubt::since(since));
-        row.claim_doubt = None;
-        make_due(row, now, breach);
-    }
-    n_rows
-}
-
-fn make_due(row: &mut Row, now: Timestamp, breach: Breach) {
-    row.state = row.doubt.as_ref().map_or(State::Pending, Doubt::state);
-    row.available_at = now;
-    row.withdraw_if_gone(breach);
 }

@@ -19,10 +19,9 @@ use tokio::time::sleep;
 
 use super::board::Seat;
 use super::breach::Breach;
-use super::memory_outbox::{
-    ANSWER_MAX, MemoryOutbox, Shelf, claim, look_again, posts_are_left, pull_in, recover, saw, settle,
-    sights, specimen, take_in,
-};
+use super::memory_claims::{claim, posts_are_left};
+use super::memory_outbox::{ANSWER_MAX, MemoryOutbox, Shelf, saw, sights, specimen};
+use super::memory_settles::{look_again, pull_in, recover, settle, take_in};
 use super::replay::tell;
 use super::world::VirtualClock;
 

@@ -3,8 +3,10 @@
 pub mod board;
 pub mod breach;
 pub mod files;
+pub mod memory_claims;
 pub mod memory_commands;
 pub mod memory_outbox;
+pub mod memory_settles;
 pub mod memory_worker;
 pub mod parts;
 pub mod postgres;
