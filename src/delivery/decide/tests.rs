@@ -365,6 +365,22 @@ fn a_doubt_that_begins_later_is_waited_for() {
     }
 }
 
+/// As far as this moment tells: what HubSoft's clock showed then, and when an absence was seen.
+#[test]
+fn what_a_clock_set_back_left_to_come_is_of_now() {
+    let seen = |doubt: &Doubt| {
+        let scene = |scene: &mut Scene<'_>| scene.hubsoft_now = Some(at(50));
+        let settle = with_scene(0, scene, |scene| after_look_up(&claim(1), doubt, &reply(vague()), scene));
+        let Change::Later { doubt: Some(seen), .. } = settle.change else { panic!("{:?}", settle.change) };
+        seen
+    };
+    let ahead = seen(&Doubt { hubsoft_at: Some(at(500)), last_absence: Some(at(700)), ..doubt(0) });
+    assert_eq!((ahead.hubsoft_at, ahead.last_absence), (Some(at(50)), Some(at(-1))));
+    let latest = ANSWER_AGE_MAX.as_secs() as i64;
+    assert_eq!(seen(&doubt(latest)).since, at(latest), "somebody may wait for it yet");
+    assert_eq!(seen(&doubt(latest + 1)).since, at(0), "nobody does");
+}
+
 #[test]
 fn an_open_ticket_skips_and_its_absence_posts() {
     #[track_caller]
