@@ -14,6 +14,9 @@ pub mod delivery;
 pub mod hubsoft;
 #[path = "../src/printable.rs"]
 pub mod printable;
+#[cfg(test)]
+#[path = "../src/text/mod.rs"]
+mod text;
 #[path = "../src/ticket/mod.rs"]
 pub mod ticket;
 
