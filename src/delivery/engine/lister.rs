@@ -64,6 +64,8 @@ impl Engine<'_> {
 
     pub(super) fn list_read(&mut self, now: &Now, id: RequestId, reply: Reply<OpenList>) {
         let Some(asked) = self.listing.reading.take_if(|asked| asked.id == id) else { return };
+        // Rows that came meanwhile had use for this one.
+        self.listing.is_wanted = false;
         self.tell_answer(RequestKind::LookUp, &reply);
         self.hear(now, &reply, asked.pass.sent, Looks::Count);
         match reply.verdict {

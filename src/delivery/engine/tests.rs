@@ -17,8 +17,9 @@ use crate::delivery::coordination::{Holder, SharedBreaker, SharedState, Slots};
 use crate::delivery::eyes::Specimen;
 use crate::delivery::identity::{BatchKey, Marker};
 use crate::delivery::{
-    Backlog, Change, Claim, Claimed, Concurrency, Doubt, OpenedTicket, OutboxError, PauseReason, Policy,
-    Proof, Rate, Reply, RequestKind, RowId, Settle, Settled, Sighting, Token, Verdict,
+    Backlog, Change, Claim, Claimed, Concurrency, Doubt, Fault, OpenList, OpenTickets, OpenedTicket,
+    OutboxError, PauseReason, Policy, Proof, Rate, Reply, RequestKind, RowId, Settle, Settled, Sighting,
+    Token, TypeTable, Verdict,
 };
 use crate::ticket::{Field, RawTicket, Ticket};
 
@@ -516,4 +517,100 @@ fn what_is_asked_after_the_grace_is_given_up_at_once() {
     bench.check(Event::Specimen(bench.requests[&0], Ok(Some(specimen))), &given_up);
     let stored = bench.stored();
     bench.check(stored, &["end"]);
+}
+
+/// A run that compares rows with a list, and what it is asked of one of service `row`.
+fn skipping() -> Bench {
+    let mut bench = Bench::new(policy(|policy| policy.open_tickets = OpenTickets::Skip));
+    bench.check(Event::PulledIn(Ok(())), &["claim 2+1"]);
+    bench
+}
+
+impl Bench {
+    /// Whether the list says of a row that there is nothing open; then, what is to be done.
+    #[track_caller]
+    fn check_row(&mut self, run: Duration, row: i64, is_told: bool, expected: &[&str]) {
+        self.run = run;
+        let listed = self.engine.listed(&now(run), &claim(row));
+        assert_eq!(listed, is_told.then_some(Sighting::NotFound), "row {row} at {run:?}");
+        self.engine.read_list(&now(run));
+        assert_eq!(self.actions(), expected, "row {row} at {run:?}");
+    }
+
+    /// What is asked for is granted, and answered so.
+    fn list_comes(&mut self, verdict: Verdict<OpenList>) {
+        let id = self.requests[&self.engine.list_seat()];
+        self.check(Event::Asks(id, RequestKind::LookUp), &["grant 3"]);
+        self.check(Event::Replied(id, Answer::OpenList(reply(verdict, None))), &[]);
+    }
+
+    /// Eleven rows within a minute have use for a list.
+    fn list_is_asked_for(&mut self) {
+        for row in 1..=10 {
+            self.check_row(self.run, row, false, &[]);
+        }
+        self.check_row(self.run, 11, false, &["look by 3"]);
+    }
+}
+
+/// Of a HubSoft where nothing is open.
+fn list() -> Verdict<OpenList> {
+    let types = TypeTable { first_of: BTreeMap::from([(1, 1)]), default: Some(1) };
+    Verdict::Answered(OpenList::new(vec![], types))
+}
+
+fn refused_list() -> Verdict<OpenList> {
+    Verdict::Forbidden(Fault::http(403))
+}
+
+#[test]
+fn a_list_is_read_again_when_it_is_old_and_not_believed_when_it_is_too_old() {
+    const MIN: Duration = Duration::from_secs(60);
+    let mut bench = skipping();
+    bench.list_is_asked_for();
+    // What it says is heard when it is there.
+    bench.check_row(S, 12, false, &[]);
+    bench.list_comes(list());
+    bench.check_row(2 * S, 12, true, &[]);
+    bench.check_row(10 * MIN - MS, 13, true, &[]);
+    bench.check_row(10 * MIN, 14, true, &["look by 3"]);
+    // It is refused now, so the one that there is stays, and another is asked for in two minutes.
+    bench.list_comes(refused_list());
+    bench.check_row(12 * MIN - MS, 15, true, &[]);
+    bench.check_row(12 * MIN, 16, true, &["look by 3"]);
+    bench.list_comes(refused_list());
+    bench.check_row(15 * MIN, 17, true, &["look by 3"]);
+    bench.check_row(15 * MIN + MS, 18, false, &[]);
+    bench.list_comes(list());
+    // Its age counts from when it was asked for.
+    bench.check_row(30 * MIN, 19, true, &["look by 3"]);
+    bench.check_row(30 * MIN + MS, 20, false, &[]);
+}
+
+#[test]
+fn a_list_is_not_asked_of_a_service_that_changed_since_the_one_before_it() {
+    const MIN: Duration = Duration::from_secs(60);
+    let mut bench = skipping();
+    bench.list_is_asked_for();
+    bench.list_comes(list());
+    let later = Change::Later { at: start(), attempts: 1, doubt: None, fault: None };
+    bench.engine.service_changed(&claim(1), &later);
+    bench.engine.service_changed(&claim(2), &Change::Release);
+    bench.check_row(S, 1, false, &[]);
+    bench.check_row(S, 2, true, &[]);
+    // A list that was asked for afterwards may lack a ticket that is shown late, the one after that does not.
+    for is_told in [false, true] {
+        bench.run += 10 * MIN;
+        bench.check_row(bench.run, 2, true, &["look by 3"]);
+        bench.list_comes(list());
+        bench.check_row(bench.run, 1, is_told, &[]);
+    }
+}
+
+#[test]
+fn few_rows_a_minute_are_looked_up_and_no_list_is_read() {
+    let mut bench = skipping();
+    for n in 1..=40 {
+        bench.check_row(7 * S * n, i64::from(n), false, &[]);
+    }
 }
