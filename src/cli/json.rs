@@ -27,6 +27,11 @@ pub fn add_status(outbox: &OutboxStatus, place: &Place, document: &mut Value) {
         batch["outbox"] = json!(place.outbox.to_string());
         batch["pid"] = json!(outbox.holder.as_ref().map(|holder| holder.pid));
         batch["doing"] = json!(outbox.holder.as_ref().map(|holder| &holder.doing));
+        let going = outbox.holder.as_ref().map(|holder| holder.going.clone()).unwrap_or_default();
+        batch["rows_per_s"] = json!(going.rows_per_s);
+        batch["at_once"] = json!(going.at_once);
+        batch["held_back_by"] = json!(going.held_back_by);
+        batch["ends_at"] = json!(going.ends_at);
         push(&mut document["batches"], batch);
     }
     if let Some(whole) = &outbox.whole {

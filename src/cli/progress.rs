@@ -1,7 +1,8 @@
 //! How far a run is: a bar on a terminal, a line every ten seconds elsewhere.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -9,7 +10,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use tokio::time::{Instant, interval};
 
-use super::forecast::Forecast;
+use super::forecast::{Ahead, Done, Forecast, Lately};
 use super::refusals::Refusals;
 use super::screen::{Screen, terminal};
 use super::standing::{Standing, Traffic, Why};
@@ -20,6 +21,7 @@ use crate::delivery::{
     Watch,
 };
 use crate::language::times;
+use crate::outbox::sqlite::Going;
 use crate::outbox::{AnyOutbox, Counts, Reasons};
 use crate::printable::{self, LINE_CHARS_MAX};
 use crate::text;
@@ -77,17 +79,23 @@ pub struct Progress<'a> {
     n_unclear: Cell<u64>,
     refusals: Refusals,
     /// A ticket may exist; look-ups will tell.
-    in_doubt: RefCell<HashSet<RowId>>,
+    in_doubt: RefCell<HashMap<RowId, Instant>>,
+    n_doubted: Cell<u64>,
+    newest_doubt: Cell<Instant>,
     started: Instant,
     /// Rows done, and requests sent, since it began.
-    rows: RefCell<Forecast>,
-    requests: RefCell<Forecast>,
+    rows: RefCell<Lately>,
+    requests: RefCell<Lately>,
+    forecast: RefCell<Forecast>,
     n_requests: Cell<u64>,
+    /// Of them, posts and look-ups.
+    n_of_rows: Cell<u64>,
     n_in_flight: Cell<usize>,
     /// Of answers, on the average; those of late count most.
     latency: Cell<Duration>,
     slot: Cell<Option<Duration>>,
     is_lowered: Cell<bool>,
+    climbs_for: Cell<Option<Duration>>,
     /// Rows done when a line was written last.
     n_told: Cell<u64>,
     /// When a throttle was told last, and when it ends.
@@ -120,14 +128,19 @@ impl<'a> Progress<'a> {
             n_unclear: Cell::new(0),
             refusals: Refusals::default(),
             in_doubt: RefCell::default(),
+            n_doubted: Cell::new(0),
+            newest_doubt: Cell::new(Instant::now()),
             started: Instant::now(),
-            rows: RefCell::new(Forecast::from_now()),
-            requests: RefCell::new(Forecast::from_now()),
+            rows: RefCell::new(Lately::from_now()),
+            requests: RefCell::new(Lately::from_now()),
+            forecast: RefCell::new(Forecast::from_now(policy.settle_delay)),
             n_requests: Cell::new(0),
+            n_of_rows: Cell::new(0),
             n_in_flight: Cell::new(0),
             latency: Cell::default(),
             slot: Cell::default(),
             is_lowered: Cell::default(),
+            climbs_for: Cell::default(),
             n_told: Cell::new(0),
             pausing: Cell::default(),
             throttle: RefCell::default(),
@@ -140,12 +153,24 @@ impl<'a> Progress<'a> {
 
     /// Tells how far `run` is as long as it goes: a person, and those who look at `outbox` from outside.
     pub async fn follow<T>(&self, outbox: &AnyOutbox, run: impl Future<Output = T>) -> T {
+        self.follow_and_tell(outbox, run, |_| ()).await
+    }
+
+    /// The same; `tell` hears each second why it goes no faster.
+    pub async fn follow_and_tell<T>(
+        &self,
+        outbox: &AnyOutbox,
+        run: impl Future<Output = T>,
+        tell: impl Fn(Option<&Why>),
+    ) -> T {
         let told = async {
             let mut ticks = interval(SAY_EVERY);
             loop {
                 ticks.tick().await;
                 self.look();
-                outbox.say(&self.standing().logged());
+                let standing = self.standing();
+                tell(standing.why.as_ref());
+                outbox.say(&standing.logged(), &self.going(&standing));
             }
         };
         let done = tokio::select! {
@@ -184,6 +209,13 @@ impl<'a> Progress<'a> {
         let since = self.started.elapsed();
         self.rows.borrow_mut().see(since, self.n_done());
         self.requests.borrow_mut().see(since, self.n_requests.get());
+        let done = Done {
+            n_rows: self.n_done(),
+            n_doubted: self.n_doubted.get(),
+            n_in_doubt: self.in_doubt.borrow().len() as u64,
+            n_requests: self.n_of_rows.get(),
+        };
+        self.forecast.borrow_mut().see(since, self.held().is_some(), self.slot.get(), done);
     }
 
     fn standing(&self) -> Standing {
@@ -198,7 +230,7 @@ impl<'a> Progress<'a> {
         let n_in_doubt = self.in_doubt.borrow().len() as u64;
         let why = self.why(n_left, n_in_doubt);
         let n_going_on = n_left.filter(|_| !why.as_ref().is_some_and(Why::has_no_end));
-        let left = n_going_on.and_then(|n_left| self.rows.borrow().left(n_left));
+        let left = n_going_on.and_then(|n_left| self.left(n_left.saturating_sub(n_in_doubt), n_in_doubt));
         let end = left.and_then(|left| Some((left, here_in(left)?)));
         Standing {
             done,
@@ -215,8 +247,33 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Why it goes no faster: what stands in its way, or what it is measured by.
-    fn why(&self, n_left: Option<u64>, n_in_doubt: u64) -> Option<Why> {
+    /// How it goes, for programs.
+    fn going(&self, standing: &Standing) -> Going {
+        Going {
+            rows_per_s: standing.rate.map(|rate| (100.0 * rate).round() / 100.0),
+            at_once: Some(self.n_at_once.get()),
+            held_back_by: standing.why.as_ref().map(|why| why.code().to_owned()),
+            ends_at: standing.end.and_then(|(left, _)| Timestamp::now().checked_add(left).ok()),
+        }
+    }
+
+    /// How long rows that are to be sent, and those in doubt, will take.
+    fn left(&self, n_to_send: u64, n_in_doubt: u64) -> Option<Duration> {
+        let now = Instant::now();
+        let throttled_until = self.throttle.borrow().as_ref().map(|(ends, ..)| *ends);
+        let ahead = Ahead {
+            n_to_send,
+            n_in_doubt,
+            newest_doubt: now - self.newest_doubt.get(),
+            held_for: throttled_until.map_or(Duration::ZERO, |ends| ends.saturating_duration_since(now)),
+            slot: self.slot.get(),
+            climb: self.ceiling.slot().zip(self.climbs_for.get()),
+        };
+        self.forecast.borrow().left(&ahead)
+    }
+
+    /// What stands in its way.
+    fn held(&self) -> Option<Why> {
         if let Some(reason) = &*self.paused.borrow() {
             return Some(Why::Paused { reason: reason.clone() });
         }
@@ -234,6 +291,15 @@ impl<'a> Progress<'a> {
         {
             return Some(Why::Throttled { until: *until, reason: reason.clone() });
         }
+        None
+    }
+
+    /// Why it goes no faster: what stands in its way, or what it is measured by.
+    fn why(&self, n_left: Option<u64>, n_in_doubt: u64) -> Option<Why> {
+        let held = self.held();
+        if held.is_some() {
+            return held;
+        }
         if n_left == Some(n_in_doubt) && self.n_in_flight.get() == 0 {
             return Some(Why::Doubts);
         }
@@ -247,6 +313,25 @@ impl<'a> Progress<'a> {
             is_lowered: self.is_lowered.get(),
         };
         traffic.why()
+    }
+
+    /// A row is in doubt, or is not any more.
+    fn doubt(&self, row: RowId, is_in_doubt: bool) {
+        let (now, mut in_doubt) = (Instant::now(), self.in_doubt.borrow_mut());
+        match is_in_doubt {
+            true => {
+                if let Entry::Vacant(place) = in_doubt.entry(row) {
+                    place.insert(now);
+                    self.newest_doubt.set(now);
+                    count(&self.n_doubted);
+                }
+            }
+            false => {
+                if let Some(since) = in_doubt.remove(&row) {
+                    self.forecast.borrow_mut().doubt_ended(now - since);
+                }
+            }
+        }
     }
 
     /// Tells how far it is, for ever.
@@ -333,11 +418,7 @@ impl Watch for Progress<'_> {
             _ => count(&self.n_unclear),
         }
         if settle.change != Change::Release {
-            let mut in_doubt = self.in_doubt.borrow_mut();
-            match settle.change.state(None) {
-                State::InDoubt => in_doubt.insert(settle.row),
-                _ => in_doubt.remove(&settle.row),
-            };
+            self.doubt(settle.row, settle.change.state(None) == State::InDoubt);
         }
     }
 
@@ -349,6 +430,7 @@ impl Watch for Progress<'_> {
     fn sending(&self, kind: RequestKind) {
         count(&self.n_requests);
         if is_of_a_row(kind) {
+            count(&self.n_of_rows);
             self.n_in_flight.set(self.n_in_flight.get() + 1);
         }
     }
@@ -364,6 +446,7 @@ impl Watch for Progress<'_> {
     fn turned(&self, pulse: &Pulse) {
         self.slot.set(pulse.slot);
         self.is_lowered.set(pulse.is_lowered);
+        self.climbs_for.set(pulse.climbs_for);
         self.n_at_once.set(pulse.n_at_once);
     }
 

@@ -8,14 +8,11 @@ use std::time::Duration;
 
 use jiff::civil::DateTime;
 
-use super::forecast::rounded;
+use super::forecast::{AT_CEILING, rounded};
 use crate::delivery::Rate;
 use crate::language::filled::decimal;
 use crate::language::times;
 use crate::printable;
-
-/// A run slower than this part of its ceiling is held back by something else.
-const AT_CEILING: f64 = 0.85;
 
 #[derive(Clone, Debug)]
 pub struct Standing {
@@ -134,7 +131,39 @@ impl Why {
             Self::Ceiling | Self::Shared | Self::Lowered | Self::Slow { .. } | Self::Throttled { .. } => {
                 false
             }
-            Self::Unavailable | Self::Paused { .. } | Self::OutboxDown | Self::Halted | Self::Doubts => true,
+            // When the last of them is clear is told as far as it can be.
+            Self::Doubts => false,
+            Self::Unavailable | Self::Paused { .. } | Self::OutboxDown | Self::Halted => true,
+        }
+    }
+
+    /// All codes.
+    pub const CODES: [&str; 10] = [
+        "rate",
+        "share",
+        "lowered",
+        "slow",
+        "throttled",
+        "unavailable",
+        "stopped",
+        "outbox_down",
+        "halted",
+        "doubts",
+    ];
+
+    /// For programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Ceiling => "rate",
+            Self::Shared => "share",
+            Self::Lowered => "lowered",
+            Self::Slow { .. } => "slow",
+            Self::Throttled { .. } => "throttled",
+            Self::Unavailable => "unavailable",
+            Self::Paused { .. } => "stopped",
+            Self::OutboxDown => "outbox_down",
+            Self::Halted => "halted",
+            Self::Doubts => "doubts",
         }
     }
 
@@ -337,6 +366,24 @@ mod tests {
         650 of 1,000 done (65 %), 600 opened, 30 refused, 2 in doubt, 20 not sent; 5/s at most
         600 opened; 0.5/s
         ");
+    }
+
+    #[test]
+    fn each_reason_has_its_code() {
+        let codes = [
+            Why::Ceiling,
+            Why::Shared,
+            Why::Lowered,
+            Why::Slow { latency: Duration::ZERO, n_at_once: 1 },
+            Why::Throttled { until: clock("2026-11-27T14:35:30"), reason: String::new() },
+            Why::Unavailable,
+            Why::Paused { reason: String::new() },
+            Why::OutboxDown,
+            Why::Halted,
+            Why::Doubts,
+        ]
+        .map(|why| why.code());
+        assert_eq!(codes, Why::CODES);
     }
 
     #[test]

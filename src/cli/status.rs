@@ -17,7 +17,6 @@ use crate::app::sheet::ColumnNames;
 use crate::app::{self, OutboxStatus};
 use crate::language::said;
 use crate::language::times::local;
-use crate::outbox::sqlite::Holder;
 use crate::outbox::{Crew, Halted, Status};
 use crate::text;
 
@@ -77,12 +76,8 @@ fn tell(outbox: &OutboxStatus, place: &Place, page: &mut Page) {
     if let Some(whole) = &outbox.whole {
         tell_status(&tr!("all batches"), whole, None, page);
     }
-    if let Some(Holder { pid, doing }) = &outbox.holder {
-        let said = match &**doing {
-            "" => tr!("process %{pid} works on it", pid = pid),
-            doing => tr!("process %{pid} works on it: %{doing}", pid = pid, doing = doing),
-        };
-        page.result(format!("  {said}"));
+    if let Some(holder) = &outbox.holder {
+        page.result(format!("  {}", text::works_on_it(holder.pid, &holder.doing)));
     }
     for line in outbox.crew.iter().flat_map(in_lines) {
         page.result(line);

@@ -14,6 +14,7 @@ use super::opening::warn_of_rate;
 use super::progress::Progress;
 use super::screen::Screen;
 use super::signals::Signals;
+use super::standing::Why;
 use super::telling::Telling;
 use super::typed::Typed;
 use super::worked;
@@ -117,7 +118,8 @@ async fn work(workplace: &Workplace<'_>, until_empty: bool, start: &Start<'_>) -
     let work = workplace.work(&outbox, worker, control, &watchers);
     // A run is large, and what looks on would carry it about on the stack.
     let work = telling.beside(&looking, Box::pin(work));
-    let Worked { ending, left } = progress.follow(&outbox, work).await?;
+    let held_back = |why: Option<&Why>| watch.held_back(&Why::CODES, why.map(Why::code));
+    let Worked { ending, left } = progress.follow_and_tell(&outbox, work, held_back).await?;
     telling.ran(&looking, &ending.reason);
     let run = Run { ending, signal: signals.asked() };
     outbox.close().await?;

@@ -87,6 +87,18 @@ impl Allowance {
         self.lowered(now).is_some()
     }
 
+    /// How long it takes to climb back to what the operator allows, if nothing more is refused. `None`: it is
+    /// there, or there is no limit.
+    pub fn climbs_for(&self, now: Duration) -> Option<Duration> {
+        let (lowered, refused) = (self.lowered(now)?, self.refused.as_ref()?);
+        let (n_raises, mut slot, mut more) = (n_raises(refused, now), lowered, 0);
+        while self.ceiling? < slot && n_raises + more < RAISES_MAX {
+            more += 1;
+            slot = slot.div_f64(1.0 + RAISED_BY * f64::from(n_raises + more));
+        }
+        Some((refused.until + RAISED_EVERY * (n_raises + more)).saturating_sub(now + refused.before))
+    }
+
     /// A slot was taken.
     pub fn taken(&mut self) {
         if let Some(refused) = &mut self.refused {
@@ -190,6 +202,8 @@ mod tests {
         let rates = [10, 20, 21, 31, 41, 51, 61, 71].map(|at| rate(&allowance, at));
         assert_eq!(rates, [34.0, 34.0, 34.3, 35.0, 36.1, 37.5, 39.4, 40.0].map(Some));
         assert!(allowance.is_lowered(70 * S) && !allowance.is_lowered(71 * S));
+        let climbs = [10, 21, 70, 71].map(|at| allowance.climbs_for(at * S));
+        assert_eq!(climbs, [Some(61 * S), Some(50 * S), Some(S), None]);
     }
 
     /// Seconds and slots from one refusal to the next, of 34/s, and what is left of that.

@@ -172,6 +172,11 @@ impl Pace {
         self.allowance.telling(now)
     }
 
+    /// How long its own slots take to climb back to what the operator allows, if nothing more is refused.
+    pub fn climbs_for(&self, now: Duration) -> Option<Duration> {
+        self.allowance.climbs_for(now).filter(|_| !matches!(self.slots, Slots::Shared(_)))
+    }
+
     /// Whether the time of a slot that was taken then is over: the next, of whichever worker, is nearer.
     pub fn has_passed(&self, taken: Duration, now: Duration) -> bool {
         let slot = match &self.slots {

@@ -68,6 +68,9 @@ pub struct Pulse {
     pub is_throttled: bool,
     /// HubSoft was found to bear less than the operator allows.
     pub is_lowered: bool,
+    /// How long this run's own slots take to climb back to that, if nothing more is refused. `None`: there is
+    /// nothing to climb, or others share them.
+    pub climbs_for: Option<Duration>,
     pub is_breaker_open: bool,
     /// A person paused everybody.
     pub is_paused: bool,

@@ -27,6 +27,8 @@ pub struct Metrics {
     pub request_duration: HistogramVec,
     pub rate: Gauge,
     pub rate_ceiling: Gauge,
+    pub in_flight_limit: IntGauge,
+    pub held_back: GaugeVec,
     pub breaker_open: IntGauge,
     pub duplicates: IntCounter,
     pub database_round_trip: Histogram,
@@ -92,6 +94,23 @@ impl Default for Metrics {
                     "Requests a second that were asked for; +Inf without a limit",
                 )),
             ),
+            in_flight_limit: keep(
+                &registry,
+                IntGauge::with_opts(opts(
+                    "in_flight_limit",
+                    "Requests that may wait for an answer at once, as --concurrency says or has found out",
+                )),
+            ),
+            held_back: keep(
+                &registry,
+                GaugeVec::new(
+                    opts(
+                        "held_back",
+                        "1 for the reason why this worker goes no faster now, 0 for all others",
+                    ),
+                    &["reason"],
+                ),
+            ),
             breaker_open: keep(
                 &registry,
                 IntGauge::with_opts(opts(
@@ -142,6 +161,14 @@ impl Metrics {
         let kind = kind_name(kind);
         self.attempts.with_label_values(&[kind, verdict]).inc();
         self.request_duration.with_label_values(&[kind]).observe(latency.as_secs_f64());
+    }
+
+    /// Why it goes no faster now, of all `reasons` that there are.
+    pub fn set_held_back(&self, reasons: &[&str], now: Option<&str>) {
+        for reason in reasons {
+            let holds = now == Some(*reason);
+            self.held_back.with_label_values(&[*reason]).set(f64::from(u8::from(holds)));
+        }
     }
 
     /// In the text format of Prometheus.

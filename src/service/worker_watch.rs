@@ -70,6 +70,11 @@ impl WorkerWatch {
         Arc::clone(&self.api_returned)
     }
 
+    /// Why it goes no faster now, of all `reasons` that there are.
+    pub fn held_back(&self, reasons: &[&str], now: Option<&str>) {
+        self.metrics.set_held_back(reasons, now);
+    }
+
     /// One more try to reach the database before the work begins.
     pub fn tried(&self) {
         self.readiness.tried();
@@ -163,6 +168,7 @@ impl Watch for WorkerWatch {
         self.tell_status(pulse);
         let stands = pulse.is_throttled || self.readiness.why_idle(pulse).is_some();
         self.metrics.rate.set(if stands { 0.0 } else { per_second(pulse.slot) });
+        self.metrics.in_flight_limit.set(i64::try_from(pulse.n_at_once).unwrap_or(i64::MAX));
         self.metrics.breaker_open.set(i64::from(pulse.is_breaker_open));
         self.metrics.rows_passed_over.set(i64::try_from(pulse.n_passed_over).unwrap_or(i64::MAX));
     }

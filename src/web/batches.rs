@@ -73,7 +73,7 @@ fn outbox(place: &Place, status: &Result<OutboxStatus, Fault>) -> Markup {
         @for (info, standing, _) in &status.batches { (batch(&info.name, standing)) }
         @if let Some(standing) = &status.whole { (batch(&tr!("all batches"), standing)) }
         @if let Some(holder) = &status.holder {
-            p { (tr!("process %{pid} works on it", pid = holder.pid)) }
+            p { (shown(&text::works_on_it(holder.pid, &holder.doing))) }
         }
         @for halted in &status.halted { (halt(halted)) }
     }

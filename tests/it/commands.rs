@@ -374,6 +374,7 @@ fn status_lists_what_it_finds_and_who_works_on_it() {
         (&1.into(), &serde_json::Value::Null)
     );
     assert_eq!(of("queda")["pid"], started.pid());
+    assert!(of("outra")["at_once"].is_null() && of("queda")["at_once"].is_u64(), "{json}");
     assert_eq!(of("queda")["counts"]["in_doubt"], 0, "what a living run has in flight is not in doubt");
     let said = site.run(&["status"]).expect(0).stdout;
     assert!(said.contains("outra.mutirao") && said.contains("queda.mutirao"), "{said}");

@@ -267,6 +267,7 @@ impl<'p> Engine<'p> {
             n_at_once: self.slots.limit.now(),
             is_throttled: self.slots.pace.throttled_until(now.run).is_some(),
             is_lowered: self.slots.pace.is_lowered(now.run),
+            climbs_for: self.slots.pace.climbs_for(now.run),
             is_breaker_open: self.health.is_dark(),
             is_paused: self.health.pause.is_some(),
             is_halted: self.health.halted.is_some(),

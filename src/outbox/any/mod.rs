@@ -32,7 +32,7 @@ pub use address::{Address, OpenFault};
 pub use reader::{AnyReader, Ping, ReadOnlyOutbox};
 pub use worker::{AnyWorker, LEASE, Terms};
 
-use super::sqlite::{self, SqliteOutbox};
+use super::sqlite::{self, Going, SqliteOutbox};
 use super::{
     BatchId, BindError, Cancelled, MergeError, MergeOptions, Merged, NewRow, NewSource, PgOutbox, Rehearsal,
     ResolveError, Word, postgres,
@@ -61,9 +61,9 @@ impl AnyOutbox {
 
     /// Tells whoever looks at a file what this process does just now; in a database the workers' pace is
     /// there to see.
-    pub fn say(&self, doing: &str) {
+    pub fn say(&self, doing: &str, going: &Going) {
         match self {
-            Self::Sqlite(outbox) => outbox.say(doing),
+            Self::Sqlite(outbox) => outbox.say(doing, going),
             Self::Postgres(_) => {}
         }
     }

@@ -5,7 +5,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use rustix::fs::{FlockOperation, OFlags, flock, statfs};
+use serde::{Deserialize, Serialize};
 
 /// Held while the outbox is ours; the system lets go of it when the process dies.
 ///
@@ -21,11 +23,26 @@ pub(super) struct FileLock {
 const SAID_MAX: u64 = 4096;
 
 /// Who holds a lock, as it says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Holder {
     pub pid: u32,
     /// What it does just now. Blank: it has not said.
     pub doing: String,
+    pub going: Going,
+}
+
+/// How a run goes just now, for programs.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Going {
+    /// Of late; `None`: that cannot be told yet.
+    pub rows_per_s: Option<f64>,
+    /// Requests that may wait for an answer at once.
+    pub at_once: Option<usize>,
+    /// The code of why it goes no faster.
+    pub held_back_by: Option<String>,
+    /// When it will be through, about.
+    pub ends_at: Option<Timestamp>,
 }
 
 impl FileLock {
@@ -52,7 +69,7 @@ impl FileLock {
             match std::fs::metadata(&path) {
                 Ok(named) if named.ino() == file.metadata()?.ino() => {
                     let lock = Self { path, file, was_left };
-                    lock.say("")?;
+                    lock.say("", &Going::default())?;
                     return Ok(Some(lock));
                 }
                 Ok(_) => {}
@@ -65,8 +82,9 @@ impl FileLock {
 
 impl FileLock {
     /// Tells whoever looks on what its holder does.
-    pub(super) fn say(&self, doing: &str) -> io::Result<()> {
-        let text = format!("{}\n{doing}\n", std::process::id());
+    pub(super) fn say(&self, doing: &str, going: &Going) -> io::Result<()> {
+        let going = serde_json::to_string(going)?;
+        let text = format!("{}\n{doing}\n{going}\n", std::process::id());
         self.file.write_all_at(text.as_bytes(), 0)?;
         self.file.set_len(text.len() as u64)
     }
@@ -84,9 +102,11 @@ pub fn holder(database: &Path) -> Option<Holder> {
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path_of(database)).ok()?;
     let mut said = String::new();
     file.take(SAID_MAX).read_to_string(&mut said).ok()?;
-    let (pid, doing) = said.split_once('\n')?;
+    let (pid, rest) = said.split_once('\n')?;
     let pid: u32 = pid.parse().ok()?;
-    lives(pid)?.then(|| Holder { pid, doing: doing.trim().to_owned() })
+    let (doing, going) = rest.split_once('\n').unwrap_or((rest, ""));
+    let doing = doing.trim().to_owned();
+    lives(pid)?.then(|| Holder { pid, doing, going: serde_json::from_str(going).unwrap_or_default() })
 }
 
 /// `None`: it is no number of a process.

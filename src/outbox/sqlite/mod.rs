@@ -39,7 +39,7 @@ use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 use crate::delivery::OutboxError;
 
 pub use error::is_of_damage;
-pub use lock::{Holder, holder};
+pub use lock::{Going, Holder, holder};
 pub use open::LOG_LEN_MAX;
 pub use open_error::{FILE_NAME, OpenError};
 pub use salvage::{Lost, salvage};
@@ -71,8 +71,8 @@ impl SqliteOutbox {
     }
 
     /// Tells whoever looks on what this process does just now. Nothing rests on it.
-    pub fn say(&self, doing: &str) {
-        let _ = self.lock.say(doing);
+    pub fn say(&self, doing: &str, going: &Going) {
+        let _ = self.lock.say(doing, going);
     }
 
     /// What can be read from it.

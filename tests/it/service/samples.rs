@@ -14,7 +14,11 @@ async fn every_metric_of_the_samples_is_told() {
     let (site, database) = (Site::new(""), Database::fresh().await);
     let (worker, at) = answering(site.command(&["worker", "--database-url", &database.url()]));
     until_ready_is(at, 200);
-    let told = names(&get(at, "/metrics").unwrap().1);
+    let metrics = get(at, "/metrics").unwrap().1;
+    for line in ["mutirao_held_back{reason=\"rate\"} 0", "mutirao_in_flight_limit 4"] {
+        assert!(metrics.lines().any(|told| told == line), "{line}: {metrics}");
+    }
+    let told = names(&metrics);
     for file in ["alerts.yml", "grafana-dashboard.json"] {
         for word in sample(file).split(|it: char| !it.is_ascii_alphanumeric() && it != '_') {
             if word.starts_with("mutirao_") {
