@@ -8,11 +8,17 @@
 //! What they take with few under way is looked at anew now and then, by one window with half as many. So it
 //! is never measured while HubSoft is full, and what was taken for it at the start need not have been right.
 //!
+//! Each worker of an outbox finds its own number, and feels by the answers what the others send. Only that
+//! look they take together, by the outbox's clock: else each would measure while HubSoft is full of what the
+//! others send, take that for what answers take, and all would send ever more.
+//!
 //! Pure: times are durations since the run began.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 /// What an operator says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +81,10 @@ impl fmt::Display for Concurrency {
     }
 }
 
-/// As many go however slow the answers are: a lote that is slow for reasons of its own must not hold up all.
+/// As many go however slow the answers are, of all workers of an outbox together: a lote that is slow for
+/// reasons of its own must not hold up all. Of each at least two: its slots come in blocks, close together.
 pub const LEAST: usize = 4;
+const LEAST_EACH: usize = 2;
 const _: () = assert!(LEAST < Concurrency::MOST);
 
 /// What is asked. Each kind takes its own time: a ticket that opens an order of service is slower than one
@@ -116,8 +124,8 @@ const KEPT_LEAST: f64 = 0.5;
 const ADDED_FIRST: usize = 2;
 const ADDED: usize = 4;
 
-/// Every so many windows one has half as many under way.
-const LOOK_EVERY: u32 = 15;
+/// So often a window has half as many under way.
+const LOOK_EVERY: Duration = Duration::from_secs(50);
 
 /// What answers take with few under way is believed to be more by a factor of e in so long: a server that is
 /// slow for two minutes is spared, one that is slow for good is not forever.
@@ -146,10 +154,18 @@ pub struct Search {
     unloaded: [Option<Unloaded>; N_KINDS],
     /// While it looks how long that is: how many it was before.
     looking: Option<usize>,
-    n_since_look: u32,
+    looked: Duration,
+    /// Somebody has waited for nothing but this since.
+    is_used: bool,
+    /// Looks are due so long after each [`LOOK_EVERY`] of the run: when the outbox's clock has come to one.
+    phase: Duration,
+    /// Workers of the outbox, itself among them.
+    n_workers: usize,
 }
 
-fingerprint! { struct Search { limit, is_starting, window, unloaded, looking, n_since_look } }
+fingerprint! {
+    struct Search { limit, is_starting, window, unloaded, looking, looked, is_used, n_workers; lengths phase }
+}
 
 /// The answers to what was sent since.
 #[derive(Clone, Debug)]
@@ -181,7 +197,10 @@ impl Limit {
                 window: Window::new(Duration::ZERO),
                 unloaded: [None; N_KINDS],
                 looking: None,
-                n_since_look: 0,
+                looked: Duration::ZERO,
+                is_used: false,
+                phase: Duration::ZERO,
+                n_workers: 1,
             })),
             Concurrency::Fixed(n) => Self::Fixed(n.max(1)),
         }
@@ -198,7 +217,7 @@ impl Limit {
     /// Somebody waits for nothing but this.
     pub fn use_up(&mut self) {
         if let Self::Auto(search) = self {
-            search.window.is_used = true;
+            (search.window.is_used, search.is_used) = (true, true);
         }
     }
 
@@ -209,17 +228,52 @@ impl Limit {
         }
     }
 
+    /// So many workers are on the outbox, whose clock showed that `time` at `then`.
+    pub fn share(&mut self, n_workers: u32, then: Duration, time: Timestamp) {
+        if let Self::Auto(search) = self {
+            search.share(usize::try_from(n_workers).unwrap_or(usize::MAX), then, time);
+        }
+    }
+
     /// HubSoft is back after it was out of reach: from the bottom up.
     pub fn begin_again(&mut self, now: Duration) {
         if let Self::Auto(search) = self {
-            (search.limit, search.is_starting, search.looking) = (LEAST, true, None);
+            (search.limit, search.is_starting, search.looking) = (search.least(), true, None);
             search.window = Window::new(now);
         }
     }
 }
 
 impl Search {
+    fn share(&mut self, n_workers: usize, then: Duration, time: Timestamp) {
+        let every = LOOK_EVERY.as_nanos();
+        let since_look = time.as_nanosecond().rem_euclid(every.cast_signed()).cast_unsigned();
+        let phase = (then.as_nanos() + every - since_look) % every;
+        self.phase = Duration::from_nanos(u64::try_from(phase).unwrap_or(0));
+        // Who is at the bottom stays there.
+        let is_at_bottom = self.limit == self.least();
+        self.n_workers = n_workers.max(1);
+        self.limit = if is_at_bottom { self.least() } else { self.limit.max(self.least()) };
+    }
+
+    /// Its part of the fewest.
+    fn least(&self) -> usize {
+        LEAST.div_ceil(self.n_workers).max(LEAST_EACH)
+    }
+
+    /// Whether the outbox's clock has come to another look since the last; its time is told anew again and
+    /// again, and is a little off each time.
+    fn is_look_due(&self, now: Duration) -> bool {
+        let nth = |at: Duration| (at + LOOK_EVERY - self.phase).as_nanos() / LOOK_EVERY.as_nanos();
+        nth(self.looked) != nth(now) && self.looked + LOOK_EVERY / 2 <= now
+    }
+
     fn answered(&mut self, now: Duration, sent: Duration, asked: Asked) {
+        if self.looking.is_none() && self.is_used && self.is_look_due(now) {
+            (self.looked, self.looking, self.is_used) = (now, Some(self.limit), false);
+            self.limit = (self.limit / 2).max(self.least());
+            self.window = Window::new(now);
+        }
         if sent < self.window.since {
             return;
         }
@@ -235,10 +289,12 @@ impl Search {
     /// A window is full.
     fn learn(&mut self, now: Duration) {
         let window = std::mem::replace(&mut self.window, Window::new(now));
-        let is_light = self.looking.is_some() || !window.is_used || self.limit <= LEAST;
+        // What the others send shows only by a look.
+        let is_alone = self.n_workers == 1;
+        let is_light = self.looking.is_some() || is_alone && (!window.is_used || self.limit <= LEAST);
         let times_slower = self.compare(now, window.latencies, is_light);
         if let Some(before) = self.looking.take() {
-            self.limit = before;
+            self.limit = before.max(self.least());
             return;
         }
         if !window.is_used {
@@ -247,16 +303,10 @@ impl Search {
         self.is_starting &= times_slower < QUICK;
         if SLOW < times_slower {
             let kept = (WANTED / times_slower).max(KEPT_LEAST);
-            self.limit = ((self.limit as f64 * kept) as usize).max(LEAST);
+            self.limit = ((self.limit as f64 * kept) as usize).max(self.least());
         } else if times_slower < QUICK {
             let part = if self.is_starting { ADDED_FIRST } else { ADDED };
-            self.limit = (self.limit + self.limit / part).min(Concurrency::MOST);
-        }
-        self.n_since_look += 1;
-        if LOOK_EVERY <= self.n_since_look && LEAST < self.limit {
-            self.n_since_look = 0;
-            self.looking = Some(self.limit);
-            self.limit /= 2;
+            self.limit = (self.limit + (self.limit / part).max(1)).min(Concurrency::MOST);
         }
     }
 

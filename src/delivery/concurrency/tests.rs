@@ -1,4 +1,4 @@
-//! A server of so many workers, in virtual time, and a sender that keeps as many under way as it may.
+//! A server of so many workers, in virtual time, and senders that keep as many under way as they may.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -28,7 +28,8 @@ struct Done {
 }
 
 struct Model {
-    limit: Limit,
+    /// Of each sender.
+    limits: Vec<Limit>,
     rng: fastrand::Rng,
     n_workers: usize,
     /// Between two requests, at least.
@@ -36,18 +37,35 @@ struct Model {
     /// The server is so many times slower, from then to then.
     slow: (f64, Duration, Duration),
     median: Duration,
+    /// When the first sender begins.
+    joins: Duration,
 }
 
 impl Model {
     fn new(n_workers: usize, seed: u64) -> Self {
         Self {
-            limit: Limit::new(Concurrency::Auto),
+            limits: vec![Limit::new(Concurrency::Auto)],
             rng: fastrand::Rng::with_seed(seed),
             n_workers,
             slot: Duration::ZERO,
             slow: (1.0, Duration::ZERO, Duration::ZERO),
             median: MEDIAN,
+            joins: Duration::ZERO,
         }
+    }
+
+    /// By so many workers of one outbox, the first of which comes later.
+    fn sent_by(mut self, n_senders: usize, joins: Duration) -> Self {
+        (self.limits, self.joins) = (vec![Limit::new(Concurrency::Auto); n_senders], joins);
+        (0..n_senders).for_each(|sender| self.share(sender, Duration::ZERO));
+        self
+    }
+
+    /// The outbox's time is told up to 0.3 s late.
+    fn share(&mut self, sender: usize, now: Duration) {
+        let late = Duration::from_millis(self.rng.u64(0..300));
+        let (n_senders, time) = (self.limits.len() as u32, Timestamp::UNIX_EPOCH + now + late);
+        self.limits[sender].share(n_senders, now, time);
     }
 
     fn service(&mut self, now: Duration) -> Duration {
@@ -60,28 +78,38 @@ impl Model {
 
     fn run(&mut self, until: Duration) -> Vec<Done> {
         let (mut done, mut waiting, mut busy) = (Vec::new(), VecDeque::new(), BinaryHeap::new());
-        let (mut now, mut next_slot, mut n_under_way) = (Duration::ZERO, Duration::ZERO, 0);
+        let (mut now, mut next_slot) = (Duration::ZERO, Duration::ZERO);
+        let mut n_under_way = vec![0; self.limits.len()];
         while now < until {
-            while next_slot <= now && n_under_way < self.limit.now() {
-                waiting.push_back(now);
-                n_under_way += 1;
+            while next_slot <= now
+                && let Some(sender) = (0..n_under_way.len())
+                    .filter(|sender| 0 < *sender || self.joins <= now)
+                    .filter(|sender| n_under_way[*sender] < self.limits[*sender].now())
+                    .min_by_key(|sender| n_under_way[*sender])
+            {
+                waiting.push_back((now, sender));
+                n_under_way[sender] += 1;
                 next_slot = now.max(next_slot) + self.slot;
             }
             if next_slot <= now {
-                self.limit.use_up();
+                self.limits.iter_mut().for_each(Limit::use_up);
             }
             while busy.len() < self.n_workers
-                && let Some(sent) = waiting.pop_front()
+                && let Some((sent, sender)) = waiting.pop_front()
             {
-                busy.push(Reverse((now + self.service(now), sent)));
+                busy.push(Reverse((now + self.service(now), sent, sender)));
             }
             match busy.peek() {
-                Some(Reverse((at, _))) if *at <= next_slot || next_slot <= now => {
-                    let Some(Reverse((at, sent))) = busy.pop() else { break };
+                Some(Reverse((at, ..))) if *at <= next_slot || next_slot <= now => {
+                    let Some(Reverse((at, sent, sender))) = busy.pop() else { break };
                     now = at;
-                    n_under_way -= 1;
-                    self.limit.answered(now, sent, Asked::Post);
-                    done.push(Done { at, latency: at - sent, limit: self.limit.now() });
+                    n_under_way[sender] -= 1;
+                    if 1 < self.limits.len() {
+                        self.share(sender, now);
+                    }
+                    self.limits[sender].answered(now, sent, Asked::Post);
+                    let limit = self.limits.iter().map(Limit::now).sum();
+                    done.push(Done { at, latency: at - sent, limit });
                 }
                 _ => now = next_slot,
             }
@@ -195,11 +223,55 @@ fn each_kind_is_compared_with_itself() {
 fn after_an_outage_it_goes_from_the_bottom_up() {
     let mut model = Model::new(20, 1);
     model.run(60 * S);
-    assert!(16 <= model.limit.now());
-    model.limit.begin_again(60 * S);
-    assert_eq!(model.limit.now(), LEAST);
+    let limit = &mut model.limits[0];
+    assert!(16 <= limit.now());
+    limit.begin_again(60 * S);
+    assert_eq!(limit.now(), LEAST);
 
     let mut fixed = Limit::new(Concurrency::Fixed(7));
     fixed.begin_again(S);
     assert_eq!(fixed.now(), 7, "what the operator said");
+}
+
+/// Seen: each looked by itself, while the others filled the server. Then the answers of four took six times
+/// as long, and ever longer.
+#[test]
+fn the_workers_of_an_outbox_find_it_together() {
+    for n_workers in [8, 20] {
+        for seed in 0..10 {
+            let done = Model::new(n_workers, seed).sent_by(4, 301 * S).run(900 * S);
+            for (from, to) in [(60, 300), (300, 420), (420, 900)] {
+                let of_capacity = per_s(&done, from * S, to * S) * mean() / n_workers as f64;
+                let late = p95(&between(&done, from * S, to * S)) / unloaded_p95();
+                let what =
+                    format!("{n_workers} workers, seed {seed}: {of_capacity:.2} of it, {late:.2} as late");
+                assert!(0.9 <= of_capacity && late <= 2.0, "{what}, from {from} s");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_brown_out_is_spared_and_forgotten_by_all() {
+    for n_workers in [8, 20] {
+        for seed in 0..10 {
+            let mut model = Model::new(n_workers, seed).sent_by(4, Duration::ZERO);
+            model.slow = (6.0, 120 * S, 240 * S);
+            let done = model.run(420 * S);
+            let most = between(&done, 180 * S, 240 * S).into_iter().map(|one| one.limit).max();
+            let after = per_s(&done, 300 * S, 420 * S) * mean() / n_workers as f64;
+            let what = format!("{n_workers} workers, seed {seed}: {most:?} at most, {after:.2} afterwards");
+            assert!(most <= Some(n_workers) && 0.9 <= after, "{what}");
+        }
+    }
+}
+
+#[test]
+fn each_worker_of_an_outbox_has_its_part_of_the_fewest() {
+    let mut limit = Limit::new(Concurrency::Auto);
+    let mut share = |n_workers| {
+        limit.share(n_workers, S, Timestamp::UNIX_EPOCH);
+        limit.now()
+    };
+    assert_eq!([1, 2, 3, 9, 1].map(&mut share), [4, 2, 2, 2, 4]);
 }

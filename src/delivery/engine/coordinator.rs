@@ -148,6 +148,7 @@ impl Engine<'_> {
             + SignedDuration::try_from(now.run.saturating_sub(then)).unwrap_or(SignedDuration::ZERO);
         self.storage.was_set_back |= time_off + SET_BACK_MIN < self.sharing.time_off;
         self.sharing.time_off = time_off;
+        self.slots.limit.share(shared.n_workers, then, shared.now);
         self.slots.hear_login(shared.login_in.map(|login_in| then + login_in));
         let throttle = self.slots.pace.apply(now.run, then, self.sharing.far(), shared);
         if let Some(throttle) = &throttle {
