@@ -33,6 +33,9 @@ const RAISED_BY: f64 = 0.01;
 /// After so many nothing is left of a refusal: they make a millionfold.
 const RAISES_MAX: u32 = 60;
 
+/// What is raised beyond this is no limit any more: an outbox tells no shorter times.
+const SLOT_LEAST: Duration = Duration::from_micros(1);
+
 /// So long after its pause a refusal says nothing any more.
 pub const FORGOTTEN_AFTER: Duration = RAISED_EVERY.saturating_mul(RAISES_MAX);
 
@@ -169,7 +172,8 @@ impl Allowance {
         let refused = self.refused.as_ref()?;
         let n_raises = n_raises(refused, now);
         let raised: f64 = (1..=n_raises).map(|nth| 1.0 + RAISED_BY * f64::from(nth)).product();
-        Some(refused.slot.filter(|_| n_raises < RAISES_MAX)?.div_f64(raised))
+        let slot = refused.slot.filter(|_| n_raises < RAISES_MAX)?.div_f64(raised);
+        (SLOT_LEAST <= slot).then_some(slot)
     }
 }
 
@@ -237,6 +241,8 @@ mod tests {
         allowance.refused(3 * S, 4 * S);
         assert_eq!((rate(&allowance, 3), allowance.is_lowered(3 * S)), (Some(19.4), true));
         assert_eq!((rate(&allowance, 604), allowance.is_lowered(604 * S)), (None, false));
+        allowance.refused = allowance.refused.map(|refused| Refused { slot: Some(MS / 10), ..refused });
+        assert!(allowance.slot(400 * S).is_some() && allowance.slot(600 * S).is_none(), "it is none by now");
     }
 
     #[test]
