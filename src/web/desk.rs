@@ -120,6 +120,8 @@ impl Desk {
 
     /// Orders an import, unless another one goes on.
     pub fn order(&self, order: Order) -> bool {
+        // Its place among the words comes first: what was taken must be heard.
+        let Ok(place) = self.words.try_reserve() else { return false };
         let order = Arc::new(order);
         let is_taken = self.standing.send_if_modified(|standing| {
             let is_free = standing.stage.is_free();
@@ -128,7 +130,10 @@ impl Desk {
             }
             is_free
         });
-        is_taken && self.words.try_send(Word::Order(order)).is_ok()
+        if is_taken {
+            place.send(Word::Order(order));
+        }
+        is_taken
     }
 
     /// Says something to who works. Where too much was said already, it is not heard.

@@ -32,11 +32,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Works on what browsers order, one import after the other, until `stop`; then the one that goes on is
 /// stopped cleanly.
 pub async fn work(site: &Site, mut words: mpsc::Receiver<Word>, stop: &CancellationToken) {
+    // Of all imports: a window that still shows a question of an earlier one answers none of a later one.
+    let mut n_asked = 0;
     // Cancel-safe: a word that was not received waits.
     while let Some(Some(word)) = stop.run_until_cancelled(words.recv()).await {
         let Word::Order(order) = word else { continue };
         let stop = stop.child_token();
-        let mut worker = Worker { site, order: &order, words: &mut words, stop, n_asked: 0 };
+        let mut worker = Worker { site, order: &order, words: &mut words, stop, n_asked: &mut n_asked };
         let ended = Box::pin(worker.import()).await;
         site.desk.stands(Stage::Ended(Arc::new(ended)));
     }
@@ -47,7 +49,7 @@ struct Worker<'a> {
     order: &'a Order,
     words: &'a mut mpsc::Receiver<Word>,
     stop: CancellationToken,
-    n_asked: u64,
+    n_asked: &'a mut u64,
 }
 
 impl Worker<'_> {
@@ -250,8 +252,8 @@ impl Worker<'_> {
 
     /// Asks, and waits for the answer: its place, or 0 for what was typed right.
     async fn ask(&mut self, text: String, answers: Answers) -> Result<usize, Broken> {
-        self.n_asked += 1;
-        let number = self.n_asked;
+        *self.n_asked += 1;
+        let number = *self.n_asked;
         let question = Arc::new(Question { number, text, answers });
         self.site.desk.stands(Stage::Asked(Arc::clone(&question)));
         // Cancel-safe: a word that was not received waits.

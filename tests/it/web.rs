@@ -98,6 +98,11 @@ impl Page {
         }
     }
 
+    /// Answers the question of a page.
+    fn answer(&self, cookie: &str, asked: &str, answer: &str) {
+        self.say("/import/answer", cookie, &format!("number={}&answer={answer}", number_of(asked)));
+    }
+
     /// The answer to a form of ours.
     fn post(&self, path: &str, cookie: &str, content_type: &str, body: &str) -> (u16, String, String) {
         self.ask(&format!(
@@ -286,6 +291,12 @@ fn a_sheet_is_checked_as_the_command_does_it_and_read_otherwise_by_a_form() {
     assert_eq!(site.audit().tickets, 1, "nothing but what the command opened");
 }
 
+/// Of the question of a page.
+fn number_of(asked: &str) -> &str {
+    let (_, rest) = asked.split_once("name=\"number\" value=\"").unwrap_or_else(|| panic!("{asked}"));
+    rest.split('"').next().unwrap()
+}
+
 fn rows(n: u64) -> String {
     let rows = (1..=n).map(|n| format!("{};Sem sinal;Ana Moreira;37999112201\n", 11_000 + n));
     format!("id_cliente_servico;descricao;nome;telefone\n{}", rows.collect::<String>())
@@ -302,20 +313,26 @@ fn a_sheet_becomes_tickets_in_the_browser_and_what_was_stopped_goes_on() {
     assert_eq!(page.say("/sheets/0/import", &cookie, "").0, 404);
 
     // Many tickets are opened for who types their number; anything else ends it, and nothing was sent.
-    for (said, path) in [("number=1&answer=39", "/import/answer"), ("", "/import/stop")] {
+    let mut before = "0".to_owned();
+    for said in ["39", "stop"] {
         assert_eq!(page.say(&order, &cookie, "").0, 303);
         let asked = page.until(&cookie, "type the number of tickets");
         assert!(asked.contains("40 real tickets at") && !asked.contains("live.js"), "{asked}");
         assert_eq!(page.say(&order, &cookie, "").0, 409, "one at a time");
-        page.say("/import/answer", &cookie, "number=9&answer=40");
-        page.say(path, &cookie, said);
+        // A window that still shows the question of an import before answers nothing.
+        page.say("/import/answer", &cookie, &format!("number={before}&answer=40"));
+        match said {
+            "stop" => drop(page.say("/import/stop", &cookie, "")),
+            said => page.answer(&cookie, &asked, said),
+        }
         page.until(&cookie, "Declined; nothing was sent.");
+        number_of(&asked).clone_into(&mut before);
     }
     assert_eq!(site.audit().tickets, 0);
 
     page.say(&order, &cookie, "");
-    page.until(&cookie, "type the number of tickets");
-    page.say("/import/answer", &cookie, "number=1&answer=40");
+    let asked = page.until(&cookie, "type the number of tickets");
+    page.answer(&cookie, &asked, "40");
     let going = page.until(&cookie, "<progress");
     assert!(going.contains("src=\"/live.js\"") && going.contains("http-equiv=\"refresh\""), "{going}");
     page.say("/import/stop", &cookie, "");
@@ -335,11 +352,7 @@ fn a_sheet_becomes_tickets_in_the_browser_and_what_was_stopped_goes_on() {
     let n_left = 40 - n_before;
     let asked = page.until(&cookie, "/import/answer");
     assert!(asked.contains(&format!("{n_left} real ticket")), "{n_left}: {asked}");
-    page.say(
-        "/import/answer",
-        &cookie,
-        &format!("number=1&answer={}", if n_left <= 20 { 0 } else { n_left }),
-    );
+    page.answer(&cookie, &asked, &if n_left <= 20 { 0 } else { n_left }.to_string());
     let done = page.until(&cookie, "40 of 40 opened");
     assert_eq!((site.audit().tickets, site.audit().markers), (40, 40), "none twice");
 
@@ -370,15 +383,15 @@ fn the_page_asks_what_the_terminal_asks() {
     let asked = page.until(&cookie, "/import/answer");
     assert!(asked.contains("Open 2 tickets") && asked.contains("2 real tickets at"), "{asked}");
     assert!(asked.contains("&lt;b&gt;a.csv") && !asked.contains("<b>"), "{asked}");
-    page.say("/import/answer", &cookie, "number=1&answer=0");
+    page.answer(&cookie, &asked, "0");
     page.until(&cookie, "2 of 2 opened");
     // Whether it is an edit of the batch.
     import("<b>a.csv", &format!("{}11003;Sem sinal;Bia;37999112202\n", rows(2)));
     let asked = page.until(&cookie, "is this an edit of it?");
     assert!(asked.contains("it is the same outage: go on with that batch"), "{asked}");
-    page.say("/import/answer", &cookie, "number=1&answer=0");
-    page.until(&cookie, "Open 1 ticket");
-    page.say("/import/answer", &cookie, "number=2&answer=0");
+    page.answer(&cookie, &asked, "0");
+    let asked = page.until(&cookie, "Open 1 ticket");
+    page.answer(&cookie, &asked, "0");
     page.until(&cookie, "3 of 3 opened");
     // The same rows by another name.
     import("b.csv", &rows(2));
