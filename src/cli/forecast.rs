@@ -7,7 +7,8 @@
 //! known, comes on top. Where HubSoft refused a faster pace, it climbs back to what the operator allows.
 //!
 //! A minute after the run began, and a minute after its pace was another one, what is told is off by less
-//! than a tenth of what is left, or by ten seconds (`tests`, in models of such runs).
+//! than a tenth of what is left, or by ten seconds (`tests`, in models of such runs). Where lost posts leave
+//! nothing, it takes minutes until the first of them shows that, and it is too early for as long.
 //!
 //! Pure: times are durations since the run began.
 
