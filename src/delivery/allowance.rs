@@ -241,8 +241,8 @@ mod tests {
         allowance.refused(3 * S, 4 * S);
         assert_eq!((rate(&allowance, 3), allowance.is_lowered(3 * S)), (Some(19.4), true));
         assert_eq!((rate(&allowance, 604), allowance.is_lowered(604 * S)), (None, false));
-        allowance.refused = allowance.refused.map(|refused| Refused { slot: Some(MS / 10), ..refused });
-        assert!(allowance.slot(400 * S).is_some() && allowance.slot(600 * S).is_none(), "it is none by now");
+        allowance.refused = allowance.refused.map(|refused| Refused { slot: Some(MS), ..refused });
+        assert!(allowance.slot(200 * S).is_some() && allowance.slot(500 * S).is_none(), "it is none by now");
     }
 
     #[test]
