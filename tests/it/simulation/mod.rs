@@ -122,7 +122,7 @@ fn a_row_is_given_up_by_what_could_be_shown_then() {
 
 #[test]
 fn the_fleets_see_bad_weather() {
-    let seen: BTreeSet<_> = (0..240).flat_map(|seed| live_as_fleet(seed, Sabotage::None).seen).collect();
+    let seen: BTreeSet<_> = (0..300).flat_map(|seed| live_as_fleet(seed, Sabotage::None).seen).collect();
     let seen = seen.into_iter().collect::<Vec<_>>().join("\n");
     insta::assert_snapshot!(seen);
 }
