@@ -23,6 +23,11 @@ const KEPT_LEAST: f64 = 0.5;
 const ROOM: f64 = 0.97;
 const TAKEN_MIN: u32 = 20;
 
+/// Without a limit no first rate is slower: between two refusals there may have been little to send.
+///
+/// Source: half of the 20/s that HubSoft documents.
+const UNTOLD_MOST: Duration = Duration::from_millis(100);
+
 /// The rate is raised so often, each time by one hundredth more than the last.
 ///
 /// Source: HubSoft documents 20/s and a burst of 200. With a ceiling of 40/s a run is then refused each
@@ -118,7 +123,7 @@ impl Allowance {
             each.div_f64(ROOM)
         });
         let slot = match (self.slot(now), borne) {
-            (None, borne) => borne,
+            (None, borne) => borne.map(|each| each.min(UNTOLD_MOST)),
             (Some(slot), borne) => {
                 let (least, most) = (slot.div_f64(KEPT), slot.div_f64(KEPT_LEAST));
                 Some(borne.unwrap_or(least).clamp(least, most))
@@ -245,6 +250,18 @@ mod tests {
         assert!(allowance.slot(200 * S).is_some() && allowance.slot(500 * S).is_none(), "it is none by now");
     }
 
+    /// Seconds to the end of the first pause, and to the second refusal.
+    #[test]
+    fn without_a_limit_idle_time_tells_of_no_slow_hubsoft() {
+        for (pause, again) in [(1, 540), (900, 905)] {
+            let mut allowance = Allowance::new(Rate::Unlimited);
+            allowance.refused(Duration::ZERO, S * pause);
+            (0..20).for_each(|_| allowance.taken());
+            allowance.refused(S * again, S * again + S);
+            assert_eq!(rate(&allowance, u64::from(again)), Some(10.0));
+        }
+    }
+
     #[test]
     fn the_workers_of_an_outbox_have_one() {
         let mut allowance = Allowance::new(Rate::PerSecond(40.0));
@@ -321,7 +338,7 @@ mod tests {
             now = if answers.len() < 8 { next_slot.min(next_answer) } else { next_answer };
             while let Some((at, sent, is_taken)) = answers.pop_front_if(|(at, ..)| *at <= now) {
                 match is_taken {
-                    true => pace.accepted(),
+                    true => pace.accepted(sent),
                     false => drop(pace.refused(at, sent, asked, ThrottleCause::TooMany)),
                 }
             }

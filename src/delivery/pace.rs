@@ -283,9 +283,12 @@ impl Pace {
         Some(throttle)
     }
 
-    /// HubSoft did what was asked: the next guessed throttle is short again.
-    pub fn accepted(&mut self) {
-        self.n_guessed = 0;
+    /// HubSoft did what was asked of it at `sent`: the next guessed throttle is short again, unless that was
+    /// asked before the last one.
+    pub fn accepted(&mut self, sent: Duration) {
+        if self.throttle_ended() <= sent {
+            self.n_guessed = 0;
+        }
     }
 }
 
@@ -444,7 +447,7 @@ mod tests {
                 let _ = pace.refused(*at * MS, *sent * MS, None, *cause);
             }
             assert_eq!(pace.slot().map(|slot| slot.as_micros()), Some(expected), "{refusals:?}");
-            pace.accepted();
+            pace.accepted(8000 * MS);
             let _ = pace.refused(10_000 * MS, 9000 * MS, None, TooMany);
             let lowered = pace.slot().expect("a slot").as_micros();
             assert!(expected < lowered && pace.is_lowered(11_000 * MS), "something was done meanwhile");
@@ -508,11 +511,13 @@ mod tests {
                 None,
                 "sent before the throttle"
             );
+            // It took its time, and says nothing of what came after.
+            pace.accepted(sent);
             seconds.push((throttle.until - throttle.at).as_secs());
             now = throttle.until + MS;
         }
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
-        pace.accepted();
+        pace.accepted(now);
         let throttle = pace.refused(now, now, None, ThrottleCause::TooMany).expect("a new throttle");
         assert_eq!(throttle.until - throttle.at, Duration::from_secs(1));
     }

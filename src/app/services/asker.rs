@@ -168,7 +168,7 @@ impl<'a> Asker<'a> {
 
     fn answered(&self) {
         self.n_answers.set(self.n_answers.get() + 1);
-        self.pace.borrow_mut().accepted();
+        self.pace.borrow_mut().accepted(self.now());
         self.was_answered.set(true);
         self.silent_since.set(Some(self.now()));
         self.n_failed.set(0);

@@ -198,7 +198,7 @@ impl Engine<'_> {
         if let Some(progress) = progress {
             self.health.guards.progress(now.run, progress);
             if progress == Progress::Good {
-                self.slots.pace.accepted();
+                self.slots.pace.accepted(sent.unwrap_or(now.run));
             } else if let Some(fault) = reply.verdict.trouble() {
                 self.health.guards.failed(fault);
             }

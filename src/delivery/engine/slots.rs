@@ -345,7 +345,8 @@ impl Slots {
     }
 
     fn ask_slot(&mut self, asking: Asking, scenery: &Scenery) -> Option<Word> {
-        if self.line.is_empty() && self.take(&asking, scenery).is_ok() {
+        let is_first = self.line.is_empty() || asking.kind == RequestKind::Login;
+        if is_first && self.take(&asking, scenery).is_ok() {
             return self.has_slot(asking, scenery);
         }
         self.wait(asking, Until::Slot, scenery);
@@ -390,9 +391,11 @@ impl Slots {
         match until {
             Until::Slot => {
                 self.n_extra += usize::from(asking.is_extra);
-                match asking.purpose {
-                    Purpose::List => self.line.push_front(waiting),
-                    Purpose::Post(_) | Purpose::LookUp | Purpose::Probe => self.line.push_back(waiting),
+                // All who wait may wait for the token of one login, and many for a list.
+                if asking.kind == RequestKind::Login || asking.purpose == Purpose::List {
+                    self.line.push_front(waiting);
+                } else {
+                    self.line.push_back(waiting);
                 }
             }
             Until::Login | Until::Told(_) => self.aside.push(waiting),
@@ -536,6 +539,20 @@ mod tests {
         let login = Asking { kind: RequestKind::Login, ..post(3) };
         assert_eq!(slots.ask(login, &scenery(S)), Some(Word::Go));
         assert_eq!(slots.ask(post(3), &scenery(S)), None, "what it was for is not besides");
+    }
+
+    /// Seen: a token was revoked, and the rows that stood in line took the places of those who had found out.
+    #[test]
+    fn a_login_goes_before_those_who_wait_for_a_place() {
+        for rate in [Rate::Unlimited, Rate::PerSecond(10.0)] {
+            let mut slots = Slots::new(Pace::new(rate), Limit::new(Concurrency::Fixed(1)));
+            assert_eq!(slots.ask(post(0), &scenery(S)), Some(Word::Go));
+            assert_eq!(slots.ask(post(1), &scenery(S)), None);
+            let login = Asking { kind: RequestKind::Login, ..post(0) };
+            let at_once = slots.ask(login, &scenery(S));
+            let later = words(&mut slots, &scenery(S + 100 * MS));
+            assert!(at_once == Some(Word::Go) || later == [(0, Word::Go)], "{rate}: {at_once:?} {later:?}");
+        }
     }
 
     #[test]

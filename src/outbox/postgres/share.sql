@@ -73,7 +73,7 @@ turned AS MATERIALIZED (
            CASE WHEN n.lowers THEN h.n_throttles + 1 ELSE h.lowered_by END AS lowered_by,
            CASE WHEN n.lowers THEN h.throttle_asked - h.now ELSE h.lowered_pause END AS lowered_pause,
            CASE WHEN n.lowers THEN $29 ELSE h.lowered_rate END AS lowered_rate,
-           CASE WHEN n.lowers THEN 0 ELSE h.n_taken + $25 END AS n_taken,
+           CASE WHEN n.lowers THEN 0 ELSE h.n_taken + CASE WHEN h.lowered_by = $26 THEN $25 ELSE 0 END END AS n_taken,
            coalesce(h.turns, h.breaker) AS breaker,
            CASE h.turns WHEN 'open' THEN NULL ELSE h.breaker_worker END AS holder,
            -- While one probes, it is left to that one to come again.

@@ -128,7 +128,7 @@ async fn a_refusal_lowers_the_rate_of_all_and_outlives_who_was_refused() {
         (lowered.by, Some(40 * MS), 7, (40, 7)),
         (lowered.by, None, 0, (20, 7)),
         (lowered.by, Some(10 * MS), 4, (20, 11)),
-        (lowered.by - 1, Some(10 * MS), 0, (50, 11)),
+        (lowered.by - 1, Some(10 * MS), 9, (50, 11)),
     ] {
         let_pass(&it, "UPDATE mutirao.pace SET next_slot_at = now()").await;
         let heard = share(&other, &knows(by, slot, n_taken)).await;

@@ -90,7 +90,9 @@ impl Default for Board {
 impl Board {
     pub fn share(&mut self, now: Timestamp, me: u64, own_rate: Rate, report: &ShareRequest) -> SharedState {
         self.see(now);
-        if let (Some(lowered), Some(borne)) = (&mut self.lowered, report.borne) {
+        if let (Some(lowered), Some(borne)) = (&mut self.lowered, report.borne)
+            && lowered.by == borne.by
+        {
             lowered.n_taken += borne.n_taken;
         }
         self.hear(now, me, &report.news);
