@@ -126,12 +126,22 @@ pub struct Pass {
     pub has_posted: bool,
     /// Its answer is waited for before HubSoft counts as never reached.
     pub is_awaited: bool,
+    /// Its lote was halted before it was sent.
+    pub is_barred: bool,
 }
 
-fingerprint! { struct Pass { purpose, claimed, has_begun, sent, has_posted, is_awaited } }
+fingerprint! { struct Pass { purpose, claimed, has_begun, sent, has_posted, is_awaited, is_barred } }
 
 impl Pass {
     pub fn new(purpose: Purpose, claimed: Option<Moment>) -> Self {
-        Self { purpose, claimed, has_begun: false, sent: None, has_posted: false, is_awaited: false }
+        Self {
+            purpose,
+            claimed,
+            has_begun: false,
+            sent: None,
+            has_posted: false,
+            is_awaited: false,
+            is_barred: false,
+        }
     }
 }

@@ -210,9 +210,26 @@ impl Engine<'_> {
         self.health.guards.lote_halted(&lote);
         self.stats.lotes_halted += 1;
         self.queue.halt_lote(&lote, &mut self.storage.outgoing);
+        self.bar_lote(&lote);
         self.tell(Told::LoteHalted(lote, Box::new(halting.halt.clone())));
         self.n_halting += 1;
         self.tell_halt(errand, halting);
+    }
+
+    /// Those who have a seat and wait for their slot do not go either.
+    fn bar_lote(&mut self, lote: &Arc<str>) {
+        for seat in 0..self.seats.len() {
+            if let Some((errand, _)) = &mut self.seats[seat]
+                && errand.claim.lote == *lote
+                && matches!(errand.pass.purpose, Purpose::Post(_))
+            {
+                errand.pass.is_barred = true;
+                let id = errand.id;
+                if self.slots.turn_away(id) {
+                    self.does(Action::Withhold(id));
+                }
+            }
+        }
     }
 
     fn tell_halt(&mut self, errand: Errand, halting: Box<HaltLote>) {

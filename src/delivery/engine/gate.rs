@@ -14,6 +14,9 @@ impl Engine<'_> {
         // Whatever it asked for before, it does not wait for that any more.
         self.slots.forget(id);
         let Some(pass) = self.pass(id) else { return };
+        if pass.is_barred {
+            return self.does(Action::Withhold(id));
+        }
         let (purpose, claimed) = (pass.purpose, pass.claimed);
         let is_extra = pass.has_begun || claimed.is_none();
         let asking = Asking { id, kind, purpose, claimed, is_extra };

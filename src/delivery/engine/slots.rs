@@ -222,6 +222,11 @@ impl Slots {
         }
     }
 
+    /// It waits no longer. `false`: it did not wait.
+    pub fn turn_away(&mut self, id: RequestId) -> bool {
+        self.take_if(|other| other.asking.id == id).is_some()
+    }
+
     /// Somebody who waited, and the word. Called until there is none.
     pub fn next(&mut self, scenery: &Scenery) -> Option<(Asking, Word)> {
         if self.is_empty() {

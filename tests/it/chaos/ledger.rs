@@ -140,9 +140,7 @@ fn of_row(told: &Told, tickets: &[&Ticket], is_refused: bool) -> Vec<&'static st
         "opened" => {}
         // No ticket, and the sender is told why.
         "rejected" | "failed" if !tickets.is_empty() => faults.push("its ticket is not told"),
-        "rejected" if !is_refused && told.reason != "forbidden" => {
-            faults.push("HubSoft would have opened it")
-        }
+        "rejected" if !is_refused && told.reason != "http_403" => faults.push("HubSoft would have opened it"),
         // In doubt, and seen to be.
         "rejected" | "failed" | "unconfirmed" if !told.reason.is_empty() => {}
         "rejected" | "failed" | "unconfirmed" => faults.push("nothing says why"),
