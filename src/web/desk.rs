@@ -89,6 +89,7 @@ pub struct Done {
     pub folder: PathBuf,
     pub counts: Counts,
     pub reasons: Reasons,
+    pub is_sandbox: bool,
     /// `None`: nothing had to be sent.
     pub ended: Option<Reason>,
 }
@@ -145,9 +146,12 @@ impl Desk {
         self.standing.borrow().clone()
     }
 
-    /// How it stands from now on, each time that it changes.
+    /// How it stands, and from now on each time that it changes: since the page of who asks was made, it may
+    /// have.
     pub fn follow(&self) -> watch::Receiver<Standing> {
-        self.standing.subscribe()
+        let mut following = self.standing.subscribe();
+        following.mark_changed();
+        following
     }
 
     pub(super) fn stands(&self, stage: Stage) {

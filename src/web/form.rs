@@ -31,7 +31,13 @@ impl Form {
 
     /// The same again, in another form that is only sent.
     pub fn hidden(&self) -> Markup {
-        html! { @for (name, text) in self.given() { input type="hidden" name=(name) value=(text); } }
+        self.hidden_but("")
+    }
+
+    /// The same, but for what that form asks itself.
+    pub fn hidden_but(&self, asked: &str) -> Markup {
+        let others = self.given().filter(|(name, _)| *name != asked);
+        html! { @for (name, text) in others { input type="hidden" name=(name) value=(text); } }
     }
 
     /// What somebody wrote or chose, and not what was made of it.

@@ -163,6 +163,9 @@ fn came_of(done: &Done) -> Markup {
             },
         }
         p { (tr!("Batch")) ": " (shown(&done.lote)) }
+        @if done.is_sandbox {
+            p.warn { (tr!("It was in the sandbox: nothing of it is real.")) }
+        }
     }
 }
 

@@ -2,11 +2,11 @@
 const live = document.getElementById("live");
 const events = new EventSource("/import/events");
 let last = Promise.resolve();
-events.onmessage = () => { last = last.then(renew).catch(() => {}); };
+events.onmessage = () => { last = last.then(renew).catch(() => setTimeout(events.onmessage, 3000)); };
 
 async function renew() {
   const answer = await fetch("/import", { cache: "no-store" });
-  if (!answer.ok) return;
+  if (!answer.ok) throw new Error(answer.status);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const now = page.getElementById("live");
   // A page that does not follow has another form: a question, or the end.

@@ -44,8 +44,9 @@ fn start(id: &str, form: &Form, Preview { checked, .. }: &Preview) -> Markup {
     html! {
         @if checked.n_invalid < checked.n_rows {
             form method="post" action={ "/sheets/" (id) "/import" } {
-                (form.hidden())
-                p { label { input type="checkbox" name="sandbox" value="true"; " "
+                (form.hidden_but("sandbox"))
+                @let rehearses = form.get("sandbox").is_some();
+                p { label { input type="checkbox" name="sandbox" value="true" checked[rehearses]; " "
                     (tr!("Rehearse it in the sandbox: nothing of it is real"))
                 } }
                 p { button { (tr!("Go on to open the valid rows")) } }
@@ -178,9 +179,14 @@ fn read_otherwise(form: &Form, summary: Option<&Summary>) -> Markup {
     html! {
         @if 1 < sheets.len() {
             p { label { (tr!("Sheet")) " "
+                // What nobody chose is not said: it is asked about, where it is in doubt.
+                @let is_said = form.get("sheet").is_some();
                 select name="sheet" {
+                    option value="" selected[!is_said] {
+                        (tr!("%{field} (recognised)", field = shown(sheets[0])))
+                    }
                     @for (at, sheet) in sheets.iter().enumerate() {
-                        option value=(sheet) selected[at == 0] { (shown(sheet)) }
+                        option value=(sheet) selected[is_said && at == 0] { (shown(sheet)) }
                     }
                 }
             } }

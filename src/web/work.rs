@@ -32,8 +32,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Works on what browsers order, one import after the other, until `stop`; then the one that goes on is
 /// stopped cleanly.
 pub async fn work(site: &Site, mut words: mpsc::Receiver<Word>, stop: &CancellationToken) {
-    // Of all imports: a window that still shows a question of an earlier one answers none of a later one.
-    let mut n_asked = 0;
+    // Of all imports, those of an earlier process too: a window that still shows a question of one answers
+    // none of a later one.
+    let mut n_asked = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or_default();
     // Cancel-safe: a word that was not received waits.
     while let Some(Some(word)) = stop.run_until_cancelled(words.recv()).await {
         let Word::Order(order) = word else { continue };
@@ -137,6 +138,16 @@ impl Worker<'_> {
             taken_in.withdraw().await?;
             return Err(declined);
         }
+        // What was said while the sheet was taken in, before other workers may open its rows.
+        while let Ok(word) = self.words.try_recv() {
+            if matches!(word, Word::Stop) {
+                self.stop.cancel();
+            }
+        }
+        if is_shared && self.stop.is_cancelled() {
+            taken_in.withdraw().await?;
+            return Err(Broken::Declined);
+        }
         taken_in.release().await?;
         let ending = match n_left {
             0 => None,
@@ -160,6 +171,7 @@ impl Worker<'_> {
             folder: outcome.written.folder,
             counts: outcome.counts,
             reasons: outcome.reasons,
+            is_sandbox: target.is_sandbox(),
             ended: ending.map(|ending| ending.reason),
         })
     }
