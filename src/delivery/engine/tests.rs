@@ -17,7 +17,7 @@ use crate::delivery::coordination::{Holder, SharedBreaker, SharedState, Slots};
 use crate::delivery::eyes::Specimen;
 use crate::delivery::identity::{BatchKey, Marker};
 use crate::delivery::{
-    Backlog, Change, Claim, Claimed, Concurrency, Doubt, Fault, OpenList, OpenTickets, OpenedTicket,
+    Backlog, Blame, Change, Claim, Claimed, Concurrency, Doubt, Fault, OpenList, OpenTickets, OpenedTicket,
     OutboxError, PauseReason, Policy, Proof, Rate, Reply, RequestKind, RowId, Settle, Settled, Sighting,
     Token, TypeTable, Verdict,
 };
@@ -276,6 +276,41 @@ fn a_row_goes_from_its_claim_to_its_end() {
     let stored = bench.stored();
     bench.check(stored, &["claim 4+1"]);
     bench.check(claimed(&[], false), &["end"]);
+}
+
+/// Seen: with seats for more rows than may be under way, the rows in line went, after their lote was halted.
+#[test]
+fn what_stands_in_line_does_not_go_once_its_lote_is_halted() {
+    let mut bench = Bench::new(policy(|policy| {
+        policy.concurrency = Concurrency::Auto;
+        policy.guards.same_refusals = 2;
+        policy.guards.blame = Blame::Lote;
+        policy.guards.n_alone = 0;
+    }));
+    bench.actions();
+    let rows: Vec<i64> = (1..=7).collect();
+    bench.engine.handle(&now(bench.run), Event::PulledIn(Ok(())));
+    bench.actions();
+    bench.engine.handle(&now(bench.run), claimed(&rows, false));
+    bench.actions();
+    let seats: Vec<usize> = bench.requests.keys().copied().collect();
+    assert_eq!(seats.len(), 7, "each has a seat");
+    let mut n_granted = 0;
+    for &seat in &seats[..6] {
+        bench.engine.handle(&now(bench.run), bench.asks(seat));
+        n_granted += bench.actions().len();
+    }
+    assert_eq!(n_granted, 4, "two stand in line");
+    let refused = || reply(Verdict::Rejected(Fault::http(422)), Some(422));
+    let mut done = Vec::new();
+    for &seat in &seats[..2] {
+        bench.engine.handle(&now(bench.run), bench.replied(seat, refused()));
+        done.extend(bench.actions());
+    }
+    let grants = done.iter().filter(|it| it.starts_with("grant")).count();
+    let withheld = done.iter().filter(|it| it.starts_with("withhold")).count();
+    assert_eq!((grants, withheld), (1, 1), "{done:?}");
+    bench.check(bench.asks(seats[6]), &[&format!("withhold {}", seats[6])]);
 }
 
 /// A commit costs the same with both.
