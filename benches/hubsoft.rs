@@ -390,13 +390,18 @@ impl Bench {
         import.args(&job.args).arg("--json").stdout(Stdio::piped());
         let mut child = import.spawn().expect("mutirao starts");
         let mut looks = Vec::new();
-        while child.try_wait().expect("it can be waited for").is_none() {
+        loop {
+            // The last look is one after its end.
+            let has_ended = child.try_wait().expect("it can be waited for").is_some();
             let audit = server.sandbox().sandbox().audit();
             let (n_requests, n_answers) = (audit.requests.values().sum(), audit.answers.values().sum());
             let look =
                 Look { at_s: start.elapsed().as_secs_f64(), n_tickets: audit.tickets, n_requests, n_answers };
             if n_before < look.n_requests as usize {
                 looks.push(look);
+            }
+            if has_ended {
+                break;
             }
             std::thread::sleep(LOOK_EVERY);
         }
