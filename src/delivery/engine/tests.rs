@@ -307,8 +307,8 @@ fn what_stands_in_line_does_not_go_once_its_lote_is_halted() {
         bench.engine.handle(&now(bench.run), bench.replied(seat, refused()));
         done.extend(bench.actions());
     }
-    let grants = done.iter().filter(|it| it.starts_with("grant")).count();
-    let withheld = done.iter().filter(|it| it.starts_with("withhold")).count();
+    let grants = done.iter().filter(|action| action.starts_with("grant")).count();
+    let withheld = done.iter().filter(|action| action.starts_with("withhold")).count();
     assert_eq!((grants, withheld), (1, 1), "{done:?}");
     bench.check(bench.asks(seats[6]), &[&format!("withhold {}", seats[6])]);
 }
