@@ -118,12 +118,19 @@ impl Upload<'_> {
         let id = hexadecimal(self.digest.finalize().into());
         let to = self.uploads.folder.join(&id);
         let keep = || {
+            // It is on the disk before its name is: a power cut leaves all of a sheet, or none.
+            self.file.sync_all()?;
+            File::open(self.folder.path())?.sync_all()?;
             let oldest = Timestamp::now().checked_sub(REMEMBERED_FOR).unwrap_or(Timestamp::MIN);
             self.uploads.forget(|n_newer, came| KEPT_MAX <= n_newer || came < oldest)?;
-            match fs::rename(self.folder.path(), &to) {
-                Err(_) if to.is_dir() => Ok(()),
-                renamed => renamed,
+            // What came earlier makes room: it is as old as it is, and somebody may have changed it.
+            let earlier = temporary::folder_in(&self.uploads.folder)?;
+            match fs::rename(&to, earlier.path()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                moved => moved?,
             }
+            fs::rename(self.folder.path(), &to)?;
+            File::open(&self.uploads.folder)?.sync_all()
         };
         keep().map_err(|error| self.uploads.fault(error))?;
         Ok(id)
@@ -170,6 +177,10 @@ mod tests {
         for (path, mode) in [(path.parent().unwrap(), 0o700), (&uploads.folder, 0o700), (&path, 0o600)] {
             assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, mode, "{path:?}");
         }
+        // Brought once more it is whole, whatever became of it here.
+        fs::write(&path, b"a;b\n").unwrap();
+        assert_eq!(receive(&uploads, "queda.csv", b"a;b\n1;2\n"), id);
+        assert_eq!(fs::read(&path).unwrap(), b"a;b\n1;2\n");
         // What was broken off is gone; so are ids that are none.
         drop(uploads.begin("x.csv"));
         assert_eq!(fs::read_dir(&uploads.folder).unwrap().count(), 2);

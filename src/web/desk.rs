@@ -158,3 +158,15 @@ impl Desk {
         self.standing.send_modify(|standing| standing.stage = stage);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seen: a question that came before its page listened was never shown.
+    #[test]
+    fn who_begins_to_follow_is_told_at_once() {
+        let (desk, _words) = Desk::new();
+        assert!(desk.follow().has_changed().unwrap());
+    }
+}

@@ -147,6 +147,8 @@ fn one_column(Column { name, examples }: &Column, form: &Form, summary: &Summary
         _ => tr!("as recognised"),
     };
     let fields = Field::ALL.map(Target::Field);
+    // A customer's number, a referencia, a parameter: not offered here, and kept where it was said.
+    let other = target.filter(|target| is_said && !fields.contains(target));
     html! {
         tr {
             th scope="row" { (shown(name)) }
@@ -154,6 +156,7 @@ fn one_column(Column { name, examples }: &Column, form: &Form, summary: &Summary
             td {
                 select name="map" aria-label=(tr!("Read the column %{column} as", column = shown(name))) {
                     option value="" { (recognised) }
+                    @if let Some(other) = other { option value={ (name) "=" (other) } selected { (other) } }
                     @for field in &fields {
                         option value={ (name) "=" (field) } selected[is_said && target == Some(field)] {
                             (field)

@@ -277,6 +277,11 @@ fn a_sheet_is_checked_as_the_command_does_it_and_read_otherwise_by_a_form() {
     assert!(!body.contains("<img") && !body.contains("<script"), "{body}");
     let (_, _, body) = page.get(&format!("{to}?descricao=x&map=Obs%3Ddescricao&header_row=1"), &[&cookie]);
     assert!(body.contains("<option value=\"Obs=descricao\" selected>"), "{body}");
+    // What is not offered stays as it was said; and a rehearsal is seen, and can be taken back.
+    let (_, _, body) = page.get(&format!("{to}?descricao=x&map=Obs%3Dreferencia&sandbox=true"), &[&cookie]);
+    assert!(body.contains("<option value=\"Obs=referencia\" selected>"), "{body}");
+    assert!(body.contains("name=\"sandbox\" value=\"true\" checked"), "{body}");
+    assert!(!body.contains("type=\"hidden\" name=\"sandbox\""), "{body}");
     let (_, _, body) = page.get(&format!("{to}?header_row=x"), &[&cookie, "Accept-Language: pt-BR"]);
     assert!(body.contains("--header-row") && body.contains("Conferir de novo"), "{body}");
 
