@@ -1,4 +1,4 @@
-//! A Postgres server of this test alone, since it falls and comes back.
+//! A Postgres server of this test alone, since it falls and comes back, or a standby does in its place.
 
 use std::fs::{File, Permissions};
 use std::io::ErrorKind;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 use tokio::time::sleep;
@@ -22,11 +22,16 @@ const LONG: Duration = Duration::from_secs(120);
 /// What root becomes: Postgres refuses to run as root. Debian's `nobody` and `nogroup`.
 const NOBODY: u32 = 65534;
 
+/// Where the one is to be found that is no standby, below the folder of both.
+const SERVING: &str = "serving";
+
+/// A server, and now and then its standby, each in a folder of its own.
 pub struct Cluster {
     /// Ends before its folder goes.
     process: Process,
     bin: PathBuf,
     folder: TempDir,
+    n_servers: u32,
 }
 
 impl Cluster {
@@ -35,26 +40,24 @@ impl Cluster {
         let bin = bin()?;
         let folder = tempfile::tempdir().unwrap();
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
-        if rustix::process::geteuid().is_root() {
-            chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
-        }
-        let mut initdb = as_owner(Command::new(bin.join("initdb")), folder.path());
+        let first = make_folder(folder.path(), 0);
+        let mut initdb = as_owner(Command::new(bin.join("initdb")), &first);
         initdb.args(["-D", "data", "-U", "postgres", "--auth=trust", "--encoding=UTF8"]);
-        let made = initdb.args(["--no-locale", "--no-sync"]).output().unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let process = start(&bin, folder.path());
-        let cluster = Self { process, bin, folder };
+        succeed(initdb.args(["--no-locale", "--no-sync"]));
+        let process = start(&bin, &first);
+        let cluster = Self { process, bin, folder, n_servers: 1 };
+        cluster.serve(&first);
         cluster.until_it_answers().await;
         Some(cluster)
     }
 
     pub fn url(&self) -> String {
-        format!("postgres://postgres@localhost/postgres?host={}", self.folder.path().display())
+        url(&self.folder.path().join(SERVING))
     }
 
     /// A way to it that makes the weather, and its URL for `--database-url`.
     pub fn behind_a_proxy(&self) -> (Proxy, String) {
-        let proxy = Proxy::before(Server::Unix(self.folder.path().join(".s.PGSQL.5432")));
+        let proxy = Proxy::before(Server::Unix(self.folder.path().join(SERVING).join(".s.PGSQL.5432")));
         let url = format!("postgres://postgres@{}/postgres?sslmode=disable", proxy.address);
         (proxy, url)
     }
@@ -67,8 +70,47 @@ impl Cluster {
     pub async fn falls_and_comes_back(&mut self) {
         self.process.send(Signal::QUIT);
         self.process.until_it_ended(LONG);
-        self.process = start(&self.bin, self.folder.path());
+        self.process = start(&self.bin, &self.folder.path().join(SERVING));
         self.until_it_answers().await;
+    }
+
+    /// A standby is made, hears nothing of what is committed within `unheard`, and takes over.
+    pub async fn fails_over(&mut self, unheard: Duration) {
+        let standby = make_folder(self.folder.path(), self.n_servers);
+        self.n_servers += 1;
+        let mut backup = as_owner(Command::new(self.bin.join("pg_basebackup")), &standby);
+        backup.args(["-D", "data", "-R", "-c", "fast", "--no-sync", "-d", &self.url()]);
+        succeed(&mut backup);
+        let process = start(&self.bin, &standby);
+        let mut conn = self.connect().await;
+        let sender = "SELECT pid FROM pg_stat_replication WHERE state = 'streaming'";
+        let began = Instant::now();
+        let sender: i32 = loop {
+            if let Some(pid) = sqlx::query_scalar(sender).fetch_optional(&mut conn).await.unwrap() {
+                break pid;
+            }
+            assert!(began.elapsed() < LONG, "the standby does not follow");
+            sleep(Duration::from_millis(50)).await;
+        };
+        let sender = Pid::from_raw(sender).expect("a process");
+        kill_process(sender, Signal::STOP).unwrap();
+        sleep(unheard).await;
+        self.process.send(Signal::QUIT);
+        // One that is stopped hears no other signal, and says nothing any more.
+        kill_process(sender, Signal::KILL).unwrap();
+        self.process.until_it_ended(LONG);
+        self.process = process;
+        let mut promote = as_owner(Command::new(self.bin.join("pg_ctl")), &standby);
+        succeed(promote.args(["promote", "-D", "data", "-w", "-t", &LONG.as_secs().to_string()]));
+        self.serve(&standby);
+        self.until_it_answers().await;
+    }
+
+    /// From now on this one is who answers.
+    fn serve(&self, server: &Path) {
+        let (link, new) = (self.folder.path().join(SERVING), self.folder.path().join("new"));
+        std::os::unix::fs::symlink(server, &new).unwrap();
+        std::fs::rename(new, link).unwrap();
     }
 
     async fn until_it_answers(&self) {
@@ -92,6 +134,24 @@ impl Drop for Cluster {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+fn url(sockets: &Path) -> String {
+    format!("postgres://postgres@localhost/postgres?host={}", sockets.display())
+}
+
+fn make_folder(parent: &Path, n: u32) -> PathBuf {
+    let folder = parent.join(n.to_string());
+    std::fs::create_dir(&folder).unwrap();
+    if rustix::process::geteuid().is_root() {
+        chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    folder
+}
+
+fn succeed(command: &mut Command) {
+    let made = command.output().unwrap();
+    assert!(made.status.success(), "{command:?}: {}", String::from_utf8_lossy(&made.stderr));
 }
 
 fn start(bin: &Path, folder: &Path) -> Process {
@@ -124,7 +184,7 @@ fn bin() -> Option<PathBuf> {
     found.sort();
     let in_path = std::env::var_os("PATH").unwrap_or_default();
     let newest_first = found.into_iter().rev().map(|(_, bin)| bin);
-    newest_first
-        .chain(std::env::split_paths(&in_path))
-        .find(|bin| ["initdb", "postgres"].iter().all(|program| bin.join(program).is_file()))
+    newest_first.chain(std::env::split_paths(&in_path)).find(|bin| {
+        ["initdb", "postgres", "pg_basebackup", "pg_ctl"].iter().all(|program| bin.join(program).is_file())
+    })
 }

@@ -14,6 +14,7 @@ use tokio::time::sleep;
 
 use super::cluster::Cluster;
 use super::ledger::{Asked, Ledger, Told, results, tickets};
+use super::machine::Machine;
 use super::process::{Process, mortal};
 use super::trouble::{Link, Trouble};
 use super::{Figures, Scale};
@@ -28,6 +29,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(20);
 /// Longer than a lease, and than the others wait besides.
 const PAST_THE_LEASE: Duration = Duration::from_secs(75);
+/// A clock is set by so many seconds at most.
+const STEP_MAX: i64 = 3 * 3_600;
+
+/// The outbox of an import.
+const EMBEDDED: &str = "queda.mutirao/outbox.db";
 
 const WORD: &str = "caso";
 const SERVICES_MAX: i64 = 500_000;
@@ -49,6 +55,7 @@ pub struct Crew {
     /// Since when the first worker is frozen.
     frozen: Option<Instant>,
     site: Site,
+    machine: Machine,
     to_hubsoft: Proxy,
     /// Its outbox, if it is shared, and each worker's way there.
     shared: Option<(Cluster, Vec<(Proxy, String)>)>,
@@ -73,10 +80,18 @@ impl Crew {
             }
             None => None,
         };
-        let (n_kills, troubles) = (0, BTreeMap::new());
-        let processes = Vec::new();
-        let mut crew =
-            Self { processes, frozen: None, site, to_hubsoft, shared, scale, asked, n_kills, troubles };
+        let mut crew = Self {
+            processes: Vec::new(),
+            frozen: None,
+            site,
+            machine: Machine::new(),
+            to_hubsoft,
+            shared,
+            scale,
+            asked,
+            n_kills: 0,
+            troubles: BTreeMap::new(),
+        };
         if crew.shared.is_some() {
             crew.at_the_outbox(&["enqueue", "queda.csv", "--batch", "queda", "--yes"]);
         }
@@ -96,6 +111,10 @@ impl Crew {
         let rate = format!("{}/s", self.scale.rate);
         let args = match &self.shared {
             Some(_) => &["worker", "--poll", "200ms", "--grace", "4s", "--rate", &rate][..],
+            // Where the clock was set back, it asks whether it is the same outage.
+            None if self.site.path(EMBEDDED).exists() => {
+                &["import", "queda.csv", "--yes", "--continue", "--rate", &rate]
+            }
             None => &["import", "queda.csv", "--yes", "--rate", &rate],
         };
         let plain = self.site.command(&[args, &PACE].concat());
@@ -109,6 +128,7 @@ impl Crew {
         if let Some((_, links)) = &self.shared {
             command.env("DATABASE_URL", &links[n].1);
         }
+        self.machine.takes(&mut command);
         let log = File::options().create(true).append(true).open(self.log()).unwrap();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         Process::start(command)
@@ -181,8 +201,36 @@ impl Crew {
                     cluster.falls_and_comes_back().await;
                 }
             }
+            Trouble::DatabaseFailsOver => self.fail_over(a_while).await,
+            Trouble::ClockIsSet => self.machine.set_clock(rng.i64(-STEP_MAX..=STEP_MAX)),
+            Trouble::DiskIsFull => {
+                self.machine.set_disk(true);
+                sleep(a_while).await;
+                if rng.bool() {
+                    self.kill(n);
+                    self.revive();
+                    sleep(a_while).await;
+                }
+                self.machine.set_disk(false);
+            }
         }
         self.revive();
+    }
+
+    /// Nobody comes, dies or leaves until all have told the standby what they did.
+    async fn fail_over(&mut self, unheard: Duration) {
+        let began = Instant::now();
+        while self.frozen.is_some() && began.elapsed() < LONG {
+            self.thaw();
+            sleep(10 * LOOK).await;
+        }
+        let Some((cluster, _)) = &mut self.shared else { return };
+        cluster.fails_over(unheard).await;
+        let silent = "mutirao.worker WHERE server_started IS DISTINCT FROM pg_postmaster_start_time()
+            AND clock_timestamp() < lease_until";
+        while 0 < self.count(silent).await && began.elapsed() < LONG {
+            sleep(10 * LOOK).await;
+        }
     }
 
     fn way(&self, link: Link, n: usize) -> &Proxy {
@@ -281,7 +329,7 @@ impl Crew {
                 (sqlx::query_as(sql).fetch_all(&mut self.connect().await).await.unwrap(), "out/results.csv")
             }
             None => {
-                let path = self.site.path("queda.mutirao/outbox.db");
+                let path = self.site.path(EMBEDDED);
                 let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
                 let mut conn = SqliteConnection::connect_with(&options).await.unwrap();
                 let sql = sqlx::AssertSqlSafe(format!("SELECT {columns} outbox"));

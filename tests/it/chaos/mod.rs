@@ -1,10 +1,12 @@
-//! The real binary amid all that goes wrong at once: HubSoft with every fault that the sandbox has, processes
-//! that are killed, stopped and frozen, links that stall and are cut, a database that falls. At the end a
-//! ledger, row by row. `tests/chaos --minutes N` runs it for long.
+//! The real binary amid all that goes wrong at once: HubSoft with every fault that the sandbox has,
+//! processes that are killed, stopped and frozen, links that stall and are cut, a clock that is set, a disk
+//! that is full, a database that falls, or fails over to a standby. At the end a ledger, row by row.
+//! `tests/chaos --minutes N` runs it for long.
 
 mod cluster;
 mod crew;
 mod ledger;
+mod machine;
 mod process;
 mod trouble;
 
@@ -26,7 +28,7 @@ struct Scale {
     n_kills: usize,
     /// Requests a second.
     rate: u32,
-    /// Leases run out by themselves, and a worker is frozen for longer than that.
+    /// Leases run out by themselves; a worker is frozen for longer than that, and the database fails over.
     waits_for_leases: bool,
 }
 
@@ -75,15 +77,19 @@ fn troubles(scale: Scale, is_shared: bool, rng: &mut Rng) -> Vec<Trouble> {
     let mut troubles = vec![Trouble::Kill; scale.n_kills];
     for _ in 0..scale.n_kills.div_ceil(6) {
         troubles.extend([Trouble::Stop, Trouble::Freeze, Trouble::Stall(Link::HubSoft)]);
-        troubles.push(Trouble::Cut(Link::HubSoft));
+        troubles.extend([Trouble::Cut(Link::HubSoft), Trouble::ClockIsSet]);
         if is_shared {
             let links = [Trouble::Stall(Link::Database), Trouble::Cut(Link::Database)];
             troubles.extend([Trouble::DatabaseFalls].into_iter().chain(links));
+        } else {
+            troubles.push(Trouble::DiskIsFull);
         }
     }
     rng.shuffle(&mut troubles);
     if is_shared && scale.waits_for_leases {
         troubles.insert(0, Trouble::FreezePastTheLease);
+        // At the end: who is frozen while the others tell a standby what they did is outside the promise.
+        troubles.extend([Trouble::DatabaseFailsOver; 2]);
     }
     troubles
 }

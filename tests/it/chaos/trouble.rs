@@ -21,4 +21,9 @@ pub enum Trouble {
     /// Connections end, also new ones.
     Cut(Link),
     DatabaseFalls,
+    /// A standby takes over, without the last commits.
+    DatabaseFailsOver,
+    /// For everybody on this machine, by up to three hours, ahead or back; it stays so.
+    ClockIsSet,
+    DiskIsFull,
 }

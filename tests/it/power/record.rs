@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::shim::compile;
 use crate::support::site::{Ended, Site};
 
 /// A run, step by step.
@@ -105,12 +106,7 @@ pub fn is_possible() -> bool {
 /// Runs the command and writes down what it does.
 pub fn record(site: &Site, command: Command) -> (Ended, Record) {
     let tools = tempfile::tempdir().unwrap();
-    let (shim, log) = (tools.path().join("shim.so"), tools.path().join("log"));
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/power/shim.c");
-    let cc = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
-    let mut compiler = Command::new(cc);
-    compiler.args(["-O1", "-Wall", "-shared", "-fPIC", "-o"]).arg(&shim).arg(source);
-    assert!(compiler.status().expect("a C compiler, as SQLite needs one").success());
+    let (shim, log) = (compile("power/shim.c", tools.path()), tools.path().join("log"));
     let root = site.path("").canonicalize().unwrap();
     let files = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap());
     let before = files.map(|file| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap()));

@@ -13,6 +13,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod replay;
 pub mod script;
+pub mod shim;
 pub mod site;
 pub mod terminal;
 pub mod world;
