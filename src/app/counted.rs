@@ -21,6 +21,10 @@ pub fn in_words(counts: &Counts) -> String {
             counts.opened_without_os,
             tr!("%{n} of them without the service order asked for", n = counts.opened_without_os),
         ),
+        (
+            counts.opened_beside,
+            tr!("%{n} of them beside an open ticket of another type", n = counts.opened_beside),
+        ),
         (counts.invalid, tr!("%{n} invalid", n = counts.invalid)),
         (counts.rejected, tr!("%{n} rejected", n = counts.rejected)),
         (counts.failed, tr!("%{n} failed", n = counts.failed)),

@@ -243,6 +243,7 @@ fn account(
         n_other_reasons: reasons.n_others,
         reasons: reasons.told.iter().map(reason).collect(),
         n_without_os: counts.opened_without_os,
+        n_beside: counts.opened_beside,
     }
 }
 

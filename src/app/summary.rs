@@ -97,6 +97,7 @@ pub fn counts(counts: &Counts) -> report::Counts {
         total: counts.total(),
         opened: counts.opened,
         opened_without_os: counts.opened_without_os,
+        opened_beside: counts.opened_beside,
         invalid: counts.invalid,
         rejected: counts.rejected,
         failed: counts.failed,

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use super::evidence::{Evidence, Row};
 use super::retry::Retry;
 use super::{
-    ANSWER_AGE_MAX, Attempt, AttemptKind, Change, Claim, Doubt, Fault, Noted, OpenedTicket, PATIENCE, Policy,
-    Proof, Reply, RowLabel, Settle, Sighting, Verdict, WAIT_MAX, Warning,
+    ANSWER_AGE_MAX, Attempt, AttemptKind, Beside, Change, Claim, Doubt, Fault, Noted, OpenTickets,
+    OpenedTicket, PATIENCE, Policy, Proof, Reply, RowLabel, Settle, Sighting, Verdict, WAIT_MAX, Warning,
 };
 
 /// Two absences this far apart are two; closer ones are one.
@@ -93,9 +93,11 @@ fingerprint!(plain Looks, Denials);
 
 /// What to do after looking before a post.
 #[derive(Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "it is matched where it is made, never stored")]
 pub enum Next {
-    Post,
+    /// Beside these tickets.
+    Post {
+        beside: Vec<Beside>,
+    },
     Settle(Settle),
 }
 
@@ -136,13 +138,15 @@ pub fn after_look_up(claim: &Claim, doubt: &Doubt, reply: &Reply<Sighting>, scen
         Row::Answered(Sighting::Found { opening, conflict: Some(fault), .. }) => {
             conflicting(claim, opening, fault)
         }
-        Row::Answered(Sighting::Found { opening, others, conflict: None }) => {
+        Row::Answered(Sighting::Found { opening, others, beside, conflict: None }) => {
             // A crash can have come before the post was counted. A precaution finds what was not posted here.
             let attempts = if doubt.precaution { claim.attempts } else { claim.attempts.max(1) };
-            found(attempts, opening, others)
+            found(attempts, opening, others, beside, scene)
         }
         Row::Answered(Sighting::NotFound) => absent(claim, doubt, scene),
         Row::Answered(Sighting::AlreadyOpen { opening }) => Change::Skipped { opening: opening.clone() },
+        // Of a look for other tickets than the row's own: of that it tells nothing.
+        Row::Answered(Sighting::Beside(_)) => untold(claim, doubt, &Fault::UnclearList, scene),
         Row::Answered(Sighting::CouldNotTell(fault)) | Row::Refused(fault) | Row::Denied(fault) => {
             untold(claim, doubt, fault, scene)
         }
@@ -159,7 +163,8 @@ pub fn after_look_up(claim: &Claim, doubt: &Doubt, reply: &Reply<Sighting>, scen
 pub fn after_looking_before(claim: &Claim, reply: &Reply<Sighting>, scene: &Scene<'_>) -> Next {
     let attempt = attempt(AttemptKind::LookUp, reply, scene);
     let change = match Evidence::of(reply).row {
-        Row::Answered(Sighting::NotFound) => return Next::Post,
+        Row::Answered(Sighting::NotFound) => return Next::Post { beside: Vec::new() },
+        Row::Answered(Sighting::Beside(beside)) => return Next::Post { beside: beside.clone() },
         Row::Answered(Sighting::AlreadyOpen { opening }) => {
             return Next::Settle(already_open(claim, opening.clone()));
         }
@@ -167,8 +172,8 @@ pub fn after_looking_before(claim: &Claim, reply: &Reply<Sighting>, scene: &Scen
         Row::Answered(Sighting::Found { opening, conflict: Some(fault), .. }) => {
             conflicting(claim, opening, fault)
         }
-        Row::Answered(Sighting::Found { opening, others, conflict: None }) => {
-            found(claim.attempts, opening, others)
+        Row::Answered(Sighting::Found { opening, others, beside, conflict: None }) => {
+            found(claim.attempts, opening, others, beside, scene)
         }
         // The operator asked not to open beside an open one, so a row that cannot be checked is tried
         // again, and fails in the end: nothing was sent for it.
@@ -227,9 +232,19 @@ fn conflicting(claim: &Claim, opening: &OpenedTicket, fault: &Fault) -> Change {
     Change::Conflict { opening: opening.clone(), attempts: claim.attempts, fault: fault.clone() }
 }
 
-fn found(attempts: u32, opening: &OpenedTicket, others: &[OpenedTicket]) -> Change {
+fn found(
+    attempts: u32,
+    opening: &OpenedTicket,
+    others: &[OpenedTicket],
+    beside: &[Beside],
+    scene: &Scene<'_>,
+) -> Change {
     let others: Vec<String> = others.iter().map(|other| other.protocolo.clone()).collect();
-    let warnings = if others.is_empty() { Vec::new() } else { vec![Warning::Duplicate { others }] };
+    let mut warnings = if others.is_empty() { Vec::new() } else { vec![Warning::Duplicate { others }] };
+    // Who did not ask for it is not warned of what is no wonder.
+    if scene.policy.open_tickets == OpenTickets::Skip {
+        warnings.extend(beside.iter().cloned().map(Warning::Beside));
+    }
     Change::Opened { opening: opening.clone(), attempts, warnings }
 }
 
@@ -416,7 +431,7 @@ impl Named for Sighting {
         match self {
             Self::Found { opening, .. } => ("found", Noted::Ticket(opening.protocolo.clone())),
             Self::AlreadyOpen { opening } => ("already_open", Noted::Ticket(opening.protocolo.clone())),
-            Self::NotFound => ("not_found", Noted::Nothing),
+            Self::Beside(_) | Self::NotFound => ("not_found", Noted::Nothing),
             Self::CouldNotTell(fault) => ("could_not_tell", Noted::Fault(fault.clone())),
         }
     }

@@ -54,4 +54,4 @@ pub use row::*;
 pub use run::{Control, Ending, run};
 pub use stats::{Note, Pulse, Stats, Watch};
 pub use throttle::{ThrottleCause, ThrottleReason};
-pub use warning::Warning;
+pub use warning::{BESIDE_MAX, Beside, Warning};

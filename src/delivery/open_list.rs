@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{OpenedTicket, Sighting};
+use super::{BESIDE_MAX, Beside, OpenedTicket, Sighting};
 use crate::ticket::{Id, Ticket};
 
 /// Kept for minutes, so no more than is needed.
@@ -28,8 +28,8 @@ pub struct Listed {
 /// Which types are one: those of one label, since look-ups tell no more than that.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TypeTable {
-    /// Each type of the catalogue, and the first of those of its label.
-    pub first_of: BTreeMap<i64, i64>,
+    /// Each type of the catalogue, the first of those of its label, and that label.
+    pub first_of: BTreeMap<i64, (i64, Box<str>)>,
     /// Of a ticket for which none is asked.
     pub default: Option<i64>,
 }
@@ -45,16 +45,22 @@ impl OpenList {
     /// What a look for an open ticket of the same service and type would have seen; `None`: look.
     pub fn sight(&self, ticket: &Ticket) -> Option<Sighting> {
         let asked = match ticket.id_tipo_atendimento.map(Id::get) {
-            Some(id) => *self.types.first_of.get(&id)?,
+            Some(id) => self.types.first_of.get(&id)?.0,
             None => self.types.default?,
         };
         let service = ticket.id_cliente_servico.get();
         let from = self.tickets.partition_point(|listed| listed.service < service);
         let mut is_plain = true;
+        let mut beside = Vec::new();
         for listed in self.tickets[from..].iter().take_while(|listed| listed.service == service) {
             let of_type = listed.type_id.and_then(|id| self.types.first_of.get(&id));
             match (of_type, &listed.protocolo) {
-                (Some(other), _) if *other != asked => {}
+                (Some((other, label)), protocolo) if *other != asked => {
+                    if beside.len() < BESIDE_MAX {
+                        let protocolo = protocolo.as_deref().map(str::to_owned);
+                        beside.push(Beside { protocolo, label: label.to_string() });
+                    }
+                }
                 (Some(_), Some(protocolo)) => {
                     let opening = OpenedTicket {
                         protocolo: protocolo.to_string(),
@@ -67,7 +73,8 @@ impl OpenList {
                 (None, _) | (Some(_), None) => is_plain = false,
             }
         }
-        is_plain.then_some(Sighting::NotFound)
+        let seen = if beside.is_empty() { Sighting::NotFound } else { Sighting::Beside(beside) };
+        is_plain.then_some(seen)
     }
 }
 
@@ -92,8 +99,11 @@ mod tests {
             listed(50, None, 6, Some("p6")),
             listed(60, Some(7), 7, None),
             listed(70, Some(7), 8, Some("p8")),
+            listed(70, Some(5), 3, Some("p3")),
         ];
-        let first_of = BTreeMap::from([(1, 1), (5, 5), (7, 1)]);
+        let first_of = [(1, 1, "SAC"), (5, 5, "Queda"), (7, 1, "Sac")]
+            .map(|(id, first, label)| (id, (first, label.into())))
+            .into();
         OpenList::new(tickets, TypeTable { first_of, default: Some(1) })
     }
 
@@ -109,6 +119,11 @@ mod tests {
         let seen = match list().sight(&ticket) {
             Some(Sighting::AlreadyOpen { opening }) => opening.protocolo,
             Some(Sighting::NotFound) => "none".to_owned(),
+            Some(Sighting::Beside(beside)) => {
+                let each =
+                    |open: &Beside| format!("{} {}", open.protocolo.as_deref().unwrap_or("?"), open.label);
+                format!("beside {}", beside.iter().map(each).collect::<Vec<_>>().join(", "))
+            }
             Some(other) => format!("{other:?}"),
             None => "look".to_owned(),
         };
@@ -119,13 +134,13 @@ mod tests {
     fn a_list_says_of_a_row_what_a_look_would_see_or_nothing() {
         check("20", Some("5"), "none");
         check("30", Some("5"), "p4"); // The oldest
-        check("30", Some("1"), "none"); // Of another type
-        check("30", None, "none");
+        check("30", Some("1"), "beside p4 Queda, p9 Queda");
+        check("30", None, "beside p4 Queda, p9 Queda");
         check("30", Some("6"), "look"); // The catalogue lacks what is asked for
         check("40", Some("5"), "look"); // The catalogue lacks what is open
         check("50", Some("5"), "look"); // It does not tell its type
         check("60", None, "look"); // It does not tell its protocolo
-        check("60", Some("5"), "none");
+        check("60", Some("5"), "beside ? Sac");
         check("70", None, "p8"); // Another type of the same label
         check("70", Some("1"), "p8");
     }

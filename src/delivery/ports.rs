@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::coordination::{ShareRequest, SharedState};
 use super::eyes::{Sight, Specimen};
-use super::{Claim, Fault, Halt, OpenList, OpenedTicket, Refused, Settle, Settled, Warning};
+use super::{Beside, Claim, Fault, Halt, OpenList, OpenedTicket, Refused, Settle, Settled, Warning};
 use crate::delivery::identity::Marker;
 use crate::ticket::{Id, Ticket};
 
@@ -371,6 +371,7 @@ pub enum Sighting {
     Found {
         opening: OpenedTicket,
         others: Vec<OpenedTicket>,
+        beside: Vec<Beside>,
         /// Why it may not be the row's: `wrong_service`.
         conflict: Option<Fault>,
     },
@@ -378,12 +379,15 @@ pub enum Sighting {
     AlreadyOpen {
         opening: OpenedTicket,
     },
+    /// None that makes the row needless, but these.
+    Beside(Vec<Beside>),
     NotFound,
     CouldNotTell(Fault),
 }
 
 fingerprint! {
     enum Sighting {
-        Found { opening, others, conflict }, AlreadyOpen { opening }, NotFound, CouldNotTell(fault)
+        Found { opening, others, beside, conflict }, AlreadyOpen { opening }, Beside(beside), NotFound,
+        CouldNotTell(fault)
     }
 }

@@ -16,7 +16,21 @@ pub enum Warning {
     Duplicate { others: Vec<String> },
     /// Another ticket was opened for the row.
     OpenedTwice { protocolo: String },
+    /// Its service has another open ticket as well.
+    Beside(Beside),
 }
+
+/// A ticket that is open for the service of a row, and of another type than the row's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Beside {
+    /// `None`: HubSoft does not tell.
+    pub protocolo: Option<String>,
+    /// The label of its type.
+    pub label: String,
+}
+
+/// A row tells so many of them, the oldest. Bounds what is kept of a row.
+pub const BESIDE_MAX: usize = 5;
 
 impl Warning {
     /// Stable: it stands in `warnings`, and docs/json.md tells it.
@@ -27,6 +41,7 @@ impl Warning {
             Self::WrongType { .. } => "wrong_type",
             Self::WithoutOs => "without_os",
             Self::Duplicate { .. } | Self::OpenedTwice { .. } => "duplicate",
+            Self::Beside(_) => "beside",
         }
     }
 }

@@ -18,7 +18,8 @@ use super::wire::ORDERS_MAX;
 use super::{CUSTOMERS_MAX, wire};
 use crate::delivery::identity::{BatchKey, Marker};
 use crate::delivery::{
-    Fault, LookUp, OpenedTicket, RETRY_AFTER_MAX, Sighting, Verdict, Verification, Warning,
+    BESIDE_MAX, Beside, Fault, LookUp, OpenedTicket, RETRY_AFTER_MAX, Sighting, Verdict, Verification,
+    Warning,
 };
 use crate::printable::{NAME_CHARS_MAX, WORDS_CHARS_MAX, assert_shown};
 use crate::ticket::{Catalogue, CustomerKey, Field, Id, RawTicket, Ticket};
@@ -131,16 +132,21 @@ fn looked_up(exchange: &Exchange, status: u16, read: Option<&Value>) {
 fn is_seen(verdict: &Verdict<Sighting>, status: u16) {
     verdict.fault().into_iter().for_each(is_told);
     match verdict {
-        Verdict::Answered(Sighting::Found { opening, others, conflict }) => {
+        Verdict::Answered(Sighting::Found { opening, others, beside, conflict }) => {
             assert_eq!(status, 200);
             is_ticket(opening);
             assert!(others.len() <= PAGE_LEN);
             others.iter().for_each(is_ticket);
+            is_beside(beside);
             conflict.iter().for_each(is_told);
         }
         Verdict::Answered(Sighting::AlreadyOpen { opening }) => {
             assert_eq!(status, 200);
             is_ticket(opening);
+        }
+        Verdict::Answered(Sighting::Beside(beside)) => {
+            assert!(status == 200 && !beside.is_empty());
+            is_beside(beside);
         }
         Verdict::Answered(Sighting::CouldNotTell(fault)) => is_told(fault),
         _ => {}
@@ -190,6 +196,12 @@ fn is_ticket(opening: &OpenedTicket) {
     for number in opening.numeros_ordem_servico.iter().filter(|number| !number.is_empty()) {
         assert_shown(number, NAME_CHARS_MAX + 1);
     }
+}
+
+fn is_beside(beside: &[Beside]) {
+    assert!(beside.len() <= BESIDE_MAX);
+    let texts = beside.iter().flat_map(|open| open.protocolo.iter().chain([&open.label]));
+    texts.filter(|text| !text.is_empty()).for_each(|text| assert_shown(text, NAME_CHARS_MAX + 1));
 }
 
 fn is_warning(warning: &Warning) {

@@ -50,7 +50,7 @@ pub(super) fn of_protocolo(exchange: &Exchange, protocolo: &str) -> Verdict<Opti
         let Some(ticket) = found else { return Sighting::NotFound };
         let Some(opening) = ticket.opening() else { return Sighting::CouldNotTell(Fault::NoProof) };
         shown = Some(Shown { id_atendimento: opening.id_atendimento, service: ticket.id_cliente_servico() });
-        Sighting::Found { opening, others: Vec::new(), conflict: None }
+        Sighting::Found { opening, others: Vec::new(), beside: Vec::new(), conflict: None }
     });
     match verdict {
         Verdict::Answered(Sighting::Found { .. } | Sighting::AlreadyOpen { .. } | Sighting::NotFound) => {

@@ -153,7 +153,10 @@ fn types(labels: &HashMap<i64, String>, type_default: &str) -> TypeTable {
         let first = first_of_label.entry(folded(label)).or_insert(*id);
         *first = (*first).min(*id);
     }
-    let first_of = labels.iter().map(|(id, label)| (*id, first_of_label[&folded(label)])).collect();
+    let first_of = labels
+        .iter()
+        .map(|(id, label)| (*id, (first_of_label[&folded(label)], label.as_str().into())))
+        .collect();
     TypeTable { first_of, default: first_of_label.get(&folded(type_default)).copied() }
 }
 
@@ -282,7 +285,8 @@ mod tests {
     fn types_of_one_label_are_one() {
         let labels = [(9, "sac "), (4, "SAC"), (5, "Queda")].map(|(id, label)| (id, label.to_owned()));
         let table = types(&labels.into(), "SAC");
-        assert_eq!(table.first_of, BTreeMap::from([(4, 4), (5, 5), (9, 4)]));
+        let expected = [(4, (4, "SAC".into())), (5, (5, "Queda".into())), (9, (4, "sac ".into()))];
+        assert_eq!(table.first_of, BTreeMap::from(expected));
         assert_eq!(table.default, Some(4));
     }
 }

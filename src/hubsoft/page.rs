@@ -1,10 +1,13 @@
 //! What a page of tickets shows of one row: found, not found, or could not tell.
 
+use std::borrow::Cow;
+
 use super::age::Age;
 use super::verdict::{folded, same_label};
 use super::wire::{Envelope, Seen};
 use crate::delivery::identity::MARKER_LEN;
-use crate::delivery::{Fault, LookUp, OpenedTicket, Sighting, Verification};
+use crate::delivery::{BESIDE_MAX, Beside, Fault, LookUp, OpenedTicket, Sighting, Verification};
+use crate::printable;
 
 /// How many tickets a look-up asks for: the most that HubSoft gives.
 pub(super) const PAGE_LEN: usize = 50;
@@ -35,17 +38,20 @@ pub(super) fn sight(answer: &Envelope<'_>, what: &LookUp, limit: Limit) -> Sight
     let other_service =
         |ticket: &Seen<'_>| ticket.id_cliente_servico().filter(|found| *found != what.service.get());
     let mut found: Vec<(Age, OpenedTicket)> = Vec::new();
+    let mut others: Vec<&Seen<'_>> = Vec::new();
+    let mut label = None;
     let (mut doubtful, mut conflict) = (None, None);
     for ticket in &page {
         let age = Age::of(ticket);
         match ticket.descricao_abertura() {
-            Some(text) if !what.marker.is_in(&text) => {}
+            Some(text) if !what.marker.is_in(&text) => others.push(ticket),
             Some(_) => match ticket.opening() {
                 None => return Sighting::CouldNotTell(Fault::NoProof),
                 Some(opening) => {
                     let other = other_service(ticket)
                         .map(|found| Fault::WrongService { asked: what.service.get(), found });
                     conflict = conflict.or(other);
+                    label = label.or_else(|| ticket.tipo_atendimento());
                     found.push((age.unwrap_or(Age::UNKNOWN), opening));
                 }
             },
@@ -58,7 +64,9 @@ pub(super) fn sight(answer: &Envelope<'_>, what: &LookUp, limit: Limit) -> Sight
     let mut found = found.into_iter().map(|(_, opening)| opening);
     if let Some(opening) = found.next() {
         // Of a page that is longer than it was asked to be, a row keeps no more.
-        return Sighting::Found { opening, others: found.take(PAGE_LEN).collect(), conflict };
+        others.retain(|ticket| !ticket.is_closed() && other_service(ticket).is_none());
+        let beside = label.map_or(Vec::new(), |label| beside(others.into_iter(), &label));
+        return Sighting::Found { opening, others: found.take(PAGE_LEN).collect(), beside, conflict };
     }
     if let Some(fault) = doubtful {
         return Sighting::CouldNotTell(fault);
@@ -126,11 +134,10 @@ pub(super) fn sight_open(answer: &Envelope<'_>, service: i64, label: &str, limit
     };
     let mut found: Vec<OpenedTicket> = Vec::new();
     let mut doubtful = is_full(&page, limit);
-    for ticket in &page {
-        let elsewhere = ticket.id_cliente_servico().is_some_and(|id| id != service);
-        if elsewhere || ticket.is_closed() {
-            continue;
-        }
+    let is_open = |ticket: &&Seen<'_>| {
+        ticket.id_cliente_servico().is_none_or(|id| id == service) && !ticket.is_closed()
+    };
+    for ticket in page.iter().filter(is_open) {
         match (ticket.tipo_atendimento(), ticket.opening()) {
             (Some(found), _) if !same_label(&found, label) => {}
             (Some(_), Some(opening)) => found.push(opening),
@@ -142,8 +149,23 @@ pub(super) fn sight_open(answer: &Envelope<'_>, service: i64, label: &str, limit
     match found.next() {
         Some(opening) => Sighting::AlreadyOpen { opening },
         None if doubtful => Sighting::CouldNotTell(Fault::UnclearList),
-        None => Sighting::NotFound,
+        None => match beside(page.iter().filter(is_open), label) {
+            beside if beside.is_empty() => Sighting::NotFound,
+            beside => Sighting::Beside(beside),
+        },
     }
+}
+
+/// Those of `open` that are of another type, the oldest first.
+fn beside<'p, 'a: 'p>(open: impl Iterator<Item = &'p Seen<'a>>, label: &str) -> Vec<Beside> {
+    let of_other_type = |ticket: &'p Seen<'a>| {
+        let other = ticket.tipo_atendimento().filter(|found| !same_label(found, label))?;
+        let protocolo = ticket.protocolo().map(Cow::into_owned);
+        Some((ticket.id(), Beside { protocolo, label: printable::name(&other).into_owned() }))
+    };
+    let mut found: Vec<_> = open.filter_map(of_other_type).collect();
+    found.sort_by_key(|(id, _)| *id);
+    found.into_iter().map(|(_, beside)| beside).take(BESIDE_MAX).collect()
 }
 
 /// Whether there may be tickets that are not on the page.

@@ -320,7 +320,7 @@ struct ServiceOrder<'a> {
 impl<'a> Seen<'a> {
     /// `None` without an id and a protocolo: then it proves nothing. What is text in it may be shown.
     pub(super) fn opening(&self) -> Option<OpenedTicket> {
-        let id_atendimento = integer(self.id_atendimento).filter(|id| 0 < *id)?;
+        let id_atendimento = self.id()?;
         let protocolo = self.protocolo()?.into_owned();
         let orders = list(self.ordens_servico).unwrap_or_default().into_iter().filter_map(object);
         let orders: Vec<ServiceOrder<'_>> = orders.take(ORDERS_MAX).collect();
@@ -333,6 +333,10 @@ impl<'a> Seen<'a> {
                 .filter_map(|order| Some(printable::name(&text(order.numero_ordem_servico)?).into_owned()))
                 .collect(),
         })
+    }
+
+    pub(super) fn id(&self) -> Option<i64> {
+        integer(self.id_atendimento).filter(|id| 0 < *id)
     }
 
     pub(super) fn protocolo(&self) -> Option<Cow<'a, str>> {

@@ -244,16 +244,20 @@ pub(super) fn problems_of_rows(
 }
 
 impl Counts {
-    /// Of each state its name, how many rows are in it, and how many of them lack a service order.
-    pub(super) fn of(states: Vec<(String, i64, i64)>) -> Result<Self, OutboxError> {
+    /// Of each state its name, how many rows are in it, and as [`Dialect::counts`] has them.
+    pub(super) fn of(states: Vec<(String, i64, i64, i64)>) -> Result<Self, OutboxError> {
         let mut counts = Self::default();
-        for (state, n, n_without_os) in states {
+        for (state, n, n_without_os, n_beside) in states {
             let n = count(n);
             match state_of(&state).ok_or_else(|| unreadable("outbox.state"))? {
                 State::Pending => counts.pending = n,
                 State::InFlight => counts.in_flight = n,
                 State::InDoubt => counts.in_doubt = n,
-                State::Opened => (counts.opened, counts.opened_without_os) = (n, count(n_without_os)),
+                State::Opened => {
+                    counts.opened = n;
+                    counts.opened_without_os = count(n_without_os);
+                    counts.opened_beside = count(n_beside);
+                }
                 State::Invalid => counts.invalid = n,
                 State::Rejected => counts.rejected = n,
                 State::Failed => counts.failed = n,

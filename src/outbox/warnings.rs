@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::stored::json;
-use crate::delivery::Warning;
+use crate::delivery::{Beside, Warning};
 
 /// How a driver says in SQL what is done to a list.
 #[derive(Clone, Copy)]
@@ -30,6 +30,8 @@ struct Entry<'a> {
     protocolo: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     columns: Option<String>,
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
     words: String,
 }
 
@@ -43,6 +45,7 @@ impl Entry<'_> {
             others: None,
             protocolo: None,
             columns: None,
+            label: None,
             words: own(&crate::text::warning(warning)),
         };
         match warning {
@@ -53,6 +56,9 @@ impl Entry<'_> {
             }
             Warning::Duplicate { others } => entry.others = Some(others.iter().map(own).collect()),
             Warning::OpenedTwice { protocolo } => entry.protocolo = Some(own(protocolo)),
+            Warning::Beside(Beside { protocolo, label }) => {
+                (entry.protocolo, entry.label) = (protocolo.as_ref().map(own), Some(own(label)));
+            }
         }
         entry
     }
@@ -67,6 +73,7 @@ impl Entry<'_> {
                 (Some(others), _) => Warning::Duplicate { others },
                 (None, protocolo) => Warning::OpenedTwice { protocolo: protocolo? },
             },
+            "beside" => Warning::Beside(Beside { protocolo: self.protocolo, label: self.label? }),
             _ => return None,
         })
     }
@@ -139,8 +146,14 @@ impl Dialect {
         )
     }
 
+    /// How many rows lack a service order, and how many were opened beside another ticket.
+    pub(super) fn counts(self, row: &str) -> String {
+        let of = |warning| format!("count(*) FILTER (WHERE {})", self.has(row, &warning));
+        [of(Warning::WithoutOs), of(Warning::Beside(Beside::default()))].join(", ")
+    }
+
     /// Whether a row warns of `warning`, whatever else is known of it.
-    pub(super) fn has(self, row: &str, warning: &Warning) -> String {
+    fn has(self, row: &str, warning: &Warning) -> String {
         let code = warning.code();
         match self {
             Self::Postgres => format!("{row}.warnings @> '[{{\"code\": \"{code}\"}}]'"),
@@ -187,6 +200,8 @@ mod tests {
             Warning::WithoutOs,
             Warning::Duplicate { others: vec![text(), text()] },
             Warning::OpenedTwice { protocolo: text() },
+            Warning::Beside(Beside { protocolo: Some(text()), label: text() }),
+            Warning::Beside(Beside { protocolo: None, label: text() }),
         ];
         let stored = list(&all, verbatim).expect("it is not empty");
         assert_eq!(of_list(Some(&stored)), all);

@@ -32,6 +32,8 @@ pub struct Account {
     pub n_other_reasons: u64,
     /// Of the rows that were opened: a service order was asked for and is missing.
     pub n_without_os: u64,
+    /// Of the rows that were opened: another ticket is open for the service, of another type.
+    pub n_beside: u64,
 }
 
 /// Why rows were not opened.
@@ -95,6 +97,17 @@ impl Account {
             )
             .into_owned()
         }
+    }
+
+    /// What a person should know of rows that were opened, in a sentence each.
+    pub(super) fn cautions(&self) -> Vec<Cow<'static, str>> {
+        let (without, beside) = (self.n_without_os, self.n_beside);
+        let of = |n: u64, told: Cow<'static, str>| (0 < n).then_some(told);
+        let all = [
+            of(without, tr!("opened without the service order that was asked for: %{n}", n = without)),
+            of(beside, tr!("opened beside an open ticket of another type: %{n}", n = beside)),
+        ];
+        all.into_iter().flatten().collect()
     }
 
     /// When it happened, in another. `None`: nothing was sent.

@@ -59,6 +59,8 @@ pub struct Counts {
     pub opened: u64,
     /// A part of `opened`: a service order was asked for and is missing.
     pub opened_without_os: u64,
+    /// A part of `opened`: another ticket is open for the service, of another type.
+    pub opened_beside: u64,
     pub invalid: u64,
     pub rejected: u64,
     pub failed: u64,

@@ -81,10 +81,8 @@ fn states(page: &mut Page<'_>, account: &Account) -> Result<(), XlsxError> {
     page.sheet.write_string_with_format(page.row, 0, tr!("All"), &Format::new().set_bold())?;
     page.sheet.write_number_with_format(page.row, 1, account.n_rows() as f64, &number().set_bold())?;
     page.row += 1;
-    if 0 < account.n_without_os {
-        let without =
-            tr!("opened without the service order that was asked for: %{n}", n = account.n_without_os);
-        page.words(&without)?;
+    for caution in account.cautions() {
+        page.words(&caution)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What a person should know of a row, in words.
 
-use crate::delivery::Warning;
+use crate::delivery::{Beside, Warning};
 
 /// With its code in front, unless it is of the sheet: those come first, and their words say enough.
 pub fn warning(warning: &Warning) -> String {
@@ -18,6 +18,16 @@ pub fn warning(warning: &Warning) -> String {
         }
         Warning::OpenedTwice { protocolo } => {
             tr!("`%{protocolo}` was opened for this row too", protocolo = protocolo)
+        }
+        Warning::Beside(Beside { protocolo: Some(protocolo), label }) => {
+            tr!(
+                "its service has another open ticket, `%{protocolo}` of the type `%{label}`",
+                protocolo = protocolo,
+                label = label
+            )
+        }
+        Warning::Beside(Beside { protocolo: None, label }) => {
+            tr!("its service has another open ticket, of the type `%{label}`", label = label)
         }
     };
     format!("{}: {message}", warning.code())

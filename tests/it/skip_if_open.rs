@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use mutirao::sandbox::Audit;
 
+use crate::support::postgres::Database;
 use crate::support::site::Site;
 
 /// For services from 11001 on.
@@ -13,6 +14,31 @@ fn rows(services: impl Iterator<Item = u32>, text: &str) -> String {
         writeln!(rows, "{service};{text};Cliente {service};(37) 99911-2233").unwrap();
     }
     rows
+}
+
+/// Yesterday tickets of another type were opened for some services.
+fn another_type(site: &Site) {
+    let rows =
+        rows(11_001..=11_005, "Sem conexão").replace("nome;telefone", "nome;telefone;id_tipo_atendimento");
+    let (header, rows) = rows.split_once('\n').unwrap();
+    site.write("ontem.csv", format!("{header}\n{}", rows.replace("2233\n", "2233;5\n")));
+    site.run(&["import", "ontem.csv", "--rate", "unlimited", "--yes"]).expect(0);
+}
+
+/// Each row of today's that was opened warns of yesterday's ticket of its service, if there is one.
+fn warns_of_another_type(site: &Site) {
+    let of_yesterday = site.table("ontem.mutirao/results.csv");
+    for row in site.table("hoje.mutirao/results.csv") {
+        let there = of_yesterday.iter().find(|it| it["id_cliente_servico"] == row["id_cliente_servico"]);
+        let expected = there.map(|open| {
+            let protocolo = &open["protocolo"];
+            format!(
+                "beside: its service has another open ticket, `{protocolo}` of the type `ROMPIMENTO DE FIBRA`"
+            )
+        });
+        assert_eq!(row["state"], "opened");
+        assert_eq!(row["warning"], expected.unwrap_or_default(), "{}", row["id_cliente_servico"]);
+    }
 }
 
 /// How many requests of a kind were made between.
@@ -66,4 +92,36 @@ fn each_row_is_looked_up_where_the_list_is_refused() {
     assert_eq!((&counts["opened"], &counts["skipped"]), (&95.into(), &5.into()));
     let of = |kind| between(&before, &site.audit(), kind);
     assert_eq!((of("post"), of("look_up"), of("list")), (95, 100, 1));
+}
+
+/// By the list, by a look-up a row, and where the answer to the post was lost.
+#[test]
+fn a_row_is_opened_beside_a_ticket_of_another_type_and_says_so() {
+    for options in ["", "list_max=0", "reset_after=0.5"] {
+        let site = Site::new(options);
+        another_type(&site);
+        site.write("hoje.csv", rows(11_001..=11_040, "Caiu de novo"));
+        let run = ["import", "hoje.csv", "--skip-if-open", "--rate", "200/s", "--yes", "--json"];
+        let counts = &site.run(&run).expect(0).json()["counts"];
+        assert_eq!((&counts["opened"], &counts["opened_beside"]), (&40.into(), &5.into()), "{options}");
+        warns_of_another_type(&site);
+        let status = site.run(&["status"]).stdout;
+        assert!(status.contains("5 of them beside an open ticket of another type"), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_worker_says_it_too() {
+    let site = Site::new("");
+    another_type(&site);
+    let database = Database::fresh().await;
+    site.write("hoje.csv", rows(11_001..=11_010, "Caiu de novo"));
+    site.run_at(&database.url(), &["enqueue", "hoje.csv", "--batch", "hoje"]).expect(0);
+    site.run_at(&database.url(), &["worker", "--until-empty", "--skip-if-open", "--rate", "unlimited"])
+        .expect(0);
+    let status = site.run_at(&database.url(), &["status", "hoje", "--json"]).json();
+    let counts = &status["batches"][0]["counts"];
+    assert_eq!((&counts["opened"], &counts["opened_beside"]), (&10.into(), &5.into()));
+    site.run_at(&database.url(), &["export", "hoje", "-o", "hoje.mutirao"]).expect(0);
+    warns_of_another_type(&site);
 }

@@ -247,12 +247,33 @@ fn a_row_that_was_corrected_while_in_doubt_is_not_posted_as_it_was() {
 
 #[test]
 fn what_is_found_is_adopted() {
-    let found = |others| Verdict::Answered(Sighting::Found { opening: opening(7), others, conflict: None });
+    let found = |others| {
+        Verdict::Answered(Sighting::Found { opening: opening(7), others, beside: Vec::new(), conflict: None })
+    };
     check_look(3, doubt(0), found(vec![]), "opened p7, 1 spent, []");
     let doubled = r#"opened p7, 1 spent, [Duplicate { others: ["p8", "p9"] }]"#;
     check_look(3, doubt(0), found(vec![opening(8), opening(9)]), doubled);
-    let elsewhere =
-        Sighting::Found { opening: opening(7), others: vec![], conflict: Some(fault("wrong_service")) };
+    let beside = vec![Beside { protocolo: None, label: "SAC".to_owned() }];
+    let beside = Sighting::Found { opening: opening(7), others: vec![], beside, conflict: None };
+    let beside = Verdict::Answered(beside);
+    check_look(3, doubt(0), beside.clone(), "opened p7, 1 spent, []");
+    let skip = Policy { open_tickets: OpenTickets::Skip, ..Policy::default() };
+    let settle = with_scene(
+        3,
+        |_| {},
+        |scene| {
+            let scene = Scene { policy: &skip, ..*scene };
+            after_look_up(&claim(1), &doubt(0), &reply(beside), &scene)
+        },
+    );
+    let told = r#"opened p7, 1 spent, [Beside(Beside { protocolo: None, label: "SAC" })]"#;
+    assert_eq!(short(&settle.change, 3), told);
+    let elsewhere = Sighting::Found {
+        opening: opening(7),
+        others: vec![],
+        beside: Vec::new(),
+        conflict: Some(fault("wrong_service")),
+    };
     check_look(3, doubt(0), Verdict::Answered(elsewhere), "conflict wrong_service with p7, 1 spent");
 }
 
@@ -388,13 +409,23 @@ fn an_open_ticket_skips_and_its_absence_posts() {
         let next =
             with_scene(0, |_| {}, |scene| after_looking_before(&claim(attempts), &reply(verdict), scene));
         match next {
-            Next::Post => assert_eq!("post", expected),
+            Next::Post { beside } => assert_eq!(format!("post {beside:?}"), expected),
             Next::Settle(settle) => assert_eq!(short(&settle.change, 0), expected),
         }
     }
-    check(0, absent(), "post");
+    check(0, absent(), "post []");
+    let there = vec![Beside { protocolo: Some("p4".to_owned()), label: "SAC".to_owned() }];
+    let expected = r#"post [Beside { protocolo: Some("p4"), label: "SAC" }]"#;
+    check(0, Verdict::Answered(Sighting::Beside(there)), expected);
     check(0, Verdict::Answered(Sighting::AlreadyOpen { opening: opening(3) }), "skipped for p3");
-    let own = |conflict| Verdict::Answered(Sighting::Found { opening: opening(3), others: vec![], conflict });
+    let own = |conflict| {
+        Verdict::Answered(Sighting::Found {
+            opening: opening(3),
+            others: vec![],
+            beside: Vec::new(),
+            conflict,
+        })
+    };
     check(0, own(None), "opened p3, 0 spent, []");
     check(0, own(Some(fault("wrong_service"))), "conflict wrong_service with p3, 0 spent");
     check(0, vague(), "after 0 s, 1 spent");

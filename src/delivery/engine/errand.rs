@@ -9,7 +9,7 @@ use super::messages::RequestId;
 use super::slots::Purpose;
 use super::times::Moment;
 use crate::delivery::decide::{Denials, Looks};
-use crate::delivery::{Blindness, Claim, Halt, Proof, Reply, Sighting};
+use crate::delivery::{Beside, Blindness, Claim, Halt, Proof, Reply, Sighting};
 
 /// A claim that somebody carries.
 #[derive(Clone)]
@@ -18,9 +18,11 @@ pub struct Errand {
     pub pass: Pass,
     /// Of what it waits for now.
     pub id: RequestId,
+    /// Tickets that it is posted beside.
+    pub beside: Vec<Beside>,
 }
 
-fingerprint! { struct Errand { claim, pass, id } }
+fingerprint! { struct Errand { claim, pass, id, beside } }
 
 /// What it waits for. `asked` is the outbox's time just before its request.
 #[derive(Clone)]

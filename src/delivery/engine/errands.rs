@@ -14,7 +14,7 @@ use super::times::Now;
 use crate::delivery::decide::{self, Next, between};
 use crate::delivery::retry::Retry;
 use crate::delivery::{
-    Change, LookUp, OpenTickets, OutboxError, Proof, Reply, Settle, Sighting, Verdict, Verify,
+    Change, LookUp, OpenTickets, OutboxError, Proof, Reply, Settle, Sighting, Verdict, Verify, Warning,
 };
 
 /// A ticket of the same text that is older than this is of another outage.
@@ -38,7 +38,7 @@ impl Engine<'_> {
             };
             let pass = Pass::new(purpose, Some(claimed));
             let id = RequestId { seat, nth: 0 };
-            let errand = Errand { claim, pass, id };
+            let errand = Errand { claim, pass, id, beside: Vec::new() };
             match errand.claim.doubt {
                 Some(_) => self.look_up(now, errand),
                 None => self.verify(now, errand),
@@ -96,13 +96,13 @@ impl Engine<'_> {
             (Step::Post { asked }, Answer::Post(reply)) => self.posted(now, errand, asked, reply),
             (Step::Verify { asked }, Answer::Sighting(reply)) => {
                 match self.looked_before(now, &errand, asked, &reply) {
-                    Next::Post => self.find_open(now, errand),
+                    Next::Post { .. } => self.find_open(now, errand),
                     Next::Settle(settle) => self.end_errand(now, errand, settle),
                 }
             }
             (Step::FindOpen { asked }, Answer::Sighting(reply)) => {
                 match self.looked_before(now, &errand, asked, &reply) {
-                    Next::Post => self.post(now, errand),
+                    Next::Post { beside } => self.post(now, Errand { beside, ..errand }),
                     Next::Settle(settle) => self.end_errand(now, errand, settle),
                 }
             }
@@ -135,6 +135,7 @@ impl Engine<'_> {
                 return self.end_errand(now, errand, settle);
             }
             Some(Sighting::NotFound) => return self.post(now, errand),
+            Some(Sighting::Beside(beside)) => return self.post(now, Errand { beside, ..errand }),
             Some(_) | None => {}
         }
         let request = Request::FindOpen(Arc::clone(&errand.claim));
@@ -188,7 +189,10 @@ impl Engine<'_> {
         decide::after_looking_before(claim, reply, &self.scene(now, asked, denials))
     }
 
-    fn posted(&mut self, now: &Now, errand: Errand, asked: Timestamp, reply: Reply<Proof>) {
+    fn posted(&mut self, now: &Now, errand: Errand, asked: Timestamp, mut reply: Reply<Proof>) {
+        if let Verdict::Answered(proof) = &mut reply.verdict {
+            proof.warnings.extend(errand.beside.iter().cloned().map(Warning::Beside));
+        }
         let claim = &errand.claim;
         if reply.verdict == Verdict::Withheld && errand.pass.has_posted {
             let settle = decide::turned_away(claim, self.time(now));

@@ -590,7 +590,7 @@ impl Bench {
 
 /// Of a HubSoft where nothing is open.
 fn list() -> Verdict<OpenList> {
-    let types = TypeTable { first_of: BTreeMap::from([(1, 1)]), default: Some(1) };
+    let types = TypeTable { first_of: BTreeMap::from([(1, (1, "SAC".into()))]), default: Some(1) };
     Verdict::Answered(OpenList::new(vec![], types))
 }
 

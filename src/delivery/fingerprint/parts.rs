@@ -9,8 +9,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::delivery::{
-    AttemptKind, Blindness, ClaimRequest, End, Fault, Halt, Noted, OpenList, OpenedTicket, PauseReason,
-    Refusal, Reply, RequestKind, RowId, State, ThrottleReason, Token, Verdict, Warning,
+    AttemptKind, Beside, Blindness, ClaimRequest, End, Fault, Halt, Noted, OpenList, OpenedTicket,
+    PauseReason, Refusal, Reply, RequestKind, RowId, State, ThrottleReason, Token, Verdict, Warning,
 };
 
 /// What is older than this is of the same age: the rules of rows and requests ask for less. (A sight is asked
@@ -32,7 +32,7 @@ pub trait Fingerprint {
 }
 
 fingerprint!(plain bool, u8, u16, u32, u64, usize, i32, i64, str, String, SignedDuration);
-fingerprint!(plain AttemptKind, Blindness, End, Fault, Halt, Noted, OpenedTicket, PauseReason);
+fingerprint!(plain AttemptKind, Beside, Blindness, End, Fault, Halt, Noted, OpenedTicket, PauseReason);
 fingerprint!(plain RequestKind, RowId, State, ThrottleReason, Token, Warning);
 fingerprint!(plain BTreeMap<Arc<str>, (Refusal, u32)>, BTreeSet<RowId>, BTreeSet<Arc<str>>, BTreeSet<i64>, OpenList);
 fingerprint! { struct ClaimRequest { now, posts, look_ups, end } }

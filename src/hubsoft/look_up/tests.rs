@@ -2,6 +2,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::*;
+use crate::delivery::Beside;
 use crate::delivery::identity::{BatchKey, Marker};
 use crate::ticket::{Field, Id, RawTicket, Ticket};
 
@@ -44,17 +45,23 @@ fn answer(status: u16, body: &str) -> Exchange {
     }
 }
 
+fn told(beside: &[Beside]) -> String {
+    let each = |open: &Beside| format!(" beside {} {}", open.protocolo.as_deref().unwrap_or("?"), open.label);
+    beside.iter().map(each).collect()
+}
+
 fn short(verdict: &Verdict<Sighting>) -> String {
     match verdict {
-        Verdict::Answered(Sighting::Found { opening, others, conflict }) => {
+        Verdict::Answered(Sighting::Found { opening, others, beside, conflict }) => {
             let ids =
                 std::iter::once(opening).chain(others).map(|opening| opening.id_atendimento.to_string());
             let conflict = conflict.as_ref().map(|fault| format!(" {}", fault.code())).unwrap_or_default();
-            format!("found {}{conflict}", ids.collect::<Vec<_>>().join(" "))
+            format!("found {}{conflict}{}", ids.collect::<Vec<_>>().join(" "), told(beside))
         }
         Verdict::Answered(Sighting::AlreadyOpen { opening }) => {
             format!("already_open {}", opening.id_atendimento)
         }
+        Verdict::Answered(Sighting::Beside(beside)) => format!("not_found{}", told(beside)),
         Verdict::Answered(Sighting::NotFound) => "not_found".to_owned(),
         Verdict::Answered(Sighting::CouldNotTell(fault)) => format!("could_not_tell {}", fault.code()),
         Verdict::Unknown(fault) => format!("unknown {}", fault.code()),
@@ -249,7 +256,14 @@ fn only_a_pending_ticket_of_the_type_counts_as_open() {
     let table = [
         (page(&[seen(5, label, "null", "\"11000\"")]), "already_open 5"),
         (page(&[seen(5, label, "null", "11000"), seen(3, label, "null", "11000")]), "already_open 3"),
-        (page(&[seen(5, r#""SAC""#, "null", "11000")]), "not_found"),
+        (page(&[seen(5, r#""SAC""#, "null", "11000")]), "not_found beside 5 SAC"),
+        (page(&[seen(5, r#""SAC""#, "null", "11000"), seen(3, label, "null", "11000")]), "already_open 3"),
+        (page(&[seen(5, r#""SAC""#, "\"24/11/2026\"", "11000")]), "not_found"),
+        (page(&[seen(5, r#""SAC""#, "null", "11001")]), "not_found"),
+        (
+            page(&[seen(5, r#""SAC""#, "null", "11000"), seen(5, "null", "null", "11000")]),
+            "could_not_tell unclear_list",
+        ),
         (page(&[seen(5, label, "\"24/11/2026\"", "11000")]), "not_found"),
         (page(&[seen(5, label, "null", "11001")]), "not_found"),
         (page(&[seen(5, "null", "null", "11000")]), "could_not_tell unclear_list"),

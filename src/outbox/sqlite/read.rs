@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 use super::error::{Trouble, stored};
 use super::{Reader, time};
 use crate::delivery::code::BatchCode;
-use crate::delivery::{OutboxError, State, Warning};
+use crate::delivery::{OutboxError, State};
 use crate::outbox::doubts::is_shown;
 use crate::outbox::filter::Filter;
 use crate::outbox::names::{IN_DOUBT, INVALID, UNCONFIRMED, any_of};
@@ -302,9 +302,9 @@ impl Reader {
 pub(super) async fn counts(conn: &mut SqliteConnection, filter: Filter) -> Result<Counts, OutboxError> {
     let in_scope = in_scope();
     let sql = format!(
-        "SELECT o.state, count(*), count(*) FILTER (WHERE {})
+        "SELECT o.state, count(*), {}
            FROM outbox o WHERE {in_scope} GROUP BY o.state",
-        Dialect::Sqlite.has("o", &Warning::WithoutOs)
+        Dialect::Sqlite.counts("o")
     );
     let states = sqlx::query_as(AssertSqlSafe(sql))
         .bind(filter.batch)

@@ -112,10 +112,8 @@ fn counts(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
         )?;
     }
     end_of_table(out)?;
-    if 0 < account.n_without_os {
-        let without =
-            tr!("opened without the service order that was asked for: %{n}", n = account.n_without_os);
-        writeln!(out, "<p class=\"unsure\">{}</p>", shown(&without))?;
+    for caution in account.cautions() {
+        writeln!(out, "<p class=\"unsure\">{}</p>", shown(&caution))?;
     }
     Ok(())
 }

@@ -26,7 +26,12 @@ fn a_ticket_that_is_found_is_adopted() {
         let mut bench = Bench::new(1);
         bench.api.post = Box::new(|_| lost());
         bench.api.look_up = Box::new(|_| {
-            sighting(Sighting::Found { opening: opening(7), others: vec![opening(8)], conflict: None })
+            sighting(Sighting::Found {
+                opening: opening(7),
+                others: vec![opening(8)],
+                beside: Vec::new(),
+                conflict: None,
+            })
         });
         let ending = bench.run().await;
         assert_eq!((ending.reason, ending.stats.adopted), (Reason::Drained, 1));
@@ -120,6 +125,7 @@ fn look_ups_that_fail_do_not_stop_posts() {
             _ => sighting(Sighting::Found {
                 opening: opening(asked.service),
                 others: Vec::new(),
+                beside: Vec::new(),
                 conflict: None,
             }),
         });

@@ -37,7 +37,8 @@ fn all_seen(bench: &mut Bench) {
 }
 
 fn found(id: i64) -> Reply<Sighting> {
-    let seen = Sighting::Found { opening: opening(id), others: Vec::new(), conflict: None };
+    let seen =
+        Sighting::Found { opening: opening(id), others: Vec::new(), beside: Vec::new(), conflict: None };
     reply(Verdict::Answered(seen), Some(200))
 }
 

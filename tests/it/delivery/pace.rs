@@ -130,7 +130,12 @@ fn look_ups_have_their_share() {
         });
         bench.api.look_up = Box::new(|asked| {
             let opening = crate::support::world::opening(asked.service);
-            let seen = mutirao::delivery::Sighting::Found { opening, others: Vec::new(), conflict: None };
+            let seen = mutirao::delivery::Sighting::Found {
+                opening,
+                others: Vec::new(),
+                beside: Vec::new(),
+                conflict: None,
+            };
             reply(Verdict::Answered(seen), Some(200))
         });
         let ending = bench.run().await;

@@ -308,9 +308,12 @@ fn verify_first_adopts_what_was_sent_from_elsewhere() {
         bench.policy.verify = Verify::First;
         bench.api.verify = Box::new(|asked| {
             let seen = match asked.service {
-                ..=3 => {
-                    Sighting::Found { opening: opening(asked.service), others: Vec::new(), conflict: None }
-                }
+                ..=3 => Sighting::Found {
+                    opening: opening(asked.service),
+                    others: Vec::new(),
+                    beside: Vec::new(),
+                    conflict: None,
+                },
                 5 => Sighting::AlreadyOpen { opening: opening(99) },
                 4 if asked.at < 30 * S => Sighting::CouldNotTell(fault("no_text")),
                 _ => Sighting::NotFound,

@@ -117,7 +117,12 @@ impl HubSoft {
         };
         let sighting = match found.is_empty() {
             true => Sighting::NotFound,
-            false => Sighting::Found { opening: found.remove(0), others: found, conflict: None },
+            false => Sighting::Found {
+                opening: found.remove(0),
+                others: found,
+                beside: Vec::new(),
+                conflict: None,
+            },
         };
         reply(Verdict::Answered(sighting), Some(200))
     }

@@ -177,7 +177,7 @@ async fn what_an_answer_did_not_prove_a_look_up_does() {
     let reply = hubsoft.open(&parsed(&raw()), marker("1"), &gate).await;
     assert_eq!(short(&reply), "unknown reset");
     let found = hubsoft.look_up(&sent("1"), &gate).await.verdict;
-    let Verdict::Answered(Sighting::Found { opening, others, conflict: None }) = found else {
+    let Verdict::Answered(Sighting::Found { opening, others, beside: _, conflict: None }) = found else {
         panic!("{found:?}")
     };
     assert_eq!((opening.id_atendimento, others.len()), (1, 0));
@@ -214,6 +214,7 @@ async fn an_open_ticket_of_the_same_type_is_found() {
     let ticket = parsed(&raw());
     let sighted = |reply: Reply<Sighting>| match reply.verdict {
         Verdict::Answered(Sighting::AlreadyOpen { opening }) => opening.id_atendimento,
+        Verdict::Answered(Sighting::Beside(beside)) => -i64::try_from(beside.len()).unwrap(),
         Verdict::Answered(Sighting::NotFound) => 0,
         other => panic!("{other:?}"),
     };
@@ -221,7 +222,7 @@ async fn an_open_ticket_of_the_same_type_is_found() {
     assert_eq!(short(&hubsoft.open(&ticket, marker("1"), &gate).await), "answered");
     assert_eq!(sighted(hubsoft.find_open(&ticket, &gate).await), 1);
     let of_default_type = parsed(&with(Field::IdTipoAtendimento, None));
-    assert_eq!(sighted(hubsoft.find_open(&of_default_type, &gate).await), 0);
+    assert_eq!(sighted(hubsoft.find_open(&of_default_type, &gate).await), -1, "it is of another type");
     let unknown = parsed(&with(Field::IdTipoAtendimento, Some("999")));
     let reply = hubsoft.find_open(&unknown, &gate).await;
     assert!(matches!(reply.verdict, Verdict::Answered(Sighting::CouldNotTell(_))), "{reply:?}");

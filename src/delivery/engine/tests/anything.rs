@@ -434,7 +434,7 @@ impl World {
                         unreachable!("it is a proof")
                     };
                     let sighting = match self.dice.draw(4) {
-                        0 => Sighting::Found { opening, others: vec![], conflict: None },
+                        0 => Sighting::Found { opening, others: vec![], beside: Vec::new(), conflict: None },
                         1 => Sighting::CouldNotTell(Fault::NoList),
                         _ => Sighting::NotFound,
                     };

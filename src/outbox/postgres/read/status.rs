@@ -7,7 +7,7 @@ use super::super::PgOutbox;
 use super::super::error::Trouble;
 use super::filter::{ReadFilter, in_scope};
 use super::ms;
-use crate::delivery::{OutboxError, State, Warning};
+use crate::delivery::{OutboxError, State};
 use crate::outbox::causes;
 use crate::outbox::names::{IN_DOUBT, UNCONFIRMED, any_of};
 use crate::outbox::stored::{count, time, unreadable};
@@ -130,9 +130,9 @@ pub(in crate::outbox::postgres) async fn counts(
 ) -> Result<Counts, OutboxError> {
     let in_scope = in_scope();
     let sql = format!(
-        "SELECT o.state, count(*), count(*) FILTER (WHERE {})
+        "SELECT o.state, count(*), {}
            FROM mutirao.outbox o WHERE {in_scope} GROUP BY o.state",
-        Dialect::Postgres.has("o", &Warning::WithoutOs)
+        Dialect::Postgres.counts("o")
     );
     let states = sqlx::query_as(AssertSqlSafe(sql))
         .bind(filter.batch)
