@@ -26,4 +26,4 @@ pub mod times;
 pub mod unfilled;
 
 pub use causes::os_error;
-pub use chosen::{Language, said};
+pub use chosen::{Language, means, said};

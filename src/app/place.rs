@@ -38,6 +38,22 @@ impl Place {
         Self { outbox, folder: Some(folder), batch, user: user.to_owned(), named: Named::Folder }
     }
 
+    /// What its work folder is called, by which [`Outboxes::at`] finds it again; `None`: a setting named it.
+    pub fn folder_name(&self) -> Option<String> {
+        let folder = self.folder.as_ref().filter(|_| self.named == Named::Folder)?;
+        Some(folder.file_name()?.to_string_lossy().into_owned())
+    }
+
+    /// The batch of this name in it.
+    pub fn batch(self, name: &str) -> Self {
+        Self { batch: Some(name.to_owned()), ..self }
+    }
+
+    /// The row of this number in it.
+    pub fn row(self, row: i64) -> NamedRow {
+        NamedRow { typed: row.to_string(), meanings: vec![(self, RowName::Id(row))] }
+    }
+
     /// How a batch of it is found again; the latest one is what its folder means.
     pub fn led(&self, is_latest: bool) -> Led<'_> {
         match (self.named, &self.folder, &self.outbox) {
@@ -91,6 +107,16 @@ impl Outboxes {
             (_, Some(typed)) => Err(Fault::NoneCalledSo { typed: typed.to_owned(), folders }),
             (_, None) => Ok(folders.into_iter().map(|folder| Place::in_folder(folder, None, user)).collect()),
         }
+    }
+
+    /// The outbox in the work folder of this very name here; `None`: that of the setting.
+    pub fn at(&self, folder: Option<&str>) -> Result<Place, Fault> {
+        let is_meant = |place: &Place| match (&self.url, place.folder_name()) {
+            (Some(_), _) => folder.is_none(),
+            (None, name) => folder.is_some() && name.as_deref() == folder,
+        };
+        let typed = || folder.unwrap_or_default().to_owned();
+        self.all(None)?.into_iter().find(is_meant).ok_or_else(|| Fault::NoOutbox { typed: typed() })
     }
 
     /// What `typed` may mean as the name of a row: `BATCH:LINE`, or an id. Names of batches and references

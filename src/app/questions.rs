@@ -13,6 +13,9 @@ use crate::registry::Entry;
 /// Real tickets up to this number are opened without a question.
 pub const UNASKED_MAX: u64 = 20;
 
+/// What says that it is so, as a person who reads English types it.
+pub const YES: &str = "yes";
+
 /// Ticket types that the question names; of the others it says how many they are.
 const TYPES_NAMED_MAX: usize = 10;
 

@@ -1,6 +1,8 @@
 //! A person's word on rows that may have a ticket. It is checked as far as it can be, and kept with the rows'
 //! history.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use super::deliver::Calm;
@@ -67,6 +69,31 @@ pub enum Untold {
     OtherService(OtherService),
     #[error("{}", tr!("HubSoft does not tell the ticket's service"))]
     NoService,
+}
+
+/// What a person says of rows, in words that ask whether it is so.
+pub fn says_not_opened(n_rows: usize) -> Cow<'static, str> {
+    tr!("%{n} %{n|row has|rows have} no ticket in HubSoft", n = n_rows)
+}
+
+/// The same of a protocolo that HubSoft does not confirm.
+pub fn says_opened(protocolo: &str, why: &str) -> Cow<'static, str> {
+    tr!("%{protocolo} is the row's ticket; it was not checked: %{why}", protocolo = protocolo, why = why)
+}
+
+/// What is kept with rows of which `who` says that none was opened.
+pub fn note_not_opened(who: &str) -> Cow<'static, str> {
+    tr!("%{who} says that no ticket was opened", who = who)
+}
+
+/// What is kept with the row of a protocolo. `why`: it was not checked; `None`: HubSoft shows it.
+pub fn note_opened(who: &str, protocolo: &str, why: Option<&str>) -> Cow<'static, str> {
+    match why {
+        None => tr!("%{who} says %{protocolo}; HubSoft shows it", who = who, protocolo = protocolo),
+        Some(why) => {
+            tr!("%{who} says %{protocolo}; not checked: %{why}", who = who, protocolo = protocolo, why = why)
+        }
+    }
 }
 
 /// What became of the rows.

@@ -1,5 +1,6 @@
 //! From the outbox to the files of an import.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -67,6 +68,25 @@ pub enum What {
 }
 
 impl Missing {
+    /// What is lacking, to a person; `why` as it is told of elsewhere.
+    pub fn in_words(&self, why: &str) -> Cow<'static, str> {
+        match self.what {
+            What::File { name, is_stale: false } => {
+                tr!("there is no %{file}: %{why}", file = name, why = why)
+            }
+            What::File { name, is_stale: true } => tr!(
+                "what is called %{file} is of an earlier run, and can be neither renewed nor removed: %{why}",
+                file = name,
+                why = why
+            ),
+            What::Reasons => {
+                tr!("no file tells why rows were not opened, but line by line: %{why}", why = why)
+            }
+            What::Course => tr!("report.html does not tell how the run went over time: %{why}", why = why),
+            What::Names => tr!("report.html does not tell whose tickets need somebody: %{why}", why = why),
+        }
+    }
+
     /// Whether nobody but a person reads it.
     pub fn is_for_people(&self) -> bool {
         match self.what {
@@ -268,6 +288,25 @@ pub async fn write_again(
     let Some((batch, results)) = batch.and_then(|batch| Some((batch, batch.results.as_ref()?))) else {
         return Ok(None);
     };
+    let Some(folder) = folder_of(reader, place, batch).await? else { return Ok(None) };
+    let columns = ColumnNames::new();
+    let form = Form {
+        batch,
+        columns: &columns,
+        guard: guard(results.excel_safe),
+        user: &place.user,
+        people: People::Hidden,
+    };
+    write_all(reader, Scope::Batch(batch.id), &form, folder).await.map(Some)
+}
+
+/// Where the results of `batch` lie, as an import has written them; `None`: not any more, or not here.
+pub async fn folder_of<'a>(
+    reader: AnyReader<'_>,
+    place: &'a Place,
+    batch: &'a BatchInfo,
+) -> Result<Option<&'a Path>, Fault> {
+    let Some(results) = &batch.results else { return Ok(None) };
     let (folder, is_theirs) = match place.led(true) {
         // It may have been moved since, with all that is in it.
         Led::Folder(folder) => {
@@ -278,16 +317,5 @@ pub async fn write_again(
             (folder, report::batch_of_summary(folder).is_some_and(|name| name == batch.name))
         }
     };
-    if !is_theirs {
-        return Ok(None);
-    }
-    let columns = ColumnNames::new();
-    let form = Form {
-        batch,
-        columns: &columns,
-        guard: guard(results.excel_safe),
-        user: &place.user,
-        people: People::Hidden,
-    };
-    write_all(reader, Scope::Batch(batch.id), &form, folder).await.map(Some)
+    Ok(is_theirs.then_some(folder))
 }

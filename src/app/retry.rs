@@ -15,6 +15,13 @@ use super::work_folder::{folder_of, sandbox_folder_of};
 use crate::delivery::State;
 use crate::outbox::BatchInfo;
 
+/// The states from which a person may have rows tried again.
+pub const STATES: [State; 5] =
+    [State::Failed, State::Rejected, State::Cancelled, State::Unconfirmed, State::Skipped];
+
+/// Those of them that are meant where nobody says which.
+pub const USUAL: [State; 2] = [State::Failed, State::Rejected];
+
 pub struct Retried {
     pub n_rows: u64,
     pub results: Option<Written>,

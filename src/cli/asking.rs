@@ -10,7 +10,7 @@ use super::typed::{answered, saying};
 use crate::app::batches::Answer;
 use crate::intake::{Set, SheetChoice, Target};
 use crate::language::filled::typed_number;
-use crate::language::{Language, said};
+use crate::language::{means, said};
 use crate::printable;
 use crate::ticket::{Ddd, Field};
 
@@ -29,7 +29,6 @@ pub enum Who {
 }
 
 /// The words that answer, as a person who reads English types them. Those of other languages are taken, too.
-pub const YES: &str = "yes";
 pub const SKIP: &str = "skip";
 pub const OPEN: &str = "open";
 pub const CONTINUE: &str = "continue";
@@ -37,7 +36,7 @@ const NEW: &str = "new";
 const AGAIN: &str = "again";
 
 #[cfg(test)]
-pub const WORDS: [&str; 6] = [YES, SKIP, OPEN, CONTINUE, NEW, AGAIN];
+pub const WORDS: [&str; 6] = [crate::app::questions::YES, SKIP, OPEN, CONTINUE, NEW, AGAIN];
 
 /// One of the answers to a question.
 #[derive(Clone)]
@@ -183,12 +182,6 @@ fn declined() -> Failure {
         tr!("declined; nothing was sent"),
         tr!("run the same command again and type the answer"),
     )
-}
-
-/// Whether a person typed `word`, in whatever language.
-pub fn means(typed: &str, word: &str) -> bool {
-    let typed = typed.trim().to_lowercase();
-    Language::ALL.into_iter().any(|language| language.says(word) == typed)
 }
 
 /// A line of standard input.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::app::OutboxStatus;
 use crate::app::place::Place;
+use crate::app::show::marker;
 use crate::app::summary;
 use crate::outbox::{Crew, RowDetails, Status, kind_name, state_name};
 use crate::text;
@@ -94,11 +95,6 @@ pub fn row(details: &RowDetails) -> Value {
             "note": text::again(&attempt.note),
         })).collect::<Vec<_>>(),
     })
-}
-
-/// As it stands at the end of the description in HubSoft.
-pub fn marker(details: &RowDetails) -> Option<String> {
-    Some(details.marker?.to_string().trim_start().to_owned())
 }
 
 /// By name: in the outbox they stand as a list.

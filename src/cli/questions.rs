@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::asking::{Asking, CONTINUE, OPEN, Offer, SKIP, YES, typed};
+use super::asking::{Asking, CONTINUE, OPEN, Offer, SKIP, typed};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::merged;
@@ -87,7 +87,8 @@ impl Asking<'_> {
         if doubts.is_empty() {
             return Ok(());
         }
-        let offers = [Offer { word: YES, flag: "--yes", meaning: tr!("it is right; open these tickets") }];
+        let offers =
+            [Offer { word: questions::YES, flag: "--yes", meaning: tr!("it is right; open these tickets") }];
         self.choose(&questions::columns(doubts), &offers).map(drop)
     }
 

@@ -3,7 +3,6 @@
 use std::io::{self, IsTerminal};
 
 use super::args::{DoubtState, Resolve};
-use super::asking::{YES, means};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::results;
@@ -11,8 +10,12 @@ use super::screen::Screen;
 use super::typed::Typed;
 use crate::app::address::Led;
 use crate::app::place::{NamedRow, Outboxes};
-use crate::app::resolve::{Checked, Unsettled, Untold, protocolo};
+use crate::app::questions::YES;
+use crate::app::resolve::{
+    Checked, Unsettled, Untold, note_not_opened, note_opened, protocolo, says_not_opened, says_opened,
+};
 use crate::delivery::State;
+use crate::language::means;
 use crate::outbox::{Resolution, RowDetails};
 use crate::settings::{Sending, Sources};
 
@@ -36,36 +39,19 @@ pub async fn resolve(
     let (says, note) = match protocolo {
         None => {
             if !args.state.is_empty() {
-                ask(
-                    &tr!("%{n} %{n|row has|rows have} no ticket in HubSoft", n = unsettled.n_rows()),
-                    args.yes,
-                    screen,
-                )?;
+                ask(&says_not_opened(unsettled.n_rows()), args.yes, screen)?;
             }
-            (Resolution::NotOpened, tr!("%{who} says that no ticket was opened", who = who))
+            (Resolution::NotOpened, note_not_opened(&who))
         }
         Some(protocolo) => {
             let (id_atendimento, note) = match unsettled.check(protocolo, sending, sources).await? {
                 Checked::Agrees { id_atendimento } => {
-                    let note =
-                        tr!("%{who} says %{protocolo}; HubSoft shows it", who = who, protocolo = protocolo);
-                    (Some(id_atendimento), note)
+                    (Some(id_atendimento), note_opened(&who, protocolo, None))
                 }
                 Checked::Untold(untold) => {
                     let why = in_words(untold);
-                    let this = tr!(
-                        "%{protocolo} is the row's ticket; it was not checked: %{why}",
-                        protocolo = protocolo,
-                        why = why
-                    );
-                    ask(&this, args.yes, screen)?;
-                    let note = tr!(
-                        "%{who} says %{protocolo}; not checked: %{why}",
-                        who = who,
-                        protocolo = protocolo,
-                        why = why
-                    );
-                    (None, note)
+                    ask(&says_opened(protocolo, &why), args.yes, screen)?;
+                    (None, note_opened(&who, protocolo, Some(&why)))
                 }
             };
             (Resolution::Opened { protocolo, id_atendimento }, note)

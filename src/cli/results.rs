@@ -10,23 +10,9 @@ use crate::report::{RESULTS, RESULTS_XLSX};
 
 /// Tells of what is missing.
 pub fn warn_of(written: &Written, screen: &Screen) {
-    for Missing { what, why } in &written.missing {
-        let why = Failure::of(Exit::Internal, why, tr!("results.csv is whole")).in_a_line();
-        screen.warn(match what {
-            What::File { name, is_stale: false } => {
-                tr!("there is no %{file}: %{why}", file = name, why = why)
-            }
-            What::File { name, is_stale: true } => tr!(
-                "what is called %{file} is of an earlier run, and can be neither renewed nor removed: %{why}",
-                file = name,
-                why = why
-            ),
-            What::Reasons => {
-                tr!("no file tells why rows were not opened, but line by line: %{why}", why = why)
-            }
-            What::Course => tr!("report.html does not tell how the run went over time: %{why}", why = why),
-            What::Names => tr!("report.html does not tell whose tickets need somebody: %{why}", why = why),
-        });
+    for missing in &written.missing {
+        let why = Failure::of(Exit::Internal, &missing.why, tr!("results.csv is whole")).in_a_line();
+        screen.warn(missing.in_words(&why));
     }
 }
 

@@ -120,6 +120,12 @@ pub fn said(sentence: &str) -> Cow<'_, str> {
     Language::now().says(sentence)
 }
 
+/// Whether a person typed this word of a table, in whatever language.
+pub fn means(typed: &str, word: &str) -> bool {
+    let typed = typed.trim().to_lowercase();
+    Language::ALL.into_iter().any(|language| language.says(word) == typed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,8 @@ use crate::ticket::{Problem, RawTicket};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportRow<'a> {
     pub row: RowId,
+    /// A page that ended with it would end here.
+    pub place: Cursor,
     pub line: u64,
     pub lote: Cow<'a, str>,
     /// Of the batch that `lote` names, if that has one yet.
@@ -38,6 +40,17 @@ pub struct ReportRow<'a> {
 /// Where a page ended: give it back to get the next one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor(pub(super) i64);
+
+impl Cursor {
+    /// Where a page ended, as somebody kept it ([`Self::number`]).
+    pub fn of_number(number: i64) -> Self {
+        Self(number)
+    }
+
+    pub fn number(self) -> i64 {
+        self.0
+    }
+}
 
 /// What is wrong with one row that needs a person: all problems that we found, or what HubSoft said of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -124,6 +124,7 @@ impl<'a> StoredRow<'a> {
         let text = |text: Option<Text<'a>>| text.map(|text| text.0);
         Ok(ReportRow {
             row: RowId(head.id),
+            place: Cursor(head.place),
             line: head.line,
             lote: head.lote.0,
             code: head.code.and_then(BatchCode::of_number),
@@ -277,6 +278,7 @@ impl ReportRow<'_> {
         let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
         ReportRow {
             row: self.row,
+            place: self.place,
             line: self.line,
             lote: own(self.lote),
             code: self.code,

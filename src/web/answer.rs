@@ -7,12 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::multipart::MultipartError;
 use axum::extract::{DefaultBodyLimit, Multipart, Path, Query, Request, State};
 use axum::http::header::{
-    ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-    REFERRER_POLICY, SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, SET_COOKIE, VARY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -20,36 +19,31 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::sse::{Event, KeepAlive};
 use axum::response::{IntoResponse, Redirect, Response, Sse};
 use axum::routing::{get, post};
-use bytes::Bytes;
 use futures_util::stream::unfold;
 use maud::Markup;
 use serde::Deserialize;
-use tokio::io::AsyncReadExt;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::desk::{Order, Stage, Word};
 use super::door::Refusal;
 use super::form::{Form, name_of};
-use super::{Site, batches, going, page, sheet};
+use super::speech::{language, not_found, spoken};
+use super::{Site, batches, files, going, page, rows, sheet};
 use crate::app::fault::Fault;
 use crate::app::preview::{Preview, preview};
 use crate::app::uploads::{LEN_MAX, Uploads};
 use crate::language::Language;
 use crate::registry::ColumnMemory;
-use crate::report::FILES;
 
 /// Of what a form of ours says.
 const BODY_LEN_MAX: usize = 64 * 1024;
-
-/// Of a file, read at a time. Bytes.
-const PIECE_LEN: usize = 64 * 1024;
 
 /// From a head to its answer: longer than a database takes that is in trouble.
 const TIME_MAX: Duration = Duration::from_secs(30);
 
 /// What anybody may ask who asks here.
-const PUBLIC: [&str; 3] = ["/enter", "/live.js", "/style.css"];
+const PUBLIC: [&str; 4] = ["/enter", "/copy.js", "/live.js", "/style.css"];
 
 /// What holds of every answer. Nothing is loaded from elsewhere, nothing of ours is shown within another
 /// site's page, nothing is kept. `same-origin`: with `no-referrer`, a browser would not say where a form of
@@ -83,7 +77,9 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/import/stop", post(stop))
         .route("/import/events", get(events))
         .route("/import/files/{name}", get(file))
-        .route("/live.js", get(script))
+        .route("/live.js", get(live))
+        .route("/copy.js", get(copy))
+        .merge(rows::routes())
         .fallback(not_found)
         .layer(DefaultBodyLimit::max(BODY_LEN_MAX))
         .layer(from_fn_with_state(Arc::clone(&site), guard))
@@ -107,10 +103,6 @@ async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> R
     response
 }
 
-async fn not_found(headers: HeaderMap) -> Response {
-    (StatusCode::NOT_FOUND, spoken(&headers, page::not_found)).into_response()
-}
-
 fn refused(refusal: Refusal, asked: &Parts) -> Response {
     let status = match refusal {
         Refusal::Foreign => StatusCode::MISDIRECTED_REQUEST,
@@ -118,17 +110,6 @@ fn refused(refusal: Refusal, asked: &Parts) -> Response {
         Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
     };
     (status, spoken(&asked.headers, || page::refused(refusal))).into_response()
-}
-
-/// The language that the browser asks for; else that of the process.
-fn language(headers: &HeaderMap) -> Language {
-    let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|accepted| accepted.to_str().ok());
-    accepted.and_then(Language::of_browser).unwrap_or_else(Language::now)
-}
-
-/// A page in that.
-fn spoken(headers: &HeaderMap, make: impl FnOnce() -> Markup) -> Markup {
-    language(headers).speak(make)
 }
 
 #[derive(Deserialize)]
@@ -154,8 +135,16 @@ async fn style() -> Response {
     ([(CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("style.css")).into_response()
 }
 
-async fn script() -> Response {
-    ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("live.js")).into_response()
+async fn live() -> Response {
+    script(include_str!("live.js"))
+}
+
+async fn copy() -> Response {
+    script(include_str!("copy.js"))
+}
+
+fn script(text: &'static str) -> Response {
+    ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], text).into_response()
 }
 
 async fn home(State(site): State<Arc<Site>>, headers: HeaderMap) -> Markup {
@@ -293,28 +282,15 @@ async fn events(State(site): State<Arc<Site>>) -> impl IntoResponse {
 
 /// A file of the results of the import that ended.
 async fn file(State(site): State<Arc<Site>>, headers: HeaderMap, Path(name): Path<String>) -> Response {
-    let name = FILES.into_iter().find(|known| *known == name);
-    let opened = match (name, site.desk.standing().stage) {
-        (Some(name), Stage::Ended(ended)) => match &*ended {
-            Ok(done) => tokio::fs::File::open(done.folder.join(name)).await.ok().map(|file| (name, file)),
+    let sent = match site.desk.standing().stage {
+        Stage::Ended(ended) => match &*ended {
+            Ok(done) => files::sent(&done.folder, &name).await,
             Err(_) => None,
         },
         _ => None,
     };
-    let Some((name, file)) = opened else { return not_found(headers).await };
-    let pieces = unfold(file, async |mut file| {
-        let mut piece = vec![0; PIECE_LEN];
-        match file.read(&mut piece).await {
-            Ok(0) => None,
-            Ok(n) => {
-                piece.truncate(n);
-                Some((Ok(Bytes::from(piece)), file))
-            }
-            Err(error) => Some((Err(error), file)),
-        }
-    });
-    // A browser is to keep it, and to show nothing of it as a page of ours.
-    let kept = format!("attachment; filename=\"{name}\"");
-    let head = [(CONTENT_TYPE, "application/octet-stream".to_owned()), (CONTENT_DISPOSITION, kept)];
-    (head, Body::from_stream(pieces)).into_response()
+    match sent {
+        Some(sent) => sent,
+        None => not_found(headers).await,
+    }
 }

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::lead::Lead;
 use super::page::{failed, page, shown};
 use crate::app::fault::Fault;
 use crate::app::place::{Outboxes, Place};
@@ -44,17 +45,17 @@ pub fn page_of(Looked(looked): &Looked, is_importing: bool) -> Markup {
     };
     let body = html! {
         @if is_importing { p { a href="/import" { (tr!("To the import that goes on")) } } }
-        (bring())
+        (bring(&tr!("A spreadsheet to be opened as tickets: choose it, or drop it here")))
         (body)
     };
     page(&tr!("Batches"), &body)
 }
 
 /// Where a sheet is chosen, or dropped: a field for files takes both.
-fn bring() -> Markup {
+pub fn bring(label: &str) -> Markup {
     html! {
         form.bring method="post" action="/sheets" enctype="multipart/form-data" {
-            label for="sheet" { (tr!("A spreadsheet to be opened as tickets: choose it, or drop it here")) }
+            label for="sheet" { (label) }
             input #sheet name="sheet" type="file" required;
             button { (tr!("Check")) }
             p { small { (tr!("It is only checked; nothing is sent before you say so.")) } }
@@ -70,8 +71,11 @@ fn outbox(place: &Place, status: &Result<OutboxStatus, Fault>) -> Markup {
         }
     };
     html! {
-        @for (info, standing, _) in &status.batches { (batch(&info.name, standing)) }
-        @if let Some(standing) = &status.whole { (batch(&tr!("all batches"), standing)) }
+        @for (info, standing, _) in &status.batches {
+            @let lead = Lead::to(place, &info.name);
+            (batch(&html! { a href=(lead.href("/batch", &[])) { (shown(&info.name)) } }, standing))
+        }
+        @if let Some(standing) = &status.whole { (batch(&html! { (tr!("all batches")) }, standing)) }
         @if let Some(holder) = &status.holder {
             p { (shown(&text::works_on_it(holder.pid, &holder.doing))) }
         }
@@ -79,11 +83,11 @@ fn outbox(place: &Place, status: &Result<OutboxStatus, Fault>) -> Markup {
     }
 }
 
-fn batch(name: &str, status: &Status) -> Markup {
+fn batch(name: &Markup, status: &Status) -> Markup {
     let counted = State::ALL.map(|state| (state, status.counts.count(state)));
     html! {
         section {
-            h2 { (shown(name)) }
+            h2 { (name) }
             table {
                 thead { tr { th scope="col" { (tr!("State")) } th.n scope="col" { (tr!("Rows")) } } }
                 tbody {

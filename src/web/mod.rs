@@ -5,12 +5,20 @@
 
 mod answer;
 mod batches;
+mod deeds;
 mod desk;
 mod door;
+mod files;
 mod form;
 mod going;
+mod lead;
+mod lote;
 mod page;
+mod row;
+mod rows;
 mod sheet;
+mod speech;
+mod word;
 mod work;
 
 use std::convert::Infallible;
@@ -28,6 +36,7 @@ use crate::delivery::Reason;
 use crate::outbox::Counts;
 use crate::service::server::{self, Bounds};
 use crate::settings::Sources;
+use deeds::{Asked, Deeds};
 use desk::{Desk, Word};
 use door::Door;
 
@@ -46,6 +55,7 @@ pub struct Site {
     /// Sheets are read one after the other: each may need much memory.
     reading: Arc<Semaphore>,
     desk: Desk,
+    deeds: Deeds,
     ends_with: EndsWith,
     stop: CancellationToken,
 }
@@ -61,12 +71,12 @@ impl Site {
         sources: Sources,
         ends_with: EndsWith,
         stop: CancellationToken,
-    ) -> (Arc<Self>, Words) {
+    ) -> (Arc<Self>, Ordered) {
         let uploads = sources.environment().state_folder().map(|folder| Uploads::at(&folder));
         let (door, reading) = (Door::new(at), Arc::new(Semaphore::new(1)));
-        let (desk, words) = Desk::new();
-        let site = Self { door, outboxes, sources, uploads, reading, desk, ends_with, stop };
-        (Arc::new(site), Words(words))
+        let ((desk, words), (deeds, asked)) = (Desk::new(), Deeds::new());
+        let site = Self { door, outboxes, sources, uploads, reading, desk, deeds, ends_with, stop };
+        (Arc::new(site), Ordered { words, deeds: asked })
     }
 
     /// Tells the address that lets a browser in, and, each time that one came in, that of the next; as long
@@ -77,14 +87,18 @@ impl Site {
 }
 
 /// What browsers order.
-pub struct Words(mpsc::Receiver<Word>);
+pub struct Ordered {
+    words: mpsc::Receiver<Word>,
+    deeds: Asked,
+}
 
 /// Answers browsers, and does what they order, until the site is told to stop: an import that goes on then is
 /// stopped cleanly.
-pub async fn serve(listener: TcpListener, site: Arc<Site>, Words(words): Words) {
+pub async fn serve(listener: TcpListener, site: Arc<Site>, ordered: Ordered) {
     let answering = TowerToHyperService::new(answer::router(Arc::clone(&site)));
     tokio::join!(
         server::serve(listener, BOUNDS, answering, &site.stop),
-        work::work(&site, words, &site.stop),
+        work::work(&site, ordered.words, &site.stop),
+        ordered.deeds.work(&site.stop),
     );
 }

@@ -23,6 +23,8 @@ enum Course {
     LeadsHome,
     /// It shows what changes as it changes.
     Follows,
+    /// It has something to be copied.
+    Copies,
 }
 
 fn whole(title: &str, course: Course, body: &Markup) -> Markup {
@@ -36,6 +38,7 @@ fn whole(title: &str, course: Course, body: &Markup) -> Markup {
                 @match course {
                     Course::Stays => {}
                     Course::LeadsHome => meta http-equiv="refresh" content="0; url=/";,
+                    Course::Copies => script type="module" src="/copy.js" {},
                     Course::Follows => {
                         script type="module" src="/live.js" {}
                         noscript { meta http-equiv="refresh" content="3"; }
@@ -63,6 +66,17 @@ pub fn page(title: &str, body: &Markup) -> Markup {
 /// One that changes while it is looked at.
 pub fn live(title: &str, body: &Markup) -> Markup {
     whole(title, Course::Follows, body)
+}
+
+/// One with something to be copied.
+pub fn copying(title: &str, body: &Markup) -> Markup {
+    whole(title, Course::Copies, body)
+}
+
+/// What was asked for, and could be neither shown nor done.
+pub fn undone(fault: &Fault) -> Markup {
+    let body = html! { (failed(fault)) p { a href="/" { (tr!("To the first page")) } } };
+    page(&tr!("That did not work"), &body)
 }
 
 /// What could not be done.

@@ -1,5 +1,7 @@
 //! `mutirao web`, as a process that browsers ask, and others make browsers ask.
 
+mod rows;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Stdio};
@@ -13,7 +15,16 @@ use crate::support::site::Site;
 const LONG: Duration = Duration::from_secs(60);
 
 /// All that changes something.
-const POSTS: [&str; 4] = ["/sheets", "/sheets/0/import", "/import/answer", "/import/stop"];
+const POSTS: [&str; 8] = [
+    "/sheets",
+    "/sheets/0/import",
+    "/import/answer",
+    "/import/stop",
+    "/batch/retry",
+    "/batch/not-opened",
+    "/row/opened",
+    "/row/not-opened",
+];
 
 /// The page of a folder; it does not outlive its test.
 struct Page {
@@ -196,6 +207,7 @@ fn who_is_not_let_in_sees_nothing_and_changes_nothing() {
     check("GET /", &[&host, &cookie], 200);
     check("GET /style.css", &[&host], 200);
     check("GET /live.js", &[&host], 200);
+    check("GET /copy.js", &[&host], 200);
     check("GET /nothing", &[&host, &cookie], 404);
     check("POST /nothing", &[&host, &cookie, &own], 404);
     check("POST /", &[&host, &cookie, &own], 405);
@@ -219,7 +231,15 @@ fn who_is_not_let_in_sees_nothing_and_changes_nothing() {
         check(&line, &[foreign, &cookie, elsewhere], 421);
         check(&format!("GET {post}"), &[&host], 403);
     }
-    for path in ["/import", "/import/events", "/import/files/results.csv", "/sheets/0"] {
+    for path in [
+        "/import",
+        "/import/events",
+        "/import/files/results.csv",
+        "/sheets/0",
+        "/batch?batch=q",
+        "/batch/files/results.csv?batch=q",
+        "/row?batch=q&row=1",
+    ] {
         check(&format!("GET {path}"), &[&host], 403);
     }
     check("DELETE /", &[&host, &cookie, &own], 405);

@@ -1,0 +1,37 @@
+//! A file of results, as a browser keeps it.
+
+use std::path::Path;
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream::unfold;
+use tokio::fs::File;
+use tokio::io::AsyncReadExt;
+
+use crate::report::FILES;
+
+/// Of a file, read at a time. Bytes.
+const PIECE_LEN: usize = 64 * 1024;
+
+/// The file `name` of `folder`; `None`: there is none, or it is none of the results.
+pub async fn sent(folder: &Path, name: &str) -> Option<Response> {
+    let name = FILES.into_iter().find(|known| *known == name)?;
+    let file = File::open(folder.join(name)).await.ok()?;
+    let pieces = unfold(file, async |mut file| {
+        let mut piece = vec![0; PIECE_LEN];
+        match file.read(&mut piece).await {
+            Ok(0) => None,
+            Ok(n) => {
+                piece.truncate(n);
+                Some((Ok(Bytes::from(piece)), file))
+            }
+            Err(error) => Some((Err(error), file)),
+        }
+    });
+    // A browser is to keep it, and to show nothing of it as a page of ours.
+    let kept = format!("attachment; filename=\"{name}\"");
+    let head = [(CONTENT_TYPE, "application/octet-stream".to_owned()), (CONTENT_DISPOSITION, kept)];
+    Some((head, Body::from_stream(pieces)).into_response())
+}

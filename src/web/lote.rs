@@ -1,0 +1,226 @@
+//! A batch: its rows, found by a person, and what a person can have done with them.
+
+use std::borrow::Cow;
+
+use maud::{Markup, html};
+
+use super::batches::bring;
+use super::lead::Lead;
+use super::page::{copying, shown};
+use crate::app::counted;
+use crate::app::found::Found;
+use crate::app::retry;
+use crate::delivery::{AttemptKind, State};
+use crate::language::filled::whole;
+use crate::language::said;
+use crate::language::times::local;
+use crate::outbox::{Counts, RowDetails, state_name, state_of};
+use crate::printable;
+use crate::report::ERRORS;
+use crate::text;
+use crate::ticket::Field;
+
+/// What a form calls all states, and those that need a person.
+const ALL: &str = "all";
+const NEEDY: &str = "needy";
+
+/// The states that a form means by a word. `None`: by none; none of them: all.
+pub fn states_of(word: Option<&str>) -> Option<Vec<State>> {
+    match word? {
+        ALL => Some(Vec::new()),
+        NEEDY => Some(State::NEEDS_A_PERSON.to_vec()),
+        name => state_of(name).map(|state| vec![state]),
+    }
+}
+
+/// What a form says of them.
+fn word_of(states: &[State]) -> &'static str {
+    match states {
+        [] => ALL,
+        [only] => state_name(*only),
+        _ => NEEDY,
+    }
+}
+
+pub fn page_of(lead: &Lead, text: &str, found: &Found) -> Markup {
+    let counts = &found.batch.counts;
+    let body = html! {
+        p role="status" { (counted::in_words_now(counts)) }
+        @if !found.is_real {
+            p.warn { (tr!("It was in the sandbox: nothing of it is real.")) }
+        }
+        (search(lead, text, found))
+        (rows(lead, &found.rows))
+        @if let Some(next) = found.next {
+            @let after = next.number().to_string();
+            @let more = [("state", word_of(&found.states)), ("text", text), ("after", after.as_str())];
+            p { a href=(lead.href("/batch", &more)) { (tr!("Look further on")) } }
+        }
+        (protocolos(&found.rows))
+        (files(lead, found))
+        (deeds(lead, counts))
+    };
+    copying(&shown(&found.batch.name), &body)
+}
+
+fn search(lead: &Lead, text: &str, Found { batch, states, .. }: &Found) -> Markup {
+    let counts = &batch.counts;
+    let n_of = |states: &[State]| states.iter().map(|state| counts.count(*state)).sum::<u64>();
+    let one = |state: State| (state_name(state), said(text::state(state)), counts.count(state));
+    let mut offers = vec![
+        (ALL, tr!("All rows"), counts.total()),
+        (NEEDY, tr!("Rows that need somebody"), n_of(&State::NEEDS_A_PERSON)),
+    ];
+    offers.extend(State::ALL.map(one));
+    html! {
+        form.search method="get" action="/batch" role="search" {
+            (lead.hidden())
+            label { (tr!("State")) " "
+                select name="state" {
+                    @for (word, called, n) in &offers {
+                        @let is_chosen = *word == word_of(states);
+                        @if is_chosen || 0 < *n {
+                            option value=(word) selected[is_chosen] { (called) " (" (whole(*n)) ")" }
+                        }
+                    }
+                }
+            }
+            " "
+            label { (tr!("Service, name, protocolo or line")) " " input type="search" name="text" value=(text); }
+            " " button { (tr!("Search")) }
+        }
+    }
+}
+
+fn rows(lead: &Lead, rows: &[RowDetails]) -> Markup {
+    html! {
+        @if rows.is_empty() {
+            p { (tr!("No such row was found here.")) }
+        } @else {
+            div.scroll tabindex="0" role="region" aria-label=(tr!("Rows")) {
+                table {
+                    thead { tr {
+                        th.n scope="col" { (tr!("Line")) }
+                        th scope="col" { (tr!("Name")) }
+                        th scope="col" { (tr!("Service")) }
+                        th scope="col" { (tr!("State")) }
+                        th scope="col" { "Protocolo" }
+                        th scope="col" { (tr!("What is known")) }
+                    } }
+                    tbody { @for row in rows { (one_row(lead, row)) } }
+                }
+            }
+        }
+    }
+}
+
+fn one_row(lead: &Lead, details: &RowDetails) -> Markup {
+    let row = &details.report;
+    let (id, line) = (row.row.0.to_string(), row.line.to_string());
+    // What a program inserted has no line.
+    let name = if row.line == 0 { printable::name(&row.referencia) } else { Cow::Borrowed(line.as_str()) };
+    let field = |field| details.fields.get(field).map(printable::name).unwrap_or_default();
+    html! {
+        tr {
+            th.n scope="row" { a href=(lead.href("/row", &[("row", &id)])) { (name) } }
+            td { (field(Field::Nome)) }
+            td { (field(Field::IdClienteServico)) }
+            td { (said(text::state(row.state))) }
+            td { (printable::name(row.protocolo.as_deref().unwrap_or_default())) }
+            td { (known(details)) }
+        }
+    }
+}
+
+/// Why it is where it is, and what is to be done.
+fn known(details: &RowDetails) -> Markup {
+    let row = &details.report;
+    let told = |text: &Option<Cow<'_, str>>| text.as_deref().map(|text| text::again(text).into_owned());
+    let mut look_ups = details.history.iter().filter(|attempt| attempt.kind == AttemptKind::LookUp);
+    let (n_look_ups, last) = (look_ups.clone().count(), look_ups.next_back());
+    html! {
+        @for text in [told(&row.error_message), told(&row.warning)].into_iter().flatten() { (shown(&text)) br; }
+        @if State::NEEDS_A_PERSON.contains(&row.state) {
+            small { (text::to_do(row.state)) }
+            @if let Some(doubt) = &details.doubt {
+                br; small { (tr!("in doubt since")) " " (local(doubt.since)) }
+            }
+            @if let Some(last) = last {
+                br; small {
+                    (tr!(
+                        "%{n} %{n|look-up|look-ups}, the last on %{when}: %{note}",
+                        n = n_look_ups, when = local(last.at), note = shown(&text::again(&last.note))
+                    ))
+                }
+            }
+        }
+    }
+}
+
+/// Those of this page, to be copied.
+fn protocolos(rows: &[RowDetails]) -> Markup {
+    let protocolos = rows.iter().filter_map(|row| row.report.protocolo.as_deref());
+    let protocolos: Vec<_> = protocolos.map(printable::name).collect();
+    html! {
+        @if !protocolos.is_empty() {
+            h2 { label for="protocolos" { (tr!("Protocolos of these rows")) } }
+            textarea #protocolos.wide readonly rows=(protocolos.len().min(6)) { (protocolos.join("\n")) }
+            p { button.plain type="button" data-copies="protocolos" aria-describedby="copied" hidden { (tr!("Copy")) } " "
+                span #copied role="status" data-says=(tr!("Copied.")) {}
+            }
+        }
+    }
+}
+
+fn files(lead: &Lead, found: &Found) -> Markup {
+    html! {
+        @if !found.files.is_empty() {
+            h2 { (tr!("Files")) }
+            ul {
+                @for name in &found.files {
+                    li { a href=(lead.href(&format!("/batch/files/{name}"), &[])) download { (name) } }
+                }
+            }
+        }
+        @if found.files.contains(&ERRORS) {
+            (bring(&tr!("Rows corrected in errors.csv are opened once that file is brought back: choose it, or drop it here")))
+        }
+    }
+}
+
+/// What `retry` and `resolve` do to all rows in a state.
+fn deeds(lead: &Lead, counts: &Counts) -> Markup {
+    let is_there = |state: &&State| 0 < counts.count(**state);
+    let finished: Vec<_> = retry::STATES.iter().filter(is_there).collect();
+    let doubtful = State::TAKES_A_WORD.iter().filter(is_there);
+    let called = |state: State| {
+        tr!("%{state} (%{n})", state = said(text::state(state)), n = counts.count(state)).into_owned()
+    };
+    html! {
+        @if !finished.is_empty() {
+            h2 { (tr!("Try again")) }
+            form method="post" action="/batch/retry" {
+                (lead.hidden())
+                fieldset {
+                    legend { (tr!("These rows become pending again; each that was ever sent is looked up first")) }
+                    @for state in finished {
+                        p { label {
+                            input type="checkbox" name="state" value=(state_name(*state)) checked[retry::USUAL.contains(state)]; " "
+                            (called(*state))
+                        } }
+                    }
+                }
+                p { button.plain { (tr!("Try again")) } }
+            }
+        }
+        @for state in doubtful {
+            h2 { (called(*state)) }
+            p { (text::to_do(*state)) }
+            form method="post" action="/batch/not-opened" {
+                (lead.hidden())
+                input type="hidden" name="state" value=(state_name(*state));
+                p { button.plain { (tr!("I looked in HubSoft: none of these rows has a ticket")) } }
+            }
+        }
+    }
+}

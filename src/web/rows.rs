@@ -1,0 +1,221 @@
+//! What is asked of the rows of a batch, and what a person has done with them.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use maud::Markup;
+
+use super::form::Form;
+use super::lead::Lead;
+use super::lote::{self, states_of};
+use super::speech::{language, not_found, spoken};
+use super::{Site, files, page, row, word};
+use crate::app::fault::Fault;
+use crate::app::found::{self, Sought, find};
+use crate::app::place::Place;
+use crate::app::questions::YES;
+use crate::app::resolve::{
+    Checked, Resolved, Unsettled, note_not_opened, note_opened, protocolo, says_not_opened, says_opened,
+};
+use crate::app::{retry, show};
+use crate::language::means;
+use crate::outbox::{Cursor, Resolution};
+use crate::settings::{Flags, Sending};
+
+type Fields = Vec<(String, String)>;
+
+pub fn routes() -> Router<Arc<Site>> {
+    Router::new()
+        .route("/batch", get(batch))
+        .route("/batch/files/{name}", get(file))
+        .route("/batch/retry", post(again))
+        .route("/batch/not-opened", post(none_opened))
+        .route("/row", get(one))
+        .route("/row/opened", post(opened))
+        .route("/row/not-opened", post(not_opened))
+}
+
+/// The rows of a batch that are looked for.
+async fn batch(State(site): State<Arc<Site>>, headers: HeaderMap, Query(fields): Query<Fields>) -> Response {
+    let form = Form::of(fields);
+    let lead = Lead::of(&form);
+    let after = form.get("after").and_then(|after| after.parse().ok()).unwrap_or_default();
+    let text = form.get("text").unwrap_or_default();
+    let sought = Sought::new(states_of(form.get("state")), text);
+    let found = async { find(&lead.place(&site.outboxes)?, sought, Cursor::of_number(after)).await };
+    shown(&headers, found.await, |found| lote::page_of(&lead, text, &found))
+}
+
+/// A file of the results of a batch, as its import wrote it.
+async fn file(
+    State(site): State<Arc<Site>>,
+    headers: HeaderMap,
+    Path(name): Path<String>,
+    Query(fields): Query<Fields>,
+) -> Response {
+    let lead = Lead::of(&Form::of(fields));
+    let folder = async { found::folder(&lead.place(&site.outboxes)?).await };
+    let sent = match folder.await {
+        Ok(Some(folder)) => files::sent(&folder, &name).await,
+        _ => None,
+    };
+    match sent {
+        Some(sent) => sent,
+        None => not_found(headers).await,
+    }
+}
+
+/// One row's whole story.
+async fn one(State(site): State<Arc<Site>>, headers: HeaderMap, Query(fields): Query<Fields>) -> Response {
+    let form = Form::of(fields);
+    let lead = Lead::of(&form);
+    let details = async { show::show(&lead.place(&site.outboxes)?.row(number_of(&form))).await };
+    shown(&headers, details.await, |details| row::page_of(&lead, &details))
+}
+
+/// The row that a form is about; none has the number of what is no number.
+fn number_of(form: &Form) -> i64 {
+    form.get("row").and_then(|row| row.parse().ok()).unwrap_or_default()
+}
+
+/// Makes finished rows pending again.
+async fn again(
+    State(site): State<Arc<Site>>,
+    headers: HeaderMap,
+    axum::Form(fields): axum::Form<Fields>,
+) -> Response {
+    let form = Form::of(fields);
+    let states = form.said().filter(|(name, _)| *name == "state");
+    let states = states.flat_map(|(_, state)| states_of(Some(state)).unwrap_or_default());
+    let states = states.filter(|state| retry::STATES.contains(state)).collect::<Vec<_>>();
+    let deed = async move |place: Place| retry::retry(&place, &states).await;
+    done(&site, &headers, &form, deed, |_, retried| word::retried(&retried)).await
+}
+
+/// What came of a person's word on rows.
+enum Heard {
+    Settled(Box<Resolved>),
+    /// It is to be typed that this is so. With the number of rows that it is said of.
+    Asked(String, usize),
+}
+
+/// That no row of a batch in a state has a ticket.
+async fn none_opened(
+    State(site): State<Arc<Site>>,
+    headers: HeaderMap,
+    axum::Form(fields): axum::Form<Fields>,
+) -> Response {
+    let form = Form::of(fields);
+    let state = form.get("state").unwrap_or_default();
+    let states = states_of(Some(state)).unwrap_or_default();
+    // Of so many rows as it was asked of: others may have come since.
+    let n_meant = form.get("n").and_then(|n| n.parse::<usize>().ok()).filter(|_| is_so(&form));
+    let (who, language) = (site.outboxes.user.clone(), language(&headers));
+    let deed = async move |place: Place| {
+        let unsettled = Unsettled::in_states(place, &states).await?;
+        let n_rows = unsettled.n_rows();
+        if n_meant != Some(n_rows) {
+            let question = language.speak(|| says_not_opened(n_rows).into_owned());
+            return Ok(Heard::Asked(question, n_rows));
+        }
+        let note = language.speak(|| note_not_opened(&who));
+        Ok(Heard::Settled(Box::new(unsettled.settle(Resolution::NotOpened, &note).await?)))
+    };
+    let asked = [("state", state)];
+    let page = |lead: &Lead, heard| match heard {
+        Heard::Settled(resolved) => word::not_opened(&resolved),
+        Heard::Asked(question, n_rows) => word::ask("/batch/not-opened", lead, &asked, &question, n_rows),
+    };
+    done(&site, &headers, &form, deed, page).await
+}
+
+/// That a row has no ticket.
+async fn not_opened(
+    State(site): State<Arc<Site>>,
+    headers: HeaderMap,
+    axum::Form(fields): axum::Form<Fields>,
+) -> Response {
+    let form = Form::of(fields);
+    let (who, language, row) = (site.outboxes.user.clone(), language(&headers), number_of(&form));
+    let deed = async move |place: Place| {
+        let note = language.speak(|| note_not_opened(&who));
+        Unsettled::named(&[place.row(row)]).await?.settle(Resolution::NotOpened, &note).await
+    };
+    done(&site, &headers, &form, deed, |_, resolved| word::not_opened(&resolved)).await
+}
+
+/// That a protocolo is that of a row's ticket. HubSoft is asked first.
+async fn opened(
+    State(site): State<Arc<Site>>,
+    headers: HeaderMap,
+    axum::Form(fields): axum::Form<Fields>,
+) -> Response {
+    let form = Form::of(fields);
+    let (language, row, is_so) = (language(&headers), number_of(&form), is_so(&form));
+    let typed = form.get("protocolo").unwrap_or_default();
+    let (asking, said) = (Arc::clone(&site), typed.to_owned());
+    let deed = async move |place: Place| {
+        let (said, who) = (protocolo(&said)?, &asking.outboxes.user);
+        let sending: Sending = asking.sources.resolve(&Flags::of_form([]))?;
+        let unsettled = Unsettled::named(&[place.row(row)]).await?;
+        let (id_atendimento, why) = match unsettled.check(said, &sending, &asking.sources).await? {
+            Checked::Agrees { id_atendimento } => (Some(id_atendimento), None),
+            Checked::Untold(untold) => {
+                let why = language.speak(|| untold.to_string());
+                if !is_so {
+                    let question = language.speak(|| says_opened(said, &why).into_owned());
+                    return Ok(Heard::Asked(question, 1));
+                }
+                (None, Some(why))
+            }
+        };
+        let note = language.speak(|| note_opened(who, said, why.as_deref()));
+        let says = Resolution::Opened { protocolo: said, id_atendimento };
+        Ok(Heard::Settled(Box::new(unsettled.settle(says, &note).await?)))
+    };
+    let row = row.to_string();
+    let asked = [("row", row.as_str()), ("protocolo", typed)];
+    let page = |lead: &Lead, heard| match heard {
+        Heard::Settled(resolved) => word::opened(&resolved),
+        Heard::Asked(question, n_rows) => word::ask("/row/opened", lead, &asked, &question, n_rows),
+    };
+    done(&site, &headers, &form, deed, page).await
+}
+
+/// Whether it was typed that it is so.
+fn is_so(form: &Form) -> bool {
+    form.get("said").is_some_and(|said| means(said, YES))
+}
+
+/// Does it in the outbox that the form is about, and tells what came of it.
+async fn done<T: Send + 'static, D>(
+    site: &Site,
+    headers: &HeaderMap,
+    form: &Form,
+    deed: impl FnOnce(Place) -> D + Send + 'static,
+    page: impl FnOnce(&Lead, T) -> Markup,
+) -> Response
+where
+    D: Future<Output = Result<T, Fault>> + 'static,
+{
+    let lead = Lead::of(form);
+    let done = match lead.place(&site.outboxes) {
+        Ok(place) => site.deeds.done(move || deed(place)).await,
+        Err(fault) => Some(Err(fault)),
+    };
+    match done {
+        Some(done) => shown(headers, done, |came_of| word::page_of(&lead, &page(&lead, came_of))),
+        None => spoken(headers, || word::page_of(&lead, &word::goes_on())).into_response(),
+    }
+}
+
+fn shown<T>(headers: &HeaderMap, found: Result<T, Fault>, page: impl FnOnce(T) -> Markup) -> Response {
+    match found {
+        Ok(found) => spoken(headers, || page(found)).into_response(),
+        Err(fault) => (StatusCode::CONFLICT, spoken(headers, || page::undone(&fault))).into_response(),
+    }
+}

@@ -1,0 +1,76 @@
+//! What came of what a person had done, and what is to be typed first.
+
+use maud::{Markup, html};
+
+use super::lead::Lead;
+use super::page::{page, shown};
+use crate::app::questions::YES;
+use crate::app::resolve::Resolved;
+use crate::app::results::Written;
+use crate::app::retry::{Opener, Retried};
+use crate::language::said;
+
+pub fn page_of(lead: &Lead, came_of: &Markup) -> Markup {
+    let body = html! {
+        (came_of)
+        p { a href=(lead.href("/batch", &[])) { (tr!("To the batch")) } }
+    };
+    page(&shown(&lead.batch), &body)
+}
+
+pub fn goes_on() -> Markup {
+    html! { p.warn role="status" { (tr!("That takes a while and goes on here: look at the batch again.")) } }
+}
+
+pub fn retried(Retried { n_rows, results, opener }: &Retried) -> Markup {
+    html! {
+        (became(&tr!("%{n} %{n|row is|rows are} pending again; each that was ever sent is looked up first", n = *n_rows)))
+        @if 0 < *n_rows {
+            p { (match opener {
+                Opener::Import(_) => tr!("They are opened once the same spreadsheet is brought again."),
+                Opener::Worker => tr!("A worker opens them."),
+            }) }
+        }
+        (lacks(results.as_ref()))
+    }
+}
+
+pub fn not_opened(Resolved { n_rows, results }: &Resolved) -> Markup {
+    html! {
+        (became(&tr!("%{n} %{n|row is|rows are} now `failed`.", n = *n_rows)))
+        p { (tr!("Failed rows can be tried again: each is looked up first.")) }
+        (lacks(results.as_ref()))
+    }
+}
+
+pub fn opened(Resolved { n_rows, results }: &Resolved) -> Markup {
+    html! {
+        (became(&tr!("%{n} %{n|row is|rows are} now `opened`.", n = *n_rows)))
+        (lacks(results.as_ref()))
+    }
+}
+
+fn became(text: &str) -> Markup {
+    html! { p role="status" { (text) } }
+}
+
+/// What could not be written of the results.
+pub fn lacks(results: Option<&Written>) -> Markup {
+    let missing = results.map(|results| &results.missing[..]).unwrap_or_default();
+    html! { @for lack in missing { p.warn { (shown(&lack.in_words(&lack.why.to_string()))) } } }
+}
+
+/// A question that is answered by a word; `asked`: what it was asked about, for `path`.
+pub fn ask(path: &str, lead: &Lead, asked: &[(&str, &str)], question: &str, n_rows: usize) -> Markup {
+    html! {
+        form method="post" action=(path) {
+            p #question { strong { (shown(&tr!("This says that %{this}.", this = question))) } }
+            (lead.hidden())
+            @for (name, text) in asked { input type="hidden" name=(name) value=(text); }
+            input type="hidden" name="n" value=(n_rows);
+            p { label { (tr!("To go on, type %{word}", word = said(YES))) " "
+                input name="said" autocomplete="off" required autofocus aria-describedby="question";
+            } " " button { (tr!("go on")) } }
+        }
+    }
+}
