@@ -527,6 +527,20 @@ impl Progress<'_> {
                 "rows in doubt stay so, since an absence cannot be believed: %{why}",
                 why = text::blindness(why)
             )),
+            Note::Unlisted(None) => self.say(&tr!(
+                "each row is looked up by itself, since other workers open tickets too: no list of open tickets \
+                 would tell of theirs"
+            )),
+            Note::Unlisted(Some(why)) => self.say_or_log(
+                &tr!(
+                    "each row is looked up by itself, since HubSoft gives no list of all open tickets: %{why}",
+                    why = text::fault(why)
+                ),
+                &format!(
+                    "each row is looked up by itself, since HubSoft gives no list of all open tickets ({})",
+                    why.code()
+                ),
+            ),
             Note::Recovered(n_rows) => {
                 self.say(&tr!(
                     "%{n} %{n|row|rows} may have been sent by an earlier run: looking %{n|it|them} up first",

@@ -154,6 +154,9 @@ pub enum Note<'a> {
     /// This user is not known to see tickets of ours, and why that is: rows in doubt stay so. Told once a
     /// run.
     Blind(Blindness),
+    /// There is no list of open tickets, and why: each row is looked up by itself. `None`: others open
+    /// tickets too. Told once a run.
+    Unlisted(Option<&'a Fault>),
 }
 
 /// What a run did. Counts are of this run; rows that were final before are not in it.

@@ -182,7 +182,12 @@ impl Watch for Looking<'_> {
                 batch: Some(lote.to_owned()),
                 ..self.message(Event::Halted)
             }),
-            Note::HaltOver | Note::Stopping | Note::Recovered(_) | Note::Rescued(_) | Note::Blind(_) => {}
+            Note::HaltOver
+            | Note::Stopping
+            | Note::Recovered(_)
+            | Note::Rescued(_)
+            | Note::Blind(_)
+            | Note::Unlisted(_) => {}
         }
     }
 }

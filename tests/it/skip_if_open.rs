@@ -88,6 +88,8 @@ fn each_row_is_looked_up_where_the_list_is_refused() {
     let before = site.audit();
     site.write("hoje.csv", rows(11_001..=11_100, "Caiu de novo"));
     let ended = site.run(&["import", "hoje.csv", "--skip-if-open", "--rate", "200/s", "--yes", "--json"]);
+    let said = "each row is looked up by itself, since HubSoft gives no list of all open tickets: ";
+    assert_eq!(ended.stderr.matches(said).count(), 1, "{}", ended.stderr);
     let counts = &ended.expect(3).json()["counts"];
     assert_eq!((&counts["opened"], &counts["skipped"]), (&95.into(), &5.into()));
     let of = |kind| between(&before, &site.audit(), kind);

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::errand::Pass;
 use super::listing::{AGAIN_AFTER, AGE_MAX, Asked, Held, MANY, MANY_WITHIN, RENEWED_AFTER};
-use super::messages::{Action, Request, RequestId};
+use super::messages::{Action, Request, RequestId, Told};
 use super::slots::Purpose;
 use super::state::Engine;
 use super::times::Now;
 use crate::delivery::decide::Looks;
-use crate::delivery::{Change, Claim, OpenList, OpenTickets, Reply, RequestKind, Sighting, Verdict};
+use crate::delivery::{Change, Claim, Fault, OpenList, OpenTickets, Reply, RequestKind, Sighting, Verdict};
 
 impl Engine<'_> {
     /// What the list says of a row that is to be posted; `None`: it is to be looked up by itself.
@@ -50,8 +50,11 @@ impl Engine<'_> {
             return;
         }
         let is_due = self.listing.is_wanted && self.listing.not_before <= now.run;
-        if !is_due || self.is_ending() || self.rows_are_barred(now) || self.sharing.has_company {
+        if !is_due || self.is_ending() || self.rows_are_barred(now) {
             return;
+        }
+        if self.sharing.has_company {
+            return self.tell_lack(None);
         }
         let id = self.next_id(self.list_seat());
         let asked = Asked { id, pass: Pass::new(Purpose::List, None), at: self.moment(now), is_void: false };
@@ -75,7 +78,16 @@ impl Engine<'_> {
                 self.listing.unlisted = (0, now.run);
             }
             Verdict::Withheld => {}
-            _ => self.listing.not_before = now.run + AGAIN_AFTER,
+            verdict => {
+                self.listing.not_before = now.run + AGAIN_AFTER;
+                self.tell_lack(verdict.trouble().map(Box::new));
+            }
+        }
+    }
+
+    fn tell_lack(&mut self, why: Option<Box<Fault>>) {
+        if !std::mem::replace(&mut self.listing.is_lack_told, true) {
+            self.tell(Told::Unlisted(why));
         }
     }
 

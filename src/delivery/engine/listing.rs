@@ -41,9 +41,11 @@ pub struct Listing {
     /// Services of which this run may have opened a ticket: before and after the last list was asked for.
     /// Also before, since a ticket may be shown late.
     pub changed: [BTreeSet<i64>; 2],
+    /// A person knows that there was none, and why.
+    pub is_lack_told: bool,
 }
 
-fingerprint! { struct Listing { held, reading, is_wanted, unlisted, not_before, changed } }
+fingerprint! { struct Listing { held, reading, is_wanted, unlisted, not_before, changed, is_lack_told } }
 
 #[derive(Clone)]
 pub struct Held {

@@ -129,6 +129,7 @@ pub enum Told {
     LoteHalted(Arc<str>, Box<Halt>),
     Recovered(u64),
     Blind(Blindness),
+    Unlisted(Option<Box<Fault>>),
 }
 
 impl Told {
@@ -156,6 +157,7 @@ impl Told {
             Self::LoteHalted(lote, reason) => watch.note(Note::LoteHalted { lote, reason }),
             Self::Recovered(n_rows) => watch.note(Note::Recovered(*n_rows)),
             Self::Blind(why) => watch.note(Note::Blind(*why)),
+            Self::Unlisted(why) => watch.note(Note::Unlisted(why.as_deref())),
         }
     }
 }

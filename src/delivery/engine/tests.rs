@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::messages::{Action, Answer, Event, Request, RequestId};
+use super::messages::{Action, Answer, Event, Request, RequestId, Told};
 use super::state::Engine;
 use super::storage::Kind;
 use super::times::Now;
@@ -128,6 +128,9 @@ impl Bench {
             Action::Withhold(id) => format!("withhold {}", id.seat),
             Action::Abandon(id) => format!("abandon {}", id.seat),
             Action::End => "end".to_owned(),
+            Action::Tell(Told::Unlisted(why)) => {
+                format!("without a list: {}", why.map_or("others open tickets too".into(), |why| why.code()))
+            }
             Action::Tell(_) => return None,
             Action::Halt(id, ..)
             | Action::Sights(id)
@@ -573,10 +576,10 @@ impl Bench {
     }
 
     /// What is asked for is granted, and answered so.
-    fn list_comes(&mut self, verdict: Verdict<OpenList>) {
+    fn list_comes(&mut self, verdict: Verdict<OpenList>, told: &[&str]) {
         let id = self.requests[&self.engine.list_seat()];
         self.check(Event::Asks(id, RequestKind::LookUp), &["grant 3"]);
-        self.check(Event::Replied(id, Answer::OpenList(reply(verdict, None))), &[]);
+        self.check(Event::Replied(id, Answer::OpenList(reply(verdict, None))), told);
     }
 
     /// Eleven rows within a minute have use for a list.
@@ -605,18 +608,19 @@ fn a_list_is_read_again_when_it_is_old_and_not_believed_when_it_is_too_old() {
     bench.list_is_asked_for();
     // What it says is heard when it is there.
     bench.check_row(S, 12, false, &[]);
-    bench.list_comes(list());
+    bench.list_comes(list(), &[]);
     bench.check_row(2 * S, 12, true, &[]);
     bench.check_row(10 * MIN - MS, 13, true, &[]);
     bench.check_row(10 * MIN, 14, true, &["look by 3"]);
     // It is refused now, so the one that there is stays, and another is asked for in two minutes.
-    bench.list_comes(refused_list());
+    bench.list_comes(refused_list(), &["without a list: http_403"]);
     bench.check_row(12 * MIN - MS, 15, true, &[]);
     bench.check_row(12 * MIN, 16, true, &["look by 3"]);
-    bench.list_comes(refused_list());
+    // A person was told the first time.
+    bench.list_comes(refused_list(), &[]);
     bench.check_row(15 * MIN, 17, true, &["look by 3"]);
     bench.check_row(15 * MIN + MS, 18, false, &[]);
-    bench.list_comes(list());
+    bench.list_comes(list(), &[]);
     // Its age counts from when it was asked for.
     bench.check_row(30 * MIN, 19, true, &["look by 3"]);
     bench.check_row(30 * MIN + MS, 20, false, &[]);
@@ -627,7 +631,7 @@ fn a_list_is_not_asked_of_a_service_that_changed_since_the_one_before_it() {
     const MIN: Duration = Duration::from_secs(60);
     let mut bench = skipping();
     bench.list_is_asked_for();
-    bench.list_comes(list());
+    bench.list_comes(list(), &[]);
     let later = Change::Later { at: start(), attempts: 1, doubt: None, fault: None };
     bench.engine.service_changed(&claim(1), &later);
     bench.engine.service_changed(&claim(2), &Change::Release);
@@ -637,7 +641,7 @@ fn a_list_is_not_asked_of_a_service_that_changed_since_the_one_before_it() {
     for is_told in [false, true] {
         bench.run += 10 * MIN;
         bench.check_row(bench.run, 2, true, &["look by 3"]);
-        bench.list_comes(list());
+        bench.list_comes(list(), &[]);
         bench.check_row(bench.run, 1, is_told, &[]);
     }
 }
@@ -647,5 +651,16 @@ fn few_rows_a_minute_are_looked_up_and_no_list_is_read() {
     let mut bench = skipping();
     for n in 1..=40 {
         bench.check_row(7 * S * n, i64::from(n), false, &[]);
+    }
+}
+
+#[test]
+fn who_is_not_alone_reads_no_list_and_says_so_once() {
+    let mut bench = skipping();
+    let two = SharedState { n_workers: 2, ..shared(SharedBreaker::Closed, None) };
+    bench.check(Event::Shared(Ok(Some(two))), &[]);
+    for row in 1..=30 {
+        let expected: &[&str] = if row == 11 { &["without a list: others open tickets too"] } else { &[] };
+        bench.check_row(S, row, false, expected);
     }
 }

@@ -142,6 +142,7 @@ impl World {
             Note::HaltOver => "halt is over",
             Note::LoteHalted { .. } => "a lote is halted",
             Note::Blind(_) => "blind",
+            Note::Unlisted(_) => "without a list",
         });
     }
 }
