@@ -59,6 +59,8 @@ fingerprint! { struct Allowance { refused; lengths ceiling } }
 struct Refused {
     /// Its number at the outbox; `None`: it is this run's alone.
     by: Option<i64>,
+    /// The number of the one before it that the outbox told of.
+    after: Option<i64>,
     /// How long before the run it was.
     before: Duration,
     at: Duration,
@@ -73,7 +75,7 @@ struct Refused {
     n_telling: u32,
 }
 
-fingerprint! { struct Refused { by, at, until, n_taken, n_untold, n_telling; lengths before, slot } }
+fingerprint! { struct Refused { by, after, at, until, n_taken, n_untold, n_telling; lengths before, slot } }
 
 impl Allowance {
     pub fn new(ceiling: Rate) -> Self {
@@ -130,14 +132,15 @@ impl Allowance {
             }
         };
         let (by, before) = (None, Duration::ZERO);
+        let after = self.refused.and_then(|last| last.by.or(last.after));
         self.refused =
-            Some(Refused { by, before, at: now, until, slot, n_taken: 0, n_untold: 0, n_telling: 0 });
+            Some(Refused { by, after, before, at: now, until, slot, n_taken: 0, n_untold: 0, n_telling: 0 });
     }
 
     /// What a refusal of this moment says to the other workers, if it was one of too many.
     pub fn lowers(&self, now: Duration) -> Option<Lowers> {
         let refused = self.refused.filter(|refused| refused.by.is_none() && refused.at == now)?;
-        Some(Lowers { slot: refused.slot })
+        Some(Lowers { after: refused.after, slot: refused.slot })
     }
 
     /// The outbox told of the last refusal of any worker, as it stood at `then`.
@@ -148,6 +151,7 @@ impl Allowance {
             let at = then.saturating_sub(lowered.ago);
             Refused {
                 by: Some(lowered.by),
+                after: None,
                 before: lowered.ago.saturating_sub(then),
                 at,
                 until: at + lowered.pause,
@@ -290,9 +294,15 @@ mod tests {
         // 91 in 26 s, which is too few to be believed of 20.6/s: half of that.
         allowance.refused(6 * S, 7 * S);
         assert_eq!(rate(&allowance, 6), Some(10.3));
-        let lowers = allowance.lowers(6 * S).and_then(|lowers| lowers.slot);
-        assert_eq!(lowers.map(|slot| slot.as_millis()), Some(97));
+        let lowers = |allowance: &Allowance, at| {
+            let told = allowance.lowers(at)?;
+            Some((told.after, told.slot?.as_millis()))
+        };
+        assert_eq!(lowers(&allowance, 6 * S), Some((Some(7), 97)));
         assert_eq!((allowance.telling(6 * S), allowance.lowers(7 * S)), (None, None));
+        // The outbox may know of that by now, or not.
+        allowance.refused(7 * S, 8 * S);
+        assert_eq!(lowers(&allowance, 7 * S), Some((Some(7), 114)));
         allowance.hear(8 * S, None);
         assert_eq!((rate(&allowance, 8), allowance.telling(8 * S)), (Some(40.0), None));
     }

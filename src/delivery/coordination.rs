@@ -78,8 +78,9 @@ pub struct News {
     /// HubSoft refused: nothing is sent for so long, for this reason. A longer throttle that stands is not
     /// shortened.
     pub throttle: Option<(Duration, ThrottleReason)>,
-    /// That was because it is too fast. Counts along with a throttle that does not stand already: those who
-    /// were refused together lower the rate once.
+    /// That was because it is too fast. Counts along with a throttle that does not stand already, since those
+    /// who were refused together lower the rate once; and while no other refusal stands than the one that was
+    /// known by then: told late, or twice, it does not undo what was found since.
     pub lowers: Option<Lowers>,
     pub reachability: Option<Reachability>,
     /// HubSoft takes connections again, which it did not: while the breaker is open, the next probe is due
@@ -92,6 +93,8 @@ pub struct News {
 /// What HubSoft was found to bear by a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lowers {
+    /// The number of the refusal that was known before; `None`: of none.
+    pub after: Option<i64>,
     /// Between two slots of all workers; `None`: that does not show yet.
     pub slot: Option<Duration>,
 }

@@ -84,7 +84,8 @@ impl Worker {
             .bind(request.borne.and_then(|borne| per_s(borne.slot)))
             .bind(request.news.lowers.is_some())
             .bind(request.news.lowers.and_then(|lowers| per_s(lowers.slot)))
-            .bind(FORGOTTEN_AFTER);
+            .bind(FORGOTTEN_AFTER)
+            .bind(request.news.lowers.and_then(|lowers| lowers.after));
         shared(self.outbox().alone(async |conn| asked.fetch_one(conn).await.trouble()).await?)
     }
 }

@@ -12,7 +12,7 @@
 --
 -- Of the refusal that lowered the rate: $25 slots it took since, $26 the number of the one it knows, $27 the
 -- rate that it finds by now; $28 whether HubSoft refused it for its rate now, $29 the rate found by that, $30
--- how long after its pause a refusal is forgotten.
+-- how long after its pause a refusal is forgotten, $31 the number of the one that it knew then.
 WITH quick AS MATERIALIZED (
     -- What is lost in a crash of the server here is old when the server is back, but for a pause, which
     -- stands until a person takes it back.
@@ -83,7 +83,9 @@ turned AS MATERIALIZED (
            CASE h.turns WHEN 'open' THEN h.n_probes + 1 WHEN 'closed' THEN 0 ELSE h.n_probes END AS n_probes
       FROM heard h,
            LATERAL (SELECT coalesce(coalesce(h.throttled_until, '-infinity') + $21 < h.throttle_asked, false) AS is_new) i,
-           LATERAL (SELECT i.is_new, i.is_new AND $28 AS lowers) n
+           LATERAL (SELECT i.is_new,
+                  -- One that is told late, or twice, does not undo what was found since.
+                  i.is_new AND $28 AND (h.lowered_at IS NULL OR h.lowered_by IS NOT DISTINCT FROM $31) AS lowers) n
 ),
 held AS MATERIALIZED (
     SELECT t.*,
@@ -130,7 +132,7 @@ written AS (
      WHERE p.one
        -- Listening leaves nothing behind.
        AND (0 < g.n_slots OR l.is_given OR $4 IS NOT NULL OR $6 IS NOT NULL OR $7 IS NOT NULL
-            -- While something is to come, the clock is watched.
+            -- While something is to come, the clock is watched; slots go back with it.
             OR g.lowered_at IS NOT NULL AND 0 < $25
             OR p.breaker <> 'closed' OR g.throttled_until IS NOT NULL OR p.next_slot_at <> g.next_at)
 )

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use mutirao::delivery::allowance::FORGOTTEN_AFTER;
 use mutirao::delivery::breaker::{PROBE_FIRST, PROBE_LONGEST};
 use mutirao::delivery::coordination::{
@@ -19,6 +20,7 @@ use tokio::time::{sleep, timeout};
 
 use super::bench::{Fresh, ids, want};
 use crate::outbox_conformance::{Bench, TERMS, valid};
+use crate::support::board::Board;
 
 /// Longer than anything here takes, shorter than what never happens.
 const LONG: Duration = Duration::from_secs(20);
@@ -111,7 +113,7 @@ async fn a_refusal_lowers_the_rate_of_all_and_outlives_who_was_refused() {
     let spacing = |shared: &SharedState| shared.slots.expect("some are free").spacing;
     let refused = |slot| {
         let throttle = Some((MS, ThrottleReason::Said("429".to_owned())));
-        News { throttle, lowers: Some(Lowers { slot }), ..News::default() }
+        News { throttle, lowers: Some(Lowers { after: None, slot }), ..News::default() }
     };
     assert_eq!(share(&one, &report(0)).await.lowered, None);
     let by_one = ShareRequest { news: refused(Some(50 * MS)), ..report(0) };
@@ -137,10 +139,12 @@ async fn a_refusal_lowers_the_rate_of_all_and_outlives_who_was_refused() {
     }
     // Refused together, the others lower nothing; refused again they do.
     let throttle = Some((Duration::from_secs(60), ThrottleReason::Said("429".to_owned())));
-    let again = ShareRequest { news: News { throttle, ..refused(Some(100 * MS)) }, ..report(0) };
+    let lowers = Some(Lowers { after: Some(lowered.by), slot: Some(100 * MS) });
+    let again = ShareRequest { news: News { throttle, lowers, ..News::default() }, ..report(0) };
     let second = share(&other, &again).await.lowered.expect("it is");
     assert_eq!((second.slot, second.n_taken), (Some(100 * MS), 0));
-    let news = News { lowers: Some(Lowers { slot: None }), ..again.news.clone() };
+    let lowers = Some(Lowers { after: Some(second.by), slot: None });
+    let news = News { lowers, ..again.news.clone() };
     let third = share(&other, &ShareRequest { news, ..report(0) }).await.lowered.expect("it is");
     assert_eq!((third.by, third.slot), (second.by, second.slot));
     // Long ago, and by a clock that was set back.
@@ -152,9 +156,35 @@ async fn a_refusal_lowers_the_rate_of_all_and_outlives_who_was_refused() {
         "UPDATE mutirao.pace SET seen_at = now() + interval '1 h', lowered_at = now() + interval '3000 s'",
     )
     .await;
-    assert_eq!(share(&other, &report(0)).await.lowered.map(|it| it.ago.as_secs()), Some(600));
+    let ago = async || share(&other, &report(0)).await.lowered.expect("it is").ago;
+    let first = ago().await;
+    assert_eq!(first.as_secs(), 600);
+    sleep(20 * MS).await;
+    assert!(first + 20 * MS <= ago().await, "it ages, although nobody asks for slots");
     let_pass(&it, "UPDATE mutirao.pace SET lowered_at = now() - interval '661 s'").await;
     assert_eq!(share(&other, &report(0)).await.lowered, None);
+}
+
+/// As the model has it, and as Postgres does.
+#[tokio::test]
+async fn a_refusal_that_is_told_late_or_again_undoes_no_newer_one() {
+    let it = Fresh::new().await;
+    let worker = worker(&it, Rate::PerSecond(40.0)).await;
+    let mut board = Board::default();
+    let mut tell = async |length_s, after, slot_ms| {
+        let throttle = Some((Duration::from_secs(length_s), ThrottleReason::Said("429".to_owned())));
+        let lowers = Some(Lowers { after, slot: Some(slot_ms * MS) });
+        let report = ShareRequest { news: News { throttle, lowers, ..News::default() }, ..report(0) };
+        let told = share(&worker, &report).await.lowered.expect("it is");
+        let model = board.share(Timestamp::now(), 1, Rate::PerSecond(40.0), &report).lowered.expect("it is");
+        assert_eq!((told.by, told.slot), (model.by, model.slot), "{after:?}");
+        (told.by, told.slot.map(|slot| slot.as_millis()))
+    };
+    assert_eq!(tell(1, None, 50).await, (1, Some(50)));
+    assert_eq!(tell(60, Some(1), 100).await, (2, Some(100)));
+    assert_eq!(tell(120, None, 70).await, (2, Some(100)), "late");
+    assert_eq!(tell(180, Some(1), 100).await, (2, Some(100)), "again");
+    assert_eq!(tell(240, Some(2), 80).await, (5, Some(80)));
 }
 
 #[tokio::test]
@@ -476,6 +506,7 @@ async fn a_stop_is_on_disk_when_it_is_told() {
             .bind(false)
             .bind(None::<f64>)
             .bind(FORGOTTEN_AFTER)
+            .bind(None::<i64>)
             .fetch_one(&mut *tx)
             .await
             .expect("it shares");

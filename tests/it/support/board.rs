@@ -173,7 +173,9 @@ impl Board {
                 throttle => {
                     *throttle = Some((until, reason.clone()));
                     self.n_pauses += 1;
-                    if let Some(Lowers { slot }) = news.lowers {
+                    if let Some(Lowers { after, slot }) = news.lowers
+                        && self.lowered.is_none_or(|lowered| Some(lowered.by) == after)
+                    {
                         let (by, pause) = (self.n_pauses, *length);
                         self.lowered = Some(Lowering { by, at: now, pause, slot, n_taken: 0 });
                     }
