@@ -1,10 +1,12 @@
 //! What a person's commands say to an outbox, what they hear back, and what both drivers make of them.
 
+use std::time::Duration;
+
 use super::doubts::{ended, kept};
 use super::names::{UNCONFIRMED, state_of};
-use super::state_name;
 use super::stored::unreadable;
-use crate::delivery::{Fault, OutboxError, RowId, State};
+use super::{LEASE, state_name};
+use crate::delivery::{ANSWER_AGE_MAX, Fault, OutboxError, RowId, State};
 
 /// What `cancel` did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +83,10 @@ pub enum BindError {
 /// Rows that are looked at, or purged, at a time: others wait for no longer than that takes.
 pub(super) const PURGE_STEP: i64 = 1000;
 
+/// A row is on its way no longer than so: the lease under which it was claimed, and then the longest wait for
+/// an answer. What begins to be in doubt later than that from now was dated by a clock that was set since.
+pub(super) const ON_ITS_WAY_MAX: Duration = LEASE.saturating_add(ANSWER_AGE_MAX);
+
 /// Assignments by which a finished row is as it was before its first try. What is in doubt about it is
 /// written beside. A row that was never sent waits for as long as its program said.
 pub(super) fn started_over(row: &str, now: &str) -> String {
@@ -106,8 +112,8 @@ pub(super) fn protocolos<'a>(words: &[Word<'a>]) -> Result<Vec<&'a str>, Resolve
     Ok(owners.into_iter().map(|(protocolo, _)| protocolo).collect())
 }
 
-/// Of a row that is to take a word: its state as it is stored, whether its doubt begins later than now, and
-/// the row that is opened by the ticket which the word names.
+/// Of a row that is to take a word: its state as it is stored, whether its doubt begins later than now (by
+/// [`ON_ITS_WAY_MAX`] at most), and the row that is opened by the ticket which the word names.
 pub(super) type Found = (String, bool, Option<i64>);
 
 /// What a person's word makes of a row, as SQL takes it.

@@ -10,7 +10,7 @@ use super::read::ReadFilter;
 use super::session::Access;
 use super::values::text;
 use crate::delivery::{AttemptKind, Fault, OutboxError, RowId, State};
-use crate::outbox::commands::{Resolved, doubt_after, named, protocolos, started_over};
+use crate::outbox::commands::{ON_ITS_WAY_MAX, Resolved, doubt_after, named, protocolos, started_over};
 use crate::outbox::doubts::retried;
 use crate::outbox::names::{CANCELLED, OPENED, kind_name};
 use crate::outbox::stored::count;
@@ -152,11 +152,12 @@ impl PgOutbox {
 async fn resolve(tx: &mut PgConnection, word: &Word<'_>, now: Timestamp) -> Result<(), ResolveError> {
     let row = word.row;
     let sql = format!(
-        "SELECT o.state, coalesce(clock_timestamp() < o.doubt_since, false),
+        "SELECT o.state, coalesce(clock_timestamp() < o.doubt_since AND o.doubt_since <= clock_timestamp() + $3, false),
                 (SELECT t.id FROM mutirao.outbox t WHERE t.id_atendimento = $2 AND t.state = {OPENED})
            FROM mutirao.outbox o WHERE o.id = $1 FOR UPDATE OF o"
     );
-    let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(row.0).bind(named(word)).persistent(false);
+    let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(row.0).bind(named(word));
+    let asked = asked.bind(ON_ITS_WAY_MAX).persistent(false);
     let found = asked.fetch_optional(&mut *tx).await.trouble()?;
     let to = Resolved::by(word, found)?;
     let sql = format!(

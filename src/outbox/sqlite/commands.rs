@@ -7,7 +7,7 @@ use super::SqliteOutbox;
 use super::candidate::live;
 use super::error::{Trouble, json};
 use crate::delivery::{AttemptKind, Fault, OutboxError, RowId, State};
-use crate::outbox::commands::{Resolved, doubt_after, named, protocolos, started_over};
+use crate::outbox::commands::{ON_ITS_WAY_MAX, Resolved, doubt_after, named, protocolos, started_over};
 use crate::outbox::doubts::retried;
 use crate::outbox::names::{CANCELLED, OPENED, kind_name};
 use crate::outbox::stored::count;
@@ -121,12 +121,14 @@ impl SqliteOutbox {
         for word in words {
             let row = word.row;
             let sql = format!(
-                "SELECT state, coalesce(?3 < doubt_since, false),
+                "SELECT state, coalesce(?3 < doubt_since AND doubt_since <= ?4, false),
                         (SELECT t.id FROM outbox t WHERE t.id_atendimento = ?2 AND t.state = {OPENED})
                    FROM outbox WHERE id = ?1"
             );
             let asked = sqlx::query_as(AssertSqlSafe(sql)).bind(row.0).bind(named(word));
-            let found = asked.bind(now.as_millisecond()).fetch_optional(&mut *tx).await.trouble()?;
+            let ahead_max = now.checked_add(ON_ITS_WAY_MAX).unwrap_or(now);
+            let asked = asked.bind(now.as_millisecond()).bind(ahead_max.as_millisecond());
+            let found = asked.fetch_optional(&mut *tx).await.trouble()?;
             let to = Resolved::by(word, found)?;
             let sql = format!(
                 "UPDATE outbox

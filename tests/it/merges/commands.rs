@@ -1,5 +1,7 @@
 //! What a person asks for once a file is in.
 
+use std::time::Duration;
+
 use mutirao::delivery::{
     AttemptKind, Change, ClaimRequest, Doubt, End, Fault, Halt, HaltReason, Outbox, Refusal, Settle, State,
 };
@@ -202,8 +204,14 @@ async fn nobody_knows_yet_what_becomes_of_a_row_on_its_way(driver: Driver) {
     let mut it = Books::new(driver).await;
     let merged = it.import(&File::of("b", &[line(1, "a")])).await;
     run(&it.outbox, merged.scope(), in_doubt).await;
-    let in_2100 = |outbox, since| format!("UPDATE {outbox} SET doubt_since = {since}");
-    it.execute(&in_2100("outbox", "4102444800000"), &in_2100("mutirao.outbox", "'2100-01-01'")).await;
+    let doubt = async |it: &Books, minutes: i64| {
+        let since = (at(2) + Duration::from_secs(60) * minutes as u32).as_millisecond();
+        let of_file = format!("UPDATE outbox SET doubt_since = {since}");
+        let of_server =
+            format!("UPDATE mutirao.outbox SET doubt_since = clock_timestamp() + interval '{minutes} min'");
+        it.execute(&of_file, &of_server).await;
+    };
+    doubt(&it, 10).await;
     let row = it.row("b", 2).await.report.row;
     let word = |says| [Word { row, says, note: "ana" }];
     let too_early = it.outbox.resolve(&word(Resolution::NotOpened), at(2)).await;
@@ -211,4 +219,13 @@ async fn nobody_knows_yet_what_becomes_of_a_row_on_its_way(driver: Driver) {
     let seen = Resolution::Opened { protocolo: "20250101000000123456", id_atendimento: None };
     it.outbox.resolve(&word(seen), at(2)).await.expect("a ticket is one whenever it is seen");
     assert_eq!(states(&it, "b", 2..=2).await, ["opened"]);
+
+    // Nobody waits for so long: a clock was a day ahead when it was claimed.
+    let merged = it.import(&File::of("c", &[line(1, "c")])).await;
+    run(&it.outbox, merged.scope(), in_doubt).await;
+    doubt(&it, 24 * 60).await;
+    let row = it.row("c", 2).await.report.row;
+    let word = [Word { row, says: Resolution::NotOpened, note: "ana" }];
+    it.outbox.resolve(&word, at(2)).await.expect("nobody waits for its answer any more");
+    assert_eq!(states(&it, "c", 2..=2).await, ["failed not_opened"]);
 }
