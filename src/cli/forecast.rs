@@ -216,22 +216,10 @@ fn per_second(slot: Option<Duration>) -> f64 {
     slot.map_or(UNLIMITED_PER_S, |slot| 1.0 / slot.as_secs_f64().max(1.0 / UNLIMITED_PER_S))
 }
 
-/// `3 min`: no finer than can be known.
-pub fn rounded(time: Duration) -> String {
-    match time.as_secs() {
-        seconds @ ..=90 => format!("{} s", seconds.div_ceil(10).max(1) * 10),
-        seconds @ ..=3600 => format!("{} min", seconds.div_ceil(60)),
-        seconds @ ..=36_000 => match seconds.div_ceil(300) * 5 {
-            minutes if minutes % 60 == 0 => format!("{} h", minutes / 60),
-            minutes => format!("{} h {} min", minutes / 60, minutes % 60),
-        },
-        seconds => format!("{} h", seconds.div_ceil(3600)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::times;
 
     const S: Duration = Duration::from_secs(1);
 
@@ -376,7 +364,9 @@ mod tests {
                 let done = Done { n_rows: at * per_s / 4, n_requests: at * per_s / 4, ..Done::default() };
                 forecast.see(S * at as u32, false, Some(S / 5), done);
             }
-            forecast.left(&Ahead { n_to_send: 100, slot: Some(S / 5), ..Ahead::default() }).map(rounded)
+            forecast
+                .left(&Ahead { n_to_send: 100, slot: Some(S / 5), ..Ahead::default() })
+                .map(times::rounded)
         };
         assert_eq!(told(0, 20), None);
         assert_eq!(told(9, 20), None, "too short a time");
@@ -405,22 +395,5 @@ mod tests {
             lately.see(n * S, if n <= 30 { 7 * u64::from(n) } else { 210 + 2 * u64::from(n - 30) });
         }
         assert_eq!(lately.pace(), Some(2.0));
-    }
-
-    #[test]
-    fn what_is_told_is_no_finer_than_can_be_known() {
-        for (seconds, expected) in [
-            (0, "10 s"),
-            (31, "40 s"),
-            (91, "2 min"),
-            (3600, "60 min"),
-            (3601, "1 h 5 min"),
-            (4200, "1 h 10 min"),
-            (7200, "2 h"),
-            (36_000, "10 h"),
-            (36_001, "11 h"),
-        ] {
-            assert_eq!(rounded(seconds * S), expected);
-        }
     }
 }

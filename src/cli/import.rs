@@ -10,7 +10,6 @@ use super::findings;
 use super::imported::Imported;
 use super::merged;
 use super::opening;
-use super::plan::Plan;
 use super::screen::Screen;
 use super::services;
 use super::telling::Telling;
@@ -90,8 +89,7 @@ pub async fn import(
     let (is_refused, n_left) = (staged.is_refused(), staged.n_left());
     let policy = staged.policy(&sending, &stopping);
     let n_to_open = args.sample.map_or(n_left, |n| n.min(n_left));
-    let latency = staged.usual_latency();
-    let plan = Plan { verifies_first: verify_first, latency, ..Plan::new(n_to_open, &policy) };
+    let plan = staged.plan(n_to_open, &policy);
     if n_left != 0 {
         if let Some(lack) = staged.reserve()? {
             merged::warn_of_lack(lack, screen);

@@ -35,7 +35,6 @@ mod open_hints;
 mod opening;
 mod outcome;
 mod pause;
-mod plan;
 mod problems;
 mod progress;
 mod purge;

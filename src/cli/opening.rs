@@ -4,13 +4,12 @@ use jiff::Timestamp;
 
 use super::exit::Run;
 use super::failure::Failure;
-use super::plan::Plan;
 use super::progress::{Extent, Progress};
 use super::screen::Screen;
 use super::signals::Signals;
 use super::standing::at_most;
 use super::telling::Telling;
-use crate::app::import::TakenIn;
+use crate::app::import::{Plan, TakenIn};
 use crate::app::target::Target;
 use crate::delivery::{Control, HUBSOFT_RATE, Policy, Rate};
 use crate::language::times;

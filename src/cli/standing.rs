@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::civil::DateTime;
 
-use super::forecast::{AT_CEILING, rounded};
+use super::forecast::AT_CEILING;
 use crate::delivery::Rate;
 use crate::language::filled::decimal;
 use crate::language::times;
@@ -232,7 +232,7 @@ impl Standing {
             line += &format!("; {pace}");
         }
         if let Some((left, end)) = &self.end {
-            let (time, clock) = (rounded(*left), ends_at(*left, *end));
+            let (time, clock) = (times::rounded(*left), ends_at(*left, *end));
             line += &format!("; {}", tr!("about %{time} left, until %{clock}", time = time, clock = clock));
         }
         line
@@ -298,15 +298,7 @@ impl Standing {
 
 /// A time that lies so far ahead.
 fn ends_at(ahead: Duration, time: DateTime) -> String {
-    time.checked_sub(ahead).map_or_else(|_| times::minute(time), |now| at(now, time))
-}
-
-/// A time as it is told at `now`: with its day where that is another.
-pub(super) fn at(now: DateTime, time: DateTime) -> String {
-    match now.date() == time.date() {
-        true => times::hour_and_minute(time),
-        false => times::minute(time),
-    }
+    time.checked_sub(ahead).map_or_else(|_| times::minute(time), |now| times::told_at(now, time))
 }
 
 #[cfg(test)]

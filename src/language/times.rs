@@ -1,5 +1,7 @@
 //! Times, as the clocks here show them and as people here write them.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -41,4 +43,47 @@ pub fn hour_and_minute(at: DateTime) -> String {
 /// The same with seconds.
 pub fn time_of_day(at: DateTime) -> String {
     at.strftime("%H:%M:%S").to_string()
+}
+
+/// A time as it is told at `now`: with its day where that is another.
+pub fn told_at(now: DateTime, time: DateTime) -> String {
+    match now.date() == time.date() {
+        true => hour_and_minute(time),
+        false => minute(time),
+    }
+}
+
+/// `3 min`: no finer than can be known.
+pub fn rounded(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ ..=90 => format!("{} s", seconds.div_ceil(10).max(1) * 10),
+        seconds @ ..=3600 => format!("{} min", seconds.div_ceil(60)),
+        seconds @ ..=36_000 => match seconds.div_ceil(300) * 5 {
+            minutes if minutes % 60 == 0 => format!("{} h", minutes / 60),
+            minutes => format!("{} h {} min", minutes / 60, minutes % 60),
+        },
+        seconds => format!("{} h", seconds.div_ceil(3600)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_no_finer_than_can_be_known() {
+        for (seconds, expected) in [
+            (0, "10 s"),
+            (31, "40 s"),
+            (91, "2 min"),
+            (3600, "60 min"),
+            (3601, "1 h 5 min"),
+            (4200, "1 h 10 min"),
+            (7200, "2 h"),
+            (36_000, "10 h"),
+            (36_001, "11 h"),
+        ] {
+            assert_eq!(rounded(Duration::from_secs(seconds)), expected);
+        }
+    }
 }

@@ -13,15 +13,16 @@ use tokio_util::sync::CancellationToken;
 use super::Site;
 use super::desk::{Answers, Broken, Desk, Done, Order, Question, Stage, Word};
 use crate::app::batches::{self, Answer, Wish};
-use crate::app::import::{self, Ran, Staged, TakenIn};
+use crate::app::import::{self, Plan, Ran, Staged, TakenIn};
 use crate::app::questions::{self, Tickets, UNASKED_MAX};
 use crate::app::services::{Kept, find};
 use crate::app::sheet::Sheet;
 use crate::app::target::Target;
 use crate::app::{results, summary};
-use crate::delivery::{Control, Ending, Policy, Pulse, Rate, Watch};
+use crate::delivery::{Control, Ending, Policy, Pulse, Watch};
 use crate::intake::{Hashing, Hidden};
-use crate::language::filled::{duration, typed_number};
+use crate::language::filled::typed_number;
+use crate::language::times;
 use crate::registry::{ColumnMemory, Entry, Registry};
 use crate::service::RowLog;
 use crate::settings::{self, Flags};
@@ -108,6 +109,7 @@ impl Worker<'_> {
         let of = import::Order { sheet, work, target: &target, verify_first, is_shared, user, people };
         let mut staged = Staged::new(of, intake, sending.rate).await?;
         let (is_refused, n_left) = (staged.is_refused(), staged.n_left());
+        let policy = staged.policy(&sending, &stopping);
         if n_left != 0 {
             let _ = staged.reserve()?;
             if let Some(earlier) = staged.earlier(Registry::at(state_folder())).await?.latest {
@@ -123,14 +125,13 @@ impl Worker<'_> {
             let (n_service_orders, types) = (staged.read.n_service_orders, &staged.read.types);
             let known_types = known_types.as_deref();
             let tickets = Tickets { n_tickets: n_left, n_service_orders, types, known_types };
-            self.confirm(&target, &tickets, sending.rate).await?;
+            self.confirm(&target, &tickets, &staged.plan(n_left, &policy)).await?;
             // What is wrong with the registry blocks nothing.
             while let Ok(Some(earlier)) = staged.note() {
                 self.again(&earlier).await?;
             }
         }
         self.site.desk.stands(Stage::Busy);
-        let policy = staged.policy(&sending, &stopping);
         let (mut taken_in, since) = staged.take_in().await?;
         if let Some(earlier) = since
             && let Err(declined) = self.again(&earlier).await
@@ -228,24 +229,18 @@ impl Worker<'_> {
     }
 
     /// Whether so many real tickets are to be opened: many are typed, as at a terminal.
-    async fn confirm(&mut self, target: &Target, tickets: &Tickets<'_>, rate: Rate) -> Result<(), Broken> {
+    async fn confirm(&mut self, target: &Target, tickets: &Tickets<'_>, plan: &Plan) -> Result<(), Broken> {
         if target.is_sandbox() {
             return Ok(());
         }
         let n = tickets.n_tickets;
         let text = self.speak(|| {
             let about = questions::about(target, tickets);
-            let Some(slot) = rate.slot() else {
-                return tr!("This opens %{about}. They cannot be deleted.", about = about).into_owned();
-            };
-            let time = slot.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX));
-            tr!(
-                "This opens %{about}. They cannot be deleted. At %{rate} it takes %{time} at least.",
-                about = about,
-                rate = rate,
-                time = duration(time.max(Duration::from_secs(1)))
-            )
-            .into_owned()
+            let opens = tr!("This opens %{about}. They cannot be deleted.", about = about);
+            match plan.told(times::here(Timestamp::now())) {
+                Some(estimate) => format!("{opens} {}", tr!("Estimate: %{estimate}.", estimate = estimate)),
+                None => opens.into_owned(),
+            }
         });
         let answers = match n <= UNASKED_MAX {
             true => {

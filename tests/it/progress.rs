@@ -134,12 +134,17 @@ fn before_the_start_it_is_told_how_long_it_will_take_and_with_until_how_many_row
     site.write("queda.csv", rows(182));
     let import = ["import", "queda.csv", "--rate", "1/s"];
     let asked = site.on_a_terminal(&import, 200);
-    assert!(asked.contains("Estimate: at least 4 min, until "), "{asked}");
+    assert!(asked.contains("Estimate: about 4 min, until "), "{asked}");
+    let one_by_one = ["import", "queda.csv", "--rate", "2/s", "--concurrency", "1"];
+    let asked = site.on_a_terminal(&one_by_one, 200);
+    assert!(asked.contains("Estimate: at least 2 min, until "), "{asked}");
     let asked = site.on_a_terminal(&[&import[..], &["--verify-first", "--lang", "pt-BR"]].concat(), 200);
-    assert!(asked.contains("Previsão: pelo menos 7 min, até "), "{asked}");
+    assert!(asked.contains("Previsão: cerca de 7 min, até "), "{asked}");
     assert_eq!(site.audit().tickets, 0);
     // How long an answer takes is known from then on.
     site.run(&["import", "queda.csv", "--rate", "unlimited", "--sample", "2"]).expect(0);
+    let asked = site.on_a_terminal(&one_by_one, 200);
+    assert!(asked.contains("Estimate: about 90 s, until "), "{asked}");
     let yes = [&import[..], &["--yes"]].concat();
     let started = site.start_until(&yes, "opening 180 tickets at ");
     assert!(started.said.contains("1/s at most; about 3 min, until "), "{}", started.said);

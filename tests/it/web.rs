@@ -328,6 +328,19 @@ fn rows(n: u64) -> String {
 }
 
 #[test]
+fn the_page_says_how_long_an_import_takes_as_a_terminal_does() {
+    let site = Site::new("");
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    let (_, to, _) = page.bring(&cookie, "queda.csv", &rows(700));
+    page.say(&format!("{to}/import"), &cookie, "");
+    let asked = page.until(&cookie, "type the number of tickets");
+    assert!(asked.contains("They cannot be deleted. Estimate: about 70 s, until "), "{asked}");
+    page.say("/import/stop", &cookie, "");
+    page.until(&cookie, "Declined; nothing was sent.");
+}
+
+#[test]
 fn a_sheet_becomes_tickets_in_the_browser_and_what_was_stopped_goes_on() {
     let site = Site::new("latency=30ms");
     let mut page = Page::start(&site, &[]);

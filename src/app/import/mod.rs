@@ -5,11 +5,13 @@
 //! ([`rehearse()`]) only tells what the first step would do.
 
 mod order;
+mod plan;
 mod rehearse;
 mod staged;
 mod taken_in;
 
 pub use order::Order;
+pub use plan::Plan;
 pub use rehearse::rehearse;
 pub use staged::Staged;
 pub use taken_in::{Outcome, Ran, TakenIn};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::order::Order;
+use super::plan::Plan;
 use super::taken_in::{TakenIn, withdraw};
 use crate::app::batches::{Earlier, Recognition};
 use crate::app::deliver::{self, Calm, ticket_types};
@@ -94,8 +95,14 @@ impl<'a> Staged<'a> {
         Policy { guards, ..deliver::policy(sending) }
     }
 
+    /// What a run of so many of its rows is to do.
+    pub fn plan(&self, n_rows: u64, policy: &Policy) -> Plan {
+        let verifies_first = self.order.verify_first;
+        Plan { verifies_first, latency: self.usual_latency(), ..Plan::new(n_rows, policy) }
+    }
+
     /// How long an answer took, on the average, when the batch was opened last. `None`: that is not known.
-    pub fn usual_latency(&self) -> Option<Duration> {
+    fn usual_latency(&self) -> Option<Duration> {
         let run = Run::in_folder(&self.order.work.folder, &self.read.merged.batch_name)?;
         let Latency { p50, p95, .. } = run.api.latency_ms;
         // Of times that are log-normal with a sigma of 0.6, as HubSoft's, the average.
