@@ -6,8 +6,13 @@ use std::collections::BTreeMap;
 use super::sheet::ColumnNames;
 use crate::delivery::State;
 use crate::intake::{Asides, ColumnDoubt, Row};
+use crate::language::said;
 use crate::outbox::{EXAMPLES_MAX, ExampleRow, Reasons, RowReason};
+use crate::printable;
 use crate::ticket::{Parsed, Problem};
+
+/// Kinds that are told one by one.
+const KINDS_TOLD: usize = 30;
 
 pub struct Findings {
     pub asides: Asides,
@@ -15,6 +20,27 @@ pub struct Findings {
     pub columns: ColumnNames,
     /// What is not sure of the columns.
     pub doubts: Vec<ColumnDoubt>,
+}
+
+impl Findings {
+    /// What was found, also why rows cannot be opened: a line for each kind.
+    pub fn lines(&self) -> Vec<String> {
+        let problem = |line: String| tr!("not to be opened: %{line}", line = line).into_owned();
+        let problems = lines(&self.kinds.problems, &self.columns).into_iter().map(problem);
+        self.asides.lines().into_iter().chain(problems).chain(self.oddities()).collect()
+    }
+
+    /// The same where the problems of each row are told.
+    pub fn lines_beside_problems(&self) -> Vec<String> {
+        self.asides.lines().into_iter().chain(self.oddities()).collect()
+    }
+
+    /// What is sent though it looks odd.
+    fn oddities(&self) -> impl Iterator<Item = String> {
+        // Those of the header are told with the columns.
+        let doubts = self.doubts.iter().filter(|doubt| matches!(doubt, ColumnDoubt::Repeats { .. }));
+        lines(&self.kinds.notices, &self.columns).into_iter().chain(doubts.map(ToString::to_string))
+    }
 }
 
 /// What is wrong or odd in the rows of a file, by kind: by field and code.
@@ -79,4 +105,33 @@ fn count(kinds: &mut ByKind, row: &Row<'_>, found: &[Problem]) {
             kind.examples.push(ExampleRow { line: row.line, referencia: referencia.unwrap_or_default() });
         }
     }
+}
+
+fn lines(kinds: &ByKind, columns: &ColumnNames) -> Vec<String> {
+    let told = |((field, code), kind): (&(Cow<'static, str>, Cow<'static, str>), &Kind)| {
+        let (first_line, message) = (kind.first_line(), said(&kind.message));
+        let column = printable::name(columns.get(&**field).map_or(field, String::as_str));
+        match kind.n_rows {
+            1 => tr!(
+                "line %{line}, %{column}: %{message} (%{code})",
+                line = first_line,
+                column = column,
+                message = message,
+                code = code
+            ),
+            _ => tr!(
+                "%{n} rows, the first line %{line}: %{column}: %{message} (%{code})",
+                n = kind.n_rows,
+                line = first_line,
+                column = column,
+                message = message,
+                code = code
+            ),
+        }
+    };
+    let mut lines: Vec<_> = kinds.iter().take(KINDS_TOLD).map(told).map(Cow::into_owned).collect();
+    if KINDS_TOLD < kinds.len() {
+        lines.push(tr!("and %{n} %{n|kind|kinds} more", n = kinds.len() - KINDS_TOLD).into_owned());
+    }
+    lines
 }

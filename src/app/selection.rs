@@ -12,7 +12,7 @@ use crate::outbox::{self, AnyReader, BatchInfo, RowDetails};
 pub const NAMES_TOLD_MAX: usize = 10;
 
 /// Names that are offered at most to who types one.
-const NAMES_TYPED_MAX: usize = 200;
+pub const NAMES_TYPED_MAX: usize = 200;
 
 /// The batch that was named; else of a file the one imported last, of a database all (`None`).
 pub async fn batch_or_all(reader: AnyReader<'_>, place: &Place) -> Result<Option<BatchInfo>, Fault> {

@@ -1,26 +1,61 @@
 //! How an outbox stands: rows by state, what is due, what holds a batch back; of a shared one, who works on
 //! it.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use super::address::Led;
 use super::fault::Fault;
 use super::place::Place;
-use super::selection::{batch_of, latest};
+use super::selection::{NAMES_TYPED_MAX, batch_of, latest};
+use crate::language::times::local;
 use crate::outbox::sqlite::Holder;
 use crate::outbox::{BatchInfo, Crew, Halted, Reasons, Scope, Status};
+use crate::text;
 
 pub struct OutboxStatus {
     /// The one that was named; without a name, all of a file. Each with why its rows were not opened.
     pub batches: Vec<(BatchInfo, Status, Reasons)>,
     /// Of a database, unless a batch was named.
     pub whole: Option<Status>,
+    /// The names of the first batches of that.
+    pub names: Vec<String>,
     pub crew: Option<Crew>,
     pub halted: Vec<Halted>,
     /// The process that works on a file.
     pub holder: Option<Holder>,
     /// The batch imported last.
     latest: Option<String>,
+}
+
+/// Who works on a shared outbox, and what holds them back, in words. What a person can do about it, is for
+/// who tells.
+pub struct CrewTold {
+    /// `None`: nobody.
+    pub works: Option<Cow<'static, str>>,
+    /// Why a person stopped all of them.
+    pub stopped: Option<String>,
+    pub held_back: Vec<Cow<'static, str>>,
+}
+
+impl CrewTold {
+    pub fn of(crew: &Crew) -> Self {
+        let works = match (crew.n_workers, crew.rate_per_s) {
+            (0, _) => None,
+            (n, None) => Some(tr!("%{n} %{n|worker|workers}, without a rate limit", n = n)),
+            (n, Some(rate)) => {
+                Some(tr!("%{n} %{n|worker|workers}, %{rate}/s together at most", n = n, rate = rate))
+            }
+        };
+        let throttled = crew.throttled.as_ref().map(|(until, reason)| {
+            tr!("they pause until %{until}: %{why}", until = local(*until), why = text::throttle(reason))
+        });
+        let away = || tr!("HubSoft does not answer: one of them tries again and again");
+        let away = (!crew.is_breaker_closed).then(away);
+        let stopped = crew.paused.as_ref().map(text::pause);
+        Self { works, stopped, held_back: throttled.into_iter().chain(away).collect() }
+    }
 }
 
 impl OutboxStatus {
@@ -40,7 +75,7 @@ impl OutboxStatus {
 pub async fn status(place: &Place) -> Result<OutboxStatus, Fault> {
     let outbox = place.outbox.look().await?;
     let reader = outbox.reader();
-    let (mut infos, mut whole) = (Vec::new(), None);
+    let (mut infos, mut whole, mut names) = (Vec::new(), None, Vec::new());
     if place.batch.is_some() {
         infos.push(batch_of(reader, place).await?);
     } else if place.outbox.file().is_some() {
@@ -49,6 +84,7 @@ pub async fn status(place: &Place) -> Result<OutboxStatus, Fault> {
         }
     } else {
         whole = Some(reader.status(Scope::All, Timestamp::now()).await?);
+        names = reader.batch_names(NAMES_TYPED_MAX).await?;
     }
     let crew = reader.crew().await?;
     let mut halted = reader.halted().await?;
@@ -65,5 +101,5 @@ pub async fn status(place: &Place) -> Result<OutboxStatus, Fault> {
         batches.push((info, status, reasons));
     }
     outbox.close().await?;
-    Ok(OutboxStatus { batches, whole, crew, halted, holder, latest })
+    Ok(OutboxStatus { batches, whole, names, crew, halted, holder, latest })
 }

@@ -25,12 +25,23 @@ pub const LEN_MAX: usize = 256 << 20;
 /// Sheets that are kept; of one more, the oldest goes.
 const KEPT_MAX: usize = 200;
 
+/// What all that are kept have together; before it is more, the oldest go. Bytes. Source: eight of the
+/// longest, and thousands of those that people have.
+const ALL_LEN_MAX: u64 = 8 * LEN_MAX as u64;
+
 /// Longest name of a sheet. Bytes. Source: half of what a file system takes, since names of work folders are
 /// made of it.
 const NAME_LEN_MAX: usize = 120;
 
 pub struct Uploads {
     folder: PathBuf,
+    all_len_max: u64,
+}
+
+/// Sheets that are kept and came later, and how long they are together with the one in question.
+struct Newer {
+    n: usize,
+    len: u64,
 }
 
 /// A sheet that is being received; gone when dropped.
@@ -44,7 +55,7 @@ pub struct Upload<'a> {
 
 impl Uploads {
     pub fn at(state_folder: &Path) -> Self {
-        Self { folder: state_folder.join(FOLDER) }
+        Self { folder: state_folder.join(FOLDER), all_len_max: ALL_LEN_MAX }
     }
 
     /// Begins to receive a sheet of this name.
@@ -65,8 +76,7 @@ impl Uploads {
 
     /// The sheet that [`Upload::finish`] called `id`, if it is there still.
     pub fn find(&self, id: &str) -> Option<PathBuf> {
-        let is_id = id.len() == 64 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        let mut entries = fs::read_dir(self.folder.join(Some(id).filter(|_| is_id)?)).ok()?;
+        let mut entries = fs::read_dir(self.folder.join(Some(id).filter(|id| is_id(id))?)).ok()?;
         Some(entries.next()?.ok()?.path())
     }
 
@@ -75,8 +85,8 @@ impl Uploads {
         self.forget(|_, came| came <= before).map_err(|error| self.fault(error))
     }
 
-    /// Removes those of which `is_over` is true: by how many are newer, and when it came.
-    fn forget(&self, is_over: impl Fn(usize, Timestamp) -> bool) -> io::Result<()> {
+    /// Removes those of which `is_over` is true: by those that are newer, and when it came.
+    fn forget(&self, is_over: impl Fn(&Newer, Timestamp) -> bool) -> io::Result<()> {
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             entries => entries?,
@@ -84,13 +94,24 @@ impl Uploads {
         let mut kept = Vec::new();
         for entry in entries {
             let entry = entry?;
+            // What is being received stays.
+            if !entry.file_name().to_str().is_some_and(is_id) {
+                continue;
+            }
             let came = entry.metadata()?.modified()?;
             kept.push((Timestamp::try_from(came).unwrap_or(Timestamp::MIN), entry.path()));
         }
         kept.sort_by(|one, other| other.cmp(one));
-        for (n_newer, (came, path)) in kept.into_iter().enumerate() {
-            if is_over(n_newer, came) {
-                fs::remove_dir_all(path)?;
+        let mut newer = Newer { n: 0, len: 0 };
+        for (came, path) in kept {
+            let len = len_in(&path)?;
+            newer.len += len;
+            match is_over(&newer, came) {
+                true => {
+                    fs::remove_dir_all(path)?;
+                    newer.len -= len;
+                }
+                false => newer.n += 1,
             }
         }
         Ok(())
@@ -122,7 +143,9 @@ impl Upload<'_> {
             self.file.sync_all()?;
             File::open(self.folder.path())?.sync_all()?;
             let oldest = Timestamp::now().checked_sub(REMEMBERED_FOR).unwrap_or(Timestamp::MIN);
-            self.uploads.forget(|n_newer, came| KEPT_MAX <= n_newer || came < oldest)?;
+            let room = self.uploads.all_len_max.saturating_sub(self.len as u64);
+            self.uploads
+                .forget(|newer, came| KEPT_MAX <= newer.n + 1 || room < newer.len || came < oldest)?;
             // What came earlier makes room: it is as old as it is, and somebody may have changed it.
             let earlier = temporary::folder_in(&self.uploads.folder)?;
             match fs::rename(&to, earlier.path()) {
@@ -135,6 +158,15 @@ impl Upload<'_> {
         keep().map_err(|error| self.uploads.fault(error))?;
         Ok(id)
     }
+}
+
+fn is_id(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Of the files in a folder. Bytes.
+fn len_in(folder: &Path) -> io::Result<u64> {
+    fs::read_dir(folder)?.map(|entry| Ok(entry?.metadata()?.len())).sum()
 }
 
 /// What a browser calls a file, as a name that a file may have anywhere: the last part of its path, without
@@ -191,6 +223,25 @@ mod tests {
         assert!(uploads.find(&id).is_some());
         uploads.forget_before(Timestamp::MAX).unwrap();
         assert_eq!((uploads.find(&id), fs::read_dir(&uploads.folder).unwrap().count()), (None, 0));
+    }
+
+    #[test]
+    fn the_oldest_makes_room_for_what_would_be_too_much() {
+        let state = tempfile::tempdir().unwrap();
+        let uploads = Uploads { all_len_max: 10, ..Uploads::at(state.path()) };
+        let ids = ["a", "b", "c", "d"].map(|name| {
+            let id = receive(&uploads, name, b"1234");
+            // So that each is older than the next, whatever the clock of files shows.
+            let folder = uploads.folder.join(&id);
+            let at = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(4_000_000_000);
+            let at = at + std::time::Duration::from_secs(name.as_bytes()[0].into());
+            File::open(folder).unwrap().set_modified(at).unwrap();
+            id
+        });
+        let is_there = |id: &String| uploads.find(id).is_some();
+        assert_eq!(ids.each_ref().map(is_there), [false, false, true, true]);
+        let long = receive(&uploads, "e", b"123456789");
+        assert!(is_there(&long) && !ids.iter().any(is_there));
     }
 
     #[test]

@@ -9,12 +9,12 @@ use super::asking::{Asking, Who};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::findings;
-use super::merged;
 use super::screen::Screen;
 use super::services;
 use super::typed::Typed;
 use crate::app::address::Led;
 use crate::app::batches::Wish;
+use crate::app::merged;
 use crate::app::sheet::{Sheet, name_of};
 use crate::app::target::Target;
 use crate::app::{address, enqueue};
@@ -76,13 +76,13 @@ pub async fn enqueue(
     asking.again_if_any(enqueue::earlier(&sheet, &work, &outbox, &registry).await?)?;
     let staged = enqueue::put(&sheet, &work, &mut outbox, args.verify_first).await?;
     if let Some(error) = enqueue::remember(&registry, &staged, &work, &outbox).await? {
-        merged::warn_unremembered(&error, screen);
+        screen.warn(merged::unremembered(&error));
     }
     outbox.close().await?;
 
     let counts = staged.merged.counts;
     findings::tell(&staged.findings, screen);
-    merged::tell(&staged.merged, screen);
+    screen.notes(merged::lines(&staged.merged));
     if screen.json {
         let told = json!({
             "version": 1, "batch": staged.merged.batch_name, "rows": counts.n_rows, "new": counts.new,

@@ -8,7 +8,6 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::findings;
 use super::imported::Imported;
-use super::merged;
 use super::opening;
 use super::screen::Screen;
 use super::services;
@@ -17,6 +16,7 @@ use crate::app;
 use crate::app::address;
 use crate::app::batches::Wish;
 use crate::app::import::{Order, Staged, rehearse};
+use crate::app::merged;
 use crate::app::sheet::{Sheet, name_of};
 use crate::app::target::{Target, known_binding};
 use crate::intake::Hashing;
@@ -71,7 +71,7 @@ pub async fn import(
         let (read, counts) = rehearse(&sheet, intake, &work, verify_first, binding.as_deref()).await?;
         findings::tell(&read.findings, screen);
         asking.columns(&read.findings.doubts)?;
-        merged::tell(&read.merged, screen);
+        screen.notes(merged::lines(&read.merged));
         screen.note(tr!(
             "dry run: %{n} %{n|ticket|tickets} would be opened; nothing was sent",
             n = counts.pending
@@ -84,7 +84,7 @@ pub async fn import(
     let order = Order { sheet: &sheet, work: &work, target, verify_first, is_shared, user, people };
     let mut staged = Staged::new(order, intake, sending.rate).await?;
     findings::tell(&staged.read.findings, screen);
-    merged::tell(&staged.read.merged, screen);
+    screen.notes(merged::lines(&staged.read.merged));
 
     let (is_refused, n_left) = (staged.is_refused(), staged.n_left());
     let policy = staged.policy(&sending, &stopping);
@@ -92,7 +92,7 @@ pub async fn import(
     let plan = staged.plan(n_to_open, &policy);
     if n_left != 0 {
         if let Some(lack) = staged.reserve()? {
-            merged::warn_of_lack(lack, screen);
+            screen.warn(merged::lack(lack));
         }
         let registry = Registry::at(sources.environment().state_folder());
         asking.again_if_any(staged.earlier(registry).await?)?;

@@ -28,7 +28,6 @@ mod init;
 mod json;
 mod login;
 mod man;
-mod merged;
 mod migrate;
 mod numbers;
 mod open_hints;

@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use super::asking::{Asking, CONTINUE, OPEN, Offer, SKIP, typed};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::merged;
 use crate::app::batches::{Answer, Earlier, Wish, Work};
 use crate::app::import::{Plan, Staged};
+use crate::app::merged;
 use crate::app::questions::{self, Tickets, UNASKED_MAX};
 use crate::app::sheet::Sheet;
 use crate::app::target::Target;
@@ -100,10 +100,7 @@ impl Asking<'_> {
     /// The same of what was found, if anything was; what is wrong with the registry is told.
     pub fn again_if_any(&self, Earlier { latest, error }: Earlier) -> Result<(), Failure> {
         if let Some(error) = error {
-            self.screen.warn(tr!(
-                "%{error}: what was imported before from elsewhere may not be recognised",
-                error = error
-            ));
+            self.screen.warn(merged::unrecognised(&error));
         }
         latest.map_or(Ok(()), |earlier| self.again(&earlier))
     }
@@ -115,7 +112,7 @@ impl Asking<'_> {
                 Ok(None) => return Ok(()),
                 Ok(Some(earlier)) => self.again(&earlier)?,
                 Err(error) => {
-                    merged::warn_unremembered(&error, self.screen);
+                    self.screen.warn(merged::unremembered(&error));
                     return Ok(());
                 }
             }

@@ -58,6 +58,10 @@ impl Screen {
         }
     }
 
+    pub fn notes(&self, lines: Vec<String>) {
+        lines.iter().for_each(|line| self.note(line));
+    }
+
     /// Something that a person should know, also with `--quiet`.
     pub fn warn(&self, text: impl AsRef<str>) {
         let text = printable::line(text.as_ref(), LINE_CHARS_MAX);

@@ -64,29 +64,6 @@ pub async fn look_up(
     }
     };
     let tally = find(sheet, target, sending, outbox, kept, told).await?;
-    if tally.customers == 0 {
-        screen.note(tr!("no row needs its customer's service looked up"));
-        return Ok(tally);
-    }
-    screen.note(tr!(
-        "services found: %{found} of %{n} %{n|customer|customers}; with several active services: %{several}, without one: %{without}, not known to HubSoft: %{unknown}",
-        found = tally.found,
-        n = tally.customers,
-        several = tally.several,
-        without = tally.without,
-        unknown = tally.unknown
-    ));
-    if 0 < tally.refused {
-        screen.note(tr!(
-            "HubSoft did not show %{n} %{n|customer|customers}; the problems of their rows tell why",
-            n = tally.refused
-        ));
-    }
-    if 0 < tally.known {
-        screen.note(tr!(
-            "of these, %{n} %{n|was|were} found by an earlier call, and not looked up again",
-            n = tally.known
-        ));
-    }
+    screen.notes(tally.lines());
     Ok(tally)
 }

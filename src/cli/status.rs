@@ -14,7 +14,7 @@ use crate::app::counted;
 use crate::app::fault::Fault;
 use crate::app::place::Place;
 use crate::app::sheet::ColumnNames;
-use crate::app::{self, OutboxStatus};
+use crate::app::{self, CrewTold, OutboxStatus};
 use crate::language::said;
 use crate::language::times::local;
 use crate::outbox::{Crew, Halted, Status};
@@ -157,37 +157,15 @@ pub(super) fn halted(batch: &Halted, led: Led<'_>) -> String {
 }
 
 fn in_lines(crew: &Crew) -> Vec<String> {
-    let mut lines = vec![
-        match (crew.n_workers, crew.rate_per_s) {
-            (0, _) => {
-                tr!(
-                    "no worker is alive; `%{worker}` opens what is due",
-                    worker = Typed::now().other(&["worker"])
-                )
-            }
-            (n, None) => tr!("%{n} %{n|worker|workers}, without a rate limit", n = n),
-            (n, Some(rate)) => {
-                tr!("%{n} %{n|worker|workers}, %{rate}/s together at most", n = n, rate = rate)
-            }
-        }
-        .into_owned(),
-    ];
-    if let Some(reason) = &crew.paused {
+    let CrewTold { works, stopped, held_back } = CrewTold::of(crew);
+    let works = works.unwrap_or_else(|| {
+        let worker = Typed::now().other(&["worker"]);
+        tr!("no worker is alive; `%{worker}` opens what is due", worker = worker)
+    });
+    let stopped = stopped.map(|why| {
         let resume = Typed::now().other(&["resume"]);
-        let said = tr!(
-            "all are stopped (%{why}); `%{resume}` lets them go on",
-            why = text::pause(reason),
-            resume = resume
-        );
-        lines.push(format!("  {said}"));
-    }
-    if let Some((until, reason)) = &crew.throttled {
-        let said =
-            tr!("they pause until %{until}: %{why}", until = local(*until), why = text::throttle(reason));
-        lines.push(format!("  {said}"));
-    }
-    if !crew.is_breaker_closed {
-        lines.push(format!("  {}", tr!("HubSoft does not answer: one of them tries again and again")));
-    }
-    lines
+        tr!("all are stopped (%{why}); `%{resume}` lets them go on", why = why, resume = resume)
+    });
+    let below = stopped.into_iter().chain(held_back).map(|line| format!("  {line}"));
+    [works.into_owned()].into_iter().chain(below).collect()
 }

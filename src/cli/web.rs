@@ -16,10 +16,9 @@ use super::failure::Failure;
 use super::screen::Screen;
 use super::signals::Signals;
 use crate::app::place::Outboxes;
-use crate::delivery::Reason;
 use crate::outbox::Counts;
 use crate::settings::{PAGE_AT, Sources};
-use crate::web::{self, Site};
+use crate::web::{self, Came, Site};
 
 /// Leads a browser to the page, in the state folder.
 const WAY_IN: &str = "web.html";
@@ -59,8 +58,13 @@ pub async fn web(
     Ok(Exit::Done)
 }
 
-fn ends_with(reason: Option<&Reason>, counts: &Counts) -> u8 {
-    reason.map_or_else(|| exit::of_counts(counts), |reason| exit::of_run(reason, None, counts)) as u8
+fn ends_with(came: &Came, counts: &Counts) -> u8 {
+    let exit = match came {
+        Came::Refused => Exit::File,
+        Came::Idle => exit::of_counts(counts),
+        Came::Ran(reason) => exit::of_run(reason, None, counts),
+    };
+    exit as u8
 }
 
 /// At `asked`; else where it usually is, or beside that if somebody is there.

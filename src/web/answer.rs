@@ -20,6 +20,7 @@ use axum::response::sse::{Event, KeepAlive};
 use axum::response::{IntoResponse, Redirect, Response, Sse};
 use axum::routing::{get, post};
 use futures_util::stream::unfold;
+use jiff::Timestamp;
 use maud::Markup;
 use serde::Deserialize;
 use tokio::task::spawn_blocking;
@@ -155,6 +156,9 @@ async fn home(State(site): State<Arc<Site>>, headers: HeaderMap) -> Markup {
 /// Takes a sheet, and leads to what is found in it.
 async fn receive(State(site): State<Arc<Site>>, headers: HeaderMap, form: Multipart) -> Response {
     let Some(uploads) = &site.uploads else { return not_found(headers).await };
+    let Ok(_turn) = site.receiving.try_acquire() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, spoken(&headers, page::too_many_sheets)).into_response();
+    };
     match take(uploads, form).await {
         Ok(id) => Redirect::to(&format!("/sheets/{id}")).into_response(),
         Err(Untaken::Fault(fault)) => {
@@ -239,10 +243,15 @@ async fn order(
     let kept = site.uploads.as_ref().and_then(|uploads| uploads.find(&id));
     let Some(kept) = kept else { return not_found(headers).await };
     let (name, form, language) = (name_of(&kept), Form::of(fields), language(&headers));
-    match site.desk.order(Order { id, kept, name, form, language }) {
+    match site.desk.order(Order { number: now(), id, kept, name, form, language }) {
         true => Redirect::to("/import").into_response(),
         false => (StatusCode::CONFLICT, spoken(&headers, page::busy)).into_response(),
     }
+}
+
+/// A number that no order or question had before: the clock's, in microseconds.
+fn now() -> u64 {
+    u64::try_from(Timestamp::now().as_microsecond()).unwrap_or_default()
 }
 
 async fn going(State(site): State<Arc<Site>>, headers: HeaderMap) -> Markup {
@@ -263,8 +272,16 @@ async fn answer(
     Redirect::to("/import")
 }
 
-async fn stop(State(site): State<Arc<Site>>) -> Redirect {
-    site.desk.say(Word::Stop);
+#[derive(Deserialize)]
+struct Stopped {
+    number: u64,
+}
+
+async fn stop(
+    State(site): State<Arc<Site>>,
+    axum::Form(Stopped { number }): axum::Form<Stopped>,
+) -> Redirect {
+    site.desk.say(Word::Stop(number));
     Redirect::to("/import")
 }
 

@@ -6,7 +6,7 @@ use super::lead::Lead;
 use super::page::{failed, page, shown};
 use crate::app::fault::Fault;
 use crate::app::place::{Outboxes, Place};
-use crate::app::{self, OutboxStatus};
+use crate::app::{self, CrewTold, OutboxStatus};
 use crate::delivery::State;
 use crate::language::filled::whole;
 use crate::language::times::local;
@@ -76,6 +76,12 @@ fn outbox(place: &Place, status: &Result<OutboxStatus, Fault>) -> Markup {
             (batch(&html! { a href=(lead.href("/batch", &[])) { (shown(&info.name)) } }, standing))
         }
         @if let Some(standing) = &status.whole { (batch(&html! { (tr!("all batches")) }, standing)) }
+        @if !status.names.is_empty() {
+            ul { @for name in &status.names {
+                li { a href=(Lead::to(place, name).href("/batch", &[])) { (shown(name)) } }
+            } }
+        }
+        @if let Some(crew) = &status.crew { (at_work(CrewTold::of(crew))) }
         @if let Some(holder) = &status.holder {
             p { (shown(&text::works_on_it(holder.pid, &holder.doing))) }
         }
@@ -103,6 +109,17 @@ fn batch(name: &Markup, status: &Status) -> Markup {
                 p { (tr!("%{n} due now, the oldest pending since %{oldest}", n = status.due_now, oldest = local(oldest))) }
             }
         }
+    }
+}
+
+/// Who works on a shared outbox.
+fn at_work(CrewTold { works, stopped, held_back }: CrewTold) -> Markup {
+    html! {
+        p.warn[works.is_none()] {
+            (works.unwrap_or_else(|| tr!("No worker is alive: what is due waits for one, or for an import from here.")))
+        }
+        @if let Some(why) = stopped { p.warn { (shown(&tr!("All workers are stopped: %{why}", why = why))) } }
+        @for line in held_back { p.warn { (shown(&line)) } }
     }
 }
 

@@ -15,8 +15,13 @@ use crate::outbox::{Counts, Reasons};
 /// Words that wait for who works.
 const WORDS_MAX: usize = 8;
 
+/// Notes that are shown of an import: more than any has.
+const NOTES_MAX: usize = 200;
+
 /// What is to be imported.
 pub struct Order {
+    /// Of all orders, those of an earlier process too: a page of another one stops nothing.
+    pub number: u64,
     pub id: String,
     /// Where its sheet is kept.
     pub kept: PathBuf,
@@ -35,7 +40,15 @@ pub enum Word {
         number: u64,
         text: String,
     },
-    Stop,
+    /// To the order of this number.
+    Stop(u64),
+}
+
+/// What a person should know of the import, as it came to be known.
+#[derive(Clone)]
+pub enum Note {
+    Told(String),
+    Warning(String),
 }
 
 /// How the import stands.
@@ -43,6 +56,7 @@ pub enum Word {
 pub struct Standing {
     /// `None`: nothing was ordered yet.
     pub order: Option<Arc<Order>>,
+    pub notes: Vec<Note>,
     pub stage: Stage,
 }
 
@@ -52,11 +66,17 @@ pub enum Stage {
     Idle,
     /// It reads, looks up or writes.
     Busy,
+    /// It looks for the services of customers.
+    Finding {
+        n_done: u64,
+        n: u64,
+    },
     Asked(Arc<Question>),
     Opening {
         /// Of the rows of its file.
         counts: Counts,
         pulse: Pulse,
+        is_sandbox: bool,
         is_stopping: bool,
     },
     Ended(Arc<Result<Done, Broken>>),
@@ -90,8 +110,16 @@ pub struct Done {
     pub counts: Counts,
     pub reasons: Reasons,
     pub is_sandbox: bool,
-    /// `None`: nothing had to be sent.
-    pub ended: Option<Reason>,
+    pub came: Came,
+}
+
+/// How an import went.
+pub enum Came {
+    /// Rows are invalid, and it was said that none is to be opened then.
+    Refused,
+    /// Nothing had to be sent.
+    Idle,
+    Ran(Reason),
 }
 
 /// Why nothing came of it.
@@ -127,7 +155,8 @@ impl Desk {
         let is_taken = self.standing.send_if_modified(|standing| {
             let is_free = standing.stage.is_free();
             if is_free {
-                *standing = Standing { order: Some(Arc::clone(&order)), stage: Stage::Busy };
+                *standing =
+                    Standing { order: Some(Arc::clone(&order)), notes: Vec::new(), stage: Stage::Busy };
             }
             is_free
         });
@@ -152,6 +181,13 @@ impl Desk {
         let mut following = self.standing.subscribe();
         following.mark_changed();
         following
+    }
+
+    pub(super) fn tells(&self, notes: impl IntoIterator<Item = Note>) {
+        self.standing.send_modify(|standing| {
+            let n_more = NOTES_MAX.saturating_sub(standing.notes.len());
+            standing.notes.extend(notes.into_iter().take(n_more));
+        });
     }
 
     pub(super) fn stands(&self, stage: Stage) {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::desk::{Answers, Broken, Done, Order, Question, Stage, Standing};
+use super::desk::{Answers, Broken, Came, Done, Note, Order, Question, Stage, Standing};
 use super::page::{self, failed, shown};
 use crate::delivery::{Pulse, Reason, State};
 use crate::language::filled::whole;
@@ -11,17 +11,32 @@ use crate::outbox::Counts;
 use crate::report::FILES;
 use crate::text;
 
-pub fn page_of(Standing { order, stage }: &Standing) -> Markup {
-    let body = html! { div #live { (stage_of(order.as_deref(), stage)) } };
+pub fn page_of(Standing { order, notes, stage }: &Standing) -> Markup {
+    let body = html! { div #live { (stage_of(order.as_deref(), stage)) (known(notes)) } };
     let title = order.as_ref().map_or_else(|| tr!("No import"), |order| shown(&order.name));
     match stage {
         // A question is not to vanish under who types.
         Stage::Idle | Stage::Asked(_) | Stage::Ended(_) => page::page(&title, &body),
-        Stage::Busy | Stage::Opening { .. } => page::live(&title, &body),
+        Stage::Busy | Stage::Finding { .. } | Stage::Opening { .. } => page::live(&title, &body),
+    }
+}
+
+/// What was told so far: what is wrong first.
+fn known(notes: &[Note]) -> Markup {
+    html! {
+        @for note in notes {
+            @if let Note::Warning(text) = note { p.warn { (shown(text)) } }
+        }
+        ul.known {
+            @for note in notes {
+                @if let Note::Told(text) = note { li { (shown(text)) } }
+            }
+        }
     }
 }
 
 fn stage_of(order: Option<&Order>, stage: &Stage) -> Markup {
+    let stop = || order.map(stop).unwrap_or_default();
     match stage {
         Stage::Idle => {
             html! { p { (tr!("Nothing is being imported. Choose a spreadsheet on the first page.")) } }
@@ -30,8 +45,14 @@ fn stage_of(order: Option<&Order>, stage: &Stage) -> Markup {
             p role="status" { (tr!("Working on it: this page follows by itself.")) }
             (stop())
         },
-        Stage::Asked(question) => asked(question),
-        Stage::Opening { counts, pulse, is_stopping } => html! {
+        Stage::Finding { n_done, n } => html! {
+            p { (tr!("%{done} of %{n} looked up", done = n_done, n = n)) }
+            progress max=(n.max(&1)) value=(n_done) aria-label=(tr!("How far it is")) {}
+            (stop())
+        },
+        Stage::Asked(question) => asked(order, question),
+        Stage::Opening { counts, pulse, is_sandbox, is_stopping } => html! {
+            @if *is_sandbox { (not_real()) }
             (progress(counts))
             @if let Some(why) = why(pulse) { p.warn { (why) } }
             (states(counts))
@@ -58,7 +79,7 @@ fn stage_of(order: Option<&Order>, stage: &Stage) -> Markup {
     }
 }
 
-fn asked(Question { number, text, answers }: &Question) -> Markup {
+fn asked(order: Option<&Order>, Question { number, text, answers }: &Question) -> Markup {
     html! {
         form method="post" action="/import/answer" {
             p #question { strong { (shown(text)) } }
@@ -75,14 +96,25 @@ fn asked(Question { number, text, answers }: &Question) -> Markup {
                 }
             }
         }
-        form method="post" action="/import/stop" { button.plain { (tr!("Stop; nothing is sent")) } }
+        @if let Some(order) = order { (stops(order, &tr!("Stop; nothing is sent"))) }
     }
 }
 
-fn stop() -> Markup {
+fn stop(order: &Order) -> Markup {
+    stops(order, &tr!("Stop"))
+}
+
+fn stops(order: &Order, said: &str) -> Markup {
     html! {
-        form method="post" action="/import/stop" { button.plain { (tr!("Stop")) } }
+        form method="post" action="/import/stop" {
+            input type="hidden" name="number" value=(order.number);
+            button.plain { (said) }
+        }
     }
+}
+
+pub fn not_real() -> Markup {
+    html! { p.warn { (tr!("This is the sandbox: nothing of it is real.")) } }
 }
 
 /// Goes on where it stopped: the same sheet once more, read in the same way.
@@ -104,7 +136,7 @@ fn again(order: Option<&Order>) -> Markup {
 fn progress(counts: &Counts) -> Markup {
     let (n_total, n_done) = (counts.total(), counts.total() - counts.left());
     html! {
-        p role="status" {
+        p {
             (tr!("%{n} of %{total} %{total|row is|rows are} done", n = n_done, total = n_total))
         }
         progress max=(n_total.max(1)) value=(n_done) aria-label=(tr!("How far it is")) {}
@@ -153,19 +185,23 @@ fn states(counts: &Counts) -> Markup {
 fn came_of(done: &Done) -> Markup {
     let counts = &done.counts;
     html! {
-        @match &done.ended {
-            Some(Reason::Halted(halt)) => p.warn role="alert" {
+        @match &done.came {
+            Came::Refused => p.warn role="alert" {
+                (tr!(
+                    "%{n} %{n|row is|rows are} invalid, and with strict none is opened then: nothing was sent.",
+                    n = counts.invalid
+                ))
+            },
+            Came::Ran(Reason::Halted(halt)) => p.warn role="alert" {
                 (shown(&tr!("It stopped by itself: %{why}", why = text::halt(halt))))
             },
-            Some(Reason::Stopped) => p role="status" { (tr!("It was stopped; nothing is lost.")) },
-            Some(Reason::Drained) | None => p role="status" {
+            Came::Ran(Reason::Stopped) => p role="status" { (tr!("It was stopped; nothing is lost.")) },
+            Came::Ran(Reason::Drained) | Came::Idle => p role="status" {
                 (tr!("%{n} of %{total} opened", n = counts.opened, total = counts.total()))
             },
         }
         p { (tr!("Batch")) ": " (shown(&done.lote)) }
-        @if done.is_sandbox {
-            p.warn { (tr!("It was in the sandbox: nothing of it is real.")) }
-        }
+        @if done.is_sandbox { (not_real()) }
     }
 }
 

@@ -8,8 +8,23 @@ async function renew() {
   const answer = await fetch("/import", { cache: "no-store" });
   if (!answer.ok) throw new Error(answer.status);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const now = page.getElementById("live");
   // A page that does not follow has another form: a question, or the end.
   if (!page.querySelector("script[src='/live.js']")) { events.close(); location.reload(); return; }
-  live.replaceChildren(...now.childNodes);
+  become(live, page.getElementById("live"));
+}
+
+// Changes only what is another than before: the focus stays where it is, and nothing is read out twice.
+function become(old, now) {
+  if (old.isEqualNode(now)) return;
+  if (old.nodeName !== now.nodeName || old.childNodes.length !== now.childNodes.length) {
+    const isWithin = old.contains(document.activeElement) && old !== live;
+    if (old === live) old.replaceChildren(...now.childNodes); else old.replaceWith(now);
+    if (isWithin) now.querySelector("button")?.focus();
+    return;
+  }
+  if (old.nodeType === Node.TEXT_NODE) { old.data = now.data; return; }
+  for (const { name } of [...old.attributes]) if (!now.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of now.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  const pairs = [...old.childNodes].map((node, at) => [node, now.childNodes[at]]);
+  for (const [node, other] of pairs) become(node, other);
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use maud::{Markup, html};
 
 use super::batches::bring;
+use super::going::not_real;
 use super::lead::Lead;
 use super::page::{copying, shown};
 use crate::app::counted;
@@ -46,9 +47,7 @@ pub fn page_of(lead: &Lead, text: &str, found: &Found) -> Markup {
     let counts = &found.batch.counts;
     let body = html! {
         p role="status" { (counted::in_words_now(counts)) }
-        @if !found.is_real {
-            p.warn { (tr!("It was in the sandbox: nothing of it is real.")) }
-        }
+        @if !found.is_real { (not_real()) }
         (search(lead, text, found))
         (rows(lead, &found.rows))
         @if let Some(next) = found.next {

@@ -32,16 +32,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::place::Outboxes;
 use crate::app::uploads::Uploads;
-use crate::delivery::Reason;
 use crate::outbox::Counts;
 use crate::service::server::{self, Bounds};
 use crate::settings::Sources;
 use deeds::{Asked, Deeds};
+pub use desk::Came;
 use desk::{Desk, Word};
 use door::Door;
 
 /// At a time; a browser has six.
 const CONNECTIONS_MAX: usize = 64;
+
+/// Sheets that are received at a time: each may be as long as one may be.
+const RECEIVED_MAX: usize = 4;
 
 const BOUNDS: Bounds = Bounds { n_connections_max: CONNECTIONS_MAX, one_answer_within: None };
 
@@ -52,6 +55,7 @@ pub struct Site {
     sources: Sources,
     /// `None`: there is no folder for them.
     uploads: Option<Uploads>,
+    receiving: Semaphore,
     /// Sheets are read one after the other: each may need much memory.
     reading: Arc<Semaphore>,
     desk: Desk,
@@ -60,8 +64,8 @@ pub struct Site {
     stop: CancellationToken,
 }
 
-/// The exit code of a command that imports what came to this: its summary says it. `None`: nothing was sent.
-pub type EndsWith = fn(Option<&Reason>, &Counts) -> u8;
+/// The exit code of a command that imports what came to this: its summary says it.
+pub type EndsWith = fn(&Came, &Counts) -> u8;
 
 impl Site {
     /// Of these outboxes, shown at `at`, which is on loopback, until `stop`.
@@ -74,8 +78,10 @@ impl Site {
     ) -> (Arc<Self>, Ordered) {
         let uploads = sources.environment().state_folder().map(|folder| Uploads::at(&folder));
         let (door, reading) = (Door::new(at), Arc::new(Semaphore::new(1)));
+        let receiving = Semaphore::new(RECEIVED_MAX);
         let ((desk, words), (deeds, asked)) = (Desk::new(), Deeds::new());
-        let site = Self { door, outboxes, sources, uploads, reading, desk, deeds, ends_with, stop };
+        let site =
+            Self { door, outboxes, sources, uploads, receiving, reading, desk, deeds, ends_with, stop };
         (Arc::new(site), Ordered { words, deeds: asked })
     }
 

@@ -127,6 +127,14 @@ pub fn busy() -> Markup {
     page(&tr!("Another import goes on"), &way)
 }
 
+/// Others are being received.
+pub fn too_many_sheets() -> Markup {
+    said(
+        &tr!("The sheet was not taken"),
+        &tr!("other sheets are just being received: bring it again in a moment"),
+    )
+}
+
 /// Of what a browser sent as a sheet.
 pub fn no_sheet(is_too_long: bool) -> Markup {
     let why = match is_too_long {

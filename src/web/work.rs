@@ -1,5 +1,6 @@
 //! The import that was ordered, in the steps of the command: between them a person is asked.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -11,15 +12,16 @@ use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
 use super::Site;
-use super::desk::{Answers, Broken, Desk, Done, Order, Question, Stage, Word};
-use crate::app::batches::{self, Answer, Wish};
+use super::desk::{Answers, Broken, Came, Desk, Done, Note, Order, Question, Stage, Word};
+use crate::app::batches::{self, Answer, Earlier, Wish};
+use crate::app::fault::Fault;
 use crate::app::import::{self, Plan, Ran, Staged, TakenIn};
 use crate::app::questions::{self, Tickets, UNASKED_MAX};
-use crate::app::services::{Kept, find};
+use crate::app::services::{Kept, Progress, find};
 use crate::app::sheet::Sheet;
 use crate::app::target::Target;
-use crate::app::{results, summary};
-use crate::delivery::{Control, Ending, Policy, Pulse, Watch};
+use crate::app::{merged, results, summary};
+use crate::delivery::{Control, Ending, HUBSOFT_RATE, Policy, Pulse, Watch};
 use crate::intake::{Hashing, Hidden};
 use crate::language::filled::typed_number;
 use crate::language::times;
@@ -65,10 +67,14 @@ impl Worker<'_> {
         let mut sheet = Sheet::copied(outboxes.here.join(&order.name), order.kept.clone(), reading);
         let state_folder = || sources.environment().state_folder();
         let memory = ColumnMemory::at(state_folder());
-        let _ = sheet.recall(&memory);
+        if let Some(error) = sheet.recall(&memory) {
+            self.warn(|| tr!("%{error}: what was said of columns before is not known", error = error));
+        }
         self.which_sheet(&mut sheet).await?;
         let intake = sheet.open(Hashing::Sha256)?;
-        let _ = sheet.remember(&intake, &memory);
+        if let Err(error) = sheet.remember(&intake, &memory) {
+            self.warn(|| tr!("%{error}: what was said of columns will not be remembered", error = error));
+        }
         let n_hidden = sheet.n_hidden(&intake);
         drop(intake);
         self.hidden(&mut sheet, n_hidden).await?;
@@ -96,7 +102,15 @@ impl Worker<'_> {
         let customers = match sheet.reading.find_service {
             true => {
                 let kept = Kept::of(&work, &target.binding)?;
-                Some(find(&mut sheet, &target, &sending, Some(&work.outbox), Some(kept), |_| {}).await?)
+                let desk = &self.site.desk;
+                let told = |progress| match progress {
+                    Progress::Begins { n, .. } => desk.stands(Stage::Finding { n_done: 0, n }),
+                    Progress::Done { n_done, n } => desk.stands(Stage::Finding { n_done, n }),
+                };
+                let find = find(&mut sheet, &target, &sending, Some(&work.outbox), Some(kept), told);
+                let tally = self.unless_stopped(find).await?;
+                self.tell(|| tally.lines());
+                Some(tally)
             }
             false => None,
         };
@@ -108,12 +122,30 @@ impl Worker<'_> {
         let (sheet, work) = (&sheet, &work);
         let of = import::Order { sheet, work, target: &target, verify_first, is_shared, user, people };
         let mut staged = Staged::new(of, intake, sending.rate).await?;
+        self.tell(|| {
+            staged.read.findings.lines().into_iter().chain(merged::lines(&staged.read.merged)).collect()
+        });
         let (is_refused, n_left) = (staged.is_refused(), staged.n_left());
         let policy = staged.policy(&sending, &stopping);
         if n_left != 0 {
-            let _ = staged.reserve()?;
-            if let Some(earlier) = staged.earlier(Registry::at(state_folder())).await?.latest {
+            if let Some(lack) = staged.reserve()? {
+                self.warn(|| merged::lack(lack));
+            }
+            let Earlier { latest, error } = staged.earlier(Registry::at(state_folder())).await?;
+            if let Some(error) = error {
+                self.warn(|| merged::unrecognised(&error));
+            }
+            if let Some(earlier) = latest {
                 self.again(&earlier).await?;
+            }
+            if target.is_remote() && sending.rate.is_above(HUBSOFT_RATE) {
+                self.warn(|| {
+                    tr!(
+                        "the rate, %{rate}, is more than the %{most} that HubSoft documents as its limit for all programs together: what is beyond it may be refused (429), and holds up everybody",
+                        rate = sending.rate,
+                        most = HUBSOFT_RATE
+                    )
+                });
             }
             let known_types = staged.bind().await?;
             let doubts = &staged.read.findings.doubts;
@@ -126,9 +158,16 @@ impl Worker<'_> {
             let known_types = known_types.as_deref();
             let tickets = Tickets { n_tickets: n_left, n_service_orders, types, known_types };
             self.confirm(&target, &tickets, &staged.plan(n_left, &policy)).await?;
-            // What is wrong with the registry blocks nothing.
-            while let Ok(Some(earlier)) = staged.note() {
-                self.again(&earlier).await?;
+            loop {
+                match staged.note() {
+                    Ok(None) => break,
+                    Ok(Some(earlier)) => self.again(&earlier).await?,
+                    // It blocks nothing.
+                    Err(error) => {
+                        self.warn(|| merged::unremembered(&error));
+                        break;
+                    }
+                }
             }
         }
         self.site.desk.stands(Stage::Busy);
@@ -141,7 +180,7 @@ impl Worker<'_> {
         }
         // What was said while the sheet was taken in, before other workers may open its rows.
         while let Ok(word) = self.words.try_recv() {
-            if matches!(word, Word::Stop) {
+            if self.is_stop(&word) {
                 self.stop.cancel();
             }
         }
@@ -152,20 +191,31 @@ impl Worker<'_> {
         taken_in.release().await?;
         let ending = match n_left {
             0 => None,
-            _ => Some(self.open(&taken_in, &policy).await?),
+            _ => Some(self.open(&taken_in, &policy, target.is_sandbox()).await?),
         };
         self.site.desk.stands(Stage::Busy);
         let mut outcome = taken_in.write_results().await?;
-        let ended = ending.as_ref().map(|ending| &ending.reason).filter(|_| !is_refused);
+        if outcome.is_taken_over {
+            let told = || tr!("another import took over rows of this one: counts are of the whole batch");
+            self.warn(told);
+        }
+        let came = match &ending {
+            _ if is_refused => Came::Refused,
+            None => Came::Idle,
+            Some(ending) => Came::Ran(ending.reason.clone()),
+        };
         let ran = Ran {
             started_at,
             rate: sending.rate,
             stats: ending.as_ref().map(|ending| &ending.stats),
             settings: summary::settings(&sending, &stopping),
             customers,
-            exit_code: (self.site.ends_with)(ended, &outcome.counts),
+            exit_code: (self.site.ends_with)(&came, &outcome.counts),
         };
         taken_in.finish(&mut outcome, &ran).await?;
+        for missing in &outcome.written.missing {
+            self.warn(|| missing.in_words(&missing.why.to_string()));
+        }
         taken_in.close().await?;
         Ok(Done {
             lote: outcome.info.name,
@@ -173,25 +223,56 @@ impl Worker<'_> {
             counts: outcome.counts,
             reasons: outcome.reasons,
             is_sandbox: target.is_sandbox(),
-            ended: ending.map(|ending| ending.reason),
+            came,
         })
     }
 
     /// Opens what was taken in, and says how it stands, until it ends or a person stops it.
-    async fn open(&mut self, taken_in: &TakenIn<'_>, policy: &Policy) -> Result<Ending, Broken> {
+    async fn open(
+        &mut self,
+        taken_in: &TakenIn<'_>,
+        policy: &Policy,
+        is_sandbox: bool,
+    ) -> Result<Ending, Broken> {
         let worker = taken_in.worker(policy).await?;
         let (desk, stop, seen) = (&self.site.desk, self.stop.child_token(), Seen::default());
         let control = Control { stop: stop.clone(), ..Control::default() };
         let watch = (&seen, &RowLog);
         let run = Box::pin(taken_in.deliver(worker, None, policy, control, &watch));
-        let look = look_on(desk, taken_in, &seen, &stop);
+        let look = look_on(desk, taken_in, &seen, is_sandbox, &stop);
         // Dropping any of them is safe: the run ends first.
         let ending = tokio::select! {
             ending = run => ending?,
             never = look => match never {},
-            never = hear(self.words, &stop) => match never {},
+            never = hear(self.words, self.order.number, &stop) => match never {},
         };
         Ok(ending)
+    }
+
+    /// What comes of `going`, of which nothing is lost where it is dropped, unless a person stops it.
+    async fn unless_stopped<T>(
+        &mut self,
+        going: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Broken> {
+        let stop = self.stop.clone();
+        tokio::select! {
+            done = stop.run_until_cancelled(going) => Ok(done.ok_or(Broken::Declined)??),
+            never = hear(self.words, self.order.number, &stop) => match never {},
+        }
+    }
+
+    fn is_stop(&self, word: &Word) -> bool {
+        matches!(word, Word::Stop(number) if *number == self.order.number)
+    }
+
+    /// Shows what is known by now.
+    fn tell(&self, say: impl FnOnce() -> Vec<String>) {
+        self.site.desk.tells(self.speak(say).into_iter().map(Note::Told));
+    }
+
+    /// Shows what a person should know.
+    fn warn(&self, say: impl FnOnce() -> Cow<'static, str>) {
+        self.site.desk.tells([Note::Warning(self.speak(say).into_owned())]);
     }
 
     /// Which of several sheets is meant, that are as good.
@@ -275,8 +356,8 @@ impl Worker<'_> {
                     self.site.desk.stands(Stage::Busy);
                     return at.map(|at| at as usize).ok_or(Broken::Declined);
                 }
-                Word::Stop => return Err(Broken::Declined),
-                Word::Order(_) | Word::Answer { .. } => {}
+                word if self.is_stop(&word) => return Err(Broken::Declined),
+                Word::Order(_) | Word::Answer { .. } | Word::Stop(_) => {}
             }
         }
         Err(Broken::Declined)
@@ -298,24 +379,30 @@ fn meaning(answer: Answer) -> String {
 }
 
 /// Says how it stands, to browsers and to those who look at the outbox from outside.
-async fn look_on(desk: &Desk, taken_in: &TakenIn<'_>, seen: &Seen, stop: &CancellationToken) -> Infallible {
+async fn look_on(
+    desk: &Desk,
+    taken_in: &TakenIn<'_>,
+    seen: &Seen,
+    is_sandbox: bool,
+    stop: &CancellationToken,
+) -> Infallible {
     let mut ticks = interval(LOOK_EVERY);
     loop {
         ticks.tick().await;
         // While it cannot be read, it stands as it was seen last.
         if let Ok(counts) = taken_in.outbox().reader().counts(taken_in.read.merged.scope()).await {
             let is_stopping = stop.is_cancelled();
-            desk.stands(Stage::Opening { counts, pulse: seen.0.get(), is_stopping });
+            desk.stands(Stage::Opening { counts, pulse: seen.0.get(), is_sandbox, is_stopping });
         }
     }
 }
 
 /// Stops the run once a person says so.
-async fn hear(words: &mut mpsc::Receiver<Word>, stop: &CancellationToken) -> Infallible {
+async fn hear(words: &mut mpsc::Receiver<Word>, order: u64, stop: &CancellationToken) -> Infallible {
     loop {
         match words.recv().await {
-            Some(Word::Stop) => stop.cancel(),
-            Some(Word::Order(_) | Word::Answer { .. }) => {}
+            Some(Word::Stop(number)) if number == order => stop.cancel(),
+            Some(Word::Order(_) | Word::Answer { .. } | Word::Stop(_)) => {}
             None => return std::future::pending().await, // Nobody is left to say anything.
         }
     }

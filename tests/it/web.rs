@@ -5,7 +5,7 @@ mod rows;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -55,11 +55,11 @@ impl Page {
     }
 
     /// The status, the head and the body of the answer to one request, as it is.
-    fn ask(&self, request: &str) -> (u16, String, String) {
+    fn ask(&self, request: impl AsRef<[u8]>) -> (u16, String, String) {
         let mut stream = TcpStream::connect(&self.host).unwrap();
         stream.set_read_timeout(Some(LONG)).unwrap();
         // Who refuses a request need not read all of it.
-        let _ = stream.write_all(request.as_bytes());
+        let _ = stream.write_all(request.as_ref());
         let mut answer = String::new();
         let _ = stream.read_to_string(&mut answer);
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
@@ -70,15 +70,15 @@ impl Page {
     /// The same for a path, as a browser asks with these other lines of a head.
     fn get(&self, path: &str, lines: &[&str]) -> (u16, String, String) {
         let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
-        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{lines}Connection: close\r\n\r\n", self.host))
+        self.ask(format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{lines}Connection: close\r\n\r\n", self.host))
     }
 
     /// Brings a sheet of this name, as a form does. Returns the answer, and where it leads to.
-    fn bring(&self, cookie: &str, name: &str, content: &str) -> (u16, String, String) {
-        let body = format!(
-            "--b\r\nContent-Disposition: form-data; name=\"sheet\"; filename=\"{name}\"\r\n\r\n{content}\r\n--b--\r\n"
-        );
-        let (status, head, body) = self.post("/sheets", cookie, "multipart/form-data; boundary=b", &body);
+    fn bring(&self, cookie: &str, name: &str, content: impl AsRef<[u8]>) -> (u16, String, String) {
+        let head =
+            format!("--b\r\nContent-Disposition: form-data; name=\"sheet\"; filename=\"{name}\"\r\n\r\n");
+        let body = [head.as_bytes(), content.as_ref(), b"\r\n--b--\r\n"].concat();
+        let (status, head, body) = self.post("/sheets", cookie, "multipart/form-data; boundary=b", body);
         let to = head.lines().find_map(|line| line.strip_prefix("location: ")).unwrap_or_default();
         (status, to.to_owned(), body)
     }
@@ -91,7 +91,7 @@ impl Page {
     /// How the import stands, once its page says `text`: looked at each time that the page is told of a
     /// change.
     fn until(&self, cookie: &str, text: &str) -> String {
-        let mut stream = TcpStream::connect(&self.host).unwrap();
+        let (mut stream, begun) = (TcpStream::connect(&self.host).unwrap(), Instant::now());
         stream.set_read_timeout(Some(LONG)).unwrap();
         let head = format!("GET /import/events HTTP/1.1\r\nHost: {}\r\n{cookie}\r\n\r\n", self.host);
         stream.write_all(head.as_bytes()).unwrap();
@@ -104,9 +104,20 @@ impl Page {
             if body.contains(text) {
                 return body;
             }
-            let told = lines.find(|line| line.as_ref().map_or(true, |line| line.contains("data: changed")));
+            // Also where nothing changes any more, and the stream is only kept alive.
+            let is_told = |line: &std::io::Result<String>| {
+                line.as_ref().map_or(true, |line| line.contains("data: changed")) || LONG < begun.elapsed()
+            };
+            let told = lines.find(is_told);
+            assert!(begun.elapsed() < LONG, "no {text}: {body}");
             told.unwrap().unwrap_or_else(|error| panic!("{error}, and no {text}: {body}"));
         }
+    }
+
+    /// Stops the import that a page is of.
+    fn stop(&self, cookie: &str, shown: &str) {
+        let (_, form) = shown.split_once("action=\"/import/stop\"").unwrap_or_else(|| panic!("{shown}"));
+        self.say("/import/stop", cookie, &format!("number={}", number_of(form)));
     }
 
     /// Answers the question of a page.
@@ -115,13 +126,21 @@ impl Page {
     }
 
     /// The answer to a form of ours.
-    fn post(&self, path: &str, cookie: &str, content_type: &str, body: &str) -> (u16, String, String) {
-        self.ask(&format!(
+    fn post(
+        &self,
+        path: &str,
+        cookie: &str,
+        content_type: &str,
+        body: impl AsRef<[u8]>,
+    ) -> (u16, String, String) {
+        let body = body.as_ref();
+        let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n{cookie}\r\n\
-             Content-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+             Content-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
             body.len(),
             host = self.host,
-        ))
+        );
+        self.ask([head.as_bytes(), body].concat())
     }
 
     /// The line by which a browser that was let in is known.
@@ -332,11 +351,11 @@ fn the_page_says_how_long_an_import_takes_as_a_terminal_does() {
     let site = Site::new("");
     let mut page = Page::start(&site, &[]);
     let cookie = page.enter();
-    let (_, to, _) = page.bring(&cookie, "queda.csv", &rows(700));
+    let (_, to, _) = page.bring(&cookie, "queda.csv", rows(700));
     page.say(&format!("{to}/import"), &cookie, "");
     let asked = page.until(&cookie, "type the number of tickets");
     assert!(asked.contains("They cannot be deleted. Estimate: about 70 s, until "), "{asked}");
-    page.say("/import/stop", &cookie, "");
+    page.stop(&cookie, &asked);
     page.until(&cookie, "Declined; nothing was sent.");
 }
 
@@ -345,7 +364,7 @@ fn a_sheet_becomes_tickets_in_the_browser_and_what_was_stopped_goes_on() {
     let site = Site::new("latency=30ms");
     let mut page = Page::start(&site, &[]);
     let cookie = page.enter();
-    let (_, to, _) = page.bring(&cookie, "queda.csv", &rows(40));
+    let (_, to, _) = page.bring(&cookie, "queda.csv", rows(40));
     let order = format!("{to}/import");
     assert!(page.get(&to, &[&cookie]).2.contains(&format!("action=\"{order}\"")));
     assert_eq!(page.say("/sheets/0/import", &cookie, "").0, 404);
@@ -360,7 +379,7 @@ fn a_sheet_becomes_tickets_in_the_browser_and_what_was_stopped_goes_on() {
         // A window that still shows the question of an import before answers nothing.
         page.say("/import/answer", &cookie, &format!("number={before}&answer=40"));
         match said {
-            "stop" => drop(page.say("/import/stop", &cookie, "")),
+            "stop" => page.stop(&cookie, &asked),
             said => page.answer(&cookie, &asked, said),
         }
         page.until(&cookie, "Declined; nothing was sent.");
@@ -373,7 +392,7 @@ fn a_sheet_becomes_tickets_in_the_browser_and_what_was_stopped_goes_on() {
     page.answer(&cookie, &asked, "40");
     let going = page.until(&cookie, "<progress");
     assert!(going.contains("src=\"/live.js\"") && going.contains("http-equiv=\"refresh\""), "{going}");
-    page.say("/import/stop", &cookie, "");
+    page.stop(&cookie, &going);
     let stopped = page.until(&cookie, "nothing is lost");
     assert!(stopped.contains("Go on"), "{stopped}");
     let n_before = site.audit().tickets;
@@ -384,7 +403,7 @@ fn a_sheet_becomes_tickets_in_the_browser_and_what_was_stopped_goes_on() {
     let mut page = Page::start(&site, &[]);
     let cookie = page.enter();
     assert!(page.get("/import", &[&cookie]).2.contains("Nothing is being imported"));
-    let (_, again, _) = page.bring(&cookie, "queda.csv", &rows(40));
+    let (_, again, _) = page.bring(&cookie, "queda.csv", rows(40));
     assert_eq!(again, to, "the same sheet");
     page.say(&order, &cookie, "");
     let n_left = 40 - n_before;
@@ -433,14 +452,119 @@ fn the_page_asks_what_the_terminal_asks() {
     page.until(&cookie, "3 of 3 opened");
     // The same rows by another name.
     import("b.csv", &rows(2));
-    page.until(&cookie, "each ticket would be opened a second time");
-    page.say("/import/stop", &cookie, "");
+    let asked = page.until(&cookie, "each ticket would be opened a second time");
+    page.stop(&cookie, &asked);
     page.until(&cookie, "Declined");
     assert_eq!(site.audit().tickets, 3);
-    let (_, to, _) = page.bring(&cookie, "b.csv", &rows(2));
+    let (_, to, _) = page.bring(&cookie, "b.csv", rows(2));
     page.say(&format!("{to}/import"), &cookie, "sandbox=true");
-    page.until(&cookie, "2 of 2 opened");
+    let done = page.until(&cookie, "2 of 2 opened");
+    assert!(done.contains("This is the sandbox: nothing of it is real."), "{done}");
     assert_eq!(site.audit().tickets, 3, "nothing of it is real");
+}
+
+#[test]
+fn a_sheet_that_nobody_chose_is_asked_about() {
+    let site = Site::new("");
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    let workbook = std::fs::read("tests/cases/sheets/aba_ativa.xlsx").unwrap();
+    let (_, to, _) = page.bring(&cookie, "queda.xlsx", workbook);
+    // The form as it is sent with nothing chosen in it.
+    let (_, _, body) = page.get(&format!("{to}?sheet=&header_row=&default_ddd=37"), &[&cookie]);
+    assert!(body.contains("<option value=\"\" selected>"), "{body}");
+    assert!(!body.contains("type=\"hidden\" name=\"sheet\""), "{body}");
+    page.say(&format!("{to}/import"), &cookie, "default_ddd=37");
+    let asked = page.until(&cookie, "each as good: which one is meant?");
+    page.stop(&cookie, &asked);
+    page.until(&cookie, "Declined");
+    assert_eq!(site.audit().tickets, 0);
+}
+
+#[test]
+fn a_page_of_an_import_before_neither_stops_nor_answers() {
+    let site = Site::new("");
+    let (mut page, mut old) = (Page::start(&site, &[]), None);
+    for _ in 0..2 {
+        let cookie = page.enter();
+        let (_, to, _) = page.bring(&cookie, "queda.csv", rows(2));
+        page.say(&format!("{to}/import"), &cookie, "rate=unlimited");
+        let asked = page.until(&cookie, "/import/answer");
+        if let Some(old) = old.replace(asked.clone()) {
+            page.answer(&cookie, &old, "0");
+            page.stop(&cookie, &old);
+            // Words are heard one after the other: those two changed nothing.
+            page.answer(&cookie, &asked, "0");
+            page.until(&cookie, "2 of 2 opened");
+        } else {
+            assert_eq!(page.end(), Some(0), "a question holds up no end");
+            page = Page::start(&site, &[]);
+        }
+    }
+    assert_eq!(site.audit().tickets, 2);
+}
+
+#[test]
+fn what_the_terminal_tells_of_an_import_stands_on_its_page() {
+    let site = Site::new("");
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    let import = |sheet: &str, fields: &str| {
+        let (_, to, _) = page.bring(&cookie, "queda.csv", sheet);
+        page.say(&format!("{to}/import"), &cookie, fields);
+    };
+    let some_invalid = format!("{}11003;Sem sinal;Bia;9911\n;;Total: 3;\n", rows(2));
+    import(&some_invalid, "strict=true");
+    let done = page.until(&cookie, "with strict none is opened then");
+    for part in ["batch queda: 3 rows, 2 new, 1 invalid", "not to be opened: line 4", "total"] {
+        assert!(done.contains(part), "{part}: {done}");
+    }
+    let summary = site.read("queda.mutirao/summary.json");
+    assert!(summary.contains("\"exit_code\":5") || summary.contains("\"exit_code\": 5"), "{summary}");
+    assert_eq!(site.audit().tickets, 0);
+    // What cannot be remembered, or written, is a warning.
+    let state = site.path(".local/state/mutirao");
+    for file in ["imports.jsonl", "imports.lock"] {
+        let _ = std::fs::remove_file(state.join(file));
+        std::fs::create_dir(state.join(file)).unwrap();
+    }
+    import(&some_invalid, "rate=unlimited");
+    let asked = page.until(&cookie, "/import/answer");
+    assert!(asked.contains("may not be recognised"), "{asked}");
+    page.answer(&cookie, &asked, "0");
+    let done = page.until(&cookie, "2 of 3 opened");
+    assert!(done.contains("will not be recognised"), "{done}");
+}
+
+#[test]
+fn the_search_for_services_is_followed_and_stopped() {
+    // An answer that nobody waits for to its end.
+    let site = Site::new("latency=50s");
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    let sheet = "codigo_cliente;descricao;nome;telefone\n101;Sem sinal;Ana;37999112201\n";
+    let (_, to, _) = page.bring(&cookie, "queda.csv", sheet);
+    page.say(&format!("{to}/import"), &cookie, "find_service=true");
+    let finding = page.until(&cookie, "0 of 1 looked up");
+    assert!(finding.contains("src=\"/live.js\""), "{finding}");
+    page.stop(&cookie, &finding);
+    page.until(&cookie, "Declined; nothing was sent.");
+    page.say(&format!("{to}/import"), &cookie, "find_service=true");
+    page.until(&cookie, "0 of 1 looked up");
+    assert_eq!(page.end(), Some(0), "and by the end of the program");
+}
+
+#[test]
+fn a_rehearsal_says_that_it_is_one_while_it_goes_on() {
+    let site = Site::new("");
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    let (_, to, _) = page.bring(&cookie, "queda.csv", rows(200));
+    page.say(&format!("{to}/import"), &cookie, "sandbox=true&rate=1%2Fs");
+    let going = page.until(&cookie, "<progress");
+    assert!(going.contains("This is the sandbox: nothing of it is real."), "{going}");
+    page.stop(&cookie, &going);
+    page.until(&cookie, "nothing is lost");
 }
 
 #[test]

@@ -41,6 +41,33 @@ pub struct Tally {
     pub refused: u64,
 }
 
+impl Tally {
+    /// A line for each thing that is told.
+    pub fn lines(&self) -> Vec<String> {
+        if self.customers == 0 {
+            return vec![tr!("no row needs its customer's service looked up").into_owned()];
+        }
+        let found = tr!(
+            "services found: %{found} of %{n} %{n|customer|customers}; with several active services: %{several}, without one: %{without}, not known to HubSoft: %{unknown}",
+            found = self.found,
+            n = self.customers,
+            several = self.several,
+            without = self.without,
+            unknown = self.unknown
+        );
+        let refused = tr!(
+            "HubSoft did not show %{n} %{n|customer|customers}; the problems of their rows tell why",
+            n = self.refused
+        );
+        let known = tr!(
+            "of these, %{n} %{n|was|were} found by an earlier call, and not looked up again",
+            n = self.known
+        );
+        let told = [(self.customers, found), (self.refused, refused), (self.known, known)];
+        told.into_iter().filter(|(n, _)| 0 < *n).map(|(_, told)| told.into_owned()).collect()
+    }
+}
+
 /// How far the search is, for whoever looks on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Progress {

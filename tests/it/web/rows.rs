@@ -191,7 +191,7 @@ async fn a_person_says_on_the_page_what_is_true_of_a_row() {
     // And failed rows go on, by the same sheet: each is looked up first, and its ticket found.
     let (_, _, body) = say("/batch/retry", &format!("{BATCH}&state=failed&state=opened"));
     assert!(body.contains("3 rows are pending again"), "{body}");
-    let (_, to, _) = page.bring(&cookie, "queda.csv", &rows(6));
+    let (_, to, _) = page.bring(&cookie, "queda.csv", rows(6));
     page.say(&format!("{to}/import"), &cookie, "rate=unlimited");
     let asked = page.until(&cookie, "/import/answer");
     page.answer(&cookie, &asked, "0");

@@ -1,12 +1,14 @@
-//! What is told of rows that were read in.
+//! What is told of rows that were read in, and of what could not be seen to meanwhile.
 
-use super::screen::Screen;
-use crate::app::work_folder::Lack;
+use std::borrow::Cow;
+
+use super::work_folder::Lack;
 use crate::outbox::{MergeKind, Merged};
 use crate::registry::RegistryError;
 use crate::report::{XLSX_COLUMNS_MAX, XLSX_ROWS_MAX};
 
-pub fn tell(merged: &Merged, screen: &Screen) {
+/// A line for each thing that is told.
+pub fn lines(merged: &Merged) -> Vec<String> {
     let counts = &merged.counts;
     let mut parts = vec![tr!("%{n} %{n|row|rows}", n = counts.n_rows).into_owned()];
     let (known, gone) = (counts.unchanged - counts.outdated, counts.gone - counts.withdrawn);
@@ -31,21 +33,25 @@ pub fn tell(merged: &Merged, screen: &Screen) {
             parts.push(told.into_owned());
         }
     }
-    screen.note(tr!("batch %{name}: %{counts}", name = merged.batch_name, counts = parts.join(", ")));
+    let counted = tr!("batch %{name}: %{counts}", name = merged.batch_name, counts = parts.join(", "));
+    let mut lines = vec![counted.into_owned()];
     if merged.kind == MergeKind::Correction {
-        screen.note(tr!("these rows correct an earlier import: the others of its batch stay as they are"));
+        let told = tr!("these rows correct an earlier import: the others of its batch stay as they are");
+        lines.push(told.into_owned());
     }
     if 0 < counts.foreign {
-        screen.note(tr!(
+        let told = tr!(
             "%{n} %{n|row comes|rows come} from another outbox: each is looked up before it is opened",
             n = counts.foreign
-        ));
+        );
+        lines.push(told.into_owned());
     }
+    lines
 }
 
-/// Tells what `results.xlsx` will lack.
-pub fn warn_of_lack(lack: Lack, screen: &Screen) {
-    screen.warn(match lack {
+/// What `results.xlsx` will lack.
+pub fn lack(lack: Lack) -> Cow<'static, str> {
+    match lack {
         Lack::Workbook { n_columns } => tr!(
             "there will be no results.xlsx: a sheet has %{n_max} columns, and the results %{n}; results.csv has them all",
             n_max = XLSX_COLUMNS_MAX,
@@ -56,11 +62,15 @@ pub fn warn_of_lack(lack: Lack, screen: &Screen) {
             n_max = XLSX_ROWS_MAX,
             n = n_rows
         ),
-    });
+    }
 }
 
-/// Tells that it does not stand in the registry.
-pub fn warn_unremembered(error: &RegistryError, screen: &Screen) {
-    screen
-        .warn(tr!("%{error}: the same rows, imported from elsewhere, will not be recognised", error = error));
+/// That it does not stand in the registry.
+pub fn unremembered(error: &RegistryError) -> Cow<'static, str> {
+    tr!("%{error}: the same rows, imported from elsewhere, will not be recognised", error = error)
+}
+
+/// That the registry cannot be read.
+pub fn unrecognised(error: &RegistryError) -> Cow<'static, str> {
+    tr!("%{error}: what was imported before from elsewhere may not be recognised", error = error)
 }
