@@ -13,6 +13,7 @@ mod looks;
 mod problems;
 mod problems_xlsx;
 mod run;
+mod sheet_rows;
 mod summary;
 mod summary_sheet;
 mod text_out;
@@ -32,8 +33,9 @@ pub use account::{Account, Reason};
 pub use csv_out::ResultsCsv;
 pub use html::{Course, NEEDY_MAX, Needy, People, Report, Span, write_report};
 pub use problems::{ProblemLine, ProblemsCsv};
-pub use problems_xlsx::{ProblemsXlsx, letters};
+pub use problems_xlsx::ProblemsXlsx;
 pub use run::Run;
+pub use sheet_rows::letters;
 pub use summary::{
     ApiSummary, Counts, CustomersSummary, ExampleSummary, Latency, PaceSummary, Pause, ReasonSummary,
     SourceSummary, Summary, batch_of_summary, forget_words, write_summary,

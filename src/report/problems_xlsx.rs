@@ -169,21 +169,3 @@ fn write_reasons(
     }
     Ok(())
 }
-
-/// What a spreadsheet program calls its `n`th column, from 0.
-pub fn letters(n: usize) -> String {
-    let (before, last) = (n / 26, char::from(b'A' + (n % 26) as u8));
-    if before == 0 { last.to_string() } else { format!("{}{last}", letters(before - 1)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_are_called_as_spreadsheet_programs_do() {
-        for (n, called) in [(0, "A"), (25, "Z"), (26, "AA"), (701, "ZZ"), (702, "AAA"), (16_383, "XFD")] {
-            assert_eq!(letters(n), called);
-        }
-    }
-}

@@ -13,6 +13,7 @@ use rust_xlsxwriter::{IgnoreError, Workbook, XlsxError};
 use super::account::Account;
 use super::csv_out::{publish, temporary};
 use super::looks::{self, Widths};
+use super::sheet_rows::SheetRows;
 use super::{Line, RESULT_COLUMNS, ReportError, summary_sheet};
 use crate::intake::headings;
 use crate::language::{Language, said};
@@ -50,12 +51,16 @@ const FROZEN_COLUMNS: u16 = 3;
 const SUMMARY_SHEET: usize = 0;
 const ROWS_SHEET: usize = 1;
 
+/// Where the workbook keeps the sheet of rows.
+const ROWS_PART: &str = "xl/worksheets/sheet2.xml";
+
 /// A workbook that is being written, row by row to a temporary file: its size costs no memory.
 pub struct ResultsXlsx {
     path: PathBuf,
+    /// All but the rows.
     workbook: Workbook,
+    rows: SheetRows,
     n_own: usize,
-    n_rows: u32,
     widths: Widths,
     /// Which of [`OURS`] say anything.
     is_said: [bool; OURS.len()],
@@ -71,13 +76,12 @@ impl ResultsXlsx {
         let mut widths = Widths::new(n_columns);
         let start = || {
             let mut workbook = Workbook::new();
-            // Level 6 took an eighth of the CPU time of a whole import.
-            workbook.set_zip_compression_level(1);
             if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                // Beside the results and not in /tmp: a sheet of a million rows is large, and private.
+                // Beside the results, as all that is written.
                 workbook.set_tempdir(folder)?;
             }
             workbook.add_worksheet().set_name(tr!("Summary"))?;
+            // Its formats are numbered at once: that of text first, for its rows.
             let sheet = workbook.add_worksheet_with_constant_memory()?;
             sheet.set_name(tr!("Rows"))?;
             sheet.set_freeze_panes(1, FROZEN_COLUMNS)?.set_row_height(0, HEADER_HEIGHT)?;
@@ -93,57 +97,56 @@ impl ResultsXlsx {
         };
         let workbook = shielded(path, start)?;
         let is_said = [false; OURS.len()];
-        Ok(Self { path: path.to_owned(), workbook, n_own: headers.len(), n_rows: 0, widths, is_said })
+        let rows = SheetRows::create(path, n_columns)?;
+        Ok(Self { path: path.to_owned(), workbook, rows, n_own: headers.len(), widths, is_said })
     }
 
     /// Writes a row; beyond [`ROWS_MAX`] rows it does nothing.
     pub fn push(&mut self, line: &Line<'_>) -> Result<(), ReportError> {
-        if self.n_rows == ROWS_MAX {
+        if self.rows.n_rows() == ROWS_MAX {
             return Ok(());
         }
-        self.n_rows += 1;
-        let Self { path, workbook, n_own, n_rows, widths, is_said } = self;
-        let sheet =
-            workbook.worksheet_from_index(ROWS_SHEET).map_err(|source| workbook_error(path, source))?;
         let results = line.results();
         let state = said(text::state(line.state));
         let ours = OURS.iter().map(|at| if *at == STATE { state.as_ref() } else { results[*at].as_ref() });
-        let own = (0..*n_own).map(|at| line.cells.get(at).map_or("", |cell| cell.as_ref()));
+        let own = (0..self.n_own).map(|at| line.cells.get(at).map_or("", |cell| cell.as_ref()));
+        let cells = ours.chain(own).map(shortened).enumerate().filter(|(_, text)| !text.is_empty());
+        let Self { rows, widths, is_said, .. } = self;
         let is_seen = widths.sees_row();
-        shielded(path, || {
-            for (column, text) in (0..).zip(ours.chain(own)).filter(|(_, text)| !text.is_empty()) {
-                sheet.write_string(*n_rows, column, shortened(text))?;
-                let column = usize::from(column);
-                if let Some(is_said) = is_said.get_mut(column) {
-                    *is_said = true;
-                }
-                if is_seen {
-                    widths.see(column, text);
-                }
+        rows.push(cells.inspect(|(column, text)| {
+            if let Some(is_said) = is_said.get_mut(*column) {
+                *is_said = true;
             }
-            Ok(())
-        })
+            if is_seen {
+                widths.see(*column, text);
+            }
+        }))
     }
 
     /// Writes the summary, and gives the file its name, once it is on disk.
     pub fn finish(mut self, account: &Account) -> Result<(), ReportError> {
         let last_column = u16::try_from(self.n_own + OURS.len() - 1).unwrap_or(u16::MAX);
         let file = temporary(&self.path).map_err(ReportError::io(&self.path))?;
-        shielded(&self.path, || {
+        let n_rows = self.rows.n_rows();
+        let workbook = shielded(&self.path, || {
             let sheet = self.workbook.worksheet_from_index(ROWS_SHEET)?;
-            sheet.autofilter(0, 0, self.n_rows, last_column)?;
+            if 0 < n_rows {
+                sheet.write_blank(n_rows, last_column, &looks::text_format())?;
+            }
+            sheet.autofilter(0, 0, n_rows, last_column)?;
             self.widths.set(sheet)?;
             for (column, _) in (0..FOLDED_FROM).zip(self.is_said).filter(|(_, is_said)| !is_said) {
                 sheet.set_column_hidden(column)?;
             }
             sheet.group_columns_collapsed(FOLDED_FROM, OURS.len() as u16 - 1)?;
-            looks::paint_states(sheet, STATE_COLUMN, self.n_rows)?;
+            looks::paint_states(sheet, STATE_COLUMN, n_rows)?;
             looks::for_print(sheet, &account.batch)?;
             // That a number stands there as text is meant so.
-            sheet.ignore_error_range(0, 0, self.n_rows, last_column, IgnoreError::NumberStoredAsText)?;
+            sheet.ignore_error_range(0, 0, n_rows, last_column, IgnoreError::NumberStoredAsText)?;
             summary_sheet::write(self.workbook.worksheet_from_index(SUMMARY_SHEET)?, account)?;
-            self.workbook.save_to_writer(file.as_file())
+            self.workbook.save_to_buffer()
         })?;
+        self.rows.put_into(workbook, ROWS_PART, file.as_file())?;
         publish(file, &self.path)
     }
 }
