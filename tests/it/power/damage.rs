@@ -11,7 +11,7 @@ use super::sheet;
 use crate::support::site::Site;
 
 const N_ROWS: usize = 600;
-const PAGE_LEN: usize = 16 << 10;
+const PAGE_LEN: usize = 8 << 10;
 const OUTBOX: &str = "queda.sandbox.mutirao/outbox.db";
 
 /// What becomes of the bytes of an outbox.
