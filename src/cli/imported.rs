@@ -105,6 +105,8 @@ impl Imported<'_> {
                     let led = self.led;
                     screen.err_or_log(status::halted(&halted, led), status::halted_in_log(&halted, led));
                 }
+                // They are that import's now.
+                None if outcome.is_taken_over => {}
                 None => screen.err(tr!(
                     "rows wait behind unconfirmed rows of their services in other batches; `%{command}` looks for those",
                     command = self.command("reconcile")

@@ -3,9 +3,14 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use jiff::Timestamp;
 use mutirao::delivery::code::BatchCode;
+use mutirao::delivery::{ClaimRequest, End, Outbox};
+use mutirao::outbox::Scope;
+use mutirao::outbox::postgres::PgOutbox;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
+use crate::outbox_postgres::bench::register;
 use crate::support::postgres::Database;
 use crate::support::site::Site;
 
@@ -345,12 +350,46 @@ async fn an_import_whose_rows_another_took_over_tells_what_became_of_them() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     site.run_at(&url, &["enqueue", "edited.csv", "--batch", "queda", "--continue"]).expect(0);
-    site.run_at(&url, &["cancel", "queda"]).expect(0);
     let (code, said) = import.end();
-    assert_eq!(code, Some(3), "{said}");
+    assert_eq!(code, Some(6), "{said}");
     let n_opened = site.audit().tickets;
     assert!(said.contains(&format!("{n_opened} of 89 opened")), "{n_opened}: {said}");
     assert!(said.contains("another import took over rows of this one"), "{said}");
+    // Seen: nothing was in anybody's way.
+    assert!(!said.contains("unconfirmed"), "{said}");
+}
+
+/// Seen: while an edited file was read in, its rows were locked, and a worker posted the ones that it lacked.
+#[tokio::test]
+async fn what_a_file_no_longer_has_is_not_posted_while_it_is_read_in() {
+    let (site, database) = (Site::new(""), Database::fresh().await);
+    let (url, mut conn) = (database.url(), database.connect().await);
+    site.write("queda.csv", rows(3));
+    site.write("edited.csv", rows(2));
+    site.run_at(&url, &["enqueue", "queda.csv", "--batch", "queda"]).expect(0);
+    let outbox = PgOutbox::open(&url).await.unwrap();
+    let worker = register(&outbox).await;
+    let queue = worker.queue(Scope::All);
+    let want = |posts| ClaimRequest { now: Timestamp::now(), posts, look_ups: 0, end: End::Front };
+    let claimed = queue.claim(want(1)).await.unwrap();
+    let mut holder = database.connect().await;
+    let mut held = holder.begin().await.unwrap();
+    let held_row = sqlx::query("SELECT FROM mutirao.outbox WHERE id = $1 FOR UPDATE");
+    held_row.bind(claimed.claims[0].row.0).execute(&mut *held).await.unwrap();
+    let edited = ["enqueue", "edited.csv", "--batch", "queda", "--continue", "--database-url", &url];
+    let edited = site.start_until(&edited, "reading edited.csv");
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while sqlx::query_scalar::<_, i64>(waits).fetch_one(&mut conn).await.unwrap() == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let meanwhile = queue.claim(want(3)).await.unwrap().claims;
+    assert!(meanwhile.is_empty(), "{:?}", meanwhile.iter().map(|claim| claim.line).collect::<Vec<_>>());
+    held.rollback().await.unwrap();
+    let (code, said) = edited.end();
+    assert_eq!(code, Some(0), "{said}");
+    let gone = "SELECT array_agg(state) FROM mutirao.outbox WHERE gone";
+    let gone: Vec<String> = sqlx::query_scalar(gone).fetch_one(&mut conn).await.unwrap();
+    assert_eq!(gone, ["cancelled"]);
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! What known rows are by now, and which of them are to start over.
 
 use super::super::columns::each_field;
-use super::{Merge, Places};
+use super::{Merge, MergeKind, Places};
 use crate::delivery::OutboxError;
 use crate::outbox::Withdrawn;
 use crate::outbox::merges::{OF_LINE, free, is_outdated, starts_over};
 use crate::outbox::names::{IN_FLIGHT, INVALID};
+use crate::outbox::which::unsent;
 
 impl Merge {
     /// A row that was invalid stays so in a correction that did not change it: what was wrong with its line,
@@ -39,8 +40,24 @@ impl Merge {
             self.hold("s.redo").await?;
             return self.judge_those("s.redo", "h.id IS NULL").await;
         }
+        if self.kind == MergeKind::Whole {
+            self.hold_lacking().await?;
+        }
         self.hold("s.row_id IS NOT NULL").await?;
         self.judge_those("s.row_id IS NOT NULL", "h.id IS NULL").await
+    }
+
+    /// Locks what the file no longer has. Once its other rows are locked, workers would find nothing else to
+    /// post.
+    async fn hold_lacking(&mut self) -> Result<(), OutboxError> {
+        let sql = format!(
+            "INSERT INTO held SELECT o.id FROM mutirao.outbox o
+              WHERE o.batch = $1 AND o.record IS NOT NULL AND NOT o.gone AND {}
+                AND NOT EXISTS (SELECT FROM staged s WHERE s.row_id = o.id) FOR UPDATE OF o SKIP LOCKED
+                 ON CONFLICT DO NOTHING",
+            unsent("o")
+        );
+        self.run_sql(&sql, &[self.batch]).await.map(drop)
     }
 
     /// Locks known rows, but those that a worker holds at this moment. In a statement of its own: the
