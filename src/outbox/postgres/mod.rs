@@ -38,6 +38,7 @@ mod piecewise;
 mod proof;
 mod purge;
 mod read;
+mod ready;
 mod rights;
 mod schema;
 mod session;
@@ -56,7 +57,7 @@ mod written;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 use tokio::time::Instant;
 
 use crate::delivery::OutboxError;
@@ -74,6 +75,7 @@ pub use {listen::Woken, parking::Tidied};
 
 use distance::Distance;
 use error::Trouble;
+use ready::Ready;
 use session::{Access, Tx, in_time, pin};
 
 /// Longest wait for connections to end in order.
@@ -82,7 +84,7 @@ const CLOSE_MAX: Duration = Duration::from_secs(5);
 /// An outbox that others use too. To be cloned: clones share their connections.
 #[derive(Clone)]
 pub struct PgOutbox {
-    pool: PgPool,
+    ready: Ready,
     /// Behind a pooler, whose sessions are nobody's.
     is_pooled: bool,
     /// Where inserts are heard of; `None`: nowhere.
@@ -98,9 +100,9 @@ impl PgOutbox {
         let mut conn = in_time(async { conn.begin().await.trouble() }).await?;
         schema::checked(&mut conn).await?;
         let is_pooled = connect::is_pooled(url);
-        let pool = connect::pool(options.clone());
+        let ready = Ready::new(connect::pool(options.clone()));
         let listen = (!is_pooled).then_some(options);
-        Ok(Self { pool, is_pooled, listen, distance: Distance::default() })
+        Ok(Self { ready, is_pooled, listen, distance: Distance::default() })
     }
 
     /// Hears of inserts at `url`: the same database, past the pooler.
@@ -112,17 +114,18 @@ impl PgOutbox {
     /// Lets go of its connections; those of its clones too. One on which the database owes an answer is
     /// waited for, but not for as long as TCP believes in it.
     pub async fn close(&self) {
-        let _ = tokio::time::timeout(CLOSE_MAX, self.pool.close()).await;
+        let _ = tokio::time::timeout(CLOSE_MAX, self.ready.close()).await;
     }
 
     async fn tx(&self, access: Access) -> Result<Tx, OutboxError> {
-        Tx::begin(&self.pool, access, self.is_pooled).await
+        Tx::begin(&self.ready, access, self.is_pooled).await
     }
 
     /// To look. In a transaction, because a statement is prepared and run in two messages, and a pooler
     /// may give each to another session.
     async fn conn(&self) -> Result<Transaction<'static, Postgres>, OutboxError> {
-        let mut tx = self.pool.begin().await.trouble()?;
+        let conn = self.ready.take_to_look().await?;
+        let mut tx = Transaction::begin(conn, None).await.trouble()?;
         if self.is_pooled {
             sqlx::raw_sql(AssertSqlSafe(pin())).execute(&mut *tx).await.trouble()?;
         }
@@ -154,11 +157,12 @@ impl PgOutbox {
             })
             .await;
         }
-        let mut conn = self.pool.acquire().await.trouble()?;
+        let mut conn = self.ready.take().await?;
         let done = in_time(statement(&mut conn)).await;
-        if done.is_err() {
+        match done {
+            Ok(_) => self.ready.keep(conn),
             // Nobody knows what is still on its way there.
-            drop(conn.detach());
+            Err(_) => drop(conn.detach()),
         }
         done
     }

@@ -1,4 +1,4 @@
-//! One transaction, on a connection of the pool.
+//! One transaction, on a connection of ours.
 //!
 //! Nothing outlives it: it takes the settings it needs for itself alone, so that a pooler may stand
 //! before the server. A transaction that was not committed takes its connection with it, because
@@ -9,10 +9,11 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::{AssertSqlSafe, Executor, PgConnection, PgPool, Postgres};
+use sqlx::{AssertSqlSafe, Executor, PgConnection, Postgres};
 
 use super::connect::{LOCK_WAIT, SEARCH_PATH};
 use super::error::{Late, Trouble, unavailable};
+use super::ready::Ready;
 use crate::delivery::OutboxError;
 
 /// Longest wait for what the database does at once. A connection that a firewall forgot must not hold
@@ -93,13 +94,14 @@ pub(super) enum Access {
 pub(super) struct Tx {
     /// `None`: committed.
     conn: Option<PoolConnection<Postgres>>,
+    ready: Ready,
     access: Access,
     is_pooled: bool,
 }
 
 impl Tx {
-    pub(super) async fn begin(pool: &PgPool, access: Access, is_pooled: bool) -> Result<Self, OutboxError> {
-        let mut tx = Self { conn: Some(pool.acquire().await.trouble()?), access, is_pooled };
+    pub(super) async fn begin(ready: &Ready, access: Access, is_pooled: bool) -> Result<Self, OutboxError> {
+        let mut tx = Self { conn: Some(ready.take().await?), ready: ready.clone(), access, is_pooled };
         tx.start().await?;
         Ok(tx)
     }
@@ -122,7 +124,9 @@ impl Tx {
     /// Durable on return. After an error, nobody knows; a settle may be repeated.
     pub(super) async fn commit(mut self) -> Result<(), OutboxError> {
         self.execute("COMMIT").await.trouble()?;
-        self.conn = None;
+        if let Some(conn) = self.conn.take() {
+            self.ready.keep(conn);
+        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 pub mod bench;
 mod claims;
+mod connections;
 mod failover;
 mod fields;
 mod held;
