@@ -103,7 +103,7 @@ fn a_ticket_of_somebody_else_that_is_adopted_is_caught() {
 
 #[test]
 fn one_absence_that_is_believed_is_caught() {
-    caught(Sabotage::Breach(Breach::DoubleAbsences), "is posted again over");
+    caught_from(642, Sabotage::Breach(Breach::DoubleAbsences), "is posted again over");
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_claim_that_is_no_doubt_once_pending_is_written_over_it_is_caught() {
 
 #[test]
 fn a_doubt_that_begins_while_the_answer_is_waited_for_is_caught() {
-    caught_from(920, Sabotage::Breach(Breach::DoubtFromClaim), "is posted again over");
+    caught_from(812, Sabotage::Breach(Breach::DoubtFromClaim), "is posted again over");
 }
 
 #[test]
@@ -178,22 +178,56 @@ fn rows_of_a_service_that_do_not_wait_for_each_other_are_caught() {
 
 #[test]
 fn outcomes_that_were_not_stored_and_are_let_go_are_caught() {
-    caught_in_a_fleet_from(64, Sabotage::Breach(Breach::LoseOutcomes), "is posted again over");
+    caught_in_a_fleet_from(126, Sabotage::Breach(Breach::LoseOutcomes), "is posted again over");
 }
 
 #[test]
 fn claims_before_all_have_spoken_after_a_failover_are_caught() {
-    caught_in_a_fleet_from(101, Sabotage::Breach(Breach::WaitForNobody), "is posted again over");
+    caught_in_a_fleet_from(122, Sabotage::Breach(Breach::WaitForNobody), "is posted again over");
 }
 
 #[test]
 fn leases_that_a_clock_set_back_makes_longer_are_caught() {
-    caught_in_a_fleet_from(485, Sabotage::Breach(Breach::KeepLeases), "seconds until all was at rest");
+    caught_in_a_fleet_from(831, Sabotage::Breach(Breach::KeepLeases), "seconds until all was at rest");
 }
 
 #[test]
 fn a_rescue_from_a_worker_whose_lease_lasts_is_caught() {
-    caught_in_a_fleet_from(117, Sabotage::Breach(Breach::RescueTheLiving), "whose lease has ended");
+    caught_in_a_fleet_from(883, Sabotage::Breach(Breach::RescueTheLiving), "whose lease has ended");
+}
+
+#[test]
+fn an_earlier_claim_that_stands_over_a_later_one_is_caught() {
+    caught_in_a_fleet_from(271, Sabotage::Breach(Breach::KeepEarlierClaims), "is posted again over");
+}
+
+#[test]
+fn a_lost_claim_that_does_not_count_where_the_row_was_done_with_is_caught() {
+    caught_in_a_fleet_from(49, Sabotage::Breach(Breach::KeepWhatWasDone), "with 1 tickets");
+}
+
+#[test]
+fn a_forgotten_worker_that_says_nothing_is_caught() {
+    caught_in_a_fleet_from(573, Sabotage::Breach(Breach::ForgetTheForgotten), "is posted again over");
+}
+
+#[test]
+fn an_earlier_claim_under_the_same_token_that_is_said_again_is_caught() {
+    caught_in_a_fleet_from(991, Sabotage::Breach(Breach::SayOldClaims), "in flight together");
+}
+
+/// The table in `docs/guarantees.md` says how many holes there are, and names sabotages that are tried here.
+#[test]
+fn each_hole_that_is_told_of_is_put_back() {
+    let told = include_str!("../../../docs/guarantees.md");
+    let (_, table) = told.split_once("| The hole | Put back as |").expect("there is a table");
+    let rows = table.lines().skip(2).map_while(|it| it.strip_prefix("| "));
+    let holes: Vec<_> = rows.filter_map(|it| it.rsplit_once(" | `")).collect();
+    assert!(told.contains(&format!("from outside: {} holes", holes.len())), "there are {}", holes.len());
+    for name in holes.iter().flat_map(|(_, names)| names.split('`').step_by(2)) {
+        let is_tried = [format!("::{name},"), format!("::{name})")];
+        assert!(is_tried.iter().any(|it| include_str!("caught.rs").contains(it)), "nobody tries {name}");
+    }
 }
 
 /// Within a thousand seeds; those from `first` on are tried first.

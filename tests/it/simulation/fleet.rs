@@ -5,10 +5,13 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesUnordered;
 use mutirao::delivery::coordination::{BLOCK_MAX, LEAD};
 use mutirao::delivery::{
-    Blame, Control, GuardLimits, Lasting, PauseReason, Policy, Rate, RequestKind, State, ThrottleReason,
-    Watch, run,
+    Blame, Control, Ending, GuardLimits, Lasting, PauseReason, Policy, Rate, RequestKind, State,
+    ThrottleReason, Watch, run,
 };
 use mutirao::delivery::{Note, Settle, Settled};
 use tokio::time::{sleep, timeout};
@@ -21,14 +24,19 @@ use super::server::{TIMEOUT, log_in_later};
 use super::world::{Steps, Tale, World};
 use crate::support::board::Doubles;
 use crate::support::memory_commands::resume_lotes;
+use crate::support::memory_outbox::Shelf;
 use crate::support::memory_worker::MemoryWorker;
 use crate::support::replay::tell;
 
 /// After so long a world that has not come to rest is lost.
 const AGE_MAX: Duration = Duration::from_secs(40 * 3600);
 
-/// Longest time that the standby may lag behind: half of what the workers remember.
-const LAG_MAX: Duration = Duration::from_secs(300);
+/// The weather of a fleet is bad for less than that: most is done by then, and who has nothing to do still
+/// asks for rows, shares and renews.
+const BAD_MAX: Duration = Duration::from_secs(1200);
+
+/// Longest times that the standby of a fleet may lag behind: the last is half of what workers remember.
+const LAGS: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(60), Duration::from_secs(300)];
 
 /// Longest time that nobody answers before it takes over: longer than anything that is measured.
 const OUTAGE_MAX: Duration = Duration::from_secs(900);
@@ -39,11 +47,14 @@ const OUTAGE_MIN: Duration = LEAD.saturating_add(BLOCK_MAX);
 pub struct Fleet {
     world: World,
     n_workers: u64,
-    /// Whether its database fails over now and then.
+    /// Whether its database fails over now and then, and how far its standby lags behind at most.
     fails_over: bool,
+    lag_max: Duration,
+    /// In percent, how often a person stops everybody for a while.
+    pauses: u32,
     next_id: Cell<u64>,
     living: RefCell<Vec<Rc<MemoryWorker>>>,
-    /// How many have come, died or left.
+    /// How often something happened that no standby may lack.
     n_changes: Cell<u64>,
     /// When requests left, of whichever worker.
     sent: RefCell<Vec<Duration>>,
@@ -52,7 +63,7 @@ pub struct Fleet {
 impl Fleet {
     /// Within a runtime: the world has a clock.
     pub fn new(seed: u64, sabotage: Sabotage) -> Self {
-        let mut world = World::new(seed, sabotage);
+        let mut world = World::new(seed, sabotage, BAD_MAX);
         world.policy = Policy {
             lasting: Lasting::Forever,
             poll: Some(Duration::from_secs(5)),
@@ -71,7 +82,8 @@ impl Fleet {
         if world.steps == Steps::OfTheMachine {
             world.steps = Steps::OfTheDatabase;
         }
-        let n_workers = world.rng.borrow_mut().u64(2..5);
+        // One by itself that a failover forgot has nobody who waits for it, or for whom it would wait.
+        let n_workers = world.rng.borrow_mut().u64(1..5);
         let doubles = match sabotage {
             Sabotage::SameSlots => Doubles::Always,
             Sabotage::SlotsAnew => Doubles::WhenSetBack,
@@ -97,10 +109,14 @@ impl Fleet {
         if fails_over {
             (world.crashes, world.stops) = (world.crashes / 4, world.stops / 4);
         }
+        let lag_max = LAGS[world.rng.borrow_mut().usize(0..LAGS.len())];
+        let pauses = if world.rng.borrow_mut().bool() { 3 } else { 30 };
         Self {
             world,
             n_workers,
             fails_over,
+            lag_max,
+            pauses,
             next_id: Cell::new(1),
             living: RefCell::default(),
             n_changes: Cell::default(),
@@ -110,31 +126,22 @@ impl Fleet {
 
     pub async fn live(self) -> Tale {
         let stop = CancellationToken::new();
-        let workers = async {
-            match self.n_workers {
-                2 => drop(tokio::join!(self.worker(&stop), self.worker(&stop))),
-                3 => drop(tokio::join!(self.worker(&stop), self.worker(&stop), self.worker(&stop))),
-                _ => drop(tokio::join!(
-                    self.worker(&stop),
-                    self.worker(&stop),
-                    self.worker(&stop),
-                    self.worker(&stop)
-                )),
-            }
-        };
-        let watch_over = async {
+        let person = async {
             self.person().await;
             stop.cancel();
         };
-        let ended = tokio::select! {
-            biased;
-            ended = timeout(AGE_MAX, async { tokio::join!(workers, watch_over) }) => ended,
-            () = self.world.step_clocks() => unreachable!("they are set now and then for ever"),
-            () = self.fail_over() => unreachable!("it fails over now and then for ever"),
-            () = self.world.others_work() => unreachable!("they do now and then for ever"),
-            () = self.let_people_act() => unreachable!("they do now and then for ever"),
-            () = self.world.await_calm() => unreachable!("what is asked then is looked at in the end"),
-        };
+        // Only who is woken goes on: there are many, and most of them wait.
+        let all = FuturesUnordered::<LocalBoxFuture<'_, ()>>::new();
+        (0..self.n_workers).for_each(|_| all.push(Box::pin(self.worker(&stop))));
+        all.push(Box::pin(person));
+        // And who does something now and then for ever.
+        all.push(Box::pin(self.world.step_clocks()));
+        all.push(Box::pin(self.fail_over()));
+        all.push(Box::pin(self.world.others_work()));
+        all.push(Box::pin(self.let_people_act()));
+        all.push(Box::pin(self.world.await_calm()));
+        let all_leave = all.take(self.n_workers as usize + 1).for_each(|()| std::future::ready(()));
+        let ended = timeout(AGE_MAX, all_leave).await;
         let mut violations = self.world.server.violations();
         violations.extend(self.world.check_liveness(self.n_workers));
         if ended.is_err() {
@@ -191,26 +198,25 @@ impl Fleet {
         worker.cut = cut;
         let worker = Rc::new(worker);
         self.living.borrow_mut().push(Rc::clone(&worker));
-        self.n_changes.set(self.n_changes.get() + 1);
+        if !self.may_forget() {
+            self.changed();
+        }
         let api = log_in_later(&world.server, 0);
         let running = run(&*worker, &api, &world.clock, policy, control.clone(), self);
-        let running = Mortal {
-            running: Box::pin(running),
-            polls_left: Cell::new(polls),
-            may_die: &|| self.all_have_told(),
-        };
+        let may_die = || self.all_have_told();
+        let running = Mortal { running: Box::pin(running), polls_left: Cell::new(polls), may_die: &may_die };
         let stopping = async {
             after(stop_in).await;
             control.stop.cancel();
             std::future::pending().await
         };
-        let ending = tokio::select! {
-            biased;
-            ending = running => ending,
-            () = stopping => None,
-            () = worker.heartbeat() => None,
-            () = self.dies(dies_in) => None,
-        };
+        let mut life = FuturesUnordered::<LocalBoxFuture<'_, Option<Ending>>>::new();
+        life.push(Box::pin(running));
+        life.push(Box::pin(stopping));
+        life.push(Box::pin(worker.heartbeat()));
+        life.push(Box::pin(self.dies(dies_in)));
+        let ending = life.next().await.flatten();
+        drop(life);
         tell(world.clock, || format!("worker {id} ended: {:?}", ending.as_ref().map(|it| &it.reason)));
         match ending {
             // One that cannot say what it did before it leaves has died.
@@ -222,15 +228,25 @@ impl Fleet {
             None => world.server.saw("crash"),
         }
         self.living.borrow_mut().retain(|it| it.id != id);
+        self.changed();
+    }
+
+    fn changed(&self) {
         self.n_changes.set(self.n_changes.get() + 1);
     }
 
+    /// Who is alone speaks before it claims, also where the standby has never heard of it.
+    fn may_forget(&self) -> bool {
+        self.n_workers == 1
+    }
+
     /// One that dies along with the database takes with it what it did last: that is outside the promise.
-    async fn dies(&self, dies_in: Option<Duration>) {
+    async fn dies<T>(&self, dies_in: Option<Duration>) -> Option<T> {
         after(dies_in).await;
         while !self.all_have_told() {
             sleep(Duration::from_secs(1)).await;
         }
+        None
     }
 
     /// Whether the database knows all that those who live did.
@@ -246,27 +262,22 @@ impl Fleet {
         let mut pause = world.some(Duration::from_secs(60));
         loop {
             sleep(pause).await;
-            pause = Duration::from_secs(45) + world.some(Duration::from_secs(200));
+            pause = Duration::from_secs(10) + world.some(Duration::from_secs(200));
             if world.is_calm() || !self.fails_over {
                 std::future::pending::<()>().await;
             }
-            let (standby, n_changes, from) =
-                (world.outbox.standby(), self.n_changes.get(), world.clock.elapsed());
+            let (standby, from) = self.lag_behind(world.some(self.lag_max)).await;
             // Mostly seconds, sometimes minutes.
-            let (lag_max, outage_max) = match world.rng.borrow_mut().u32(0..4) {
-                0 => (LAG_MAX, OUTAGE_MAX),
-                _ => (Duration::from_secs(5), Duration::from_secs(40)),
+            let outage_max = match world.rng.borrow_mut().u32(0..4) {
+                0 => OUTAGE_MAX,
+                _ => Duration::from_secs(40),
             };
-            sleep(world.some(lag_max)).await;
             let outage = OUTAGE_MIN + world.some(outage_max);
             let until = world.clock.elapsed() + outage + Duration::from_secs(120);
             let is_cut = |it: &MemoryWorker| it.cut.is_some_and(|cut| cut.0 < until && from < cut.1);
             // One that had not registered yet came within what is lost.
-            let is_known = |it: &MemoryWorker| standby.board.seats.contains_key(&it.id);
-            if self.n_changes.get() != n_changes
-                || self.living.borrow().iter().any(|it| is_cut(it) || !is_known(it))
-                || !self.all_have_told()
-            {
+            let is_known = |it: &MemoryWorker| self.may_forget() || standby.board.seats.contains_key(&it.id);
+            if self.living.borrow().iter().any(|it| is_cut(it) || !is_known(it)) || !self.all_have_told() {
                 continue;
             }
             let lag = world.clock.elapsed() - from;
@@ -280,13 +291,30 @@ impl Fleet {
         }
     }
 
+    /// What a standby has that lags behind so far, or as far as it may; and since when.
+    async fn lag_behind(&self, lag: Duration) -> (Shelf, Duration) {
+        let world = &self.world;
+        let until = world.clock.elapsed() + lag;
+        loop {
+            let (standby, n_changes, from) =
+                (world.outbox.standby(), self.n_changes.get(), world.clock.elapsed());
+            while self.n_changes.get() == n_changes {
+                let left = until.saturating_sub(world.clock.elapsed());
+                if left.is_zero() {
+                    return (standby, from);
+                }
+                sleep(left.min(Duration::from_secs(1))).await;
+            }
+        }
+    }
+
     /// Lets somebody do something, now and then.
     async fn let_people_act(&self) {
         loop {
             sleep(Duration::from_secs(7)).await;
             // A standby that lacks a row which somebody was told to have inserted is outside the promise.
             if self.world.let_people_act(0, &self.world.outbox) {
-                self.n_changes.set(self.n_changes.get() + 1);
+                self.changed();
             }
         }
     }
@@ -296,7 +324,7 @@ impl Fleet {
         let world = &self.world;
         loop {
             sleep(Duration::from_secs(30)).await;
-            if world.roll(3) {
+            if world.roll(self.pauses) {
                 let _ = world
                     .outbox
                     .commit(|it| it.board.pause = Some(PauseReason::Said("lunch".to_owned())))

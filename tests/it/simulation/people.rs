@@ -89,6 +89,7 @@ impl People {
         does.extend(match sabotage {
             Sabotage::Breach(Breach::ClaimWithoutDoubt | Breach::DoubtFromClaim) => Some(Deed::WritePending),
             Sabotage::Breach(Breach::ForgetConflicts | Breach::RetryDoubts) => Some(Deed::RetryAll),
+            Sabotage::Breach(Breach::KeepWhatWasDone) => Some(Deed::Retry),
             Sabotage::Breach(Breach::WithdrawDoubts) => Some(Deed::LoseLine),
             _ => None,
         });

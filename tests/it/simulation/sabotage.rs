@@ -58,7 +58,12 @@ impl Sabotage {
     pub fn of_failovers(self) -> Option<bool> {
         let Self::Breach(breach) = self else { return None };
         match breach {
-            Breach::SayNothing | Breach::WaitForNobody => Some(true),
+            Breach::SayNothing
+            | Breach::WaitForNobody
+            | Breach::KeepEarlierClaims
+            | Breach::KeepWhatWasDone
+            | Breach::ForgetTheForgotten
+            | Breach::SayOldClaims => Some(true),
             Breach::RescueTheLiving | Breach::KeepLeases => Some(false),
             _ => None,
         }

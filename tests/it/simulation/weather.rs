@@ -109,8 +109,9 @@ const CHANCE_MAX: u32 = 60;
 const OMITS_MAX: Duration = Duration::from_millis(9_500);
 
 impl Weather {
-    pub fn draw(rng: &mut fastrand::Rng) -> Self {
-        let clears_at = Duration::from_secs(rng.u64(60..2400));
+    /// Bad for less than `longest`.
+    pub fn draw(rng: &mut fastrand::Rng, longest: Duration) -> Self {
+        let clears_at = Duration::from_secs(rng.u64(60..longest.as_secs()));
         let mut chances = [0; Mishap::ALL.len()];
         let (n_on, full) = match rng.u32(0..4) {
             0 => (rng.usize(0..=3), FULL),
@@ -154,6 +155,9 @@ impl Weather {
                 Breach::RetryDoubts | Breach::WithdrawDoubts => &[Mishap::ResetAfter, Mishap::LookUpVague],
                 Breach::LoseOutcomes => &[Mishap::OutboxBefore],
                 Breach::DoubtFromClaim => &[Mishap::LateCommit],
+                Breach::SayOldClaims | Breach::KeepEarlierClaims => &[Mishap::Throttle, Mishap::ResetAfter],
+                Breach::KeepWhatWasDone => &[Mishap::ResetBefore, Mishap::ResetAfter],
+                Breach::ForgetTheForgotten => &[Mishap::ResetAfter],
                 _ => &[],
             },
             Sabotage::OneClock | Sabotage::HubSoftsClock | Sabotage::SetWaits => &[Mishap::LateCommit],

@@ -83,8 +83,8 @@ pub struct Asked {
 const LOTES: [&str; 3] = ["queda", "poste", "chuva"];
 
 impl World {
-    /// Within a runtime: the world has a clock.
-    pub fn new(seed: u64, sabotage: Sabotage) -> Self {
+    /// Within a runtime: the world has a clock. Its weather is bad for less than `bad_max`.
+    pub fn new(seed: u64, sabotage: Sabotage, bad_max: Duration) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut clock = VirtualClock::new();
         clock.sets_awake = sabotage == Sabotage::SetWaits;
@@ -105,7 +105,7 @@ impl World {
                 neighbour.insert_into(LOTES[lote], row, start(), doubt);
             }
         }
-        let mut weather = Weather::draw(&mut rng);
+        let mut weather = Weather::draw(&mut rng, bad_max);
         weather.need(sabotage);
         let clears_at = weather.clears_at;
         let crashes = if rng.u32(0..4) == 0 { 0 } else { rng.u32(0..95) };

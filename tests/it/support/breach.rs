@@ -39,4 +39,12 @@ pub enum Breach {
     RescueTheLiving,
     /// A clock that is set back makes leases longer.
     KeepLeases,
+    /// The earlier claim of a row stands though a later one that was lost is said again.
+    KeepEarlierClaims,
+    /// A claim that was lost does not count where the row was done with before.
+    KeepWhatWasDone,
+    /// A worker that a failover forgot is taken for one that has nothing to say.
+    ForgetTheForgotten,
+    /// What became of an earlier claim under the same token is said again.
+    SayOldClaims,
 }

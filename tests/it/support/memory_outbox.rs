@@ -78,6 +78,16 @@ impl Row {
         LastClaim { state: self.state, token: self.token, is_own: self.worker == worker }
     }
 
+    /// Whether nothing is known of that claim of that worker.
+    pub(super) fn lacks_claim(&self, token: Token, worker: u64, breach: Breach) -> bool {
+        let is_kept = match breach {
+            Breach::KeepEarlierClaims => self.state.is_live(),
+            Breach::KeepWhatWasDone => !self.state.is_live() && self.state != State::Pending,
+            _ => false,
+        };
+        !is_kept && self.last_claim(worker).lacks_claim(token)
+    }
+
     /// What is gone from its file is not to be opened any more, once it is certain that nothing was.
     pub(super) fn withdraw_if_gone(&mut self, breach: Breach) {
         let is_unsent = self.doubt.as_ref().is_none_or(|it| it.precaution);

@@ -53,7 +53,10 @@ pub fn settle(shelf: &mut Shelf, settle: &Settle, worker: u64, now: Timestamp) -
             }
             row.warnings.extend(warning);
         }
-        Write::Doubt => row.doubt_lost_claim(settle.token, worker, now, now),
+        Write::Doubt if row.lacks_claim(settle.token, worker, breach) => {
+            row.doubt_lost_claim(settle.token, worker, now, now);
+        }
+        Write::Doubt => {}
     }
     settled
 }

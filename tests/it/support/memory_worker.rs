@@ -70,7 +70,7 @@ impl MemoryWorker {
     }
 
     /// Renews the lease and takes in what the dead have left, for ever.
-    pub async fn heartbeat(&self) {
+    pub async fn heartbeat<T>(&self) -> T {
         loop {
             let wait = if self.renew().await.is_ok() { RENEWED_EVERY } else { Duration::from_secs(1) };
             sleep(wait).await;
@@ -107,7 +107,11 @@ impl MemoryWorker {
                 }
             };
             // It may be the server that forgot it.
-            let told = known.map_or(self.told.get(), |it| it.server);
+            let forgotten = match shelf.breach {
+                Breach::ForgetTheForgotten => server,
+                _ => self.told.get(),
+            };
+            let told = known.map_or(forgotten, |it| it.server);
             shelf.board.seats.insert(self.id, Seat { rate, lease_until, n_renewals, server: told });
             self.is_new(shelf)
         })
@@ -191,7 +195,8 @@ impl MemoryWorker {
     }
 
     async fn say_each_again(&self) -> Result<(), OutboxError> {
-        let (live, settled) = match self.outbox.at_once(|it| it.breach) {
+        let breach = self.outbox.at_once(|it| it.breach);
+        let (live, settled) = match breach {
             Breach::SayNothing => Default::default(),
             _ => self.lately.all(),
         };
@@ -200,7 +205,7 @@ impl MemoryWorker {
             let now = self.clock.now();
             for (id, by) in live {
                 let row = shelf.rows.get_mut(&id.0);
-                if let Some(row) = row.filter(|it| it.last_claim(self.id).lacks_claim(by.token)) {
+                if let Some(row) = row.filter(|it| it.lacks_claim(by.token, self.id, breach)) {
                     self.tell(|| format!("says again that it claimed {}/{}", id.0, by.token.0));
                     row.doubt_lost_claim(by.token, self.id, now, now + since);
                 }
@@ -333,6 +338,11 @@ impl Outbox for MemoryWorker {
         let breach = self.outbox.at_once(|it| it.breach);
         match &settled {
             Err(_) if breach == Breach::LoseOutcomes => return Ok(vec![Settled::Written; settles.len()]),
+            // As if each were of another, so that none takes the place of one before.
+            Ok(became) if breach == Breach::SayOldClaims => {
+                let moment = i64::try_from(self.clock.elapsed().as_nanos()).expect("it is not that old");
+                self.lately.settled(-moment, settles, became);
+            }
             Ok(became) => self.lately.settled(self.worker(), settles, became),
             Err(_) => self.doubts_server.set(true),
         }
