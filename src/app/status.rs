@@ -48,13 +48,17 @@ impl CrewTold {
                 Some(tr!("%{n} %{n|worker|workers}, %{rate}/s together at most", n = n, rate = rate))
             }
         };
+        let lowered = crew.lowered_per_s.filter(|_| 0 < crew.n_workers).map(|rate| {
+            let rate = (10.0 * rate).round() / 10.0;
+            tr!("%{rate}/s for now: HubSoft refused a faster pace", rate = rate)
+        });
         let throttled = crew.throttled.as_ref().map(|(until, reason)| {
             tr!("they pause until %{until}: %{why}", until = local(*until), why = text::throttle(reason))
         });
         let away = || tr!("HubSoft does not answer: one of them tries again and again");
         let away = (!crew.is_breaker_closed).then(away);
         let stopped = crew.paused.as_ref().map(text::pause);
-        Self { works, stopped, held_back: throttled.into_iter().chain(away).collect() }
+        Self { works, stopped, held_back: lowered.into_iter().chain(throttled).chain(away).collect() }
     }
 }
 

@@ -74,6 +74,8 @@ pub struct Crew {
     pub n_workers: u64,
     /// The lowest of their ceilings, which rules. Requests a second; `None`: unlimited.
     pub rate_per_s: Option<f64>,
+    /// What HubSoft was found to bear of it, as that has climbed by now; `None`: all of it.
+    pub lowered_per_s: Option<f64>,
     /// A person, or a guard, stopped all workers, for this reason.
     pub paused: Option<PauseReason>,
     /// HubSoft wants fewer requests: until when nothing is sent, and why.

@@ -167,6 +167,21 @@ async fn check_commands(site: &Site, shared: &Shared) {
 }
 
 #[tokio::test]
+async fn status_tells_what_hubsoft_bears_of_the_rate_of_all() {
+    let site = Site::new("");
+    let shared = Shared::Server(Database::fresh().await.into());
+    let status = |args: &[&str]| site.run_at(&shared.url(), &[&["status"], args].concat()).expect(0);
+    let sql = "INSERT INTO mutirao.worker (name, lease_until, rate, timeout_s) VALUES ('a', now() + interval '1 h', 10, 30);
+               UPDATE mutirao.pace SET lowered_at = now(), lowered_by = 1, lowered_pause = '1 h', lowered_rate = 4";
+    shared.sql(sql).await;
+    assert_eq!(status(&["--json"]).json()["workers"]["lowered_per_s"], 4.0);
+    let told = "1 worker, 10/s together at most\n  4/s for now: HubSoft refused a faster pace\n";
+    assert!(status(&[]).stdout.contains(told), "{}", status(&[]).stdout);
+    shared.sql("UPDATE mutirao.pace SET lowered_at = NULL").await;
+    assert!(status(&["--json"]).json()["workers"]["lowered_per_s"].is_null());
+}
+
+#[tokio::test]
 async fn a_row_of_a_program_can_be_seen_and_mended_through_a_file() {
     let site = Site::new("");
     let shared = Shared::Server(Database::fresh().await.into());

@@ -94,7 +94,8 @@ fn per_s(slot: Option<Duration>) -> Option<f64> {
     slot.filter(|slot| !slot.is_zero()).map(|slot| 1.0 / slot.as_secs_f64())
 }
 
-fn lowered(answer: &[Option<f64>]) -> Result<Lowered, OutboxError> {
+/// Of the columns that tell of the refusal which lowered the rate, each of which may be NULL.
+pub(super) fn lowered(answer: &[Option<f64>]) -> Result<Lowered, OutboxError> {
     let &[Some(by), Some(ago), Some(pause), rate, Some(n_taken)] = answer else {
         return Err(unreadable("pace.lowered"));
     };

@@ -119,6 +119,8 @@ async fn a_refusal_lowers_the_rate_of_all_and_outlives_who_was_refused() {
     let by_one = ShareRequest { news: refused(Some(50 * MS)), ..report(0) };
     let lowered = share(&one, &by_one).await.lowered.expect("it is");
     assert_eq!((lowered.pause, lowered.slot, lowered.n_taken), (MS, Some(50 * MS), 0));
+    let seen = async || it.outbox.crew().await.expect("it reads").lowered_per_s;
+    assert_eq!(seen().await, Some(20.0), "whoever looks on hears it too");
     one.retire().await.expect("it leaves");
     sleep(2 * MS).await;
     let heard = share(&other, &report(5)).await;
@@ -161,7 +163,13 @@ async fn a_refusal_lowers_the_rate_of_all_and_outlives_who_was_refused() {
     assert_eq!(first.as_secs(), 600);
     sleep(20 * MS).await;
     assert!(first + 20 * MS <= ago().await, "it ages, although nobody asks for slots");
+    // Raised by one hundredth, and two, and three.
+    let_pass(&it, "UPDATE mutirao.pace SET lowered_at = now() - interval '91 s', lowered_pause = '60 s'")
+        .await;
+    let raised = seen().await.map(|rate| (100.0 * rate).round() / 100.0);
+    assert_eq!(raised, Some(10.61), "of ten a second");
     let_pass(&it, "UPDATE mutirao.pace SET lowered_at = now() - interval '661 s'").await;
+    assert_eq!(seen().await, None);
     assert_eq!(share(&other, &report(0)).await.lowered, None);
 }
 

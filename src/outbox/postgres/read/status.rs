@@ -1,13 +1,18 @@
 //! Where an outbox stands: rows by state, what waits, who works, and what holds them back.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::super::PgOutbox;
 use super::super::error::Trouble;
+use super::super::share::lowered;
 use super::filter::{ReadFilter, in_scope};
 use super::ms;
-use crate::delivery::{OutboxError, State};
+use crate::delivery::allowance::Allowance;
+use crate::delivery::coordination::Lowered;
+use crate::delivery::{OutboxError, Rate, State};
 use crate::outbox::causes;
 use crate::outbox::names::{IN_DOUBT, UNCONFIRMED, any_of};
 use crate::outbox::stored::{count, time, unreadable};
@@ -79,12 +84,16 @@ impl PgOutbox {
             Option<String>,
             Option<String>,
             String,
+            Option<Vec<Option<f64>>>,
         );
         let mut conn = self.conn().await?;
         let sql = format!(
             "SELECT w.n, w.rate, p.paused_at IS NOT NULL, p.pause_reason, p.pause_cause::text,
                     CASE WHEN clock_timestamp() < p.throttled_until THEN {} END, p.throttle_reason, p.throttle_cause::text,
-                    p.breaker
+                    p.breaker,
+                    CASE WHEN p.lowered_at IS NOT NULL
+                         THEN ARRAY[p.lowered_by, extract(epoch FROM clock_timestamp() - p.lowered_at),
+                                    extract(epoch FROM p.lowered_pause), p.lowered_rate, p.n_taken]::double precision[] END
                FROM mutirao.pace p,
                     (SELECT count(*) AS n, min(rate) AS rate FROM mutirao.worker
                       WHERE clock_timestamp() < lease_until) AS w",
@@ -95,11 +104,23 @@ impl PgOutbox {
             .fetch_optional(&mut *conn)
             .await
             .trouble()?;
-        let (n_workers, rate_per_s, is_paused, pause, pause_cause, until, throttle, throttle_cause, breaker) =
-            found.ok_or_else(|| unreadable("pace"))?;
+        let (
+            n_workers,
+            rate_per_s,
+            is_paused,
+            pause,
+            pause_cause,
+            until,
+            throttle,
+            throttle_cause,
+            breaker,
+            refusal,
+        ) = found.ok_or_else(|| unreadable("pace"))?;
+        let refusal = refusal.as_deref().map(lowered).transpose()?;
         Ok(Crew {
             n_workers: count(n_workers),
             rate_per_s,
+            lowered_per_s: borne(rate_per_s, refusal),
             paused: is_paused.then(|| causes::pause(pause_cause.as_deref(), pause.unwrap_or_default())),
             throttled: until.map(|until| {
                 (time(until), causes::throttle(throttle_cause.as_deref(), throttle.unwrap_or_default()))
@@ -122,6 +143,15 @@ impl PgOutbox {
             asked.fetch_all(&mut *self.conn().await?).await.trouble()?;
         Ok(halted.into_iter().map(Halted::stored).collect())
     }
+}
+
+/// What HubSoft bears after that refusal of the operators' rate, if it is less.
+fn borne(rate_per_s: Option<f64>, refusal: Option<Lowered>) -> Option<f64> {
+    let now = Duration::ZERO;
+    let mut allowance = Allowance::new(rate_per_s.map_or(Rate::Unlimited, Rate::PerSecond));
+    allowance.hear(now, refusal);
+    let slot = allowance.slot(now).filter(|_| allowance.is_lowered(now))?;
+    Some(1.0 / slot.as_secs_f64())
 }
 
 pub(in crate::outbox::postgres) async fn counts(
