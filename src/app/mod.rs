@@ -45,6 +45,7 @@ mod status;
 pub mod summary;
 pub mod target;
 pub mod template;
+pub mod unfinished;
 pub mod uploads;
 pub mod work_folder;
 pub mod worker;

@@ -20,13 +20,12 @@ use axum::response::sse::{Event, KeepAlive};
 use axum::response::{IntoResponse, Redirect, Response, Sse};
 use axum::routing::{get, post};
 use futures_util::stream::unfold;
-use jiff::Timestamp;
 use maud::Markup;
 use serde::Deserialize;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::desk::{Order, Stage, Word};
+use super::desk::{Order, Stage, Word, order_number};
 use super::door::Refusal;
 use super::form::{Form, name_of};
 use super::speech::{language, not_found, spoken};
@@ -150,7 +149,9 @@ fn script(text: &'static str) -> Response {
 
 async fn home(State(site): State<Arc<Site>>, headers: HeaderMap) -> Markup {
     let looked = batches::look(&site.outboxes).await;
-    spoken(&headers, || batches::page_of(&looked, !site.desk.standing().stage.is_free()))
+    spoken(&headers, || {
+        batches::page_of(&looked, !matches!(site.desk.standing().stage, Stage::Idle | Stage::Ended(_)))
+    })
 }
 
 /// Takes a sheet, and leads to what is found in it.
@@ -243,15 +244,10 @@ async fn order(
     let kept = site.uploads.as_ref().and_then(|uploads| uploads.find(&id));
     let Some(kept) = kept else { return not_found(headers).await };
     let (name, form, language) = (name_of(&kept), Form::of(fields), language(&headers));
-    match site.desk.order(Order { number: now(), id, kept, name, form, language }) {
+    match site.desk.order(Order { number: order_number(), id, kept, name, form, language, n_agreed: None }) {
         true => Redirect::to("/import").into_response(),
         false => (StatusCode::CONFLICT, spoken(&headers, page::busy)).into_response(),
     }
-}
-
-/// A number that no order or question had before: the clock's, in microseconds.
-fn now() -> u64 {
-    u64::try_from(Timestamp::now().as_microsecond()).unwrap_or_default()
 }
 
 async fn going(State(site): State<Arc<Site>>, headers: HeaderMap) -> Markup {

@@ -33,7 +33,8 @@ pub async fn look(outboxes: &Outboxes) -> Looked {
     Looked(Ok(looked))
 }
 
-pub fn page_of(Looked(looked): &Looked, is_importing: bool) -> Markup {
+/// `has_import`: one goes on, or was cut off.
+pub fn page_of(Looked(looked): &Looked, has_import: bool) -> Markup {
     let body = match looked {
         Err(fault) => failed(fault),
         Ok(places) if places.is_empty() => html! {
@@ -44,7 +45,7 @@ pub fn page_of(Looked(looked): &Looked, is_importing: bool) -> Markup {
         },
     };
     let body = html! {
-        @if is_importing { p { a href="/import" { (tr!("To the import that goes on")) } } }
+        @if has_import { p { a href="/import" { (tr!("To the import that goes on")) } } }
         (bring(&tr!("A spreadsheet to be opened as tickets: choose it, or drop it here")))
         (body)
     };

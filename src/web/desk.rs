@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use super::form::Form;
@@ -30,6 +31,13 @@ pub struct Order {
     pub form: Form,
     /// Of who ordered it.
     pub language: Language,
+    /// Tickets that a person said yes to before the program was cut off: it goes on without a word.
+    pub n_agreed: Option<u64>,
+}
+
+/// A number that no order or question had before: the clock's, in microseconds.
+pub fn order_number() -> u64 {
+    u64::try_from(Timestamp::now().as_microsecond()).unwrap_or_default()
 }
 
 /// What a browser says to who works.
@@ -66,6 +74,8 @@ pub enum Stage {
     Idle,
     /// It reads, looks up or writes.
     Busy,
+    /// It was cut off too long ago to go on by itself.
+    CutOff,
     /// It looks for the services of customers.
     Finding {
         n_done: u64,
@@ -85,7 +95,7 @@ pub enum Stage {
 impl Stage {
     /// Whether another one may be ordered.
     pub fn is_free(&self) -> bool {
-        matches!(self, Self::Idle | Self::Ended(_))
+        matches!(self, Self::Idle | Self::CutOff | Self::Ended(_))
     }
 }
 
@@ -164,6 +174,15 @@ impl Desk {
             place.send(Word::Order(order));
         }
         is_taken
+    }
+
+    /// Shows an import that a person may go on with.
+    pub fn offer(&self, order: Order) {
+        self.standing.send_replace(Standing {
+            order: Some(Arc::new(order)),
+            notes: Vec::new(),
+            stage: Stage::CutOff,
+        });
     }
 
     /// Says something to who works. Where too much was said already, it is not heard.

@@ -41,7 +41,7 @@ impl Form {
     }
 
     /// What somebody wrote or chose, and not what was made of it.
-    fn given(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn given(&self) -> impl Iterator<Item = (&str, &str)> {
         let is_given = |(name, text): &(&str, &str)| !text.is_empty() && *name != "set";
         self.said().filter(is_given)
     }

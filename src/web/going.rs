@@ -16,7 +16,7 @@ pub fn page_of(Standing { order, notes, stage }: &Standing) -> Markup {
     let title = order.as_ref().map_or_else(|| tr!("No import"), |order| shown(&order.name));
     match stage {
         // A question is not to vanish under who types.
-        Stage::Idle | Stage::Asked(_) | Stage::Ended(_) => page::page(&title, &body),
+        Stage::Idle | Stage::CutOff | Stage::Asked(_) | Stage::Ended(_) => page::page(&title, &body),
         Stage::Busy | Stage::Finding { .. } | Stage::Opening { .. } => page::live(&title, &body),
     }
 }
@@ -41,6 +41,10 @@ fn stage_of(order: Option<&Order>, stage: &Stage) -> Markup {
         Stage::Idle => {
             html! { p { (tr!("Nothing is being imported. Choose a spreadsheet on the first page.")) } }
         }
+        Stage::CutOff => html! {
+            p.warn role="status" { (tr!("This import was cut off, more than half a day ago. Is it still the same outage?")) }
+            (again(order))
+        },
         Stage::Busy => html! {
             p role="status" { (tr!("Working on it: this page follows by itself.")) }
             (stop())

@@ -31,6 +31,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::place::Outboxes;
+use crate::app::unfinished::Kept;
 use crate::app::uploads::Uploads;
 use crate::outbox::Counts;
 use crate::service::server::{self, Bounds};
@@ -55,6 +56,8 @@ pub struct Site {
     sources: Sources,
     /// `None`: there is no folder for them.
     uploads: Option<Uploads>,
+    /// `None`: there is no folder for it.
+    unfinished: Option<Kept>,
     receiving: Semaphore,
     /// Sheets are read one after the other: each may need much memory.
     reading: Arc<Semaphore>,
@@ -77,11 +80,23 @@ impl Site {
         stop: CancellationToken,
     ) -> (Arc<Self>, Ordered) {
         let uploads = sources.environment().state_folder().map(|folder| Uploads::at(&folder));
+        let unfinished = sources.environment().state_folder().map(|folder| Kept::of(&folder, &outboxes));
         let (door, reading) = (Door::new(at), Arc::new(Semaphore::new(1)));
         let receiving = Semaphore::new(RECEIVED_MAX);
         let ((desk, words), (deeds, asked)) = (Desk::new(), Deeds::new());
-        let site =
-            Self { door, outboxes, sources, uploads, receiving, reading, desk, deeds, ends_with, stop };
+        let site = Self {
+            door,
+            outboxes,
+            sources,
+            uploads,
+            unfinished,
+            receiving,
+            reading,
+            desk,
+            deeds,
+            ends_with,
+            stop,
+        };
         (Arc::new(site), Ordered { words, deeds: asked })
     }
 

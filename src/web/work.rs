@@ -12,7 +12,8 @@ use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
 use super::Site;
-use super::desk::{Answers, Broken, Came, Desk, Done, Note, Order, Question, Stage, Word};
+use super::desk::{Answers, Broken, Came, Desk, Done, Note, Order, Question, Stage, Word, order_number};
+use super::form::{Form, name_of};
 use crate::app::batches::{self, Answer, Earlier, Wish};
 use crate::app::fault::Fault;
 use crate::app::import::{self, Plan, Ran, Staged, TakenIn};
@@ -20,9 +21,11 @@ use crate::app::questions::{self, Tickets, UNASKED_MAX};
 use crate::app::services::{Kept, Progress, find};
 use crate::app::sheet::Sheet;
 use crate::app::target::Target;
+use crate::app::unfinished::{Kept as KeptOrder, Unfinished};
 use crate::app::{merged, results, summary};
 use crate::delivery::{Control, Ending, HUBSOFT_RATE, Policy, Pulse, Watch};
 use crate::intake::{Hashing, Hidden};
+use crate::language::Language;
 use crate::language::filled::typed_number;
 use crate::language::times;
 use crate::registry::{ColumnMemory, Entry, Registry};
@@ -37,14 +40,41 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub async fn work(site: &Site, mut words: mpsc::Receiver<Word>, stop: &CancellationToken) {
     // Of all imports, those of an earlier process too: a window that still shows a question of one answers
     // none of a later one.
-    let mut n_asked = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or_default();
+    let mut n_asked = order_number();
+    go_on(site);
     // Cancel-safe: a word that was not received waits.
     while let Some(Some(word)) = stop.run_until_cancelled(words.recv()).await {
         let Word::Order(order) = word else { continue };
         let stop = stop.child_token();
         let mut worker = Worker { site, order: &order, words: &mut words, stop, n_asked: &mut n_asked };
         let ended = Box::pin(worker.import()).await;
+        // What the end of the program stopped goes on when it starts again.
+        if let Some(kept) = site.unfinished.as_ref().filter(|_| !site.stop.is_cancelled()) {
+            kept.forget();
+        }
         site.desk.stands(Stage::Ended(Arc::new(ended)));
+    }
+}
+
+/// Goes on with what was cut off, or offers it to a person.
+fn go_on(site: &Site) {
+    let Some(unfinished) = site.unfinished.as_ref().and_then(KeptOrder::read) else { return };
+    let Some(kept) = site.uploads.as_ref().and_then(|uploads| uploads.find(&unfinished.sheet)) else {
+        return;
+    };
+    let goes_on = unfinished.goes_on(Timestamp::now());
+    let order = Order {
+        number: order_number(),
+        id: unfinished.sheet,
+        name: name_of(&kept),
+        kept,
+        form: Form::of(unfinished.form),
+        language: Language::of_locale(&unfinished.language).unwrap_or_else(Language::now),
+        n_agreed: goes_on.then_some(unfinished.n_tickets),
+    };
+    match goes_on {
+        true => drop(site.desk.order(order)),
+        false => site.desk.offer(order),
     }
 }
 
@@ -149,7 +179,8 @@ impl Worker<'_> {
             }
             let known_types = staged.bind().await?;
             let doubts = &staged.read.findings.doubts;
-            if !target.is_sandbox() && !doubts.is_empty() {
+            let is_agreed = order.n_agreed.is_some_and(|n| n_left <= n);
+            if !target.is_sandbox() && !is_agreed && !doubts.is_empty() {
                 let text = self.speak(|| questions::columns(doubts).into_owned());
                 let right = self.speak(|| tr!("it is right; open these tickets").into_owned());
                 self.ask(text, Answers::OneOf(vec![right])).await?;
@@ -157,7 +188,9 @@ impl Worker<'_> {
             let (n_service_orders, types) = (staged.read.n_service_orders, &staged.read.types);
             let known_types = known_types.as_deref();
             let tickets = Tickets { n_tickets: n_left, n_service_orders, types, known_types };
-            self.confirm(&target, &tickets, &staged.plan(n_left, &policy)).await?;
+            if !is_agreed {
+                self.confirm(&target, &tickets, &staged.plan(n_left, &policy)).await?;
+            }
             loop {
                 match staged.note() {
                     Ok(None) => break,
@@ -188,6 +221,7 @@ impl Worker<'_> {
             taken_in.withdraw().await?;
             return Err(Broken::Declined);
         }
+        self.keep(n_left);
         taken_in.release().await?;
         let ending = match n_left {
             0 => None,
@@ -247,6 +281,18 @@ impl Worker<'_> {
             never = hear(self.words, self.order.number, &stop) => match never {},
         };
         Ok(ending)
+    }
+
+    /// From now on it goes on also if the program is cut off.
+    fn keep(&self, n_tickets: u64) {
+        let Some(kept) = &self.site.unfinished else { return };
+        let Order { id, form, language, .. } = self.order;
+        let given = form.given().map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let (form, begun_at) = (given.collect(), Timestamp::now());
+        let (sheet, language) = (id.clone(), language.tag().to_owned());
+        if let Err(fault) = kept.write(&Unfinished { sheet, form, language, n_tickets, begun_at }) {
+            self.warn(|| tr!("%{fault}: cut off, it will not go on by itself", fault = fault));
+        }
     }
 
     /// What comes of `going`, of which nothing is lost where it is dropped, unless a person stops it.

@@ -464,6 +464,46 @@ fn the_page_asks_what_the_terminal_asks() {
 }
 
 #[test]
+fn an_import_that_was_cut_off_goes_on_by_itself_and_a_day_later_it_asks() {
+    let site = Site::new("latency=30ms");
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    let (_, to, _) = page.bring(&cookie, "queda.csv", rows(60));
+    page.say(&format!("{to}/import"), &cookie, "");
+    let asked = page.until(&cookie, "type the number of tickets");
+    page.answer(&cookie, &asked, "60");
+    page.until(&cookie, "<progress");
+    drop(page); // Killed.
+    let n_before = site.audit().tickets;
+    assert!(n_before < 60, "it was killed too late to tell");
+
+    // An older one asks; nothing is sent before a person says so.
+    let state = site.path(".local/state/mutirao");
+    let files = std::fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path());
+    let is_kept = |path: &std::path::PathBuf| path.to_string_lossy().contains("/page-");
+    let kept = files.into_iter().find(is_kept).unwrap();
+    let fresh = std::fs::read_to_string(&kept).unwrap();
+    let (head, rest) = fresh.split_once("\"begun_at\":\"").unwrap();
+    let (_, tail) = rest.split_once('"').unwrap();
+    std::fs::write(&kept, format!("{head}\"begun_at\":\"2020-01-01T00:00:00Z\"{tail}")).unwrap();
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    let offered = page.until(&cookie, "Is it still the same outage?");
+    assert!(offered.contains(&format!("action=\"{to}/import\"")), "{offered}");
+    assert!(page.get("/", &[&cookie]).2.contains("href=\"/import\""));
+    assert_eq!(site.audit().tickets, n_before);
+    assert_eq!(page.end(), Some(0));
+
+    std::fs::write(&kept, fresh).unwrap();
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    page.until(&cookie, "60 of 60 opened");
+    assert_eq!((site.audit().tickets, site.audit().markers), (60, 60), "none twice");
+    assert!(!kept.exists(), "it is finished");
+    assert_eq!(page.end(), Some(0));
+}
+
+#[test]
 fn a_sheet_that_nobody_chose_is_asked_about() {
     let site = Site::new("");
     let mut page = Page::start(&site, &[]);
