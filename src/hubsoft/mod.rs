@@ -276,6 +276,11 @@ impl HubSoft {
         let mut bearer = self.tokens.current(&self.transport, gate).await?;
         loop {
             gate.pass(kind).await.map_err(|Withheld| NoToken::Withheld)?;
+            // While this one waited for its slot, another may have found the token refused.
+            if !self.tokens.is_current(&bearer) {
+                bearer = self.tokens.current(&self.transport, gate).await?;
+                continue;
+            }
             let (exchange, latency) = send(&bearer.header).await;
             match exchange.http_status() {
                 // 401 is an answer from before the work: the same row may be sent again.

@@ -74,6 +74,8 @@ pub(super) struct Tokens {
     /// Logins that ended, however. Who waited for one that failed shares its failure instead of
     /// trying the same credentials again.
     n_logins: Cell<u64>,
+    /// Of the session's bearer, also while a login holds the session.
+    current: Cell<Option<u64>>,
 }
 
 enum Source {
@@ -117,7 +119,8 @@ impl Tokens {
                 Source::Login { url: login_url, credentials: credentials.clone() }
             }
         };
-        Ok(Self { source, session: Mutex::new(session), n_logins: Cell::new(0) })
+        let current = Cell::new(session.bearer.as_ref().map(|bearer| bearer.generation));
+        Ok(Self { source, session: Mutex::new(session), n_logins: Cell::new(0), current })
     }
 
     /// The token to send with, obtained or renewed if need be.
@@ -138,6 +141,11 @@ impl Tokens {
             }
             other => other,
         }
+    }
+
+    /// Whether `bearer` is the token to send with still: it was neither refused nor renewed.
+    pub(super) fn is_current(&self, bearer: &Bearer) -> bool {
+        self.current.get() == Some(bearer.generation)
     }
 
     /// Logs in now, whatever token there is.
@@ -182,6 +190,7 @@ impl Tokens {
             session.fresh_refused = if session.accepted { 0 } else { session.fresh_refused + 1 };
             session.last_refused = Some(generation);
             session.bearer = None;
+            self.current.set(None);
         }
         if FRESH_TOKENS_MAX <= session.fresh_refused && session.last_refused == Some(generation) {
             return Err(NoToken::Refused(Fault::TokensRefused));
@@ -228,6 +237,7 @@ impl Tokens {
                     session.renew_at = Some(now + renew_after(expires_in));
                     let bearer = Bearer { header, generation: session.generation };
                     session.bearer = Some(bearer.clone());
+                    self.current.set(Some(session.generation));
                     Ok(bearer)
                 }
                 None => Err(NoToken::Unavailable { fault: Fault::LoginNoToken, retry_after: None }),

@@ -41,7 +41,7 @@ const N_WORKERS: usize = 3;
 
 const FAULTS: &str = "latency=20ms,jitter=40ms,look_up_delay=200ms,late_commit_after=1s,retry_after=1,rate=100/s,\
     workers=6,queue=20,refuse=0.01,reset_before=0.01,reset_after=0.02,hang=0.01,late_commit=0.01,error_before=0.01,\
-    error_after=0.01,html=0.005,cut_body=0.01,exception=0.01,token_revoked=0.01,forbid=0.003,look_up_failure=0.03,\
+    error_after=0.01,html=0.005,cut_body=0.01,exception=0.01,forbid=0.003,look_up_failure=0.03,\
     login_failure=0.1";
 
 /// What the settings of a run are here: waits are short, so that a row can be in doubt several times.
@@ -67,7 +67,9 @@ pub struct Crew {
 
 impl Crew {
     pub async fn new(scale: Scale, cluster: Option<Cluster>, seed: u32) -> Self {
-        let site = Site::new(&format!("seed={seed},services_max={SERVICES_MAX},{FAULTS}"));
+        let token_revoked = scale.token_revoked;
+        let options = format!("services_max={SERVICES_MAX},token_revoked={token_revoked},{FAULTS}");
+        let site = Site::new(&format!("seed={seed},{options}"));
         site.keep_book();
         let asked = sheet(&site, scale.n_rows);
         let to_hubsoft = Proxy::before(Server::Tcp(site.host().parse().unwrap()));

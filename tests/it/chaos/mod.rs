@@ -28,12 +28,16 @@ struct Scale {
     n_kills: usize,
     /// Requests a second.
     rate: u32,
+    /// How many requests end their token. A process may log in three times a minute.
+    token_revoked: f64,
     /// Leases run out by themselves; a worker is frozen for longer than that, and the database fails over.
     waits_for_leases: bool,
 }
 
-const SHORT: Scale = Scale { n_rows: 200, n_kills: 6, rate: 25, waits_for_leases: false };
-const LONG: Scale = Scale { n_rows: 5_300, n_kills: 50, rate: 60, waits_for_leases: true };
+const SHORT: Scale =
+    Scale { n_rows: 200, n_kills: 6, rate: 25, token_revoked: 0.01, waits_for_leases: false };
+const LONG: Scale =
+    Scale { n_rows: 5_300, n_kills: 50, rate: 60, token_revoked: 0.001, waits_for_leases: true };
 
 /// What happened.
 #[derive(Default)]

@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use mutirao::delivery::{Api, Sighting};
 use mutirao::ticket::Catalogue;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 use super::*;
 
@@ -92,6 +93,49 @@ async fn a_token_is_obtained_and_renewed_by_one_for_all() {
     assert_eq!(audit.tickets, 64);
     // Every post took its slot, also the second of a row.
     assert_eq!(audit.requests_of("post"), gate.count(RequestKind::Post) as u64);
+}
+
+/// Lets posts through once it is open.
+struct Late {
+    is_reached: Notify,
+    open: Notify,
+}
+
+impl Gate for Late {
+    async fn pass(&self, kind: RequestKind) -> Result<(), Withheld> {
+        if kind == RequestKind::Post {
+            self.is_reached.notify_one();
+            self.open.notified().await;
+        }
+        Ok(())
+    }
+}
+
+/// Seen: all who waited for their slots met the same 401 with the old token, some of them three times over, and
+/// the run was halted for rows that HubSoft denied.
+#[tokio::test]
+async fn who_waited_for_its_slot_goes_with_the_token_of_now() {
+    let sandbox = sandbox("");
+    let (hubsoft, gate, ticket) = (client_of(&sandbox), Turnstile::default(), parsed(&raw()));
+    assert_eq!(short(&hubsoft.open(&ticket, marker("1"), &gate).await), "answered");
+    let late = Late { is_reached: Notify::new(), open: Notify::new() };
+    let waiting = async {
+        let reply = hubsoft.open(&ticket, marker("2"), &late).await;
+        assert_eq!(short(&reply), "answered");
+    };
+    let meanwhile = async {
+        late.is_reached.notified().await;
+        sandbox.sandbox().revoke_tokens();
+        assert_eq!(short(&hubsoft.open(&ticket, marker("3"), &gate).await), "answered");
+        late.open.notify_one();
+        // It asks for another slot, since it held this one without a token.
+        late.is_reached.notified().await;
+        late.open.notify_one();
+    };
+    tokio::join!(waiting, meanwhile);
+    let audit = sandbox.stop();
+    // One of the four was refused, and its row posted again.
+    assert_eq!((audit.tickets, audit.requests_of("post"), audit.requests_of("login")), (3, 4, 2));
 }
 
 #[tokio::test]
