@@ -27,7 +27,7 @@ const KEPT_MAX: usize = 200;
 
 /// What all that are kept have together; before it is more, the oldest go. Bytes. Source: eight of the
 /// longest, and thousands of those that people have.
-const ALL_LEN_MAX: u64 = 8 * LEN_MAX as u64;
+const ALL_LEN_MAX: u64 = 2 << 30;
 
 /// Longest name of a sheet. Bytes. Source: half of what a file system takes, since names of work folders are
 /// made of it.

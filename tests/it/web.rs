@@ -466,6 +466,8 @@ fn the_page_asks_what_the_terminal_asks() {
 #[test]
 fn an_import_that_was_cut_off_goes_on_by_itself_and_a_day_later_it_asks() {
     let site = Site::new("latency=30ms");
+    // For rows that are on their way when it is killed.
+    site.write("mutirao.toml", "settle_delay = \"1s\"\n");
     let mut page = Page::start(&site, &[]);
     let cookie = page.enter();
     let (_, to, _) = page.bring(&cookie, "queda.csv", rows(60));

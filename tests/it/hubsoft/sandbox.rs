@@ -111,8 +111,8 @@ impl Gate for Late {
     }
 }
 
-/// Seen: all who waited for their slots met the same 401 with the old token, some of them three times over, and
-/// the run was halted for rows that HubSoft denied.
+/// Seen: all who waited for their slots met the same 401 with the old token, some of them three times over,
+/// and the run was halted for rows that HubSoft denied.
 #[tokio::test]
 async fn who_waited_for_its_slot_goes_with_the_token_of_now() {
     let sandbox = sandbox("");
