@@ -24,7 +24,9 @@ mod corrections;
 mod known;
 
 use mutirao::delivery::{Change, ClaimRequest, Claimed, Doubt, End, Fault, OpenedTicket, Outbox, Settle};
-use mutirao::outbox::{Address, AnyOutbox, AnyWorker, MergeError, Merged, RowDetails, RowName, Scope};
+use mutirao::outbox::{
+    Address, AnyOutbox, AnyWorker, Cursor, MergeError, Merged, RowDetails, RowName, Scope,
+};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tempfile::TempDir;
@@ -92,9 +94,12 @@ impl Books {
         files::try_import(&mut self.outbox, file).await
     }
 
+    /// But for where it stands among the others, which is anew where a file was read in.
     async fn row(&self, batch: &str, line: u64) -> RowDetails {
         let found = self.outbox.reader().row(RowName::Line { batch, line }).await.expect("it reads");
-        found.unwrap_or_else(|| panic!("{batch}:{line} is a row"))
+        let mut row = found.unwrap_or_else(|| panic!("{batch}:{line} is a row"));
+        row.report.place = Cursor::default();
+        row
     }
 }
 
