@@ -246,6 +246,8 @@ pub(super) fn problems_of_rows(
 
 impl Counts {
     /// Of each state its name, how many rows are in it, and as [`Dialect::counts`] has them.
+    ///
+    /// [`Dialect::counts`]: super::warnings::Dialect::counts
     pub(super) fn of(states: Vec<(String, i64, i64, i64)>) -> Result<Self, OutboxError> {
         let mut counts = Self::default();
         for (state, n, n_without_os, n_beside) in states {
