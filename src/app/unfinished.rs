@@ -1,8 +1,9 @@
 //! The import that a browser ordered and a person said yes to, until it ends: a program that was cut off goes
 //! on with it when it starts again.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,7 +12,8 @@ use sha2::{Digest, Sha256};
 
 use super::fault::Fault;
 use super::place::Outboxes;
-use super::staging::hexadecimal;
+use super::staging::{ReadIn, hexadecimal};
+use crate::outbox::AnyOutbox;
 use crate::temporary;
 
 /// So long after it was begun it goes on by itself; later a person is to say so. Source: an outage is over by
@@ -29,50 +31,106 @@ pub struct Unfinished {
     pub form: Vec<(String, String)>,
     /// Of who ordered it: a tag.
     pub language: String,
-    /// Tickets that a person said yes to.
-    pub n_tickets: u64,
-    pub begun_at: Timestamp,
+    pub agreed: Agreed,
 }
 
-impl Unfinished {
+/// What a person said yes to. It holds for the very batch, which is of one outbox and so of one HubSoft, and
+/// for the very rows: what else a sheet comes to in another folder, with other settings or read in another
+/// way is asked about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agreed {
+    pub what: BatchContent,
+    pub n_tickets: u64,
+    /// When they said so.
+    pub at: Timestamp,
+}
+
+/// Rows of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchContent {
+    /// The code of the batch.
+    pub batch: String,
+    /// What the rows come to.
+    pub content: String,
+}
+
+/// What was read in. `None`: its batch is not in the outbox for good, or has no code.
+pub async fn batch_content(outbox: &AnyOutbox, read: &ReadIn) -> Result<Option<BatchContent>, Fault> {
+    let info = outbox.reader().batch_info(&read.merged.batch_name).await?;
+    let content = || read.content.to_string();
+    Ok(info
+        .and_then(|info| info.code)
+        .map(|code| BatchContent { batch: code.to_string(), content: content() }))
+}
+
+impl Agreed {
     /// Whether it goes on without a word; not by a clock that was set back.
-    pub fn goes_on(&self, now: Timestamp) -> bool {
-        let since = now.duration_since(self.begun_at);
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        let since = now.duration_since(self.at);
         !since.is_negative() && since <= GOES_ON_FOR
+    }
+
+    /// Whether `n_tickets` of `what` were agreed to.
+    pub fn covers(&self, what: Option<&BatchContent>, n_tickets: u64) -> bool {
+        what == Some(&self.what) && n_tickets <= self.n_tickets
     }
 }
 
-/// Where it is kept: below the state folder, one for each place that a page is of.
-pub struct Kept(PathBuf);
+impl Unfinished {
+    /// Whether it goes on without a word.
+    pub fn goes_on(&self, now: Timestamp) -> bool {
+        self.agreed.is_fresh(now)
+    }
+}
+
+/// Where it is kept: below the state folder, one for each place that a page is of. Held by one process at a
+/// time: two would go on with the same.
+pub struct Kept {
+    path: PathBuf,
+    /// Held as long as it is open.
+    _lock: File,
+}
 
 impl Kept {
-    pub fn of(state_folder: &Path, outboxes: &Outboxes) -> Self {
+    /// `None`: another page of the same place holds it, or there is no place for it.
+    pub fn of(state_folder: &Path, outboxes: &Outboxes) -> Option<Self> {
+        let here = outboxes.here.join(".").canonicalize().ok()?;
         // The URL may have a password.
-        let place = Sha256::new().chain_update(outboxes.here.as_os_str().as_encoded_bytes());
+        let place = Sha256::new().chain_update(here.as_os_str().as_encoded_bytes());
         let place = place.chain_update([0]).chain_update(outboxes.url.as_deref().unwrap_or_default());
-        Self(state_folder.join(format!("page-{}.json", hexadecimal(place.finalize().into()))))
+        let path = state_folder.join(format!("page-{}.json", hexadecimal(place.finalize().into())));
+        temporary::make_folder(state_folder).ok()?;
+        let mut lock = File::options();
+        let lock = lock.create(true).append(true).mode(0o600).open(path.with_extension("json-lock")).ok()?;
+        lock.try_lock().ok()?;
+        Some(Self { path, _lock: lock })
     }
 
     /// What is there; nothing where it cannot be read.
     pub fn read(&self) -> Option<Unfinished> {
         let mut json = String::new();
-        File::open(&self.0).ok()?.take(LEN_MAX).read_to_string(&mut json).ok()?;
+        File::open(&self.path).ok()?.take(LEN_MAX).read_to_string(&mut json).ok()?;
         serde_json::from_str(&json).ok()
     }
 
     pub fn write(&self, unfinished: &Unfinished) -> Result<(), Fault> {
-        let folder = self.0.parent().unwrap_or(Path::new(""));
+        let folder = self.path.parent().unwrap_or(Path::new(""));
         let write = || {
-            temporary::make_folder(folder)?;
             let mut file = temporary::file_in(folder)?;
             file.write_all(serde_json::to_string(unfinished)?.as_bytes())?;
-            temporary::publish(file, &self.0)
+            temporary::publish(file, &self.path)
         };
         write().map_err(|error| Fault::Folder { folder: folder.to_owned(), error, has_outbox: false })
     }
 
-    pub fn forget(&self) {
-        let _ = fs::remove_file(&self.0);
+    /// Nobody goes on with the import of `sheet`.
+    pub fn forget(&self, sheet: &str) -> Result<(), Fault> {
+        if self.read().is_some_and(|unfinished| unfinished.sheet != sheet) {
+            return Ok(());
+        }
+        let folder = || self.path.parent().unwrap_or(Path::new("")).to_owned();
+        let forgotten = temporary::unpublish(&self.path);
+        forgotten.map_err(|error| Fault::Folder { folder: folder(), error, has_outbox: false })
     }
 }
 
@@ -80,14 +138,59 @@ impl Kept {
 mod tests {
     use super::*;
 
+    fn agreed(at: Timestamp) -> Agreed {
+        Agreed { what: what("BBBBBBBB", "c"), n_tickets: 10, at }
+    }
+
+    fn what(batch: &str, content: &str) -> BatchContent {
+        BatchContent { batch: batch.to_owned(), content: content.to_owned() }
+    }
+
     #[test]
     fn it_goes_on_by_itself_for_half_a_day() {
-        let begun_at = Timestamp::from_second(1_800_000_000).unwrap();
-        let (sheet, language) = (String::new(), String::new());
-        let unfinished = Unfinished { sheet, form: Vec::new(), language, n_tickets: 1, begun_at };
+        let at = Timestamp::from_second(1_800_000_000).unwrap();
         for (after_s, expected) in [(0, true), (43_200, true), (43_201, false), (-1, false)] {
-            let now = begun_at + SignedDuration::from_secs(after_s);
-            assert_eq!(unfinished.goes_on(now), expected, "{after_s}");
+            let now = at + SignedDuration::from_secs(after_s);
+            assert_eq!(agreed(at).is_fresh(now), expected, "{after_s}");
         }
+    }
+
+    #[test]
+    fn what_was_agreed_to_is_those_rows_of_that_batch_and_no_more_of_them() {
+        let agreed = agreed(Timestamp::UNIX_EPOCH);
+        for (what, n_tickets, expected) in [
+            (Some(what("BBBBBBBB", "c")), 10, true),
+            (Some(what("BBBBBBBB", "c")), 3, true),
+            (Some(what("BBBBBBBB", "c")), 11, false),
+            (Some(what("BBBBBBBC", "c")), 3, false),
+            (Some(what("BBBBBBBB", "d")), 3, false),
+            (None, 3, false),
+        ] {
+            assert_eq!(agreed.covers(what.as_ref(), n_tickets), expected, "{what:?}, {n_tickets}");
+        }
+    }
+
+    /// Seen: what was begun in one folder went on in another, and a second page deleted what the first kept.
+    #[test]
+    fn each_folder_has_its_own_and_one_page_holds_it() {
+        let state = tempfile::tempdir().unwrap();
+        let [here, there] = ["a", "b"].map(|name| state.path().join(name));
+        for folder in [&here, &there] {
+            std::fs::create_dir(folder).unwrap();
+        }
+        let at = |here: &Path| Outboxes { url: None, here: here.to_owned(), user: String::new() };
+        let kept = Kept::of(state.path(), &at(&here)).unwrap();
+        let (sheet, language) = ("s".to_owned(), String::new());
+        let agreed = agreed(Timestamp::UNIX_EPOCH);
+        kept.write(&Unfinished { sheet, form: Vec::new(), language, agreed }).unwrap();
+        assert!(Kept::of(state.path(), &at(&here)).is_none(), "another page");
+        assert!(Kept::of(state.path(), &at(&there)).unwrap().read().is_none(), "another folder");
+        kept.forget("another").unwrap();
+        assert!(kept.read().is_some());
+        kept.forget("s").unwrap();
+        kept.forget("s").unwrap();
+        assert!(kept.read().is_none());
+        drop(kept);
+        assert!(Kept::of(state.path(), &at(&here)).is_some());
     }
 }

@@ -149,9 +149,7 @@ fn script(text: &'static str) -> Response {
 
 async fn home(State(site): State<Arc<Site>>, headers: HeaderMap) -> Markup {
     let looked = batches::look(&site.outboxes).await;
-    spoken(&headers, || {
-        batches::page_of(&looked, !matches!(site.desk.standing().stage, Stage::Idle | Stage::Ended(_)))
-    })
+    spoken(&headers, || batches::page_of(&looked, &site.desk.standing().stage))
 }
 
 /// Takes a sheet, and leads to what is found in it.
@@ -244,7 +242,7 @@ async fn order(
     let kept = site.uploads.as_ref().and_then(|uploads| uploads.find(&id));
     let Some(kept) = kept else { return not_found(headers).await };
     let (name, form, language) = (name_of(&kept), Form::of(fields), language(&headers));
-    match site.desk.order(Order { number: order_number(), id, kept, name, form, language, n_agreed: None }) {
+    match site.desk.order(Order { number: order_number(), id, kept, name, form, language, agreed: None }) {
         true => Redirect::to("/import").into_response(),
         false => (StatusCode::CONFLICT, spoken(&headers, page::busy)).into_response(),
     }

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::desk::Stage;
 use super::lead::Lead;
 use super::page::{failed, page, shown};
 use crate::app::fault::Fault;
@@ -33,8 +34,8 @@ pub async fn look(outboxes: &Outboxes) -> Looked {
     Looked(Ok(looked))
 }
 
-/// `has_import`: one goes on, or was cut off.
-pub fn page_of(Looked(looked): &Looked, has_import: bool) -> Markup {
+/// `stage`: how the import stands that was ordered last.
+pub fn page_of(Looked(looked): &Looked, stage: &Stage) -> Markup {
     let body = match looked {
         Err(fault) => failed(fault),
         Ok(places) if places.is_empty() => html! {
@@ -45,7 +46,11 @@ pub fn page_of(Looked(looked): &Looked, has_import: bool) -> Markup {
         },
     };
     let body = html! {
-        @if has_import { p { a href="/import" { (tr!("To the import that goes on")) } } }
+        @match stage {
+            Stage::Idle | Stage::Ended(_) => {}
+            Stage::CutOff => p { a href="/import" { (tr!("To the import that was cut off")) } },
+            _ => p { a href="/import" { (tr!("To the import that goes on")) } },
+        }
         (bring(&tr!("A spreadsheet to be opened as tickets: choose it, or drop it here")))
         (body)
     };

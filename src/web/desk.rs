@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::form::Form;
 use crate::app::fault::Fault;
+use crate::app::unfinished::Agreed;
 use crate::delivery::{Pulse, Reason};
 use crate::language::Language;
 use crate::outbox::{Counts, Reasons};
@@ -31,8 +32,8 @@ pub struct Order {
     pub form: Form,
     /// Of who ordered it.
     pub language: Language,
-    /// Tickets that a person said yes to before the program was cut off: it goes on without a word.
-    pub n_agreed: Option<u64>,
+    /// What a person said yes to before the program was cut off: with that it goes on without a word.
+    pub agreed: Option<Agreed>,
 }
 
 /// A number that no order or question had before: the clock's, in microseconds.

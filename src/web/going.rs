@@ -42,7 +42,7 @@ fn stage_of(order: Option<&Order>, stage: &Stage) -> Markup {
             html! { p { (tr!("Nothing is being imported. Choose a spreadsheet on the first page.")) } }
         }
         Stage::CutOff => html! {
-            p.warn role="status" { (tr!("This import was cut off, more than half a day ago. Is it still the same outage?")) }
+            p.warn role="status" { (tr!("This import was cut off; it was begun more than half a day ago. Is it still the same outage?")) }
             (again(order))
         },
         Stage::Busy => html! {
@@ -75,7 +75,7 @@ fn stage_of(order: Option<&Order>, stage: &Stage) -> Markup {
                 @if 0 < done.counts.left() { (again(order)) }
             },
             Err(Broken::Declined) => html! {
-                p role="status" { (tr!("Declined; nothing was sent.")) }
+                p role="status" { (tr!("Declined; nothing more is sent.")) }
                 (again(order))
             },
             Err(Broken::Fault(fault)) => html! { (failed(fault)) (again(order)) },

@@ -56,7 +56,7 @@ pub struct Site {
     sources: Sources,
     /// `None`: there is no folder for them.
     uploads: Option<Uploads>,
-    /// `None`: there is no folder for it.
+    /// `None`: another page has it, or there is no folder for it.
     unfinished: Option<Kept>,
     receiving: Semaphore,
     /// Sheets are read one after the other: each may need much memory.
@@ -80,7 +80,8 @@ impl Site {
         stop: CancellationToken,
     ) -> (Arc<Self>, Ordered) {
         let uploads = sources.environment().state_folder().map(|folder| Uploads::at(&folder));
-        let unfinished = sources.environment().state_folder().map(|folder| Kept::of(&folder, &outboxes));
+        let state_folder = sources.environment().state_folder();
+        let unfinished = state_folder.and_then(|folder| Kept::of(&folder, &outboxes));
         let (door, reading) = (Door::new(at), Arc::new(Semaphore::new(1)));
         let receiving = Semaphore::new(RECEIVED_MAX);
         let ((desk, words), (deeds, asked)) = (Desk::new(), Deeds::new());

@@ -21,9 +21,9 @@ use crate::app::questions::{self, Tickets, UNASKED_MAX};
 use crate::app::services::{Kept, Progress, find};
 use crate::app::sheet::Sheet;
 use crate::app::target::Target;
-use crate::app::unfinished::{Kept as KeptOrder, Unfinished};
+use crate::app::unfinished::{self, Agreed, BatchContent, Kept as KeptOrder, Unfinished};
 use crate::app::{merged, results, summary};
-use crate::delivery::{Control, Ending, HUBSOFT_RATE, Policy, Pulse, Watch};
+use crate::delivery::{Control, Ending, HUBSOFT_RATE, Halt, Policy, Pulse, Reason, Watch};
 use crate::intake::{Hashing, Hidden};
 use crate::language::Language;
 use crate::language::filled::typed_number;
@@ -45,14 +45,42 @@ pub async fn work(site: &Site, mut words: mpsc::Receiver<Word>, stop: &Cancellat
     // Cancel-safe: a word that was not received waits.
     while let Some(Some(word)) = stop.run_until_cancelled(words.recv()).await {
         let Word::Order(order) = word else { continue };
-        let stop = stop.child_token();
-        let mut worker = Worker { site, order: &order, words: &mut words, stop, n_asked: &mut n_asked };
+        let (stop, said) = (stop.child_token(), Vec::new());
+        let mut worker = Worker { site, order: &order, words: &mut words, stop, said, n_asked: &mut n_asked };
         let ended = Box::pin(worker.import()).await;
-        // What the end of the program stopped goes on when it starts again.
-        if let Some(kept) = site.unfinished.as_ref().filter(|_| !site.stop.is_cancelled()) {
-            kept.forget();
+        if is_over(&ended, site.stop.is_cancelled()) {
+            forget(site, &order);
         }
         site.desk.stands(Stage::Ended(Arc::new(ended)));
+    }
+}
+
+/// Whether nobody is to go on with it by itself when the program starts again. What ended with the program,
+/// or for what may be gone by then, goes on.
+fn is_over(ended: &Result<Done, Broken>, is_program_ending: bool) -> bool {
+    match ended {
+        Ok(Done { came: Came::Ran(reason), .. }) => match reason {
+            Reason::Drained => true,
+            Reason::Stopped => !is_program_ending,
+            Reason::Halted(halt) => !matches!(
+                halt,
+                Halt::NeverReached { .. }
+                    | Halt::Unavailable { .. }
+                    | Halt::OutboxUnavailable { .. }
+                    | Halt::DiskFull
+            ),
+        },
+        Ok(Done { came: Came::Idle | Came::Refused, .. }) => true,
+        Err(Broken::Declined) => !is_program_ending,
+        Err(Broken::Fault(_)) => false,
+    }
+}
+
+/// Nobody goes on with it by itself.
+fn forget(site: &Site, order: &Order) {
+    if let Some(Err(fault)) = site.unfinished.as_ref().map(|kept| kept.forget(&order.id)) {
+        let told = order.language.speak(|| fault.to_string());
+        site.desk.tells([Note::Warning(told)]);
     }
 }
 
@@ -60,6 +88,10 @@ pub async fn work(site: &Site, mut words: mpsc::Receiver<Word>, stop: &Cancellat
 fn go_on(site: &Site) {
     let Some(unfinished) = site.unfinished.as_ref().and_then(KeptOrder::read) else { return };
     let Some(kept) = site.uploads.as_ref().and_then(|uploads| uploads.find(&unfinished.sheet)) else {
+        tracing::warn!("an import was cut off, and its sheet is not kept any more: bring it again to go on");
+        if let Some(Err(fault)) = site.unfinished.as_ref().map(|kept| kept.forget(&unfinished.sheet)) {
+            tracing::warn!("{fault}");
+        }
         return;
     };
     let goes_on = unfinished.goes_on(Timestamp::now());
@@ -70,7 +102,7 @@ fn go_on(site: &Site) {
         kept,
         form: Form::of(unfinished.form),
         language: Language::of_locale(&unfinished.language).unwrap_or_else(Language::now),
-        n_agreed: goes_on.then_some(unfinished.n_tickets),
+        agreed: goes_on.then_some(unfinished.agreed),
     };
     match goes_on {
         true => drop(site.desk.order(order)),
@@ -83,6 +115,8 @@ struct Worker<'a> {
     order: &'a Order,
     words: &'a mut mpsc::Receiver<Word>,
     stop: CancellationToken,
+    /// What was answered of how the sheet is read, as its form would say it.
+    said: Vec<(&'static str, String)>,
     n_asked: &'a mut u64,
 }
 
@@ -157,6 +191,7 @@ impl Worker<'_> {
         });
         let (is_refused, n_left) = (staged.is_refused(), staged.n_left());
         let policy = staged.policy(&sending, &stopping);
+        let (mut is_agreed, mut agreed_at) = (false, started_at);
         if n_left != 0 {
             if let Some(lack) = staged.reserve()? {
                 self.warn(|| merged::lack(lack));
@@ -179,7 +214,12 @@ impl Worker<'_> {
             }
             let known_types = staged.bind().await?;
             let doubts = &staged.read.findings.doubts;
-            let is_agreed = order.n_agreed.is_some_and(|n| n_left <= n);
+            if let Some(agreed) = &order.agreed
+                && agreed.covers(staged.batch_content().await?.as_ref(), n_left)
+            {
+                agreed_at = agreed.at;
+                is_agreed = true;
+            }
             if !target.is_sandbox() && !is_agreed && !doubts.is_empty() {
                 let text = self.speak(|| questions::columns(doubts).into_owned());
                 let right = self.speak(|| tr!("it is right; open these tickets").into_owned());
@@ -211,17 +251,20 @@ impl Worker<'_> {
             taken_in.withdraw().await?;
             return Err(declined);
         }
+        if n_left != 0 {
+            let what = unfinished::batch_content(taken_in.outbox(), &taken_in.read).await?;
+            self.keep(what, n_left, agreed_at);
+        }
         // What was said while the sheet was taken in, before other workers may open its rows.
         while let Ok(word) = self.words.try_recv() {
             if self.is_stop(&word) {
-                self.stop.cancel();
+                self.stops();
             }
         }
         if is_shared && self.stop.is_cancelled() {
             taken_in.withdraw().await?;
             return Err(Broken::Declined);
         }
-        self.keep(n_left);
         taken_in.release().await?;
         let ending = match n_left {
             0 => None,
@@ -278,21 +321,35 @@ impl Worker<'_> {
         let ending = tokio::select! {
             ending = run => ending?,
             never = look => match never {},
-            never = hear(self.words, self.order.number, &stop) => match never {},
+            never = hear(self.words, self.site, self.order, &stop) => match never {},
         };
         Ok(ending)
     }
 
     /// From now on it goes on also if the program is cut off.
-    fn keep(&self, n_tickets: u64) {
-        let Some(kept) = &self.site.unfinished else { return };
+    fn keep(&self, what: Option<BatchContent>, n_tickets: u64, at: Timestamp) {
+        let (Some(kept), Some(what)) = (&self.site.unfinished, what) else {
+            return self.warn(|| {
+                tr!(
+                    "cut off, this import will not go on by itself: another page of this folder is open, or there is no state folder"
+                )
+            });
+        };
         let Order { id, form, language, .. } = self.order;
-        let given = form.given().map(|(name, text)| (name.to_owned(), text.to_owned()));
-        let (form, begun_at) = (given.collect(), Timestamp::now());
-        let (sheet, language) = (id.clone(), language.tag().to_owned());
-        if let Err(fault) = kept.write(&Unfinished { sheet, form, language, n_tickets, begun_at }) {
+        let said = self.said.iter().map(|(name, text)| (*name, text.as_str()));
+        // What was answered was asked because the form does not say it.
+        let form = form.given().chain(said).map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let (sheet, form, language) = (id.clone(), form.collect(), language.tag().to_owned());
+        let agreed = Agreed { what, n_tickets, at };
+        if let Err(fault) = kept.write(&Unfinished { sheet, form, language, agreed }) {
             self.warn(|| tr!("%{fault}: cut off, it will not go on by itself", fault = fault));
         }
+    }
+
+    /// A person stops it: also where the program ends before it has, nobody goes on with it.
+    fn stops(&self) {
+        forget(self.site, self.order);
+        self.stop.cancel();
     }
 
     /// What comes of `going`, of which nothing is lost where it is dropped, unless a person stops it.
@@ -303,7 +360,7 @@ impl Worker<'_> {
         let stop = self.stop.clone();
         tokio::select! {
             done = stop.run_until_cancelled(going) => Ok(done.ok_or(Broken::Declined)??),
-            never = hear(self.words, self.order.number, &stop) => match never {},
+            never = hear(self.words, self.site, self.order, &stop) => match never {},
         }
     }
 
@@ -334,6 +391,7 @@ impl Worker<'_> {
         });
         let at = self.ask(text, Answers::OneOf(names.clone())).await?;
         sheet.reading.sheet = names.get(at).and_then(|name| name.parse().ok());
+        self.said.extend(names.get(at).map(|name| ("sheet", name.clone())));
         Ok(())
     }
 
@@ -346,7 +404,9 @@ impl Worker<'_> {
         let answers = self.speak(|| [tr!("leave the hidden rows out"), tr!("open them like the others")]);
         let answers = answers.map(|answer| answer.into_owned()).to_vec();
         let at = self.ask(text, Answers::OneOf(answers)).await?;
-        sheet.reading.hidden = Some(if at == 0 { Hidden::Skip } else { Hidden::Open });
+        let (hidden, said) = if at == 0 { (Hidden::Skip, "skip") } else { (Hidden::Open, "open") };
+        sheet.reading.hidden = Some(hidden);
+        self.said.push(("hidden", said.to_owned()));
         Ok(())
     }
 
@@ -402,7 +462,10 @@ impl Worker<'_> {
                     self.site.desk.stands(Stage::Busy);
                     return at.map(|at| at as usize).ok_or(Broken::Declined);
                 }
-                word if self.is_stop(&word) => return Err(Broken::Declined),
+                word if self.is_stop(&word) => {
+                    self.stops();
+                    return Err(Broken::Declined);
+                }
                 Word::Order(_) | Word::Answer { .. } | Word::Stop(_) => {}
             }
         }
@@ -444,10 +507,19 @@ async fn look_on(
 }
 
 /// Stops the run once a person says so.
-async fn hear(words: &mut mpsc::Receiver<Word>, order: u64, stop: &CancellationToken) -> Infallible {
+async fn hear(
+    words: &mut mpsc::Receiver<Word>,
+    site: &Site,
+    order: &Order,
+    stop: &CancellationToken,
+) -> Infallible {
     loop {
         match words.recv().await {
-            Some(Word::Stop(number)) if number == order => stop.cancel(),
+            Some(Word::Stop(number)) if number == order.number => {
+                // Also where the program ends before it has stopped, nobody goes on with it.
+                forget(site, order);
+                stop.cancel();
+            }
             Some(Word::Order(_) | Word::Answer { .. } | Word::Stop(_)) => {}
             None => return std::future::pending().await, // Nobody is left to say anything.
         }

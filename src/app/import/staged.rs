@@ -10,6 +10,7 @@ use crate::app::deliver::{self, Calm, ticket_types};
 use crate::app::fault::Fault;
 use crate::app::staging::{self, ReadIn, Taking};
 use crate::app::target::refuse_other_host;
+use crate::app::unfinished::{self, BatchContent};
 use crate::app::work_folder::{self, Lack, Reserve};
 use crate::delivery::{Policy, Rate};
 use crate::hubsoft;
@@ -93,6 +94,11 @@ impl<'a> Staged<'a> {
     pub fn policy(&self, sending: &Sending, stopping: &Stopping) -> Policy {
         let guards = deliver::limits(stopping, self.read.merged.counts.n_rows);
         Policy { guards, ..deliver::policy(sending) }
+    }
+
+    /// The rows and the batch that they are of. `None`: the batch is not there yet.
+    pub async fn batch_content(&self) -> Result<Option<BatchContent>, Fault> {
+        unfinished::batch_content(&self.outbox, &self.read).await
     }
 
     /// What a run of so many of its rows is to do.
