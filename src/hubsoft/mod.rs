@@ -273,19 +273,17 @@ impl HubSoft {
         send: impl AsyncFn(&HeaderValue) -> (Exchange, Duration),
     ) -> Result<Answer, NoToken> {
         let mut refusals = Refusals::default();
-        let mut bearer = self.tokens.current(&self.transport, gate).await?;
         loop {
+            self.tokens.ready(&self.transport, gate).await?;
             gate.pass(kind).await.map_err(|Withheld| NoToken::Withheld)?;
-            // While this one waited for its slot, another may have found the token refused.
-            if !self.tokens.is_current(&bearer) {
-                bearer = self.tokens.current(&self.transport, gate).await?;
-                continue;
-            }
+            // While this one waited for its slot, another may have found the token refused: its login is waited
+            // for, and the slot is lost.
+            let Some(bearer) = self.tokens.now() else { continue };
             let (exchange, latency) = send(&bearer.header).await;
             match exchange.http_status() {
                 // 401 is an answer from before the work: the same row may be sent again.
                 Some(401) => {
-                    bearer = self.tokens.after_401(&bearer, &mut refusals, &self.transport, gate).await?;
+                    self.tokens.after_401(&bearer, &mut refusals, &self.transport, gate).await?;
                     continue;
                 }
                 Some(200..=299 | 400 | 403 | 422) => self.tokens.accept(&bearer),

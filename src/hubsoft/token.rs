@@ -1,6 +1,6 @@
 //! The bearer token: obtained once, renewed in time, and never by two at once.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
@@ -74,8 +74,9 @@ pub(super) struct Tokens {
     /// Logins that ended, however. Who waited for one that failed shares its failure instead of
     /// trying the same credentials again.
     n_logins: Cell<u64>,
-    /// Of the session's bearer, also while a login holds the session.
-    current: Cell<Option<u64>>,
+    /// The token of now, which is seen also while a login holds the session. `None`: it was refused, or there
+    /// was none yet.
+    bearer: RefCell<Option<Bearer>>,
 }
 
 enum Source {
@@ -84,7 +85,6 @@ enum Source {
 }
 
 struct Session {
-    bearer: Option<Bearer>,
     renew_at: Option<Instant>,
     expires_at: Option<Instant>,
     /// Whether the current token was ever accepted.
@@ -99,8 +99,7 @@ struct Session {
 
 impl Tokens {
     pub(super) fn new(credentials: &Credentials, login_url: Url) -> Result<Self, SetupError> {
-        let mut session = Session {
-            bearer: None,
+        let session = Session {
             renew_at: None,
             expires_at: None,
             accepted: false,
@@ -109,43 +108,47 @@ impl Tokens {
             last_failure: None,
             generation: 0,
         };
-        let source = match credentials {
+        let (source, bearer) = match credentials {
             Credentials::Token(token) => {
                 let header = bearer(token.expose_secret()).ok_or(SetupError::Token)?;
-                session.bearer = Some(Bearer { header, generation: 0 });
-                Source::Given
+                (Source::Given, Some(Bearer { header, generation: 0 }))
             }
             Credentials::Password { .. } => {
-                Source::Login { url: login_url, credentials: credentials.clone() }
+                (Source::Login { url: login_url, credentials: credentials.clone() }, None)
             }
         };
-        let current = Cell::new(session.bearer.as_ref().map(|bearer| bearer.generation));
-        Ok(Self { source, session: Mutex::new(session), n_logins: Cell::new(0), current })
+        let (session, bearer) = (Mutex::new(session), RefCell::new(bearer));
+        Ok(Self { source, session, n_logins: Cell::new(0), bearer })
     }
 
-    /// The token to send with, obtained or renewed if need be.
-    pub(super) async fn current(&self, transport: &Transport, gate: &impl Gate) -> Result<Bearer, NoToken> {
+    /// The token to send with.
+    pub(super) fn now(&self) -> Option<Bearer> {
+        self.bearer.borrow().clone()
+    }
+
+    /// Whether it is that of `used` still.
+    fn is_now(&self, used: &Bearer) -> bool {
+        self.bearer.borrow().as_ref().is_some_and(|bearer| bearer.generation == used.generation)
+    }
+
+    /// Waits until there is one, obtained or renewed if need be.
+    pub(super) async fn ready(&self, transport: &Transport, gate: &impl Gate) -> Result<(), NoToken> {
         let mut session = self.lock().await?;
-        let Some(bearer) = session.bearer.clone() else {
+        if self.bearer.borrow().is_none() {
             return self.log_in(&mut session, transport, gate).await;
-        };
+        }
         if session.renew_at.is_none_or(|at| Instant::now() < at) {
-            return Ok(bearer);
+            return Ok(());
         }
         match self.log_in(&mut session, transport, gate).await {
             // The old one is good for some minutes yet.
             Err(NoToken::Unavailable { .. }) if session.expires_at.is_none_or(|at| Instant::now() < at) => {
                 session.renew_at = Some(Instant::now() + RENEW_AGAIN);
                 session.last_failure = None;
-                Ok(bearer)
+                Ok(())
             }
             other => other,
         }
-    }
-
-    /// Whether `bearer` is the token to send with still: it was neither refused nor renewed.
-    pub(super) fn is_current(&self, bearer: &Bearer) -> bool {
-        self.current.get() == Some(bearer.generation)
     }
 
     /// Logs in now, whatever token there is.
@@ -154,43 +157,42 @@ impl Tokens {
             return Ok(());
         }
         let mut session = self.lock().await?;
-        self.log_in(&mut session, transport, gate).await.map(|_| ())
+        self.log_in(&mut session, transport, gate).await
     }
 
     /// HubSoft took the token.
     pub(super) fn accept(&self, used: &Bearer) {
         // Held by another: a login is under way, and the next answer tells the same.
         if let Ok(mut session) = self.session.try_lock()
-            && session.bearer.as_ref().is_some_and(|bearer| bearer.generation == used.generation)
+            && self.is_now(used)
         {
             session.accepted = true;
             session.fresh_refused = 0;
         }
     }
 
-    /// HubSoft answered 401 to `used`: the token to repeat the request with, or why there is none.
+    /// HubSoft answered 401 to `used`: there is a token to repeat the request with, or why there is none.
     pub(super) async fn after_401(
         &self,
         used: &Bearer,
         refusals: &mut Refusals,
         transport: &Transport,
         gate: &impl Gate,
-    ) -> Result<Bearer, NoToken> {
+    ) -> Result<(), NoToken> {
         refusals.0 += 1;
         if matches!(self.source, Source::Given) {
             // Asked once more before the run is halted for it.
             return match refusals.0 {
-                1 => Ok(used.clone()),
+                1 => Ok(()),
                 _ => Err(NoToken::Refused(Fault::http(401))),
             };
         }
         let mut session = self.lock().await?;
         let generation = used.generation;
-        if session.bearer.as_ref().is_some_and(|bearer| bearer.generation == generation) {
+        if self.is_now(used) {
             session.fresh_refused = if session.accepted { 0 } else { session.fresh_refused + 1 };
             session.last_refused = Some(generation);
-            session.bearer = None;
-            self.current.set(None);
+            self.bearer.replace(None);
         }
         if FRESH_TOKENS_MAX <= session.fresh_refused && session.last_refused == Some(generation) {
             return Err(NoToken::Refused(Fault::TokensRefused));
@@ -198,8 +200,8 @@ impl Tokens {
         if FRESH_TOKENS_MAX < refusals.0 {
             return Err(NoToken::NotForThis(Fault::http(401)));
         }
-        match session.bearer.clone() {
-            Some(bearer) => Ok(bearer),
+        match self.now() {
+            Some(_) => Ok(()),
             None => self.log_in(&mut session, transport, gate).await,
         }
     }
@@ -220,7 +222,7 @@ impl Tokens {
         session: &mut Session,
         transport: &Transport,
         gate: &impl Gate,
-    ) -> Result<Bearer, NoToken> {
+    ) -> Result<(), NoToken> {
         let Source::Login { url, credentials } = &self.source else {
             return Err(NoToken::Refused(Fault::http(401)));
         };
@@ -235,10 +237,8 @@ impl Tokens {
                     session.accepted = false;
                     session.expires_at = expires_in.and_then(|life| now.checked_add(life));
                     session.renew_at = Some(now + renew_after(expires_in));
-                    let bearer = Bearer { header, generation: session.generation };
-                    session.bearer = Some(bearer.clone());
-                    self.current.set(Some(session.generation));
-                    Ok(bearer)
+                    self.bearer.replace(Some(Bearer { header, generation: session.generation }));
+                    Ok(())
                 }
                 None => Err(NoToken::Unavailable { fault: Fault::LoginNoToken, retry_after: None }),
             },
