@@ -80,7 +80,10 @@ impl Engine<'_> {
             Verdict::Withheld => {}
             verdict => {
                 self.listing.not_before = now.run + AGAIN_AFTER;
-                self.tell_lack(verdict.trouble().map(Box::new));
+                // An older one that there is stays, and is tried to be renewed.
+                if self.listing.held.is_none() {
+                    self.tell_lack(verdict.trouble().map(Box::new));
+                }
             }
         }
     }
