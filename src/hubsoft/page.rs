@@ -164,7 +164,7 @@ fn beside<'p, 'a: 'p>(open: impl Iterator<Item = &'p Seen<'a>>, label: &str) -> 
         Some((ticket.id(), Beside { protocolo, label: printable::name(&other).into_owned() }))
     };
     let mut found: Vec<_> = open.filter_map(of_other_type).collect();
-    found.sort_by_key(|(id, _)| *id);
+    found.sort_by_key(|(id, _)| id.unwrap_or(i64::MAX));
     found.into_iter().map(|(_, beside)| beside).take(BESIDE_MAX).collect()
 }
 

@@ -18,6 +18,9 @@ const FIRST_FORMAT: &str = r#" s="1""#;
 /// Level 6 took an eighth of the CPU time of a whole import.
 const COMPRESSION_LEVEL: i64 = 1;
 
+/// Longest part whose length stands in 32 bits.
+const ZIP32_MAX: u64 = u32::MAX as u64;
+
 /// Rows of text below the header of a sheet, all in the first format that its workbook met: in a temporary
 /// file beside the workbook, so that their size costs no memory.
 pub(super) struct SheetRows {
@@ -104,10 +107,10 @@ impl SheetRows {
                 part.read_to_string(&mut xml)?;
                 let (head, tail) =
                     around_rows(&xml).ok_or_else(|| io::Error::other("the sheet has no rows"))?;
-                out.start_file(
-                    sheet,
-                    SimpleFileOptions::default().compression_level(Some(COMPRESSION_LEVEL)),
-                )?;
+                let level = SimpleFileOptions::default().compression_level(Some(COMPRESSION_LEVEL));
+                // Without, the rest of a part that reaches 4 GiB is refused.
+                let is_large = ZIP32_MAX <= rows.as_file().metadata()?.len() + xml.len() as u64;
+                out.start_file(sheet, level.large_file(is_large))?;
                 out.write_all(head.as_bytes())?;
                 io::copy(&mut rows, &mut out)?;
                 out.write_all(tail.as_bytes())?;

@@ -120,7 +120,7 @@ impl PgOutbox {
         Ok(Crew {
             n_workers: count(n_workers),
             rate_per_s,
-            lowered_per_s: borne(rate_per_s, refusal),
+            lowered_per_s: borne(rate_per_s, refusal).filter(|_| 0 < n_workers),
             paused: is_paused.then(|| causes::pause(pause_cause.as_deref(), pause.unwrap_or_default())),
             throttled: until.map(|until| {
                 (time(until), causes::throttle(throttle_cause.as_deref(), throttle.unwrap_or_default()))
