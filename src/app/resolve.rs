@@ -4,12 +4,14 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 
 use super::deliver::Calm;
 use super::fault::{Fault, OtherService};
 use super::place::{NamedRow, Place};
 use super::results::{Written, write_again};
 use super::selection::{batch_of, row_of};
+use super::staging::hexadecimal;
 use super::target::{SANDBOX, Target};
 use crate::delivery::{RowId, State, Verdict};
 use crate::outbox::{AnyOutbox, AnyReader, Cursor, Resolution, ResolveError, RowDetails, Scope, Word};
@@ -136,6 +138,13 @@ impl Unsettled {
 
     pub fn n_rows(&self) -> usize {
         self.rows.len()
+    }
+
+    /// What tells these rows from others, as lower-case hexadecimal.
+    pub fn digest(&self) -> String {
+        let mut digest = Sha256::new();
+        self.rows.iter().for_each(|row| digest.update(row.0.to_le_bytes()));
+        hexadecimal(digest.finalize().into())
     }
 
     /// Asks HubSoft for the ticket. It must be of the first row's service, unless that row is in conflict

@@ -276,8 +276,8 @@ impl HubSoft {
         loop {
             self.tokens.ready(&self.transport, gate).await?;
             gate.pass(kind).await.map_err(|Withheld| NoToken::Withheld)?;
-            // While this one waited for its slot, another may have found the token refused: its login is waited
-            // for, and the slot is lost.
+            // While this one waited for its slot, another may have found the token refused: its login is
+            // waited for, and the slot is lost.
             let Some(bearer) = self.tokens.now() else { continue };
             let (exchange, latency) = send(&bearer.header).await;
             match exchange.http_status() {

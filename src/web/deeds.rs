@@ -20,6 +20,15 @@ type Deed = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 /// Where they are asked for.
 pub struct Deeds(mpsc::Sender<Deed>);
 
+/// Why nobody is told what came of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Untold {
+    /// Too many wait before it: it is not done.
+    Full,
+    /// It goes on.
+    Late,
+}
+
 /// Those that were asked for.
 pub struct Asked(mpsc::Receiver<Deed>);
 
@@ -29,8 +38,8 @@ impl Deeds {
         (Self(deeds), Asked(asked))
     }
 
-    /// What came of `deed`. `None`: it takes longer and goes on, or too many wait before it.
-    pub async fn done<T, D>(&self, deed: impl FnOnce() -> D + Send + 'static) -> Option<T>
+    /// What came of `deed`.
+    pub async fn done<T, D>(&self, deed: impl FnOnce() -> D + Send + 'static) -> Result<T, Untold>
     where
         T: Send + 'static,
         D: Future<Output = T> + 'static,
@@ -39,8 +48,8 @@ impl Deeds {
         // Nobody may listen any more.
         let begin =
             || Box::pin(async move { drop(tell.send(deed().await)) }) as Pin<Box<dyn Future<Output = ()>>>;
-        self.0.try_send(Box::new(begin)).ok()?;
-        timeout(WAIT_MAX, told).await.ok()?.ok()
+        self.0.try_send(Box::new(begin)).map_err(|_| Untold::Full)?;
+        timeout(WAIT_MAX, told).await.ok().and_then(Result::ok).ok_or(Untold::Late)
     }
 }
 
@@ -51,5 +60,26 @@ impl Asked {
         while let Some(Some(deed)) = stop.run_until_cancelled(self.0.recv()).await {
             deed().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    /// Seen (in reading): of what was never done it was said that it goes on.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_done_is_told_from_what_takes_long() {
+        let (deeds, asked) = Deeds::new();
+        let nobody_works = async {
+            for _ in 0..DEEDS_MAX {
+                assert_eq!(deeds.done(pending::<()>).await, Err(Untold::Late));
+            }
+            assert_eq!(deeds.done(|| ready(1)).await, Err(Untold::Full));
+        };
+        nobody_works.await;
+        drop(asked);
     }
 }

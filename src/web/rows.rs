@@ -1,6 +1,7 @@
 //! What is asked of the rows of a batch, and what a person has done with them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, Query, State};
@@ -8,7 +9,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use maud::Markup;
+use tokio::time::timeout;
 
+use super::deeds::Untold;
 use super::form::Form;
 use super::lead::Lead;
 use super::lote::{self, states_of};
@@ -19,12 +22,15 @@ use crate::app::found::{self, Sought, find};
 use crate::app::place::Place;
 use crate::app::questions::YES;
 use crate::app::resolve::{
-    Checked, Resolved, Unsettled, note_not_opened, note_opened, protocolo, says_not_opened, says_opened,
+    self, Checked, Resolved, Unsettled, note_not_opened, note_opened, protocolo, says_not_opened, says_opened,
 };
 use crate::app::{retry, show};
 use crate::language::means;
 use crate::outbox::{Cursor, Resolution};
 use crate::settings::{Flags, Sending};
+
+/// How long HubSoft is asked for a ticket that a person names. Shorter than a browser waits.
+const CHECK_MAX: Duration = Duration::from_secs(15);
 
 type Fields = Vec<(String, String)>;
 
@@ -99,8 +105,8 @@ async fn again(
 /// What came of a person's word on rows.
 enum Heard {
     Settled(Box<Resolved>),
-    /// It is to be typed that this is so. With the number of rows that it is said of.
-    Asked(String, usize),
+    /// It is to be typed that this is so. With what tells the rows that it is said of.
+    Asked(String, String),
 }
 
 /// That no row of a batch in a state has a ticket.
@@ -112,15 +118,16 @@ async fn none_opened(
     let form = Form::of(fields);
     let state = form.get("state").unwrap_or_default();
     let states = states_of(Some(state)).unwrap_or_default();
-    // Of so many rows as it was asked of: others may have come since.
-    let n_meant = form.get("n").and_then(|n| n.parse::<usize>().ok()).filter(|_| is_so(&form));
+    // Of the rows that it was asked of: others may have come since.
+    let meant = form.get("of").filter(|_| is_so(&form)).map(str::to_owned);
     let (who, language) = (site.outboxes.user.clone(), language(&headers));
     let deed = async move |place: Place| {
         let unsettled = Unsettled::in_states(place, &states).await?;
         let n_rows = unsettled.n_rows();
-        if n_meant != Some(n_rows) {
+        let of = unsettled.digest();
+        if meant.as_ref() != Some(&of) {
             let question = language.speak(|| says_not_opened(n_rows).into_owned());
-            return Ok(Heard::Asked(question, n_rows));
+            return Ok(Heard::Asked(question, of));
         }
         let note = language.speak(|| note_not_opened(&who));
         Ok(Heard::Settled(Box::new(unsettled.settle(Resolution::NotOpened, &note).await?)))
@@ -128,7 +135,7 @@ async fn none_opened(
     let asked = [("state", state)];
     let page = |lead: &Lead, heard| match heard {
         Heard::Settled(resolved) => word::not_opened(&resolved),
-        Heard::Asked(question, n_rows) => word::ask("/batch/not-opened", lead, &asked, &question, n_rows),
+        Heard::Asked(question, of) => word::ask("/batch/not-opened", lead, &asked, &question, &of),
     };
     done(&site, &headers, &form, deed, page).await
 }
@@ -162,13 +169,16 @@ async fn opened(
         let (said, who) = (protocolo(&said)?, &asking.outboxes.user);
         let sending: Sending = asking.sources.resolve(&Flags::of_form([]))?;
         let unsettled = Unsettled::named(&[place.row(row)]).await?;
-        let (id_atendimento, why) = match unsettled.check(said, &sending, &asking.sources).await? {
+        // Sooner than the browser is told that it takes a while: it is to be asked.
+        let checked = timeout(CHECK_MAX, unsettled.check(said, &sending, &asking.sources)).await;
+        let checked = checked.unwrap_or(Ok(Checked::Untold(resolve::Untold::NoAnswer { why: None })))?;
+        let (id_atendimento, why) = match checked {
             Checked::Agrees { id_atendimento } => (Some(id_atendimento), None),
             Checked::Untold(untold) => {
                 let why = language.speak(|| untold.to_string());
                 if !is_so {
                     let question = language.speak(|| says_opened(said, &why).into_owned());
-                    return Ok(Heard::Asked(question, 1));
+                    return Ok(Heard::Asked(question, unsettled.digest()));
                 }
                 (None, Some(why))
             }
@@ -181,7 +191,7 @@ async fn opened(
     let asked = [("row", row.as_str()), ("protocolo", typed)];
     let page = |lead: &Lead, heard| match heard {
         Heard::Settled(resolved) => word::opened(&resolved),
-        Heard::Asked(question, n_rows) => word::ask("/row/opened", lead, &asked, &question, n_rows),
+        Heard::Asked(question, of) => word::ask("/row/opened", lead, &asked, &question, &of),
     };
     done(&site, &headers, &form, deed, page).await
 }
@@ -205,11 +215,15 @@ where
     let lead = Lead::of(form);
     let done = match lead.place(&site.outboxes) {
         Ok(place) => site.deeds.done(move || deed(place)).await,
-        Err(fault) => Some(Err(fault)),
+        Err(fault) => Ok(Err(fault)),
     };
     match done {
-        Some(done) => shown(headers, done, |came_of| word::page_of(&lead, &page(&lead, came_of))),
-        None => spoken(headers, || word::page_of(&lead, &word::goes_on())).into_response(),
+        Ok(done) => shown(headers, done, |came_of| word::page_of(&lead, &page(&lead, came_of))),
+        Err(untold) => {
+            let status =
+                if untold == Untold::Full { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+            (status, spoken(headers, || word::page_of(&lead, &word::untold(untold)))).into_response()
+        }
     }
 }
 

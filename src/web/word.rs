@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::deeds::Untold;
 use super::lead::Lead;
 use super::page::{page, shown};
 use crate::app::questions::YES;
@@ -18,8 +19,14 @@ pub fn page_of(lead: &Lead, came_of: &Markup) -> Markup {
     page(&shown(&lead.batch), &body)
 }
 
-pub fn goes_on() -> Markup {
-    html! { p.warn role="status" { (tr!("That takes a while and goes on here: look at the batch again.")) } }
+pub fn untold(untold: Untold) -> Markup {
+    let text = match untold {
+        Untold::Full => {
+            tr!("That was not done: much else waits to be done before it. Try it again in a minute.")
+        }
+        Untold::Late => tr!("That takes a while and goes on here: look at the batch again."),
+    };
+    html! { p.warn role="status" { (text) } }
 }
 
 pub fn retried(Retried { n_rows, results, opener }: &Retried) -> Markup {
@@ -60,14 +67,15 @@ pub fn lacks(results: Option<&Written>) -> Markup {
     html! { @for lack in missing { p.warn { (shown(&lack.in_words(&lack.why.to_string()))) } } }
 }
 
-/// A question that is answered by a word; `asked`: what it was asked about, for `path`.
-pub fn ask(path: &str, lead: &Lead, asked: &[(&str, &str)], question: &str, n_rows: usize) -> Markup {
+/// A question that is answered by a word; `asked`: what it was asked about, for `path`; `of`: what tells the
+/// rows.
+pub fn ask(path: &str, lead: &Lead, asked: &[(&str, &str)], question: &str, of: &str) -> Markup {
     html! {
         form method="post" action=(path) {
             p #question { strong { (shown(&tr!("This says that %{this}.", this = question))) } }
             (lead.hidden())
             @for (name, text) in asked { input type="hidden" name=(name) value=(text); }
-            input type="hidden" name="n" value=(n_rows);
+            input type="hidden" name="of" value=(of);
             p { label { (tr!("To go on, type %{word}", word = said(YES))) " "
                 input name="said" autocomplete="off" required autofocus aria-describedby="question";
             } " " button { (tr!("go on")) } }

@@ -176,15 +176,18 @@ async fn a_person_says_on_the_page_what_is_true_of_a_row() {
     assert!(body.contains("1 row is now `failed`."), "{body}");
     assert_eq!(say("/row/not-opened", &row(2)).0, 409, "it is settled");
 
-    // Of all rows in a state: typed, and of as many as it was asked of.
+    // Of all rows in a state: typed, and of those that it was asked of.
     let all = format!("{BATCH}&state=unconfirmed");
     let (_, _, asked) = say("/batch/not-opened", &all);
     assert!(asked.contains("2 rows have no ticket in HubSoft"), "{asked}");
-    for not_so in ["", "&n=2", "&n=2&said=no", "&n=1&said=yes"] {
+    let (_, rest) = asked.split_once("name=\"of\" value=\"").unwrap();
+    let of = rest.split('"').next().unwrap();
+    let others = of.chars().rev().collect::<String>();
+    for not_so in ["", "&said=yes", &format!("&of={of}&said=no"), &format!("&of={others}&said=yes")] {
         let (_, _, asked) = say("/batch/not-opened", &format!("{all}{not_so}"));
-        assert!(asked.contains("name=\"n\" value=\"2\""), "{not_so}: {asked}");
+        assert!(asked.contains("2 rows have no ticket in HubSoft"), "{not_so}: {asked}");
     }
-    let (_, _, body) = say("/batch/not-opened", &format!("{all}&n=2&said=yes"));
+    let (_, _, body) = say("/batch/not-opened", &format!("{all}&of={of}&said=yes"));
     assert!(body.contains("2 rows are now `failed`."), "{body}");
     assert_eq!(states(), "opened opened failed failed failed opened", "the results say it, too");
 

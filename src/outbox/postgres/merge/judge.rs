@@ -50,8 +50,8 @@ impl Merge {
     /// Locks what the file no longer has. Once its other rows are locked, workers would find nothing else to
     /// post.
     async fn hold_lacking(&mut self) -> Result<(), OutboxError> {
-        // Where statistics are old, the planner takes the batch for a row or two, and reads all of `staged` for
-        // each.
+        // Where statistics are old, the planner takes the batch for a row or two, and reads all of `staged`
+        // for each.
         self.run_sql("CREATE INDEX ON staged (row_id)", &[]).await?;
         let sql = format!(
             "INSERT INTO held SELECT o.id FROM mutirao.outbox o
