@@ -62,3 +62,26 @@ impl RetryState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, ValueEnum};
+
+    use super::*;
+    use crate::app::retry;
+    use crate::cli::args::Cli;
+    use crate::outbox::state_name;
+
+    /// The page offers those of `app`.
+    #[test]
+    fn the_flag_takes_the_states_that_can_be_tried_again() {
+        let states: Vec<_> = RetryState::value_variants().iter().map(|state| state.state()).collect();
+        assert_eq!(states, retry::STATES);
+        let command = Cli::command();
+        let flag =
+            command.find_subcommand("retry").unwrap().get_arguments().find(|arg| arg.get_id() == "state");
+        let usual: Vec<_> =
+            flag.unwrap().get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+        assert_eq!(usual, [retry::USUAL.map(state_name).join(",")]);
+    }
+}
