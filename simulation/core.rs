@@ -12,6 +12,8 @@ mod language;
 pub mod delivery;
 #[path = "../src/hubsoft/mod.rs"]
 pub mod hubsoft;
+#[path = "../src/platform/mod.rs"]
+mod platform;
 #[path = "../src/printable.rs"]
 pub mod printable;
 #[cfg(test)]

@@ -14,6 +14,7 @@
 //! - [`language`]: the language of the person, for all rooms.
 //! - [`printable`]: text from outside, before a person sees it. For all rooms.
 //! - [`registry`]: what this user imported lately, and where to.
+//! - `platform`: what differs from one system to another. For all rooms.
 //! - [`temporary`]: files that are not whole yet, and the sweeping of those that a crash left. For all rooms.
 //! - [`report`]: results, errors, problems, summary.
 //! - [`intake`]: spreadsheets in.
@@ -39,6 +40,7 @@ mod app;
 mod cli;
 mod notice;
 mod ownership;
+mod platform;
 mod registry;
 mod report;
 mod service;

@@ -7,10 +7,9 @@
 use std::borrow::Cow;
 use std::fs::{Metadata, symlink_metadata};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rustix::process::geteuid;
+use crate::platform::{self, Rights};
 
 /// What is asked of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +47,6 @@ pub fn look(path: &Path, asked: Asked) -> io::Result<Result<(), NotOurs>> {
 /// Judges `found`, which stands at `path`.
 pub fn check(path: &Path, found: &Metadata, asked: Asked) -> Result<(), NotOurs> {
     let kind = found.file_type();
-    let (owner, ours, mode) = (found.uid(), geteuid().as_raw(), found.mode() & 0o7777);
     let shown = path.display();
     let refused = |found: Cow<'_, str>, hint: Cow<'_, str>| {
         Err(NotOurs { path: path.to_owned(), found: found.into_owned(), hint: hint.into_owned() })
@@ -61,7 +59,7 @@ pub fn check(path: &Path, found: &Metadata, asked: Asked) -> Result<(), NotOurs>
     if !is_right {
         let is = match () {
             () if kind.is_symlink() => tr!("is a link"),
-            () if kind.is_fifo() => tr!("is a pipe"),
+            () if platform::is_pipe(kind) => tr!("is a pipe"),
             () if kind.is_dir() => tr!("is a folder"),
             () if kind.is_file() => tr!("is a file"),
             () => tr!("is no file"),
@@ -80,6 +78,7 @@ pub fn check(path: &Path, found: &Metadata, asked: Asked) -> Result<(), NotOurs>
         };
         return refused(is, hint);
     }
+    let Some(Rights { owner, ours, mode }) = platform::rights(found) else { return Ok(()) };
     if owner != ours && owner != 0 {
         let hint = if ours == 0 {
             tr!(

@@ -1,13 +1,13 @@
 //! Temporary files and folders: one kind of name for all, so that what a process left that died amid its work
 //! is found. They hold customers' data, and nobody knows them any more.
 
-use std::fs::{self, File, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use rustix::process::{Pid, geteuid, test_kill_process};
 use tempfile::{NamedTempFile, TempDir};
+
+use crate::platform;
 
 /// What their names begin with; the process that made them follows.
 const PREFIX: &str = ".mutirao-";
@@ -22,7 +22,7 @@ fn ours<'a>() -> tempfile::Builder<'a, 'a> {
 }
 
 /// The current one has a name of its own.
-fn named(folder: &Path) -> &Path {
+pub fn named(folder: &Path) -> &Path {
     if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
 }
 
@@ -33,7 +33,9 @@ pub fn file_in(folder: &Path) -> io::Result<NamedTempFile> {
 
 /// A folder in `folder`, mode 0700; removed when dropped.
 pub fn folder_in(folder: &Path) -> io::Result<TempDir> {
-    ours().prefix(&prefix()).permissions(Permissions::from_mode(0o700)).tempdir_in(named(folder))
+    let made = ours().prefix(&prefix()).tempdir_in(named(folder))?;
+    platform::close(made.path())?;
+    Ok(made)
 }
 
 /// Gives `file` its own name: a reader, or a power cut, meets the old one or the new one, whole.
@@ -59,7 +61,7 @@ pub fn unpublish(path: &Path) -> io::Result<()> {
 }
 
 fn sync_name(path: &Path) -> io::Result<()> {
-    File::open(named(path.parent().unwrap_or(path)))?.sync_all()
+    platform::sync_folder(named(path.parent().unwrap_or(path)))
 }
 
 /// Makes `folder` if it is missing, and those that it lies in, mode 0700, and puts its name on disk: what is
@@ -67,13 +69,12 @@ fn sync_name(path: &Path) -> io::Result<()> {
 pub fn make_folder(folder: &Path) -> io::Result<()> {
     let is_missing = |folder: &&Path| !named(folder).is_dir();
     let missing: Vec<&Path> = folder.ancestors().skip(1).take_while(is_missing).collect();
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    platform::make_folder(folder)?;
     for made in missing.into_iter().rev().chain([folder]) {
-        match File::open(named(made.parent().unwrap_or(made))) {
-            Ok(around) => around.sync_all()?,
+        match sync_name(made) {
             // Who made it, and may only pass through what it lies in, cannot do more.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-            Err(error) => return Err(error),
+            synced => synced?,
         }
     }
     Ok(())
@@ -84,11 +85,14 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
 pub fn sweep(folder: &Path) {
     for entry in fs::read_dir(named(folder)).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let Some(maker) = name.to_str().and_then(maker_of).filter(|maker| is_dead(*maker)) else { continue };
-        debug_assert_ne!(maker.as_raw_nonzero().get().cast_unsigned(), std::process::id(), "we live");
+        let Some(maker) = name.to_str().and_then(maker_of) else { continue };
+        if platform::lives(maker) != Some(false) {
+            continue;
+        }
+        debug_assert_ne!(maker, std::process::id(), "we live");
         // Of the name itself: a link is not followed.
         let Ok(found) = fs::symlink_metadata(entry.path()) else { continue };
-        if found.uid() != geteuid().as_raw() {
+        if platform::rights(&found).is_some_and(|rights| rights.owner != rights.ours) {
             continue;
         }
         let _ = match found.is_dir() {
@@ -98,13 +102,9 @@ pub fn sweep(folder: &Path) {
     }
 }
 
-fn maker_of(name: &str) -> Option<Pid> {
+fn maker_of(name: &str) -> Option<u32> {
     let (pid, _) = name.strip_prefix(PREFIX)?.split_once('-')?;
-    Pid::from_raw(pid.parse().ok()?)
-}
-
-fn is_dead(pid: Pid) -> bool {
-    test_kill_process(pid) == Err(rustix::io::Errno::SRCH)
+    pid.parse().ok()
 }
 
 /// Such a file, of a process that is no more.
@@ -119,6 +119,8 @@ pub fn of_a_dead_process(folder: &Path) -> std::path::PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     /// Seen: a dry run's copy of an outbox lay in a folder that others could look into.

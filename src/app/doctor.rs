@@ -5,8 +5,6 @@ use std::io;
 use std::net::ToSocketAddrs;
 use std::path::Path;
 
-use rustix::fs::statvfs;
-
 use super::address;
 use super::deliver::Calm;
 use super::fault::Fault;
@@ -15,6 +13,7 @@ use super::work_folder::OUTBOX_FILE;
 use crate::delivery::evidence::{Evidence, Guard, Row};
 use crate::delivery::{self, Halt, Rate, Reply};
 use crate::outbox::{Address, Health};
+use crate::platform;
 use crate::temporary;
 use crate::text;
 use crate::ticket::Catalogue;
@@ -129,8 +128,7 @@ async fn outbox_here(found: &impl Fn(Found)) {
     let tried = tried.await;
     let is_made = tried.is_ok();
     found(Found::Outbox(tried));
-    if is_made && let Ok(space) = statvfs(Path::new(".")) {
-        let free = space.f_bavail.saturating_mul(space.f_frsize);
+    if is_made && let Ok(free) = platform::free_space(Path::new(".")) {
         found(Found::Space { free, is_little: free < SPACE_MIN });
     }
 }

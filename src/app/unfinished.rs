@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +13,7 @@ use super::fault::Fault;
 use super::place::Outboxes;
 use super::staging::{ReadIn, hexadecimal};
 use crate::outbox::AnyOutbox;
-use crate::temporary;
+use crate::{platform, temporary};
 
 /// So long after it was begun it goes on by itself; later a person is to say so. Source: an outage is over by
 /// then, or somebody else has seen to it.
@@ -100,9 +99,7 @@ impl Kept {
         let place = place.chain_update([0]).chain_update(outboxes.url.as_deref().unwrap_or_default());
         let path = state_folder.join(format!("page-{}.json", hexadecimal(place.finalize().into())));
         temporary::make_folder(state_folder).ok()?;
-        let mut lock = File::options();
-        let lock = lock.create(true).append(true).mode(0o600).open(path.with_extension("json-lock")).ok()?;
-        lock.try_lock().ok()?;
+        let lock = platform::lock(&path.with_extension("json-lock")).ok()??;
         Some(Self { path, _lock: lock })
     }
 

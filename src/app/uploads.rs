@@ -3,7 +3,6 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -13,7 +12,7 @@ use tempfile::TempDir;
 use super::fault::Fault;
 use super::staging::hexadecimal;
 use crate::registry::REMEMBERED_FOR;
-use crate::temporary;
+use crate::{platform, temporary};
 
 /// Below the state folder.
 const FOLDER: &str = "sheets";
@@ -66,7 +65,7 @@ impl Uploads {
             let folder = temporary::folder_in(&self.folder)?;
             let name = named(name);
             let path = folder.path().join(&name);
-            let file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+            let file = platform::private(File::options().write(true).create_new(true)).open(path)?;
             // Another name is another batch.
             let digest = Sha256::new_with_prefix(name).chain_update([0]);
             Ok(Upload { uploads: self, folder, file, digest, len: 0 })

@@ -3,15 +3,12 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-
-use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
 use super::fault::Fault;
 use crate::outbox::{self, sqlite::LOG_LEN_MAX};
 use crate::report::{self, FILES, RESULT_COLUMNS, RESULTS, XLSX_COLUMNS_MAX, XLSX_ROWS_MAX};
-use crate::temporary;
+use crate::{platform, temporary};
 
 /// The embedded outbox within a work folder.
 pub const OUTBOX_FILE: &str = outbox::sqlite::FILE_NAME;
@@ -39,7 +36,7 @@ pub fn make_private(folder: &Path) -> Result<(), Fault> {
         let is_new = !folder.is_dir();
         temporary::make_folder(folder)?;
         match is_new {
-            true => fs::set_permissions(folder, fs::Permissions::from_mode(0o700)),
+            true => platform::close(folder),
             false => temporary::file_in(folder).map(drop),
         }
     };
@@ -99,7 +96,7 @@ pub fn reserve(folder: &Path, n_rows: u64) -> Result<Reserve, Fault> {
     let kept = tempfile::tempfile_in(folder).and_then(|file| {
         // The two files of text, and what the outbox grows by when its log is emptied. No byte is written.
         let len = cells + n_rows.saturating_mul(2 * ROW_LEN) + GROWTH_LEN;
-        fallocate(&file, FallocateFlags::empty(), 0, len)?;
+        platform::reserve(&file, len)?;
         Ok(file)
     });
     // A file system that cannot keep room back is no reason not to begin.
@@ -113,10 +110,7 @@ pub struct Reserve {
 
 fn check(folder: &Path, needed: u64) -> Result<(), Fault> {
     // Where it cannot be asked, the run finds out.
-    let Ok(space) = statvfs(if folder.as_os_str().is_empty() { Path::new(".") } else { folder }) else {
-        return Ok(());
-    };
-    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    let Ok(free) = platform::free_space(temporary::named(folder)) else { return Ok(()) };
     if needed <= free {
         return Ok(());
     }

@@ -2,6 +2,7 @@
 
 use crate::delivery::{Ending, Halt, Reason};
 use crate::outbox::Counts;
+use crate::platform::Signal;
 
 /// A contract; docs/cli.md says what each means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,13 +20,6 @@ pub enum Exit {
     Busy = 9,
     Interrupted = 130,
     Terminated = 143,
-}
-
-/// Which signal asked for the stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
-    Interrupt,
-    Terminate,
 }
 
 impl Signal {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use crate::platform::Hidden;
 
 /// Longest secret that is read. Bytes.
 const LEN_MAX: usize = 4096;
@@ -12,13 +12,11 @@ const END: u8 = 4;
 const BACKSPACE: [u8; 2] = [8, 127];
 const KILL_LINE: u8 = 21;
 
-/// The terminal as it was, given back when dropped.
-struct Shown(Termios);
+/// A line that was typed hidden has not ended on the screen.
+struct Line;
 
-impl Drop for Shown {
+impl Drop for Line {
     fn drop(&mut self) {
-        // There is nobody left to tell.
-        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
         let _ = io::stderr().write_all(b"\n");
     }
 }
@@ -27,10 +25,8 @@ impl Drop for Shown {
 ///
 /// Keys come one by one, the one that interrupts too: the process would be gone, and the terminal mute.
 pub fn typed_hidden(prompt: impl FnOnce()) -> io::Result<Option<String>> {
-    let shown = Shown(tcgetattr(io::stdin())?);
-    let mut mute = shown.0.clone();
-    mute.local_modes -= LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
-    tcsetattr(io::stdin(), OptionalActions::Now, &mute)?;
+    let _hidden = Hidden::begin()?;
+    let _line = Line;
     prompt();
     io::stderr().flush()?;
     let (mut typed, mut byte) = (Vec::new(), [0]);

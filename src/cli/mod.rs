@@ -71,6 +71,7 @@ use std::process::ExitCode;
 use clap::FromArgMatches;
 
 use crate::language::Language;
+use crate::platform;
 use crate::printable;
 use crate::report;
 use crate::service::log::log_to_stderr;
@@ -82,7 +83,8 @@ use screen::Screen;
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
     report_panics();
-    refuse_dumps();
+    // Its memory holds tokens, passwords and customers.
+    platform::refuse_dumps();
     speak();
     let parsed = help::command().try_get_matches();
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
@@ -141,13 +143,6 @@ fn speak() {
     };
     let config = flag("--config").map(PathBuf::from);
     Sources::language(Flags::typed(flag("--lang")), config.as_deref()).choose();
-}
-
-/// No core of it is written, and no other program of the user's attaches to it: its memory holds tokens,
-/// passwords and customers. Where the kernel does not know how, it goes without.
-fn refuse_dumps() {
-    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// A panic is a defect of ours; it says so, without the values that it met.

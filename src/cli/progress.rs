@@ -350,7 +350,7 @@ impl<'a> Progress<'a> {
         let n_told = self.n_told.replace(self.n_done());
         match (&self.bar, standing.done) {
             (Some(bar), done) => {
-                let (n_columns, _) = terminal(std::io::stderr());
+                let (n_columns, _) = terminal(&console::Term::stderr());
                 bar.set_position(done.map_or(0, |(n_done, _)| n_done));
                 bar.set_message(standing.in_columns(n_columns.saturating_sub(BAR_COLUMNS + 2)));
                 if let Some(refusals) = standing.refusals_in_columns(n_columns) {

@@ -3,12 +3,12 @@
 use std::net::{Ipv4Addr, TcpListener};
 
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::args;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
+use crate::platform::Stops;
 use crate::sandbox::{Sandbox, SandboxOptions};
 
 pub async fn sandbox(args: args::Sandbox, screen: &Screen) -> Result<Exit, Failure> {
@@ -37,12 +37,7 @@ pub async fn sandbox(args: args::Sandbox, screen: &Screen) -> Result<Exit, Failu
             url = url
         ));
     }
-    let listen = |kind| signal(kind).map_err(failed);
-    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    Stops::listen().map_err(failed)?.next().await;
     let audit = running.stop();
     if screen.json {
         screen.result_json(serde_json::to_string(&audit).unwrap_or_default());

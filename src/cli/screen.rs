@@ -5,8 +5,8 @@
 
 use std::cell::RefCell;
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::AsFd;
 
+use console::Term;
 use serde_json::json;
 
 use super::args::{Color, Global};
@@ -170,10 +170,10 @@ impl Screen {
 }
 
 /// Columns and lines of the terminal at `at`; 80 and 24 where it does not say.
-pub fn terminal(at: impl AsFd) -> (usize, usize) {
-    let size = rustix::termios::tcgetwinsize(at).ok();
+pub fn terminal(at: &Term) -> (usize, usize) {
+    let size = at.size_checked();
     let or = |found: Option<u16>, other: usize| found.map(usize::from).filter(|n| 0 < *n).unwrap_or(other);
-    (or(size.map(|size| size.ws_col), 80), or(size.map(|size| size.ws_row), 24))
+    (or(size.map(|(_, n_columns)| n_columns), 80), or(size.map(|(n_lines, _)| n_lines), 24))
 }
 
 /// Nobody is left to be told if stderr is gone.

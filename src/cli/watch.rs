@@ -78,7 +78,7 @@ impl Shown {
         if self.is_terminal {
             let now = times::time_of_day(times::here(Timestamp::now()));
             let last = tr!("(%{time}; Ctrl-C ends this)", time = now);
-            let (n_columns, n_lines) = terminal(io::stdout());
+            let (n_columns, n_lines) = terminal(&console::Term::stdout());
             let drawn = drawn(&page.lines, &last, n_columns, n_lines);
             if 0 < self.n_drawn {
                 // Up to the first line of the last page, and everything below it away.

@@ -3,9 +3,7 @@
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -17,6 +15,7 @@ use super::screen::Screen;
 use super::signals::Signals;
 use crate::app::place::Outboxes;
 use crate::outbox::Counts;
+use crate::platform;
 use crate::settings::{PAGE_AT, Sources};
 use crate::web::{self, Came, Site};
 
@@ -104,14 +103,8 @@ fn open(way_in: &Path, address: &str) {
         let folder = way_in.parent().unwrap_or(Path::new("/"));
         std::fs::DirBuilder::new().recursive(true).create(folder)?;
         let _ = std::fs::remove_file(way_in);
-        let mut file = File::options().write(true).create_new(true).mode(0o600).open(way_in)?;
+        let mut file = platform::private(File::options().write(true).create_new(true)).open(way_in)?;
         write!(file, "<!DOCTYPE html><meta http-equiv=\"refresh\" content=\"0; url={address}\">")
     };
-    if lead().is_err() {
-        return;
-    }
-    let mut opener = std::process::Command::new("xdg-open");
-    opener.arg::<PathBuf>(way_in.into()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // It ends by itself once the browser has it; nobody waits for a browser.
-    drop(opener.spawn());
+    let _ = lead().and_then(|()| platform::open(way_in));
 }

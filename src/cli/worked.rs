@@ -1,6 +1,6 @@
 //! What is told of a worker at its end, and how the process ends.
 
-use super::exit::{self, Exit, Run, Signal};
+use super::exit::{self, Exit, Run};
 use super::halts::why_ended;
 use super::outcome;
 use super::screen::Screen;
@@ -10,6 +10,7 @@ use crate::app::address::Led;
 use crate::app::sheet::ColumnNames;
 use crate::delivery::{Lasting, Reason, Stats};
 use crate::outbox::{Counts, Halted, Reasons};
+use crate::platform::Signal;
 
 /// `reasons`: why rows were not opened.
 pub fn tell(run: &Run, reasons: &Reasons, left: &[Halted], screen: &Screen) {

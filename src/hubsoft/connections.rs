@@ -41,6 +41,7 @@ use crate::delivery::Fault;
 /// nobody acknowledged for so long: as reqwest has it for everything else that we send.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const KEEPALIVE_PROBES: u32 = 3;
+#[cfg(target_os = "linux")]
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
 
 type Socket = Either<Counted, TlsStream<Counted>>;

@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{Cursor, Seek, Write};
 use std::sync::Arc;
 
-use rustix::fs::{MemfdFlags, memfd_create};
 use sha2::{Digest, Sha256};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
@@ -77,7 +76,7 @@ type Table = Result<Vec<Vec<String>>, String>;
 
 /// Reads `bytes` as a file.
 fn read(bytes: &[u8], options: &IntakeOptions) -> Table {
-    let file = in_memory(bytes);
+    let file = in_a_file(bytes);
     let mut intake = match Intake::open(&Source::Copied(Arc::new(file)), options) {
         Ok(intake) => intake,
         Err(error) => return Err(told(&error)),
@@ -151,8 +150,8 @@ fn told(error: &IntakeError) -> String {
     told
 }
 
-fn in_memory(bytes: &[u8]) -> File {
-    let mut file = File::from(memfd_create("sheet", MemfdFlags::CLOEXEC).expect("there is memory"));
-    file.write_all(bytes).and_then(|()| file.rewind()).expect("memory can be written");
+fn in_a_file(bytes: &[u8]) -> File {
+    let mut file = tempfile::tempfile().expect("there is room for a file");
+    file.write_all(bytes).and_then(|()| file.rewind()).expect("it can be written");
     file
 }

@@ -3,16 +3,15 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::task::spawn_blocking;
 
 use super::undelivered::{ANSWER_MAX, Undelivered};
+use crate::platform;
 
 /// Between two looks whether it has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -31,7 +30,7 @@ pub(super) async fn run(
         for name in without {
             command.env_remove(name);
         }
-        command.env("MUTIRAO_EVENT", event).process_group(0);
+        platform::apart(command.env("MUTIRAO_EVENT", event));
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn()?;
         if let Some(mut stdin) = child.stdin.take() {
@@ -57,8 +56,7 @@ fn ended(child: &mut Child, longest: Duration) -> std::io::Result<Option<ExitSta
             return Ok(Some(status));
         }
         if until <= Instant::now() {
-            let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
-            child.wait()?;
+            platform::end_all(child)?;
             return Ok(None);
         }
         sleep(LOOK_EVERY);
@@ -69,11 +67,17 @@ fn ended(child: &mut Child, longest: Duration) -> std::io::Result<Option<ExitSta
 mod tests {
     use super::*;
 
+    fn apart(program: &str) -> Command {
+        let mut command = Command::new(program);
+        platform::apart(&mut command);
+        command
+    }
+
     #[test]
     fn a_program_that_does_not_end_is_ended() {
-        let mut hung = Command::new("/bin/sh").args(["-c", "sleep 600"]).process_group(0).spawn().unwrap();
+        let mut hung = apart("/bin/sh").args(["-c", "sleep 600"]).spawn().unwrap();
         assert_eq!(ended(&mut hung, Duration::from_millis(50)).unwrap(), None);
-        let mut quick = Command::new("/bin/true").process_group(0).spawn().unwrap();
+        let mut quick = apart("/bin/true").spawn().unwrap();
         assert!(ended(&mut quick, ANSWER_MAX).unwrap().is_some_and(|status| status.success()));
     }
 }

@@ -1,19 +1,17 @@
 //! A small file of JSON lines in the user's state folder, rewritten whole under a lock.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::marker::PhantomData;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::ownership::{self, Asked};
-use crate::temporary;
+use crate::{platform, temporary};
 
 /// Largest file that is read. Bytes: some 10,000 lines; more is not a person's.
 const LEN_MAX: u64 = 4 << 20;
@@ -114,14 +112,10 @@ fn lock(path: &Path) -> Result<File, RegistryError> {
     if let Ok(judged) = ownership::look(path, Asked::File) {
         judged?;
     }
-    let mut options = OpenOptions::new();
-    let file =
-        options.create(true).truncate(false).write(true).mode(0o600).open(path).map_err(failed(path))?;
     for _ in 0..LOCK_TRIES {
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(file),
-            Err(rustix::io::Errno::WOULDBLOCK) => sleep(LOCK_WAIT),
-            Err(error) => return Err(failed(path)(error.into())),
+        match platform::lock(path).map_err(failed(path))? {
+            Some(file) => return Ok(file),
+            None => sleep(LOCK_WAIT),
         }
     }
     Err(RegistryError::Locked { path: path.to_owned() })

@@ -2,17 +2,15 @@
 //! a ticket, in the order in which they were opened. A process that dies loses none that was answered; a
 //! power cut may, and then they are as good as never opened.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::new_ticket::{NewTicket, marker_in};
-use crate::temporary;
+use crate::{platform, temporary};
 
 /// Within a work folder.
 pub const BOOK_FILE: &str = "sandbox.jsonl";
@@ -50,19 +48,9 @@ impl Book {
     pub(super) fn open(folder: &Path, known: impl FnMut(Timestamp, NewTicket)) -> Result<Self, BookFault> {
         let path = folder.join(BOOK_FILE);
         let failed = |source| BookFault::Io { path: path.clone(), source };
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(BookFault::Busy { path }),
-            Err(error) => return Err(failed(error.into())),
-        }
+        let Some(file) = platform::lock(&path).map_err(failed)? else {
+            return Err(BookFault::Busy { path });
+        };
         let len = read(&file, &path, known)?;
         let mut book = Self { file, len, line: Vec::with_capacity(512) };
         // A line without an end was never answered.
@@ -138,6 +126,8 @@ pub fn forget(folder: &Path, before: Timestamp) -> Result<(), BookFault> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::OpenOptions;
+
     use super::*;
 
     fn ticket(service: i64) -> NewTicket {

@@ -23,7 +23,6 @@ impl SandboxCredentials {
 
 pub(super) fn random() -> u64 {
     let mut bytes = [0; 8];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
-        .expect("Linux gives random numbers to everybody once it has booted");
+    getrandom::fill(&mut bytes).expect("a system gives random numbers to everybody once it has booted");
     u64::from_ne_bytes(bytes)
 }

@@ -3,8 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use sd_notify::NotifyState;
 use tokio::time::Instant;
+
+use crate::platform::{Told, tell_service_manager, watchdog};
 
 /// Between two texts for `systemctl status`, at least: a worker may change many times a second.
 const STATUS_EVERY: Duration = Duration::from_secs(3);
@@ -19,15 +20,15 @@ pub struct Systemd {
 
 impl Systemd {
     pub fn from_env() -> Self {
-        Self { watchdog: sd_notify::watchdog_enabled(), fed: Cell::default(), status: RefCell::default() }
+        Self { watchdog: watchdog(), fed: Cell::default(), status: RefCell::default() }
     }
 
     pub fn ready(&self) {
-        self.send(NotifyState::Ready);
+        self.send(Told::Ready);
     }
 
     pub fn stopping(&self) {
-        self.send(NotifyState::Stopping);
+        self.send(Told::Stopping);
     }
 
     /// How often [`Self::feed`] must be called: a quarter of the watchdog, so that with
@@ -41,7 +42,7 @@ impl Systemd {
         let Some(least) = self.watchdog.map(|watchdog| watchdog / 8) else { return };
         if self.fed.get().is_none_or(|at| least <= at.elapsed()) {
             self.fed.set(Some(Instant::now()));
-            self.send(NotifyState::Watchdog);
+            self.send(Told::Alive);
         }
     }
 
@@ -50,14 +51,14 @@ impl Systemd {
         let mut status = self.status.borrow_mut();
         let is_due = status.as_ref().is_none_or(|(at, last)| *last != text && STATUS_EVERY <= at.elapsed());
         if is_due {
-            self.send(NotifyState::Status(&text));
+            self.send(Told::Status(&text));
             *status = Some((Instant::now(), text));
         }
     }
 
-    fn send(&self, state: NotifyState<'_>) {
+    fn send(&self, state: Told<'_>) {
         // A worker must not stop working because nobody hears it; the watchdog notices.
-        if let Err(error) = sd_notify::notify(&[state]) {
+        if let Err(error) = tell_service_manager(state) {
             tracing::debug!(%error, "systemd could not be told");
         }
     }

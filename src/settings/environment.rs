@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::language::Language;
+use crate::platform;
 
 /// What the environment says.
 #[derive(Default)]
@@ -37,7 +38,7 @@ impl Environment {
 
     /// Whether a browser of this person's would have a screen.
     pub fn has_display(&self) -> bool {
-        self.get("DISPLAY").or_else(|| self.get("WAYLAND_DISPLAY")).is_some()
+        platform::HAS_SCREEN || self.get("DISPLAY").or_else(|| self.get("WAYLAND_DISPLAY")).is_some()
     }
 
     /// The language of the system's messages, as POSIX finds it (Base Definitions, 8.2). English where it is
@@ -50,7 +51,7 @@ impl Environment {
     /// Who runs the command, for a row's history.
     pub fn user(&self) -> String {
         let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| self.get(name)?.to_str());
-        named.map_or_else(|| format!("user {}", rustix::process::getuid().as_raw()), str::to_owned)
+        named.map_or_else(platform::user, str::to_owned)
     }
 
     /// The variables that are nobody else's business: settings of ours with their secrets, and a database's.

@@ -14,7 +14,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use axum::http::header::{COOKIE, HOST, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method};
-use rustix::rand::{GetRandomFlags, getrandom};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
@@ -28,8 +27,7 @@ struct Secret(String);
 impl Secret {
     fn new() -> Self {
         let mut bytes = [0; 32];
-        getrandom(&mut bytes, GetRandomFlags::empty())
-            .expect("Linux gives random numbers to everybody once it has booted");
+        getrandom::fill(&mut bytes).expect("a system gives random numbers to everybody once it has booted");
         Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }

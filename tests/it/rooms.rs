@@ -17,6 +17,7 @@ const WALLS: &[(&str, &[&str])] = &[
             "intake",
             "language",
             "outbox",
+            "platform",
             "printable",
             "registry",
             "report",
@@ -37,6 +38,7 @@ const WALLS: &[(&str, &[&str])] = &[
             "language",
             "notice",
             "outbox",
+            "platform",
             "printable",
             "registry",
             "report",
@@ -48,22 +50,26 @@ const WALLS: &[(&str, &[&str])] = &[
             "web",
         ],
     ),
-    ("delivery", &["ticket"]),
+    ("delivery", &["platform", "ticket"]),
     // What only tests and the fuzzer use.
     ("fuzz", &["hubsoft", "intake", "outbox", "report", "settings", "ticket"]),
     ("hubsoft", &["delivery", "printable", "ticket"]),
-    ("intake", &["delivery", "language", "outbox", "printable", "text", "ticket"]),
+    ("intake", &["delivery", "language", "outbox", "platform", "printable", "text", "ticket"]),
     ("language", &[]),
-    ("notice", &["delivery"]),
-    ("outbox", &["delivery", "ownership", "printable", "temporary", "text", "ticket"]),
-    ("ownership", &[]),
+    ("notice", &["delivery", "platform"]),
+    ("outbox", &["delivery", "ownership", "platform", "printable", "temporary", "text", "ticket"]),
+    ("ownership", &["platform"]),
+    ("platform", &[]),
     ("printable", &[]),
-    ("registry", &["ownership", "temporary"]),
+    ("registry", &["ownership", "platform", "temporary"]),
     ("report", &["delivery", "intake", "language", "printable", "temporary", "text"]),
-    ("sandbox", &["delivery", "temporary"]),
-    ("service", &["delivery", "outbox", "printable", "text"]),
-    ("settings", &["delivery", "hubsoft", "intake", "language", "notice", "outbox", "ownership", "ticket"]),
-    ("temporary", &[]),
+    ("sandbox", &["delivery", "platform", "temporary"]),
+    ("service", &["delivery", "outbox", "platform", "printable", "text"]),
+    (
+        "settings",
+        &["delivery", "hubsoft", "intake", "language", "notice", "outbox", "ownership", "platform", "ticket"],
+    ),
+    ("temporary", &["platform"]),
     ("text", &["delivery", "language", "ticket"]),
     ("ticket", &["language", "printable"]),
     (
@@ -139,6 +145,33 @@ fn use_cases_leave_people_to_commands_and_commands_leave_drivers_to_them() {
         let found: Vec<_> = lines.filter(|line| foreign.iter().any(|it| line.contains(it))).collect();
         assert_eq!(found, Vec::<&str>::new(), "in {} of `{room}`", module.join("/"));
     }
+}
+
+/// What only some systems have.
+const OF_A_SYSTEM: &[&str] = &[
+    "std::os::",
+    "rustix::",
+    "windows_sys::",
+    "cfg(unix)",
+    "cfg(windows)",
+    "cfg!(",
+    "unsafe {",
+    "unsafe fn",
+];
+
+#[test]
+fn what_a_system_has_of_its_own_is_asked_in_one_room() {
+    let mut n_asked = 0;
+    for (module, text) in sources() {
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let lines = code.lines().filter(|it| !it.trim_start().starts_with("//"));
+        let found: Vec<_> = lines.filter(|line| OF_A_SYSTEM.iter().any(|it| line.contains(it))).collect();
+        match module.first().is_some_and(|room| room == "platform") {
+            true => n_asked += found.len(),
+            false => assert_eq!(found, Vec::<&str>::new(), "in {}", module.join("/")),
+        }
+    }
+    assert!(0 < n_asked, "it looked elsewhere");
 }
 
 #[test]

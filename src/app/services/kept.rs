@@ -6,7 +6,6 @@
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -16,6 +15,7 @@ use crate::app::batches::{Work, is_of_this_outage};
 use crate::app::fault::Fault;
 use crate::app::work_folder;
 use crate::intake::{Found, Services};
+use crate::platform;
 use crate::ticket::{Customer, CustomerKey, Id};
 
 /// In a work folder: a line a customer.
@@ -161,7 +161,7 @@ impl Kept {
             Some(file) => file,
             None => {
                 let mut open = OpenOptions::new();
-                let file = open.append(true).create(true).mode(0o600).open(self.folder.join(FILE))?;
+                let file = platform::private(open.append(true).create(true)).open(self.folder.join(FILE))?;
                 // Whatever a crash cut off ends here.
                 bytes.insert(0, b'\n');
                 self.file.insert(file)

@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 
 use flate2::CrcReader;
@@ -13,6 +12,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::super::words::{IntakeError, formats};
 use super::words::Fault;
+use crate::platform;
 
 /// All that is unpacked of one workbook. Bytes. Source: a sheet of 1,000,000 rows and 10 columns is half of
 /// it; a kilobyte of zip holds a megabyte, so that a mail's attachment can hold more than this.
@@ -132,7 +132,7 @@ struct Slice {
 impl Read for Slice {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n_wanted = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let n_read = self.file.read_at(&mut buffer[..n_wanted], self.at)?;
+        let n_read = platform::read_at(&self.file, &mut buffer[..n_wanted], self.at)?;
         self.at += n_read as u64;
         self.left -= n_read as u64;
         Ok(n_read)

@@ -5,11 +5,11 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 
 use super::binary::Fields;
 use super::words::Fault;
+use crate::platform;
 
 const MAGIC: [u8; 8] = *b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1";
 
@@ -62,7 +62,7 @@ struct Listed {
 impl Compound {
     pub(super) fn is_one(file: &File) -> bool {
         let mut magic = [0; MAGIC.len()];
-        file.read_exact_at(&mut magic, 0).is_ok() && magic == MAGIC
+        platform::read_exact_at(file, &mut magic, 0).is_ok() && magic == MAGIC
     }
 
     pub(super) fn open(file: File) -> Result<Self, Fault> {
@@ -71,7 +71,7 @@ impl Compound {
             return Err(Fault::TooLong(FILE_MAX));
         }
         let mut header = [0; HEADER_LEN];
-        file.read_exact_at(&mut header, 0).map_err(Fault::of_reading)?;
+        platform::read_exact_at(&file, &mut header, 0).map_err(Fault::of_reading)?;
         let u16_at = |at: usize| Fields(&header[at..]).u16().unwrap_or(0);
         let u32_at = |at: usize| Fields(&header[at..]).u32().unwrap_or(NONE);
         let sector_len = match u16_at(0x1E) {
@@ -134,7 +134,7 @@ impl Compound {
         let mut buffer = vec![0; usize::try_from(self.sector_len).unwrap_or(HEADER_LEN)];
         let mut numbers = Vec::new();
         for sector in sectors {
-            match self.file.read_exact_at(&mut buffer, self.place(*sector)) {
+            match platform::read_exact_at(&self.file, &mut buffer, self.place(*sector)) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
                 Err(error) => return Err(Fault::Disk(error)),
@@ -168,7 +168,8 @@ impl Compound {
         let mut entries = Vec::new();
         let mut buffer = vec![0; usize::try_from(self.sector_len).unwrap_or(HEADER_LEN)];
         for sector in self.chain(start, DIRECTORY_SECTORS_MAX) {
-            self.file.read_exact_at(&mut buffer, self.place(sector)).map_err(Fault::of_reading)?;
+            platform::read_exact_at(&self.file, &mut buffer, self.place(sector))
+                .map_err(Fault::of_reading)?;
             let is_long = self.sector_len == 4096;
             entries.extend(buffer.chunks_exact(ENTRY_LEN).filter_map(|bytes| Listed::of(bytes, is_long)));
         }
@@ -258,7 +259,7 @@ impl Read for Stream {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         let n_bytes = usize::try_from(n_bytes).unwrap_or(0); // No more than the buffer has.
-        let n_read = self.file.read_at(&mut buffer[..n_bytes], start + within)?;
+        let n_read = platform::read_at(&self.file, &mut buffer[..n_bytes], start + within)?;
         self.at += n_read as u64;
         self.left.set(self.left.get() - n_read as u64);
         Ok(n_read)

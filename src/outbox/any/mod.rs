@@ -38,6 +38,7 @@ use super::{
     ResolveError, Word, postgres,
 };
 use crate::delivery::{Halt, OutboxError, State};
+use crate::platform;
 
 /// An outbox to write to.
 pub enum AnyOutbox {
@@ -91,8 +92,7 @@ impl AnyOutbox {
         Ok(match self {
             Self::Sqlite(outbox) => AnyWorker::Sqlite(outbox),
             Self::Postgres(outbox) => {
-                let machine = rustix::system::uname();
-                let name = format!("{what} {}@{}", std::process::id(), machine.nodename().to_string_lossy());
+                let name = format!("{what} {}@{}", std::process::id(), platform::host_name());
                 AnyWorker::Postgres(outbox.register(&name, terms).await?)
             }
         })

@@ -5,6 +5,7 @@ use sqlx::SqliteConnection;
 
 use super::error::{Trouble, json};
 use crate::delivery::{Clock, OutboxError, SystemClock};
+use crate::platform;
 
 /// Steps smaller than this are drift. Milliseconds.
 const STEP_MIN_MS: i64 = 60_000;
@@ -12,8 +13,8 @@ const STEP_MIN_MS: i64 = 60_000;
 /// The clocks when the outbox was last opened to be written, in `meta`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Seen {
-    /// Of this start of the machine.
-    boot: String,
+    /// Of this start of the machine. `None`: nothing tells it from others.
+    boot: Option<String>,
     /// Since that start, sleep included.
     since_boot_ms: i64,
     wall_ms: i64,
@@ -24,7 +25,7 @@ struct Seen {
 impl Seen {
     fn now() -> Self {
         Self {
-            boot: std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default(),
+            boot: platform::boot(),
             since_boot_ms: i64::try_from(SystemClock.awake().as_millis()).unwrap_or(i64::MAX),
             wall_ms: SystemClock.now().as_millisecond(),
             ahead_ms: 0,
@@ -33,7 +34,9 @@ impl Seen {
 
     /// As it stands now, if it stood so `then`. Across a start of the machine nobody can tell.
     fn after(self, then: Option<&Self>) -> Self {
-        let Some(then) = then.filter(|then| then.boot == self.boot) else { return self };
+        let Some(then) = then.filter(|then| then.boot.is_some() && then.boot == self.boot) else {
+            return self;
+        };
         let step = (self.wall_ms - then.wall_ms) - (self.since_boot_ms - then.since_boot_ms);
         let ahead_ms = if step.abs() < STEP_MIN_MS { then.ahead_ms } else { then.ahead_ms + step };
         // Set back to where it was, or beyond: what was stamped meanwhile is younger than it looks, never
@@ -66,7 +69,7 @@ mod tests {
 
     fn seen(boot: &str, since_boot_min: i64, wall_min: i64, ahead_min: i64) -> Seen {
         Seen {
-            boot: boot.to_owned(),
+            boot: Some(boot.to_owned()).filter(|boot| !boot.is_empty()),
             since_boot_ms: since_boot_min * 60_000,
             wall_ms: wall_min * 60_000,
             ahead_ms: ahead_min * 60_000,
@@ -85,6 +88,12 @@ mod tests {
         ] {
             assert_eq!(now.after(Some(&then)).ahead_ms, ahead_min * 60_000, "{why}");
         }
+        let unknown = seen("", 10, 1_000, 0);
+        assert_eq!(
+            seen("", 5, 1_000 + DAY, 0).after(Some(&unknown)).ahead_ms,
+            0,
+            "nor where starts are alike"
+        );
         let ahead = seen("a", 70, 1_060 + DAY, DAY);
         assert_eq!(seen("a", 80, 1_070, 0).after(Some(&ahead)).ahead_ms, 0, "set right again");
         assert_eq!(seen("a", 80, 1_070 + DAY, 0).after(Some(&ahead)).ahead_ms, DAY * 60_000, "it stays so");

@@ -9,9 +9,10 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
 use super::clock;
 use super::damage::{LONG_LOOK_MAX, LOOK_MAX, damage};
 use super::error::is_forbidden;
-use super::lock::{FileLock, holder, network_file_system};
+use super::lock::{FileLock, holder};
 use super::open_error::{OpenError, refused};
 use super::strict::{refuse_additions, refuse_others};
+use crate::platform::network_file_system;
 use crate::temporary;
 
 /// In order; `PRAGMA user_version` counts those that were applied. Never edited once released.
