@@ -16,3 +16,4 @@ pub mod memory_worker;
 pub mod replay;
 #[path = "../tests/it/support/world.rs"]
 pub mod world;
+pub use mutirao::time as virtual_time;

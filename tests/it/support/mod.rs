@@ -16,4 +16,5 @@ pub mod script;
 pub mod shim;
 pub mod site;
 pub mod terminal;
+pub mod virtual_time;
 pub mod world;

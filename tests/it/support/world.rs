@@ -9,15 +9,7 @@ use mutirao::delivery::{Clock, Fault, OpenedTicket, Proof, Reply, Verdict};
 use mutirao::ticket::{Field, RawTicket, Ticket};
 use tokio::time::Instant;
 
-/// Runs `test` on one thread under virtual time: whenever all wait, the next timer is due at once.
-pub fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime without I/O can be built")
-        .block_on(test)
-}
+pub use super::virtual_time::in_virtual_time;
 
 /// The time of day, made of tokio's; it can be set.
 #[derive(Clone, Copy)]
