@@ -10,7 +10,7 @@ use super::sheet::Sheet;
 use crate::intake::{Hashing, Summary};
 use crate::registry::ColumnMemory;
 use crate::settings::Reading;
-use crate::ticket::Problem;
+use crate::ticket::{CUSTOMER_NOT_ASKED, Problem};
 
 /// Rows of which the cells are shown.
 const EXAMPLES_MAX: usize = 3;
@@ -22,6 +22,8 @@ pub struct Preview {
     pub summary: Summary,
     pub columns: Vec<Column>,
     pub checked: Checked,
+    /// Rows in which nothing is wrong, and whose customer's service is looked up before they are opened.
+    pub n_to_find: u64,
     /// The first ones, each with its line. What was found is shown as it stands: for whose sheet it is.
     pub problems: Vec<(u64, Problem)>,
     pub n_problems: u64,
@@ -51,7 +53,12 @@ pub fn preview(
     let intake = sheet.open(Hashing::Off)?;
     let summary = intake.summary().clone();
     let (mut problems, mut n_problems, mut hints) = (Vec::new(), 0, HashMap::new());
+    let mut n_to_find = 0;
     let checked = check(intake, wanted, |line, problem, row| {
+        if problem.code == CUSTOMER_NOT_ASKED.code {
+            n_to_find += 1;
+            return;
+        }
         n_problems += 1;
         let kind = (problem.field.clone(), problem.code.clone());
         hints.entry(kind).or_insert_with(|| problem.hint.clone());
@@ -61,7 +68,7 @@ pub fn preview(
             problems.push((line, problem));
         }
     })?;
-    Ok(Preview { summary, columns, checked, problems, n_problems, hints })
+    Ok(Preview { summary, columns, checked, n_to_find, problems, n_problems, hints })
 }
 
 fn columns(sheet: &Sheet) -> Result<Vec<Column>, Fault> {

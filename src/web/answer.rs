@@ -262,7 +262,7 @@ async fn answer(
     State(site): State<Arc<Site>>,
     axum::Form(Answered { number, answer: text }): axum::Form<Answered>,
 ) -> Redirect {
-    site.desk.say(Word::Answer { number, text });
+    site.desk.say(Word::Answer { number, text }).await;
     Redirect::to("/import")
 }
 
@@ -275,7 +275,7 @@ async fn stop(
     State(site): State<Arc<Site>>,
     axum::Form(Stopped { number }): axum::Form<Stopped>,
 ) -> Redirect {
-    site.desk.say(Word::Stop(number));
+    site.desk.say(Word::Stop(number)).await;
     Redirect::to("/import")
 }
 

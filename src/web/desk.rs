@@ -3,9 +3,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use super::form::Form;
 use crate::app::fault::Fault;
@@ -19,6 +21,9 @@ const WORDS_MAX: usize = 8;
 
 /// Notes that are shown of an import: more than any has.
 const NOTES_MAX: usize = 200;
+
+/// Who works hears a word at once, unless the machine is very busy.
+const HEARD_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is to be imported.
 pub struct Order {
@@ -67,6 +72,25 @@ pub struct Standing {
     pub order: Option<Arc<Order>>,
     pub notes: Vec<Note>,
     pub stage: Stage,
+}
+
+impl Standing {
+    /// The number of the question that is asked.
+    fn asked(&self) -> Option<u64> {
+        match &self.stage {
+            Stage::Asked(question) => Some(question.number),
+            _ => None,
+        }
+    }
+
+    /// The same, if this word ends it.
+    fn asked_by(&self, word: &Word) -> Option<u64> {
+        self.asked().filter(|asked| match word {
+            Word::Order(_) => false,
+            Word::Answer { number, .. } => number == asked,
+            Word::Stop(number) => self.order.as_ref().is_some_and(|order| order.number == *number),
+        })
+    }
 }
 
 #[derive(Clone, Default)]
@@ -186,9 +210,16 @@ impl Desk {
         });
     }
 
-    /// Says something to who works. Where too much was said already, it is not heard.
-    pub fn say(&self, word: Word) {
+    /// Says something to who works. Where too much was said already, it is not heard. What ends a question is
+    /// waited for: the page that is shown next would ask it again.
+    pub async fn say(&self, word: Word) {
+        let mut standing = self.standing.subscribe();
+        let asked = standing.borrow().asked_by(&word);
         let _ = self.words.try_send(word);
+        if let Some(number) = asked {
+            let is_over = |standing: &Standing| standing.asked() != Some(number);
+            let _ = timeout(HEARD_WITHIN, standing.wait_for(is_over)).await;
+        }
     }
 
     pub fn standing(&self) -> Standing {
@@ -217,6 +248,8 @@ impl Desk {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::{Instant, sleep};
+
     use super::*;
 
     /// Seen: a question that came before its page listened was never shown.
@@ -224,5 +257,33 @@ mod tests {
     fn who_begins_to_follow_is_told_at_once() {
         let (desk, _words) = Desk::new();
         assert!(desk.follow().has_changed().unwrap());
+    }
+
+    /// Seen in a browser: a question that was just answered was asked again, by a page that does not follow.
+    #[tokio::test(start_paused = true)]
+    async fn who_answered_is_not_shown_the_question_again() {
+        let (desk, mut words) = Desk::new();
+        let asks = |number| {
+            let answers = Answers::OneOf(Vec::new());
+            desk.stands(Stage::Asked(Arc::new(Question { number, text: String::new(), answers })));
+        };
+        let answer = |number| desk.say(Word::Answer { number, text: String::new() });
+        let works = async {
+            words.recv().await;
+            sleep(HEARD_WITHIN / 2).await;
+            desk.stands(Stage::Busy);
+        };
+        asks(1);
+        tokio::join!(works, async {
+            answer(1).await;
+            assert!(matches!(desk.standing().stage, Stage::Busy));
+        });
+        // What ends no question is waited for by nobody, and who is not heard does not wait for ever.
+        asks(2);
+        let begun = Instant::now();
+        answer(1).await;
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        answer(2).await;
+        assert_eq!(begun.elapsed(), HEARD_WITHIN);
     }
 }

@@ -1,5 +1,5 @@
 // Shows how the import stands as soon as that changes. Without this the page loads itself again.
-const live = document.getElementById("live");
+const [live, content] = ["live", "content"].map((id) => document.getElementById(id));
 const events = new EventSource("/import/events");
 let last = Promise.resolve();
 events.onmessage = () => { last = last.then(renew).catch(() => setTimeout(events.onmessage, 3000)); };
@@ -10,16 +10,17 @@ async function renew() {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   // A page that does not follow has another form: a question, or the end.
   if (!page.querySelector("script[src='/live.js']")) { events.close(); location.reload(); return; }
+  const wasWithin = live.contains(document.activeElement);
   become(live, page.getElementById("live"));
+  // What had the focus may be gone: who moves by keys stays here.
+  if (wasWithin && !live.contains(document.activeElement)) (live.querySelector("button") ?? content).focus();
 }
 
 // Changes only what is another than before: the focus stays where it is, and nothing is read out twice.
 function become(old, now) {
   if (old.isEqualNode(now)) return;
   if (old.nodeName !== now.nodeName || old.childNodes.length !== now.childNodes.length) {
-    const isWithin = old.contains(document.activeElement) && old !== live;
     if (old === live) old.replaceChildren(...now.childNodes); else old.replaceWith(now);
-    if (isWithin) now.querySelector("button")?.focus();
     return;
   }
   if (old.nodeType === Node.TEXT_NODE) { old.data = now.data; return; }

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::batches::bring;
 use super::going::not_real;
 use super::lead::Lead;
-use super::page::{copying, shown};
+use super::page::{copying, scrolling, shown};
 use crate::app::counted;
 use crate::app::found::Found;
 use crate::app::retry;
@@ -96,7 +96,7 @@ fn rows(lead: &Lead, rows: &[RowDetails]) -> Markup {
         @if rows.is_empty() {
             p { (tr!("No such row was found here.")) }
         } @else {
-            div.scroll tabindex="0" role="region" aria-label=(tr!("Rows")) {
+            (scrolling(&tr!("Rows"), &html! {
                 table {
                     thead { tr {
                         th.n scope="col" { (tr!("Line")) }
@@ -108,7 +108,7 @@ fn rows(lead: &Lead, rows: &[RowDetails]) -> Markup {
                     } }
                     tbody { @for row in rows { (one_row(lead, row)) } }
                 }
-            }
+            }))
         }
     }
 }

@@ -73,6 +73,11 @@ pub fn copying(title: &str, body: &Markup) -> Markup {
     whole(title, Course::Copies, body)
 }
 
+/// A table that may be wider than a phone: it scrolls by itself, also by keys.
+pub fn scrolling(label: &str, table: &Markup) -> Markup {
+    html! { div.scroll tabindex="0" role="region" aria-label=(label) { (table) } }
+}
+
 /// What was asked for, and could be neither shown nor done.
 pub fn undone(fault: &Fault) -> Markup {
     let body = html! { (failed(fault)) p { a href="/" { (tr!("To the first page")) } } };

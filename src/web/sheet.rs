@@ -5,17 +5,17 @@ use std::borrow::Cow;
 use maud::{Markup, html};
 
 use super::form::{DESCRICAO, Form};
-use super::page::{failed, page, shown};
+use super::page::{failed, page, scrolling, shown};
 use crate::app::check::Checked;
 use crate::app::fault::Fault;
 use crate::app::preview::{Column, Preview};
 use crate::intake::{Format, Repeat, Summary, Target};
 use crate::language::filled::whole;
 use crate::language::said;
-use crate::outbox::{ExampleRow, Reasons};
+use crate::outbox::{ExampleRow, Reasons, RowReason};
 use crate::printable;
 use crate::text;
-use crate::ticket::{Field, Problem, trim};
+use crate::ticket::{CUSTOMER_NOT_ASKED, Field, Problem, trim};
 
 /// Repeats that are told one by one.
 const REPEATS_TOLD: usize = 100;
@@ -40,9 +40,9 @@ pub fn page_of(id: &str, name: &str, form: &Form, preview: &Result<Preview, Faul
 }
 
 /// Leads on to the import, which asks before it sends anything.
-fn start(id: &str, form: &Form, Preview { checked, .. }: &Preview) -> Markup {
+fn start(id: &str, form: &Form, Preview { checked, n_to_find, .. }: &Preview) -> Markup {
     html! {
-        @if checked.n_invalid < checked.n_rows {
+        @if checked.n_invalid < checked.n_rows + n_to_find {
             form method="post" action={ "/sheets/" (id) "/import" } {
                 (form.hidden_but("sandbox"))
                 @let rehearses = form.get("sandbox").is_some();
@@ -56,11 +56,19 @@ fn start(id: &str, form: &Form, Preview { checked, .. }: &Preview) -> Markup {
 }
 
 /// How many rows are right.
-fn verdict(Preview { checked, .. }: &Preview) -> Markup {
-    let n_valid = checked.n_rows - checked.n_invalid;
+fn verdict(Preview { checked, n_to_find, .. }: &Preview) -> Markup {
+    let n_valid = checked.n_rows - checked.n_invalid + n_to_find;
     html! {
-        p role="status" .warn[0 < checked.n_invalid] {
+        p role="status" .warn[n_valid < checked.n_rows] {
             (tr!("%{n} of %{total} %{total|row is|rows are} valid; nothing was sent", n = n_valid, total = checked.n_rows))
+        }
+        @if 0 < *n_to_find {
+            p {
+                (tr!(
+                    "%{n} %{n|of them names|of them name} a customer, whose service is looked up in HubSoft before anything is opened.",
+                    n = n_to_find
+                ))
+            }
         }
     }
 }
@@ -68,7 +76,9 @@ fn verdict(Preview { checked, .. }: &Preview) -> Markup {
 /// Why rows would not be opened, the commonest reason first, each with how to mend it.
 fn reasons(Preview { checked, hints, .. }: &Preview) -> Markup {
     let reasons: Reasons = checked.reasons(&tr!("repeats an earlier line, and would be skipped"));
-    if reasons.told.is_empty() {
+    let is_wrong = |reason: &&RowReason| reason.code.as_deref() != Some(CUSTOMER_NOT_ASKED.code);
+    let told: Vec<_> = reasons.told.iter().filter(is_wrong).collect();
+    if told.is_empty() {
         return html! {};
     }
     let hint = |field: &Option<String>, code: &Option<String>| {
@@ -77,27 +87,29 @@ fn reasons(Preview { checked, hints, .. }: &Preview) -> Markup {
     };
     html! {
         h2 { (tr!("What is wrong")) }
-        table {
-            thead { tr {
-                th.n scope="col" { (tr!("Rows")) }
-                th scope="col" { (tr!("Column")) }
-                th scope="col" { (tr!("What is wrong, and what to do")) }
-                th scope="col" { (tr!("Lines")) }
-            } }
-            tbody {
-                @for reason in &reasons.told {
-                    tr {
-                        td.n { (whole(reason.n_rows)) }
-                        td { (column_of(reason.field.as_deref(), checked)) }
-                        td {
-                            (shown(&reason.message.as_deref().map(text::again).unwrap_or_default()))
-                            @if let Some(hint) = hint(&reason.field, &reason.code) { br; small { (shown(&hint)) } }
+        (scrolling(&tr!("What is wrong"), &html! {
+            table {
+                thead { tr {
+                    th.n scope="col" { (tr!("Rows")) }
+                    th scope="col" { (tr!("Column")) }
+                    th scope="col" { (tr!("What is wrong, and what to do")) }
+                    th scope="col" { (tr!("Lines")) }
+                } }
+                tbody {
+                    @for reason in told {
+                        tr {
+                            td.n { (whole(reason.n_rows)) }
+                            td { (column_of(reason.field.as_deref(), checked)) }
+                            td {
+                                (shown(&reason.message.as_deref().map(text::again).unwrap_or_default()))
+                                @if let Some(hint) = hint(&reason.field, &reason.code) { br; small { (shown(&hint)) } }
+                            }
+                            td { (lines(reason.n_rows, &reason.examples)) }
                         }
-                        td { (lines(reason.n_rows, &reason.examples)) }
                     }
                 }
             }
-        }
+        }))
         @if 0 < reasons.n_others { p { (tr!("and %{n} more", n = reasons.n_others)) } }
     }
 }
@@ -121,14 +133,16 @@ fn recognised(form: &Form, preview: &Preview) -> Markup {
         h2 { (tr!("What was recognised")) }
         ul { @for line in preview.summary.lines() { li { (shown(&line)) } } }
         form method="get" {
-            table {
-                thead { tr {
-                    th scope="col" { (tr!("Column")) }
-                    th scope="col" { (tr!("Examples")) }
-                    th scope="col" { (tr!("Read as")) }
-                } }
-                tbody { @for column in &preview.columns { (one_column(column, form, &preview.summary)) } }
-            }
+            (scrolling(&tr!("What was recognised"), &html! {
+                table {
+                    thead { tr {
+                        th scope="col" { (tr!("Column")) }
+                        th scope="col" { (tr!("Examples")) }
+                        th scope="col" { (tr!("Read as")) }
+                    } }
+                    tbody { @for column in &preview.columns { (one_column(column, form, &preview.summary)) } }
+                }
+            }))
             (read_otherwise(form, Some(&preview.summary)))
         }
     }
@@ -205,6 +219,10 @@ fn read_otherwise(form: &Form, summary: Option<&Summary>) -> Markup {
         p { label { (tr!("Area code (DDD) of phones that lack it")) " "
             input name="default_ddd" inputmode="numeric" maxlength="2" size="3" value=(value("default_ddd"));
         } }
+        p { label {
+            input type="checkbox" name="find_service" value="true" checked[form.get("find_service").is_some()]; " "
+            (tr!("Look up in HubSoft which service each customer has"))
+        } }
         @if 0 < n_hidden {
             p { label { (tr!("Hidden rows (%{n})", n = n_hidden)) " "
                 select name="hidden" {
@@ -230,17 +248,19 @@ fn rows(preview: &Preview) -> Markup {
     html! {
         @if !problems.is_empty() {
             h2 { (tr!("Row by row")) }
-            table {
-                thead { tr {
-                    th.n scope="col" { (tr!("Line")) }
-                    th scope="col" { (tr!("Column")) }
-                    th scope="col" { (tr!("Found")) }
-                    th scope="col" { (tr!("What is wrong")) }
-                } }
-                tbody {
-                    @for (line, problem) in problems { (one_problem(*line, problem, checked)) }
+            (scrolling(&tr!("Row by row"), &html! {
+                table {
+                    thead { tr {
+                        th.n scope="col" { (tr!("Line")) }
+                        th scope="col" { (tr!("Column")) }
+                        th scope="col" { (tr!("Found")) }
+                        th scope="col" { (tr!("What is wrong")) }
+                    } }
+                    tbody {
+                        @for (line, problem) in problems { (one_problem(*line, problem, checked)) }
+                    }
                 }
-            }
+            }))
             @if 0 < n_untold { p { (tr!("and %{n} more", n = n_untold)) } }
         }
         @if !checked.repeats.is_empty() {

@@ -1,5 +1,6 @@
 //! `mutirao web`, as a process that browsers ask, and others make browsers ask.
 
+mod browser;
 mod rows;
 
 use std::io::{BufRead, BufReader, Read, Write};

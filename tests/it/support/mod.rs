@@ -2,6 +2,7 @@
 
 pub mod board;
 pub mod breach;
+pub mod browser;
 pub mod files;
 pub mod memory_claims;
 pub mod memory_commands;

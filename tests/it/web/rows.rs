@@ -48,7 +48,7 @@ fn services(body: &str) -> Vec<u64> {
 }
 
 /// As if the answers to these lines had been lost, and look-ups could not tell.
-async fn unconfirmed(site: &Site, lines: &str) {
+pub(super) async fn unconfirmed(site: &Site, lines: &str) {
     let path = site.path("queda.mutirao/outbox.db");
     let mut conn = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap();
     let sql = format!(
