@@ -11,6 +11,9 @@ use crate::intake::{Hashing, Intake};
 use crate::outbox::Address;
 use crate::settings::{Sending, Sources};
 
+/// Between two lines about how far it is. Customers.
+const TOLD_EVERY: u64 = 500;
+
 /// Opens `sheet` for its import, with the services of its customers if they are to be found, and tells what
 /// came of that.
 ///
@@ -60,7 +63,10 @@ pub async fn look_up(
             host = target.named,
             most = at_most(rate)
         )),
-        Progress::Done { n_done, n } => screen.note(tr!("%{done} of %{n} looked up", done = n_done, n = n)),
+        Progress::Done { n_done, n } if n_done.is_multiple_of(TOLD_EVERY) => {
+            screen.note(tr!("%{done} of %{n} looked up", done = n_done, n = n));
+        }
+        Progress::Done { .. } => {}
     }
     };
     let tally = find(sheet, target, sending, outbox, kept, told).await?;

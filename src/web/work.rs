@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
-use tokio::time::interval;
+use tokio::time::{Instant, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::Site;
@@ -166,10 +166,15 @@ impl Worker<'_> {
         let customers = match sheet.reading.find_service {
             true => {
                 let kept = Kept::of(&work, &target.binding)?;
-                let desk = &self.site.desk;
+                let (desk, looked_at) = (&self.site.desk, Cell::new(None::<Instant>));
                 let told = |progress| match progress {
                     Progress::Begins { n, .. } => desk.stands(Stage::Finding { n_done: 0, n }),
-                    Progress::Done { n_done, n } => desk.stands(Stage::Finding { n_done, n }),
+                    Progress::Done { n_done, n } => {
+                        if looked_at.get().is_none_or(|at| LOOK_EVERY <= at.elapsed()) {
+                            looked_at.set(Some(Instant::now()));
+                            desk.stands(Stage::Finding { n_done, n });
+                        }
+                    }
                 };
                 let find = find(&mut sheet, &target, &sending, Some(&work.outbox), Some(kept), told);
                 let tally = self.unless_stopped(find).await?;

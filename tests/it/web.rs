@@ -641,6 +641,21 @@ fn the_search_for_services_is_followed_and_stopped() {
     assert_eq!(page.end(), Some(0), "and by the end of the program");
 }
 
+/// Seen in a browser: of a sheet with 400 customers it stayed at none until all were looked up.
+#[test]
+fn how_far_the_search_for_services_is_is_told_before_its_end() {
+    let site = Site::new("");
+    let mut page = Page::start(&site, &[]);
+    let cookie = page.enter();
+    let rows: String = (101..131).map(|n| format!("{n};Sem sinal;Ana;37999112201\n")).collect();
+    let (_, to, _) =
+        page.bring(&cookie, "queda.csv", format!("codigo_cliente;descricao;nome;telefone\n{rows}"));
+    page.say(&format!("{to}/import"), &cookie, "find_service=true&rate=0.02%2Fs");
+    let finding = page.until(&cookie, "1 of 30 looked up");
+    page.stop(&cookie, &finding);
+    page.until(&cookie, "Declined; nothing more is sent.");
+}
+
 #[test]
 fn a_rehearsal_says_that_it_is_one_while_it_goes_on() {
     let site = Site::new("");

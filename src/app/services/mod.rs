@@ -73,12 +73,9 @@ impl Tally {
 pub enum Progress {
     /// So many customers are about to be looked up, at this rate at most.
     Begins { n: u64, rate: Rate },
-    /// So many were.
+    /// So many were: told of each one.
     Done { n_done: u64, n: u64 },
 }
-
-/// Between two words about how far it is. Customers.
-const TOLD_EVERY: u64 = 500;
 
 /// Finds the services of the rows of `sheet` that name a customer instead, and holds them for it: whoever
 /// opens the sheet from now on meets them. `kept`: what is known of an earlier call, and what a later one
@@ -177,9 +174,7 @@ async fn look_up(
         }
         services.insert(customer, found);
         n_done += 1;
-        if n_done.is_multiple_of(TOLD_EVERY) {
-            told(Progress::Done { n_done, n });
-        }
+        told(Progress::Done { n_done, n });
     }
 }
 

@@ -15,10 +15,10 @@ struct Office {
 }
 
 impl Office {
-    /// Where tickets are opened at this rate; those that were on their way when it was killed are soon known.
+    /// Where tickets are opened at this rate, and what goes wrong is known soon.
     fn at(rate: &str) -> Self {
         let site = Site::new("");
-        site.write("mutirao.toml", format!("rate = {rate:?}\nsettle_delay = \"1s\"\n"));
+        site.write("mutirao.toml", format!("rate = {rate:?}\nsettle_delay = \"1s\"\nmax_attempts = 2\n"));
         let page = Page::start(&site, &[]);
         Self { site, page }
     }
