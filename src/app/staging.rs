@@ -43,6 +43,9 @@ pub struct ReadIn {
     /// Valid rows that ask for a service order.
     pub n_service_orders: u64,
     pub content: Content,
+    /// What the tickets of valid rows say, in all fields and whatever their order: a sum of
+    /// [`Ticket::whole_key`](crate::ticket::Ticket::whole_key).
+    pub tickets: u128,
     pub findings: Findings,
 }
 
@@ -116,6 +119,7 @@ impl Read {
             types: self.facts.types.into_iter().collect(),
             n_service_orders: self.facts.n_service_orders,
             content: self.facts.content,
+            tickets: self.facts.tickets,
             findings: self.findings,
         }
     }
@@ -217,6 +221,7 @@ struct Facts {
     n_service_orders: u64,
     n_invalid: u64,
     content: Content,
+    tickets: u128,
 }
 
 impl Facts {
@@ -226,6 +231,7 @@ impl Facts {
             return;
         };
         self.n_service_orders += u64::from(parsed.ticket.abrir_os);
+        self.tickets = self.tickets.wrapping_add(u128::from_be_bytes(parsed.ticket.whole_key()));
         if self.types.len() < TYPES_MAX {
             self.types.insert(parsed.ticket.id_tipo_atendimento.map(Id::get));
         }

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::fault::Fault;
 use super::place::Outboxes;
 use super::staging::{ReadIn, hexadecimal};
-use crate::outbox::AnyOutbox;
+use crate::outbox::{AnyOutbox, ImportId};
 use crate::{platform, temporary};
 
 /// So long after it was begun it goes on by itself; later a person is to say so. Source: an outage is over by
@@ -33,9 +33,9 @@ pub struct Unfinished {
     pub agreed: Agreed,
 }
 
-/// What a person said yes to. It holds for the very batch, which is of one outbox and so of one HubSoft, and
-/// for the very rows: what else a sheet comes to in another folder, with other settings or read in another
-/// way is asked about.
+/// What a person said yes to. It holds for the very batch, which is of one outbox and into which nobody
+/// imported since; and for the very tickets, opened in the very way: what else a sheet comes to in another
+/// folder, with other settings, read in another way or by another version is asked about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agreed {
     pub what: BatchContent,
@@ -44,22 +44,46 @@ pub struct Agreed {
     pub at: Timestamp,
 }
 
-/// Rows of a batch.
+/// Rows of a batch, and how they are opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchContent {
     /// The code of the batch.
     pub batch: String,
-    /// What the rows come to.
+    /// Its latest import. Another one since, from a terminal or another page, has its own way and end.
+    pub import: i64,
+    /// What the cells of the rows come to.
     pub content: String,
+    /// What the tickets come to that they are read as ([`ReadIn::tickets`]), in hexadecimal: settings,
+    /// columns that were said, services that were found and another version make others of the same cells.
+    pub tickets: String,
+    pub terms: Terms,
 }
 
-/// What was read in. `None`: its batch is not in the outbox for good, or has no code.
-pub async fn batch_content(outbox: &AnyOutbox, read: &ReadIn) -> Result<Option<BatchContent>, Fault> {
+/// Of what says how rows are opened, that which decides about which of them are, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// Of the HubSoft.
+    pub binding: String,
+    pub skip_if_open: bool,
+    pub verify_first: bool,
+    pub allow_repeats: bool,
+}
+
+/// What was read in, after `import`. `None`: its batch is not in the outbox for good, or has no code.
+pub async fn batch_content(
+    outbox: &AnyOutbox,
+    read: &ReadIn,
+    import: ImportId,
+    terms: &Terms,
+) -> Result<Option<BatchContent>, Fault> {
     let info = outbox.reader().batch_info(&read.merged.batch_name).await?;
-    let content = || read.content.to_string();
-    Ok(info
-        .and_then(|info| info.code)
-        .map(|code| BatchContent { batch: code.to_string(), content: content() }))
+    Ok(info.and_then(|info| info.code).map(|code| BatchContent {
+        batch: code.to_string(),
+        import: import.0,
+        content: read.content.to_string(),
+        tickets: format!("{:032x}", read.tickets),
+        terms: terms.clone(),
+    }))
 }
 
 impl Agreed {
@@ -136,11 +160,15 @@ mod tests {
     use super::*;
 
     fn agreed(at: Timestamp) -> Agreed {
-        Agreed { what: what("BBBBBBBB", "c"), n_tickets: 10, at }
+        Agreed { what: what(), n_tickets: 10, at }
     }
 
-    fn what(batch: &str, content: &str) -> BatchContent {
-        BatchContent { batch: batch.to_owned(), content: content.to_owned() }
+    fn what() -> BatchContent {
+        let (skip_if_open, verify_first, allow_repeats) = (false, false, false);
+        let binding = "erp.example.com".to_owned();
+        let terms = Terms { binding, skip_if_open, verify_first, allow_repeats };
+        let [batch, content, tickets] = ["BBBBBBBB", "c", "t"].map(str::to_owned);
+        BatchContent { batch, import: 7, content, tickets, terms }
     }
 
     #[test]
@@ -153,14 +181,26 @@ mod tests {
     }
 
     #[test]
-    fn what_was_agreed_to_is_those_rows_of_that_batch_and_no_more_of_them() {
+    fn what_was_agreed_to_is_those_tickets_of_that_import_in_that_way_and_no_more_of_them() {
         let agreed = agreed(Timestamp::UNIX_EPOCH);
+        let other = |change: &dyn Fn(&mut BatchContent)| {
+            let mut what = what();
+            change(&mut what);
+            Some(what)
+        };
+        let text = || "x".to_owned();
         for (what, n_tickets, expected) in [
-            (Some(what("BBBBBBBB", "c")), 10, true),
-            (Some(what("BBBBBBBB", "c")), 3, true),
-            (Some(what("BBBBBBBB", "c")), 11, false),
-            (Some(what("BBBBBBBC", "c")), 3, false),
-            (Some(what("BBBBBBBB", "d")), 3, false),
+            (Some(what()), 10, true),
+            (Some(what()), 3, true),
+            (Some(what()), 11, false),
+            (other(&|what| what.batch = text()), 3, false),
+            (other(&|what| what.import = 8), 3, false),
+            (other(&|what| what.content = text()), 3, false),
+            (other(&|what| what.tickets = text()), 3, false),
+            (other(&|what| what.terms.binding = text()), 3, false),
+            (other(&|what| what.terms.skip_if_open = true), 3, false),
+            (other(&|what| what.terms.verify_first = true), 3, false),
+            (other(&|what| what.terms.allow_repeats = true), 3, false),
             (None, 3, false),
         ] {
             assert_eq!(agreed.covers(what.as_ref(), n_tickets), expected, "{what:?}, {n_tickets}");

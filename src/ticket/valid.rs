@@ -93,6 +93,26 @@ impl Ticket {
         let hash: [u8; 32] = hash.finalize().into();
         std::array::from_fn(|at| hash[at])
     }
+
+    /// All that it says, hashed: two tickets that differ in anything differ in this. 128 bits, as
+    /// [`Self::repeat_key`]; stored no longer than a person's word holds for the ticket.
+    pub fn whole_key(&self) -> [u8; 16] {
+        let mut hash = Sha256::new();
+        for field in Field::ALL {
+            let said = match self.value(field) {
+                None => String::new(),
+                Some(Value::Id(id)) => id.get().to_string(),
+                Some(Value::Ids(ids)) => ids.iter().map(|id| format!("{},", id.get())).collect(),
+                Some(Value::Text(text)) => format!("\"{text}"),
+                Some(Value::Flag(flag)) => flag.to_string(),
+                Some(Value::Object(object)) => Json::Object(object.clone()).to_string(),
+            };
+            hash.update((said.len() as u64).to_be_bytes());
+            hash.update(said.as_bytes());
+        }
+        let hash: [u8; 32] = hash.finalize().into();
+        std::array::from_fn(|at| hash[at])
+    }
 }
 
 fn parse(raw: &RawTicket<'_>) -> Result<Parsed, Vec<Problem>> {

@@ -21,7 +21,7 @@ use crate::app::questions::{self, Tickets, UNASKED_MAX};
 use crate::app::services::{Kept, Progress, find};
 use crate::app::sheet::Sheet;
 use crate::app::target::Target;
-use crate::app::unfinished::{self, Agreed, BatchContent, Kept as KeptOrder, Unfinished};
+use crate::app::unfinished::{self, Agreed, BatchContent, Kept as KeptOrder, Terms, Unfinished};
 use crate::app::{merged, results, summary};
 use crate::delivery::{Control, Ending, HUBSOFT_RATE, Halt, Policy, Pulse, Reason, Watch};
 use crate::intake::{Hashing, Hidden};
@@ -196,7 +196,21 @@ impl Worker<'_> {
         });
         let (is_refused, n_left) = (staged.is_refused(), staged.n_left());
         let policy = staged.policy(&sending, &stopping);
-        let (mut is_agreed, mut agreed_at) = (false, started_at);
+        let terms = Terms {
+            binding: target.binding.clone(),
+            skip_if_open: sending.skip_if_open,
+            verify_first,
+            allow_repeats: sheet.reading.allow_repeats,
+        };
+        let agreed = match &order.agreed {
+            Some(agreed) if agreed.covers(staged.met(&terms).await?.as_ref(), n_left) => Some(agreed),
+            _ => None,
+        };
+        let (is_agreed, agreed_at) = (agreed.is_some(), agreed.map_or(started_at, |agreed| agreed.at));
+        if is_agreed && let Some(what) = staged.merged(&terms).await? {
+            // It is the latest import by now: cut off here, it still goes on.
+            self.keep(Some(what), n_left, agreed_at);
+        }
         if n_left != 0 {
             if let Some(lack) = staged.reserve()? {
                 self.warn(|| merged::lack(lack));
@@ -219,12 +233,6 @@ impl Worker<'_> {
             }
             let known_types = staged.bind().await?;
             let doubts = &staged.read.findings.doubts;
-            if let Some(agreed) = &order.agreed
-                && agreed.covers(staged.batch_content().await?.as_ref(), n_left)
-            {
-                agreed_at = agreed.at;
-                is_agreed = true;
-            }
             if !target.is_sandbox() && !is_agreed && !doubts.is_empty() {
                 let text = self.speak(|| questions::columns(doubts).into_owned());
                 let right = self.speak(|| tr!("it is right; open these tickets").into_owned());
@@ -257,7 +265,8 @@ impl Worker<'_> {
             return Err(declined);
         }
         if n_left != 0 {
-            let what = unfinished::batch_content(taken_in.outbox(), &taken_in.read).await?;
+            let (read, import) = (&taken_in.read, taken_in.read.merged.import);
+            let what = unfinished::batch_content(taken_in.outbox(), read, import, &terms).await?;
             self.keep(what, n_left, agreed_at);
         }
         // What was said while the sheet was taken in, before other workers may open its rows.

@@ -1,6 +1,7 @@
 //! `mutirao web`, as a process that browsers ask, and others make browsers ask.
 
 mod browser;
+mod going_on;
 mod rows;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -10,12 +10,12 @@ use crate::app::deliver::{self, Calm, ticket_types};
 use crate::app::fault::Fault;
 use crate::app::staging::{self, ReadIn, Taking};
 use crate::app::target::refuse_other_host;
-use crate::app::unfinished::{self, BatchContent};
+use crate::app::unfinished::{self, BatchContent, Terms};
 use crate::app::work_folder::{self, Lack, Reserve};
 use crate::delivery::{Policy, Rate};
 use crate::hubsoft;
 use crate::intake::{Hashing, Intake};
-use crate::outbox::{AnyOutbox, Counts, MergeOptions, ResultsInfo};
+use crate::outbox::{AnyOutbox, Counts, ImportId, MergeOptions, ResultsInfo};
 use crate::registry::{Entry, Registry, RegistryError};
 use crate::report::{Latency, Run};
 use crate::settings::{Sending, Stopping};
@@ -30,6 +30,8 @@ pub struct Staged<'a> {
     pub read: ReadIn,
     /// Of the rows of the file.
     pub counts: Counts,
+    /// The latest import of its batch before this one.
+    last_import: Option<ImportId>,
     recognition: Option<Recognition>,
     reserve: Option<Reserve>,
     calm: Calm,
@@ -51,6 +53,7 @@ impl<'a> Staged<'a> {
             outbox.bind_host(&target.binding).await?; // Also if nothing is ever sent.
         }
         target.keep_books(&work.folder)?;
+        let last_import = outbox.reader().last_import(&work.batch).await?;
         let folder = work.folder.canonicalize().unwrap_or_else(|_| work.folder.clone());
         let results = ResultsInfo { folder, excel_safe: sheet.reading.excel_safe };
         let n_columns = intake.headers().len();
@@ -71,6 +74,7 @@ impl<'a> Staged<'a> {
             n_columns,
             read,
             counts,
+            last_import,
             recognition: None,
             reserve: None,
             calm: Calm::new(rate),
@@ -96,9 +100,19 @@ impl<'a> Staged<'a> {
         Policy { guards, ..deliver::policy(sending) }
     }
 
-    /// The rows and the batch that they are of. `None`: the batch is not there yet.
-    pub async fn batch_content(&self) -> Result<Option<BatchContent>, Fault> {
-        unfinished::batch_content(&self.outbox, &self.read).await
+    /// What it would open, and the import before it that a person may have agreed to. `None`: the batch was
+    /// not there before.
+    pub async fn met(&self, terms: &Terms) -> Result<Option<BatchContent>, Fault> {
+        let Some(import) = self.last_import else { return Ok(None) };
+        unfinished::batch_content(&self.outbox, &self.read, import, terms).await
+    }
+
+    /// The same as it is in a file for good by now; `None` of what is shared, where nothing of it is.
+    pub async fn merged(&self, terms: &Terms) -> Result<Option<BatchContent>, Fault> {
+        if self.order.is_shared {
+            return Ok(None);
+        }
+        unfinished::batch_content(&self.outbox, &self.read, self.read.merged.import, terms).await
     }
 
     /// What a run of so many of its rows is to do.

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::super::{
-    BatchInfo, Counts, Course, Crew, Cursor, FileBatch, Halted, Health, Page, PgOutbox, Reasons, RowDetails,
-    RowName, RowProblems, Scope, Status, postgres, sqlite,
+    BatchInfo, Counts, Course, Crew, Cursor, FileBatch, Halted, Health, ImportId, Page, PgOutbox, Reasons,
+    RowDetails, RowName, RowProblems, Scope, Status, postgres, sqlite,
 };
 use crate::delivery::OutboxError;
 use crate::delivery::code::BatchCode;
@@ -114,6 +114,11 @@ impl AnyReader<'_> {
     /// What is known of a batch; `None` if it has no rows.
     pub async fn batch_info(self, name: &str) -> Result<Option<BatchInfo>, OutboxError> {
         answered(async { each!(self, reader => reader.batch_info(name).await) }).await
+    }
+
+    /// The latest file that was imported into a batch, as far as there is one.
+    pub async fn last_import(self, batch: &str) -> Result<Option<ImportId>, OutboxError> {
+        answered(async { each!(self, reader => reader.last_import(batch).await) }).await
     }
 
     /// Whole files with these rows that were imported since `since`: what tells their batch from all others,

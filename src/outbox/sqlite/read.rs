@@ -192,6 +192,17 @@ impl Reader {
         }))
     }
 
+    /// The latest file that was imported into a batch.
+    pub async fn last_import(&self, batch: &str) -> Result<Option<ImportId>, OutboxError> {
+        let sql = "SELECT max(s.id) FROM source s JOIN batch b ON b.id = s.batch WHERE b.name = ?1";
+        let last: Option<i64> = sqlx::query_scalar(sql)
+            .bind(batch.to_owned())
+            .fetch_one(&mut *self.conn().await)
+            .await
+            .trouble()?;
+        Ok(last.map(ImportId))
+    }
+
     /// Whole files with these rows that were imported since: name and code of their batch, and when.
     pub async fn imports_of(
         &self,

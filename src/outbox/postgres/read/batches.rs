@@ -85,6 +85,15 @@ impl PgOutbox {
         }))
     }
 
+    /// The latest file that was imported into a batch.
+    pub async fn last_import(&self, batch: &str) -> Result<Option<ImportId>, OutboxError> {
+        let sql =
+            "SELECT max(s.id) FROM mutirao.source s JOIN mutirao.batch b ON b.id = s.batch WHERE b.name = $1";
+        let asked = sqlx::query_scalar(sql).bind(batch).persistent(false);
+        let last: Option<i64> = asked.fetch_one(&mut *self.conn().await?).await.trouble()?;
+        Ok(last.map(ImportId))
+    }
+
     /// Whole files with these rows that were imported since: name and code of their batch, and when.
     pub async fn imports_of(
         &self,
