@@ -21,9 +21,17 @@ use super::retry::Retry;
 use super::slot_lease::SlotLease;
 use super::{RETRY_AFTER_MAX, Rate, ThrottleCause, ThrottleReason};
 
-/// How late a slot may be taken without moving its successors, where half a slot is less. A timer
-/// is up to a millisecond late, and a busy loop another one.
-const LATE_MAX: Duration = Duration::from_millis(2);
+/// How late a slot may be taken without moving its successors: half of it, so that two never go together; of
+/// a shorter one this long, and no longer than the slot. What goes in a second has its slots in that second
+/// and so long before it. So where that is no more than a slot, no second sees more than the rate and one.
+///
+/// Source: a wake-up is some milliseconds late now and then, which moved the grid of 200/s by 100 ms a minute
+/// where half a slot was the bound; on a busy machine eleven times as much as with this one.
+const LATE_MAX: Duration = Duration::from_millis(10);
+
+/// The same for slots that are shorter than that. A timer is up to a millisecond late, and a busy loop
+/// another one.
+const LATE_ALWAYS: Duration = Duration::from_millis(2);
 
 /// A throttle nobody gave a length for grows from the first of these to the second.
 const THROTTLE_FIRST: Duration = Duration::from_secs(1);
@@ -313,7 +321,7 @@ impl Grid {
         Self {
             slot,
             next: Duration::ZERO,
-            late_max: (slot / 2).max(LATE_MAX),
+            late_max: (slot / 2).max(slot.clamp(LATE_ALWAYS, LATE_MAX)),
             hand: hand.clone(),
             limiter: RateLimiter::direct_with_clock(quota, hand),
         }
@@ -413,8 +421,17 @@ mod tests {
 
     #[test]
     fn a_late_one_moves_its_successors() {
-        let taken = walk(10.0, [0, 0, 70, 0, 0].map(|n| MS * n));
-        assert_eq!(taken, [0, 100, 270, 370, 470].map(|n| MS * n));
+        for (rate, late, expected) in [
+            (10.0, [0, 0, 70, 0, 0], [0, 100, 270, 370, 470]),
+            (10.0, [0, 0, 50, 0, 0], [0, 100, 250, 300, 400]),
+            (100.0, [0, 0, 10, 0, 0], [0, 10, 30, 30, 40]),
+            (200.0, [0, 0, 3, 0, 0], [0, 5, 13, 15, 20]),
+            (200.0, [0, 0, 7, 0, 0], [0, 5, 17, 22, 27]),
+            (1000.0, [0, 0, 2, 0, 0], [0, 1, 4, 4, 4]),
+        ] {
+            let taken = walk(rate, late.map(|n| MS * n));
+            assert_eq!(taken, expected.map(|n| MS * n), "{rate}/s, late by {late:?} ms");
+        }
     }
 
     #[test]
@@ -590,13 +607,32 @@ mod tests {
         }
 
         #[test]
+        fn no_second_sees_more_than_the_rate_and_one(
+            rate in 1_u32..=500,
+            // In slots: most of them in their time, and few that move the grid.
+            late in prop::collection::vec(
+                prop_oneof![60 => Just(0.0), 40 => 0.0..=1.0, 1 => 0.0..3.0, 1 => 0.0..300.0],
+                2..1500,
+            ),
+        ) {
+            let slot = Duration::from_secs(1) / rate;
+            let taken = walk(f64::from(rate), late.into_iter().map(|late| slot.mul_f64(late)));
+            // A slot is a whole number of nanoseconds, and so up to half of one short.
+            let second = Duration::from_secs(1) - Duration::from_micros(1);
+            for (n, from) in taken.iter().enumerate() {
+                let n_in_it = taken[n..].partition_point(|at| *at - *from < second);
+                prop_assert!(n_in_it <= rate as usize + 1, "{} at {}/s", n_in_it, rate);
+            }
+        }
+
+        #[test]
         fn never_faster_than_the_rate(
-            rate in 0.1_f64..400.0,
-            late in prop::collection::vec(0_u64..2_000_000, 2..400),
+            rate in 0.1_f64..500.0,
+            late in prop::collection::vec(0_u64..20_000, 2..400),
         ) {
             let taken = walk(rate, late.into_iter().map(Duration::from_micros));
             let slot = 1.0 / rate;
-            let slack = (slot / 2.0).max(LATE_MAX.as_secs_f64()) + 1e-6;
+            let slack = (slot / 2.0).max(slot.min(LATE_MAX.as_secs_f64())) + 1e-6;
             for (n, at) in taken.iter().enumerate() {
                 // From the first slot on, the nth comes no earlier than the grid allows.
                 prop_assert!(n as f64 * slot - 1e-6 <= at.as_secs_f64());
@@ -604,7 +640,6 @@ mod tests {
             for pair in taken.windows(2) {
                 prop_assert!(slot - slack <= (pair[1] - pair[0]).as_secs_f64());
             }
-            prop_assert!(peak_in_1s(&taken) as f64 <= rate + 1.0 + slack * rate);
         }
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::coordination::{BLOCK, LEAD, Slots};
 
-/// How late a slot may be used, where half a slot is less. A timer is up to a millisecond late, and a
-/// busy loop another one.
+/// How late a slot may be used, where half a slot is less: the other half is for clocks of which each worker
+/// makes its own. A timer is up to a millisecond late, and a busy loop another one.
 const LATE_MAX: Duration = Duration::from_millis(2);
 
 /// An answer is to be here so long before the end of the block that it follows.
