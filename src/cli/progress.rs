@@ -101,6 +101,7 @@ pub struct Progress<'a> {
     /// When a throttle was told last, and when it ends.
     pausing: Cell<Option<(Instant, Instant)>>,
     throttle: RefCell<Option<(Instant, DateTime, String)>>,
+    waits_to_log_in: Cell<bool>,
     is_unavailable: Cell<bool>,
     is_outbox_down: Cell<bool>,
     is_halted: Cell<bool>,
@@ -144,6 +145,7 @@ impl<'a> Progress<'a> {
             n_told: Cell::new(0),
             pausing: Cell::default(),
             throttle: RefCell::default(),
+            waits_to_log_in: Cell::new(false),
             is_unavailable: Cell::new(false),
             is_outbox_down: Cell::new(false),
             is_halted: Cell::new(false),
@@ -291,7 +293,7 @@ impl<'a> Progress<'a> {
         {
             return Some(Why::Throttled { until: *until, reason: reason.clone() });
         }
-        None
+        self.waits_to_log_in.get().then_some(Why::Login)
     }
 
     /// Why it goes no faster: what stands in its way, or what it is measured by.
@@ -446,6 +448,7 @@ impl Watch for Progress<'_> {
     fn turned(&self, pulse: &Pulse) {
         self.slot.set(pulse.slot);
         self.is_lowered.set(pulse.is_lowered);
+        self.waits_to_log_in.set(pulse.waits_to_log_in);
         self.climbs_for.set(pulse.climbs_for);
         self.n_at_once.set(pulse.n_at_once);
     }

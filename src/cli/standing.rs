@@ -66,6 +66,8 @@ pub enum Why {
         until: DateTime,
         reason: String,
     },
+    /// Its token is no good any more, and logins have a pace of their own.
+    Login,
     /// It does not answer.
     Unavailable,
     /// By a person, or a guard of all workers.
@@ -128,9 +130,8 @@ impl Why {
     /// Whether nobody can tell when it will go on.
     pub fn has_no_end(&self) -> bool {
         match self {
-            Self::Ceiling | Self::Shared | Self::Lowered | Self::Slow { .. } | Self::Throttled { .. } => {
-                false
-            }
+            Self::Ceiling | Self::Shared | Self::Lowered | Self::Slow { .. } => false,
+            Self::Throttled { .. } | Self::Login => false,
             // When the last of them is clear is told as far as it can be.
             Self::Doubts => false,
             Self::Unavailable | Self::Paused { .. } | Self::OutboxDown | Self::Halted => true,
@@ -138,12 +139,13 @@ impl Why {
     }
 
     /// All codes.
-    pub const CODES: [&str; 10] = [
+    pub const CODES: [&str; 11] = [
         "rate",
         "share",
         "lowered",
         "slow",
         "throttled",
+        "login",
         "unavailable",
         "stopped",
         "outbox_down",
@@ -159,6 +161,7 @@ impl Why {
             Self::Lowered => "lowered",
             Self::Slow { .. } => "slow",
             Self::Throttled { .. } => "throttled",
+            Self::Login => "login",
             Self::Unavailable => "unavailable",
             Self::Paused { .. } => "stopped",
             Self::OutboxDown => "outbox_down",
@@ -180,6 +183,7 @@ impl Why {
             Self::Throttled { until, reason } => {
                 tr!("pausing until %{time}: %{reason}", time = times::time_of_day(*until), reason = reason)
             }
+            Self::Login => tr!("its login waits for its turn, since HubSoft bears few of them a minute"),
             Self::Unavailable => tr!("HubSoft is unavailable, it is tried now and then"),
             Self::Paused { reason } => tr!("all are stopped: %{reason}", reason = reason),
             Self::OutboxDown => tr!("the outbox cannot be written"),
@@ -196,6 +200,7 @@ impl Why {
             Self::Lowered => tr!("HubSoft refused more"),
             Self::Slow { .. } => tr!("HubSoft is slow"),
             Self::Throttled { until, .. } => tr!("pausing until %{time}", time = times::time_of_day(*until)),
+            Self::Login => tr!("waiting to log in"),
             Self::Unavailable => tr!("HubSoft is unavailable"),
             Self::Paused { .. } => tr!("stopped"),
             Self::OutboxDown => tr!("the outbox cannot be written"),
@@ -344,6 +349,7 @@ mod tests {
                 end: None,
                 ..amid()
             },
+            Standing { why: Some(Why::Login), rate: Some(0.0), ..amid() },
             Standing { why: Some(Why::Doubts), n_unclear: 3, rate: Some(0.0), end: None, ..amid() },
             Standing { rate: None, why: None, end: None, ..amid() },
             Standing { done: None, n_refused: 0, n_not_sent: 0, n_in_doubt: 0, rate: Some(0.5), ..unlimited },
@@ -354,6 +360,7 @@ mod tests {
         650 of 1,000 done (65 %), 600 opened, 30 refused, 2 in doubt, 20 not sent; 0.0/s (5/s at most: pausing until 14:35:30: HubSoft answered 429); about 2 h left, until 2026-11-28 00:10
         650 of 1,000 done (65 %), 600 opened, 30 refused, 2 in doubt, 20 not sent; 4.9/s (5/s at most: HubSoft takes 3.2 s for an answer, 8 requests at a time); about 80 s left, until 14:33
         650 of 1,000 done (65 %), 600 opened, 30 refused, 2 in doubt, 20 not sent; 0.0/s (5/s at most: all are stopped: storm)
+        650 of 1,000 done (65 %), 600 opened, 30 refused, 2 in doubt, 20 not sent; 0.0/s (5/s at most: its login waits for its turn, since HubSoft bears few of them a minute); about 80 s left, until 14:33
         650 of 1,000 done (65 %), 600 opened, 30 refused, 2 in doubt, 3 unconfirmed or in conflict, 20 not sent; 0.0/s (5/s at most: rows in doubt are looked up when their time has come)
         650 of 1,000 done (65 %), 600 opened, 30 refused, 2 in doubt, 20 not sent; 5/s at most
         600 opened; 0.5/s
@@ -368,6 +375,7 @@ mod tests {
             Why::Lowered,
             Why::Slow { latency: Duration::ZERO, n_at_once: 1 },
             Why::Throttled { until: clock("2026-11-27T14:35:30"), reason: String::new() },
+            Why::Login,
             Why::Unavailable,
             Why::Paused { reason: String::new() },
             Why::OutboxDown,

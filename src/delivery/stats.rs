@@ -66,6 +66,8 @@ pub struct Pulse {
     /// Requests that may wait for an answer at once.
     pub n_at_once: usize,
     pub is_throttled: bool,
+    /// A token is needed, and too many logins went before this one.
+    pub waits_to_log_in: bool,
     /// HubSoft was found to bear less than the operator allows.
     pub is_lowered: bool,
     /// How long this run's own slots take to climb back to that, if nothing more is refused. `None`: there is

@@ -158,6 +158,10 @@ fn why(pulse: &Pulse) -> Option<std::borrow::Cow<'static, str>> {
         ),
         (pulse.is_breaker_open, tr!("HubSoft is unavailable: waiting, and trying it now and then.")),
         (pulse.is_throttled, tr!("HubSoft asked to wait.")),
+        (
+            pulse.waits_to_log_in,
+            tr!("Its login waits for its turn, since HubSoft bears few of them a minute."),
+        ),
         (pulse.is_lowered, tr!("HubSoft bears less than the rate that was set: it goes slower.")),
     ]
     .into_iter()

@@ -304,8 +304,7 @@ impl Slots {
             return None;
         }
         let slot_at = self.slot_at.filter(|_| !self.line.is_empty());
-        let logs_in = self.aside.iter().any(|other| other.until == Until::Login);
-        let login_at = if logs_in { self.login_at(now) } else { None };
+        let login_at = if self.wait_to_log_in() { self.login_at(now) } else { None };
         [slot_at, login_at, self.stale_at].into_iter().flatten().min()
     }
 
@@ -313,6 +312,11 @@ impl Slots {
     pub fn logs_in(&mut self, now: Duration) {
         self.pace.logs_in(now);
         self.login = Login::Unasked;
+    }
+
+    /// Whether somebody waits until another login may be tried.
+    pub fn wait_to_log_in(&self) -> bool {
+        self.aside.iter().any(|other| other.until == Until::Login)
     }
 
     /// Whether a login is waited for that all workers share.
@@ -650,10 +654,13 @@ mod tests {
             assert_eq!(slots.ask(login(row), &scenery(Duration::ZERO)), Some(Word::Go));
             slots.logs_in(Duration::ZERO);
         }
+        assert!(!slots.wait_to_log_in());
         assert_eq!(slots.ask(login(3), &scenery(S)), None);
+        assert!(slots.wait_to_log_in());
         assert_eq!(slots.ask(post(4), &scenery(S)), Some(Word::Go), "others go on");
         let at = slots.wakes_at(S).expect("a login falls due");
         assert_eq!(words(&mut slots, &scenery(at)), [(3, Word::Go)]);
+        assert!(!slots.wait_to_log_in());
         slots.logs_in(at);
 
         slots.hear_login(None);

@@ -266,6 +266,7 @@ impl<'p> Engine<'p> {
             slot: self.slots.pace.slot(),
             n_at_once: self.slots.limit.now(),
             is_throttled: self.slots.pace.throttled_until(now.run).is_some(),
+            waits_to_log_in: self.slots.wait_to_log_in(),
             is_lowered: self.slots.pace.is_lowered(now.run),
             climbs_for: self.slots.pace.climbs_for(now.run),
             is_breaker_open: self.health.is_dark(),
