@@ -89,6 +89,36 @@ impl Halt {
     }
 }
 
+#[cfg(test)]
+impl Halt {
+    /// For tests of what is done with each.
+    pub fn one_of_each() -> Vec<Self> {
+        use super::Blindness;
+        let said = || Fault::Refused { said: Some("não\u{0}".to_owned()) };
+        let last = Some(Fault::Connect { at: Some("erp.example.com:443".into()), cause: None });
+        let (within, lasted) = (Duration::from_millis(30_500), Duration::from_secs(900));
+        let text = || "a".to_owned();
+        vec![
+            Self::Unauthorized(Fault::TokensRefused),
+            Self::Forbidden { n_rows: 3, fault: Fault::http(403) },
+            Self::Misconfigured(Fault::SwitchedOff { said: None }),
+            Self::SameRefusal { n_rows: 20, refusal: Refusal::Said(said()) },
+            Self::SameRefusal { n_rows: 20, refusal: Refusal::NotAsked { code: "wrong_type".into() } },
+            Self::TooManyErrors { n_errors: 51, limit: 50 },
+            Self::NeverReached { within, last },
+            Self::Unavailable { lasted, last: None },
+            Self::Unavailable { lasted, last: Some(Fault::Blind(Blindness::Unseen)) },
+            Self::Paused { reason: PauseReason::Said(text()) },
+            Self::Until,
+            Self::DiskFull,
+            Self::OutboxUnavailable { lasted, cause: text(), n_posts: 7 },
+            Self::OutboxDenied { message: text() },
+            Self::OutboxBroken { message: text() },
+            Self::EchoLost { protocolo: text() },
+        ]
+    }
+}
+
 /// Why nothing of a lote is posted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HaltReason {

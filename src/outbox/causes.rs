@@ -79,38 +79,12 @@ mod tests {
 
     use super::*;
     use crate::delivery::settle::verbatim;
-    use crate::delivery::{Blindness, Fault, Refusal, ThrottleCause};
-
-    /// One of each.
-    fn halts() -> Vec<Halt> {
-        let said = || Fault::Refused { said: Some("não\u{0}".to_owned()) };
-        let last = Some(Fault::Connect { at: Some("erp.example.com:443".into()), cause: None });
-        let (within, lasted) = (Duration::from_millis(30_500), Duration::from_secs(900));
-        let text = || "a".to_owned();
-        vec![
-            Halt::Unauthorized(Fault::TokensRefused),
-            Halt::Forbidden { n_rows: 3, fault: Fault::http(403) },
-            Halt::Misconfigured(Fault::SwitchedOff { said: None }),
-            Halt::SameRefusal { n_rows: 20, refusal: Refusal::Said(said()) },
-            Halt::SameRefusal { n_rows: 20, refusal: Refusal::NotAsked { code: "wrong_type".into() } },
-            Halt::TooManyErrors { n_errors: 51, limit: 50 },
-            Halt::NeverReached { within, last },
-            Halt::Unavailable { lasted, last: None },
-            Halt::Unavailable { lasted, last: Some(Fault::Blind(Blindness::Unseen)) },
-            Halt::Paused { reason: PauseReason::Said(text()) },
-            Halt::Until,
-            Halt::DiskFull,
-            Halt::OutboxUnavailable { lasted, cause: text(), n_posts: 7 },
-            Halt::OutboxDenied { message: text() },
-            Halt::OutboxBroken { message: text() },
-            Halt::EchoLost { protocolo: text() },
-        ]
-    }
+    use crate::delivery::{Fault, ThrottleCause};
 
     #[test]
     fn a_halt_comes_back_as_it_was_and_its_code_is_told() {
         let told = include_str!("../../docs/json.md");
-        for known in halts() {
+        for known in Halt::one_of_each() {
             let cause = of_halt(&known, verbatim).expect("it has a code");
             let code = known.code();
             assert!(cause.starts_with(&format!("{{\"code\":\"{code}\"")), "{cause}");

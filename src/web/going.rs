@@ -213,19 +213,22 @@ fn came_of(done: &Done) -> Markup {
     }
 }
 
-/// Why rows were not opened.
-fn why_not(done: &Done) -> Markup {
+/// Why rows were not opened. What was purged of it has its code alone.
+fn why_not(Done { reasons, .. }: &Done) -> Markup {
     html! {
-        @if !done.reasons.told.is_empty() {
+        @if !reasons.told.is_empty() {
             h2 { (tr!("Why not")) }
             ul {
-                @for reason in &done.reasons.told {
+                @for reason in &reasons.told {
                     li {
                         (whole(reason.n_rows)) " · " (said(text::state(reason.state))) ": "
+                        @if let Some(field) = &reason.field { (shown(&text::field(field))) ": " }
                         (shown(&reason.message.as_deref().map(text::again).unwrap_or_default()))
+                        @if let Some(code) = &reason.code { " " small { "(" (shown(code)) ")" } }
                     }
                 }
             }
+            @if 0 < reasons.n_others { p { (tr!("and %{n} more", n = reasons.n_others)) } }
         }
     }
 }

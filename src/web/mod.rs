@@ -14,6 +14,8 @@ mod going;
 mod lead;
 mod lote;
 mod page;
+#[cfg(test)]
+mod parity;
 mod row;
 mod rows;
 mod sheet;
