@@ -3,9 +3,9 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::{NamedTempFile, PersistError, TempDir};
 
 use crate::platform;
 
@@ -43,6 +43,31 @@ pub fn publish(file: NamedTempFile, path: &Path) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(path)?;
     sync_name(path)
+}
+
+/// The last number that [`publish_or_beside`] gives. Source: nobody has so many open.
+const BESIDE_MAX: u32 = 99;
+
+/// The same where a person may keep the old one open, and Windows does not let go of it: then the new one
+/// stands beside, as `results-2.csv` or with the next number that nothing has. Returns that path.
+pub fn publish_or_beside(file: NamedTempFile, path: &Path) -> io::Result<Option<PathBuf>> {
+    file.as_file().sync_all()?;
+    let PersistError { error, mut file } = match file.persist(path) {
+        Ok(_) => return sync_name(path).map(|()| None),
+        Err(refused) => refused,
+    };
+    let part = |of: Option<&std::ffi::OsStr>| of.unwrap_or_default().to_string_lossy().into_owned();
+    let (stem, extension) = (part(path.file_stem()), part(path.extension()));
+    for n in 2..=BESIDE_MAX {
+        let beside = path.with_file_name(format!("{stem}-{n}.{extension}"));
+        file = match file.persist_noclobber(&beside) {
+            Ok(_) => return sync_name(&beside).map(|()| Some(beside)),
+            Err(PersistError { error, file }) if error.kind() == io::ErrorKind::AlreadyExists => file,
+            // It was not about the name.
+            Err(_) => break,
+        };
+    }
+    Err(error)
 }
 
 /// The same, of a name that nothing has yet: what has it stays, and that is an error.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::services::Stopped;
 use crate::delivery::{Halt, OutboxError, RowId};
@@ -238,6 +238,14 @@ impl Fault {
             Self::Outbox(error) => matches!(error, OutboxError::Full(_)),
             Self::Report(error) => error.is_disk_full(),
             _ => false,
+        }
+    }
+
+    /// Where a file stands instead, whose name another one keeps.
+    pub fn beside(&self) -> Option<&Path> {
+        match self {
+            Self::Report(ReportError::Held { beside, .. }) => Some(beside),
+            _ => None,
         }
     }
 }

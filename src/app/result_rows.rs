@@ -13,10 +13,12 @@ use crate::report::{
 };
 use crate::text;
 
-/// What was written of the rows; `results.csv` is whole.
+/// What was written of the rows; `results.csv` is whole, be it under another name.
 pub struct Rows {
     /// The first that need a person.
     pub needy: Vec<(RowId, Needy)>,
+    /// Where `results.csv` is, if it could not be replaced.
+    pub held: Option<ReportError>,
     /// Why there is no `errors.csv`.
     pub no_errors: Option<ReportError>,
     /// All rows are in it; or why it is not to be had.
@@ -40,14 +42,17 @@ pub async fn write(
     form: &Form<'_>,
     folder: &Path,
 ) -> Result<Rows, Fault> {
-    let mut which = Which::All;
+    let (mut which, mut held) = (Which::All, None);
     loop {
-        let done = write_once(reader, scope, form, folder, which).await;
+        let mut done = write_once(reader, scope, form, folder, which).await;
+        if let Ok(rows) = &mut done {
+            held = rows.held.take().or(held);
+        }
         which = match (which, &done) {
             (Which::All, Err(fault)) if fault.is_full() => Which::BothTables,
             (Which::BothTables, Err(fault)) if fault.is_full() => Which::ResultsAlone,
             (Which::All, Ok(Rows { no_errors: Some(why), .. })) if why.is_disk_full() => Which::ErrorsAlone,
-            _ => return done,
+            _ => return done.map(|rows| Rows { held, ..rows }),
         };
     }
 }
@@ -114,8 +119,11 @@ async fn write_once(
         let Some(next) = next else { break };
         after = next;
     }
-    results.map(ResultsCsv::finish).transpose()?;
-    Ok(Rows { needy, no_errors: errors.and_then(ResultsCsv::finish).err(), workbook })
+    let held = match results.map(ResultsCsv::finish) {
+        Some(Err(why @ ReportError::Held { .. })) => Some(why),
+        done => done.transpose().map(|_| None)?,
+    };
+    Ok(Rows { needy, held, no_errors: errors.and_then(ResultsCsv::finish).err(), workbook })
 }
 
 /// A row that needs a person, as a report tells it.

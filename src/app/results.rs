@@ -87,6 +87,10 @@ impl Missing {
         }
     }
 
+    fn is_file(&self, of: &str) -> bool {
+        matches!(self.what, What::File { name, .. } if name == of)
+    }
+
     /// Whether nobody but a person reads it.
     pub fn is_for_people(&self) -> bool {
         match self.what {
@@ -116,6 +120,13 @@ impl Written {
     /// What was asked of the outbox; nothing where it does not answer, which is noted.
     pub fn told<T: Default>(&mut self, asked: Result<T, OutboxError>, what: What) -> T {
         told(asked, what, &mut self.missing)
+    }
+
+    /// What the new `results.csv` is called: where the old one could not be replaced, otherwise.
+    pub fn results_name(&self) -> Cow<'_, str> {
+        let held = self.missing.iter().filter(|missing| missing.is_file(report::RESULTS));
+        let beside = held.filter_map(|missing| missing.why.beside()?.file_name()).next();
+        beside.map_or(report::RESULTS.into(), |name| name.to_string_lossy())
     }
 
     /// Notes that the file `name` could not be written.
@@ -166,8 +177,10 @@ async fn write_files(
     form: &Form<'_>,
     folder: &Path,
 ) -> Result<Written, Fault> {
-    let Rows { mut needy, no_errors, mut workbook } = result_rows::write(reader, scope, form, folder).await?;
+    let Rows { mut needy, held, no_errors, mut workbook } =
+        result_rows::write(reader, scope, form, folder).await?;
     let mut missing = Vec::new();
+    missing.extend(held.map(|why| lacking(folder, report::RESULTS, why)));
     missing.extend(no_errors.map(|why| lacking(folder, ERRORS, why)));
     if form.people == People::Shown {
         told(name(reader, &mut needy).await, What::Names, &mut missing);

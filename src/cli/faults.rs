@@ -349,6 +349,10 @@ impl From<ReportError> for Failure {
             let hint = tr!("free some space and run the same command again: nothing that was opened is lost");
             return Self::of(Exit::Guard, &error, hint);
         }
+        if let ReportError::Held { .. } = error {
+            let hint = tr!("close it there; the next run or `export` replaces it");
+            return Self::of(Exit::Guard, &error, hint);
+        }
         let export = Typed::now().other(&["export", &said("BATCH"), "-o", &said("DIR")]);
         let hint = tr!(
             "check the folder and its permissions, then `%{export}` writes the results again",

@@ -64,6 +64,7 @@ mod worker;
 #[cfg(test)]
 mod written;
 
+use std::ffi::OsString;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -80,13 +81,25 @@ use args::Cli;
 use exit::Exit;
 use screen::Screen;
 
-/// Runs the command that was typed.
+/// Runs the command that was typed; after a double click the page, in a window that stays as long as there is
+/// something to read.
 pub fn main() -> ExitCode {
+    let is_clicked = std::env::args_os().len() == 1 && platform::has_own_window();
+    let typed = std::env::args_os().chain(is_clicked.then(|| "web".into()));
+    let exit = run(typed.collect());
+    if is_clicked && exit != Exit::Done {
+        eprintln!("{}", tr!("press Enter to close this window"));
+        let _ = std::io::stdin().read_line(&mut String::new());
+    }
+    ExitCode::from(exit as u8)
+}
+
+fn run(typed: Vec<OsString>) -> Exit {
     report_panics();
     // Its memory holds tokens, passwords and customers.
     platform::refuse_dumps();
     speak();
-    let parsed = help::command().try_get_matches();
+    let parsed = help::command().try_get_matches_from(typed);
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
@@ -96,7 +109,7 @@ pub fn main() -> ExitCode {
                 true => eprint!("{}", printable::lines(&help::refusal(error))),
                 false => help::print_asked(&error),
             }
-            return ExitCode::from(exit as u8);
+            return exit;
         }
     };
     if cli.is_read_by_programs() {
@@ -120,14 +133,13 @@ pub fn main() -> ExitCode {
         }
         Err(_) => Exit::Internal,
     };
-    let exit = match screen.lost() {
+    match screen.lost() {
         Some(failure) if exit == Exit::Done => {
             screen.fail(&failure);
             failure.exit
         }
         _ => exit,
-    };
-    ExitCode::from(exit as u8)
+    }
 }
 
 /// Chooses the language before the command line is understood: help and errors are spoken, too.

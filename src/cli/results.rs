@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
 use crate::app::results::{Missing, What, Written};
-use crate::report::{RESULTS, RESULTS_XLSX};
+use crate::report::RESULTS_XLSX;
 
 /// Tells of what is missing.
 pub fn warn_of(written: &Written, screen: &Screen) {
@@ -19,7 +19,10 @@ pub fn warn_of(written: &Written, screen: &Screen) {
 /// What a command ends with that would end with `exit`: not as if all were well where programs miss a file.
 pub fn exit(written: Option<&Written>, exit: Exit) -> Exit {
     let missing = written.and_then(|written| written.missing.iter().find(|missing| !missing.is_for_people()));
-    let is_passing = |missing: &Missing| missing.why.is_full() || missing.why.is_database_away();
+    let is_passing = |missing: &Missing| {
+        let why = &missing.why;
+        why.is_full() || why.is_database_away() || why.beside().is_some()
+    };
     match (missing.map(is_passing), exit) {
         (Some(false), _) => Exit::Internal,
         (Some(true), Exit::Done | Exit::NotAllOpened) => Exit::Guard,
@@ -35,7 +38,7 @@ pub fn tell(written: &Written, screen: &Screen) {
 
 /// In this folder, as a person calls it.
 pub fn tell_where(written: &Written, folder: &Path, screen: &Screen) {
-    let file = folder.join(RESULTS);
+    let file = folder.join(&*written.results_name());
     let is_workbook = |missing: &Missing| matches!(missing.what, What::File { name: RESULTS_XLSX, .. });
     screen.note(match written.missing.iter().any(is_workbook) {
         true => tr!("results: %{file}", file = file.display()),

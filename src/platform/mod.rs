@@ -11,8 +11,8 @@
 //! - [`Stops`]: how a run is told to end.
 //! - [`watchdog`], [`tell_service_manager`]: what started a service, and watches it.
 //! - [`Hidden`]: what is typed is not shown.
-//! - [`apart`], [`end_all`], [`open`]: other programs.
-//! - [`HAS_SCREEN`], [`host_name`], [`user`], [`refuse_dumps`]: who and where this process is.
+//! - [`apart`], [`end_all`], [`open`], [`has_own_window`]: other programs.
+//! - [`HAS_SCREEN`], [`locale`], [`host_name`], [`user`], [`refuse_dumps`]: who and where this process is.
 
 mod terms;
 #[cfg(unix)]

@@ -262,6 +262,16 @@ pub fn open(file: &Path) -> io::Result<()> {
     opener.spawn().map(drop)
 }
 
+/// Whether the window is this process's alone, and closes with it.
+pub fn has_own_window() -> bool {
+    false
+}
+
+/// The language of the user where no variable says it, as `pt-BR`.
+pub fn locale() -> Option<String> {
+    None
+}
+
 /// What this machine is called.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()

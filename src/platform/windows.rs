@@ -23,6 +23,7 @@ use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_DELETE_PENDING, ERROR_INVALID_FUNCTION, ERROR_INVALID_PARAMETER,
     ERROR_NOT_SUPPORTED, ERROR_SHARING_VIOLATION, LocalFree, WAIT_TIMEOUT,
 };
+use windows_sys::Win32::Globalization::GetUserDefaultLocaleName;
 use windows_sys::Win32::Security::Authorization::{
     ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
 };
@@ -34,11 +35,13 @@ use windows_sys::Win32::Storage::FileSystem::{
     GetVolumePathNameW,
 };
 use windows_sys::Win32::System::Console::{
-    ENABLE_ECHO_INPUT, ENABLE_LINE_INPUT, ENABLE_PROCESSED_INPUT, GetConsoleMode, SetConsoleMode,
+    ENABLE_ECHO_INPUT, ENABLE_LINE_INPUT, ENABLE_PROCESSED_INPUT, GetConsoleMode, GetConsoleProcessList,
+    SetConsoleMode,
 };
 use windows_sys::Win32::System::SystemInformation::{
     ComputerNameDnsHostname, GetComputerNameExW, GetTickCount64,
 };
+use windows_sys::Win32::System::SystemServices::LOCALE_NAME_MAX_LENGTH;
 use windows_sys::Win32::System::Threading::{
     CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, GetCurrentProcess, OpenProcess, OpenProcessToken,
     PROCESS_SYNCHRONIZE, WaitForSingleObject,
@@ -295,7 +298,12 @@ pub fn watchdog() -> Option<Duration> {
 #[expect(clippy::unnecessary_wraps, reason = "another system has one that listens")]
 pub fn tell_service_manager(told: Told<'_>) -> io::Result<()> {
     match told {
-        Told::Ready | Told::Stopping | Told::Alive | Told::Status(_) => Ok(()),
+        Told::Ready | Told::Stopping | Told::Alive => Ok(()),
+        // What a person would read goes nowhere.
+        Told::Status(text) => {
+            let _ = text;
+            Ok(())
+        }
     }
 }
 
@@ -347,6 +355,22 @@ pub fn open(file: &Path) -> io::Result<()> {
         unsafe { ShellExecuteW(null_mut(), verb.as_ptr(), file.as_ptr(), null(), null(), SW_SHOWNORMAL) };
     // So the system has it: up to 32 are faults.
     if (opened as usize) <= 32 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Whether the window is this process's alone, and closes with it: it was started by a double click.
+pub fn has_own_window() -> bool {
+    let mut processes = [0; 2];
+    // SAFETY: the buffer is as long as is said.
+    unsafe { GetConsoleProcessList(processes.as_mut_ptr(), 2) == 1 }
+}
+
+/// The language of the user where no variable says it, as `pt-BR`.
+pub fn locale() -> Option<String> {
+    let mut name = [0; LOCALE_NAME_MAX_LENGTH as usize];
+    // SAFETY: the buffer is as long as is said.
+    let len = unsafe { GetUserDefaultLocaleName(name.as_mut_ptr(), LOCALE_NAME_MAX_LENGTH.cast_signed()) };
+    // With the zero behind it.
+    String::from_utf16(name.get(..usize::try_from(len).ok()?.checked_sub(1)?)?).ok()
 }
 
 /// What this machine is called.

@@ -62,7 +62,10 @@ pub(super) fn temporary(path: &Path) -> io::Result<NamedTempFile> {
     temporary::file_in(path.parent().unwrap_or(path))
 }
 
-/// Syncs and renames.
+/// Syncs and renames. What cannot be replaced stays, and the new file stands beside it: an error, too.
 pub(super) fn publish(file: NamedTempFile, path: &Path) -> Result<(), ReportError> {
-    temporary::publish(file, path).map_err(ReportError::io(path))
+    match temporary::publish_or_beside(file, path).map_err(ReportError::io(path))? {
+        None => Ok(()),
+        Some(beside) => Err(ReportError::Held { path: path.to_owned(), beside }),
+    }
 }

@@ -141,6 +141,16 @@ pub enum ReportError {
         )
     )]
     TooWide { path: PathBuf, n_columns: usize },
+    /// All that was to be written is whole, under another name.
+    #[error(
+        "{}",
+        tr!(
+            "`%{path}` cannot be replaced, and may be open in another program; the new one is `%{beside}`",
+            path = path.display(),
+            beside = beside.display()
+        )
+    )]
+    Held { path: PathBuf, beside: PathBuf },
 }
 
 impl ReportError {
@@ -170,7 +180,7 @@ impl ReportError {
                 rust_xlsxwriter::XlsxError::IoError(source) => source,
                 _ => return false,
             },
-            Self::TooWide { .. } => return false,
+            Self::TooWide { .. } | Self::Held { .. } => return false,
         };
         matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }

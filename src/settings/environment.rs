@@ -45,12 +45,17 @@ impl Environment {
     /// none of ours.
     pub(super) fn language(&self) -> Language {
         let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| self.get(name)?.to_str());
-        locale.and_then(Language::of_locale).unwrap_or_default()
+        locale
+            .map(str::to_owned)
+            .or_else(platform::locale)
+            .and_then(|name| Language::of_locale(&name))
+            .unwrap_or_default()
     }
 
     /// Who runs the command, for a row's history.
     pub fn user(&self) -> String {
-        let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| self.get(name)?.to_str());
+        let named =
+            ["SUDO_USER", "USER", "LOGNAME", "USERNAME"].iter().find_map(|name| self.get(name)?.to_str());
         named.map_or_else(platform::user, str::to_owned)
     }
 
@@ -71,27 +76,24 @@ impl Environment {
         systemd
             .map(PathBuf::from)
             .or_else(|| Some(self.path("XDG_STATE_HOME")?.join("mutirao")))
+            // Of Windows, where some shells have a HOME, too.
+            .or_else(|| Some(self.path("LOCALAPPDATA")?.join("mutirao")))
             .or_else(|| Some(self.path("HOME")?.join(".local/state/mutirao")))
             .filter(|folder| folder.is_absolute())
     }
 
     /// The user's settings file. One that was named by its folder counts also where it cannot be reached.
     pub(super) fn users_file(&self) -> Option<PathBuf> {
-        let own = "mutirao/mutirao.toml";
-        match self.path("XDG_CONFIG_HOME") {
-            Some(folder) => Some(folder.join(own)),
-            // A service, or a program under another user's name, may have a home that is shut to it.
-            None => Some(self.path("HOME")?.join(".config").join(own)).filter(|file| file.exists()),
-        }
+        // A service, or a program under another user's name, may have a home that is shut to it.
+        let is_named = self.path("XDG_CONFIG_HOME").is_some();
+        self.settings_to_write().filter(|file| is_named || file.exists())
     }
 
     /// Where the user's settings file stands, or would.
     pub fn settings_to_write(&self) -> Option<PathBuf> {
-        let folder = match self.path("XDG_CONFIG_HOME") {
-            Some(folder) => folder.to_owned(),
-            None => self.path("HOME")?.join(".config"),
-        };
-        Some(folder.join("mutirao/mutirao.toml"))
+        let named = ["XDG_CONFIG_HOME", "APPDATA"].into_iter().find_map(|name| self.path(name));
+        let folder = named.map(Path::to_owned).or_else(|| Some(self.path("HOME")?.join(".config")));
+        Some(folder?.join("mutirao/mutirao.toml"))
     }
 
     /// Where systemd puts the secrets that it hands to a service.

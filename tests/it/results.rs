@@ -16,6 +16,24 @@ fn run(site: &Site, lang: &str, args: &[&str]) -> Ended {
     site.command(args).env("LANG", lang).env("USER", "ana").output().unwrap().into()
 }
 
+/// As Windows does not let go of a file that Excel shows.
+#[test]
+fn results_that_cannot_be_replaced_stay_and_the_new_ones_stand_beside_them() {
+    let site = Site::new("");
+    site.write("queda.csv", SHEET);
+    for name in ["results.csv", "errors.csv", "report.html", "results-2.csv"] {
+        fs::create_dir_all(site.path("queda.mutirao").join(name).join("kept")).unwrap();
+    }
+    let ended = run(&site, "C", &["import", "queda.csv", "--rate", "unlimited"]).expect(6);
+    for (name, columns) in [("results-3.csv", 3), ("errors-2.csv", 2), ("report-2.html", 0)] {
+        let text = fs::read_to_string(site.path("queda.mutirao").join(name)).unwrap();
+        assert!(columns == 0 || text.lines().count() == columns, "{name}: {text}");
+        assert!(ended.stderr.contains(&format!("the new one is `queda.mutirao/{name}`")), "{}", ended.stderr);
+    }
+    assert!(ended.stderr.contains("results: queda.mutirao/results-3.csv; for people"), "{}", ended.stderr);
+    assert!(site.path("queda.mutirao/results.csv/kept").is_dir());
+}
+
 #[test]
 fn the_workbook_speaks_the_language_of_the_person_and_is_understood_when_it_comes_back() {
     for (lang, sheets, headings, said) in [
