@@ -21,12 +21,20 @@ const GROWTH_LEN: u64 = 1 << 20;
 
 /// The work folder of a spreadsheet: `queda.mutirao/` beside `queda.csv`.
 pub fn folder_of(file: &Path) -> PathBuf {
-    file.with_extension("mutirao")
+    beside(file, "mutirao")
 }
 
 /// The same of an import in the sandbox: what it opened is not real, and must not stand among what is.
 pub fn sandbox_folder_of(file: &Path) -> PathBuf {
-    file.with_extension("sandbox.mutirao")
+    beside(file, "sandbox.mutirao")
+}
+
+/// `Path::with_extension` would leave the folder where nothing but a point stands before the last one.
+fn beside(file: &Path, extension: &str) -> PathBuf {
+    let mut name = file.file_stem().unwrap_or_default().to_owned();
+    name.push(".");
+    name.push(extension);
+    file.with_file_name(name)
 }
 
 /// Makes the work folder, for its owner only; or sees that it can be written to, before an hour of
@@ -134,4 +142,25 @@ pub fn lack(n_columns: usize, n_rows: u64) -> Option<Lack> {
         return Some(Lack::Workbook { n_columns });
     }
     (u64::from(XLSX_ROWS_MAX) < n_rows).then_some(Lack::Rows { n_rows })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_work_folder_is_beside_its_file_whatever_that_is_called() {
+        for (file, folder) in [
+            ("a/queda.csv", "a/queda.mutirao"),
+            ("a/queda.1.csv", "a/queda.1.mutirao"),
+            ("queda", "queda.mutirao"),
+            ("a/.csv", "a/.csv.mutirao"),
+            ("a/..csv", "a/..mutirao"),
+            ("a/...csv", "a/...mutirao"),
+            ("..csv", "..mutirao"),
+        ] {
+            assert_eq!(folder_of(Path::new(file)), Path::new(folder), "{file}");
+        }
+        assert_eq!(sandbox_folder_of(Path::new("a/..csv")), Path::new("a/..sandbox.mutirao"));
+    }
 }

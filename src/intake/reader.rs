@@ -2,7 +2,7 @@
 
 use super::bytes::Decoding;
 use super::limits::RECORD_LEN_MAX;
-use super::records::{Found, Record, Rest, RowShape, Span, Splitter};
+use super::records::{Found, Record, Rest, RowShape, Span, Splitter, behind_blank_lines};
 use super::words::IntakeError;
 
 /// How far stray quotations are followed in all. Bytes: each is read again from its second line on, and a
@@ -90,6 +90,10 @@ impl Reader {
                 }
                 Found::End => return Ok(false),
                 Found::Incomplete => {
+                    // They are no part of the record below them, however many there are.
+                    let (at, n_blank) = behind_blank_lines(self.text.as_bytes(), at, rest);
+                    self.next = at;
+                    self.next_line += n_blank;
                     let n_kept = self.text.len() - at;
                     if RECORD_LEN_MAX < n_kept {
                         // No quotation is followed further: the text is taken as if it ended here.

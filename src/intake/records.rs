@@ -153,12 +153,9 @@ impl Splitter {
         spans.clear();
         unescaped.clear();
 
-        let mut at = from;
-        let mut n_before = 0;
-        while let Some(b'\r' | b'\n') = bytes.get(at) {
-            let Some(next) = behind_break(bytes, at, rest) else { return Found::Incomplete };
-            at = next;
-            n_before += 1;
+        let (mut at, n_before) = behind_blank_lines(bytes, from, rest);
+        if let Some(b'\r' | b'\n') = bytes.get(at) {
+            return Found::Incomplete;
         }
         if at == bytes.len() {
             return if rest == Rest::More { Found::Incomplete } else { Found::End };
@@ -325,6 +322,18 @@ impl Splitter {
         let is_end = |byte: &u8| *byte == self.delimiter || matches!(byte, b'\r' | b'\n');
         bytes[at..].iter().position(is_end).map_or(bytes.len(), |n| at + n)
     }
+}
+
+/// Behind the blank lines that begin at `from`, and how many they are.
+pub(super) fn behind_blank_lines(bytes: &[u8], from: usize, rest: Rest) -> (usize, u64) {
+    let (mut at, mut n_lines) = (from, 0);
+    while let Some(b'\r' | b'\n') = bytes.get(at)
+        && let Some(next) = behind_break(bytes, at, rest)
+    {
+        at = next;
+        n_lines += 1;
+    }
+    (at, n_lines)
 }
 
 /// Whether a cell holds a number, however a spreadsheet writes it.

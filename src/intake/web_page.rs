@@ -2,6 +2,7 @@
 //! their tables become the text of a CSV file, a line each, and are read as that.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufWriter, Seek, Write};
 
@@ -65,7 +66,12 @@ struct Table<W> {
     is_in_row: bool,
     n_rows: u64,
     n_cells: usize,
+    /// A row or a column is hidden, or it is not sure what is.
     has_hidden: bool,
+    /// Classes of which the page says that they are hidden.
+    hidden_classes: HashSet<String>,
+    /// The hidden tag that we are in, and how many of its kind are open.
+    hiding: Option<(String, usize)>,
 }
 
 struct Cell {
@@ -86,6 +92,8 @@ impl<W: Write> Table<W> {
             n_rows: 0,
             n_cells: 0,
             has_hidden: false,
+            hidden_classes: HashSet::new(),
+            hiding: None,
         }
     }
 
@@ -108,7 +116,9 @@ impl<W: Write> Table<W> {
                 if begins(tag.as_bytes(), "<script") {
                     behind(rest, "</script")
                 } else if begins(tag.as_bytes(), "<style") {
-                    behind(rest, "</style")
+                    let behind = behind(rest, "</style");
+                    hidden_classes(&rest[..rest.len() - behind.len()], &mut self.hidden_classes);
+                    behind
                 } else {
                     rest
                 }
@@ -122,7 +132,7 @@ impl<W: Write> Table<W> {
     }
 
     fn text(&mut self, text: &str) {
-        let Some(cell) = &mut self.cell else { return };
+        let Some(cell) = self.cell.as_mut().filter(|_| self.hiding.is_none()) else { return };
         for piece in text.split_inclusive(|c: char| c.is_ascii_whitespace()) {
             if CELL_LEN_MAX < cell.text.len() {
                 return; // A little more tells that it was too long.
@@ -139,12 +149,34 @@ impl<W: Write> Table<W> {
     fn tag(&mut self, tag: &str) -> std::io::Result<()> {
         let (name, attributes) =
             tag.split_at(tag.find(|c: char| !c.is_alphanumeric() && c != '/').unwrap_or(tag.len()));
-        match name.to_ascii_lowercase().as_str() {
+        let name = name.to_ascii_lowercase();
+        match (&mut self.hiding, name.strip_prefix('/')) {
+            (Some((hidden, n_open)), Some(closed)) if hidden == closed => {
+                *n_open -= 1;
+                if *n_open == 0 {
+                    self.hiding = None;
+                }
+            }
+            (Some((hidden, n_open)), None) if *hidden == name => *n_open += 1,
+            _ => {}
+        }
+        if !name.starts_with('/') && is_hidden(attributes, &self.hidden_classes) {
+            match name.as_str() {
+                "table" | "thead" | "tbody" | "tfoot" | "tr" | "td" | "th" | "col" | "colgroup" => {
+                    self.has_hidden = true;
+                }
+                // They hold no text.
+                "input" | "img" | "br" | "hr" | "wbr" | "link" | "meta" => {}
+                _ if attributes.ends_with('/') => {}
+                _ if self.hiding.is_none() => self.hiding = Some((name.clone(), 1)),
+                _ => {}
+            }
+        }
+        match name.as_str() {
             "tr" => {
                 self.end_row()?;
                 self.begin_row();
-                let plain: String = attributes.chars().filter(|c| !c.is_whitespace()).take(1000).collect();
-                self.has_hidden |= plain.to_ascii_lowercase().contains("display:none");
+                self.has_hidden |= self.hiding.is_some();
             }
             "td" | "th" => {
                 if !self.is_in_row {
@@ -173,6 +205,8 @@ impl<W: Write> Table<W> {
 
     fn end_cell(&mut self) {
         let Some(cell) = self.cell.take() else { return };
+        // It was not closed within the cell.
+        self.has_hidden |= self.hiding.is_some();
         while self.is_covered.get(self.row.len()) == Some(&true) {
             self.row.push(String::new());
         }
@@ -229,6 +263,68 @@ fn end_of(tag: &str) -> usize {
     tag.find('>').unwrap_or(tag.len())
 }
 
+/// Whether a tag hides itself and what stands in it.
+fn is_hidden(attributes: &str, hidden_classes: &HashSet<String>) -> bool {
+    let mut rest = attributes;
+    loop {
+        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '/' || c == '=');
+        if rest.is_empty() {
+            return false;
+        }
+        let end = rest.find(|c: char| c.is_whitespace() || c == '=').unwrap_or(rest.len());
+        let (name, behind) = rest.split_at(end);
+        let mut value = "";
+        rest = behind.trim_start();
+        if let Some(behind) = rest.strip_prefix('=') {
+            let behind = behind.trim_start();
+            (value, rest) = match behind.chars().next() {
+                Some(quote @ ('"' | '\'')) => behind[1..].split_once(quote).unwrap_or((&behind[1..], "")),
+                _ => behind.split_at(behind.find(char::is_whitespace).unwrap_or(behind.len())),
+            };
+        }
+        let hides = match name.to_ascii_lowercase().as_str() {
+            "hidden" => true,
+            "style" => is_hiding(value),
+            "class" => value.split_whitespace().any(|class| hidden_classes.contains(class)),
+            _ => false,
+        };
+        if hides {
+            return true;
+        }
+    }
+}
+
+/// Whether declarations of a style make what they are for invisible.
+fn is_hiding(style: &str) -> bool {
+    let plain: String = style.chars().filter(|c| !c.is_whitespace()).collect();
+    let plain = plain.to_ascii_lowercase();
+    ["display:none", "visibility:collapse", "visibility:hidden"].iter().any(|words| plain.contains(words))
+}
+
+/// Adds the classes that a page's style hides; on a screen, not on paper.
+fn hidden_classes(style: &str, classes: &mut HashSet<String>) {
+    let mut rest = style;
+    while let Some((selector, behind)) = rest.split_once('{') {
+        if selector.contains('@') {
+            // Of a medium: as many braces close as open.
+            let mut n_open = 1;
+            let is_end = |c: char| {
+                n_open += i64::from(c == '{') - i64::from(c == '}');
+                n_open == 0
+            };
+            rest = behind.split_once(is_end).map_or("", |(_, behind)| behind);
+            continue;
+        }
+        let (body, behind) = behind.split_once('}').unwrap_or((behind, ""));
+        if is_hiding(body) {
+            let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+            let names = selector.split('.').skip(1).map(|name| name.split(|c| !is_of_name(c)).next());
+            classes.extend(names.flatten().map(str::to_owned));
+        }
+        rest = behind;
+    }
+}
+
 /// The number that an attribute has, or 0.
 fn number_of(attributes: &str, name: &str) -> usize {
     let lower = attributes.to_ascii_lowercase();
@@ -255,7 +351,9 @@ fn resolved(text: &str) -> Cow<'_, str> {
     while let Some(at) = rest.find('&') {
         plain.push_str(&rest[..at]);
         rest = &rest[at + 1..];
-        let name = rest.find(';').filter(|len| *len <= NAME_LEN_MAX).map(|len| &rest[..len]);
+        // No further: a text of nothing but `&` would be searched to its end for each.
+        let len = rest.bytes().take(NAME_LEN_MAX + 1).position(|byte| byte == b';');
+        let name = len.map(|len| &rest[..len]);
         let found = name.and_then(|name| match name.strip_prefix('#') {
             Some(number) => {
                 let code = match number.strip_prefix(['x', 'X']) {
@@ -320,10 +418,51 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_a_page_hides_within_a_cell_is_no_text_of_it() {
+        for page in [
+            "<tr><td><span style=\"display:none\">99</span>11000",
+            "<tr><td><span STYLE='color: red; Display : None'>9<span>9</span>9</span>11000",
+            "<tr><td><div hidden>99</div>11000",
+            "<tr><td><i style=visibility:hidden>99</i>11000",
+            "<style>b { color: red } p.h, .k{display:none}</style><tr><td><b class='x k'>99</b><b>11000</b>",
+            "<div style='display:none'>99</div><tr><td><input type=hidden hidden value=9>11000",
+            "<style>@media print { .k { display:none } }</style><tr class=k><td>11000",
+            "<tr><td title='hidden' data-x=\"display:none\">11000",
+        ] {
+            assert_eq!(csv(page).trim(), "11000", "{page}");
+            assert!(!has_hidden(page), "{page}");
+        }
+    }
+
+    #[test]
+    fn rows_and_columns_that_a_page_hides_are_known() {
+        for page in [
+            "<tr hidden><td>1",
+            "<tr style='display:none'><td>1",
+            "<tr style=\"visibility: collapse\"><td>1",
+            "<table><tbody style=\"display: none\"><tr><td>1",
+            "<table style='display:none'><tr><td>1",
+            "<div hidden><table><tr><td>1</table></div>",
+            "<style>.h{display:none}</style><tr class=h><td>1",
+            "<tr><td hidden>1",
+            "<table><col style='visibility:collapse'><tr><td>1",
+            "<tr><td><span hidden>1<td>2",
+        ] {
+            assert!(has_hidden(page), "{page}");
+        }
+    }
+
+    fn has_hidden(page: &str) -> bool {
+        let mut table = Table::new(Vec::new());
+        table.read(page).unwrap();
+        table.has_hidden
+    }
+
     proptest! {
         #[test]
         fn whatever_a_page_holds_it_is_read(pieces in prop::collection::vec(prop::sample::select(vec![
-            "<", ">", "<tr", "<td", " rowspan=9999999", " colspan='1024", "'", "\"", "</", "é", "&", "&#", ";", "&#xD800;", "<!--", "-->", "<script>", "</table>", "<tr>", "<td>",
+            "<", ">", "<tr", "<td", " rowspan=9999999", " colspan='1024", "'", "\"", "</", "é", "&", "&#", ";", "&#xD800;", "<!--", "-->", "<script>", "</table>", "<tr>", "<td>", "<style>", "</style>", "@", "{", "}", ".", "display:none", " hidden", "<b", "</b>", "=", "/",
         ]), 0..40)) {
             csv(&pieces.concat());
         }

@@ -38,6 +38,8 @@ pub struct ProblemsXlsx {
     workbook: Workbook,
     n_rows: u32,
     widths: Widths,
+    /// Of the row that was written last. Points.
+    height: f64,
     text: Format,
     wrapped: Format,
 }
@@ -74,7 +76,7 @@ impl ProblemsXlsx {
             Ok(workbook)
         })?;
         let text = text_format().set_align(FormatAlign::Top);
-        Ok(Self { path: path.to_owned(), workbook, n_rows: 0, widths, text, wrapped: wrapped() })
+        Ok(Self { path: path.to_owned(), workbook, n_rows: 0, widths, height: 0.0, text, wrapped: wrapped() })
     }
 
     /// Writes a problem, which is in the column of this letter; beyond [`ROWS_MAX`] it does nothing.
@@ -86,12 +88,16 @@ impl ProblemsXlsx {
         let [line, column, _, value, code, message, hint] = *problem;
         let state = said(text::state(state));
         let cells = [line, letter, &text::field(column), value, &state, message, hint, code];
-        let Self { path, workbook, n_rows, widths, text, wrapped } = self;
+        let Self { path, workbook, n_rows, widths, height, text, wrapped } = self;
         let is_seen = widths.sees_row();
         shielded(path, || {
             let sheet = workbook.worksheet_from_index(PROBLEMS_SHEET)?;
             let long = WRAPPED.map(|column| looks::height(cells[usize::from(column)], WRAPPED_WIDTH));
-            sheet.set_row_height(*n_rows, long.into_iter().fold(0.0, f64::max).min(HIGHEST))?;
+            // Once it is sure that a row follows: the writer repeats the last one if that has a height.
+            if 1 < *n_rows {
+                sheet.set_row_height(*n_rows - 1, *height)?;
+            }
+            *height = long.into_iter().fold(0.0, f64::max).min(HIGHEST);
             for (column, cell) in (0..).zip(cells).filter(|(_, cell)| !cell.is_empty()) {
                 let cell = printable::line(cell, LINE_CHARS_MAX);
                 let format: &Format = if WRAPPED.contains(&column) { wrapped } else { text };

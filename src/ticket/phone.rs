@@ -57,13 +57,21 @@ pub fn fill_ddd(cell: &str, ddd: Ddd) -> Option<String> {
         return None; // The usual case, without a copy.
     }
     let cell = unwrap(cell);
-    let (digits, _) = digits_of(&cell).ok()?;
-    let number = national(&digits, &cell).ok()?;
-    if judge(number.as_bytes()) != Err(&words::PHONE_WITHOUT_DDD) {
-        return None;
-    }
+    // What ends it stays, to be left out with a warning when the filled cell is read.
+    let (number, rest) = match lacking(&cell) {
+        Some(number) => (number, ""),
+        None => ending(&cell).and_then(|(head, rest)| Some((lacking(head)?, rest)))?,
+    };
     let filled = format!("{ddd}{number}");
-    judge(filled.as_bytes()).is_ok().then_some(filled)
+    judge(filled.as_bytes()).is_ok().then(|| filled + rest)
+}
+
+/// The number of a cell that has one without its area code.
+fn lacking(cell: &str) -> Option<String> {
+    let (written, _) = Written::of(cell).ok()?;
+    (written.number().err() == Some(&words::PHONE_WITHOUT_DDD)).then_some(())?;
+    let prefix = written.prefix().ok()?;
+    Some(written.digits()[prefix.len..].iter().copied().map(char::from).collect())
 }
 
 /// Reads an unwrapped cell that is not blank.
@@ -76,12 +84,24 @@ pub(super) fn read(cell: &str) -> Read<Phone> {
 
 /// Reads a cell that has one number and nothing else.
 fn plain(cell: &str) -> Read<Phone> {
-    let (digits, repaired) = digits_of(cell)?;
-    let number = national(&digits, cell)?.as_bytes();
-    let notice = judge(number)?.or(repaired);
+    let (written, repaired) = Written::of(cell)?;
+    let (number, notice) = written.number()?;
     let mut phone = Phone { digits: [0; DIGITS_MAX], n_digits: number.len() as u8 };
     phone.digits[..number.len()].copy_from_slice(number); // `judge` saw that they fit.
-    Ok((phone, notice))
+    Ok((phone, notice.or(repaired)))
+}
+
+/// Parts a number from a short other one behind it: `/35`, ` - 20`, an extension or another end of the same
+/// number.
+fn ending(cell: &str) -> Option<(&str, &str)> {
+    let before = cell.trim_end_matches(|c: char| c.is_ascii_digit());
+    let n_digits = cell.len() - before.len();
+    let separated = before.trim_end();
+    let head = separated.strip_suffix('/').or_else(|| {
+        let head = separated.strip_suffix(is_dash)?;
+        head.ends_with(char::is_whitespace).then_some(head)
+    })?;
+    (1..=4).contains(&n_digits).then(|| cell.split_at(head.trim_end().len()))
 }
 
 /// Reads a cell that has more in it than a number: takes the one that is sure, and says what is left out.
@@ -103,13 +123,23 @@ fn beside_others(cell: &str) -> Option<Read<Phone>> {
         let plain: String = cell.chars().map(without_tilde).collect();
         return NONE.iter().any(|word| plain.contains(word)).then_some(Err(&words::PHONE_NONE));
     }
-    // As numbers were written where the carrier is still to be chosen: `0 xx 37 …`.
-    let behind_zero = cell.strip_prefix('0').map(str::trim_start);
-    if let Some(rest) = behind_zero.and_then(|rest| rest.strip_prefix("xx").or(rest.strip_prefix("XX"))) {
-        return Some(plain(rest));
+    // As numbers were written where the carrier is still to be chosen: `0 xx 37 …`, `(0**37) …`.
+    let behind_zero = cell.trim_start_matches('(').strip_prefix('0').map(str::trim_start);
+    let carriers = ["xx", "XX", "**"];
+    let behind_carrier =
+        |rest: &'_ str| carriers.iter().find_map(|carrier| Some(rest.strip_prefix(carrier)?.len()));
+    if let Some(len) = behind_zero.and_then(behind_carrier) {
+        return Some(plain(&cell[cell.len() - len..]));
     }
     let found =
         |cell: &str, notice| plain(super::trim(cell)).ok().map(|(phone, _)| Ok((phone, Some(notice))));
+    if let Some((head, _)) = ending(cell) {
+        match plain(head) {
+            Ok((phone, _)) => return Some(Ok((phone, Some(&words::PHONE_SEVERAL)))),
+            Err(problem) if problem == &words::PHONE_WITHOUT_DDD => return Some(Err(problem)),
+            Err(_) => {}
+        }
+    }
     // A part with few digits is an extension, or another end of the same number.
     let parts: Vec<&str> =
         cell.split(['/', ';', ',', '|', '\n']).flat_map(|part| part.split(" ou ")).collect();
@@ -132,68 +162,205 @@ fn without_tilde(char: char) -> char {
     }
 }
 
-/// Reads what most cells are, a DDD and a number without a prefix, at no allocation. Still to be judged.
+/// Reads what many cells are, a DDD and a number without anything else. Still to be judged.
 fn usual(cell: &str) -> Option<Phone> {
-    let mut digits = [0; DIGITS_MAX];
-    let mut n_digits = 0;
-    for b in cell.bytes() {
-        match b {
-            b'0'..=b'9' => {
-                *digits.get_mut(n_digits)? = b;
-                n_digits += 1;
+    let is_usual = matches!(cell.len(), 10 | DIGITS_MAX) && is_digits(cell) && !cell.starts_with('0');
+    is_usual.then(|| {
+        let mut digits = [0; DIGITS_MAX];
+        digits[..cell.len()].copy_from_slice(cell.as_bytes());
+        Phone { digits, n_digits: cell.len() as u8 }
+    })
+}
+
+/// Digits as they were written. How they are grouped tells which of them are the area code: a cell may hold
+/// as many as a phone has, and be none (`3221-1234/35`, a date, a CPF).
+struct Written {
+    digits: [u8; WRITTEN_MAX],
+    n_digits: usize,
+    /// Bit `n`: something stands in front of digit `n` that is no digit; a parenthesis that opens; one that
+    /// closes.
+    breaks: u32,
+    opens: u32,
+    closes: u32,
+    has_plus: bool,
+}
+
+/// More digits than any phone has with all its prefixes.
+const WRITTEN_MAX: usize = 20;
+const _: () = assert!(WRITTEN_MAX < u32::BITS as usize);
+
+/// What stands in front of an area code: `0055`, `0`, `0XX`.
+struct Prefix {
+    len: usize,
+    /// Where it may be divided.
+    breaks: u32,
+    /// Its last two digits may as well be the area code: `55`, `0XX`.
+    may_be_ddd: bool,
+}
+
+impl Written {
+    fn of(cell: &str) -> Result<(Self, Option<&'static Words>), &'static Words> {
+        match scientific(cell) {
+            Some(Scientific::Whole(digits)) => {
+                return Ok((Self::scan(&digits)?, Some(&words::PHONE_REPAIRED)));
             }
-            b'(' | b')' | b'-' | b' ' => {}
-            _ => return None,
+            Some(Scientific::Lost) => return Err(&words::PHONE_LOST_DIGITS),
+            Some(Scientific::Fraction) => return Err(&words::PHONE_NOT_DIGITS),
+            None => {}
+        }
+        // A number cell comes with decimals: `37999112233.0`.
+        let whole = match cell.rsplit_once(['.', ',']) {
+            Some((whole, "0" | "00")) if 8 <= whole.len() && is_digits(whole) => whole,
+            _ => cell,
+        };
+        Ok((Self::scan(whole)?, None))
+    }
+
+    fn scan(cell: &str) -> Result<Self, &'static Words> {
+        let mut this =
+            Self { digits: [0; WRITTEN_MAX], n_digits: 0, breaks: 0, opens: 0, closes: 0, has_plus: false };
+        let mut n_digits = 0;
+        for c in cell.chars() {
+            let here = 1 << this.n_digits;
+            match c {
+                '0'..='9' => {
+                    if let Some(digit) = this.digits.get_mut(n_digits) {
+                        *digit = c as u8;
+                        this.n_digits += 1;
+                    }
+                    n_digits += 1;
+                    continue;
+                }
+                '(' => this.opens |= here,
+                ')' => this.closes |= here,
+                '+' => this.has_plus |= n_digits == 0,
+                '.' | '/' => {}
+                _ if is_dash(c) || c.is_whitespace() => {}
+                _ if is_invisible(c) => continue,
+                _ => return Err(&words::PHONE_NOT_DIGITS),
+            }
+            this.breaks |= here;
+        }
+        match n_digits {
+            0 => Err(&words::PHONE_NOT_DIGITS),
+            _ if WRITTEN_MAX < n_digits => Err(&words::PHONE_LENGTH),
+            _ => Ok(this),
         }
     }
-    (n_digits >= 10 && digits[0] != b'0').then_some(Phone { digits, n_digits: n_digits as u8 })
+
+    fn digits(&self) -> &[u8] {
+        &self.digits[..self.n_digits]
+    }
+
+    /// The area code and the number.
+    fn number(&self) -> Read<&[u8]> {
+        let prefix = self.prefix()?;
+        let number = &self.digits()[prefix.len..];
+        let judged = judge(number);
+        let is_lacking = judged == Err(&words::PHONE_WITHOUT_DDD);
+        if (judged.is_ok() || is_lacking) && !self.is_grouped(&prefix, if is_lacking { 0 } else { 2 }) {
+            return Err(&words::PHONE_LENGTH);
+        }
+        judged.map(|notice| (number, notice))
+    }
+
+    /// What to take off: the country code, the trunk `0` and a carrier's code. No carrier's code is `00`:
+    /// that leads abroad, as `+` does.
+    fn prefix(&self) -> Result<Prefix, &'static Words> {
+        let digits = self.digits();
+        if is_repeated(digits) {
+            return Ok(Prefix { len: 0, breaks: 0, may_be_ddd: false });
+        }
+        let (country, is_marked) = match digits {
+            [b'0', b'0', b'5', b'5', ..] => (4, true),
+            [b'0', b'0', ..] => return Err(&words::PHONE_FOREIGN),
+            [b'5', b'5', ..] if self.has_plus => (2, true),
+            _ if self.has_plus => return Err(&words::PHONE_FOREIGN),
+            // Only then: 55 is an area code too.
+            [b'5', b'5', ..] if 11 < digits.len() => (2, false),
+            _ => (0, false),
+        };
+        let rest = &digits[country..];
+        if matches!(rest, [b'0', b'8' | b'3' | b'5' | b'9', b'0', b'0', ..]) {
+            return Err(&words::PHONE_SERVICE);
+        }
+        let trunk = match (rest, rest.len()) {
+            ([b'0', b'1'..=b'9', ..], 13 | 14) => 3, // `0XX`, then an area code.
+            ([b'0', ..], 9..=12) if !is_repeated(rest) => 1,
+            _ => 0,
+        };
+        let len = country + trunk;
+        let within_country = if country == 4 { 1 << 2 } else { 0 };
+        let breaks = 1 | within_country | 1 << country | 1 << (country + trunk.min(1)) | 1 << len;
+        let may_be_ddd = !is_marked && matches!((country, trunk), (2, 0) | (0, 3));
+        Ok(Prefix { len, breaks, may_be_ddd })
+    }
+
+    /// Whether nothing speaks against it that so many digits behind the prefix are the area code.
+    fn is_grouped(&self, prefix: &Prefix, ddd: usize) -> bool {
+        let end = prefix.len + ddd;
+        let within = (1 << prefix.len) - 1;
+        let number_len = self.n_digits - end;
+        let groups = self.breaks >> end & !1 & !(1 << number_len);
+        // Without it, it is not seen where the area code ends.
+        let has_break = ddd == 0 || self.breaks & 1 << end != 0;
+        let is_number = match has_break && 0 < ddd {
+            true => PLAINLY.iter().chain(&PERHAPS).any(|of| *of == (number_len, groups)),
+            false => PLAINLY.contains(&(number_len, groups)),
+        };
+        let within_ddd = if ddd == 2 { self.breaks & 1 << (end - 1) } else { 0 };
+        // A parenthesis closes behind the area code, or behind a prefix, or behind all.
+        let closes = self.closes & !(1 << end) & !(1 << self.n_digits) & !prefix.breaks;
+        let opens = self.opens & !prefix.breaks;
+        // `(55) 322112-3435`, `037 3221123435`: that was the area code.
+        let marks = if prefix.len == 3 { self.breaks } else { self.closes };
+        let is_doubtful = prefix.may_be_ddd && !has_break && marks & 1 << prefix.len != 0;
+        is_number
+            && within_ddd == 0
+            && self.breaks & within & !prefix.breaks == 0
+            && closes == 0
+            && opens == 0
+            && !is_doubtful
+    }
 }
 
-/// Strips punctuation.
-fn digits_of(cell: &str) -> Result<(String, Option<&'static Words>), &'static Words> {
-    match scientific(cell) {
-        Some(Scientific::Whole(digits)) => return Ok((digits, Some(&words::PHONE_REPAIRED))),
-        Some(Scientific::Lost) => return Err(&words::PHONE_LOST_DIGITS),
-        Some(Scientific::Fraction) => return Err(&words::PHONE_NOT_DIGITS),
-        None => {}
+/// How a number may be grouped: its length, and the digits in front of which something stands.
+type Groups = (usize, u32);
+
+/// As everybody writes it.
+const PLAINLY: [Groups; 5] =
+    [groups(&[8]), groups(&[4, 4]), groups(&[9]), groups(&[5, 4]), groups(&[1, 4, 4])];
+
+/// As some do, where the area code stands apart.
+const PERHAPS: [Groups; 12] = [
+    groups(&[2, 2, 2, 2]),
+    groups(&[2, 2, 4]),
+    groups(&[4, 2, 2]),
+    groups(&[1, 8]),
+    groups(&[3, 6]),
+    groups(&[3, 3, 3]),
+    groups(&[3, 2, 4]),
+    groups(&[3, 2, 2, 2]),
+    groups(&[5, 2, 2]),
+    groups(&[1, 4, 2, 2]),
+    groups(&[1, 2, 2, 4]),
+    groups(&[1, 2, 2, 2, 2]),
+];
+
+const fn groups(lens: &[usize]) -> Groups {
+    let (mut at, mut len, mut breaks) = (0, 0, 0);
+    while at < lens.len() {
+        if 0 < at {
+            breaks |= 1 << len;
+        }
+        len += lens[at];
+        at += 1;
     }
-    // A number cell comes with decimals: `37999112233.0`.
-    let whole = match cell.rsplit_once(['.', ',']) {
-        Some((whole, "0" | "00")) if 8 <= whole.len() && is_digits(whole) => whole,
-        _ => cell,
-    };
-    let is_punctuation = |c: char| {
-        "-().+/".contains(c) || is_invisible(c) || matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}')
-    };
-    let digits: String = whole.chars().filter(|c| !is_punctuation(*c)).collect();
-    if digits.is_empty() || !is_digits(&digits) {
-        return Err(&words::PHONE_NOT_DIGITS);
-    }
-    Ok((digits, None))
+    (len, breaks)
 }
 
-/// Takes off the country code, the trunk `0` and a carrier's code. `cell` is what was written. No carrier's
-/// code is `00`: that leads abroad, as `+` does.
-fn national<'a>(digits: &'a str, cell: &str) -> Result<&'a str, &'static Words> {
-    if is_repeated(digits.as_bytes()) {
-        return Ok(digits);
-    }
-    let has_plus = cell.chars().take_while(|c| !c.is_ascii_digit()).any(|c| c == '+');
-    let digits = match digits.strip_prefix("00") {
-        Some(rest) => rest.strip_prefix("55").ok_or(&words::PHONE_FOREIGN)?,
-        None if has_plus => digits.strip_prefix("55").ok_or(&words::PHONE_FOREIGN)?,
-        // Only then: 55 is an area code too.
-        None if 11 < digits.len() => digits.strip_prefix("55").unwrap_or(digits),
-        None => digits,
-    };
-    if ["0800", "0300", "0500", "0900"].iter().any(|prefix| digits.starts_with(prefix)) {
-        return Err(&words::PHONE_SERVICE);
-    }
-    Ok(match (digits.as_bytes(), digits.len()) {
-        ([b'0', b'1'..=b'9', ..], 13 | 14) => &digits[3..], // `0XX`, then an area code.
-        ([b'0', ..], 9..=12) if !is_repeated(digits.as_bytes()) => &digits[1..],
-        _ => digits,
-    })
+fn is_dash(c: char) -> bool {
+    matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}')
 }
 
 /// Judges a number without prefixes: ASCII digits.
@@ -256,6 +423,21 @@ mod tests {
             "37999112233,00",
             "37\u{A0}99911\u{2011}2233",
             "37\u{200B}999112233",
+            "3799911-2233",
+            "379 9911-2233",
+            "(37) 9 9911-2233",
+            "37 999 112 233",
+            "37 999-11-22-33",
+            "(37)999112233",
+            "(37 99911-2233)",
+            "(0xx37) 99911-2233",
+            "(0xx) 37 99911-2233",
+            "0**37 99911-2233",
+            "(0 15 37) 99911-2233",
+            "55 37999112233",
+            "(55) 37 99911-2233",
+            "+55 (37) 99911-2233",
+            "+5537999112233",
         ] {
             check(cell, Ok("37999112233"), None);
         }
@@ -330,6 +512,53 @@ mod tests {
         check("-", Err("phone_not_digits"), None);
     }
 
+    /// Each has as many digits as a phone; the area code would be taken out of the number.
+    #[test]
+    fn what_is_grouped_as_no_phone_is_not_read_as_one() {
+        for cell in [
+            "3221.1234.35",
+            "3221-1234 (37)",
+            "3221 1234 35",
+            "99911-2200 37",
+            "9-9911-2233-37",
+            "129.456.789-09",
+            "01.234.967/0001-90",
+            "(55) 322112-3435",
+            "(037) 3221123435",
+            "037 99911223322",
+            "(3221) 123435",
+            "3(7)99911-2233",
+            "3 7 99911-2233",
+            "28/11/2026",
+            "2026-11-28",
+            "35500-000",
+            "(37)221-1234",
+        ] {
+            check(cell, Err("phone_length"), None);
+            assert_eq!(fill_ddd(cell, Ddd::new(37).unwrap()), None, "{cell}");
+        }
+    }
+
+    #[test]
+    fn a_short_number_behind_a_whole_one_is_left_out() {
+        for (cell, expected) in [
+            ("(55) 3221-1234/35", "5532211234"),
+            ("(037) 3221-1234/35", "3732211234"),
+            ("(37) 3221-1234/35", "3732211234"),
+            ("055 3221-1234/35", "5532211234"),
+            ("037 3221-1234 - 20", "3732211234"),
+            ("37 3221-1234 \u{2013}5", "3732211234"),
+            ("(037) 99911-2233 / 22", "37999112233"),
+            ("(55) 99911-2233 / 22", "55999112233"),
+            ("37 3221-1234/1235", "3732211234"),
+        ] {
+            check(cell, Ok(expected), Some("phone_several"));
+        }
+        for cell in ["3221-1234/35", "3221-1234 / 21", "99911-2233/44", "99911-2233/2244"] {
+            check(cell, Err("phone_without_ddd"), None);
+        }
+    }
+
     #[test]
     fn of_what_people_write_beside_a_number_the_number_is_taken() {
         for (cell, notice) in [
@@ -368,6 +597,8 @@ mod tests {
         let ddd = Ddd::new(37).unwrap();
         assert_eq!(fill_ddd("99911-2233", ddd).as_deref(), Some("37999112233"));
         assert_eq!(fill_ddd("=\"3221-1234\"", ddd).as_deref(), Some("3732211234"));
+        let filled = fill_ddd("3221-1234 / 35", ddd).unwrap();
+        check(&filled, Ok("3732211234"), Some("phone_several"));
         assert_eq!(fill_ddd("+55 99911-2233", ddd).as_deref(), Some("37999112233"));
         for cell in [
             "",

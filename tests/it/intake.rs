@@ -344,6 +344,18 @@ fn a_huge_cell_is_bounded() {
     insta::assert_snapshot!(error, @"line 3: the row is longer than 16 MiB");
 }
 
+/// They counted as the record below them, which was lost without a word.
+#[test]
+fn a_row_below_any_number_of_blank_lines_is_read() {
+    for line_end in ["\n", "\r\n", "\r"] {
+        let n_blank = (17 << 20) / line_end.len();
+        let text = format!("{HEADER}\n{ROW}\n{}{ROW}\n", line_end.repeat(n_blank));
+        let rows = read(open(&text).unwrap());
+        assert_eq!(rows.len(), 2);
+        assert_eq!(rows[1].0, 3 + n_blank as u64);
+    }
+}
+
 #[test]
 fn a_nul_character_is_a_problem_of_its_row() {
     let rows = read(open(&format!("{HEADER}\n11000;a\0b;Ana;37999112233\n{ROW}\n")).unwrap());

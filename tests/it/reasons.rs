@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use crate::shared::Shared;
-use crate::support::parts::part;
+use crate::support::parts::{lines, part};
 use crate::support::postgres::Database;
 use crate::support::site::{Ended, Site};
 
@@ -216,6 +216,7 @@ fn problems_are_written_with_what_hubsoft_refused_and_as_they_stand() {
     assert_eq!(cells[of_phone - 3..of_phone], ["5", "D", "Fone"]);
     assert!(rows.contains("<autoFilter ref=\"A1:H5\"") && rows.contains("state=\"frozen\""), "{rows}");
     assert!(!rows.contains("<f>"), "text is never a formula");
+    assert_eq!(lines(&rows), ["1", "2", "3", "4", "5"], "each once, in order");
     assert!(rows.contains(r#"ht="30""#), "two lines do not run over the next row: {rows}");
     let reasons = part(&workbook, "xl/worksheets/sheet1.xml");
     assert!(reasons.contains("<v>2</v>") && reasons.contains(r#"ht="30""#), "{reasons}");

@@ -5,7 +5,7 @@ use std::fs;
 use mutirao::delivery::State;
 use mutirao::intake::{Intake, IntakeOptions, Source};
 
-use crate::support::parts::{part, replaced};
+use crate::support::parts::{lines, part, replaced};
 use crate::support::site::{Ended, Site};
 
 const SHEET: &str = "Nome;id_cliente_servico;descricao;telefone;Situação;referencia\n\
@@ -60,6 +60,7 @@ fn the_workbook_speaks_the_language_of_the_person_and_is_understood_when_it_come
         let texts = part(&workbook, "xl/sharedStrings.xml");
         assert!(said.iter().all(|text| texts.contains(text)) && texts.contains("ana"), "{texts}");
         let rows = part(&workbook, "xl/worksheets/sheet2.xml");
+        assert_eq!(lines(&rows), ["1", "2", "3"], "each once, in order");
         let head = rows.split("</row>").next().unwrap();
         let head: Vec<_> = head.split("<t>").skip(1).map(|cell| cell.split('<').next().unwrap()).collect();
         assert!(head.join(";").starts_with(headings), "{head:?}");

@@ -17,7 +17,7 @@ pub(in crate::intake) const ENCRYPTED: &str = "a workbook that is encrypted with
 pub(in crate::intake) const LOCK: &str = "the mark that Excel leaves beside a workbook that is open";
 pub(in crate::intake) const HTML: &str = "a web page (HTML) without a table, whatever its name says";
 pub(in crate::intake) const HTML_WITH_HIDDEN: &str =
-    "a web page (HTML), whatever its name says, with hidden rows, which may be meant or not";
+    "a web page (HTML), whatever its name says, with hidden rows or columns, which may be meant or not";
 pub(in crate::intake) const HTML_TOO_LONG: &str =
     "a web page (HTML), whatever its name says, of more than 32 MiB";
 pub(in crate::intake) const XML_2003: &str = "an XML spreadsheet, as Excel wrote them in 2003";

@@ -325,6 +325,54 @@ mod tests {
         );
     }
 
+    /// They became the cell's text.
+    #[test]
+    fn what_lies_upon_a_cell_of_libreoffice_is_no_text_of_it() {
+        let note = "<text:p>note</text:p>";
+        for shape in [
+            format!("<draw:custom-shape>{note}</draw:custom-shape>"),
+            format!("<draw:g><draw:line/><draw:rect>{note}</draw:rect></draw:g>"),
+            format!("<draw:frame><draw:text-box>{note}</draw:text-box></draw:frame>"),
+            format!(
+                "<draw:frame><table:table><table:table-row><table:table-cell>{note}</table:table-cell></table:table-row></table:table></draw:frame>"
+            ),
+        ] {
+            let cells = format!(
+                "<table:table-cell>{shape}<text:p>Sem sinal</text:p></table:table-cell><table:table-cell><text:p>x</text:p></table:table-cell>"
+            );
+            check(
+                ods(&format!("<table:table-row>{cells}</table:table-row>")),
+                &[(1, false, &["Sem sinal", "x"])],
+            );
+        }
+    }
+
+    #[test]
+    fn a_number_that_libreoffice_shows_as_another_cannot_pass_for_it() {
+        let cells = [
+            ("percentage", "110", "11000%"),
+            ("float", "11000000", "11000"),
+            ("float", "999112233", "(37) 99911-2233"),
+            ("float", "11000", "11.000,00"),
+            ("currency", "11000", "R$ 11.000"),
+            ("float", "1.5", "2"),
+        ];
+        let cell = |(kind, value, shown): &(&str, &str, &str)| {
+            format!(
+                r#"<table:table-cell office:value-type="{kind}" office:value="{value}"><text:p>{shown}</text:p></table:table-cell>"#
+            )
+        };
+        let cells: String = cells.iter().map(cell).collect();
+        check(
+            ods(&format!("<table:table-row>{cells}</table:table-row>")),
+            &[(
+                1,
+                false,
+                &["11000%", "11000 = 11000000", "(37) 99911-2233 = 999112233", "11000", "11000", "1.5"],
+            )],
+        );
+    }
+
     /// Both were sent as they stood in the file: as 0, or as another customer's number.
     #[test]
     fn a_formula_that_failed_shows_no_value_whatever_is_kept_of_it() {
@@ -442,6 +490,8 @@ mod tests {
             "<text:s text:c=\"9\"/>",
             "<office:annotation>",
             "</office:annotation>",
+            "<draw:g>",
+            "</draw:g>",
             "</table:table>",
         ]);
         prop::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat())

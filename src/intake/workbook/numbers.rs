@@ -36,34 +36,73 @@ pub(super) enum Epoch {
 /// Looks of cells, as many as Excel has.
 pub(super) const STYLES_MAX: usize = 65_536;
 
-/// Which of a workbook's looks of cells are dates.
+/// A part of a whole, as it is shown.
+pub(super) fn percentage(value: f64) -> String {
+    // Without what a double adds behind the digits that are meant.
+    format!("{}%", number((value * 1e8).round() / 1e6))
+}
+
+/// Whether what is shown has other digits than the whole number that is kept: behind them only zeros are
+/// expected, in front of them too, and nothing of what is shown shortened (`1,1E+04`, `###`).
+pub(super) fn is_other(kept: &str, shown: &str) -> bool {
+    if kept.contains('E') || !shown.bytes().any(|b| b.is_ascii_digit()) || shown.contains(['E', 'e', '#']) {
+        return false;
+    }
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    let (kept, shown) = (digits(kept), digits(shown));
+    let behind = shown.trim_start_matches('0').strip_prefix(kept.trim_start_matches('0'));
+    behind.is_none_or(|behind| behind.bytes().any(|b| b != b'0'))
+}
+
+/// What becomes of a number where it is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Look {
+    #[default]
+    Number,
+    Date,
+    Percentage,
+    /// A thousandth is shown, so many times.
+    Thousandth(u8),
+    /// Digits are shown that are none of it.
+    MoreDigits,
+}
+
+/// What becomes of the numbers of each of a workbook's looks of cells.
 #[derive(Default)]
 pub(super) struct Styles {
-    pub is_date: Vec<bool>,
+    pub looks: Vec<Look>,
     pub epoch: Epoch,
 }
 
 impl Styles {
     /// A number as a cell of this look shows it.
     pub(super) fn shown(&self, value: f64, style: usize) -> String {
-        let is_date = self.is_date.get(style).copied().unwrap_or(false);
-        if is_date { date_of(value, self.epoch) } else { number(value) }
+        match self.looks.get(style).copied().unwrap_or_default() {
+            Look::Number => number(value),
+            Look::Date => date_of(value, self.epoch),
+            Look::Percentage => percentage(value),
+            Look::Thousandth(times) => {
+                let factor = 1000_f64.powi(i32::from(times));
+                format!("{} × {}", number(value / factor), number(factor))
+            }
+            Look::MoreDigits => format!("… {}", number(value)),
+        }
     }
 }
 
 /// A workbook's own formats of numbers, by their ids.
 #[derive(Default)]
-pub(super) struct Formats(HashMap<u32, bool>);
+pub(super) struct Formats(HashMap<u32, Look>);
 
 impl Formats {
     pub(super) fn add(&mut self, id: u32, code: &str) {
         if self.0.len() < STYLES_MAX {
-            self.0.insert(id, is_date(id, Some(code)));
+            self.0.insert(id, look(id, Some(code)));
         }
     }
 
-    pub(super) fn is_date(&self, id: u32) -> bool {
-        self.0.get(&id).copied().unwrap_or_else(|| is_date(id, None))
+    pub(super) fn look(&self, id: u32) -> Look {
+        self.0.get(&id).copied().unwrap_or_else(|| look(id, None))
     }
 }
 
@@ -90,13 +129,45 @@ fn moment(days: f64, epoch: Epoch) -> Option<DateTime> {
     from.at(0, 0, 0, 0).checked_add(seconds).ok()?.round(Unit::Second).ok()
 }
 
-/// Whether a number of this format is shown as a date or a time of day. A span of hours (`[h]:mm`) is a
-/// number.
-fn is_date(id: u32, code: Option<&str>) -> bool {
+/// A date is a time of day, too; a span of hours (`[h]:mm`) is a number.
+fn look(id: u32, code: Option<&str>) -> Look {
     match code {
-        Some(code) => is_date_code(code),
+        Some(code) if is_date_code(code) => Look::Date,
+        Some(code) => look_of_code(code),
         // Source: ECMA-376, 18.8.30; 46 is `[h]:mm:ss`.
-        None => matches!(id, 14..=22 | 27..=36 | 45 | 47 | 50..=58),
+        None if matches!(id, 14..=22 | 27..=36 | 45 | 47 | 50..=58) => Look::Date,
+        None if matches!(id, 9 | 10) => Look::Percentage,
+        None => Look::Number,
+    }
+}
+
+/// Of all sections of a format: which of them a number is shown by depends on it.
+fn look_of_code(code: &str) -> Look {
+    const TIMES_MAX: u8 = 5;
+
+    let mut chars = code.chars();
+    let (mut times, mut n_commas, mut has_place, mut has_digits) = (0, 0_u8, false, false);
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => has_digits |= chars.by_ref().take_while(|c| *c != '"').any(|c| c.is_ascii_digit()),
+            '\\' => has_digits |= chars.next().is_some_and(|c| c.is_ascii_digit()),
+            '_' | '*' => drop(chars.next()),
+            '[' => chars.by_ref().take_while(|c| *c != ']').for_each(drop),
+            '%' => return Look::Percentage,
+            '0' | '#' | '?' => (n_commas, has_place) = (0, true),
+            ',' if has_place => n_commas = n_commas.saturating_add(1),
+            '.' | ';' => {
+                times = n_commas.max(times);
+                (n_commas, has_place) = (0, c == '.');
+            }
+            '1'..='9' => has_digits = true,
+            _ => {}
+        }
+    }
+    match n_commas.max(times) {
+        0 if has_digits => Look::MoreDigits,
+        0 => Look::Number,
+        times => Look::Thousandth(times.min(TIMES_MAX)),
     }
 }
 
@@ -148,6 +219,37 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_is_shown_as_another_cannot_pass_for_it() {
+        for (code, value, expected) in [
+            ("0%", 110.0, "11000%"),
+            ("0.00%;[Red]-0.00%", 0.5, "50%"),
+            ("0%", 0.07, "7%"),
+            ("0%", 0.125, "12.5%"),
+            ("0,", 11_000_000.0, "11000 × 1000"),
+            ("#,##0.0,,\"M\"", 1_500_000.0, "1.5 × 1000000"),
+            ("[<1000]0;0,\"k\"", 11_000.0, "11 × 1000"),
+            ("\"(37) \"00000-0000", 999_112_233.0, "… 999112233"),
+            ("0\\0", 1100.0, "… 1100"),
+            ("#,##0.00", 11000.0, "11000"),
+            ("\"n. \"00000", 11000.0, "11000"),
+            ("_-* #,##0_-;\\-* #,##0_-;_-* \"-\"_-;_-@_-", 11000.0, "11000"),
+            ("(00) 00000-0000", 37_999_112_233.0, "37999112233"),
+        ] {
+            let mut formats = Formats::default();
+            formats.add(200, code);
+            let styles = Styles { looks: vec![formats.look(200)], epoch: Epoch::default() };
+            assert_eq!(styles.shown(value, 0), expected, "{code}");
+        }
+        assert_eq!(look(9, None), Look::Percentage);
+        for shown in ["11000", "11.000,00", "R$ 11.000", "011000", "1,1E+04", "###", ""] {
+            assert!(!is_other("11000", shown), "{shown}");
+        }
+        for shown in ["11", "110000001", "21000", "(37) 11000"] {
+            assert!(is_other("11000", shown), "{shown}");
+        }
+    }
+
+    #[test]
     fn a_date_is_written_in_iso_8601() {
         for (days, epoch, expected) in [
             (45943.0, Epoch::Year1900, "2025-10-13"),
@@ -167,6 +269,7 @@ mod tests {
 
     #[test]
     fn a_format_tells_dates_from_numbers() {
+        let is_date = |id, code| look(id, code) == Look::Date;
         for code in ["dd/mm/yyyy", "[$-416]d mmm yyyy", "hh:mm", "yyyy\\-mm", "\"dia\" dd", "[Red]dd"] {
             assert!(is_date(200, Some(code)), "{code}");
         }

@@ -159,17 +159,19 @@ impl Rows {
     fn cells(&mut self, row: &mut Row) -> Result<(), Fault> {
         let mut cell: Option<Cell> = None;
         let mut column = 0_usize;
-        // How deep we are in paragraphs, and in the remarks that people hang on cells.
+        // How deep we are in paragraphs, and in the remarks and shapes that people hang on cells.
         let (mut n_paragraphs, mut in_paragraph, mut in_remark) = (0, 0_usize, 0_usize);
+        let is_remark = |prefix: Option<&str>, name: &str| prefix == Some("draw") || name == "annotation";
         loop {
             match self.xml.next()? {
                 Node::Open(tag) => match tag.name() {
-                    "table-cell" | "covered-table-cell" if cell.is_none() => {
+                    // A shape may have a table of its own.
+                    "table-cell" | "covered-table-cell" if cell.is_none() && in_remark == 0 => {
                         cell = Some(Cell::of(&tag));
                         self.value.clear();
                         n_paragraphs = 0;
                     }
-                    "annotation" => in_remark += 1,
+                    name if is_remark(tag.prefix(), name) => in_remark += 1,
                     _ if 0 < in_remark || cell.is_none() => {}
                     "p" | "h" => {
                         in_paragraph += 1;
@@ -192,16 +194,16 @@ impl Rows {
                     append(&mut self.value, 0, &text);
                 }
                 Node::Close(tag) => match tag.name() {
-                    "annotation" => in_remark = in_remark.saturating_sub(1),
+                    name if is_remark(tag.prefix(), name) => in_remark = in_remark.saturating_sub(1),
                     "p" | "h" if in_remark == 0 => in_paragraph = in_paragraph.saturating_sub(1),
-                    "table-cell" | "covered-table-cell" => {
+                    "table-cell" | "covered-table-cell" if in_remark == 0 => {
                         if let Some(cell) = cell.take() {
                             let text = cell.text(&self.value);
                             if !cell.is_covered {
-                                row.put(column, cell.n_columns, text)?;
+                                row.put(column, cell.n_columns, &text)?;
                             }
                             column = column.saturating_add(cell.n_columns);
-                            (in_paragraph, in_remark) = (0, 0);
+                            in_paragraph = 0;
                         }
                     }
                     "table-row" if cell.is_none() => return Ok(()),
@@ -222,15 +224,20 @@ struct Cell {
     is_error: bool,
     /// What it is, where that is more than the text which is shown.
     value: Option<String>,
+    /// The value is a whole number.
+    is_whole: bool,
 }
 
 impl Cell {
     fn of(tag: &Tag<'_>) -> Self {
         let is_error = tag.get("calcext:value-type").as_deref() == Some("error");
-        let value = match tag.get("office:value-type").as_deref() {
-            Some("float" | "currency" | "percentage") => {
-                tag.get("office:value").and_then(|value| value.trim().parse().ok()).map(numbers::number)
-            }
+        let kind = tag.get("office:value-type");
+        let number = || tag.get("office:value").and_then(|value| value.trim().parse::<f64>().ok());
+        let is_whole = matches!(kind.as_deref(), Some("float" | "currency"))
+            && number().is_some_and(|number| number.fract() == 0.0);
+        let value = match kind.as_deref() {
+            Some("float" | "currency") => number().map(numbers::number),
+            Some("percentage") => number().map(numbers::percentage),
             Some("boolean") => tag.get("office:boolean-value").map(Cow::into_owned),
             Some("date") => tag.get("office:date-value").map(|date| {
                 let parsed: Result<jiff::civil::DateTime, _> = date.parse();
@@ -244,15 +251,19 @@ impl Cell {
             is_covered: tag.name() == "covered-table-cell",
             is_error,
             value,
+            is_whole,
         }
     }
 
     /// Of a formula that failed, the value is 0 or what it was before: what is shown wins.
-    fn text<'a>(&'a self, shown: &'a str) -> &'a str {
+    fn text<'a>(&'a self, shown: &'a str) -> Cow<'a, str> {
         match &self.value {
-            _ if self.is_error => failed(shown),
-            Some(value) if !is_formula_error(trim(shown)) => value,
-            _ => shown,
+            _ if self.is_error => failed(shown).into(),
+            Some(value) if !is_formula_error(trim(shown)) => {
+                let is_other = self.is_whole && numbers::is_other(value, shown);
+                if is_other { format!("{shown} = {value}").into() } else { value.into() }
+            }
+            _ => shown.into(),
         }
     }
 }

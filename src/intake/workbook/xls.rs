@@ -103,9 +103,9 @@ impl Xls {
                     records.text(usize::from(n_units), &mut units)?;
                     formats.add(u32::from(id), &String::from_utf16_lossy(&units));
                 }
-                kind::XF if styles.is_date.len() < STYLES_MAX => {
+                kind::XF if styles.looks.len() < STYLES_MAX => {
                     records.skip(2)?;
-                    styles.is_date.push(formats.is_date(u32::from(records.u16()?)));
+                    styles.looks.push(formats.look(u32::from(records.u16()?)));
                 }
                 kind::SST => {
                     records.skip(8)?;

@@ -198,9 +198,9 @@ fn looks(mut records: Records) -> Result<Styles, Fault> {
                 text(&mut fields, &mut units).ok_or_else(|| records.damaged())?;
                 formats.add(u32::from(id), &String::from_utf16_lossy(&units));
             }
-            kind::XF if is_in_cells && styles.is_date.len() < STYLES_MAX => {
+            kind::XF if is_in_cells && styles.looks.len() < STYLES_MAX => {
                 let id = fields.u16().and_then(|_| fields.u16()).ok_or_else(|| records.damaged())?;
-                styles.is_date.push(formats.is_date(u32::from(id)));
+                styles.looks.push(formats.look(u32::from(id)));
             }
             _ => {}
         }

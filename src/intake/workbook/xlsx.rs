@@ -1,5 +1,5 @@
 //! `.xlsx`: sheets of Office Open XML (ECMA-376), row by row. Of their looks only hidden rows and the formats
-//! of dates matter.
+//! of numbers matter.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::super::limits::SHEETS_MAX;
 use super::archive::Archive;
-use super::numbers::{self, Epoch, Formats, STYLES_MAX, Styles};
+use super::numbers::{self, Epoch, Formats, Look, STYLES_MAX, Styles};
 use super::relations::{Relation, book, relations};
 use super::row::Row;
 use super::sheet_name::SheetName;
@@ -47,8 +47,8 @@ impl Xlsx {
             }),
             styles: Rc::new(Styles::default()),
         };
-        let mut is_date = match part("/styles") {
-            Some(part) => dates(Xml::new(archive.part(part)?))?,
+        let looks = match part("/styles") {
+            Some(part) => looks_of(Xml::new(archive.part(part)?))?,
             None => Vec::new(),
         };
         let (mut epoch, mut active, mut n_sheets) = (Epoch::default(), 0, 0_usize);
@@ -80,8 +80,7 @@ impl Xlsx {
             }
             Ok(())
         })?;
-        is_date.shrink_to_fit();
-        this.styles = Rc::new(Styles { is_date, epoch });
+        this.styles = Rc::new(Styles { looks, epoch });
         Ok(this)
     }
 
@@ -97,10 +96,10 @@ fn is_true(value: &str) -> bool {
     matches!(value, "1" | "true")
 }
 
-/// For each look of a cell, whether its number is a date.
-fn dates(xml: Xml) -> Result<Vec<bool>, Fault> {
+/// For each look of a cell, what becomes of its number.
+fn looks_of(xml: Xml) -> Result<Vec<Look>, Fault> {
     let mut formats = Formats::default();
-    let mut is_date = Vec::new();
+    let mut looks = Vec::new();
     let mut is_in_cells = false;
     xml.each(|tag| {
         let id = |name| tag.get(name).and_then(|id| id.parse::<u32>().ok());
@@ -112,14 +111,15 @@ fn dates(xml: Xml) -> Result<Vec<bool>, Fault> {
             }
             "cellXfs" => is_in_cells = true,
             "cellStyleXfs" | "cellStyles" | "dxfs" => is_in_cells = false,
-            "xf" if is_in_cells && is_date.len() < STYLES_MAX => {
-                is_date.push(formats.is_date(id("numFmtId").unwrap_or(0)));
+            "xf" if is_in_cells && looks.len() < STYLES_MAX => {
+                looks.push(formats.look(id("numFmtId").unwrap_or(0)));
             }
             _ => {}
         }
         Ok(())
     })?;
-    Ok(is_date)
+    looks.shrink_to_fit();
+    Ok(looks)
 }
 
 /// The rows of one sheet.

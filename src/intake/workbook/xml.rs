@@ -32,6 +32,11 @@ pub(super) struct Tag<'a>(BytesStart<'a>);
 pub(super) struct Closed<'a>(BytesEnd<'a>);
 
 impl Closed<'_> {
+    /// Without its colon.
+    pub(super) fn prefix(&self) -> Option<&str> {
+        self.0.name().prefix().map(|prefix| prefix.into_inner())
+    }
+
     /// Without the prefix.
     pub(super) fn name(&self) -> &str {
         self.0.local_name().into_inner()
@@ -39,6 +44,11 @@ impl Closed<'_> {
 }
 
 impl Tag<'_> {
+    /// Without its colon.
+    pub(super) fn prefix(&self) -> Option<&str> {
+        self.0.name().prefix().map(|prefix| prefix.into_inner())
+    }
+
     /// Without the prefix.
     pub(super) fn name(&self) -> &str {
         self.0.local_name().into_inner()
