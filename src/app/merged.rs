@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use super::work_folder::Lack;
-use crate::outbox::{MergeKind, Merged};
+use crate::outbox::{Halted, MergeKind, Merged};
 use crate::registry::RegistryError;
 use crate::report::{XLSX_COLUMNS_MAX, XLSX_ROWS_MAX};
+use crate::text;
 
 /// A line for each thing that is told.
 pub fn lines(merged: &Merged) -> Vec<String> {
@@ -63,6 +64,15 @@ pub fn lack(lack: Lack) -> Cow<'static, str> {
             n = n_rows
         ),
     }
+}
+
+/// That its batch was stopped, and why.
+pub fn halted(halted: &Halted) -> Cow<'static, str> {
+    tr!(
+        "batch %{name} was halted: %{why}. It goes on with this import",
+        name = halted.lote,
+        why = text::halt_reason(&halted.reason)
+    )
 }
 
 /// That it does not stand in the registry.

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -112,6 +113,8 @@ pub struct Kept {
     path: PathBuf,
     /// Held as long as it is open.
     _lock: File,
+    /// One thing after the other: what a person stopped is not to be written once more.
+    turn: Mutex<()>,
 }
 
 impl Kept {
@@ -124,7 +127,11 @@ impl Kept {
         let path = state_folder.join(format!("page-{}.json", hexadecimal(place.finalize().into())));
         temporary::make_folder(state_folder).ok()?;
         let lock = platform::lock(&path.with_extension("json-lock")).ok()??;
-        Some(Self { path, _lock: lock })
+        Some(Self { path, _lock: lock, turn: Mutex::new(()) })
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is there; nothing where it cannot be read.
@@ -134,7 +141,12 @@ impl Kept {
         serde_json::from_str(&json).ok()
     }
 
-    pub fn write(&self, unfinished: &Unfinished) -> Result<(), Fault> {
+    /// Unless a person has stopped it by then.
+    pub fn write(&self, unfinished: &Unfinished, is_stopped: impl FnOnce() -> bool) -> Result<(), Fault> {
+        let _turn = self.turn();
+        if is_stopped() {
+            return Ok(());
+        }
         let folder = self.path.parent().unwrap_or(Path::new(""));
         let write = || {
             let mut file = temporary::file_in(folder)?;
@@ -146,6 +158,7 @@ impl Kept {
 
     /// Nobody goes on with the import of `sheet`.
     pub fn forget(&self, sheet: &str) -> Result<(), Fault> {
+        let _turn = self.turn();
         if self.read().is_some_and(|unfinished| unfinished.sheet != sheet) {
             return Ok(());
         }
@@ -219,7 +232,10 @@ mod tests {
         let kept = Kept::of(state.path(), &at(&here)).unwrap();
         let (sheet, language) = ("s".to_owned(), String::new());
         let agreed = agreed(Timestamp::UNIX_EPOCH);
-        kept.write(&Unfinished { sheet, form: Vec::new(), language, agreed }).unwrap();
+        let unfinished = Unfinished { sheet, form: Vec::new(), language, agreed };
+        kept.write(&unfinished, || true).unwrap();
+        assert!(kept.read().is_none(), "it was stopped");
+        kept.write(&unfinished, || false).unwrap();
         assert!(Kept::of(state.path(), &at(&here)).is_none(), "another page");
         assert!(Kept::of(state.path(), &at(&there)).unwrap().read().is_none(), "another folder");
         kept.forget("another").unwrap();

@@ -91,6 +91,9 @@ pub async fn import(
     let n_to_open = args.sample.map_or(n_left, |n| n.min(n_left));
     let plan = staged.plan(n_to_open, &policy);
     if n_left != 0 {
+        if let Some(halted) = &staged.halted {
+            screen.warn(merged::halted(halted));
+        }
         if let Some(lack) = staged.reserve()? {
             screen.warn(merged::lack(lack));
         }

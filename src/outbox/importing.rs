@@ -1,5 +1,6 @@
 //! What an import says to an outbox, and what it hears back.
 
+use crate::delivery::RowId;
 use std::borrow::Cow;
 
 use jiff::Timestamp;
@@ -113,6 +114,9 @@ pub struct Merged {
     pub batch_name: String,
     pub import: ImportId,
     pub counts: MergeCounts,
+    /// Rows that may be opened by this import alone, if it holds them: who declines withdraws these, and none
+    /// that was to be opened before.
+    pub added: Vec<RowId>,
 }
 
 impl Merged {

@@ -24,12 +24,13 @@ use maud::Markup;
 use serde::Deserialize;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::desk::{Order, Stage, Word, order_number};
 use super::door::Refusal;
 use super::form::{Form, name_of};
 use super::speech::{language, not_found, spoken};
-use super::{Site, batches, files, going, page, rows, sheet};
+use super::{Site, batches, files, going, page, rows, sheet, work};
 use crate::app::fault::Fault;
 use crate::app::preview::{Preview, preview};
 use crate::app::uploads::{LEN_MAX, Uploads};
@@ -242,7 +243,16 @@ async fn order(
     let kept = site.uploads.as_ref().and_then(|uploads| uploads.find(&id));
     let Some(kept) = kept else { return not_found(headers).await };
     let (name, form, language) = (name_of(&kept), Form::of(fields), language(&headers));
-    match site.desk.order(Order { number: order_number(), id, kept, name, form, language, agreed: None }) {
+    match site.desk.order(Order {
+        number: order_number(),
+        id,
+        kept,
+        name,
+        form,
+        language,
+        agreed: None,
+        stop: CancellationToken::new(),
+    }) {
         true => Redirect::to("/import").into_response(),
         false => (StatusCode::CONFLICT, spoken(&headers, page::busy)).into_response(),
     }
@@ -275,7 +285,10 @@ async fn stop(
     State(site): State<Arc<Site>>,
     axum::Form(Stopped { number }): axum::Form<Stopped>,
 ) -> Redirect {
-    site.desk.say(Word::Stop(number)).await;
+    // Whenever the program ends from now on, nobody goes on with it.
+    if let Some(order) = site.desk.stop(number) {
+        work::forget(&site, &order);
+    }
     Redirect::to("/import")
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::form::Form;
 use crate::app::fault::Fault;
@@ -39,6 +40,8 @@ pub struct Order {
     pub language: Language,
     /// What a person said yes to before the program was cut off: with that it goes on without a word.
     pub agreed: Option<Agreed>,
+    /// A person stops it.
+    pub stop: CancellationToken,
 }
 
 /// A number that no order or question had before: the clock's, in microseconds.
@@ -54,8 +57,6 @@ pub enum Word {
         number: u64,
         text: String,
     },
-    /// To the order of this number.
-    Stop(u64),
 }
 
 /// What a person should know of the import, as it came to be known.
@@ -88,7 +89,6 @@ impl Standing {
         self.asked().filter(|asked| match word {
             Word::Order(_) => false,
             Word::Answer { number, .. } => number == asked,
-            Word::Stop(number) => self.order.as_ref().is_some_and(|order| order.number == *number),
         })
     }
 }
@@ -112,7 +112,6 @@ pub enum Stage {
         counts: Counts,
         pulse: Pulse,
         is_sandbox: bool,
-        is_stopping: bool,
     },
     Ended(Arc<Result<Done, Broken>>),
 }
@@ -199,6 +198,16 @@ impl Desk {
             place.send(Word::Order(order));
         }
         is_taken
+    }
+
+    /// A person stops the order of this number, unless it has ended or another one stands. Returns it; its
+    /// page says so at once.
+    pub fn stop(&self, number: u64) -> Option<Arc<Order>> {
+        let Standing { order, stage, .. } = self.standing();
+        let order = order.filter(|order| order.number == number && !stage.is_free())?;
+        order.stop.cancel();
+        self.standing.send_modify(|_| {});
+        Some(order)
     }
 
     /// Shows an import that a person may go on with.

@@ -55,16 +55,12 @@ fn stage_of(order: Option<&Order>, stage: &Stage) -> Markup {
             (stop())
         },
         Stage::Asked(question) => asked(order, question),
-        Stage::Opening { counts, pulse, is_sandbox, is_stopping } => html! {
+        Stage::Opening { counts, pulse, is_sandbox } => html! {
             @if *is_sandbox { (not_real()) }
             (progress(counts))
             @if let Some(why) = why(pulse) { p.warn { (why) } }
             (states(counts))
-            @if *is_stopping {
-                p role="status" { (tr!("Stopping: waiting for the answers under way.")) }
-            } @else {
-                (stop())
-            }
+            (stop())
         },
         Stage::Ended(ended) => match &**ended {
             Ok(done) => html! {
@@ -109,6 +105,9 @@ fn stop(order: &Order) -> Markup {
 }
 
 fn stops(order: &Order, said: &str) -> Markup {
+    if order.stop.is_cancelled() {
+        return html! { p role="status" { (tr!("Stopping: waiting for the answers under way.")) } };
+    }
     html! {
         form method="post" action="/import/stop" {
             input type="hidden" name="number" value=(order.number);

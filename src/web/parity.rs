@@ -37,7 +37,7 @@ fn page_of(stage: Stage) -> String {
 }
 
 fn opening(pulse: Pulse) -> String {
-    page_of(Stage::Opening { counts: ONE_OF_EACH, pulse, is_sandbox: false, is_stopping: false })
+    page_of(Stage::Opening { counts: ONE_OF_EACH, pulse, is_sandbox: false })
 }
 
 fn ended(came: Came, told: Vec<RowReason>) -> String {

@@ -31,6 +31,7 @@ use crate::language::times;
 use crate::registry::{ColumnMemory, Entry, Registry};
 use crate::service::RowLog;
 use crate::settings::{self, Flags};
+use crate::text;
 
 /// Between two looks at how it stands.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -45,11 +46,20 @@ pub async fn work(site: &Site, mut words: mpsc::Receiver<Word>, stop: &Cancellat
     // Cancel-safe: a word that was not received waits.
     while let Some(Some(word)) = stop.run_until_cancelled(words.recv()).await {
         let Word::Order(order) = word else { continue };
-        let (stop, said) = (stop.child_token(), Vec::new());
-        let mut worker = Worker { site, order: &order, words: &mut words, stop, said, n_asked: &mut n_asked };
-        let ended = Box::pin(worker.import()).await;
+        let (ends, said) = (order.stop.child_token(), Vec::new());
+        let program = async {
+            stop.cancelled().await;
+            ends.cancel();
+            std::future::pending::<Infallible>().await
+        };
+        let (site, order, words, n_asked, stop) = (site, &*order, &mut words, &mut n_asked, ends.clone());
+        let mut worker = Worker { site, order, words, stop, said, n_asked };
+        let ended = tokio::select! {
+            ended = Box::pin(worker.import()) => ended,
+            never = program => match never {},
+        };
         if is_over(&ended, site.stop.is_cancelled()) {
-            forget(site, &order);
+            forget(site, order);
         }
         site.desk.stands(Stage::Ended(Arc::new(ended)));
     }
@@ -59,25 +69,30 @@ pub async fn work(site: &Site, mut words: mpsc::Receiver<Word>, stop: &Cancellat
 /// or for what may be gone by then, goes on.
 fn is_over(ended: &Result<Done, Broken>, is_program_ending: bool) -> bool {
     match ended {
-        Ok(Done { came: Came::Ran(reason), .. }) => match reason {
-            Reason::Drained => true,
-            Reason::Stopped => !is_program_ending,
-            Reason::Halted(halt) => !matches!(
-                halt,
-                Halt::NeverReached { .. }
-                    | Halt::Unavailable { .. }
-                    | Halt::OutboxUnavailable { .. }
-                    | Halt::DiskFull
-            ),
-        },
+        Ok(Done { came: Came::Ran(reason), .. }) => is_over_for(reason, is_program_ending),
         Ok(Done { came: Came::Idle | Came::Refused, .. }) => true,
         Err(Broken::Declined) => !is_program_ending,
         Err(Broken::Fault(_)) => false,
     }
 }
 
+/// The same of a run, for why it ended: also where its results cannot be written.
+fn is_over_for(reason: &Reason, is_program_ending: bool) -> bool {
+    match reason {
+        Reason::Drained => true,
+        Reason::Stopped => !is_program_ending,
+        Reason::Halted(halt) => !matches!(
+            halt,
+            Halt::NeverReached { .. }
+                | Halt::Unavailable { .. }
+                | Halt::OutboxUnavailable { .. }
+                | Halt::DiskFull
+        ),
+    }
+}
+
 /// Nobody goes on with it by itself.
-fn forget(site: &Site, order: &Order) {
+pub(super) fn forget(site: &Site, order: &Order) {
     if let Some(Err(fault)) = site.unfinished.as_ref().map(|kept| kept.forget(&order.id)) {
         let told = order.language.speak(|| fault.to_string());
         site.desk.tells([Note::Warning(told)]);
@@ -103,6 +118,7 @@ fn go_on(site: &Site) {
         form: Form::of(unfinished.form),
         language: Language::of_locale(&unfinished.language).unwrap_or_else(Language::now),
         agreed: goes_on.then_some(unfinished.agreed),
+        stop: CancellationToken::new(),
     };
     match goes_on {
         true => drop(site.desk.order(order)),
@@ -152,10 +168,13 @@ impl Worker<'_> {
             is_sandbox: sending.sandbox,
             answers: batches::Answers::default(),
         };
-        let mut search = match wish.by_rows(intake.ours()).await? {
-            Some(search) => search,
-            None => wish.by_name(wish.destination()?, intake.ours()).await?,
+        let searching = async {
+            Ok(match wish.by_rows(intake.ours()).await? {
+                Some(search) => search,
+                None => wish.by_name(wish.destination()?, intake.ours()).await?,
+            })
         };
+        let mut search = self.unless_stopped(searching).await?;
         while let Some(question) = search.question() {
             let text = self.speak(|| questions::batch(&question, &meaning(Answer::Continue)));
             let answer = self.answer(text, question.answers).await?;
@@ -190,7 +209,7 @@ impl Worker<'_> {
         let people = results::people(false);
         let (sheet, work) = (&sheet, &work);
         let of = import::Order { sheet, work, target: &target, verify_first, is_shared, user, people };
-        let mut staged = Staged::new(of, intake, sending.rate).await?;
+        let mut staged = self.unless_stopped(Staged::new(of, intake, sending.rate)).await?;
         self.tell(|| {
             staged.read.findings.lines().into_iter().chain(merged::lines(&staged.read.merged)).collect()
         });
@@ -203,7 +222,12 @@ impl Worker<'_> {
             allow_repeats: sheet.reading.allow_repeats,
         };
         let agreed = match &order.agreed {
-            Some(agreed) if agreed.covers(staged.met(&terms).await?.as_ref(), n_left) => Some(agreed),
+            // What was halted since, a person is to see.
+            Some(agreed)
+                if staged.halted.is_none() && agreed.covers(staged.met(&terms).await?.as_ref(), n_left) =>
+            {
+                Some(agreed)
+            }
             _ => None,
         };
         let (is_agreed, agreed_at) = (agreed.is_some(), agreed.map_or(started_at, |agreed| agreed.at));
@@ -212,10 +236,14 @@ impl Worker<'_> {
             self.keep(Some(what), n_left, agreed_at);
         }
         if n_left != 0 {
+            if let Some(halted) = &staged.halted {
+                self.warn(|| merged::halted(halted));
+            }
             if let Some(lack) = staged.reserve()? {
                 self.warn(|| merged::lack(lack));
             }
-            let Earlier { latest, error } = staged.earlier(Registry::at(state_folder())).await?;
+            let Earlier { latest, error } =
+                self.unless_stopped(staged.earlier(Registry::at(state_folder()))).await?;
             if let Some(error) = error {
                 self.warn(|| merged::unrecognised(&error));
             }
@@ -231,7 +259,7 @@ impl Worker<'_> {
                     )
                 });
             }
-            let known_types = staged.bind().await?;
+            let known_types = self.unless_stopped(staged.bind()).await?;
             let doubts = &staged.read.findings.doubts;
             if !target.is_sandbox() && !is_agreed && !doubts.is_empty() {
                 let text = self.speak(|| questions::columns(doubts).into_owned());
@@ -257,6 +285,7 @@ impl Worker<'_> {
             }
         }
         self.site.desk.stands(Stage::Busy);
+        self.unless_stopped(async { Ok(()) }).await?;
         let (mut taken_in, since) = staged.take_in().await?;
         if let Some(earlier) = since
             && let Err(declined) = self.again(&earlier).await
@@ -269,13 +298,9 @@ impl Worker<'_> {
             let what = unfinished::batch_content(taken_in.outbox(), read, import, &terms).await?;
             self.keep(what, n_left, agreed_at);
         }
-        // What was said while the sheet was taken in, before other workers may open its rows.
-        while let Ok(word) = self.words.try_recv() {
-            if self.is_stop(&word) {
-                self.stops();
-            }
-        }
-        if is_shared && self.stop.is_cancelled() {
+        // By a person, while the sheet was taken in, before other workers may open its rows. Where the
+        // program ends they may: it was agreed to.
+        if is_shared && order.stop.is_cancelled() {
             taken_in.withdraw().await?;
             return Err(Broken::Declined);
         }
@@ -284,38 +309,50 @@ impl Worker<'_> {
             0 => None,
             _ => Some(self.open(&taken_in, &policy, target.is_sandbox()).await?),
         };
-        self.site.desk.stands(Stage::Busy);
-        let mut outcome = taken_in.write_results().await?;
-        if outcome.is_taken_over {
-            let told = || tr!("another import took over rows of this one: counts are of the whole batch");
-            self.warn(told);
+        let reason = ending.as_ref().map(|ending| ending.reason.clone());
+        if reason.as_ref().is_some_and(|reason| is_over_for(reason, self.site.stop.is_cancelled())) {
+            forget(self.site, order);
         }
-        let came = match &ending {
-            _ if is_refused => Came::Refused,
-            None => Came::Idle,
-            Some(ending) => Came::Ran(ending.reason.clone()),
+        let done = async {
+            self.site.desk.stands(Stage::Busy);
+            let mut outcome = taken_in.write_results().await?;
+            if outcome.is_taken_over {
+                let told = || tr!("another import took over rows of this one: counts are of the whole batch");
+                self.warn(told);
+            }
+            let came = match &ending {
+                _ if is_refused => Came::Refused,
+                None => Came::Idle,
+                Some(ending) => Came::Ran(ending.reason.clone()),
+            };
+            let ran = Ran {
+                started_at,
+                rate: sending.rate,
+                stats: ending.as_ref().map(|ending| &ending.stats),
+                settings: summary::settings(&sending, &stopping),
+                customers,
+                exit_code: (self.site.ends_with)(&came, &outcome.counts),
+            };
+            taken_in.finish(&mut outcome, &ran).await?;
+            for missing in &outcome.written.missing {
+                self.warn(|| missing.in_words(&missing.why.to_string()));
+            }
+            taken_in.close().await?;
+            Ok(Done {
+                lote: outcome.info.name,
+                folder: outcome.written.folder,
+                counts: outcome.counts,
+                reasons: outcome.reasons,
+                is_sandbox: target.is_sandbox(),
+                came,
+            })
         };
-        let ran = Ran {
-            started_at,
-            rate: sending.rate,
-            stats: ending.as_ref().map(|ending| &ending.stats),
-            settings: summary::settings(&sending, &stopping),
-            customers,
-            exit_code: (self.site.ends_with)(&came, &outcome.counts),
-        };
-        taken_in.finish(&mut outcome, &ran).await?;
-        for missing in &outcome.written.missing {
-            self.warn(|| missing.in_words(&missing.why.to_string()));
+        let done = done.await;
+        if let (Err(_), Some(Reason::Halted(halt))) = (&done, &reason) {
+            // What is wrong with the results is not why it stopped.
+            self.warn(|| tr!("It stopped by itself: %{why}", why = text::halt(halt)));
         }
-        taken_in.close().await?;
-        Ok(Done {
-            lote: outcome.info.name,
-            folder: outcome.written.folder,
-            counts: outcome.counts,
-            reasons: outcome.reasons,
-            is_sandbox: target.is_sandbox(),
-            came,
-        })
+        done
     }
 
     /// Opens what was taken in, and says how it stands, until it ends or a person stops it.
@@ -326,16 +363,15 @@ impl Worker<'_> {
         is_sandbox: bool,
     ) -> Result<Ending, Broken> {
         let worker = taken_in.worker(policy).await?;
-        let (desk, stop, seen) = (&self.site.desk, self.stop.child_token(), Seen::default());
-        let control = Control { stop: stop.clone(), ..Control::default() };
+        let (desk, stop, seen) = (&self.site.desk, self.stop.clone(), Seen::default());
+        let control = Control { stop, ..Control::default() };
         let watch = (&seen, &RowLog);
         let run = Box::pin(taken_in.deliver(worker, None, policy, control, &watch));
-        let look = look_on(desk, taken_in, &seen, is_sandbox, &stop);
+        let look = look_on(desk, taken_in, &seen, is_sandbox);
         // Dropping any of them is safe: the run ends first.
         let ending = tokio::select! {
             ending = run => ending?,
             never = look => match never {},
-            never = hear(self.words, self.site, self.order, &stop) => match never {},
         };
         Ok(ending)
     }
@@ -355,31 +391,17 @@ impl Worker<'_> {
         let form = form.given().chain(said).map(|(name, text)| (name.to_owned(), text.to_owned()));
         let (sheet, form, language) = (id.clone(), form.collect(), language.tag().to_owned());
         let agreed = Agreed { what, n_tickets, at };
-        if let Err(fault) = kept.write(&Unfinished { sheet, form, language, agreed }) {
+        if let Err(fault) =
+            kept.write(&Unfinished { sheet, form, language, agreed }, || self.order.stop.is_cancelled())
+        {
             self.warn(|| tr!("%{fault}: cut off, it will not go on by itself", fault = fault));
         }
     }
 
-    /// A person stops it: also where the program ends before it has, nobody goes on with it.
-    fn stops(&self) {
-        forget(self.site, self.order);
-        self.stop.cancel();
-    }
-
-    /// What comes of `going`, of which nothing is lost where it is dropped, unless a person stops it.
-    async fn unless_stopped<T>(
-        &mut self,
-        going: impl Future<Output = Result<T, Fault>>,
-    ) -> Result<T, Broken> {
-        let stop = self.stop.clone();
-        tokio::select! {
-            done = stop.run_until_cancelled(going) => Ok(done.ok_or(Broken::Declined)??),
-            never = hear(self.words, self.site, self.order, &stop) => match never {},
-        }
-    }
-
-    fn is_stop(&self, word: &Word) -> bool {
-        matches!(word, Word::Stop(number) if *number == self.order.number)
+    /// What comes of `going`, of which nothing is lost where it is dropped, unless it is stopped.
+    async fn unless_stopped<T>(&self, going: impl Future<Output = Result<T, Fault>>) -> Result<T, Broken> {
+        let done = self.stop.run_until_cancelled(going).await;
+        Ok(done.ok_or(Broken::Declined)??)
     }
 
     /// Shows what is known by now.
@@ -476,11 +498,7 @@ impl Worker<'_> {
                     self.site.desk.stands(Stage::Busy);
                     return at.map(|at| at as usize).ok_or(Broken::Declined);
                 }
-                word if self.is_stop(&word) => {
-                    self.stops();
-                    return Err(Broken::Declined);
-                }
-                Word::Order(_) | Word::Answer { .. } | Word::Stop(_) => {}
+                Word::Order(_) | Word::Answer { .. } => {}
             }
         }
         Err(Broken::Declined)
@@ -502,40 +520,13 @@ fn meaning(answer: Answer) -> String {
 }
 
 /// Says how it stands, to browsers and to those who look at the outbox from outside.
-async fn look_on(
-    desk: &Desk,
-    taken_in: &TakenIn<'_>,
-    seen: &Seen,
-    is_sandbox: bool,
-    stop: &CancellationToken,
-) -> Infallible {
+async fn look_on(desk: &Desk, taken_in: &TakenIn<'_>, seen: &Seen, is_sandbox: bool) -> Infallible {
     let mut ticks = interval(LOOK_EVERY);
     loop {
         ticks.tick().await;
         // While it cannot be read, it stands as it was seen last.
         if let Ok(counts) = taken_in.outbox().reader().counts(taken_in.read.merged.scope()).await {
-            let is_stopping = stop.is_cancelled();
-            desk.stands(Stage::Opening { counts, pulse: seen.0.get(), is_sandbox, is_stopping });
-        }
-    }
-}
-
-/// Stops the run once a person says so.
-async fn hear(
-    words: &mut mpsc::Receiver<Word>,
-    site: &Site,
-    order: &Order,
-    stop: &CancellationToken,
-) -> Infallible {
-    loop {
-        match words.recv().await {
-            Some(Word::Stop(number)) if number == order.number => {
-                // Also where the program ends before it has stopped, nobody goes on with it.
-                forget(site, order);
-                stop.cancel();
-            }
-            Some(Word::Order(_) | Word::Answer { .. } | Word::Stop(_)) => {}
-            None => return std::future::pending().await, // Nobody is left to say anything.
+            desk.stands(Stage::Opening { counts, pulse: seen.0.get(), is_sandbox });
         }
     }
 }

@@ -12,10 +12,10 @@ use crate::app::staging::{self, ReadIn, Taking};
 use crate::app::target::refuse_other_host;
 use crate::app::unfinished::{self, BatchContent, Terms};
 use crate::app::work_folder::{self, Lack, Reserve};
-use crate::delivery::{Policy, Rate};
+use crate::delivery::{HaltReason, Policy, Rate};
 use crate::hubsoft;
 use crate::intake::{Hashing, Intake};
-use crate::outbox::{AnyOutbox, Counts, ImportId, MergeOptions, ResultsInfo};
+use crate::outbox::{AnyOutbox, Counts, Halted, ImportId, MergeOptions, ResultsInfo};
 use crate::registry::{Entry, Registry, RegistryError};
 use crate::report::{Latency, Run};
 use crate::settings::{Sending, Stopping};
@@ -32,6 +32,8 @@ pub struct Staged<'a> {
     pub counts: Counts,
     /// The latest import of its batch before this one.
     last_import: Option<ImportId>,
+    /// Its batch was halted, and goes on once this is released: who is asked is to know why.
+    pub halted: Option<Halted>,
     recognition: Option<Recognition>,
     reserve: Option<Reserve>,
     calm: Calm,
@@ -54,6 +56,9 @@ impl<'a> Staged<'a> {
         }
         target.keep_books(&work.folder)?;
         let last_import = outbox.reader().last_import(&work.batch).await?;
+        let halted = outbox.reader().halted().await?.into_iter();
+        let halted = halted.filter(|batch| batch.reason != HaltReason::Held);
+        let halted = halted.into_iter().find(|batch| batch.lote == work.batch);
         let folder = work.folder.canonicalize().unwrap_or_else(|_| work.folder.clone());
         let results = ResultsInfo { folder, excel_safe: sheet.reading.excel_safe };
         let n_columns = intake.headers().len();
@@ -75,6 +80,7 @@ impl<'a> Staged<'a> {
             read,
             counts,
             last_import,
+            halted,
             recognition: None,
             reserve: None,
             calm: Calm::new(rate),
@@ -200,7 +206,7 @@ impl<'a> Staged<'a> {
         match recognition.since(self.outbox.reader()).await {
             Ok(since) => Ok(since),
             Err(error) => {
-                withdraw(&self.outbox, self.read.merged.batch).await?;
+                withdraw(&self.outbox, &self.read.merged).await?;
                 Err(error.into())
             }
         }

@@ -16,7 +16,7 @@ use crate::app::staging::ReadIn;
 use crate::app::summary;
 use crate::app::work_folder::{self, Reserve};
 use crate::delivery::{Control, Ending, Halt, Policy, Rate, Reason, Stats, Watch};
-use crate::outbox::{AnyOutbox, AnyWorker, BatchId, BatchInfo, Counts, Halted, LEASE, Reasons, Terms};
+use crate::outbox::{AnyOutbox, AnyWorker, BatchInfo, Counts, Halted, LEASE, Merged, Reasons, Terms};
 use crate::report::{self, Run, SUMMARY, Summary};
 
 pub struct TakenIn<'a> {
@@ -65,9 +65,9 @@ impl TakenIn<'_> {
         &self.outbox
     }
 
-    /// Takes the rows back: nothing of them is opened.
+    /// Takes back what it added to the batch: nothing of that is opened. What was to be opened before may be.
     pub async fn withdraw(self) -> Result<(), Fault> {
-        let withdrawn = withdraw(&self.outbox, self.read.merged.batch).await;
+        let withdrawn = withdraw(&self.outbox, &self.read.merged).await;
         if let Some(recognition) = &self.recognition {
             recognition.forget();
         }
@@ -189,8 +189,7 @@ impl TakenIn<'_> {
     }
 }
 
-/// Cancels what was taken in and declined. It is released too: an earlier part of the batch may go on.
-pub(super) async fn withdraw(outbox: &AnyOutbox, batch: BatchId) -> Result<(), Fault> {
-    outbox.cancel(batch, Timestamp::now()).await?;
-    Ok(outbox.release(batch).await?)
+/// Withdraws what was taken in and declined, and nothing that was to be opened before.
+pub(super) async fn withdraw(outbox: &AnyOutbox, merged: &Merged) -> Result<(), Fault> {
+    Ok(outbox.take_back(merged.batch, &merged.added, Timestamp::now()).await?)
 }

@@ -37,6 +37,7 @@ use super::{
     BatchId, BindError, Cancelled, MergeError, MergeOptions, Merged, NewRow, NewSource, PgOutbox, Rehearsal,
     ResolveError, Word, postgres,
 };
+use crate::delivery::RowId;
 use crate::delivery::{Halt, OutboxError, State};
 use crate::platform;
 
@@ -106,6 +107,15 @@ impl AnyOutbox {
     /// Lets workers post the rows of a batch that was halted, or that its import held back.
     pub async fn release(&self, batch: BatchId) -> Result<(), OutboxError> {
         each_explained!(self, outbox => outbox.release(batch).await)
+    }
+
+    /// Withdraws `rows` of a batch, as far as they were certainly not sent, and lets the others go that its
+    /// import held. What was halted stays so.
+    pub async fn take_back(&self, batch: BatchId, rows: &[RowId], now: Timestamp) -> Result<(), OutboxError> {
+        match self {
+            Self::Sqlite(_) => Ok(()), // It holds nothing back: nobody else delivers from it.
+            Self::Postgres(outbox) => outbox.take_back(batch, rows, now).await,
+        }
     }
 
     /// Workers may post the rows of `lote` again. Returns whether it was halted.

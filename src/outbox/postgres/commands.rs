@@ -10,6 +10,7 @@ use super::read::ReadFilter;
 use super::session::Access;
 use super::values::text;
 use crate::delivery::{AttemptKind, Fault, OutboxError, RowId, State};
+use crate::outbox::causes::HELD;
 use crate::outbox::commands::{ON_ITS_WAY_MAX, Resolved, doubt_after, named, protocolos, started_over};
 use crate::outbox::doubts::retried;
 use crate::outbox::names::{CANCELLED, OPENED, kind_name};
@@ -58,6 +59,29 @@ impl PgOutbox {
     pub async fn release(&self, batch: BatchId) -> Result<(), OutboxError> {
         let mut tx = self.tx(Access::Shared).await?;
         release(&mut tx, batch).await?;
+        tx.commit().await
+    }
+
+    /// Withdraws `rows` of a batch, as far as they were certainly not sent, and lets the others go that its
+    /// import held. What was halted stays so.
+    pub async fn take_back(&self, batch: BatchId, rows: &[RowId], now: Timestamp) -> Result<(), OutboxError> {
+        let mut tx = self.tx(Access::Shared).await?;
+        let sql = format!(
+            "UPDATE mutirao.outbox AS o SET state = {CANCELLED}, finished_at = {NOW}
+              WHERE o.id = ANY($1) AND o.batch = $2 AND {}",
+            unsent("o")
+        );
+        sqlx::query(AssertSqlSafe(sql))
+            .bind(rows.iter().map(|row| row.0).collect::<Vec<_>>())
+            .bind(batch.0)
+            .bind(now.as_millisecond())
+            .persistent(false)
+            .execute(&mut *tx)
+            .await
+            .trouble()?;
+        let sql = "UPDATE mutirao.batch SET halted_at = NULL, halt_reason = NULL, halt_cause = NULL
+                    WHERE id = $1 AND halt_cause = $2::jsonb";
+        sqlx::query(sql).bind(batch.0).bind(HELD).persistent(false).execute(&mut *tx).await.trouble()?;
         tx.commit().await
     }
 

@@ -24,9 +24,11 @@ use super::error::Trouble;
 use super::read::{ReadFilter, counts};
 use super::staging::Staging;
 use crate::delivery::code::BatchCode;
-use crate::delivery::{HaltReason, OutboxError};
+use crate::delivery::{HaltReason, OutboxError, RowId};
 use crate::outbox::causes;
 use crate::outbox::merges::counted;
+use crate::outbox::names::PENDING;
+use crate::outbox::which::unsent;
 use crate::outbox::{
     BatchId, FirstPost, ImportId, MergeCounts, MergeError, MergeKind, MergeOptions, Merged, Rehearsal,
     Repeats, ResultsInfo, Withdrawn,
@@ -200,11 +202,12 @@ impl Merge {
     }
 
     async fn finish(&mut self) -> Result<Merged, OutboxError> {
+        // A halt keeps workers away too, and its reason is not to be lost.
         let sql = "UPDATE mutirao.batch
                       SET finished_at = NULL, source = CASE WHEN $3 THEN $2 ELSE source END,
-                          halted_at = CASE WHEN $4 THEN now() ELSE halted_at END,
-                          halt_reason = CASE WHEN $4 THEN $5 ELSE halt_reason END,
-                          halt_cause = CASE WHEN $4 THEN $6::jsonb ELSE halt_cause END
+                          halted_at = CASE WHEN $4 THEN coalesce(halted_at, now()) ELSE halted_at END,
+                          halt_reason = CASE WHEN $4 AND halted_at IS NULL THEN $5 ELSE halt_reason END,
+                          halt_cause = CASE WHEN $4 AND halted_at IS NULL THEN $6::jsonb ELSE halt_cause END
                     WHERE id = $1";
         sqlx::query(sql)
             .bind(self.batch)
@@ -223,7 +226,23 @@ impl Merge {
             batch_name: self.name.clone(),
             import: ImportId(self.source),
             counts: self.count().await?,
+            added: self.added().await?,
         })
+    }
+
+    /// Rows that nobody could have opened without this import.
+    async fn added(&mut self) -> Result<Vec<RowId>, OutboxError> {
+        if !self.file.is_held {
+            return Ok(Vec::new());
+        }
+        let sql = format!(
+            "SELECT o.id FROM staged s JOIN mutirao.outbox o ON o.id = s.row_id
+              WHERE {} AND (s.old_state IS NULL OR s.old_state <> {PENDING})",
+            unsent("o")
+        );
+        let asked = sqlx::query_scalar(AssertSqlSafe(sql)).persistent(false);
+        let added: Vec<i64> = asked.fetch_all(&mut *self.tx).await.trouble()?;
+        Ok(added.into_iter().map(RowId).collect())
     }
 
     async fn count(&mut self) -> Result<MergeCounts, OutboxError> {

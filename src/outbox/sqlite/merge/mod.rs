@@ -171,6 +171,7 @@ impl<'a> Merge<'a> {
             batch_name: name.ok_or_else(|| unreadable("batch"))?,
             import: ImportId(self.source),
             counts,
+            added: Vec::new(),
         })
     }
 
