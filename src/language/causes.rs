@@ -27,6 +27,7 @@ pub fn os_error(error: &str) -> Cow<'_, str> {
         Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => tr!("no space is left on the disk"),
         Some(ErrorKind::IsADirectory) => tr!("it is a folder"),
         Some(ErrorKind::NotADirectory) => tr!("a folder of its path is a file"),
+        Some(ErrorKind::InvalidFilename) => tr!("the name is too long, or none that the disk takes"),
         Some(ErrorKind::ReadOnlyFilesystem) => tr!("the disk is read-only"),
         Some(ErrorKind::ConnectionRefused) => tr!("the connection was refused: nothing listens there"),
         Some(ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe) => {
@@ -48,6 +49,7 @@ mod tests {
         for (code, expected) in [
             (2, "there is no such file or folder"),
             (13, "permission denied"),
+            (36, "the name is too long, or none that the disk takes"),
             (28, "no space is left on the disk"),
             (111, "the connection was refused: nothing listens there"),
         ] {

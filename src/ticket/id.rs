@@ -82,7 +82,8 @@ fn is_several(cell: &str) -> bool {
         cell.split(['/', ';', ',', '|', '+', '\n']).flat_map(|part| part.split(" e ")).map(super::trim);
     let is_id = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
     let parts: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
-    1 < parts.len() && parts.iter().all(|part| is_id(part))
+    let is_date = matches!(cell.split('/').map(str::len).collect::<Vec<_>>()[..], [1..=2, 1..=2, 2 | 4]);
+    1 < parts.len() && parts.iter().all(|part| is_id(part)) && !is_date
 }
 
 fn repaired(cell: &str) -> Read<Id> {
@@ -148,7 +149,19 @@ mod tests {
         for cell in ["11000 / 11001", "11000;11001", "11000, 11001", "11000 e 11001", "11000\n11001"] {
             check(cell, Err("id_several"), None);
         }
-        for cell in ["abc", "11 000", "+11000", "11000,", ".0", "-", "1\u{200B}1", "1\u{FF11}"] {
+        for cell in [
+            "abc",
+            "28/11/2026",
+            "8/1/26",
+            "11000%",
+            "11 000",
+            "+11000",
+            "11000,",
+            ".0",
+            "-",
+            "1\u{200B}1",
+            "1\u{FF11}",
+        ] {
             check(cell, Err("not_an_id"), None);
         }
     }

@@ -44,7 +44,8 @@ impl Archive {
     pub(super) fn open(file: File) -> Result<Self, Fault> {
         let damaged = |error: zip::result::ZipError| match error {
             zip::result::ZipError::Io(error) => Fault::of_reading(error),
-            other => Fault::Archive(other.to_string()),
+            zip::result::ZipError::UnsupportedArchive(_) => Fault::Method,
+            _ => Fault::Packing,
         };
         let mut archive = ZipArchive::new(BufReader::new(&file)).map_err(damaged)?;
         let mut parts = HashMap::new();

@@ -186,7 +186,8 @@ impl Sheet {
         };
         advanced.map_err(|fault| {
             // Blank rows in between are not counted: the fault is in this one or behind it.
-            let row = Some(if self.row.line == before { before + 1 } else { self.row.line });
+            let is_behind = self.row.line == before && !matches!(fault, Fault::Unordered);
+            let row = Some(if is_behind { before + 1 } else { self.row.line });
             IntakeError::Workbook { sheet: Some(self.name.clone()), row, fault }
         })
     }
@@ -419,7 +420,11 @@ mod tests {
         );
         assert!(
             refused(xlsx("<row r=\"2\"><c><v>1</v></c></row><row r=\"2\"/>"))
-                .contains("row 3: its rows are not in order")
+                .contains("row 2: its rows are not in order")
+        );
+        assert!(
+            refused(xlsx("<row r=\"2\"><c><v>1</v></c></row><row r=\"1\"/>"))
+                .contains("row 1: its rows are not in order")
         );
         assert!(refused(xlsx("<row><c r=\"XFE1\"><v>1</v></c></row>")).contains("row 1: a cell's place"));
         assert!(refused(xlsx("<row r=\"1048577\"><c><v>1</v></c></row>")).contains("a cell's place"));

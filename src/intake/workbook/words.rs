@@ -9,8 +9,6 @@ use crate::language::os_error;
 /// Why a workbook cannot be read. Nothing of its cells is repeated.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    #[error("{}", tr!("it is damaged: %{why}", why = os_error(&_0.to_string())))]
-    Archive(String),
     #[error("{}", tr!("its packed data are damaged, or it ends too early"))]
     Packing,
     #[error("{}", tr!("reading it failed: %{why}", why = os_error(&_0.to_string())))]

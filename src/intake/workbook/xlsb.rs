@@ -223,11 +223,11 @@ impl Rows {
     /// Reads the next row that is not blank into `row`. `false`: there is none.
     pub(super) fn advance(&mut self, row: &mut Row) -> Result<bool, Fault> {
         while let Some((line, is_hidden)) = self.begun.take() {
+            row.begin(line, is_hidden);
             if line <= self.line {
                 return Err(Fault::Unordered);
             }
             self.line = line;
-            row.begin(line, is_hidden);
             let mut next_column = 0;
             while let Some(kind) = self.next_cell()? {
                 next_column = self.put(kind, next_column, row)?;

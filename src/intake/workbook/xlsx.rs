@@ -164,11 +164,11 @@ impl Rows {
                         Some(place) => place.parse().map_err(|_| Fault::Place)?,
                         None => self.line + 1,
                     };
+                    row.begin(line, tag.get("hidden").is_some_and(|value| is_true(&value)));
                     if line <= self.line {
                         return Err(Fault::Unordered);
                     }
                     self.line = line;
-                    row.begin(line, tag.get("hidden").is_some_and(|value| is_true(&value)));
                     self.cells(row)?;
                     if !row.is_blank() {
                         row.give()?;
