@@ -3,10 +3,12 @@
 //!
 //! One small file in the user's state folder. It says when, where (host, folder, batch) and a hash of the
 //! content; nothing of customers. Whatever is wrong with it is told and blocks nothing: it is a net, the
-//! outbox is the promise. Beside it stands what this user said of columns ([`ColumnMemory`]).
+//! outbox is the promise. Beside it stands what this user said of columns ([`ColumnMemory`]), and who may log
+//! in to the page ([`Users`]).
 
 mod columns;
 mod kept;
+mod users;
 
 use std::path::PathBuf;
 
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use columns::{ColumnMemory, Mapping};
 use kept::Kept;
 pub use kept::RegistryError;
+pub use users::{PASSWORD_LEN_MAX, Password, Role, User, UserName, Users};
 
 /// How long content counts as imported lately.
 pub const REMEMBERED_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);

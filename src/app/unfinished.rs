@@ -14,6 +14,7 @@ use super::fault::Fault;
 use super::place::Outboxes;
 use super::staging::{ReadIn, hexadecimal};
 use crate::outbox::{AnyOutbox, ImportId};
+use crate::registry::UserName;
 use crate::{platform, temporary};
 
 /// So long after it was begun it goes on by itself; later a person is to say so. Source: an outage is over by
@@ -27,6 +28,9 @@ const LEN_MAX: u64 = 1 << 20;
 pub struct Unfinished {
     /// The sheet, as the kept ones are called.
     pub sheet: String,
+    /// Who ordered it. `None`: who brought the key of the page.
+    #[serde(default)]
+    pub by: Option<UserName>,
     /// How it is read, and where it goes.
     pub form: Vec<(String, String)>,
     /// Of who ordered it: a tag.
@@ -232,7 +236,7 @@ mod tests {
         let kept = Kept::of(state.path(), &at(&here)).unwrap();
         let (sheet, language) = ("s".to_owned(), String::new());
         let agreed = agreed(Timestamp::UNIX_EPOCH);
-        let unfinished = Unfinished { sheet, form: Vec::new(), language, agreed };
+        let unfinished = Unfinished { sheet, by: None, form: Vec::new(), language, agreed };
         kept.write(&unfinished, || true).unwrap();
         assert!(kept.read().is_none(), "it was stopped");
         kept.write(&unfinished, || false).unwrap();

@@ -46,6 +46,7 @@ struct Newer {
 /// A sheet that is being received; gone when dropped.
 pub struct Upload<'a> {
     uploads: &'a Uploads,
+    owner: Option<String>,
     folder: TempDir,
     file: File,
     digest: Sha256,
@@ -57,8 +58,8 @@ impl Uploads {
         Self { folder: state_folder.join(FOLDER), all_len_max: ALL_LEN_MAX }
     }
 
-    /// Begins to receive a sheet of this name.
-    pub fn begin(&self, name: &str) -> Result<Upload<'_>, Fault> {
+    /// Begins to receive a sheet of this name. `owner`: who may find it, by a name that can stand in a path.
+    pub fn begin(&self, owner: Option<&str>, name: &str) -> Result<Upload<'_>, Fault> {
         let begin = || {
             temporary::make_folder(&self.folder)?;
             temporary::sweep(&self.folder);
@@ -68,14 +69,15 @@ impl Uploads {
             let file = platform::private(File::options().write(true).create_new(true)).open(path)?;
             // Another name is another batch.
             let digest = Sha256::new_with_prefix(name).chain_update([0]);
-            Ok(Upload { uploads: self, folder, file, digest, len: 0 })
+            Ok(Upload { uploads: self, owner: owner.map(str::to_owned), folder, file, digest, len: 0 })
         };
         begin().map_err(|error| self.fault(error))
     }
 
-    /// The sheet that [`Upload::finish`] called `id`, if it is there still.
-    pub fn find(&self, id: &str) -> Option<PathBuf> {
-        let mut entries = fs::read_dir(self.folder.join(Some(id).filter(|id| is_id(id))?)).ok()?;
+    /// The sheet that [`Upload::finish`] called `id`, if it is there still and is this owner's.
+    pub fn find(&self, owner: Option<&str>, id: &str) -> Option<PathBuf> {
+        let folder = owned(owner, Some(id).filter(|id| is_id(id))?);
+        let mut entries = fs::read_dir(self.folder.join(folder)).ok()?;
         Some(entries.next()?.ok()?.path())
     }
 
@@ -94,7 +96,7 @@ impl Uploads {
         for entry in entries {
             let entry = entry?;
             // What is being received stays.
-            if !entry.file_name().to_str().is_some_and(is_id) {
+            if !entry.file_name().to_str().is_some_and(is_owned) {
                 continue;
             }
             let came = entry.metadata()?.modified()?;
@@ -136,7 +138,7 @@ impl Upload<'_> {
     /// Keeps it. Returns what it is called from now on: the same sheet once more is the same one.
     pub fn finish(self) -> Result<String, Fault> {
         let id = hexadecimal(self.digest.finalize().into());
-        let to = self.uploads.folder.join(&id);
+        let to = self.uploads.folder.join(owned(self.owner.as_deref(), &id));
         let keep = || {
             // It is on the disk before its name is: a power cut leaves all of a sheet, or none.
             self.file.sync_all()?;
@@ -157,6 +159,16 @@ impl Upload<'_> {
         keep().map_err(|error| self.uploads.fault(error))?;
         Ok(id)
     }
+}
+
+/// What the folder of a sheet is called.
+fn owned(owner: Option<&str>, id: &str) -> String {
+    owner.map_or_else(|| id.to_owned(), |owner| format!("{owner}.{id}"))
+}
+
+/// Whether the folder of a sheet is called so, whoever owns it.
+fn is_owned(name: &str) -> bool {
+    is_id(name.rsplit_once('.').map_or(name, |(_, id)| id))
 }
 
 fn is_id(name: &str) -> bool {
@@ -189,7 +201,7 @@ mod tests {
     use super::*;
 
     fn receive(uploads: &Uploads, name: &str, content: &[u8]) -> String {
-        let mut upload = uploads.begin(name).unwrap();
+        let mut upload = uploads.begin(None, name).unwrap();
         content.chunks(3).for_each(|chunk| upload.push(chunk).unwrap());
         assert_eq!(upload.len, content.len());
         upload.finish().unwrap()
@@ -203,7 +215,12 @@ mod tests {
         let id = receive(&uploads, "queda.csv", b"a;b\n1;2\n");
         assert_eq!(receive(&uploads, "queda.csv", b"a;b\n1;2\n"), id);
         assert_ne!(receive(&uploads, "outra.csv", b"a;b\n1;2\n"), id);
-        let path = uploads.find(&id).unwrap();
+        let mut of_ana = uploads.begin(Some("ana"), "queda.csv").unwrap();
+        of_ana.push(b"a;b\n1;2\n").unwrap();
+        assert_eq!(of_ana.finish().unwrap(), id);
+        let path = uploads.find(None, &id).unwrap();
+        let hers = uploads.find(Some("ana"), &id).unwrap();
+        assert!(hers != path && uploads.find(Some("bia"), &id).is_none());
         assert!(path.ends_with("queda.csv") && fs::read(&path).unwrap() == b"a;b\n1;2\n");
         for (path, mode) in [(path.parent().unwrap(), 0o700), (&uploads.folder, 0o700), (&path, 0o600)] {
             assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, mode, "{path:?}");
@@ -213,15 +230,15 @@ mod tests {
         assert_eq!(receive(&uploads, "queda.csv", b"a;b\n1;2\n"), id);
         assert_eq!(fs::read(&path).unwrap(), b"a;b\n1;2\n");
         // What was broken off is gone; so are ids that are none.
-        drop(uploads.begin("x.csv"));
-        assert_eq!(fs::read_dir(&uploads.folder).unwrap().count(), 2);
+        drop(uploads.begin(None, "x.csv"));
+        assert_eq!(fs::read_dir(&uploads.folder).unwrap().count(), 3);
         for none in ["", "..", "../../etc", &id[1..], &id.to_uppercase(), &"0".repeat(64)] {
-            assert_eq!(uploads.find(none), None, "{none}");
+            assert_eq!(uploads.find(None, none), None, "{none}");
         }
         uploads.forget_before(Timestamp::MIN).unwrap();
-        assert!(uploads.find(&id).is_some());
+        assert!(uploads.find(None, &id).is_some());
         uploads.forget_before(Timestamp::MAX).unwrap();
-        assert_eq!((uploads.find(&id), fs::read_dir(&uploads.folder).unwrap().count()), (None, 0));
+        assert_eq!((uploads.find(None, &id), fs::read_dir(&uploads.folder).unwrap().count()), (None, 0));
     }
 
     #[test]
@@ -237,7 +254,7 @@ mod tests {
             File::open(folder).unwrap().set_modified(at).unwrap();
             id
         });
-        let is_there = |id: &String| uploads.find(id).is_some();
+        let is_there = |id: &String| uploads.find(None, id).is_some();
         assert_eq!(ids.each_ref().map(is_there), [false, false, true, true]);
         let long = receive(&uploads, "e", b"123456789");
         assert!(is_there(&long) && !ids.iter().any(is_there));

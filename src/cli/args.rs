@@ -8,6 +8,7 @@ use clap_complete::Shell;
 
 use super::numbers;
 use crate::app::batches::Answers;
+use crate::registry::UserName;
 use crate::service::log::LogFormat;
 use crate::settings::{self, Database, Flags, Notifying, Reading, Sending, Span, Speaking};
 
@@ -289,12 +290,53 @@ pub struct Worker {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub struct Web {
+    #[command(subcommand)]
+    pub about: Option<AboutWeb>,
     #[command(flatten)]
     pub settings: Flags<settings::Paging>,
     /// Do not open a browser
     #[arg(long)]
     pub no_open: bool,
+}
+
+/// What is said about the page instead of showing it.
+#[derive(Debug, Subcommand)]
+pub enum AboutWeb {
+    /// Say who may log in to the page
+    #[command(subcommand, alias = "usuario", disable_help_subcommand = true)]
+    User(AboutUsers),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AboutUsers {
+    /// Let somebody log in; of somebody known, change password and role
+    ///
+    /// The password is asked for twice, or is the first line of standard input.
+    #[command(alias = "incluir")]
+    Add {
+        /// What they log in as: a to z, 0 to 9, `.`, `_` and `-`
+        name: UserName,
+        /// What they may do: open tickets, or only look at how batches stand
+        #[arg(long)]
+        role: Role,
+    },
+    /// List who may log in, and what they may do
+    #[command(alias = "listar")]
+    List,
+    /// Let somebody in no more, at once
+    #[command(alias = "remover")]
+    Remove {
+        /// What they log in as
+        name: UserName,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    Abrir,
+    Acompanhar,
 }
 
 #[derive(Debug, Args)]

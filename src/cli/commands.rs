@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::args::{Command, Global};
+use super::args::{self, AboutWeb, Command, Global};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::screen::Screen;
 use super::telling::Telling;
 use super::{
     batches, cancel, catalogue, check, completions, database, doctor, enqueue, export, help, import, init,
-    man, migrate, pause, purge, reconcile, resolve, resume, retry, sandbox, show, status, template, watch,
-    web, worker,
+    man, migrate, pause, purge, reconcile, resolve, resume, retry, sandbox, show, status, template, users,
+    watch, web, worker,
 };
 use crate::app::place::Outboxes;
 use crate::settings::{Environment, Sources};
@@ -99,6 +99,9 @@ pub fn run(
                 let done = worker::worker(&args, &sources, global, screen, &telling).await;
                 telling.end(&done).await;
                 done
+            }
+            Command::Web(args::Web { about: Some(AboutWeb::User(about)), .. }) => {
+                users::users(about, &sources()?, screen)
             }
             Command::Web(args) => {
                 let sources = sources()?;

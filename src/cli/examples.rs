@@ -113,6 +113,7 @@ const EXAMPLES: &[(&str, Examples)] = &[
         &[
             ("mutirao web", "prints where the page is, and opens a browser"),
             ("mutirao web --listen 127.0.0.1:8080 --no-open", "there, and you open it"),
+            ("mutirao web user add ana --role abrir", "lets ana in, from now on by name and password"),
         ],
     ),
     (

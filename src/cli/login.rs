@@ -97,7 +97,7 @@ fn line(screen: &Screen, prompt: &str) -> Result<String, Failure> {
     Some(typed().trim().to_owned()).filter(|text| !text.is_empty()).ok_or_else(declined)
 }
 
-fn secret(screen: &Screen, prompt: &str) -> Result<SecretString, Failure> {
+pub fn secret(screen: &Screen, prompt: &str) -> Result<SecretString, Failure> {
     let typed = typed_hidden(|| screen.err(prompt)).map_err(|error| {
         Failure::of(Exit::Internal, &error, tr!("use a terminal that can hide what is typed"))
     })?;

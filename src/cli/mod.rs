@@ -57,6 +57,7 @@ mod template;
 #[cfg(test)]
 mod translated;
 mod typed;
+mod users;
 mod watch;
 mod web;
 mod worked;

@@ -134,20 +134,30 @@ impl Typed {
     /// The command `name` about `names`, with the flags `rest` and those that were typed, but for `left`.
     fn following(&self, name: &str, names: &[&str], rest: &[&str], left: &[&str]) -> String {
         let cli = Cli::command();
-        let other = cli.find_subcommand(name);
+        let (mut name, mut names, mut other) = (name.to_owned(), names, cli.find_subcommand(name));
+        if let Some(other) = other {
+            name = called(other, Language::now()).to_owned();
+        }
+        // Some have commands of their own.
+        while let Some((first, rest)) = names.split_first()
+            && let Some(own) = other.and_then(|other| other.find_subcommand(first))
+        {
+            name = format!("{name} {}", called(own, Language::now()));
+            (names, other) = (rest, Some(own));
+        }
         let goes_on = |flag: &str| {
             let is_said = rest.iter().any(|word| word.strip_prefix("--") == Some(flag));
             !OWN.contains(&flag) && !left.contains(&flag) && !is_said && known(&cli, other, flag).is_some()
         };
         let parts = self.parts(&cli);
         let kept = parts.iter().filter(|part| part.flag.is_some_and(goes_on)).flat_map(|part| part.words);
-        let name = other.map_or(name, |other| called(other, Language::now()));
+        let name = name.split(' ');
         let flags = rest.iter().copied().chain(kept.map(String::as_str));
         // What a flag would be taken for stands where there are none any more.
         if names.iter().any(|name| is_flag_like(name)) {
-            command([name].into_iter().chain(flags).chain(["--"]).chain(names.iter().copied()))
+            command(name.chain(flags).chain(["--"]).chain(names.iter().copied()))
         } else {
-            command([name].into_iter().chain(names.iter().copied()).chain(flags))
+            command(name.chain(names.iter().copied()).chain(flags))
         }
     }
 
@@ -365,6 +375,12 @@ mod tests {
         assert_eq!(typed.other(&["reconcile", "out"]), "mutirao reconcile out --rate 2/s --skip-if-open");
         assert_eq!(typed.other(&["status", "--config", "x"]), "mutirao status --config x");
         assert_eq!(typed.again(), "mutirao import a.csv -qy -o out --rate 2/s --skip-if-open --json");
+        // What has commands of its own: what it knows, they do not.
+        let typed = as_typed(&["web", "--listen", "0.0.0.0:80", "--config", "m.toml"]);
+        assert_eq!(
+            typed.other(&["web", "user", "add", "ana", "--role", "abrir"]),
+            "mutirao web user add ana --role abrir --config m.toml"
+        );
         // A switch has no value in the next word, and what was typed after it is no part of it.
         let typed = as_typed(&["import", "--strict", "a.csv"]);
         assert_eq!(typed.other(&["check", "a.csv"]), "mutirao check a.csv --strict");

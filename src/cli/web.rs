@@ -13,10 +13,13 @@ use super::exit::{self, Exit};
 use super::failure::Failure;
 use super::screen::Screen;
 use super::signals::Signals;
+use super::typed::Typed;
 use crate::app::place::Outboxes;
+use crate::language::said;
 use crate::outbox::Counts;
 use crate::platform;
-use crate::settings::{PAGE_AT, Sources};
+use crate::registry::{Role, Users};
+use crate::settings::{self, PAGE_AT, Sources};
 use crate::web::{self, Came, Site};
 
 /// Leads a browser to the page, in the state folder.
@@ -28,14 +31,48 @@ pub async fn web(
     sources: Sources,
     screen: &Screen,
 ) -> Result<Exit, Failure> {
-    let listener = listen(sources.resolve(&args.settings)?.listen).await?;
+    let settings::Paging { listen: asked, page_url } = sources.resolve(&args.settings)?;
+    let users = Users::at(sources.environment().state_folder());
+    let users = if users.all()?.is_empty() { None } else { Some(users) };
+    let asked_at = asked.unwrap_or(PAGE_AT);
+    let is_ours_alone = asked_at.ip().is_loopback() && page_url.is_none();
+    if !is_ours_alone && users.is_none() {
+        let add = Typed::now().other(&["web", "user", "add", &said("NAME"), "--role", Role::Abrir.name()]);
+        return Err(Failure::new(
+            Exit::Usage,
+            tr!("the page can be reached from other machines, and nobody may log in yet"),
+            tr!("`%{add}` lets somebody in", add = add),
+        ));
+    }
+    if !asked_at.ip().is_loopback() && page_url.is_none() {
+        return Err(Failure::new(
+            Exit::Usage,
+            tr!(
+                "%{at} can be reached from other machines, and passwords are not to be read on the way",
+                at = asked_at
+            ),
+            tr!(
+                "put a proxy before it that speaks TLS, and say by --page-url what people type: docs/operating.md tells how"
+            ),
+        ));
+    }
+    let listener = listen(asked).await?;
     let at = listener.local_addr().map_err(|error| unheard(PAGE_AT, &error))?;
     let signals = Signals::listen()?;
     let way_in = match args.no_open || !screen.is_terminal() || !sources.environment().has_display() {
         true => None,
         false => sources.environment().state_folder().map(|folder| folder.join(WAY_IN)),
     };
-    let (site, words) = Site::new(at, outboxes, sources, ends_with, signals.stop.clone());
+    let has_users = users.is_some();
+    let (site, words) = Site::new(
+        at,
+        page_url.map(|url| url.to_string()),
+        users,
+        outboxes,
+        sources,
+        ends_with,
+        signals.stop.clone(),
+    );
     let opened = std::cell::Cell::new(false);
     let tell = |address: &str| {
         match screen.json {
@@ -46,7 +83,10 @@ pub async fn web(
             open(way_in, address);
         }
     };
-    screen.note(tr!("the page is at the next address, which lets one browser in, once; Ctrl-C ends it"));
+    screen.note(match has_users {
+        true => tr!("the page is at the next address, where users log in; Ctrl-C ends it"),
+        false => tr!("the page is at the next address, which lets one browser in, once; Ctrl-C ends it"),
+    });
     tokio::select! {
         () = web::serve(listener, site.clone(), words) => {}
         never = site.tell_addresses(tell) => match never {},
@@ -69,13 +109,6 @@ fn ends_with(came: &Came, counts: &Counts) -> u8 {
 /// At `asked`; else where it usually is, or beside that if somebody is there.
 async fn listen(asked: Option<SocketAddr>) -> Result<TcpListener, Failure> {
     let at = asked.unwrap_or(PAGE_AT);
-    if !at.ip().is_loopback() {
-        return Err(Failure::new(
-            Exit::Usage,
-            tr!("%{at} can be reached from other machines, and the page knows no users yet", at = at),
-            tr!("give --listen an address of this machine alone, such as %{usual}", usual = PAGE_AT),
-        ));
-    }
     match TcpListener::bind(at).await {
         Err(error) if asked.is_none() && error.kind() == ErrorKind::AddrInUse => {
             let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -92,7 +125,7 @@ fn unheard(at: SocketAddr, error: &std::io::Error) -> Failure {
     Failure::new(
         exit,
         tr!("cannot listen at %{at}: %{why}", at = at, why = why),
-        tr!("give --listen a free address of this machine alone, such as %{usual}", usual = PAGE_AT),
+        tr!("give --listen a free address of this machine, such as %{usual}", usual = PAGE_AT),
     )
 }
 

@@ -159,7 +159,7 @@ pub enum BaseUrlFault {
         "{}", tr!("it carries a user or a password; give those in `HUBSOFT_USERNAME` and `HUBSOFT_PASSWORD`")
     )]
     Secret,
-    #[error("{}", tr!("plain `http` would show the token to everybody on the way; write `https://`"))]
+    #[error("{}", tr!("plain `http` would show secrets to everybody on the way; write `https://`"))]
     PlainHttp,
     #[error("{}", tr!("`%{scheme}` is not `https`", scheme = scheme))]
     Scheme { scheme: String },

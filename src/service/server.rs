@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
-use hyper::service::Service;
+use hyper::service::{Service, service_fn};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
@@ -31,6 +32,10 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// After an accept that failed: most often the process is out of file handles for a moment.
 const BREATH: Duration = Duration::from_millis(100);
+
+/// Who is at the other end of a connection: an extension of each of its requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
 
 /// What a server takes upon itself.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +69,7 @@ where
             () = stop.cancelled() => break,
             Some(()) = open.next() => {}
             accepted = listener.accept(), if open.len() < bounds.n_connections_max => match accepted {
-                Ok((stream, _)) => open.push(converse(stream, bounds, service.clone(), stop)),
+                Ok((stream, peer)) => open.push(converse(stream, Peer(peer), bounds, service.clone(), stop)),
                 Err(_) => sleep(BREATH).await,
             },
         }
@@ -75,12 +80,16 @@ where
 }
 
 /// Whoever is too slow or leaves early has no answer; that is all.
-async fn converse<S, B>(stream: TcpStream, bounds: Bounds, service: S, stop: &CancellationToken)
+async fn converse<S, B>(stream: TcpStream, peer: Peer, bounds: Bounds, service: S, stop: &CancellationToken)
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     B: Body + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        service.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME_MAX)

@@ -371,17 +371,27 @@ impl Group for Notifying {
 pub struct Paging {
     /// `None`: at the usual address, or beside it.
     pub listen: Option<SocketAddr>,
+    /// `None`: there.
+    pub page_url: Option<BaseUrl>,
 }
 
 impl Group for Paging {
     fn read(of: &mut Lookup<'_>) -> Result<Self, SettingsError> {
         of.section("Page");
         let listen: Option<Listen> = of.optional(
-            Row::machine("listen", tr!("Show the page at this address of the machine itself"))
+            Row::machine("listen", tr!("Show the page at this address; others reach it only as users"))
                 .otherwise(tr!("%{usual}, or a free port", usual = PAGE_AT))
                 .example(PAGE_AT),
         )?;
-        Ok(Self { listen: listen.map(|at| at.0) })
+        let page_url: Option<(BaseUrl, Place)> = of.text(
+            Row::machine(
+                "page_url",
+                tr!("The address of the page as people type it, of a proxy that speaks TLS"),
+            )
+            .otherwise(tr!("that of --listen"))
+            .example("https://atendimentos.example.com.br"),
+        )?;
+        Ok(Self { listen: listen.map(|at| at.0), page_url: page_url.map(|(url, _)| url) })
     }
 }
 

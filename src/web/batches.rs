@@ -1,10 +1,13 @@
 //! The first page: what was imported here, and how it stands.
 
+use std::borrow::Cow;
+
 use maud::{Markup, html};
 
 use super::desk::Stage;
+use super::door::Visitor;
 use super::lead::Lead;
-use super::page::{failed, page, shown};
+use super::page::{failed, log_out, page, shown};
 use crate::app::fault::Fault;
 use crate::app::place::{Outboxes, Place};
 use crate::app::{self, CrewTold, OutboxStatus};
@@ -12,6 +15,7 @@ use crate::delivery::State;
 use crate::language::filled::whole;
 use crate::language::times::local;
 use crate::outbox::{Halted, Status};
+use crate::registry::Role;
 use crate::text;
 
 /// What is known of each outbox.
@@ -35,14 +39,14 @@ pub async fn look(outboxes: &Outboxes) -> Looked {
 }
 
 /// `stage`: how the import stands that was ordered last.
-pub fn page_of(Looked(looked): &Looked, stage: &Stage) -> Markup {
+pub fn page_of(Looked(looked): &Looked, stage: &Stage, visitor: &Visitor) -> Markup {
     let body = match looked {
         Err(fault) => failed(fault),
         Ok(places) if places.is_empty() => html! {
             p { (tr!("Nothing was imported in this folder yet.")) }
         },
         Ok(places) => html! {
-            @for (place, status) in places { (outbox(place, status)) }
+            @for (place, status) in places { (outbox(place, status, visitor.role)) }
         },
     };
     let body = html! {
@@ -51,8 +55,11 @@ pub fn page_of(Looked(looked): &Looked, stage: &Stage) -> Markup {
             Stage::CutOff => p { a href="/import" { (tr!("To the import that was cut off")) } },
             _ => p { a href="/import" { (tr!("To the import that goes on")) } },
         }
-        (bring(&tr!("A spreadsheet to be opened as tickets: choose it, or drop it here")))
+        @if visitor.role == Role::Abrir {
+            (bring(&tr!("A spreadsheet to be opened as tickets: choose it, or drop it here")))
+        }
         (body)
+        @if let Some(name) = visitor.owner() { (log_out(name)) }
     };
     page(&tr!("Batches"), &body)
 }
@@ -69,7 +76,7 @@ pub fn bring(label: &str) -> Markup {
     }
 }
 
-fn outbox(place: &Place, status: &Result<OutboxStatus, Fault>) -> Markup {
+fn outbox(place: &Place, status: &Result<OutboxStatus, Fault>, role: Role) -> Markup {
     let status = match status {
         Ok(status) => status,
         Err(fault) => {
@@ -78,20 +85,27 @@ fn outbox(place: &Place, status: &Result<OutboxStatus, Fault>) -> Markup {
     };
     html! {
         @for (info, standing, _) in &status.batches {
-            @let lead = Lead::to(place, &info.name);
-            (batch(&html! { a href=(lead.href("/batch", &[])) { (shown(&info.name)) } }, standing))
+            (batch(&linked(place, &info.name, role), standing))
         }
         @if let Some(standing) = &status.whole { (batch(&html! { (tr!("all batches")) }, standing)) }
         @if !status.names.is_empty() {
             ul { @for name in &status.names {
-                li { a href=(Lead::to(place, name).href("/batch", &[])) { (shown(name)) } }
+                li { (linked(place, name, role)) }
             } }
         }
-        @if let Some(crew) = &status.crew { (at_work(CrewTold::of(crew))) }
+        @if let Some(crew) = &status.crew { (at_work(CrewTold::of(crew), role)) }
         @if let Some(holder) = &status.holder {
             p { (shown(&text::works_on_it(holder.pid, &holder.doing))) }
         }
-        @for halted in &status.halted { (halt(halted)) }
+        @for halted in &status.halted { (halt(halted, role)) }
+    }
+}
+
+/// What a batch is called; for who may see its rows, it leads to them.
+fn linked(place: &Place, name: &str, role: Role) -> Markup {
+    match role {
+        Role::Abrir => html! { a href=(Lead::to(place, name).href("/batch", &[])) { (shown(name)) } },
+        Role::Acompanhar => html! { (shown(name)) },
     }
 }
 
@@ -119,23 +133,33 @@ fn batch(name: &Markup, status: &Status) -> Markup {
 }
 
 /// Who works on a shared outbox.
-fn at_work(CrewTold { works, stopped, held_back }: CrewTold) -> Markup {
+fn at_work(CrewTold { works, stopped, held_back }: CrewTold, role: Role) -> Markup {
     html! {
         p.warn[works.is_none()] {
             (works.unwrap_or_else(|| tr!("No worker is alive: what is due waits for one, or for an import from here.")))
         }
-        @if let Some(why) = stopped { p.warn { (shown(&tr!("All workers are stopped: %{why}", why = why))) } }
+        @if let Some(why) = stopped {
+            p.warn { (shown(&tr!("All workers are stopped: %{why}", why = reason(role, why)))) }
+        }
         @for line in held_back { p.warn { (shown(&line)) } }
     }
 }
 
-fn halt(halted: &Halted) -> Markup {
+/// HubSoft's words may name somebody.
+fn reason<'a>(role: Role, why: impl Into<Cow<'a, str>>) -> Cow<'a, str> {
+    match role {
+        Role::Abrir => why.into(),
+        Role::Acompanhar => tr!("who opens tickets sees why"),
+    }
+}
+
+fn halt(halted: &Halted, role: Role) -> Markup {
     let Halted { lote, reason, n_waiting } = halted;
     let why = tr!(
         "`%{lote}` is halted, %{n} %{n|row waits|rows wait}: %{reason}",
         lote = shown(lote),
         n = n_waiting,
-        reason = text::halt_reason(reason)
+        reason = self::reason(role, text::halt_reason(reason)),
     );
     html! { p.warn role="status" { (shown(&why)) } }
 }

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::door::Visitor;
 use super::form::Form;
 use crate::app::fault::Fault;
 use crate::app::unfinished::Agreed;
@@ -31,6 +32,7 @@ pub struct Order {
     /// Of all orders, those of an earlier process too: a page of another one stops nothing.
     pub number: u64,
     pub id: String,
+    pub by: Visitor,
     /// Where its sheet is kept.
     pub kept: PathBuf,
     pub name: String,
@@ -91,6 +93,11 @@ impl Standing {
             Word::Answer { number, .. } => number == asked,
         })
     }
+
+    /// Whether it was ordered by this visitor; nobody's is everybody's.
+    pub fn is_of(&self, visitor: &Visitor) -> bool {
+        self.order.as_ref().is_none_or(|order| order.by.user == visitor.user)
+    }
 }
 
 #[derive(Clone, Default)]
@@ -117,6 +124,15 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// Whether its tickets are, or were, opened.
+    pub fn has_begun(&self) -> bool {
+        match self {
+            Self::Opening { .. } => true,
+            Self::Ended(ended) => ended.is_ok(),
+            Self::Idle | Self::Busy | Self::CutOff | Self::Finding { .. } | Self::Asked(_) => false,
+        }
+    }
+
     /// Whether another one may be ordered.
     pub fn is_free(&self) -> bool {
         matches!(self, Self::Idle | Self::CutOff | Self::Ended(_))

@@ -3,21 +3,44 @@
 use maud::{Markup, html};
 
 use super::desk::{Answers, Broken, Came, Done, Note, Order, Question, Stage, Standing};
+use super::door::Visitor;
 use super::page::{self, failed, shown};
 use crate::delivery::{Pulse, Reason, State};
 use crate::language::filled::whole;
 use crate::language::said;
 use crate::outbox::Counts;
+use crate::registry::Role;
 use crate::report::FILES;
 use crate::text;
 
-pub fn page_of(Standing { order, notes, stage }: &Standing) -> Markup {
-    let body = html! { div #live { (stage_of(order.as_deref(), stage)) (known(notes)) } };
-    let title = order.as_ref().map_or_else(|| tr!("No import"), |order| shown(&order.name));
-    match stage {
-        // A question is not to vanish under who types.
-        Stage::Idle | Stage::CutOff | Stage::Asked(_) | Stage::Ended(_) => page::page(&title, &body),
-        Stage::Busy | Stage::Finding { .. } | Stage::Opening { .. } => page::live(&title, &body),
+pub fn page_of(standing: &Standing, visitor: &Visitor) -> Markup {
+    let Standing { order, notes, stage } = standing;
+    let (opens, is_theirs) = (visitor.role == Role::Abrir, standing.is_of(visitor));
+    // What was found in a sheet, and is asked of it, is for who brought it alone.
+    let is_whole = opens && (is_theirs || stage.has_begun());
+    let order = order.as_deref();
+    let body = html! { div #live {
+        @if is_whole {
+            (stage_of(order, stage, is_theirs))
+        } @else {
+            (looked_at(stage))
+            // It would wait for who is gone.
+            @if opens && !stage.is_free() { (order.map(stop).unwrap_or_default()) }
+        }
+        @if let Some(name) = order.and_then(|order| order.by.owner()) {
+            p { small { (tr!("Ordered by `%{name}`.", name = name)) } }
+        }
+        @if is_whole { (known(notes)) }
+    } };
+    let title = match order {
+        None => tr!("No import"),
+        Some(order) if is_whole => shown(&order.name),
+        Some(_) => tr!("The import"),
+    };
+    // A question is not to vanish under who types.
+    match stage.is_free() || matches!(stage, Stage::Asked(_)) && is_whole {
+        true => page::page(&title, &body),
+        false => page::live(&title, &body),
     }
 }
 
@@ -35,15 +58,39 @@ fn known(notes: &[Note]) -> Markup {
     }
 }
 
-fn stage_of(order: Option<&Order>, stage: &Stage) -> Markup {
+/// The same for who only looks: nothing of customers, and nothing to do.
+fn looked_at(stage: &Stage) -> Markup {
+    html! {
+        @match stage {
+            Stage::Opening { counts, pulse, .. } => {
+                (progress(counts))
+                @if let Some(why) = why(pulse) { p.warn { (why) } }
+                (states(counts))
+            }
+            Stage::Ended(ended) => @match &**ended {
+                Ok(done) => (states(&done.counts)),
+                Err(_) => (nothing()),
+            },
+            stage if stage.is_free() => (nothing()),
+            _ => p role="status" { (tr!("An import is being prepared.")) },
+        }
+    }
+}
+
+fn nothing() -> Markup {
+    html! { p { (tr!("Nothing is being imported.")) } }
+}
+
+fn stage_of(order: Option<&Order>, stage: &Stage, is_theirs: bool) -> Markup {
     let stop = || order.map(stop).unwrap_or_default();
+    let again = || again(order.filter(|_| is_theirs));
     match stage {
         Stage::Idle => {
             html! { p { (tr!("Nothing is being imported. Choose a spreadsheet on the first page.")) } }
         }
         Stage::CutOff => html! {
             p.warn role="status" { (tr!("This import was cut off; it was begun more than half a day ago. Is it still the same outage?")) }
-            (again(order))
+            (again())
         },
         Stage::Busy => html! {
             p role="status" { (tr!("Working on it: this page follows by itself.")) }
@@ -68,13 +115,13 @@ fn stage_of(order: Option<&Order>, stage: &Stage) -> Markup {
                 (states(&done.counts))
                 (why_not(done))
                 (files(done))
-                @if 0 < done.counts.left() { (again(order)) }
+                @if 0 < done.counts.left() { (again()) }
             },
             Err(Broken::Declined) => html! {
                 p role="status" { (tr!("Declined; nothing more is sent.")) }
-                (again(order))
+                (again())
             },
-            Err(Broken::Fault(fault)) => html! { (failed(fault)) (again(order)) },
+            Err(Broken::Fault(fault)) => html! { (failed(fault)) (again()) },
         },
     }
 }

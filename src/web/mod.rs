@@ -1,7 +1,7 @@
 //! What a person sees in a browser: pages that are made here, of what the use cases say. It has no rule of
 //! its own.
 //!
-//! [`serve`] answers at an address of the machine itself; who is let in: [`door`].
+//! [`serve`] answers at an address; who is let in: [`door`].
 
 mod answer;
 mod batches;
@@ -12,12 +12,14 @@ mod files;
 mod form;
 mod going;
 mod lead;
+mod logins;
 mod lote;
 mod page;
 #[cfg(test)]
 mod parity;
 mod row;
 mod rows;
+mod secret;
 mod sheet;
 mod speech;
 mod word;
@@ -27,6 +29,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::routing::MethodRouter;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
@@ -36,12 +39,13 @@ use crate::app::place::Outboxes;
 use crate::app::unfinished::Kept;
 use crate::app::uploads::Uploads;
 use crate::outbox::Counts;
+use crate::registry::Users;
 use crate::service::server::{self, Bounds};
 use crate::settings::Sources;
 use deeds::{Asked, Deeds};
 pub use desk::Came;
 use desk::{Desk, Word};
-use door::Door;
+use door::{Door, For, Visitor};
 
 /// At a time; a browser has six.
 const CONNECTIONS_MAX: usize = 64;
@@ -72,10 +76,15 @@ pub struct Site {
 /// The exit code of a command that imports what came to this: its summary says it.
 pub type EndsWith = fn(&Came, &Counts) -> u8;
 
+/// Where, for whom, and what answers there.
+type Route = (&'static str, For, MethodRouter<Arc<Site>>);
+
 impl Site {
-    /// Of these outboxes, shown at `at`, which is on loopback, until `stop`.
+    /// Of these outboxes, shown at `at` until `stop`; `public` and `users`: see [`Door::new`].
     pub fn new(
         at: SocketAddr,
+        public: Option<String>,
+        users: Option<Users>,
         outboxes: Outboxes,
         sources: Sources,
         ends_with: EndsWith,
@@ -84,7 +93,7 @@ impl Site {
         let uploads = sources.environment().state_folder().map(|folder| Uploads::at(&folder));
         let state_folder = sources.environment().state_folder();
         let unfinished = state_folder.and_then(|folder| Kept::of(&folder, &outboxes));
-        let (door, reading) = (Door::new(at), Arc::new(Semaphore::new(1)));
+        let (door, reading) = (Door::new(at, public, users), Arc::new(Semaphore::new(1)));
         let receiving = Semaphore::new(RECEIVED_MAX);
         let ((desk, words), (deeds, asked)) = (Desk::new(), Deeds::new());
         let site = Self {
@@ -101,6 +110,11 @@ impl Site {
             stop,
         };
         (Arc::new(site), Ordered { words, deeds: asked })
+    }
+
+    /// What a visitor is called where it is kept who did something.
+    fn called(&self, visitor: &Visitor) -> String {
+        visitor.user.as_ref().map_or_else(|| self.outboxes.user.clone(), ToString::to_string)
     }
 
     /// Tells the address that lets a browser in, and, each time that one came in, that of the next; as long

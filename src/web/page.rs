@@ -1,13 +1,16 @@
 //! What all pages have around them, and those that only say something.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use maud::{DOCTYPE, Markup, html};
 
 use super::door::Refusal;
+use super::logins::NotIn;
 use crate::app::fault::Fault;
 use crate::app::uploads::LEN_MAX;
 use crate::language::Language;
+use crate::language::filled::duration;
 use crate::printable::{self, LINE_CHARS_MAX};
 
 /// A text from outside as it may stand in a page: one line. That nothing in it is markup, maud sees to.
@@ -93,6 +96,39 @@ pub fn entered() -> Markup {
     whole(&tr!("You are in"), Course::LeadsHome, &html! { p { a href="/" { (tr!("go on")) } } })
 }
 
+/// Who is there; `not_in`: why the login before let nobody in.
+pub fn log_in(not_in: Option<NotIn>) -> Markup {
+    let body = html! {
+        @match not_in {
+            None => {}
+            // Which of them is wrong, it does not tell.
+            Some(NotIn::Unknown) => p.warn role="alert" { (tr!("Name or password is not right.")) },
+            Some(NotIn::Later(wait)) => p.warn role="alert" {
+                (tr!("That was tried too often: try again in %{time}.", time = duration(wait.max(Duration::from_secs(1)))))
+            },
+        }
+        form method="post" action="/log-in" {
+            p { label { (tr!("Name")) " "
+                input name="name" autocomplete="username" autocapitalize="none" required autofocus;
+            } }
+            p { label { (tr!("Password")) " "
+                input name="password" type="password" autocomplete="current-password" required;
+            } }
+            p { button { (tr!("Log in")) } }
+        }
+    };
+    page(&tr!("Log in"), &body)
+}
+
+/// Where somebody leaves who came in.
+pub fn log_out(name: &str) -> Markup {
+    html! {
+        form method="post" action="/log-out" {
+            p { (tr!("You are `%{name}`.", name = name)) " " button.plain { (tr!("Log out")) } }
+        }
+    }
+}
+
 pub fn not_found() -> Markup {
     said(&tr!("There is no such page"), &tr!("the first page leads to all others"))
 }
@@ -116,6 +152,10 @@ pub fn refused(refusal: Refusal) -> Markup {
             &tr!(
                 "open the address that the program shows where it was started; each lets one browser in, once"
             ),
+        ),
+        Refusal::Role => said(
+            &tr!("That is not for you to see or do"),
+            &tr!("you may look at how batches stand; who opens tickets may do more"),
         ),
         Refusal::Method => said(&tr!("There is no such page"), &tr!("the first page leads to all others")),
     }

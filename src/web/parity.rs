@@ -8,11 +8,13 @@ use std::sync::Arc;
 use maud::html;
 
 use super::desk::{Answers, Came, Done, Question, Stage, Standing};
+use super::door::Visitor;
 use super::page::shown;
 use super::{going, lote};
 use crate::delivery::{Halt, Pulse, Reason, State};
 use crate::language::{Language, said};
 use crate::outbox::{Counts, Reasons, RowReason, state_name};
+use crate::registry::Role;
 use crate::text;
 
 /// A row in each state.
@@ -33,7 +35,8 @@ const ONE_OF_EACH: Counts = Counts {
 };
 
 fn page_of(stage: Stage) -> String {
-    going::page_of(&Standing { stage, ..Standing::default() }).into_string()
+    let visitor = Visitor { user: None, role: Role::Abrir };
+    going::page_of(&Standing { stage, ..Standing::default() }, &visitor).into_string()
 }
 
 fn opening(pulse: Pulse) -> String {

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -12,11 +11,12 @@ use maud::Markup;
 use tokio::time::timeout;
 
 use super::deeds::Untold;
+use super::door::{For, Visitor};
 use super::form::Form;
 use super::lead::Lead;
 use super::lote::{self, states_of};
 use super::speech::{language, not_found, spoken};
-use super::{Site, files, page, row, word};
+use super::{Route, Site, files, page, row, word};
 use crate::app::fault::Fault;
 use crate::app::found::{self, Sought, find};
 use crate::app::place::Place;
@@ -34,15 +34,16 @@ const CHECK_MAX: Duration = Duration::from_secs(15);
 
 type Fields = Vec<(String, String)>;
 
-pub fn routes() -> Router<Arc<Site>> {
-    Router::new()
-        .route("/batch", get(batch))
-        .route("/batch/files/{name}", get(file))
-        .route("/batch/retry", post(again))
-        .route("/batch/not-opened", post(none_opened))
-        .route("/row", get(one))
-        .route("/row/opened", post(opened))
-        .route("/row/not-opened", post(not_opened))
+pub fn routes() -> [Route; 7] {
+    [
+        ("/batch", For::WhoOpens, get(batch)),
+        ("/batch/files/{name}", For::WhoOpens, get(file)),
+        ("/batch/retry", For::WhoOpens, post(again)),
+        ("/batch/not-opened", For::WhoOpens, post(none_opened)),
+        ("/row", For::WhoOpens, get(one)),
+        ("/row/opened", For::WhoOpens, post(opened)),
+        ("/row/not-opened", For::WhoOpens, post(not_opened)),
+    ]
 }
 
 /// The rows of a batch that are looked for.
@@ -112,6 +113,7 @@ enum Heard {
 /// That no row of a batch in a state has a ticket.
 async fn none_opened(
     State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
     headers: HeaderMap,
     axum::Form(fields): axum::Form<Fields>,
 ) -> Response {
@@ -120,7 +122,7 @@ async fn none_opened(
     let states = states_of(Some(state)).unwrap_or_default();
     // Of the rows that it was asked of: others may have come since.
     let meant = form.get("of").filter(|_| is_so(&form)).map(str::to_owned);
-    let (who, language) = (site.outboxes.user.clone(), language(&headers));
+    let (who, language) = (site.called(&visitor), language(&headers));
     let deed = async move |place: Place| {
         let unsettled = Unsettled::in_states(place, &states).await?;
         let n_rows = unsettled.n_rows();
@@ -143,11 +145,12 @@ async fn none_opened(
 /// That a row has no ticket.
 async fn not_opened(
     State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
     headers: HeaderMap,
     axum::Form(fields): axum::Form<Fields>,
 ) -> Response {
     let form = Form::of(fields);
-    let (who, language, row) = (site.outboxes.user.clone(), language(&headers), number_of(&form));
+    let (who, language, row) = (site.called(&visitor), language(&headers), number_of(&form));
     let deed = async move |place: Place| {
         let note = language.speak(|| note_not_opened(&who));
         Unsettled::named(&[place.row(row)]).await?.settle(Resolution::NotOpened, &note).await
@@ -158,6 +161,7 @@ async fn not_opened(
 /// That a protocolo is that of a row's ticket. HubSoft is asked first.
 async fn opened(
     State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
     headers: HeaderMap,
     axum::Form(fields): axum::Form<Fields>,
 ) -> Response {
@@ -166,7 +170,7 @@ async fn opened(
     let typed = form.get("protocolo").unwrap_or_default();
     let (asking, said) = (Arc::clone(&site), typed.to_owned());
     let deed = async move |place: Place| {
-        let (said, who) = (protocolo(&said)?, &asking.outboxes.user);
+        let (said, who) = (protocolo(&said)?, &asking.called(&visitor));
         let sending: Sending = asking.sources.resolve(&Flags::of_form([]))?;
         let unsettled = Unsettled::named(&[place.row(row)]).await?;
         // Sooner than the browser is told that it takes a while: it is to be asked.

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Site;
 use super::desk::{Answers, Broken, Came, Desk, Done, Note, Order, Question, Stage, Word, order_number};
+use super::door::Visitor;
 use super::form::{Form, name_of};
 use crate::app::batches::{self, Answer, Earlier, Wish};
 use crate::app::fault::Fault;
@@ -28,7 +29,7 @@ use crate::intake::{Hashing, Hidden};
 use crate::language::Language;
 use crate::language::filled::typed_number;
 use crate::language::times;
-use crate::registry::{ColumnMemory, Entry, Registry};
+use crate::registry::{ColumnMemory, Entry, Registry, Role};
 use crate::service::RowLog;
 use crate::settings::{self, Flags};
 use crate::text;
@@ -46,6 +47,7 @@ pub async fn work(site: &Site, mut words: mpsc::Receiver<Word>, stop: &Cancellat
     // Cancel-safe: a word that was not received waits.
     while let Some(Some(word)) = stop.run_until_cancelled(words.recv()).await {
         let Word::Order(order) = word else { continue };
+        tracing::info!("`{}` has an import begun", site.called(&order.by));
         let (ends, said) = (order.stop.child_token(), Vec::new());
         let program = async {
             stop.cancelled().await;
@@ -92,18 +94,33 @@ fn is_over_for(reason: &Reason, is_program_ending: bool) -> bool {
 }
 
 /// Nobody goes on with it by itself.
-pub(super) fn forget(site: &Site, order: &Order) {
+fn forget(site: &Site, order: &Order) {
     if let Some(Err(fault)) = site.unfinished.as_ref().map(|kept| kept.forget(&order.id)) {
         let told = order.language.speak(|| fault.to_string());
         site.desk.tells([Note::Warning(told)]);
     }
 }
 
+/// A person stops it: also where the program ends before it has, nobody goes on with it.
+pub(super) fn stopped(site: &Site, order: &Order, by: &Visitor) {
+    forget(site, order);
+    tracing::info!("`{}` stops the import", site.called(by));
+    if let Some(name) = by.owner() {
+        let told = order.language.speak(|| tr!("Stopped by `%{name}`.", name = name).into_owned());
+        site.desk.tells([Note::Told(told)]);
+    }
+}
+
 /// Goes on with what was cut off, or offers it to a person.
 fn go_on(site: &Site) {
     let Some(unfinished) = site.unfinished.as_ref().and_then(KeptOrder::read) else { return };
-    let Some(kept) = site.uploads.as_ref().and_then(|uploads| uploads.find(&unfinished.sheet)) else {
-        tracing::warn!("an import was cut off, and its sheet is not kept any more: bring it again to go on");
+    let by = Visitor { user: unfinished.by.clone(), role: Role::Abrir };
+    let kept = site.uploads.as_ref().and_then(|uploads| uploads.find(by.owner(), &unfinished.sheet));
+    let Some(kept) = kept.filter(|_| site.door.may_open(by.user.as_ref())) else {
+        tracing::warn!(
+            "an import was cut off, and its sheet is not kept any more, or who ordered it may not open tickets \
+             any more: bring it again to go on"
+        );
         if let Some(Err(fault)) = site.unfinished.as_ref().map(|kept| kept.forget(&unfinished.sheet)) {
             tracing::warn!("{fault}");
         }
@@ -113,6 +130,7 @@ fn go_on(site: &Site) {
     let order = Order {
         number: order_number(),
         id: unfinished.sheet,
+        by,
         name: name_of(&kept),
         kept,
         form: Form::of(unfinished.form),
@@ -203,7 +221,7 @@ impl Worker<'_> {
             false => None,
         };
         let intake = sheet.open(Hashing::Sha256)?;
-        let user = &sources.environment().user();
+        let user = &self.site.called(&order.by);
         let is_shared = outboxes.url.is_some();
         let verify_first = sending.verify_first;
         let people = results::people(false);
@@ -385,15 +403,15 @@ impl Worker<'_> {
                 )
             });
         };
-        let Order { id, form, language, .. } = self.order;
+        let Order { id, by, form, language, .. } = self.order;
         let said = self.said.iter().map(|(name, text)| (*name, text.as_str()));
         // What was answered was asked because the form does not say it.
         let form = form.given().chain(said).map(|(name, text)| (name.to_owned(), text.to_owned()));
         let (sheet, form, language) = (id.clone(), form.collect(), language.tag().to_owned());
         let agreed = Agreed { what, n_tickets, at };
-        if let Err(fault) =
-            kept.write(&Unfinished { sheet, form, language, agreed }, || self.order.stop.is_cancelled())
-        {
+        let by = by.user.clone();
+        let unfinished = Unfinished { sheet, by, form, language, agreed };
+        if let Err(fault) = kept.write(&unfinished, || self.order.stop.is_cancelled()) {
             self.warn(|| tr!("%{fault}: cut off, it will not go on by itself", fault = fault));
         }
     }

@@ -3,6 +3,7 @@
 mod browser;
 mod going_on;
 mod rows;
+mod users;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -39,12 +40,16 @@ struct Page {
 
 impl Page {
     fn start(site: &Site, args: &[&str]) -> Self {
+        let mut page = Self::spawn(site, args);
+        page.next_address();
+        page
+    }
+
+    fn spawn(site: &Site, args: &[&str]) -> Self {
         let args = [&["web", "--listen", "127.0.0.1:0"], args].concat();
         let mut child = site.command(&args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut page = Self { child, stdout, host: String::new(), key: String::new() };
-        page.next_address();
-        page
+        Self { child, stdout, host: String::new(), key: String::new() }
     }
 
     /// Reads the address that lets the next browser in.
