@@ -69,15 +69,23 @@ fn a_licence_is_read_as_spdx_has_it() {
 fn the_simulation_by_itself_stands_on_the_same() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |name: &str| fs::read_to_string(root.join(name)).unwrap();
-    // Each stands in a line of its own; its version is what is quoted first.
+    // Each stands in a line of its own.
     let crates = |name: &str| -> BTreeMap<String, String> {
         let page = read(name);
         let tables =
             page.split("\n[").filter(|part| part.split(']').next().unwrap().ends_with("dependencies"));
         let lines = tables.flat_map(|table| table.lines().skip(1));
         let each = lines.filter_map(|line| line.split_once(" = "));
-        let version = |told: &str| told.split('"').nth(1).unwrap_or_default().to_owned();
-        each.map(|(name, told)| (name.to_owned(), version(told))).collect()
+        // One may be called otherwise here than it is.
+        let quoted = |told: &str, behind: &str| {
+            let rest = told.split_once(behind).map(|(_, rest)| rest)?;
+            rest.split('"').nth(1).map(str::to_owned)
+        };
+        each.map(|(name, told)| {
+            let version = quoted(told, "version = ").or_else(|| quoted(told, ""));
+            (quoted(told, "package = ").unwrap_or_else(|| name.to_owned()), version.unwrap_or_default())
+        })
+        .collect()
     };
     let ours = crates("Cargo.toml");
     let theirs = crates("simulation/Cargo.toml");
