@@ -260,6 +260,7 @@ mod tests {
                 "notify",
                 "metrics_listen",
                 "listen",
+                "page_url",
             ]
         );
         let folder = tempfile::tempdir().unwrap();
