@@ -215,6 +215,7 @@ impl Fleet {
         life.push(Box::pin(stopping));
         life.push(Box::pin(worker.heartbeat()));
         life.push(Box::pin(self.dies(dies_in)));
+        life.push(Box::pin(world.tell_returns(control)));
         let ending = life.next().await.flatten();
         drop(life);
         tell(world.clock, || format!("worker {id} ended: {:?}", ending.as_ref().map(|it| &it.reason)));

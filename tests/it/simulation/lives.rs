@@ -100,16 +100,18 @@ impl World {
             }
             _ => self.policy.clone(),
         };
-        let running = run(outbox, &api, &self.clock, &policy, control, &life);
+        let running = run(outbox, &api, &self.clock, &policy, control.clone(), &life);
         let mut running = pin!(Mortal { running: Box::pin(running), polls_left, may_die: &|| true });
         let mut stopping = pin!(after(stop_in));
         let mut dying = pin!(after(dies_in));
+        let mut returns = pin!(self.tell_returns(&control));
         let ending = loop {
             tokio::select! {
                 biased;
                 ending = &mut running => break ending,
                 () = &mut stopping, if !stop.is_cancelled() => stop.cancel(),
                 () = &mut dying => break None,
+                never = &mut returns => never,
             }
         };
         if let Some(what) = self.too_fast(&life.sent.borrow()) {

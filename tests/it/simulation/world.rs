@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
-use mutirao::delivery::{Api, Concurrency, Doubt, OpenTickets, Policy, Rate, Verify};
+use mutirao::delivery::{Api, Concurrency, Control, Doubt, OpenTickets, Policy, Rate, Verify};
 use mutirao::ticket::Ticket;
 use tokio::time::sleep;
 
@@ -259,6 +259,18 @@ impl World {
         let (before, all) = (self.asked_at_calm.get()?, self.asked());
         let (n_requests, n_claims) = (all.n_requests - before.n_requests, all.n_claims - before.n_claims);
         Some(Asked { n_requests, n_claims })
+    }
+
+    /// Each time that HubSoft takes connections again, whoever looks out for that tells the process.
+    pub async fn tell_returns<T>(&self, control: &Control) -> T {
+        let ends = self.server.weather.outages.iter().map(|(_, end)| *end);
+        let mut ends: Vec<_> = ends.filter(|end| self.clock.elapsed() < *end).collect();
+        ends.sort();
+        for end in ends {
+            sleep(end - self.clock.elapsed()).await;
+            control.returned.notify_one();
+        }
+        std::future::pending().await
     }
 
     /// Sets clocks now and then, until the sky is blue.
