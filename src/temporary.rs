@@ -33,9 +33,9 @@ pub fn file_in(folder: &Path) -> io::Result<NamedTempFile> {
 
 /// A folder in `folder`, mode 0700; removed when dropped.
 pub fn folder_in(folder: &Path) -> io::Result<TempDir> {
-    let made = ours().prefix(&prefix()).tempdir_in(named(folder))?;
-    platform::close(made.path())?;
-    Ok(made)
+    let prefix = prefix();
+    let mut builder = ours();
+    platform::private_folder(builder.prefix(&prefix), named(folder))
 }
 
 /// Gives `file` its own name: a reader, or a power cut, meets the old one or the new one, whole.
@@ -68,6 +68,16 @@ pub fn publish_or_beside(file: NamedTempFile, path: &Path) -> io::Result<Option<
         };
     }
     Err(error)
+}
+
+/// Whether [`publish_or_beside`] gives this name to what should be called `of`.
+pub fn is_beside(name: &str, of: &str) -> bool {
+    let number = of.rsplit_once('.').and_then(|(stem, extension)| {
+        name.strip_prefix(stem)?.strip_prefix('-')?.strip_suffix(extension)?.strip_suffix('.')
+    });
+    number
+        .and_then(|number| number.parse().ok())
+        .is_some_and(|n: u32| (2..=BESIDE_MAX).contains(&n) && number == Some(n.to_string().as_str()))
 }
 
 /// The same, of a name that nothing has yet: what has it stays, and that is an error.
@@ -155,6 +165,25 @@ mod tests {
         let (file, inner) = (file_in(folder.path()).unwrap(), folder_in(folder.path()).unwrap());
         for (path, mode) in [(file.path(), 0o600), (inner.path(), 0o700)] {
             assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, mode, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_is_known_by_its_name() {
+        for (name, expected) in [
+            ("results-2.csv", true),
+            ("results-99.csv", true),
+            ("results.csv", false),
+            ("results-1.csv", false),
+            ("results-02.csv", false),
+            ("results-+2.csv", false),
+            ("results-100.csv", false),
+            ("results-2.xlsx", false),
+            ("results-2", false),
+            ("results-2csv", false),
+            ("results-final.csv", false),
+        ] {
+            assert_eq!(is_beside(name, "results.csv"), expected, "{name}");
         }
     }
 

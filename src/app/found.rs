@@ -9,7 +9,7 @@ use super::results::folder_of;
 use super::selection::batch_of;
 use crate::delivery::State;
 use crate::outbox::{self, BatchInfo, Cursor, ReportRow, RowDetails, Scope};
-use crate::report::FILES;
+use crate::report;
 use crate::ticket::folded_name;
 
 /// Rows that are found at a time.
@@ -44,7 +44,7 @@ pub struct Found {
     /// Where others may stand. `None`: there are no more.
     pub next: Option<Cursor>,
     /// Files of the results that lie there.
-    pub files: Vec<&'static str>,
+    pub files: Vec<String>,
 }
 
 impl Sought {
@@ -112,8 +112,7 @@ async fn find_within(
         rows.extend(reader.row(outbox::RowName::Id(row)).await?);
     }
     let folder = folder_of(reader, place, &batch).await?;
-    let is_there = |name: &&str| folder.is_some_and(|folder| folder.join(name).is_file());
-    let files = FILES.into_iter().filter(is_there).collect();
+    let files = folder.map(report::files_in).unwrap_or_default();
     let host = reader.host().await?;
     outbox.close().await?;
     Ok(Found { is_real: is_real(host.as_deref()), batch, states, rows, next, files })

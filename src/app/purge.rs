@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::address::Led;
 use super::fault::Fault;
 use super::place::Place;
-use super::results::{Written, write_again};
+use super::results::{Written, folder_of, write_again};
 use super::selection::{NAMES_TOLD_MAX, batch_of, latest};
 use super::uploads::Uploads;
 use super::{services, work_folder};
@@ -46,6 +46,11 @@ pub async fn purge(place: &Place, older_than: Duration, uploads: Option<&Uploads
         None if place.outbox.file().is_some() => latest(outbox.reader(), place).await?,
         info => info,
     };
+    let written = match &whose {
+        Some(batch) => folder_of(outbox.reader(), place, batch).await?,
+        None => None,
+    };
+    let left = written.map_or(Ok(()), work_folder::clear_beside);
     let results = write_again(outbox.reader(), place, whose.as_ref()).await?;
     if let Some(written) = &results {
         report::forget_words(&written.folder)?;
@@ -60,5 +65,9 @@ pub async fn purge(place: &Place, older_than: Duration, uploads: Option<&Uploads
         }
     };
     outbox.close().await?;
+    // They have what was purged.
+    if let (Err(error), Some(folder)) = (left, written) {
+        return Err(Fault::Folder { folder: folder.to_owned(), error, has_outbox: true });
+    }
     Ok(Purged { n_rows, results, folders_left })
 }

@@ -14,6 +14,7 @@ use super::problems::{self, WithWorkbook};
 use super::result_rows::{self, Rows, is_real};
 use super::selection::latest;
 use super::sheet::ColumnNames;
+use super::work_folder;
 use crate::delivery::{OutboxError, RowId, State};
 use crate::language::said;
 use crate::outbox::{self, AnyReader, BatchInfo, Counts, Course, Reasons, RowReason, Scope, Span};
@@ -161,6 +162,8 @@ pub async fn write(
     form: &Form<'_>,
     folder: &Path,
 ) -> Result<Written, Fault> {
+    // What somebody has open stays.
+    let _ = work_folder::clear_beside(folder);
     let written = write_files(reader, scope, form, folder).await;
     if written.is_err() {
         // Those of an earlier run would be taken for these.

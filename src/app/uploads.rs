@@ -137,26 +137,28 @@ impl Upload<'_> {
 
     /// Keeps it. Returns what it is called from now on: the same sheet once more is the same one.
     pub fn finish(self) -> Result<String, Fault> {
-        let id = hexadecimal(self.digest.finalize().into());
-        let to = self.uploads.folder.join(owned(self.owner.as_deref(), &id));
+        let Self { uploads, owner, folder, file, digest, len } = self;
+        let id = hexadecimal(digest.finalize().into());
+        let to = uploads.folder.join(owned(owner.as_deref(), &id));
         let keep = || {
             // It is on the disk before its name is: a power cut leaves all of a sheet, or none.
-            self.file.sync_all()?;
-            File::open(self.folder.path())?.sync_all()?;
+            file.sync_all()?;
+            // Windows renames no folder in which a file is open.
+            drop(file);
+            platform::sync_folder(folder.path())?;
             let oldest = Timestamp::now().checked_sub(REMEMBERED_FOR).unwrap_or(Timestamp::MIN);
-            let room = self.uploads.all_len_max.saturating_sub(self.len as u64);
-            self.uploads
-                .forget(|newer, came| KEPT_MAX <= newer.n + 1 || room < newer.len || came < oldest)?;
+            let room = uploads.all_len_max.saturating_sub(len as u64);
+            uploads.forget(|newer, came| KEPT_MAX <= newer.n + 1 || room < newer.len || came < oldest)?;
             // What came earlier makes room: it is as old as it is, and somebody may have changed it.
-            let earlier = temporary::folder_in(&self.uploads.folder)?;
-            match fs::rename(&to, earlier.path()) {
+            let earlier = temporary::folder_in(&uploads.folder)?;
+            match fs::rename(&to, earlier.path().join("earlier")) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 moved => moved?,
             }
-            fs::rename(self.folder.path(), &to)?;
-            File::open(&self.uploads.folder)?.sync_all()
+            fs::rename(folder.path(), &to)?;
+            platform::sync_folder(&uploads.folder)
         };
-        keep().map_err(|error| self.uploads.fault(error))?;
+        keep().map_err(|error| uploads.fault(error))?;
         Ok(id)
     }
 }

@@ -78,13 +78,20 @@ pub fn refuse_to_replace(folder: &Path) -> Result<(), Fault> {
 /// that is being imported, which the new results replace.
 pub fn clear(folder: &Path, source: &Path) {
     let source = source.canonicalize().ok();
-    for name in FILES {
+    for name in report::files_in(folder) {
         let path = folder.join(name);
         if source.is_none() || path.canonicalize().ok() != source {
             // What cannot be removed cannot be written over either, which is told in its place.
             let _ = fs::remove_file(path);
         }
     }
+}
+
+/// Removes what earlier runs wrote beside files that somebody had open: it would look newer than what comes.
+/// As much of it as can be removed.
+pub fn clear_beside(folder: &Path) -> io::Result<()> {
+    let names = report::files_in(folder).into_iter().filter(|name| !FILES.contains(&name.as_str()));
+    names.map(|name| fs::remove_file(folder.join(name))).fold(Ok(()), |before, removed| before.and(removed))
 }
 
 /// Sees that what a run of `n_rows` rows adds has room in `folder`, in whose outbox they stand already, and

@@ -18,14 +18,16 @@ pub fn warn_of(written: &Written, screen: &Screen) {
 
 /// What a command ends with that would end with `exit`: not as if all were well where programs miss a file.
 pub fn exit(written: Option<&Written>, exit: Exit) -> Exit {
-    let missing = written.and_then(|written| written.missing.iter().find(|missing| !missing.is_for_people()));
+    let missing = written.into_iter().flat_map(|written| &written.missing);
+    let mut missing = missing.filter(|missing| !missing.is_for_people()).peekable();
+    let is_missed = missing.peek().is_some();
     let is_passing = |missing: &Missing| {
         let why = &missing.why;
         why.is_full() || why.is_database_away() || why.beside().is_some()
     };
-    match (missing.map(is_passing), exit) {
-        (Some(false), _) => Exit::Internal,
-        (Some(true), Exit::Done | Exit::NotAllOpened) => Exit::Guard,
+    match (is_missed, missing.all(is_passing), exit) {
+        (true, false, _) => Exit::Internal,
+        (true, true, Exit::Done | Exit::NotAllOpened) => Exit::Guard,
         _ => exit,
     }
 }

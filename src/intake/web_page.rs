@@ -303,9 +303,18 @@ fn is_hiding(style: &str) -> bool {
 
 /// Adds the classes that a page's style hides; on a screen, not on paper.
 fn hidden_classes(style: &str, classes: &mut HashSet<String>) {
+    let mut bare = String::with_capacity(style.len());
     let mut rest = style;
+    while let Some((kept, comment)) = rest.split_once("/*") {
+        bare.push_str(kept);
+        rest = comment.split_once("*/").map_or("", |(_, behind)| behind);
+    }
+    bare.push_str(rest);
+    let mut rest = bare.as_str();
     while let Some((selector, behind)) = rest.split_once('{') {
-        if selector.contains('@') {
+        // `@import` and the like end without a brace.
+        let selector = selector.rsplit(';').next().unwrap_or_default();
+        if selector.trim_start().starts_with('@') {
             // Of a medium: as many braces close as open.
             let mut n_open = 1;
             let is_end = |c: char| {

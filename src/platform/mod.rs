@@ -1,7 +1,8 @@
 //! What differs from one system to another, each under one promise: what is said here holds on all of them,
 //! and where one cannot keep it, its own file says so.
 //!
-//! - [`make_folder`], [`close`], [`private`]: folders and files are their owner's alone.
+//! - [`make_folder`], [`private_folder`], [`close`], [`private`]: folders and files are their owner's alone.
+//! - [`canonical`]: what a path is called.
 //! - [`rights`], [`is_pipe`]: whose a file is, and whether it is one.
 //! - [`lock`], [`is_named`], [`lives`]: one process at a time, as long as it lives.
 //! - [`sync_folder`], [`reserve`], [`free_space`], [`network_file_system`]: what a disk keeps, and has room

@@ -4,7 +4,7 @@ use std::fs::{DirBuilder, File, FileType, Metadata, OpenOptions, Permissions, Tr
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, geteuid, getuid, kill_process_group, test_kill_process};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use sd_notify::NotifyState;
+use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::terms::{Rights, Signal, Told};
@@ -25,9 +26,19 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
+/// The one path of what is there, whichever way led to it.
+pub fn canonical(path: &Path) -> io::Result<PathBuf> {
+    path.canonicalize()
+}
+
 /// Shuts a folder to all but its owner.
 pub fn close(folder: &Path) -> io::Result<()> {
     std::fs::set_permissions(folder, Permissions::from_mode(0o700))
+}
+
+/// A temporary folder in `folder`, at no moment anybody's but its owner's.
+pub fn private_folder(builder: &mut tempfile::Builder<'_, '_>, folder: &Path) -> io::Result<TempDir> {
+    builder.permissions(Permissions::from_mode(0o700)).tempdir_in(folder)
 }
 
 /// A file that is made with these options is its owner's alone.

@@ -10,11 +10,12 @@ use std::os::windows::ffi::OsStrExt;
 use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::os::windows::process::CommandExt;
-use std::path::{Component, Path, Prefix};
+use std::path::{Component, Path, PathBuf, Prefix};
 use std::process::{Child, Command, Stdio};
 use std::ptr::{null, null_mut};
 use std::time::Duration;
 
+use tempfile::TempDir;
 use tokio::signal::windows::{
     CtrlBreak, CtrlC, CtrlClose, CtrlLogoff, CtrlShutdown, ctrl_break, ctrl_c, ctrl_close, ctrl_logoff,
     ctrl_shutdown,
@@ -81,6 +82,13 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
     close(folder)
 }
 
+/// The path of what is there, from its drive on: links are not followed, since what does so begins with
+/// `\\\\?\\`, which people do not know.
+pub fn canonical(path: &Path) -> io::Result<PathBuf> {
+    path.try_exists()?;
+    std::path::absolute(path)
+}
+
 /// Shuts a folder, in which nothing is yet, to all but its owner, the system and administrators, as a user's
 /// own folders are. What is made within inherits that. A stick that keeps no lists is everybody's.
 pub fn close(folder: &Path) -> io::Result<()> {
@@ -130,6 +138,13 @@ fn own_sid() -> io::Result<String> {
         said
     };
     Ok(said)
+}
+
+/// A temporary folder in `folder`, its owner's alone before anything is in it.
+pub fn private_folder(builder: &mut tempfile::Builder<'_, '_>, folder: &Path) -> io::Result<TempDir> {
+    let made = builder.tempdir_in(folder)?;
+    close(made.path())?;
+    Ok(made)
 }
 
 /// A file that is made with these options is its owner's alone: by the folder that it lies in.

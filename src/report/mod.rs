@@ -20,12 +20,13 @@ mod text_out;
 mod xlsx_out;
 
 use std::borrow::Cow;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::delivery::State;
 use crate::printable::{self, LINE_CHARS_MAX};
+use crate::temporary;
 
 /// What is read back is what was written: one list for both.
 pub use crate::intake::RESULT_COLUMNS;
@@ -66,6 +67,28 @@ pub const REPORT: &str = "report.html";
 
 /// All that is written into a folder.
 pub const FILES: [&str; 7] = [RESULTS, RESULTS_XLSX, ERRORS, PROBLEMS, PROBLEMS_XLSX, REPORT, SUMMARY];
+
+/// Whether this is the name of a file that is written into a folder: one of [`FILES`], or what stands beside
+/// it since somebody had it open.
+pub fn is_file(name: &str) -> bool {
+    FILES.into_iter().any(|known| name == known || temporary::is_beside(name, known))
+}
+
+/// What was written into `folder` and is there, as people look for it: [`FILES`], each followed by what stands
+/// beside it.
+pub fn files_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(temporary::named(folder)).into_iter().flatten().flatten();
+    let names = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    let mut found: Vec<_> = names
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let is_of = |known: &&str| name == **known || temporary::is_beside(&name, known);
+            Some((FILES.iter().position(|known| is_of(&known))?, name.len(), name))
+        })
+        .collect();
+    found.sort();
+    found.into_iter().map(|(_, _, name)| name).collect()
+}
 
 /// One row as it is reported.
 #[derive(Clone, Copy, Debug)]

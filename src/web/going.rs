@@ -10,7 +10,7 @@ use crate::language::filled::whole;
 use crate::language::said;
 use crate::outbox::Counts;
 use crate::registry::Role;
-use crate::report::FILES;
+use crate::report;
 use crate::text;
 
 pub fn page_of(standing: &Standing, visitor: &Visitor) -> Markup {
@@ -280,9 +280,8 @@ fn why_not(Done { reasons, .. }: &Done) -> Markup {
 }
 
 fn files(done: &Done) -> Markup {
-    let is_there = |name: &&&str| done.folder.join(name).is_file();
     html! {
         h2 { (tr!("Files")) }
-        ul { @for name in FILES.iter().filter(is_there) { li { a href={ "/import/files/" (name) } download { (name) } } } }
+        ul { @for name in report::files_in(&done.folder) { li { a href={ "/import/files/" (name) } download { (name) } } } }
     }
 }

@@ -181,7 +181,7 @@ fn files(lead: &Lead, found: &Found) -> Markup {
                 }
             }
         }
-        @if found.files.contains(&ERRORS) {
+        @if found.files.iter().any(|name| *name == ERRORS) {
             (bring(&tr!("Rows corrected in errors.csv are opened once that file is brought back: choose it, or drop it here")))
         }
     }

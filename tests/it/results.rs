@@ -32,6 +32,20 @@ fn results_that_cannot_be_replaced_stay_and_the_new_ones_stand_beside_them() {
     }
     assert!(ended.stderr.contains("results: queda.mutirao/results-3.csv; for people"), "{}", ended.stderr);
     assert!(site.path("queda.mutirao/results.csv/kept").is_dir());
+
+    // Once nobody has them open any more, nothing stands beside that looks newer than they are.
+    for name in ["results.csv", "errors.csv", "report.html"] {
+        fs::remove_dir_all(site.path("queda.mutirao").join(name)).unwrap();
+    }
+    site.write("queda.mutirao/results-final.csv", "a person's own");
+    run(&site, "C", &["import", "queda.csv", "--rate", "unlimited"]).expect(3);
+    let is_there = |name: &&str| site.path("queda.mutirao").join(name).is_file();
+    let names =
+        ["results.csv", "results-3.csv", "errors.csv", "errors-2.csv", "report-2.html", "results-final.csv"];
+    assert_eq!(
+        names.into_iter().filter(is_there).collect::<Vec<_>>(),
+        ["results.csv", "errors.csv", "results-final.csv"]
+    );
 }
 
 #[test]

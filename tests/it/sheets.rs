@@ -208,6 +208,15 @@ fn a_web_page_is_read_or_named_for_what_keeps_it_from_that() {
             5,
             "with hidden rows",
         ),
+        (
+            // A statement without a brace, and an address in a comment, stand before the rule.
+            "oculta-classe.xls",
+            page("<style>@import url(x.css); /* a@b.com { */ .h{display:none}</style>")
+                .replace("STYLE", "class=h")
+                .into_bytes(),
+            5,
+            "with hidden rows",
+        ),
         ("vazia.xls", b"<html><body>Sem dados</body></html>".to_vec(), 5, "without a table"),
         (
             "xml.xls",

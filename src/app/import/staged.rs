@@ -16,6 +16,7 @@ use crate::delivery::{HaltReason, Policy, Rate};
 use crate::hubsoft;
 use crate::intake::{Hashing, Intake};
 use crate::outbox::{AnyOutbox, Counts, Halted, ImportId, MergeOptions, ResultsInfo};
+use crate::platform;
 use crate::registry::{Entry, Registry, RegistryError};
 use crate::report::{Latency, Run};
 use crate::settings::{Sending, Stopping};
@@ -59,7 +60,7 @@ impl<'a> Staged<'a> {
         let halted = outbox.reader().halted().await?.into_iter();
         let halted = halted.filter(|batch| batch.reason != HaltReason::Held);
         let halted = halted.into_iter().find(|batch| batch.lote == work.batch);
-        let folder = work.folder.canonicalize().unwrap_or_else(|_| work.folder.clone());
+        let folder = platform::canonical(&work.folder).unwrap_or_else(|_| work.folder.clone());
         let results = ResultsInfo { folder, excel_safe: sheet.reading.excel_safe };
         let n_columns = intake.headers().len();
         let (read, counts) = if order.is_shared {
