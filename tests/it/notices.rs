@@ -85,10 +85,7 @@ fn a_run_that_fails_is_told_with_what_it_opened() {
     let site = Site::new("");
     site.write("queda.csv", format!("{HEADER}{ROWS}"));
     program(&site, KEEP);
-    // Neither it nor any name beside it is free.
-    for beside in (2..=99).map(|n| format!("-{n}")).chain([String::new()]) {
-        fs::create_dir_all(site.path(&format!("queda.mutirao/results{beside}.csv/in the way"))).unwrap();
-    }
+    site.leave_no_name_for_results("queda.mutirao");
     fs::set_permissions(site.path("queda.mutirao"), fs::Permissions::from_mode(0o700)).unwrap();
     site.run(&["import", "queda.csv", "--rate", "unlimited", "--notify", "./tell.sh"]).expect(1);
     let notices = told(&site);

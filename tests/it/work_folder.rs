@@ -207,7 +207,7 @@ async fn each_file_of_the_results_is_by_itself() {
 
     // Without the results themselves nothing of an earlier run may look as if it were new.
     fs::remove_file(site.path("queda.mutirao/results.csv")).unwrap();
-    fs::create_dir_all(site.path("queda.mutirao/results.csv/in the way")).unwrap();
+    site.leave_no_name_for_results("queda.mutirao");
     let ended = site.run(&["retry", "queda", "--state", "failed"]).expect(1);
     assert!(ended.stderr.contains("results.csv"), "{}", ended.stderr);
     for file in ["results.xlsx", "report.html"] {

@@ -34,6 +34,13 @@ impl Site {
         self.folder.path().join(name)
     }
 
+    /// Neither `results.csv` in this folder nor any name beside it is free.
+    pub fn leave_no_name_for_results(&self, folder: &str) {
+        for beside in (2..=99).map(|n| format!("-{n}")).chain([String::new()]) {
+            fs::create_dir_all(self.path(&format!("{folder}/results{beside}.csv/in the way"))).unwrap();
+        }
+    }
+
     /// Also the folders that it lies in.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
