@@ -90,8 +90,11 @@ pub fn clear(folder: &Path, source: &Path) {
 /// Removes what earlier runs wrote beside files that somebody had open: it would look newer than what comes.
 /// As much of it as can be removed.
 pub fn clear_beside(folder: &Path) -> io::Result<()> {
-    let names = report::files_in(folder).into_iter().filter(|name| !FILES.contains(&name.as_str()));
-    names.map(|name| fs::remove_file(folder.join(name))).fold(Ok(()), |before, removed| before.and(removed))
+    let mut done = Ok(());
+    for name in report::files_in(folder).iter().filter(|name| !FILES.contains(&name.as_str())) {
+        done = done.and(fs::remove_file(folder.join(name)));
+    }
+    done
 }
 
 /// Sees that what a run of `n_rows` rows adds has room in `folder`, in whose outbox they stand already, and

@@ -82,8 +82,8 @@ pub fn files_in(folder: &Path) -> Vec<String> {
     let mut found: Vec<_> = names
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
-            let is_of = |known: &&str| name == **known || temporary::is_beside(&name, known);
-            Some((FILES.iter().position(|known| is_of(&known))?, name.len(), name))
+            let is_of = |known| name == known || temporary::is_beside(&name, known);
+            Some((FILES.into_iter().position(is_of)?, name.len(), name))
         })
         .collect();
     found.sort();
