@@ -50,6 +50,7 @@ deny:
 bench which="figures" *args:
     cargo bench --locked --bench {{which}} {{args}}
 
-# A Debian package (cargo install cargo-deb --locked)
-deb:
-    packaging/build-deb
+# All packages, or those that are named (`just packages deb zip`), and each tried
+packages *parts:
+    packaging/build {{parts}}
+    packaging/try {{parts}}
